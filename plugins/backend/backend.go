@@ -1,0 +1,83 @@
+// Package backend is the contract of hardware backends: what a deployed
+// network costs on a machine, and what that machine computes.
+package backend
+
+import (
+	"context"
+
+	"bittern/plugins"
+	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
+)
+
+// Backend is one simulated or real machine.
+//
+// The life of a session is Deploy, then any number of Cost and Execute.
+type Backend interface {
+	Describe(ctx context.Context) (plugins.Description, error)
+
+	// Deploy loads a network. It may keep the slices of the request.
+	Deploy(ctx context.Context, request Deploy) error
+
+	// Cost says what one time step at batch 1 costs on this machine, averaged
+	// over a sequence of the given length.
+	Cost(ctx context.Context, request CostRequest) (Cost, error)
+
+	// Execute runs the deployed network over whole sequences, each from its
+	// initial state, and writes the outputs as this machine computes them.
+	// A machine that only costs returns ErrUnsupported.
+	Execute(ctx context.Context, request Execute) error
+}
+
+// ErrUnsupported answers a request the backend does not claim to serve. It is
+// not a failure: the report shows "n/a" with the reason.
+type ErrUnsupported struct{ Reason string }
+
+func (e *ErrUnsupported) Error() string { return "not supported by this backend: " + e.Reason }
+
+// Deploy is the argument of [Backend.Deploy]: the graph, and the tensors it
+// names. Every MatVec and Lookup weight is in Weights (full-precision ones as
+// 32-bit); every other tensor in the graph carries its own data.
+type Deploy struct {
+	Options plugins.Values
+	Graph   stepgraph.Graph
+	Weights map[string]packed.Matrix
+}
+
+// CostRequest is the argument of [Backend.Cost].
+type CostRequest struct {
+	Length int // time steps per sequence
+}
+
+// Cost is per time step at batch 1. A quantity a machine cannot tell is nil
+// and its reason stands in Missing under the quantity's name.
+type Cost struct {
+	Cycles  *float64 // clock cycles
+	Seconds *float64
+	Energy  []Part // joules by part
+	Area    *float64
+	Memory  []Part // bytes by part, everything the deployed network needs
+	// Measured is set where the figures were timed, not modelled; N is then
+	// the number of timed sequences and Seconds their median.
+	Measured bool
+	N        int
+	Missing  map[string]string // "energy" → "no power meter", …
+	Notes    []string          // which tables and designs, whether verified
+}
+
+// Part is one named share of a sum.
+type Part struct {
+	Name  string
+	Value float64
+}
+
+// Execute is the argument of [Backend.Execute]. Tokens (or Dense) holds
+// Sequences sequences of Length steps one after another; Outputs receives the
+// graph's single output, Size floats per step, in the same order.
+type Execute struct {
+	Sequences int
+	Length    int
+	Tokens    []int32   // Sequences·Length, for a token input
+	Dense     []float32 // Sequences·Length·InputSize, for a dense input
+	Outputs   []float32 // Sequences·Length·OutputSize
+}

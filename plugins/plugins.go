@@ -1,0 +1,78 @@
+// Package plugins holds the words that every kind of plugin shares: what a
+// plugin says of itself, the options it takes, and how a mistake of the user's
+// is told apart from a fault of the program.
+//
+// The packages below it are the contract:
+//
+//	quantizer, model, backend   one interface each, with its gRPC shims
+//	stepgraph                   the op-level description of one time step
+//	packed                      the bit layout of deployed weights
+//	arena                       tensors shared between processes
+//	sdk                         what a plugin author calls: Serve
+//	host                        what the harness calls: find, start, supervise
+//	plugintest                  the conformance kit for plugin authors
+package plugins
+
+import "fmt"
+
+// APIVersion is the version of the contract this tree speaks. A plugin built
+// against another major version is refused when it describes itself.
+const APIVersion = 1
+
+// Kind says what a plugin is for.
+type Kind string
+
+// The three kinds of plugin.
+const (
+	KindQuantizer Kind = "quantizer"
+	KindModel     Kind = "model"
+	KindBackend   Kind = "backend"
+)
+
+// Kinds lists every kind in the order it is shown to users.
+var Kinds = []Kind{KindQuantizer, KindModel, KindBackend}
+
+// ID names a plugin within the catalogue, written "kind/name".
+type ID struct {
+	Kind Kind   `json:"kind"`
+	Name string `json:"name"`
+}
+
+func (id ID) String() string { return string(id.Kind) + "/" + id.Name }
+
+// Description is what a plugin says of itself before it is given any work.
+type Description struct {
+	Kind    Kind     `json:"kind"`
+	Name    string   `json:"name"`
+	Version string   `json:"version"`
+	API     int      `json:"api"`
+	Summary string   `json:"summary"`
+	Options []Option `json:"options,omitempty"`
+
+	// Traits name the optional calls and properties a kind defines, such as
+	// "backward" and "project" of a quantizer.
+	Traits []string `json:"traits,omitempty"`
+
+	// Facts are further named properties worth showing to a user: a
+	// backend's clock, units, technology and the tables its energy comes from.
+	Facts []Fact `json:"facts,omitempty"`
+}
+
+// Fact is one named property of a plugin, with the place it comes from.
+type Fact struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Source string `json:"source,omitempty"`
+}
+
+// Problem is a mistake the user can mend: one sentence that says what to do.
+// It crosses the process border as itself, so the harness can tell it from a
+// fault of the plugin.
+type Problem struct{ Sentence string }
+
+func (p *Problem) Error() string { return p.Sentence }
+
+// Problemf makes a Problem from a format.
+func Problemf(format string, args ...any) error {
+	return &Problem{Sentence: fmt.Sprintf(format, args...)}
+}

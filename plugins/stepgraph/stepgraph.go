@@ -1,0 +1,83 @@
+// Package stepgraph describes one time step of a recurrent network as a small
+// graph of operations. A model exports it, and a backend costs or executes it
+// without knowing which model it came from.
+//
+// Every value in a graph is a vector of float32. A node names its inputs: graph
+// inputs, states (their value before the step) or earlier nodes. Recurrent
+// edges are the states: State.Next names the node whose value the state takes
+// for the next step.
+package stepgraph
+
+// Op is what a node computes. x, y are its inputs in order, W its weight.
+type Op string
+
+// The operations.
+const (
+	MatVec     Op = "matvec"      // W·x, W is [Size, len(x)]
+	Lookup     Op = "lookup"      // column x of W, x a token; W is [Size, vocabulary]
+	Add        Op = "add"         // x + y
+	Mul        Op = "mul"         // x ∘ y
+	Sigmoid    Op = "sigmoid"     // 1/(1+e^−x)
+	Tanh       Op = "tanh"        // tanh x
+	ScaleShift Op = "scale-shift" // Scale[t] ∘ x + Shift[t]
+	Slice      Op = "slice"       // x[Offset : Offset+Size]
+	Concat     Op = "concat"      // x then y
+	Softmax    Op = "softmax"     // e^x / Σe^x
+)
+
+// Graph is one time step. Nodes stand in an order in which each is computed
+// after its inputs.
+type Graph struct {
+	Model  string  `json:"model"`
+	Input  Input   `json:"input"`
+	States []State `json:"states"`
+	Nodes  []Node  `json:"nodes"`
+	Output string  `json:"output"` // the node whose value the step gives out
+}
+
+// Input is what enters at every step: a token below Size, or a dense vector of
+// Size features.
+type Input struct {
+	Name  string `json:"name"`
+	Token bool   `json:"token"`
+	Size  int    `json:"size"`
+}
+
+// State is a vector carried from step to step along a recurrent edge.
+type State struct {
+	Name string    `json:"name"`
+	Size int       `json:"size"`
+	Init []float32 `json:"init"` // value before the first step
+	Next string    `json:"next"`
+}
+
+// Node is one operation. Weight names a matrix for MatVec and Lookup.
+//
+// Recurrent marks weights the quantizer treats (the paper's "recurrent
+// weights"), which have their own memory column.
+type Node struct {
+	Name      string   `json:"name"`
+	Op        Op       `json:"op"`
+	Inputs    []string `json:"inputs"`
+	Size      int      `json:"size"`
+	Weight    string   `json:"weight,omitempty"`
+	Recurrent bool     `json:"recurrent,omitempty"`
+	Offset    int      `json:"offset,omitempty"`
+	// Scale and Shift of a ScaleShift hold one row of Size values for every
+	// time step they are given for; later steps use the last row. A table of
+	// no rows leaves its part out.
+	Scale Table `json:"scale,omitzero"`
+	Shift Table `json:"shift,omitzero"`
+}
+
+// Table is Rows rows of values, one row a time step.
+type Table struct {
+	Rows   int       `json:"rows"`
+	Values []float32 `json:"values"`
+}
+
+// Row returns the values for time step t: the last row where t is beyond it.
+func (t Table) Row(step, size int) []float32 {
+	row := min(step, t.Rows-1)
+	return t.Values[row*size : (row+1)*size]
+}
