@@ -1,0 +1,154 @@
+// Package published holds the numbers that papers printed, as data with their
+// source (results.csv), so that a report can set them beside measured ones
+// without ever mixing the two.
+package published
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// Source is where a number was printed.
+type Source struct {
+	Key      string
+	Citation string
+}
+
+// Sources lists every source by its key.
+var Sources = []Source{
+	{"ardakani2019", "Ardakani, Ji, Smithson, Meyer, Gross: Learning Recurrent Binary/Ternary Weights, ICLR 2019 (arXiv 1809.11086)"},
+	{"hou2019", "Hou, Zhu, Kwok, Gao, Qin, Liu: Normalization Helps Training of Quantized LSTM, NeurIPS 2019, poster (houlu369/Normalized-Quantized-LSTM @8d78467)"},
+}
+
+// SizeConvention says what a published size counts and how long its KB is.
+type SizeConvention string
+
+const (
+	// RecurrentWeights counts the weights of recurrent layers alone, in KB
+	// of 1000 bytes (Ardakani et al.).
+	RecurrentWeights SizeConvention = "recurrent-1000"
+	// Deployed counts weights, biases, normalization parameters and
+	// statistics, in KB of 1024 bytes (Hou et al.).
+	Deployed SizeConvention = "deployed-1024"
+)
+
+// Result is one printed number. HasValue tells a printed
+// value from a row that only gives a size. SizeKB is 0 where none was printed.
+//
+// Normalization is "none", "weight", "layer", "batch-shared" (one set of
+// statistics), "batch" (statistics per time step; Ardakani et al.'s rows also
+// normalize the cell) or "batch-cell" (how Hou et al. list that method).
+type Result struct {
+	Source         string
+	Corpus         string
+	Model          string
+	Units, Layers  int
+	Quantizer      string
+	Bits           int
+	Normalization  string
+	Metric         string
+	Value          float64
+	HasValue       bool
+	Verified       bool // read in a source that prints it, not recalled
+	SizeKB         float64
+	SizeConvention SizeConvention
+	Note           string
+}
+
+//go:embed results.csv
+var resultsCSV []byte
+
+// Results returns every published number in the order of results.csv.
+func Results() ([]Result, error) {
+	reader := csv.NewReader(bytes.NewReader(resultsCSV))
+	header, err := reader.Read()
+	if err != nil {
+		return nil, fmt.Errorf("published results: %w", err)
+	}
+	var results []Result
+	for {
+		record, err := reader.Read()
+		if err == io.EOF {
+			return results, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("published results: %w", err)
+		}
+		row := make(map[string]string, len(header))
+		for i, name := range header {
+			row[name] = record[i]
+		}
+		result, err := parse(row)
+		if err != nil {
+			line, _ := reader.FieldPos(0)
+			return nil, fmt.Errorf("published results, line %d: %w", line, err)
+		}
+		results = append(results, result)
+	}
+}
+
+func parse(row map[string]string) (Result, error) {
+	r := Result{
+		Source: row["source"], Corpus: row["corpus"], Model: row["model"], Quantizer: row["quantizer"],
+		Normalization: row["normalization"], Metric: row["metric"], HasValue: row["value"] != "",
+		SizeConvention: SizeConvention(row["size_convention"]), Note: row["note"],
+	}
+	switch row["verified"] {
+	case "yes":
+		r.Verified = true
+	case "no":
+	default:
+		return r, fmt.Errorf("verified is %q, not yes or no", row["verified"])
+	}
+	for name, field := range map[string]*int{"units": &r.Units, "layers": &r.Layers, "bits": &r.Bits} {
+		n, err := strconv.Atoi(row[name])
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", name, err)
+		}
+		*field = n
+	}
+	for name, field := range map[string]*float64{"value": &r.Value, "size_kb": &r.SizeKB} {
+		if row[name] == "" {
+			continue
+		}
+		f, err := strconv.ParseFloat(row[name], 64)
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", name, err)
+		}
+		*field = f
+	}
+	return r, nil
+}
+
+// Experiment names what a measured number can be held against.
+type Experiment struct {
+	Corpus        string
+	Model         string
+	Units, Layers int
+	Quantizer     string
+	Normalization string
+}
+
+// For returns the published numbers of the same experiment: same corpus, model
+// and size, same quantizer, same normalization.
+func For(e Experiment) ([]Result, error) {
+	all, err := Results()
+	if err != nil {
+		return nil, err
+	}
+	var matching []Result
+	for _, r := range all {
+		normalization := r.Normalization
+		if normalization == "batch-cell" {
+			normalization = "batch"
+		}
+		if r.HasValue && (Experiment{r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, normalization}) == e {
+			matching = append(matching, r)
+		}
+	}
+	return matching, nil
+}

@@ -1,0 +1,125 @@
+package published
+
+import (
+	"math"
+	"testing"
+)
+
+func TestResultsAreComplete(t *testing.T) {
+	t.Parallel()
+	results, err := Results()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, s := range Sources {
+		known[s.Key] = true
+	}
+	for _, r := range results {
+		if !known[r.Source] {
+			t.Errorf("%+v: source is not listed", r)
+		}
+		if !r.HasValue && r.SizeKB == 0 {
+			t.Errorf("%+v: neither a value nor a size", r)
+		}
+		if (r.SizeKB == 0) != (r.SizeConvention == "") {
+			t.Errorf("%+v: a size needs its convention and the other way round", r)
+		}
+	}
+}
+
+// houSize is the size in KB of 1024 bytes that reproduces Hou et al.'s poster:
+// V input symbols, d units, L steps, v = 16d and c = 4d bytes.
+func houSize(r Result, symbols, length int) float64 {
+	d := float64(r.Units)
+	v, c, l := 16*d, 4*d, float64(length)
+	bytes := 4*d*(float64(symbols)+d)*float64(r.Bits)/8 + v
+	switch r.Normalization {
+	case "weight":
+		bytes += 2 * v
+	case "layer":
+		bytes += 4 * v
+	case "batch-shared":
+		bytes += 8 * v
+	case "batch":
+		bytes += 4*v + 4*v*l
+	case "batch-cell":
+		bytes += 4*v + 4*v*l + 2*c + 2*c*l
+	}
+	return bytes / 1024
+}
+
+func TestSizesFollowTheFormula(t *testing.T) {
+	t.Parallel()
+	results, err := Results()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes, off := 0, 0
+	for _, r := range results {
+		if r.Source != "hou2019" {
+			continue
+		}
+		sizes++
+		symbols, length := 0, 100
+		switch r.Corpus {
+		case "warpeace":
+			symbols = 87 // bytes, not characters
+		case "ptb-char":
+			symbols = 50
+		case "text8":
+			symbols, length = 27, 180
+		case "ptb-word":
+			symbols, length = r.Units, 35
+		}
+		if got := houSize(r, symbols, length); math.Abs(got-r.SizeKB) >= 1 {
+			off++
+			if r.Note == "" {
+				t.Errorf("%s %s %s: formula %.1f KB, printed %.0f KB", r.Corpus, r.Quantizer, r.Normalization, got, r.SizeKB)
+			}
+		}
+	}
+	if sizes != 78 || off != 2 {
+		t.Errorf("%d sizes of which %d differ from the formula, want 78 and the 2 noted slips", sizes, off)
+	}
+}
+
+// The paper's full-precision sizes are 32 times its rounded binary ones.
+func TestPaperSizesCountRecurrentWeights(t *testing.T) {
+	t.Parallel()
+	results, err := Results()
+	if err != nil {
+		t.Fatal(err)
+	}
+	symbols := map[string]int{"linux": 101, "warpeace": 83, "ptb-char": 50, "text8": 27}
+	checked := 0
+	for _, r := range results {
+		v, ok := symbols[r.Corpus]
+		if r.SizeConvention != RecurrentWeights || !ok {
+			continue
+		}
+		checked++
+		binary := math.Round(4 * float64(r.Units) * float64(r.Units+v) / 8 / 1000)
+		if want := binary * float64(r.Bits); r.SizeKB != want {
+			t.Errorf("%s %s: printed %v KB, 4·units·(units+inputs)·bits/8/1000 gives %v", r.Corpus, r.Quantizer, r.SizeKB, want)
+		}
+	}
+	if checked != 12 {
+		t.Errorf("checked %d sizes, want 12", checked)
+	}
+}
+
+func TestForMatchesTheExperiment(t *testing.T) {
+	t.Parallel()
+	got, err := For(Experiment{"warpeace", "lstm", 512, 1, "stochastic-ternary", "batch"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got[0].Value != 1.72 || got[1].Value != 1.72 {
+		t.Errorf("got %+v, want both sources' 1.72", got)
+	}
+	none, err := For(Experiment{"warpeace", "lstm", 128, 1, "stochastic-ternary", "batch"})
+	if err != nil || len(none) != 0 {
+		t.Errorf("got %v, %v for a size nobody published", none, err)
+	}
+}
