@@ -1,0 +1,199 @@
+"""Times PyTorch on one shape and prints one JSON object.
+
+usage: python3 pytorch.py gemm M N K [--ta] [--tb]
+       python3 pytorch.py train  --units U --batch B --length L --symbols V [--cell]
+       python3 pytorch.py word   --units U --layers N --batch B --length L --symbols V --dropout P
+       python3 pytorch.py mnist  --units U --batch B --length L
+common: --threads T --runs N --warmup W
+
+`gemm` is torch.mm, which is whatever BLAS this PyTorch links (Debian:
+OpenBLAS). `train` is one optimiser step of a one-layer character LSTM: one-hot
+input, nn.LSTM, softmax over the symbols, Adam; with --cell it is the
+batch-normalised LSTM with stochastic ternary weights of Ardakani et al. (ICLR
+2019), written as a loop over time steps with autograd. `word` adds embedding
+and dropout and uses SGD with the gradient norm clipped; `mnist` classifies
+after the last of L scalar inputs.
+"""
+
+import argparse
+import json
+import math
+import sys
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+def normalize(x, gamma):
+    """Batch normalisation over the minibatch with the batch's own statistics."""
+    mean = x.mean(0)
+    var = x.var(0, unbiased=False)
+    return gamma * (x - mean) / torch.sqrt(var + 1e-5)
+
+
+class TernaryBNLSTM(nn.Module):
+    def __init__(self, symbols, units):
+        super().__init__()
+        self.units = units
+        self.alpha_x = 0.5 * math.sqrt(6 / (symbols + 4 * units))
+        self.alpha_h = 0.5 * math.sqrt(6 / (units + 4 * units))
+        self.wx = nn.Parameter(torch.empty(symbols, 4 * units).uniform_(-self.alpha_x, self.alpha_x))
+        self.wh = nn.Parameter(torch.empty(units, 4 * units).uniform_(-self.alpha_h, self.alpha_h))
+        self.gamma_x = nn.Parameter(torch.full((4 * units,), 0.1))
+        self.gamma_h = nn.Parameter(torch.full((4 * units,), 0.1))
+        self.gamma_c = nn.Parameter(torch.full((units,), 0.1))
+        self.beta = nn.Parameter(torch.zeros(4 * units))
+        self.beta_c = nn.Parameter(torch.zeros(units))
+        self.h0 = nn.Parameter(torch.zeros(units))
+        self.c0 = nn.Parameter(torch.zeros(units))
+
+    @staticmethod
+    def ternary(w, alpha):
+        with torch.no_grad():
+            probability = (w.abs() / alpha).clamp(0, 1)
+            sampled = torch.bernoulli(probability) * w.sign() * alpha
+        return w + (sampled - w).detach()
+
+    def forward(self, tokens):
+        wx, wh = self.ternary(self.wx, self.alpha_x), self.ternary(self.wh, self.alpha_h)
+        length, batch = tokens.shape
+        h = self.h0.expand(batch, -1)
+        c = self.c0.expand(batch, -1)
+        outputs = []
+        for t in range(length):
+            a = normalize(h @ wh, self.gamma_h) + self.beta + normalize(wx[tokens[t]], self.gamma_x)
+            g, f, i, o = a.chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(normalize(c, self.gamma_c) + self.beta_c)
+            outputs.append(h)
+        return torch.stack(outputs)
+
+
+def blas():
+    """Names the BLAS in this process; the reference one is no peer of anybody's."""
+    with open("/proc/self/maps") as maps:
+        libraries = maps.read()
+    for name in ("openblas", "mkl_core", "libblis"):
+        if name in libraries:
+            return name
+    return "reference BLAS"
+
+
+def timed(step, runs, warmup):
+    for _ in range(warmup):
+        step()
+    seconds = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def gemm(args):
+    a = torch.randn(args.k, args.m).t() if args.ta else torch.randn(args.m, args.k)
+    b = torch.randn(args.n, args.k).t() if args.tb else torch.randn(args.k, args.n)
+    out = torch.empty(args.m, args.n)
+    return lambda: torch.mm(a, b, out=out)
+
+
+def train(args):
+    tokens = torch.randint(args.symbols, (args.length, args.batch))
+    targets = torch.randint(args.symbols, (args.length * args.batch,))
+    softmax = nn.Linear(args.units, args.symbols)
+    if args.cell:
+        recurrent = TernaryBNLSTM(args.symbols, args.units)
+        inputs = tokens
+    else:
+        recurrent = nn.LSTM(args.symbols, args.units)
+        inputs = F.one_hot(tokens, args.symbols).float()
+    optimiser = torch.optim.Adam([*recurrent.parameters(), *softmax.parameters()], lr=0.002)
+
+    def step():
+        optimiser.zero_grad()
+        h = recurrent(inputs)
+        if not args.cell:
+            h = h[0]
+        loss = F.cross_entropy(softmax(h).view(-1, args.symbols), targets)
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def word(args):
+    tokens = torch.randint(args.symbols, (args.length, args.batch))
+    targets = torch.randint(args.symbols, (args.length * args.batch,))
+    embedding = nn.Embedding(args.symbols, args.units)
+    drop = nn.Dropout(args.dropout)
+    recurrent = nn.LSTM(args.units, args.units, args.layers, dropout=args.dropout if args.layers > 1 else 0)
+    softmax = nn.Linear(args.units, args.symbols)
+    parameters = [*embedding.parameters(), *recurrent.parameters(), *softmax.parameters()]
+    optimiser = torch.optim.SGD(parameters, lr=20)
+    state = [torch.zeros(args.layers, args.batch, args.units) for _ in range(2)]
+
+    def step():
+        optimiser.zero_grad()
+        h, carried = recurrent(drop(embedding(tokens)), tuple(state))
+        state[:] = [s.detach() for s in carried]
+        loss = F.cross_entropy(softmax(drop(h)).view(-1, args.symbols), targets)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 0.25)
+        optimiser.step()
+
+    return step
+
+
+def mnist(args):
+    pixels = torch.rand(args.length, args.batch, 1)
+    targets = torch.randint(10, (args.batch,))
+    recurrent = nn.LSTM(1, args.units)
+    softmax = nn.Linear(args.units, 10)
+    optimiser = torch.optim.Adam([*recurrent.parameters(), *softmax.parameters()], lr=0.001)
+
+    def step():
+        optimiser.zero_grad()
+        h, _ = recurrent(pixels)
+        F.cross_entropy(softmax(h[-1]), targets).backward()
+        optimiser.step()
+
+    return step
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--threads", type=int, default=2)
+    common.add_argument("--runs", type=int, default=5)
+    common.add_argument("--warmup", type=int, default=1)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    p = kinds.add_parser("gemm", parents=[common])
+    for name in ("m", "n", "k"):
+        p.add_argument(name, type=int)
+    p.add_argument("--ta", action="store_true")
+    p.add_argument("--tb", action="store_true")
+    shape = argparse.ArgumentParser(add_help=False, parents=[common])
+    for name in ("units", "batch", "length"):
+        shape.add_argument("--" + name, type=int, required=True)
+    p = kinds.add_parser("train", parents=[shape])
+    p.add_argument("--symbols", type=int, required=True)
+    p.add_argument("--cell", action="store_true")
+    p = kinds.add_parser("word", parents=[shape])
+    p.add_argument("--symbols", type=int, required=True)
+    p.add_argument("--layers", type=int, default=1)
+    p.add_argument("--dropout", type=float, default=0.5)
+    kinds.add_parser("mnist", parents=[shape])
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(1)
+    step = {"gemm": gemm, "train": train, "word": word, "mnist": mnist}[args.kind](args)
+    seconds = timed(step, args.runs, args.warmup)
+    json.dump({"peer": f"PyTorch {torch.__version__}", "blas": blas(), "seconds": seconds}, sys.stdout)
+    print()
+
+
+if __name__ == "__main__":
+    main()
