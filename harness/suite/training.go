@@ -1,0 +1,55 @@
+package suite
+
+import (
+	"math"
+
+	"bittern/plugins/model"
+)
+
+// Decay says how the learning rate moves from its first to its final value.
+type Decay string
+
+// Constant keeps the learning rate. Exponential multiplies it by the same
+// factor at every step, so that the last step has the final learning rate.
+const (
+	Constant    Decay = "constant"
+	Exponential Decay = "exponential"
+)
+
+// Training is a recipe: how a cell's parameters are found.
+type Training struct {
+	Optimiser         model.Optimiser `mapstructure:"optimiser"`
+	LearningRate      float64         `mapstructure:"learning_rate"`
+	FinalLearningRate float64         `mapstructure:"final_learning_rate"` // exponential decay only
+	Decay             Decay           `mapstructure:"decay"`
+	ClipNorm          float64         `mapstructure:"clip_norm"` // of the gradient over all parameters; 0 = off
+	Epochs            int             `mapstructure:"epochs"`
+	Steps             int             `mapstructure:"steps"`               // at most this many steps; 0 = no cap
+	ValidateEvery     int             `mapstructure:"validate_every"`      // steps; 0 = once an epoch
+	Patience          int             `mapstructure:"patience"`            // validations without a new best before stopping; 0 = never stop early
+	ResetMomentsEvery int             `mapstructure:"reset_moments_every"` // steps of an epoch after which the optimiser's moments restart; 0 = never
+	ResetMomentsEpoch bool            `mapstructure:"reset_moments_epoch"` // restart the moments with each epoch, as the paper's code does
+	Calibration       int             `mapstructure:"calibration_batches"` // training batches that frozen statistics are gathered over
+
+	CheckpointSteps   int `mapstructure:"checkpoint_every_steps"`   // 0 = by time and validation only
+	CheckpointSeconds int `mapstructure:"checkpoint_every_seconds"` // 0 = by steps and validation only
+}
+
+// Rate is the learning rate of step number step (from 0) of total.
+func (t Training) Rate(step, total int) float64 {
+	if t.Decay != Exponential || total <= 1 {
+		return t.LearningRate
+	}
+	return t.LearningRate * math.Pow(t.FinalLearningRate/t.LearningRate, float64(step)/float64(total-1))
+}
+
+// recipe is what a suite file need not repeat: the paper's optimiser (Adam at
+// 0.002, constant) and the harness's own housekeeping.
+var recipe = Training{
+	Optimiser:         model.Adam,
+	LearningRate:      0.002,
+	Decay:             Constant,
+	Epochs:            1,
+	Calibration:       20,
+	CheckpointSeconds: 60,
+}
