@@ -1,0 +1,13 @@
+// Generators of the assembly in accel/. A module of its own, so that building
+// Bittern downloads none of it.
+module bittern/accel/_gen
+
+go 1.26.0
+
+require github.com/mmcloughlin/avo v0.6.0
+
+require (
+	golang.org/x/mod v0.42.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/tools v0.52.0 // indirect; avo's own v0.0.0 does not build on Go 1.26
+)
