@@ -1,0 +1,16 @@
+package cell
+
+// kernels are the functions of one instruction-set level. They trust their
+// arguments, which the exported functions have checked.
+type kernels interface {
+	moments(mean, rstd []float32, x Matrix, rows int, epsilon float32)
+	sumColumns(sum []float32, x Matrix, rows int)
+	gatesForward(Gates)
+	outputForward(Output)
+	outputBackward(OutputGradient)
+	gatesBackward(GatesGradient)
+	affineBackward(AffineGradient)
+	affinePairBackward(AffinePairGradient)
+}
+
+var active kernels = portable{}

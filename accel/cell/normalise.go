@@ -1,0 +1,136 @@
+package cell
+
+import "fmt"
+
+// Moments sets, for every column j < len(mean) of the rows of x,
+//
+//	mean[j] = Σᵣ x[r,j] / rows
+//	rstd[j] = 1/√(Σᵣ (x[r,j]−mean[j])² / rows + epsilon)
+//
+// that is the biased variance, centred before it is squared.
+func Moments(mean, rstd []float32, x Matrix, rows int, epsilon float32) {
+	if rows < 1 {
+		panic(fmt.Sprintf("cell: Moments of %d rows", rows))
+	}
+	checkVector("Moments' rstd", rstd, len(mean))
+	x.check("Moments' x", rows, len(mean))
+	active.moments(mean, rstd, x, rows, epsilon)
+}
+
+// Fold makes one scale and shift of a normalisation's statistics and
+// parameters, so that γ·(x−mean)·rstd + β = scale·x + shift:
+//
+//	scale[j] = gamma[j]·rstd[j]
+//	shift[j] = beta[j] − scale[j]·mean[j]
+//
+// shift may be beta; folding a second normalisation with the first one's shift
+// as beta gives the shift of their sum.
+func Fold(scale, shift, gamma, beta, mean, rstd []float32) {
+	n := len(scale)
+	checkVector("Fold's shift", shift, n)
+	checkVector("Fold's gamma", gamma, n)
+	checkVector("Fold's beta", beta, n)
+	checkVector("Fold's mean", mean, n)
+	checkVector("Fold's rstd", rstd, n)
+	for j := range n {
+		s := gamma[j] * rstd[j]
+		scale[j], shift[j] = s, beta[j]-s*mean[j]
+	}
+}
+
+// Statistics are the mean and the reciprocal standard deviation of each column
+// that a normalisation used.
+type Statistics struct {
+	Mean, RStd []float32
+
+	// Batch says that they were taken from these very rows, so the gradient
+	// flows through them too; else they are constants.
+	Batch bool
+}
+
+func (s Statistics) check(name string, columns int) {
+	checkVector(name+".Mean", s.Mean, columns)
+	checkVector(name+".RStd", s.RStd, columns)
+}
+
+// AffineGradient is the backward pass of y = γ·x̂ + β with x̂ = (x−mean)·rstd.
+type AffineGradient struct {
+	Rows, Columns int
+
+	Gradient   Matrix // ∂L/∂y
+	Input      Matrix // x
+	Statistics Statistics
+	Gamma      []float32
+
+	// Outputs. The parameters' gradients are added to. InputGradient may be
+	// Gradient or Input; it is added to if Accumulate is set.
+	BetaGradient, GammaGradient []float32
+	InputGradient               Matrix
+	Accumulate                  bool
+}
+
+// Backward computes, with dy the gradient and sums over the rows of column j,
+//
+//	BetaGradient  += Σ dy
+//	GammaGradient += Σ dy·x̂
+//	InputGradient  = γ·rstd·(dy − Σdy/Rows − x̂·Σ(dy·x̂)/Rows)
+//
+// and without batch statistics InputGradient = γ·rstd·dy.
+func (g AffineGradient) Backward() {
+	g.Gradient.check("AffineGradient.Gradient", g.Rows, g.Columns)
+	g.Input.check("AffineGradient.Input", g.Rows, g.Columns)
+	g.InputGradient.check("AffineGradient.InputGradient", g.Rows, g.Columns)
+	g.Statistics.check("AffineGradient.Statistics", g.Columns)
+	checkVector("AffineGradient.Gamma", g.Gamma, g.Columns)
+	checkVector("AffineGradient.BetaGradient", g.BetaGradient, g.Columns)
+	checkVector("AffineGradient.GammaGradient", g.GammaGradient, g.Columns)
+	active.affineBackward(g)
+}
+
+// AffinePairGradient is the backward pass of a = γh·ĥ + γx·x̂ + β, the sum of
+// two normalised products that share the bias: one gate of the cell.
+type AffinePairGradient struct {
+	Rows, Columns int
+
+	Gradient                          Matrix // ∂L/∂a
+	Hidden, Input                     Matrix // the products before normalisation
+	HiddenStatistics, InputStatistics Statistics
+	HiddenGamma, InputGamma           []float32
+
+	// Outputs. The parameters' gradients are added to. The matrices may be
+	// any of the matrices above, but not the same one.
+	BetaGradient, HiddenGammaGradient, InputGammaGradient []float32
+	HiddenGradient, InputGradient                         Matrix
+}
+
+// Backward computes, with da the gradient and sums over the rows of column j,
+//
+//	BetaGradient        += Σ da
+//	HiddenGammaGradient += Σ da·ĥ
+//	InputGammaGradient  += Σ da·x̂
+//	HiddenGradient = γh·rstd_h·(da − Σda/Rows − ĥ·Σ(da·ĥ)/Rows)
+//	InputGradient  = γx·rstd_x·(da − Σda/Rows − x̂·Σ(da·x̂)/Rows)
+//
+// where a side without batch statistics has only the first term, γ·rstd·da.
+func (g AffinePairGradient) Backward() {
+	g.Gradient.check("AffinePairGradient.Gradient", g.Rows, g.Columns)
+	g.Hidden.check("AffinePairGradient.Hidden", g.Rows, g.Columns)
+	g.Input.check("AffinePairGradient.Input", g.Rows, g.Columns)
+	g.HiddenGradient.check("AffinePairGradient.HiddenGradient", g.Rows, g.Columns)
+	g.InputGradient.check("AffinePairGradient.InputGradient", g.Rows, g.Columns)
+	g.HiddenStatistics.check("AffinePairGradient.HiddenStatistics", g.Columns)
+	g.InputStatistics.check("AffinePairGradient.InputStatistics", g.Columns)
+	checkVector("AffinePairGradient.HiddenGamma", g.HiddenGamma, g.Columns)
+	checkVector("AffinePairGradient.InputGamma", g.InputGamma, g.Columns)
+	checkVector("AffinePairGradient.BetaGradient", g.BetaGradient, g.Columns)
+	checkVector("AffinePairGradient.HiddenGammaGradient", g.HiddenGammaGradient, g.Columns)
+	checkVector("AffinePairGradient.InputGammaGradient", g.InputGammaGradient, g.Columns)
+	active.affinePairBackward(g)
+}
+
+// SumColumns adds the sum of each column j < len(sum) of the rows of x to
+// sum[j]: the gradient of a bias without normalisation.
+func SumColumns(sum []float32, x Matrix, rows int) {
+	x.check("SumColumns' x", rows, len(sum))
+	active.sumColumns(sum, x, rows)
+}

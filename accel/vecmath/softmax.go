@@ -1,0 +1,62 @@
+package vecmath
+
+import (
+	"fmt"
+	"math"
+)
+
+// Softmax sets dst[i] = exp(x[i]) / Σ exp(x[j]). The largest element is
+// subtracted first, so no finite x overflows; the sum is taken in float64.
+func Softmax(dst, x []float32) {
+	sameLength("Softmax", len(dst), len(x))
+	if len(x) > 0 {
+		active.softmax(dst, x, 1)
+	}
+}
+
+// SoftmaxCrossEntropy returns −log softmax(logits)[target] in nats and
+// replaces logits by their gradient, scale·(softmax(logits) − onehot(target)).
+func SoftmaxCrossEntropy(logits []float32, target int, scale float32) float64 {
+	checkTarget(logits, target)
+	score := float64(logits[target])
+	loss := active.softmax(logits, logits, scale) - score
+	logits[target] -= scale
+	return loss
+}
+
+// CrossEntropy returns −log softmax(logits)[target] in nats and leaves logits
+// as they are.
+func CrossEntropy(logits []float32, target int) float64 {
+	checkTarget(logits, target)
+	most := active.max(logits)
+	return float64(most) + math.Log(active.sumExp(logits, most)) - float64(logits[target])
+}
+
+// ArgMax returns the index of the largest element, the first of equals; NaN
+// is never the largest. It returns −1 for an empty slice.
+func ArgMax(x []float32) int {
+	if len(x) == 0 {
+		return -1
+	}
+	best, most := 0, float32(math.Inf(-1))
+	for i, value := range x {
+		if value > most {
+			best, most = i, value
+		}
+	}
+	return best
+}
+
+// softmax sets dst = scale·softmax(x) and returns log Σ exp(x[i]).
+func (k *kernels) softmax(dst, x []float32, scale float32) float64 {
+	most := k.max(x)
+	sum := k.expSum(dst, x, most)
+	k.scale(dst, float32(float64(scale)/sum))
+	return float64(most) + math.Log(sum)
+}
+
+func checkTarget(logits []float32, target int) {
+	if target < 0 || target >= len(logits) {
+		panic(fmt.Sprintf("vecmath: target %d of a softmax over %d classes", target, len(logits)))
+	}
+}
