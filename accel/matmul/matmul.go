@@ -1,0 +1,68 @@
+// Package matmul multiplies single-precision matrices.
+//
+// Matrices are row-major with a leading dimension: element (i, j) of an m×n
+// matrix x is x[i*ldx+j] with ldx ≥ n, and x ends no earlier than its last element.
+// op(X) is X or its transpose; the leading dimension is always that of X as it
+// is stored.
+//
+// A [Multiplier] computes a whole product on a team of workers. A [Packed]
+// matrix with a [Scratch] is for the recurrent sweep, where each worker multiplies
+// by the same weights at every time step: they are brought into the order in which
+// the kernel reads them once, and used until the weights change.
+//
+// An element of C is the sum of its k products in order of depth, cut into blocks whose
+// length depends on nothing but the level: neither the number of workers nor the
+// split of rows and columns among them changes a bit of it.
+package matmul
+
+import "fmt"
+
+// operand is op(X) for a stored X.
+type operand struct {
+	data       []float32
+	ld         int
+	transposed bool
+}
+
+// from is the storage from element (i, j) of op(X) on.
+func (x operand) from(i, j int) []float32 {
+	if x.transposed {
+		i, j = j, i
+	}
+	return x.data[i*x.ld+j:]
+}
+
+// block is op(X) without its first i rows and j columns.
+func (x operand) block(i, j int) operand {
+	return operand{x.from(i, j), x.ld, x.transposed}
+}
+
+// check returns an error unless op(X) of rows×columns lies within its slice.
+func (x operand) check(name string, rows, columns int) error {
+	if rows < 0 || columns < 0 {
+		return fmt.Errorf("matmul: %s is %d×%d: a size must not be negative", name, rows, columns)
+	}
+	if rows == 0 || columns == 0 {
+		return nil
+	}
+	if x.transposed {
+		rows, columns = columns, rows
+		name += " as stored"
+	}
+	if x.ld < columns {
+		return fmt.Errorf("matmul: %s is %d×%d but its leading dimension is %d: it must be %d or more", name, rows, columns, x.ld, columns)
+	}
+	// Written without a product that could overflow.
+	if len(x.data) < columns || (len(x.data)-columns)/x.ld < rows-1 {
+		return fmt.Errorf("matmul: %s is %d×%d with leading dimension %d but its slice has %d elements", name, rows, columns, x.ld, len(x.data))
+	}
+	return nil
+}
+
+// grow returns a slice of n elements, x's own memory where that is enough.
+func grow(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return make([]float32, n)
+	}
+	return x[:n]
+}

@@ -1,0 +1,47 @@
+package matmul
+
+import "fmt"
+
+// Scratch is the working memory of one worker. The zero value is ready; after the first
+// product of a size it takes no more memory.
+type Scratch struct {
+	rows    []float32 // packed rows of A
+	columns []float32 // packed columns of B
+}
+
+// MultiplyPacked computes C = op(A)·P, or C += op(A)·P where accumulate is set. C is m×n and
+// op(A) is m×k, with k and n those of p. Workers call it at the same time, each with its own
+// Scratch and on its own part of C; they may share p.
+func (s *Scratch) MultiplyPacked(c []float32, ldc int, a []float32, lda int, transA bool, m int, p *Packed, accumulate bool) error {
+	left := operand{a, lda, transA}
+	for _, err := range [2]error{
+		operand{c, ldc, false}.check("C", m, p.n), left.check("A", m, p.k),
+	} {
+		if err != nil {
+			return fmt.Errorf("%w (in C %d×%d = op(A) %d×%d · P %d×%d)", err, m, p.n, m, p.k, p.k, p.n)
+		}
+	}
+	if m == 0 || p.n == 0 || p.k == 0 {
+		empty(c, ldc, m, p.n, accumulate)
+		return nil
+	}
+	for first := 0; first < p.k; first += p.kernel.depth {
+		depth := min(p.kernel.depth, p.k-first)
+		s.multiply(p.kernel, c, ldc, left.block(0, first), panels{p.data, p.k, first}, m, p.n, depth, accumulate || first > 0)
+	}
+	return nil
+}
+
+// multiply computes C (+)= op(A)·P for m rows, n columns and one block of depth.
+func (s *Scratch) multiply(k *kernel, c []float32, ldc int, a operand, b panels, m, n, depth int, accumulate bool) {
+	for i := 0; i < m; i += k.rows {
+		rows := min(k.rows, m-i)
+		if k.inPlace && !a.transposed && m <= k.rows {
+			k.multiply(c[i*ldc:], ldc, a.from(i, 0), a.ld, b, rows, n, depth, accumulate)
+			continue
+		}
+		s.rows = grow(s.rows, rows*depth)
+		k.packRows(s.rows, a.block(i, 0), rows, depth)
+		k.multiply(c[i*ldc:], ldc, s.rows, 0, b, rows, n, depth, accumulate)
+	}
+}
