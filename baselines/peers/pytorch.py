@@ -1,13 +1,14 @@
 """Times PyTorch on one shape and prints one JSON object.
 
-usage: python3 pytorch.py gemm M N K [--ta] [--tb]
+usage: python3 pytorch.py products M,N,K,TT,COUNT ...
        python3 pytorch.py train  --units U --batch B --length L --symbols V [--cell]
        python3 pytorch.py word   --units U --layers N --batch B --length L --symbols V --dropout P
        python3 pytorch.py mnist  --units U --batch B --length L
 common: --threads T --runs N --warmup W
 
-`gemm` is torch.mm, which is whatever BLAS this PyTorch links (Debian:
-OpenBLAS). `train` is one optimiser step of a one-layer character LSTM: one-hot
+`products` runs torch.mm, which is whatever BLAS this PyTorch links, COUNT times
+for each [M,K]·[K,N]; TT says for each side whether it is stored transposed (n
+or t). `train` is one optimiser step of a one-layer character LSTM: one-hot
 input, nn.LSTM, softmax over the symbols, Adam; with --cell it is the
 batch-normalised LSTM with stochastic ternary weights of Ardakani et al. (ICLR
 2019), written as a loop over time steps with autograd. `word` adds embedding
@@ -92,11 +93,21 @@ def timed(step, runs, warmup):
     return seconds
 
 
-def gemm(args):
-    a = torch.randn(args.k, args.m).t() if args.ta else torch.randn(args.m, args.k)
-    b = torch.randn(args.n, args.k).t() if args.tb else torch.randn(args.k, args.n)
-    out = torch.empty(args.m, args.n)
-    return lambda: torch.mm(a, b, out=out)
+def products(args):
+    work = []
+    for product in args.product:
+        m, n, k, transposed, count = product.split(",")
+        m, n, k = int(m), int(n), int(k)
+        a = torch.randn(k, m).t() if transposed[0] == "t" else torch.randn(m, k)
+        b = torch.randn(n, k).t() if transposed[1] == "t" else torch.randn(k, n)
+        work.append((a, b, torch.empty(m, n), int(count)))
+
+    def step():
+        for a, b, out, count in work:
+            for _ in range(count):
+                torch.mm(a, b, out=out)
+
+    return step
 
 
 def train(args):
@@ -169,11 +180,8 @@ def main():
     common.add_argument("--runs", type=int, default=5)
     common.add_argument("--warmup", type=int, default=1)
     kinds = parser.add_subparsers(dest="kind", required=True)
-    p = kinds.add_parser("gemm", parents=[common])
-    for name in ("m", "n", "k"):
-        p.add_argument(name, type=int)
-    p.add_argument("--ta", action="store_true")
-    p.add_argument("--tb", action="store_true")
+    p = kinds.add_parser("products", parents=[common])
+    p.add_argument("product", nargs="+")
     shape = argparse.ArgumentParser(add_help=False, parents=[common])
     for name in ("units", "batch", "length"):
         shape.add_argument("--" + name, type=int, required=True)
@@ -189,7 +197,7 @@ def main():
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
-    step = {"gemm": gemm, "train": train, "word": word, "mnist": mnist}[args.kind](args)
+    step = {"products": products, "train": train, "word": word, "mnist": mnist}[args.kind](args)
     seconds = timed(step, args.runs, args.warmup)
     json.dump({"peer": f"PyTorch {torch.__version__}", "blas": blas(), "seconds": seconds}, sys.stdout)
     print()

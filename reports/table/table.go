@@ -1,0 +1,78 @@
+// Package table writes Markdown tables whose cells say exactly what they were
+// given, through tablewriter.
+package table
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+)
+
+// Table is a Markdown table under construction.
+type Table struct {
+	headers []string
+	aligned []tw.Align
+	rows    [][]string
+}
+
+// New starts a table with the given column headers, all aligned left.
+func New(headers ...string) *Table {
+	t := &Table{headers: headers, aligned: make([]tw.Align, len(headers))}
+	for i := range t.aligned {
+		t.aligned[i] = tw.AlignLeft
+	}
+	return t
+}
+
+// AlignRight aligns the columns with these numbers (from 0) right.
+func (t *Table) AlignRight(columns ...int) {
+	for _, c := range columns {
+		t.aligned[c] = tw.AlignRight
+	}
+}
+
+// Append adds a row of as many cells as there are headers.
+func (t *Table) Append(cells ...string) error {
+	if len(cells) != len(t.headers) {
+		return fmt.Errorf("table: a row of %d cells under %d headers", len(cells), len(t.headers))
+	}
+	t.rows = append(t.rows, cells)
+	return nil
+}
+
+// Write renders the table as GitHub-flavoured Markdown.
+func (t *Table) Write(w io.Writer) error {
+	out := tablewriter.NewTable(w,
+		tablewriter.WithRenderer(renderer.NewMarkdown()),
+		tablewriter.WithHeaderAutoFormat(tw.Off), // it would rewrite case and "µs"
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithHeaderAlignmentConfig(tw.CellAlignment{PerColumn: t.aligned}),
+		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{PerColumn: t.aligned}),
+	)
+	out.Header(escape(t.headers))
+	for _, row := range t.rows {
+		if err := out.Append(escape(row)); err != nil {
+			return fmt.Errorf("table: %w", err)
+		}
+	}
+	if err := out.Render(); err != nil {
+		return fmt.Errorf("table: %w", err)
+	}
+	return nil
+}
+
+// markdown escapes what would end a cell or a row.
+var markdown = strings.NewReplacer("|", `\|`, "\r\n", "<br>", "\n", "<br>")
+
+func escape(cells []string) []string {
+	out := make([]string, len(cells))
+	for i, cell := range cells {
+		out[i] = markdown.Replace(cell)
+	}
+	return out
+}

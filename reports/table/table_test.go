@@ -1,0 +1,36 @@
+package table
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWriteKeepsCellsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	table := New("what", "time µs", "BPC")
+	table.AlignRight(1, 2)
+	for _, row := range [][]string{{"a|b", "1.5", "n/a: no\nreason"}, {"stochastic-binary", "12", "1.780"}} {
+		if err := table.Append(row...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out strings.Builder
+	if err := table.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := `| what              | time µs |               BPC |
+|:------------------|--------:|------------------:|
+| a\|b              |     1.5 | n/a: no<br>reason |
+| stochastic-binary |      12 |             1.780 |
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+func TestAppendRefusesRaggedRows(t *testing.T) {
+	t.Parallel()
+	if err := New("a", "b").Append("only one"); err == nil {
+		t.Error("a row of one cell under two headers was accepted")
+	}
+}
