@@ -1,0 +1,121 @@
+package elementwise
+
+import (
+	"math"
+
+	"bittern/quantizers/internal/random"
+)
+
+// A Kernel writes dst[i] from latent[i], which is element first+i of its
+// matrix; first is even. It reports whether every latent weight was finite.
+//
+// Kernels choose by sign bits, not by branches: the choices are random, and a
+// mispredicted branch would cost more than all else they do.
+type Kernel func(dst, latent []float32, alpha float32, stream random.Stream, first int) (finite bool)
+
+const (
+	signBit     = 1 << 31
+	exponentLow = 1 << 23 // the lowest bit of a float32's exponent
+)
+
+// overflow has its top bit set where bits are those of an infinity or a NaN,
+// whose exponent is all ones.
+func overflow(bits uint32) uint32 { return bits&^signBit + exponentLow }
+
+// Copy leaves the weights as they are.
+func Copy(dst, latent []float32, _ float32, _ random.Stream, _ int) bool {
+	dst = dst[:len(latent)]
+	var seen uint32
+	for i, w := range latent {
+		seen |= overflow(math.Float32bits(w))
+		dst[i] = w
+	}
+	return seen < signBit
+}
+
+// Sign is the deterministic binary rule: +α where w ≥ 0, else −α.
+func Sign(dst, latent []float32, alpha float32, _ random.Stream, _ int) bool {
+	dst = dst[:len(latent)]
+	level := math.Float32bits(alpha)
+	var seen uint32
+	for i, w := range latent {
+		bits := math.Float32bits(w + 0) // −0 + 0 = +0
+		seen |= overflow(bits)
+		dst[i] = math.Float32frombits(level | bits&signBit)
+	}
+	return seen < signBit
+}
+
+// HardSigmoid is the stochastic binary rule: +α with the probability
+// clip((w/α + 1)/2, 0, 1), else −α. It draws +α where w > v for a v uniform on
+// the 2²⁴ points of [−α, α) that are multiples of α·2⁻²³.
+func HardSigmoid(dst, latent []float32, alpha float32, stream random.Stream, first int) bool {
+	dst = dst[:len(latent)]
+	level, unit := math.Float32bits(alpha), alpha*0x1p-23
+	var seen uint32
+	i := 0
+	for ; i+1 < len(latent); i += 2 {
+		even, odd := stream.Pair((first + i) / 2)
+		w0, w1 := latent[i], latent[i+1]
+		seen |= overflow(math.Float32bits(w0)) | overflow(math.Float32bits(w1))
+		dst[i] = hardSigmoid(w0, level, unit, even)
+		dst[i+1] = hardSigmoid(w1, level, unit, odd)
+	}
+	if i < len(latent) {
+		even, _ := stream.Pair((first + i) / 2)
+		seen |= overflow(math.Float32bits(latent[i]))
+		dst[i] = hardSigmoid(latent[i], level, unit, even)
+	}
+	return seen < signBit
+}
+
+// The conversion of the product keeps it from being fused with the
+// subtraction, so that every processor draws the same.
+func hardSigmoid(w float32, level uint32, unit float32, bits uint32) float32 {
+	v := float32(float32(int32(bits)>>8) * unit)
+	return math.Float32frombits(level | ^math.Float32bits(v-w)&signBit)
+}
+
+// Threshold is the deterministic ternary rule: sign(w)·α where |w| > α/3,
+// else 0.
+func Threshold(dst, latent []float32, alpha float32, _ random.Stream, _ int) bool {
+	dst = dst[:len(latent)]
+	level, third := math.Float32bits(alpha), alpha/3
+	var seen uint32
+	for i, w := range latent {
+		seen |= overflow(math.Float32bits(w))
+		dst[i] = ternary(w, level, third)
+	}
+	return seen < signBit
+}
+
+// Bernoulli is the stochastic ternary rule: sign(w)·α with the probability
+// clip(|w/α|, 0, 1), else 0. It draws a nonzero where |w| > v for a v uniform
+// on the 2²⁴ points of [0, α) that are multiples of α·2⁻²⁴.
+func Bernoulli(dst, latent []float32, alpha float32, stream random.Stream, first int) bool {
+	dst = dst[:len(latent)]
+	level, unit := math.Float32bits(alpha), alpha*0x1p-24
+	var seen uint32
+	i := 0
+	for ; i+1 < len(latent); i += 2 {
+		even, odd := stream.Pair((first + i) / 2)
+		w0, w1 := latent[i], latent[i+1]
+		seen |= overflow(math.Float32bits(w0)) | overflow(math.Float32bits(w1))
+		dst[i] = ternary(w0, level, float32(float32(int32(even>>8))*unit))
+		dst[i+1] = ternary(w1, level, float32(float32(int32(odd>>8))*unit))
+	}
+	if i < len(latent) {
+		even, _ := stream.Pair((first + i) / 2)
+		seen |= overflow(math.Float32bits(latent[i]))
+		dst[i] = ternary(latent[i], level, float32(float32(int32(even>>8))*unit))
+	}
+	return seen < signBit
+}
+
+// ternary returns sign(w)·α where |w| > threshold, else 0.
+func ternary(w float32, level uint32, threshold float32) float32 {
+	bits := math.Float32bits(w)
+	below := math.Float32bits(threshold - math.Float32frombits(bits&^signBit))
+	nonzero := uint32(int32(below) >> 31)
+	return math.Float32frombits((level | bits&signBit) & nonzero)
+}

@@ -1,0 +1,44 @@
+// Package random gives quantizers random numbers that are a function of where
+// they are used, not of when: any training step can be replayed, and work may
+// be split over any number of goroutines.
+//
+// It is SplitMix64 (Steele, Lea & Flood, "Fast Splittable Pseudorandom Number
+// Generators", OOPSLA 2014) read as a counter-based generator. SplitMix64's
+// n-th output is mix(start + n·γ), so any output can be had without those
+// before it. The start of a stream is a hash of the seed, the step and the
+// weight's name. Streams start at hashed places of one sequence of 2⁶⁴ numbers;
+// that two streams of a million numbers overlap has a chance of about 2⁻⁴³.
+package random
+
+import "hash/fnv"
+
+// gamma is SplitMix64's increment: the odd integer nearest to 2⁶⁴/φ.
+const gamma = 0x9e3779b97f4a7c15
+
+// mix is the finaliser of SplitMix64: variant 13 of Stafford's parameters for
+// the one of MurmurHash3 ("Better Bit Mixing", 2011). It is a bijection.
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// Stream is the random numbers of one weight matrix at one step.
+type Stream uint64
+
+// NewStream returns the stream of a weight at a step. Names are hashed by
+// 64-bit FNV-1a.
+func NewStream(seed, step uint64, name string) Stream {
+	hash := fnv.New64a()
+	hash.Write([]byte(name))
+	start := mix(seed + gamma)
+	start = mix((start ^ step) + gamma)
+	return Stream(mix((start ^ hash.Sum64()) + gamma))
+}
+
+// Pair returns 64 uniform bits for elements 2n and 2n+1: the low half belongs
+// to the even one.
+func (s Stream) Pair(n int) (even, odd uint32) {
+	bits := mix(uint64(s) + uint64(n+1)*gamma)
+	return uint32(bits), uint32(bits >> 32)
+}
