@@ -45,16 +45,17 @@ func (x operand) check(name string, rows, columns int) error {
 	if rows == 0 || columns == 0 {
 		return nil
 	}
+	how := ""
 	if x.transposed {
 		rows, columns = columns, rows
-		name += " as stored"
+		how = " as stored"
 	}
 	if x.ld < columns {
-		return fmt.Errorf("matmul: %s is %d×%d but its leading dimension is %d: it must be %d or more", name, rows, columns, x.ld, columns)
+		return fmt.Errorf("matmul: %s%s is %d×%d but its leading dimension is %d: it must be %d or more", name, how, rows, columns, x.ld, columns)
 	}
 	// Written without a product that could overflow.
 	if len(x.data) < columns || (len(x.data)-columns)/x.ld < rows-1 {
-		return fmt.Errorf("matmul: %s is %d×%d with leading dimension %d but its slice has %d elements", name, rows, columns, x.ld, len(x.data))
+		return fmt.Errorf("matmul: %s%s is %d×%d with leading dimension %d but its slice has %d elements", name, how, rows, columns, x.ld, len(x.data))
 	}
 	return nil
 }
