@@ -1,0 +1,286 @@
+// Package arena holds tensors that several processes share: files in memory
+// that each of them maps. Messages between the processes carry handles
+// ([Tensor]), never elements.
+//
+// An [Arena] is the side that makes tensors and owns the files; a [Mapping] is
+// the side that views them. The files are private to the user (mode 0600) and
+// are removed when the arena is closed. Each is locked while its owner lives, so
+// [Sweep] can tell the files of a killed process from those in use, whatever
+// became of the process number in their names.
+package arena
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"unsafe"
+
+	"github.com/edsrzf/mmap-go"
+
+	"bittern/plugins"
+)
+
+// FolderVariable names the environment variable that moves arenas to another
+// folder, for machines whose /dev/shm is too small (containers often give it
+// 64 MiB).
+const FolderVariable = "BITTERN_ARENA_FOLDER"
+
+// ErrOutside answers a slice that does not lie in the arena.
+var ErrOutside = errors.New("the slice does not lie in the arena")
+
+const (
+	prefix = "bittern-arena-"
+	// alignment is a cache line, and the widest vector register (AVX-512).
+	alignment = 64
+	// leastSegment keeps an arena that grows by many small tensors from
+	// becoming many files.
+	leastSegment = 64 << 10
+)
+
+// Folder returns where arenas are kept: the folder that FolderVariable names,
+// else /dev/shm where there is one, else the folder for temporary files.
+func Folder() string {
+	if folder := os.Getenv(FolderVariable); folder != "" {
+		return folder
+	}
+	const shared = "/dev/shm"
+	if info, err := os.Stat(shared); err == nil && info.IsDir() {
+		return shared
+	}
+	return os.TempDir()
+}
+
+// Arena makes tensors. It may be used by several goroutines.
+type Arena struct {
+	folder string
+
+	mu       sync.Mutex
+	segments []*segment
+	total    int
+	closed   bool
+}
+
+// segment is one file; memory is its content, used its allocated beginning.
+type segment struct {
+	file   *os.File
+	memory mmap.MMap
+	used   int
+}
+
+// Create makes an arena in a folder (Folder() where it is empty) with room for
+// size bytes, all of which is reserved at once: a machine without that much
+// room says so here, not in the middle of a run. Size 0 reserves nothing. The
+// arena grows by further files where more is asked of it.
+func Create(folder string, size int) (*Arena, error) {
+	if folder == "" {
+		folder = Folder()
+	}
+	folder, err := filepath.Abs(folder) // other processes may run elsewhere
+	if err != nil {
+		return nil, fmt.Errorf("create a tensor arena: %w", err)
+	}
+	a := &Arena{folder: folder}
+	if size > 0 {
+		if err := a.grow(size); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// Folder returns where the arena keeps its files.
+func (a *Arena) Folder() string { return a.folder }
+
+// Files returns the paths of the arena's files.
+func (a *Arena) Files() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	files := make([]string, len(a.segments))
+	for i, s := range a.segments {
+		files[i] = s.file.Name()
+	}
+	return files
+}
+
+// Size returns the bytes reserved by all files of the arena.
+func (a *Arena) Size() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.total
+}
+
+// Close unmaps and removes the files. Slices made in the arena must not be
+// touched any more.
+func (a *Arena) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var errs []error
+	for _, s := range a.segments {
+		errs = append(errs, s.memory.Unmap(), discard(s.file))
+	}
+	a.segments, a.total, a.closed = nil, 0, true
+	return errors.Join(errs...)
+}
+
+func (a *Arena) allocate(size int) ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return nil, errors.New("the arena is closed")
+	}
+	for _, s := range a.segments {
+		if memory, ok := s.take(size); ok {
+			return memory, nil
+		}
+	}
+	// Doubling keeps the number of files logarithmic in the arena's size.
+	if err := a.grow(max(size, a.total, leastSegment)); err != nil {
+		return nil, err
+	}
+	memory, _ := a.segments[len(a.segments)-1].take(size)
+	return memory, nil
+}
+
+func (s *segment) take(size int) ([]byte, bool) {
+	if size > len(s.memory)-s.used {
+		return nil, false
+	}
+	memory := s.memory[s.used : s.used+size : s.used+size]
+	s.used += (size + alignment - 1) / alignment * alignment
+	s.used = min(s.used, len(s.memory))
+	return memory, true
+}
+
+func (a *Arena) grow(size int) (err error) {
+	page := os.Getpagesize()
+	size = (size + page - 1) / page * page
+	file, err := createLocked(a.folder)
+	if err != nil {
+		return plugins.Problemf("cannot create a tensor arena in %s (%v); set %s to a folder that can be written", a.folder, err, FolderVariable)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, discard(file))
+		}
+	}()
+	if err := reserve(file, int64(size)); err != nil {
+		return plugins.Problemf("no room for a tensor arena of %s in %s (%v); free space there or set %s to a folder with more", binarySize(size), a.folder, err, FolderVariable)
+	}
+	memory, err := mmap.Map(file, mmap.RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("map the arena %s: %w", file.Name(), err)
+	}
+	adviseHugePages(memory)
+	a.segments = append(a.segments, &segment{file: file, memory: memory})
+	a.total += size
+	return nil
+}
+
+// createLocked makes an empty arena file and locks it. A sweep that runs
+// between the two steps may remove the file: then another one is made.
+func createLocked(folder string) (*os.File, error) {
+	for {
+		file, err := os.CreateTemp(folder, fmt.Sprintf("%s%d-*", prefix, os.Getpid()))
+		if err != nil {
+			return nil, err
+		}
+		if err := lock(file); err != nil {
+			return nil, errors.Join(err, discard(file))
+		}
+		mine, err := file.Stat()
+		if err != nil {
+			return nil, errors.Join(err, discard(file))
+		}
+		if named, err := os.Stat(file.Name()); err == nil && os.SameFile(mine, named) {
+			return file, nil
+		}
+		if err := file.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// discard removes a file. That somebody removed it before is no error: readers
+// of an answer remove its file as soon as they have mapped it.
+func discard(file *os.File) error {
+	closing := file.Close()
+	removing := os.Remove(file.Name())
+	if errors.Is(removing, os.ErrNotExist) {
+		removing = nil
+	}
+	return errors.Join(closing, removing)
+}
+
+func (a *Arena) find(start unsafe.Pointer, size int) (file string, offset int64, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.segments {
+		base := uintptr(unsafe.Pointer(unsafe.SliceData(s.memory)))
+		if address := uintptr(start); address >= base && address+uintptr(size) <= base+uintptr(len(s.memory)) {
+			return s.file.Name(), int64(address - base), true
+		}
+	}
+	return "", 0, false
+}
+
+// binarySize writes a number of bytes in MiB, or KiB below one.
+func binarySize(bytes int) string {
+	if bytes < 1<<20 {
+		return fmt.Sprintf("%d KiB", bytes>>10)
+	}
+	return fmt.Sprintf("%d MiB", bytes>>20)
+}
+
+// Mapping views tensors that other processes made. It may be used by one
+// goroutine at a time.
+type Mapping struct{ files map[string]mmap.MMap }
+
+// Close unmaps every file. Slices viewed through the mapping must not be
+// touched any more.
+func (m *Mapping) Close() error {
+	var errs []error
+	for _, memory := range m.files {
+		errs = append(errs, memory.Unmap())
+	}
+	m.files = nil
+	return errors.Join(errs...)
+}
+
+// Files returns the paths of the files that are mapped.
+func (m *Mapping) Files() []string {
+	files := make([]string, 0, len(m.files))
+	for path := range m.files {
+		files = append(files, path)
+	}
+	return files
+}
+
+func (m *Mapping) file(path string) (mmap.MMap, error) {
+	if memory, ok := m.files[path]; ok {
+		return memory, nil
+	}
+	memory, err := mapExisting(path)
+	if err != nil {
+		return nil, fmt.Errorf("map the arena %s: %w", path, err)
+	}
+	adviseHugePages(memory)
+	if m.files == nil {
+		m.files = make(map[string]mmap.MMap)
+	}
+	m.files[path] = memory
+	return memory, nil
+}
+
+func mapExisting(path string) (mmap.MMap, error) {
+	if name := filepath.Base(path); len(name) <= len(prefix) || name[:len(prefix)] != prefix {
+		return nil, errors.New("this is not the name of an arena")
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	memory, err := mmap.Map(file, mmap.RDWR, 0)
+	return memory, errors.Join(err, file.Close())
+}

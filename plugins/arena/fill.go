@@ -1,0 +1,19 @@
+package arena
+
+import (
+	"io"
+	"os"
+)
+
+// fill writes zeros, the portable way to reserve room in any file system.
+func fill(file *os.File, size int64) error {
+	_, err := io.CopyN(io.NewOffsetWriter(file, 0), zeros{}, size)
+	return err
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}

@@ -1,0 +1,158 @@
+// Package backendrpc carries the backend contract over gRPC.
+package backendrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc"
+
+	"bittern/plugins"
+	"bittern/plugins/arena"
+	"bittern/plugins/backend"
+	"bittern/plugins/internal/wire"
+	backendv1 "bittern/plugins/internal/wire/bittern/backend/v1"
+	"bittern/plugins/packed"
+)
+
+// Client is the backend at the other end of a connection. Close gives up the
+// tensors it shares with it.
+type Client interface {
+	backend.Backend
+	io.Closer
+}
+
+// NewClient returns the backend at the other end of a connection. It copies
+// what it is given into arenas of its own in a folder (arena.Folder() where it is
+// empty).
+func NewClient(conn grpc.ClientConnInterface, folder string) Client {
+	return &client{remote: backendv1.NewBackendClient(conn), folder: folder}
+}
+
+type client struct {
+	remote     backendv1.BackendClient
+	folder     string
+	deployment *arena.Arena
+}
+
+func (c *client) Close() error {
+	if c.deployment == nil {
+		return nil
+	}
+	err := c.deployment.Close()
+	c.deployment = nil
+	return err
+}
+
+func (c *client) Describe(ctx context.Context) (plugins.Description, error) {
+	response, err := c.remote.Describe(ctx, &backendv1.DescribeRequest{})
+	return wire.DecodeDescription(response.GetDescription()), err
+}
+
+func (c *client) Deploy(ctx context.Context, request backend.Deploy) error {
+	deployment, err := arena.Create(c.folder, 0)
+	if err != nil {
+		return fmt.Errorf("deploy: %w", err)
+	}
+	if err := c.deploy(ctx, deployment, request); err != nil {
+		return errors.Join(err, deployment.Close())
+	}
+	previous := c.deployment
+	c.deployment = deployment
+	if previous == nil {
+		return nil
+	}
+	return previous.Close()
+}
+
+func (c *client) deploy(ctx context.Context, a *arena.Arena, request backend.Deploy) error {
+	graph, err := wire.EncodeGraph(a, request.Graph)
+	if err != nil {
+		return fmt.Errorf("deploy: %w", err)
+	}
+	m := &backendv1.DeployRequest{Options: request.Options, Graph: graph, Weights: make(map[string]*backendv1.Matrix, len(request.Weights))}
+	for name, weight := range request.Weights {
+		matrix, err := encodeMatrix(a, weight)
+		if err != nil {
+			return fmt.Errorf("deploy: weight %s: %w", name, err)
+		}
+		m.Weights[name] = matrix
+	}
+	_, err = c.remote.Deploy(ctx, m)
+	return err
+}
+
+func encodeMatrix(a *arena.Arena, weight packed.Matrix) (*backendv1.Matrix, error) {
+	levels, err := wire.Copy(a, weight.Levels)
+	if err != nil {
+		return nil, fmt.Errorf("levels: %w", err)
+	}
+	data, err := wire.Copy(a, weight.Data)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	return &backendv1.Matrix{
+		Rows: int64(weight.Rows), Cols: int64(weight.Cols), Bits: int64(weight.Bits),
+		Levels: levels, PerRow: weight.PerRow, Data: data,
+	}, nil
+}
+
+func (c *client) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
+	response, err := c.remote.Cost(ctx, &backendv1.CostRequest{Length: int64(request.Length)})
+	if err != nil {
+		return backend.Cost{}, err
+	}
+	return backend.Cost{
+		Cycles: response.Cycles, Seconds: response.Seconds, Area: response.Area,
+		Energy: decodeParts(response.GetEnergy()), Memory: decodeParts(response.GetMemory()),
+		Measured: response.GetMeasured(), N: int(response.GetN()),
+		Missing: response.GetMissing(), Notes: response.GetNotes(),
+	}, nil
+}
+
+func (c *client) Execute(ctx context.Context, request backend.Execute) (err error) {
+	// Room for all three tensors, each of which starts on a cache line.
+	const padding = 3 * 64
+	call, err := arena.Create(c.folder, 4*(len(request.Tokens)+len(request.Dense)+len(request.Outputs))+padding)
+	if err != nil {
+		return fmt.Errorf("execute: %w", err)
+	}
+	defer func() { err = errors.Join(err, call.Close()) }()
+	m := &backendv1.ExecuteRequest{Sequences: int64(request.Sequences), Length: int64(request.Length)}
+	if m.Tokens, err = wire.Copy(call, request.Tokens); err != nil {
+		return fmt.Errorf("execute: tokens: %w", err)
+	}
+	if m.Dense, err = wire.Copy(call, request.Dense); err != nil {
+		return fmt.Errorf("execute: dense: %w", err)
+	}
+	outputs, err := arena.Make[float32](call, len(request.Outputs))
+	if err != nil {
+		return fmt.Errorf("execute: outputs: %w", err)
+	}
+	if m.Outputs, err = wire.Locate(call, outputs); err != nil {
+		return fmt.Errorf("execute: outputs: %w", err)
+	}
+	if _, err := c.remote.Execute(ctx, m); err != nil {
+		return err
+	}
+	copy(request.Outputs, outputs)
+	return nil
+}
+
+func encodeParts(parts []backend.Part) []*backendv1.Part {
+	var m []*backendv1.Part
+	for _, p := range parts {
+		m = append(m, &backendv1.Part{Name: p.Name, Value: p.Value})
+	}
+	return m
+}
+
+func decodeParts(m []*backendv1.Part) []backend.Part {
+	var parts []backend.Part
+	for _, p := range m {
+		parts = append(parts, backend.Part{Name: p.GetName(), Value: p.GetValue()})
+	}
+	return parts
+}

@@ -1,0 +1,96 @@
+package backendrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc"
+
+	"bittern/plugins/arena"
+	"bittern/plugins/backend"
+	"bittern/plugins/internal/wire"
+	backendv1 "bittern/plugins/internal/wire/bittern/backend/v1"
+	"bittern/plugins/packed"
+)
+
+// Register serves a backend. Calls must not overlap. Closing gives up the
+// tensors that are still mapped.
+func Register(registrar grpc.ServiceRegistrar, b backend.Backend) io.Closer {
+	s := &server{backend: b}
+	backendv1.RegisterBackendServer(registrar, s)
+	return s
+}
+
+type server struct {
+	backendv1.UnimplementedBackendServer
+	backend backend.Backend
+	session wire.Session
+}
+
+func (s *server) Close() error { return s.session.Close() }
+
+func (s *server) Describe(ctx context.Context, _ *backendv1.DescribeRequest) (*backendv1.DescribeResponse, error) {
+	description, err := s.backend.Describe(ctx)
+	return &backendv1.DescribeResponse{Description: wire.EncodeDescription(description)}, err
+}
+
+func (s *server) Deploy(ctx context.Context, request *backendv1.DeployRequest) (*backendv1.DeployResponse, error) {
+	err := s.session.Replace(func(mapping *arena.Mapping) error {
+		graph, err := wire.DecodeGraph(mapping, request.GetGraph())
+		if err != nil {
+			return err
+		}
+		deploy := backend.Deploy{Options: request.GetOptions(), Graph: graph, Weights: make(map[string]packed.Matrix, len(request.GetWeights()))}
+		for name, m := range request.GetWeights() {
+			matrix, err := viewMatrix(mapping, m)
+			if err != nil {
+				return fmt.Errorf("weight %s: %w", name, err)
+			}
+			deploy.Weights[name] = matrix
+		}
+		return s.backend.Deploy(ctx, deploy)
+	})
+	return &backendv1.DeployResponse{}, err
+}
+
+func viewMatrix(mapping *arena.Mapping, m *backendv1.Matrix) (packed.Matrix, error) {
+	levels, err := wire.View[float32](mapping, m.GetLevels())
+	if err != nil {
+		return packed.Matrix{}, fmt.Errorf("levels: %w", err)
+	}
+	data, err := wire.View[uint8](mapping, m.GetData())
+	if err != nil {
+		return packed.Matrix{}, fmt.Errorf("data: %w", err)
+	}
+	return packed.Matrix{
+		Rows: int(m.GetRows()), Cols: int(m.GetCols()), Bits: int(m.GetBits()),
+		Levels: levels, PerRow: m.GetPerRow(), Data: data,
+	}, nil
+}
+
+func (s *server) Cost(ctx context.Context, request *backendv1.CostRequest) (*backendv1.CostResponse, error) {
+	cost, err := s.backend.Cost(ctx, backend.CostRequest{Length: int(request.GetLength())})
+	return &backendv1.CostResponse{
+		Cycles: cost.Cycles, Seconds: cost.Seconds, Area: cost.Area,
+		Energy: encodeParts(cost.Energy), Memory: encodeParts(cost.Memory),
+		Measured: cost.Measured, N: int64(cost.N), Missing: cost.Missing, Notes: cost.Notes,
+	}, err
+}
+
+func (s *server) Execute(ctx context.Context, request *backendv1.ExecuteRequest) (_ *backendv1.ExecuteResponse, err error) {
+	mapping := new(arena.Mapping)
+	defer func() { err = errors.Join(err, mapping.Close()) }()
+	execute := backend.Execute{Sequences: int(request.GetSequences()), Length: int(request.GetLength())}
+	if execute.Tokens, err = wire.View[int32](mapping, request.GetTokens()); err != nil {
+		return nil, fmt.Errorf("tokens: %w", err)
+	}
+	if execute.Dense, err = wire.View[float32](mapping, request.GetDense()); err != nil {
+		return nil, fmt.Errorf("dense: %w", err)
+	}
+	if execute.Outputs, err = wire.View[float32](mapping, request.GetOutputs()); err != nil {
+		return nil, fmt.Errorf("outputs: %w", err)
+	}
+	return &backendv1.ExecuteResponse{}, s.backend.Execute(ctx, execute)
+}

@@ -1,0 +1,157 @@
+// Package modelrpc carries the model contract over gRPC.
+package modelrpc
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+
+	"bittern/plugins"
+	"bittern/plugins/arena"
+	"bittern/plugins/internal/wire"
+	modelv1 "bittern/plugins/internal/wire/bittern/model/v1"
+	pluginv1 "bittern/plugins/internal/wire/bittern/plugin/v1"
+	"bittern/plugins/model"
+	"bittern/plugins/stepgraph"
+)
+
+// NewClient returns the model at the other end of a connection. The slices
+// given to its Build must lie in the arena.
+func NewClient(conn grpc.ClientConnInterface, a *arena.Arena) model.Model {
+	return &client{remote: modelv1.NewModelClient(conn), arena: a}
+}
+
+type client struct {
+	remote modelv1.ModelClient
+	arena  *arena.Arena
+}
+
+func (c *client) Describe(ctx context.Context) (plugins.Description, error) {
+	response, err := c.remote.Describe(ctx, &modelv1.DescribeRequest{})
+	return wire.DecodeDescription(response.GetDescription()), err
+}
+
+func (c *client) Plan(ctx context.Context, options plugins.Values, task model.Task) (model.Plan, error) {
+	response, err := c.remote.Plan(ctx, &modelv1.PlanRequest{Options: options, Task: encodeTask(task)})
+	if err != nil {
+		return model.Plan{}, err
+	}
+	var plan model.Plan
+	for _, p := range response.GetParameters() {
+		plan.Parameters = append(plan.Parameters, model.Parameter{Name: p.GetName(), Shape: wire.Ints(p.GetShape()), Quantize: p.GetQuantize()})
+	}
+	for _, b := range response.GetBuffers() {
+		plan.Buffers = append(plan.Buffers, model.Buffer{Name: b.GetName(), Shape: wire.Ints(b.GetShape())})
+	}
+	return plan, nil
+}
+
+func (c *client) Build(ctx context.Context, request model.Build) error {
+	m := &modelv1.BuildRequest{
+		Options: request.Options, Task: encodeTask(request.Task), Seed: request.Seed,
+		Threads: int64(request.Threads), Optimiser: string(request.Optimiser),
+		Parameters: make(map[string]*modelv1.Tensors, len(request.Parameters)),
+		Buffers:    make(map[string]*pluginv1.Tensor, len(request.Buffers)),
+		Inputs:     make(map[string]*pluginv1.Tensor, len(request.Inputs.Int32)+len(request.Inputs.Float32)),
+	}
+	for name, tensors := range request.Parameters {
+		handles, err := c.encodeTensors(tensors)
+		if err != nil {
+			return fmt.Errorf("build the model: parameter %s: %w", name, err)
+		}
+		m.Parameters[name] = handles
+	}
+	if err := locateAll(c.arena, m.Buffers, request.Buffers); err != nil {
+		return fmt.Errorf("build the model: buffer %w", err)
+	}
+	if err := locateAll(c.arena, m.Inputs, request.Inputs.Int32); err != nil {
+		return fmt.Errorf("build the model: input %w", err)
+	}
+	if err := locateAll(c.arena, m.Inputs, request.Inputs.Float32); err != nil {
+		return fmt.Errorf("build the model: input %w", err)
+	}
+	_, err := c.remote.Build(ctx, m)
+	return err
+}
+
+func (c *client) encodeTensors(t model.Tensors) (*modelv1.Tensors, error) {
+	m := &modelv1.Tensors{}
+	for _, tensor := range []struct {
+		name  string
+		slice []float32
+		field **pluginv1.Tensor
+	}{
+		{"Value", t.Value, &m.Value},
+		{"Quantized", t.Quantized, &m.Quantized},
+		{"Grad", t.Grad, &m.Grad},
+		{"Moment1", t.Moment1, &m.Moment1},
+		{"Moment2", t.Moment2, &m.Moment2},
+	} {
+		handle, err := wire.Locate(c.arena, tensor.slice)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", tensor.name, err)
+		}
+		*tensor.field = handle
+	}
+	return m, nil
+}
+
+func locateAll[T arena.Element](a *arena.Arena, handles map[string]*pluginv1.Tensor, slices map[string][]T) error {
+	for name, slice := range slices {
+		handle, err := wire.Locate(a, slice)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		handles[name] = handle
+	}
+	return nil
+}
+
+func (c *client) Step(ctx context.Context, request model.Step) (model.StepResult, error) {
+	response, err := c.remote.Step(ctx, &modelv1.StepRequest{Number: request.Number})
+	return model.StepResult{Loss: response.GetLoss(), GradNorm: response.GetGradNorm()}, err
+}
+
+func (c *client) Update(ctx context.Context, request model.Update) error {
+	_, err := c.remote.Update(ctx, &modelv1.UpdateRequest{
+		Number: request.Number, LearningRate: request.LearningRate, ClipNorm: request.ClipNorm,
+	})
+	return err
+}
+
+func (c *client) Evaluate(ctx context.Context, request model.Evaluate) (model.Evaluation, error) {
+	response, err := c.remote.Evaluate(ctx, &modelv1.EvaluateRequest{
+		Statistics: string(request.Statistics), First: request.First, Valid: int64(request.Valid),
+	})
+	return model.Evaluation{
+		LossSum: response.GetLossSum(), Count: int(response.GetCount()), Correct: int(response.GetCorrect()),
+	}, err
+}
+
+func (c *client) Export(ctx context.Context) (stepgraph.Graph, error) {
+	response, err := c.remote.Export(ctx, &modelv1.ExportRequest{})
+	if err != nil {
+		return stepgraph.Graph{}, err
+	}
+	var graph stepgraph.Graph
+	err = wire.ReadAnswer(func(mapping *arena.Mapping) (err error) {
+		graph, err = wire.DecodeGraph(mapping, response.GetGraph())
+		return err
+	})
+	return graph, err
+}
+
+func encodeTask(t model.Task) *modelv1.Task {
+	return &modelv1.Task{
+		Kind: string(t.Kind), InputSize: int64(t.InputSize), OutputSize: int64(t.OutputSize),
+		Batch: int64(t.Batch), Length: int64(t.Length),
+	}
+}
+
+func decodeTask(m *modelv1.Task) model.Task {
+	return model.Task{
+		Kind: model.TaskKind(m.GetKind()), InputSize: int(m.GetInputSize()), OutputSize: int(m.GetOutputSize()),
+		Batch: int(m.GetBatch()), Length: int(m.GetLength()),
+	}
+}

@@ -1,0 +1,140 @@
+package quantizerrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc"
+
+	"bittern/plugins/arena"
+	"bittern/plugins/internal/wire"
+	quantizerv1 "bittern/plugins/internal/wire/bittern/quantizer/v1"
+	"bittern/plugins/quantizer"
+)
+
+// Register serves a quantizer. Calls must not overlap. Closing gives up the
+// tensors that are still mapped.
+func Register(registrar grpc.ServiceRegistrar, q quantizer.Quantizer) io.Closer {
+	s := &server{quantizer: q}
+	quantizerv1.RegisterQuantizerServer(registrar, s)
+	return s
+}
+
+type server struct {
+	quantizerv1.UnimplementedQuantizerServer
+	quantizer quantizer.Quantizer
+	session   wire.Session
+	answer    wire.Answer
+}
+
+func (s *server) Close() error { return errors.Join(s.session.Close(), s.answer.Close()) }
+
+func (s *server) Describe(ctx context.Context, _ *quantizerv1.DescribeRequest) (*quantizerv1.DescribeResponse, error) {
+	description, err := s.quantizer.Describe(ctx)
+	return &quantizerv1.DescribeResponse{Description: wire.EncodeDescription(description)}, err
+}
+
+func (s *server) Plan(ctx context.Context, request *quantizerv1.PlanRequest) (*quantizerv1.PlanResponse, error) {
+	var weights []quantizer.Shape
+	for _, m := range request.GetWeights() {
+		weights = append(weights, decodeShape(m))
+	}
+	states, err := s.quantizer.Plan(ctx, request.GetOptions(), weights)
+	response := &quantizerv1.PlanResponse{}
+	for _, state := range states {
+		response.States = append(response.States, &quantizerv1.State{Name: state.Name, Weight: state.Weight, Len: int64(state.Len)})
+	}
+	return response, err
+}
+
+func (s *server) Open(ctx context.Context, request *quantizerv1.OpenRequest) (*quantizerv1.OpenResponse, error) {
+	err := s.session.Replace(func(mapping *arena.Mapping) error {
+		var weights []quantizer.Weight
+		for _, m := range request.GetWeights() {
+			w, err := viewWeight(mapping, m)
+			if err != nil {
+				return fmt.Errorf("weight %s: %w", m.GetShape().GetName(), err)
+			}
+			weights = append(weights, w)
+		}
+		return s.quantizer.Open(ctx, request.GetOptions(), weights)
+	})
+	return &quantizerv1.OpenResponse{}, err
+}
+
+func viewWeight(mapping *arena.Mapping, m *quantizerv1.Weight) (quantizer.Weight, error) {
+	w := quantizer.Weight{Shape: decodeShape(m.GetShape())}
+	var err error
+	if w.Latent, err = wire.View[float32](mapping, m.GetLatent()); err != nil {
+		return quantizer.Weight{}, fmt.Errorf("latent: %w", err)
+	}
+	if w.Quantized, err = wire.View[float32](mapping, m.GetQuantized()); err != nil {
+		return quantizer.Weight{}, fmt.Errorf("quantized: %w", err)
+	}
+	if w.Grad, err = wire.View[float32](mapping, m.GetGrad()); err != nil {
+		return quantizer.Weight{}, fmt.Errorf("grad: %w", err)
+	}
+	if w.Moment2, err = wire.View[float32](mapping, m.GetMoment2()); err != nil {
+		return quantizer.Weight{}, fmt.Errorf("moment2: %w", err)
+	}
+	for name, tensor := range m.GetState() {
+		state, err := wire.View[float32](mapping, tensor)
+		if err != nil {
+			return quantizer.Weight{}, fmt.Errorf("state %s: %w", name, err)
+		}
+		if w.State == nil {
+			w.State = make(map[string][]float32, len(m.GetState()))
+		}
+		w.State[name] = state
+	}
+	return w, nil
+}
+
+func (s *server) Quantize(ctx context.Context, request *quantizerv1.QuantizeRequest) (*quantizerv1.QuantizeResponse, error) {
+	return &quantizerv1.QuantizeResponse{}, s.quantizer.Quantize(ctx, decodeDraw(request.GetDraw()))
+}
+
+func (s *server) Backward(ctx context.Context, request *quantizerv1.BackwardRequest) (*quantizerv1.BackwardResponse, error) {
+	return &quantizerv1.BackwardResponse{}, s.quantizer.Backward(ctx, decodeDraw(request.GetDraw()))
+}
+
+func (s *server) Project(ctx context.Context, _ *quantizerv1.ProjectRequest) (*quantizerv1.ProjectResponse, error) {
+	return &quantizerv1.ProjectResponse{}, s.quantizer.Project(ctx)
+}
+
+func (s *server) Freeze(ctx context.Context, request *quantizerv1.FreezeRequest) (*quantizerv1.FreezeResponse, error) {
+	frozen, err := s.quantizer.Freeze(ctx, decodeDraw(request.GetDraw()))
+	if err != nil {
+		return nil, err
+	}
+	shared, err := s.answer.Next()
+	if err != nil {
+		return nil, err
+	}
+	response := &quantizerv1.FreezeResponse{}
+	for _, f := range frozen {
+		m, err := encodeFrozen(shared, f)
+		if err != nil {
+			return nil, fmt.Errorf("weight %s: %w", f.Name, err)
+		}
+		response.Weights = append(response.Weights, m)
+	}
+	return response, nil
+}
+
+func encodeFrozen(a *arena.Arena, f quantizer.Frozen) (*quantizerv1.Frozen, error) {
+	m := &quantizerv1.Frozen{Name: f.Name, Bits: int64(f.Bits), PerRow: f.PerRow}
+	var err error
+	if m.Codes, err = wire.Copy(a, f.Codes); err != nil {
+		return nil, fmt.Errorf("codes: %w", err)
+	}
+	if m.Levels, err = wire.Copy(a, f.Levels); err != nil {
+		return nil, fmt.Errorf("levels: %w", err)
+	}
+	if m.Values, err = wire.Copy(a, f.Values); err != nil {
+		return nil, fmt.Errorf("values: %w", err)
+	}
+	return m, nil
+}

@@ -1,0 +1,42 @@
+package wire
+
+import (
+	"bittern/plugins"
+	pluginv1 "bittern/plugins/internal/wire/bittern/plugin/v1"
+)
+
+// EncodeDescription is the wire form of a description.
+func EncodeDescription(d plugins.Description) *pluginv1.Description {
+	m := &pluginv1.Description{
+		Kind: string(d.Kind), Name: d.Name, Version: d.Version, Api: int64(d.API),
+		Summary: d.Summary, Traits: d.Traits,
+	}
+	for _, o := range d.Options {
+		m.Options = append(m.Options, &pluginv1.Option{
+			Name: o.Name, Type: string(o.Type), Default: o.Default,
+			Min: o.Min, Max: o.Max, Choices: o.Choices, Doc: o.Doc,
+		})
+	}
+	for _, f := range d.Facts {
+		m.Facts = append(m.Facts, &pluginv1.Fact{Name: f.Name, Value: f.Value, Source: f.Source})
+	}
+	return m
+}
+
+// DecodeDescription is the inverse of EncodeDescription.
+func DecodeDescription(m *pluginv1.Description) plugins.Description {
+	d := plugins.Description{
+		Kind: plugins.Kind(m.GetKind()), Name: m.GetName(), Version: m.GetVersion(), API: int(m.GetApi()),
+		Summary: m.GetSummary(), Traits: m.GetTraits(),
+	}
+	for _, o := range m.GetOptions() {
+		d.Options = append(d.Options, plugins.Option{
+			Name: o.GetName(), Type: plugins.OptionType(o.GetType()), Default: o.GetDefault(),
+			Min: o.GetMin(), Max: o.GetMax(), Choices: o.GetChoices(), Doc: o.GetDoc(),
+		})
+	}
+	for _, f := range m.GetFacts() {
+		d.Facts = append(d.Facts, plugins.Fact{Name: f.GetName(), Value: f.GetValue(), Source: f.GetSource()})
+	}
+	return d
+}

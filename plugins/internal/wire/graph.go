@@ -1,0 +1,85 @@
+package wire
+
+import (
+	"fmt"
+
+	"bittern/plugins/arena"
+	stepgraphv1 "bittern/plugins/internal/wire/bittern/stepgraph/v1"
+	"bittern/plugins/stepgraph"
+)
+
+// EncodeGraph is the wire form of a step graph; its tables are copied into the
+// arena.
+func EncodeGraph(a *arena.Arena, g stepgraph.Graph) (*stepgraphv1.Graph, error) {
+	m := &stepgraphv1.Graph{
+		Model:  g.Model,
+		Input:  &stepgraphv1.Input{Name: g.Input.Name, Token: g.Input.Token, Size: int64(g.Input.Size)},
+		Output: g.Output,
+	}
+	for _, s := range g.States {
+		init, err := Copy(a, s.Init)
+		if err != nil {
+			return nil, fmt.Errorf("state %s: %w", s.Name, err)
+		}
+		m.States = append(m.States, &stepgraphv1.State{Name: s.Name, Size: int64(s.Size), Init: init, Next: s.Next})
+	}
+	for _, n := range g.Nodes {
+		scale, err := encodeTable(a, n.Scale)
+		if err != nil {
+			return nil, fmt.Errorf("scale of node %s: %w", n.Name, err)
+		}
+		shift, err := encodeTable(a, n.Shift)
+		if err != nil {
+			return nil, fmt.Errorf("shift of node %s: %w", n.Name, err)
+		}
+		m.Nodes = append(m.Nodes, &stepgraphv1.Node{
+			Name: n.Name, Op: string(n.Op), Inputs: n.Inputs, Size: int64(n.Size), Weight: n.Weight,
+			Recurrent: n.Recurrent, Offset: int64(n.Offset), Scale: scale, Shift: shift,
+		})
+	}
+	return m, nil
+}
+
+// DecodeGraph is the inverse of EncodeGraph. The graph owns its tables.
+func DecodeGraph(mapping *arena.Mapping, m *stepgraphv1.Graph) (stepgraph.Graph, error) {
+	g := stepgraph.Graph{
+		Model:  m.GetModel(),
+		Input:  stepgraph.Input{Name: m.GetInput().GetName(), Token: m.GetInput().GetToken(), Size: int(m.GetInput().GetSize())},
+		Output: m.GetOutput(),
+	}
+	for _, s := range m.GetStates() {
+		init, err := Clone[float32](mapping, s.GetInit())
+		if err != nil {
+			return stepgraph.Graph{}, fmt.Errorf("state %s: %w", s.GetName(), err)
+		}
+		g.States = append(g.States, stepgraph.State{Name: s.GetName(), Size: int(s.GetSize()), Init: init, Next: s.GetNext()})
+	}
+	for _, n := range m.GetNodes() {
+		scale, err := decodeTable(mapping, n.GetScale())
+		if err != nil {
+			return stepgraph.Graph{}, fmt.Errorf("scale of node %s: %w", n.GetName(), err)
+		}
+		shift, err := decodeTable(mapping, n.GetShift())
+		if err != nil {
+			return stepgraph.Graph{}, fmt.Errorf("shift of node %s: %w", n.GetName(), err)
+		}
+		g.Nodes = append(g.Nodes, stepgraph.Node{
+			Name: n.GetName(), Op: stepgraph.Op(n.GetOp()), Inputs: n.GetInputs(), Size: int(n.GetSize()), Weight: n.GetWeight(),
+			Recurrent: n.GetRecurrent(), Offset: int(n.GetOffset()), Scale: scale, Shift: shift,
+		})
+	}
+	return g, nil
+}
+
+func encodeTable(a *arena.Arena, t stepgraph.Table) (*stepgraphv1.Table, error) {
+	values, err := Copy(a, t.Values)
+	if err != nil {
+		return nil, err
+	}
+	return &stepgraphv1.Table{Rows: int64(t.Rows), Values: values}, nil
+}
+
+func decodeTable(mapping *arena.Mapping, m *stepgraphv1.Table) (stepgraph.Table, error) {
+	values, err := Clone[float32](mapping, m.GetValues())
+	return stepgraph.Table{Rows: int(m.GetRows()), Values: values}, err
+}

@@ -1,0 +1,81 @@
+package wire
+
+import (
+	"errors"
+	"os"
+
+	"bittern/plugins/arena"
+)
+
+// Session holds the files whose tensors a plugin was handed for longer than one
+// call. The zero value is an empty session.
+type Session struct{ current *arena.Mapping }
+
+// Replace runs open with a new mapping. When open succeeds the mapping takes
+// the place of the one before, which is unmapped; else the session stays as it was.
+func (s *Session) Replace(open func(*arena.Mapping) error) error {
+	next := new(arena.Mapping)
+	if err := open(next); err != nil {
+		return errors.Join(err, next.Close())
+	}
+	previous := s.current
+	s.current = next
+	if previous == nil {
+		return nil
+	}
+	return previous.Close()
+}
+
+// Close unmaps the session's files.
+func (s *Session) Close() error {
+	if s.current == nil {
+		return nil
+	}
+	err := s.current.Close()
+	s.current = nil
+	return err
+}
+
+// Answer holds the tensors of a plugin's last response, whose size the host
+// could not know beforehand. The zero value is empty.
+type Answer struct{ current *arena.Arena }
+
+// Next returns an arena for the tensors of a new response and gives up those of
+// the response before.
+func (a *Answer) Next() (*arena.Arena, error) {
+	if err := a.Close(); err != nil {
+		return nil, err
+	}
+	next, err := arena.Create("", 0)
+	if err != nil {
+		return nil, err
+	}
+	a.current = next
+	return next, nil
+}
+
+// Close removes the last response's tensors.
+func (a *Answer) Close() error {
+	if a.current == nil {
+		return nil
+	}
+	err := a.current.Close()
+	a.current = nil
+	return err
+}
+
+// ReadAnswer runs read with a mapping for a response's tensors, and removes the
+// files afterwards: a plugin that is killed then leaves nothing behind. What
+// read returns must not alias the mapping.
+func ReadAnswer(read func(*arena.Mapping) error) error {
+	mapping := new(arena.Mapping)
+	err := read(mapping)
+	files := mapping.Files()
+	err = errors.Join(err, mapping.Close())
+	for _, file := range files {
+		// Where the file cannot be removed yet (Windows, while the plugin
+		// still maps it) the plugin removes it itself.
+		_ = os.Remove(file)
+	}
+	return err
+}
