@@ -1,0 +1,157 @@
+// Package sample makes networks with random weights, for tests and benchmarks
+// of backends: what a model would export, without training it.
+package sample
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
+)
+
+// LSTM says which network to make: one layer with batch normalisation at the
+// three places of the paper, statistics of its own for each of Steps time steps.
+type LSTM struct {
+	Units   int
+	Inputs  int  // vocabulary, or features per step where Dense is set
+	Dense   bool // dense input in place of a token
+	Outputs int  // classes
+	Steps   int  // rows of every normalisation table
+	// Bits and Levels are the width and codebook of the recurrent weights in
+	// units of their scale α: 1 bit and −1, 1 for binary. 32 means full precision.
+	Bits   int
+	Levels []float32
+	PerRow bool // an α of its own for every row
+	Seed   uint64
+}
+
+// Binary and Ternary are the codebooks of the paper in units of α.
+var (
+	Binary  = []float32{-1, 1}
+	Ternary = []float32{-1, 0, 1}
+)
+
+// Build returns the network's graph and weights. The output is the logits, as a
+// model exports them. Equal configurations give equal networks.
+//
+//	a = ScaleShift(Wh·h) + Scale(Wx·x)
+//	c = σ(a_f)∘c + σ(a_i)∘tanh(a_g);  h = σ(a_o)∘tanh(ScaleShift(c))
+//	logits = Shift(W·h)
+func (config LSTM) Build() (stepgraph.Graph, map[string]packed.Matrix) {
+	b := builder{LSTM: config, rng: rand.New(rand.NewPCG(config.Seed, 0x5a3b1e))}
+	units, gates := config.Units, 4*config.Units
+	// α as in the paper, ½·√(6/(fan_in + 4·units)); a scale near 1/√(fan_in)/α
+	// gives pre-activations of unit variance, as batch normalisation does.
+	alpha := func(fanIn int) float32 { return float32(math.Sqrt(6/float64(fanIn+gates)) / 2) }
+	unit := func(fanIn int) float32 { return 1 / (alpha(fanIn) * float32(math.Sqrt(float64(fanIn)))) }
+	weights := map[string]packed.Matrix{
+		"layer0.Wh": b.recurrent(gates, units, alpha(units)),
+		"layer0.Wx": b.recurrent(gates, config.Inputs, alpha(config.Inputs)),
+		"softmax.W": b.full(config.Outputs, units),
+	}
+	input := stepgraph.Lookup
+	inputScale := 1 / alpha(config.Inputs)
+	if config.Dense {
+		input, inputScale = stepgraph.MatVec, unit(config.Inputs)
+	}
+	g := stepgraph.Graph{
+		Model: "lstm",
+		Input: stepgraph.Input{Name: "x", Token: !config.Dense, Size: config.Inputs},
+		States: []stepgraph.State{
+			{Name: "h", Size: units, Init: b.uniform(units, 0.5), Next: "h'"},
+			{Name: "c", Size: units, Init: b.uniform(units, 0.5), Next: "c'"},
+		},
+		Nodes: []stepgraph.Node{
+			{Name: "Wh·h", Op: stepgraph.MatVec, Inputs: []string{"h"}, Size: gates, Weight: "layer0.Wh", Recurrent: true},
+			{Name: "BN(Wh·h)", Op: stepgraph.ScaleShift, Inputs: []string{"Wh·h"}, Size: gates, Scale: b.scales(gates, unit(units)), Shift: b.shifts(gates)},
+			{Name: "Wx·x", Op: input, Inputs: []string{"x"}, Size: gates, Weight: "layer0.Wx", Recurrent: true},
+			{Name: "BN(Wx·x)", Op: stepgraph.ScaleShift, Inputs: []string{"Wx·x"}, Size: gates, Scale: b.scales(gates, inputScale)},
+			{Name: "a", Op: stepgraph.Add, Inputs: []string{"BN(Wh·h)", "BN(Wx·x)"}, Size: gates},
+			{Name: "a.g", Op: stepgraph.Slice, Inputs: []string{"a"}, Size: units},
+			{Name: "a.f", Op: stepgraph.Slice, Inputs: []string{"a"}, Size: units, Offset: units},
+			{Name: "a.i", Op: stepgraph.Slice, Inputs: []string{"a"}, Size: units, Offset: 2 * units},
+			{Name: "a.o", Op: stepgraph.Slice, Inputs: []string{"a"}, Size: units, Offset: 3 * units},
+			{Name: "g", Op: stepgraph.Tanh, Inputs: []string{"a.g"}, Size: units},
+			{Name: "f", Op: stepgraph.Sigmoid, Inputs: []string{"a.f"}, Size: units},
+			{Name: "i", Op: stepgraph.Sigmoid, Inputs: []string{"a.i"}, Size: units},
+			{Name: "o", Op: stepgraph.Sigmoid, Inputs: []string{"a.o"}, Size: units},
+			{Name: "f∘c", Op: stepgraph.Mul, Inputs: []string{"f", "c"}, Size: units},
+			{Name: "i∘g", Op: stepgraph.Mul, Inputs: []string{"i", "g"}, Size: units},
+			{Name: "c'", Op: stepgraph.Add, Inputs: []string{"f∘c", "i∘g"}, Size: units},
+			{Name: "BN(c')", Op: stepgraph.ScaleShift, Inputs: []string{"c'"}, Size: units, Scale: b.scales(units, 1), Shift: b.shifts(units)},
+			{Name: "tanh c'", Op: stepgraph.Tanh, Inputs: []string{"BN(c')"}, Size: units},
+			{Name: "h'", Op: stepgraph.Mul, Inputs: []string{"o", "tanh c'"}, Size: units},
+			{Name: "W·h'", Op: stepgraph.MatVec, Inputs: []string{"h'"}, Size: config.Outputs, Weight: "softmax.W"},
+			{Name: "logits", Op: stepgraph.ScaleShift, Inputs: []string{"W·h'"}, Size: config.Outputs, Shift: stepgraph.Table{Rows: 1, Values: b.uniform(config.Outputs, 0.1)}},
+		},
+		Output: "logits",
+	}
+	return g, weights
+}
+
+type builder struct {
+	LSTM
+	rng *rand.Rand
+}
+
+// recurrent is a weight matrix with the network's codebook times alpha.
+func (b *builder) recurrent(rows, cols int, alpha float32) packed.Matrix {
+	if b.Bits == packed.FullPrecision {
+		return b.full(rows, cols)
+	}
+	codes := make([]uint16, rows*cols)
+	for i := range codes {
+		codes[i] = uint16(b.rng.IntN(len(b.Levels)))
+	}
+	books := 1
+	if b.PerRow {
+		books = rows
+	}
+	var levels []float32
+	for range books {
+		for _, level := range b.Levels {
+			levels = append(levels, level*alpha)
+		}
+		if b.PerRow {
+			alpha *= 1 + 0.1*(b.rng.Float32()-0.5)
+		}
+	}
+	return must(packed.Pack(codes, rows, cols, b.Bits, levels, b.PerRow))
+}
+
+// full is a full-precision matrix whose rows keep the variance of their input.
+func (b *builder) full(rows, cols int) packed.Matrix {
+	return must(packed.FromValues(b.uniform(rows*cols, float32(math.Sqrt(3/float64(cols)))), rows, cols))
+}
+
+// scales is a normalisation table of values around the given one.
+func (b *builder) scales(size int, around float32) stepgraph.Table {
+	table := b.shifts(size)
+	for i, v := range table.Values {
+		table.Values[i] = around * (1 + v)
+	}
+	return table
+}
+
+// shifts is a normalisation table of values around zero.
+func (b *builder) shifts(size int) stepgraph.Table {
+	return stepgraph.Table{Rows: b.Steps, Values: b.uniform(b.Steps*size, 0.2)}
+}
+
+// uniform is n values in [−bound, bound).
+func (b *builder) uniform(n int, bound float32) []float32 {
+	values := make([]float32, n)
+	for i := range values {
+		values[i] = bound * (2*b.rng.Float32() - 1)
+	}
+	return values
+}
+
+func must(m packed.Matrix, err error) packed.Matrix {
+	if err != nil {
+		panic(fmt.Sprintf("sample: %v", err))
+	}
+	return m
+}
