@@ -28,6 +28,9 @@ type kernel struct {
 	// inPlace allows tiles to read A where it is stored.
 	inPlace bool
 
+	// copyRows copies n rows of 8·eights elements.
+	copyRows func(dst []float32, dstStride int, src []float32, srcStride, eights, n int)
+
 	// transpose writes the transpose of an 8×n block of src, n a multiple of 8, to dst.
 	transpose func(dst []float32, dstStride int, src []float32, srcStride, n int)
 }

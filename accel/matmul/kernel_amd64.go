@@ -30,6 +30,7 @@ var avx512 = kernel{
 	depth:     512,
 	columns:   960,
 	inPlace:   true,
+	copyRows:  copyRowsAVX2,
 	transpose: transpose8AVX2,
 }
 
@@ -47,5 +48,6 @@ var avx2 = kernel{
 	depth:     256,
 	columns:   960,
 	inPlace:   true,
+	copyRows:  copyRowsAVX2,
 	transpose: transpose8AVX2,
 }

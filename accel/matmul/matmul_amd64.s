@@ -1400,6 +1400,35 @@ store:
 	VZEROUPPER
 	RET
 
+// func copyRowsAVX2(dst []float32, dstStride int, src []float32, srcStride int, eights int, n int)
+// Requires: AVX
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-80
+	MOVQ dst_base+0(FP), AX
+	MOVQ dstStride+24(FP), CX
+	MOVQ src_base+32(FP), DX
+	MOVQ srcStride+56(FP), BX
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+	MOVQ eights+64(FP), SI
+	MOVQ n+72(FP), DI
+	SHLQ $0x05, SI
+
+row:
+	XORQ R8, R8
+
+eight:
+	VMOVUPS (DX)(R8*1), Y0
+	VMOVUPS Y0, (AX)(R8*1)
+	ADDQ    $0x20, R8
+	CMPQ    R8, SI
+	JB      eight
+	ADDQ    BX, DX
+	ADDQ    CX, AX
+	DECQ    DI
+	JNZ     row
+	VZEROUPPER
+	RET
+
 // func transpose8AVX2(dst []float32, dstStride int, src []float32, srcStride int, n int)
 // Requires: AVX
 TEXT ·transpose8AVX2(SB), NOSPLIT, $0-72

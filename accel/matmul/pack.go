@@ -37,7 +37,7 @@ func (k *kernel) packColumns(dst []float32, b operand, depth, n int) {
 		if b.transposed {
 			k.packAcross(dst[j*depth:], k.padded(columns), b.from(0, j), b.ld, columns, depth)
 		} else {
-			packAlong(dst[j*depth:], k.padded(columns), b.from(0, j), b.ld, columns, depth)
+			k.packAlong(dst[j*depth:], k.padded(columns), b.from(0, j), b.ld, columns, depth)
 		}
 	}
 }
@@ -48,7 +48,7 @@ func (k *kernel) packRows(dst []float32, a operand, m, depth int) {
 	for i := 0; i < m; {
 		height := k.heights[k.height(m-i)]
 		if a.transposed {
-			packAlong(dst[i*depth:], height, a.from(i, 0), a.ld, height, depth)
+			k.packAlong(dst[i*depth:], height, a.from(i, 0), a.ld, height, depth)
 		} else {
 			k.packAcross(dst[i*depth:], height, a.from(i, 0), a.ld, height, depth)
 		}
@@ -58,14 +58,21 @@ func (k *kernel) packRows(dst []float32, a operand, m, depth int) {
 
 // packAlong writes depth rows of width elements, ld apart in src, one after the other, each
 // padded with zeros.
-func packAlong(dst []float32, padded int, src []float32, ld, width, depth int) {
+func (k *kernel) packAlong(dst []float32, padded int, src []float32, ld, width, depth int) {
+	even := width &^ 7
+	if even > 0 {
+		k.copyRows(dst, padded, src, ld, even/8, depth)
+	}
+	if even == padded {
+		return
+	}
 	for p := range depth {
-		row := dst[p*padded:][:padded]
-		clear(row[copy(row, src[p*ld:][:width]):])
+		row := dst[p*padded:][even:padded]
+		clear(row[copy(row, src[p*ld:][even:width]):])
 	}
 }
 
-// packAcross is packAlong with the transpose of src, width×depth.
+// packAcross is packAlong of the transpose of src, width×depth.
 func (k *kernel) packAcross(dst []float32, padded int, src []float32, ld, width, depth int) {
 	even := depth &^ 7
 	j := 0

@@ -10,6 +10,7 @@ var portable = kernel{
 	rows:      128,
 	depth:     256,
 	columns:   1024,
+	copyRows:  copyRows,
 	transpose: transpose8,
 }
 
@@ -62,6 +63,13 @@ func tile1x2(c []float32, _ int, a []float32, _, _ int, b []float32, depth, last
 		} else {
 			c[j] = sums[j]
 		}
+	}
+}
+
+// copyRows copies n rows of 8·eights elements.
+func copyRows(dst []float32, dstStride int, src []float32, srcStride, eights, n int) {
+	for i := range n {
+		copy(dst[i*dstStride:][:8*eights], src[i*srcStride:])
 	}
 }
 

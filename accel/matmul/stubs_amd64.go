@@ -66,4 +66,7 @@ func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride 
 func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
+func copyRowsAVX2(dst []float32, dstStride int, src []float32, srcStride int, eights int, n int)
+
+//go:noescape
 func transpose8AVX2(dst []float32, dstStride int, src []float32, srcStride int, n int)

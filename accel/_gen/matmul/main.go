@@ -28,6 +28,7 @@ func main() {
 			}
 		}
 	}
+	copyRows()
 	transpose()
 	Generate()
 }
@@ -198,6 +199,35 @@ func maskTable() Mem {
 		masks = &at
 	}
 	return *masks
+}
+
+// copyRows generates the copy of n rows of whole eights of columns. It pays over copy because rows are short.
+func copyRows() {
+	TEXT("copyRowsAVX2", NOSPLIT, "func(dst []float32, dstStride int, src []float32, srcStride, eights, n int)")
+	Pragma("noescape")
+	dst, dstStride := Load(Param("dst").Base(), GP64()), Load(Param("dstStride"), GP64())
+	src, srcStride := Load(Param("src").Base(), GP64()), Load(Param("srcStride"), GP64())
+	SHLQ(Imm(2), dstStride)
+	SHLQ(Imm(2), srcStride)
+	eights, n := Load(Param("eights"), GP64()), Load(Param("n"), GP64())
+	SHLQ(Imm(5), eights)
+
+	Label("row")
+	at := GP64()
+	XORQ(at, at)
+	Label("eight")
+	v := YMM()
+	VMOVUPS(Mem{Base: src, Index: at, Scale: 1}, v)
+	VMOVUPS(v, Mem{Base: dst, Index: at, Scale: 1})
+	ADDQ(Imm(32), at)
+	CMPQ(at, eights)
+	JB(LabelRef("eight"))
+	ADDQ(srcStride, src)
+	ADDQ(dstStride, dst)
+	DECQ(n)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
 }
 
 // transpose generates the transpose of 8 rows, 8 columns at a time.
