@@ -1,0 +1,133 @@
+package artifact
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bittern/plugins"
+	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
+)
+
+// network has every kind of weight and table: ternary with a codebook per row,
+// binary, full precision, per-step tables, a shared one, and an initial state.
+func network(t *testing.T) Network {
+	t.Helper()
+	ternary, err := packed.Pack([]uint16{0, 1, 2, 2, 1, 0, 1, 1, 2}, 3, 3, 2, []float32{-1, 0, 1, -2, 0, 2, -3, 0, 3}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := packed.Pack([]uint16{0, 1, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1, 0, 1, 0}, 3, 5, 1, []float32{-0.5, 0.5}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := packed.FromValues([]float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, 5, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Network{
+		Graph: stepgraph.Graph{
+			Model: "test", Input: stepgraph.Input{Name: "x", Token: true, Size: 5}, Output: "y",
+			States: []stepgraph.State{{Name: "h", Size: 3, Init: []float32{0.25, -0.5, 1}, Next: "a"}},
+			Nodes: []stepgraph.Node{
+				{Name: "wx", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: 3, Weight: "Wx", Recurrent: true},
+				{Name: "wh", Op: stepgraph.MatVec, Inputs: []string{"h"}, Size: 3, Weight: "Wh", Recurrent: true},
+				{Name: "n", Op: stepgraph.ScaleShift, Inputs: []string{"wh"}, Size: 3,
+					Scale: stepgraph.Table{Rows: 2, Values: []float32{1, 2, 3, 4, 5, 6}},
+					Shift: stepgraph.Table{Rows: 1, Values: []float32{7, 8, 9}}},
+				{Name: "a", Op: stepgraph.Add, Inputs: []string{"wx", "n"}, Size: 3},
+				{Name: "y", Op: stepgraph.MatVec, Inputs: []string{"a"}, Size: 5, Weight: "V"},
+			},
+		},
+		Weights: map[string]packed.Matrix{"Wx": binary, "Wh": ternary, "V": full},
+	}
+}
+
+func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	want, folder := network(t), filepath.Join(t.TempDir(), "new", "folder")
+	if err := Write(folder, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("network (-written +read):\n%s", diff)
+	}
+	// Writing must not have emptied the tables it keeps elsewhere.
+	if diff := cmp.Diff(network(t), want); diff != "" {
+		t.Errorf("Write changed its argument (-before +after):\n%s", diff)
+	}
+}
+
+// Codes: Wx and Wh have 3 rows, each padded to 8 bytes. Levels: 2 and 9
+// floats. V: 15 floats. Tables: 6 + 3 floats. State: 3 floats.
+func TestBytes(t *testing.T) {
+	t.Parallel()
+	if got, want := network(t).Bytes(), int64(3*8+3*8+4*(2+9+15+9+3)); got != want {
+		t.Errorf("Bytes = %d, want %d", got, want)
+	}
+}
+
+func TestWriteRefusesAnUnsoundNetwork(t *testing.T) {
+	t.Parallel()
+	n := network(t)
+	delete(n.Weights, "V")
+	folder := filepath.Join(t.TempDir(), "artifact")
+	if err := Write(folder, n); err == nil || !strings.Contains(err.Error(), `the weight "V" is not given`) {
+		t.Errorf("Write = %v, want an error that names the weight", err)
+	}
+	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder was made all the same: %v", err)
+	}
+}
+
+func TestReadRefusesDamage(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(folder string) error{
+		"no graph":     func(folder string) error { return os.Remove(filepath.Join(folder, graphName)) },
+		"no tensors":   func(folder string) error { return os.Remove(filepath.Join(folder, tensorsName)) },
+		"not JSON":     func(folder string) error { return os.WriteFile(filepath.Join(folder, graphName), []byte("{"), 0o600) },
+		"short":        func(folder string) error { return os.Truncate(filepath.Join(folder, tensorsName), 100) },
+		"other shape":  func(folder string) error { return edit(folder, `"cols": 5`, `"cols": 4`) },
+		"other state":  func(folder string) error { return edit(folder, `"name": "h"`, `"name": "k"`) },
+		"other tables": func(folder string) error { return edit(folder, `"rows": 2`, `"rows": 3`) },
+		"other weight": func(folder string) error { return edit(folder, `"name": "Wh"`, `"name": "Wq"`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			if err := Write(folder, network(t)); err != nil {
+				t.Fatal(err)
+			}
+			if err := damage(folder); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Read(folder)
+			var problem *plugins.Problem
+			if !errors.As(err, &problem) {
+				t.Errorf("Read = %v, want a *plugins.Problem", err)
+			}
+		})
+	}
+}
+
+func edit(folder, old, new string) error {
+	path := filepath.Join(folder, graphName)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	changed := strings.Replace(string(text), old, new, 1)
+	if changed == string(text) {
+		return errors.New(old + " is not in " + path)
+	}
+	return os.WriteFile(path, []byte(changed), 0o600)
+}
