@@ -1,0 +1,113 @@
+package reference
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gonum.org/v1/gonum/diff/fd"
+)
+
+// TestGradients holds every analytic gradient against central differences of
+// a random projection of the outputs, Σ R∘H.
+func TestGradients(t *testing.T) {
+	t.Parallel()
+	for _, layer := range []LSTM{
+		{Steps: 4, Batch: 3, Inputs: 2, Units: 5, BatchNorm: true},
+		{Steps: 3, Batch: 2, Inputs: 1, Units: 3, BatchNorm: true},
+		{Steps: 4, Batch: 3, Inputs: 2, Units: 5},
+		{Steps: 1, Batch: 1, Inputs: 1, Units: 1},
+	} {
+		t.Run(fmt.Sprintf("%+v", layer), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(1, 2))
+			w := RandomWeights(layer, random)
+			x := randomSteps(layer.Steps, layer.Batch*layer.Inputs, random)
+			r := randomSteps(layer.Steps, layer.Batch*layer.Units, random)
+
+			checkLSTM(t, layer, w, x, r)
+			if layer.BatchNorm {
+				layer.Frozen = layer.Forward(w, x, nil).Statistics()
+				checkLSTM(t, layer, w, x, r)
+			}
+		})
+	}
+}
+
+func checkLSTM(t *testing.T, layer LSTM, w Weights, x, r [][]float64) {
+	t.Helper()
+	loss := func() float64 {
+		var sum float64
+		for step, h := range layer.Forward(w, x, nil).H {
+			for i, v := range h {
+				sum += v * r[step][i]
+			}
+		}
+		return sum
+	}
+	got, dX := layer.Backward(w, layer.Forward(w, x, nil), r)
+	values, gradients := w.Named(), got.Named()
+	for name, value := range values {
+		compare(t, name, gradients[name], differences(value, loss))
+	}
+	for step := range x {
+		compare(t, fmt.Sprintf("x[%d]", step), dX[step], differences(x[step], loss))
+	}
+}
+
+func TestSoftmaxGradients(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(3, 4))
+	layer := Softmax{Rows: 3, Units: 4, Classes: 5}
+	w, bias, h := randomSlice(20, random), randomSlice(5, random), randomSlice(12, random)
+	targets := []int32{4, 0, 2}
+	loss := func() float64 {
+		v, _ := layer.Loss(w, bias, h, targets)
+		return v
+	}
+	dW, dBias, dH := layer.Backward(w, bias, h, targets)
+	compare(t, "W", dW, differences(w, loss))
+	compare(t, "b", dBias, differences(bias, loss))
+	compare(t, "h", dH, differences(h, loss))
+}
+
+// differences returns the central differences of loss with respect to value,
+// which loss reads; value is left as it was.
+func differences(value []float64, loss func() float64) []float64 {
+	at := append([]float64(nil), value...)
+	out := fd.Gradient(nil, func(v []float64) float64 {
+		copy(value, v)
+		return loss()
+	}, at, &fd.Settings{Formula: fd.Central, Step: 1e-6})
+	copy(value, at)
+	return out
+}
+
+func compare(t *testing.T, name string, got, want []float64) {
+	t.Helper()
+	for i := range want {
+		// Central differences with h = 1e-6 err by about ε/h + h² ≈ 1e-9
+		// times the function's size, which batch normalization of nearly
+		// constant columns raises by up to 1/√ε.
+		if math.Abs(got[i]-want[i]) > 2e-6*(1+math.Abs(want[i])) {
+			t.Errorf("gradient of %s[%d]: got %v, finite differences %v", name, i, got[i], want[i])
+		}
+	}
+}
+
+func randomSteps(steps, n int, random *rand.Rand) [][]float64 {
+	out := make([][]float64, steps)
+	for t := range out {
+		out[t] = randomSlice(n, random)
+	}
+	return out
+}
+
+func randomSlice(n int, random *rand.Rand) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = random.NormFloat64()
+	}
+	return out
+}

@@ -1,0 +1,29 @@
+// Package recurrent holds the fused operators that the networks of this
+// project are built from: whole sequences through a recurrent layer, and what
+// goes before and after it, forward and backward, in single precision.
+//
+// Sequences are time-major: the rows of step t of a batch are rows t·Batch to
+// (t+1)·Batch−1 of a matrix. The operators know nothing of each other; a
+// network is made by handing one's output to the next one's input.
+//
+// An operator keeps the memory it needs between passes and allocates nothing
+// in them. What it computes depends on its inputs, the size of its team and
+// the instruction set, and on nothing else.
+package recurrent
+
+import (
+	"fmt"
+	"slices"
+)
+
+// mismatch is the error for a slice whose length is not its shape's.
+func mismatch(operator, name string, got int, shape ...int) error {
+	want := 1
+	for _, n := range shape {
+		want *= n
+	}
+	if got == want {
+		return nil
+	}
+	return fmt.Errorf("%s: %s has %d elements, its shape %v wants %d", operator, name, got, slices.Clone(shape), want)
+}

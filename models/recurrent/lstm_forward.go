@@ -1,0 +1,153 @@
+package recurrent
+
+import (
+	"errors"
+
+	"bittern/accel/cell"
+	"bittern/accel/vecmath"
+)
+
+// block is the number of columns that go through all of a step's elementwise
+// work before the next ones: small enough for what one kernel writes to be in
+// the first cache for the next, large enough for its calls to cost nothing.
+const block = 32
+
+// sweepForward is one worker's part of the forward pass.
+func (l *LSTM) sweepForward(index int) {
+	c, w := l.config, &l.workers[index]
+	n := w.to - w.from
+	for k := range gates {
+		row := k*c.Units + w.from
+		w.err = errors.Join(w.err, w.hidden[k].Pack(l.weights.Wh[row*c.Units:], c.Units, true, c.Units, n))
+		if c.Tokens && n > 0 {
+			vecmath.Transpose(l.columns[row:], l.stride, l.weights.Wx[row*c.Inputs:], c.Inputs, n, c.Inputs)
+		}
+	}
+	l.start(w)
+	l.team.Barrier()
+	for t := range c.Steps {
+		if n > 0 {
+			l.stepForward(w, t)
+		}
+		l.team.Barrier()
+	}
+}
+
+// start writes the state before the first step.
+func (l *LSTM) start(w *worker) {
+	units := l.config.Units
+	for row := range l.rows() {
+		hidden, cells := l.weights.H0, l.weights.C0
+		if s := l.Pass.Start; s != nil {
+			hidden, cells = s.Hidden[row*units:], s.Cell[row*units:]
+		}
+		copy(l.hidden[row*units+w.from:row*units+w.to], hidden[w.from:])
+		copy(l.cell[row*l.cellStride+w.from:row*l.cellStride+w.to], cells[w.from:])
+	}
+}
+
+func (l *LSTM) stepForward(w *worker, t int) {
+	c, rows := l.config, l.rows()
+	before := l.hidden[t*c.Batch*c.Units:]
+	for k := range gates {
+		out := l.at(l.products, t, l.stride, k*c.Units+w.from)
+		w.err = errors.Join(w.err, w.scratch.MultiplyPacked(out.Data, out.Stride, before, c.Units, false, rows, &w.hidden[k], false))
+	}
+	if c.Tokens {
+		l.lookUp(w, t)
+	}
+	for from := w.from; from < w.to; from += block {
+		l.elementsForward(t, rows, from, min(from+block, w.to))
+	}
+}
+
+// lookUp gathers Wx·x of step t, for one-hot x a column of Wx each.
+func (l *LSTM) lookUp(w *worker, t int) {
+	c := l.config
+	for row, token := range l.input.Tokens[t*c.Batch : t*c.Batch+l.rows()] {
+		for k := range gates {
+			from, to := k*c.Units+w.from, k*c.Units+w.to
+			copy(l.inputs[row*l.stride+from:row*l.stride+to], l.columns[int(token)*l.stride+from:])
+		}
+	}
+}
+
+// inputProducts are the rows of Wx·x of step t.
+func (l *LSTM) inputProducts(t, column int) cell.Matrix {
+	if l.config.Tokens {
+		t = 0
+	}
+	return l.at(l.inputs, t, l.stride, column)
+}
+
+// elementsForward takes the units from ≤ u < to of step t from the products to
+// the hidden state.
+func (l *LSTM) elementsForward(t, rows, from, to int) {
+	units := l.config.Units
+	f := &l.fold
+	if l.config.BatchNorm {
+		for k := range gates {
+			l.normaliseGate(t, rows, k*units+from, k*units+to)
+		}
+	} else {
+		for k := range gates {
+			copy(f.shift[k*units+from:k*units+to], l.weights.Beta[k*units+from:])
+		}
+	}
+	cellNow := l.at(l.cell, t+1, l.cellStride, from)
+	activation := l.at(l.activation, t, l.stride, from)
+	cell.Gates{
+		Rows: rows, Columns: to - from, Spacing: units,
+		Hidden: l.at(l.products, t, l.stride, from), Input: l.inputProducts(t, from),
+		HiddenScale: f.scaleH[from:], InputScale: f.scaleX[from:], Shift: f.shift[from:],
+		CellBefore: l.at(l.cell, t, l.cellStride, from),
+		Activation: activation, Cell: cellNow,
+	}.Forward()
+	if l.config.BatchNorm {
+		l.normaliseCell(t, rows, from, to, cellNow)
+	}
+	cell.Output{
+		Rows: rows, Columns: to - from,
+		Cell: cellNow, Scale: f.scaleC[from:to], Shift: f.shiftC[from:to],
+		Gate:     cell.Matrix{Data: activation.Data[(gates-1)*units:], Stride: l.stride},
+		CellTanh: l.at(l.cellTanh, t, l.cellStride, from),
+		Hidden:   l.at(l.hidden, t+1, units, from),
+	}.Forward()
+}
+
+// normaliseGate folds the normalizations of both products, columns from ≤ j <
+// to of the four gates, into scales and a shift.
+func (l *LSTM) normaliseGate(t, rows, from, to int) {
+	s, w, f := &l.statistics, &l.weights, &l.fold
+	at := t * gates * l.config.Units
+	meanH, rstdH := s.meanH[at+from:at+to], s.rstdH[at+from:at+to]
+	meanX, rstdX := s.meanX[at+from:at+to], s.rstdX[at+from:at+to]
+	if l.Pass.Statistics != Frozen {
+		cell.Moments(meanH, rstdH, l.at(l.products, t, l.stride, from), rows, Epsilon)
+		cell.Moments(meanX, rstdX, l.inputProducts(t, from), rows, Epsilon)
+	}
+	if t == 0 && l.sharedStart() {
+		clear(rstdH)
+	}
+	if r := l.Pass.Running; l.Pass.Statistics == Calibrate {
+		merge(r.MeanH[at+from:at+to], r.VarianceH[at+from:at+to], r.Sequences, meanH, rstdH, float64(rows))
+		merge(r.MeanX[at+from:at+to], r.VarianceX[at+from:at+to], r.Sequences, meanX, rstdX, float64(rows))
+	}
+	shift := f.shift[from:to]
+	cell.Fold(f.scaleH[from:to], shift, w.GammaH[from:to], w.Beta[from:to], meanH, rstdH)
+	cell.Fold(f.scaleX[from:to], shift, w.GammaX[from:to], shift, meanX, rstdX)
+}
+
+// normaliseCell folds the cell's normalization into a scale and a shift.
+func (l *LSTM) normaliseCell(t, rows, from, to int, c cell.Matrix) {
+	s, w, f := &l.statistics, &l.weights, &l.fold
+	at := t * l.config.Units
+	mean, rstd := s.meanC[at+from:at+to], s.rstdC[at+from:at+to]
+	if l.Pass.Statistics != Frozen {
+		cell.Moments(mean, rstd, c, rows, Epsilon)
+	}
+	if r := l.Pass.Running; l.Pass.Statistics == Calibrate {
+		merge(r.MeanC[at+from:at+to], r.VarianceC[at+from:at+to], r.Sequences, mean, rstd, float64(rows))
+	}
+	cell.Fold(f.scaleC[from:to], f.shiftC[from:to], w.GammaC[from:to], w.BetaC[from:to], mean, rstd)
+}

@@ -1,0 +1,179 @@
+package recurrent
+
+import (
+	"errors"
+	"fmt"
+
+	"bittern/accel/cell"
+	"bittern/accel/matmul"
+	"bittern/accel/team"
+	"bittern/accel/vecmath"
+)
+
+// SoftmaxConfig is the shape of a softmax layer.
+type SoftmaxConfig struct {
+	Steps, Batch   int // rows come as Steps·Batch; see the package comment
+	Units, Classes int
+}
+
+// Softmax is a linear layer, the softmax of what it gives and the
+// cross-entropy with the targets:
+//
+//	logits = H·Wᵀ + b    loss = mean of −log softmax(logits)[target], nats
+//
+// with H [Steps·Batch × Units] and W [Classes × Units].
+type Softmax struct {
+	// Rows is the number of sequences at the front of the batch that count;
+	// 0 = all.
+	Rows int
+
+	config     SoftmaxConfig
+	team       *team.Team
+	multiplier *matmul.Multiplier
+	stride     int
+	logits     []float32 // then their gradient
+	loss       []float64 // of each row
+	correct    []bool
+	train      func(worker int)
+	score      func(worker int)
+	sumBias    func(worker int)
+
+	bias, dBias []float32
+	targets     []int32
+}
+
+// Score is what a softmax layer says of a batch.
+type Score struct {
+	LossSum float64 // nats
+	Count   int     // targets
+	Correct int     // targets that were the most probable class
+}
+
+// NewSoftmax returns a layer that runs on t.
+func NewSoftmax(t *team.Team, config SoftmaxConfig) *Softmax {
+	rows := config.Steps * config.Batch
+	s := &Softmax{
+		config: config, team: t, multiplier: matmul.New(t), stride: padded(config.Classes),
+		loss: make([]float64, rows), correct: make([]bool, rows),
+	}
+	s.logits = make([]float32, rows*s.stride)
+	s.train, s.score, s.sumBias = s.trainRows, s.scoreRows, s.sumBiasColumns
+	return s
+}
+
+// Loss returns the mean loss of all targets [Steps × Batch] and leaves what
+// Backward needs.
+func (s *Softmax) Loss(w, bias, h []float32, targets []int32) (float64, error) {
+	if err := s.forward(w, bias, h, targets); err != nil {
+		return 0, err
+	}
+	if s.rows() != s.config.Batch {
+		return 0, fmt.Errorf("softmax: a training loss needs all %d sequences, not %d", s.config.Batch, s.rows())
+	}
+	s.team.Run(s.train)
+	var sum float64
+	for _, loss := range s.loss {
+		sum += loss
+	}
+	return sum / float64(len(s.loss)), nil
+}
+
+// Score computes the same forward pass and says how good it is.
+func (s *Softmax) Score(w, bias, h []float32, targets []int32) (Score, error) {
+	if err := s.forward(w, bias, h, targets); err != nil {
+		return Score{}, err
+	}
+	s.team.Run(s.score)
+	var out Score
+	for row := range s.loss {
+		if row%s.config.Batch >= s.rows() {
+			continue
+		}
+		out.LossSum += s.loss[row]
+		out.Count++
+		if s.correct[row] {
+			out.Correct++
+		}
+	}
+	return out, nil
+}
+
+// Backward overwrites dw, dBias and dH with the gradients of scale times the
+// loss that Loss returned. It uses up what Loss left.
+func (s *Softmax) Backward(w, h []float32, scale float32, dw, dBias, dH []float32) error {
+	c := s.config
+	rows := c.Steps * c.Batch
+	if err := errors.Join(
+		mismatch("softmax", "W", len(w), c.Classes, c.Units),
+		mismatch("softmax", "the gradient of W", len(dw), c.Classes, c.Units),
+		mismatch("softmax", "the gradient of b", len(dBias), c.Classes),
+		mismatch("softmax", "the input", len(h), rows, c.Units),
+		mismatch("softmax", "the gradient of the input", len(dH), rows, c.Units)); err != nil {
+		return err
+	}
+	if scale != 1 {
+		vecmath.Scale(s.logits, scale)
+	}
+	s.dBias = dBias
+	s.team.Run(s.sumBias)
+	return errors.Join(
+		s.multiplier.Gemm(dw, c.Units, false, true, false, c.Classes, c.Units, rows, s.logits, s.stride, h, c.Units),
+		s.multiplier.Gemm(dH, c.Units, false, false, false, rows, c.Units, c.Classes, s.logits, s.stride, w, c.Units))
+}
+
+func (s *Softmax) forward(w, bias, h []float32, targets []int32) error {
+	c := s.config
+	rows := c.Steps * c.Batch
+	if err := errors.Join(
+		mismatch("softmax", "W", len(w), c.Classes, c.Units),
+		mismatch("softmax", "b", len(bias), c.Classes),
+		mismatch("softmax", "the input", len(h), rows, c.Units),
+		mismatch("softmax", "the targets", len(targets), rows)); err != nil {
+		return err
+	}
+	if err := checkTokens("softmax", targets, c.Classes); err != nil {
+		return err
+	}
+	if s.Rows < 0 || s.Rows > c.Batch {
+		return fmt.Errorf("softmax: %d sequences of a batch of %d", s.Rows, c.Batch)
+	}
+	s.bias, s.targets = bias, targets
+	return s.multiplier.Gemm(s.logits, s.stride, false, false, true, rows, c.Classes, c.Units, h, c.Units, w, c.Units)
+}
+
+func (s *Softmax) rows() int {
+	if s.Rows == 0 {
+		return s.config.Batch
+	}
+	return s.Rows
+}
+
+// row returns the logits of a row.
+func (s *Softmax) row(row int) []float32 {
+	line := s.logits[row*s.stride:][:s.config.Classes]
+	vecmath.Add(line, s.bias)
+	return line
+}
+
+func (s *Softmax) trainRows(worker int) {
+	rows := s.config.Steps * s.config.Batch
+	from, to := s.team.Split(worker, rows, 1)
+	for row := from; row < to; row++ {
+		s.loss[row] = vecmath.SoftmaxCrossEntropy(s.row(row), int(s.targets[row]), 1/float32(rows))
+	}
+}
+
+func (s *Softmax) scoreRows(worker int) {
+	from, to := s.team.Split(worker, s.config.Steps*s.config.Batch, 1)
+	for row := from; row < to; row++ {
+		line := s.row(row)
+		s.loss[row] = vecmath.CrossEntropy(line, int(s.targets[row]))
+		s.correct[row] = vecmath.ArgMax(line) == int(s.targets[row])
+	}
+}
+
+func (s *Softmax) sumBiasColumns(worker int) {
+	from, to := s.team.Split(worker, s.config.Classes, grain)
+	clear(s.dBias[from:to])
+	cell.SumColumns(s.dBias[from:to], cell.Matrix{Data: s.logits[from:], Stride: s.stride}, s.config.Steps*s.config.Batch)
+}

@@ -1,0 +1,116 @@
+package recurrent
+
+import (
+	"errors"
+)
+
+// Statistics says which means and variances normalise a forward pass.
+type Statistics int
+
+const (
+	// Batch takes them from the batch itself.
+	Batch Statistics = iota
+	// Calibrate does so too and merges them into [Pass.Running].
+	Calibrate
+	// Frozen uses those of [Pass.Running].
+	Frozen
+)
+
+// Running are the means and biased variances of everything that was gathered,
+// per time step: H and X [Steps × 4·Units], C [Steps × Units]. The variance of
+// H before the first step is 0 where all sequences start from one state.
+type Running struct {
+	Sequences                                            float64 // how many they were gathered from
+	MeanH, VarianceH, MeanX, VarianceX, MeanC, VarianceC []float32
+}
+
+func (r *Running) check(steps, units int) error {
+	if r == nil {
+		return errors.New("LSTM: the pass needs running statistics and has none")
+	}
+	return errors.Join(
+		mismatch("LSTM", "the mean of Wh·h", len(r.MeanH), steps, gates*units),
+		mismatch("LSTM", "the variance of Wh·h", len(r.VarianceH), steps, gates*units),
+		mismatch("LSTM", "the mean of Wx·x", len(r.MeanX), steps, gates*units),
+		mismatch("LSTM", "the variance of Wx·x", len(r.VarianceX), steps, gates*units),
+		mismatch("LSTM", "the mean of c", len(r.MeanC), steps, units),
+		mismatch("LSTM", "the variance of c", len(r.VarianceC), steps, units))
+}
+
+// merge folds the moments of n sequences into those of the ones before, as if
+// all had been taken at once (Chan, Golub, LeVeque: "Updating formulae and a
+// pairwise algorithm for computing sample variances", 1979, equation 2.1).
+// A rstd of 0 stands for a variance of 0.
+func merge(mean, variance []float32, before float64, batchMean, batchRstd []float32, n float64) {
+	total := before + n
+	for j := range mean {
+		var batchVariance float64
+		if r := float64(batchRstd[j]); r > 0 {
+			batchVariance = max(0, 1/(r*r)-Epsilon)
+		}
+		if before == 0 {
+			mean[j], variance[j] = batchMean[j], float32(batchVariance)
+			continue
+		}
+		delta := float64(batchMean[j]) - float64(mean[j])
+		squares := float64(variance[j])*before + batchVariance*n + delta*delta*before*n/total
+		mean[j] += float32(delta * n / total)
+		variance[j] = float32(squares / total)
+	}
+}
+
+// layerStatistics are the statistics a pass normalised with, for its backward
+// pass: H and X [Steps][4·Units], C [Steps][Units]. Without normalization only
+// C is there, one row of mean 0 and reciprocal deviation 1.
+type layerStatistics struct {
+	meanH, rstdH, meanX, rstdX, meanC, rstdC []float32
+}
+
+func newLayerStatistics(steps, units int, batchNorm bool) layerStatistics {
+	if !batchNorm {
+		return layerStatistics{meanC: make([]float32, units), rstdC: ones(units)}
+	}
+	var s layerStatistics
+	for _, field := range []*[]float32{&s.meanH, &s.rstdH, &s.meanX, &s.rstdX} {
+		*field = make([]float32, steps*gates*units)
+	}
+	s.meanC, s.rstdC = make([]float32, steps*units), make([]float32, steps*units)
+	return s
+}
+
+// freeze takes the statistics from r.
+func (s *layerStatistics) freeze(r *Running) {
+	copy(s.meanH, r.MeanH)
+	copy(s.meanX, r.MeanX)
+	copy(s.meanC, r.MeanC)
+	for _, part := range []struct{ rstd, variance []float32 }{
+		{s.rstdH, r.VarianceH}, {s.rstdX, r.VarianceX}, {s.rstdC, r.VarianceC},
+	} {
+		for j, v := range part.variance {
+			part.rstd[j] = float32(reciprocalDeviation(float64(v)))
+		}
+	}
+}
+
+// fold is the working memory of one step's normalizations as scales and
+// shifts, which without normalization are 1 and the bias.
+type fold struct {
+	scaleH, scaleX, shift []float32 // [4·Units]
+	scaleC, shiftC        []float32 // [Units]
+	discard               []float32 // takes gradients nobody asked for
+}
+
+func newFold(units int) fold {
+	return fold{
+		scaleH: ones(gates * units), scaleX: ones(gates * units), shift: make([]float32, gates*units),
+		scaleC: ones(units), shiftC: make([]float32, units), discard: make([]float32, units),
+	}
+}
+
+func ones(n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = 1
+	}
+	return out
+}
