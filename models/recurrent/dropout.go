@@ -31,6 +31,9 @@ func NewDropout(t *team.Team, n int, probability float64) *Dropout {
 	return d
 }
 
+// Probability is the one elements are dropped with.
+func (d *Dropout) Probability() float64 { return d.probability }
+
 // Output is what Forward writes.
 func (d *Dropout) Output() []float32 { return d.output }
 

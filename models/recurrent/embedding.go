@@ -25,6 +25,9 @@ func NewEmbedding(t *team.Team, n, vocabulary, size int) *Embedding {
 	return e
 }
 
+// Shape returns the matrix's number of rows and their length.
+func (e *Embedding) Shape() (vocabulary, size int) { return e.vocabulary, e.size }
+
 // Output is what Forward writes, [n × size].
 func (e *Embedding) Output() []float32 { return e.output }
 

@@ -168,6 +168,9 @@ func padded(n int) int {
 	return (n+grain-1)/grain*grain + grain
 }
 
+// Config returns the shape the layer was made with.
+func (l *LSTM) Config() LSTMConfig { return l.config }
+
 // Hidden returns the hidden states after every step, [Steps × Batch × Units],
 // which every Forward overwrites.
 func (l *LSTM) Hidden() []float32 { return l.hidden[l.config.Batch*l.config.Units:] }

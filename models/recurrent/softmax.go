@@ -61,6 +61,9 @@ func NewSoftmax(t *team.Team, config SoftmaxConfig) *Softmax {
 	return s
 }
 
+// Config returns the shape the layer was made with.
+func (s *Softmax) Config() SoftmaxConfig { return s.config }
+
 // Loss returns the mean loss of all targets [Steps × Batch] and leaves what
 // Backward needs.
 func (s *Softmax) Loss(w, bias, h []float32, targets []int32) (float64, error) {
