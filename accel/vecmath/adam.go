@@ -19,6 +19,10 @@ type Adam struct {
 //
 // gradScale is 1 unless the gradient is to be averaged or clipped by norm.
 func (a Adam) Update(value, grad, m, v []float32, step int, gradScale float32) {
+	a.update(active, value, grad, m, v, step, gradScale)
+}
+
+func (a Adam) update(k *kernels, value, grad, m, v []float32, step int, gradScale float32) {
 	sameLength("Adam", len(value), len(grad))
 	sameLength("Adam", len(value), len(m))
 	sameLength("Adam", len(value), len(v))
@@ -26,20 +30,12 @@ func (a Adam) Update(value, grad, m, v []float32, step int, gradScale float32) {
 		panic(fmt.Sprintf("vecmath: Adam step %d; steps count from 1", step))
 	}
 	t := float64(step)
-	active.adam(value, grad, m, v, &adamCoefficients{
-		gradScale: gradScale,
-		beta1:     float32(a.Beta1),
-		fresh1:    float32(1 - a.Beta1),
-		beta2:     float32(a.Beta2),
-		fresh2:    float32(1 - a.Beta2),
-		rate:      float32(a.Rate / (1 - math.Pow(a.Beta1, t))),
-		spread:    float32(1 / math.Sqrt(1-math.Pow(a.Beta2, t))),
-		epsilon:   float32(a.Epsilon),
+	k.adam(value, grad, m, v, [...]float32{
+		gradScale,
+		float32(a.Beta1), float32(1 - a.Beta1),
+		float32(a.Beta2), float32(1 - a.Beta2),
+		float32(a.Rate / (1 - math.Pow(a.Beta1, t))),
+		float32(1 / math.Sqrt(1-math.Pow(a.Beta2, t))),
+		float32(a.Epsilon),
 	})
-}
-
-// adamCoefficients are what one step has in common for all elements, the bias
-// corrections folded in: value −= rate·m / (spread·√v + epsilon).
-type adamCoefficients struct {
-	gradScale, beta1, fresh1, beta2, fresh2, rate, spread, epsilon float32
 }

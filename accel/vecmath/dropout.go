@@ -17,6 +17,10 @@ import "fmt"
 //	z = (z ⊕ z≫27)·0x94D049BB133111EB
 //	z ⊕ z≫31
 func Dropout(dst, x []float32, probability float64, key uint64, first int) {
+	dropout(active, dst, x, probability, key, first)
+}
+
+func dropout(k *kernels, dst, x []float32, probability float64, key uint64, first int) {
 	sameLength("Dropout", len(dst), len(x))
 	if !(probability >= 0 && probability < 1) {
 		panic(fmt.Sprintf("vecmath: dropout probability %v is not in [0, 1)", probability))
@@ -27,10 +31,11 @@ func Dropout(dst, x []float32, probability float64, key uint64, first int) {
 	threshold, scale := uint32(probability*(1<<32)), float32(1/(1-probability))
 	if first%2 != 0 && len(x) > 0 {
 		// Kernels start at a whole word.
-		dropoutElement(dst, x, threshold, scale, key, first)
+		word := splitMix(key + uint64(first/2)*splitMixIncrement)
+		dst[0] = keep(x[0], uint32(word>>32), threshold, scale)
 		dst, x, first = dst[1:], x[1:], first+1
 	}
-	active.dropout(dst, x, threshold, scale, key+uint64(first/2)*splitMixIncrement)
+	k.dropout(dst, x, threshold, scale, key+uint64(first/2)*splitMixIncrement)
 }
 
 // splitMixIncrement is 2⁶⁴ divided by the golden ratio, made odd.
@@ -42,11 +47,6 @@ func splitMix(state uint64) uint64 {
 	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
 	z = (z ^ z>>27) * 0x94D049BB133111EB
 	return z ^ z>>31
-}
-
-func dropoutElement(dst, x []float32, threshold uint32, scale float32, key uint64, element int) {
-	word := splitMix(key + uint64(element/2)*splitMixIncrement)
-	dst[0] = keep(x[0], uint32(word>>32), threshold, scale)
 }
 
 func keep(x float32, draw, threshold uint32, scale float32) float32 {

@@ -1,5 +1,7 @@
 package vecmath
 
+import "bittern/accel/isa"
+
 // kernels are the functions of one instruction-set level. They trust their
 // arguments: lengths are checked by the public functions.
 type kernels struct {
@@ -17,11 +19,20 @@ type kernels struct {
 	// sumExp returns what expSum does and stores nothing.
 	sumExp func(x []float32, shift float32) float64
 
-	adam func(value, grad, m, v []float32, c *adamCoefficients)
+	// adam takes what a step has in common for all elements, with the bias
+	// corrections folded in:
+	//
+	//	gradScale, Beta1, 1−Beta1, Beta2, 1−Beta2,
+	//	rate = Rate/(1−Beta1ᵗ), spread = 1/√(1−Beta2ᵗ), Epsilon
+	//
+	// so that value −= rate·m / (spread·√v + Epsilon).
+	adam func(value, grad, m, v []float32, common [8]float32)
+
 	// dropout draws from a SplitMix64 generator in state state, one word for
 	// two elements.
 	dropout   func(dst, x []float32, threshold uint32, scale float32, state uint64)
 	transpose func(dst []float32, ldd int, src []float32, lds, rows, cols int)
 }
 
-var active = &portable
+// active is decided once, by package isa.
+var active = forLevel(isa.Current())

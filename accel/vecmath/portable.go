@@ -73,13 +73,16 @@ var portable = kernels{
 		}
 		return sum
 	},
-	adam: func(value, grad, m, v []float32, c *adamCoefficients) {
+	adam: func(value, grad, m, v []float32, common [8]float32) {
+		gradScale, epsilon := common[0], common[7]
+		beta1, fresh1, beta2, fresh2 := common[1], common[2], common[3], common[4]
+		rate, spread := common[5], common[6]
 		for i, g := range grad {
-			g *= c.gradScale
-			m[i] = c.beta1*m[i] + c.fresh1*g
-			v[i] = c.beta2*v[i] + c.fresh2*g*g
+			g *= gradScale
+			m[i] = beta1*m[i] + fresh1*g
+			v[i] = beta2*v[i] + fresh2*(g*g)
 			root := float32(math.Sqrt(float64(v[i])))
-			value[i] -= c.rate * m[i] / (c.spread*root + c.epsilon)
+			value[i] -= rate * m[i] / (spread*root + epsilon)
 		}
 	},
 	dropout: func(dst, x []float32, threshold uint32, scale float32, state uint64) {

@@ -14,22 +14,19 @@ func Softmax(dst, x []float32) {
 	}
 }
 
-// SoftmaxCrossEntropy returns −log softmax(logits)[target] in nats and
-// replaces logits by their gradient, scale·(softmax(logits) − onehot(target)).
+// SoftmaxCrossEntropy returns −log softmax(logits)[target] in nats, within
+// 3e-7, and replaces logits by their gradient, scale·(softmax(logits) −
+// onehot(target)). A NaN among the logits makes all of it NaN.
 func SoftmaxCrossEntropy(logits []float32, target int, scale float32) float64 {
 	checkTarget(logits, target)
-	score := float64(logits[target])
-	loss := active.softmax(logits, logits, scale) - score
-	logits[target] -= scale
-	return loss
+	return active.softmaxCrossEntropy(logits, target, scale)
 }
 
-// CrossEntropy returns −log softmax(logits)[target] in nats and leaves logits
-// as they are.
+// CrossEntropy returns what SoftmaxCrossEntropy does, to the bit, and leaves
+// the logits as they are.
 func CrossEntropy(logits []float32, target int) float64 {
 	checkTarget(logits, target)
-	most := active.max(logits)
-	return float64(most) + math.Log(active.sumExp(logits, most)) - float64(logits[target])
+	return active.logSumExp(logits) - float64(logits[target])
 }
 
 // ArgMax returns the index of the largest element, the first of equals; NaN
@@ -45,6 +42,19 @@ func ArgMax(x []float32) int {
 		}
 	}
 	return best
+}
+
+func (k *kernels) softmaxCrossEntropy(logits []float32, target int, scale float32) float64 {
+	score := float64(logits[target])
+	loss := k.softmax(logits, logits, scale) - score
+	logits[target] -= scale
+	return loss
+}
+
+// logSumExp returns log Σ exp(x[i]).
+func (k *kernels) logSumExp(x []float32) float64 {
+	most := k.max(x)
+	return float64(most) + math.Log(k.sumExp(x, most))
 }
 
 // softmax sets dst = scale·softmax(x) and returns log Σ exp(x[i]).

@@ -1,0 +1,111 @@
+package emit
+
+import (
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// exponential are the coefficients of r², r³, … r⁶ of
+//
+//	exp(r) ≈ 1 + r + r²·Q(r)   for |r| ≤ ln(2)/2,
+//
+// the polynomial whose largest relative error in exp(r)−1 is the least (found
+// by Lawson's iteration on 20001 points); rounded to float32 as here that error is 1.7e-8.
+var exponential = []float64{0.49999997, 0.16666543, 0.0416672, 0.0083665205, 0.0013882517}
+
+// ln 2 as the sum of two float32, so that n·ln 2 may be subtracted almost
+// exactly (Cody and Waite).
+var (
+	ln2High = float64(float32(math.Ln2))
+	ln2Low  = math.Ln2 - ln2High
+)
+
+// reduce writes x = n·ln 2 + r with n whole and |r| ≤ ln(2)/2, and the quotient
+// Q(r) above. x becomes r.
+func (m Machine) reduce(x VecVirtual) (n, quotient VecVirtual) {
+	n = m.Round(m.Mul(x, Float(math.Log2E)))
+	m.SubProduct(x, n, Float(ln2High))
+	m.SubProduct(x, n, Float(ln2Low))
+	last := len(exponential) - 1
+	quotient = m.Constant(Float(exponential[last]))
+	for k := last - 1; k >= 0; k-- {
+		m.MulAdd(quotient, x, Float(exponential[k]))
+	}
+	return n, quotient
+}
+
+// Beyond these bounds exp is 0 and +Inf in float32.
+const (
+	expLowest  = -104
+	expHighest = 89
+)
+
+// Exp returns exp(x).
+func (m Machine) Exp(x VecVirtual) VecVirtual {
+	return m.expBelow(m.Min(m.Constant(Float(expHighest)), x))
+}
+
+// expBelow returns exp(x) for x ≤ expHighest or NaN.
+func (m Machine) expBelow(x VecVirtual) VecVirtual {
+	r := m.Max(m.Constant(Float(expLowest)), x)
+	n, e := m.reduce(r)
+	m.MulAdd(e, r, Float(1))
+	m.MulAdd(e, r, Float(1))
+	return m.timesPowerOfTwo(e, n)
+}
+
+// timesPowerOfTwo returns v·2ⁿ, rounded once, for −150 ≤ n ≤ 128.
+func (m Machine) timesPowerOfTwo(v, n VecVirtual) VecVirtual {
+	if m.wide() {
+		scaled := m.Vector()
+		VSCALEFPS(n, v, scaled)
+		return scaled
+	}
+	// Half of n at a time keeps either factor a normal number, and the first
+	// product exact.
+	whole, half, rest := m.Vector(), m.Vector(), m.Vector()
+	VCVTPS2DQ(n, whole)
+	VPSRAD(operand.Imm(1), whole, half)
+	VPSUBD(half, whole, rest)
+	return m.Mul(m.Mul(v, m.powerOfTwo(half)), m.powerOfTwo(rest))
+}
+
+// powerOfTwo returns 2ⁿ for int32 lanes −126 ≤ n ≤ 127.
+func (m Machine) powerOfTwo(n VecVirtual) VecVirtual {
+	const bias, fraction = 127, 23 // of the float32 format
+	v := m.Vector()
+	m.with(VPADDD, VPADDD_BCST, Bits(bias), n, v)
+	VPSLLD(operand.Imm(fraction), v, v)
+	return v
+}
+
+const signBit = 1 << 31
+
+// Sigmoid returns 1/(1+exp(−x)).
+func (m Machine) Sigmoid(x VecVirtual) VecVirtual {
+	// With e = exp(−|x|) ≤ 1 it is 1/(1+e) or e/(1+e), so that neither side
+	// overflows and small results keep their precision.
+	e := m.expBelow(m.Or(x, Bits(signBit)))
+	numerator := m.BySign(x, e, m.Constant(Float(1)))
+	return m.Div(numerator, m.Add(e, Float(1)))
+}
+
+// tanhHighest is where tanh is 1 in float32: 1−tanh(10) = 4e-9.
+const tanhHighest = 10
+
+// Tanh returns tanh(x).
+func (m Machine) Tanh(x VecVirtual) VecVirtual {
+	// tanh|x| = d/(d+2) with d = exp(2|x|)−1 = 2ⁿ·(exp(r)−1) + (2ⁿ−1): near 0
+	// n is 0 and d keeps the precision of r.
+	magnitude := m.And(x, Bits(signBit-1))
+	r := m.Min(m.Constant(Float(2*tanhHighest)), m.Add(magnitude, magnitude))
+	n, d := m.reduce(r)
+	m.MulAdd(d, m.Mul(r, r), r)
+	power := m.timesPowerOfTwo(m.Constant(Float(1)), n)
+	m.MulAdd(d, power, m.Sub(power, Float(1)))
+	t := m.Div(d, m.Add(d, Float(2)))
+	return m.Or(t, m.And(x, Bits(signBit)))
+}

@@ -1,0 +1,179 @@
+package emit
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// instruction is one of avo's constructors.
+type instruction = func(...operand.Op)
+
+// with appends plain(b, rest…), or its broadcasting form where b is a constant
+// and the machine has one.
+func (m Machine) with(plain, broadcast instruction, b operand.Op, rest ...operand.Op) {
+	if c, ok := b.(Constant); ok {
+		b = c.Mem
+		if m.wide() {
+			plain = broadcast
+		}
+	}
+	plain(append([]operand.Op{b}, rest...)...)
+}
+
+func (m Machine) binary(plain, broadcast instruction, a VecVirtual, b operand.Op) VecVirtual {
+	v := m.Vector()
+	m.with(plain, broadcast, b, a, v)
+	return v
+}
+
+// Add returns a + b. Here and below b is a vector or a Constant.
+func (m Machine) Add(a VecVirtual, b operand.Op) VecVirtual {
+	return m.binary(VADDPS, VADDPS_BCST, a, b)
+}
+
+// Sub returns a − b.
+func (m Machine) Sub(a VecVirtual, b operand.Op) VecVirtual {
+	return m.binary(VSUBPS, VSUBPS_BCST, a, b)
+}
+
+// Mul returns a·b.
+func (m Machine) Mul(a VecVirtual, b operand.Op) VecVirtual {
+	return m.binary(VMULPS, VMULPS_BCST, a, b)
+}
+
+// Div returns a/b.
+func (m Machine) Div(a VecVirtual, b operand.Op) VecVirtual {
+	return m.binary(VDIVPS, VDIVPS_BCST, a, b)
+}
+
+// Min returns the smaller of a and b, and b if either is NaN.
+func (m Machine) Min(a VecVirtual, b operand.Op) VecVirtual {
+	return m.binary(VMINPS, VMINPS_BCST, a, b)
+}
+
+// Max returns the larger of a and b, and b if either is NaN.
+func (m Machine) Max(a VecVirtual, b operand.Op) VecVirtual {
+	return m.binary(VMAXPS, VMAXPS_BCST, a, b)
+}
+
+// And returns the bits set in both a and b.
+func (m Machine) And(a VecVirtual, b operand.Op) VecVirtual {
+	return m.binary(VANDPS, VANDPS_BCST, a, b)
+}
+
+// Or returns the bits set in either of a and b.
+func (m Machine) Or(a VecVirtual, b operand.Op) VecVirtual { return m.binary(VORPS, VORPS_BCST, a, b) }
+
+// Sqrt returns √a.
+func (m Machine) Sqrt(a VecVirtual) VecVirtual {
+	v := m.Vector()
+	VSQRTPS(a, v)
+	return v
+}
+
+// Round returns the whole number nearest to a, the even one of two.
+func (m Machine) Round(a VecVirtual) VecVirtual {
+	v := m.Vector()
+	if m.wide() {
+		VRNDSCALEPS(operand.Imm(0), a, v)
+	} else {
+		VROUNDPS(operand.Imm(0), a, v)
+	}
+	return v
+}
+
+// MulAdd sets a = a·b + c, rounded once.
+func (m Machine) MulAdd(a, b VecVirtual, c operand.Op) {
+	m.with(VFMADD213PS, VFMADD213PS_BCST, c, b, a)
+}
+
+// AddProduct sets sum = sum + a·b, rounded once.
+func (m Machine) AddProduct(sum, a VecVirtual, b operand.Op) {
+	m.with(VFMADD231PS, VFMADD231PS_BCST, b, a, sum)
+}
+
+// SubProduct sets difference = difference − a·b, rounded once.
+func (m Machine) SubProduct(difference, a VecVirtual, b operand.Op) {
+	m.with(VFNMADD231PS, VFNMADD231PS_BCST, b, a, difference)
+}
+
+// Complement returns 1 − a·b, rounded once.
+func (m Machine) Complement(a, b VecVirtual) VecVirtual {
+	v := m.Constant(Float(1))
+	m.SubProduct(v, a, b)
+	return v
+}
+
+// BySign returns negative where the sign bit of x is set and positive elsewhere.
+func (m Machine) BySign(x, negative, positive VecVirtual) VecVirtual {
+	v := m.Vector()
+	if m.wide() {
+		signs := K()
+		VPMOVD2M(x, signs)
+		VBLENDMPS(negative, positive, signs, v)
+	} else {
+		VBLENDVPS(x, negative, positive, v)
+	}
+	return v
+}
+
+// Doubles returns the lower and the upper half of v as float64.
+func (m Machine) Doubles(v VecVirtual) (lower, upper VecVirtual) {
+	lower, upper = m.Vector(), m.Vector()
+	VCVTPS2PD(m.half(v), lower)
+	if m.wide() {
+		high := YMM()
+		VEXTRACTF64X4(operand.Imm(1), v, high)
+		VCVTPS2PD(high, upper)
+	} else {
+		high := XMM()
+		VEXTRACTF128(operand.Imm(1), v, high)
+		VCVTPS2PD(high, upper)
+	}
+	return lower, upper
+}
+
+// AccumulateDoubles adds the lanes of v to two vectors of float64 sums.
+func (m Machine) AccumulateDoubles(sums [2]VecVirtual, v VecVirtual) {
+	lower, upper := m.Doubles(v)
+	VADDPD(lower, sums[0], sums[0])
+	VADDPD(upper, sums[1], sums[1])
+}
+
+// SumDoubles returns the sum of all lanes of the float64 sums.
+func (m Machine) SumDoubles(sums [2]VecVirtual) VecVirtual {
+	VADDPD(sums[1], sums[0], sums[0])
+	total := m.fold(sums[0], VADDPD)
+	high := XMM()
+	VUNPCKHPD(total, total, high)
+	VADDPD(high, total, total)
+	return total
+}
+
+// Largest returns the largest lane of v.
+func (m Machine) Largest(v VecVirtual) VecVirtual {
+	most := m.fold(v, VMAXPS)
+	for _, neighbours := range []uint64{0x4E, 0xB1} { // halves, then pairs
+		other := XMM()
+		VPERMILPS(operand.Imm(neighbours), most, other)
+		VMAXPS(other, most, most)
+	}
+	return most
+}
+
+// fold combines the parts of v, 128 bits each, into one.
+func (m Machine) fold(v VecVirtual, combine instruction) VecVirtual {
+	if m.wide() {
+		low, high := YMM(), YMM()
+		VEXTRACTF64X4(operand.Imm(0), v, low)
+		VEXTRACTF64X4(operand.Imm(1), v, high)
+		combine(high, low, low)
+		v = low
+	}
+	low, high := XMM(), XMM()
+	VEXTRACTF128(operand.Imm(0), v, low)
+	VEXTRACTF128(operand.Imm(1), v, high)
+	combine(high, low, low)
+	return low
+}

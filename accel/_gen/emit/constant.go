@@ -1,0 +1,62 @@
+package emit
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// Constant is a number in read-only memory, repeated to the width of AVX2;
+// AVX-512 instructions broadcast its first element.
+type Constant struct{ operand.Mem }
+
+// Float is the constant of value v.
+func Float(v float64) Constant { return Bits(math.Float32bits(float32(v))) }
+
+// Bits is the constant of four bytes with this pattern.
+func Bits(pattern uint32) Constant {
+	return Constant{table(fmt.Sprintf("lanes%08x", pattern), slices.Repeat([]operand.U32{operand.U32(pattern)}, 8))}
+}
+
+// Word is the constant of eight bytes with this pattern.
+func Word(pattern uint64) Constant {
+	return Constant{Words(fmt.Sprintf("words%016x", pattern), slices.Repeat([]uint64{pattern}, 4))}
+}
+
+// Words is a table of 64-bit numbers.
+func Words(name string, values []uint64) operand.Mem {
+	words := make([]operand.U64, len(values))
+	for i, v := range values {
+		words[i] = operand.U64(v)
+	}
+	return table(name, words)
+}
+
+// Constant returns a vector that holds c in every lane.
+func (m Machine) Constant(c Constant) VecVirtual { return m.Spread(c.Mem) }
+
+// tailWindow is eight lanes of ones and eight of zeros: from lane 8−n on it is
+// the mask of the first n lanes.
+func tailWindow() operand.Mem {
+	return table("tailWindow", slices.Concat(
+		slices.Repeat([]operand.U32{math.MaxUint32}, 8), slices.Repeat([]operand.U32{0}, 8)))
+}
+
+// tables are those already in the file that is being written.
+var tables = map[string]operand.Mem{}
+
+func table[C operand.Constant](name string, elements []C) operand.Mem {
+	at, written := tables[name]
+	if !written {
+		at = GLOBL(name, RODATA|NOPTR)
+		for i, element := range elements {
+			DATA(i*element.Bytes(), element)
+		}
+		tables[name] = at
+	}
+	return at
+}

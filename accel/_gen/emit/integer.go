@@ -1,0 +1,50 @@
+package emit
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// AddWords sets a = a + b in 64-bit lanes; b is a vector or a table.
+func (m Machine) AddWords(a VecVirtual, b operand.Op) { VPADDQ(b, a, a) }
+
+// Xor returns the bits in which a and b differ.
+func (m Machine) Xor(a, b VecVirtual) VecVirtual { return m.binary(VXORPS, VXORPS_BCST, a, b) }
+
+// MulWords returns the lower 64 bits of a·b in 64-bit lanes.
+func (m Machine) MulWords(a VecVirtual, b Constant) VecVirtual {
+	if m.wide() {
+		v := m.Vector()
+		VPMULLQ_BCST(b.Mem, a, v)
+		return v
+	}
+	// AVX2 multiplies 32 × 32 bits: low·low + (high·low + low·high)·2³², where the
+	// sum of the crossed products is that of a vector times b with halves swapped.
+	factor, swapped, crossed, carried, v := m.Vector(), m.Vector(), m.Vector(), m.Vector(), m.Vector()
+	VPBROADCASTQ(b.Mem, factor)
+	VPSHUFD(operand.Imm(0xB1), factor, swapped)
+	VPMULLD(swapped, a, crossed)
+	VPSRLQ(operand.Imm(32), crossed, carried)
+	VPADDD(crossed, carried, carried)
+	VPSLLQ(operand.Imm(32), carried, carried)
+	VPMULUDQ(factor, a, v)
+	VPADDQ(carried, v, v)
+	return v
+}
+
+// ZeroBelow returns v with those lanes zeroed in which draw < threshold, as
+// unsigned 32-bit numbers.
+func (m Machine) ZeroBelow(v, draw, threshold VecVirtual) VecVirtual {
+	kept := m.Vector()
+	if m.wide() {
+		const notLess = 5
+		keep := K()
+		VPCMPUD(operand.Imm(notLess), threshold, draw, keep)
+		VMOVUPS_Z(v, keep, kept)
+		return kept
+	}
+	VPMINUD(threshold, draw, kept)
+	VPCMPEQD(threshold, kept, kept)
+	return m.And(v, kept)
+}

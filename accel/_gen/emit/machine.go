@@ -1,0 +1,229 @@
+// Package emit writes float32 vector code that is the same for AVX2 and
+// AVX-512 but for the width of a register: a [Machine] stands for one of them
+// and its methods append instructions to avo's current function.
+//
+// Methods that return a vector put it in a fresh register and keep their
+// operands; methods that return nothing change their first one.
+package emit
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
+	"github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// Machine is an instruction set and its vector width.
+type Machine struct {
+	Suffix string // of the names of its functions
+	Lanes  int    // float32 per vector
+}
+
+// Machines are the instruction sets that kernels are written for.
+var Machines = []Machine{{"AVX2", 8}, {"AVX512", 16}}
+
+// wide says that the machine has AVX-512.
+func (m Machine) wide() bool { return m.Lanes == 16 }
+
+// Bytes is the size of a vector.
+func (m Machine) Bytes() int { return 4 * m.Lanes }
+
+// Function begins the function name+Suffix of the given signature.
+func (m Machine) Function(name, signature string) {
+	TEXT(name+m.Suffix, NOSPLIT, signature)
+	Pragma("noescape")
+}
+
+// Return ends a function.
+func (m Machine) Return() {
+	VZEROUPPER()
+	RET()
+}
+
+// Vector allocates a register.
+func (m Machine) Vector() VecVirtual {
+	if m.wide() {
+		return ZMM()
+	}
+	return YMM()
+}
+
+// half is the lower half of v.
+func (m Machine) half(v VecVirtual) Register {
+	if m.wide() {
+		return v.AsY()
+	}
+	return v.AsX()
+}
+
+// Pointer loads an argument that is a pointer or an integer.
+func Pointer(name string) GPVirtual { return Load(Param(name), GP64()).(GPVirtual) }
+
+// Argument is the place of an argument, to be used as an operand.
+func Argument(name string) operand.Mem { return Place(Param(name)) }
+
+// Place is where a part of an argument is.
+func Place(part gotypes.Component) operand.Mem {
+	argument, err := part.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return argument.Addr
+}
+
+// Tail says which lanes take part. Its zero value is all of them.
+type Tail struct {
+	mask Register // an opmask on AVX-512, a vector of signs on AVX2
+}
+
+// All takes every lane.
+var All Tail
+
+// First returns the tail of the first n lanes, 0 ≤ n < Lanes.
+func (m Machine) First(n GPVirtual) Tail {
+	if m.wide() {
+		bits, mask := GP32(), K()
+		MOVL(operand.I32(-1), bits)
+		BZHIL(n.As32(), bits, bits)
+		KMOVW(bits, mask)
+		return Tail{mask}
+	}
+	mask, at := YMM(), GP64()
+	LEAQ(tailWindow(), at)
+	offset := GP64()
+	MOVQ(operand.U32(8), offset)
+	SUBQ(n, offset)
+	VMOVDQU(operand.Mem{Base: at, Index: offset, Scale: 4}, mask)
+	return Tail{mask}
+}
+
+// Load reads a vector; lanes outside tail become 0 and are not touched in memory.
+func (m Machine) Load(from operand.Mem, tail Tail) VecVirtual {
+	v := m.Vector()
+	switch {
+	case tail == All:
+		VMOVUPS(from, v)
+	case m.wide():
+		VMOVUPS_Z(from, tail.mask, v)
+	default:
+		VMASKMOVPS(from, tail.mask, v)
+	}
+	return v
+}
+
+// LoadOr reads a vector; lanes outside tail are taken from other.
+func (m Machine) LoadOr(from operand.Mem, tail Tail, other VecVirtual) VecVirtual {
+	v := m.Load(from, tail)
+	if tail == All {
+		return v
+	}
+	merged := m.Vector()
+	if m.wide() {
+		VBLENDMPS(v, other, tail.mask, merged)
+	} else {
+		VBLENDVPS(tail.mask, v, other, merged)
+	}
+	return merged
+}
+
+// Store writes the lanes of tail.
+func (m Machine) Store(v VecVirtual, to operand.Mem, tail Tail) {
+	switch {
+	case tail == All:
+		VMOVUPS(v, to)
+	case m.wide():
+		VMOVUPS(v, tail.mask, to)
+	default:
+		VMASKMOVPS(v, tail.mask, to)
+	}
+}
+
+// Zero returns a vector of zeros.
+func (m Machine) Zero() VecVirtual {
+	v := m.Vector()
+	if m.wide() {
+		VPXORD(v, v, v)
+	} else {
+		VXORPS(v, v, v)
+	}
+	return v
+}
+
+// Spread returns a vector whose lanes all hold the float32 at from.
+func (m Machine) Spread(from operand.Mem) VecVirtual {
+	v := m.Vector()
+	VBROADCASTSS(from, v)
+	return v
+}
+
+// Elements runs body over count elements, a vector at a time and at the end
+// for the tail; index is the element that a vector starts at. count is used up.
+func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)) {
+	whole, rest, done := label("whole"), label("rest"), label("done")
+	index := GP64()
+	XORQ(index, index)
+	Label(whole)
+	CMPQ(count, operand.Imm(uint64(m.Lanes)))
+	JL(operand.LabelRef(rest))
+	body(index, All)
+	ADDQ(operand.Imm(uint64(m.Lanes)), index)
+	SUBQ(operand.Imm(uint64(m.Lanes)), count)
+	JMP(operand.LabelRef(whole))
+	Label(rest)
+	TESTQ(count, count)
+	JZ(operand.LabelRef(done))
+	body(index, m.First(count))
+	Label(done)
+}
+
+// label makes name unique: a body written twice has its loops twice.
+func label(name string) string {
+	labels++
+	return fmt.Sprintf("%s%d", name, labels)
+}
+
+var labels int
+
+// At addresses element index of the float32 slice at base.
+func At(base, index GPVirtual) operand.Mem { return operand.Mem{Base: base, Index: index, Scale: 4} }
+
+// Columns writes body twice: for a whole vector of columns, and for the first
+// lanes of one. The function returns after either.
+func (m Machine) Columns(lanes GPVirtual, body func(tail Tail)) {
+	part := label("part")
+	CMPQ(lanes, operand.Imm(uint64(m.Lanes)))
+	JNE(operand.LabelRef(part))
+	body(All)
+	m.Return()
+	Label(part)
+	body(m.First(lanes))
+	m.Return()
+}
+
+// Row walks down a column of a matrix: At is where it stands, stride the name
+// of the argument that holds the distance of two rows in bytes.
+type Row struct {
+	At     GPVirtual
+	stride string
+}
+
+// NewRow starts at the pointer argument name, with the stride name+"Stride".
+func NewRow(name string) Row { return Row{Pointer(name), name + "Stride"} }
+
+// Mem addresses the row's first element.
+func (r Row) Mem() operand.Mem { return operand.Mem{Base: r.At} }
+
+// Rows runs body for as many rows as the argument rows says, at least one, and
+// moves the walkers on after each.
+func (m Machine) Rows(walkers []Row, body func()) {
+	top, count := label("row"), Pointer("rows")
+	Label(top)
+	body()
+	for _, row := range walkers {
+		ADDQ(Argument(row.stride), row.At)
+	}
+	DECQ(count)
+	JNZ(operand.LabelRef(top))
+}

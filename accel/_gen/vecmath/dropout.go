@@ -1,0 +1,47 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
+)
+
+// The constants of SplitMix64, as in accel/vecmath.
+const (
+	increment  = 0x9E3779B97F4A7C15
+	multiplier = 0xBF58476D1CE4E5B9
+	finisher   = 0x94D049BB133111EB
+)
+
+// dropout draws one 64-bit word for two elements: a vector of words is a
+// vector of 32-bit draws in the order of the elements.
+func dropout(m emit.Machine) {
+	m.Function("dropout", "func(dst, x []float32, threshold uint32, scale float32, state uint64)")
+	words := m.Lanes / 2
+	offsets := make([]uint64, words)
+	for i := range offsets {
+		offsets[i] = uint64(i+1) * increment // wraps around, as it should
+	}
+	state, stride := m.Vector(), m.Vector()
+	VPBROADCASTQ(emit.Argument("state"), state)
+	m.AddWords(state, emit.Words("offsets"+m.Suffix, offsets))
+	VPBROADCASTQ(emit.Word(uint64(words)*increment).Mem, stride)
+	threshold := m.Spread(emit.Argument("threshold"))
+	scale := m.Spread(emit.Argument("scale"))
+	elementwise(m, []string{"x"}, func(v []VecVirtual) VecVirtual {
+		z := m.MulWords(xorShifted(m, state, 30), emit.Word(multiplier))
+		z = m.MulWords(xorShifted(m, z, 27), emit.Word(finisher))
+		draw := xorShifted(m, z, 31)
+		m.AddWords(state, stride)
+		return m.ZeroBelow(m.Mul(v[0], scale), draw, threshold)
+	})
+}
+
+// xorShifted returns z ⊕ z≫by of 64-bit words.
+func xorShifted(m emit.Machine, z VecVirtual, by uint64) VecVirtual {
+	v := m.Vector()
+	VPSRLQ(operand.Imm(by), z, v)
+	return m.Xor(v, z)
+}

@@ -1,0 +1,20 @@
+// Command vecmath generates the assembly of accel/vecmath.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+
+	"bittern/accel/_gen/emit"
+)
+
+func main() {
+	for _, m := range emit.Machines {
+		activations(m)
+		linear(m)
+		softmax(m)
+		adam(m)
+		dropout(m)
+	}
+	transpose()
+	Generate()
+}
