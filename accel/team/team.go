@@ -5,7 +5,6 @@ package team
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 )
 
@@ -13,24 +12,30 @@ import (
 // are goroutines that wait between runs without using a core for long.
 type Team struct {
 	size    int
-	work    func(worker int)
-	start   []chan struct{}
-	done    sync.WaitGroup
-	arrived atomic.Int32
-	phase   atomic.Uint32
+	work    func(worker int) // nil once the team is closed
+	start   gate             // opens for each run
+	arrived atomic.Int32     // workers at the barrier
+	barrier gate             // opens when all have arrived
 }
 
 // New starts a team of size workers (at least 1).
 func New(size int) *Team {
 	t := &Team{size: max(1, size)}
-	t.start = make([]chan struct{}, t.size)
+	patience := patience
+	if runtime.GOMAXPROCS(0) < t.size {
+		patience = 0 // whoever is waited for needs this core
+	}
+	t.start.init(patience)
+	t.barrier.init(patience)
 	for worker := 1; worker < t.size; worker++ {
-		start := make(chan struct{}, 1)
-		t.start[worker] = start
 		go func() {
-			for range start {
+			for run := uint32(0); ; run++ {
+				t.start.pass(run)
+				if t.work == nil {
+					return
+				}
 				t.work(worker)
-				t.done.Done()
+				t.Barrier()
 			}
 		}()
 	}
@@ -43,40 +48,21 @@ func (t *Team) Size() int { return t.size }
 // Run calls work once for every worker, at the same time, and returns when all
 // have returned. It does not allocate. Runs do not nest.
 func (t *Team) Run(work func(worker int)) {
-	if t.size == 1 {
-		work(0)
-		return
-	}
 	t.work = work
-	t.done.Add(t.size - 1)
-	for worker := 1; worker < t.size; worker++ {
-		t.start[worker] <- struct{}{}
-	}
+	t.start.open()
 	work(0)
-	t.done.Wait()
+	t.Barrier()
 }
-
-// spins is how often a waiting worker looks before it lets others run: long
-// enough for the other half of an even split, short enough not to starve a
-// machine with fewer cores than workers.
-const spins = 1 << 14
 
 // Barrier returns once every worker of the current run has called it.
 func (t *Team) Barrier() {
-	if t.size == 1 {
+	meeting := t.barrier.opened.Load()
+	if int(t.arrived.Add(1)) < t.size {
+		t.barrier.pass(meeting)
 		return
 	}
-	phase := t.phase.Load()
-	if int(t.arrived.Add(1)) == t.size {
-		t.arrived.Store(0)
-		t.phase.Add(1)
-		return
-	}
-	for i := 0; t.phase.Load() == phase; i++ {
-		if i >= spins {
-			runtime.Gosched()
-		}
-	}
+	t.arrived.Store(0)
+	t.barrier.open()
 }
 
 // Split returns worker's part [from, to) of n items in chunks of a multiple of
@@ -90,7 +76,6 @@ func (t *Team) Split(worker, n, grain int) (from, to int) {
 
 // Close ends the workers. The team must not be used after.
 func (t *Team) Close() {
-	for worker := 1; worker < t.size; worker++ {
-		close(t.start[worker])
-	}
+	t.work = nil
+	t.start.open()
 }
