@@ -30,6 +30,8 @@ const FolderVariable = "BITTERN_ARENA_FOLDER"
 // ErrOutside answers a slice that does not lie in the arena.
 var ErrOutside = errors.New("the slice does not lie in the arena")
 
+var errClosed = errors.New("the arena is closed")
+
 const (
 	prefix = "bittern-arena-"
 	// alignment is a cache line, and the widest vector register (AVX-512).
@@ -90,6 +92,20 @@ func Create(folder string, size int) (*Arena, error) {
 	return a, nil
 }
 
+// Reserve makes room for size more bytes at once, however much is left. It is
+// for an arena that must exist before its size is known.
+func (a *Arena) Reserve(size int) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return errClosed
+	}
+	if size <= 0 {
+		return nil
+	}
+	return a.grow(size)
+}
+
 // Folder returns where the arena keeps its files.
 func (a *Arena) Folder() string { return a.folder }
 
@@ -128,7 +144,7 @@ func (a *Arena) allocate(size int) ([]byte, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
-		return nil, errors.New("the arena is closed")
+		return nil, errClosed
 	}
 	for _, s := range a.segments {
 		if memory, ok := s.take(size); ok {

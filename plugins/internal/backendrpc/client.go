@@ -131,6 +131,7 @@ func (c *client) Execute(ctx context.Context, request backend.Execute) (err erro
 	if err != nil {
 		return fmt.Errorf("execute: outputs: %w", err)
 	}
+	copy(outputs, request.Outputs) // the plugin finds what an implementation in this process would
 	if m.Outputs, err = wire.Locate(call, outputs); err != nil {
 		return fmt.Errorf("execute: outputs: %w", err)
 	}

@@ -1,0 +1,219 @@
+// Package host is what the harness calls: it finds plugins, starts each in a
+// process of its own, checks what it says of itself, and supervises every call.
+//
+// A call fails in one of three ways, told apart by errors.As: *plugins.Problem
+// is a mistake the user can mend, *backend.ErrUnsupported a request the backend
+// does not claim to serve, *[Failure] a plugin that crashed, hung, reported a
+// fault or answered nonsense. Anything else is a fault of the host, or the end
+// of the caller's context.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"bittern/plugins"
+	"bittern/plugins/arena"
+)
+
+// prefix is how the names of plugin executables begin; kind and name follow,
+// set off by hyphens.
+const prefix = "bittern-"
+
+// Catalogue knows the plugins at hand: those built into this executable, and
+// executables named bittern-<kind>-<name> in the plugin folder and on PATH.
+type Catalogue struct {
+	builtins []plugins.ID
+	folders  []string
+	self     string
+}
+
+// NewCatalogue makes a catalogue of the given built-ins, which this executable
+// serves when it is run with the arguments "plugin <kind>/<name>", and of the
+// executables in a folder (none where it is empty) and on PATH. It removes the
+// arenas that killed runs have left behind.
+func NewCatalogue(builtins []plugins.ID, folder string) (*Catalogue, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the plugins built into this executable: %w", err)
+	}
+	if _, err := arena.Sweep(""); err != nil {
+		return nil, fmt.Errorf("find plugins: %w", err)
+	}
+	c := &Catalogue{builtins: slices.Clone(builtins), self: self}
+	if folder != "" {
+		c.folders = append(c.folders, folder)
+	}
+	c.folders = append(c.folders, filepath.SplitList(os.Getenv("PATH"))...)
+	return c, nil
+}
+
+// Entry is one plugin that could be started.
+type Entry struct {
+	plugins.ID
+	Path    string `json:"path"` // the executable that serves it
+	Builtin bool   `json:"builtin"`
+	// HiddenBy is the path of the plugin of the same kind and name that is
+	// taken in place of this one: built-ins come first, then the plugin
+	// folder, then PATH in its order.
+	HiddenBy string `json:"hidden_by,omitempty"`
+}
+
+func (e Entry) args() []string {
+	if e.Builtin {
+		return []string{"plugin", e.ID.String()}
+	}
+	return nil
+}
+
+// List returns all plugins, sorted by kind and name, hidden ones after those
+// that hide them. It starts none of them.
+func (c *Catalogue) List() ([]Entry, error) {
+	var entries []Entry
+	for _, id := range c.builtins {
+		entries = append(entries, Entry{ID: id, Path: c.self, Builtin: true})
+	}
+	for _, folder := range c.folders {
+		external, err := scan(folder)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, external...)
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int {
+		if order := slices.Index(plugins.Kinds, a.Kind) - slices.Index(plugins.Kinds, b.Kind); order != 0 {
+			return order
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	for i := 1; i < len(entries); i++ {
+		if first := entries[i-1]; first.ID == entries[i].ID {
+			entries[i].HiddenBy = first.Path
+			if first.HiddenBy != "" {
+				entries[i].HiddenBy = first.HiddenBy
+			}
+		}
+	}
+	// A folder may stand on PATH twice, or be the plugin folder too.
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.HiddenBy != "" && !e.Builtin && e.HiddenBy == e.Path })
+	return entries, nil
+}
+
+// scan finds the plugins in a folder. A folder that is missing or closed to the
+// user holds none.
+func scan(folder string) ([]Entry, error) {
+	files, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
+	if err != nil && len(files) == 0 {
+		// PATH may name anything, a file for instance.
+		if info, statErr := os.Stat(folder); statErr == nil && !info.IsDir() {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("look for plugins in %s: %w", folder, err)
+	}
+	var entries []Entry
+	for _, file := range files {
+		id, ok := parse(file.Name())
+		if !ok {
+			continue
+		}
+		path, err := filepath.Abs(filepath.Join(folder, file.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("look for plugins in %s: %w", folder, err)
+		}
+		if info, err := os.Stat(path); err != nil || info.IsDir() || !executable(info) {
+			continue
+		}
+		entries = append(entries, Entry{ID: id, Path: path})
+	}
+	return entries, nil
+}
+
+// parse reads kind and name from the name of an executable.
+func parse(file string) (plugins.ID, bool) {
+	if runtime.GOOS == "windows" {
+		file = strings.TrimSuffix(file, ".exe")
+	}
+	rest, ok := strings.CutPrefix(file, prefix)
+	if !ok {
+		return plugins.ID{}, false
+	}
+	kind, name, _ := strings.Cut(rest, "-")
+	id := plugins.ID{Kind: plugins.Kind(kind), Name: name}
+	return id, name != "" && slices.Contains(plugins.Kinds, id.Kind)
+}
+
+func executable(info fs.FileInfo) bool {
+	if runtime.GOOS == "windows" {
+		return strings.EqualFold(filepath.Ext(info.Name()), ".exe")
+	}
+	return info.Mode()&0o111 != 0
+}
+
+// Find returns the plugin of a kind and name. An unknown one is a
+// *plugins.Problem with the nearest name.
+func (c *Catalogue) Find(id plugins.ID) (Entry, error) {
+	entries, err := c.List()
+	if err != nil {
+		return Entry{}, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.ID == id {
+			return e, nil
+		}
+		if e.Kind == id.Kind && e.HiddenBy == "" {
+			names = append(names, e.Name)
+		}
+	}
+	if !slices.Contains(plugins.Kinds, id.Kind) {
+		return Entry{}, plugins.Problemf("there is no kind of plugin %q; the kinds are %s, %s and %s", id.Kind, plugins.Kinds[0], plugins.Kinds[1], plugins.Kinds[2])
+	}
+	if len(names) == 0 {
+		return Entry{}, plugins.Problemf("there is no %s at all; put an executable named %s%s-%s into the plugin folder or on PATH", id.Kind, prefix, id.Kind, id.Name)
+	}
+	return Entry{}, plugins.Problemf("there is no %s named %q%s; there are %s", id.Kind, id.Name, plugins.DidYouMean(id.Name, names), strings.Join(names, ", "))
+}
+
+// Describe starts a plugin, asks it what it is, and ends it.
+func (c *Catalogue) Describe(ctx context.Context, id plugins.ID) (plugins.Description, error) {
+	process, err := c.open(ctx, id)
+	if err != nil {
+		return plugins.Description{}, err
+	}
+	return process.Description(), process.Close()
+}
+
+func (c *Catalogue) open(ctx context.Context, id plugins.ID) (*Process, error) {
+	switch id.Kind {
+	case plugins.KindQuantizer:
+		p, err := c.Quantizer(ctx, id.Name, Settings{})
+		if err != nil {
+			return nil, err
+		}
+		return p.Process, nil
+	case plugins.KindModel:
+		p, err := c.Model(ctx, id.Name, Settings{})
+		if err != nil {
+			return nil, err
+		}
+		return p.Process, nil
+	case plugins.KindBackend:
+		p, err := c.Backend(ctx, id.Name, Settings{})
+		if err != nil {
+			return nil, err
+		}
+		return p.Process, nil
+	}
+	_, err := c.Find(id)
+	return nil, err
+}

@@ -1,0 +1,63 @@
+package checked
+
+import (
+	"context"
+	"math"
+
+	"bittern/plugins/backend"
+)
+
+// Backend wraps a backend.
+func Backend(next backend.Backend, judge Judge) backend.Backend {
+	return &checkedBackend{Backend: next, judge: judge}
+}
+
+type checkedBackend struct {
+	backend.Backend
+	judge Judge
+}
+
+func (c *checkedBackend) Deploy(ctx context.Context, request backend.Deploy) error {
+	resolved, err := c.judge.resolve(request.Options)
+	if err != nil {
+		return err
+	}
+	request.Options = resolved
+	return c.Backend.Deploy(ctx, request)
+}
+
+func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
+	cost, err := c.Backend.Cost(ctx, request)
+	if err != nil {
+		return backend.Cost{}, err
+	}
+	for name, quantity := range map[string]*float64{"cycles": cost.Cycles, "seconds": cost.Seconds, "area": cost.Area} {
+		if quantity != nil && !plausible(*quantity) {
+			return backend.Cost{}, c.judge.nonsense("Cost", "%s are %v", name, *quantity)
+		}
+	}
+	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "memory": cost.Memory} {
+		for _, part := range parts {
+			if !plausible(part.Value) {
+				return backend.Cost{}, c.judge.nonsense("Cost", "the %s of %s is %v", name, part.Name, part.Value)
+			}
+		}
+	}
+	return cost, nil
+}
+
+func plausible(quantity float64) bool { return finite(quantity) && quantity >= 0 }
+
+func (c *checkedBackend) Execute(ctx context.Context, request backend.Execute) error {
+	// What the backend forgets to write stays NaN.
+	for i := range request.Outputs {
+		request.Outputs[i] = float32(math.NaN())
+	}
+	if err := c.Backend.Execute(ctx, request); err != nil {
+		return err
+	}
+	if i := notFinite(request.Outputs); i >= 0 {
+		return c.judge.nonsense("Execute", "output %d of %d is %v", i, len(request.Outputs), request.Outputs[i])
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package checked
+
+import (
+	"context"
+	"fmt"
+
+	"bittern/plugins"
+	"bittern/plugins/packed"
+	"bittern/plugins/quantizer"
+)
+
+// Quantizer wraps a quantizer.
+func Quantizer(next quantizer.Quantizer, judge Judge) quantizer.Quantizer {
+	return &checkedQuantizer{Quantizer: next, judge: judge}
+}
+
+type checkedQuantizer struct {
+	quantizer.Quantizer
+	judge   Judge
+	weights []quantizer.Weight
+}
+
+func (c *checkedQuantizer) Plan(ctx context.Context, options plugins.Values, weights []quantizer.Shape) ([]quantizer.State, error) {
+	resolved, err := c.judge.resolve(options)
+	if err != nil {
+		return nil, err
+	}
+	states, err := c.Quantizer.Plan(ctx, resolved, weights)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkStates(states, weights); err != nil {
+		return nil, c.judge.nonsense("Plan", "%s", err)
+	}
+	return states, nil
+}
+
+func checkStates(states []quantizer.State, weights []quantizer.Shape) error {
+	taken := make(map[string]names)
+	for _, w := range weights {
+		taken[w.Name] = names{}
+	}
+	for _, s := range states {
+		of, ok := taken[s.Weight]
+		if !ok {
+			return fmt.Errorf("the state %q is for the weight %q, which is none of those given", s.Name, s.Weight)
+		}
+		if err := of.add("state", s.Name); err != nil {
+			return fmt.Errorf("weight %q: %w", s.Weight, err)
+		}
+		if s.Len < 1 {
+			return fmt.Errorf("the state %q of the weight %q has %d elements", s.Name, s.Weight, s.Len)
+		}
+	}
+	return nil
+}
+
+func (c *checkedQuantizer) Open(ctx context.Context, options plugins.Values, weights []quantizer.Weight) error {
+	resolved, err := c.judge.resolve(options)
+	if err != nil {
+		return err
+	}
+	c.weights = weights
+	return c.Quantizer.Open(ctx, resolved, weights)
+}
+
+func (c *checkedQuantizer) Quantize(ctx context.Context, draw quantizer.Draw) error {
+	if err := c.Quantizer.Quantize(ctx, draw); err != nil {
+		return err
+	}
+	for _, w := range c.weights {
+		if i := notFinite(w.Quantized); i >= 0 {
+			return c.judge.nonsense("Quantize", "%s at row %d, column %d is %v, from the latent %v", w.Name, i/w.Cols, i%w.Cols, w.Quantized[i], w.Latent[i])
+		}
+	}
+	return nil
+}
+
+func (c *checkedQuantizer) Backward(ctx context.Context, draw quantizer.Draw) error {
+	if err := c.Quantizer.Backward(ctx, draw); err != nil {
+		return err
+	}
+	for _, w := range c.weights {
+		if i := notFinite(w.Grad); i >= 0 {
+			return c.judge.nonsense("Backward", "the gradient of %s at row %d, column %d is %v", w.Name, i/w.Cols, i%w.Cols, w.Grad[i])
+		}
+	}
+	return nil
+}
+
+func (c *checkedQuantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.Frozen, error) {
+	frozen, err := c.Quantizer.Freeze(ctx, draw)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFrozen(frozen, c.weights); err != nil {
+		return nil, c.judge.nonsense("Freeze", "%s", err)
+	}
+	return frozen, nil
+}
+
+// checkFrozen holds frozen weights against the weights they stand for: what can
+// be packed is sound.
+func checkFrozen(frozen []quantizer.Frozen, weights []quantizer.Weight) error {
+	if len(frozen) != len(weights) {
+		return fmt.Errorf("%d frozen weights for %d weights", len(frozen), len(weights))
+	}
+	for i, f := range frozen {
+		w := weights[i]
+		if f.Name != w.Name {
+			return fmt.Errorf("the frozen weight %d is %q, not %q", i, f.Name, w.Name)
+		}
+		var err error
+		if f.Bits == packed.FullPrecision {
+			_, err = packed.FromValues(f.Values, w.Rows, w.Cols)
+		} else {
+			_, err = packed.Pack(f.Codes, w.Rows, w.Cols, f.Bits, f.Levels, f.PerRow)
+		}
+		if err != nil {
+			return fmt.Errorf("weight %q: %w", w.Name, err)
+		}
+	}
+	return nil
+}
