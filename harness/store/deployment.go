@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math"
+)
+
+// Deployment is a trained cell on one backend.
+type Deployment struct {
+	Cell    string `json:"cell"`    // its ID
+	Backend string `json:"backend"` // label to show, one of a kind within the cell
+
+	// Config is what determines the figures beside the cell itself: the
+	// backend, its version and options.
+	Config json.RawMessage `json:"config,omitempty"`
+
+	Status Status `json:"status"`
+	Reason string `json:"reason,omitempty"` // of a failure or of what is not supported
+	Stderr string `json:"stderr,omitempty"`
+
+	// Metric is computed from the outputs of this machine on the test part, in
+	// the unit of [Cell.Metric]; nil where the machine only costs.
+	Metric     *float64        `json:"metric,omitempty"`
+	Cost       *Cost           `json:"cost,omitempty"`
+	Provenance json.RawMessage `json:"provenance,omitempty"`
+}
+
+// Cost is what one time step at batch 1 costs on a backend. A quantity that the
+// machine cannot tell is absent, and Missing says why under its name.
+type Cost struct {
+	Cycles   *float64          `json:"cycles,omitempty"`
+	Seconds  *float64          `json:"seconds,omitempty"`
+	Energy   []Part            `json:"energy,omitempty"` // joules
+	Area     *float64          `json:"area,omitempty"`   // mm²
+	Memory   []Part            `json:"memory,omitempty"` // bytes
+	Measured bool              `json:"measured"`         // timed, not modelled
+	N        int               `json:"n,omitempty"`      // timed sequences
+	Missing  map[string]string `json:"missing,omitempty"`
+	Notes    []string          `json:"notes,omitempty"`
+}
+
+// Part is one named share of a sum.
+type Part struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+}
+
+// PutDeployment adds or replaces a deployment of a cell that is in the store.
+// [ErrDone] refuses to replace a done one by one that is not.
+func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
+	if d.Metric != nil && math.IsNaN(*d.Metric) {
+		return fmt.Errorf("cell %s on %s: the metric is not a number", d.Cell, d.Backend)
+	}
+	var cost json.RawMessage
+	if d.Cost != nil {
+		text, err := json.Marshal(d.Cost)
+		if err != nil {
+			return fmt.Errorf("cell %s on %s: %w", d.Cell, d.Backend, err)
+		}
+		cost = text
+	}
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		if err := keepDone(ctx, tx, d.Status, `SELECT status FROM deployments WHERE cell = ? AND backend = ?`, d.Cell, d.Backend); err != nil {
+			return fmt.Errorf("cell %s on %s: %w", d.Cell, d.Backend, err)
+		}
+		_, err := tx.ExecContext(ctx, `REPLACE INTO deployments (cell, backend, config, status, reason, stderr, metric, cost, provenance)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			d.Cell, d.Backend, optional(d.Config), d.Status, d.Reason, d.Stderr, d.Metric, optional(cost), optional(d.Provenance))
+		if err != nil {
+			return fmt.Errorf("cell %s on %s: %w", d.Cell, d.Backend, err)
+		}
+		return nil
+	})
+}
+
+// Deployments returns what is known of a cell on every backend, by label.
+func (s *Store) Deployments(ctx context.Context, cell string) ([]Deployment, error) {
+	return collect(ctx, s, func(rows *sql.Rows) (Deployment, error) {
+		var d Deployment
+		var config, cost, provenance sql.NullString
+		if err := rows.Scan(&d.Cell, &d.Backend, &config, &d.Status, &d.Reason, &d.Stderr, &d.Metric, &cost, &provenance); err != nil {
+			return Deployment{}, err
+		}
+		d.Config, d.Provenance = raw(config), raw(provenance)
+		if cost.Valid {
+			if err := json.Unmarshal([]byte(cost.String), &d.Cost); err != nil {
+				return Deployment{}, fmt.Errorf("the cost of cell %s on %s: %w", d.Cell, d.Backend, err)
+			}
+		}
+		return d, nil
+	}, `SELECT cell, backend, config, status, reason, stderr, metric, cost, provenance FROM deployments WHERE cell = ? ORDER BY backend`, cell)
+}

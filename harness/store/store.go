@@ -1,0 +1,133 @@
+// Package store keeps what was run: one row for each cell and for each of its
+// deployments in a SQLite database, and the metrics of the training steps as JSON
+// Lines beside it.
+//
+//	RUNS/bittern.db          cells, deployments, which suite lists which cell
+//	RUNS/ID/steps.jsonl      one line for each training step, see [Steps]
+//	RUNS/ID/seconds.jsonl    what the clock said, apart from what must repeat
+//
+// Every change is one transaction that is on disk when the call returns.
+// Several processes may use one store.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite" // also registers the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"bittern/harness/internal/diskfault"
+	"bittern/plugins"
+)
+
+// FileName is the name of the database within the folder of runs.
+const FileName = "bittern.db"
+
+// Store is an open run store. It is safe for concurrent use.
+type Store struct {
+	dir  string
+	path string
+	db   *sql.DB
+}
+
+// Open opens the run store in the folder dir and makes both where they do not
+// exist. A store of an older version is brought up to date. A store of a newer
+// version, a file that is no run store, a full disk and a folder that cannot be
+// written are each a [*plugins.Problem].
+func Open(ctx context.Context, dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, diskfault.Explain(err, dir)
+	}
+	return open(ctx, dir, migrations)
+}
+
+// OpenExisting is like [Open] but makes nothing: that there is no store in dir
+// is a [*plugins.Problem].
+func OpenExisting(ctx context.Context, dir string) (*Store, error) {
+	path := filepath.Join(dir, FileName)
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, plugins.Problemf("there is no run store at %s; run a suite first, or name the folder of another with --runs", path)
+	}
+	if err != nil {
+		return nil, plugins.Problemf("the run store at %s cannot be read: %s", path, err)
+	}
+	return open(ctx, dir, migrations)
+}
+
+func open(ctx context.Context, dir string, migrations []string) (*Store, error) {
+	path := filepath.Join(dir, FileName)
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the run store: %w", err)
+	}
+	source := url.URL{Scheme: "file", Path: filepath.ToSlash(absolute), RawQuery: url.Values{
+		"_txlock": {"immediate"}, // a transaction that will write says so at once, so it cannot fail half-way
+		"_pragma": {
+			"busy_timeout(30000)",
+			"foreign_keys(1)",
+			"synchronous(FULL)", // a finished cell survives a power cut
+		},
+	}.Encode()}
+	db, err := sql.Open("sqlite", source.String())
+	if err != nil {
+		return nil, fmt.Errorf("open the run store: %w", err)
+	}
+	// One connection: the writers of a process wait for each other here rather
+	// than in SQLite's polling.
+	db.SetMaxOpenConns(1)
+	s := &Store{dir: dir, path: path, db: db}
+	if err := s.migrate(ctx, migrations); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+// Close closes the store.
+func (s *Store) Close() error { return s.explain(s.db.Close()) }
+
+// CellDir is the folder of a cell's own files. It may not exist yet.
+func (s *Store) CellDir(id string) string { return filepath.Join(s.dir, id) }
+
+// transact runs change in a transaction.
+func (s *Store) transact(ctx context.Context, change func(tx *sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.explain(err)
+	}
+	if err := change(tx); err != nil {
+		// SQLite has ended some failed transactions by itself, and then has
+		// nothing to roll back; either way the cause is what to report.
+		_ = tx.Rollback()
+		return s.explain(err)
+	}
+	return s.explain(tx.Commit())
+}
+
+// explain says what to do about SQLite's errors (https://sqlite.org/rescode.html).
+func (s *Store) explain(err error) error {
+	var problem *plugins.Problem
+	var fault *sqlite.Error
+	if errors.As(err, &problem) || !errors.As(err, &fault) {
+		return err
+	}
+	const primary = 0xff // the rest of a code is detail
+	switch fault.Code() & primary {
+	case sqlite3.SQLITE_FULL:
+		return diskfault.Full(s.path)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+		return diskfault.Unwritable(s.path, fault.Error())
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return plugins.Problemf("%s is no run store or is damaged (%s); move it away or name another folder with --runs", s.path, fault)
+	case sqlite3.SQLITE_BUSY:
+		return plugins.Problemf("another process has kept the run store %s busy for half a minute; end it or name another folder with --runs", s.path)
+	}
+	return fmt.Errorf("run store %s: %w", s.path, err)
+}

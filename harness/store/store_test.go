@@ -1,0 +1,437 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bittern/plugins"
+)
+
+func openStore(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantProblem(t *testing.T, err error, words ...string) {
+	t.Helper()
+	var problem *plugins.Problem
+	if !errors.As(err, &problem) {
+		t.Fatalf("got %v, want a Problem with %q", err, words)
+	}
+	for _, word := range words {
+		if !strings.Contains(problem.Sentence, word) {
+			t.Errorf("got %q, want it to contain %q", problem.Sentence, word)
+		}
+	}
+}
+
+func figure(f float64) *float64 { return &f }
+
+// finished is a cell with every field set to something hard to keep.
+func finished(seed uint64) Cell {
+	id, config, err := ID(json.RawMessage(fmt.Sprintf(`{"seed": %d, "units": 512}`, seed)))
+	if err != nil {
+		panic(err)
+	}
+	return Cell{
+		ID: id, Config: config, Task: "War & Peace", Model: "lstm", Quantizer: "stochastic-ternary", Seed: seed,
+		Status: Done, Reason: "it's \"done\"", Stderr: "line 1\nline 2\x00", Steps: math.MaxUint64, Epochs: 7, Metric: "BPC",
+		BestValidation: figure(0.1 + 0.2), PaperStyle: figure(math.Nextafter(1.72, 2)), FrozenModel: figure(math.Inf(1)),
+		Parameters: 4*512*(512+87) + 1, RecurrentBytes: 306_687.5, DeployedBytes: 4_038_656,
+		TrainSeconds: 1e-3, StartedAt: time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC), FinishedAt: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
+		Provenance: json.RawMessage(`{"commit":"unknown"}`),
+	}
+}
+
+func TestCellSurvives(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "runs of mine? 100%#1")
+	want := finished(math.MaxUint64)
+	s := openStore(t, dir)
+	must(t, s.PutCell(t.Context(), want))
+	for name, s := range map[string]*Store{"same": s, "reopened": openStore(t, dir)} {
+		got, err := s.Cell(t.Context(), want.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s store: cells differ (-want +got):\n%s", name, diff)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, FileName)); err != nil {
+		t.Errorf("the store is not where it should be: %v", err)
+	}
+}
+
+func TestCellWithoutResults(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	want := Cell{ID: "a", Config: json.RawMessage(`{}`), Status: Running}
+	must(t, s.PutCell(t.Context(), want))
+	got, err := s.Cell(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("cells differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestUnknownCell(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	if _, err := s.Cell(t.Context(), "absent"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v, want %v", err, ErrNotFound)
+	}
+	if err := s.Reset(t.Context(), "absent"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("reset: got %v, want %v", err, ErrNotFound)
+	}
+	if err := s.PutDeployment(t.Context(), Deployment{Cell: "absent", Backend: "cpu", Status: Done}); err == nil {
+		t.Error("a deployment of an absent cell was stored")
+	}
+}
+
+func TestNotANumberIsRefused(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	c := finished(1)
+	c.PaperStyle = figure(math.NaN())
+	if err := s.PutCell(t.Context(), c); err == nil {
+		t.Error("a cell with NaN was stored")
+	}
+	must(t, s.PutCell(t.Context(), finished(1)))
+	if err := s.PutDeployment(t.Context(), Deployment{Cell: c.ID, Backend: "cpu", Status: Done, Metric: figure(math.NaN())}); err == nil {
+		t.Error("a deployment with NaN was stored")
+	}
+}
+
+func TestFinishedIsNeverLost(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	want := finished(3)
+	must(t, s.PutCell(t.Context(), want))
+	deployed := Deployment{Cell: want.ID, Backend: "cpu", Status: Done, Metric: figure(1.8)}
+	must(t, s.PutDeployment(t.Context(), deployed))
+	for _, status := range []Status{Pending, Running, Failed} {
+		again := want
+		again.Status, again.PaperStyle = status, nil
+		if err := s.PutCell(t.Context(), again); !errors.Is(err, ErrDone) {
+			t.Errorf("%s over done: got %v, want %v", status, err, ErrDone)
+		}
+	}
+	if err := s.PutDeployment(t.Context(), Deployment{Cell: want.ID, Backend: "cpu", Status: Failed}); !errors.Is(err, ErrDone) {
+		t.Errorf("failed deployment over done: got %v, want %v", err, ErrDone)
+	}
+	must(t, s.PutSuite(t.Context(), "suite", []Cell{{ID: want.ID, Config: want.Config, Task: want.Task, Model: want.Model, Quantizer: want.Quantizer, Seed: 3}}))
+	got, err := s.Cell(t.Context(), want.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the finished cell changed (-want +got):\n%s", diff)
+	}
+	list, err := s.Deployments(t.Context(), want.ID)
+	if diff := cmp.Diff([]Deployment{deployed}, list); err != nil || diff != "" {
+		t.Errorf("the finished deployment changed (-want +got): %v\n%s", err, diff)
+	}
+}
+
+func TestReset(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	c := finished(4)
+	must(t, s.PutSuite(t.Context(), "suite", []Cell{c}))
+	must(t, s.PutCell(t.Context(), c))
+	must(t, s.PutDeployment(t.Context(), Deployment{Cell: c.ID, Backend: "cpu", Status: Done}))
+	must(t, s.Reset(t.Context(), c.ID))
+	want := Cell{ID: c.ID, Config: c.Config, Task: c.Task, Model: c.Model, Quantizer: c.Quantizer, Seed: c.Seed, Status: Pending}
+	got, err := s.Cells(t.Context(), "suite")
+	if diff := cmp.Diff([]Cell{want}, got); err != nil || diff != "" {
+		t.Errorf("cells differ (-want +got): %v\n%s", err, diff)
+	}
+	if list, err := s.Deployments(t.Context(), c.ID); err != nil || len(list) != 0 {
+		t.Errorf("got deployments %+v, %v; want none", list, err)
+	}
+}
+
+func TestSuites(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	a, b, c := finished(1), finished(2), finished(3)
+	must(t, s.PutSuite(t.Context(), "second", []Cell{c, a}))
+	must(t, s.PutSuite(t.Context(), "first", []Cell{a, b, c}))
+	must(t, s.PutCell(t.Context(), a))
+	must(t, s.PutSuite(t.Context(), "first", []Cell{b, a})) // the suite was edited
+	for suite, want := range map[string][]string{
+		"first":  {b.ID + " pending", a.ID + " done"},
+		"second": {c.ID + " pending", a.ID + " done"},
+		"absent": nil,
+	} {
+		cells, err := s.Cells(t.Context(), suite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range cells {
+			got = append(got, fmt.Sprint(c.ID, " ", c.Status))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("suite %s (-want +got):\n%s", suite, diff)
+		}
+	}
+	names, err := s.Suites(t.Context())
+	if diff := cmp.Diff([]string{"first", "second"}, names); err != nil || diff != "" {
+		t.Errorf("suites (-want +got): %v\n%s", err, diff)
+	}
+	if err := s.PutSuite(t.Context(), "first", []Cell{a, a}); err == nil {
+		t.Error("a suite with the same cell twice was stored")
+	}
+	if cells, err := s.Cells(t.Context(), "first"); err != nil || len(cells) != 2 {
+		t.Errorf("after the refusal: %d cells, %v; want the 2 from before", len(cells), err)
+	}
+}
+
+func TestDeployments(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	c := finished(5)
+	must(t, s.PutCell(t.Context(), c))
+	want := []Deployment{
+		{
+			Cell: c.ID, Backend: "asic-lowpower", Config: json.RawMessage(`{"bits":12}`), Status: Done, Metric: figure(1.7999999999999998),
+			Cost: &Cost{
+				Cycles: figure(12_288), Energy: []Part{{"multiply-accumulate", 1.5e-7}, {"memory", 3e-8}}, Area: figure(0.42),
+				Missing: map[string]string{"seconds": "no clock"}, Notes: []string{"unverified"},
+			},
+			Provenance: json.RawMessage(`{"version":"1.0"}`),
+		},
+		{Cell: c.ID, Backend: "cpu", Status: Failed, Reason: "the plugin ended", Stderr: "panic"},
+		{Cell: c.ID, Backend: "npu", Status: Unsupported, Reason: "no ternary"},
+	}
+	for i := range want {
+		must(t, s.PutDeployment(t.Context(), Deployment{Cell: c.ID, Backend: want[i].Backend, Status: Failed, Reason: "earlier"}))
+		must(t, s.PutDeployment(t.Context(), want[i]))
+	}
+	got, err := s.Deployments(t.Context(), c.ID)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("deployments differ (-want +got): %v\n%s", err, diff)
+	}
+}
+
+// Cells that finish at the same time, in one process or in several, all arrive.
+func TestConcurrentWriters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const writers, each = 4, 5
+	var group sync.WaitGroup
+	for w := range writers {
+		group.Go(func() {
+			s, err := Open(t.Context(), dir) // all at once, on a store that does not exist
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close()
+			for i := range each {
+				if err := s.PutCell(t.Context(), finished(uint64(w*each+i))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	s := openStore(t, dir)
+	for seed := range uint64(writers * each) {
+		if c, err := s.Cell(t.Context(), finished(seed).ID); err != nil || c.Status != Done {
+			t.Errorf("seed %d: %s, %v; want done", seed, c.Status, err)
+		}
+	}
+}
+
+func TestID(t *testing.T) {
+	t.Parallel()
+	id := func(config string) string {
+		id, _, err := ID(json.RawMessage(config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	// The first 8 bytes of the output of: printf '{"a":1,"b":[2,3]}' | sha256sum
+	const want = "efbd0040190fb087"
+	for _, config := range []string{`{"a":1,"b":[2,3]}`, "{\n \"b\": [2, 3],\n \"a\": 1 }\n"} {
+		if got := id(config); got != want {
+			t.Errorf("%s: got %s, want %s", config, got, want)
+		}
+	}
+	for _, other := range []string{`{"a":1,"b":[3,2]}`, `{"a":1}`, `{"a":18446744073709551615,"b":[2,3]}`} {
+		if id(other) == want {
+			t.Errorf("%s has the same ID", other)
+		}
+	}
+	// Beyond float64's 53 bits seeds still differ.
+	if id(`{"seed":18446744073709551615}`) == id(`{"seed":18446744073709551614}`) {
+		t.Error("two seeds have the same ID")
+	}
+	for _, bad := range []string{``, `{`, `{} {}`} {
+		if _, _, err := ID(json.RawMessage(bad)); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
+
+func TestNewerStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := open(t.Context(), dir, append(migrations[:len(migrations):len(migrations)], `CREATE TABLE later (x)`))
+	must(t, err)
+	must(t, s.Close())
+	before, err := os.ReadFile(filepath.Join(dir, FileName))
+	must(t, err)
+	_, err = Open(t.Context(), dir)
+	wantProblem(t, err, fmt.Sprintf("has version %d", len(migrations)+1), fmt.Sprintf("up to %d", len(migrations)), "newer bittern", dir)
+	after, err := os.ReadFile(filepath.Join(dir, FileName))
+	must(t, err)
+	if !cmp.Equal(before, after) {
+		t.Error("the store was changed")
+	}
+}
+
+func TestOlderStoreIsMigrated(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := open(t.Context(), dir, []string{`CREATE TABLE old (x TEXT)`})
+	must(t, err)
+	_, err = s.db.ExecContext(t.Context(), `INSERT INTO old VALUES ('kept')`)
+	must(t, err)
+	must(t, s.Close())
+	s, err = open(t.Context(), dir, []string{`CREATE TABLE old (x TEXT)`, `ALTER TABLE old ADD y INTEGER DEFAULT 5`})
+	must(t, err)
+	defer s.Close()
+	var x string
+	var y, version int
+	must(t, s.db.QueryRowContext(t.Context(), `SELECT x, y, user_version FROM old, pragma_user_version`).Scan(&x, &y, &version))
+	if x != "kept" || y != 5 || version != 2 {
+		t.Errorf("got %q, %d at version %d; want kept, 5 at version 2", x, y, version)
+	}
+}
+
+func TestFailedMigrationChangesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := open(t.Context(), dir, []string{`CREATE TABLE old (x TEXT)`})
+	must(t, err)
+	must(t, s.Close())
+	if _, err := open(t.Context(), dir, []string{``, `CREATE TABLE new (x TEXT); DROP TABLE absent`}); err == nil {
+		t.Fatal("a migration that fails gave no error")
+	}
+	s, err = open(t.Context(), dir, []string{``})
+	must(t, err)
+	defer s.Close()
+	var tables int
+	must(t, s.db.QueryRowContext(t.Context(), `SELECT count(*) FROM sqlite_schema`).Scan(&tables))
+	if tables != 1 {
+		t.Errorf("got %d tables, want the 1 from before", tables)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	t.Run("no store", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "runs")
+		_, err := OpenExisting(t.Context(), dir)
+		wantProblem(t, err, "no run store", dir, "--runs")
+		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the folder was made: %v", err)
+		}
+	})
+	t.Run("no database", func(t *testing.T) {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, FileName), []byte(strings.Repeat("no database\n", 999)), 0o600))
+		_, err := Open(t.Context(), dir)
+		wantProblem(t, err, "no run store", dir)
+	})
+	t.Run("other program", func(t *testing.T) {
+		dir := t.TempDir()
+		db, err := sql.Open("sqlite", filepath.Join(dir, FileName))
+		must(t, err)
+		_, err = db.Exec(`CREATE TABLE bookmarks (x)`)
+		must(t, errors.Join(err, db.Close()))
+		_, err = Open(t.Context(), dir)
+		wantProblem(t, err, "another program", dir)
+	})
+	t.Run("file for folder", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file")
+		must(t, os.WriteFile(file, nil, 0o600))
+		_, err := Open(t.Context(), filepath.Join(file, "runs"))
+		wantProblem(t, err, "cannot be written", "--runs")
+	})
+	t.Run("folder for file", func(t *testing.T) {
+		dir := t.TempDir()
+		must(t, os.Mkdir(filepath.Join(dir, FileName), 0o700))
+		_, err := Open(t.Context(), dir)
+		wantProblem(t, err, "cannot be written", dir)
+	})
+	t.Run("read-only folder", func(t *testing.T) {
+		if os.Geteuid() == 0 {
+			t.Skip("root may write anywhere")
+		}
+		dir := t.TempDir()
+		must(t, os.Chmod(dir, 0o500))
+		_, err := Open(t.Context(), dir)
+		wantProblem(t, err, "cannot be written", dir)
+	})
+}
+
+// SQLite's bound on its own size gives the error that a full disk gives.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	must(t, s.PutCell(t.Context(), finished(1)))
+	var pages int
+	must(t, s.db.QueryRowContext(t.Context(), `PRAGMA max_page_count = 1`).Scan(&pages))
+	big := finished(2)
+	big.Stderr = strings.Repeat("x", 1<<20)
+	wantProblem(t, s.PutCell(t.Context(), big), "disk is full", "run the same command again")
+	if got, err := s.Cell(t.Context(), finished(1).ID); err != nil || !cmp.Equal(got, finished(1)) {
+		t.Errorf("the cell from before: got %+v, %v; want %+v", got, err, finished(1))
+	}
+}
+
+func TestCancelledContext(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.PutCell(ctx, finished(1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
