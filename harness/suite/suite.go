@@ -45,7 +45,7 @@ type Suite struct {
 type Task struct {
 	Label  string `mapstructure:"label"` // the corpus where empty
 	Corpus string `mapstructure:"corpus"`
-	Bytes  int64  `mapstructure:"bytes"` // use only the corpus's first bytes; 0 = all
+	Bytes  int    `mapstructure:"bytes"` // use only the corpus's first bytes; 0 = all
 	Batch  int    `mapstructure:"batch"`
 	Length int    `mapstructure:"length"`
 

@@ -16,23 +16,24 @@ const (
 	Exponential Decay = "exponential"
 )
 
-// Training is a recipe: how a cell's parameters are found.
+// Training is a recipe: how a cell's parameters are found. Its JSON holds what
+// determines the numbers, which how often a run is saved does not.
 type Training struct {
-	Optimiser         model.Optimiser `mapstructure:"optimiser"`
-	LearningRate      float64         `mapstructure:"learning_rate"`
-	FinalLearningRate float64         `mapstructure:"final_learning_rate"` // exponential decay only
-	Decay             Decay           `mapstructure:"decay"`
-	ClipNorm          float64         `mapstructure:"clip_norm"` // of the gradient over all parameters; 0 = off
-	Epochs            int             `mapstructure:"epochs"`
-	Steps             int             `mapstructure:"steps"`               // at most this many steps; 0 = no cap
-	ValidateEvery     int             `mapstructure:"validate_every"`      // steps; 0 = once an epoch
-	Patience          int             `mapstructure:"patience"`            // validations without a new best before stopping; 0 = never stop early
-	ResetMomentsEvery int             `mapstructure:"reset_moments_every"` // steps of an epoch after which the optimiser's moments restart; 0 = never
-	ResetMomentsEpoch bool            `mapstructure:"reset_moments_epoch"` // restart the moments with each epoch, as the paper's code does
-	Calibration       int             `mapstructure:"calibration_batches"` // training batches that frozen statistics are gathered over
+	Optimiser         model.Optimiser `mapstructure:"optimiser" json:"optimiser"`
+	LearningRate      float64         `mapstructure:"learning_rate" json:"learning_rate"`
+	FinalLearningRate float64         `mapstructure:"final_learning_rate" json:"final_learning_rate"` // exponential decay only
+	Decay             Decay           `mapstructure:"decay" json:"decay"`
+	ClipNorm          float64         `mapstructure:"clip_norm" json:"clip_norm"` // of the gradient over all parameters; 0 = off
+	Epochs            int             `mapstructure:"epochs" json:"epochs"`
+	Steps             int             `mapstructure:"steps" json:"steps"`                             // at most this many steps; 0 = no cap
+	ValidateEvery     int             `mapstructure:"validate_every" json:"validate_every"`           // steps; 0 = once an epoch
+	Patience          int             `mapstructure:"patience" json:"patience"`                       // validations without a new best before stopping; 0 = never stop early
+	ResetMomentsEvery int             `mapstructure:"reset_moments_every" json:"reset_moments_every"` // steps of an epoch after which the optimiser's moments restart; 0 = never
+	ResetMomentsEpoch bool            `mapstructure:"reset_moments_epoch" json:"reset_moments_epoch"` // restart the moments with each epoch, as the paper's code does
+	Calibration       int             `mapstructure:"calibration_batches" json:"calibration_batches"` // training batches that frozen statistics are gathered over
 
-	CheckpointSteps   int `mapstructure:"checkpoint_every_steps"`   // 0 = by time and validation only
-	CheckpointSeconds int `mapstructure:"checkpoint_every_seconds"` // 0 = by steps and validation only
+	CheckpointSteps   int `mapstructure:"checkpoint_every_steps" json:"-"`   // 0 = by time and validation only
+	CheckpointSeconds int `mapstructure:"checkpoint_every_seconds" json:"-"` // 0 = by steps and validation only
 }
 
 // Rate is the learning rate of step number step (from 0) of total.

@@ -1,0 +1,144 @@
+package cell
+
+import (
+	"context"
+	"fmt"
+
+	"bittern/harness/artifact"
+	"bittern/harness/task"
+	"bittern/plugins/model"
+	"bittern/plugins/packed"
+	"bittern/plugins/quantizer"
+	"bittern/plugins/stepgraph"
+)
+
+// deployed is a trained network as it leaves the harness, and how it scores in
+// the model that trained it.
+type deployed struct {
+	network artifact.Network
+	// paperStyle is scored with batch statistics and fresh samples, frozen
+	// with the statistics and the one draw that are deployed.
+	paperStyle, frozen float64
+	recurrentBytes     float64 // by the paper's accounting: bits of the recurrent weights alone
+}
+
+// freeze scores the best network as the paper does, draws its weights once,
+// gathers its statistics and takes it apart into what a machine needs.
+func (s *session) freeze(ctx context.Context, at position) (*deployed, error) {
+	var d deployed
+	var err error
+	if d.paperStyle, err = s.sampled(ctx, task.Test, forTest, at.BestStep); err != nil {
+		return nil, err
+	}
+	draw := drawFor(forDeployment, s.spec.Seed, at.BestStep, 0)
+	frozen, err := s.quantizer.Freeze(context.WithoutCancel(ctx), draw)
+	if err != nil {
+		return nil, failure(err)
+	}
+	d.network.Weights, err = s.pack(frozen)
+	if err != nil {
+		return nil, unusable(s.quantizerProcess, s.spec.Quantizer.Label, "froze weights that cannot be deployed: %v", err)
+	}
+	for _, w := range s.tensors.weights {
+		m := d.network.Weights[w.Name]
+		copy(w.Quantized, m.Decode())
+		d.recurrentBytes += bytesOfBits(m)
+	}
+	if err := s.calibrate(ctx); err != nil {
+		return nil, err
+	}
+	if d.frozen, err = s.frozen(ctx, task.Test); err != nil {
+		return nil, err
+	}
+	if d.network.Graph, err = s.model.Export(context.WithoutCancel(ctx)); err != nil {
+		return nil, failure(err)
+	}
+	if err := s.complete(&d.network); err != nil {
+		return nil, unusable(s.modelProcess, s.spec.Model.Label, "exported a network that cannot be deployed: %v", err)
+	}
+	return &d, nil
+}
+
+// bytesOfBits is the paper's accounting: bits of the weights over 8, with no
+// padding and no levels.
+func bytesOfBits(m packed.Matrix) float64 {
+	return float64(m.Rows) * float64(m.Cols) * float64(m.Bits) / 8
+}
+
+// pack lays out the frozen weights, each of which must be one of the cell's.
+func (s *session) pack(frozen []quantizer.Frozen) (map[string]packed.Matrix, error) {
+	byName := make(map[string]quantizer.Frozen, len(frozen))
+	for _, f := range frozen {
+		byName[f.Name] = f
+	}
+	if len(byName) != len(frozen) || len(frozen) != len(s.tensors.weights) {
+		return nil, fmt.Errorf("%d weights with %d names, where the model has %d", len(frozen), len(byName), len(s.tensors.weights))
+	}
+	weights := make(map[string]packed.Matrix, len(frozen))
+	for _, w := range s.tensors.weights {
+		f, ok := byName[w.Name]
+		if !ok {
+			return nil, fmt.Errorf("the weight %s is missing", w.Name)
+		}
+		var m packed.Matrix
+		var err error
+		if f.Bits == packed.FullPrecision {
+			m, err = packed.FromValues(f.Values, w.Rows, w.Cols)
+		} else {
+			m, err = packed.Pack(f.Codes, w.Rows, w.Cols, f.Bits, f.Levels, f.PerRow)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("weight %s: %w", w.Name, err)
+		}
+		weights[w.Name] = m
+	}
+	return weights, nil
+}
+
+// complete adds the full-precision weights that the graph names, such as the
+// output layer's, and leaves out quantized ones that it does not.
+func (s *session) complete(n *artifact.Network) error {
+	named := make(map[string]packed.Matrix)
+	for _, node := range n.Graph.Nodes {
+		if node.Op != stepgraph.MatVec && node.Op != stepgraph.Lookup {
+			continue
+		}
+		if m, ok := n.Weights[node.Weight]; ok {
+			named[node.Weight] = m
+			continue
+		}
+		values, shape, err := s.tensors.matrix(node.Weight)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", node.Name, err)
+		}
+		if named[node.Weight], err = packed.FromValues(values, shape[0], shape[1]); err != nil {
+			return fmt.Errorf("node %s: %w", node.Name, err)
+		}
+	}
+	n.Weights = named
+	if err := n.Graph.Validate(n.Weights); err != nil {
+		return err
+	}
+	want := s.task.Shape()
+	if token := want.Kind == model.LanguageModel; n.Graph.Input.Token != token || n.Graph.Input.Size != want.InputSize {
+		return fmt.Errorf("its input %s (token %v, size %d) is not the task's (token %v, size %d)",
+			n.Graph.Input.Name, n.Graph.Input.Token, n.Graph.Input.Size, token, want.InputSize)
+	}
+	if got := n.Graph.Sizes()[n.Graph.Output]; got != want.OutputSize {
+		return fmt.Errorf("its output %s has %d values for %d classes", n.Graph.Output, got, want.OutputSize)
+	}
+	return nil
+}
+
+func (t *tensors) matrix(name string) (values []float32, shape []int, err error) {
+	for _, p := range t.parameters {
+		if p.Name != name {
+			continue
+		}
+		if len(p.Shape) != 2 {
+			return nil, nil, fmt.Errorf("the parameter %s has the shape %v and is no matrix", name, p.Shape)
+		}
+		return p.Value, p.Shape, nil
+	}
+	return nil, nil, fmt.Errorf("there is no parameter %q", name)
+}

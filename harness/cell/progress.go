@@ -1,0 +1,23 @@
+package cell
+
+// Stage is what is being done for a cell.
+type Stage string
+
+// The stages of a cell, in order.
+const (
+	Starting   Stage = "starting"
+	Training   Stage = "training"
+	Validating Stage = "validating"
+	Testing    Stage = "testing"
+	Deploying  Stage = "deploying"
+)
+
+// Progress says how far a cell has come.
+type Progress struct {
+	Stage       Stage
+	Step, Steps int // training steps done and planned, or sequences of a backend
+	Epoch       int
+	Loss        float64  // of the last step's batch, nats; training only
+	Best        *float64 // best validation score so far
+	Backend     string   // being deployed on
+}
