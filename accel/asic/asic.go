@@ -1,0 +1,119 @@
+// Package asic simulates recurrent accelerators of the shape that "Learning
+// Recurrent Binary/Ternary Weights" (Ardakani et al., ICLR 2019, arXiv
+// 1809.11086, section 6) reports: a column of multiply-accumulate (MAC) units in
+// TSMC 65 nm at 400 MHz, with activations in 12-bit fixed point. A [Design] gives
+// the units, area and power of the column for binary, ternary and 12-bit weights.
+// The paper's figures are recalled, not read in the paper: everything that shows
+// them says "unverified".
+//
+// # Which column
+//
+// The recurrent weights decide. Where all of them are ±α it is the binary column,
+// where they are ±α or 0 the ternary one (α may differ from row to row), else the
+// 12-bit one, for which weights are rounded to 12-bit fixed point. Matrices that are
+// not recurrent, such as the output layer and embeddings, always take 12-bit weights
+// and run on a 12-bit column beside the recurrent one.
+//
+// # Cycles
+//
+// A column of N units multiplies a matrix of R rows by a vector of C elements in
+// blocks of N rows: each cycle one element is broadcast to the units, and each unit
+// adds its product.
+//
+//	MatVec                          ⌈R/N⌉·C
+//	Lookup (one column is read)     ⌈R/N⌉
+//	Slice, Concat (wiring)          0
+//	Softmax                         not supported: there is no divider
+//	every other operation           ⌈Size/L⌉, on L lanes
+//
+// L is the Design's Lanes. The lanes, each with a 12-bit multiplier, an adder and a
+// table, are an assumption: the paper as recalled does not say how normalisation and
+// gates are computed. They do not overlap with the column, which is cautious.
+//
+//	seconds = cycles / clock
+//
+// # Energy
+//
+// Recurrent work takes the column's published power for its time, P·t. The parts
+// are estimated from below with the [Energy] table and what is left is called
+// "clock and control", so that the parts always sum to P·t:
+//
+//	weight fetch           bits read · SRAM read
+//	multiply-accumulate    MACs · (multiply + add), or · add with binary and ternary weights
+//	activations            12 bits · (buffer read for each cycle of a MatVec and each operand,
+//	                       buffer write for each result of an operation)
+//	normalisation tables   bits of one row of each table · SRAM read
+//	elementwise            what the lanes compute: multiply, add, table read
+//	clock and control      P·t − all of the above
+//
+// Where the estimates alone exceed P·t they are scaled down to it, and a note gives
+// the ratio. The other layers are whole parts: P·t of the 12-bit column.
+//
+// # Arithmetic
+//
+// Execute computes what this datapath computes, bit for bit. All rounding is to the
+// nearest, ties to even, and all overflow saturates.
+//
+//   - An activation has 12 bits: a sign, m integer and 11−m fraction bits (Q m.11−m).
+//     m is the smallest that holds every value the graph can give, where that can be
+//     shown (gates and hidden states: Q0.11), and at most the option integer-bits
+//     (cell states and pre-activations: Q3.8).
+//   - Weights are −1, 0, +1, or 12-bit integers over a power of two per matrix.
+//   - A MatVec adds exactly: its sum is as wide as it takes.
+//   - A sum is multiplied by its scale, and what a scale-shift or the layers after the
+//     recurrent ones compute is kept, in an accumulator of 24 bits (Q11.12).
+//   - A scale is a 12-bit mantissa with a 4-bit shift below the largest of its table.
+//     α is part of it: where a scale-shift follows a MatVec they are one table. An
+//     offset has 24 bits (Q11.12).
+//   - Sigmoid and tanh are tables of all 4,096 inputs, correctly rounded to Q0.11.
+//   - States, and everything else that enters a multiplier or a table, have 12 bits.
+package asic
+
+import (
+	"fmt"
+
+	"bittern/accel/asic/internal/datapath"
+)
+
+// Column is a column of MAC units for one width of weights, with the memories
+// and control that the published area and power cover.
+type Column struct {
+	Units int
+	Area  float64 // mm²
+	Power float64 // W
+}
+
+// Design is an accelerator: its columns, of which the recurrent weights choose
+// one.
+type Design struct {
+	Name       string
+	Summary    string
+	Technology string
+	Source     string  // of the figures, with whether they are verified
+	Clock      float64 // Hz
+	Lanes      int     // for elementwise operations
+	Binary     Column
+	Ternary    Column
+	TwelveBit  Column
+}
+
+// column is the one for a width of weights.
+func (d Design) column(w datapath.Width) Column {
+	switch w {
+	case datapath.Binary:
+		return d.Binary
+	case datapath.Ternary:
+		return d.Ternary
+	default:
+		return d.TwelveBit
+	}
+}
+
+// throughput is in operations per second: a MAC counts as two.
+func (d Design) throughput(c Column) float64 { return 2 * float64(c.Units) * d.Clock }
+
+// describe is a column in words.
+func (d Design) describe(c Column) string {
+	return fmt.Sprintf("%d units, %.0f GOps/s, %.2f mm², %.0f mW",
+		c.Units, d.throughput(c)/1e9, c.Area, c.Power*1e3)
+}

@@ -1,0 +1,317 @@
+package datapath
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"bittern/plugins/backend"
+	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
+)
+
+// Compile turns a graph into a program whose activations have at most
+// integerBits integer bits. An operation that the datapath lacks is a
+// *backend.ErrUnsupported that names it.
+func Compile(g stepgraph.Graph, weights map[string]packed.Matrix, integerBits int) (*Program, error) {
+	for _, n := range g.Nodes {
+		switch n.Op {
+		case stepgraph.MatVec, stepgraph.Lookup, stepgraph.Add, stepgraph.Mul, stepgraph.Sigmoid,
+			stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat:
+		case stepgraph.Softmax:
+			return nil, &backend.ErrUnsupported{Reason: fmt.Sprintf("operation %q of node %q needs an exponential and a divider; give out the logits instead", n.Op, n.Name)}
+		default:
+			return nil, &backend.ErrUnsupported{Reason: fmt.Sprintf("operation %q of node %q", n.Op, n.Name)}
+		}
+	}
+	if err := g.Validate(weights); err != nil {
+		return nil, err
+	}
+	c := &compiler{
+		Program:     &Program{token: g.Input.Token, vocabulary: g.Input.Size},
+		graph:       g,
+		integerBits: integerBits,
+		weights:     weights,
+		others:      map[string]matrix{},
+		counted:     map[string]bool{},
+		recurrent:   recurrentPart(g),
+		operands:    map[string]operand{},
+		narrowed:    map[string]view{},
+		functions:   map[functionKey]*functionTable{},
+	}
+	var names []string
+	for _, n := range g.Nodes {
+		if n.Recurrent && !slices.Contains(names, n.Weight) {
+			names = append(names, n.Weight)
+		}
+	}
+	c.recurrents, c.Recurrent, c.Notes = recurrentWeights(names, weights)
+	c.bounds = ranges(g, c.matrix)
+	c.entries()
+	for _, n := range g.Nodes {
+		c.node(n)
+	}
+	for i, s := range g.States {
+		c.states[i].next = c.operands[s.Next].view
+	}
+	c.output = c.operands[g.Output].view
+	return c.Program, nil
+}
+
+type compiler struct {
+	*Program
+	graph       stepgraph.Graph
+	integerBits int
+	weights     map[string]packed.Matrix
+	recurrents  map[string]matrix // recurrent weights by name
+	others      map[string]matrix // all other weights
+	counted     map[string]bool   // weights whose storage a Work counts
+	bounds      map[string]float64
+	recurrent   map[string]bool // nodes that the states depend on
+	operands    map[string]operand
+	narrowed    map[string]view // values as activations
+	functions   map[functionKey]*functionTable
+}
+
+// operand is a value as later operations find it: a view or, where alpha is not
+// nil, exact sums yet to be multiplied by the α of each row.
+type operand struct {
+	view
+	alpha []float64
+}
+
+type functionKey struct {
+	op       stepgraph.Op
+	fraction int
+}
+
+// recurrentPart names the nodes that some state's next value depends on.
+func recurrentPart(g stepgraph.Graph) map[string]bool {
+	part := map[string]bool{}
+	for _, s := range g.States {
+		part[s.Next] = true
+	}
+	for _, n := range slices.Backward(g.Nodes) {
+		if part[n.Name] {
+			for _, name := range n.Inputs {
+				part[name] = true
+			}
+		}
+	}
+	return part
+}
+
+// matrix returns a node's weights as integers.
+func (c *compiler) matrix(n stepgraph.Node) matrix {
+	if n.Recurrent {
+		return c.recurrents[n.Weight]
+	}
+	m, ok := c.others[n.Weight]
+	if !ok {
+		m, _ = twelveBit(c.weights[n.Weight])
+		c.others[n.Weight] = m
+	}
+	return m
+}
+
+// entries makes the buffers of the input and the states.
+func (c *compiler) entries() {
+	if in := c.graph.Input; !in.Token {
+		c.input = c.newValue(in.Size, activation(c.bounds[in.Name], c.integerBits))
+		c.operands[in.Name] = operand{view: c.input}
+	}
+	for _, s := range c.graph.States {
+		register := c.newValue(s.Size, activation(c.bounds[s.Name], c.integerBits))
+		init := make([]int32, s.Size)
+		for i, v := range s.Init {
+			init[i] = register.format.encode(float64(v))
+		}
+		c.states = append(c.states, state{register: register, init: init})
+		c.operands[s.Name] = operand{view: register}
+	}
+}
+
+func (c *compiler) newValue(size int, f format) view {
+	c.values = append(c.values, size)
+	return view{buffer: len(c.values) - 1, size: size, stride: size, format: f}
+}
+
+func (c *compiler) newSum(size, fraction int, alpha []float64) operand {
+	c.sums = append(c.sums, size)
+	return operand{view{buffer: len(c.sums) - 1, size: size, stride: size, format: format{fraction: fraction}}, alpha}
+}
+
+func (c *compiler) emit(i instruction) { c.instructions = append(c.instructions, i) }
+
+func (c *compiler) node(n stepgraph.Node) {
+	work := Work{Name: n.Name, Op: n.Op, Recurrent: c.recurrent[n.Name], Rows: n.Size, Operands: len(n.Inputs)}
+	var result operand
+	switch n.Op {
+	case stepgraph.MatVec, stepgraph.Lookup:
+		result = c.product(n, &work)
+	case stepgraph.ScaleShift:
+		result.view = c.scaleShift(n, &work)
+	case stepgraph.Add:
+		x, y := c.operands[n.Inputs[0]].view, c.operands[n.Inputs[1]].view
+		result.view = c.newValue(n.Size, c.format(n.Name))
+		c.emit(add{x, y, result.view})
+	case stepgraph.Mul:
+		x, y := c.narrow(n.Inputs[0]), c.narrow(n.Inputs[1])
+		result.view = c.newValue(n.Size, activation(c.bounds[n.Name], c.integerBits))
+		c.emit(multiply{x, y, result.view})
+	case stepgraph.Sigmoid, stepgraph.Tanh:
+		x := c.narrow(n.Inputs[0])
+		result.view = c.newValue(n.Size, unit)
+		c.emit(function{c.function(n.Op, x.format), x, result.view})
+	case stepgraph.Slice:
+		result.view = c.slice(n)
+	case stepgraph.Concat:
+		result.view = c.concat(n)
+	}
+	c.operands[n.Name] = result
+	c.Work = append(c.Work, work)
+	if result.alpha != nil && !c.onlyScaled(n.Name) {
+		c.operands[n.Name] = operand{view: c.multiplyAlpha(n, work.Recurrent, result)}
+	}
+}
+
+// format is that of a node's sums: accumulators after the recurrent part, where
+// outputs are made, and activations within it.
+func (c *compiler) format(name string) format {
+	if c.recurrent[name] {
+		return activation(c.bounds[name], c.integerBits)
+	}
+	return accumulator
+}
+
+// narrow returns a value as an activation, which is what enters a multiplier, a
+// table or a register.
+func (c *compiler) narrow(name string) view {
+	x := c.operands[name].view
+	if x.format.bits == activationBits {
+		return x
+	}
+	narrowed, ok := c.narrowed[name]
+	if !ok {
+		narrowed = c.newValue(x.size, activation(c.bounds[name], c.integerBits))
+		c.emit(move{x, narrowed})
+		c.narrowed[name] = narrowed
+	}
+	return narrowed
+}
+
+// product is a MatVec or a Lookup: exact sums.
+func (c *compiler) product(n stepgraph.Node, work *Work) operand {
+	m := c.matrix(n)
+	work.Recurrent = n.Recurrent
+	work.Columns, work.Width = m.cols, m.width
+	if !c.counted[n.Weight] {
+		c.counted[n.Weight] = true
+		work.WeightBits = m.rows * m.cols * int(m.width)
+	}
+	if n.Op == stepgraph.Lookup {
+		sum := c.newSum(m.rows, m.fraction, m.alpha)
+		c.emit(lookup{m.columns(), sum.view})
+		return sum
+	}
+	x := c.narrow(n.Inputs[0])
+	sum := c.newSum(m.rows, m.fraction+x.format.fraction, m.alpha)
+	c.emit(newMatVec(m, x, sum.view))
+	return sum
+}
+
+// onlyScaled reports whether every reader of a sum is a scale-shift, whose table
+// then takes α in.
+func (c *compiler) onlyScaled(name string) bool {
+	if name == c.graph.Output {
+		return false
+	}
+	for _, s := range c.graph.States {
+		if s.Next == name {
+			return false
+		}
+	}
+	for _, n := range c.graph.Nodes {
+		if n.Op != stepgraph.ScaleShift && slices.Contains(n.Inputs, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// multiplyAlpha brings sums into accumulators by a scale of their own.
+func (c *compiler) multiplyAlpha(n stepgraph.Node, recurrent bool, sum operand) view {
+	table := newScales(sum.alpha, n.Size, sum.format.fraction)
+	result := c.newValue(n.Size, accumulator)
+	c.emit(scaleShift{sum.view, true, table, newOffsets(nil, n.Size), result})
+	if table.bits > 0 { // else the column's sum is the value
+		c.Work = append(c.Work, Work{
+			Name: "α of " + n.Name, Op: stepgraph.ScaleShift, Recurrent: recurrent, Rows: n.Size, Operands: 1, Alpha: true,
+			TableBits: table.bits, RowBits: table.rowBits,
+		})
+	}
+	return result
+}
+
+func (c *compiler) scaleShift(n stepgraph.Node, work *Work) view {
+	x := c.operands[n.Inputs[0]]
+	factors := slices.Repeat([]float64{1}, max(1, n.Scale.Rows)*n.Size)
+	for i := range factors {
+		if n.Scale.Rows > 0 {
+			factors[i] = float64(n.Scale.Values[i])
+		}
+		if x.alpha != nil {
+			factors[i] *= x.alpha[i%n.Size]
+		}
+	}
+	table := newScales(factors, n.Size, x.format.fraction)
+	offsets := newOffsets(n.Shift.Values, n.Size)
+	result := c.newValue(n.Size, c.format(n.Name))
+	c.emit(scaleShift{x.view, x.alpha != nil, table, offsets, result})
+	work.TableBits = table.bits + offsets.bits()
+	work.RowBits = table.rowBits + offsets.rowBits()
+	return result
+}
+
+func (c *compiler) function(op stepgraph.Op, input format) *functionTable {
+	key := functionKey{op, input.fraction}
+	if c.functions[key] == nil {
+		f := sigmoid
+		if op == stepgraph.Tanh {
+			f = math.Tanh
+		}
+		c.functions[key] = newFunctionTable(f, input)
+	}
+	return c.functions[key]
+}
+
+// slice is wiring: a view of some elements. Those of a register are copied, lest
+// they change when the states move on.
+func (c *compiler) slice(n stepgraph.Node) view {
+	x := c.operands[n.Inputs[0]].view
+	x.offset += n.Offset
+	x.size = n.Size
+	if !slices.ContainsFunc(c.states, func(s state) bool { return s.register.buffer == x.buffer }) {
+		return x
+	}
+	result := c.newValue(n.Size, x.format)
+	c.emit(move{x, result})
+	return result
+}
+
+// concat is wiring too. Activations of two formats take the one with fewer
+// fraction bits.
+func (c *compiler) concat(n stepgraph.Node) view {
+	x, y := c.operands[n.Inputs[0]].view, c.operands[n.Inputs[1]].view
+	f := x.format
+	if y.format.bits > f.bits || y.format.bits == f.bits && y.format.fraction < f.fraction {
+		f = y.format
+	}
+	result := c.newValue(n.Size, f)
+	first, second := result, result
+	first.size = x.size
+	second.offset, second.size = x.size, y.size
+	c.emit(move{x, first})
+	c.emit(move{y, second})
+	return result
+}

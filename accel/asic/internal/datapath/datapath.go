@@ -1,0 +1,98 @@
+// Package datapath is the arithmetic of the accelerators of package asic: a step
+// graph turned into integer instructions, run bit for bit, and what each of them
+// asks of the hardware. The number formats are described there.
+package datapath
+
+import (
+	"bittern/plugins/stepgraph"
+)
+
+// Width is the bits of a weight that a column of MAC units is built for.
+type Width int
+
+// The columns there are.
+const (
+	Binary    Width = 1
+	Ternary   Width = 2
+	TwelveBit Width = 12
+)
+
+func (w Width) String() string {
+	switch w {
+	case Binary:
+		return "binary"
+	case Ternary:
+		return "ternary"
+	default:
+		return "12-bit"
+	}
+}
+
+// Program is a step graph compiled for the datapath. It does not change: any
+// number of goroutines may execute it.
+type Program struct {
+	// Recurrent is the column that the recurrent weights run on.
+	Recurrent Width
+	Work      []Work
+	Notes     []string
+
+	input        view
+	token        bool
+	vocabulary   int
+	states       []state
+	instructions []instruction
+	output       view
+
+	values []int // elements of each buffer of values, per sequence
+	sums   []int // the same of the exact sums
+}
+
+// Work is what one operation of a time step asks of the hardware.
+type Work struct {
+	Name string
+	Op   stepgraph.Op
+	// Recurrent says that it belongs to the part of the graph that the states
+	// depend on or, for a MatVec or Lookup, that its weights are recurrent. The
+	// rest runs on the 12-bit column.
+	Recurrent bool
+	Rows      int   // elements of the result
+	Columns   int   // MatVec and Lookup: elements of the operand
+	Operands  int   // values read for each element of the result
+	Width     Width // MatVec and Lookup: bits of a weight
+
+	// Alpha marks a multiplication by α that no scale-shift of the graph takes in.
+	Alpha bool
+
+	WeightBits int // storage of the weights, where no earlier Work counts them
+	TableBits  int // storage of scales and offsets
+	RowBits    int // the part of TableBits that one time step reads
+}
+
+// state is a vector of 12-bit registers.
+type state struct {
+	register view
+	init     []int32
+	next     view
+}
+
+// StateBits is the storage of the states: a register and an initial value of 12
+// bits for each element.
+func (p *Program) StateBits() int {
+	bits := 0
+	for _, s := range p.states {
+		bits += 2 * activationBits * s.register.size
+	}
+	return bits
+}
+
+// view is some elements of a buffer, which holds stride elements per sequence.
+type view struct {
+	buffer, offset, size, stride int
+	format                       format
+}
+
+// of returns the elements for one sequence.
+func (v view) of(buffer []int32, sequence int) []int32 {
+	from := sequence*v.stride + v.offset
+	return buffer[from : from+v.size]
+}

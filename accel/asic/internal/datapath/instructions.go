@@ -1,0 +1,117 @@
+package datapath
+
+// instruction is one operation on the registers of a machine at a time step.
+type instruction interface {
+	run(m *machine, step int) error
+}
+
+// lookup: sum = column token of the matrix.
+type lookup struct {
+	columns []int16
+	sum     view
+}
+
+func (i lookup) run(m *machine, _ int) error {
+	for b := range m.sequences {
+		sum := m.sum(i.sum, b)
+		column := i.columns[int(m.tokens[b])*len(sum):][:len(sum)]
+		for k, weight := range column {
+			sum[k] = int64(weight)
+		}
+	}
+	return nil
+}
+
+// scaleShift: y = x · scale + offset, x being exact sums or a value.
+type scaleShift struct {
+	x       view
+	exact   bool
+	scales  scales
+	offsets offsets
+	y       view
+}
+
+func (i scaleShift) run(m *machine, step int) error {
+	mantissa, shift := i.scales.row(step)
+	offset := i.offsets.row(step)
+	for b := range m.sequences {
+		if y := m.at(i.y, b); i.exact {
+			scale(y, i.y.format, m.sum(i.x, b), mantissa, shift, offset)
+		} else {
+			scale(y, i.y.format, m.at(i.x, b), mantissa, shift, offset)
+		}
+	}
+	return nil
+}
+
+func scale[T int32 | int64](y []int32, f format, x []T, mantissa []int32, shift []uint8, offset []int32) {
+	x, mantissa, shift, offset = x[:len(y)], mantissa[:len(y)], shift[:len(y)], offset[:len(y)]
+	for k := range y {
+		scaled := apply(int64(x[k]), mantissa[k], shift[k])
+		sum := accumulator.saturate(scaled + int64(offset[k]))
+		y[k] = f.convert(int64(sum), accumulator)
+	}
+}
+
+// add: z = x + y.
+type add struct{ x, y, z view }
+
+func (i add) run(m *machine, _ int) error {
+	left := accumulator.fraction - i.x.format.fraction
+	right := accumulator.fraction - i.y.format.fraction
+	for b := range m.sequences {
+		x, y, z := m.at(i.x, b), m.at(i.y, b), m.at(i.z, b)
+		for k := range z {
+			sum := int64(x[k])<<left + int64(y[k])<<right
+			z[k] = i.z.format.convert(sum, accumulator)
+		}
+	}
+	return nil
+}
+
+// multiply: z = x ∘ y.
+type multiply struct{ x, y, z view }
+
+func (i multiply) run(m *machine, _ int) error {
+	exact := format{fraction: i.x.format.fraction + i.y.format.fraction}
+	for b := range m.sequences {
+		x, y, z := m.at(i.x, b), m.at(i.y, b), m.at(i.z, b)
+		for k := range z {
+			z[k] = i.z.format.convert(int64(x[k])*int64(y[k]), exact)
+		}
+	}
+	return nil
+}
+
+// function: y = table of x.
+type function struct {
+	table *functionTable
+	x, y  view
+}
+
+func (i function) run(m *machine, _ int) error {
+	for b := range m.sequences {
+		x, y := m.at(i.x, b), m.at(i.y, b)
+		for k := range y {
+			y[k] = int32(i.table[x[k]+int32(len(i.table)/2)])
+		}
+	}
+	return nil
+}
+
+// move: y = x in the format of y.
+type move struct{ x, y view }
+
+func (i move) run(m *machine, _ int) error {
+	for b := range m.sequences {
+		x, y := m.at(i.x, b), m.at(i.y, b)
+		if i.x.format == i.y.format {
+			copy(y, x)
+			continue
+		}
+		for k := range y {
+			y[k] = i.y.format.convert(int64(x[k]), i.x.format)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package datapath
+
+import (
+	"math"
+	"slices"
+
+	"bittern/plugins/stepgraph"
+)
+
+// patience is how many rounds a state's bound may grow before it is taken to
+// have none: a cell that adds to itself grows for ever.
+const patience = 4
+
+// ranges returns a bound on the size of every value of the graph by name, +Inf
+// where none can be shown. The states' bounds hold by induction: they hold at the
+// start, and no step leaves them.
+func ranges(g stepgraph.Graph, matrices func(stepgraph.Node) matrix) map[string]float64 {
+	bounds := map[string]float64{g.Input.Name: math.Inf(1)}
+	for _, s := range g.States {
+		bounds[s.Name] = largest(s.Init)
+	}
+	weights := map[string][2]float64{}
+	for _, n := range g.Nodes {
+		if n.Weight != "" {
+			weight, row := matrices(n).largest()
+			weights[n.Name] = [2]float64{weight, row}
+		}
+	}
+	for round := 0; ; round++ {
+		for _, n := range g.Nodes {
+			bounds[n.Name] = bound(n, bounds, weights[n.Name])
+		}
+		grew := false
+		for _, s := range g.States {
+			if bounds[s.Next] <= bounds[s.Name] {
+				continue
+			}
+			grew = true
+			if bounds[s.Name] = bounds[s.Next]; round >= patience {
+				bounds[s.Name] = math.Inf(1)
+			}
+		}
+		if !grew {
+			return bounds
+		}
+	}
+}
+
+// bound is that of a node, given those of its inputs and its weights' largest
+// size and largest row sum.
+func bound(n stepgraph.Node, bounds map[string]float64, weights [2]float64) float64 {
+	x := bounds[n.Inputs[0]]
+	switch n.Op {
+	case stepgraph.MatVec:
+		return product(weights[1], x)
+	case stepgraph.Lookup:
+		return weights[0]
+	case stepgraph.Add:
+		return x + bounds[n.Inputs[1]]
+	case stepgraph.Mul:
+		return product(x, bounds[n.Inputs[1]])
+	case stepgraph.ScaleShift:
+		if n.Scale.Rows > 0 {
+			x = product(x, largest(n.Scale.Values))
+		}
+		return x + largest(n.Shift.Values)
+	case stepgraph.Slice:
+		return x
+	case stepgraph.Concat:
+		return max(x, bounds[n.Inputs[1]])
+	default: // sigmoid and tanh
+		return 1
+	}
+}
+
+// product of bounds: what is always 0 stays 0 however large the other is.
+func product(x, y float64) float64 {
+	if x == 0 || y == 0 {
+		return 0
+	}
+	return x * y
+}
+
+// largest is the largest size among values, 0 where there are none.
+func largest(values []float32) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return float64(max(slices.Max(values), -slices.Min(values)))
+}
