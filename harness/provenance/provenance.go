@@ -25,6 +25,17 @@ type Machine struct {
 	CPU      string `json:"cpu"` // name, instruction-set level in use, features
 	ISA      string `json:"isa"`
 	Cores    int    `json:"cores"` // logical, usable by this process
+
+	// Overhead is what the harness itself adds to a training step; nil where
+	// it was not measured.
+	Overhead *Overhead `json:"overhead,omitempty"`
+}
+
+// Overhead is the time of one training step's calls on the null plugins, which
+// compute nothing: the harness, the process boundary and the waking of processes.
+type Overhead struct {
+	Seconds float64 `json:"seconds"` // median over N steps
+	N       int     `json:"n"`
 }
 
 // Cell is what stands beside the numbers of one trained cell.

@@ -1,0 +1,204 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"bittern/accel/matmul"
+	"bittern/accel/team"
+)
+
+// The names goals use for what a line is held against.
+const (
+	openBLAS  = "OpenBLAS"
+	gonumBLAS = "gonum"
+	floor     = "the floor"
+	torchLSTM = "PyTorch"
+	torchCell = "PyTorch's loop of the same cell"
+	onnxFloat = "ONNX Runtime float32"
+	onnxInt8  = "ONNX Runtime int8"
+)
+
+// product is count matrix products [m,k]·[k,n]. A transposed side is stored
+// the other way round. Where reused is set the right side is the same each
+// time, as the recurrent weights are at every time step.
+type product struct {
+	m, n, k        int
+	transA, transB bool
+	count          int
+	reused         bool
+}
+
+func (p product) name() string {
+	side := func(transposed bool) string {
+		if transposed {
+			return "t"
+		}
+		return "n"
+	}
+	return fmt.Sprintf("%dx%dx%d-%s%s", p.m, p.k, p.n, side(p.transA), side(p.transB))
+}
+
+// argument is the product as pytorch.py takes it.
+func (p product) argument() string {
+	name := p.name()
+	return fmt.Sprintf("%d,%d,%d,%s,%d", p.m, p.n, p.k, name[len(name)-2:], p.count)
+}
+
+// operations counts one multiplication and one addition for each term.
+func (p product) operations() float64 {
+	return 2 * float64(p.m) * float64(p.n) * float64(p.k) * float64(p.count)
+}
+
+// operands are the memory a product runs on.
+type operands struct {
+	product
+	a, b, c    []float32
+	lda, ldb   int
+	multiplier *matmul.Multiplier
+	packed     []matmul.Packed  // one a worker, for a reused right side
+	scratch    []matmul.Scratch // likewise
+}
+
+func newOperands(p product, t *team.Team, multiplier *matmul.Multiplier) *operands {
+	random := rand.New(rand.NewPCG(1, uint64(p.m*p.n*p.k)))
+	fill := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = random.Float32() - 0.5
+		}
+		return x
+	}
+	o := &operands{product: p, a: fill(p.m * p.k), b: fill(p.k * p.n), c: make([]float32, p.m*p.n), lda: p.k, ldb: p.n, multiplier: multiplier}
+	if p.transA {
+		o.lda = p.m
+	}
+	if p.transB {
+		o.ldb = p.k
+	}
+	o.packed, o.scratch = make([]matmul.Packed, t.Size()), make([]matmul.Scratch, t.Size())
+	return o
+}
+
+// run computes the product count times: as one product each, or with the
+// right side packed once and split over the workers by columns.
+func (o *operands) run(t *team.Team) error {
+	if !o.reused {
+		for range o.count {
+			if err := o.multiplier.Gemm(o.c, o.n, false, o.transA, o.transB, o.m, o.n, o.k, o.a, o.lda, o.b, o.ldb); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	faults := make([]error, t.Size())
+	t.Run(func(worker int) {
+		from, to := t.Split(worker, o.n, 16)
+		b := o.b[from:]
+		if o.transB {
+			b = o.b[from*o.ldb:]
+		}
+		if faults[worker] = o.packed[worker].Pack(b, o.ldb, o.transB, o.k, to-from); faults[worker] != nil {
+			return
+		}
+		for range o.count {
+			if faults[worker] = o.scratch[worker].MultiplyPacked(o.c[from:], o.n, o.a, o.lda, o.transA, o.m, &o.packed[worker], false); faults[worker] != nil {
+				return
+			}
+		}
+	})
+	for _, err := range faults {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// times runs work once without counting it, then runs times.
+func times(ctx context.Context, runs int, work func() error) ([]float64, error) {
+	seconds := make([]float64, 0, runs)
+	for run := -1; run < runs; run++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		if err := work(); err != nil {
+			return nil, err
+		}
+		if run >= 0 {
+			seconds = append(seconds, time.Since(start).Seconds())
+		}
+	}
+	return seconds, nil
+}
+
+// timeProducts times the products one after another, by us and by OpenBLAS.
+func (b *Bench) timeProducts(ctx context.Context, products []product, runs int) (ours, theirs Sample, reason string, err error) {
+	t := team.New(b.Threads)
+	defer t.Close()
+	multiplier := matmul.New(t)
+	arguments := []string{"products", "--threads", strconv.Itoa(b.Threads), "--runs", strconv.Itoa(runs)}
+	var all []*operands
+	for _, p := range products {
+		all = append(all, newOperands(p, t, multiplier))
+		arguments = append(arguments, p.argument())
+	}
+	seconds, err := times(ctx, runs, func() error {
+		for _, o := range all {
+			if err := o.run(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return ours, theirs, "", err
+	}
+	theirs, reason, err = b.Peers.torch(ctx, arguments...)
+	return Sample{Who: "bittern", Seconds: seconds}, theirs, reason, err
+}
+
+// matrixProducts are the shapes whose single-precision product is held against
+// OpenBLAS: a time step at 512 and 1000 units, the weight gradient, a square,
+// and sizes that fill no vector.
+func matrixProducts() []product {
+	var all []product
+	for _, shape := range [][3]int{{64, 512, 2048}, {64, 1000, 4000}, {2048, 2048, 2048}, {61, 509, 2039}, {127, 1003, 701}} {
+		for _, transA := range []bool{false, true} {
+			for _, transB := range []bool{false, true} {
+				all = append(all, product{m: shape[0], k: shape[1], n: shape[2], transA: transA, transB: transB, count: 1})
+			}
+		}
+	}
+	// The weight gradient: dWᵀ = Hᵀ·dA over 6400 symbols.
+	return append(all, product{m: 512, k: 6400, n: 2048, transA: true, count: 1})
+}
+
+func (b *Bench) matrixLines(ctx context.Context) ([]Line, error) {
+	var lines []Line
+	for _, p := range matrixProducts() {
+		p.count = max(1, int(5e8/p.operations())) // long enough a run for the clock
+		ours, theirs, reason, err := b.timeProducts(ctx, []product{p}, b.Runs)
+		if err != nil {
+			return nil, err
+		}
+		line := newLine("MatrixProduct/"+p.name(), Sample{ours.Who, each(ours.Seconds, p.count)})
+		line.hold(openBLAS, Sample{theirs.Who, each(theirs.Seconds, p.count)}, reason, Goal{Faster: 0.9})
+		lines = append(lines, line)
+		b.Progress(line.Name)
+	}
+	return lines, nil
+}
+
+// each divides times of count repetitions.
+func each(seconds []float64, count int) []float64 {
+	out := make([]float64, len(seconds))
+	for i, s := range seconds {
+		out[i] = s / float64(count)
+	}
+	return out
+}

@@ -1,0 +1,49 @@
+package reports
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"bittern/harness/provenance"
+)
+
+func (p Provenance) same(other provenance.Cell) bool { return reflect.DeepEqual(p.Cell, other) }
+
+// String says in a line what the figures were measured with.
+func (p Provenance) String() string {
+	commit := p.Commit
+	if p.Modified {
+		commit += " with changes"
+	}
+	corpus := fmt.Sprintf("%s (SHA-256 %s)", p.Corpus, p.SHA256)
+	if p.Synthetic {
+		corpus += ", SYNTHETIC"
+	}
+	if p.Note != "" {
+		corpus += ", " + p.Note
+	}
+	overhead := "n/a: not measured"
+	if len(p.Overheads) > 0 {
+		var runs []string
+		for _, o := range p.Overheads {
+			runs = append(runs, fmt.Sprintf("%.3f ms (median of n=%d)", o.Seconds*1e3, o.N))
+		}
+		overhead = strings.Join(runs, ", ")
+	}
+	return fmt.Sprintf("%d cells measured at commit %s, %s %s/%s, %d threads of %d cores, %s; corpus %s; a training step on the null plugins: %s",
+		p.Cells, commit, p.Go, p.OS, p.Arch, p.Threads, p.Cores, p.CPU, corpus, overhead)
+}
+
+// String says in a line what became of a cell without a result.
+func (u Unfinished) String() string {
+	where := ""
+	if u.Backend != "" {
+		where = " on " + u.Backend
+	}
+	reason := ""
+	if u.Reason != "" {
+		reason = ": " + u.Reason
+	}
+	return fmt.Sprintf("%s: %s / %s / %s, seed %d%s%s", u.Status, u.Task, u.Model, u.Quantizer, u.Seed, where, reason)
+}

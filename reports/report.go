@@ -1,0 +1,287 @@
+// Package reports turns the run store into comparison tables. It reads what
+// was stored and never starts a plugin.
+package reports
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"bittern/baselines/published"
+	"bittern/harness/provenance"
+	"bittern/harness/store"
+	"gonum.org/v1/gonum/stat"
+)
+
+// Report is the state of a suite in the run store.
+type Report struct {
+	Suite string `json:"suite"`
+	Rows  []Row  `json:"rows"`
+	// Unfinished lists the cells that have no result, with the reason.
+	Unfinished []Unfinished `json:"unfinished,omitempty"`
+	Provenance []Provenance `json:"provenance"`
+}
+
+// Row is one task × model × quantizer on one backend, over all finished seeds.
+type Row struct {
+	Task          string   `json:"task"`
+	Model         string   `json:"model"`
+	Quantizer     string   `json:"quantizer"`
+	Normalization string   `json:"normalization"`
+	Backend       string   `json:"backend"`
+	Metric        string   `json:"metric"`
+	Seeds         []uint64 `json:"seeds"`
+
+	Deployable     Figure   `json:"deployable"`       // as the backend computes it from the packed artifact
+	PaperStyle     Figure   `json:"paper_style"`      // batch statistics, freshly drawn weights
+	RecurrentBytes float64  `json:"recurrent_bytes"`  // recurrent weights alone
+	DeployedBytes  float64  `json:"deployment_bytes"` // everything, as this backend stores it
+	Energy         Figure   `json:"energy_joules"`    // per time step at batch 1
+	Seconds        Figure   `json:"seconds"`          // likewise
+	Measured       bool     `json:"cost_measured"`    // timed, not simulated
+	Notes          []string `json:"notes,omitempty"`  // what the backend says of its figures
+
+	Published []published.Result `json:"published,omitempty"` // of the same experiment
+}
+
+// Figure is a number over seeds, or the reason why there is none.
+type Figure struct {
+	N       int      `json:"n"`
+	Mean    *float64 `json:"mean"`
+	Std     *float64 `json:"std,omitempty"` // sample standard deviation; absent for one seed
+	Missing string   `json:"missing,omitempty"`
+}
+
+// Unfinished is a cell or a deployment without a result.
+type Unfinished struct {
+	Task      string       `json:"task"`
+	Model     string       `json:"model"`
+	Quantizer string       `json:"quantizer"`
+	Seed      uint64       `json:"seed"`
+	Backend   string       `json:"backend,omitempty"`
+	Status    store.Status `json:"status"`
+	Reason    string       `json:"reason,omitempty"`
+}
+
+// Provenance is what one group of cells was measured with.
+type Provenance struct {
+	provenance.Cell
+	Cells     int                   `json:"cells"`
+	Overheads []provenance.Overhead `json:"overheads,omitempty"` // one a run
+}
+
+// Collect reads the report of a suite.
+func Collect(ctx context.Context, s *store.Store, suite string) (*Report, error) {
+	cells, err := s.Cells(ctx, suite)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Suite: suite, Rows: []Row{}, Provenance: []Provenance{}}
+	var groups []*group
+	for _, c := range cells {
+		if c.Status != store.Done {
+			r.Unfinished = append(r.Unfinished, Unfinished{c.Task, c.Model, c.Quantizer, c.Seed, "", c.Status, c.Reason})
+			continue
+		}
+		if err := r.addProvenance(c); err != nil {
+			return nil, err
+		}
+		key, e, err := experiment(c)
+		if err != nil {
+			return nil, err
+		}
+		at := slices.IndexFunc(groups, func(g *group) bool { return g.key == key })
+		if at < 0 {
+			at = len(groups)
+			groups = append(groups, &group{key: key, first: c, experiment: e})
+		}
+		deployments, err := s.Deployments(ctx, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		groups[at].add(r, c, deployments)
+	}
+	for _, g := range groups {
+		rows, err := g.rows()
+		if err != nil {
+			return nil, err
+		}
+		r.Rows = append(r.Rows, rows...)
+	}
+	return r, nil
+}
+
+// experiment is what a cell can be held against, and a key that the cells of
+// one row share: the configuration without the seed.
+func experiment(c store.Cell) (key string, e published.Experiment, err error) {
+	var config map[string]json.RawMessage
+	if err := json.Unmarshal(c.Config, &config); err != nil {
+		return "", e, fmt.Errorf("the configuration of cell %s: %w", c.ID, err)
+	}
+	delete(config, "seed")
+	rest, err := json.Marshal(config)
+	if err != nil {
+		return "", e, fmt.Errorf("the configuration of cell %s: %w", c.ID, err)
+	}
+	type plugin struct {
+		Name    string            `json:"name"`
+		Options map[string]string `json:"options"`
+	}
+	var parts struct {
+		Corpus    string `json:"corpus"`
+		Model     plugin `json:"model"`
+		Quantizer plugin `json:"quantizer"`
+	}
+	if err := json.Unmarshal(c.Config, &parts); err != nil {
+		return "", e, fmt.Errorf("the configuration of cell %s: %w", c.ID, err)
+	}
+	e = published.Experiment{
+		Corpus: parts.Corpus, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
+		Normalization: parts.Model.Options["normalization"],
+	}
+	// A model without these options is like none that was published.
+	for option, field := range map[string]*int{"units": &e.Units, "layers": &e.Layers} {
+		if n, err := strconv.Atoi(parts.Model.Options[option]); err == nil {
+			*field = n
+		}
+	}
+	return string(rest), e, nil
+}
+
+func (r *Report) addProvenance(c store.Cell) error {
+	var p provenance.Cell
+	if err := json.Unmarshal(c.Provenance, &p); err != nil {
+		return fmt.Errorf("the provenance of cell %s: %w", c.ID, err)
+	}
+	p.Model, p.Quantizer = "", "" // the rows name them
+	overhead := p.Overhead
+	p.Overhead = nil // differs from run to run
+	at := slices.IndexFunc(r.Provenance, func(known Provenance) bool { return known.same(p) })
+	if at < 0 {
+		at = len(r.Provenance)
+		r.Provenance = append(r.Provenance, Provenance{Cell: p})
+	}
+	r.Provenance[at].Cells++
+	if overhead != nil && !slices.Contains(r.Provenance[at].Overheads, *overhead) {
+		r.Provenance[at].Overheads = append(r.Provenance[at].Overheads, *overhead)
+	}
+	return nil
+}
+
+// group is the cells of the same experiment, one for each seed.
+type group struct {
+	key        string
+	first      store.Cell
+	experiment published.Experiment
+	seeds      []uint64
+	paperStyle []float64
+	machines   []*machine
+}
+
+// machine gathers one backend's figures over the seeds of a group.
+type machine struct {
+	backend                    string
+	seeds                      []uint64
+	metric, energy, seconds    []float64
+	noMetric, noEnergy, noTime string
+	deployedBytes              float64
+	measured                   bool
+	notes                      []string
+}
+
+func (g *group) add(r *Report, c store.Cell, deployments []store.Deployment) {
+	g.seeds = append(g.seeds, c.Seed)
+	if c.PaperStyle != nil {
+		g.paperStyle = append(g.paperStyle, *c.PaperStyle)
+	}
+	for _, d := range deployments {
+		if d.Status != store.Done && d.Status != store.Unsupported {
+			r.Unfinished = append(r.Unfinished, Unfinished{c.Task, c.Model, c.Quantizer, c.Seed, d.Backend, d.Status, d.Reason})
+			continue
+		}
+		at := slices.IndexFunc(g.machines, func(m *machine) bool { return m.backend == d.Backend })
+		if at < 0 {
+			at = len(g.machines)
+			g.machines = append(g.machines, &machine{backend: d.Backend})
+		}
+		g.machines[at].add(c, d)
+	}
+}
+
+func (m *machine) add(c store.Cell, d store.Deployment) {
+	m.seeds = append(m.seeds, c.Seed)
+	if d.Metric != nil {
+		m.metric = append(m.metric, *d.Metric)
+	} else {
+		m.noMetric = d.Reason
+	}
+	m.deployedBytes = float64(c.DeployedBytes)
+	if d.Cost == nil {
+		m.noEnergy, m.noTime = d.Reason, d.Reason
+		return
+	}
+	if len(d.Cost.Memory) > 0 {
+		m.deployedBytes = sum(d.Cost.Memory)
+	}
+	if len(d.Cost.Energy) > 0 {
+		m.energy = append(m.energy, sum(d.Cost.Energy))
+	} else {
+		m.noEnergy = d.Cost.Missing["energy"]
+	}
+	if d.Cost.Seconds != nil {
+		m.seconds = append(m.seconds, *d.Cost.Seconds)
+	} else {
+		m.noTime = d.Cost.Missing["seconds"]
+	}
+	m.measured = d.Cost.Measured
+	for _, note := range d.Cost.Notes {
+		if !slices.Contains(m.notes, note) {
+			m.notes = append(m.notes, note)
+		}
+	}
+}
+
+func sum(parts []store.Part) float64 {
+	total := 0.0
+	for _, p := range parts {
+		total += p.Value
+	}
+	return total
+}
+
+func (g *group) rows() ([]Row, error) {
+	printed, err := published.For(g.experiment)
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for _, m := range g.machines {
+		rows = append(rows, Row{
+			Task: g.first.Task, Model: g.first.Model, Quantizer: g.first.Quantizer,
+			Normalization: g.experiment.Normalization, Backend: m.backend, Metric: g.first.Metric, Seeds: m.seeds,
+			Deployable:     figure(m.metric, m.noMetric),
+			PaperStyle:     figure(g.paperStyle, "not measured"),
+			RecurrentBytes: g.first.RecurrentBytes, DeployedBytes: m.deployedBytes,
+			Energy: figure(m.energy, m.noEnergy), Seconds: figure(m.seconds, m.noTime),
+			Measured: m.measured, Notes: m.notes, Published: printed,
+		})
+	}
+	return rows, nil
+}
+
+// figure summarises values over seeds.
+func figure(values []float64, missing string) Figure {
+	switch len(values) {
+	case 0:
+		if missing == "" {
+			missing = "the backend gave no reason"
+		}
+		return Figure{Missing: missing}
+	case 1:
+		return Figure{N: 1, Mean: &values[0]}
+	}
+	mean, std := stat.MeanStdDev(values, nil)
+	return Figure{N: len(values), Mean: &mean, Std: &std}
+}

@@ -1,0 +1,170 @@
+package reports
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bittern/harness/provenance"
+	"bittern/harness/store"
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// filled is a run store with two seeds of one published experiment, one seed
+// of one that nobody published, and a failed cell.
+func filled(t *testing.T) *store.Store {
+	t.Helper()
+	ctx := context.Background()
+	s, err := store.Open(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	stamp, err := json.Marshal(provenance.Cell{
+		Machine: provenance.Machine{Commit: "0123456789", Go: "go1.26", OS: "linux", Arch: "amd64", CPU: "a CPU", Cores: 2,
+			Overhead: &provenance.Overhead{Seconds: 0.00042, N: 100}},
+		Threads: 2, Corpus: "warpeace", SHA256: "fb66",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(f float64) *float64 { return &f }
+	var cells []store.Cell
+	add := func(quantizer, normalization string, seed uint64, status store.Status, paper float64) store.Cell {
+		config := fmt.Sprintf(`{"corpus":"warpeace","seed":%d,"model":{"name":"lstm","options":{"units":"512","layers":"1","normalization":%q}},"quantizer":{"name":%q}}`,
+			seed, normalization, quantizer)
+		id, canonical, err := store.ID(json.RawMessage(config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := store.Cell{ID: id, Config: canonical, Task: "warpeace", Model: "lstm-512", Quantizer: quantizer, Seed: seed,
+			Status: status, Metric: "BPC", PaperStyle: number(paper), RecurrentBytes: 153344, DeployedBytes: 4000000, Provenance: stamp}
+		cells = append(cells, c)
+		return c
+	}
+	done := []store.Cell{
+		add("stochastic-binary", "batch", 1, store.Done, 1.80),
+		add("stochastic-binary", "batch", 2, store.Done, 1.82),
+		add("binaryconnect", "batch", 1, store.Done, 1.75),
+	}
+	failed := add("none", "none", 1, store.Failed, 0)
+	failed.Reason, failed.PaperStyle = "the model diverged in step 7", nil
+	if err := s.PutSuite(ctx, "golden", cells); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range append(done, failed) {
+		if err := s.PutCell(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+		if c.Status != store.Done {
+			continue
+		}
+		for _, d := range []store.Deployment{
+			{Cell: c.ID, Backend: "asic", Status: store.Done, Metric: number(1.79 + float64(i)/100), Cost: &store.Cost{
+				Seconds: number(26.2e-6), Energy: []store.Part{{Name: "weights", Value: 6e-7}, {Name: "rest", Value: 3.7e-7}},
+				Memory: []store.Part{{Name: "codes", Value: 153344}, {Name: "tables", Value: 2000000}}, Notes: []string{"power | area recalled,\nnot verified"}}},
+			{Cell: c.ID, Backend: "cpu", Status: store.Done, Metric: number(1.78), Cost: &store.Cost{
+				Seconds: number(4.2e-6), Measured: true, N: 50, Missing: map[string]string{"energy": "no power meter is read"}}},
+		} {
+			if err := s.PutDeployment(ctx, d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return s
+}
+
+func collected(t *testing.T) *Report {
+	t.Helper()
+	r, err := Collect(context.Background(), filled(t), "golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestMarkdownIsGolden(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := collected(t).Write(&out, Markdown); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", "report.md")
+	if *update {
+		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), out.String()); diff != "" {
+		t.Errorf("the report differs from %s (-want +got); run the test with -update if it is meant to:\n%s", path, diff)
+	}
+}
+
+func TestSeedsAreSummarised(t *testing.T) {
+	t.Parallel()
+	r := collected(t)
+	if len(r.Rows) != 4 {
+		t.Fatalf("got %d rows, want two experiments on two backends", len(r.Rows))
+	}
+	asic := r.Rows[0]
+	if got := asic.Deployable; got.N != 2 || *got.Mean != (1.79+1.80)/2 || got.Std == nil {
+		t.Errorf("two seeds: got %+v", got)
+	}
+	if got := asic.DeployedBytes; got != 2153344 {
+		t.Errorf("deployment bytes: got %v, want the sum of the backend's memory", got)
+	}
+	if len(asic.Published) != 2 {
+		t.Errorf("got %d published results, want both papers'", len(asic.Published))
+	}
+	if one := r.Rows[2]; one.Deployable.Std != nil || one.Deployable.N != 1 {
+		t.Errorf("one seed must have no deviation: got %+v", one.Deployable)
+	}
+	if cpu := r.Rows[1]; cpu.Energy.Mean != nil || cpu.Energy.Missing != "no power meter is read" {
+		t.Errorf("missing energy: got %+v", cpu.Energy)
+	}
+	if len(r.Unfinished) != 1 || r.Unfinished[0].Status != store.Failed {
+		t.Errorf("unfinished: got %+v", r.Unfinished)
+	}
+}
+
+func TestOtherFormats(t *testing.T) {
+	t.Parallel()
+	r := collected(t)
+	var asJSON, asCSV strings.Builder
+	if err := r.Write(&asJSON, JSON); err != nil {
+		t.Fatal(err)
+	}
+	var back Report
+	if err := json.Unmarshal([]byte(asJSON.String()), &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(*r, back); diff != "" {
+		t.Errorf("JSON does not read back as it was written (-want +got):\n%s", diff)
+	}
+	if err := r.Write(&asCSV, CSV); err != nil {
+		t.Fatal(err)
+	}
+	records, err := csv.NewReader(strings.NewReader(asCSV.String())).ReadAll()
+	if err != nil || len(records) != 1+len(r.Rows) {
+		t.Errorf("CSV: %d records, error %v; want a header and %d rows", len(records), err, len(r.Rows))
+	}
+	if err := r.Write(&asCSV, "markdwn"); err == nil || !strings.Contains(err.Error(), `did you mean "markdown"?`) {
+		t.Errorf("an unknown format: got %v", err)
+	}
+}
