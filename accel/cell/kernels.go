@@ -1,9 +1,12 @@
 package cell
 
+import "bittern/accel/isa"
+
 // kernels are the functions of one instruction-set level. They trust their
 // arguments, which the exported functions have checked.
 type kernels interface {
 	moments(mean, rstd []float32, x Matrix, rows int, epsilon float32)
+	fold(scale, shift, gamma, beta, mean, rstd []float32)
 	sumColumns(sum []float32, x Matrix, rows int)
 	gatesForward(Gates)
 	outputForward(Output)
@@ -13,4 +16,5 @@ type kernels interface {
 	affinePairBackward(AffinePairGradient)
 }
 
-var active kernels = portable{}
+// active is decided once, by package isa.
+var active = forLevel(isa.Current())

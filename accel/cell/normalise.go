@@ -32,10 +32,7 @@ func Fold(scale, shift, gamma, beta, mean, rstd []float32) {
 	checkVector("Fold's beta", beta, n)
 	checkVector("Fold's mean", mean, n)
 	checkVector("Fold's rstd", rstd, n)
-	for j := range n {
-		s := gamma[j] * rstd[j]
-		scale[j], shift[j] = s, beta[j]-s*mean[j]
-	}
+	active.fold(scale, shift, gamma, beta, mean, rstd)
 }
 
 // Statistics are the mean and the reciprocal standard deviation of each column

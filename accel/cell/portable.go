@@ -25,6 +25,13 @@ func (portable) moments(mean, rstd []float32, x Matrix, rows int, epsilon float3
 	}
 }
 
+func (portable) fold(scale, shift, gamma, beta, mean, rstd []float32) {
+	for j := range scale {
+		s := gamma[j] * rstd[j]
+		scale[j], shift[j] = s, beta[j]-s*mean[j]
+	}
+}
+
 func (portable) sumColumns(sum []float32, x Matrix, rows int) {
 	for j := range sum {
 		var total float64

@@ -1,0 +1,175 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
+)
+
+// normalisation is y = γ·(x−centre)·rstd + β on its way back: first it sums
+// what its input's gradient needs, then it gives that gradient row by row.
+type normalisation struct {
+	centre, rstd VecVirtual
+	product      VecVirtual // Σ dy·(x−centre)
+	scale        VecVirtual // γ·rstd
+	mean, slope  VecVirtual // Σdy/rows and rstd·Σ(dy·x̂)/rows, or 0
+}
+
+func newNormalisation(m emit.Machine, prefix string, tail emit.Tail) *normalisation {
+	return &normalisation{
+		centre:  vector(m, argument(prefix, "mean"), tail),
+		rstd:    vector(m, argument(prefix, "rstd"), tail),
+		product: m.Zero(),
+	}
+}
+
+// argument is the name of an argument of the function for one of a pair.
+func argument(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + string(name[0]-'a'+'A') + name[1:]
+}
+
+func (n *normalisation) add(m emit.Machine, dy, x VecVirtual) {
+	m.AddProduct(n.product, dy, m.Sub(x, n.centre))
+}
+
+// finish adds to γ's gradient and prepares for gradient; sum is Σ dy. The
+// argument share is 1/rows, or 0 where the statistics are constants.
+func (n *normalisation) finish(m emit.Machine, prefix string, sum VecVirtual, tail emit.Tail) {
+	product := m.Mul(n.product, n.rstd)
+	addVector(m, product, argument(prefix, "gammaGradient"), tail)
+	n.scale = m.Mul(vector(m, argument(prefix, "gamma"), tail), n.rstd)
+	share := m.Spread(emit.Argument(argument(prefix, "share")))
+	n.mean = m.Mul(sum, share)
+	n.slope = m.Mul(m.Mul(product, share), n.rstd)
+}
+
+// gradient returns γ·rstd·(dy − mean − (x−centre)·slope).
+func (n *normalisation) gradient(m emit.Machine, dy, x VecVirtual) VecVirtual {
+	d := m.Sub(dy, n.mean)
+	m.SubProduct(d, m.Sub(x, n.centre), n.slope)
+	return m.Mul(d, n.scale)
+}
+
+// affineBackward writes AffineGradient.Backward; prior is what the input's
+// gradient is added to.
+func affineBackward(m emit.Machine) {
+	m.Function("affineBackward", "func(gradient, input, prior, inputGradient *float32, "+
+		"gradientStride, inputStride, priorStride, inputGradientStride int, "+
+		"mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)")
+	m.Columns(func(tail emit.Tail) {
+		n, sum := newNormalisation(m, "", tail), m.Zero()
+		rows := emit.NewRows("gradient", "input")
+		gradient, input := rows[0], rows[1]
+		m.Rows(rows, func() {
+			dy := m.Load(gradient.Mem(), tail)
+			VADDPS(dy, sum, sum)
+			n.add(m, dy, m.Load(input.Mem(), tail))
+		})
+		addVector(m, sum, "betaGradient", tail)
+		n.finish(m, "", sum, tail)
+
+		rows = emit.NewRows("gradient", "input", "prior", "inputGradient")
+		gradient, input = rows[0], rows[1]
+		prior, inputGradient := rows[2], rows[3]
+		m.Rows(rows, func() {
+			dx := n.gradient(m, m.Load(gradient.Mem(), tail), m.Load(input.Mem(), tail))
+			m.Store(m.Add(dx, m.Load(prior.Mem(), tail)), inputGradient.Mem(), tail)
+		})
+	})
+}
+
+// affinePairBackward writes AffinePairGradient.Backward.
+func affinePairBackward(m emit.Machine) {
+	m.Function("affinePairBackward", "func(gradient, hidden, input, hiddenGradient, inputGradient *float32, "+
+		"gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int, "+
+		"hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32, "+
+		"inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32, "+
+		"betaGradient *float32, rows, lanes int)")
+	m.Columns(func(tail emit.Tail) {
+		ofHidden, ofInput := newNormalisation(m, "hidden", tail), newNormalisation(m, "input", tail)
+		sum := m.Zero()
+		rows := emit.NewRows("gradient", "hidden", "input")
+		gradient, hidden, input := rows[0], rows[1], rows[2]
+		m.Rows(rows, func() {
+			da := m.Load(gradient.Mem(), tail)
+			VADDPS(da, sum, sum)
+			ofHidden.add(m, da, m.Load(hidden.Mem(), tail))
+			ofInput.add(m, da, m.Load(input.Mem(), tail))
+		})
+		addVector(m, sum, "betaGradient", tail)
+		ofHidden.finish(m, "hidden", sum, tail)
+		ofInput.finish(m, "input", sum, tail)
+
+		rows = emit.NewRows("gradient", "hidden", "input", "hiddenGradient", "inputGradient")
+		gradient, hidden, input = rows[0], rows[1], rows[2]
+		hiddenGradient, inputGradient := rows[3], rows[4]
+		m.Rows(rows, func() {
+			da := m.Load(gradient.Mem(), tail)
+			h, x := m.Load(hidden.Mem(), tail), m.Load(input.Mem(), tail)
+			m.Store(ofHidden.gradient(m, da, h), hiddenGradient.Mem(), tail)
+			m.Store(ofInput.gradient(m, da, x), inputGradient.Mem(), tail)
+		})
+	})
+}
+
+// outputBackward writes OutputGradient.Backward. The gradient of the
+// normalised cell is computed twice rather than stored.
+func outputBackward(m emit.Machine) {
+	m.Function("outputBackward", "func(above, next, gate, tanh, cell, gateGradient, cellGradient *float32, "+
+		"aboveStride, nextStride, gateStride, tanhStride, cellStride, gateGradientStride, cellGradientStride int, "+
+		"mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)")
+	m.Columns(func(tail emit.Tail) {
+		n, sum := newNormalisation(m, "", tail), m.Zero()
+		// hidden returns dh, o, t and dn = dh·o·(1−t²).
+		hidden := func(rows []emit.Row) (dh, o, t, dn VecVirtual) {
+			dh = m.Add(m.Load(rows[0].Mem(), tail), m.Load(rows[1].Mem(), tail))
+			o, t = m.Load(rows[2].Mem(), tail), m.Load(rows[3].Mem(), tail)
+			return dh, o, t, m.Mul(m.Mul(dh, o), m.Complement(t, t))
+		}
+		rows := emit.NewRows("above", "next", "gate", "tanh", "cell")
+		m.Rows(rows, func() {
+			_, _, _, dn := hidden(rows)
+			VADDPS(dn, sum, sum)
+			n.add(m, dn, m.Load(rows[4].Mem(), tail))
+		})
+		addVector(m, sum, "betaGradient", tail)
+		n.finish(m, "", sum, tail)
+
+		rows = emit.NewRows("above", "next", "gate", "tanh", "cell", "gateGradient", "cellGradient")
+		m.Rows(rows, func() {
+			dh, o, t, dn := hidden(rows)
+			m.Store(m.Mul(m.Mul(dh, t), slopeOfSigmoid(m, o)), rows[5].Mem(), tail)
+			dc := n.gradient(m, dn, m.Load(rows[4].Mem(), tail))
+			m.Store(m.Add(dc, m.Load(rows[6].Mem(), tail)), rows[6].Mem(), tail)
+		})
+	})
+}
+
+// slopeOfSigmoid returns σ·(1−σ).
+func slopeOfSigmoid(m emit.Machine, sigma VecVirtual) VecVirtual {
+	return m.Mul(sigma, m.Sub(m.Constant(emit.Float(1)), sigma))
+}
+
+// gatesBackward writes GatesGradient.Backward.
+func gatesBackward(m emit.Machine) {
+	m.Function("gatesBackward", "func(cellGradient, gates, before, gatesGradient, beforeGradient *float32, "+
+		"cellGradientStride, gatesStride, beforeStride, gatesGradientStride, beforeGradientStride, spacing, rows, lanes int)")
+	m.Columns(func(tail emit.Tail) {
+		spacing := emit.Pointer("spacing")
+		rows := emit.NewRows("cellGradient", "gates", "before", "gatesGradient", "beforeGradient")
+		cellGradient, gates, before := rows[0], rows[1], rows[2]
+		gatesGradient, beforeGradient := rows[3], rows[4]
+		m.Rows(rows, func() {
+			dc, c := m.Load(cellGradient.Mem(), tail), m.Load(before.Mem(), tail)
+			g, f, i := m.Load(gates.Gate(0, spacing), tail), m.Load(gates.Gate(1, spacing), tail), m.Load(gates.Gate(2, spacing), tail)
+			m.Store(m.Mul(m.Mul(dc, i), m.Complement(g, g)), gatesGradient.Gate(0, spacing), tail)
+			m.Store(m.Mul(m.Mul(dc, c), slopeOfSigmoid(m, f)), gatesGradient.Gate(1, spacing), tail)
+			m.Store(m.Mul(m.Mul(dc, g), slopeOfSigmoid(m, i)), gatesGradient.Gate(2, spacing), tail)
+			m.Store(m.Mul(dc, f), beforeGradient.Mem(), tail)
+		})
+	})
+}

@@ -1,0 +1,33 @@
+package cell
+
+import "bittern/accel/isa"
+
+//go:generate go -C ../_gen run ./cell -pkg cell -out ../cell/cell_amd64.s -stubs ../cell/stubs_amd64.go
+
+var avx2 = assembly{
+	lanes:   8,
+	moments: momentsAVX2, sumColumns: sumColumnsAVX2, fold: foldAVX2,
+	tanh: gateTanhAVX2, sigmoid: gateSigmoidAVX2, cellForward: cellForwardAVX2,
+	outputForward: outputForwardAVX2, outputBackward: outputBackwardAVX2,
+	gatesBackward: gatesBackwardAVX2, affineBackward: affineBackwardAVX2, affinePairBackward: affinePairBackwardAVX2,
+}
+
+var avx512 = assembly{
+	lanes:   16,
+	moments: momentsAVX512, sumColumns: sumColumnsAVX512, fold: foldAVX512,
+	tanh: gateTanhAVX512, sigmoid: gateSigmoidAVX512, cellForward: cellForwardAVX512,
+	outputForward: outputForwardAVX512, outputBackward: outputBackwardAVX512,
+	gatesBackward: gatesBackwardAVX512, affineBackward: affineBackwardAVX512, affinePairBackward: affinePairBackwardAVX512,
+}
+
+// forLevel returns the kernels of a level that this machine has.
+func forLevel(level isa.Level) kernels {
+	switch level {
+	case isa.AVX512:
+		return vector{&avx512}
+	case isa.AVX2:
+		return vector{&avx2}
+	default:
+		return portable{}
+	}
+}
