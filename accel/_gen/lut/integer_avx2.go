@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// integerTablesAVX2 makes one table for each group of 4 activations: the lower
+// bytes of its 16 sums, then the upper bytes plus 128, which makes them unsigned.
+func integerTablesAVX2() {
+	TEXT("integerTablesAVX2", NOSPLIT, "func(tables []byte, q []int16)")
+	Pragma("noescape")
+	tables := Load(Param("tables").Base(), GP64())
+	q := Load(Param("q").Base(), GP64())
+	groups := Load(Param("q").Len(), GP64())
+	SHRQ(Imm(2), groups)
+
+	// Packing doubles to words works within halves of a vector: these orders make
+	// the words come out by entry.
+	orders := [2][]int{{0, 1, 2, 3, 8, 9, 10, 11}, {4, 5, 6, 7, 12, 13, 14, 15}}
+	var low, high [2]VecVirtual
+	for i, order := range orders {
+		low[i], high[i] = YMM(), YMM()
+		VMOVDQU(signs(fmt.Sprintf("halfSigns%d01", i), 0, order), low[i])
+		VMOVDQU(signs(fmt.Sprintf("halfSigns%d23", i), 1, order), high[i])
+	}
+	byteMask, bias := YMM(), YMM()
+	broadcastWord(0x00FF, byteMask)
+	broadcastWord(0x8000, bias)
+
+	Label("group")
+	first, second := YMM(), YMM()
+	VPBROADCASTD(Mem{Base: q}, first)
+	VPBROADCASTD(Mem{Base: q, Disp: 4}, second)
+	var sums [2]VecVirtual
+	for i := range sums {
+		sums[i] = YMM()
+		other := YMM()
+		VPMADDWD(first, low[i], sums[i])
+		VPMADDWD(second, high[i], other)
+		VPADDD(other, sums[i], sums[i])
+	}
+	words, lower := YMM(), YMM()
+	VPACKSSDW(sums[1], sums[0], words)
+	VPAND(byteMask, words, lower)
+	VPXOR(bias, words, words)
+	VPSRLW(Imm(8), words, words)
+	VPACKUSWB(words, lower, lower)
+	VPERMQ(Imm(0b11_01_10_00), lower, lower)
+	VMOVDQU(lower, Mem{Base: tables})
+	ADDQ(Imm(8), q)
+	ADDQ(Imm(32), tables)
+	DECQ(groups)
+	JNZ(LabelRef("group"))
+	VZEROUPPER()
+	RET()
+}
+
+// groupsPerSegment bounds the bytes added into an unsigned word: 257 of 255.
+const groupsPerSegment = 256
+
+// integerSumsAVX2 sums blocks of 64 rows. A chunk of 8 columns, two groups, is
+// two vectors of codes a plane, one row a byte: its lower nibble is the index of
+// the first group, its upper one of the second.
+//
+// Bytes are added in words, even and odd rows together: one sum of whole words
+// modulo 2¹⁶ and one of their upper bytes, the odd rows, which taken out of the
+// first leaves the even rows. Words are emptied into dst after a segment.
+func integerSumsAVX2(planes int) {
+	TEXT(fmt.Sprintf("integerSums%dAVX2", planes), NOSPLIT, "func(dst []int32, codes, tables []byte, chunks int)")
+	Pragma("noescape")
+	dst := Load(Param("dst").Base(), GP64())
+	blocks := Load(Param("dst").Len(), GP64())
+	codes := Load(Param("codes").Base(), GP64())
+	tables := Load(Param("tables").Base(), GP64())
+	SHRQ(Imm(6), blocks)
+
+	nibble := YMM()
+	broadcastDouble(0x0F0F0F0F, nibble)
+
+	// The bias of the upper bytes, 128·256 a group, comes off at the start.
+	start, startX := GP64(), XMM()
+	Load(Param("chunks"), start)
+	IMUL3Q(I32(-128*256*2*planes), start, start)
+
+	Label("block")
+	{
+		bias := YMM()
+		MOVQ(start, startX)
+		VPBROADCASTD(startX, bias)
+		for i := range 8 {
+			VMOVDQU(bias, Mem{Base: dst, Disp: 32 * i})
+		}
+	}
+	table, left := GP64(), GP64()
+	MOVQ(tables, table)
+	Load(Param("chunks"), left)
+
+	Label("segment")
+	var whole, odd [2][2]VecVirtual // by half of the block, by lower and upper byte
+	for v := range whole {
+		for b := range whole[v] {
+			whole[v][b], odd[v][b] = YMM(), YMM()
+			VPXOR(whole[v][b], whole[v][b], whole[v][b])
+			VPXOR(odd[v][b], odd[v][b], odd[v][b])
+		}
+	}
+	part, longest := GP64(), GP64()
+	MOVQ(left, part)
+	MOVQ(U32(groupsPerSegment/2/uint32(planes)), longest)
+	CMPQ(part, longest)
+	CMOVQGT(longest, part)
+	SUBQ(part, left)
+
+	Label("chunk")
+	for group := range 2 {
+		tableBytes := [2]VecVirtual{YMM(), YMM()}
+		VBROADCASTI128(Mem{Base: table, Disp: 32 * group}, tableBytes[0])
+		VBROADCASTI128(Mem{Base: table, Disp: 32*group + 16}, tableBytes[1])
+		for v := range 2 * planes {
+			at := Mem{Base: codes, Disp: 32 * v}
+			index := YMM()
+			if group == 0 {
+				VPAND(at, nibble, index)
+			} else {
+				VMOVDQU(at, index)
+				VPSRLW(Imm(4), index, index)
+				VPAND(nibble, index, index)
+			}
+			for b, t := range tableBytes {
+				words := YMM()
+				VPSHUFB(index, t, words)
+				VPADDW(words, whole[v%2][b], whole[v%2][b])
+				VPSRLW(Imm(8), words, words)
+				VPADDW(words, odd[v%2][b], odd[v%2][b])
+			}
+		}
+	}
+	ADDQ(U32(uint32(64*planes)), codes)
+	ADDQ(Imm(64), table)
+	DECQ(part)
+	JNZ(LabelRef("chunk"))
+
+	for v := range whole {
+		for b := range whole[v] {
+			even := YMM()
+			VPSLLW(Imm(8), odd[v][b], even)
+			VPSUBW(even, whole[v][b], even)
+			for parity, words := range []VecVirtual{even, odd[v][b]} {
+				for half := range 2 {
+					eight, wide := XMM(), YMM()
+					VEXTRACTI128(Imm(uint64(half)), words, eight)
+					VPMOVZXWD(eight, wide)
+					if b == 1 {
+						VPSLLD(Imm(8), wide, wide)
+					}
+					at := Mem{Base: dst, Disp: 128*v + 64*parity + 32*half}
+					VPADDD(at, wide, wide)
+					VMOVDQU(wide, at)
+				}
+			}
+		}
+	}
+	TESTQ(left, left)
+	JNZ(LabelRef("segment"))
+
+	ADDQ(U32(256), dst)
+	DECQ(blocks)
+	JNZ(LabelRef("block"))
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// signs is a constant of 16 pairs of words: the signs that table entry e gives
+// to the activations 2·pair and 2·pair+1 of a group, −1 where its bit is clear.
+func signs(name string, pair int, order []int) Mem {
+	at := GLOBL(name, RODATA|NOPTR)
+	for i, e := range order {
+		for j := range 2 {
+			sign := -1
+			if e>>(2*pair+j)&1 != 0 {
+				sign = 1
+			}
+			DATA(4*i+2*j, U16(uint16(sign)))
+		}
+	}
+	return at
+}
+
+// entries counts the 16 entries of a table in their order.
+var entries = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+
+// integerTablesAVX512 makes the tables of 16 activations, a chunk: the lower
+// bytes of the sums of four groups, then the upper bytes. Packing words and then
+// bytes within quarters of a vector puts entry e of group g at
+//
+//	16·(e>>2) + 4·g + e&3
+//
+// which is why codes keep their bits at places 0, 1, 4 and 5 of an index.
+func integerTablesAVX512() {
+	TEXT("integerTablesAVX512", NOSPLIT, "func(tables []byte, q []int16)")
+	Pragma("noescape")
+	tables := Load(Param("tables").Base(), GP64())
+	q := Load(Param("q").Base(), GP64())
+	chunks := Load(Param("q").Len(), GP64())
+	SHRQ(Imm(4), chunks)
+
+	low, high, byteMask := ZMM(), ZMM(), ZMM()
+	VMOVDQU32(signs("signs01", 0, entries), low)
+	VMOVDQU32(signs("signs23", 1, entries), high)
+	broadcastWord(0x00FF, byteMask)
+
+	Label("chunk")
+	words := [2]VecVirtual{ZMM(), ZMM()}
+	for pair := range words {
+		var sums [2]VecVirtual
+		for i := range sums {
+			at := Mem{Base: q, Disp: 8 * (2*pair + i)}
+			sums[i] = ZMM()
+			VPXORD(sums[i], sums[i], sums[i])
+			VPDPWSSD_BCST(at, low, sums[i])
+			VPDPWSSD_BCST(at.Offset(4), high, sums[i])
+		}
+		VPACKSSDW(sums[1], sums[0], words[pair])
+	}
+	lower, upper := [2]VecVirtual{ZMM(), ZMM()}, [2]VecVirtual{ZMM(), ZMM()}
+	for i, w := range words {
+		VPANDD(byteMask, w, lower[i])
+		VPSRAW(Imm(8), w, upper[i])
+	}
+	VPACKUSWB(lower[1], lower[0], lower[0])
+	VPACKSSWB(upper[1], upper[0], upper[0])
+	VMOVDQU32(lower[0], Mem{Base: tables})
+	VMOVDQU32(upper[0], Mem{Base: tables, Disp: 64})
+	ADDQ(Imm(32), q)
+	ADDQ(U32(128), tables)
+	DECQ(chunks)
+	JNZ(LabelRef("chunk"))
+	VZEROUPPER()
+	RET()
+}
+
+// broadcastWord fills v with a 16-bit pattern.
+func broadcastWord(pattern uint16, v VecVirtual) {
+	broadcastDouble(uint32(pattern)<<16|uint32(pattern), v)
+}
+
+// broadcastDouble fills v with a 32-bit pattern.
+func broadcastDouble(pattern uint32, v VecVirtual) {
+	scratch, x := GP32(), XMM()
+	MOVL(U32(pattern), scratch)
+	MOVD(scratch, x)
+	VPBROADCASTD(x, v)
+}
+
+// integerSumsAVX512 sums blocks of 64 rows. A chunk of 16 columns is two
+// vectors of codes a plane, each two indices a byte; an index reads 16 rows × 4
+// groups of partial sums, whose lower and upper bytes a dot product with ones
+// adds up over the groups.
+func integerSumsAVX512(planes int) {
+	TEXT(fmt.Sprintf("integerSums%dAVX512", planes), NOSPLIT, "func(dst []int32, codes, tables []byte, chunks int)")
+	Pragma("noescape")
+	dst := Load(Param("dst").Base(), GP64())
+	blocks := Load(Param("dst").Len(), GP64())
+	codes := Load(Param("codes").Base(), GP64())
+	tables := Load(Param("tables").Base(), GP64())
+	chunks := Load(Param("chunks"), GP64())
+	SHRQ(Imm(6), blocks)
+
+	indexMask, groups, ones := ZMM(), ZMM(), ZMM()
+	broadcastDouble(0x33333333, indexMask)
+	broadcastDouble(0x0C080400, groups)
+	broadcastDouble(0x01010101, ones)
+
+	Label("block")
+	var lower, upper [4]VecVirtual
+	for i := range lower {
+		lower[i], upper[i] = ZMM(), ZMM()
+		VPXORD(lower[i], lower[i], lower[i])
+		VPXORD(upper[i], upper[i], upper[i])
+	}
+	table, left := GP64(), GP64()
+	MOVQ(tables, table)
+	MOVQ(chunks, left)
+
+	Label("chunk")
+	lowerTable, upperTable := ZMM(), ZMM()
+	VMOVDQU32(Mem{Base: table}, lowerTable)
+	VMOVDQU32(Mem{Base: table, Disp: 64}, upperTable)
+	for v := range 2 * planes {
+		at := Mem{Base: codes, Disp: 64 * v}
+		for half := range 2 {
+			index, low, high := ZMM(), ZMM(), ZMM()
+			if half == 0 {
+				VMOVDQU32(at, index)
+			} else {
+				VPSRLD(Imm(2), at, index)
+			}
+			const andOr = 0xEA // (index & indexMask) | groups
+			VPTERNLOGD(U8(andOr), groups, indexMask, index)
+			VPERMB(lowerTable, index, low)
+			VPERMB(upperTable, index, high)
+			sum := 2*(v%2) + half
+			VPDPBUSD(ones, low, lower[sum])
+			VPDPBUSD(high, ones, upper[sum])
+		}
+	}
+	ADDQ(U32(uint32(128*planes)), codes)
+	ADDQ(U32(128), table)
+	DECQ(left)
+	JNZ(LabelRef("chunk"))
+
+	for i := range lower {
+		VPSLLD(Imm(8), upper[i], upper[i])
+		VPADDD(upper[i], lower[i], lower[i])
+		VMOVDQU32(lower[i], Mem{Base: dst, Disp: 64 * i})
+	}
+	ADDQ(U32(256), dst)
+	DECQ(blocks)
+	JNZ(LabelRef("block"))
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,70 @@
+// Package lut multiplies packed matrices with one vector at a time: inference
+// at batch 1, where time goes into reading weights and 1 or 2 bits a weight are
+// read 32 or 16 times as fast as float32.
+//
+// # Planes
+//
+// A codebook is written as signs. With s = ±1 for a bit that is 1 or 0,
+//
+//	Levels[code] = centre + Σ weight[p]·s[p](code)   over planes p of bits
+//
+// holds exactly for binary (one plane, weight α, centre 0) and for ternary
+// (two planes of weight α/2, centre 0):
+//
+//	code  value   plane 1  plane 0
+//	 0     −α        0        0
+//	 1      0        0        1
+//	 2     +α        1        1
+//
+// It holds for any two or three levels, and for 2ᵏ levels whose bits have
+// weights of their own, as uniform and multi-bit codebooks do. Any other codebook
+// is multiplied as the float32 values it decodes to, as is full precision.
+//
+// # Partial sums
+//
+// With every sign ±1, four activations have 16 sums ±x₀±x₁±x₂±x₃. They are
+// computed once per vector, and each 4 bits of a row of a plane look one up. Two
+// planes of equal weight share tables and sum.
+//
+// [Exact] holds the sums as float32. [Int14] first rounds the activations to
+// whole numbers
+//
+//	q = round(x·8191/max|x|), to even where two are as near;   |q| ≤ 8191
+//
+// so that a sum of four fits in 16 bits (4·8191 = 32764), is kept as two bytes,
+// and one instruction looks up 64 of them. From there on all arithmetic is in
+// whole numbers and exact: every instruction set gives the same result. It
+// differs from the product with x itself by at most ½·max|x|/8191·Σ|w| a row.
+//
+// # Layout
+//
+// Rows go in blocks of 64, columns in chunks, both filled up with zero bits that
+// meet activations of 0. A block holds chunk after chunk, a chunk plane after
+// plane. The place of a weight's bit in the chunk of a plane is made for the
+// instruction that reads it.
+//
+// Int14 on AVX-512, a chunk of 16 columns in 128 bytes, VPERMB on a table of four
+// groups of 4 columns:
+//
+//	byte  64·(row/32) + 4·(row%16) + group
+//	bit   7 6 5 4 3 2 1 0
+//	      d d c c d d c c      c: row%32 < 16, d: row%32 ≥ 16
+//	      3 2 3 2 1 0 1 0      column of the group
+//
+// Int14 on AVX2, a chunk of 8 columns in 64 bytes, VPSHUFB on one group's table:
+//
+//	byte  32·(row/32) + 2·(row%16) + row%32/16
+//	bit   7 … 4  group 1, columns 3 … 0
+//	      3 … 0  group 0, columns 3 … 0
+//
+// Exact on both, a chunk of 32 columns in 256 bytes, VPERMPS on one group's table:
+//
+//	32-bit word  row
+//	bit          column
+//
+// Portable Go, both precisions, a chunk of 64 columns in 512 bytes, and tables of
+// 256 sums of eight activations:
+//
+//	64-bit word  row
+//	bit          column
+package lut

@@ -1,0 +1,244 @@
+package lut
+
+import (
+	"fmt"
+	"slices"
+
+	"bittern/accel/vecmath"
+	"bittern/plugins/packed"
+)
+
+// Matrix is a weight matrix laid out for products with one vector. It is not
+// changed by them: any number of goroutines may use it, each with Activations
+// of its own.
+type Matrix struct {
+	rows, columns int
+	kernels       *kernels
+	precision     Precision
+
+	sums   []planeSum
+	centre []float32 // nil where zero; one value, or one a row
+
+	values []float32 // for dense, where the codebook is no sum of signs
+}
+
+// planeSum is one or two planes of bits of equal weight.
+type planeSum struct {
+	planes  int
+	codes   []byte
+	weights []float32 // one value, or one a row
+}
+
+// New lays out a matrix, which must be valid, for products of a precision. More
+// than [MaxColumns] columns are refused.
+func New(m packed.Matrix, precision Precision) (*Matrix, error) {
+	return newMatrix(active, m, precision)
+}
+
+func newMatrix(k *kernels, m packed.Matrix, precision Precision) (*Matrix, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	if m.Cols > MaxColumns {
+		return nil, fmt.Errorf("lut: a %d×%d matrix; at most %d columns are summed", m.Rows, m.Cols, MaxColumns)
+	}
+	laid := &Matrix{rows: m.Rows, columns: m.Cols, kernels: k, precision: precision}
+	s, ok := split{}, false
+	if m.Bits != packed.FullPrecision {
+		s, ok = splitLevels(m)
+	}
+	if !ok {
+		laid.values = denseBlocks(m, k.lanes)
+		return laid, nil
+	}
+	if !zero(s.centre) {
+		laid.centre = s.centre
+	}
+	signs := make([]uint8, 0, m.Rows*m.Cols)
+	for _, code := range m.Unpack() {
+		signs = append(signs, s.signs[code])
+	}
+	for p := 0; p < len(s.weights); {
+		planes := []int{p}
+		if p+1 < len(s.weights) && slices.Equal(s.weights[p], s.weights[p+1]) {
+			planes = append(planes, p+1)
+		}
+		laid.sums = append(laid.sums, planeSum{
+			planes:  len(planes),
+			codes:   k.layout(precision).arrange(signs, m.Rows, m.Cols, planes),
+			weights: s.weights[p],
+		})
+		p += len(planes)
+	}
+	return laid, nil
+}
+
+// denseBlocks decodes m into blocks of lanes rows, column after column.
+func denseBlocks(m packed.Matrix, lanes int) []float32 {
+	blocks := (m.Rows + lanes - 1) / lanes
+	values := floats(aligned(4 * blocks * lanes * m.Cols))
+	for r := range m.Rows {
+		block := values[r/lanes*lanes*m.Cols:]
+		for c := range m.Cols {
+			block[c*lanes+r%lanes] = m.Value(r, c)
+		}
+	}
+	return values
+}
+
+// Bytes is the memory of the weights as laid out, and of the values of their codebook.
+func (m *Matrix) Bytes() (codes, levels int) {
+	codes, levels = 4*len(m.values), 4*len(m.centre)
+	for _, s := range m.sums {
+		codes += len(s.codes)
+		levels += 4 * len(s.weights)
+	}
+	return codes, levels
+}
+
+// Multiply sets y = W·x, len(y) the matrix's rows.
+func (m *Matrix) Multiply(y []float32, a *Activations) {
+	if factor, ok := m.single(y, a); ok {
+		m.scale(y, factor)
+		return
+	}
+	m.multiply(y, a)
+}
+
+// MultiplyScaleShift sets y = scale∘(W·x) + shift.
+func (m *Matrix) MultiplyScaleShift(y []float32, a *Activations, scale, shift []float32) {
+	if len(scale) != m.rows || len(shift) != m.rows {
+		panic(fmt.Sprintf("lut: %d scales and %d shifts for a %d×%d matrix", len(scale), len(shift), m.rows, m.columns))
+	}
+	if factor, ok := m.single(y, a); ok && m.precision == Int14 {
+		m.kernels.fromIntegersScaleShift(y, factor, scale, shift)
+		return
+	} else if ok {
+		m.scale(y, factor)
+	} else {
+		m.multiply(y, a)
+	}
+	vecmath.ScaleShift(y, scale, y, shift)
+}
+
+// single sums planes into y where one scale for all makes that the product.
+func (m *Matrix) single(y []float32, a *Activations) (factor float32, ok bool) {
+	m.check(len(y), a)
+	if m.values != nil || len(m.sums) != 1 || m.centre != nil || len(m.sums[0].weights) != 1 {
+		return 0, false
+	}
+	a.prepare()
+	m.sum(y, a, 0)
+	factor = m.sums[0].weights[0]
+	if m.precision == Int14 {
+		factor *= a.scale
+	}
+	return factor, true
+}
+
+// scale turns sums, which are whole numbers for Int14, into y·factor.
+func (m *Matrix) scale(y []float32, factor float32) {
+	if m.precision == Int14 {
+		m.kernels.fromIntegers(y, factor)
+	} else {
+		vecmath.Scale(y, factor)
+	}
+}
+
+// multiply sets y = W·x for any matrix.
+func (m *Matrix) multiply(y []float32, a *Activations) {
+	if m.values != nil {
+		m.kernels.dense(y, m.values, a.x[:m.columns])
+		return
+	}
+	a.prepare()
+	if len(a.part) < m.rows {
+		a.part = make([]float32, m.rows)
+	}
+	part := a.part[:m.rows]
+	for i, s := range m.sums {
+		sums := part
+		if i == 0 {
+			sums = y
+		}
+		m.sum(sums, a, i)
+		factor := float32(1)
+		if m.precision == Int14 {
+			factor = a.scale
+		}
+		if len(s.weights) == 1 {
+			m.scale(sums, factor*s.weights[0])
+		} else {
+			m.scale(sums, factor)
+			vecmath.Mul(sums, s.weights)
+		}
+		if i > 0 {
+			vecmath.Add(y, sums)
+		}
+	}
+	switch len(m.centre) {
+	case 0:
+	case 1:
+		shift := m.centre[0] * a.total
+		for r := range y {
+			y[r] += shift
+		}
+	default:
+		vecmath.Axpy(y, a.total, m.centre)
+	}
+}
+
+// Integers sets dst[r] = Σ t·q over the columns of row r, for t = ±1 of a binary
+// matrix, or −1, 0, 1 of a ternary one, and the whole-number activations q. It
+// wants precision Int14 and a codebook −α, α or −α, 0, α; see [Matrix.Signed].
+func (m *Matrix) Integers(dst []int32, a *Activations) {
+	m.check(len(dst), a)
+	if !m.Signed() {
+		panic("lut: whole-number products want a codebook of −α, α or −α, 0, α and precision Int14")
+	}
+	a.prepare()
+	s := m.sums[0]
+	m.kernels.integer.run(dst, s, a.tables, integers(a.last[:]), m.columns)
+	if s.planes == 2 {
+		for r, sum := range dst {
+			dst[r] = sum / 2 // two planes of ±1 count each ±1 twice
+		}
+	}
+}
+
+// Signed says whether the matrix has [Matrix.Integers]. Alpha is then the
+// weights' scale, one value or one a row.
+func (m *Matrix) Signed() bool {
+	return m.precision == Int14 && len(m.sums) == 1 && m.centre == nil
+}
+
+func (m *Matrix) check(rows int, a *Activations) {
+	if rows != m.rows || a.n != m.columns {
+		panic(fmt.Sprintf("lut: a %d×%d matrix for %d sums of %d activations", m.rows, m.columns, rows, a.n))
+	}
+	if a.precision != m.precision || a.kernels != m.kernels {
+		panic("lut: activations and matrix are made for different precisions")
+	}
+}
+
+// sum sets y to the sums of plane sum i: float32, or the int32 of Int14 in the same place.
+func (m *Matrix) sum(y []float32, a *Activations, i int) {
+	if m.precision == Exact {
+		m.kernels.exact.run(y, m.sums[i], a.tables, a.last[:], m.columns)
+	} else {
+		m.kernels.integer.run(integers(y), m.sums[i], a.tables, integers(a.last[:]), m.columns)
+	}
+}
+
+// run sums all rows; those of a last block that is not whole pass through last.
+func (k *summation[Activation, Sum]) run(dst []Sum, s planeSum, tables []byte, last []Sum, columns int) {
+	chunks := k.chunks(columns)
+	whole := len(dst) / blockRows * blockRows
+	if whole > 0 {
+		k.sums[s.planes-1](dst[:whole], s.codes, tables, chunks)
+	}
+	if whole < len(dst) {
+		k.sums[s.planes-1](last, s.codes[whole/blockRows*chunks*s.planes*k.bytes():], tables, chunks)
+		copy(dst[whole:], last)
+	}
+}

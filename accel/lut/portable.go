@@ -1,0 +1,142 @@
+package lut
+
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+)
+
+// portable is plain Go. Its tables are of eight activations: a lookup takes as
+// long as any other here, so it should be worth as many columns as it can.
+var portable = kernels{
+	integer: summation[int16, int32]{
+		layout: byteLayout,
+		tables: byteTables[int16, int32],
+		sums:   [2]func([]int32, []byte, []byte, int){byteSums1[int32], byteSums2[int32]},
+	},
+	exact: summation[float32, float32]{
+		layout: byteLayout,
+		tables: byteTables[float32, float32],
+		sums:   [2]func([]float32, []byte, []byte, int){byteSums1[float32], byteSums2[float32]},
+	},
+	largest:                largest,
+	quantize:               quantize,
+	fromIntegers:           fromIntegers,
+	fromIntegersScaleShift: fromIntegersScaleShift,
+	choose:                 [2]func([]float32, []byte, int, []float32, int, int){choose, choose},
+	dense:                  dense,
+	lanes:                  portableLanes,
+}
+
+// byteLayout holds a row of 64 columns in a 64-bit word.
+var byteLayout = layout{chunk: 64, tableBytes: 8 * 256 * 4, place: func(row, column int) (int, int) {
+	return 8*row + column/8, column % 8
+}}
+
+// byteTable holds, for every 8 columns of a chunk, the sums of all their signs.
+type byteTable[Sum int32 | float32] [8][256]Sum
+
+// views is the tables of all chunks.
+func views[Sum int32 | float32](tables []byte) []byteTable[Sum] {
+	return unsafe.Slice((*byteTable[Sum])(unsafe.Pointer(&tables[0])), len(tables)/byteLayout.tableBytes)
+}
+
+func byteTables[Activation int16 | float32, Sum int32 | float32](tables []byte, activations []Activation) {
+	all := views[Sum](tables)
+	for i := range all {
+		for group := range all[i] {
+			sums := &all[i][group]
+			sums[0] = 0
+			for j, v := range activations[64*i+8*group:][:8] {
+				for e := range 1 << j {
+					sums[1<<j+e] = sums[e] + Sum(v)
+					sums[e] -= Sum(v)
+				}
+			}
+		}
+	}
+}
+
+func byteSums1[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks int) {
+	byteSums(dst, codes, tables, chunks, 1)
+}
+
+func byteSums2[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks int) {
+	byteSums(dst, codes, tables, chunks, 2)
+}
+
+func byteSums[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks, planes int) {
+	all := views[Sum](tables)[:chunks]
+	for ; len(dst) > 0; dst = dst[blockRows:] {
+		block := dst[:blockRows]
+		clear(block)
+		for i := range all {
+			t := &all[i]
+			for range planes {
+				for r := range block {
+					w := binary.LittleEndian.Uint64(codes[8*r:])
+					block[r] += t[0][byte(w)] + t[1][byte(w>>8)] + t[2][byte(w>>16)] + t[3][byte(w>>24)] +
+						t[4][byte(w>>32)] + t[5][byte(w>>40)] + t[6][byte(w>>48)] + t[7][byte(w>>56)]
+				}
+				codes = codes[8*blockRows:]
+			}
+		}
+	}
+}
+
+func largest(x []float32) uint32 {
+	most := uint32(0)
+	for _, v := range x {
+		most = max(most, math.Float32bits(v)&^(1<<31))
+	}
+	return most
+}
+
+func quantize(q []int16, x []float32, inverse float32) int32 {
+	sum := int32(0)
+	for i, v := range x {
+		q[i] = int16(math.RoundToEven(float64(v * inverse)))
+		sum += int32(q[i])
+	}
+	return sum
+}
+
+func fromIntegers(y []float32, factor float32) {
+	for i, sum := range integers(y) {
+		y[i] = float32(sum) * factor
+	}
+}
+
+func fromIntegersScaleShift(y []float32, factor float32, scale, shift []float32) {
+	for i, sum := range integers(y) {
+		y[i] = float32(sum)*factor*scale[i] + shift[i]
+	}
+}
+
+func choose(y []float32, bits []byte, plane int, levels []float32, distance, step int) {
+	for i := range y {
+		level := 0
+		for at := i / 8; at < len(bits) && bits[at]>>(i%8)&1 != 0; at += plane {
+			level++
+		}
+		y[i] = levels[level*distance+i*step]
+	}
+}
+
+// portableLanes rows are summed side by side: the additions of one row wait for
+// each other.
+const portableLanes = 8
+
+func dense(y, w, x []float32) {
+	for len(y) > 0 {
+		var sums [portableLanes]float32
+		for _, v := range x {
+			column := (*[portableLanes]float32)(w)
+			for i := range sums {
+				sums[i] += column[i] * v
+			}
+			w = w[portableLanes:]
+		}
+		y = y[copy(y, sums[:]):]
+	}
+}
