@@ -100,17 +100,17 @@ func (f dropout) Backward(_ []Tensor, gradient []float32, gradients [][]float32)
 type embedding struct{ *recurrent.Embedding }
 
 // Embedding returns the operator as a Function of the tokens and the matrix
-// [Vocabulary, Size].
+// [Size, Vocabulary].
 func Embedding(e *recurrent.Embedding) Function { return embedding{e} }
 
 func (f embedding) Key() string {
-	vocabulary, size := f.Shape()
-	return fmt.Sprintf("embedding %d×%d", vocabulary, size)
+	size, vocabulary := f.Shape()
+	return fmt.Sprintf("embedding %d×%d", size, vocabulary)
 }
 
 func (f embedding) Output() Tensor {
 	out := f.Embedding.Output()
-	_, size := f.Shape()
+	size, _ := f.Shape()
 	return Tensor{Shape: []int{len(out) / size, size}, Float32: out}
 }
 

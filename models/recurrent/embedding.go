@@ -4,10 +4,9 @@ import (
 	"errors"
 
 	"bittern/accel/team"
-	"bittern/accel/vecmath"
 )
 
-// Embedding turns tokens into rows of a matrix [Vocabulary × Size].
+// Embedding turns tokens into columns of a matrix [Size × Vocabulary].
 type Embedding struct {
 	vocabulary, size int
 	team             *team.Team
@@ -21,20 +20,20 @@ type Embedding struct {
 // NewEmbedding returns an embedding of n tokens at a time that runs on t.
 func NewEmbedding(t *team.Team, n, vocabulary, size int) *Embedding {
 	e := &Embedding{vocabulary: vocabulary, size: size, team: t, output: make([]float32, n*size)}
-	e.gather, e.scatter = e.gatherRows, e.scatterColumns
+	e.gather, e.scatter = e.gatherFeatures, e.scatterFeatures
 	return e
 }
 
-// Shape returns the matrix's number of rows and their length.
-func (e *Embedding) Shape() (vocabulary, size int) { return e.vocabulary, e.size }
+// Shape returns the matrix's number of rows and of columns.
+func (e *Embedding) Shape() (size, vocabulary int) { return e.size, e.vocabulary }
 
-// Output is what Forward writes, [n × size].
+// Output is what Forward writes, [n × Size].
 func (e *Embedding) Output() []float32 { return e.output }
 
-// Forward looks up the tokens' rows.
+// Forward looks up the tokens' columns.
 func (e *Embedding) Forward(weight []float32, tokens []int32) error {
 	if err := errors.Join(
-		mismatch("embedding", "the matrix", len(weight), e.vocabulary, e.size),
+		mismatch("embedding", "the matrix", len(weight), e.size, e.vocabulary),
 		mismatch("embedding", "the tokens", len(tokens), len(e.output)/e.size),
 		checkTokens("embedding", tokens, e.vocabulary)); err != nil {
 		return err
@@ -48,9 +47,10 @@ func (e *Embedding) Forward(weight []float32, tokens []int32) error {
 // of the output.
 func (e *Embedding) Backward(tokens []int32, gradient, dWeight []float32) error {
 	if err := errors.Join(
-		mismatch("embedding", "the gradient of the matrix", len(dWeight), e.vocabulary, e.size),
+		mismatch("embedding", "the gradient of the matrix", len(dWeight), e.size, e.vocabulary),
 		mismatch("embedding", "the gradient of the output", len(gradient), len(e.output)),
-		mismatch("embedding", "the tokens", len(tokens), len(e.output)/e.size)); err != nil {
+		mismatch("embedding", "the tokens", len(tokens), len(e.output)/e.size),
+		checkTokens("embedding", tokens, e.vocabulary)); err != nil {
 		return err
 	}
 	e.tokens, e.gradient, e.dWeight = tokens, gradient, dWeight
@@ -58,21 +58,26 @@ func (e *Embedding) Backward(tokens []int32, gradient, dWeight []float32) error 
 	return nil
 }
 
-func (e *Embedding) gatherRows(worker int) {
-	from, to := e.team.Split(worker, len(e.tokens), 1)
-	for i := from; i < to; i++ {
-		copy(e.output[i*e.size:(i+1)*e.size], e.weight[int(e.tokens[i])*e.size:])
+// A worker owns whole rows of the matrix: one row and the tokens stay in its
+// cache, and columns chosen twice are summed in one order.
+
+func (e *Embedding) gatherFeatures(worker int) {
+	from, to := e.team.Split(worker, e.size, grain)
+	for feature := from; feature < to; feature++ {
+		row := e.weight[feature*e.vocabulary : (feature+1)*e.vocabulary]
+		for i, token := range e.tokens {
+			e.output[i*e.size+feature] = row[token]
+		}
 	}
 }
 
-// scatterColumns adds the gradients of a worker's own columns, so that rows
-// chosen twice are summed in one order.
-func (e *Embedding) scatterColumns(worker int) {
-	rows, remainder := e.team.Split(worker, e.vocabulary, 1)
-	clear(e.dWeight[rows*e.size : remainder*e.size])
-	e.team.Barrier()
+func (e *Embedding) scatterFeatures(worker int) {
 	from, to := e.team.Split(worker, e.size, grain)
-	for i, token := range e.tokens {
-		vecmath.Add(e.dWeight[int(token)*e.size+from:int(token)*e.size+to], e.gradient[i*e.size+from:i*e.size+to])
+	for feature := from; feature < to; feature++ {
+		row := e.dWeight[feature*e.vocabulary : (feature+1)*e.vocabulary]
+		clear(row)
+		for i, token := range e.tokens {
+			row[token] += e.gradient[i*e.size+feature]
+		}
 	}
 }

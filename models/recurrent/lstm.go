@@ -34,6 +34,11 @@ type LSTMConfig struct {
 
 	// BatchNorm normalises both products and the cell; see [LSTM].
 	BatchNorm bool
+
+	// Carry says that sequences may start from states of their own. Without
+	// it all of them start from (H0, C0); Wh·h_0 is then a constant of the
+	// batch, which normalises to exactly 0.
+	Carry bool
 }
 
 // LSTM runs whole sequences through a layer of long short-term memory,
@@ -120,7 +125,8 @@ type Pass struct {
 	// Rows is the number of sequences at the front of the batch that are
 	// computed; 0 = all. The others' outputs are undefined but finite.
 	Rows int
-	// Start is the state before the first step; nil is (H0, C0).
+	// Start is the state before the first step; nil is (H0, C0). Only a
+	// layer with Carry takes one.
 	Start *State
 }
 
@@ -268,10 +274,6 @@ func (l *LSTM) takeErrors() error {
 	return err
 }
 
-// sharedStart says that all sequences start from one state, so that Wh·h_0 is
-// the same in all of them and normalises to 0 exactly.
-func (l *LSTM) sharedStart() bool { return l.Pass.Start == nil }
-
 func (l *LSTM) checkWeights(w LSTMWeights) error {
 	c := l.config
 	err := errors.Join(
@@ -316,9 +318,14 @@ func (l *LSTM) checkPass() error {
 		return fmt.Errorf("LSTM: %d sequences of a batch of %d", p.Rows, c.Batch)
 	}
 	if p.Start != nil {
-		return errors.Join(
+		if !c.Carry {
+			return errors.New("LSTM: a start state is given to a layer that carries none")
+		}
+		if err := errors.Join(
 			mismatch("LSTM", "the hidden state", len(p.Start.Hidden), c.Batch, c.Units),
-			mismatch("LSTM", "the cell state", len(p.Start.Cell), c.Batch, c.Units))
+			mismatch("LSTM", "the cell state", len(p.Start.Cell), c.Batch, c.Units)); err != nil {
+			return err
+		}
 	}
 	if c.BatchNorm && p.Statistics != Batch {
 		return p.Running.check(c.Steps, c.Units)

@@ -166,12 +166,11 @@ func (l *LSTM) finishBackward(w *worker) {
 			vecmath.Transpose(l.gradients.Wx[row*c.Inputs:], c.Inputs, l.columnsGrad[row:], l.stride, c.Inputs, w.to-w.from)
 		}
 	}
-	if !l.sharedStart() {
+	if l.Pass.Start != nil {
 		return
 	}
 	cell.SumColumns(l.gradients.C0[w.from:w.to], l.at(l.cellGradient, 0, l.cellStride, w.from), c.Batch)
-	if !c.BatchNorm {
-		// With it Wh·h_0 normalises to 0 whatever h_0 is.
+	if !c.BatchNorm || c.Carry { // else Wh·h_0 normalises to 0 whatever h_0 is
 		cell.SumColumns(l.gradients.H0[w.from:w.to], l.hiddenGradient(w, 0), c.Batch)
 	}
 }

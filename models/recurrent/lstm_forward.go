@@ -126,7 +126,7 @@ func (l *LSTM) normaliseGate(t, rows, from, to int) {
 		cell.Moments(meanH, rstdH, l.at(l.products, t, l.stride, from), rows, Epsilon)
 		cell.Moments(meanX, rstdX, l.inputProducts(t, from), rows, Epsilon)
 	}
-	if t == 0 && l.sharedStart() {
+	if t == 0 && !l.config.Carry {
 		clear(rstdH)
 	}
 	if r := l.Pass.Running; l.Pass.Statistics == Calibrate {

@@ -1,0 +1,124 @@
+package lstm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+
+	"bittern/models/recurrent"
+	"bittern/plugins/model"
+)
+
+// step runs forward and backward on the batch in the input tensors.
+func (s *session) step(request model.Step) (model.StepResult, error) {
+	s.prepare(recurrent.Batch, 0)
+	for i, d := range s.dropouts {
+		d.Off, d.Key = false, dropoutKey(s.request.Seed, request.Number, i)
+	}
+	if err := s.train.Run(); err != nil {
+		return model.StepResult{}, err
+	}
+	s.carryState()
+	return model.StepResult{Loss: float64(s.loss.Output().Float32[0]), GradNorm: s.optimiser.norm()}, nil
+}
+
+// evaluate runs forward on the batch in the input tensors.
+func (s *session) evaluate(request model.Evaluate) (model.Evaluation, error) {
+	if request.Valid < 0 || request.Valid > s.task.Batch {
+		return model.Evaluation{}, fmt.Errorf("%s: %d valid sequences in a batch of %d", name, request.Valid, s.task.Batch)
+	}
+	statistics, err := s.statistics(request)
+	if err != nil {
+		return model.Evaluation{}, err
+	}
+	s.prepare(statistics, request.Valid)
+	for _, d := range s.dropouts {
+		d.Off = true
+	}
+	if err := s.forward.Run(); err != nil {
+		return model.Evaluation{}, err
+	}
+	s.carryState()
+	if statistics == recurrent.Calibrate {
+		s.request.Buffers[sequencesName][0] = float32(s.running[0].Sequences)
+	}
+	score, err := s.softmax.Score(s.effective(softmaxName), s.effective(biasName), s.hidden, s.request.Inputs.Int32["targets"])
+	if err != nil {
+		return model.Evaluation{}, err
+	}
+	return model.Evaluation{LossSum: score.LossSum, Count: score.Count, Correct: score.Correct}, nil
+}
+
+// statistics turns the request's into the layers'. Without normalization all
+// are one.
+func (s *session) statistics(request model.Evaluate) (recurrent.Statistics, error) {
+	if !s.batchNorm {
+		return recurrent.Batch, nil
+	}
+	switch request.Statistics {
+	case model.Batch:
+		return recurrent.Batch, nil
+	case model.Calibrate:
+		if request.First {
+			s.request.Buffers[sequencesName][0] = 0
+		}
+		return recurrent.Calibrate, nil
+	case model.Frozen:
+		if err := s.calibrated(); err != nil {
+			return 0, err
+		}
+		return recurrent.Frozen, nil
+	}
+	return 0, fmt.Errorf("%s: there are no statistics %q", name, request.Statistics)
+}
+
+// calibrated is an error unless the running statistics hold anything.
+func (s *session) calibrated() error {
+	if s.batchNorm && s.request.Buffers[sequencesName][0] == 0 {
+		return fmt.Errorf("%s: the frozen statistics are empty; evaluate with %q first", name, model.Calibrate)
+	}
+	return nil
+}
+
+// prepare sets how the layers run. rows 0 means the whole batch.
+func (s *session) prepare(statistics recurrent.Statistics, rows int) {
+	for i, layer := range s.layers {
+		layer.Pass = recurrent.Pass{Statistics: statistics, Rows: rows, Running: s.running[i]}
+		if s.batchNorm {
+			// The buffer is what a checkpoint restores.
+			s.running[i].Sequences = float64(s.request.Buffers[sequencesName][0])
+		}
+		if s.carry && s.request.Buffers[windowsName][0] > 0 {
+			state := s.carried(i)
+			layer.Pass.Start = &state
+		}
+	}
+	s.softmax.Rows = rows
+}
+
+// carryState keeps the state the window ended in for the next one.
+func (s *session) carryState() {
+	if !s.carry {
+		return
+	}
+	for i, layer := range s.layers {
+		layer.Final(s.carried(i))
+	}
+	s.request.Buffers[windowsName][0]++
+}
+
+func (s *session) carried(layer int) recurrent.State {
+	return recurrent.State{
+		Hidden: s.request.Buffers[layerName(layer, "state_h")],
+		Cell:   s.request.Buffers[layerName(layer, "state_c")],
+	}
+}
+
+// dropoutKey keys the mask of one dropout at one step.
+func dropoutKey(seed, step uint64, index int) uint64 {
+	h := fnv.New64a()
+	for _, v := range []uint64{seed, step, uint64(index)} {
+		h.Write(binary.LittleEndian.AppendUint64(nil, v))
+	}
+	return h.Sum64()
+}
