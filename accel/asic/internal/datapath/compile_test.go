@@ -1,0 +1,97 @@
+package datapath
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
+	"bittern/plugins/stepgraph/sample"
+)
+
+func fullPrecision(t *testing.T, values []float32, rows, cols int) packed.Matrix {
+	t.Helper()
+	m, err := packed.FromValues(values, rows, cols)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func codes(t *testing.T, bits int, perRow bool, levels []float32, codes ...uint16) packed.Matrix {
+	t.Helper()
+	m, err := packed.Pack(codes, 2, len(codes)/2, bits, levels, perRow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestTheRecurrentWeightsChooseTheColumn(t *testing.T) {
+	t.Parallel()
+	binary := codes(t, 1, false, []float32{-0.5, 0.5}, 0, 1, 1, 1)
+	ternary := codes(t, 2, true, []float32{-0.5, 0, 0.5, -2, 0, 2}, 0, 2, 1, 2)
+	for name, c := range map[string]struct {
+		first, second packed.Matrix
+		want          Width
+		note          string
+	}{
+		"both binary":        {binary, binary, Binary, ""},
+		"binary and ternary": {binary, ternary, Ternary, ""},
+		"lopsided levels":    {binary, codes(t, 1, false, []float32{0, 0.5}, 0, 1, 1, 1), TwelveBit, ""},
+		"four levels":        {ternary, codes(t, 2, false, []float32{-3, -1, 1, 3}, 0, 1, 3, 2), TwelveBit, ""},
+		"not representable":  {binary, codes(t, 2, false, []float32{-1, 0.1, 1}, 0, 1, 2, 2), TwelveBit, "recurrent weights second (2 bits) are rounded"},
+		"full precision":     {binary, fullPrecision(t, []float32{0.1, 0.2, 0.3, 1}, 2, 2), TwelveBit, "recurrent weights second (32 bits) are rounded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := compile(t, graph(2, "y",
+				stepgraph.Node{Name: "h", Op: stepgraph.MatVec, Inputs: []string{"x"}, Size: 2, Weight: "first", Recurrent: true},
+				stepgraph.Node{Name: "y", Op: stepgraph.MatVec, Inputs: []string{"h"}, Size: 2, Weight: "second", Recurrent: true},
+			), map[string]packed.Matrix{"first": c.first, "second": c.second})
+			if p.Recurrent != c.want {
+				t.Errorf("the column is %v, want %v", p.Recurrent, c.want)
+			}
+			notes := strings.Join(p.Notes, "; ")
+			if c.note == "" && notes != "" || !strings.Contains(notes, c.note) {
+				t.Errorf("notes are %q, want %q", notes, c.note)
+			}
+			for _, w := range p.Work {
+				if w.Op == stepgraph.MatVec && (w.Width != c.want || w.WeightBits != 4*int(c.want)) {
+					t.Errorf("%s has weights of %v in %d bits, want %v in %d", w.Name, w.Width, w.WeightBits, c.want, 4*int(c.want))
+				}
+			}
+		})
+	}
+}
+
+func TestRanges(t *testing.T) {
+	t.Parallel()
+	g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 2, Bits: 1, Levels: sample.Binary, Seed: 1}.Build()
+	p := compile(t, g, weights)
+	for i, want := range map[int]int{0: 11, 1: 8} { // h is in Q0.11, c grows without a bound: Q3.8
+		if got := p.states[i].register.format.fraction; got != want {
+			t.Errorf("state %d has %d fraction bits, want %d", i, got, want)
+		}
+	}
+	if got := p.output.format; got != accumulator {
+		t.Errorf("logits have the format %+v, want that of the accumulators", got)
+	}
+
+	half := codes(t, 1, false, []float32{-0.25, 0.25}, 0, 1, 1, 1)
+	g = graph(2, "s",
+		stepgraph.Node{Name: "t", Op: stepgraph.Tanh, Inputs: []string{"x"}, Size: 2},
+		stepgraph.Node{Name: "w", Op: stepgraph.MatVec, Inputs: []string{"t"}, Size: 2, Weight: "w", Recurrent: true},
+		stepgraph.Node{Name: "m", Op: stepgraph.Mul, Inputs: []string{"w", "w"}, Size: 2},
+		stepgraph.Node{Name: "s", Op: stepgraph.ScaleShift, Inputs: []string{"m"}, Size: 2,
+			Scale: stepgraph.Table{Rows: 1, Values: []float32{-3, 2}}, Shift: stepgraph.Table{Rows: 1, Values: []float32{-0.5, 0.25}}},
+	)
+	matrices := func(stepgraph.Node) matrix { m, _ := signs(half); return m }
+	bounds := ranges(g, matrices)
+	for name, want := range map[string]float64{"x": math.Inf(1), "t": 1, "w": 0.5, "m": 0.25, "s": 1.25} {
+		if bounds[name] != want {
+			t.Errorf("the bound of %s is %v, want %v", name, bounds[name], want)
+		}
+	}
+}
