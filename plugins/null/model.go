@@ -15,6 +15,7 @@ import (
 func NewModel() model.Model { return &nullModel{} }
 
 type nullModel struct {
+	grads   [][]float32
 	units   int
 	task    model.Task
 	targets int // of one sequence
@@ -44,16 +45,20 @@ func (m *nullModel) Build(_ context.Context, request model.Build) error {
 	if m.task.Kind == model.LanguageModel {
 		m.targets = m.task.Length
 	}
+	m.grads = nil
 	for _, p := range request.Parameters {
 		clear(p.Value)
+		m.grads = append(m.grads, p.Grad)
 	}
 	return nil
 }
 
 func (m *nullModel) loss() float64 { return math.Log(float64(m.task.OutputSize)) }
 
-// Step leaves the gradients as they are: zero, as the arena began.
 func (m *nullModel) Step(context.Context, model.Step) (model.StepResult, error) {
+	for _, grad := range m.grads {
+		clear(grad)
+	}
 	return model.StepResult{Loss: m.loss()}, nil
 }
 
@@ -68,7 +73,7 @@ func (m *nullModel) Evaluate(_ context.Context, request model.Evaluate) (model.E
 	return model.Evaluation{LossSum: m.loss() * float64(count), Count: count}, nil
 }
 
-// Export describes h' = first quarter of (recurrent·h), y = softmax(output·h').
+// Export describes h' = first quarter of (recurrent·h), logits = output·h'.
 func (m *nullModel) Export(context.Context) (stepgraph.Graph, error) {
 	return stepgraph.Graph{
 		Model:  Name,
@@ -78,8 +83,7 @@ func (m *nullModel) Export(context.Context) (stepgraph.Graph, error) {
 			{Name: "gates", Op: stepgraph.MatVec, Inputs: []string{"h"}, Size: 4 * m.units, Weight: recurrent, Recurrent: true},
 			{Name: "next", Op: stepgraph.Slice, Inputs: []string{"gates"}, Size: m.units},
 			{Name: "logits", Op: stepgraph.MatVec, Inputs: []string{"next"}, Size: m.task.OutputSize, Weight: output},
-			{Name: "y", Op: stepgraph.Softmax, Inputs: []string{"logits"}, Size: m.task.OutputSize},
 		},
-		Output: "y",
+		Output: "logits",
 	}, nil
 }

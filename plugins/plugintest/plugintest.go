@@ -1,0 +1,167 @@
+// Package plugintest is the conformance kit for authors of plugins. One call in
+// a test holds an implementation against the contract, in this process and over
+// the gRPC protocol:
+//
+//	func TestConformance(t *testing.T) { plugintest.Quantizer(t, mine.New) }
+//
+// The calls ending in Process do the same with an executable as the harness
+// would start it, in any language.
+package plugintest
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"bittern/plugins"
+	"bittern/plugins/arena"
+	"bittern/plugins/internal/checked"
+	"bittern/plugins/internal/wire"
+)
+
+// opener returns a fresh plugin whose tensors lie in the arena.
+type opener[P any] func(t *testing.T, shared *arena.Arena) P
+
+// way is one way to reach the plugin under test.
+type way[P any] struct {
+	name string
+	open opener[P]
+}
+
+// describer is what all kinds have in common.
+type describer interface {
+	Describe(ctx context.Context) (plugins.Description, error)
+}
+
+func newArena(t *testing.T) *arena.Arena {
+	t.Helper()
+	shared, err := arena.Create("", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := shared.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return shared
+}
+
+func allocate[T arena.Element](t *testing.T, shared *arena.Arena, shape ...int) []T {
+	t.Helper()
+	slice, err := arena.Make[T](shared, shape...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slice
+}
+
+// connect serves a plugin on a connection within this process.
+func connect(t *testing.T, register func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {
+	t.Helper()
+	listener := bufconn.Listen(1 << 16)
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.UnaryInterceptor(wire.ServeErrors))
+	register(server)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	conn, err := grpc.NewClient("passthrough:plugin",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithUnaryInterceptor(wire.ClientErrors))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
+}
+
+// describe checks a description and returns it with the judge that wraps the
+// plugin as the host would.
+func describe(t *testing.T, kind plugins.Kind, plugin describer) (plugins.Description, checked.Judge) {
+	t.Helper()
+	d, err := plugin.Describe(t.Context())
+	if err != nil {
+		t.Fatalf("Describe: %v", err)
+	}
+	return d, checked.Judge{
+		Owner: plugins.ID{Kind: kind, Name: d.Name}.String(), Options: d.Options,
+		Nonsense: func(call, detail string) error { return &nonsense{call + ": " + detail} },
+	}
+}
+
+// nonsense is an answer that the host would refuse.
+type nonsense struct{ detail string }
+
+func (n *nonsense) Error() string { return n.detail }
+
+var wellFormed = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+func checkDescription(t *testing.T, kind plugins.Kind, traits []string, plugin describer) {
+	t.Helper()
+	d, _ := describe(t, kind, plugin)
+	if d.Kind != kind {
+		t.Errorf("Kind = %q, want %q", d.Kind, kind)
+	}
+	if !wellFormed.MatchString(d.Name) {
+		t.Errorf("Name = %q, want lower-case letters and digits, words set off by single hyphens", d.Name)
+	}
+	if d.API != plugins.APIVersion {
+		t.Errorf("API = %d, want %d", d.API, plugins.APIVersion)
+	}
+	if d.Version == "" || d.Summary == "" {
+		t.Errorf("Version = %q, Summary = %q, want both given", d.Version, d.Summary)
+	}
+	if strings.ContainsAny(d.Summary, "\n\r") {
+		t.Errorf("Summary = %q, want one line", d.Summary)
+	}
+	for _, trait := range d.Traits {
+		if !slices.Contains(traits, trait) {
+			t.Errorf("the trait %q is not one of %q that the contract knows for a %s", trait, traits, kind)
+		}
+	}
+	for _, fact := range d.Facts {
+		if fact.Name == "" || fact.Value == "" {
+			t.Errorf("the fact %+v wants a name and a value", fact)
+		}
+	}
+	checkOptions(t, d.Options)
+}
+
+func checkOptions(t *testing.T, options []plugins.Option) {
+	t.Helper()
+	seen := make(map[string]bool)
+	for _, o := range options {
+		if !wellFormed.MatchString(o.Name) {
+			t.Errorf("the option %q wants a name of lower-case letters and digits, words set off by single hyphens", o.Name)
+		}
+		if seen[o.Name] {
+			t.Errorf("the option %q is described twice", o.Name)
+		}
+		seen[o.Name] = true
+		if o.Doc == "" {
+			t.Errorf("the option %q wants a Doc", o.Name)
+		}
+	}
+	if _, err := plugins.Resolve("the plugin", options, nil); err != nil {
+		t.Errorf("the defaults do not satisfy the options' own bounds: %v", err)
+	}
+}
+
+// randomness is the same in every run: a failure can be looked at again.
+func randomness() *rand.Rand { return rand.New(rand.NewPCG(2, 71)) }
