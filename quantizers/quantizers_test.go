@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"bittern/plugins"
+	"bittern/plugins/plugintest"
 	"bittern/plugins/quantizer"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/none"
@@ -87,6 +88,10 @@ func quantize(t *testing.T, q quantizer.Quantizer, draw quantizer.Draw) {
 	if err := q.Quantize(context.Background(), draw); err != nil {
 		t.Fatalf("Quantize(%+v): %v", draw, err)
 	}
+}
+
+func TestConformance(t *testing.T) {
+	each(t, func(t *testing.T, s setting) { plugintest.Quantizer(t, s.make, s.options) })
 }
 
 func TestDescription(t *testing.T) {
