@@ -206,10 +206,10 @@ func (m *Matrix) Integers(dst []int32, a *Activations) {
 	}
 }
 
-// Signed says whether the matrix has [Matrix.Integers]. Alpha is then the
-// weights' scale, one value or one a row.
+// Signed says whether the matrix has [Matrix.Integers]: its codebook is −α, α or
+// −α, 0, α, or one such a row, and its precision Int14.
 func (m *Matrix) Signed() bool {
-	return m.precision == Int14 && len(m.sums) == 1 && m.centre == nil
+	return m.precision == Int14 && len(m.sums) == 1 && m.centre == nil && !zero(m.sums[0].weights) && slices.Min(m.sums[0].weights) >= 0
 }
 
 func (m *Matrix) check(rows int, a *Activations) {
