@@ -15,9 +15,9 @@ const (
 // Progress says how far a cell has come.
 type Progress struct {
 	Stage       Stage
-	Step, Steps int // training steps done and planned, or sequences of a backend
+	Step, Steps int // training steps, or sequences over all backends, done and planned
 	Epoch       int
 	Loss        float64  // of the last step's batch, nats; training only
 	Best        *float64 // best validation score so far
-	Backend     string   // being deployed on
+	Backend     string   // being deployed on; deploying only
 }

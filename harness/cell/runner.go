@@ -72,8 +72,10 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) ([]
 		}
 	}
 	var failed []Failed
-	for _, backend := range spec.Backends {
-		f, err := r.deployment(ctx, spec, t, row, backend, report)
+	for i, backend := range spec.Backends {
+		f, err := r.deployment(ctx, spec, t, row, backend, func(done, of int) {
+			report(Progress{Stage: Deploying, Step: i*of + done, Steps: len(spec.Backends) * of, Backend: backend.Label})
+		})
 		if err != nil {
 			return failed, err
 		}
@@ -222,7 +224,7 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.C
 
 // deployment runs a finished cell on one backend, unless the store holds what
 // came of it.
-func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Cell, backend Plugin, report func(Progress)) (*Failure, error) {
+func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Cell, backend Plugin, report func(done, of int)) (*Failure, error) {
 	config, err := json.Marshal(backend.config())
 	if err != nil {
 		return nil, err
@@ -258,7 +260,7 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
 }
 
-func (r *Runner) deploy(ctx context.Context, f folder, t task.Task, plugin Plugin, report func(Progress)) (_ outcome, err error) {
+func (r *Runner) deploy(ctx context.Context, f folder, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
 	network, err := artifact.Read(f.artifact())
 	if err != nil {
 		return outcome{}, failure(err)
@@ -268,9 +270,7 @@ func (r *Runner) deploy(ctx context.Context, f folder, t task.Task, plugin Plugi
 		return outcome{}, failure(err)
 	}
 	defer func() { err = errors.Join(err, process.Close()) }()
-	return deploy(ctx, process, plugin, network, t, func(done, of int) {
-		report(Progress{Stage: Deploying, Step: done, Steps: of, Backend: plugin.Label})
-	})
+	return deploy(ctx, process, plugin, network, t, report)
 }
 
 // into fills the row of a deployment that did not fail.

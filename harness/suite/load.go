@@ -32,6 +32,7 @@ func Names() []string {
 	for i, entry := range entries {
 		names[i] = strings.TrimSuffix(entry.Name(), ".yaml")
 	}
+	slices.Sort(names) // the files' order is another: "-" comes before "."
 	return names
 }
 

@@ -155,7 +155,7 @@ func TestMistakesAreProblemsOfOneSentence(t *testing.T) {
 
 func TestEmbeddedSuitesLoad(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"char-small", "demo"}, Names()); diff != "" {
+	if diff := cmp.Diff([]string{"char-small", "demo", "demo-smallest"}, Names()); diff != "" {
 		t.Fatalf("embedded suites (-want +got):\n%s", diff)
 	}
 	for _, name := range Names() {
@@ -181,7 +181,7 @@ func TestLoad(t *testing.T) {
 		"char-smal":           `there is no suite "char-smal", did you mean "char-small"?`,
 		"no/such.yaml":        "there is no suite file no/such.yaml",
 		filepath.Dir(file):    "cannot be read",
-		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo`,
+		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest`,
 	} {
 		_, err := Load(nameOrPath)
 		var problem *plugins.Problem

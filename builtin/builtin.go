@@ -1,0 +1,48 @@
+// Package builtin lists the plugins that come within the executable. It is the
+// one place that names them all.
+package builtin
+
+import (
+	"bittern/accel/asichighspeed"
+	"bittern/accel/asiclowpower"
+	"bittern/harness/cli"
+	"bittern/models/lstm"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/model"
+	"bittern/plugins/null"
+	"bittern/plugins/quantizer"
+	"bittern/plugins/sdk"
+	"bittern/quantizers/binaryconnect"
+	"bittern/quantizers/none"
+	"bittern/quantizers/stochasticbinary"
+	"bittern/quantizers/stochasticternary"
+)
+
+// Plugins lists the built-in plugins.
+func Plugins() []cli.Builtin {
+	return []cli.Builtin{
+		quantizerPlugin("none", none.New),
+		quantizerPlugin("stochastic-binary", stochasticbinary.New),
+		quantizerPlugin("stochastic-ternary", stochasticternary.New),
+		quantizerPlugin("binaryconnect", binaryconnect.New),
+		quantizerPlugin("null", null.NewQuantizer),
+		modelPlugin("lstm", lstm.New),
+		modelPlugin("null", null.NewModel),
+		backendPlugin("asic-lowpower", asiclowpower.New),
+		backendPlugin("asic-highspeed", asichighspeed.New),
+		backendPlugin("null", null.NewBackend),
+	}
+}
+
+func quantizerPlugin(name string, make func() quantizer.Quantizer) cli.Builtin {
+	return cli.Builtin{ID: plugins.ID{Kind: plugins.KindQuantizer, Name: name}, Serve: func() { sdk.ServeQuantizer(make()) }}
+}
+
+func modelPlugin(name string, make func() model.Model) cli.Builtin {
+	return cli.Builtin{ID: plugins.ID{Kind: plugins.KindModel, Name: name}, Serve: func() { sdk.ServeModel(make()) }}
+}
+
+func backendPlugin(name string, make func() backend.Backend) cli.Builtin {
+	return cli.Builtin{ID: plugins.ID{Kind: plugins.KindBackend, Name: name}, Serve: func() { sdk.ServeBackend(make()) }}
+}

@@ -1,0 +1,155 @@
+// Package cli is Bittern's command line.
+//
+// Results go to standard output; progress, warnings and errors to standard
+// error. The exit code is 0 when all went well, 1 when a cell or deployment
+// failed or the program is at fault, 2 when the user has something to mend, and
+// 130 after an interrupt.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"bittern/accel/isa"
+	"bittern/plugins"
+)
+
+// Builtin is a plugin that comes within this executable. Serve is called in
+// the plugin's own process and does not return while the plugin is in use.
+type Builtin struct {
+	plugins.ID
+	Serve func()
+}
+
+// The exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitProblem     = 2
+	exitInterrupted = 130 // 128 + SIGINT, as a shell would say it
+)
+
+// errFailed ends a command whose failures were told already.
+var errFailed = errors.New("a part of the suite failed")
+
+// errInterrupted is the cause of a context that a signal ended.
+var errInterrupted = errors.New("interrupted")
+
+// Run runs the command line and returns the exit code.
+func Run(args []string, stdout, stderr io.Writer, builtins []Builtin) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		if _, ok := <-signals; ok {
+			signal.Stop(signals) // a second one ends the program at once
+			fmt.Fprintln(stderr, "stopping after this step; press Ctrl-C again to stop at once")
+			cancel(errInterrupted)
+		}
+	}()
+	p := &program{stdout: stdout, stderr: stderr, builtins: builtins}
+	root := p.root()
+	root.SetArgs(args)
+	return p.exitCode(root.ExecuteContext(ctx))
+}
+
+// program is what every command needs.
+type program struct {
+	stdout, stderr io.Writer
+	builtins       []Builtin
+}
+
+func (p *program) exitCode(err error) int {
+	var problem *plugins.Problem
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errFailed):
+		return exitFailed
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintln(p.stderr, "interrupted; run the same command again to go on from the last checkpoint")
+		return exitInterrupted
+	case errors.As(err, &problem):
+		fmt.Fprintln(p.stderr, oneLine(problem.Sentence))
+		return exitProblem
+	}
+	fmt.Fprintln(p.stderr, oneLine(err.Error()))
+	return exitFailed
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bittern",
+		Short: "Benchmark quantized recurrent networks: accuracy, memory and energy from one run",
+		Long: `Bittern trains every task × model × quantizer × seed of a suite, deploys each
+result on every backend, and prints accuracy, memory and energy next to the
+numbers that papers published.
+
+Every flag can be set by the environment too: --data by BITTERN_DATA, and so on.`,
+		Example: `  bittern demo
+  bittern run --suite char-small --data DIR
+  bittern report --suite char-small --format json
+  bittern plugins list`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArguments,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return command.Help()
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if err := isa.Check(); err != nil {
+				return plugins.Problemf("%s", err)
+			}
+			return nil
+		},
+	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		return plugins.Problemf("%s; see %s --help", err, command.CommandPath())
+	})
+	root.AddCommand(
+		p.demoCommand(), p.runCommand(), p.reportCommand(),
+		p.pluginsCommand(), p.dataCommand(), p.versionCommand(), p.pluginCommand(),
+	)
+	return root
+}
+
+// noArguments refuses arguments, and an unknown command with the nearest name.
+func noArguments(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !command.HasAvailableSubCommands() {
+		return plugins.Problemf("%s takes no argument, but %q was given; see %s --help", command.CommandPath(), args[0], command.CommandPath())
+	}
+	var names []string
+	for _, sub := range command.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return plugins.Problemf("there is no command %q%s; see %s --help", args[0], plugins.DidYouMean(args[0], names), command.CommandPath())
+}
+
+// group makes a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{
+		Use: use, Short: short, Args: noArguments,
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	g.AddCommand(commands...)
+	return g
+}

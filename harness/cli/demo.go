@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"bittern/harness/cell"
+)
+
+// demoSettings are runSettings and what the demo alone has.
+type demoSettings struct {
+	runSettings `mapstructure:",squash"`
+	Smallest    bool `mapstructure:"smallest"`
+}
+
+func (p *program) demoCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use: "demo", Short: "Train four small networks on real text, deploy each on three machines, print the table", Args: noArguments,
+		Long: `Demo trains a small BN-LSTM on the Go standard library's own source with four
+quantizers, deploys each on two simulated accelerators and on this CPU, and
+prints the table. It keeps nothing unless --runs names a folder.`,
+		Example: `  bittern demo
+  bittern demo --steps 1000 --seeds 1,2,3
+  bittern demo --smallest`,
+		RunE: func(command *cobra.Command, _ []string) error {
+			settings := demoSettings{runSettings: defaults()}
+			settings.Runs, settings.Suite = "", "demo"
+			if err := settle(command, &settings); err != nil {
+				return err
+			}
+			if settings.Smallest {
+				settings.Suite = "demo-smallest"
+			}
+			return p.demo(command, settings.runSettings)
+		},
+	}
+	command.Flags().Bool("smallest", false, "seconds of training, to see that all parts work")
+	command.Flags().String("runs", "", "folder of the run store; a temporary one where it is not given")
+	runFlags(command)
+	return command
+}
+
+func (p *program) demo(command *cobra.Command, settings runSettings) (err error) {
+	if settings.Runs == "" {
+		folder, err := os.MkdirTemp("", "bittern-demo-")
+		if err != nil {
+			return fmt.Errorf("a folder for the demo: %w", err)
+		}
+		defer func() {
+			if removing := os.RemoveAll(folder); err == nil {
+				err = removing
+			}
+		}()
+		settings.Runs = folder
+	}
+	return p.runSuite(command.Context(), settings, p.introduce)
+}
+
+// introduce says what the demo is trained on.
+func (p *program) introduce(specs []*cell.Spec) error {
+	text := specs[0].Corpus
+	kind := "real text"
+	if text.Synthetic {
+		kind = "SYNTHETIC text"
+	}
+	note := ""
+	if text.Note != "" {
+		note = " (" + text.Note + ")"
+	}
+	_, err := fmt.Fprintf(p.stdout, "Corpus %s, %s%s: %d bytes, %d symbols, split %s, SHA-256 %s\n\n",
+		text.Name, kind, note, text.Bytes, len(text.Vocabulary), text.Split, text.SHA256)
+	return err
+}

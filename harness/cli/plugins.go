@@ -1,0 +1,274 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bittern/plugins"
+	"bittern/plugins/host"
+	"bittern/reports/table"
+)
+
+func (p *program) catalogue(folder string) (*host.Catalogue, error) {
+	ids := make([]plugins.ID, len(p.builtins))
+	for i, b := range p.builtins {
+		ids[i] = b.ID
+	}
+	return host.NewCatalogue(ids, folder)
+}
+
+// listSettings are the flags of commands that print a list.
+type listSettings struct {
+	Format  string `mapstructure:"format"`
+	Plugins string `mapstructure:"plugins"`
+	Data    string `mapstructure:"data"`
+}
+
+// formats of a list.
+const (
+	formatMarkdown = "markdown"
+	formatJSON     = "json"
+)
+
+func (p *program) list(command *cobra.Command) (listSettings, error) {
+	settings := listSettings{Format: formatMarkdown}
+	if err := settle(command, &settings); err != nil {
+		return settings, err
+	}
+	known := []string{formatMarkdown, formatJSON}
+	if !slices.Contains(known, settings.Format) {
+		return settings, plugins.Problemf("there is no list format %q%s; use one of %s",
+			settings.Format, plugins.DidYouMean(settings.Format, known), strings.Join(known, ", "))
+	}
+	return settings, nil
+}
+
+func listFlags(command *cobra.Command) {
+	command.Flags().String("format", formatMarkdown, "markdown or json")
+}
+
+func pluginFlags(command *cobra.Command) {
+	command.Flags().String("plugins", "", "folder of external plugins, executables named bittern-KIND-NAME; PATH is searched too")
+}
+
+func (p *program) json(value any) error {
+	encoder := json.NewEncoder(p.stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+func (p *program) pluginsCommand() *cobra.Command {
+	list := &cobra.Command{
+		Use: "list", Short: "List the quantizers, models and backends at hand", Args: noArguments,
+		Example: `  bittern plugins list
+  bittern plugins list --format json --plugins DIR`,
+		RunE: func(command *cobra.Command, _ []string) error { return p.listPlugins(command) },
+	}
+	describe := &cobra.Command{
+		Use: "describe NAME", Short: "Show what a plugin says of itself: version, options with their bounds, facts",
+		Example: `  bittern plugins describe lstm
+  bittern plugins describe quantizer/none --format json`,
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return plugins.Problemf("name one plugin, as in: bittern plugins describe lstm")
+			}
+			return nil
+		},
+		RunE: func(command *cobra.Command, args []string) error { return p.describePlugin(command, args[0]) },
+	}
+	for _, command := range []*cobra.Command{list, describe} {
+		listFlags(command)
+		pluginFlags(command)
+	}
+	return group("plugins", "Show the plugins at hand", list, describe)
+}
+
+// listed is one line of the list: where a plugin is, and what it says of
+// itself or why it could not be asked.
+type listed struct {
+	host.Entry
+	Description *plugins.Description `json:"description,omitempty"`
+	Problem     string               `json:"problem,omitempty"`
+}
+
+func (p *program) listPlugins(command *cobra.Command) error {
+	settings, err := p.list(command)
+	if err != nil {
+		return err
+	}
+	catalogue, err := p.catalogue(settings.Plugins)
+	if err != nil {
+		return err
+	}
+	entries, err := catalogue.List()
+	if err != nil {
+		return err
+	}
+	var all []listed
+	for _, entry := range entries {
+		all = append(all, ask(command.Context(), catalogue, entry))
+	}
+	if settings.Format == formatJSON {
+		return p.json(all)
+	}
+	t := table.New("kind", "name", "version", "summary", "options", "where")
+	for _, l := range all {
+		version, summary, options := "", l.Problem, ""
+		if l.Description != nil {
+			version, summary = l.Description.Version, l.Description.Summary
+			var names []string
+			for _, o := range l.Description.Options {
+				names = append(names, o.Name)
+			}
+			options = strings.Join(names, ", ")
+		}
+		where := l.Path
+		if l.Builtin {
+			where = "built in"
+		}
+		if err := t.Append(string(l.Kind), l.Name, version, summary, options, where); err != nil {
+			return err
+		}
+	}
+	return t.Write(p.stdout)
+}
+
+// ask has one plugin describe itself. One that cannot does not spoil the list.
+func ask(ctx context.Context, catalogue *host.Catalogue, entry host.Entry) listed {
+	l := listed{Entry: entry}
+	if entry.HiddenBy != "" {
+		l.Problem = "hidden by " + entry.HiddenBy
+		return l
+	}
+	description, err := catalogue.Describe(ctx, entry.ID)
+	if err != nil {
+		l.Problem = oneLine(err.Error())
+		return l
+	}
+	l.Description = &description
+	return l
+}
+
+func (p *program) describePlugin(command *cobra.Command, name string) error {
+	settings, err := p.list(command)
+	if err != nil {
+		return err
+	}
+	catalogue, err := p.catalogue(settings.Plugins)
+	if err != nil {
+		return err
+	}
+	ids, err := identify(catalogue, name)
+	if err != nil {
+		return err
+	}
+	var descriptions []plugins.Description
+	for _, id := range ids {
+		d, err := catalogue.Describe(command.Context(), id)
+		if err != nil {
+			return err
+		}
+		descriptions = append(descriptions, d)
+	}
+	if settings.Format == formatJSON {
+		return p.json(descriptions)
+	}
+	for i, d := range descriptions {
+		if i > 0 {
+			fmt.Fprintln(p.stdout)
+		}
+		if err := p.writeDescription(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// identify finds the plugins meant by "kind/name", or by a name alone, which
+// plugins of several kinds may share.
+func identify(catalogue *host.Catalogue, text string) ([]plugins.ID, error) {
+	if kind, name, ok := strings.Cut(text, "/"); ok {
+		return []plugins.ID{{Kind: plugins.Kind(kind), Name: name}}, nil
+	}
+	entries, err := catalogue.List()
+	if err != nil {
+		return nil, err
+	}
+	var ids []plugins.ID
+	var names []string
+	for _, e := range entries {
+		if e.Name == text && !slices.Contains(ids, e.ID) {
+			ids = append(ids, e.ID)
+		}
+		names = append(names, e.Name)
+	}
+	if len(ids) == 0 {
+		return nil, plugins.Problemf("there is no plugin named %q%s; `bittern plugins list` shows them all", text, plugins.DidYouMean(text, names))
+	}
+	return ids, nil
+}
+
+func (p *program) writeDescription(d plugins.Description) error {
+	fmt.Fprintf(p.stdout, "%s/%s %s — %s\n", d.Kind, d.Name, d.Version, d.Summary)
+	if len(d.Options) > 0 {
+		fmt.Fprintln(p.stdout)
+		t := table.New("option", "type", "default", "allowed", "meaning")
+		for _, o := range d.Options {
+			if err := t.Append(o.Name, string(o.Type), o.Default, allowed(o), o.Doc); err != nil {
+				return err
+			}
+		}
+		if err := t.Write(p.stdout); err != nil {
+			return err
+		}
+	}
+	if len(d.Facts) > 0 {
+		fmt.Fprintln(p.stdout)
+		t := table.New("fact", "value", "source")
+		for _, f := range d.Facts {
+			if err := t.Append(f.Name, f.Value, f.Source); err != nil {
+				return err
+			}
+		}
+		return t.Write(p.stdout)
+	}
+	return nil
+}
+
+func allowed(o plugins.Option) string {
+	number := o.Type == plugins.Int || o.Type == plugins.Float
+	switch {
+	case len(o.Choices) > 0:
+		return strings.Join(o.Choices, ", ")
+	case o.Type == plugins.Bool:
+		return "true, false"
+	case number && o.Min <= o.Max:
+		return strconv.FormatFloat(o.Min, 'g', -1, 64) + " to " + strconv.FormatFloat(o.Max, 'g', -1, 64)
+	}
+	return "any"
+}
+
+// pluginCommand serves a built-in plugin; the host starts this executable with
+// it.
+func (p *program) pluginCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "plugin KIND/NAME", Short: "Serve a built-in plugin to the program that starts it", Hidden: true,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			for _, b := range p.builtins {
+				if b.ID.String() == args[0] {
+					b.Serve()
+					return nil
+				}
+			}
+			return errors.New("there is no built-in plugin " + args[0])
+		},
+	}
+}

@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"bittern/harness/cell"
+	"bittern/harness/provenance"
+	"bittern/harness/schedule"
+	"bittern/harness/store"
+	"bittern/harness/suite"
+	"bittern/plugins"
+	"bittern/plugins/host"
+	"bittern/reports"
+)
+
+// runSettings are the flags of commands that run a suite.
+type runSettings struct {
+	Suite    string        `mapstructure:"suite"`
+	Data     string        `mapstructure:"data"`
+	Runs     string        `mapstructure:"runs"`
+	Plugins  string        `mapstructure:"plugins"`
+	Seeds    []uint64      `mapstructure:"seeds"`
+	Threads  *int          `mapstructure:"threads"`
+	Epochs   *int          `mapstructure:"epochs"`
+	Steps    *int          `mapstructure:"steps"`
+	Jobs     int           `mapstructure:"jobs"`
+	Again    bool          `mapstructure:"again"`
+	Deadline time.Duration `mapstructure:"deadline"`
+	Format   string        `mapstructure:"format"`
+}
+
+// defaultRuns is where runs are kept, in the working directory.
+const defaultRuns = "runs"
+
+func defaults() runSettings {
+	return runSettings{Runs: defaultRuns, Jobs: 1, Deadline: host.DefaultDeadline, Format: string(reports.Markdown)}
+}
+
+func runFlags(command *cobra.Command) {
+	flags := command.Flags()
+	d := defaults()
+	flags.StringSlice("seeds", nil, "seeds in place of the suite's, as in 1,2,3")
+	flags.Int("threads", 0, "workers of a model in place of the suite's")
+	flags.Int("epochs", 0, "epochs in place of the suite's")
+	flags.Int("steps", 0, "at most this many training steps, in place of the suite's cap")
+	flags.Int("jobs", d.Jobs, "cells to run at a time")
+	flags.Bool("again", d.Again, "train cells afresh that are finished")
+	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
+	reportFlags(command)
+	dataFlags(command)
+	pluginFlags(command)
+}
+
+func runsFlag(command *cobra.Command) {
+	command.Flags().String("runs", defaultRuns, "folder of the run store")
+}
+
+func suiteFlag(command *cobra.Command) {
+	command.Flags().String("suite", "", "one of "+strings.Join(suite.Names(), ", ")+", or the path of a suite file")
+}
+
+func reportFlags(command *cobra.Command) {
+	var names []string
+	for _, f := range reports.Formats {
+		names = append(names, string(f))
+	}
+	command.Flags().String("format", string(reports.Markdown), strings.Join(names, ", "))
+}
+
+func (p *program) runCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use: "run --suite NAME|FILE", Short: "Train and deploy every combination of a suite, and print its table", Args: noArguments,
+		Long: `Run trains every cell of a suite that is not finished yet, deploys each on every
+backend, and prints the table. Whatever is finished is kept in the run store; a
+run that was interrupted or killed goes on from the last checkpoint.`,
+		Example: `  bittern run --suite char-small --data DIR
+  bittern run --suite mine.yaml --seeds 1,2,3 --epochs 2
+  BITTERN_DATA=DIR bittern run --suite char-small`,
+		RunE: func(command *cobra.Command, _ []string) error {
+			settings := defaults()
+			if err := settle(command, &settings); err != nil {
+				return err
+			}
+			return p.runSuite(command.Context(), settings, nil)
+		},
+	}
+	suiteFlag(command)
+	runsFlag(command)
+	runFlags(command)
+	return command
+}
+
+// runSuite checks everything, then runs the suite and prints its table.
+// introduce, where it is not nil, prints something before the training.
+func (p *program) runSuite(ctx context.Context, settings runSettings, introduce func([]*cell.Spec) error) (err error) {
+	if err := settings.check(); err != nil {
+		return err
+	}
+	s, err := suite.Load(settings.Suite)
+	if err != nil {
+		return err
+	}
+	if err := s.Apply(suite.Override{Seeds: settings.Seeds, Threads: settings.Threads, Epochs: settings.Epochs, Steps: settings.Steps}); err != nil {
+		return err
+	}
+	catalogue, err := p.catalogue(settings.Plugins)
+	if err != nil {
+		return err
+	}
+	specs, err := schedule.Prepare(ctx, s, catalogue, settings.Data)
+	if err != nil {
+		return err
+	}
+	checker := cell.Checker{Catalogue: catalogue, Deadline: settings.Deadline, Runs: settings.Runs, Again: settings.Again}
+	for _, spec := range specs {
+		if err := checker.Check(ctx, spec); err != nil {
+			return err
+		}
+	}
+	runs, err := store.Open(ctx, settings.Runs)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := runs.Close(); err == nil {
+			err = closing
+		}
+	}()
+	if introduce != nil {
+		if err := introduce(specs); err != nil {
+			return err
+		}
+	}
+	machine := provenance.Collect(ctx)
+	if machine.Overhead, err = cell.MeasureOverhead(ctx, catalogue); err != nil {
+		return err
+	}
+
+	display := schedule.NewDisplay(p.stderr, isTerminal(p.stderr), len(specs))
+	runner := &cell.Runner{
+		Catalogue: catalogue, Store: runs, Machine: machine,
+		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line,
+	}
+	failures, err := schedule.Run(ctx, runner, s.Name, specs, settings.Jobs, display)
+	display.Close()
+	p.tell(failures)
+	if err != nil {
+		return err
+	}
+	if err := p.writeReport(context.WithoutCancel(ctx), runs, s.Name, settings.Format); err != nil {
+		return err
+	}
+	if len(failures) > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+func (s runSettings) check() error {
+	if s.Suite == "" {
+		return plugins.Problemf("name a suite with --suite: one of %s, or the path of a suite file", strings.Join(suite.Names(), ", "))
+	}
+	if s.Jobs < 1 {
+		return plugins.Problemf("--jobs must be at least 1, not %d", s.Jobs)
+	}
+	if s.Deadline <= 0 {
+		return plugins.Problemf("--deadline must be longer than nothing, such as 10m, not %s", s.Deadline)
+	}
+	return checkFormat(s.Format)
+}
+
+// checkFormat refuses an unknown format before hours of training end in it.
+func checkFormat(format string) error {
+	if slices.Contains(reports.Formats, reports.Format(format)) {
+		return nil
+	}
+	return (&reports.Report{}).Write(discard{}, reports.Format(format))
+}
+
+type discard struct{}
+
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+
+// tell writes what failed, with the last words of the plugins.
+func (p *program) tell(failures []schedule.Failure) {
+	for _, f := range failures {
+		where := f.Spec.String()
+		if f.Backend != "" {
+			where += ", on " + f.Backend
+		}
+		fmt.Fprintf(p.stderr, "failed: %s: %s\n", where, f.Reason)
+		for line := range strings.Lines(f.Stderr) {
+			fmt.Fprintf(p.stderr, "    %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+}
+
+func isTerminal(out any) bool {
+	file, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}

@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+
+	"bittern/plugins"
+)
+
+// dashes turns the name of a flag into that of a variable.
+var dashes = strings.NewReplacer("-", "_")
+
+// environment is what the names of all environment variables begin with.
+const environment = "BITTERN"
+
+// settle fills settings, whose fields carry the names of flags, from the
+// command line or else the environment. What neither sets keeps its value, so
+// defaults stand in one place: the flags' own are for the help text alone.
+func settle(command *cobra.Command, settings any) error {
+	source := viper.New()
+	source.SetEnvPrefix(environment)
+	source.SetEnvKeyReplacer(dashes)
+	source.AutomaticEnv()
+	if err := source.BindPFlags(command.Flags()); err != nil {
+		return err
+	}
+	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		Result:           settings,
+		WeaklyTypedInput: true, // the environment is text
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(
+			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
+	})
+	if err != nil {
+		return err
+	}
+	// One at a time, so that what cannot be read is named as the user knows it.
+	var problem error
+	command.Flags().VisitAll(func(flag *pflag.Flag) {
+		if problem != nil || !source.IsSet(flag.Name) {
+			return
+		}
+		value := source.Get(flag.Name)
+		if err := decoder.Decode(map[string]any{flag.Name: value}); err != nil {
+			problem = plugins.Problemf("--%s (%s_%s in the environment) cannot be %q; see %s --help",
+				flag.Name, environment, strings.ToUpper(dashes.Replace(flag.Name)), fmt.Sprint(value), command.CommandPath())
+		}
+	})
+	return problem
+}

@@ -1,0 +1,187 @@
+package schedule
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"bittern/harness/cell"
+)
+
+// Display shows how far a run has come: a bar with the remaining time on a
+// terminal, else a plain line every few seconds.
+type Display struct {
+	out   io.Writer
+	clock func() time.Time
+	every time.Duration // between plain lines
+	bar   *progressbar.ProgressBar
+
+	mu      sync.Mutex
+	total   int // cells
+	done    int
+	shares  map[int]float64 // of the cells under way, 0 to 1
+	specs   map[int]*cell.Spec
+	started time.Time
+	written time.Time
+}
+
+// parts is the resolution of the bar: parts of one cell.
+const parts = 1000
+
+// NewDisplay makes a display of a number of cells.
+func NewDisplay(out io.Writer, terminal bool, cells int) *Display {
+	d := &Display{
+		out: out, clock: time.Now, every: 5 * time.Second, total: cells,
+		shares: make(map[int]float64), specs: make(map[int]*cell.Spec),
+	}
+	d.started = d.clock()
+	d.written = d.started
+	if terminal {
+		d.bar = progressbar.NewOptions64(int64(max(1, cells))*parts,
+			progressbar.OptionSetWriter(out),
+			progressbar.OptionSetPredictTime(true),
+			progressbar.OptionSetElapsedTime(true),
+			progressbar.OptionShowDescriptionAtLineEnd(),
+			progressbar.OptionSetWidth(24),
+			progressbar.OptionThrottle(200*time.Millisecond),
+			progressbar.OptionClearOnFinish(),
+		)
+	}
+	return d
+}
+
+// Line writes a line of its own, such as a warning.
+func (d *Display) Line(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.line(line)
+}
+
+func (d *Display) line(line string) {
+	if d.bar != nil {
+		_ = d.bar.Clear() // only a terminal that is gone fails here, and there is nobody to tell
+	}
+	fmt.Fprintln(d.out, line)
+	d.written = d.clock()
+}
+
+func (d *Display) begin(i int, spec *cell.Spec) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.specs[i], d.shares[i] = spec, 0
+}
+
+func (d *Display) end(i int, failed []cell.Failed, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	spec := d.specs[i]
+	delete(d.specs, i)
+	delete(d.shares, i)
+	if err != nil {
+		return
+	}
+	d.done++
+	outcome := "done"
+	if len(failed) > 0 {
+		outcome = "failed"
+	}
+	if d.bar == nil || outcome == "failed" {
+		d.line(fmt.Sprintf("[%d/%d] %s: %s%s", d.done, d.total, spec, outcome, d.remaining()))
+	}
+	d.advance("")
+}
+
+func (d *Display) update(i int, p cell.Progress) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shares[i] = share(p)
+	if d.bar != nil {
+		d.advance(fmt.Sprintf("%s: %s", d.specs[i], describe(p)))
+		return
+	}
+	if d.clock().Sub(d.written) >= d.every {
+		d.line(fmt.Sprintf("[%d/%d] %s: %s%s", d.done, d.total, d.specs[i], describe(p), d.remaining()))
+	}
+}
+
+func (d *Display) advance(text string) {
+	if d.bar == nil {
+		return
+	}
+	d.bar.Describe(text)
+	_ = d.bar.Set64(int64(d.progress() * parts)) // as in line
+}
+
+// Close takes the bar off the terminal.
+func (d *Display) Close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.bar != nil {
+		_ = d.bar.Clear() // as in line
+	}
+}
+
+// progress is in cells.
+func (d *Display) progress() float64 {
+	sum := float64(d.done)
+	for _, s := range d.shares {
+		sum += s
+	}
+	return sum
+}
+
+// remaining estimates from the time so far; it says nothing before there is
+// something to go by.
+func (d *Display) remaining() string {
+	progress := d.progress()
+	elapsed := d.clock().Sub(d.started)
+	if progress <= 0 || progress >= float64(d.total) || elapsed < time.Second {
+		return ""
+	}
+	left := time.Duration(float64(elapsed) * (float64(d.total) - progress) / progress)
+	return fmt.Sprintf(", about %s left", left.Round(time.Second))
+}
+
+// The shares of a cell's time by stage, as seen with the demo: what follows
+// training is a few evaluations and the simulated machines.
+const (
+	trainingShare = 0.85
+	testingShare  = 0.90
+)
+
+func share(p cell.Progress) float64 {
+	of := 0.0
+	if p.Steps > 0 {
+		of = float64(p.Step) / float64(p.Steps)
+	}
+	switch p.Stage {
+	case cell.Training, cell.Validating:
+		return trainingShare * of
+	case cell.Testing:
+		return trainingShare
+	case cell.Deploying:
+		return testingShare + (1-testingShare)*of
+	}
+	return 0
+}
+
+func describe(p cell.Progress) string {
+	switch p.Stage {
+	case cell.Training, cell.Validating:
+		text := fmt.Sprintf("%s, step %d of %d", p.Stage, p.Step, p.Steps)
+		if p.Stage == cell.Training {
+			text += fmt.Sprintf(", loss %.3f bits", p.Loss/math.Ln2)
+		}
+		if p.Best != nil {
+			text += fmt.Sprintf(", best validation %.3f", *p.Best)
+		}
+		return text
+	case cell.Deploying:
+		return "deploying on " + p.Backend
+	}
+	return string(p.Stage)
+}

@@ -1,0 +1,162 @@
+// Package schedule turns a suite into cells and runs them, with progress.
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bittern/harness/cell"
+	"bittern/harness/corpus"
+	"bittern/harness/suite"
+	"bittern/plugins"
+	"bittern/plugins/host"
+)
+
+// Prepare turns a suite into its cells: it loads the corpora from the data
+// folder, asks every plugin what it is and resolves the options. What the user
+// has to mend is a *plugins.Problem. It writes nothing.
+func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dataDir string) ([]*cell.Spec, error) {
+	p := preparation{
+		catalogue: catalogue, dataDir: dataDir,
+		texts:        make(map[corpus.Request]*corpus.Text),
+		descriptions: make(map[described]plugins.Description),
+	}
+	// Corpora first: they are quick to miss, and plugins take a process each.
+	for _, task := range s.Tasks {
+		if _, err := p.text(ctx, task); err != nil {
+			return nil, err
+		}
+	}
+	var backends []cell.Plugin
+	for _, b := range s.Backends {
+		plugin, err := p.plugin(ctx, plugins.KindBackend, b)
+		if err != nil {
+			return nil, err
+		}
+		backends = append(backends, plugin)
+	}
+	var specs []*cell.Spec
+	known := make(map[string]*cell.Spec)
+	for _, c := range s.Combinations() {
+		spec, err := p.spec(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		spec.Threads, spec.Backends = s.Threads, backends
+		row, err := spec.Row()
+		if err != nil {
+			return nil, err
+		}
+		if twin, ok := known[row.ID]; ok {
+			return nil, plugins.Problemf("suite %s lists the same cell twice under two labels, as %q and %q; remove one of them", s.Name, twin, spec)
+		}
+		known[row.ID] = spec
+		specs = append(specs, spec)
+	}
+	return specs, nil
+}
+
+// preparation remembers what was loaded and asked, since cells share it.
+type preparation struct {
+	catalogue    *host.Catalogue
+	dataDir      string
+	texts        map[corpus.Request]*corpus.Text
+	descriptions map[described]plugins.Description
+}
+
+type described struct {
+	plugins.ID
+	sha256 string
+}
+
+func (p *preparation) spec(ctx context.Context, c suite.Combination) (*cell.Spec, error) {
+	text, err := p.text(ctx, c.Task)
+	if err != nil {
+		return nil, err
+	}
+	model, err := p.plugin(ctx, plugins.KindModel, c.Model)
+	if err != nil {
+		return nil, err
+	}
+	quantizer, err := p.plugin(ctx, plugins.KindQuantizer, c.Quantizer)
+	if err != nil {
+		return nil, err
+	}
+	return &cell.Spec{Task: c.Task, Corpus: text, Model: model, Quantizer: quantizer, Seed: c.Seed}, nil
+}
+
+func (p *preparation) text(ctx context.Context, task suite.Task) (*corpus.Text, error) {
+	request := corpus.Request{Name: task.Corpus, DataDir: p.dataDir, MaxBytes: task.Bytes}
+	if text, ok := p.texts[request]; ok {
+		return text, nil
+	}
+	text, err := corpus.Load(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	p.texts[request] = text
+	return text, nil
+}
+
+func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite.Plugin) (cell.Plugin, error) {
+	key := described{ID: plugins.ID{Kind: kind, Name: entry.Plugin}, sha256: entry.SHA256}
+	description, ok := p.descriptions[key]
+	if !ok {
+		var err error
+		if description, err = p.describe(ctx, key); err != nil {
+			return cell.Plugin{}, err
+		}
+		p.descriptions[key] = description
+	}
+	options, err := plugins.Resolve(key.ID.String(), description.Options, entry.Options)
+	if err != nil {
+		return cell.Plugin{}, err
+	}
+	return cell.Plugin{
+		Label: entry.Label, Name: entry.Plugin, SHA256: entry.SHA256, Options: options, Description: description,
+	}, nil
+}
+
+// describe starts a plugin and asks it what it is. One that cannot even say
+// that leaves nothing to check the suite against, so it is the user's to
+// replace.
+func (p *preparation) describe(ctx context.Context, key described) (plugins.Description, error) {
+	settings := host.Settings{SHA256: key.sha256}
+	var process *host.Process
+	switch key.Kind {
+	case plugins.KindModel:
+		m, err := p.catalogue.Model(ctx, key.Name, settings)
+		if err != nil {
+			return plugins.Description{}, silent(key.ID, err)
+		}
+		process = m.Process
+	case plugins.KindQuantizer:
+		q, err := p.catalogue.Quantizer(ctx, key.Name, settings)
+		if err != nil {
+			return plugins.Description{}, silent(key.ID, err)
+		}
+		process = q.Process
+	case plugins.KindBackend:
+		b, err := p.catalogue.Backend(ctx, key.Name, settings)
+		if err != nil {
+			return plugins.Description{}, silent(key.ID, err)
+		}
+		process = b.Process
+	default:
+		return plugins.Description{}, fmt.Errorf("describe %s: unknown kind", key.ID)
+	}
+	return process.Description(), process.Close()
+}
+
+func silent(id plugins.ID, err error) error {
+	failure, ok := errors.AsType[*host.Failure](err)
+	if !ok {
+		return err
+	}
+	last := ""
+	if failure.Stderr != "" {
+		last = fmt.Sprintf("; its last words: %q", failure.Stderr)
+	}
+	return plugins.Problemf("%s cannot describe itself (%s%s); mend it or take it out of the suite", id, failure, last)
+}

@@ -1,0 +1,68 @@
+package schedule
+
+import (
+	"context"
+	"sync"
+
+	"bittern/harness/cell"
+	"bittern/harness/store"
+)
+
+// Failure is a part of a suite that could not be finished.
+type Failure struct {
+	Spec *cell.Spec
+	cell.Failed
+}
+
+// Run finishes the cells of a suite, jobs of them at a time, and lists what
+// plugins are to blame for. The first error that is not a plugin's ends the
+// run; an interrupt lets the cells under way save first and is returned as the
+// cause of ctx's end.
+func Run(ctx context.Context, runner *cell.Runner, suite string, specs []*cell.Spec, jobs int, display *Display) ([]Failure, error) {
+	rows := make([]store.Cell, len(specs))
+	for i, spec := range specs {
+		row, err := spec.Row()
+		if err != nil {
+			return nil, err
+		}
+		rows[i] = row
+	}
+	if err := runner.Store.PutSuite(ctx, suite, rows); err != nil {
+		return nil, err
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	failures := make([][]cell.Failed, len(specs))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range jobs {
+		workers.Go(func() {
+			for i := range next {
+				display.begin(i, specs[i])
+				failed, err := runner.Run(ctx, specs[i], func(p cell.Progress) { display.update(i, p) })
+				display.end(i, failed, err)
+				failures[i] = failed
+				if err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for i := 0; i < len(specs) && ctx.Err() == nil; i++ {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	workers.Wait()
+
+	var all []Failure
+	for i, failed := range failures {
+		for _, f := range failed {
+			all = append(all, Failure{Spec: specs[i], Failed: f})
+		}
+	}
+	return all, context.Cause(ctx)
+}
