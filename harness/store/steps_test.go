@@ -190,3 +190,16 @@ func FuzzOpenSteps(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkAppend(b *testing.B) {
+	s, err := OpenSteps(b.TempDir(), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for i := 0; b.Loop(); i++ {
+		if err := s.Append(step(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
