@@ -60,8 +60,10 @@
 //     (cell states and pre-activations: Q3.8).
 //   - Weights are −1, 0, +1, or 12-bit integers over a power of two per matrix.
 //   - A MatVec adds exactly: its sum is as wide as it takes.
-//   - A sum is multiplied by its scale, and what a scale-shift or the layers after the
-//     recurrent ones compute is kept, in an accumulator of 24 bits (Q11.12).
+//   - A sum is multiplied by its scale and given its offset in an accumulator of 24
+//     bits (Q11.12). In the recurrent part of the graph, which is all that the states
+//     depend on, the result is then rounded to an activation; after it, additions
+//     and scale-shifts stay in accumulators, and outputs such as logits leave so.
 //   - A scale is a 12-bit mantissa with a 4-bit shift below the largest of its table.
 //     α is part of it: where a scale-shift follows a MatVec they are one table. An
 //     offset has 24 bits (Q11.12).

@@ -14,6 +14,12 @@ const (
 // accumulator is the format of the lanes' sums, Q11.12.
 var accumulator = format{accumulatorBits, 12}
 
+// accumulate returns a sum as the accumulators keep it.
+func accumulate(integer int64) int64 {
+	const limit = 1 << (accumulatorBits - 1)
+	return min(limit-1, max(-limit, integer))
+}
+
 // activation is the 12-bit format for values up to bound: with as few integer
 // bits as hold it, at most integerBits. The largest value of a format is
 // 2^−fraction short of a power of two, to which a bound of a power of two
@@ -24,12 +30,6 @@ func activation(bound float64, integerBits int) format {
 		integer++
 	}
 	return format{activationBits, activationBits - 1 - integer}
-}
-
-// saturate returns the nearest integer that the format has.
-func (f format) saturate(integer int64) int32 {
-	limit := int64(1) << (f.bits - 1)
-	return int32(min(limit-1, max(-limit, integer)))
 }
 
 // encode returns the nearest number of the format, the even one of two.
@@ -44,9 +44,20 @@ func (f format) decode(integer int32) float32 {
 	return float32(math.Ldexp(float64(integer), -f.fraction))
 }
 
-// convert returns an integer of format from in format f.
-func (f format) convert(integer int64, from format) int32 {
-	return f.saturate(rescale(integer, from.fraction-f.fraction))
+// conversion turns integers of one format into those of another.
+type conversion struct {
+	shift     int
+	low, high int64
+}
+
+func newConversion(from, to format) conversion {
+	limit := int64(1) << (to.bits - 1)
+	return conversion{from.fraction - to.fraction, -limit, limit - 1}
+}
+
+// of returns integer / 2^shift, rounded and saturated.
+func (c conversion) of(integer int64) int32 {
+	return int32(min(c.high, max(c.low, rescale(integer, c.shift))))
 }
 
 // rescale returns integer / 2^shift, rounded to the nearest, ties to even. A

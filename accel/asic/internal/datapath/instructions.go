@@ -34,22 +34,22 @@ type scaleShift struct {
 func (i scaleShift) run(m *machine, step int) error {
 	mantissa, shift := i.scales.row(step)
 	offset := i.offsets.row(step)
+	result := newConversion(accumulator, i.y.format)
 	for b := range m.sequences {
 		if y := m.at(i.y, b); i.exact {
-			scale(y, i.y.format, m.sum(i.x, b), mantissa, shift, offset)
+			scale(y, result, m.sum(i.x, b), mantissa, shift, offset)
 		} else {
-			scale(y, i.y.format, m.at(i.x, b), mantissa, shift, offset)
+			scale(y, result, m.at(i.x, b), mantissa, shift, offset)
 		}
 	}
 	return nil
 }
 
-func scale[T int32 | int64](y []int32, f format, x []T, mantissa []int32, shift []uint8, offset []int32) {
+func scale[T int32 | int64](y []int32, result conversion, x []T, mantissa []int32, shift []uint8, offset []int32) {
 	x, mantissa, shift, offset = x[:len(y)], mantissa[:len(y)], shift[:len(y)], offset[:len(y)]
 	for k := range y {
 		scaled := apply(int64(x[k]), mantissa[k], shift[k])
-		sum := accumulator.saturate(scaled + int64(offset[k]))
-		y[k] = f.convert(int64(sum), accumulator)
+		y[k] = result.of(accumulate(scaled + int64(offset[k])))
 	}
 }
 
@@ -59,11 +59,12 @@ type add struct{ x, y, z view }
 func (i add) run(m *machine, _ int) error {
 	left := accumulator.fraction - i.x.format.fraction
 	right := accumulator.fraction - i.y.format.fraction
+	result := newConversion(accumulator, i.z.format)
 	for b := range m.sequences {
 		x, y, z := m.at(i.x, b), m.at(i.y, b), m.at(i.z, b)
+		x, y = x[:len(z)], y[:len(z)]
 		for k := range z {
-			sum := int64(x[k])<<left + int64(y[k])<<right
-			z[k] = i.z.format.convert(sum, accumulator)
+			z[k] = result.of(int64(x[k])<<left + int64(y[k])<<right)
 		}
 	}
 	return nil
@@ -74,10 +75,12 @@ type multiply struct{ x, y, z view }
 
 func (i multiply) run(m *machine, _ int) error {
 	exact := format{fraction: i.x.format.fraction + i.y.format.fraction}
+	result := newConversion(exact, i.z.format)
 	for b := range m.sequences {
 		x, y, z := m.at(i.x, b), m.at(i.y, b), m.at(i.z, b)
+		x, y = x[:len(z)], y[:len(z)]
 		for k := range z {
-			z[k] = i.z.format.convert(int64(x[k])*int64(y[k]), exact)
+			z[k] = result.of(int64(x[k]) * int64(y[k]))
 		}
 	}
 	return nil
@@ -92,6 +95,7 @@ type function struct {
 func (i function) run(m *machine, _ int) error {
 	for b := range m.sequences {
 		x, y := m.at(i.x, b), m.at(i.y, b)
+		x = x[:len(y)]
 		for k := range y {
 			y[k] = int32(i.table[x[k]+int32(len(i.table)/2)])
 		}
@@ -103,6 +107,7 @@ func (i function) run(m *machine, _ int) error {
 type move struct{ x, y view }
 
 func (i move) run(m *machine, _ int) error {
+	result := newConversion(i.x.format, i.y.format)
 	for b := range m.sequences {
 		x, y := m.at(i.x, b), m.at(i.y, b)
 		if i.x.format == i.y.format {
@@ -110,7 +115,7 @@ func (i move) run(m *machine, _ int) error {
 			continue
 		}
 		for k := range y {
-			y[k] = i.y.format.convert(int64(x[k]), i.x.format)
+			y[k] = result.of(int64(x[k]))
 		}
 	}
 	return nil

@@ -78,7 +78,7 @@ func (s scales) row(step int) (mantissa []int32, shift []uint8) {
 
 // apply returns integer times a factor, as an accumulator integer.
 func apply(integer int64, mantissa int32, shift uint8) int64 {
-	return int64(accumulator.saturate(roundShift(integer*int64(mantissa), uint(shift))))
+	return accumulate(roundShift(integer*int64(mantissa), uint(shift)))
 }
 
 // offsets is a table of accumulator integers; without rows it is all zero.
