@@ -34,9 +34,9 @@
 //
 // # Energy
 //
-// Recurrent work takes the column's published power for its time, P·t. The parts
-// are estimated from below with the [Energy] table and what is left is called
-// "clock and control", so that the parts always sum to P·t:
+// Recurrent work takes the column's published power for its time, P·t. Its parts
+// are estimated from below with the table paper-recalled-65nm, and what is left is
+// called "clock and control", so that they always sum to P·t:
 //
 //	weight fetch           bits read · SRAM read
 //	multiply-accumulate    MACs · (multiply + add), or · add with binary and ternary weights
@@ -48,6 +48,25 @@
 //
 // Where the estimates alone exceed P·t they are scaled down to it, and a note gives
 // the ratio. The other layers are whole parts: P·t of the 12-bit column.
+//
+// The table scales figures published for 45 nm by 1.31, which is the quotient of
+// energies at 65 nm and 45 nm (low power), both at 1.0 V, by Stillmaker & Baas
+// (Integration 58, 2017):
+//
+//	12-bit multiply   0.58 pJ       fits to Horowitz (ISSCC 2014) in google/qkeras 78ea90f
+//	12-bit add        0.049 pJ      the same
+//	SRAM read         0.66 pJ/bit   CACTI, 128 KB (timeloop-accelergy-exercises 2d55108)
+//	buffer read       0.051 pJ/bit  CACTI, 384 bytes; also a sigmoid or tanh table
+//	buffer write      0.125 pJ/bit  CACTI, 384 bytes
+//
+// # Memory
+//
+// In bytes, as the datapath stores it, without padding: recurrent codes of the
+// column's width; levels, the α of 16 bits that no table takes in; normalisation
+// tables, 16 bits for a scale and 24 for an offset, for every time step the graph
+// gives them for; states, a register and an initial value of 12 bits for each
+// element; embedding and output layer with 12-bit weights. The published area is
+// not said to hold all of that.
 //
 // # Arithmetic
 //
