@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"bittern/accel/isa"
@@ -134,6 +135,23 @@ func (p *problem) check(t *testing.T) {
 	}
 }
 
+// problems are those of shapes, worked out once for all tests.
+var problems = sync.OnceValue(func() []*problem {
+	var list []*problem
+	for _, s := range shapes() {
+		list = append(list, newProblem(s))
+	}
+	return list
+})
+
+// again is p with a C of its own.
+func (p *problem) again() *problem {
+	c := p.c
+	c.all = slices.Clone(c.all)
+	c.data = c.all[guard : guard+len(c.data) : guard+len(c.data)]
+	return &problem{p.shape, p.a, p.b, c, p.want, p.bound}
+}
+
 // shapes are all transposes of sizes around the edges of tiles, vectors, panels and blocks.
 func shapes() []shape {
 	sizes := [][3]int{
@@ -171,9 +189,9 @@ func TestGemm(t *testing.T) {
 				workers := team.New(workers)
 				defer workers.Close()
 				x := newAt(workers, level)
-				for _, s := range shapes() {
-					t.Run(s.String(), func(t *testing.T) {
-						p := newProblem(s)
+				for _, p := range problems() {
+					t.Run(p.String(), func(t *testing.T) {
+						p, s := p.again(), p.shape
 						err := x.Gemm(p.c.data, p.c.ld, s.accumulate, s.transA, s.transB, s.m, s.n, s.k, p.a.data, p.a.ld, p.b.data, p.b.ld)
 						if err != nil {
 							t.Fatal(err)
@@ -193,9 +211,9 @@ func TestMultiplyPacked(t *testing.T) {
 			t.Parallel()
 			packed := Packed{kernel: forLevel(level)}
 			var scratch Scratch
-			for _, s := range shapes() {
-				t.Run(s.String(), func(t *testing.T) {
-					p := newProblem(s)
+			for _, p := range problems() {
+				t.Run(p.String(), func(t *testing.T) {
+					p, s := p.again(), p.shape
 					if err := packed.Pack(p.b.data, p.b.ld, s.transB, s.k, s.n); err != nil {
 						t.Fatal(err)
 					}

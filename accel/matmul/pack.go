@@ -67,8 +67,13 @@ func (k *kernel) packAlong(dst []float32, padded int, src []float32, ld, width, 
 		return
 	}
 	for p := range depth {
-		row := dst[p*padded:][even:padded]
-		clear(row[copy(row, src[p*ld:][even:width]):])
+		row := dst[p*padded+even:][:padded-even]
+		for j, v := range src[p*ld+even:][:width-even] {
+			row[j] = v // a few elements: no copy pays
+		}
+		if width < padded {
+			clear(row[width-even:])
+		}
 	}
 }
 

@@ -1,69 +1,82 @@
 package matmul
 
-// portable multiplies in plain Go, in tiles of 4×2: as many sums, and operands
-// beside them, as sixteen scalar registers hold.
+// portable multiplies in plain Go, in tiles of 2×2. The compiler keeps four sums and two unrolled
+// steps of operands in its sixteen registers; a larger tile spills a sum, and a spilled sum waits
+// for memory at every step.
 var portable = kernel{
 	lanes:     2,
 	vectors:   1,
-	heights:   []int{4, 1},
-	tiles:     [][]tile{{tile4x2}, {tile1x2}},
+	heights:   []int{2, 1},
+	tiles:     [][]tile{{tile2x2}, {tile1x2}},
 	rows:      128,
 	depth:     256,
-	columns:   1024,
+	columns:   512,
 	copyRows:  copyRows,
 	transpose: transpose8,
 }
 
-// tile4x2 is a tile of 4 packed rows and 2 columns.
-func tile4x2(c []float32, ldc int, a []float32, _, _ int, b []float32, depth, last int, accumulate bool) {
-	a = a[:4*depth]
-	b = b[:2*depth]
-	var c00, c01, c10, c11, c20, c21, c30, c31 float32
-	for len(a) >= 4 && len(b) >= 2 {
-		b0, b1 := b[0], b[1]
-		x := a[0]
-		c00 += x * b0
-		c01 += x * b1
-		x = a[1]
-		c10 += x * b0
-		c11 += x * b1
-		x = a[2]
-		c20 += x * b0
-		c21 += x * b1
-		x = a[3]
-		c30 += x * b0
-		c31 += x * b1
-		a, b = a[4:], b[2:]
+// tile2x2 is a tile of 2 packed rows and 2 columns.
+func tile2x2(c []float32, ldc int, a []float32, _, _ int, b []float32, depth, last int, accumulate bool) {
+	a, b = a[:2*depth], b[:2*depth]
+	var c00, c01, c10, c11 float32
+	for len(a) >= 8 && len(b) >= 8 {
+		c00 += a[0] * b[0]
+		c01 += a[0] * b[1]
+		c10 += a[1] * b[0]
+		c11 += a[1] * b[1]
+
+		c00 += a[2] * b[2]
+		c01 += a[2] * b[3]
+		c10 += a[3] * b[2]
+		c11 += a[3] * b[3]
+
+		c00 += a[4] * b[4]
+		c01 += a[4] * b[5]
+		c10 += a[5] * b[4]
+		c11 += a[5] * b[5]
+
+		c00 += a[6] * b[6]
+		c01 += a[6] * b[7]
+		c10 += a[7] * b[6]
+		c11 += a[7] * b[7]
+		a, b = a[8:], b[8:]
 	}
-	sums := [4][2]float32{{c00, c01}, {c10, c11}, {c20, c21}, {c30, c31}}
-	for i := range sums {
-		row := c[i*ldc:][:last]
-		for j := range row {
-			if accumulate {
-				row[j] += sums[i][j]
-			} else {
-				row[j] = sums[i][j]
-			}
-		}
+	for len(a) >= 2 && len(b) >= 2 {
+		c00 += a[0] * b[0]
+		c01 += a[0] * b[1]
+		c10 += a[1] * b[0]
+		c11 += a[1] * b[1]
+		a, b = a[2:], b[2:]
 	}
+	put(c, c00, c01, last, accumulate)
+	put(c[ldc:], c10, c11, last, accumulate)
 }
 
 // tile1x2 is a tile of one packed row and 2 columns.
 func tile1x2(c []float32, _ int, a []float32, _, _ int, b []float32, depth, last int, accumulate bool) {
 	b = b[:2*depth]
-	var sums [2]float32
+	var c0, c1 float32
 	for _, x := range a[:depth] {
-		sums[0] += x * b[0]
-		sums[1] += x * b[1]
+		c0 += x * b[0]
+		c1 += x * b[1]
 		b = b[2:]
 	}
-	for j := range c[:last] {
-		if accumulate {
-			c[j] += sums[j]
-		} else {
-			c[j] = sums[j]
-		}
+	put(c, c0, c1, last, accumulate)
+}
+
+// put writes a row of a tile, or adds it.
+func put(c []float32, c0, c1 float32, last int, accumulate bool) {
+	if accumulate {
+		c0 += c[0]
 	}
+	c[0] = c0
+	if last < 2 {
+		return
+	}
+	if accumulate {
+		c1 += c[1]
+	}
+	c[1] = c1
 }
 
 // copyRows copies n rows of 8·eights elements.
