@@ -3,6 +3,7 @@ package matmul
 import (
 	"fmt"
 
+	"bittern/accel/isa"
 	"bittern/accel/team"
 )
 
@@ -26,7 +27,7 @@ type product struct {
 
 // New returns a Multiplier that splits its products over t.
 func New(t *team.Team) *Multiplier {
-	x := &Multiplier{team: t, kernel: current, scratch: make([]Scratch, t.Size())}
+	x := &Multiplier{team: t, kernel: forLevel(isa.Current()), scratch: make([]Scratch, t.Size())}
 	x.share = x.part // made once, so that Gemm does not allocate
 	return x
 }
@@ -63,7 +64,7 @@ func (x *Multiplier) part(worker int) {
 		}
 		y.m, y.c, y.a = to-from, y.c[from*y.ldc:], y.a.block(from, 0)
 	} else {
-		from, to := x.team.Split(worker, y.n, x.kernel.width())
+		from, to := x.team.Split(worker, y.n, x.kernel.lanes)
 		if from == to {
 			return
 		}

@@ -1,7 +1,5 @@
 package matmul
 
-import "bittern/accel/isa"
-
 // A tile computes C = A·B, or C += A·B where accumulate is set, for a small block of
 // C that stays in registers: the rows and vectors of columns the function is made
 // for, the last vector with only its first last columns. It is this loop, each sum in
@@ -21,11 +19,12 @@ type kernel struct {
 	heights []int    // rows of the tiles, falling to 1
 	tiles   [][]tile // tiles[h][v-1] has heights[h] rows and v vectors
 
-	// The block of A, rows×depth, stays in the second-level cache; one panel of B,
-	// depth × lanes·vectors, in the first.
+	// A product is cut into blocks of rows×depth of A, which stay in the second-level cache while
+	// they meet every panel of a block of depth×columns of B.
 	rows, depth, columns int
 
-	// inPlace allows tiles to read A where it is stored.
+	// inPlace says that tiles read A in any order at full speed, so that only large or transposed A
+	// are worth packing.
 	inPlace bool
 
 	// copyRows copies n rows of 8·eights elements.
@@ -79,6 +78,3 @@ func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, 
 		}
 	}
 }
-
-// current is the kernel of the level in use.
-var current = forLevel(isa.Current())

@@ -95,6 +95,13 @@ func newProblem(s shape) *problem {
 		return newGuarded(random, rows, columns, s.padding)
 	}
 	p.a, p.b, p.c = sized(s.m, s.k, s.transA), sized(s.k, s.n, s.transB), sized(s.m, s.n, false)
+	if !s.accumulate {
+		for i := range s.m {
+			for j := range s.n {
+				p.c.data[i*p.c.ld+j] = float32(math.NaN()) // to be overwritten, not read
+			}
+		}
+	}
 	p.want, p.bound = make([]float64, s.m*s.n), make([]float64, s.m*s.n)
 	for i := range s.m {
 		for j := range s.n {

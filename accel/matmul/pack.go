@@ -1,5 +1,7 @@
 package matmul
 
+import "bittern/accel/isa"
+
 // Packed holds op(B), k×n, in the order in which the kernel reads it: panels of as
 // many columns as a tile is wide, each panel row after row, the last padded with zeros
 // to whole vectors. The zero value holds the empty matrix; packing again reuses the
@@ -17,7 +19,7 @@ func (p *Packed) Pack(b []float32, ldb int, transB bool, k, n int) error {
 		return err
 	}
 	if p.kernel == nil {
-		p.kernel = current
+		p.kernel = forLevel(isa.Current())
 	}
 	p.k, p.n = k, n
 	p.data = grow(p.data, k*p.kernel.padded(n))
