@@ -28,6 +28,7 @@ func (f *Failure) Unwrap() error { return f.cause }
 
 // process is what the harness must know of a plugin's process to report on it.
 type process interface {
+	Pid() int
 	Stderr() string
 	Close() error
 }

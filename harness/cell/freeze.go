@@ -22,41 +22,51 @@ type deployed struct {
 	recurrentBytes     float64 // by the paper's accounting: bits of the recurrent weights alone
 }
 
-// freeze scores the best network as the paper does, draws its weights once,
-// gathers its statistics and takes it apart into what a machine needs.
+// freeze scores the best network as the paper does, takes it apart into what a
+// machine needs, and scores that in the model that trained it.
 func (s *session) freeze(ctx context.Context, at position) (*deployed, error) {
 	var d deployed
 	var err error
 	if d.paperStyle, err = s.sampled(ctx, task.Test, forTest, at.BestStep); err != nil {
 		return nil, err
 	}
-	draw := drawFor(forDeployment, s.spec.Seed, at.BestStep, 0)
-	frozen, err := s.quantizer.Freeze(context.WithoutCancel(ctx), draw)
-	if err != nil {
-		return nil, failure(err)
-	}
-	d.network.Weights, err = s.pack(frozen)
-	if err != nil {
-		return nil, unusable(s.quantizerProcess, s.spec.Quantizer.Label, "froze weights that cannot be deployed: %v", err)
+	if d.network, err = s.network(ctx, drawFor(forDeployment, s.spec.Seed, at.BestStep, 0)); err != nil {
+		return nil, err
 	}
 	for _, w := range s.tensors.weights {
-		m := d.network.Weights[w.Name]
-		copy(w.Quantized, m.Decode())
-		d.recurrentBytes += bytesOfBits(m)
-	}
-	if err := s.calibrate(ctx); err != nil {
-		return nil, err
+		d.recurrentBytes += bytesOfBits(d.network.Weights[w.Name])
 	}
 	if d.frozen, err = s.frozen(ctx, task.Test); err != nil {
 		return nil, err
 	}
-	if d.network.Graph, err = s.model.Export(context.WithoutCancel(ctx)); err != nil {
-		return nil, failure(err)
-	}
-	if err := s.complete(&d.network); err != nil {
-		return nil, unusable(s.modelProcess, s.spec.Model.Label, "exported a network that cannot be deployed: %v", err)
-	}
 	return &d, nil
+}
+
+// network draws the weights once, gathers their statistics and exports what a
+// machine needs. The model is left with those weights and statistics.
+func (s *session) network(ctx context.Context, draw quantizer.Draw) (artifact.Network, error) {
+	frozen, err := s.quantizer.Freeze(context.WithoutCancel(ctx), draw)
+	if err != nil {
+		return artifact.Network{}, failure(err)
+	}
+	var n artifact.Network
+	if n.Weights, err = s.pack(frozen); err != nil {
+		return artifact.Network{}, unusable(s.quantizerProcess, s.spec.Quantizer.Label, "froze weights that cannot be deployed: %v", err)
+	}
+	for _, w := range s.tensors.weights {
+		m := n.Weights[w.Name]
+		copy(w.Quantized, m.Decode())
+	}
+	if err := s.calibrate(ctx); err != nil {
+		return artifact.Network{}, err
+	}
+	if n.Graph, err = s.model.Export(context.WithoutCancel(ctx)); err != nil {
+		return artifact.Network{}, failure(err)
+	}
+	if err := s.complete(&n); err != nil {
+		return artifact.Network{}, unusable(s.modelProcess, s.spec.Model.Label, "exported a network that cannot be deployed: %v", err)
+	}
+	return n, nil
 }
 
 // bytesOfBits is the paper's accounting: bits of the weights over 8, with no

@@ -95,28 +95,10 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 		t.tensors.resetMoments()
 		t.at.Updates = 0
 	}
-	draw := quantizer.Draw{Seed: t.spec.Seed, Step: uint64(number)}
-	if err := t.quantizer.Quantize(ctx, draw); err != nil {
-		return failure(err)
-	}
-	result, err := t.model.Step(ctx, model.Step{Number: uint64(number)})
-	if err != nil {
-		return failure(err)
-	}
-	if t.spec.Quantizer.has(quantizer.TraitBackward) {
-		if err := t.quantizer.Backward(ctx, draw); err != nil {
-			return failure(err)
-		}
-	}
 	rate := training.Rate(number, t.steps)
-	update := model.Update{Number: t.at.Updates + 1, LearningRate: rate, ClipNorm: training.ClipNorm}
-	if err := t.model.Update(ctx, update); err != nil {
-		return failure(err)
-	}
-	if t.spec.Quantizer.has(quantizer.TraitProject) {
-		if err := t.quantizer.Project(ctx); err != nil {
-			return failure(err)
-		}
+	result, err := t.advance(ctx, uint64(number), model.Update{Number: t.at.Updates + 1, LearningRate: rate, ClipNorm: training.ClipNorm})
+	if err != nil {
+		return err
 	}
 	t.at.Step++
 	t.at.Epoch = t.at.Step / t.perPass
@@ -127,6 +109,33 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 	return t.metrics.Append(store.Step{
 		Step: uint64(number), Epoch: epoch, Loss: result.Loss, GradNorm: result.GradNorm, LearningRate: rate, Seconds: seconds,
 	})
+}
+
+// advance is one training step on the batch in the input tensors: draw the
+// weights, find the gradient, move the latent weights.
+func (s *session) advance(ctx context.Context, number uint64, update model.Update) (model.StepResult, error) {
+	draw := quantizer.Draw{Seed: s.spec.Seed, Step: number}
+	if err := s.quantizer.Quantize(ctx, draw); err != nil {
+		return model.StepResult{}, failure(err)
+	}
+	result, err := s.model.Step(ctx, model.Step{Number: number})
+	if err != nil {
+		return model.StepResult{}, failure(err)
+	}
+	if s.spec.Quantizer.has(quantizer.TraitBackward) {
+		if err := s.quantizer.Backward(ctx, draw); err != nil {
+			return model.StepResult{}, failure(err)
+		}
+	}
+	if err := s.model.Update(ctx, update); err != nil {
+		return model.StepResult{}, failure(err)
+	}
+	if s.spec.Quantizer.has(quantizer.TraitProject) {
+		if err := s.quantizer.Project(ctx); err != nil {
+			return model.StepResult{}, failure(err)
+		}
+	}
+	return result, nil
 }
 
 func (t *trainer) restartsMoments(epoch, batch int) bool {
