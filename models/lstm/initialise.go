@@ -3,12 +3,12 @@ package lstm
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"strings"
 
-	"gonum.org/v1/gonum/blas/blas64"
-	"gonum.org/v1/gonum/lapack/lapack64"
-
+	"bittern/accel/matmul"
+	"bittern/accel/vecmath"
 	"bittern/plugins/model"
 )
 
@@ -16,7 +16,7 @@ import (
 // 0.1, β 0 with the forget gate's part 1, h0, c0 and the softmax bias 0, and
 // orthogonal matrices. An embedding starts uniform in ±0.1 (Zaremba et al.,
 // arXiv 1409.2329).
-func initialise(value []float32, p model.Parameter, seed uint64) error {
+func initialise(value []float32, p model.Parameter, seed uint64, products *matmul.Multiplier) error {
 	part := p.Name[strings.LastIndex(p.Name, ".")+1:]
 	switch {
 	case p.Name == embeddingName:
@@ -25,7 +25,7 @@ func initialise(value []float32, p model.Parameter, seed uint64) error {
 			value[i] = 0.2*random.Float32() - 0.1
 		}
 	case part == "Wx" || part == "Wh" || p.Name == softmaxName:
-		return orthogonal(value, p.Shape[0], p.Shape[1], source(seed, p.Name))
+		return orthogonal(value, p.Shape[0], p.Shape[1], source(seed, p.Name), products)
 	case strings.HasPrefix(part, "gamma"):
 		for i := range value {
 			value[i] = 0.1
@@ -49,45 +49,64 @@ func source(seed uint64, name string) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
+// panel is the number of vectors that orthogonal makes orthogonal to all
+// before them at once.
+const panel = 32
+
 // orthogonal fills w [rows × cols] with a matrix whose columns, or rows where
-// there are fewer, are orthonormal: the Q of the QR decomposition of normal
-// random numbers, its signs made those of a positive diagonal of R, which is
-// distributed evenly over all such matrices (Mezzadri, "How to generate random
-// matrices from the classical compact groups", 2007), as the left singular
-// vectors of the paper's decomposition are.
-func orthogonal(w []float32, rows, cols int, random *rand.Rand) error {
-	tall, thin := max(rows, cols), min(rows, cols)
-	q := blas64.General{Rows: tall, Cols: thin, Stride: thin, Data: make([]float64, tall*thin)}
-	for i := range q.Data {
-		q.Data[i] = random.NormFloat64()
+// there are fewer, are orthonormal: normal random vectors made so one after
+// another. That is the Q of a QR decomposition with a positive diagonal, which
+// is distributed evenly over all such matrices (Mezzadri, "How to generate
+// random matrices from the classical compact groups", 2007), as the singular
+// vectors the paper takes are.
+func orthogonal(w []float32, rows, cols int, random *rand.Rand, products *matmul.Multiplier) error {
+	count, length := min(rows, cols), max(rows, cols)
+	basis := make([]float32, count*length)
+	for i := range basis {
+		basis[i] = float32(random.NormFloat64())
 	}
-	tau, work := make([]float64, thin), make([]float64, 1)
-	lapack64.Geqrf(q, tau, work, -1)
-	work = make([]float64, int(work[0]))
-	lapack64.Geqrf(q, tau, work, len(work))
-	positive := make([]bool, thin)
-	for j := range positive {
-		diagonal := q.Data[j*thin+j]
-		if diagonal == 0 {
-			return fmt.Errorf("%s: a random matrix %d×%d is singular", name, rows, cols)
+	overlaps := make([]float32, panel*count)
+	for from := 0; from < count; from += panel {
+		n := min(panel, count-from)
+		vectors := basis[from*length : (from+n)*length]
+		for range 2 { // once more for what rounding left
+			err := products.Gemm(overlaps, count, false, false, true, n, from, length, vectors, length, basis, length)
+			if err != nil {
+				return err
+			}
+			vecmath.Scale(overlaps, -1)
+			err = products.Gemm(vectors, length, true, false, false, n, length, from, overlaps, count, basis, length)
+			if err != nil {
+				return err
+			}
 		}
-		positive[j] = diagonal > 0
+		if err := gramSchmidt(vectors, length); err != nil {
+			return err
+		}
 	}
-	lapack64.Orgqr(q, tau, work[:1], -1)
-	work = make([]float64, int(work[0]))
-	lapack64.Orgqr(q, tau, work, len(work))
-	for i := range rows {
-		for j := range cols {
-			a, b := i, j
-			if rows < cols {
-				a, b = j, i
+	if rows <= cols {
+		copy(w, basis)
+	} else {
+		vecmath.Transpose(w, cols, basis, length, count, length)
+	}
+	return nil
+}
+
+// gramSchmidt makes vectors of the given length orthonormal, in order.
+func gramSchmidt(vectors []float32, length int) error {
+	for at := 0; at < len(vectors); at += length {
+		v := vectors[at : at+length]
+		for range 2 {
+			for before := 0; before < at; before += length {
+				u := vectors[before : before+length]
+				vecmath.Axpy(v, -float32(vecmath.Dot(u, v)), u)
 			}
-			v := q.Data[a*thin+b]
-			if !positive[b] {
-				v = -v
-			}
-			w[i*cols+j] = float32(v)
 		}
+		norm := math.Sqrt(vecmath.SumSquares(v))
+		if norm == 0 {
+			return fmt.Errorf("%s: random vectors of length %d are not independent", name, length)
+		}
+		vecmath.Scale(v, float32(1/norm))
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/accel/matmul"
+	"bittern/accel/team"
 	"bittern/models/internal/reference"
 	"bittern/plugins"
 	"bittern/plugins/model"
@@ -579,10 +581,12 @@ func TestCalibration(t *testing.T) {
 
 func TestInitialValues(t *testing.T) {
 	t.Parallel()
-	for _, shape := range [][2]int{{12, 3}, {3, 12}, {7, 7}, {1, 1}, {64, 5}} {
+	workers := team.New(2)
+	defer workers.Close()
+	for _, shape := range [][2]int{{12, 3}, {3, 12}, {7, 7}, {1, 1}, {64, 5}, {150, 150}, {33, 200}} {
 		rows, cols := shape[0], shape[1]
 		w := make([]float32, rows*cols)
-		if err := orthogonal(w, rows, cols, source(1, "w")); err != nil {
+		if err := orthogonal(w, rows, cols, source(1, "w"), matmul.New(workers)); err != nil {
 			t.Fatal(err)
 		}
 		at := func(i, j int) float64 { return float64(w[i*cols+j]) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"bittern/accel/matmul"
 	"bittern/accel/team"
 	"bittern/models/graph"
 	"bittern/models/recurrent"
@@ -36,21 +37,27 @@ func newSession(a architecture, request model.Build) (*session, error) {
 	if err := s.checkTensors(); err != nil {
 		return nil, err
 	}
-	for _, p := range s.plan.Parameters {
-		if err := initialise(request.Parameters[p.Name].Value, p, request.Seed); err != nil {
-			return nil, err
-		}
-	}
-	for _, b := range s.plan.Buffers {
-		clear(request.Buffers[b.Name])
-	}
 	s.team = team.New(request.Threads)
-	if err := s.assemble(); err != nil {
+	if err := errors.Join(s.initialise(), s.assemble()); err != nil {
 		s.team.Close()
 		return nil, err
 	}
 	s.optimiser = newOptimiser(s)
 	return s, nil
+}
+
+// initialise writes the starting values of all parameters and buffers.
+func (s *session) initialise() error {
+	products := matmul.New(s.team)
+	for _, p := range s.plan.Parameters {
+		if err := initialise(s.request.Parameters[p.Name].Value, p, s.request.Seed, products); err != nil {
+			return err
+		}
+	}
+	for _, b := range s.plan.Buffers {
+		clear(s.request.Buffers[b.Name])
+	}
+	return nil
 }
 
 func (s *session) close() error {

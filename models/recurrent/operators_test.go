@@ -1,0 +1,372 @@
+package recurrent
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"bittern/accel/team"
+	"bittern/models/internal/reference"
+)
+
+// TestSoftmaxAgainstReference holds the loss, its gradients and the score
+// against the float64 oracle.
+func TestSoftmaxAgainstReference(t *testing.T) {
+	t.Parallel()
+	for _, config := range []SoftmaxConfig{
+		{Steps: 3, Batch: 4, Units: 5, Classes: 7}, {Steps: 1, Batch: 1, Units: 1, Classes: 1}, {Steps: 2, Batch: 9, Units: 33, Classes: 131},
+	} {
+		for workers := 1; workers <= 3; workers++ {
+			t.Run(fmt.Sprintf("%+v/%d workers", config, workers), func(t *testing.T) {
+				t.Parallel()
+				workers := team.New(workers)
+				defer workers.Close()
+				random := rand.New(rand.NewPCG(1, 2))
+				rows := config.Steps * config.Batch
+				w, bias, h := normal(config.Classes*config.Units, random), normal(config.Classes, random), normal(rows*config.Units, random)
+				targets := make([]int32, rows)
+				for i := range targets {
+					targets[i] = int32(random.IntN(config.Classes))
+				}
+				oracle := reference.Softmax{Rows: rows, Units: config.Units, Classes: config.Classes}
+				wantLoss, logits := oracle.Loss(w, bias, h, targets)
+				dW, dBias, dH := oracle.Backward(w, bias, h, targets)
+
+				s := NewSoftmax(workers, config)
+				loss, err := s.Loss(single(w), single(bias), single(h), targets)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if math.Abs(loss-wantLoss) > 1e-5 {
+					t.Errorf("loss %v, want %v", loss, wantLoss)
+				}
+				gotW, gotBias, gotH := make([]float32, len(w)), make([]float32, len(bias)), make([]float32, len(h))
+				const scale = 3
+				if err := s.Backward(single(w), single(h), scale, gotW, gotBias, gotH); err != nil {
+					t.Fatal(err)
+				}
+				for _, g := range [][]float64{dW, dBias, dH} {
+					for i := range g {
+						g[i] *= scale
+					}
+				}
+				checkClose(t, "gradient of W", gotW, [][]float64{dW}, 1e-5)
+				checkClose(t, "gradient of b", gotBias, [][]float64{dBias}, 1e-5)
+				checkClose(t, "gradient of h", gotH, [][]float64{dH}, 1e-5)
+
+				s.Rows = max(1, config.Batch-2)
+				score, err := s.Score(single(w), single(bias), single(h), targets)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var want Score
+				for row, line := range slices.Collect(slices.Chunk(logits, config.Classes)) {
+					if row%config.Batch >= s.Rows {
+						continue
+					}
+					var sum float64
+					for _, v := range line {
+						sum += math.Exp(v)
+					}
+					want.LossSum += math.Log(sum) - line[targets[row]]
+					want.Count++
+					if slices.Max(line) == line[targets[row]] {
+						want.Correct++
+					}
+				}
+				if score.Count != want.Count || score.Correct != want.Correct || math.Abs(score.LossSum-want.LossSum) > 1e-4 {
+					t.Errorf("score %+v, want %+v", score, want)
+				}
+			})
+		}
+	}
+}
+
+func normal(n int, random *rand.Rand) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = float64(float32(random.NormFloat64()))
+	}
+	return out
+}
+
+// TestDropout drops about the given share, scales the rest so that the mean
+// stays, and sends the gradient back through the same mask on any team.
+func TestDropout(t *testing.T) {
+	t.Parallel()
+	const n, probability = 20_001, 0.3
+	ones := ones(n)
+	var want []float32
+	for workers := 1; workers <= 3; workers++ {
+		workers := team.New(workers)
+		defer workers.Close()
+		d := NewDropout(workers, n, probability)
+		d.Key = 42
+		if err := d.Forward(ones); err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = slices.Clone(d.Output())
+		} else if !slices.Equal(want, d.Output()) {
+			t.Errorf("%d workers drew another mask", workers.Size())
+		}
+		gradient := make([]float32, n)
+		if err := d.Backward(gradient, ones); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(gradient, d.Output()) {
+			t.Error("the backward pass drew another mask")
+		}
+		dropped := 0
+		for i, v := range d.Output() {
+			if v == 0 {
+				dropped++
+			} else if math.Abs(float64(v)-1/(1-probability)) > 1e-6 {
+				t.Fatalf("element %d is %v, want 0 or %v", i, v, 1/(1-probability))
+			}
+		}
+		// Five standard deviations of a binomial share.
+		if share, bound := float64(dropped)/n, 5*math.Sqrt(probability*(1-probability)/n); math.Abs(share-probability) > bound {
+			t.Errorf("%v of the elements dropped, want %v ± %v", share, probability, bound)
+		}
+		d.Key = 43
+		if err := d.Forward(ones); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Equal(want, d.Output()) {
+			t.Error("keys 42 and 43 drew the same mask")
+		}
+		d.Off = true
+		if err := d.Forward(want); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(want, d.Output()) {
+			t.Error("dropout that is off changed its input")
+		}
+	}
+}
+
+func TestEmbedding(t *testing.T) {
+	t.Parallel()
+	// Three features of four tokens; token 2 is chosen twice, token 1 never.
+	weight := []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+	tokens := []int32{2, 0, 2, 3}
+	gradient := []float32{1, 2, 3, 10, 20, 30, 100, 200, 300, 1000, 2000, 3000}
+	for workers := 1; workers <= 3; workers++ {
+		workers := team.New(workers)
+		defer workers.Close()
+		e := NewEmbedding(workers, len(tokens), 4, 3)
+		if err := e.Forward(weight, tokens); err != nil {
+			t.Fatal(err)
+		}
+		if want := []float32{3, 7, 11, 1, 5, 9, 3, 7, 11, 4, 8, 12}; !slices.Equal(e.Output(), want) {
+			t.Errorf("columns %v, want %v", e.Output(), want)
+		}
+		dWeight := []float32{9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9}
+		if err := e.Backward(tokens, gradient, dWeight); err != nil {
+			t.Fatal(err)
+		}
+		if want := []float32{10, 0, 101, 1000, 20, 0, 202, 2000, 30, 0, 303, 3000}; !slices.Equal(dWeight, want) {
+			t.Errorf("gradient %v, want %v", dWeight, want)
+		}
+	}
+}
+
+func TestLastStep(t *testing.T) {
+	t.Parallel()
+	s := NewLastStep(3, 2)
+	if err := s.Forward([]float32{1, 2, 3, 4, 5, 6}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{5, 6}; !slices.Equal(s.Output(), want) {
+		t.Errorf("last step %v, want %v", s.Output(), want)
+	}
+	dx := []float32{9, 9, 9, 9, 9, 9}
+	if err := s.Backward(dx, []float32{7, 8}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{0, 0, 0, 0, 7, 8}; !slices.Equal(dx, want) {
+		t.Errorf("gradient %v, want %v", dx, want)
+	}
+}
+
+// TestMisfits gives every operator slices that do not fit and finds an error
+// that names what they should be.
+func TestMisfits(t *testing.T) {
+	t.Parallel()
+	workers := team.New(1)
+	defer workers.Close()
+	p := newProblem(LSTMConfig{Steps: 2, Batch: 3, Inputs: 4, Units: 5, Tokens: true, BatchNorm: true})
+	lstm := NewLSTM(workers, p.config)
+	ready := func() *LSTM {
+		l := NewLSTM(workers, p.config)
+		if err := l.Forward(p.weights, p.input); err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	changed := func(change func(*LSTMWeights)) LSTMWeights {
+		w := p.weights
+		change(&w)
+		return w
+	}
+	softmax := NewSoftmax(workers, SoftmaxConfig{Steps: 1, Batch: 2, Units: 1, Classes: 3})
+	two, three := make([]float32, 2), make([]float32, 3)
+	loss := func(w, bias, h []float32, targets ...int32) error {
+		_, err := softmax.Loss(w, bias, h, targets)
+		return err
+	}
+	embedding := NewEmbedding(workers, 2, 3, 1)
+	for name, test := range map[string]struct {
+		got  error
+		want string
+	}{
+		"Wh":       {lstm.Forward(changed(func(w *LSTMWeights) { w.Wh = w.Wh[1:] }), p.input), "Wh has 99 elements, its shape [20 5] wants 100"},
+		"gamma":    {lstm.Forward(changed(func(w *LSTMWeights) { w.GammaC = nil }), p.input), "gamma_c has 0 elements, its shape [5] wants 5"},
+		"input":    {lstm.Forward(p.weights, LSTMInput{Tokens: []int32{1}}), "input has 1 elements, its shape [2 3] wants 6"},
+		"token":    {lstm.Forward(p.weights, LSTMInput{Tokens: []int32{0, 0, 0, 0, 4, 0}}), "token 4 is 4, outside of a vocabulary of 4"},
+		"negative": {lstm.Forward(p.weights, LSTMInput{Tokens: []int32{0, -1, 0, 0, 0, 0}}), "token 1 is -1"},
+		"gradient": {ready().Backward(p.weights, p.input, p.gradient[1:], newWeights(p.config), nil), "gradient of the hidden states has 29 elements"},
+		"state": {func() error {
+			l := NewLSTM(workers, p.config)
+			l.Pass.Start = &State{}
+			return l.Forward(p.weights, p.input)
+		}(), "carries none"},
+		"statistics": {func() error {
+			l := NewLSTM(workers, p.config)
+			l.Pass.Statistics = Frozen
+			return l.Forward(p.weights, p.input)
+		}(), "needs running statistics"},
+		"rows": {func() error {
+			l := NewLSTM(workers, p.config)
+			l.Pass.Rows = 4
+			return l.Forward(p.weights, p.input)
+		}(), "4 sequences of a batch of 3"},
+		"partial": {func() error {
+			l := NewLSTM(workers, p.config)
+			l.Pass.Rows = 2
+			if err := l.Forward(p.weights, p.input); err != nil {
+				return err
+			}
+			return l.Backward(p.weights, p.input, p.gradient, newWeights(p.config), nil)
+		}(), "needs all 3 sequences"},
+		"softmax W":       {loss(two, three, two, 0, 0), "W has 2 elements, its shape [3 1] wants 3"},
+		"softmax targets": {loss(three, three, two, 0, 3), "token 1 is 3"},
+		"dropout":         {NewDropout(workers, 3, 0.5).Forward(two), "2 elements, its shape [3] wants 3"},
+		"embedding":       {embedding.Forward(two, []int32{0, 0}), "matrix has 2 elements, its shape [1 3] wants 3"},
+		"embedding token": {embedding.Forward(three, []int32{0, 3}), "token 1 is 3"},
+		"last step":       {NewLastStep(2, 2).Forward(three), "sequence has 3 elements, its shape [2 2] wants 4"},
+	} {
+		if test.got == nil || !strings.Contains(test.got.Error(), test.want) {
+			t.Errorf("%s: got %v, want an error that says %q", name, test.got, test.want)
+		}
+	}
+}
+
+// TestRepeats runs a layer again and finds the same bits; other teams agree
+// with it up to rounding, as [TestLSTMAgainstReference] shows.
+func TestRepeats(t *testing.T) {
+	eachConfig(t, func(t *testing.T, p problem, workers *team.Team) {
+		run := func() ([]float32, map[string][]float32) {
+			l := NewLSTM(workers, p.config)
+			dw := newWeights(p.config)
+			for range 2 { // the second on memory that was used
+				if err := l.Forward(p.weights, p.input); err != nil {
+					t.Fatal(err)
+				}
+				if err := l.Backward(p.weights, p.input, p.gradient, dw, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return l.Hidden(), dw.named()
+		}
+		hidden, gradients := run()
+		again, gradientsAgain := run()
+		if !slices.Equal(hidden, again) {
+			t.Error("hidden states differ from run to run")
+		}
+		for name, g := range gradients {
+			if math.IsNaN(float64(g[0])) {
+				continue // not used without normalization, else the other tests' matter
+			}
+			if !slices.Equal(g, gradientsAgain[name]) {
+				t.Errorf("the gradient of %s differs from run to run", name)
+			}
+		}
+	})
+}
+
+// TestCarriedState gives a layer a start state and finds what the oracle does.
+func TestCarriedState(t *testing.T) {
+	t.Parallel()
+	for _, batchNorm := range []bool{true, false} {
+		p := newProblem(LSTMConfig{Steps: 3, Batch: 4, Inputs: 6, Units: 7, Tokens: true, BatchNorm: batchNorm, Carry: true})
+		random := rand.New(rand.NewPCG(9, 9))
+		start := reference.State{H: normal(4*7, random), C: normal(4*7, random)}
+		workers := team.New(2)
+		defer workers.Close()
+		l := NewLSTM(workers, p.config)
+		l.Pass.Start = &State{Hidden: single(start.H), Cell: single(start.C)}
+		if err := l.Forward(p.weights, p.input); err != nil {
+			t.Fatal(err)
+		}
+		trace := p.layer.Forward(p.weights64, p.input64, &start)
+		checkClose(t, "h", l.Hidden(), trace.H, 2e-5)
+		final := State{Hidden: make([]float32, 4*7), Cell: make([]float32, 4*7)}
+		l.Final(final)
+		checkClose(t, "final h", final.Hidden, [][]float64{trace.Final().H}, 2e-5)
+		checkClose(t, "final c", final.Cell, [][]float64{trace.Final().C}, 2e-5)
+
+		dw := newWeights(p.config)
+		if err := l.Backward(p.weights, p.input, p.gradient, dw, nil); err != nil {
+			t.Fatal(err)
+		}
+		want, _ := p.layer.Backward(p.weights64, trace, p.gradient64)
+		checkClose(t, "gradient of Wh", dw.Wh, [][]float64{want.Wh}, 1e-4)
+		checkClose(t, "gradient of Wx", dw.Wx, [][]float64{want.Wx}, 1e-4)
+		if nothing := make([]float32, 7); !slices.Equal(dw.H0, nothing) || !slices.Equal(dw.C0, nothing) {
+			t.Errorf("gradients of h0 %v and c0 %v, want none: the state was given", dw.H0, dw.C0)
+		}
+	}
+}
+
+// TestAllocations counts the allocations of a pass after the first.
+func TestAllocations(t *testing.T) {
+	workers := team.New(2)
+	defer workers.Close()
+	for _, config := range []LSTMConfig{
+		{Steps: 3, Batch: 4, Inputs: 6, Units: 37, Tokens: true, BatchNorm: true},
+		{Steps: 3, Batch: 4, Inputs: 6, Units: 37, BatchNorm: true},
+		{Steps: 3, Batch: 4, Inputs: 6, Units: 37},
+	} {
+		p := newProblem(config)
+		l := NewLSTM(workers, config)
+		dw := newWeights(config)
+		if n := testing.AllocsPerRun(10, func() {
+			if err := l.Forward(p.weights, p.input); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Backward(p.weights, p.input, p.gradient, dw, nil); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%+v: %v allocations per pass, want none", config, n)
+		}
+	}
+	s := NewSoftmax(workers, SoftmaxConfig{Steps: 3, Batch: 4, Units: 5, Classes: 33})
+	w, bias, h, targets := ones(33*5), ones(33), ones(12*5), make([]int32, 12)
+	dw, dBias, dH := ones(33*5), ones(33), ones(12*5)
+	if n := testing.AllocsPerRun(10, func() {
+		if _, err := s.Loss(w, bias, h, targets); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Backward(w, h, 1, dw, dBias, dH); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("softmax: %v allocations per pass, want none", n)
+	}
+}
