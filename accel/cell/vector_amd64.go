@@ -5,16 +5,35 @@ package cell
 type assembly struct {
 	lanes int
 
-	moments            func(mean, rstd, x *float32, xStride, rows, lanes int, count, epsilon float32)
-	sumColumns         func(sum, x *float32, xStride, rows, lanes int)
-	fold               func(scale, shift, gamma, beta, mean, rstd *float32, lanes int)
-	tanh, sigmoid      func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int, hiddenScale, inputScale, shift *float32, rows, lanes int)
-	cellForward        func(cell, before, gates *float32, cellStride, beforeStride, gatesStride, spacing, rows, lanes int)
-	outputForward      func(cell, gate, tanh, hidden *float32, cellStride, gateStride, tanhStride, hiddenStride int, scale, shift *float32, rows, lanes int)
-	outputBackward     func(above, next, gate, tanh, cell, gateGradient, cellGradient *float32, aboveStride, nextStride, gateStride, tanhStride, cellStride, gateGradientStride, cellGradientStride int, mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
-	gatesBackward      func(cellGradient, gates, before, gatesGradient, beforeGradient *float32, cellGradientStride, gatesStride, beforeStride, gatesGradientStride, beforeGradientStride, spacing, rows, lanes int)
-	affineBackward     func(gradient, input, prior, inputGradient *float32, gradientStride, inputStride, priorStride, inputGradientStride int, mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
-	affinePairBackward func(gradient, hidden, input, hiddenGradient, inputGradient *float32, gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int, hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32, inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows, lanes int)
+	moments    func(mean, rstd, x *float32, xStride, rows, lanes int, count, epsilon float32)
+	sumColumns func(sum, x *float32, xStride, rows, lanes int)
+	fold       func(scale, shift, gamma, beta, mean, rstd *float32, lanes int)
+
+	// tanh and sigmoid take one gate from its products to its activation.
+	tanh, sigmoid func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int,
+		hiddenScale, inputScale, shift *float32, rows, lanes int)
+	// cellForward takes the activations to the cell.
+	cellForward func(cell, before, gates *float32, cellStride, beforeStride, gatesStride int,
+		spacing, rows, lanes int)
+	outputForward func(cell, gate, tanh, hidden *float32, cellStride, gateStride, tanhStride, hiddenStride int,
+		scale, shift *float32, rows, lanes int)
+
+	// A share is 1/rows where the gradient flows through the statistics, else 0.
+	outputBackward func(above, next, gate, tanh, cell, gateGradient, cellGradient *float32,
+		aboveStride, nextStride, gateStride, tanhStride, cellStride, gateGradientStride, cellGradientStride int,
+		mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
+	gatesBackward func(cellGradient, gates, before, gatesGradient, beforeGradient *float32,
+		cellGradientStride, gatesStride, beforeStride, gatesGradientStride, beforeGradientStride int,
+		spacing, rows, lanes int)
+	// affineBackward adds to prior, which may be nothing.
+	affineBackward func(gradient, input, prior, inputGradient *float32,
+		gradientStride, inputStride, priorStride, inputGradientStride int,
+		mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
+	affinePairBackward func(gradient, hidden, input, hiddenGradient, inputGradient *float32,
+		gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int,
+		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
+		inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32,
+		betaGradient *float32, rows, lanes int)
 }
 
 // vector runs assembly over one block of columns after the other.

@@ -12,7 +12,7 @@ type kernels struct {
 	scaleShift func(dst, scale, x, shift []float32)
 	dot        func(x, y []float32) float64
 
-	// max is the largest element, −Inf of none.
+	// max is the largest element but for NaN, −Inf of none.
 	max func(x []float32) float32
 	// expSum sets dst[i] = exp(x[i]−shift) and returns the sum of dst.
 	expSum func(dst, x []float32, shift float32) float64

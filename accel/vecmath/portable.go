@@ -53,7 +53,9 @@ var portable = kernels{
 	max: func(x []float32) float32 {
 		most := float32(math.Inf(-1))
 		for _, v := range x {
-			most = max(most, v)
+			if v > most {
+				most = v
+			}
 		}
 		return most
 	},

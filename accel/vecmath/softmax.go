@@ -3,6 +3,7 @@ package vecmath
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Softmax sets dst[i] = exp(x[i]) / Σ exp(x[j]). The largest element is
@@ -29,19 +30,15 @@ func CrossEntropy(logits []float32, target int) float64 {
 	return active.logSumExp(logits) - float64(logits[target])
 }
 
-// ArgMax returns the index of the largest element, the first of equals; NaN
-// is never the largest. It returns −1 for an empty slice.
-func ArgMax(x []float32) int {
+// ArgMax returns the index of the largest element, the first of equals, and −1
+// for an empty slice. NaN is never the largest; where nothing is, it returns 0.
+func ArgMax(x []float32) int { return active.argMax(x) }
+
+func (k *kernels) argMax(x []float32) int {
 	if len(x) == 0 {
 		return -1
 	}
-	best, most := 0, float32(math.Inf(-1))
-	for i, value := range x {
-		if value > most {
-			best, most = i, value
-		}
-	}
-	return best
+	return max(0, slices.Index(x, k.max(x)))
 }
 
 func (k *kernels) softmaxCrossEntropy(logits []float32, target int, scale float32) float64 {

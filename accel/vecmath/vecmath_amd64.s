@@ -688,7 +688,7 @@ whole28:
 	CMPQ    CX, $0x08
 	JL      rest29
 	VMOVUPS (AX)(DX*4), Y2
-	VMAXPS  Y2, Y1, Y1
+	VMAXPS  Y1, Y2, Y1
 	ADDQ    $0x08, DX
 	SUBQ    $0x08, CX
 	JMP     whole28
@@ -702,7 +702,7 @@ rest29:
 	VMOVDQU    (BX)(SI*4), Y2
 	VMASKMOVPS (AX)(DX*4), Y2, Y3
 	VBLENDVPS  Y2, Y3, Y0, Y0
-	VMAXPS     Y0, Y1, Y1
+	VMAXPS     Y1, Y0, Y1
 
 done30:
 	VEXTRACTF128 $0x00, Y1, X0
@@ -1572,7 +1572,7 @@ whole70:
 	CMPQ    CX, $0x10
 	JL      rest71
 	VMOVUPS (AX)(DX*4), Z2
-	VMAXPS  Z2, Z1, Z1
+	VMAXPS  Z1, Z2, Z1
 	ADDQ    $0x10, DX
 	SUBQ    $0x10, CX
 	JMP     whole70
@@ -1585,7 +1585,7 @@ rest71:
 	KMOVW     BX, K1
 	VMOVUPS.Z (AX)(DX*4), K1, Z2
 	VBLENDMPS Z2, Z0, K1, Z3
-	VMAXPS    Z3, Z1, Z1
+	VMAXPS    Z1, Z3, Z1
 
 done72:
 	VEXTRACTF64X4 $0x00, Z1, Y0

@@ -191,14 +191,28 @@ func TestSoftmaxOfNaN(t *testing.T) {
 func TestArgMax(t *testing.T) {
 	t.Parallel()
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
-	for _, c := range []struct {
-		x    []float32
-		want int
-	}{{nil, -1}, {[]float32{-3}, 0}, {[]float32{-5, -2, -2}, 1}, {[]float32{nan, 1, nan, 2}, 3}, {[]float32{-inf, -inf}, 0}, {[]float32{0, inf, 3}, 1}} {
-		if got := ArgMax(c.x); got != c.want {
-			t.Errorf("ArgMax(%v) = %d, want %d", c.x, got, c.want)
+	everyLevel(t, func(t *testing.T, k *kernels) {
+		for _, c := range []struct {
+			x    []float32
+			want int
+		}{
+			{nil, -1}, {[]float32{-3}, 0}, {[]float32{-5, -2, -2}, 1}, {[]float32{nan, 1, nan, 2, nan}, 3},
+			{[]float32{-inf, -inf}, 0}, {[]float32{nan, nan}, 0}, {[]float32{0, inf, 3}, 1},
+		} {
+			if got := k.argMax(c.x); got != c.want {
+				t.Errorf("argMax(%v) = %d, want %d", c.x, got, c.want)
+			}
 		}
-	}
+		for _, n := range lengths[1:] {
+			x := numbers(t, n, 11)
+			for want := range n {
+				x[want] = 100 + float32(want)
+				if got := k.argMax(x); got != want {
+					t.Fatalf("argMax of %d elements = %d, want %d", n, got, want)
+				}
+			}
+		}
+	})
 }
 
 // TestAdam holds ten steps against Algorithm 1 of Kingma and Ba in float64.

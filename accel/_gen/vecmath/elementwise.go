@@ -90,7 +90,8 @@ func softmax(m emit.Machine) {
 	lowest := m.Constant(emit.Float(math.Inf(-1)))
 	most := m.Constant(emit.Float(math.Inf(-1)))
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
-		VMAXPS(m.LoadOr(emit.At(x, index), tail, lowest), most, most)
+		// With most as the operand that NaN gives way to.
+		VMAXPS(most, m.LoadOr(emit.At(x, index), tail, lowest), most)
 	})
 	Store(m.Largest(most).AsX(), ReturnIndex(0))
 	m.Return()
