@@ -64,6 +64,9 @@ func newActivations(k *kernels, n int, precision Precision) *Activations {
 	return a
 }
 
+// Bytes is the memory of the activations: themselves and their tables.
+func (a *Activations) Bytes() int { return 4*len(a.x) + 2*len(a.q) + len(a.tables) }
+
 // layout is where a precision keeps bits.
 func (k *kernels) layout(p Precision) layout {
 	if p == Exact {
