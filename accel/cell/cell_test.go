@@ -285,7 +285,7 @@ func TestNothingAllocates(t *testing.T) {
 	if n := testing.AllocsPerRun(10, Gates.Forward); n != 0 {
 		t.Errorf("Gates.Forward allocates %v times", n)
 	}
-	if n := testing.AllocsPerRun(10, func() { s.run(active, 0, 33) }); n != 0 {
+	if n := testing.AllocsPerRun(10, func() { s.run(active(), 0, 33) }); n != 0 {
 		t.Errorf("a step allocates %v times", n)
 	}
 }

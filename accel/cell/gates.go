@@ -32,7 +32,7 @@ func (g Gates) Forward() {
 	g.CellBefore.check("Gates.CellBefore", g.Rows, g.Columns)
 	g.Activation.check("Gates.Activation", g.Rows, reach)
 	g.Cell.check("Gates.Cell", g.Rows, g.Columns)
-	active.gatesForward(g)
+	active().gatesForward(g)
 }
 
 // GatesGradient is the backward pass of Gates up to a, the gates' sums.
@@ -60,5 +60,5 @@ func (g GatesGradient) Backward() {
 	g.CellBefore.check("GatesGradient.CellBefore", g.Rows, g.Columns)
 	g.GateGradient.check("GatesGradient.GateGradient", g.Rows, reach)
 	g.CellBeforeGradient.check("GatesGradient.CellBeforeGradient", g.Rows, g.Columns)
-	active.gatesBackward(g)
+	active().gatesBackward(g)
 }

@@ -1,6 +1,10 @@
 package cell
 
-import "bittern/accel/isa"
+import (
+	"sync"
+
+	"bittern/accel/isa"
+)
 
 // kernels are the functions of one instruction-set level. They trust their
 // arguments, which the exported functions have checked.
@@ -16,5 +20,5 @@ type kernels interface {
 	affinePairBackward(AffinePairGradient)
 }
 
-// active is decided once, by package isa.
-var active = forLevel(isa.Current())
+// active is decided once, at first use, by package isa.
+var active = sync.OnceValue(func() kernels { return forLevel(isa.Current()) })

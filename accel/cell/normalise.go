@@ -14,7 +14,7 @@ func Moments(mean, rstd []float32, x Matrix, rows int, epsilon float32) {
 	}
 	checkVector("Moments' rstd", rstd, len(mean))
 	x.check("Moments' x", rows, len(mean))
-	active.moments(mean, rstd, x, rows, epsilon)
+	active().moments(mean, rstd, x, rows, epsilon)
 }
 
 // Fold makes one scale and shift of a normalisation's statistics and
@@ -32,7 +32,7 @@ func Fold(scale, shift, gamma, beta, mean, rstd []float32) {
 	checkVector("Fold's beta", beta, n)
 	checkVector("Fold's mean", mean, n)
 	checkVector("Fold's rstd", rstd, n)
-	active.fold(scale, shift, gamma, beta, mean, rstd)
+	active().fold(scale, shift, gamma, beta, mean, rstd)
 }
 
 // Statistics are the mean and the reciprocal standard deviation of each column
@@ -81,7 +81,7 @@ func (g AffineGradient) Backward() {
 	checkVector("AffineGradient.Gamma", g.Gamma, g.Columns)
 	checkVector("AffineGradient.BetaGradient", g.BetaGradient, g.Columns)
 	checkVector("AffineGradient.GammaGradient", g.GammaGradient, g.Columns)
-	active.affineBackward(g)
+	active().affineBackward(g)
 }
 
 // AffinePairGradient is the backward pass of a = γh·ĥ + γx·x̂ + β, the sum of
@@ -122,12 +122,12 @@ func (g AffinePairGradient) Backward() {
 	checkVector("AffinePairGradient.BetaGradient", g.BetaGradient, g.Columns)
 	checkVector("AffinePairGradient.HiddenGammaGradient", g.HiddenGammaGradient, g.Columns)
 	checkVector("AffinePairGradient.InputGammaGradient", g.InputGammaGradient, g.Columns)
-	active.affinePairBackward(g)
+	active().affinePairBackward(g)
 }
 
 // SumColumns adds the sum of each column j < len(sum) of the rows of x to
 // sum[j]: the gradient of a bias without normalisation.
 func SumColumns(sum []float32, x Matrix, rows int) {
 	x.check("SumColumns' x", rows, len(sum))
-	active.sumColumns(sum, x, rows)
+	active().sumColumns(sum, x, rows)
 }

@@ -24,7 +24,7 @@ func (o Output) Forward() {
 	o.Gate.check("Output.Gate", o.Rows, o.Columns)
 	o.CellTanh.check("Output.CellTanh", o.Rows, o.Columns)
 	o.Hidden.check("Output.Hidden", o.Rows, o.Columns)
-	active.outputForward(o)
+	active().outputForward(o)
 }
 
 // OutputGradient is the backward pass of Output and of the cell's
@@ -74,5 +74,5 @@ func (g OutputGradient) Backward() {
 	checkVector("OutputGradient.GammaGradient", g.GammaGradient, g.Columns)
 	g.GateGradient.check("OutputGradient.GateGradient", g.Rows, g.Columns)
 	g.CellGradient.check("OutputGradient.CellGradient", g.Rows, g.Columns)
-	active.outputBackward(g)
+	active().outputBackward(g)
 }

@@ -19,7 +19,7 @@ type Adam struct {
 //
 // gradScale is 1 unless the gradient is to be averaged or clipped by norm.
 func (a Adam) Update(value, grad, m, v []float32, step int, gradScale float32) {
-	a.update(active, value, grad, m, v, step, gradScale)
+	a.update(active(), value, grad, m, v, step, gradScale)
 }
 
 func (a Adam) update(k *kernels, value, grad, m, v []float32, step int, gradScale float32) {

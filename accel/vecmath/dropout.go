@@ -17,7 +17,7 @@ import "fmt"
 //	z = (z ⊕ z≫27)·0x94D049BB133111EB
 //	z ⊕ z≫31
 func Dropout(dst, x []float32, probability float64, key uint64, first int) {
-	dropout(active, dst, x, probability, key, first)
+	dropout(active(), dst, x, probability, key, first)
 }
 
 func dropout(k *kernels, dst, x []float32, probability float64, key uint64, first int) {

@@ -1,6 +1,10 @@
 package vecmath
 
-import "bittern/accel/isa"
+import (
+	"sync"
+
+	"bittern/accel/isa"
+)
 
 // kernels are the functions of one instruction-set level. They trust their
 // arguments: lengths are checked by the public functions.
@@ -34,5 +38,5 @@ type kernels struct {
 	transpose func(dst []float32, ldd int, src []float32, lds, rows, cols int)
 }
 
-// active is decided once, by package isa.
-var active = forLevel(isa.Current())
+// active is decided once, at first use, by package isa.
+var active = sync.OnceValue(func() *kernels { return forLevel(isa.Current()) })

@@ -11,7 +11,7 @@ import (
 func Softmax(dst, x []float32) {
 	sameLength("Softmax", len(dst), len(x))
 	if len(x) > 0 {
-		active.softmax(dst, x, 1)
+		active().softmax(dst, x, 1)
 	}
 }
 
@@ -20,19 +20,19 @@ func Softmax(dst, x []float32) {
 // onehot(target)). A NaN among the logits makes all of it NaN.
 func SoftmaxCrossEntropy(logits []float32, target int, scale float32) float64 {
 	checkTarget(logits, target)
-	return active.softmaxCrossEntropy(logits, target, scale)
+	return active().softmaxCrossEntropy(logits, target, scale)
 }
 
 // CrossEntropy returns what SoftmaxCrossEntropy does, to the bit, and leaves
 // the logits as they are.
 func CrossEntropy(logits []float32, target int) float64 {
 	checkTarget(logits, target)
-	return active.logSumExp(logits) - float64(logits[target])
+	return active().logSumExp(logits) - float64(logits[target])
 }
 
 // ArgMax returns the index of the largest element, the first of equals, and −1
 // for an empty slice. NaN is never the largest; where nothing is, it returns 0.
-func ArgMax(x []float32) int { return active.argMax(x) }
+func ArgMax(x []float32) int { return active().argMax(x) }
 
 func (k *kernels) argMax(x []float32) int {
 	if len(x) == 0 {

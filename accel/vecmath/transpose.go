@@ -13,5 +13,5 @@ func Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 		panic(fmt.Sprintf("vecmath: Transpose of %d×%d from %d elements with row distance %d into %d with %d",
 			rows, cols, len(src), lds, len(dst), ldd))
 	}
-	active.transpose(dst, ldd, src, lds, rows, cols)
+	active().transpose(dst, ldd, src, lds, rows, cols)
 }
