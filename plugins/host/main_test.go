@@ -2,29 +2,34 @@ package host_test
 
 import (
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
-
-	"bittern/plugins/null"
-	"bittern/plugins/sdk"
 )
 
-// TestMain lets the test binary be the plugins that the tests start: the host
-// runs a built-in as `<this executable> plugin <kind>/<name>`.
+// hostVariable makes the test binary a host that waits to be killed, with the
+// plugin named in it.
+const hostVariable = "BITTERN_TEST_HOST"
+
+// TestMain lets the test binary be the plugins that the tests start: a built-in
+// is run as `<this executable> plugin <kind>/<name>`, an external one as
+// bittern-<kind>-<name>, which is then a link to this executable.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "plugin" {
-		serve(os.Args[2])
+	if id := os.Getenv(hostVariable); id != "" && os.Getenv("BITTERN_PLUGIN") == "" {
+		waitToBeKilled(id)
 		return
 	}
-	os.Exit(m.Run())
-}
-
-func serve(id string) {
-	switch id {
-	case "quantizer/null":
-		sdk.ServeQuantizer(null.NewQuantizer())
-	case "model/null":
-		sdk.ServeModel(null.NewModel())
-	case "backend/null":
-		sdk.ServeBackend(null.NewBackend())
+	if len(os.Args) > 2 && os.Args[1] == "plugin" {
+		served[os.Args[2]]()
+		return
 	}
+	if _, name, ok := strings.Cut(filepath.Base(os.Args[0]), "bittern-quantizer-"); ok {
+		served["quantizer/"+strings.TrimSuffix(name, ".exe")]()
+		return
+	}
+	// Under the race detector every plugin would take a second longer to exit.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }

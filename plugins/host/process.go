@@ -257,6 +257,13 @@ func (p *Process) call(ctx context.Context, method string, request, response any
 	if _, ok := errors.AsType[*backend.ErrUnsupported](err); ok {
 		return err
 	}
+	answer := status.Convert(err)
+	if answer.Code() == codes.Canceled || answer.Code() == codes.DeadlineExceeded {
+		// The plugin's side knows the deadline too, and its clock may be ahead.
+		if end, ok := limited.Deadline(); ok && time.Until(end) < settle {
+			<-limited.Done()
+		}
+	}
 	if ctx.Err() != nil { // the caller's doing, not the plugin's
 		return fmt.Errorf("%s: %s: %w", p.id, name, context.Cause(ctx))
 	}
@@ -265,7 +272,6 @@ func (p *Process) call(ctx context.Context, method string, request, response any
 		p.awaitExit()
 		return p.failure(name, Deadline, fmt.Sprintf("no answer within %s", p.deadline))
 	}
-	answer := status.Convert(err)
 	if answer.Code() == codes.Unavailable && !p.awaitExit() {
 		p.kill() // a plugin that cannot be reached is of no further use
 		p.awaitExit()
