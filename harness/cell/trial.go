@@ -60,19 +60,3 @@ func (t *Trial) Processes() []int {
 
 // Close ends the plugins.
 func (t *Trial) Close() error { return t.session.close() }
-
-// Overhead times the training steps of a cell whose plugins do nothing.
-func Overhead(ctx context.Context, catalogue *host.Catalogue, spec *Spec, t task.Task, steps int) (_ []time.Duration, err error) {
-	trial, err := OpenTrial(ctx, catalogue, 0, spec, t)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, trial.Close()) }()
-	taken := make([]time.Duration, steps)
-	for i := range taken {
-		if taken[i], err = trial.Step(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return taken, nil
-}

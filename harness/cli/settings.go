@@ -33,7 +33,7 @@ func settle(command *cobra.Command, settings any) error {
 		Result:           settings,
 		WeaklyTypedInput: true, // the environment is text
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
-			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
+			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToWeakSliceHookFunc(",")),
 	})
 	if err != nil {
 		return err

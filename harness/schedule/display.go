@@ -146,8 +146,8 @@ func (d *Display) remaining() string {
 	return fmt.Sprintf(", about %s left", left.Round(time.Second))
 }
 
-// The shares of a cell's time by stage, as seen with the demo: what follows
-// training is a few evaluations and the simulated machines.
+// The shares of a cell's time that its stages are taken for: long runs mostly
+// train, and of short ones no estimate is needed.
 const (
 	trainingShare = 0.85
 	testingShare  = 0.90

@@ -1,0 +1,124 @@
+// Package testplugin has plugins for the harness's tests: small enough that a
+// cell takes a moment, real enough that it learns, and able to fail on demand.
+//
+// The test binary serves them to itself: its TestMain calls [Main].
+package testplugin
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"bittern/plugins"
+	"bittern/plugins/sdk"
+)
+
+// IDs are the plugins of this package.
+var IDs = []plugins.ID{
+	{Kind: plugins.KindModel, Name: "bigram"},
+	{Kind: plugins.KindQuantizer, Name: "coin"},
+	{Kind: plugins.KindBackend, Name: "oracle"},
+	{Kind: plugins.KindBackend, Name: "mute"},
+}
+
+// Main serves a plugin where the test binary was started as one, and otherwise
+// runs the tests.
+func Main(m *testing.M) {
+	Serve(os.Args)
+	os.Exit(m.Run())
+}
+
+// Serve serves the plugin that the arguments ask for and does not return, or
+// returns at once where they ask for none.
+func Serve(args []string) {
+	if len(args) != 3 || args[1] != "plugin" {
+		return
+	}
+	switch kind, name, _ := strings.Cut(args[2], "/"); {
+	case kind == "model" && name == "bigram":
+		sdk.ServeModel(&bigram{})
+	case kind == "quantizer" && name == "coin":
+		sdk.ServeQuantizer(&coin{})
+	case kind == "backend" && name == "oracle":
+		sdk.ServeBackend(&oracle{})
+	case kind == "backend" && name == "mute":
+		sdk.ServeBackend(&mute{})
+	default:
+		fmt.Fprintln(os.Stderr, "no such test plugin:", args[2])
+		os.Exit(2)
+	}
+	os.Exit(0)
+}
+
+// faults are the options by which a plugin fails on demand.
+func faults(kinds ...string) []plugins.Option {
+	return []plugins.Option{
+		{Name: "fault", Type: plugins.String, Default: "none", Choices: append([]string{"none"}, kinds...), Doc: "how to fail"},
+		{Name: "at", Type: plugins.Int, Default: "0", Max: 1 << 30, Doc: "the call to fail in, counted by the step"},
+		{Name: "marker", Type: plugins.String, Doc: "a file that is made by the first failure and forestalls others; empty = fail always"},
+	}
+}
+
+// fault fails by option.
+type fault struct {
+	kind   string
+	at     uint64
+	marker string
+}
+
+func newFault(options plugins.Values) fault {
+	return fault{kind: options.Text("fault"), at: uint64(options.Int("at")), marker: options.Text("marker")}
+}
+
+// strike fails in step number step where that was asked for. It returns true
+// where the caller is to answer nonsense.
+func (f fault) strike(step uint64) (nonsense bool) {
+	if f.kind == "none" || step != f.at {
+		return false
+	}
+	if f.marker != "" {
+		file, err := os.OpenFile(f.marker, os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return false
+		}
+		file.Close()
+	}
+	fmt.Fprintf(os.Stderr, "the test plugin fails in step %d: %s\n", step, f.kind)
+	switch f.kind {
+	case "kill":
+		self, err := os.FindProcess(os.Getpid())
+		if err == nil {
+			err = self.Kill()
+		}
+		if err != nil {
+			panic(err)
+		}
+		select {}
+	case "exit":
+		os.Exit(3)
+	case "hang":
+		time.Sleep(time.Hour)
+	case "panic":
+		panic("on demand")
+	}
+	return true
+}
+
+func description(kind plugins.Kind, name string, options []plugins.Option, traits ...string) (plugins.Description, error) {
+	return plugins.Description{
+		Kind: kind, Name: name, Version: "1.0.0", API: plugins.APIVersion, Summary: "for tests", Options: options, Traits: traits,
+	}, nil
+}
+
+// slow makes steps take long enough to be interrupted.
+func slow(ctx context.Context, options plugins.Values) {
+	if pause := options.Int("pause"); pause > 0 {
+		select {
+		case <-time.After(time.Duration(pause) * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
