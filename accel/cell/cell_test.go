@@ -275,17 +275,34 @@ func TestEmptyShapesDoNothing(t *testing.T) {
 	}
 }
 
+// exported are the package's functions as users call them.
+type exported struct{}
+
+func (exported) moments(mean, rstd []float32, x Matrix, rows int, epsilon float32) {
+	Moments(mean, rstd, x, rows, epsilon)
+}
+func (exported) fold(scale, shift, gamma, beta, mean, rstd []float32) {
+	Fold(scale, shift, gamma, beta, mean, rstd)
+}
+func (exported) sumColumns(sum []float32, x Matrix, rows int) { SumColumns(sum, x, rows) }
+func (exported) gatesForward(p Gates)                         { p.Forward() }
+func (exported) outputForward(p Output)                       { p.Forward() }
+func (exported) outputBackward(p OutputGradient)              { p.Backward() }
+func (exported) gatesBackward(p GatesGradient)                { p.Backward() }
+func (exported) affineBackward(p AffineGradient)              { p.Backward() }
+func (exported) affinePairBackward(p AffinePairGradient)      { p.Backward() }
+
+func TestExportedFunctions(t *testing.T) {
+	t.Parallel()
+	checked, unchecked := newStep(t, 7, 33), newStep(t, 7, 33)
+	checked.run(exported{}, 0, 33)
+	unchecked.run(active(), 0, 33)
+	sameOutputs(t, "through the exported functions", checked.outputs(), unchecked.outputs())
+}
+
 func TestNothingAllocates(t *testing.T) {
 	s := newStep(t, 7, 33)
-	Gates := Gates{
-		Rows: 7, Columns: 33, Spacing: s.spacing, Hidden: s.hidden.Matrix, Input: s.input.Matrix,
-		HiddenScale: s.scaleH.Data, InputScale: s.scaleX.Data, Shift: s.shift.Data,
-		CellBefore: s.cellBefore.Matrix, Activation: s.activation.Matrix, Cell: s.cell.Matrix,
-	}
-	if n := testing.AllocsPerRun(10, Gates.Forward); n != 0 {
-		t.Errorf("Gates.Forward allocates %v times", n)
-	}
-	if n := testing.AllocsPerRun(10, func() { s.run(active(), 0, 33) }); n != 0 {
+	if n := testing.AllocsPerRun(10, func() { s.run(exported{}, 0, 33) }); n != 0 {
 		t.Errorf("a step allocates %v times", n)
 	}
 }

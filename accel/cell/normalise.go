@@ -45,11 +45,6 @@ type Statistics struct {
 	Batch bool
 }
 
-func (s Statistics) check(name string, columns int) {
-	checkVector(name+".Mean", s.Mean, columns)
-	checkVector(name+".RStd", s.RStd, columns)
-}
-
 // AffineGradient is the backward pass of y = γ·x̂ + β with x̂ = (x−mean)·rstd.
 type AffineGradient struct {
 	Rows, Columns int
@@ -77,7 +72,8 @@ func (g AffineGradient) Backward() {
 	g.Gradient.check("AffineGradient.Gradient", g.Rows, g.Columns)
 	g.Input.check("AffineGradient.Input", g.Rows, g.Columns)
 	g.InputGradient.check("AffineGradient.InputGradient", g.Rows, g.Columns)
-	g.Statistics.check("AffineGradient.Statistics", g.Columns)
+	checkVector("AffineGradient.Statistics.Mean", g.Statistics.Mean, g.Columns)
+	checkVector("AffineGradient.Statistics.RStd", g.Statistics.RStd, g.Columns)
 	checkVector("AffineGradient.Gamma", g.Gamma, g.Columns)
 	checkVector("AffineGradient.BetaGradient", g.BetaGradient, g.Columns)
 	checkVector("AffineGradient.GammaGradient", g.GammaGradient, g.Columns)
@@ -115,8 +111,10 @@ func (g AffinePairGradient) Backward() {
 	g.Input.check("AffinePairGradient.Input", g.Rows, g.Columns)
 	g.HiddenGradient.check("AffinePairGradient.HiddenGradient", g.Rows, g.Columns)
 	g.InputGradient.check("AffinePairGradient.InputGradient", g.Rows, g.Columns)
-	g.HiddenStatistics.check("AffinePairGradient.HiddenStatistics", g.Columns)
-	g.InputStatistics.check("AffinePairGradient.InputStatistics", g.Columns)
+	checkVector("AffinePairGradient.HiddenStatistics.Mean", g.HiddenStatistics.Mean, g.Columns)
+	checkVector("AffinePairGradient.HiddenStatistics.RStd", g.HiddenStatistics.RStd, g.Columns)
+	checkVector("AffinePairGradient.InputStatistics.Mean", g.InputStatistics.Mean, g.Columns)
+	checkVector("AffinePairGradient.InputStatistics.RStd", g.InputStatistics.RStd, g.Columns)
 	checkVector("AffinePairGradient.HiddenGamma", g.HiddenGamma, g.Columns)
 	checkVector("AffinePairGradient.InputGamma", g.InputGamma, g.Columns)
 	checkVector("AffinePairGradient.BetaGradient", g.BetaGradient, g.Columns)
