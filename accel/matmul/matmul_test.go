@@ -277,6 +277,32 @@ func TestSplitChangesNothing(t *testing.T) {
 	}
 }
 
+// TestPackPadsWithZeros packs few columns into memory that was full: what is left in the padding would meet
+// every row of A, and denormal numbers there cost time.
+func TestPackPadsWithZeros(t *testing.T) {
+	t.Parallel()
+	const k, n = 11, 5
+	for _, level := range isa.Available() {
+		for _, transposed := range []bool{false, true} {
+			p := Packed{kernel: forLevel(level)}
+			ones := slices.Repeat([]float32{1}, k*100)
+			if err := p.Pack(ones, 100, false, k, 100); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Pack(ones, 100, transposed, k, n); err != nil {
+				t.Fatal(err)
+			}
+			var sum float32
+			for _, v := range p.data {
+				sum += v
+			}
+			if sum != k*n {
+				t.Errorf("%v, transposed %v: the packed ones of %d×%d sum to %v, want %d", level, transposed, k, n, sum, k*n)
+			}
+		}
+	}
+}
+
 func TestAllocatesNothing(t *testing.T) {
 	workers := team.New(2)
 	defer workers.Close()
