@@ -1,13 +1,92 @@
 package bench
 
-import "context"
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"bittern/accel/isa"
+	"bittern/plugins"
+	"bittern/plugins/host"
+)
 
 // Bench is how the lines are timed.
 type Bench struct {
-	Threads  int
-	Runs     int // counted runs of each line, after one that is not counted
-	Peers    *Peers
-	Progress func(line string)
+	Catalogue *host.Catalogue
+	Deadline  time.Duration // of one call to a plugin
+	Threads   int
+	Runs      int // counted runs of ours, and of the peers' short ones
+	PeerRuns  int // counted runs of a peer's training step, which takes seconds
+	Peers     *Peers
+	Progress  func(line string)
+}
+
+// Result is everything that was timed.
+type Result struct {
+	CPU    string
+	Lines  []Line
+	Memory []Memory
+}
+
+// groups are the parts of the bench in the order they run. Memory comes first,
+// while this process has not grown by what the others need.
+var groups = []struct {
+	name string
+	run  func(b *Bench, ctx context.Context, r *Result) error
+}{
+	{"memory", func(b *Bench, ctx context.Context, r *Result) error {
+		m, err := b.peakMemory(ctx)
+		r.Memory = append(r.Memory, m)
+		return err
+	}},
+	{"inference", lines((*Bench).inferenceLines)},
+	{"training", lines((*Bench).stepLines)},
+	{"matrix", lines((*Bench).matrixLines)},
+	{"portable", lines((*Bench).portableLines)},
+}
+
+func lines(run func(*Bench, context.Context) ([]Line, error)) func(*Bench, context.Context, *Result) error {
+	return func(b *Bench, ctx context.Context, r *Result) error {
+		l, err := run(b, ctx)
+		r.Lines = append(r.Lines, l...)
+		return err
+	}
+}
+
+// Groups names the parts of the bench.
+func Groups() []string {
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.name)
+	}
+	return names
+}
+
+// CheckGroups refuses a name that is no group.
+func CheckGroups(names []string) error {
+	known := Groups()
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return plugins.Problemf("bench has no part %q%s; its parts are %s", name, plugins.DidYouMean(name, known), strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// Run times the groups named in only, or all where it is empty. On an error
+// the result holds what was finished.
+func (b *Bench) Run(ctx context.Context, only []string) (*Result, error) {
+	r := &Result{CPU: isa.Features()}
+	for _, g := range groups {
+		if len(only) > 0 && !slices.Contains(only, g.name) {
+			continue
+		}
+		if err := g.run(b, ctx, r); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
 }
 
 func newLine(name string, ours Sample) Line {
@@ -25,10 +104,4 @@ func (l *Line) hold(against string, other Sample, reason string, goals ...Goal) 
 		goal.Against = against
 		l.Goals = append(l.Goals, goal)
 	}
-}
-
-// Group is a set of lines that is timed together.
-type Group struct {
-	Name string
-	Run  func(b *Bench, ctx context.Context) ([]Line, error)
 }

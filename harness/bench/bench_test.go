@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func sampleLine() Line {
@@ -42,43 +44,38 @@ func TestGoalsAreJudgedByMedians(t *testing.T) {
 			t.Errorf("%s: got %s %v, want %s %v", goal, outcome, ratio, want[i].outcome, want[i].ratio)
 		}
 	}
-	if misses := Misses([]Line{line}); len(misses) != 0 {
+	if misses := (&Result{Lines: []Line{line}}).Misses(); len(misses) != 0 {
 		t.Errorf("nothing was missed, got %q", misses)
 	}
 	line.Goals[1].Faster = 5
-	misses := Misses([]Line{line})
-	if len(misses) != 1 || !strings.Contains(misses[0], "TrainingStep/x: 4.50, must be ≥ 5 × faster than PyTorch") {
+	over := Memory{Name: "PeakMemory/x", Bytes: 3e9, Goal: 1e9}
+	misses := (&Result{Lines: []Line{line}, Memory: []Memory{over}}).Misses()
+	if len(misses) != 2 || misses[1] != "PeakMemory/x: 3000 MB, must be ≤ 1000 MB" || !strings.Contains(misses[0], "TrainingStep/x: 4.50, must be ≥ 5 × faster than PyTorch") {
 		t.Errorf("one goal was missed, got %q", misses)
 	}
 }
 
 func TestFormats(t *testing.T) {
 	t.Parallel()
-	lines := []Line{sampleLine()}
+	r := &Result{CPU: "a CPU", Lines: []Line{sampleLine()}, Memory: []Memory{{Name: "PeakMemory/x", Bytes: 5e8, Goal: 1e9}}}
 	var asTable, asBenchmark, asJSON strings.Builder
-	if err := WriteTable(&asTable, lines); err != nil {
+	if err := r.WriteTable(&asTable); err != nil {
 		t.Fatal(err)
 	}
-	if got := asTable.String(); strings.Count(got, "\n") != 5 || !strings.Contains(got, "n/a: not installed: no torch") {
+	if got := asTable.String(); strings.Count(got, "\n") != 6 || !strings.Contains(got, "n/a: not installed: no torch") {
 		t.Errorf("the table has not one row a goal with its reason:\n%s", got)
 	}
-	if err := WriteBenchmark(&asBenchmark, "a CPU", lines); err != nil {
+	if err := r.WriteBenchmark(&asBenchmark); err != nil {
 		t.Fatal(err)
 	}
 	if got := asBenchmark.String(); strings.Count(got, "\nBenchmarkTrainingStep/x/by=") != 6 ||
 		!strings.Contains(got, "BenchmarkTrainingStep/x/by=ours 1 300000000 ns/op\n") {
 		t.Errorf("benchmark format:\n%s", got)
 	}
-	if err := WriteJSON(&asJSON, "a CPU", lines); err != nil {
+	if err := r.WriteJSON(&asJSON); err != nil {
 		t.Fatal(err)
 	}
-	var back struct {
-		Lines []struct {
-			Ours   jsonSample
-			Others map[string]jsonSample
-			Goals  []jsonGoal
-		}
-	}
+	var back struct{ Lines []jsonLine }
 	if err := json.Unmarshal([]byte(asJSON.String()), &back); err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +85,9 @@ func TestFormats(t *testing.T) {
 	}
 	if goal := back.Lines[0].Goals[2]; goal.Ratio != nil || goal.Outcome != NotMeasured {
 		t.Errorf("JSON: an unmeasured goal must have no ratio, got %+v", goal)
+	}
+	if diff := cmp.Diff(r.Lines[0], back.Lines[0].line()); diff != "" {
+		t.Errorf("a line read back from JSON differs (-want +got):\n%s", diff)
 	}
 }
 

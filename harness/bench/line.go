@@ -94,13 +94,18 @@ func (l Line) Judge(g Goal) (outcome Outcome, ratio float64) {
 }
 
 // Misses lists, in one sentence each, the goals that were measured and not reached.
-func Misses(lines []Line) []string {
+func (r *Result) Misses() []string {
 	var misses []string
-	for _, line := range lines {
+	for _, line := range r.Lines {
 		for _, goal := range line.Goals {
 			if outcome, ratio := line.Judge(goal); outcome == Missed {
 				misses = append(misses, fmt.Sprintf("%s: %.2f, must be %s", line.Name, ratio, goal))
 			}
+		}
+	}
+	for _, m := range r.Memory {
+		if m.Outcome() == Missed {
+			misses = append(misses, fmt.Sprintf("%s: %s, must be ≤ %s", m.Name, megabytes(m.Bytes), megabytes(m.Goal)))
 		}
 	}
 	return misses

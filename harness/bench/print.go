@@ -12,11 +12,11 @@ import (
 	"bittern/reports/table"
 )
 
-// WriteTable prints the lines as a Markdown table: one row for every goal.
-func WriteTable(w io.Writer, lines []Line) error {
+// WriteTable prints the result as a Markdown table: one row for every goal.
+func (r *Result) WriteTable(w io.Writer) error {
 	t := table.New("what", "ours", "n", "held against", "its time", "n", "ratio", "goal", "outcome")
 	t.AlignRight(1, 2, 4, 5, 6)
-	for _, line := range lines {
+	for _, line := range r.Lines {
 		ours, n := "n/a", "0"
 		if line.Ours.N() > 0 {
 			ours, n = spread(line.Ours), fmt.Sprint(line.Ours.N())
@@ -36,8 +36,21 @@ func WriteTable(w io.Writer, lines []Line) error {
 			}
 		}
 	}
+	for _, m := range r.Memory {
+		bytes, ratio, outcome := "n/a", "n/a", string(m.Outcome())
+		if m.Missing == "" {
+			bytes, ratio = megabytes(m.Bytes), fmt.Sprintf("%.2f", float64(m.Bytes)/float64(m.Goal))
+		} else {
+			outcome = "n/a: " + m.Missing
+		}
+		if err := t.Append(m.Name, bytes, "1", "its limit", megabytes(m.Goal), "n/a", ratio, "≤ "+megabytes(m.Goal), outcome); err != nil {
+			return err
+		}
+	}
 	return t.Write(w)
 }
+
+func megabytes(bytes int64) string { return fmt.Sprintf("%.0f MB", float64(bytes)/1e6) }
 
 // spread writes a median with its minimum and maximum in a fitting unit.
 func spread(s Sample) string {
@@ -53,11 +66,11 @@ func spread(s Sample) string {
 
 // WriteBenchmark prints every time in Go's benchmark format, which benchstat
 // reads: one result line a run.
-func WriteBenchmark(w io.Writer, features string, lines []Line) error {
-	if _, err := fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: bittern\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, features); err != nil {
+func (r *Result) WriteBenchmark(w io.Writer) error {
+	if _, err := fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: bittern\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, r.CPU); err != nil {
 		return err
 	}
-	for _, line := range lines {
+	for _, line := range r.Lines {
 		samples := []Sample{line.Ours}
 		samples[0].Who = "ours"
 		for _, name := range slices.Sorted(maps.Keys(line.Others)) {
@@ -71,6 +84,14 @@ func WriteBenchmark(w io.Writer, features string, lines []Line) error {
 					return err
 				}
 			}
+		}
+	}
+	for _, m := range r.Memory {
+		if m.Missing != "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "Benchmark%s/by=ours 1 %d peak-bytes\n", m.Name, m.Bytes); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -91,6 +112,8 @@ type jsonSample struct {
 type jsonGoal struct {
 	Goal    string   `json:"goal"`
 	Against string   `json:"against"`
+	Faster  float64  `json:"faster,omitempty"`
+	Within  float64  `json:"within,omitempty"`
 	Ratio   *float64 `json:"ratio"`
 	Outcome Outcome  `json:"outcome"`
 }
@@ -107,13 +130,30 @@ func toJSON(s Sample) jsonSample {
 	return jsonSample{s.Who, s.N(), s.Median(), s.Min(), s.Max(), s.Seconds}
 }
 
+// line reads back what WriteJSON wrote of a line.
+func (j jsonLine) line() Line {
+	l := newLine(j.Name, Sample{})
+	if j.Ours != nil {
+		l.Ours = Sample{j.Ours.Who, j.Ours.Seconds}
+	}
+	for name, s := range j.Others {
+		l.Others[name] = Sample{s.Who, s.Seconds}
+	}
+	maps.Copy(l.Missing, j.Missing)
+	for _, g := range j.Goals {
+		l.Goals = append(l.Goals, Goal{Against: g.Against, Faster: g.Faster, Within: g.Within})
+	}
+	return l
+}
+
 // WriteJSON prints every figure with n, median, minimum and maximum.
-func WriteJSON(w io.Writer, features string, lines []Line) error {
+func (r *Result) WriteJSON(w io.Writer) error {
 	out := struct {
-		CPU   string     `json:"cpu"`
-		Lines []jsonLine `json:"lines"`
-	}{CPU: features, Lines: []jsonLine{}}
-	for _, line := range lines {
+		CPU    string     `json:"cpu"`
+		Lines  []jsonLine `json:"lines"`
+		Memory []Memory   `json:"memory"`
+	}{CPU: r.CPU, Lines: []jsonLine{}, Memory: append([]Memory{}, r.Memory...)}
+	for _, line := range r.Lines {
 		j := jsonLine{Name: line.Name, Others: map[string]jsonSample{}, Missing: line.Missing, Goals: []jsonGoal{}}
 		if line.Ours.N() > 0 {
 			ours := toJSON(line.Ours)
@@ -124,7 +164,7 @@ func WriteJSON(w io.Writer, features string, lines []Line) error {
 		}
 		for _, goal := range line.Goals {
 			outcome, ratio := line.Judge(goal)
-			g := jsonGoal{Goal: goal.String(), Against: goal.Against, Outcome: outcome}
+			g := jsonGoal{Goal: goal.String(), Against: goal.Against, Faster: goal.Faster, Within: goal.Within, Outcome: outcome}
 			if outcome != NotMeasured {
 				g.Ratio = &ratio
 			}

@@ -1,0 +1,146 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"bittern/harness/suite"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/host"
+	"bittern/plugins/model"
+	"bittern/plugins/stepgraph"
+)
+
+// inference is a time step of a packed LSTM at batch 1 on one thread.
+type inference struct {
+	quantizer      string
+	units, symbols int
+	float, int8    float64 // goals; 0 = none
+}
+
+func inferences() []inference {
+	return []inference{
+		{"stochastic-binary", 512, 87, 10, 3},
+		{"stochastic-binary", 1000, 50, 15, 4},
+		{"stochastic-binary", 2000, 27, 40, 6},
+		{"stochastic-ternary", 512, 87, 0, 2},
+		{"stochastic-ternary", 1000, 50, 0, 2.5},
+		{"stochastic-ternary", 2000, 27, 0, 4},
+	}
+}
+
+// inferenceLength is how many time steps a timed sequence has: the paper's.
+const inferenceLength = 100
+
+func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
+	// The float and int8 peers of a size serve both quantizers.
+	type key struct {
+		units     int
+		precision string
+	}
+	type timed struct {
+		sample Sample
+		reason string
+	}
+	peers := map[key]timed{}
+	var lines []Line
+	for _, i := range inferences() {
+		ours, err := b.timeInference(ctx, i)
+		if err != nil {
+			return nil, fmt.Errorf("%s at %d units: %w", i.quantizer, i.units, err)
+		}
+		line := newLine(fmt.Sprintf("Inference/%s-%d", i.quantizer, i.units), ours)
+		for _, p := range []struct {
+			against, precision string
+			faster             float64
+		}{{onnxInt8, "int8", i.int8}, {onnxFloat, "float32", i.float}} {
+			known, ok := peers[key{i.units, p.precision}]
+			if !ok {
+				known.sample, known.reason, err = b.Peers.onnx(ctx, "--units", strconv.Itoa(i.units), "--symbols", strconv.Itoa(i.symbols),
+					"--precision", p.precision, "--steps", strconv.Itoa(inferenceLength), "--runs", strconv.Itoa(b.Runs), "--threads", "1")
+				if err != nil {
+					return nil, err
+				}
+				known.sample.Who += " " + p.precision
+				peers[key{i.units, p.precision}] = known
+			}
+			if p.faster != 0 {
+				line.hold(p.against, known.sample, known.reason, Goal{Faster: p.faster})
+			} else {
+				line.hold(p.against, known.sample, known.reason)
+			}
+		}
+		lines = append(lines, line)
+		b.Progress(line.Name)
+	}
+	return lines, nil
+}
+
+// timeInference deploys a fresh network on the cpu backend. Each time is the
+// backend's own median over the sequences it timed.
+func (b *Bench) timeInference(ctx context.Context, i inference) (_ Sample, err error) {
+	// A small batch: only the network is wanted, and it is the same at any.
+	trial, err := b.trial(ctx, experiment{
+		name:     "inference",
+		task:     model.Task{Kind: model.LanguageModel, InputSize: i.symbols, OutputSize: i.symbols, Batch: 4, Length: inferenceLength},
+		options:  plugins.Values{"units": strconv.Itoa(i.units)},
+		training: suite.Training{Optimiser: model.SGD, Calibration: 1},
+	}, i.quantizer)
+	if err != nil {
+		return Sample{}, err
+	}
+	defer func() { err = errors.Join(err, trial.Close()) }()
+	network, err := trial.Network(ctx)
+	if err != nil {
+		return Sample{}, err
+	}
+	plugin, err := b.plugin(ctx, plugins.ID{Kind: plugins.KindBackend, Name: "cpu"}, nil)
+	if err != nil {
+		return Sample{}, err
+	}
+	cpu, err := b.Catalogue.Backend(ctx, "cpu", host.Settings{Deadline: b.Deadline})
+	if err != nil {
+		return Sample{}, err
+	}
+	defer func() { err = errors.Join(err, cpu.Close()) }()
+	// The peer is one LSTM layer without a softmax layer, so ours is too.
+	graph, err := recurrentPart(network.Graph)
+	if err != nil {
+		return Sample{}, err
+	}
+	if err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Graph: graph, Weights: network.Weights}); err != nil {
+		return Sample{}, err
+	}
+	sample := Sample{Who: "bittern"}
+	for range b.Runs {
+		cost, err := cpu.Cost(ctx, backend.CostRequest{Length: inferenceLength})
+		if err != nil {
+			return Sample{}, err
+		}
+		if cost.Seconds == nil || !cost.Measured {
+			return Sample{}, fmt.Errorf("the cpu backend timed nothing")
+		}
+		sample.Seconds = append(sample.Seconds, *cost.Seconds)
+	}
+	return sample, nil
+}
+
+// recurrentPart drops the nodes after the hidden state: the output becomes the
+// state that the output layer reads.
+func recurrentPart(g stepgraph.Graph) (stepgraph.Graph, error) {
+	next := map[string]bool{}
+	for _, s := range g.States {
+		next[s.Next] = true
+	}
+	at := slices.IndexFunc(g.Nodes, func(n stepgraph.Node) bool { return n.Op == stepgraph.MatVec && !n.Recurrent && next[n.Inputs[0]] })
+	if at < 0 {
+		return g, fmt.Errorf("the graph of %s has no output layer that reads a state", g.Model)
+	}
+	g.Output = g.Nodes[at].Inputs[0]
+	g.Nodes = g.Nodes[:at]
+	return g, nil
+}

@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// maxMemory is the goal for training Penn Treebank characters at 1000 units:
+// all processes together, in bytes.
+const maxMemory = 1e9
+
+// Memory is what training took of the machine's memory.
+type Memory struct {
+	Name    string `json:"name"`
+	Bytes   int64  `json:"bytes"` // sum over processes of each one's peak
+	Goal    int64  `json:"goal"`
+	Missing string `json:"missing,omitempty"`
+}
+
+// Outcome says whether the goal was reached.
+func (m Memory) Outcome() Outcome {
+	switch {
+	case m.Missing != "":
+		return NotMeasured
+	case m.Bytes <= m.Goal:
+		return Reached
+	}
+	return Missed
+}
+
+// peakMemory trains a few steps of a character model and adds up the peak
+// resident memory of the harness and its plugins. What they share counts once
+// for each, so the sum is an upper bound.
+func (b *Bench) peakMemory(ctx context.Context) (_ Memory, err error) {
+	e := characters(1000, 50, 0, 0, 0)
+	m := Memory{Name: "PeakMemory/characters-1000", Goal: maxMemory}
+	trial, err := b.trial(ctx, e, "stochastic-ternary")
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, trial.Close()) }()
+	for range 3 {
+		if _, err := trial.Step(ctx); err != nil {
+			return m, err
+		}
+	}
+	for _, pid := range append(trial.Processes(), os.Getpid()) {
+		bytes, err := peakResident(pid)
+		if errors.Is(err, os.ErrNotExist) {
+			m.Missing = "this system has no /proc/PID/status"
+			return m, nil
+		}
+		if err != nil {
+			return m, err
+		}
+		m.Bytes += bytes
+	}
+	return m, nil
+}
+
+// peakResident reads VmHWM of proc(5).
+func peakResident(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kilobytes, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kilobytes * 1024, err
+		}
+	}
+	return 0, fmt.Errorf("/proc/%d/status names no VmHWM", pid)
+}

@@ -1,0 +1,207 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"bittern/harness/cell"
+	"bittern/harness/suite"
+	"bittern/plugins"
+	"bittern/plugins/model"
+)
+
+// experiment is one training step that is timed: through the plugin processes,
+// as in a run, with stochastic ternary weights.
+type experiment struct {
+	name     string
+	task     model.Task
+	options  plugins.Values // of the lstm model
+	training suite.Training
+	// layers says the sizes of the recurrent layers, for the floor.
+	units, layers int
+	embedding     int  // features a token is embedded in; 0 = one-hot look-up
+	lastOnly      bool // only the last step is classified
+
+	peers []peerGoal
+	floor float64 // goal: at most this times the floor; 0 = none
+}
+
+// peerGoal is a peer's script arguments and what must be reached against it.
+type peerGoal struct {
+	against   string
+	faster    float64
+	arguments []string
+}
+
+func characters(units, symbols int, within, plain, looped float64) experiment {
+	arguments := []string{"train", "--units", strconv.Itoa(units), "--batch", "64", "--length", "100", "--symbols", strconv.Itoa(symbols)}
+	return experiment{
+		name:     fmt.Sprintf("TrainingStep/characters-%d", units),
+		task:     model.Task{Kind: model.LanguageModel, InputSize: symbols, OutputSize: symbols, Batch: 64, Length: 100},
+		options:  plugins.Values{"units": strconv.Itoa(units)},
+		training: suite.Training{Optimiser: model.Adam, LearningRate: 0.002},
+		units:    units, layers: 1, floor: within,
+		peers: []peerGoal{{torchLSTM, plain, arguments}, {torchCell, looped, append(arguments[:len(arguments):len(arguments)], "--cell")}},
+	}
+}
+
+func words(units, layers int, dropout string) experiment {
+	const symbols = 10000
+	return experiment{
+		name: fmt.Sprintf("TrainingStep/words-%dx%d", units, layers),
+		task: model.Task{Kind: model.LanguageModel, InputSize: symbols, OutputSize: symbols, Batch: 20, Length: 35},
+		options: plugins.Values{"units": strconv.Itoa(units), "layers": strconv.Itoa(layers),
+			"embedding": strconv.Itoa(units), "dropout": dropout, "carry-state": "true"},
+		training: suite.Training{Optimiser: model.SGD, LearningRate: 20, ClipNorm: 0.25},
+		units:    units, layers: layers, embedding: units,
+		peers: []peerGoal{{torchLSTM, 2, []string{"word", "--units", strconv.Itoa(units), "--layers", strconv.Itoa(layers),
+			"--batch", "20", "--length", "35", "--symbols", strconv.Itoa(symbols), "--dropout", dropout}}},
+	}
+}
+
+// experiments are the training steps of the paper's tasks.
+func experiments() []experiment {
+	return []experiment{
+		characters(512, 87, 1.35, 4, 5),
+		characters(1000, 50, 1.25, 3.3, 4),
+		words(300, 1, "0.5"),
+		words(650, 1, "0.65"),
+		words(1500, 2, "0.65"),
+		{
+			name:     "TrainingStep/mnist-100",
+			task:     model.Task{Kind: model.SequenceClassification, InputSize: 1, OutputSize: 10, Batch: 100, Length: 784},
+			options:  plugins.Values{"units": "100"},
+			training: suite.Training{Optimiser: model.Adam, LearningRate: 0.001},
+			units:    100, layers: 1, lastOnly: true,
+			peers: []peerGoal{{torchLSTM, 3, []string{"mnist", "--units", "100", "--batch", "100", "--length", "784"}}},
+		},
+	}
+}
+
+// products are the matrix products that one training step cannot do without:
+// the recurrent products forward and backward at every time step, the
+// weight gradients, the softmax layer, and the input products of dense inputs.
+func (e experiment) products() []product {
+	batch, length := e.task.Batch, e.task.Length
+	symbols := batch * length
+	gates := 4 * e.units
+	var all []product
+	for layer := range e.layers {
+		all = append(all,
+			product{m: batch, n: gates, k: e.units, transB: true, count: length, reused: true},
+			product{m: batch, n: e.units, k: gates, count: length, reused: true},
+			product{m: gates, n: e.units, k: symbols, transA: true, count: 1})
+		inputs := e.embedding
+		if layer > 0 {
+			inputs = e.units
+		}
+		if inputs > 0 {
+			all = append(all,
+				product{m: symbols, n: gates, k: inputs, transB: true, count: 1},
+				product{m: symbols, n: inputs, k: gates, count: 1},
+				product{m: gates, n: inputs, k: symbols, transA: true, count: 1})
+		}
+	}
+	rows := symbols
+	if e.lastOnly {
+		rows = batch
+	}
+	classes := e.task.OutputSize
+	return append(all,
+		product{m: rows, n: classes, k: e.units, transB: true, count: 1},
+		product{m: rows, n: e.units, k: classes, count: 1},
+		product{m: classes, n: e.units, k: rows, transA: true, count: 1})
+}
+
+func (b *Bench) stepLines(ctx context.Context) ([]Line, error) {
+	var lines []Line
+	for _, e := range experiments() {
+		line, err := b.stepLine(ctx, e)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.name, err)
+		}
+		lines = append(lines, line)
+		b.Progress(line.Name)
+	}
+	return lines, nil
+}
+
+func (b *Bench) stepLine(ctx context.Context, e experiment) (Line, error) {
+	ours, err := b.timeSteps(ctx, e, "stochastic-ternary")
+	if err != nil {
+		return Line{}, err
+	}
+	line := newLine(e.name, ours)
+	mine, theirs, reason, err := b.timeProducts(ctx, e.products(), b.Runs)
+	if err != nil {
+		return Line{}, err
+	}
+	lowest := mine
+	if reason == "" && theirs.Median() < mine.Median() {
+		lowest = theirs
+	}
+	lowest.Who = "the matrix products alone, by " + lowest.Who
+	if e.floor != 0 {
+		line.hold(floor, lowest, "", Goal{Within: e.floor})
+	} else {
+		line.hold(floor, lowest, "")
+	}
+	for _, p := range e.peers {
+		arguments := append(p.arguments[:len(p.arguments):len(p.arguments)], "--threads", strconv.Itoa(b.Threads), "--runs", strconv.Itoa(b.PeerRuns))
+		sample, reason, err := b.Peers.torch(ctx, arguments...)
+		if err != nil {
+			return Line{}, err
+		}
+		if p.against == torchCell {
+			sample.Who += ", BN + ternary cell as a loop"
+		}
+		line.hold(p.against, sample, reason, Goal{Faster: p.faster})
+	}
+	return line, nil
+}
+
+func (b *Bench) timeSteps(ctx context.Context, e experiment, quantizer string) (_ Sample, err error) {
+	trial, err := b.trial(ctx, e, quantizer)
+	if err != nil {
+		return Sample{}, err
+	}
+	defer func() { err = errors.Join(err, trial.Close()) }()
+	sample := Sample{Who: "bittern"}
+	for run := -2; run < b.Runs; run++ { // the first steps map and fill memory
+		taken, err := trial.Step(ctx)
+		if err != nil {
+			return Sample{}, err
+		}
+		if run >= 0 {
+			sample.Seconds = append(sample.Seconds, taken.Seconds())
+		}
+	}
+	return sample, nil
+}
+
+// trial starts the plugins of an experiment.
+func (b *Bench) trial(ctx context.Context, e experiment, quantizer string) (*cell.Trial, error) {
+	spec := &cell.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: e.training}}
+	var err error
+	if spec.Model, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindModel, Name: "lstm"}, e.options); err != nil {
+		return nil, err
+	}
+	if spec.Quantizer, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindQuantizer, Name: quantizer}, nil); err != nil {
+		return nil, err
+	}
+	return cell.OpenTrial(ctx, b.Catalogue, b.Deadline, spec, random{e.task})
+}
+
+func (b *Bench) plugin(ctx context.Context, id plugins.ID, options plugins.Values) (cell.Plugin, error) {
+	description, err := b.Catalogue.Describe(ctx, id)
+	if err != nil {
+		return cell.Plugin{}, err
+	}
+	resolved, err := plugins.Resolve(id.String(), description.Options, options)
+	if err != nil {
+		return cell.Plugin{}, err
+	}
+	return cell.Plugin{Label: id.Name, Name: id.Name, Options: resolved, Description: description}, nil
+}
