@@ -5,6 +5,7 @@ package builtin
 import (
 	"bittern/accel/asichighspeed"
 	"bittern/accel/asiclowpower"
+	"bittern/accel/cpu"
 	"bittern/harness/cli"
 	"bittern/models/lstm"
 	"bittern/plugins"
@@ -31,6 +32,7 @@ func Plugins() []cli.Builtin {
 		modelPlugin("null", null.NewModel),
 		backendPlugin("asic-lowpower", asiclowpower.New),
 		backendPlugin("asic-highspeed", asichighspeed.New),
+		backendPlugin("cpu", cpu.New),
 		backendPlugin("null", null.NewBackend),
 	}
 }

@@ -3,6 +3,7 @@ package cell
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -55,6 +56,9 @@ func (c *Checker) Check(ctx context.Context, spec *Spec) error {
 		return err
 	}
 	f := folder{path: filepath.Join(c.Runs, row.ID), id: row.ID}
+	if _, err := os.Stat(f.last()); err != nil {
+		return nil // none yet, or a folder that the run store will say more of
+	}
 	tensors := layOut(a.plan, a.states, spec.Task.Training.Optimiser, func(n int) []float32 { return make([]float32, n) })
 	_, err = f.loadLast(tensors)
 	return err

@@ -1,0 +1,188 @@
+package cli_test
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bittern/builtin"
+	"bittern/harness/cli"
+	"bittern/harness/internal/testplugin"
+	"bittern/harness/store"
+)
+
+// bittern is the program with the test plugins among its built-ins.
+func bittern() {
+	builtins := builtin.Plugins()
+	for _, id := range testplugin.IDs {
+		builtins = append(builtins, cli.Builtin{ID: id, Serve: func() { testplugin.Serve([]string{"", "plugin", id.String()}) }})
+	}
+	os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr, builtins))
+}
+
+// asProgram makes the test binary be the program.
+const asProgram = "BITTERN_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	// The program starts itself for its plugins; under go test that is this
+	// binary, whatever its name.
+	if len(os.Args) == 3 && os.Args[1] == "plugin" || os.Getenv(asProgram) != "" {
+		bittern()
+	}
+	testscript.Main(m, map[string]func(){"bittern": bittern})
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":      exits,
+			"newerstore": newerStore,
+			"damage":     damage,
+			"oneline":    oneLine,
+		},
+	})
+}
+
+// exits runs a command that must exit with a code: exits CODE COMMAND ARG…
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%q exited with %d, want %d\nstdout: %s\nstderr: %s", args[1:], got, want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// oneLine checks that standard error is one line: a sentence of what to do.
+func oneLine(ts *testscript.TestScript, neg bool, args []string) {
+	stderr := ts.ReadFile("stderr")
+	if n := bytes.Count([]byte(stderr), []byte("\n")); n != 1 {
+		ts.Fatalf("stderr has %d lines, want one sentence:\n%s", n, stderr)
+	}
+	if stdout := ts.ReadFile("stdout"); stdout != "" {
+		ts.Fatalf("stdout is not empty:\n%s", stdout)
+	}
+}
+
+// newerStore makes a run store of a version that does not exist yet.
+func newerStore(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite", filepath.Join(ts.MkAbs(args[0]), store.FileName))
+	ts.Check(err)
+	_, err = db.Exec(`PRAGMA application_id = 0x4274726e; PRAGMA user_version = 99; CREATE TABLE cells (id TEXT)`)
+	ts.Check(errors.Join(err, db.Close()))
+}
+
+// damage overwrites the one file that a pattern matches.
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	files, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(files) != 1 {
+		ts.Fatalf("%s matches %d files, want one", args[0], len(files))
+	}
+	ts.Check(os.WriteFile(files[0], []byte("{\n"), 0o600))
+}
+
+const slowSuite = `
+name: slow
+seeds: [1]
+threads: 1
+tasks:
+  - {corpus: grammar, bytes: 1500, batch: 7, length: 23}
+models:
+  - {plugin: bigram, options: [pause=20]}
+quantizers:
+  - {plugin: coin}
+backends:
+  - {plugin: oracle}
+training: {learning_rate: 0.05, epochs: 10}
+`
+
+// An interrupt lets the step end, saves, says how to go on and exits with 130;
+// the run that goes on leaves the table of one that was never interrupted.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	suite := filepath.Join(folder, "slow.yaml")
+	if err := os.WriteFile(suite, []byte(slowSuite), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	undisturbed, _, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "undisturbed"), "--format", "csv")
+	if code != 0 {
+		t.Fatalf("the undisturbed run exited with %d", code)
+	}
+
+	runs := filepath.Join(folder, "runs")
+	interrupt := func(command *exec.Cmd) {
+		for {
+			files, err := filepath.Glob(filepath.Join(runs, "*", "steps.jsonl"))
+			if err == nil && len(files) == 1 {
+				if content, err := os.ReadFile(files[0]); err == nil && bytes.Count(content, []byte("\n")) >= 5 {
+					break
+				}
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+		if err := command.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+	}
+	stdout, stderr, code := run(t, interrupt, "run", "--suite", suite, "--runs", runs, "--format", "csv")
+	if code != 130 || stdout != "" || !bytes.Contains([]byte(stderr), []byte("run the same command again to go on")) {
+		t.Errorf("interrupted: exit code %d, stdout %q, stderr %q, want 130, nothing, and how to go on", code, stdout, stderr)
+	}
+	saved, err := filepath.Glob(filepath.Join(runs, "*", "last", "checkpoint.json"))
+	if err != nil || len(saved) != 1 {
+		t.Errorf("checkpoints after the interrupt: %v, %v, want one", saved, err)
+	}
+	again, stderr, code := run(t, nil, "run", "--suite", suite, "--runs", runs, "--format", "csv")
+	if code != 0 || again != undisturbed {
+		t.Errorf("gone on: exit code %d, stderr %q, table\n%s\nwant that of the undisturbed run\n%s", code, stderr, again, undisturbed)
+	}
+}
+
+// run runs the program, with something done while it runs.
+func run(t *testing.T, meanwhile func(*exec.Cmd), args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	command := exec.Command(self, args...)
+	command.Env = append(os.Environ(), asProgram+"=1")
+	command.Stdout, command.Stderr = &out, &errs
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if meanwhile != nil {
+		meanwhile(command)
+	}
+	if err := command.Wait(); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			t.Fatal(fmt.Errorf("run %v: %w", args, err))
+		}
+		code = exit.ExitCode()
+	}
+	return out.String(), errs.String(), code
+}
