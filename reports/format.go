@@ -49,13 +49,22 @@ func (r *Report) Write(w io.Writer, format Format) error {
 // footnotes numbers texts in the order of their first use.
 type footnotes []string
 
-func (f *footnotes) mark(text string) string {
-	at := slices.Index(*f, text)
-	if at < 0 {
-		at = len(*f)
-		*f = append(*f, text)
+// mark is a text's number in brackets.
+func (f *footnotes) mark(text string) string { return f.marks([]string{text}) }
+
+// marks are the numbers of several texts, ascending, in one pair of brackets.
+func (f *footnotes) marks(texts []string) string {
+	var numbers []int
+	for _, text := range texts {
+		at := slices.Index(*f, text)
+		if at < 0 {
+			at = len(*f)
+			*f = append(*f, text)
+		}
+		numbers = append(numbers, at+1)
 	}
-	return fmt.Sprintf("[%d]", at+1)
+	slices.Sort(numbers)
+	return strings.ReplaceAll(fmt.Sprint(numbers), " ", ", ")
 }
 
 // unverified marks a published number that no source at hand prints.
@@ -103,8 +112,8 @@ func (r *Report) table(w io.Writer, metric string, notes *footnotes) error {
 		if row.Measured {
 			cost = "measured"
 		}
-		for _, note := range row.Notes {
-			cost += " " + notes.mark(row.Backend+": "+note)
+		if len(row.Notes) > 0 {
+			cost += " " + notes.marks(row.Notes)
 		}
 		value, size := printed(row.Published, notes)
 		if err := t.Append(row.Task, row.Model, row.Quantizer, row.Normalization, row.Backend, strconv.Itoa(len(row.Seeds)),
