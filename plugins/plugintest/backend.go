@@ -16,6 +16,7 @@ import (
 	"bittern/plugins/host"
 	"bittern/plugins/internal/backendrpc"
 	"bittern/plugins/internal/checked"
+	"bittern/plugins/internal/loopback"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph/sample"
 )
@@ -28,7 +29,7 @@ func Backend(t *testing.T, create func() backend.Backend, options ...plugins.Val
 		way[backend.Backend]{"in process", func(*testing.T, *arena.Arena) backend.Backend { return create() }},
 		way[backend.Backend]{"over gRPC", func(t *testing.T, _ *arena.Arena) backend.Backend {
 			var session io.Closer
-			conn := connect(t, func(registrar grpc.ServiceRegistrar) { session = backendrpc.Register(registrar, create()) })
+			conn := loopback.Connect(t, func(registrar grpc.ServiceRegistrar) { session = backendrpc.Register(registrar, create()) })
 			closeAfter(t, session)
 			client := backendrpc.NewClient(conn, "")
 			closeAfter(t, client)

@@ -16,6 +16,7 @@ import (
 	"bittern/plugins/arena"
 	"bittern/plugins/host"
 	"bittern/plugins/internal/checked"
+	"bittern/plugins/internal/loopback"
 	"bittern/plugins/internal/modelrpc"
 	"bittern/plugins/model"
 	"bittern/plugins/packed"
@@ -31,7 +32,7 @@ func Model(t *testing.T, create func() model.Model, options ...plugins.Values) {
 		way[model.Model]{"in process", func(*testing.T, *arena.Arena) model.Model { return create() }},
 		way[model.Model]{"over gRPC", func(t *testing.T, shared *arena.Arena) model.Model {
 			var session io.Closer
-			conn := connect(t, func(registrar grpc.ServiceRegistrar) { session = modelrpc.Register(registrar, create()) })
+			conn := loopback.Connect(t, func(registrar grpc.ServiceRegistrar) { session = modelrpc.Register(registrar, create()) })
 			closeAfter(t, session)
 			return modelrpc.NewClient(conn, shared)
 		}})

@@ -11,20 +11,14 @@ package plugintest
 import (
 	"context"
 	"math/rand/v2"
-	"net"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/test/bufconn"
-
 	"bittern/plugins"
 	"bittern/plugins/arena"
 	"bittern/plugins/internal/checked"
-	"bittern/plugins/internal/wire"
 )
 
 // opener returns a fresh plugin whose tensors lie in the arena.
@@ -62,33 +56,6 @@ func allocate[T arena.Element](t *testing.T, shared *arena.Arena, shape ...int) 
 		t.Fatal(err)
 	}
 	return slice
-}
-
-// connect serves a plugin on a connection within this process.
-func connect(t *testing.T, register func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {
-	t.Helper()
-	listener := bufconn.Listen(1 << 16)
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.UnaryInterceptor(wire.ServeErrors))
-	register(server)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	conn, err := grpc.NewClient("passthrough:plugin",
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithUnaryInterceptor(wire.ClientErrors))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
-		server.Stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-	return conn
 }
 
 // describe checks a description and returns it with the judge that wraps the

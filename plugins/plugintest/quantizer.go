@@ -15,6 +15,7 @@ import (
 	"bittern/plugins/arena"
 	"bittern/plugins/host"
 	"bittern/plugins/internal/checked"
+	"bittern/plugins/internal/loopback"
 	"bittern/plugins/internal/quantizerrpc"
 	"bittern/plugins/packed"
 	"bittern/plugins/quantizer"
@@ -28,7 +29,7 @@ func Quantizer(t *testing.T, create func() quantizer.Quantizer, options ...plugi
 		way[quantizer.Quantizer]{"in process", func(*testing.T, *arena.Arena) quantizer.Quantizer { return create() }},
 		way[quantizer.Quantizer]{"over gRPC", func(t *testing.T, shared *arena.Arena) quantizer.Quantizer {
 			var session io.Closer
-			conn := connect(t, func(registrar grpc.ServiceRegistrar) { session = quantizerrpc.Register(registrar, create()) })
+			conn := loopback.Connect(t, func(registrar grpc.ServiceRegistrar) { session = quantizerrpc.Register(registrar, create()) })
 			closeAfter(t, session)
 			return quantizerrpc.NewClient(conn, shared)
 		}})

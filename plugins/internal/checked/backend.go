@@ -33,7 +33,7 @@ func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) 
 	}
 	for name, quantity := range map[string]*float64{"cycles": cost.Cycles, "seconds": cost.Seconds, "area": cost.Area} {
 		if quantity != nil && !plausible(*quantity) {
-			return backend.Cost{}, c.judge.nonsense("Cost", "%s are %v", name, *quantity)
+			return backend.Cost{}, c.judge.nonsense("Cost", "%s = %v", name, *quantity)
 		}
 	}
 	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "memory": cost.Memory} {

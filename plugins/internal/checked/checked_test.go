@@ -1,0 +1,297 @@
+package checked_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/internal/checked"
+	"bittern/plugins/model"
+	"bittern/plugins/quantizer"
+	"bittern/plugins/stepgraph"
+)
+
+var (
+	nan32     = float32(math.NaN())
+	inf32     = float32(math.Inf(-1))
+	nan, inf  = math.NaN(), math.Inf(1)
+	judge     = checked.Judge{Owner: "kind/name", Options: []plugins.Option{{Name: "units", Type: plugins.Int, Default: "4", Min: 1, Max: 8}}, Nonsense: refuse}
+	aWeight   = quantizer.Shape{Name: "w", Rows: 2, Cols: 3}
+	aTask     = model.Task{Kind: model.LanguageModel, InputSize: 5, OutputSize: 5, Batch: 2, Length: 3}
+	parameter = model.Parameter{Name: "w", Shape: []int{2, 3}, Quantize: true}
+)
+
+type nonsense struct{ call, detail string }
+
+func (n *nonsense) Error() string { return n.call + ": " + n.detail }
+
+func refuse(call, detail string) error { return &nonsense{call, detail} }
+
+// verdict checks an error: "" wants none, else nonsense that has want in it.
+func verdict(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	if want == "" {
+		if err != nil {
+			t.Errorf("%s: %v, want no error", what, err)
+		}
+		return
+	}
+	if n, ok := errors.AsType[*nonsense](err); !ok || !strings.Contains(n.Error(), want) {
+		t.Errorf("%s: error %v, want nonsense with %q in it", what, err, want)
+	}
+}
+
+// answers is a quantizer, model and backend that answers what it is told to.
+type answers struct {
+	options   plugins.Values
+	states    []quantizer.State
+	frozen    []quantizer.Frozen
+	quantized []float32
+	weights   []quantizer.Weight
+}
+
+func (a *answers) Describe(context.Context) (plugins.Description, error) {
+	return plugins.Description{}, nil
+}
+func (a *answers) Plan(_ context.Context, options plugins.Values, _ []quantizer.Shape) ([]quantizer.State, error) {
+	a.options = options
+	return a.states, nil
+}
+func (a *answers) Open(_ context.Context, options plugins.Values, weights []quantizer.Weight) error {
+	a.options, a.weights = options, weights
+	return nil
+}
+func (a *answers) Quantize(context.Context, quantizer.Draw) error {
+	copy(a.weights[0].Quantized, a.quantized)
+	return nil
+}
+func (a *answers) Backward(context.Context, quantizer.Draw) error {
+	copy(a.weights[0].Grad, a.quantized)
+	return nil
+}
+func (a *answers) Project(context.Context) error { return nil }
+func (a *answers) Freeze(context.Context, quantizer.Draw) ([]quantizer.Frozen, error) {
+	return a.frozen, nil
+}
+
+func TestQuantizerPlan(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		states []quantizer.State
+		want   string
+	}{
+		"none":               {nil, ""},
+		"two of one weight":  {[]quantizer.State{{Name: "scale", Weight: "w", Len: 1}, {Name: "threshold", Weight: "w", Len: 2}}, ""},
+		"of no weight":       {[]quantizer.State{{Name: "scale", Weight: "v", Len: 1}}, `"v", which is none of those given`},
+		"twice the same":     {[]quantizer.State{{Name: "scale", Weight: "w", Len: 1}, {Name: "scale", Weight: "w", Len: 1}}, `"scale" is listed twice`},
+		"without a name":     {[]quantizer.State{{Weight: "w", Len: 1}}, "a state has no name"},
+		"without an element": {[]quantizer.State{{Name: "scale", Weight: "w"}}, "has 0 elements"},
+	} {
+		_, err := checked.Quantizer(&answers{states: test.states}, judge).Plan(t.Context(), nil, []quantizer.Shape{aWeight})
+		verdict(t, name, err, test.want)
+	}
+}
+
+func TestQuantizerOptions(t *testing.T) {
+	t.Parallel()
+	a := &answers{}
+	q := checked.Quantizer(a, judge)
+	if err := q.Open(t.Context(), nil, nil); err != nil || a.options["units"] != "4" {
+		t.Errorf("Open without options passes on %v (error %v), want the default units=4", a.options, err)
+	}
+	err := q.Open(t.Context(), plugins.Values{"units": "9"}, nil)
+	if _, ok := errors.AsType[*plugins.Problem](err); !ok {
+		t.Errorf("Open with an option out of bounds = %v, want a problem", err)
+	}
+}
+
+func TestQuantizerValues(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		values []float32
+		want   string
+	}{
+		"extreme but finite": {[]float32{0, float32(math.Copysign(0, -1)), math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, 1}, ""},
+		"NaN":                {[]float32{1, 2, 3, 4, nan32, 6}, "row 1, column 1 is NaN"},
+		"negative NaN":       {[]float32{float32(math.Copysign(nan, -1)), 2, 3, 4, 5, 6}, "row 0, column 0 is NaN"},
+		"infinity":           {[]float32{1, 2, 3, 4, 5, inf32}, "row 1, column 2 is -Inf"},
+	} {
+		q := checked.Quantizer(&answers{quantized: test.values}, judge)
+		weight := quantizer.Weight{Shape: aWeight, Latent: make([]float32, 6), Quantized: make([]float32, 6), Grad: make([]float32, 6)}
+		if err := q.Open(t.Context(), nil, []quantizer.Weight{weight}); err != nil {
+			t.Fatal(err)
+		}
+		verdict(t, "Quantize to "+name, q.Quantize(t.Context(), quantizer.Draw{}), test.want)
+		verdict(t, "Backward to "+name, q.Backward(t.Context(), quantizer.Draw{}), test.want)
+	}
+}
+
+func TestQuantizerFreeze(t *testing.T) {
+	t.Parallel()
+	codes := []uint16{0, 1, 0, 1, 1, 0}
+	for name, test := range map[string]struct {
+		frozen []quantizer.Frozen
+		want   string
+	}{
+		"binary":               {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes, Levels: []float32{-1, 1}}}, ""},
+		"binary by row":        {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes, Levels: []float32{-1, 1, -2, 2}, PerRow: true}}, ""},
+		"full precision":       {[]quantizer.Frozen{{Name: "w", Bits: 32, Values: make([]float32, 6)}}, ""},
+		"nothing":              {nil, "0 frozen weights for 1 weights"},
+		"another weight":       {[]quantizer.Frozen{{Name: "v", Bits: 1, Codes: codes, Levels: []float32{-1, 1}}}, `is "v", not "w"`},
+		"too few codes":        {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes[1:], Levels: []float32{-1, 1}}}, "5 codes for a 2×3 matrix"},
+		"a code too wide":      {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: []uint16{0, 1, 2, 0, 0, 0}, Levels: []float32{-1, 1}}}, "code 2 at row 0, column 2"},
+		"too few levels":       {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes, Levels: []float32{-1, 1, -2}, PerRow: true}}, "w"},
+		"a level of NaN":       {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes, Levels: []float32{-1, nan32}}}, "NaN"},
+		"no bits":              {[]quantizer.Frozen{{Name: "w", Codes: codes, Levels: []float32{-1, 1}}}, "w"},
+		"a value of infinity":  {[]quantizer.Frozen{{Name: "w", Bits: 32, Values: []float32{1, 2, 3, inf32, 5, 6}}}, "row 1, column 0 is -Inf"},
+		"too many full values": {[]quantizer.Frozen{{Name: "w", Bits: 32, Values: make([]float32, 7)}}, "7 values for a 2×3 matrix"},
+	} {
+		q := checked.Quantizer(&answers{frozen: test.frozen}, judge)
+		if err := q.Open(t.Context(), nil, []quantizer.Weight{{Shape: aWeight}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := q.Freeze(t.Context(), quantizer.Draw{})
+		verdict(t, "Freeze to "+name, err, test.want)
+	}
+}
+
+// network is a model that answers what it is told to.
+type network struct {
+	plan       model.Plan
+	options    plugins.Values
+	result     model.StepResult
+	evaluation model.Evaluation
+	graph      stepgraph.Graph
+}
+
+func (n *network) Describe(context.Context) (plugins.Description, error) {
+	return plugins.Description{}, nil
+}
+func (n *network) Plan(context.Context, plugins.Values, model.Task) (model.Plan, error) {
+	return n.plan, nil
+}
+func (n *network) Build(_ context.Context, request model.Build) error {
+	n.options = request.Options
+	return nil
+}
+func (n *network) Step(context.Context, model.Step) (model.StepResult, error) { return n.result, nil }
+func (n *network) Update(context.Context, model.Update) error                 { return nil }
+func (n *network) Evaluate(context.Context, model.Evaluate) (model.Evaluation, error) {
+	return n.evaluation, nil
+}
+func (n *network) Export(context.Context) (stepgraph.Graph, error) { return n.graph, nil }
+
+func TestModelPlan(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		plan model.Plan
+		want string
+	}{
+		"sound":                       {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "w", Shape: []int{1}}}}, ""},
+		"no parameters":               {model.Plan{}, "no parameter to train"},
+		"a parameter twice":           {model.Plan{Parameters: []model.Parameter{parameter, parameter}}, `the parameter "w" is listed twice`},
+		"a size of 0":                 {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2, 0}}}}, "the shape [2 0] has a size below 1"},
+		"a quantized vector":          {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2}, Quantize: true}}}, "the shape [outputs, inputs]"},
+		"a buffer without a name":     {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Shape: []int{1}}}}, "a buffer has no name"},
+		"a buffer of a negative size": {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "b", Shape: []int{-1}}}}, "below 1"},
+	} {
+		_, err := checked.Model(&network{plan: test.plan}, judge).Plan(t.Context(), nil, aTask)
+		verdict(t, name, err, test.want)
+	}
+}
+
+func TestModelResults(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		network network
+		step    string
+		eval    string
+	}{
+		{network{result: model.StepResult{Loss: 1.5, GradNorm: 0}, evaluation: model.Evaluation{LossSum: 9, Count: 6, Correct: 6}}, "", ""},
+		{network{result: model.StepResult{Loss: nan}, evaluation: model.Evaluation{LossSum: inf, Count: 6}}, "the loss is NaN", "sums to +Inf"},
+		{network{result: model.StepResult{GradNorm: inf}, evaluation: model.Evaluation{Count: 7}}, "gradients +Inf", "over 7 targets"},
+		{network{result: model.StepResult{GradNorm: -1}, evaluation: model.Evaluation{}}, "gradients -1", "over 0 targets"},
+		{network{evaluation: model.Evaluation{Count: 3, Correct: 4}}, "", "4 of them correct"},
+		{network{evaluation: model.Evaluation{Count: 3, Correct: -1}}, "", "-1 of them correct"},
+	} {
+		m := checked.Model(&test.network, judge)
+		if err := m.Build(t.Context(), model.Build{Task: aTask}); err != nil {
+			t.Fatal(err)
+		}
+		if got := test.network.options["units"]; got != "4" {
+			t.Errorf("Build passes on units=%q, want the default 4", got)
+		}
+		_, err := m.Step(t.Context(), model.Step{})
+		verdict(t, "Step", err, test.step)
+		_, err = m.Evaluate(t.Context(), model.Evaluate{})
+		verdict(t, "Evaluate", err, test.eval)
+	}
+}
+
+func TestModelExport(t *testing.T) {
+	t.Parallel()
+	sound := stepgraph.Graph{Nodes: []stepgraph.Node{{Name: "y"}}, Output: "y"}
+	_, err := checked.Model(&network{graph: sound}, judge).Export(t.Context())
+	verdict(t, "a graph with its output", err, "")
+	_, err = checked.Model(&network{}, judge).Export(t.Context())
+	verdict(t, "an empty graph", err, `the output "" is no node`)
+}
+
+// machine is a backend that answers what it is told to.
+type machine struct {
+	options plugins.Values
+	cost    backend.Cost
+	outputs []float32
+}
+
+func (m *machine) Describe(context.Context) (plugins.Description, error) {
+	return plugins.Description{}, nil
+}
+func (m *machine) Deploy(_ context.Context, request backend.Deploy) error {
+	m.options = request.Options
+	return nil
+}
+func (m *machine) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
+	return m.cost, nil
+}
+func (m *machine) Execute(_ context.Context, request backend.Execute) error {
+	copy(request.Outputs, m.outputs)
+	return nil
+}
+
+func TestBackend(t *testing.T) {
+	t.Parallel()
+	negative, much := -1.0, inf
+	for name, test := range map[string]struct {
+		cost backend.Cost
+		want string
+	}{
+		"nothing":         {backend.Cost{}, ""},
+		"negative cycles": {backend.Cost{Cycles: &negative}, "cycles = -1"},
+		"endless seconds": {backend.Cost{Seconds: &much}, "seconds = +Inf"},
+		"energy of NaN":   {backend.Cost{Energy: []backend.Part{{Name: "SRAM", Value: nan}}}, "the energy of SRAM is NaN"},
+		"negative memory": {backend.Cost{Memory: []backend.Part{{Name: "codes", Value: -1}}}, "the memory of codes is -1"},
+	} {
+		_, err := checked.Backend(&machine{cost: test.cost}, judge).Cost(t.Context(), backend.CostRequest{})
+		verdict(t, name, err, test.want)
+	}
+	m := &machine{}
+	if err := checked.Backend(m, judge).Deploy(t.Context(), backend.Deploy{}); err != nil || m.options["units"] != "4" {
+		t.Errorf("Deploy without options passes on %v (error %v), want the default units=4", m.options, err)
+	}
+	for name, test := range map[string]struct {
+		outputs []float32
+		want    string
+	}{
+		"all":      {[]float32{1, 2, 3}, ""},
+		"too few":  {[]float32{1, 2}, "output 2 of 3 is NaN"},
+		"infinity": {[]float32{1, inf32, 3}, "output 1 of 3 is -Inf"},
+	} {
+		err := checked.Backend(&machine{outputs: test.outputs}, judge).Execute(t.Context(), backend.Execute{Outputs: make([]float32, 3)})
+		verdict(t, "Execute with outputs: "+name, err, test.want)
+	}
+}
