@@ -37,6 +37,7 @@ var networks = map[string]sample.LSTM{
 	"ternary by row":    {Units: 65, Inputs: 27, Outputs: 5, Steps: 9, Bits: 2, Levels: sample.Ternary, PerRow: true, Seed: 4},
 	"3 bits":            {Units: 47, Inputs: 13, Outputs: 13, Steps: 9, Bits: 3, Levels: uniform3, Seed: 5},
 	"3 bits, odd steps": {Units: 21, Inputs: 7, Outputs: 7, Steps: 9, Bits: 3, Levels: []float32{-2, -0.3, 0, 0.1, 1.7}, Seed: 6},
+	"no output layer":   {Units: 70, Inputs: 9, Steps: 9, Bits: 1, Levels: sample.Binary, PerRow: true, Seed: 10},
 	"full precision":    {Units: 31, Inputs: 9, Outputs: 9, Steps: 9, Bits: packed.FullPrecision, Seed: 7},
 	"dense, ternary":    {Units: 40, Inputs: 3, Dense: true, Outputs: 10, Steps: 9, Bits: 2, Levels: sample.Ternary, Seed: 8},
 	"dense, one pixel":  {Units: 20, Inputs: 1, Dense: true, Outputs: 10, Steps: 9, Bits: 1, Levels: sample.Binary, Seed: 9},
@@ -291,25 +292,36 @@ func TestRefusals(t *testing.T) {
 }
 
 // BenchmarkStep is a whole time step at batch 1: look-up, recurrent product,
-// normalisation with statistics of its own, gates and output layer.
+// normalisation with statistics of its own and gates, and the output layer where
+// it says so.
 func BenchmarkStep(b *testing.B) {
 	for _, size := range []struct{ units, symbols int }{{512, 87}, {1000, 50}, {2000, 27}} {
-		for name, levels := range map[string][]float32{"binary": sample.Binary, "ternary": sample.Ternary} {
-			network := sample.LSTM{Units: size.units, Inputs: size.symbols, Outputs: size.symbols, Steps: 100, Bits: len(levels) - 1, Levels: levels, Seed: 1}
-			g, weights := network.Build()
-			for activations, precision := range precisions {
-				b.Run(fmt.Sprintf("%s/%d/%s", name, size.units, activations), func(b *testing.B) {
-					n, err := NewNetwork(g, weights, precision)
-					if err != nil {
-						b.Fatal(err)
-					}
-					inputs, session := n.randomInputs(100), n.NewSession()
-					for b.Loop() {
-						session.sequence(inputs, 0)
-					}
-					b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(100*b.N), "µs/step")
-				})
+		for _, weights := range []struct {
+			name   string
+			bits   int
+			levels []float32
+		}{{"binary", 1, sample.Binary}, {"ternary", 2, sample.Ternary}} {
+			for _, activations := range []string{"int14", "exact"} {
+				for _, outputs := range []int{0, size.symbols} {
+					network := sample.LSTM{Units: size.units, Inputs: size.symbols, Outputs: outputs, Steps: 100, Bits: weights.bits, Levels: weights.levels, Seed: 1}
+					name := fmt.Sprintf("%s/%d/%s/outputs=%d", weights.name, size.units, activations, outputs)
+					b.Run(name, func(b *testing.B) { benchmarkStep(b, network, precisions[activations]) })
+				}
 			}
 		}
 	}
+}
+
+func benchmarkStep(b *testing.B, network sample.LSTM, precision lut.Precision) {
+	g, weights := network.Build()
+	n, err := NewNetwork(g, weights, precision)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const steps = 100
+	inputs, session := n.randomInputs(steps), n.NewSession()
+	for b.Loop() {
+		session.sequence(inputs, 0)
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(steps*b.N), "µs/step")
 }

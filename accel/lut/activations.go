@@ -37,7 +37,7 @@ type Activations struct {
 	ready  bool      // that all below are made from x
 	q      []int16
 	scale  float32 // of q: x ≈ scale·q
-	total  float32 // Σ x, as the precision has it
+	sum    float32 // Σ scale·q
 	tables []byte
 
 	last [blockRows]float32 // sums of a block of fewer rows
@@ -104,7 +104,7 @@ func (a *Activations) SetIntegers(q []int16, scale float32) {
 		a.x[i] = float32(v) * scale
 	}
 	copy(a.q, q)
-	a.scale, a.total = scale, scale*float32(sum)
+	a.scale, a.sum = scale, scale*float32(sum)
 	a.kernels.integer.tables(a.tables, a.q)
 	a.ready = true
 }
@@ -127,11 +127,6 @@ func (a *Activations) prepare() {
 	a.ready = true
 	if a.precision == Exact {
 		a.kernels.exact.tables(a.tables, a.x)
-		sum := 0.0
-		for _, v := range a.x[:a.n] {
-			sum += float64(v)
-		}
-		a.total = float32(sum)
 		return
 	}
 	// Below the smallest normal number over Limit, 8191/max|x| is not finite or
@@ -150,11 +145,23 @@ func (a *Activations) prepare() {
 	}
 	if inverse == 0 {
 		clear(a.q)
-		a.total = a.scale
+		a.sum = a.scale // 0 or NaN
 	} else {
-		a.total = a.scale * float32(a.kernels.quantize(a.q, a.x, inverse))
+		a.sum = a.scale * float32(a.kernels.quantize(a.q, a.x, inverse))
 	}
 	a.kernels.integer.tables(a.tables, a.q)
+}
+
+// total is Σ x, as the precision has it.
+func (a *Activations) total() float32 {
+	if a.precision == Int14 {
+		return a.sum
+	}
+	sum := 0.0
+	for _, v := range a.x[:a.n] {
+		sum += float64(v)
+	}
+	return float32(sum)
 }
 
 // floats is the float32 that lie in bytes.

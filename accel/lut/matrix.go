@@ -179,12 +179,12 @@ func (m *Matrix) multiply(y []float32, a *Activations) {
 	switch len(m.centre) {
 	case 0:
 	case 1:
-		shift := m.centre[0] * a.total
+		shift := m.centre[0] * a.total()
 		for r := range y {
 			y[r] += shift
 		}
 	default:
-		vecmath.Axpy(y, a.total, m.centre)
+		vecmath.Axpy(y, a.total(), m.centre)
 	}
 }
 

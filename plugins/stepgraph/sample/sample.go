@@ -17,7 +17,7 @@ type LSTM struct {
 	Units   int
 	Inputs  int  // vocabulary, or features per step where Dense is set
 	Dense   bool // dense input in place of a token
-	Outputs int  // classes
+	Outputs int  // classes; 0 leaves the output layer out
 	Steps   int  // rows of every normalisation table
 	// Bits and Levels are the width and codebook of the recurrent weights in
 	// units of their scale α: 1 bit and −1, 1 for binary. 32 means full precision.
@@ -34,7 +34,8 @@ var (
 )
 
 // Build returns the network's graph and weights. The output is the logits, as a
-// model exports them. Equal configurations give equal networks.
+// model exports them, or h where there is no output layer. Equal configurations
+// give equal networks.
 //
 //	a = ScaleShift(Wh·h) + Scale(Wx·x)
 //	c = σ(a_f)∘c + σ(a_i)∘tanh(a_g);  h = σ(a_o)∘tanh(ScaleShift(c))
@@ -49,7 +50,6 @@ func (config LSTM) Build() (stepgraph.Graph, map[string]packed.Matrix) {
 	weights := map[string]packed.Matrix{
 		"layer0.Wh": b.recurrent(gates, units, alpha(units)),
 		"layer0.Wx": b.recurrent(gates, config.Inputs, alpha(config.Inputs)),
-		"softmax.W": b.full(config.Outputs, units),
 	}
 	input := stepgraph.Lookup
 	inputScale := 1 / alpha(config.Inputs)
@@ -83,10 +83,16 @@ func (config LSTM) Build() (stepgraph.Graph, map[string]packed.Matrix) {
 			{Name: "BN(c')", Op: stepgraph.ScaleShift, Inputs: []string{"c'"}, Size: units, Scale: b.scales(units, 1), Shift: b.shifts(units)},
 			{Name: "tanh c'", Op: stepgraph.Tanh, Inputs: []string{"BN(c')"}, Size: units},
 			{Name: "h'", Op: stepgraph.Mul, Inputs: []string{"o", "tanh c'"}, Size: units},
-			{Name: "W·h'", Op: stepgraph.MatVec, Inputs: []string{"h'"}, Size: config.Outputs, Weight: "softmax.W"},
-			{Name: "logits", Op: stepgraph.ScaleShift, Inputs: []string{"W·h'"}, Size: config.Outputs, Shift: stepgraph.Table{Rows: 1, Values: b.uniform(config.Outputs, 0.1)}},
 		},
-		Output: "logits",
+		Output: "h'",
+	}
+	if config.Outputs > 0 {
+		weights["softmax.W"] = b.full(config.Outputs, units)
+		g.Nodes = append(g.Nodes,
+			stepgraph.Node{Name: "W·h'", Op: stepgraph.MatVec, Inputs: []string{"h'"}, Size: config.Outputs, Weight: "softmax.W"},
+			stepgraph.Node{Name: "logits", Op: stepgraph.ScaleShift, Inputs: []string{"W·h'"}, Size: config.Outputs, Shift: stepgraph.Table{Rows: 1, Values: b.uniform(config.Outputs, 0.1)}},
+		)
+		g.Output = "logits"
 	}
 	return g, weights
 }
