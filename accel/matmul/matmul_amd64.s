@@ -3,25 +3,38 @@
 #include "textflag.h"
 
 // func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (AX)(CX*4), BX
-	MOVQ   depthStride+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   b_base+72(FP), DI
-	MOVQ   depth+96(FP), R8
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       depthStride+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+96(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	VXORPS     Z4, Z4, Z4
+	VXORPS     Z5, Z5, Z5
+	VXORPS     Z6, Z6, Z6
+	VXORPS     Z7, Z7, Z7
 
 step:
 	VMOVUPS      (DI), Z8
@@ -46,75 +59,91 @@ step:
 	ADDQ         $0x40, DI
 	DECQ         R8
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (AX)(CX*4), BX
-	MOVQ         last+104(FP), SI
-	MOVL         $0x0000ffff, DI
-	BZHIL        SI, DI, DI
-	KMOVW        DI, K1
-	MOVB         accumulate+112(FP), SI
-	TESTB        SI, SI
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VMOVUPS.Z    (AX), K1, Z8
+	VMOVUPS.Z    (R9), K1, Z8
 	VADDPS       Z8, Z0, Z0
-	VMOVUPS.Z    (AX)(CX*1), K1, Z8
+	VMOVUPS.Z    (R9)(R10*1), K1, Z8
 	VADDPS       Z8, Z1, Z1
-	VMOVUPS.Z    (AX)(CX*2), K1, Z8
+	VMOVUPS.Z    (R9)(R10*2), K1, Z8
 	VADDPS       Z8, Z2, Z2
-	VMOVUPS.Z    (AX)(DX*1), K1, Z8
+	VMOVUPS.Z    (R9)(R11*1), K1, Z8
 	VADDPS       Z8, Z3, Z3
-	VMOVUPS.Z    (BX), K1, Z8
+	VMOVUPS.Z    (R12), K1, Z8
 	VADDPS       Z8, Z4, Z4
-	VMOVUPS.Z    (BX)(CX*1), K1, Z8
+	VMOVUPS.Z    (R12)(R10*1), K1, Z8
 	VADDPS       Z8, Z5, Z5
-	VMOVUPS.Z    (BX)(CX*2), K1, Z8
+	VMOVUPS.Z    (R12)(R10*2), K1, Z8
 	VADDPS       Z8, Z6, Z6
-	VMOVUPS.Z    (BX)(DX*1), K1, Z8
+	VMOVUPS.Z    (R12)(R11*1), K1, Z8
 	VADDPS       Z8, Z7, Z7
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K1, (AX)(CX*1)
-	VMOVUPS Z2, K1, (AX)(CX*2)
-	VMOVUPS Z3, K1, (AX)(DX*1)
-	VMOVUPS Z4, K1, (BX)
-	VMOVUPS Z5, K1, (BX)(CX*1)
-	VMOVUPS Z6, K1, (BX)(CX*2)
-	VMOVUPS Z7, K1, (BX)(DX*1)
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K1, (R9)(R10*1)
+	VMOVUPS Z2, K1, (R9)(R10*2)
+	VMOVUPS Z3, K1, (R9)(R11*1)
+	VMOVUPS Z4, K1, (R12)
+	VMOVUPS Z5, K1, (R12)(R10*1)
+	VMOVUPS Z6, K1, (R12)(R10*2)
+	VMOVUPS Z7, K1, (R12)(R11*1)
 	VZEROUPPER
 	RET
 
 // func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (AX)(CX*4), BX
-	MOVQ   depthStride+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   b_base+72(FP), DI
-	MOVQ   depth+96(FP), R8
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
-	VXORPS Z12, Z12, Z12
-	VXORPS Z13, Z13, Z13
-	VXORPS Z14, Z14, Z14
-	VXORPS Z15, Z15, Z15
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       depthStride+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+96(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	PREFETCHT0 64(R12)(R11*1)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	VXORPS     Z4, Z4, Z4
+	VXORPS     Z5, Z5, Z5
+	VXORPS     Z6, Z6, Z6
+	VXORPS     Z7, Z7, Z7
+	VXORPS     Z8, Z8, Z8
+	VXORPS     Z9, Z9, Z9
+	VXORPS     Z10, Z10, Z10
+	VXORPS     Z11, Z11, Z11
+	VXORPS     Z12, Z12, Z12
+	VXORPS     Z13, Z13, Z13
+	VXORPS     Z14, Z14, Z14
+	VXORPS     Z15, Z15, Z15
 
 step:
 	VMOVUPS      (DI), Z16
@@ -148,99 +177,123 @@ step:
 	ADDQ         $0x80, DI
 	DECQ         R8
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (AX)(CX*4), BX
-	MOVQ         last+104(FP), SI
-	MOVL         $0x0000ffff, DI
-	BZHIL        SI, DI, DI
-	KMOVW        DI, K1
-	MOVB         accumulate+112(FP), SI
-	TESTB        SI, SI
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Z0, Z0
-	VMOVUPS.Z    64(AX), K1, Z16
+	VADDPS       (R9), Z0, Z0
+	VMOVUPS.Z    64(R9), K1, Z16
 	VADDPS       Z16, Z1, Z1
-	VADDPS       (AX)(CX*1), Z2, Z2
-	VMOVUPS.Z    64(AX)(CX*1), K1, Z16
+	VADDPS       (R9)(R10*1), Z2, Z2
+	VMOVUPS.Z    64(R9)(R10*1), K1, Z16
 	VADDPS       Z16, Z3, Z3
-	VADDPS       (AX)(CX*2), Z4, Z4
-	VMOVUPS.Z    64(AX)(CX*2), K1, Z16
+	VADDPS       (R9)(R10*2), Z4, Z4
+	VMOVUPS.Z    64(R9)(R10*2), K1, Z16
 	VADDPS       Z16, Z5, Z5
-	VADDPS       (AX)(DX*1), Z6, Z6
-	VMOVUPS.Z    64(AX)(DX*1), K1, Z16
+	VADDPS       (R9)(R11*1), Z6, Z6
+	VMOVUPS.Z    64(R9)(R11*1), K1, Z16
 	VADDPS       Z16, Z7, Z7
-	VADDPS       (BX), Z8, Z8
-	VMOVUPS.Z    64(BX), K1, Z16
+	VADDPS       (R12), Z8, Z8
+	VMOVUPS.Z    64(R12), K1, Z16
 	VADDPS       Z16, Z9, Z9
-	VADDPS       (BX)(CX*1), Z10, Z10
-	VMOVUPS.Z    64(BX)(CX*1), K1, Z16
+	VADDPS       (R12)(R10*1), Z10, Z10
+	VMOVUPS.Z    64(R12)(R10*1), K1, Z16
 	VADDPS       Z16, Z11, Z11
-	VADDPS       (BX)(CX*2), Z12, Z12
-	VMOVUPS.Z    64(BX)(CX*2), K1, Z16
+	VADDPS       (R12)(R10*2), Z12, Z12
+	VMOVUPS.Z    64(R12)(R10*2), K1, Z16
 	VADDPS       Z16, Z13, Z13
-	VADDPS       (BX)(DX*1), Z14, Z14
-	VMOVUPS.Z    64(BX)(DX*1), K1, Z16
+	VADDPS       (R12)(R11*1), Z14, Z14
+	VMOVUPS.Z    64(R12)(R11*1), K1, Z16
 	VADDPS       Z16, Z15, Z15
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, K1, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, K1, 64(AX)(CX*2)
-	VMOVUPS Z6, (AX)(DX*1)
-	VMOVUPS Z7, K1, 64(AX)(DX*1)
-	VMOVUPS Z8, (BX)
-	VMOVUPS Z9, K1, 64(BX)
-	VMOVUPS Z10, (BX)(CX*1)
-	VMOVUPS Z11, K1, 64(BX)(CX*1)
-	VMOVUPS Z12, (BX)(CX*2)
-	VMOVUPS Z13, K1, 64(BX)(CX*2)
-	VMOVUPS Z14, (BX)(DX*1)
-	VMOVUPS Z15, K1, 64(BX)(DX*1)
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	VMOVUPS Z2, (R9)(R10*1)
+	VMOVUPS Z3, K1, 64(R9)(R10*1)
+	VMOVUPS Z4, (R9)(R10*2)
+	VMOVUPS Z5, K1, 64(R9)(R10*2)
+	VMOVUPS Z6, (R9)(R11*1)
+	VMOVUPS Z7, K1, 64(R9)(R11*1)
+	VMOVUPS Z8, (R12)
+	VMOVUPS Z9, K1, 64(R12)
+	VMOVUPS Z10, (R12)(R10*1)
+	VMOVUPS Z11, K1, 64(R12)(R10*1)
+	VMOVUPS Z12, (R12)(R10*2)
+	VMOVUPS Z13, K1, 64(R12)(R10*2)
+	VMOVUPS Z14, (R12)(R11*1)
+	VMOVUPS Z15, K1, 64(R12)(R11*1)
 	VZEROUPPER
 	RET
 
 // func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile8x48AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (AX)(CX*4), BX
-	MOVQ   depthStride+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   b_base+72(FP), DI
-	MOVQ   depth+96(FP), R8
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
-	VXORPS Z12, Z12, Z12
-	VXORPS Z13, Z13, Z13
-	VXORPS Z14, Z14, Z14
-	VXORPS Z15, Z15, Z15
-	VXORPS Z16, Z16, Z16
-	VXORPS Z17, Z17, Z17
-	VXORPS Z18, Z18, Z18
-	VXORPS Z19, Z19, Z19
-	VXORPS Z20, Z20, Z20
-	VXORPS Z21, Z21, Z21
-	VXORPS Z22, Z22, Z22
-	VXORPS Z23, Z23, Z23
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       depthStride+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+96(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 128(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 128(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 128(R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 128(R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 128(R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	PREFETCHT0 64(R12)(R11*1)
+	PREFETCHT0 128(R12)(R11*1)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	VXORPS     Z4, Z4, Z4
+	VXORPS     Z5, Z5, Z5
+	VXORPS     Z6, Z6, Z6
+	VXORPS     Z7, Z7, Z7
+	VXORPS     Z8, Z8, Z8
+	VXORPS     Z9, Z9, Z9
+	VXORPS     Z10, Z10, Z10
+	VXORPS     Z11, Z11, Z11
+	VXORPS     Z12, Z12, Z12
+	VXORPS     Z13, Z13, Z13
+	VXORPS     Z14, Z14, Z14
+	VXORPS     Z15, Z15, Z15
+	VXORPS     Z16, Z16, Z16
+	VXORPS     Z17, Z17, Z17
+	VXORPS     Z18, Z18, Z18
+	VXORPS     Z19, Z19, Z19
+	VXORPS     Z20, Z20, Z20
+	VXORPS     Z21, Z21, Z21
+	VXORPS     Z22, Z22, Z22
+	VXORPS     Z23, Z23, Z23
 
 step:
 	VMOVUPS      (DI), Z24
@@ -283,94 +336,97 @@ step:
 	ADDQ         $0xc0, DI
 	DECQ         R8
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	LEAQ         (CX)(CX*2), DX
-	LEAQ         (AX)(CX*4), BX
-	MOVQ         last+104(FP), SI
-	MOVL         $0x0000ffff, DI
-	BZHIL        SI, DI, DI
-	KMOVW        DI, K1
-	MOVB         accumulate+112(FP), SI
-	TESTB        SI, SI
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Z0, Z0
-	VADDPS       64(AX), Z1, Z1
-	VMOVUPS.Z    128(AX), K1, Z24
+	VADDPS       (R9), Z0, Z0
+	VADDPS       64(R9), Z1, Z1
+	VMOVUPS.Z    128(R9), K1, Z24
 	VADDPS       Z24, Z2, Z2
-	VADDPS       (AX)(CX*1), Z3, Z3
-	VADDPS       64(AX)(CX*1), Z4, Z4
-	VMOVUPS.Z    128(AX)(CX*1), K1, Z24
+	VADDPS       (R9)(R10*1), Z3, Z3
+	VADDPS       64(R9)(R10*1), Z4, Z4
+	VMOVUPS.Z    128(R9)(R10*1), K1, Z24
 	VADDPS       Z24, Z5, Z5
-	VADDPS       (AX)(CX*2), Z6, Z6
-	VADDPS       64(AX)(CX*2), Z7, Z7
-	VMOVUPS.Z    128(AX)(CX*2), K1, Z24
+	VADDPS       (R9)(R10*2), Z6, Z6
+	VADDPS       64(R9)(R10*2), Z7, Z7
+	VMOVUPS.Z    128(R9)(R10*2), K1, Z24
 	VADDPS       Z24, Z8, Z8
-	VADDPS       (AX)(DX*1), Z9, Z9
-	VADDPS       64(AX)(DX*1), Z10, Z10
-	VMOVUPS.Z    128(AX)(DX*1), K1, Z24
+	VADDPS       (R9)(R11*1), Z9, Z9
+	VADDPS       64(R9)(R11*1), Z10, Z10
+	VMOVUPS.Z    128(R9)(R11*1), K1, Z24
 	VADDPS       Z24, Z11, Z11
-	VADDPS       (BX), Z12, Z12
-	VADDPS       64(BX), Z13, Z13
-	VMOVUPS.Z    128(BX), K1, Z24
+	VADDPS       (R12), Z12, Z12
+	VADDPS       64(R12), Z13, Z13
+	VMOVUPS.Z    128(R12), K1, Z24
 	VADDPS       Z24, Z14, Z14
-	VADDPS       (BX)(CX*1), Z15, Z15
-	VADDPS       64(BX)(CX*1), Z16, Z16
-	VMOVUPS.Z    128(BX)(CX*1), K1, Z24
+	VADDPS       (R12)(R10*1), Z15, Z15
+	VADDPS       64(R12)(R10*1), Z16, Z16
+	VMOVUPS.Z    128(R12)(R10*1), K1, Z24
 	VADDPS       Z24, Z17, Z17
-	VADDPS       (BX)(CX*2), Z18, Z18
-	VADDPS       64(BX)(CX*2), Z19, Z19
-	VMOVUPS.Z    128(BX)(CX*2), K1, Z24
+	VADDPS       (R12)(R10*2), Z18, Z18
+	VADDPS       64(R12)(R10*2), Z19, Z19
+	VMOVUPS.Z    128(R12)(R10*2), K1, Z24
 	VADDPS       Z24, Z20, Z20
-	VADDPS       (BX)(DX*1), Z21, Z21
-	VADDPS       64(BX)(DX*1), Z22, Z22
-	VMOVUPS.Z    128(BX)(DX*1), K1, Z24
+	VADDPS       (R12)(R11*1), Z21, Z21
+	VADDPS       64(R12)(R11*1), Z22, Z22
+	VMOVUPS.Z    128(R12)(R11*1), K1, Z24
 	VADDPS       Z24, Z23, Z23
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, K1, 128(AX)
-	VMOVUPS Z3, (AX)(CX*1)
-	VMOVUPS Z4, 64(AX)(CX*1)
-	VMOVUPS Z5, K1, 128(AX)(CX*1)
-	VMOVUPS Z6, (AX)(CX*2)
-	VMOVUPS Z7, 64(AX)(CX*2)
-	VMOVUPS Z8, K1, 128(AX)(CX*2)
-	VMOVUPS Z9, (AX)(DX*1)
-	VMOVUPS Z10, 64(AX)(DX*1)
-	VMOVUPS Z11, K1, 128(AX)(DX*1)
-	VMOVUPS Z12, (BX)
-	VMOVUPS Z13, 64(BX)
-	VMOVUPS Z14, K1, 128(BX)
-	VMOVUPS Z15, (BX)(CX*1)
-	VMOVUPS Z16, 64(BX)(CX*1)
-	VMOVUPS Z17, K1, 128(BX)(CX*1)
-	VMOVUPS Z18, (BX)(CX*2)
-	VMOVUPS Z19, 64(BX)(CX*2)
-	VMOVUPS Z20, K1, 128(BX)(CX*2)
-	VMOVUPS Z21, (BX)(DX*1)
-	VMOVUPS Z22, 64(BX)(DX*1)
-	VMOVUPS Z23, K1, 128(BX)(DX*1)
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	VMOVUPS Z2, K1, 128(R9)
+	VMOVUPS Z3, (R9)(R10*1)
+	VMOVUPS Z4, 64(R9)(R10*1)
+	VMOVUPS Z5, K1, 128(R9)(R10*1)
+	VMOVUPS Z6, (R9)(R10*2)
+	VMOVUPS Z7, 64(R9)(R10*2)
+	VMOVUPS Z8, K1, 128(R9)(R10*2)
+	VMOVUPS Z9, (R9)(R11*1)
+	VMOVUPS Z10, 64(R9)(R11*1)
+	VMOVUPS Z11, K1, 128(R9)(R11*1)
+	VMOVUPS Z12, (R12)
+	VMOVUPS Z13, 64(R12)
+	VMOVUPS Z14, K1, 128(R12)
+	VMOVUPS Z15, (R12)(R10*1)
+	VMOVUPS Z16, 64(R12)(R10*1)
+	VMOVUPS Z17, K1, 128(R12)(R10*1)
+	VMOVUPS Z18, (R12)(R10*2)
+	VMOVUPS Z19, 64(R12)(R10*2)
+	VMOVUPS Z20, K1, 128(R12)(R10*2)
+	VMOVUPS Z21, (R12)(R11*1)
+	VMOVUPS Z22, 64(R12)(R11*1)
+	VMOVUPS Z23, K1, 128(R12)(R11*1)
 	VZEROUPPER
 	RET
 
 // func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   depthStride+64(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   b_base+72(FP), SI
-	MOVQ   depth+96(FP), DI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
 
 step:
 	VMOVUPS      (SI), Z4
@@ -386,53 +442,61 @@ step:
 	ADDQ         $0x40, SI
 	DECQ         DI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	LEAQ         (CX)(CX*2), DX
-	MOVQ         last+104(FP), BX
-	MOVL         $0x0000ffff, SI
-	BZHIL        BX, SI, SI
-	KMOVW        SI, K1
-	MOVB         accumulate+112(FP), BL
-	TESTB        BL, BL
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VMOVUPS.Z    (AX), K1, Z4
+	VMOVUPS.Z    (R8), K1, Z4
 	VADDPS       Z4, Z0, Z0
-	VMOVUPS.Z    (AX)(CX*1), K1, Z4
+	VMOVUPS.Z    (R8)(R9*1), K1, Z4
 	VADDPS       Z4, Z1, Z1
-	VMOVUPS.Z    (AX)(CX*2), K1, Z4
+	VMOVUPS.Z    (R8)(R9*2), K1, Z4
 	VADDPS       Z4, Z2, Z2
-	VMOVUPS.Z    (AX)(DX*1), K1, Z4
+	VMOVUPS.Z    (R8)(R10*1), K1, Z4
 	VADDPS       Z4, Z3, Z3
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K1, (AX)(CX*1)
-	VMOVUPS Z2, K1, (AX)(CX*2)
-	VMOVUPS Z3, K1, (AX)(DX*1)
+	VMOVUPS Z0, K1, (R8)
+	VMOVUPS Z1, K1, (R8)(R9*1)
+	VMOVUPS Z2, K1, (R8)(R9*2)
+	VMOVUPS Z3, K1, (R8)(R10*1)
 	VZEROUPPER
 	RET
 
 // func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   depthStride+64(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   b_base+72(FP), SI
-	MOVQ   depth+96(FP), DI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	VXORPS     Z4, Z4, Z4
+	VXORPS     Z5, Z5, Z5
+	VXORPS     Z6, Z6, Z6
+	VXORPS     Z7, Z7, Z7
 
 step:
 	VMOVUPS      (SI), Z8
@@ -453,65 +517,77 @@ step:
 	ADDQ         $0x80, SI
 	DECQ         DI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	LEAQ         (CX)(CX*2), DX
-	MOVQ         last+104(FP), BX
-	MOVL         $0x0000ffff, SI
-	BZHIL        BX, SI, SI
-	KMOVW        SI, K1
-	MOVB         accumulate+112(FP), BL
-	TESTB        BL, BL
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Z0, Z0
-	VMOVUPS.Z    64(AX), K1, Z8
+	VADDPS       (R8), Z0, Z0
+	VMOVUPS.Z    64(R8), K1, Z8
 	VADDPS       Z8, Z1, Z1
-	VADDPS       (AX)(CX*1), Z2, Z2
-	VMOVUPS.Z    64(AX)(CX*1), K1, Z8
+	VADDPS       (R8)(R9*1), Z2, Z2
+	VMOVUPS.Z    64(R8)(R9*1), K1, Z8
 	VADDPS       Z8, Z3, Z3
-	VADDPS       (AX)(CX*2), Z4, Z4
-	VMOVUPS.Z    64(AX)(CX*2), K1, Z8
+	VADDPS       (R8)(R9*2), Z4, Z4
+	VMOVUPS.Z    64(R8)(R9*2), K1, Z8
 	VADDPS       Z8, Z5, Z5
-	VADDPS       (AX)(DX*1), Z6, Z6
-	VMOVUPS.Z    64(AX)(DX*1), K1, Z8
+	VADDPS       (R8)(R10*1), Z6, Z6
+	VMOVUPS.Z    64(R8)(R10*1), K1, Z8
 	VADDPS       Z8, Z7, Z7
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, K1, 64(AX)(CX*1)
-	VMOVUPS Z4, (AX)(CX*2)
-	VMOVUPS Z5, K1, 64(AX)(CX*2)
-	VMOVUPS Z6, (AX)(DX*1)
-	VMOVUPS Z7, K1, 64(AX)(DX*1)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	VMOVUPS Z2, (R8)(R9*1)
+	VMOVUPS Z3, K1, 64(R8)(R9*1)
+	VMOVUPS Z4, (R8)(R9*2)
+	VMOVUPS Z5, K1, 64(R8)(R9*2)
+	VMOVUPS Z6, (R8)(R10*1)
+	VMOVUPS Z7, K1, 64(R8)(R10*1)
 	VZEROUPPER
 	RET
 
 // func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile4x48AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   depthStride+64(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   b_base+72(FP), SI
-	MOVQ   depth+96(FP), DI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	VXORPS Z6, Z6, Z6
-	VXORPS Z7, Z7, Z7
-	VXORPS Z8, Z8, Z8
-	VXORPS Z9, Z9, Z9
-	VXORPS Z10, Z10, Z10
-	VXORPS Z11, Z11, Z11
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 128(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 128(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	PREFETCHT0 128(R8)(R10*1)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	VXORPS     Z4, Z4, Z4
+	VXORPS     Z5, Z5, Z5
+	VXORPS     Z6, Z6, Z6
+	VXORPS     Z7, Z7, Z7
+	VXORPS     Z8, Z8, Z8
+	VXORPS     Z9, Z9, Z9
+	VXORPS     Z10, Z10, Z10
+	VXORPS     Z11, Z11, Z11
 
 step:
 	VMOVUPS      (SI), Z12
@@ -537,62 +613,63 @@ step:
 	ADDQ         $0xc0, SI
 	DECQ         DI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	LEAQ         (CX)(CX*2), DX
-	MOVQ         last+104(FP), BX
-	MOVL         $0x0000ffff, SI
-	BZHIL        BX, SI, SI
-	KMOVW        SI, K1
-	MOVB         accumulate+112(FP), BL
-	TESTB        BL, BL
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Z0, Z0
-	VADDPS       64(AX), Z1, Z1
-	VMOVUPS.Z    128(AX), K1, Z12
+	VADDPS       (R8), Z0, Z0
+	VADDPS       64(R8), Z1, Z1
+	VMOVUPS.Z    128(R8), K1, Z12
 	VADDPS       Z12, Z2, Z2
-	VADDPS       (AX)(CX*1), Z3, Z3
-	VADDPS       64(AX)(CX*1), Z4, Z4
-	VMOVUPS.Z    128(AX)(CX*1), K1, Z12
+	VADDPS       (R8)(R9*1), Z3, Z3
+	VADDPS       64(R8)(R9*1), Z4, Z4
+	VMOVUPS.Z    128(R8)(R9*1), K1, Z12
 	VADDPS       Z12, Z5, Z5
-	VADDPS       (AX)(CX*2), Z6, Z6
-	VADDPS       64(AX)(CX*2), Z7, Z7
-	VMOVUPS.Z    128(AX)(CX*2), K1, Z12
+	VADDPS       (R8)(R9*2), Z6, Z6
+	VADDPS       64(R8)(R9*2), Z7, Z7
+	VMOVUPS.Z    128(R8)(R9*2), K1, Z12
 	VADDPS       Z12, Z8, Z8
-	VADDPS       (AX)(DX*1), Z9, Z9
-	VADDPS       64(AX)(DX*1), Z10, Z10
-	VMOVUPS.Z    128(AX)(DX*1), K1, Z12
+	VADDPS       (R8)(R10*1), Z9, Z9
+	VADDPS       64(R8)(R10*1), Z10, Z10
+	VMOVUPS.Z    128(R8)(R10*1), K1, Z12
 	VADDPS       Z12, Z11, Z11
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, K1, 128(AX)
-	VMOVUPS Z3, (AX)(CX*1)
-	VMOVUPS Z4, 64(AX)(CX*1)
-	VMOVUPS Z5, K1, 128(AX)(CX*1)
-	VMOVUPS Z6, (AX)(CX*2)
-	VMOVUPS Z7, 64(AX)(CX*2)
-	VMOVUPS Z8, K1, 128(AX)(CX*2)
-	VMOVUPS Z9, (AX)(DX*1)
-	VMOVUPS Z10, 64(AX)(DX*1)
-	VMOVUPS Z11, K1, 128(AX)(DX*1)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, K1, 128(R8)
+	VMOVUPS Z3, (R8)(R9*1)
+	VMOVUPS Z4, 64(R8)(R9*1)
+	VMOVUPS Z5, K1, 128(R8)(R9*1)
+	VMOVUPS Z6, (R8)(R9*2)
+	VMOVUPS Z7, 64(R8)(R9*2)
+	VMOVUPS Z8, K1, 128(R8)(R9*2)
+	VMOVUPS Z9, (R8)(R10*1)
+	VMOVUPS Z10, 64(R8)(R10*1)
+	VMOVUPS Z11, K1, 128(R8)(R10*1)
 	VZEROUPPER
 	RET
 
 // func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   b_base+72(FP), BX
-	MOVQ   depth+96(FP), SI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
 
 step:
 	VMOVUPS      (BX), Z2
@@ -604,41 +681,45 @@ step:
 	ADDQ         $0x40, BX
 	DECQ         SI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), DX
-	MOVL         $0x0000ffff, BX
-	BZHIL        DX, BX, BX
-	KMOVW        BX, K1
-	MOVB         accumulate+112(FP), DL
-	TESTB        DL, DL
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VMOVUPS.Z    (AX), K1, Z2
+	VMOVUPS.Z    (DI), K1, Z2
 	VADDPS       Z2, Z0, Z0
-	VMOVUPS.Z    (AX)(CX*1), K1, Z2
+	VMOVUPS.Z    (DI)(R8*1), K1, Z2
 	VADDPS       Z2, Z1, Z1
 
 store:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K1, (AX)(CX*1)
+	VMOVUPS Z0, K1, (DI)
+	VMOVUPS Z1, K1, (DI)(R8*1)
 	VZEROUPPER
 	RET
 
 // func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   b_base+72(FP), BX
-	MOVQ   depth+96(FP), SI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
 
 step:
 	VMOVUPS      (BX), Z4
@@ -653,47 +734,53 @@ step:
 	ADDQ         $0x80, BX
 	DECQ         SI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), DX
-	MOVL         $0x0000ffff, BX
-	BZHIL        DX, BX, BX
-	KMOVW        BX, K1
-	MOVB         accumulate+112(FP), DL
-	TESTB        DL, DL
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Z0, Z0
-	VMOVUPS.Z    64(AX), K1, Z4
+	VADDPS       (DI), Z0, Z0
+	VMOVUPS.Z    64(DI), K1, Z4
 	VADDPS       Z4, Z1, Z1
-	VADDPS       (AX)(CX*1), Z2, Z2
-	VMOVUPS.Z    64(AX)(CX*1), K1, Z4
+	VADDPS       (DI)(R8*1), Z2, Z2
+	VMOVUPS.Z    64(DI)(R8*1), K1, Z4
 	VADDPS       Z4, Z3, Z3
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
-	VMOVUPS Z2, (AX)(CX*1)
-	VMOVUPS Z3, K1, 64(AX)(CX*1)
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, K1, 64(DI)
+	VMOVUPS Z2, (DI)(R8*1)
+	VMOVUPS Z3, K1, 64(DI)(R8*1)
 	VZEROUPPER
 	RET
 
 // func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile2x48AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   b_base+72(FP), BX
-	MOVQ   depth+96(FP), SI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	PREFETCHT0 128(DI)(R8*1)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	VXORPS     Z4, Z4, Z4
+	VXORPS     Z5, Z5, Z5
 
 step:
 	VMOVUPS      (BX), Z6
@@ -711,46 +798,47 @@ step:
 	ADDQ         $0xc0, BX
 	DECQ         SI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), DX
-	MOVL         $0x0000ffff, BX
-	BZHIL        DX, BX, BX
-	KMOVW        BX, K1
-	MOVB         accumulate+112(FP), DL
-	TESTB        DL, DL
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Z0, Z0
-	VADDPS       64(AX), Z1, Z1
-	VMOVUPS.Z    128(AX), K1, Z6
+	VADDPS       (DI), Z0, Z0
+	VADDPS       64(DI), Z1, Z1
+	VMOVUPS.Z    128(DI), K1, Z6
 	VADDPS       Z6, Z2, Z2
-	VADDPS       (AX)(CX*1), Z3, Z3
-	VADDPS       64(AX)(CX*1), Z4, Z4
-	VMOVUPS.Z    128(AX)(CX*1), K1, Z6
+	VADDPS       (DI)(R8*1), Z3, Z3
+	VADDPS       64(DI)(R8*1), Z4, Z4
+	VMOVUPS.Z    128(DI)(R8*1), K1, Z6
 	VADDPS       Z6, Z5, Z5
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, K1, 128(AX)
-	VMOVUPS Z3, (AX)(CX*1)
-	VMOVUPS Z4, 64(AX)(CX*1)
-	VMOVUPS Z5, K1, 128(AX)(CX*1)
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, K1, 128(DI)
+	VMOVUPS Z3, (DI)(R8*1)
+	VMOVUPS Z4, 64(DI)(R8*1)
+	VMOVUPS Z5, K1, 128(DI)(R8*1)
 	VZEROUPPER
 	RET
 
 // func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b_base+72(FP), DX
-	MOVQ   depth+96(FP), BX
-	VXORPS Z0, Z0, Z0
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VXORPS     Z0, Z0, Z0
 
 step:
 	VMOVUPS      (DX), Z1
@@ -760,36 +848,38 @@ step:
 	ADDQ         $0x40, DX
 	DECQ         BX
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), CX
-	MOVL         $0x0000ffff, DX
-	BZHIL        CX, DX, DX
-	KMOVW        DX, K1
-	MOVB         accumulate+112(FP), CL
-	TESTB        CL, CL
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VMOVUPS.Z    (AX), K1, Z1
+	VMOVUPS.Z    (SI), K1, Z1
 	VADDPS       Z1, Z0, Z0
 
 store:
-	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z0, K1, (SI)
 	VZEROUPPER
 	RET
 
 // func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b_base+72(FP), DX
-	MOVQ   depth+96(FP), BX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
 
 step:
 	VMOVUPS      (DX), Z2
@@ -801,39 +891,42 @@ step:
 	ADDQ         $0x80, DX
 	DECQ         BX
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), CX
-	MOVL         $0x0000ffff, DX
-	BZHIL        CX, DX, DX
-	KMOVW        DX, K1
-	MOVB         accumulate+112(FP), CL
-	TESTB        CL, CL
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Z0, Z0
-	VMOVUPS.Z    64(AX), K1, Z2
+	VADDPS       (SI), Z0, Z0
+	VMOVUPS.Z    64(SI), K1, Z2
 	VADDPS       Z2, Z1, Z1
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, K1, 64(SI)
 	VZEROUPPER
 	RET
 
 // func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·tile1x48AVX512(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b_base+72(FP), DX
-	MOVQ   depth+96(FP), BX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 128(SI)
+	VXORPS     Z0, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
 
 step:
 	VMOVUPS      (DX), Z3
@@ -847,43 +940,48 @@ step:
 	ADDQ         $0xc0, DX
 	DECQ         BX
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), CX
-	MOVL         $0x0000ffff, DX
-	BZHIL        CX, DX, DX
-	KMOVW        DX, K1
-	MOVB         accumulate+112(FP), CL
-	TESTB        CL, CL
+	MOVQ         last+104(FP), AX
+	MOVL         $0x0000ffff, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Z0, Z0
-	VADDPS       64(AX), Z1, Z1
-	VMOVUPS.Z    128(AX), K1, Z3
+	VADDPS       (SI), Z0, Z0
+	VADDPS       64(SI), Z1, Z1
+	VMOVUPS.Z    128(SI), K1, Z3
 	VADDPS       Z3, Z2, Z2
 
 store:
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, K1, 128(AX)
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, K1, 128(SI)
 	VZEROUPPER
 	RET
 
 // func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   depthStride+64(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   b_base+72(FP), SI
-	MOVQ   depth+96(FP), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
 
 step:
 	VMOVUPS      (SI), Y4
@@ -899,31 +997,27 @@ step:
 	ADDQ         $0x20, SI
 	DECQ         DI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	LEAQ         (CX)(CX*2), DX
-	MOVQ         last+104(FP), BX
-	LEAQ         columnMasks<>+0(SB), SI
-	NEGQ         BX
-	VMOVUPS      32(SI)(BX*4), Y4
-	MOVB         accumulate+112(FP), BL
-	TESTB        BL, BL
+	MOVQ         last+104(FP), AX
+	LEAQ         columnMasks<>+0(SB), CX
+	NEGQ         AX
+	VMOVUPS      32(CX)(AX*4), Y4
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VMASKMOVPS   (AX), Y4, Y5
+	VMASKMOVPS   (R8), Y4, Y5
 	VADDPS       Y5, Y0, Y0
-	VMASKMOVPS   (AX)(CX*1), Y4, Y5
+	VMASKMOVPS   (R8)(R9*1), Y4, Y5
 	VADDPS       Y5, Y1, Y1
-	VMASKMOVPS   (AX)(CX*2), Y4, Y5
+	VMASKMOVPS   (R8)(R9*2), Y4, Y5
 	VADDPS       Y5, Y2, Y2
-	VMASKMOVPS   (AX)(DX*1), Y4, Y5
+	VMASKMOVPS   (R8)(R10*1), Y4, Y5
 	VADDPS       Y5, Y3, Y3
 
 store:
-	VMASKMOVPS Y0, Y4, (AX)
-	VMASKMOVPS Y1, Y4, (AX)(CX*1)
-	VMASKMOVPS Y2, Y4, (AX)(CX*2)
-	VMASKMOVPS Y3, Y4, (AX)(DX*1)
+	VMASKMOVPS Y0, Y4, (R8)
+	VMASKMOVPS Y1, Y4, (R8)(R9*1)
+	VMASKMOVPS Y2, Y4, (R8)(R9*2)
+	VMASKMOVPS Y3, Y4, (R8)(R10*1)
 	VZEROUPPER
 	RET
 
@@ -946,24 +1040,32 @@ DATA columnMasks<>+60(SB)/4, $0x00000000
 GLOBL columnMasks<>(SB), RODATA|NOPTR, $64
 
 // func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   depthStride+64(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   b_base+72(FP), SI
-	MOVQ   depth+96(FP), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
 
 step:
 	VMOVUPS      (SI), Y8
@@ -984,65 +1086,73 @@ step:
 	ADDQ         $0x40, SI
 	DECQ         DI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	LEAQ         (CX)(CX*2), DX
-	MOVQ         last+104(FP), BX
-	LEAQ         columnMasks<>+0(SB), SI
-	NEGQ         BX
-	VMOVUPS      32(SI)(BX*4), Y8
-	MOVB         accumulate+112(FP), BL
-	TESTB        BL, BL
+	MOVQ         last+104(FP), AX
+	LEAQ         columnMasks<>+0(SB), CX
+	NEGQ         AX
+	VMOVUPS      32(CX)(AX*4), Y8
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Y0, Y0
-	VMASKMOVPS   32(AX), Y8, Y9
+	VADDPS       (R8), Y0, Y0
+	VMASKMOVPS   32(R8), Y8, Y9
 	VADDPS       Y9, Y1, Y1
-	VADDPS       (AX)(CX*1), Y2, Y2
-	VMASKMOVPS   32(AX)(CX*1), Y8, Y9
+	VADDPS       (R8)(R9*1), Y2, Y2
+	VMASKMOVPS   32(R8)(R9*1), Y8, Y9
 	VADDPS       Y9, Y3, Y3
-	VADDPS       (AX)(CX*2), Y4, Y4
-	VMASKMOVPS   32(AX)(CX*2), Y8, Y9
+	VADDPS       (R8)(R9*2), Y4, Y4
+	VMASKMOVPS   32(R8)(R9*2), Y8, Y9
 	VADDPS       Y9, Y5, Y5
-	VADDPS       (AX)(DX*1), Y6, Y6
-	VMASKMOVPS   32(AX)(DX*1), Y8, Y9
+	VADDPS       (R8)(R10*1), Y6, Y6
+	VMASKMOVPS   32(R8)(R10*1), Y8, Y9
 	VADDPS       Y9, Y7, Y7
 
 store:
-	VMOVUPS    Y0, (AX)
-	VMASKMOVPS Y1, Y8, 32(AX)
-	VMOVUPS    Y2, (AX)(CX*1)
-	VMASKMOVPS Y3, Y8, 32(AX)(CX*1)
-	VMOVUPS    Y4, (AX)(CX*2)
-	VMASKMOVPS Y5, Y8, 32(AX)(CX*2)
-	VMOVUPS    Y6, (AX)(DX*1)
-	VMASKMOVPS Y7, Y8, 32(AX)(DX*1)
+	VMOVUPS    Y0, (R8)
+	VMASKMOVPS Y1, Y8, 32(R8)
+	VMOVUPS    Y2, (R8)(R9*1)
+	VMASKMOVPS Y3, Y8, 32(R8)(R9*1)
+	VMOVUPS    Y4, (R8)(R9*2)
+	VMASKMOVPS Y5, Y8, 32(R8)(R9*2)
+	VMOVUPS    Y6, (R8)(R10*1)
+	VMASKMOVPS Y7, Y8, 32(R8)(R10*1)
 	VZEROUPPER
 	RET
 
 // func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x24AVX2(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   depthStride+64(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   b_base+72(FP), SI
-	MOVQ   depth+96(FP), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
 
 step:
 	VMOVUPS      (SI), Y12
@@ -1068,62 +1178,63 @@ step:
 	ADDQ         $0x60, SI
 	DECQ         DI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	LEAQ         (CX)(CX*2), DX
-	MOVQ         last+104(FP), BX
-	LEAQ         columnMasks<>+0(SB), SI
-	NEGQ         BX
-	VMOVUPS      32(SI)(BX*4), Y12
-	MOVB         accumulate+112(FP), BL
-	TESTB        BL, BL
+	MOVQ         last+104(FP), AX
+	LEAQ         columnMasks<>+0(SB), CX
+	NEGQ         AX
+	VMOVUPS      32(CX)(AX*4), Y12
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Y0, Y0
-	VADDPS       32(AX), Y1, Y1
-	VMASKMOVPS   64(AX), Y12, Y13
+	VADDPS       (R8), Y0, Y0
+	VADDPS       32(R8), Y1, Y1
+	VMASKMOVPS   64(R8), Y12, Y13
 	VADDPS       Y13, Y2, Y2
-	VADDPS       (AX)(CX*1), Y3, Y3
-	VADDPS       32(AX)(CX*1), Y4, Y4
-	VMASKMOVPS   64(AX)(CX*1), Y12, Y13
+	VADDPS       (R8)(R9*1), Y3, Y3
+	VADDPS       32(R8)(R9*1), Y4, Y4
+	VMASKMOVPS   64(R8)(R9*1), Y12, Y13
 	VADDPS       Y13, Y5, Y5
-	VADDPS       (AX)(CX*2), Y6, Y6
-	VADDPS       32(AX)(CX*2), Y7, Y7
-	VMASKMOVPS   64(AX)(CX*2), Y12, Y13
+	VADDPS       (R8)(R9*2), Y6, Y6
+	VADDPS       32(R8)(R9*2), Y7, Y7
+	VMASKMOVPS   64(R8)(R9*2), Y12, Y13
 	VADDPS       Y13, Y8, Y8
-	VADDPS       (AX)(DX*1), Y9, Y9
-	VADDPS       32(AX)(DX*1), Y10, Y10
-	VMASKMOVPS   64(AX)(DX*1), Y12, Y13
+	VADDPS       (R8)(R10*1), Y9, Y9
+	VADDPS       32(R8)(R10*1), Y10, Y10
+	VMASKMOVPS   64(R8)(R10*1), Y12, Y13
 	VADDPS       Y13, Y11, Y11
 
 store:
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    Y1, 32(AX)
-	VMASKMOVPS Y2, Y12, 64(AX)
-	VMOVUPS    Y3, (AX)(CX*1)
-	VMOVUPS    Y4, 32(AX)(CX*1)
-	VMASKMOVPS Y5, Y12, 64(AX)(CX*1)
-	VMOVUPS    Y6, (AX)(CX*2)
-	VMOVUPS    Y7, 32(AX)(CX*2)
-	VMASKMOVPS Y8, Y12, 64(AX)(CX*2)
-	VMOVUPS    Y9, (AX)(DX*1)
-	VMOVUPS    Y10, 32(AX)(DX*1)
-	VMASKMOVPS Y11, Y12, 64(AX)(DX*1)
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    Y1, 32(R8)
+	VMASKMOVPS Y2, Y12, 64(R8)
+	VMOVUPS    Y3, (R8)(R9*1)
+	VMOVUPS    Y4, 32(R8)(R9*1)
+	VMASKMOVPS Y5, Y12, 64(R8)(R9*1)
+	VMOVUPS    Y6, (R8)(R9*2)
+	VMOVUPS    Y7, 32(R8)(R9*2)
+	VMASKMOVPS Y8, Y12, 64(R8)(R9*2)
+	VMOVUPS    Y9, (R8)(R10*1)
+	VMOVUPS    Y10, 32(R8)(R10*1)
+	VMASKMOVPS Y11, Y12, 64(R8)(R10*1)
 	VZEROUPPER
 	RET
 
 // func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   b_base+72(FP), BX
-	MOVQ   depth+96(FP), SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
 
 step:
 	VMOVUPS      (BX), Y2
@@ -1135,41 +1246,43 @@ step:
 	ADDQ         $0x20, BX
 	DECQ         SI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), DX
-	LEAQ         columnMasks<>+0(SB), BX
-	NEGQ         DX
-	VMOVUPS      32(BX)(DX*4), Y2
-	MOVB         accumulate+112(FP), DL
-	TESTB        DL, DL
+	MOVQ         last+104(FP), AX
+	LEAQ         columnMasks<>+0(SB), CX
+	NEGQ         AX
+	VMOVUPS      32(CX)(AX*4), Y2
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VMASKMOVPS   (AX), Y2, Y3
+	VMASKMOVPS   (DI), Y2, Y3
 	VADDPS       Y3, Y0, Y0
-	VMASKMOVPS   (AX)(CX*1), Y2, Y3
+	VMASKMOVPS   (DI)(R8*1), Y2, Y3
 	VADDPS       Y3, Y1, Y1
 
 store:
-	VMASKMOVPS Y0, Y2, (AX)
-	VMASKMOVPS Y1, Y2, (AX)(CX*1)
+	VMASKMOVPS Y0, Y2, (DI)
+	VMASKMOVPS Y1, Y2, (DI)(R8*1)
 	VZEROUPPER
 	RET
 
 // func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   b_base+72(FP), BX
-	MOVQ   depth+96(FP), SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
 
 step:
 	VMOVUPS      (BX), Y4
@@ -1184,47 +1297,51 @@ step:
 	ADDQ         $0x40, BX
 	DECQ         SI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), DX
-	LEAQ         columnMasks<>+0(SB), BX
-	NEGQ         DX
-	VMOVUPS      32(BX)(DX*4), Y4
-	MOVB         accumulate+112(FP), DL
-	TESTB        DL, DL
+	MOVQ         last+104(FP), AX
+	LEAQ         columnMasks<>+0(SB), CX
+	NEGQ         AX
+	VMOVUPS      32(CX)(AX*4), Y4
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Y0, Y0
-	VMASKMOVPS   32(AX), Y4, Y5
+	VADDPS       (DI), Y0, Y0
+	VMASKMOVPS   32(DI), Y4, Y5
 	VADDPS       Y5, Y1, Y1
-	VADDPS       (AX)(CX*1), Y2, Y2
-	VMASKMOVPS   32(AX)(CX*1), Y4, Y5
+	VADDPS       (DI)(R8*1), Y2, Y2
+	VMASKMOVPS   32(DI)(R8*1), Y4, Y5
 	VADDPS       Y5, Y3, Y3
 
 store:
-	VMOVUPS    Y0, (AX)
-	VMASKMOVPS Y1, Y4, 32(AX)
-	VMOVUPS    Y2, (AX)(CX*1)
-	VMASKMOVPS Y3, Y4, 32(AX)(CX*1)
+	VMOVUPS    Y0, (DI)
+	VMASKMOVPS Y1, Y4, 32(DI)
+	VMOVUPS    Y2, (DI)(R8*1)
+	VMASKMOVPS Y3, Y4, 32(DI)(R8*1)
 	VZEROUPPER
 	RET
 
 // func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x24AVX2(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   b_base+72(FP), BX
-	MOVQ   depth+96(FP), SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
 
 step:
 	VMOVUPS      (BX), Y6
@@ -1242,46 +1359,47 @@ step:
 	ADDQ         $0x60, BX
 	DECQ         SI
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), DX
-	LEAQ         columnMasks<>+0(SB), BX
-	NEGQ         DX
-	VMOVUPS      32(BX)(DX*4), Y6
-	MOVB         accumulate+112(FP), DL
-	TESTB        DL, DL
+	MOVQ         last+104(FP), AX
+	LEAQ         columnMasks<>+0(SB), CX
+	NEGQ         AX
+	VMOVUPS      32(CX)(AX*4), Y6
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Y0, Y0
-	VADDPS       32(AX), Y1, Y1
-	VMASKMOVPS   64(AX), Y6, Y7
+	VADDPS       (DI), Y0, Y0
+	VADDPS       32(DI), Y1, Y1
+	VMASKMOVPS   64(DI), Y6, Y7
 	VADDPS       Y7, Y2, Y2
-	VADDPS       (AX)(CX*1), Y3, Y3
-	VADDPS       32(AX)(CX*1), Y4, Y4
-	VMASKMOVPS   64(AX)(CX*1), Y6, Y7
+	VADDPS       (DI)(R8*1), Y3, Y3
+	VADDPS       32(DI)(R8*1), Y4, Y4
+	VMASKMOVPS   64(DI)(R8*1), Y6, Y7
 	VADDPS       Y7, Y5, Y5
 
 store:
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    Y1, 32(AX)
-	VMASKMOVPS Y2, Y6, 64(AX)
-	VMOVUPS    Y3, (AX)(CX*1)
-	VMOVUPS    Y4, 32(AX)(CX*1)
-	VMASKMOVPS Y5, Y6, 64(AX)(CX*1)
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMASKMOVPS Y2, Y6, 64(DI)
+	VMOVUPS    Y3, (DI)(R8*1)
+	VMOVUPS    Y4, 32(DI)(R8*1)
+	VMASKMOVPS Y5, Y6, 64(DI)(R8*1)
 	VZEROUPPER
 	RET
 
 // func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b_base+72(FP), DX
-	MOVQ   depth+96(FP), BX
-	VXORPS Y0, Y0, Y0
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VXORPS     Y0, Y0, Y0
 
 step:
 	VMOVUPS      (DX), Y1
@@ -1291,36 +1409,37 @@ step:
 	ADDQ         $0x20, DX
 	DECQ         BX
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), CX
-	LEAQ         columnMasks<>+0(SB), DX
-	NEGQ         CX
-	VMOVUPS      32(DX)(CX*4), Y1
-	MOVB         accumulate+112(FP), CL
-	TESTB        CL, CL
+	MOVQ         last+104(FP), AX
+	LEAQ         columnMasks<>+0(SB), CX
+	NEGQ         AX
+	VMOVUPS      32(CX)(AX*4), Y1
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VMASKMOVPS   (AX), Y1, Y2
+	VMASKMOVPS   (SI), Y1, Y2
 	VADDPS       Y2, Y0, Y0
 
 store:
-	VMASKMOVPS Y0, Y1, (AX)
+	VMASKMOVPS Y0, Y1, (SI)
 	VZEROUPPER
 	RET
 
 // func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b_base+72(FP), DX
-	MOVQ   depth+96(FP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
 
 step:
 	VMOVUPS      (DX), Y2
@@ -1332,39 +1451,41 @@ step:
 	ADDQ         $0x40, DX
 	DECQ         BX
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), CX
-	LEAQ         columnMasks<>+0(SB), DX
-	NEGQ         CX
-	VMOVUPS      32(DX)(CX*4), Y2
-	MOVB         accumulate+112(FP), CL
-	TESTB        CL, CL
+	MOVQ         last+104(FP), AX
+	LEAQ         columnMasks<>+0(SB), CX
+	NEGQ         AX
+	VMOVUPS      32(CX)(AX*4), Y2
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Y0, Y0
-	VMASKMOVPS   32(AX), Y2, Y3
+	VADDPS       (SI), Y0, Y0
+	VMASKMOVPS   32(SI), Y2, Y3
 	VADDPS       Y3, Y1, Y1
 
 store:
-	VMOVUPS    Y0, (AX)
-	VMASKMOVPS Y1, Y2, 32(AX)
+	VMOVUPS    Y0, (SI)
+	VMASKMOVPS Y1, Y2, 32(SI)
 	VZEROUPPER
 	RET
 
 // func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x24AVX2(SB), NOSPLIT, $0-113
-	MOVQ   a_base+32(FP), AX
-	MOVQ   rowStride+56(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   depthStride+64(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b_base+72(FP), DX
-	MOVQ   depth+96(FP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
 
 step:
 	VMOVUPS      (DX), Y3
@@ -1378,25 +1499,22 @@ step:
 	ADDQ         $0x60, DX
 	DECQ         BX
 	JNZ          step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         ldc+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         last+104(FP), CX
-	LEAQ         columnMasks<>+0(SB), DX
-	NEGQ         CX
-	VMOVUPS      32(DX)(CX*4), Y3
-	MOVB         accumulate+112(FP), CL
-	TESTB        CL, CL
+	MOVQ         last+104(FP), AX
+	LEAQ         columnMasks<>+0(SB), CX
+	NEGQ         AX
+	VMOVUPS      32(CX)(AX*4), Y3
+	MOVB         accumulate+112(FP), AL
+	TESTB        AL, AL
 	JZ           store
-	VADDPS       (AX), Y0, Y0
-	VADDPS       32(AX), Y1, Y1
-	VMASKMOVPS   64(AX), Y3, Y4
+	VADDPS       (SI), Y0, Y0
+	VADDPS       32(SI), Y1, Y1
+	VMASKMOVPS   64(SI), Y3, Y4
 	VADDPS       Y4, Y2, Y2
 
 store:
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    Y1, 32(AX)
-	VMASKMOVPS Y2, Y3, 64(AX)
+	VMOVUPS    Y0, (SI)
+	VMOVUPS    Y1, 32(SI)
+	VMASKMOVPS Y2, Y3, 64(SI)
 	VZEROUPPER
 	RET
 

@@ -277,6 +277,35 @@ func TestSplitChangesNothing(t *testing.T) {
 	}
 }
 
+// TestVectorLevelsAgree holds what the package says of AVX2 and AVX-512: the same bits.
+func TestVectorLevelsAgree(t *testing.T) {
+	t.Parallel()
+	if isa.Detected() < isa.AVX512 {
+		t.Skip("skipped the comparison of AVX2 and AVX-512: this machine lacks one of them")
+	}
+	workers := team.New(2)
+	defer workers.Close()
+	two, one := newAt(workers, isa.AVX2), newAt(workers, isa.AVX512)
+	for _, p := range problems() {
+		got, want := p.again(), p.again()
+		for _, side := range []struct {
+			x *Multiplier
+			p *problem
+		}{{two, got}, {one, want}} {
+			if err := side.x.Gemm(side.p.c.data, p.c.ld, p.accumulate, p.transA, p.transB, p.m, p.n, p.k, p.a.data, p.a.ld, p.b.data, p.b.ld); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range p.m {
+			for j := range p.n {
+				if got, want := got.c.at(i, j, false), want.c.at(i, j, false); got != want {
+					t.Fatalf("%v: C[%d][%d]: got %v of AVX2, want %v as of AVX-512", p, i, j, got, want)
+				}
+			}
+		}
+	}
+}
+
 // TestPackPadsWithZeros packs few columns into memory that was full: what is left in the padding would meet
 // every row of A, and denormal numbers there cost time.
 func TestPackPadsWithZeros(t *testing.T) {

@@ -46,6 +46,15 @@ func tile(l level, height, vectors int) {
 	b := Load(Param("b").Base(), GP64())
 	depth := Load(Param("depth"), GP64())
 
+	// C is needed only when the sums are done: by then it is here. A prefetch beyond its last
+	// column reads nothing.
+	c := rowsOf(Load(Param("c").Base(), GP64()), Load(Param("ldc"), GP64()), height)
+	for i := range height {
+		for at := 0; at < 4*l.lanes*vectors; at += 64 {
+			PREFETCHT0(c.row(i, at))
+		}
+	}
+
 	sums := make([][]VecVirtual, height)
 	for i := range sums {
 		for range vectors {
@@ -73,7 +82,6 @@ func tile(l level, height, vectors int) {
 	DECQ(depth)
 	JNZ(LabelRef("step"))
 
-	c := rowsOf(Load(Param("c").Base(), GP64()), Load(Param("ldc"), GP64()), height)
 	edge := newEdge(l)
 	accumulate := Load(Param("accumulate"), GP8())
 	TESTB(accumulate, accumulate)
