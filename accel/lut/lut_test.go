@@ -244,6 +244,17 @@ func checkProduct(t *testing.T, k *kernels, name string, packedMatrix packed.Mat
 		if math.Abs(float64(y[r])-want) > tolerance {
 			t.Fatalf("%s, row %d: got %v, want %v ± %.2g", name, r, y[r], want, tolerance)
 		}
+		if precision == Int14 && m.values == nil {
+			product, weights, most := 0.0, 0.0, 0.0
+			for c, v := range x {
+				product += float64(packedMatrix.Value(r, c)) * float64(v)
+				weights += math.Abs(float64(packedMatrix.Value(r, c)))
+				most = max(most, math.Abs(float64(v)))
+			}
+			if bound := most / Limit / 2 * weights; math.Abs(want-product) > bound*(1+1e-3) {
+				t.Fatalf("%s, row %d: rounding activations changes %v by %.3g, want at most %.3g", name, r, product, want-product, bound)
+			}
+		}
 		wantScaled := float64(scale[r])*float64(y[r]) + float64(shift[r])
 		if math.Abs(float64(scaled[r])-wantScaled) > 4*0x1p-24*(math.Abs(float64(scale[r])*float64(y[r]))+math.Abs(float64(shift[r]))) {
 			t.Fatalf("%s, row %d: got %v scaled and shifted, want %v", name, r, scaled[r], wantScaled)
