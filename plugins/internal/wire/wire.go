@@ -9,3 +9,4 @@ package wire
 
 //go:generate go -C ../../../tools tool buf lint ../plugins/internal/wire
 //go:generate go -C ../../../tools tool buf generate --template ../plugins/internal/wire/buf.gen.yaml ../plugins/internal/wire
+//go:generate go -C ../../../tools tool buf build ../plugins/internal/wire --as-file-descriptor-set -o ../plugins/examples/python/contract.binpb
