@@ -14,7 +14,8 @@ type architecture struct {
 	units     int
 	depth     int // recurrent layers
 	batchNorm bool
-	embedding int // features of a token; 0 = one-hot
+	shared    bool // one set of running statistics for all time steps
+	embedding int  // features of a token; 0 = one-hot
 	dropout   float64
 	carry     bool
 }
@@ -24,8 +25,10 @@ func newArchitecture(given plugins.Values, task model.Task) (architecture, error
 	if err != nil {
 		return architecture{}, err
 	}
+	normalization := v.Text("normalization")
 	a := architecture{
-		task: task, units: v.Int("units"), depth: v.Int("layers"), batchNorm: v.Text("normalization") == batchNormalization,
+		task: task, units: v.Int("units"), depth: v.Int("layers"),
+		batchNorm: normalization != noNormalization, shared: normalization == sharedNormalization,
 		embedding: v.Int("embedding"), dropout: v.Float("dropout"), carry: v.Bool("carry-state"),
 	}
 	return a, a.check()
@@ -77,7 +80,7 @@ func layerName(layer int, part string) string { return fmt.Sprintf("layer%d.%s",
 func (a architecture) layer(i int) recurrent.LSTMConfig {
 	c := recurrent.LSTMConfig{
 		Steps: a.task.Length, Batch: a.task.Batch, Inputs: a.units, Units: a.units,
-		BatchNorm: a.batchNorm, Carry: a.carry,
+		BatchNorm: a.batchNorm, Shared: a.shared, Carry: a.carry,
 	}
 	if i == 0 {
 		c.Inputs = a.task.InputSize
@@ -89,6 +92,14 @@ func (a architecture) layer(i int) recurrent.LSTMConfig {
 		}
 	}
 	return c
+}
+
+// runningSteps is the number of rows of the running statistics.
+func (a architecture) runningSteps() int {
+	if a.shared {
+		return 1
+	}
+	return a.task.Length
 }
 
 func (a architecture) tokens() bool { return a.task.Kind == model.LanguageModel }
@@ -110,7 +121,7 @@ func (a architecture) plan() model.Plan {
 	buffer := func(name string, shape ...int) {
 		p.Buffers = append(p.Buffers, model.Buffer{Name: name, Shape: shape})
 	}
-	d, length := a.units, a.task.Length
+	d, length := a.units, a.runningSteps()
 	if a.embedding > 0 {
 		add(embeddingName, false, a.embedding, a.task.InputSize)
 	}

@@ -17,6 +17,10 @@ import (
 //
 //	layer: Wh·h scale and shift [Length × 4·units], Wx·x scale the same,
 //	       c scale and shift [Length × units]
+//
+// and of one row for all steps with shared statistics. There Wh·h has a row of
+// its own for the first step: every sequence starts from h0, so Wh·h0 is a
+// constant, which normalises to 0 in either case.
 func (m *Model) Export(context.Context) (stepgraph.Graph, error) {
 	s, err := m.built()
 	if err != nil {
@@ -109,33 +113,39 @@ func (e *exporter) tables(i int) tables {
 	if !e.batchNorm {
 		return tables{hiddenShift: stepgraph.Table{Rows: 1, Values: slices.Clone(beta)}}
 	}
-	r, d, length := e.running[i], e.units, e.task.Length
-	var t tables
-	for _, table := range []*stepgraph.Table{&t.hiddenScale, &t.hiddenShift, &t.inputScale} {
-		*table = stepgraph.Table{Rows: length, Values: make([]float32, length*4*d)}
+	r, d, steps := e.running[i], e.units, e.runningSteps()
+	gammaH, gammaX, gammaC, betaC := value("gamma_h"), value("gamma_x"), value("gamma_c"), value("beta_c")
+	hiddenSteps := steps
+	if e.shared && !e.carry {
+		hiddenSteps = min(2, e.task.Length)
 	}
-	for _, table := range []*stepgraph.Table{&t.cellScale, &t.cellShift} {
-		*table = stepgraph.Table{Rows: length, Values: make([]float32, length*d)}
+	t := tables{
+		hiddenScale: newTable(hiddenSteps, 4*d), hiddenShift: newTable(hiddenSteps, 4*d),
+		inputScale: newTable(steps, 4*d), cellScale: newTable(steps, d), cellShift: newTable(steps, d),
 	}
-	gammaH, gammaX := value("gamma_h"), value("gamma_x")
-	for at := range length * 4 * d {
-		j := at % (4 * d)
-		var hidden float64
-		if at >= 4*d || e.carry {
-			hidden = scale(gammaH[j], r.VarianceH[at])
-		} // else every sequence starts from h0, and Wh·h0 normalises to 0
-		input := scale(gammaX[j], r.VarianceX[at])
-		t.hiddenScale.Values[at], t.inputScale.Values[at] = float32(hidden), float32(input)
-		t.hiddenShift.Values[at] = float32(float64(beta[j]) - hidden*float64(r.MeanH[at]) - input*float64(r.MeanX[at]))
+	for step := range hiddenSteps {
+		for j := range 4 * d {
+			at := min(step, steps-1)*4*d + j
+			var hidden float64
+			if step > 0 || e.carry {
+				hidden = scale(gammaH[j], r.VarianceH[at])
+			}
+			input := scale(gammaX[j], r.VarianceX[at])
+			t.inputScale.Values[at] = float32(input)
+			t.hiddenScale.Values[step*4*d+j] = float32(hidden)
+			t.hiddenShift.Values[step*4*d+j] = float32(float64(beta[j]) - hidden*float64(r.MeanH[at]) - input*float64(r.MeanX[at]))
+		}
 	}
-	gammaC, betaC := value("gamma_c"), value("beta_c")
-	for at := range length * d {
-		j := at % d
-		c := scale(gammaC[j], r.VarianceC[at])
+	for at := range steps * d {
+		c := scale(gammaC[at%d], r.VarianceC[at])
 		t.cellScale.Values[at] = float32(c)
-		t.cellShift.Values[at] = float32(float64(betaC[j]) - c*float64(r.MeanC[at]))
+		t.cellShift.Values[at] = float32(float64(betaC[at%d]) - c*float64(r.MeanC[at]))
 	}
 	return t
+}
+
+func newTable(rows, size int) stepgraph.Table {
+	return stepgraph.Table{Rows: rows, Values: make([]float32, rows*size)}
 }
 
 // scale is γ/√(variance + ε).

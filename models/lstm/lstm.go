@@ -30,8 +30,9 @@ const (
 
 // The normalizations of the option of that name.
 const (
-	batchNormalization = "batch"
-	noNormalization    = "none"
+	batchNormalization  = "batch"
+	sharedNormalization = "batch-shared"
+	noNormalization     = "none"
 )
 
 // Model implements [model.Model]. The zero value is not ready; see [New].
@@ -47,8 +48,8 @@ var options = []plugins.Option{
 		Doc: "hidden units of every layer"},
 	{Name: "layers", Type: plugins.Int, Default: "1", Min: 1, Max: 4,
 		Doc: "recurrent layers, each reading the hidden states of the one below"},
-	{Name: "normalization", Type: plugins.String, Default: batchNormalization, Choices: []string{batchNormalization, noNormalization},
-		Doc: "batch: both products and the cell over the minibatch, with statistics of each time step; none: a plain LSTM"},
+	{Name: "normalization", Type: plugins.String, Default: batchNormalization, Choices: []string{batchNormalization, sharedNormalization, noNormalization},
+		Doc: "batch: both products and the cell over the minibatch, with statistics of each time step; batch-shared: trained the same, deployed with one set of statistics for all time steps; none: a plain LSTM"},
 	{Name: "embedding", Type: plugins.Int, Default: "0", Min: 0, Max: 8192,
 		Doc: "features a token is embedded in, in full precision; 0 feeds the first layer one-hot tokens"},
 	{Name: "dropout", Type: plugins.Float, Default: "0", Min: 0, Max: 0.95,

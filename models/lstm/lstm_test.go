@@ -182,6 +182,7 @@ var networks = []struct {
 }{
 	{"one layer", plugins.Values{"units": "13"}, characters},
 	{"plain", plugins.Values{"units": "13", "normalization": "none"}, characters},
+	{"shared", plugins.Values{"units": "13", "normalization": "batch-shared"}, characters},
 	{"two layers", plugins.Values{"units": "18", "layers": "2"}, characters},
 	{"embedding", plugins.Values{"units": "13", "layers": "2", "embedding": "9"}, characters},
 	{"plain embedding", plugins.Values{"units": "9", "layers": "3", "embedding": "4", "normalization": "none"}, characters},
@@ -635,7 +636,7 @@ func TestProblems(t *testing.T) {
 	}{
 		"unknown option":      {plugins.Values{"unit": "3"}, characters, `did you mean "units"?`},
 		"out of bounds":       {plugins.Values{"layers": "9"}, characters, "between 1 and 4"},
-		"choice":              {plugins.Values{"normalization": "bach"}, characters, "one of batch, none"},
+		"choice":              {plugins.Values{"normalization": "bach"}, characters, "one of batch, batch-shared, none"},
 		"one sequence":        {nil, changed(func(t *model.Task) { t.Batch = 1 }), "at least 2 sequences"},
 		"unknown task":        {nil, changed(func(t *model.Task) { t.Kind = "reading" }), `kind "reading"`},
 		"empty vocabulary":    {nil, changed(func(t *model.Task) { t.InputSize = 0 }), "input size is 0"},

@@ -35,6 +35,10 @@ type LSTMConfig struct {
 	// BatchNorm normalises both products and the cell; see [LSTM].
 	BatchNorm bool
 
+	// Shared pools the running statistics over all time steps. A pass over a
+	// batch's own statistics takes them for every time step all the same.
+	Shared bool
+
 	// Carry says that sequences may start from states of their own. Without
 	// it all of them start from (H0, C0); Wh·h_0 is then a constant of the
 	// batch, which normalises to exactly 0.
@@ -198,7 +202,7 @@ func (l *LSTM) Forward(w LSTMWeights, in LSTMInput) error {
 	}
 	l.weights, l.input = w, in
 	if c.BatchNorm && l.Pass.Statistics == Frozen {
-		l.statistics.freeze(l.Pass.Running)
+		l.statistics.freeze(l.Pass.Running, c)
 	}
 	if !c.Tokens {
 		if err := l.multiplier.Gemm(l.inputs, l.stride, false, false, true,
@@ -328,7 +332,7 @@ func (l *LSTM) checkPass() error {
 		}
 	}
 	if c.BatchNorm && p.Statistics != Batch {
-		return p.Running.check(c.Steps, c.Units)
+		return p.Running.check(c.runningSteps(), c.Units)
 	}
 	return nil
 }

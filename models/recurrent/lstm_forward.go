@@ -129,9 +129,10 @@ func (l *LSTM) normaliseGate(t, rows, from, to int) {
 	if t == 0 && !l.config.Carry {
 		clear(rstdH)
 	}
-	if r := l.Pass.Running; l.Pass.Statistics == Calibrate {
-		merge(r.MeanH[at+from:at+to], r.VarianceH[at+from:at+to], r.Sequences, meanH, rstdH, float64(rows))
-		merge(r.MeanX[at+from:at+to], r.VarianceX[at+from:at+to], r.Sequences, meanX, rstdX, float64(rows))
+	if l.Pass.Statistics == Calibrate {
+		r := l.Pass.Running
+		l.gather(r.MeanH, r.VarianceH, meanH, rstdH, t, l.config.firstHidden(), gates*l.config.Units, from)
+		l.gather(r.MeanX, r.VarianceX, meanX, rstdX, t, 0, gates*l.config.Units, from)
 	}
 	shift := f.shift[from:to]
 	cell.Fold(f.scaleH[from:to], shift, w.GammaH[from:to], w.Beta[from:to], meanH, rstdH)
@@ -147,7 +148,7 @@ func (l *LSTM) normaliseCell(t, rows, from, to int, c cell.Matrix) {
 		cell.Moments(mean, rstd, c, rows, Epsilon)
 	}
 	if r := l.Pass.Running; l.Pass.Statistics == Calibrate {
-		merge(r.MeanC[at+from:at+to], r.VarianceC[at+from:at+to], r.Sequences, mean, rstd, float64(rows))
+		l.gather(r.MeanC, r.VarianceC, mean, rstd, t, 0, l.config.Units, from)
 	}
 	cell.Fold(f.scaleC[from:to], f.shiftC[from:to], w.GammaC[from:to], w.BetaC[from:to], mean, rstd)
 }

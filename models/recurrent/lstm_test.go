@@ -226,3 +226,55 @@ func checkClose(t *testing.T, name string, got []float32, want [][]float64, tole
 		}
 	}
 }
+
+// TestLSTMShared gathers pooled statistics in two passes and runs frozen with
+// them, as the oracle does with the same rows at every step.
+func TestLSTMShared(t *testing.T) {
+	eachConfig(t, func(t *testing.T, p problem, workers *team.Team) {
+		if !p.config.BatchNorm || p.config.Steps == 1 {
+			return
+		}
+		p.config.Shared = true
+		l := NewLSTM(workers, p.config)
+		one := p.config
+		one.Steps = 1
+		running := newRunning(one)
+		l.Pass = Pass{Statistics: Calibrate, Running: running}
+		for range 2 { // the same sequences twice have the statistics of once
+			if err := l.Forward(p.weights, p.input); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := p.layer.Forward(p.weights64, p.input64, nil).Statistics()
+		// Wh·h_0 is a constant and not pooled.
+		s.MeanH, s.VarianceH = pooled(s.MeanH, s.VarianceH, 1)
+		s.MeanX, s.VarianceX = pooled(s.MeanX, s.VarianceX, 0)
+		s.MeanC, s.VarianceC = pooled(s.MeanC, s.VarianceC, 0)
+		checkClose(t, "mean of Wh·h", running.MeanH, s.MeanH[:1], 1e-5)
+		checkClose(t, "variance of Wh·h", running.VarianceH, s.VarianceH[:1], 1e-5)
+		checkClose(t, "mean of Wx·x", running.MeanX, s.MeanX[:1], 1e-5)
+		checkClose(t, "variance of Wx·x", running.VarianceX, s.VarianceX[:1], 1e-5)
+		checkClose(t, "mean of c", running.MeanC, s.MeanC[:1], 1e-5)
+		checkClose(t, "variance of c", running.VarianceC, s.VarianceC[:1], 1e-5)
+
+		l.Pass.Statistics = Frozen
+		s.VarianceH[0] = slices.Repeat([]float64{math.Inf(1)}, 4*p.config.Units) // Wh·h_0 normalises to 0
+		p.layer.Frozen = s
+		p.compare(t, l)
+	})
+}
+
+// pooled returns the mean and variance over all rows from first on, once for
+// every row.
+func pooled(mean, variance [][]float64, first int) (means, variances [][]float64) {
+	width, n := len(mean[0]), float64(len(mean)-first)
+	m, v := make([]float64, width), make([]float64, width)
+	for j := range width {
+		for row := first; row < len(mean); row++ {
+			m[j] += mean[row][j] / n
+			v[j] += (variance[row][j] + mean[row][j]*mean[row][j]) / n
+		}
+		v[j] -= m[j] * m[j]
+	}
+	return slices.Repeat([][]float64{m}, len(mean)), slices.Repeat([][]float64{v}, len(mean))
+}

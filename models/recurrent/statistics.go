@@ -17,11 +17,44 @@ const (
 )
 
 // Running are the means and biased variances of everything that was gathered,
-// per time step: H and X [Steps × 4·Units], C [Steps × Units]. The variance of
-// H before the first step is 0 where all sequences start from one state.
+// per time step: H and X [Steps × 4·Units], C [Steps × Units]; of a layer with
+// Shared they have one row for all steps. The variance of H before the first
+// step is 0 where all sequences start from one state, and Shared leaves it out.
 type Running struct {
 	Sequences                                            float64 // how many they were gathered from
 	MeanH, VarianceH, MeanX, VarianceX, MeanC, VarianceC []float32
+}
+
+// runningSteps is the number of rows of the running statistics.
+func (c LSTMConfig) runningSteps() int {
+	if c.Shared {
+		return 1
+	}
+	return c.Steps
+}
+
+// firstHidden is the first step whose Wh·h the running statistics take in.
+func (c LSTMConfig) firstHidden() int {
+	if c.Shared && !c.Carry {
+		return 1
+	}
+	return 0
+}
+
+// gather merges the moments of step t, columns from ≤ j < from+len(batchMean)
+// of rows of width, into the running mean and variance, which take in the steps
+// from first on.
+func (l *LSTM) gather(mean, variance, batchMean, batchRstd []float32, t, first, width, from int) {
+	if t < first {
+		return
+	}
+	rows, before := float64(l.rows()), l.Pass.Running.Sequences
+	if l.config.Shared {
+		before = before*float64(l.config.Steps-first) + float64(t-first)*rows
+		t = 0
+	}
+	at, n := t*width+from, len(batchMean)
+	merge(mean[at:at+n], variance[at:at+n], before, batchMean, batchRstd, rows)
 }
 
 func (r *Running) check(steps, units int) error {
@@ -78,16 +111,19 @@ func newLayerStatistics(steps, units int, batchNorm bool) layerStatistics {
 	return s
 }
 
-// freeze takes the statistics from r.
-func (s *layerStatistics) freeze(r *Running) {
-	copy(s.meanH, r.MeanH)
-	copy(s.meanX, r.MeanX)
-	copy(s.meanC, r.MeanC)
-	for _, part := range []struct{ rstd, variance []float32 }{
-		{s.rstdH, r.VarianceH}, {s.rstdX, r.VarianceX}, {s.rstdC, r.VarianceC},
+// freeze takes the statistics of every step from r.
+func (s *layerStatistics) freeze(r *Running, c LSTMConfig) {
+	for _, part := range []struct{ mean, rstd, runningMean, runningVariance []float32 }{
+		{s.meanH, s.rstdH, r.MeanH, r.VarianceH}, {s.meanX, s.rstdX, r.MeanX, r.VarianceX}, {s.meanC, s.rstdC, r.MeanC, r.VarianceC},
 	} {
-		for j, v := range part.variance {
+		width := len(part.runningMean)
+		copy(part.mean, part.runningMean)
+		for j, v := range part.runningVariance {
 			part.rstd[j] = float32(reciprocalDeviation(float64(v)))
+		}
+		for at := width; c.Shared && at < len(part.mean); at += width {
+			copy(part.mean[at:], part.mean[:width])
+			copy(part.rstd[at:], part.rstd[:width])
 		}
 	}
 }
