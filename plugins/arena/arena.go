@@ -230,6 +230,9 @@ func discard(file *os.File) error {
 }
 
 func (a *Arena) find(start unsafe.Pointer, size int) (file string, offset int64, ok bool) {
+	if a == nil { // no arena holds nothing
+		return "", 0, false
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range a.segments {

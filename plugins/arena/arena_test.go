@@ -203,6 +203,9 @@ func TestLocateRefuses(t *testing.T) {
 	if _, err := arena.Locate(a, make([]float32, 6)); !errors.Is(err, arena.ErrOutside) {
 		t.Errorf("Locate of a Go slice = %v, want ErrOutside", err)
 	}
+	if _, err := arena.Locate(nil, inside); !errors.Is(err, arena.ErrOutside) {
+		t.Errorf("Locate in no arena = %v, want ErrOutside", err)
+	}
 	if _, err := arena.Locate(a, inside, 2, 4); err == nil || !strings.Contains(err.Error(), "needs 8 elements, but the slice has 6") {
 		t.Errorf("Locate with the shape 2×4 of 6 elements = %v, want both sizes named", err)
 	}
@@ -261,6 +264,58 @@ func TestViewRefuses(t *testing.T) {
 	if got := view[float32](t, mapping, good); len(got) != 8 {
 		t.Errorf("View of the file's last 8 elements = %d elements, want 8", len(got))
 	}
+}
+
+// FuzzView sees that no handle whatever leads outside the file: every element of
+// what is viewed can be read.
+func FuzzView(f *testing.F) {
+	a, err := arena.Create(f.TempDir(), 1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			f.Error(err)
+		}
+	})
+	size := int64(os.Getpagesize())
+	f.Add(int64(0), 1, 8, 4)
+	f.Add(size-4, 1, 1, 1)
+	f.Add(size, 4, 0, 1)
+	f.Add(int64(-1), 2, -1, -1)
+	f.Add(int64(math.MaxInt64), 3, math.MaxInt, math.MaxInt)
+	f.Fuzz(func(t *testing.T, offset int64, kind, rows, cols int) {
+		mapping := new(arena.Mapping)
+		defer mapping.Close()
+		tensor := arena.Tensor{File: a.Files()[0], Offset: offset, Type: arena.Type(kind), Shape: []int{rows, cols}}
+		var elements, width int
+		switch tensor.Type {
+		case arena.Float32:
+			elements, width = read[float32](mapping, tensor), 4
+		case arena.Int32:
+			elements, width = read[int32](mapping, tensor), 4
+		case arena.Uint16:
+			elements, width = read[uint16](mapping, tensor), 2
+		default:
+			elements, width = read[uint8](mapping, tensor), 1
+		}
+		if elements > 0 && offset+int64(elements*width) > size {
+			t.Errorf("View(%+v) = %d elements, more than the file's %d bytes hold", tensor, elements, size)
+		}
+	})
+}
+
+// read touches every element that a handle stands for and counts them.
+func read[T arena.Element](mapping *arena.Mapping, tensor arena.Tensor) int {
+	slice, err := arena.View[T](mapping, tensor)
+	if err != nil {
+		return 0
+	}
+	var sum T
+	for _, v := range slice {
+		sum += v
+	}
+	return len(slice) + int(0*sum)
 }
 
 func TestNoRoom(t *testing.T) {
