@@ -427,6 +427,24 @@ func TestAFaultyBackendFailsItsDeploymentAlone(t *testing.T) {
 	}
 }
 
+// Other options make another deployment: the old one's figures must not stand
+// in its place, even where it fails.
+func TestADeploymentWithOtherOptionsIsAnotherOne(t *testing.T) {
+	t.Parallel()
+	w, s := newWorkplace(t, t.TempDir()), spec(t)
+	w.run(t, s)
+	s.Backends = []cell.Plugin{plugin(t, plugins.KindBackend, "oracle", plugins.Values{"fault": "nan"})}
+	failed, err := w.runner.Run(context.Background(), s, ignore)
+	if err != nil || len(failed) != 1 {
+		t.Fatalf("Run = %+v, %v, want one failure", failed, err)
+	}
+	for _, d := range w.deployments(t, s) {
+		if d.Backend == "oracle" && (d.Status != store.Failed || d.Metric != nil) {
+			t.Errorf("deployment %+v, want failed and without the old metric", d)
+		}
+	}
+}
+
 func TestPatienceStopsEarlyAndTheBestIsKept(t *testing.T) {
 	t.Parallel()
 	w, s := newWorkplace(t, t.TempDir()), spec(t)

@@ -57,16 +57,24 @@ func Run(args []string, stdout, stderr io.Writer, builtins []Builtin) int {
 			cancel(errInterrupted)
 		}
 	}()
-	p := &program{stdout: stdout, stderr: stderr, builtins: builtins}
+	p := &program{
+		stdout: stdout, stderr: stderr, builtins: builtins,
+		goOn: "run the same command again to go on from the last checkpoint",
+	}
 	root := p.root()
 	root.SetArgs(args)
-	return p.exitCode(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if errors.Is(err, context.Canceled) {
+		err = context.Cause(ctx)
+	}
+	return p.exitCode(err)
 }
 
 // program is what every command needs.
 type program struct {
 	stdout, stderr io.Writer
 	builtins       []Builtin
+	goOn           string // what to do after an interrupt
 }
 
 func (p *program) exitCode(err error) int {
@@ -77,7 +85,7 @@ func (p *program) exitCode(err error) int {
 	case errors.Is(err, errFailed):
 		return exitFailed
 	case errors.Is(err, errInterrupted):
-		fmt.Fprintln(p.stderr, "interrupted; run the same command again to go on from the last checkpoint")
+		fmt.Fprintln(p.stderr, "interrupted; "+p.goOn)
 		return exitInterrupted
 	case errors.As(err, &problem):
 		fmt.Fprintln(p.stderr, oneLine(problem.Sentence))

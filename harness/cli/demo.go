@@ -54,6 +54,7 @@ func (p *program) demo(command *cobra.Command, settings runSettings) (err error)
 			}
 		}()
 		settings.Runs = folder
+		p.goOn = "nothing was kept, which naming a folder with --runs would change"
 	}
 	return p.runSuite(command.Context(), settings, p.introduce)
 }

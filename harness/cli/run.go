@@ -144,7 +144,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		return err
 	}
 
-	display := schedule.NewDisplay(p.stderr, isTerminal(p.stderr), len(specs))
+	display := schedule.NewDisplay(p.stderr, terminalWidth(p.stderr), len(specs))
 	runner := &cell.Runner{
 		Catalogue: catalogue, Store: runs, Machine: machine,
 		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line,
@@ -203,7 +203,15 @@ func (p *program) tell(failures []schedule.Failure) {
 	}
 }
 
-func isTerminal(out any) bool {
+// terminalWidth is in characters; 0 where out is no terminal.
+func terminalWidth(out any) int {
 	file, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }

@@ -19,6 +19,7 @@ type Display struct {
 	clock func() time.Time
 	every time.Duration // between plain lines
 	bar   *progressbar.ProgressBar
+	room  int // for text beside the bar
 
 	mu      sync.Mutex
 	total   int // cells
@@ -32,15 +33,19 @@ type Display struct {
 // parts is the resolution of the bar: parts of one cell.
 const parts = 1000
 
-// NewDisplay makes a display of a number of cells.
-func NewDisplay(out io.Writer, terminal bool, cells int) *Display {
+// barWidth is what the bar with its percentage and times takes of a line.
+const barWidth = 50
+
+// NewDisplay makes a display of a number of cells on a terminal of that many
+// characters a line, or on something that is none where width is 0.
+func NewDisplay(out io.Writer, width, cells int) *Display {
 	d := &Display{
-		out: out, clock: time.Now, every: 5 * time.Second, total: cells,
+		out: out, clock: time.Now, every: 5 * time.Second, room: width - barWidth, total: cells,
 		shares: make(map[int]float64), specs: make(map[int]*cell.Spec),
 	}
 	d.started = d.clock()
 	d.written = d.started
-	if terminal {
+	if width > 0 {
 		d.bar = progressbar.NewOptions64(int64(max(1, cells))*parts,
 			progressbar.OptionSetWriter(out),
 			progressbar.OptionSetPredictTime(true),
@@ -111,6 +116,10 @@ func (d *Display) update(i int, p cell.Progress) {
 func (d *Display) advance(text string) {
 	if d.bar == nil {
 		return
+	}
+	// A longer line would wrap, and only its last part would be cleared.
+	if letters := []rune(text); len(letters) > d.room {
+		text = string(letters[:max(0, d.room)])
 	}
 	d.bar.Describe(text)
 	_ = d.bar.Set64(int64(d.progress() * parts)) // as in line

@@ -49,7 +49,8 @@ type Part struct {
 }
 
 // PutDeployment adds or replaces a deployment of a cell that is in the store.
-// [ErrDone] refuses to replace a done one by one that is not.
+// [ErrDone] refuses to replace a done one by one that is not, unless what
+// determines its figures is another by now.
 func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 	if d.Metric != nil && math.IsNaN(*d.Metric) {
 		return fmt.Errorf("cell %s on %s: the metric is not a number", d.Cell, d.Backend)
@@ -63,7 +64,7 @@ func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 		cost = text
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
-		if err := keepDone(ctx, tx, d.Status, `SELECT status FROM deployments WHERE cell = ? AND backend = ?`, d.Cell, d.Backend); err != nil {
+		if err := keepDone(ctx, tx, d.Status, `SELECT status FROM deployments WHERE cell = ? AND backend = ? AND config IS ?`, d.Cell, d.Backend, optional(d.Config)); err != nil {
 			return fmt.Errorf("cell %s on %s: %w", d.Cell, d.Backend, err)
 		}
 		_, err := tx.ExecContext(ctx, `REPLACE INTO deployments (cell, backend, config, status, reason, stderr, metric, cost, provenance)

@@ -1,0 +1,194 @@
+package schedule
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bittern/harness/cell"
+	"bittern/harness/internal/testplugin"
+	"bittern/harness/provenance"
+	"bittern/harness/store"
+	"bittern/harness/suite"
+	"bittern/plugins"
+	"bittern/plugins/host"
+)
+
+func TestMain(m *testing.M) { testplugin.Main(m) }
+
+const content = `
+name: four
+seeds: [1, 2]
+threads: 1
+tasks:
+  - {corpus: grammar, bytes: 1500, batch: 7, length: 23}
+models:
+  - {plugin: bigram}
+quantizers:
+  - {plugin: coin}
+  - {label: other, plugin: coin, options: [at=1]}
+backends:
+  - {plugin: oracle}
+training: {learning_rate: 0.05}
+`
+
+func parse(t *testing.T, content string) *suite.Suite {
+	t.Helper()
+	s, err := suite.Parse("test", []byte(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func prepare(t *testing.T, content string) ([]*cell.Spec, *host.Catalogue, error) {
+	t.Helper()
+	catalogue, err := host.NewCatalogue(testplugin.IDs, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs, err := Prepare(t.Context(), parse(t, content), catalogue, "")
+	return specs, catalogue, err
+}
+
+func runner(t *testing.T, catalogue *host.Catalogue) *cell.Runner {
+	t.Helper()
+	runs, err := store.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := runs.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &cell.Runner{Catalogue: catalogue, Store: runs, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {}}
+}
+
+func TestPrepareResolvesEveryCell(t *testing.T) {
+	t.Parallel()
+	specs, _, err := prepare(t, content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range specs {
+		got = append(got, s.String())
+		if s.Model.Options["pause"] != "0" || s.Backends[0].Description.Version != "1.0.0" || s.Corpus.SHA256 == "" || s.Threads != 1 {
+			t.Errorf("%s: %+v, want defaults, versions and the corpus filled in", s, s)
+		}
+	}
+	want := []string{
+		"grammar, bigram, coin, seed 1", "grammar, bigram, coin, seed 2",
+		"grammar, bigram, other, seed 1", "grammar, bigram, other, seed 2",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("cells (-want +got):\n%s", diff)
+	}
+}
+
+func TestPrepareOfAPluginThatCannotDescribeItself(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	broken := filepath.Join(folder, "bittern-model-broken")
+	if err := os.WriteFile(broken, []byte("#!/bin/sh\necho out of order >&2\nexit 7\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	catalogue, err := host.NewCatalogue(testplugin.IDs, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Prepare(t.Context(), parse(t, strings.Replace(content, "bigram", "broken", 1)), catalogue, "")
+	problem, ok := errors.AsType[*plugins.Problem](err)
+	if !ok || !strings.Contains(problem.Sentence, "model/broken cannot describe itself") || !strings.Contains(problem.Sentence, "out of order") {
+		t.Errorf("Prepare = %v, want a Problem with the plugin's last words", err)
+	}
+}
+
+// However many cells run at a time, the numbers are the same and stand in the
+// suite's order.
+func TestJobsChangeNoNumber(t *testing.T) {
+	t.Parallel()
+	var tables [][]float64
+	for _, jobs := range []int{1, 3} {
+		specs, catalogue, err := prepare(t, content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := runner(t, catalogue)
+		failures, err := Run(t.Context(), r, "four", specs, jobs, NewDisplay(&bytes.Buffer{}, 0, len(specs)))
+		if err != nil || len(failures) > 0 {
+			t.Fatalf("Run with %d jobs = %v, %v", jobs, failures, err)
+		}
+		cells, err := r.Store.Cells(t.Context(), "four")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var table []float64
+		for _, c := range cells {
+			table = append(table, float64(c.Seed), *c.PaperStyle, *c.FrozenModel)
+		}
+		tables = append(tables, table)
+	}
+	if diff := cmp.Diff(tables[0], tables[1]); diff != "" || len(tables[0]) != 12 {
+		t.Errorf("%d numbers of 4 cells with 1 job and with 3 (-1 +3):\n%s", len(tables[0]), diff)
+	}
+}
+
+// A fault of the harness, here a store that is closed, ends the run.
+func TestAFaultEndsTheRun(t *testing.T) {
+	t.Parallel()
+	specs, catalogue, err := prepare(t, content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := runner(t, catalogue)
+	cause := errors.New("stopped by the test")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if _, err := Run(ctx, r, "four", specs, 2, NewDisplay(&bytes.Buffer{}, 0, len(specs))); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
+		t.Errorf("Run after an interrupt = %v, want its cause", err)
+	}
+
+	folder := t.TempDir()
+	runs, err := store.Open(t.Context(), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := runs.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	row, err := specs[1].Row()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A file where the second cell's folder must be.
+	if err := os.WriteFile(filepath.Join(folder, row.ID), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.Store = runs
+	_, err = Run(t.Context(), r, "four", specs, 1, NewDisplay(&bytes.Buffer{}, 0, len(specs)))
+	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, row.ID) {
+		t.Errorf("Run into a folder that cannot be made = %v, want a Problem that names it", err)
+	}
+	cells, err := runs.Cells(t.Context(), "four")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var statuses []store.Status
+	for _, c := range cells {
+		statuses = append(statuses, c.Status)
+	}
+	if diff := cmp.Diff([]store.Status{store.Done, store.Pending, store.Pending, store.Pending}, statuses); diff != "" {
+		t.Errorf("cells after the fault (-want +got):\n%s", diff)
+	}
+}
