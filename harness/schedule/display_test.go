@@ -61,7 +61,10 @@ func TestTheBarKeepsToItsLine(t *testing.T) {
 	const width = 70
 	d := NewDisplay(&out, width, 1)
 	d.begin(0, &cell.Spec{Task: suite.Task{Label: strings.Repeat("long ", 30)}})
-	time.Sleep(250 * time.Millisecond) // it is drawn at most every 200 ms
+	for range 2 { // it is drawn at most every 200 ms, with the share known before
+		d.update(0, cell.Progress{Stage: cell.Training, Step: 3, Steps: 4})
+		time.Sleep(250 * time.Millisecond)
+	}
 	d.update(0, cell.Progress{Stage: cell.Training, Step: 3, Steps: 4})
 	d.Close()
 	if !strings.Contains(out.String(), "63%") { // 3/4 of 85 %
