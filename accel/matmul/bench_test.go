@@ -11,7 +11,7 @@ import (
 	"bittern/accel/team"
 )
 
-// measured are the products of the paper's training steps: see each line.
+// measured are the products of the training steps of the paper's models, and odd ones.
 var measured = []struct {
 	what string
 	shape

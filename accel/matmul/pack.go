@@ -65,16 +65,13 @@ func (k *kernel) packAlong(dst []float32, padded int, src []float32, ld, width, 
 	if even > 0 {
 		k.copyRows(dst, padded, src, ld, even/8, depth)
 	}
-	if even == padded {
-		return
-	}
-	for p := range depth {
-		row := dst[p*padded+even:][:padded-even]
-		for j, v := range src[p*ld+even:][:width-even] {
-			row[j] = v // a few elements: no copy pays
-		}
-		if width < padded {
-			clear(row[width-even:])
+	for j := even; j < padded; j++ {
+		for p := range depth {
+			if j < width {
+				dst[p*padded+j] = src[p*ld+j]
+			} else {
+				dst[p*padded+j] = 0
+			}
 		}
 	}
 }
