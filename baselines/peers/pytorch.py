@@ -19,8 +19,14 @@ after the last of L scalar inputs.
 import argparse
 import json
 import math
+import os
 import sys
 import time
+
+# OpenBLAS reads its thread count once, when torch loads it, and does not hear
+# torch.set_num_threads.
+if "--threads" in sys.argv[:-1]:
+    os.environ["OPENBLAS_NUM_THREADS"] = sys.argv[sys.argv.index("--threads") + 1]
 
 import torch
 import torch.nn as nn
