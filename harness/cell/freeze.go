@@ -51,7 +51,7 @@ func (s *session) network(ctx context.Context, draw quantizer.Draw) (artifact.Ne
 	}
 	var n artifact.Network
 	if n.Weights, err = s.pack(frozen); err != nil {
-		return artifact.Network{}, unusable(s.quantizerProcess, s.spec.Quantizer.Label, "froze weights that cannot be deployed: %v", err)
+		return artifact.Network{}, err
 	}
 	for _, w := range s.tensors.weights {
 		m := n.Weights[w.Name]
@@ -75,21 +75,12 @@ func bytesOfBits(m packed.Matrix) float64 {
 	return float64(m.Rows) * float64(m.Cols) * float64(m.Bits) / 8
 }
 
-// pack lays out the frozen weights, each of which must be one of the cell's.
+// pack lays out the frozen weights. The host has held them against the cell's
+// own: the same names in the same order, and codes that can be packed.
 func (s *session) pack(frozen []quantizer.Frozen) (map[string]packed.Matrix, error) {
-	byName := make(map[string]quantizer.Frozen, len(frozen))
-	for _, f := range frozen {
-		byName[f.Name] = f
-	}
-	if len(byName) != len(frozen) || len(frozen) != len(s.tensors.weights) {
-		return nil, fmt.Errorf("%d weights with %d names, where the model has %d", len(frozen), len(byName), len(s.tensors.weights))
-	}
 	weights := make(map[string]packed.Matrix, len(frozen))
-	for _, w := range s.tensors.weights {
-		f, ok := byName[w.Name]
-		if !ok {
-			return nil, fmt.Errorf("the weight %s is missing", w.Name)
-		}
+	for i, w := range s.tensors.weights {
+		f := frozen[i]
 		var m packed.Matrix
 		var err error
 		if f.Bits == packed.FullPrecision {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"bittern/harness/corpus"
 	"bittern/harness/provenance"
@@ -12,7 +11,6 @@ import (
 	"bittern/harness/task"
 	"bittern/plugins/host"
 	"bittern/plugins/model"
-	"bittern/plugins/quantizer"
 )
 
 // null is the name of the plugins that compute nothing.
@@ -22,46 +20,32 @@ const null = "null"
 // and takes a fraction of a second.
 const overheadSteps = 201
 
-// MeasureOverhead times the calls of a training step on the null plugins, each
-// in a process of its own as in a real cell: what the harness itself costs.
+// MeasureOverhead times the training step of the null plugins, each in a
+// process of its own as in a real cell: what the harness itself costs.
 func MeasureOverhead(ctx context.Context, catalogue *host.Catalogue) (_ *provenance.Overhead, err error) {
 	text, err := corpus.Load(ctx, corpus.Request{Name: "grammar", MaxBytes: 1 << 14})
 	if err != nil {
 		return nil, err
 	}
-	spec := &Spec{
-		Task: suite.Task{Training: suite.Training{Optimiser: model.Adam}}, Corpus: text,
-		Model: Plugin{Label: null, Name: null}, Quantizer: Plugin{Label: null, Name: null}, Threads: 1,
-	}
 	t, err := task.NewLanguageModel(text, 4, 25)
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, catalogue, 0, spec, t)
+	trial, err := OpenTrial(ctx, catalogue, 0, &Spec{
+		Task:  suite.Task{Training: suite.Training{Optimiser: model.Adam}},
+		Model: Plugin{Label: null, Name: null}, Quantizer: Plugin{Label: null, Name: null}, Threads: 1,
+	}, t)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.build(ctx); err != nil {
-		return nil, err
-	}
-	batches := t.Training(0, 0)
+	defer func() { err = errors.Join(err, trial.Close()) }()
 	seconds := make([]float64, overheadSteps)
 	for i := range seconds {
-		began := time.Now()
-		if _, err := batches.Fill(i%batches.Len(), s.tensors.inputs); err != nil {
+		took, err := trial.Step(ctx)
+		if err != nil {
 			return nil, err
 		}
-		if err := s.quantizer.Quantize(ctx, quantizer.Draw{Step: uint64(i)}); err != nil {
-			return nil, err
-		}
-		if _, err := s.model.Step(ctx, model.Step{Number: uint64(i)}); err != nil {
-			return nil, err
-		}
-		if err := s.model.Update(ctx, model.Update{Number: uint64(i + 1), LearningRate: 1}); err != nil {
-			return nil, err
-		}
-		seconds[i] = time.Since(began).Seconds()
+		seconds[i] = took.Seconds()
 	}
 	slices.Sort(seconds)
 	return &provenance.Overhead{Seconds: seconds[overheadSteps/2], N: overheadSteps}, nil

@@ -15,8 +15,7 @@ const (
 // Progress says how far a cell has come.
 type Progress struct {
 	Stage       Stage
-	Step, Steps int // training steps, or sequences over all backends, done and planned
-	Epoch       int
+	Step, Steps int      // training steps, or sequences over all backends, done and planned
 	Loss        float64  // of the last step's batch, nats; training only
 	Best        *float64 // best validation score so far
 	Backend     string   // being deployed on; deploying only

@@ -105,7 +105,7 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 	t.at.Updates++
 	seconds := time.Since(started).Seconds()
 	t.at.Seconds += seconds
-	t.report(Progress{Stage: Training, Step: t.at.Step, Steps: t.steps, Epoch: epoch, Loss: result.Loss, Best: t.at.Best})
+	t.report(Progress{Stage: Training, Step: t.at.Step, Steps: t.steps, Loss: result.Loss, Best: t.at.Best})
 	return t.metrics.Append(store.Step{
 		Step: uint64(number), Epoch: epoch, Loss: result.Loss, GradNorm: result.GradNorm, LearningRate: rate, Seconds: seconds,
 	})

@@ -1,0 +1,103 @@
+package cli_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// blocks finds the README's fenced blocks of one language.
+func blocks(t *testing.T, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```").FindAllStringSubmatch(string(text), -1) {
+		found = append(found, match[1])
+	}
+	return found
+}
+
+// TestReadme runs every command of the README as it stands, in order, in the
+// project's root. What would take minutes is made small by the environment
+// variables of its flags, and nothing is left behind.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	for _, yaml := range blocks(t, "yaml") {
+		if err := os.WriteFile(filepath.Join(folder, "mine.yaml"), []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	environment := append(os.Environ(),
+		asProgram+"=1", "BITTERN_STEPS=2", "BITTERN_SMALLEST=true", "BITTERN_THREADS=1",
+		"BITTERN_RUNS="+filepath.Join(folder, "runs"), "BITTERN_ONLY=portable", "BITTERN_FORMAT=json")
+	corpora := filepath.Join(root, "..", "shared", "data")
+	commands := 0
+	for _, block := range blocks(t, "sh") {
+		for line := range strings.Lines(block) {
+			line = strings.TrimSpace(line)
+			if strings.Contains(line, "../shared/data") || strings.Contains(line, "report --suite char-small") {
+				if _, err := os.Stat(corpora); err != nil {
+					t.Logf("skipped %q: no corpora at ../shared/data", line)
+					continue
+				}
+			}
+			commands++
+			t.Log(line)
+			readmeCommand(t, root, folder, environment, line)
+		}
+	}
+	if commands < 8 {
+		t.Errorf("the README has only %d commands that could be run", commands)
+	}
+}
+
+func readmeCommand(t *testing.T, root, folder string, environment []string, line string) {
+	t.Helper()
+	words := strings.Fields(line)
+	var command *exec.Cmd
+	switch {
+	case strings.HasPrefix(line, "go run . "):
+		// The test binary is the program; see TestMain.
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		arguments := words[3:]
+		for i, word := range arguments {
+			if word == "mine.yaml" || word == "plugins.local" {
+				arguments[i] = filepath.Join(folder, word)
+			}
+		}
+		command = exec.Command(self, arguments...)
+		command.Env = environment
+		if words[3] == "bench" {
+			// The runs of bench are a number, not a folder.
+			command.Env = append(environment, "BITTERN_RUNS=1")
+		}
+		if words[3] != "bench" && words[3] != "report" && words[3] != "run" && words[3] != "demo" {
+			command.Env = append(environment, "BITTERN_FORMAT=markdown")
+		}
+	case line == "go test ./...":
+		return // this is it
+	case strings.HasPrefix(line, "go build -o plugins.local/"):
+		words[3] = filepath.Join(folder, words[3])
+		command = exec.Command(words[0], words[1:]...)
+	default:
+		t.Fatalf("the README has the command %q, which this test cannot run; teach it, or write it otherwise", line)
+	}
+	command.Dir = root
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", line, err, output)
+	}
+}
