@@ -4,13 +4,21 @@
 //
 // The packages below it are the contract:
 //
-//	quantizer, model, backend   one interface each, with its gRPC shims
+//	quantizer, model, backend   one interface each; its .proto is in internal/wire
 //	stepgraph                   the op-level description of one time step
 //	packed                      the bit layout of deployed weights
 //	arena                       tensors shared between processes
-//	sdk                         what a plugin author calls: Serve
+//	sdk                         what a plugin author calls to serve one
 //	host                        what the harness calls: find, start, supervise
 //	plugintest                  the conformance kit for plugin authors
+//	null                        a plugin of each kind that does next to nothing
+//	examples                    whole plugins outside the executable, in Go and in Python
+//
+// To add a quantizer, a model or a backend, implement its interface, and call
+// the conformance kit in a test. Served by package sdk from an executable named
+// bittern-<kind>-<name> it is a plugin of its own; with one more line in package
+// builtin it comes within this executable. Nothing else changes: options are
+// checked, lists and reports are made, from what the plugin says of itself.
 package plugins
 
 import "fmt"
@@ -40,7 +48,9 @@ type ID struct {
 
 func (id ID) String() string { return string(id.Kind) + "/" + id.Name }
 
-// Description is what a plugin says of itself before it is given any work.
+// Description is what a plugin says of itself before it is given any work. The
+// host checks options against it: a plugin only ever sees [Values] in which every
+// option is there and within its bounds.
 type Description struct {
 	Kind    Kind     `json:"kind"`
 	Name    string   `json:"name"`

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -47,9 +48,14 @@ func Folder() string {
 	if folder := os.Getenv(FolderVariable); folder != "" {
 		return folder
 	}
-	const shared = "/dev/shm"
-	if info, err := os.Stat(shared); err == nil && info.IsDir() {
-		return shared
+	return sharedMemory("/dev/shm")
+}
+
+// sharedMemory returns a folder where there is one, else the folder for
+// temporary files.
+func sharedMemory(folder string) string {
+	if info, err := os.Stat(folder); err == nil && info.IsDir() {
+		return folder
 	}
 	return os.TempDir()
 }
@@ -293,7 +299,7 @@ func (m *Mapping) file(path string) (mmap.MMap, error) {
 }
 
 func mapExisting(path string) (mmap.MMap, error) {
-	if name := filepath.Base(path); len(name) <= len(prefix) || name[:len(prefix)] != prefix {
+	if name := filepath.Base(path); !strings.HasPrefix(name, prefix) || name == prefix {
 		return nil, errors.New("this is not the name of an arena")
 	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)

@@ -54,9 +54,9 @@ type CostRequest struct {
 type Cost struct {
 	Cycles  *float64 // clock cycles
 	Seconds *float64
-	Energy  []Part // joules by part
-	Area    *float64
-	Memory  []Part // bytes by part, everything the deployed network needs
+	Energy  []Part   // joules by part
+	Area    *float64 // mm²
+	Memory  []Part   // bytes by part, everything the deployed network needs
 	// Measured is set where the figures were timed, not modelled; N is then
 	// the number of timed sequences and Seconds their median.
 	Measured bool

@@ -38,7 +38,9 @@ type Model interface {
 	Evaluate(ctx context.Context, request Evaluate) (Evaluation, error)
 
 	// Export describes one time step of the network with its normalisation
-	// statistics frozen. The quantized weights are named, not contained.
+	// statistics frozen. Weights are named after their parameters, not
+	// contained. The output is the logits, OutputSize of them a step: the
+	// softmax is left to the reader, and no machine is charged for it.
 	Export(ctx context.Context) (stepgraph.Graph, error)
 }
 

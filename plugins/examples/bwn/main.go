@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"bittern/plugins"
@@ -87,7 +88,7 @@ func meanAbsolute(name string, row []float32) (float32, error) {
 		sum += math.Abs(float64(v))
 	}
 	if math.IsNaN(sum) || math.IsInf(sum, 0) {
-		return 0, plugins.Problemf("bwn: the latent weights of %s are not finite; a lower learning rate may help", name)
+		return 0, fmt.Errorf("the latent weights of %s are not finite: training has diverged, lower the learning rate", name)
 	}
 	return float32(sum / float64(len(row))), nil
 }
