@@ -11,12 +11,16 @@ import (
 // Team is a fixed set of workers. Worker 0 is the caller of Run; the others
 // are goroutines that wait between runs without using a core for long.
 type Team struct {
-	size    int
-	work    func(worker int) // nil once the team is closed
-	start   gate             // opens for each run
-	arrived atomic.Int32     // workers at the barrier
-	barrier gate             // opens when all have arrived
+	size     int
+	work     func(worker int)        // nil once the team is closed
+	panicked atomic.Pointer[failure] // the first panic of the run; nil as long as there is none
+	start    gate                    // opens for each run
+	barrier  meeting                 // of the calls of Barrier
+	end      meeting                 // of a run
 }
+
+// failure is what a worker panicked with.
+type failure struct{ value any }
 
 // New starts a team of size workers (at least 1).
 func New(size int) *Team {
@@ -25,8 +29,9 @@ func New(size int) *Team {
 	if runtime.GOMAXPROCS(0) < t.size {
 		patience = 0 // whoever is waited for needs this core
 	}
-	t.start.init(patience)
-	t.barrier.init(patience)
+	for _, g := range []*gate{&t.start, &t.barrier.gate, &t.end.gate} {
+		g.init(patience)
+	}
 	for worker := 1; worker < t.size; worker++ {
 		go func() {
 			for run := uint32(0); ; run++ {
@@ -34,8 +39,7 @@ func New(size int) *Team {
 				if t.work == nil {
 					return
 				}
-				t.work(worker)
-				t.Barrier()
+				t.share(worker)
 			}
 		}()
 	}
@@ -47,22 +51,56 @@ func (t *Team) Size() int { return t.size }
 
 // Run calls work once for every worker, at the same time, and returns when all
 // have returned. It does not allocate. Runs do not nest.
+//
+// Where work panics, on whichever worker, the others leave it at their next
+// barrier and Run panics with the value of the first: the caller can recover from
+// it, and the team can run again.
 func (t *Team) Run(work func(worker int)) {
 	t.work = work
 	t.start.open()
-	work(0)
-	t.Barrier()
+	t.share(0)
+	if failed := t.panicked.Load(); failed != nil {
+		t.panicked.Store(nil)
+		t.barrier.arrived.Store(0) // of those that left
+		panic(failed.value)
+	}
 }
+
+// share is a worker's part of a run.
+func (t *Team) share(worker int) {
+	t.try(worker)
+	t.end.meet(t.size)
+}
+
+// try calls work and takes down what it panics with.
+func (t *Team) try(worker int) {
+	defer t.catch()
+	t.work(worker)
+}
+
+// catch releases those that wait at the barrier for a worker that panicked and
+// will not come.
+func (t *Team) catch() {
+	if value := recover(); value != nil && t.panicked.CompareAndSwap(nil, &failure{value}) {
+		t.barrier.gate.open()
+	}
+}
+
+// abandoned is what a worker leaves its work with after another one panicked.
+const abandoned = "team: another worker panicked"
 
 // Barrier returns once every worker of the current run has called it.
 func (t *Team) Barrier() {
-	meeting := t.barrier.opened.Load()
-	if int(t.arrived.Add(1)) < t.size {
-		t.barrier.pass(meeting)
-		return
+	// A worker that panics says so before it opens the gate: whoever misses the
+	// word here will not be held.
+	opened := t.barrier.opened.Load()
+	if t.panicked.Load() != nil {
+		panic(abandoned)
 	}
-	t.arrived.Store(0)
-	t.barrier.open()
+	t.barrier.meetAfter(opened, t.size)
+	if t.panicked.Load() != nil {
+		panic(abandoned)
+	}
 }
 
 // Split returns worker's part [from, to) of n items in chunks of a multiple of

@@ -140,6 +140,66 @@ func TestCloseEndsTheWorkers(t *testing.T) {
 	}
 }
 
+// TestPanicReachesTheCaller panics on each worker in turn, before, between and after barriers that
+// the others wait at, and runs the team again.
+func TestPanicReachesTheCaller(t *testing.T) {
+	t.Parallel()
+	const barriers = 3
+	for _, size := range sizes {
+		workers := New(size)
+		for culprit := range size {
+			for at := range barriers + 1 {
+				want := fmt.Sprintf("worker %d at %d", culprit, at)
+				var got any
+				func() {
+					defer func() { got = recover() }()
+					workers.Run(func(worker int) {
+						for barrier := range barriers {
+							if worker == culprit && barrier == at {
+								panic(want)
+							}
+							workers.Barrier()
+						}
+						if worker == culprit && at == barriers {
+							panic(want)
+						}
+					})
+				}()
+				if got != want {
+					t.Fatalf("%d workers: got panic %v in the caller, want %q", size, got, want)
+				}
+				var calls atomic.Int32
+				workers.Run(func(int) {
+					workers.Barrier()
+					calls.Add(1)
+					workers.Barrier()
+				})
+				if got := int(calls.Load()); got != size {
+					t.Fatalf("%d workers: got %d calls in the run after a panic", size, got)
+				}
+			}
+		}
+		workers.Close()
+	}
+}
+
+// TestAllPanic keeps one of several panics.
+func TestAllPanic(t *testing.T) {
+	t.Parallel()
+	workers := New(5)
+	defer workers.Close()
+	for range 50 {
+		func() {
+			defer func() {
+				if got, ok := recover().(int); !ok || got < 0 || got > 4 {
+					t.Errorf("got panic %v, want the number of a worker", got)
+				}
+			}()
+			workers.Run(func(worker int) { panic(worker) })
+		}()
+	}
+}
+
 func TestRunAllocatesNothing(t *testing.T) {
 	workers := New(3)
 	defer workers.Close()

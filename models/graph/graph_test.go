@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bittern/accel/team"
 )
 
 // double is y = 2x, or whatever failure says.
@@ -101,12 +103,23 @@ func TestRunsInCallersMemory(t *testing.T) {
 func TestFailuresAreErrors(t *testing.T) {
 	t.Parallel()
 	wanted := errors.New("no more paper")
+	workers := team.New(2)
+	t.Cleanup(workers.Close)
 	for name, test := range map[string]struct {
 		failure func() error
 		want    string
 	}{
 		"error": {func() error { return wanted }, "no more paper"},
 		"panic": {func() error { panic("out of ink") }, "out of ink"},
+		"panic of a worker": {func() error {
+			workers.Run(func(worker int) {
+				if worker == 1 {
+					panic("out of staples")
+				}
+				workers.Barrier()
+			})
+			return nil
+		}, "out of staples"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
