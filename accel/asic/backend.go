@@ -39,7 +39,7 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 		Facts: []plugins.Fact{
 			fact("technology", "%s", d.Technology),
 			fact("clock", "%.0f MHz", d.Clock/1e6),
-			fact("activations", "%d-bit fixed point", activationBits),
+			fact("activations", "%d-bit fixed point", datapath.ActivationBits),
 			fact("binary column", "%s", d.describe(d.Binary)),
 			fact("ternary column", "%s", d.describe(d.Ternary)),
 			fact("12-bit column", "%s", d.describe(d.TwelveBit)),

@@ -8,8 +8,6 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-const activationBits = 12
-
 // The parts of a cost. The first six sum to the recurrent column's power times
 // its time.
 const (
@@ -100,7 +98,7 @@ func (c *cost) estimateEnergy(w datapath.Work, cycles float64) {
 		count := rows * float64(w.Columns)
 		c.estimate[weightFetch] += count * float64(w.Width) * e.sramRead
 		c.estimate[macs] += count * perMAC
-		c.estimate[activations] += cycles * activationBits * e.bufferRead
+		c.estimate[activations] += cycles * datapath.ActivationBits * e.bufferRead
 		return
 	case stepgraph.Lookup:
 		c.estimate[weightFetch] += rows * float64(w.Width) * e.sramRead
@@ -115,9 +113,9 @@ func (c *cost) estimateEnergy(w datapath.Work, cycles float64) {
 	case stepgraph.Mul:
 		c.estimate[elementwise] += rows * e.multiply
 	default: // one entry of a sigmoid or tanh table
-		c.estimate[elementwise] += rows * activationBits * e.bufferRead
+		c.estimate[elementwise] += rows * datapath.ActivationBits * e.bufferRead
 	}
-	c.estimate[activations] += rows * activationBits * (float64(w.Operands)*e.bufferRead + e.bufferWrite)
+	c.estimate[activations] += rows * datapath.ActivationBits * (float64(w.Operands)*e.bufferRead + e.bufferWrite)
 }
 
 // report is the cost as the contract has it.

@@ -28,8 +28,7 @@ func Compile(g stepgraph.Graph, weights map[string]packed.Matrix, integerBits in
 		return nil, err
 	}
 	c := &compiler{
-		Program:     &Program{token: g.Input.Token, vocabulary: g.Input.Size},
-		graph:       g,
+		Program:     &Program{graph: g},
 		integerBits: integerBits,
 		weights:     weights,
 		others:      map[string]matrix{},
@@ -60,7 +59,6 @@ func Compile(g stepgraph.Graph, weights map[string]packed.Matrix, integerBits in
 
 type compiler struct {
 	*Program
-	graph       stepgraph.Graph
 	integerBits int
 	weights     map[string]packed.Matrix
 	recurrents  map[string]matrix // recurrent weights by name
@@ -188,7 +186,7 @@ func (c *compiler) format(name string) format {
 // table or a register.
 func (c *compiler) narrow(name string) view {
 	x := c.operands[name].view
-	if x.format.bits == activationBits {
+	if x.format.bits == ActivationBits {
 		return x
 	}
 	narrowed, ok := c.narrowed[name]

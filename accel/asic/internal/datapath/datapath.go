@@ -3,9 +3,7 @@
 // asks of the hardware. The number formats are described there.
 package datapath
 
-import (
-	"bittern/plugins/stepgraph"
-)
+import "bittern/plugins/stepgraph"
 
 // Width is the bits of a weight that a column of MAC units is built for.
 type Width int
@@ -36,9 +34,8 @@ type Program struct {
 	Work      []Work
 	Notes     []string
 
-	input        view
-	token        bool
-	vocabulary   int
+	graph        stepgraph.Graph
+	input        view // of features; tokens have none
 	states       []state
 	instructions []instruction
 	output       view
@@ -80,7 +77,7 @@ type state struct {
 func (p *Program) StateBits() int {
 	bits := 0
 	for _, s := range p.states {
-		bits += 2 * activationBits * s.register.size
+		bits += 2 * ActivationBits * s.register.size
 	}
 	return bits
 }

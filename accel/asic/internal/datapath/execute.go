@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"bittern/plugins"
 	"bittern/plugins/backend"
 )
 
@@ -18,7 +17,7 @@ const groupSize = 32
 // Execute runs the program as [backend.Backend.Execute] says. Sequences do not
 // depend on each other, and no result depends on how they are grouped.
 func (p *Program) Execute(ctx context.Context, request backend.Execute) error {
-	if err := p.check(request); err != nil {
+	if err := request.Validate(p.graph); err != nil {
 		return err
 	}
 	workers := runtime.GOMAXPROCS(0)
@@ -47,38 +46,6 @@ func (p *Program) Execute(ctx context.Context, request backend.Execute) error {
 	running.Wait()
 	if err := failure.Load(); err != nil {
 		return *err
-	}
-	return nil
-}
-
-func (p *Program) check(r backend.Execute) error {
-	if r.Sequences < 0 || r.Length < 0 {
-		return plugins.Problemf("%d sequences of %d steps cannot be run: give numbers that are not negative", r.Sequences, r.Length)
-	}
-	steps := r.Sequences * r.Length
-	inputs, what, width := len(r.Tokens), "tokens", 1
-	if !p.token {
-		inputs, what, width = len(r.Dense), "features", p.input.size
-	}
-	if inputs != steps*width {
-		return plugins.Problemf("%d %s are given for %d sequences of %d steps, which take %d", inputs, what, r.Sequences, r.Length, steps*width)
-	}
-	if len(r.Outputs) != steps*p.output.size {
-		return plugins.Problemf("there is room for %d outputs of %d sequences of %d steps, which give %d", len(r.Outputs), r.Sequences, r.Length, steps*p.output.size)
-	}
-	if p.token {
-		for i, token := range r.Tokens {
-			if token < 0 || int(token) >= p.vocabulary {
-				return plugins.Problemf("token %d at step %d of sequence %d is outside the vocabulary of %d", token, i%r.Length, i/r.Length, p.vocabulary)
-			}
-		}
-		return nil
-	}
-	for i, x := range r.Dense {
-		if x-x != 0 {
-			step := i / width
-			return plugins.Problemf("feature %d at step %d of sequence %d is %v", i%width, step%r.Length, step/r.Length, x)
-		}
 	}
 	return nil
 }
@@ -142,7 +109,7 @@ func (m *machine) run(ctx context.Context, request backend.Execute, first, seque
 func (m *machine) enter(request backend.Execute, first, t int) {
 	for b := range m.sequences {
 		step := (first+b)*request.Length + t
-		if m.token {
+		if m.graph.Input.Token {
 			m.tokens[b] = request.Tokens[step]
 			continue
 		}

@@ -6,10 +6,11 @@ import "math"
 // are fraction bits: value = integer / 2^fraction.
 type format struct{ bits, fraction int }
 
-const (
-	activationBits  = 12
-	accumulatorBits = 24
-)
+// ActivationBits is the width of everything that enters a multiplier, a table or
+// a register.
+const ActivationBits = 12
+
+const accumulatorBits = 24
 
 // accumulator is the format of the lanes' sums, Q11.12.
 var accumulator = format{accumulatorBits, 12}
@@ -29,7 +30,7 @@ func activation(bound float64, integerBits int) format {
 	for integer < integerBits && bound > math.Ldexp(1, integer) {
 		integer++
 	}
-	return format{activationBits, activationBits - 1 - integer}
+	return format{ActivationBits, ActivationBits - 1 - integer}
 }
 
 // encode returns the nearest number of the format, the even one of two.

@@ -4,10 +4,10 @@ import "math"
 
 // functionTable holds a function of every 12-bit input of a format, correctly
 // rounded to Q0.11; input i stands at index i + 2048.
-type functionTable [1 << activationBits]int16
+type functionTable [1 << ActivationBits]int16
 
 // unit is the format of results of sigmoid and tanh, Q0.11.
-var unit = format{activationBits, activationBits - 1}
+var unit = format{ActivationBits, ActivationBits - 1}
 
 func newFunctionTable(f func(float64) float64, input format) *functionTable {
 	var table functionTable

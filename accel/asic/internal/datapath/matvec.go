@@ -9,7 +9,7 @@ import "bittern/accel/matmul"
 const (
 	exact      = 1 << 24
 	pieceShift = 6
-	largestIn  = 1 << (activationBits - 1)
+	largestIn  = 1 << (ActivationBits - 1)
 )
 
 // matVec: sum = W·x for all sequences of a group.
