@@ -9,6 +9,7 @@ import (
 	"bittern/harness/cell"
 	"bittern/harness/suite"
 	"bittern/plugins"
+	"bittern/plugins/host"
 	"bittern/plugins/model"
 )
 
@@ -195,7 +196,7 @@ func (b *Bench) trial(ctx context.Context, e experiment, quantizer string) (*cel
 }
 
 func (b *Bench) plugin(ctx context.Context, id plugins.ID, options plugins.Values) (cell.Plugin, error) {
-	description, err := b.Catalogue.Describe(ctx, id)
+	description, err := b.Catalogue.Describe(ctx, id, host.Settings{})
 	if err != nil {
 		return cell.Plugin{}, err
 	}

@@ -68,7 +68,7 @@ var catalogue = func() *host.Catalogue {
 
 func plugin(tb testing.TB, kind plugins.Kind, name string, options plugins.Values) cell.Plugin {
 	tb.Helper()
-	description, err := catalogue.Describe(context.Background(), plugins.ID{Kind: kind, Name: name})
+	description, err := catalogue.Describe(context.Background(), plugins.ID{Kind: kind, Name: name}, host.Settings{})
 	if err != nil {
 		tb.Fatal(err)
 	}

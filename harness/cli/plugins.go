@@ -147,7 +147,7 @@ func ask(ctx context.Context, catalogue *host.Catalogue, entry host.Entry) liste
 		l.Problem = "hidden by " + entry.HiddenBy
 		return l
 	}
-	description, err := catalogue.Describe(ctx, entry.ID)
+	description, err := catalogue.Describe(ctx, entry.ID, host.Settings{})
 	if err != nil {
 		l.Problem = oneLine(err.Error())
 		return l
@@ -171,7 +171,7 @@ func (p *program) describePlugin(command *cobra.Command, name string) error {
 	}
 	var descriptions []plugins.Description
 	for _, id := range ids {
-		d, err := catalogue.Describe(command.Context(), id)
+		d, err := catalogue.Describe(command.Context(), id, host.Settings{})
 		if err != nil {
 			return err
 		}

@@ -122,41 +122,14 @@ func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite
 // that leaves nothing to check the suite against, so it is the user's to
 // replace.
 func (p *preparation) describe(ctx context.Context, key described) (plugins.Description, error) {
-	settings := host.Settings{SHA256: key.sha256}
-	var process *host.Process
-	switch key.Kind {
-	case plugins.KindModel:
-		m, err := p.catalogue.Model(ctx, key.Name, settings)
-		if err != nil {
-			return plugins.Description{}, silent(key.ID, err)
-		}
-		process = m.Process
-	case plugins.KindQuantizer:
-		q, err := p.catalogue.Quantizer(ctx, key.Name, settings)
-		if err != nil {
-			return plugins.Description{}, silent(key.ID, err)
-		}
-		process = q.Process
-	case plugins.KindBackend:
-		b, err := p.catalogue.Backend(ctx, key.Name, settings)
-		if err != nil {
-			return plugins.Description{}, silent(key.ID, err)
-		}
-		process = b.Process
-	default:
-		return plugins.Description{}, fmt.Errorf("describe %s: unknown kind", key.ID)
-	}
-	return process.Description(), process.Close()
-}
-
-func silent(id plugins.ID, err error) error {
+	description, err := p.catalogue.Describe(ctx, key.ID, host.Settings{SHA256: key.sha256})
 	failure, ok := errors.AsType[*host.Failure](err)
 	if !ok {
-		return err
+		return description, err
 	}
 	last := ""
 	if failure.Stderr != "" {
 		last = fmt.Sprintf("; its last words: %q", failure.Stderr)
 	}
-	return plugins.Problemf("%s cannot describe itself (%s%s); mend it or take it out of the suite", id, failure, last)
+	return plugins.Description{}, plugins.Problemf("%s cannot describe itself (%s%s); mend it or take it out of the suite", key.ID, failure, last)
 }

@@ -185,30 +185,30 @@ func (c *Catalogue) Find(id plugins.ID) (Entry, error) {
 }
 
 // Describe starts a plugin, asks it what it is, and ends it.
-func (c *Catalogue) Describe(ctx context.Context, id plugins.ID) (plugins.Description, error) {
-	process, err := c.open(ctx, id)
+func (c *Catalogue) Describe(ctx context.Context, id plugins.ID, settings Settings) (plugins.Description, error) {
+	process, err := c.open(ctx, id, settings)
 	if err != nil {
 		return plugins.Description{}, err
 	}
 	return process.Description(), process.Close()
 }
 
-func (c *Catalogue) open(ctx context.Context, id plugins.ID) (*Process, error) {
+func (c *Catalogue) open(ctx context.Context, id plugins.ID, settings Settings) (*Process, error) {
 	switch id.Kind {
 	case plugins.KindQuantizer:
-		p, err := c.Quantizer(ctx, id.Name, Settings{})
+		p, err := c.Quantizer(ctx, id.Name, settings)
 		if err != nil {
 			return nil, err
 		}
 		return p.Process, nil
 	case plugins.KindModel:
-		p, err := c.Model(ctx, id.Name, Settings{})
+		p, err := c.Model(ctx, id.Name, settings)
 		if err != nil {
 			return nil, err
 		}
 		return p.Process, nil
 	case plugins.KindBackend:
-		p, err := c.Backend(ctx, id.Name, Settings{})
+		p, err := c.Backend(ctx, id.Name, settings)
 		if err != nil {
 			return nil, err
 		}

@@ -251,7 +251,7 @@ func TestStart(t *testing.T) {
 	})
 	t.Run("no such kind", func(t *testing.T) {
 		t.Parallel()
-		_, err := newCatalogue(t, "").Describe(t.Context(), plugins.ID{Kind: "optimiser", Name: "null"})
+		_, err := newCatalogue(t, "").Describe(t.Context(), plugins.ID{Kind: "optimiser", Name: "null"}, host.Settings{})
 		if want := `there is no kind of plugin "optimiser"; the kinds are quantizer, model and backend`; err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
 		}
