@@ -226,6 +226,34 @@ DATA halfSigns123<>+28(SB)/2, $0x0001
 DATA halfSigns123<>+30(SB)/2, $0x0001
 GLOBL halfSigns123<>(SB), RODATA|NOPTR, $32
 
+// func exactTablesAVX512(tables []byte, x []float32)
+// Requires: AVX, AVX512F
+TEXT ·exactTablesAVX512(SB), NOSPLIT, $0-48
+	MOVQ      tables_base+0(FP), AX
+	MOVQ      x_base+24(FP), CX
+	MOVQ      x_len+32(FP), DX
+	SHRQ      $0x02, DX
+	VMOVDQU32 negative0<>+0(SB), Z0
+	VMOVDQU32 negative1<>+0(SB), Z1
+	VMOVDQU32 negative2<>+0(SB), Z2
+	VMOVDQU32 negative3<>+0(SB), Z3
+
+group:
+	VPXORD.BCST (CX), Z0, Z4
+	VPXORD.BCST 4(CX), Z1, Z5
+	VPXORD.BCST 8(CX), Z2, Z6
+	VPXORD.BCST 12(CX), Z3, Z7
+	VADDPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z6
+	VADDPS      Z6, Z4, Z4
+	VMOVUPS     Z4, (AX)
+	ADDQ        $0x10, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNZ         group
+	VZEROUPPER
+	RET
+
 DATA negative0<>+0(SB)/4, $0x80000000
 DATA negative0<>+4(SB)/4, $0x00000000
 DATA negative0<>+8(SB)/4, $0x80000000
@@ -297,34 +325,6 @@ DATA negative3<>+52(SB)/4, $0x00000000
 DATA negative3<>+56(SB)/4, $0x00000000
 DATA negative3<>+60(SB)/4, $0x00000000
 GLOBL negative3<>(SB), RODATA|NOPTR, $64
-
-// func exactTablesAVX512(tables []byte, x []float32)
-// Requires: AVX, AVX512F
-TEXT ·exactTablesAVX512(SB), NOSPLIT, $0-48
-	MOVQ      tables_base+0(FP), AX
-	MOVQ      x_base+24(FP), CX
-	MOVQ      x_len+32(FP), DX
-	SHRQ      $0x02, DX
-	VMOVDQU32 negative0<>+0(SB), Z0
-	VMOVDQU32 negative1<>+0(SB), Z1
-	VMOVDQU32 negative2<>+0(SB), Z2
-	VMOVDQU32 negative3<>+0(SB), Z3
-
-group:
-	VPXORD.BCST (CX), Z0, Z4
-	VPXORD.BCST 4(CX), Z1, Z5
-	VPXORD.BCST 8(CX), Z2, Z6
-	VPXORD.BCST 12(CX), Z3, Z7
-	VADDPS      Z5, Z4, Z4
-	VADDPS      Z7, Z6, Z6
-	VADDPS      Z6, Z4, Z4
-	VMOVUPS     Z4, (AX)
-	ADDQ        $0x10, CX
-	ADDQ        $0x40, AX
-	DECQ        DX
-	JNZ         group
-	VZEROUPPER
-	RET
 
 // func exactTablesAVX2(tables []byte, x []float32)
 // Requires: AVX
@@ -619,143 +619,6 @@ chunk:
 	ADDQ           $0x00000100, AX
 	DECQ           CX
 	JNZ            block
-	VZEROUPPER
-	RET
-
-// func exactSums1AVX512(dst []float32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F
-TEXT ·exactSums1AVX512(SB), NOSPLIT, $0-80
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ codes_base+24(FP), DX
-	MOVQ tables_base+48(FP), BX
-	MOVQ chunks+72(FP), SI
-	SHRQ $0x06, CX
-
-block:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   BX, DI
-	MOVQ   SI, R8
-
-chunk:
-	VMOVUPS   (DI), Z4
-	VMOVDQU32 (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VMOVDQU32 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VMOVDQU32 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVDQU32 192(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   64(DI), Z4
-	VPSRLD    $0x04, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x04, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x04, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x04, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   128(DI), Z4
-	VPSRLD    $0x08, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x08, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x08, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x08, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   192(DI), Z4
-	VPSRLD    $0x0c, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x0c, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x0c, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x0c, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   256(DI), Z4
-	VPSRLD    $0x10, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x10, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x10, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x10, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   320(DI), Z4
-	VPSRLD    $0x14, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x14, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x14, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x14, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   384(DI), Z4
-	VPSRLD    $0x18, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x18, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x18, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x18, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   448(DI), Z4
-	VPSRLD    $0x1c, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x1c, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x1c, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x1c, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	ADDQ      $0x00000100, DX
-	ADDQ      $0x00000200, DI
-	DECQ      R8
-	JNZ       chunk
-	VMOVUPS   Z0, (AX)
-	VMOVUPS   Z1, 64(AX)
-	VMOVUPS   Z2, 128(AX)
-	VMOVUPS   Z3, 192(AX)
-	ADDQ      $0x00000100, AX
-	DECQ      CX
-	JNZ       block
 	VZEROUPPER
 	RET
 
@@ -1264,6 +1127,143 @@ chunk:
 	VZEROUPPER
 	RET
 
+// func exactSums1AVX512(dst []float32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX512F
+TEXT ·exactSums1AVX512(SB), NOSPLIT, $0-80
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ codes_base+24(FP), DX
+	MOVQ tables_base+48(FP), BX
+	MOVQ chunks+72(FP), SI
+	SHRQ $0x06, CX
+
+block:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   BX, DI
+	MOVQ   SI, R8
+
+chunk:
+	VMOVUPS   (DI), Z4
+	VMOVDQU32 (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VMOVDQU32 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VMOVDQU32 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVDQU32 192(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   64(DI), Z4
+	VPSRLD    $0x04, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x04, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x04, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x04, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   128(DI), Z4
+	VPSRLD    $0x08, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x08, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x08, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x08, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   192(DI), Z4
+	VPSRLD    $0x0c, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x0c, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x0c, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x0c, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   256(DI), Z4
+	VPSRLD    $0x10, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x10, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x10, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x10, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   320(DI), Z4
+	VPSRLD    $0x14, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x14, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x14, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x14, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   384(DI), Z4
+	VPSRLD    $0x18, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x18, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x18, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x18, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   448(DI), Z4
+	VPSRLD    $0x1c, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x1c, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x1c, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x1c, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	ADDQ      $0x00000100, DX
+	ADDQ      $0x00000200, DI
+	DECQ      R8
+	JNZ       chunk
+	VMOVUPS   Z0, (AX)
+	VMOVUPS   Z1, 64(AX)
+	VMOVUPS   Z2, 128(AX)
+	VMOVUPS   Z3, 192(AX)
+	ADDQ      $0x00000100, AX
+	DECQ      CX
+	JNZ       block
+	VZEROUPPER
+	RET
+
 // func integerSums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 // Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
 TEXT ·integerSums2AVX512(SB), NOSPLIT, $0-80
@@ -1585,239 +1585,6 @@ chunk:
 	ADDQ           $0x00000100, AX
 	DECQ           CX
 	JNZ            block
-	VZEROUPPER
-	RET
-
-// func exactSums2AVX512(dst []float32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F
-TEXT ·exactSums2AVX512(SB), NOSPLIT, $0-80
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ codes_base+24(FP), DX
-	MOVQ tables_base+48(FP), BX
-	MOVQ chunks+72(FP), SI
-	SHRQ $0x06, CX
-
-block:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   BX, DI
-	MOVQ   SI, R8
-
-chunk:
-	VMOVUPS   (DI), Z4
-	VMOVDQU32 (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VMOVDQU32 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VMOVDQU32 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVDQU32 192(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	VMOVDQU32 256(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VMOVDQU32 320(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VMOVDQU32 384(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVDQU32 448(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   64(DI), Z4
-	VPSRLD    $0x04, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x04, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x04, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x04, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	VPSRLD    $0x04, 256(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x04, 320(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x04, 384(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x04, 448(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   128(DI), Z4
-	VPSRLD    $0x08, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x08, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x08, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x08, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	VPSRLD    $0x08, 256(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x08, 320(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x08, 384(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x08, 448(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   192(DI), Z4
-	VPSRLD    $0x0c, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x0c, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x0c, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x0c, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	VPSRLD    $0x0c, 256(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x0c, 320(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x0c, 384(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x0c, 448(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   256(DI), Z4
-	VPSRLD    $0x10, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x10, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x10, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x10, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	VPSRLD    $0x10, 256(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x10, 320(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x10, 384(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x10, 448(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   320(DI), Z4
-	VPSRLD    $0x14, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x14, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x14, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x14, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	VPSRLD    $0x14, 256(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x14, 320(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x14, 384(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x14, 448(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   384(DI), Z4
-	VPSRLD    $0x18, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x18, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x18, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x18, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	VPSRLD    $0x18, 256(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x18, 320(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x18, 384(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x18, 448(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	VMOVUPS   448(DI), Z4
-	VPSRLD    $0x1c, (DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x1c, 64(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x1c, 128(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x1c, 192(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z3, Z3
-	VPSRLD    $0x1c, 256(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VPSRLD    $0x1c, 320(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VPSRLD    $0x1c, 384(DX), Z5
-	VPERMPS   Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VPSRLD    $0x1c, 448(DX), Z5
-	VPERMPS   Z4, Z5, Z4
-	VADDPS    Z4, Z3, Z3
-	ADDQ      $0x00000200, DX
-	ADDQ      $0x00000200, DI
-	DECQ      R8
-	JNZ       chunk
-	VMOVUPS   Z0, (AX)
-	VMOVUPS   Z1, 64(AX)
-	VMOVUPS   Z2, 128(AX)
-	VMOVUPS   Z3, 192(AX)
-	ADDQ      $0x00000100, AX
-	DECQ      CX
-	JNZ       block
 	VZEROUPPER
 	RET
 
@@ -2774,6 +2541,239 @@ chunk:
 	VZEROUPPER
 	RET
 
+// func exactSums2AVX512(dst []float32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX512F
+TEXT ·exactSums2AVX512(SB), NOSPLIT, $0-80
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ codes_base+24(FP), DX
+	MOVQ tables_base+48(FP), BX
+	MOVQ chunks+72(FP), SI
+	SHRQ $0x06, CX
+
+block:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   BX, DI
+	MOVQ   SI, R8
+
+chunk:
+	VMOVUPS   (DI), Z4
+	VMOVDQU32 (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VMOVDQU32 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VMOVDQU32 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVDQU32 192(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VMOVDQU32 256(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VMOVDQU32 320(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VMOVDQU32 384(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVDQU32 448(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   64(DI), Z4
+	VPSRLD    $0x04, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x04, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x04, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x04, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VPSRLD    $0x04, 256(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x04, 320(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x04, 384(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x04, 448(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   128(DI), Z4
+	VPSRLD    $0x08, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x08, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x08, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x08, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VPSRLD    $0x08, 256(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x08, 320(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x08, 384(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x08, 448(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   192(DI), Z4
+	VPSRLD    $0x0c, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x0c, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x0c, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x0c, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VPSRLD    $0x0c, 256(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x0c, 320(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x0c, 384(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x0c, 448(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   256(DI), Z4
+	VPSRLD    $0x10, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x10, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x10, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x10, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VPSRLD    $0x10, 256(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x10, 320(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x10, 384(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x10, 448(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   320(DI), Z4
+	VPSRLD    $0x14, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x14, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x14, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x14, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VPSRLD    $0x14, 256(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x14, 320(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x14, 384(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x14, 448(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   384(DI), Z4
+	VPSRLD    $0x18, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x18, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x18, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x18, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VPSRLD    $0x18, 256(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x18, 320(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x18, 384(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x18, 448(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   448(DI), Z4
+	VPSRLD    $0x1c, (DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x1c, 64(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x1c, 128(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x1c, 192(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VPSRLD    $0x1c, 256(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z0, Z0
+	VPSRLD    $0x1c, 320(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VPSRLD    $0x1c, 384(DX), Z5
+	VPERMPS   Z4, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VPSRLD    $0x1c, 448(DX), Z5
+	VPERMPS   Z4, Z5, Z4
+	VADDPS    Z4, Z3, Z3
+	ADDQ      $0x00000200, DX
+	ADDQ      $0x00000200, DI
+	DECQ      R8
+	JNZ       chunk
+	VMOVUPS   Z0, (AX)
+	VMOVUPS   Z1, 64(AX)
+	VMOVUPS   Z2, 128(AX)
+	VMOVUPS   Z3, 192(AX)
+	ADDQ      $0x00000100, AX
+	DECQ      CX
+	JNZ       block
+	VZEROUPPER
+	RET
+
 // func largestAVX2(x []float32) uint32
 // Requires: AVX, AVX2, SSE2
 TEXT ·largestAVX2(SB), NOSPLIT, $0-28
@@ -2804,12 +2804,12 @@ rest2:
 	VPMAXUD    Y1, Y0, Y0
 
 done3:
-	VEXTRACTI128 $0x00, Y0, X1
-	VEXTRACTI128 $0x01, Y0, X0
+	VEXTRACTF128 $0x00, Y0, X1
+	VEXTRACTF128 $0x01, Y0, X0
 	VPMAXUD      X0, X1, X1
-	VPSHUFD      $0x4e, X1, X0
+	VPERMILPS    $0x4e, X1, X0
 	VPMAXUD      X0, X1, X1
-	VPSHUFD      $0xb1, X1, X0
+	VPERMILPS    $0xb1, X1, X0
 	VPMAXUD      X0, X1, X1
 	MOVD         X1, AX
 	MOVL         AX, ret+24(FP)
@@ -2853,7 +2853,7 @@ TEXT ·quantizeAVX2(SB), NOSPLIT, $0-60
 	VBROADCASTSS inverse+48(FP), Y0
 	VXORPS       Y1, Y1, Y1
 
-nextAVX2:
+next:
 	VMULPS       (CX), Y0, Y2
 	VCVTPS2DQ    Y2, Y2
 	VPADDD       Y2, Y1, Y1
@@ -2864,13 +2864,13 @@ nextAVX2:
 	ADDQ         $0x20, CX
 	ADDQ         $0x10, AX
 	SUBQ         $0x08, DX
-	JNZ          nextAVX2
-	VEXTRACTI128 $0x00, Y1, X0
-	VEXTRACTI128 $0x01, Y1, X1
+	JNZ          next
+	VEXTRACTF128 $0x00, Y1, X0
+	VEXTRACTF128 $0x01, Y1, X1
 	VPADDD       X1, X0, X0
-	VPSHUFD      $0x4e, X0, X1
+	VPERMILPS    $0x4e, X0, X1
 	VPADDD       X1, X0, X0
-	VPSHUFD      $0xb1, X0, X1
+	VPERMILPS    $0xb1, X0, X1
 	VPADDD       X1, X0, X0
 	MOVD         X0, AX
 	MOVL         AX, ret+56(FP)
@@ -3018,10 +3018,14 @@ done12:
 	VZEROUPPER
 	RET
 
-DATA laneBits<>+0(SB)/8, $0x0000000200000001
-DATA laneBits<>+8(SB)/8, $0x0000000800000004
-DATA laneBits<>+16(SB)/8, $0x0000002000000010
-DATA laneBits<>+24(SB)/8, $0x0000008000000040
+DATA laneBits<>+0(SB)/4, $0x00000001
+DATA laneBits<>+4(SB)/4, $0x00000002
+DATA laneBits<>+8(SB)/4, $0x00000004
+DATA laneBits<>+12(SB)/4, $0x00000008
+DATA laneBits<>+16(SB)/4, $0x00000010
+DATA laneBits<>+20(SB)/4, $0x00000020
+DATA laneBits<>+24(SB)/4, $0x00000040
+DATA laneBits<>+28(SB)/4, $0x00000080
 GLOBL laneBits<>(SB), RODATA|NOPTR, $32
 
 // func choose3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
@@ -3126,9 +3130,9 @@ whole16:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-many1:
+many19:
 	CMPQ         DI, $0x08
-	JL           few1
+	JL           few20
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  (DX), Y8, Y0
 	VBROADCASTSS 4(BX), Y8
@@ -3148,21 +3152,21 @@ many1:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, DI
-	JMP          many1
+	JMP          many19
 
-few1:
+few20:
 	TESTQ DI, DI
-	JZ    done1
+	JZ    done22
 
-last1:
+last21:
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  (DX), Y8, Y0
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000020, DX
 	DECQ         DI
-	JNZ          last1
+	JNZ          last21
 
-done1:
+done22:
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y6, Y2, Y2
@@ -3193,9 +3197,9 @@ rest17:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 
-many2:
+many23:
 	CMPQ         DI, $0x08
-	JL           few2
+	JL           few24
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	VBROADCASTSS 4(BX), Y9
@@ -3215,21 +3219,21 @@ many2:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, DI
-	JMP          many2
+	JMP          many23
 
-few2:
+few24:
 	TESTQ DI, DI
-	JZ    done2
+	JZ    done26
 
-last2:
+last25:
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000020, DX
 	DECQ         DI
-	JNZ          last2
+	JNZ          last25
 
-done2:
+done26:
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y6, Y2, Y2
 	VADDPS     Y7, Y3, Y3
@@ -3251,19 +3255,19 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	VPXORD Z0, Z0, Z0
 	XORQ   DX, DX
 
-whole19:
+whole27:
 	CMPQ        CX, $0x10
-	JL          rest20
+	JL          rest28
 	VMOVUPS     (AX)(DX*4), Z1
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 	ADDQ        $0x10, DX
 	SUBQ        $0x10, CX
-	JMP         whole19
+	JMP         whole27
 
-rest20:
+rest28:
 	TESTQ       CX, CX
-	JZ          done21
+	JZ          done29
 	MOVL        $-1, BX
 	BZHIL       CX, BX, BX
 	KMOVW       BX, K1
@@ -3271,16 +3275,16 @@ rest20:
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 
-done21:
-	VEXTRACTI64X4 $0x00, Z0, Y1
-	VEXTRACTI64X4 $0x01, Z0, Y0
+done29:
+	VEXTRACTF64X4 $0x00, Z0, Y1
+	VEXTRACTF64X4 $0x01, Z0, Y0
 	VPMAXUD       Y0, Y1, Y1
-	VEXTRACTI128  $0x00, Y1, X0
-	VEXTRACTI128  $0x01, Y1, X1
+	VEXTRACTF128  $0x00, Y1, X0
+	VEXTRACTF128  $0x01, Y1, X1
 	VPMAXUD       X1, X0, X0
-	VPSHUFD       $0x4e, X0, X1
+	VPERMILPS     $0x4e, X0, X1
 	VPMAXUD       X1, X0, X0
-	VPSHUFD       $0xb1, X0, X1
+	VPERMILPS     $0xb1, X0, X1
 	VPMAXUD       X1, X0, X0
 	MOVD          X0, AX
 	MOVL          AX, ret+24(FP)
@@ -3296,7 +3300,7 @@ TEXT ·quantizeAVX512(SB), NOSPLIT, $0-60
 	VBROADCASTSS inverse+48(FP), Z0
 	VPXORD       Z1, Z1, Z1
 
-nextAVX512:
+next:
 	VMULPS        (CX), Z0, Z2
 	VCVTPS2DQ     Z2, Z2
 	VPADDD        Z2, Z1, Z1
@@ -3304,16 +3308,16 @@ nextAVX512:
 	ADDQ          $0x40, CX
 	ADDQ          $0x20, AX
 	SUBQ          $0x10, DX
-	JNZ           nextAVX512
-	VEXTRACTI64X4 $0x00, Z1, Y0
-	VEXTRACTI64X4 $0x01, Z1, Y1
+	JNZ           next
+	VEXTRACTF64X4 $0x00, Z1, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y1
 	VPADDD        Y1, Y0, Y0
-	VEXTRACTI128  $0x00, Y0, X1
-	VEXTRACTI128  $0x01, Y0, X0
+	VEXTRACTF128  $0x00, Y0, X1
+	VEXTRACTF128  $0x01, Y0, X0
 	VPADDD        X0, X1, X1
-	VPSHUFD       $0x4e, X1, X0
+	VPERMILPS     $0x4e, X1, X0
 	VPADDD        X0, X1, X1
-	VPSHUFD       $0xb1, X1, X0
+	VPERMILPS     $0xb1, X1, X0
 	VPADDD        X0, X1, X1
 	MOVD          X1, AX
 	MOVL          AX, ret+56(FP)
@@ -3328,20 +3332,20 @@ TEXT ·fromIntegersAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS factor+24(FP), Z0
 	XORQ         DX, DX
 
-whole22:
+whole30:
 	CMPQ      CX, $0x10
-	JL        rest23
+	JL        rest31
 	VMOVUPS   (AX)(DX*4), Z1
 	VCVTDQ2PS Z1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, (AX)(DX*4)
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
-	JMP       whole22
+	JMP       whole30
 
-rest23:
+rest31:
 	TESTQ     CX, CX
-	JZ        done24
+	JZ        done32
 	MOVL      $-1, BX
 	BZHIL     CX, BX, BX
 	KMOVW     BX, K1
@@ -3350,7 +3354,7 @@ rest23:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(DX*4)
 
-done24:
+done32:
 	VZEROUPPER
 	RET
 
@@ -3364,9 +3368,9 @@ TEXT ·fromIntegersScaleShiftAVX512(SB), NOSPLIT, $0-80
 	VBROADCASTSS factor+24(FP), Z0
 	XORQ         SI, SI
 
-whole25:
+whole33:
 	CMPQ        CX, $0x10
-	JL          rest26
+	JL          rest34
 	VMOVUPS     (AX)(SI*4), Z1
 	VCVTDQ2PS   Z1, Z1
 	VMULPS      Z0, Z1, Z1
@@ -3376,11 +3380,11 @@ whole25:
 	VMOVUPS     Z1, (AX)(SI*4)
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
-	JMP         whole25
+	JMP         whole33
 
-rest26:
+rest34:
 	TESTQ       CX, CX
-	JZ          done27
+	JZ          done35
 	MOVL        $-1, DI
 	BZHIL       CX, DI, DI
 	KMOVW       DI, K1
@@ -3392,7 +3396,7 @@ rest26:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*4)
 
-done27:
+done35:
 	VZEROUPPER
 	RET
 
@@ -3408,9 +3412,9 @@ TEXT ·choose2AVX512(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole28:
+whole36:
 	CMPQ      CX, $0x10
-	JL        rest29
+	JL        rest37
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -3426,11 +3430,11 @@ whole28:
 	VMOVUPS   Z2, (AX)(R11*4)
 	ADDQ      $0x10, R11
 	SUBQ      $0x10, CX
-	JMP       whole28
+	JMP       whole36
 
-rest29:
+rest37:
 	TESTQ     CX, CX
-	JZ        done30
+	JZ        done38
 	MOVL      $-1, R9
 	BZHIL     CX, R9, R9
 	KMOVW     R9, K1
@@ -3448,7 +3452,7 @@ rest29:
 	ADDQ      BX, R10
 	VMOVUPS   Z3, K1, (AX)(R11*4)
 
-done30:
+done38:
 	VZEROUPPER
 	RET
 
@@ -3464,9 +3468,9 @@ TEXT ·choose3AVX512(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole31:
+whole39:
 	CMPQ      CX, $0x10
-	JL        rest32
+	JL        rest40
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -3487,11 +3491,11 @@ whole31:
 	VMOVUPS   Z3, (AX)(R11*4)
 	ADDQ      $0x10, R11
 	SUBQ      $0x10, CX
-	JMP       whole31
+	JMP       whole39
 
-rest32:
+rest40:
 	TESTQ     CX, CX
-	JZ        done33
+	JZ        done41
 	MOVL      $-1, R9
 	BZHIL     CX, R9, R9
 	KMOVW     R9, K1
@@ -3514,7 +3518,7 @@ rest32:
 	ADDQ      BX, R10
 	VMOVUPS   Z5, K1, (AX)(R11*4)
 
-done33:
+done41:
 	VZEROUPPER
 	RET
 
@@ -3527,9 +3531,9 @@ TEXT ·denseAVX512(SB), NOSPLIT, $0-72
 	MOVQ x_len+56(FP), SI
 	XORQ R8, R8
 
-whole34:
+whole42:
 	CMPQ   CX, $0x10
-	JL     rest35
+	JL     rest43
 	MOVQ   x_base+48(FP), BX
 	MOVQ   SI, DI
 	VPXORD Z0, Z0, Z0
@@ -3541,9 +3545,9 @@ whole34:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-many3:
+many45:
 	CMPQ         DI, $0x08
-	JL           few3
+	JL           few46
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	VBROADCASTSS 4(BX), Z8
@@ -3563,21 +3567,21 @@ many3:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, DI
-	JMP          many3
+	JMP          many45
 
-few3:
+few46:
 	TESTQ DI, DI
-	JZ    done3
+	JZ    done48
 
-last3:
+last47:
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000040, DX
 	DECQ         DI
-	JNZ          last3
+	JNZ          last47
 
-done3:
+done48:
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -3588,11 +3592,11 @@ done3:
 	VMOVUPS Z0, (AX)(R8*4)
 	ADDQ    $0x10, R8
 	SUBQ    $0x10, CX
-	JMP     whole34
+	JMP     whole42
 
-rest35:
+rest43:
 	TESTQ  CX, CX
-	JZ     done36
+	JZ     done44
 	MOVL   $-1, BX
 	BZHIL  CX, BX, BX
 	KMOVW  BX, K1
@@ -3607,9 +3611,9 @@ rest35:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 
-many4:
+many49:
 	CMPQ         DI, $0x08
-	JL           few4
+	JL           few50
 	VBROADCASTSS (BX), Z0
 	VFMADD231PS  (DX), Z0, Z9
 	VBROADCASTSS 4(BX), Z0
@@ -3629,21 +3633,21 @@ many4:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, DI
-	JMP          many4
+	JMP          many49
 
-few4:
+few50:
 	TESTQ DI, DI
-	JZ    done4
+	JZ    done52
 
-last4:
+last51:
 	VBROADCASTSS (BX), Z0
 	VFMADD231PS  (DX), Z0, Z9
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000040, DX
 	DECQ         DI
-	JNZ          last4
+	JNZ          last51
 
-done4:
+done52:
 	VADDPS  Z13, Z9, Z9
 	VADDPS  Z14, Z10, Z10
 	VADDPS  Z15, Z11, Z11
@@ -3653,6 +3657,6 @@ done4:
 	VADDPS  Z10, Z9, Z9
 	VMOVUPS Z9, K1, (AX)(R8*4)
 
-done36:
+done44:
 	VZEROUPPER
 	RET

@@ -21,10 +21,10 @@ func integerSums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 func integerSums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
-func exactSums1AVX512(dst []float32, codes []byte, tables []byte, chunks int)
+func exactSums1AVX2(dst []float32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
-func exactSums1AVX2(dst []float32, codes []byte, tables []byte, chunks int)
+func exactSums1AVX512(dst []float32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
 func integerSums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
@@ -33,10 +33,10 @@ func integerSums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 func integerSums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
-func exactSums2AVX512(dst []float32, codes []byte, tables []byte, chunks int)
+func exactSums2AVX2(dst []float32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
-func exactSums2AVX2(dst []float32, codes []byte, tables []byte, chunks int)
+func exactSums2AVX512(dst []float32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
 func largestAVX2(x []float32) uint32

@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -27,14 +27,14 @@ TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (R12)(R10*1)
 	PREFETCHT0 (R12)(R10*2)
 	PREFETCHT0 (R12)(R11*1)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
-	VXORPS     Z4, Z4, Z4
-	VXORPS     Z5, Z5, Z5
-	VXORPS     Z6, Z6, Z6
-	VXORPS     Z7, Z7, Z7
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 step:
 	VMOVUPS      (DI), Z8
@@ -60,7 +60,7 @@ step:
 	DECQ         R8
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -96,7 +96,7 @@ store:
 	RET
 
 // func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -128,22 +128,22 @@ TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 64(R12)(R10*2)
 	PREFETCHT0 (R12)(R11*1)
 	PREFETCHT0 64(R12)(R11*1)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
-	VXORPS     Z4, Z4, Z4
-	VXORPS     Z5, Z5, Z5
-	VXORPS     Z6, Z6, Z6
-	VXORPS     Z7, Z7, Z7
-	VXORPS     Z8, Z8, Z8
-	VXORPS     Z9, Z9, Z9
-	VXORPS     Z10, Z10, Z10
-	VXORPS     Z11, Z11, Z11
-	VXORPS     Z12, Z12, Z12
-	VXORPS     Z13, Z13, Z13
-	VXORPS     Z14, Z14, Z14
-	VXORPS     Z15, Z15, Z15
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
 
 step:
 	VMOVUPS      (DI), Z16
@@ -178,7 +178,7 @@ step:
 	DECQ         R8
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -230,7 +230,7 @@ store:
 	RET
 
 // func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x48AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -270,30 +270,30 @@ TEXT ·tile8x48AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (R12)(R11*1)
 	PREFETCHT0 64(R12)(R11*1)
 	PREFETCHT0 128(R12)(R11*1)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
-	VXORPS     Z4, Z4, Z4
-	VXORPS     Z5, Z5, Z5
-	VXORPS     Z6, Z6, Z6
-	VXORPS     Z7, Z7, Z7
-	VXORPS     Z8, Z8, Z8
-	VXORPS     Z9, Z9, Z9
-	VXORPS     Z10, Z10, Z10
-	VXORPS     Z11, Z11, Z11
-	VXORPS     Z12, Z12, Z12
-	VXORPS     Z13, Z13, Z13
-	VXORPS     Z14, Z14, Z14
-	VXORPS     Z15, Z15, Z15
-	VXORPS     Z16, Z16, Z16
-	VXORPS     Z17, Z17, Z17
-	VXORPS     Z18, Z18, Z18
-	VXORPS     Z19, Z19, Z19
-	VXORPS     Z20, Z20, Z20
-	VXORPS     Z21, Z21, Z21
-	VXORPS     Z22, Z22, Z22
-	VXORPS     Z23, Z23, Z23
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
 
 step:
 	VMOVUPS      (DI), Z24
@@ -337,7 +337,7 @@ step:
 	DECQ         R8
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -405,7 +405,7 @@ store:
 	RET
 
 // func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -423,10 +423,10 @@ TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (R8)(R9*1)
 	PREFETCHT0 (R8)(R9*2)
 	PREFETCHT0 (R8)(R10*1)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 step:
 	VMOVUPS      (SI), Z4
@@ -443,7 +443,7 @@ step:
 	DECQ         DI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -467,7 +467,7 @@ store:
 	RET
 
 // func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -489,14 +489,14 @@ TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 64(R8)(R9*2)
 	PREFETCHT0 (R8)(R10*1)
 	PREFETCHT0 64(R8)(R10*1)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
-	VXORPS     Z4, Z4, Z4
-	VXORPS     Z5, Z5, Z5
-	VXORPS     Z6, Z6, Z6
-	VXORPS     Z7, Z7, Z7
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
 
 step:
 	VMOVUPS      (SI), Z8
@@ -518,7 +518,7 @@ step:
 	DECQ         DI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -550,7 +550,7 @@ store:
 	RET
 
 // func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x48AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -576,18 +576,18 @@ TEXT ·tile4x48AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (R8)(R10*1)
 	PREFETCHT0 64(R8)(R10*1)
 	PREFETCHT0 128(R8)(R10*1)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
-	VXORPS     Z4, Z4, Z4
-	VXORPS     Z5, Z5, Z5
-	VXORPS     Z6, Z6, Z6
-	VXORPS     Z7, Z7, Z7
-	VXORPS     Z8, Z8, Z8
-	VXORPS     Z9, Z9, Z9
-	VXORPS     Z10, Z10, Z10
-	VXORPS     Z11, Z11, Z11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
 
 step:
 	VMOVUPS      (SI), Z12
@@ -614,7 +614,7 @@ step:
 	DECQ         DI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -654,7 +654,7 @@ store:
 	RET
 
 // func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -668,8 +668,8 @@ TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-113
 	SHLQ       $0x02, R8
 	PREFETCHT0 (DI)
 	PREFETCHT0 (DI)(R8*1)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
 
 step:
 	VMOVUPS      (BX), Z2
@@ -682,7 +682,7 @@ step:
 	DECQ         SI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -700,7 +700,7 @@ store:
 	RET
 
 // func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -716,10 +716,10 @@ TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 64(DI)
 	PREFETCHT0 (DI)(R8*1)
 	PREFETCHT0 64(DI)(R8*1)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
 
 step:
 	VMOVUPS      (BX), Z4
@@ -735,7 +735,7 @@ step:
 	DECQ         SI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -757,7 +757,7 @@ store:
 	RET
 
 // func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x48AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -775,12 +775,12 @@ TEXT ·tile2x48AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (DI)(R8*1)
 	PREFETCHT0 64(DI)(R8*1)
 	PREFETCHT0 128(DI)(R8*1)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
-	VXORPS     Z4, Z4, Z4
-	VXORPS     Z5, Z5, Z5
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
 
 step:
 	VMOVUPS      (BX), Z6
@@ -799,7 +799,7 @@ step:
 	DECQ         SI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -825,7 +825,7 @@ store:
 	RET
 
 // func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -838,7 +838,7 @@ TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ       ldc+24(FP), DI
 	SHLQ       $0x02, DI
 	PREFETCHT0 (SI)
-	VXORPS     Z0, Z0, Z0
+	VPXORD     Z0, Z0, Z0
 
 step:
 	VMOVUPS      (DX), Z1
@@ -849,7 +849,7 @@ step:
 	DECQ         BX
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -864,7 +864,7 @@ store:
 	RET
 
 // func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -878,8 +878,8 @@ TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-113
 	SHLQ       $0x02, DI
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
 
 step:
 	VMOVUPS      (DX), Z2
@@ -892,7 +892,7 @@ step:
 	DECQ         BX
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -909,7 +909,7 @@ store:
 	RET
 
 // func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x48AVX512(SB), NOSPLIT, $0-113
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
@@ -924,9 +924,9 @@ TEXT ·tile1x48AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
 	PREFETCHT0 128(SI)
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	VXORPS     Z2, Z2, Z2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
 
 step:
 	VMOVUPS      (DX), Z3
@@ -941,7 +941,7 @@ step:
 	DECQ         BX
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	MOVL         $0x0000ffff, CX
+	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
 	MOVB         accumulate+112(FP), AL
@@ -998,9 +998,10 @@ step:
 	DECQ         DI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	LEAQ         columnMasks<>+0(SB), CX
-	NEGQ         AX
-	VMOVUPS      32(CX)(AX*4), Y4
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y4
 	MOVB         accumulate+112(FP), AL
 	TESTB        AL, AL
 	JZ           store
@@ -1021,23 +1022,23 @@ store:
 	VZEROUPPER
 	RET
 
-DATA columnMasks<>+0(SB)/4, $0xffffffff
-DATA columnMasks<>+4(SB)/4, $0xffffffff
-DATA columnMasks<>+8(SB)/4, $0xffffffff
-DATA columnMasks<>+12(SB)/4, $0xffffffff
-DATA columnMasks<>+16(SB)/4, $0xffffffff
-DATA columnMasks<>+20(SB)/4, $0xffffffff
-DATA columnMasks<>+24(SB)/4, $0xffffffff
-DATA columnMasks<>+28(SB)/4, $0xffffffff
-DATA columnMasks<>+32(SB)/4, $0x00000000
-DATA columnMasks<>+36(SB)/4, $0x00000000
-DATA columnMasks<>+40(SB)/4, $0x00000000
-DATA columnMasks<>+44(SB)/4, $0x00000000
-DATA columnMasks<>+48(SB)/4, $0x00000000
-DATA columnMasks<>+52(SB)/4, $0x00000000
-DATA columnMasks<>+56(SB)/4, $0x00000000
-DATA columnMasks<>+60(SB)/4, $0x00000000
-GLOBL columnMasks<>(SB), RODATA|NOPTR, $64
+DATA tailWindow<>+0(SB)/4, $0xffffffff
+DATA tailWindow<>+4(SB)/4, $0xffffffff
+DATA tailWindow<>+8(SB)/4, $0xffffffff
+DATA tailWindow<>+12(SB)/4, $0xffffffff
+DATA tailWindow<>+16(SB)/4, $0xffffffff
+DATA tailWindow<>+20(SB)/4, $0xffffffff
+DATA tailWindow<>+24(SB)/4, $0xffffffff
+DATA tailWindow<>+28(SB)/4, $0xffffffff
+DATA tailWindow<>+32(SB)/4, $0x00000000
+DATA tailWindow<>+36(SB)/4, $0x00000000
+DATA tailWindow<>+40(SB)/4, $0x00000000
+DATA tailWindow<>+44(SB)/4, $0x00000000
+DATA tailWindow<>+48(SB)/4, $0x00000000
+DATA tailWindow<>+52(SB)/4, $0x00000000
+DATA tailWindow<>+56(SB)/4, $0x00000000
+DATA tailWindow<>+60(SB)/4, $0x00000000
+GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
 // func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
@@ -1087,9 +1088,10 @@ step:
 	DECQ         DI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	LEAQ         columnMasks<>+0(SB), CX
-	NEGQ         AX
-	VMOVUPS      32(CX)(AX*4), Y8
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y8
 	MOVB         accumulate+112(FP), AL
 	TESTB        AL, AL
 	JZ           store
@@ -1179,9 +1181,10 @@ step:
 	DECQ         DI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	LEAQ         columnMasks<>+0(SB), CX
-	NEGQ         AX
-	VMOVUPS      32(CX)(AX*4), Y12
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y12
 	MOVB         accumulate+112(FP), AL
 	TESTB        AL, AL
 	JZ           store
@@ -1247,9 +1250,10 @@ step:
 	DECQ         SI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	LEAQ         columnMasks<>+0(SB), CX
-	NEGQ         AX
-	VMOVUPS      32(CX)(AX*4), Y2
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y2
 	MOVB         accumulate+112(FP), AL
 	TESTB        AL, AL
 	JZ           store
@@ -1298,9 +1302,10 @@ step:
 	DECQ         SI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	LEAQ         columnMasks<>+0(SB), CX
-	NEGQ         AX
-	VMOVUPS      32(CX)(AX*4), Y4
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y4
 	MOVB         accumulate+112(FP), AL
 	TESTB        AL, AL
 	JZ           store
@@ -1360,9 +1365,10 @@ step:
 	DECQ         SI
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	LEAQ         columnMasks<>+0(SB), CX
-	NEGQ         AX
-	VMOVUPS      32(CX)(AX*4), Y6
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y6
 	MOVB         accumulate+112(FP), AL
 	TESTB        AL, AL
 	JZ           store
@@ -1410,9 +1416,10 @@ step:
 	DECQ         BX
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	LEAQ         columnMasks<>+0(SB), CX
-	NEGQ         AX
-	VMOVUPS      32(CX)(AX*4), Y1
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y1
 	MOVB         accumulate+112(FP), AL
 	TESTB        AL, AL
 	JZ           store
@@ -1452,9 +1459,10 @@ step:
 	DECQ         BX
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	LEAQ         columnMasks<>+0(SB), CX
-	NEGQ         AX
-	VMOVUPS      32(CX)(AX*4), Y2
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y2
 	MOVB         accumulate+112(FP), AL
 	TESTB        AL, AL
 	JZ           store
@@ -1500,9 +1508,10 @@ step:
 	DECQ         BX
 	JNZ          step
 	MOVQ         last+104(FP), AX
-	LEAQ         columnMasks<>+0(SB), CX
-	NEGQ         AX
-	VMOVUPS      32(CX)(AX*4), Y3
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y3
 	MOVB         accumulate+112(FP), AL
 	TESTB        AL, AL
 	JZ           store
@@ -1575,37 +1584,37 @@ block:
 	VMOVUPS     (AX)(DX*1), X3
 	VINSERTF128 $0x01, (BX)(DX*1), Y3, Y3
 	VUNPCKLPS   Y1, Y0, Y4
-	VUNPCKLPS   Y3, Y2, Y5
-	VSHUFPS     $0x44, Y5, Y4, Y6
-	VMOVUPS     Y6, (SI)
-	VSHUFPS     $0xee, Y5, Y4, Y4
+	VUNPCKHPS   Y1, Y0, Y5
+	VUNPCKLPS   Y3, Y2, Y6
+	VUNPCKHPS   Y3, Y2, Y7
+	VSHUFPS     $0x44, Y6, Y4, Y8
+	VSHUFPS     $0xee, Y6, Y4, Y4
+	VSHUFPS     $0x44, Y7, Y5, Y6
+	VSHUFPS     $0xee, Y7, Y5, Y5
+	VMOVUPS     Y8, (SI)
 	VMOVUPS     Y4, (SI)(DI*1)
-	VUNPCKHPS   Y1, Y0, Y4
-	VUNPCKHPS   Y3, Y2, Y5
-	VSHUFPS     $0x44, Y5, Y4, Y6
 	VMOVUPS     Y6, (SI)(DI*2)
-	VSHUFPS     $0xee, Y5, Y4, Y4
-	VMOVUPS     Y4, (SI)(R8*1)
-	VMOVUPS     16(AX), X7
-	VINSERTF128 $0x01, 16(BX), Y7, Y7
-	VMOVUPS     16(AX)(CX*1), X8
-	VINSERTF128 $0x01, 16(BX)(CX*1), Y8, Y8
-	VMOVUPS     16(AX)(CX*2), X9
-	VINSERTF128 $0x01, 16(BX)(CX*2), Y9, Y9
-	VMOVUPS     16(AX)(DX*1), X10
-	VINSERTF128 $0x01, 16(BX)(DX*1), Y10, Y10
-	VUNPCKLPS   Y8, Y7, Y4
-	VUNPCKLPS   Y10, Y9, Y5
-	VSHUFPS     $0x44, Y5, Y4, Y6
-	VMOVUPS     Y6, (R9)
-	VSHUFPS     $0xee, Y5, Y4, Y4
-	VMOVUPS     Y4, (R9)(DI*1)
-	VUNPCKHPS   Y8, Y7, Y4
+	VMOVUPS     Y5, (SI)(R8*1)
+	VMOVUPS     16(AX), X9
+	VINSERTF128 $0x01, 16(BX), Y9, Y9
+	VMOVUPS     16(AX)(CX*1), X10
+	VINSERTF128 $0x01, 16(BX)(CX*1), Y10, Y10
+	VMOVUPS     16(AX)(CX*2), X11
+	VINSERTF128 $0x01, 16(BX)(CX*2), Y11, Y11
+	VMOVUPS     16(AX)(DX*1), X12
+	VINSERTF128 $0x01, 16(BX)(DX*1), Y12, Y12
+	VUNPCKLPS   Y10, Y9, Y4
 	VUNPCKHPS   Y10, Y9, Y5
-	VSHUFPS     $0x44, Y5, Y4, Y6
+	VUNPCKLPS   Y12, Y11, Y6
+	VUNPCKHPS   Y12, Y11, Y7
+	VSHUFPS     $0x44, Y6, Y4, Y8
+	VSHUFPS     $0xee, Y6, Y4, Y4
+	VSHUFPS     $0x44, Y7, Y5, Y6
+	VSHUFPS     $0xee, Y7, Y5, Y5
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     Y4, (R9)(DI*1)
 	VMOVUPS     Y6, (R9)(DI*2)
-	VSHUFPS     $0xee, Y5, Y4, Y4
-	VMOVUPS     Y4, (R9)(R8*1)
+	VMOVUPS     Y5, (R9)(R8*1)
 	ADDQ        R12, AX
 	ADDQ        R12, BX
 	ADDQ        R11, SI

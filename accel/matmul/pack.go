@@ -29,9 +29,6 @@ func (p *Packed) Pack(b []float32, ldb int, transB bool, k, n int) error {
 	return nil
 }
 
-// Size returns the rows k and columns n of op(B).
-func (p *Packed) Size() (k, n int) { return p.k, p.n }
-
 // packColumns packs op(B), depth×n, into panels of columns.
 func (k *kernel) packColumns(dst []float32, b operand, depth, n int) {
 	for j := 0; j < n; j += k.width() {

@@ -59,7 +59,7 @@ func (m Machine) expBelow(x VecVirtual) VecVirtual {
 
 // timesPowerOfTwo returns v·2ⁿ, rounded once, for −150 ≤ n ≤ 128.
 func (m Machine) timesPowerOfTwo(v, n VecVirtual) VecVirtual {
-	if m.wide() {
+	if m.Wide() {
 		scaled := m.Vector()
 		VSCALEFPS(n, v, scaled)
 		return scaled

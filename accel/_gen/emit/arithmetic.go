@@ -14,7 +14,7 @@ type instruction = func(...operand.Op)
 func (m Machine) with(plain, broadcast instruction, b operand.Op, rest ...operand.Op) {
 	if c, ok := b.(Constant); ok {
 		b = c.Mem
-		if m.wide() {
+		if m.Wide() {
 			plain = broadcast
 		}
 	}
@@ -75,7 +75,7 @@ func (m Machine) Sqrt(a VecVirtual) VecVirtual {
 // Round returns the whole number nearest to a, the even one of two.
 func (m Machine) Round(a VecVirtual) VecVirtual {
 	v := m.Vector()
-	if m.wide() {
+	if m.Wide() {
 		VRNDSCALEPS(operand.Imm(0), a, v)
 	} else {
 		VROUNDPS(operand.Imm(0), a, v)
@@ -108,7 +108,7 @@ func (m Machine) Complement(a, b VecVirtual) VecVirtual {
 // BySign returns negative where the sign bit of x is set and positive elsewhere.
 func (m Machine) BySign(x, negative, positive VecVirtual) VecVirtual {
 	v := m.Vector()
-	if m.wide() {
+	if m.Wide() {
 		signs := K()
 		VPMOVD2M(x, signs)
 		VBLENDMPS(negative, positive, signs, v)
@@ -122,7 +122,7 @@ func (m Machine) BySign(x, negative, positive VecVirtual) VecVirtual {
 func (m Machine) Doubles(v VecVirtual) (lower, upper VecVirtual) {
 	lower, upper = m.Vector(), m.Vector()
 	VCVTPS2PD(m.half(v), lower)
-	if m.wide() {
+	if m.Wide() {
 		high := YMM()
 		VEXTRACTF64X4(operand.Imm(1), v, high)
 		VCVTPS2PD(high, upper)
@@ -151,20 +151,20 @@ func (m Machine) SumDoubles(sums [2]VecVirtual) VecVirtual {
 	return total
 }
 
-// Largest returns the largest lane of v.
-func (m Machine) Largest(v VecVirtual) VecVirtual {
-	most := m.fold(v, VMAXPS)
+// Fold combines the 32-bit lanes of v into the first of the result.
+func (m Machine) Fold(v VecVirtual, combine func(...operand.Op)) VecVirtual {
+	first := m.fold(v, combine)
 	for _, neighbours := range []uint64{0x4E, 0xB1} { // halves, then pairs
 		other := XMM()
-		VPERMILPS(operand.Imm(neighbours), most, other)
-		VMAXPS(other, most, most)
+		VPERMILPS(operand.Imm(neighbours), first, other)
+		combine(other, first, first)
 	}
-	return most
+	return first
 }
 
 // fold combines the parts of v, 128 bits each, into one.
 func (m Machine) fold(v VecVirtual, combine instruction) VecVirtual {
-	if m.wide() {
+	if m.Wide() {
 		low, high := YMM(), YMM()
 		VEXTRACTF64X4(operand.Imm(0), v, low)
 		VEXTRACTF64X4(operand.Imm(1), v, high)

@@ -19,21 +19,12 @@ func Float(v float64) Constant { return Bits(math.Float32bits(float32(v))) }
 
 // Bits is the constant of four bytes with this pattern.
 func Bits(pattern uint32) Constant {
-	return Constant{table(fmt.Sprintf("lanes%08x", pattern), slices.Repeat([]operand.U32{operand.U32(pattern)}, 8))}
+	return Constant{Table(fmt.Sprintf("lanes%08x", pattern), slices.Repeat([]operand.U32{operand.U32(pattern)}, 8))}
 }
 
 // Word is the constant of eight bytes with this pattern.
 func Word(pattern uint64) Constant {
-	return Constant{Words(fmt.Sprintf("words%016x", pattern), slices.Repeat([]uint64{pattern}, 4))}
-}
-
-// Words is a table of 64-bit numbers.
-func Words(name string, values []uint64) operand.Mem {
-	words := make([]operand.U64, len(values))
-	for i, v := range values {
-		words[i] = operand.U64(v)
-	}
-	return table(name, words)
+	return Constant{Table(fmt.Sprintf("words%016x", pattern), slices.Repeat([]operand.U64{operand.U64(pattern)}, 4))}
 }
 
 // Constant returns a vector that holds c in every lane.
@@ -42,14 +33,15 @@ func (m Machine) Constant(c Constant) VecVirtual { return m.Spread(c.Mem) }
 // tailWindow is eight lanes of ones and eight of zeros: from lane 8−n on it is
 // the mask of the first n lanes.
 func tailWindow() operand.Mem {
-	return table("tailWindow", slices.Concat(
+	return Table("tailWindow", slices.Concat(
 		slices.Repeat([]operand.U32{math.MaxUint32}, 8), slices.Repeat([]operand.U32{0}, 8)))
 }
 
 // tables are those already in the file that is being written.
 var tables = map[string]operand.Mem{}
 
-func table[C operand.Constant](name string, elements []C) operand.Mem {
+// Table puts elements into read-only memory, once for each name.
+func Table[C operand.Constant](name string, elements []C) operand.Mem {
 	at, written := tables[name]
 	if !written {
 		at = GLOBL(name, RODATA|NOPTR)

@@ -14,7 +14,7 @@ func (m Machine) Xor(a, b VecVirtual) VecVirtual { return m.binary(VXORPS, VXORP
 
 // MulWords returns the lower 64 bits of a·b in 64-bit lanes.
 func (m Machine) MulWords(a VecVirtual, b Constant) VecVirtual {
-	if m.wide() {
+	if m.Wide() {
 		v := m.Vector()
 		VPMULLQ_BCST(b.Mem, a, v)
 		return v
@@ -37,7 +37,7 @@ func (m Machine) MulWords(a VecVirtual, b Constant) VecVirtual {
 // unsigned 32-bit numbers.
 func (m Machine) ZeroBelow(v, draw, threshold VecVirtual) VecVirtual {
 	kept := m.Vector()
-	if m.wide() {
+	if m.Wide() {
 		const notLess = 5
 		keep := K()
 		VPCMPUD(operand.Imm(notLess), threshold, draw, keep)

@@ -24,8 +24,8 @@ type Machine struct {
 // Machines are the instruction sets that kernels are written for.
 var Machines = []Machine{{"AVX2", 8}, {"AVX512", 16}}
 
-// wide says that the machine has AVX-512.
-func (m Machine) wide() bool { return m.Lanes == 16 }
+// Wide says that the machine has AVX-512.
+func (m Machine) Wide() bool { return m.Lanes == 16 }
 
 // Bytes is the size of a vector.
 func (m Machine) Bytes() int { return 4 * m.Lanes }
@@ -44,7 +44,7 @@ func (m Machine) Return() {
 
 // Vector allocates a register.
 func (m Machine) Vector() VecVirtual {
-	if m.wide() {
+	if m.Wide() {
 		return ZMM()
 	}
 	return YMM()
@@ -52,7 +52,7 @@ func (m Machine) Vector() VecVirtual {
 
 // half is the lower half of v.
 func (m Machine) half(v VecVirtual) Register {
-	if m.wide() {
+	if m.Wide() {
 		return v.AsY()
 	}
 	return v.AsX()
@@ -60,6 +60,12 @@ func (m Machine) half(v VecVirtual) Register {
 
 // Pointer loads an argument that is a pointer or an integer.
 func Pointer(name string) GPVirtual { return Load(Param(name), GP64()).(GPVirtual) }
+
+// Slice loads the base of an argument that is a slice.
+func Slice(name string) GPVirtual { return Load(Param(name).Base(), GP64()).(GPVirtual) }
+
+// Length loads the length of an argument that is a slice.
+func Length(name string) GPVirtual { return Load(Param(name).Len(), GP64()).(GPVirtual) }
 
 // Argument is the place of an argument, to be used as an operand.
 func Argument(name string) operand.Mem { return Place(Param(name)) }
@@ -81,9 +87,9 @@ type Tail struct {
 // All takes every lane.
 var All Tail
 
-// First returns the tail of the first n lanes, 0 ≤ n < Lanes.
+// First returns the tail of the first n lanes, 0 ≤ n ≤ Lanes.
 func (m Machine) First(n GPVirtual) Tail {
-	if m.wide() {
+	if m.Wide() {
 		bits, mask := GP32(), K()
 		MOVL(operand.I32(-1), bits)
 		BZHIL(n.As32(), bits, bits)
@@ -105,7 +111,7 @@ func (m Machine) Load(from operand.Mem, tail Tail) VecVirtual {
 	switch {
 	case tail == All:
 		VMOVUPS(from, v)
-	case m.wide():
+	case m.Wide():
 		VMOVUPS_Z(from, tail.mask, v)
 	default:
 		VMASKMOVPS(from, tail.mask, v)
@@ -120,7 +126,7 @@ func (m Machine) LoadOr(from operand.Mem, tail Tail, other VecVirtual) VecVirtua
 		return v
 	}
 	merged := m.Vector()
-	if m.wide() {
+	if m.Wide() {
 		VBLENDMPS(v, other, tail.mask, merged)
 	} else {
 		VBLENDVPS(tail.mask, v, other, merged)
@@ -133,7 +139,7 @@ func (m Machine) Store(v VecVirtual, to operand.Mem, tail Tail) {
 	switch {
 	case tail == All:
 		VMOVUPS(v, to)
-	case m.wide():
+	case m.Wide():
 		VMOVUPS(v, tail.mask, to)
 	default:
 		VMASKMOVPS(v, tail.mask, to)
@@ -143,7 +149,7 @@ func (m Machine) Store(v VecVirtual, to operand.Mem, tail Tail) {
 // Zero returns a vector of zeros.
 func (m Machine) Zero() VecVirtual {
 	v := m.Vector()
-	if m.wide() {
+	if m.Wide() {
 		VPXORD(v, v, v)
 	} else {
 		VXORPS(v, v, v)
@@ -161,7 +167,7 @@ func (m Machine) Spread(from operand.Mem) VecVirtual {
 // Elements runs body over count elements, a vector at a time and at the end
 // for the tail; index is the element that a vector starts at. count is used up.
 func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)) {
-	whole, rest, done := label("whole"), label("rest"), label("done")
+	whole, rest, done := Unique("whole"), Unique("rest"), Unique("done")
 	index := GP64()
 	XORQ(index, index)
 	Label(whole)
@@ -178,8 +184,8 @@ func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)
 	Label(done)
 }
 
-// label makes name unique: a body written twice has its loops twice.
-func label(name string) string {
+// Unique makes a label of name: a body written twice has its loops twice.
+func Unique(name string) string {
 	labels++
 	return fmt.Sprintf("%s%d", name, labels)
 }

@@ -9,7 +9,7 @@ import (
 // Columns writes body twice: for a whole vector of columns, and for the first
 // ones of a vector, as the argument lanes says. The function returns after either.
 func (m Machine) Columns(body func(tail Tail)) {
-	part, lanes := label("part"), Pointer("lanes")
+	part, lanes := Unique("part"), Pointer("lanes")
 	CMPQ(lanes, operand.Imm(uint64(m.Lanes)))
 	JNE(operand.LabelRef(part))
 	body(All)
@@ -58,7 +58,7 @@ func advance(walkers []Row) {
 // Rows runs body for as many rows as the argument rows says, at least one, and
 // moves the walkers on after each.
 func (m Machine) Rows(walkers []Row, body func()) {
-	top, count := label("row"), Pointer("rows")
+	top, count := Unique("row"), Pointer("rows")
 	Label(top)
 	body()
 	advance(walkers)
@@ -74,7 +74,7 @@ func (m Machine) Sum(row Row, addend func(sum VecVirtual)) VecVirtual {
 		sums[i] = m.Zero()
 	}
 	walkers, count := []Row{row}, Pointer("rows")
-	four, rest, done := label("four"), label("rest"), label("done")
+	four, rest, done := Unique("four"), Unique("rest"), Unique("done")
 	Label(four)
 	CMPQ(count, operand.Imm(4))
 	JL(operand.LabelRef(rest))

@@ -6,31 +6,13 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
 )
-
-// negative is a constant of float32 sign bits: set where entry e of a table
-// takes activation j of its group with a minus, bit j of e clear.
-func negative(j int) Mem {
-	at := GLOBL(fmt.Sprintf("negative%d", j), RODATA|NOPTR)
-	for e := range 16 {
-		sign := uint32(0x80000000)
-		if e>>j&1 != 0 {
-			sign = 0
-		}
-		DATA(4*e, U32(sign))
-	}
-	return at
-}
-
-// negatives are the constants for the four activations of a group.
-var negatives [4]Mem
 
 // exactTablesAVX512 makes one table of 16 float32 sums for each group of 4
 // activations.
 func exactTablesAVX512() {
-	for j := range negatives {
-		negatives[j] = negative(j)
-	}
 	TEXT("exactTablesAVX512", NOSPLIT, "func(tables []byte, x []float32)")
 	Pragma("noescape")
 	tables := Load(Param("tables").Base(), GP64())
@@ -40,7 +22,7 @@ func exactTablesAVX512() {
 	var flips [4]VecVirtual
 	for j := range flips {
 		flips[j] = ZMM()
-		VMOVDQU32(negatives[j], flips[j])
+		VMOVDQU32(negative(j), flips[j])
 	}
 
 	Label("group")
@@ -80,7 +62,7 @@ func exactTablesAVX2() {
 		var terms [4]VecVirtual
 		for j := range terms {
 			terms[j] = YMM()
-			VXORPS(negatives[j].Offset(32*half), activations[j], terms[j])
+			VXORPS(negative(j).Offset(32*half), activations[j], terms[j])
 		}
 		VADDPS(terms[1], terms[0], terms[0])
 		VADDPS(terms[3], terms[2], terms[2])
@@ -95,24 +77,18 @@ func exactTablesAVX2() {
 	RET()
 }
 
-// exactSumsAVX512 sums blocks of 64 rows. A chunk of 32 columns is four vectors
-// of codes a plane, one row a lane: nibble n of a lane is the index into the
-// table of group n.
-func exactSumsAVX512(planes int) {
-	TEXT(fmt.Sprintf("exactSums%dAVX512", planes), NOSPLIT, "func(dst []float32, codes, tables []byte, chunks int)")
-	Pragma("noescape")
-	dst := Load(Param("dst").Base(), GP64())
-	blocks := Load(Param("dst").Len(), GP64())
-	codes := Load(Param("codes").Base(), GP64())
-	tables := Load(Param("tables").Base(), GP64())
-	chunks := Load(Param("chunks"), GP64())
+// exactSums sums blocks of 64 rows. A chunk of 32 columns is 256 bytes of codes a
+// plane, one row a lane: nibble n of a lane is the index into the table of group n.
+func exactSums(m emit.Machine, planes int) {
+	m.Function(fmt.Sprintf("exactSums%d", planes), "func(dst []float32, codes, tables []byte, chunks int)")
+	dst, blocks := emit.Slice("dst"), emit.Length("dst")
+	codes, tables, chunks := emit.Slice("codes"), emit.Slice("tables"), emit.Pointer("chunks")
 	SHRQ(Imm(6), blocks)
 
 	Label("block")
-	var sums [4]VecVirtual
+	sums := make([]VecVirtual, 64/m.Lanes)
 	for i := range sums {
-		sums[i] = ZMM()
-		VPXORD(sums[i], sums[i], sums[i])
+		sums[i] = m.Zero()
 	}
 	table, left := GP64(), GP64()
 	MOVQ(tables, table)
@@ -120,18 +96,10 @@ func exactSumsAVX512(planes int) {
 
 	Label("chunk")
 	for n := range 8 {
-		t := ZMM()
-		VMOVUPS(Mem{Base: table, Disp: 64 * n}, t)
-		for v := range 4 * planes {
-			index, partial := ZMM(), ZMM()
-			at := Mem{Base: codes, Disp: 64 * v}
-			if n == 0 {
-				VMOVDQU32(at, index)
-			} else {
-				VPSRLD(Imm(uint64(4*n)), at, index)
-			}
-			VPERMPS(t, index, partial)
-			VADDPS(partial, sums[v%4], sums[v%4])
+		entries := partialSums(m, Mem{Base: table, Disp: 64 * n}, n)
+		for v := range len(sums) * planes {
+			sum := sums[v%len(sums)]
+			VADDPS(entries(Mem{Base: codes, Disp: m.Bytes() * v}), sum, sum)
 		}
 	}
 	ADDQ(U32(uint32(256*planes)), codes)
@@ -140,64 +108,44 @@ func exactSumsAVX512(planes int) {
 	JNZ(LabelRef("chunk"))
 
 	for i, sum := range sums {
-		VMOVUPS(sum, Mem{Base: dst, Disp: 64 * i})
+		VMOVUPS(sum, Mem{Base: dst, Disp: m.Bytes() * i})
 	}
 	ADDQ(U32(256), dst)
 	DECQ(blocks)
 	JNZ(LabelRef("block"))
-	VZEROUPPER()
-	RET()
+	m.Return()
 }
 
-// exactSumsAVX2 does the same by halves of a vector. A permutation reads eight
-// entries, so both halves of a table are read and bit 3 of the index chooses.
-func exactSumsAVX2(planes int) {
-	TEXT(fmt.Sprintf("exactSums%dAVX2", planes), NOSPLIT, "func(dst []float32, codes, tables []byte, chunks int)")
-	Pragma("noescape")
-	dst := Load(Param("dst").Base(), GP64())
-	blocks := Load(Param("dst").Len(), GP64())
-	codes := Load(Param("codes").Base(), GP64())
-	tables := Load(Param("tables").Base(), GP64())
-	chunks := Load(Param("chunks"), GP64())
-	SHRQ(Imm(6), blocks)
-
-	Label("block")
-	var sums [8]VecVirtual
-	for i := range sums {
-		sums[i] = YMM()
-		VXORPS(sums[i], sums[i], sums[i])
-	}
-	table, left := GP64(), GP64()
-	MOVQ(tables, table)
-	MOVQ(chunks, left)
-
-	Label("chunk")
-	for n := range 8 {
-		lower, upper := YMM(), YMM()
-		VMOVUPS(Mem{Base: table, Disp: 64 * n}, lower)
-		VMOVUPS(Mem{Base: table, Disp: 64*n + 32}, upper)
-		for v := range 8 * planes {
-			code, index, choice, partial := YMM(), YMM(), YMM(), YMM()
-			VMOVDQU(Mem{Base: codes, Disp: 32 * v}, code)
-			VPSRLD(Imm(uint64(4*n)), code, index)
-			VPSLLD(Imm(uint64(28-4*n)), code, choice)
-			VPERMPS(lower, index, partial)
-			VPERMPS(upper, index, index)
-			VBLENDVPS(choice, index, partial, partial)
-			VADDPS(partial, sums[v%8], sums[v%8])
+// partialSums reads a table and returns what looks up nibble n of each lane of
+// codes in it.
+func partialSums(m emit.Machine, table Mem, n int) func(codes Mem) VecVirtual {
+	if m.Wide() {
+		entries := m.Vector()
+		VMOVUPS(table, entries)
+		return func(codes Mem) VecVirtual {
+			index, partial := m.Vector(), m.Vector()
+			if n == 0 {
+				VMOVDQU32(codes, index)
+			} else {
+				VPSRLD(Imm(uint64(4*n)), codes, index)
+			}
+			VPERMPS(entries, index, partial)
+			return partial
 		}
 	}
-	ADDQ(U32(uint32(256*planes)), codes)
-	ADDQ(U32(512), table)
-	DECQ(left)
-	JNZ(LabelRef("chunk"))
-
-	for i, sum := range sums {
-		VMOVUPS(sum, Mem{Base: dst, Disp: 32 * i})
+	// A permutation reads eight entries, so both halves of the table are read and
+	// bit 3 of the index chooses.
+	lower, upper := m.Vector(), m.Vector()
+	VMOVUPS(table, lower)
+	VMOVUPS(table.Offset(32), upper)
+	return func(codes Mem) VecVirtual {
+		code, index, choice, partial := m.Vector(), m.Vector(), m.Vector(), m.Vector()
+		VMOVDQU(codes, code)
+		VPSRLD(Imm(uint64(4*n)), code, index)
+		VPSLLD(Imm(uint64(28-4*n)), code, choice)
+		VPERMPS(lower, index, partial)
+		VPERMPS(upper, index, index)
+		VBLENDVPS(choice, index, partial, partial)
+		return partial
 	}
-	ADDQ(U32(256), dst)
-	DECQ(blocks)
-	JNZ(LabelRef("block"))
-	VZEROUPPER()
-	RET()
 }

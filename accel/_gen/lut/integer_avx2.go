@@ -18,8 +18,8 @@ func integerTablesAVX2() {
 	groups := Load(Param("q").Len(), GP64())
 	SHRQ(Imm(2), groups)
 
-	// Packing doubles to words works within halves of a vector: these orders make
-	// the words come out by entry.
+	// Packing 32 bits into 16 works within halves of a vector: these orders make
+	// the sums come out by entry.
 	orders := [2][]int{{0, 1, 2, 3, 8, 9, 10, 11}, {4, 5, 6, 7, 12, 13, 14, 15}}
 	var low, high [2]VecVirtual
 	for i, order := range orders {
@@ -28,8 +28,8 @@ func integerTablesAVX2() {
 		VMOVDQU(signs(fmt.Sprintf("halfSigns%d23", i), 1, order), high[i])
 	}
 	byteMask, bias := YMM(), YMM()
-	broadcastWord(0x00FF, byteMask)
-	broadcastWord(0x8000, bias)
+	broadcast16(0x00FF, byteMask)
+	broadcast16(0x8000, bias)
 
 	Label("group")
 	first, second := YMM(), YMM()
@@ -79,7 +79,7 @@ func integerSumsAVX2(planes int) {
 	SHRQ(Imm(6), blocks)
 
 	nibble := YMM()
-	broadcastDouble(0x0F0F0F0F, nibble)
+	broadcast32(0x0F0F0F0F, nibble)
 
 	// The bias of the upper bytes, 128·256 a group, comes off at the start.
 	start, startX := GP64(), XMM()

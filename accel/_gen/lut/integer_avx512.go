@@ -8,25 +8,6 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// signs is a constant of 16 pairs of words: the signs that table entry e gives
-// to the activations 2·pair and 2·pair+1 of a group, −1 where its bit is clear.
-func signs(name string, pair int, order []int) Mem {
-	at := GLOBL(name, RODATA|NOPTR)
-	for i, e := range order {
-		for j := range 2 {
-			sign := -1
-			if e>>(2*pair+j)&1 != 0 {
-				sign = 1
-			}
-			DATA(4*i+2*j, U16(uint16(sign)))
-		}
-	}
-	return at
-}
-
-// entries counts the 16 entries of a table in their order.
-var entries = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
-
 // integerTablesAVX512 makes the tables of 16 activations, a chunk: the lower
 // bytes of the sums of four groups, then the upper bytes. Packing words and then
 // bytes within quarters of a vector puts entry e of group g at
@@ -45,7 +26,7 @@ func integerTablesAVX512() {
 	low, high, byteMask := ZMM(), ZMM(), ZMM()
 	VMOVDQU32(signs("signs01", 0, entries), low)
 	VMOVDQU32(signs("signs23", 1, entries), high)
-	broadcastWord(0x00FF, byteMask)
+	broadcast16(0x00FF, byteMask)
 
 	Label("chunk")
 	words := [2]VecVirtual{ZMM(), ZMM()}
@@ -77,19 +58,6 @@ func integerTablesAVX512() {
 	RET()
 }
 
-// broadcastWord fills v with a 16-bit pattern.
-func broadcastWord(pattern uint16, v VecVirtual) {
-	broadcastDouble(uint32(pattern)<<16|uint32(pattern), v)
-}
-
-// broadcastDouble fills v with a 32-bit pattern.
-func broadcastDouble(pattern uint32, v VecVirtual) {
-	scratch, x := GP32(), XMM()
-	MOVL(U32(pattern), scratch)
-	MOVD(scratch, x)
-	VPBROADCASTD(x, v)
-}
-
 // integerSumsAVX512 sums blocks of 64 rows. A chunk of 16 columns is two
 // vectors of codes a plane, each two indices a byte; an index reads 16 rows × 4
 // groups of partial sums, whose lower and upper bytes a dot product with ones
@@ -105,9 +73,9 @@ func integerSumsAVX512(planes int) {
 	SHRQ(Imm(6), blocks)
 
 	indexMask, groups, ones := ZMM(), ZMM(), ZMM()
-	broadcastDouble(0x33333333, indexMask)
-	broadcastDouble(0x0C080400, groups)
-	broadcastDouble(0x01010101, ones)
+	broadcast32(0x33333333, indexMask)
+	broadcast32(0x0C080400, groups)
+	broadcast32(0x01010101, ones)
 
 	Label("block")
 	var lower, upper [4]VecVirtual

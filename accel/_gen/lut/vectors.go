@@ -14,50 +14,29 @@ import (
 // whole numbers do, and NaN lies above infinity.
 func largest(m emit.Machine) {
 	m.Function("largest", "func(x []float32) uint32")
-	x, count := slice("x"), length("x")
+	x, count := emit.Slice("x"), emit.Length("x")
 	most := m.Zero()
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		magnitude := m.And(m.Load(emit.At(x, index), tail), emit.Bits(0x7FFFFFFF))
 		VPMAXUD(magnitude, most, most)
 	})
 	result := GP32()
-	MOVD(foldDoubles(m, most, VPMAXUD), result)
+	MOVD(m.Fold(most, VPMAXUD), result)
 	Store(result, ReturnIndex(0))
 	m.Return()
-}
-
-// foldDoubles combines the 32-bit lanes of v into the first of the result.
-func foldDoubles(m emit.Machine, v VecVirtual, combine func(...Op)) VecVirtual {
-	if m.Lanes == 16 {
-		low, high := YMM(), YMM()
-		VEXTRACTI64X4(Imm(0), v, low)
-		VEXTRACTI64X4(Imm(1), v, high)
-		combine(high, low, low)
-		v = low
-	}
-	low, other := XMM(), XMM()
-	VEXTRACTI128(Imm(0), v, low)
-	VEXTRACTI128(Imm(1), v, other)
-	combine(other, low, low)
-	for _, neighbours := range []uint64{0x4E, 0xB1} { // halves, then pairs
-		VPSHUFD(Imm(neighbours), low, other)
-		combine(other, low, low)
-	}
-	return low
 }
 
 // quantize sets q = x·inverse, rounded to the nearest whole number, the even one
 // of two, and returns the sum of q. The length of x is a multiple of 16.
 func quantize(m emit.Machine) {
 	m.Function("quantize", "func(q []int16, x []float32, inverse float32) int32")
-	q, x, count := slice("q"), slice("x"), length("x")
+	q, x, count := emit.Slice("q"), emit.Slice("x"), emit.Length("x")
 	inverse, sum := m.Spread(emit.Argument("inverse")), m.Zero()
-	next := fmt.Sprintf("next%s", m.Suffix)
-	Label(next)
+	Label("next")
 	whole := m.Vector()
 	VCVTPS2DQ(m.Mul(inverse, Mem{Base: x}), whole)
 	VPADDD(whole, sum, sum)
-	if m.Lanes == 16 {
+	if m.Wide() {
 		VPMOVDW(whole, Mem{Base: q})
 	} else {
 		low, high := XMM(), XMM()
@@ -69,9 +48,9 @@ func quantize(m emit.Machine) {
 	ADDQ(Imm(uint64(m.Bytes())), x)
 	ADDQ(Imm(uint64(m.Bytes()/2)), q)
 	SUBQ(Imm(uint64(m.Lanes)), count)
-	JNZ(LabelRef(next))
+	JNZ(LabelRef("next"))
 	result := GP32()
-	MOVD(foldDoubles(m, sum, VPADDD), result)
+	MOVD(m.Fold(sum, VPADDD), result)
 	Store(result, ReturnIndex(0))
 	m.Return()
 }
@@ -84,7 +63,7 @@ func fromIntegers(m emit.Machine) {
 		return m.Mul(v, factor)
 	}
 	m.Function("fromIntegers", "func(y []float32, factor float32)")
-	y, count := slice("y"), length("y")
+	y, count := emit.Slice("y"), emit.Length("y")
 	factor := m.Spread(emit.Argument("factor"))
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		m.Store(convert(y, index, tail, factor), emit.At(y, index), tail)
@@ -92,8 +71,8 @@ func fromIntegers(m emit.Machine) {
 	m.Return()
 
 	m.Function("fromIntegersScaleShift", "func(y []float32, factor float32, scale, shift []float32)")
-	y, count = slice("y"), length("y")
-	scale, shift := slice("scale"), slice("shift")
+	y, count = emit.Slice("y"), emit.Length("y")
+	scale, shift := emit.Slice("scale"), emit.Slice("shift")
 	factor = m.Spread(emit.Argument("factor"))
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		v := convert(y, index, tail, factor)
@@ -109,9 +88,9 @@ func fromIntegers(m emit.Machine) {
 // holds a value for each element, a step of 0 one for all, repeated to a vector.
 func choose(m emit.Machine, levels int) {
 	m.Function(fmt.Sprintf("choose%d", levels), "func(y []float32, bits []byte, plane int, levels []float32, distance, step int)")
-	y, count := slice("y"), length("y")
-	bits, plane := slice("bits"), emit.Pointer("plane")
-	values, distance, step := slice("levels"), emit.Pointer("distance"), emit.Pointer("step")
+	y, count := emit.Slice("y"), emit.Length("y")
+	bits, plane := emit.Slice("bits"), emit.Pointer("plane")
+	values, distance, step := emit.Slice("levels"), emit.Pointer("distance"), emit.Pointer("step")
 	value, place := GP64(), GP64()
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		MOVQ(index, value)
@@ -134,7 +113,7 @@ func choose(m emit.Machine, levels int) {
 // whereSet takes the lanes whose bit at bits is set from set, the others from clear.
 func whereSet(m emit.Machine, bits Mem, set, clear VecVirtual) VecVirtual {
 	v := m.Vector()
-	if m.Lanes == 16 {
+	if m.Wide() {
 		mask := K()
 		KMOVW(bits, mask)
 		VBLENDMPS(set, clear, mask, v)
@@ -151,7 +130,7 @@ func whereSet(m emit.Machine, bits Mem, set, clear VecVirtual) VecVirtual {
 
 // laneBits has bit i set in lane i.
 func laneBits() Mem {
-	return emit.Words("laneBits", []uint64{0x00000002_00000001, 0x00000008_00000004, 0x00000020_00000010, 0x00000080_00000040})
+	return emit.Table("laneBits", []U32{1, 2, 4, 8, 16, 32, 64, 128})
 }
 
 // unrolled is the number of columns that are summed apart, to hide the time a
@@ -162,11 +141,10 @@ const unrolled = 8
 // column after column. The last block may be of fewer rows in y.
 func dense(m emit.Machine) {
 	m.Function("dense", "func(y, w, x []float32)")
-	y, count, w := slice("y"), length("y"), slice("w")
-	x, columns, left := GP64(), length("x"), GP64()
+	y, count, w := emit.Slice("y"), emit.Length("y"), emit.Slice("w")
+	x, columns, left := GP64(), emit.Length("x"), GP64()
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
-		blocks++
-		many, few, last, done := blockLabel("many"), blockLabel("few"), blockLabel("last"), blockLabel("done")
+		many, few, last, done := emit.Unique("many"), emit.Unique("few"), emit.Unique("last"), emit.Unique("done")
 		Load(Param("x").Base(), x)
 		MOVQ(columns, left)
 		var sums [unrolled]VecVirtual
@@ -203,14 +181,3 @@ func dense(m emit.Machine) {
 	})
 	m.Return()
 }
-
-func blockLabel(name string) string { return fmt.Sprintf("%s%d", name, blocks) }
-
-// blocks counts the copies of dense's body, each with labels of its own.
-var blocks int
-
-// slice loads the base of a slice argument.
-func slice(name string) GPVirtual { return Load(Param(name).Base(), GP64()).(GPVirtual) }
-
-// length loads the length of a slice argument.
-func length(name string) GPVirtual { return Load(Param(name).Len(), GP64()).(GPVirtual) }

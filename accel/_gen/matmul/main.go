@@ -3,28 +3,32 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
 )
 
-// level is what an instruction set means to a tile.
-type level struct {
-	name    string
-	lanes   int
-	vectors int   // of the widest tile
-	heights []int // of its tiles
-	vector  func() VecVirtual
+// vectors is the width of the widest tile.
+const vectors = 3
+
+// heights are those of the tiles: as many rows as leave registers for the columns of B and
+// an element of A.
+func heights(m emit.Machine) []int {
+	if m.Wide() {
+		return []int{8, 4, 2, 1}
+	}
+	return []int{4, 2, 1}
 }
 
 func main() {
-	avx512 := level{"AVX512", 16, 3, []int{8, 4, 2, 1}, ZMM}
-	avx2 := level{"AVX2", 8, 3, []int{4, 2, 1}, YMM}
-	for _, l := range []level{avx512, avx2} {
-		for _, height := range l.heights {
-			for vectors := range l.vectors {
-				tile(l, height, vectors+1)
+	for _, m := range slices.Backward(emit.Machines) {
+		for _, height := range heights(m) {
+			for width := 1; width <= vectors; width++ {
+				tile(m, height, width)
 			}
 		}
 	}
@@ -33,84 +37,74 @@ func main() {
 	Generate()
 }
 
-// tile generates one height×vectors tile. The sums stay in registers over the whole depth: each
-// step loads the vectors of B once, and each element of A into all lanes of a register.
-func tile(l level, height, vectors int) {
-	TEXT(fmt.Sprintf("tile%dx%d%s", height, vectors*l.lanes, l.name), NOSPLIT,
+// tile generates a tile of some rows and vectors of columns. The sums stay in registers over the whole
+// depth: each step loads the vectors of B once, and each element of A into all lanes of a register.
+func tile(m emit.Machine, height, width int) {
+	m.Function(fmt.Sprintf("tile%dx%d", height, width*m.Lanes),
 		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)")
-	Pragma("noescape")
 
-	a := rowsOf(Load(Param("a").Base(), GP64()), Load(Param("rowStride"), GP64()), height)
-	depthStride := Load(Param("depthStride"), GP64())
+	a := rowsOf(emit.Slice("a"), emit.Pointer("rowStride"), height)
+	depthStride := emit.Pointer("depthStride")
 	SHLQ(Imm(2), depthStride)
-	b := Load(Param("b").Base(), GP64())
-	depth := Load(Param("depth"), GP64())
+	b, depth := emit.Slice("b"), emit.Pointer("depth")
 
 	// C is needed only when the sums are done: by then it is here. A prefetch beyond its last
 	// column reads nothing.
-	c := rowsOf(Load(Param("c").Base(), GP64()), Load(Param("ldc"), GP64()), height)
+	c := rowsOf(emit.Slice("c"), emit.Pointer("ldc"), height)
 	for i := range height {
-		for at := 0; at < 4*l.lanes*vectors; at += 64 {
+		for at := 0; at < m.Bytes()*width; at += 64 {
 			PREFETCHT0(c.row(i, at))
 		}
 	}
 
 	sums := make([][]VecVirtual, height)
 	for i := range sums {
-		for range vectors {
-			sum := l.vector()
-			VXORPS(sum, sum, sum)
-			sums[i] = append(sums[i], sum)
+		for range width {
+			sums[i] = append(sums[i], m.Zero())
 		}
 	}
 
 	Label("step")
-	columns := make([]VecVirtual, vectors)
+	columns := make([]VecVirtual, width)
 	for v := range columns {
-		columns[v] = l.vector()
-		VMOVUPS(Mem{Base: b, Disp: 4 * l.lanes * v}, columns[v])
+		columns[v] = m.Load(Mem{Base: b, Disp: m.Bytes() * v}, emit.All)
 	}
 	for i := range height {
-		element := l.vector()
-		VBROADCASTSS(a.row(i, 0), element)
+		element := m.Spread(a.row(i, 0))
 		for v, column := range columns {
 			VFMADD231PS(column, element, sums[i][v])
 		}
 	}
 	a.advance(depthStride)
-	ADDQ(Imm(uint64(4*l.lanes*vectors)), b)
+	ADDQ(Imm(uint64(m.Bytes()*width)), b)
 	DECQ(depth)
 	JNZ(LabelRef("step"))
 
-	edge := newEdge(l)
+	last := m.First(emit.Pointer("last"))
+	each := func(do func(sum VecVirtual, at Mem, tail emit.Tail)) {
+		for i := range height {
+			for v, sum := range sums[i] {
+				tail := emit.All
+				if v == width-1 {
+					tail = last
+				}
+				do(sum, c.row(i, m.Bytes()*v), tail)
+			}
+		}
+	}
 	accumulate := Load(Param("accumulate"), GP8())
 	TESTB(accumulate, accumulate)
 	JZ(LabelRef("store"))
-	for i := range height {
-		for v := range vectors {
-			at := c.row(i, 4*l.lanes*v)
-			if v == vectors-1 {
-				old := l.vector()
-				edge.load(at, old)
-				VADDPS(old, sums[i][v], sums[i][v])
-			} else {
-				VADDPS(at, sums[i][v], sums[i][v])
-			}
+	each(func(sum VecVirtual, at Mem, tail emit.Tail) {
+		if tail == emit.All {
+			VADDPS(at, sum, sum)
+		} else {
+			VADDPS(m.Load(at, tail), sum, sum)
 		}
-	}
+	})
 	Label("store")
-	for i := range height {
-		for v := range vectors {
-			at := c.row(i, 4*l.lanes*v)
-			if v == vectors-1 {
-				edge.store(sums[i][v], at)
-			} else {
-				VMOVUPS(sums[i][v], at)
-			}
-		}
-	}
-	VZEROUPPER()
-	RET()
+	each(m.Store)
+	m.Return()
 }
 
 // rows addresses up to 8 rows that lie a stride apart: of each four, the first has a register, the
@@ -153,71 +147,15 @@ func (r rows) advance(bytes Register) {
 	}
 }
 
-// edge is the mask of the last vector's columns.
-type edge struct {
-	mask Virtual
-}
-
-func newEdge(l level) edge {
-	last := Load(Param("last"), GP64())
-	if l.name == "AVX512" {
-		bits, mask := GP32(), K()
-		MOVL(U32(0xffff), bits)
-		BZHIL(last.(GPVirtual).As32(), bits, bits)
-		KMOVW(bits, mask)
-		return edge{mask}
-	}
-	// Eight ones, then eight zeros: the mask of n columns starts n before the zeros.
-	table := maskTable()
-	at := GP64()
-	LEAQ(table, at)
-	NEGQ(last)
-	mask := YMM()
-	VMOVUPS(Mem{Base: at, Index: last, Scale: 4, Disp: 32}, mask)
-	return edge{mask}
-}
-
-func (e edge) load(from Mem, to VecVirtual) {
-	if e.mask.Kind() == KindOpmask {
-		VMOVUPS_Z(from, e.mask, to)
-		return
-	}
-	VMASKMOVPS(from, e.mask, to)
-}
-
-func (e edge) store(from VecVirtual, to Mem) {
-	if e.mask.Kind() == KindOpmask {
-		VMOVUPS(from, e.mask, to)
-		return
-	}
-	VMASKMOVPS(from, e.mask, to)
-}
-
-var masks *Mem
-
-func maskTable() Mem {
-	if masks == nil {
-		at := GLOBL("columnMasks", RODATA|NOPTR)
-		for i := range 8 {
-			DATA(4*i, U32(0xffffffff))
-		}
-		for i := range 8 {
-			DATA(32+4*i, U32(0))
-		}
-		masks = &at
-	}
-	return *masks
-}
-
 // copyRows generates the copy of n rows of whole eights of columns. It pays over copy because rows are short.
 func copyRows() {
 	TEXT("copyRowsAVX2", NOSPLIT, "func(dst []float32, dstStride int, src []float32, srcStride, eights, n int)")
 	Pragma("noescape")
-	dst, dstStride := Load(Param("dst").Base(), GP64()), Load(Param("dstStride"), GP64())
-	src, srcStride := Load(Param("src").Base(), GP64()), Load(Param("srcStride"), GP64())
+	dst, dstStride := emit.Slice("dst"), emit.Pointer("dstStride")
+	src, srcStride := emit.Slice("src"), emit.Pointer("srcStride")
 	SHLQ(Imm(2), dstStride)
 	SHLQ(Imm(2), srcStride)
-	eights, n := Load(Param("eights"), GP64()), Load(Param("n"), GP64())
+	eights, n := emit.Pointer("eights"), emit.Pointer("n")
 	SHLQ(Imm(5), eights)
 
 	Label("row")
@@ -242,9 +180,9 @@ func copyRows() {
 func transpose() {
 	TEXT("transpose8AVX2", NOSPLIT, "func(dst []float32, dstStride int, src []float32, srcStride, n int)")
 	Pragma("noescape")
-	src := rowsOf(Load(Param("src").Base(), GP64()), Load(Param("srcStride"), GP64()), 8)
-	dst := rowsOf(Load(Param("dst").Base(), GP64()), Load(Param("dstStride"), GP64()), 8)
-	n := Load(Param("n"), GP64())
+	src := rowsOf(emit.Slice("src"), emit.Pointer("srcStride"), 8)
+	dst := rowsOf(emit.Slice("dst"), emit.Pointer("dstStride"), 8)
+	n := emit.Pointer("n")
 	far := GP64()
 	MOVQ(dst.stride, far)
 	SHLQ(Imm(3), far)
@@ -261,20 +199,8 @@ func transpose() {
 			VMOVUPS(src.row(i, 16*half), in[i].AsX())
 			VINSERTF128(Imm(1), src.row(i+4, 16*half), in[i], in[i])
 		}
-		for pair := range 2 {
-			left, right := YMM(), YMM()
-			if pair == 0 {
-				VUNPCKLPS(in[1], in[0], left)
-				VUNPCKLPS(in[3], in[2], right)
-			} else {
-				VUNPCKHPS(in[1], in[0], left)
-				VUNPCKHPS(in[3], in[2], right)
-			}
-			for odd, order := range []uint8{0x44, 0xee} {
-				out := YMM()
-				VSHUFPS(Imm(uint64(order)), right, left, out)
-				VMOVUPS(out, dst.row(4*half+2*pair+odd, 0))
-			}
+		for j, column := range emit.Transpose4x4(in) {
+			VMOVUPS(column, dst.row(4*half+j, 0))
 		}
 	}
 	src.advance(bytes)

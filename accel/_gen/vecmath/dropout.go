@@ -20,13 +20,13 @@ const (
 func dropout(m emit.Machine) {
 	m.Function("dropout", "func(dst, x []float32, threshold uint32, scale float32, state uint64)")
 	words := m.Lanes / 2
-	offsets := make([]uint64, words)
+	offsets := make([]operand.U64, words)
 	for i := range offsets {
-		offsets[i] = uint64(i+1) * increment // wraps around, as it should
+		offsets[i] = operand.U64(i+1) * increment // wraps around, as it should
 	}
 	state, stride := m.Vector(), m.Vector()
 	VPBROADCASTQ(emit.Argument("state"), state)
-	m.AddWords(state, emit.Words("offsets"+m.Suffix, offsets))
+	m.AddWords(state, emit.Table("offsets"+m.Suffix, offsets))
 	VPBROADCASTQ(emit.Word(uint64(words)*increment).Mem, stride)
 	threshold := m.Spread(emit.Argument("threshold"))
 	scale := m.Spread(emit.Argument("scale"))

@@ -9,18 +9,12 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// slice loads the base of a slice argument.
-func slice(name string) GPVirtual { return Load(Param(name).Base(), GP64()).(GPVirtual) }
-
-// length loads the length of a slice argument.
-func length(name string) GPVirtual { return Load(Param(name).Len(), GP64()).(GPVirtual) }
-
 // elementwise writes dst[i] = body(of the other slices at i) for len(dst) elements.
 func elementwise(m emit.Machine, others []string, body func(values []VecVirtual) VecVirtual) {
-	dst, count := slice("dst"), length("dst")
+	dst, count := emit.Slice("dst"), emit.Length("dst")
 	bases := make([]GPVirtual, len(others))
 	for i, name := range others {
-		bases[i] = slice(name)
+		bases[i] = emit.Slice(name)
 	}
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		values := make([]VecVirtual, len(others))
@@ -67,7 +61,7 @@ func linear(m emit.Machine) {
 	})
 
 	m.Function("dot", "func(x, y []float32) float64")
-	x, y, count := slice("x"), slice("y"), length("x")
+	x, y, count := emit.Slice("x"), emit.Slice("y"), emit.Length("x")
 	sums := [2]VecVirtual{m.Zero(), m.Zero()}
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		xLower, xUpper := m.Doubles(m.Load(emit.At(x, index), tail))
@@ -86,18 +80,18 @@ func returnSum(m emit.Machine, sums [2]VecVirtual) {
 
 func softmax(m emit.Machine) {
 	m.Function("max", "func(x []float32) float32")
-	x, count := slice("x"), length("x")
+	x, count := emit.Slice("x"), emit.Length("x")
 	lowest := m.Constant(emit.Float(math.Inf(-1)))
 	most := m.Constant(emit.Float(math.Inf(-1)))
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		// With most as the operand that NaN gives way to.
 		VMAXPS(most, m.LoadOr(emit.At(x, index), tail, lowest), most)
 	})
-	Store(m.Largest(most).AsX(), ReturnIndex(0))
+	Store(m.Fold(most, VMAXPS).AsX(), ReturnIndex(0))
 	m.Return()
 
 	m.Function("expSum", "func(dst, x []float32, shift float32) float64")
-	dst := slice("dst")
+	dst := emit.Slice("dst")
 	sumOfExponentials(m, func(e VecVirtual, index GPVirtual, tail emit.Tail) {
 		m.Store(e, emit.At(dst, index), tail)
 	})
@@ -109,7 +103,7 @@ func softmax(m emit.Machine) {
 // sumOfExponentials writes the rest of a function that returns Σ exp(x[i]−shift);
 // each vector of exponentials is offered to use.
 func sumOfExponentials(m emit.Machine, use func(e VecVirtual, index GPVirtual, tail emit.Tail)) {
-	x, count := slice("x"), length("x")
+	x, count := emit.Slice("x"), emit.Length("x")
 	shift, lowest := m.Spread(emit.Argument("shift")), m.Constant(emit.Float(math.Inf(-1)))
 	sums := [2]VecVirtual{m.Zero(), m.Zero()}
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
@@ -123,8 +117,8 @@ func sumOfExponentials(m emit.Machine, use func(e VecVirtual, index GPVirtual, t
 // adam takes its common numbers in the order that accel/vecmath documents.
 func adam(m emit.Machine) {
 	m.Function("adam", "func(value, grad, m, v []float32, common [8]float32)")
-	value, grad, first, second := slice("value"), slice("grad"), slice("m"), slice("v")
-	count := length("value")
+	value, grad, first, second := emit.Slice("value"), emit.Slice("grad"), emit.Slice("m"), emit.Slice("v")
+	count := emit.Length("value")
 	var common [8]VecVirtual
 	for i := range common {
 		common[i] = m.Spread(emit.Place(Param("common").Index(i)))

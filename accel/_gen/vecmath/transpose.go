@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
 )
 
 // transpose writes the transposition of a square of 8 × 8; the strides are in bytes.
@@ -28,29 +30,11 @@ func transpose() {
 	}
 	dst, dstStride := Load(Param("dst"), GP64()), Load(Param("dstStride"), GP64())
 	for _, half := range [][4]VecVirtual{left, right} {
-		for _, column := range transpose4x4(half) {
+		for _, column := range emit.Transpose4x4(half) {
 			VMOVUPS(column, operand.Mem{Base: dst})
 			ADDQ(dstStride, dst)
 		}
 	}
 	VZEROUPPER()
 	RET()
-}
-
-// transpose4x4 transposes the 4 × 4 lanes of both halves of four registers.
-func transpose4x4(rows [4]VecVirtual) (columns [4]VecVirtual) {
-	var pairs [4]VecVirtual
-	for i := range 4 {
-		pairs[i] = YMM()
-	}
-	VUNPCKLPS(rows[1], rows[0], pairs[0])
-	VUNPCKHPS(rows[1], rows[0], pairs[1])
-	VUNPCKLPS(rows[3], rows[2], pairs[2])
-	VUNPCKHPS(rows[3], rows[2], pairs[3])
-	for i := range 4 {
-		columns[i] = YMM()
-		const lowHalves, highHalves = 0x44, 0xEE
-		VSHUFPS(operand.Imm([2]uint64{lowHalves, highHalves}[i%2]), pairs[2+i/2], pairs[i/2], columns[i])
-	}
-	return columns
 }

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
+)
+
+// entries counts the 16 entries of a table in their order.
+var entries = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+
+// signs is a constant of 16 pairs of words: the signs that table entry e gives
+// to the activations 2·pair and 2·pair+1 of a group, −1 where its bit is clear.
+func signs(name string, pair int, order []int) Mem {
+	var words []U16
+	for _, e := range order {
+		for j := range 2 {
+			sign := -1
+			if e>>(2*pair+j)&1 != 0 {
+				sign = 1
+			}
+			words = append(words, U16(uint16(sign)))
+		}
+	}
+	return emit.Table(name, words)
+}
+
+// negative is a constant of float32 sign bits: set where entry e of a table
+// takes activation j of its group with a minus, bit j of e clear.
+func negative(j int) Mem {
+	var bits []U32
+	for _, e := range entries {
+		sign := U32(0x80000000)
+		if e>>j&1 != 0 {
+			sign = 0
+		}
+		bits = append(bits, sign)
+	}
+	return emit.Table(fmt.Sprintf("negative%d", j), bits)
+}
+
+// broadcast16 fills v with a 16-bit pattern.
+func broadcast16(pattern uint16, v VecVirtual) {
+	broadcast32(uint32(pattern)<<16|uint32(pattern), v)
+}
+
+// broadcast32 fills v with a 32-bit pattern.
+func broadcast32(pattern uint32, v VecVirtual) {
+	scratch, x := GP32(), XMM()
+	MOVL(U32(pattern), scratch)
+	MOVD(scratch, x)
+	VPBROADCASTD(x, v)
+}
