@@ -25,7 +25,7 @@ import (
 // and once with each of the given options.
 func Backend(t *testing.T, create func() backend.Backend, options ...plugins.Values) {
 	t.Helper()
-	runBackend(t, options,
+	backendContract.run(t, withDefaults(options),
 		way[backend.Backend]{"in process", func(*testing.T, *arena.Arena) backend.Backend { return create() }},
 		way[backend.Backend]{"over gRPC", func(t *testing.T, _ *arena.Arena) backend.Backend {
 			var session io.Closer
@@ -40,7 +40,7 @@ func Backend(t *testing.T, create func() backend.Backend, options ...plugins.Val
 // BackendProcess holds an executable, or a built-in, against the contract.
 func BackendProcess(t *testing.T, catalogue *host.Catalogue, name string, options ...plugins.Values) {
 	t.Helper()
-	runBackend(t, options, way[backend.Backend]{"in its own process", func(t *testing.T, _ *arena.Arena) backend.Backend {
+	backendContract.run(t, withDefaults(options), way[backend.Backend]{"in its own process", func(t *testing.T, _ *arena.Arena) backend.Backend {
 		process, err := catalogue.Backend(t.Context(), name, host.Settings{})
 		if err != nil {
 			t.Fatal(err)
@@ -60,39 +60,25 @@ var backendNetworks = map[string]sample.LSTM{
 	"dense inputs":   {Units: 8, Inputs: 3, Dense: true, Outputs: 2, Steps: 5, Bits: 1, Levels: sample.Binary, Seed: 5},
 }
 
-func runBackend(t *testing.T, optionSets []plugins.Values, ways ...way[backend.Backend]) {
-	for _, way := range ways {
-		t.Run(way.name, func(t *testing.T) {
-			t.Parallel()
-			t.Run("Describe", func(t *testing.T) {
+var backendContract = contract[backend.Backend]{
+	kind: plugins.KindBackend,
+	wrap: checked.Backend,
+	configure: func(ctx context.Context, b backend.Backend, options plugins.Values) error {
+		graph, weights := backendNetworks["binary"].Build()
+		return b.Deploy(ctx, backend.Deploy{Options: options, Graph: graph, Weights: weights})
+	},
+	check: func(t *testing.T, open opener[backend.Backend], options plugins.Values) {
+		for name, network := range backendNetworks {
+			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				checkDescription(t, plugins.KindBackend, nil, way.open(t, nil))
+				checkDeployment(t, open, options, network)
 			})
-			t.Run("option bounds", func(t *testing.T) {
-				t.Parallel()
-				b := way.open(t, nil)
-				d, judge := describe(t, plugins.KindBackend, b)
-				whole := checked.Backend(b, judge)
-				graph, weights := backendNetworks["binary"].Build()
-				checkRefusals(t, d.Options, func(ctx context.Context, options plugins.Values) error {
-					return whole.Deploy(ctx, backend.Deploy{Options: options, Graph: graph, Weights: weights})
-				})
-			})
-			for _, options := range append([]plugins.Values{nil}, optionSets...) {
-				for name, network := range backendNetworks {
-					t.Run(name, func(t *testing.T) {
-						t.Parallel()
-						t.Logf("options %v", options)
-						checkDeployment(t, way.open, options, network)
-					})
-				}
-			}
-		})
-	}
+		}
+	},
 }
 
 func checkDeployment(t *testing.T, open opener[backend.Backend], options plugins.Values, network sample.LSTM) {
-	b := open(t, nil)
+	b := open(t, newArena(t))
 	_, judge := describe(t, plugins.KindBackend, b)
 	whole := checked.Backend(b, judge)
 	graph, weights := network.Build()

@@ -10,6 +10,10 @@ package plugintest
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -20,20 +24,6 @@ import (
 	"bittern/plugins/arena"
 	"bittern/plugins/internal/checked"
 )
-
-// opener returns a fresh plugin whose tensors lie in the arena.
-type opener[P any] func(t *testing.T, shared *arena.Arena) P
-
-// way is one way to reach the plugin under test.
-type way[P any] struct {
-	name string
-	open opener[P]
-}
-
-// describer is what all kinds have in common.
-type describer interface {
-	Describe(ctx context.Context) (plugins.Description, error)
-}
 
 func newArena(t *testing.T) *arena.Arena {
 	t.Helper()
@@ -58,8 +48,16 @@ func allocate[T arena.Element](t *testing.T, shared *arena.Arena, shape ...int) 
 	return slice
 }
 
-// describe checks a description and returns it with the judge that wraps the
-// plugin as the host would.
+func closeAfter(t *testing.T, closer io.Closer) {
+	t.Cleanup(func() {
+		if err := closer.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// describe returns what a plugin says of itself, and the judge that the host
+// would check its answers with.
 func describe(t *testing.T, kind plugins.Kind, plugin describer) (plugins.Description, checked.Judge) {
 	t.Helper()
 	d, err := plugin.Describe(t.Context())
@@ -128,6 +126,42 @@ func checkOptions(t *testing.T, options []plugins.Option) {
 	if _, err := plugins.Resolve("the plugin", options, nil); err != nil {
 		t.Errorf("the defaults do not satisfy the options' own bounds: %v", err)
 	}
+}
+
+// checkRefusals sees that options which the description rules out are refused
+// as mistakes of the user's.
+func checkRefusals(t *testing.T, options []plugins.Option, configure func(context.Context, plugins.Values) error) {
+	t.Helper()
+	bad := []plugins.Values{{"no-such-option": "1"}}
+	for _, o := range options {
+		switch {
+		case o.Type == plugins.Bool:
+			bad = append(bad, plugins.Values{o.Name: "perhaps"})
+		case o.Type == plugins.String && len(o.Choices) > 0:
+			bad = append(bad, plugins.Values{o.Name: "no such choice"})
+		case (o.Type == plugins.Int || o.Type == plugins.Float) && o.Min <= o.Max:
+			bad = append(bad,
+				plugins.Values{o.Name: fmt.Sprintf("%.0f", math.Floor(o.Min)-1)},
+				plugins.Values{o.Name: fmt.Sprintf("%.0f", math.Ceil(o.Max)+1)},
+				plugins.Values{o.Name: "many"})
+		}
+	}
+	for _, options := range bad {
+		err := configure(t.Context(), options)
+		if _, ok := errors.AsType[*plugins.Problem](err); !ok {
+			t.Errorf("the options %v are answered with the error %v, want a *plugins.Problem", options, err)
+		}
+	}
+}
+
+// difference returns the first index at which the bits differ, or −1.
+func difference(a, b []float32) int {
+	for i := range a {
+		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
+			return i
+		}
+	}
+	return -1
 }
 
 // randomness is the same in every run: a failure can be looked at again.

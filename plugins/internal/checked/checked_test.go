@@ -3,6 +3,7 @@ package checked_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func verdict(t *testing.T, what string, err error, want string) {
 	}
 }
 
-// answers is a quantizer, model and backend that answers what it is told to.
+// answers is a quantizer that answers what it is told to.
 type answers struct {
 	options   plugins.Values
 	states    []quantizer.State
@@ -90,6 +91,7 @@ func TestQuantizerPlan(t *testing.T) {
 		"twice the same":     {[]quantizer.State{{Name: "scale", Weight: "w", Len: 1}, {Name: "scale", Weight: "w", Len: 1}}, `"scale" is listed twice`},
 		"without a name":     {[]quantizer.State{{Weight: "w", Len: 1}}, "a state has no name"},
 		"without an element": {[]quantizer.State{{Name: "scale", Weight: "w"}}, "has 0 elements"},
+		"too many elements":  {[]quantizer.State{{Name: "scale", Weight: "w", Len: math.MaxInt}}, fmt.Sprintf("has %d elements", math.MaxInt)},
 	} {
 		_, err := checked.Quantizer(&answers{states: test.states}, judge).Plan(t.Context(), nil, []quantizer.Shape{aWeight})
 		verdict(t, name, err, test.want)
@@ -191,10 +193,12 @@ func TestModelPlan(t *testing.T) {
 		plan model.Plan
 		want string
 	}{
-		"sound":                       {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "w", Shape: []int{1}}}}, ""},
-		"no parameters":               {model.Plan{}, "no parameter to train"},
-		"a parameter twice":           {model.Plan{Parameters: []model.Parameter{parameter, parameter}}, `the parameter "w" is listed twice`},
-		"a size of 0":                 {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2, 0}}}}, "the shape [2 0] has a size below 1"},
+		"sound":             {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "w", Shape: []int{1}}}}, ""},
+		"no parameters":     {model.Plan{}, "no parameter to train"},
+		"a parameter twice": {model.Plan{Parameters: []model.Parameter{parameter, parameter}}, `the parameter "w" is listed twice`},
+		"a size of 0":       {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2, 0}}}}, "the shape [2 0] has a size below 1"},
+		// The product of these sizes is 0 where it overflows.
+		"too many elements":           {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{1 << 16, 1 << 16, 1 << 16, 1 << 16}}}}, "[65536 65536 65536 65536] has more than"},
 		"a quantized vector":          {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2}, Quantize: true}}}, "the shape [outputs, inputs]"},
 		"a buffer without a name":     {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Shape: []int{1}}}}, "a buffer has no name"},
 		"a buffer of a negative size": {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "b", Shape: []int{-1}}}}, "below 1"},

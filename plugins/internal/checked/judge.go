@@ -26,6 +26,10 @@ func (j Judge) nonsense(call, format string, args ...any) error {
 	return j.Nonsense(call, fmt.Sprintf(format, args...))
 }
 
+// mostElements bounds a tensor that a plugin asks for: more than any machine's
+// memory, and yet so little that the bytes of thousands can be summed.
+const mostElements = math.MaxInt >> 16
+
 // names finds names that are empty or given twice.
 type names map[string]bool
 

@@ -64,10 +64,15 @@ func checkPlan(plan model.Plan) error {
 }
 
 func checkShape(shape []int) error {
+	elements := 1
 	for _, size := range shape {
 		if size < 1 {
 			return fmt.Errorf("the shape %v has a size below 1", shape)
 		}
+		if size > mostElements/elements {
+			return fmt.Errorf("the shape %v has more than %d elements", shape, mostElements)
+		}
+		elements *= size
 	}
 	return nil
 }

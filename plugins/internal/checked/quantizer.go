@@ -48,7 +48,7 @@ func checkStates(states []quantizer.State, weights []quantizer.Shape) error {
 		if err := of.add("state", s.Name); err != nil {
 			return fmt.Errorf("weight %q: %w", s.Weight, err)
 		}
-		if s.Len < 1 {
+		if s.Len < 1 || s.Len > mostElements {
 			return fmt.Errorf("the state %q of the weight %q has %d elements", s.Name, s.Weight, s.Len)
 		}
 	}
