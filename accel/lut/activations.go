@@ -86,39 +86,6 @@ func (a *Activations) Set(x []float32) {
 	a.ready = false
 }
 
-// SetIntegers takes a vector that is already quantised, x = scale·q. Every |q|
-// must be at most [Limit].
-func (a *Activations) SetIntegers(q []int16, scale float32) {
-	if a.precision != Int14 {
-		panic("lut: whole-number activations want precision Int14")
-	}
-	if len(q) != a.n {
-		panic(fmt.Sprintf("lut: vector of %d elements for activations of %d", len(q), a.n))
-	}
-	sum := int32(0)
-	for i, v := range q {
-		if v < -Limit || v > Limit {
-			panic(fmt.Sprintf("lut: activation %d is %d, beyond ±%d", i, v, Limit))
-		}
-		sum += int32(v)
-		a.x[i] = float32(v) * scale
-	}
-	copy(a.q, q)
-	a.scale, a.sum = scale, scale*float32(sum)
-	a.kernels.integer.tables(a.tables, a.q)
-	a.ready = true
-}
-
-// Quantized returns the whole numbers that stand for the vector and their
-// scale, x ≈ scale·q. It wants precision Int14.
-func (a *Activations) Quantized() (q []int16, scale float32) {
-	if a.precision != Int14 {
-		panic("lut: whole-number activations want precision Int14")
-	}
-	a.prepare()
-	return a.q[:a.n], a.scale
-}
-
 // prepare makes the tables.
 func (a *Activations) prepare() {
 	if a.ready {

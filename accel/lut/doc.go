@@ -32,9 +32,10 @@
 //	q = round(x·8191/max|x|), to even where two are as near;   |q| ≤ 8191
 //
 // so that a sum of four fits in 16 bits (4·8191 = 32764), is kept as two bytes,
-// and one instruction looks up 64 of them. From there on all arithmetic is in
-// whole numbers and exact: every instruction set gives the same result. It
-// differs from the product with x itself by at most ½·max|x|/8191·Σ|w| a row.
+// and one instruction looks up 64 of them. The sums of a row are whole numbers
+// and exact: every instruction set gives the same ones. Scaled to float32 they
+// differ from the product with x itself by at most ½·max|x|/8191·Σ|w| a row, and
+// the last few roundings.
 //
 // # Layout
 //

@@ -7,31 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/accel/internal/guard"
 	"bittern/accel/isa"
 	"bittern/plugins/packed"
 )
-
-// guard is what stands around every slice that a kernel is given.
-const guard = 32
-
-// guarded is a slice of n elements, all NaN, with more of them on either side,
-// and a function that fails the test where one of those has changed.
-func guarded(t *testing.T, n int) (middle []float32, check func(what string)) {
-	t.Helper()
-	const pattern = 0x7FC0BEEF
-	all := make([]float32, guard+n+guard)
-	for i := range all {
-		all[i] = math.Float32frombits(pattern)
-	}
-	return all[guard : guard+n : guard+n], func(what string) {
-		t.Helper()
-		for i, v := range all {
-			if (i < guard || i >= guard+n) && math.Float32bits(v) != pattern {
-				t.Fatalf("%s: wrote %v at %d of a slice of %d", what, v, i-guard, n)
-			}
-		}
-	}
-}
 
 func each(t *testing.T, test func(t *testing.T, k *kernels)) {
 	for _, level := range isa.Available() {
@@ -55,19 +34,18 @@ var codebooks = []struct {
 	name   string
 	bits   int
 	levels []float32
-	signed bool // has Integers
-	planes int  // 0: multiplied as float32
+	planes int // 0: multiplied as float32
 }{
-	{"binary", 1, []float32{-0.25, 0.25}, true, 1},
-	{"ternary", 2, []float32{-0.3, 0, 0.3}, true, 2},
-	{"binary off centre", 1, []float32{0, 1}, false, 1},
-	{"learned ternary", 2, []float32{-0.7, 0, 0.4}, false, 2},
-	{"constant", 1, []float32{0.5}, false, 1},
-	{"uniform 2 bits", 2, []float32{-1.5, -0.5, 0.5, 1.5}, false, 2},
-	{"uniform 3 bits", 3, []float32{-4, -3, -2, -1, 0, 1, 2, 3}, false, 3},
-	{"multi-bit", 2, []float32{-0.9, -0.5, 0.5, 0.9}, false, 2},
-	{"arbitrary 2 bits", 2, []float32{-1, 0, 0.3, 2}, false, 0},
-	{"arbitrary 3 bits", 3, []float32{-1, -0.5, 0, 0.1, 2}, false, 0},
+	{"binary", 1, []float32{-0.25, 0.25}, 1},
+	{"ternary", 2, []float32{-0.3, 0, 0.3}, 2},
+	{"binary off centre", 1, []float32{0, 1}, 1},
+	{"learned ternary", 2, []float32{-0.7, 0, 0.4}, 2},
+	{"constant", 1, []float32{0.5}, 1},
+	{"uniform 2 bits", 2, []float32{-1.5, -0.5, 0.5, 1.5}, 2},
+	{"uniform 3 bits", 3, []float32{-4, -3, -2, -1, 0, 1, 2, 3}, 3},
+	{"multi-bit", 2, []float32{-0.9, -0.5, 0.5, 0.9}, 2},
+	{"arbitrary 2 bits", 2, []float32{-1, 0, 0.3, 2}, 0},
+	{"arbitrary 3 bits", 3, []float32{-1, -0.5, 0, 0.1, 2}, 0},
 }
 
 func randomMatrix(t *testing.T, rng *rand.Rand, rows, cols, bits int, levels []float32, perRow bool) packed.Matrix {
@@ -137,15 +115,13 @@ func TestIntegersAreExact(t *testing.T) {
 					for i := range q {
 						q[i] = int16(Limit * (1 - 2*rng.IntN(2)))
 					}
-					a.SetIntegers(q, 0.5)
+					a.setIntegers(q, 0.5)
 				default:
 					a.Set(randomVector(rng, cols))
 				}
-				q, _ := a.Quantized()
-				storage, check := guarded(t, rows)
-				got := integers(storage)
-				m.Integers(got, a)
-				check(name)
+				q, _ := a.quantized()
+				got := integers(guard.Floats(t, rows))
+				m.integers(got, a)
 				for r := range rows {
 					want := int32(0)
 					for c := range cols {
@@ -158,6 +134,25 @@ func TestIntegersAreExact(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A codebook takes as few planes as it can, and float32 only where it has to.
+func TestPlanes(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(9, 9))
+	for _, book := range codebooks {
+		m, err := New(randomMatrix(t, rng, 3, 5, book.bits, book.levels, true), Int14)
+		if err != nil {
+			t.Fatal(err)
+		}
+		planes := 0
+		for _, s := range m.sums {
+			planes += s.planes
+		}
+		if planes != book.planes || (m.values != nil) != (book.planes == 0) {
+			t.Errorf("%s: got %d planes and %d float32, want %d planes", book.name, planes, len(m.values), book.planes)
+		}
+	}
 }
 
 // Products are those of the reference decoder: with the quantised activations
@@ -200,23 +195,20 @@ func checkProduct(t *testing.T, k *kernels, name string, packedMatrix packed.Mat
 	}
 	a := newActivations(k, cols, precision)
 	a.Set(x)
-	y, check := guarded(t, rows)
+	y, scaled := guard.Floats(t, rows), guard.Floats(t, rows)
 	m.Multiply(y, a)
-	check(name)
-	scaled, check := guarded(t, rows)
 	scale, shift := x[:min(rows, cols)], x[:min(rows, cols)]
 	for len(scale) < rows {
 		scale, shift = append(scale, 0.5), append(shift[:len(shift):len(shift)], -1)
 	}
 	m.MultiplyScaleShift(scaled, a, scale, shift)
-	check(name + ", scaled and shifted")
 
 	activations := make([]float64, cols)
 	for c := range x {
 		activations[c] = float64(x[c])
 	}
 	if precision == Int14 && m.values == nil {
-		q, factor := a.Quantized()
+		q, factor := a.quantized()
 		for c := range x {
 			activations[c] = float64(q[c]) * float64(factor)
 		}
@@ -267,33 +259,34 @@ func TestColumns(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, k *kernels) {
 		rng := rand.New(rand.NewPCG(3, 3))
-		check := func(name string, m packed.Matrix) {
-			laid, err := newColumns(k, m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			y, unharmed := guarded(t, m.Rows)
-			for c := range m.Cols {
-				laid.Column(y, c)
-				unharmed(name)
-				for r := range y {
-					if got, want := math.Float32bits(y[r]), math.Float32bits(m.Value(r, c)); got != want {
-						t.Fatalf("%s, row %d, column %d: got %v, want %v", name, r, c, y[r], m.Value(r, c))
-					}
-				}
-			}
-		}
 		for rows := 1; rows <= 130; rows++ {
 			book := codebooks[rng.IntN(len(codebooks))]
 			cols, perRow := 1+rng.IntN(20), rng.IntN(2) == 0
-			check(fmt.Sprintf("%s %d×%d, per row %v", book.name, rows, cols, perRow), randomMatrix(t, rng, rows, cols, book.bits, book.levels, perRow))
+			checkColumns(t, k, fmt.Sprintf("%s %d×%d, per row %v", book.name, rows, cols, perRow), randomMatrix(t, rng, rows, cols, book.bits, book.levels, perRow))
 		}
 		full, err := packed.FromValues(randomVector(rng, 5*7), 5, 7)
 		if err != nil {
 			t.Fatal(err)
 		}
-		check("full precision 5×7", full)
+		checkColumns(t, k, "full precision 5×7", full)
 	})
+}
+
+func checkColumns(t *testing.T, k *kernels, name string, m packed.Matrix) {
+	t.Helper()
+	laid, err := newColumns(k, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := guard.Floats(t, m.Rows)
+	for c := range m.Cols {
+		laid.Column(y, c)
+		for r := range y {
+			if got, want := math.Float32bits(y[r]), math.Float32bits(m.Value(r, c)); got != want {
+				t.Fatalf("%s, row %d, column %d: got %v, want %v", name, r, c, y[r], m.Value(r, c))
+			}
+		}
+	}
 }
 
 // Rounding is to the nearest whole number, to even between two, the same at
@@ -321,7 +314,7 @@ func TestQuantization(t *testing.T) {
 		for _, level := range isa.Available() {
 			a := newActivations(forLevel(level), n, Int14)
 			a.Set(x)
-			q, scale := a.Quantized()
+			q, scale := a.quantized()
 			if want := largest / Limit; scale != want {
 				t.Fatalf("%v, %d activations: got scale %v, want %v", level, n, scale, want)
 			}
@@ -460,10 +453,6 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	centred, err := New(randomMatrix(t, rng, 3, 5, 2, []float32{-1, 0, 2}, false), Int14)
-	if err != nil {
-		t.Fatal(err)
-	}
 	a := NewActivations(5, Int14)
 	for _, test := range []struct {
 		says string
@@ -474,11 +463,6 @@ func TestRefusals(t *testing.T) {
 		{"different precisions", func() { m.Multiply(make([]float32, 3), NewActivations(5, Exact)) }},
 		{"2 scales and 3 shifts for a 3×5 matrix", func() { m.MultiplyScaleShift(make([]float32, 3), a, make([]float32, 2), make([]float32, 3)) }},
 		{"vector of 4 elements for activations of 5", func() { a.Set(make([]float32, 4)) }},
-		{"activation 1 is 8192, beyond ±8191", func() { a.SetIntegers([]int16{0, 8192, 0, 0, 0}, 1) }},
-		{"vector of 1 elements for activations of 5", func() { a.SetIntegers([]int16{0}, 1) }},
-		{"want precision Int14", func() { NewActivations(5, Exact).SetIntegers(make([]int16, 5), 1) }},
-		{"want precision Int14", func() { NewActivations(5, Exact).Quantized() }},
-		{"codebook of −α, α or −α, 0, α", func() { centred.Integers(make([]int32, 3), a) }},
 		{"activations of 0 elements", func() { NewActivations(0, Int14) }},
 		{"column 5 of a 3×5 matrix", func() { columns.Column(make([]float32, 3), 5) }},
 		{"column 0 of a 3×5 matrix into 4 elements", func() { columns.Column(make([]float32, 4), 0) }},
@@ -525,9 +509,9 @@ func TestLongestSums(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := newActivations(k, MaxColumns, Int14)
-		a.SetIntegers(q, 1)
+		a.setIntegers(q, 1)
 		got := make([]int32, 1)
-		if laid.Integers(got, a); got[0] != Limit*MaxColumns {
+		if laid.integers(got, a); got[0] != Limit*MaxColumns {
 			t.Errorf("got %d, want %d", got[0], Limit*MaxColumns)
 		}
 	})
@@ -564,16 +548,40 @@ func FuzzIntegers(f *testing.F) {
 				t.Fatal(err)
 			}
 			a := newActivations(k, int(cols), Int14)
-			a.SetIntegers(q, 1)
-			storage, check := guarded(t, int(rows))
-			got := integers(storage)
-			laid.Integers(got, a)
-			check(level.String())
+			a.setIntegers(q, 1)
+			got := integers(guard.Floats(t, int(rows)))
+			laid.integers(got, a)
 			for r := range want {
 				if got[r] != want[r] {
 					t.Fatalf("%v, row %d of %d×%d: got %d, want %d", level, r, rows, cols, got[r], want[r])
 				}
 			}
+		}
+	})
+}
+
+// Any sizes, codebooks, codes and activations give the products and columns of the
+// reference decoder.
+func FuzzProducts(f *testing.F) {
+	f.Add(uint8(3), uint16(5), uint8(0), false, false, uint64(1))
+	f.Add(uint8(65), uint16(1030), uint8(1), true, true, uint64(2))
+	f.Add(uint8(17), uint16(33), uint8(8), false, true, uint64(3))
+	f.Fuzz(func(t *testing.T, rows uint8, cols uint16, book uint8, exact, perRow bool, seed uint64) {
+		if rows == 0 || cols == 0 || cols > 3000 {
+			return
+		}
+		b := codebooks[int(book)%len(codebooks)]
+		precision := Int14
+		if exact {
+			precision = Exact
+		}
+		rng := rand.New(rand.NewPCG(seed, 1))
+		m := randomMatrix(t, rng, int(rows), int(cols), b.bits, b.levels, perRow)
+		x := randomVector(rng, int(cols))
+		for _, level := range isa.Available() {
+			name := fmt.Sprintf("%v, %s %d×%d, per row %v", level, b.name, rows, cols, perRow)
+			checkProduct(t, forLevel(level), name, m, x, precision)
+			checkColumns(t, forLevel(level), name, m)
 		}
 	})
 }

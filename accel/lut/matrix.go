@@ -188,30 +188,6 @@ func (m *Matrix) multiply(y []float32, a *Activations) {
 	}
 }
 
-// Integers sets dst[r] = Σ t·q over the columns of row r, for t = ±1 of a binary
-// matrix, or −1, 0, 1 of a ternary one, and the whole-number activations q. It
-// wants precision Int14 and a codebook −α, α or −α, 0, α; see [Matrix.Signed].
-func (m *Matrix) Integers(dst []int32, a *Activations) {
-	m.check(len(dst), a)
-	if !m.Signed() {
-		panic("lut: whole-number products want a codebook of −α, α or −α, 0, α and precision Int14")
-	}
-	a.prepare()
-	s := m.sums[0]
-	m.kernels.integer.run(dst, s, a.tables, integers(a.last[:]), m.columns)
-	if s.planes == 2 {
-		for r, sum := range dst {
-			dst[r] = sum / 2 // two planes of ±1 count each ±1 twice
-		}
-	}
-}
-
-// Signed says whether the matrix has [Matrix.Integers]: its codebook is −α, α or
-// −α, 0, α, or one such a row, and its precision Int14.
-func (m *Matrix) Signed() bool {
-	return m.precision == Int14 && len(m.sums) == 1 && m.centre == nil && !zero(m.sums[0].weights) && slices.Min(m.sums[0].weights) >= 0
-}
-
 func (m *Matrix) check(rows int, a *Activations) {
 	if rows != m.rows || a.n != m.columns {
 		panic(fmt.Sprintf("lut: a %d×%d matrix for %d sums of %d activations", m.rows, m.columns, rows, a.n))

@@ -17,7 +17,7 @@ const canary = 0x7FA5C0DE
 func Floats(t testing.TB, n int) []float32 {
 	t.Helper()
 	const margin = 64
-	all := pages(t, margin+n)
+	all := Slice[float32](t, margin+n)
 	Fill(all)
 	t.Cleanup(func() {
 		if at := Changed(all[:margin]); at >= 0 {

@@ -4,5 +4,5 @@ package guard
 
 import "testing"
 
-// pages returns n float32; this system offers no page to put behind them.
-func pages(_ testing.TB, n int) []float32 { return make([]float32, n) }
+// Slice returns n zero elements; this system offers no page to put behind them.
+func Slice[E any](_ testing.TB, n int) []E { return make([]E, n) }

@@ -8,11 +8,12 @@ import (
 	"unsafe"
 )
 
-// pages returns n float32 that end where a page without access begins.
-func pages(t testing.TB, n int) []float32 {
+// Slice returns n zero elements that end where a page without access begins. It
+// lives as long as the test.
+func Slice[E any](t testing.TB, n int) []E {
 	t.Helper()
-	page := syscall.Getpagesize()
-	used := (4*n + page - 1) / page * page
+	page, size := syscall.Getpagesize(), n*int(unsafe.Sizeof(*new(E)))
+	used := (size + page - 1) / page * page
 	memory, err := syscall.Mmap(-1, 0, used+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		t.Fatalf("mapping %d bytes of guarded memory: %v", used+page, err)
@@ -25,5 +26,5 @@ func pages(t testing.TB, n int) []float32 {
 			t.Errorf("unmapping guarded memory: %v", err)
 		}
 	})
-	return unsafe.Slice((*float32)(unsafe.Pointer(&memory[used-4*n])), n)
+	return unsafe.Slice((*E)(unsafe.Pointer(&memory[used-size])), n)
 }

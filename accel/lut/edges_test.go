@@ -1,0 +1,51 @@
+package lut
+
+import (
+	"testing"
+
+	"bittern/accel/internal/guard"
+)
+
+// Kernels touch nothing behind their slices, not even to read.
+func TestNothingBehindSlices(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, k *kernels) {
+		for n := 1; n <= 50; n++ {
+			x, y := guard.Slice[float32](t, n), guard.Slice[float32](t, n)
+			k.largest(x)
+			k.fromIntegers(y, 1)
+			k.fromIntegersScaleShift(y, 1, x, x)
+			for levels := 2; levels <= 3; levels++ {
+				plane := (n + 63) / 64 * 8
+				bits := guard.Slice[byte](t, (levels-1)*plane)
+				k.choose[levels-2](y, bits, plane, guard.Slice[float32](t, levels*n), n, 1)
+				k.choose[levels-2](y, bits, plane, guard.Slice[float32](t, levels*repeats), repeats, 0)
+			}
+			columns := n%7 + 1
+			k.dense(y, guard.Slice[float32](t, (n+k.lanes-1)/k.lanes*k.lanes*columns), guard.Slice[float32](t, columns))
+		}
+		for chunks := 1; chunks <= 3; chunks++ {
+			whole := 16 * chunks
+			k.quantize(guard.Slice[int16](t, whole), guard.Slice[float32](t, whole), 1)
+			edges(t, &k.integer, chunks)
+			edges(t, &k.exact, chunks)
+		}
+	})
+}
+
+func edges[Activation int16 | float32, Sum int32 | float32](t *testing.T, s *summation[Activation, Sum], chunks int) {
+	t.Helper()
+	tables := guard.Slice[byte](t, chunks*s.tableBytes)
+	s.tables(tables, guard.Slice[Activation](t, chunks*s.chunk))
+	for blocks := 1; blocks <= 2; blocks++ {
+		for planes := 1; planes <= 2; planes++ {
+			dst := guard.Slice[Sum](t, blocks*blockRows)
+			s.sums[planes-1](dst, guard.Slice[byte](t, blocks*chunks*planes*s.bytes()), tables, chunks)
+			for r, sum := range dst {
+				if sum != 0 {
+					t.Fatalf("row %d of %d with activations of 0: got %v, want 0", r, len(dst), sum)
+				}
+			}
+		}
+	}
+}
