@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"bittern/accel/internal/guard"
 	"bittern/accel/isa"
 	"bittern/accel/team"
 )
@@ -30,13 +31,10 @@ func (s shape) String() string {
 	return fmt.Sprintf("%dx%dx%d%s%s%s+%d", s.m, s.k, s.n, mark(s.transA, "_At"), mark(s.transB, "_Bt"), mark(s.accumulate, "_add"), s.padding)
 }
 
-// guard is how many NaN surround each matrix of a problem, and fill its padding: one that is read into a
-// product shows in it, one that is written over shows as missing.
-const guard = 67
-
-// guarded is a matrix among NaN.
+// guarded is a matrix whose padding holds canaries: one that is read into a product shows in it, as NaN,
+// one that is written over shows as missing.
 type guarded struct {
-	all, data         []float32
+	data              []float32
 	rows, columns, ld int
 }
 
@@ -46,11 +44,8 @@ func newGuarded(random *rand.Rand, rows, columns, padding int) guarded {
 	if rows > 0 && columns > 0 {
 		size = (rows-1)*ld + columns
 	}
-	all := make([]float32, guard+size+guard)
-	for i := range all {
-		all[i] = float32(math.NaN())
-	}
-	x := guarded{all, all[guard : guard+size : guard+size], rows, columns, ld}
+	x := guarded{make([]float32, size), rows, columns, ld}
+	guard.Fill(x.data)
 	for i := range rows {
 		for j := range columns {
 			x.data[i*ld+j] = float32(random.NormFloat64())
@@ -59,13 +54,20 @@ func newGuarded(random *rand.Rand, rows, columns, padding int) guarded {
 	return x
 }
 
-// intact returns an error when an element outside of the matrix is no longer NaN.
+// fenced is a copy of x that ends at a page that must not be touched.
+func (x guarded) fenced(t *testing.T) guarded {
+	t.Helper()
+	data := guard.Floats(t, len(x.data))
+	copy(data, x.data)
+	x.data = data
+	return x
+}
+
+// intact returns an error when an element of the padding has changed.
 func (x guarded) intact(name string) error {
-	for at, v := range x.all {
-		at -= guard
-		inside := at >= 0 && at < len(x.data) && at%x.ld < x.columns
-		if !inside && !math.IsNaN(float64(v)) {
-			return fmt.Errorf("%s (%d×%d, leading dimension %d): element %d, outside of it, was written: %v", name, x.rows, x.columns, x.ld, at, v)
+	for i := 0; i < x.rows-1 && x.columns > 0; i++ {
+		if at := guard.Changed(x.data[i*x.ld+x.columns : (i+1)*x.ld]); at >= 0 {
+			return fmt.Errorf("%s (%d×%d, leading dimension %d): element %d behind row %d was written", name, x.rows, x.columns, x.ld, at, i)
 		}
 	}
 	return nil
@@ -151,12 +153,10 @@ var problems = sync.OnceValue(func() []*problem {
 	return list
 })
 
-// again is p with a C of its own.
-func (p *problem) again() *problem {
-	c := p.c
-	c.all = slices.Clone(c.all)
-	c.data = c.all[guard : guard+len(c.data) : guard+len(c.data)]
-	return &problem{p.shape, p.a, p.b, c, p.want, p.bound}
+// again is p with matrices of its own, among what must not be touched.
+func (p *problem) again(t *testing.T) *problem {
+	t.Helper()
+	return &problem{p.shape, p.a.fenced(t), p.b.fenced(t), p.c.fenced(t), p.want, p.bound}
 }
 
 // shapes are all transposes of sizes around the edges of tiles, vectors, panels and blocks.
@@ -198,7 +198,7 @@ func TestGemm(t *testing.T) {
 				x := newAt(workers, level)
 				for _, p := range problems() {
 					t.Run(p.String(), func(t *testing.T) {
-						p, s := p.again(), p.shape
+						p, s := p.again(t), p.shape
 						err := x.Gemm(p.c.data, p.c.ld, s.accumulate, s.transA, s.transB, s.m, s.n, s.k, p.a.data, p.a.ld, p.b.data, p.b.ld)
 						if err != nil {
 							t.Fatal(err)
@@ -220,7 +220,7 @@ func TestMultiplyPacked(t *testing.T) {
 			var scratch Scratch
 			for _, p := range problems() {
 				t.Run(p.String(), func(t *testing.T) {
-					p, s := p.again(), p.shape
+					p, s := p.again(t), p.shape
 					if err := packed.Pack(p.b.data, p.b.ld, s.transB, s.k, s.n); err != nil {
 						t.Fatal(err)
 					}
@@ -287,7 +287,7 @@ func TestVectorLevelsAgree(t *testing.T) {
 	defer workers.Close()
 	two, one := newAt(workers, isa.AVX2), newAt(workers, isa.AVX512)
 	for _, p := range problems() {
-		got, want := p.again(), p.again()
+		got, want := p.again(t), p.again(t)
 		for _, side := range []struct {
 			x *Multiplier
 			p *problem
