@@ -18,6 +18,9 @@ type Adam struct {
 //	value[i] −= Rate · m[i]/(1−Beta1^step) / (√(v[i]/(1−Beta2^step)) + Epsilon)
 //
 // gradScale is 1 unless the gradient is to be averaged or clipped by norm.
+//
+// In one step m and v err by at most 3e-7 of the size of their terms, and value by
+// half an ulp and 1e-6 of the change that terms of m of that size make.
 func (a Adam) Update(value, grad, m, v []float32, step int, gradScale float32) {
 	a.update(active(), value, grad, m, v, step, gradScale)
 }

@@ -134,6 +134,38 @@ func TestVectorLevelsAgree(t *testing.T) {
 	}
 }
 
+// TestSoftmax holds the bounds that Softmax states, against float64.
+func TestSoftmax(t *testing.T) {
+	t.Parallel()
+	everyLevel(t, func(t *testing.T, k *kernels) {
+		for _, n := range append(lengths[1:], 10_000) {
+			for _, spread := range []float32{0.1, 1, 20} {
+				x, got := numbers(t, n, 12), guard.Floats(t, n)
+				most := math.Inf(-1)
+				for i := range x {
+					x[i] *= spread
+					most = max(most, float64(x[i]))
+				}
+				sum := 0.0
+				for _, v := range x {
+					sum += math.Exp(float64(v) - most)
+				}
+				k.softmax(got, x, 1)
+				for i, v := range x {
+					below := most - float64(v)
+					if below > 70 { // subnormal numbers are near
+						continue
+					}
+					want := math.Exp(-below) / sum
+					if !near(got[i], want, want, 5e-7+6e-8*below) || !near(got[i], want, 1, 3e-7) {
+						t.Fatalf("spread %v, element %d of %d, %v below the largest: got %v, want %v", spread, i, n, below, got[i], want)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestSoftmaxCrossEntropy(t *testing.T) {
 	t.Parallel()
 	everyLevel(t, func(t *testing.T, k *kernels) {
@@ -247,6 +279,37 @@ func TestAdam(t *testing.T) {
 					!near(m[i], wantM[i], 1, 1e-6) || !near(v[i], wantV[i], wantV[i], 1e-5) {
 					t.Errorf("element %d of %d: value, m, v = %v, %v, %v, want %v, %v, %v",
 						i, n, value[i], m[i], v[i], want[i], wantM[i], wantV[i])
+				}
+			}
+		}
+	})
+}
+
+// TestAdamStep holds the bounds that Update states for one step, from any moments.
+func TestAdamStep(t *testing.T) {
+	t.Parallel()
+	settings := Adam{Rate: 0.002, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
+	everyLevel(t, func(t *testing.T, k *kernels) {
+		for _, n := range lengths {
+			for _, step := range []int{1, 2, 1000} {
+				value, grad, m, v := numbers(t, n, 13), numbers(t, n, 14), numbers(t, n, 15), numbers(t, n, 16)
+				before, m0, v0 := make([]float64, n), make([]float64, n), make([]float64, n)
+				for i := range value {
+					v[i] *= v[i]
+					before[i], m0[i], v0[i] = float64(value[i]), float64(m[i]), float64(v[i])
+				}
+				settings.update(k, value, grad, m, v, step, 1)
+				for i := range value {
+					g := float64(grad[i])
+					wantM := settings.Beta1*m0[i] + (1-settings.Beta1)*g
+					sizeM := math.Abs(settings.Beta1*m0[i]) + math.Abs((1-settings.Beta1)*g)
+					wantV := settings.Beta2*v0[i] + (1-settings.Beta2)*g*g
+					perMoment := settings.Rate / (1 - math.Pow(settings.Beta1, float64(step))) /
+						(math.Sqrt(wantV/(1-math.Pow(settings.Beta2, float64(step)))) + settings.Epsilon)
+					if want := before[i] - perMoment*wantM; !near(m[i], wantM, sizeM, 3e-7) || !near(v[i], wantV, wantV, 3e-7) ||
+						math.Abs(float64(value[i])-want) > 6e-8*math.Abs(want)+1e-6*perMoment*sizeM {
+						t.Errorf("step %d, element %d of %d: value, m, v = %v, %v, %v, want %v, %v, %v", step, i, n, value[i], m[i], v[i], want, wantM, wantV)
+					}
 				}
 			}
 		}
