@@ -2,7 +2,6 @@ package lstm
 
 import (
 	"context"
-	"strconv"
 	"testing"
 
 	"bittern/accel/matmul"
@@ -57,21 +56,22 @@ func BenchmarkProducts(b *testing.B) {
 		b.Run(shape.name, func(b *testing.B) {
 			workers := team.New(2)
 			defer workers.Close()
-			d, _ := strconv.Atoi(shape.options["units"])
-			embedding, _ := strconv.Atoi(shape.options["embedding"])
-			layers := max(1, len(shape.options["layers"])*2)
-			task := shape.task
+			a, err := newArchitecture(shape.options, shape.task)
+			if err != nil {
+				b.Fatal(err)
+			}
+			d, task := a.units, a.task
 			rows := task.Length * task.Batch
 			p := products{multiplier: matmul.New(workers), b: b}
 			p.reserve(rows*max(4*d, task.OutputSize), max(4*d, task.OutputSize)*d)
 			for b.Loop() {
-				for range layers {
+				for range a.depth {
 					for range task.Length {
 						p.multiply(task.Batch, 4*d, d)
 						p.multiply(task.Batch, d, 4*d)
 					}
 					p.multiplyTransposed(4*d, d, rows)
-					if embedding > 0 {
+					if a.embedding > 0 {
 						p.multiply(rows, 4*d, d)
 						p.multiply(rows, d, 4*d)
 						p.multiplyTransposed(4*d, d, rows)

@@ -21,7 +21,7 @@ import (
 // and of one row for all steps with shared statistics. There Wh·h has a row of
 // its own for the first step: every sequence starts from h0, so Wh·h0 is a
 // constant, which normalises to 0 in either case.
-func (m *Model) Export(context.Context) (stepgraph.Graph, error) {
+func (m *plugin) Export(context.Context) (stepgraph.Graph, error) {
 	s, err := m.built()
 	if err != nil {
 		return stepgraph.Graph{}, err

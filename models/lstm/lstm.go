@@ -35,13 +35,12 @@ const (
 	noNormalization     = "none"
 )
 
-// Model implements [model.Model]. The zero value is not ready; see [New].
-type Model struct {
-	session *session
-}
+// New returns the plugin. Build makes its network; a second Build replaces it.
+func New() model.Model { return &plugin{} }
 
-// New returns the plugin.
-func New() model.Model { return &Model{} }
+type plugin struct {
+	session *session // nil before Build
+}
 
 var options = []plugins.Option{
 	{Name: "units", Type: plugins.Int, Default: "512", Min: 1, Max: 8192,
@@ -59,7 +58,7 @@ var options = []plugins.Option{
 }
 
 // Describe implements [model.Model].
-func (*Model) Describe(context.Context) (plugins.Description, error) {
+func (*plugin) Describe(context.Context) (plugins.Description, error) {
 	return plugins.Description{
 		Kind: plugins.KindModel, Name: name, Version: version, API: plugins.APIVersion,
 		Summary: "LSTM with batch normalization at three places and learned start state (Ardakani et al., ICLR 2019)",
@@ -72,7 +71,7 @@ func (*Model) Describe(context.Context) (plugins.Description, error) {
 }
 
 // Plan implements [model.Model].
-func (*Model) Plan(_ context.Context, given plugins.Values, task model.Task) (model.Plan, error) {
+func (*plugin) Plan(_ context.Context, given plugins.Values, task model.Task) (model.Plan, error) {
 	a, err := newArchitecture(given, task)
 	if err != nil {
 		return model.Plan{}, err
@@ -81,7 +80,7 @@ func (*Model) Plan(_ context.Context, given plugins.Values, task model.Task) (mo
 }
 
 // Build implements [model.Model].
-func (m *Model) Build(_ context.Context, request model.Build) error {
+func (m *plugin) Build(_ context.Context, request model.Build) error {
 	a, err := newArchitecture(request.Options, request.Task)
 	if err != nil {
 		return err
@@ -97,7 +96,7 @@ func (m *Model) Build(_ context.Context, request model.Build) error {
 }
 
 // Step implements [model.Model].
-func (m *Model) Step(_ context.Context, request model.Step) (model.StepResult, error) {
+func (m *plugin) Step(_ context.Context, request model.Step) (model.StepResult, error) {
 	s, err := m.built()
 	if err != nil {
 		return model.StepResult{}, err
@@ -106,7 +105,7 @@ func (m *Model) Step(_ context.Context, request model.Step) (model.StepResult, e
 }
 
 // Update implements [model.Model].
-func (m *Model) Update(_ context.Context, request model.Update) error {
+func (m *plugin) Update(_ context.Context, request model.Update) error {
 	s, err := m.built()
 	if err != nil {
 		return err
@@ -115,7 +114,7 @@ func (m *Model) Update(_ context.Context, request model.Update) error {
 }
 
 // Evaluate implements [model.Model].
-func (m *Model) Evaluate(_ context.Context, request model.Evaluate) (model.Evaluation, error) {
+func (m *plugin) Evaluate(_ context.Context, request model.Evaluate) (model.Evaluation, error) {
 	s, err := m.built()
 	if err != nil {
 		return model.Evaluation{}, err
@@ -123,7 +122,7 @@ func (m *Model) Evaluate(_ context.Context, request model.Evaluate) (model.Evalu
 	return s.evaluate(request)
 }
 
-func (m *Model) built() (*session, error) {
+func (m *plugin) built() (*session, error) {
 	if m.session == nil {
 		return nil, fmt.Errorf("%s: the network is not built; call Build first", name)
 	}

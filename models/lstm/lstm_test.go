@@ -23,7 +23,7 @@ import (
 // rig is a built model with the tensors a harness would keep in its arena.
 type rig struct {
 	t       testing.TB
-	model   *Model
+	model   *plugin
 	plan    model.Plan
 	request model.Build
 }
@@ -31,7 +31,7 @@ type rig struct {
 func build(t testing.TB, options plugins.Values, task model.Task, threads int) *rig {
 	t.Helper()
 	ctx := context.Background()
-	r := &rig{t: t, model: New().(*Model)}
+	r := &rig{t: t, model: New().(*plugin)}
 	resolved, err := plugins.Resolve("lstm", mustDescribe(t, r.model).Options, options)
 	if err != nil {
 		t.Fatal(err)
@@ -681,5 +681,28 @@ func TestMisuse(t *testing.T) {
 	short.Parameters["layer0.Wh"] = model.Tensors{Value: make([]float32, 3)}
 	if err := New().Build(ctx, short); err == nil || !strings.Contains(err.Error(), "layer0.Wh has 3 elements") {
 		t.Errorf("a short tensor: %v", err)
+	}
+}
+
+// TestUpdateAllocatesNothing counts for the whole process, so it is not parallel.
+func TestUpdateAllocatesNothing(t *testing.T) {
+	for _, optimiser := range []model.Optimiser{model.Adam, model.SGD} {
+		r := build(t, plugins.Values{"units": "37"}, characters, 2)
+		r.request.Optimiser = optimiser
+		if err := r.model.Build(context.Background(), r.request); err != nil {
+			t.Fatal(err)
+		}
+		r.quantize()
+		r.fill(1)
+		r.step(0)
+		number := uint64(0)
+		if n := testing.AllocsPerRun(10, func() {
+			number++
+			if err := r.model.session.update(model.Update{Number: number, LearningRate: 0.002, ClipNorm: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations per update, want none", optimiser, n)
+		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"bittern/plugins/model"
 )
 
+// line is a cache line of float32: no two workers write to the same one.
+const line = 16
+
 // optimiser moves every parameter, its elements split over a team.
 type optimiser struct {
 	team       *team.Team
@@ -64,7 +67,7 @@ func (s *session) update(request model.Update) error {
 func (o *optimiser) sumSquares(worker int) {
 	var total float64
 	for _, p := range o.parameters {
-		from, to := o.team.Split(worker, len(p.Grad), 16)
+		from, to := o.team.Split(worker, len(p.Grad), line)
 		total += vecmath.SumSquares(p.Grad[from:to])
 	}
 	o.squares[worker] = total
@@ -72,7 +75,7 @@ func (o *optimiser) sumSquares(worker int) {
 
 func (o *optimiser) moveParameters(worker int) {
 	for _, p := range o.parameters {
-		from, to := o.team.Split(worker, len(p.Grad), 16)
+		from, to := o.team.Split(worker, len(p.Grad), line)
 		if o.kind == model.SGD {
 			vecmath.Axpy(p.Value[from:to], -float32(o.adam.Rate)*o.scale, p.Grad[from:to])
 		} else {

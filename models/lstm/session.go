@@ -39,8 +39,7 @@ func newSession(a architecture, request model.Build) (*session, error) {
 	}
 	s.team = team.New(request.Threads)
 	if err := errors.Join(s.initialise(), s.assemble()); err != nil {
-		s.team.Close()
-		return nil, err
+		return nil, errors.Join(err, s.close())
 	}
 	s.optimiser = newOptimiser(s)
 	return s, nil
@@ -60,9 +59,16 @@ func (s *session) initialise() error {
 	return nil
 }
 
+// close ends what there is of the session, which need not be complete.
 func (s *session) close() error {
 	s.team.Close()
-	return errors.Join(s.forward.Close(), s.train.Close())
+	var err error
+	for _, p := range []*graph.Program{s.forward, s.train} {
+		if p != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}
+	return err
 }
 
 // checkTensors holds what Build was given against the plan.
@@ -149,13 +155,14 @@ func (s *session) assemble() error {
 	return err
 }
 
-// parameter adds a parameter to the graph: what the network computes with,
-// which is the quantized tensor where there is one.
+// parameter adds a parameter to the graph, with its gradient.
 func (s *session) parameter(g *graph.Graph, name string) *graph.Node {
 	t := s.request.Parameters[name]
 	return g.Parameter(name, graph.Tensor{Shape: s.shape(name), Float32: s.effective(name)}, t.Grad)
 }
 
+// effective is what the network computes with: a parameter's quantized tensor
+// where there is one.
 func (s *session) effective(name string) []float32 {
 	t := s.request.Parameters[name]
 	if t.Quantized != nil {

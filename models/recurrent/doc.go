@@ -10,20 +10,3 @@
 // in them. What it computes depends on its inputs, the size of its team and
 // the instruction set, and on nothing else.
 package recurrent
-
-import (
-	"fmt"
-	"slices"
-)
-
-// mismatch is the error for a slice whose length is not its shape's.
-func mismatch(operator, name string, got int, shape ...int) error {
-	want := 1
-	for _, n := range shape {
-		want *= n
-	}
-	if got == want {
-		return nil
-	}
-	return fmt.Errorf("%s: %s has %d elements, its shape %v wants %d", operator, name, got, slices.Clone(shape), want)
-}

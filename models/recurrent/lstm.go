@@ -3,7 +3,6 @@ package recurrent
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"bittern/accel/cell"
 	"bittern/accel/matmul"
@@ -171,11 +170,17 @@ func NewLSTM(t *team.Team, config LSTMConfig) *LSTM {
 	return l
 }
 
-// padded returns a row length of at least n floats that is a whole number of
+// padded returns a row length of more than n floats that is a whole number of
 // cache lines and no multiple of 4 KiB, which would put all rows in the same
-// few sets of a cache.
+// few sets of a cache. Some room behind every row keeps those of 2, 1 and ½ KiB
+// apart too.
 func padded(n int) int {
-	return (n+grain-1)/grain*grain + grain
+	const page = 4096 / 4
+	n = (n+grain-1)/grain*grain + grain
+	if n%page == 0 {
+		n += grain
+	}
+	return n
 }
 
 // Config returns the shape the layer was made with.
@@ -307,15 +312,6 @@ func (l *LSTM) checkInput(in LSTMInput) error {
 	return checkTokens("LSTM", in.Tokens, c.Inputs)
 }
 
-func checkTokens(operator string, tokens []int32, vocabulary int) error {
-	for i, token := range tokens {
-		if token < 0 || int(token) >= vocabulary {
-			return fmt.Errorf("%s: token %d is %d, outside of a vocabulary of %d", operator, i, token, vocabulary)
-		}
-	}
-	return nil
-}
-
 func (l *LSTM) checkPass() error {
 	c, p := l.config, l.Pass
 	if p.Rows < 0 || p.Rows > c.Batch {
@@ -341,6 +337,3 @@ func (l *LSTM) checkPass() error {
 func (l *LSTM) at(data []float32, t, stride, column int) cell.Matrix {
 	return cell.Matrix{Data: data[t*l.config.Batch*stride+column:], Stride: stride}
 }
-
-// reciprocalDeviation is 1/√(variance + Epsilon).
-func reciprocalDeviation(variance float64) float64 { return 1 / math.Sqrt(variance+Epsilon) }

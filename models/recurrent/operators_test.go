@@ -369,4 +369,36 @@ func TestAllocations(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("softmax: %v allocations per pass, want none", n)
 	}
+	if n := testing.AllocsPerRun(10, func() {
+		if _, err := s.Score(w, bias, h, targets); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("softmax: %v allocations per score, want none", n)
+	}
+	dropout, embedding, last := NewDropout(workers, 33, 0.5), NewEmbedding(workers, 12, 33, 5), NewLastStep(3, 11)
+	x, dx := ones(33), ones(33)
+	if n := testing.AllocsPerRun(10, func() {
+		for _, err := range [...]error{
+			dropout.Forward(x), dropout.Backward(dx, x),
+			embedding.Forward(w, targets), embedding.Backward(targets, h, dw),
+			last.Forward(x), last.Backward(dx, x[:11]),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}); n != 0 {
+		t.Errorf("dropout, embedding and last step: %v allocations per pass, want none", n)
+	}
+}
+
+// TestPadding meets every size around the multiples of a page.
+func TestPadding(t *testing.T) {
+	t.Parallel()
+	for n := 1; n < 5000; n++ {
+		if got := padded(n); got <= n || got > n+3*grain || got%grain != 0 || got%1024 == 0 {
+			t.Errorf("rows of %d are %d long, want a few lines more and no multiple of 4 KiB", n, got)
+		}
+	}
 }

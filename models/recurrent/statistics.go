@@ -2,6 +2,7 @@ package recurrent
 
 import (
 	"errors"
+	"math"
 )
 
 // Statistics says which means and variances normalise a forward pass.
@@ -119,7 +120,7 @@ func (s *layerStatistics) freeze(r *Running, c LSTMConfig) {
 		width := len(part.runningMean)
 		copy(part.mean, part.runningMean)
 		for j, v := range part.runningVariance {
-			part.rstd[j] = float32(reciprocalDeviation(float64(v)))
+			part.rstd[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))
 		}
 		for at := width; c.Shared && at < len(part.mean); at += width {
 			copy(part.mean[at:], part.mean[:width])
