@@ -1235,145 +1235,12 @@ row41:
 	VZEROUPPER
 	RET
 
-// func affineBackwardAVX2(gradient *float32, input *float32, prior *float32, inputGradient *float32, gradientStride int, inputStride int, priorStride int, inputGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
-// Requires: AVX, FMA3
-TEXT ·affineBackwardAVX2(SB), NOSPLIT, $0-128
-	MOVQ    lanes+120(FP), AX
-	CMPQ    AX, $0x08
-	JNE     part42
-	MOVQ    mean+64(FP), AX
-	VMOVUPS (AX), Y0
-	MOVQ    rstd+72(FP), AX
-	VMOVUPS (AX), Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	MOVQ    gradient+0(FP), AX
-	MOVQ    input+8(FP), CX
-	MOVQ    rows+112(FP), DX
-
-row43:
-	VMOVUPS      (AX), Y4
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      (CX), Y5
-	VSUBPS       Y0, Y5, Y5
-	VFMADD231PS  Y5, Y4, Y2
-	ADDQ         gradientStride+32(FP), AX
-	ADDQ         inputStride+40(FP), CX
-	DECQ         DX
-	JNZ          row43
-	MOVQ         betaGradient+88(FP), AX
-	VMOVUPS      (AX), Y4
-	VADDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VMULPS       Y1, Y2, Y2
-	MOVQ         gammaGradient+96(FP), AX
-	VMOVUPS      (AX), Y4
-	VADDPS       Y2, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	MOVQ         gamma+80(FP), AX
-	VMOVUPS      (AX), Y4
-	VMULPS       Y1, Y4, Y4
-	VBROADCASTSS share+104(FP), Y5
-	VMULPS       Y5, Y3, Y3
-	VMULPS       Y5, Y2, Y2
-	VMULPS       Y1, Y2, Y1
-	MOVQ         gradient+0(FP), AX
-	MOVQ         input+8(FP), CX
-	MOVQ         prior+16(FP), DX
-	MOVQ         inputGradient+24(FP), BX
-	MOVQ         rows+112(FP), SI
-
-row44:
-	VMOVUPS      (AX), Y2
-	VMOVUPS      (CX), Y5
-	VSUBPS       Y3, Y2, Y2
-	VSUBPS       Y0, Y5, Y5
-	VFNMADD231PS Y1, Y5, Y2
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      (DX), Y5
-	VADDPS       Y5, Y2, Y2
-	VMOVUPS      Y2, (BX)
-	ADDQ         gradientStride+32(FP), AX
-	ADDQ         inputStride+40(FP), CX
-	ADDQ         priorStride+48(FP), DX
-	ADDQ         inputGradientStride+56(FP), BX
-	DECQ         SI
-	JNZ          row44
-	VZEROUPPER
-	RET
-
-part42:
-	LEAQ       tailWindow<>+0(SB), CX
-	MOVQ       $0x00000008, DX
-	SUBQ       AX, DX
-	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       mean+64(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       rstd+72(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	MOVQ       gradient+0(FP), AX
-	MOVQ       input+8(FP), CX
-	MOVQ       rows+112(FP), DX
-
-row45:
-	VMASKMOVPS   (AX), Y0, Y5
-	VADDPS       Y5, Y4, Y4
-	VMASKMOVPS   (CX), Y0, Y6
-	VSUBPS       Y1, Y6, Y6
-	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         gradientStride+32(FP), AX
-	ADDQ         inputStride+40(FP), CX
-	DECQ         DX
-	JNZ          row45
-	MOVQ         betaGradient+88(FP), AX
-	VMASKMOVPS   (AX), Y0, Y5
-	VADDPS       Y4, Y5, Y5
-	VMASKMOVPS   Y5, Y0, (AX)
-	VMULPS       Y2, Y3, Y3
-	MOVQ         gammaGradient+96(FP), AX
-	VMASKMOVPS   (AX), Y0, Y5
-	VADDPS       Y3, Y5, Y5
-	VMASKMOVPS   Y5, Y0, (AX)
-	MOVQ         gamma+80(FP), AX
-	VMASKMOVPS   (AX), Y0, Y5
-	VMULPS       Y2, Y5, Y5
-	VBROADCASTSS share+104(FP), Y6
-	VMULPS       Y6, Y4, Y4
-	VMULPS       Y6, Y3, Y3
-	VMULPS       Y2, Y3, Y2
-	MOVQ         gradient+0(FP), AX
-	MOVQ         input+8(FP), CX
-	MOVQ         prior+16(FP), DX
-	MOVQ         inputGradient+24(FP), BX
-	MOVQ         rows+112(FP), SI
-
-row46:
-	VMASKMOVPS   (AX), Y0, Y3
-	VMASKMOVPS   (CX), Y0, Y6
-	VSUBPS       Y4, Y3, Y3
-	VSUBPS       Y1, Y6, Y6
-	VFNMADD231PS Y2, Y6, Y3
-	VMULPS       Y5, Y3, Y3
-	VMASKMOVPS   (DX), Y0, Y6
-	VADDPS       Y6, Y3, Y3
-	VMASKMOVPS   Y3, Y0, (BX)
-	ADDQ         gradientStride+32(FP), AX
-	ADDQ         inputStride+40(FP), CX
-	ADDQ         priorStride+48(FP), DX
-	ADDQ         inputGradientStride+56(FP), BX
-	DECQ         SI
-	JNZ          row46
-	VZEROUPPER
-	RET
-
 // func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
 // Requires: AVX, FMA3
 TEXT ·affinePairBackwardAVX2(SB), NOSPLIT, $0-184
 	MOVQ    lanes+176(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part47
+	JNE     part42
 	MOVQ    hiddenMean+80(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    hiddenRstd+88(FP), AX
@@ -1390,7 +1257,7 @@ TEXT ·affinePairBackwardAVX2(SB), NOSPLIT, $0-184
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+168(FP), BX
 
-row48:
+row43:
 	VMOVUPS      (AX), Y7
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      (CX), Y8
@@ -1403,7 +1270,7 @@ row48:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         inputStride+56(FP), DX
 	DECQ         BX
-	JNZ          row48
+	JNZ          row43
 	MOVQ         betaGradient+160(FP), AX
 	VMOVUPS      (AX), Y7
 	VADDPS       Y6, Y7, Y7
@@ -1439,7 +1306,7 @@ row48:
 	MOVQ         inputGradient+32(FP), SI
 	MOVQ         rows+168(FP), DI
 
-row49:
+row44:
 	VMOVUPS      (AX), Y4
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (DX), Y10
@@ -1459,11 +1326,11 @@ row49:
 	ADDQ         hiddenGradientStride+64(FP), BX
 	ADDQ         inputGradientStride+72(FP), SI
 	DECQ         DI
-	JNZ          row49
+	JNZ          row44
 	VZEROUPPER
 	RET
 
-part47:
+part42:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -1484,7 +1351,7 @@ part47:
 	MOVQ       input+16(FP), DX
 	MOVQ       rows+168(FP), BX
 
-row50:
+row45:
 	VMASKMOVPS   (AX), Y0, Y8
 	VADDPS       Y8, Y7, Y7
 	VMASKMOVPS   (CX), Y0, Y9
@@ -1497,7 +1364,7 @@ row50:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         inputStride+56(FP), DX
 	DECQ         BX
-	JNZ          row50
+	JNZ          row45
 	MOVQ         betaGradient+160(FP), AX
 	VMASKMOVPS   (AX), Y0, Y8
 	VADDPS       Y7, Y8, Y8
@@ -1533,7 +1400,7 @@ row50:
 	MOVQ         inputGradient+32(FP), SI
 	MOVQ         rows+168(FP), DI
 
-row51:
+row46:
 	VMASKMOVPS   (AX), Y0, Y5
 	VMASKMOVPS   (CX), Y0, Y9
 	VMASKMOVPS   (DX), Y0, Y11
@@ -1553,7 +1420,7 @@ row51:
 	ADDQ         hiddenGradientStride+64(FP), BX
 	ADDQ         inputGradientStride+72(FP), SI
 	DECQ         DI
-	JNZ          row51
+	JNZ          row46
 	VZEROUPPER
 	RET
 
@@ -1562,7 +1429,7 @@ row51:
 TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         lanes+40(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part52
+	JNE          part47
 	VBROADCASTSS count+48(FP), Z0
 	MOVQ         x+16(FP), AX
 	VPXORD       Z1, Z1, Z1
@@ -1571,9 +1438,9 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+32(FP), CX
 
-four53:
+four48:
 	CMPQ    CX, $0x04
-	JL      rest54
+	JL      rest49
 	VMOVUPS (AX), Z5
 	VADDPS  Z5, Z1, Z1
 	ADDQ    xStride+24(FP), AX
@@ -1587,18 +1454,18 @@ four53:
 	VADDPS  Z5, Z4, Z4
 	ADDQ    xStride+24(FP), AX
 	SUBQ    $0x04, CX
-	JMP     four53
+	JMP     four48
 
-rest54:
+rest49:
 	TESTQ   CX, CX
-	JZ      done55
+	JZ      done50
 	VMOVUPS (AX), Z5
 	VADDPS  Z5, Z1, Z1
 	ADDQ    xStride+24(FP), AX
 	DECQ    CX
-	JMP     rest54
+	JMP     rest49
 
-done55:
+done50:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -1612,9 +1479,9 @@ done55:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+32(FP), CX
 
-four56:
+four51:
 	CMPQ        CX, $0x04
-	JL          rest57
+	JL          rest52
 	VMOVUPS     (AX), Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
@@ -1632,19 +1499,19 @@ four56:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, CX
-	JMP         four56
+	JMP         four51
 
-rest57:
+rest52:
 	TESTQ       CX, CX
-	JZ          done58
+	JZ          done53
 	VMOVUPS     (AX), Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	DECQ        CX
-	JMP         rest57
+	JMP         rest52
 
-done58:
+done53:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -1659,7 +1526,7 @@ done58:
 	VZEROUPPER
 	RET
 
-part52:
+part47:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -1671,9 +1538,9 @@ part52:
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+32(FP), CX
 
-four59:
+four54:
 	CMPQ      CX, $0x04
-	JL        rest60
+	JL        rest55
 	VMOVUPS.Z (AX), K1, Z5
 	VADDPS    Z5, Z1, Z1
 	ADDQ      xStride+24(FP), AX
@@ -1687,18 +1554,18 @@ four59:
 	VADDPS    Z5, Z4, Z4
 	ADDQ      xStride+24(FP), AX
 	SUBQ      $0x04, CX
-	JMP       four59
+	JMP       four54
 
-rest60:
+rest55:
 	TESTQ     CX, CX
-	JZ        done61
+	JZ        done56
 	VMOVUPS.Z (AX), K1, Z5
 	VADDPS    Z5, Z1, Z1
 	ADDQ      xStride+24(FP), AX
 	DECQ      CX
-	JMP       rest60
+	JMP       rest55
 
-done61:
+done56:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -1712,9 +1579,9 @@ done61:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+32(FP), CX
 
-four62:
+four57:
 	CMPQ        CX, $0x04
-	JL          rest63
+	JL          rest58
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
@@ -1732,19 +1599,19 @@ four62:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, CX
-	JMP         four62
+	JMP         four57
 
-rest63:
+rest58:
 	TESTQ       CX, CX
-	JZ          done64
+	JZ          done59
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	DECQ        CX
-	JMP         rest63
+	JMP         rest58
 
-done64:
+done59:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -1764,7 +1631,7 @@ done64:
 TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
 	MOVQ   lanes+32(FP), AX
 	CMPQ   AX, $0x10
-	JNE    part65
+	JNE    part60
 	MOVQ   x+8(FP), AX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1772,9 +1639,9 @@ TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
 	VPXORD Z3, Z3, Z3
 	MOVQ   rows+24(FP), CX
 
-four66:
+four61:
 	CMPQ    CX, $0x04
-	JL      rest67
+	JL      rest62
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    xStride+16(FP), AX
@@ -1788,18 +1655,18 @@ four66:
 	VADDPS  Z4, Z3, Z3
 	ADDQ    xStride+16(FP), AX
 	SUBQ    $0x04, CX
-	JMP     four66
+	JMP     four61
 
-rest67:
+rest62:
 	TESTQ   CX, CX
-	JZ      done68
+	JZ      done63
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    xStride+16(FP), AX
 	DECQ    CX
-	JMP     rest67
+	JMP     rest62
 
-done68:
+done63:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z2, Z1
 	VADDPS  Z1, Z0, Z0
@@ -1810,7 +1677,7 @@ done68:
 	VZEROUPPER
 	RET
 
-part65:
+part60:
 	MOVL   $-1, CX
 	BZHIL  AX, CX, CX
 	KMOVW  CX, K1
@@ -1821,9 +1688,9 @@ part65:
 	VPXORD Z3, Z3, Z3
 	MOVQ   rows+24(FP), CX
 
-four69:
+four64:
 	CMPQ      CX, $0x04
-	JL        rest70
+	JL        rest65
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
@@ -1837,18 +1704,18 @@ four69:
 	VADDPS    Z4, Z3, Z3
 	ADDQ      xStride+16(FP), AX
 	SUBQ      $0x04, CX
-	JMP       four69
+	JMP       four64
 
-rest70:
+rest65:
 	TESTQ     CX, CX
-	JZ        done71
+	JZ        done66
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
 	DECQ      CX
-	JMP       rest70
+	JMP       rest65
 
-done71:
+done66:
 	VADDPS    Z1, Z0, Z0
 	VADDPS    Z3, Z2, Z1
 	VADDPS    Z1, Z0, Z0
@@ -1864,7 +1731,7 @@ done71:
 TEXT ·foldAVX512(SB), NOSPLIT, $0-56
 	MOVQ         lanes+48(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part72
+	JNE          part67
 	MOVQ         gamma+16(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         rstd+40(FP), AX
@@ -1882,7 +1749,7 @@ TEXT ·foldAVX512(SB), NOSPLIT, $0-56
 	VZEROUPPER
 	RET
 
-part72:
+part67:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -1908,7 +1775,7 @@ part72:
 TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part73
+	JNE     part68
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+56(FP), AX
@@ -1920,7 +1787,7 @@ TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row74:
+row69:
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
 	VMOVUPS           (DX), Z4
@@ -1953,11 +1820,11 @@ row74:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row74
+	JNZ               row69
 	VZEROUPPER
 	RET
 
-part73:
+part68:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -1972,7 +1839,7 @@ part73:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+72(FP), BX
 
-row75:
+row70:
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
 	VMOVUPS.Z         (DX), K1, Z4
@@ -2005,7 +1872,7 @@ row75:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row75
+	JNZ               row70
 	VZEROUPPER
 	RET
 
@@ -2014,7 +1881,7 @@ row75:
 TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part76
+	JNE     part71
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+56(FP), AX
@@ -2026,7 +1893,7 @@ TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row77:
+row72:
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
 	VMOVUPS           (DX), Z4
@@ -2056,11 +1923,11 @@ row77:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row77
+	JNZ               row72
 	VZEROUPPER
 	RET
 
-part76:
+part71:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -2075,7 +1942,7 @@ part76:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+72(FP), BX
 
-row78:
+row73:
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
 	VMOVUPS.Z         (DX), K1, Z4
@@ -2105,7 +1972,7 @@ row78:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row78
+	JNZ               row73
 	VZEROUPPER
 	RET
 
@@ -2114,14 +1981,14 @@ row78:
 TEXT ·cellForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x10
-	JNE  part79
+	JNE  part74
 	MOVQ spacing+48(FP), AX
 	MOVQ cell+0(FP), CX
 	MOVQ before+8(FP), DX
 	MOVQ gates+16(FP), BX
 	MOVQ rows+56(FP), SI
 
-row80:
+row75:
 	VMOVUPS     (BX), Z0
 	VMOVUPS     (BX)(AX*1), Z1
 	VMOVUPS     (BX)(AX*2), Z2
@@ -2133,11 +2000,11 @@ row80:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row80
+	JNZ         row75
 	VZEROUPPER
 	RET
 
-part79:
+part74:
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
@@ -2147,7 +2014,7 @@ part79:
 	MOVQ  gates+16(FP), BX
 	MOVQ  rows+56(FP), SI
 
-row81:
+row76:
 	VMOVUPS.Z   (BX), K1, Z0
 	VMOVUPS.Z   (BX)(AX*1), K1, Z1
 	VMOVUPS.Z   (BX)(AX*2), K1, Z2
@@ -2159,7 +2026,7 @@ row81:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row81
+	JNZ         row76
 	VZEROUPPER
 	RET
 
@@ -2168,7 +2035,7 @@ row81:
 TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part82
+	JNE     part77
 	MOVQ    scale+64(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    shift+72(FP), AX
@@ -2179,7 +2046,7 @@ TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    hidden+24(FP), BX
 	MOVQ    rows+80(FP), SI
 
-row83:
+row78:
 	VMOVUPS           (AX), Z2
 	VFMADD213PS       Z1, Z0, Z2
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z2, Z3
@@ -2214,11 +2081,11 @@ row83:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row83
+	JNZ               row78
 	VZEROUPPER
 	RET
 
-part82:
+part77:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -2232,7 +2099,7 @@ part82:
 	MOVQ      hidden+24(FP), BX
 	MOVQ      rows+80(FP), SI
 
-row84:
+row79:
 	VMOVUPS.Z         (AX), K1, Z2
 	VFMADD213PS       Z1, Z0, Z2
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z2, Z3
@@ -2267,7 +2134,7 @@ row84:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row84
+	JNZ               row79
 	VZEROUPPER
 	RET
 
@@ -2276,7 +2143,7 @@ row84:
 TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part85
+	JNE     part80
 	MOVQ    mean+112(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    rstd+120(FP), AX
@@ -2290,7 +2157,7 @@ TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    cell+32(FP), SI
 	MOVQ    rows+160(FP), DI
 
-row86:
+row81:
 	VMOVUPS      (AX), Z4
 	VMOVUPS      (CX), Z5
 	VADDPS       Z5, Z4, Z4
@@ -2310,7 +2177,7 @@ row86:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row86
+	JNZ          row81
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS      (AX), Z4
 	VADDPS       Z3, Z4, Z4
@@ -2336,7 +2203,7 @@ row86:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row87:
+row82:
 	VMOVUPS      (AX), Z2
 	VMOVUPS      (CX), Z5
 	VADDPS       Z5, Z2, Z2
@@ -2368,11 +2235,11 @@ row87:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row87
+	JNZ          row82
 	VZEROUPPER
 	RET
 
-part85:
+part80:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -2389,7 +2256,7 @@ part85:
 	MOVQ      cell+32(FP), SI
 	MOVQ      rows+160(FP), DI
 
-row88:
+row83:
 	VMOVUPS.Z    (AX), K1, Z4
 	VMOVUPS.Z    (CX), K1, Z5
 	VADDPS       Z5, Z4, Z4
@@ -2409,7 +2276,7 @@ row88:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row88
+	JNZ          row83
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z3, Z4, Z4
@@ -2435,7 +2302,7 @@ row88:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row89:
+row84:
 	VMOVUPS.Z    (AX), K1, Z2
 	VMOVUPS.Z    (CX), K1, Z5
 	VADDPS       Z5, Z2, Z2
@@ -2467,7 +2334,7 @@ row89:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row89
+	JNZ          row84
 	VZEROUPPER
 	RET
 
@@ -2476,7 +2343,7 @@ row89:
 TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x10
-	JNE  part90
+	JNE  part85
 	MOVQ spacing+80(FP), AX
 	MOVQ cellGradient+0(FP), CX
 	MOVQ gates+8(FP), DX
@@ -2485,7 +2352,7 @@ TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ beforeGradient+32(FP), DI
 	MOVQ rows+88(FP), R8
 
-row91:
+row86:
 	VMOVUPS      (CX), Z0
 	VMOVUPS      (BX), Z1
 	VMOVUPS      (DX), Z2
@@ -2516,11 +2383,11 @@ row91:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row91
+	JNZ          row86
 	VZEROUPPER
 	RET
 
-part90:
+part85:
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
@@ -2532,7 +2399,7 @@ part90:
 	MOVQ  beforeGradient+32(FP), DI
 	MOVQ  rows+88(FP), R8
 
-row92:
+row87:
 	VMOVUPS.Z    (CX), K1, Z0
 	VMOVUPS.Z    (BX), K1, Z1
 	VMOVUPS.Z    (DX), K1, Z2
@@ -2563,139 +2430,7 @@ row92:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row92
-	VZEROUPPER
-	RET
-
-// func affineBackwardAVX512(gradient *float32, input *float32, prior *float32, inputGradient *float32, gradientStride int, inputStride int, priorStride int, inputGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·affineBackwardAVX512(SB), NOSPLIT, $0-128
-	MOVQ    lanes+120(FP), AX
-	CMPQ    AX, $0x10
-	JNE     part93
-	MOVQ    mean+64(FP), AX
-	VMOVUPS (AX), Z0
-	MOVQ    rstd+72(FP), AX
-	VMOVUPS (AX), Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	MOVQ    gradient+0(FP), AX
-	MOVQ    input+8(FP), CX
-	MOVQ    rows+112(FP), DX
-
-row94:
-	VMOVUPS      (AX), Z4
-	VADDPS       Z4, Z3, Z3
-	VMOVUPS      (CX), Z5
-	VSUBPS       Z0, Z5, Z5
-	VFMADD231PS  Z5, Z4, Z2
-	ADDQ         gradientStride+32(FP), AX
-	ADDQ         inputStride+40(FP), CX
-	DECQ         DX
-	JNZ          row94
-	MOVQ         betaGradient+88(FP), AX
-	VMOVUPS      (AX), Z4
-	VADDPS       Z3, Z4, Z4
-	VMOVUPS      Z4, (AX)
-	VMULPS       Z1, Z2, Z2
-	MOVQ         gammaGradient+96(FP), AX
-	VMOVUPS      (AX), Z4
-	VADDPS       Z2, Z4, Z4
-	VMOVUPS      Z4, (AX)
-	MOVQ         gamma+80(FP), AX
-	VMOVUPS      (AX), Z4
-	VMULPS       Z1, Z4, Z4
-	VBROADCASTSS share+104(FP), Z5
-	VMULPS       Z5, Z3, Z3
-	VMULPS       Z5, Z2, Z2
-	VMULPS       Z1, Z2, Z1
-	MOVQ         gradient+0(FP), AX
-	MOVQ         input+8(FP), CX
-	MOVQ         prior+16(FP), DX
-	MOVQ         inputGradient+24(FP), BX
-	MOVQ         rows+112(FP), SI
-
-row95:
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (CX), Z5
-	VSUBPS       Z3, Z2, Z2
-	VSUBPS       Z0, Z5, Z5
-	VFNMADD231PS Z1, Z5, Z2
-	VMULPS       Z4, Z2, Z2
-	VMOVUPS      (DX), Z5
-	VADDPS       Z5, Z2, Z2
-	VMOVUPS      Z2, (BX)
-	ADDQ         gradientStride+32(FP), AX
-	ADDQ         inputStride+40(FP), CX
-	ADDQ         priorStride+48(FP), DX
-	ADDQ         inputGradientStride+56(FP), BX
-	DECQ         SI
-	JNZ          row95
-	VZEROUPPER
-	RET
-
-part93:
-	MOVL      $-1, CX
-	BZHIL     AX, CX, CX
-	KMOVW     CX, K1
-	MOVQ      mean+64(FP), AX
-	VMOVUPS.Z (AX), K1, Z0
-	MOVQ      rstd+72(FP), AX
-	VMOVUPS.Z (AX), K1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	MOVQ      gradient+0(FP), AX
-	MOVQ      input+8(FP), CX
-	MOVQ      rows+112(FP), DX
-
-row96:
-	VMOVUPS.Z    (AX), K1, Z4
-	VADDPS       Z4, Z3, Z3
-	VMOVUPS.Z    (CX), K1, Z5
-	VSUBPS       Z0, Z5, Z5
-	VFMADD231PS  Z5, Z4, Z2
-	ADDQ         gradientStride+32(FP), AX
-	ADDQ         inputStride+40(FP), CX
-	DECQ         DX
-	JNZ          row96
-	MOVQ         betaGradient+88(FP), AX
-	VMOVUPS.Z    (AX), K1, Z4
-	VADDPS       Z3, Z4, Z4
-	VMOVUPS      Z4, K1, (AX)
-	VMULPS       Z1, Z2, Z2
-	MOVQ         gammaGradient+96(FP), AX
-	VMOVUPS.Z    (AX), K1, Z4
-	VADDPS       Z2, Z4, Z4
-	VMOVUPS      Z4, K1, (AX)
-	MOVQ         gamma+80(FP), AX
-	VMOVUPS.Z    (AX), K1, Z4
-	VMULPS       Z1, Z4, Z4
-	VBROADCASTSS share+104(FP), Z5
-	VMULPS       Z5, Z3, Z3
-	VMULPS       Z5, Z2, Z2
-	VMULPS       Z1, Z2, Z1
-	MOVQ         gradient+0(FP), AX
-	MOVQ         input+8(FP), CX
-	MOVQ         prior+16(FP), DX
-	MOVQ         inputGradient+24(FP), BX
-	MOVQ         rows+112(FP), SI
-
-row97:
-	VMOVUPS.Z    (AX), K1, Z2
-	VMOVUPS.Z    (CX), K1, Z5
-	VSUBPS       Z3, Z2, Z2
-	VSUBPS       Z0, Z5, Z5
-	VFNMADD231PS Z1, Z5, Z2
-	VMULPS       Z4, Z2, Z2
-	VMOVUPS.Z    (DX), K1, Z5
-	VADDPS       Z5, Z2, Z2
-	VMOVUPS      Z2, K1, (BX)
-	ADDQ         gradientStride+32(FP), AX
-	ADDQ         inputStride+40(FP), CX
-	ADDQ         priorStride+48(FP), DX
-	ADDQ         inputGradientStride+56(FP), BX
-	DECQ         SI
-	JNZ          row97
+	JNZ          row87
 	VZEROUPPER
 	RET
 
@@ -2704,7 +2439,7 @@ row97:
 TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
 	MOVQ    lanes+176(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part98
+	JNE     part88
 	MOVQ    hiddenMean+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    hiddenRstd+88(FP), AX
@@ -2721,7 +2456,7 @@ TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+168(FP), BX
 
-row99:
+row89:
 	VMOVUPS      (AX), Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      (CX), Z8
@@ -2734,7 +2469,7 @@ row99:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         inputStride+56(FP), DX
 	DECQ         BX
-	JNZ          row99
+	JNZ          row89
 	MOVQ         betaGradient+160(FP), AX
 	VMOVUPS      (AX), Z7
 	VADDPS       Z6, Z7, Z7
@@ -2770,7 +2505,7 @@ row99:
 	MOVQ         inputGradient+32(FP), SI
 	MOVQ         rows+168(FP), DI
 
-row100:
+row90:
 	VMOVUPS      (AX), Z4
 	VMOVUPS      (CX), Z8
 	VMOVUPS      (DX), Z10
@@ -2790,11 +2525,11 @@ row100:
 	ADDQ         hiddenGradientStride+64(FP), BX
 	ADDQ         inputGradientStride+72(FP), SI
 	DECQ         DI
-	JNZ          row100
+	JNZ          row90
 	VZEROUPPER
 	RET
 
-part98:
+part88:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -2814,7 +2549,7 @@ part98:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+168(FP), BX
 
-row101:
+row91:
 	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS.Z    (CX), K1, Z8
@@ -2827,7 +2562,7 @@ row101:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         inputStride+56(FP), DX
 	DECQ         BX
-	JNZ          row101
+	JNZ          row91
 	MOVQ         betaGradient+160(FP), AX
 	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z6, Z7, Z7
@@ -2863,7 +2598,7 @@ row101:
 	MOVQ         inputGradient+32(FP), SI
 	MOVQ         rows+168(FP), DI
 
-row102:
+row92:
 	VMOVUPS.Z    (AX), K1, Z4
 	VMOVUPS.Z    (CX), K1, Z8
 	VMOVUPS.Z    (DX), K1, Z10
@@ -2883,6 +2618,6 @@ row102:
 	ADDQ         hiddenGradientStride+64(FP), BX
 	ADDQ         inputGradientStride+72(FP), SI
 	DECQ         DI
-	JNZ          row102
+	JNZ          row92
 	VZEROUPPER
 	RET

@@ -117,8 +117,10 @@ func (s *step) checkForward(t *testing.T, j int) {
 			if k == 0 {
 				activation = math.Tanh
 			}
-			// Neither activation is steeper than 1, so an error of a is none larger here.
-			expect(t, "activation", s.activation, r, k, j, figure{activation(a.value), a.size})
+			// Neither activation is steeper than 1, so an error of a is none larger here; σ of a small a
+			// has the roundings of a result near ½ all the same.
+			want := activation(a.value)
+			expect(t, "activation", s.activation, r, k, j, figure{want, a.size + math.Abs(want)})
 		}
 		g, f, i, o := s.activation.of(r, 0, j), s.activation.of(r, 1, j), s.activation.of(r, 2, j), s.activation.of(r, 3, j)
 		expect(t, "cell", s.cell, r, 0, j, term(f*s.cellBefore.of(r, 0, j)).plus(term(i*g)))
@@ -191,11 +193,7 @@ func (s *step) checkBackward(t *testing.T, j int) {
 		s.checkAffine(t, "Wx·x", k, j, !s.batch, da, s.input, s.meanX, s.rstdX, s.gammaX, s.dGammaX, s.dGammaXBefore, none, s.dInput)
 	}
 	above := s.column(func(r int) figure { return term(s.dAbove.of(r, 0, j)) })
-	expect(t, "gradient of β alone", s.dAffineBeta, 0, 0, j, term(s.dAffineBetaB.of(0, 0, j)).plus(sum(above)))
 	expect(t, "column sum", s.columnSum, 0, 0, j, term(s.columnSumBefore.of(0, 0, j)).plus(sum(above)))
-	s.checkAffine(t, "one product", 0, j, s.batch, above, s.cell, s.meanC, s.rstdC, s.gammaC, s.dAffineGamma, s.dAffineGammaB, none, s.dAffine)
-	s.checkAffine(t, "one product, added", 0, j, s.batch, above, s.cell, s.meanC, s.rstdC, s.gammaC, s.dAffineGamma, s.dAffineGammaB,
-		func(r int) figure { return term(s.dAffinePrior.of(r, 0, j)) }, s.dAffineAdded)
 }
 
 // sameOutputs reports outputs that are not the same to the bit.
@@ -289,7 +287,6 @@ func (exported) gatesForward(p Gates)                         { p.Forward() }
 func (exported) outputForward(p Output)                       { p.Forward() }
 func (exported) outputBackward(p OutputGradient)              { p.Backward() }
 func (exported) gatesBackward(p GatesGradient)                { p.Backward() }
-func (exported) affineBackward(p AffineGradient)              { p.Backward() }
 func (exported) affinePairBackward(p AffinePairGradient)      { p.Backward() }
 
 func TestExportedFunctions(t *testing.T) {
@@ -322,7 +319,6 @@ func TestShortSlicesPanicWithBothSizes(t *testing.T) {
 		"Output":         {Output{Rows: 6, Columns: 8, Cell: short}.Forward, []string{"Cell", "57", "6 rows of 8"}},
 		"OutputGradient": {OutputGradient{Rows: 6, Columns: 8, HiddenNext: short}.Backward, []string{"HiddenNext", "57", "6 rows of 8"}},
 		"GatesGradient":  {GatesGradient{Rows: 6, Columns: 8, CellGradient: long, Activation: short}.Backward, []string{"Activation", "57", "6 rows of 8"}},
-		"AffineGradient": {AffineGradient{Rows: 6, Columns: 8, Gradient: long, Input: short}.Backward, []string{"Input", "57", "6 rows of 8"}},
 		"AffinePairGradient": {AffinePairGradient{Rows: 6, Columns: 8, Gradient: long, Hidden: short}.Backward,
 			[]string{"Hidden", "57", "6 rows of 8"}},
 		"SumColumns": {func() { SumColumns(make([]float32, 8), short, 6) }, []string{"57", "6 rows of 8"}},

@@ -16,7 +16,6 @@ type kernels interface {
 	outputForward(Output)
 	outputBackward(OutputGradient)
 	gatesBackward(GatesGradient)
-	affineBackward(AffineGradient)
 	affinePairBackward(AffinePairGradient)
 }
 

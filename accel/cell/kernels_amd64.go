@@ -9,7 +9,7 @@ var avx2 = assembly{
 	moments: momentsAVX2, sumColumns: sumColumnsAVX2, fold: foldAVX2,
 	tanh: gateTanhAVX2, sigmoid: gateSigmoidAVX2, cellForward: cellForwardAVX2,
 	outputForward: outputForwardAVX2, outputBackward: outputBackwardAVX2,
-	gatesBackward: gatesBackwardAVX2, affineBackward: affineBackwardAVX2, affinePairBackward: affinePairBackwardAVX2,
+	gatesBackward: gatesBackwardAVX2, affinePairBackward: affinePairBackwardAVX2,
 }
 
 var avx512 = assembly{
@@ -17,7 +17,7 @@ var avx512 = assembly{
 	moments: momentsAVX512, sumColumns: sumColumnsAVX512, fold: foldAVX512,
 	tanh: gateTanhAVX512, sigmoid: gateSigmoidAVX512, cellForward: cellForwardAVX512,
 	outputForward: outputForwardAVX512, outputBackward: outputBackwardAVX512,
-	gatesBackward: gatesBackwardAVX512, affineBackward: affineBackwardAVX512, affinePairBackward: affinePairBackwardAVX512,
+	gatesBackward: gatesBackwardAVX512, affinePairBackward: affinePairBackwardAVX512,
 }
 
 // forLevel returns the kernels of a level that this machine has.

@@ -45,41 +45,6 @@ type Statistics struct {
 	Batch bool
 }
 
-// AffineGradient is the backward pass of y = γ·x̂ + β with x̂ = (x−mean)·rstd.
-type AffineGradient struct {
-	Rows, Columns int
-
-	Gradient   Matrix // ∂L/∂y
-	Input      Matrix // x
-	Statistics Statistics
-	Gamma      []float32
-
-	// Outputs. The parameters' gradients are added to. InputGradient may be
-	// Gradient or Input; it is added to if Accumulate is set.
-	BetaGradient, GammaGradient []float32
-	InputGradient               Matrix
-	Accumulate                  bool
-}
-
-// Backward computes, with dy the gradient and sums over the rows of column j,
-//
-//	BetaGradient  += Σ dy
-//	GammaGradient += Σ dy·x̂
-//	InputGradient  = γ·rstd·(dy − Σdy/Rows − x̂·Σ(dy·x̂)/Rows)
-//
-// and without batch statistics InputGradient = γ·rstd·dy.
-func (g AffineGradient) Backward() {
-	g.Gradient.check("AffineGradient.Gradient", g.Rows, g.Columns)
-	g.Input.check("AffineGradient.Input", g.Rows, g.Columns)
-	g.InputGradient.check("AffineGradient.InputGradient", g.Rows, g.Columns)
-	checkVector("AffineGradient.Statistics.Mean", g.Statistics.Mean, g.Columns)
-	checkVector("AffineGradient.Statistics.RStd", g.Statistics.RStd, g.Columns)
-	checkVector("AffineGradient.Gamma", g.Gamma, g.Columns)
-	checkVector("AffineGradient.BetaGradient", g.BetaGradient, g.Columns)
-	checkVector("AffineGradient.GammaGradient", g.GammaGradient, g.Columns)
-	active().affineBackward(g)
-}
-
 // AffinePairGradient is the backward pass of a = γh·ĥ + γx·x̂ + β, the sum of
 // two normalised products that share the bias: one gate of the cell.
 type AffinePairGradient struct {

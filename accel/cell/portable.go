@@ -132,28 +132,6 @@ func (portable) gatesBackward(p GatesGradient) {
 	}
 }
 
-func (portable) affineBackward(p AffineGradient) {
-	for j := range p.Columns {
-		var sum, product float64
-		for r := range p.Rows {
-			dy := float64(p.Gradient.Data[r*p.Gradient.Stride+j])
-			sum += dy
-			product += dy * float64((p.Input.Data[r*p.Input.Stride+j]-p.Statistics.Mean[j])*p.Statistics.RStd[j])
-		}
-		p.BetaGradient[j] += float32(sum)
-		p.GammaGradient[j] += float32(product)
-		c := p.Statistics.centring(j, p.Gamma, sum, product, p.Rows)
-		for r := range p.Rows {
-			dx := c.gradient(p.Gradient.Data[r*p.Gradient.Stride+j], p.Input.Data[r*p.Input.Stride+j])
-			at := r*p.InputGradient.Stride + j
-			if p.Accumulate {
-				dx += p.InputGradient.Data[at]
-			}
-			p.InputGradient.Data[at] = dx
-		}
-	}
-}
-
 func (portable) affinePairBackward(p AffinePairGradient) {
 	for j := range p.Columns {
 		var sum, hiddenProduct, inputProduct float64

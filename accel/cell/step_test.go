@@ -87,21 +87,19 @@ type step struct {
 	batch                  bool // statistics are the batch's
 	above, next            bool // which gradients of h there are
 
-	hidden, input, cellBefore                  array
-	gammaH, gammaX, beta, gammaC, betaC        array
-	meanH, rstdH, meanX, rstdX, meanC, rstdC   array
-	scaleH, scaleX, shiftH, shift              array
-	scaleC, shiftC                             array
-	activation, cell, cellTanh, out            array
-	dAbove, dNext                              array
-	dCell, dCellTotal, dCellBefore             array // dCell is what comes from the next step
-	dGates, dHidden, dInput                    array
-	dGammaH, dGammaX, dBeta, dGammaC, dBetaC   array
-	dAffine, dAffinePrior, dAffineAdded        array
-	dAffineBeta, dAffineGamma, dAffineDiscard  array
-	columnSum, columnSumBefore, dBetaCBefore   array
-	dGammaHBefore, dGammaXBefore, dBetaBefore  array
-	dGammaCBefore, dAffineBetaB, dAffineGammaB array
+	hidden, input, cellBefore                 array
+	gammaH, gammaX, beta, gammaC, betaC       array
+	meanH, rstdH, meanX, rstdX, meanC, rstdC  array
+	scaleH, scaleX, shiftH, shift             array
+	scaleC, shiftC                            array
+	activation, cell, cellTanh, out           array
+	dAbove, dNext                             array
+	dCell, dCellTotal, dCellBefore            array // dCell is what comes from the next step
+	dGates, dHidden, dInput                   array
+	dGammaH, dGammaX, dBeta, dGammaC, dBetaC  array
+	columnSum, columnSumBefore, dBetaCBefore  array
+	dGammaHBefore, dGammaXBefore, dBetaBefore array
+	dGammaCBefore                             array
 }
 
 const testEpsilon = 1e-5
@@ -114,15 +112,14 @@ func newStep(t *testing.T, rows, columns int) *step {
 		*a = m.matrix(gates)
 	}
 	for _, a := range []*array{&s.cellBefore, &s.cell, &s.cellTanh, &s.out, &s.dAbove, &s.dNext, &s.dCell, &s.dCellTotal,
-		&s.dCellBefore, &s.dAffine, &s.dAffinePrior, &s.dAffineAdded} {
+		&s.dCellBefore} {
 		*a = m.matrix(1)
 	}
 	for _, a := range []*array{&s.gammaH, &s.gammaX, &s.beta, &s.meanH, &s.rstdH, &s.meanX, &s.rstdX, &s.scaleH, &s.scaleX,
 		&s.shiftH, &s.shift, &s.dGammaH, &s.dGammaX, &s.dBeta} {
 		*a = m.vector(gates)
 	}
-	for _, a := range []*array{&s.gammaC, &s.betaC, &s.meanC, &s.rstdC, &s.scaleC, &s.shiftC, &s.dGammaC, &s.dBetaC,
-		&s.dAffineBeta, &s.dAffineGamma, &s.dAffineDiscard, &s.columnSum} {
+	for _, a := range []*array{&s.gammaC, &s.betaC, &s.meanC, &s.rstdC, &s.scaleC, &s.shiftC, &s.dGammaC, &s.dBetaC, &s.columnSum} {
 		*a = m.vector(1)
 	}
 	for r := range rows {
@@ -131,12 +128,11 @@ func newStep(t *testing.T, rows, columns int) *step {
 			*s.input.at(r, 1, j) += 3
 			*s.hidden.at(r, 2, j) *= 10
 			*s.dCellTotal.at(r, 0, j) = *s.dCell.at(r, 0, j)
-			*s.dAffineAdded.at(r, 0, j) = *s.dAffinePrior.at(r, 0, j)
 		}
 	}
 	for _, pair := range []struct{ before, sum *array }{{&s.dGammaHBefore, &s.dGammaH}, {&s.dGammaXBefore, &s.dGammaX},
 		{&s.dBetaBefore, &s.dBeta}, {&s.dGammaCBefore, &s.dGammaC}, {&s.dBetaCBefore, &s.dBetaC},
-		{&s.dAffineBetaB, &s.dAffineBeta}, {&s.dAffineGammaB, &s.dAffineGamma}, {&s.columnSumBefore, &s.columnSum}} {
+		{&s.columnSumBefore, &s.columnSum}} {
 		*pair.before = *pair.sum
 		pair.before.Data = append([]float32(nil), pair.sum.Data...)
 	}
@@ -203,17 +199,6 @@ func (s *step) run(k kernels, from, to int) {
 			HiddenGradient:     s.dHidden.from(gate, from), InputGradient: s.dInput.from(gate, from),
 		})
 	}
-
-	affine := AffineGradient{
-		Rows: s.rows, Columns: n, Gradient: s.dAbove.from(0, from), Input: s.cell.from(0, from),
-		Statistics: Statistics{meanC, rstdC, s.batch}, Gamma: s.gammaC.cut(0, from, to),
-		BetaGradient: s.dAffineBeta.cut(0, from, to), GammaGradient: s.dAffineGamma.cut(0, from, to),
-		InputGradient: s.dAffine.from(0, from),
-	}
-	k.affineBackward(affine)
-	affine.BetaGradient, affine.GammaGradient = s.dAffineDiscard.cut(0, from, to), s.dAffineDiscard.cut(0, from, to)
-	affine.InputGradient, affine.Accumulate = s.dAffineAdded.from(0, from), true
-	k.affineBackward(affine)
 	k.sumColumns(s.columnSum.cut(0, from, to), s.dAbove.from(0, from), s.rows)
 }
 
@@ -225,7 +210,6 @@ func (s *step) outputs() map[string]array {
 		"cell": s.cell, "cellTanh": s.cellTanh, "out": s.out,
 		"dCellBefore": s.dCellBefore, "dHidden": s.dHidden, "dInput": s.dInput, "dGates": s.dGates,
 		"dGammaH": s.dGammaH, "dGammaX": s.dGammaX, "dBeta": s.dBeta, "dGammaC": s.dGammaC, "dBetaC": s.dBetaC,
-		"dAffine": s.dAffine, "dAffineAdded": s.dAffineAdded, "dAffineBeta": s.dAffineBeta, "dAffineGamma": s.dAffineGamma,
 		"columnSum": s.columnSum,
 	}
 }

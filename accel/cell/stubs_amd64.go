@@ -30,9 +30,6 @@ func outputBackwardAVX2(above *float32, next *float32, gate *float32, tanh *floa
 func gatesBackwardAVX2(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
 
 //go:noescape
-func affineBackwardAVX2(gradient *float32, input *float32, prior *float32, inputGradient *float32, gradientStride int, inputStride int, priorStride int, inputGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
-
-//go:noescape
 func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
 
 //go:noescape
@@ -61,9 +58,6 @@ func outputBackwardAVX512(above *float32, next *float32, gate *float32, tanh *fl
 
 //go:noescape
 func gatesBackwardAVX512(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
-
-//go:noescape
-func affineBackwardAVX512(gradient *float32, input *float32, prior *float32, inputGradient *float32, gradientStride int, inputStride int, priorStride int, inputGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 
 //go:noescape
 func affinePairBackwardAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)

@@ -25,10 +25,6 @@ type assembly struct {
 	gatesBackward func(cellGradient, gates, before, gatesGradient, beforeGradient *float32,
 		cellGradientStride, gatesStride, beforeStride, gatesGradientStride, beforeGradientStride int,
 		spacing, rows, lanes int)
-	// affineBackward adds to prior, which may be nothing.
-	affineBackward func(gradient, input, prior, inputGradient *float32,
-		gradientStride, inputStride, priorStride, inputGradientStride int,
-		mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
 	affinePairBackward func(gradient, hidden, input, hiddenGradient, inputGradient *float32,
 		gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int,
 		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
@@ -138,20 +134,6 @@ func (v vector) gatesBackward(p GatesGradient) {
 			p.GateGradient.at(j), p.CellBeforeGradient.at(j),
 			p.CellGradient.bytes(), p.Activation.bytes(), p.CellBefore.bytes(),
 			p.GateGradient.bytes(), p.CellBeforeGradient.bytes(), 4*p.Spacing, p.Rows, lanes)
-	})
-}
-
-func (v vector) affineBackward(p AffineGradient) {
-	var prior Matrix
-	if p.Accumulate {
-		prior = p.InputGradient
-	}
-	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
-		from, fromStride := prior.atOrNothing(j)
-		v.code.affineBackward(p.Gradient.at(j), p.Input.at(j), from, p.InputGradient.at(j),
-			p.Gradient.bytes(), p.Input.bytes(), fromStride, p.InputGradient.bytes(),
-			&p.Statistics.Mean[j], &p.Statistics.RStd[j], &p.Gamma[j], &p.BetaGradient[j], &p.GammaGradient[j],
-			p.Statistics.share(p.Rows), p.Rows, lanes)
 	})
 }
 

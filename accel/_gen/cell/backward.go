@@ -54,34 +54,6 @@ func (n *normalisation) gradient(m emit.Machine, dy, x VecVirtual) VecVirtual {
 	return m.Mul(d, n.scale)
 }
 
-// affineBackward writes AffineGradient.Backward; prior is what the input's
-// gradient is added to.
-func affineBackward(m emit.Machine) {
-	m.Function("affineBackward", "func(gradient, input, prior, inputGradient *float32, "+
-		"gradientStride, inputStride, priorStride, inputGradientStride int, "+
-		"mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)")
-	m.Columns(func(tail emit.Tail) {
-		n, sum := newNormalisation(m, "", tail), m.Zero()
-		rows := emit.NewRows("gradient", "input")
-		gradient, input := rows[0], rows[1]
-		m.Rows(rows, func() {
-			dy := m.Load(gradient.Mem(), tail)
-			VADDPS(dy, sum, sum)
-			n.add(m, dy, m.Load(input.Mem(), tail))
-		})
-		addVector(m, sum, "betaGradient", tail)
-		n.finish(m, "", sum, tail)
-
-		rows = emit.NewRows("gradient", "input", "prior", "inputGradient")
-		gradient, input = rows[0], rows[1]
-		prior, inputGradient := rows[2], rows[3]
-		m.Rows(rows, func() {
-			dx := n.gradient(m, m.Load(gradient.Mem(), tail), m.Load(input.Mem(), tail))
-			m.Store(m.Add(dx, m.Load(prior.Mem(), tail)), inputGradient.Mem(), tail)
-		})
-	})
-}
-
 // affinePairBackward writes AffinePairGradient.Backward.
 func affinePairBackward(m emit.Machine) {
 	m.Function("affinePairBackward", "func(gradient, hidden, input, hiddenGradient, inputGradient *float32, "+

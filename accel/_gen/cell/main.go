@@ -21,7 +21,6 @@ func main() {
 		outputForward(m)
 		outputBackward(m)
 		gatesBackward(m)
-		affineBackward(m)
 		affinePairBackward(m)
 	}
 	Generate()
