@@ -41,7 +41,7 @@ func New() backend.Backend { return &processor{} }
 
 type processor struct {
 	options plugins.Values
-	network *Network
+	network *network
 }
 
 func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
@@ -69,7 +69,7 @@ func (p *processor) Deploy(ctx context.Context, request backend.Deploy) error {
 	if err := isa.Check(); err != nil {
 		return plugins.Problemf("%v", err)
 	}
-	network, err := NewNetwork(request.Graph, request.Weights, precisions[values.Text(activations)])
+	network, err := newNetwork(request.Graph, request.Weights, precisions[values.Text(activations)])
 	if err != nil {
 		return fmt.Errorf("deploying on %s: %w", name, err)
 	}
@@ -95,7 +95,7 @@ func (p *processor) Execute(ctx context.Context, request backend.Execute) error 
 	var running sync.WaitGroup
 	for range min(workers, request.Sequences) {
 		running.Go(func() {
-			session := p.network.NewSession()
+			session := p.network.newSession()
 			for ctx.Err() == nil {
 				sequence := int(next.Add(1)) - 1
 				if sequence >= request.Sequences {
@@ -110,15 +110,15 @@ func (p *processor) Execute(ctx context.Context, request backend.Execute) error 
 }
 
 // sequence runs one sequence of a request, from the initial state.
-func (s *Session) sequence(request backend.Execute, sequence int) {
-	in, size := s.network.graph.Input, s.network.OutputSize()
-	s.Reset()
+func (s *session) sequence(request backend.Execute, sequence int) {
+	in, size := s.network.graph.Input, s.network.outputSize()
+	s.reset()
 	for step := sequence * request.Length; step < (sequence+1)*request.Length; step++ {
 		var outputs []float32
 		if in.Token {
-			outputs = s.Token(request.Tokens[step])
+			outputs = s.runToken(request.Tokens[step])
 		} else {
-			outputs = s.Dense(request.Dense[step*in.Size : (step+1)*in.Size])
+			outputs = s.runDense(request.Dense[step*in.Size : (step+1)*in.Size])
 		}
 		copy(request.Outputs[step*size:(step+1)*size], outputs)
 	}

@@ -11,7 +11,7 @@ import (
 // of its own that is written once a step, so an operation may be done later than
 // its place in the graph: that is how one is fused into the only node that uses it.
 type compiler struct {
-	network *Network
+	network *network
 	nodes   map[string]stepgraph.Node
 	uses    map[string]int
 	fused   map[string]bool // done by the node that uses it
@@ -21,7 +21,7 @@ type compiler struct {
 	zeros, ones stepgraph.Table
 }
 
-func (n *Network) compile() {
+func (n *network) compile() {
 	c := &compiler{
 		network: n,
 		nodes:   map[string]stepgraph.Node{}, uses: map[string]int{}, fused: map[string]bool{},
@@ -99,7 +99,7 @@ func (c *compiler) isProduct(n stepgraph.Node) bool {
 // place gives a value memory. Values begin at a cache line's distance from each
 // other.
 func (c *compiler) place(name string, size int) value {
-	const line = 16
+	const line = 16 // float32 in a cache line
 	from := c.network.memory
 	c.network.memory += (size + line - 1) / line * line
 	v := value{from, from + size}

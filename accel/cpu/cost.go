@@ -46,11 +46,11 @@ func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (back
 }
 
 // time returns the median over n sequences, in seconds a time step.
-func (n *Network) time(ctx context.Context, length, sequences int) (float64, error) {
+func (n *network) time(ctx context.Context, length, sequences int) (float64, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	inputs := n.randomInputs(length)
-	session := n.NewSession()
+	session := n.newSession()
 	var steps []float64
 	for i := -max(1, sequences/4); i < sequences; i++ {
 		if err := ctx.Err(); err != nil {
@@ -66,9 +66,9 @@ func (n *Network) time(ctx context.Context, length, sequences int) (float64, err
 }
 
 // randomInputs is one sequence and room for its outputs.
-func (n *Network) randomInputs(length int) backend.Execute {
+func (n *network) randomInputs(length int) backend.Execute {
 	in, rng := n.graph.Input, rand.New(rand.NewPCG(1, 1))
-	request := backend.Execute{Sequences: 1, Length: length, Outputs: make([]float32, length*n.OutputSize())}
+	request := backend.Execute{Sequences: 1, Length: length, Outputs: make([]float32, length*n.outputSize())}
 	if in.Token {
 		for range length {
 			request.Tokens = append(request.Tokens, rng.Int32N(int32(in.Size)))
@@ -91,7 +91,7 @@ func median(values []float64) float64 {
 }
 
 // memoryParts is what the network keeps in memory, in bytes.
-func (n *Network) memoryParts() []backend.Part {
+func (n *network) memoryParts() []backend.Part {
 	const (
 		codes       = "recurrent codes"
 		levels      = "levels"
@@ -104,7 +104,7 @@ func (n *Network) memoryParts() []backend.Part {
 	bytes := map[string]int{
 		tables:    n.graph.TableBytes(),
 		initial:   n.graph.StateBytes(),
-		workspace: n.NewSession().bytes(),
+		workspace: n.newSession().bytes(),
 	}
 	counted := map[string]bool{}
 	for _, node := range n.graph.Nodes {
@@ -136,7 +136,7 @@ func (n *Network) memoryParts() []backend.Part {
 }
 
 // bytes is the memory of a session.
-func (s *Session) bytes() int {
+func (s *session) bytes() int {
 	bytes := 4 * len(s.memory)
 	for _, a := range s.activations {
 		bytes += a.Bytes()

@@ -66,7 +66,7 @@ func compare(t *testing.T, g stepgraph.Graph, weights map[string]packed.Matrix, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := NewNetwork(g, weights, precision)
+	n, err := newNetwork(g, weights, precision)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,14 +81,14 @@ func compare(t *testing.T, g stepgraph.Graph, weights map[string]packed.Matrix, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	session := n.NewSession()
+	session := n.newSession()
 	session.sequence(inputs, 0)
 	squares, largest := 0.0, 0.0
 	for i, got := range inputs.Outputs {
 		squares += want[i] * want[i]
 		largest = max(largest, math.Abs(float64(got)-want[i]))
 		if math.IsNaN(float64(got)) {
-			t.Fatalf("output %d of step %d: got NaN, want %v", i%n.OutputSize(), i/n.OutputSize(), want[i])
+			t.Fatalf("output %d of step %d: got NaN, want %v", i%n.outputSize(), i/n.outputSize(), want[i])
 		}
 	}
 	scale := math.Sqrt(squares / float64(len(want)))
@@ -110,12 +110,12 @@ func TestPrecisionCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := NewNetwork(g, weights, lut.Int14)
+	n, err := newNetwork(g, weights, lut.Int14)
 	if err != nil {
 		t.Fatal(err)
 	}
 	inputs := n.randomInputs(steps)
-	n.NewSession().sequence(inputs, 0)
+	n.newSession().sequence(inputs, 0)
 	exact, err := reference.Tokens(inputs.Tokens)
 	if err != nil {
 		t.Fatal(err)
@@ -236,11 +236,11 @@ func TestNoGarbage(t *testing.T) {
 	for name, network := range networks {
 		g, weights := network.Build()
 		for _, precision := range precisions {
-			n, err := NewNetwork(g, weights, precision)
+			n, err := newNetwork(g, weights, precision)
 			if err != nil {
 				t.Fatal(err)
 			}
-			inputs, session := n.randomInputs(10), n.NewSession()
+			inputs, session := n.randomInputs(10), n.newSession()
 			if garbage := testing.AllocsPerRun(3, func() { session.sequence(inputs, 0) }); garbage != 0 {
 				t.Errorf("%s, precision %d: got %v allocations a sequence, want none", name, precision, garbage)
 			}
@@ -360,12 +360,12 @@ func BenchmarkStep(b *testing.B) {
 
 func benchmarkStep(b *testing.B, network sample.LSTM, precision lut.Precision) {
 	g, weights := network.Build()
-	n, err := NewNetwork(g, weights, precision)
+	n, err := newNetwork(g, weights, precision)
 	if err != nil {
 		b.Fatal(err)
 	}
 	const steps = 100
-	inputs, session := n.randomInputs(steps), n.NewSession()
+	inputs, session := n.randomInputs(steps), n.newSession()
 	for b.Loop() {
 		session.sequence(inputs, 0)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // instruction is one operation on the memory of a session.
-type instruction interface{ run(s *Session) }
+type instruction interface{ run(s *session) }
 
 // operand is a value, or a table with a row for each time step.
 type operand struct {
@@ -16,7 +16,7 @@ type operand struct {
 	size  int
 }
 
-func (o operand) at(s *Session) []float32 {
+func (o operand) at(s *session) []float32 {
 	if o.table.Rows > 0 {
 		return o.table.Row(s.step, o.size)
 	}
@@ -29,7 +29,7 @@ type setActivations struct {
 	x    value
 }
 
-func (i setActivations) run(s *Session) { s.activations[i.slot].Set(s.at(i.x)) }
+func (i setActivations) run(s *session) { s.activations[i.slot].Set(s.at(i.x)) }
 
 // multiply is y = W·x.
 type multiply struct {
@@ -38,7 +38,7 @@ type multiply struct {
 	y      value
 }
 
-func (i multiply) run(s *Session) { i.matrix.Multiply(s.at(i.y), s.activations[i.slot]) }
+func (i multiply) run(s *session) { i.matrix.Multiply(s.at(i.y), s.activations[i.slot]) }
 
 // multiplyScaleShift is y = scale∘(W·x) + shift.
 type multiplyScaleShift struct {
@@ -46,7 +46,7 @@ type multiplyScaleShift struct {
 	scale, shift operand
 }
 
-func (i multiplyScaleShift) run(s *Session) {
+func (i multiplyScaleShift) run(s *session) {
 	i.matrix.MultiplyScaleShift(s.at(i.y), s.activations[i.slot], i.scale.at(s), i.shift.at(s))
 }
 
@@ -56,7 +56,7 @@ type lookup struct {
 	y       value
 }
 
-func (i lookup) run(s *Session) { i.columns.Column(s.at(i.y), s.token) }
+func (i lookup) run(s *session) { i.columns.Column(s.at(i.y), s.token) }
 
 // multiplyAdd is y = a∘b + c, rounded once where the processor can.
 type multiplyAdd struct {
@@ -64,7 +64,7 @@ type multiplyAdd struct {
 	a, b, c operand
 }
 
-func (i multiplyAdd) run(s *Session) {
+func (i multiplyAdd) run(s *session) {
 	vecmath.ScaleShift(s.at(i.y), i.a.at(s), i.b.at(s), i.c.at(s))
 }
 
@@ -74,9 +74,9 @@ type apply struct {
 	y, x value
 }
 
-func (i apply) run(s *Session) { i.of(s.at(i.y), s.at(i.x)) }
+func (i apply) run(s *session) { i.of(s.at(i.y), s.at(i.x)) }
 
 // move copies x.
 type move struct{ y, x value }
 
-func (i move) run(s *Session) { copy(s.at(i.y), s.at(i.x)) }
+func (i move) run(s *session) { copy(s.at(i.y), s.at(i.x)) }

@@ -10,10 +10,10 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// Network is a step graph made ready to run: weights laid out for table
+// network is a step graph made ready to run: weights laid out for table
 // look-up, nodes turned into instructions. It is not changed by running: any
-// number of goroutines may, each in a [Session] of its own.
-type Network struct {
+// number of goroutines may, each in a session of its own.
+type network struct {
 	graph     stepgraph.Graph
 	precision lut.Precision
 
@@ -39,14 +39,14 @@ type state struct {
 	now, next value
 }
 
-// NewNetwork makes a network of a graph and the weights it names, which must
+// newNetwork makes a network of a graph and the weights it names, which must
 // pass [stepgraph.Graph.Validate]. Weights are exact; precision says how
 // products treat activations.
-func NewNetwork(g stepgraph.Graph, weights map[string]packed.Matrix, precision lut.Precision) (*Network, error) {
+func newNetwork(g stepgraph.Graph, weights map[string]packed.Matrix, precision lut.Precision) (*network, error) {
 	if err := g.Validate(weights); err != nil {
 		return nil, err
 	}
-	n := &Network{graph: g, precision: precision, matrices: map[string]*lut.Matrix{}, columns: map[string]*lut.Columns{}}
+	n := &network{graph: g, precision: precision, matrices: map[string]*lut.Matrix{}, columns: map[string]*lut.Columns{}}
 	if err := n.layOut(weights); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func NewNetwork(g stepgraph.Graph, weights map[string]packed.Matrix, precision l
 }
 
 // layOut lays out every weight for the operations that use it.
-func (n *Network) layOut(weights map[string]packed.Matrix) (err error) {
+func (n *network) layOut(weights map[string]packed.Matrix) (err error) {
 	for _, node := range n.graph.Nodes {
 		name := node.Weight
 		switch {
@@ -71,56 +71,50 @@ func (n *Network) layOut(weights map[string]packed.Matrix) (err error) {
 	return nil
 }
 
-// OutputSize is the number of values a time step gives out.
-func (n *Network) OutputSize() int { return n.output.size() }
+// outputSize is the number of values a time step gives out.
+func (n *network) outputSize() int { return n.output.size() }
 
-// Session runs one sequence at a time through a network.
-type Session struct {
-	network     *Network
+// session runs one sequence at a time through a network.
+type session struct {
+	network     *network
 	memory      []float32
 	activations []*lut.Activations
 	step, token int
 }
 
-// NewSession makes a session that stands before the first time step.
-func (n *Network) NewSession() *Session {
-	s := &Session{network: n, memory: make([]float32, n.memory)}
+// newSession makes a session that stands before the first time step.
+func (n *network) newSession() *session {
+	s := &session{network: n, memory: make([]float32, n.memory)}
 	for _, length := range n.vectors {
 		s.activations = append(s.activations, lut.NewActivations(length, n.precision))
 	}
-	s.Reset()
+	s.reset()
 	return s
 }
 
-// Reset goes back to before the first time step.
-func (s *Session) Reset() {
+// reset goes back to before the first time step.
+func (s *session) reset() {
 	s.step = 0
 	for _, state := range s.network.states {
 		copy(s.at(state.now), state.init)
 	}
 }
 
-// Token runs a time step on a token, which must be below the input's size. The
-// output is valid until the next step.
-func (s *Session) Token(token int32) []float32 {
-	if in := s.network.graph.Input; !in.Token || token < 0 || int(token) >= in.Size {
-		panic(fmt.Sprintf("cpu: token %d for input %q of size %d (a token: %v)", token, in.Name, in.Size, in.Token))
-	}
+// runToken runs a time step on a token below the input's size. The output is valid
+// until the next step.
+func (s *session) runToken(token int32) []float32 {
 	s.token = int(token)
 	return s.run()
 }
 
-// Dense runs a time step on a vector of the input's size. The output is valid
+// runDense runs a time step on a vector of the input's size. The output is valid
 // until the next step.
-func (s *Session) Dense(x []float32) []float32 {
-	if in := s.network.graph.Input; in.Token || len(x) != in.Size {
-		panic(fmt.Sprintf("cpu: vector of %d elements for input %q of size %d (a token: %v)", len(x), in.Name, in.Size, in.Token))
-	}
+func (s *session) runDense(x []float32) []float32 {
 	copy(s.at(s.network.input), x)
 	return s.run()
 }
 
-func (s *Session) run() []float32 {
+func (s *session) run() []float32 {
 	for _, instruction := range s.network.program {
 		instruction.run(s)
 	}
@@ -131,4 +125,4 @@ func (s *Session) run() []float32 {
 	return s.at(s.network.output)
 }
 
-func (s *Session) at(v value) []float32 { return s.memory[v.from:v.to:v.to] }
+func (s *session) at(v value) []float32 { return s.memory[v.from:v.to:v.to] }
