@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bittern/accel/isa"
+	"bittern/harness/internal/diskfault"
 	"bittern/plugins"
 )
 
@@ -58,7 +59,7 @@ func Run(args []string, stdout, stderr io.Writer, builtins []Builtin) int {
 		}
 	}()
 	p := &program{
-		stdout: stdout, stderr: stderr, builtins: builtins,
+		stdout: output{stdout}, stderr: stderr, builtins: builtins,
 		goOn: "run the same command again to go on from the last checkpoint",
 	}
 	root := p.root()
@@ -68,6 +69,14 @@ func Run(args []string, stdout, stderr io.Writer, builtins []Builtin) int {
 		err = context.Cause(ctx)
 	}
 	return p.exitCode(err)
+}
+
+// output is standard output; a full disk behind it is the user's to mend.
+type output struct{ io.Writer }
+
+func (o output) Write(text []byte) (int, error) {
+	n, err := o.Writer.Write(text)
+	return n, diskfault.Explain(err, "standard output")
 }
 
 // program is what every command needs.

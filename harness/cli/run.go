@@ -31,6 +31,7 @@ type runSettings struct {
 	Threads  *int          `mapstructure:"threads"`
 	Epochs   *int          `mapstructure:"epochs"`
 	Steps    *int          `mapstructure:"steps"`
+	Bytes    *int          `mapstructure:"bytes"`
 	Jobs     int           `mapstructure:"jobs"`
 	Again    bool          `mapstructure:"again"`
 	Deadline time.Duration `mapstructure:"deadline"`
@@ -51,6 +52,7 @@ func runFlags(command *cobra.Command) {
 	flags.Int("threads", 0, "workers of a model in place of the suite's")
 	flags.Int("epochs", 0, "epochs in place of the suite's")
 	flags.Int("steps", 0, "at most this many training steps, in place of the suite's cap")
+	flags.Int("bytes", 0, "use only the first bytes of each corpus, for a quick look; 0 is all")
 	flags.Int("jobs", d.Jobs, "cells to run at a time")
 	flags.Bool("again", d.Again, "train cells afresh that are finished")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
@@ -108,7 +110,9 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err != nil {
 		return err
 	}
-	if err := s.Apply(suite.Override{Seeds: settings.Seeds, Threads: settings.Threads, Epochs: settings.Epochs, Steps: settings.Steps}); err != nil {
+	if err := s.Apply(suite.Override{
+		Seeds: settings.Seeds, Threads: settings.Threads, Epochs: settings.Epochs, Steps: settings.Steps, Bytes: settings.Bytes,
+	}); err != nil {
 		return err
 	}
 	catalogue, err := p.catalogue(settings.Plugins)
@@ -125,6 +129,10 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 			return err
 		}
 	}
+	machine := provenance.Collect(ctx)
+	if machine.Overhead, err = cell.MeasureOverhead(ctx, catalogue); err != nil {
+		return err
+	}
 	runs, err := store.Open(ctx, settings.Runs)
 	if err != nil {
 		return err
@@ -139,11 +147,6 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 			return err
 		}
 	}
-	machine := provenance.Collect(ctx)
-	if machine.Overhead, err = cell.MeasureOverhead(ctx, catalogue); err != nil {
-		return err
-	}
-
 	display := schedule.NewDisplay(p.stderr, terminalWidth(p.stderr), len(specs))
 	runner := &cell.Runner{
 		Catalogue: catalogue, Store: runs, Machine: machine,

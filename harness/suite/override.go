@@ -9,6 +9,7 @@ type Override struct {
 	Threads *int
 	Epochs  *int
 	Steps   *int
+	Bytes   *int // of each corpus
 }
 
 // Apply puts the override in force for every task. A value out of bounds is a
@@ -19,6 +20,7 @@ func (s *Suite) Apply(o Override) error {
 	}
 	replace(&s.Threads, o.Threads)
 	for i := range s.Tasks {
+		replace(&s.Tasks[i].Bytes, o.Bytes)
 		replace(&s.Tasks[i].Training.Epochs, o.Epochs)
 		replace(&s.Tasks[i].Training.Steps, o.Steps)
 	}
