@@ -12,11 +12,3 @@
 // lengths. Where a destination and a source are both given they may be the
 // same slice but must not overlap otherwise.
 package vecmath
-
-import "fmt"
-
-func sameLength(operation string, a, b int) {
-	if a != b {
-		panic(fmt.Sprintf("vecmath: %s of slices with %d and %d elements", operation, a, b))
-	}
-}

@@ -1,7 +1,6 @@
 package vecmath
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -64,10 +63,4 @@ func (k *kernels) softmax(dst, x []float32, scale float32) float64 {
 	sum := k.expSum(dst, x, most)
 	k.scale(dst, float32(float64(scale)/sum))
 	return float64(most) + math.Log(sum)
-}
-
-func checkTarget(logits []float32, target int) {
-	if target < 0 || target >= len(logits) {
-		panic(fmt.Sprintf("vecmath: target %d of a softmax over %d classes", target, len(logits)))
-	}
 }

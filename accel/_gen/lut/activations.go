@@ -1,0 +1,81 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
+)
+
+// largest returns the bits of the largest magnitude: magnitudes compare as
+// whole numbers do, and NaN lies above infinity.
+func largest(m emit.Machine) {
+	m.Function("largest", "func(x []float32) uint32")
+	x, count := emit.Slice("x"), emit.Length("x")
+	most := m.Zero()
+	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+		magnitude := m.And(m.Load(emit.At(x, index), tail), emit.Bits(0x7FFFFFFF))
+		VPMAXUD(magnitude, most, most)
+	})
+	result := GP32()
+	MOVD(m.Fold(most, VPMAXUD), result)
+	Store(result, ReturnIndex(0))
+	m.Return()
+}
+
+// quantize sets q = x·inverse, rounded to the nearest whole number, the even one
+// of two, and returns the sum of q. The length of x is a multiple of 16.
+func quantize(m emit.Machine) {
+	m.Function("quantize", "func(q []int16, x []float32, inverse float32) int32")
+	q, x, count := emit.Slice("q"), emit.Slice("x"), emit.Length("x")
+	inverse, sum := m.Spread(emit.Argument("inverse")), m.Zero()
+	Label("next")
+	whole := m.Vector()
+	VCVTPS2DQ(m.Mul(inverse, Mem{Base: x}), whole)
+	VPADDD(whole, sum, sum)
+	if m.Wide() {
+		VPMOVDW(whole, Mem{Base: q})
+	} else {
+		low, high := XMM(), XMM()
+		VEXTRACTI128(Imm(0), whole, low)
+		VEXTRACTI128(Imm(1), whole, high)
+		VPACKSSDW(high, low, low)
+		VMOVDQU(low, Mem{Base: q})
+	}
+	ADDQ(Imm(uint64(m.Bytes())), x)
+	ADDQ(Imm(uint64(m.Bytes()/2)), q)
+	SUBQ(Imm(uint64(m.Lanes)), count)
+	JNZ(LabelRef("next"))
+	result := GP32()
+	MOVD(m.Fold(sum, VPADDD), result)
+	Store(result, ReturnIndex(0))
+	m.Return()
+}
+
+// fromIntegers turns int32 lanes into float32: y = y·factor, and y·factor·scale + shift.
+func fromIntegers(m emit.Machine) {
+	convert := func(y, index GPVirtual, tail emit.Tail, factor VecVirtual) VecVirtual {
+		v := m.Vector()
+		VCVTDQ2PS(m.Load(emit.At(y, index), tail), v)
+		return m.Mul(v, factor)
+	}
+	m.Function("fromIntegers", "func(y []float32, factor float32)")
+	y, count := emit.Slice("y"), emit.Length("y")
+	factor := m.Spread(emit.Argument("factor"))
+	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+		m.Store(convert(y, index, tail, factor), emit.At(y, index), tail)
+	})
+	m.Return()
+
+	m.Function("fromIntegersScaleShift", "func(y []float32, factor float32, scale, shift []float32)")
+	y, count = emit.Slice("y"), emit.Length("y")
+	scale, shift := emit.Slice("scale"), emit.Slice("shift")
+	factor = m.Spread(emit.Argument("factor"))
+	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+		v := convert(y, index, tail, factor)
+		m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(shift, index), tail))
+		m.Store(v, emit.At(y, index), tail)
+	})
+	m.Return()
+}

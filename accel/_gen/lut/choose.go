@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
+)
+
+// choose sets y[i] to the highest of levels whose bit i is set, or to level 0,
+// which has no bits. The bits of level k begin at byte (k−1)·plane of bits. The
+// value of level k for element i is levels[k·distance + i·step]: a step of 1
+// holds a value for each element, a step of 0 one for all, repeated to a vector.
+func choose(m emit.Machine, levels int) {
+	m.Function(fmt.Sprintf("choose%d", levels), "func(y []float32, bits []byte, plane int, levels []float32, distance, step int)")
+	y, count := emit.Slice("y"), emit.Length("y")
+	bits, plane := emit.Slice("bits"), emit.Pointer("plane")
+	values, distance, step := emit.Slice("levels"), emit.Pointer("distance"), emit.Pointer("step")
+	value, place := GP64(), GP64()
+	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+		MOVQ(index, value)
+		IMULQ(step, value)
+		LEAQ(emit.At(values, value), value)
+		MOVQ(index, place)
+		SHRQ(Imm(3), place)
+		ADDQ(bits, place)
+		v := m.Load(Mem{Base: value}, tail)
+		for level := 1; level < levels; level++ {
+			LEAQ(emit.At(value, distance), value)
+			v = whereSet(m, Mem{Base: place}, m.Load(Mem{Base: value}, tail), v)
+			ADDQ(plane, place)
+		}
+		m.Store(v, emit.At(y, index), tail)
+	})
+	m.Return()
+}
+
+// whereSet takes the lanes whose bit at bits is set from set, the others from clear.
+func whereSet(m emit.Machine, bits Mem, set, clear VecVirtual) VecVirtual {
+	v := m.Vector()
+	if m.Wide() {
+		mask := K()
+		KMOVW(bits, mask)
+		VBLENDMPS(set, clear, mask, v)
+		return v
+	}
+	mask, lanes := YMM(), YMM()
+	VPBROADCASTB(bits, mask)
+	VMOVDQU(laneBits(), lanes)
+	VPAND(lanes, mask, mask)
+	VPCMPEQD(lanes, mask, mask)
+	VBLENDVPS(mask, set, clear, v)
+	return v
+}
+
+// laneBits has bit i set in lane i.
+func laneBits() Mem {
+	return emit.Table("laneBits", []U32{1, 2, 4, 8, 16, 32, 64, 128})
+}

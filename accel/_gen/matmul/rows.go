@@ -1,0 +1,47 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// rows addresses up to 8 rows that lie a stride apart: of each four, the first has a register, the
+// others are an index of one, two and three strides away.
+type rows struct {
+	bases         []Register
+	stride, three Register
+}
+
+func rowsOf(base, stride Register, height int) rows {
+	SHLQ(Imm(2), stride)
+	r := rows{bases: []Register{base}, stride: stride}
+	if height > 3 {
+		r.three = GP64()
+		LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, r.three)
+	}
+	for i := 4; i < height; i += 4 {
+		next := GP64()
+		LEAQ(Mem{Base: r.bases[len(r.bases)-1], Index: stride, Scale: 4}, next)
+		r.bases = append(r.bases, next)
+	}
+	return r
+}
+
+// row is the memory offset bytes into row i.
+func (r rows) row(i, offset int) Mem {
+	at := Mem{Base: r.bases[i/4], Disp: offset}
+	switch i % 4 {
+	case 1, 2:
+		at.Index, at.Scale = r.stride, uint8(i%4)
+	case 3:
+		at.Index, at.Scale = r.three, 1
+	}
+	return at
+}
+
+func (r rows) advance(bytes Register) {
+	for _, base := range r.bases {
+		ADDQ(bytes, base)
+	}
+}
