@@ -55,6 +55,7 @@ func (f lstm) arguments(in []Tensor) (recurrent.LSTMWeights, recurrent.LSTMInput
 	return w, recurrent.LSTMInput{Tokens: in[0].Int32, Features: in[0].Float32}
 }
 
+// softmax is a recurrent.Softmax as a Function; loss is its output.
 type softmax struct {
 	*recurrent.Softmax
 	loss []float32
@@ -82,7 +83,8 @@ func (f softmax) Backward(in []Tensor, gradient []float32, gradients [][]float32
 
 type dropout struct{ *recurrent.Dropout }
 
-// Dropout returns the operator as a Function of one tensor.
+// Dropout returns the operator as a Function of one tensor of any shape. Its
+// output is as long, in one dimension.
 func Dropout(d *recurrent.Dropout) Function { return dropout{d} }
 
 func (f dropout) Key() string { return fmt.Sprintf("dropout %v", f.Probability()) }
@@ -99,8 +101,8 @@ func (f dropout) Backward(_ []Tensor, gradient []float32, gradients [][]float32)
 
 type embedding struct{ *recurrent.Embedding }
 
-// Embedding returns the operator as a Function of the tokens and the matrix
-// [Size, Vocabulary].
+// Embedding returns the operator as a Function of the tokens, [n] or of any
+// other shape, and the matrix [Size, Vocabulary]. Its output is [n, Size].
 func Embedding(e *recurrent.Embedding) Function { return embedding{e} }
 
 func (f embedding) Key() string {
@@ -124,7 +126,8 @@ func (f embedding) Backward(in []Tensor, gradient []float32, gradients [][]float
 
 type lastStep struct{ *recurrent.LastStep }
 
-// LastStep returns the operator as a Function of a sequence.
+// LastStep returns the operator as a Function of a sequence, [Steps·Batch,
+// Units]. Its output is [Batch·Units].
 func LastStep(s *recurrent.LastStep) Function { return lastStep{s} }
 
 func (f lastStep) Key() string { return "last step" }

@@ -233,6 +233,11 @@ func (l *LSTM) Backward(w LSTMWeights, in LSTMInput, gradient []float32, dw LSTM
 		mismatch("LSTM", "the gradient of the hidden states", len(gradient), c.Steps, c.Batch, c.Units)); err != nil {
 		return err
 	}
+	if !c.Tokens && dInput != nil {
+		if err := mismatch("LSTM", "the gradient of the features", len(dInput), c.Steps, c.Batch, c.Inputs); err != nil {
+			return err
+		}
+	}
 	if l.rows() != c.Batch {
 		return fmt.Errorf("LSTM: a backward pass needs all %d sequences, the forward pass computed %d", c.Batch, l.rows())
 	}
@@ -259,9 +264,6 @@ func (l *LSTM) Backward(w LSTMWeights, in LSTMInput, gradient []float32, dw LSTM
 	}
 	if dInput == nil {
 		return nil
-	}
-	if err := mismatch("LSTM", "the gradient of the features", len(dInput), c.Steps, c.Batch, c.Inputs); err != nil {
-		return err
 	}
 	return l.multiplier.Gemm(dInput, c.Inputs, false, false, false,
 		rows, c.Inputs, gates*units, dProducts, l.stride, w.Wx, c.Inputs)

@@ -230,6 +230,14 @@ func TestMisfits(t *testing.T) {
 		"token":    {lstm.Forward(p.weights, LSTMInput{Tokens: []int32{0, 0, 0, 0, 4, 0}}), "token 4 is 4, outside of a vocabulary of 4"},
 		"negative": {lstm.Forward(p.weights, LSTMInput{Tokens: []int32{0, -1, 0, 0, 0, 0}}), "token 1 is -1"},
 		"gradient": {ready().Backward(p.weights, p.input, p.gradient[1:], newWeights(p.config), nil), "gradient of the hidden states has 29 elements"},
+		"features": {func() error {
+			f := newProblem(LSTMConfig{Steps: 2, Batch: 3, Inputs: 4, Units: 5})
+			l := NewLSTM(workers, f.config)
+			if err := l.Forward(f.weights, f.input); err != nil {
+				return err
+			}
+			return l.Backward(f.weights, f.input, f.gradient, newWeights(f.config), two)
+		}(), "gradient of the features has 2 elements, its shape [2 3 4] wants 24"},
 		"state": {func() error {
 			l := NewLSTM(workers, p.config)
 			l.Pass.Start = &State{}
