@@ -89,7 +89,8 @@ func (t *Team) catch() {
 // abandoned is what a worker leaves its work with after another one panicked.
 const abandoned = "team: another worker panicked"
 
-// Barrier returns once every worker of the current run has called it.
+// Barrier returns once every worker of the current run has called it. Where one of
+// them panicked it panics itself, which [Team.Run] takes down.
 func (t *Team) Barrier() {
 	// A worker that panics says so before it opens the gate: whoever misses the
 	// word here will not be held.
