@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -9,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +21,10 @@ import (
 	"bittern/harness/cli"
 	"bittern/harness/internal/testplugin"
 	"bittern/harness/store"
+	"bittern/plugins"
+	"bittern/plugins/null"
+	"bittern/plugins/quantizer"
+	"bittern/plugins/sdk"
 )
 
 // bittern is the program with the test plugins among its built-ins.
@@ -38,7 +45,19 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "plugin" || os.Getenv(asProgram) != "" {
 		bittern()
 	}
-	testscript.Main(m, map[string]func(){"bittern": bittern})
+	testscript.Main(m, map[string]func(){
+		"bittern":                 bittern,
+		"bittern-quantizer-penny": func() { sdk.ServeQuantizer(penny{null.NewQuantizer()}) },
+	})
+}
+
+// penny is an external plugin, which scripts find on PATH.
+type penny struct{ quantizer.Quantizer }
+
+func (p penny) Describe(ctx context.Context) (plugins.Description, error) {
+	d, err := p.Quantizer.Describe(ctx)
+	d.Name = "penny"
+	return d, err
 }
 
 func TestScripts(t *testing.T) {
@@ -47,8 +66,11 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":      exits,
-			"newerstore": newerStore,
+			"checksum":   checksum,
 			"damage":     damage,
+			"empty":      empty,
+			"exchange":   exchange,
+			"newerstore": newerStore,
 			"oneline":    oneLine,
 		},
 	})
@@ -92,6 +114,15 @@ func newerStore(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(err, db.Close()))
 }
 
+// empty checks that there is nothing in a folder.
+func empty(ts *testscript.TestScript, neg bool, args []string) {
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(entries) > 0 {
+		ts.Fatalf("%s holds %v, want nothing", args[0], entries)
+	}
+}
+
 // damage overwrites the one file that a pattern matches.
 func damage(ts *testscript.TestScript, neg bool, args []string) {
 	files, err := filepath.Glob(ts.MkAbs(args[0]))
@@ -100,6 +131,27 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s matches %d files, want one", args[0], len(files))
 	}
 	ts.Check(os.WriteFile(files[0], []byte("{\n"), 0o600))
+}
+
+// exchange swaps the checkpoints of the two cells in a folder of runs.
+func exchange(ts *testscript.TestScript, neg bool, args []string) {
+	folders, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "last"))
+	ts.Check(err)
+	if len(folders) != 2 {
+		ts.Fatalf("%s holds %d checkpoints, want two", args[0], len(folders))
+	}
+	aside := folders[0] + "-aside"
+	ts.Check(errors.Join(os.Rename(folders[0], aside), os.Rename(folders[1], folders[0]), os.Rename(aside, folders[1])))
+}
+
+// checksum writes the SHA-256 of a command in place of CHECKSUM in a file.
+func checksum(ts *testscript.TestScript, neg bool, args []string) {
+	path, err := exec.LookPath(args[0])
+	ts.Check(err)
+	executable, err := os.ReadFile(path)
+	ts.Check(err)
+	text := strings.ReplaceAll(ts.ReadFile(args[1]), "CHECKSUM", fmt.Sprintf("%x", sha256.Sum256(executable)))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 
 const slowSuite = `

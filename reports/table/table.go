@@ -3,6 +3,7 @@
 package table
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -46,7 +47,8 @@ func (t *Table) Append(cells ...string) error {
 
 // Write renders the table as GitHub-flavoured Markdown.
 func (t *Table) Write(w io.Writer) error {
-	out := tablewriter.NewTable(w,
+	var text bytes.Buffer // tablewriter does not tell what writing to w failed of
+	out := tablewriter.NewTable(&text,
 		tablewriter.WithRenderer(renderer.NewMarkdown()),
 		tablewriter.WithHeaderAutoFormat(tw.Off), // it would rewrite case and "µs"
 		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
@@ -63,7 +65,8 @@ func (t *Table) Write(w io.Writer) error {
 	if err := out.Render(); err != nil {
 		return fmt.Errorf("table: %w", err)
 	}
-	return nil
+	_, err := w.Write(text.Bytes())
+	return err
 }
 
 // markdown escapes what would end a cell or a row.

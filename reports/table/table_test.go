@@ -1,7 +1,9 @@
 package table
 
 import (
+	"errors"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -25,6 +27,22 @@ func TestWriteKeepsCellsAsTheyAre(t *testing.T) {
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+// full is a writer that takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestWriteTellsOfAFullDisk(t *testing.T) {
+	t.Parallel()
+	table := New("a")
+	if err := table.Append("1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Write(full{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Write to a full disk = %v, want %v", err, syscall.ENOSPC)
 	}
 }
 
