@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"bittern/harness/artifact"
 	"bittern/harness/suite"
 	"bittern/plugins"
 	"bittern/plugins/backend"
@@ -108,11 +109,10 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ Sample, err e
 	}
 	defer func() { err = errors.Join(err, cpu.Close()) }()
 	// The peer is one LSTM layer without a softmax layer, so ours is too.
-	graph, err := recurrentPart(network.Graph)
-	if err != nil {
+	if err := recurrentPart(&network); err != nil {
 		return Sample{}, err
 	}
-	if err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Graph: graph, Weights: network.Weights}); err != nil {
+	if err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Graph: network.Graph, Weights: network.Weights}); err != nil {
 		return Sample{}, err
 	}
 	sample := Sample{Who: "bittern"}
@@ -129,18 +129,23 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ Sample, err e
 	return sample, nil
 }
 
-// recurrentPart drops the nodes after the hidden state: the output becomes the
-// state that the output layer reads.
-func recurrentPart(g stepgraph.Graph) (stepgraph.Graph, error) {
+// recurrentPart drops the output layer: the output becomes the state that it reads.
+func recurrentPart(n *artifact.Network) error {
+	g := &n.Graph
 	next := map[string]bool{}
 	for _, s := range g.States {
 		next[s.Next] = true
 	}
-	at := slices.IndexFunc(g.Nodes, func(n stepgraph.Node) bool { return n.Op == stepgraph.MatVec && !n.Recurrent && next[n.Inputs[0]] })
+	at := slices.IndexFunc(g.Nodes, func(n stepgraph.Node) bool {
+		return n.Op == stepgraph.MatVec && !n.Recurrent && next[n.Inputs[0]]
+	})
 	if at < 0 {
-		return g, fmt.Errorf("the graph of %s has no output layer that reads a state", g.Model)
+		return fmt.Errorf("the graph of %s has no output layer that reads a state", g.Model)
 	}
 	g.Output = g.Nodes[at].Inputs[0]
+	for _, dropped := range g.Nodes[at:] {
+		delete(n.Weights, dropped.Weight)
+	}
 	g.Nodes = g.Nodes[:at]
-	return g, nil
+	return nil
 }
