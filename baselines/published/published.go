@@ -36,27 +36,29 @@ const (
 	Deployed SizeConvention = "deployed-1024"
 )
 
-// Result is one printed number. HasValue tells a printed
-// value from a row that only gives a size. SizeKB is 0 where none was printed.
+// Result is one printed number. HasValue tells a printed value from a row that
+// only gives a size. SizeKB is 0 where none was printed. The names in JSON are
+// those of the columns of results.csv.
 //
 // Normalization is "none", "weight", "layer", "batch-shared" (one set of
 // statistics), "batch" (statistics per time step; Ardakani et al.'s rows also
 // normalize the cell) or "batch-cell" (how Hou et al. list that method).
 type Result struct {
-	Source         string
-	Corpus         string
-	Model          string
-	Units, Layers  int
-	Quantizer      string
-	Bits           int
-	Normalization  string
-	Metric         string
-	Value          float64
-	HasValue       bool
-	Verified       bool // read in a source that prints it, not recalled
-	SizeKB         float64
-	SizeConvention SizeConvention
-	Note           string
+	Source         string         `json:"source"`
+	Corpus         string         `json:"corpus"`
+	Model          string         `json:"model"`
+	Units          int            `json:"units"`
+	Layers         int            `json:"layers"`
+	Quantizer      string         `json:"quantizer"`
+	Bits           int            `json:"bits"`
+	Normalization  string         `json:"normalization"`
+	Metric         string         `json:"metric"`
+	Value          float64        `json:"value"`
+	HasValue       bool           `json:"has_value"`
+	Verified       bool           `json:"verified"` // read in a source that prints it, not recalled
+	SizeKB         float64        `json:"size_kb,omitempty"`
+	SizeConvention SizeConvention `json:"size_convention,omitempty"`
+	Note           string         `json:"note,omitempty"`
 }
 
 //go:embed results.csv

@@ -3,6 +3,7 @@ package cell
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"bittern/harness/corpus"
 	"bittern/harness/store"
@@ -23,14 +24,7 @@ type Plugin struct {
 func (p Plugin) String() string { return p.Name + " " + p.Description.Version }
 
 // has says whether the plugin claims a trait.
-func (p Plugin) has(trait string) bool {
-	for _, t := range p.Description.Traits {
-		if t == trait {
-			return true
-		}
-	}
-	return false
-}
+func (p Plugin) has(trait string) bool { return slices.Contains(p.Description.Traits, trait) }
 
 // Spec is everything that is needed to run one cell.
 type Spec struct {

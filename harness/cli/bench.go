@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,12 +72,8 @@ prints a table, and every time in Go's benchmark format for benchstat.`,
 }
 
 func (s benchSettings) check() error {
-	known := false
-	for _, f := range benchFormats {
-		known = known || f == s.Format
-	}
 	switch {
-	case !known:
+	case !slices.Contains(benchFormats, s.Format):
 		return plugins.Problemf("bench has no format %q%s; use one of %s", s.Format, plugins.DidYouMean(s.Format, benchFormats), strings.Join(benchFormats, ", "))
 	case s.Threads < 1:
 		return plugins.Problemf("--threads must be 1 or more, not %d", s.Threads)

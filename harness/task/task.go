@@ -1,5 +1,9 @@
 // Package task turns data into batches: what one training step sees, in which
 // order, and how a result is scored.
+//
+// To add a kind of task, implement [Task], give its [Metric] a case in Score and
+// Better, and let package cell choose it where a cell makes its task (Spec.task).
+// What models see of it is a model.TaskKind and the input tensors that belong to it.
 package task
 
 import (
