@@ -82,23 +82,27 @@ func (r *Report) table(w io.Writer, metric string, notes *footnotes) error {
 		}
 		value, size := printed(row.Published, notes)
 		if err := t.Append(row.Task, row.Model, row.Quantizer, row.Normalization, row.Backend, strconv.Itoa(len(row.Seeds)),
-			row.Deployable.text(1, 3, notes), row.PaperStyle.text(1, 3, notes),
+			row.text(row.Deployable, 1, 3, notes), row.text(row.PaperStyle, 1, 3, notes),
 			kilobytes(row.RecurrentBytes), kilobytes(row.DeployedBytes),
-			row.Energy.text(1e9, 1, notes), row.Seconds.text(1e6, 2, notes), cost, value, size); err != nil {
+			row.text(row.Energy, 1e9, 1, notes), row.text(row.Seconds, 1e6, 2, notes), cost, value, size); err != nil {
 			return err
 		}
 	}
 	return t.Write(w)
 }
 
-// text writes a figure times scale: "1.702", "1.702 ± 0.004" or "n/a [1]".
-func (f Figure) text(scale float64, decimals int, notes *footnotes) string {
+// text writes a figure times scale: "1.702", "1.702 ± 0.004" or "n/a [1]", and
+// "1.702 (n=1)" where it is of another number of seeds than the row.
+func (r Row) text(f Figure, scale float64, decimals int, notes *footnotes) string {
 	if f.Mean == nil {
 		return "n/a " + notes.mark("n/a: "+f.Missing)
 	}
 	text := strconv.FormatFloat(*f.Mean*scale, 'f', decimals, 64)
 	if f.Std != nil {
 		text += " ± " + strconv.FormatFloat(*f.Std*scale, 'f', decimals, 64)
+	}
+	if f.N != len(r.Seeds) {
+		text += fmt.Sprintf(" (n=%d)", f.N)
 	}
 	return text
 }

@@ -143,6 +143,22 @@ func TestSeedsAreSummarised(t *testing.T) {
 	}
 }
 
+// A seed whose deployment failed still has its paper-style figure.
+func TestFiguresOfOtherSeedsSayHowMany(t *testing.T) {
+	t.Parallel()
+	mean := 1.5
+	row := Row{Seeds: []uint64{1}}
+	for want, f := range map[string]Figure{
+		"1.50":              {N: 1, Mean: &mean},
+		"1.50 ± 1.50 (n=2)": {N: 2, Mean: &mean, Std: &mean},
+		"n/a [1]":           {Missing: "not measured"},
+	} {
+		if got := row.text(f, 1, 2, new(footnotes)); got != want {
+			t.Errorf("%+v in a row of one seed is written %q, want %q", f, got, want)
+		}
+	}
+}
+
 func TestOtherFormats(t *testing.T) {
 	t.Parallel()
 	r := collected(t)
