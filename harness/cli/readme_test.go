@@ -39,7 +39,7 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	environment := append(os.Environ(),
-		asProgram+"=1", "BITTERN_STEPS=2", "BITTERN_BYTES=30000", "BITTERN_SMALLEST=true", "BITTERN_THREADS=1",
+		asProgram+"=1", "BITTERN_STEPS=2", "BITTERN_BYTES=16000", "BITTERN_SMALLEST=true", "BITTERN_THREADS=1",
 		"BITTERN_RUNS="+filepath.Join(folder, "runs"), "BITTERN_ONLY=portable", "BITTERN_FORMAT=json")
 	corpora := filepath.Join(root, "..", "shared", "data")
 	commands := 0
