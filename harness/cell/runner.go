@@ -154,7 +154,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, row *store.
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = s.finish(err) }()
 	if err := s.build(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
@@ -269,7 +269,12 @@ func (r *Runner) deploy(ctx context.Context, f folder, t task.Task, plugin Plugi
 	if err != nil {
 		return outcome{}, failure(err)
 	}
-	defer func() { err = errors.Join(err, process.Close()) }()
+	defer func() {
+		err = errors.Join(err, process.Close())
+		if f, ok := errors.AsType[*Failure](err); ok {
+			f.Stderr = process.Stderr() // complete only now, as in session.finish
+		}
+	}()
 	return deploy(ctx, process, plugin, network, t, report)
 }
 

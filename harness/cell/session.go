@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bittern/harness/task"
+	"bittern/plugins"
 	"bittern/plugins/arena"
 	"bittern/plugins/host"
 	"bittern/plugins/model"
@@ -86,6 +87,25 @@ func (s *session) plan(ctx context.Context) (model.Plan, []quantizer.State, erro
 		return model.Plan{}, nil, failure(err)
 	}
 	return plan, states, nil
+}
+
+// finish closes the session after work that ended with err, and completes the
+// last words of the plugin that is to blame: lines on stderr may lag behind the
+// answer that showed the fault, but not behind the end of the process.
+func (s *session) finish(err error) error {
+	err = errors.Join(err, s.close())
+	f, ok := errors.AsType[*Failure](err)
+	lost, known := errors.AsType[*host.Failure](err)
+	if !ok || !known {
+		return err
+	}
+	switch lost.Plugin.Kind {
+	case plugins.KindModel:
+		f.Stderr = s.modelProcess.Stderr()
+	case plugins.KindQuantizer:
+		f.Stderr = s.quantizerProcess.Stderr()
+	}
+	return err
 }
 
 // close ends the processes and then gives up the tensors.
