@@ -136,30 +136,51 @@ func times(ctx context.Context, runs int, work func() error) ([]float64, error) 
 	return seconds, nil
 }
 
+// prepared are products with their operands, ready to be timed.
+type prepared struct {
+	team     *team.Team
+	operands []*operands
+}
+
+func (b *Bench) prepare(products []product) *prepared {
+	p := &prepared{team: team.New(b.Threads)}
+	multiplier := matmul.New(p.team)
+	for _, one := range products {
+		p.operands = append(p.operands, newOperands(one, p.team, multiplier))
+	}
+	return p
+}
+
+// run computes every product.
+func (p *prepared) run() error {
+	for _, o := range p.operands {
+		if err := o.run(p.team); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *prepared) close() { p.team.Close() }
+
 // timeProducts times the products one after another, by us and by OpenBLAS.
 func (b *Bench) timeProducts(ctx context.Context, products []product, runs int) (ours, theirs Sample, reason string, err error) {
-	t := team.New(b.Threads)
-	defer t.Close()
-	multiplier := matmul.New(t)
-	arguments := []string{"products", "--threads", strconv.Itoa(b.Threads), "--runs", strconv.Itoa(runs)}
-	var all []*operands
-	for _, p := range products {
-		all = append(all, newOperands(p, t, multiplier))
-		arguments = append(arguments, p.argument())
-	}
-	seconds, err := times(ctx, runs, func() error {
-		for _, o := range all {
-			if err := o.run(t); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	p := b.prepare(products)
+	defer p.close()
+	seconds, err := times(ctx, runs, p.run)
 	if err != nil {
 		return ours, theirs, "", err
 	}
-	theirs, reason, err = b.Peers.torch(ctx, arguments...)
+	theirs, reason, err = b.timeOpenBLAS(ctx, products, runs)
 	return Sample{Who: "bittern", Seconds: seconds}, theirs, reason, err
+}
+
+func (b *Bench) timeOpenBLAS(ctx context.Context, products []product, runs int) (Sample, string, error) {
+	arguments := []string{"products", "--threads", strconv.Itoa(b.Threads), "--runs", strconv.Itoa(runs)}
+	for _, p := range products {
+		arguments = append(arguments, p.argument())
+	}
+	return b.Peers.torch(ctx, arguments...)
 }
 
 // matrixProducts are the shapes whose single-precision product is held against

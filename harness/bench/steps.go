@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"bittern/harness/cell"
 	"bittern/harness/suite"
@@ -130,12 +131,12 @@ func (b *Bench) stepLines(ctx context.Context) ([]Line, error) {
 }
 
 func (b *Bench) stepLine(ctx context.Context, e experiment) (Line, error) {
-	ours, err := b.timeSteps(ctx, e, "stochastic-ternary")
+	ours, mine, err := b.timeSteps(ctx, e)
 	if err != nil {
 		return Line{}, err
 	}
 	line := newLine(e.name, ours)
-	mine, theirs, reason, err := b.timeProducts(ctx, e.products(), b.Runs)
+	theirs, reason, err := b.timeOpenBLAS(ctx, e.products(), b.Runs)
 	if err != nil {
 		return Line{}, err
 	}
@@ -163,23 +164,32 @@ func (b *Bench) stepLine(ctx context.Context, e experiment) (Line, error) {
 	return line, nil
 }
 
-func (b *Bench) timeSteps(ctx context.Context, e experiment, quantizer string) (_ Sample, err error) {
-	trial, err := b.trial(ctx, e, quantizer)
+// timeSteps times steps and, in turn with them, their matrix products alone, so
+// that both see the machine at the same speed.
+func (b *Bench) timeSteps(ctx context.Context, e experiment) (steps, products Sample, err error) {
+	trial, err := b.trial(ctx, e, "stochastic-ternary")
 	if err != nil {
-		return Sample{}, err
+		return steps, products, err
 	}
 	defer func() { err = errors.Join(err, trial.Close()) }()
-	sample := Sample{Who: "bittern"}
-	for run := -2; run < b.Runs; run++ { // the first steps map and fill memory
-		taken, err := trial.Step(ctx)
+	alone := b.prepare(e.products())
+	defer alone.close()
+	steps.Who, products.Who = "bittern", "bittern"
+	for run := -2; run < b.Runs; run++ { // the first ones map and fill memory
+		step, err := trial.Step(ctx)
 		if err != nil {
-			return Sample{}, err
+			return steps, products, err
 		}
-		if run >= 0 {
-			sample.Seconds = append(sample.Seconds, taken.Seconds())
+		start := time.Now()
+		if err := alone.run(); err != nil {
+			return steps, products, err
+		}
+		if taken := time.Since(start); run >= 0 {
+			steps.Seconds = append(steps.Seconds, step.Seconds())
+			products.Seconds = append(products.Seconds, taken.Seconds())
 		}
 	}
-	return sample, nil
+	return steps, products, nil
 }
 
 // trial starts the plugins of an experiment.
