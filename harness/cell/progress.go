@@ -6,6 +6,7 @@ type Stage string
 // The stages of a cell, in order.
 const (
 	Starting   Stage = "starting"
+	Resuming   Stage = "resuming" // told once, with the steps done in earlier sittings
 	Training   Stage = "training"
 	Validating Stage = "validating"
 	Testing    Stage = "testing"

@@ -173,6 +173,9 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, row *store.
 		return err
 	}
 	trainer := newTrainer(s, at, f, metrics, report)
+	if at.Step > 0 {
+		report(Progress{Stage: Resuming, Step: at.Step, Steps: trainer.steps, Best: at.Best})
+	}
 	err = trainer.run(ctx)
 	row.Steps, row.Epochs = uint64(trainer.at.Step), trainer.at.Epoch
 	row.BestValidation, row.TrainSeconds = trainer.at.Best, trainer.at.Seconds

@@ -26,6 +26,8 @@ type Display struct {
 	done    int
 	shares  map[int]float64 // of the cells under way, 0 to 1
 	specs   map[int]*cell.Spec
+	trained map[int]bool // of the cells under way, those that have trained in this sitting
+	found   float64      // progress made in earlier sittings, in cells
 	started time.Time
 	written time.Time
 }
@@ -41,14 +43,14 @@ const barWidth = 50
 func NewDisplay(out io.Writer, width, cells int) *Display {
 	d := &Display{
 		out: out, clock: time.Now, every: 5 * time.Second, room: width - barWidth, total: cells,
-		shares: make(map[int]float64), specs: make(map[int]*cell.Spec),
+		shares: make(map[int]float64), specs: make(map[int]*cell.Spec), trained: make(map[int]bool),
 	}
 	d.started = d.clock()
 	d.written = d.started
 	if width > 0 {
 		d.bar = progressbar.NewOptions64(int64(max(1, cells))*parts,
 			progressbar.OptionSetWriter(out),
-			progressbar.OptionSetPredictTime(true),
+			progressbar.OptionSetPredictTime(false), // it would take what was found for work of this sitting
 			progressbar.OptionSetElapsedTime(true),
 			progressbar.OptionShowDescriptionAtLineEnd(),
 			progressbar.OptionSetWidth(24),
@@ -83,11 +85,15 @@ func (d *Display) begin(i int, spec *cell.Spec) {
 func (d *Display) end(i int, failed []cell.Failed, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	spec := d.specs[i]
+	spec, trained := d.specs[i], d.trained[i]
 	delete(d.specs, i)
 	delete(d.shares, i)
+	delete(d.trained, i)
 	if err != nil {
 		return
+	}
+	if !trained {
+		d.found++
 	}
 	d.done++
 	outcome := "done"
@@ -104,8 +110,16 @@ func (d *Display) update(i int, p cell.Progress) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.shares[i] = share(p)
+	switch p.Stage {
+	case cell.Resuming:
+		if !d.trained[i] {
+			d.found += d.shares[i]
+		}
+	case cell.Training:
+		d.trained[i] = true
+	}
 	if d.bar != nil {
-		d.advance(fmt.Sprintf("%s: %s", d.specs[i], describe(p)))
+		d.advance(fmt.Sprintf("%s%s (%s)", describe(p), d.remaining(), d.specs[i]))
 		return
 	}
 	if d.clock().Sub(d.written) >= d.every {
@@ -143,15 +157,16 @@ func (d *Display) progress() float64 {
 	return sum
 }
 
-// remaining estimates from the time so far; it says nothing before there is
-// something to go by.
+// remaining estimates from the time and the progress of this sitting; it says
+// nothing before there is something to go by.
 func (d *Display) remaining() string {
-	progress := d.progress()
+	made := d.progress() - d.found
+	missing := float64(d.total) - d.progress()
 	elapsed := d.clock().Sub(d.started)
-	if progress <= 0 || progress >= float64(d.total) || elapsed < time.Second {
+	if made <= 0 || missing <= 0 || elapsed < time.Second {
 		return ""
 	}
-	left := time.Duration(float64(elapsed) * (float64(d.total) - progress) / progress)
+	left := time.Duration(float64(elapsed) * missing / made)
 	return fmt.Sprintf(", about %s left", left.Round(time.Second))
 }
 
@@ -168,7 +183,7 @@ func share(p cell.Progress) float64 {
 		of = float64(p.Step) / float64(p.Steps)
 	}
 	switch p.Stage {
-	case cell.Training, cell.Validating:
+	case cell.Resuming, cell.Training, cell.Validating:
 		return trainingShare * of
 	case cell.Testing:
 		return trainingShare

@@ -55,6 +55,25 @@ func TestPlainLinesComeEveryFewSecondsWithTheRemainingTime(t *testing.T) {
 	}
 }
 
+// What earlier sittings did is progress, but says nothing of this one's speed.
+func TestTimeLeftAfterResuming(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	now := time.Unix(0, 0)
+	d := NewDisplay(&out, 0, 3)
+	d.clock, d.started, d.written = func() time.Time { return now }, now, now
+	d.begin(0, &cell.Spec{}) // a cell that was finished before
+	d.end(0, nil, nil)
+	d.begin(1, &cell.Spec{})
+	d.update(1, cell.Progress{Stage: cell.Resuming, Step: 50, Steps: 100})
+	now = time.Unix(20, 0)
+	d.update(1, cell.Progress{Stage: cell.Training, Step: 75, Steps: 100, Loss: math.Ln2})
+	// 25 steps of 85 % of a cell in 20 s, so 94.1 s a cell; 1.3625 cells are missing.
+	if want := "step 75 of 100, loss 1.000 bits, about 2m8s left\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("got %q, want it to end in %q", out.String(), want)
+	}
+}
+
 func TestTheBarKeepsToItsLine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
