@@ -7,6 +7,7 @@
 package reports
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -73,6 +74,8 @@ type Provenance struct {
 	provenance.Cell
 	Cells     int                   `json:"cells"`
 	Overheads []provenance.Overhead `json:"overheads,omitempty"` // one a run
+	Seeds     []uint64              `json:"seeds"`
+	Epochs    []int                 `json:"epochs"` // that the cells were trained for, ascending
 }
 
 // Collect reads the report of a suite.
@@ -167,8 +170,19 @@ func (r *Report) addProvenance(c store.Cell) error {
 		r.Provenance = append(r.Provenance, Provenance{Cell: p})
 	}
 	r.Provenance[at].Cells++
-	if overhead != nil && !slices.Contains(r.Provenance[at].Overheads, *overhead) {
-		r.Provenance[at].Overheads = append(r.Provenance[at].Overheads, *overhead)
+	group := &r.Provenance[at]
+	group.Seeds, group.Epochs = insert(group.Seeds, c.Seed), insert(group.Epochs, c.Epochs)
+	if overhead != nil && !slices.Contains(group.Overheads, *overhead) {
+		group.Overheads = append(group.Overheads, *overhead)
 	}
 	return nil
+}
+
+// insert adds a number to an ascending set.
+func insert[T cmp.Ordered](set []T, number T) []T {
+	at, found := slices.BinarySearch(set, number)
+	if found {
+		return set
+	}
+	return slices.Insert(set, at, number)
 }
