@@ -35,7 +35,9 @@ func (p Provenance) String() string {
 		p.Cells, list(p.Seeds), list(p.Epochs), commit, p.Go, p.OS, p.Arch, p.Threads, p.Cores, p.CPU, corpus, overhead)
 }
 
-func list[T any](numbers []T) string { return strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ", "), "[]") }
+func list[T any](numbers []T) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ", "), "[]")
+}
 
 // String says in a line what became of a cell without a result.
 func (u Unfinished) String() string {
