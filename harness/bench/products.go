@@ -202,7 +202,7 @@ func matrixProducts() []product {
 func (b *Bench) matrixLines(ctx context.Context) ([]Line, error) {
 	var lines []Line
 	for _, p := range matrixProducts() {
-		p.count = max(1, int(5e8/p.operations())) // long enough a run for the clock
+		p.count = max(1, int(1e10/p.operations())) // tens of milliseconds a run: sleeping cores wake in the first few
 		ours, theirs, reason, err := b.timeProducts(ctx, []product{p}, b.Runs)
 		if err != nil {
 			return nil, err
