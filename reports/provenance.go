@@ -31,8 +31,8 @@ func (p Provenance) String() string {
 		}
 		overhead = strings.Join(runs, ", ")
 	}
-	return fmt.Sprintf("%d cells, seeds %s, epochs %s, measured at commit %s, %s %s/%s, %d threads of %d cores, %s; corpus %s; a training step on the null plugins: %s",
-		p.Cells, list(p.Seeds), list(p.Epochs), commit, p.Go, p.OS, p.Arch, p.Threads, p.Cores, p.CPU, corpus, overhead)
+	return fmt.Sprintf("%d cells, seeds %s, trained for %s steps, measured at commit %s, %s %s/%s, %d threads of %d cores, %s; corpus %s; a training step on the null plugins: %s",
+		p.Cells, list(p.Seeds), list(p.Steps), commit, p.Go, p.OS, p.Arch, p.Threads, p.Cores, p.CPU, corpus, overhead)
 }
 
 func list[T any](numbers []T) string {

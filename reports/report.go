@@ -75,7 +75,7 @@ type Provenance struct {
 	Cells     int                   `json:"cells"`
 	Overheads []provenance.Overhead `json:"overheads,omitempty"` // one a run
 	Seeds     []uint64              `json:"seeds"`
-	Epochs    []int                 `json:"epochs"` // that the cells were trained for, ascending
+	Steps     []uint64              `json:"steps"` // that the cells were trained for, ascending
 }
 
 // Collect reads the report of a suite.
@@ -171,7 +171,7 @@ func (r *Report) addProvenance(c store.Cell) error {
 	}
 	r.Provenance[at].Cells++
 	group := &r.Provenance[at]
-	group.Seeds, group.Epochs = insert(group.Seeds, c.Seed), insert(group.Epochs, c.Epochs)
+	group.Seeds, group.Steps = insert(group.Seeds, c.Seed), insert(group.Steps, c.Steps)
 	if overhead != nil && !slices.Contains(group.Overheads, *overhead) {
 		group.Overheads = append(group.Overheads, *overhead)
 	}

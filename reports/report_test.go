@@ -50,7 +50,7 @@ func filled(t *testing.T) *store.Store {
 			t.Fatal(err)
 		}
 		c := store.Cell{ID: id, Config: canonical, Task: "warpeace", Model: "lstm-512", Quantizer: quantizer, Seed: seed,
-			Status: status, Epochs: 8, Metric: "BPC", PaperStyle: number(paper), RecurrentBytes: 153344, DeployedBytes: 4000000, Provenance: stamp}
+			Status: status, Steps: 3256, Metric: "BPC", PaperStyle: number(paper), RecurrentBytes: 153344, DeployedBytes: 4000000, Provenance: stamp}
 		cells = append(cells, c)
 		return c
 	}
