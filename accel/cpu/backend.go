@@ -23,11 +23,11 @@ const (
 	timed       = "timed-sequences"
 )
 
-var precisions = map[string]lut.Precision{"int14": lut.Int14, "exact": lut.Exact}
+var precisions = map[string]lut.Precision{"int14": lut.Int14, "int8": lut.Int8, "exact": lut.Exact}
 
 var options = []plugins.Option{{
-	Name: activations, Type: plugins.String, Default: "int14", Choices: []string{"int14", "exact"},
-	Doc: "how packed weights see activations: rounded to 14-bit whole numbers with one scale a time step (fastest), or as float32",
+	Name: activations, Type: plugins.String, Default: "int14", Choices: []string{"int14", "int8", "exact"},
+	Doc: "how packed weights see activations: rounded to 14-bit whole numbers with one scale a time step; with their partial sums rounded to 8 bits (fastest); or as float32",
 }, {
 	Name: threads, Type: plugins.Int, Default: "0", Min: 0, Max: 1024,
 	Doc: "sequences that are executed at once; 0 is one for each processor. Timing always takes one",
@@ -52,7 +52,7 @@ func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 		Facts: []plugins.Fact{
 			{Name: "processor", Value: isa.Features(), Source: "cpuid"},
 			{Name: "weights", Value: "as packed; codebooks that are no sum of signs, and full precision, as float32"},
-			{Name: "activations", Value: fmt.Sprintf("whole numbers of at most ±%d, or float32; everything else float32", lut.Limit)},
+			{Name: "activations", Value: fmt.Sprintf("whole numbers of at most ±%d, partial sums of at most ±%d, or float32; everything else float32", lut.Int14.Limit(), lut.SumLimit)},
 			{Name: "timing", Value: "one thread, one sequence at a time; median over sequences"},
 		},
 	}, ctx.Err()

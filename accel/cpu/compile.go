@@ -181,10 +181,12 @@ func (c *compiler) product(n stepgraph.Node, y value) multiply {
 	if !ready {
 		slot = len(c.network.vectors)
 		c.slots[name] = slot
-		c.network.vectors = append(c.network.vectors, c.values[name].size())
+		c.network.vectors = append(c.network.vectors, nil)
 		c.emit(setActivations{slot, c.values[name]})
 	}
-	return multiply{c.network.matrices[n.Weight], slot, y}
+	matrix := c.network.matrices[n.Weight]
+	c.network.vectors[slot] = append(c.network.vectors[slot], matrix)
+	return multiply{matrix, slot, y}
 }
 
 // sum is an addition, with the multiplication of one side where it is fused.

@@ -44,12 +44,12 @@ var networks = map[string]sample.LSTM{
 }
 
 // Outputs are those of the reference interpreter: with exact activations but for
-// float32 rounding, with 14-bit ones but for theirs, each over 20 recurrent steps.
+// float32 rounding, with rounded ones but for theirs, each over 20 recurrent steps.
 func TestNetworks(t *testing.T) {
 	t.Parallel()
 	for name, network := range networks {
 		g, weights := network.Build()
-		for precision, tolerance := range map[lut.Precision]float64{lut.Exact: 4e-6, lut.Int14: 1e-3} {
+		for precision, tolerance := range map[lut.Precision]float64{lut.Exact: 4e-6, lut.Int14: 1e-3, lut.Int8: 3e-2} {
 			t.Run(fmt.Sprintf("%s/%d", name, precision), func(t *testing.T) {
 				t.Parallel()
 				compare(t, g, weights, precision, tolerance)
@@ -98,7 +98,7 @@ func compare(t *testing.T, g stepgraph.Graph, weights map[string]packed.Matrix, 
 	t.Logf("outputs differ from the reference by up to %.2g of their root mean square", largest/scale)
 }
 
-// Activations of 14 bits cost next to nothing: the cross entropy of a sequence
+// Rounded activations cost next to nothing: the cross entropy of a sequence
 // changes by less than a thousandth of a bit a symbol, a tenth of the last digit
 // that papers print.
 func TestPrecisionCost(t *testing.T) {
@@ -110,25 +110,27 @@ func TestPrecisionCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := newNetwork(g, weights, lut.Int14)
-	if err != nil {
-		t.Fatal(err)
+	for _, precision := range []lut.Precision{lut.Int14, lut.Int8} {
+		n, err := newNetwork(g, weights, precision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inputs := n.randomInputs(steps)
+		n.newSession().sequence(inputs, 0)
+		exact, err := reference.Tokens(inputs.Tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rounded := make([]float64, len(exact))
+		for i, v := range inputs.Outputs {
+			rounded[i] = float64(v)
+		}
+		got, want := bitsPerSymbol(rounded, inputs.Tokens, network.Outputs), bitsPerSymbol(exact, inputs.Tokens, network.Outputs)
+		if math.Abs(got-want) > 1e-3 {
+			t.Errorf("precision %d: got %v bits a symbol, want %v ± 0.001", precision, got, want)
+		}
+		t.Logf("precision %d: %v bits a symbol, %.2g from the reference", precision, got, got-want)
 	}
-	inputs := n.randomInputs(steps)
-	n.newSession().sequence(inputs, 0)
-	exact, err := reference.Tokens(inputs.Tokens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rounded := make([]float64, len(exact))
-	for i, v := range inputs.Outputs {
-		rounded[i] = float64(v)
-	}
-	got, want := bitsPerSymbol(rounded, inputs.Tokens, network.Outputs), bitsPerSymbol(exact, inputs.Tokens, network.Outputs)
-	if math.Abs(got-want) > 1e-3 {
-		t.Errorf("got %v bits a symbol, want %v ± 0.001", got, want)
-	}
-	t.Logf("%v bits a symbol, %.2g from the reference", got, got-want)
 }
 
 // bitsPerSymbol is the mean of −log₂ softmax(logits)[next token].
@@ -306,7 +308,7 @@ func TestRefusals(t *testing.T) {
 		problem bool
 	}{
 		{New().Deploy(t.Context(), backend.Deploy{Options: plugins.Values{"activation": "exact"}, Graph: g, Weights: weights}), `did you mean "activations"?`, true},
-		{New().Deploy(t.Context(), backend.Deploy{Options: plugins.Values{activations: "int8"}, Graph: g, Weights: weights}), "must be one of int14, exact", true},
+		{New().Deploy(t.Context(), backend.Deploy{Options: plugins.Values{activations: "int4"}, Graph: g, Weights: weights}), "must be one of int14, int8, exact", true},
 		{graph(func(g *stepgraph.Graph) { g.Output = "nothing" }), `the output "nothing" is no node`, false},
 		{execute(New(), backend.Execute{}), "no network is deployed", false},
 		{execute(b, backend.Execute{Sequences: 1, Length: 2, Tokens: []int32{0}, Outputs: room}), "1 tokens are given for 1 sequences of 2 steps, which take 2", true},
@@ -347,7 +349,7 @@ func BenchmarkStep(b *testing.B) {
 			bits   int
 			levels []float32
 		}{{"binary", 1, sample.Binary}, {"ternary", 2, sample.Ternary}} {
-			for _, activations := range []string{"int14", "exact"} {
+			for _, activations := range []string{"int14", "int8", "exact"} {
 				for _, outputs := range []int{0, size.symbols} {
 					network := sample.LSTM{Units: size.units, Inputs: size.symbols, Outputs: outputs, Steps: 100, Bits: weights.bits, Levels: weights.levels, Seed: 1}
 					name := fmt.Sprintf("%s/%d/%s/outputs=%d", weights.name, size.units, activations, outputs)

@@ -21,8 +21,8 @@ type network struct {
 	columns  map[string]*lut.Columns
 
 	program []instruction
-	vectors []int // lengths of the vectors that matrices multiply
-	memory  int   // float32 of all values of a time step
+	vectors [][]*lut.Matrix // that multiply a vector each
+	memory  int             // float32 of all values of a time step
 	input   value
 	states  []state
 	output  value
@@ -85,8 +85,8 @@ type session struct {
 // newSession makes a session that stands before the first time step.
 func (n *network) newSession() *session {
 	s := &session{network: n, memory: make([]float32, n.memory)}
-	for _, length := range n.vectors {
-		s.activations = append(s.activations, lut.NewActivations(length, n.precision))
+	for _, matrices := range n.vectors {
+		s.activations = append(s.activations, lut.NewActivations(matrices...))
 	}
 	s.reset()
 	return s

@@ -22,16 +22,16 @@ func BenchmarkMultiply(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			for _, precision := range []Precision{Int14, Exact} {
+			for _, precision := range []Precision{Int14, Int8, Exact} {
 				for _, level := range isa.Available() {
-					name := fmt.Sprintf("%s/%d/%s/%s", book.name, units, []string{"int14", "exact"}[precision], level)
+					name := fmt.Sprintf("%s/%d/%s/%s", book.name, units, []string{"int14", "int8", "exact"}[precision], level)
 					b.Run(name, func(b *testing.B) {
 						k := forLevel(level)
 						laid, err := newMatrix(k, m, precision)
 						if err != nil {
 							b.Fatal(err)
 						}
-						a := newActivations(k, units, precision)
+						a := NewActivations(laid)
 						x, y := randomVector(rng, units), make([]float32, 4*units)
 						for b.Loop() {
 							a.Set(x)

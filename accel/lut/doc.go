@@ -37,6 +37,16 @@
 // differ from the product with x itself by at most ½·max|x|/8191·Σ|w| a row, and
 // the last few roundings.
 //
+// [Int8] rounds to |q| ≤ 4095, and then every partial sum s of q to one byte,
+//
+//	t = ⌊(s·m + 2¹⁴)/2¹⁵⌋,   m = ⌊127·2¹⁵/max s⌋;   |t| ≤ 127
+//
+// Its row sums Σt are whole numbers and exact as well, and a unit of them is
+// max|x|/4095·2¹⁵/m. Each look-up adds an error of at most half a unit: one rounding
+// for a group of activations, where activations of 8 bits have one each. What
+// is a group depends on the instruction set: four signs of one plane, or on AVX-512
+// five, or three sums of two planes' signs, which are digits −2, 0 and 2.
+//
 // # Layout
 //
 // Rows go in blocks of 64, columns in chunks, both filled up with zero bits that
@@ -52,7 +62,29 @@
 //	      d d c c d d c c      c: row%32 < 16, d: row%32 ≥ 16
 //	      3 2 3 2 1 0 1 0      column of the group
 //
-// Int14 on AVX2, a chunk of 8 columns in 64 bytes, VPSHUFB on one group's table:
+// Int8 on AVX-512, a chunk of 8 groups in 320 bytes, VPERMI2B on a table of four
+// groups of 32 entries. A code has 5 bits: the signs of five columns of one plane,
+// column 0 lowest; or for two planes together three digits to base 3, which is 1.67
+// bits a ternary weight,
+//
+//	code = d₀ + 3·d₁ + 9·d₂,   d the number of planes whose sign is +1
+//
+// Eight vectors of codes, vector 4·(group/4) + row/16, lie in five; the last three
+// are spread over the upper bits of the others:
+//
+//	byte  64·vector + 4·(row%16) + group%4
+//	bit   7 6 5 4 3 2 1 0
+//	      a a a 0 0 0 0 0      0 … 4: codes of the vectors 0 … 4, a, b, c: of 5, 6, 7
+//	      b b b 1 1 1 1 1
+//	      c c c 2 2 2 2 2
+//	      c a a 3 3 3 3 3
+//	      c b b 4 4 4 4 4
+//
+// where the first three bits of a, b and c are in order, and then follow bits 3
+// and 4 of a in the fourth vector and of b in the fifth, and those of c in one each.
+//
+// Int14 and Int8 on AVX2, a chunk of 8 columns in 64 bytes, VPSHUFB on one group's
+// table:
 //
 //	byte  32·(row/32) + 2·(row%16) + row%32/16
 //	bit   7 … 4  group 1, columns 3 … 0
@@ -63,7 +95,7 @@
 //	32-bit word  row
 //	bit          column
 //
-// Portable Go, both precisions, a chunk of 64 columns in 512 bytes, and tables of
+// Portable Go, all precisions, a chunk of 64 columns in 512 bytes, and tables of
 // 256 sums of eight activations:
 //
 //	64-bit word  row

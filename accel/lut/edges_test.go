@@ -27,24 +27,38 @@ func TestNothingBehindSlices(t *testing.T) {
 		for chunks := 1; chunks <= 3; chunks++ {
 			whole := 16 * chunks
 			k.quantize(guard.Slice[int16](t, whole), guard.Slice[float32](t, whole), 1)
-			edges(t, &k.integer, chunks)
-			edges(t, &k.exact, chunks)
+			for planes := 1; planes <= 2; planes++ {
+				of := func(l layout) (tables []byte, q []int16) {
+					return guard.Slice[byte](t, chunks*l.tableBytes), guard.Slice[int16](t, chunks*l.chunk)
+				}
+				tables, q := of(k.int14[planes-1].layout)
+				k.int14Tables(tables, q)
+				edges(t, &k.int14[planes-1], tables, chunks)
+
+				tables, q = of(k.int8[planes-1].layout)
+				if largest := k.int8Largest[planes-1](q); largest != 0 {
+					t.Errorf("got a largest partial sum of %d for activations of 0", largest)
+				}
+				k.int8Tables[planes-1](tables, q, 1000)
+				edges(t, &k.int8[planes-1], tables, chunks)
+
+				l := k.exact[planes-1].layout
+				tables = guard.Slice[byte](t, chunks*l.tableBytes)
+				k.exactTables(tables, guard.Slice[float32](t, chunks*l.chunk))
+				edges(t, &k.exact[planes-1], tables, chunks)
+			}
 		}
 	})
 }
 
-func edges[Activation int16 | float32, Sum int32 | float32](t *testing.T, s *summation[Activation, Sum], chunks int) {
+func edges[Sum int32 | float32](t *testing.T, s *summation[Sum], tables []byte, chunks int) {
 	t.Helper()
-	tables := guard.Slice[byte](t, chunks*s.tableBytes)
-	s.tables(tables, guard.Slice[Activation](t, chunks*s.chunk))
 	for blocks := 1; blocks <= 2; blocks++ {
-		for planes := 1; planes <= 2; planes++ {
-			dst := guard.Slice[Sum](t, blocks*blockRows)
-			s.sums[planes-1](dst, guard.Slice[byte](t, blocks*chunks*planes*s.bytes()), tables, chunks)
-			for r, sum := range dst {
-				if sum != 0 {
-					t.Fatalf("row %d of %d with activations of 0: got %v, want 0", r, len(dst), sum)
-				}
+		dst := guard.Slice[Sum](t, blocks*blockRows)
+		s.sums(dst, guard.Slice[byte](t, blocks*chunks*s.codeBytes), tables, chunks)
+		for r, sum := range dst {
+			if sum != 0 {
+				t.Fatalf("row %d of %d with activations of 0: got %v, want 0", r, len(dst), sum)
 			}
 		}
 	}

@@ -5,8 +5,16 @@ import "bittern/accel/isa"
 // kernels are the functions of one instruction-set level. They trust their
 // arguments: lengths are checked where the package is entered.
 type kernels struct {
-	integer summation[int16, int32]
-	exact   summation[float32, float32]
+	int14, int8 [2]summation[int32] // by planes − 1
+	exact       [2]summation[float32]
+
+	// These make the tables of partial sums of activations, whose number is a
+	// whole number of chunks. Those of int8, by planes − 1, are rounded:
+	// (sum·multiplier + 2¹⁴) >> 15, where sums are at most what int8Largest returns.
+	int14Tables func(tables []byte, q []int16)
+	int8Tables  [2]func(tables []byte, q []int16, multiplier int16)
+	int8Largest [2]func(q []int16) int32
+	exactTables func(tables []byte, x []float32)
 
 	// largest returns the bits of max|x|; those of a NaN are above all others.
 	largest func(x []float32) uint32
@@ -35,17 +43,12 @@ type kernels struct {
 // repeats is the widest vector in float32.
 const repeats = 16
 
-// summation is how a level sums over planes of bits, whatever the numbers.
-type summation[Activation int16 | float32, Sum int32 | float32] struct {
+// summation is how a level sums over one plane of bits, or two of equal weight.
+type summation[Sum int32 | float32] struct {
 	layout
 
-	// tables makes the tables of partial sums of activations, whose number is a
-	// whole number of chunks.
-	tables func(tables []byte, activations []Activation)
-
-	// sums[n−1] sums rows in blocks over n planes: dst[r] = Σ ±activation over
-	// planes and columns.
-	sums [2]func(dst []Sum, codes, tables []byte, chunks int)
+	// sums sums rows in blocks: dst[r] = Σ ±activation over planes and columns.
+	sums func(dst []Sum, codes, tables []byte, chunks int)
 }
 
 // active is decided once, by package isa.

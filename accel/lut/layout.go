@@ -5,44 +5,68 @@ import "unsafe"
 // blockRows is the number of rows that are summed together, at every level.
 const blockRows = 64
 
-// layout places the bits of a plane: chunk columns of a block of rows are
-// bytes bytes and have tables of tableBytes.
+// layout places the codes of a plane of bits, or of two together. A code stands
+// for group columns of one row: for their signs in one or both planes, or for the
+// sums of both as digits to base 3. Chunks of columns of a block of rows are
+// codeBytes long, and have tables of tableBytes.
 type layout struct {
-	chunk      int
-	tableBytes int
-	// place is the byte, and the bit in it, of a row and column of the chunk.
-	place func(row, column int) (at int, bit int)
-}
+	planes                int
+	chunk                 int // columns
+	codeBytes, tableBytes int
 
-// bytes is the size of a chunk of one plane.
-func (l layout) bytes() int { return blockRows * l.chunk / 8 }
+	group  int
+	trits  bool
+	places int // bits of a code
+	// place is the byte of the chunk, and the bit in it, of a bit of the code of
+	// a row and group.
+	place func(row, group, bit int) (at, shift int)
+}
 
 // chunks is the number of chunks that hold columns.
 func (l layout) chunks(columns int) int { return (columns + l.chunk - 1) / l.chunk }
 
-// arrange lays out planes of rows×columns signs: bit p of signs[r·columns+c] is
-// set where plane p of row r, column c is +1.
-func (l layout) arrange(signs []uint8, rows, columns int, planes []int) []byte {
-	chunks := l.chunks(columns)
-	blocks := (rows + blockRows - 1) / blockRows
-	codes := aligned(blocks * chunks * len(planes) * l.bytes())
+// blockBytes is the size of the codes of a block of rows.
+func (l layout) blockBytes(columns int) int { return l.chunks(columns) * l.codeBytes }
 
-	type position struct {
-		at  int
-		bit uint8
+// code is that of a group, or of its first columns: bit p of signs[c] is set
+// where plane p of column c is +1.
+func (l layout) code(signs []uint8, planes []int) uint8 {
+	code, digit := uint8(0), uint8(1)
+	for c, sign := range signs {
+		for i, p := range planes {
+			switch one := sign >> p & 1; {
+			case l.trits:
+				code += one * digit
+			default:
+				code |= one << (i*l.group + c)
+			}
+		}
+		digit *= 3
 	}
-	places := make([]position, blockRows*l.chunk)
-	for i := range places {
-		at, bit := l.place(i/l.chunk, i%l.chunk)
-		places[i] = position{at, uint8(bit)}
+	return code
+}
+
+// arrange lays out planes of rows×columns signs, as many as the layout is for.
+func (l layout) arrange(signs []uint8, rows, columns int, planes []int) []byte {
+	codes := aligned((rows + blockRows - 1) / blockRows * l.blockBytes(columns))
+	type position struct {
+		at    int
+		shift uint8
+	}
+	groups := l.chunk / l.group
+	positions := make([]position, blockRows*groups*l.places)
+	for i := range positions {
+		at, shift := l.place(i/l.places/groups, i/l.places%groups, i%l.places)
+		positions[i] = position{at, uint8(shift)}
 	}
 	for r := range rows {
-		row := signs[r*columns : (r+1)*columns]
-		for c, sign := range row {
-			position := places[r%blockRows*l.chunk+c%l.chunk]
-			chunk := (r/blockRows*chunks+c/l.chunk)*len(planes)*l.bytes() + position.at
-			for i, p := range planes {
-				codes[chunk+i*l.bytes()] |= sign >> p & 1 << position.bit
+		block := codes[r/blockRows*l.blockBytes(columns):]
+		for c := 0; c < columns; c += l.group {
+			chunk := block[c/l.chunk*l.codeBytes:]
+			first := (r%blockRows*groups + c%l.chunk/l.group) * l.places
+			code := l.code(signs[r*columns+c:r*columns+min(c+l.group, columns)], planes)
+			for bit, p := range positions[first : first+l.places] {
+				chunk[p.at] |= code >> bit & 1 << p.shift
 			}
 		}
 	}

@@ -2,9 +2,9 @@
 
 #include "textflag.h"
 
-// func integerTablesAVX512(tables []byte, q []int16)
+// func int14TablesAVX512(tables []byte, q []int16)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, SSE2
-TEXT ·integerTablesAVX512(SB), NOSPLIT, $0-48
+TEXT ·int14TablesAVX512(SB), NOSPLIT, $0-48
 	MOVQ         tables_base+0(FP), AX
 	MOVQ         q_base+24(FP), CX
 	MOVQ         q_len+32(FP), DX
@@ -113,9 +113,441 @@ DATA signs23<>+60(SB)/2, $0x0001
 DATA signs23<>+62(SB)/2, $0x0001
 GLOBL signs23<>(SB), RODATA|NOPTR, $64
 
-// func integerTablesAVX2(tables []byte, q []int16)
+// func int8Largest1AVX512(q []int16) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512F, SSE2
+TEXT ·int8Largest1AVX512(SB), NOSPLIT, $0-28
+	MOVQ   q_base+0(FP), AX
+	MOVQ   q_len+8(FP), CX
+	MOVL   $0x00008421, DX
+	KMOVD  DX, K1
+	VPXORD Z0, Z0, Z0
+
+next:
+	VMOVDQU16.Z   (AX), K1, Z1
+	VPABSW        Z1, Z1
+	VMOVDQU16.Z   2(AX), K1, Z2
+	VPABSW        Z2, Z2
+	VPADDW        Z2, Z1, Z1
+	VMOVDQU16.Z   4(AX), K1, Z2
+	VPABSW        Z2, Z2
+	VPADDW        Z2, Z1, Z1
+	VMOVDQU16.Z   6(AX), K1, Z2
+	VPABSW        Z2, Z2
+	VPADDW        Z2, Z1, Z1
+	VMOVDQU16.Z   8(AX), K1, Z2
+	VPABSW        Z2, Z2
+	VPADDW        Z2, Z1, Z1
+	VPMAXSW       Z1, Z0, Z0
+	ADDQ          $0x28, AX
+	SUBQ          $0x14, CX
+	JNZ           next
+	VPSRLD        $0x10, Z0, Z1
+	VPMAXSW       Z1, Z0, Z0
+	MOVL          $0x0000ffff, AX
+	MOVD          AX, X1
+	VPBROADCASTD  X1, Z1
+	VPANDD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x00, Z0, Y1
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	VPMAXSD       Y0, Y1, Y1
+	VEXTRACTF128  $0x00, Y1, X0
+	VEXTRACTF128  $0x01, Y1, X1
+	VPMAXSD       X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VPMAXSD       X1, X0, X0
+	VPERMILPS     $0xb1, X0, X1
+	VPMAXSD       X1, X0, X0
+	MOVD          X0, AX
+	IMUL3L        $0x01, AX, AX
+	MOVL          AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func int8Tables1AVX512(tables []byte, q []int16, multiplier int16)
+// Requires: AVX, AVX512BW
+TEXT ·int8Tables1AVX512(SB), NOSPLIT, $0-50
+	MOVQ         tables_base+0(FP), AX
+	MOVQ         q_base+24(FP), CX
+	MOVQ         q_len+32(FP), DX
+	VPBROADCASTW multiplier+48(FP), Z0
+	VMOVDQU16    factors10<>+0(SB), Z1
+	VMOVDQU16    factors11<>+0(SB), Z2
+	VMOVDQU16    factors12<>+0(SB), Z3
+	VMOVDQU16    factors13<>+0(SB), Z4
+	VMOVDQU16    factors14<>+0(SB), Z5
+
+group:
+	VPBROADCASTW (CX), Z6
+	VPMULLW      Z1, Z6, Z6
+	VPBROADCASTW 2(CX), Z7
+	VPMULLW      Z2, Z7, Z7
+	VPADDW       Z7, Z6, Z6
+	VPBROADCASTW 4(CX), Z7
+	VPMULLW      Z3, Z7, Z7
+	VPADDW       Z7, Z6, Z6
+	VPBROADCASTW 6(CX), Z7
+	VPMULLW      Z4, Z7, Z7
+	VPADDW       Z7, Z6, Z6
+	VPBROADCASTW 8(CX), Z7
+	VPMULLW      Z5, Z7, Z7
+	VPADDW       Z7, Z6, Z6
+	VPMULHRSW    Z0, Z6, Z6
+	VPMOVSWB     Z6, (AX)
+	ADDQ         $0x0a, CX
+	ADDQ         $0x20, AX
+	SUBQ         $0x05, DX
+	JNZ          group
+	VZEROUPPER
+	RET
+
+DATA factors10<>+0(SB)/2, $0xffff
+DATA factors10<>+2(SB)/2, $0x0001
+DATA factors10<>+4(SB)/2, $0xffff
+DATA factors10<>+6(SB)/2, $0x0001
+DATA factors10<>+8(SB)/2, $0xffff
+DATA factors10<>+10(SB)/2, $0x0001
+DATA factors10<>+12(SB)/2, $0xffff
+DATA factors10<>+14(SB)/2, $0x0001
+DATA factors10<>+16(SB)/2, $0xffff
+DATA factors10<>+18(SB)/2, $0x0001
+DATA factors10<>+20(SB)/2, $0xffff
+DATA factors10<>+22(SB)/2, $0x0001
+DATA factors10<>+24(SB)/2, $0xffff
+DATA factors10<>+26(SB)/2, $0x0001
+DATA factors10<>+28(SB)/2, $0xffff
+DATA factors10<>+30(SB)/2, $0x0001
+DATA factors10<>+32(SB)/2, $0xffff
+DATA factors10<>+34(SB)/2, $0x0001
+DATA factors10<>+36(SB)/2, $0xffff
+DATA factors10<>+38(SB)/2, $0x0001
+DATA factors10<>+40(SB)/2, $0xffff
+DATA factors10<>+42(SB)/2, $0x0001
+DATA factors10<>+44(SB)/2, $0xffff
+DATA factors10<>+46(SB)/2, $0x0001
+DATA factors10<>+48(SB)/2, $0xffff
+DATA factors10<>+50(SB)/2, $0x0001
+DATA factors10<>+52(SB)/2, $0xffff
+DATA factors10<>+54(SB)/2, $0x0001
+DATA factors10<>+56(SB)/2, $0xffff
+DATA factors10<>+58(SB)/2, $0x0001
+DATA factors10<>+60(SB)/2, $0xffff
+DATA factors10<>+62(SB)/2, $0x0001
+GLOBL factors10<>(SB), RODATA|NOPTR, $64
+
+DATA factors11<>+0(SB)/2, $0xffff
+DATA factors11<>+2(SB)/2, $0xffff
+DATA factors11<>+4(SB)/2, $0x0001
+DATA factors11<>+6(SB)/2, $0x0001
+DATA factors11<>+8(SB)/2, $0xffff
+DATA factors11<>+10(SB)/2, $0xffff
+DATA factors11<>+12(SB)/2, $0x0001
+DATA factors11<>+14(SB)/2, $0x0001
+DATA factors11<>+16(SB)/2, $0xffff
+DATA factors11<>+18(SB)/2, $0xffff
+DATA factors11<>+20(SB)/2, $0x0001
+DATA factors11<>+22(SB)/2, $0x0001
+DATA factors11<>+24(SB)/2, $0xffff
+DATA factors11<>+26(SB)/2, $0xffff
+DATA factors11<>+28(SB)/2, $0x0001
+DATA factors11<>+30(SB)/2, $0x0001
+DATA factors11<>+32(SB)/2, $0xffff
+DATA factors11<>+34(SB)/2, $0xffff
+DATA factors11<>+36(SB)/2, $0x0001
+DATA factors11<>+38(SB)/2, $0x0001
+DATA factors11<>+40(SB)/2, $0xffff
+DATA factors11<>+42(SB)/2, $0xffff
+DATA factors11<>+44(SB)/2, $0x0001
+DATA factors11<>+46(SB)/2, $0x0001
+DATA factors11<>+48(SB)/2, $0xffff
+DATA factors11<>+50(SB)/2, $0xffff
+DATA factors11<>+52(SB)/2, $0x0001
+DATA factors11<>+54(SB)/2, $0x0001
+DATA factors11<>+56(SB)/2, $0xffff
+DATA factors11<>+58(SB)/2, $0xffff
+DATA factors11<>+60(SB)/2, $0x0001
+DATA factors11<>+62(SB)/2, $0x0001
+GLOBL factors11<>(SB), RODATA|NOPTR, $64
+
+DATA factors12<>+0(SB)/2, $0xffff
+DATA factors12<>+2(SB)/2, $0xffff
+DATA factors12<>+4(SB)/2, $0xffff
+DATA factors12<>+6(SB)/2, $0xffff
+DATA factors12<>+8(SB)/2, $0x0001
+DATA factors12<>+10(SB)/2, $0x0001
+DATA factors12<>+12(SB)/2, $0x0001
+DATA factors12<>+14(SB)/2, $0x0001
+DATA factors12<>+16(SB)/2, $0xffff
+DATA factors12<>+18(SB)/2, $0xffff
+DATA factors12<>+20(SB)/2, $0xffff
+DATA factors12<>+22(SB)/2, $0xffff
+DATA factors12<>+24(SB)/2, $0x0001
+DATA factors12<>+26(SB)/2, $0x0001
+DATA factors12<>+28(SB)/2, $0x0001
+DATA factors12<>+30(SB)/2, $0x0001
+DATA factors12<>+32(SB)/2, $0xffff
+DATA factors12<>+34(SB)/2, $0xffff
+DATA factors12<>+36(SB)/2, $0xffff
+DATA factors12<>+38(SB)/2, $0xffff
+DATA factors12<>+40(SB)/2, $0x0001
+DATA factors12<>+42(SB)/2, $0x0001
+DATA factors12<>+44(SB)/2, $0x0001
+DATA factors12<>+46(SB)/2, $0x0001
+DATA factors12<>+48(SB)/2, $0xffff
+DATA factors12<>+50(SB)/2, $0xffff
+DATA factors12<>+52(SB)/2, $0xffff
+DATA factors12<>+54(SB)/2, $0xffff
+DATA factors12<>+56(SB)/2, $0x0001
+DATA factors12<>+58(SB)/2, $0x0001
+DATA factors12<>+60(SB)/2, $0x0001
+DATA factors12<>+62(SB)/2, $0x0001
+GLOBL factors12<>(SB), RODATA|NOPTR, $64
+
+DATA factors13<>+0(SB)/2, $0xffff
+DATA factors13<>+2(SB)/2, $0xffff
+DATA factors13<>+4(SB)/2, $0xffff
+DATA factors13<>+6(SB)/2, $0xffff
+DATA factors13<>+8(SB)/2, $0xffff
+DATA factors13<>+10(SB)/2, $0xffff
+DATA factors13<>+12(SB)/2, $0xffff
+DATA factors13<>+14(SB)/2, $0xffff
+DATA factors13<>+16(SB)/2, $0x0001
+DATA factors13<>+18(SB)/2, $0x0001
+DATA factors13<>+20(SB)/2, $0x0001
+DATA factors13<>+22(SB)/2, $0x0001
+DATA factors13<>+24(SB)/2, $0x0001
+DATA factors13<>+26(SB)/2, $0x0001
+DATA factors13<>+28(SB)/2, $0x0001
+DATA factors13<>+30(SB)/2, $0x0001
+DATA factors13<>+32(SB)/2, $0xffff
+DATA factors13<>+34(SB)/2, $0xffff
+DATA factors13<>+36(SB)/2, $0xffff
+DATA factors13<>+38(SB)/2, $0xffff
+DATA factors13<>+40(SB)/2, $0xffff
+DATA factors13<>+42(SB)/2, $0xffff
+DATA factors13<>+44(SB)/2, $0xffff
+DATA factors13<>+46(SB)/2, $0xffff
+DATA factors13<>+48(SB)/2, $0x0001
+DATA factors13<>+50(SB)/2, $0x0001
+DATA factors13<>+52(SB)/2, $0x0001
+DATA factors13<>+54(SB)/2, $0x0001
+DATA factors13<>+56(SB)/2, $0x0001
+DATA factors13<>+58(SB)/2, $0x0001
+DATA factors13<>+60(SB)/2, $0x0001
+DATA factors13<>+62(SB)/2, $0x0001
+GLOBL factors13<>(SB), RODATA|NOPTR, $64
+
+DATA factors14<>+0(SB)/2, $0xffff
+DATA factors14<>+2(SB)/2, $0xffff
+DATA factors14<>+4(SB)/2, $0xffff
+DATA factors14<>+6(SB)/2, $0xffff
+DATA factors14<>+8(SB)/2, $0xffff
+DATA factors14<>+10(SB)/2, $0xffff
+DATA factors14<>+12(SB)/2, $0xffff
+DATA factors14<>+14(SB)/2, $0xffff
+DATA factors14<>+16(SB)/2, $0xffff
+DATA factors14<>+18(SB)/2, $0xffff
+DATA factors14<>+20(SB)/2, $0xffff
+DATA factors14<>+22(SB)/2, $0xffff
+DATA factors14<>+24(SB)/2, $0xffff
+DATA factors14<>+26(SB)/2, $0xffff
+DATA factors14<>+28(SB)/2, $0xffff
+DATA factors14<>+30(SB)/2, $0xffff
+DATA factors14<>+32(SB)/2, $0x0001
+DATA factors14<>+34(SB)/2, $0x0001
+DATA factors14<>+36(SB)/2, $0x0001
+DATA factors14<>+38(SB)/2, $0x0001
+DATA factors14<>+40(SB)/2, $0x0001
+DATA factors14<>+42(SB)/2, $0x0001
+DATA factors14<>+44(SB)/2, $0x0001
+DATA factors14<>+46(SB)/2, $0x0001
+DATA factors14<>+48(SB)/2, $0x0001
+DATA factors14<>+50(SB)/2, $0x0001
+DATA factors14<>+52(SB)/2, $0x0001
+DATA factors14<>+54(SB)/2, $0x0001
+DATA factors14<>+56(SB)/2, $0x0001
+DATA factors14<>+58(SB)/2, $0x0001
+DATA factors14<>+60(SB)/2, $0x0001
+DATA factors14<>+62(SB)/2, $0x0001
+GLOBL factors14<>(SB), RODATA|NOPTR, $64
+
+// func int8Largest2AVX512(q []int16) int32
+// Requires: AVX, AVX2, AVX512BW, AVX512F, SSE2
+TEXT ·int8Largest2AVX512(SB), NOSPLIT, $0-28
+	MOVQ   q_base+0(FP), AX
+	MOVQ   q_len+8(FP), CX
+	MOVL   $0x00000249, DX
+	KMOVD  DX, K1
+	VPXORD Z0, Z0, Z0
+
+next:
+	VMOVDQU16.Z   (AX), K1, Z1
+	VPABSW        Z1, Z1
+	VMOVDQU16.Z   2(AX), K1, Z2
+	VPABSW        Z2, Z2
+	VPADDW        Z2, Z1, Z1
+	VMOVDQU16.Z   4(AX), K1, Z2
+	VPABSW        Z2, Z2
+	VPADDW        Z2, Z1, Z1
+	VPMAXSW       Z1, Z0, Z0
+	ADDQ          $0x18, AX
+	SUBQ          $0x0c, CX
+	JNZ           next
+	VPSRLD        $0x10, Z0, Z1
+	VPMAXSW       Z1, Z0, Z0
+	MOVL          $0x0000ffff, AX
+	MOVD          AX, X1
+	VPBROADCASTD  X1, Z1
+	VPANDD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x00, Z0, Y1
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	VPMAXSD       Y0, Y1, Y1
+	VEXTRACTF128  $0x00, Y1, X0
+	VEXTRACTF128  $0x01, Y1, X1
+	VPMAXSD       X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VPMAXSD       X1, X0, X0
+	VPERMILPS     $0xb1, X0, X1
+	VPMAXSD       X1, X0, X0
+	MOVD          X0, AX
+	IMUL3L        $0x02, AX, AX
+	MOVL          AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func int8Tables2AVX512(tables []byte, q []int16, multiplier int16)
+// Requires: AVX, AVX512BW
+TEXT ·int8Tables2AVX512(SB), NOSPLIT, $0-50
+	MOVQ         tables_base+0(FP), AX
+	MOVQ         q_base+24(FP), CX
+	MOVQ         q_len+32(FP), DX
+	VPBROADCASTW multiplier+48(FP), Z0
+	VMOVDQU16    factors20<>+0(SB), Z1
+	VMOVDQU16    factors21<>+0(SB), Z2
+	VMOVDQU16    factors22<>+0(SB), Z3
+
+group:
+	VPBROADCASTW (CX), Z4
+	VPMULLW      Z1, Z4, Z4
+	VPBROADCASTW 2(CX), Z5
+	VPMULLW      Z2, Z5, Z5
+	VPADDW       Z5, Z4, Z4
+	VPBROADCASTW 4(CX), Z5
+	VPMULLW      Z3, Z5, Z5
+	VPADDW       Z5, Z4, Z4
+	VPMULHRSW    Z0, Z4, Z4
+	VPMOVSWB     Z4, (AX)
+	ADDQ         $0x06, CX
+	ADDQ         $0x20, AX
+	SUBQ         $0x03, DX
+	JNZ          group
+	VZEROUPPER
+	RET
+
+DATA factors20<>+0(SB)/2, $0xfffe
+DATA factors20<>+2(SB)/2, $0x0000
+DATA factors20<>+4(SB)/2, $0x0002
+DATA factors20<>+6(SB)/2, $0xfffe
+DATA factors20<>+8(SB)/2, $0x0000
+DATA factors20<>+10(SB)/2, $0x0002
+DATA factors20<>+12(SB)/2, $0xfffe
+DATA factors20<>+14(SB)/2, $0x0000
+DATA factors20<>+16(SB)/2, $0x0002
+DATA factors20<>+18(SB)/2, $0xfffe
+DATA factors20<>+20(SB)/2, $0x0000
+DATA factors20<>+22(SB)/2, $0x0002
+DATA factors20<>+24(SB)/2, $0xfffe
+DATA factors20<>+26(SB)/2, $0x0000
+DATA factors20<>+28(SB)/2, $0x0002
+DATA factors20<>+30(SB)/2, $0xfffe
+DATA factors20<>+32(SB)/2, $0x0000
+DATA factors20<>+34(SB)/2, $0x0002
+DATA factors20<>+36(SB)/2, $0xfffe
+DATA factors20<>+38(SB)/2, $0x0000
+DATA factors20<>+40(SB)/2, $0x0002
+DATA factors20<>+42(SB)/2, $0xfffe
+DATA factors20<>+44(SB)/2, $0x0000
+DATA factors20<>+46(SB)/2, $0x0002
+DATA factors20<>+48(SB)/2, $0xfffe
+DATA factors20<>+50(SB)/2, $0x0000
+DATA factors20<>+52(SB)/2, $0x0002
+DATA factors20<>+54(SB)/2, $0x0000
+DATA factors20<>+56(SB)/2, $0x0000
+DATA factors20<>+58(SB)/2, $0x0000
+DATA factors20<>+60(SB)/2, $0x0000
+DATA factors20<>+62(SB)/2, $0x0000
+GLOBL factors20<>(SB), RODATA|NOPTR, $64
+
+DATA factors21<>+0(SB)/2, $0xfffe
+DATA factors21<>+2(SB)/2, $0xfffe
+DATA factors21<>+4(SB)/2, $0xfffe
+DATA factors21<>+6(SB)/2, $0x0000
+DATA factors21<>+8(SB)/2, $0x0000
+DATA factors21<>+10(SB)/2, $0x0000
+DATA factors21<>+12(SB)/2, $0x0002
+DATA factors21<>+14(SB)/2, $0x0002
+DATA factors21<>+16(SB)/2, $0x0002
+DATA factors21<>+18(SB)/2, $0xfffe
+DATA factors21<>+20(SB)/2, $0xfffe
+DATA factors21<>+22(SB)/2, $0xfffe
+DATA factors21<>+24(SB)/2, $0x0000
+DATA factors21<>+26(SB)/2, $0x0000
+DATA factors21<>+28(SB)/2, $0x0000
+DATA factors21<>+30(SB)/2, $0x0002
+DATA factors21<>+32(SB)/2, $0x0002
+DATA factors21<>+34(SB)/2, $0x0002
+DATA factors21<>+36(SB)/2, $0xfffe
+DATA factors21<>+38(SB)/2, $0xfffe
+DATA factors21<>+40(SB)/2, $0xfffe
+DATA factors21<>+42(SB)/2, $0x0000
+DATA factors21<>+44(SB)/2, $0x0000
+DATA factors21<>+46(SB)/2, $0x0000
+DATA factors21<>+48(SB)/2, $0x0002
+DATA factors21<>+50(SB)/2, $0x0002
+DATA factors21<>+52(SB)/2, $0x0002
+DATA factors21<>+54(SB)/2, $0x0000
+DATA factors21<>+56(SB)/2, $0x0000
+DATA factors21<>+58(SB)/2, $0x0000
+DATA factors21<>+60(SB)/2, $0x0000
+DATA factors21<>+62(SB)/2, $0x0000
+GLOBL factors21<>(SB), RODATA|NOPTR, $64
+
+DATA factors22<>+0(SB)/2, $0xfffe
+DATA factors22<>+2(SB)/2, $0xfffe
+DATA factors22<>+4(SB)/2, $0xfffe
+DATA factors22<>+6(SB)/2, $0xfffe
+DATA factors22<>+8(SB)/2, $0xfffe
+DATA factors22<>+10(SB)/2, $0xfffe
+DATA factors22<>+12(SB)/2, $0xfffe
+DATA factors22<>+14(SB)/2, $0xfffe
+DATA factors22<>+16(SB)/2, $0xfffe
+DATA factors22<>+18(SB)/2, $0x0000
+DATA factors22<>+20(SB)/2, $0x0000
+DATA factors22<>+22(SB)/2, $0x0000
+DATA factors22<>+24(SB)/2, $0x0000
+DATA factors22<>+26(SB)/2, $0x0000
+DATA factors22<>+28(SB)/2, $0x0000
+DATA factors22<>+30(SB)/2, $0x0000
+DATA factors22<>+32(SB)/2, $0x0000
+DATA factors22<>+34(SB)/2, $0x0000
+DATA factors22<>+36(SB)/2, $0x0002
+DATA factors22<>+38(SB)/2, $0x0002
+DATA factors22<>+40(SB)/2, $0x0002
+DATA factors22<>+42(SB)/2, $0x0002
+DATA factors22<>+44(SB)/2, $0x0002
+DATA factors22<>+46(SB)/2, $0x0002
+DATA factors22<>+48(SB)/2, $0x0002
+DATA factors22<>+50(SB)/2, $0x0002
+DATA factors22<>+52(SB)/2, $0x0002
+DATA factors22<>+54(SB)/2, $0x0000
+DATA factors22<>+56(SB)/2, $0x0000
+DATA factors22<>+58(SB)/2, $0x0000
+DATA factors22<>+60(SB)/2, $0x0000
+DATA factors22<>+62(SB)/2, $0x0000
+GLOBL factors22<>(SB), RODATA|NOPTR, $64
+
+// func int8TablesAVX2(tables []byte, q []int16, multiplier int16)
 // Requires: AVX, AVX2, SSE2
-TEXT ·integerTablesAVX2(SB), NOSPLIT, $0-48
+TEXT ·int8TablesAVX2(SB), NOSPLIT, $0-50
 	MOVQ         tables_base+0(FP), AX
 	MOVQ         q_base+24(FP), CX
 	MOVQ         q_len+32(FP), DX
@@ -124,12 +556,10 @@ TEXT ·integerTablesAVX2(SB), NOSPLIT, $0-48
 	VMOVDQU      halfSigns023<>+0(SB), Y1
 	VMOVDQU      halfSigns101<>+0(SB), Y2
 	VMOVDQU      halfSigns123<>+0(SB), Y3
-	MOVL         $0x00ff00ff, BX
+	VPBROADCASTW multiplier+48(FP), Y5
+	MOVL         $0x80808080, BX
 	MOVD         BX, X4
 	VPBROADCASTD X4, Y4
-	MOVL         $0x80008000, BX
-	MOVD         BX, X5
-	VPBROADCASTD X5, Y5
 
 group:
 	VPBROADCASTD (CX), Y6
@@ -141,14 +571,13 @@ group:
 	VPMADDWD     Y7, Y3, Y7
 	VPADDD       Y7, Y6, Y6
 	VPACKSSDW    Y6, Y8, Y6
-	VPAND        Y4, Y6, Y7
-	VPXOR        Y5, Y6, Y6
-	VPSRLW       $0x08, Y6, Y6
-	VPACKUSWB    Y6, Y7, Y7
-	VPERMQ       $0xd8, Y7, Y7
-	VMOVDQU      Y7, (AX)
+	VPMULHRSW    Y5, Y6, Y6
+	VPACKSSWB    Y6, Y6, Y6
+	VPXOR        Y4, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VMOVDQU      X6, (AX)
 	ADDQ         $0x08, CX
-	ADDQ         $0x20, AX
+	ADDQ         $0x10, AX
 	DECQ         DX
 	JNZ          group
 	VZEROUPPER
@@ -226,145 +655,50 @@ DATA halfSigns123<>+28(SB)/2, $0x0001
 DATA halfSigns123<>+30(SB)/2, $0x0001
 GLOBL halfSigns123<>(SB), RODATA|NOPTR, $32
 
-// func exactTablesAVX512(tables []byte, x []float32)
-// Requires: AVX, AVX512F
-TEXT ·exactTablesAVX512(SB), NOSPLIT, $0-48
-	MOVQ      tables_base+0(FP), AX
-	MOVQ      x_base+24(FP), CX
-	MOVQ      x_len+32(FP), DX
-	SHRQ      $0x02, DX
-	VMOVDQU32 negative0<>+0(SB), Z0
-	VMOVDQU32 negative1<>+0(SB), Z1
-	VMOVDQU32 negative2<>+0(SB), Z2
-	VMOVDQU32 negative3<>+0(SB), Z3
+// func int14TablesAVX2(tables []byte, q []int16)
+// Requires: AVX, AVX2, SSE2
+TEXT ·int14TablesAVX2(SB), NOSPLIT, $0-48
+	MOVQ         tables_base+0(FP), AX
+	MOVQ         q_base+24(FP), CX
+	MOVQ         q_len+32(FP), DX
+	SHRQ         $0x02, DX
+	VMOVDQU      halfSigns001<>+0(SB), Y0
+	VMOVDQU      halfSigns023<>+0(SB), Y1
+	VMOVDQU      halfSigns101<>+0(SB), Y2
+	VMOVDQU      halfSigns123<>+0(SB), Y3
+	MOVL         $0x00ff00ff, BX
+	MOVD         BX, X4
+	VPBROADCASTD X4, Y4
+	MOVL         $0x80008000, BX
+	MOVD         BX, X5
+	VPBROADCASTD X5, Y5
 
 group:
-	VPXORD.BCST (CX), Z0, Z4
-	VPXORD.BCST 4(CX), Z1, Z5
-	VPXORD.BCST 8(CX), Z2, Z6
-	VPXORD.BCST 12(CX), Z3, Z7
-	VADDPS      Z5, Z4, Z4
-	VADDPS      Z7, Z6, Z6
-	VADDPS      Z6, Z4, Z4
-	VMOVUPS     Z4, (AX)
-	ADDQ        $0x10, CX
-	ADDQ        $0x40, AX
-	DECQ        DX
-	JNZ         group
-	VZEROUPPER
-	RET
-
-DATA negative0<>+0(SB)/4, $0x80000000
-DATA negative0<>+4(SB)/4, $0x00000000
-DATA negative0<>+8(SB)/4, $0x80000000
-DATA negative0<>+12(SB)/4, $0x00000000
-DATA negative0<>+16(SB)/4, $0x80000000
-DATA negative0<>+20(SB)/4, $0x00000000
-DATA negative0<>+24(SB)/4, $0x80000000
-DATA negative0<>+28(SB)/4, $0x00000000
-DATA negative0<>+32(SB)/4, $0x80000000
-DATA negative0<>+36(SB)/4, $0x00000000
-DATA negative0<>+40(SB)/4, $0x80000000
-DATA negative0<>+44(SB)/4, $0x00000000
-DATA negative0<>+48(SB)/4, $0x80000000
-DATA negative0<>+52(SB)/4, $0x00000000
-DATA negative0<>+56(SB)/4, $0x80000000
-DATA negative0<>+60(SB)/4, $0x00000000
-GLOBL negative0<>(SB), RODATA|NOPTR, $64
-
-DATA negative1<>+0(SB)/4, $0x80000000
-DATA negative1<>+4(SB)/4, $0x80000000
-DATA negative1<>+8(SB)/4, $0x00000000
-DATA negative1<>+12(SB)/4, $0x00000000
-DATA negative1<>+16(SB)/4, $0x80000000
-DATA negative1<>+20(SB)/4, $0x80000000
-DATA negative1<>+24(SB)/4, $0x00000000
-DATA negative1<>+28(SB)/4, $0x00000000
-DATA negative1<>+32(SB)/4, $0x80000000
-DATA negative1<>+36(SB)/4, $0x80000000
-DATA negative1<>+40(SB)/4, $0x00000000
-DATA negative1<>+44(SB)/4, $0x00000000
-DATA negative1<>+48(SB)/4, $0x80000000
-DATA negative1<>+52(SB)/4, $0x80000000
-DATA negative1<>+56(SB)/4, $0x00000000
-DATA negative1<>+60(SB)/4, $0x00000000
-GLOBL negative1<>(SB), RODATA|NOPTR, $64
-
-DATA negative2<>+0(SB)/4, $0x80000000
-DATA negative2<>+4(SB)/4, $0x80000000
-DATA negative2<>+8(SB)/4, $0x80000000
-DATA negative2<>+12(SB)/4, $0x80000000
-DATA negative2<>+16(SB)/4, $0x00000000
-DATA negative2<>+20(SB)/4, $0x00000000
-DATA negative2<>+24(SB)/4, $0x00000000
-DATA negative2<>+28(SB)/4, $0x00000000
-DATA negative2<>+32(SB)/4, $0x80000000
-DATA negative2<>+36(SB)/4, $0x80000000
-DATA negative2<>+40(SB)/4, $0x80000000
-DATA negative2<>+44(SB)/4, $0x80000000
-DATA negative2<>+48(SB)/4, $0x00000000
-DATA negative2<>+52(SB)/4, $0x00000000
-DATA negative2<>+56(SB)/4, $0x00000000
-DATA negative2<>+60(SB)/4, $0x00000000
-GLOBL negative2<>(SB), RODATA|NOPTR, $64
-
-DATA negative3<>+0(SB)/4, $0x80000000
-DATA negative3<>+4(SB)/4, $0x80000000
-DATA negative3<>+8(SB)/4, $0x80000000
-DATA negative3<>+12(SB)/4, $0x80000000
-DATA negative3<>+16(SB)/4, $0x80000000
-DATA negative3<>+20(SB)/4, $0x80000000
-DATA negative3<>+24(SB)/4, $0x80000000
-DATA negative3<>+28(SB)/4, $0x80000000
-DATA negative3<>+32(SB)/4, $0x00000000
-DATA negative3<>+36(SB)/4, $0x00000000
-DATA negative3<>+40(SB)/4, $0x00000000
-DATA negative3<>+44(SB)/4, $0x00000000
-DATA negative3<>+48(SB)/4, $0x00000000
-DATA negative3<>+52(SB)/4, $0x00000000
-DATA negative3<>+56(SB)/4, $0x00000000
-DATA negative3<>+60(SB)/4, $0x00000000
-GLOBL negative3<>(SB), RODATA|NOPTR, $64
-
-// func exactTablesAVX2(tables []byte, x []float32)
-// Requires: AVX
-TEXT ·exactTablesAVX2(SB), NOSPLIT, $0-48
-	MOVQ tables_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ x_len+32(FP), DX
-	SHRQ $0x02, DX
-
-group:
-	VBROADCASTSS (CX), Y0
-	VBROADCASTSS 4(CX), Y1
-	VBROADCASTSS 8(CX), Y2
-	VBROADCASTSS 12(CX), Y3
-	VXORPS       negative0<>+0(SB), Y0, Y4
-	VXORPS       negative1<>+0(SB), Y1, Y5
-	VXORPS       negative2<>+0(SB), Y2, Y6
-	VXORPS       negative3<>+0(SB), Y3, Y7
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y7, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VXORPS       negative0<>+32(SB), Y0, Y0
-	VXORPS       negative1<>+32(SB), Y1, Y1
-	VXORPS       negative2<>+32(SB), Y2, Y2
-	VXORPS       negative3<>+32(SB), Y3, Y3
-	VADDPS       Y1, Y0, Y0
-	VADDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         $0x10, CX
-	ADDQ         $0x40, AX
+	VPBROADCASTD (CX), Y6
+	VPBROADCASTD 4(CX), Y7
+	VPMADDWD     Y6, Y0, Y8
+	VPMADDWD     Y7, Y1, Y9
+	VPADDD       Y9, Y8, Y8
+	VPMADDWD     Y6, Y2, Y6
+	VPMADDWD     Y7, Y3, Y7
+	VPADDD       Y7, Y6, Y6
+	VPACKSSDW    Y6, Y8, Y6
+	VPAND        Y4, Y6, Y7
+	VPXOR        Y5, Y6, Y6
+	VPSRLW       $0x08, Y6, Y6
+	VPACKUSWB    Y6, Y7, Y7
+	VPERMQ       $0xd8, Y7, Y7
+	VMOVDQU      Y7, (AX)
+	ADDQ         $0x08, CX
+	ADDQ         $0x20, AX
 	DECQ         DX
 	JNZ          group
 	VZEROUPPER
 	RET
 
-// func integerSums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+// func int14Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 // Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
-TEXT ·integerSums1AVX512(SB), NOSPLIT, $0-80
+TEXT ·int14Sums1AVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         codes_base+24(FP), DX
@@ -442,9 +776,229 @@ chunk:
 	VZEROUPPER
 	RET
 
-// func integerSums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
+// func int8Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+TEXT ·int8Sums1AVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         codes_base+24(FP), DX
+	MOVQ         tables_base+48(FP), BX
+	MOVQ         chunks+72(FP), SI
+	SHRQ         $0x06, CX
+	MOVL         $0x01010101, DI
+	MOVD         DI, X0
+	VPBROADCASTD X0, Z0
+	MOVL         $0x60402000, DI
+	MOVD         DI, X1
+	VPBROADCASTD X1, Z1
+	MOVL         $0x1f1f1f1f, DI
+	MOVD         DI, X2
+	VPBROADCASTD X2, Z2
+	MOVL         $0x07070707, DI
+	MOVD         DI, X3
+	VPBROADCASTD X3, Z3
+	MOVL         $0x18181818, DI
+	MOVD         DI, X4
+	VPBROADCASTD X4, Z4
+	MOVL         $0x08080808, DI
+	MOVD         DI, X5
+	VPBROADCASTD X5, Z5
+	MOVL         $0x10101010, DI
+	MOVD         DI, X6
+	VPBROADCASTD X6, Z6
+
+block:
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   BX, DI
+	MOVQ   SI, R8
+
+chunk:
+	VMOVDQU32  (DI), Z15
+	VMOVDQU32  64(DI), Z16
+	VMOVDQU32  128(DI), Z17
+	VMOVDQU32  192(DI), Z18
+	VMOVDQU32  (DX), Z19
+	VPSRLD     $0x05, Z19, Z20
+	VPTERNLOGD $0xea, Z1, Z3, Z20
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z7
+	VMOVDQU32  64(DX), Z19
+	VPSRLD     $0x05, Z19, Z21
+	VPTERNLOGD $0xea, Z1, Z3, Z21
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z8
+	VMOVDQU32  128(DX), Z19
+	VPSRLD     $0x05, Z19, Z22
+	VPTERNLOGD $0xea, Z1, Z3, Z22
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z9
+	VMOVDQU32  192(DX), Z19
+	VPSRLD     $0x02, Z19, Z23
+	VPTERNLOGD $0xea, Z20, Z4, Z23
+	VPSRLD     $0x04, Z19, Z20
+	VPTERNLOGD $0xea, Z22, Z5, Z20
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z10
+	VMOVDQU32  256(DX), Z15
+	VPSRLD     $0x02, Z15, Z16
+	VPTERNLOGD $0xea, Z21, Z4, Z16
+	VPSRLD     $0x03, Z15, Z19
+	VPTERNLOGD $0xea, Z20, Z6, Z19
+	VPTERNLOGD $0xea, Z1, Z2, Z15
+	VPERMI2B   Z18, Z17, Z15
+	VPDPBUSD   Z15, Z0, Z11
+	VPERMI2B   Z18, Z17, Z23
+	VPDPBUSD   Z23, Z0, Z12
+	VPERMI2B   Z18, Z17, Z16
+	VPDPBUSD   Z16, Z0, Z13
+	VPERMI2B   Z18, Z17, Z19
+	VPDPBUSD   Z19, Z0, Z14
+	ADDQ       $0x00000140, DX
+	ADDQ       $0x00000100, DI
+	DECQ       R8
+	JNZ        chunk
+	VPADDD     Z11, Z7, Z7
+	VMOVDQU32  Z7, (AX)
+	VPADDD     Z12, Z8, Z8
+	VMOVDQU32  Z8, 64(AX)
+	VPADDD     Z13, Z9, Z9
+	VMOVDQU32  Z9, 128(AX)
+	VPADDD     Z14, Z10, Z10
+	VMOVDQU32  Z10, 192(AX)
+	ADDQ       $0x00000100, AX
+	DECQ       CX
+	JNZ        block
+	VZEROUPPER
+	RET
+
+// func int8Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
 // Requires: AVX, AVX2, CMOV, SSE2
-TEXT ·integerSums1AVX2(SB), NOSPLIT, $0-80
+TEXT ·int8Sums1AVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         codes_base+24(FP), DX
+	MOVQ         tables_base+48(FP), BX
+	SHRQ         $0x06, CX
+	MOVL         $0x0f0f0f0f, SI
+	MOVD         SI, X0
+	VPBROADCASTD X0, Y0
+	MOVQ         chunks+72(FP), SI
+	IMUL3Q       $-256, SI, SI
+
+block:
+	MOVQ         SI, X1
+	VPBROADCASTD X1, Y1
+	VMOVDQU      Y1, (AX)
+	VMOVDQU      Y1, 32(AX)
+	VMOVDQU      Y1, 64(AX)
+	VMOVDQU      Y1, 96(AX)
+	VMOVDQU      Y1, 128(AX)
+	VMOVDQU      Y1, 160(AX)
+	VMOVDQU      Y1, 192(AX)
+	VMOVDQU      Y1, 224(AX)
+	MOVQ         BX, DI
+	MOVQ         chunks+72(FP), R8
+
+segment:
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	MOVQ    R8, R9
+	MOVQ    $0x00000080, R10
+	CMPQ    R9, R10
+	CMOVQGT R10, R9
+	SUBQ    R9, R8
+
+chunk:
+	VBROADCASTI128 (DI), Y5
+	VPAND          (DX), Y0, Y6
+	VPSHUFB        Y6, Y5, Y6
+	VPADDW         Y6, Y1, Y1
+	VPSRLW         $0x08, Y6, Y6
+	VPADDW         Y6, Y2, Y2
+	VPAND          32(DX), Y0, Y6
+	VPSHUFB        Y6, Y5, Y5
+	VPADDW         Y5, Y3, Y3
+	VPSRLW         $0x08, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VBROADCASTI128 16(DI), Y5
+	VMOVDQU        (DX), Y6
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y0, Y6, Y6
+	VPSHUFB        Y6, Y5, Y6
+	VPADDW         Y6, Y1, Y1
+	VPSRLW         $0x08, Y6, Y6
+	VPADDW         Y6, Y2, Y2
+	VMOVDQU        32(DX), Y6
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y0, Y6, Y6
+	VPSHUFB        Y6, Y5, Y5
+	VPADDW         Y5, Y3, Y3
+	VPSRLW         $0x08, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	ADDQ           $0x00000040, DX
+	ADDQ           $0x20, DI
+	DECQ           R9
+	JNZ            chunk
+	VPSLLW         $0x08, Y2, Y5
+	VPSUBW         Y5, Y1, Y5
+	VEXTRACTI128   $0x00, Y5, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         (AX), Y1, Y1
+	VMOVDQU        Y1, (AX)
+	VEXTRACTI128   $0x01, Y5, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         32(AX), Y1, Y1
+	VMOVDQU        Y1, 32(AX)
+	VEXTRACTI128   $0x00, Y2, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         64(AX), Y1, Y1
+	VMOVDQU        Y1, 64(AX)
+	VEXTRACTI128   $0x01, Y2, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         96(AX), Y1, Y1
+	VMOVDQU        Y1, 96(AX)
+	VPSLLW         $0x08, Y4, Y1
+	VPSUBW         Y1, Y3, Y1
+	VEXTRACTI128   $0x00, Y1, X2
+	VPMOVZXWD      X2, Y2
+	VPADDD         128(AX), Y2, Y2
+	VMOVDQU        Y2, 128(AX)
+	VEXTRACTI128   $0x01, Y1, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         160(AX), Y1, Y1
+	VMOVDQU        Y1, 160(AX)
+	VEXTRACTI128   $0x00, Y4, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         192(AX), Y1, Y1
+	VMOVDQU        Y1, 192(AX)
+	VEXTRACTI128   $0x01, Y4, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         224(AX), Y1, Y1
+	VMOVDQU        Y1, 224(AX)
+	TESTQ          R8, R8
+	JNZ            segment
+	ADDQ           $0x00000100, AX
+	DECQ           CX
+	JNZ            block
+	VZEROUPPER
+	RET
+
+// func int14Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX2, CMOV, SSE2
+TEXT ·int14Sums1AVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         codes_base+24(FP), DX
@@ -619,6 +1173,740 @@ chunk:
 	ADDQ           $0x00000100, AX
 	DECQ           CX
 	JNZ            block
+	VZEROUPPER
+	RET
+
+// func int14Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+TEXT ·int14Sums2AVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         codes_base+24(FP), DX
+	MOVQ         tables_base+48(FP), BX
+	MOVQ         chunks+72(FP), SI
+	SHRQ         $0x06, CX
+	MOVL         $0x33333333, DI
+	MOVD         DI, X0
+	VPBROADCASTD X0, Z0
+	MOVL         $0x0c080400, DI
+	MOVD         DI, X1
+	VPBROADCASTD X1, Z1
+	MOVL         $0x01010101, DI
+	MOVD         DI, X2
+	VPBROADCASTD X2, Z2
+
+block:
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ   BX, DI
+	MOVQ   SI, R8
+
+chunk:
+	VMOVDQU32  (DI), Z11
+	VMOVDQU32  64(DI), Z12
+	VMOVDQU32  (DX), Z13
+	VPTERNLOGD $0xea, Z1, Z0, Z13
+	VPERMB     Z11, Z13, Z14
+	VPERMB     Z12, Z13, Z13
+	VPDPBUSD   Z2, Z14, Z3
+	VPDPBUSD   Z13, Z2, Z4
+	VPSRLD     $0x02, (DX), Z13
+	VPTERNLOGD $0xea, Z1, Z0, Z13
+	VPERMB     Z11, Z13, Z14
+	VPERMB     Z12, Z13, Z13
+	VPDPBUSD   Z2, Z14, Z5
+	VPDPBUSD   Z13, Z2, Z6
+	VMOVDQU32  64(DX), Z13
+	VPTERNLOGD $0xea, Z1, Z0, Z13
+	VPERMB     Z11, Z13, Z14
+	VPERMB     Z12, Z13, Z13
+	VPDPBUSD   Z2, Z14, Z7
+	VPDPBUSD   Z13, Z2, Z8
+	VPSRLD     $0x02, 64(DX), Z13
+	VPTERNLOGD $0xea, Z1, Z0, Z13
+	VPERMB     Z11, Z13, Z14
+	VPERMB     Z12, Z13, Z13
+	VPDPBUSD   Z2, Z14, Z9
+	VPDPBUSD   Z13, Z2, Z10
+	VMOVDQU32  128(DX), Z13
+	VPTERNLOGD $0xea, Z1, Z0, Z13
+	VPERMB     Z11, Z13, Z14
+	VPERMB     Z12, Z13, Z13
+	VPDPBUSD   Z2, Z14, Z3
+	VPDPBUSD   Z13, Z2, Z4
+	VPSRLD     $0x02, 128(DX), Z13
+	VPTERNLOGD $0xea, Z1, Z0, Z13
+	VPERMB     Z11, Z13, Z14
+	VPERMB     Z12, Z13, Z13
+	VPDPBUSD   Z2, Z14, Z5
+	VPDPBUSD   Z13, Z2, Z6
+	VMOVDQU32  192(DX), Z13
+	VPTERNLOGD $0xea, Z1, Z0, Z13
+	VPERMB     Z11, Z13, Z14
+	VPERMB     Z12, Z13, Z13
+	VPDPBUSD   Z2, Z14, Z7
+	VPDPBUSD   Z13, Z2, Z8
+	VPSRLD     $0x02, 192(DX), Z13
+	VPTERNLOGD $0xea, Z1, Z0, Z13
+	VPERMB     Z11, Z13, Z11
+	VPERMB     Z12, Z13, Z12
+	VPDPBUSD   Z2, Z11, Z9
+	VPDPBUSD   Z12, Z2, Z10
+	ADDQ       $0x00000100, DX
+	ADDQ       $0x00000080, DI
+	DECQ       R8
+	JNZ        chunk
+	VPSLLD     $0x08, Z4, Z4
+	VPADDD     Z4, Z3, Z3
+	VMOVDQU32  Z3, (AX)
+	VPSLLD     $0x08, Z6, Z6
+	VPADDD     Z6, Z5, Z5
+	VMOVDQU32  Z5, 64(AX)
+	VPSLLD     $0x08, Z8, Z8
+	VPADDD     Z8, Z7, Z7
+	VMOVDQU32  Z7, 128(AX)
+	VPSLLD     $0x08, Z10, Z10
+	VPADDD     Z10, Z9, Z9
+	VMOVDQU32  Z9, 192(AX)
+	ADDQ       $0x00000100, AX
+	DECQ       CX
+	JNZ        block
+	VZEROUPPER
+	RET
+
+// func int8Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+TEXT ·int8Sums2AVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         codes_base+24(FP), DX
+	MOVQ         tables_base+48(FP), BX
+	MOVQ         chunks+72(FP), SI
+	SHRQ         $0x06, CX
+	MOVL         $0x01010101, DI
+	MOVD         DI, X0
+	VPBROADCASTD X0, Z0
+	MOVL         $0x60402000, DI
+	MOVD         DI, X1
+	VPBROADCASTD X1, Z1
+	MOVL         $0x1f1f1f1f, DI
+	MOVD         DI, X2
+	VPBROADCASTD X2, Z2
+	MOVL         $0x07070707, DI
+	MOVD         DI, X3
+	VPBROADCASTD X3, Z3
+	MOVL         $0x18181818, DI
+	MOVD         DI, X4
+	VPBROADCASTD X4, Z4
+	MOVL         $0x08080808, DI
+	MOVD         DI, X5
+	VPBROADCASTD X5, Z5
+	MOVL         $0x10101010, DI
+	MOVD         DI, X6
+	VPBROADCASTD X6, Z6
+
+block:
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   BX, DI
+	MOVQ   SI, R8
+
+chunk:
+	VMOVDQU32  (DI), Z15
+	VMOVDQU32  64(DI), Z16
+	VMOVDQU32  128(DI), Z17
+	VMOVDQU32  192(DI), Z18
+	VMOVDQU32  (DX), Z19
+	VPSRLD     $0x05, Z19, Z20
+	VPTERNLOGD $0xea, Z1, Z3, Z20
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z7
+	VMOVDQU32  64(DX), Z19
+	VPSRLD     $0x05, Z19, Z21
+	VPTERNLOGD $0xea, Z1, Z3, Z21
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z8
+	VMOVDQU32  128(DX), Z19
+	VPSRLD     $0x05, Z19, Z22
+	VPTERNLOGD $0xea, Z1, Z3, Z22
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z9
+	VMOVDQU32  192(DX), Z19
+	VPSRLD     $0x02, Z19, Z23
+	VPTERNLOGD $0xea, Z20, Z4, Z23
+	VPSRLD     $0x04, Z19, Z20
+	VPTERNLOGD $0xea, Z22, Z5, Z20
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z10
+	VMOVDQU32  256(DX), Z15
+	VPSRLD     $0x02, Z15, Z16
+	VPTERNLOGD $0xea, Z21, Z4, Z16
+	VPSRLD     $0x03, Z15, Z19
+	VPTERNLOGD $0xea, Z20, Z6, Z19
+	VPTERNLOGD $0xea, Z1, Z2, Z15
+	VPERMI2B   Z18, Z17, Z15
+	VPDPBUSD   Z15, Z0, Z11
+	VPERMI2B   Z18, Z17, Z23
+	VPDPBUSD   Z23, Z0, Z12
+	VPERMI2B   Z18, Z17, Z16
+	VPDPBUSD   Z16, Z0, Z13
+	VPERMI2B   Z18, Z17, Z19
+	VPDPBUSD   Z19, Z0, Z14
+	ADDQ       $0x00000140, DX
+	ADDQ       $0x00000100, DI
+	DECQ       R8
+	JNZ        chunk
+	VPADDD     Z11, Z7, Z7
+	VMOVDQU32  Z7, (AX)
+	VPADDD     Z12, Z8, Z8
+	VMOVDQU32  Z8, 64(AX)
+	VPADDD     Z13, Z9, Z9
+	VMOVDQU32  Z9, 128(AX)
+	VPADDD     Z14, Z10, Z10
+	VMOVDQU32  Z10, 192(AX)
+	ADDQ       $0x00000100, AX
+	DECQ       CX
+	JNZ        block
+	VZEROUPPER
+	RET
+
+// func int8Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX2, CMOV, SSE2
+TEXT ·int8Sums2AVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         codes_base+24(FP), DX
+	MOVQ         tables_base+48(FP), BX
+	SHRQ         $0x06, CX
+	MOVL         $0x0f0f0f0f, SI
+	MOVD         SI, X0
+	VPBROADCASTD X0, Y0
+	MOVQ         chunks+72(FP), SI
+	IMUL3Q       $-512, SI, SI
+
+block:
+	MOVQ         SI, X1
+	VPBROADCASTD X1, Y1
+	VMOVDQU      Y1, (AX)
+	VMOVDQU      Y1, 32(AX)
+	VMOVDQU      Y1, 64(AX)
+	VMOVDQU      Y1, 96(AX)
+	VMOVDQU      Y1, 128(AX)
+	VMOVDQU      Y1, 160(AX)
+	VMOVDQU      Y1, 192(AX)
+	VMOVDQU      Y1, 224(AX)
+	MOVQ         BX, DI
+	MOVQ         chunks+72(FP), R8
+
+segment:
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	MOVQ    R8, R9
+	MOVQ    $0x00000040, R10
+	CMPQ    R9, R10
+	CMOVQGT R10, R9
+	SUBQ    R9, R8
+
+chunk:
+	VBROADCASTI128 (DI), Y5
+	VPAND          (DX), Y0, Y6
+	VPSHUFB        Y6, Y5, Y6
+	VPADDW         Y6, Y1, Y1
+	VPSRLW         $0x08, Y6, Y6
+	VPADDW         Y6, Y2, Y2
+	VPAND          32(DX), Y0, Y6
+	VPSHUFB        Y6, Y5, Y6
+	VPADDW         Y6, Y3, Y3
+	VPSRLW         $0x08, Y6, Y6
+	VPADDW         Y6, Y4, Y4
+	VPAND          64(DX), Y0, Y6
+	VPSHUFB        Y6, Y5, Y6
+	VPADDW         Y6, Y1, Y1
+	VPSRLW         $0x08, Y6, Y6
+	VPADDW         Y6, Y2, Y2
+	VPAND          96(DX), Y0, Y6
+	VPSHUFB        Y6, Y5, Y5
+	VPADDW         Y5, Y3, Y3
+	VPSRLW         $0x08, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VBROADCASTI128 16(DI), Y5
+	VMOVDQU        (DX), Y6
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y0, Y6, Y6
+	VPSHUFB        Y6, Y5, Y6
+	VPADDW         Y6, Y1, Y1
+	VPSRLW         $0x08, Y6, Y6
+	VPADDW         Y6, Y2, Y2
+	VMOVDQU        32(DX), Y6
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y0, Y6, Y6
+	VPSHUFB        Y6, Y5, Y6
+	VPADDW         Y6, Y3, Y3
+	VPSRLW         $0x08, Y6, Y6
+	VPADDW         Y6, Y4, Y4
+	VMOVDQU        64(DX), Y6
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y0, Y6, Y6
+	VPSHUFB        Y6, Y5, Y6
+	VPADDW         Y6, Y1, Y1
+	VPSRLW         $0x08, Y6, Y6
+	VPADDW         Y6, Y2, Y2
+	VMOVDQU        96(DX), Y6
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y0, Y6, Y6
+	VPSHUFB        Y6, Y5, Y5
+	VPADDW         Y5, Y3, Y3
+	VPSRLW         $0x08, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	ADDQ           $0x00000080, DX
+	ADDQ           $0x20, DI
+	DECQ           R9
+	JNZ            chunk
+	VPSLLW         $0x08, Y2, Y5
+	VPSUBW         Y5, Y1, Y5
+	VEXTRACTI128   $0x00, Y5, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         (AX), Y1, Y1
+	VMOVDQU        Y1, (AX)
+	VEXTRACTI128   $0x01, Y5, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         32(AX), Y1, Y1
+	VMOVDQU        Y1, 32(AX)
+	VEXTRACTI128   $0x00, Y2, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         64(AX), Y1, Y1
+	VMOVDQU        Y1, 64(AX)
+	VEXTRACTI128   $0x01, Y2, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         96(AX), Y1, Y1
+	VMOVDQU        Y1, 96(AX)
+	VPSLLW         $0x08, Y4, Y1
+	VPSUBW         Y1, Y3, Y1
+	VEXTRACTI128   $0x00, Y1, X2
+	VPMOVZXWD      X2, Y2
+	VPADDD         128(AX), Y2, Y2
+	VMOVDQU        Y2, 128(AX)
+	VEXTRACTI128   $0x01, Y1, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         160(AX), Y1, Y1
+	VMOVDQU        Y1, 160(AX)
+	VEXTRACTI128   $0x00, Y4, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         192(AX), Y1, Y1
+	VMOVDQU        Y1, 192(AX)
+	VEXTRACTI128   $0x01, Y4, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         224(AX), Y1, Y1
+	VMOVDQU        Y1, 224(AX)
+	TESTQ          R8, R8
+	JNZ            segment
+	ADDQ           $0x00000100, AX
+	DECQ           CX
+	JNZ            block
+	VZEROUPPER
+	RET
+
+// func int14Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX2, CMOV, SSE2
+TEXT ·int14Sums2AVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         codes_base+24(FP), DX
+	MOVQ         tables_base+48(FP), BX
+	SHRQ         $0x06, CX
+	MOVL         $0x0f0f0f0f, SI
+	MOVD         SI, X0
+	VPBROADCASTD X0, Y0
+	MOVQ         chunks+72(FP), SI
+	IMUL3Q       $-131072, SI, SI
+
+block:
+	MOVQ         SI, X1
+	VPBROADCASTD X1, Y1
+	VMOVDQU      Y1, (AX)
+	VMOVDQU      Y1, 32(AX)
+	VMOVDQU      Y1, 64(AX)
+	VMOVDQU      Y1, 96(AX)
+	VMOVDQU      Y1, 128(AX)
+	VMOVDQU      Y1, 160(AX)
+	VMOVDQU      Y1, 192(AX)
+	VMOVDQU      Y1, 224(AX)
+	MOVQ         BX, DI
+	MOVQ         chunks+72(FP), R8
+
+segment:
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	VPXOR   Y8, Y8, Y8
+	MOVQ    R8, R9
+	MOVQ    $0x00000040, R10
+	CMPQ    R9, R10
+	CMOVQGT R10, R9
+	SUBQ    R9, R8
+
+chunk:
+	VBROADCASTI128 (DI), Y9
+	VBROADCASTI128 16(DI), Y10
+	VPAND          (DX), Y0, Y11
+	VPSHUFB        Y11, Y9, Y12
+	VPADDW         Y12, Y1, Y1
+	VPSRLW         $0x08, Y12, Y12
+	VPADDW         Y12, Y2, Y2
+	VPSHUFB        Y11, Y10, Y11
+	VPADDW         Y11, Y3, Y3
+	VPSRLW         $0x08, Y11, Y11
+	VPADDW         Y11, Y4, Y4
+	VPAND          32(DX), Y0, Y11
+	VPSHUFB        Y11, Y9, Y12
+	VPADDW         Y12, Y5, Y5
+	VPSRLW         $0x08, Y12, Y12
+	VPADDW         Y12, Y6, Y6
+	VPSHUFB        Y11, Y10, Y11
+	VPADDW         Y11, Y7, Y7
+	VPSRLW         $0x08, Y11, Y11
+	VPADDW         Y11, Y8, Y8
+	VPAND          64(DX), Y0, Y11
+	VPSHUFB        Y11, Y9, Y12
+	VPADDW         Y12, Y1, Y1
+	VPSRLW         $0x08, Y12, Y12
+	VPADDW         Y12, Y2, Y2
+	VPSHUFB        Y11, Y10, Y11
+	VPADDW         Y11, Y3, Y3
+	VPSRLW         $0x08, Y11, Y11
+	VPADDW         Y11, Y4, Y4
+	VPAND          96(DX), Y0, Y11
+	VPSHUFB        Y11, Y9, Y9
+	VPADDW         Y9, Y5, Y5
+	VPSRLW         $0x08, Y9, Y9
+	VPADDW         Y9, Y6, Y6
+	VPSHUFB        Y11, Y10, Y9
+	VPADDW         Y9, Y7, Y7
+	VPSRLW         $0x08, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	VBROADCASTI128 32(DI), Y9
+	VBROADCASTI128 48(DI), Y10
+	VMOVDQU        (DX), Y11
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y0, Y11, Y11
+	VPSHUFB        Y11, Y9, Y12
+	VPADDW         Y12, Y1, Y1
+	VPSRLW         $0x08, Y12, Y12
+	VPADDW         Y12, Y2, Y2
+	VPSHUFB        Y11, Y10, Y11
+	VPADDW         Y11, Y3, Y3
+	VPSRLW         $0x08, Y11, Y11
+	VPADDW         Y11, Y4, Y4
+	VMOVDQU        32(DX), Y11
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y0, Y11, Y11
+	VPSHUFB        Y11, Y9, Y12
+	VPADDW         Y12, Y5, Y5
+	VPSRLW         $0x08, Y12, Y12
+	VPADDW         Y12, Y6, Y6
+	VPSHUFB        Y11, Y10, Y11
+	VPADDW         Y11, Y7, Y7
+	VPSRLW         $0x08, Y11, Y11
+	VPADDW         Y11, Y8, Y8
+	VMOVDQU        64(DX), Y11
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y0, Y11, Y11
+	VPSHUFB        Y11, Y9, Y12
+	VPADDW         Y12, Y1, Y1
+	VPSRLW         $0x08, Y12, Y12
+	VPADDW         Y12, Y2, Y2
+	VPSHUFB        Y11, Y10, Y11
+	VPADDW         Y11, Y3, Y3
+	VPSRLW         $0x08, Y11, Y11
+	VPADDW         Y11, Y4, Y4
+	VMOVDQU        96(DX), Y11
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y0, Y11, Y11
+	VPSHUFB        Y11, Y9, Y9
+	VPADDW         Y9, Y5, Y5
+	VPSRLW         $0x08, Y9, Y9
+	VPADDW         Y9, Y6, Y6
+	VPSHUFB        Y11, Y10, Y9
+	VPADDW         Y9, Y7, Y7
+	VPSRLW         $0x08, Y9, Y9
+	VPADDW         Y9, Y8, Y8
+	ADDQ           $0x00000080, DX
+	ADDQ           $0x40, DI
+	DECQ           R9
+	JNZ            chunk
+	VPSLLW         $0x08, Y2, Y9
+	VPSUBW         Y9, Y1, Y9
+	VEXTRACTI128   $0x00, Y9, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         (AX), Y1, Y1
+	VMOVDQU        Y1, (AX)
+	VEXTRACTI128   $0x01, Y9, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         32(AX), Y1, Y1
+	VMOVDQU        Y1, 32(AX)
+	VEXTRACTI128   $0x00, Y2, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         64(AX), Y1, Y1
+	VMOVDQU        Y1, 64(AX)
+	VEXTRACTI128   $0x01, Y2, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         96(AX), Y1, Y1
+	VMOVDQU        Y1, 96(AX)
+	VPSLLW         $0x08, Y4, Y1
+	VPSUBW         Y1, Y3, Y1
+	VEXTRACTI128   $0x00, Y1, X2
+	VPMOVZXWD      X2, Y2
+	VPSLLD         $0x08, Y2, Y2
+	VPADDD         (AX), Y2, Y2
+	VMOVDQU        Y2, (AX)
+	VEXTRACTI128   $0x01, Y1, X1
+	VPMOVZXWD      X1, Y1
+	VPSLLD         $0x08, Y1, Y1
+	VPADDD         32(AX), Y1, Y1
+	VMOVDQU        Y1, 32(AX)
+	VEXTRACTI128   $0x00, Y4, X1
+	VPMOVZXWD      X1, Y1
+	VPSLLD         $0x08, Y1, Y1
+	VPADDD         64(AX), Y1, Y1
+	VMOVDQU        Y1, 64(AX)
+	VEXTRACTI128   $0x01, Y4, X1
+	VPMOVZXWD      X1, Y1
+	VPSLLD         $0x08, Y1, Y1
+	VPADDD         96(AX), Y1, Y1
+	VMOVDQU        Y1, 96(AX)
+	VPSLLW         $0x08, Y6, Y1
+	VPSUBW         Y1, Y5, Y1
+	VEXTRACTI128   $0x00, Y1, X2
+	VPMOVZXWD      X2, Y2
+	VPADDD         128(AX), Y2, Y2
+	VMOVDQU        Y2, 128(AX)
+	VEXTRACTI128   $0x01, Y1, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         160(AX), Y1, Y1
+	VMOVDQU        Y1, 160(AX)
+	VEXTRACTI128   $0x00, Y6, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         192(AX), Y1, Y1
+	VMOVDQU        Y1, 192(AX)
+	VEXTRACTI128   $0x01, Y6, X1
+	VPMOVZXWD      X1, Y1
+	VPADDD         224(AX), Y1, Y1
+	VMOVDQU        Y1, 224(AX)
+	VPSLLW         $0x08, Y8, Y1
+	VPSUBW         Y1, Y7, Y1
+	VEXTRACTI128   $0x00, Y1, X2
+	VPMOVZXWD      X2, Y2
+	VPSLLD         $0x08, Y2, Y2
+	VPADDD         128(AX), Y2, Y2
+	VMOVDQU        Y2, 128(AX)
+	VEXTRACTI128   $0x01, Y1, X1
+	VPMOVZXWD      X1, Y1
+	VPSLLD         $0x08, Y1, Y1
+	VPADDD         160(AX), Y1, Y1
+	VMOVDQU        Y1, 160(AX)
+	VEXTRACTI128   $0x00, Y8, X1
+	VPMOVZXWD      X1, Y1
+	VPSLLD         $0x08, Y1, Y1
+	VPADDD         192(AX), Y1, Y1
+	VMOVDQU        Y1, 192(AX)
+	VEXTRACTI128   $0x01, Y8, X1
+	VPMOVZXWD      X1, Y1
+	VPSLLD         $0x08, Y1, Y1
+	VPADDD         224(AX), Y1, Y1
+	VMOVDQU        Y1, 224(AX)
+	TESTQ          R8, R8
+	JNZ            segment
+	ADDQ           $0x00000100, AX
+	DECQ           CX
+	JNZ            block
+	VZEROUPPER
+	RET
+
+// func int8LargestAVX2(q []int16) int32
+// Requires: AVX, AVX2, SSE2
+TEXT ·int8LargestAVX2(SB), NOSPLIT, $0-28
+	MOVQ  q_base+0(FP), AX
+	MOVQ  q_len+8(FP), CX
+	VPXOR Y0, Y0, Y0
+
+next:
+	VPMOVSXWD    (AX), Y1
+	VPABSD       Y1, Y1
+	VPSHUFD      $0xb1, Y1, Y2
+	VPADDD       Y2, Y1, Y1
+	VPSHUFD      $0x4e, Y1, Y2
+	VPADDD       Y2, Y1, Y1
+	VPMAXSD      Y1, Y0, Y0
+	ADDQ         $0x10, AX
+	SUBQ         $0x08, CX
+	JNZ          next
+	VEXTRACTF128 $0x00, Y0, X1
+	VEXTRACTF128 $0x01, Y0, X0
+	VPMAXSD      X0, X1, X1
+	VPERMILPS    $0x4e, X1, X0
+	VPMAXSD      X0, X1, X1
+	VPERMILPS    $0xb1, X1, X0
+	VPMAXSD      X0, X1, X1
+	MOVD         X1, AX
+	MOVL         AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func exactTablesAVX512(tables []byte, x []float32)
+// Requires: AVX, AVX512F
+TEXT ·exactTablesAVX512(SB), NOSPLIT, $0-48
+	MOVQ      tables_base+0(FP), AX
+	MOVQ      x_base+24(FP), CX
+	MOVQ      x_len+32(FP), DX
+	SHRQ      $0x02, DX
+	VMOVDQU32 negative0<>+0(SB), Z0
+	VMOVDQU32 negative1<>+0(SB), Z1
+	VMOVDQU32 negative2<>+0(SB), Z2
+	VMOVDQU32 negative3<>+0(SB), Z3
+
+group:
+	VPXORD.BCST (CX), Z0, Z4
+	VPXORD.BCST 4(CX), Z1, Z5
+	VPXORD.BCST 8(CX), Z2, Z6
+	VPXORD.BCST 12(CX), Z3, Z7
+	VADDPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z6
+	VADDPS      Z6, Z4, Z4
+	VMOVUPS     Z4, (AX)
+	ADDQ        $0x10, CX
+	ADDQ        $0x40, AX
+	DECQ        DX
+	JNZ         group
+	VZEROUPPER
+	RET
+
+DATA negative0<>+0(SB)/4, $0x80000000
+DATA negative0<>+4(SB)/4, $0x00000000
+DATA negative0<>+8(SB)/4, $0x80000000
+DATA negative0<>+12(SB)/4, $0x00000000
+DATA negative0<>+16(SB)/4, $0x80000000
+DATA negative0<>+20(SB)/4, $0x00000000
+DATA negative0<>+24(SB)/4, $0x80000000
+DATA negative0<>+28(SB)/4, $0x00000000
+DATA negative0<>+32(SB)/4, $0x80000000
+DATA negative0<>+36(SB)/4, $0x00000000
+DATA negative0<>+40(SB)/4, $0x80000000
+DATA negative0<>+44(SB)/4, $0x00000000
+DATA negative0<>+48(SB)/4, $0x80000000
+DATA negative0<>+52(SB)/4, $0x00000000
+DATA negative0<>+56(SB)/4, $0x80000000
+DATA negative0<>+60(SB)/4, $0x00000000
+GLOBL negative0<>(SB), RODATA|NOPTR, $64
+
+DATA negative1<>+0(SB)/4, $0x80000000
+DATA negative1<>+4(SB)/4, $0x80000000
+DATA negative1<>+8(SB)/4, $0x00000000
+DATA negative1<>+12(SB)/4, $0x00000000
+DATA negative1<>+16(SB)/4, $0x80000000
+DATA negative1<>+20(SB)/4, $0x80000000
+DATA negative1<>+24(SB)/4, $0x00000000
+DATA negative1<>+28(SB)/4, $0x00000000
+DATA negative1<>+32(SB)/4, $0x80000000
+DATA negative1<>+36(SB)/4, $0x80000000
+DATA negative1<>+40(SB)/4, $0x00000000
+DATA negative1<>+44(SB)/4, $0x00000000
+DATA negative1<>+48(SB)/4, $0x80000000
+DATA negative1<>+52(SB)/4, $0x80000000
+DATA negative1<>+56(SB)/4, $0x00000000
+DATA negative1<>+60(SB)/4, $0x00000000
+GLOBL negative1<>(SB), RODATA|NOPTR, $64
+
+DATA negative2<>+0(SB)/4, $0x80000000
+DATA negative2<>+4(SB)/4, $0x80000000
+DATA negative2<>+8(SB)/4, $0x80000000
+DATA negative2<>+12(SB)/4, $0x80000000
+DATA negative2<>+16(SB)/4, $0x00000000
+DATA negative2<>+20(SB)/4, $0x00000000
+DATA negative2<>+24(SB)/4, $0x00000000
+DATA negative2<>+28(SB)/4, $0x00000000
+DATA negative2<>+32(SB)/4, $0x80000000
+DATA negative2<>+36(SB)/4, $0x80000000
+DATA negative2<>+40(SB)/4, $0x80000000
+DATA negative2<>+44(SB)/4, $0x80000000
+DATA negative2<>+48(SB)/4, $0x00000000
+DATA negative2<>+52(SB)/4, $0x00000000
+DATA negative2<>+56(SB)/4, $0x00000000
+DATA negative2<>+60(SB)/4, $0x00000000
+GLOBL negative2<>(SB), RODATA|NOPTR, $64
+
+DATA negative3<>+0(SB)/4, $0x80000000
+DATA negative3<>+4(SB)/4, $0x80000000
+DATA negative3<>+8(SB)/4, $0x80000000
+DATA negative3<>+12(SB)/4, $0x80000000
+DATA negative3<>+16(SB)/4, $0x80000000
+DATA negative3<>+20(SB)/4, $0x80000000
+DATA negative3<>+24(SB)/4, $0x80000000
+DATA negative3<>+28(SB)/4, $0x80000000
+DATA negative3<>+32(SB)/4, $0x00000000
+DATA negative3<>+36(SB)/4, $0x00000000
+DATA negative3<>+40(SB)/4, $0x00000000
+DATA negative3<>+44(SB)/4, $0x00000000
+DATA negative3<>+48(SB)/4, $0x00000000
+DATA negative3<>+52(SB)/4, $0x00000000
+DATA negative3<>+56(SB)/4, $0x00000000
+DATA negative3<>+60(SB)/4, $0x00000000
+GLOBL negative3<>(SB), RODATA|NOPTR, $64
+
+// func exactTablesAVX2(tables []byte, x []float32)
+// Requires: AVX
+TEXT ·exactTablesAVX2(SB), NOSPLIT, $0-48
+	MOVQ tables_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ x_len+32(FP), DX
+	SHRQ $0x02, DX
+
+group:
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4(CX), Y1
+	VBROADCASTSS 8(CX), Y2
+	VBROADCASTSS 12(CX), Y3
+	VXORPS       negative0<>+0(SB), Y0, Y4
+	VXORPS       negative1<>+0(SB), Y1, Y5
+	VXORPS       negative2<>+0(SB), Y2, Y6
+	VXORPS       negative3<>+0(SB), Y3, Y7
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VXORPS       negative0<>+32(SB), Y0, Y0
+	VXORPS       negative1<>+32(SB), Y1, Y1
+	VXORPS       negative2<>+32(SB), Y2, Y2
+	VXORPS       negative3<>+32(SB), Y3, Y3
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 32(AX)
+	ADDQ         $0x10, CX
+	ADDQ         $0x40, AX
+	DECQ         DX
+	JNZ          group
 	VZEROUPPER
 	RET
 
@@ -1261,330 +2549,6 @@ chunk:
 	ADDQ      $0x00000100, AX
 	DECQ      CX
 	JNZ       block
-	VZEROUPPER
-	RET
-
-// func integerSums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
-TEXT ·integerSums2AVX512(SB), NOSPLIT, $0-80
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         dst_len+8(FP), CX
-	MOVQ         codes_base+24(FP), DX
-	MOVQ         tables_base+48(FP), BX
-	MOVQ         chunks+72(FP), SI
-	SHRQ         $0x06, CX
-	MOVL         $0x33333333, DI
-	MOVD         DI, X0
-	VPBROADCASTD X0, Z0
-	MOVL         $0x0c080400, DI
-	MOVD         DI, X1
-	VPBROADCASTD X1, Z1
-	MOVL         $0x01010101, DI
-	MOVD         DI, X2
-	VPBROADCASTD X2, Z2
-
-block:
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	MOVQ   BX, DI
-	MOVQ   SI, R8
-
-chunk:
-	VMOVDQU32  (DI), Z11
-	VMOVDQU32  64(DI), Z12
-	VMOVDQU32  (DX), Z13
-	VPTERNLOGD $0xea, Z1, Z0, Z13
-	VPERMB     Z11, Z13, Z14
-	VPERMB     Z12, Z13, Z13
-	VPDPBUSD   Z2, Z14, Z3
-	VPDPBUSD   Z13, Z2, Z4
-	VPSRLD     $0x02, (DX), Z13
-	VPTERNLOGD $0xea, Z1, Z0, Z13
-	VPERMB     Z11, Z13, Z14
-	VPERMB     Z12, Z13, Z13
-	VPDPBUSD   Z2, Z14, Z5
-	VPDPBUSD   Z13, Z2, Z6
-	VMOVDQU32  64(DX), Z13
-	VPTERNLOGD $0xea, Z1, Z0, Z13
-	VPERMB     Z11, Z13, Z14
-	VPERMB     Z12, Z13, Z13
-	VPDPBUSD   Z2, Z14, Z7
-	VPDPBUSD   Z13, Z2, Z8
-	VPSRLD     $0x02, 64(DX), Z13
-	VPTERNLOGD $0xea, Z1, Z0, Z13
-	VPERMB     Z11, Z13, Z14
-	VPERMB     Z12, Z13, Z13
-	VPDPBUSD   Z2, Z14, Z9
-	VPDPBUSD   Z13, Z2, Z10
-	VMOVDQU32  128(DX), Z13
-	VPTERNLOGD $0xea, Z1, Z0, Z13
-	VPERMB     Z11, Z13, Z14
-	VPERMB     Z12, Z13, Z13
-	VPDPBUSD   Z2, Z14, Z3
-	VPDPBUSD   Z13, Z2, Z4
-	VPSRLD     $0x02, 128(DX), Z13
-	VPTERNLOGD $0xea, Z1, Z0, Z13
-	VPERMB     Z11, Z13, Z14
-	VPERMB     Z12, Z13, Z13
-	VPDPBUSD   Z2, Z14, Z5
-	VPDPBUSD   Z13, Z2, Z6
-	VMOVDQU32  192(DX), Z13
-	VPTERNLOGD $0xea, Z1, Z0, Z13
-	VPERMB     Z11, Z13, Z14
-	VPERMB     Z12, Z13, Z13
-	VPDPBUSD   Z2, Z14, Z7
-	VPDPBUSD   Z13, Z2, Z8
-	VPSRLD     $0x02, 192(DX), Z13
-	VPTERNLOGD $0xea, Z1, Z0, Z13
-	VPERMB     Z11, Z13, Z11
-	VPERMB     Z12, Z13, Z12
-	VPDPBUSD   Z2, Z11, Z9
-	VPDPBUSD   Z12, Z2, Z10
-	ADDQ       $0x00000100, DX
-	ADDQ       $0x00000080, DI
-	DECQ       R8
-	JNZ        chunk
-	VPSLLD     $0x08, Z4, Z4
-	VPADDD     Z4, Z3, Z3
-	VMOVDQU32  Z3, (AX)
-	VPSLLD     $0x08, Z6, Z6
-	VPADDD     Z6, Z5, Z5
-	VMOVDQU32  Z5, 64(AX)
-	VPSLLD     $0x08, Z8, Z8
-	VPADDD     Z8, Z7, Z7
-	VMOVDQU32  Z7, 128(AX)
-	VPSLLD     $0x08, Z10, Z10
-	VPADDD     Z10, Z9, Z9
-	VMOVDQU32  Z9, 192(AX)
-	ADDQ       $0x00000100, AX
-	DECQ       CX
-	JNZ        block
-	VZEROUPPER
-	RET
-
-// func integerSums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX2, CMOV, SSE2
-TEXT ·integerSums2AVX2(SB), NOSPLIT, $0-80
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         dst_len+8(FP), CX
-	MOVQ         codes_base+24(FP), DX
-	MOVQ         tables_base+48(FP), BX
-	SHRQ         $0x06, CX
-	MOVL         $0x0f0f0f0f, SI
-	MOVD         SI, X0
-	VPBROADCASTD X0, Y0
-	MOVQ         chunks+72(FP), SI
-	IMUL3Q       $-131072, SI, SI
-
-block:
-	MOVQ         SI, X1
-	VPBROADCASTD X1, Y1
-	VMOVDQU      Y1, (AX)
-	VMOVDQU      Y1, 32(AX)
-	VMOVDQU      Y1, 64(AX)
-	VMOVDQU      Y1, 96(AX)
-	VMOVDQU      Y1, 128(AX)
-	VMOVDQU      Y1, 160(AX)
-	VMOVDQU      Y1, 192(AX)
-	VMOVDQU      Y1, 224(AX)
-	MOVQ         BX, DI
-	MOVQ         chunks+72(FP), R8
-
-segment:
-	VPXOR   Y1, Y1, Y1
-	VPXOR   Y2, Y2, Y2
-	VPXOR   Y3, Y3, Y3
-	VPXOR   Y4, Y4, Y4
-	VPXOR   Y5, Y5, Y5
-	VPXOR   Y6, Y6, Y6
-	VPXOR   Y7, Y7, Y7
-	VPXOR   Y8, Y8, Y8
-	MOVQ    R8, R9
-	MOVQ    $0x00000040, R10
-	CMPQ    R9, R10
-	CMOVQGT R10, R9
-	SUBQ    R9, R8
-
-chunk:
-	VBROADCASTI128 (DI), Y9
-	VBROADCASTI128 16(DI), Y10
-	VPAND          (DX), Y0, Y11
-	VPSHUFB        Y11, Y9, Y12
-	VPADDW         Y12, Y1, Y1
-	VPSRLW         $0x08, Y12, Y12
-	VPADDW         Y12, Y2, Y2
-	VPSHUFB        Y11, Y10, Y11
-	VPADDW         Y11, Y3, Y3
-	VPSRLW         $0x08, Y11, Y11
-	VPADDW         Y11, Y4, Y4
-	VPAND          32(DX), Y0, Y11
-	VPSHUFB        Y11, Y9, Y12
-	VPADDW         Y12, Y5, Y5
-	VPSRLW         $0x08, Y12, Y12
-	VPADDW         Y12, Y6, Y6
-	VPSHUFB        Y11, Y10, Y11
-	VPADDW         Y11, Y7, Y7
-	VPSRLW         $0x08, Y11, Y11
-	VPADDW         Y11, Y8, Y8
-	VPAND          64(DX), Y0, Y11
-	VPSHUFB        Y11, Y9, Y12
-	VPADDW         Y12, Y1, Y1
-	VPSRLW         $0x08, Y12, Y12
-	VPADDW         Y12, Y2, Y2
-	VPSHUFB        Y11, Y10, Y11
-	VPADDW         Y11, Y3, Y3
-	VPSRLW         $0x08, Y11, Y11
-	VPADDW         Y11, Y4, Y4
-	VPAND          96(DX), Y0, Y11
-	VPSHUFB        Y11, Y9, Y9
-	VPADDW         Y9, Y5, Y5
-	VPSRLW         $0x08, Y9, Y9
-	VPADDW         Y9, Y6, Y6
-	VPSHUFB        Y11, Y10, Y9
-	VPADDW         Y9, Y7, Y7
-	VPSRLW         $0x08, Y9, Y9
-	VPADDW         Y9, Y8, Y8
-	VBROADCASTI128 32(DI), Y9
-	VBROADCASTI128 48(DI), Y10
-	VMOVDQU        (DX), Y11
-	VPSRLW         $0x04, Y11, Y11
-	VPAND          Y0, Y11, Y11
-	VPSHUFB        Y11, Y9, Y12
-	VPADDW         Y12, Y1, Y1
-	VPSRLW         $0x08, Y12, Y12
-	VPADDW         Y12, Y2, Y2
-	VPSHUFB        Y11, Y10, Y11
-	VPADDW         Y11, Y3, Y3
-	VPSRLW         $0x08, Y11, Y11
-	VPADDW         Y11, Y4, Y4
-	VMOVDQU        32(DX), Y11
-	VPSRLW         $0x04, Y11, Y11
-	VPAND          Y0, Y11, Y11
-	VPSHUFB        Y11, Y9, Y12
-	VPADDW         Y12, Y5, Y5
-	VPSRLW         $0x08, Y12, Y12
-	VPADDW         Y12, Y6, Y6
-	VPSHUFB        Y11, Y10, Y11
-	VPADDW         Y11, Y7, Y7
-	VPSRLW         $0x08, Y11, Y11
-	VPADDW         Y11, Y8, Y8
-	VMOVDQU        64(DX), Y11
-	VPSRLW         $0x04, Y11, Y11
-	VPAND          Y0, Y11, Y11
-	VPSHUFB        Y11, Y9, Y12
-	VPADDW         Y12, Y1, Y1
-	VPSRLW         $0x08, Y12, Y12
-	VPADDW         Y12, Y2, Y2
-	VPSHUFB        Y11, Y10, Y11
-	VPADDW         Y11, Y3, Y3
-	VPSRLW         $0x08, Y11, Y11
-	VPADDW         Y11, Y4, Y4
-	VMOVDQU        96(DX), Y11
-	VPSRLW         $0x04, Y11, Y11
-	VPAND          Y0, Y11, Y11
-	VPSHUFB        Y11, Y9, Y9
-	VPADDW         Y9, Y5, Y5
-	VPSRLW         $0x08, Y9, Y9
-	VPADDW         Y9, Y6, Y6
-	VPSHUFB        Y11, Y10, Y9
-	VPADDW         Y9, Y7, Y7
-	VPSRLW         $0x08, Y9, Y9
-	VPADDW         Y9, Y8, Y8
-	ADDQ           $0x00000080, DX
-	ADDQ           $0x40, DI
-	DECQ           R9
-	JNZ            chunk
-	VPSLLW         $0x08, Y2, Y9
-	VPSUBW         Y9, Y1, Y9
-	VEXTRACTI128   $0x00, Y9, X1
-	VPMOVZXWD      X1, Y1
-	VPADDD         (AX), Y1, Y1
-	VMOVDQU        Y1, (AX)
-	VEXTRACTI128   $0x01, Y9, X1
-	VPMOVZXWD      X1, Y1
-	VPADDD         32(AX), Y1, Y1
-	VMOVDQU        Y1, 32(AX)
-	VEXTRACTI128   $0x00, Y2, X1
-	VPMOVZXWD      X1, Y1
-	VPADDD         64(AX), Y1, Y1
-	VMOVDQU        Y1, 64(AX)
-	VEXTRACTI128   $0x01, Y2, X1
-	VPMOVZXWD      X1, Y1
-	VPADDD         96(AX), Y1, Y1
-	VMOVDQU        Y1, 96(AX)
-	VPSLLW         $0x08, Y4, Y1
-	VPSUBW         Y1, Y3, Y1
-	VEXTRACTI128   $0x00, Y1, X2
-	VPMOVZXWD      X2, Y2
-	VPSLLD         $0x08, Y2, Y2
-	VPADDD         (AX), Y2, Y2
-	VMOVDQU        Y2, (AX)
-	VEXTRACTI128   $0x01, Y1, X1
-	VPMOVZXWD      X1, Y1
-	VPSLLD         $0x08, Y1, Y1
-	VPADDD         32(AX), Y1, Y1
-	VMOVDQU        Y1, 32(AX)
-	VEXTRACTI128   $0x00, Y4, X1
-	VPMOVZXWD      X1, Y1
-	VPSLLD         $0x08, Y1, Y1
-	VPADDD         64(AX), Y1, Y1
-	VMOVDQU        Y1, 64(AX)
-	VEXTRACTI128   $0x01, Y4, X1
-	VPMOVZXWD      X1, Y1
-	VPSLLD         $0x08, Y1, Y1
-	VPADDD         96(AX), Y1, Y1
-	VMOVDQU        Y1, 96(AX)
-	VPSLLW         $0x08, Y6, Y1
-	VPSUBW         Y1, Y5, Y1
-	VEXTRACTI128   $0x00, Y1, X2
-	VPMOVZXWD      X2, Y2
-	VPADDD         128(AX), Y2, Y2
-	VMOVDQU        Y2, 128(AX)
-	VEXTRACTI128   $0x01, Y1, X1
-	VPMOVZXWD      X1, Y1
-	VPADDD         160(AX), Y1, Y1
-	VMOVDQU        Y1, 160(AX)
-	VEXTRACTI128   $0x00, Y6, X1
-	VPMOVZXWD      X1, Y1
-	VPADDD         192(AX), Y1, Y1
-	VMOVDQU        Y1, 192(AX)
-	VEXTRACTI128   $0x01, Y6, X1
-	VPMOVZXWD      X1, Y1
-	VPADDD         224(AX), Y1, Y1
-	VMOVDQU        Y1, 224(AX)
-	VPSLLW         $0x08, Y8, Y1
-	VPSUBW         Y1, Y7, Y1
-	VEXTRACTI128   $0x00, Y1, X2
-	VPMOVZXWD      X2, Y2
-	VPSLLD         $0x08, Y2, Y2
-	VPADDD         128(AX), Y2, Y2
-	VMOVDQU        Y2, 128(AX)
-	VEXTRACTI128   $0x01, Y1, X1
-	VPMOVZXWD      X1, Y1
-	VPSLLD         $0x08, Y1, Y1
-	VPADDD         160(AX), Y1, Y1
-	VMOVDQU        Y1, 160(AX)
-	VEXTRACTI128   $0x00, Y8, X1
-	VPMOVZXWD      X1, Y1
-	VPSLLD         $0x08, Y1, Y1
-	VPADDD         192(AX), Y1, Y1
-	VMOVDQU        Y1, 192(AX)
-	VEXTRACTI128   $0x01, Y8, X1
-	VPMOVZXWD      X1, Y1
-	VPSLLD         $0x08, Y1, Y1
-	VPADDD         224(AX), Y1, Y1
-	VMOVDQU        Y1, 224(AX)
-	TESTQ          R8, R8
-	JNZ            segment
-	ADDQ           $0x00000100, AX
-	DECQ           CX
-	JNZ            block
 	VZEROUPPER
 	RET
 

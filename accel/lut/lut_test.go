@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,8 @@ import (
 	"bittern/accel/isa"
 	"bittern/plugins/packed"
 )
+
+var precisions = []Precision{Int14, Int8, Exact}
 
 func each(t *testing.T, test func(t *testing.T, k *kernels)) {
 	for _, level := range isa.Available() {
@@ -102,38 +105,46 @@ func TestIntegersAreExact(t *testing.T) {
 		for _, size := range sizes(rng) {
 			rows, cols := size[0], size[1]
 			for _, book := range codebooks[:2] {
-				name := fmt.Sprintf("%s %d×%d", book.name, rows, cols)
-				packedMatrix := randomMatrix(t, rng, rows, cols, book.bits, book.levels, rng.IntN(2) == 0)
-				m, err := newMatrix(k, packedMatrix, Int14)
-				if err != nil {
-					t.Fatal(err)
-				}
-				a := newActivations(k, cols, Int14)
-				switch rng.IntN(3) {
-				case 0: // the largest sums there are
+				for _, precision := range []Precision{Int14, Int8} {
+					m := randomMatrix(t, rng, rows, cols, book.bits, book.levels, rng.IntN(2) == 0)
 					q := make([]int16, cols)
+					limit := precision.Limit()
 					for i := range q {
-						q[i] = int16(Limit * (1 - 2*rng.IntN(2)))
+						switch q[i] = int16(rng.IntN(2*limit+1) - limit); rng.IntN(3) {
+						case 0: // the largest sums there are
+							q[i] = int16(limit * (1 - 2*rng.IntN(2)))
+						case 1: // the smallest
+							q[i] = int16(rng.IntN(3) - 1)
+						}
 					}
-					a.setIntegers(q, 0.5)
-				default:
-					a.Set(randomVector(rng, cols))
-				}
-				q, _ := a.quantized()
-				got := integers(guard.Floats(t, rows))
-				m.integers(got, a)
-				for r := range rows {
-					want := int32(0)
-					for c := range cols {
-						want += sign(packedMatrix.Value(r, c)) * int32(q[c])
-					}
-					if got[r] != want {
-						t.Fatalf("%s, row %d: got %d, want %d", name, r, got[r], want)
-					}
+					q[rng.IntN(cols)] = int16(-limit)
+					name := fmt.Sprintf("%s %d×%d, precision %d", book.name, rows, cols, precision)
+					checkIntegers(t, k, name, m, precision, q)
 				}
 			}
 		}
 	})
+}
+
+func checkIntegers(t *testing.T, k *kernels, name string, m packed.Matrix, precision Precision, q []int16) {
+	t.Helper()
+	laid, err := newMatrix(k, m, precision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := NewActivations(laid)
+	a.setIntegers(q, 1)
+	got := integers(guard.Floats(t, m.Rows))
+	unit := laid.integers(got, a)
+	want, wantUnit := decodedSums(k, precision, m, q)
+	if unit != wantUnit {
+		t.Fatalf("%s: got a unit of %v, want %v", name, unit, wantUnit)
+	}
+	for r := range want {
+		if got[r] != want[r] {
+			t.Fatalf("%s, row %d: got %d, want %d", name, r, got[r], want[r])
+		}
+	}
 }
 
 // A codebook takes as few planes as it can, and float32 only where it has to.
@@ -164,7 +175,7 @@ func TestProducts(t *testing.T) {
 		rng := rand.New(rand.NewPCG(2, 2))
 		all := sizes(rng)
 		for i, book := range codebooks {
-			for _, precision := range []Precision{Int14, Exact} {
+			for _, precision := range precisions {
 				for _, perRow := range []bool{false, true} {
 					for n := i; n < len(all); n += 7 {
 						rows, cols := all[n][0], all[n][1]
@@ -193,7 +204,7 @@ func checkProduct(t *testing.T, k *kernels, name string, packedMatrix packed.Mat
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newActivations(k, cols, precision)
+	a := NewActivations(m)
 	a.Set(x)
 	y, scaled := guard.Floats(t, rows), guard.Floats(t, rows)
 	m.Multiply(y, a)
@@ -204,28 +215,35 @@ func checkProduct(t *testing.T, k *kernels, name string, packedMatrix packed.Mat
 	m.MultiplyScaleShift(scaled, a, scale, shift)
 
 	activations := make([]float64, cols)
+	most := 0.0
 	for c := range x {
 		activations[c] = float64(x[c])
+		most = max(most, math.Abs(float64(x[c])))
 	}
-	if precision == Int14 && m.values == nil {
+	looksUp := precision != Exact && m.values == nil
+	if looksUp {
 		q, factor := a.quantized()
 		for c := range x {
 			activations[c] = float64(q[c]) * float64(factor)
 		}
 	}
 	// A rounding errs by 2⁻²⁴ of a number that is at most the largest sum there may
-	// be, with all signs the same. Whole numbers are rounded in the last few
+	// be, with all signs the same and weights that are the largest of the codebook:
+	// others are sums of its planes too. Whole numbers are rounded in the last few
 	// operations only, float32 sums in every addition.
 	roundings, largest := 8.0, 0.0
-	if precision == Exact || m.values != nil {
+	if !looksUp {
 		roundings += float64(cols)
 	}
-	for c, v := range activations {
-		column := 0.0
-		for r := range rows {
-			column = max(column, math.Abs(float64(packedMatrix.Value(r, c))))
-		}
-		largest += column * math.Abs(v)
+	largestWeight := 0.0
+	for i := range rows * cols {
+		largestWeight = max(largestWeight, math.Abs(float64(packedMatrix.Value(i/cols, i%cols))))
+	}
+	for _, level := range packedMatrix.Levels {
+		largestWeight = max(largestWeight, math.Abs(float64(level)))
+	}
+	for _, v := range activations {
+		largest += largestWeight * math.Abs(v)
 	}
 	tolerance := roundings * 0x1p-24 * 3 * largest
 	for r := range rows {
@@ -233,17 +251,20 @@ func checkProduct(t *testing.T, k *kernels, name string, packedMatrix packed.Mat
 		for c, v := range activations {
 			want += float64(packedMatrix.Value(r, c)) * v
 		}
-		if math.Abs(float64(y[r])-want) > tolerance {
-			t.Fatalf("%s, row %d: got %v, want %v ± %.2g", name, r, y[r], want, tolerance)
+		rounded := 0.0
+		if precision == Int8 {
+			rounded = roundedSums(m, a, r)
 		}
-		if precision == Int14 && m.values == nil {
-			product, weights, most := 0.0, 0.0, 0.0
+		if math.Abs(float64(y[r])-want) > tolerance+rounded {
+			t.Fatalf("%s, row %d: got %v, want %v ± %.2g", name, r, y[r], want, tolerance+rounded)
+		}
+		if looksUp {
+			product, weights := 0.0, 0.0
 			for c, v := range x {
 				product += float64(packedMatrix.Value(r, c)) * float64(v)
 				weights += math.Abs(float64(packedMatrix.Value(r, c)))
-				most = max(most, math.Abs(float64(v)))
 			}
-			if bound := most / Limit / 2 * weights; math.Abs(want-product) > bound*(1+1e-3) {
+			if bound := most / float64(precision.Limit()) / 2 * weights; math.Abs(want-product) > bound*(1+1e-3) {
 				t.Fatalf("%s, row %d: rounding activations changes %v by %.3g, want at most %.3g", name, r, product, want-product, bound)
 			}
 		}
@@ -252,6 +273,35 @@ func checkProduct(t *testing.T, k *kernels, name string, packedMatrix packed.Mat
 			t.Fatalf("%s, row %d: got %v scaled and shifted, want %v", name, r, scaled[r], wantScaled)
 		}
 	}
+}
+
+// roundedSums is how much the rounded partial sums of Int8 may change row r: half a
+// unit each, a unit at most Σ|x| of the group that has the largest, over 126.
+func roundedSums(m *Matrix, a *Activations, r int) float64 {
+	bound := 0.0
+	for _, s := range m.sums {
+		l := m.layout(s.planes)
+		most, lookUps := 0.0, float64((m.columns+l.group-1)/l.group*s.planes)
+		if l.trits {
+			lookUps /= 2
+		}
+		for group := range slices.Chunk(a.x[:m.columns], l.group) {
+			sum := 0.0
+			for _, v := range group {
+				sum += math.Abs(float64(v))
+			}
+			if l.trits {
+				sum *= 2
+			}
+			most = max(most, sum)
+		}
+		weight := s.weights[0]
+		if len(s.weights) > 1 {
+			weight = s.weights[r]
+		}
+		bound += math.Abs(float64(weight)) * lookUps * most / 126 / 2 * (1 + 1e-2)
+	}
+	return bound
 }
 
 // Columns are those of the reference decoder, bit for bit.
@@ -290,18 +340,20 @@ func checkColumns(t *testing.T, k *kernels, name string, m packed.Matrix) {
 }
 
 // Rounding is to the nearest whole number, to even between two, the same at
-// every level; the largest activation becomes ±8191.
+// every level; the largest activation becomes the limit.
 func TestQuantization(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(4, 4))
-	for n := 1; n <= 100; n++ {
+	for n := 1; n <= 200; n++ {
+		precision := []Precision{Int14, Int8}[n%2]
+		limit := float32(precision.Limit())
 		x := randomVector(rng, n)
 		switch n % 3 {
-		case 1: // 8191 / 8191 = 1: halves stay halves
+		case 1: // limit / limit = 1: halves stay halves
 			for i := range x {
-				x[i] = float32(rng.IntN(2*Limit)-Limit) + 0.5
+				x[i] = float32(rng.IntN(2*int(limit))) - limit + 0.5
 			}
-			x[rng.IntN(n)] = -Limit
+			x[rng.IntN(n)] = -limit
 		case 2:
 			for i := range x {
 				x[i] *= 0x1p-90
@@ -312,14 +364,18 @@ func TestQuantization(t *testing.T) {
 			largest = max(largest, v, -v)
 		}
 		for _, level := range isa.Available() {
-			a := newActivations(forLevel(level), n, Int14)
+			m, err := newMatrix(forLevel(level), randomMatrix(t, rng, 1, n, 1, codebooks[0].levels, false), precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := NewActivations(m)
 			a.Set(x)
 			q, scale := a.quantized()
-			if want := largest / Limit; scale != want {
+			if want := largest / limit; scale != want {
 				t.Fatalf("%v, %d activations: got scale %v, want %v", level, n, scale, want)
 			}
 			for i, v := range x {
-				if want := int16(math.RoundToEven(float64(v * (Limit / largest)))); q[i] != want {
+				if want := int16(math.RoundToEven(float64(v * (limit / largest)))); q[i] != want {
 					t.Fatalf("%v, activation %d of %d, %v of at most %v: got %d, want %d", level, i, n, v, largest, q[i], want)
 				}
 			}
@@ -344,14 +400,14 @@ func TestUnusualActivations(t *testing.T) {
 			{0x1p-140, func(y float32) bool { return y == 0 }, "0"},
 			{math.MaxFloat32 / 4, func(y float32) bool { return y != 0 && y-y == 0 }, "a finite number"},
 		} {
-			for _, book := range codebooks[:4] {
-				m, err := newMatrix(k, randomMatrix(t, rng, 70, 21, book.bits, book.levels, false), Int14)
+			for i, book := range slices.Concat(codebooks[:4], codebooks[:4]) {
+				m, err := newMatrix(k, randomMatrix(t, rng, 70, 21, book.bits, book.levels, false), []Precision{Int14, Int8}[i/4])
 				if err != nil {
 					t.Fatal(err)
 				}
 				x := make([]float32, 21)
 				x[13] = test.value
-				a := newActivations(k, 21, Int14)
+				a := NewActivations(m)
 				a.Set(x)
 				y := make([]float32, 70)
 				m.Multiply(y, a)
@@ -375,9 +431,9 @@ func TestReuse(t *testing.T) {
 	each(t, func(t *testing.T, k *kernels) {
 		rng := rand.New(rand.NewPCG(6, 6))
 		const rows, cols = 100, 70
-		for _, precision := range []Precision{Int14, Exact} {
+		for _, precision := range precisions {
 			matrices := oneOfEach(t, k, rng, rows, cols, precision)
-			a := newActivations(k, cols, precision)
+			a := NewActivations(matrices...)
 			first, second := randomVector(rng, cols), randomVector(rng, cols)
 			y, again, other := make([]float32, rows), make([]float32, rows), make([]float32, rows)
 			for i, m := range matrices {
@@ -422,9 +478,9 @@ func TestNoGarbage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, precision := range []Precision{Int14, Exact} {
+		for _, precision := range precisions {
 			matrices := oneOfEach(t, k, rng, rows, cols, precision)
-			a := newActivations(k, cols, precision)
+			a := NewActivations(matrices...)
 			x, y, scale, shift := randomVector(rng, cols), make([]float32, rows), make([]float32, rows), make([]float32, rows)
 			garbage := testing.AllocsPerRun(10, func() {
 				a.Set(x)
@@ -453,17 +509,26 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := NewActivations(5, Int14)
+	a := NewActivations(m)
+	wider, err := New(randomMatrix(t, rng, 3, 6, 1, codebooks[0].levels, false), Int14)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exact, err := New(randomMatrix(t, rng, 3, 5, 1, codebooks[0].levels, false), Exact)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		says string
 		call func()
 	}{
 		{"a 3×5 matrix for 4 sums of 5 activations", func() { m.Multiply(make([]float32, 4), a) }},
-		{"a 3×5 matrix for 3 sums of 6 activations", func() { m.Multiply(make([]float32, 3), NewActivations(6, Int14)) }},
-		{"different precisions", func() { m.Multiply(make([]float32, 3), NewActivations(5, Exact)) }},
+		{"a 3×5 matrix for 3 sums of 6 activations", func() { m.Multiply(make([]float32, 3), NewActivations(wider)) }},
+		{"different precisions", func() { m.Multiply(make([]float32, 3), NewActivations(exact)) }},
 		{"2 scales and 3 shifts for a 3×5 matrix", func() { m.MultiplyScaleShift(make([]float32, 3), a, make([]float32, 2), make([]float32, 3)) }},
 		{"vector of 4 elements for activations of 5", func() { a.Set(make([]float32, 4)) }},
-		{"activations of 0 elements", func() { NewActivations(0, Int14) }},
+		{"a 3×6 matrix for 3 sums of 5 activations", func() { NewActivations(m, wider) }},
+		{"different precisions", func() { NewActivations(m, exact) }},
 		{"column 5 of a 3×5 matrix", func() { columns.Column(make([]float32, 3), 5) }},
 		{"column 0 of a 3×5 matrix into 4 elements", func() { columns.Column(make([]float32, 4), 0) }},
 	} {
@@ -495,67 +560,47 @@ func TestRefusals(t *testing.T) {
 func TestLongestSums(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, k *kernels) {
-		q := make([]int16, MaxColumns)
-		codes := make([]uint16, MaxColumns)
-		for i := range q {
-			q[i], codes[i] = Limit, 2
-		}
-		m, err := packed.Pack(codes, 1, MaxColumns, 2, []float32{-1, 0, 1}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		laid, err := newMatrix(k, m, Int14)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := newActivations(k, MaxColumns, Int14)
-		a.setIntegers(q, 1)
-		got := make([]int32, 1)
-		if laid.integers(got, a); got[0] != Limit*MaxColumns {
-			t.Errorf("got %d, want %d", got[0], Limit*MaxColumns)
+		for _, precision := range []Precision{Int14, Int8} {
+			q := make([]int16, MaxColumns)
+			codes := make([]uint16, MaxColumns)
+			for i := range q {
+				q[i], codes[i] = int16(precision.Limit()), 2
+			}
+			m, err := packed.Pack(codes, 1, MaxColumns, 2, []float32{-1, 0, 1}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkIntegers(t, k, fmt.Sprintf("precision %d", precision), m, precision, q)
 		}
 	})
 }
 
 // Any sizes, codes and activations give the sums of the reference decoder.
 func FuzzIntegers(f *testing.F) {
-	f.Add(uint8(3), uint16(5), true, uint64(1))
-	f.Add(uint8(65), uint16(1030), false, uint64(2))
-	f.Fuzz(func(t *testing.T, rows uint8, cols uint16, ternary bool, seed uint64) {
+	f.Add(uint8(3), uint16(5), true, false, uint64(1))
+	f.Add(uint8(65), uint16(1030), false, true, uint64(2))
+	f.Add(uint8(65), uint16(1030), true, true, uint64(3))
+	f.Fuzz(func(t *testing.T, rows uint8, cols uint16, ternary, eight bool, seed uint64) {
 		if rows == 0 || cols == 0 || cols > 3000 {
 			return
 		}
-		book := codebooks[0]
+		book, precision := codebooks[0], Int14
 		if ternary {
 			book = codebooks[1]
 		}
+		if eight {
+			precision = Int8
+		}
 		rng := rand.New(rand.NewPCG(seed, 0))
 		m := randomMatrix(t, rng, int(rows), int(cols), book.bits, book.levels, false)
+		limit := precision.Limit()
 		q := make([]int16, cols)
 		for i := range q {
-			q[i] = int16(rng.IntN(2*Limit+1) - Limit)
+			q[i] = int16(rng.IntN(2*limit+1) - limit)
 		}
-		want := make([]int32, rows)
-		for r := range want {
-			for c, v := range q {
-				want[r] += sign(m.Value(r, c)) * int32(v)
-			}
-		}
+		q[rng.IntN(len(q))] = int16(limit)
 		for _, level := range isa.Available() {
-			k := forLevel(level)
-			laid, err := newMatrix(k, m, Int14)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a := newActivations(k, int(cols), Int14)
-			a.setIntegers(q, 1)
-			got := integers(guard.Floats(t, int(rows)))
-			laid.integers(got, a)
-			for r := range want {
-				if got[r] != want[r] {
-					t.Fatalf("%v, row %d of %d×%d: got %d, want %d", level, r, rows, cols, got[r], want[r])
-				}
-			}
+			checkIntegers(t, forLevel(level), fmt.Sprintf("%v, %d×%d", level, rows, cols), m, precision, q)
 		}
 	})
 }
@@ -563,18 +608,15 @@ func FuzzIntegers(f *testing.F) {
 // Any sizes, codebooks, codes and activations give the products and columns of the
 // reference decoder.
 func FuzzProducts(f *testing.F) {
-	f.Add(uint8(3), uint16(5), uint8(0), false, false, uint64(1))
-	f.Add(uint8(65), uint16(1030), uint8(1), true, true, uint64(2))
-	f.Add(uint8(17), uint16(33), uint8(8), false, true, uint64(3))
-	f.Fuzz(func(t *testing.T, rows uint8, cols uint16, book uint8, exact, perRow bool, seed uint64) {
+	f.Add(uint8(3), uint16(5), uint8(0), uint8(0), false, uint64(1))
+	f.Add(uint8(65), uint16(1030), uint8(1), uint8(1), true, uint64(2))
+	f.Add(uint8(17), uint16(33), uint8(8), uint8(2), true, uint64(3))
+	f.Fuzz(func(t *testing.T, rows uint8, cols uint16, book, precise uint8, perRow bool, seed uint64) {
 		if rows == 0 || cols == 0 || cols > 3000 {
 			return
 		}
 		b := codebooks[int(book)%len(codebooks)]
-		precision := Int14
-		if exact {
-			precision = Exact
-		}
+		precision := precisions[int(precise)%len(precisions)]
 		rng := rand.New(rand.NewPCG(seed, 1))
 		m := randomMatrix(t, rng, int(rows), int(cols), b.bits, b.levels, perRow)
 		x := randomVector(rng, int(cols))

@@ -65,7 +65,7 @@ func newMatrix(k *kernels, m packed.Matrix, precision Precision) (*Matrix, error
 		}
 		laid.sums = append(laid.sums, planeSum{
 			planes:  len(planes),
-			codes:   k.layout(precision).arrange(signs, m.Rows, m.Cols, planes),
+			codes:   laid.layout(len(planes)).arrange(signs, m.Rows, m.Cols, planes),
 			weights: s.weights[p],
 		})
 		p += len(planes)
@@ -110,7 +110,7 @@ func (m *Matrix) MultiplyScaleShift(y []float32, a *Activations, scale, shift []
 	if len(scale) != m.rows || len(shift) != m.rows {
 		panic(fmt.Sprintf("lut: %d scales and %d shifts for a %d×%d matrix", len(scale), len(shift), m.rows, m.columns))
 	}
-	if factor, ok := m.single(y, a); ok && m.precision == Int14 {
+	if factor, ok := m.single(y, a); ok && m.precision != Exact {
 		m.kernels.fromIntegersScaleShift(y, factor, scale, shift)
 		return
 	} else if ok {
@@ -127,21 +127,15 @@ func (m *Matrix) single(y []float32, a *Activations) (factor float32, ok bool) {
 	if m.values != nil || len(m.sums) != 1 || m.centre != nil || len(m.sums[0].weights) != 1 {
 		return 0, false
 	}
-	a.prepare()
-	m.sum(y, a, 0)
-	factor = m.sums[0].weights[0]
-	if m.precision == Int14 {
-		factor *= a.scale
-	}
-	return factor, true
+	return m.sums[0].weights[0] * m.sum(y, a, 0), true
 }
 
-// scale turns sums, which are whole numbers for Int14, into y·factor.
+// scale turns sums, which are whole numbers but for Exact, into y·factor.
 func (m *Matrix) scale(y []float32, factor float32) {
-	if m.precision == Int14 {
-		m.kernels.fromIntegers(y, factor)
-	} else {
+	if m.precision == Exact {
 		vecmath.Scale(y, factor)
+	} else {
+		m.kernels.fromIntegers(y, factor)
 	}
 }
 
@@ -151,21 +145,12 @@ func (m *Matrix) multiply(y []float32, a *Activations) {
 		m.kernels.dense(y, m.values, a.x[:m.columns])
 		return
 	}
-	a.prepare()
-	if len(a.part) < m.rows {
-		a.part = make([]float32, m.rows)
-	}
-	part := a.part[:m.rows]
 	for i, s := range m.sums {
-		sums := part
-		if i == 0 {
-			sums = y
+		sums := y
+		if i > 0 {
+			sums = a.part[:m.rows]
 		}
-		m.sum(sums, a, i)
-		factor := float32(1)
-		if m.precision == Int14 {
-			factor = a.scale
-		}
+		factor := m.sum(sums, a, i)
 		if len(s.weights) == 1 {
 			m.scale(sums, factor*s.weights[0])
 		} else {
@@ -197,24 +182,60 @@ func (m *Matrix) check(rows int, a *Activations) {
 	}
 }
 
-// sum sets y to the sums of plane sum i: float32, or the int32 of Int14 in the same place.
-func (m *Matrix) sum(y []float32, a *Activations, i int) {
-	if m.precision == Exact {
-		m.kernels.exact.run(y, m.sums[i], a.tables, a.last[:], m.columns)
-	} else {
-		m.kernels.integer.run(integers(y), m.sums[i], a.tables, integers(a.last[:]), m.columns)
+// layout is where sums over so many planes find their codes.
+func (m *Matrix) layout(planes int) layout {
+	switch m.precision {
+	case Int14:
+		return m.kernels.int14[planes-1].layout
+	case Int8:
+		return m.kernels.int8[planes-1].layout
+	default:
+		return m.kernels.exact[planes-1].layout
 	}
 }
 
-// run sums all rows; those of a last block that is not whole pass through last.
-func (k *summation[Activation, Sum]) run(dst []Sum, s planeSum, tables []byte, last []Sum, columns int) {
-	chunks := k.chunks(columns)
-	whole := len(dst) / blockRows * blockRows
-	if whole > 0 {
-		k.sums[s.planes-1](dst[:whole], s.codes, tables, chunks)
+// sum sets y to the sums of plane sum i, float32 for Exact and otherwise int32 in
+// the same place, and returns the activation that a sum of 1 is.
+func (m *Matrix) sum(y []float32, a *Activations, i int) (unit float32) {
+	s := m.sums[i]
+	t := a.table(s.planes)
+	switch m.precision {
+	case Int14:
+		m.kernels.int14[s.planes-1].run(integers(y), integers(a.last[:]), s.codes, t.bytes, m.columns, a.backward)
+	case Int8:
+		m.kernels.int8[s.planes-1].run(integers(y), integers(a.last[:]), s.codes, t.bytes, m.columns, a.backward)
+	default:
+		m.kernels.exact[s.planes-1].run(y, a.last[:], s.codes, t.bytes, m.columns, a.backward)
 	}
-	if whole < len(dst) {
-		k.sums[s.planes-1](last, s.codes[whole/blockRows*chunks*s.planes*k.bytes():], tables, chunks)
-		copy(dst[whole:], last)
+	return t.unit
+}
+
+// stretch is how many bytes of codes are summed in one direction at a time.
+const stretch = 64 << 10
+
+// run sums all rows; those of a last block that is not whole pass through last.
+//
+// Codes that do not fit in the cache are read from first to last and then, for
+// the next vector, from last to first: what the cache still holds of one product
+// is read first by the next, not pushed out by it.
+func (k *summation[Sum]) run(dst, last []Sum, codes, tables []byte, columns int, backward bool) {
+	chunks, blockBytes := k.chunks(columns), k.blockBytes(columns)
+	blocks := (len(dst) + blockRows - 1) / blockRows
+	length := max(1, stretch/blockBytes)
+	stretches := (blocks + length - 1) / length
+	for i := range stretches {
+		if backward {
+			i = stretches - 1 - i
+		}
+		from, to := i*length, min((i+1)*length, blocks)
+		rows, part := dst[from*blockRows:min(to*blockRows, len(dst))], codes[from*blockBytes:]
+		whole := len(rows) / blockRows * blockRows
+		if whole > 0 {
+			k.sums(rows[:whole], part, tables, chunks)
+		}
+		if whole < len(rows) {
+			k.sums(last, part[whole/blockRows*blockBytes:], tables, chunks)
+			copy(rows[whole:], last)
+		}
 	}
 }

@@ -9,16 +9,22 @@ import (
 // portable is plain Go. Its tables are of eight activations: a lookup takes as
 // long as any other here, so it should be worth as many columns as it can.
 var portable = kernels{
-	integer: summation[int16, int32]{
-		layout: byteLayout,
-		tables: byteTables[int16, int32],
-		sums:   [2]func([]int32, []byte, []byte, int){byteSums1[int32], byteSums2[int32]},
+	int14: [2]summation[int32]{
+		{doubleWords(1), sumBytes1[int32]},
+		{doubleWords(2), sumBytes2[int32]},
 	},
-	exact: summation[float32, float32]{
-		layout: byteLayout,
-		tables: byteTables[float32, float32],
-		sums:   [2]func([]float32, []byte, []byte, int){byteSums1[float32], byteSums2[float32]},
+	int8: [2]summation[int32]{
+		{doubleWords(1), sumBytes1[int32]},
+		{doubleWords(2), sumBytes2[int32]},
 	},
+	exact: [2]summation[float32]{
+		{doubleWords(1), sumBytes1[float32]},
+		{doubleWords(2), sumBytes2[float32]},
+	},
+	int14Tables:            byteTables[int16, int32],
+	int8Tables:             [2]func([]byte, []int16, int16){roundedByteTables, roundedByteTables},
+	int8Largest:            [2]func([]int16) int32{largestGroup, largestGroup},
+	exactTables:            byteTables[float32, float32],
 	largest:                largest,
 	quantize:               quantize,
 	fromIntegers:           fromIntegers,
@@ -28,17 +34,23 @@ var portable = kernels{
 	lanes:                  portableLanes,
 }
 
-// byteLayout holds a row of 64 columns in a 64-bit word.
-var byteLayout = layout{chunk: 64, tableBytes: 8 * 256 * 4, place: func(row, column int) (int, int) {
-	return 8*row + column/8, column % 8
-}}
+// doubleWords holds a row of 64 columns of a plane in a 64-bit word.
+func doubleWords(planes int) layout {
+	return layout{
+		planes: planes, chunk: 64, codeBytes: planes * 512, tableBytes: 8 * 256 * 4,
+		group: 4, places: planes * 4,
+		place: func(row, group, bit int) (at, shift int) {
+			return bit/4*512 + 8*row + group/2, group%2*4 + bit%4
+		},
+	}
+}
 
 // byteTable holds, for every 8 columns of a chunk, the sums of all their signs.
 type byteTable[Sum int32 | float32] [8][256]Sum
 
 // views is the tables of all chunks.
 func views[Sum int32 | float32](tables []byte) []byteTable[Sum] {
-	return unsafe.Slice((*byteTable[Sum])(unsafe.Pointer(&tables[0])), len(tables)/byteLayout.tableBytes)
+	return unsafe.Slice((*byteTable[Sum])(unsafe.Pointer(&tables[0])), len(tables)/int(unsafe.Sizeof(byteTable[Sum]{})))
 }
 
 func byteTables[Activation int16 | float32, Sum int32 | float32](tables []byte, activations []Activation) {
@@ -57,15 +69,41 @@ func byteTables[Activation int16 | float32, Sum int32 | float32](tables []byte, 
 	}
 }
 
-func byteSums1[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks int) {
-	byteSums(dst, codes, tables, chunks, 1)
+// roundedByteTables rounds the sums of either half of the eight activations, as
+// tables of four would hold them.
+func roundedByteTables(tables []byte, q []int16, multiplier int16) {
+	all := views[int32](tables)
+	for i := range all {
+		for group := range all[i] {
+			var halves [2][16]int32
+			for h := range halves {
+				sums := &halves[h]
+				for j, v := range q[64*i+8*group+4*h:][:4] {
+					for e := range 1 << j {
+						sums[1<<j+e] = sums[e] + int32(v)
+						sums[e] -= int32(v)
+					}
+				}
+				for e, sum := range sums {
+					sums[e] = (sum*int32(multiplier) + 1<<14) >> 15
+				}
+			}
+			for e := range all[i][group] {
+				all[i][group][e] = halves[0][e%16] + halves[1][e/16]
+			}
+		}
+	}
 }
 
-func byteSums2[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks int) {
-	byteSums(dst, codes, tables, chunks, 2)
+func sumBytes1[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks int) {
+	sumBytes(dst, codes, tables, chunks, 1)
 }
 
-func byteSums[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks, planes int) {
+func sumBytes2[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks int) {
+	sumBytes(dst, codes, tables, chunks, 2)
+}
+
+func sumBytes[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks, planes int) {
 	all := views[Sum](tables)[:chunks]
 	for ; len(dst) > 0; dst = dst[blockRows:] {
 		block := dst[:blockRows]
@@ -99,6 +137,19 @@ func quantize(q []int16, x []float32, inverse float32) int32 {
 		sum += int32(q[i])
 	}
 	return sum
+}
+
+// largestGroup returns the largest Σ|q| of a group of 4 activations.
+func largestGroup(q []int16) int32 {
+	most := int32(0)
+	for ; len(q) > 0; q = q[4:] {
+		sum := int32(0)
+		for _, v := range q[:4] {
+			sum += max(int32(v), -int32(v))
+		}
+		most = max(most, sum)
+	}
+	return most
 }
 
 func fromIntegers(y []float32, factor float32) {

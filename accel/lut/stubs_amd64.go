@@ -3,10 +3,52 @@
 package lut
 
 //go:noescape
-func integerTablesAVX512(tables []byte, q []int16)
+func int14TablesAVX512(tables []byte, q []int16)
 
 //go:noescape
-func integerTablesAVX2(tables []byte, q []int16)
+func int8Largest1AVX512(q []int16) int32
+
+//go:noescape
+func int8Tables1AVX512(tables []byte, q []int16, multiplier int16)
+
+//go:noescape
+func int8Largest2AVX512(q []int16) int32
+
+//go:noescape
+func int8Tables2AVX512(tables []byte, q []int16, multiplier int16)
+
+//go:noescape
+func int8TablesAVX2(tables []byte, q []int16, multiplier int16)
+
+//go:noescape
+func int14TablesAVX2(tables []byte, q []int16)
+
+//go:noescape
+func int14Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int8Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int8Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int14Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int14Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int8Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int8Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int14Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int8LargestAVX2(q []int16) int32
 
 //go:noescape
 func exactTablesAVX512(tables []byte, x []float32)
@@ -15,22 +57,10 @@ func exactTablesAVX512(tables []byte, x []float32)
 func exactTablesAVX2(tables []byte, x []float32)
 
 //go:noescape
-func integerSums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
-func integerSums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
 func exactSums1AVX2(dst []float32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
 func exactSums1AVX512(dst []float32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
-func integerSums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
-func integerSums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
 func exactSums2AVX2(dst []float32, codes []byte, tables []byte, chunks int)

@@ -34,6 +34,10 @@ func inferences() []inference {
 	}
 }
 
+// activations are the precisions in which the cpu backend takes them. Goals are
+// held with the first, which is as precise as that of the peer they are against.
+var activations = []string{"int8", "int14"}
+
 // inferenceLength is how many time steps a timed sequence has: the paper's.
 const inferenceLength = 100
 
@@ -54,7 +58,10 @@ func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s at %d units: %w", i.quantizer, i.units, err)
 		}
-		line := newLine(fmt.Sprintf("Inference/%s-%d", i.quantizer, i.units), ours)
+		first := len(lines)
+		for n, sample := range ours {
+			lines = append(lines, newLine(fmt.Sprintf("Inference/%s-%d/%s", i.quantizer, i.units, activations[n]), sample))
+		}
 		for _, p := range []struct {
 			against, precision string
 			faster             float64
@@ -69,21 +76,22 @@ func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
 				known.sample.Who += " " + p.precision
 				peers[key{i.units, p.precision}] = known
 			}
-			if p.faster != 0 {
-				line.hold(p.against, known.sample, known.reason, Goal{Faster: p.faster})
-			} else {
-				line.hold(p.against, known.sample, known.reason)
+			for n := range ours {
+				if n == 0 && p.faster != 0 {
+					lines[first+n].hold(p.against, known.sample, known.reason, Goal{Faster: p.faster})
+				} else {
+					lines[first+n].hold(p.against, known.sample, known.reason)
+				}
 			}
 		}
-		lines = append(lines, line)
-		b.Progress(line.Name)
+		b.Progress(fmt.Sprintf("Inference/%s-%d", i.quantizer, i.units))
 	}
 	return lines, nil
 }
 
-// timeInference deploys a fresh network on the cpu backend. Each time is the
-// backend's own median over the sequences it timed.
-func (b *Bench) timeInference(ctx context.Context, i inference) (_ Sample, err error) {
+// timeInference deploys a fresh network on the cpu backend, once for each of
+// activations. Each time is the backend's own median over the sequences it timed.
+func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err error) {
 	// A small batch: only the network is wanted, and it is the same at any.
 	trial, err := b.trial(ctx, experiment{
 		name:     "inference",
@@ -92,14 +100,29 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ Sample, err e
 		training: suite.Training{Optimiser: model.SGD, Calibration: 1},
 	}, i.quantizer)
 	if err != nil {
-		return Sample{}, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, trial.Close()) }()
 	network, err := trial.Network(ctx)
 	if err != nil {
-		return Sample{}, err
+		return nil, err
 	}
-	plugin, err := b.plugin(ctx, plugins.ID{Kind: plugins.KindBackend, Name: "cpu"}, nil)
+	// The peer is one LSTM layer without a softmax layer, so ours is too.
+	if err := recurrentPart(&network); err != nil {
+		return nil, err
+	}
+	samples := make([]Sample, len(activations))
+	for n, precision := range activations {
+		if samples[n], err = b.timeDeployed(ctx, network, plugins.Values{"activations": precision}); err != nil {
+			return nil, err
+		}
+	}
+	return samples, nil
+}
+
+// timeDeployed times a network on the cpu backend with these options.
+func (b *Bench) timeDeployed(ctx context.Context, network artifact.Network, options plugins.Values) (_ Sample, err error) {
+	plugin, err := b.plugin(ctx, plugins.ID{Kind: plugins.KindBackend, Name: "cpu"}, options)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -108,10 +131,6 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ Sample, err e
 		return Sample{}, err
 	}
 	defer func() { err = errors.Join(err, cpu.Close()) }()
-	// The peer is one LSTM layer without a softmax layer, so ours is too.
-	if err := recurrentPart(&network); err != nil {
-		return Sample{}, err
-	}
 	if err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Graph: network.Graph, Weights: network.Weights}); err != nil {
 		return Sample{}, err
 	}

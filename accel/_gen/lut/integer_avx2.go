@@ -6,13 +6,15 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
 )
 
-// integerTablesAVX2 makes one table for each group of 4 activations: the lower
-// bytes of its 16 sums, then the upper bytes plus 128, which makes them unsigned.
-func integerTablesAVX2() {
-	TEXT("integerTablesAVX2", NOSPLIT, "func(tables []byte, q []int16)")
-	Pragma("noescape")
+// integerTablesAVX2 makes one table for each group of 4 activations: its 16
+// single bytes plus 128, which makes them unsigned, or the lower bytes and then
+// the upper ones plus 128.
+func integerTablesAVX2(size entrySize) {
+	size.tables("AVX2")
 	tables := Load(Param("tables").Base(), GP64())
 	q := Load(Param("q").Base(), GP64())
 	groups := Load(Param("q").Len(), GP64())
@@ -27,9 +29,14 @@ func integerTablesAVX2() {
 		VMOVDQU(signs(fmt.Sprintf("halfSigns%d01", i), 0, order), low[i])
 		VMOVDQU(signs(fmt.Sprintf("halfSigns%d23", i), 1, order), high[i])
 	}
-	byteMask, bias := YMM(), YMM()
-	broadcast16(0x00FF, byteMask)
-	broadcast16(0x8000, bias)
+	byteMask, bias, multiplier := YMM(), YMM(), YMM()
+	if size == oneByte {
+		VPBROADCASTW(emit.Argument("multiplier"), multiplier)
+		broadcast16(0x8080, bias)
+	} else {
+		broadcast16(0x00FF, byteMask)
+		broadcast16(0x8000, bias)
+	}
 
 	Label("group")
 	first, second := YMM(), YMM()
@@ -43,18 +50,56 @@ func integerTablesAVX2() {
 		VPMADDWD(second, high[i], other)
 		VPADDD(other, sums[i], sums[i])
 	}
-	words, lower := YMM(), YMM()
+	words, bytes := YMM(), YMM()
 	VPACKSSDW(sums[1], sums[0], words)
-	VPAND(byteMask, words, lower)
-	VPXOR(bias, words, words)
-	VPSRLW(Imm(8), words, words)
-	VPACKUSWB(words, lower, lower)
-	VPERMQ(Imm(0b11_01_10_00), lower, lower)
-	VMOVDQU(lower, Mem{Base: tables})
+	if size == oneByte {
+		VPMULHRSW(multiplier, words, words)
+		VPACKSSWB(words, words, bytes)
+		VPXOR(bias, bytes, bytes)
+	} else {
+		VPAND(byteMask, words, bytes)
+		VPXOR(bias, words, words)
+		VPSRLW(Imm(8), words, words)
+		VPACKUSWB(words, bytes, bytes)
+	}
+	VPERMQ(Imm(0b11_01_10_00), bytes, bytes)
+	if size == oneByte {
+		VMOVDQU(bytes.AsX(), Mem{Base: tables})
+	} else {
+		VMOVDQU(bytes, Mem{Base: tables})
+	}
 	ADDQ(Imm(8), q)
-	ADDQ(Imm(32), tables)
+	ADDQ(Imm(uint64(16*size)), tables)
 	DECQ(groups)
 	JNZ(LabelRef("group"))
+	VZEROUPPER()
+	RET()
+}
+
+// int8LargestAVX2 returns the largest Σ|q| of a group of 4 activations. The
+// length is a multiple of 8.
+func int8LargestAVX2() {
+	TEXT("int8LargestAVX2", NOSPLIT, "func(q []int16) int32")
+	Pragma("noescape")
+	q, count := emit.Slice("q"), emit.Length("q")
+	most := YMM()
+	VPXOR(most, most, most)
+	Label("next")
+	sums := YMM()
+	VPMOVSXWD(Mem{Base: q}, sums)
+	VPABSD(sums, sums)
+	for _, neighbours := range []uint64{0xB1, 0x4E} { // pairs, then halves of a group
+		others := YMM()
+		VPSHUFD(Imm(neighbours), sums, others)
+		VPADDD(others, sums, sums)
+	}
+	VPMAXSD(sums, most, most)
+	ADDQ(Imm(16), q)
+	SUBQ(Imm(8), count)
+	JNZ(LabelRef("next"))
+	result := GP32()
+	MOVD(emit.Machines[0].Fold(most, VPMAXSD), result)
+	Store(result, ReturnIndex(0))
 	VZEROUPPER()
 	RET()
 }
@@ -69,9 +114,8 @@ const groupsPerSegment = 256
 // Bytes are added in words, even and odd rows together: one sum of whole words
 // modulo 2¹⁶ and one of their upper bytes, the odd rows, which taken out of the
 // first leaves the even rows. Words are emptied into dst after a segment.
-func integerSumsAVX2(planes int) {
-	TEXT(fmt.Sprintf("integerSums%dAVX2", planes), NOSPLIT, "func(dst []int32, codes, tables []byte, chunks int)")
-	Pragma("noescape")
+func integerSumsAVX2(size entrySize, planes int) {
+	size.sums(planes, "AVX2")
 	dst := Load(Param("dst").Base(), GP64())
 	blocks := Load(Param("dst").Len(), GP64())
 	codes := Load(Param("codes").Base(), GP64())
@@ -81,10 +125,10 @@ func integerSumsAVX2(planes int) {
 	nibble := YMM()
 	broadcast32(0x0F0F0F0F, nibble)
 
-	// The bias of the upper bytes, 128·256 a group, comes off at the start.
+	// The bias of the uppermost bytes, 128 or 128·256 a group, comes off at the start.
 	start, startX := GP64(), XMM()
 	Load(Param("chunks"), start)
-	IMUL3Q(I32(-128*256*2*planes), start, start)
+	IMUL3Q(I32(-128<<(8*(size-1))*2*entrySize(planes)), start, start)
 
 	Label("block")
 	{
@@ -100,9 +144,9 @@ func integerSumsAVX2(planes int) {
 	Load(Param("chunks"), left)
 
 	Label("segment")
-	var whole, odd [2][2]VecVirtual // by half of the block, by lower and upper byte
+	var whole, odd [2][2]VecVirtual // by half of the block, by byte of an entry
 	for v := range whole {
-		for b := range whole[v] {
+		for b := range int(size) {
 			whole[v][b], odd[v][b] = YMM(), YMM()
 			VPXOR(whole[v][b], whole[v][b], whole[v][b])
 			VPXOR(odd[v][b], odd[v][b], odd[v][b])
@@ -117,9 +161,10 @@ func integerSumsAVX2(planes int) {
 
 	Label("chunk")
 	for group := range 2 {
-		tableBytes := [2]VecVirtual{YMM(), YMM()}
-		VBROADCASTI128(Mem{Base: table, Disp: 32 * group}, tableBytes[0])
-		VBROADCASTI128(Mem{Base: table, Disp: 32*group + 16}, tableBytes[1])
+		tableBytes := []VecVirtual{YMM(), YMM()}[:size]
+		for b, bytes := range tableBytes {
+			VBROADCASTI128(Mem{Base: table, Disp: 16 * (int(size)*group + b)}, bytes)
+		}
 		for v := range 2 * planes {
 			at := Mem{Base: codes, Disp: 32 * v}
 			index := YMM()
@@ -140,12 +185,12 @@ func integerSumsAVX2(planes int) {
 		}
 	}
 	ADDQ(U32(uint32(64*planes)), codes)
-	ADDQ(Imm(64), table)
+	ADDQ(Imm(uint64(32*size)), table)
 	DECQ(part)
 	JNZ(LabelRef("chunk"))
 
 	for v := range whole {
-		for b := range whole[v] {
+		for b := range int(size) {
 			even := YMM()
 			VPSLLW(Imm(8), odd[v][b], even)
 			VPSUBW(even, whole[v][b], even)

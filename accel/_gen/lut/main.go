@@ -8,13 +8,25 @@ import (
 )
 
 func main() {
-	integerTablesAVX512()
-	integerTablesAVX2()
+	int14TablesAVX512()
+	for _, d := range []digits{fiveSigns, threeTrits} {
+		int8LargestAVX512(d)
+		int8TablesAVX512(d)
+	}
+	for _, size := range []entrySize{oneByte, twoBytes} {
+		integerTablesAVX2(size)
+	}
+	for planes := 1; planes <= 2; planes++ {
+		int14SumsAVX512(planes)
+		int8SumsAVX512(planes)
+		for _, size := range []entrySize{oneByte, twoBytes} {
+			integerSumsAVX2(size, planes)
+		}
+	}
+	int8LargestAVX2()
 	exactTablesAVX512()
 	exactTablesAVX2()
 	for planes := 1; planes <= 2; planes++ {
-		integerSumsAVX512(planes)
-		integerSumsAVX2(planes)
 		for _, m := range emit.Machines {
 			exactSums(m, planes)
 		}

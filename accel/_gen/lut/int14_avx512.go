@@ -1,23 +1,20 @@
 package main
 
 import (
-	"fmt"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// integerTablesAVX512 makes the tables of 16 activations, a chunk: the lower
+// int14TablesAVX512 makes the tables of 16 activations, a chunk: the lower
 // bytes of the sums of four groups, then the upper bytes. Packing words and then
 // bytes within quarters of a vector puts entry e of group g at
 //
 //	16·(e>>2) + 4·g + e&3
 //
 // which is why codes keep their bits at places 0, 1, 4 and 5 of an index.
-func integerTablesAVX512() {
-	TEXT("integerTablesAVX512", NOSPLIT, "func(tables []byte, q []int16)")
-	Pragma("noescape")
+func int14TablesAVX512() {
+	twoBytes.tables("AVX512")
 	tables := Load(Param("tables").Base(), GP64())
 	q := Load(Param("q").Base(), GP64())
 	chunks := Load(Param("q").Len(), GP64())
@@ -58,13 +55,12 @@ func integerTablesAVX512() {
 	RET()
 }
 
-// integerSumsAVX512 sums blocks of 64 rows. A chunk of 16 columns is two
+// int14SumsAVX512 sums blocks of 64 rows. A chunk of 16 columns is two
 // vectors of codes a plane, each two indices a byte; an index reads 16 rows × 4
 // groups of partial sums, whose lower and upper bytes a dot product with ones
 // adds up over the groups.
-func integerSumsAVX512(planes int) {
-	TEXT(fmt.Sprintf("integerSums%dAVX512", planes), NOSPLIT, "func(dst []int32, codes, tables []byte, chunks int)")
-	Pragma("noescape")
+func int14SumsAVX512(planes int) {
+	twoBytes.sums(planes, "AVX512")
 	dst := Load(Param("dst").Base(), GP64())
 	blocks := Load(Param("dst").Len(), GP64())
 	codes := Load(Param("codes").Base(), GP64())

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
+)
+
+// A digits is what the 5 bits of a code of int8 on AVX-512 stand for.
+type digits struct {
+	planes int
+	group  int                      // activations
+	factor func(code, j int) uint16 // of activation j of a group
+}
+
+// codeBits is the width of a code: VPERMI2B reads 128 entries, those of 4 groups.
+const codeBits = 5
+
+var (
+	// signs of 5 activations: ±1.
+	fiveSigns = digits{planes: 1, group: 5, factor: func(code, j int) uint16 { return uint16(code>>j&1*2 - 1) }}
+
+	// sums of the signs of two planes for 3 activations: −2, 0 and 2, digits to base 3.
+	threeTrits = digits{planes: 2, group: 3, factor: func(code, j int) uint16 {
+		if code >= 27 {
+			return 0
+		}
+		return uint16((code/[]int{1, 3, 9}[j]%3 - 1) * 2)
+	}}
+)
+
+// factors is the constant of what each code makes of activation j.
+func (d digits) factors(j int) Mem {
+	var words []U16
+	for code := range 1 << codeBits {
+		words = append(words, U16(d.factor(code, j)))
+	}
+	return emit.Table(fmt.Sprintf("factors%d%d", d.planes, j), words)
+}
+
+// int8LargestAVX512 returns the largest magnitude of a partial sum. Groups lie
+// head after head: a mask of the heads reads one activation of every group.
+func int8LargestAVX512(d digits) {
+	TEXT(fmt.Sprintf("int8Largest%dAVX512", d.planes), NOSPLIT, "func(q []int16) int32")
+	Pragma("noescape")
+	q, count := emit.Slice("q"), emit.Length("q")
+	const groups = 4
+	heads := 0
+	for g := range groups {
+		heads |= 1 << (g * d.group)
+	}
+	bits, mask := GP32(), K()
+	MOVL(U32(uint32(heads)), bits)
+	KMOVD(bits, mask)
+	most := ZMM()
+	VPXORD(most, most, most)
+	Label("next")
+	sum := ZMM()
+	for j := range d.group {
+		v := ZMM()
+		VMOVDQU16_Z(Mem{Base: q, Disp: 2 * j}, mask, v)
+		if j == 0 {
+			VPABSW(v, sum)
+			continue
+		}
+		VPABSW(v, v)
+		VPADDW(v, sum, sum)
+	}
+	VPMAXSW(sum, most, most)
+	ADDQ(Imm(uint64(2*groups*d.group)), q)
+	SUBQ(Imm(uint64(groups*d.group)), count)
+	JNZ(LabelRef("next"))
+
+	// Words are not negative: as halves of 32 bits, the larger of both is kept.
+	other, low := ZMM(), ZMM()
+	VPSRLD(Imm(16), most, other)
+	VPMAXSW(other, most, most)
+	broadcast32(0x0000FFFF, low)
+	VPANDD(low, most, most)
+	result := GP32()
+	MOVD(wide.Fold(most, VPMAXSD), result)
+	IMUL3L(Imm(uint64(d.planes)), result, result)
+	Store(result, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// wide is the machine of the functions that are for AVX-512 alone.
+var wide = emit.Machines[1]
+
+// int8TablesAVX512 makes the tables of 8 groups: the entry of a code is at byte
+// 32·group + code.
+func int8TablesAVX512(d digits) {
+	TEXT(fmt.Sprintf("int8Tables%dAVX512", d.planes), NOSPLIT, "func(tables []byte, q []int16, multiplier int16)")
+	Pragma("noescape")
+	tables, q, count := emit.Slice("tables"), emit.Slice("q"), emit.Length("q")
+	multiplier := ZMM()
+	VPBROADCASTW(emit.Argument("multiplier"), multiplier)
+	factors := make([]VecVirtual, d.group)
+	for j := range factors {
+		factors[j] = ZMM()
+		VMOVDQU16(d.factors(j), factors[j])
+	}
+	Label("group")
+	sum := ZMM()
+	for j, factor := range factors {
+		v := ZMM()
+		VPBROADCASTW(Mem{Base: q, Disp: 2 * j}, v)
+		if j == 0 {
+			VPMULLW(factor, v, sum)
+			continue
+		}
+		VPMULLW(factor, v, v)
+		VPADDW(v, sum, sum)
+	}
+	VPMULHRSW(multiplier, sum, sum)
+	VPMOVSWB(sum, Mem{Base: tables})
+	ADDQ(Imm(uint64(2*d.group)), q)
+	ADDQ(Imm(1<<codeBits), tables)
+	SUBQ(Imm(uint64(d.group)), count)
+	JNZ(LabelRef("group"))
+	VZEROUPPER()
+	RET()
+}
+
+// int8SumsAVX512 sums blocks of 64 rows. A chunk is 8 groups of activations and
+// five vectors of codes: eight vectors of 5-bit codes, of which three are spread
+// over the upper bits of the five that hold the others. A code reads 16 rows × 4
+// groups of partial sums, which a dot product with ones adds up over the groups.
+//
+// There are two tables a chunk, and a set of sums for each.
+func int8SumsAVX512(planes int) {
+	oneByte.sums(planes, "AVX512")
+	dst, blocks := emit.Slice("dst"), emit.Length("dst")
+	codes, tables, chunks := emit.Slice("codes"), emit.Slice("tables"), emit.Pointer("chunks")
+	SHRQ(Imm(6), blocks)
+
+	ones, groups := ZMM(), ZMM()
+	broadcast32(0x01010101, ones)
+	broadcast32(0x60402000, groups)
+	masks := map[uint32]VecVirtual{}
+	for _, bits := range []uint32{0x1F, 0x07, 0x18, 0x08, 0x10} {
+		masks[bits] = ZMM()
+		broadcast32(bits*0x01010101, masks[bits])
+	}
+
+	Label("block")
+	var sums [8]VecVirtual
+	for i := range sums {
+		sums[i] = ZMM()
+		VPXORD(sums[i], sums[i], sums[i])
+	}
+	table, left := GP64(), GP64()
+	MOVQ(tables, table)
+	MOVQ(chunks, left)
+
+	Label("chunk")
+	var entries [2][2]VecVirtual
+	for t := range entries {
+		for half := range entries[t] {
+			entries[t][half] = ZMM()
+			VMOVDQU32(Mem{Base: table, Disp: 128*t + 64*half}, entries[t][half])
+		}
+	}
+	lookUp := func(i int, index VecVirtual) {
+		VPERMI2B(entries[i/4][1], entries[i/4][0], index)
+		VPDPBUSD(index, ones, sums[i])
+	}
+	var spread [8]VecVirtual // the last three, as they come together
+	// take adds the bits of v, shifted to the right, to index i.
+	take := func(i int, v VecVirtual, right uint64, bits uint32) {
+		const andOr = 0xEA // (shifted & bits) | others
+		others := groups
+		if spread[i] != nil {
+			others = spread[i]
+		}
+		shifted := ZMM()
+		VPSRLD(Imm(right), v, shifted)
+		VPTERNLOGD(U8(andOr), others, masks[bits], shifted)
+		spread[i] = shifted
+	}
+	for v := range 5 {
+		index := ZMM()
+		VMOVDQU32(Mem{Base: codes, Disp: 64 * v}, index)
+		switch v {
+		case 0, 1, 2:
+			take(5+v, index, 5, 0x07)
+		case 3:
+			take(5, index, 2, 0x18)
+			take(7, index, 4, 0x08)
+		case 4:
+			take(6, index, 2, 0x18)
+			take(7, index, 3, 0x10)
+		}
+		VPTERNLOGD(U8(0xEA), groups, masks[0x1F], index)
+		lookUp(v, index)
+	}
+	for i := 5; i < 8; i++ {
+		lookUp(i, spread[i])
+	}
+	ADDQ(U32(5*64), codes)
+	ADDQ(U32(256), table)
+	DECQ(left)
+	JNZ(LabelRef("chunk"))
+
+	for i, sum := range sums[:4] {
+		VPADDD(sums[4+i], sum, sum)
+		VMOVDQU32(sum, Mem{Base: dst, Disp: 64 * i})
+	}
+	ADDQ(U32(256), dst)
+	DECQ(blocks)
+	JNZ(LabelRef("block"))
+	VZEROUPPER()
+	RET()
+}
