@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // func momentsAVX2(mean *float32, rstd *float32, x *float32, xStride int, rows int, lanes int, count float32, epsilon float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·momentsAVX2(SB), NOSPLIT, $0-56
 	MOVQ         lanes+40(FP), AX
 	CMPQ         AX, $0x08
@@ -17,22 +17,26 @@ TEXT ·momentsAVX2(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), CX
 
 four2:
-	CMPQ    CX, $0x04
-	JL      rest3
-	VMOVUPS (AX), Y5
-	VADDPS  Y5, Y1, Y1
-	ADDQ    xStride+24(FP), AX
-	VMOVUPS (AX), Y5
-	VADDPS  Y5, Y2, Y2
-	ADDQ    xStride+24(FP), AX
-	VMOVUPS (AX), Y5
-	VADDPS  Y5, Y3, Y3
-	ADDQ    xStride+24(FP), AX
-	VMOVUPS (AX), Y5
-	VADDPS  Y5, Y4, Y4
-	ADDQ    xStride+24(FP), AX
-	SUBQ    $0x04, CX
-	JMP     four2
+	CMPQ       CX, $0x04
+	JL         rest3
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Y5
+	VADDPS     Y5, Y1, Y1
+	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Y5
+	VADDPS     Y5, Y2, Y2
+	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Y5
+	VADDPS     Y5, Y3, Y3
+	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Y5
+	VADDPS     Y5, Y4, Y4
+	ADDQ       xStride+24(FP), AX
+	SUBQ       $0x04, CX
+	JMP        four2
 
 rest3:
 	TESTQ   CX, CX
@@ -120,15 +124,19 @@ part1:
 four8:
 	CMPQ       CX, $0x04
 	JL         rest9
+	PREFETCHT0 128(AX)
 	VMASKMOVPS (AX), Y0, Y6
 	VADDPS     Y6, Y2, Y2
 	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
 	VMASKMOVPS (AX), Y0, Y6
 	VADDPS     Y6, Y3, Y3
 	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
 	VMASKMOVPS (AX), Y0, Y6
 	VADDPS     Y6, Y4, Y4
 	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
 	VMASKMOVPS (AX), Y0, Y6
 	VADDPS     Y6, Y5, Y5
 	ADDQ       xStride+24(FP), AX
@@ -380,7 +388,7 @@ part21:
 	RET
 
 // func gateTanhAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·gateTanhAVX2(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x08
@@ -397,6 +405,7 @@ TEXT ·gateTanhAVX2(SB), NOSPLIT, $0-88
 	MOVQ    rows+72(FP), BX
 
 row23:
+	PREFETCHT0   128(AX)
 	VMOVUPS      (CX), Y3
 	VFMADD213PS  Y2, Y0, Y3
 	VMOVUPS      (DX), Y4
@@ -458,6 +467,7 @@ part22:
 	MOVQ       rows+72(FP), BX
 
 row24:
+	PREFETCHT0   128(AX)
 	VMASKMOVPS   (CX), Y0, Y4
 	VFMADD213PS  Y3, Y1, Y4
 	VMASKMOVPS   (DX), Y0, Y5
@@ -633,7 +643,7 @@ DATA lanes80000000<>+28(SB)/4, $0x80000000
 GLOBL lanes80000000<>(SB), RODATA|NOPTR, $32
 
 // func gateSigmoidAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·gateSigmoidAVX2(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x08
@@ -650,6 +660,7 @@ TEXT ·gateSigmoidAVX2(SB), NOSPLIT, $0-88
 	MOVQ    rows+72(FP), BX
 
 row26:
+	PREFETCHT0   128(AX)
 	VMOVUPS      (CX), Y3
 	VFMADD213PS  Y2, Y0, Y3
 	VMOVUPS      (DX), Y4
@@ -707,6 +718,7 @@ part25:
 	MOVQ       rows+72(FP), BX
 
 row27:
+	PREFETCHT0   128(AX)
 	VMASKMOVPS   (CX), Y0, Y4
 	VFMADD213PS  Y3, Y1, Y4
 	VMASKMOVPS   (DX), Y0, Y5
@@ -758,7 +770,7 @@ DATA lanesc2d00000<>+28(SB)/4, $0xc2d00000
 GLOBL lanesc2d00000<>(SB), RODATA|NOPTR, $32
 
 // func cellForwardAVX2(cell *float32, before *float32, gates *float32, cellStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·cellForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x08
@@ -770,6 +782,8 @@ TEXT ·cellForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ rows+56(FP), SI
 
 row29:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(DX)
 	VMOVUPS     (BX), Y0
 	VMOVUPS     (BX)(AX*1), Y1
 	VMOVUPS     (BX)(AX*2), Y2
@@ -797,6 +811,8 @@ part28:
 	MOVQ    rows+56(FP), SI
 
 row30:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(DX)
 	VMASKMOVPS  (BX), Y0, Y1
 	VMASKMOVPS  (BX)(AX*1), Y0, Y2
 	VMASKMOVPS  (BX)(AX*2), Y0, Y3
@@ -813,7 +829,7 @@ row30:
 	RET
 
 // func outputForwardAVX2(cell *float32, gate *float32, tanh *float32, hidden *float32, cellStride int, gateStride int, tanhStride int, hiddenStride int, scale *float32, shift *float32, rows int, lanes int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x08
@@ -829,6 +845,8 @@ TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ    rows+80(FP), SI
 
 row32:
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(BX)
 	VMOVUPS      (AX), Y2
 	VFMADD213PS  Y1, Y0, Y2
 	VANDPS       lanes7fffffff<>+0(SB), Y2, Y3
@@ -891,6 +909,8 @@ part31:
 	MOVQ       rows+80(FP), SI
 
 row33:
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(BX)
 	VMASKMOVPS   (AX), Y0, Y3
 	VFMADD213PS  Y2, Y1, Y3
 	VANDPS       lanes7fffffff<>+0(SB), Y3, Y4
@@ -938,7 +958,7 @@ row33:
 	RET
 
 // func outputBackwardAVX2(above *float32, next *float32, gate *float32, tanh *float32, cell *float32, gateGradient *float32, cellGradient *float32, aboveStride int, nextStride int, gateStride int, tanhStride int, cellStride int, gateGradientStride int, cellGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x08
@@ -957,6 +977,11 @@ TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ    rows+160(FP), DI
 
 row35:
+	PREFETCHT0   128(AX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   128(SI)
 	VMOVUPS      (AX), Y4
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y4, Y4
@@ -1003,6 +1028,7 @@ row35:
 	MOVQ         rows+160(FP), R9
 
 row36:
+	PREFETCHT0   128(R8)
 	VMOVUPS      (AX), Y2
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y2, Y2
@@ -1057,6 +1083,11 @@ part34:
 	MOVQ       rows+160(FP), DI
 
 row37:
+	PREFETCHT0   128(AX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   128(SI)
 	VMASKMOVPS   (AX), Y0, Y5
 	VMASKMOVPS   (CX), Y0, Y6
 	VADDPS       Y6, Y5, Y5
@@ -1103,6 +1134,7 @@ row37:
 	MOVQ         rows+160(FP), R9
 
 row38:
+	PREFETCHT0   128(R8)
 	VMASKMOVPS   (AX), Y0, Y3
 	VMASKMOVPS   (CX), Y0, Y6
 	VADDPS       Y6, Y3, Y3
@@ -1139,7 +1171,7 @@ row38:
 	RET
 
 // func gatesBackwardAVX2(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x08
@@ -1153,6 +1185,10 @@ TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ rows+88(FP), R8
 
 row40:
+	PREFETCHT0   128(BX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(DX)(AX*1)
+	PREFETCHT0   128(DX)(AX*2)
 	VMOVUPS      (CX), Y0
 	VMOVUPS      (BX), Y1
 	VMOVUPS      (DX), Y2
@@ -1201,6 +1237,10 @@ part39:
 	MOVQ    rows+88(FP), R8
 
 row41:
+	PREFETCHT0   128(BX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(DX)(AX*1)
+	PREFETCHT0   128(DX)(AX*2)
 	VMASKMOVPS   (CX), Y0, Y1
 	VMASKMOVPS   (BX), Y0, Y2
 	VMASKMOVPS   (DX), Y0, Y3
@@ -1236,7 +1276,7 @@ row41:
 	RET
 
 // func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·affinePairBackwardAVX2(SB), NOSPLIT, $0-184
 	MOVQ    lanes+176(FP), AX
 	CMPQ    AX, $0x08
@@ -1258,6 +1298,8 @@ TEXT ·affinePairBackwardAVX2(SB), NOSPLIT, $0-184
 	MOVQ    rows+168(FP), BX
 
 row43:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
 	VMOVUPS      (AX), Y7
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      (CX), Y8
@@ -1352,6 +1394,8 @@ part42:
 	MOVQ       rows+168(FP), BX
 
 row45:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
 	VMASKMOVPS   (AX), Y0, Y8
 	VADDPS       Y8, Y7, Y7
 	VMASKMOVPS   (CX), Y0, Y9
@@ -1425,7 +1469,7 @@ row46:
 	RET
 
 // func momentsAVX512(mean *float32, rstd *float32, x *float32, xStride int, rows int, lanes int, count float32, epsilon float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         lanes+40(FP), AX
 	CMPQ         AX, $0x10
@@ -1439,22 +1483,26 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), CX
 
 four48:
-	CMPQ    CX, $0x04
-	JL      rest49
-	VMOVUPS (AX), Z5
-	VADDPS  Z5, Z1, Z1
-	ADDQ    xStride+24(FP), AX
-	VMOVUPS (AX), Z5
-	VADDPS  Z5, Z2, Z2
-	ADDQ    xStride+24(FP), AX
-	VMOVUPS (AX), Z5
-	VADDPS  Z5, Z3, Z3
-	ADDQ    xStride+24(FP), AX
-	VMOVUPS (AX), Z5
-	VADDPS  Z5, Z4, Z4
-	ADDQ    xStride+24(FP), AX
-	SUBQ    $0x04, CX
-	JMP     four48
+	CMPQ       CX, $0x04
+	JL         rest49
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Z5
+	VADDPS     Z5, Z1, Z1
+	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Z5
+	VADDPS     Z5, Z2, Z2
+	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Z5
+	VADDPS     Z5, Z3, Z3
+	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Z5
+	VADDPS     Z5, Z4, Z4
+	ADDQ       xStride+24(FP), AX
+	SUBQ       $0x04, CX
+	JMP        four48
 
 rest49:
 	TESTQ   CX, CX
@@ -1539,22 +1587,26 @@ part47:
 	MOVQ         rows+32(FP), CX
 
 four54:
-	CMPQ      CX, $0x04
-	JL        rest55
-	VMOVUPS.Z (AX), K1, Z5
-	VADDPS    Z5, Z1, Z1
-	ADDQ      xStride+24(FP), AX
-	VMOVUPS.Z (AX), K1, Z5
-	VADDPS    Z5, Z2, Z2
-	ADDQ      xStride+24(FP), AX
-	VMOVUPS.Z (AX), K1, Z5
-	VADDPS    Z5, Z3, Z3
-	ADDQ      xStride+24(FP), AX
-	VMOVUPS.Z (AX), K1, Z5
-	VADDPS    Z5, Z4, Z4
-	ADDQ      xStride+24(FP), AX
-	SUBQ      $0x04, CX
-	JMP       four54
+	CMPQ       CX, $0x04
+	JL         rest55
+	PREFETCHT0 128(AX)
+	VMOVUPS.Z  (AX), K1, Z5
+	VADDPS     Z5, Z1, Z1
+	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
+	VMOVUPS.Z  (AX), K1, Z5
+	VADDPS     Z5, Z2, Z2
+	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
+	VMOVUPS.Z  (AX), K1, Z5
+	VADDPS     Z5, Z3, Z3
+	ADDQ       xStride+24(FP), AX
+	PREFETCHT0 128(AX)
+	VMOVUPS.Z  (AX), K1, Z5
+	VADDPS     Z5, Z4, Z4
+	ADDQ       xStride+24(FP), AX
+	SUBQ       $0x04, CX
+	JMP        four54
 
 rest55:
 	TESTQ     CX, CX
@@ -1771,7 +1823,7 @@ part67:
 	RET
 
 // func gateTanhAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
@@ -1788,6 +1840,7 @@ TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    rows+72(FP), BX
 
 row69:
+	PREFETCHT0        128(AX)
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
 	VMOVUPS           (DX), Z4
@@ -1840,6 +1893,7 @@ part68:
 	MOVQ      rows+72(FP), BX
 
 row70:
+	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
 	VMOVUPS.Z         (DX), K1, Z4
@@ -1877,7 +1931,7 @@ row70:
 	RET
 
 // func gateSigmoidAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
@@ -1894,6 +1948,7 @@ TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    rows+72(FP), BX
 
 row72:
+	PREFETCHT0        128(AX)
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
 	VMOVUPS           (DX), Z4
@@ -1943,6 +1998,7 @@ part71:
 	MOVQ      rows+72(FP), BX
 
 row73:
+	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
 	VMOVUPS.Z         (DX), K1, Z4
@@ -1977,7 +2033,7 @@ row73:
 	RET
 
 // func cellForwardAVX512(cell *float32, before *float32, gates *float32, cellStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·cellForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x10
@@ -1989,6 +2045,8 @@ TEXT ·cellForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ rows+56(FP), SI
 
 row75:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(DX)
 	VMOVUPS     (BX), Z0
 	VMOVUPS     (BX)(AX*1), Z1
 	VMOVUPS     (BX)(AX*2), Z2
@@ -2015,6 +2073,8 @@ part74:
 	MOVQ  rows+56(FP), SI
 
 row76:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(DX)
 	VMOVUPS.Z   (BX), K1, Z0
 	VMOVUPS.Z   (BX)(AX*1), K1, Z1
 	VMOVUPS.Z   (BX)(AX*2), K1, Z2
@@ -2031,7 +2091,7 @@ row76:
 	RET
 
 // func outputForwardAVX512(cell *float32, gate *float32, tanh *float32, hidden *float32, cellStride int, gateStride int, tanhStride int, hiddenStride int, scale *float32, shift *float32, rows int, lanes int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x10
@@ -2047,6 +2107,8 @@ TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    rows+80(FP), SI
 
 row78:
+	PREFETCHT0        128(DX)
+	PREFETCHT0        128(BX)
 	VMOVUPS           (AX), Z2
 	VFMADD213PS       Z1, Z0, Z2
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z2, Z3
@@ -2100,6 +2162,8 @@ part77:
 	MOVQ      rows+80(FP), SI
 
 row79:
+	PREFETCHT0        128(DX)
+	PREFETCHT0        128(BX)
 	VMOVUPS.Z         (AX), K1, Z2
 	VFMADD213PS       Z1, Z0, Z2
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z2, Z3
@@ -2139,7 +2203,7 @@ row79:
 	RET
 
 // func outputBackwardAVX512(above *float32, next *float32, gate *float32, tanh *float32, cell *float32, gateGradient *float32, cellGradient *float32, aboveStride int, nextStride int, gateStride int, tanhStride int, cellStride int, gateGradientStride int, cellGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x10
@@ -2158,6 +2222,11 @@ TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    rows+160(FP), DI
 
 row81:
+	PREFETCHT0   128(AX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   128(SI)
 	VMOVUPS      (AX), Z4
 	VMOVUPS      (CX), Z5
 	VADDPS       Z5, Z4, Z4
@@ -2204,6 +2273,7 @@ row81:
 	MOVQ         rows+160(FP), R9
 
 row82:
+	PREFETCHT0   128(R8)
 	VMOVUPS      (AX), Z2
 	VMOVUPS      (CX), Z5
 	VADDPS       Z5, Z2, Z2
@@ -2257,6 +2327,11 @@ part80:
 	MOVQ      rows+160(FP), DI
 
 row83:
+	PREFETCHT0   128(AX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   128(SI)
 	VMOVUPS.Z    (AX), K1, Z4
 	VMOVUPS.Z    (CX), K1, Z5
 	VADDPS       Z5, Z4, Z4
@@ -2303,6 +2378,7 @@ row83:
 	MOVQ         rows+160(FP), R9
 
 row84:
+	PREFETCHT0   128(R8)
 	VMOVUPS.Z    (AX), K1, Z2
 	VMOVUPS.Z    (CX), K1, Z5
 	VADDPS       Z5, Z2, Z2
@@ -2339,7 +2415,7 @@ row84:
 	RET
 
 // func gatesBackwardAVX512(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x10
@@ -2353,6 +2429,10 @@ TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ rows+88(FP), R8
 
 row86:
+	PREFETCHT0   128(BX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(DX)(AX*1)
+	PREFETCHT0   128(DX)(AX*2)
 	VMOVUPS      (CX), Z0
 	VMOVUPS      (BX), Z1
 	VMOVUPS      (DX), Z2
@@ -2400,6 +2480,10 @@ part85:
 	MOVQ  rows+88(FP), R8
 
 row87:
+	PREFETCHT0   128(BX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(DX)(AX*1)
+	PREFETCHT0   128(DX)(AX*2)
 	VMOVUPS.Z    (CX), K1, Z0
 	VMOVUPS.Z    (BX), K1, Z1
 	VMOVUPS.Z    (DX), K1, Z2
@@ -2435,7 +2519,7 @@ row87:
 	RET
 
 // func affinePairBackwardAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
 	MOVQ    lanes+176(FP), AX
 	CMPQ    AX, $0x10
@@ -2457,6 +2541,8 @@ TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
 	MOVQ    rows+168(FP), BX
 
 row89:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
 	VMOVUPS      (AX), Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      (CX), Z8
@@ -2550,6 +2636,8 @@ part88:
 	MOVQ      rows+168(FP), BX
 
 row91:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
 	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS.Z    (CX), K1, Z8

@@ -73,10 +73,19 @@ func (x *Multiplier) part(worker int) {
 	x.scratch[worker].gemm(x.kernel, y)
 }
 
+// blockColumns is how many of n columns are multiplied at a time: about k.columns, in
+// blocks of equal width, for A is packed anew for each.
+func (k *kernel) blockColumns(n int) int {
+	blocks := max(1, (n+k.columns/2)/k.columns)
+	panels := (n + k.width() - 1) / k.width()
+	return (panels + blocks - 1) / blocks * k.width()
+}
+
 // gemm computes y alone.
 func (s *Scratch) gemm(k *kernel, y product) {
-	for j := 0; j < y.n; j += k.columns {
-		columns := min(k.columns, y.n-j)
+	width := k.blockColumns(y.n)
+	for j := 0; j < y.n; j += width {
+		columns := min(width, y.n-j)
 		for p := 0; p < y.k; p += k.depth {
 			depth := min(k.depth, y.k-p)
 			s.columns = grow(s.columns, depth*k.padded(columns))

@@ -71,7 +71,7 @@ func affinePairBackward(m emit.Machine) {
 			VADDPS(da, sum, sum)
 			ofHidden.add(m, da, m.Load(hidden.Mem(), tail))
 			ofInput.add(m, da, m.Load(input.Mem(), tail))
-		})
+		}, hidden, input)
 		addVector(m, sum, "betaGradient", tail)
 		ofHidden.finish(m, "hidden", sum, tail)
 		ofInput.finish(m, "input", sum, tail)
@@ -107,7 +107,7 @@ func outputBackward(m emit.Machine) {
 			_, _, _, dn := hidden(rows)
 			VADDPS(dn, sum, sum)
 			n.add(m, dn, m.Load(rows[4].Mem(), tail))
-		})
+		}, rows...)
 		addVector(m, sum, "betaGradient", tail)
 		n.finish(m, "", sum, tail)
 
@@ -117,7 +117,7 @@ func outputBackward(m emit.Machine) {
 			m.Store(m.Mul(m.Mul(dh, t), slopeOfSigmoid(m, o)), rows[5].Mem(), tail)
 			dc := n.gradient(m, dn, m.Load(rows[4].Mem(), tail))
 			m.Store(m.Add(dc, m.Load(rows[6].Mem(), tail)), rows[6].Mem(), tail)
-		})
+		}, rows[6])
 	})
 }
 
@@ -136,12 +136,14 @@ func gatesBackward(m emit.Machine) {
 		cellGradient, gates, before := rows[0], rows[1], rows[2]
 		gatesGradient, beforeGradient := rows[3], rows[4]
 		m.Rows(rows, func() {
+			PREFETCHT0(gates.Gate(1, spacing).Offset(128))
+			PREFETCHT0(gates.Gate(2, spacing).Offset(128))
 			dc, c := m.Load(cellGradient.Mem(), tail), m.Load(before.Mem(), tail)
 			g, f, i := m.Load(gates.Gate(0, spacing), tail), m.Load(gates.Gate(1, spacing), tail), m.Load(gates.Gate(2, spacing), tail)
 			m.Store(m.Mul(m.Mul(dc, i), m.Complement(g, g)), gatesGradient.Gate(0, spacing), tail)
 			m.Store(m.Mul(m.Mul(dc, c), slopeOfSigmoid(m, f)), gatesGradient.Gate(1, spacing), tail)
 			m.Store(m.Mul(m.Mul(dc, g), slopeOfSigmoid(m, i)), gatesGradient.Gate(2, spacing), tail)
 			m.Store(m.Mul(dc, f), beforeGradient.Mem(), tail)
-		})
+		}, before, gates)
 	})
 }

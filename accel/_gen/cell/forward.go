@@ -20,7 +20,7 @@ func gateForward(m emit.Machine, name string, activation func(VecVirtual) VecVir
 			m.MulAdd(a, hiddenScale, shift)
 			m.AddProduct(a, inputScale, m.Load(input.Mem(), tail))
 			m.Store(activation(a), gate.Mem(), tail)
-		})
+		}, gate)
 	})
 }
 
@@ -36,7 +36,7 @@ func cellForward(m emit.Machine) {
 			c := m.Mul(i, g)
 			m.AddProduct(c, f, m.Load(before.Mem(), tail))
 			m.Store(c, cell.Mem(), tail)
-		})
+		}, cell, before)
 	})
 }
 
@@ -54,6 +54,6 @@ func outputForward(m emit.Machine) {
 			t := m.Tanh(n)
 			m.Store(t, tanh.Mem(), tail)
 			m.Store(m.Mul(t, m.Load(gate.Mem(), tail)), hidden.Mem(), tail)
-		})
+		}, tanh, hidden)
 	})
 }

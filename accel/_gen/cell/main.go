@@ -48,13 +48,13 @@ func moments(m emit.Machine) {
 		x := emit.NewRow("x")
 		mean := m.Div(m.Sum(x, func(sum VecVirtual) {
 			VADDPS(m.Load(x.Mem(), tail), sum, sum)
-		}), count)
+		}, true), count)
 		storeVector(m, mean, "mean", tail)
 		x = emit.NewRow("x")
 		variance := m.Div(m.Sum(x, func(sum VecVirtual) {
 			deviation := m.Sub(m.Load(x.Mem(), tail), mean)
 			m.AddProduct(sum, deviation, deviation)
-		}), count)
+		}, false), count)
 		deviation := m.Sqrt(m.Add(variance, m.Spread(emit.Argument("epsilon"))))
 		storeVector(m, m.Div(m.Constant(emit.Float(1)), deviation), "rstd", tail)
 	})
@@ -66,7 +66,7 @@ func sumColumns(m emit.Machine) {
 		x := emit.NewRow("x")
 		addVector(m, m.Sum(x, func(sum VecVirtual) {
 			VADDPS(m.Load(x.Mem(), tail), sum, sum)
-		}), "sum", tail)
+		}, false), "sum", tail)
 	})
 }
 

@@ -57,9 +57,12 @@ func advance(walkers []Row) {
 
 // Rows runs body for as many rows as the argument rows says, at least one, and
 // moves the walkers on after each.
-func (m Machine) Rows(walkers []Row, body func()) {
+func (m Machine) Rows(walkers []Row, body func(), ahead ...Row) {
 	top, count := Unique("row"), Pointer("rows")
 	Label(top)
+	for _, r := range ahead {
+		PREFETCHT0(operand.Mem{Base: r.at, Disp: 128})
+	}
 	body()
 	advance(walkers)
 	DECQ(count)
@@ -68,7 +71,7 @@ func (m Machine) Rows(walkers []Row, body func()) {
 
 // Sum returns the sum of addend over the rows. Four partial sums hide the
 // latency of an addition.
-func (m Machine) Sum(row Row, addend func(sum VecVirtual)) VecVirtual {
+func (m Machine) Sum(row Row, addend func(sum VecVirtual), ahead bool) VecVirtual {
 	var sums [4]VecVirtual
 	for i := range sums {
 		sums[i] = m.Zero()
@@ -79,6 +82,9 @@ func (m Machine) Sum(row Row, addend func(sum VecVirtual)) VecVirtual {
 	CMPQ(count, operand.Imm(4))
 	JL(operand.LabelRef(rest))
 	for _, sum := range sums {
+		if ahead {
+			PREFETCHT0(operand.Mem{Base: row.at, Disp: 128})
+		}
 		addend(sum)
 		advance(walkers)
 	}
