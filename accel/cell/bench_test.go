@@ -63,17 +63,17 @@ func (m Matrix) column(j int) Matrix { return Matrix{m.Data[j:], m.Stride} }
 func (s *benchmarkStep) forward(k kernels, from, to int) {
 	for gate := range gates {
 		from, to := gate*s.units+from, gate*s.units+to
-		k.moments(s.mean[from:to], s.rstd[from:to], s.hidden.column(from), s.rows, testEpsilon)
-		k.moments(s.mean[from:to], s.rstd[from:to], s.input.column(from), s.rows, testEpsilon)
+		k.moments(s.mean[from:to], s.rstd[from:to], inOrder(s.hidden.column(from)), s.rows, testEpsilon)
+		k.moments(s.mean[from:to], s.rstd[from:to], inOrder(s.input.column(from)), s.rows, testEpsilon)
 		k.fold(s.scaleH[from:to], s.shift[from:to], s.gamma[from:to], s.beta[from:to], s.mean[from:to], s.rstd[from:to])
 		k.fold(s.scaleX[from:to], s.shift[from:to], s.gamma[from:to], s.shift[from:to], s.mean[from:to], s.rstd[from:to])
 	}
 	k.gatesForward(Gates{
-		Rows: s.rows, Columns: to - from, Spacing: s.units, Hidden: s.hidden.column(from), Input: s.input.column(from),
+		Rows: s.rows, Columns: to - from, Spacing: s.units, Hidden: s.hidden.column(from), Input: inOrder(s.input.column(from)),
 		HiddenScale: s.scaleH[from:], InputScale: s.scaleX[from:], Shift: s.shift[from:],
 		CellBefore: s.before.column(from), Activation: s.activation.column(from), Cell: s.cell.column(from),
 	})
-	k.moments(s.mean[from:to], s.rstd[from:to], s.cell.column(from), s.rows, testEpsilon)
+	k.moments(s.mean[from:to], s.rstd[from:to], inOrder(s.cell.column(from)), s.rows, testEpsilon)
 	k.fold(s.scaleH[from:to], s.shift[from:to], s.gamma[from:to], s.beta[from:to], s.mean[from:to], s.rstd[from:to])
 	k.outputForward(Output{
 		Rows: s.rows, Columns: to - from, Cell: s.cell.column(from), Scale: s.scaleH[from:to], Shift: s.shift[from:to],
@@ -98,7 +98,7 @@ func (s *benchmarkStep) backward(k kernels, from, to int) {
 		from, to := gate*s.units+from, gate*s.units+to
 		k.affinePairBackward(AffinePairGradient{
 			Rows: s.rows, Columns: to - from, Gradient: s.activation.column(from),
-			Hidden: s.hidden.column(from), Input: s.input.column(from),
+			Hidden: s.hidden.column(from), Input: inOrder(s.input.column(from)),
 			HiddenStatistics: Statistics{s.mean[from:to], s.rstd[from:to], true},
 			InputStatistics:  Statistics{s.mean[from:to], s.rstd[from:to], true},
 			HiddenGamma:      s.gamma[from:to], InputGamma: s.gamma[from:to],

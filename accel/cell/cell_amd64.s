@@ -39,13 +39,14 @@ four2:
 	JMP        four2
 
 rest3:
-	TESTQ   CX, CX
-	JZ      done4
-	VMOVUPS (AX), Y5
-	VADDPS  Y5, Y1, Y1
-	ADDQ    xStride+24(FP), AX
-	DECQ    CX
-	JMP     rest3
+	TESTQ      CX, CX
+	JZ         done4
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Y5
+	VADDPS     Y5, Y1, Y1
+	ADDQ       xStride+24(FP), AX
+	DECQ       CX
+	JMP        rest3
 
 done4:
 	VADDPS  Y2, Y1, Y1
@@ -146,6 +147,7 @@ four8:
 rest9:
 	TESTQ      CX, CX
 	JZ         done10
+	PREFETCHT0 128(AX)
 	VMASKMOVPS (AX), Y0, Y6
 	VADDPS     Y6, Y2, Y2
 	ADDQ       xStride+24(FP), AX
@@ -241,158 +243,12 @@ DATA tailWindow<>+56(SB)/4, $0x00000000
 DATA tailWindow<>+60(SB)/4, $0x00000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
-// func sumColumnsAVX2(sum *float32, x *float32, xStride int, rows int, lanes int)
-// Requires: AVX
-TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-40
-	MOVQ   lanes+32(FP), AX
-	CMPQ   AX, $0x08
-	JNE    part14
-	MOVQ   x+8(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   rows+24(FP), CX
-
-four15:
-	CMPQ    CX, $0x04
-	JL      rest16
-	VMOVUPS (AX), Y4
-	VADDPS  Y4, Y0, Y0
-	ADDQ    xStride+16(FP), AX
-	VMOVUPS (AX), Y4
-	VADDPS  Y4, Y1, Y1
-	ADDQ    xStride+16(FP), AX
-	VMOVUPS (AX), Y4
-	VADDPS  Y4, Y2, Y2
-	ADDQ    xStride+16(FP), AX
-	VMOVUPS (AX), Y4
-	VADDPS  Y4, Y3, Y3
-	ADDQ    xStride+16(FP), AX
-	SUBQ    $0x04, CX
-	JMP     four15
-
-rest16:
-	TESTQ   CX, CX
-	JZ      done17
-	VMOVUPS (AX), Y4
-	VADDPS  Y4, Y0, Y0
-	ADDQ    xStride+16(FP), AX
-	DECQ    CX
-	JMP     rest16
-
-done17:
-	VADDPS  Y1, Y0, Y0
-	VADDPS  Y3, Y2, Y1
-	VADDPS  Y1, Y0, Y0
-	MOVQ    sum+0(FP), AX
-	VMOVUPS (AX), Y1
-	VADDPS  Y0, Y1, Y0
-	VMOVUPS Y0, (AX)
-	VZEROUPPER
-	RET
-
-part14:
-	LEAQ    tailWindow<>+0(SB), CX
-	MOVQ    $0x00000008, DX
-	SUBQ    AX, DX
-	VMOVDQU (CX)(DX*4), Y0
-	MOVQ    x+8(FP), AX
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	MOVQ    rows+24(FP), CX
-
-four18:
-	CMPQ       CX, $0x04
-	JL         rest19
-	VMASKMOVPS (AX), Y0, Y5
-	VADDPS     Y5, Y1, Y1
-	ADDQ       xStride+16(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
-	VADDPS     Y5, Y2, Y2
-	ADDQ       xStride+16(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
-	VADDPS     Y5, Y3, Y3
-	ADDQ       xStride+16(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
-	VADDPS     Y5, Y4, Y4
-	ADDQ       xStride+16(FP), AX
-	SUBQ       $0x04, CX
-	JMP        four18
-
-rest19:
-	TESTQ      CX, CX
-	JZ         done20
-	VMASKMOVPS (AX), Y0, Y5
-	VADDPS     Y5, Y1, Y1
-	ADDQ       xStride+16(FP), AX
-	DECQ       CX
-	JMP        rest19
-
-done20:
-	VADDPS     Y2, Y1, Y1
-	VADDPS     Y4, Y3, Y2
-	VADDPS     Y2, Y1, Y1
-	MOVQ       sum+0(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
-	VADDPS     Y1, Y2, Y1
-	VMASKMOVPS Y1, Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func foldAVX2(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
-// Requires: AVX, FMA3
-TEXT ·foldAVX2(SB), NOSPLIT, $0-56
-	MOVQ         lanes+48(FP), AX
-	CMPQ         AX, $0x08
-	JNE          part21
-	MOVQ         gamma+16(FP), AX
-	VMOVUPS      (AX), Y0
-	MOVQ         rstd+40(FP), AX
-	VMOVUPS      (AX), Y1
-	VMULPS       Y1, Y0, Y0
-	MOVQ         beta+24(FP), AX
-	VMOVUPS      (AX), Y1
-	MOVQ         mean+32(FP), AX
-	VMOVUPS      (AX), Y2
-	VFNMADD231PS Y2, Y0, Y1
-	MOVQ         scale+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	MOVQ         shift+8(FP), AX
-	VMOVUPS      Y1, (AX)
-	VZEROUPPER
-	RET
-
-part21:
-	LEAQ         tailWindow<>+0(SB), CX
-	MOVQ         $0x00000008, DX
-	SUBQ         AX, DX
-	VMOVDQU      (CX)(DX*4), Y0
-	MOVQ         gamma+16(FP), AX
-	VMASKMOVPS   (AX), Y0, Y1
-	MOVQ         rstd+40(FP), AX
-	VMASKMOVPS   (AX), Y0, Y2
-	VMULPS       Y2, Y1, Y1
-	MOVQ         beta+24(FP), AX
-	VMASKMOVPS   (AX), Y0, Y2
-	MOVQ         mean+32(FP), AX
-	VMASKMOVPS   (AX), Y0, Y3
-	VFNMADD231PS Y3, Y1, Y2
-	MOVQ         scale+0(FP), AX
-	VMASKMOVPS   Y1, Y0, (AX)
-	MOVQ         shift+8(FP), AX
-	VMASKMOVPS   Y2, Y0, (AX)
-	VZEROUPPER
-	RET
-
 // func gateTanhAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·gateTanhAVX2(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part22
+	JNE     part14
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    inputScale+56(FP), AX
@@ -404,7 +260,7 @@ TEXT ·gateTanhAVX2(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row23:
+row15:
 	PREFETCHT0   128(AX)
 	VMOVUPS      (CX), Y3
 	VFMADD213PS  Y2, Y0, Y3
@@ -446,11 +302,11 @@ row23:
 	ADDQ         hiddenStride+32(FP), CX
 	ADDQ         inputStride+40(FP), DX
 	DECQ         BX
-	JNZ          row23
+	JNZ          row15
 	VZEROUPPER
 	RET
 
-part22:
+part14:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -466,7 +322,7 @@ part22:
 	MOVQ       input+16(FP), DX
 	MOVQ       rows+72(FP), BX
 
-row24:
+row16:
 	PREFETCHT0   128(AX)
 	VMASKMOVPS   (CX), Y0, Y4
 	VFMADD213PS  Y3, Y1, Y4
@@ -508,7 +364,7 @@ row24:
 	ADDQ         hiddenStride+32(FP), CX
 	ADDQ         inputStride+40(FP), DX
 	DECQ         BX
-	JNZ          row24
+	JNZ          row16
 	VZEROUPPER
 	RET
 
@@ -647,7 +503,7 @@ GLOBL lanes80000000<>(SB), RODATA|NOPTR, $32
 TEXT ·gateSigmoidAVX2(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part25
+	JNE     part17
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    inputScale+56(FP), AX
@@ -659,7 +515,7 @@ TEXT ·gateSigmoidAVX2(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row26:
+row18:
 	PREFETCHT0   128(AX)
 	VMOVUPS      (CX), Y3
 	VFMADD213PS  Y2, Y0, Y3
@@ -697,11 +553,11 @@ row26:
 	ADDQ         hiddenStride+32(FP), CX
 	ADDQ         inputStride+40(FP), DX
 	DECQ         BX
-	JNZ          row26
+	JNZ          row18
 	VZEROUPPER
 	RET
 
-part25:
+part17:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -717,7 +573,7 @@ part25:
 	MOVQ       input+16(FP), DX
 	MOVQ       rows+72(FP), BX
 
-row27:
+row19:
 	PREFETCHT0   128(AX)
 	VMASKMOVPS   (CX), Y0, Y4
 	VFMADD213PS  Y3, Y1, Y4
@@ -755,7 +611,7 @@ row27:
 	ADDQ         hiddenStride+32(FP), CX
 	ADDQ         inputStride+40(FP), DX
 	DECQ         BX
-	JNZ          row27
+	JNZ          row19
 	VZEROUPPER
 	RET
 
@@ -769,19 +625,1084 @@ DATA lanesc2d00000<>+24(SB)/4, $0xc2d00000
 DATA lanesc2d00000<>+28(SB)/4, $0xc2d00000
 GLOBL lanesc2d00000<>(SB), RODATA|NOPTR, $32
 
+// func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·affinePairBackwardAVX2(SB), NOSPLIT, $0-184
+	MOVQ    lanes+176(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part20
+	MOVQ    hiddenMean+80(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    hiddenRstd+88(FP), AX
+	VMOVUPS (AX), Y1
+	VXORPS  Y2, Y2, Y2
+	MOVQ    inputMean+120(FP), AX
+	VMOVUPS (AX), Y3
+	MOVQ    inputRstd+128(FP), AX
+	VMOVUPS (AX), Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	MOVQ    gradient+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    rows+168(FP), BX
+
+row21:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	VMOVUPS      (AX), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (CX), Y8
+	VSUBPS       Y0, Y8, Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVUPS      (DX), Y8
+	VSUBPS       Y3, Y8, Y8
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         inputStride+56(FP), DX
+	DECQ         BX
+	JNZ          row21
+	MOVQ         betaGradient+160(FP), AX
+	VMOVUPS      (AX), Y7
+	VADDPS       Y6, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	VMULPS       Y1, Y2, Y2
+	MOVQ         hiddenGammaGradient+104(FP), AX
+	VMOVUPS      (AX), Y7
+	VADDPS       Y2, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	MOVQ         hiddenGamma+96(FP), AX
+	VMOVUPS      (AX), Y7
+	VMULPS       Y1, Y7, Y7
+	VBROADCASTSS hiddenShare+112(FP), Y8
+	VMULPS       Y8, Y6, Y9
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y1, Y2, Y1
+	VMULPS       Y4, Y5, Y2
+	MOVQ         inputGammaGradient+144(FP), AX
+	VMOVUPS      (AX), Y5
+	VADDPS       Y2, Y5, Y5
+	VMOVUPS      Y5, (AX)
+	MOVQ         inputGamma+136(FP), AX
+	VMOVUPS      (AX), Y5
+	VMULPS       Y4, Y5, Y5
+	VBROADCASTSS inputShare+152(FP), Y8
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         input+16(FP), DX
+	MOVQ         hiddenGradient+24(FP), BX
+	MOVQ         inputGradient+32(FP), SI
+	MOVQ         rows+168(FP), DI
+
+row22:
+	VMOVUPS      (AX), Y4
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (DX), Y10
+	VSUBPS       Y9, Y4, Y11
+	VSUBPS       Y0, Y8, Y8
+	VFNMADD231PS Y1, Y8, Y11
+	VMULPS       Y7, Y11, Y8
+	VMOVUPS      Y8, (BX)
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       Y3, Y10, Y8
+	VFNMADD231PS Y2, Y8, Y4
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (SI)
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         inputStride+56(FP), DX
+	ADDQ         hiddenGradientStride+64(FP), BX
+	ADDQ         inputGradientStride+72(FP), SI
+	DECQ         DI
+	JNZ          row22
+	VZEROUPPER
+	RET
+
+part20:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       hiddenMean+80(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       hiddenRstd+88(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       inputMean+120(FP), AX
+	VMASKMOVPS (AX), Y0, Y4
+	MOVQ       inputRstd+128(FP), AX
+	VMASKMOVPS (AX), Y0, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       gradient+0(FP), AX
+	MOVQ       hidden+8(FP), CX
+	MOVQ       input+16(FP), DX
+	MOVQ       rows+168(FP), BX
+
+row23:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	VMASKMOVPS   (AX), Y0, Y8
+	VADDPS       Y8, Y7, Y7
+	VMASKMOVPS   (CX), Y0, Y9
+	VSUBPS       Y1, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VMASKMOVPS   (DX), Y0, Y9
+	VSUBPS       Y4, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y6
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         inputStride+56(FP), DX
+	DECQ         BX
+	JNZ          row23
+	MOVQ         betaGradient+160(FP), AX
+	VMASKMOVPS   (AX), Y0, Y8
+	VADDPS       Y7, Y8, Y8
+	VMASKMOVPS   Y8, Y0, (AX)
+	VMULPS       Y2, Y3, Y3
+	MOVQ         hiddenGammaGradient+104(FP), AX
+	VMASKMOVPS   (AX), Y0, Y8
+	VADDPS       Y3, Y8, Y8
+	VMASKMOVPS   Y8, Y0, (AX)
+	MOVQ         hiddenGamma+96(FP), AX
+	VMASKMOVPS   (AX), Y0, Y8
+	VMULPS       Y2, Y8, Y8
+	VBROADCASTSS hiddenShare+112(FP), Y9
+	VMULPS       Y9, Y7, Y10
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y2, Y3, Y2
+	VMULPS       Y5, Y6, Y3
+	MOVQ         inputGammaGradient+144(FP), AX
+	VMASKMOVPS   (AX), Y0, Y6
+	VADDPS       Y3, Y6, Y6
+	VMASKMOVPS   Y6, Y0, (AX)
+	MOVQ         inputGamma+136(FP), AX
+	VMASKMOVPS   (AX), Y0, Y6
+	VMULPS       Y5, Y6, Y6
+	VBROADCASTSS inputShare+152(FP), Y9
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y5, Y3, Y3
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         input+16(FP), DX
+	MOVQ         hiddenGradient+24(FP), BX
+	MOVQ         inputGradient+32(FP), SI
+	MOVQ         rows+168(FP), DI
+
+row24:
+	VMASKMOVPS   (AX), Y0, Y5
+	VMASKMOVPS   (CX), Y0, Y9
+	VMASKMOVPS   (DX), Y0, Y11
+	VSUBPS       Y10, Y5, Y12
+	VSUBPS       Y1, Y9, Y9
+	VFNMADD231PS Y2, Y9, Y12
+	VMULPS       Y8, Y12, Y9
+	VMASKMOVPS   Y9, Y0, (BX)
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       Y4, Y11, Y9
+	VFNMADD231PS Y3, Y9, Y5
+	VMULPS       Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (SI)
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         inputStride+56(FP), DX
+	ADDQ         hiddenGradientStride+64(FP), BX
+	ADDQ         inputGradientStride+72(FP), SI
+	DECQ         DI
+	JNZ          row24
+	VZEROUPPER
+	RET
+
+// func momentsGatheredAVX2(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·momentsGatheredAVX2(SB), NOSPLIT, $0-64
+	MOVQ         lanes+48(FP), AX
+	CMPQ         AX, $0x08
+	JNE          part25
+	VBROADCASTSS count+56(FP), Y0
+	MOVQ         x+16(FP), AX
+	MOVQ         order+32(FP), CX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         rows+40(FP), BX
+
+four26:
+	CMPQ       BX, $0x04
+	JL         rest27
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Y5
+	VADDPS     Y5, Y1, Y1
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Y5
+	VADDPS     Y5, Y2, Y2
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Y5
+	VADDPS     Y5, Y3, Y3
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Y5
+	VADDPS     Y5, Y4, Y4
+	ADDQ       $0x04, CX
+	SUBQ       $0x04, BX
+	JMP        four26
+
+rest27:
+	TESTQ      BX, BX
+	JZ         done28
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Y5
+	VADDPS     Y5, Y1, Y1
+	ADDQ       $0x04, CX
+	DECQ       BX
+	JMP        rest27
+
+done28:
+	VADDPS  Y2, Y1, Y1
+	VADDPS  Y4, Y3, Y2
+	VADDPS  Y2, Y1, Y1
+	VDIVPS  Y0, Y1, Y1
+	MOVQ    mean+0(FP), AX
+	VMOVUPS Y1, (AX)
+	MOVQ    x+16(FP), AX
+	MOVQ    order+32(FP), CX
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	MOVQ    rows+40(FP), BX
+
+four29:
+	CMPQ        BX, $0x04
+	JL          rest30
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Y6
+	VSUBPS      Y1, Y6, Y6
+	VFMADD231PS Y6, Y6, Y2
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Y6
+	VSUBPS      Y1, Y6, Y6
+	VFMADD231PS Y6, Y6, Y3
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Y6
+	VSUBPS      Y1, Y6, Y6
+	VFMADD231PS Y6, Y6, Y4
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Y6
+	VSUBPS      Y1, Y6, Y6
+	VFMADD231PS Y6, Y6, Y5
+	ADDQ        $0x04, CX
+	SUBQ        $0x04, BX
+	JMP         four29
+
+rest30:
+	TESTQ       BX, BX
+	JZ          done31
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Y6
+	VSUBPS      Y1, Y6, Y6
+	VFMADD231PS Y6, Y6, Y2
+	ADDQ        $0x04, CX
+	DECQ        BX
+	JMP         rest30
+
+done31:
+	VADDPS       Y3, Y2, Y1
+	VADDPS       Y5, Y4, Y2
+	VADDPS       Y2, Y1, Y1
+	VDIVPS       Y0, Y1, Y0
+	VBROADCASTSS epsilon+60(FP), Y1
+	VADDPS       Y1, Y0, Y0
+	VSQRTPS      Y0, Y0
+	VBROADCASTSS lanes3f800000<>+0(SB), Y1
+	VDIVPS       Y0, Y1, Y0
+	MOVQ         rstd+8(FP), AX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+part25:
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y0
+	VBROADCASTSS count+56(FP), Y1
+	MOVQ         x+16(FP), AX
+	MOVQ         order+32(FP), CX
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	MOVQ         rows+40(FP), BX
+
+four32:
+	CMPQ       BX, $0x04
+	JL         rest33
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMASKMOVPS (AX)(DX*1), Y0, Y6
+	VADDPS     Y6, Y2, Y2
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMASKMOVPS (AX)(DX*1), Y0, Y6
+	VADDPS     Y6, Y3, Y3
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMASKMOVPS (AX)(DX*1), Y0, Y6
+	VADDPS     Y6, Y4, Y4
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMASKMOVPS (AX)(DX*1), Y0, Y6
+	VADDPS     Y6, Y5, Y5
+	ADDQ       $0x04, CX
+	SUBQ       $0x04, BX
+	JMP        four32
+
+rest33:
+	TESTQ      BX, BX
+	JZ         done34
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMASKMOVPS (AX)(DX*1), Y0, Y6
+	VADDPS     Y6, Y2, Y2
+	ADDQ       $0x04, CX
+	DECQ       BX
+	JMP        rest33
+
+done34:
+	VADDPS     Y3, Y2, Y2
+	VADDPS     Y5, Y4, Y3
+	VADDPS     Y3, Y2, Y2
+	VDIVPS     Y1, Y2, Y2
+	MOVQ       mean+0(FP), AX
+	VMASKMOVPS Y2, Y0, (AX)
+	MOVQ       x+16(FP), AX
+	MOVQ       order+32(FP), CX
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	MOVQ       rows+40(FP), BX
+
+four35:
+	CMPQ        BX, $0x04
+	JL          rest36
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMASKMOVPS  (AX)(DX*1), Y0, Y7
+	VSUBPS      Y2, Y7, Y7
+	VFMADD231PS Y7, Y7, Y3
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMASKMOVPS  (AX)(DX*1), Y0, Y7
+	VSUBPS      Y2, Y7, Y7
+	VFMADD231PS Y7, Y7, Y4
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMASKMOVPS  (AX)(DX*1), Y0, Y7
+	VSUBPS      Y2, Y7, Y7
+	VFMADD231PS Y7, Y7, Y5
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMASKMOVPS  (AX)(DX*1), Y0, Y7
+	VSUBPS      Y2, Y7, Y7
+	VFMADD231PS Y7, Y7, Y6
+	ADDQ        $0x04, CX
+	SUBQ        $0x04, BX
+	JMP         four35
+
+rest36:
+	TESTQ       BX, BX
+	JZ          done37
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMASKMOVPS  (AX)(DX*1), Y0, Y7
+	VSUBPS      Y2, Y7, Y7
+	VFMADD231PS Y7, Y7, Y3
+	ADDQ        $0x04, CX
+	DECQ        BX
+	JMP         rest36
+
+done37:
+	VADDPS       Y4, Y3, Y2
+	VADDPS       Y6, Y5, Y3
+	VADDPS       Y3, Y2, Y2
+	VDIVPS       Y1, Y2, Y1
+	VBROADCASTSS epsilon+60(FP), Y2
+	VADDPS       Y2, Y1, Y1
+	VSQRTPS      Y1, Y1
+	VBROADCASTSS lanes3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	MOVQ         rstd+8(FP), AX
+	VMASKMOVPS   Y1, Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func gateTanhGatheredAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gateTanhGatheredAVX2(SB), NOSPLIT, $0-96
+	MOVQ    lanes+88(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part38
+	MOVQ    hiddenScale+56(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    inputScale+64(FP), AX
+	VMOVUPS (AX), Y1
+	MOVQ    shift+72(FP), AX
+	VMOVUPS (AX), Y2
+	MOVQ    gate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    order+48(FP), BX
+	MOVQ    rows+80(FP), DI
+
+row39:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+40(FP), SI
+	PREFETCHT0   128(AX)
+	VMOVUPS      (CX), Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VMOVUPS      (DX)(SI*1), Y4
+	VFMADD231PS  Y4, Y1, Y3
+	VANDPS       lanes7fffffff<>+0(SB), Y3, Y4
+	VBROADCASTSS lanes41a00000<>+0(SB), Y5
+	VADDPS       Y4, Y4, Y4
+	VMINPS       Y4, Y5, Y4
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFNMADD231PS lanes3f317218<>+0(SB), Y5, Y4
+	VFNMADD231PS lanesb102e308<>+0(SB), Y5, Y4
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y6
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3effffff<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y7, Y6
+	VBROADCASTSS lanes3f800000<>+0(SB), Y4
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y7
+	VPSUBD       Y7, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VSUBPS       lanes3f800000<>+0(SB), Y4, Y5
+	VFMADD213PS  Y5, Y4, Y6
+	VADDPS       lanes40000000<>+0(SB), Y6, Y4
+	VDIVPS       Y4, Y6, Y4
+	VANDPS       lanes80000000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y4, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         gateStride+24(FP), AX
+	ADDQ         hiddenStride+32(FP), CX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          row39
+	VZEROUPPER
+	RET
+
+part38:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       hiddenScale+56(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       inputScale+64(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       shift+72(FP), AX
+	VMASKMOVPS (AX), Y0, Y3
+	MOVQ       gate+0(FP), AX
+	MOVQ       hidden+8(FP), CX
+	MOVQ       input+16(FP), DX
+	MOVQ       order+48(FP), BX
+	MOVQ       rows+80(FP), DI
+
+row40:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+40(FP), SI
+	PREFETCHT0   128(AX)
+	VMASKMOVPS   (CX), Y0, Y4
+	VFMADD213PS  Y3, Y1, Y4
+	VMASKMOVPS   (DX)(SI*1), Y0, Y5
+	VFMADD231PS  Y5, Y2, Y4
+	VANDPS       lanes7fffffff<>+0(SB), Y4, Y5
+	VBROADCASTSS lanes41a00000<>+0(SB), Y6
+	VADDPS       Y5, Y5, Y5
+	VMINPS       Y5, Y6, Y5
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFNMADD231PS lanes3f317218<>+0(SB), Y6, Y5
+	VFNMADD231PS lanesb102e308<>+0(SB), Y6, Y5
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y7
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3effffff<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y5, Y8
+	VFMADD213PS  Y5, Y8, Y7
+	VBROADCASTSS lanes3f800000<>+0(SB), Y5
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y8
+	VPSUBD       Y8, Y6, Y6
+	VPADDD       lanes0000007f<>+0(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VSUBPS       lanes3f800000<>+0(SB), Y5, Y6
+	VFMADD213PS  Y6, Y5, Y7
+	VADDPS       lanes40000000<>+0(SB), Y7, Y5
+	VDIVPS       Y5, Y7, Y5
+	VANDPS       lanes80000000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y5, Y4
+	VMASKMOVPS   Y4, Y0, (AX)
+	ADDQ         gateStride+24(FP), AX
+	ADDQ         hiddenStride+32(FP), CX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          row40
+	VZEROUPPER
+	RET
+
+// func gateSigmoidGatheredAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gateSigmoidGatheredAVX2(SB), NOSPLIT, $0-96
+	MOVQ    lanes+88(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part41
+	MOVQ    hiddenScale+56(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    inputScale+64(FP), AX
+	VMOVUPS (AX), Y1
+	MOVQ    shift+72(FP), AX
+	VMOVUPS (AX), Y2
+	MOVQ    gate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    order+48(FP), BX
+	MOVQ    rows+80(FP), DI
+
+row42:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+40(FP), SI
+	PREFETCHT0   128(AX)
+	VMOVUPS      (CX), Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VMOVUPS      (DX)(SI*1), Y4
+	VFMADD231PS  Y4, Y1, Y3
+	VORPS        lanes80000000<>+0(SB), Y3, Y4
+	VBROADCASTSS lanesc2d00000<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFNMADD231PS lanes3f317218<>+0(SB), Y5, Y4
+	VFNMADD231PS lanesb102e308<>+0(SB), Y5, Y4
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y6
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3effffff<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y4
+	VBROADCASTSS lanes3f800000<>+0(SB), Y5
+	VBLENDVPS    Y3, Y4, Y5, Y3
+	VADDPS       lanes3f800000<>+0(SB), Y4, Y4
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         gateStride+24(FP), AX
+	ADDQ         hiddenStride+32(FP), CX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          row42
+	VZEROUPPER
+	RET
+
+part41:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       hiddenScale+56(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       inputScale+64(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       shift+72(FP), AX
+	VMASKMOVPS (AX), Y0, Y3
+	MOVQ       gate+0(FP), AX
+	MOVQ       hidden+8(FP), CX
+	MOVQ       input+16(FP), DX
+	MOVQ       order+48(FP), BX
+	MOVQ       rows+80(FP), DI
+
+row43:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+40(FP), SI
+	PREFETCHT0   128(AX)
+	VMASKMOVPS   (CX), Y0, Y4
+	VFMADD213PS  Y3, Y1, Y4
+	VMASKMOVPS   (DX)(SI*1), Y0, Y5
+	VFMADD231PS  Y5, Y2, Y4
+	VORPS        lanes80000000<>+0(SB), Y4, Y5
+	VBROADCASTSS lanesc2d00000<>+0(SB), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFNMADD231PS lanes3f317218<>+0(SB), Y6, Y5
+	VFNMADD231PS lanesb102e308<>+0(SB), Y6, Y5
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y7
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3effffff<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VCVTPS2DQ    Y6, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y5
+	VBROADCASTSS lanes3f800000<>+0(SB), Y6
+	VBLENDVPS    Y4, Y5, Y6, Y4
+	VADDPS       lanes3f800000<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)
+	ADDQ         gateStride+24(FP), AX
+	ADDQ         hiddenStride+32(FP), CX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          row43
+	VZEROUPPER
+	RET
+
+// func affinePairBackwardGatheredAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·affinePairBackwardGatheredAVX2(SB), NOSPLIT, $0-192
+	MOVQ    lanes+184(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part44
+	MOVQ    hiddenMean+88(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    hiddenRstd+96(FP), AX
+	VMOVUPS (AX), Y1
+	VXORPS  Y2, Y2, Y2
+	MOVQ    inputMean+128(FP), AX
+	VMOVUPS (AX), Y3
+	MOVQ    inputRstd+136(FP), AX
+	VMOVUPS (AX), Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	MOVQ    gradient+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    order+80(FP), BX
+	MOVQ    rows+176(FP), DI
+
+row45:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+56(FP), SI
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)(SI*1)
+	VMOVUPS      (AX), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (CX), Y8
+	VSUBPS       Y0, Y8, Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VMOVUPS      (DX)(SI*1), Y8
+	VSUBPS       Y3, Y8, Y8
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          row45
+	MOVQ         betaGradient+168(FP), AX
+	VMOVUPS      (AX), Y7
+	VADDPS       Y6, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	VMULPS       Y1, Y2, Y2
+	MOVQ         hiddenGammaGradient+112(FP), AX
+	VMOVUPS      (AX), Y7
+	VADDPS       Y2, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	MOVQ         hiddenGamma+104(FP), AX
+	VMOVUPS      (AX), Y7
+	VMULPS       Y1, Y7, Y7
+	VBROADCASTSS hiddenShare+120(FP), Y8
+	VMULPS       Y8, Y6, Y9
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y1, Y2, Y1
+	VMULPS       Y4, Y5, Y2
+	MOVQ         inputGammaGradient+152(FP), AX
+	VMOVUPS      (AX), Y5
+	VADDPS       Y2, Y5, Y5
+	VMOVUPS      Y5, (AX)
+	MOVQ         inputGamma+144(FP), AX
+	VMOVUPS      (AX), Y5
+	VMULPS       Y4, Y5, Y5
+	VBROADCASTSS inputShare+160(FP), Y8
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y4, Y2, Y2
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         input+16(FP), DX
+	MOVQ         order+80(FP), BX
+	MOVQ         hiddenGradient+24(FP), DI
+	MOVQ         inputGradient+32(FP), R8
+	MOVQ         order+80(FP), R9
+	MOVQ         rows+176(FP), R11
+
+row46:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+56(FP), SI
+	MOVLQSX      (R9), R10
+	IMULQ        inputGradientStride+72(FP), R10
+	VMOVUPS      (AX), Y4
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (DX)(SI*1), Y10
+	VSUBPS       Y9, Y4, Y11
+	VSUBPS       Y0, Y8, Y8
+	VFNMADD231PS Y1, Y8, Y11
+	VMULPS       Y7, Y11, Y8
+	VMOVUPS      Y8, (DI)
+	VSUBPS       Y6, Y4, Y4
+	VSUBPS       Y3, Y10, Y8
+	VFNMADD231PS Y2, Y8, Y4
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      (R8)(R10*1), Y8
+	VADDPS       Y8, Y4, Y4
+	VMOVUPS      Y4, (R8)(R10*1)
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         $0x04, BX
+	ADDQ         hiddenGradientStride+64(FP), DI
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNZ          row46
+	VZEROUPPER
+	RET
+
+part44:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       hiddenMean+88(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       hiddenRstd+96(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       inputMean+128(FP), AX
+	VMASKMOVPS (AX), Y0, Y4
+	MOVQ       inputRstd+136(FP), AX
+	VMASKMOVPS (AX), Y0, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       gradient+0(FP), AX
+	MOVQ       hidden+8(FP), CX
+	MOVQ       input+16(FP), DX
+	MOVQ       order+80(FP), BX
+	MOVQ       rows+176(FP), DI
+
+row47:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+56(FP), SI
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)(SI*1)
+	VMASKMOVPS   (AX), Y0, Y8
+	VADDPS       Y8, Y7, Y7
+	VMASKMOVPS   (CX), Y0, Y9
+	VSUBPS       Y1, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VMASKMOVPS   (DX)(SI*1), Y0, Y9
+	VSUBPS       Y4, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y6
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          row47
+	MOVQ         betaGradient+168(FP), AX
+	VMASKMOVPS   (AX), Y0, Y8
+	VADDPS       Y7, Y8, Y8
+	VMASKMOVPS   Y8, Y0, (AX)
+	VMULPS       Y2, Y3, Y3
+	MOVQ         hiddenGammaGradient+112(FP), AX
+	VMASKMOVPS   (AX), Y0, Y8
+	VADDPS       Y3, Y8, Y8
+	VMASKMOVPS   Y8, Y0, (AX)
+	MOVQ         hiddenGamma+104(FP), AX
+	VMASKMOVPS   (AX), Y0, Y8
+	VMULPS       Y2, Y8, Y8
+	VBROADCASTSS hiddenShare+120(FP), Y9
+	VMULPS       Y9, Y7, Y10
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y2, Y3, Y2
+	VMULPS       Y5, Y6, Y3
+	MOVQ         inputGammaGradient+152(FP), AX
+	VMASKMOVPS   (AX), Y0, Y6
+	VADDPS       Y3, Y6, Y6
+	VMASKMOVPS   Y6, Y0, (AX)
+	MOVQ         inputGamma+144(FP), AX
+	VMASKMOVPS   (AX), Y0, Y6
+	VMULPS       Y5, Y6, Y6
+	VBROADCASTSS inputShare+160(FP), Y9
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y5, Y3, Y3
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         input+16(FP), DX
+	MOVQ         order+80(FP), BX
+	MOVQ         hiddenGradient+24(FP), DI
+	MOVQ         inputGradient+32(FP), R8
+	MOVQ         order+80(FP), R9
+	MOVQ         rows+176(FP), R11
+
+row48:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+56(FP), SI
+	MOVLQSX      (R9), R10
+	IMULQ        inputGradientStride+72(FP), R10
+	VMASKMOVPS   (AX), Y0, Y5
+	VMASKMOVPS   (CX), Y0, Y9
+	VMASKMOVPS   (DX)(SI*1), Y0, Y11
+	VSUBPS       Y10, Y5, Y12
+	VSUBPS       Y1, Y9, Y9
+	VFNMADD231PS Y2, Y9, Y12
+	VMULPS       Y8, Y12, Y9
+	VMASKMOVPS   Y9, Y0, (DI)
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       Y4, Y11, Y9
+	VFNMADD231PS Y3, Y9, Y5
+	VMULPS       Y6, Y5, Y5
+	VMASKMOVPS   (R8)(R10*1), Y0, Y9
+	VADDPS       Y9, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (R8)(R10*1)
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         $0x04, BX
+	ADDQ         hiddenGradientStride+64(FP), DI
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNZ          row48
+	VZEROUPPER
+	RET
+
+// func sumColumnsAVX2(sum *float32, x *float32, xStride int, rows int, lanes int)
+// Requires: AVX
+TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-40
+	MOVQ   lanes+32(FP), AX
+	CMPQ   AX, $0x08
+	JNE    part49
+	MOVQ   x+8(FP), AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   rows+24(FP), CX
+
+four50:
+	CMPQ    CX, $0x04
+	JL      rest51
+	VMOVUPS (AX), Y4
+	VADDPS  Y4, Y0, Y0
+	ADDQ    xStride+16(FP), AX
+	VMOVUPS (AX), Y4
+	VADDPS  Y4, Y1, Y1
+	ADDQ    xStride+16(FP), AX
+	VMOVUPS (AX), Y4
+	VADDPS  Y4, Y2, Y2
+	ADDQ    xStride+16(FP), AX
+	VMOVUPS (AX), Y4
+	VADDPS  Y4, Y3, Y3
+	ADDQ    xStride+16(FP), AX
+	SUBQ    $0x04, CX
+	JMP     four50
+
+rest51:
+	TESTQ   CX, CX
+	JZ      done52
+	VMOVUPS (AX), Y4
+	VADDPS  Y4, Y0, Y0
+	ADDQ    xStride+16(FP), AX
+	DECQ    CX
+	JMP     rest51
+
+done52:
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y2, Y1
+	VADDPS  Y1, Y0, Y0
+	MOVQ    sum+0(FP), AX
+	VMOVUPS (AX), Y1
+	VADDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)
+	VZEROUPPER
+	RET
+
+part49:
+	LEAQ    tailWindow<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVDQU (CX)(DX*4), Y0
+	MOVQ    x+8(FP), AX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	MOVQ    rows+24(FP), CX
+
+four53:
+	CMPQ       CX, $0x04
+	JL         rest54
+	VMASKMOVPS (AX), Y0, Y5
+	VADDPS     Y5, Y1, Y1
+	ADDQ       xStride+16(FP), AX
+	VMASKMOVPS (AX), Y0, Y5
+	VADDPS     Y5, Y2, Y2
+	ADDQ       xStride+16(FP), AX
+	VMASKMOVPS (AX), Y0, Y5
+	VADDPS     Y5, Y3, Y3
+	ADDQ       xStride+16(FP), AX
+	VMASKMOVPS (AX), Y0, Y5
+	VADDPS     Y5, Y4, Y4
+	ADDQ       xStride+16(FP), AX
+	SUBQ       $0x04, CX
+	JMP        four53
+
+rest54:
+	TESTQ      CX, CX
+	JZ         done55
+	VMASKMOVPS (AX), Y0, Y5
+	VADDPS     Y5, Y1, Y1
+	ADDQ       xStride+16(FP), AX
+	DECQ       CX
+	JMP        rest54
+
+done55:
+	VADDPS     Y2, Y1, Y1
+	VADDPS     Y4, Y3, Y2
+	VADDPS     Y2, Y1, Y1
+	MOVQ       sum+0(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	VADDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func foldAVX2(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
+// Requires: AVX, FMA3
+TEXT ·foldAVX2(SB), NOSPLIT, $0-56
+	MOVQ         lanes+48(FP), AX
+	CMPQ         AX, $0x08
+	JNE          part56
+	MOVQ         gamma+16(FP), AX
+	VMOVUPS      (AX), Y0
+	MOVQ         rstd+40(FP), AX
+	VMOVUPS      (AX), Y1
+	VMULPS       Y1, Y0, Y0
+	MOVQ         beta+24(FP), AX
+	VMOVUPS      (AX), Y1
+	MOVQ         mean+32(FP), AX
+	VMOVUPS      (AX), Y2
+	VFNMADD231PS Y2, Y0, Y1
+	MOVQ         scale+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	MOVQ         shift+8(FP), AX
+	VMOVUPS      Y1, (AX)
+	VZEROUPPER
+	RET
+
+part56:
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y0
+	MOVQ         gamma+16(FP), AX
+	VMASKMOVPS   (AX), Y0, Y1
+	MOVQ         rstd+40(FP), AX
+	VMASKMOVPS   (AX), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	MOVQ         beta+24(FP), AX
+	VMASKMOVPS   (AX), Y0, Y2
+	MOVQ         mean+32(FP), AX
+	VMASKMOVPS   (AX), Y0, Y3
+	VFNMADD231PS Y3, Y1, Y2
+	MOVQ         scale+0(FP), AX
+	VMASKMOVPS   Y1, Y0, (AX)
+	MOVQ         shift+8(FP), AX
+	VMASKMOVPS   Y2, Y0, (AX)
+	VZEROUPPER
+	RET
+
 // func cellForwardAVX2(cell *float32, before *float32, gates *float32, cellStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·cellForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x08
-	JNE  part28
+	JNE  part57
 	MOVQ spacing+48(FP), AX
 	MOVQ cell+0(FP), CX
 	MOVQ before+8(FP), DX
 	MOVQ gates+16(FP), BX
 	MOVQ rows+56(FP), SI
 
-row29:
+row58:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS     (BX), Y0
@@ -795,11 +1716,11 @@ row29:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row29
+	JNZ         row58
 	VZEROUPPER
 	RET
 
-part28:
+part57:
 	LEAQ    tailWindow<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
@@ -810,7 +1731,7 @@ part28:
 	MOVQ    gates+16(FP), BX
 	MOVQ    rows+56(FP), SI
 
-row30:
+row59:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMASKMOVPS  (BX), Y0, Y1
@@ -824,7 +1745,7 @@ row30:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row30
+	JNZ         row59
 	VZEROUPPER
 	RET
 
@@ -833,7 +1754,7 @@ row30:
 TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part31
+	JNE     part60
 	MOVQ    scale+64(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    shift+72(FP), AX
@@ -844,7 +1765,7 @@ TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ    hidden+24(FP), BX
 	MOVQ    rows+80(FP), SI
 
-row32:
+row61:
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(BX)
 	VMOVUPS      (AX), Y2
@@ -889,11 +1810,11 @@ row32:
 	ADDQ         tanhStride+48(FP), DX
 	ADDQ         hiddenStride+56(FP), BX
 	DECQ         SI
-	JNZ          row32
+	JNZ          row61
 	VZEROUPPER
 	RET
 
-part31:
+part60:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -908,7 +1829,7 @@ part31:
 	MOVQ       hidden+24(FP), BX
 	MOVQ       rows+80(FP), SI
 
-row33:
+row62:
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(BX)
 	VMASKMOVPS   (AX), Y0, Y3
@@ -953,7 +1874,7 @@ row33:
 	ADDQ         tanhStride+48(FP), DX
 	ADDQ         hiddenStride+56(FP), BX
 	DECQ         SI
-	JNZ          row33
+	JNZ          row62
 	VZEROUPPER
 	RET
 
@@ -962,7 +1883,7 @@ row33:
 TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part34
+	JNE     part63
 	MOVQ    mean+112(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    rstd+120(FP), AX
@@ -976,7 +1897,7 @@ TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ    cell+32(FP), SI
 	MOVQ    rows+160(FP), DI
 
-row35:
+row64:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -1001,7 +1922,7 @@ row35:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row35
+	JNZ          row64
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS      (AX), Y4
 	VADDPS       Y3, Y4, Y4
@@ -1027,7 +1948,7 @@ row35:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row36:
+row65:
 	PREFETCHT0   128(R8)
 	VMOVUPS      (AX), Y2
 	VMOVUPS      (CX), Y5
@@ -1060,11 +1981,11 @@ row36:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row36
+	JNZ          row65
 	VZEROUPPER
 	RET
 
-part34:
+part63:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -1082,7 +2003,7 @@ part34:
 	MOVQ       cell+32(FP), SI
 	MOVQ       rows+160(FP), DI
 
-row37:
+row66:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -1107,7 +2028,7 @@ row37:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row37
+	JNZ          row66
 	MOVQ         betaGradient+136(FP), AX
 	VMASKMOVPS   (AX), Y0, Y5
 	VADDPS       Y4, Y5, Y5
@@ -1133,7 +2054,7 @@ row37:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row38:
+row67:
 	PREFETCHT0   128(R8)
 	VMASKMOVPS   (AX), Y0, Y3
 	VMASKMOVPS   (CX), Y0, Y6
@@ -1166,7 +2087,7 @@ row38:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row38
+	JNZ          row67
 	VZEROUPPER
 	RET
 
@@ -1175,7 +2096,7 @@ row38:
 TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x08
-	JNE  part39
+	JNE  part68
 	MOVQ spacing+80(FP), AX
 	MOVQ cellGradient+0(FP), CX
 	MOVQ gates+8(FP), DX
@@ -1184,7 +2105,7 @@ TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ beforeGradient+32(FP), DI
 	MOVQ rows+88(FP), R8
 
-row40:
+row69:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -1219,11 +2140,11 @@ row40:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row40
+	JNZ          row69
 	VZEROUPPER
 	RET
 
-part39:
+part68:
 	LEAQ    tailWindow<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
@@ -1236,7 +2157,7 @@ part39:
 	MOVQ    beforeGradient+32(FP), DI
 	MOVQ    rows+88(FP), R8
 
-row41:
+row70:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -1271,200 +2192,7 @@ row41:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row41
-	VZEROUPPER
-	RET
-
-// func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·affinePairBackwardAVX2(SB), NOSPLIT, $0-184
-	MOVQ    lanes+176(FP), AX
-	CMPQ    AX, $0x08
-	JNE     part42
-	MOVQ    hiddenMean+80(FP), AX
-	VMOVUPS (AX), Y0
-	MOVQ    hiddenRstd+88(FP), AX
-	VMOVUPS (AX), Y1
-	VXORPS  Y2, Y2, Y2
-	MOVQ    inputMean+120(FP), AX
-	VMOVUPS (AX), Y3
-	MOVQ    inputRstd+128(FP), AX
-	VMOVUPS (AX), Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	MOVQ    gradient+0(FP), AX
-	MOVQ    hidden+8(FP), CX
-	MOVQ    input+16(FP), DX
-	MOVQ    rows+168(FP), BX
-
-row43:
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	VMOVUPS      (AX), Y7
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      (CX), Y8
-	VSUBPS       Y0, Y8, Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VMOVUPS      (DX), Y8
-	VSUBPS       Y3, Y8, Y8
-	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         gradientStride+40(FP), AX
-	ADDQ         hiddenStride+48(FP), CX
-	ADDQ         inputStride+56(FP), DX
-	DECQ         BX
-	JNZ          row43
-	MOVQ         betaGradient+160(FP), AX
-	VMOVUPS      (AX), Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      Y7, (AX)
-	VMULPS       Y1, Y2, Y2
-	MOVQ         hiddenGammaGradient+104(FP), AX
-	VMOVUPS      (AX), Y7
-	VADDPS       Y2, Y7, Y7
-	VMOVUPS      Y7, (AX)
-	MOVQ         hiddenGamma+96(FP), AX
-	VMOVUPS      (AX), Y7
-	VMULPS       Y1, Y7, Y7
-	VBROADCASTSS hiddenShare+112(FP), Y8
-	VMULPS       Y8, Y6, Y9
-	VMULPS       Y8, Y2, Y2
-	VMULPS       Y1, Y2, Y1
-	VMULPS       Y4, Y5, Y2
-	MOVQ         inputGammaGradient+144(FP), AX
-	VMOVUPS      (AX), Y5
-	VADDPS       Y2, Y5, Y5
-	VMOVUPS      Y5, (AX)
-	MOVQ         inputGamma+136(FP), AX
-	VMOVUPS      (AX), Y5
-	VMULPS       Y4, Y5, Y5
-	VBROADCASTSS inputShare+152(FP), Y8
-	VMULPS       Y8, Y6, Y6
-	VMULPS       Y8, Y2, Y2
-	VMULPS       Y4, Y2, Y2
-	MOVQ         gradient+0(FP), AX
-	MOVQ         hidden+8(FP), CX
-	MOVQ         input+16(FP), DX
-	MOVQ         hiddenGradient+24(FP), BX
-	MOVQ         inputGradient+32(FP), SI
-	MOVQ         rows+168(FP), DI
-
-row44:
-	VMOVUPS      (AX), Y4
-	VMOVUPS      (CX), Y8
-	VMOVUPS      (DX), Y10
-	VSUBPS       Y9, Y4, Y11
-	VSUBPS       Y0, Y8, Y8
-	VFNMADD231PS Y1, Y8, Y11
-	VMULPS       Y7, Y11, Y8
-	VMOVUPS      Y8, (BX)
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       Y3, Y10, Y8
-	VFNMADD231PS Y2, Y8, Y4
-	VMULPS       Y5, Y4, Y4
-	VMOVUPS      Y4, (SI)
-	ADDQ         gradientStride+40(FP), AX
-	ADDQ         hiddenStride+48(FP), CX
-	ADDQ         inputStride+56(FP), DX
-	ADDQ         hiddenGradientStride+64(FP), BX
-	ADDQ         inputGradientStride+72(FP), SI
-	DECQ         DI
-	JNZ          row44
-	VZEROUPPER
-	RET
-
-part42:
-	LEAQ       tailWindow<>+0(SB), CX
-	MOVQ       $0x00000008, DX
-	SUBQ       AX, DX
-	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       hiddenMean+80(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       hiddenRstd+88(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
-	VXORPS     Y3, Y3, Y3
-	MOVQ       inputMean+120(FP), AX
-	VMASKMOVPS (AX), Y0, Y4
-	MOVQ       inputRstd+128(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	MOVQ       gradient+0(FP), AX
-	MOVQ       hidden+8(FP), CX
-	MOVQ       input+16(FP), DX
-	MOVQ       rows+168(FP), BX
-
-row45:
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	VMASKMOVPS   (AX), Y0, Y8
-	VADDPS       Y8, Y7, Y7
-	VMASKMOVPS   (CX), Y0, Y9
-	VSUBPS       Y1, Y9, Y9
-	VFMADD231PS  Y9, Y8, Y3
-	VMASKMOVPS   (DX), Y0, Y9
-	VSUBPS       Y4, Y9, Y9
-	VFMADD231PS  Y9, Y8, Y6
-	ADDQ         gradientStride+40(FP), AX
-	ADDQ         hiddenStride+48(FP), CX
-	ADDQ         inputStride+56(FP), DX
-	DECQ         BX
-	JNZ          row45
-	MOVQ         betaGradient+160(FP), AX
-	VMASKMOVPS   (AX), Y0, Y8
-	VADDPS       Y7, Y8, Y8
-	VMASKMOVPS   Y8, Y0, (AX)
-	VMULPS       Y2, Y3, Y3
-	MOVQ         hiddenGammaGradient+104(FP), AX
-	VMASKMOVPS   (AX), Y0, Y8
-	VADDPS       Y3, Y8, Y8
-	VMASKMOVPS   Y8, Y0, (AX)
-	MOVQ         hiddenGamma+96(FP), AX
-	VMASKMOVPS   (AX), Y0, Y8
-	VMULPS       Y2, Y8, Y8
-	VBROADCASTSS hiddenShare+112(FP), Y9
-	VMULPS       Y9, Y7, Y10
-	VMULPS       Y9, Y3, Y3
-	VMULPS       Y2, Y3, Y2
-	VMULPS       Y5, Y6, Y3
-	MOVQ         inputGammaGradient+144(FP), AX
-	VMASKMOVPS   (AX), Y0, Y6
-	VADDPS       Y3, Y6, Y6
-	VMASKMOVPS   Y6, Y0, (AX)
-	MOVQ         inputGamma+136(FP), AX
-	VMASKMOVPS   (AX), Y0, Y6
-	VMULPS       Y5, Y6, Y6
-	VBROADCASTSS inputShare+152(FP), Y9
-	VMULPS       Y9, Y7, Y7
-	VMULPS       Y9, Y3, Y3
-	VMULPS       Y5, Y3, Y3
-	MOVQ         gradient+0(FP), AX
-	MOVQ         hidden+8(FP), CX
-	MOVQ         input+16(FP), DX
-	MOVQ         hiddenGradient+24(FP), BX
-	MOVQ         inputGradient+32(FP), SI
-	MOVQ         rows+168(FP), DI
-
-row46:
-	VMASKMOVPS   (AX), Y0, Y5
-	VMASKMOVPS   (CX), Y0, Y9
-	VMASKMOVPS   (DX), Y0, Y11
-	VSUBPS       Y10, Y5, Y12
-	VSUBPS       Y1, Y9, Y9
-	VFNMADD231PS Y2, Y9, Y12
-	VMULPS       Y8, Y12, Y9
-	VMASKMOVPS   Y9, Y0, (BX)
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       Y4, Y11, Y9
-	VFNMADD231PS Y3, Y9, Y5
-	VMULPS       Y6, Y5, Y5
-	VMASKMOVPS   Y5, Y0, (SI)
-	ADDQ         gradientStride+40(FP), AX
-	ADDQ         hiddenStride+48(FP), CX
-	ADDQ         inputStride+56(FP), DX
-	ADDQ         hiddenGradientStride+64(FP), BX
-	ADDQ         inputGradientStride+72(FP), SI
-	DECQ         DI
-	JNZ          row46
+	JNZ          row70
 	VZEROUPPER
 	RET
 
@@ -1473,7 +2201,7 @@ row46:
 TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         lanes+40(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part47
+	JNE          part71
 	VBROADCASTSS count+48(FP), Z0
 	MOVQ         x+16(FP), AX
 	VPXORD       Z1, Z1, Z1
@@ -1482,9 +2210,9 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+32(FP), CX
 
-four48:
+four72:
 	CMPQ       CX, $0x04
-	JL         rest49
+	JL         rest73
 	PREFETCHT0 128(AX)
 	VMOVUPS    (AX), Z5
 	VADDPS     Z5, Z1, Z1
@@ -1502,18 +2230,19 @@ four48:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x04, CX
-	JMP        four48
+	JMP        four72
 
-rest49:
-	TESTQ   CX, CX
-	JZ      done50
-	VMOVUPS (AX), Z5
-	VADDPS  Z5, Z1, Z1
-	ADDQ    xStride+24(FP), AX
-	DECQ    CX
-	JMP     rest49
+rest73:
+	TESTQ      CX, CX
+	JZ         done74
+	PREFETCHT0 128(AX)
+	VMOVUPS    (AX), Z5
+	VADDPS     Z5, Z1, Z1
+	ADDQ       xStride+24(FP), AX
+	DECQ       CX
+	JMP        rest73
 
-done50:
+done74:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -1527,9 +2256,9 @@ done50:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+32(FP), CX
 
-four51:
+four75:
 	CMPQ        CX, $0x04
-	JL          rest52
+	JL          rest76
 	VMOVUPS     (AX), Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
@@ -1547,19 +2276,19 @@ four51:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, CX
-	JMP         four51
+	JMP         four75
 
-rest52:
+rest76:
 	TESTQ       CX, CX
-	JZ          done53
+	JZ          done77
 	VMOVUPS     (AX), Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	DECQ        CX
-	JMP         rest52
+	JMP         rest76
 
-done53:
+done77:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -1574,7 +2303,7 @@ done53:
 	VZEROUPPER
 	RET
 
-part47:
+part71:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -1586,9 +2315,9 @@ part47:
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+32(FP), CX
 
-four54:
+four78:
 	CMPQ       CX, $0x04
-	JL         rest55
+	JL         rest79
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z1, Z1
@@ -1606,18 +2335,19 @@ four54:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x04, CX
-	JMP        four54
+	JMP        four78
 
-rest55:
-	TESTQ     CX, CX
-	JZ        done56
-	VMOVUPS.Z (AX), K1, Z5
-	VADDPS    Z5, Z1, Z1
-	ADDQ      xStride+24(FP), AX
-	DECQ      CX
-	JMP       rest55
+rest79:
+	TESTQ      CX, CX
+	JZ         done80
+	PREFETCHT0 128(AX)
+	VMOVUPS.Z  (AX), K1, Z5
+	VADDPS     Z5, Z1, Z1
+	ADDQ       xStride+24(FP), AX
+	DECQ       CX
+	JMP        rest79
 
-done56:
+done80:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -1631,9 +2361,9 @@ done56:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+32(FP), CX
 
-four57:
+four81:
 	CMPQ        CX, $0x04
-	JL          rest58
+	JL          rest82
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
@@ -1651,19 +2381,19 @@ four57:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, CX
-	JMP         four57
+	JMP         four81
 
-rest58:
+rest82:
 	TESTQ       CX, CX
-	JZ          done59
+	JZ          done83
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	DECQ        CX
-	JMP         rest58
+	JMP         rest82
 
-done59:
+done83:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -1678,156 +2408,12 @@ done59:
 	VZEROUPPER
 	RET
 
-// func sumColumnsAVX512(sum *float32, x *float32, xStride int, rows int, lanes int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
-	MOVQ   lanes+32(FP), AX
-	CMPQ   AX, $0x10
-	JNE    part60
-	MOVQ   x+8(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   rows+24(FP), CX
-
-four61:
-	CMPQ    CX, $0x04
-	JL      rest62
-	VMOVUPS (AX), Z4
-	VADDPS  Z4, Z0, Z0
-	ADDQ    xStride+16(FP), AX
-	VMOVUPS (AX), Z4
-	VADDPS  Z4, Z1, Z1
-	ADDQ    xStride+16(FP), AX
-	VMOVUPS (AX), Z4
-	VADDPS  Z4, Z2, Z2
-	ADDQ    xStride+16(FP), AX
-	VMOVUPS (AX), Z4
-	VADDPS  Z4, Z3, Z3
-	ADDQ    xStride+16(FP), AX
-	SUBQ    $0x04, CX
-	JMP     four61
-
-rest62:
-	TESTQ   CX, CX
-	JZ      done63
-	VMOVUPS (AX), Z4
-	VADDPS  Z4, Z0, Z0
-	ADDQ    xStride+16(FP), AX
-	DECQ    CX
-	JMP     rest62
-
-done63:
-	VADDPS  Z1, Z0, Z0
-	VADDPS  Z3, Z2, Z1
-	VADDPS  Z1, Z0, Z0
-	MOVQ    sum+0(FP), AX
-	VMOVUPS (AX), Z1
-	VADDPS  Z0, Z1, Z0
-	VMOVUPS Z0, (AX)
-	VZEROUPPER
-	RET
-
-part60:
-	MOVL   $-1, CX
-	BZHIL  AX, CX, CX
-	KMOVW  CX, K1
-	MOVQ   x+8(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   rows+24(FP), CX
-
-four64:
-	CMPQ      CX, $0x04
-	JL        rest65
-	VMOVUPS.Z (AX), K1, Z4
-	VADDPS    Z4, Z0, Z0
-	ADDQ      xStride+16(FP), AX
-	VMOVUPS.Z (AX), K1, Z4
-	VADDPS    Z4, Z1, Z1
-	ADDQ      xStride+16(FP), AX
-	VMOVUPS.Z (AX), K1, Z4
-	VADDPS    Z4, Z2, Z2
-	ADDQ      xStride+16(FP), AX
-	VMOVUPS.Z (AX), K1, Z4
-	VADDPS    Z4, Z3, Z3
-	ADDQ      xStride+16(FP), AX
-	SUBQ      $0x04, CX
-	JMP       four64
-
-rest65:
-	TESTQ     CX, CX
-	JZ        done66
-	VMOVUPS.Z (AX), K1, Z4
-	VADDPS    Z4, Z0, Z0
-	ADDQ      xStride+16(FP), AX
-	DECQ      CX
-	JMP       rest65
-
-done66:
-	VADDPS    Z1, Z0, Z0
-	VADDPS    Z3, Z2, Z1
-	VADDPS    Z1, Z0, Z0
-	MOVQ      sum+0(FP), AX
-	VMOVUPS.Z (AX), K1, Z1
-	VADDPS    Z0, Z1, Z0
-	VMOVUPS   Z0, K1, (AX)
-	VZEROUPPER
-	RET
-
-// func foldAVX512(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·foldAVX512(SB), NOSPLIT, $0-56
-	MOVQ         lanes+48(FP), AX
-	CMPQ         AX, $0x10
-	JNE          part67
-	MOVQ         gamma+16(FP), AX
-	VMOVUPS      (AX), Z0
-	MOVQ         rstd+40(FP), AX
-	VMOVUPS      (AX), Z1
-	VMULPS       Z1, Z0, Z0
-	MOVQ         beta+24(FP), AX
-	VMOVUPS      (AX), Z1
-	MOVQ         mean+32(FP), AX
-	VMOVUPS      (AX), Z2
-	VFNMADD231PS Z2, Z0, Z1
-	MOVQ         scale+0(FP), AX
-	VMOVUPS      Z0, (AX)
-	MOVQ         shift+8(FP), AX
-	VMOVUPS      Z1, (AX)
-	VZEROUPPER
-	RET
-
-part67:
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVQ         gamma+16(FP), AX
-	VMOVUPS.Z    (AX), K1, Z0
-	MOVQ         rstd+40(FP), AX
-	VMOVUPS.Z    (AX), K1, Z1
-	VMULPS       Z1, Z0, Z0
-	MOVQ         beta+24(FP), AX
-	VMOVUPS.Z    (AX), K1, Z1
-	MOVQ         mean+32(FP), AX
-	VMOVUPS.Z    (AX), K1, Z2
-	VFNMADD231PS Z2, Z0, Z1
-	MOVQ         scale+0(FP), AX
-	VMOVUPS      Z0, K1, (AX)
-	MOVQ         shift+8(FP), AX
-	VMOVUPS      Z1, K1, (AX)
-	VZEROUPPER
-	RET
-
 // func gateTanhAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part68
+	JNE     part84
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+56(FP), AX
@@ -1839,7 +2425,7 @@ TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row69:
+row85:
 	PREFETCHT0        128(AX)
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -1873,11 +2459,11 @@ row69:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row69
+	JNZ               row85
 	VZEROUPPER
 	RET
 
-part68:
+part84:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -1892,7 +2478,7 @@ part68:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+72(FP), BX
 
-row70:
+row86:
 	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -1926,7 +2512,7 @@ row70:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row70
+	JNZ               row86
 	VZEROUPPER
 	RET
 
@@ -1935,7 +2521,7 @@ row70:
 TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part71
+	JNE     part87
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+56(FP), AX
@@ -1947,7 +2533,7 @@ TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row72:
+row88:
 	PREFETCHT0        128(AX)
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -1978,11 +2564,11 @@ row72:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row72
+	JNZ               row88
 	VZEROUPPER
 	RET
 
-part71:
+part87:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -1997,7 +2583,7 @@ part71:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+72(FP), BX
 
-row73:
+row89:
 	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -2028,7 +2614,1035 @@ row73:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row73
+	JNZ               row89
+	VZEROUPPER
+	RET
+
+// func affinePairBackwardAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
+	MOVQ    lanes+176(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part90
+	MOVQ    hiddenMean+80(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    hiddenRstd+88(FP), AX
+	VMOVUPS (AX), Z1
+	VPXORD  Z2, Z2, Z2
+	MOVQ    inputMean+120(FP), AX
+	VMOVUPS (AX), Z3
+	MOVQ    inputRstd+128(FP), AX
+	VMOVUPS (AX), Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	MOVQ    gradient+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    rows+168(FP), BX
+
+row91:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	VMOVUPS      (AX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (CX), Z8
+	VSUBPS       Z0, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VMOVUPS      (DX), Z8
+	VSUBPS       Z3, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         inputStride+56(FP), DX
+	DECQ         BX
+	JNZ          row91
+	MOVQ         betaGradient+160(FP), AX
+	VMOVUPS      (AX), Z7
+	VADDPS       Z6, Z7, Z7
+	VMOVUPS      Z7, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         hiddenGammaGradient+104(FP), AX
+	VMOVUPS      (AX), Z7
+	VADDPS       Z2, Z7, Z7
+	VMOVUPS      Z7, (AX)
+	MOVQ         hiddenGamma+96(FP), AX
+	VMOVUPS      (AX), Z7
+	VMULPS       Z1, Z7, Z7
+	VBROADCASTSS hiddenShare+112(FP), Z8
+	VMULPS       Z8, Z6, Z9
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	VMULPS       Z4, Z5, Z2
+	MOVQ         inputGammaGradient+144(FP), AX
+	VMOVUPS      (AX), Z5
+	VADDPS       Z2, Z5, Z5
+	VMOVUPS      Z5, (AX)
+	MOVQ         inputGamma+136(FP), AX
+	VMOVUPS      (AX), Z5
+	VMULPS       Z4, Z5, Z5
+	VBROADCASTSS inputShare+152(FP), Z8
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         input+16(FP), DX
+	MOVQ         hiddenGradient+24(FP), BX
+	MOVQ         inputGradient+32(FP), SI
+	MOVQ         rows+168(FP), DI
+
+row92:
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (CX), Z8
+	VMOVUPS      (DX), Z10
+	VSUBPS       Z9, Z4, Z11
+	VSUBPS       Z0, Z8, Z8
+	VFNMADD231PS Z1, Z8, Z11
+	VMULPS       Z7, Z11, Z8
+	VMOVUPS      Z8, (BX)
+	VSUBPS       Z6, Z4, Z4
+	VSUBPS       Z3, Z10, Z8
+	VFNMADD231PS Z2, Z8, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, (SI)
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         inputStride+56(FP), DX
+	ADDQ         hiddenGradientStride+64(FP), BX
+	ADDQ         inputGradientStride+72(FP), SI
+	DECQ         DI
+	JNZ          row92
+	VZEROUPPER
+	RET
+
+part90:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      hiddenMean+80(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      hiddenRstd+88(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	VPXORD    Z2, Z2, Z2
+	MOVQ      inputMean+120(FP), AX
+	VMOVUPS.Z (AX), K1, Z3
+	MOVQ      inputRstd+128(FP), AX
+	VMOVUPS.Z (AX), K1, Z4
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	MOVQ      gradient+0(FP), AX
+	MOVQ      hidden+8(FP), CX
+	MOVQ      input+16(FP), DX
+	MOVQ      rows+168(FP), BX
+
+row93:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	VMOVUPS.Z    (AX), K1, Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS.Z    (CX), K1, Z8
+	VSUBPS       Z0, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VMOVUPS.Z    (DX), K1, Z8
+	VSUBPS       Z3, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         inputStride+56(FP), DX
+	DECQ         BX
+	JNZ          row93
+	MOVQ         betaGradient+160(FP), AX
+	VMOVUPS.Z    (AX), K1, Z7
+	VADDPS       Z6, Z7, Z7
+	VMOVUPS      Z7, K1, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         hiddenGammaGradient+104(FP), AX
+	VMOVUPS.Z    (AX), K1, Z7
+	VADDPS       Z2, Z7, Z7
+	VMOVUPS      Z7, K1, (AX)
+	MOVQ         hiddenGamma+96(FP), AX
+	VMOVUPS.Z    (AX), K1, Z7
+	VMULPS       Z1, Z7, Z7
+	VBROADCASTSS hiddenShare+112(FP), Z8
+	VMULPS       Z8, Z6, Z9
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	VMULPS       Z4, Z5, Z2
+	MOVQ         inputGammaGradient+144(FP), AX
+	VMOVUPS.Z    (AX), K1, Z5
+	VADDPS       Z2, Z5, Z5
+	VMOVUPS      Z5, K1, (AX)
+	MOVQ         inputGamma+136(FP), AX
+	VMOVUPS.Z    (AX), K1, Z5
+	VMULPS       Z4, Z5, Z5
+	VBROADCASTSS inputShare+152(FP), Z8
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         input+16(FP), DX
+	MOVQ         hiddenGradient+24(FP), BX
+	MOVQ         inputGradient+32(FP), SI
+	MOVQ         rows+168(FP), DI
+
+row94:
+	VMOVUPS.Z    (AX), K1, Z4
+	VMOVUPS.Z    (CX), K1, Z8
+	VMOVUPS.Z    (DX), K1, Z10
+	VSUBPS       Z9, Z4, Z11
+	VSUBPS       Z0, Z8, Z8
+	VFNMADD231PS Z1, Z8, Z11
+	VMULPS       Z7, Z11, Z8
+	VMOVUPS      Z8, K1, (BX)
+	VSUBPS       Z6, Z4, Z4
+	VSUBPS       Z3, Z10, Z8
+	VFNMADD231PS Z2, Z8, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, K1, (SI)
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         inputStride+56(FP), DX
+	ADDQ         hiddenGradientStride+64(FP), BX
+	ADDQ         inputGradientStride+72(FP), SI
+	DECQ         DI
+	JNZ          row94
+	VZEROUPPER
+	RET
+
+// func momentsGatheredAVX512(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·momentsGatheredAVX512(SB), NOSPLIT, $0-64
+	MOVQ         lanes+48(FP), AX
+	CMPQ         AX, $0x10
+	JNE          part95
+	VBROADCASTSS count+56(FP), Z0
+	MOVQ         x+16(FP), AX
+	MOVQ         order+32(FP), CX
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	MOVQ         rows+40(FP), BX
+
+four96:
+	CMPQ       BX, $0x04
+	JL         rest97
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Z5
+	VADDPS     Z5, Z1, Z1
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Z5
+	VADDPS     Z5, Z2, Z2
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Z5
+	VADDPS     Z5, Z3, Z3
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Z5
+	VADDPS     Z5, Z4, Z4
+	ADDQ       $0x04, CX
+	SUBQ       $0x04, BX
+	JMP        four96
+
+rest97:
+	TESTQ      BX, BX
+	JZ         done98
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS    (AX)(DX*1), Z5
+	VADDPS     Z5, Z1, Z1
+	ADDQ       $0x04, CX
+	DECQ       BX
+	JMP        rest97
+
+done98:
+	VADDPS  Z2, Z1, Z1
+	VADDPS  Z4, Z3, Z2
+	VADDPS  Z2, Z1, Z1
+	VDIVPS  Z0, Z1, Z1
+	MOVQ    mean+0(FP), AX
+	VMOVUPS Z1, (AX)
+	MOVQ    x+16(FP), AX
+	MOVQ    order+32(FP), CX
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	MOVQ    rows+40(FP), BX
+
+four99:
+	CMPQ        BX, $0x04
+	JL          rest100
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z6
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z7
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z8
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        $0x04, CX
+	SUBQ        $0x04, BX
+	JMP         four99
+
+rest100:
+	TESTQ       BX, BX
+	JZ          done101
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS     (AX)(DX*1), Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z6
+	ADDQ        $0x04, CX
+	DECQ        BX
+	JMP         rest100
+
+done101:
+	VADDPS       Z7, Z6, Z1
+	VADDPS       Z9, Z8, Z2
+	VADDPS       Z2, Z1, Z1
+	VDIVPS       Z0, Z1, Z0
+	VBROADCASTSS epsilon+60(FP), Z1
+	VADDPS       Z1, Z0, Z0
+	VSQRTPS      Z0, Z0
+	VBROADCASTSS lanes3f800000<>+0(SB), Z1
+	VDIVPS       Z0, Z1, Z0
+	MOVQ         rstd+8(FP), AX
+	VMOVUPS      Z0, (AX)
+	VZEROUPPER
+	RET
+
+part95:
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VBROADCASTSS count+56(FP), Z0
+	MOVQ         x+16(FP), AX
+	MOVQ         order+32(FP), CX
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	MOVQ         rows+40(FP), BX
+
+four102:
+	CMPQ       BX, $0x04
+	JL         rest103
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS.Z  (AX)(DX*1), K1, Z5
+	VADDPS     Z5, Z1, Z1
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS.Z  (AX)(DX*1), K1, Z5
+	VADDPS     Z5, Z2, Z2
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS.Z  (AX)(DX*1), K1, Z5
+	VADDPS     Z5, Z3, Z3
+	ADDQ       $0x04, CX
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS.Z  (AX)(DX*1), K1, Z5
+	VADDPS     Z5, Z4, Z4
+	ADDQ       $0x04, CX
+	SUBQ       $0x04, BX
+	JMP        four102
+
+rest103:
+	TESTQ      BX, BX
+	JZ         done104
+	MOVLQSX    (CX), DX
+	IMULQ      xStride+24(FP), DX
+	PREFETCHT0 128(AX)(DX*1)
+	VMOVUPS.Z  (AX)(DX*1), K1, Z5
+	VADDPS     Z5, Z1, Z1
+	ADDQ       $0x04, CX
+	DECQ       BX
+	JMP        rest103
+
+done104:
+	VADDPS  Z2, Z1, Z1
+	VADDPS  Z4, Z3, Z2
+	VADDPS  Z2, Z1, Z1
+	VDIVPS  Z0, Z1, Z1
+	MOVQ    mean+0(FP), AX
+	VMOVUPS Z1, K1, (AX)
+	MOVQ    x+16(FP), AX
+	MOVQ    order+32(FP), CX
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	MOVQ    rows+40(FP), BX
+
+four105:
+	CMPQ        BX, $0x04
+	JL          rest106
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS.Z   (AX)(DX*1), K1, Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z6
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS.Z   (AX)(DX*1), K1, Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z7
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS.Z   (AX)(DX*1), K1, Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z8
+	ADDQ        $0x04, CX
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS.Z   (AX)(DX*1), K1, Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z9
+	ADDQ        $0x04, CX
+	SUBQ        $0x04, BX
+	JMP         four105
+
+rest106:
+	TESTQ       BX, BX
+	JZ          done107
+	MOVLQSX     (CX), DX
+	IMULQ       xStride+24(FP), DX
+	VMOVUPS.Z   (AX)(DX*1), K1, Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z6
+	ADDQ        $0x04, CX
+	DECQ        BX
+	JMP         rest106
+
+done107:
+	VADDPS       Z7, Z6, Z1
+	VADDPS       Z9, Z8, Z2
+	VADDPS       Z2, Z1, Z1
+	VDIVPS       Z0, Z1, Z0
+	VBROADCASTSS epsilon+60(FP), Z1
+	VADDPS       Z1, Z0, Z0
+	VSQRTPS      Z0, Z0
+	VBROADCASTSS lanes3f800000<>+0(SB), Z1
+	VDIVPS       Z0, Z1, Z0
+	MOVQ         rstd+8(FP), AX
+	VMOVUPS      Z0, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func gateTanhGatheredAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gateTanhGatheredAVX512(SB), NOSPLIT, $0-96
+	MOVQ    lanes+88(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part108
+	MOVQ    hiddenScale+56(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    inputScale+64(FP), AX
+	VMOVUPS (AX), Z1
+	MOVQ    shift+72(FP), AX
+	VMOVUPS (AX), Z2
+	MOVQ    gate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    order+48(FP), BX
+	MOVQ    rows+80(FP), DI
+
+row109:
+	MOVLQSX           (BX), SI
+	IMULQ             inputStride+40(FP), SI
+	PREFETCHT0        128(AX)
+	VMOVUPS           (CX), Z3
+	VFMADD213PS       Z2, Z0, Z3
+	VMOVUPS           (DX)(SI*1), Z4
+	VFMADD231PS       Z4, Z1, Z3
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z3, Z4
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z5
+	VADDPS            Z4, Z4, Z4
+	VMINPS            Z4, Z5, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z5
+	VRNDSCALEPS       $0x00, Z5, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z6
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z4, Z7
+	VFMADD213PS       Z4, Z7, Z6
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z4
+	VSCALEFPS         Z5, Z4, Z4
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z4, Z5
+	VFMADD213PS       Z5, Z4, Z6
+	VADDPS.BCST       lanes40000000<>+0(SB), Z6, Z4
+	VDIVPS            Z4, Z6, Z4
+	VANDPS.BCST       lanes80000000<>+0(SB), Z3, Z3
+	VORPS             Z3, Z4, Z3
+	VMOVUPS           Z3, (AX)
+	ADDQ              gateStride+24(FP), AX
+	ADDQ              hiddenStride+32(FP), CX
+	ADDQ              $0x04, BX
+	DECQ              DI
+	JNZ               row109
+	VZEROUPPER
+	RET
+
+part108:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      hiddenScale+56(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      inputScale+64(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	MOVQ      shift+72(FP), AX
+	VMOVUPS.Z (AX), K1, Z2
+	MOVQ      gate+0(FP), AX
+	MOVQ      hidden+8(FP), CX
+	MOVQ      input+16(FP), DX
+	MOVQ      order+48(FP), BX
+	MOVQ      rows+80(FP), DI
+
+row110:
+	MOVLQSX           (BX), SI
+	IMULQ             inputStride+40(FP), SI
+	PREFETCHT0        128(AX)
+	VMOVUPS.Z         (CX), K1, Z3
+	VFMADD213PS       Z2, Z0, Z3
+	VMOVUPS.Z         (DX)(SI*1), K1, Z4
+	VFMADD231PS       Z4, Z1, Z3
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z3, Z4
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z5
+	VADDPS            Z4, Z4, Z4
+	VMINPS            Z4, Z5, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z5
+	VRNDSCALEPS       $0x00, Z5, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z6
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z4, Z7
+	VFMADD213PS       Z4, Z7, Z6
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z4
+	VSCALEFPS         Z5, Z4, Z4
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z4, Z5
+	VFMADD213PS       Z5, Z4, Z6
+	VADDPS.BCST       lanes40000000<>+0(SB), Z6, Z4
+	VDIVPS            Z4, Z6, Z4
+	VANDPS.BCST       lanes80000000<>+0(SB), Z3, Z3
+	VORPS             Z3, Z4, Z3
+	VMOVUPS           Z3, K1, (AX)
+	ADDQ              gateStride+24(FP), AX
+	ADDQ              hiddenStride+32(FP), CX
+	ADDQ              $0x04, BX
+	DECQ              DI
+	JNZ               row110
+	VZEROUPPER
+	RET
+
+// func gateSigmoidGatheredAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gateSigmoidGatheredAVX512(SB), NOSPLIT, $0-96
+	MOVQ    lanes+88(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part111
+	MOVQ    hiddenScale+56(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    inputScale+64(FP), AX
+	VMOVUPS (AX), Z1
+	MOVQ    shift+72(FP), AX
+	VMOVUPS (AX), Z2
+	MOVQ    gate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    order+48(FP), BX
+	MOVQ    rows+80(FP), DI
+
+row112:
+	MOVLQSX           (BX), SI
+	IMULQ             inputStride+40(FP), SI
+	PREFETCHT0        128(AX)
+	VMOVUPS           (CX), Z3
+	VFMADD213PS       Z2, Z0, Z3
+	VMOVUPS           (DX)(SI*1), Z4
+	VFMADD231PS       Z4, Z1, Z3
+	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
+	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VMAXPS            Z4, Z6, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x00, Z6, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
+	VSCALEFPS         Z6, Z7, Z4
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
+	VPMOVD2M          Z3, K1
+	VBLENDMPS         Z4, Z6, K1, Z5
+	VADDPS.BCST       lanes3f800000<>+0(SB), Z4, Z3
+	VDIVPS            Z3, Z5, Z3
+	VMOVUPS           Z3, (AX)
+	ADDQ              gateStride+24(FP), AX
+	ADDQ              hiddenStride+32(FP), CX
+	ADDQ              $0x04, BX
+	DECQ              DI
+	JNZ               row112
+	VZEROUPPER
+	RET
+
+part111:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      hiddenScale+56(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      inputScale+64(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	MOVQ      shift+72(FP), AX
+	VMOVUPS.Z (AX), K1, Z2
+	MOVQ      gate+0(FP), AX
+	MOVQ      hidden+8(FP), CX
+	MOVQ      input+16(FP), DX
+	MOVQ      order+48(FP), BX
+	MOVQ      rows+80(FP), DI
+
+row113:
+	MOVLQSX           (BX), SI
+	IMULQ             inputStride+40(FP), SI
+	PREFETCHT0        128(AX)
+	VMOVUPS.Z         (CX), K1, Z3
+	VFMADD213PS       Z2, Z0, Z3
+	VMOVUPS.Z         (DX)(SI*1), K1, Z4
+	VFMADD231PS       Z4, Z1, Z3
+	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
+	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VMAXPS            Z4, Z6, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x00, Z6, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
+	VSCALEFPS         Z6, Z7, Z4
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
+	VPMOVD2M          Z3, K2
+	VBLENDMPS         Z4, Z6, K2, Z5
+	VADDPS.BCST       lanes3f800000<>+0(SB), Z4, Z3
+	VDIVPS            Z3, Z5, Z3
+	VMOVUPS           Z3, K1, (AX)
+	ADDQ              gateStride+24(FP), AX
+	ADDQ              hiddenStride+32(FP), CX
+	ADDQ              $0x04, BX
+	DECQ              DI
+	JNZ               row113
+	VZEROUPPER
+	RET
+
+// func affinePairBackwardGatheredAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·affinePairBackwardGatheredAVX512(SB), NOSPLIT, $0-192
+	MOVQ    lanes+184(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part114
+	MOVQ    hiddenMean+88(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    hiddenRstd+96(FP), AX
+	VMOVUPS (AX), Z1
+	VPXORD  Z2, Z2, Z2
+	MOVQ    inputMean+128(FP), AX
+	VMOVUPS (AX), Z3
+	MOVQ    inputRstd+136(FP), AX
+	VMOVUPS (AX), Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	MOVQ    gradient+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    order+80(FP), BX
+	MOVQ    rows+176(FP), DI
+
+row115:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+56(FP), SI
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)(SI*1)
+	VMOVUPS      (AX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (CX), Z8
+	VSUBPS       Z0, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VMOVUPS      (DX)(SI*1), Z8
+	VSUBPS       Z3, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          row115
+	MOVQ         betaGradient+168(FP), AX
+	VMOVUPS      (AX), Z7
+	VADDPS       Z6, Z7, Z7
+	VMOVUPS      Z7, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         hiddenGammaGradient+112(FP), AX
+	VMOVUPS      (AX), Z7
+	VADDPS       Z2, Z7, Z7
+	VMOVUPS      Z7, (AX)
+	MOVQ         hiddenGamma+104(FP), AX
+	VMOVUPS      (AX), Z7
+	VMULPS       Z1, Z7, Z7
+	VBROADCASTSS hiddenShare+120(FP), Z8
+	VMULPS       Z8, Z6, Z9
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	VMULPS       Z4, Z5, Z2
+	MOVQ         inputGammaGradient+152(FP), AX
+	VMOVUPS      (AX), Z5
+	VADDPS       Z2, Z5, Z5
+	VMOVUPS      Z5, (AX)
+	MOVQ         inputGamma+144(FP), AX
+	VMOVUPS      (AX), Z5
+	VMULPS       Z4, Z5, Z5
+	VBROADCASTSS inputShare+160(FP), Z8
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         input+16(FP), DX
+	MOVQ         order+80(FP), BX
+	MOVQ         hiddenGradient+24(FP), DI
+	MOVQ         inputGradient+32(FP), R8
+	MOVQ         order+80(FP), R9
+	MOVQ         rows+176(FP), R11
+
+row116:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+56(FP), SI
+	MOVLQSX      (R9), R10
+	IMULQ        inputGradientStride+72(FP), R10
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (CX), Z8
+	VMOVUPS      (DX)(SI*1), Z10
+	VSUBPS       Z9, Z4, Z11
+	VSUBPS       Z0, Z8, Z8
+	VFNMADD231PS Z1, Z8, Z11
+	VMULPS       Z7, Z11, Z8
+	VMOVUPS      Z8, (DI)
+	VSUBPS       Z6, Z4, Z4
+	VSUBPS       Z3, Z10, Z8
+	VFNMADD231PS Z2, Z8, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      (R8)(R10*1), Z8
+	VADDPS       Z8, Z4, Z4
+	VMOVUPS      Z4, (R8)(R10*1)
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         $0x04, BX
+	ADDQ         hiddenGradientStride+64(FP), DI
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNZ          row116
+	VZEROUPPER
+	RET
+
+part114:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      hiddenMean+88(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      hiddenRstd+96(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	VPXORD    Z2, Z2, Z2
+	MOVQ      inputMean+128(FP), AX
+	VMOVUPS.Z (AX), K1, Z3
+	MOVQ      inputRstd+136(FP), AX
+	VMOVUPS.Z (AX), K1, Z4
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	MOVQ      gradient+0(FP), AX
+	MOVQ      hidden+8(FP), CX
+	MOVQ      input+16(FP), DX
+	MOVQ      order+80(FP), BX
+	MOVQ      rows+176(FP), DI
+
+row117:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+56(FP), SI
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)(SI*1)
+	VMOVUPS.Z    (AX), K1, Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS.Z    (CX), K1, Z8
+	VSUBPS       Z0, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VMOVUPS.Z    (DX)(SI*1), K1, Z8
+	VSUBPS       Z3, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         $0x04, BX
+	DECQ         DI
+	JNZ          row117
+	MOVQ         betaGradient+168(FP), AX
+	VMOVUPS.Z    (AX), K1, Z7
+	VADDPS       Z6, Z7, Z7
+	VMOVUPS      Z7, K1, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         hiddenGammaGradient+112(FP), AX
+	VMOVUPS.Z    (AX), K1, Z7
+	VADDPS       Z2, Z7, Z7
+	VMOVUPS      Z7, K1, (AX)
+	MOVQ         hiddenGamma+104(FP), AX
+	VMOVUPS.Z    (AX), K1, Z7
+	VMULPS       Z1, Z7, Z7
+	VBROADCASTSS hiddenShare+120(FP), Z8
+	VMULPS       Z8, Z6, Z9
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	VMULPS       Z4, Z5, Z2
+	MOVQ         inputGammaGradient+152(FP), AX
+	VMOVUPS.Z    (AX), K1, Z5
+	VADDPS       Z2, Z5, Z5
+	VMOVUPS      Z5, K1, (AX)
+	MOVQ         inputGamma+144(FP), AX
+	VMOVUPS.Z    (AX), K1, Z5
+	VMULPS       Z4, Z5, Z5
+	VBROADCASTSS inputShare+160(FP), Z8
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z4, Z2, Z2
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         input+16(FP), DX
+	MOVQ         order+80(FP), BX
+	MOVQ         hiddenGradient+24(FP), DI
+	MOVQ         inputGradient+32(FP), R8
+	MOVQ         order+80(FP), R9
+	MOVQ         rows+176(FP), R11
+
+row118:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+56(FP), SI
+	MOVLQSX      (R9), R10
+	IMULQ        inputGradientStride+72(FP), R10
+	VMOVUPS.Z    (AX), K1, Z4
+	VMOVUPS.Z    (CX), K1, Z8
+	VMOVUPS.Z    (DX)(SI*1), K1, Z10
+	VSUBPS       Z9, Z4, Z11
+	VSUBPS       Z0, Z8, Z8
+	VFNMADD231PS Z1, Z8, Z11
+	VMULPS       Z7, Z11, Z8
+	VMOVUPS      Z8, K1, (DI)
+	VSUBPS       Z6, Z4, Z4
+	VSUBPS       Z3, Z10, Z8
+	VFNMADD231PS Z2, Z8, Z4
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS.Z    (R8)(R10*1), K1, Z8
+	VADDPS       Z8, Z4, Z4
+	VMOVUPS      Z4, K1, (R8)(R10*1)
+	ADDQ         gradientStride+40(FP), AX
+	ADDQ         hiddenStride+48(FP), CX
+	ADDQ         $0x04, BX
+	ADDQ         hiddenGradientStride+64(FP), DI
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNZ          row118
+	VZEROUPPER
+	RET
+
+// func sumColumnsAVX512(sum *float32, x *float32, xStride int, rows int, lanes int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
+	MOVQ   lanes+32(FP), AX
+	CMPQ   AX, $0x10
+	JNE    part119
+	MOVQ   x+8(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   rows+24(FP), CX
+
+four120:
+	CMPQ    CX, $0x04
+	JL      rest121
+	VMOVUPS (AX), Z4
+	VADDPS  Z4, Z0, Z0
+	ADDQ    xStride+16(FP), AX
+	VMOVUPS (AX), Z4
+	VADDPS  Z4, Z1, Z1
+	ADDQ    xStride+16(FP), AX
+	VMOVUPS (AX), Z4
+	VADDPS  Z4, Z2, Z2
+	ADDQ    xStride+16(FP), AX
+	VMOVUPS (AX), Z4
+	VADDPS  Z4, Z3, Z3
+	ADDQ    xStride+16(FP), AX
+	SUBQ    $0x04, CX
+	JMP     four120
+
+rest121:
+	TESTQ   CX, CX
+	JZ      done122
+	VMOVUPS (AX), Z4
+	VADDPS  Z4, Z0, Z0
+	ADDQ    xStride+16(FP), AX
+	DECQ    CX
+	JMP     rest121
+
+done122:
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z2, Z1
+	VADDPS  Z1, Z0, Z0
+	MOVQ    sum+0(FP), AX
+	VMOVUPS (AX), Z1
+	VADDPS  Z0, Z1, Z0
+	VMOVUPS Z0, (AX)
+	VZEROUPPER
+	RET
+
+part119:
+	MOVL   $-1, CX
+	BZHIL  AX, CX, CX
+	KMOVW  CX, K1
+	MOVQ   x+8(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   rows+24(FP), CX
+
+four123:
+	CMPQ      CX, $0x04
+	JL        rest124
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	ADDQ      xStride+16(FP), AX
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	ADDQ      xStride+16(FP), AX
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	ADDQ      xStride+16(FP), AX
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z3, Z3
+	ADDQ      xStride+16(FP), AX
+	SUBQ      $0x04, CX
+	JMP       four123
+
+rest124:
+	TESTQ     CX, CX
+	JZ        done125
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	ADDQ      xStride+16(FP), AX
+	DECQ      CX
+	JMP       rest124
+
+done125:
+	VADDPS    Z1, Z0, Z0
+	VADDPS    Z3, Z2, Z1
+	VADDPS    Z1, Z0, Z0
+	MOVQ      sum+0(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	VADDPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func foldAVX512(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·foldAVX512(SB), NOSPLIT, $0-56
+	MOVQ         lanes+48(FP), AX
+	CMPQ         AX, $0x10
+	JNE          part126
+	MOVQ         gamma+16(FP), AX
+	VMOVUPS      (AX), Z0
+	MOVQ         rstd+40(FP), AX
+	VMOVUPS      (AX), Z1
+	VMULPS       Z1, Z0, Z0
+	MOVQ         beta+24(FP), AX
+	VMOVUPS      (AX), Z1
+	MOVQ         mean+32(FP), AX
+	VMOVUPS      (AX), Z2
+	VFNMADD231PS Z2, Z0, Z1
+	MOVQ         scale+0(FP), AX
+	VMOVUPS      Z0, (AX)
+	MOVQ         shift+8(FP), AX
+	VMOVUPS      Z1, (AX)
+	VZEROUPPER
+	RET
+
+part126:
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         gamma+16(FP), AX
+	VMOVUPS.Z    (AX), K1, Z0
+	MOVQ         rstd+40(FP), AX
+	VMOVUPS.Z    (AX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	MOVQ         beta+24(FP), AX
+	VMOVUPS.Z    (AX), K1, Z1
+	MOVQ         mean+32(FP), AX
+	VMOVUPS.Z    (AX), K1, Z2
+	VFNMADD231PS Z2, Z0, Z1
+	MOVQ         scale+0(FP), AX
+	VMOVUPS      Z0, K1, (AX)
+	MOVQ         shift+8(FP), AX
+	VMOVUPS      Z1, K1, (AX)
 	VZEROUPPER
 	RET
 
@@ -2037,14 +3651,14 @@ row73:
 TEXT ·cellForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x10
-	JNE  part74
+	JNE  part127
 	MOVQ spacing+48(FP), AX
 	MOVQ cell+0(FP), CX
 	MOVQ before+8(FP), DX
 	MOVQ gates+16(FP), BX
 	MOVQ rows+56(FP), SI
 
-row75:
+row128:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS     (BX), Z0
@@ -2058,11 +3672,11 @@ row75:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row75
+	JNZ         row128
 	VZEROUPPER
 	RET
 
-part74:
+part127:
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
@@ -2072,7 +3686,7 @@ part74:
 	MOVQ  gates+16(FP), BX
 	MOVQ  rows+56(FP), SI
 
-row76:
+row129:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS.Z   (BX), K1, Z0
@@ -2086,7 +3700,7 @@ row76:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row76
+	JNZ         row129
 	VZEROUPPER
 	RET
 
@@ -2095,7 +3709,7 @@ row76:
 TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part77
+	JNE     part130
 	MOVQ    scale+64(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    shift+72(FP), AX
@@ -2106,7 +3720,7 @@ TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    hidden+24(FP), BX
 	MOVQ    rows+80(FP), SI
 
-row78:
+row131:
 	PREFETCHT0        128(DX)
 	PREFETCHT0        128(BX)
 	VMOVUPS           (AX), Z2
@@ -2143,11 +3757,11 @@ row78:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row78
+	JNZ               row131
 	VZEROUPPER
 	RET
 
-part77:
+part130:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -2161,7 +3775,7 @@ part77:
 	MOVQ      hidden+24(FP), BX
 	MOVQ      rows+80(FP), SI
 
-row79:
+row132:
 	PREFETCHT0        128(DX)
 	PREFETCHT0        128(BX)
 	VMOVUPS.Z         (AX), K1, Z2
@@ -2198,7 +3812,7 @@ row79:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row79
+	JNZ               row132
 	VZEROUPPER
 	RET
 
@@ -2207,7 +3821,7 @@ row79:
 TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part80
+	JNE     part133
 	MOVQ    mean+112(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    rstd+120(FP), AX
@@ -2221,7 +3835,7 @@ TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    cell+32(FP), SI
 	MOVQ    rows+160(FP), DI
 
-row81:
+row134:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -2246,7 +3860,7 @@ row81:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row81
+	JNZ          row134
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS      (AX), Z4
 	VADDPS       Z3, Z4, Z4
@@ -2272,7 +3886,7 @@ row81:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row82:
+row135:
 	PREFETCHT0   128(R8)
 	VMOVUPS      (AX), Z2
 	VMOVUPS      (CX), Z5
@@ -2305,11 +3919,11 @@ row82:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row82
+	JNZ          row135
 	VZEROUPPER
 	RET
 
-part80:
+part133:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -2326,7 +3940,7 @@ part80:
 	MOVQ      cell+32(FP), SI
 	MOVQ      rows+160(FP), DI
 
-row83:
+row136:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -2351,7 +3965,7 @@ row83:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row83
+	JNZ          row136
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z3, Z4, Z4
@@ -2377,7 +3991,7 @@ row83:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row84:
+row137:
 	PREFETCHT0   128(R8)
 	VMOVUPS.Z    (AX), K1, Z2
 	VMOVUPS.Z    (CX), K1, Z5
@@ -2410,7 +4024,7 @@ row84:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row84
+	JNZ          row137
 	VZEROUPPER
 	RET
 
@@ -2419,7 +4033,7 @@ row84:
 TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x10
-	JNE  part85
+	JNE  part138
 	MOVQ spacing+80(FP), AX
 	MOVQ cellGradient+0(FP), CX
 	MOVQ gates+8(FP), DX
@@ -2428,7 +4042,7 @@ TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ beforeGradient+32(FP), DI
 	MOVQ rows+88(FP), R8
 
-row86:
+row139:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -2463,11 +4077,11 @@ row86:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row86
+	JNZ          row139
 	VZEROUPPER
 	RET
 
-part85:
+part138:
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
@@ -2479,7 +4093,7 @@ part85:
 	MOVQ  beforeGradient+32(FP), DI
 	MOVQ  rows+88(FP), R8
 
-row87:
+row140:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -2514,198 +4128,6 @@ row87:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row87
-	VZEROUPPER
-	RET
-
-// func affinePairBackwardAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
-	MOVQ    lanes+176(FP), AX
-	CMPQ    AX, $0x10
-	JNE     part88
-	MOVQ    hiddenMean+80(FP), AX
-	VMOVUPS (AX), Z0
-	MOVQ    hiddenRstd+88(FP), AX
-	VMOVUPS (AX), Z1
-	VPXORD  Z2, Z2, Z2
-	MOVQ    inputMean+120(FP), AX
-	VMOVUPS (AX), Z3
-	MOVQ    inputRstd+128(FP), AX
-	VMOVUPS (AX), Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	MOVQ    gradient+0(FP), AX
-	MOVQ    hidden+8(FP), CX
-	MOVQ    input+16(FP), DX
-	MOVQ    rows+168(FP), BX
-
-row89:
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	VMOVUPS      (AX), Z7
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      (CX), Z8
-	VSUBPS       Z0, Z8, Z8
-	VFMADD231PS  Z8, Z7, Z2
-	VMOVUPS      (DX), Z8
-	VSUBPS       Z3, Z8, Z8
-	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         gradientStride+40(FP), AX
-	ADDQ         hiddenStride+48(FP), CX
-	ADDQ         inputStride+56(FP), DX
-	DECQ         BX
-	JNZ          row89
-	MOVQ         betaGradient+160(FP), AX
-	VMOVUPS      (AX), Z7
-	VADDPS       Z6, Z7, Z7
-	VMOVUPS      Z7, (AX)
-	VMULPS       Z1, Z2, Z2
-	MOVQ         hiddenGammaGradient+104(FP), AX
-	VMOVUPS      (AX), Z7
-	VADDPS       Z2, Z7, Z7
-	VMOVUPS      Z7, (AX)
-	MOVQ         hiddenGamma+96(FP), AX
-	VMOVUPS      (AX), Z7
-	VMULPS       Z1, Z7, Z7
-	VBROADCASTSS hiddenShare+112(FP), Z8
-	VMULPS       Z8, Z6, Z9
-	VMULPS       Z8, Z2, Z2
-	VMULPS       Z1, Z2, Z1
-	VMULPS       Z4, Z5, Z2
-	MOVQ         inputGammaGradient+144(FP), AX
-	VMOVUPS      (AX), Z5
-	VADDPS       Z2, Z5, Z5
-	VMOVUPS      Z5, (AX)
-	MOVQ         inputGamma+136(FP), AX
-	VMOVUPS      (AX), Z5
-	VMULPS       Z4, Z5, Z5
-	VBROADCASTSS inputShare+152(FP), Z8
-	VMULPS       Z8, Z6, Z6
-	VMULPS       Z8, Z2, Z2
-	VMULPS       Z4, Z2, Z2
-	MOVQ         gradient+0(FP), AX
-	MOVQ         hidden+8(FP), CX
-	MOVQ         input+16(FP), DX
-	MOVQ         hiddenGradient+24(FP), BX
-	MOVQ         inputGradient+32(FP), SI
-	MOVQ         rows+168(FP), DI
-
-row90:
-	VMOVUPS      (AX), Z4
-	VMOVUPS      (CX), Z8
-	VMOVUPS      (DX), Z10
-	VSUBPS       Z9, Z4, Z11
-	VSUBPS       Z0, Z8, Z8
-	VFNMADD231PS Z1, Z8, Z11
-	VMULPS       Z7, Z11, Z8
-	VMOVUPS      Z8, (BX)
-	VSUBPS       Z6, Z4, Z4
-	VSUBPS       Z3, Z10, Z8
-	VFNMADD231PS Z2, Z8, Z4
-	VMULPS       Z5, Z4, Z4
-	VMOVUPS      Z4, (SI)
-	ADDQ         gradientStride+40(FP), AX
-	ADDQ         hiddenStride+48(FP), CX
-	ADDQ         inputStride+56(FP), DX
-	ADDQ         hiddenGradientStride+64(FP), BX
-	ADDQ         inputGradientStride+72(FP), SI
-	DECQ         DI
-	JNZ          row90
-	VZEROUPPER
-	RET
-
-part88:
-	MOVL      $-1, CX
-	BZHIL     AX, CX, CX
-	KMOVW     CX, K1
-	MOVQ      hiddenMean+80(FP), AX
-	VMOVUPS.Z (AX), K1, Z0
-	MOVQ      hiddenRstd+88(FP), AX
-	VMOVUPS.Z (AX), K1, Z1
-	VPXORD    Z2, Z2, Z2
-	MOVQ      inputMean+120(FP), AX
-	VMOVUPS.Z (AX), K1, Z3
-	MOVQ      inputRstd+128(FP), AX
-	VMOVUPS.Z (AX), K1, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	MOVQ      gradient+0(FP), AX
-	MOVQ      hidden+8(FP), CX
-	MOVQ      input+16(FP), DX
-	MOVQ      rows+168(FP), BX
-
-row91:
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	VMOVUPS.Z    (AX), K1, Z7
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS.Z    (CX), K1, Z8
-	VSUBPS       Z0, Z8, Z8
-	VFMADD231PS  Z8, Z7, Z2
-	VMOVUPS.Z    (DX), K1, Z8
-	VSUBPS       Z3, Z8, Z8
-	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         gradientStride+40(FP), AX
-	ADDQ         hiddenStride+48(FP), CX
-	ADDQ         inputStride+56(FP), DX
-	DECQ         BX
-	JNZ          row91
-	MOVQ         betaGradient+160(FP), AX
-	VMOVUPS.Z    (AX), K1, Z7
-	VADDPS       Z6, Z7, Z7
-	VMOVUPS      Z7, K1, (AX)
-	VMULPS       Z1, Z2, Z2
-	MOVQ         hiddenGammaGradient+104(FP), AX
-	VMOVUPS.Z    (AX), K1, Z7
-	VADDPS       Z2, Z7, Z7
-	VMOVUPS      Z7, K1, (AX)
-	MOVQ         hiddenGamma+96(FP), AX
-	VMOVUPS.Z    (AX), K1, Z7
-	VMULPS       Z1, Z7, Z7
-	VBROADCASTSS hiddenShare+112(FP), Z8
-	VMULPS       Z8, Z6, Z9
-	VMULPS       Z8, Z2, Z2
-	VMULPS       Z1, Z2, Z1
-	VMULPS       Z4, Z5, Z2
-	MOVQ         inputGammaGradient+144(FP), AX
-	VMOVUPS.Z    (AX), K1, Z5
-	VADDPS       Z2, Z5, Z5
-	VMOVUPS      Z5, K1, (AX)
-	MOVQ         inputGamma+136(FP), AX
-	VMOVUPS.Z    (AX), K1, Z5
-	VMULPS       Z4, Z5, Z5
-	VBROADCASTSS inputShare+152(FP), Z8
-	VMULPS       Z8, Z6, Z6
-	VMULPS       Z8, Z2, Z2
-	VMULPS       Z4, Z2, Z2
-	MOVQ         gradient+0(FP), AX
-	MOVQ         hidden+8(FP), CX
-	MOVQ         input+16(FP), DX
-	MOVQ         hiddenGradient+24(FP), BX
-	MOVQ         inputGradient+32(FP), SI
-	MOVQ         rows+168(FP), DI
-
-row92:
-	VMOVUPS.Z    (AX), K1, Z4
-	VMOVUPS.Z    (CX), K1, Z8
-	VMOVUPS.Z    (DX), K1, Z10
-	VSUBPS       Z9, Z4, Z11
-	VSUBPS       Z0, Z8, Z8
-	VFNMADD231PS Z1, Z8, Z11
-	VMULPS       Z7, Z11, Z8
-	VMOVUPS      Z8, K1, (BX)
-	VSUBPS       Z6, Z4, Z4
-	VSUBPS       Z3, Z10, Z8
-	VFNMADD231PS Z2, Z8, Z4
-	VMULPS       Z5, Z4, Z4
-	VMOVUPS      Z4, K1, (SI)
-	ADDQ         gradientStride+40(FP), AX
-	ADDQ         hiddenStride+48(FP), CX
-	ADDQ         inputStride+56(FP), DX
-	ADDQ         hiddenGradientStride+64(FP), BX
-	ADDQ         inputGradientStride+72(FP), SI
-	DECQ         DI
-	JNZ          row92
+	JNZ          row140
 	VZEROUPPER
 	RET

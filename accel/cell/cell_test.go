@@ -3,6 +3,7 @@ package cell
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -229,6 +230,45 @@ func TestOutputsMayShareMemoryWithInputs(t *testing.T) {
 	})
 }
 
+// Gathered inputs are the rows that their order names, and gradients add up in
+// them, in order.
+func TestGatheredInputs(t *testing.T) {
+	t.Parallel()
+	fewShapes.each(t, func(t *testing.T, k kernels, rows, columns int) {
+		apart, gathered := newStep(t, rows, columns), newStep(t, rows, columns)
+		random := rand.New(rand.NewPCG(3, uint64(rows)))
+		table := maker{t, random, rows/2 + 1, columns, columns + 2}.matrix(gates)
+		gradient := maker{t, random, rows/2 + 1, columns, columns + 2}.matrix(gates)
+		want := array{Matrix{slices.Clone(gradient.Data), gradient.Stride}, gradient.rows, columns, gates, gradient.spacing}
+		order := make([]int32, rows)
+		for r := range order {
+			order[r] = int32(random.IntN(rows/2 + 1))
+			for k := range gates {
+				for j := range columns {
+					*apart.input.at(r, k, j) = float32(table.of(int(order[r]), k, j))
+				}
+			}
+		}
+		apart.run(k, 0, columns)
+		gathered.input, gathered.dInput, gathered.order = table, gradient, order
+		gathered.run(k, 0, columns)
+
+		for r, from := range order {
+			for k := range gates {
+				for j := range columns {
+					*want.at(int(from), k, j) += *apart.dInput.at(r, k, j)
+				}
+			}
+		}
+		if got, want := gradient.values(), want.values(); !slices.Equal(got, want) {
+			t.Errorf("gradient of the gathered rows = %v, want %v", got, want)
+		}
+		got, others := gathered.outputs(), apart.outputs()
+		delete(others, "dInput")
+		sameOutputs(t, "gathered", got, others)
+	})
+}
+
 func TestVectorLevelsAgree(t *testing.T) {
 	t.Parallel()
 	if isa.Detected() < isa.AVX512 {
@@ -250,7 +290,7 @@ func TestMomentsOfConstants(t *testing.T) {
 			for _, rows := range allShapes.rows {
 				x := Matrix{slices.Repeat([]float32{1000.1}, rows), 1}
 				mean, rstd := make([]float32, 1), make([]float32, 1)
-				forLevel(level).moments(mean, rstd, x, rows, testEpsilon)
+				forLevel(level).moments(mean, rstd, inOrder(x), rows, testEpsilon)
 				// A mean that is a rounding off leaves (1000·2⁻²³)² of variance, a thousandth of epsilon.
 				if want := 1 / math.Sqrt(testEpsilon); math.Abs(float64(mean[0])-1000.1) > 3e-4 || math.Abs(float64(rstd[0])-want) > 0.01*want {
 					t.Errorf("%d rows: mean %v, rstd %v, want 1000.1, %v", rows, mean[0], rstd[0], want)
@@ -276,7 +316,7 @@ func TestEmptyShapesDoNothing(t *testing.T) {
 // exported are the package's functions as users call them.
 type exported struct{}
 
-func (exported) moments(mean, rstd []float32, x Matrix, rows int, epsilon float32) {
+func (exported) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
 	Moments(mean, rstd, x, rows, epsilon)
 }
 func (exported) fold(scale, shift, gamma, beta, mean, rstd []float32) {
@@ -311,11 +351,14 @@ func TestShortSlicesPanicWithBothSizes(t *testing.T) {
 		run  func()
 		says []string
 	}{
-		"Moments":        {func() { Moments(make([]float32, 8), make([]float32, 8), short, 6, 0) }, []string{"57", "6 rows of 8"}},
-		"Moments' rstd":  {func() { Moments(make([]float32, 8), make([]float32, 7), long, 6, 0) }, []string{"7", "8"}},
-		"Moments' rows":  {func() { Moments(make([]float32, 8), make([]float32, 8), long, 0, 0) }, []string{"0 rows"}},
+		"Moments":        {func() { Moments(make([]float32, 8), make([]float32, 8), inOrder(short), 6, 0) }, []string{"57", "6 rows of 8"}},
+		"Moments' rstd":  {func() { Moments(make([]float32, 8), make([]float32, 7), inOrder(long), 6, 0) }, []string{"7", "8"}},
+		"Moments' rows":  {func() { Moments(make([]float32, 8), make([]float32, 8), inOrder(long), 0, 0) }, []string{"0 rows"}},
 		"Fold":           {func() { v := make([]float32, 8); Fold(v, v, v, v, v, v[:5]) }, []string{"rstd", "5", "8"}},
-		"Gates":          {Gates{Rows: 6, Columns: 2, Spacing: 2, Hidden: long, Input: short}.Forward, []string{"Input", "57", "6 rows of 8"}},
+		"Gates":          {Gates{Rows: 6, Columns: 2, Spacing: 2, Hidden: long, Input: inOrder(short)}.Forward, []string{"Input", "57", "6 rows of 8"}},
+		"Gates' order":   {Gates{Rows: 6, Columns: 2, Spacing: 2, Hidden: long, Input: Gathered{long, make([]int32, 5)}}.Forward, []string{"order of 5", "6 rows"}},
+		"Moments' order": {func() { Moments(make([]float32, 8), make([]float32, 8), Gathered{long, []int32{3, 10}}, 2, 0) }, []string{"100", "11 rows of 8"}},
+		"negative row":   {func() { Moments(make([]float32, 8), make([]float32, 8), Gathered{long, []int32{3, -1}}, 2, 0) }, []string{"row -1"}},
 		"Output":         {Output{Rows: 6, Columns: 8, Cell: short}.Forward, []string{"Cell", "57", "6 rows of 8"}},
 		"OutputGradient": {OutputGradient{Rows: 6, Columns: 8, HiddenNext: short}.Backward, []string{"HiddenNext", "57", "6 rows of 8"}},
 		"GatesGradient":  {GatesGradient{Rows: 6, Columns: 8, CellGradient: long, Activation: short}.Backward, []string{"Activation", "57", "6 rows of 8"}},

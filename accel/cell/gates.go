@@ -5,13 +5,14 @@ type Gates struct {
 	Rows, Columns int
 	Spacing       int // distance between the gates of a row, in floats
 
-	Hidden, Input           Matrix    // Wh·h₋₁ and Wx·x before normalisation, four gates
+	Hidden                  Matrix    // Wh·h₋₁ before normalisation, four gates
+	Input                   Gathered  // Wx·x before normalisation, four gates
 	HiddenScale, InputScale []float32 // from Fold, four gates
 	Shift                   []float32
 	CellBefore              Matrix // c₋₁
 
 	// Outputs.
-	Activation Matrix // g, f, i, o; may be Hidden or Input
+	Activation Matrix // g, f, i, o; may be Hidden, or Input where that is in order
 	Cell       Matrix // c; may be CellBefore
 }
 

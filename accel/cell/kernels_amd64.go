@@ -10,6 +10,8 @@ var avx2 = assembly{
 	tanh: gateTanhAVX2, sigmoid: gateSigmoidAVX2, cellForward: cellForwardAVX2,
 	outputForward: outputForwardAVX2, outputBackward: outputBackwardAVX2,
 	gatesBackward: gatesBackwardAVX2, affinePairBackward: affinePairBackwardAVX2,
+	momentsGathered: momentsGatheredAVX2, tanhGathered: gateTanhGatheredAVX2, sigmoidGathered: gateSigmoidGatheredAVX2,
+	affinePairBackwardGathered: affinePairBackwardGatheredAVX2,
 }
 
 var avx512 = assembly{
@@ -18,6 +20,8 @@ var avx512 = assembly{
 	tanh: gateTanhAVX512, sigmoid: gateSigmoidAVX512, cellForward: cellForwardAVX512,
 	outputForward: outputForwardAVX512, outputBackward: outputBackwardAVX512,
 	gatesBackward: gatesBackwardAVX512, affinePairBackward: affinePairBackwardAVX512,
+	momentsGathered: momentsGatheredAVX512, tanhGathered: gateTanhGatheredAVX512, sigmoidGathered: gateSigmoidGatheredAVX512,
+	affinePairBackwardGathered: affinePairBackwardGatheredAVX512,
 }
 
 // forLevel returns the kernels of a level that this machine has.

@@ -9,6 +9,41 @@ type Matrix struct {
 	Stride int
 }
 
+// Gathered is rows of a matrix, some more than once: row r is row Order[r] of
+// the matrix, or row r where Order is nil. A product with one-hot vectors is the
+// columns that they choose, gathered.
+type Gathered struct {
+	Matrix
+	Order []int32
+}
+
+// check is Matrix.check of the rows that the order names.
+func (g Gathered) check(name string, rows, reach int) {
+	if g.Order == nil {
+		g.Matrix.check(name, rows, reach)
+		return
+	}
+	if len(g.Order) < rows {
+		panic(fmt.Sprintf("cell: %s has an order of %d elements, which is too few for %d rows", name, len(g.Order), rows))
+	}
+	last := int32(-1)
+	for _, r := range g.Order[:rows] {
+		if r < 0 {
+			panic(fmt.Sprintf("cell: %s has row %d in its order", name, r))
+		}
+		last = max(last, r)
+	}
+	g.Matrix.check(name, int(last)+1, reach)
+}
+
+// row is row r.
+func (g Gathered) row(r int) []float32 {
+	if g.Order != nil {
+		r = int(g.Order[r])
+	}
+	return g.Data[r*g.Stride:]
+}
+
 // gates is the number of gates, in the order g, f, i, o.
 const gates = 4
 

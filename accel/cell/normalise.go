@@ -8,7 +8,7 @@ import "fmt"
 //	rstd[j] = 1/√(Σᵣ (x[r,j]−mean[j])² / rows + epsilon)
 //
 // that is the biased variance, centred before it is squared.
-func Moments(mean, rstd []float32, x Matrix, rows int, epsilon float32) {
+func Moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
 	if rows < 1 {
 		panic(fmt.Sprintf("cell: Moments of %d rows", rows))
 	}
@@ -51,12 +51,16 @@ type AffinePairGradient struct {
 	Rows, Columns int
 
 	Gradient                          Matrix // ∂L/∂a
-	Hidden, Input                     Matrix // the products before normalisation
+	Hidden                            Matrix // the products before normalisation
+	Input                             Gathered
 	HiddenStatistics, InputStatistics Statistics
 	HiddenGamma, InputGamma           []float32
 
 	// Outputs. The parameters' gradients are added to. The matrices may be
 	// any of the matrices above, but not the same one.
+	//
+	// Where Input is gathered, InputGradient is that of the matrix it is gathered
+	// from: it is added to, in the rows that Input's order names.
 	BetaGradient, HiddenGammaGradient, InputGammaGradient []float32
 	HiddenGradient, InputGradient                         Matrix
 }
@@ -75,7 +79,7 @@ func (g AffinePairGradient) Backward() {
 	g.Hidden.check("AffinePairGradient.Hidden", g.Rows, g.Columns)
 	g.Input.check("AffinePairGradient.Input", g.Rows, g.Columns)
 	g.HiddenGradient.check("AffinePairGradient.HiddenGradient", g.Rows, g.Columns)
-	g.InputGradient.check("AffinePairGradient.InputGradient", g.Rows, g.Columns)
+	Gathered{g.InputGradient, g.Input.Order}.check("AffinePairGradient.InputGradient", g.Rows, g.Columns)
 	checkVector("AffinePairGradient.HiddenStatistics.Mean", g.HiddenStatistics.Mean, g.Columns)
 	checkVector("AffinePairGradient.HiddenStatistics.RStd", g.HiddenStatistics.RStd, g.Columns)
 	checkVector("AffinePairGradient.InputStatistics.Mean", g.InputStatistics.Mean, g.Columns)

@@ -9,15 +9,15 @@ type portable struct{}
 func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
 func tanh(x float32) float32    { return float32(math.Tanh(float64(x))) }
 
-func (portable) moments(mean, rstd []float32, x Matrix, rows int, epsilon float32) {
+func (portable) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
 	for j := range mean {
 		var sum, squares float64
 		for r := range rows {
-			sum += float64(x.Data[r*x.Stride+j])
+			sum += float64(x.row(r)[j])
 		}
 		centre := sum / float64(rows)
 		for r := range rows {
-			deviation := float64(x.Data[r*x.Stride+j]) - centre
+			deviation := float64(x.row(r)[j]) - centre
 			squares += deviation * deviation
 		}
 		mean[j] = float32(centre)
@@ -44,7 +44,7 @@ func (portable) sumColumns(sum []float32, x Matrix, rows int) {
 
 func (portable) gatesForward(p Gates) {
 	for r := range p.Rows {
-		hidden, input := p.Hidden.Data[r*p.Hidden.Stride:], p.Input.Data[r*p.Input.Stride:]
+		hidden, input := p.Hidden.Data[r*p.Hidden.Stride:], p.Input.row(r)
 		activation := p.Activation.Data[r*p.Activation.Stride:]
 		for j := range p.Columns {
 			affine := func(gate int) float32 {
@@ -135,11 +135,12 @@ func (portable) gatesBackward(p GatesGradient) {
 func (portable) affinePairBackward(p AffinePairGradient) {
 	for j := range p.Columns {
 		var sum, hiddenProduct, inputProduct float64
+		inputGradient := Gathered{p.InputGradient, p.Input.Order}
 		for r := range p.Rows {
 			da := float64(p.Gradient.Data[r*p.Gradient.Stride+j])
 			sum += da
 			hiddenProduct += da * float64((p.Hidden.Data[r*p.Hidden.Stride+j]-p.HiddenStatistics.Mean[j])*p.HiddenStatistics.RStd[j])
-			inputProduct += da * float64((p.Input.Data[r*p.Input.Stride+j]-p.InputStatistics.Mean[j])*p.InputStatistics.RStd[j])
+			inputProduct += da * float64((p.Input.row(r)[j]-p.InputStatistics.Mean[j])*p.InputStatistics.RStd[j])
 		}
 		p.BetaGradient[j] += float32(sum)
 		p.HiddenGammaGradient[j] += float32(hiddenProduct)
@@ -148,9 +149,13 @@ func (portable) affinePairBackward(p AffinePairGradient) {
 		input := p.InputStatistics.centring(j, p.InputGamma, sum, inputProduct, p.Rows)
 		for r := range p.Rows {
 			da := p.Gradient.Data[r*p.Gradient.Stride+j]
-			h, x := p.Hidden.Data[r*p.Hidden.Stride+j], p.Input.Data[r*p.Input.Stride+j]
+			h, x := p.Hidden.Data[r*p.Hidden.Stride+j], p.Input.row(r)[j]
 			p.HiddenGradient.Data[r*p.HiddenGradient.Stride+j] = hidden.gradient(da, h)
-			p.InputGradient.Data[r*p.InputGradient.Stride+j] = input.gradient(da, x)
+			if to := &inputGradient.row(r)[j]; p.Input.Order != nil {
+				*to += input.gradient(da, x)
+			} else {
+				*to = input.gradient(da, x)
+			}
 		}
 	}
 }

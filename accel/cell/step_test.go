@@ -84,8 +84,9 @@ func (a array) values() []float32 {
 // step is a time step forward and backward, every kernel once.
 type step struct {
 	rows, columns, spacing int
-	batch                  bool // statistics are the batch's
-	above, next            bool // which gradients of h there are
+	order                  []int32 // of the rows of input and dInput; nil: as they are
+	batch                  bool    // statistics are the batch's
+	above, next            bool    // which gradients of h there are
 
 	hidden, input, cellBefore                 array
 	gammaH, gammaX, beta, gammaC, betaC       array
@@ -103,6 +104,8 @@ type step struct {
 }
 
 const testEpsilon = 1e-5
+
+func inOrder(m Matrix) Gathered { return Gathered{Matrix: m} }
 
 func newStep(t *testing.T, rows, columns int) *step {
 	t.Helper()
@@ -144,24 +147,27 @@ func (s *step) share() {
 	s.dGates, s.dCellBefore, s.dHidden, s.dInput, s.shiftH = s.activation, s.dCellTotal, s.hidden, s.input, s.shift
 }
 
+// inputs are the rows of a matrix of inputs.
+func (s *step) inputs(m Matrix) Gathered { return Gathered{m, s.order} }
+
 // run runs every kernel on columns from ≤ j < to.
 func (s *step) run(k kernels, from, to int) {
 	n := to - from
 	for gate := range gates {
 		meanH, rstdH := s.meanH.cut(gate, from, to), s.rstdH.cut(gate, from, to)
 		meanX, rstdX := s.meanX.cut(gate, from, to), s.rstdX.cut(gate, from, to)
-		k.moments(meanH, rstdH, s.hidden.from(gate, from), s.rows, testEpsilon)
-		k.moments(meanX, rstdX, s.input.from(gate, from), s.rows, testEpsilon)
+		k.moments(meanH, rstdH, inOrder(s.hidden.from(gate, from)), s.rows, testEpsilon)
+		k.moments(meanX, rstdX, s.inputs(s.input.from(gate, from)), s.rows, testEpsilon)
 		k.fold(s.scaleH.cut(gate, from, to), s.shiftH.cut(gate, from, to), s.gammaH.cut(gate, from, to), s.beta.cut(gate, from, to), meanH, rstdH)
 		k.fold(s.scaleX.cut(gate, from, to), s.shift.cut(gate, from, to), s.gammaX.cut(gate, from, to), s.shiftH.cut(gate, from, to), meanX, rstdX)
 	}
 	k.gatesForward(Gates{
-		Rows: s.rows, Columns: n, Spacing: s.spacing, Hidden: s.hidden.from(0, from), Input: s.input.from(0, from),
+		Rows: s.rows, Columns: n, Spacing: s.spacing, Hidden: s.hidden.from(0, from), Input: s.inputs(s.input.from(0, from)),
 		HiddenScale: s.scaleH.Data[from:], InputScale: s.scaleX.Data[from:], Shift: s.shift.Data[from:],
 		CellBefore: s.cellBefore.from(0, from), Activation: s.activation.from(0, from), Cell: s.cell.from(0, from),
 	})
 	meanC, rstdC := s.meanC.cut(0, from, to), s.rstdC.cut(0, from, to)
-	k.moments(meanC, rstdC, s.cell.from(0, from), s.rows, testEpsilon)
+	k.moments(meanC, rstdC, inOrder(s.cell.from(0, from)), s.rows, testEpsilon)
 	k.fold(s.scaleC.cut(0, from, to), s.shiftC.cut(0, from, to), s.gammaC.cut(0, from, to), s.betaC.cut(0, from, to), meanC, rstdC)
 	k.outputForward(Output{
 		Rows: s.rows, Columns: n, Cell: s.cell.from(0, from), Scale: s.scaleC.cut(0, from, to), Shift: s.shiftC.cut(0, from, to),
@@ -189,7 +195,7 @@ func (s *step) run(k kernels, from, to int) {
 	for gate := range gates {
 		k.affinePairBackward(AffinePairGradient{
 			Rows: s.rows, Columns: n, Gradient: s.dGates.from(gate, from),
-			Hidden: s.hidden.from(gate, from), Input: s.input.from(gate, from),
+			Hidden: s.hidden.from(gate, from), Input: s.inputs(s.input.from(gate, from)),
 			HiddenStatistics: Statistics{s.meanH.cut(gate, from, to), s.rstdH.cut(gate, from, to), s.batch},
 			// The other way round, so that one kernel meets both in a pair.
 			InputStatistics: Statistics{s.meanX.cut(gate, from, to), s.rstdX.cut(gate, from, to), !s.batch},

@@ -6,16 +6,31 @@ package cell
 func momentsAVX2(mean *float32, rstd *float32, x *float32, xStride int, rows int, lanes int, count float32, epsilon float32)
 
 //go:noescape
-func sumColumnsAVX2(sum *float32, x *float32, xStride int, rows int, lanes int)
-
-//go:noescape
-func foldAVX2(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
-
-//go:noescape
 func gateTanhAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 
 //go:noescape
 func gateSigmoidAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+
+//go:noescape
+func momentsGatheredAVX2(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
+
+//go:noescape
+func gateTanhGatheredAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func gateSigmoidGatheredAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func affinePairBackwardGatheredAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+
+//go:noescape
+func sumColumnsAVX2(sum *float32, x *float32, xStride int, rows int, lanes int)
+
+//go:noescape
+func foldAVX2(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
 
 //go:noescape
 func cellForwardAVX2(cell *float32, before *float32, gates *float32, cellStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
@@ -30,22 +45,34 @@ func outputBackwardAVX2(above *float32, next *float32, gate *float32, tanh *floa
 func gatesBackwardAVX2(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
 
 //go:noescape
-func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
-
-//go:noescape
 func momentsAVX512(mean *float32, rstd *float32, x *float32, xStride int, rows int, lanes int, count float32, epsilon float32)
-
-//go:noescape
-func sumColumnsAVX512(sum *float32, x *float32, xStride int, rows int, lanes int)
-
-//go:noescape
-func foldAVX512(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
 
 //go:noescape
 func gateTanhAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 
 //go:noescape
 func gateSigmoidAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func affinePairBackwardAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+
+//go:noescape
+func momentsGatheredAVX512(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
+
+//go:noescape
+func gateTanhGatheredAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func gateSigmoidGatheredAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func affinePairBackwardGatheredAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+
+//go:noescape
+func sumColumnsAVX512(sum *float32, x *float32, xStride int, rows int, lanes int)
+
+//go:noescape
+func foldAVX512(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
 
 //go:noescape
 func cellForwardAVX512(cell *float32, before *float32, gates *float32, cellStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
@@ -58,6 +85,3 @@ func outputBackwardAVX512(above *float32, next *float32, gate *float32, tanh *fl
 
 //go:noescape
 func gatesBackwardAVX512(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
-
-//go:noescape
-func affinePairBackwardAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)

@@ -18,6 +18,16 @@ type assembly struct {
 	outputForward func(cell, gate, tanh, hidden *float32, cellStride, gateStride, tanhStride, hiddenStride int,
 		scale, shift *float32, rows, lanes int)
 
+	// The same for gathered inputs.
+	momentsGathered               func(mean, rstd, x *float32, xStride int, order *int32, rows, lanes int, count, epsilon float32)
+	tanhGathered, sigmoidGathered func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int, order *int32,
+		hiddenScale, inputScale, shift *float32, rows, lanes int)
+	affinePairBackwardGathered func(gradient, hidden, input, hiddenGradient, inputGradient *float32,
+		gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int, order *int32,
+		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
+		inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32,
+		betaGradient *float32, rows, lanes int)
+
 	// A share is 1/rows where the gradient flows through the statistics, else 0.
 	outputBackward func(above, next, gate, tanh, cell, gateGradient, cellGradient *float32,
 		aboveStride, nextStride, gateStride, tanhStride, cellStride, gateGradientStride, cellGradientStride int,
@@ -72,8 +82,12 @@ func (s Statistics) share(rows int) float32 {
 	return 1 / float32(rows)
 }
 
-func (v vector) moments(mean, rstd []float32, x Matrix, rows int, epsilon float32) {
+func (v vector) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
 	v.blocks(rows, len(mean), func(j, lanes int) {
+		if x.Order != nil {
+			v.code.momentsGathered(&mean[j], &rstd[j], x.at(j), x.bytes(), &x.Order[0], rows, lanes, float32(rows), epsilon)
+			return
+		}
 		v.code.moments(&mean[j], &rstd[j], x.at(j), x.bytes(), rows, lanes, float32(rows), epsilon)
 	})
 }
@@ -93,11 +107,17 @@ func (v vector) fold(scale, shift, gamma, beta, mean, rstd []float32) {
 func (v vector) gatesForward(p Gates) {
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
 		for gate := range gates {
-			activation := v.code.sigmoid
+			activation, gathered := v.code.sigmoid, v.code.sigmoidGathered
 			if gate == 0 {
-				activation = v.code.tanh
+				activation, gathered = v.code.tanh, v.code.tanhGathered
 			}
 			at := gate*p.Spacing + j
+			if p.Input.Order != nil {
+				gathered(p.Activation.at(at), p.Hidden.at(at), p.Input.at(at),
+					p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(), &p.Input.Order[0],
+					&p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
+				continue
+			}
 			activation(p.Activation.at(at), p.Hidden.at(at), p.Input.at(at),
 				p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(),
 				&p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
@@ -140,6 +160,15 @@ func (v vector) gatesBackward(p GatesGradient) {
 func (v vector) affinePairBackward(p AffinePairGradient) {
 	hidden, input := p.HiddenStatistics, p.InputStatistics
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		if p.Input.Order != nil {
+			v.code.affinePairBackwardGathered(p.Gradient.at(j), p.Hidden.at(j), p.Input.at(j),
+				p.HiddenGradient.at(j), p.InputGradient.at(j),
+				p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(), p.InputGradient.bytes(), &p.Input.Order[0],
+				&hidden.Mean[j], &hidden.RStd[j], &p.HiddenGamma[j], &p.HiddenGammaGradient[j], hidden.share(p.Rows),
+				&input.Mean[j], &input.RStd[j], &p.InputGamma[j], &p.InputGammaGradient[j], input.share(p.Rows),
+				&p.BetaGradient[j], p.Rows, lanes)
+			return
+		}
 		v.code.affinePairBackward(p.Gradient.at(j), p.Hidden.at(j), p.Input.at(j),
 			p.HiddenGradient.at(j), p.InputGradient.at(j),
 			p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(), p.InputGradient.bytes(),

@@ -75,7 +75,7 @@ type LSTM struct {
 	cell       []float32 // c, [Steps+1][Batch][cellStride]
 	cellTanh   []float32 // [Steps][Batch][cellStride]
 	products   []float32 // Wh·h, then its gradient, [Steps][Batch][stride]
-	inputs     []float32 // Wx·x, then its gradient; one step's for tokens
+	inputs     []float32 // Wx·x, then its gradient; nil for tokens
 	activation []float32 // gates, then the gradient of a; products without BatchNorm
 
 	statistics    layerStatistics
@@ -152,7 +152,6 @@ func NewLSTM(t *team.Team, config LSTMConfig) *LSTM {
 	l.cellTanh = make([]float32, steps*batch*l.cellStride)
 	l.products = make([]float32, steps*batch*l.stride)
 	if config.Tokens {
-		l.inputs = make([]float32, batch*l.stride)
 		l.columns = make([]float32, config.Inputs*l.stride)
 		l.columnsGrad = make([]float32, config.Inputs*l.stride)
 	} else {

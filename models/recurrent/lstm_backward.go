@@ -59,9 +59,6 @@ func (l *LSTM) stepBackward(w *worker, t int) {
 	if t < c.Steps-1 {
 		next = l.hiddenGradient(w, t+1)
 	}
-	if c.Tokens && c.BatchNorm {
-		l.lookUp(w, t)
-	}
 	for from := w.from; from < w.to; from += block {
 		to := min(from+block, w.to)
 		part := next
@@ -70,7 +67,7 @@ func (l *LSTM) stepBackward(w *worker, t int) {
 		}
 		l.elementsBackward(t, from, to, part)
 	}
-	if c.Tokens {
+	if c.Tokens && !c.BatchNorm {
 		l.scatter(w, t)
 	}
 }
@@ -135,19 +132,25 @@ func (l *LSTM) elementsBackward(t, from, to int, next cell.Matrix) {
 			InputStatistics:  cell.Statistics{Mean: s.meanX[at+from : at+to], RStd: s.rstdX[at+from : at+to], Batch: batch},
 			HiddenGamma:      w.GammaH[from:to], InputGamma: w.GammaX[from:to],
 			BetaGradient: g.Beta[from:to], HiddenGammaGradient: g.GammaH[from:to], InputGammaGradient: g.GammaX[from:to],
-			HiddenGradient: products, InputGradient: inputs,
+			HiddenGradient: products, InputGradient: l.inputGradients(inputs, from),
 		}.Backward()
 	}
 }
 
-// scatter adds the gradient of Wx·x of step t to the columns of Wx that the
-// tokens chose.
+// inputGradients is where the gradient of inputProducts goes: for one-hot x to the
+// columns of Wx that were chosen, else in their place.
+func (l *LSTM) inputGradients(inputs cell.Gathered, column int) cell.Matrix {
+	if l.config.Tokens {
+		return cell.Matrix{Data: l.columnsGrad[column:], Stride: l.stride}
+	}
+	return inputs.Matrix
+}
+
+// scatter adds the gradient of Wx·x of step t, without normalization that of a, to
+// the columns of Wx that the tokens chose.
 func (l *LSTM) scatter(w *worker, t int) {
 	c := l.config
-	gradient := l.inputs
-	if !c.BatchNorm {
-		gradient = l.at(l.products, t, l.stride, 0).Data
-	}
+	gradient := l.at(l.products, t, l.stride, 0).Data
 	for row, token := range l.input.Tokens[t*c.Batch : (t+1)*c.Batch] {
 		for k := range gates {
 			from, to := k*c.Units+w.from, k*c.Units+w.to

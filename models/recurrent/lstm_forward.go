@@ -53,31 +53,19 @@ func (l *LSTM) stepForward(w *worker, t int) {
 		out := l.at(l.products, t, l.stride, k*c.Units+w.from)
 		w.err = errors.Join(w.err, w.scratch.MultiplyPacked(out.Data, out.Stride, before, c.Units, false, rows, &w.hidden[k], false))
 	}
-	if c.Tokens {
-		l.lookUp(w, t)
-	}
 	for from := w.from; from < w.to; from += block {
 		l.elementsForward(t, rows, from, min(from+block, w.to))
 	}
 }
 
-// lookUp gathers Wx·x of step t, for one-hot x a column of Wx each.
-func (l *LSTM) lookUp(w *worker, t int) {
+// inputProducts are the rows of Wx·x of step t: for one-hot x a column of Wx
+// each, else those that Forward computed.
+func (l *LSTM) inputProducts(t, column int) cell.Gathered {
 	c := l.config
-	for row, token := range l.input.Tokens[t*c.Batch : t*c.Batch+l.rows()] {
-		for k := range gates {
-			from, to := k*c.Units+w.from, k*c.Units+w.to
-			copy(l.inputs[row*l.stride+from:row*l.stride+to], l.columns[int(token)*l.stride+from:])
-		}
+	if c.Tokens {
+		return cell.Gathered{Matrix: cell.Matrix{Data: l.columns[column:], Stride: l.stride}, Order: l.input.Tokens[t*c.Batch : (t+1)*c.Batch]}
 	}
-}
-
-// inputProducts are the rows of Wx·x of step t.
-func (l *LSTM) inputProducts(t, column int) cell.Matrix {
-	if l.config.Tokens {
-		t = 0
-	}
-	return l.at(l.inputs, t, l.stride, column)
+	return cell.Gathered{Matrix: l.at(l.inputs, t, l.stride, column)}
 }
 
 // elementsForward takes the units from ≤ u < to of step t from the products to
@@ -123,7 +111,7 @@ func (l *LSTM) normaliseGate(t, rows, from, to int) {
 	meanH, rstdH := s.meanH[at+from:at+to], s.rstdH[at+from:at+to]
 	meanX, rstdX := s.meanX[at+from:at+to], s.rstdX[at+from:at+to]
 	if l.Pass.Statistics != Frozen {
-		cell.Moments(meanH, rstdH, l.at(l.products, t, l.stride, from), rows, Epsilon)
+		cell.Moments(meanH, rstdH, cell.Gathered{Matrix: l.at(l.products, t, l.stride, from)}, rows, Epsilon)
 		cell.Moments(meanX, rstdX, l.inputProducts(t, from), rows, Epsilon)
 	}
 	if t == 0 && !l.config.Carry {
@@ -145,7 +133,7 @@ func (l *LSTM) normaliseCell(t, rows, from, to int, c cell.Matrix) {
 	at := t * l.config.Units
 	mean, rstd := s.meanC[at+from:at+to], s.rstdC[at+from:at+to]
 	if l.Pass.Statistics != Frozen {
-		cell.Moments(mean, rstd, c, rows, Epsilon)
+		cell.Moments(mean, rstd, cell.Gathered{Matrix: c}, rows, Epsilon)
 	}
 	if r := l.Pass.Running; l.Pass.Statistics == Calibrate {
 		l.gather(r.MeanC, r.VarianceC, mean, rstd, t, 0, l.config.Units, from)

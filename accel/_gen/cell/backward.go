@@ -54,36 +54,41 @@ func (n *normalisation) gradient(m emit.Machine, dy, x VecVirtual) VecVirtual {
 	return m.Mul(d, n.scale)
 }
 
-// affinePairBackward writes AffinePairGradient.Backward.
-func affinePairBackward(m emit.Machine) {
-	m.Function("affinePairBackward", "func(gradient, hidden, input, hiddenGradient, inputGradient *float32, "+
-		"gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int, "+
+// affinePairBackward writes AffinePairGradient.Backward. Gradients of gathered
+// rows are added to the rows of their order.
+func affinePairBackward(m emit.Machine, from source) {
+	m.Function("affinePairBackward"+from.suffix, "func(gradient, hidden, input, hiddenGradient, inputGradient *float32, "+
+		"gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int"+from.argument+", "+
 		"hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32, "+
 		"inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32, "+
 		"betaGradient *float32, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {
 		ofHidden, ofInput := newNormalisation(m, "hidden", tail), newNormalisation(m, "input", tail)
 		sum := m.Zero()
-		rows := emit.NewRows("gradient", "hidden", "input")
-		gradient, hidden, input := rows[0], rows[1], rows[2]
-		m.Rows(rows, func() {
+		gradient, hidden, input := emit.NewRow("gradient"), emit.NewRow("hidden"), from.row("input")
+		m.Rows([]emit.Row{gradient, hidden, input}, func() {
+			hidden.Fetch()
+			input.Fetch()
 			da := m.Load(gradient.Mem(), tail)
 			VADDPS(da, sum, sum)
 			ofHidden.add(m, da, m.Load(hidden.Mem(), tail))
 			ofInput.add(m, da, m.Load(input.Mem(), tail))
-		}, hidden, input)
+		})
 		addVector(m, sum, "betaGradient", tail)
 		ofHidden.finish(m, "hidden", sum, tail)
 		ofInput.finish(m, "input", sum, tail)
 
-		rows = emit.NewRows("gradient", "hidden", "input", "hiddenGradient", "inputGradient")
-		gradient, hidden, input = rows[0], rows[1], rows[2]
-		hiddenGradient, inputGradient := rows[3], rows[4]
-		m.Rows(rows, func() {
+		gradient, hidden, input = emit.NewRow("gradient"), emit.NewRow("hidden"), from.row("input")
+		hiddenGradient, inputGradient := emit.NewRow("hiddenGradient"), from.row("inputGradient")
+		m.Rows([]emit.Row{gradient, hidden, input, hiddenGradient, inputGradient}, func() {
 			da := m.Load(gradient.Mem(), tail)
 			h, x := m.Load(hidden.Mem(), tail), m.Load(input.Mem(), tail)
 			m.Store(ofHidden.gradient(m, da, h), hiddenGradient.Mem(), tail)
-			m.Store(ofInput.gradient(m, da, x), inputGradient.Mem(), tail)
+			dx := ofInput.gradient(m, da, x)
+			if from.suffix == gathered.suffix {
+				dx = m.Add(dx, m.Load(inputGradient.Mem(), tail))
+			}
+			m.Store(dx, inputGradient.Mem(), tail)
 		})
 	})
 }
@@ -104,20 +109,24 @@ func outputBackward(m emit.Machine) {
 		}
 		rows := emit.NewRows("above", "next", "gate", "tanh", "cell")
 		m.Rows(rows, func() {
+			for _, row := range rows {
+				row.Fetch()
+			}
 			_, _, _, dn := hidden(rows)
 			VADDPS(dn, sum, sum)
 			n.add(m, dn, m.Load(rows[4].Mem(), tail))
-		}, rows...)
+		})
 		addVector(m, sum, "betaGradient", tail)
 		n.finish(m, "", sum, tail)
 
 		rows = emit.NewRows("above", "next", "gate", "tanh", "cell", "gateGradient", "cellGradient")
 		m.Rows(rows, func() {
+			rows[6].Fetch()
 			dh, o, t, dn := hidden(rows)
 			m.Store(m.Mul(m.Mul(dh, t), slopeOfSigmoid(m, o)), rows[5].Mem(), tail)
 			dc := n.gradient(m, dn, m.Load(rows[4].Mem(), tail))
 			m.Store(m.Add(dc, m.Load(rows[6].Mem(), tail)), rows[6].Mem(), tail)
-		}, rows[6])
+		})
 	})
 }
 
@@ -136,14 +145,16 @@ func gatesBackward(m emit.Machine) {
 		cellGradient, gates, before := rows[0], rows[1], rows[2]
 		gatesGradient, beforeGradient := rows[3], rows[4]
 		m.Rows(rows, func() {
-			PREFETCHT0(gates.Gate(1, spacing).Offset(128))
-			PREFETCHT0(gates.Gate(2, spacing).Offset(128))
+			before.Fetch()
+			for k := range 3 {
+				gates.FetchGate(k, spacing)
+			}
 			dc, c := m.Load(cellGradient.Mem(), tail), m.Load(before.Mem(), tail)
 			g, f, i := m.Load(gates.Gate(0, spacing), tail), m.Load(gates.Gate(1, spacing), tail), m.Load(gates.Gate(2, spacing), tail)
 			m.Store(m.Mul(m.Mul(dc, i), m.Complement(g, g)), gatesGradient.Gate(0, spacing), tail)
 			m.Store(m.Mul(m.Mul(dc, c), slopeOfSigmoid(m, f)), gatesGradient.Gate(1, spacing), tail)
 			m.Store(m.Mul(m.Mul(dc, g), slopeOfSigmoid(m, i)), gatesGradient.Gate(2, spacing), tail)
 			m.Store(m.Mul(dc, f), beforeGradient.Mem(), tail)
-		}, before, gates)
+		})
 	})
 }

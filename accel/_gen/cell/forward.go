@@ -7,20 +7,20 @@ import (
 )
 
 // gateForward writes one gate of Gates.Forward.
-func gateForward(m emit.Machine, name string, activation func(VecVirtual) VecVirtual) {
-	m.Function(name, "func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int, "+
+func gateForward(m emit.Machine, from source, name string, activation func(VecVirtual) VecVirtual) {
+	m.Function(name+from.suffix, "func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int"+from.argument+", "+
 		"hiddenScale, inputScale, shift *float32, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {
 		hiddenScale, inputScale := vector(m, "hiddenScale", tail), vector(m, "inputScale", tail)
 		shift := vector(m, "shift", tail)
-		rows := emit.NewRows("gate", "hidden", "input")
-		gate, hidden, input := rows[0], rows[1], rows[2]
-		m.Rows(rows, func() {
+		gate, hidden, input := emit.NewRow("gate"), emit.NewRow("hidden"), from.row("input")
+		m.Rows([]emit.Row{gate, hidden, input}, func() {
+			gate.Fetch()
 			a := m.Load(hidden.Mem(), tail)
 			m.MulAdd(a, hiddenScale, shift)
 			m.AddProduct(a, inputScale, m.Load(input.Mem(), tail))
 			m.Store(activation(a), gate.Mem(), tail)
-		}, gate)
+		})
 	})
 }
 
@@ -32,11 +32,13 @@ func cellForward(m emit.Machine) {
 		rows := emit.NewRows("cell", "before", "gates")
 		cell, before, gates := rows[0], rows[1], rows[2]
 		m.Rows(rows, func() {
+			cell.Fetch()
+			before.Fetch()
 			g, f, i := m.Load(gates.Gate(0, spacing), tail), m.Load(gates.Gate(1, spacing), tail), m.Load(gates.Gate(2, spacing), tail)
 			c := m.Mul(i, g)
 			m.AddProduct(c, f, m.Load(before.Mem(), tail))
 			m.Store(c, cell.Mem(), tail)
-		}, cell, before)
+		})
 	})
 }
 
@@ -49,11 +51,13 @@ func outputForward(m emit.Machine) {
 		rows := emit.NewRows("cell", "gate", "tanh", "hidden")
 		cell, gate, tanh, hidden := rows[0], rows[1], rows[2], rows[3]
 		m.Rows(rows, func() {
+			tanh.Fetch()
+			hidden.Fetch()
 			n := m.Load(cell.Mem(), tail)
 			m.MulAdd(n, scale, shift)
 			t := m.Tanh(n)
 			m.Store(t, tanh.Mem(), tail)
 			m.Store(m.Mul(t, m.Load(gate.Mem(), tail)), hidden.Mem(), tail)
-		}, tanh, hidden)
+		})
 	})
 }

@@ -12,19 +12,33 @@ import (
 
 func main() {
 	for _, m := range emit.Machines {
-		moments(m)
+		for _, from := range []source{inOrder, gathered} {
+			moments(m, from)
+			gateForward(m, from, "gateTanh", m.Tanh)
+			gateForward(m, from, "gateSigmoid", m.Sigmoid)
+			affinePairBackward(m, from)
+		}
 		sumColumns(m)
 		fold(m)
-		gateForward(m, "gateTanh", m.Tanh)
-		gateForward(m, "gateSigmoid", m.Sigmoid)
 		cellForward(m)
 		outputForward(m)
 		outputBackward(m)
 		gatesBackward(m)
-		affinePairBackward(m)
 	}
 	Generate()
 }
+
+// source is how the rows of an input lie: in order, or gathered from a table by
+// the argument order, some more than once.
+type source struct {
+	suffix, argument string
+	row              func(name string) emit.Row
+}
+
+var (
+	inOrder  = source{"", "", emit.NewRow}
+	gathered = source{"Gathered", ", order *int32", emit.NewGatheredRow}
+)
 
 // vector loads the columns of the argument name, a vector with one element for each.
 func vector(m emit.Machine, name string, tail emit.Tail) VecVirtual {
@@ -41,20 +55,21 @@ func addVector(m emit.Machine, v VecVirtual, name string, tail emit.Tail) {
 	m.Store(m.Add(m.Load(at, tail), v), at, tail)
 }
 
-func moments(m emit.Machine) {
-	m.Function("moments", "func(mean, rstd, x *float32, xStride, rows, lanes int, count, epsilon float32)")
+func moments(m emit.Machine, from source) {
+	m.Function("moments"+from.suffix, "func(mean, rstd, x *float32, xStride int"+from.argument+", rows, lanes int, count, epsilon float32)")
 	m.Columns(func(tail emit.Tail) {
 		count := m.Spread(emit.Argument("count"))
-		x := emit.NewRow("x")
+		x := from.row("x")
 		mean := m.Div(m.Sum(x, func(sum VecVirtual) {
+			x.Fetch()
 			VADDPS(m.Load(x.Mem(), tail), sum, sum)
-		}, true), count)
+		}), count)
 		storeVector(m, mean, "mean", tail)
-		x = emit.NewRow("x")
+		x = from.row("x")
 		variance := m.Div(m.Sum(x, func(sum VecVirtual) {
 			deviation := m.Sub(m.Load(x.Mem(), tail), mean)
 			m.AddProduct(sum, deviation, deviation)
-		}, false), count)
+		}), count)
 		deviation := m.Sqrt(m.Add(variance, m.Spread(emit.Argument("epsilon"))))
 		storeVector(m, m.Div(m.Constant(emit.Float(1)), deviation), "rstd", tail)
 	})
@@ -66,7 +81,7 @@ func sumColumns(m emit.Machine) {
 		x := emit.NewRow("x")
 		addVector(m, m.Sum(x, func(sum VecVirtual) {
 			VADDPS(m.Load(x.Mem(), tail), sum, sum)
-		}, false), "sum", tail)
+		}), "sum", tail)
 	})
 }
 

@@ -24,10 +24,12 @@ func (m Machine) Columns(body func(tail Tail)) {
 type Row struct {
 	at     GPVirtual
 	stride string
+
+	order, offset GPVirtual // of a gathered row: the next entry, and the row's place
 }
 
 // NewRow starts at the argument name and moves by the argument name+"Stride".
-func NewRow(name string) Row { return Row{Pointer(name), name + "Stride"} }
+func NewRow(name string) Row { return Row{at: Pointer(name), stride: name + "Stride"} }
 
 // NewRows starts at each of the arguments.
 func NewRows(names ...string) []Row {
@@ -38,8 +40,50 @@ func NewRows(names ...string) []Row {
 	return rows
 }
 
+// NewGatheredRow goes from row to row of the matrix at the argument name as the
+// int32 at the argument "order" say.
+func NewGatheredRow(name string) Row {
+	return Row{at: Pointer(name), stride: name + "Stride", order: Pointer("order"), offset: GP64()}
+}
+
+// gathered says that the row is one of NewGatheredRow.
+func (r Row) gathered() bool { return r.order != nil }
+
+// enter is called before a row is used.
+func enter(walkers []Row) {
+	for _, r := range walkers {
+		if r.gathered() {
+			MOVLQSX(operand.Mem{Base: r.order}, r.offset)
+			IMULQ(Argument(r.stride), r.offset)
+		}
+	}
+}
+
+func advance(walkers []Row) {
+	for _, r := range walkers {
+		if r.gathered() {
+			ADDQ(operand.Imm(4), r.order)
+		} else {
+			ADDQ(Argument(r.stride), r.at)
+		}
+	}
+}
+
+// ahead is how far in front of a row its next columns are fetched, in bytes:
+// rows lie pages apart, which no prefetcher of the processor follows. Package
+// recurrent goes through units in blocks of as many.
+const ahead = 128
+
+// Fetch asks for columns of the row that are worked on soon.
+func (r Row) Fetch() { PREFETCHT0(r.Mem().Offset(ahead)) }
+
 // Mem addresses the row's first element.
-func (r Row) Mem() operand.Mem { return operand.Mem{Base: r.at} }
+func (r Row) Mem() operand.Mem {
+	if r.gathered() {
+		return operand.Mem{Base: r.at, Index: r.offset, Scale: 1}
+	}
+	return operand.Mem{Base: r.at}
+}
 
 // Gate addresses the first element of gate k, 0 to 2, where the gates are spacing bytes apart.
 func (r Row) Gate(k int, spacing GPVirtual) operand.Mem {
@@ -49,20 +93,15 @@ func (r Row) Gate(k int, spacing GPVirtual) operand.Mem {
 	return operand.Mem{Base: r.at, Index: spacing, Scale: uint8(k)}
 }
 
-func advance(walkers []Row) {
-	for _, row := range walkers {
-		ADDQ(Argument(row.stride), row.at)
-	}
-}
+// FetchGate is Fetch for gate k.
+func (r Row) FetchGate(k int, spacing GPVirtual) { PREFETCHT0(r.Gate(k, spacing).Offset(ahead)) }
 
 // Rows runs body for as many rows as the argument rows says, at least one, and
 // moves the walkers on after each.
-func (m Machine) Rows(walkers []Row, body func(), ahead ...Row) {
+func (m Machine) Rows(walkers []Row, body func()) {
 	top, count := Unique("row"), Pointer("rows")
 	Label(top)
-	for _, r := range ahead {
-		PREFETCHT0(operand.Mem{Base: r.at, Disp: 128})
-	}
+	enter(walkers)
 	body()
 	advance(walkers)
 	DECQ(count)
@@ -71,30 +110,30 @@ func (m Machine) Rows(walkers []Row, body func(), ahead ...Row) {
 
 // Sum returns the sum of addend over the rows. Four partial sums hide the
 // latency of an addition.
-func (m Machine) Sum(row Row, addend func(sum VecVirtual), ahead bool) VecVirtual {
+func (m Machine) Sum(row Row, addend func(sum VecVirtual)) VecVirtual {
 	var sums [4]VecVirtual
 	for i := range sums {
 		sums[i] = m.Zero()
 	}
 	walkers, count := []Row{row}, Pointer("rows")
+	add := func(sum VecVirtual) {
+		enter(walkers)
+		addend(sum)
+		advance(walkers)
+	}
 	four, rest, done := Unique("four"), Unique("rest"), Unique("done")
 	Label(four)
 	CMPQ(count, operand.Imm(4))
 	JL(operand.LabelRef(rest))
 	for _, sum := range sums {
-		if ahead {
-			PREFETCHT0(operand.Mem{Base: row.at, Disp: 128})
-		}
-		addend(sum)
-		advance(walkers)
+		add(sum)
 	}
 	SUBQ(operand.Imm(4), count)
 	JMP(operand.LabelRef(four))
 	Label(rest)
 	TESTQ(count, count)
 	JZ(operand.LabelRef(done))
-	addend(sums[0])
-	advance(walkers)
+	add(sums[0])
 	DECQ(count)
 	JMP(operand.LabelRef(rest))
 	Label(done)
