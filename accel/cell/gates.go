@@ -13,7 +13,7 @@ type Gates struct {
 
 	// Outputs.
 	Activation Matrix // g, f, i, o; may be Hidden, or Input where that is in order
-	Cell       Matrix // c; may be CellBefore
+	Cell       Matrix // c; may be CellBefore; without Data it is not computed, and CellBefore not used
 }
 
 // Forward computes, for every row and column and with k one of g, f, i, o,
@@ -30,9 +30,11 @@ func (g Gates) Forward() {
 	checkVector("Gates.HiddenScale", g.HiddenScale, reach)
 	checkVector("Gates.InputScale", g.InputScale, reach)
 	checkVector("Gates.Shift", g.Shift, reach)
-	g.CellBefore.check("Gates.CellBefore", g.Rows, g.Columns)
 	g.Activation.check("Gates.Activation", g.Rows, reach)
-	g.Cell.check("Gates.Cell", g.Rows, g.Columns)
+	if g.Cell.Data != nil {
+		g.CellBefore.check("Gates.CellBefore", g.Rows, g.Columns)
+		g.Cell.check("Gates.Cell", g.Rows, g.Columns)
+	}
 	active().gatesForward(g)
 }
 

@@ -54,7 +54,9 @@ func (portable) gatesForward(p Gates) {
 			g, f, i, o := tanh(affine(0)), sigmoid(affine(1)), sigmoid(affine(2)), sigmoid(affine(3))
 			activation[j], activation[p.Spacing+j] = g, f
 			activation[2*p.Spacing+j], activation[3*p.Spacing+j] = i, o
-			p.Cell.Data[r*p.Cell.Stride+j] = f*p.CellBefore.Data[r*p.CellBefore.Stride+j] + i*g
+			if p.Cell.Data != nil {
+				p.Cell.Data[r*p.Cell.Stride+j] = f*p.CellBefore.Data[r*p.CellBefore.Stride+j] + i*g
+			}
 		}
 	}
 }

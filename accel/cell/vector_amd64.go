@@ -122,6 +122,9 @@ func (v vector) gatesForward(p Gates) {
 				p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(),
 				&p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
 		}
+		if p.Cell.Data == nil {
+			return
+		}
 		v.code.cellForward(p.Cell.at(j), p.CellBefore.at(j), p.Activation.at(j),
 			p.Cell.bytes(), p.CellBefore.bytes(), p.Activation.bytes(), 4*p.Spacing, p.Rows, lanes)
 	})

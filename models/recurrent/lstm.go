@@ -76,7 +76,7 @@ type LSTM struct {
 	cellTanh   []float32 // [Steps][Batch][cellStride]
 	products   []float32 // Wh·h, then its gradient, [Steps][Batch][stride]
 	inputs     []float32 // Wx·x, then its gradient; nil for tokens
-	activation []float32 // gates, then the gradient of a; products without BatchNorm
+	activation []float32 // gates, then the gradient of a; one step's, or without BatchNorm products
 
 	statistics    layerStatistics
 	fold          fold
@@ -159,7 +159,7 @@ func NewLSTM(t *team.Team, config LSTMConfig) *LSTM {
 	}
 	l.activation = l.products
 	if config.BatchNorm {
-		l.activation = make([]float32, steps*batch*l.stride)
+		l.activation = make([]float32, batch*l.stride)
 	}
 	l.statistics = newLayerStatistics(steps, units, config.BatchNorm)
 	l.fold = newFold(units)

@@ -86,7 +86,10 @@ func (l *LSTM) elementsBackward(t, from, to int, next cell.Matrix) {
 	c, s, w, g := l.config, &l.statistics, &l.weights, &l.gradients
 	batchNorm, units, rows, columns := c.BatchNorm, c.Units, c.Batch, to-from
 	batch := l.Pass.Statistics != Frozen
-	activation := l.at(l.activation, t, l.stride, from)
+	activation := l.activations(t, from)
+	if batchNorm {
+		l.activate(t, rows, from, to, cell.Matrix{})
+	}
 	gateO := cell.Matrix{Data: activation.Data[(gates-1)*units:], Stride: l.stride}
 	cellGradient := l.at(l.cellGradient, 0, l.cellStride, from)
 
@@ -118,7 +121,7 @@ func (l *LSTM) elementsBackward(t, from, to int, next cell.Matrix) {
 
 	for k := range gates {
 		from, to := k*units+from, k*units+to
-		gradient := l.at(l.activation, t, l.stride, from)
+		gradient := l.activations(t, from)
 		if !batchNorm {
 			cell.SumColumns(g.Beta[from:to], gradient, rows)
 			continue

@@ -75,22 +75,11 @@ func (l *LSTM) elementsForward(t, rows, from, to int) {
 	f := &l.fold
 	if l.config.BatchNorm {
 		for k := range gates {
-			l.normaliseGate(t, rows, k*units+from, k*units+to)
-		}
-	} else {
-		for k := range gates {
-			copy(f.shift[k*units+from:k*units+to], l.weights.Beta[k*units+from:])
+			l.measureGate(t, rows, k*units+from, k*units+to)
 		}
 	}
 	cellNow := l.at(l.cell, t+1, l.cellStride, from)
-	activation := l.at(l.activation, t, l.stride, from)
-	cell.Gates{
-		Rows: rows, Columns: to - from, Spacing: units,
-		Hidden: l.at(l.products, t, l.stride, from), Input: l.inputProducts(t, from),
-		HiddenScale: f.scaleH[from:], InputScale: f.scaleX[from:], Shift: f.shift[from:],
-		CellBefore: l.at(l.cell, t, l.cellStride, from),
-		Activation: activation, Cell: cellNow,
-	}.Forward()
+	activation := l.activate(t, rows, from, to, cellNow)
 	if l.config.BatchNorm {
 		l.normaliseCell(t, rows, from, to, cellNow)
 	}
@@ -103,10 +92,42 @@ func (l *LSTM) elementsForward(t, rows, from, to int) {
 	}.Forward()
 }
 
-// normaliseGate folds the normalizations of both products, columns from ≤ j <
-// to of the four gates, into scales and a shift.
-func (l *LSTM) normaliseGate(t, rows, from, to int) {
-	s, w, f := &l.statistics, &l.weights, &l.fold
+// activations are the gates of step t. With BatchNorm they are not kept: the
+// backward pass needs the products, from which they are computed again sooner than
+// memory gives them back.
+func (l *LSTM) activations(t, column int) cell.Matrix {
+	if l.config.BatchNorm {
+		t = 0
+	}
+	return l.at(l.activation, t, l.stride, column)
+}
+
+// activate computes the gates of the units from ≤ u < to of step t from the
+// products and their statistics, and the new cell where it has room.
+func (l *LSTM) activate(t, rows, from, to int, newCell cell.Matrix) cell.Matrix {
+	units, f := l.config.Units, &l.fold
+	for k := range gates {
+		if l.config.BatchNorm {
+			l.foldGate(t, k*units+from, k*units+to)
+		} else {
+			copy(f.shift[k*units+from:k*units+to], l.weights.Beta[k*units+from:])
+		}
+	}
+	activation := l.activations(t, from)
+	cell.Gates{
+		Rows: rows, Columns: to - from, Spacing: units,
+		Hidden: l.at(l.products, t, l.stride, from), Input: l.inputProducts(t, from),
+		HiddenScale: f.scaleH[from:], InputScale: f.scaleX[from:], Shift: f.shift[from:],
+		CellBefore: l.at(l.cell, t, l.cellStride, from),
+		Activation: activation, Cell: newCell,
+	}.Forward()
+	return activation
+}
+
+// measureGate finds the statistics of both products, columns from ≤ j < to of
+// the four gates.
+func (l *LSTM) measureGate(t, rows, from, to int) {
+	s := &l.statistics
 	at := t * gates * l.config.Units
 	meanH, rstdH := s.meanH[at+from:at+to], s.rstdH[at+from:at+to]
 	meanX, rstdX := s.meanX[at+from:at+to], s.rstdX[at+from:at+to]
@@ -122,9 +143,15 @@ func (l *LSTM) normaliseGate(t, rows, from, to int) {
 		l.gather(r.MeanH, r.VarianceH, meanH, rstdH, t, l.config.firstHidden(), gates*l.config.Units, from)
 		l.gather(r.MeanX, r.VarianceX, meanX, rstdX, t, 0, gates*l.config.Units, from)
 	}
+}
+
+// foldGate makes scales and a shift of both normalizations.
+func (l *LSTM) foldGate(t, from, to int) {
+	s, w, f := &l.statistics, &l.weights, &l.fold
+	at := t * gates * l.config.Units
 	shift := f.shift[from:to]
-	cell.Fold(f.scaleH[from:to], shift, w.GammaH[from:to], w.Beta[from:to], meanH, rstdH)
-	cell.Fold(f.scaleX[from:to], shift, w.GammaX[from:to], shift, meanX, rstdX)
+	cell.Fold(f.scaleH[from:to], shift, w.GammaH[from:to], w.Beta[from:to], s.meanH[at+from:at+to], s.rstdH[at+from:at+to])
+	cell.Fold(f.scaleX[from:to], shift, w.GammaX[from:to], shift, s.meanX[at+from:at+to], s.rstdX[at+from:at+to])
 }
 
 // normaliseCell folds the cell's normalization into a scale and a shift.
