@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ func sampleLine() Line {
 	line.hold(floor, Sample{"bittern", []float64{0.16, 0.14}}, "", Goal{Within: 1.35})
 	line.hold(torchLSTM, Sample{"PyTorch 9", []float64{0.9}}, "", Goal{Faster: 4})
 	line.hold(torchCell, Sample{}, "not installed: no torch", Goal{Faster: 5})
+	line.hold(onnxFloat, Sample{"ONNX 9", []float64{0.5}}, "")
 	return line
 }
 
@@ -62,13 +64,14 @@ func TestFormats(t *testing.T) {
 	if err := r.WriteTable(&asTable); err != nil {
 		t.Fatal(err)
 	}
-	if got := asTable.String(); strings.Count(got, "\n") != 6 || !strings.Contains(got, "n/a: not installed: no torch") {
-		t.Errorf("the table has not one row a goal with its reason:\n%s", got)
+	if got := asTable.String(); strings.Count(got, "\n") != 7 || !strings.Contains(got, "n/a: not installed: no torch") ||
+		!regexp.MustCompile(`ONNX 9 .*\b2\.50 \| none`).MatchString(got) {
+		t.Errorf("the table has not one row a goal with its reason, and one without a goal:\n%s", got)
 	}
 	if err := r.WriteBenchmark(&asBenchmark); err != nil {
 		t.Fatal(err)
 	}
-	if got := asBenchmark.String(); strings.Count(got, "\nBenchmarkTrainingStep/x/by=") != 6 ||
+	if got := asBenchmark.String(); strings.Count(got, "\nBenchmarkTrainingStep/x/by=") != 7 ||
 		!strings.Contains(got, "BenchmarkTrainingStep/x/by=ours 1 300000000 ns/op\n") {
 		t.Errorf("benchmark format:\n%s", got)
 	}

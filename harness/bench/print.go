@@ -12,7 +12,8 @@ import (
 	"bittern/reports/table"
 )
 
-// WriteTable prints the result as a Markdown table: one row for every goal.
+// WriteTable prints the result as a Markdown table: one row for every goal, and
+// one for everything else that a line is held against.
 func (r *Result) WriteTable(w io.Writer) error {
 	t := table.New("what", "ours", "n", "held against", "its time", "n", "ratio", "goal", "outcome")
 	t.AlignRight(1, 2, 4, 5, 6)
@@ -32,6 +33,19 @@ func (r *Result) WriteTable(w io.Writer) error {
 				row[6] = fmt.Sprintf("%.2f", ratio)
 			}
 			if err := t.Append(row...); err != nil {
+				return err
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(line.Others)) {
+			if line.Ours.N() == 0 || slices.ContainsFunc(line.Goals, func(g Goal) bool { return g.Against == name }) {
+				continue
+			}
+			other := line.Others[name]
+			ratio := other.Median() / line.Ours.Median()
+			if name == floor {
+				ratio = 1 / ratio // how many times the floor, as its goals say
+			}
+			if err := t.Append(line.Name, ours, n, other.Who, spread(other), fmt.Sprint(other.N()), fmt.Sprintf("%.2f", ratio), "none", ""); err != nil {
 				return err
 			}
 		}
