@@ -211,7 +211,7 @@ func (m *Matrix) sum(y []float32, a *Activations, i int) (unit float32) {
 }
 
 // stretch is how many bytes of codes are summed in one direction at a time.
-const stretch = 64 << 10
+const stretch = 128 << 10
 
 // run sums all rows; those of a last block that is not whole pass through last.
 //

@@ -89,6 +89,11 @@ func int8LargestAVX512(d digits) {
 	RET()
 }
 
+// codesAhead is how far in front of the codes that are summed others are fetched:
+// four chunks, the best of those tried on Zen 5, whose own prefetchers are not
+// as quick where codes lie in the third-level cache.
+const codesAhead = 4 * 5 * 64
+
 // wide is the machine of the functions that are for AVX-512 alone.
 var wide = emit.Machines[1]
 
@@ -186,6 +191,7 @@ func int8SumsAVX512(planes int) {
 	for v := range 5 {
 		index := ZMM()
 		VMOVDQU32(Mem{Base: codes, Disp: 64 * v}, index)
+		PREFETCHT0(Mem{Base: codes, Disp: 64*v + codesAhead})
 		switch v {
 		case 0, 1, 2:
 			take(5+v, index, 5, 0x07)
