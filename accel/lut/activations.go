@@ -126,6 +126,9 @@ func (a *Activations) table(planes int) *table {
 	if t.ready {
 		return t
 	}
+	if t.bytes == nil {
+		panic("lut: activations are made for products with other matrices")
+	}
 	t.ready = true
 	if a.precision == Exact {
 		l := a.kernels.exact[planes-1].layout

@@ -60,8 +60,8 @@ var avx512 = kernels{
 
 func nibblesAVX2(planes, tableBytes int) layout {
 	return layout{
-		planes: planes, chunk: 8, codeBytes: planes * 64, tableBytes: tableBytes,
-		group: 4, places: planes * 4,
+		chunk: 8, codeBytes: planes * 64, tableBytes: tableBytes,
+		group: 4, bits: planes * 4,
 		place: func(row, group, bit int) (at, shift int) {
 			return bit/4*64 + 32*(row/32) + 2*(row%16) + row%32/16, 4*group + bit%4
 		},
@@ -70,8 +70,8 @@ func nibblesAVX2(planes, tableBytes int) layout {
 
 func nibblesAVX512(planes int) layout {
 	return layout{
-		planes: planes, chunk: 16, codeBytes: planes * 128, tableBytes: 128,
-		group: 4, places: planes * 4,
+		chunk: 16, codeBytes: planes * 128, tableBytes: 128,
+		group: 4, bits: planes * 4,
 		place: func(row, group, bit int) (at, shift int) {
 			return bit/4*128 + 64*(row/32) + 4*(row%16) + group, [4]int{0, 1, 4, 5}[bit%4] + row%32/16*2
 		},
@@ -80,8 +80,8 @@ func nibblesAVX512(planes int) layout {
 
 func fives(planes, group int) layout {
 	return layout{
-		planes: planes, chunk: 8 * group, codeBytes: 5 * 64, tableBytes: 256,
-		group: group, trits: planes == 2, places: 5,
+		chunk: 8 * group, codeBytes: 5 * 64, tableBytes: 256,
+		group: group, trits: planes == 2, bits: 5,
 		place: func(row, column, bit int) (at, shift int) {
 			vector := column/4*4 + row/16
 			if vector >= 5 {
@@ -95,8 +95,8 @@ func fives(planes, group int) layout {
 
 func words(planes int) layout {
 	return layout{
-		planes: planes, chunk: 32, codeBytes: planes * 256, tableBytes: 512,
-		group: 4, places: planes * 4,
+		chunk: 32, codeBytes: planes * 256, tableBytes: 512,
+		group: 4, bits: planes * 4,
 		place: func(row, group, bit int) (at, shift int) {
 			return bit/4*256 + 4*row + group/2, group%2*4 + bit%4
 		},

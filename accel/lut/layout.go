@@ -10,13 +10,12 @@ const blockRows = 64
 // sums of both as digits to base 3. Chunks of columns of a block of rows are
 // codeBytes long, and have tables of tableBytes.
 type layout struct {
-	planes                int
 	chunk                 int // columns
 	codeBytes, tableBytes int
 
-	group  int
-	trits  bool
-	places int // bits of a code
+	group int
+	trits bool
+	bits  int // of a code
 	// place is the byte of the chunk, and the bit in it, of a bit of the code of
 	// a row and group.
 	place func(row, group, bit int) (at, shift int)
@@ -34,10 +33,9 @@ func (l layout) code(signs []uint8, planes []int) uint8 {
 	code, digit := uint8(0), uint8(1)
 	for c, sign := range signs {
 		for i, p := range planes {
-			switch one := sign >> p & 1; {
-			case l.trits:
+			if one := sign >> p & 1; l.trits {
 				code += one * digit
-			default:
+			} else {
 				code |= one << (i*l.group + c)
 			}
 		}
@@ -54,18 +52,18 @@ func (l layout) arrange(signs []uint8, rows, columns int, planes []int) []byte {
 		shift uint8
 	}
 	groups := l.chunk / l.group
-	positions := make([]position, blockRows*groups*l.places)
+	positions := make([]position, blockRows*groups*l.bits)
 	for i := range positions {
-		at, shift := l.place(i/l.places/groups, i/l.places%groups, i%l.places)
+		at, shift := l.place(i/l.bits/groups, i/l.bits%groups, i%l.bits)
 		positions[i] = position{at, uint8(shift)}
 	}
 	for r := range rows {
 		block := codes[r/blockRows*l.blockBytes(columns):]
 		for c := 0; c < columns; c += l.group {
 			chunk := block[c/l.chunk*l.codeBytes:]
-			first := (r%blockRows*groups + c%l.chunk/l.group) * l.places
+			first := (r%blockRows*groups + c%l.chunk/l.group) * l.bits
 			code := l.code(signs[r*columns+c:r*columns+min(c+l.group, columns)], planes)
-			for bit, p := range positions[first : first+l.places] {
+			for bit, p := range positions[first : first+l.bits] {
 				chunk[p.at] |= code >> bit & 1 << p.shift
 			}
 		}

@@ -518,6 +518,13 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var ofInt8 [2]*Matrix
+	for i := range ofInt8 {
+		if ofInt8[i], err = New(randomMatrix(t, rng, 3, 5, i+1, codebooks[i].levels, false), Int8); err != nil {
+			t.Fatal(err)
+		}
+	}
+	binary, ternary := ofInt8[0], ofInt8[1]
 	for _, test := range []struct {
 		says string
 		call func()
@@ -529,6 +536,7 @@ func TestRefusals(t *testing.T) {
 		{"vector of 4 elements for activations of 5", func() { a.Set(make([]float32, 4)) }},
 		{"a 3×6 matrix for 3 sums of 5 activations", func() { NewActivations(m, wider) }},
 		{"different precisions", func() { NewActivations(m, exact) }},
+		{"made for products with other matrices", func() { ternary.Multiply(make([]float32, 3), NewActivations(binary)) }},
 		{"column 5 of a 3×5 matrix", func() { columns.Column(make([]float32, 3), 5) }},
 		{"column 0 of a 3×5 matrix into 4 elements", func() { columns.Column(make([]float32, 4), 0) }},
 	} {

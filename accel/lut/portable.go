@@ -37,8 +37,8 @@ var portable = kernels{
 // doubleWords holds a row of 64 columns of a plane in a 64-bit word.
 func doubleWords(planes int) layout {
 	return layout{
-		planes: planes, chunk: 64, codeBytes: planes * 512, tableBytes: 8 * 256 * 4,
-		group: 4, places: planes * 4,
+		chunk: 64, codeBytes: planes * 512, tableBytes: 8 * 256 * 4,
+		group: 4, bits: planes * 4,
 		place: func(row, group, bit int) (at, shift int) {
 			return bit/4*512 + 8*row + group/2, group%2*4 + bit%4
 		},
