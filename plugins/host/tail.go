@@ -6,9 +6,13 @@ import (
 	"sync"
 )
 
-// tailLines is how much of a plugin's stderr is kept: a Go panic with the
-// innermost calls of one goroutine.
-const tailLines = 40
+// How much of a plugin's stderr is kept: a Go panic with the innermost calls of
+// one goroutine, and of a line that is longer than any of those, such as a
+// progress bar that never ends its own, the end.
+const (
+	tailLines = 40
+	tailLine  = 4096 // bytes
+)
 
 // tail keeps the last lines of what is written to it.
 type tail struct {
@@ -24,11 +28,20 @@ func (t *tail) Write(p []byte) (int, error) {
 	for {
 		end := bytes.IndexByte(p, '\n')
 		if end < 0 {
-			t.line = append(t.line, p...)
+			t.extend(p)
 			return n, nil
 		}
-		t.push(string(append(t.line, p[:end]...)))
-		t.line, p = nil, p[end+1:]
+		t.extend(p[:end])
+		t.push(string(t.line))
+		t.line, p = t.line[:0], p[end+1:]
+	}
+}
+
+// extend goes on with the line that has not ended.
+func (t *tail) extend(p []byte) {
+	t.line = append(t.line, p[max(0, len(p)-tailLine):]...)
+	if excess := len(t.line) - tailLine; excess > 0 {
+		t.line = append(t.line[:0], t.line[excess:]...)
 	}
 }
 

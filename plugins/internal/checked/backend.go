@@ -31,15 +31,21 @@ func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) 
 	if err != nil {
 		return backend.Cost{}, err
 	}
-	for name, quantity := range map[string]*float64{"cycles": cost.Cycles, "seconds": cost.Seconds, "area": cost.Area} {
-		if quantity != nil && !plausible(*quantity) {
-			return backend.Cost{}, c.judge.nonsense("Cost", "%s = %v", name, *quantity)
+	for _, quantity := range []struct {
+		name  string
+		value *float64
+	}{{"cycles", cost.Cycles}, {"seconds", cost.Seconds}, {"area", cost.Area}} {
+		if quantity.value != nil && !plausible(*quantity.value) {
+			return backend.Cost{}, c.judge.nonsense("Cost", "%s = %v", quantity.name, *quantity.value)
 		}
 	}
-	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "memory": cost.Memory} {
-		for _, part := range parts {
+	for _, quantity := range []struct {
+		name  string
+		parts []backend.Part
+	}{{"energy", cost.Energy}, {"memory", cost.Memory}} {
+		for _, part := range quantity.parts {
 			if !plausible(part.Value) {
-				return backend.Cost{}, c.judge.nonsense("Cost", "the %s of %s is %v", name, part.Name, part.Value)
+				return backend.Cost{}, c.judge.nonsense("Cost", "the %s of %s is %v", quantity.name, part.Name, part.Value)
 			}
 		}
 	}

@@ -1,0 +1,31 @@
+package host
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestTailKeepsTheEnd(t *testing.T) {
+	t.Parallel()
+	var lines tail
+	for i := range 100 {
+		fmt.Fprintf(&lines, "line %d\nand ", i)
+	}
+	if got := strings.Split(lines.String(), "\n"); len(got) != tailLines+1 || got[0] != "and line 60" || got[tailLines] != "and" {
+		t.Errorf("got %d lines from %q to %q, want the last %d and the one that has not ended", len(got), got[0], got[len(got)-1], tailLines)
+	}
+
+	// A line that never ends costs no more memory than a long one.
+	var bar tail
+	for i := range 10_000 {
+		fmt.Fprintf(&bar, "\r%d of 10000", i)
+	}
+	if got := bar.String(); len(got) > tailLine || !strings.HasSuffix(got, "9999 of 10000") || cap(bar.line) > 4*tailLine {
+		t.Errorf("kept %d bytes in %d, ending in %q", len(got), cap(bar.line), got[len(got)-20:])
+	}
+	fmt.Fprintf(&bar, "%s\nnext", strings.Repeat("x", 3*tailLine))
+	if got := bar.String(); len(got) != tailLine+len("\nnext") {
+		t.Errorf("kept %d bytes of a long line and another, want %d", len(got), tailLine+len("\nnext"))
+	}
+}
