@@ -14,11 +14,11 @@ const (
 	weightFetch  = "weight fetch"
 	macs         = "multiply-accumulate"
 	activations  = "activations"
-	tables       = "normalisation tables"
+	tables       = backend.PartTables
 	elementwise  = "elementwise"
 	clockControl = "clock and control"
-	outputLayer  = "output layer"
-	embedding    = "embedding"
+	outputLayer  = backend.PartOutputLayer
+	embedding    = backend.PartEmbedding
 )
 
 // cost is that of one time step of a program on a design.
@@ -163,7 +163,7 @@ func (c *cost) energyParts(column Column) (parts []backend.Part, ratio float64) 
 // are given for, two 12-bit words for each element of a state (its register and its
 // initial value), and whole layers for what is not recurrent.
 func (c *cost) memory() []backend.Part {
-	const codes, levels, state = "recurrent codes", "levels", "state"
+	const codes, levels, state = backend.PartCodes, backend.PartLevels, backend.PartState
 	bits := map[string]int{state: c.program.StateBits()}
 	for _, w := range c.program.Work {
 		switch {

@@ -92,19 +92,10 @@ func median(values []float64) float64 {
 
 // memoryParts is what the network keeps in memory, in bytes.
 func (n *network) memoryParts() []backend.Part {
-	const (
-		codes       = "recurrent codes"
-		levels      = "levels"
-		tables      = "normalisation tables"
-		initial     = "state"
-		embedding   = "embedding"
-		outputLayer = "output layer"
-		workspace   = "workspace"
-	)
 	bytes := map[string]int{
-		tables:    n.graph.TableBytes(),
-		initial:   n.graph.StateBytes(),
-		workspace: n.newSession().bytes(),
+		backend.PartTables:    n.graph.TableBytes(),
+		backend.PartState:     n.graph.StateBytes(),
+		backend.PartWorkspace: n.newSession().bytes(),
 	}
 	counted := map[string]bool{}
 	for _, node := range n.graph.Nodes {
@@ -116,20 +107,23 @@ func (n *network) memoryParts() []backend.Part {
 		var part string
 		var weights, values int
 		if node.Op == stepgraph.Lookup {
-			part = embedding
+			part = backend.PartEmbedding
 			weights, values = n.columns[node.Weight].Bytes()
 		} else {
-			part = outputLayer
+			part = backend.PartOutputLayer
 			weights, values = n.matrices[node.Weight].Bytes()
 		}
 		if node.Recurrent {
-			part = codes
+			part = backend.PartCodes
 		}
 		bytes[part] += weights
-		bytes[levels] += values
+		bytes[backend.PartLevels] += values
 	}
 	var parts []backend.Part
-	for _, part := range []string{codes, levels, tables, initial, embedding, outputLayer, workspace} {
+	for _, part := range []string{
+		backend.PartCodes, backend.PartLevels, backend.PartTables, backend.PartState,
+		backend.PartEmbedding, backend.PartOutputLayer, backend.PartWorkspace,
+	} {
 		parts = append(parts, backend.Part{Name: part, Value: float64(bytes[part])})
 	}
 	return parts

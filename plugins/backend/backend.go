@@ -71,6 +71,18 @@ type Part struct {
 	Value float64
 }
 
+// The parts that networks have on every machine, so that costs of several can
+// stand side by side. A machine may have others.
+const (
+	PartCodes       = "recurrent codes" // of the weights of recurrent layers
+	PartLevels      = "levels"          // the values that codes stand for
+	PartTables      = "normalisation tables"
+	PartState       = "state"
+	PartEmbedding   = "embedding"
+	PartOutputLayer = "output layer"
+	PartWorkspace   = "workspace"
+)
+
 // Execute is the argument of [Backend.Execute]. Tokens (or Dense) holds
 // Sequences sequences of Length steps one after another; Outputs receives the
 // graph's single output, Size floats per step, in the same order.
