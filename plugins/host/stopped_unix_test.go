@@ -26,7 +26,12 @@ func TestStoppedProcess(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !closing {
-				err := q.Quantize(t.Context(), quantizer.Draw{})
+				// A signal takes effect some time after it is sent: until then calls are
+				// answered.
+				var err error
+				for end := time.Now().Add(10 * time.Second); err == nil && time.Now().Before(end); {
+					err = q.Quantize(t.Context(), quantizer.Draw{})
+				}
 				if failure, ok := errors.AsType[*host.Failure](err); !ok || failure.Reason != host.Deadline {
 					t.Errorf("Quantize = %v, want a failure that says deadline", err)
 				}
