@@ -1,13 +1,14 @@
 // Package isa says which instruction set the CPU kernels use.
 //
 // Every kernel package has the same kernels at each [Level] and picks its table
-// by [Current]. The environment variable BITTERN_ISA (portable, avx2 or avx512)
+// by [Current]. The environment variable BITTERN_ISA (portable, avx2, avx512 or neon)
 // forces a level, so that one machine can test and measure all of them.
 package isa
 
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -18,19 +19,23 @@ import (
 // Variable is the environment variable that forces a level.
 const Variable = "BITTERN_ISA"
 
-// Level is an instruction set, ordered: a machine that has one has all below it.
+// Level is an instruction set. Those of one architecture are ordered: a machine
+// that has one has all below it.
 type Level int
 
 const (
 	// Portable is plain Go.
 	Portable Level = iota
+	// NEON is the vector instructions of every arm64. Kernels that have none of
+	// their own for it are portable.
+	NEON
 	// AVX2 is AVX2 and FMA: Intel Haswell, AMD Zen, and later.
 	AVX2
 	// AVX512 is AVX-512 F, BW, DQ, VL, VBMI and VNNI: Intel Ice Lake, AMD Zen 4, and later.
 	AVX512
 )
 
-var names = [...]string{Portable: "portable", AVX2: "avx2", AVX512: "avx512"}
+var names = [...]string{Portable: "portable", NEON: "neon", AVX2: "avx2", AVX512: "avx512"}
 
 // String is the level's name as BITTERN_ISA spells it.
 func (l Level) String() string {
@@ -41,13 +46,13 @@ func (l Level) String() string {
 }
 
 // Detected is the best level this machine has.
-func Detected() Level { return detect(cpuid.CPU.Supports) }
+func Detected() Level {
+	levels := Available()
+	return levels[len(levels)-1]
+}
 
 // Available lists the levels this machine has, from Portable up.
-func Available() []Level {
-	levels := []Level{Portable, AVX2, AVX512}
-	return levels[:Detected()+1]
-}
+func Available() []Level { return detect(runtime.GOARCH, cpuid.CPU.Supports) }
 
 // Current is the level the kernels use. It is decided at first use and does not
 // change after: the one BITTERN_ISA names, or the best where it names none that
@@ -77,6 +82,9 @@ func Features() string {
 	if brand == "" {
 		brand = "unknown CPU"
 	}
+	if len(has) == 0 {
+		return fmt.Sprintf("%s; %s", brand, Current())
+	}
 	return fmt.Sprintf("%s; %s (%s)", brand, Current(), strings.Join(has, " "))
 }
 
@@ -86,34 +94,43 @@ var (
 )
 
 var decide = sync.OnceValues(func() (Level, error) {
-	return choose(os.Getenv(Variable), Detected())
+	return choose(os.Getenv(Variable), Available())
 })
 
-// detect returns the best level whose features, and those of all levels below,
-// are supported. cpuid reports an AVX feature only where the operating system
-// saves the registers.
-func detect(supports func(...cpuid.FeatureID) bool) Level {
+// detect lists the levels of an architecture whose features, and those of all
+// levels below, are supported. cpuid reports an AVX feature only where the
+// operating system saves the registers.
+func detect(architecture string, supports func(...cpuid.FeatureID) bool) []Level {
+	levels := []Level{Portable}
 	switch {
-	case supports(avx2...) && supports(avx512...):
-		return AVX512
-	case supports(avx2...):
-		return AVX2
+	case architecture == "arm64":
+		levels = append(levels, NEON)
+	case architecture != "amd64" || !supports(avx2...):
+	case supports(avx512...):
+		levels = append(levels, AVX2, AVX512)
+	default:
+		levels = append(levels, AVX2)
 	}
-	return Portable
+	return levels
 }
 
-// choose returns the level that forced names, or best together with the reason
-// why not.
-func choose(forced string, best Level) (Level, error) {
+// choose returns the level that forced names, or the best of those available
+// together with the reason why not.
+func choose(forced string, available []Level) (Level, error) {
+	best := available[len(available)-1]
 	if forced == "" {
 		return best, nil
 	}
 	level := Level(slices.Index(names[:], strings.ToLower(forced)))
+	if slices.Contains(available, level) {
+		return level, nil
+	}
+	var have []string
+	for _, l := range available {
+		have = append(have, l.String())
+	}
 	if level < 0 {
-		return best, fmt.Errorf("%s=%s is no instruction set: use %s, or unset it", Variable, forced, strings.Join(names[:], ", "))
+		return best, fmt.Errorf("%s=%s is no instruction set: use %s, or unset it", Variable, forced, strings.Join(have, ", "))
 	}
-	if level > best {
-		return best, fmt.Errorf("%s=%s: this machine has no more than %s; use that or less, or unset it", Variable, forced, best)
-	}
-	return level, nil
+	return best, fmt.Errorf("%s=%s: this machine does not have it; use %s, or unset it", Variable, forced, strings.Join(have, ", "))
 }

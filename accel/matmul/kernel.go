@@ -1,5 +1,10 @@
 package matmul
 
+// The assembly of other processors is generated from everywhere: go generate
+// reads no file that is not for the machine it runs on.
+//
+//go:generate go -C ../_gen run ./neon -pkg matmul -out ../matmul/matmul_arm64.s -stubs ../matmul/stubs_arm64.go
+
 // A tile computes C = A·B, or C += A·B where accumulate is set, for a small block of
 // C that stays in registers: the rows and vectors of columns the function is made
 // for, the last vector with only its first last columns. It is this loop, each sum in
