@@ -32,10 +32,8 @@ var settings = map[string]setting{
 	"none":              {none.New, nil, 32, 0, false, false},
 	"stochastic-binary": {stochasticbinary.New, nil, 1, 2, true, false},
 	"stochastic-binary sampling=deterministic":  {stochasticbinary.New, plugins.Values{"sampling": "deterministic"}, 1, 2, false, false},
-	"stochastic-binary clip":                    {stochasticbinary.New, plugins.Values{"clip": "true"}, 1, 2, true, true},
 	"stochastic-ternary":                        {stochasticternary.New, nil, 2, 3, true, false},
 	"stochastic-ternary sampling=deterministic": {stochasticternary.New, plugins.Values{"sampling": "deterministic"}, 2, 3, false, false},
-	"stochastic-ternary clip":                   {stochasticternary.New, plugins.Values{"clip": "true"}, 2, 3, true, true},
 	"binaryconnect":                             {binaryconnect.New, nil, 1, 2, false, true},
 	"binaryconnect sampling=stochastic":         {binaryconnect.New, plugins.Values{"sampling": "stochastic"}, 1, 2, true, true},
 }
@@ -103,8 +101,8 @@ func TestTraits(t *testing.T) {
 		if slices.Contains(d.Traits, quantizer.TraitBackward) {
 			t.Errorf("traits %v claim a backward, the gradient passes straight through", d.Traits)
 		}
-		if s.clips && !slices.Contains(d.Traits, quantizer.TraitProject) {
-			t.Errorf("traits %v do not ask for Project, which has to clip", d.Traits)
+		if slices.Contains(d.Traits, quantizer.TraitProject) != s.clips {
+			t.Errorf("traits %v: a quantizer asks for Project where it clips, and only there: it is a call at every step", d.Traits)
 		}
 	})
 }

@@ -7,8 +7,8 @@
 //	P(+α) = clip((w/α + 1)/2, 0, 1),  P(−α) = 1 − P(+α)
 //
 // The option sampling: deterministic takes sign(w)·α instead, with +α for 0.
-// The gradient passes straight through. Latent weights are not clipped unless
-// the option clip asks for it.
+// The gradient passes straight through. Latent weights are not clipped; the
+// quantizer binaryconnect with sampling: stochastic is this one with clipping.
 package stochasticbinary
 
 import (
@@ -26,15 +26,13 @@ func New() quantizer.Quantizer {
 		Options: []plugins.Option{
 			elementwise.SamplingOption(elementwise.Stochastic,
 				"stochastic: +α with probability clip((w/α+1)/2, 0, 1); deterministic: sign(w)·α"),
-			elementwise.ClipOption,
 		},
-		Traits: []string{quantizer.TraitProject},
 		Facts: []plugins.Fact{
 			{Name: "bits per weight", Value: "1"},
 			{Name: "scale", Value: "α = ½·sqrt(6/(fan_in + 4·units)) per matrix", Source: "arXiv 1809.11086"},
 		},
 	}, func(options plugins.Values) elementwise.Rule {
-		rule := elementwise.Rule{Kernel: elementwise.HardSigmoid, Levels: elementwise.Binary, Clip: options.Bool(elementwise.Clip)}
+		rule := elementwise.Rule{Kernel: elementwise.HardSigmoid, Levels: elementwise.Binary}
 		if options.Text(elementwise.Sampling) == elementwise.Deterministic {
 			rule.Kernel = elementwise.Sign
 		}

@@ -7,8 +7,7 @@
 //	P(sign(w)·α) = clip(|w/α|, 0, 1),  P(0) = 1 − P(sign(w)·α)
 //
 // The option sampling: deterministic takes sign(w)·α where |w| > α/3, else 0.
-// The gradient passes straight through. Latent weights are not clipped unless
-// the option clip asks for it.
+// The gradient passes straight through. Latent weights are not clipped.
 package stochasticternary
 
 import (
@@ -26,15 +25,13 @@ func New() quantizer.Quantizer {
 		Options: []plugins.Option{
 			elementwise.SamplingOption(elementwise.Stochastic,
 				"stochastic: sign(w)·α with probability clip(|w/α|, 0, 1), else 0; deterministic: sign(w)·α where |w| > α/3, else 0"),
-			elementwise.ClipOption,
 		},
-		Traits: []string{quantizer.TraitProject},
 		Facts: []plugins.Fact{
 			{Name: "bits per weight", Value: "2"},
 			{Name: "scale", Value: "α = ½·sqrt(6/(fan_in + 4·units)) per matrix", Source: "arXiv 1809.11086"},
 		},
 	}, func(options plugins.Values) elementwise.Rule {
-		rule := elementwise.Rule{Kernel: elementwise.Bernoulli, Levels: elementwise.Ternary, Clip: options.Bool(elementwise.Clip)}
+		rule := elementwise.Rule{Kernel: elementwise.Bernoulli, Levels: elementwise.Ternary}
 		if options.Text(elementwise.Sampling) == elementwise.Deterministic {
 			rule.Kernel = elementwise.Threshold
 		}

@@ -29,6 +29,12 @@ type Rule struct {
 	// the weights stay at full precision.
 	Levels []float32
 	// Clip keeps the latent weights within [−α, α] after each update.
+	//
+	// The text of arXiv 1809.11086 clips probabilities, never the latent weights;
+	// nor does its code, whose character models clip the step of an update of
+	// binary weights to [−α, α]. Adam's steps are at most 3.2 learning rates long
+	// (Kingma & Ba, ICLR 2015, section 2.1, at β₁ = 0.9, β₂ = 0.999), less than α at
+	// those models' sizes and rates, so that clip never acts and is left out.
 	Clip bool
 }
 
@@ -62,22 +68,6 @@ func SamplingOption(standard, doc string) plugins.Option {
 		Name: Sampling, Type: plugins.String, Default: standard,
 		Choices: []string{Stochastic, Deterministic}, Doc: doc,
 	}
-}
-
-// Clip is the option that keeps latent weights within the range in which
-// their probabilities move.
-const Clip = "clip"
-
-// ClipOption is the option [Clip] of the stochastic quantizers, off by default.
-//
-// The text of arXiv 1809.11086 clips probabilities, never the latent weights;
-// nor does its code, whose character models clip the step of an update of
-// binary weights to [−α, α]. Adam's steps are at most 3.2 learning rates long
-// (Kingma & Ba, ICLR 2015, section 2.1, at β₁ = 0.9, β₂ = 0.999), less than α at
-// those models' sizes and rates, so that clip never acts and is left out.
-var ClipOption = plugins.Option{
-	Name: Clip, Type: plugins.Bool, Default: "false",
-	Doc: "clip latent weights to [−α, α] after each update, beyond which the probabilities no longer change",
 }
 
 // Quantizer is a [quantizer.Quantizer] made of a rule.
