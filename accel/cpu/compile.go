@@ -67,7 +67,7 @@ func (c *compiler) count() {
 
 // fuse finds the nodes that are done together with the only one that uses them:
 // a product with the scale and shift of it, and a multiplication, by a value or
-// by a table, with the addition of it.
+// by a table, with the addition of it, where also a look-up that is scaled.
 func (c *compiler) fuse() {
 	for _, node := range c.network.graph.Nodes {
 		switch node.Op {
@@ -77,10 +77,14 @@ func (c *compiler) fuse() {
 			}
 		case stepgraph.Add:
 			for _, name := range node.Inputs {
-				if c.isProduct(c.nodes[name]) {
-					c.fused[name] = true
-					break
+				if !c.isProduct(c.nodes[name]) {
+					continue
 				}
+				c.fused[name] = true
+				if source := c.nodes[c.nodes[name].Inputs[0]]; c.nodes[name].Op == stepgraph.ScaleShift && source.Op == stepgraph.Lookup && c.uses[source.Name] == 1 {
+					c.fused[source.Name] = true
+				}
+				break
 			}
 		}
 	}
@@ -199,7 +203,11 @@ func (c *compiler) sum(n stepgraph.Node, y value) instruction {
 		if product.Op == stepgraph.Mul {
 			return multiplyAdd{y, c.operand(product.Inputs[0]), c.operand(product.Inputs[1]), other}
 		}
-		return multiplyAdd{y, c.table(product.Scale, c.ones, n.Size), c.operand(product.Inputs[0]), other}
+		scale, source := c.table(product.Scale, c.ones, n.Size), product.Inputs[0]
+		if c.fused[source] {
+			return lookupScaleAdd{lookup{c.network.columns[c.nodes[source].Weight], y}, scale, other}
+		}
+		return multiplyAdd{y, scale, c.operand(source), other}
 	}
 	return multiplyAdd{y, c.table(c.ones, c.ones, n.Size), c.operand(n.Inputs[0]), c.operand(n.Inputs[1])}
 }

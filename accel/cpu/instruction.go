@@ -58,6 +58,16 @@ type lookup struct {
 
 func (i lookup) run(s *session) { i.columns.Column(s.at(i.y), s.token) }
 
+// lookupScaleAdd is y = scale∘(the token's column of W) + other.
+type lookupScaleAdd struct {
+	lookup
+	scale, other operand
+}
+
+func (i lookupScaleAdd) run(s *session) {
+	i.columns.ColumnScaleAdd(s.at(i.y), s.token, i.scale.at(s), i.other.at(s))
+}
+
 // multiplyAdd is y = a∘b + c, rounded once where the processor can.
 type multiplyAdd struct {
 	y       value

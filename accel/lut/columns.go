@@ -3,6 +3,7 @@ package lut
 import (
 	"fmt"
 
+	"bittern/accel/vecmath"
 	"bittern/plugins/packed"
 )
 
@@ -78,14 +79,40 @@ func (c *Columns) Bytes() (codes, levels int) {
 
 // Column sets y to column number token, len(y) the matrix's rows.
 func (c *Columns) Column(y []float32, token int) {
+	c.check(y, token)
+	if c.values != nil {
+		copy(y, c.column(token))
+		return
+	}
+	bits, levels := c.codes(token)
+	c.kernels.choose[levels-2](y, bits, c.plane, c.levels, c.distance, c.step)
+}
+
+// ColumnScaleAdd sets y = scale∘(column number token) + other. y may be other.
+func (c *Columns) ColumnScaleAdd(y []float32, token int, scale, other []float32) {
+	c.check(y, token)
+	if len(scale) != c.rows || len(other) != c.rows {
+		panic(fmt.Sprintf("lut: %d scales and %d others for a column of a %d×%d matrix", len(scale), len(other), c.rows, c.columns))
+	}
+	if c.values != nil {
+		vecmath.ScaleShift(y, scale, c.column(token), other)
+		return
+	}
+	bits, levels := c.codes(token)
+	c.kernels.chooseScaleAdd[levels-2](y, bits, c.plane, c.levels, c.distance, c.step, scale, other)
+}
+
+func (c *Columns) check(y []float32, token int) {
 	if len(y) != c.rows || token < 0 || token >= c.columns {
 		panic(fmt.Sprintf("lut: column %d of a %d×%d matrix into %d elements", token, c.rows, c.columns, len(y)))
 	}
-	if c.values != nil {
-		copy(y, c.values[token*c.rows:])
-		return
-	}
-	levels := len(c.bits)/c.plane/c.columns + 1
-	bits := c.bits[token*(levels-1)*c.plane : (token+1)*(levels-1)*c.plane]
-	c.kernels.choose[levels-2](y, bits, c.plane, c.levels, c.distance, c.step)
+}
+
+// column is a column kept as float32.
+func (c *Columns) column(token int) []float32 { return c.values[token*c.rows : (token+1)*c.rows] }
+
+// codes are the bits of a column kept as such, and the number of levels.
+func (c *Columns) codes(token int) (bits []byte, levels int) {
+	levels = len(c.bits)/c.plane/c.columns + 1
+	return c.bits[token*(levels-1)*c.plane : (token+1)*(levels-1)*c.plane], levels
 }

@@ -20,6 +20,8 @@ func TestNothingBehindSlices(t *testing.T) {
 				bits := guard.Slice[byte](t, (levels-1)*plane)
 				k.choose[levels-2](y, bits, plane, guard.Slice[float32](t, levels*n), n, 1)
 				k.choose[levels-2](y, bits, plane, guard.Slice[float32](t, levels*repeats), repeats, 0)
+				k.chooseScaleAdd[levels-2](y, bits, plane, guard.Slice[float32](t, levels*n), n, 1, x, x)
+				k.chooseScaleAdd[levels-2](y, bits, plane, guard.Slice[float32](t, levels*repeats), repeats, 0, x, x)
 			}
 			columns := n%7 + 1
 			k.dense(y, guard.Slice[float32](t, (n+k.lanes-1)/k.lanes*k.lanes*columns), guard.Slice[float32](t, columns))

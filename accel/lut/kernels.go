@@ -32,7 +32,9 @@ type kernels struct {
 	// level 0, which has no bits. The bits of level k begin at byte (k−1)·plane.
 	// The value of level k for element i is levels[k·distance + i·step]; for a
 	// step of 0 the level is repeated to a vector of repeats.
-	choose [2]func(y []float32, bits []byte, plane int, levels []float32, distance, step int)
+	// chooseScaleAdd[n−2] sets y[i] to scale[i] times that, plus other[i].
+	choose         [2]func(y []float32, bits []byte, plane int, levels []float32, distance, step int)
+	chooseScaleAdd [2]func(y []float32, bits []byte, plane int, levels []float32, distance, step int, scale, other []float32)
 
 	// dense sets y = W·x where w holds blocks of lanes rows, column after
 	// column; the last block may be of fewer rows in y.

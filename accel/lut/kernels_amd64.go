@@ -26,6 +26,7 @@ var avx2 = kernels{
 	fromIntegers:           fromIntegersAVX2,
 	fromIntegersScaleShift: fromIntegersScaleShiftAVX2,
 	choose:                 [2]func([]float32, []byte, int, []float32, int, int){choose2AVX2, choose3AVX2},
+	chooseScaleAdd:         [2]func([]float32, []byte, int, []float32, int, int, []float32, []float32){chooseScaleAdd2AVX2, chooseScaleAdd3AVX2},
 	dense:                  denseAVX2,
 	lanes:                  8,
 }
@@ -52,6 +53,7 @@ var avx512 = kernels{
 	fromIntegers:           fromIntegersAVX512,
 	fromIntegersScaleShift: fromIntegersScaleShiftAVX512,
 	choose:                 [2]func([]float32, []byte, int, []float32, int, int){choose2AVX512, choose3AVX512},
+	chooseScaleAdd:         [2]func([]float32, []byte, int, []float32, int, int, []float32, []float32){chooseScaleAdd2AVX512, chooseScaleAdd3AVX512},
 	dense:                  denseAVX512,
 	lanes:                  16,
 }

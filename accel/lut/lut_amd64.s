@@ -4002,6 +4002,77 @@ DATA laneBits<>+24(SB)/4, $0x00000040
 DATA laneBits<>+28(SB)/4, $0x00000080
 GLOBL laneBits<>(SB), RODATA|NOPTR, $32
 
+// func chooseScaleAdd2AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·chooseScaleAdd2AVX2(SB), NOSPLIT, $0-144
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ bits_base+24(FP), DX
+	MOVQ plane+48(FP), BX
+	MOVQ levels_base+56(FP), SI
+	MOVQ distance+80(FP), DI
+	MOVQ step+88(FP), R8
+	MOVQ scale_base+96(FP), R9
+	MOVQ other_base+120(FP), R10
+	XORQ R13, R13
+
+whole13:
+	CMPQ         CX, $0x08
+	JL           rest14
+	MOVQ         R13, R11
+	IMULQ        R8, R11
+	LEAQ         (SI)(R11*4), R11
+	MOVQ         R13, R12
+	SHRQ         $0x03, R12
+	ADDQ         DX, R12
+	VMOVUPS      (R11), Y0
+	LEAQ         (R11)(DI*4), R11
+	VMOVUPS      (R11), Y1
+	VPBROADCASTB (R12), Y2
+	VMOVDQU      laneBits<>+0(SB), Y3
+	VPAND        Y3, Y2, Y2
+	VPCMPEQD     Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	ADDQ         BX, R12
+	VMOVUPS      (R9)(R13*4), Y1
+	VMOVUPS      (R10)(R13*4), Y2
+	VFMADD213PS  Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)(R13*4)
+	ADDQ         $0x08, R13
+	SUBQ         $0x08, CX
+	JMP          whole13
+
+rest14:
+	TESTQ        CX, CX
+	JZ           done15
+	LEAQ         tailWindow<>+0(SB), R11
+	MOVQ         $0x00000008, R12
+	SUBQ         CX, R12
+	VMOVDQU      (R11)(R12*4), Y0
+	MOVQ         R13, R11
+	IMULQ        R8, R11
+	LEAQ         (SI)(R11*4), R11
+	MOVQ         R13, R12
+	SHRQ         $0x03, R12
+	ADDQ         DX, R12
+	VMASKMOVPS   (R11), Y0, Y1
+	LEAQ         (R11)(DI*4), R11
+	VMASKMOVPS   (R11), Y0, Y2
+	VPBROADCASTB (R12), Y3
+	VMOVDQU      laneBits<>+0(SB), Y4
+	VPAND        Y4, Y3, Y3
+	VPCMPEQD     Y4, Y3, Y3
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	ADDQ         BX, R12
+	VMASKMOVPS   (R9)(R13*4), Y0, Y2
+	VMASKMOVPS   (R10)(R13*4), Y0, Y3
+	VFMADD213PS  Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(R13*4)
+
+done15:
+	VZEROUPPER
+	RET
+
 // func choose3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 // Requires: AVX, AVX2
 TEXT ·choose3AVX2(SB), NOSPLIT, $0-96
@@ -4014,9 +4085,9 @@ TEXT ·choose3AVX2(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole13:
+whole16:
 	CMPQ         CX, $0x08
-	JL           rest14
+	JL           rest17
 	MOVQ         R11, R9
 	IMULQ        R8, R9
 	LEAQ         (SI)(R9*4), R9
@@ -4043,11 +4114,11 @@ whole13:
 	VMOVUPS      Y0, (AX)(R11*4)
 	ADDQ         $0x08, R11
 	SUBQ         $0x08, CX
-	JMP          whole13
+	JMP          whole16
 
-rest14:
+rest17:
 	TESTQ        CX, CX
-	JZ           done15
+	JZ           done18
 	LEAQ         tailWindow<>+0(SB), R9
 	MOVQ         $0x00000008, R10
 	SUBQ         CX, R10
@@ -4077,7 +4148,94 @@ rest14:
 	ADDQ         BX, R10
 	VMASKMOVPS   Y1, Y0, (AX)(R11*4)
 
-done15:
+done18:
+	VZEROUPPER
+	RET
+
+// func chooseScaleAdd3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·chooseScaleAdd3AVX2(SB), NOSPLIT, $0-144
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ bits_base+24(FP), DX
+	MOVQ plane+48(FP), BX
+	MOVQ levels_base+56(FP), SI
+	MOVQ distance+80(FP), DI
+	MOVQ step+88(FP), R8
+	MOVQ scale_base+96(FP), R9
+	MOVQ other_base+120(FP), R10
+	XORQ R13, R13
+
+whole19:
+	CMPQ         CX, $0x08
+	JL           rest20
+	MOVQ         R13, R11
+	IMULQ        R8, R11
+	LEAQ         (SI)(R11*4), R11
+	MOVQ         R13, R12
+	SHRQ         $0x03, R12
+	ADDQ         DX, R12
+	VMOVUPS      (R11), Y0
+	LEAQ         (R11)(DI*4), R11
+	VMOVUPS      (R11), Y1
+	VPBROADCASTB (R12), Y2
+	VMOVDQU      laneBits<>+0(SB), Y3
+	VPAND        Y3, Y2, Y2
+	VPCMPEQD     Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	ADDQ         BX, R12
+	LEAQ         (R11)(DI*4), R11
+	VMOVUPS      (R11), Y1
+	VPBROADCASTB (R12), Y2
+	VMOVDQU      laneBits<>+0(SB), Y3
+	VPAND        Y3, Y2, Y2
+	VPCMPEQD     Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	ADDQ         BX, R12
+	VMOVUPS      (R9)(R13*4), Y1
+	VMOVUPS      (R10)(R13*4), Y2
+	VFMADD213PS  Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)(R13*4)
+	ADDQ         $0x08, R13
+	SUBQ         $0x08, CX
+	JMP          whole19
+
+rest20:
+	TESTQ        CX, CX
+	JZ           done21
+	LEAQ         tailWindow<>+0(SB), R11
+	MOVQ         $0x00000008, R12
+	SUBQ         CX, R12
+	VMOVDQU      (R11)(R12*4), Y0
+	MOVQ         R13, R11
+	IMULQ        R8, R11
+	LEAQ         (SI)(R11*4), R11
+	MOVQ         R13, R12
+	SHRQ         $0x03, R12
+	ADDQ         DX, R12
+	VMASKMOVPS   (R11), Y0, Y1
+	LEAQ         (R11)(DI*4), R11
+	VMASKMOVPS   (R11), Y0, Y2
+	VPBROADCASTB (R12), Y3
+	VMOVDQU      laneBits<>+0(SB), Y4
+	VPAND        Y4, Y3, Y3
+	VPCMPEQD     Y4, Y3, Y3
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	ADDQ         BX, R12
+	LEAQ         (R11)(DI*4), R11
+	VMASKMOVPS   (R11), Y0, Y2
+	VPBROADCASTB (R12), Y3
+	VMOVDQU      laneBits<>+0(SB), Y4
+	VPAND        Y4, Y3, Y3
+	VPCMPEQD     Y4, Y3, Y3
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	ADDQ         BX, R12
+	VMASKMOVPS   (R9)(R13*4), Y0, Y2
+	VMASKMOVPS   (R10)(R13*4), Y0, Y3
+	VFMADD213PS  Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(R13*4)
+
+done21:
 	VZEROUPPER
 	RET
 
@@ -4090,9 +4248,9 @@ TEXT ·denseAVX2(SB), NOSPLIT, $0-72
 	MOVQ x_len+56(FP), SI
 	XORQ R8, R8
 
-whole16:
+whole22:
 	CMPQ   CX, $0x08
-	JL     rest17
+	JL     rest23
 	MOVQ   x_base+48(FP), BX
 	MOVQ   SI, DI
 	VXORPS Y0, Y0, Y0
@@ -4104,9 +4262,9 @@ whole16:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-many19:
+many25:
 	CMPQ         DI, $0x08
-	JL           few20
+	JL           few26
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  (DX), Y8, Y0
 	VBROADCASTSS 4(BX), Y8
@@ -4126,21 +4284,21 @@ many19:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, DI
-	JMP          many19
+	JMP          many25
 
-few20:
+few26:
 	TESTQ DI, DI
-	JZ    done22
+	JZ    done28
 
-last21:
+last27:
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  (DX), Y8, Y0
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000020, DX
 	DECQ         DI
-	JNZ          last21
+	JNZ          last27
 
-done22:
+done28:
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y6, Y2, Y2
@@ -4151,11 +4309,11 @@ done22:
 	VMOVUPS Y0, (AX)(R8*4)
 	ADDQ    $0x08, R8
 	SUBQ    $0x08, CX
-	JMP     whole16
+	JMP     whole22
 
-rest17:
+rest23:
 	TESTQ   CX, CX
-	JZ      done18
+	JZ      done24
 	LEAQ    tailWindow<>+0(SB), BX
 	MOVQ    $0x00000008, DI
 	SUBQ    CX, DI
@@ -4171,9 +4329,9 @@ rest17:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 
-many23:
+many29:
 	CMPQ         DI, $0x08
-	JL           few24
+	JL           few30
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	VBROADCASTSS 4(BX), Y9
@@ -4193,21 +4351,21 @@ many23:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, DI
-	JMP          many23
+	JMP          many29
 
-few24:
+few30:
 	TESTQ DI, DI
-	JZ    done26
+	JZ    done32
 
-last25:
+last31:
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000020, DX
 	DECQ         DI
-	JNZ          last25
+	JNZ          last31
 
-done26:
+done32:
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y6, Y2, Y2
 	VADDPS     Y7, Y3, Y3
@@ -4217,7 +4375,7 @@ done26:
 	VADDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)(R8*4)
 
-done18:
+done24:
 	VZEROUPPER
 	RET
 
@@ -4229,19 +4387,19 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	VPXORD Z0, Z0, Z0
 	XORQ   DX, DX
 
-whole27:
+whole33:
 	CMPQ        CX, $0x10
-	JL          rest28
+	JL          rest34
 	VMOVUPS     (AX)(DX*4), Z1
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 	ADDQ        $0x10, DX
 	SUBQ        $0x10, CX
-	JMP         whole27
+	JMP         whole33
 
-rest28:
+rest34:
 	TESTQ       CX, CX
-	JZ          done29
+	JZ          done35
 	MOVL        $-1, BX
 	BZHIL       CX, BX, BX
 	KMOVW       BX, K1
@@ -4249,7 +4407,7 @@ rest28:
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 
-done29:
+done35:
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	VPMAXUD       Y0, Y1, Y1
@@ -4306,20 +4464,20 @@ TEXT ·fromIntegersAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS factor+24(FP), Z0
 	XORQ         DX, DX
 
-whole30:
+whole36:
 	CMPQ      CX, $0x10
-	JL        rest31
+	JL        rest37
 	VMOVUPS   (AX)(DX*4), Z1
 	VCVTDQ2PS Z1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, (AX)(DX*4)
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
-	JMP       whole30
+	JMP       whole36
 
-rest31:
+rest37:
 	TESTQ     CX, CX
-	JZ        done32
+	JZ        done38
 	MOVL      $-1, BX
 	BZHIL     CX, BX, BX
 	KMOVW     BX, K1
@@ -4328,7 +4486,7 @@ rest31:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(DX*4)
 
-done32:
+done38:
 	VZEROUPPER
 	RET
 
@@ -4342,9 +4500,9 @@ TEXT ·fromIntegersScaleShiftAVX512(SB), NOSPLIT, $0-80
 	VBROADCASTSS factor+24(FP), Z0
 	XORQ         SI, SI
 
-whole33:
+whole39:
 	CMPQ        CX, $0x10
-	JL          rest34
+	JL          rest40
 	VMOVUPS     (AX)(SI*4), Z1
 	VCVTDQ2PS   Z1, Z1
 	VMULPS      Z0, Z1, Z1
@@ -4354,11 +4512,11 @@ whole33:
 	VMOVUPS     Z1, (AX)(SI*4)
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
-	JMP         whole33
+	JMP         whole39
 
-rest34:
+rest40:
 	TESTQ       CX, CX
-	JZ          done35
+	JZ          done41
 	MOVL        $-1, DI
 	BZHIL       CX, DI, DI
 	KMOVW       DI, K1
@@ -4370,7 +4528,7 @@ rest34:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*4)
 
-done35:
+done41:
 	VZEROUPPER
 	RET
 
@@ -4386,9 +4544,9 @@ TEXT ·choose2AVX512(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole36:
+whole42:
 	CMPQ      CX, $0x10
-	JL        rest37
+	JL        rest43
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -4404,11 +4562,11 @@ whole36:
 	VMOVUPS   Z2, (AX)(R11*4)
 	ADDQ      $0x10, R11
 	SUBQ      $0x10, CX
-	JMP       whole36
+	JMP       whole42
 
-rest37:
+rest43:
 	TESTQ     CX, CX
-	JZ        done38
+	JZ        done44
 	MOVL      $-1, R9
 	BZHIL     CX, R9, R9
 	KMOVW     R9, K1
@@ -4426,7 +4584,71 @@ rest37:
 	ADDQ      BX, R10
 	VMOVUPS   Z3, K1, (AX)(R11*4)
 
-done38:
+done44:
+	VZEROUPPER
+	RET
+
+// func chooseScaleAdd2AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·chooseScaleAdd2AVX512(SB), NOSPLIT, $0-144
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ bits_base+24(FP), DX
+	MOVQ plane+48(FP), BX
+	MOVQ levels_base+56(FP), SI
+	MOVQ distance+80(FP), DI
+	MOVQ step+88(FP), R8
+	MOVQ scale_base+96(FP), R9
+	MOVQ other_base+120(FP), R10
+	XORQ R13, R13
+
+whole45:
+	CMPQ        CX, $0x10
+	JL          rest46
+	MOVQ        R13, R11
+	IMULQ       R8, R11
+	LEAQ        (SI)(R11*4), R11
+	MOVQ        R13, R12
+	SHRQ        $0x03, R12
+	ADDQ        DX, R12
+	VMOVUPS     (R11), Z0
+	LEAQ        (R11)(DI*4), R11
+	VMOVUPS     (R11), Z1
+	KMOVW       (R12), K1
+	VBLENDMPS   Z1, Z0, K1, Z2
+	ADDQ        BX, R12
+	VMOVUPS     (R9)(R13*4), Z0
+	VMOVUPS     (R10)(R13*4), Z1
+	VFMADD213PS Z1, Z0, Z2
+	VMOVUPS     Z2, (AX)(R13*4)
+	ADDQ        $0x10, R13
+	SUBQ        $0x10, CX
+	JMP         whole45
+
+rest46:
+	TESTQ       CX, CX
+	JZ          done47
+	MOVL        $-1, R11
+	BZHIL       CX, R11, R11
+	KMOVW       R11, K1
+	MOVQ        R13, R11
+	IMULQ       R8, R11
+	LEAQ        (SI)(R11*4), R11
+	MOVQ        R13, R12
+	SHRQ        $0x03, R12
+	ADDQ        DX, R12
+	VMOVUPS.Z   (R11), K1, Z0
+	LEAQ        (R11)(DI*4), R11
+	VMOVUPS.Z   (R11), K1, Z1
+	KMOVW       (R12), K2
+	VBLENDMPS   Z1, Z0, K2, Z3
+	ADDQ        BX, R12
+	VMOVUPS.Z   (R9)(R13*4), K1, Z0
+	VMOVUPS.Z   (R10)(R13*4), K1, Z1
+	VFMADD213PS Z1, Z0, Z3
+	VMOVUPS     Z3, K1, (AX)(R13*4)
+
+done47:
 	VZEROUPPER
 	RET
 
@@ -4442,9 +4664,9 @@ TEXT ·choose3AVX512(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole39:
+whole48:
 	CMPQ      CX, $0x10
-	JL        rest40
+	JL        rest49
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -4465,11 +4687,11 @@ whole39:
 	VMOVUPS   Z3, (AX)(R11*4)
 	ADDQ      $0x10, R11
 	SUBQ      $0x10, CX
-	JMP       whole39
+	JMP       whole48
 
-rest40:
+rest49:
 	TESTQ     CX, CX
-	JZ        done41
+	JZ        done50
 	MOVL      $-1, R9
 	BZHIL     CX, R9, R9
 	KMOVW     R9, K1
@@ -4492,7 +4714,81 @@ rest40:
 	ADDQ      BX, R10
 	VMOVUPS   Z5, K1, (AX)(R11*4)
 
-done41:
+done50:
+	VZEROUPPER
+	RET
+
+// func chooseScaleAdd3AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·chooseScaleAdd3AVX512(SB), NOSPLIT, $0-144
+	MOVQ y_base+0(FP), AX
+	MOVQ y_len+8(FP), CX
+	MOVQ bits_base+24(FP), DX
+	MOVQ plane+48(FP), BX
+	MOVQ levels_base+56(FP), SI
+	MOVQ distance+80(FP), DI
+	MOVQ step+88(FP), R8
+	MOVQ scale_base+96(FP), R9
+	MOVQ other_base+120(FP), R10
+	XORQ R13, R13
+
+whole51:
+	CMPQ        CX, $0x10
+	JL          rest52
+	MOVQ        R13, R11
+	IMULQ       R8, R11
+	LEAQ        (SI)(R11*4), R11
+	MOVQ        R13, R12
+	SHRQ        $0x03, R12
+	ADDQ        DX, R12
+	VMOVUPS     (R11), Z0
+	LEAQ        (R11)(DI*4), R11
+	VMOVUPS     (R11), Z1
+	KMOVW       (R12), K1
+	VBLENDMPS   Z1, Z0, K1, Z2
+	ADDQ        BX, R12
+	LEAQ        (R11)(DI*4), R11
+	VMOVUPS     (R11), Z0
+	KMOVW       (R12), K1
+	VBLENDMPS   Z0, Z2, K1, Z3
+	ADDQ        BX, R12
+	VMOVUPS     (R9)(R13*4), Z0
+	VMOVUPS     (R10)(R13*4), Z1
+	VFMADD213PS Z1, Z0, Z3
+	VMOVUPS     Z3, (AX)(R13*4)
+	ADDQ        $0x10, R13
+	SUBQ        $0x10, CX
+	JMP         whole51
+
+rest52:
+	TESTQ       CX, CX
+	JZ          done53
+	MOVL        $-1, R11
+	BZHIL       CX, R11, R11
+	KMOVW       R11, K1
+	MOVQ        R13, R11
+	IMULQ       R8, R11
+	LEAQ        (SI)(R11*4), R11
+	MOVQ        R13, R12
+	SHRQ        $0x03, R12
+	ADDQ        DX, R12
+	VMOVUPS.Z   (R11), K1, Z0
+	LEAQ        (R11)(DI*4), R11
+	VMOVUPS.Z   (R11), K1, Z1
+	KMOVW       (R12), K2
+	VBLENDMPS   Z1, Z0, K2, Z4
+	ADDQ        BX, R12
+	LEAQ        (R11)(DI*4), R11
+	VMOVUPS.Z   (R11), K1, Z0
+	KMOVW       (R12), K2
+	VBLENDMPS   Z0, Z4, K2, Z5
+	ADDQ        BX, R12
+	VMOVUPS.Z   (R9)(R13*4), K1, Z0
+	VMOVUPS.Z   (R10)(R13*4), K1, Z1
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS     Z5, K1, (AX)(R13*4)
+
+done53:
 	VZEROUPPER
 	RET
 
@@ -4505,9 +4801,9 @@ TEXT ·denseAVX512(SB), NOSPLIT, $0-72
 	MOVQ x_len+56(FP), SI
 	XORQ R8, R8
 
-whole42:
+whole54:
 	CMPQ   CX, $0x10
-	JL     rest43
+	JL     rest55
 	MOVQ   x_base+48(FP), BX
 	MOVQ   SI, DI
 	VPXORD Z0, Z0, Z0
@@ -4519,9 +4815,9 @@ whole42:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-many45:
+many57:
 	CMPQ         DI, $0x08
-	JL           few46
+	JL           few58
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	VBROADCASTSS 4(BX), Z8
@@ -4541,21 +4837,21 @@ many45:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, DI
-	JMP          many45
+	JMP          many57
 
-few46:
+few58:
 	TESTQ DI, DI
-	JZ    done48
+	JZ    done60
 
-last47:
+last59:
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000040, DX
 	DECQ         DI
-	JNZ          last47
+	JNZ          last59
 
-done48:
+done60:
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -4566,11 +4862,11 @@ done48:
 	VMOVUPS Z0, (AX)(R8*4)
 	ADDQ    $0x10, R8
 	SUBQ    $0x10, CX
-	JMP     whole42
+	JMP     whole54
 
-rest43:
+rest55:
 	TESTQ  CX, CX
-	JZ     done44
+	JZ     done56
 	MOVL   $-1, BX
 	BZHIL  CX, BX, BX
 	KMOVW  BX, K1
@@ -4585,9 +4881,9 @@ rest43:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 
-many49:
+many61:
 	CMPQ         DI, $0x08
-	JL           few50
+	JL           few62
 	VBROADCASTSS (BX), Z0
 	VFMADD231PS  (DX), Z0, Z9
 	VBROADCASTSS 4(BX), Z0
@@ -4607,21 +4903,21 @@ many49:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, DI
-	JMP          many49
+	JMP          many61
 
-few50:
+few62:
 	TESTQ DI, DI
-	JZ    done52
+	JZ    done64
 
-last51:
+last63:
 	VBROADCASTSS (BX), Z0
 	VFMADD231PS  (DX), Z0, Z9
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000040, DX
 	DECQ         DI
-	JNZ          last51
+	JNZ          last63
 
-done52:
+done64:
 	VADDPS  Z13, Z9, Z9
 	VADDPS  Z14, Z10, Z10
 	VADDPS  Z15, Z11, Z11
@@ -4631,6 +4927,6 @@ done52:
 	VADDPS  Z10, Z9, Z9
 	VMOVUPS Z9, K1, (AX)(R8*4)
 
-done44:
+done56:
 	VZEROUPPER
 	RET

@@ -304,7 +304,8 @@ func roundedSums(m *Matrix, a *Activations, r int) float64 {
 	return bound
 }
 
-// Columns are those of the reference decoder, bit for bit.
+// Columns are those of the reference decoder, bit for bit, and but for rounding
+// where they are scaled and added to.
 func TestColumns(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, k *kernels) {
@@ -328,12 +329,20 @@ func checkColumns(t *testing.T, k *kernels, name string, m packed.Matrix) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := guard.Floats(t, m.Rows)
+	rng := rand.New(rand.NewPCG(uint64(m.Rows), uint64(m.Cols)))
+	y, scaled := guard.Floats(t, m.Rows), guard.Floats(t, m.Rows)
+	scale, other := randomVector(rng, m.Rows), randomVector(rng, m.Rows)
 	for c := range m.Cols {
 		laid.Column(y, c)
+		laid.ColumnScaleAdd(scaled, c, scale, other)
 		for r := range y {
 			if got, want := math.Float32bits(y[r]), math.Float32bits(m.Value(r, c)); got != want {
 				t.Fatalf("%s, row %d, column %d: got %v, want %v", name, r, c, y[r], m.Value(r, c))
+			}
+			product := float64(scale[r]) * float64(m.Value(r, c))
+			want := product + float64(other[r])
+			if math.Abs(float64(scaled[r])-want) > 0x1p-23*(math.Abs(product)+math.Abs(want)) {
+				t.Fatalf("%s, row %d, column %d: got %v scaled and added, want %v", name, r, c, scaled[r], want)
 			}
 		}
 	}
@@ -489,6 +498,7 @@ func TestNoGarbage(t *testing.T) {
 					m.MultiplyScaleShift(y, a, scale, shift)
 				}
 				columns.Column(y, 3)
+				columns.ColumnScaleAdd(y, 3, scale, y)
 			})
 			if garbage != 0 {
 				t.Errorf("%v, precision %d: got %v allocations a run, want none", level, precision, garbage)
@@ -539,6 +549,7 @@ func TestRefusals(t *testing.T) {
 		{"made for products with other matrices", func() { ternary.Multiply(make([]float32, 3), NewActivations(binary)) }},
 		{"column 5 of a 3×5 matrix", func() { columns.Column(make([]float32, 3), 5) }},
 		{"column 0 of a 3×5 matrix into 4 elements", func() { columns.Column(make([]float32, 4), 0) }},
+		{"3 scales and 2 others for a column of a 3×5 matrix", func() { columns.ColumnScaleAdd(make([]float32, 3), 0, make([]float32, 3), make([]float32, 2)) }},
 	} {
 		func() {
 			defer func() {

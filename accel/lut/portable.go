@@ -30,6 +30,7 @@ var portable = kernels{
 	fromIntegers:           fromIntegers,
 	fromIntegersScaleShift: fromIntegersScaleShift,
 	choose:                 [2]func([]float32, []byte, int, []float32, int, int){choose, choose},
+	chooseScaleAdd:         [2]func([]float32, []byte, int, []float32, int, int, []float32, []float32){chooseScaleAdd, chooseScaleAdd},
 	dense:                  dense,
 	lanes:                  portableLanes,
 }
@@ -171,6 +172,16 @@ func choose(y []float32, bits []byte, plane int, levels []float32, distance, ste
 			level++
 		}
 		y[i] = levels[level*distance+i*step]
+	}
+}
+
+func chooseScaleAdd(y []float32, bits []byte, plane int, levels []float32, distance, step int, scale, other []float32) {
+	for i := range y {
+		level := 0
+		for at := i / 8; at < len(bits) && bits[at]>>(i%8)&1 != 0; at += plane {
+			level++
+		}
+		y[i] = levels[level*distance+i*step]*scale[i] + other[i]
 	}
 }
 

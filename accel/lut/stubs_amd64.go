@@ -84,7 +84,13 @@ func fromIntegersScaleShiftAVX2(y []float32, factor float32, scale []float32, sh
 func choose2AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 
 //go:noescape
+func chooseScaleAdd2AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+
+//go:noescape
 func choose3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
+
+//go:noescape
+func chooseScaleAdd3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 
 //go:noescape
 func denseAVX2(y []float32, w []float32, x []float32)
@@ -105,7 +111,13 @@ func fromIntegersScaleShiftAVX512(y []float32, factor float32, scale []float32, 
 func choose2AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 
 //go:noescape
+func chooseScaleAdd2AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+
+//go:noescape
 func choose3AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
+
+//go:noescape
+func chooseScaleAdd3AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 
 //go:noescape
 func denseAVX512(y []float32, w []float32, x []float32)

@@ -14,28 +14,42 @@ import (
 // which has no bits. The bits of level k begin at byte (k−1)·plane of bits. The
 // value of level k for element i is levels[k·distance + i·step]: a step of 1
 // holds a value for each element, a step of 0 one for all, repeated to a vector.
+// chooseScaleAdd sets y[i] to scale[i] times that, plus other[i].
 func choose(m emit.Machine, levels int) {
-	m.Function(fmt.Sprintf("choose%d", levels), "func(y []float32, bits []byte, plane int, levels []float32, distance, step int)")
-	y, count := emit.Slice("y"), emit.Length("y")
-	bits, plane := emit.Slice("bits"), emit.Pointer("plane")
-	values, distance, step := emit.Slice("levels"), emit.Pointer("distance"), emit.Pointer("step")
-	value, place := GP64(), GP64()
-	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
-		MOVQ(index, value)
-		IMULQ(step, value)
-		LEAQ(emit.At(values, value), value)
-		MOVQ(index, place)
-		SHRQ(Imm(3), place)
-		ADDQ(bits, place)
-		v := m.Load(Mem{Base: value}, tail)
-		for level := 1; level < levels; level++ {
-			LEAQ(emit.At(value, distance), value)
-			v = whereSet(m, Mem{Base: place}, m.Load(Mem{Base: value}, tail), v)
-			ADDQ(plane, place)
+	for _, scaled := range []bool{false, true} {
+		name, arguments := "choose", ""
+		if scaled {
+			name, arguments = "chooseScaleAdd", ", scale, other []float32"
 		}
-		m.Store(v, emit.At(y, index), tail)
-	})
-	m.Return()
+		m.Function(fmt.Sprintf("%s%d", name, levels), "func(y []float32, bits []byte, plane int, levels []float32, distance, step int"+arguments+")")
+		y, count := emit.Slice("y"), emit.Length("y")
+		bits, plane := emit.Slice("bits"), emit.Pointer("plane")
+		values, distance, step := emit.Slice("levels"), emit.Pointer("distance"), emit.Pointer("step")
+		var scale, other GPVirtual
+		if scaled {
+			scale, other = emit.Slice("scale"), emit.Slice("other")
+		}
+		value, place := GP64(), GP64()
+		m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+			MOVQ(index, value)
+			IMULQ(step, value)
+			LEAQ(emit.At(values, value), value)
+			MOVQ(index, place)
+			SHRQ(Imm(3), place)
+			ADDQ(bits, place)
+			v := m.Load(Mem{Base: value}, tail)
+			for level := 1; level < levels; level++ {
+				LEAQ(emit.At(value, distance), value)
+				v = whereSet(m, Mem{Base: place}, m.Load(Mem{Base: value}, tail), v)
+				ADDQ(plane, place)
+			}
+			if scaled {
+				m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(other, index), tail))
+			}
+			m.Store(v, emit.At(y, index), tail)
+		})
+		m.Return()
+	}
 }
 
 // whereSet takes the lanes whose bit at bits is set from set, the others from clear.
