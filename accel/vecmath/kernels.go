@@ -34,7 +34,12 @@ type kernels struct {
 
 	// dropout draws from a SplitMix64 generator in state state, one word for
 	// two elements.
-	dropout   func(dst, x []float32, threshold uint32, scale float32, state uint64)
+	dropout func(dst, x []float32, threshold uint32, scale float32, state uint64)
+
+	// These draw likewise: ±alpha by the upper 24 bits of a draw, as a signed or an
+	// unsigned number, times unit.
+	sampleBinary, sampleTernary func(dst, x []float32, alpha, unit float32, state uint64) (finite bool)
+
 	transpose func(dst []float32, ldd int, src []float32, lds, rows, cols int)
 }
 

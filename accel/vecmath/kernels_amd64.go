@@ -10,6 +10,7 @@ var avx2 = kernels{
 	scale: scaleAVX2, scaleShift: scaleShiftAVX2, dot: dotAVX2,
 	max: maxAVX2, expSum: expSumAVX2, sumExp: sumExpAVX2,
 	adam: adamAVX2, dropout: dropoutAVX2, transpose: transposeAVX,
+	sampleBinary: sampleBinaryAVX2, sampleTernary: sampleTernaryAVX2,
 }
 
 var avx512 = kernels{
@@ -18,6 +19,7 @@ var avx512 = kernels{
 	scale: scaleAVX512, scaleShift: scaleShiftAVX512, dot: dotAVX512,
 	max: maxAVX512, expSum: expSumAVX512, sumExp: sumExpAVX512,
 	adam: adamAVX512, dropout: dropoutAVX512, transpose: transposeAVX,
+	sampleBinary: sampleBinaryAVX512, sampleTernary: sampleTernaryAVX512,
 }
 
 // forLevel returns the kernels of a level that this machine has.

@@ -97,7 +97,9 @@ var portable = kernels{
 			}
 		}
 	},
-	transpose: transposeBlocked,
+	sampleBinary:  sampleBinary,
+	sampleTernary: sampleTernary,
+	transpose:     transposeBlocked,
 }
 
 // transposeBlocked works on squares of 16 × 16, one cache line wide on either

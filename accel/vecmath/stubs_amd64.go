@@ -45,6 +45,12 @@ func adamAVX2(value []float32, grad []float32, m []float32, v []float32, common 
 func dropoutAVX2(dst []float32, x []float32, threshold uint32, scale float32, state uint64)
 
 //go:noescape
+func sampleBinaryAVX2(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
+
+//go:noescape
+func sampleTernaryAVX2(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
+
+//go:noescape
 func expAVX512(dst []float32, x []float32)
 
 //go:noescape
@@ -85,6 +91,12 @@ func adamAVX512(value []float32, grad []float32, m []float32, v []float32, commo
 
 //go:noescape
 func dropoutAVX512(dst []float32, x []float32, threshold uint32, scale float32, state uint64)
+
+//go:noescape
+func sampleBinaryAVX512(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
+
+//go:noescape
+func sampleTernaryAVX512(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
 
 //go:noescape
 func transpose8x8(dst *float32, dstStride int, src *float32, srcStride int)

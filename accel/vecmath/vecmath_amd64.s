@@ -1019,6 +1019,7 @@ whole40:
 	CMPQ         CX, $0x08
 	JL           rest41
 	VMOVUPS      (DX)(BX*4), Y4
+	VMULPS       Y3, Y4, Y4
 	VPSRLQ       $0x1e, Y0, Y5
 	VXORPS       Y0, Y5, Y5
 	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y6
@@ -1039,10 +1040,9 @@ whole40:
 	VPSLLQ       $0x20, Y8, Y8
 	VPMULUDQ     Y6, Y5, Y5
 	VPADDQ       Y8, Y5, Y5
+	VPADDQ       Y1, Y0, Y0
 	VPSRLQ       $0x1f, Y5, Y6
 	VXORPS       Y5, Y6, Y5
-	VPADDQ       Y1, Y0, Y0
-	VMULPS       Y3, Y4, Y4
 	VPMINUD      Y2, Y5, Y5
 	VPCMPEQD     Y2, Y5, Y5
 	VANDPS       Y5, Y4, Y4
@@ -1059,33 +1059,33 @@ rest41:
 	SUBQ         CX, DI
 	VMOVDQU      (SI)(DI*4), Y4
 	VMASKMOVPS   (DX)(BX*4), Y4, Y5
-	VPSRLQ       $0x1e, Y0, Y6
-	VXORPS       Y0, Y6, Y6
-	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y7
-	VPSHUFD      $0xb1, Y7, Y8
-	VPMULLD      Y8, Y6, Y8
-	VPSRLQ       $0x20, Y8, Y9
-	VPADDD       Y8, Y9, Y9
-	VPSLLQ       $0x20, Y9, Y9
-	VPMULUDQ     Y7, Y6, Y6
-	VPADDQ       Y9, Y6, Y6
-	VPSRLQ       $0x1b, Y6, Y7
-	VXORPS       Y6, Y7, Y6
-	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y7
-	VPSHUFD      $0xb1, Y7, Y8
-	VPMULLD      Y8, Y6, Y8
-	VPSRLQ       $0x20, Y8, Y9
-	VPADDD       Y8, Y9, Y9
-	VPSLLQ       $0x20, Y9, Y9
-	VPMULUDQ     Y7, Y6, Y6
-	VPADDQ       Y9, Y6, Y6
-	VPSRLQ       $0x1f, Y6, Y7
-	VXORPS       Y6, Y7, Y6
+	VMULPS       Y3, Y5, Y3
+	VPSRLQ       $0x1e, Y0, Y5
+	VXORPS       Y0, Y5, Y5
+	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y6
+	VPSHUFD      $0xb1, Y6, Y7
+	VPMULLD      Y7, Y5, Y7
+	VPSRLQ       $0x20, Y7, Y8
+	VPADDD       Y7, Y8, Y8
+	VPSLLQ       $0x20, Y8, Y8
+	VPMULUDQ     Y6, Y5, Y5
+	VPADDQ       Y8, Y5, Y5
+	VPSRLQ       $0x1b, Y5, Y6
+	VXORPS       Y5, Y6, Y5
+	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y6
+	VPSHUFD      $0xb1, Y6, Y7
+	VPMULLD      Y7, Y5, Y7
+	VPSRLQ       $0x20, Y7, Y8
+	VPADDD       Y7, Y8, Y8
+	VPSLLQ       $0x20, Y8, Y8
+	VPMULUDQ     Y6, Y5, Y5
+	VPADDQ       Y8, Y5, Y5
 	VPADDQ       Y1, Y0, Y0
-	VMULPS       Y3, Y5, Y0
-	VPMINUD      Y2, Y6, Y1
-	VPCMPEQD     Y2, Y1, Y1
-	VANDPS       Y1, Y0, Y0
+	VPSRLQ       $0x1f, Y5, Y0
+	VXORPS       Y5, Y0, Y0
+	VPMINUD      Y2, Y0, Y0
+	VPCMPEQD     Y2, Y0, Y0
+	VANDPS       Y0, Y3, Y0
 	VMASKMOVPS   Y0, Y4, (AX)(BX*4)
 
 done42:
@@ -1116,6 +1116,252 @@ DATA words94d049bb133111eb<>+16(SB)/8, $0x94d049bb133111eb
 DATA words94d049bb133111eb<>+24(SB)/8, $0x94d049bb133111eb
 GLOBL words94d049bb133111eb<>(SB), RODATA|NOPTR, $32
 
+// func sampleBinaryAVX2(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
+// Requires: AVX, AVX2, SSE2
+TEXT ·sampleBinaryAVX2(SB), NOSPLIT, $0-65
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	VPBROADCASTQ state+56(FP), Y0
+	VPADDQ       offsetsAVX2<>+0(SB), Y0, Y0
+	VPBROADCASTQ words78dde6e5fd29f054<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VBROADCASTSS alpha+48(FP), Y3
+	VBROADCASTSS unit+52(FP), Y4
+	VBROADCASTSS lanes00800000<>+0(SB), Y5
+	XORQ         BX, BX
+
+whole43:
+	CMPQ         DX, $0x08
+	JL           rest44
+	VMOVUPS      (CX)(BX*4), Y6
+	VANDPS       lanes7fffffff<>+0(SB), Y6, Y7
+	VPADDD       Y5, Y7, Y7
+	VPOR         Y7, Y2, Y2
+	VPSRLQ       $0x1e, Y0, Y7
+	VXORPS       Y0, Y7, Y7
+	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y8
+	VPSHUFD      $0xb1, Y8, Y9
+	VPMULLD      Y9, Y7, Y9
+	VPSRLQ       $0x20, Y9, Y10
+	VPADDD       Y9, Y10, Y10
+	VPSLLQ       $0x20, Y10, Y10
+	VPMULUDQ     Y8, Y7, Y7
+	VPADDQ       Y10, Y7, Y7
+	VPSRLQ       $0x1b, Y7, Y8
+	VXORPS       Y7, Y8, Y7
+	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y8
+	VPSHUFD      $0xb1, Y8, Y9
+	VPMULLD      Y9, Y7, Y9
+	VPSRLQ       $0x20, Y9, Y10
+	VPADDD       Y9, Y10, Y10
+	VPSLLQ       $0x20, Y10, Y10
+	VPMULUDQ     Y8, Y7, Y7
+	VPADDQ       Y10, Y7, Y7
+	VPADDQ       Y1, Y0, Y0
+	VPSRLQ       $0x1f, Y7, Y8
+	VXORPS       Y7, Y8, Y7
+	VPSRAD       $0x08, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VSUBPS       Y6, Y7, Y6
+	VBROADCASTSS lanes80000000<>+0(SB), Y7
+	VANDPS       Y7, Y6, Y6
+	VXORPS       Y7, Y6, Y6
+	VORPS        Y6, Y3, Y6
+	VMOVUPS      Y6, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JMP          whole43
+
+rest44:
+	TESTQ        DX, DX
+	JZ           done45
+	LEAQ         tailWindow<>+0(SB), SI
+	MOVQ         $0x00000008, DI
+	SUBQ         DX, DI
+	VMOVDQU      (SI)(DI*4), Y6
+	VMASKMOVPS   (CX)(BX*4), Y6, Y7
+	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
+	VPADDD       Y5, Y8, Y8
+	VPOR         Y8, Y2, Y2
+	VPSRLQ       $0x1e, Y0, Y5
+	VXORPS       Y0, Y5, Y5
+	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y8
+	VPSHUFD      $0xb1, Y8, Y9
+	VPMULLD      Y9, Y5, Y9
+	VPSRLQ       $0x20, Y9, Y10
+	VPADDD       Y9, Y10, Y10
+	VPSLLQ       $0x20, Y10, Y10
+	VPMULUDQ     Y8, Y5, Y5
+	VPADDQ       Y10, Y5, Y5
+	VPSRLQ       $0x1b, Y5, Y8
+	VXORPS       Y5, Y8, Y5
+	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y8
+	VPSHUFD      $0xb1, Y8, Y9
+	VPMULLD      Y9, Y5, Y9
+	VPSRLQ       $0x20, Y9, Y10
+	VPADDD       Y9, Y10, Y10
+	VPSLLQ       $0x20, Y10, Y10
+	VPMULUDQ     Y8, Y5, Y5
+	VPADDQ       Y10, Y5, Y5
+	VPADDQ       Y1, Y0, Y0
+	VPSRLQ       $0x1f, Y5, Y0
+	VXORPS       Y5, Y0, Y0
+	VPSRAD       $0x08, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y4, Y0, Y0
+	VSUBPS       Y7, Y0, Y0
+	VBROADCASTSS lanes80000000<>+0(SB), Y1
+	VANDPS       Y1, Y0, Y0
+	VXORPS       Y1, Y0, Y0
+	VORPS        Y0, Y3, Y0
+	VMASKMOVPS   Y0, Y6, (AX)(BX*4)
+
+done45:
+	VEXTRACTF128 $0x00, Y2, X0
+	VEXTRACTF128 $0x01, Y2, X1
+	VORPS        X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VORPS        X1, X0, X0
+	VPERMILPS    $0xb1, X0, X1
+	VORPS        X1, X0, X0
+	MOVD         X0, AX
+	NOTL         AX
+	SHRL         $0x1f, AX
+	MOVB         AL, ret+64(FP)
+	VZEROUPPER
+	RET
+
+DATA lanes00800000<>+0(SB)/4, $0x00800000
+DATA lanes00800000<>+4(SB)/4, $0x00800000
+DATA lanes00800000<>+8(SB)/4, $0x00800000
+DATA lanes00800000<>+12(SB)/4, $0x00800000
+DATA lanes00800000<>+16(SB)/4, $0x00800000
+DATA lanes00800000<>+20(SB)/4, $0x00800000
+DATA lanes00800000<>+24(SB)/4, $0x00800000
+DATA lanes00800000<>+28(SB)/4, $0x00800000
+GLOBL lanes00800000<>(SB), RODATA|NOPTR, $32
+
+// func sampleTernaryAVX2(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
+// Requires: AVX, AVX2, SSE2
+TEXT ·sampleTernaryAVX2(SB), NOSPLIT, $0-65
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	VPBROADCASTQ state+56(FP), Y0
+	VPADDQ       offsetsAVX2<>+0(SB), Y0, Y0
+	VPBROADCASTQ words78dde6e5fd29f054<>+0(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VBROADCASTSS alpha+48(FP), Y3
+	VBROADCASTSS unit+52(FP), Y4
+	VBROADCASTSS lanes00800000<>+0(SB), Y5
+	XORQ         BX, BX
+
+whole46:
+	CMPQ         DX, $0x08
+	JL           rest47
+	VMOVUPS      (CX)(BX*4), Y6
+	VANDPS       lanes7fffffff<>+0(SB), Y6, Y7
+	VPADDD       Y5, Y7, Y7
+	VPOR         Y7, Y2, Y2
+	VPSRLQ       $0x1e, Y0, Y7
+	VXORPS       Y0, Y7, Y7
+	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y8
+	VPSHUFD      $0xb1, Y8, Y9
+	VPMULLD      Y9, Y7, Y9
+	VPSRLQ       $0x20, Y9, Y10
+	VPADDD       Y9, Y10, Y10
+	VPSLLQ       $0x20, Y10, Y10
+	VPMULUDQ     Y8, Y7, Y7
+	VPADDQ       Y10, Y7, Y7
+	VPSRLQ       $0x1b, Y7, Y8
+	VXORPS       Y7, Y8, Y7
+	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y8
+	VPSHUFD      $0xb1, Y8, Y9
+	VPMULLD      Y9, Y7, Y9
+	VPSRLQ       $0x20, Y9, Y10
+	VPADDD       Y9, Y10, Y10
+	VPSLLQ       $0x20, Y10, Y10
+	VPMULUDQ     Y8, Y7, Y7
+	VPADDQ       Y10, Y7, Y7
+	VPADDQ       Y1, Y0, Y0
+	VPSRLQ       $0x1f, Y7, Y8
+	VXORPS       Y7, Y8, Y7
+	VPSRLD       $0x08, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VANDPS       lanes7fffffff<>+0(SB), Y6, Y8
+	VSUBPS       Y8, Y7, Y7
+	VPSRAD       $0x1f, Y7, Y7
+	VANDPS       lanes80000000<>+0(SB), Y6, Y6
+	VORPS        Y6, Y3, Y6
+	VANDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JMP          whole46
+
+rest47:
+	TESTQ        DX, DX
+	JZ           done48
+	LEAQ         tailWindow<>+0(SB), SI
+	MOVQ         $0x00000008, DI
+	SUBQ         DX, DI
+	VMOVDQU      (SI)(DI*4), Y6
+	VMASKMOVPS   (CX)(BX*4), Y6, Y7
+	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
+	VPADDD       Y5, Y8, Y8
+	VPOR         Y8, Y2, Y2
+	VPSRLQ       $0x1e, Y0, Y5
+	VXORPS       Y0, Y5, Y5
+	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y8
+	VPSHUFD      $0xb1, Y8, Y9
+	VPMULLD      Y9, Y5, Y9
+	VPSRLQ       $0x20, Y9, Y10
+	VPADDD       Y9, Y10, Y10
+	VPSLLQ       $0x20, Y10, Y10
+	VPMULUDQ     Y8, Y5, Y5
+	VPADDQ       Y10, Y5, Y5
+	VPSRLQ       $0x1b, Y5, Y8
+	VXORPS       Y5, Y8, Y5
+	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y8
+	VPSHUFD      $0xb1, Y8, Y9
+	VPMULLD      Y9, Y5, Y9
+	VPSRLQ       $0x20, Y9, Y10
+	VPADDD       Y9, Y10, Y10
+	VPSLLQ       $0x20, Y10, Y10
+	VPMULUDQ     Y8, Y5, Y5
+	VPADDQ       Y10, Y5, Y5
+	VPADDQ       Y1, Y0, Y0
+	VPSRLQ       $0x1f, Y5, Y0
+	VXORPS       Y5, Y0, Y0
+	VPSRLD       $0x08, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y4, Y0, Y0
+	VANDPS       lanes7fffffff<>+0(SB), Y7, Y1
+	VSUBPS       Y1, Y0, Y0
+	VPSRAD       $0x1f, Y0, Y0
+	VANDPS       lanes80000000<>+0(SB), Y7, Y1
+	VORPS        Y1, Y3, Y1
+	VANDPS       Y0, Y1, Y0
+	VMASKMOVPS   Y0, Y6, (AX)(BX*4)
+
+done48:
+	VEXTRACTF128 $0x00, Y2, X0
+	VEXTRACTF128 $0x01, Y2, X1
+	VORPS        X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VORPS        X1, X0, X0
+	VPERMILPS    $0xb1, X0, X1
+	VORPS        X1, X0, X0
+	MOVD         X0, AX
+	NOTL         AX
+	SHRL         $0x1f, AX
+	MOVB         AL, ret+64(FP)
+	VZEROUPPER
+	RET
+
 // func expAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·expAVX512(SB), NOSPLIT, $0-48
@@ -1124,9 +1370,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), DX
 	XORQ BX, BX
 
-whole43:
+whole49:
 	CMPQ              CX, $0x10
-	JL                rest44
+	JL                rest50
 	VMOVUPS           (DX)(BX*4), Z0
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
@@ -1147,11 +1393,11 @@ whole43:
 	VMOVUPS           Z0, (AX)(BX*4)
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
-	JMP               whole43
+	JMP               whole49
 
-rest44:
+rest50:
 	TESTQ             CX, CX
-	JZ                done45
+	JZ                done51
 	MOVL              $-1, SI
 	BZHIL             CX, SI, SI
 	KMOVW             SI, K1
@@ -1174,7 +1420,7 @@ rest44:
 	VSCALEFPS         Z1, Z2, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 
-done45:
+done51:
 	VZEROUPPER
 	RET
 
@@ -1186,9 +1432,9 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), DX
 	XORQ BX, BX
 
-whole46:
+whole52:
 	CMPQ              CX, $0x10
-	JL                rest47
+	JL                rest53
 	VMOVUPS           (DX)(BX*4), Z0
 	VORPS.BCST        lanes80000000<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanesc2d00000<>+0(SB), Z2
@@ -1213,11 +1459,11 @@ whole46:
 	VMOVUPS           Z0, (AX)(BX*4)
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
-	JMP               whole46
+	JMP               whole52
 
-rest47:
+rest53:
 	TESTQ             CX, CX
-	JZ                done48
+	JZ                done54
 	MOVL              $-1, SI
 	BZHIL             CX, SI, SI
 	KMOVW             SI, K1
@@ -1244,7 +1490,7 @@ rest47:
 	VDIVPS            Z0, Z4, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 
-done48:
+done54:
 	VZEROUPPER
 	RET
 
@@ -1256,9 +1502,9 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), DX
 	XORQ BX, BX
 
-whole49:
+whole55:
 	CMPQ              CX, $0x10
-	JL                rest50
+	JL                rest56
 	VMOVUPS           (DX)(BX*4), Z0
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanes41a00000<>+0(SB), Z2
@@ -1286,11 +1532,11 @@ whole49:
 	VMOVUPS           Z0, (AX)(BX*4)
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
-	JMP               whole49
+	JMP               whole55
 
-rest50:
+rest56:
 	TESTQ             CX, CX
-	JZ                done51
+	JZ                done57
 	MOVL              $-1, SI
 	BZHIL             CX, SI, SI
 	KMOVW             SI, K1
@@ -1320,7 +1566,7 @@ rest50:
 	VORPS             Z0, Z1, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 
-done51:
+done57:
 	VZEROUPPER
 	RET
 
@@ -1333,20 +1579,20 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), BX
 	XORQ SI, SI
 
-whole52:
+whole58:
 	CMPQ    CX, $0x10
-	JL      rest53
+	JL      rest59
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(SI*4)
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
-	JMP     whole52
+	JMP     whole58
 
-rest53:
+rest59:
 	TESTQ     CX, CX
-	JZ        done54
+	JZ        done60
 	MOVL      $-1, DI
 	BZHIL     CX, DI, DI
 	KMOVW     DI, K1
@@ -1355,7 +1601,7 @@ rest53:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-done54:
+done60:
 	VZEROUPPER
 	RET
 
@@ -1368,20 +1614,20 @@ TEXT ·mulAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), BX
 	XORQ SI, SI
 
-whole55:
+whole61:
 	CMPQ    CX, $0x10
-	JL      rest56
+	JL      rest62
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VMULPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(SI*4)
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
-	JMP     whole55
+	JMP     whole61
 
-rest56:
+rest62:
 	TESTQ     CX, CX
-	JZ        done57
+	JZ        done63
 	MOVL      $-1, DI
 	BZHIL     CX, DI, DI
 	KMOVW     DI, K1
@@ -1390,7 +1636,7 @@ rest56:
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-done57:
+done63:
 	VZEROUPPER
 	RET
 
@@ -1404,20 +1650,20 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
 	MOVQ         x_base+32(FP), BX
 	XORQ         SI, SI
 
-whole58:
+whole64:
 	CMPQ        CX, $0x10
-	JL          rest59
+	JL          rest65
 	VMOVUPS     (DX)(SI*4), Z1
 	VMOVUPS     (BX)(SI*4), Z2
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, (AX)(SI*4)
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
-	JMP         whole58
+	JMP         whole64
 
-rest59:
+rest65:
 	TESTQ       CX, CX
-	JZ          done60
+	JZ          done66
 	MOVL        $-1, DI
 	BZHIL       CX, DI, DI
 	KMOVW       DI, K1
@@ -1426,7 +1672,7 @@ rest59:
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (AX)(SI*4)
 
-done60:
+done66:
 	VZEROUPPER
 	RET
 
@@ -1439,19 +1685,19 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	MOVQ         dst_base+0(FP), DX
 	XORQ         BX, BX
 
-whole61:
+whole67:
 	CMPQ    CX, $0x10
-	JL      rest62
+	JL      rest68
 	VMOVUPS (DX)(BX*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(BX*4)
 	ADDQ    $0x10, BX
 	SUBQ    $0x10, CX
-	JMP     whole61
+	JMP     whole67
 
-rest62:
+rest68:
 	TESTQ     CX, CX
-	JZ        done63
+	JZ        done69
 	MOVL      $-1, SI
 	BZHIL     CX, SI, SI
 	KMOVW     SI, K1
@@ -1459,7 +1705,7 @@ rest62:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*4)
 
-done63:
+done69:
 	VZEROUPPER
 	RET
 
@@ -1473,9 +1719,9 @@ TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-96
 	MOVQ shift_base+72(FP), SI
 	XORQ DI, DI
 
-whole64:
+whole70:
 	CMPQ        CX, $0x10
-	JL          rest65
+	JL          rest71
 	VMOVUPS     (DX)(DI*4), Z0
 	VMOVUPS     (BX)(DI*4), Z1
 	VMOVUPS     (SI)(DI*4), Z2
@@ -1483,11 +1729,11 @@ whole64:
 	VMOVUPS     Z0, (AX)(DI*4)
 	ADDQ        $0x10, DI
 	SUBQ        $0x10, CX
-	JMP         whole64
+	JMP         whole70
 
-rest65:
+rest71:
 	TESTQ       CX, CX
-	JZ          done66
+	JZ          done72
 	MOVL        $-1, R8
 	BZHIL       CX, R8, R8
 	KMOVW       R8, K1
@@ -1497,7 +1743,7 @@ rest65:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
 
-done66:
+done72:
 	VZEROUPPER
 	RET
 
@@ -1511,9 +1757,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-56
 	VPXORD Z1, Z1, Z1
 	XORQ   BX, BX
 
-whole67:
+whole73:
 	CMPQ          DX, $0x10
-	JL            rest68
+	JL            rest74
 	VMOVUPS       (AX)(BX*4), Z2
 	VCVTPS2PD     Y2, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y2
@@ -1526,11 +1772,11 @@ whole67:
 	VFMADD231PD   Z2, Z4, Z1
 	ADDQ          $0x10, BX
 	SUBQ          $0x10, DX
-	JMP           whole67
+	JMP           whole73
 
-rest68:
+rest74:
 	TESTQ         DX, DX
-	JZ            done69
+	JZ            done75
 	MOVL          $-1, SI
 	BZHIL         DX, SI, SI
 	KMOVW         SI, K1
@@ -1545,7 +1791,7 @@ rest68:
 	VFMADD231PD   Z3, Z5, Z0
 	VFMADD231PD   Z2, Z4, Z1
 
-done69:
+done75:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -1568,18 +1814,18 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	XORQ         DX, DX
 
-whole70:
+whole76:
 	CMPQ    CX, $0x10
-	JL      rest71
+	JL      rest77
 	VMOVUPS (AX)(DX*4), Z2
 	VMAXPS  Z1, Z2, Z1
 	ADDQ    $0x10, DX
 	SUBQ    $0x10, CX
-	JMP     whole70
+	JMP     whole76
 
-rest71:
+rest77:
 	TESTQ     CX, CX
-	JZ        done72
+	JZ        done78
 	MOVL      $-1, BX
 	BZHIL     CX, BX, BX
 	KMOVW     BX, K1
@@ -1587,7 +1833,7 @@ rest71:
 	VBLENDMPS Z2, Z0, K1, Z3
 	VMAXPS    Z1, Z3, Z1
 
-done72:
+done78:
 	VEXTRACTF64X4 $0x00, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	VMAXPS        Y1, Y0, Y0
@@ -1614,9 +1860,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z3, Z3, Z3
 	XORQ         BX, BX
 
-whole73:
+whole79:
 	CMPQ              DX, $0x10
-	JL                rest74
+	JL                rest80
 	VMOVUPS           (CX)(BX*4), Z4
 	VSUBPS            Z0, Z4, Z4
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z6
@@ -1643,11 +1889,11 @@ whole73:
 	VADDPD            Z4, Z3, Z3
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
-	JMP               whole73
+	JMP               whole79
 
-rest74:
+rest80:
 	TESTQ             DX, DX
-	JZ                done75
+	JZ                done81
 	MOVL              $-1, SI
 	BZHIL             DX, SI, SI
 	KMOVW             SI, K1
@@ -1677,7 +1923,7 @@ rest74:
 	VADDPD            Z1, Z2, Z2
 	VADDPD            Z0, Z3, Z3
 
-done75:
+done81:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1702,9 +1948,9 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	VPXORD       Z3, Z3, Z3
 	XORQ         DX, DX
 
-whole76:
+whole82:
 	CMPQ              CX, $0x10
-	JL                rest77
+	JL                rest83
 	VMOVUPS           (AX)(DX*4), Z4
 	VSUBPS            Z0, Z4, Z4
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z6
@@ -1730,11 +1976,11 @@ whole76:
 	VADDPD            Z4, Z3, Z3
 	ADDQ              $0x10, DX
 	SUBQ              $0x10, CX
-	JMP               whole76
+	JMP               whole82
 
-rest77:
+rest83:
 	TESTQ             CX, CX
-	JZ                done78
+	JZ                done84
 	MOVL              $-1, BX
 	BZHIL             CX, BX, BX
 	KMOVW             BX, K1
@@ -1763,7 +2009,7 @@ rest77:
 	VADDPD            Z1, Z2, Z2
 	VADDPD            Z0, Z3, Z3
 
-done78:
+done84:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1795,9 +2041,9 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_7+124(FP), Z7
 	XORQ         DI, DI
 
-whole79:
+whole85:
 	CMPQ        SI, $0x10
-	JL          rest80
+	JL          rest86
 	VMOVUPS     (CX)(DI*4), Z8
 	VMULPS      Z0, Z8, Z8
 	VMOVUPS     (DX)(DI*4), Z9
@@ -1818,11 +2064,11 @@ whole79:
 	VMOVUPS     Z8, (AX)(DI*4)
 	ADDQ        $0x10, DI
 	SUBQ        $0x10, SI
-	JMP         whole79
+	JMP         whole85
 
-rest80:
+rest86:
 	TESTQ       SI, SI
-	JZ          done81
+	JZ          done87
 	MOVL        $-1, R8
 	BZHIL       SI, R8, R8
 	KMOVW       R8, K1
@@ -1845,7 +2091,7 @@ rest80:
 	VSUBPS      Z0, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
 
-done81:
+done87:
 	VZEROUPPER
 	RET
 
@@ -1862,49 +2108,49 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	XORQ         BX, BX
 
-whole82:
+whole88:
 	CMPQ         CX, $0x10
-	JL           rest83
+	JL           rest89
 	VMOVUPS      (DX)(BX*4), Z4
+	VMULPS       Z3, Z4, Z4
 	VPSRLQ       $0x1e, Z0, Z5
 	VXORPS       Z0, Z5, Z5
 	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z5, Z5
 	VPSRLQ       $0x1b, Z5, Z6
 	VXORPS       Z5, Z6, Z5
 	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z5, Z5
+	VPADDQ       Z1, Z0, Z0
 	VPSRLQ       $0x1f, Z5, Z6
 	VXORPS       Z5, Z6, Z5
-	VPADDQ       Z1, Z0, Z0
-	VMULPS       Z3, Z4, Z4
 	VPCMPUD      $0x05, Z2, Z5, K1
 	VMOVUPS.Z    Z4, K1, Z4
 	VMOVUPS      Z4, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, CX
-	JMP          whole82
+	JMP          whole88
 
-rest83:
+rest89:
 	TESTQ        CX, CX
-	JZ           done84
+	JZ           done90
 	MOVL         $-1, SI
 	BZHIL        CX, SI, SI
 	KMOVW        SI, K1
 	VMOVUPS.Z    (DX)(BX*4), K1, Z4
-	VPSRLQ       $0x1e, Z0, Z5
-	VXORPS       Z0, Z5, Z5
-	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z5, Z5
-	VPSRLQ       $0x1b, Z5, Z6
-	VXORPS       Z5, Z6, Z5
-	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z5, Z5
-	VPSRLQ       $0x1f, Z5, Z6
-	VXORPS       Z5, Z6, Z5
+	VMULPS       Z3, Z4, Z3
+	VPSRLQ       $0x1e, Z0, Z4
+	VXORPS       Z0, Z4, Z4
+	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z4, Z4
+	VPSRLQ       $0x1b, Z4, Z5
+	VXORPS       Z4, Z5, Z4
+	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z4, Z4
 	VPADDQ       Z1, Z0, Z0
-	VMULPS       Z3, Z4, Z0
-	VPCMPUD      $0x05, Z2, Z5, K2
-	VMOVUPS.Z    Z0, K2, Z0
+	VPSRLQ       $0x1f, Z4, Z0
+	VXORPS       Z4, Z0, Z0
+	VPCMPUD      $0x05, Z2, Z0, K2
+	VMOVUPS.Z    Z3, K2, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-done84:
+done90:
 	VZEROUPPER
 	RET
 
@@ -1923,6 +2169,190 @@ DATA wordsf1bbcdcbfa53e0a8<>+8(SB)/8, $0xf1bbcdcbfa53e0a8
 DATA wordsf1bbcdcbfa53e0a8<>+16(SB)/8, $0xf1bbcdcbfa53e0a8
 DATA wordsf1bbcdcbfa53e0a8<>+24(SB)/8, $0xf1bbcdcbfa53e0a8
 GLOBL wordsf1bbcdcbfa53e0a8<>(SB), RODATA|NOPTR, $32
+
+// func sampleBinaryAVX512(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
+TEXT ·sampleBinaryAVX512(SB), NOSPLIT, $0-65
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	VPBROADCASTQ state+56(FP), Z0
+	VPADDQ       offsetsAVX512<>+0(SB), Z0, Z0
+	VPBROADCASTQ wordsf1bbcdcbfa53e0a8<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VBROADCASTSS alpha+48(FP), Z3
+	VBROADCASTSS unit+52(FP), Z4
+	VBROADCASTSS lanes00800000<>+0(SB), Z5
+	XORQ         BX, BX
+
+whole91:
+	CMPQ         DX, $0x10
+	JL           rest92
+	VMOVUPS      (CX)(BX*4), Z6
+	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
+	VPADDD       Z5, Z7, Z7
+	VPORD        Z7, Z2, Z2
+	VPSRLQ       $0x1e, Z0, Z7
+	VXORPS       Z0, Z7, Z7
+	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z7, Z7
+	VPSRLQ       $0x1b, Z7, Z8
+	VXORPS       Z7, Z8, Z7
+	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z7, Z7
+	VPADDQ       Z1, Z0, Z0
+	VPSRLQ       $0x1f, Z7, Z8
+	VXORPS       Z7, Z8, Z7
+	VPSRAD       $0x08, Z7, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z4, Z7, Z7
+	VSUBPS       Z6, Z7, Z6
+	VBROADCASTSS lanes80000000<>+0(SB), Z7
+	VANDPS       Z7, Z6, Z6
+	VXORPS       Z7, Z6, Z6
+	VORPS        Z6, Z3, Z6
+	VMOVUPS      Z6, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JMP          whole91
+
+rest92:
+	TESTQ        DX, DX
+	JZ           done93
+	MOVL         $-1, SI
+	BZHIL        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z6
+	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
+	VPADDD       Z5, Z7, Z7
+	VPORD        Z7, Z2, Z2
+	VPSRLQ       $0x1e, Z0, Z5
+	VXORPS       Z0, Z5, Z5
+	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z5, Z5
+	VPSRLQ       $0x1b, Z5, Z7
+	VXORPS       Z5, Z7, Z5
+	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z5, Z5
+	VPADDQ       Z1, Z0, Z0
+	VPSRLQ       $0x1f, Z5, Z0
+	VXORPS       Z5, Z0, Z0
+	VPSRAD       $0x08, Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z4, Z0, Z0
+	VSUBPS       Z6, Z0, Z0
+	VBROADCASTSS lanes80000000<>+0(SB), Z1
+	VANDPS       Z1, Z0, Z0
+	VXORPS       Z1, Z0, Z0
+	VORPS        Z0, Z3, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
+
+done93:
+	VEXTRACTF64X4 $0x00, Z2, Y0
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VORPS         Y1, Y0, Y0
+	VEXTRACTF128  $0x00, Y0, X1
+	VEXTRACTF128  $0x01, Y0, X0
+	VORPS         X0, X1, X1
+	VPERMILPS     $0x4e, X1, X0
+	VORPS         X0, X1, X1
+	VPERMILPS     $0xb1, X1, X0
+	VORPS         X0, X1, X1
+	MOVD          X1, AX
+	NOTL          AX
+	SHRL          $0x1f, AX
+	MOVB          AL, ret+64(FP)
+	VZEROUPPER
+	RET
+
+// func sampleTernaryAVX512(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
+TEXT ·sampleTernaryAVX512(SB), NOSPLIT, $0-65
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	VPBROADCASTQ state+56(FP), Z0
+	VPADDQ       offsetsAVX512<>+0(SB), Z0, Z0
+	VPBROADCASTQ wordsf1bbcdcbfa53e0a8<>+0(SB), Z1
+	VPXORD       Z2, Z2, Z2
+	VBROADCASTSS alpha+48(FP), Z3
+	VBROADCASTSS unit+52(FP), Z4
+	VBROADCASTSS lanes00800000<>+0(SB), Z5
+	XORQ         BX, BX
+
+whole94:
+	CMPQ         DX, $0x10
+	JL           rest95
+	VMOVUPS      (CX)(BX*4), Z6
+	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
+	VPADDD       Z5, Z7, Z7
+	VPORD        Z7, Z2, Z2
+	VPSRLQ       $0x1e, Z0, Z7
+	VXORPS       Z0, Z7, Z7
+	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z7, Z7
+	VPSRLQ       $0x1b, Z7, Z8
+	VXORPS       Z7, Z8, Z7
+	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z7, Z7
+	VPADDQ       Z1, Z0, Z0
+	VPSRLQ       $0x1f, Z7, Z8
+	VXORPS       Z7, Z8, Z7
+	VPSRLD       $0x08, Z7, Z7
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z4, Z7, Z7
+	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z8
+	VSUBPS       Z8, Z7, Z7
+	VPSRAD       $0x1f, Z7, Z7
+	VANDPS.BCST  lanes80000000<>+0(SB), Z6, Z6
+	VORPS        Z6, Z3, Z6
+	VANDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JMP          whole94
+
+rest95:
+	TESTQ        DX, DX
+	JZ           done96
+	MOVL         $-1, SI
+	BZHIL        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z6
+	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
+	VPADDD       Z5, Z7, Z7
+	VPORD        Z7, Z2, Z2
+	VPSRLQ       $0x1e, Z0, Z5
+	VXORPS       Z0, Z5, Z5
+	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z5, Z5
+	VPSRLQ       $0x1b, Z5, Z7
+	VXORPS       Z5, Z7, Z5
+	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z5, Z5
+	VPADDQ       Z1, Z0, Z0
+	VPSRLQ       $0x1f, Z5, Z0
+	VXORPS       Z5, Z0, Z0
+	VPSRLD       $0x08, Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z4, Z0, Z0
+	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z1
+	VSUBPS       Z1, Z0, Z0
+	VPSRAD       $0x1f, Z0, Z0
+	VANDPS.BCST  lanes80000000<>+0(SB), Z6, Z1
+	VORPS        Z1, Z3, Z1
+	VANDPS       Z0, Z1, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
+
+done96:
+	VEXTRACTF64X4 $0x00, Z2, Y0
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VORPS         Y1, Y0, Y0
+	VEXTRACTF128  $0x00, Y0, X1
+	VEXTRACTF128  $0x01, Y0, X0
+	VORPS         X0, X1, X1
+	VPERMILPS     $0x4e, X1, X0
+	VORPS         X0, X1, X1
+	VPERMILPS     $0xb1, X1, X0
+	VORPS         X0, X1, X1
+	MOVD          X1, AX
+	NOTL          AX
+	SHRL          $0x1f, AX
+	MOVB          AL, ret+64(FP)
+	VZEROUPPER
+	RET
 
 // func transpose8x8(dst *float32, dstStride int, src *float32, srcStride int)
 // Requires: AVX

@@ -355,6 +355,65 @@ func TestDropout(t *testing.T) {
 	})
 }
 
+// Samples are those that their rules choose from the draws of the generator, at
+// every level the same.
+func TestSamples(t *testing.T) {
+	t.Parallel()
+	const alpha, key = float32(0.0242), 0x5A3B1E
+	minus := float32(math.Copysign(0, -1))
+	everyLevel(t, func(t *testing.T, k *kernels) {
+		for _, n := range lengths {
+			for _, first := range []int{0, 2, 1_000_004} {
+				x := numbers(t, n, 13)
+				for i := range x {
+					x[i] *= alpha
+					switch i % 11 {
+					case 5:
+						x[i] = [...]float32{0, minus, alpha, -alpha}[i/11%4]
+					case 7: // exactly what is drawn
+						word := splitMix(key + uint64((first+i)/2)*splitMixIncrement)
+						x[i] = float32(float32(int32(uint32(word>>(32*(i%2))))>>8) * (alpha * 0x1p-23))
+					}
+				}
+				binary, ternary := guard.Floats(t, n), guard.Floats(t, n)
+				state := key + uint64(first/2)*splitMixIncrement
+				if !k.sampleBinary(binary, x, alpha, alpha*0x1p-23, state) || !k.sampleTernary(ternary, x, alpha, alpha*0x1p-24, state) {
+					t.Fatalf("%d finite elements are not found finite", n)
+				}
+				for i, v := range x {
+					draw := uint32(splitMix(key+uint64((first+i)/2)*splitMixIncrement) >> (32 * (i % 2)))
+					want := -alpha
+					if v > float32(float32(int32(draw)>>8)*(alpha*0x1p-23)) {
+						want = alpha
+					}
+					if binary[i] != want {
+						t.Fatalf("binary, element %d+%d of %d, %v: %v, want %v", first, i, n, v, binary[i], want)
+					}
+					want = 0
+					if max(v, -v) > float32(float32(draw>>8)*(alpha*0x1p-24)) {
+						want = float32(math.Copysign(float64(alpha), float64(v)))
+					}
+					if math.Float32bits(ternary[i]) != math.Float32bits(want) {
+						t.Fatalf("ternary, element %d+%d of %d, %v: %v, want %v", first, i, n, v, ternary[i], want)
+					}
+				}
+				for _, odd := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+					if n == 0 {
+						continue
+					}
+					at := (n - 1) * 2 / 3
+					kept := x[at]
+					x[at] = odd
+					if k.sampleBinary(binary, x, alpha, 1, state) || k.sampleTernary(ternary, x, alpha, 1, state) {
+						t.Fatalf("element %d of %d is %v and found finite", at, n, odd)
+					}
+					x[at] = kept
+				}
+			}
+		}
+	})
+}
+
 func TestDropoutRate(t *testing.T) {
 	t.Parallel()
 	const n, probability = 1 << 20, 0.65
@@ -410,6 +469,7 @@ func TestNothingAllocates(t *testing.T) {
 		"SoftmaxCrossEntropy": func() { SoftmaxCrossEntropy(x, 3, 1) }, "CrossEntropy": func() { CrossEntropy(x, 3) },
 		"Adam":      func() { Adam{0.1, 0.9, 0.999, 1e-8}.Update(x, y, z, v, 1, 1) },
 		"Dropout":   func() { Dropout(x, y, 0.5, 1, 1) },
+		"Sample":    func() { SampleBinary(x, y, 0.5, 1, 2); SampleTernary(x, y, 0.5, 1, 2) },
 		"Transpose": func() { Transpose(x, 10, y, 10, 10, 10) },
 	} {
 		if n := testing.AllocsPerRun(10, run); n != 0 {
@@ -433,6 +493,8 @@ func TestMismatchPanicsWithBothLengths(t *testing.T) {
 		"SoftmaxCrossEntropy": {func() { SoftmaxCrossEntropy(five, 7, 1) }, []string{"5", "7"}},
 		"Adam":                {func() { Adam{}.Update(five, five, five, seven, 1, 1) }, []string{"5", "7"}},
 		"Adam step":           {func() { Adam{}.Update(five, five, five, five, 0, 1) }, []string{"0", "1"}},
+		"SampleBinary":        {func() { SampleBinary(five, five, 1, 0, 3) }, []string{"element 3", "not even"}},
+		"SampleTernary":       {func() { SampleTernary(five, five[:4], 1, 0, 0) }, []string{"5", "4"}},
 		"Dropout":             {func() { Dropout(five, five, 1, 0, 0) }, []string{"1", "[0, 1)"}},
 		"Transpose":           {func() { Transpose(five, 2, seven, 4, 2, 4) }, []string{"2×4", "5", "7"}},
 	} {

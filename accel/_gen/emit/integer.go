@@ -9,6 +9,15 @@ import (
 // AddWords sets a = a + b in 64-bit lanes; b is a vector or a table.
 func (m Machine) AddWords(a VecVirtual, b operand.Op) { VPADDQ(b, a, a) }
 
+// Gather sets the bits of a that are set in b.
+func (m Machine) Gather(a, b VecVirtual) {
+	if m.Wide() {
+		VPORD(b, a, a)
+	} else {
+		VPOR(b, a, a)
+	}
+}
+
 // Xor returns the bits in which a and b differ.
 func (m Machine) Xor(a, b VecVirtual) VecVirtual { return m.binary(VXORPS, VXORPS_BCST, a, b) }
 

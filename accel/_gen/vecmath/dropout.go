@@ -19,23 +19,11 @@ const (
 // vector of 32-bit draws in the order of the elements.
 func dropout(m emit.Machine) {
 	m.Function("dropout", "func(dst, x []float32, threshold uint32, scale float32, state uint64)")
-	words := m.Lanes / 2
-	offsets := make([]operand.U64, words)
-	for i := range offsets {
-		offsets[i] = operand.U64(i+1) * increment // wraps around, as it should
-	}
-	state, stride := m.Vector(), m.Vector()
-	VPBROADCASTQ(emit.Argument("state"), state)
-	m.AddWords(state, emit.Table("offsets"+m.Suffix, offsets))
-	VPBROADCASTQ(emit.Word(uint64(words)*increment).Mem, stride)
+	draws := newGenerator(m)
 	threshold := m.Spread(emit.Argument("threshold"))
 	scale := m.Spread(emit.Argument("scale"))
 	elementwise(m, []string{"x"}, func(v []VecVirtual) VecVirtual {
-		z := m.MulWords(xorShifted(m, state, 30), emit.Word(multiplier))
-		z = m.MulWords(xorShifted(m, z, 27), emit.Word(finisher))
-		draw := xorShifted(m, z, 31)
-		m.AddWords(state, stride)
-		return m.ZeroBelow(m.Mul(v[0], scale), draw, threshold)
+		return m.ZeroBelow(m.Mul(v[0], scale), draws.next(m), threshold)
 	})
 }
 

@@ -14,6 +14,8 @@ func main() {
 		softmax(m)
 		adam(m)
 		dropout(m)
+		sampleBinary(m)
+		sampleTernary(m)
 	}
 	transpose()
 	Generate()

@@ -3,6 +3,7 @@ package elementwise
 import (
 	"math"
 
+	"bittern/accel/vecmath"
 	"bittern/quantizers/internal/random"
 )
 
@@ -47,33 +48,9 @@ func Sign(dst, latent []float32, alpha float32, _ random.Stream, _ int) bool {
 }
 
 // HardSigmoid is the stochastic binary rule: +α with the probability
-// clip((w/α + 1)/2, 0, 1), else −α. It draws +α where w > v for a v uniform on
-// the 2²⁴ points of [−α, α) that are multiples of α·2⁻²³.
+// clip((w/α + 1)/2, 0, 1), else −α.
 func HardSigmoid(dst, latent []float32, alpha float32, stream random.Stream, first int) bool {
-	dst = dst[:len(latent)]
-	level, unit := math.Float32bits(alpha), alpha*0x1p-23
-	var seen uint32
-	i := 0
-	for ; i+1 < len(latent); i += 2 {
-		even, odd := stream.Pair((first + i) / 2)
-		w0, w1 := latent[i], latent[i+1]
-		seen |= overflow(math.Float32bits(w0)) | overflow(math.Float32bits(w1))
-		dst[i] = hardSigmoid(w0, level, unit, even)
-		dst[i+1] = hardSigmoid(w1, level, unit, odd)
-	}
-	if i < len(latent) {
-		even, _ := stream.Pair((first + i) / 2)
-		seen |= overflow(math.Float32bits(latent[i]))
-		dst[i] = hardSigmoid(latent[i], level, unit, even)
-	}
-	return seen < signBit
-}
-
-// The conversion of the product keeps it from being fused with the
-// subtraction, so that every processor draws the same.
-func hardSigmoid(w float32, level uint32, unit float32, bits uint32) float32 {
-	v := float32(float32(int32(bits)>>8) * unit)
-	return math.Float32frombits(level | ^math.Float32bits(v-w)&signBit)
+	return vecmath.SampleBinary(dst[:len(latent)], latent, alpha, uint64(stream), first)
 }
 
 // Threshold is the deterministic ternary rule: sign(w)·α where |w| > α/3,
@@ -90,26 +67,9 @@ func Threshold(dst, latent []float32, alpha float32, _ random.Stream, _ int) boo
 }
 
 // Bernoulli is the stochastic ternary rule: sign(w)·α with the probability
-// clip(|w/α|, 0, 1), else 0. It draws a nonzero where |w| > v for a v uniform
-// on the 2²⁴ points of [0, α) that are multiples of α·2⁻²⁴.
+// clip(|w/α|, 0, 1), else 0.
 func Bernoulli(dst, latent []float32, alpha float32, stream random.Stream, first int) bool {
-	dst = dst[:len(latent)]
-	level, unit := math.Float32bits(alpha), alpha*0x1p-24
-	var seen uint32
-	i := 0
-	for ; i+1 < len(latent); i += 2 {
-		even, odd := stream.Pair((first + i) / 2)
-		w0, w1 := latent[i], latent[i+1]
-		seen |= overflow(math.Float32bits(w0)) | overflow(math.Float32bits(w1))
-		dst[i] = ternary(w0, level, float32(float32(int32(even>>8))*unit))
-		dst[i+1] = ternary(w1, level, float32(float32(int32(odd>>8))*unit))
-	}
-	if i < len(latent) {
-		even, _ := stream.Pair((first + i) / 2)
-		seen |= overflow(math.Float32bits(latent[i]))
-		dst[i] = ternary(latent[i], level, float32(float32(int32(even>>8))*unit))
-	}
-	return seen < signBit
+	return vecmath.SampleTernary(dst[:len(latent)], latent, alpha, uint64(stream), first)
 }
 
 // ternary returns sign(w)·α where |w| > threshold, else 0.

@@ -51,6 +51,25 @@ func TestSamplingProbabilities(t *testing.T) {
 	}
 }
 
+// Rules draw the halves of SplitMix64's outputs, low ones first: with latent
+// weights of 0 the binary rule shows their highest bits. The outputs are the first
+// from state 0 as the reference implementation (Vigna, splitmix64.c) gives them.
+func TestDrawsAreSplitMix64(t *testing.T) {
+	t.Parallel()
+	words := []uint64{0xe220a8397b1dcdaf, 0x6e789e6aa1b965f4, 0x06c45d188009454f, 0xf88bb8a8724c81ec}
+	quantized := make([]float32, 2*len(words))
+	HardSigmoid(quantized, make([]float32, len(quantized)), alpha, random.Stream(0), 0)
+	for i, got := range quantized {
+		want := float32(-alpha)
+		if words[i/2]>>(32*(i%2)+31)&1 != 0 {
+			want = alpha // the draw is a negative number, below 0
+		}
+		if got != want {
+			t.Errorf("element %d: got %v, want %v", i, got, want)
+		}
+	}
+}
+
 // Beyond α, and at 0 for the ternary rule, the outcome is certain: not one
 // draw in a million may differ.
 func TestCertainOutcomes(t *testing.T) {

@@ -23,7 +23,9 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// Stream is the random numbers of one weight matrix at one step.
+// Stream is the random numbers of one weight matrix at one step: the key of the
+// sampling kernels of accel/vecmath, which read it as SplitMix64's state. Word n
+// belongs to elements 2n, its low half, and 2n+1.
 type Stream uint64
 
 // NewStream returns the stream of a weight at a step. Names are hashed by
@@ -34,11 +36,4 @@ func NewStream(seed, step uint64, name string) Stream {
 	start := mix(seed + gamma)
 	start = mix((start ^ step) + gamma)
 	return Stream(mix((start ^ hash.Sum64()) + gamma))
-}
-
-// Pair returns 64 uniform bits for elements 2n and 2n+1: the low half belongs
-// to the even one.
-func (s Stream) Pair(n int) (even, odd uint32) {
-	bits := mix(uint64(s) + uint64(n+1)*gamma)
-	return uint32(bits), uint32(bits >> 32)
 }
