@@ -6,6 +6,7 @@ package checked
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	"bittern/plugins"
 )
@@ -48,15 +49,9 @@ func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // notFinite returns the index of the first NaN or infinity, or −1. It runs over
 // all weights at every training step, so it first looks whether there is any at
-// all: a float32 is not finite where its exponent is all ones, and adding one to
-// the exponent then carries into the sign bit.
+// all.
 func notFinite(values []float32) int {
-	const magnitude, exponentStep = 1<<31 - 1, 1 << 23
-	var carries uint32
-	for _, v := range values {
-		carries |= math.Float32bits(v)&magnitude + exponentStep
-	}
-	if carries>>31 == 0 {
+	if allFinite(values) {
 		return -1
 	}
 	for i, v := range values {
@@ -65,4 +60,40 @@ func notFinite(values []float32) int {
 		}
 	}
 	return -1
+}
+
+// allFinite looks for an exponent that is all ones: adding one to it carries into
+// the sign bit. It takes two values at a time, which is twice as fast.
+func allFinite(values []float32) bool {
+	const (
+		magnitude    = 1<<31 - 1
+		exponentStep = 1 << 23
+		twice        = 1<<32 + 1
+	)
+	carries := uint32(0)
+	one := func(v float32) { carries |= math.Float32bits(v)&magnitude + exponentStep }
+	if len(values) > 0 && uintptr(unsafe.Pointer(&values[0]))%8 != 0 {
+		one(values[0])
+		values = values[1:]
+	}
+	if len(values)%2 != 0 {
+		one(values[len(values)-1])
+		values = values[:len(values)-1]
+	}
+	if len(values) == 0 {
+		return carries>>31 == 0
+	}
+	var sums [4]uint64
+	pairs := unsafe.Slice((*uint64)(unsafe.Pointer(&values[0])), len(values)/2)
+	for ; len(pairs) >= len(sums); pairs = pairs[len(sums):] {
+		sums[0] |= pairs[0]&(magnitude*twice) + exponentStep*twice
+		sums[1] |= pairs[1]&(magnitude*twice) + exponentStep*twice
+		sums[2] |= pairs[2]&(magnitude*twice) + exponentStep*twice
+		sums[3] |= pairs[3]&(magnitude*twice) + exponentStep*twice
+	}
+	for _, pair := range pairs {
+		sums[0] |= pair&(magnitude*twice) + exponentStep*twice
+	}
+	all := sums[0] | sums[1] | sums[2] | sums[3]
+	return (carries|uint32(all)|uint32(all>>32))>>31 == 0
 }
