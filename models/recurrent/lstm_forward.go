@@ -9,7 +9,8 @@ import (
 
 // block is the number of columns that go through all of a step's elementwise
 // work before the next ones: small enough for what one kernel writes to be in
-// the first cache for the next, large enough for its calls to cost nothing.
+// the first cache for the next, large enough for its calls to cost nothing. The
+// kernels fetch the block after it, as many bytes ahead as accel/_gen/emit says.
 const block = 32
 
 // sweepForward is one worker's part of the forward pass.

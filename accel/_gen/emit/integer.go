@@ -9,8 +9,8 @@ import (
 // AddWords sets a = a + b in 64-bit lanes; b is a vector or a table.
 func (m Machine) AddWords(a VecVirtual, b operand.Op) { VPADDQ(b, a, a) }
 
-// Gather sets the bits of a that are set in b.
-func (m Machine) Gather(a, b VecVirtual) {
+// Include sets the bits of a that are set in b.
+func (m Machine) Include(a, b VecVirtual) {
 	if m.Wide() {
 		VPORD(b, a, a)
 	} else {

@@ -72,7 +72,7 @@ func sample(m emit.Machine, name string, choose func(x, draw, alpha, unit VecVir
 		v := m.Load(emit.At(x, index), tail)
 		exponents := m.And(v, emit.Bits(^uint32(sign)))
 		VPADDD(exponentLow, exponents, exponents)
-		m.Gather(seen, exponents)
+		m.Include(seen, exponents)
 		m.Store(choose(v, draws.next(m), alpha, unit), emit.At(dst, index), tail)
 	})
 	all := GP32()
