@@ -10,6 +10,7 @@ package graph
 
 import (
 	"fmt"
+	"sync"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -150,10 +151,21 @@ func (g *Graph) Differentiate(loss *Node) (*Program, error) {
 		for i, p := range g.parameters {
 			wrt[i] = p.node
 		}
-		_, err := G.Grad(loss.node, wrt...)
+		_, err := differentiate(loss.node, wrt...)
 		return err
 	})
 	return g.Compile()
+}
+
+// differentiating is held while Gorgonia adds gradients to a graph: it puts
+// constants into it that all graphs of a process share, and writes to them.
+var differentiating sync.Mutex
+
+// differentiate is Gorgonia's Grad, one graph at a time.
+func differentiate(loss *G.Node, wrt ...*G.Node) (G.Nodes, error) {
+	differentiating.Lock()
+	defer differentiating.Unlock()
+	return G.Grad(loss, wrt...)
 }
 
 // guard runs a step of the construction unless an earlier one failed. Gorgonia

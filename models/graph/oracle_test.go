@@ -191,7 +191,7 @@ func (n *network) plain(t *testing.T) (float64, map[string][]float64) {
 			loss = must(G.Add(loss, part))
 		}
 	}
-	gradients, err := G.Grad(loss, parameters...)
+	gradients, err := differentiate(loss, parameters...)
 	if err != nil {
 		t.Fatal(err)
 	}
