@@ -9,7 +9,8 @@
 // A step of one worker runs forward through Moments and Fold for both products
 // of each gate, Gates.Forward, Moments and Fold for the cell, Output.Forward;
 // and backward through OutputGradient, GatesGradient and one
-// AffinePairGradient per gate.
+// AffinePairGradient per gate, before which Gates.Forward makes the activations
+// again where they were not kept.
 //
 // # Layout
 //

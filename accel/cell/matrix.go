@@ -17,11 +17,12 @@ type Gathered struct {
 	Order []int32
 }
 
-// check is Matrix.check of the rows that the order names.
-func (g Gathered) check(name string, rows, reach int) {
+// check is Matrix.check of the rows that the order names. It returns how many rows
+// of the matrix that takes in.
+func (g Gathered) check(name string, rows, reach int) (named int) {
 	if g.Order == nil {
 		g.Matrix.check(name, rows, reach)
-		return
+		return rows
 	}
 	if len(g.Order) < rows {
 		panic(fmt.Sprintf("cell: %s has an order of %d elements, which is too few for %d rows", name, len(g.Order), rows))
@@ -34,6 +35,7 @@ func (g Gathered) check(name string, rows, reach int) {
 		last = max(last, r)
 	}
 	g.Matrix.check(name, int(last)+1, reach)
+	return int(last) + 1
 }
 
 // row is row r.

@@ -77,9 +77,9 @@ type AffinePairGradient struct {
 func (g AffinePairGradient) Backward() {
 	g.Gradient.check("AffinePairGradient.Gradient", g.Rows, g.Columns)
 	g.Hidden.check("AffinePairGradient.Hidden", g.Rows, g.Columns)
-	g.Input.check("AffinePairGradient.Input", g.Rows, g.Columns)
+	named := g.Input.check("AffinePairGradient.Input", g.Rows, g.Columns)
 	g.HiddenGradient.check("AffinePairGradient.HiddenGradient", g.Rows, g.Columns)
-	Gathered{g.InputGradient, g.Input.Order}.check("AffinePairGradient.InputGradient", g.Rows, g.Columns)
+	g.InputGradient.check("AffinePairGradient.InputGradient", named, g.Columns)
 	checkVector("AffinePairGradient.HiddenStatistics.Mean", g.HiddenStatistics.Mean, g.Columns)
 	checkVector("AffinePairGradient.HiddenStatistics.RStd", g.HiddenStatistics.RStd, g.Columns)
 	checkVector("AffinePairGradient.InputStatistics.Mean", g.InputStatistics.Mean, g.Columns)

@@ -81,12 +81,18 @@ func (c *compiler) fuse() {
 					continue
 				}
 				c.fused[name] = true
-				if source := c.nodes[c.nodes[name].Inputs[0]]; c.nodes[name].Op == stepgraph.ScaleShift && source.Op == stepgraph.Lookup && c.uses[source.Name] == 1 {
-					c.fused[source.Name] = true
-				}
+				c.fuseLookup(c.nodes[name])
 				break
 			}
 		}
+	}
+}
+
+// fuseLookup takes the look-up that a scale alone uses in with it.
+func (c *compiler) fuseLookup(scale stepgraph.Node) {
+	source := c.nodes[scale.Inputs[0]]
+	if scale.Op == stepgraph.ScaleShift && source.Op == stepgraph.Lookup && c.uses[source.Name] == 1 {
+		c.fused[source.Name] = true
 	}
 }
 

@@ -9,8 +9,8 @@ import "fmt"
 // Dropout again with the same arguments on the gradient and no mask is stored.
 // Element e takes half of the 64-bit word SplitMix64(key, e/2), the low 32
 // bits for even e and the high ones for odd e, and is dropped if that is
-// below ⌊probability·2³²⌋. SplitMix64(key, n) is output n of the generator of Steele,
-// Lea and Flood (OOPSLA 2014) seeded with key:
+// below ⌊probability·2³²⌋. [SplitMix64] is the generator of Steele, Lea and Flood
+// (OOPSLA 2014) seeded with key:
 //
 //	z = key + (n+1)·0x9E3779B97F4A7C15
 //	z = (z ⊕ z≫30)·0xBF58476D1CE4E5B9
@@ -31,12 +31,15 @@ func dropout(k *kernels, dst, x []float32, probability float64, key uint64, firs
 	threshold, scale := uint32(probability*(1<<32)), float32(1/(1-probability))
 	if first%2 != 0 && len(x) > 0 {
 		// Kernels start at a whole word.
-		word := splitMix(key + uint64(first/2)*splitMixIncrement)
+		word := SplitMix64(key, first/2)
 		dst[0] = keep(x[0], uint32(word>>32), threshold, scale)
 		dst, x, first = dst[1:], x[1:], first+1
 	}
 	k.dropout(dst, x, threshold, scale, key+uint64(first/2)*splitMixIncrement)
 }
+
+// SplitMix64 is output n, from 0 on, of the generator with the given key; see [Dropout].
+func SplitMix64(key uint64, n int) uint64 { return splitMix(key + uint64(n)*splitMixIncrement) }
 
 // splitMixIncrement is 2⁶⁴ divided by the golden ratio, made odd.
 const splitMixIncrement = 0x9E3779B97F4A7C15

@@ -39,6 +39,8 @@ const signBit = 1 << 31
 // all ones.
 func overflow(x float32) uint32 { return math.Float32bits(x)&^signBit + 1<<23 }
 
+// sampleBinary and sampleTernary are one loop written twice: called through a
+// variable, the choice of an element takes three times as long.
 func sampleBinary(dst, x []float32, alpha, unit float32, state uint64) bool {
 	dst = dst[:len(x)]
 	level, seen := math.Float32bits(alpha), uint32(0)

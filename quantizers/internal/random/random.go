@@ -4,24 +4,17 @@
 //
 // It is SplitMix64 (Steele, Lea & Flood, "Fast Splittable Pseudorandom Number
 // Generators", OOPSLA 2014) read as a counter-based generator. SplitMix64's
-// n-th output is mix(start + n·γ), so any output can be had without those
+// n-th output is a bijection of start + n·γ, so any output can be had without those
 // before it. The start of a stream is a hash of the seed, the step and the
 // weight's name. Streams start at hashed places of one sequence of 2⁶⁴ numbers;
 // that two streams of a million numbers overlap has a chance of about 2⁻⁴³.
 package random
 
-import "hash/fnv"
+import (
+	"hash/fnv"
 
-// gamma is SplitMix64's increment: the odd integer nearest to 2⁶⁴/φ.
-const gamma = 0x9e3779b97f4a7c15
-
-// mix is the finaliser of SplitMix64: variant 13 of Stafford's parameters for
-// the one of MurmurHash3 ("Better Bit Mixing", 2011). It is a bijection.
-func mix(z uint64) uint64 {
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
+	"bittern/accel/vecmath"
+)
 
 // Stream is the random numbers of one weight matrix at one step: the key of the
 // sampling kernels of accel/vecmath, which read it as SplitMix64's state. Word n
@@ -33,7 +26,7 @@ type Stream uint64
 func NewStream(seed, step uint64, name string) Stream {
 	hash := fnv.New64a()
 	hash.Write([]byte(name))
-	start := mix(seed + gamma)
-	start = mix((start ^ step) + gamma)
-	return Stream(mix((start ^ hash.Sum64()) + gamma))
+	start := vecmath.SplitMix64(seed, 0)
+	start = vecmath.SplitMix64(start^step, 0)
+	return Stream(vecmath.SplitMix64(start^hash.Sum64(), 0))
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/bits"
 	"testing"
+
+	"bittern/accel/vecmath"
 )
 
 // Neighbouring seeds, steps, names and elements must look independent: over
@@ -11,7 +13,7 @@ import (
 func TestNeighbouringStreamsAreUncorrelated(t *testing.T) {
 	t.Parallel()
 	base := NewStream(1, 1, "layer0.Wh")
-	at := func(s Stream, n int) uint64 { return mix(uint64(s) + uint64(n+1)*gamma) }
+	at := func(s Stream, n int) uint64 { return vecmath.SplitMix64(uint64(s), n) }
 	for name, other := range map[string]func(n int) uint64{
 		"next seed":             func(n int) uint64 { return at(NewStream(2, 1, "layer0.Wh"), n) },
 		"next step":             func(n int) uint64 { return at(NewStream(1, 2, "layer0.Wh"), n) },
