@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"bittern/builtin"
-	"bittern/harness/cell"
 	"bittern/harness/cli"
+	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/harness/task"
 	"bittern/models/lstm"
@@ -50,7 +50,7 @@ func (n noise) Fill(_ int, inputs model.Inputs) (int, error) {
 // of a step by design, is what the process border costs.
 func BenchmarkBoundary(b *testing.B) {
 	for _, units := range []int{512, 1000} {
-		spec := &cell.Spec{
+		spec := &experiment.Spec{
 			Seed: 1, Threads: 2, Task: suite.Task{Training: suite.Training{Optimiser: model.Adam, LearningRate: 0.002}},
 			Model:     describe(b, "lstm", plugins.Values{"units": strconv.Itoa(units)}, lstm.New().Describe),
 			Quantizer: describe(b, "stochastic-ternary", nil, stochasticternary.New().Describe),
@@ -61,7 +61,7 @@ func BenchmarkBoundary(b *testing.B) {
 	}
 }
 
-func describe(b *testing.B, name string, options plugins.Values, describe func(context.Context) (plugins.Description, error)) cell.Plugin {
+func describe(b *testing.B, name string, options plugins.Values, describe func(context.Context) (plugins.Description, error)) experiment.Plugin {
 	description, err := describe(b.Context())
 	if err != nil {
 		b.Fatal(err)
@@ -70,10 +70,10 @@ func describe(b *testing.B, name string, options plugins.Values, describe func(c
 	if err != nil {
 		b.Fatal(err)
 	}
-	return cell.Plugin{Label: name, Name: name, Options: resolved, Description: description}
+	return experiment.Plugin{Label: name, Name: name, Options: resolved, Description: description}
 }
 
-func ownProcesses(b *testing.B, spec *cell.Spec, t noise) {
+func ownProcesses(b *testing.B, spec *experiment.Spec, t noise) {
 	var ids []plugins.ID
 	for _, plugin := range builtin.Plugins() {
 		ids = append(ids, plugin.ID)
@@ -82,7 +82,7 @@ func ownProcesses(b *testing.B, spec *cell.Spec, t noise) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	trial, err := cell.OpenTrial(b.Context(), catalogue, 0, spec, t)
+	trial, err := experiment.OpenTrial(b.Context(), catalogue, 0, spec, t)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func ownProcesses(b *testing.B, spec *cell.Spec, t noise) {
 	}
 }
 
-func inProcess(b *testing.B, spec *cell.Spec, t noise) {
+func inProcess(b *testing.B, spec *experiment.Spec, t noise) {
 	ctx := b.Context()
 	m, q := lstm.New(), stochasticternary.New()
 	plan, err := m.Plan(ctx, spec.Model.Options, t.shape)

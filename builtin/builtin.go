@@ -3,9 +3,9 @@
 package builtin
 
 import (
-	"bittern/accel/asichighspeed"
-	"bittern/accel/asiclowpower"
-	"bittern/accel/cpu"
+	"bittern/accel/backends/asichighspeed"
+	"bittern/accel/backends/asiclowpower"
+	"bittern/accel/backends/cpu"
 	"bittern/harness/cli"
 	"bittern/models/lstm"
 	"bittern/plugins"

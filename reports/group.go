@@ -9,11 +9,11 @@ import (
 	"bittern/harness/store"
 )
 
-// group is the cells of the same experiment, one for each seed.
+// group is the experiments of one setting, one for each seed.
 type group struct {
 	key        string
-	first      store.Cell
-	experiment published.Experiment
+	first      store.Experiment
+	experiment published.Setting
 	paperStyle []float64
 	machines   []*machine
 }
@@ -29,7 +29,7 @@ type machine struct {
 	notes                      []string
 }
 
-func (g *group) add(r *Report, c store.Cell, deployments []store.Deployment) {
+func (g *group) add(r *Report, c store.Experiment, deployments []store.Deployment) {
 	if c.PaperStyle != nil {
 		g.paperStyle = append(g.paperStyle, *c.PaperStyle)
 	}
@@ -47,7 +47,7 @@ func (g *group) add(r *Report, c store.Cell, deployments []store.Deployment) {
 	}
 }
 
-func (m *machine) add(c store.Cell, d store.Deployment) {
+func (m *machine) add(c store.Experiment, d store.Deployment) {
 	m.seeds = append(m.seeds, c.Seed)
 	if d.Metric != nil {
 		m.metric = append(m.metric, *d.Metric)

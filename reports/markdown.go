@@ -153,7 +153,7 @@ func citation(key string) string {
 func (r *Report) footer(w io.Writer, notes footnotes) error {
 	var b strings.Builder
 	if len(r.Rows) == 0 {
-		fmt.Fprintf(&b, "No cell of the suite %s is finished.\n\n", r.Suite)
+		fmt.Fprintf(&b, "No experiment of the suite %s is finished.\n\n", r.Suite)
 	}
 	for i, note := range notes {
 		fmt.Fprintf(&b, "- [%d] %s\n", i+1, strings.Join(strings.Fields(note), " "))

@@ -8,7 +8,9 @@ import (
 	"bittern/harness/provenance"
 )
 
-func (p Provenance) same(other provenance.Cell) bool { return reflect.DeepEqual(p.Cell, other) }
+func (p Provenance) same(other provenance.Experiment) bool {
+	return reflect.DeepEqual(p.Experiment, other)
+}
 
 // String says in a line what the figures were measured with.
 func (p Provenance) String() string {
@@ -31,15 +33,15 @@ func (p Provenance) String() string {
 		}
 		overhead = strings.Join(runs, ", ")
 	}
-	return fmt.Sprintf("%d cells, seeds %s, trained for %s steps, measured at commit %s, %s %s/%s, %d threads of %d cores, %s; corpus %s; a training step on the null plugins: %s",
-		p.Cells, list(p.Seeds), list(p.Steps), commit, p.Go, p.OS, p.Arch, p.Threads, p.Cores, p.CPU, corpus, overhead)
+	return fmt.Sprintf("%d experiments, seeds %s, trained for %s steps, measured at commit %s, %s %s/%s, %d threads of %d cores, %s; corpus %s; a training step on the null plugins: %s",
+		p.Experiments, list(p.Seeds), list(p.Steps), commit, p.Go, p.OS, p.Arch, p.Threads, p.Cores, p.CPU, corpus, overhead)
 }
 
 func list[T any](numbers []T) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ", "), "[]")
 }
 
-// String says in a line what became of a cell without a result.
+// String says in a line what became of an experiment without a result.
 func (u Unfinished) String() string {
 	where := ""
 	if u.Backend != "" {

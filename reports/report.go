@@ -1,7 +1,7 @@
 // Package reports turns the run store into comparison tables. It reads what
 // was stored and never starts a plugin.
 //
-// A column is a field of [Row]: group.go fills it in from the cells and
+// A column is a field of [Row]: group.go fills it in from the experiments and
 // deployments of one experiment, markdown.go and csv.go write it out, and JSON has
 // every field as it is.
 package reports
@@ -23,7 +23,7 @@ import (
 type Report struct {
 	Suite string `json:"suite"`
 	Rows  []Row  `json:"rows"`
-	// Unfinished lists the cells that have no result, with the reason.
+	// Unfinished lists the experiments that have no result, with the reason.
 	Unfinished []Unfinished `json:"unfinished,omitempty"`
 	Provenance []Provenance `json:"provenance"`
 }
@@ -58,7 +58,7 @@ type Figure struct {
 	Missing string   `json:"missing,omitempty"`
 }
 
-// Unfinished is a cell or a deployment without a result.
+// Unfinished is an experiment or a deployment without a result.
 type Unfinished struct {
 	Task      string       `json:"task"`
 	Model     string       `json:"model"`
@@ -69,24 +69,24 @@ type Unfinished struct {
 	Reason    string       `json:"reason,omitempty"`
 }
 
-// Provenance is what one group of cells was measured with.
+// Provenance is what one group of experiments was measured with.
 type Provenance struct {
-	provenance.Cell
-	Cells     int                   `json:"cells"`
-	Overheads []provenance.Overhead `json:"overheads,omitempty"` // one a run
-	Seeds     []uint64              `json:"seeds"`
-	Steps     []uint64              `json:"steps"` // that the cells were trained for, ascending
+	provenance.Experiment
+	Experiments int                   `json:"experiments"`
+	Overheads   []provenance.Overhead `json:"overheads,omitempty"` // one a run
+	Seeds       []uint64              `json:"seeds"`
+	Steps       []uint64              `json:"steps"` // that the experiments were trained for, ascending
 }
 
 // Collect reads the report of a suite.
 func Collect(ctx context.Context, s *store.Store, suite string) (*Report, error) {
-	cells, err := s.Cells(ctx, suite)
+	experiments, err := s.Experiments(ctx, suite)
 	if err != nil {
 		return nil, err
 	}
 	r := &Report{Suite: suite, Rows: []Row{}, Provenance: []Provenance{}}
 	var groups []*group
-	for _, c := range cells {
+	for _, c := range experiments {
 		if c.Status != store.Done {
 			r.Unfinished = append(r.Unfinished, Unfinished{c.Task, c.Model, c.Quantizer, c.Seed, "", c.Status, c.Reason})
 			continue
@@ -94,7 +94,7 @@ func Collect(ctx context.Context, s *store.Store, suite string) (*Report, error)
 		if err := r.addProvenance(c); err != nil {
 			return nil, err
 		}
-		key, e, err := experiment(c)
+		key, e, err := setting(c)
 		if err != nil {
 			return nil, err
 		}
@@ -119,17 +119,17 @@ func Collect(ctx context.Context, s *store.Store, suite string) (*Report, error)
 	return r, nil
 }
 
-// experiment is what a cell can be held against, and a key that the cells of
+// setting is what an experiment can be held against, and a key that the experiments of
 // one row share: the configuration without the seed.
-func experiment(c store.Cell) (key string, e published.Experiment, err error) {
+func setting(c store.Experiment) (key string, e published.Setting, err error) {
 	var config map[string]json.RawMessage
 	if err := json.Unmarshal(c.Config, &config); err != nil {
-		return "", e, fmt.Errorf("the configuration of cell %s: %w", c.ID, err)
+		return "", e, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
 	}
 	delete(config, "seed")
 	rest, err := json.Marshal(config)
 	if err != nil {
-		return "", e, fmt.Errorf("the configuration of cell %s: %w", c.ID, err)
+		return "", e, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
 	}
 	type plugin struct {
 		Name    string            `json:"name"`
@@ -141,9 +141,9 @@ func experiment(c store.Cell) (key string, e published.Experiment, err error) {
 		Quantizer plugin `json:"quantizer"`
 	}
 	if err := json.Unmarshal(c.Config, &parts); err != nil {
-		return "", e, fmt.Errorf("the configuration of cell %s: %w", c.ID, err)
+		return "", e, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
 	}
-	e = published.Experiment{
+	e = published.Setting{
 		Corpus: parts.Corpus, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
 		Normalization: parts.Model.Options["normalization"],
 	}
@@ -156,10 +156,10 @@ func experiment(c store.Cell) (key string, e published.Experiment, err error) {
 	return string(rest), e, nil
 }
 
-func (r *Report) addProvenance(c store.Cell) error {
-	var p provenance.Cell
+func (r *Report) addProvenance(c store.Experiment) error {
+	var p provenance.Experiment
 	if err := json.Unmarshal(c.Provenance, &p); err != nil {
-		return fmt.Errorf("the provenance of cell %s: %w", c.ID, err)
+		return fmt.Errorf("the provenance of experiment %s: %w", c.ID, err)
 	}
 	p.Model, p.Quantizer = "", "" // the rows name them
 	overhead := p.Overhead
@@ -167,9 +167,9 @@ func (r *Report) addProvenance(c store.Cell) error {
 	at := slices.IndexFunc(r.Provenance, func(known Provenance) bool { return known.same(p) })
 	if at < 0 {
 		at = len(r.Provenance)
-		r.Provenance = append(r.Provenance, Provenance{Cell: p})
+		r.Provenance = append(r.Provenance, Provenance{Experiment: p})
 	}
-	r.Provenance[at].Cells++
+	r.Provenance[at].Experiments++
 	group := &r.Provenance[at]
 	group.Seeds, group.Steps = insert(group.Seeds, c.Seed), insert(group.Steps, c.Steps)
 	if overhead != nil && !slices.Contains(group.Overheads, *overhead) {

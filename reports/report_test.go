@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // filled is a run store with two seeds of one published experiment, one seed
-// of one that nobody published, and a failed cell.
+// of one that nobody published, and a failed experiment.
 func filled(t *testing.T) *store.Store {
 	t.Helper()
 	ctx := context.Background()
@@ -32,7 +32,7 @@ func filled(t *testing.T) *store.Store {
 			t.Error(err)
 		}
 	})
-	stamp, err := json.Marshal(provenance.Cell{
+	stamp, err := json.Marshal(provenance.Experiment{
 		Machine: provenance.Machine{Commit: "0123456789", Go: "go1.26", OS: "linux", Arch: "amd64", CPU: "a CPU", Cores: 2,
 			Overhead: &provenance.Overhead{Seconds: 0.00042, N: 100}},
 		Threads: 2, Corpus: "warpeace", SHA256: "fb66",
@@ -41,41 +41,41 @@ func filled(t *testing.T) *store.Store {
 		t.Fatal(err)
 	}
 	number := func(f float64) *float64 { return &f }
-	var cells []store.Cell
-	add := func(quantizer, normalization string, seed uint64, status store.Status, paper float64) store.Cell {
+	var experiments []store.Experiment
+	add := func(quantizer, normalization string, seed uint64, status store.Status, paper float64) store.Experiment {
 		config := fmt.Sprintf(`{"corpus":"warpeace","seed":%d,"model":{"name":"lstm","options":{"units":"512","layers":"1","normalization":%q}},"quantizer":{"name":%q}}`,
 			seed, normalization, quantizer)
 		id, canonical, err := store.ID(json.RawMessage(config))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := store.Cell{ID: id, Config: canonical, Task: "warpeace", Model: "lstm-512", Quantizer: quantizer, Seed: seed,
+		c := store.Experiment{ID: id, Config: canonical, Task: "warpeace", Model: "lstm-512", Quantizer: quantizer, Seed: seed,
 			Status: status, Steps: 3256, Metric: "BPC", PaperStyle: number(paper), RecurrentBytes: 153344, DeployedBytes: 4000000, Provenance: stamp}
-		cells = append(cells, c)
+		experiments = append(experiments, c)
 		return c
 	}
-	done := []store.Cell{
+	done := []store.Experiment{
 		add("stochastic-binary", "batch", 1, store.Done, 1.80),
 		add("stochastic-binary", "batch", 2, store.Done, 1.82),
 		add("binaryconnect", "batch", 1, store.Done, 1.75),
 	}
 	failed := add("none", "none", 1, store.Failed, 0)
 	failed.Reason, failed.PaperStyle = "the model diverged in step 7", nil
-	if err := s.PutSuite(ctx, "golden", cells); err != nil {
+	if err := s.PutSuite(ctx, "golden", experiments); err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range append(done, failed) {
-		if err := s.PutCell(ctx, c); err != nil {
+		if err := s.PutExperiment(ctx, c); err != nil {
 			t.Fatal(err)
 		}
 		if c.Status != store.Done {
 			continue
 		}
 		for _, d := range []store.Deployment{
-			{Cell: c.ID, Backend: "asic", Status: store.Done, Metric: number(1.79 + float64(i)/100), Cost: &store.Cost{
+			{Experiment: c.ID, Backend: "asic", Status: store.Done, Metric: number(1.79 + float64(i)/100), Cost: &store.Cost{
 				Seconds: number(26.2e-6), Energy: []store.Part{{Name: "weights", Value: 6e-7}, {Name: "rest", Value: 3.7e-7}},
 				Memory: []store.Part{{Name: "codes", Value: 153344}, {Name: "tables", Value: 2000000}}, Notes: []string{"power | area recalled,\nnot verified"}}},
-			{Cell: c.ID, Backend: "cpu", Status: store.Done, Metric: number(1.78), Cost: &store.Cost{
+			{Experiment: c.ID, Backend: "cpu", Status: store.Done, Metric: number(1.78), Cost: &store.Cost{
 				Seconds: number(4.2e-6), Measured: true, N: 50, Missing: map[string]string{"energy": "no power meter is read"}}},
 		} {
 			if err := s.PutDeployment(ctx, d); err != nil {

@@ -126,8 +126,8 @@ func parse(row map[string]string) (Result, error) {
 	return r, nil
 }
 
-// Experiment names what a measured number can be held against.
-type Experiment struct {
+// Setting names what a measured number can be held against.
+type Setting struct {
 	Corpus        string
 	Model         string
 	Units, Layers int
@@ -135,9 +135,9 @@ type Experiment struct {
 	Normalization string
 }
 
-// For returns the published numbers of the same experiment: same corpus, model
+// For returns the published numbers of the same setting: same corpus, model
 // and size, same quantizer, same normalization.
-func For(e Experiment) ([]Result, error) {
+func For(e Setting) ([]Result, error) {
 	all, err := Results()
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func For(e Experiment) ([]Result, error) {
 		if normalization == "batch-cell" {
 			normalization = "batch"
 		}
-		if r.HasValue && (Experiment{r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, normalization}) == e {
+		if r.HasValue && (Setting{r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, normalization}) == e {
 			matching = append(matching, r)
 		}
 	}

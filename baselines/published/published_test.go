@@ -111,14 +111,14 @@ func TestPaperSizesCountRecurrentWeights(t *testing.T) {
 
 func TestForMatchesTheExperiment(t *testing.T) {
 	t.Parallel()
-	got, err := For(Experiment{"warpeace", "lstm", 512, 1, "stochastic-ternary", "batch"})
+	got, err := For(Setting{"warpeace", "lstm", 512, 1, "stochastic-ternary", "batch"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || got[0].Value != 1.72 || got[1].Value != 1.72 {
 		t.Errorf("got %+v, want both sources' 1.72", got)
 	}
-	none, err := For(Experiment{"warpeace", "lstm", 128, 1, "stochastic-ternary", "batch"})
+	none, err := For(Setting{"warpeace", "lstm", 128, 1, "stochastic-ternary", "batch"})
 	if err != nil || len(none) != 0 {
 		t.Errorf("got %v, %v for a size nobody published", none, err)
 	}

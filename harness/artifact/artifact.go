@@ -111,7 +111,7 @@ func Read(folder string) (Network, error) {
 	path := filepath.Join(folder, graphName)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return Network{}, plugins.Problemf("the deployed network cannot be read (%v); train the cell again with --again", err)
+		return Network{}, plugins.Problemf("the deployed network cannot be read (%v); train the experiment again with --again", err)
 	}
 	var doc document
 	if err := json.Unmarshal(text, &doc); err != nil {
@@ -150,7 +150,7 @@ func Read(folder string) (Network, error) {
 }
 
 func damaged(path string, err error) error {
-	return plugins.Problemf("the deployed network %s is damaged (%v); train the cell again with --again", path, err)
+	return plugins.Problemf("the deployed network %s is damaged (%v); train the experiment again with --again", path, err)
 }
 
 func tables(n *stepgraph.Node) map[string]*stepgraph.Table {

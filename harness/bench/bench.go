@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"bittern/accel/isa"
+	"bittern/accel/kernels/isa"
 	"bittern/plugins"
 	"bittern/plugins/host"
 )

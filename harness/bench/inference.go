@@ -93,7 +93,7 @@ func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
 // activations. Each time is the backend's own median over the sequences it timed.
 func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err error) {
 	// A small batch: only the network is wanted, and it is the same at any.
-	trial, err := b.trial(ctx, experiment{
+	trial, err := b.trial(ctx, timedStep{
 		name:     "inference",
 		task:     model.Task{Kind: model.LanguageModel, InputSize: i.symbols, OutputSize: i.symbols, Batch: 4, Length: inferenceLength},
 		options:  plugins.Values{"units": strconv.Itoa(i.units)},

@@ -9,7 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 
-	"bittern/accel/isa"
+	"bittern/accel/kernels/isa"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"bittern/accel/matmul"
-	"bittern/accel/team"
+	"bittern/accel/kernels/matmul"
+	"bittern/accel/kernels/team"
 )
 
 // The names goals use for what a line is held against.

@@ -7,16 +7,16 @@ import (
 	"strconv"
 	"time"
 
-	"bittern/harness/cell"
+	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/plugins"
 	"bittern/plugins/host"
 	"bittern/plugins/model"
 )
 
-// experiment is one training step that is timed: through the plugin processes,
+// timedStep is one training step that is timed: through the plugin processes,
 // as in a run, with stochastic ternary weights.
-type experiment struct {
+type timedStep struct {
 	name     string
 	task     model.Task
 	options  plugins.Values // of the lstm model
@@ -37,9 +37,9 @@ type peerGoal struct {
 	arguments []string
 }
 
-func characters(units, symbols int, within, plain, looped float64) experiment {
+func characters(units, symbols int, within, plain, looped float64) timedStep {
 	arguments := []string{"train", "--units", strconv.Itoa(units), "--batch", "64", "--length", "100", "--symbols", strconv.Itoa(symbols)}
-	return experiment{
+	return timedStep{
 		name:     fmt.Sprintf("TrainingStep/characters-%d", units),
 		task:     model.Task{Kind: model.LanguageModel, InputSize: symbols, OutputSize: symbols, Batch: 64, Length: 100},
 		options:  plugins.Values{"units": strconv.Itoa(units)},
@@ -49,9 +49,9 @@ func characters(units, symbols int, within, plain, looped float64) experiment {
 	}
 }
 
-func words(units, layers int, dropout string) experiment {
+func words(units, layers int, dropout string) timedStep {
 	const symbols = 10000
-	return experiment{
+	return timedStep{
 		name: fmt.Sprintf("TrainingStep/words-%dx%d", units, layers),
 		task: model.Task{Kind: model.LanguageModel, InputSize: symbols, OutputSize: symbols, Batch: 20, Length: 35},
 		options: plugins.Values{"units": strconv.Itoa(units), "layers": strconv.Itoa(layers),
@@ -63,9 +63,9 @@ func words(units, layers int, dropout string) experiment {
 	}
 }
 
-// experiments are the training steps of the paper's tasks.
-func experiments() []experiment {
-	return []experiment{
+// timedSteps are the training steps of the paper's tasks.
+func timedSteps() []timedStep {
+	return []timedStep{
 		characters(512, 87, 1.35, 4, 5),
 		characters(1000, 50, 1.25, 3.3, 4),
 		words(300, 1, "0.5"),
@@ -85,7 +85,7 @@ func experiments() []experiment {
 // products are the matrix products that one training step cannot do without:
 // the recurrent products forward and backward at every time step, the
 // weight gradients, the softmax layer, and the input products of dense inputs.
-func (e experiment) products() []product {
+func (e timedStep) products() []product {
 	batch, length := e.task.Batch, e.task.Length
 	symbols := batch * length
 	gates := 4 * e.units
@@ -119,7 +119,7 @@ func (e experiment) products() []product {
 
 func (b *Bench) stepLines(ctx context.Context) ([]Line, error) {
 	var lines []Line
-	for _, e := range experiments() {
+	for _, e := range timedSteps() {
 		line, err := b.stepLine(ctx, e)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.name, err)
@@ -130,7 +130,7 @@ func (b *Bench) stepLines(ctx context.Context) ([]Line, error) {
 	return lines, nil
 }
 
-func (b *Bench) stepLine(ctx context.Context, e experiment) (Line, error) {
+func (b *Bench) stepLine(ctx context.Context, e timedStep) (Line, error) {
 	ours, mine, err := b.timeSteps(ctx, e)
 	if err != nil {
 		return Line{}, err
@@ -166,7 +166,7 @@ func (b *Bench) stepLine(ctx context.Context, e experiment) (Line, error) {
 
 // timeSteps times steps and, in turn with them, their matrix products alone, so
 // that both see the machine at the same speed.
-func (b *Bench) timeSteps(ctx context.Context, e experiment) (steps, products Sample, err error) {
+func (b *Bench) timeSteps(ctx context.Context, e timedStep) (steps, products Sample, err error) {
 	trial, err := b.trial(ctx, e, "stochastic-ternary")
 	if err != nil {
 		return steps, products, err
@@ -192,9 +192,9 @@ func (b *Bench) timeSteps(ctx context.Context, e experiment) (steps, products Sa
 	return steps, products, nil
 }
 
-// trial starts the plugins of an experiment.
-func (b *Bench) trial(ctx context.Context, e experiment, quantizer string) (*cell.Trial, error) {
-	spec := &cell.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: e.training}}
+// trial starts the plugins of a timed step.
+func (b *Bench) trial(ctx context.Context, e timedStep, quantizer string) (*experiment.Trial, error) {
+	spec := &experiment.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: e.training}}
 	var err error
 	if spec.Model, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindModel, Name: "lstm"}, e.options); err != nil {
 		return nil, err
@@ -202,17 +202,17 @@ func (b *Bench) trial(ctx context.Context, e experiment, quantizer string) (*cel
 	if spec.Quantizer, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindQuantizer, Name: quantizer}, nil); err != nil {
 		return nil, err
 	}
-	return cell.OpenTrial(ctx, b.Catalogue, b.Deadline, spec, random{e.task})
+	return experiment.OpenTrial(ctx, b.Catalogue, b.Deadline, spec, random{e.task})
 }
 
-func (b *Bench) plugin(ctx context.Context, id plugins.ID, options plugins.Values) (cell.Plugin, error) {
+func (b *Bench) plugin(ctx context.Context, id plugins.ID, options plugins.Values) (experiment.Plugin, error) {
 	description, err := b.Catalogue.Describe(ctx, id, host.Settings{})
 	if err != nil {
-		return cell.Plugin{}, err
+		return experiment.Plugin{}, err
 	}
 	resolved, err := plugins.Resolve(id.String(), description.Options, options)
 	if err != nil {
-		return cell.Plugin{}, err
+		return experiment.Plugin{}, err
 	}
-	return cell.Plugin{Label: id.Name, Name: id.Name, Options: resolved, Description: description}, nil
+	return experiment.Plugin{Label: id.Name, Name: id.Name, Options: resolved, Description: description}, nil
 }

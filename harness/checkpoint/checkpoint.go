@@ -1,4 +1,4 @@
-// Package checkpoint keeps the tensors of a cell on disk: the state of its
+// Package checkpoint keeps the tensors of an experiment on disk: the state of its
 // training, to go on from after an interruption, and the deployed network.
 //
 // A checkpoint is a folder with two files: the tensors in the safetensors format
@@ -34,9 +34,9 @@ var ErrNone = errors.New("there is no checkpoint")
 
 // Manifest says what a checkpoint is of.
 type Manifest struct {
-	// Cell is the ID of the cell: the checksum of all that determines its
-	// numbers. A checkpoint is never loaded into another cell.
-	Cell string `json:"cell"`
+	// Experiment is the ID of the experiment: the checksum of all that determines its
+	// numbers. A checkpoint is never loaded into another experiment.
+	Experiment string `json:"experiment"`
 
 	Step           uint64   `json:"step"`                      // training steps done
 	Epoch          int      `json:"epoch"`                     // epochs done
@@ -67,13 +67,13 @@ const (
 func Save(dir string, manifest Manifest, tensors []Tensor) error {
 	hash := sha256.New()
 	if err := WriteTensors(hash, tensors); err != nil {
-		return fmt.Errorf("checkpoint of cell %s: %w", manifest.Cell, err)
+		return fmt.Errorf("checkpoint of experiment %s: %w", manifest.Experiment, err)
 	}
 	digest := hex.EncodeToString(hash.Sum(nil))
 	doc := document{Format: Format, Manifest: manifest, File: tensorPrefix + digest[:16] + tensorSuffix, SHA256: digest}
 	text, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
-		return fmt.Errorf("checkpoint of cell %s: %w", manifest.Cell, err)
+		return fmt.Errorf("checkpoint of experiment %s: %w", manifest.Experiment, err)
 	}
 	return diskfault.Explain(replace(dir, doc.File, tensors, append(text, '\n')), dir)
 }
@@ -131,9 +131,9 @@ func isTensorFile(name string) bool {
 
 // Load fills the tensors, whose names, shapes and types must be those saved, from
 // the checkpoint in dir. The error is [ErrNone] where there is none, and a
-// [*plugins.Problem] where it is unreadable, damaged, of another cell or of a
+// [*plugins.Problem] where it is unreadable, damaged, of another experiment or of a
 // newer format; the tensors are then untouched.
-func Load(dir, cell string, tensors []Tensor) (Manifest, error) {
+func Load(dir, experiment string, tensors []Tensor) (Manifest, error) {
 	wanted, err := named(tensors)
 	if err != nil {
 		return Manifest{}, err
@@ -150,10 +150,10 @@ func Load(dir, cell string, tensors []Tensor) (Manifest, error) {
 		return Manifest{}, refuse(dir, "is damaged", err)
 	}
 	if doc.Format > Format {
-		return Manifest{}, plugins.Problemf("the checkpoint in %s has format %d, and this program reads up to %d; use a newer bittern, or remove the folder to train the cell afresh", dir, doc.Format, Format)
+		return Manifest{}, plugins.Problemf("the checkpoint in %s has format %d, and this program reads up to %d; use a newer bittern, or remove the folder to train the experiment afresh", dir, doc.Format, Format)
 	}
-	if doc.Cell != cell {
-		return Manifest{}, plugins.Problemf("the checkpoint in %s belongs to cell %s and not to %s; remove the folder, or name another with --runs", dir, doc.Cell, cell)
+	if doc.Experiment != experiment {
+		return Manifest{}, plugins.Problemf("the checkpoint in %s belongs to experiment %s and not to %s; remove the folder, or name another with --runs", dir, doc.Experiment, experiment)
 	}
 	file, err := os.Open(filepath.Join(dir, doc.File))
 	if err != nil {
@@ -172,7 +172,7 @@ func Load(dir, cell string, tensors []Tensor) (Manifest, error) {
 		return Manifest{}, refuse(dir, "is damaged", err)
 	}
 	if err := found.match(wanted); err != nil {
-		return Manifest{}, refuse(dir, "does not fit the cell", err)
+		return Manifest{}, refuse(dir, "does not fit the experiment", err)
 	}
 	if err := found.read(file, wanted); err != nil {
 		return Manifest{}, fmt.Errorf("read the checkpoint in %s: %w", dir, err)
@@ -203,7 +203,7 @@ func Remove(dir string) error {
 }
 
 func refuse(dir, what string, reason error) error {
-	return plugins.Problemf("the checkpoint in %s %s (%s); remove the folder to train the cell afresh", dir, what, reason)
+	return plugins.Problemf("the checkpoint in %s %s (%s); remove the folder to train the experiment afresh", dir, what, reason)
 }
 
 // parse reads checkpoint.json.

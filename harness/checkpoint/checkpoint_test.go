@@ -50,7 +50,7 @@ func blank(tensors []checkpoint.Tensor) []checkpoint.Tensor {
 func save(t *testing.T, dir string, step uint64, tensors []checkpoint.Tensor) {
 	t.Helper()
 	best := 1.75
-	manifest := checkpoint.Manifest{Cell: "cell", Step: step, Epoch: 2, BestValidation: &best, State: json.RawMessage(`{"patience":3}`)}
+	manifest := checkpoint.Manifest{Experiment: "experiment", Step: step, Epoch: 2, BestValidation: &best, State: json.RawMessage(`{"patience":3}`)}
 	if err := checkpoint.Save(dir, manifest, tensors); err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +97,11 @@ func tensorFile(t *testing.T, dir string) string {
 
 func TestSaveLoad(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "runs", "cell")
+	dir := filepath.Join(t.TempDir(), "runs", "experiment")
 	want := state()
 	save(t, dir, 41, want)
 	got := blank(want)
-	manifest, err := checkpoint.Load(dir, "cell", got)
+	manifest, err := checkpoint.Load(dir, "experiment", got)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestNegativeZeroAndNaNSurvive(t *testing.T) {
 	}
 	save(t, dir, 1, []checkpoint.Tensor{{Name: "x", Shape: []int{3}, Float32: values}})
 	got := make([]float32, 3)
-	if _, err := checkpoint.Load(dir, "cell", []checkpoint.Tensor{{Name: "x", Shape: []int{3}, Float32: got}}); err != nil {
+	if _, err := checkpoint.Load(dir, "experiment", []checkpoint.Tensor{{Name: "x", Shape: []int{3}, Float32: got}}); err != nil {
 		t.Fatal(err)
 	}
 	for i, b := range bits {
@@ -146,7 +146,7 @@ func TestLaterSaveReplacesEarlier(t *testing.T) {
 	save(t, dir, 2, tensors)
 	save(t, dir, 2, tensors) // the same again
 	got := blank(tensors)
-	manifest, err := checkpoint.Load(dir, "cell", got)
+	manifest, err := checkpoint.Load(dir, "experiment", got)
 	if err != nil || manifest.Step != 2 || got[0].Float32[0] != 42 {
 		t.Errorf("got step %d, first weight %v, %v; want 2, 42", manifest.Step, got[0].Float32[0], err)
 	}
@@ -181,7 +181,7 @@ func TestKilledSaveLeavesThePreviousOne(t *testing.T) {
 		}
 	}
 	got := blank(tensors)
-	manifest, err := checkpoint.Load(dir, "cell", got)
+	manifest, err := checkpoint.Load(dir, "experiment", got)
 	if err != nil || manifest.Step != 1 {
 		t.Fatalf("got step %d, %v; want 1", manifest.Step, err)
 	}
@@ -213,19 +213,19 @@ func TestLoadRefuses(t *testing.T) {
 		}
 	}
 	tests := map[string]struct {
-		damage func(t *testing.T, dir string)
-		cell   string
-		words  []string
+		damage     func(t *testing.T, dir string)
+		experiment string
+		words      []string
 	}{
-		"other cell":     {cell: "another", words: []string{"belongs to cell cell and not to another"}},
-		"newer format":   {damage: edit(`"format": 1`, `"format": 2`), words: []string{"format 2", "up to 1"}},
-		"no format":      {damage: edit(`"format": 1`, `"form": 1`), words: []string{"damaged"}},
-		"not JSON":       {damage: edit(`{`, `[`), words: []string{"damaged", "checkpoint.json"}},
-		"other folder":   {damage: edit(`"file": "`, `"file": "../`), words: []string{"damaged", "../tensors-"}},
-		"tensors gone":   {damage: func(t *testing.T, dir string) { os.Remove(tensorFile(t, dir)) }, words: []string{"cannot be read"}},
-		"tensors cut":    {damage: func(t *testing.T, dir string) { os.Truncate(tensorFile(t, dir), 99) }, words: []string{"damaged", "SHA-256"}},
-		"tensors empty":  {damage: func(t *testing.T, dir string) { os.Truncate(tensorFile(t, dir), 0) }, words: []string{"damaged", "SHA-256"}},
-		"manifest empty": {damage: func(t *testing.T, dir string) { os.Truncate(filepath.Join(dir, "checkpoint.json"), 0) }, words: []string{"damaged"}},
+		"other experiment": {experiment: "another", words: []string{"belongs to experiment experiment and not to another"}},
+		"newer format":     {damage: edit(`"format": 1`, `"format": 2`), words: []string{"format 2", "up to 1"}},
+		"no format":        {damage: edit(`"format": 1`, `"form": 1`), words: []string{"damaged"}},
+		"not JSON":         {damage: edit(`{`, `[`), words: []string{"damaged", "checkpoint.json"}},
+		"other folder":     {damage: edit(`"file": "`, `"file": "../`), words: []string{"damaged", "../tensors-"}},
+		"tensors gone":     {damage: func(t *testing.T, dir string) { os.Remove(tensorFile(t, dir)) }, words: []string{"cannot be read"}},
+		"tensors cut":      {damage: func(t *testing.T, dir string) { os.Truncate(tensorFile(t, dir), 99) }, words: []string{"damaged", "SHA-256"}},
+		"tensors empty":    {damage: func(t *testing.T, dir string) { os.Truncate(tensorFile(t, dir), 0) }, words: []string{"damaged", "SHA-256"}},
+		"manifest empty":   {damage: func(t *testing.T, dir string) { os.Truncate(filepath.Join(dir, "checkpoint.json"), 0) }, words: []string{"damaged"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -235,12 +235,12 @@ func TestLoadRefuses(t *testing.T) {
 			if test.damage != nil {
 				test.damage(t, dir)
 			}
-			cell := test.cell
-			if cell == "" {
-				cell = "cell"
+			experiment := test.experiment
+			if experiment == "" {
+				experiment = "experiment"
 			}
 			got := blank(state())
-			_, err := checkpoint.Load(dir, cell, got)
+			_, err := checkpoint.Load(dir, experiment, got)
 			wantProblem(t, err, append(test.words, dir)...)
 			if diff := cmp.Diff(blank(state()), got); diff != "" {
 				t.Errorf("the tensors were touched:\n%s", diff)
@@ -265,7 +265,7 @@ func TestFlippedBits(t *testing.T) {
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := checkpoint.Load(dir, "cell", blank(state())); err == nil {
+		if _, err := checkpoint.Load(dir, "experiment", blank(state())); err == nil {
 			t.Errorf("bit %d of byte %d flipped: loaded without an error", i%8, i)
 		}
 	}
@@ -290,7 +290,7 @@ func TestLoadRefusesOtherTensors(t *testing.T) {
 		"other type":  {[]checkpoint.Tensor{a, {Name: "b", Shape: []int{1}, Uint16: make([]uint16, 1)}}, `tensor "b" is U8 [2] instead of U16 [1]`},
 	}
 	for name, test := range tests {
-		_, err := checkpoint.Load(dir, "cell", test.tensors)
+		_, err := checkpoint.Load(dir, "experiment", test.tensors)
 		t.Run(name, func(t *testing.T) { wantProblem(t, err, test.word, "does not fit", dir) })
 	}
 }
@@ -299,7 +299,7 @@ func TestNoCheckpoint(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, d := range []string{dir, filepath.Join(dir, "absent")} {
-		if _, err := checkpoint.Load(d, "cell", nil); !errors.Is(err, checkpoint.ErrNone) {
+		if _, err := checkpoint.Load(d, "experiment", nil); !errors.Is(err, checkpoint.ErrNone) {
 			t.Errorf("%s: got %v, want %v", d, err, checkpoint.ErrNone)
 		}
 	}
@@ -307,7 +307,7 @@ func TestNoCheckpoint(t *testing.T) {
 
 func TestSaveRefusesWrongTensors(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "cell")
+	dir := filepath.Join(t.TempDir(), "experiment")
 	for name, tensors := range map[string][]checkpoint.Tensor{
 		"no elements":   {{Name: "a", Shape: []int{0}}},
 		"two kinds":     {{Name: "a", Shape: []int{1}, Uint8: []uint8{1}, Int32: []int32{1}}},
@@ -316,7 +316,7 @@ func TestSaveRefusesWrongTensors(t *testing.T) {
 		"same name":     {{Name: "a", Shape: []int{1}, Uint8: []uint8{1}}, {Name: "a", Shape: []int{1}, Uint8: []uint8{1}}},
 		"reserved name": {{Name: "__metadata__", Shape: []int{1}, Uint8: []uint8{1}}},
 	} {
-		if err := checkpoint.Save(dir, checkpoint.Manifest{Cell: "cell"}, tensors); err == nil {
+		if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment"}, tensors); err == nil {
 			t.Errorf("%s: saved without an error", name)
 		}
 	}
@@ -331,7 +331,7 @@ func TestUnwritableFolder(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := checkpoint.Save(filepath.Join(file, "cell"), checkpoint.Manifest{Cell: "cell"}, state())
+	err := checkpoint.Save(filepath.Join(file, "experiment"), checkpoint.Manifest{Experiment: "experiment"}, state())
 	wantProblem(t, err, "cannot be written", "--runs")
 }
 
@@ -368,7 +368,7 @@ func BenchmarkSave(b *testing.B) {
 	b.SetBytes(int64(4 * len(weights.Float32)))
 	for step := 0; b.Loop(); step++ {
 		weights.Float32[0] = float32(step)
-		if err := checkpoint.Save(dir, checkpoint.Manifest{Cell: "cell"}, []checkpoint.Tensor{weights}); err != nil {
+		if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment"}, []checkpoint.Tensor{weights}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -377,12 +377,12 @@ func BenchmarkSave(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	dir := b.TempDir()
 	weights := []checkpoint.Tensor{{Name: "weights", Shape: []int{3, 4_200_000}, Float32: make([]float32, 3*4_200_000)}}
-	if err := checkpoint.Save(dir, checkpoint.Manifest{Cell: "cell"}, weights); err != nil {
+	if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment"}, weights); err != nil {
 		b.Fatal(err)
 	}
 	b.SetBytes(int64(4 * len(weights[0].Float32)))
 	for b.Loop() {
-		if _, err := checkpoint.Load(dir, "cell", weights); err != nil {
+		if _, err := checkpoint.Load(dir, "experiment", weights); err != nil {
 			b.Fatal(err)
 		}
 	}

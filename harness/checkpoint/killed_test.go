@@ -32,7 +32,7 @@ func marked(step float32) []checkpoint.Tensor {
 
 func saveForEver(dir string) {
 	for step := 1; ; step++ {
-		if err := checkpoint.Save(dir, checkpoint.Manifest{Cell: "cell", Step: uint64(step)}, marked(float32(step))); err != nil {
+		if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment", Step: uint64(step)}, marked(float32(step))); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -75,7 +75,7 @@ func TestKilledWhileSaving(t *testing.T) {
 		}
 		saver.Wait() // its error says only that it was killed
 		got := marked(0)
-		manifest, err := checkpoint.Load(dir, "cell", got)
+		manifest, err := checkpoint.Load(dir, "experiment", got)
 		if err != nil || last == 0 || manifest.Step < uint64(last) {
 			t.Fatalf("round %d: loaded step %d, %v; %d was saved", round, manifest.Step, err, last)
 		}

@@ -1,7 +1,7 @@
 // Package cli is Bittern's command line.
 //
 // Results go to standard output; progress, warnings and errors to standard
-// error. The exit code is 0 when all went well, 1 when a cell or deployment
+// error. The exit code is 0 when all went well, 1 when an experiment or deployment
 // failed or the program is at fault, 2 when the user has something to mend, and
 // 130 after an interrupt.
 package cli
@@ -18,7 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bittern/accel/isa"
+	"bittern/accel/kernels/isa"
 	"bittern/harness/internal/diskfault"
 	"bittern/plugins"
 )

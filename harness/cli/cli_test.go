@@ -110,7 +110,7 @@ func oneLine(ts *testscript.TestScript, neg bool, args []string) {
 func newerStore(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open("sqlite", filepath.Join(ts.MkAbs(args[0]), store.FileName))
 	ts.Check(err)
-	_, err = db.Exec(`PRAGMA application_id = 0x4274726e; PRAGMA user_version = 99; CREATE TABLE cells (id TEXT)`)
+	_, err = db.Exec(`PRAGMA application_id = 0x4274726e; PRAGMA user_version = 99; CREATE TABLE experiments (id TEXT)`)
 	ts.Check(errors.Join(err, db.Close()))
 }
 
@@ -133,7 +133,7 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(files[0], []byte("{\n"), 0o600))
 }
 
-// exchange swaps the checkpoints of the two cells in a folder of runs.
+// exchange swaps the checkpoints of the two experiments in a folder of runs.
 func exchange(ts *testscript.TestScript, neg bool, args []string) {
 	folders, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "last"))
 	ts.Check(err)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bittern/harness/cell"
+	"bittern/harness/experiment"
 )
 
 // demoSettings are runSettings and what the demo alone has.
@@ -60,7 +60,7 @@ func (p *program) demo(command *cobra.Command, settings runSettings) (err error)
 }
 
 // introduce says what the demo is trained on.
-func (p *program) introduce(specs []*cell.Spec) error {
+func (p *program) introduce(specs []*experiment.Spec) error {
 	text := specs[0].Corpus
 	kind := "real text"
 	if text.Synthetic {

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"bittern/harness/cell"
+	"bittern/harness/experiment"
 	"bittern/harness/provenance"
 	"bittern/harness/schedule"
 	"bittern/harness/store"
@@ -53,8 +53,8 @@ func runFlags(command *cobra.Command) {
 	flags.Int("epochs", 0, "epochs in place of the suite's")
 	flags.Int("steps", 0, "at most this many training steps, in place of the suite's cap")
 	flags.Int("bytes", 0, "use only the first bytes of each corpus, for a quick look; 0 is all")
-	flags.Int("jobs", d.Jobs, "cells to run at a time")
-	flags.Bool("again", d.Again, "train cells afresh that are finished")
+	flags.Int("jobs", d.Jobs, "experiments to run at a time")
+	flags.Bool("again", d.Again, "train experiments afresh that are finished")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
 	reportFlags(command)
 	dataFlags(command)
@@ -80,7 +80,7 @@ func reportFlags(command *cobra.Command) {
 func (p *program) runCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "run --suite NAME|FILE", Short: "Train and deploy every combination of a suite, and print its table", Args: noArguments,
-		Long: `Run trains every cell of a suite that is not finished yet, deploys each on every
+		Long: `Run trains every experiment of a suite that is not finished yet, deploys each on every
 backend, and prints the table. Whatever is finished is kept in the run store; a
 run that was interrupted or killed goes on from the last checkpoint.`,
 		Example: `  bittern run --suite char-small --data DIR
@@ -102,7 +102,7 @@ run that was interrupted or killed goes on from the last checkpoint.`,
 
 // runSuite checks everything, then runs the suite and prints its table.
 // introduce, where it is not nil, prints something before the training.
-func (p *program) runSuite(ctx context.Context, settings runSettings, introduce func([]*cell.Spec) error) (err error) {
+func (p *program) runSuite(ctx context.Context, settings runSettings, introduce func([]*experiment.Spec) error) (err error) {
 	if err := settings.check(); err != nil {
 		return err
 	}
@@ -123,14 +123,14 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err != nil {
 		return err
 	}
-	checker := cell.Checker{Catalogue: catalogue, Deadline: settings.Deadline, Runs: settings.Runs, Again: settings.Again}
+	checker := experiment.Checker{Catalogue: catalogue, Deadline: settings.Deadline, Runs: settings.Runs, Again: settings.Again}
 	for _, spec := range specs {
 		if err := checker.Check(ctx, spec); err != nil {
 			return err
 		}
 	}
 	machine := provenance.Collect(ctx)
-	if machine.Overhead, err = cell.MeasureOverhead(ctx, catalogue); err != nil {
+	if machine.Overhead, err = experiment.MeasureOverhead(ctx, catalogue); err != nil {
 		return err
 	}
 	runs, err := store.Open(ctx, settings.Runs)
@@ -148,7 +148,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		}
 	}
 	display := schedule.NewDisplay(p.stderr, terminalWidth(p.stderr), len(specs))
-	runner := &cell.Runner{
+	runner := &experiment.Runner{
 		Catalogue: catalogue, Store: runs, Machine: machine,
 		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line,
 	}

@@ -12,7 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"bittern/accel/isa"
+	"bittern/accel/kernels/isa"
 )
 
 // Machine is the program and the machine it runs on.
@@ -38,8 +38,8 @@ type Overhead struct {
 	N       int     `json:"n"`
 }
 
-// Cell is what stands beside the numbers of one trained cell.
-type Cell struct {
+// Experiment is what stands beside the numbers of one trained experiment.
+type Experiment struct {
 	Machine
 	Threads   int    `json:"threads"`
 	Corpus    string `json:"corpus"`

@@ -9,7 +9,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"bittern/harness/cell"
+	"bittern/harness/experiment"
 )
 
 // Display shows how far a run has come: a bar with the remaining time on a
@@ -22,33 +22,33 @@ type Display struct {
 	room  int // for text beside the bar
 
 	mu      sync.Mutex
-	total   int // cells
+	total   int // experiments
 	done    int
-	shares  map[int]float64 // of the cells under way, 0 to 1
-	specs   map[int]*cell.Spec
-	trained map[int]bool // of the cells under way, those that have trained in this sitting
-	found   float64      // progress made in earlier sittings, in cells
+	shares  map[int]float64 // of the experiments under way, 0 to 1
+	specs   map[int]*experiment.Spec
+	trained map[int]bool // of the experiments under way, those that have trained in this sitting
+	found   float64      // progress made in earlier sittings, in experiments
 	started time.Time
 	written time.Time
 }
 
-// parts is the resolution of the bar: parts of one cell.
+// parts is the resolution of the bar: parts of one experiment.
 const parts = 1000
 
 // barWidth is what the bar with its percentage and times takes of a line.
 const barWidth = 50
 
-// NewDisplay makes a display of a number of cells on a terminal of that many
+// NewDisplay makes a display of a number of experiments on a terminal of that many
 // characters a line, or on something that is none where width is 0.
-func NewDisplay(out io.Writer, width, cells int) *Display {
+func NewDisplay(out io.Writer, width, experiments int) *Display {
 	d := &Display{
-		out: out, clock: time.Now, every: 5 * time.Second, room: width - barWidth, total: cells,
-		shares: make(map[int]float64), specs: make(map[int]*cell.Spec), trained: make(map[int]bool),
+		out: out, clock: time.Now, every: 5 * time.Second, room: width - barWidth, total: experiments,
+		shares: make(map[int]float64), specs: make(map[int]*experiment.Spec), trained: make(map[int]bool),
 	}
 	d.started = d.clock()
 	d.written = d.started
 	if width > 0 {
-		d.bar = progressbar.NewOptions64(int64(max(1, cells))*parts,
+		d.bar = progressbar.NewOptions64(int64(max(1, experiments))*parts,
 			progressbar.OptionSetWriter(out),
 			progressbar.OptionSetPredictTime(false), // it would take what was found for work of this sitting
 			progressbar.OptionSetElapsedTime(true),
@@ -76,13 +76,13 @@ func (d *Display) line(line string) {
 	d.written = d.clock()
 }
 
-func (d *Display) begin(i int, spec *cell.Spec) {
+func (d *Display) begin(i int, spec *experiment.Spec) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.specs[i], d.shares[i] = spec, 0
 }
 
-func (d *Display) end(i int, failed []cell.Failed, err error) {
+func (d *Display) end(i int, failed []experiment.Failed, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	spec, trained := d.specs[i], d.trained[i]
@@ -106,16 +106,16 @@ func (d *Display) end(i int, failed []cell.Failed, err error) {
 	d.advance("")
 }
 
-func (d *Display) update(i int, p cell.Progress) {
+func (d *Display) update(i int, p experiment.Progress) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.shares[i] = share(p)
 	switch p.Stage {
-	case cell.Resuming:
+	case experiment.Resuming:
 		if !d.trained[i] {
 			d.found += d.shares[i]
 		}
-	case cell.Training:
+	case experiment.Training:
 		d.trained[i] = true
 	}
 	if d.bar != nil {
@@ -148,7 +148,7 @@ func (d *Display) Close() {
 	}
 }
 
-// progress is in cells.
+// progress is in experiments.
 func (d *Display) progress() float64 {
 	sum := float64(d.done)
 	for _, s := range d.shares {
@@ -170,41 +170,41 @@ func (d *Display) remaining() string {
 	return fmt.Sprintf(", about %s left", left.Round(time.Second))
 }
 
-// The shares of a cell's time that its stages are taken for: long runs mostly
+// The shares of an experiment's time that its stages are taken for: long runs mostly
 // train, and of short ones no estimate is needed.
 const (
 	trainingShare = 0.85
 	testingShare  = 0.90
 )
 
-func share(p cell.Progress) float64 {
+func share(p experiment.Progress) float64 {
 	of := 0.0
 	if p.Steps > 0 {
 		of = float64(p.Step) / float64(p.Steps)
 	}
 	switch p.Stage {
-	case cell.Resuming, cell.Training, cell.Validating:
+	case experiment.Resuming, experiment.Training, experiment.Validating:
 		return trainingShare * of
-	case cell.Testing:
+	case experiment.Testing:
 		return trainingShare
-	case cell.Deploying:
+	case experiment.Deploying:
 		return testingShare + (1-testingShare)*of
 	}
 	return 0
 }
 
-func describe(p cell.Progress) string {
+func describe(p experiment.Progress) string {
 	switch p.Stage {
-	case cell.Training, cell.Validating:
+	case experiment.Training, experiment.Validating:
 		text := fmt.Sprintf("%s, step %d of %d", p.Stage, p.Step, p.Steps)
-		if p.Stage == cell.Training {
+		if p.Stage == experiment.Training {
 			text += fmt.Sprintf(", loss %.3f bits", p.Loss/math.Ln2)
 		}
 		if p.Best != nil {
 			text += fmt.Sprintf(", best validation %.3f", *p.Best)
 		}
 		return text
-	case cell.Deploying:
+	case experiment.Deploying:
 		return "deploying on " + p.Backend
 	}
 	return string(p.Stage)

@@ -1,4 +1,4 @@
-// Package schedule turns a suite into cells and runs them, with progress.
+// Package schedule turns a suite into experiments and runs them, with progress.
 package schedule
 
 import (
@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 
-	"bittern/harness/cell"
 	"bittern/harness/corpus"
+	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/plugins"
 	"bittern/plugins/host"
 )
 
-// Prepare turns a suite into its cells: it loads the corpora from the data
+// Prepare turns a suite into its experiments: it loads the corpora from the data
 // folder, asks every plugin what it is and resolves the options. What the user
 // has to mend is a *plugins.Problem. It writes nothing.
-func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dataDir string) ([]*cell.Spec, error) {
+func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dataDir string) ([]*experiment.Spec, error) {
 	p := preparation{
 		catalogue: catalogue, dataDir: dataDir,
 		texts:        make(map[corpus.Request]*corpus.Text),
@@ -28,7 +28,7 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 			return nil, err
 		}
 	}
-	var backends []cell.Plugin
+	var backends []experiment.Plugin
 	for _, b := range s.Backends {
 		plugin, err := p.plugin(ctx, plugins.KindBackend, b)
 		if err != nil {
@@ -36,8 +36,8 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 		}
 		backends = append(backends, plugin)
 	}
-	var specs []*cell.Spec
-	known := make(map[string]*cell.Spec)
+	var specs []*experiment.Spec
+	known := make(map[string]*experiment.Spec)
 	for _, c := range s.Combinations() {
 		spec, err := p.spec(ctx, c)
 		if err != nil {
@@ -49,7 +49,7 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 			return nil, err
 		}
 		if twin, ok := known[row.ID]; ok {
-			return nil, plugins.Problemf("suite %s lists the same cell twice under two labels, as %q and %q; remove one of them", s.Name, twin, spec)
+			return nil, plugins.Problemf("suite %s lists the same experiment twice under two labels, as %q and %q; remove one of them", s.Name, twin, spec)
 		}
 		known[row.ID] = spec
 		specs = append(specs, spec)
@@ -57,7 +57,7 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 	return specs, nil
 }
 
-// preparation remembers what was loaded and asked, since cells share it.
+// preparation remembers what was loaded and asked, since experiments share it.
 type preparation struct {
 	catalogue    *host.Catalogue
 	dataDir      string
@@ -70,7 +70,7 @@ type described struct {
 	sha256 string
 }
 
-func (p *preparation) spec(ctx context.Context, c suite.Combination) (*cell.Spec, error) {
+func (p *preparation) spec(ctx context.Context, c suite.Combination) (*experiment.Spec, error) {
 	text, err := p.text(ctx, c.Task)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (p *preparation) spec(ctx context.Context, c suite.Combination) (*cell.Spec
 	if err != nil {
 		return nil, err
 	}
-	return &cell.Spec{Task: c.Task, Corpus: text, Model: model, Quantizer: quantizer, Seed: c.Seed}, nil
+	return &experiment.Spec{Task: c.Task, Corpus: text, Model: model, Quantizer: quantizer, Seed: c.Seed}, nil
 }
 
 func (p *preparation) text(ctx context.Context, task suite.Task) (*corpus.Text, error) {
@@ -99,21 +99,21 @@ func (p *preparation) text(ctx context.Context, task suite.Task) (*corpus.Text, 
 	return text, nil
 }
 
-func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite.Plugin) (cell.Plugin, error) {
+func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite.Plugin) (experiment.Plugin, error) {
 	key := described{ID: plugins.ID{Kind: kind, Name: entry.Plugin}, sha256: entry.SHA256}
 	description, ok := p.descriptions[key]
 	if !ok {
 		var err error
 		if description, err = p.describe(ctx, key); err != nil {
-			return cell.Plugin{}, err
+			return experiment.Plugin{}, err
 		}
 		p.descriptions[key] = description
 	}
 	options, err := plugins.Resolve(key.ID.String(), description.Options, entry.Options)
 	if err != nil {
-		return cell.Plugin{}, err
+		return experiment.Plugin{}, err
 	}
-	return cell.Plugin{
+	return experiment.Plugin{
 		Label: entry.Label, Name: entry.Plugin, SHA256: entry.SHA256, Options: options, Description: description,
 	}, nil
 }

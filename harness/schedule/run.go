@@ -4,22 +4,22 @@ import (
 	"context"
 	"sync"
 
-	"bittern/harness/cell"
+	"bittern/harness/experiment"
 	"bittern/harness/store"
 )
 
 // Failure is a part of a suite that could not be finished.
 type Failure struct {
-	Spec *cell.Spec
-	cell.Failed
+	Spec *experiment.Spec
+	experiment.Failed
 }
 
-// Run finishes the cells of a suite, jobs of them at a time, and lists what
+// Run finishes the experiments of a suite, jobs of them at a time, and lists what
 // plugins are to blame for. The first error that is not a plugin's ends the
-// run; an interrupt lets the cells under way save first and is returned as the
+// run; an interrupt lets the experiments under way save first and is returned as the
 // cause of ctx's end.
-func Run(ctx context.Context, runner *cell.Runner, suite string, specs []*cell.Spec, jobs int, display *Display) ([]Failure, error) {
-	rows := make([]store.Cell, len(specs))
+func Run(ctx context.Context, runner *experiment.Runner, suite string, specs []*experiment.Spec, jobs int, display *Display) ([]Failure, error) {
+	rows := make([]store.Experiment, len(specs))
 	for i, spec := range specs {
 		row, err := spec.Row()
 		if err != nil {
@@ -33,14 +33,14 @@ func Run(ctx context.Context, runner *cell.Runner, suite string, specs []*cell.S
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	failures := make([][]cell.Failed, len(specs))
+	failures := make([][]experiment.Failed, len(specs))
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range jobs {
 		workers.Go(func() {
 			for i := range next {
 				display.begin(i, specs[i])
-				failed, err := runner.Run(ctx, specs[i], func(p cell.Progress) { display.update(i, p) })
+				failed, err := runner.Run(ctx, specs[i], func(p experiment.Progress) { display.update(i, p) })
 				display.end(i, failed, err)
 				failures[i] = failed
 				if err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"bittern/harness/cell"
+	"bittern/harness/experiment"
 	"bittern/harness/internal/testplugin"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
@@ -48,7 +48,7 @@ func parse(t *testing.T, content string) *suite.Suite {
 	return s
 }
 
-func prepare(t *testing.T, content string) ([]*cell.Spec, *host.Catalogue, error) {
+func prepare(t *testing.T, content string) ([]*experiment.Spec, *host.Catalogue, error) {
 	t.Helper()
 	catalogue, err := host.NewCatalogue(testplugin.IDs, "")
 	if err != nil {
@@ -58,7 +58,7 @@ func prepare(t *testing.T, content string) ([]*cell.Spec, *host.Catalogue, error
 	return specs, catalogue, err
 }
 
-func runner(t *testing.T, catalogue *host.Catalogue) *cell.Runner {
+func runner(t *testing.T, catalogue *host.Catalogue) *experiment.Runner {
 	t.Helper()
 	runs, err := store.Open(t.Context(), t.TempDir())
 	if err != nil {
@@ -69,10 +69,10 @@ func runner(t *testing.T, catalogue *host.Catalogue) *cell.Runner {
 			t.Error(err)
 		}
 	})
-	return &cell.Runner{Catalogue: catalogue, Store: runs, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {}}
+	return &experiment.Runner{Catalogue: catalogue, Store: runs, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {}}
 }
 
-func TestPrepareResolvesEveryCell(t *testing.T) {
+func TestPrepareResolvesEveryExperiment(t *testing.T) {
 	t.Parallel()
 	specs, _, err := prepare(t, content)
 	if err != nil {
@@ -90,7 +90,7 @@ func TestPrepareResolvesEveryCell(t *testing.T) {
 		"grammar, bigram, other, seed 1", "grammar, bigram, other, seed 2",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("cells (-want +got):\n%s", diff)
+		t.Errorf("experiments (-want +got):\n%s", diff)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestPrepareOfAPluginThatCannotDescribeItself(t *testing.T) {
 	}
 }
 
-// However many cells run at a time, the numbers are the same and stand in the
+// However many experiments run at a time, the numbers are the same and stand in the
 // suite's order.
 func TestJobsChangeNoNumber(t *testing.T) {
 	t.Parallel()
@@ -127,18 +127,18 @@ func TestJobsChangeNoNumber(t *testing.T) {
 		if err != nil || len(failures) > 0 {
 			t.Fatalf("Run with %d jobs = %v, %v", jobs, failures, err)
 		}
-		cells, err := r.Store.Cells(t.Context(), "four")
+		experiments, err := r.Store.Experiments(t.Context(), "four")
 		if err != nil {
 			t.Fatal(err)
 		}
 		var table []float64
-		for _, c := range cells {
+		for _, c := range experiments {
 			table = append(table, float64(c.Seed), *c.PaperStyle, *c.FrozenModel)
 		}
 		tables = append(tables, table)
 	}
 	if diff := cmp.Diff(tables[0], tables[1]); diff != "" || len(tables[0]) != 12 {
-		t.Errorf("%d numbers of 4 cells with 1 job and with 3 (-1 +3):\n%s", len(tables[0]), diff)
+		t.Errorf("%d numbers of 4 experiments with 1 job and with 3 (-1 +3):\n%s", len(tables[0]), diff)
 	}
 }
 
@@ -171,7 +171,7 @@ func TestAFaultEndsTheRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A file where the second cell's folder must be.
+	// A file where the second experiment's folder must be.
 	if err := os.WriteFile(filepath.Join(folder, row.ID), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -180,15 +180,15 @@ func TestAFaultEndsTheRun(t *testing.T) {
 	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, row.ID) {
 		t.Errorf("Run into a folder that cannot be made = %v, want a Problem that names it", err)
 	}
-	cells, err := runs.Cells(t.Context(), "four")
+	experiments, err := runs.Experiments(t.Context(), "four")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var statuses []store.Status
-	for _, c := range cells {
+	for _, c := range experiments {
 		statuses = append(statuses, c.Status)
 	}
 	if diff := cmp.Diff([]store.Status{store.Done, store.Pending, store.Pending, store.Pending}, statuses); diff != "" {
-		t.Errorf("cells after the fault (-want +got):\n%s", diff)
+		t.Errorf("experiments after the fault (-want +got):\n%s", diff)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"math"
 )
 
-// Deployment is a trained cell on one backend.
+// Deployment is a trained experiment on one backend.
 type Deployment struct {
-	Cell    string `json:"cell"`    // its ID
-	Backend string `json:"backend"` // label to show, one of a kind within the cell
+	Experiment string `json:"experiment"` // its ID
+	Backend    string `json:"backend"`    // label to show, one of a kind within the experiment
 
-	// Config is what determines the figures beside the cell itself: the
+	// Config is what determines the figures beside the experiment itself: the
 	// backend, its version and options.
 	Config json.RawMessage `json:"config,omitempty"`
 
@@ -22,7 +22,7 @@ type Deployment struct {
 	Stderr string `json:"stderr,omitempty"`
 
 	// Metric is computed from the outputs of this machine on the test part, in
-	// the unit of [Cell.Metric]; nil where the machine only costs.
+	// the unit of [Experiment.Metric]; nil where the machine only costs.
 	Metric     *float64        `json:"metric,omitempty"`
 	Cost       *Cost           `json:"cost,omitempty"`
 	Provenance json.RawMessage `json:"provenance,omitempty"`
@@ -48,49 +48,49 @@ type Part struct {
 	Value float64 `json:"value"`
 }
 
-// PutDeployment adds or replaces a deployment of a cell that is in the store.
+// PutDeployment adds or replaces a deployment of an experiment that is in the store.
 // [ErrDone] refuses to replace a done one by one that is not, unless what
 // determines its figures is another by now.
 func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 	if d.Metric != nil && math.IsNaN(*d.Metric) {
-		return fmt.Errorf("cell %s on %s: the metric is not a number", d.Cell, d.Backend)
+		return fmt.Errorf("experiment %s on %s: the metric is not a number", d.Experiment, d.Backend)
 	}
 	var cost json.RawMessage
 	if d.Cost != nil {
 		text, err := json.Marshal(d.Cost)
 		if err != nil {
-			return fmt.Errorf("cell %s on %s: %w", d.Cell, d.Backend, err)
+			return fmt.Errorf("experiment %s on %s: %w", d.Experiment, d.Backend, err)
 		}
 		cost = text
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
-		if err := keepDone(ctx, tx, d.Status, `SELECT status FROM deployments WHERE cell = ? AND backend = ? AND config IS ?`, d.Cell, d.Backend, optional(d.Config)); err != nil {
-			return fmt.Errorf("cell %s on %s: %w", d.Cell, d.Backend, err)
+		if err := keepDone(ctx, tx, d.Status, `SELECT status FROM deployments WHERE experiment = ? AND backend = ? AND config IS ?`, d.Experiment, d.Backend, optional(d.Config)); err != nil {
+			return fmt.Errorf("experiment %s on %s: %w", d.Experiment, d.Backend, err)
 		}
-		_, err := tx.ExecContext(ctx, `REPLACE INTO deployments (cell, backend, config, status, reason, stderr, metric, cost, provenance)
+		_, err := tx.ExecContext(ctx, `REPLACE INTO deployments (experiment, backend, config, status, reason, stderr, metric, cost, provenance)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			d.Cell, d.Backend, optional(d.Config), d.Status, d.Reason, d.Stderr, d.Metric, optional(cost), optional(d.Provenance))
+			d.Experiment, d.Backend, optional(d.Config), d.Status, d.Reason, d.Stderr, d.Metric, optional(cost), optional(d.Provenance))
 		if err != nil {
-			return fmt.Errorf("cell %s on %s: %w", d.Cell, d.Backend, err)
+			return fmt.Errorf("experiment %s on %s: %w", d.Experiment, d.Backend, err)
 		}
 		return nil
 	})
 }
 
-// Deployments returns what is known of a cell on every backend, by label.
-func (s *Store) Deployments(ctx context.Context, cell string) ([]Deployment, error) {
+// Deployments returns what is known of an experiment on every backend, by label.
+func (s *Store) Deployments(ctx context.Context, experiment string) ([]Deployment, error) {
 	return collect(ctx, s, func(rows *sql.Rows) (Deployment, error) {
 		var d Deployment
 		var config, cost, provenance sql.NullString
-		if err := rows.Scan(&d.Cell, &d.Backend, &config, &d.Status, &d.Reason, &d.Stderr, &d.Metric, &cost, &provenance); err != nil {
+		if err := rows.Scan(&d.Experiment, &d.Backend, &config, &d.Status, &d.Reason, &d.Stderr, &d.Metric, &cost, &provenance); err != nil {
 			return Deployment{}, err
 		}
 		d.Config, d.Provenance = raw(config), raw(provenance)
 		if cost.Valid {
 			if err := json.Unmarshal([]byte(cost.String), &d.Cost); err != nil {
-				return Deployment{}, fmt.Errorf("the cost of cell %s on %s: %w", d.Cell, d.Backend, err)
+				return Deployment{}, fmt.Errorf("the cost of experiment %s on %s: %w", d.Experiment, d.Backend, err)
 			}
 		}
 		return d, nil
-	}, `SELECT cell, backend, config, status, reason, stderr, metric, cost, provenance FROM deployments WHERE cell = ? ORDER BY backend`, cell)
+	}, `SELECT experiment, backend, config, status, reason, stderr, metric, cost, provenance FROM deployments WHERE experiment = ? ORDER BY backend`, experiment)
 }

@@ -14,7 +14,7 @@ const applicationID = 0x4274726e
 // migrations lead from an empty database to the version of this program, the
 // first i of them to version i. Released ones are never edited.
 var migrations = []string{
-	`CREATE TABLE cells (
+	`CREATE TABLE experiments (
 		id              TEXT PRIMARY KEY,
 		task            TEXT NOT NULL,
 		model           TEXT NOT NULL,
@@ -39,7 +39,7 @@ var migrations = []string{
 		finished_at     TEXT
 	) STRICT;
 	CREATE TABLE deployments (
-		cell       TEXT NOT NULL REFERENCES cells (id),
+		experiment       TEXT NOT NULL REFERENCES experiments (id),
 		backend    TEXT NOT NULL,
 		config     TEXT,
 		status     TEXT NOT NULL,
@@ -48,14 +48,14 @@ var migrations = []string{
 		metric     REAL,
 		cost       TEXT,
 		provenance TEXT,
-		PRIMARY KEY (cell, backend)
+		PRIMARY KEY (experiment, backend)
 	) STRICT;
-	CREATE TABLE suite_cells (
+	CREATE TABLE suite_experiments (
 		suite    TEXT NOT NULL,
 		position INTEGER NOT NULL,
-		cell     TEXT NOT NULL REFERENCES cells (id),
+		experiment     TEXT NOT NULL REFERENCES experiments (id),
 		PRIMARY KEY (suite, position),
-		UNIQUE (suite, cell)
+		UNIQUE (suite, experiment)
 	) STRICT;`,
 }
 

@@ -40,26 +40,26 @@ const (
 	secondsName = "seconds.jsonl"
 )
 
-// Steps appends to the step metrics of a cell. Each line is handed to the system
+// Steps appends to the step metrics of an experiment. Each line is handed to the system
 // at once, so that a killed harness loses none.
 type Steps struct {
 	steps, seconds *os.File
 }
 
-// OpenSteps opens the step metrics in a cell's folder, which is made where it
+// OpenSteps opens the step metrics in an experiment's folder, which is made where it
 // does not exist, and drops every line from step number done on: done is the
 // number of steps in the checkpoint that training goes on from, 0 to begin afresh.
 // A torn last line is dropped too; a line before that is damaged is a
 // [*plugins.Problem].
-func OpenSteps(cellDir string, done uint64) (*Steps, error) {
-	if err := os.MkdirAll(cellDir, 0o755); err != nil {
-		return nil, diskfault.Explain(err, cellDir)
+func OpenSteps(experimentDir string, done uint64) (*Steps, error) {
+	if err := os.MkdirAll(experimentDir, 0o755); err != nil {
+		return nil, diskfault.Explain(err, experimentDir)
 	}
-	steps, err := openLines[Step](filepath.Join(cellDir, stepsName), done)
+	steps, err := openLines[Step](filepath.Join(experimentDir, stepsName), done)
 	if err != nil {
 		return nil, err
 	}
-	seconds, err := openLines[clock](filepath.Join(cellDir, secondsName), done)
+	seconds, err := openLines[clock](filepath.Join(experimentDir, secondsName), done)
 	if err != nil {
 		return nil, errors.Join(err, steps.Close())
 	}
@@ -101,7 +101,7 @@ func endOf[T Step | clock](file *os.File, done uint64) (int64, error) {
 		}
 		_, number, err := parseLine[T](line)
 		if err != nil {
-			return 0, plugins.Problemf("the step metrics are damaged at byte %d of %s (%s); remove the folder to train the cell afresh", end, file.Name(), err)
+			return 0, plugins.Problemf("the step metrics are damaged at byte %d of %s (%s); remove the folder to train the experiment afresh", end, file.Name(), err)
 		}
 		if number >= done {
 			return end, nil
@@ -126,7 +126,7 @@ func parseLine[T Step | clock](line []byte) (value T, number uint64, err error) 
 }
 
 // Append records a step. A loss or norm that is not finite is an error: such a
-// cell has failed, and the reason belongs in its row.
+// experiment has failed, and the reason belongs in its row.
 func (s *Steps) Append(step Step) error {
 	for _, figure := range []float64{step.Loss, step.GradNorm, step.LearningRate, step.Seconds} {
 		if math.IsNaN(figure) || math.IsInf(figure, 0) {
@@ -163,14 +163,14 @@ func (s *Steps) Close() error {
 		diskfault.Explain(s.seconds.Close(), s.seconds.Name()))
 }
 
-// ReadSteps reads the step metrics in a cell's folder. A cell that recorded none
+// ReadSteps reads the step metrics in an experiment's folder. An experiment that recorded none
 // has none; the torn last line of a run under way is left out.
-func ReadSteps(cellDir string) ([]Step, error) {
-	list, err := readLines[Step](filepath.Join(cellDir, stepsName))
+func ReadSteps(experimentDir string) ([]Step, error) {
+	list, err := readLines[Step](filepath.Join(experimentDir, stepsName))
 	if err != nil {
 		return nil, err
 	}
-	clocks, err := readLines[clock](filepath.Join(cellDir, secondsName))
+	clocks, err := readLines[clock](filepath.Join(experimentDir, secondsName))
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func content(t *testing.T, dir string) string {
 
 func TestStepsSurvive(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "cell")
+	dir := filepath.Join(t.TempDir(), "experiment")
 	if got, err := ReadSteps(dir); err != nil || got != nil {
 		t.Fatalf("before: got %v, %v; want none", got, err)
 	}
@@ -155,7 +155,7 @@ func TestStepsInUnwritableFolder(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o600))
-	_, err := OpenSteps(filepath.Join(file, "cell"), 0)
+	_, err := OpenSteps(filepath.Join(file, "experiment"), 0)
 	wantProblem(t, err, "cannot be written", "--runs")
 }
 

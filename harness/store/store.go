@@ -1,8 +1,8 @@
-// Package store keeps what was run: one row for each cell and for each of its
+// Package store keeps what was run: one row for each experiment and for each of its
 // deployments in a SQLite database, and the metrics of the training steps as JSON
 // Lines beside it.
 //
-//	RUNS/bittern.db          cells, deployments, which suite lists which cell
+//	RUNS/bittern.db          experiments, deployments, which suite lists which experiment
 //	RUNS/ID/steps.jsonl      one line for each training step, see [Steps]
 //	RUNS/ID/seconds.jsonl    what the clock said, apart from what must repeat
 //
@@ -73,7 +73,7 @@ func open(ctx context.Context, dir string, migrations []string) (*Store, error) 
 		"_pragma": {
 			"busy_timeout(30000)",
 			"foreign_keys(1)",
-			"synchronous(FULL)", // a finished cell survives a power cut
+			"synchronous(FULL)", // a finished experiment survives a power cut
 		},
 	}.Encode()}
 	db, err := sql.Open("sqlite", source.String())
@@ -93,8 +93,8 @@ func open(ctx context.Context, dir string, migrations []string) (*Store, error) 
 // Close closes the store.
 func (s *Store) Close() error { return s.explain(s.db.Close()) }
 
-// CellDir is the folder of a cell's own files. It may not exist yet.
-func (s *Store) CellDir(id string) string { return filepath.Join(s.dir, id) }
+// ExperimentDir is the folder of an experiment's own files. It may not exist yet.
+func (s *Store) ExperimentDir(id string) string { return filepath.Join(s.dir, id) }
 
 // transact runs change in a transaction.
 func (s *Store) transact(ctx context.Context, change func(tx *sql.Tx) error) error {

@@ -55,13 +55,13 @@ func wantProblem(t *testing.T, err error, words ...string) {
 
 func figure(f float64) *float64 { return &f }
 
-// finished is a cell with every field set to something hard to keep.
-func finished(seed uint64) Cell {
+// finished is an experiment with every field set to something hard to keep.
+func finished(seed uint64) Experiment {
 	id, config, err := ID(json.RawMessage(fmt.Sprintf(`{"seed": %d, "units": 512}`, seed)))
 	if err != nil {
 		panic(err)
 	}
-	return Cell{
+	return Experiment{
 		ID: id, Config: config, Task: "War & Peace", Model: "lstm", Quantizer: "stochastic-ternary", Seed: seed,
 		Status: Done, Reason: "it's \"done\"", Stderr: "line 1\nline 2\x00", Steps: math.MaxUint64, Epochs: 7, Metric: "BPC",
 		BestValidation: figure(0.1 + 0.2), PaperStyle: figure(math.Nextafter(1.72, 2)), FrozenModel: figure(math.Inf(1)),
@@ -76,14 +76,14 @@ func TestCellSurvives(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "runs of mine? 100%#1")
 	want := finished(math.MaxUint64)
 	s := openStore(t, dir)
-	must(t, s.PutCell(t.Context(), want))
+	must(t, s.PutExperiment(t.Context(), want))
 	for name, s := range map[string]*Store{"same": s, "reopened": openStore(t, dir)} {
-		got, err := s.Cell(t.Context(), want.ID)
+		got, err := s.Experiment(t.Context(), want.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s store: cells differ (-want +got):\n%s", name, diff)
+			t.Errorf("%s store: experiments differ (-want +got):\n%s", name, diff)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, FileName)); err != nil {
@@ -94,28 +94,28 @@ func TestCellSurvives(t *testing.T) {
 func TestCellWithoutResults(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
-	want := Cell{ID: "a", Config: json.RawMessage(`{}`), Status: Running}
-	must(t, s.PutCell(t.Context(), want))
-	got, err := s.Cell(t.Context(), "a")
+	want := Experiment{ID: "a", Config: json.RawMessage(`{}`), Status: Running}
+	must(t, s.PutExperiment(t.Context(), want))
+	got, err := s.Experiment(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("cells differ (-want +got):\n%s", diff)
+		t.Errorf("experiments differ (-want +got):\n%s", diff)
 	}
 }
 
-func TestUnknownCell(t *testing.T) {
+func TestUnknownExperiment(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
-	if _, err := s.Cell(t.Context(), "absent"); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Experiment(t.Context(), "absent"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v, want %v", err, ErrNotFound)
 	}
 	if err := s.Reset(t.Context(), "absent"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("reset: got %v, want %v", err, ErrNotFound)
 	}
-	if err := s.PutDeployment(t.Context(), Deployment{Cell: "absent", Backend: "cpu", Status: Done}); err == nil {
-		t.Error("a deployment of an absent cell was stored")
+	if err := s.PutDeployment(t.Context(), Deployment{Experiment: "absent", Backend: "cpu", Status: Done}); err == nil {
+		t.Error("a deployment of an absent experiment was stored")
 	}
 }
 
@@ -124,11 +124,11 @@ func TestNotANumberIsRefused(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	c := finished(1)
 	c.PaperStyle = figure(math.NaN())
-	if err := s.PutCell(t.Context(), c); err == nil {
-		t.Error("a cell with NaN was stored")
+	if err := s.PutExperiment(t.Context(), c); err == nil {
+		t.Error("an experiment with NaN was stored")
 	}
-	must(t, s.PutCell(t.Context(), finished(1)))
-	if err := s.PutDeployment(t.Context(), Deployment{Cell: c.ID, Backend: "cpu", Status: Done, Metric: figure(math.NaN())}); err == nil {
+	must(t, s.PutExperiment(t.Context(), finished(1)))
+	if err := s.PutDeployment(t.Context(), Deployment{Experiment: c.ID, Backend: "cpu", Status: Done, Metric: figure(math.NaN())}); err == nil {
 		t.Error("a deployment with NaN was stored")
 	}
 }
@@ -137,26 +137,26 @@ func TestFinishedIsNeverLost(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	want := finished(3)
-	must(t, s.PutCell(t.Context(), want))
-	deployed := Deployment{Cell: want.ID, Backend: "cpu", Status: Done, Metric: figure(1.8)}
+	must(t, s.PutExperiment(t.Context(), want))
+	deployed := Deployment{Experiment: want.ID, Backend: "cpu", Status: Done, Metric: figure(1.8)}
 	must(t, s.PutDeployment(t.Context(), deployed))
 	for _, status := range []Status{Pending, Running, Failed} {
 		again := want
 		again.Status, again.PaperStyle = status, nil
-		if err := s.PutCell(t.Context(), again); !errors.Is(err, ErrDone) {
+		if err := s.PutExperiment(t.Context(), again); !errors.Is(err, ErrDone) {
 			t.Errorf("%s over done: got %v, want %v", status, err, ErrDone)
 		}
 	}
-	if err := s.PutDeployment(t.Context(), Deployment{Cell: want.ID, Backend: "cpu", Status: Failed}); !errors.Is(err, ErrDone) {
+	if err := s.PutDeployment(t.Context(), Deployment{Experiment: want.ID, Backend: "cpu", Status: Failed}); !errors.Is(err, ErrDone) {
 		t.Errorf("failed deployment over done: got %v, want %v", err, ErrDone)
 	}
-	must(t, s.PutSuite(t.Context(), "suite", []Cell{{ID: want.ID, Config: want.Config, Task: want.Task, Model: want.Model, Quantizer: want.Quantizer, Seed: 3}}))
-	got, err := s.Cell(t.Context(), want.ID)
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{{ID: want.ID, Config: want.Config, Task: want.Task, Model: want.Model, Quantizer: want.Quantizer, Seed: 3}}))
+	got, err := s.Experiment(t.Context(), want.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the finished cell changed (-want +got):\n%s", diff)
+		t.Errorf("the finished experiment changed (-want +got):\n%s", diff)
 	}
 	list, err := s.Deployments(t.Context(), want.ID)
 	if diff := cmp.Diff([]Deployment{deployed}, list); err != nil || diff != "" {
@@ -168,14 +168,14 @@ func TestReset(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	c := finished(4)
-	must(t, s.PutSuite(t.Context(), "suite", []Cell{c}))
-	must(t, s.PutCell(t.Context(), c))
-	must(t, s.PutDeployment(t.Context(), Deployment{Cell: c.ID, Backend: "cpu", Status: Done}))
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}))
+	must(t, s.PutExperiment(t.Context(), c))
+	must(t, s.PutDeployment(t.Context(), Deployment{Experiment: c.ID, Backend: "cpu", Status: Done}))
 	must(t, s.Reset(t.Context(), c.ID))
-	want := Cell{ID: c.ID, Config: c.Config, Task: c.Task, Model: c.Model, Quantizer: c.Quantizer, Seed: c.Seed, Status: Pending}
-	got, err := s.Cells(t.Context(), "suite")
-	if diff := cmp.Diff([]Cell{want}, got); err != nil || diff != "" {
-		t.Errorf("cells differ (-want +got): %v\n%s", err, diff)
+	want := Experiment{ID: c.ID, Config: c.Config, Task: c.Task, Model: c.Model, Quantizer: c.Quantizer, Seed: c.Seed, Status: Pending}
+	got, err := s.Experiments(t.Context(), "suite")
+	if diff := cmp.Diff([]Experiment{want}, got); err != nil || diff != "" {
+		t.Errorf("experiments differ (-want +got): %v\n%s", err, diff)
 	}
 	if list, err := s.Deployments(t.Context(), c.ID); err != nil || len(list) != 0 {
 		t.Errorf("got deployments %+v, %v; want none", list, err)
@@ -186,21 +186,21 @@ func TestSuites(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	a, b, c := finished(1), finished(2), finished(3)
-	must(t, s.PutSuite(t.Context(), "second", []Cell{c, a}))
-	must(t, s.PutSuite(t.Context(), "first", []Cell{a, b, c}))
-	must(t, s.PutCell(t.Context(), a))
-	must(t, s.PutSuite(t.Context(), "first", []Cell{b, a})) // the suite was edited
+	must(t, s.PutSuite(t.Context(), "second", []Experiment{c, a}))
+	must(t, s.PutSuite(t.Context(), "first", []Experiment{a, b, c}))
+	must(t, s.PutExperiment(t.Context(), a))
+	must(t, s.PutSuite(t.Context(), "first", []Experiment{b, a})) // the suite was edited
 	for suite, want := range map[string][]string{
 		"first":  {b.ID + " pending", a.ID + " done"},
 		"second": {c.ID + " pending", a.ID + " done"},
 		"absent": nil,
 	} {
-		cells, err := s.Cells(t.Context(), suite)
+		experiments, err := s.Experiments(t.Context(), suite)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, c := range cells {
+		for _, c := range experiments {
 			got = append(got, fmt.Sprint(c.ID, " ", c.Status))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -211,11 +211,11 @@ func TestSuites(t *testing.T) {
 	if diff := cmp.Diff([]string{"first", "second"}, names); err != nil || diff != "" {
 		t.Errorf("suites (-want +got): %v\n%s", err, diff)
 	}
-	if err := s.PutSuite(t.Context(), "first", []Cell{a, a}); err == nil {
-		t.Error("a suite with the same cell twice was stored")
+	if err := s.PutSuite(t.Context(), "first", []Experiment{a, a}); err == nil {
+		t.Error("a suite with the same experiment twice was stored")
 	}
-	if cells, err := s.Cells(t.Context(), "first"); err != nil || len(cells) != 2 {
-		t.Errorf("after the refusal: %d cells, %v; want the 2 from before", len(cells), err)
+	if experiments, err := s.Experiments(t.Context(), "first"); err != nil || len(experiments) != 2 {
+		t.Errorf("after the refusal: %d experiments, %v; want the 2 from before", len(experiments), err)
 	}
 }
 
@@ -223,21 +223,21 @@ func TestDeployments(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	c := finished(5)
-	must(t, s.PutCell(t.Context(), c))
+	must(t, s.PutExperiment(t.Context(), c))
 	want := []Deployment{
 		{
-			Cell: c.ID, Backend: "asic-lowpower", Config: json.RawMessage(`{"bits":12}`), Status: Done, Metric: figure(1.7999999999999998),
+			Experiment: c.ID, Backend: "asic-lowpower", Config: json.RawMessage(`{"bits":12}`), Status: Done, Metric: figure(1.7999999999999998),
 			Cost: &Cost{
 				Cycles: figure(12_288), Energy: []Part{{"multiply-accumulate", 1.5e-7}, {"memory", 3e-8}}, Area: figure(0.42),
 				Missing: map[string]string{"seconds": "no clock"}, Notes: []string{"unverified"},
 			},
 			Provenance: json.RawMessage(`{"version":"1.0"}`),
 		},
-		{Cell: c.ID, Backend: "cpu", Status: Failed, Reason: "the plugin ended", Stderr: "panic"},
-		{Cell: c.ID, Backend: "npu", Status: Unsupported, Reason: "no ternary"},
+		{Experiment: c.ID, Backend: "cpu", Status: Failed, Reason: "the plugin ended", Stderr: "panic"},
+		{Experiment: c.ID, Backend: "npu", Status: Unsupported, Reason: "no ternary"},
 	}
 	for i := range want {
-		must(t, s.PutDeployment(t.Context(), Deployment{Cell: c.ID, Backend: want[i].Backend, Status: Failed, Reason: "earlier"}))
+		must(t, s.PutDeployment(t.Context(), Deployment{Experiment: c.ID, Backend: want[i].Backend, Status: Failed, Reason: "earlier"}))
 		must(t, s.PutDeployment(t.Context(), want[i]))
 	}
 	got, err := s.Deployments(t.Context(), c.ID)
@@ -246,7 +246,7 @@ func TestDeployments(t *testing.T) {
 	}
 }
 
-// Cells that finish at the same time, in one process or in several, all arrive.
+// Experiments that finish at the same time, in one process or in several, all arrive.
 func TestConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -261,7 +261,7 @@ func TestConcurrentWriters(t *testing.T) {
 			}
 			defer s.Close()
 			for i := range each {
-				if err := s.PutCell(t.Context(), finished(uint64(w*each+i))); err != nil {
+				if err := s.PutExperiment(t.Context(), finished(uint64(w*each+i))); err != nil {
 					t.Error(err)
 				}
 			}
@@ -270,7 +270,7 @@ func TestConcurrentWriters(t *testing.T) {
 	group.Wait()
 	s := openStore(t, dir)
 	for seed := range uint64(writers * each) {
-		if c, err := s.Cell(t.Context(), finished(seed).ID); err != nil || c.Status != Done {
+		if c, err := s.Experiment(t.Context(), finished(seed).ID); err != nil || c.Status != Done {
 			t.Errorf("seed %d: %s, %v; want done", seed, c.Status, err)
 		}
 	}
@@ -415,14 +415,14 @@ func TestOpenRefuses(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
-	must(t, s.PutCell(t.Context(), finished(1)))
+	must(t, s.PutExperiment(t.Context(), finished(1)))
 	var pages int
 	must(t, s.db.QueryRowContext(t.Context(), `PRAGMA max_page_count = 1`).Scan(&pages))
 	big := finished(2)
 	big.Stderr = strings.Repeat("x", 1<<20)
-	wantProblem(t, s.PutCell(t.Context(), big), "disk is full", "run the same command again")
-	if got, err := s.Cell(t.Context(), finished(1).ID); err != nil || !cmp.Equal(got, finished(1)) {
-		t.Errorf("the cell from before: got %+v, %v; want %+v", got, err, finished(1))
+	wantProblem(t, s.PutExperiment(t.Context(), big), "disk is full", "run the same command again")
+	if got, err := s.Experiment(t.Context(), finished(1).ID); err != nil || !cmp.Equal(got, finished(1)) {
+		t.Errorf("the experiment from before: got %+v, %v; want %+v", got, err, finished(1))
 	}
 }
 
@@ -431,7 +431,7 @@ func TestCancelledContext(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.PutCell(ctx, finished(1)); !errors.Is(err, context.Canceled) {
+	if err := s.PutExperiment(ctx, finished(1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }

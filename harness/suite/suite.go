@@ -19,7 +19,7 @@
 //
 // Every combination is run, but where a model names the tasks it is meant for,
 // or a quantizer the models. A quantizer's model_options replace the model's
-// own for its cells, and a task's training keys replace the suite's.
+// own for its experiments, and a task's training keys replace the suite's.
 package suite
 
 import (
@@ -71,7 +71,7 @@ type Model struct {
 }
 
 // Quantizer is a quantizer plugin. Models limits it to the models with these
-// labels; ModelOptions replace the model's options in its cells, as for
+// labels; ModelOptions replace the model's options in its experiments, as for
 // BinaryConnect without normalization.
 type Quantizer struct {
 	Plugin       `mapstructure:",squash"`
@@ -79,7 +79,7 @@ type Quantizer struct {
 	ModelOptions plugins.Values `mapstructure:"model_options"`
 }
 
-// Combination is one cell of a suite: a task, a model, a quantizer and a seed.
+// Combination is one experiment of a suite: a task, a model, a quantizer and a seed.
 type Combination struct {
 	Task      Task
 	Model     Plugin
@@ -87,7 +87,7 @@ type Combination struct {
 	Seed      uint64
 }
 
-// Combinations lists every cell in the order it is run: seeds innermost, so
+// Combinations lists every experiment in the order it is run: seeds innermost, so
 // that the rows of a table are finished one after another.
 func (s *Suite) Combinations() []Combination {
 	var all []Combination

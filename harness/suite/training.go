@@ -16,7 +16,7 @@ const (
 	Exponential Decay = "exponential"
 )
 
-// Training is a recipe: how a cell's parameters are found. Its JSON holds what
+// Training is a recipe: how an experiment's parameters are found. Its JSON holds what
 // determines the numbers, which how often a run is saved does not.
 type Training struct {
 	Optimiser         model.Optimiser `mapstructure:"optimiser" json:"optimiser"`

@@ -2,7 +2,7 @@
 // order, and how a result is scored.
 //
 // To add a kind of task, implement [Task], give its [Metric] a case in Score and
-// Better, and let package cell choose it where a cell makes its task (Spec.task).
+// Better, and let package experiment choose it where an experiment makes its task (Spec.task).
 // What models see of it is a model.TaskKind and the input tensors that belong to it.
 package task
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"bittern/accel/team"
+	"bittern/accel/kernels/team"
 )
 
 // double is y = 2x, or whatever failure says.

@@ -10,7 +10,7 @@ import (
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"bittern/accel/team"
+	"bittern/accel/kernels/team"
 	"bittern/models/internal/reference"
 	"bittern/models/recurrent"
 )

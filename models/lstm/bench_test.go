@@ -4,8 +4,8 @@ import (
 	"context"
 	"testing"
 
-	"bittern/accel/matmul"
-	"bittern/accel/team"
+	"bittern/accel/kernels/matmul"
+	"bittern/accel/kernels/team"
 	"bittern/plugins"
 	"bittern/plugins/model"
 )

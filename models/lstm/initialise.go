@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"bittern/accel/matmul"
-	"bittern/accel/vecmath"
+	"bittern/accel/kernels/matmul"
+	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/model"
 )
 

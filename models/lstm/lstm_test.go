@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"bittern/accel/matmul"
-	"bittern/accel/team"
+	"bittern/accel/kernels/matmul"
+	"bittern/accel/kernels/team"
 	"bittern/models/internal/reference"
 	"bittern/plugins"
 	"bittern/plugins/model"

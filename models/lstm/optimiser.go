@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"bittern/accel/team"
-	"bittern/accel/vecmath"
+	"bittern/accel/kernels/team"
+	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/model"
 )
 

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"bittern/accel/matmul"
-	"bittern/accel/team"
+	"bittern/accel/kernels/matmul"
+	"bittern/accel/kernels/team"
 	"bittern/models/graph"
 	"bittern/models/recurrent"
 	"bittern/plugins/model"

@@ -1,8 +1,8 @@
 package recurrent
 
 import (
-	"bittern/accel/team"
-	"bittern/accel/vecmath"
+	"bittern/accel/kernels/team"
+	"bittern/accel/kernels/vecmath"
 )
 
 // Dropout zeroes elements with a given probability and scales the others by

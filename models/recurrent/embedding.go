@@ -3,7 +3,7 @@ package recurrent
 import (
 	"errors"
 
-	"bittern/accel/team"
+	"bittern/accel/kernels/team"
 )
 
 // Embedding turns tokens into columns of a matrix [Size × Vocabulary].

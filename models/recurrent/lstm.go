@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"bittern/accel/cell"
-	"bittern/accel/matmul"
-	"bittern/accel/team"
+	"bittern/accel/kernels/gates"
+	"bittern/accel/kernels/matmul"
+	"bittern/accel/kernels/team"
 )
 
 // Epsilon is added to every variance before its root is taken, as in
@@ -14,7 +14,7 @@ import (
 const Epsilon = 1e-5
 
 // The gates in the order their rows are stacked in Wx and Wh: g, f, i, o.
-const gates = 4
+const lstmGates = 4
 
 // grain is the multiple of hidden units that workers split a layer by: one
 // cache line, so that no two workers write to the same one.
@@ -68,7 +68,7 @@ type LSTM struct {
 	multiplier *matmul.Multiplier
 	workers    []worker
 
-	stride     int // between rows of four gates
+	stride     int // between rows of four lstmGates
 	cellStride int // between rows of cells
 
 	hidden     []float32 // h, [Steps+1][Batch][Units]; step 0 is the start
@@ -76,7 +76,7 @@ type LSTM struct {
 	cellTanh   []float32 // [Steps][Batch][cellStride]
 	products   []float32 // Wh·h, then its gradient, [Steps][Batch][stride]
 	inputs     []float32 // Wx·x, then its gradient; nil for tokens
-	activation []float32 // gates, then the gradient of a; one step's, or without BatchNorm products
+	activation []float32 // lstmGates, then the gradient of a; one step's, or without BatchNorm products
 
 	statistics    layerStatistics
 	fold          fold
@@ -96,7 +96,7 @@ type LSTM struct {
 // worker is what one worker of the team owns.
 type worker struct {
 	from, to int // units
-	hidden   [gates]matmul.Packed
+	hidden   [lstmGates]matmul.Packed
 	backward matmul.Packed
 	scratch  matmul.Scratch
 	err      error
@@ -141,7 +141,7 @@ func NewLSTM(t *team.Team, config LSTMConfig) *LSTM {
 		team:       t,
 		multiplier: matmul.New(t),
 		workers:    make([]worker, t.Size()),
-		stride:     padded(gates * units),
+		stride:     padded(lstmGates * units),
 		cellStride: padded(units),
 	}
 	for i := range l.workers {
@@ -210,7 +210,7 @@ func (l *LSTM) Forward(w LSTMWeights, in LSTMInput) error {
 	}
 	if !c.Tokens {
 		if err := l.multiplier.Gemm(l.inputs, l.stride, false, false, true,
-			c.Steps*c.Batch, gates*c.Units, c.Inputs, in.Features, c.Inputs, w.Wx, c.Inputs); err != nil {
+			c.Steps*c.Batch, lstmGates*c.Units, c.Inputs, in.Features, c.Inputs, w.Wx, c.Inputs); err != nil {
 			return err
 		}
 	}
@@ -247,7 +247,7 @@ func (l *LSTM) Backward(w LSTMWeights, in LSTMInput, gradient []float32, dw LSTM
 	}
 	rows, units := c.Steps*c.Batch, c.Units
 	if err := l.multiplier.Gemm(dw.Wh, units, false, true, false,
-		gates*units, units, rows, l.products, l.stride, l.hidden, units); err != nil {
+		lstmGates*units, units, rows, l.products, l.stride, l.hidden, units); err != nil {
 		return err
 	}
 	if c.Tokens {
@@ -258,14 +258,14 @@ func (l *LSTM) Backward(w LSTMWeights, in LSTMInput, gradient []float32, dw LSTM
 		dProducts = l.products
 	}
 	if err := l.multiplier.Gemm(dw.Wx, c.Inputs, false, true, false,
-		gates*units, c.Inputs, rows, dProducts, l.stride, in.Features, c.Inputs); err != nil {
+		lstmGates*units, c.Inputs, rows, dProducts, l.stride, in.Features, c.Inputs); err != nil {
 		return err
 	}
 	if dInput == nil {
 		return nil
 	}
 	return l.multiplier.Gemm(dInput, c.Inputs, false, false, false,
-		rows, c.Inputs, gates*units, dProducts, l.stride, w.Wx, c.Inputs)
+		rows, c.Inputs, lstmGates*units, dProducts, l.stride, w.Wx, c.Inputs)
 }
 
 func (l *LSTM) rows() int {
@@ -287,17 +287,17 @@ func (l *LSTM) takeErrors() error {
 func (l *LSTM) checkWeights(w LSTMWeights) error {
 	c := l.config
 	err := errors.Join(
-		mismatch("LSTM", "Wx", len(w.Wx), gates*c.Units, c.Inputs),
-		mismatch("LSTM", "Wh", len(w.Wh), gates*c.Units, c.Units),
-		mismatch("LSTM", "beta", len(w.Beta), gates*c.Units),
+		mismatch("LSTM", "Wx", len(w.Wx), lstmGates*c.Units, c.Inputs),
+		mismatch("LSTM", "Wh", len(w.Wh), lstmGates*c.Units, c.Units),
+		mismatch("LSTM", "beta", len(w.Beta), lstmGates*c.Units),
 		mismatch("LSTM", "h0", len(w.H0), c.Units),
 		mismatch("LSTM", "c0", len(w.C0), c.Units))
 	if !c.BatchNorm {
 		return err
 	}
 	return errors.Join(err,
-		mismatch("LSTM", "gamma_h", len(w.GammaH), gates*c.Units),
-		mismatch("LSTM", "gamma_x", len(w.GammaX), gates*c.Units),
+		mismatch("LSTM", "gamma_h", len(w.GammaH), lstmGates*c.Units),
+		mismatch("LSTM", "gamma_x", len(w.GammaX), lstmGates*c.Units),
 		mismatch("LSTM", "gamma_c", len(w.GammaC), c.Units),
 		mismatch("LSTM", "beta_c", len(w.BetaC), c.Units))
 }
@@ -335,6 +335,6 @@ func (l *LSTM) checkPass() error {
 }
 
 // at returns the rows of step t of a matrix of four gates or of cells.
-func (l *LSTM) at(data []float32, t, stride, column int) cell.Matrix {
-	return cell.Matrix{Data: data[t*l.config.Batch*stride+column:], Stride: stride}
+func (l *LSTM) at(data []float32, t, stride, column int) gates.Matrix {
+	return gates.Matrix{Data: data[t*l.config.Batch*stride+column:], Stride: stride}
 }

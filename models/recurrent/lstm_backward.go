@@ -3,8 +3,8 @@ package recurrent
 import (
 	"errors"
 
-	"bittern/accel/cell"
-	"bittern/accel/vecmath"
+	"bittern/accel/kernels/gates"
+	"bittern/accel/kernels/vecmath"
 )
 
 // sweepBackward is one worker's part of the backward pass: everything but the
@@ -14,7 +14,7 @@ func (l *LSTM) sweepBackward(index int) {
 	n := w.to - w.from
 	l.clearGradients(w)
 	if n > 0 {
-		w.err = errors.Join(w.err, w.backward.Pack(l.weights.Wh[w.from:], c.Units, false, gates*c.Units, n))
+		w.err = errors.Join(w.err, w.backward.Pack(l.weights.Wh[w.from:], c.Units, false, lstmGates*c.Units, n))
 	}
 	for t := c.Steps - 1; t >= 0; t-- {
 		if n > 0 {
@@ -29,7 +29,7 @@ func (l *LSTM) sweepBackward(index int) {
 
 func (l *LSTM) clearGradients(w *worker) {
 	c, g := l.config, l.gradients
-	for k := range gates {
+	for k := range lstmGates {
 		from, to := k*c.Units+w.from, k*c.Units+w.to
 		clear(g.Beta[from:to])
 		if c.BatchNorm {
@@ -55,7 +55,7 @@ func (l *LSTM) clearGradients(w *worker) {
 
 func (l *LSTM) stepBackward(w *worker, t int) {
 	c := l.config
-	var next cell.Matrix
+	var next gates.Matrix
 	if t < c.Steps-1 {
 		next = l.hiddenGradient(w, t+1)
 	}
@@ -73,7 +73,7 @@ func (l *LSTM) stepBackward(w *worker, t int) {
 }
 
 // hiddenGradient returns the gradient of h_{t−1} that comes from step t.
-func (l *LSTM) hiddenGradient(w *worker, t int) cell.Matrix {
+func (l *LSTM) hiddenGradient(w *worker, t int) gates.Matrix {
 	next := l.at(l.hiddenNext, 0, l.cellStride, w.from)
 	w.err = errors.Join(w.err, w.scratch.MultiplyPacked(next.Data, next.Stride,
 		l.at(l.products, t, l.stride, 0).Data, l.stride, false, l.config.Batch, &w.backward, false))
@@ -82,18 +82,18 @@ func (l *LSTM) hiddenGradient(w *worker, t int) cell.Matrix {
 
 // elementsBackward takes the units from ≤ u < to of step t from the gradient
 // of h_t to the ones of both products and of c_{t−1}.
-func (l *LSTM) elementsBackward(t, from, to int, next cell.Matrix) {
+func (l *LSTM) elementsBackward(t, from, to int, next gates.Matrix) {
 	c, s, w, g := l.config, &l.statistics, &l.weights, &l.gradients
 	batchNorm, units, rows, columns := c.BatchNorm, c.Units, c.Batch, to-from
 	batch := l.Pass.Statistics != Frozen
 	activation := l.activations(t, from)
 	if batchNorm {
-		l.activate(t, rows, from, to, cell.Matrix{})
+		l.activate(t, rows, from, to, gates.Matrix{})
 	}
-	gateO := cell.Matrix{Data: activation.Data[(gates-1)*units:], Stride: l.stride}
+	gateO := gates.Matrix{Data: activation.Data[(lstmGates-1)*units:], Stride: l.stride}
 	cellGradient := l.at(l.cellGradient, 0, l.cellStride, from)
 
-	output := cell.OutputGradient{
+	output := gates.OutputGradient{
 		Rows: rows, Columns: columns,
 		HiddenAbove: l.at(l.above, t, units, from), HiddenNext: next,
 		Gate: gateO, CellTanh: l.at(l.cellTanh, t, l.cellStride, from),
@@ -102,37 +102,37 @@ func (l *LSTM) elementsBackward(t, from, to int, next cell.Matrix) {
 	}
 	if batchNorm {
 		at := t * units
-		output.Statistics = cell.Statistics{Mean: s.meanC[at+from : at+to], RStd: s.rstdC[at+from : at+to], Batch: batch}
+		output.Statistics = gates.Statistics{Mean: s.meanC[at+from : at+to], RStd: s.rstdC[at+from : at+to], Batch: batch}
 		output.Gamma = w.GammaC[from:to]
 		output.BetaGradient, output.GammaGradient = g.BetaC[from:to], g.GammaC[from:to]
 	} else {
-		output.Statistics = cell.Statistics{Mean: s.meanC[from:to], RStd: s.rstdC[from:to]}
+		output.Statistics = gates.Statistics{Mean: s.meanC[from:to], RStd: s.rstdC[from:to]}
 		output.Gamma = s.rstdC[from:to]
 		output.BetaGradient, output.GammaGradient = l.fold.discard[from:to], l.fold.discard[from:to]
 	}
 	output.Backward()
 
-	cell.GatesGradient{
+	gates.GatesGradient{
 		Rows: rows, Columns: columns, Spacing: units,
 		CellGradient: cellGradient, Activation: activation,
 		CellBefore:   l.at(l.cell, t, l.cellStride, from),
 		GateGradient: activation, CellBeforeGradient: cellGradient,
 	}.Backward()
 
-	for k := range gates {
+	for k := range lstmGates {
 		from, to := k*units+from, k*units+to
 		gradient := l.activations(t, from)
 		if !batchNorm {
-			cell.SumColumns(g.Beta[from:to], gradient, rows)
+			gates.SumColumns(g.Beta[from:to], gradient, rows)
 			continue
 		}
-		at := t * gates * units
+		at := t * lstmGates * units
 		products, inputs := l.at(l.products, t, l.stride, from), l.inputProducts(t, from)
-		cell.AffinePairGradient{
+		gates.AffinePairGradient{
 			Rows: rows, Columns: columns,
 			Gradient: gradient, Hidden: products, Input: inputs,
-			HiddenStatistics: cell.Statistics{Mean: s.meanH[at+from : at+to], RStd: s.rstdH[at+from : at+to], Batch: batch},
-			InputStatistics:  cell.Statistics{Mean: s.meanX[at+from : at+to], RStd: s.rstdX[at+from : at+to], Batch: batch},
+			HiddenStatistics: gates.Statistics{Mean: s.meanH[at+from : at+to], RStd: s.rstdH[at+from : at+to], Batch: batch},
+			InputStatistics:  gates.Statistics{Mean: s.meanX[at+from : at+to], RStd: s.rstdX[at+from : at+to], Batch: batch},
 			HiddenGamma:      w.GammaH[from:to], InputGamma: w.GammaX[from:to],
 			BetaGradient: g.Beta[from:to], HiddenGammaGradient: g.GammaH[from:to], InputGammaGradient: g.GammaX[from:to],
 			HiddenGradient: products, InputGradient: l.inputGradients(inputs, from),
@@ -142,9 +142,9 @@ func (l *LSTM) elementsBackward(t, from, to int, next cell.Matrix) {
 
 // inputGradients is where the gradient of inputProducts goes: for one-hot x to the
 // columns of Wx that were chosen, else in their place.
-func (l *LSTM) inputGradients(inputs cell.Gathered, column int) cell.Matrix {
+func (l *LSTM) inputGradients(inputs gates.Gathered, column int) gates.Matrix {
 	if l.config.Tokens {
-		return cell.Matrix{Data: l.columnsGrad[column:], Stride: l.stride}
+		return gates.Matrix{Data: l.columnsGrad[column:], Stride: l.stride}
 	}
 	return inputs.Matrix
 }
@@ -155,7 +155,7 @@ func (l *LSTM) scatter(w *worker, t int) {
 	c := l.config
 	gradient := l.at(l.products, t, l.stride, 0).Data
 	for row, token := range l.input.Tokens[t*c.Batch : (t+1)*c.Batch] {
-		for k := range gates {
+		for k := range lstmGates {
 			from, to := k*c.Units+w.from, k*c.Units+w.to
 			vecmath.Add(l.columnsGrad[int(token)*l.stride+from:int(token)*l.stride+to],
 				gradient[row*l.stride+from:row*l.stride+to])
@@ -167,7 +167,7 @@ func (l *LSTM) scatter(w *worker, t int) {
 func (l *LSTM) finishBackward(w *worker) {
 	c := l.config
 	if c.Tokens {
-		for k := range gates {
+		for k := range lstmGates {
 			row := k*c.Units + w.from
 			vecmath.Transpose(l.gradients.Wx[row*c.Inputs:], c.Inputs, l.columnsGrad[row:], l.stride, c.Inputs, w.to-w.from)
 		}
@@ -175,8 +175,8 @@ func (l *LSTM) finishBackward(w *worker) {
 	if l.Pass.Start != nil {
 		return
 	}
-	cell.SumColumns(l.gradients.C0[w.from:w.to], l.at(l.cellGradient, 0, l.cellStride, w.from), c.Batch)
+	gates.SumColumns(l.gradients.C0[w.from:w.to], l.at(l.cellGradient, 0, l.cellStride, w.from), c.Batch)
 	if !c.BatchNorm || c.Carry { // else Wh·h_0 normalises to 0 whatever h_0 is
-		cell.SumColumns(l.gradients.H0[w.from:w.to], l.hiddenGradient(w, 0), c.Batch)
+		gates.SumColumns(l.gradients.H0[w.from:w.to], l.hiddenGradient(w, 0), c.Batch)
 	}
 }

@@ -3,8 +3,8 @@ package recurrent
 import (
 	"errors"
 
-	"bittern/accel/cell"
-	"bittern/accel/vecmath"
+	"bittern/accel/kernels/gates"
+	"bittern/accel/kernels/vecmath"
 )
 
 // block is the number of columns that go through all of a step's elementwise
@@ -17,7 +17,7 @@ const block = 32
 func (l *LSTM) sweepForward(index int) {
 	c, w := l.config, &l.workers[index]
 	n := w.to - w.from
-	for k := range gates {
+	for k := range lstmGates {
 		row := k*c.Units + w.from
 		w.err = errors.Join(w.err, w.hidden[k].Pack(l.weights.Wh[row*c.Units:], c.Units, true, c.Units, n))
 		if c.Tokens && n > 0 {
@@ -50,7 +50,7 @@ func (l *LSTM) start(w *worker) {
 func (l *LSTM) stepForward(w *worker, t int) {
 	c, rows := l.config, l.rows()
 	before := l.hidden[t*c.Batch*c.Units:]
-	for k := range gates {
+	for k := range lstmGates {
 		out := l.at(l.products, t, l.stride, k*c.Units+w.from)
 		w.err = errors.Join(w.err, w.scratch.MultiplyPacked(out.Data, out.Stride, before, c.Units, false, rows, &w.hidden[k], false))
 	}
@@ -61,12 +61,12 @@ func (l *LSTM) stepForward(w *worker, t int) {
 
 // inputProducts are the rows of Wx·x of step t: for one-hot x a column of Wx
 // each, else those that Forward computed.
-func (l *LSTM) inputProducts(t, column int) cell.Gathered {
+func (l *LSTM) inputProducts(t, column int) gates.Gathered {
 	c := l.config
 	if c.Tokens {
-		return cell.Gathered{Matrix: cell.Matrix{Data: l.columns[column:], Stride: l.stride}, Order: l.input.Tokens[t*c.Batch : (t+1)*c.Batch]}
+		return gates.Gathered{Matrix: gates.Matrix{Data: l.columns[column:], Stride: l.stride}, Order: l.input.Tokens[t*c.Batch : (t+1)*c.Batch]}
 	}
-	return cell.Gathered{Matrix: l.at(l.inputs, t, l.stride, column)}
+	return gates.Gathered{Matrix: l.at(l.inputs, t, l.stride, column)}
 }
 
 // elementsForward takes the units from ≤ u < to of step t from the products to
@@ -75,7 +75,7 @@ func (l *LSTM) elementsForward(t, rows, from, to int) {
 	units := l.config.Units
 	f := &l.fold
 	if l.config.BatchNorm {
-		for k := range gates {
+		for k := range lstmGates {
 			l.measureGate(t, rows, k*units+from, k*units+to)
 		}
 	}
@@ -84,10 +84,10 @@ func (l *LSTM) elementsForward(t, rows, from, to int) {
 	if l.config.BatchNorm {
 		l.normaliseCell(t, rows, from, to, cellNow)
 	}
-	cell.Output{
+	gates.Output{
 		Rows: rows, Columns: to - from,
 		Cell: cellNow, Scale: f.scaleC[from:to], Shift: f.shiftC[from:to],
-		Gate:     cell.Matrix{Data: activation.Data[(gates-1)*units:], Stride: l.stride},
+		Gate:     gates.Matrix{Data: activation.Data[(lstmGates-1)*units:], Stride: l.stride},
 		CellTanh: l.at(l.cellTanh, t, l.cellStride, from),
 		Hidden:   l.at(l.hidden, t+1, units, from),
 	}.Forward()
@@ -96,7 +96,7 @@ func (l *LSTM) elementsForward(t, rows, from, to int) {
 // activations are the gates of step t. With BatchNorm they are not kept: the
 // backward pass needs the products, from which they are computed again sooner than
 // memory gives them back.
-func (l *LSTM) activations(t, column int) cell.Matrix {
+func (l *LSTM) activations(t, column int) gates.Matrix {
 	if l.config.BatchNorm {
 		t = 0
 	}
@@ -105,9 +105,9 @@ func (l *LSTM) activations(t, column int) cell.Matrix {
 
 // activate computes the gates of the units from ≤ u < to of step t from the
 // products and their statistics, and the new cell where it has room.
-func (l *LSTM) activate(t, rows, from, to int, newCell cell.Matrix) cell.Matrix {
+func (l *LSTM) activate(t, rows, from, to int, newCell gates.Matrix) gates.Matrix {
 	units, f := l.config.Units, &l.fold
-	for k := range gates {
+	for k := range lstmGates {
 		if l.config.BatchNorm {
 			l.foldGate(t, k*units+from, k*units+to)
 		} else {
@@ -115,7 +115,7 @@ func (l *LSTM) activate(t, rows, from, to int, newCell cell.Matrix) cell.Matrix 
 		}
 	}
 	activation := l.activations(t, from)
-	cell.Gates{
+	gates.Gates{
 		Rows: rows, Columns: to - from, Spacing: units,
 		Hidden: l.at(l.products, t, l.stride, from), Input: l.inputProducts(t, from),
 		HiddenScale: f.scaleH[from:], InputScale: f.scaleX[from:], Shift: f.shift[from:],
@@ -129,42 +129,42 @@ func (l *LSTM) activate(t, rows, from, to int, newCell cell.Matrix) cell.Matrix 
 // the four gates.
 func (l *LSTM) measureGate(t, rows, from, to int) {
 	s := &l.statistics
-	at := t * gates * l.config.Units
+	at := t * lstmGates * l.config.Units
 	meanH, rstdH := s.meanH[at+from:at+to], s.rstdH[at+from:at+to]
 	meanX, rstdX := s.meanX[at+from:at+to], s.rstdX[at+from:at+to]
 	if l.Pass.Statistics != Frozen {
-		cell.Moments(meanH, rstdH, cell.Gathered{Matrix: l.at(l.products, t, l.stride, from)}, rows, Epsilon)
-		cell.Moments(meanX, rstdX, l.inputProducts(t, from), rows, Epsilon)
+		gates.Moments(meanH, rstdH, gates.Gathered{Matrix: l.at(l.products, t, l.stride, from)}, rows, Epsilon)
+		gates.Moments(meanX, rstdX, l.inputProducts(t, from), rows, Epsilon)
 	}
 	if t == 0 && !l.config.Carry {
 		clear(rstdH)
 	}
 	if l.Pass.Statistics == Calibrate {
 		r := l.Pass.Running
-		l.gather(r.MeanH, r.VarianceH, meanH, rstdH, t, l.config.firstHidden(), gates*l.config.Units, from)
-		l.gather(r.MeanX, r.VarianceX, meanX, rstdX, t, 0, gates*l.config.Units, from)
+		l.gather(r.MeanH, r.VarianceH, meanH, rstdH, t, l.config.firstHidden(), lstmGates*l.config.Units, from)
+		l.gather(r.MeanX, r.VarianceX, meanX, rstdX, t, 0, lstmGates*l.config.Units, from)
 	}
 }
 
 // foldGate makes scales and a shift of both normalizations.
 func (l *LSTM) foldGate(t, from, to int) {
 	s, w, f := &l.statistics, &l.weights, &l.fold
-	at := t * gates * l.config.Units
+	at := t * lstmGates * l.config.Units
 	shift := f.shift[from:to]
-	cell.Fold(f.scaleH[from:to], shift, w.GammaH[from:to], w.Beta[from:to], s.meanH[at+from:at+to], s.rstdH[at+from:at+to])
-	cell.Fold(f.scaleX[from:to], shift, w.GammaX[from:to], shift, s.meanX[at+from:at+to], s.rstdX[at+from:at+to])
+	gates.Fold(f.scaleH[from:to], shift, w.GammaH[from:to], w.Beta[from:to], s.meanH[at+from:at+to], s.rstdH[at+from:at+to])
+	gates.Fold(f.scaleX[from:to], shift, w.GammaX[from:to], shift, s.meanX[at+from:at+to], s.rstdX[at+from:at+to])
 }
 
 // normaliseCell folds the cell's normalization into a scale and a shift.
-func (l *LSTM) normaliseCell(t, rows, from, to int, c cell.Matrix) {
+func (l *LSTM) normaliseCell(t, rows, from, to int, c gates.Matrix) {
 	s, w, f := &l.statistics, &l.weights, &l.fold
 	at := t * l.config.Units
 	mean, rstd := s.meanC[at+from:at+to], s.rstdC[at+from:at+to]
 	if l.Pass.Statistics != Frozen {
-		cell.Moments(mean, rstd, cell.Gathered{Matrix: c}, rows, Epsilon)
+		gates.Moments(mean, rstd, gates.Gathered{Matrix: c}, rows, Epsilon)
 	}
 	if r := l.Pass.Running; l.Pass.Statistics == Calibrate {
 		l.gather(r.MeanC, r.VarianceC, mean, rstd, t, 0, l.config.Units, from)
 	}
-	cell.Fold(f.scaleC[from:to], f.shiftC[from:to], w.GammaC[from:to], w.BetaC[from:to], mean, rstd)
+	gates.Fold(f.scaleC[from:to], f.shiftC[from:to], w.GammaC[from:to], w.BetaC[from:to], mean, rstd)
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"bittern/accel/team"
+	"bittern/accel/kernels/team"
 	"bittern/models/internal/reference"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"bittern/accel/team"
+	"bittern/accel/kernels/team"
 	"bittern/models/internal/reference"
 )
 

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"bittern/accel/cell"
-	"bittern/accel/matmul"
-	"bittern/accel/team"
-	"bittern/accel/vecmath"
+	"bittern/accel/kernels/gates"
+	"bittern/accel/kernels/matmul"
+	"bittern/accel/kernels/team"
+	"bittern/accel/kernels/vecmath"
 )
 
 // SoftmaxConfig is the shape of a softmax layer.
@@ -178,5 +178,5 @@ func (s *Softmax) scoreRows(worker int) {
 func (s *Softmax) sumBiasColumns(worker int) {
 	from, to := s.team.Split(worker, s.config.Classes, grain)
 	clear(s.dBias[from:to])
-	cell.SumColumns(s.dBias[from:to], cell.Matrix{Data: s.logits[from:], Stride: s.stride}, s.config.Steps*s.config.Batch)
+	gates.SumColumns(s.dBias[from:to], gates.Matrix{Data: s.logits[from:], Stride: s.stride}, s.config.Steps*s.config.Batch)
 }

@@ -63,10 +63,10 @@ func (r *Running) check(steps, units int) error {
 		return errors.New("LSTM: the pass needs running statistics and has none")
 	}
 	return errors.Join(
-		mismatch("LSTM", "the mean of Wh·h", len(r.MeanH), steps, gates*units),
-		mismatch("LSTM", "the variance of Wh·h", len(r.VarianceH), steps, gates*units),
-		mismatch("LSTM", "the mean of Wx·x", len(r.MeanX), steps, gates*units),
-		mismatch("LSTM", "the variance of Wx·x", len(r.VarianceX), steps, gates*units),
+		mismatch("LSTM", "the mean of Wh·h", len(r.MeanH), steps, lstmGates*units),
+		mismatch("LSTM", "the variance of Wh·h", len(r.VarianceH), steps, lstmGates*units),
+		mismatch("LSTM", "the mean of Wx·x", len(r.MeanX), steps, lstmGates*units),
+		mismatch("LSTM", "the variance of Wx·x", len(r.VarianceX), steps, lstmGates*units),
 		mismatch("LSTM", "the mean of c", len(r.MeanC), steps, units),
 		mismatch("LSTM", "the variance of c", len(r.VarianceC), steps, units))
 }
@@ -106,7 +106,7 @@ func newLayerStatistics(steps, units int, batchNorm bool) layerStatistics {
 	}
 	var s layerStatistics
 	for _, field := range []*[]float32{&s.meanH, &s.rstdH, &s.meanX, &s.rstdX} {
-		*field = make([]float32, steps*gates*units)
+		*field = make([]float32, steps*lstmGates*units)
 	}
 	s.meanC, s.rstdC = make([]float32, steps*units), make([]float32, steps*units)
 	return s
@@ -139,7 +139,7 @@ type fold struct {
 
 func newFold(units int) fold {
 	return fold{
-		scaleH: ones(gates * units), scaleX: ones(gates * units), shift: make([]float32, gates*units),
+		scaleH: ones(lstmGates * units), scaleX: ones(lstmGates * units), shift: make([]float32, lstmGates*units),
 		scaleC: ones(units), shiftC: make([]float32, units), discard: make([]float32, units),
 	}
 }

@@ -1,4 +1,4 @@
-// Command lut generates the assembly of accel/lut.
+// Command lut generates the assembly of accel/kernels/lut.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command matmul generates the tiles and packing loops of accel/matmul.
+// Command matmul generates the tiles and packing loops of accel/kernels/matmul.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command neon generates the arm64 assembly of accel/matmul. avo writes amd64
+// Command neon generates the arm64 assembly of accel/kernels/matmul. avo writes amd64
 // alone, so this prints the text of instructions itself.
 package main
 
@@ -46,7 +46,7 @@ func main() {
 	}
 }
 
-// tile writes a function of the type tile of accel/matmul.
+// tile writes a function of the type tile of accel/kernels/matmul.
 type tile struct {
 	to            *bytes.Buffer
 	rows, vectors int

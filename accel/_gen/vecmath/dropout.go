@@ -8,7 +8,7 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// The constants of SplitMix64, as in accel/vecmath.
+// The constants of SplitMix64, as in accel/kernels/vecmath.
 const (
 	increment  = 0x9E3779B97F4A7C15
 	multiplier = 0xBF58476D1CE4E5B9

@@ -1,4 +1,4 @@
-// Command vecmath generates the assembly of accel/vecmath.
+// Command vecmath generates the assembly of accel/kernels/vecmath.
 package main
 
 import (

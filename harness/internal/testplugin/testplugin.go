@@ -1,5 +1,5 @@
 // Package testplugin has plugins for the harness's tests: small enough that a
-// cell takes a moment, real enough that it learns, and able to fail on demand.
+// experiment takes a moment, real enough that it learns, and able to fail on demand.
 //
 // The test binary serves them to itself: its TestMain calls [Main].
 package testplugin

@@ -3,7 +3,7 @@ package elementwise
 import (
 	"math"
 
-	"bittern/accel/vecmath"
+	"bittern/accel/kernels/vecmath"
 	"bittern/quantizers/internal/random"
 )
 

@@ -13,11 +13,11 @@ package random
 import (
 	"hash/fnv"
 
-	"bittern/accel/vecmath"
+	"bittern/accel/kernels/vecmath"
 )
 
 // Stream is the random numbers of one weight matrix at one step: the key of the
-// sampling kernels of accel/vecmath, which read it as SplitMix64's state. Word n
+// sampling kernels of accel/kernels/vecmath, which read it as SplitMix64's state. Word n
 // belongs to elements 2n, its low half, and 2n+1.
 type Stream uint64
 

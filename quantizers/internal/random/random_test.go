@@ -5,7 +5,7 @@ import (
 	"math/bits"
 	"testing"
 
-	"bittern/accel/vecmath"
+	"bittern/accel/kernels/vecmath"
 )
 
 // Neighbouring seeds, steps, names and elements must look independent: over

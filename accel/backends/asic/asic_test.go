@@ -1,0 +1,340 @@
+package asic_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"bittern/accel/backends/asic"
+	"bittern/accel/backends/asichighspeed"
+	"bittern/accel/backends/asiclowpower"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/packed"
+	"bittern/plugins/plugintest"
+	"bittern/plugins/stepgraph"
+	"bittern/plugins/stepgraph/sample"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for name, create := range map[string]func() backend.Backend{
+		"asic-lowpower": asiclowpower.New, "asic-highspeed": asichighspeed.New,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plugintest.Backend(t, create, plugins.Values{"integer-bits": "5"})
+		})
+	}
+}
+
+// tiny has figures that are easy to reckon with by hand.
+var tiny = asic.Design{
+	Name: "tiny", Source: "made up", Clock: 1e6, Lanes: 2,
+	Binary:    asic.Column{Units: 4, Area: 1, Power: 1},
+	Ternary:   asic.Column{Units: 2, Area: 2, Power: 2},
+	TwelveBit: asic.Column{Units: 3, Area: 4, Power: 8},
+}
+
+func cost(t *testing.T, b backend.Backend, g stepgraph.Graph, weights map[string]packed.Matrix) backend.Cost {
+	t.Helper()
+	if err := b.Deploy(context.Background(), backend.Deploy{Graph: g, Weights: weights}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.Cost(context.Background(), backend.CostRequest{Length: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func values(parts []backend.Part) map[string]float64 {
+	m := map[string]float64{}
+	for _, p := range parts {
+		m[p.Name] += p.Value
+	}
+	return m
+}
+
+func near(got, want float64) bool { return math.Abs(got-want) <= 1e-9*math.Abs(want) }
+
+// An LSTM of 5 units, 7 symbols and 3 classes, by hand. Blocks of the 20 gate rows:
+// 5 of 4 binary units, 10 of 2 ternary ones, 7 of 3 of 12 bits. Lanes: vectors of 20
+// take 10 cycles, of 5 take 3 and of 3 take 2.
+//
+//	Wh·h ⌈20/N⌉·5, Wx·x ⌈20/N⌉, two normalisations and their sum 3·10,
+//	four gates 4·3, f∘c, i∘g, c', BN, tanh and h 6·3                 60 for the lanes
+//	output: W·h ⌈3/3⌉·5, bias 2                                       7
+func TestCyclesByHand(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		bits      int
+		levels    []float32
+		recurrent float64
+		column    asic.Column
+		codeBytes float64
+	}{
+		{"binary", 1, sample.Binary, 5*5 + 5 + 60, tiny.Binary, 20 * (5 + 7) / 8.0},
+		{"ternary", 2, sample.Ternary, 10*5 + 10 + 60, tiny.Ternary, 20 * (5 + 7) * 2 / 8.0},
+		{"full precision", 32, nil, 7*5 + 7 + 60, tiny.TwelveBit, 20 * (5 + 7) * 12 / 8.0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Bits: c.bits, Levels: c.levels, Seed: 1}.Build()
+			got := cost(t, asic.New(tiny), g, weights)
+			if *got.Cycles != c.recurrent+7 {
+				t.Errorf("%v cycles, want %v", *got.Cycles, c.recurrent+7)
+			}
+			if want := (c.recurrent + 7) / 1e6; !near(*got.Seconds, want) {
+				t.Errorf("%v seconds, want %v", *got.Seconds, want)
+			}
+			if *got.Area != c.column.Area {
+				t.Errorf("area %v, want %v", *got.Area, c.column.Area)
+			}
+			energy := values(got.Energy)
+			if want := tiny.TwelveBit.Power * 7 / 1e6; !near(energy["output layer"], want) {
+				t.Errorf("the output layer takes %v J, want %v", energy["output layer"], want)
+			}
+			recurrent := -energy["output layer"]
+			for _, part := range energy {
+				recurrent += part
+			}
+			if want := c.column.Power * c.recurrent / 1e6; !near(recurrent, want) {
+				t.Errorf("the recurrent parts sum to %v J, want power × time = %v", recurrent, want)
+			}
+			for name, want := range map[string]float64{
+				"recurrent codes": c.codeBytes,
+				"levels":          0, // α is part of the tables
+				// Four time steps of scales (16 bits) for 20 + 20 + 5 and offsets (24 bits) for 20 + 5.
+				"normalisation tables": 4 * (45*16 + 25*24) / 8.0,
+				"state":                2 * 5 * 2 * 12 / 8.0,
+				"output layer":         (3*5*12 + 3*24) / 8.0,
+				"embedding":            0,
+			} {
+				if got := values(got.Memory)[name]; got != want {
+					t.Errorf("memory of %s is %v bytes, want %v", name, got, want)
+				}
+			}
+			if got.Measured || len(got.Missing) != 0 || len(got.Notes) == 0 {
+				t.Errorf("measured %v, missing %v, %d notes; want a model of everything, with notes", got.Measured, got.Missing, len(got.Notes))
+			}
+		})
+	}
+}
+
+// The events of one binary matrix-vector product of 8 by 6, by hand, with the
+// energies of the table from its sources.
+func TestEnergyPartsByHand(t *testing.T) {
+	t.Parallel()
+	const scaled = 1.3088336444924833e-12 // joules at 65 nm per picojoule at 45 nm
+	codes := make([]uint16, 48)
+	w, err := packed.Pack(codes, 8, 6, 1, []float32{-1, 1}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := stepgraph.Graph{
+		Input:  stepgraph.Input{Name: "x", Size: 6},
+		States: []stepgraph.State{{Name: "s", Size: 8, Init: make([]float32, 8), Next: "y"}},
+		Nodes: []stepgraph.Node{
+			{Name: "Wx", Op: stepgraph.MatVec, Inputs: []string{"x"}, Size: 8, Weight: "w", Recurrent: true},
+			{Name: "y", Op: stepgraph.ScaleShift, Inputs: []string{"Wx"}, Size: 8,
+				Shift: stepgraph.Table{Rows: 1, Values: make([]float32, 8)}},
+		},
+		Output: "y",
+	}
+	energy := values(cost(t, asic.New(tiny), g, map[string]packed.Matrix{"w": w}).Energy)
+	for name, want := range map[string]float64{
+		"weight fetch":         48 * 32.29 / 64 * scaled,
+		"multiply-accumulate":  48 * 0.0375 * scaled,
+		"normalisation tables": 8 * 24 * 32.29 / 64 * scaled,
+		"elementwise":          8 * (0.44375000048 + 0.0375) * scaled,
+		// 12 cycles of the product and 8 operands read, 8 results written.
+		"activations": 12 * ((12+8)*0.628/16 + 8*1.53/16) * scaled,
+	} {
+		if got := energy[name]; math.Abs(got/want-1) > 1e-8 {
+			t.Errorf("%s takes %v J, want %v", name, got, want)
+		}
+	}
+}
+
+// Estimates beyond the published power are scaled down to it, and said to be.
+func TestEstimatesBeyondThePower(t *testing.T) {
+	t.Parallel()
+	faint := tiny
+	faint.Ternary.Power = 1e-9
+	g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 1, Bits: 2, Levels: sample.Ternary}.Build()
+	got := cost(t, asic.New(faint), g, weights)
+	energy := values(got.Energy)
+	recurrent := -energy["output layer"]
+	for _, part := range energy {
+		recurrent += part
+	}
+	if want := 1e-9 * (*got.Cycles - 7) / 1e6; math.Abs(recurrent/want-1) > 1e-3 { // a small difference of large numbers
+		t.Errorf("the recurrent parts sum to %v J, want %v", recurrent, want)
+	}
+	if energy["clock and control"] != 0 {
+		t.Errorf("clock and control takes %v J, want none", energy["clock and control"])
+	}
+	if notes := strings.Join(got.Notes, "\n"); !strings.Contains(notes, "scaled down") {
+		t.Errorf("no note says that the estimates were scaled down:\n%s", notes)
+	}
+}
+
+// The published throughput is units × 2 × clock, and every cell of the recalled
+// table shows in the description as unverified.
+func TestPublishedDesigns(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		backend backend.Backend
+		want    map[string]string
+	}{
+		"asic-lowpower": {asiclowpower.New(), map[string]string{
+			"12-bit column":  "100 units, 80 GOps/s, 2.56 mm², 336 mW",
+			"binary column":  "100 units, 80 GOps/s, 0.24 mm², 37 mW",
+			"ternary column": "100 units, 80 GOps/s, 0.42 mm², 61 mW",
+			"clock":          "400 MHz",
+		}},
+		"asic-highspeed": {asichighspeed.New(), map[string]string{
+			"12-bit column":  "100 units, 80 GOps/s, 2.56 mm², 336 mW",
+			"binary column":  "1000 units, 800 GOps/s, 2.54 mm², 347 mW",
+			"ternary column": "500 units, 400 GOps/s, 2.16 mm², 302 mW",
+			"clock":          "400 MHz",
+		}},
+	} {
+		d, err := c.backend.Describe(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Kind != plugins.KindBackend || d.Name != name || d.API != plugins.APIVersion {
+			t.Errorf("describes itself as %s/%s with API %d, want backend/%s with %d", d.Kind, d.Name, d.API, name, plugins.APIVersion)
+		}
+		for _, fact := range d.Facts {
+			if want, ok := c.want[fact.Name]; ok {
+				if fact.Value != want || !strings.Contains(fact.Source, "unverified") {
+					t.Errorf("%s: %s is %q from %q, want %q, unverified", name, fact.Name, fact.Value, fact.Source, want)
+				}
+				delete(c.want, fact.Name)
+			}
+		}
+		if len(c.want) != 0 {
+			t.Errorf("%s does not tell %v", name, c.want)
+		}
+	}
+}
+
+// At the paper's size the matrix products dominate, the estimates fit into the
+// published power, and the parts sum to power × time.
+func TestPowerTimesTimeOfPublishedDesigns(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		backend backend.Backend
+		bits    int
+		levels  []float32
+		units   int
+		power   float64
+	}{
+		{"low power, binary", asiclowpower.New(), 1, sample.Binary, 100, 0.037},
+		{"low power, ternary", asiclowpower.New(), 2, sample.Ternary, 100, 0.061},
+		{"low power, 12-bit", asiclowpower.New(), 32, nil, 100, 0.336},
+		{"high speed, binary", asichighspeed.New(), 1, sample.Binary, 1000, 0.347},
+		{"high speed, ternary", asichighspeed.New(), 2, sample.Ternary, 500, 0.302},
+		{"high speed, 12-bit", asichighspeed.New(), 32, nil, 100, 0.336},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g, weights := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 2, Bits: c.bits, Levels: c.levels}.Build()
+			got := cost(t, c.backend, g, weights)
+			blocks := float64((2048 + c.units - 1) / c.units)
+			const lanes, output = 3*21 + 4*6 + 6*6, 512 + 1
+			if want := blocks*512 + blocks + lanes + output; *got.Cycles != want {
+				t.Errorf("%v cycles, want %v", *got.Cycles, want)
+			}
+			energy, sum := values(got.Energy), 0.0
+			for _, part := range energy {
+				if part < 0 {
+					t.Errorf("parts of the energy are %v, want none below zero", energy)
+				}
+				sum += part
+			}
+			if want := (c.power*(*got.Cycles-output) + 0.336*output) / 400e6; !near(sum, want) {
+				t.Errorf("energy is %v J, want %v", sum, want)
+			}
+			if notes := strings.Join(got.Notes, "\n"); !strings.Contains(notes, "unverified") || !strings.Contains(notes, "paper-recalled-65nm") {
+				t.Errorf("notes do not name the energy table and say \"unverified\":\n%s", notes)
+			}
+			t.Logf("%.0f cycles, %v", *got.Cycles, energy)
+		})
+	}
+}
+
+func TestUnsupportedAndBadRequests(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := asic.New(tiny)
+	if _, err := b.Cost(ctx, backend.CostRequest{Length: 1}); err == nil {
+		t.Error("Cost before Deploy: no error")
+	}
+	if err := b.Execute(ctx, backend.Execute{}); err == nil {
+		t.Error("Execute before Deploy: no error")
+	}
+	g := stepgraph.Graph{
+		Input:  stepgraph.Input{Name: "x", Size: 2},
+		Nodes:  []stepgraph.Node{{Name: "y", Op: stepgraph.Softmax, Inputs: []string{"x"}, Size: 2}},
+		Output: "y",
+	}
+	err := b.Deploy(ctx, backend.Deploy{Graph: g})
+	var unsupported *backend.ErrUnsupported
+	if !errors.As(err, &unsupported) || !strings.Contains(err.Error(), "softmax") {
+		t.Errorf("Deploy of a softmax: error %v, want ErrUnsupported that names it", err)
+	}
+	var problem *plugins.Problem
+	for _, bits := range []string{"-1", "9", "x"} {
+		err := b.Deploy(ctx, backend.Deploy{Graph: g, Options: plugins.Values{"integer-bits": bits}})
+		if !errors.As(err, &problem) || !strings.Contains(err.Error(), "integer-bits") {
+			t.Errorf("integer-bits %s: error %v, want a problem that names the option", bits, err)
+		}
+	}
+	g.Nodes[0].Op = stepgraph.Tanh
+	if err := b.Deploy(ctx, backend.Deploy{Graph: g}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Cost(ctx, backend.CostRequest{}); !errors.As(err, &problem) {
+		t.Errorf("Cost of no steps: error %v, want a problem", err)
+	}
+}
+
+// A lone row, a lone column and vectors shorter than the lanes still take a whole
+// cycle or block.
+func TestOddSizes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rows, cols int
+		want       float64
+	}{{1, 1, 1 + 1}, {1, 9, 9 + 1}, {5, 1, 2 + 3}, {4, 3, 3 + 2}} {
+		t.Run(fmt.Sprintf("%d×%d", c.rows, c.cols), func(t *testing.T) {
+			t.Parallel()
+			w, err := packed.Pack(make([]uint16, c.rows*c.cols), c.rows, c.cols, 1, []float32{-1, 1}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := stepgraph.Graph{
+				Input:  stepgraph.Input{Name: "x", Size: c.cols},
+				States: []stepgraph.State{{Name: "s", Size: c.rows, Init: make([]float32, c.rows), Next: "y"}},
+				Nodes: []stepgraph.Node{
+					{Name: "Wx", Op: stepgraph.MatVec, Inputs: []string{"x"}, Size: c.rows, Weight: "w", Recurrent: true},
+					{Name: "y", Op: stepgraph.Add, Inputs: []string{"Wx", "s"}, Size: c.rows},
+				},
+				Output: "y",
+			}
+			got := cost(t, asic.New(tiny), g, map[string]packed.Matrix{"w": w})
+			if *got.Cycles != c.want {
+				t.Errorf("%v cycles, want %v", *got.Cycles, c.want)
+			}
+		})
+	}
+}

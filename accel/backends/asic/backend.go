@@ -1,0 +1,86 @@
+package asic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bittern/accel/backends/asic/internal/datapath"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+)
+
+// integerBits is the option that bounds the integer bits of activations.
+const integerBits = "integer-bits"
+
+var options = []plugins.Option{{
+	Name: integerBits, Type: plugins.Int, Default: "3", Min: 0, Max: 8,
+	Doc: "most integer bits of the 12-bit activations; values known to be smaller take fewer, larger ones saturate",
+}}
+
+// New returns the backend of a design.
+func New(design Design) backend.Backend { return &simulator{design: design} }
+
+type simulator struct {
+	design  Design
+	program *datapath.Program
+	cost    backend.Cost
+}
+
+func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
+	d := s.design
+	fact := func(name, format string, args ...any) plugins.Fact {
+		return plugins.Fact{Name: name, Value: fmt.Sprintf(format, args...), Source: d.Source}
+	}
+	return plugins.Description{
+		Kind: plugins.KindBackend, Name: d.Name, Version: "1.0.0", API: plugins.APIVersion,
+		Summary: d.Summary,
+		Options: options,
+		Facts: []plugins.Fact{
+			fact("technology", "%s", d.Technology),
+			fact("clock", "%.0f MHz", d.Clock/1e6),
+			fact("activations", "%d-bit fixed point", datapath.ActivationBits),
+			fact("binary column", "%s", d.describe(d.Binary)),
+			fact("ternary column", "%s", d.describe(d.Ternary)),
+			fact("12-bit column", "%s", d.describe(d.TwelveBit)),
+			{Name: "elementwise lanes", Value: fmt.Sprint(d.Lanes), Source: "assumed"},
+			{Name: "energy table", Value: paperRecalled65nm.name, Source: paperRecalled65nm.about},
+		},
+	}, ctx.Err()
+}
+
+func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	values, err := plugins.Resolve("backend "+s.design.Name, options, request.Options)
+	if err != nil {
+		return err
+	}
+	program, err := datapath.Compile(request.Graph, request.Weights, values.Int(integerBits))
+	if err != nil {
+		return fmt.Errorf("deploying on %s: %w", s.design.Name, err)
+	}
+	s.program, s.cost = program, newCost(s.design, program).report()
+	return nil
+}
+
+var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
+
+// Cost does not depend on the length: every time step takes the same work.
+func (s *simulator) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
+	if s.program == nil {
+		return backend.Cost{}, errNothingDeployed
+	}
+	if request.Length < 1 {
+		return backend.Cost{}, plugins.Problemf("a sequence of %d steps has no cost: give a length of at least 1", request.Length)
+	}
+	return s.cost, ctx.Err()
+}
+
+func (s *simulator) Execute(ctx context.Context, request backend.Execute) error {
+	if s.program == nil {
+		return errNothingDeployed
+	}
+	return s.program.Execute(ctx, request)
+}

@@ -1,0 +1,100 @@
+package datapath
+
+import "bittern/accel/kernels/matmul"
+
+// The integer products run on the single-precision kernels: a float32 holds every
+// integer up to 2²⁴, so a sum whose sizes add up to no more is exact in whatever
+// order it is made. Weights of 12 bits are cut into two pieces of 6 bits, and the
+// depth into blocks for which that bound holds.
+const (
+	exact      = 1 << 24
+	pieceShift = 6
+	largestIn  = 1 << (ActivationBits - 1)
+)
+
+// matVec: sum = W·x for all sequences of a group.
+type matVec struct {
+	x, sum view
+	pieces []piece
+}
+
+// piece is part of the bits of some columns of W.
+type piece struct {
+	from   int // column
+	shift  int // of the bits
+	matrix *matmul.Packed
+}
+
+// multiplier is the working memory of products.
+type multiplier struct {
+	operand, product []float32
+	scratch          matmul.Scratch
+}
+
+func newMatVec(w matrix, x, sum view) matVec {
+	i := matVec{x: x, sum: sum}
+	shifts, largestPiece := []int{0}, 1
+	if w.width == TwelveBit {
+		shifts, largestPiece = []int{0, pieceShift}, 1<<(pieceShift-1)
+	}
+	depth := exact / largestIn / largestPiece
+	values := make([]float32, len(w.integers))
+	for _, shift := range shifts {
+		for k, integer := range w.integers {
+			values[k] = float32(bitsOf(int(integer), shift, len(shifts) > 1))
+		}
+		for from := 0; from < w.cols; from += depth {
+			packed := new(matmul.Packed)
+			if err := packed.Pack(values[from:], w.cols, true, min(depth, w.cols-from), w.rows); err != nil {
+				panic(err) // the matrix was validated: a fault of this package
+			}
+			i.pieces = append(i.pieces, piece{from, shift, packed})
+		}
+	}
+	return i
+}
+
+// bitsOf returns the piece of an integer at a shift: the pieces, each from −32 to
+// 32, times 2^shift sum to the integer.
+func bitsOf(integer, shift int, cut bool) int {
+	if !cut {
+		return integer
+	}
+	low := (integer+1<<(pieceShift-1))&(1<<pieceShift-1) - 1<<(pieceShift-1)
+	if shift == 0 {
+		return low
+	}
+	return (integer - low) >> pieceShift
+}
+
+func (i matVec) run(m *machine, _ int) error {
+	rows, cols := i.sum.size, i.x.size
+	m.operand = grow(m.operand, m.sequences*cols)
+	m.product = grow(m.product, m.sequences*rows)
+	for b := range m.sequences {
+		operand := m.operand[b*cols:][:cols]
+		for k, v := range m.at(i.x, b) {
+			operand[k] = float32(v)
+		}
+	}
+	sums := m.sums[i.sum.buffer][:m.sequences*rows]
+	clear(sums)
+	for _, p := range i.pieces {
+		err := m.scratch.MultiplyPacked(m.product, rows, m.operand[p.from:], cols, false, m.sequences, p.matrix, false)
+		if err != nil {
+			return err
+		}
+		for k, v := range m.product {
+			sums[k] += int64(v) << p.shift
+		}
+	}
+	return nil
+}
+
+// grow returns n elements, of the same memory where that is enough.
+func grow(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return make([]float32, n)
+	}
+	return x[:n]
+}

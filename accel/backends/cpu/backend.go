@@ -1,0 +1,125 @@
+package cpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"bittern/accel/kernels/isa"
+	"bittern/accel/kernels/lut"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+)
+
+const name = "cpu"
+
+// The options.
+const (
+	activations = "activations"
+	threads     = "threads"
+	timed       = "timed-sequences"
+)
+
+var precisions = map[string]lut.Precision{"int14": lut.Int14, "int8": lut.Int8, "exact": lut.Exact}
+
+var options = []plugins.Option{{
+	Name: activations, Type: plugins.String, Default: "int14", Choices: []string{"int14", "int8", "exact"},
+	Doc: "how packed weights see activations: rounded to 14-bit whole numbers with one scale a time step; with their partial sums rounded to 8 bits (fastest); or as float32",
+}, {
+	Name: threads, Type: plugins.Int, Default: "0", Min: 0, Max: 1024,
+	Doc: "sequences that are executed at once; 0 is one for each processor. Timing always takes one",
+}, {
+	Name: timed, Type: plugins.Int, Default: "31", Min: 1, Max: 100_000,
+	Doc: "sequences that are timed, after a quarter as many to warm up; the cost is their median",
+}}
+
+// New returns the backend.
+func New() backend.Backend { return &processor{} }
+
+type processor struct {
+	options plugins.Values
+	network *network
+}
+
+func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
+	return plugins.Description{
+		Kind: plugins.KindBackend, Name: name, Version: "1.0.0", API: plugins.APIVersion,
+		Summary: "this machine's processor, measured: packed weights multiplied by table look-up",
+		Options: options,
+		Facts: []plugins.Fact{
+			{Name: "processor", Value: isa.Features(), Source: "cpuid"},
+			{Name: "weights", Value: "as packed; codebooks that are no sum of signs, and full precision, as float32"},
+			{Name: "activations", Value: fmt.Sprintf("whole numbers of at most ±%d, partial sums of at most ±%d, or float32; everything else float32", lut.Int14.Limit(), lut.SumLimit)},
+			{Name: "timing", Value: "one thread, one sequence at a time; median over sequences"},
+		},
+	}, ctx.Err()
+}
+
+func (p *processor) Deploy(ctx context.Context, request backend.Deploy) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	values, err := plugins.Resolve("backend "+name, options, request.Options)
+	if err != nil {
+		return err
+	}
+	if err := isa.Check(); err != nil {
+		return plugins.Problemf("%v", err)
+	}
+	network, err := newNetwork(request.Graph, request.Weights, precisions[values.Text(activations)])
+	if err != nil {
+		return fmt.Errorf("deploying on %s: %w", name, err)
+	}
+	p.options, p.network = values, network
+	return nil
+}
+
+var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
+
+// Execute runs sequences side by side; no result depends on how many.
+func (p *processor) Execute(ctx context.Context, request backend.Execute) error {
+	if p.network == nil {
+		return errNothingDeployed
+	}
+	if err := request.Validate(p.network.graph); err != nil {
+		return err
+	}
+	workers := p.options.Int(threads)
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for range min(workers, request.Sequences) {
+		running.Go(func() {
+			session := p.network.newSession()
+			for ctx.Err() == nil {
+				sequence := int(next.Add(1)) - 1
+				if sequence >= request.Sequences {
+					return
+				}
+				session.sequence(request, sequence)
+			}
+		})
+	}
+	running.Wait()
+	return ctx.Err()
+}
+
+// sequence runs one sequence of a request, from the initial state.
+func (s *session) sequence(request backend.Execute, sequence int) {
+	in, size := s.network.graph.Input, s.network.outputSize()
+	s.reset()
+	for step := sequence * request.Length; step < (sequence+1)*request.Length; step++ {
+		var outputs []float32
+		if in.Token {
+			outputs = s.runToken(request.Tokens[step])
+		} else {
+			outputs = s.runDense(request.Dense[step*in.Size : (step+1)*in.Size])
+		}
+		copy(request.Outputs[step*size:(step+1)*size], outputs)
+	}
+}

@@ -1,0 +1,219 @@
+package cpu
+
+import (
+	"slices"
+
+	"bittern/accel/kernels/vecmath"
+	"bittern/plugins/stepgraph"
+)
+
+// compiler turns the nodes of a graph into instructions. Every node has memory
+// of its own that is written once a step, so an operation may be done later than
+// its place in the graph: that is how one is fused into the only node that uses it.
+type compiler struct {
+	network *network
+	nodes   map[string]stepgraph.Node
+	uses    map[string]int
+	fused   map[string]bool // done by the node that uses it
+	values  map[string]value
+	slots   map[string]int // of activations, by the value they are made from
+
+	zeros, ones stepgraph.Table
+}
+
+func (n *network) compile() {
+	c := &compiler{
+		network: n,
+		nodes:   map[string]stepgraph.Node{}, uses: map[string]int{}, fused: map[string]bool{},
+		values: map[string]value{}, slots: map[string]int{},
+	}
+	c.count()
+	c.fuse()
+	if !n.graph.Input.Token {
+		n.input = c.place(n.graph.Input.Name, n.graph.Input.Size)
+	}
+	for _, s := range n.graph.States {
+		c.place(s.Name, s.Size)
+	}
+	for _, node := range n.graph.Nodes {
+		if !c.fused[node.Name] {
+			c.compile(node)
+		}
+	}
+	for _, s := range n.graph.States {
+		n.states = append(n.states, state{init: s.Init, now: c.values[s.Name], next: c.values[s.Next]})
+	}
+	n.output = c.values[n.graph.Output]
+}
+
+// count notes how often each value is used, and makes tables of zeros and ones
+// as long as any.
+func (c *compiler) count() {
+	longest := 0
+	for _, node := range c.network.graph.Nodes {
+		c.nodes[node.Name] = node
+		longest = max(longest, node.Size)
+		for _, name := range node.Inputs {
+			c.uses[name]++
+		}
+	}
+	for _, s := range c.network.graph.States {
+		c.uses[s.Next]++
+	}
+	c.uses[c.network.graph.Output]++
+	c.zeros = stepgraph.Table{Rows: 1, Values: make([]float32, longest)}
+	c.ones = stepgraph.Table{Rows: 1, Values: slices.Repeat([]float32{1}, longest)}
+}
+
+// fuse finds the nodes that are done together with the only one that uses them:
+// a product with the scale and shift of it, and a multiplication, by a value or
+// by a table, with the addition of it, where also a look-up that is scaled.
+func (c *compiler) fuse() {
+	for _, node := range c.network.graph.Nodes {
+		switch node.Op {
+		case stepgraph.ScaleShift:
+			if source := c.nodes[node.Inputs[0]]; source.Op == stepgraph.MatVec && c.uses[source.Name] == 1 {
+				c.fused[source.Name] = true
+			}
+		case stepgraph.Add:
+			for _, name := range node.Inputs {
+				if !c.isProduct(c.nodes[name]) {
+					continue
+				}
+				c.fused[name] = true
+				c.fuseLookup(c.nodes[name])
+				break
+			}
+		}
+	}
+}
+
+// fuseLookup takes the look-up that a scale alone uses in with it.
+func (c *compiler) fuseLookup(scale stepgraph.Node) {
+	source := c.nodes[scale.Inputs[0]]
+	if scale.Op == stepgraph.ScaleShift && source.Op == stepgraph.Lookup && c.uses[source.Name] == 1 {
+		c.fused[source.Name] = true
+	}
+}
+
+// isProduct says that an addition may take in the node: it multiplies, adds
+// nothing, and nobody else wants its value.
+func (c *compiler) isProduct(n stepgraph.Node) bool {
+	if c.uses[n.Name] != 1 {
+		return false
+	}
+	return n.Op == stepgraph.Mul ||
+		n.Op == stepgraph.ScaleShift && n.Scale.Rows > 0 && n.Shift.Rows == 0 && !c.fused[n.Inputs[0]]
+}
+
+// place gives a value memory. Values begin at a cache line's distance from each
+// other.
+func (c *compiler) place(name string, size int) value {
+	const line = 16 // float32 in a cache line
+	from := c.network.memory
+	c.network.memory += (size + line - 1) / line * line
+	v := value{from, from + size}
+	c.values[name] = v
+	return v
+}
+
+func (c *compiler) emit(i instruction) { c.network.program = append(c.network.program, i) }
+
+// operand is a named value.
+func (c *compiler) operand(name string) operand { return operand{value: c.values[name]} }
+
+// table is the rows of t, or of other where t has none.
+func (c *compiler) table(t, other stepgraph.Table, size int) operand {
+	if t.Rows == 0 {
+		t = other
+	}
+	return operand{table: t, size: size}
+}
+
+func (c *compiler) compile(n stepgraph.Node) {
+	if n.Op == stepgraph.Slice && c.view(n) {
+		return
+	}
+	x := c.values[n.Inputs[0]]
+	y := c.place(n.Name, n.Size)
+	switch n.Op {
+	case stepgraph.MatVec:
+		c.emit(c.product(n, y))
+	case stepgraph.Lookup:
+		c.emit(lookup{c.network.columns[n.Weight], y})
+	case stepgraph.Add:
+		c.emit(c.sum(n, y))
+	case stepgraph.Mul:
+		c.emit(multiplyAdd{y, c.operand(n.Inputs[0]), c.operand(n.Inputs[1]), c.table(c.zeros, c.zeros, n.Size)})
+	case stepgraph.ScaleShift:
+		scale, shift := c.table(n.Scale, c.ones, n.Size), c.table(n.Shift, c.zeros, n.Size)
+		if source := n.Inputs[0]; c.fused[source] {
+			c.emit(multiplyScaleShift{c.product(c.nodes[source], y), scale, shift})
+		} else {
+			c.emit(multiplyAdd{y, scale, c.operand(source), shift})
+		}
+	case stepgraph.Sigmoid:
+		c.emit(apply{vecmath.Sigmoid, y, x})
+	case stepgraph.Tanh:
+		c.emit(apply{vecmath.Tanh, y, x})
+	case stepgraph.Softmax:
+		c.emit(apply{vecmath.Softmax, y, x})
+	case stepgraph.Slice:
+		c.emit(move{y, value{x.from + n.Offset, x.from + n.Offset + n.Size}})
+	case stepgraph.Concat:
+		second := c.values[n.Inputs[1]]
+		c.emit(move{value{y.from, y.from + x.size()}, x})
+		c.emit(move{value{y.from + x.size(), y.to}, second})
+	default:
+		panic("cpu: operation " + string(n.Op) + " passed validation")
+	}
+}
+
+// view makes a slice the part of memory that it is. A slice of a state cannot be
+// one: the state moves on before the output, or another state, is read.
+func (c *compiler) view(n stepgraph.Node) bool {
+	source := n.Inputs[0]
+	for _, s := range c.network.graph.States {
+		if from := c.values[s.Name]; c.values[source].from >= from.from && c.values[source].to <= from.to {
+			return false
+		}
+	}
+	from := c.values[source].from + n.Offset
+	c.values[n.Name] = value{from, from + n.Size}
+	return true
+}
+
+// product is a matrix times the value that the node names, made ready once a
+// step for all matrices that multiply it.
+func (c *compiler) product(n stepgraph.Node, y value) multiply {
+	name := n.Inputs[0]
+	slot, ready := c.slots[name]
+	if !ready {
+		slot = len(c.network.vectors)
+		c.slots[name] = slot
+		c.network.vectors = append(c.network.vectors, nil)
+		c.emit(setActivations{slot, c.values[name]})
+	}
+	matrix := c.network.matrices[n.Weight]
+	c.network.vectors[slot] = append(c.network.vectors[slot], matrix)
+	return multiply{matrix, slot, y}
+}
+
+// sum is an addition, with the multiplication of one side where it is fused.
+func (c *compiler) sum(n stepgraph.Node, y value) instruction {
+	for i, name := range n.Inputs {
+		if !c.fused[name] {
+			continue
+		}
+		product, other := c.nodes[name], c.operand(n.Inputs[1-i])
+		if product.Op == stepgraph.Mul {
+			return multiplyAdd{y, c.operand(product.Inputs[0]), c.operand(product.Inputs[1]), other}
+		}
+		scale, source := c.table(product.Scale, c.ones, n.Size), product.Inputs[0]
+		if c.fused[source] {
+			return lookupScaleAdd{lookup{c.network.columns[c.nodes[source].Weight], y}, scale, other}
+		}
+		return multiplyAdd{y, scale, c.operand(source), other}
+	}
+	return multiplyAdd{y, c.table(c.ones, c.ones, n.Size), c.operand(n.Inputs[0]), c.operand(n.Inputs[1])}
+}

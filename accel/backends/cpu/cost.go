@@ -1,0 +1,139 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"time"
+
+	"bittern/accel/kernels/isa"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/stepgraph"
+)
+
+// Cost times whole sequences of random inputs, the same at every call, on one
+// thread. Seconds is the median over sequences of a sequence's mean time step.
+func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
+	if p.network == nil {
+		return backend.Cost{}, errNothingDeployed
+	}
+	if request.Length < 1 {
+		return backend.Cost{}, plugins.Problemf("a sequence of %d steps has no cost: give a length of at least 1", request.Length)
+	}
+	n := p.options.Int(timed)
+	seconds, err := p.network.time(ctx, request.Length, n)
+	if err != nil {
+		return backend.Cost{}, err
+	}
+	return backend.Cost{
+		Seconds:  &seconds,
+		Memory:   p.network.memoryParts(),
+		Measured: true,
+		N:        n,
+		Missing: map[string]string{
+			"cycles": "the clock changes while it runs and is not read",
+			"energy": "no power meter is read",
+			"area":   "the processor does more than this network",
+		},
+		Notes: []string{
+			fmt.Sprintf("timed on %s, one thread, activations %s", isa.Features(), p.options.Text(activations)),
+			"memory is as laid out here: codes and tables with their padding, and the workspace of one sequence",
+		},
+	}, nil
+}
+
+// time returns the median over n sequences, in seconds a time step.
+func (n *network) time(ctx context.Context, length, sequences int) (float64, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	inputs := n.randomInputs(length)
+	session := n.newSession()
+	var steps []float64
+	for i := -max(1, sequences/4); i < sequences; i++ {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		start := time.Now()
+		session.sequence(inputs, 0)
+		if i >= 0 {
+			steps = append(steps, time.Since(start).Seconds()/float64(length))
+		}
+	}
+	return median(steps), nil
+}
+
+// randomInputs is one sequence and room for its outputs.
+func (n *network) randomInputs(length int) backend.Execute {
+	in, rng := n.graph.Input, rand.New(rand.NewPCG(1, 1))
+	request := backend.Execute{Sequences: 1, Length: length, Outputs: make([]float32, length*n.outputSize())}
+	if in.Token {
+		for range length {
+			request.Tokens = append(request.Tokens, rng.Int32N(int32(in.Size)))
+		}
+		return request
+	}
+	for range length * in.Size {
+		request.Dense = append(request.Dense, rng.Float32())
+	}
+	return request
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	middle := len(values) / 2
+	if len(values)%2 == 1 {
+		return values[middle]
+	}
+	return (values[middle-1] + values[middle]) / 2
+}
+
+// memoryParts is what the network keeps in memory, in bytes.
+func (n *network) memoryParts() []backend.Part {
+	bytes := map[string]int{
+		backend.PartTables:    n.graph.TableBytes(),
+		backend.PartState:     n.graph.StateBytes(),
+		backend.PartWorkspace: n.newSession().bytes(),
+	}
+	counted := map[string]bool{}
+	for _, node := range n.graph.Nodes {
+		key := string(node.Op) + node.Weight
+		if node.Weight == "" || counted[key] {
+			continue
+		}
+		counted[key] = true
+		var part string
+		var weights, values int
+		if node.Op == stepgraph.Lookup {
+			part = backend.PartEmbedding
+			weights, values = n.columns[node.Weight].Bytes()
+		} else {
+			part = backend.PartOutputLayer
+			weights, values = n.matrices[node.Weight].Bytes()
+		}
+		if node.Recurrent {
+			part = backend.PartCodes
+		}
+		bytes[part] += weights
+		bytes[backend.PartLevels] += values
+	}
+	var parts []backend.Part
+	for _, part := range []string{
+		backend.PartCodes, backend.PartLevels, backend.PartTables, backend.PartState,
+		backend.PartEmbedding, backend.PartOutputLayer, backend.PartWorkspace,
+	} {
+		parts = append(parts, backend.Part{Name: part, Value: float64(bytes[part])})
+	}
+	return parts
+}
+
+// bytes is the memory of a session.
+func (s *session) bytes() int {
+	bytes := 4 * len(s.memory)
+	for _, a := range s.activations {
+		bytes += a.Bytes()
+	}
+	return bytes
+}

@@ -1,0 +1,375 @@
+package cpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"bittern/accel/kernels/isa"
+	"bittern/accel/kernels/lut"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/packed"
+	"bittern/plugins/plugintest"
+	"bittern/plugins/stepgraph"
+	"bittern/plugins/stepgraph/sample"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	few := plugins.Values{timed: "2"}
+	plugintest.Backend(t, New, few, plugins.Values{timed: "3", activations: "exact", threads: "2"})
+}
+
+var uniform3 = []float32{-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5}
+
+// networks have odd sizes, every width of weight, tokens and dense inputs.
+var networks = map[string]sample.LSTM{
+	"binary":            {Units: 33, Inputs: 11, Outputs: 11, Steps: 7, Bits: 1, Levels: sample.Binary, Seed: 1},
+	"binary, one unit":  {Units: 1, Inputs: 2, Outputs: 2, Steps: 1, Bits: 1, Levels: sample.Binary, Seed: 2},
+	"ternary":           {Units: 129, Inputs: 50, Outputs: 50, Steps: 20, Bits: 2, Levels: sample.Ternary, Seed: 3},
+	"ternary by row":    {Units: 65, Inputs: 27, Outputs: 5, Steps: 9, Bits: 2, Levels: sample.Ternary, PerRow: true, Seed: 4},
+	"3 bits":            {Units: 47, Inputs: 13, Outputs: 13, Steps: 9, Bits: 3, Levels: uniform3, Seed: 5},
+	"3 bits, odd steps": {Units: 21, Inputs: 7, Outputs: 7, Steps: 9, Bits: 3, Levels: []float32{-2, -0.3, 0, 0.1, 1.7}, Seed: 6},
+	"no output layer":   {Units: 70, Inputs: 9, Steps: 9, Bits: 1, Levels: sample.Binary, PerRow: true, Seed: 10},
+	"full precision":    {Units: 31, Inputs: 9, Outputs: 9, Steps: 9, Bits: packed.FullPrecision, Seed: 7},
+	"dense, ternary":    {Units: 40, Inputs: 3, Dense: true, Outputs: 10, Steps: 9, Bits: 2, Levels: sample.Ternary, Seed: 8},
+	"dense, one pixel":  {Units: 20, Inputs: 1, Dense: true, Outputs: 10, Steps: 9, Bits: 1, Levels: sample.Binary, Seed: 9},
+}
+
+// Outputs are those of the reference interpreter: with exact activations but for
+// float32 rounding, with rounded ones but for theirs, each over 20 recurrent steps.
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	for name, network := range networks {
+		g, weights := network.Build()
+		for precision, tolerance := range map[lut.Precision]float64{lut.Exact: 4e-6, lut.Int14: 1e-3, lut.Int8: 3e-2} {
+			t.Run(fmt.Sprintf("%s/%d", name, precision), func(t *testing.T) {
+				t.Parallel()
+				compare(t, g, weights, precision, tolerance)
+			})
+		}
+	}
+}
+
+// compare runs a sequence through a network and through the reference. The
+// tolerance is of the root mean square of the outputs.
+func compare(t *testing.T, g stepgraph.Graph, weights map[string]packed.Matrix, precision lut.Precision, tolerance float64) {
+	t.Helper()
+	reference, err := stepgraph.NewReference(g, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := newNetwork(g, weights, precision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const steps = 20
+	inputs := n.randomInputs(steps)
+	var want []float64
+	if g.Input.Token {
+		want, err = reference.Tokens(inputs.Tokens)
+	} else {
+		want, err = reference.Dense(inputs.Dense)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := n.newSession()
+	session.sequence(inputs, 0)
+	squares, largest := 0.0, 0.0
+	for i, got := range inputs.Outputs {
+		squares += want[i] * want[i]
+		largest = max(largest, math.Abs(float64(got)-want[i]))
+		if math.IsNaN(float64(got)) {
+			t.Fatalf("output %d of step %d: got NaN, want %v", i%n.outputSize(), i/n.outputSize(), want[i])
+		}
+	}
+	scale := math.Sqrt(squares / float64(len(want)))
+	if largest > tolerance*scale {
+		t.Errorf("outputs differ from the reference by up to %.2g of their root mean square, want at most %.2g", largest/scale, tolerance)
+	}
+	t.Logf("outputs differ from the reference by up to %.2g of their root mean square", largest/scale)
+}
+
+// Rounded activations cost next to nothing: the cross entropy of a sequence
+// changes by less than a thousandth of a bit a symbol, a tenth of the last digit
+// that papers print.
+func TestPrecisionCost(t *testing.T) {
+	t.Parallel()
+	const steps = 200
+	network := sample.LSTM{Units: 160, Inputs: 50, Outputs: 50, Steps: 100, Bits: 2, Levels: sample.Ternary, Seed: 11}
+	g, weights := network.Build()
+	reference, err := stepgraph.NewReference(g, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, precision := range []lut.Precision{lut.Int14, lut.Int8} {
+		n, err := newNetwork(g, weights, precision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inputs := n.randomInputs(steps)
+		n.newSession().sequence(inputs, 0)
+		exact, err := reference.Tokens(inputs.Tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rounded := make([]float64, len(exact))
+		for i, v := range inputs.Outputs {
+			rounded[i] = float64(v)
+		}
+		got, want := bitsPerSymbol(rounded, inputs.Tokens, network.Outputs), bitsPerSymbol(exact, inputs.Tokens, network.Outputs)
+		if math.Abs(got-want) > 1e-3 {
+			t.Errorf("precision %d: got %v bits a symbol, want %v ± 0.001", precision, got, want)
+		}
+		t.Logf("precision %d: %v bits a symbol, %.2g from the reference", precision, got, got-want)
+	}
+}
+
+// bitsPerSymbol is the mean of −log₂ softmax(logits)[next token].
+func bitsPerSymbol(logits []float64, tokens []int32, classes int) float64 {
+	total := 0.0
+	for step := range len(tokens) - 1 {
+		row, sum := logits[step*classes:(step+1)*classes], 0.0
+		for _, v := range row {
+			sum += math.Exp(v)
+		}
+		total += math.Log(sum) - row[tokens[step+1]]
+	}
+	return total / float64(len(tokens)-1) / math.Ln2
+}
+
+// A graph with every operation, and what the compiler must look out for: values
+// with several users, sums of two products, scales and shifts alone, slices of
+// states, states that take over from each other, an output that is a slice.
+func TestEveryOperation(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	in := func(names ...string) []string { return names }
+	table := func(rows, size int) stepgraph.Table {
+		values := make([]float32, rows*size)
+		for i := range values {
+			values[i] = float32(rng.NormFloat64() / 2)
+		}
+		return stepgraph.Table{Rows: rows, Values: values}
+	}
+	matrix := func(rows, cols int) packed.Matrix {
+		m, err := packed.FromValues(table(rows, cols).Values, rows, cols)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	g := stepgraph.Graph{
+		Input: stepgraph.Input{Name: "x", Size: 3},
+		States: []stepgraph.State{
+			{Name: "a", Size: 5, Init: table(1, 5).Values, Next: "a'"},
+			{Name: "b", Size: 2, Init: table(1, 2).Values, Next: "a.tail"},
+			{Name: "p", Size: 5, Init: table(1, 5).Values, Next: "softmax"},
+		},
+		Nodes: []stepgraph.Node{
+			{Name: "a.tail", Op: stepgraph.Slice, Inputs: in("a"), Size: 2, Offset: 3},
+			{Name: "xb", Op: stepgraph.Concat, Inputs: in("x", "b"), Size: 5},
+			{Name: "W·xb", Op: stepgraph.MatVec, Inputs: in("xb"), Size: 5, Weight: "W"},
+			{Name: "V·xb", Op: stepgraph.MatVec, Inputs: in("xb"), Size: 5, Weight: "V"},
+			{Name: "W·xb scaled", Op: stepgraph.ScaleShift, Inputs: in("W·xb"), Size: 5, Scale: table(3, 5)},
+			{Name: "V·xb shifted", Op: stepgraph.ScaleShift, Inputs: in("V·xb"), Size: 5, Shift: table(2, 5)},
+			{Name: "V·xb again", Op: stepgraph.Tanh, Inputs: in("V·xb"), Size: 5},
+			{Name: "same", Op: stepgraph.ScaleShift, Inputs: in("V·xb again"), Size: 5},
+			{Name: "scaled", Op: stepgraph.ScaleShift, Inputs: in("same"), Size: 5, Scale: table(4, 5)},
+			{Name: "product", Op: stepgraph.Mul, Inputs: in("W·xb scaled", "p"), Size: 5},
+			{Name: "used twice", Op: stepgraph.Mul, Inputs: in("a", "p"), Size: 5},
+			{Name: "two products", Op: stepgraph.Add, Inputs: in("product", "scaled"), Size: 5},
+			{Name: "no product", Op: stepgraph.Add, Inputs: in("V·xb shifted", "used twice"), Size: 5},
+			{Name: "squared", Op: stepgraph.Mul, Inputs: in("used twice", "used twice"), Size: 5},
+			{Name: "doubled", Op: stepgraph.Add, Inputs: in("squared", "squared"), Size: 5},
+			{Name: "σ", Op: stepgraph.Sigmoid, Inputs: in("two products"), Size: 5},
+			{Name: "sum", Op: stepgraph.Add, Inputs: in("no product", "σ"), Size: 5},
+			{Name: "larger", Op: stepgraph.Add, Inputs: in("sum", "doubled"), Size: 5},
+			{Name: "a'", Op: stepgraph.Tanh, Inputs: in("larger"), Size: 5},
+			{Name: "softmax", Op: stepgraph.Softmax, Inputs: in("sum"), Size: 5},
+			{Name: "all", Op: stepgraph.Concat, Inputs: in("softmax", "a'"), Size: 10},
+			{Name: "part", Op: stepgraph.Slice, Inputs: in("all"), Size: 7, Offset: 2},
+			{Name: "part of part", Op: stepgraph.Slice, Inputs: in("part"), Size: 5, Offset: 1},
+			{Name: "with a", Op: stepgraph.Concat, Inputs: in("part of part", "a.tail"), Size: 7},
+		},
+		Output: "with a",
+	}
+	weights := map[string]packed.Matrix{"W": matrix(5, 5), "V": matrix(5, 5)}
+	compare(t, g, weights, lut.Exact, 4e-6)
+	for _, output := range []string{"part of part", "a.tail", "xb", "used twice"} {
+		g.Output = output
+		compare(t, g, weights, lut.Exact, 4e-6)
+	}
+}
+
+// Every instruction set gives outputs like the reference's: this test runs the
+// others again, in processes that are told the level.
+func TestLevels(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(isa.Variable) != "" {
+		t.Skipf("%s is set: this is one of the levels", isa.Variable)
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, level := range isa.Available() {
+		t.Run(level.String(), func(t *testing.T) {
+			t.Parallel()
+			command := exec.CommandContext(t.Context(), executable, "-test.run=^(TestNetworks|TestEveryOperation)$")
+			command.Env = append(os.Environ(), isa.Variable+"="+level.String())
+			if output, err := command.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, output)
+			}
+		})
+	}
+}
+
+// No time step makes garbage. (Not parallel: allocations are counted for the process.)
+func TestNoGarbage(t *testing.T) {
+	for name, network := range networks {
+		g, weights := network.Build()
+		for _, precision := range precisions {
+			n, err := newNetwork(g, weights, precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			inputs, session := n.randomInputs(10), n.newSession()
+			if garbage := testing.AllocsPerRun(3, func() { session.sequence(inputs, 0) }); garbage != 0 {
+				t.Errorf("%s, precision %d: got %v allocations a sequence, want none", name, precision, garbage)
+			}
+		}
+	}
+}
+
+func deployed(t *testing.T, network sample.LSTM, options plugins.Values) backend.Backend {
+	t.Helper()
+	g, weights := network.Build()
+	b := New()
+	if err := b.Deploy(t.Context(), backend.Deploy{Options: options, Graph: g, Weights: weights}); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Memory of the paper's War & Peace network, binary: codes are the weights' bits
+// but for padding of the input matrix's columns, which are kept one by one.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	network := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 100, Bits: 1, Levels: sample.Binary, Seed: 1}
+	cost, err := deployed(t, network, plugins.Values{timed: "1"}).Cost(t.Context(), backend.CostRequest{Length: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{
+		"recurrent codes":      2048 * (512 + 87) / 8,
+		"normalisation tables": 4 * (100*(3*2048+2*512) + 87),
+		"state":                4 * 2 * 512,
+		"embedding":            0,
+	}
+	for _, part := range cost.Memory {
+		if bytes, known := want[part.Name]; known && part.Value != bytes {
+			t.Errorf("%s: got %v bytes, want %v", part.Name, part.Value, bytes)
+		}
+		delete(want, part.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("missing parts %v among %v", want, cost.Memory)
+	}
+	if *cost.Seconds <= 0 || !cost.Measured || cost.N != 1 {
+		t.Errorf("got %v s, measured %v, n = %d; want a measured time of 1 sequence", *cost.Seconds, cost.Measured, cost.N)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	tokens := networks["binary"]
+	b := deployed(t, tokens, nil)
+	dense := deployed(t, networks["dense, ternary"], nil)
+	g, weights := tokens.Build()
+	graph := func(change func(*stepgraph.Graph)) error {
+		changed := g
+		change(&changed)
+		return New().Deploy(t.Context(), backend.Deploy{Graph: changed, Weights: weights})
+	}
+	execute := func(b backend.Backend, request backend.Execute) error { return b.Execute(t.Context(), request) }
+	room := make([]float32, 2*tokens.Outputs)
+	for _, test := range []struct {
+		err     error
+		says    string
+		problem bool
+	}{
+		{New().Deploy(t.Context(), backend.Deploy{Options: plugins.Values{"activation": "exact"}, Graph: g, Weights: weights}), `did you mean "activations"?`, true},
+		{New().Deploy(t.Context(), backend.Deploy{Options: plugins.Values{activations: "int4"}, Graph: g, Weights: weights}), "must be one of int14, int8, exact", true},
+		{graph(func(g *stepgraph.Graph) { g.Output = "nothing" }), `the output "nothing" is no node`, false},
+		{execute(New(), backend.Execute{}), "no network is deployed", false},
+		{execute(b, backend.Execute{Sequences: 1, Length: 2, Tokens: []int32{0}, Outputs: room}), "1 tokens are given for 1 sequences of 2 steps, which take 2", true},
+		{execute(b, backend.Execute{Sequences: -1, Length: -2}), "not negative", true},
+		{execute(b, backend.Execute{Sequences: 1, Length: 2, Tokens: []int32{0, 11}, Outputs: room}), "token 11 at step 1 of sequence 0 is outside the vocabulary of 11", true},
+		{execute(b, backend.Execute{Sequences: 1, Length: 2, Tokens: []int32{0, 1}, Outputs: room[1:]}), "room for 21 outputs", true},
+		{execute(dense, backend.Execute{Sequences: 1, Length: 1, Dense: []float32{0, 1, float32(math.NaN())}, Outputs: make([]float32, 10)}), "feature 2 at step 0 of sequence 0 is NaN", true},
+		{execute(dense, backend.Execute{Sequences: 1, Length: 1, Dense: []float32{0}, Outputs: make([]float32, 10)}), "1 features are given", true},
+	} {
+		if test.err == nil || !strings.Contains(test.err.Error(), test.says) {
+			t.Errorf("got error %v, want one that says %q", test.err, test.says)
+			continue
+		}
+		if _, problem := errors.AsType[*plugins.Problem](test.err); problem != test.problem {
+			t.Errorf("%v: a problem of the user's: %v, want %v", test.err, problem, test.problem)
+		}
+	}
+	if _, err := b.Cost(t.Context(), backend.CostRequest{}); err == nil || !strings.Contains(err.Error(), "at least 1") {
+		t.Errorf("got error %v for the cost of no steps", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Execute(ended, backend.Execute{Sequences: 1, Length: 1, Tokens: []int32{0}, Outputs: room[:11]}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v after cancellation, want %v", err, context.Canceled)
+	}
+	if _, err := b.Cost(ended, backend.CostRequest{Length: 1}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v after cancellation, want %v", err, context.Canceled)
+	}
+}
+
+// BenchmarkStep is a whole time step at batch 1: look-up, recurrent product,
+// normalisation with statistics of its own and gates, and the output layer where
+// it says so.
+func BenchmarkStep(b *testing.B) {
+	for _, size := range []struct{ units, symbols int }{{512, 87}, {1000, 50}, {2000, 27}} {
+		for _, weights := range []struct {
+			name   string
+			bits   int
+			levels []float32
+		}{{"binary", 1, sample.Binary}, {"ternary", 2, sample.Ternary}} {
+			for _, activations := range []string{"int14", "int8", "exact"} {
+				for _, outputs := range []int{0, size.symbols} {
+					network := sample.LSTM{Units: size.units, Inputs: size.symbols, Outputs: outputs, Steps: 100, Bits: weights.bits, Levels: weights.levels, Seed: 1}
+					name := fmt.Sprintf("%s/%d/%s/outputs=%d", weights.name, size.units, activations, outputs)
+					b.Run(name, func(b *testing.B) { benchmarkStep(b, network, precisions[activations]) })
+				}
+			}
+		}
+	}
+}
+
+func benchmarkStep(b *testing.B, network sample.LSTM, precision lut.Precision) {
+	g, weights := network.Build()
+	n, err := newNetwork(g, weights, precision)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const steps = 100
+	inputs, session := n.randomInputs(steps), n.newSession()
+	for b.Loop() {
+		session.sequence(inputs, 0)
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(steps*b.N), "µs/step")
+}

@@ -1,0 +1,92 @@
+package cpu
+
+import (
+	"bittern/accel/kernels/lut"
+	"bittern/accel/kernels/vecmath"
+	"bittern/plugins/stepgraph"
+)
+
+// instruction is one operation on the memory of a session.
+type instruction interface{ run(s *session) }
+
+// operand is a value, or a table with a row for each time step.
+type operand struct {
+	value value
+	table stepgraph.Table
+	size  int
+}
+
+func (o operand) at(s *session) []float32 {
+	if o.table.Rows > 0 {
+		return o.table.Row(s.step, o.size)
+	}
+	return s.at(o.value)
+}
+
+// setActivations makes x the vector that the matrices of a slot multiply.
+type setActivations struct {
+	slot int
+	x    value
+}
+
+func (i setActivations) run(s *session) { s.activations[i.slot].Set(s.at(i.x)) }
+
+// multiply is y = W·x.
+type multiply struct {
+	matrix *lut.Matrix
+	slot   int
+	y      value
+}
+
+func (i multiply) run(s *session) { i.matrix.Multiply(s.at(i.y), s.activations[i.slot]) }
+
+// multiplyScaleShift is y = scale∘(W·x) + shift.
+type multiplyScaleShift struct {
+	multiply
+	scale, shift operand
+}
+
+func (i multiplyScaleShift) run(s *session) {
+	i.matrix.MultiplyScaleShift(s.at(i.y), s.activations[i.slot], i.scale.at(s), i.shift.at(s))
+}
+
+// lookup is y = the token's column of W.
+type lookup struct {
+	columns *lut.Columns
+	y       value
+}
+
+func (i lookup) run(s *session) { i.columns.Column(s.at(i.y), s.token) }
+
+// lookupScaleAdd is y = scale∘(the token's column of W) + other.
+type lookupScaleAdd struct {
+	lookup
+	scale, other operand
+}
+
+func (i lookupScaleAdd) run(s *session) {
+	i.columns.ColumnScaleAdd(s.at(i.y), s.token, i.scale.at(s), i.other.at(s))
+}
+
+// multiplyAdd is y = a∘b + c, rounded once where the processor can.
+type multiplyAdd struct {
+	y       value
+	a, b, c operand
+}
+
+func (i multiplyAdd) run(s *session) {
+	vecmath.ScaleShift(s.at(i.y), i.a.at(s), i.b.at(s), i.c.at(s))
+}
+
+// apply is y = of(x).
+type apply struct {
+	of   func(dst, x []float32)
+	y, x value
+}
+
+func (i apply) run(s *session) { i.of(s.at(i.y), s.at(i.x)) }
+
+// move copies x.
+type move struct{ y, x value }
+
+func (i move) run(s *session) { copy(s.at(i.y), s.at(i.x)) }

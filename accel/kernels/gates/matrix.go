@@ -1,0 +1,72 @@
+package gates
+
+import "fmt"
+
+// Matrix is a row-major matrix or a part of one: element (r, j) lies at
+// Data[r·Stride+j].
+type Matrix struct {
+	Data   []float32
+	Stride int
+}
+
+// Gathered is rows of a matrix, some more than once: row r is row Order[r] of
+// the matrix, or row r where Order is nil. A product with one-hot vectors is the
+// columns that they choose, gathered.
+type Gathered struct {
+	Matrix
+	Order []int32
+}
+
+// check is Matrix.check of the rows that the order names. It returns how many rows
+// of the matrix that takes in.
+func (g Gathered) check(name string, rows, reach int) (named int) {
+	if g.Order == nil {
+		g.Matrix.check(name, rows, reach)
+		return rows
+	}
+	if len(g.Order) < rows {
+		panic(fmt.Sprintf("gates: %s has an order of %d elements, which is too few for %d rows", name, len(g.Order), rows))
+	}
+	last := int32(-1)
+	for _, r := range g.Order[:rows] {
+		if r < 0 {
+			panic(fmt.Sprintf("gates: %s has row %d in its order", name, r))
+		}
+		last = max(last, r)
+	}
+	g.Matrix.check(name, int(last)+1, reach)
+	return int(last) + 1
+}
+
+// row is row r.
+func (g Gathered) row(r int) []float32 {
+	if g.Order != nil {
+		r = int(g.Order[r])
+	}
+	return g.Data[r*g.Stride:]
+}
+
+// gates is the number of gates, in the order g, f, i, o.
+const gates = 4
+
+// check panics unless m holds rows of the width that are reached.
+func (m Matrix) check(name string, rows, reach int) {
+	if rows > 0 && reach > 0 && (m.Stride < 0 || len(m.Data) < (rows-1)*m.Stride+reach) {
+		panic(fmt.Sprintf("gates: %s has %d elements, which is too few for %d rows of %d at stride %d",
+			name, len(m.Data), rows, reach, m.Stride))
+	}
+}
+
+func checkVector(name string, v []float32, reach int) {
+	if len(v) < reach {
+		panic(fmt.Sprintf("gates: %s has %d elements, which is too few for %d", name, len(v), reach))
+	}
+}
+
+// gateReach is the length of a row that holds all four gates.
+func gateReach(columns, spacing int) int {
+	if columns <= 0 {
+		return 0
+	}
+	return (gates-1)*spacing + columns
+}

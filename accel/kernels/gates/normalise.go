@@ -1,0 +1,100 @@
+package gates
+
+import "fmt"
+
+// Moments sets, for every column j < len(mean) of the rows of x,
+//
+//	mean[j] = Σᵣ x[r,j] / rows
+//	rstd[j] = 1/√(Σᵣ (x[r,j]−mean[j])² / rows + epsilon)
+//
+// that is the biased variance, centred before it is squared.
+func Moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
+	if rows < 1 {
+		panic(fmt.Sprintf("gates: Moments of %d rows", rows))
+	}
+	checkVector("Moments' rstd", rstd, len(mean))
+	x.check("Moments' x", rows, len(mean))
+	active().moments(mean, rstd, x, rows, epsilon)
+}
+
+// Fold makes one scale and shift of a normalisation's statistics and
+// parameters, so that γ·(x−mean)·rstd + β = scale·x + shift:
+//
+//	scale[j] = gamma[j]·rstd[j]
+//	shift[j] = beta[j] − scale[j]·mean[j]
+//
+// shift may be beta; folding a second normalisation with the first one's shift
+// as beta gives the shift of their sum.
+func Fold(scale, shift, gamma, beta, mean, rstd []float32) {
+	n := len(scale)
+	checkVector("Fold's shift", shift, n)
+	checkVector("Fold's gamma", gamma, n)
+	checkVector("Fold's beta", beta, n)
+	checkVector("Fold's mean", mean, n)
+	checkVector("Fold's rstd", rstd, n)
+	active().fold(scale, shift, gamma, beta, mean, rstd)
+}
+
+// Statistics are the mean and the reciprocal standard deviation of each column
+// that a normalisation used.
+type Statistics struct {
+	Mean, RStd []float32
+
+	// Batch says that they were taken from these very rows, so the gradient
+	// flows through them too; else they are constants.
+	Batch bool
+}
+
+// AffinePairGradient is the backward pass of a = γh·ĥ + γx·x̂ + β, the sum of
+// two normalised products that share the bias: one gate of the cell.
+type AffinePairGradient struct {
+	Rows, Columns int
+
+	Gradient                          Matrix // ∂L/∂a
+	Hidden                            Matrix // the products before normalisation
+	Input                             Gathered
+	HiddenStatistics, InputStatistics Statistics
+	HiddenGamma, InputGamma           []float32
+
+	// Outputs. The parameters' gradients are added to. The matrices may be
+	// any of the matrices above, but not the same one.
+	//
+	// Where Input is gathered, InputGradient is that of the matrix it is gathered
+	// from: it is added to, in the rows that Input's order names.
+	BetaGradient, HiddenGammaGradient, InputGammaGradient []float32
+	HiddenGradient, InputGradient                         Matrix
+}
+
+// Backward computes, with da the gradient and sums over the rows of column j,
+//
+//	BetaGradient        += Σ da
+//	HiddenGammaGradient += Σ da·ĥ
+//	InputGammaGradient  += Σ da·x̂
+//	HiddenGradient = γh·rstd_h·(da − Σda/Rows − ĥ·Σ(da·ĥ)/Rows)
+//	InputGradient  = γx·rstd_x·(da − Σda/Rows − x̂·Σ(da·x̂)/Rows)
+//
+// where a side without batch statistics has only the first term, γ·rstd·da.
+func (g AffinePairGradient) Backward() {
+	g.Gradient.check("AffinePairGradient.Gradient", g.Rows, g.Columns)
+	g.Hidden.check("AffinePairGradient.Hidden", g.Rows, g.Columns)
+	named := g.Input.check("AffinePairGradient.Input", g.Rows, g.Columns)
+	g.HiddenGradient.check("AffinePairGradient.HiddenGradient", g.Rows, g.Columns)
+	g.InputGradient.check("AffinePairGradient.InputGradient", named, g.Columns)
+	checkVector("AffinePairGradient.HiddenStatistics.Mean", g.HiddenStatistics.Mean, g.Columns)
+	checkVector("AffinePairGradient.HiddenStatistics.RStd", g.HiddenStatistics.RStd, g.Columns)
+	checkVector("AffinePairGradient.InputStatistics.Mean", g.InputStatistics.Mean, g.Columns)
+	checkVector("AffinePairGradient.InputStatistics.RStd", g.InputStatistics.RStd, g.Columns)
+	checkVector("AffinePairGradient.HiddenGamma", g.HiddenGamma, g.Columns)
+	checkVector("AffinePairGradient.InputGamma", g.InputGamma, g.Columns)
+	checkVector("AffinePairGradient.BetaGradient", g.BetaGradient, g.Columns)
+	checkVector("AffinePairGradient.HiddenGammaGradient", g.HiddenGammaGradient, g.Columns)
+	checkVector("AffinePairGradient.InputGammaGradient", g.InputGammaGradient, g.Columns)
+	active().affinePairBackward(g)
+}
+
+// SumColumns adds the sum of each column j < len(sum) of the rows of x to
+// sum[j]: the gradient of a bias without normalisation.
+func SumColumns(sum []float32, x Matrix, rows int) {
+	x.check("SumColumns' x", rows, len(sum))
+	active().sumColumns(sum, x, rows)
+}

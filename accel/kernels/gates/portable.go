@@ -1,0 +1,163 @@
+package gates
+
+import "math"
+
+// portable is the specification of the kernels: one loop over the columns and
+// one down the rows, sums in float64.
+type portable struct{}
+
+func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
+func tanh(x float32) float32    { return float32(math.Tanh(float64(x))) }
+
+func (portable) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
+	for j := range mean {
+		var sum, squares float64
+		for r := range rows {
+			sum += float64(x.row(r)[j])
+		}
+		centre := sum / float64(rows)
+		for r := range rows {
+			deviation := float64(x.row(r)[j]) - centre
+			squares += deviation * deviation
+		}
+		mean[j] = float32(centre)
+		rstd[j] = float32(1 / math.Sqrt(squares/float64(rows)+float64(epsilon)))
+	}
+}
+
+func (portable) fold(scale, shift, gamma, beta, mean, rstd []float32) {
+	for j := range scale {
+		s := gamma[j] * rstd[j]
+		scale[j], shift[j] = s, beta[j]-s*mean[j]
+	}
+}
+
+func (portable) sumColumns(sum []float32, x Matrix, rows int) {
+	for j := range sum {
+		var total float64
+		for r := range rows {
+			total += float64(x.Data[r*x.Stride+j])
+		}
+		sum[j] += float32(total)
+	}
+}
+
+func (portable) gatesForward(p Gates) {
+	for r := range p.Rows {
+		hidden, input := p.Hidden.Data[r*p.Hidden.Stride:], p.Input.row(r)
+		activation := p.Activation.Data[r*p.Activation.Stride:]
+		for j := range p.Columns {
+			affine := func(gate int) float32 {
+				at := gate*p.Spacing + j
+				return p.HiddenScale[at]*hidden[at] + p.InputScale[at]*input[at] + p.Shift[at]
+			}
+			g, f, i, o := tanh(affine(0)), sigmoid(affine(1)), sigmoid(affine(2)), sigmoid(affine(3))
+			activation[j], activation[p.Spacing+j] = g, f
+			activation[2*p.Spacing+j], activation[3*p.Spacing+j] = i, o
+			if p.Cell.Data != nil {
+				p.Cell.Data[r*p.Cell.Stride+j] = f*p.CellBefore.Data[r*p.CellBefore.Stride+j] + i*g
+			}
+		}
+	}
+}
+
+func (portable) outputForward(p Output) {
+	for r := range p.Rows {
+		for j := range p.Columns {
+			t := tanh(p.Scale[j]*p.Cell.Data[r*p.Cell.Stride+j] + p.Shift[j])
+			p.CellTanh.Data[r*p.CellTanh.Stride+j] = t
+			p.Hidden.Data[r*p.Hidden.Stride+j] = t * p.Gate.Data[r*p.Gate.Stride+j]
+		}
+	}
+}
+
+// centring is what a normalisation's backward pass takes from the gradient of
+// a column: dx = scale·(dy − mean − x̂·slope), from sums over the batch.
+type centring struct{ centre, rstd, scale, mean, slope float32 }
+
+func (s Statistics) centring(j int, gamma []float32, sum, product float64, rows int) centring {
+	c := centring{centre: s.Mean[j], rstd: s.RStd[j], scale: gamma[j] * s.RStd[j]}
+	if s.Batch {
+		c.mean, c.slope = float32(sum/float64(rows)), float32(product/float64(rows))
+	}
+	return c
+}
+
+func (c centring) gradient(dy, x float32) float32 {
+	return c.scale * (dy - c.mean - (x-c.centre)*c.rstd*c.slope)
+}
+
+func (portable) outputBackward(p OutputGradient) {
+	for j := range p.Columns {
+		hiddenGradient := func(r int) (dh float32) {
+			if p.HiddenAbove.Data != nil {
+				dh += p.HiddenAbove.Data[r*p.HiddenAbove.Stride+j]
+			}
+			if p.HiddenNext.Data != nil {
+				dh += p.HiddenNext.Data[r*p.HiddenNext.Stride+j]
+			}
+			return dh
+		}
+		normalGradient := func(r int) float32 {
+			t := p.CellTanh.Data[r*p.CellTanh.Stride+j]
+			return hiddenGradient(r) * p.Gate.Data[r*p.Gate.Stride+j] * (1 - t*t)
+		}
+		var sum, product float64
+		for r := range p.Rows {
+			dn := float64(normalGradient(r))
+			sum += dn
+			product += dn * float64((p.Cell.Data[r*p.Cell.Stride+j]-p.Statistics.Mean[j])*p.Statistics.RStd[j])
+		}
+		p.BetaGradient[j] += float32(sum)
+		p.GammaGradient[j] += float32(product)
+		c := p.Statistics.centring(j, p.Gamma, sum, product, p.Rows)
+		for r := range p.Rows {
+			p.CellGradient.Data[r*p.CellGradient.Stride+j] += c.gradient(normalGradient(r), p.Cell.Data[r*p.Cell.Stride+j])
+			o, t := p.Gate.Data[r*p.Gate.Stride+j], p.CellTanh.Data[r*p.CellTanh.Stride+j]
+			p.GateGradient.Data[r*p.GateGradient.Stride+j] = hiddenGradient(r) * t * o * (1 - o)
+		}
+	}
+}
+
+func (portable) gatesBackward(p GatesGradient) {
+	for r := range p.Rows {
+		activation := p.Activation.Data[r*p.Activation.Stride:]
+		gradient := p.GateGradient.Data[r*p.GateGradient.Stride:]
+		for j := range p.Columns {
+			g, f, i := activation[j], activation[p.Spacing+j], activation[2*p.Spacing+j]
+			dc, before := p.CellGradient.Data[r*p.CellGradient.Stride+j], p.CellBefore.Data[r*p.CellBefore.Stride+j]
+			gradient[j] = dc * i * (1 - g*g)
+			gradient[p.Spacing+j] = dc * before * f * (1 - f)
+			gradient[2*p.Spacing+j] = dc * g * i * (1 - i)
+			p.CellBeforeGradient.Data[r*p.CellBeforeGradient.Stride+j] = dc * f
+		}
+	}
+}
+
+func (portable) affinePairBackward(p AffinePairGradient) {
+	for j := range p.Columns {
+		var sum, hiddenProduct, inputProduct float64
+		inputGradient := Gathered{p.InputGradient, p.Input.Order}
+		for r := range p.Rows {
+			da := float64(p.Gradient.Data[r*p.Gradient.Stride+j])
+			sum += da
+			hiddenProduct += da * float64((p.Hidden.Data[r*p.Hidden.Stride+j]-p.HiddenStatistics.Mean[j])*p.HiddenStatistics.RStd[j])
+			inputProduct += da * float64((p.Input.row(r)[j]-p.InputStatistics.Mean[j])*p.InputStatistics.RStd[j])
+		}
+		p.BetaGradient[j] += float32(sum)
+		p.HiddenGammaGradient[j] += float32(hiddenProduct)
+		p.InputGammaGradient[j] += float32(inputProduct)
+		hidden := p.HiddenStatistics.centring(j, p.HiddenGamma, sum, hiddenProduct, p.Rows)
+		input := p.InputStatistics.centring(j, p.InputGamma, sum, inputProduct, p.Rows)
+		for r := range p.Rows {
+			da := p.Gradient.Data[r*p.Gradient.Stride+j]
+			h, x := p.Hidden.Data[r*p.Hidden.Stride+j], p.Input.row(r)[j]
+			p.HiddenGradient.Data[r*p.HiddenGradient.Stride+j] = hidden.gradient(da, h)
+			if to := &inputGradient.row(r)[j]; p.Input.Order != nil {
+				*to += input.gradient(da, x)
+			} else {
+				*to = input.gradient(da, x)
+			}
+		}
+	}
+}

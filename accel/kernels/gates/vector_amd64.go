@@ -1,0 +1,182 @@
+package gates
+
+// assembly are the functions of one instruction set. Each works on all rows of
+// at most lanes columns; strides are in bytes.
+type assembly struct {
+	lanes int
+
+	moments    func(mean, rstd, x *float32, xStride, rows, lanes int, count, epsilon float32)
+	sumColumns func(sum, x *float32, xStride, rows, lanes int)
+	fold       func(scale, shift, gamma, beta, mean, rstd *float32, lanes int)
+
+	// tanh and sigmoid take one gate from its products to its activation.
+	tanh, sigmoid func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int,
+		hiddenScale, inputScale, shift *float32, rows, lanes int)
+	// cellForward takes the activations to the cell.
+	cellForward func(cell, before, gates *float32, cellStride, beforeStride, gatesStride int,
+		spacing, rows, lanes int)
+	outputForward func(cell, gate, tanh, hidden *float32, cellStride, gateStride, tanhStride, hiddenStride int,
+		scale, shift *float32, rows, lanes int)
+
+	// The same for gathered inputs.
+	momentsGathered               func(mean, rstd, x *float32, xStride int, order *int32, rows, lanes int, count, epsilon float32)
+	tanhGathered, sigmoidGathered func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int, order *int32,
+		hiddenScale, inputScale, shift *float32, rows, lanes int)
+	affinePairBackwardGathered func(gradient, hidden, input, hiddenGradient, inputGradient *float32,
+		gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int, order *int32,
+		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
+		inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32,
+		betaGradient *float32, rows, lanes int)
+
+	// A share is 1/rows where the gradient flows through the statistics, else 0.
+	outputBackward func(above, next, gate, tanh, cell, gateGradient, cellGradient *float32,
+		aboveStride, nextStride, gateStride, tanhStride, cellStride, gateGradientStride, cellGradientStride int,
+		mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
+	gatesBackward func(cellGradient, gates, before, gatesGradient, beforeGradient *float32,
+		cellGradientStride, gatesStride, beforeStride, gatesGradientStride, beforeGradientStride int,
+		spacing, rows, lanes int)
+	affinePairBackward func(gradient, hidden, input, hiddenGradient, inputGradient *float32,
+		gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int,
+		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
+		inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32,
+		betaGradient *float32, rows, lanes int)
+}
+
+// vector runs assembly over one block of columns after the other.
+type vector struct{ code *assembly }
+
+// blocks calls work for each block of columns, from its first column on.
+func (v vector) blocks(rows, columns int, work func(j, lanes int)) {
+	if rows <= 0 {
+		return
+	}
+	for j := 0; j < columns; j += v.code.lanes {
+		work(j, min(v.code.lanes, columns-j))
+	}
+}
+
+// at is column j of the first row.
+func (m Matrix) at(j int) *float32 { return &m.Data[j] }
+
+// bytes is the distance of two rows.
+func (m Matrix) bytes() int { return 4 * m.Stride }
+
+// nothing stands in for a matrix that is absent: at stride 0 all its rows are
+// these zeros.
+var nothing [16]float32
+
+// atOrNothing is column j of the first row and the distance of two rows of a
+// matrix that may be absent.
+func (m Matrix) atOrNothing(j int) (*float32, int) {
+	if m.Data == nil {
+		return &nothing[0], 0
+	}
+	return m.at(j), m.bytes()
+}
+
+// share is what each row has of the mean over a batch, 0 where there is none.
+func (s Statistics) share(rows int) float32 {
+	if !s.Batch {
+		return 0
+	}
+	return 1 / float32(rows)
+}
+
+func (v vector) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
+	v.blocks(rows, len(mean), func(j, lanes int) {
+		if x.Order != nil {
+			v.code.momentsGathered(&mean[j], &rstd[j], x.at(j), x.bytes(), &x.Order[0], rows, lanes, float32(rows), epsilon)
+			return
+		}
+		v.code.moments(&mean[j], &rstd[j], x.at(j), x.bytes(), rows, lanes, float32(rows), epsilon)
+	})
+}
+
+func (v vector) sumColumns(sum []float32, x Matrix, rows int) {
+	v.blocks(rows, len(sum), func(j, lanes int) {
+		v.code.sumColumns(&sum[j], x.at(j), x.bytes(), rows, lanes)
+	})
+}
+
+func (v vector) fold(scale, shift, gamma, beta, mean, rstd []float32) {
+	v.blocks(1, len(scale), func(j, lanes int) {
+		v.code.fold(&scale[j], &shift[j], &gamma[j], &beta[j], &mean[j], &rstd[j], lanes)
+	})
+}
+
+func (v vector) gatesForward(p Gates) {
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		for gate := range gates {
+			activation, gathered := v.code.sigmoid, v.code.sigmoidGathered
+			if gate == 0 {
+				activation, gathered = v.code.tanh, v.code.tanhGathered
+			}
+			at := gate*p.Spacing + j
+			if p.Input.Order != nil {
+				gathered(p.Activation.at(at), p.Hidden.at(at), p.Input.at(at),
+					p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(), &p.Input.Order[0],
+					&p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
+				continue
+			}
+			activation(p.Activation.at(at), p.Hidden.at(at), p.Input.at(at),
+				p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(),
+				&p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
+		}
+		if p.Cell.Data == nil {
+			return
+		}
+		v.code.cellForward(p.Cell.at(j), p.CellBefore.at(j), p.Activation.at(j),
+			p.Cell.bytes(), p.CellBefore.bytes(), p.Activation.bytes(), 4*p.Spacing, p.Rows, lanes)
+	})
+}
+
+func (v vector) outputForward(p Output) {
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		v.code.outputForward(p.Cell.at(j), p.Gate.at(j), p.CellTanh.at(j), p.Hidden.at(j),
+			p.Cell.bytes(), p.Gate.bytes(), p.CellTanh.bytes(), p.Hidden.bytes(),
+			&p.Scale[j], &p.Shift[j], p.Rows, lanes)
+	})
+}
+
+func (v vector) outputBackward(p OutputGradient) {
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		above, aboveStride := p.HiddenAbove.atOrNothing(j)
+		next, nextStride := p.HiddenNext.atOrNothing(j)
+		v.code.outputBackward(above, next, p.Gate.at(j), p.CellTanh.at(j), p.Cell.at(j),
+			p.GateGradient.at(j), p.CellGradient.at(j),
+			aboveStride, nextStride, p.Gate.bytes(), p.CellTanh.bytes(), p.Cell.bytes(),
+			p.GateGradient.bytes(), p.CellGradient.bytes(),
+			&p.Statistics.Mean[j], &p.Statistics.RStd[j], &p.Gamma[j], &p.BetaGradient[j], &p.GammaGradient[j],
+			p.Statistics.share(p.Rows), p.Rows, lanes)
+	})
+}
+
+func (v vector) gatesBackward(p GatesGradient) {
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		v.code.gatesBackward(p.CellGradient.at(j), p.Activation.at(j), p.CellBefore.at(j),
+			p.GateGradient.at(j), p.CellBeforeGradient.at(j),
+			p.CellGradient.bytes(), p.Activation.bytes(), p.CellBefore.bytes(),
+			p.GateGradient.bytes(), p.CellBeforeGradient.bytes(), 4*p.Spacing, p.Rows, lanes)
+	})
+}
+
+func (v vector) affinePairBackward(p AffinePairGradient) {
+	hidden, input := p.HiddenStatistics, p.InputStatistics
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		if p.Input.Order != nil {
+			v.code.affinePairBackwardGathered(p.Gradient.at(j), p.Hidden.at(j), p.Input.at(j),
+				p.HiddenGradient.at(j), p.InputGradient.at(j),
+				p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(), p.InputGradient.bytes(), &p.Input.Order[0],
+				&hidden.Mean[j], &hidden.RStd[j], &p.HiddenGamma[j], &p.HiddenGammaGradient[j], hidden.share(p.Rows),
+				&input.Mean[j], &input.RStd[j], &p.InputGamma[j], &p.InputGammaGradient[j], input.share(p.Rows),
+				&p.BetaGradient[j], p.Rows, lanes)
+			return
+		}
+		v.code.affinePairBackward(p.Gradient.at(j), p.Hidden.at(j), p.Input.at(j),
+			p.HiddenGradient.at(j), p.InputGradient.at(j),
+			p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(), p.InputGradient.bytes(),
+			&hidden.Mean[j], &hidden.RStd[j], &p.HiddenGamma[j], &p.HiddenGammaGradient[j], hidden.share(p.Rows),
+			&input.Mean[j], &input.RStd[j], &p.InputGamma[j], &p.InputGammaGradient[j], input.share(p.Rows),
+			&p.BetaGradient[j], p.Rows, lanes)
+	})
+}

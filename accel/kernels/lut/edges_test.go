@@ -1,0 +1,67 @@
+package lut
+
+import (
+	"testing"
+
+	"bittern/accel/kernels/internal/guard"
+)
+
+// Kernels touch nothing behind their slices, not even to read.
+func TestNothingBehindSlices(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, k *kernels) {
+		for n := 1; n <= 50; n++ {
+			x, y := guard.Slice[float32](t, n), guard.Slice[float32](t, n)
+			k.largest(x)
+			k.fromIntegers(y, 1)
+			k.fromIntegersScaleShift(y, 1, x, x)
+			for levels := 2; levels <= 3; levels++ {
+				plane := (n + 63) / 64 * 8
+				bits := guard.Slice[byte](t, (levels-1)*plane)
+				k.choose[levels-2](y, bits, plane, guard.Slice[float32](t, levels*n), n, 1)
+				k.choose[levels-2](y, bits, plane, guard.Slice[float32](t, levels*repeats), repeats, 0)
+				k.chooseScaleAdd[levels-2](y, bits, plane, guard.Slice[float32](t, levels*n), n, 1, x, x)
+				k.chooseScaleAdd[levels-2](y, bits, plane, guard.Slice[float32](t, levels*repeats), repeats, 0, x, x)
+			}
+			columns := n%7 + 1
+			k.dense(y, guard.Slice[float32](t, (n+k.lanes-1)/k.lanes*k.lanes*columns), guard.Slice[float32](t, columns))
+		}
+		for chunks := 1; chunks <= 3; chunks++ {
+			whole := 16 * chunks
+			k.quantize(guard.Slice[int16](t, whole), guard.Slice[float32](t, whole), 1)
+			for planes := 1; planes <= 2; planes++ {
+				of := func(l layout) (tables []byte, q []int16) {
+					return guard.Slice[byte](t, chunks*l.tableBytes), guard.Slice[int16](t, chunks*l.chunk)
+				}
+				tables, q := of(k.int14[planes-1].layout)
+				k.int14Tables(tables, q)
+				edges(t, &k.int14[planes-1], tables, chunks)
+
+				tables, q = of(k.int8[planes-1].layout)
+				if largest := k.int8Largest[planes-1](q); largest != 0 {
+					t.Errorf("got a largest partial sum of %d for activations of 0", largest)
+				}
+				k.int8Tables[planes-1](tables, q, 1000)
+				edges(t, &k.int8[planes-1], tables, chunks)
+
+				l := k.exact[planes-1].layout
+				tables = guard.Slice[byte](t, chunks*l.tableBytes)
+				k.exactTables(tables, guard.Slice[float32](t, chunks*l.chunk))
+				edges(t, &k.exact[planes-1], tables, chunks)
+			}
+		}
+	})
+}
+
+func edges[Sum int32 | float32](t *testing.T, s *summation[Sum], tables []byte, chunks int) {
+	t.Helper()
+	for blocks := 1; blocks <= 2; blocks++ {
+		dst := guard.Slice[Sum](t, blocks*blockRows)
+		s.sums(dst, guard.Slice[byte](t, blocks*chunks*s.codeBytes), tables, chunks)
+		for r, sum := range dst {
+			if sum != 0 {
+				t.Fatalf("row %d of %d with activations of 0: got %v, want 0", r, len(dst), sum)
+			}
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package lut
+
+import "bittern/accel/kernels/isa"
+
+// kernels are the functions of one instruction-set level. They trust their
+// arguments: lengths are checked where the package is entered.
+type kernels struct {
+	int14, int8 [2]summation[int32] // by planes − 1
+	exact       [2]summation[float32]
+
+	// These make the tables of partial sums of activations, whose number is a
+	// whole number of chunks. Those of int8, by planes − 1, are rounded:
+	// (sum·multiplier + 2¹⁴) >> 15, where sums are at most what int8Largest returns.
+	int14Tables func(tables []byte, q []int16)
+	int8Tables  [2]func(tables []byte, q []int16, multiplier int16)
+	int8Largest [2]func(q []int16) int32
+	exactTables func(tables []byte, x []float32)
+
+	// largest returns the bits of max|x|; those of a NaN are above all others.
+	largest func(x []float32) uint32
+
+	// quantize sets q[i] = x[i]·inverse rounded to the nearest whole number, the
+	// even one of two, and returns Σ q. The length is a multiple of 16.
+	quantize func(q []int16, x []float32, inverse float32) int32
+
+	// fromIntegers turns the int32 that y holds into float32: y = y·factor.
+	// fromIntegersScaleShift sets y = y·factor·scale + shift.
+	fromIntegers           func(y []float32, factor float32)
+	fromIntegersScaleShift func(y []float32, factor float32, scale, shift []float32)
+
+	// choose[n−2] sets y[i] to the highest of n levels whose bit i is set, or to
+	// level 0, which has no bits. The bits of level k begin at byte (k−1)·plane.
+	// The value of level k for element i is levels[k·distance + i·step]; for a
+	// step of 0 the level is repeated to a vector of repeats.
+	// chooseScaleAdd[n−2] sets y[i] to scale[i] times that, plus other[i].
+	choose         [2]func(y []float32, bits []byte, plane int, levels []float32, distance, step int)
+	chooseScaleAdd [2]func(y []float32, bits []byte, plane int, levels []float32, distance, step int, scale, other []float32)
+
+	// dense sets y = W·x where w holds blocks of lanes rows, column after
+	// column; the last block may be of fewer rows in y.
+	dense func(y, w, x []float32)
+	lanes int
+}
+
+// repeats is the widest vector in float32.
+const repeats = 16
+
+// summation is how a level sums over one plane of bits, or two of equal weight.
+type summation[Sum int32 | float32] struct {
+	layout
+
+	// sums sums rows in blocks: dst[r] = Σ ±activation over planes and columns.
+	sums func(dst []Sum, codes, tables []byte, chunks int)
+}
+
+// active is decided once, by package isa.
+var active = forLevel(isa.Current())

@@ -1,0 +1,241 @@
+package lut
+
+import (
+	"fmt"
+	"slices"
+
+	"bittern/accel/kernels/vecmath"
+	"bittern/plugins/packed"
+)
+
+// Matrix is a weight matrix laid out for products with one vector. It is not
+// changed by them: any number of goroutines may use it, each with Activations
+// of its own.
+type Matrix struct {
+	rows, columns int
+	kernels       *kernels
+	precision     Precision
+
+	sums   []planeSum
+	centre []float32 // nil where zero; one value, or one a row
+
+	values []float32 // for dense, where the codebook is no sum of signs
+}
+
+// planeSum is one or two planes of bits of equal weight.
+type planeSum struct {
+	planes  int
+	codes   []byte
+	weights []float32 // one value, or one a row
+}
+
+// New lays out a matrix, which must be valid, for products of a precision. More
+// than [MaxColumns] columns are refused.
+func New(m packed.Matrix, precision Precision) (*Matrix, error) {
+	return newMatrix(active, m, precision)
+}
+
+func newMatrix(k *kernels, m packed.Matrix, precision Precision) (*Matrix, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	if m.Cols > MaxColumns {
+		return nil, fmt.Errorf("lut: a %d×%d matrix; at most %d columns are summed", m.Rows, m.Cols, MaxColumns)
+	}
+	laid := &Matrix{rows: m.Rows, columns: m.Cols, kernels: k, precision: precision}
+	s, ok := split{}, false
+	if m.Bits != packed.FullPrecision {
+		s, ok = splitLevels(m)
+	}
+	if !ok {
+		laid.values = denseBlocks(m, k.lanes)
+		return laid, nil
+	}
+	if !zero(s.centre) {
+		laid.centre = s.centre
+	}
+	signs := make([]uint8, 0, m.Rows*m.Cols)
+	for _, code := range m.Unpack() {
+		signs = append(signs, s.signs[code])
+	}
+	for p := 0; p < len(s.weights); {
+		planes := []int{p}
+		if p+1 < len(s.weights) && slices.Equal(s.weights[p], s.weights[p+1]) {
+			planes = append(planes, p+1)
+		}
+		laid.sums = append(laid.sums, planeSum{
+			planes:  len(planes),
+			codes:   laid.layout(len(planes)).arrange(signs, m.Rows, m.Cols, planes),
+			weights: s.weights[p],
+		})
+		p += len(planes)
+	}
+	return laid, nil
+}
+
+// denseBlocks decodes m into blocks of lanes rows, column after column.
+func denseBlocks(m packed.Matrix, lanes int) []float32 {
+	blocks := (m.Rows + lanes - 1) / lanes
+	values := floats(aligned(4 * blocks * lanes * m.Cols))
+	for r := range m.Rows {
+		block := values[r/lanes*lanes*m.Cols:]
+		for c := range m.Cols {
+			block[c*lanes+r%lanes] = m.Value(r, c)
+		}
+	}
+	return values
+}
+
+// Bytes is the memory of the weights as laid out, and of the values of their codebook.
+func (m *Matrix) Bytes() (codes, levels int) {
+	codes, levels = 4*len(m.values), 4*len(m.centre)
+	for _, s := range m.sums {
+		codes += len(s.codes)
+		levels += 4 * len(s.weights)
+	}
+	return codes, levels
+}
+
+// Multiply sets y = W·x, len(y) the matrix's rows.
+func (m *Matrix) Multiply(y []float32, a *Activations) {
+	if factor, ok := m.single(y, a); ok {
+		m.scale(y, factor)
+		return
+	}
+	m.multiply(y, a)
+}
+
+// MultiplyScaleShift sets y = scale∘(W·x) + shift.
+func (m *Matrix) MultiplyScaleShift(y []float32, a *Activations, scale, shift []float32) {
+	if len(scale) != m.rows || len(shift) != m.rows {
+		panic(fmt.Sprintf("lut: %d scales and %d shifts for a %d×%d matrix", len(scale), len(shift), m.rows, m.columns))
+	}
+	if factor, ok := m.single(y, a); ok && m.precision != Exact {
+		m.kernels.fromIntegersScaleShift(y, factor, scale, shift)
+		return
+	} else if ok {
+		m.scale(y, factor)
+	} else {
+		m.multiply(y, a)
+	}
+	vecmath.ScaleShift(y, scale, y, shift)
+}
+
+// single sums planes into y where one scale for all makes that the product.
+func (m *Matrix) single(y []float32, a *Activations) (factor float32, ok bool) {
+	m.check(len(y), a)
+	if m.values != nil || len(m.sums) != 1 || m.centre != nil || len(m.sums[0].weights) != 1 {
+		return 0, false
+	}
+	return m.sums[0].weights[0] * m.sum(y, a, 0), true
+}
+
+// scale turns sums, which are whole numbers but for Exact, into y·factor.
+func (m *Matrix) scale(y []float32, factor float32) {
+	if m.precision == Exact {
+		vecmath.Scale(y, factor)
+	} else {
+		m.kernels.fromIntegers(y, factor)
+	}
+}
+
+// multiply sets y = W·x for any matrix.
+func (m *Matrix) multiply(y []float32, a *Activations) {
+	if m.values != nil {
+		m.kernels.dense(y, m.values, a.x[:m.columns])
+		return
+	}
+	for i, s := range m.sums {
+		sums := y
+		if i > 0 {
+			sums = a.part[:m.rows]
+		}
+		factor := m.sum(sums, a, i)
+		if len(s.weights) == 1 {
+			m.scale(sums, factor*s.weights[0])
+		} else {
+			m.scale(sums, factor)
+			vecmath.Mul(sums, s.weights)
+		}
+		if i > 0 {
+			vecmath.Add(y, sums)
+		}
+	}
+	switch len(m.centre) {
+	case 0:
+	case 1:
+		shift := m.centre[0] * a.total()
+		for r := range y {
+			y[r] += shift
+		}
+	default:
+		vecmath.Axpy(y, a.total(), m.centre)
+	}
+}
+
+func (m *Matrix) check(rows int, a *Activations) {
+	if rows != m.rows || a.n != m.columns {
+		panic(fmt.Sprintf("lut: a %d×%d matrix for %d sums of %d activations", m.rows, m.columns, rows, a.n))
+	}
+	if a.precision != m.precision || a.kernels != m.kernels {
+		panic("lut: activations and matrix are made for different precisions")
+	}
+}
+
+// layout is where sums over so many planes find their codes.
+func (m *Matrix) layout(planes int) layout {
+	switch m.precision {
+	case Int14:
+		return m.kernels.int14[planes-1].layout
+	case Int8:
+		return m.kernels.int8[planes-1].layout
+	default:
+		return m.kernels.exact[planes-1].layout
+	}
+}
+
+// sum sets y to the sums of plane sum i, float32 for Exact and otherwise int32 in
+// the same place, and returns the activation that a sum of 1 is.
+func (m *Matrix) sum(y []float32, a *Activations, i int) (unit float32) {
+	s := m.sums[i]
+	t := a.table(s.planes)
+	switch m.precision {
+	case Int14:
+		m.kernels.int14[s.planes-1].run(integers(y), integers(a.last[:]), s.codes, t.bytes, m.columns, a.backward)
+	case Int8:
+		m.kernels.int8[s.planes-1].run(integers(y), integers(a.last[:]), s.codes, t.bytes, m.columns, a.backward)
+	default:
+		m.kernels.exact[s.planes-1].run(y, a.last[:], s.codes, t.bytes, m.columns, a.backward)
+	}
+	return t.unit
+}
+
+// stretch is how many bytes of codes are summed in one direction at a time.
+const stretch = 128 << 10
+
+// run sums all rows; those of a last block that is not whole pass through last.
+//
+// Codes that do not fit in the cache are read from first to last and then, for
+// the next vector, from last to first: what the cache still holds of one product
+// is read first by the next, not pushed out by it.
+func (k *summation[Sum]) run(dst, last []Sum, codes, tables []byte, columns int, backward bool) {
+	chunks, blockBytes := k.chunks(columns), k.blockBytes(columns)
+	blocks := (len(dst) + blockRows - 1) / blockRows
+	length := max(1, stretch/blockBytes)
+	stretches := (blocks + length - 1) / length
+	for i := range stretches {
+		if backward {
+			i = stretches - 1 - i
+		}
+		from, to := i*length, min((i+1)*length, blocks)
+		rows, part := dst[from*blockRows:min(to*blockRows, len(dst))], codes[from*blockBytes:]
+		whole := len(rows) / blockRows * blockRows
+		if whole > 0 {
+			k.sums(rows[:whole], part, tables, chunks)
+		}
+		if whole < len(rows) {
+			k.sums(last, part[whole/blockRows*blockBytes:], tables, chunks)
+			copy(rows[whole:], last)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package matmul
+
+import (
+	"fmt"
+
+	"bittern/accel/kernels/isa"
+	"bittern/accel/kernels/team"
+)
+
+// Multiplier computes products on a team.
+type Multiplier struct {
+	team    *team.Team
+	kernel  *kernel
+	scratch []Scratch
+	product product
+	share   func(worker int)
+}
+
+// product is the call that the workers are computing.
+type product struct {
+	c          []float32
+	ldc        int
+	accumulate bool
+	m, n, k    int
+	a, b       operand
+}
+
+// New returns a Multiplier that splits its products over t.
+func New(t *team.Team) *Multiplier {
+	x := &Multiplier{team: t, kernel: forLevel(isa.Current()), scratch: make([]Scratch, t.Size())}
+	x.share = x.part // made once, so that Gemm does not allocate
+	return x
+}
+
+// Gemm computes C = op(A)·op(B), or C += op(A)·op(B) where accumulate is set. C is m×n,
+// op(A) m×k and op(B) k×n. It is called outside of a run of the team, by one goroutine
+// at a time.
+func (x *Multiplier) Gemm(c []float32, ldc int, accumulate, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int) error {
+	y := product{c, ldc, accumulate, m, n, k, operand{a, lda, transA}, operand{b, ldb, transB}}
+	for _, err := range [3]error{
+		operand{c, ldc, false}.check("C", m, n), y.a.check("A", m, k), y.b.check("B", k, n),
+	} {
+		if err != nil {
+			return fmt.Errorf("%w (in C %d×%d = op(A) %d×%d · op(B) %d×%d)", err, m, n, m, k, k, n)
+		}
+	}
+	if m == 0 || n == 0 || k == 0 {
+		empty(c, ldc, m, n, accumulate)
+		return nil
+	}
+	x.product = y
+	x.team.Run(x.share)
+	x.product = product{}
+	return nil
+}
+
+// part computes a worker's share: some columns of C, or some rows where C is taller than wide.
+func (x *Multiplier) part(worker int) {
+	y := x.product
+	if y.m > y.n {
+		from, to := x.team.Split(worker, y.m, x.kernel.heights[0])
+		if from == to {
+			return
+		}
+		y.m, y.c, y.a = to-from, y.c[from*y.ldc:], y.a.block(from, 0)
+	} else {
+		from, to := x.team.Split(worker, y.n, x.kernel.lanes)
+		if from == to {
+			return
+		}
+		y.n, y.c, y.b = to-from, y.c[from:], y.b.block(0, from)
+	}
+	x.scratch[worker].gemm(x.kernel, y)
+}
+
+// blockColumns is how many of n columns are multiplied at a time: about k.columns, in
+// blocks of equal width, for A is packed anew for each.
+func (k *kernel) blockColumns(n int) int {
+	blocks := max(1, (n+k.columns/2)/k.columns)
+	panels := (n + k.width() - 1) / k.width()
+	return (panels + blocks - 1) / blocks * k.width()
+}
+
+// gemm computes y alone.
+func (s *Scratch) gemm(k *kernel, y product) {
+	width := k.blockColumns(y.n)
+	for j := 0; j < y.n; j += width {
+		columns := min(width, y.n-j)
+		for p := 0; p < y.k; p += k.depth {
+			depth := min(k.depth, y.k-p)
+			s.columns = grow(s.columns, depth*k.padded(columns))
+			k.packColumns(s.columns, y.b.block(p, j), depth, columns)
+			s.multiply(k, y.c[j:], y.ldc, y.a.block(0, p), panels{s.columns, depth, 0}, y.m, columns, depth, y.accumulate || p > 0)
+		}
+	}
+}
+
+// empty computes a product in which a size is 0: C where only the depth is.
+func empty(c []float32, ldc, m, n int, accumulate bool) {
+	if n == 0 || accumulate {
+		return
+	}
+	for i := range m {
+		clear(c[i*ldc:][:n])
+	}
+}

@@ -1,0 +1,85 @@
+package matmul
+
+// The assembly of other processors is generated from everywhere: go generate
+// reads no file that is not for the machine it runs on.
+//
+//go:generate go -C ../../_gen run ./neon -pkg matmul -out ../kernels/matmul/matmul_arm64.s -stubs ../kernels/matmul/stubs_arm64.go
+
+// A tile computes C = A·B, or C += A·B where accumulate is set, for a small block of
+// C that stays in registers: the rows and vectors of columns the function is made
+// for, the last vector with only its first last columns. It is this loop, each sum in
+// order of p:
+//
+//	for p := range depth {
+//		C[i][j] += a[i*rowStride+p*depthStride] * b[p*width+j]
+//	}
+//
+// width is the padded width of the panel b: its vectors times the lanes.
+type tile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)
+
+// kernel is how one instruction-set level multiplies.
+type kernel struct {
+	lanes   int      // floats in a vector
+	vectors int      // vectors in a full panel
+	heights []int    // rows of the tiles, falling to 1
+	tiles   [][]tile // tiles[h][v-1] has heights[h] rows and v vectors
+
+	// A product is cut into blocks of rows×depth of A, which stay in the second-level cache while
+	// they meet every panel of a block of depth×columns of B.
+	rows, depth, columns int
+
+	// inPlace says that tiles read A in any order at full speed, so that only large or transposed A
+	// are worth packing.
+	inPlace bool
+
+	// copyRows copies n rows of 8·eights elements.
+	copyRows func(dst []float32, dstStride int, src []float32, srcStride, eights, n int)
+
+	// transpose writes the transpose of an 8×n block of src, n a multiple of 8, to dst.
+	transpose func(dst []float32, dstStride int, src []float32, srcStride, n int)
+}
+
+// width is the number of columns in a full panel.
+func (k *kernel) width() int { return k.lanes * k.vectors }
+
+// height is the tallest tile that fits in rows, by its place in heights.
+func (k *kernel) height(rows int) int {
+	for h, height := range k.heights {
+		if height <= rows {
+			return h
+		}
+	}
+	panic("matmul: a kernel without a tile of one row")
+}
+
+// padded is the number of columns, with those added that fill the last vector.
+func (k *kernel) padded(columns int) int {
+	return (columns + k.lanes - 1) / k.lanes * k.lanes
+}
+
+// panels are packed columns of B: panel after panel, each of stored rows, of which
+// those from first on are used.
+type panels struct {
+	data          []float32
+	stored, first int
+}
+
+// multiply computes C (+)= A·B for m rows, n columns and one block of depth. A has its rows lda
+// apart, or where lda is 0 is packed by packRows.
+func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, m, n, depth int, accumulate bool) {
+	for j := 0; j < n; j += k.width() {
+		vectors := min(k.vectors, (n-j+k.lanes-1)/k.lanes)
+		last := n - j - (vectors-1)*k.lanes
+		last = min(last, k.lanes)
+		panel := b.data[j*b.stored+b.first*vectors*k.lanes:]
+		for i := 0; i < m; {
+			h := k.height(m - i)
+			rowStride, depthStride, start := lda, 1, i*lda
+			if lda == 0 {
+				rowStride, depthStride, start = 1, k.heights[h], i*depth
+			}
+			k.tiles[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate)
+			i += k.heights[h]
+		}
+	}
+}

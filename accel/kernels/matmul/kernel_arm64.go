@@ -1,0 +1,31 @@
+package matmul
+
+import "bittern/accel/kernels/isa"
+
+// forLevel returns the kernel of a level.
+func forLevel(level isa.Level) *kernel {
+	if level == isa.NEON {
+		return &neon
+	}
+	return &portable
+}
+
+// neon holds 8×12 sums in 24 of the 32 registers: 9 loads feed 24 multiply-adds.
+// Blocks are those of amd64, which nobody has tried to better on arm64.
+var neon = kernel{
+	lanes:   4,
+	vectors: 3,
+	heights: []int{8, 4, 2, 1},
+	tiles: [][]tile{
+		{tile8x4NEON, tile8x8NEON, tile8x12NEON},
+		{tile4x4NEON, tile4x8NEON, tile4x12NEON},
+		{tile2x4NEON, tile2x8NEON, tile2x12NEON},
+		{tile1x4NEON, tile1x8NEON, tile1x12NEON},
+	},
+	rows:      128,
+	depth:     512,
+	columns:   960,
+	inPlace:   true,
+	copyRows:  copyRows,
+	transpose: transpose8,
+}

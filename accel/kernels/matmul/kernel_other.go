@@ -1,0 +1,8 @@
+//go:build !amd64 && !arm64
+
+package matmul
+
+import "bittern/accel/kernels/isa"
+
+// forLevel returns the kernel of a level.
+func forLevel(isa.Level) *kernel { return &portable }

@@ -1,0 +1,47 @@
+package vecmath
+
+import (
+	"sync"
+
+	"bittern/accel/kernels/isa"
+)
+
+// kernels are the functions of one instruction-set level. They trust their
+// arguments: lengths are checked by the public functions.
+type kernels struct {
+	exp, sigmoid, tanh, add, mul func(dst, x []float32)
+
+	axpy       func(dst []float32, a float32, x []float32)
+	scale      func(dst []float32, a float32)
+	scaleShift func(dst, scale, x, shift []float32)
+	dot        func(x, y []float32) float64
+
+	// max is the largest element but for NaN, −Inf of none.
+	max func(x []float32) float32
+	// expSum sets dst[i] = exp(x[i]−shift) and returns the sum of dst.
+	expSum func(dst, x []float32, shift float32) float64
+	// sumExp returns what expSum does and stores nothing.
+	sumExp func(x []float32, shift float32) float64
+
+	// adam takes what a step has in common for all elements, with the bias
+	// corrections folded in:
+	//
+	//	gradScale, Beta1, 1−Beta1, Beta2, 1−Beta2,
+	//	rate = Rate/(1−Beta1ᵗ), spread = 1/√(1−Beta2ᵗ), Epsilon
+	//
+	// so that value −= rate·m / (spread·√v + Epsilon).
+	adam func(value, grad, m, v []float32, common [8]float32)
+
+	// dropout draws from a SplitMix64 generator in state state, one word for
+	// two elements.
+	dropout func(dst, x []float32, threshold uint32, scale float32, state uint64)
+
+	// These draw likewise: ±alpha by the upper 24 bits of a draw, as a signed or an
+	// unsigned number, times unit.
+	sampleBinary, sampleTernary func(dst, x []float32, alpha, unit float32, state uint64) (finite bool)
+
+	transpose func(dst []float32, ldd int, src []float32, lds, rows, cols int)
+}
+
+// active is decided once, at first use, by package isa.
+var active = sync.OnceValue(func() *kernels { return forLevel(isa.Current()) })

@@ -1,8 +1,0 @@
-//go:build !amd64
-
-package lut
-
-import "bittern/accel/isa"
-
-// forLevel returns the kernels of a level: portable Go is all there is here.
-func forLevel(isa.Level) *kernels { return &portable }

@@ -1,8 +1,0 @@
-//go:build !amd64 && !arm64
-
-package matmul
-
-import "bittern/accel/isa"
-
-// forLevel returns the kernel of a level.
-func forLevel(isa.Level) *kernel { return &portable }

@@ -1,0 +1,118 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+
+	"bittern/harness/artifact"
+	"bittern/harness/task"
+	"bittern/plugins/backend"
+	"bittern/plugins/model"
+	"bittern/plugins/stepgraph"
+)
+
+// outcome is what one backend said of one deployed network. A question that
+// the backend does not serve has its reason in missing.
+type outcome struct {
+	cost  *backend.Cost
+	score *float64
+	// missing is why there is no score, or no cost.
+	missing string
+}
+
+// outputBytes bounds the outputs of one call, so that a long test part neither
+// fills the memory nor keeps the backend from answering for long.
+const outputBytes = 4 << 20
+
+// deploy asks a backend what a network costs and computes. Score is over all
+// windows of the test part, from the outputs as the machine computes them.
+func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, report func(done, of int)) (outcome, error) {
+	calls := context.WithoutCancel(ctx)
+	if err := b.Deploy(calls, backend.Deploy{Options: plugin.Options, Graph: n.Graph, Weights: n.Weights}); err != nil {
+		return unsupported(outcome{}, err)
+	}
+	var o outcome
+	sequences := t.Sequences(task.Test, 0)
+	cost, err := b.Cost(calls, backend.CostRequest{Length: sequences.Length})
+	if err != nil {
+		if o, err = unsupported(o, err); err != nil {
+			return outcome{}, err
+		}
+	} else {
+		o.cost = &cost
+	}
+
+	size := t.Shape().OutputSize
+	width := 1
+	if sequences.Dense != nil {
+		width = t.Shape().InputSize
+	}
+	perCall := min(sequences.Count, max(1, outputBytes/(4*sequences.Length*size)))
+	outputs := make([]float32, perCall*sequences.Length*size)
+	var sum model.Evaluation
+	for from := 0; from < sequences.Count; from += perCall {
+		if err := ctx.Err(); err != nil {
+			return outcome{}, err
+		}
+		report(from, sequences.Count)
+		count := min(perCall, sequences.Count-from)
+		steps := count * sequences.Length
+		request := backend.Execute{Sequences: count, Length: sequences.Length, Outputs: outputs[:steps*size]}
+		if sequences.Dense != nil {
+			request.Dense = sequences.Dense[from*sequences.Length*width:][:steps*width]
+		} else {
+			request.Tokens = sequences.Tokens[from*sequences.Length:][:steps]
+		}
+		if err := b.Execute(calls, request); err != nil {
+			return unsupported(o, err)
+		}
+		add(&sum, scoreOutputs(request, sequences.Targets, from, n.Graph, size))
+	}
+	score := t.Metric().Score(sum)
+	o.score = &score
+	return o, nil
+}
+
+// unsupported notes why a backend does not serve a request, which is no
+// failure.
+func unsupported(o outcome, err error) (outcome, error) {
+	var cannot *backend.ErrUnsupported
+	if errors.As(err, &cannot) {
+		o.missing = cannot.Reason
+		return o, nil
+	}
+	return outcome{}, failure(err)
+}
+
+// scoreOutputs scores the outputs of the sequences from number from on: all
+// time steps where each has a target, else the last step of each sequence.
+func scoreOutputs(done backend.Execute, targets []int32, from int, g stepgraph.Graph, size int) model.Evaluation {
+	score := scoreLogits
+	if output(g).Op == stepgraph.Softmax {
+		score = scoreProbabilities
+	}
+	if done.Dense == nil {
+		return score(done.Outputs, targets[from*done.Length:][:done.Sequences*done.Length], size)
+	}
+	var sum model.Evaluation
+	for i := range done.Sequences {
+		last := done.Outputs[((i+1)*done.Length-1)*size:][:size]
+		add(&sum, score(last, targets[from+i:][:1], size))
+	}
+	return sum
+}
+
+func add(sum *model.Evaluation, e model.Evaluation) {
+	sum.LossSum += e.LossSum
+	sum.Count += e.Count
+	sum.Correct += e.Correct
+}
+
+func output(g stepgraph.Graph) stepgraph.Node {
+	for _, n := range g.Nodes {
+		if n.Name == g.Output {
+			return n
+		}
+	}
+	return stepgraph.Node{}
+}

@@ -1,0 +1,68 @@
+package experiment
+
+import (
+	"context"
+
+	"bittern/harness/task"
+	"bittern/plugins/model"
+)
+
+// sampled evaluates as the paper's code does: every batch with its own
+// statistics and freshly drawn weights.
+func (s *session) sampled(ctx context.Context, part task.Part, purpose string, step int) (float64, error) {
+	return s.evaluate(ctx, part, model.Batch, func(ctx context.Context, batch int) error {
+		return failure(s.quantizer.Quantize(ctx, drawFor(purpose, s.spec.Seed, step, batch)))
+	})
+}
+
+// frozen evaluates as a deployed network does: with the weights that stand in
+// Quantized and the statistics kept in the buffers.
+func (s *session) frozen(ctx context.Context, part task.Part) (float64, error) {
+	return s.evaluate(ctx, part, model.Frozen, func(context.Context, int) error { return nil })
+}
+
+func (s *session) evaluate(ctx context.Context, part task.Part, statistics model.Statistics, prepare func(ctx context.Context, batch int) error) (float64, error) {
+	batches := s.task.Evaluation(part)
+	calls := context.WithoutCancel(ctx) // a batch that has begun is finished
+	var sum model.Evaluation
+	for i := range batches.Len() {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		if err := prepare(calls, i); err != nil {
+			return 0, err
+		}
+		valid, err := batches.Fill(i, s.tensors.inputs)
+		if err != nil {
+			return 0, err
+		}
+		one, err := s.model.Evaluate(calls, model.Evaluate{Statistics: statistics, Valid: valid})
+		if err != nil {
+			return 0, failure(err)
+		}
+		add(&sum, one)
+	}
+	return s.task.Metric().Score(sum), nil
+}
+
+// calibrate gathers the statistics of a deployed network over training batches
+// that the training itself has not seen: those of the epoch after its last.
+func (s *session) calibrate(ctx context.Context) error {
+	training := s.spec.Task.Training
+	batches := s.task.Training(s.spec.Seed, training.Epochs)
+	calls := context.WithoutCancel(ctx)
+	for i := range min(training.Calibration, batches.Len()) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		valid, err := batches.Fill(i, s.tensors.inputs)
+		if err != nil {
+			return err
+		}
+		request := model.Evaluate{Statistics: model.Calibrate, First: i == 0, Valid: valid}
+		if _, err := s.model.Evaluate(calls, request); err != nil {
+			return failure(err)
+		}
+	}
+	return nil
+}

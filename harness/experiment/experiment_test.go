@@ -1,0 +1,528 @@
+package experiment_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"bittern/harness/checkpoint"
+	"bittern/harness/corpus"
+	"bittern/harness/experiment"
+	"bittern/harness/internal/testplugin"
+	"bittern/harness/provenance"
+	"bittern/harness/store"
+	"bittern/harness/suite"
+	"bittern/plugins"
+	"bittern/plugins/host"
+	"bittern/plugins/model"
+)
+
+func TestMain(m *testing.M) {
+	testplugin.Serve(os.Args)
+	if os.Getenv(doomedVariable) != "" {
+		doomed()
+	}
+	os.Exit(m.Run())
+}
+
+// spec is an experiment of the test plugins: 3 epochs of 7 steps, validated every 5
+// steps and so 5 times, saved every 4.
+func spec(tb testing.TB) *experiment.Spec {
+	tb.Helper()
+	text, err := corpus.Load(context.Background(), corpus.Request{Name: "grammar", MaxBytes: 1500})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &experiment.Spec{
+		Task: suite.Task{
+			Label: "grammar", Corpus: "grammar", Bytes: 1500, Batch: 7, Length: 23,
+			Training: suite.Training{
+				Optimiser: model.Adam, LearningRate: 0.05, FinalLearningRate: 0.01, Decay: suite.Exponential,
+				Epochs: 3, ValidateEvery: 5, Calibration: 3, CheckpointSteps: 4,
+				ResetMomentsEvery: 3, ResetMomentsEpoch: true,
+			},
+		},
+		Corpus:    text,
+		Model:     plugin(tb, plugins.KindModel, "bigram", nil),
+		Quantizer: plugin(tb, plugins.KindQuantizer, "coin", nil),
+		Seed:      3, Threads: 1,
+		Backends: []experiment.Plugin{plugin(tb, plugins.KindBackend, "oracle", nil), plugin(tb, plugins.KindBackend, "mute", nil)},
+	}
+}
+
+var catalogue = func() *host.Catalogue {
+	c, err := host.NewCatalogue(testplugin.IDs, "")
+	if err != nil {
+		panic(err)
+	}
+	return c
+}()
+
+func plugin(tb testing.TB, kind plugins.Kind, name string, options plugins.Values) experiment.Plugin {
+	tb.Helper()
+	description, err := catalogue.Describe(context.Background(), plugins.ID{Kind: kind, Name: name}, host.Settings{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	resolved, err := plugins.Resolve(name, description.Options, options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return experiment.Plugin{Label: name, Name: name, Options: resolved, Description: description}
+}
+
+// workplace is a run store in a folder, and what was logged.
+type workplace struct {
+	runner *experiment.Runner
+	runs   string
+	log    []string
+}
+
+func newWorkplace(tb testing.TB, runs string) *workplace {
+	tb.Helper()
+	s, err := store.Open(context.Background(), runs)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	w := &workplace{runs: runs}
+	w.runner = &experiment.Runner{
+		Catalogue: catalogue, Store: s, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute,
+		Log: func(line string) { w.log = append(w.log, line) },
+	}
+	return w
+}
+
+func ignore(experiment.Progress) {}
+
+// run finishes an experiment that nothing goes wrong with.
+func (w *workplace) run(tb testing.TB, s *experiment.Spec) {
+	tb.Helper()
+	failed, err := w.runner.Run(context.Background(), s, ignore)
+	if err != nil || len(failed) > 0 {
+		tb.Fatalf("Run = %v, %v, want no failure and no error", failed, err)
+	}
+}
+
+func (w *workplace) row(tb testing.TB, s *experiment.Spec) store.Experiment {
+	tb.Helper()
+	row, err := s.Row()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stored, err := w.runner.Store.Experiment(context.Background(), row.ID)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return stored
+}
+
+func (w *workplace) deployments(tb testing.TB, s *experiment.Spec) []store.Deployment {
+	tb.Helper()
+	list, err := w.runner.Store.Deployments(context.Background(), w.row(tb, s).ID)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return list
+}
+
+// numbers is everything of a finished experiment that must be the same in every run
+// with its seed, files byte for byte.
+type numbers struct {
+	Experiment  store.Experiment
+	Deployments []store.Deployment
+	Files       map[string]string
+}
+
+func (w *workplace) numbers(tb testing.TB, s *experiment.Spec) numbers {
+	tb.Helper()
+	n := numbers{Experiment: w.row(tb, s), Deployments: w.deployments(tb, s), Files: make(map[string]string)}
+	folder := w.runner.Store.ExperimentDir(n.Experiment.ID)
+	for _, name := range []string{"steps.jsonl", "deployed/graph.json", "deployed/deployed.safetensors"} {
+		content, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		n.Files[name] = string(content)
+	}
+	best, err := filepath.Glob(filepath.Join(folder, "best", "*.safetensors"))
+	if err != nil || len(best) != 1 {
+		tb.Fatalf("best network: %v, %v, want one file", best, err)
+	}
+	content, err := os.ReadFile(best[0])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	n.Files["best"] = string(content)
+	return n
+}
+
+// clock is what differs between runs.
+var clock = cmpopts.IgnoreFields(store.Experiment{}, "TrainSeconds", "StartedAt", "FinishedAt")
+
+func same(tb testing.TB, want, got numbers) {
+	tb.Helper()
+	if diff := cmp.Diff(want, got, clock); diff != "" {
+		tb.Errorf("numbers differ from those of the undisturbed run (-undisturbed +this):\n%s", diff)
+	}
+}
+
+func TestACellLeavesItsNumbers(t *testing.T) {
+	t.Parallel()
+	w, s := newWorkplace(t, t.TempDir()), spec(t)
+	w.run(t, s)
+	row := w.row(t, s)
+
+	symbols := len(s.Corpus.Vocabulary)
+	if row.Status != store.Done || row.Metric != "BPC" || row.Steps != 21 || row.Epochs != 3 {
+		t.Errorf("status %s, metric %s, %d steps, %d epochs, want done, BPC, 21, 3", row.Status, row.Metric, row.Steps, row.Epochs)
+	}
+	if want := int64(symbols*symbols + symbols); row.Parameters != want {
+		t.Errorf("parameters = %d, want %d: W and b", row.Parameters, want)
+	}
+	if want := float64(symbols*symbols) / 8; row.RecurrentBytes != want {
+		t.Errorf("recurrent bytes = %v, want %v: one bit a weight", row.RecurrentBytes, want)
+	}
+	rowBytes := (symbols + 63) / 64 * 8
+	if want := int64(symbols*rowBytes + 4*2 + 4*symbols); row.DeployedBytes != want {
+		t.Errorf("deployed bytes = %d, want %d: padded rows, two levels, a table of biases", row.DeployedBytes, want)
+	}
+	uniform := math.Log2(float64(symbols))
+	for name, figure := range map[string]*float64{"validation": row.BestValidation, "paper-style": row.PaperStyle, "frozen": row.FrozenModel} {
+		if figure == nil || *figure <= 0 || *figure >= uniform {
+			t.Errorf("%s BPC = %v, want between 0 and that of a blind guess, %v", name, figure, uniform)
+		}
+	}
+
+	list := w.deployments(t, s)
+	if len(list) != 2 {
+		t.Fatalf("%d deployments, want 2", len(list))
+	}
+	mute, oracle := list[0], list[1]
+	if mute.Status != store.Unsupported || mute.Reason != "it has no words" {
+		t.Errorf("mute: status %s, reason %q, want unsupported and its words", mute.Status, mute.Reason)
+	}
+	// The oracle computes in float64 what the model computes in float32 sums.
+	if oracle.Metric == nil || math.Abs(*oracle.Metric-*row.FrozenModel) > 1e-6 {
+		t.Errorf("oracle BPC = %v, want the model's own frozen %v", oracle.Metric, *row.FrozenModel)
+	}
+	if oracle.Cost == nil || oracle.Cost.Missing["area"] == "" || *oracle.Cost.Cycles != float64(2*symbols) {
+		t.Errorf("oracle cost = %+v, want %d cycles and a reason for the missing area", oracle.Cost, 2*symbols)
+	}
+	steps, err := store.ReadSteps(w.runner.Store.ExperimentDir(row.ID))
+	if err != nil || len(steps) != 21 {
+		t.Fatalf("%d steps recorded, %v, want 21", len(steps), err)
+	}
+	if first, last := steps[0].LearningRate, steps[20].LearningRate; first != 0.05 || math.Abs(last-0.01) > 1e-12 {
+		t.Errorf("learning rate from %v to %v, want 0.05 to 0.01", first, last)
+	}
+	if _, err := os.Stat(filepath.Join(w.runner.Store.ExperimentDir(row.ID), "last")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the last checkpoint of a finished experiment is still there: %v", err)
+	}
+}
+
+func TestEqualSeedsGiveEqualBytes(t *testing.T) {
+	t.Parallel()
+	a, b, s := newWorkplace(t, t.TempDir()), newWorkplace(t, t.TempDir()), spec(t)
+	a.run(t, s)
+	b.run(t, s)
+	same(t, a.numbers(t, s), b.numbers(t, s))
+
+	other := *s
+	other.Seed++
+	b.run(t, &other)
+	if x, y := *a.row(t, s).PaperStyle, *b.row(t, &other).PaperStyle; x == y {
+		t.Errorf("another seed gave the same paper-style BPC %v", x)
+	}
+}
+
+func TestAFinishedCellIsNotTrainedAgain(t *testing.T) {
+	t.Parallel()
+	w, s := newWorkplace(t, t.TempDir()), spec(t)
+	w.run(t, s)
+	before := w.numbers(t, s)
+	relabelled := *s
+	relabelled.Quantizer.Label, relabelled.Task.Training.CheckpointSteps = "other label", 1
+	trained := false
+	if _, err := w.runner.Run(context.Background(), &relabelled, func(p experiment.Progress) { trained = true }); err != nil {
+		t.Fatal(err)
+	}
+	if trained {
+		t.Error("something was done for an experiment that is finished, with labels and saving changed only")
+	}
+	w.runner.Again = true
+	w.run(t, s)
+	after := w.numbers(t, s)
+	same(t, before, after)
+	if !after.Experiment.StartedAt.After(before.Experiment.StartedAt) {
+		t.Errorf("started at %v with Again, want after %v", after.Experiment.StartedAt, before.Experiment.StartedAt)
+	}
+}
+
+func TestAnInterruptedCellGoesOnToTheSameBytes(t *testing.T) {
+	t.Parallel()
+	undisturbed, s := newWorkplace(t, t.TempDir()), spec(t)
+	undisturbed.run(t, s)
+
+	for _, stage := range []experiment.Stage{experiment.Starting, experiment.Training, experiment.Validating, experiment.Testing, experiment.Deploying} {
+		t.Run(string(stage), func(t *testing.T) {
+			t.Parallel()
+			w := newWorkplace(t, t.TempDir())
+			interrupt := errors.New("interrupted by the test")
+			for sitting := 1; ; sitting++ {
+				// Each sitting is interrupted a little later than the one before.
+				ctx, cancel := context.WithCancelCause(context.Background())
+				seen := 0
+				_, err := w.runner.Run(ctx, s, func(p experiment.Progress) {
+					if p.Stage == stage {
+						if seen++; seen == 2*sitting-1 {
+							cancel(interrupt)
+						}
+					}
+				})
+				cancel(nil)
+				if err == nil {
+					if sitting == 1 {
+						t.Error("no sitting was interrupted")
+					}
+					break
+				}
+				if !errors.Is(err, interrupt) && !errors.Is(err, context.Canceled) {
+					t.Fatalf("sitting %d: %v, want the interrupt", sitting, err)
+				}
+				if sitting > 30 {
+					t.Fatal("the experiment does not come to an end")
+				}
+			}
+			same(t, undisturbed.numbers(t, s), w.numbers(t, s))
+		})
+	}
+}
+
+// The fault's options are part of an experiment's identity, but must not be part of
+// its numbers: those of the marked experiment are compared with an unmarked one's by
+// hand.
+func TestAKilledPluginIsStartedAgainToTheSameNumbers(t *testing.T) {
+	t.Parallel()
+	undisturbed, s := newWorkplace(t, t.TempDir()), spec(t)
+	undisturbed.run(t, s)
+	want := undisturbed.numbers(t, s)
+
+	for name, options := range map[string]struct {
+		kind   plugins.Kind
+		plugin string
+	}{"model": {plugins.KindModel, "bigram"}, "quantizer": {plugins.KindQuantizer, "coin"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			marker := filepath.Join(t.TempDir(), "marker")
+			w, broken := newWorkplace(t, t.TempDir()), spec(t)
+			p := plugin(t, options.kind, options.plugin, plugins.Values{"fault": "kill", "at": "13", "marker": marker})
+			if options.kind == plugins.KindModel {
+				broken.Model = p
+			} else {
+				broken.Quantizer = p
+			}
+			w.run(t, broken)
+			if _, err := os.Stat(marker); err != nil {
+				t.Fatalf("the plugin was never killed: %v", err)
+			}
+			if len(w.log) != 1 || !strings.Contains(w.log[0], "starting it again (1 of 2)") {
+				t.Errorf("log = %q, want one line about one restart", w.log)
+			}
+			got := w.numbers(t, broken)
+			got.Experiment.ID, got.Experiment.Config = want.Experiment.ID, want.Experiment.Config
+			for i := range got.Deployments {
+				got.Deployments[i].Experiment = want.Experiment.ID
+			}
+			same(t, want, got)
+		})
+	}
+}
+
+func TestAFaultyPluginFailsItsExperiment(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, kind, fault, reason, stderr string
+		restarts                          int
+	}{
+		{"crash", "model", "exit", "model/bigram crashed during Step", "fails in step 9: exit", 2},
+		{"hang", "model", "hang", "model/bigram was killed during Step: no answer within", "fails in step 9: hang", 2},
+		{"panic", "model", "panic", "model/bigram failed during Step: panic: on demand", "testplugin.fault.strike", 0},
+		{"NaN", "model", "nan", "model/bigram answered Step with nonsense", "fails in step 9: nan", 0},
+		{"wrong shape", "model", "shape", "what is quantized has the shape [outputs, inputs]", "", 0},
+		{"crash of the quantizer", "quantizer", "exit", "quantizer/coin crashed during Quantize", "fails in step 9: exit", 2},
+		{"NaN of the quantizer", "quantizer", "nan", "quantizer/coin answered Quantize with nonsense", "fails in step 9: nan", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w, s := newWorkplace(t, t.TempDir()), spec(t)
+			w.runner.Deadline = 2 * time.Second
+			options := plugins.Values{"fault": c.fault, "at": "9"}
+			if c.kind == "model" {
+				s.Model = plugin(t, plugins.KindModel, "bigram", options)
+			} else {
+				s.Quantizer = plugin(t, plugins.KindQuantizer, "coin", options)
+			}
+			failed, err := w.runner.Run(context.Background(), s, ignore)
+			if err != nil {
+				t.Fatalf("Run = %v, want the failure of a plugin to be none of the run", err)
+			}
+			if len(failed) != 1 || failed[0].Backend != "" || !strings.Contains(failed[0].Reason, c.reason) {
+				t.Errorf("failed = %+v, want the training with %q", failed, c.reason)
+			}
+			row := w.row(t, s)
+			if row.Status != store.Failed || !strings.Contains(row.Reason, c.reason) || !strings.Contains(row.Stderr, c.stderr) {
+				t.Errorf("stored: %s, %q, stderr %q, want failed, %q, %q", row.Status, row.Reason, row.Stderr, c.reason, c.stderr)
+			}
+			if len(w.log) != c.restarts {
+				t.Errorf("%d restarts, want %d: %q", len(w.log), c.restarts, w.log)
+			}
+		})
+	}
+}
+
+func TestAFaultyBackendFailsItsDeploymentAlone(t *testing.T) {
+	t.Parallel()
+	for fault, reason := range map[string]string{
+		"exit": "backend/oracle crashed during Execute",
+		"nan":  "backend/oracle answered Execute with nonsense",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			w, s := newWorkplace(t, t.TempDir()), spec(t)
+			broken := plugin(t, plugins.KindBackend, "oracle", plugins.Values{"fault": fault})
+			broken.Label = "broken"
+			s.Backends = append([]experiment.Plugin{broken}, s.Backends...)
+			failed, err := w.runner.Run(context.Background(), s, ignore)
+			if err != nil || len(failed) != 1 || failed[0].Backend != "broken" || !strings.Contains(failed[0].Reason, reason) {
+				t.Fatalf("Run = %+v, %v, want one failure on broken with %q", failed, err, reason)
+			}
+			if row := w.row(t, s); row.Status != store.Done {
+				t.Errorf("the experiment is %s, want done", row.Status)
+			}
+			list := w.deployments(t, s)
+			if list[0].Status != store.Failed || list[2].Status != store.Done || list[2].Metric == nil {
+				t.Errorf("deployments %+v, want the first failed and the last done", list)
+			}
+			// Mended, it is run again; the others are not.
+			s.Backends[0] = plugin(t, plugins.KindBackend, "oracle", nil)
+			s.Backends[0].Label = "broken"
+			w.run(t, s)
+			if d := w.deployments(t, s)[0]; d.Status != store.Done || *d.Metric != *list[2].Metric {
+				t.Errorf("mended deployment %+v, want done with the other's metric", d)
+			}
+		})
+	}
+}
+
+// Other options make another deployment: the old one's figures must not stand
+// in its place, even where it fails.
+func TestADeploymentWithOtherOptionsIsAnotherOne(t *testing.T) {
+	t.Parallel()
+	w, s := newWorkplace(t, t.TempDir()), spec(t)
+	w.run(t, s)
+	s.Backends = []experiment.Plugin{plugin(t, plugins.KindBackend, "oracle", plugins.Values{"fault": "nan"})}
+	failed, err := w.runner.Run(context.Background(), s, ignore)
+	if err != nil || len(failed) != 1 {
+		t.Fatalf("Run = %+v, %v, want one failure", failed, err)
+	}
+	for _, d := range w.deployments(t, s) {
+		if d.Backend == "oracle" && (d.Status != store.Failed || d.Metric != nil) {
+			t.Errorf("deployment %+v, want failed and without the old metric", d)
+		}
+	}
+}
+
+func TestPatienceStopsEarlyAndTheBestIsKept(t *testing.T) {
+	t.Parallel()
+	w, s := newWorkplace(t, t.TempDir()), spec(t)
+	// So high a rate that after the first validations nothing improves.
+	s.Task.Training = suite.Training{
+		Optimiser: model.Adam, LearningRate: 50, Decay: suite.Constant, Epochs: 100, ValidateEvery: 2, Patience: 3, Calibration: 1,
+	}
+	w.run(t, s)
+	row := w.row(t, s)
+	if row.Steps >= 700 {
+		t.Errorf("%d steps of 700, want fewer by patience", row.Steps)
+	}
+	var state struct {
+		BestStep int `json:"best_step"`
+	}
+	content, err := os.ReadFile(filepath.Join(w.runner.Store.ExperimentDir(row.ID), "best", "checkpoint.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := struct{ State any }{&state}
+	decode(t, content, &manifest)
+	if want := int(row.Steps) - 2*3; state.BestStep != want {
+		t.Errorf("best at step %d of %d, want %d: 3 validations before the end", state.BestStep, row.Steps, want)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	runs := t.TempDir()
+	s := spec(t)
+	checker := &experiment.Checker{Catalogue: catalogue, Deadline: time.Minute, Runs: runs}
+	if err := checker.Check(t.Context(), s); err != nil {
+		t.Errorf("Check of a sound experiment = %v", err)
+	}
+	refusing := spec(t)
+	refusing.Model = plugin(t, plugins.KindModel, "bigram", plugins.Values{"refuse": "true"})
+	wantProblem(t, checker.Check(t.Context(), refusing), "refuses every task; set refuse=false")
+
+	faulty := spec(t)
+	faulty.Model = plugin(t, plugins.KindModel, "bigram", plugins.Values{"fault": "shape"})
+	if err := checker.Check(t.Context(), faulty); err != nil {
+		t.Errorf("Check of a faulty plugin = %v, want it left to the experiment", err)
+	}
+
+	row, err := s.Row()
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := filepath.Join(runs, row.ID, "last")
+	for _, c := range []struct {
+		want string
+		make func() error
+	}{
+		{"belongs to experiment 0123456789abcdef", func() error {
+			return checkpoint.Save(last, checkpoint.Manifest{Experiment: "0123456789abcdef"}, nil)
+		}},
+		{"does not fit the experiment", func() error {
+			return checkpoint.Save(last, checkpoint.Manifest{Experiment: row.ID}, nil)
+		}},
+		{"is damaged", func() error {
+			return os.WriteFile(filepath.Join(last, "checkpoint.json"), []byte("{"), 0o600)
+		}},
+	} {
+		if err := c.make(); err != nil {
+			t.Fatal(err)
+		}
+		wantProblem(t, checker.Check(t.Context(), s), c.want)
+	}
+	checker.Again = true
+	if err := checker.Check(t.Context(), s); err != nil {
+		t.Errorf("Check with Again = %v, want the damaged checkpoint not to matter", err)
+	}
+}
+
+func wantProblem(tb testing.TB, err error, part string) {
+	tb.Helper()
+	problem, ok := errors.AsType[*plugins.Problem](err)
+	if !ok || !strings.Contains(problem.Sentence, part) {
+		tb.Errorf("error = %v, want a *plugins.Problem with %q", err, part)
+	}
+}

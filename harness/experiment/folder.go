@@ -1,0 +1,102 @@
+package experiment
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+
+	"bittern/harness/checkpoint"
+	"bittern/plugins"
+)
+
+// folder is what an experiment keeps on disk beside its row in the run store.
+type folder struct {
+	path string
+	id   string
+}
+
+func (f folder) last() string     { return filepath.Join(f.path, "last") }
+func (f folder) best() string     { return filepath.Join(f.path, "best") }
+func (f folder) artifact() string { return filepath.Join(f.path, "deployed") }
+
+// saveLast saves all that resuming needs, and saveBest the network alone.
+func (f folder) saveLast(at position, t *tensors) error {
+	return f.save(f.last(), at, append(t.network(), t.moments()...))
+}
+
+func (f folder) saveBest(at position, t *tensors) error {
+	return f.save(f.best(), at, t.network())
+}
+
+func (f folder) save(path string, at position, tensors []checkpoint.Tensor) error {
+	state, err := json.Marshal(at)
+	if err != nil {
+		return err
+	}
+	return checkpoint.Save(path, checkpoint.Manifest{
+		Experiment: f.id, Step: uint64(at.Step), Epoch: at.Epoch, BestValidation: at.Best, State: state,
+	}, tensors)
+}
+
+// loadLast fills the tensors from the last checkpoint and says where training
+// stood; where there is none, they stay as the model built them.
+func (f folder) loadLast(t *tensors) (position, error) {
+	at, err := f.load(f.last(), append(t.network(), t.moments()...))
+	if errors.Is(err, checkpoint.ErrNone) {
+		return position{}, nil
+	}
+	return at, err
+}
+
+func (f folder) loadBest(t *tensors) error {
+	_, err := f.load(f.best(), t.network())
+	return err
+}
+
+func (f folder) load(path string, tensors []checkpoint.Tensor) (position, error) {
+	manifest, err := checkpoint.Load(path, f.id, tensors)
+	if err != nil {
+		return position{}, err
+	}
+	var at position
+	if err := json.Unmarshal(manifest.State, &at); err != nil {
+		return position{}, plugins.Problemf("the checkpoint in %s does not say where training stood (%v); remove the folder to train the experiment afresh", path, err)
+	}
+	return at, nil
+}
+
+// removeLast gives up what only an unfinished experiment needs.
+func (f folder) removeLast() error { return checkpoint.Remove(f.last()) }
+
+// remove deletes the checkpoints, so that training starts afresh.
+func (f folder) remove() error {
+	return errors.Join(checkpoint.Remove(f.last()), checkpoint.Remove(f.best()))
+}
+
+// network lists what makes up the network as tensors to save or fill.
+func (t *tensors) network() []checkpoint.Tensor {
+	var list []checkpoint.Tensor
+	for _, p := range t.parameters {
+		list = append(list, checkpoint.Tensor{Name: "value/" + p.Name, Shape: p.Shape, Float32: p.Value})
+	}
+	for _, b := range t.buffers {
+		list = append(list, checkpoint.Tensor{Name: "buffer/" + b.Name, Shape: b.Shape, Float32: b.Values})
+	}
+	for _, s := range t.states {
+		list = append(list, checkpoint.Tensor{Name: "state/" + s.Weight + "/" + s.Name, Shape: []int{s.Len}, Float32: s.Values})
+	}
+	return list
+}
+
+// moments lists the optimiser's state; it is empty for SGD.
+func (t *tensors) moments() []checkpoint.Tensor {
+	var list []checkpoint.Tensor
+	for _, p := range t.parameters {
+		if p.Moment1 != nil {
+			list = append(list,
+				checkpoint.Tensor{Name: "moment1/" + p.Name, Shape: p.Shape, Float32: p.Moment1},
+				checkpoint.Tensor{Name: "moment2/" + p.Name, Shape: p.Shape, Float32: p.Moment2})
+		}
+	}
+	return list
+}

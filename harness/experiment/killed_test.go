@@ -1,0 +1,123 @@
+package experiment_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"bittern/harness/experiment"
+	"bittern/harness/provenance"
+	"bittern/harness/store"
+	"bittern/plugins"
+)
+
+// doomedVariable names the folder of runs of a harness that is to be killed.
+const doomedVariable = "BITTERN_TEST_DOOMED_RUNS"
+
+// doomed is the harness that is to be killed: the test binary, started again.
+func doomed() {
+	ctx := context.Background()
+	s, err := store.Open(ctx, os.Getenv(doomedVariable))
+	if err == nil {
+		var text *experiment.Spec
+		if text, err = doomedSpec(); err == nil {
+			runner := &experiment.Runner{
+				Catalogue: catalogue, Store: s, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
+			}
+			_, err = runner.Run(ctx, text, ignore)
+		}
+	}
+	fmt.Fprintln(os.Stderr, "the doomed harness lived on:", err)
+	os.Exit(1)
+}
+
+// doomedSpec is the test's experiment with steps that leave time to be killed in.
+func doomedSpec() (*experiment.Spec, error) {
+	var tb recorder
+	s := spec(&tb)
+	s.Model = plugin(&tb, plugins.KindModel, "bigram", plugins.Values{"pause": "15"})
+	return s, tb.err
+}
+
+// recorder stands in for a test where there is none.
+type recorder struct {
+	testing.TB
+	err error
+}
+
+func (*recorder) Helper()             {}
+func (r *recorder) Fatal(args ...any) { r.err = fmt.Errorf("%s", fmt.Sprint(args...)) }
+
+func TestAKilledHarnessGoesOnToTheSameBytes(t *testing.T) {
+	t.Parallel()
+	s, err := doomedSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	undisturbed := newWorkplace(t, t.TempDir())
+	undisturbed.run(t, s)
+
+	runs := t.TempDir()
+	row, err := s.Row()
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := filepath.Join(runs, row.ID, "steps.jsonl")
+	// Killed twice: before the first checkpoint (step 4), and between later ones.
+	for _, after := range []int{2, 14} {
+		killAfter(t, runs, steps, after)
+	}
+	w := newWorkplace(t, runs)
+	if got := w.row(t, s).Status; got != store.Running {
+		t.Errorf("the killed experiment is %s, want running: it had no time to say otherwise", got)
+	}
+	w.run(t, s)
+	same(t, undisturbed.numbers(t, s), w.numbers(t, s))
+}
+
+// killAfter runs a harness and kills it, as kill -9 does, once it has recorded
+// a number of steps.
+func killAfter(t *testing.T, runs, steps string, lines int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	command := exec.Command(self)
+	command.Env = append(os.Environ(), doomedVariable+"="+runs)
+	command.Stderr = &stderr
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			t.Fatalf("the harness ended (%v) before step %d: %s", err, lines, stderr.String())
+		case <-time.After(2 * time.Millisecond):
+		}
+		content, err := os.ReadFile(steps)
+		if err == nil && bytes.Count(content, []byte("\n")) >= lines {
+			break
+		}
+	}
+	if err := command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+}
+
+func decode(t *testing.T, content []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(content, into); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,52 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"bittern/harness/corpus"
+	"bittern/harness/provenance"
+	"bittern/harness/suite"
+	"bittern/harness/task"
+	"bittern/plugins/host"
+	"bittern/plugins/model"
+)
+
+// null is the name of the plugins that compute nothing.
+const null = "null"
+
+// overheadSteps is enough for a median that a few interruptions do not move,
+// and takes a fraction of a second.
+const overheadSteps = 201
+
+// MeasureOverhead times the training step of the null plugins, each in a
+// process of its own as in a real experiment: what the harness itself costs.
+func MeasureOverhead(ctx context.Context, catalogue *host.Catalogue) (_ *provenance.Overhead, err error) {
+	text, err := corpus.Load(ctx, corpus.Request{Name: "grammar", MaxBytes: 1 << 14})
+	if err != nil {
+		return nil, err
+	}
+	t, err := task.NewLanguageModel(text, 4, 25)
+	if err != nil {
+		return nil, err
+	}
+	trial, err := OpenTrial(ctx, catalogue, 0, &Spec{
+		Task:  suite.Task{Training: suite.Training{Optimiser: model.Adam}},
+		Model: Plugin{Label: null, Name: null}, Quantizer: Plugin{Label: null, Name: null}, Threads: 1,
+	}, t)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, trial.Close()) }()
+	seconds := make([]float64, overheadSteps)
+	for i := range seconds {
+		took, err := trial.Step(ctx)
+		if err != nil {
+			return nil, err
+		}
+		seconds[i] = took.Seconds()
+	}
+	slices.Sort(seconds)
+	return &provenance.Overhead{Seconds: seconds[overheadSteps/2], N: overheadSteps}, nil
+}

@@ -1,0 +1,23 @@
+package experiment
+
+// Stage is what is being done for an experiment.
+type Stage string
+
+// The stages of an experiment, in order.
+const (
+	Starting   Stage = "starting"
+	Resuming   Stage = "resuming" // told once, with the steps done in earlier sittings
+	Training   Stage = "training"
+	Validating Stage = "validating"
+	Testing    Stage = "testing"
+	Deploying  Stage = "deploying"
+)
+
+// Progress says how far an experiment has come.
+type Progress struct {
+	Stage       Stage
+	Step, Steps int      // training steps, or sequences over all backends, done and planned
+	Loss        float64  // of the last step's batch, nats; training only
+	Best        *float64 // best validation score so far
+	Backend     string   // being deployed on; deploying only
+}

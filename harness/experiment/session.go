@@ -1,0 +1,123 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"bittern/harness/task"
+	"bittern/plugins"
+	"bittern/plugins/arena"
+	"bittern/plugins/host"
+	"bittern/plugins/model"
+	"bittern/plugins/quantizer"
+)
+
+// session is one sitting of an experiment: its two plugin processes, opened on the
+// tensors they share with the harness.
+type session struct {
+	spec *Spec
+	task task.Task
+
+	model            model.Model
+	modelProcess     process
+	quantizer        quantizer.Quantizer
+	quantizerProcess process
+
+	arena   *arena.Arena
+	tensors *tensors
+}
+
+// start starts the plugins of an experiment. They are given work by plan and build.
+func start(ctx context.Context, catalogue *host.Catalogue, deadline time.Duration, spec *Spec, t task.Task) (_ *session, err error) {
+	s := &session{spec: spec, task: t}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.arena, err = arena.Create("", 0); err != nil {
+		return nil, err
+	}
+	m, err := catalogue.Model(ctx, spec.Model.Name, spec.Model.settings(s.arena, deadline))
+	if err != nil {
+		return nil, failure(err)
+	}
+	s.model, s.modelProcess = m, m
+	q, err := catalogue.Quantizer(ctx, spec.Quantizer.Name, spec.Quantizer.settings(s.arena, deadline))
+	if err != nil {
+		return nil, failure(err)
+	}
+	s.quantizer, s.quantizerProcess = q, q
+	return s, nil
+}
+
+func (p Plugin) settings(a *arena.Arena, deadline time.Duration) host.Settings {
+	return host.Settings{Arena: a, Deadline: deadline, SHA256: p.SHA256}
+}
+
+// build lays out the tensors in the arena and opens both plugins on them: the
+// parameters then have their starting values.
+func (s *session) build(ctx context.Context) error {
+	plan, states, err := s.plan(ctx)
+	if err != nil {
+		return err
+	}
+	shape, optimiser := s.task.Shape(), s.spec.Task.Training.Optimiser
+	if s.tensors, err = allocate(s.arena, plan, states, shape, optimiser); err != nil {
+		return err
+	}
+	if err := s.model.Build(ctx, model.Build{
+		Options: s.spec.Model.Options, Task: shape, Seed: s.spec.Seed, Threads: s.spec.Threads, Optimiser: optimiser,
+		Parameters: s.tensors.values(), Buffers: s.tensors.bufferValues(), Inputs: s.tensors.inputs,
+	}); err != nil {
+		return failure(err)
+	}
+	return failure(s.quantizer.Open(ctx, s.spec.Quantizer.Options, s.tensors.weights))
+}
+
+// plan asks both plugins what they need.
+func (s *session) plan(ctx context.Context) (model.Plan, []quantizer.State, error) {
+	plan, err := s.model.Plan(ctx, s.spec.Model.Options, s.task.Shape())
+	if err != nil {
+		return model.Plan{}, nil, failure(err)
+	}
+	states, err := s.quantizer.Plan(ctx, s.spec.Quantizer.Options, weightShapes(plan))
+	if err != nil {
+		return model.Plan{}, nil, failure(err)
+	}
+	return plan, states, nil
+}
+
+// finish closes the session after work that ended with err, and completes the
+// last words of the plugin that is to blame: lines on stderr may lag behind the
+// answer that showed the fault, but not behind the end of the process.
+func (s *session) finish(err error) error {
+	err = errors.Join(err, s.close())
+	f, ok := errors.AsType[*Failure](err)
+	lost, known := errors.AsType[*host.Failure](err)
+	if !ok || !known {
+		return err
+	}
+	switch lost.Plugin.Kind {
+	case plugins.KindModel:
+		f.Stderr = s.modelProcess.Stderr()
+	case plugins.KindQuantizer:
+		f.Stderr = s.quantizerProcess.Stderr()
+	}
+	return err
+}
+
+// close ends the processes and then gives up the tensors.
+func (s *session) close() error {
+	var errs []error
+	for _, p := range []process{s.quantizerProcess, s.modelProcess} {
+		if p != nil {
+			errs = append(errs, p.Close())
+		}
+	}
+	if s.arena != nil {
+		errs = append(errs, s.arena.Close())
+	}
+	return errors.Join(errs...)
+}

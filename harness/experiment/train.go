@@ -1,0 +1,195 @@
+package experiment
+
+import (
+	"context"
+	"time"
+
+	"bittern/harness/store"
+	"bittern/harness/task"
+	"bittern/plugins/model"
+	"bittern/plugins/quantizer"
+)
+
+// position is where training stands. It is saved with every checkpoint;
+// together with the tensors it determines everything that follows.
+type position struct {
+	Step     int      `json:"step"`    // training steps done
+	Epoch    int      `json:"epoch"`   // epochs done
+	Updates  uint64   `json:"updates"` // since the optimiser's moments were last zero
+	Best     *float64 `json:"best"`    // validation score of the best parameters so far
+	BestStep int      `json:"best_step"`
+	Stale    int      `json:"stale"` // validations since then
+	Due      bool     `json:"due"`   // the validation after Step is still to be done
+	Finished bool     `json:"finished"`
+	Seconds  float64  `json:"seconds"` // spent training, over all sittings
+}
+
+// trainer is the training loop of one experiment.
+type trainer struct {
+	*session
+	at      position
+	steps   int // planned in all
+	perPass int // steps of an epoch
+	saved   time.Time
+	folder  folder
+	metrics *store.Steps
+	report  func(Progress)
+}
+
+func newTrainer(s *session, at position, f folder, metrics *store.Steps, report func(Progress)) *trainer {
+	training := s.spec.Task.Training
+	t := &trainer{session: s, at: at, folder: f, metrics: metrics, report: report, saved: time.Now()}
+	t.perPass = s.task.Training(s.spec.Seed, 0).Len()
+	t.steps = training.Epochs * t.perPass
+	if training.Steps > 0 {
+		t.steps = min(t.steps, training.Steps)
+	}
+	return t
+}
+
+// run trains until the recipe is fulfilled or validation no longer improves.
+// When ctx is done it finishes the step, saves and returns the cause.
+func (t *trainer) run(ctx context.Context) error {
+	var batches task.Batches
+	for epoch := -1; !t.at.Finished; {
+		if ctx.Err() != nil {
+			if err := t.save(); err != nil {
+				return err
+			}
+			return context.Cause(ctx)
+		}
+		if t.at.Due {
+			if err := t.validate(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+			continue
+		}
+		if now := t.at.Step / t.perPass; now != epoch {
+			epoch = now
+			batches = t.task.Training(t.spec.Seed, epoch)
+		}
+		// A step that has begun is finished: half an update is no state to
+		// resume from.
+		if err := t.step(context.WithoutCancel(ctx), batches, epoch); err != nil {
+			return err
+		}
+		t.at.Due = t.validationDue()
+		if !t.at.Due && t.checkpointDue() {
+			if err := t.save(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) error {
+	started := time.Now()
+	training := t.spec.Task.Training
+	number := t.at.Step
+	batch := number % t.perPass
+	if _, err := batches.Fill(batch, t.tensors.inputs); err != nil {
+		return err
+	}
+	if t.restartsMoments(epoch, batch) {
+		t.tensors.resetMoments()
+		t.at.Updates = 0
+	}
+	rate := training.Rate(number, t.steps)
+	result, err := t.advance(ctx, uint64(number), model.Update{Number: t.at.Updates + 1, LearningRate: rate, ClipNorm: training.ClipNorm})
+	if err != nil {
+		return err
+	}
+	t.at.Step++
+	t.at.Epoch = t.at.Step / t.perPass
+	t.at.Updates++
+	seconds := time.Since(started).Seconds()
+	t.at.Seconds += seconds
+	t.report(Progress{Stage: Training, Step: t.at.Step, Steps: t.steps, Loss: result.Loss, Best: t.at.Best})
+	return t.metrics.Append(store.Step{
+		Step: uint64(number), Epoch: epoch, Loss: result.Loss, GradNorm: result.GradNorm, LearningRate: rate, Seconds: seconds,
+	})
+}
+
+// advance is one training step on the batch in the input tensors: draw the
+// weights, find the gradient, move the latent weights.
+func (s *session) advance(ctx context.Context, number uint64, update model.Update) (model.StepResult, error) {
+	draw := quantizer.Draw{Seed: s.spec.Seed, Step: number}
+	if err := s.quantizer.Quantize(ctx, draw); err != nil {
+		return model.StepResult{}, failure(err)
+	}
+	result, err := s.model.Step(ctx, model.Step{Number: number})
+	if err != nil {
+		return model.StepResult{}, failure(err)
+	}
+	if s.spec.Quantizer.has(quantizer.TraitBackward) {
+		if err := s.quantizer.Backward(ctx, draw); err != nil {
+			return model.StepResult{}, failure(err)
+		}
+	}
+	if err := s.model.Update(ctx, update); err != nil {
+		return model.StepResult{}, failure(err)
+	}
+	if s.spec.Quantizer.has(quantizer.TraitProject) {
+		if err := s.quantizer.Project(ctx); err != nil {
+			return model.StepResult{}, failure(err)
+		}
+	}
+	return result, nil
+}
+
+func (t *trainer) restartsMoments(epoch, batch int) bool {
+	training := t.spec.Task.Training
+	if batch == 0 {
+		return epoch > 0 && training.ResetMomentsEpoch
+	}
+	return training.ResetMomentsEvery > 0 && batch%training.ResetMomentsEvery == 0
+}
+
+func (t *trainer) validationDue() bool {
+	every := t.spec.Task.Training.ValidateEvery
+	if every == 0 {
+		every = t.perPass
+	}
+	return t.at.Step%every == 0 || t.at.Step >= t.steps
+}
+
+// validate scores the network and saves it. The best network is saved before
+// the position that names it, so that a run killed between the two validates
+// this step again and writes the same bytes.
+func (t *trainer) validate(ctx context.Context) error {
+	started := time.Now()
+	t.report(Progress{Stage: Validating, Step: t.at.Step, Steps: t.steps, Best: t.at.Best})
+	score, err := t.sampled(ctx, task.Valid, forValidation, t.at.Step)
+	if err != nil {
+		return err
+	}
+	t.at.Seconds += time.Since(started).Seconds()
+	t.at.Due = false
+	t.at.Stale++
+	if t.at.Best == nil || t.task.Metric().Better(score, *t.at.Best) {
+		t.at.Best, t.at.BestStep, t.at.Stale = &score, t.at.Step, 0
+		if err := t.folder.saveBest(t.at, t.tensors); err != nil {
+			return err
+		}
+	}
+	patience := t.spec.Task.Training.Patience
+	t.at.Finished = t.at.Step >= t.steps || patience > 0 && t.at.Stale >= patience
+	return t.save()
+}
+
+func (t *trainer) checkpointDue() bool {
+	training := t.spec.Task.Training
+	if training.CheckpointSteps > 0 && t.at.Step%training.CheckpointSteps == 0 {
+		return true
+	}
+	return training.CheckpointSeconds > 0 && time.Since(t.saved) >= time.Duration(training.CheckpointSeconds)*time.Second
+}
+
+func (t *trainer) save() error {
+	t.saved = time.Now()
+	if err := t.metrics.Sync(); err != nil {
+		return err
+	}
+	return t.folder.saveLast(t.at, t.tensors)
+}

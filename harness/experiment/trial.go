@@ -1,0 +1,62 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"bittern/harness/artifact"
+	"bittern/harness/task"
+	"bittern/plugins/host"
+	"bittern/plugins/model"
+)
+
+// Trial is an experiment's plugins at work for timing: the same processes, tensors
+// and calls as in training, with nothing stored.
+type Trial struct {
+	session *session
+	batches task.Batches
+	steps   uint64
+}
+
+// OpenTrial starts the plugins of spec on a task, which need not be the one
+// that spec names.
+func OpenTrial(ctx context.Context, catalogue *host.Catalogue, deadline time.Duration, spec *Spec, t task.Task) (*Trial, error) {
+	s, err := start(ctx, catalogue, deadline, spec, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.build(context.WithoutCancel(ctx)); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return &Trial{session: s, batches: t.Training(spec.Seed, 0)}, nil
+}
+
+// Step does one training step and returns how long it took.
+func (t *Trial) Step(ctx context.Context) (time.Duration, error) {
+	started := time.Now()
+	if _, err := t.batches.Fill(int(t.steps)%t.batches.Len(), t.session.tensors.inputs); err != nil {
+		return 0, err
+	}
+	training := t.session.spec.Task.Training
+	update := model.Update{Number: t.steps + 1, LearningRate: training.LearningRate, ClipNorm: training.ClipNorm}
+	if _, err := t.session.advance(ctx, t.steps, update); err != nil {
+		return 0, err
+	}
+	t.steps++
+	return time.Since(started), nil
+}
+
+// Network freezes the network as it stands, with the statistics of the
+// training batches.
+func (t *Trial) Network(ctx context.Context) (artifact.Network, error) {
+	return t.session.network(ctx, drawFor(forDeployment, t.session.spec.Seed, int(t.steps), 0))
+}
+
+// Processes lists the process IDs of the plugins.
+func (t *Trial) Processes() []int {
+	return []int{t.session.modelProcess.Pid(), t.session.quantizerProcess.Pid()}
+}
+
+// Close ends the plugins.
+func (t *Trial) Close() error { return t.session.close() }
