@@ -57,9 +57,17 @@ type Experiment struct {
 	// Metric names the unit of the three figures below and of the
 	// deployments' metric. A figure is nil until it is measured.
 	Metric         string   `json:"metric"`
-	BestValidation *float64 `json:"best_validation,omitempty"`
-	PaperStyle     *float64 `json:"paper_style,omitempty"`  // test; batch statistics, fresh draws
-	FrozenModel    *float64 `json:"frozen_model,omitempty"` // test; by the model itself, frozen as deployed
+	BestValidation *float64 `json:"best_validation,omitempty"` // of the deployable form; what selected the network
+	BestStep       uint64   `json:"best_step"`                 // training steps done when it was reached
+	PaperStyle     *float64 `json:"paper_style,omitempty"`     // test; batch statistics, fresh draws
+	FrozenModel    *float64 `json:"frozen_model,omitempty"`    // test; by the model itself, frozen as deployed
+
+	// Draws are the freezes of the best network, in the order they were drawn;
+	// one of them is deployed.
+	Draws []FreezeDraw `json:"draws,omitempty"`
+	// CalibrationSequences counts the training sequences that the deployed
+	// statistics were gathered over.
+	CalibrationSequences int `json:"calibration_sequences,omitempty"`
 
 	Parameters     int64   `json:"parameters"`
 	RecurrentBytes float64 `json:"recurrent_bytes"` // weights of the recurrent layers alone, the paper's accounting
@@ -69,6 +77,14 @@ type Experiment struct {
 	StartedAt    time.Time       `json:"started_at,omitzero"`
 	FinishedAt   time.Time       `json:"finished_at,omitzero"`
 	Provenance   json.RawMessage `json:"provenance,omitempty"`
+}
+
+// FreezeDraw is one draw of the weights, frozen and scored by the model.
+type FreezeDraw struct {
+	Draw       int     `json:"draw"` // from 0
+	Validation float64 `json:"validation"`
+	Test       float64 `json:"test"`
+	Deployed   bool    `json:"deployed,omitempty"` // it validated best
 }
 
 // ID derives an experiment's ID from all that determines its numbers: the first 16 hex
@@ -93,7 +109,7 @@ func ID(config json.RawMessage) (id string, canonical json.RawMessage, err error
 }
 
 const experimentColumns = `id, task, model, quantizer, seed, config, status, reason, stderr, provenance, steps, epochs, metric,
-	best_validation, paper_style, frozen_model, parameters, recurrent_bytes, deployed_bytes, train_seconds, started_at, finished_at`
+	best_validation, best_step, paper_style, frozen_model, draws, calibration_sequences, parameters, recurrent_bytes, deployed_bytes, train_seconds, started_at, finished_at`
 
 // PutSuite records which experiments a suite lists now, in order, and adds those that
 // are new as pending. Of the others it renews the labels and nothing else.
@@ -135,20 +151,29 @@ func (s *Store) PutExperiment(ctx context.Context, c Experiment) error {
 			return fmt.Errorf("experiment %s: the %s figure is not a number", c.ID, name)
 		}
 	}
+	var draws json.RawMessage
+	if len(c.Draws) > 0 {
+		text, err := json.Marshal(c.Draws)
+		if err != nil {
+			return fmt.Errorf("experiment %s: %w", c.ID, err)
+		}
+		draws = text
+	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		if err := keepDone(ctx, tx, c.Status, `SELECT status FROM experiments WHERE id = ?`, c.ID); err != nil {
 			return fmt.Errorf("experiment %s: %w", c.ID, err)
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO experiments (`+experimentColumns+`) VALUES (?`+strings.Repeat(`, ?`, 21)+`)
+		_, err := tx.ExecContext(ctx, `INSERT INTO experiments (`+experimentColumns+`) VALUES (?`+strings.Repeat(`, ?`, 24)+`)
 			ON CONFLICT (id) DO UPDATE SET task = excluded.task, model = excluded.model, quantizer = excluded.quantizer,
 				status = excluded.status, reason = excluded.reason, stderr = excluded.stderr, provenance = excluded.provenance,
 				steps = excluded.steps, epochs = excluded.epochs, metric = excluded.metric,
-				best_validation = excluded.best_validation, paper_style = excluded.paper_style, frozen_model = excluded.frozen_model,
+				best_validation = excluded.best_validation, best_step = excluded.best_step, paper_style = excluded.paper_style,
+				frozen_model = excluded.frozen_model, draws = excluded.draws, calibration_sequences = excluded.calibration_sequences,
 				parameters = excluded.parameters, recurrent_bytes = excluded.recurrent_bytes, deployed_bytes = excluded.deployed_bytes,
 				train_seconds = excluded.train_seconds, started_at = excluded.started_at, finished_at = excluded.finished_at`,
 			c.ID, c.Task, c.Model, c.Quantizer, int64(c.Seed), string(c.Config), c.Status, c.Reason, c.Stderr, optional(c.Provenance),
-			int64(c.Steps), c.Epochs, c.Metric, c.BestValidation, c.PaperStyle, c.FrozenModel,
-			c.Parameters, c.RecurrentBytes, c.DeployedBytes, c.TrainSeconds, stamp(c.StartedAt), stamp(c.FinishedAt))
+			int64(c.Steps), c.Epochs, c.Metric, c.BestValidation, int64(c.BestStep), c.PaperStyle, c.FrozenModel,
+			optional(draws), c.CalibrationSequences, c.Parameters, c.RecurrentBytes, c.DeployedBytes, c.TrainSeconds, stamp(c.StartedAt), stamp(c.FinishedAt))
 		if err != nil {
 			return fmt.Errorf("experiment %s: %w", c.ID, err)
 		}
@@ -224,16 +249,21 @@ func collect[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, erro
 
 func scanExperiment(rows *sql.Rows) (Experiment, error) {
 	var c Experiment
-	var seed, steps int64
+	var seed, steps, bestStep int64
 	var config string
-	var provenance, started, finished sql.NullString
+	var draws, provenance, started, finished sql.NullString
 	err := rows.Scan(&c.ID, &c.Task, &c.Model, &c.Quantizer, &seed, &config, &c.Status, &c.Reason, &c.Stderr, &provenance,
-		&steps, &c.Epochs, &c.Metric, &c.BestValidation, &c.PaperStyle, &c.FrozenModel,
+		&steps, &c.Epochs, &c.Metric, &c.BestValidation, &bestStep, &c.PaperStyle, &c.FrozenModel, &draws, &c.CalibrationSequences,
 		&c.Parameters, &c.RecurrentBytes, &c.DeployedBytes, &c.TrainSeconds, &started, &finished)
 	if err != nil {
 		return Experiment{}, err
 	}
-	c.Seed, c.Steps, c.Config = uint64(seed), uint64(steps), json.RawMessage(config)
+	c.Seed, c.Steps, c.BestStep, c.Config = uint64(seed), uint64(steps), uint64(bestStep), json.RawMessage(config)
+	if draws.Valid {
+		if err := json.Unmarshal([]byte(draws.String), &c.Draws); err != nil {
+			return Experiment{}, fmt.Errorf("the draws of experiment %s: %w", c.ID, err)
+		}
+	}
 	c.Provenance = raw(provenance)
 	if c.StartedAt, err = moment(started); err != nil {
 		return Experiment{}, err
