@@ -97,7 +97,7 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err
 		name:     "inference",
 		task:     model.Task{Kind: model.LanguageModel, InputSize: i.symbols, OutputSize: i.symbols, Batch: 4, Length: inferenceLength},
 		options:  plugins.Values{"units": strconv.Itoa(i.units)},
-		training: suite.Training{Optimiser: model.SGD, Calibration: 1},
+		training: suite.Training{Optimiser: model.SGD, ValidationCalibration: 1},
 	}, i.quantizer)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,19 +24,24 @@ import (
 
 // runSettings are the flags of commands that run a suite.
 type runSettings struct {
-	Suite    string        `mapstructure:"suite"`
-	Data     string        `mapstructure:"data"`
-	Runs     string        `mapstructure:"runs"`
-	Plugins  string        `mapstructure:"plugins"`
-	Seeds    []uint64      `mapstructure:"seeds"`
-	Threads  *int          `mapstructure:"threads"`
-	Epochs   *int          `mapstructure:"epochs"`
-	Steps    *int          `mapstructure:"steps"`
-	Bytes    *int          `mapstructure:"bytes"`
-	Jobs     int           `mapstructure:"jobs"`
-	Again    bool          `mapstructure:"again"`
-	Deadline time.Duration `mapstructure:"deadline"`
-	Format   string        `mapstructure:"format"`
+	Suite       string        `mapstructure:"suite"`
+	Data        string        `mapstructure:"data"`
+	Runs        string        `mapstructure:"runs"`
+	Plugins     string        `mapstructure:"plugins"`
+	Seeds       []uint64      `mapstructure:"seeds"`
+	Threads     *int          `mapstructure:"threads"`
+	Epochs      *int          `mapstructure:"epochs"`
+	Steps       *int          `mapstructure:"steps"`
+	Bytes       *int          `mapstructure:"bytes"`
+	Draws       *int          `mapstructure:"draws"`
+	Calibration *int          `mapstructure:"calibration"`
+	Backends    []string      `mapstructure:"backends"`
+	Jobs        int           `mapstructure:"jobs"`
+	Again       bool          `mapstructure:"again"`
+	Deadline    time.Duration `mapstructure:"deadline"`
+	Format      string        `mapstructure:"format"`
+
+	trained bool // only what is trained already is frozen and deployed
 }
 
 // defaultRuns is where runs are kept, in the working directory.
@@ -46,6 +52,13 @@ func defaults() runSettings {
 }
 
 func runFlags(command *cobra.Command) {
+	command.Flags().Bool("again", defaults().Again, "train experiments afresh that are finished")
+	experimentFlags(command)
+}
+
+// experimentFlags are those of commands that name the experiments of a suite and
+// deploy them.
+func experimentFlags(command *cobra.Command) {
 	flags := command.Flags()
 	d := defaults()
 	flags.StringSlice("seeds", nil, "seeds in place of the suite's, as in 1,2,3")
@@ -53,8 +66,10 @@ func runFlags(command *cobra.Command) {
 	flags.Int("epochs", 0, "epochs in place of the suite's")
 	flags.Int("steps", 0, "at most this many training steps, in place of the suite's cap")
 	flags.Int("bytes", 0, "use only the first bytes of each corpus, for a quick look; 0 is all")
+	flags.Int("draws", 0, "how often a freeze draws the weights, in place of the suite's; the best draw is deployed")
+	flags.Int("calibration", 0, "training batches that deployed statistics are gathered over, in place of the suite's")
+	flags.StringSlice("backends", nil, "backends to deploy on in place of the suite's: its labels, or names of plugins")
 	flags.Int("jobs", d.Jobs, "experiments to run at a time")
-	flags.Bool("again", d.Again, "train experiments afresh that are finished")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
 	reportFlags(command)
 	dataFlags(command)
@@ -112,6 +127,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	}
 	if err := s.Apply(suite.Override{
 		Seeds: settings.Seeds, Threads: settings.Threads, Epochs: settings.Epochs, Steps: settings.Steps, Bytes: settings.Bytes,
+		Draws: settings.Draws, Calibration: settings.Calibration, Backends: settings.Backends,
 	}); err != nil {
 		return err
 	}
@@ -142,6 +158,11 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 			err = closing
 		}
 	}()
+	if settings.trained {
+		if specs, err = p.trained(ctx, runs, s.Name, specs); err != nil {
+			return err
+		}
+	}
 	if introduce != nil {
 		if err := introduce(specs); err != nil {
 			return err
@@ -165,6 +186,57 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		return errFailed
 	}
 	return nil
+}
+
+// deployCommand makes other deployments of networks that are trained.
+func (p *program) deployCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use: "deploy --suite NAME|FILE", Short: "Freeze and deploy a suite's trained networks again, without training", Args: noArguments,
+		Long: `Deploy takes the networks of a suite that are trained, freezes them as the suite or the
+flags say, deploys each on the backends, and prints the table. It trains nothing.
+
+A freeze draws the weights several times, gathers the normalization statistics
+of each draw over batches of training text, and keeps the draw that validates
+best. Another freeze replaces the figures of the one before.`,
+		Example: `  bittern deploy --suite char-small --data DIR --backends cpu,asic-lowpower
+  bittern deploy --suite char-small --data DIR --draws 24 --calibration 400 --format json`,
+		RunE: func(command *cobra.Command, _ []string) error {
+			settings := defaults()
+			if err := settle(command, &settings); err != nil {
+				return err
+			}
+			settings.trained = true
+			return p.runSuite(command.Context(), settings, nil)
+		},
+	}
+	suiteFlag(command)
+	runsFlag(command)
+	experimentFlags(command)
+	return command
+}
+
+// trained leaves the experiments that are trained, and says which are not.
+func (p *program) trained(ctx context.Context, runs *store.Store, suite string, specs []*experiment.Spec) ([]*experiment.Spec, error) {
+	var ready []*experiment.Spec
+	for _, spec := range specs {
+		row, err := spec.Row()
+		if err != nil {
+			return nil, err
+		}
+		stored, err := runs.Experiment(ctx, row.ID)
+		switch {
+		case errors.Is(err, store.ErrNotFound) || err == nil && stored.Status != store.Done:
+			fmt.Fprintf(p.stderr, "%s is not trained; it is left out\n", spec)
+		case err != nil:
+			return nil, err
+		default:
+			ready = append(ready, spec)
+		}
+	}
+	if len(ready) == 0 {
+		return nil, plugins.Problemf("no experiment of the suite %s is trained with these settings; train it first with bittern run", suite)
+	}
+	return ready, nil
 }
 
 func (s runSettings) check() error {

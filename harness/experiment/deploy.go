@@ -26,14 +26,22 @@ const outputBytes = 4 << 20
 
 // deploy asks a backend what a network costs and computes. Score is over all
 // windows of the test part, from the outputs as the machine computes them.
-func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, report func(done, of int)) (outcome, error) {
+func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, quiet *Quiet, report func(done, of int)) (outcome, error) {
 	calls := context.WithoutCancel(ctx)
 	if err := b.Deploy(calls, backend.Deploy{Options: plugin.Options, Graph: n.Graph, Weights: n.Weights}); err != nil {
 		return unsupported(outcome{}, err)
 	}
 	var o outcome
 	sequences := t.Sequences(task.Test, 0)
-	cost, err := b.Cost(calls, backend.CostRequest{Length: sequences.Length})
+	turn := quiet.compute
+	if plugin.has(backend.TraitTimed) {
+		turn = quiet.alone
+	}
+	var cost backend.Cost
+	err := turn(func() (err error) {
+		cost, err = b.Cost(calls, backend.CostRequest{Length: sequences.Length})
+		return err
+	})
 	if err != nil {
 		if o, err = unsupported(o, err); err != nil {
 			return outcome{}, err
@@ -63,7 +71,7 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		} else {
 			request.Tokens = sequences.Tokens[from*sequences.Length:][:steps]
 		}
-		if err := b.Execute(calls, request); err != nil {
+		if err := quiet.compute(func() error { return b.Execute(calls, request) }); err != nil {
 			return unsupported(o, err)
 		}
 		add(&sum, scoreOutputs(request, sequences.Targets, from, n.Graph, size))

@@ -16,7 +16,7 @@ func (s *session) sampled(ctx context.Context, part task.Part, purpose string, s
 }
 
 // frozen evaluates as a deployed network does: with the weights that stand in
-// Quantized and the statistics kept in the buffers.
+// Quantized and the statistics kept in the buffers; see [session.fixWeights].
 func (s *session) frozen(ctx context.Context, part task.Part) (float64, error) {
 	return s.evaluate(ctx, part, model.Frozen, func(context.Context, int) error { return nil })
 }
@@ -45,24 +45,26 @@ func (s *session) evaluate(ctx context.Context, part task.Part, statistics model
 	return s.task.Metric().Score(sum), nil
 }
 
-// calibrate gathers the statistics of a deployed network over training batches
-// that the training itself has not seen: those of the epoch after its last.
-func (s *session) calibrate(ctx context.Context) error {
-	training := s.spec.Task.Training
-	batches := s.task.Training(s.spec.Seed, training.Epochs)
+// calibrate gathers the statistics of a deployed network over a number of
+// training batches, as many as an epoch has at most, and counts their sequences.
+// It is training text, in the order of the epoch after the last one: the
+// training itself sees no such batches.
+func (s *session) calibrate(ctx context.Context, number int) (sequences int, err error) {
+	batches := s.task.Training(s.spec.Seed, s.spec.Task.Training.Epochs)
 	calls := context.WithoutCancel(ctx)
-	for i := range min(training.Calibration, batches.Len()) {
+	for i := range min(number, batches.Len()) {
 		if err := ctx.Err(); err != nil {
-			return err
+			return 0, err
 		}
 		valid, err := batches.Fill(i, s.tensors.inputs)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		request := model.Evaluate{Statistics: model.Calibrate, First: i == 0, Valid: valid}
 		if _, err := s.model.Evaluate(calls, request); err != nil {
-			return failure(err)
+			return 0, failure(err)
 		}
+		sequences += valid
 	}
-	return nil
+	return sequences, nil
 }

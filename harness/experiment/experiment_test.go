@@ -46,14 +46,14 @@ func spec(tb testing.TB) *experiment.Spec {
 			Label: "grammar", Corpus: "grammar", Bytes: 1500, Batch: 7, Length: 23,
 			Training: suite.Training{
 				Optimiser: model.Adam, LearningRate: 0.05, FinalLearningRate: 0.01, Decay: suite.Exponential,
-				Epochs: 3, ValidateEvery: 5, Calibration: 3, CheckpointSteps: 4,
+				Epochs: 3, ValidateEvery: 5, ValidationCalibration: 3, CheckpointSteps: 4,
 				ResetMomentsEvery: 3, ResetMomentsEpoch: true,
 			},
 		},
 		Corpus:    text,
 		Model:     plugin(tb, plugins.KindModel, "bigram", nil),
 		Quantizer: plugin(tb, plugins.KindQuantizer, "coin", nil),
-		Seed:      3, Threads: 1,
+		Seed:      3, Threads: 1, Freeze: suite.Freeze{Draws: 3, CalibrationBatches: 4},
 		Backends: []experiment.Plugin{plugin(tb, plugins.KindBackend, "oracle", nil), plugin(tb, plugins.KindBackend, "mute", nil)},
 	}
 }
@@ -179,7 +179,7 @@ func same(tb testing.TB, want, got numbers) {
 	}
 }
 
-func TestACellLeavesItsNumbers(t *testing.T) {
+func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 	t.Parallel()
 	w, s := newWorkplace(t, t.TempDir()), spec(t)
 	w.run(t, s)
@@ -248,7 +248,7 @@ func TestEqualSeedsGiveEqualBytes(t *testing.T) {
 	}
 }
 
-func TestAFinishedCellIsNotTrainedAgain(t *testing.T) {
+func TestAFinishedExperimentIsNotTrainedAgain(t *testing.T) {
 	t.Parallel()
 	w, s := newWorkplace(t, t.TempDir()), spec(t)
 	w.run(t, s)
@@ -271,7 +271,7 @@ func TestAFinishedCellIsNotTrainedAgain(t *testing.T) {
 	}
 }
 
-func TestAnInterruptedCellGoesOnToTheSameBytes(t *testing.T) {
+func TestAnInterruptedExperimentGoesOnToTheSameBytes(t *testing.T) {
 	t.Parallel()
 	undisturbed, s := newWorkplace(t, t.TempDir()), spec(t)
 	undisturbed.run(t, s)

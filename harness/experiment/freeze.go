@@ -3,8 +3,12 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"bittern/harness/artifact"
+	"bittern/harness/store"
+	"bittern/harness/suite"
 	"bittern/harness/task"
 	"bittern/plugins/model"
 	"bittern/plugins/packed"
@@ -12,54 +16,95 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// deployed is a trained network as it leaves the harness, and how it scores in
-// the model that trained it.
-type deployed struct {
+// frozenNetwork is a trained network as it leaves the harness, and how it
+// scores in the model that trained it.
+type frozenNetwork struct {
 	network artifact.Network
 	// paperStyle is scored with batch statistics and fresh samples, frozen
-	// with the statistics and the one draw that are deployed.
+	// with the statistics and the draw that are deployed.
 	paperStyle, frozen float64
+	draws              []store.FreezeDraw
+	calibration        int     // training sequences that the statistics were gathered over
 	recurrentBytes     float64 // by the paper's accounting: bits of the recurrent weights alone
 }
 
-// freeze scores the best network as the paper does, takes it apart into what a
-// machine needs, and scores that in the model that trained it.
-func (s *session) freeze(ctx context.Context, at position) (*deployed, error) {
-	var d deployed
+// freeze scores the best network as the paper does, then draws its weights as
+// often as the suite asks and keeps the draw that validates best. What a machine
+// needs of it, and how that scores in the model that trained it, is the result.
+func (s *session) freeze(ctx context.Context, settings suite.Freeze, bestStep int) (*frozenNetwork, error) {
+	var best frozenNetwork
 	var err error
-	if d.paperStyle, err = s.sampled(ctx, task.Test, forTest, at.BestStep); err != nil {
+	if best.paperStyle, err = s.sampled(ctx, task.Test, forTest, bestStep); err != nil {
 		return nil, err
 	}
-	if d.network, err = s.network(ctx, drawFor(forDeployment, s.spec.Seed, at.BestStep, 0)); err != nil {
-		return nil, err
+	var first map[string]packed.Matrix
+	for i := range settings.Draws {
+		weights, err := s.fixWeights(ctx, deploymentDraw(s.spec.Seed, i))
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			first = weights
+		} else if maps.EqualFunc(first, weights, packed.Equal) {
+			break // the quantizer is deterministic: every draw is the first
+		}
+		sequences, err := s.calibrate(ctx, settings.CalibrationBatches)
+		if err != nil {
+			return nil, err
+		}
+		draw := store.FreezeDraw{Draw: i}
+		if draw.Validation, err = s.frozen(ctx, task.Valid); err != nil {
+			return nil, err
+		}
+		if draw.Test, err = s.frozen(ctx, task.Test); err != nil {
+			return nil, err
+		}
+		best.draws = append(best.draws, draw)
+		if i > 0 && !s.task.Metric().Better(draw.Validation, best.draws[deployedDraw(best.draws)].Validation) {
+			continue
+		}
+		if i > 0 {
+			best.draws[deployedDraw(best.draws)].Deployed = false
+		}
+		best.draws[i].Deployed = true
+		best.calibration, best.frozen = sequences, draw.Test
+		if best.network, err = s.export(ctx, weights); err != nil {
+			return nil, err
+		}
 	}
 	for _, w := range s.tensors.weights {
-		d.recurrentBytes += bytesOfBits(d.network.Weights[w.Name])
+		best.recurrentBytes += bytesOfBits(best.network.Weights[w.Name])
 	}
-	if d.frozen, err = s.frozen(ctx, task.Test); err != nil {
-		return nil, err
-	}
-	return &d, nil
+	return &best, nil
 }
 
-// network draws the weights once, gathers their statistics and exports what a
-// machine needs. The model is left with those weights and statistics.
-func (s *session) network(ctx context.Context, draw quantizer.Draw) (artifact.Network, error) {
+// deployedDraw is the index of the draw that is deployed.
+func deployedDraw(draws []store.FreezeDraw) int {
+	return slices.IndexFunc(draws, func(d store.FreezeDraw) bool { return d.Deployed })
+}
+
+// fixWeights draws the weights once, packs them, and leaves the model with what was
+// packed: it then computes with the very weights that are deployed.
+func (s *session) fixWeights(ctx context.Context, draw quantizer.Draw) (map[string]packed.Matrix, error) {
 	frozen, err := s.quantizer.Freeze(context.WithoutCancel(ctx), draw)
 	if err != nil {
-		return artifact.Network{}, failure(err)
+		return nil, failure(err)
 	}
-	var n artifact.Network
-	if n.Weights, err = s.pack(frozen); err != nil {
-		return artifact.Network{}, err
+	weights, err := s.pack(frozen)
+	if err != nil {
+		return nil, err
 	}
 	for _, w := range s.tensors.weights {
-		m := n.Weights[w.Name]
+		m := weights[w.Name]
 		copy(w.Quantized, m.Decode())
 	}
-	if err := s.calibrate(ctx); err != nil {
-		return artifact.Network{}, err
-	}
+	return weights, nil
+}
+
+// export describes the network with the statistics that stand in the buffers.
+func (s *session) export(ctx context.Context, weights map[string]packed.Matrix) (artifact.Network, error) {
+	n := artifact.Network{Weights: weights}
+	var err error
 	if n.Graph, err = s.model.Export(context.WithoutCancel(ctx)); err != nil {
 		return artifact.Network{}, failure(err)
 	}

@@ -33,6 +33,9 @@ type Runner struct {
 	Machine   provenance.Machine
 	Deadline  time.Duration // of one call to a plugin; 0 = the host's default
 	Again     bool          // train experiments afresh that are finished
+	// Quiet keeps the experiments of this runner still while a backend times
+	// this machine.
+	Quiet Quiet
 	// Log takes one line about something worth telling at once, such as a
 	// plugin that is started again.
 	Log func(line string)
@@ -62,8 +65,15 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) ([]
 	if err != nil {
 		return nil, err
 	}
-	if row.Status != store.Done {
-		err := r.restarting(spec.String(), func() error { return r.train(ctx, spec, t, &row, report) })
+	freeze, err := json.Marshal(spec.Freeze)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.explain(ctx, spec, row, string(row.Freeze) == string(freeze)); err != nil {
+		return nil, err
+	}
+	if row.Status != store.Done || string(row.Freeze) != string(freeze) {
+		err := r.restarting(spec.String(), func() error { return r.train(ctx, spec, t, freeze, &row, report) })
 		if err := r.settle(ctx, &row, err); err != nil {
 			return nil, err
 		}
@@ -84,6 +94,34 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) ([]
 		}
 	}
 	return failed, nil
+}
+
+// explain says what of the store is used for an experiment, and why it is
+// trained where a result with the same labels does not serve.
+func (r *Runner) explain(ctx context.Context, spec *Spec, row store.Experiment, sameFreeze bool) error {
+	switch {
+	case row.Status == store.Done && sameFreeze:
+		r.Log(fmt.Sprintf("%s: reusing the network that was trained on %s", spec, row.FinishedAt.Format(time.DateTime)))
+		return nil
+	case row.Status == store.Done:
+		r.Log(fmt.Sprintf("%s: freezing the network that was trained on %s again, for the suite freezes in another way now", spec, row.FinishedAt.Format(time.DateTime)))
+		return nil
+	case !row.StartedAt.IsZero():
+		return nil // Resuming says it
+	}
+	twin, err := r.Store.LastDone(ctx, row)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	why, err := differences(twin.Config, row.Config)
+	if err != nil {
+		return fmt.Errorf("the configuration of experiment %s: %w", twin.ID, err)
+	}
+	r.Log(fmt.Sprintf("%s: training anew, for the result of %s was made with another setting: %s", spec, twin.FinishedAt.Format(time.DateTime), why))
+	return nil
 }
 
 // row finds the experiment in the store, or makes what will be its row.
@@ -130,14 +168,21 @@ func (r *Runner) restarting(what string, work func() error) error {
 	}
 }
 
-// settle stores how training ended. It passes on what ends the whole run.
+// settle stores how training ended. It passes on what ends the whole run. A
+// network that is done stays done where only another freeze of it failed.
 func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) error {
 	if err == nil {
 		return nil
 	}
+	f, ok := errors.AsType[*Failure](err)
+	if row.Status == store.Done {
+		if ok {
+			return nil
+		}
+		return err
+	}
 	ctx = context.WithoutCancel(ctx)
 	row.FinishedAt = time.Now()
-	f, ok := errors.AsType[*Failure](err)
 	if !ok {
 		row.Status = store.Pending // to be gone on with from its checkpoint
 		return errors.Join(err, r.Store.PutExperiment(ctx, *row))
@@ -147,18 +192,55 @@ func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) e
 }
 
 // train is one sitting: it goes on from the last checkpoint to the finished,
-// stored and packed network.
-func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, row *store.Experiment, report func(Progress)) (err error) {
+// stored and packed network. Of a network that is trained already it makes
+// another freeze.
+func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json.RawMessage, row *store.Experiment, report func(Progress)) (err error) {
 	report(Progress{Stage: Starting})
 	s, err := start(ctx, r.Catalogue, r.Deadline, spec, t)
 	if err != nil {
 		return err
 	}
 	defer func() { err = s.finish(err) }()
-	if err := s.build(context.WithoutCancel(ctx)); err != nil {
+	if err := r.Quiet.compute(func() error { return s.build(context.WithoutCancel(ctx)) }); err != nil {
 		return err
 	}
 	f := r.folder(row.ID)
+	if row.Status != store.Done {
+		if err := r.fit(ctx, spec, s, f, row, report); err != nil {
+			return err
+		}
+	}
+	report(Progress{Stage: Testing, Step: int(row.Steps), Steps: int(row.Steps), Best: row.BestValidation})
+	if err := f.loadBest(s.tensors); err != nil {
+		return err
+	}
+	var d *frozenNetwork
+	if err := r.Quiet.compute(func() (err error) {
+		d, err = s.freeze(ctx, spec.Freeze, int(row.BestStep))
+		return err
+	}); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := r.Store.DropDeployments(ctx, row.ID); err != nil {
+		return err
+	}
+	if err := artifact.Write(f.artifact(), d.network); err != nil {
+		return err
+	}
+	row.PaperStyle, row.FrozenModel = &d.paperStyle, &d.frozen
+	row.Freeze, row.Draws, row.CalibrationSequences = freeze, d.draws, d.calibration
+	row.RecurrentBytes, row.DeployedBytes = d.recurrentBytes, d.network.Bytes()
+	row.Status, row.FinishedAt = store.Done, time.Now()
+	if err := r.Store.PutExperiment(ctx, *row); err != nil {
+		return err
+	}
+	return f.removeLast()
+}
+
+// fit trains the network from its last checkpoint to the end of its recipe. Its
+// best parameters are then in the folder, and the row says which they are.
+func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (err error) {
 	at, err := f.loadLast(s.tensors)
 	if err != nil {
 		return err
@@ -172,38 +254,17 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, row *store.
 	if err := r.begin(ctx, spec, s, row); err != nil {
 		return err
 	}
-	trainer := newTrainer(s, at, f, metrics, report)
+	trainer := newTrainer(s, at, f, metrics, &r.Quiet, report)
 	if at.Step > 0 {
 		report(Progress{Stage: Resuming, Step: at.Step, Steps: trainer.steps, Best: at.Best})
 	}
 	err = trainer.run(ctx)
 	row.Steps, row.Epochs = uint64(trainer.at.Step), trainer.at.Epoch
-	row.BestValidation, row.TrainSeconds = trainer.at.Best, trainer.at.Seconds
+	row.BestValidation, row.BestStep, row.TrainSeconds = trainer.at.Best, uint64(trainer.at.BestStep), trainer.at.Seconds
 	if err != nil {
 		return err
 	}
-	if err := r.Store.PutExperiment(ctx, *row); err != nil {
-		return err
-	}
-
-	report(Progress{Stage: Testing, Step: trainer.at.Step, Steps: trainer.at.Step, Best: trainer.at.Best})
-	if err := f.loadBest(s.tensors); err != nil {
-		return err
-	}
-	d, err := s.freeze(ctx, trainer.at)
-	if err != nil {
-		return err
-	}
-	if err := artifact.Write(f.artifact(), d.network); err != nil {
-		return err
-	}
-	row.PaperStyle, row.FrozenModel = &d.paperStyle, &d.frozen
-	row.RecurrentBytes, row.DeployedBytes = d.recurrentBytes, d.network.Bytes()
-	row.Status, row.FinishedAt = store.Done, time.Now()
-	if err := r.Store.PutExperiment(context.WithoutCancel(ctx), *row); err != nil {
-		return err
-	}
-	return f.removeLast()
+	return r.Store.PutExperiment(ctx, *row)
 }
 
 // begin stores that an experiment is being run, and what with.
@@ -278,7 +339,7 @@ func (r *Runner) deploy(ctx context.Context, f folder, t task.Task, plugin Plugi
 			f.Stderr = process.Stderr() // complete only now, as in session.finish
 		}
 	}()
-	return deploy(ctx, process, plugin, network, t, report)
+	return deploy(ctx, process, plugin, network, t, &r.Quiet, report)
 }
 
 // into fills the row of a deployment that did not fail.

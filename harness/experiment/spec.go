@@ -1,7 +1,6 @@
 package experiment
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -34,6 +33,7 @@ type Spec struct {
 	Quantizer Plugin
 	Seed      uint64
 	Threads   int
+	Freeze    suite.Freeze
 	Backends  []Plugin
 }
 
@@ -58,47 +58,4 @@ func (s *Spec) Row() (store.Experiment, error) {
 // task makes the task that the experiment is trained on.
 func (s *Spec) task() (task.Task, error) {
 	return task.NewLanguageModel(s.Corpus, s.Task.Batch, s.Task.Length)
-}
-
-// config is what determines an experiment's numbers, and so its identity in the run
-// store: not its labels, nor how often it saves, nor where it is deployed.
-type config struct {
-	Format    int            `json:"format"` // of this struct
-	Corpus    string         `json:"corpus"`
-	SHA256    string         `json:"sha256"`
-	Bytes     int            `json:"bytes"` // cap; 0 = all
-	Batch     int            `json:"batch"`
-	Length    int            `json:"length"`
-	Model     configPlugin   `json:"model"`
-	Quantizer configPlugin   `json:"quantizer"`
-	Training  suite.Training `json:"training"`
-	Seed      uint64         `json:"seed"`
-	Threads   int            `json:"threads"`
-}
-
-type configPlugin struct {
-	Name    string         `json:"name"`
-	Version string         `json:"version"`
-	SHA256  string         `json:"sha256,omitempty"`
-	Options plugins.Values `json:"options"`
-}
-
-func (s *Spec) config() (json.RawMessage, error) {
-	return json.Marshal(config{
-		Format:    1,
-		Corpus:    s.Task.Corpus,
-		SHA256:    s.Corpus.SHA256,
-		Bytes:     s.Task.Bytes,
-		Batch:     s.Task.Batch,
-		Length:    s.Task.Length,
-		Model:     s.Model.config(),
-		Quantizer: s.Quantizer.config(),
-		Training:  s.Task.Training,
-		Seed:      s.Seed,
-		Threads:   s.Threads,
-	})
-}
-
-func (p Plugin) config() configPlugin {
-	return configPlugin{Name: p.Name, Version: p.Description.Version, SHA256: p.SHA256, Options: p.Options}
 }

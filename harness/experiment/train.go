@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"bittern/harness/store"
@@ -30,15 +31,18 @@ type trainer struct {
 	at      position
 	steps   int // planned in all
 	perPass int // steps of an epoch
+	epoch   int // that batches are of
+	batches task.Batches
 	saved   time.Time
 	folder  folder
 	metrics *store.Steps
+	quiet   *Quiet
 	report  func(Progress)
 }
 
-func newTrainer(s *session, at position, f folder, metrics *store.Steps, report func(Progress)) *trainer {
+func newTrainer(s *session, at position, f folder, metrics *store.Steps, quiet *Quiet, report func(Progress)) *trainer {
 	training := s.spec.Task.Training
-	t := &trainer{session: s, at: at, folder: f, metrics: metrics, report: report, saved: time.Now()}
+	t := &trainer{session: s, at: at, folder: f, metrics: metrics, quiet: quiet, report: report, saved: time.Now()}
 	t.perPass = s.task.Training(s.spec.Seed, 0).Len()
 	t.steps = training.Epochs * t.perPass
 	if training.Steps > 0 {
@@ -50,35 +54,37 @@ func newTrainer(s *session, at position, f folder, metrics *store.Steps, report 
 // run trains until the recipe is fulfilled or validation no longer improves.
 // When ctx is done it finishes the step, saves and returns the cause.
 func (t *trainer) run(ctx context.Context) error {
-	var batches task.Batches
-	for epoch := -1; !t.at.Finished; {
+	for !t.at.Finished {
 		if ctx.Err() != nil {
-			if err := t.save(); err != nil {
-				return err
-			}
-			return context.Cause(ctx)
+			return errors.Join(context.Cause(ctx), t.save())
 		}
-		if t.at.Due {
-			if err := t.validate(ctx); err != nil && ctx.Err() == nil {
-				return err
-			}
-			continue
-		}
-		if now := t.at.Step / t.perPass; now != epoch {
-			epoch = now
-			batches = t.task.Training(t.spec.Seed, epoch)
-		}
-		// A step that has begun is finished: half an update is no state to
-		// resume from.
-		if err := t.step(context.WithoutCancel(ctx), batches, epoch); err != nil {
+		if err := t.quiet.compute(func() error { return t.proceed(ctx) }); err != nil {
 			return err
 		}
-		t.at.Due = t.validationDue()
-		if !t.at.Due && t.checkpointDue() {
-			if err := t.save(); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// proceed does what is next: a validation that is due, or a training step.
+func (t *trainer) proceed(ctx context.Context) error {
+	if t.at.Due {
+		err := t.validate(ctx)
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // the interrupt is run's to tell; the validation stays due
 		}
+		return err
+	}
+	if epoch := t.at.Step / t.perPass; t.batches == nil || epoch != t.epoch {
+		t.epoch, t.batches = epoch, t.task.Training(t.spec.Seed, epoch)
+	}
+	// A step that has begun is finished: half an update is no state to resume
+	// from.
+	if err := t.step(context.WithoutCancel(ctx), t.batches, t.epoch); err != nil {
+		return err
+	}
+	t.at.Due = t.validationDue()
+	if !t.at.Due && t.checkpointDue() {
+		return t.save()
 	}
 	return nil
 }
@@ -154,14 +160,31 @@ func (t *trainer) validationDue() bool {
 	return t.at.Step%every == 0 || t.at.Step >= t.steps
 }
 
-// validate scores the network and saves it. The best network is saved before
-// the position that names it, so that a run killed between the two validates
-// this step again and writes the same bytes.
+// validate scores the network and saves it. What selects the best network is
+// what will be reported of it, the deployable score: weights drawn once as a
+// freeze draws them, statistics gathered over training batches and frozen. The
+// paper-style score is recorded beside it and decides nothing.
+//
+// The best network is saved before the position that names it, so that a run
+// killed between the two validates this step again and writes the same bytes.
 func (t *trainer) validate(ctx context.Context) error {
 	started := time.Now()
 	t.report(Progress{Stage: Validating, Step: t.at.Step, Steps: t.steps, Best: t.at.Best})
-	score, err := t.sampled(ctx, task.Valid, forValidation, t.at.Step)
+	paperStyle, err := t.sampled(ctx, task.Valid, forValidation, t.at.Step)
 	if err != nil {
+		return err
+	}
+	if _, err := t.fixWeights(ctx, deploymentDraw(t.spec.Seed, 0)); err != nil {
+		return err
+	}
+	if _, err := t.calibrate(ctx, t.spec.Task.Training.ValidationCalibration); err != nil {
+		return err
+	}
+	score, err := t.frozen(ctx, task.Valid)
+	if err != nil {
+		return err
+	}
+	if err := t.metrics.AppendValidation(store.Validation{Step: uint64(t.at.Step), Deployable: score, PaperStyle: paperStyle}); err != nil {
 		return err
 	}
 	t.at.Seconds += time.Since(started).Seconds()

@@ -47,10 +47,17 @@ func (t *Trial) Step(ctx context.Context) (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// Network freezes the network as it stands, with the statistics of the
+// Network freezes the network as it stands, with the statistics of a few
 // training batches.
 func (t *Trial) Network(ctx context.Context) (artifact.Network, error) {
-	return t.session.network(ctx, drawFor(forDeployment, t.session.spec.Seed, int(t.steps), 0))
+	weights, err := t.session.fixWeights(ctx, deploymentDraw(t.session.spec.Seed, 0))
+	if err != nil {
+		return artifact.Network{}, err
+	}
+	if _, err := t.session.calibrate(ctx, t.session.spec.Task.Training.ValidationCalibration); err != nil {
+		return artifact.Network{}, err
+	}
+	return t.session.export(ctx, weights)
 }
 
 // Processes lists the process IDs of the plugins.

@@ -43,7 +43,7 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 		if err != nil {
 			return nil, err
 		}
-		spec.Threads, spec.Backends = s.Threads, backends
+		spec.Threads, spec.Freeze, spec.Backends = s.Threads, s.Freeze, backends
 		row, err := spec.Row()
 		if err != nil {
 			return nil, err

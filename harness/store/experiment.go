@@ -62,6 +62,9 @@ type Experiment struct {
 	PaperStyle     *float64 `json:"paper_style,omitempty"`     // test; batch statistics, fresh draws
 	FrozenModel    *float64 `json:"frozen_model,omitempty"`    // test; by the model itself, frozen as deployed
 
+	// Freeze is how the network was frozen, what determines the figures beside
+	// Config. Another freeze replaces the figures; training stays as it is.
+	Freeze json.RawMessage `json:"freeze,omitempty"`
 	// Draws are the freezes of the best network, in the order they were drawn;
 	// one of them is deployed.
 	Draws []FreezeDraw `json:"draws,omitempty"`
@@ -109,7 +112,7 @@ func ID(config json.RawMessage) (id string, canonical json.RawMessage, err error
 }
 
 const experimentColumns = `id, task, model, quantizer, seed, config, status, reason, stderr, provenance, steps, epochs, metric,
-	best_validation, best_step, paper_style, frozen_model, draws, calibration_sequences, parameters, recurrent_bytes, deployed_bytes, train_seconds, started_at, finished_at`
+	best_validation, best_step, paper_style, frozen_model, freeze, draws, calibration_sequences, parameters, recurrent_bytes, deployed_bytes, train_seconds, started_at, finished_at`
 
 // PutSuite records which experiments a suite lists now, in order, and adds those that
 // are new as pending. Of the others it renews the labels and nothing else.
@@ -163,21 +166,30 @@ func (s *Store) PutExperiment(ctx context.Context, c Experiment) error {
 		if err := keepDone(ctx, tx, c.Status, `SELECT status FROM experiments WHERE id = ?`, c.ID); err != nil {
 			return fmt.Errorf("experiment %s: %w", c.ID, err)
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO experiments (`+experimentColumns+`) VALUES (?`+strings.Repeat(`, ?`, 24)+`)
+		_, err := tx.ExecContext(ctx, `INSERT INTO experiments (`+experimentColumns+`) VALUES (?`+strings.Repeat(`, ?`, 25)+`)
 			ON CONFLICT (id) DO UPDATE SET task = excluded.task, model = excluded.model, quantizer = excluded.quantizer,
 				status = excluded.status, reason = excluded.reason, stderr = excluded.stderr, provenance = excluded.provenance,
 				steps = excluded.steps, epochs = excluded.epochs, metric = excluded.metric,
 				best_validation = excluded.best_validation, best_step = excluded.best_step, paper_style = excluded.paper_style,
-				frozen_model = excluded.frozen_model, draws = excluded.draws, calibration_sequences = excluded.calibration_sequences,
+				frozen_model = excluded.frozen_model, freeze = excluded.freeze, draws = excluded.draws, calibration_sequences = excluded.calibration_sequences,
 				parameters = excluded.parameters, recurrent_bytes = excluded.recurrent_bytes, deployed_bytes = excluded.deployed_bytes,
 				train_seconds = excluded.train_seconds, started_at = excluded.started_at, finished_at = excluded.finished_at`,
 			c.ID, c.Task, c.Model, c.Quantizer, int64(c.Seed), string(c.Config), c.Status, c.Reason, c.Stderr, optional(c.Provenance),
 			int64(c.Steps), c.Epochs, c.Metric, c.BestValidation, int64(c.BestStep), c.PaperStyle, c.FrozenModel,
-			optional(draws), c.CalibrationSequences, c.Parameters, c.RecurrentBytes, c.DeployedBytes, c.TrainSeconds, stamp(c.StartedAt), stamp(c.FinishedAt))
+			optional(c.Freeze), optional(draws), c.CalibrationSequences, c.Parameters, c.RecurrentBytes, c.DeployedBytes, c.TrainSeconds, stamp(c.StartedAt), stamp(c.FinishedAt))
 		if err != nil {
 			return fmt.Errorf("experiment %s: %w", c.ID, err)
 		}
 		return nil
+	})
+}
+
+// DropDeployments forgets what a frozen network did on its backends, for it is
+// about to be replaced by another.
+func (s *Store) DropDeployments(ctx context.Context, id string) error {
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM deployments WHERE experiment = ?`, id)
+		return err
 	})
 }
 
@@ -210,6 +222,21 @@ func (s *Store) Experiment(ctx context.Context, id string) (Experiment, error) {
 // never recorded has none.
 func (s *Store) Experiments(ctx context.Context, suite string) ([]Experiment, error) {
 	return collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+` FROM suite_experiments JOIN experiments ON id = experiment WHERE suite = ? ORDER BY position`, suite)
+}
+
+// LastDone returns the experiment that was finished last among those with the
+// labels and the seed of c, or [ErrNotFound].
+func (s *Store) LastDone(ctx context.Context, c Experiment) (Experiment, error) {
+	found, err := collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+` FROM experiments
+		WHERE task = ? AND model = ? AND quantizer = ? AND seed = ? AND status = ? ORDER BY finished_at DESC LIMIT 1`,
+		c.Task, c.Model, c.Quantizer, int64(c.Seed), Done)
+	if err != nil {
+		return Experiment{}, err
+	}
+	if len(found) == 0 {
+		return Experiment{}, ErrNotFound
+	}
+	return found[0], nil
 }
 
 // Reset makes an experiment pending again and drops its results and its deployments.
@@ -251,9 +278,9 @@ func scanExperiment(rows *sql.Rows) (Experiment, error) {
 	var c Experiment
 	var seed, steps, bestStep int64
 	var config string
-	var draws, provenance, started, finished sql.NullString
+	var freeze, draws, provenance, started, finished sql.NullString
 	err := rows.Scan(&c.ID, &c.Task, &c.Model, &c.Quantizer, &seed, &config, &c.Status, &c.Reason, &c.Stderr, &provenance,
-		&steps, &c.Epochs, &c.Metric, &c.BestValidation, &bestStep, &c.PaperStyle, &c.FrozenModel, &draws, &c.CalibrationSequences,
+		&steps, &c.Epochs, &c.Metric, &c.BestValidation, &bestStep, &c.PaperStyle, &c.FrozenModel, &freeze, &draws, &c.CalibrationSequences,
 		&c.Parameters, &c.RecurrentBytes, &c.DeployedBytes, &c.TrainSeconds, &started, &finished)
 	if err != nil {
 		return Experiment{}, err
@@ -264,7 +291,7 @@ func scanExperiment(rows *sql.Rows) (Experiment, error) {
 			return Experiment{}, fmt.Errorf("the draws of experiment %s: %w", c.ID, err)
 		}
 	}
-	c.Provenance = raw(provenance)
+	c.Provenance, c.Freeze = raw(provenance), raw(freeze)
 	if c.StartedAt, err = moment(started); err != nil {
 		return Experiment{}, err
 	}

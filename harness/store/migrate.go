@@ -32,6 +32,7 @@ var migrations = []string{
 		best_step       INTEGER NOT NULL DEFAULT 0,
 		paper_style     REAL,
 		frozen_model    REAL,
+		freeze          TEXT,
 		draws           TEXT,
 		calibration_sequences INTEGER NOT NULL DEFAULT 0,
 		parameters      INTEGER NOT NULL DEFAULT 0,

@@ -41,6 +41,7 @@ const (
 	maxLength  = 1 << 20
 	maxEpochs  = 1 << 20
 	maxSteps   = 1 << 40
+	maxDraws   = 1000
 )
 
 func (s *Suite) check() error {
@@ -71,6 +72,9 @@ func (s *Suite) check() error {
 	}
 	if err := s.checkPlugins(); err != nil {
 		return err
+	}
+	if err := s.Freeze.check(); err != nil {
+		return fmt.Errorf("freeze: %w", err)
 	}
 	if len(s.Combinations()) == 0 {
 		return fmt.Errorf("no combination is left: widen the tasks of its models or the models of its quantizers")
@@ -180,7 +184,7 @@ func (t Training) check() error {
 		{"validate_every", t.ValidateEvery, 0, maxSteps},
 		{"patience", t.Patience, 0, maxSteps},
 		{"reset_moments_every", t.ResetMomentsEvery, 0, maxSteps},
-		{"calibration_batches", t.Calibration, 1, maxSteps},
+		{"validation_calibration_batches", t.ValidationCalibration, 1, maxSteps},
 		{"checkpoint_every_steps", t.CheckpointSteps, 0, maxSteps},
 		{"checkpoint_every_seconds", t.CheckpointSeconds, 0, maxSteps},
 	} {
@@ -189,6 +193,13 @@ func (t Training) check() error {
 		}
 	}
 	return nil
+}
+
+func (f Freeze) check() error {
+	if err := within("draws", f.Draws, 1, maxDraws); err != nil {
+		return err
+	}
+	return within("calibration_batches", f.CalibrationBatches, 1, maxSteps)
 }
 
 func positive(f float64) bool { return f > 0 && !math.IsInf(f, 0) }

@@ -76,7 +76,7 @@ func Parse(origin string, content []byte) (*Suite, error) {
 	if err := source.ReadConfig(bytes.NewReader(content)); err != nil {
 		return nil, plugins.Problemf("%s is not valid YAML: %s", origin, oneLine(err))
 	}
-	s := &Suite{Threads: 2, Training: recipe}
+	s := &Suite{Threads: 2, Training: recipe, Freeze: freeze}
 	if err := decode(source.AllSettings(), s); err != nil {
 		return nil, plugins.Problemf("%s: %s", origin, oneLine(err))
 	}

@@ -1,6 +1,10 @@
 package suite
 
-import "bittern/plugins"
+import (
+	"slices"
+
+	"bittern/plugins"
+)
 
 // Override replaces settings of a suite from the command line or the
 // environment; what is nil stays as the file says.
@@ -10,6 +14,12 @@ type Override struct {
 	Epochs  *int
 	Steps   *int
 	Bytes   *int // of each corpus
+
+	Draws       *int // of a freeze
+	Calibration *int // batches of a freeze
+	// Backends are labels of the suite's, or else names of plugins, which are
+	// taken with their default options.
+	Backends []string
 }
 
 // Apply puts the override in force for every task. A value out of bounds is a
@@ -24,6 +34,11 @@ func (s *Suite) Apply(o Override) error {
 		replace(&s.Tasks[i].Training.Epochs, o.Epochs)
 		replace(&s.Tasks[i].Training.Steps, o.Steps)
 	}
+	replace(&s.Freeze.Draws, o.Draws)
+	replace(&s.Freeze.CalibrationBatches, o.Calibration)
+	if len(o.Backends) > 0 {
+		s.Backends = s.backends(o.Backends)
+	}
 	if err := s.check(); err != nil {
 		return plugins.Problemf("suite %s: %s", s.Name, err)
 	}
@@ -34,4 +49,15 @@ func replace(value *int, with *int) {
 	if with != nil {
 		*value = *with
 	}
+}
+
+func (s *Suite) backends(names []string) []Plugin {
+	chosen := make([]Plugin, len(names))
+	for i, name := range names {
+		chosen[i] = Plugin{Label: name, Plugin: name}
+		if at := slices.IndexFunc(s.Backends, func(b Plugin) bool { return b.Label == name }); at >= 0 {
+			chosen[i] = s.Backends[at]
+		}
+	}
+	return chosen
 }

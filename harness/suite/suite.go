@@ -39,6 +39,7 @@ type Suite struct {
 	Quantizers []Quantizer `mapstructure:"quantizers"`
 	Backends   []Plugin    `mapstructure:"backends"`
 	Training   Training    `mapstructure:"training"`
+	Freeze     Freeze      `mapstructure:"freeze"`
 }
 
 // Task is a corpus cut into batches of Batch windows of Length symbols.

@@ -42,7 +42,7 @@ training:
   patience: 2
   reset_moments_every: 500
   reset_moments_epoch: true
-  calibration_batches: 6
+  validation_calibration_batches: 6
   checkpoint_every_steps: 50
   checkpoint_every_seconds: 30
 `
@@ -62,7 +62,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 	want := Training{
 		Optimiser: model.Adam, LearningRate: 0.002, FinalLearningRate: 0.001, Decay: Exponential, ClipNorm: 0.25,
 		Epochs: 3, Steps: 100, ValidateEvery: 10, Patience: 2, ResetMomentsEvery: 500, ResetMomentsEpoch: true,
-		Calibration: 6, CheckpointSteps: 50, CheckpointSeconds: 30,
+		ValidationCalibration: 6, CheckpointSteps: 50, CheckpointSeconds: 30,
 	}
 	if diff := cmp.Diff(want, s.Tasks[0].Training); diff != "" {
 		t.Errorf("training of the first task (-want +got):\n%s", diff)

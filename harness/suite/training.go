@@ -30,7 +30,10 @@ type Training struct {
 	Patience          int             `mapstructure:"patience" json:"patience"`                       // validations without a new best before stopping; 0 = never stop early
 	ResetMomentsEvery int             `mapstructure:"reset_moments_every" json:"reset_moments_every"` // steps of an epoch after which the optimiser's moments restart; 0 = never
 	ResetMomentsEpoch bool            `mapstructure:"reset_moments_epoch" json:"reset_moments_epoch"` // restart the moments with each epoch, as the paper's code does
-	Calibration       int             `mapstructure:"calibration_batches" json:"calibration_batches"` // training batches that frozen statistics are gathered over
+	// ValidationCalibration counts the training batches that the frozen
+	// statistics of a validation are gathered over; see [Freeze] for those of
+	// the deployed network.
+	ValidationCalibration int `mapstructure:"validation_calibration_batches" json:"validation_calibration_batches"`
 
 	CheckpointSteps   int `mapstructure:"checkpoint_every_steps" json:"-"`   // 0 = by time and validation only
 	CheckpointSeconds int `mapstructure:"checkpoint_every_seconds" json:"-"` // 0 = by steps and validation only
@@ -47,10 +50,24 @@ func (t Training) Rate(step, total int) float64 {
 // recipe is what a suite file need not repeat: the paper's optimiser (Adam at
 // 0.002, constant) and the harness's own housekeeping.
 var recipe = Training{
-	Optimiser:         model.Adam,
-	LearningRate:      0.002,
-	Decay:             Constant,
-	Epochs:            1,
-	Calibration:       20,
-	CheckpointSeconds: 60,
+	Optimiser:             model.Adam,
+	LearningRate:          0.002,
+	Decay:                 Constant,
+	Epochs:                1,
+	ValidationCalibration: 20,
+	CheckpointSeconds:     60,
 }
+
+// Freeze says how a trained network becomes a deployed one. It is no part of
+// what is trained: another freeze of a finished network takes no training.
+type Freeze struct {
+	// Draws is how often the weights are drawn; the draw that validates best
+	// is deployed. A deterministic quantizer draws once.
+	Draws int `mapstructure:"draws" json:"draws"`
+	// CalibrationBatches counts the training batches that the deployed
+	// statistics are gathered over, as many as an epoch has at most.
+	CalibrationBatches int `mapstructure:"calibration_batches" json:"calibration_batches"`
+}
+
+// freeze is what a suite file need not repeat.
+var freeze = Freeze{Draws: 5, CalibrationBatches: 100}

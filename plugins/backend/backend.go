@@ -29,6 +29,10 @@ type Backend interface {
 	Execute(ctx context.Context, request Execute) error
 }
 
+// TraitTimed is the trait of a machine whose Cost times this computer. The
+// harness computes nothing else meanwhile.
+const TraitTimed = "timed"
+
 // ErrUnsupported answers a request the backend does not claim to serve. It is
 // not a failure: the report shows "n/a" with the reason.
 type ErrUnsupported struct{ Reason string }

@@ -36,9 +36,11 @@
 package packed
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // MaxBits is the widest code; FullPrecision is the width that means float32
@@ -60,6 +62,12 @@ type Matrix struct {
 	Levels []float32
 	PerRow bool
 	Data   []byte
+}
+
+// Equal says whether two matrices decode from the same bits.
+func Equal(a, b Matrix) bool {
+	return a.Rows == b.Rows && a.Cols == b.Cols && a.Bits == b.Bits && a.PerRow == b.PerRow &&
+		slices.Equal(a.Levels, b.Levels) && bytes.Equal(a.Data, b.Data)
 }
 
 // Pack lays out rows×cols codes of the given width, row by row, under the given

@@ -49,6 +49,7 @@ func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 		Kind: plugins.KindBackend, Name: name, Version: "1.0.0", API: plugins.APIVersion,
 		Summary: "this machine's processor, measured: packed weights multiplied by table look-up",
 		Options: options,
+		Traits:  []string{backend.TraitTimed},
 		Facts: []plugins.Fact{
 			{Name: "processor", Value: isa.Features(), Source: "cpuid"},
 			{Name: "weights", Value: "as packed; codebooks that are no sum of signs, and full precision, as float32"},

@@ -15,11 +15,14 @@ import (
 // whether states are kept.
 type coin struct {
 	weights []quantizer.Weight
+	fixed   bool
 	fault   fault
 }
 
 func (*coin) Describe(context.Context) (plugins.Description, error) {
-	return description(plugins.KindQuantizer, "coin", faults("kill", "exit", "hang", "panic", "nan"),
+	options := append(faults("kill", "exit", "hang", "panic", "nan"),
+		plugins.Option{Name: "fixed", Type: plugins.Bool, Default: "false", Doc: "show the same sides at every draw"})
+	return description(plugins.KindQuantizer, "coin", options,
 		quantizer.TraitBackward, quantizer.TraitProject)
 }
 
@@ -32,14 +35,17 @@ func (*coin) Plan(_ context.Context, _ plugins.Values, weights []quantizer.Shape
 }
 
 func (q *coin) Open(_ context.Context, options plugins.Values, weights []quantizer.Weight) error {
-	q.weights, q.fault = weights, newFault(options)
+	q.weights, q.fixed, q.fault = weights, options.Bool("fixed"), newFault(options)
 	return nil
 }
 
 func scale(w quantizer.Weight) float32 { return 1 + w.State["growth"][0] }
 
 // up says by element whether the coin shows +scale.
-func up(w quantizer.Weight, draw quantizer.Draw) []bool {
+func (q *coin) up(w quantizer.Weight, draw quantizer.Draw) []bool {
+	if q.fixed {
+		draw = quantizer.Draw{}
+	}
 	name := fnv.New64a()
 	name.Write([]byte(w.Name))
 	random := rand.New(rand.NewPCG(draw.Seed^name.Sum64(), draw.Step))
@@ -53,7 +59,7 @@ func up(w quantizer.Weight, draw quantizer.Draw) []bool {
 func (q *coin) Quantize(_ context.Context, draw quantizer.Draw) error {
 	nonsense := q.fault.strike(draw.Step)
 	for _, w := range q.weights {
-		for i, heads := range up(w, draw) {
+		for i, heads := range q.up(w, draw) {
 			w.Quantized[i] = -scale(w)
 			if heads {
 				w.Quantized[i] = scale(w)
@@ -93,7 +99,7 @@ func (q *coin) Freeze(_ context.Context, draw quantizer.Draw) ([]quantizer.Froze
 	var frozen []quantizer.Frozen
 	for _, w := range q.weights {
 		f := quantizer.Frozen{Name: w.Name, Bits: 1, Levels: []float32{-scale(w), scale(w)}, Codes: make([]uint16, len(w.Latent))}
-		for i, heads := range up(w, draw) {
+		for i, heads := range q.up(w, draw) {
 			if heads {
 				f.Codes[i] = 1
 			}

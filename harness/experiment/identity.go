@@ -1,0 +1,106 @@
+package experiment
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"bittern/accel/kernels/isa"
+	"bittern/harness/suite"
+	"bittern/plugins"
+)
+
+// config is what determines an experiment's numbers, and so its identity in the run
+// store: not its labels, nor how often it saves, nor where it is deployed.
+type config struct {
+	Format    int            `json:"format"` // of this struct
+	Corpus    string         `json:"corpus"`
+	SHA256    string         `json:"sha256"`
+	Bytes     int            `json:"bytes"` // cap; 0 = all
+	Batch     int            `json:"batch"`
+	Length    int            `json:"length"`
+	Model     configPlugin   `json:"model"`
+	Quantizer configPlugin   `json:"quantizer"`
+	Training  suite.Training `json:"training"`
+	Seed      uint64         `json:"seed"`
+	Threads   int            `json:"threads"`
+	ISA       string         `json:"instruction_set"` // sums are rounded in another order on another
+}
+
+type configPlugin struct {
+	Name    string         `json:"name"`
+	Version string         `json:"version"`
+	SHA256  string         `json:"sha256,omitempty"` // of an external plugin's executable
+	Options plugins.Values `json:"options"`
+}
+
+func (s *Spec) config() (json.RawMessage, error) {
+	return json.Marshal(config{
+		Format:    2,
+		Corpus:    s.Task.Corpus,
+		SHA256:    s.Corpus.SHA256,
+		Bytes:     s.Task.Bytes,
+		Batch:     s.Task.Batch,
+		Length:    s.Task.Length,
+		Model:     s.Model.config(),
+		Quantizer: s.Quantizer.config(),
+		Training:  s.Task.Training,
+		Seed:      s.Seed,
+		Threads:   s.Threads,
+		ISA:       isa.Current().String(),
+	})
+}
+
+func (p Plugin) config() configPlugin {
+	return configPlugin{Name: p.Name, Version: p.Description.Version, SHA256: p.SHA256, Options: p.Options}
+}
+
+// differences says in words what two configs do not share, such as
+// "quantizer.version 1.0.0, now 1.1.0". Keys come in order.
+func differences(stored, now json.RawMessage) (string, error) {
+	var before, after any
+	if err := json.Unmarshal(stored, &before); err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal(now, &after); err != nil {
+		return "", err
+	}
+	var list []string
+	compare("", before, after, &list)
+	return strings.Join(list, "; "), nil
+}
+
+func compare(path string, before, after any, list *[]string) {
+	b, bok := before.(map[string]any)
+	a, aok := after.(map[string]any)
+	if !bok || !aok {
+		if fmt.Sprint(before) != fmt.Sprint(after) {
+			*list = append(*list, fmt.Sprintf("%s %s, now %s", path, show(before), show(after)))
+		}
+		return
+	}
+	keys := maps.Clone(b)
+	maps.Copy(keys, a)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		name := key
+		if path != "" {
+			name = path + "." + key
+		}
+		compare(name, b[key], a[key], list)
+	}
+}
+
+// show is a value of a config as a sentence has it.
+func show(value any) string {
+	const digest = 64
+	text := fmt.Sprint(value)
+	switch {
+	case value == nil:
+		return "not given"
+	case len(text) == digest:
+		return text[:12] + "…"
+	}
+	return text
+}
