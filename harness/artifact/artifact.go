@@ -10,19 +10,28 @@
 //	table/NODE/scale     F32 [time steps, size]   normalization, biases
 //	table/NODE/shift     F32 [time steps, size]
 //	state/NAME           F32 [size]   value before the first step
+//
+// graph.json names the checksum of deployed.safetensors, and the checksum of graph.json
+// is the artifact's, which the row of its experiment names: no flipped bit passes.
 package artifact
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
-
 	"bittern/harness/checkpoint"
 	"bittern/harness/internal/diskfault"
+	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
@@ -43,6 +52,7 @@ const (
 type document struct {
 	Graph   stepgraph.Graph `json:"graph"`
 	Weights []layout        `json:"weights"`
+	SHA256  string          `json:"sha256"` // of deployed.safetensors
 }
 
 type layout struct {
@@ -63,10 +73,11 @@ func (n Network) Bytes() int64 {
 	return int64(total)
 }
 
-// Write saves the network in a folder, which is made where it does not exist.
-func Write(folder string, n Network) error {
+// Write saves the network in the folder at path, which is made where it does not exist,
+// and returns the artifact's checksum, by which it is read.
+func Write(path string, n Network) (checksum string, err error) {
 	if err := n.Graph.Validate(n.Weights); err != nil {
-		return err
+		return "", err
 	}
 	doc := document{Graph: n.Graph}
 	var tensors []checkpoint.Tensor
@@ -91,35 +102,103 @@ func Write(folder string, n Network) error {
 		tensors = append(tensors, checkpoint.Tensor{Name: stateName(state.Name), Shape: []int{state.Size}, Float32: state.Init})
 		state.Init = nil
 	}
+	folder, err := runfolder.Make(path)
+	if err != nil {
+		return "", diskfault.Explain(err, path)
+	}
+	defer folder.Close()
+	if err := runfolder.Sweep(folder, tensorsName, graphName); err != nil {
+		return "", diskfault.Explain(err, path)
+	}
+	hash := sha256.New()
+	if err := runfolder.Replace(folder, tensorsName, func(w io.Writer) error {
+		return checkpoint.WriteTensors(io.MultiWriter(w, hash), tensors)
+	}); err != nil {
+		return "", diskfault.Explain(err, filepath.Join(path, tensorsName))
+	}
+	doc.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	text, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return diskfault.Explain(err, folder)
+	text = append(text, '\n')
+	if err := runfolder.Replace(folder, graphName, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
+		return "", diskfault.Explain(err, filepath.Join(path, graphName))
 	}
-	if err := checkpoint.WriteFile(filepath.Join(folder, tensorsName), tensors); err != nil {
-		return err
-	}
-	path := filepath.Join(folder, graphName)
-	return diskfault.Explain(renameio.WriteFile(path, append(text, '\n'), 0o644, renameio.WithTempDir(folder)), path)
+	return digest(text), diskfault.Explain(runfolder.Sync(folder), path)
 }
 
-// Read loads the network from a folder. What is missing or damaged there is a
-// *plugins.Problem.
-func Read(folder string) (Network, error) {
-	path := filepath.Join(folder, graphName)
-	text, err := os.ReadFile(path)
+func digest(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// Sweep removes what a killed [Write] left half written in the folder at path. A folder
+// that is not there needs no sweeping. Nobody may be writing to it.
+func Sweep(path string) error {
+	folder, err := runfolder.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return Network{}, plugins.Problemf("the deployed network cannot be read (%v); train the experiment again with --again", err)
+		return diskfault.Explain(err, path)
+	}
+	defer folder.Close()
+	return diskfault.Explain(runfolder.Sweep(folder, tensorsName, graphName), path)
+}
+
+// Remove deletes the artifact at path. That there is none is no error; a link that
+// stands in its place is removed itself.
+func Remove(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Mode()&fs.ModeSymlink == 0 {
+		var folder *os.Root
+		if folder, err = runfolder.Open(path); err == nil {
+			err = errors.Join(runfolder.Sweep(folder, tensorsName, graphName),
+				runfolder.RemoveIf(folder, func(name string) bool { return name == tensorsName || name == graphName }),
+				folder.Close())
+		}
+	}
+	if err == nil {
+		if err = os.Remove(path); errors.Is(err, fs.ErrExist) { // not empty: the rest is somebody else's
+			err = nil
+		}
+	}
+	return diskfault.Explain(err, path)
+}
+
+// Read loads the network with the given checksum from the folder at path. What is
+// missing or damaged there is a *plugins.Problem.
+func Read(path, checksum string) (Network, error) {
+	folder, err := runfolder.Open(path)
+	if err != nil {
+		return Network{}, damaged(path, err)
+	}
+	defer folder.Close()
+	text, err := runfolder.ReadFile(folder, graphName)
+	if err != nil {
+		return Network{}, damaged(path, err)
+	}
+	if got := digest(text); got != checksum {
+		return Network{}, damaged(path, fmt.Errorf("%s has SHA-256 %s instead of %s", graphName, got, checksum))
 	}
 	var doc document
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return Network{}, damaged(path, err)
 	}
-	list, err := checkpoint.ReadFile(filepath.Join(folder, tensorsName))
+	content, err := runfolder.ReadFile(folder, tensorsName)
 	if err != nil {
-		return Network{}, err
+		return Network{}, damaged(path, err)
+	}
+	if got := digest(content); got != doc.SHA256 {
+		return Network{}, damaged(path, fmt.Errorf("%s has SHA-256 %s instead of %s", tensorsName, got, doc.SHA256))
+	}
+	list, err := checkpoint.ReadTensors(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		return Network{}, damaged(path, err)
 	}
 	tensors := make(map[string]checkpoint.Tensor, len(list))
 	for _, t := range list {
@@ -150,7 +229,7 @@ func Read(folder string) (Network, error) {
 }
 
 func damaged(path string, err error) error {
-	return plugins.Problemf("the deployed network %s is damaged (%v); train the experiment again with --again", path, err)
+	return plugins.Problemf("the deployed network in %s is damaged (%v); run the same command with --again to train the experiment afresh", path, err)
 }
 
 func tables(n *stepgraph.Node) map[string]*stepgraph.Table {

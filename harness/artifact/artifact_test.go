@@ -51,10 +51,11 @@ func network(t *testing.T) Network {
 func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	want, folder := network(t), filepath.Join(t.TempDir(), "new", "folder")
-	if err := Write(folder, want); err != nil {
+	checksum, err := Write(folder, want)
+	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Read(folder)
+	got, err := Read(folder, checksum)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestWriteRefusesAnUnsoundNetwork(t *testing.T) {
 	n := network(t)
 	delete(n.Weights, "V")
 	folder := filepath.Join(t.TempDir(), "artifact")
-	if err := Write(folder, n); err == nil || !strings.Contains(err.Error(), `the weight "V" is not given`) {
+	if _, err := Write(folder, n); err == nil || !strings.Contains(err.Error(), `the weight "V" is not given`) {
 		t.Errorf("Write = %v, want an error that names the weight", err)
 	}
 	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
@@ -104,18 +105,98 @@ func TestReadRefusesDamage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			if err := Write(folder, network(t)); err != nil {
+			checksum, err := Write(folder, network(t))
+			if err != nil {
 				t.Fatal(err)
 			}
 			if err := damage(folder); err != nil {
 				t.Fatal(err)
 			}
-			_, err := Read(folder)
+			_, err = Read(folder, checksum)
 			var problem *plugins.Problem
 			if !errors.As(err, &problem) {
 				t.Errorf("Read = %v, want a *plugins.Problem", err)
 			}
 		})
+	}
+}
+
+// Every bit of both files is noticed when it is flipped, and said to be damage; so is
+// an artifact of another experiment, sound as it is.
+func TestFlippedBits(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	checksum, err := Write(folder, network(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{graphName, tensorsName} {
+		path := filepath.Join(folder, name)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		for i, b := range content {
+			if _, err := file.WriteAt([]byte{b ^ 1<<(i%8)}, int64(i)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Read(folder, checksum)
+			if _, ok := errors.AsType[*plugins.Problem](err); !ok {
+				t.Errorf("bit %d of byte %d of %s flipped: Read = %v, want a Problem", i%8, i, name, err)
+			}
+			if _, err := file.WriteAt([]byte{b}, int64(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := Read(folder, checksum); err != nil {
+		t.Errorf("undamaged again: %v", err)
+	}
+	if _, err := Read(folder, strings.Repeat("0", 64)); err == nil {
+		t.Error("an artifact with another checksum was read")
+	}
+}
+
+func TestSweepAndRemove(t *testing.T) {
+	t.Parallel()
+	outside, folder := t.TempDir(), filepath.Join(t.TempDir(), "deployed")
+	if _, err := Write(folder, network(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, ".deployed.safetensors4711"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Sweep(folder); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 2 {
+		t.Errorf("after Sweep: %v, %v, want the two files of an artifact", entries, err)
+	}
+	kept := filepath.Join(outside, graphName)
+	if err := os.WriteFile(kept, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time a link stands there, the third nothing
+		if err := Remove(folder); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Lstat(folder); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("after Remove: %v, want nothing there", err)
+		}
+		if err := os.Symlink(outside, folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Write(folder, network(t)); err == nil {
+		t.Error("Write followed a link")
+	}
+	if _, err := os.Stat(kept); err != nil {
+		t.Errorf("the file behind the link: %v", err)
 	}
 }
 

@@ -1,13 +1,16 @@
-// Package checkpoint keeps the tensors of an experiment on disk: the state of its
-// training, to go on from after an interruption, and the deployed network.
+// Package checkpoint keeps the state of an experiment's training on disk, to go on from
+// after an interruption, and has the format of tensors that deployed networks use too.
 //
 // A checkpoint is a folder with two files: the tensors in the safetensors format
 // under a name made of their checksum, and checkpoint.json, which names them. The
 // second is replaced atomically once the first is safe on disk, so at every
 // moment the folder holds one complete checkpoint: the new one or the one before.
+// checkpoint.json carries a checksum of itself, so that no flipped bit of either file
+// passes. Symbolic links are refused, see package runfolder.
 package checkpoint
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -19,15 +22,14 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"bittern/harness/internal/diskfault"
+	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
 )
 
-// Format is the version of the layout that this program writes, and the newest
-// that it reads.
-const Format = 1
+// Format is the version of the layout that this program writes, and the only one that
+// it reads.
+const Format = 2
 
 // ErrNone says that a folder holds no checkpoint.
 var ErrNone = errors.New("there is no checkpoint")
@@ -51,7 +53,23 @@ type document struct {
 	Format int `json:"format"`
 	Manifest
 	File   string `json:"file"`
-	SHA256 string `json:"sha256"`
+	SHA256 string `json:"sha256"` // of File
+
+	// Checksum is the SHA-256 of this document with an empty Checksum.
+	Checksum string `json:"checksum"`
+}
+
+// render writes the document with its checksum, always the same bytes.
+func (d document) render() ([]byte, error) {
+	d.Checksum = ""
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(text)
+	d.Checksum = hex.EncodeToString(digest[:])
+	text, err = json.MarshalIndent(d, "", "  ")
+	return append(text, '\n'), err
 }
 
 const (
@@ -71,58 +89,41 @@ func Save(dir string, manifest Manifest, tensors []Tensor) error {
 	}
 	digest := hex.EncodeToString(hash.Sum(nil))
 	doc := document{Format: Format, Manifest: manifest, File: tensorPrefix + digest[:16] + tensorSuffix, SHA256: digest}
-	text, err := json.MarshalIndent(doc, "", "  ")
+	text, err := doc.render()
 	if err != nil {
 		return fmt.Errorf("checkpoint of experiment %s: %w", manifest.Experiment, err)
 	}
-	return diskfault.Explain(replace(dir, doc.File, tensors, append(text, '\n')), dir)
+	return diskfault.Explain(replace(dir, doc.File, tensors, text), dir)
 }
 
 func replace(dir, name string, tensors []Tensor, manifest []byte) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	folder, err := runfolder.Make(dir)
+	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, name), tensors); err != nil {
+	defer folder.Close()
+	if err := runfolder.Replace(folder, name, func(w io.Writer) error { return WriteTensors(w, tensors) }); err != nil {
 		return err
 	}
 	// The manifest must not reach the disk before the name it mentions.
-	if err := syncFolder(dir); err != nil {
+	if err := runfolder.Sync(folder); err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(filepath.Join(dir, manifestName), manifest, 0o644, renameio.WithTempDir(dir)); err != nil {
+	if err := runfolder.Replace(folder, manifestName, func(w io.Writer) error { _, err := w.Write(manifest); return err }); err != nil {
 		return err
 	}
-	if err := syncFolder(dir); err != nil {
+	if err := runfolder.Sync(folder); err != nil {
 		return err
 	}
-	return removeStale(dir, name)
-}
-
-func syncFolder(dir string) error {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return removeStale(folder, name)
 }
 
 // removeStale removes older tensors and what a killed Save left half written.
-func removeStale(dir, current string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
+func removeStale(folder *os.Root, current string) error {
+	if err := runfolder.Sweep(folder, tensorPrefix, manifestName); err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		name := entry.Name()
-		partial := strings.HasPrefix(name, "."+tensorPrefix) || strings.HasPrefix(name, "."+manifestName)
-		older := isTensorFile(name) && name != current
-		if partial || older {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return runfolder.RemoveIf(folder, func(name string) bool { return isTensorFile(name) && name != current })
 }
 
 func isTensorFile(name string) bool {
@@ -138,7 +139,15 @@ func Load(dir, experiment string, tensors []Tensor) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
-	text, err := os.ReadFile(filepath.Join(dir, manifestName))
+	folder, err := runfolder.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Manifest{}, ErrNone
+	}
+	if err != nil {
+		return Manifest{}, refuse(dir, "cannot be read", err)
+	}
+	defer folder.Close()
+	text, err := runfolder.ReadFile(folder, manifestName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Manifest{}, ErrNone
 	}
@@ -150,12 +159,15 @@ func Load(dir, experiment string, tensors []Tensor) (Manifest, error) {
 		return Manifest{}, refuse(dir, "is damaged", err)
 	}
 	if doc.Format > Format {
-		return Manifest{}, plugins.Problemf("the checkpoint in %s has format %d, and this program reads up to %d; use a newer bittern, or remove the folder to train the experiment afresh", dir, doc.Format, Format)
+		return Manifest{}, plugins.Problemf("the checkpoint in %s has format %d, and this program reads %d; use a newer bittern, or run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
+	}
+	if doc.Format < Format {
+		return Manifest{}, plugins.Problemf("the checkpoint in %s has format %d of an older bittern, and this program reads %d; run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
 	}
 	if doc.Experiment != experiment {
 		return Manifest{}, plugins.Problemf("the checkpoint in %s belongs to experiment %s and not to %s; remove the folder, or name another with --runs", dir, doc.Experiment, experiment)
 	}
-	file, err := os.Open(filepath.Join(dir, doc.File))
+	file, err := runfolder.OpenFile(folder, doc.File, os.O_RDONLY)
 	if err != nil {
 		return Manifest{}, refuse(dir, "cannot be read", err)
 	}
@@ -180,18 +192,49 @@ func Load(dir, experiment string, tensors []Tensor) (Manifest, error) {
 	return doc.Manifest, nil
 }
 
+// Sweep removes what killed calls of [Save] left half written in dir, and the folder
+// where nothing else is in it. A folder that is not there needs no sweeping.
+func Sweep(dir string) error {
+	folder, err := runfolder.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return diskfault.Explain(err, dir)
+	}
+	defer folder.Close()
+	text, err := runfolder.ReadFile(folder, manifestName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Remove(dir) // no Save has come to its end
+	}
+	if err != nil {
+		return diskfault.Explain(err, dir)
+	}
+	doc, err := parse(text)
+	if err != nil {
+		return nil // Load says what is wrong with it, and a person may want to look at it
+	}
+	return diskfault.Explain(removeStale(folder, doc.File), dir)
+}
+
 // Remove deletes the checkpoint in dir and the folder, if it holds nothing else.
-// That there is none is no error.
+// That there is none is no error. A link that stands in the folder's place is removed.
 func Remove(dir string) error {
-	err := os.Remove(filepath.Join(dir, manifestName))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	info, err := os.Lstat(dir)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return diskfault.Explain(os.Remove(dir), dir)
 	}
-	if err == nil {
-		err = removeStale(dir, "")
-	}
+	folder, err := runfolder.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // no folder either
+		return nil
+	}
+	if err != nil {
+		return diskfault.Explain(err, dir)
+	}
+	defer folder.Close()
+	err = folder.Remove(manifestName)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = removeStale(folder, "")
 	}
 	if err != nil {
 		return diskfault.Explain(err, dir)
@@ -203,7 +246,7 @@ func Remove(dir string) error {
 }
 
 func refuse(dir, what string, reason error) error {
-	return plugins.Problemf("the checkpoint in %s %s (%s); remove the folder to train the experiment afresh", dir, what, reason)
+	return plugins.Problemf("the checkpoint in %s %s (%s); run the same command with --again to train the experiment afresh", dir, what, reason)
 }
 
 // parse reads checkpoint.json.
@@ -215,8 +258,16 @@ func parse(text []byte) (document, error) {
 	if doc.Format < 1 {
 		return document{}, fmt.Errorf("%s names no format", manifestName)
 	}
-	if doc.Format <= Format && (!isTensorFile(doc.File) || doc.File != filepath.Base(doc.File)) {
+	if doc.Format != Format {
+		return doc, nil // nothing else is known of it
+	}
+	if !isTensorFile(doc.File) || doc.File != filepath.Base(doc.File) {
 		return document{}, fmt.Errorf("%s names %q as its tensor file", manifestName, doc.File)
+	}
+	// Written again it is the same bytes: there is one way to write a document, so
+	// whatever differs in the file is damage.
+	if again, err := doc.render(); err != nil || !bytes.Equal(again, text) {
+		return document{}, fmt.Errorf("%s does not have the checksum that it names", manifestName)
 	}
 	return doc, nil
 }

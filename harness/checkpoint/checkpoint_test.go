@@ -218,8 +218,9 @@ func TestLoadRefuses(t *testing.T) {
 		words      []string
 	}{
 		"other experiment": {experiment: "another", words: []string{"belongs to experiment experiment and not to another"}},
-		"newer format":     {damage: edit(`"format": 1`, `"format": 2`), words: []string{"format 2", "up to 1"}},
-		"no format":        {damage: edit(`"format": 1`, `"form": 1`), words: []string{"damaged"}},
+		"newer format":     {damage: edit(`"format": 2`, `"format": 3`), words: []string{"format 3", "reads 2", "newer bittern"}},
+		"older format":     {damage: edit(`"format": 2`, `"format": 1`), words: []string{"format 1", "reads 2", "--again"}},
+		"no format":        {damage: edit(`"format": 2`, `"form": 2`), words: []string{"damaged"}},
 		"not JSON":         {damage: edit(`{`, `[`), words: []string{"damaged", "checkpoint.json"}},
 		"other folder":     {damage: edit(`"file": "`, `"file": "../`), words: []string{"damaged", "../tensors-"}},
 		"tensors gone":     {damage: func(t *testing.T, dir string) { os.Remove(tensorFile(t, dir)) }, words: []string{"cannot be read"}},
@@ -249,25 +250,106 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// Every single flipped bit of the tensor file is noticed.
+// Every single flipped bit of either file is noticed, and said to be damage.
 func TestFlippedBits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	save(t, dir, 1, state())
-	path := tensorFile(t, dir)
+	for _, path := range []string{tensorFile(t, dir), filepath.Join(dir, "checkpoint.json")} {
+		flipBits(t, dir, path)
+	}
+	if _, err := checkpoint.Load(dir, "experiment", blank(state())); err != nil {
+		t.Errorf("undamaged again: %v", err)
+	}
+}
+
+func flipBits(t *testing.T, dir, path string) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range content {
-		damaged := bytes.Clone(content)
-		damaged[i] ^= 1 << (i % 8)
-		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for i, b := range content {
+		if _, err := file.WriteAt([]byte{b ^ 1<<(i%8)}, int64(i)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := checkpoint.Load(dir, "experiment", blank(state())); err == nil {
-			t.Errorf("bit %d of byte %d flipped: loaded without an error", i%8, i)
+		_, err := checkpoint.Load(dir, "experiment", blank(state()))
+		if _, ok := errors.AsType[*plugins.Problem](err); !ok {
+			t.Errorf("bit %d of byte %d of %s flipped: %v, want a Problem", i%8, i, path, err)
 		}
+		if _, err := file.WriteAt([]byte{b}, int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Nothing outside the folder is read, written or removed through a link in it.
+func TestLinksAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	outside, dir := t.TempDir(), t.TempDir()
+	save(t, outside, 7, state())
+	before := files(t, outside)
+	link := filepath.Join(dir, "last")
+	if err := os.Symlink(outside, link); err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, checkpoint.Save(link, checkpoint.Manifest{Experiment: "experiment", Step: 8}, state()), "symbolic link", link)
+	_, err := checkpoint.Load(link, "experiment", blank(state()))
+	wantProblem(t, err, "symbolic link", link)
+	if err := checkpoint.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	// The same of the files in it.
+	save(t, link, 9, state())
+	for _, path := range []string{tensorFile(t, link), filepath.Join(link, "checkpoint.json")} {
+		target := filepath.Join(outside, filepath.Base(path))
+		if err := errors.Join(os.Remove(path), os.Symlink(target, path)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := checkpoint.Load(link, "experiment", blank(state()))
+		wantProblem(t, err, "symbolic link", link)
+	}
+	if err := checkpoint.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, files(t, outside)); diff != "" {
+		t.Errorf("files outside (-before +after):\n%s", diff)
+	}
+	if manifest, err := checkpoint.Load(outside, "experiment", blank(state())); err != nil || manifest.Step != 7 {
+		t.Errorf("outside: step %d, %v, want 7", manifest.Step, err)
+	}
+}
+
+// A folder that a first Save was killed in goes, another loses its leftovers.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	whole, half := filepath.Join(t.TempDir(), "last"), filepath.Join(t.TempDir(), "last")
+	save(t, whole, 1, state())
+	if err := os.Mkdir(half, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{whole, half} {
+		for _, name := range []string{"tensors-0123.safetensors", ".tensors-4567.safetensors8", ".checkpoint.json9"} {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := checkpoint.Sweep(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the half-written checkpoint is still there: %v", err)
+	}
+	if names := files(t, whole); len(names) != 2 {
+		t.Errorf("files %v, want the manifest and its tensors", names)
+	}
+	if err := checkpoint.Sweep(half); err != nil {
+		t.Errorf("Sweep of nothing = %v", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
@@ -10,15 +9,9 @@ import (
 	"io"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
 	"github.com/nlpodyssey/safetensors"
-
-	"bittern/harness/internal/diskfault"
-	"bittern/plugins"
 )
 
 // WriteTensors writes tensors in the safetensors format, whatever their order
@@ -52,46 +45,6 @@ func ReadTensors(r io.ReaderAt, size int64) ([]Tensor, error) {
 		return nil, err
 	}
 	return tensors, found.read(r, views)
-}
-
-// WriteFile writes tensors to a file, which appears complete or not at all.
-func WriteFile(path string, tensors []Tensor) error {
-	return diskfault.Explain(writeFile(path, tensors), path)
-}
-
-func writeFile(path string, tensors []Tensor) error {
-	file, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644))
-	if err != nil {
-		return err
-	}
-	defer file.Cleanup() // nothing to do after the replacement
-	buffered := bufio.NewWriterSize(file, 1<<20)
-	if err := WriteTensors(buffered, tensors); err != nil {
-		return err
-	}
-	if err := buffered.Flush(); err != nil {
-		return err
-	}
-	return file.CloseAtomicallyReplace()
-}
-
-// ReadFile reads every tensor of a file, ordered by name. A file that is missing
-// or no sound safetensors file is a [*plugins.Problem].
-func ReadFile(path string) ([]Tensor, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, plugins.Problemf("%s cannot be read: %s", path, err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, plugins.Problemf("%s cannot be read: %s", path, err)
-	}
-	tensors, err := ReadTensors(file, info.Size())
-	if err != nil {
-		return nil, plugins.Problemf("%s is no sound safetensors file (%s); remove it", path, err)
-	}
-	return tensors, nil
 }
 
 // contents says where in a file the tensors lie, by name. The package

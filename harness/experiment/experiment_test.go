@@ -450,7 +450,7 @@ func TestPatienceStopsEarlyAndTheBestIsKept(t *testing.T) {
 	w, s := newWorkplace(t, t.TempDir()), spec(t)
 	// So high a rate that after the first validations nothing improves.
 	s.Task.Training = suite.Training{
-		Optimiser: model.Adam, LearningRate: 50, Decay: suite.Constant, Epochs: 100, ValidateEvery: 2, Patience: 3, Calibration: 1,
+		Optimiser: model.Adam, LearningRate: 50, Decay: suite.Constant, Epochs: 100, ValidateEvery: 2, Patience: 3, ValidationCalibration: 1,
 	}
 	w.run(t, s)
 	row := w.row(t, s)

@@ -139,17 +139,21 @@ func (r *Runner) row(ctx context.Context, spec *Spec) (store.Experiment, error) 
 
 // forget gives up everything that is known of an experiment.
 func (r *Runner) forget(ctx context.Context, row *store.Experiment, spec *Spec) (err error) {
-	if row.StartedAt.IsZero() {
+	if row.StartedAt.IsZero() && row.Status != store.Damaged {
 		return nil
 	}
-	if err := r.Store.Reset(ctx, row.ID); err != nil {
+	pending, err := spec.Row()
+	if err != nil {
+		return err
+	}
+	if err := r.Store.Reset(ctx, pending); err != nil {
 		return err
 	}
 	if err := r.folder(row.ID).remove(); err != nil {
 		return err
 	}
-	*row, err = spec.Row()
-	return err
+	*row = pending
+	return nil
 }
 
 func (r *Runner) folder(id string) folder {
@@ -225,7 +229,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	if err := r.Store.DropDeployments(ctx, row.ID); err != nil {
 		return err
 	}
-	if err := artifact.Write(f.artifact(), d.network); err != nil {
+	if row.Artifact, err = artifact.Write(f.artifact(), d.network); err != nil {
 		return err
 	}
 	row.PaperStyle, row.FrozenModel = &d.paperStyle, &d.frozen
@@ -309,7 +313,7 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	d := store.Deployment{Experiment: row.ID, Backend: backend.Label, Config: config, Provenance: made}
 	var o outcome
 	err = r.restarting(spec.String()+" on "+backend.Label, func() (err error) {
-		o, err = r.deploy(ctx, r.folder(row.ID), t, backend, report)
+		o, err = r.deploy(ctx, r.folder(row.ID), row.Artifact, t, backend, report)
 		return err
 	})
 	f, ok := errors.AsType[*Failure](err)
@@ -324,8 +328,8 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
 }
 
-func (r *Runner) deploy(ctx context.Context, f folder, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
-	network, err := artifact.Read(f.artifact())
+func (r *Runner) deploy(ctx context.Context, f folder, checksum string, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
+	network, err := artifact.Read(f.artifact(), checksum)
 	if err != nil {
 		return outcome{}, failure(err)
 	}

@@ -64,12 +64,14 @@ func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 		cost = text
 	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
-		if err := keepDone(ctx, tx, d.Status, `SELECT status FROM deployments WHERE experiment = ? AND backend = ? AND config IS ?`, d.Experiment, d.Backend, optional(d.Config)); err != nil {
-			return fmt.Errorf("experiment %s on %s: %w", d.Experiment, d.Backend, err)
+		before, err := statusOf(ctx, tx, "deployments", deploymentColumns, `experiment = ? AND backend = ? AND config IS ?`, d.Experiment, d.Backend, optional(d.Config))
+		if err == nil && before == Done && d.Status != Done {
+			err = ErrDone
 		}
-		_, err := tx.ExecContext(ctx, `REPLACE INTO deployments (experiment, backend, config, status, reason, stderr, metric, cost, provenance)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			d.Experiment, d.Backend, optional(d.Config), d.Status, d.Reason, d.Stderr, d.Metric, optional(cost), optional(d.Provenance))
+		if err == nil {
+			err = put(ctx, tx, "deployments", deploymentColumns,
+				d.Experiment, d.Backend, optional(d.Config), d.Status, d.Reason, d.Stderr, d.Metric, optional(cost), optional(d.Provenance))
+		}
 		if err != nil {
 			return fmt.Errorf("experiment %s on %s: %w", d.Experiment, d.Backend, err)
 		}
@@ -77,12 +79,26 @@ func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 	})
 }
 
-// Deployments returns what is known of an experiment on every backend, by label.
+const deploymentColumns = `experiment, backend, config, status, reason, stderr, metric, cost, provenance`
+
+// Deployments returns what is known of an experiment on every backend, by label. Some
+// may be [Damaged], which is no error.
 func (s *Store) Deployments(ctx context.Context, experiment string) ([]Deployment, error) {
 	return collect(ctx, s, func(rows *sql.Rows) (Deployment, error) {
+		values, err := rawValues(rows)
+		if err != nil {
+			return Deployment{}, err
+		}
+		if !sound("deployments", values) {
+			return Deployment{
+				Experiment: experiment, Backend: text(values[1]), Status: Damaged,
+				Reason: "its row in the run store is damaged; run the suite again to deploy it anew",
+			}, nil
+		}
 		var d Deployment
+		var sum string
 		var config, cost, provenance sql.NullString
-		if err := rows.Scan(&d.Experiment, &d.Backend, &config, &d.Status, &d.Reason, &d.Stderr, &d.Metric, &cost, &provenance); err != nil {
+		if err := rows.Scan(&d.Experiment, &d.Backend, &config, &d.Status, &d.Reason, &d.Stderr, &d.Metric, &cost, &provenance, &sum); err != nil {
 			return Deployment{}, err
 		}
 		d.Config, d.Provenance = raw(config), raw(provenance)
@@ -92,5 +108,5 @@ func (s *Store) Deployments(ctx context.Context, experiment string) ([]Deploymen
 			}
 		}
 		return d, nil
-	}, `SELECT experiment, backend, config, status, reason, stderr, metric, cost, provenance FROM deployments WHERE experiment = ? ORDER BY backend`, experiment)
+	}, `SELECT `+deploymentColumns+`, checksum FROM deployments WHERE experiment = ? ORDER BY backend`, experiment)
 }

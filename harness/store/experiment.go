@@ -10,21 +10,26 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
+	"slices"
 	"time"
+
+	"bittern/plugins"
 )
 
 // Status says how far an experiment or a deployment has come.
 type Status string
 
 // The states of an experiment. Of these a deployment is done or failed, or else
-// unsupported: the backend does not claim to run such a network.
+// unsupported: the backend does not claim to run such a network. What is read may also
+// be damaged: the row is not what was stored, and of its fields only the key can be
+// relied on. Nothing is stored as damaged.
 const (
 	Pending     Status = "pending"
 	Running     Status = "running"
 	Done        Status = "done"
 	Failed      Status = "failed"
 	Unsupported Status = "unsupported"
+	Damaged     Status = "damaged"
 )
 
 // ErrNotFound says that the store has no such experiment.
@@ -76,6 +81,9 @@ type Experiment struct {
 	RecurrentBytes float64 `json:"recurrent_bytes"` // weights of the recurrent layers alone, the paper's accounting
 	DeployedBytes  int64   `json:"deployed_bytes"`  // everything the deployed network needs
 
+	// Artifact is the checksum of the deployed network, see package artifact.
+	Artifact string `json:"artifact,omitempty"`
+
 	TrainSeconds float64         `json:"train_seconds"`
 	StartedAt    time.Time       `json:"started_at,omitzero"`
 	FinishedAt   time.Time       `json:"finished_at,omitzero"`
@@ -112,7 +120,35 @@ func ID(config json.RawMessage) (id string, canonical json.RawMessage, err error
 }
 
 const experimentColumns = `id, task, model, quantizer, seed, config, status, reason, stderr, provenance, steps, epochs, metric,
-	best_validation, best_step, paper_style, frozen_model, freeze, draws, calibration_sequences, parameters, recurrent_bytes, deployed_bytes, train_seconds, started_at, finished_at`
+	best_validation, best_step, paper_style, frozen_model, freeze, draws, calibration_sequences, parameters, recurrent_bytes, deployed_bytes, artifact, train_seconds, started_at, finished_at`
+
+// values are the fields of an experiment in the order of experimentColumns.
+func (c Experiment) values() ([]any, error) {
+	var draws json.RawMessage
+	if len(c.Draws) > 0 {
+		text, err := json.Marshal(c.Draws)
+		if err != nil {
+			return nil, err
+		}
+		draws = text
+	}
+	return []any{
+		c.ID, c.Task, c.Model, c.Quantizer, int64(c.Seed), string(c.Config), c.Status, c.Reason, c.Stderr, optional(c.Provenance),
+		int64(c.Steps), c.Epochs, c.Metric, c.BestValidation, int64(c.BestStep), c.PaperStyle, c.FrozenModel,
+		optional(c.Freeze), optional(draws), c.CalibrationSequences, c.Parameters, c.RecurrentBytes, c.DeployedBytes, c.Artifact, c.TrainSeconds, stamp(c.StartedAt), stamp(c.FinishedAt),
+	}, nil
+}
+
+func putExperiment(ctx context.Context, tx *sql.Tx, c Experiment) error {
+	values, err := c.values()
+	if err == nil {
+		err = put(ctx, tx, "experiments", experimentColumns, values...)
+	}
+	if err != nil {
+		return fmt.Errorf("experiment %s: %w", c.ID, err)
+	}
+	return nil
+}
 
 // PutSuite records which experiments a suite lists now, in order, and adds those that
 // are new as pending. Of the others it renews the labels and nothing else.
@@ -121,19 +157,49 @@ func (s *Store) PutSuite(ctx context.Context, suite string, experiments []Experi
 		if _, err := tx.ExecContext(ctx, `DELETE FROM suite_experiments WHERE suite = ?`, suite); err != nil {
 			return err
 		}
+		seen := make(map[string]bool, len(experiments))
 		for position, c := range experiments {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO experiments (id, task, model, quantizer, seed, config, status)
-				VALUES (?, ?, ?, ?, ?, ?, ?)
-				ON CONFLICT (id) DO UPDATE SET task = excluded.task, model = excluded.model, quantizer = excluded.quantizer`,
-				c.ID, c.Task, c.Model, c.Quantizer, int64(c.Seed), string(c.Config), Pending); err != nil {
+			if seen[c.ID] {
+				return fmt.Errorf("experiment %s is in suite %s twice", c.ID, suite)
+			}
+			seen[c.ID] = true
+			status, err := statusOf(ctx, tx, "experiments", experimentColumns, `id = ?`, c.ID)
+			switch {
+			case err != nil:
+			case status == "":
+				err = putExperiment(ctx, tx, Experiment{ID: c.ID, Config: c.Config, Task: c.Task, Model: c.Model, Quantizer: c.Quantizer, Seed: c.Seed, Status: Pending})
+			case status != Damaged: // a new checksum would hide the damage
+				err = relabel(ctx, tx, c)
+			}
+			if err != nil {
 				return fmt.Errorf("experiment %s: %w", c.ID, err)
 			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO suite_experiments (suite, position, experiment) VALUES (?, ?, ?)`, suite, position, c.ID); err != nil {
+			if err := put(ctx, tx, "suite_experiments", suiteColumns, suite, position, c.ID); err != nil {
 				return fmt.Errorf("experiment %s in suite %s: %w", c.ID, suite, err)
 			}
 		}
 		return nil
 	})
+}
+
+const suiteColumns = `suite, position, experiment`
+
+// relabel renews the labels of a sound row.
+func relabel(ctx context.Context, tx *sql.Tx, labels Experiment) error {
+	rows, err := tx.QueryContext(ctx, `SELECT `+experimentColumns+`, checksum FROM experiments WHERE id = ?`, labels.ID)
+	if err != nil {
+		return err
+	}
+	found, err := each(rows, scanExperiment)
+	if err != nil || len(found) != 1 {
+		return errors.Join(err, rows.Err())
+	}
+	c := found[0]
+	if c.Task == labels.Task && c.Model == labels.Model && c.Quantizer == labels.Quantizer {
+		return nil
+	}
+	c.Task, c.Model, c.Quantizer = labels.Task, labels.Model, labels.Quantizer
+	return putExperiment(ctx, tx, c)
 }
 
 // Suites lists the suites that were recorded, by name.
@@ -144,7 +210,7 @@ func (s *Store) Suites(ctx context.Context) ([]string, error) {
 }
 
 // PutExperiment adds or replaces an experiment. [ErrDone] refuses to replace a done experiment by
-// one that is not.
+// one that is not. A damaged one is only replaced by [Store.Reset].
 func (s *Store) PutExperiment(ctx context.Context, c Experiment) error {
 	for name, figure := range map[string]*float64{
 		"best validation": c.BestValidation, "paper-style": c.PaperStyle, "frozen model": c.FrozenModel,
@@ -154,33 +220,18 @@ func (s *Store) PutExperiment(ctx context.Context, c Experiment) error {
 			return fmt.Errorf("experiment %s: the %s figure is not a number", c.ID, name)
 		}
 	}
-	var draws json.RawMessage
-	if len(c.Draws) > 0 {
-		text, err := json.Marshal(c.Draws)
-		if err != nil {
-			return fmt.Errorf("experiment %s: %w", c.ID, err)
-		}
-		draws = text
-	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
-		if err := keepDone(ctx, tx, c.Status, `SELECT status FROM experiments WHERE id = ?`, c.ID); err != nil {
-			return fmt.Errorf("experiment %s: %w", c.ID, err)
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO experiments (`+experimentColumns+`) VALUES (?`+strings.Repeat(`, ?`, 25)+`)
-			ON CONFLICT (id) DO UPDATE SET task = excluded.task, model = excluded.model, quantizer = excluded.quantizer,
-				status = excluded.status, reason = excluded.reason, stderr = excluded.stderr, provenance = excluded.provenance,
-				steps = excluded.steps, epochs = excluded.epochs, metric = excluded.metric,
-				best_validation = excluded.best_validation, best_step = excluded.best_step, paper_style = excluded.paper_style,
-				frozen_model = excluded.frozen_model, freeze = excluded.freeze, draws = excluded.draws, calibration_sequences = excluded.calibration_sequences,
-				parameters = excluded.parameters, recurrent_bytes = excluded.recurrent_bytes, deployed_bytes = excluded.deployed_bytes,
-				train_seconds = excluded.train_seconds, started_at = excluded.started_at, finished_at = excluded.finished_at`,
-			c.ID, c.Task, c.Model, c.Quantizer, int64(c.Seed), string(c.Config), c.Status, c.Reason, c.Stderr, optional(c.Provenance),
-			int64(c.Steps), c.Epochs, c.Metric, c.BestValidation, int64(c.BestStep), c.PaperStyle, c.FrozenModel,
-			optional(c.Freeze), optional(draws), c.CalibrationSequences, c.Parameters, c.RecurrentBytes, c.DeployedBytes, c.TrainSeconds, stamp(c.StartedAt), stamp(c.FinishedAt))
+		before, err := statusOf(ctx, tx, "experiments", experimentColumns, `id = ?`, c.ID)
 		if err != nil {
 			return fmt.Errorf("experiment %s: %w", c.ID, err)
 		}
-		return nil
+		switch {
+		case before == Damaged:
+			return plugins.Problemf("the row of experiment %s in the run store %s is damaged; run the same command with --again to train it afresh", c.ID, s.path)
+		case before == Done && c.Status != Done:
+			return fmt.Errorf("experiment %s: %w", c.ID, ErrDone)
+		}
+		return putExperiment(ctx, tx, c)
 	})
 }
 
@@ -193,41 +244,10 @@ func (s *Store) DropDeployments(ctx context.Context, id string) error {
 	})
 }
 
-// keepDone returns [ErrDone] where the query finds a done row and status is not.
-func keepDone(ctx context.Context, tx *sql.Tx, status Status, query string, args ...any) error {
-	var before Status
-	err := tx.QueryRowContext(ctx, query, args...).Scan(&before)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
-	case err == nil && before == Done && status != Done:
-		return ErrDone
-	}
-	return err
-}
-
-// Experiment returns the experiment with the given ID, or [ErrNotFound].
-func (s *Store) Experiment(ctx context.Context, id string) (Experiment, error) {
-	found, err := collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+` FROM experiments WHERE id = ?`, id)
-	if err != nil {
-		return Experiment{}, err
-	}
-	if len(found) == 0 {
-		return Experiment{}, fmt.Errorf("%w: %s", ErrNotFound, id)
-	}
-	return found[0], nil
-}
-
-// Experiments returns the experiments of a suite in the suite's order. A suite that was
-// never recorded has none.
-func (s *Store) Experiments(ctx context.Context, suite string) ([]Experiment, error) {
-	return collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+` FROM suite_experiments JOIN experiments ON id = experiment WHERE suite = ? ORDER BY position`, suite)
-}
-
 // LastDone returns the experiment that was finished last among those with the
 // labels and the seed of c, or [ErrNotFound].
 func (s *Store) LastDone(ctx context.Context, c Experiment) (Experiment, error) {
-	found, err := collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+` FROM experiments
+	found, err := collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+`, checksum FROM experiments
 		WHERE task = ? AND model = ? AND quantizer = ? AND seed = ? AND status = ? ORDER BY finished_at DESC LIMIT 1`,
 		c.Task, c.Model, c.Quantizer, int64(c.Seed), Done)
 	if err != nil {
@@ -239,20 +259,56 @@ func (s *Store) LastDone(ctx context.Context, c Experiment) (Experiment, error) 
 	return found[0], nil
 }
 
-// Reset makes an experiment pending again and drops its results and its deployments.
-// Its files are the caller's to remove.
-func (s *Store) Reset(ctx context.Context, id string) error {
-	c, err := s.Experiment(ctx, id)
+// Experiment returns the experiment with the given ID, or [ErrNotFound]. It may be
+// [Damaged], which is no error.
+func (s *Store) Experiment(ctx context.Context, id string) (Experiment, error) {
+	found, err := collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+`, checksum FROM experiments WHERE id = ?`, id)
 	if err != nil {
-		return err
+		return Experiment{}, err
 	}
+	if len(found) == 0 {
+		return Experiment{}, fmt.Errorf("%w: %s", ErrNotFound, id)
+	}
+	return found[0], nil
+}
+
+// Experiments returns the experiments of a suite in the suite's order, [Damaged] ones
+// among them. A suite that was never recorded has none. A list that is itself damaged is
+// a [*plugins.Problem].
+func (s *Store) Experiments(ctx context.Context, suite string) ([]Experiment, error) {
+	const listed = 4 // columns of the list, its checksum the last
+	return collect(ctx, s, func(rows *sql.Rows) (Experiment, error) {
+		values, err := rawValues(rows)
+		if err != nil {
+			return Experiment{}, err
+		}
+		if !sound("suite_experiments", values[:listed]) || values[listed] != values[listed-2] {
+			return Experiment{}, plugins.Problemf("what the suite %s lists is damaged in the run store %s; run the suite again to store it anew", suite, s.path)
+		}
+		return scanExperimentFrom(rows, listed)
+	}, `SELECT suite, position, experiment, l.checksum, `+experimentColumns+`, e.checksum
+		FROM suite_experiments l LEFT JOIN experiments e ON id = experiment WHERE suite = ? ORDER BY position`, suite)
+}
+
+// Reset makes an experiment that the store has pending again, damaged or not, and drops
+// its results and its deployments. pending is what is known of it before it is run. Its
+// files are the caller's to remove.
+func (s *Store) Reset(ctx context.Context, pending Experiment) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM deployments WHERE experiment = ?`, id); err != nil {
+		status, err := statusOf(ctx, tx, "experiments", experimentColumns, `id = ?`, pending.ID)
+		if err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `REPLACE INTO experiments (id, task, model, quantizer, seed, config, status) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			c.ID, c.Task, c.Model, c.Quantizer, int64(c.Seed), string(c.Config), Pending)
-		return err
+		if status == "" {
+			return fmt.Errorf("%w: %s", ErrNotFound, pending.ID)
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM deployments WHERE experiment = ?`, pending.ID); err != nil {
+			return err
+		}
+		return putExperiment(ctx, tx, Experiment{
+			ID: pending.ID, Config: pending.Config, Task: pending.Task, Model: pending.Model, Quantizer: pending.Quantizer,
+			Seed: pending.Seed, Status: Pending,
+		})
 	})
 }
 
@@ -262,27 +318,50 @@ func collect[T any](ctx context.Context, s *Store, scan func(*sql.Rows) (T, erro
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	defer rows.Close()
-	var list []T
+	list, err := each(rows, scan)
+	return list, s.explain(err)
+}
+
+// each reads all rows and closes them.
+func each[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) (list []T, err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		item, err := scan(rows)
 		if err != nil {
-			return nil, s.explain(err)
+			return nil, err
 		}
 		list = append(list, item)
 	}
-	return list, s.explain(rows.Err())
+	return list, rows.Err()
 }
 
-func scanExperiment(rows *sql.Rows) (Experiment, error) {
+func scanExperiment(rows *sql.Rows) (Experiment, error) { return scanExperimentFrom(rows, 0) }
+
+// scanExperimentFrom reads an experiment from the columns after the first few, its
+// checksum behind it.
+func scanExperimentFrom(rows *sql.Rows, first int) (Experiment, error) {
+	values, err := rawValues(rows)
+	if err != nil {
+		return Experiment{}, err
+	}
+	if values = values[first:]; !sound("experiments", values) {
+		return Experiment{
+			ID: text(values[0]), Task: text(values[1]), Model: text(values[2]), Quantizer: text(values[3]), Status: Damaged,
+			Reason: "its row in the run store is damaged; run the suite with --again to train it afresh",
+		}, nil
+	}
 	var c Experiment
 	var seed, steps, bestStep int64
 	var config string
 	var freeze, draws, provenance, started, finished sql.NullString
-	err := rows.Scan(&c.ID, &c.Task, &c.Model, &c.Quantizer, &seed, &config, &c.Status, &c.Reason, &c.Stderr, &provenance,
+	var sum string
+	into := []any{&c.ID, &c.Task, &c.Model, &c.Quantizer, &seed, &config, &c.Status, &c.Reason, &c.Stderr, &provenance,
 		&steps, &c.Epochs, &c.Metric, &c.BestValidation, &bestStep, &c.PaperStyle, &c.FrozenModel, &freeze, &draws, &c.CalibrationSequences,
-		&c.Parameters, &c.RecurrentBytes, &c.DeployedBytes, &c.TrainSeconds, &started, &finished)
-	if err != nil {
+		&c.Parameters, &c.RecurrentBytes, &c.DeployedBytes, &c.Artifact, &c.TrainSeconds, &started, &finished, &sum}
+	for range first {
+		into = slices.Insert(into, 0, any(new(any)))
+	}
+	if err := rows.Scan(into...); err != nil {
 		return Experiment{}, err
 	}
 	c.Seed, c.Steps, c.BestStep, c.Config = uint64(seed), uint64(steps), uint64(bestStep), json.RawMessage(config)

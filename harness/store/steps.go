@@ -29,6 +29,13 @@ type Step struct {
 	Seconds float64 `json:"-"`
 }
 
+// Validation is what one validation found.
+type Validation struct {
+	Step       uint64  `json:"step"`        // training steps done before it
+	Deployable float64 `json:"deployable"`  // frozen statistics, one draw; this score selects the network
+	PaperStyle float64 `json:"paper_style"` // batch statistics, fresh draws
+}
+
 // clock is one line of the file of seconds.
 type clock struct {
 	Step    uint64  `json:"step"`
@@ -36,82 +43,109 @@ type clock struct {
 }
 
 const (
-	stepsName   = "steps.jsonl"
-	secondsName = "seconds.jsonl"
+	stepsName       = "steps.jsonl"
+	secondsName     = "seconds.jsonl"
+	validationsName = "validations.jsonl"
 )
 
-// Steps appends to the step metrics of an experiment. Each line is handed to the system
-// at once, so that a killed harness loses none.
+// line is what a file of metrics has one of a line.
+type line interface{ Step | clock | Validation }
+
+// Steps appends to the metrics of an experiment, of its training steps and of its
+// validations. Each line is handed to the system at once, so that a killed harness
+// loses none.
 type Steps struct {
-	steps, seconds *os.File
+	steps, seconds, validations *os.File
+
+	// lastValidation is where the last line of validations begins, and
+	// validated the step it is of.
+	lastValidation int64
+	validated      uint64
 }
 
-// OpenSteps opens the step metrics in an experiment's folder, which is made where it
-// does not exist, and drops every line from step number done on: done is the
-// number of steps in the checkpoint that training goes on from, 0 to begin afresh.
-// A torn last line is dropped too; a line before that is damaged is a
-// [*plugins.Problem].
+// OpenSteps opens the metrics in an experiment's folder, which is made where it
+// does not exist, and drops what the checkpoint that training goes on from does not
+// know of: done is the number of training steps in it, 0 to begin afresh. Steps are
+// kept below number done, and validations up to the one after step done; if that one is
+// still due, [Steps.AppendValidation] replaces it. A torn last line is dropped too; a
+// line before that is damaged is a [*plugins.Problem].
 func OpenSteps(experimentDir string, done uint64) (*Steps, error) {
 	if err := os.MkdirAll(experimentDir, 0o755); err != nil {
 		return nil, diskfault.Explain(err, experimentDir)
 	}
-	steps, err := openLines[Step](filepath.Join(experimentDir, stepsName), done)
+	steps, _, err := openLines[Step](filepath.Join(experimentDir, stepsName), done)
 	if err != nil {
 		return nil, err
 	}
-	seconds, err := openLines[clock](filepath.Join(experimentDir, secondsName), done)
+	seconds, _, err := openLines[clock](filepath.Join(experimentDir, secondsName), done)
 	if err != nil {
 		return nil, errors.Join(err, steps.Close())
 	}
-	return &Steps{steps: steps, seconds: seconds}, nil
+	known := done + 1 // the validation after step done is of step done
+	if done == 0 {
+		known = 0
+	}
+	validations, kept, err := openLines[Validation](filepath.Join(experimentDir, validationsName), known)
+	if err != nil {
+		return nil, errors.Join(err, steps.Close(), seconds.Close())
+	}
+	return &Steps{steps: steps, seconds: seconds, validations: validations, lastValidation: kept.last, validated: kept.number}, nil
 }
 
-func openLines[T Step | clock](path string, done uint64) (*os.File, error) {
+// kept is the part of a file of metrics that stays.
+type kept struct {
+	end    int64  // of the last line
+	last   int64  // where the last line begins
+	number uint64 // of the last line
+}
+
+func openLines[T line](path string, limit uint64) (*os.File, kept, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
-		return nil, diskfault.Explain(err, path)
+		return nil, kept{}, diskfault.Explain(err, path)
 	}
-	end, err := endOf[T](file, done)
+	k, err := keep[T](file, limit)
 	if err == nil {
-		err = file.Truncate(end)
+		err = file.Truncate(k.end)
 	}
 	if err == nil {
-		_, err = file.Seek(end, io.SeekStart)
+		_, err = file.Seek(k.end, io.SeekStart)
 	}
 	if err != nil {
-		return nil, errors.Join(diskfault.Explain(err, path), file.Close())
+		return nil, kept{}, errors.Join(diskfault.Explain(err, path), file.Close())
 	}
-	return file, nil
+	return file, k, nil
 }
 
-// endOf returns where the lines of the first done steps end.
-func endOf[T Step | clock](file *os.File, done uint64) (int64, error) {
-	if done == 0 {
-		return 0, nil
+// keep finds the lines before the first whose number is limit or more.
+func keep[T line](file *os.File, limit uint64) (kept, error) {
+	if limit == 0 {
+		return kept{}, nil
 	}
 	lines := bufio.NewReader(file)
-	var end int64
+	var k kept
 	for {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return end, nil
+			return k, nil
 		}
 		if err != nil {
-			return 0, err
+			return kept{}, err
 		}
 		_, number, err := parseLine[T](line)
 		if err != nil {
-			return 0, plugins.Problemf("the step metrics are damaged at byte %d of %s (%s); remove the folder to train the experiment afresh", end, file.Name(), err)
+			return kept{}, plugins.Problemf("the metrics are damaged at byte %d of %s (%s); run the same command with --again to train the experiment afresh", k.end, file.Name(), err)
 		}
-		if number >= done {
-			return end, nil
+		if number >= limit {
+			return k, nil
 		}
-		end += int64(len(line))
+		k.last, k.number = k.end, number
+		k.end += int64(len(line))
 	}
 }
 
 // parseLine reads a line, which must carry a step's number.
-func parseLine[T Step | clock](line []byte) (value T, number uint64, err error) {
+func parseLine[T line](line []byte) (value T, number uint64, err error) {
 	var numbered struct{ Step *uint64 }
 	if err := json.Unmarshal(line, &value); err != nil {
 		return value, 0, err
@@ -139,7 +173,36 @@ func (s *Steps) Append(step Step) error {
 	return appendLine(s.seconds, clock{Step: step.Step, Seconds: step.Seconds})
 }
 
-func appendLine[T Step | clock](file *os.File, value T) error {
+// AppendValidation records a validation. One of the same step as the last replaces
+// that: it is done again by a run that was stopped before a checkpoint knew of it. A
+// score that is not finite is an error.
+func (s *Steps) AppendValidation(v Validation) error {
+	for _, figure := range []float64{v.Deployable, v.PaperStyle} {
+		if math.IsNaN(figure) || math.IsInf(figure, 0) {
+			return fmt.Errorf("the validation after step %d cannot be recorded: %+v is not finite", v.Step, v)
+		}
+	}
+	end, err := s.validations.Seek(0, io.SeekEnd)
+	if err != nil {
+		return diskfault.Explain(err, s.validations.Name())
+	}
+	switch {
+	case end > 0 && v.Step < s.validated:
+		return fmt.Errorf("the validation after step %d cannot be recorded behind that after step %d", v.Step, s.validated)
+	case end > 0 && v.Step == s.validated:
+		end = s.lastValidation
+		if err := s.validations.Truncate(end); err != nil {
+			return diskfault.Explain(err, s.validations.Name())
+		}
+		if _, err := s.validations.Seek(end, io.SeekStart); err != nil {
+			return diskfault.Explain(err, s.validations.Name())
+		}
+	}
+	s.lastValidation, s.validated = end, v.Step
+	return appendLine(s.validations, v)
+}
+
+func appendLine[T line](file *os.File, value T) error {
 	line, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", file.Name(), err)
@@ -150,17 +213,17 @@ func appendLine[T Step | clock](file *os.File, value T) error {
 
 // Sync waits until what was appended is on disk. Call it before a checkpoint is
 // saved, so that no power cut leaves a checkpoint ahead of its metrics.
-func (s *Steps) Sync() error {
-	return errors.Join(
-		diskfault.Explain(s.steps.Sync(), s.steps.Name()),
-		diskfault.Explain(s.seconds.Sync(), s.seconds.Name()))
-}
+func (s *Steps) Sync() error { return s.each((*os.File).Sync) }
 
 // Close closes the files.
-func (s *Steps) Close() error {
-	return errors.Join(
-		diskfault.Explain(s.steps.Close(), s.steps.Name()),
-		diskfault.Explain(s.seconds.Close(), s.seconds.Name()))
+func (s *Steps) Close() error { return s.each((*os.File).Close) }
+
+func (s *Steps) each(do func(*os.File) error) error {
+	var errs []error
+	for _, file := range []*os.File{s.steps, s.seconds, s.validations} {
+		errs = append(errs, diskfault.Explain(do(file), file.Name()))
+	}
+	return errors.Join(errs...)
 }
 
 // ReadSteps reads the step metrics in an experiment's folder. An experiment that recorded none
@@ -184,13 +247,19 @@ func ReadSteps(experimentDir string) ([]Step, error) {
 	return list, nil
 }
 
-func readLines[T Step | clock](path string) ([]T, error) {
+// ReadValidations reads the validations in an experiment's folder, in the order of
+// their steps. An experiment that recorded none has none; a torn last line is left out.
+func ReadValidations(experimentDir string) ([]Validation, error) {
+	return readLines[Validation](filepath.Join(experimentDir, validationsName))
+}
+
+func readLines[T line](path string) ([]T, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("step metrics: %w", err)
+		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	var list []T
 	for line := range bytes.Lines(content) {

@@ -146,7 +146,7 @@ func TestStepsOnFullDisk(t *testing.T) {
 	if err != nil {
 		t.Skip("no /dev/full to write to: ", err)
 	}
-	s := &Steps{steps: full, seconds: full}
+	s := &Steps{steps: full, seconds: full, validations: full}
 	defer full.Close()
 	wantProblem(t, s.Append(step(0)), "disk is full")
 }
@@ -189,6 +189,64 @@ func FuzzOpenSteps(f *testing.F) {
 			}
 		}
 	})
+}
+
+func validation(step uint64) Validation {
+	return Validation{Step: step, Deployable: 4 / float64(step), PaperStyle: 3 / float64(step)}
+}
+
+// What is validated again after a resumption stands in the file once, whether the
+// checkpoint knew of the validation, still owed it, or was older.
+func TestResumedValidationsAreTheSame(t *testing.T) {
+	t.Parallel()
+	want := []Validation{validation(5), validation(10), validation(15)}
+	for name, c := range map[string]struct {
+		done  uint64
+		again []uint64
+	}{
+		"known to the checkpoint": {10, []uint64{15}},
+		"due":                     {10, []uint64{10, 15}},
+		"checkpoint before it":    {7, []uint64{10, 15}},
+		"afresh":                  {0, []uint64{5, 10, 15}},
+	} {
+		dir := t.TempDir()
+		s, err := OpenSteps(dir, 0)
+		must(t, err)
+		must(t, s.AppendValidation(validation(5)))
+		must(t, s.AppendValidation(validation(10)))
+		if _, err := s.validations.WriteString("{\"step\":15,\"depl"); err != nil { // torn by a kill
+			t.Fatal(err)
+		}
+		must(t, s.Close())
+		s, err = OpenSteps(dir, c.done)
+		must(t, err)
+		for _, step := range c.again {
+			must(t, s.AppendValidation(validation(step)))
+		}
+		must(t, s.Sync())
+		must(t, s.Close())
+		got, err := ReadValidations(dir)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: validations (-want +got): %v\n%s", name, err, diff)
+		}
+	}
+}
+
+func TestValidationsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := OpenSteps(dir, 0)
+	must(t, err)
+	defer s.Close()
+	must(t, s.AppendValidation(validation(5)))
+	for _, v := range []Validation{validation(4), {Step: 6, Deployable: math.NaN()}, {Step: 6, PaperStyle: math.Inf(1)}} {
+		if err := s.AppendValidation(v); err == nil {
+			t.Errorf("%+v was recorded", v)
+		}
+	}
+	if got, err := ReadValidations(dir); err != nil || len(got) != 1 {
+		t.Errorf("got %v, %v, want the first alone", got, err)
+	}
 }
 
 func BenchmarkAppend(b *testing.B) {

@@ -6,8 +6,15 @@
 //	RUNS/ID/steps.jsonl      one line for each training step, see [Steps]
 //	RUNS/ID/seconds.jsonl    what the clock said, apart from what must repeat
 //
+//	RUNS/ID/validations.jsonl one line for each validation, see [Validation]
+//	RUNS/ID/lock             held by the process that runs the experiment, see [Lock]
+//
 // Every change is one transaction that is on disk when the call returns.
-// Several processes may use one store.
+// Several processes may use one store, on several machines where the file system they
+// share has working locks (see [Lock]); the database keeps a rollback journal for that,
+// since SQLite's write-ahead log is for one machine.
+//
+// Each row carries a checksum. A row that does not fit its own is [Damaged].
 package store
 
 import (
@@ -38,18 +45,17 @@ type Store struct {
 }
 
 // Open opens the run store in the folder dir and makes both where they do not
-// exist. A store of an older version is brought up to date. A store of a newer
-// version, a file that is no run store, a full disk and a folder that cannot be
-// written are each a [*plugins.Problem].
+// exist. A store of another version, a file that is no run store or is damaged, a full
+// disk and a folder that cannot be written are each a [*plugins.Problem].
 func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, diskfault.Explain(err, dir)
 	}
-	return open(ctx, dir, migrations)
+	return open(ctx, dir, "rwc")
 }
 
-// OpenExisting is like [Open] but makes nothing: that there is no store in dir
-// is a [*plugins.Problem].
+// OpenExisting opens the run store in dir for reading alone, so that it may be on a
+// file system that cannot be written. That there is none is a [*plugins.Problem].
 func OpenExisting(ctx context.Context, dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
 	_, err := os.Stat(path)
@@ -59,16 +65,30 @@ func OpenExisting(ctx context.Context, dir string) (*Store, error) {
 	if err != nil {
 		return nil, plugins.Problemf("the run store at %s cannot be read: %s", path, err)
 	}
-	return open(ctx, dir, migrations)
+	s, err := open(ctx, dir, "ro")
+	if err == nil {
+		return s, nil
+	}
+	// A writer that was killed leaves a journal to roll back, which takes writing.
+	if s, failed := open(ctx, dir, "rw"); failed == nil {
+		return s, nil
+	}
+	return nil, err
 }
 
-func open(ctx context.Context, dir string, migrations []string) (*Store, error) {
+// open opens the database in a mode of SQLite's: ro, rw, or rwc to create it too
+// (https://sqlite.org/uri.html).
+func open(ctx context.Context, dir, mode string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return nil, plugins.Problemf("%s is a symbolic link, which is never followed inside a folder of runs; name the folder that it leads to with --runs", path)
+	}
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the run store: %w", err)
 	}
 	source := url.URL{Scheme: "file", Path: filepath.ToSlash(absolute), RawQuery: url.Values{
+		"mode":    {mode},
 		"_txlock": {"immediate"}, // a transaction that will write says so at once, so it cannot fail half-way
 		"_pragma": {
 			"busy_timeout(30000)",
@@ -84,7 +104,7 @@ func open(ctx context.Context, dir string, migrations []string) (*Store, error) 
 	// than in SQLite's polling.
 	db.SetMaxOpenConns(1)
 	s := &Store{dir: dir, path: path, db: db}
-	if err := s.migrate(ctx, migrations); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -125,7 +145,7 @@ func (s *Store) explain(err error) error {
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
 		return diskfault.Unwritable(s.path, fault.Error())
 	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-		return plugins.Problemf("%s is no run store or is damaged (%s); move it away or name another folder with --runs", s.path, fault)
+		return s.damaged(fault.Error())
 	case sqlite3.SQLITE_BUSY:
 		return plugins.Problemf("another process has kept the run store %s busy for half a minute; end it or name another folder with --runs", s.path)
 	}

@@ -111,7 +111,7 @@ func TestUnknownExperiment(t *testing.T) {
 	if _, err := s.Experiment(t.Context(), "absent"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v, want %v", err, ErrNotFound)
 	}
-	if err := s.Reset(t.Context(), "absent"); !errors.Is(err, ErrNotFound) {
+	if err := s.Reset(t.Context(), Experiment{ID: "absent"}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("reset: got %v, want %v", err, ErrNotFound)
 	}
 	if err := s.PutDeployment(t.Context(), Deployment{Experiment: "absent", Backend: "cpu", Status: Done}); err == nil {
@@ -171,7 +171,7 @@ func TestReset(t *testing.T) {
 	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}))
 	must(t, s.PutExperiment(t.Context(), c))
 	must(t, s.PutDeployment(t.Context(), Deployment{Experiment: c.ID, Backend: "cpu", Status: Done}))
-	must(t, s.Reset(t.Context(), c.ID))
+	must(t, s.Reset(t.Context(), c))
 	want := Experiment{ID: c.ID, Config: c.Config, Task: c.Task, Model: c.Model, Quantizer: c.Quantizer, Seed: c.Seed, Status: Pending}
 	got, err := s.Experiments(t.Context(), "suite")
 	if diff := cmp.Diff([]Experiment{want}, got); err != nil || diff != "" {
@@ -308,59 +308,198 @@ func TestID(t *testing.T) {
 	}
 }
 
-func TestNewerStore(t *testing.T) {
+func TestStoreOfAnotherVersion(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s, err := open(t.Context(), dir, append(migrations[:len(migrations):len(migrations)], `CREATE TABLE later (x)`))
-	must(t, err)
-	must(t, s.Close())
-	before, err := os.ReadFile(filepath.Join(dir, FileName))
-	must(t, err)
-	_, err = Open(t.Context(), dir)
-	wantProblem(t, err, fmt.Sprintf("has version %d", len(migrations)+1), fmt.Sprintf("up to %d", len(migrations)), "newer bittern", dir)
-	after, err := os.ReadFile(filepath.Join(dir, FileName))
-	must(t, err)
-	if !cmp.Equal(before, after) {
-		t.Error("the store was changed")
+	for found, words := range map[int][]string{version + 1: {"up to", "newer bittern"}, version - 1: {"older bittern", "move it away"}} {
+		dir := t.TempDir()
+		s, err := Open(t.Context(), dir)
+		must(t, err)
+		_, err = s.db.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA user_version = %d`, found))
+		must(t, errors.Join(err, s.Close()))
+		before, err := os.ReadFile(filepath.Join(dir, FileName))
+		must(t, err)
+		_, err = Open(t.Context(), dir)
+		wantProblem(t, err, append(words, fmt.Sprintf("has version %d", found), fmt.Sprint(version), dir)...)
+		after, err := os.ReadFile(filepath.Join(dir, FileName))
+		must(t, err)
+		if !cmp.Equal(before, after) {
+			t.Errorf("the store of version %d was changed", found)
+		}
 	}
 }
 
-func TestOlderStoreIsMigrated(t *testing.T) {
+func TestExistingStoreIsOnlyRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := open(t.Context(), dir, []string{`CREATE TABLE old (x TEXT)`})
-	must(t, err)
-	_, err = s.db.ExecContext(t.Context(), `INSERT INTO old VALUES ('kept')`)
-	must(t, err)
-	must(t, s.Close())
-	s, err = open(t.Context(), dir, []string{`CREATE TABLE old (x TEXT)`, `ALTER TABLE old ADD y INTEGER DEFAULT 5`})
-	must(t, err)
-	defer s.Close()
-	var x string
-	var y, version int
-	must(t, s.db.QueryRowContext(t.Context(), `SELECT x, y, user_version FROM old, pragma_user_version`).Scan(&x, &y, &version))
-	if x != "kept" || y != 5 || version != 2 {
-		t.Errorf("got %q, %d at version %d; want kept, 5 at version 2", x, y, version)
+	s := openStore(t, dir)
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{finished(1)}))
+	must(t, s.PutExperiment(t.Context(), finished(1)))
+	// No other file is needed for reading, as one on a read-only medium could not be made.
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v, %v, want the database alone", entries, err)
 	}
+	readOnly, err := OpenExisting(t.Context(), dir)
+	must(t, err)
+	defer readOnly.Close()
+	if got, err := readOnly.Experiments(t.Context(), "suite"); err != nil || len(got) != 1 || got[0].Status != Done {
+		t.Errorf("got %+v, %v, want the done experiment", got, err)
+	}
+	wantProblem(t, readOnly.PutExperiment(t.Context(), finished(2)), "cannot be written", dir)
 }
 
-func TestFailedMigrationChangesNothing(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s, err := open(t.Context(), dir, []string{`CREATE TABLE old (x TEXT)`})
-	must(t, err)
-	must(t, s.Close())
-	if _, err := open(t.Context(), dir, []string{``, `CREATE TABLE new (x TEXT); DROP TABLE absent`}); err == nil {
-		t.Fatal("a migration that fails gave no error")
+// all is everything that a report reads.
+type all struct {
+	Suites      []string
+	Experiments map[string][]Experiment
+	Deployments map[string][]Deployment
+}
+
+func readAll(ctx context.Context, dir string) (all, error) {
+	s, err := OpenExisting(ctx, dir)
+	if err != nil {
+		return all{}, err
 	}
-	s, err = open(t.Context(), dir, []string{``})
-	must(t, err)
 	defer s.Close()
-	var tables int
-	must(t, s.db.QueryRowContext(t.Context(), `SELECT count(*) FROM sqlite_schema`).Scan(&tables))
-	if tables != 1 {
-		t.Errorf("got %d tables, want the 1 from before", tables)
+	a := all{Experiments: make(map[string][]Experiment), Deployments: make(map[string][]Deployment)}
+	if a.Suites, err = s.Suites(ctx); err != nil {
+		return all{}, err
 	}
+	for _, suite := range a.Suites {
+		if a.Experiments[suite], err = s.Experiments(ctx, suite); err != nil {
+			return all{}, err
+		}
+		for _, c := range a.Experiments[suite] {
+			if a.Deployments[c.ID], err = s.Deployments(ctx, c.ID); err != nil {
+				return all{}, err
+			}
+		}
+	}
+	return a, nil
+}
+
+// A flipped bit anywhere in the database changes nothing that is read, or is told: by
+// a Problem or by the status of the row.
+func TestFlippedBitsOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	dir, copied := t.TempDir(), t.TempDir()
+	s, err := Open(t.Context(), dir)
+	must(t, err)
+	var list []Experiment
+	for seed := range uint64(5) {
+		list = append(list, finished(seed))
+	}
+	must(t, s.PutSuite(t.Context(), "suite", list))
+	for _, c := range list {
+		must(t, s.PutExperiment(t.Context(), c))
+		for _, backend := range []string{"asic", "cpu"} {
+			must(t, s.PutDeployment(t.Context(), Deployment{
+				Experiment: c.ID, Backend: backend, Config: json.RawMessage(`{"bits":12}`), Status: Done, Metric: figure(1.8 + float64(c.Seed)),
+				Cost: &Cost{Seconds: figure(1e-6), N: 5},
+			}))
+		}
+	}
+	must(t, s.Close())
+	want, err := readAll(t.Context(), dir)
+	must(t, err)
+	content, err := os.ReadFile(filepath.Join(dir, FileName))
+	must(t, err)
+	path := filepath.Join(copied, FileName)
+	must(t, os.WriteFile(path, content, 0o600))
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	must(t, err)
+	defer file.Close()
+
+	// Every byte of the header, every seventh in use of the rest, one bit of each.
+	told, marked := 0, 0
+	for i, b := range content {
+		if i >= 100 && (b == 0 || i%7 > 0) {
+			continue
+		}
+		_, err := file.WriteAt([]byte{b ^ 1<<(i%8)}, int64(i))
+		must(t, err)
+		got, err := readAll(t.Context(), copied)
+		if _, ok := errors.AsType[*plugins.Problem](err); ok {
+			told++
+		} else if err != nil {
+			t.Errorf("byte %d: %v, want a Problem", i, err)
+		} else {
+			marked += compare(t, i, want, got)
+		}
+		_, err = file.WriteAt([]byte{b}, int64(i))
+		must(t, err)
+	}
+	if told == 0 || marked == 0 {
+		t.Errorf("%d times damage was told and %d times marked, want both to have been met", told, marked)
+	}
+	t.Logf("%d bytes, %d told, %d marked", len(content), told, marked)
+}
+
+// compare returns how many rows are marked as damaged; the others must be as they were.
+func compare(t *testing.T, at int, want, got all) (marked int) {
+	t.Helper()
+	for suite, list := range want.Experiments {
+		if len(got.Experiments[suite]) != len(list) {
+			t.Errorf("byte %d: %d experiments, want %d", at, len(got.Experiments[suite]), len(list))
+			return marked
+		}
+		for i, c := range got.Experiments[suite] {
+			if c.Status == Damaged && c.ID == list[i].ID && c.Reason != "" {
+				marked++
+			} else if diff := cmp.Diff(list[i], c); diff != "" {
+				t.Errorf("byte %d: in silence (-want +got):\n%s", at, diff)
+			}
+		}
+	}
+	for id, list := range want.Deployments {
+		if len(got.Deployments[id]) != len(list) {
+			t.Errorf("byte %d: %d deployments, want %d", at, len(got.Deployments[id]), len(list))
+			return marked
+		}
+		for i, d := range got.Deployments[id] {
+			if d.Status == Damaged && d.Backend == list[i].Backend && d.Reason != "" {
+				marked++
+			} else if diff := cmp.Diff(list[i], d); diff != "" {
+				t.Errorf("byte %d: in silence (-want +got):\n%s", at, diff)
+			}
+		}
+	}
+	return marked
+}
+
+// A damaged row is not taken for another by listing the suite again, is not replaced
+// by accident, and can be made again.
+func TestDamagedRowsCanBeMadeAgain(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	c := finished(1)
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}))
+	must(t, s.PutExperiment(t.Context(), c))
+	deployed := Deployment{Experiment: c.ID, Backend: "cpu", Status: Done, Metric: figure(1.8)}
+	must(t, s.PutDeployment(t.Context(), deployed))
+	_, err := s.db.ExecContext(t.Context(), `UPDATE experiments SET paper_style = 1.5; UPDATE deployments SET metric = 1.5`)
+	must(t, err)
+
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}))
+	if got, err := s.Experiment(t.Context(), c.ID); err != nil || got.Status != Damaged || got.ID != c.ID {
+		t.Errorf("got %+v, %v, want it damaged", got, err)
+	}
+	if list, err := s.Deployments(t.Context(), c.ID); err != nil || len(list) != 1 || list[0].Status != Damaged {
+		t.Errorf("got %+v, %v, want it damaged", list, err)
+	}
+	deployed.Status = Failed // even that: there is nothing left to lose
+	must(t, s.PutDeployment(t.Context(), deployed))
+	wantProblem(t, s.PutExperiment(t.Context(), c), "damaged", "--again")
+	must(t, s.Reset(t.Context(), c))
+	must(t, s.PutExperiment(t.Context(), c))
+	got, err := s.Experiment(t.Context(), c.ID)
+	if diff := cmp.Diff(c, got); err != nil || diff != "" {
+		t.Errorf("made again: %v (-want +got):\n%s", err, diff)
+	}
+
+	_, err = s.db.ExecContext(t.Context(), `UPDATE suite_experiments SET position = 3`)
+	must(t, err)
+	_, err = s.Experiments(t.Context(), "suite")
+	wantProblem(t, err, "suite", "damaged", "run the suite again")
 }
 
 func TestOpenRefuses(t *testing.T) {
