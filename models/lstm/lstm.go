@@ -25,7 +25,7 @@ import (
 // The plugin's name and version.
 const (
 	name    = "lstm"
-	version = "1.0.0"
+	version = "1.1.0"
 )
 
 // The normalizations of the option of that name.

@@ -12,6 +12,7 @@ import (
 // step runs forward and backward on the batch in the input tensors.
 func (s *session) step(request model.Step) (model.StepResult, error) {
 	s.prepare(recurrent.Batch, 0)
+	s.softmax.Rows = 0
 	for i, d := range s.dropouts {
 		d.Off, d.Key = false, dropoutKey(s.request.Seed, request.Number, i)
 	}
@@ -31,7 +32,12 @@ func (s *session) evaluate(request model.Evaluate) (model.Evaluation, error) {
 	if err != nil {
 		return model.Evaluation{}, err
 	}
-	s.prepare(statistics, request.Valid)
+	rows := 0 // statistics are taken over the filling too
+	if statistics == recurrent.Frozen {
+		rows = request.Valid
+	}
+	s.prepare(statistics, rows)
+	s.softmax.Rows = request.Valid
 	for _, d := range s.dropouts {
 		d.Off = true
 	}
@@ -80,7 +86,8 @@ func (s *session) calibrated() error {
 	return nil
 }
 
-// prepare sets how the layers run. rows 0 means the whole batch.
+// prepare sets how the layers run, over the first rows sequences of the batch
+// or over all where rows is 0.
 func (s *session) prepare(statistics recurrent.Statistics, rows int) {
 	for i, layer := range s.layers {
 		layer.Pass = recurrent.Pass{Statistics: statistics, Rows: rows, Running: s.running[i]}
@@ -93,7 +100,6 @@ func (s *session) prepare(statistics recurrent.Statistics, rows int) {
 			layer.Pass.Start = &state
 		}
 	}
-	s.softmax.Rows = rows
 }
 
 // carryState keeps the state the window ended in for the next one.
