@@ -444,7 +444,7 @@ func TestLearns(t *testing.T) {
 		{"characters", plugins.Values{"units": "24"}, characters, model.Adam, 0.02, 0},
 		{"plain", plugins.Values{"units": "24", "normalization": "none"}, characters, model.Adam, 0.02, 5},
 		{"gradient descent", plugins.Values{"units": "24"}, characters, model.SGD, 1, 0.25},
-		{"words", plugins.Values{"units": "24", "layers": "2", "embedding": "10", "dropout": "0.1", "carry-state": "true"}, characters, model.Adam, 0.02, 0.25},
+		{"words", plugins.Values{"units": "24", "layers": "2", "embedding": "10", "dropout": "0.1"}, characters, model.Adam, 0.02, 0.25},
 		{"classifier", plugins.Values{"units": "24"}, model.Task{Kind: model.SequenceClassification, InputSize: 1, OutputSize: 2, Batch: 64, Length: 3}, model.Adam, 0.02, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -488,40 +488,6 @@ func TestRepeats(t *testing.T) {
 	}
 	if maps.EqualFunc(first, run(5), slices.Equal) {
 		t.Error("steps 4 and 5 drew the same dropout masks")
-	}
-}
-
-// TestCarriedState cuts sequences in two windows and finds what one window of
-// twice the length gives.
-func TestCarriedState(t *testing.T) {
-	t.Parallel()
-	whole := characters
-	whole.Length = 2 * characters.Length
-	options := plugins.Values{"units": "13", "layers": "2", "normalization": "none"}
-	long := build(t, options, whole, 1)
-	long.fill(5)
-	want := long.evaluate(model.Evaluate{Statistics: model.Batch})
-
-	options["carry-state"] = "true"
-	short := build(t, options, characters, 1)
-	windows := short.request.Buffers[windowsName]
-	var fresh [2]float64
-	for round := range fresh {
-		windows[0] = 0
-		for window := range 2 {
-			for _, name := range []string{"inputs", "targets"} {
-				copy(short.request.Inputs.Int32[name], long.request.Inputs.Int32[name][window*characters.Length*characters.Batch:])
-			}
-			fresh[round] += short.evaluate(model.Evaluate{Statistics: model.Batch}).LossSum
-		}
-		if windows[0] != 2 {
-			t.Errorf("%v windows counted, want 2", windows[0])
-		}
-	}
-	for round, got := range fresh {
-		if math.Abs(got-want.LossSum) > 1e-4 {
-			t.Errorf("round %d: the loss over two windows is %v, over one %v", round, got, want.LossSum)
-		}
 	}
 }
 
@@ -678,7 +644,7 @@ func TestProblems(t *testing.T) {
 		"unknown task":        {nil, changed(func(t *model.Task) { t.Kind = "reading" }), `kind "reading"`},
 		"empty vocabulary":    {nil, changed(func(t *model.Task) { t.InputSize = 0 }), "input size is 0"},
 		"embedding of pixels": {plugins.Values{"embedding": "3"}, pixels, "set it to 0"},
-		"carried pixels":      {plugins.Values{"carry-state": "true"}, pixels, "carry-state"},
+		"carried state":       {plugins.Values{"carry-state": "true"}, characters, `"carry-state"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

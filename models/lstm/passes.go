@@ -19,7 +19,6 @@ func (s *session) step(request model.Step) (model.StepResult, error) {
 	if err := s.train.Run(); err != nil {
 		return model.StepResult{}, err
 	}
-	s.carryState()
 	return model.StepResult{Loss: float64(s.loss.Output().Float32[0]), GradNorm: s.optimiser.norm()}, nil
 }
 
@@ -44,7 +43,6 @@ func (s *session) evaluate(request model.Evaluate) (model.Evaluation, error) {
 	if err := s.forward.Run(); err != nil {
 		return model.Evaluation{}, err
 	}
-	s.carryState()
 	if statistics == recurrent.Calibrate {
 		s.request.Buffers[sequencesName][0] = float32(s.running[0].Sequences)
 	}
@@ -95,28 +93,6 @@ func (s *session) prepare(statistics recurrent.Statistics, rows int) {
 			// The buffer is what a checkpoint restores.
 			s.running[i].Sequences = float64(s.request.Buffers[sequencesName][0])
 		}
-		if s.carry && s.request.Buffers[windowsName][0] > 0 {
-			state := s.carried(i)
-			layer.Pass.Start = &state
-		}
-	}
-}
-
-// carryState keeps the state the window ended in for the next one.
-func (s *session) carryState() {
-	if !s.carry {
-		return
-	}
-	for i, layer := range s.layers {
-		layer.Final(s.carried(i))
-	}
-	s.request.Buffers[windowsName][0]++
-}
-
-func (s *session) carried(layer int) recurrent.State {
-	return recurrent.State{
-		Hidden: s.request.Buffers[layerName(layer, "state_h")],
-		Cell:   s.request.Buffers[layerName(layer, "state_c")],
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 // it is given live in the shared arena.
 //
 // The life of a session is Plan, Build, then any number of Step, Update,
-// Evaluate and Export. A Model serves one session at a time.
+// Evaluate and Export. A Model serves one session at a time. Every sequence
+// starts from the network's own start state, as in the exported graph: nothing
+// is carried from one batch to the next.
 type Model interface {
 	Describe(ctx context.Context) (plugins.Description, error)
 
@@ -75,7 +77,7 @@ type Parameter struct {
 }
 
 // Buffer is a float32 tensor that is not trained but belongs to the
-// checkpoint, such as normalisation statistics or a carried state.
+// checkpoint, such as normalisation statistics.
 type Buffer struct {
 	Name  string
 	Shape []int
