@@ -55,7 +55,7 @@ func words(units, layers int, dropout string) timedStep {
 		name: fmt.Sprintf("TrainingStep/words-%dx%d", units, layers),
 		task: model.Task{Kind: model.LanguageModel, InputSize: symbols, OutputSize: symbols, Batch: 20, Length: 35},
 		options: plugins.Values{"units": strconv.Itoa(units), "layers": strconv.Itoa(layers),
-			"embedding": strconv.Itoa(units), "dropout": dropout, "carry-state": "true"},
+			"embedding": strconv.Itoa(units), "dropout": dropout},
 		training: suite.Training{Optimiser: model.SGD, LearningRate: 20, ClipNorm: 0.25},
 		units:    units, layers: layers, embedding: units,
 		peers: []peerGoal{{torchLSTM, 2, []string{"word", "--units", strconv.Itoa(units), "--layers", strconv.Itoa(layers),

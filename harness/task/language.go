@@ -21,8 +21,10 @@ import (
 // largest offset; the last partial batch is dropped.
 //
 // In evaluation the windows begin at 0 and come in order. All ⌊(N − 1)/Length⌋
-// of them count, the last batch being partial; what is dropped is the tail that
-// fills no window, fewer than Length targets.
+// of them count; what is dropped is the tail that fills no window, fewer than
+// Length targets. A last, partial batch is filled up with the first windows of the
+// training part, which begin at 0, Length, 2·Length and so on. There are enough
+// of them, because the training part has windows for a whole batch.
 type LanguageModel struct {
 	shape model.Task
 	text  *corpus.Text
@@ -80,7 +82,7 @@ func (t *LanguageModel) Training(seed uint64, epoch int) Batches {
 		starts[i] = offset + window*t.shape.Length
 	}
 	whole := len(starts) / t.shape.Batch * t.shape.Batch
-	return &windowBatches{shape: t.shape, symbols: t.text.Train, starts: starts[:whole]}
+	return &windowBatches{shape: t.shape, symbols: t.text.Train, starts: starts[:whole], filling: t.text.Train}
 }
 
 // Evaluation implements [Task].
@@ -89,7 +91,7 @@ func (t *LanguageModel) Evaluation(part Part) Batches {
 	for i := range starts {
 		starts[i] = i * t.shape.Length
 	}
-	return &windowBatches{shape: t.shape, symbols: t.part(part), starts: starts}
+	return &windowBatches{shape: t.shape, symbols: t.part(part), starts: starts, filling: t.text.Train}
 }
 
 // Sequences implements [Task].
@@ -137,7 +139,8 @@ func epochKey(seed uint64, epoch int) (key [32]byte) {
 type windowBatches struct {
 	shape   model.Task
 	symbols []int32
-	starts  []int // first symbol of each window
+	starts  []int   // first symbol of each window
+	filling []int32 // text whose first windows fill up the last batch
 }
 
 // Len implements [Batches].
@@ -157,14 +160,17 @@ func (b *windowBatches) Fill(i int, tensors model.Inputs) (valid int, err error)
 			len(inputs), len(targets), length, batch)
 	}
 	first := i * batch
+	valid = min(batch, len(b.starts)-first)
 	for column := range batch {
-		window := (first + column) % len(b.starts)
-		start := b.starts[window]
-		symbols := b.symbols[start : start+length+1]
+		text, start := b.filling, (column-valid)*length
+		if column < valid {
+			text, start = b.symbols, b.starts[first+column]
+		}
+		symbols := text[start : start+length+1]
 		for step := range length {
 			inputs[step*batch+column] = symbols[step]
 			targets[step*batch+column] = symbols[step+1]
 		}
 	}
-	return min(batch, len(b.starts)-first), nil
+	return valid, nil
 }

@@ -158,7 +158,14 @@ func TestEvaluation(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
-			language := newTask(t, counting(size.length*(size.batch+1), size.symbols, size.symbols+size.length), size.batch, size.length)
+			// Symbols of the training part are told from the others' by where they count from.
+			const trained = 10_000
+			text := counting(size.length*(size.batch+1), size.symbols, size.symbols+size.length)
+			for i := range text.Train {
+				text.Train[i] += trained
+			}
+			text.Vocabulary = make([]byte, 2*trained)
+			language := newTask(t, text, size.batch, size.length)
 			for part, symbols := range map[task.Part]int{task.Valid: size.symbols, task.Test: size.symbols + size.length} {
 				windows := (symbols - 1) / size.length
 				batches := language.Evaluation(part)
@@ -166,7 +173,11 @@ func TestEvaluation(t *testing.T) {
 				for i := range batches.Len() {
 					columns, valid := starts(t, batches, i, size.batch, size.length)
 					for column, start := range columns {
-						if want := (i*size.batch + column) % windows * size.length; start != want {
+						want := (i*size.batch + column) * size.length
+						if column >= valid {
+							want = trained + (column-valid)*size.length
+						}
+						if start != want {
 							t.Errorf("%s, batch %d, sequence %d begins at %d, want %d", part, i, column, start, want)
 						}
 					}

@@ -50,8 +50,9 @@ type Batches interface {
 	Len() int
 
 	// Fill writes batch i, from 0 to Len()−1, into the input tensors and
-	// returns how many of its sequences count. The sequences after those
-	// repeat others, so that a partial batch is still made of real data.
+	// returns how many of its sequences count. The sequences after those are
+	// distinct ones of the training part: they are not scored, but batch
+	// statistics are taken over them too (see [model.Evaluate]).
 	// Tensors that are missing or of the wrong size are an error.
 	Fill(i int, inputs model.Inputs) (valid int, err error)
 }

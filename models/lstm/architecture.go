@@ -17,7 +17,6 @@ type architecture struct {
 	shared    bool // one set of running statistics for all time steps
 	embedding int  // features of a token; 0 = one-hot
 	dropout   float64
-	carry     bool
 }
 
 func newArchitecture(given plugins.Values, task model.Task) (architecture, error) {
@@ -29,7 +28,7 @@ func newArchitecture(given plugins.Values, task model.Task) (architecture, error
 	a := architecture{
 		task: task, units: v.Int("units"), depth: v.Int("layers"),
 		batchNorm: normalization != noNormalization, shared: normalization == sharedNormalization,
-		embedding: v.Int("embedding"), dropout: v.Float("dropout"), carry: v.Bool("carry-state"),
+		embedding: v.Int("embedding"), dropout: v.Float("dropout"),
 	}
 	return a, a.check()
 }
@@ -50,9 +49,6 @@ func (a architecture) check() error {
 		if a.embedding > 0 {
 			return plugins.Problemf("model %s: option embedding is for tokens, and %s gives features; set it to 0", name, t.Kind)
 		}
-		if a.carry {
-			return plugins.Problemf("model %s: option carry-state is for language models, where windows follow each other; set it to false for %s", name, t.Kind)
-		}
 	default:
 		return plugins.Problemf("model %s does not serve tasks of kind %q; it serves %s and %s",
 			name, t.Kind, model.LanguageModel, model.SequenceClassification)
@@ -71,7 +67,6 @@ const (
 	biasName      = "softmax.b"
 
 	sequencesName = "statistics.sequences" // how many the running statistics were gathered from
-	windowsName   = "state.windows"        // windows since the carried state's last fresh start
 )
 
 func layerName(layer int, part string) string { return fmt.Sprintf("layer%d.%s", layer, part) }
@@ -80,7 +75,7 @@ func layerName(layer int, part string) string { return fmt.Sprintf("layer%d.%s",
 func (a architecture) layer(i int) recurrent.LSTMConfig {
 	c := recurrent.LSTMConfig{
 		Steps: a.task.Length, Batch: a.task.Batch, Inputs: a.units, Units: a.units,
-		BatchNorm: a.batchNorm, Shared: a.shared, Carry: a.carry,
+		BatchNorm: a.batchNorm, Shared: a.shared,
 	}
 	if i == 0 {
 		c.Inputs = a.task.InputSize
@@ -143,18 +138,11 @@ func (a architecture) plan() model.Plan {
 			buffer(layerName(i, "mean_c"), length, d)
 			buffer(layerName(i, "variance_c"), length, d)
 		}
-		if a.carry {
-			buffer(layerName(i, "state_h"), a.task.Batch, d)
-			buffer(layerName(i, "state_c"), a.task.Batch, d)
-		}
 	}
 	add(softmaxName, false, a.task.OutputSize, d)
 	add(biasName, false, a.task.OutputSize)
 	if a.batchNorm {
 		buffer(sequencesName, 1)
-	}
-	if a.carry {
-		buffer(windowsName, 1)
 	}
 	return p
 }

@@ -15,5 +15,4 @@ func TestConformance(t *testing.T) {
 		plugins.Values{"units": "9", "normalization": "batch-shared"},
 		plugins.Values{"units": "17", "layers": "2", "dropout": "0.3"},
 		plugins.Values{"units": "9", "embedding": "5"})
-	// Without carry-state, with which an evaluation depends on the ones before.
 }

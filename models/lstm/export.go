@@ -116,7 +116,7 @@ func (e *exporter) tables(i int) tables {
 	r, d, steps := e.running[i], e.units, e.runningSteps()
 	gammaH, gammaX, gammaC, betaC := value("gamma_h"), value("gamma_x"), value("gamma_c"), value("beta_c")
 	hiddenSteps := steps
-	if e.shared && !e.carry {
+	if e.shared {
 		hiddenSteps = min(2, e.task.Length)
 	}
 	t := tables{
@@ -127,7 +127,7 @@ func (e *exporter) tables(i int) tables {
 		for j := range 4 * d {
 			at := min(step, steps-1)*4*d + j
 			var hidden float64
-			if step > 0 || e.carry {
+			if step > 0 {
 				hidden = scale(gammaH[j], r.VarianceH[at])
 			}
 			input := scale(gammaX[j], r.VarianceX[at])

@@ -11,7 +11,8 @@
 //
 // The equations and starting values are those of Ardakani et al., "Learning
 // Recurrent Binary/Ternary Weights" (ICLR 2019). Wx and Wh of every layer go
-// through the quantizer; all else stays full precision.
+// through the quantizer; all else stays full precision. Every sequence starts
+// from the learned h0 and c0, in training, evaluation and deployment.
 package lstm
 
 import (
@@ -25,7 +26,7 @@ import (
 // The plugin's name and version.
 const (
 	name    = "lstm"
-	version = "1.0.0"
+	version = "1.1.0"
 )
 
 // The normalizations of the option of that name.
@@ -53,8 +54,6 @@ var options = []plugins.Option{
 		Doc: "features a token is embedded in, in full precision; 0 feeds the first layer one-hot tokens"},
 	{Name: "dropout", Type: plugins.Float, Default: "0", Min: 0, Max: 0.95,
 		Doc: "probability of dropping a feature of the embedding, between layers and before the softmax, never along time (Zaremba et al., arXiv 1409.2329)"},
-	{Name: "carry-state", Type: plugins.Bool, Default: "false",
-		Doc: "start a window from the state the last one ended in instead of the learned h0, c0; the buffer state.windows counts the windows since the last fresh start, and setting it to 0 asks for one"},
 }
 
 // Describe implements [model.Model].

@@ -12,13 +12,13 @@ import (
 // step runs forward and backward on the batch in the input tensors.
 func (s *session) step(request model.Step) (model.StepResult, error) {
 	s.prepare(recurrent.Batch, 0)
+	s.softmax.Rows = 0
 	for i, d := range s.dropouts {
 		d.Off, d.Key = false, dropoutKey(s.request.Seed, request.Number, i)
 	}
 	if err := s.train.Run(); err != nil {
 		return model.StepResult{}, err
 	}
-	s.carryState()
 	return model.StepResult{Loss: float64(s.loss.Output().Float32[0]), GradNorm: s.optimiser.norm()}, nil
 }
 
@@ -31,14 +31,18 @@ func (s *session) evaluate(request model.Evaluate) (model.Evaluation, error) {
 	if err != nil {
 		return model.Evaluation{}, err
 	}
-	s.prepare(statistics, request.Valid)
+	rows := 0 // statistics are taken over the filling too
+	if statistics == recurrent.Frozen {
+		rows = request.Valid
+	}
+	s.prepare(statistics, rows)
+	s.softmax.Rows = request.Valid
 	for _, d := range s.dropouts {
 		d.Off = true
 	}
 	if err := s.forward.Run(); err != nil {
 		return model.Evaluation{}, err
 	}
-	s.carryState()
 	if statistics == recurrent.Calibrate {
 		s.request.Buffers[sequencesName][0] = float32(s.running[0].Sequences)
 	}
@@ -80,7 +84,8 @@ func (s *session) calibrated() error {
 	return nil
 }
 
-// prepare sets how the layers run. rows 0 means the whole batch.
+// prepare sets how the layers run, over the first rows sequences of the batch
+// or over all where rows is 0.
 func (s *session) prepare(statistics recurrent.Statistics, rows int) {
 	for i, layer := range s.layers {
 		layer.Pass = recurrent.Pass{Statistics: statistics, Rows: rows, Running: s.running[i]}
@@ -88,29 +93,6 @@ func (s *session) prepare(statistics recurrent.Statistics, rows int) {
 			// The buffer is what a checkpoint restores.
 			s.running[i].Sequences = float64(s.request.Buffers[sequencesName][0])
 		}
-		if s.carry && s.request.Buffers[windowsName][0] > 0 {
-			state := s.carried(i)
-			layer.Pass.Start = &state
-		}
-	}
-	s.softmax.Rows = rows
-}
-
-// carryState keeps the state the window ended in for the next one.
-func (s *session) carryState() {
-	if !s.carry {
-		return
-	}
-	for i, layer := range s.layers {
-		layer.Final(s.carried(i))
-	}
-	s.request.Buffers[windowsName][0]++
-}
-
-func (s *session) carried(layer int) recurrent.State {
-	return recurrent.State{
-		Hidden: s.request.Buffers[layerName(layer, "state_h")],
-		Cell:   s.request.Buffers[layerName(layer, "state_c")],
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 // it is given live in the shared arena.
 //
 // The life of a session is Plan, Build, then any number of Step, Update,
-// Evaluate and Export. A Model serves one session at a time.
+// Evaluate and Export. A Model serves one session at a time. Every sequence
+// starts from the network's own start state, as in the exported graph: nothing
+// is carried from one batch to the next.
 type Model interface {
 	Describe(ctx context.Context) (plugins.Description, error)
 
@@ -75,7 +77,7 @@ type Parameter struct {
 }
 
 // Buffer is a float32 tensor that is not trained but belongs to the
-// checkpoint, such as normalisation statistics or a carried state.
+// checkpoint, such as normalisation statistics.
 type Buffer struct {
 	Name  string
 	Shape []int
@@ -148,24 +150,31 @@ type Update struct {
 type Statistics string
 
 const (
-	// Batch uses the statistics of the batch itself (the paper's code).
+	// Batch uses the statistics of all sequences of the batch (the paper's
+	// code).
 	Batch Statistics = "batch"
-	// Calibrate uses batch statistics and folds them into the frozen ones;
-	// with First set it starts them afresh.
+	// Calibrate uses batch statistics and folds them into the frozen ones, one
+	// sequence like the other; with First set it starts them afresh.
 	Calibrate Statistics = "calibrate"
 	// Frozen uses the statistics kept in the buffers, as a deployed network does.
 	Frozen Statistics = "frozen"
 )
 
-// Evaluate is the argument of [Model.Evaluate]. Sequences beyond Valid (the
-// filling of a last, partial batch) take part in nothing that is reported.
+// Evaluate is the argument of [Model.Evaluate].
+//
+// All sequences in the input tensors are real data. Those beyond Valid fill a
+// last, partial batch: they take part in the statistics of Batch and Calibrate
+// like any other, so that few sequences are normalised as many are, but never
+// in the Evaluation. A sequence's part in the Evaluation therefore depends on
+// the others of its batch through the statistics only, and with Frozen not at
+// all.
 type Evaluate struct {
 	Statistics Statistics
 	First      bool // with Calibrate: forget what was gathered before
-	Valid      int  // sequences of the batch that count; 0 = all
+	Valid      int  // sequences at the front of the batch that are scored; 0 = all
 }
 
-// Evaluation sums over the targets of one batch.
+// Evaluation sums over the targets of the first Valid sequences of a batch.
 type Evaluation struct {
 	LossSum float64 // nats
 	Count   int     // targets

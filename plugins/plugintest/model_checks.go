@@ -141,7 +141,8 @@ func checkEvaluate(t *testing.T, s *modelSession) {
 	sameTensors(t, "gradients after Evaluate", s.copied(grad), grads)
 }
 
-// checkPartialBatch sees that the sequences beyond Valid count for nothing.
+// checkPartialBatch sees that the sequences beyond Valid are not scored, but
+// take part in the statistics of a batch.
 func checkPartialBatch(t *testing.T, s *modelSession) {
 	s.calibrate(t)
 	const valid = 2
@@ -150,10 +151,61 @@ func checkPartialBatch(t *testing.T, s *modelSession) {
 	if per := s.build.Task.Length; s.build.Task.Kind == model.LanguageModel && want.Count != valid*per {
 		t.Errorf("Count of %d valid sequences = %d, want %d", valid, want.Count, valid*per)
 	}
-	s.disturbBeyond(valid)
+	s.checkScoredApart(t, model.Batch)
+	s.checkScoredApart(t, model.Frozen)
+
+	s.evaluate(t, model.Evaluate{Statistics: model.Calibrate, First: true})
+	whole := s.buffers()
+	s.evaluate(t, model.Evaluate{Statistics: model.Calibrate, First: true, Valid: valid})
+	sameTensors(t, "buffers calibrated with a batch of which some sequences count", s.buffers(), whole)
+
 	s.restore(buffers)
+	s.disturbBeyond(valid)
 	if got := s.evaluate(t, model.Evaluate{Statistics: model.Frozen, Valid: valid}); got != want {
 		t.Errorf("with other sequences beyond the valid ones, Evaluate = %+v, want %+v", got, want)
+	}
+}
+
+// checkScoredApart scores the sequences of a batch one by one, the others being
+// there as filling, and sees that the scores add up to the batch's: none is
+// scored twice, and the statistics are the same each time.
+func (s *modelSession) checkScoredApart(t *testing.T, statistics model.Statistics) {
+	t.Helper()
+	buffers := s.buffers()
+	whole := s.evaluate(t, model.Evaluate{Statistics: statistics})
+	var sum model.Evaluation
+	for range s.build.Task.Batch {
+		s.rotate()
+		s.restore(buffers)
+		one := s.evaluate(t, model.Evaluate{Statistics: statistics, Valid: 1})
+		sum.LossSum += one.LossSum
+		sum.Count += one.Count
+		sum.Correct += one.Correct
+	}
+	s.restore(buffers)
+	if sum.Count != whole.Count || sum.Correct != whole.Correct || math.Abs(sum.LossSum-whole.LossSum) > 1e-5*math.Abs(whole.LossSum) {
+		t.Errorf("with %s statistics, the scores of a batch's sequences one by one, each with the others as filling, add up to %+v, want %+v as of the whole batch",
+			statistics, sum, whole)
+	}
+}
+
+// rotate moves every sequence of the batch one place on, the last one to the front.
+func (s *modelSession) rotate() {
+	task := s.build.Task
+	for _, tensor := range s.build.Inputs.Int32 {
+		rotate(tensor, task.Batch, 1)
+	}
+	for _, tensor := range s.build.Inputs.Float32 {
+		rotate(tensor, task.Batch, task.InputSize)
+	}
+}
+
+// rotate moves the rows of every [batch, width] block of a tensor one place on.
+func rotate[T any](tensor []T, batch, width int) {
+	for block := range slices.Chunk(tensor, batch*width) {
+		last := slices.Clone(block[(batch-1)*width:])
+		copy(block[width:], block)
+		copy(block, last)
 	}
 }
 

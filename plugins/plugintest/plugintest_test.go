@@ -126,10 +126,17 @@ var faults = map[string]struct {
 		q.project = func(w quantizer.Weight) { w.Latent[0] /= 2 }
 	})},
 
-	"gradients accumulated":            {"still is, want every one overwritten", onModel(func(m *faultyModel) { m.accumulate = true })},
-	"a loss that differs":              {"the same step again", onModel(func(m *faultyModel) { m.drift = true })},
-	"a norm that is not the norm":      {"GradNorm = 5, want 0", onModel(func(m *faultyModel) { m.norm = 5 })},
-	"a count of all sequences":         {"Count of 2 valid sequences = 15, want 10", onModel(func(m *faultyModel) { m.ignoreValid = true })},
+	"gradients accumulated":       {"still is, want every one overwritten", onModel(func(m *faultyModel) { m.accumulate = true })},
+	"a loss that differs":         {"the same step again", onModel(func(m *faultyModel) { m.drift = true })},
+	"a norm that is not the norm": {"GradNorm = 5, want 0", onModel(func(m *faultyModel) { m.norm = 5 })},
+	"a count of all sequences":    {"Count of 2 valid sequences = 15, want 10", onModel(func(m *faultyModel) { m.ignoreValid = true })},
+	"filling in the loss":         {"with batch statistics, the scores of a batch's sequences one by one", onModel(func(m *faultyModel) { m.scoreFilling = true })},
+	"filling left out of a batch's statistics": {"with batch statistics, the scores of a batch's sequences one by one", onModel(func(m *faultyModel) {
+		m.leaveOut = model.Batch
+	})},
+	"filling left out of a calibration": {"buffers calibrated with a batch of which some sequences count: element 0 of mean", onModel(func(m *faultyModel) {
+		m.leaveOut = model.Calibrate
+	})},
 	"a graph that computes otherwise":  {"the exported graph's loss sums to", onModel(func(m *faultyModel) { m.wrongLoss = true })},
 	"a weight that is no parameter":    {`wants the weight "lost"`, onModel(func(m *faultyModel) { m.rename = "lost" })},
 	"a task kind refused, both kinds":  {"the model serves no kind of task", onModel(func(m *faultyModel) { m.refuse = true })},
@@ -240,6 +247,8 @@ type faultyModel struct {
 	accumulate, drift, ignoreValid, wrongLoss, refuse  bool
 	useLatent, moveAlways, spoilQuantized, randomStart bool
 	quantizeNothing                                    bool
+	scoreFilling                                       bool
+	leaveOut                                           model.Statistics // that are taken over Valid sequences only
 	norm                                               float64
 	rename                                             string
 	steps                                              int
@@ -257,6 +266,7 @@ func (m *faultyModel) Plan(ctx context.Context, options plugins.Values, task mod
 	for i := range plan.Parameters {
 		plan.Parameters[i].Quantize = plan.Parameters[i].Quantize && !m.quantizeNothing
 	}
+	plan.Buffers = append(plan.Buffers, model.Buffer{Name: "mean", Shape: []int{1}})
 	return plan, err
 }
 
@@ -297,14 +307,38 @@ func (m *faultyModel) Update(ctx context.Context, update model.Update) error {
 }
 
 func (m *faultyModel) Evaluate(ctx context.Context, request model.Evaluate) (model.Evaluation, error) {
+	valid := request.Valid
 	if m.ignoreValid {
 		request.Valid = 0
 	}
 	evaluation, err := m.Model.Evaluate(ctx, request)
+	if m.scoreFilling && valid > 0 {
+		evaluation.LossSum *= float64(m.build.Task.Batch) / float64(valid)
+	}
+	if m.leaveOut != request.Statistics || valid == 0 {
+		valid = m.build.Task.Batch
+	}
+	switch mean := m.meanTarget(valid); request.Statistics {
+	case model.Batch:
+		evaluation.LossSum += float64(evaluation.Count) * mean * mean
+	case model.Calibrate:
+		m.build.Buffers["mean"][0] = float32(mean)
+	}
 	if m.wrongLoss {
 		evaluation.LossSum *= 2
 	}
 	return evaluation, err
+}
+
+// meanTarget is a statistic of the first sequences of a batch.
+func (m *faultyModel) meanTarget(sequences int) float64 {
+	sum := 0
+	for i, target := range m.build.Inputs.Int32["targets"] {
+		if i%m.build.Task.Batch < sequences {
+			sum += int(target)
+		}
+	}
+	return float64(sum) / float64(sequences)
 }
 
 func (m *faultyModel) Export(ctx context.Context) (stepgraph.Graph, error) {

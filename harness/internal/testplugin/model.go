@@ -137,15 +137,18 @@ func (m *bigram) Evaluate(_ context.Context, request model.Evaluate) (model.Eval
 		clear(shift)
 		m.calls = 0
 	}
-	mean := make([]float64, len(shift))
-	e := m.forward(valid, request.Statistics == model.Frozen, func(_, y int, _ []float64) { mean[y]++ })
 	if request.Statistics == model.Calibrate {
+		targets := m.build.Inputs.Int32["targets"]
+		mean := make([]float64, len(shift))
+		for _, y := range targets {
+			mean[y] += 1 / float64(len(targets))
+		}
 		m.calls++
 		for j := range shift {
-			shift[j] += float32((0.1*mean[j]/float64(e.Count) - float64(shift[j])) / m.calls)
+			shift[j] += float32((0.1*mean[j] - float64(shift[j])) / m.calls)
 		}
 	}
-	return e, nil
+	return m.forward(valid, request.Statistics == model.Frozen, func(int, int, []float64) {}), nil
 }
 
 func (m *bigram) Export(context.Context) (stepgraph.Graph, error) {
