@@ -65,13 +65,14 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":      exits,
-			"checksum":   checksum,
-			"damage":     damage,
-			"empty":      empty,
-			"exchange":   exchange,
-			"newerstore": newerStore,
-			"oneline":    oneLine,
+			"exits":       exits,
+			"checksum":    checksum,
+			"damage":      damage,
+			"empty":       empty,
+			"exchange":    exchange,
+			"newerstore":  newerStore,
+			"oneline":     oneLine,
+			"withoutbest": withoutBest,
 		},
 	})
 }
@@ -131,6 +132,16 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s matches %d files, want one", args[0], len(files))
 	}
 	ts.Check(os.WriteFile(files[0], []byte("{\n"), 0o600))
+}
+
+// withoutBest removes the best network of the one experiment in a folder of runs.
+func withoutBest(ts *testscript.TestScript, neg bool, args []string) {
+	folders, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "best"))
+	ts.Check(err)
+	if len(folders) != 1 {
+		ts.Fatalf("%s holds %d best networks, want one", args[0], len(folders))
+	}
+	ts.Check(os.RemoveAll(folders[0]))
 }
 
 // exchange swaps the checkpoints of the two experiments in a folder of runs.
