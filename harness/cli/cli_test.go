@@ -21,6 +21,7 @@ import (
 	"bittern/harness/cli"
 	"bittern/harness/internal/testplugin"
 	"bittern/harness/store"
+	"bittern/harness/suite"
 	"bittern/plugins"
 	"bittern/plugins/null"
 	"bittern/plugins/quantizer"
@@ -65,13 +66,14 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":      exits,
-			"checksum":   checksum,
-			"damage":     damage,
-			"empty":      empty,
-			"exchange":   exchange,
-			"newerstore": newerStore,
-			"oneline":    oneLine,
+			"exits":       exits,
+			"checksum":    checksum,
+			"damage":      damage,
+			"empty":       empty,
+			"exchange":    exchange,
+			"newerstore":  newerStore,
+			"oneline":     oneLine,
+			"withoutbest": withoutBest,
 		},
 	})
 }
@@ -133,6 +135,16 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(files[0], []byte("{\n"), 0o600))
 }
 
+// withoutBest removes the best network of the one experiment in a folder of runs.
+func withoutBest(ts *testscript.TestScript, neg bool, args []string) {
+	folders, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "best"))
+	ts.Check(err)
+	if len(folders) != 1 {
+		ts.Fatalf("%s holds %d best networks, want one", args[0], len(folders))
+	}
+	ts.Check(os.RemoveAll(folders[0]))
+}
+
 // exchange swaps the checkpoints of the two experiments in a folder of runs.
 func exchange(ts *testscript.TestScript, neg bool, args []string) {
 	folders, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "last"))
@@ -152,6 +164,28 @@ func checksum(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	text := strings.ReplaceAll(ts.ReadFile(args[1]), "CHECKSUM", fmt.Sprintf("%x", sha256.Sum256(executable)))
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+}
+
+// Every flag that the list of a suite's keys names is one of run.
+func TestFlagsOfKeysAreFlagsOfRun(t *testing.T) {
+	t.Parallel()
+	help, _, code := run(t, nil, "run", "--help")
+	if code != 0 {
+		t.Fatalf("run --help exited with %d", code)
+	}
+	flags := 0
+	for _, key := range suite.Keys() {
+		if key.Flag == "" {
+			continue
+		}
+		flags++
+		if !strings.Contains(help, " --"+key.Flag+" ") {
+			t.Errorf("key %s has the flag --%s, which run does not have", key.Name, key.Flag)
+		}
+	}
+	if flags != 5 {
+		t.Errorf("%d keys have a flag, want the 5 that suite.Override replaces", flags)
+	}
 }
 
 const slowSuite = `

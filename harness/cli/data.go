@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,18 @@ func (p *program) listData(command *cobra.Command) error {
 		}
 		if err := t.Append(s.Name, string(s.Kind), present, s.Summary, strings.Join(sizes, " / "), symbols, s.Split, s.Licence, note); err != nil {
 			return err
+		}
+	}
+	if err := t.Write(p.stdout); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "\nFiles of the corpora, within the folder that --data names, as they are or compressed (.gz):\n\n")
+	t = table.New("corpus", "file", "bytes uncompressed", "SHA-256 uncompressed")
+	for _, s := range all {
+		for _, file := range s.Sources {
+			if err := t.Append(s.Name, file.Path, strconv.FormatInt(file.Bytes, 10), file.SHA256); err != nil {
+				return err
+			}
 		}
 	}
 	return t.Write(p.stdout)

@@ -44,6 +44,10 @@ type runSettings struct {
 	trained bool // only what is trained already is frozen and deployed
 }
 
+// maxJobs bounds the experiments at a time: each has two processes and its
+// tensors in shared memory, and no machine that runs Bittern has more use for them.
+const maxJobs = 256
+
 // defaultRuns is where runs are kept, in the working directory.
 const defaultRuns = "runs"
 
@@ -69,7 +73,7 @@ func experimentFlags(command *cobra.Command) {
 	flags.Int("draws", 0, "how often a freeze draws the weights, in place of the suite's; the best draw is deployed")
 	flags.Int("calibration", 0, "training batches that deployed statistics are gathered over, in place of the suite's")
 	flags.StringSlice("backends", nil, "backends to deploy on in place of the suite's: its labels, or names of plugins")
-	flags.Int("jobs", d.Jobs, "experiments to run at a time")
+	flags.Int("jobs", d.Jobs, fmt.Sprintf("experiments to run at a time, at most %d", maxJobs))
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
 	reportFlags(command)
 	dataFlags(command)
@@ -97,7 +101,13 @@ func (p *program) runCommand() *cobra.Command {
 		Use: "run --suite NAME|FILE", Short: "Train and deploy every combination of a suite, and print its table", Args: noArguments,
 		Long: `Run trains every experiment of a suite that is not finished yet, deploys each on every
 backend, and prints the table. Whatever is finished is kept in the run store; a
-run that was interrupted or killed goes on from the last checkpoint.`,
+run that was interrupted or killed goes on from the last checkpoint. A checkpoint
+is written 5 s after the start, then after twice that time and so on until
+checkpoint_every_seconds of the suite (60) lie between two, with every validation
+and on Ctrl-C. Steps since the last one are lost by a kill and done again.
+
+The flags for seeds, threads, epochs, steps and bytes replace what the suite says;
+everything else is set in its file, whose keys "bittern suites keys" lists.`,
 		Example: `  bittern run --suite char-small --data DIR
   bittern run --suite mine.yaml --seeds 1,2,3 --epochs 2
   BITTERN_DATA=DIR bittern run --suite char-small`,
@@ -243,8 +253,8 @@ func (s runSettings) check() error {
 	if s.Suite == "" {
 		return plugins.Problemf("name a suite with --suite: one of %s, or the path of a suite file", strings.Join(suite.Names(), ", "))
 	}
-	if s.Jobs < 1 {
-		return plugins.Problemf("--jobs must be at least 1, not %d", s.Jobs)
+	if s.Jobs < 1 || s.Jobs > maxJobs {
+		return plugins.Problemf("--jobs must be between 1 and %d, not %d", maxJobs, s.Jobs)
 	}
 	if s.Deadline <= 0 {
 		return plugins.Problemf("--deadline must be longer than nothing, such as 10m, not %s", s.Deadline)

@@ -18,8 +18,14 @@ var dashes = strings.NewReplacer("-", "_")
 // environment is what the names of all environment variables begin with.
 const environment = "BITTERN"
 
+// variable is the environment variable that stands for a flag.
+func variable(flag string) string {
+	return environment + "_" + strings.ToUpper(dashes.Replace(flag))
+}
+
 // settle fills settings, whose fields carry the names of flags, from the
-// command line or else the environment. What neither sets keeps its value, so
+// command line or else the environment, in which an empty variable counts as not
+// set. What neither sets keeps its value, so
 // defaults stand in one place: the flags' own are for the help text alone.
 func settle(command *cobra.Command, settings any) error {
 	source := viper.New()
@@ -44,10 +50,15 @@ func settle(command *cobra.Command, settings any) error {
 		if problem != nil || !source.IsSet(flag.Name) {
 			return
 		}
+		// Most often the value was to be a shell variable that is not set.
+		if text := flag.Value.String(); flag.Changed && (text == "" || text == "[]") {
+			problem = plugins.Problemf("--%s is empty; give it a value or leave it out", flag.Name)
+			return
+		}
 		value := source.Get(flag.Name)
 		if err := decoder.Decode(map[string]any{flag.Name: value}); err != nil {
-			problem = plugins.Problemf("--%s (%s_%s in the environment) cannot be %q; see %s --help",
-				flag.Name, environment, strings.ToUpper(dashes.Replace(flag.Name)), fmt.Sprint(value), command.CommandPath())
+			problem = plugins.Problemf("--%s (%s in the environment) cannot be %q; see %s --help",
+				flag.Name, variable(flag.Name), fmt.Sprint(value), command.CommandPath())
 		}
 	})
 	return problem

@@ -10,7 +10,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 
 	"bittern/plugins"
 )
@@ -140,6 +142,10 @@ func Load(ctx context.Context, request Request) (*Text, error) {
 	}
 	names, entries := catalogue()
 	i := slices.Index(names, request.Name)
+	if info, err := os.Stat(request.Name); i < 0 && err == nil && info.Mode().IsRegular() {
+		return nil, plugins.Problemf("%q is a file and no corpus; a task names one of %s, and a text of your own cannot be used",
+			request.Name, strings.Join(names, ", "))
+	}
 	if i < 0 {
 		return nil, plugins.Problemf("there is no corpus %q%s; `bittern data list` shows them all",
 			request.Name, plugins.DidYouMean(request.Name, names))

@@ -60,8 +60,11 @@ func (c *Checker) Check(ctx context.Context, spec *Spec) error {
 		return nil // none yet, or a folder that the run store will say more of
 	}
 	tensors := layOut(a.plan, a.states, spec.Task.Training.Optimiser, func(n int) []float32 { return make([]float32, n) })
-	_, err = f.loadLast(tensors)
-	return err
+	at, err := f.loadLast(tensors)
+	if err != nil || at.Best == nil {
+		return err
+	}
+	return f.loadBest(tensors) // which the end of training will need
 }
 
 func (c *Checker) ask(ctx context.Context, spec *Spec, t task.Task) (_ answer, err error) {

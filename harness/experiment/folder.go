@@ -48,8 +48,13 @@ func (f folder) loadLast(t *tensors) (position, error) {
 	return at, err
 }
 
+// loadBest fills the tensors with the best network. Training that found one
+// saved it, so that there is none is the user's to mend.
 func (f folder) loadBest(t *tensors) error {
 	_, err := f.load(f.best(), t.network())
+	if errors.Is(err, checkpoint.ErrNone) {
+		return plugins.Problemf("the best network of an experiment is missing from %s; remove %s, or run with --again, to train it afresh", f.best(), f.path)
+	}
 	return err
 }
 

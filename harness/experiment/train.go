@@ -33,6 +33,7 @@ type trainer struct {
 	perPass int // steps of an epoch
 	epoch   int // that batches are of
 	batches task.Batches
+	started time.Time // of this sitting
 	saved   time.Time
 	folder  folder
 	metrics *store.Steps
@@ -42,7 +43,8 @@ type trainer struct {
 
 func newTrainer(s *session, at position, f folder, metrics *store.Steps, quiet *Quiet, report func(Progress)) *trainer {
 	training := s.spec.Task.Training
-	t := &trainer{session: s, at: at, folder: f, metrics: metrics, quiet: quiet, report: report, saved: time.Now()}
+	now := time.Now()
+	t := &trainer{session: s, at: at, folder: f, metrics: metrics, quiet: quiet, report: report, started: now, saved: now}
 	t.perPass = s.task.Training(s.spec.Seed, 0).Len()
 	t.steps = training.Epochs * t.perPass
 	if training.Steps > 0 {
@@ -206,7 +208,18 @@ func (t *trainer) checkpointDue() bool {
 	if training.CheckpointSteps > 0 && t.at.Step%training.CheckpointSteps == 0 {
 		return true
 	}
-	return training.CheckpointSeconds > 0 && time.Since(t.saved) >= time.Duration(training.CheckpointSeconds)*time.Second
+	longest := time.Duration(training.CheckpointSeconds) * time.Second
+	return longest > 0 && time.Since(t.saved) >= checkpointGap(t.saved.Sub(t.started), longest)
+}
+
+// firstCheckpoint is how far into a sitting the first checkpoint is due.
+const firstCheckpoint = 5 * time.Second
+
+// checkpointGap is the time from a checkpoint to the next, where the last one is
+// saved after the sitting's start: as much again, so that an early kill loses
+// at most half of a sitting, up to the longest gap that the suite allows.
+func checkpointGap(saved, longest time.Duration) time.Duration {
+	return min(max(saved, firstCheckpoint), longest)
 }
 
 func (t *trainer) save() error {

@@ -3,12 +3,11 @@ package suite
 import (
 	"encoding/hex"
 	"fmt"
-	"math"
+	"maps"
 	"slices"
 	"strings"
 
 	"bittern/plugins"
-	"bittern/plugins/model"
 )
 
 // label gives every entry without a label the name of what it uses.
@@ -33,206 +32,127 @@ func fill(label *string, name string) {
 	}
 }
 
-// Limits that keep a slip of the keyboard from asking for the machine's whole
-// memory or for a run without end.
-const (
-	maxThreads = 1024
-	maxBatch   = 1 << 16
-	maxLength  = 1 << 20
-	maxEpochs  = 1 << 20
-	maxSteps   = 1 << 40
-	maxDraws   = 1000
-)
+// maxExperiments bounds what one suite may ask for: at a minute each, this
+// many take two months.
+const maxExperiments = 100_000
 
-func (s *Suite) check() error {
-	if s.Name == "" || strings.ContainsAny(s.Name, "/\\ \t\n") {
-		return fmt.Errorf("name must be one word, such as char-small")
+// check finds what the tags of single keys cannot say. Its faults have the
+// path of the key and no line.
+func (s *Suite) check() *fault {
+	if s.Name == "" || strings.ContainsAny(s.Name, "/\\ ") {
+		return faultOf("name", "name must be one word, such as char-small, not %s", quote(s.Name))
 	}
-	if err := within("threads", s.Threads, 1, maxThreads); err != nil {
-		return err
+	if f := checkSeeds(s.Seeds); f != nil {
+		return f
 	}
-	if len(s.Seeds) == 0 {
-		return fmt.Errorf("seeds must list at least one number, such as [1, 2, 3]")
-	}
-	for i, seed := range s.Seeds {
-		if slices.Contains(s.Seeds[:i], seed) {
-			return fmt.Errorf("seed %d is listed twice", seed)
+	for i, task := range s.Tasks {
+		if f := task.Training.check(); f != nil {
+			f.path = fmt.Sprintf("tasks[%d].training.%s", i, f.path)
+			f.text = fmt.Sprintf("training of task %s: %s", quote(task.Label), f.text)
+			return f
 		}
 	}
-	for _, list := range []struct {
-		name string
-		n    int
-	}{{"tasks", len(s.Tasks)}, {"models", len(s.Models)}, {"quantizers", len(s.Quantizers)}} {
-		if list.n == 0 {
-			return fmt.Errorf("%s must list at least one entry", list.name)
-		}
+	if f := s.checkEntries(); f != nil {
+		return f
 	}
-	if err := s.checkTasks(); err != nil {
-		return err
-	}
-	if err := s.checkPlugins(); err != nil {
-		return err
-	}
-	if err := s.Freeze.check(); err != nil {
-		return fmt.Errorf("freeze: %w", err)
-	}
-	if len(s.Combinations()) == 0 {
-		return fmt.Errorf("no combination is left: widen the tasks of its models or the models of its quantizers")
+	switch n := s.size(); {
+	case n == 0:
+		return faultOf("", "no combination is left: widen the tasks of its models or the models of its quantizers")
+	case n > maxExperiments:
+		return faultOf("", "it asks for %d experiments, and one suite may have %d; split it", n, maxExperiments)
 	}
 	return nil
 }
 
-func (s *Suite) checkTasks() error {
-	for _, task := range s.Tasks {
-		if task.Corpus == "" {
-			return fmt.Errorf("every task must name a corpus")
+func checkSeeds(seeds []uint64) *fault {
+	known := make(map[uint64]bool, len(seeds))
+	for i, seed := range seeds {
+		if known[seed] {
+			return faultOf(fmt.Sprintf("seeds[%d]", i), "seed %d is listed twice", seed)
 		}
-		if task.Bytes < 0 {
-			return fmt.Errorf("task %s: bytes must not be negative", task.Label)
-		}
-		for _, bound := range []struct {
-			name  string
-			value int
-			max   int
-		}{{"batch", task.Batch, maxBatch}, {"length", task.Length, maxLength}} {
-			if err := within(bound.name, bound.value, 1, bound.max); err != nil {
-				return fmt.Errorf("task %s: %w", task.Label, err)
-			}
-		}
-		if err := task.Training.check(); err != nil {
-			return fmt.Errorf("training of task %s: %w", task.Label, err)
-		}
-	}
-	return unique("task", s.Tasks, func(t Task) string { return t.Label })
-}
-
-func (s *Suite) checkPlugins() error {
-	tasks := labels(s.Tasks, func(t Task) string { return t.Label })
-	models := labels(s.Models, func(m Model) string { return m.Label })
-	for _, m := range s.Models {
-		if err := m.check(plugins.KindModel); err != nil {
-			return err
-		}
-		if err := known("model "+m.Label, "task", m.Tasks, tasks); err != nil {
-			return err
-		}
-	}
-	for _, q := range s.Quantizers {
-		if err := q.check(plugins.KindQuantizer); err != nil {
-			return err
-		}
-		if err := known("quantizer "+q.Label, "model", q.Models, models); err != nil {
-			return err
-		}
-	}
-	for _, b := range s.Backends {
-		if err := b.check(plugins.KindBackend); err != nil {
-			return err
-		}
-	}
-	if err := unique("model", s.Models, func(m Model) string { return m.Label }); err != nil {
-		return err
-	}
-	if err := unique("quantizer", s.Quantizers, func(q Quantizer) string { return q.Label }); err != nil {
-		return err
-	}
-	return unique("backend", s.Backends, func(b Plugin) string { return b.Label })
-}
-
-func (p Plugin) check(kind plugins.Kind) error {
-	if p.Plugin == "" {
-		return fmt.Errorf("every %s must name its plugin", kind)
-	}
-	if p.SHA256 == "" {
-		return nil
-	}
-	if digest, err := hex.DecodeString(p.SHA256); err != nil || len(digest) != 32 {
-		return fmt.Errorf("%s %s: sha256 must be 64 hexadecimal digits", kind, p.Label)
+		known[seed] = true
 	}
 	return nil
 }
 
-func (t Training) check() error {
-	if t.Optimiser != model.Adam && t.Optimiser != model.SGD {
-		return fmt.Errorf("optimiser %q must be %s or %s", t.Optimiser, model.Adam, model.SGD)
+// checkEntries looks at the labels of tasks, models, quantizers and backends,
+// at where they are named, and at checksums.
+func (s *Suite) checkEntries() *fault {
+	tasks, f := unique("task", "tasks", s.Tasks, func(t Task) string { return t.Label })
+	if f != nil {
+		return f
 	}
-	if !positive(t.LearningRate) {
-		return fmt.Errorf("learning_rate must be a number above 0, not %v", t.LearningRate)
+	models, f := unique("model", "models", s.Models, func(m Model) string { return m.Label })
+	if f != nil {
+		return f
 	}
-	switch t.Decay {
-	case Constant:
-		if t.FinalLearningRate != 0 {
-			return fmt.Errorf("final_learning_rate needs decay: exponential")
+	for i, m := range s.Models {
+		path := fmt.Sprintf("models[%d]", i)
+		if f := m.check(path, plugins.KindModel); f != nil {
+			return f
 		}
-	case Exponential:
-		if !positive(t.FinalLearningRate) {
-			return fmt.Errorf("final_learning_rate must be a number above 0 with exponential decay, not %v", t.FinalLearningRate)
+		if f := known(path+".tasks", "model "+quote(m.Label), "task", m.Tasks, tasks); f != nil {
+			return f
 		}
-	default:
-		return fmt.Errorf("decay %q must be %s or %s", t.Decay, Constant, Exponential)
 	}
-	if t.ClipNorm < 0 || math.IsNaN(t.ClipNorm) || math.IsInf(t.ClipNorm, 0) {
-		return fmt.Errorf("clip_norm must be a number that is not negative, not %v", t.ClipNorm)
+	if _, f := unique("quantizer", "quantizers", s.Quantizers, func(q Quantizer) string { return q.Label }); f != nil {
+		return f
 	}
-	for _, bound := range []struct {
-		name     string
-		value    int
-		min, max int
-	}{
-		{"epochs", t.Epochs, 1, maxEpochs},
-		{"steps", t.Steps, 0, maxSteps},
-		{"validate_every", t.ValidateEvery, 0, maxSteps},
-		{"patience", t.Patience, 0, maxSteps},
-		{"reset_moments_every", t.ResetMomentsEvery, 0, maxSteps},
-		{"validation_calibration_batches", t.ValidationCalibration, 1, maxSteps},
-		{"checkpoint_every_steps", t.CheckpointSteps, 0, maxSteps},
-		{"checkpoint_every_seconds", t.CheckpointSeconds, 0, maxSteps},
-	} {
-		if err := within(bound.name, bound.value, bound.min, bound.max); err != nil {
-			return err
+	for i, q := range s.Quantizers {
+		path := fmt.Sprintf("quantizers[%d]", i)
+		if f := q.check(path, plugins.KindQuantizer); f != nil {
+			return f
+		}
+		if f := known(path+".models", "quantizer "+quote(q.Label), "model", q.Models, models); f != nil {
+			return f
+		}
+	}
+	if _, f := unique("backend", "backends", s.Backends, func(b Plugin) string { return b.Label }); f != nil {
+		return f
+	}
+	for i, b := range s.Backends {
+		if f := b.check(fmt.Sprintf("backends[%d]", i), plugins.KindBackend); f != nil {
+			return f
 		}
 	}
 	return nil
 }
 
-func (f Freeze) check() error {
-	if err := within("draws", f.Draws, 1, maxDraws); err != nil {
-		return err
-	}
-	return within("calibration_batches", f.CalibrationBatches, 1, maxSteps)
-}
-
-func positive(f float64) bool { return f > 0 && !math.IsInf(f, 0) }
-
-func within(name string, value, low, high int) error {
-	if value < low || value > high {
-		return fmt.Errorf("%s must be between %d and %d, not %d", name, low, high, value)
+func (p Plugin) check(path string, kind plugins.Kind) *fault {
+	if digest, err := hex.DecodeString(p.SHA256); err != nil || len(digest) != 32 && p.SHA256 != "" {
+		return faultOf(path+".sha256", "%s %s: sha256 must be 64 hexadecimal digits", kind, quote(p.Label))
 	}
 	return nil
 }
 
-func labels[T any](list []T, label func(T) string) []string {
-	all := make([]string, len(list))
-	for i, item := range list {
-		all[i] = label(item)
+func (t Training) check() *fault {
+	switch {
+	case t.Decay == Constant && t.FinalLearningRate != 0:
+		return faultOf("final_learning_rate", "final_learning_rate needs decay: exponential")
+	case t.Decay == Exponential && t.FinalLearningRate == 0:
+		return faultOf("decay", "decay: exponential needs a final_learning_rate above 0")
 	}
-	return all
+	return nil
 }
 
-func unique[T any](what string, list []T, label func(T) string) error {
-	all := labels(list, label)
-	for i, l := range all {
-		if slices.Contains(all[:i], l) {
-			return fmt.Errorf("two %ss are called %q; give one of them another label", what, l)
+// unique lists the labels of entries, of which no two may be the same.
+func unique[T any](what, path string, list []T, label func(T) string) (map[string]bool, *fault) {
+	labels := make(map[string]bool, len(list))
+	for i, entry := range list {
+		l := label(entry)
+		if labels[l] {
+			return nil, faultOf(fmt.Sprintf("%s[%d].label", path, i), "two %ss are called %s; give one of them another label", what, quote(l))
 		}
+		labels[l] = true
 	}
-	return nil
+	return labels, nil
 }
 
-func known(owner, what string, named, all []string) error {
-	for _, name := range named {
-		if !slices.Contains(all, name) {
-			return fmt.Errorf("%s is meant for the %s %q, which is not listed%s", owner, what, name, plugins.DidYouMean(name, all))
+func known(path, owner, what string, named []string, labels map[string]bool) *fault {
+	for i, name := range named {
+		if !labels[name] {
+			return faultOf(fmt.Sprintf("%s[%d]", path, i), "%s is meant for the %s %s, which is not listed%s",
+				owner, what, quote(name), plugins.DidYouMean(shorten(name), slices.Sorted(maps.Keys(labels))))
 		}
 	}
 	return nil

@@ -1,10 +1,10 @@
 package suite
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -12,9 +12,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/go-viper/mapstructure/v2"
-	"github.com/spf13/viper"
 
 	"bittern/plugins"
 )
@@ -46,7 +43,7 @@ func Load(nameOrPath string) (*Suite, error) {
 		}
 		return Parse("suite "+nameOrPath, content)
 	}
-	content, err := os.ReadFile(nameOrPath)
+	content, err := read(nameOrPath)
 	switch {
 	case err == nil:
 		return Parse("suite file "+nameOrPath, content)
@@ -61,6 +58,32 @@ func Load(nameOrPath string) (*Suite, error) {
 		nameOrPath, plugins.DidYouMean(nameOrPath, Names()), strings.Join(Names(), ", "))
 }
 
+// read reads a suite file. What is no regular file is not even opened: a pipe
+// would block, and a device may have no end.
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("it is a folder")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is a pipe or device and not a file")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if closing := file.Close(); err == nil {
+		err = closing
+	}
+	if err == nil && len(content) > maxSize {
+		return nil, fmt.Errorf("it is longer than %d bytes, which no suite is", maxSize)
+	}
+	return content, err
+}
+
 func reason(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
@@ -69,79 +92,43 @@ func reason(err error) error {
 	return err
 }
 
-// Parse reads a suite from YAML; origin names it in the sentence of a Problem.
+// Parse reads a suite from YAML; origin names it in the sentence of a Problem,
+// which also names the line.
 func Parse(origin string, content []byte) (*Suite, error) {
-	source := viper.New()
-	source.SetConfigType("yaml")
-	if err := source.ReadConfig(bytes.NewReader(content)); err != nil {
-		return nil, plugins.Problemf("%s is not valid YAML: %s", origin, oneLine(err))
+	if len(content) > maxSize {
+		return nil, plugins.Problemf("%s is longer than %d bytes, which no suite is", origin, maxSize)
 	}
-	s := &Suite{Threads: 2, Training: recipe, Freeze: freeze}
-	if err := decode(source.AllSettings(), s); err != nil {
-		return nil, plugins.Problemf("%s: %s", origin, oneLine(err))
+	s, err := fromYAML(content)
+	if err == nil {
+		return s, nil
 	}
-	for i := range s.Tasks {
-		task := &s.Tasks[i]
-		task.Training = s.Training
-		if err := decode(task.Override, &task.Training); err != nil {
-			return nil, plugins.Problemf("%s: training of task %d: %s", origin, i+1, oneLine(err))
-		}
+	f, ok := errors.AsType[*fault](err)
+	if !ok {
+		return nil, plugins.Problemf("%s is not valid YAML: %s", origin, strings.TrimPrefix(oneLine(err), "yaml: "))
+	}
+	if f.line > 0 {
+		origin += fmt.Sprintf(", line %d", f.line)
+	}
+	return nil, plugins.Problemf("%s: %s", origin, f.text)
+}
+
+// fromYAML answers a *fault, or an error of the YAML reader.
+func fromYAML(content []byte) (*Suite, error) {
+	root, err := document(content)
+	if err != nil {
+		return nil, err
+	}
+	s := defaultSuite()
+	d := decoder{suite: s, lines: make(map[string]int)}
+	if err := d.decode("", field{}, root, reflect.ValueOf(s).Elem()); err != nil {
+		return nil, err
 	}
 	s.label()
-	if err := s.check(); err != nil {
-		return nil, plugins.Problemf("%s: %s", origin, err)
+	if f := s.check(); f != nil {
+		f.line = d.line(f.path)
+		return nil, f
 	}
 	return s, nil
-}
-
-// decode fills out from settings as viper's UnmarshalExact would; it is used
-// directly because the second decoding, of a task's training keys, starts
-// from a filled struct, and so that an unknown key is answered with the
-// nearest known one.
-func decode(settings map[string]any, out any) error {
-	var metadata mapstructure.Metadata
-	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result:     out,
-		Metadata:   &metadata,
-		DecodeHook: optionList,
-	})
-	if err != nil {
-		return err
-	}
-	if err := decoder.Decode(settings); err != nil {
-		return err
-	}
-	if len(metadata.Unused) > 0 {
-		slices.Sort(metadata.Unused)
-		unknown := metadata.Unused[0]
-		return fmt.Errorf("there is no key %q%s", unknown,
-			plugins.DidYouMean(unknown, append(metadata.Keys, metadata.Unset...)))
-	}
-	return nil
-}
-
-// optionList turns the list ["units=512", …] into option values.
-func optionList(from, to reflect.Type, data any) (any, error) {
-	if to != reflect.TypeFor[plugins.Values]() {
-		return data, nil
-	}
-	list, ok := data.([]any)
-	if !ok {
-		return nil, fmt.Errorf("options must be a list such as [units=512]")
-	}
-	values := make(plugins.Values, len(list))
-	for _, item := range list {
-		name, value, found := strings.Cut(fmt.Sprint(item), "=")
-		if !found {
-			return nil, fmt.Errorf("option %q must be written name=value", item)
-		}
-		name = strings.TrimSpace(name)
-		if _, twice := values[name]; twice {
-			return nil, fmt.Errorf("option %s is given twice", name)
-		}
-		values[name] = strings.TrimSpace(value)
-	}
-	return values, nil
 }
 
 func oneLine(err error) string {

@@ -2,7 +2,7 @@
 // quantizers × seeds, trained as one recipe says and deployed on backends.
 //
 // A suite is YAML. Names stand as values in lists, and a plugin's options are
-// written "name=value", as they would be on a command line:
+// written "name=value", as they would be on a command line, or as a mapping:
 //
 //	name: demo
 //	seeds: [1]
@@ -12,7 +12,7 @@
 //	  - {label: lstm-128, plugin: lstm, options: [units=128, normalization=batch]}
 //	quantizers:
 //	  - {plugin: none}
-//	  - {plugin: binaryconnect, model_options: [normalization=none]}
+//	  - {plugin: binaryconnect, model_options: {normalization: none}}
 //	backends:
 //	  - {plugin: cpu}
 //	training: {learning_rate: 0.002, epochs: 5}
@@ -20,6 +20,9 @@
 // Every combination is run, but where a model names the tasks it is meant for,
 // or a quantizer the models. A quantizer's model_options replace the model's
 // own for its experiments, and a task's training keys replace the suite's.
+//
+// The tags of the structs below are the specification of the keys: they are
+// what a file is checked against and what [Keys] lists. See [field].
 package suite
 
 import (
@@ -30,54 +33,52 @@ import (
 
 // Suite is everything one suite file says, defaults filled in.
 type Suite struct {
-	Name       string      `mapstructure:"name"`
-	Summary    string      `mapstructure:"summary"`
-	Seeds      []uint64    `mapstructure:"seeds"`
-	Threads    int         `mapstructure:"threads"` // workers inside a model process; numbers depend on it
-	Tasks      []Task      `mapstructure:"tasks"`
-	Models     []Model     `mapstructure:"models"`
-	Quantizers []Quantizer `mapstructure:"quantizers"`
-	Backends   []Plugin    `mapstructure:"backends"`
-	Training   Training    `mapstructure:"training"`
-	Freeze     Freeze      `mapstructure:"freeze"`
+	Name    string   `key:"name" required:"true" doc:"one word that names the suite in the run store and its table"`
+	Summary string   `key:"summary" doc:"what the suite is for, in a few words"`
+	Seeds   []uint64 `key:"seeds" required:"true" min:"1" max:"4096" flag:"seeds" doc:"every combination is trained once with each of these numbers"`
+	Threads int      `key:"threads" min:"1" max:"1024" flag:"threads" doc:"workers inside a model's process; the last bits of results depend on it"`
+
+	// Training stands before Tasks because a task's keys start from it.
+	Training   Training    `key:"training" doc:"the recipe"`
+	Tasks      []Task      `key:"tasks" required:"true" min:"1" max:"256" doc:"what is learnt"`
+	Models     []Model     `key:"models" required:"true" min:"1" max:"256" doc:"what learns it"`
+	Quantizers []Quantizer `key:"quantizers" required:"true" min:"1" max:"256" doc:"how weights become few bits"`
+	Freeze     Freeze      `key:"freeze" doc:"how a trained network becomes a deployed one"`
+	Backends   []Plugin    `key:"backends" max:"256" doc:"what each trained network is deployed on; none where the list is empty"`
 }
 
 // Task is a corpus cut into batches of Batch windows of Length symbols.
 type Task struct {
-	Label  string `mapstructure:"label"` // the corpus where empty
-	Corpus string `mapstructure:"corpus"`
-	Bytes  int    `mapstructure:"bytes"` // use only the corpus's first bytes; 0 = all
-	Batch  int    `mapstructure:"batch"`
-	Length int    `mapstructure:"length"`
+	Label  string `key:"label" doc:"the task's name in tables; the corpus where it is left out"`
+	Corpus string `key:"corpus" required:"true" doc:"a name that bittern data list shows"`
+	Bytes  int    `key:"bytes" min:"0" max:"1000000000000" flag:"bytes" doc:"use only the corpus's first bytes; 0 is all"`
+	Batch  int    `key:"batch" required:"true" min:"1" max:"65536" doc:"windows in a batch"`
+	Length int    `key:"length" required:"true" min:"1" max:"1048576" doc:"symbols in a window"`
 
-	// Override holds the training keys this task sets for itself; Training
-	// is the suite's recipe with them applied.
-	Override map[string]any `mapstructure:"training"`
-	Training Training       `mapstructure:"-"`
+	// Training is the suite's recipe with the task's own keys applied.
+	Training Training `key:"training" doc:"keys that replace those of the suite's training for this task"`
 }
 
 // Plugin names a plugin and its settings. Label is how tables call it: the
-// plugin's name where empty.
+// plugin's name where the file gives none.
 type Plugin struct {
-	Label   string         `mapstructure:"label"`
-	Plugin  string         `mapstructure:"plugin"`
-	Options plugins.Values `mapstructure:"options"`
-	SHA256  string         `mapstructure:"sha256"` // of an external plugin's executable, hex
+	Label   string         `key:"label" doc:"the entry's name in tables; the plugin's where it is left out"`
+	Plugin  string         `key:"plugin" required:"true" doc:"a name that bittern plugins list shows"`
+	Options plugins.Values `key:"options" doc:"as bittern plugins describe NAME lists them: [units=64] or {units: 64}"`
+	SHA256  string         `key:"sha256" doc:"of an external plugin's executable, in 64 hexadecimal digits; another executable is refused"`
 }
 
-// Model is a model plugin. Tasks limits it to the tasks with these labels.
+// Model is a model plugin.
 type Model struct {
-	Plugin `mapstructure:",squash"`
-	Tasks  []string `mapstructure:"tasks"`
+	Plugin
+	Tasks []string `key:"tasks" max:"256" doc:"labels of the only tasks it is meant for; all where the list is empty"`
 }
 
-// Quantizer is a quantizer plugin. Models limits it to the models with these
-// labels; ModelOptions replace the model's options in its experiments, as for
-// BinaryConnect without normalization.
+// Quantizer is a quantizer plugin.
 type Quantizer struct {
-	Plugin       `mapstructure:",squash"`
-	Models       []string       `mapstructure:"models"`
-	ModelOptions plugins.Values `mapstructure:"model_options"`
+	Plugin
+	Models       []string       `key:"models" max:"256" doc:"labels of the only models it is meant for; all where the list is empty"`
+	ModelOptions plugins.Values `key:"model_options" doc:"options that replace the model's own in this quantizer's experiments"`
 }
 
 // Combination is one experiment of a suite: a task, a model, a quantizer and a seed.
@@ -92,27 +93,40 @@ type Combination struct {
 // that the rows of a table are finished one after another.
 func (s *Suite) Combinations() []Combination {
 	var all []Combination
+	s.each(func(task Task, model Model, quantizer Quantizer) {
+		for _, seed := range s.Seeds {
+			all = append(all, Combination{
+				Task:      task,
+				Model:     model.with(quantizer.ModelOptions),
+				Quantizer: quantizer.Plugin,
+				Seed:      seed,
+			})
+		}
+	})
+	return all
+}
+
+// size counts the experiments.
+func (s *Suite) size() int {
+	n := 0
+	s.each(func(Task, Model, Quantizer) { n += len(s.Seeds) })
+	return n
+}
+
+// each calls visit for every combination that is meant to be.
+func (s *Suite) each(visit func(Task, Model, Quantizer)) {
 	for _, task := range s.Tasks {
 		for _, model := range s.Models {
 			if !meant(model.Tasks, task.Label) {
 				continue
 			}
 			for _, quantizer := range s.Quantizers {
-				if !meant(quantizer.Models, model.Label) {
-					continue
-				}
-				for _, seed := range s.Seeds {
-					all = append(all, Combination{
-						Task:      task,
-						Model:     model.with(quantizer.ModelOptions),
-						Quantizer: quantizer.Plugin,
-						Seed:      seed,
-					})
+				if meant(quantizer.Models, model.Label) {
+					visit(task, model, quantizer)
 				}
 			}
 		}
 	}
-	return all
 }
 
 // meant says whether a list of labels admits label; an empty list admits all.

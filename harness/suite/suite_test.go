@@ -1,12 +1,16 @@
 package suite
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -111,29 +115,57 @@ func TestModelOptionsStayApart(t *testing.T) {
 func TestMistakesAreProblemsOfOneSentence(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, old, new, want string }{
-		{"unknown key", "threads: 3", "thread: 3", `there is no key "thread", did you mean "threads"?`},
-		{"unknown key in a list", "batch: 4", "bach: 4", `there is no key "tasks[0].bach", did you mean "tasks[0].batch"?`},
-		{"unknown key of a task's training", "{epochs: 9,", "{epoch: 9,", `training of task 2: there is no key "epoch", did you mean "epochs"?`},
-		{"wrong type", "threads: 3", "threads: many", "threads"},
-		{"not YAML", "threads: 3", "threads: [3", "not valid YAML"},
-		{"threads", "threads: 3", "threads: 0", "threads must be between 1 and 1024, not 0"},
-		{"no seeds", "seeds: [1, 7]", "seeds: []", "seeds must list at least one number"},
-		{"seed twice", "seeds: [1, 7]", "seeds: [7, 7]", "seed 7 is listed twice"},
-		{"negative seed", "seeds: [1, 7]", "seeds: [-1]", "seeds[0]"},
-		{"batch", "batch: 4", "batch: 0", "task grammar: batch must be between 1 and 65536, not 0"},
-		{"bytes", "bytes: 1000", "bytes: -1", "task grammar: bytes must not be negative"},
-		{"label twice", "label: large", "label: small", `two models are called "small"`},
-		{"unknown task of a model", "tasks: [long]", "tasks: [lang]", `model large is meant for the task "lang", which is not listed, did you mean "long"?`},
-		{"option form", "units=8", "units:8", `option "units:8" must be written name=value`},
-		{"option twice", "units=8", "units=8, units=9", "option units is given twice"},
-		{"checksum form", strings.Repeat("ab", 32), "abc", "quantizer binaryconnect: sha256 must be 64 hexadecimal digits"},
-		{"optimiser", "optimiser: adam", "optimiser: adamw", `optimiser "adamw" must be adam or sgd`},
-		{"learning rate", "learning_rate: 0.002\n", "learning_rate: 0\n", "learning_rate must be a number above 0"},
-		{"not a number", "learning_rate: 0.002\n", "learning_rate: .nan\n", "learning_rate must be a number above 0"},
-		{"final rate without decay", "  decay: exponential", "  decay: constant", "final_learning_rate needs decay: exponential"},
-		{"decay", "  decay: exponential", "  decay: linear", `decay "linear" must be constant or exponential`},
-		{"epochs", "  epochs: 3", "  epochs: 0", "epochs must be between 1"},
-		{"name", "name: two-by-two", "name: two words", "name must be one word"},
+		{"unknown key", "threads: 3", "thread: 3", `test, line 5: there is no key "thread", did you mean "threads"?`},
+		{"unknown key in a list", "batch: 4", "bach: 4", `test, line 7: there is no key "tasks[0].bach", did you mean "tasks[0].batch"?`},
+		{"unknown key of a task's training", "{epochs: 9,", "{epoch: 9,", `test, line 8: there is no key "tasks[1].training.epoch", did you mean "tasks[1].training.epochs"?`},
+		{"key in another case", "threads: 3", "Threads: 3", `test, line 5: there is no key "Threads", did you mean "threads"?`},
+		{"key of another mapping", "threads: 3", "clip_norm: 3", `test, line 5: there is no key "clip_norm", did you mean "training.clip_norm"?`},
+		{"dotted key", "threads: 3", `"training.steps": 7`, `test, line 5: there is no key "training.steps"; a dot does not nest keys, indentation does`},
+		{"dotted key of a list", "batch: 4", `"training.steps": 4`, `test, line 7: there is no key "tasks[0].training.steps"; a dot does not nest keys`},
+		{"key twice", "threads: 3", "threads: 3\nthreads: 4", `test, line 6: the key "threads" is given in line 5 already; keep one of the two`},
+		{"key twice in two cases", "threads: 3", "threads: 3\nThreads: 4", `test, line 6: the key "Threads" is given in line 5 already`},
+		{"option twice in a mapping", "[units=8,", "[{units: 8, UNITS: 9},", `test, line 10: the key "UNITS" is given in line 10 already`},
+		{"key of another kind", "threads: 3", "[threads]: 3", `test, line 5: a key must be a single word`},
+		{"missing key", "batch: 4, ", "", `test, line 7: tasks[0] lacks the key "batch": windows in a batch`},
+		{"list of the wrong things", "- {plugin: none}", "- none", `test, line 13: quantizers[0] must be keys with their values, such as {plugin: …}`},
+		{"list for a value", "threads: 3", "threads: [3]", "test, line 5: threads must be a single value"},
+		{"wrong type", "threads: 3", "threads: many", `test, line 5: threads must be a whole number between 1 and 1024, not "many"`},
+		{"fraction", "batch: 4", "batch: 4.7", "test, line 7: tasks[0].batch must be a whole number between 1 and 65536, not 4.7"},
+		{"number that may be octal", "threads: 3", "threads: 010", "test, line 5: threads must be a whole number between 1 and 1024, not 010"},
+		{"number too large", "threads: 3", "threads: 99999999999999999999", "threads must be a whole number between 1 and 1024, not 99999999999999999999"},
+		{"value left out", "threads: 3", "threads:", "test, line 5: threads must be a whole number between 1 and 1024, not nothing"},
+		{"text left out", "summary: every key once", "summary:", "test, line 3: summary has no value"},
+		{"text with an escape code", "summary: every key once", `summary: "\e[2J"`, "test, line 3: summary must be one line without control characters"},
+		{"not true or false", "reset_moments_epoch: true", "reset_moments_epoch: yes", `training.reset_moments_epoch must be true or false, not "yes"`},
+		{"not YAML", "threads: 3", "threads: [3", "test is not valid YAML: line"},
+		{"alias", "threads: 3", "threads: &n 3", "test, line 5: anchors and aliases (&name, *name) cannot be used here"},
+		{"merge", "threads: 3", "<<: {threads: 3}", "test, line 5: a key must be a single word"},
+		{"tag", "threads: 3", "threads: !!str 3", `test, line 5: the tag "!!str" cannot be used here`},
+		{"second document", "threads: 3", "threads: 3\n---\nname: other", "a second document begins here"},
+		{"threads", "threads: 3", "threads: 0", "test, line 5: threads must be a whole number between 1 and 1024, not 0"},
+		{"no seeds", "seeds: [1, 7]", "seeds: []", "test, line 4: seeds must be a list of 1 to 4096 entries, not 0"},
+		{"seed twice", "seeds: [1, 7]", "seeds: [7, 7]", "test, line 4: seed 7 is listed twice"},
+		{"negative seed", "seeds: [1, 7]", "seeds: [-1]", "test, line 4: seeds[0] must be a whole number that is not negative, not -1"},
+		{"batch", "batch: 4", "batch: 0", "test, line 7: tasks[0].batch must be a whole number between 1 and 65536, not 0"},
+		{"bytes", "bytes: 1000", "bytes: -1", "test, line 7: tasks[0].bytes must be a whole number between 0 and"},
+		{"label twice", "label: large", "label: small", `test, line 11: two models are called "small"`},
+		{"label as another's name", "label: long", "label: grammar", `test, line 8: two tasks are called "grammar"`},
+		{"unknown task of a model", "tasks: [long]", "tasks: [lang]", `test, line 11: model "large" is meant for the task "lang", which is not listed, did you mean "long"?`},
+		{"unknown model of a quantizer", "models: [small]", "models: [smal]", `test, line 14: quantizer "binaryconnect" is meant for the model "smal", which is not listed, did you mean "small"?`},
+		{"option form", "units=8", "units:8", `test, line 10: models[0].options: option "units:8" must be written name=value`},
+		{"option twice", "units=8", "units=8, units=9", `models[0].options: option "units" is given twice`},
+		{"option of many values", "[units=8,", "[units: [8, 9],", "test, line 10: models[0].options.units must be a single value"},
+		{"checksum form", strings.Repeat("ab", 32), "abc", `test, line 14: quantizer "binaryconnect": sha256 must be 64 hexadecimal digits`},
+		{"optimiser", "optimiser: adam", "optimiser: adamw", `test, line 18: training.optimiser must be adam or sgd, not "adamw", did you mean "adam"?`},
+		{"learning rate", "learning_rate: 0.002\n", "learning_rate: 0\n", "training.learning_rate must be a number above 0, not 0"},
+		{"not a number", "learning_rate: 0.002\n", "learning_rate: .nan\n", "training.learning_rate must be a number above 0, not .nan"},
+		{"not finite", "clip_norm: 0.25", "clip_norm: inf", `training.clip_norm must be a number of at least 0, not "inf"`},
+		{"final rate without decay", "  decay: exponential", "  decay: constant", `test, line 20: training of task "grammar": final_learning_rate needs decay: exponential`},
+		{"decay without final rate", "  final_learning_rate: 0.001\n", "", `test, line 20: training of task "grammar": decay: exponential needs a final_learning_rate above 0`},
+		{"final rate of a task", "decay: constant, final_learning_rate: 0}", "decay: constant}", `test, line 20: training of task "long": final_learning_rate needs decay: exponential`},
+		{"decay", "  decay: exponential", "  decay: linear", `training.decay must be constant or exponential, not "linear"`},
+		{"epochs", "  epochs: 3", "  epochs: 0", "training.epochs must be a whole number between 1"},
+		{"name", "name: two-by-two", "name: two words", `test, line 2: name must be one word, such as char-small, not "two words"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -150,6 +182,151 @@ func TestMistakesAreProblemsOfOneSentence(t *testing.T) {
 				t.Errorf("sentence = %q, want one line with %q", problem.Sentence, c.want)
 			}
 		})
+	}
+}
+
+// What users write in place of the one form that the examples show means the same.
+func TestParseAcceptsWhatUsersTry(t *testing.T) {
+	t.Parallel()
+	want := parse(t, complete)
+	for _, c := range []struct{ name, old, new string }{
+		{"options as a mapping", "[units=8, normalization=batch]", "{units: 8, normalization: batch}"},
+		{"options as a list of mappings", "[units=8, normalization=batch]", "[units: 8, normalization: batch]"},
+		{"options of both forms", "[units=8, normalization=batch]", "[units=8, normalization: batch]"},
+		{"one option without brackets", "options: [threads=1]", "options: threads=1"},
+		{"one label without brackets", "tasks: [long]", "tasks: long"},
+		{"one entry without brackets", "backends:\n  - {plugin: cpu, options: [threads=1]}", "backends: {plugin: cpu, options: [threads=1]}"},
+		{"digits in groups", "bytes: 1000", "bytes: 1_000"},
+		{"a number in quotes", "threads: 3", `threads: "3"`},
+		{"false in capitals", "reset_moments_epoch: true", "reset_moments_epoch: True"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			content := strings.Replace(complete, c.old, c.new, 1)
+			if content == complete {
+				t.Fatalf("%q is not in the suite", c.old)
+			}
+			if diff := cmp.Diff(want, parse(t, content)); diff != "" {
+				t.Errorf("suite (-want +got):\n%s", diff)
+			}
+		})
+	}
+	one := parse(t, strings.Replace(complete, "seeds: [1, 7]", "seeds: 1", 1))
+	if diff := cmp.Diff([]uint64{1}, one.Seeds); diff != "" {
+		t.Errorf("seeds: 1 (-want +got):\n%s", diff)
+	}
+	bare := parse(t, strings.Replace(complete, "  - {plugin: cpu, options: [threads=1]}", "  # - {plugin: cpu}", 1))
+	if len(bare.Backends) != 0 {
+		t.Errorf("backends whose entries are comments = %v, want none", bare.Backends)
+	}
+}
+
+// TestParseIsBounded parses what would cost a lenient reader minutes or all memory.
+func TestParseIsBounded(t *testing.T) {
+	t.Parallel()
+	many := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	for _, c := range []struct{ name, content, want string }{
+		{"nested mappings", strings.Repeat("{a: ", 2000) + "1" + strings.Repeat("}", 2000), "test, line 1: it is nested more than 64 levels deep"},
+		{"nested lists", complete + "backends2: " + strings.Repeat("[", 65) + strings.Repeat("]", 65), "nested more than 64 levels deep"},
+		{"deeper than the YAML reader goes", strings.Repeat("[", 1<<19), "test is not valid YAML: exceeded max depth"},
+		{"size", "# " + strings.Repeat("x", 1<<20), "test is longer than 1048576 bytes"},
+		{"missing lists", "name: a\nseeds: 1\ntasks: []", "test, line 3: tasks must be a list of 1 to 256 entries, not 0"},
+		{"nothing", "", "test: it is empty"},
+		{"comments alone", "# nothing\n", "test: it is empty"},
+		{"seeds", strings.Replace(complete, "seeds: [1, 7]", "seeds: ["+many(5000, "%d, ")+"]", 1), "seeds must be a list of 1 to 4096 entries, not 5000"},
+		{"experiments", strings.NewReplacer(
+			"seeds: [1, 7]", "seeds: ["+many(4096, "%d, ")+"]",
+			"  - {plugin: none}", many(100, "  - {label: q%d, plugin: none}\n"),
+		).Replace(complete), "it asks for 1236992 experiments, and one suite may have 100000"},
+		{"a key of 100 kB", "? " + strings.Repeat("k", 100_000) + "\n: 1", "there is no key \"" + strings.Repeat("k", 60) + "…\""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Parse("test", []byte(c.content))
+			problem, ok := errors.AsType[*plugins.Problem](err)
+			if !ok || !strings.Contains(problem.Sentence, c.want) || len(problem.Sentence) > 400 {
+				t.Errorf("Parse = %v, want a Problem of at most 400 bytes with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// FuzzParse: whatever the bytes are, Parse answers a suite, the same each time, or a
+// *plugins.Problem of one bounded line that can be printed.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(complete))
+	for _, seed := range []string{
+		"", "---\n...\n", "name: x\nname: y", "a: &a [*a]", "<<: *x", "? {a: b}\n: c", "[1, {2: 3}]", "!!binary aGk=", "name: !x y",
+		"seeds: [0x10, 010, 1e3, .inf, ~]", "training.steps: 7", "tasks: [{training: {epochs: 1}}]", "\xff\xfe", "\ufeffname: x", "name: \"\\0\"",
+		"models: {plugin: lstm, options: [a=b, {c: d}, [e]]}", strings.Repeat("[", 70), strings.Repeat("{a: ", 70), "a: |\n b\n\n\tc",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		s, err := Parse("test", content)
+		again, errAgain := Parse("test", content)
+		if diff := cmp.Diff(s, again); diff != "" || fmt.Sprint(err) != fmt.Sprint(errAgain) {
+			t.Errorf("parsed twice: %v and %v\n%s", err, errAgain, diff)
+		}
+		if err == nil {
+			if n := len(s.Combinations()); n < 1 || n > maxExperiments {
+				t.Errorf("%d experiments, want 1 to %d", n, maxExperiments)
+			}
+			return
+		}
+		problem, ok := errors.AsType[*plugins.Problem](err)
+		if !ok {
+			t.Fatalf("Parse = %v (%T), want a *plugins.Problem", err, err)
+		}
+		if strings.ContainsFunc(problem.Sentence, unicode.IsControl) || len(problem.Sentence) > 1000 {
+			t.Errorf("sentence = %q, want one printable line", problem.Sentence)
+		}
+	})
+}
+
+// Keys lists every field that a file can set, each with its meaning.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	keys := make(map[string]Key)
+	for _, k := range Keys() {
+		if k.Doc == "" || k.Type == "" {
+			t.Errorf("key %s has no type or no meaning: %+v", k.Name, k)
+		}
+		if k.Type == "whole number" && k.Allowed == "" {
+			t.Errorf("key %s is a number without bounds", k.Name)
+		}
+		keys[k.Name] = k
+	}
+	for _, want := range []Key{
+		{Name: "threads", Type: "whole number", Default: "2", Allowed: "between 1 and 1024", Flag: "threads"},
+		{Name: "seeds", Type: "list of whole numbers", Required: true, Allowed: "1 to 4096 entries", Flag: "seeds"},
+		{Name: "tasks[].bytes", Type: "whole number", Default: "0", Allowed: "between 0 and 1000000000000", Flag: "bytes"},
+		{Name: "models[].plugin", Type: "text", Required: true},
+		{Name: "quantizers[].model_options", Type: "options"},
+		{Name: "training.decay", Type: "text", Default: "constant", Allowed: "constant, exponential"},
+		{Name: "training.learning_rate", Type: "number", Default: "0.002", Allowed: "above 0"},
+		{Name: "training.reset_moments_epoch", Type: "true or false", Default: "false"},
+	} {
+		got := keys[want.Name]
+		got.Doc = ""
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("key %s (-want +got):\n%s", want.Name, diff)
+		}
+	}
+	for _, structure := range []reflect.Type{
+		reflect.TypeFor[Suite](), reflect.TypeFor[Task](), reflect.TypeFor[Plugin](), reflect.TypeFor[Model](), reflect.TypeFor[Quantizer](), reflect.TypeFor[Training](),
+	} {
+		for _, f := range reflect.VisibleFields(structure) {
+			if !f.Anonymous && f.Tag.Get("key") == "" {
+				t.Errorf("field %s of %s has no key: a file cannot set it", f.Name, structure)
+			}
+		}
 	}
 }
 
@@ -177,10 +354,15 @@ func TestLoad(t *testing.T) {
 	if s, err := Load(file); err != nil || s.Name != "two-by-two" {
 		t.Errorf("Load(file) = %v, %v, want the suite two-by-two", s, err)
 	}
+	large := filepath.Join(t.TempDir(), "large.yaml")
+	if err := os.WriteFile(large, bytes.Repeat([]byte("#\n"), 1<<19+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for nameOrPath, want := range map[string]string{
 		"char-smal":           `there is no suite "char-smal", did you mean "char-small"?`,
 		"no/such.yaml":        "there is no suite file no/such.yaml",
-		filepath.Dir(file):    "cannot be read",
+		filepath.Dir(file):    "cannot be read (it is a folder)",
+		large:                 "cannot be read (it is longer than 1048576 bytes",
 		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest`,
 	} {
 		_, err := Load(nameOrPath)
@@ -206,10 +388,18 @@ func TestApply(t *testing.T) {
 			t.Errorf("task %s: epochs %d, steps %d, want 5 and 6", task.Label, task.Training.Epochs, task.Training.Steps)
 		}
 	}
-	zero := 0
-	var problem *plugins.Problem
-	if err := s.Apply(Override{Epochs: &zero}); !errors.As(err, &problem) {
-		t.Errorf("Apply(epochs 0) = %v, want a Problem", err)
+	zero, negative := 0, -1
+	for want, override := range map[string]Override{
+		"--epochs must be a whole number between 1 and 1048576, not 0":       {Epochs: &zero},
+		"--threads must be a whole number between 1 and 1024, not 0":         {Threads: &zero},
+		"--bytes must be a whole number between 0 and 1000000000000, not -1": {Bytes: &negative},
+		"seed 3 is listed twice":                                {Seeds: []uint64{3, 3}},
+		"--seeds must be a list of 1 to 4096 entries, not 5000": {Seeds: make([]uint64, 5000)},
+	} {
+		var problem *plugins.Problem
+		if err := parse(t, complete).Apply(override); !errors.As(err, &problem) || !strings.Contains(problem.Sentence, want) {
+			t.Errorf("Apply = %v, want a Problem with %q", err, want)
+		}
 	}
 }
 

@@ -19,24 +19,25 @@ const (
 // Training is a recipe: how an experiment's parameters are found. Its JSON holds what
 // determines the numbers, which how often a run is saved does not.
 type Training struct {
-	Optimiser         model.Optimiser `mapstructure:"optimiser" json:"optimiser"`
-	LearningRate      float64         `mapstructure:"learning_rate" json:"learning_rate"`
-	FinalLearningRate float64         `mapstructure:"final_learning_rate" json:"final_learning_rate"` // exponential decay only
-	Decay             Decay           `mapstructure:"decay" json:"decay"`
-	ClipNorm          float64         `mapstructure:"clip_norm" json:"clip_norm"` // of the gradient over all parameters; 0 = off
-	Epochs            int             `mapstructure:"epochs" json:"epochs"`
-	Steps             int             `mapstructure:"steps" json:"steps"`                             // at most this many steps; 0 = no cap
-	ValidateEvery     int             `mapstructure:"validate_every" json:"validate_every"`           // steps; 0 = once an epoch
-	Patience          int             `mapstructure:"patience" json:"patience"`                       // validations without a new best before stopping; 0 = never stop early
-	ResetMomentsEvery int             `mapstructure:"reset_moments_every" json:"reset_moments_every"` // steps of an epoch after which the optimiser's moments restart; 0 = never
-	ResetMomentsEpoch bool            `mapstructure:"reset_moments_epoch" json:"reset_moments_epoch"` // restart the moments with each epoch, as the paper's code does
+	Optimiser         model.Optimiser `key:"optimiser" json:"optimiser" choices:"adam,sgd" doc:"what moves the latent weights"`
+	LearningRate      float64         `key:"learning_rate" json:"learning_rate" above:"0" doc:"of the first step"`
+	FinalLearningRate float64         `key:"final_learning_rate" json:"final_learning_rate" min:"0" doc:"of the last step; with decay exponential alone, which needs it above 0"`
+	Decay             Decay           `key:"decay" json:"decay" choices:"constant,exponential" doc:"how the learning rate moves from the first step to the last"`
+	ClipNorm          float64         `key:"clip_norm" json:"clip_norm" min:"0" doc:"bound on the norm of the gradient over all parameters; 0 is off"`
+	Epochs            int             `key:"epochs" json:"epochs" min:"1" max:"1048576" flag:"epochs" doc:"passes over the training part"`
+	Steps             int             `key:"steps" json:"steps" min:"0" max:"1000000000000" flag:"steps" doc:"train at most this many steps; 0 is no cap"`
+	ValidateEvery     int             `key:"validate_every" json:"validate_every" min:"0" max:"1000000000000" doc:"steps between validations; 0 is once an epoch"`
+	Patience          int             `key:"patience" json:"patience" min:"0" max:"1000000000000" doc:"validations without a new best after which training stops; 0 is never"`
+	ResetMomentsEvery int             `key:"reset_moments_every" json:"reset_moments_every" min:"0" max:"1000000000000" doc:"steps of an epoch after which the optimiser's moments restart; 0 is never"`
+	ResetMomentsEpoch bool            `key:"reset_moments_epoch" json:"reset_moments_epoch" doc:"restart the moments with each epoch, as the paper's code does"`
+
 	// ValidationCalibration counts the training batches that the frozen
 	// statistics of a validation are gathered over; see [Freeze] for those of
 	// the deployed network.
-	ValidationCalibration int `mapstructure:"validation_calibration_batches" json:"validation_calibration_batches"`
+	ValidationCalibration int `key:"validation_calibration_batches" json:"validation_calibration_batches" min:"1" max:"1000000000000" doc:"training batches that the frozen statistics of a validation are gathered over"`
 
-	CheckpointSteps   int `mapstructure:"checkpoint_every_steps" json:"-"`   // 0 = by time and validation only
-	CheckpointSeconds int `mapstructure:"checkpoint_every_seconds" json:"-"` // 0 = by steps and validation only
+	CheckpointSteps   int `key:"checkpoint_every_steps" json:"-" min:"0" max:"1000000000000" doc:"steps between checkpoints; 0 is by time and validation alone"`
+	CheckpointSeconds int `key:"checkpoint_every_seconds" json:"-" min:"0" max:"1000000000" doc:"longest time between checkpoints; the first ones of a sitting come sooner; 0 is by steps and validation alone"`
 }
 
 // Rate is the learning rate of step number step (from 0) of total.
@@ -47,27 +48,27 @@ func (t Training) Rate(step, total int) float64 {
 	return t.LearningRate * math.Pow(t.FinalLearningRate/t.LearningRate, float64(step)/float64(total-1))
 }
 
-// recipe is what a suite file need not repeat: the paper's optimiser (Adam at
+// defaultSuite is what a file need not repeat: the paper's optimiser (Adam at
 // 0.002, constant) and the harness's own housekeeping.
-var recipe = Training{
-	Optimiser:             model.Adam,
-	LearningRate:          0.002,
-	Decay:                 Constant,
-	Epochs:                1,
-	ValidationCalibration: 20,
-	CheckpointSeconds:     60,
+func defaultSuite() *Suite {
+	return &Suite{
+		Threads: 2,
+		Training: Training{
+			Optimiser:    model.Adam,
+			LearningRate: 0.002,
+			Decay:        Constant,
+			Epochs:       1,
+
+			ValidationCalibration: 20,
+			CheckpointSeconds:     60,
+		},
+		Freeze: Freeze{Draws: 5, CalibrationBatches: 100},
+	}
 }
 
 // Freeze says how a trained network becomes a deployed one. It is no part of
 // what is trained: another freeze of a finished network takes no training.
 type Freeze struct {
-	// Draws is how often the weights are drawn; the draw that validates best
-	// is deployed. A deterministic quantizer draws once.
-	Draws int `mapstructure:"draws" json:"draws"`
-	// CalibrationBatches counts the training batches that the deployed
-	// statistics are gathered over, as many as an epoch has at most.
-	CalibrationBatches int `mapstructure:"calibration_batches" json:"calibration_batches"`
+	Draws              int `key:"draws" json:"draws" min:"1" max:"1000" flag:"draws" doc:"how often the weights are drawn; the draw that validates best is deployed; a deterministic quantizer draws once"`
+	CalibrationBatches int `key:"calibration_batches" json:"calibration_batches" min:"1" max:"1000000000000" flag:"calibration" doc:"training batches that the deployed statistics are gathered over, as many as an epoch has at most"`
 }
-
-// freeze is what a suite file need not repeat.
-var freeze = Freeze{Draws: 5, CalibrationBatches: 100}

@@ -1,0 +1,341 @@
+package suite
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
+
+	"bittern/plugins"
+)
+
+// Limits of a suite file. The largest suite in use is 1 kB and 5 levels deep;
+// the limits keep a wrong or hostile file from costing more than a moment.
+const (
+	maxSize  = 1 << 20
+	maxDepth = 64
+	maxShown = 60 // characters of the file's own text in a sentence
+)
+
+// fault is what is wrong with a suite: where, and a sentence that says what.
+type fault struct {
+	line int    // 0 where only the path is known
+	path string // as in "tasks[0].batch"
+	text string
+}
+
+func (f *fault) Error() string { return f.text }
+
+func faultAt(node *yaml.Node, format string, arguments ...any) *fault {
+	return &fault{line: node.Line, text: fmt.Sprintf(format, arguments...)}
+}
+
+func faultOf(path, format string, arguments ...any) *fault {
+	return &fault{path: path, text: fmt.Sprintf(format, arguments...)}
+}
+
+// shorten cuts the file's own text where it is long.
+func shorten(text string) string {
+	if runes := []rune(text); len(runes) > maxShown {
+		return string(runes[:maxShown]) + "…"
+	}
+	return text
+}
+
+func quote(text string) string { return strconv.Quote(shorten(text)) }
+
+// document parses YAML into the node of its one document.
+func document(content []byte) (*yaml.Node, error) {
+	source := yaml.NewDecoder(bytes.NewReader(content))
+	var root, more yaml.Node
+	if err := source.Decode(&root); errors.Is(err, io.EOF) {
+		return nil, &fault{text: "it is empty"}
+	} else if err != nil {
+		return nil, err
+	}
+	switch err := source.Decode(&more); {
+	case err == nil:
+		return nil, faultAt(&more, `a second document begins here; a suite file is one document, so take the line "---" out`)
+	case !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	return root.Content[0], inspect(root.Content[0], 1)
+}
+
+// inspect refuses what YAML allows and a suite has no use for: deep nesting,
+// aliases, tags, keys that are no words, and keys given twice, in whatever case.
+func inspect(node *yaml.Node, depth int) error {
+	switch {
+	case depth > maxDepth:
+		return faultAt(node, "it is nested more than %d levels deep; a suite needs fewer than ten", maxDepth)
+	case node.Kind == yaml.AliasNode || node.Anchor != "":
+		return faultAt(node, "anchors and aliases (&name, *name) cannot be used here; write the value out")
+	case node.Style&yaml.TaggedStyle != 0:
+		return faultAt(node, "the tag %s cannot be used here; write the value without it", quote(node.Tag))
+	}
+	if node.Kind == yaml.MappingNode {
+		lines := make(map[string]int, len(node.Content)/2)
+		for i := 0; i < len(node.Content); i += 2 {
+			key := node.Content[i]
+			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
+				return faultAt(key, "a key must be a single word")
+			}
+			if line, twice := lines[strings.ToLower(key.Value)]; twice {
+				return faultAt(key, "the key %s is given in line %d already; keep one of the two", quote(key.Value), line)
+			}
+			lines[strings.ToLower(key.Value)] = key.Line
+		}
+	}
+	for _, child := range node.Content {
+		if err := inspect(child, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decoder fills a suite from YAML and remembers in which line each value stands.
+type decoder struct {
+	suite *Suite
+	lines map[string]int // by path
+}
+
+// line finds the line of a path, or of the nearest that holds it. A key of a
+// task's training that the task does not set is the suite's.
+func (d *decoder) line(path string) int {
+	if line, ok := d.lines[path]; ok {
+		return line
+	}
+	if _, key, ok := strings.Cut(path, "].training."); ok {
+		if line, ok := d.lines["training."+key]; ok {
+			return line
+		}
+	}
+	if end := strings.LastIndexAny(path, ".["); end > 0 {
+		return d.line(path[:end])
+	}
+	return 0
+}
+
+func (d *decoder) decode(path string, f field, node *yaml.Node, into reflect.Value) error {
+	d.lines[path] = node.Line
+	switch {
+	case into.Type() == reflect.TypeFor[plugins.Values]():
+		values := make(plugins.Values)
+		if err := d.options(path, node, values); err != nil {
+			return err
+		}
+		into.Set(reflect.ValueOf(values))
+		return nil
+	case into.Kind() == reflect.Struct:
+		return d.mapping(path, node, into)
+	case into.Kind() == reflect.Slice:
+		return d.list(path, f, node, into)
+	}
+	return d.scalar(path, f, node, into)
+}
+
+// empty says whether a key has nothing after it, as where all its entries are
+// commented out.
+func empty(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
+
+func (d *decoder) mapping(path string, node *yaml.Node, into reflect.Value) error {
+	fields := fieldsOf(into.Type())
+	if node.Kind != yaml.MappingNode && !empty(node) {
+		example := fields[0]
+		for _, f := range fields {
+			if f.required {
+				example = f
+				break
+			}
+		}
+		return faultAt(node, "%s must be keys with their values, such as {%s: …}", owner(path), example.name)
+	}
+	given := make(map[string]*yaml.Node)
+	for i := 0; i < len(node.Content); i += 2 {
+		key := node.Content[i]
+		if !slices.ContainsFunc(fields, func(f field) bool { return f.name == key.Value }) {
+			name := shorten(key.Value)
+			return faultAt(key, "there is no key %q%s", join(path, name), nearest(path, name, fields))
+		}
+		given[key.Value] = node.Content[i+1]
+	}
+	for _, f := range fields {
+		value, ok := given[f.name]
+		switch {
+		case !ok && f.required:
+			return faultAt(node, "%s lacks the key %q: %s", owner(path), f.name, f.doc)
+		case !ok:
+			continue
+		}
+		if err := d.decode(join(path, f.name), f, value, into.FieldByIndex(f.index)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// owner names a mapping in a sentence.
+func owner(path string) string {
+	if path == "" {
+		return "a suite"
+	}
+	return path
+}
+
+// list fills a list. One entry may stand without the brackets of a list.
+func (d *decoder) list(path string, f field, node *yaml.Node, into reflect.Value) error {
+	entries := []*yaml.Node{node}
+	if node.Kind == yaml.SequenceNode || empty(node) {
+		entries = node.Content
+	}
+	if !f.admits(float64(len(entries))) {
+		return faultAt(node, "%s must be a list%s, not %d", path, f.bounds(), len(entries))
+	}
+	into.Set(reflect.MakeSlice(into.Type(), len(entries), len(entries)))
+	for i, entry := range entries {
+		item := into.Index(i)
+		if task, ok := item.Addr().Interface().(*Task); ok {
+			task.Training = d.suite.Training
+		}
+		if err := d.decode(fmt.Sprintf("%s[%d]", path, i), field{}, entry, item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *decoder) scalar(path string, f field, node *yaml.Node, into reflect.Value) error {
+	if node.Kind != yaml.ScalarNode {
+		return faultAt(node, "%s must be a single value", path)
+	}
+	refuse := func(want string) error {
+		return faultAt(node, "%s must be %s%s, not %s", path, want, f.bounds(), shown(node))
+	}
+	// YAML allows 1_000 for 1000. Its other ways of writing numbers (0x10, 010)
+	// are refused rather than guessed at.
+	digits := strings.ReplaceAll(node.Value, "_", "")
+	switch into.Kind() {
+	case reflect.String:
+		text, err := textOf(path, node)
+		if err != nil {
+			return err
+		}
+		if f.choices != nil && !slices.Contains(f.choices, text) {
+			return faultAt(node, "%s must be %s, not %s%s", path, strings.Join(f.choices, " or "), quote(text), plugins.DidYouMean(text, f.choices))
+		}
+		into.SetString(text)
+	case reflect.Bool:
+		if !strings.EqualFold(node.Value, "true") && !strings.EqualFold(node.Value, "false") {
+			return refuse("true or false")
+		}
+		into.SetBool(strings.EqualFold(node.Value, "true"))
+	case reflect.Int:
+		number, err := strconv.ParseInt(digits, 10, strconv.IntSize)
+		if err != nil || ambiguous(digits) || !f.admits(float64(number)) {
+			return refuse("a whole number")
+		}
+		into.SetInt(number)
+	case reflect.Uint64:
+		number, err := strconv.ParseUint(digits, 10, 64)
+		if err != nil || ambiguous(digits) {
+			return refuse("a whole number that is not negative")
+		}
+		into.SetUint(number)
+	case reflect.Float64:
+		number, err := strconv.ParseFloat(digits, 64)
+		if err != nil || !f.admits(number) {
+			return refuse("a number")
+		}
+		into.SetFloat(number)
+	default:
+		panic(fmt.Sprintf("suite: %s has the type %s, which cannot be read", path, into.Type()))
+	}
+	return nil
+}
+
+// ambiguous says whether a number begins with a 0 that some readers of YAML
+// take for octal.
+func ambiguous(digits string) bool {
+	digits = strings.TrimLeft(digits, "+-")
+	return len(digits) > 1 && digits[0] == '0'
+}
+
+// shown is a scalar as it stands in the file.
+func shown(node *yaml.Node) string {
+	switch {
+	case empty(node):
+		return "nothing"
+	case node.Tag == "!!str":
+		return quote(node.Value)
+	}
+	return shorten(node.Value)
+}
+
+// textOf reads a text, for which a number or true may stand without quotes.
+func textOf(path string, node *yaml.Node) (string, error) {
+	switch {
+	case node.Kind != yaml.ScalarNode:
+		return "", faultAt(node, "%s must be a single value", path)
+	case empty(node):
+		return "", faultAt(node, "%s has no value; give one or take the key out", path)
+	case strings.ContainsFunc(node.Value, unicode.IsControl):
+		return "", faultAt(node, "%s must be one line without control characters, not %s", path, quote(node.Value))
+	}
+	return node.Value, nil
+}
+
+// options reads "units=64", the list ["units=64", …], the mapping {units: 64}
+// or a list of such mappings.
+func (d *decoder) options(path string, node *yaml.Node, into plugins.Values) error {
+	set := func(at *yaml.Node, name, value string) error {
+		name = strings.TrimSpace(name)
+		if _, twice := into[name]; twice {
+			return faultAt(at, "%s: option %s is given twice", path, quote(name))
+		}
+		into[name] = strings.TrimSpace(value)
+		return nil
+	}
+	switch {
+	case empty(node):
+		return nil
+	case node.Kind == yaml.SequenceNode:
+		for _, item := range node.Content {
+			if item.Kind == yaml.SequenceNode || empty(item) {
+				return faultAt(item, "%s must be a list such as [units=64] or a mapping such as {units: 64}", path)
+			}
+			if err := d.options(path, item, into); err != nil {
+				return err
+			}
+		}
+		return nil
+	case node.Kind == yaml.MappingNode:
+		for i := 0; i < len(node.Content); i += 2 {
+			name := node.Content[i].Value
+			value, err := textOf(path+"."+shorten(name), node.Content[i+1])
+			if err != nil {
+				return err
+			}
+			if err := set(node.Content[i], name, value); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	text, err := textOf(path, node)
+	if err != nil {
+		return err
+	}
+	name, value, found := strings.Cut(text, "=")
+	if !found {
+		return faultAt(node, "%s: option %s must be written name=value", path, quote(text))
+	}
+	return set(node, name, value)
+}
