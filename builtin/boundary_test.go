@@ -154,7 +154,7 @@ func inProcess(b *testing.B, spec *experiment.Spec, t noise) {
 			b.Fatal(err)
 		}
 		step++
-		if err := m.Update(ctx, model.Update{Number: step, LearningRate: 0.002}); err != nil {
+		if _, err := m.Update(ctx, model.Update{Number: step, LearningRate: 0.002}); err != nil {
 			b.Fatal(err)
 		}
 		if err := q.Project(ctx); err != nil {

@@ -104,7 +104,7 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 		t.at.Updates = 0
 	}
 	rate := training.Rate(number, t.steps)
-	result, err := t.advance(ctx, uint64(number), model.Update{Number: t.at.Updates + 1, LearningRate: rate, ClipNorm: training.ClipNorm})
+	loss, gradNorm, err := t.advance(ctx, uint64(number), model.Update{Number: t.at.Updates + 1, LearningRate: rate, ClipNorm: training.ClipNorm})
 	if err != nil {
 		return err
 	}
@@ -113,37 +113,39 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 	t.at.Updates++
 	seconds := time.Since(started).Seconds()
 	t.at.Seconds += seconds
-	t.report(Progress{Stage: Training, Step: t.at.Step, Steps: t.steps, Loss: result.Loss, Best: t.at.Best})
+	t.report(Progress{Stage: Training, Step: t.at.Step, Steps: t.steps, Loss: loss, Best: t.at.Best})
 	return t.metrics.Append(store.Step{
-		Step: uint64(number), Epoch: epoch, Loss: result.Loss, GradNorm: result.GradNorm, LearningRate: rate, Seconds: seconds,
+		Step: uint64(number), Epoch: epoch, Loss: loss, GradNorm: gradNorm, LearningRate: rate, Seconds: seconds,
 	})
 }
 
 // advance is one training step on the batch in the input tensors: draw the
-// weights, find the gradient, move the latent weights.
-func (s *session) advance(ctx context.Context, number uint64, update model.Update) (model.StepResult, error) {
+// weights, find the gradient, move the latent weights. gradNorm is the one that
+// clipping went by.
+func (s *session) advance(ctx context.Context, number uint64, update model.Update) (loss, gradNorm float64, err error) {
 	draw := quantizer.Draw{Seed: s.spec.Seed, Step: number}
 	if err := s.quantizer.Quantize(ctx, draw); err != nil {
-		return model.StepResult{}, failure(err)
+		return 0, 0, failure(err)
 	}
-	result, err := s.model.Step(ctx, model.Step{Number: number})
+	step, err := s.model.Step(ctx, model.Step{Number: number})
 	if err != nil {
-		return model.StepResult{}, failure(err)
+		return 0, 0, failure(err)
 	}
 	if s.spec.Quantizer.has(quantizer.TraitBackward) {
 		if err := s.quantizer.Backward(ctx, draw); err != nil {
-			return model.StepResult{}, failure(err)
+			return 0, 0, failure(err)
 		}
 	}
-	if err := s.model.Update(ctx, update); err != nil {
-		return model.StepResult{}, failure(err)
+	updated, err := s.model.Update(ctx, update)
+	if err != nil {
+		return 0, 0, failure(err)
 	}
 	if s.spec.Quantizer.has(quantizer.TraitProject) {
 		if err := s.quantizer.Project(ctx); err != nil {
-			return model.StepResult{}, failure(err)
+			return 0, 0, failure(err)
 		}
 	}
-	return result, nil
+	return step.Loss, updated.GradNorm, nil
 }
 
 func (t *trainer) restartsMoments(epoch, batch int) bool {

@@ -40,7 +40,7 @@ func (t *Trial) Step(ctx context.Context) (time.Duration, error) {
 	}
 	training := t.session.spec.Task.Training
 	update := model.Update{Number: t.steps + 1, LearningRate: training.LearningRate, ClipNorm: training.ClipNorm}
-	if _, err := t.session.advance(ctx, t.steps, update); err != nil {
+	if _, _, err := t.session.advance(ctx, t.steps, update); err != nil {
 		return 0, err
 	}
 	t.steps++

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,6 +140,34 @@ func TestJobsChangeNoNumber(t *testing.T) {
 	}
 	if diff := cmp.Diff(tables[0], tables[1]); diff != "" || len(tables[0]) != 12 {
 		t.Errorf("%d numbers of 4 experiments with 1 job and with 3 (-1 +3):\n%s", len(tables[0]), diff)
+	}
+}
+
+// An interrupt does not hide what an experiment failed at while it was saved.
+func TestEnding(t *testing.T) {
+	t.Parallel()
+	interrupt, full, broken := errors.New("interrupted"), errors.New("the disk is full"), errors.New("the store is broken")
+	for name, test := range map[string]struct {
+		cause, interrupt error
+		experiments      []error
+		want             []error
+		not              error
+	}{
+		"none":               {nil, nil, []error{nil, nil}, nil, nil},
+		"interrupt":          {interrupt, interrupt, []error{interrupt, nil, context.Canceled}, []error{interrupt}, full},
+		"fault":              {full, nil, []error{full, fmt.Errorf("begin: %w", full)}, []error{full}, broken},
+		"two faults":         {full, nil, []error{broken, full}, []error{full, broken}, interrupt},
+		"fault in interrupt": {interrupt, interrupt, []error{interrupt, full}, []error{full}, interrupt},
+	} {
+		got := ending(test.cause, test.interrupt, test.experiments)
+		for _, want := range test.want {
+			if !errors.Is(got, want) {
+				t.Errorf("%s: got %v, want %v in it", name, got, want)
+			}
+		}
+		if (got == nil) != (test.want == nil) || (test.not != nil && errors.Is(got, test.not)) {
+			t.Errorf("%s: got %v, want %v, not %v", name, got, test.want, test.not)
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func BenchmarkStep(b *testing.B) {
 			for b.Loop() {
 				r.step(number)
 				number++
-				if err := r.model.Update(context.Background(), model.Update{Number: number, LearningRate: 0.002}); err != nil {
+				if _, err := r.model.Update(context.Background(), model.Update{Number: number, LearningRate: 0.002}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -104,10 +104,10 @@ func (m *plugin) Step(_ context.Context, request model.Step) (model.StepResult, 
 }
 
 // Update implements [model.Model].
-func (m *plugin) Update(_ context.Context, request model.Update) error {
+func (m *plugin) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
 	s, err := m.built()
 	if err != nil {
-		return err
+		return model.UpdateResult{}, err
 	}
 	return s.update(request)
 }

@@ -48,20 +48,19 @@ func (o *optimiser) norm() float64 {
 
 // update takes one step. Adam's settings but the rate are those its authors
 // recommend.
-func (s *session) update(request model.Update) error {
+func (s *session) update(request model.Update) (model.UpdateResult, error) {
 	if request.Number < 1 {
-		return fmt.Errorf("%s: updates are counted from 1, not %d", name, request.Number)
+		return model.UpdateResult{}, fmt.Errorf("%s: updates are counted from 1, not %d", name, request.Number)
 	}
 	o := s.optimiser
 	o.adam = vecmath.Adam{Rate: request.LearningRate, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
 	o.step, o.scale = int(request.Number), 1
-	if request.ClipNorm > 0 {
-		if norm := o.norm(); norm > request.ClipNorm {
-			o.scale = float32(request.ClipNorm / norm)
-		}
+	norm := o.norm()
+	if request.ClipNorm > 0 && norm > request.ClipNorm {
+		o.scale = float32(request.ClipNorm / norm)
 	}
 	o.team.Run(o.move)
-	return nil
+	return model.UpdateResult{GradNorm: norm}, nil
 }
 
 func (o *optimiser) sumSquares(worker int) {

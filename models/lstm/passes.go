@@ -19,7 +19,7 @@ func (s *session) step(request model.Step) (model.StepResult, error) {
 	if err := s.train.Run(); err != nil {
 		return model.StepResult{}, err
 	}
-	return model.StepResult{Loss: float64(s.loss.Output().Float32[0]), GradNorm: s.optimiser.norm()}, nil
+	return model.StepResult{Loss: float64(s.loss.Output().Float32[0])}, nil
 }
 
 // evaluate runs forward on the batch in the input tensors.

@@ -41,7 +41,7 @@ func BenchmarkCall(b *testing.B) {
 		call func() error
 	}{
 		{plugins.KindQuantizer, func() error { return q.Project(ctx) }},
-		{plugins.KindModel, func() error { return m.Update(ctx, model.Update{}) }},
+		{plugins.KindModel, func() error { _, err := m.Update(ctx, model.Update{}); return err }},
 		{plugins.KindBackend, func() error { _, err := be.Cost(ctx, backend.CostRequest{}); return err }},
 	}
 	for _, c := range calls {
@@ -117,7 +117,7 @@ func benchmarkStep(b *testing.B, units int, shared *arena.Arena, q quantizer.Qua
 			b.Fatal(err)
 		}
 		step++
-		if err := m.Update(ctx, model.Update{Number: step}); err != nil {
+		if _, err := m.Update(ctx, model.Update{Number: step}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -32,9 +32,10 @@ type Model interface {
 	// one. Loss is the mean over all targets, in nats.
 	Step(ctx context.Context, request Step) (StepResult, error)
 
-	// Update applies the optimiser to every Value with the gradients of the
-	// last Step.
-	Update(ctx context.Context, request Update) error
+	// Update applies the optimiser to every Value with the gradients as they
+	// stand in Grad: those of the last Step, which the quantizer may have
+	// changed since.
+	Update(ctx context.Context, request Update) (UpdateResult, error)
 
 	// Evaluate runs forward only on the batch in the input tensors.
 	Evaluate(ctx context.Context, request Evaluate) (Evaluation, error)
@@ -132,10 +133,9 @@ type Step struct {
 	Number uint64
 }
 
-// StepResult is what one training step reports.
+// StepResult is what [Model.Step] reports.
 type StepResult struct {
-	Loss     float64 // mean over all targets, nats
-	GradNorm float64 // Euclidean norm over all gradients, before clipping
+	Loss float64 // mean over all targets, nats
 }
 
 // Update is the argument of [Model.Update]. Number counts from 1 since the
@@ -144,6 +144,13 @@ type Update struct {
 	Number       uint64
 	LearningRate float64
 	ClipNorm     float64 // gradients are scaled to this norm where it is exceeded; 0 = off
+}
+
+// UpdateResult is what [Model.Update] reports.
+type UpdateResult struct {
+	// GradNorm is the Euclidean norm over all of Grad before clipping, the
+	// one that is compared with ClipNorm.
+	GradNorm float64
 }
 
 // Statistics says which normalisation statistics a forward pass uses.

@@ -62,7 +62,10 @@ func (m *nullModel) Step(context.Context, model.Step) (model.StepResult, error) 
 	return model.StepResult{Loss: m.loss()}, nil
 }
 
-func (*nullModel) Update(context.Context, model.Update) error { return nil }
+func (*nullModel) Update(context.Context, model.Update) (model.UpdateResult, error) {
+	// Step's gradients are 0, and so is their norm.
+	return model.UpdateResult{}, nil
+}
 
 func (m *nullModel) Evaluate(_ context.Context, request model.Evaluate) (model.Evaluation, error) {
 	sequences := request.Valid

@@ -95,6 +95,15 @@ func (s *modelSession) step(t *testing.T) model.StepResult {
 	return result
 }
 
+func (s *modelSession) update(t *testing.T, request model.Update) model.UpdateResult {
+	t.Helper()
+	result, err := s.Update(t.Context(), request)
+	if err != nil {
+		t.Fatalf("Update(%+v): %v", request, err)
+	}
+	return result
+}
+
 func (s *modelSession) evaluate(t *testing.T, request model.Evaluate) model.Evaluation {
 	t.Helper()
 	evaluation, err := s.Evaluate(t.Context(), request)

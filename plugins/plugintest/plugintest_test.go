@@ -128,7 +128,8 @@ var faults = map[string]struct {
 
 	"gradients accumulated":       {"still is, want every one overwritten", onModel(func(m *faultyModel) { m.accumulate = true })},
 	"a loss that differs":         {"the same step again", onModel(func(m *faultyModel) { m.drift = true })},
-	"a norm that is not the norm": {"GradNorm = 5, want 0", onModel(func(m *faultyModel) { m.norm = 5 })},
+	"a norm that is not the norm": {"GradNorm of gradients clipped to 0 = 5, want 0", onModel(func(m *faultyModel) { m.norm = 5 })},
+	"a norm as of Step":           {"GradNorm of gradients clipped to 0 = 1, want 3", onModel(func(m *faultyModel) { m.norm, m.gradient = 1, 1 })},
 	"a count of all sequences":    {"Count of 2 valid sequences = 15, want 10", onModel(func(m *faultyModel) { m.ignoreValid = true })},
 	"filling in the loss":         {"with batch statistics, the scores of a batch's sequences one by one", onModel(func(m *faultyModel) { m.scoreFilling = true })},
 	"filling left out of a batch's statistics": {"with batch statistics, the scores of a batch's sequences one by one", onModel(func(m *faultyModel) {
@@ -250,6 +251,7 @@ type faultyModel struct {
 	scoreFilling                                       bool
 	leaveOut                                           model.Statistics // that are taken over Valid sequences only
 	norm                                               float64
+	gradient                                           float32 // that Step leaves
 	rename                                             string
 	steps                                              int
 	build                                              model.Build
@@ -295,15 +297,17 @@ func (m *faultyModel) Step(ctx context.Context, step model.Step) (model.StepResu
 	if m.spoilQuantized {
 		m.build.Parameters["recurrent"].Quantized[0]++
 	}
-	result.GradNorm = m.norm
+	m.build.Parameters["output"].Grad[0] = m.gradient
 	return result, err
 }
 
-func (m *faultyModel) Update(ctx context.Context, update model.Update) error {
+func (m *faultyModel) Update(ctx context.Context, update model.Update) (model.UpdateResult, error) {
 	if m.moveAlways {
 		m.build.Parameters["output"].Value[0]++
 	}
-	return m.Model.Update(ctx, update)
+	result, err := m.Model.Update(ctx, update)
+	result.GradNorm += m.norm
+	return result, err
 }
 
 func (m *faultyModel) Evaluate(ctx context.Context, request model.Evaluate) (model.Evaluation, error) {

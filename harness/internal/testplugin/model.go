@@ -3,7 +3,6 @@ package testplugin
 import (
 	"context"
 	"math"
-	"slices"
 
 	"bittern/plugins"
 	"bittern/plugins/model"
@@ -69,11 +68,7 @@ func (m *bigram) Step(ctx context.Context, request model.Step) (model.StepResult
 			b.Grad[j] += float32(delta)
 		}
 	})
-	square := 0.0
-	for _, g := range slices.Concat(w.Grad, b.Grad) {
-		square += float64(g) * float64(g)
-	}
-	result := model.StepResult{Loss: evaluation.LossSum / float64(evaluation.Count), GradNorm: math.Sqrt(square)}
+	result := model.StepResult{Loss: evaluation.LossSum / float64(evaluation.Count)}
 	if nonsense {
 		result.Loss = math.NaN()
 	}
@@ -111,20 +106,22 @@ func (m *bigram) forward(valid int, frozen bool, each func(x, y int, p []float64
 	return e
 }
 
-func (m *bigram) Update(_ context.Context, request model.Update) error {
+func (m *bigram) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
 	const beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 	correction1 := 1 - math.Pow(beta1, float64(request.Number))
 	correction2 := 1 - math.Pow(beta2, float64(request.Number))
+	square := 0.0
 	for _, name := range []string{"W", "b"} {
 		p := m.build.Parameters[name]
 		for i, g := range p.Grad {
+			square += float64(g) * float64(g)
 			p.Moment1[i] = beta1*p.Moment1[i] + (1-beta1)*g
 			p.Moment2[i] = beta2*p.Moment2[i] + (1-beta2)*g*g
 			step := request.LearningRate * float64(p.Moment1[i]) / correction1 / (math.Sqrt(float64(p.Moment2[i])/correction2) + epsilon)
 			p.Value[i] -= float32(step)
 		}
 	}
-	return nil
+	return model.UpdateResult{GradNorm: math.Sqrt(square)}, nil
 }
 
 func (m *bigram) Evaluate(_ context.Context, request model.Evaluate) (model.Evaluation, error) {

@@ -166,6 +166,7 @@ type network struct {
 	plan       model.Plan
 	options    plugins.Values
 	result     model.StepResult
+	updated    model.UpdateResult
 	evaluation model.Evaluation
 	graph      stepgraph.Graph
 }
@@ -181,7 +182,9 @@ func (n *network) Build(_ context.Context, request model.Build) error {
 	return nil
 }
 func (n *network) Step(context.Context, model.Step) (model.StepResult, error) { return n.result, nil }
-func (n *network) Update(context.Context, model.Update) error                 { return nil }
+func (n *network) Update(context.Context, model.Update) (model.UpdateResult, error) {
+	return n.updated, nil
+}
 func (n *network) Evaluate(context.Context, model.Evaluate) (model.Evaluation, error) {
 	return n.evaluation, nil
 }
@@ -211,16 +214,15 @@ func TestModelPlan(t *testing.T) {
 func TestModelResults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		network network
-		step    string
-		eval    string
+		network            network
+		step, update, eval string
 	}{
-		{network{result: model.StepResult{Loss: 1.5, GradNorm: 0}, evaluation: model.Evaluation{LossSum: 9, Count: 6, Correct: 6}}, "", ""},
-		{network{result: model.StepResult{Loss: nan}, evaluation: model.Evaluation{LossSum: inf, Count: 6}}, "the loss is NaN", "sums to +Inf"},
-		{network{result: model.StepResult{GradNorm: inf}, evaluation: model.Evaluation{Count: 7}}, "gradients +Inf", "over 7 targets"},
-		{network{result: model.StepResult{GradNorm: -1}, evaluation: model.Evaluation{}}, "gradients -1", "over 0 targets"},
-		{network{evaluation: model.Evaluation{Count: 3, Correct: 4}}, "", "4 of them correct"},
-		{network{evaluation: model.Evaluation{Count: 3, Correct: -1}}, "", "-1 of them correct"},
+		{network{result: model.StepResult{Loss: 1.5}, evaluation: model.Evaluation{LossSum: 9, Count: 6, Correct: 6}}, "", "", ""},
+		{network{result: model.StepResult{Loss: nan}, evaluation: model.Evaluation{LossSum: inf, Count: 6}}, "the loss is NaN", "", "sums to +Inf"},
+		{network{updated: model.UpdateResult{GradNorm: inf}, evaluation: model.Evaluation{Count: 7}}, "", "gradients is +Inf", "over 7 targets"},
+		{network{updated: model.UpdateResult{GradNorm: -1}, evaluation: model.Evaluation{}}, "", "gradients is -1", "over 0 targets"},
+		{network{updated: model.UpdateResult{GradNorm: nan}, evaluation: model.Evaluation{Count: 3, Correct: 4}}, "", "gradients is NaN", "4 of them correct"},
+		{network{evaluation: model.Evaluation{Count: 3, Correct: -1}}, "", "", "-1 of them correct"},
 	} {
 		m := checked.Model(&test.network, judge)
 		if err := m.Build(t.Context(), model.Build{Task: aTask}); err != nil {
@@ -231,6 +233,8 @@ func TestModelResults(t *testing.T) {
 		}
 		_, err := m.Step(t.Context(), model.Step{})
 		verdict(t, "Step", err, test.step)
+		_, err = m.Update(t.Context(), model.Update{})
+		verdict(t, "Update", err, test.update)
 		_, err = m.Evaluate(t.Context(), model.Evaluate{})
 		verdict(t, "Evaluate", err, test.eval)
 	}

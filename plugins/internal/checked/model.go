@@ -95,8 +95,19 @@ func (c *checkedModel) Step(ctx context.Context, request model.Step) (model.Step
 	if err != nil {
 		return model.StepResult{}, err
 	}
-	if !finite(result.Loss) || !finite(result.GradNorm) || result.GradNorm < 0 {
-		return model.StepResult{}, c.judge.nonsense("Step", "at step %d the loss is %v and the norm of the gradients %v", request.Number, result.Loss, result.GradNorm)
+	if !finite(result.Loss) {
+		return model.StepResult{}, c.judge.nonsense("Step", "at step %d the loss is %v", request.Number, result.Loss)
+	}
+	return result, nil
+}
+
+func (c *checkedModel) Update(ctx context.Context, request model.Update) (model.UpdateResult, error) {
+	result, err := c.Model.Update(ctx, request)
+	if err != nil {
+		return model.UpdateResult{}, err
+	}
+	if !finite(result.GradNorm) || result.GradNorm < 0 {
+		return model.UpdateResult{}, c.judge.nonsense("Update", "at update %d the norm of the gradients is %v", request.Number, result.GradNorm)
 	}
 	return result, nil
 }

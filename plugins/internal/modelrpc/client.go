@@ -110,14 +110,14 @@ func locateAll[T arena.Element](a *arena.Arena, handles map[string]*pluginv1.Ten
 
 func (c *client) Step(ctx context.Context, request model.Step) (model.StepResult, error) {
 	response, err := c.remote.Step(ctx, &modelv1.StepRequest{Number: request.Number})
-	return model.StepResult{Loss: response.GetLoss(), GradNorm: response.GetGradNorm()}, err
+	return model.StepResult{Loss: response.GetLoss()}, err
 }
 
-func (c *client) Update(ctx context.Context, request model.Update) error {
-	_, err := c.remote.Update(ctx, &modelv1.UpdateRequest{
+func (c *client) Update(ctx context.Context, request model.Update) (model.UpdateResult, error) {
+	response, err := c.remote.Update(ctx, &modelv1.UpdateRequest{
 		Number: request.Number, LearningRate: request.LearningRate, ClipNorm: request.ClipNorm,
 	})
-	return err
+	return model.UpdateResult{GradNorm: response.GetGradNorm()}, err
 }
 
 func (c *client) Evaluate(ctx context.Context, request model.Evaluate) (model.Evaluation, error) {

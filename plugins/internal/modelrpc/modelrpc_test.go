@@ -46,9 +46,9 @@ func (r *recorder) Step(_ context.Context, request model.Step) (model.StepResult
 	return filled.New[model.StepResult](), nil
 }
 
-func (r *recorder) Update(_ context.Context, request model.Update) error {
+func (r *recorder) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
 	r.update = request
-	return nil
+	return filled.New[model.UpdateResult](), nil
 }
 
 func (r *recorder) Evaluate(_ context.Context, request model.Evaluate) (model.Evaluation, error) {
@@ -141,10 +141,12 @@ func TestEverythingCrosses(t *testing.T) {
 	same(t, "Step", r.step, filled.New[model.Step]())
 	same(t, "Step's result", result, filled.New[model.StepResult]())
 
-	if err := client.Update(ctx, filled.New[model.Update]()); err != nil {
+	update, err := client.Update(ctx, filled.New[model.Update]())
+	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "Update", r.update, filled.New[model.Update]())
+	same(t, "Update's result", update, filled.New[model.UpdateResult]())
 
 	evaluation, err := client.Evaluate(ctx, filled.New[model.Evaluate]())
 	if err != nil {

@@ -120,13 +120,14 @@ func viewTensors(mapping *arena.Mapping, m *modelv1.Tensors) (model.Tensors, err
 
 func (s *server) Step(ctx context.Context, request *modelv1.StepRequest) (*modelv1.StepResponse, error) {
 	result, err := s.model.Step(ctx, model.Step{Number: request.GetNumber()})
-	return &modelv1.StepResponse{Loss: result.Loss, GradNorm: result.GradNorm}, err
+	return &modelv1.StepResponse{Loss: result.Loss}, err
 }
 
 func (s *server) Update(ctx context.Context, request *modelv1.UpdateRequest) (*modelv1.UpdateResponse, error) {
-	return &modelv1.UpdateResponse{}, s.model.Update(ctx, model.Update{
+	result, err := s.model.Update(ctx, model.Update{
 		Number: request.GetNumber(), LearningRate: request.GetLearningRate(), ClipNorm: request.GetClipNorm(),
 	})
+	return &modelv1.UpdateResponse{GradNorm: result.GradNorm}, err
 }
 
 func (s *server) Evaluate(ctx context.Context, request *modelv1.EvaluateRequest) (*modelv1.EvaluateResponse, error) {

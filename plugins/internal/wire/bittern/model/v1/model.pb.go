@@ -658,7 +658,6 @@ func (x *StepRequest) GetNumber() uint64 {
 type StepResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Loss          float64                `protobuf:"fixed64,1,opt,name=loss,proto3" json:"loss,omitempty"`
-	GradNorm      float64                `protobuf:"fixed64,2,opt,name=grad_norm,json=gradNorm,proto3" json:"grad_norm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -696,13 +695,6 @@ func (*StepResponse) Descriptor() ([]byte, []int) {
 func (x *StepResponse) GetLoss() float64 {
 	if x != nil {
 		return x.Loss
-	}
-	return 0
-}
-
-func (x *StepResponse) GetGradNorm() float64 {
-	if x != nil {
-		return x.GradNorm
 	}
 	return 0
 }
@@ -769,6 +761,7 @@ func (x *UpdateRequest) GetClipNorm() float64 {
 
 type UpdateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	GradNorm      float64                `protobuf:"fixed64,1,opt,name=grad_norm,json=gradNorm,proto3" json:"grad_norm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -801,6 +794,13 @@ func (x *UpdateResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use UpdateResponse.ProtoReflect.Descriptor instead.
 func (*UpdateResponse) Descriptor() ([]byte, []int) {
 	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UpdateResponse) GetGradNorm() float64 {
+	if x != nil {
+		return x.GradNorm
+	}
+	return 0
 }
 
 type EvaluateRequest struct {
@@ -1068,15 +1068,15 @@ const file_bittern_model_v1_model_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x05value:\x028\x01\"\x0f\n" +
 	"\rBuildResponse\"%\n" +
 	"\vStepRequest\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\x04R\x06number\"?\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\"\"\n" +
 	"\fStepResponse\x12\x12\n" +
-	"\x04loss\x18\x01 \x01(\x01R\x04loss\x12\x1b\n" +
-	"\tgrad_norm\x18\x02 \x01(\x01R\bgradNorm\"i\n" +
+	"\x04loss\x18\x01 \x01(\x01R\x04loss\"i\n" +
 	"\rUpdateRequest\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12#\n" +
 	"\rlearning_rate\x18\x02 \x01(\x01R\flearningRate\x12\x1b\n" +
-	"\tclip_norm\x18\x03 \x01(\x01R\bclipNorm\"\x10\n" +
-	"\x0eUpdateResponse\"]\n" +
+	"\tclip_norm\x18\x03 \x01(\x01R\bclipNorm\"-\n" +
+	"\x0eUpdateResponse\x12\x1b\n" +
+	"\tgrad_norm\x18\x01 \x01(\x01R\bgradNorm\"]\n" +
 	"\x0fEvaluateRequest\x12\x1e\n" +
 	"\n" +
 	"statistics\x18\x01 \x01(\tR\n" +
