@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -54,20 +57,31 @@ func (t *tally) summary() string {
 	return text
 }
 
-// complaints lists the first of each kind of what went wrong.
+// complaints lists what went wrong; of the differences in one file or table the
+// first few.
 func (t *tally) complaints() []string {
-	const shown = 10
-	var all []string
-	for _, list := range [][]string{t.exits, t.differences, t.leftovers} {
-		for i, complaint := range list {
-			if i == shown {
-				all = append(all, fmt.Sprintf("… and %d more", len(list)-shown))
-				break
-			}
-			all = append(all, complaint)
+	const shown = 3
+	all := slices.Clone(t.exits)
+	in := make(map[string]int)
+	for _, difference := range t.differences {
+		place := container(difference)
+		if in[place]++; in[place] <= shown {
+			all = append(all, difference)
 		}
 	}
-	return all
+	for _, place := range slices.Sorted(maps.Keys(in)) {
+		if more := in[place] - shown; more > 0 {
+			all = append(all, fmt.Sprintf("and %d more differences in %s", more, place))
+		}
+	}
+	return append(all, t.leftovers...)
+}
+
+// container is the file or table that a difference lies in.
+func container(difference string) string {
+	name, _, _ := strings.Cut(difference, " ")
+	segments := strings.Split(name, "/")
+	return strings.Join(segments[:min(2, len(segments))], "/")
 }
 
 // Of one round, the kills it has at least and at most.
@@ -201,38 +215,24 @@ func (p *place) pause(ctx context.Context, slots []*sitting) int {
 }
 
 // kill ends one process of the sittings: in half of the cases a harness, else one
-// of its plugins, if it has any.
+// of its plugins. Where that harness has none at the moment, nothing is killed.
 func (p *place) kill(r *tally, slots []*sitting) error {
-	var running []*sitting
-	for _, s := range slots {
-		if s != nil {
-			running = append(running, s)
-		}
-	}
+	running := slices.DeleteFunc(slices.Clone(slots), func(s *sitting) bool { return s == nil })
 	s := running[p.random.IntN(len(running))]
-	harness := p.random.IntN(2) == 0
-	victim := s.command.Process.Pid
-	if !harness {
+	victim, count, mark := s.command.Process.Pid, &r.harnesses, &s.harnessKilled
+	if p.random.IntN(2) == 0 {
 		plugins, err := descendants(victim)
-		if err != nil {
+		if err != nil || len(plugins) == 0 {
 			return err
 		}
-		if harness = len(plugins) == 0; !harness {
-			victim = plugins[p.random.IntN(len(plugins))].pid
-		}
+		victim, count, mark = plugins[p.random.IntN(len(plugins))].pid, &r.plugins, &s.pluginKilled
 	}
 	killed, err := kill(victim)
-	if !killed || err != nil {
-		return err
+	if killed {
+		*count++
+		*mark = true
 	}
-	if harness {
-		r.harnesses++
-		s.harnessKilled = true
-	} else {
-		r.plugins++
-		s.pluginKilled = true
-	}
-	return nil
+	return err
 }
 
 // orphans lists the processes that the runs of a round left, and ends them. They

@@ -97,6 +97,11 @@ func TestCompareSeesEveryStoredNumberAndFile(t *testing.T) {
 		}, []string{
 			"e/seconds.jsonl/1 is ", "e/seconds.jsonl/1/step is missing",
 		}},
+		"a line too few": {2, func(t *testing.T, folder string) {
+			write(t, filepath.Join(folder, "e", "seconds.jsonl"), "{\"step\":0,\"seconds\":1}\n{\"step\":1,\"seconds\":1}\n")
+		}, []string{
+			"e/seconds.jsonl is 2 lines, undisturbed 3 lines", "e/seconds.jsonl/2 is missing",
+		}},
 		"a line too many": {2, func(t *testing.T, folder string) {
 			write(t, filepath.Join(folder, "e", "seconds.jsonl"), strings.Repeat("{\"step\":0}\n", 4))
 		}, []string{
@@ -220,6 +225,23 @@ func TestParseStat(t *testing.T) {
 		if got, err := parseStat([]byte(text)); err == nil {
 			t.Errorf("%q is read as %+v", text, got)
 		}
+	}
+}
+
+func TestComplaintsAreFewForEachFile(t *testing.T) {
+	t.Parallel()
+	r := tally{exits: []string{"a run exited with 1"}, leftovers: []string{"TMPDIR/x is left"}, differences: []string{
+		"e/steps.jsonl/0/loss is 3", "e/steps.jsonl/1/loss is 3", "e/steps.jsonl/2/loss is 3", "e/steps.jsonl/3/loss is 3", "e/steps.jsonl/4/loss is 3",
+		"f/best is missing",
+	}}
+	want := []string{
+		"a run exited with 1",
+		"e/steps.jsonl/0/loss is 3", "e/steps.jsonl/1/loss is 3", "e/steps.jsonl/2/loss is 3", "f/best is missing",
+		"and 2 more differences in e/steps.jsonl",
+		"TMPDIR/x is left",
+	}
+	if got := r.complaints(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -73,6 +73,8 @@ func (t traces) compare(others traces) (differences, leftovers []string) {
 			continue
 		}
 		switch got, ok := others.values[name]; {
+		case !ok && missing(path.Dir(name), t.values, others.values):
+			// All that holds it is missing, which is one difference.
 		case !ok:
 			differences = append(differences, name+" is missing")
 		case got != t.values[name]:
@@ -90,6 +92,13 @@ func (t traces) compare(others traces) (differences, leftovers []string) {
 		}
 	}
 	return differences, leftovers
+}
+
+// missing says whether others lack a value that t has.
+func missing(name string, t, others map[string]string) bool {
+	_, known := t[name]
+	_, found := others[name]
+	return known && !found
 }
 
 // within says whether a value lies in a file that is a leftover itself.
