@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"bittern/harness/corpus"
 )
 
 // blocks finds the README's fenced blocks of one language.
@@ -23,8 +25,20 @@ func blocks(t *testing.T, language string) []string {
 	return found
 }
 
+// leastCommands is below the number of commands in the README, so that a change
+// of its form, after which this test would find none, is noticed.
+const leastCommands = 8
+
+// corpusOfReadme is what the README's reproduction is trained on.
+const corpusOfReadme = "warpeace"
+
+// needsCorpus says whether a command cannot be run without corpusOfReadme. Listing
+// the corpora can.
+func needsCorpus(line string) bool { return strings.Contains(line, "--suite char-small") }
+
 // TestReadme runs every command of the README as it stands, in order, in the
-// project's root. What would take minutes is made small by the environment
+// project's root; those that need a corpus are skipped where it is not beside
+// the project. What would take minutes is made small by the environment
 // variables of its flags, and nothing is left behind.
 func TestReadme(t *testing.T) {
 	t.Parallel()
@@ -41,25 +55,35 @@ func TestReadme(t *testing.T) {
 	environment := append(os.Environ(),
 		asProgram+"=1", "BITTERN_STEPS=2", "BITTERN_BYTES=16000", "BITTERN_SMALLEST=true", "BITTERN_THREADS=1",
 		"BITTERN_RUNS="+filepath.Join(folder, "runs"), "BITTERN_ONLY=portable", "BITTERN_FORMAT=json")
-	corpora := filepath.Join(root, "..", "shared", "data")
-	commands := 0
+	absent := missing(t, corpusOfReadme, filepath.Join(root, "..", "shared", "data"))
+	found := 0
 	for _, block := range blocks(t, "sh") {
 		for line := range strings.Lines(block) {
 			line = strings.TrimSpace(line)
-			if strings.Contains(line, "../shared/data") || strings.Contains(line, "report --suite char-small") {
-				if _, err := os.Stat(corpora); err != nil {
-					t.Logf("skipped %q: no corpora at ../shared/data", line)
-					continue
+			found++
+			t.Run(line, func(t *testing.T) {
+				if absent != "" && needsCorpus(line) {
+					t.Skipf("skipped %q: %s", line, absent)
 				}
-			}
-			commands++
-			t.Log(line)
-			readmeCommand(t, root, folder, environment, line)
+				readmeCommand(t, root, folder, environment, line)
+			})
 		}
 	}
-	if commands < 8 {
-		t.Errorf("the README has only %d commands that could be run", commands)
+	if found < leastCommands {
+		t.Errorf("found %d commands in the README, want at least %d", found, leastCommands)
 	}
+}
+
+// missing says why a corpus is not to be had in a folder, or nothing.
+func missing(t *testing.T, name, folder string) string {
+	t.Helper()
+	for _, status := range corpus.List(t.Context(), folder) {
+		if status.Name == name {
+			return status.Missing
+		}
+	}
+	t.Fatalf("there is no corpus named %s", name)
+	return ""
 }
 
 func readmeCommand(t *testing.T, root, folder string, environment []string, line string) {
@@ -89,7 +113,7 @@ func readmeCommand(t *testing.T, root, folder string, environment []string, line
 			command.Env = append(environment, "BITTERN_FORMAT=markdown")
 		}
 	case line == "go test ./...":
-		return // this is it
+		return // this test is part of it
 	case strings.HasPrefix(line, "go build -o plugins.local/"):
 		words[3] = filepath.Join(folder, words[3])
 		command = exec.Command(words[0], words[1:]...)

@@ -1,0 +1,255 @@
+//go:build linux
+
+// Command torture kills a small suite at random, harness and plugins by SIGKILL,
+// and compares every number it stored in the end with those of an undisturbed
+// run. It is for Linux, where the processes that a killed one leaves can be found.
+//
+//	go run ./harness/torture -minutes 60 -report reports/results/torture.md
+//
+// A round is a new folder of runs. One run of the suite, and in every second round
+// two at once, are started again whenever they were killed, until the round has
+// had its kills; then one more run finishes what is left. A second run may wait,
+// take other experiments or exit with 2 and say that another one holds the folder.
+//
+// The seed decides which process is killed and after what delay; what the
+// process was doing then is the system's choice.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	_ "embed"
+
+	"golang.org/x/sys/unix"
+
+	"bittern/harness/provenance"
+	"bittern/plugins/arena"
+)
+
+//go:embed suite.yaml
+var suiteFile []byte
+
+// settings are the flags.
+type settings struct {
+	minutes  float64
+	kills    int
+	together int
+	seed     uint64
+	report   string
+}
+
+func main() {
+	var s settings
+	flag.Float64Var(&s.minutes, "minutes", 10, "begin no round after this many minutes")
+	flag.IntVar(&s.kills, "kills", 0, "begin no round after this many kills; 0 is no limit")
+	flag.IntVar(&s.together, "together", 2, "most runs at once on one folder; rounds take 1 to this many in turn")
+	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "seed of the kills; the clock where it is not given")
+	flag.StringVar(&s.report, "report", "", "write the last lines as Markdown into this file")
+	flag.Parse()
+	if s.together < 1 || flag.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "-together must be at least 1, and there are no arguments; see -help")
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	total, err := torture(ctx, s, os.Stdout)
+	stop()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	case !total.clean():
+		os.Exit(1)
+	}
+}
+
+// tool is what all rounds share.
+type tool struct {
+	bittern string // the executable under torture
+	suite   string
+	work    string // holds the folders of the rounds
+	random  *rand.Rand
+
+	undisturbed traces
+	takes       time.Duration // of an undisturbed run
+}
+
+// torture runs rounds until the time is over or ctx ends, and says so on out.
+func torture(ctx context.Context, s settings, out io.Writer) (total tally, err error) {
+	// Processes whose parent was killed become children of this one, not of init.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return total, fmt.Errorf("become the parent of orphans: %w", err)
+	}
+	t := &tool{random: rand.New(rand.NewPCG(s.seed, 0))}
+	if t.work, err = os.MkdirTemp("", "bittern-torture-"); err != nil {
+		return total, err
+	}
+	defer func() {
+		// What went wrong stays for whoever looks into it.
+		if total.clean() && (err == nil || ctx.Err() != nil) {
+			err = errors.Join(err, os.RemoveAll(t.work))
+		} else {
+			fmt.Fprintf(out, "the folders of rounds that went wrong are kept in %s\n", t.work)
+		}
+	}()
+	if err := t.prepare(ctx); err != nil {
+		return total, err
+	}
+	fmt.Fprintf(out, "seed %d; an undisturbed run takes %.1f s\n", s.seed, t.takes.Seconds())
+	var lines []string
+	end := time.Now().Add(time.Duration(s.minutes * float64(time.Minute)))
+	for number := 1; ctx.Err() == nil && time.Now().Before(end) && (s.kills == 0 || total.kills() < s.kills); number++ {
+		r, err := t.round(ctx, number, 1+(number-1)%s.together)
+		if err != nil {
+			return total, err
+		}
+		total.add(r)
+		lines = append(lines, fmt.Sprintf("round %d: %s", number, r.line()))
+		fmt.Fprintln(out, lines[len(lines)-1])
+		for _, complaint := range r.complaints() {
+			fmt.Fprintln(out, "  "+complaint)
+		}
+	}
+	fmt.Fprintln(out, total.summary())
+	if s.report != "" {
+		if err := os.WriteFile(s.report, []byte(markdown(ctx, s, lines, total)), 0o644); err != nil {
+			return total, err
+		}
+	}
+	return total, context.Cause(ctx)
+}
+
+// prepare builds the program and runs the suite twice undisturbed: the first run
+// is what all are compared with, and the second shows that the comparison
+// leaves out what the clock decides.
+func (t *tool) prepare(ctx context.Context) error {
+	t.bittern, t.suite = filepath.Join(t.work, "bittern"), filepath.Join(t.work, "suite.yaml")
+	build := exec.CommandContext(ctx, "go", "build", "-o", t.bittern, "bittern")
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build bittern: %w\n%s", err, output)
+	}
+	if err := os.WriteFile(t.suite, suiteFile, 0o600); err != nil {
+		return err
+	}
+	for number := range 2 {
+		p, err := t.newPlace(fmt.Sprintf("undisturbed-%d", number+1))
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := p.runAlone(ctx); err != nil {
+			return fmt.Errorf("the undisturbed run: %w", err)
+		}
+		t.takes = time.Since(began)
+		found, err := p.traces()
+		if err != nil {
+			return err
+		}
+		if number == 0 {
+			t.undisturbed = found
+		} else if differences, leftovers := t.undisturbed.compare(found); len(differences)+len(leftovers) > 0 {
+			return fmt.Errorf("two undisturbed runs differ; mend it, or list what the clock decides in exempt:\n%s", strings.Join(append(differences, leftovers...), "\n"))
+		}
+		if err := p.close(false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place is where a round's runs keep things: nothing in it is shared with
+// another round.
+type place struct {
+	*tool
+	folder string
+	arenas string // in memory, as arenas are
+	logs   int
+}
+
+func (t *tool) newPlace(name string) (*place, error) {
+	p := &place{tool: t, folder: filepath.Join(t.work, name)}
+	for _, folder := range []string{p.folder, p.runs(), p.temporary(), p.home()} {
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	p.arenas, err = os.MkdirTemp(arena.Folder(), "torture-")
+	return p, err
+}
+
+func (p *place) runs() string      { return filepath.Join(p.folder, "runs") }
+func (p *place) temporary() string { return filepath.Join(p.folder, "tmp") }
+func (p *place) home() string      { return filepath.Join(p.folder, "home") }
+
+// close removes the arenas, and all the rest too if that is not to be kept.
+func (p *place) close(keep bool) error {
+	err := os.RemoveAll(p.arenas)
+	if !keep {
+		err = errors.Join(err, os.RemoveAll(p.folder))
+	}
+	return err
+}
+
+// environment is that of the tool without its own settings of Bittern.
+func (p *place) environment() []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "BITTERN_") {
+			kept = append(kept, variable)
+		}
+	}
+	return append(kept, "HOME="+p.home(), "TMPDIR="+p.temporary(), arena.FolderVariable+"="+p.arenas)
+}
+
+// traces are what the runs of a place left.
+func (p *place) traces() (traces, error) {
+	found := traces{paths: make(map[string]bool), values: make(map[string]string)}
+	if err := found.addRuns(p.runs()); err != nil {
+		return traces{}, err
+	}
+	for name, folder := range map[string]string{"TMPDIR": p.temporary(), "arenas": p.arenas} {
+		if err := found.addPaths(name, folder); err != nil {
+			return traces{}, err
+		}
+	}
+	return found, nil
+}
+
+// markdown is the file of the flag -report.
+func markdown(ctx context.Context, s settings, lines []string, total tally) string {
+	const shown = 20
+	if len(lines) > shown {
+		lines = append([]string{fmt.Sprintf("… %d rounds before", len(lines)-shown)}, lines[len(lines)-shown:]...)
+	}
+	machine := provenance.Collect(ctx)
+	modified := ""
+	if machine.Modified {
+		modified = " with changes"
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, `# Torture
+
+`+"`go run ./harness/torture -minutes %g -together %d -seed %d`"+` at commit %s%s, %s %s/%s, %d cores of %s, %s. It
+kills a small suite at random, harness and plugins by SIGKILL, and compares every number stored in the end with those
+of an undisturbed run.
+
+`, s.minutes, s.together, s.seed, machine.Commit, modified, machine.Go, machine.OS, machine.Arch, machine.Cores, machine.CPU, time.Now().UTC().Format(time.DateOnly))
+	fmt.Fprintf(&text, "```\n%s\n```\n\nNot compared:\n\n", strings.Join(lines, "\n"))
+	for _, e := range exempt {
+		fmt.Fprintf(&text, "- `%s`: %s\n", e.pattern, e.reason)
+	}
+	fmt.Fprintf(&text, "\n%s\n", total.summary())
+	return text.String()
+}

@@ -1,0 +1,264 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tally counts what happened in a round, or in all of them.
+type tally struct {
+	together    int // runs at once; of a round only
+	sittings    int
+	harnesses   int // killed
+	plugins     int // killed
+	turnedAway  int // runs that ended because another one holds the folder
+	differences []string
+	leftovers   []string
+	exits       []string // of runs that should not have ended so
+}
+
+func (t *tally) kills() int { return t.harnesses + t.plugins }
+
+func (t *tally) clean() bool {
+	return len(t.differences) == 0 && len(t.leftovers) == 0 && len(t.exits) == 0
+}
+
+func (t *tally) add(r tally) {
+	t.sittings += r.sittings
+	t.harnesses += r.harnesses
+	t.plugins += r.plugins
+	t.turnedAway += r.turnedAway
+	t.differences = append(t.differences, r.differences...)
+	t.leftovers = append(t.leftovers, r.leftovers...)
+	t.exits = append(t.exits, r.exits...)
+}
+
+func (t *tally) line() string {
+	return fmt.Sprintf("%d at once, %d sittings, %d harnesses and %d plugins killed, %d turned away; %d differences, %d leftovers, %d wrong exits",
+		t.together, t.sittings, t.harnesses, t.plugins, t.turnedAway, len(t.differences), len(t.leftovers), len(t.exits))
+}
+
+// summary is the last line of all.
+func (t *tally) summary() string {
+	text := fmt.Sprintf("%d kills, %d differences, %d leftovers", t.kills(), len(t.differences), len(t.leftovers))
+	if len(t.exits) > 0 {
+		text += fmt.Sprintf(", %d wrong exits", len(t.exits))
+	}
+	return text
+}
+
+// complaints lists what went wrong; of the differences in one file or table the
+// first few.
+func (t *tally) complaints() []string {
+	const shown = 3
+	all := slices.Clone(t.exits)
+	in := make(map[string]int)
+	for _, difference := range t.differences {
+		place := container(difference)
+		if in[place]++; in[place] <= shown {
+			all = append(all, difference)
+		}
+	}
+	for _, place := range slices.Sorted(maps.Keys(in)) {
+		if more := in[place] - shown; more > 0 {
+			all = append(all, fmt.Sprintf("and %d more differences in %s", more, place))
+		}
+	}
+	return append(all, t.leftovers...)
+}
+
+// container is the file or table that a difference lies in.
+func container(difference string) string {
+	name, _, _ := strings.Cut(difference, " ")
+	segments := strings.Split(name, "/")
+	return strings.Join(segments[:min(2, len(segments))], "/")
+}
+
+// Of one round, the kills it has at least and at most.
+const (
+	leastKills = 10
+	mostKills  = 30
+)
+
+// attempts bounds how often the run that finishes a round is tried.
+const attempts = 3
+
+// round tortures a new folder of runs and compares what is in it in the end.
+func (t *tool) round(ctx context.Context, number, together int) (_ tally, err error) {
+	r := tally{together: together}
+	p, err := t.newPlace(fmt.Sprintf("round-%d", number))
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, p.close(!r.clean() || err != nil && ctx.Err() == nil)) }()
+	if err := p.torture(ctx, &r, leastKills+t.random.IntN(mostKills-leastKills+1)); err != nil {
+		return r, err
+	}
+	for range attempts {
+		s, err := p.start()
+		if err != nil {
+			return r, err
+		}
+		r.sittings++
+		p.await(ctx, s)
+		if ctx.Err() != nil {
+			return r, nil // interrupted: nothing to compare
+		}
+		if s.judge(&r); s.exit() == 0 {
+			break
+		}
+	}
+	processes, err := orphans()
+	if err != nil {
+		return r, err
+	}
+	r.leftovers = append(r.leftovers, processes...)
+	found, err := p.traces()
+	if err != nil {
+		return r, err
+	}
+	differences, leftovers := t.undisturbed.compare(found)
+	r.differences, r.leftovers = append(r.differences, differences...), append(r.leftovers, leftovers...)
+	return r, nil
+}
+
+// torture kills processes of the runs in a place, and starts runs that were killed
+// again, until enough kills were made or all runs are done.
+func (p *place) torture(ctx context.Context, r *tally, kills int) error {
+	slots := make([]*sitting, r.together)
+	done := make([]bool, r.together)
+	defer func() {
+		for _, s := range slots {
+			if s != nil {
+				p.await(ctx, s)
+				if ctx.Err() == nil {
+					s.judge(r)
+				}
+			}
+		}
+	}()
+	for ctx.Err() == nil && r.kills() < kills {
+		running := 0
+		for i := range slots {
+			if slots[i] == nil && !done[i] {
+				s, err := p.start()
+				if err != nil {
+					return err
+				}
+				slots[i] = s
+				r.sittings++
+			}
+			if slots[i] != nil {
+				running++
+			}
+		}
+		if running == 0 {
+			return nil
+		}
+		for _, s := range slots {
+			if s != nil && running > 1 {
+				s.accompanied = true
+			}
+		}
+		if ended := p.pause(ctx, slots); ended >= 0 {
+			s := slots[ended]
+			slots[ended] = nil
+			s.judge(r)
+			done[ended] = s.exit() == 0
+			continue
+		}
+		if err := p.kill(r, slots); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pause waits for a random time, or until a sitting ends, whose slot it returns
+// then; -1 otherwise. A kill hits a quarter of an undisturbed run after the
+// last event on average, so some sittings come far and others nowhere.
+func (p *place) pause(ctx context.Context, slots []*sitting) int {
+	wait := time.Duration(p.random.ExpFloat64() * float64(p.takes) / 4)
+	timer := time.After(min(wait, 2*p.takes))
+	ended := make(chan int, len(slots))
+	stop := make(chan struct{})
+	defer close(stop)
+	for i, s := range slots {
+		if s == nil {
+			continue
+		}
+		go func() {
+			select {
+			case <-s.ended:
+				ended <- i
+			case <-stop:
+			}
+		}()
+	}
+	select {
+	case i := <-ended:
+		return i
+	case <-timer:
+	case <-ctx.Done():
+	}
+	return -1
+}
+
+// kill ends one process of the sittings: in half of the cases a harness, else one
+// of its plugins. Where that harness has none at the moment, nothing is killed.
+func (p *place) kill(r *tally, slots []*sitting) error {
+	running := slices.DeleteFunc(slices.Clone(slots), func(s *sitting) bool { return s == nil })
+	s := running[p.random.IntN(len(running))]
+	victim, count, mark := s.command.Process.Pid, &r.harnesses, &s.harnessKilled
+	if p.random.IntN(2) == 0 {
+		plugins, err := descendants(victim)
+		if err != nil || len(plugins) == 0 {
+			return err
+		}
+		victim, count, mark = plugins[p.random.IntN(len(plugins))].pid, &r.plugins, &s.pluginKilled
+	}
+	killed, err := kill(victim)
+	if killed {
+		*count++
+		*mark = true
+	}
+	return err
+}
+
+// orphans lists the processes that the runs of a round left, and ends them. They
+// get a while to end by themselves.
+func orphans() ([]string, error) {
+	const patience = 5 * time.Second
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		// All that this process started itself was waited for.
+		for {
+			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
+				break
+			}
+		}
+		left, err := descendants(os.Getpid())
+		if err != nil || len(left) == 0 {
+			return nil, err
+		}
+		if time.Now().After(end) {
+			var list []string
+			for _, process := range left {
+				list = append(list, fmt.Sprintf("process %d (%s) goes on without its harness", process.pid, process.name))
+				if _, err := kill(process.pid); err != nil {
+					return list, err
+				}
+			}
+			return list, nil
+		}
+	}
+}

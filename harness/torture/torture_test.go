@@ -1,0 +1,259 @@
+//go:build linux
+
+package main
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"bittern/harness/store"
+)
+
+// ranSuite makes a folder of runs as a suite of one experiment leaves it, a timing
+// in each place where there is one.
+func ranSuite(t *testing.T, seconds float64, metric float64) string {
+	t.Helper()
+	folder := t.TempDir()
+	s, err := store.Open(t.Context(), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutExperiment(t.Context(), store.Experiment{
+		ID: "e", Config: []byte(`{"seed":1}`), Status: store.Done, PaperStyle: &metric, TrainSeconds: seconds,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, backend := range []string{"cpu", "asic"} {
+		simulated := 0.5
+		cost := &store.Cost{Seconds: &simulated, Energy: []store.Part{{Name: "weights", Value: metric}}}
+		if backend == "cpu" {
+			cost = &store.Cost{Seconds: &seconds}
+		}
+		if err := s.PutDeployment(t.Context(), store.Deployment{Experiment: "e", Backend: backend, Status: store.Done, Metric: &metric, Cost: cost}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps, err := store.OpenSteps(filepath.Join(folder, "e"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(3) {
+		if err := steps.Append(store.Step{Step: i, Loss: metric, Seconds: seconds}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := steps.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(folder, "e", "deployed.safetensors"), "weights")
+	return folder
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func tracesOf(t *testing.T, folder string) traces {
+	t.Helper()
+	found := traces{paths: make(map[string]bool), values: make(map[string]string)}
+	if err := found.addRuns(folder); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestCompareSeesEveryStoredNumberAndFile(t *testing.T) {
+	t.Parallel()
+	undisturbed := tracesOf(t, ranSuite(t, 1, 2))
+	for name, test := range map[string]struct {
+		metric  float64
+		disturb func(t *testing.T, folder string)
+		want    []string // each is how one difference or leftover begins
+	}{
+		"the clock alone": {2, func(*testing.T, string) {}, nil},
+		"another number": {3, func(*testing.T, string) {}, []string{
+			"bittern.db/deployments/e,asic/cost/energy/0/value is 3, undisturbed 2",
+			"bittern.db/deployments/e,asic/metric is 3, undisturbed 2",
+			"bittern.db/deployments/e,cpu/metric is 3, undisturbed 2",
+			"bittern.db/experiments/e/paper_style is 3, undisturbed 2",
+			"e/steps.jsonl/0/loss is 3, undisturbed 2",
+			"e/steps.jsonl/1/loss is 3, undisturbed 2",
+			"e/steps.jsonl/2/loss is 3, undisturbed 2",
+		}},
+		"a damaged line": {2, func(t *testing.T, folder string) {
+			write(t, filepath.Join(folder, "e", "seconds.jsonl"), "{\"step\":0,\"seconds\":1}\n{\"step\":1,\"sec{\"step\":1,\"seconds\":1}\n{\"step\":2,\"seconds\":1}\n")
+		}, []string{
+			"e/seconds.jsonl/1 is ", "e/seconds.jsonl/1/step is missing",
+		}},
+		"a line too few": {2, func(t *testing.T, folder string) {
+			write(t, filepath.Join(folder, "e", "seconds.jsonl"), "{\"step\":0,\"seconds\":1}\n{\"step\":1,\"seconds\":1}\n")
+		}, []string{
+			"e/seconds.jsonl is 2 lines, undisturbed 3 lines", "e/seconds.jsonl/2 is missing",
+		}},
+		"a line too many": {2, func(t *testing.T, folder string) {
+			write(t, filepath.Join(folder, "e", "seconds.jsonl"), strings.Repeat("{\"step\":0}\n", 4))
+		}, []string{
+			"e/seconds.jsonl is 4 lines, undisturbed 3 lines",
+			"e/seconds.jsonl/1/step is 0, undisturbed 1", "e/seconds.jsonl/2/step is 0, undisturbed 2",
+			"e/seconds.jsonl/3 is an object, undisturbed absent", "e/seconds.jsonl/3/step is 0, undisturbed absent",
+		}},
+		"other weights": {2, func(t *testing.T, folder string) {
+			write(t, filepath.Join(folder, "e", "deployed.safetensors"), "Weights")
+		}, []string{"e/deployed.safetensors is 7 bytes"}},
+		"a missing file": {2, func(t *testing.T, folder string) {
+			if err := os.Remove(filepath.Join(folder, "e", "deployed.safetensors")); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"e/deployed.safetensors is missing"}},
+		"a leftover": {2, func(t *testing.T, folder string) {
+			write(t, filepath.Join(folder, "e", ".deployed.safetensors123"), "wei")
+		}, []string{"e/.deployed.safetensors123 is left"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := ranSuite(t, 7, test.metric)
+			test.disturb(t, folder)
+			differences, leftovers := undisturbed.compare(tracesOf(t, folder))
+			got := append(differences, leftovers...)
+			if !slices.EqualFunc(got, test.want, strings.HasPrefix) {
+				t.Errorf("got\n%s\nwant what begins with\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			}
+		})
+	}
+}
+
+func TestEndings(t *testing.T) {
+	t.Parallel()
+	const stack = "panic: oh\n\ngoroutine 1 [running]:\n"
+	for name, test := range map[string]struct {
+		ending
+		wrong, away bool
+	}{
+		"done":                          {ending{code: 0}, false, false},
+		"killed":                        {ending{code: -1, killed: true}, false, false},
+		"killed by nobody":              {ending{code: -1}, true, false},
+		"failed for nothing":            {ending{code: 1}, true, false},
+		"failed by its plugin":          {ending{code: 1, pluginKilled: true}, false, false},
+		"refused by its plugin":         {ending{code: 2, pluginKilled: true}, false, false},
+		"crashed over its plugin":       {ending{code: 2, pluginKilled: true, stderr: []byte(stack)}, true, false},
+		"turned away":                   {ending{code: 2, accompanied: true, stderr: []byte("x\nanother run holds it\n")}, false, true},
+		"turned away by nobody":         {ending{code: 2, stderr: []byte("another run holds it\n")}, true, false},
+		"sees damage beside another":    {ending{code: 2, accompanied: true, stderr: []byte("the checkpoint is damaged\n")}, true, false},
+		"failed beside another":         {ending{code: 1, accompanied: true, stderr: []byte("another run holds it\n")}, true, false},
+		"failed beside another, killed": {ending{code: 1, accompanied: true, pluginKilled: true}, false, false},
+	} {
+		if got := test.fault(); (got != "") != test.wrong {
+			t.Errorf("%s: fault %q, want one: %v", name, got, test.wrong)
+		}
+		if got := test.turnedAway(); got != test.away {
+			t.Errorf("%s: turned away %v, want %v", name, got, test.away)
+		}
+	}
+}
+
+// grandchild starts a shell that starts a cat, both of which live until the pipe
+// that is returned is closed.
+func grandchild(t *testing.T) (*exec.Cmd, io.Closer) {
+	t.Helper()
+	command := exec.Command("sh", "-c", "cat; exit 3")
+	stdin, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The echo shows that cat runs.
+	if _, err := stdin.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return command, stdin
+}
+
+func TestKillFindsDescendantsAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	command, stdin := grandchild(t)
+	defer stdin.Close()
+	found, err := descendants(command.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 1 || found[0].name != "cat" || found[0].parent != command.Process.Pid {
+		t.Fatalf("descendants of %d: %+v, want the one cat", command.Process.Pid, found)
+	}
+	if killed, err := kill(found[0].pid); !killed || err != nil {
+		t.Fatalf("the kill says %v, %v", killed, err)
+	}
+	// The shell outlives the cat, whose end it waits for.
+	if err := command.Wait(); command.ProcessState.ExitCode() != 3 {
+		t.Errorf("the shell ended with %v, want exit status 3 after its child was killed", err)
+	}
+	if killed, err := kill(os.Getppid()); killed || err != nil {
+		t.Errorf("a process that is no descendant: killed %v, %v", killed, err)
+	}
+	if err := syscall.Kill(os.Getppid(), 0); err != nil {
+		t.Errorf("the parent: %v", err)
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	t.Parallel()
+	got, err := parseStat([]byte("12 (a ) R (b) Z 7 12 12 0\n"))
+	if want := (process{pid: 12, parent: 7, name: "a ) R (b", zombie: true}); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for _, text := range []string{"", "12", "12 (a", "12 (a) S", "x (a) S 1"} {
+		if got, err := parseStat([]byte(text)); err == nil {
+			t.Errorf("%q is read as %+v", text, got)
+		}
+	}
+}
+
+func TestComplaintsAreFewForEachFile(t *testing.T) {
+	t.Parallel()
+	r := tally{exits: []string{"a run exited with 1"}, leftovers: []string{"TMPDIR/x is left"}, differences: []string{
+		"e/steps.jsonl/0/loss is 3", "e/steps.jsonl/1/loss is 3", "e/steps.jsonl/2/loss is 3", "e/steps.jsonl/3/loss is 3", "e/steps.jsonl/4/loss is 3",
+		"f/best is missing",
+	}}
+	want := []string{
+		"a run exited with 1",
+		"e/steps.jsonl/0/loss is 3", "e/steps.jsonl/1/loss is 3", "e/steps.jsonl/2/loss is 3", "f/best is missing",
+		"and 2 more differences in e/steps.jsonl",
+		"TMPDIR/x is left",
+	}
+	if got := r.complaints(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestReportEndsWithTheSummary(t *testing.T) {
+	t.Parallel()
+	total := tally{harnesses: 600, plugins: 400}
+	text := markdown(t.Context(), settings{}, []string{"round 1"}, total)
+	if want := "\n1000 kills, 0 differences, 0 leftovers\n"; !strings.HasSuffix(text, want) {
+		t.Errorf("got %q, want the end %q", text, want)
+	}
+	total.add(tally{exits: []string{"a run exited with 1"}})
+	if total.clean() || !strings.HasSuffix(total.summary(), ", 1 wrong exits") {
+		t.Errorf("a wrong exit: clean %v, summary %q", total.clean(), total.summary())
+	}
+}

@@ -1,0 +1,307 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"bittern/harness/store"
+)
+
+// exemption names values that two undisturbed runs do not have in common. The
+// segments of a pattern match those of a value's name, as path.Match does, and
+// everything below.
+type exemption struct{ pattern, reason string }
+
+// exempt is all that is not compared: what the clock decides.
+var exempt = []exemption{
+	{store.FileName + "/experiments/*/train_seconds", "how long training took"},
+	{store.FileName + "/experiments/*/started_at", "a time of day"},
+	{store.FileName + "/experiments/*/finished_at", "a time of day"},
+	{store.FileName + "/experiments/*/provenance", "says how long a step on the null plugins took"},
+	{store.FileName + "/deployments/*/provenance", "says how long a step on the null plugins took"},
+	{store.FileName + "/deployments/*,cpu/cost/seconds", "timed on this machine"},
+	{"*/seconds.jsonl/*/seconds", "how long each step took"},
+	{"*/best/checkpoint.json/state/seconds", "how long training took up to there"},
+}
+
+func exempted(name string) bool {
+	segments := strings.Split(name, "/")
+	return slices.ContainsFunc(exempt, func(e exemption) bool {
+		pattern := strings.Split(e.pattern, "/")
+		if len(pattern) > len(segments) {
+			return false
+		}
+		for i := range pattern {
+			if ok, err := path.Match(pattern[i], segments[i]); err != nil || !ok {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// traces are what runs left: every file and folder, and every stored value by its
+// name. Names are those of files, and go on within a database as
+// TABLE/KEY/COLUMN and within JSON by keys and indices.
+type traces struct {
+	paths  map[string]bool
+	values map[string]string
+}
+
+// compare lists how others differ from t, and what is left besides: files and
+// folders that t does not have.
+func (t traces) compare(others traces) (differences, leftovers []string) {
+	for _, name := range slices.Sorted(maps.Keys(t.values)) {
+		if exempted(name) {
+			continue
+		}
+		switch got, ok := others.values[name]; {
+		case !ok && missing(path.Dir(name), t.values, others.values):
+			// All that holds it is missing, which is one difference.
+		case !ok:
+			differences = append(differences, name+" is missing")
+		case got != t.values[name]:
+			differences = append(differences, fmt.Sprintf("%s is %s, undisturbed %s", name, got, t.values[name]))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(others.paths)) {
+		if !t.paths[name] {
+			leftovers = append(leftovers, name+" is left")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(others.values)) {
+		if _, ok := t.values[name]; !ok && !exempted(name) && !within(name, others.paths, t.paths) {
+			differences = append(differences, fmt.Sprintf("%s is %s, undisturbed absent", name, others.values[name]))
+		}
+	}
+	return differences, leftovers
+}
+
+// missing says whether others lack a value that t has.
+func missing(name string, t, others map[string]string) bool {
+	_, known := t[name]
+	_, found := others[name]
+	return known && !found
+}
+
+// within says whether a value lies in a file that is a leftover itself.
+func within(name string, paths, known map[string]bool) bool {
+	for ; name != "."; name = path.Dir(name) {
+		if paths[name] {
+			return !known[name]
+		}
+	}
+	return false
+}
+
+// addPaths adds the names of all that is in a folder.
+func (t traces) addPaths(name, folder string) error {
+	return t.walk(name, folder, func(string, string) error { return nil })
+}
+
+// addRuns adds everything in a folder of runs.
+func (t traces) addRuns(folder string) error {
+	database := ""
+	err := t.walk("", folder, func(name, file string) error {
+		if name == store.FileName {
+			database = file
+			return nil
+		}
+		if strings.HasPrefix(name, store.FileName) {
+			return nil // SQLite's own; a path that is compared, with no value
+		}
+		return t.addFile(name, file)
+	})
+	if err != nil || database == "" {
+		return err
+	}
+	// Last, for opening a database makes files beside it.
+	return t.addDatabase(store.FileName, database)
+}
+
+func (t traces) walk(prefix, folder string, file func(name, path string) error) error {
+	return filepath.WalkDir(folder, func(at string, entry fs.DirEntry, err error) error {
+		if err != nil || at == folder {
+			return err
+		}
+		relative, err := filepath.Rel(folder, at)
+		if err != nil {
+			return err
+		}
+		name := path.Join(prefix, filepath.ToSlash(relative))
+		t.paths[name] = true
+		if !entry.Type().IsRegular() {
+			t.values[name] = entry.Type().String()
+			return nil
+		}
+		return file(name, at)
+	})
+}
+
+func (t traces) addFile(name, file string) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	switch path.Ext(name) {
+	case ".json":
+		t.addJSON(name, content)
+	case ".jsonl":
+		number := 0
+		for line := range bytes.Lines(content) {
+			t.addJSON(name+"/"+strconv.Itoa(number), line)
+			number++
+		}
+		t.values[name] = strconv.Itoa(number) + " lines"
+	default:
+		t.values[name] = fmt.Sprintf("%d bytes with SHA-256 %x", len(content), sha256.Sum256(content))
+	}
+	return nil
+}
+
+// addJSON adds the values of a JSON text one by one; of another text the whole.
+func (t traces) addJSON(name string, text []byte) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber() // compared as written
+	var value any
+	if err := decoder.Decode(&value); err != nil || decoder.More() {
+		t.values[name] = strconv.Quote(string(text))
+		return
+	}
+	t.addValue(name, value)
+}
+
+func (t traces) addValue(name string, value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		t.values[name] = "an object"
+		for key, element := range value {
+			t.addValue(name+"/"+key, element)
+		}
+	case []any:
+		t.values[name] = fmt.Sprintf("a list of %d", len(value))
+		for i, element := range value {
+			t.addValue(name+"/"+strconv.Itoa(i), element)
+		}
+	default:
+		t.values[name] = fmt.Sprintf("%v", value)
+	}
+}
+
+// addDatabase adds every row of every table.
+func (t traces) addDatabase(name, file string) (err error) {
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := db.Close(); err == nil {
+			err = closing
+		}
+	}()
+	tables, err := names(db, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name`)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, table := range tables {
+		if err := t.addTable(name, db, table); err != nil {
+			return fmt.Errorf("table %s of %s: %w", table, file, err)
+		}
+	}
+	return nil
+}
+
+// addTable names a row by its primary key, the columns joined by commas.
+func (t traces) addTable(name string, db *sql.DB, table string) (err error) {
+	keys, err := names(db, `SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk`, table)
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 {
+		return errors.New("it has no primary key to compare rows by")
+	}
+	rows, err := db.QueryContext(context.Background(), `SELECT * FROM "`+table+`"`)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := rows.Close(); err == nil {
+			err = closing
+		}
+	}()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	cells, pointers := make([]any, len(columns)), make([]any, len(columns))
+	for i := range cells {
+		pointers[i] = &cells[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(pointers...); err != nil {
+			return err
+		}
+		var key []string
+		for _, column := range keys {
+			key = append(key, fmt.Sprint(cells[slices.Index(columns, column)]))
+		}
+		row := path.Join(name, table, strings.Join(key, ","))
+		for i, column := range columns {
+			t.addCell(row+"/"+column, cells[i])
+		}
+	}
+	return rows.Err()
+}
+
+func (t traces) addCell(name string, cell any) {
+	switch cell := cell.(type) {
+	case string:
+		if strings.HasPrefix(cell, "{") || strings.HasPrefix(cell, "[") {
+			t.addJSON(name, []byte(cell))
+			return
+		}
+		t.values[name] = strconv.Quote(cell)
+	case []byte:
+		t.values[name] = fmt.Sprintf("%x", cell)
+	default:
+		t.values[name] = fmt.Sprint(cell) // a float64 in as many digits as it needs
+	}
+}
+
+// names returns the one column of text that a query has.
+func names(db *sql.DB, query string, args ...any) (list []string, err error) {
+	rows, err := db.QueryContext(context.Background(), query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if closing := rows.Close(); err == nil {
+			err = closing
+		}
+	}()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		list = append(list, text)
+	}
+	return list, rows.Err()
+}
