@@ -155,6 +155,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, row *store.
 		return err
 	}
 	defer func() { err = s.finish(err) }()
+	defer s.arena.Guard(&err)()
 	if err := s.build(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}

@@ -90,8 +90,8 @@ func TestQuantizerPlan(t *testing.T) {
 		"of no weight":       {[]quantizer.State{{Name: "scale", Weight: "v", Len: 1}}, `"v", which is none of those given`},
 		"twice the same":     {[]quantizer.State{{Name: "scale", Weight: "w", Len: 1}, {Name: "scale", Weight: "w", Len: 1}}, `"scale" is listed twice`},
 		"without a name":     {[]quantizer.State{{Weight: "w", Len: 1}}, "a state has no name"},
-		"without an element": {[]quantizer.State{{Name: "scale", Weight: "w"}}, "has 0 elements"},
-		"too many elements":  {[]quantizer.State{{Name: "scale", Weight: "w", Len: math.MaxInt}}, fmt.Sprintf("has %d elements", math.MaxInt)},
+		"without an element": {[]quantizer.State{{Name: "scale", Weight: "w"}}, "the shape [0] has a size below 1"},
+		"too many elements":  {[]quantizer.State{{Name: "scale", Weight: "w", Len: math.MaxInt}}, fmt.Sprintf("[%d] has more than", math.MaxInt)},
 	} {
 		_, err := checked.Quantizer(&answers{states: test.states}, judge).Plan(t.Context(), nil, []quantizer.Shape{aWeight})
 		verdict(t, name, err, test.want)
