@@ -3,6 +3,7 @@ package checked
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"bittern/plugins"
@@ -92,9 +93,10 @@ func (c *checkedModel) Update(ctx context.Context, request model.Update) error {
 }
 
 func (c *checkedModel) finiteValues(call string) error {
-	for name, tensors := range c.values {
-		if i := notFinite(tensors.Value); i >= 0 {
-			return c.judge.nonsense(call, "element %d of the parameter %s is %v", i, name, tensors.Value[i])
+	for _, name := range slices.Sorted(maps.Keys(c.values)) {
+		values := c.values[name].Value
+		if i := notFinite(values); i >= 0 {
+			return c.judge.nonsense(call, "element %d of the parameter %s is %v", i, name, values[i])
 		}
 	}
 	return nil

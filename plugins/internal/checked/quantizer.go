@@ -3,6 +3,8 @@ package checked
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"bittern/plugins"
 	"bittern/plugins/packed"
@@ -77,17 +79,24 @@ func (c *checkedQuantizer) Quantize(ctx context.Context, draw quantizer.Draw) er
 	return c.finiteKept("Quantize")
 }
 
-// finiteKept looks at what the weights keep from step to step, after the calls
-// that have a hand in it. One look takes 0.15 ns an element, 0.2 % of a training
-// step at the paper's sizes.
+// finiteKept looks at what the weights keep from step to step: latent weights
+// and states. It is done after the calls that write latent weights, whether they
+// may (Project) or not (Quantize, Freeze). One look takes 0.15 ns an element, less
+// than 0.2 % of a training step at the paper's sizes.
 func (c *checkedQuantizer) finiteKept(call string) error {
 	for _, w := range c.weights {
 		if i := notFinite(w.Latent); i >= 0 {
 			return c.judge.nonsense(call, "the latent weight %s at row %d, column %d is %v", w.Name, i/w.Cols, i%w.Cols, w.Latent[i])
 		}
-		for name, state := range w.State {
-			if i := notFinite(state); i >= 0 {
-				return c.judge.nonsense(call, "element %d of the state %s of %s is %v", i, name, w.Name, state[i])
+	}
+	return c.finiteStates(call)
+}
+
+func (c *checkedQuantizer) finiteStates(call string) error {
+	for _, w := range c.weights {
+		for _, name := range slices.Sorted(maps.Keys(w.State)) {
+			if i := notFinite(w.State[name]); i >= 0 {
+				return c.judge.nonsense(call, "element %d of the state %s of %s is %v", i, name, w.Name, w.State[name][i])
 			}
 		}
 	}
@@ -111,7 +120,7 @@ func (c *checkedQuantizer) Backward(ctx context.Context, draw quantizer.Draw) er
 			return c.judge.nonsense("Backward", "the gradient of %s at row %d, column %d is %v", w.Name, i/w.Cols, i%w.Cols, w.Grad[i])
 		}
 	}
-	return c.finiteKept("Backward")
+	return c.finiteStates("Backward")
 }
 
 func (c *checkedQuantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.Frozen, error) {
