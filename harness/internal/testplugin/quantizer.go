@@ -19,7 +19,7 @@ type coin struct {
 }
 
 func (*coin) Describe(context.Context) (plugins.Description, error) {
-	return description(plugins.KindQuantizer, "coin", faults("kill", "exit", "hang", "panic", "nan"),
+	return description(plugins.KindQuantizer, "coin", faults("kill", "exit", "hang", "panic", "nan", "truncate", "truncate-and-crash"),
 		quantizer.TraitBackward, quantizer.TraitProject)
 }
 
@@ -52,6 +52,15 @@ func up(w quantizer.Weight, draw quantizer.Draw) []bool {
 
 func (q *coin) Quantize(_ context.Context, draw quantizer.Draw) error {
 	nonsense := q.fault.strike(draw.Step)
+	if nonsense && q.fault.kind == "truncate" {
+		return truncateArenas()
+	}
+	if nonsense && q.fault.kind == "truncate-and-crash" {
+		if err := truncateArenas(); err != nil {
+			return err
+		}
+		q.weights[0].Quantized[0] = 0 // is gone, which ends the process
+	}
 	for _, w := range q.weights {
 		for i, heads := range up(w, draw) {
 			w.Quantized[i] = -scale(w)

@@ -274,7 +274,7 @@ func TestModelPlan(t *testing.T) {
 		"a size of 0":       {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2, 0}}}}, "the shape [2 0] has a size below 1"},
 		// The product of these sizes is 0 where it overflows.
 		"too many elements":                {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{1 << 16, 1 << 16, 1 << 16, 1 << 16}}}}, "[65536 65536 65536 65536] has more than"},
-		"many that are too large together": {model.Plan{Parameters: many(65536, 1<<46)}, `parameter "p2": the shape [70368744177664] brings all that is asked for to more than`},
+		"many that are too large together": {model.Plan{Parameters: many(65536, 1<<46)}, `parameter "p1": the shape [70368744177664] brings all that is asked for to more than`},
 		"buffers that are":                 {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "b", Shape: []int{1 << 46}}, {Name: "c", Shape: []int{1 << 46}}}}, `buffer "c"`},
 		"a name that colours":              {model.Plan{Parameters: []model.Parameter{{Name: "\x1b[31mw", Shape: []int{1}}}}, `no short line of text: \x1b[31mw`},
 		"a quantized vector":               {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2}, Quantize: true}}}, "the shape [outputs, inputs]"},
