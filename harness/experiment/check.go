@@ -9,6 +9,7 @@ import (
 
 	"bittern/harness/task"
 	"bittern/plugins"
+	"bittern/plugins/arena"
 	"bittern/plugins/host"
 	"bittern/plugins/model"
 	"bittern/plugins/quantizer"
@@ -59,7 +60,24 @@ func (c *Checker) Check(ctx context.Context, spec *Spec) error {
 	if _, err := os.Stat(f.last()); err != nil {
 		return nil // none yet, or a folder that the run store will say more of
 	}
-	tensors := layOut(a.plan, a.states, spec.Task.Training.Optimiser, func(n int) []float32 { return make([]float32, n) })
+	return c.load(f, spec, t, a)
+}
+
+// load reads a checkpoint into tensors as training would. A plan that there is no
+// room for fails its experiment when that is run, and is no error here.
+func (c *Checker) load(f folder, spec *Spec, t task.Task, a answer) (err error) {
+	room, err := arena.Create("", 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, room.Close()) }()
+	tensors, err := allocate(room, a.plan, a.states, t.Shape(), spec.Task.Training.Optimiser)
+	if _, ok := errors.AsType[*Failure](err); ok {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	at, err := f.loadLast(tensors)
 	if err != nil || at.Best == nil {
 		return err

@@ -3,6 +3,8 @@ package experiment
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 
 	"bittern/harness/artifact"
 	"bittern/harness/task"
@@ -77,6 +79,9 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		add(&sum, scoreOutputs(request, sequences.Targets, from, n.Graph, size))
 	}
 	score := t.Metric().Score(sum)
+	if math.IsNaN(score) || math.IsInf(score, 0) {
+		return outcome{}, &Failure{Reason: fmt.Sprintf("%s gives targets probabilities of 0 or less: its score would be %v", plugin.Label, score)}
+	}
 	o.score = &score
 	return o, nil
 }

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"math"
 
 	"bittern/harness/task"
 	"bittern/plugins/model"
@@ -42,7 +43,11 @@ func (s *session) evaluate(ctx context.Context, part task.Part, statistics model
 		}
 		add(&sum, one)
 	}
-	return s.task.Metric().Score(sum), nil
+	score := s.task.Metric().Score(sum)
+	if math.IsNaN(score) || math.IsInf(score, 0) {
+		return 0, unusable(s.modelProcess, s.spec.Model.Label, "has losses that sum to %v over %d targets, a score of %v", sum.LossSum, sum.Count, score)
+	}
+	return score, nil
 }
 
 // calibrate gathers the statistics of a deployed network over a number of

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/plugins"
+	"bittern/plugins/arena"
 	"bittern/plugins/host"
 	"bittern/plugins/model"
 )
@@ -364,6 +366,10 @@ func TestAFaultyPluginFailsItsExperiment(t *testing.T) {
 		{"wrong shape", "model", "shape", "what is quantized has the shape [outputs, inputs]", "", 0},
 		{"crash of the quantizer", "quantizer", "exit", "quantizer/coin crashed during Quantize", "fails in step 9: exit", 2},
 		{"NaN of the quantizer", "quantizer", "nan", "quantizer/coin answered Quantize with nonsense", "fails in step 9: nan", 0},
+		{"truncated arena", "quantizer", "truncate", "quantizer/coin answered Quantize with nonsense: the file of shared tensors was cut short", "fails in step 9: truncate", 0},
+		{"crash in a truncated arena", "quantizer", "truncate-and-crash", "bigram or coin cut short the file of the tensors they share with the harness", "", 0},
+		{"immense plan", "model", "immense", "no room for a tensor arena of", "", 0},
+		{"plan that overflows", "model", "overflow", "brings all that is asked for to more than", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -390,6 +396,43 @@ func TestAFaultyPluginFailsItsExperiment(t *testing.T) {
 				t.Errorf("%d restarts, want %d: %q", len(w.log), c.restarts, w.log)
 			}
 		})
+	}
+}
+
+// TestATruncatedArenaEndsNoHarness cuts the tensors away under the harness's own
+// hands: before it saves them (after step 4) and before it fills in a batch.
+func TestATruncatedArenaEndsNoHarness(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows does not let a file be cut short that is mapped")
+	}
+	for _, step := range []int{4, 5} {
+		folder := t.TempDir()
+		t.Setenv(arena.FolderVariable, folder)
+		w, s := newWorkplace(t, t.TempDir()), spec(t)
+		failed, err := w.runner.Run(context.Background(), s, func(p experiment.Progress) {
+			if p.Stage != experiment.Training || p.Step != step {
+				return
+			}
+			files, err := filepath.Glob(filepath.Join(folder, "bittern-arena-*"))
+			if err != nil || len(files) == 0 {
+				t.Errorf("the arena's files: %q, %v, want some", files, err)
+			}
+			for _, file := range files {
+				if err := os.Truncate(file, 0); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if err != nil {
+			t.Fatalf("after step %d: Run = %v, want the failure of a plugin to be none of the run", step, err)
+		}
+		const want = "bigram or coin cut short the file of the tensors they share with the harness"
+		if len(failed) != 1 || failed[0].Reason != want {
+			t.Errorf("after step %d: failed = %+v, want %q", step, failed, want)
+		}
+		if row := w.row(t, s); row.Status != store.Failed || row.Reason != want {
+			t.Errorf("after step %d: stored %s, %q, want failed with the reason", step, row.Status, row.Reason)
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ type process interface {
 
 // unusable is the Failure of a plugin whose answer cannot be used.
 func unusable(p process, name, format string, args ...any) error {
-	return &Failure{Reason: name + " " + fmt.Sprintf(format, args...), Stderr: p.Stderr()}
+	return &Failure{Reason: plugins.Line(name + " " + fmt.Sprintf(format, args...)), Stderr: p.Stderr()}
 }
 
 // failure turns the error of a call to a plugin into a Failure where the

@@ -205,6 +205,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 		return err
 	}
 	defer func() { err = s.finish(err) }()
+	defer s.arena.Guard(&err)()
 	if err := r.Quiet.compute(func() error { return s.build(context.WithoutCancel(ctx)) }); err != nil {
 		return err
 	}

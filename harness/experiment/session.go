@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"bittern/harness/task"
@@ -92,7 +93,16 @@ func (s *session) plan(ctx context.Context) (model.Plan, []quantizer.State, erro
 // finish closes the session after work that ended with err, and completes the
 // last words of the plugin that is to blame: lines on stderr may lag behind the
 // answer that showed the fault, but not behind the end of the process.
+//
+// Work that failed after a plugin had cut the shared tensors short failed by that,
+// whatever it says: a plugin may have crashed for it that is not to blame.
 func (s *session) finish(err error) error {
+	if lost, _ := errors.AsType[*host.Failure](err); err != nil && s.arena.Intact() != nil && (lost == nil || lost.Reason != host.Nonsense) {
+		err = &Failure{
+			Reason: fmt.Sprintf("%s or %s cut short the file of the tensors they share with the harness", s.spec.Model.Label, s.spec.Quantizer.Label),
+			cause:  err,
+		}
+	}
 	err = errors.Join(err, s.close())
 	f, ok := errors.AsType[*Failure](err)
 	lost, known := errors.AsType[*host.Failure](err)

@@ -51,7 +51,8 @@ func weightShape(p model.Parameter) quantizer.Shape {
 // line is a cache line of 64 bytes in elements of 4; every tensor starts on one.
 const line = 16
 
-// allocate lays out all tensors of a plan in the arena, zeroed.
+// allocate lays out all tensors of a plan in the arena, zeroed. A plan that this
+// machine has no room for is the Failure of its experiment alone.
 func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, task model.Task, optimiser model.Optimiser) (*tensors, error) {
 	inputs, err := allocateInputs(a, task)
 	if err != nil {
@@ -66,7 +67,7 @@ func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, task mo
 	})
 	room, err := arena.Make[float32](a, total)
 	if err != nil {
-		return nil, err
+		return nil, failure(err)
 	}
 	t := layOut(plan, states, optimiser, func(n int) []float32 {
 		values := room[:n:n]

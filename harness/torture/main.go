@@ -184,8 +184,11 @@ func (t *tool) newPlace(name string) (*place, error) {
 			return nil, err
 		}
 	}
-	var err error
-	p.arenas, err = os.MkdirTemp(arena.Folder(), "torture-")
+	shared, err := arena.Folder()
+	if err != nil {
+		return nil, err
+	}
+	p.arenas, err = os.MkdirTemp(shared, "torture-")
 	return p, err
 }
 

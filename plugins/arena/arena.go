@@ -3,10 +3,19 @@
 // ([Tensor]), never elements.
 //
 // An [Arena] is the side that makes tensors and owns the files; a [Mapping] is
-// the side that views them. The files are private to the user (mode 0600) and
-// are removed when the arena is closed. Each is locked while its owner lives, so
-// [Sweep] can tell the files of a killed process from those in use, whatever
-// became of the process number in their names.
+// the side that views them, and a [Reader] the side that copies them out of a
+// file it does not trust. The files are private to the user (mode 0600), lie in a
+// folder of the user's own ([Folder]) and are removed when the arena is closed.
+// Each is locked while its owner lives, so [Sweep] can tell the files of a killed
+// process from those in use, whatever became of the process number in their
+// names.
+//
+// Whoever may write to a file may also cut it short, and touching what is then
+// missing of a mapping ends a process (SIGBUS). Linux can seal a file against
+// that, but only one without a name (memfd), which others can open through
+// /proc/<pid>/fd alone, and only where they may trace the owner: not from a
+// sandbox. So the arena's owner is ready for it instead: [Arena.Guard] turns the
+// fault into an error.
 package arena
 
 import (
@@ -14,7 +23,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"unsafe"
 
@@ -23,13 +31,12 @@ import (
 	"bittern/plugins"
 )
 
-// FolderVariable names the environment variable that moves arenas to another
-// folder, for machines whose /dev/shm is too small (containers often give it
-// 64 MiB).
-const FolderVariable = "BITTERN_ARENA_FOLDER"
-
 // ErrOutside answers a slice that does not lie in the arena.
 var ErrOutside = errors.New("the slice does not lie in the arena")
+
+// ErrTruncated says that tensors are gone: another process cut their file short
+// while it was mapped here.
+var ErrTruncated = errors.New("the file of shared tensors was cut short by another process")
 
 var errClosed = errors.New("the arena is closed")
 
@@ -41,24 +48,6 @@ const (
 	// becoming many files.
 	leastSegment = 64 << 10
 )
-
-// Folder returns where arenas are kept: the folder that FolderVariable names,
-// else /dev/shm where there is one, else the folder for temporary files.
-func Folder() string {
-	if folder := os.Getenv(FolderVariable); folder != "" {
-		return folder
-	}
-	return sharedMemory("/dev/shm")
-}
-
-// sharedMemory returns a folder where there is one, else the folder for
-// temporary files.
-func sharedMemory(folder string) string {
-	if info, err := os.Stat(folder); err == nil && info.IsDir() {
-		return folder
-	}
-	return os.TempDir()
-}
 
 // Arena makes tensors. It may be used by several goroutines.
 type Arena struct {
@@ -77,13 +66,16 @@ type segment struct {
 	used   int
 }
 
-// Create makes an arena in a folder (Folder() where it is empty) with room for
+// Create makes an arena in a folder ([Folder] where it is empty) with room for
 // size bytes, all of which is reserved at once: a machine without that much
 // room says so here, not in the middle of a run. Size 0 reserves nothing. The
 // arena grows by further files where more is asked of it.
 func Create(folder string, size int) (*Arena, error) {
 	if folder == "" {
-		folder = Folder()
+		var err error
+		if folder, err = Folder(); err != nil {
+			return nil, err
+		}
 	}
 	folder, err := filepath.Abs(folder) // other processes may run elsewhere
 	if err != nil {
@@ -128,6 +120,9 @@ func (a *Arena) Files() []string {
 
 // Size returns the bytes reserved by all files of the arena.
 func (a *Arena) Size() int {
+	if a == nil {
+		return 0
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.total
@@ -164,6 +159,9 @@ func (a *Arena) allocate(size int) ([]byte, error) {
 	memory, _ := a.segments[len(a.segments)-1].take(size)
 	return memory, nil
 }
+
+// start is the address of the segment's first byte.
+func (s *segment) start() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(s.memory))) }
 
 func (s *segment) take(size int) ([]byte, bool) {
 	if size > len(s.memory)-s.used {
@@ -242,7 +240,7 @@ func (a *Arena) find(start unsafe.Pointer, size int) (file string, offset int64,
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range a.segments {
-		base := uintptr(unsafe.Pointer(unsafe.SliceData(s.memory)))
+		base := s.start()
 		if address := uintptr(start); address >= base && address+uintptr(size) <= base+uintptr(len(s.memory)) {
 			return s.file.Name(), int64(address - base), true
 		}
@@ -299,13 +297,30 @@ func (m *Mapping) file(path string) (mmap.MMap, error) {
 }
 
 func mapExisting(path string) (mmap.MMap, error) {
-	if name := filepath.Base(path); !strings.HasPrefix(name, prefix) || name == prefix {
-		return nil, errors.New("this is not the name of an arena")
-	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	file, _, err := openExisting(path, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
 	memory, err := mmap.Map(file, mmap.RDWR, 0)
 	return memory, errors.Join(err, file.Close())
+}
+
+// openExisting opens the arena file that another process named. A pipe, a link
+// or anything else that is no plain file is refused.
+func openExisting(path string, how int) (*os.File, os.FileInfo, error) {
+	if !isName(filepath.Base(path)) {
+		return nil, nil, errors.New("this is not the name of an arena")
+	}
+	file, err := os.OpenFile(path, how|plainly, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("this is no plain file")
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return file, info, nil
 }

@@ -7,6 +7,13 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// plainly is nothing where a pipe has no name in a folder.
+const plainly = 0
+
+// own reports whether a file belongs to this user: the folder for temporary
+// files is one per user, and closed to others.
+func own(os.FileInfo) bool { return true }
+
 // The lock lies far behind the file's content, because Windows locks are
 // mandatory for the bytes they cover.
 var beyond = windows.Overlapped{OffsetHigh: 1 << 30}

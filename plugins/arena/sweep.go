@@ -1,55 +1,47 @@
 package arena
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 )
 
-// Sweep removes the arenas in a folder (Folder() where it is empty) whose
-// owners are dead, and returns their paths. Files of other users are left
-// alone.
-func Sweep(folder string) ([]string, error) {
+// Sweep removes the arenas in a folder ([Folder] where it is empty) whose owners
+// are dead, and returns their paths. It tidies up, so nothing it finds is an
+// error: what is not a plain file of this user's own is skipped, and so is what
+// cannot be opened, locked or removed.
+func Sweep(folder string) []string {
 	if folder == "" {
-		folder = Folder()
-	}
-	paths, err := filepath.Glob(filepath.Join(folder, prefix+"*"))
-	if err != nil {
-		return nil, fmt.Errorf("sweep arenas in %s: %w", folder, err)
-	}
-	var removed []string
-	var errs []error
-	for _, path := range paths {
-		ok, err := sweepOne(path)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("sweep the arena %s: %w", path, err))
+		var err error
+		if folder, err = Folder(); err != nil {
+			return nil // whoever creates an arena is told
 		}
-		if ok {
+	}
+	// Of a folder that cannot be read to its end, what was read.
+	entries, _ := os.ReadDir(folder)
+	var removed []string
+	for _, entry := range entries {
+		if !isName(entry.Name()) || !entry.Type().IsRegular() {
+			continue
+		}
+		if path := filepath.Join(folder, entry.Name()); sweepOne(path) {
 			removed = append(removed, path)
 		}
 	}
-	return removed, errors.Join(errs...)
+	return removed
 }
 
 // sweepOne removes a file if its lock is free: the system frees the locks of a
 // process however it ends, and a process number that was given out again does
 // not hold them.
-func sweepOne(path string) (removed bool, err error) {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-		return false, nil
-	}
+func sweepOne(path string) (removed bool) {
+	file, info, err := openExisting(path, os.O_RDWR)
 	if err != nil {
-		return false, err
+		return false
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
+	defer file.Close()
+	if !own(info) {
+		return false
+	}
 	free, err := tryLock(file)
-	if err != nil || !free {
-		return false, err
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return false, err
-	}
-	return true, nil
+	return err == nil && free && os.Remove(path) == nil
 }

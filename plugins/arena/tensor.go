@@ -124,10 +124,7 @@ func Locate[T Element](a *Arena, slice []T, shape ...int) (Tensor, error) {
 // View returns the elements of a tensor that another process made, mapping its
 // file at first use. The slice is valid until the mapping is closed.
 func View[T Element](m *Mapping, tensor Tensor) ([]T, error) {
-	if want := typeOf[T](); tensor.Type != want {
-		return nil, fmt.Errorf("the tensor holds %s where %s is wanted", tensor.Type, want)
-	}
-	n, err := elements(tensor.Shape)
+	n, err := tensor.elements(typeOf[T]())
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +136,27 @@ func View[T Element](m *Mapping, tensor Tensor) ([]T, error) {
 		return nil, err
 	}
 	size := int64(n * sizeOf[T]())
-	if tensor.Offset < 0 || tensor.Offset%int64(sizeOf[T]()) != 0 || tensor.Offset > int64(len(memory))-size {
-		return nil, fmt.Errorf("a tensor of %d bytes at offset %d does not lie within the %d bytes of %s",
-			size, tensor.Offset, len(memory), tensor.File)
+	if err := tensor.within(size, sizeOf[T](), int64(len(memory))); err != nil {
+		return nil, err
 	}
 	return cast[T](memory[tensor.Offset : tensor.Offset+size]), nil
+}
+
+// elements returns how many there are, all of the type that is wanted.
+func (t Tensor) elements(want Type) (int, error) {
+	if t.Type != want {
+		return 0, fmt.Errorf("the tensor holds %s where %s is wanted", t.Type, want)
+	}
+	return elements(t.Shape)
+}
+
+// within returns an error where a tensor of size bytes does not lie within its
+// file of so many.
+func (t Tensor) within(size int64, width int, file int64) error {
+	if t.Offset < 0 || t.Offset%int64(width) != 0 || t.Offset > file-size {
+		return fmt.Errorf("a tensor of %d bytes at offset %d does not lie within the %d bytes of %s", size, t.Offset, file, t.File)
+	}
+	return nil
 }
 
 func cast[T Element](memory []byte) []T {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"bittern/plugins"
+	"bittern/plugins/arena"
 	"bittern/plugins/backend"
 	"bittern/plugins/internal/wire"
 )
@@ -34,13 +35,16 @@ func (p *Process) call(ctx context.Context, method string, request, response any
 	defer cancel()
 	err := invoke(limited, method, request, response, conn, options...)
 	if err == nil {
+		if errors.Is(p.arena.Intact(), arena.ErrTruncated) {
+			return p.nonsense(name, arena.ErrTruncated.Error())
+		}
 		return nil
 	}
-	if _, ok := errors.AsType[*plugins.Problem](err); ok {
-		return err
+	if problem, ok := errors.AsType[*plugins.Problem](err); ok {
+		return &plugins.Problem{Sentence: p.line(problem.Sentence)}
 	}
-	if _, ok := errors.AsType[*backend.ErrUnsupported](err); ok {
-		return err
+	if unsupported, ok := errors.AsType[*backend.ErrUnsupported](err); ok {
+		return &backend.ErrUnsupported{Reason: p.line(unsupported.Reason)}
 	}
 	answer := status.Convert(err)
 	if answer.Code() == codes.Canceled || answer.Code() == codes.DeadlineExceeded {
@@ -72,7 +76,16 @@ func (p *Process) call(ctx context.Context, method string, request, response any
 }
 
 func (p *Process) failure(call string, reason Reason, detail string) *Failure {
-	return &Failure{Plugin: p.id, Call: call, Reason: reason, Detail: detail, Stderr: p.Stderr()}
+	return &Failure{Plugin: p.id, Call: call, Reason: reason, Detail: p.line(detail), Stderr: p.Stderr()}
+}
+
+// line is [plugins.Line]; the log receives what is lost by it.
+func (p *Process) line(text string) string {
+	line := plugins.Line(text)
+	if line != text {
+		fmt.Fprintf(p.log, "%s: %s\n", p.id, text)
+	}
+	return line
 }
 
 // nonsense makes the Failure of an answer that cannot be used.

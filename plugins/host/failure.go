@@ -24,8 +24,8 @@ type Failure struct {
 	Plugin plugins.ID
 	Call   string // the method, such as "Step"; "start" before the first
 	Reason Reason
-	Detail string
-	Stderr string // the last lines of what the plugin wrote to stderr
+	Detail string // one line, see [plugins.Line]
+	Stderr string // the last lines of what the plugin wrote to stderr, each so
 
 	unimplemented bool // the plugin does not know the method
 }

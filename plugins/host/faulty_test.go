@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"bittern/plugins"
@@ -32,9 +33,14 @@ var served = map[string]func(){
 	"quantizer/refuses": func() {
 		serveQuantizer("refuses", func(*faulty) error { return plugins.Problemf("give it fewer weights") })
 	},
-	"quantizer/nan":          func() { serveQuantizer("nan", writeNaN) },
-	"quantizer/short":        func() { serveQuantizer("short", func(*faulty) error { return nil }) },
-	"quantizer/prints":       func() { serveQuantizer("prints", printALot) },
+	"quantizer/nan":       func() { serveQuantizer("nan", writeNaN) },
+	"quantizer/short":     func() { serveQuantizer("short", func(*faulty) error { return nil }) },
+	"quantizer/prints":    func() { serveQuantizer("prints", printALot) },
+	"quantizer/truncates": func() { serveQuantizer("truncates", truncateArena) },
+	"quantizer/noisy":     func() { serveQuantizer("noisy", func(*faulty) error { return errors.New(noise) }) },
+	"quantizer/noisy-problem": func() {
+		serveQuantizer("noisy-problem", func(*faulty) error { return plugins.Problemf("%s", noise) })
+	},
 	"quantizer/misnamed":     func() { serveQuantizer("somebody-else", nil) },
 	"quantizer/newer":        func() { sdk.ServeQuantizer(&faulty{Quantizer: null.NewQuantizer(), name: "newer", api: 2}) },
 	"quantizer/wrong-kind":   func() { sdk.ServeModel(null.NewModel()) },
@@ -60,6 +66,9 @@ func serveQuantizer(name string, quantize func(*faulty) error) {
 func (f *faulty) Describe(ctx context.Context) (plugins.Description, error) {
 	d, err := f.Quantizer.Describe(ctx)
 	d.Name, d.API = f.name, f.api
+	if f.name == "noisy" {
+		d.Version, d.Summary = "1\n2", strings.ToValidUTF8(noise, "")
+	}
 	d.Options = []plugins.Option{{Name: "scale", Type: plugins.Float, Default: "0.5", Min: 0, Max: 1, Doc: "a scale"}}
 	return d, err
 }
@@ -89,6 +98,26 @@ func (f *faulty) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.F
 		frozen[0].Values = frozen[0].Values[1:]
 	}
 	return frozen, err
+}
+
+// noise is what a plugin might say to take over the terminal.
+var noise = "line one\nline two\x1b[2J\xff" + strings.Repeat("!", 100_000)
+
+// truncateArena cuts short every arena that this process has mapped.
+func truncateArena(f *faulty) error {
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(maps)) {
+		if at := strings.IndexByte(line, '/'); at >= 0 && strings.Contains(line, "/bittern-arena-") {
+			if err := os.Truncate(strings.TrimSpace(line[at:]), 0); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Fprintf(os.Stderr, "\x1b[31mall\tgone\r\n")
+	return nil
 }
 
 func writeNaN(f *faulty) error {

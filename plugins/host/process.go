@@ -50,6 +50,8 @@ type Process struct {
 	runner      *processRunner
 	conn        grpc.ClientConnInterface
 	tail        *tail
+	log         io.Writer    // receives what is too long for a Failure
+	arena       *arena.Arena // shared with the plugin; nil for a backend
 	close       sync.Once
 	closed      atomic.Bool
 	release     func() error // gives up the tensors shared with the plugin

@@ -18,6 +18,7 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/arena"
+	"bittern/plugins/internal/checked"
 	"bittern/plugins/internal/wire"
 )
 
@@ -34,17 +35,17 @@ func start(ctx context.Context, entry Entry, settings Settings) (*Process, error
 	if err := verify(entry, settings.SHA256); err != nil {
 		return nil, err
 	}
-	p := &Process{id: entry.ID, deadline: settings.Deadline, tail: &tail{}}
+	p := &Process{id: entry.ID, deadline: settings.Deadline, arena: settings.Arena, log: io.Discard, tail: &tail{}}
 	if p.deadline == 0 {
 		p.deadline = DefaultDeadline
 	}
-	folder := arena.Folder()
-	if settings.Arena != nil {
-		folder = settings.Arena.Folder()
+	folder, err := arenaFolder(settings.Arena)
+	if err != nil {
+		return nil, err
 	}
 	stderr := io.Writer(p.tail)
 	if settings.Stderr != nil {
-		stderr = io.MultiWriter(p.tail, settings.Stderr)
+		stderr, p.log = io.MultiWriter(p.tail, settings.Stderr), settings.Stderr
 	}
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake,
@@ -76,6 +77,14 @@ func start(ctx context.Context, entry Entry, settings Settings) (*Process, error
 	}
 	p.runner.keep()
 	return p, nil
+}
+
+// arenaFolder is where a plugin puts the tensors of its answers.
+func arenaFolder(a *arena.Arena) (string, error) {
+	if a != nil {
+		return a.Folder(), nil
+	}
+	return arena.Folder()
 }
 
 func (p *Process) connect(ctx context.Context, entry Entry) error {
@@ -141,6 +150,9 @@ func (p *Process) describe(ctx context.Context, describe func(context.Context) (
 	}
 	if said := (plugins.ID{Kind: description.Kind, Name: description.Name}); said != p.id {
 		return plugins.Problemf("%s (%s) calls itself %s; rename the executable or mend its description", p.id, p.runner.cmd.Path, said)
+	}
+	if err := checked.Description(description); err != nil {
+		return p.nonsense("Describe", err.Error())
 	}
 	p.description = description
 	// Nothing connects to the socket a second time. Without its folder a

@@ -2,8 +2,11 @@ package host
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"sync"
+
+	"bittern/plugins"
 )
 
 // How much of a plugin's stderr is kept: a Go panic with the innermost calls of
@@ -11,10 +14,11 @@ import (
 // progress bar that never ends its own, the end.
 const (
 	tailLines = 40
-	tailLine  = 4096 // bytes
+	tailLine  = 1000 // bytes, which plugins.Line shows in full
 )
 
-// tail keeps the last lines of what is written to it.
+// tail keeps the last lines of what is written to it. They are read as
+// [plugins.Line] shows them: none can write to the terminal what is no text.
 type tail struct {
 	mu    sync.Mutex
 	lines []string
@@ -55,9 +59,16 @@ func (t *tail) push(line string) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := strings.Join(t.lines, "\n")
-	if len(t.line) > 0 {
-		text += "\n" + string(t.line)
+	lines := make([]string, 0, len(t.lines)+1)
+	for _, line := range append(slices.Clone(t.lines), string(t.line)) {
+		lines = append(lines, plugins.Line(overwritten(line)))
 	}
-	return strings.TrimSpace(text)
+	return strings.Trim(strings.Join(lines, "\n"), "\n")
+}
+
+// overwritten is what a terminal shows of a line that returns to its beginning,
+// such as a progress bar.
+func overwritten(line string) string {
+	line = strings.TrimRight(line, "\r")
+	return line[strings.LastIndexByte(line, '\r')+1:]
 }

@@ -13,6 +13,7 @@ import (
 // quantizerSession is a quantizer that has been opened on weights of its own.
 type quantizerSession struct {
 	quantizer.Quantizer
+	bare        quantizer.Quantizer // without the checks of package checked
 	open        opener[quantizer.Quantizer]
 	options     plugins.Values
 	description plugins.Description
@@ -25,7 +26,7 @@ func openQuantizer(t *testing.T, open opener[quantizer.Quantizer], options plugi
 	shared := newArena(t)
 	q := open(t, shared)
 	d, judge := describe(t, plugins.KindQuantizer, q)
-	s := &quantizerSession{Quantizer: checked.Quantizer(q, judge), open: open, options: options, description: d}
+	s := &quantizerSession{Quantizer: checked.Quantizer(q, judge), bare: q, open: open, options: options, description: d}
 	states, err := s.Plan(ctx, options, shapes)
 	if err != nil {
 		t.Fatalf("Plan: %v", err)

@@ -2,6 +2,7 @@ package testplugin
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"bittern/plugins"
@@ -20,7 +21,7 @@ type bigram struct {
 }
 
 func (*bigram) Describe(context.Context) (plugins.Description, error) {
-	options := append(faults("kill", "exit", "hang", "panic", "nan", "shape"),
+	options := append(faults("kill", "exit", "hang", "panic", "nan", "shape", "immense", "overflow"),
 		plugins.Option{Name: "pause", Type: plugins.Int, Default: "0", Max: 10000, Doc: "milliseconds a step takes"},
 		plugins.Option{Name: "refuse", Type: plugins.Bool, Default: "false", Doc: "refuse every task"})
 	return description(plugins.KindModel, "bigram", options)
@@ -37,8 +38,15 @@ func (*bigram) Plan(_ context.Context, options plugins.Values, task model.Task) 
 		},
 		Buffers: []model.Buffer{{Name: "shift", Shape: []int{task.OutputSize}}},
 	}
-	if options.Text("fault") == "shape" {
+	switch options.Text("fault") {
+	case "shape":
 		plan.Parameters[0].Shape = []int{task.OutputSize}
+	case "immense": // than any machine's memory
+		plan.Parameters = append(plan.Parameters, model.Parameter{Name: "ballast", Shape: []int{1 << 44}})
+	case "overflow": // together 2⁶² elements
+		for i := range 1 << 16 {
+			plan.Parameters = append(plan.Parameters, model.Parameter{Name: fmt.Sprint("ballast ", i), Shape: []int{1 << 46}})
+		}
 	}
 	return plan, nil
 }

@@ -20,7 +20,7 @@ type coin struct {
 }
 
 func (*coin) Describe(context.Context) (plugins.Description, error) {
-	options := append(faults("kill", "exit", "hang", "panic", "nan"),
+	options := append(faults("kill", "exit", "hang", "panic", "nan", "truncate", "truncate-and-crash"),
 		plugins.Option{Name: "fixed", Type: plugins.Bool, Default: "false", Doc: "show the same sides at every draw"})
 	return description(plugins.KindQuantizer, "coin", options,
 		quantizer.TraitBackward, quantizer.TraitProject)
@@ -58,6 +58,15 @@ func (q *coin) up(w quantizer.Weight, draw quantizer.Draw) []bool {
 
 func (q *coin) Quantize(_ context.Context, draw quantizer.Draw) error {
 	nonsense := q.fault.strike(draw.Step)
+	if nonsense && q.fault.kind == "truncate" {
+		return truncateArenas()
+	}
+	if nonsense && q.fault.kind == "truncate-and-crash" {
+		if err := truncateArenas(); err != nil {
+			return err
+		}
+		q.weights[0].Quantized[0] = 0 // is gone, which ends the process
+	}
 	for _, w := range q.weights {
 		for i, heads := range q.up(w, draw) {
 			w.Quantized[i] = -scale(w)

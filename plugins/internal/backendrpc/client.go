@@ -56,7 +56,7 @@ func (c *client) Deploy(ctx context.Context, request backend.Deploy) error {
 	if err != nil {
 		return fmt.Errorf("deploy: %w", err)
 	}
-	if err := c.deploy(ctx, deployment, request); err != nil {
+	if err := c.deployInto(ctx, deployment, request); err != nil {
 		return errors.Join(err, deployment.Close())
 	}
 	previous := c.deployment
@@ -67,7 +67,8 @@ func (c *client) Deploy(ctx context.Context, request backend.Deploy) error {
 	return previous.Close()
 }
 
-func (c *client) deploy(ctx context.Context, a *arena.Arena, request backend.Deploy) error {
+func (c *client) deployInto(ctx context.Context, a *arena.Arena, request backend.Deploy) (err error) {
+	defer a.Guard(&err)()
 	graph, err := wire.EncodeGraph(a, request.Graph)
 	if err != nil {
 		return fmt.Errorf("deploy: %w", err)
@@ -104,11 +105,18 @@ func (c *client) Cost(ctx context.Context, request backend.CostRequest) (backend
 	if err != nil {
 		return backend.Cost{}, err
 	}
+	var missing map[string]string
+	for quantity, reason := range response.GetMissing() {
+		if missing == nil {
+			missing = make(map[string]string)
+		}
+		missing[plugins.Line(quantity)] = plugins.Line(reason)
+	}
 	return backend.Cost{
 		Cycles: response.Cycles, Seconds: response.Seconds, Area: response.Area,
 		Energy: decodeParts(response.GetEnergy()), Memory: decodeParts(response.GetMemory()),
 		Measured: response.GetMeasured(), N: int(response.GetN()),
-		Missing: response.GetMissing(), Notes: response.GetNotes(),
+		Missing: missing, Notes: plugins.Lines(response.GetNotes()),
 	}, nil
 }
 
@@ -120,6 +128,7 @@ func (c *client) Execute(ctx context.Context, request backend.Execute) (err erro
 		return fmt.Errorf("execute: %w", err)
 	}
 	defer func() { err = errors.Join(err, call.Close()) }()
+	defer call.Guard(&err)()
 	m := &backendv1.ExecuteRequest{Sequences: int64(request.Sequences), Length: int64(request.Length)}
 	if m.Tokens, err = wire.Copy(call, request.Tokens); err != nil {
 		return fmt.Errorf("execute: tokens: %w", err)
@@ -153,7 +162,7 @@ func encodeParts(parts []backend.Part) []*backendv1.Part {
 func decodeParts(m []*backendv1.Part) []backend.Part {
 	var parts []backend.Part
 	for _, p := range m {
-		parts = append(parts, backend.Part{Name: p.GetName(), Value: p.GetValue()})
+		parts = append(parts, backend.Part{Name: plugins.Line(p.GetName()), Value: p.GetValue()})
 	}
 	return parts
 }

@@ -12,7 +12,9 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/internal/wire"
 	backendv1 "bittern/plugins/internal/wire/bittern/backend/v1"
+	stepgraphv1 "bittern/plugins/internal/wire/bittern/stepgraph/v1"
 	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
 )
 
 // Register serves a backend. Calls must not overlap. Closing gives up the
@@ -38,7 +40,7 @@ func (s *server) Describe(ctx context.Context, _ *backendv1.DescribeRequest) (*b
 
 func (s *server) Deploy(ctx context.Context, request *backendv1.DeployRequest) (*backendv1.DeployResponse, error) {
 	err := s.session.Replace(func(mapping *arena.Mapping) error {
-		graph, err := wire.DecodeGraph(mapping, request.GetGraph())
+		graph, err := readGraph(request.GetGraph())
 		if err != nil {
 			return err
 		}
@@ -53,6 +55,12 @@ func (s *server) Deploy(ctx context.Context, request *backendv1.DeployRequest) (
 		return s.backend.Deploy(ctx, deploy)
 	})
 	return &backendv1.DeployResponse{}, err
+}
+
+func readGraph(m *stepgraphv1.Graph) (_ stepgraph.Graph, err error) {
+	reader := new(arena.Reader)
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	return wire.DecodeGraph(reader, m)
 }
 
 func viewMatrix(mapping *arena.Mapping, m *backendv1.Matrix) (packed.Matrix, error) {

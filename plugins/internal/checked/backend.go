@@ -23,13 +23,16 @@ func (c *checkedBackend) Deploy(ctx context.Context, request backend.Deploy) err
 		return err
 	}
 	request.Options = resolved
-	return c.Backend.Deploy(ctx, request)
+	return c.judge.blame("Deploy", c.Backend.Deploy(ctx, request))
 }
 
 func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
 	cost, err := c.Backend.Cost(ctx, request)
 	if err != nil {
 		return backend.Cost{}, err
+	}
+	if cost.N < 0 {
+		return backend.Cost{}, c.judge.nonsense("Cost", "N = %d", cost.N)
 	}
 	for _, quantity := range []struct {
 		name  string
@@ -52,7 +55,7 @@ func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) 
 	return cost, nil
 }
 
-func plausible(quantity float64) bool { return finite(quantity) && quantity >= 0 }
+func plausible(quantity float64) bool { return bounded(quantity) && quantity >= 0 }
 
 func (c *checkedBackend) Execute(ctx context.Context, request backend.Execute) error {
 	// What the backend forgets to write stays NaN.
@@ -60,7 +63,7 @@ func (c *checkedBackend) Execute(ctx context.Context, request backend.Execute) e
 		request.Outputs[i] = float32(math.NaN())
 	}
 	if err := c.Backend.Execute(ctx, request); err != nil {
-		return err
+		return c.judge.blame("Execute", err)
 	}
 	if i := notFinite(request.Outputs); i >= 0 {
 		return c.judge.nonsense("Execute", "output %d of %d is %v", i, len(request.Outputs), request.Outputs[i])

@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	"bittern/plugins"
+	"bittern/plugins/arena"
 	"bittern/plugins/backend"
 	"bittern/plugins/internal/checked"
+	"bittern/plugins/internal/wire"
 	"bittern/plugins/model"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
@@ -90,8 +92,8 @@ func TestQuantizerPlan(t *testing.T) {
 		"of no weight":       {[]quantizer.State{{Name: "scale", Weight: "v", Len: 1}}, `"v", which is none of those given`},
 		"twice the same":     {[]quantizer.State{{Name: "scale", Weight: "w", Len: 1}, {Name: "scale", Weight: "w", Len: 1}}, `"scale" is listed twice`},
 		"without a name":     {[]quantizer.State{{Weight: "w", Len: 1}}, "a state has no name"},
-		"without an element": {[]quantizer.State{{Name: "scale", Weight: "w"}}, "has 0 elements"},
-		"too many elements":  {[]quantizer.State{{Name: "scale", Weight: "w", Len: math.MaxInt}}, fmt.Sprintf("has %d elements", math.MaxInt)},
+		"without an element": {[]quantizer.State{{Name: "scale", Weight: "w"}}, "the shape [0] has a size below 1"},
+		"too many elements":  {[]quantizer.State{{Name: "scale", Weight: "w", Len: math.MaxInt}}, fmt.Sprintf("[%d] has more than", math.MaxInt)},
 	} {
 		_, err := checked.Quantizer(&answers{states: test.states}, judge).Plan(t.Context(), nil, []quantizer.Shape{aWeight})
 		verdict(t, name, err, test.want)
@@ -132,6 +134,72 @@ func TestQuantizerValues(t *testing.T) {
 	}
 }
 
+// TestQuantizerKeepsItsHandsOff writes what is no number to tensors that training
+// goes on from.
+func TestQuantizerKeepsItsHandsOff(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		harm func(quantizer.Weight)
+		want string
+		// in is where it is found out, of the calls that might have done it.
+		in string
+	}{
+		"nothing":             {func(quantizer.Weight) {}, "", "Quantize Backward Project Freeze"},
+		"a latent weight":     {func(w quantizer.Weight) { w.Latent[4] = nan32 }, "the latent weight w at row 1, column 1 is NaN", "Quantize Project Freeze"},
+		"an infinite one":     {func(w quantizer.Weight) { w.Latent[0] = inf32 }, "the latent weight w at row 0, column 0 is -Inf", "Quantize Project Freeze"},
+		"a state":             {func(w quantizer.Weight) { w.State["scale"][1] = nan32 }, "element 1 of the state scale of w is NaN", "Quantize Backward Project Freeze"},
+		"a state of infinity": {func(w quantizer.Weight) { w.State["scale"][0] = inf32 }, "element 0 of the state scale of w is -Inf", "Quantize Backward Project Freeze"},
+	} {
+		a := &answers{frozen: []quantizer.Frozen{{Name: "w", Bits: 32, Values: make([]float32, 6)}}}
+		q := checked.Quantizer(a, judge)
+		weight := quantizer.Weight{
+			Shape: aWeight, Latent: make([]float32, 6), Quantized: make([]float32, 6), Grad: make([]float32, 6),
+			State: map[string][]float32{"scale": make([]float32, 2)},
+		}
+		if err := q.Open(t.Context(), nil, []quantizer.Weight{weight}); err != nil {
+			t.Fatal(err)
+		}
+		test.harm(weight)
+		for call, do := range map[string]func() error{
+			"Quantize": func() error { return q.Quantize(t.Context(), quantizer.Draw{}) },
+			"Backward": func() error { return q.Backward(t.Context(), quantizer.Draw{}) },
+			"Project":  func() error { return q.Project(t.Context()) },
+			"Freeze":   func() error { _, err := q.Freeze(t.Context(), quantizer.Draw{}); return err },
+		} {
+			want := ""
+			if test.want != "" && strings.Contains(test.in, call) {
+				want = call + ": " + test.want
+			}
+			verdict(t, call+" with "+name, do(), want)
+		}
+	}
+}
+
+// TestAnswersThatCannotBeRead sees that tensors which are not there are the
+// plugin's fault, not the harness's.
+func TestAnswersThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{arena.ErrTruncated, wire.ErrUnreadable} {
+		cause = fmt.Errorf("read: %w", cause)
+		_, err := checked.Quantizer(&failing{answers{}, cause}, judge).Freeze(t.Context(), quantizer.Draw{})
+		verdict(t, "Freeze", err, "Freeze: read: ")
+		m := &machine{err: cause}
+		verdict(t, "Execute", checked.Backend(m, judge).Execute(t.Context(), backend.Execute{}), "Execute: read: ")
+		verdict(t, "Deploy", checked.Backend(m, judge).Deploy(t.Context(), backend.Deploy{}), "Deploy: read: ")
+		_, err = checked.Model(&network{err: cause}, judge).Export(t.Context())
+		verdict(t, "Export", err, "Export: read: ")
+	}
+}
+
+type failing struct {
+	answers
+	err error
+}
+
+func (f *failing) Freeze(context.Context, quantizer.Draw) ([]quantizer.Frozen, error) {
+	return nil, f.err
+}
+
 func TestQuantizerFreeze(t *testing.T) {
 	t.Parallel()
 	codes := []uint16{0, 1, 0, 1, 1, 0}
@@ -168,6 +236,8 @@ type network struct {
 	result     model.StepResult
 	updated    model.UpdateResult
 	evaluation model.Evaluation
+	update     func()
+	err        error
 	graph      stepgraph.Graph
 }
 
@@ -183,12 +253,15 @@ func (n *network) Build(_ context.Context, request model.Build) error {
 }
 func (n *network) Step(context.Context, model.Step) (model.StepResult, error) { return n.result, nil }
 func (n *network) Update(context.Context, model.Update) (model.UpdateResult, error) {
+	if n.update != nil {
+		n.update()
+	}
 	return n.updated, nil
 }
 func (n *network) Evaluate(context.Context, model.Evaluate) (model.Evaluation, error) {
 	return n.evaluation, nil
 }
-func (n *network) Export(context.Context) (stepgraph.Graph, error) { return n.graph, nil }
+func (n *network) Export(context.Context) (stepgraph.Graph, error) { return n.graph, n.err }
 
 func TestModelPlan(t *testing.T) {
 	t.Parallel()
@@ -201,14 +274,41 @@ func TestModelPlan(t *testing.T) {
 		"a parameter twice": {model.Plan{Parameters: []model.Parameter{parameter, parameter}}, `the parameter "w" is listed twice`},
 		"a size of 0":       {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2, 0}}}}, "the shape [2 0] has a size below 1"},
 		// The product of these sizes is 0 where it overflows.
-		"too many elements":           {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{1 << 16, 1 << 16, 1 << 16, 1 << 16}}}}, "[65536 65536 65536 65536] has more than"},
-		"a quantized vector":          {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2}, Quantize: true}}}, "the shape [outputs, inputs]"},
-		"a buffer without a name":     {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Shape: []int{1}}}}, "a buffer has no name"},
-		"a buffer of a negative size": {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "b", Shape: []int{-1}}}}, "below 1"},
+		"too many elements":                {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{1 << 16, 1 << 16, 1 << 16, 1 << 16}}}}, "[65536 65536 65536 65536] has more than"},
+		"many that are too large together": {model.Plan{Parameters: many(65536, 1<<46)}, `parameter "p1": the shape [70368744177664] brings all that is asked for to more than`},
+		"buffers that are":                 {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "b", Shape: []int{1 << 46}}, {Name: "c", Shape: []int{1 << 46}}}}, `buffer "c"`},
+		"a name that colours":              {model.Plan{Parameters: []model.Parameter{{Name: "\x1b[31mw", Shape: []int{1}}}}, `no short line of text: \x1b[31mw`},
+		"a quantized vector":               {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2}, Quantize: true}}}, "the shape [outputs, inputs]"},
+		"a buffer without a name":          {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Shape: []int{1}}}}, "a buffer has no name"},
+		"a buffer of a negative size":      {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "b", Shape: []int{-1}}}}, "below 1"},
 	} {
 		_, err := checked.Model(&network{plan: test.plan}, judge).Plan(t.Context(), nil, aTask)
 		verdict(t, name, err, test.want)
 	}
+}
+
+func many(n, size int) []model.Parameter {
+	parameters := make([]model.Parameter, n)
+	for i := range parameters {
+		parameters[i] = model.Parameter{Name: fmt.Sprintf("p%d", i), Shape: []int{size}}
+	}
+	return parameters
+}
+
+func TestModelUpdate(t *testing.T) {
+	t.Parallel()
+	values := map[string]model.Tensors{"b": {Value: make([]float32, 4)}, "w": {Value: make([]float32, 4)}}
+	n := &network{}
+	m := checked.Model(n, judge)
+	if err := m.Build(t.Context(), model.Build{Task: aTask, Parameters: values}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := m.Update(t.Context(), model.Update{})
+	verdict(t, "Update to numbers", err, "")
+	n.update = func() { values["w"].Value[3] = inf32 }
+	_, err = m.Update(t.Context(), model.Update{})
+	verdict(t, "Update to infinity", err, "Update: element 3 of the parameter w is -Inf")
+	verdict(t, "Build with infinity", m.Build(t.Context(), model.Build{Task: aTask, Parameters: values}), "Build: element 3 of the parameter w is -Inf")
 }
 
 func TestModelResults(t *testing.T) {
@@ -219,6 +319,7 @@ func TestModelResults(t *testing.T) {
 	}{
 		{network{result: model.StepResult{Loss: 1.5}, evaluation: model.Evaluation{LossSum: 9, Count: 6, Correct: 6}}, "", "", ""},
 		{network{result: model.StepResult{Loss: nan}, evaluation: model.Evaluation{LossSum: inf, Count: 6}}, "the loss is NaN", "", "sums to +Inf"},
+		{network{result: model.StepResult{Loss: 1e200}, evaluation: model.Evaluation{LossSum: -1e200, Count: 6}}, "the loss is 1e+200", "", "sums to -1e+200"},
 		{network{updated: model.UpdateResult{GradNorm: inf}, evaluation: model.Evaluation{Count: 7}}, "", "gradients is +Inf", "over 7 targets"},
 		{network{updated: model.UpdateResult{GradNorm: -1}, evaluation: model.Evaluation{}}, "", "gradients is -1", "over 0 targets"},
 		{network{updated: model.UpdateResult{GradNorm: nan}, evaluation: model.Evaluation{Count: 3, Correct: 4}}, "", "gradients is NaN", "4 of them correct"},
@@ -246,6 +347,11 @@ func TestModelExport(t *testing.T) {
 	_, err := checked.Model(&network{graph: sound}, judge).Export(t.Context())
 	verdict(t, "a graph with its output", err, "")
 	_, err = checked.Model(&network{}, judge).Export(t.Context())
+	coloured := sound
+	coloured.Nodes = append(coloured.Nodes, stepgraph.Node{Name: "z\n"})
+	_, err = checked.Model(&network{graph: coloured}, judge).Export(t.Context())
+	verdict(t, "a name of two lines", err, "no short line of text: z")
+	_, err = checked.Model(&network{}, judge).Export(t.Context())
 	verdict(t, "an empty graph", err, `the output "" is no node`)
 }
 
@@ -254,6 +360,7 @@ type machine struct {
 	options plugins.Values
 	cost    backend.Cost
 	outputs []float32
+	err     error
 }
 
 func (m *machine) Describe(context.Context) (plugins.Description, error) {
@@ -261,14 +368,14 @@ func (m *machine) Describe(context.Context) (plugins.Description, error) {
 }
 func (m *machine) Deploy(_ context.Context, request backend.Deploy) error {
 	m.options = request.Options
-	return nil
+	return m.err
 }
 func (m *machine) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
 	return m.cost, nil
 }
 func (m *machine) Execute(_ context.Context, request backend.Execute) error {
 	copy(request.Outputs, m.outputs)
-	return nil
+	return m.err
 }
 
 func TestBackend(t *testing.T) {
@@ -282,6 +389,8 @@ func TestBackend(t *testing.T) {
 		"negative cycles": {backend.Cost{Cycles: &negative}, "cycles = -1"},
 		"endless seconds": {backend.Cost{Seconds: &much}, "seconds = +Inf"},
 		"energy of NaN":   {backend.Cost{Energy: []backend.Part{{Name: "SRAM", Value: nan}}}, "the energy of SRAM is NaN"},
+		"immense energy":  {backend.Cost{Energy: []backend.Part{{Name: "SRAM", Value: 1e308}, {Name: "DRAM", Value: 1e308}}}, "the energy of SRAM is 1e+308"},
+		"negative n":      {backend.Cost{N: -1}, "N = -1"},
 		"negative memory": {backend.Cost{Memory: []backend.Part{{Name: "codes", Value: -1}}}, "the memory of codes is -1"},
 	} {
 		_, err := checked.Backend(&machine{cost: test.cost}, judge).Cost(t.Context(), backend.CostRequest{})
@@ -301,5 +410,19 @@ func TestBackend(t *testing.T) {
 	} {
 		err := checked.Backend(&machine{outputs: test.outputs}, judge).Execute(t.Context(), backend.Execute{Outputs: make([]float32, 3)})
 		verdict(t, "Execute with outputs: "+name, err, test.want)
+	}
+}
+
+func TestDescription(t *testing.T) {
+	t.Parallel()
+	for _, bound := range []float64{nan, inf, -inf} {
+		for _, o := range []plugins.Option{{Name: "p", Min: bound}, {Name: "p", Max: bound}} {
+			if err := checked.Description(plugins.Description{Options: []plugins.Option{{Name: "q", Max: 1}, o}}); err == nil || !strings.Contains(err.Error(), "the option p has the bounds") {
+				t.Errorf("Description with the bounds %v and %v = %v, want the option named", o.Min, o.Max, err)
+			}
+		}
+	}
+	if err := checked.Description(plugins.Description{Options: judge.Options}); err != nil {
+		t.Errorf("Description of a sound plugin = %v", err)
 	}
 }

@@ -4,11 +4,14 @@
 package checked
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
 
 	"bittern/plugins"
+	"bittern/plugins/arena"
+	"bittern/plugins/internal/wire"
 )
 
 // Judge is what the wrappers of all kinds need to know.
@@ -23,13 +26,45 @@ func (j Judge) resolve(options plugins.Values) (plugins.Values, error) {
 	return plugins.Resolve(j.Owner, j.Options, options)
 }
 
+// blame turns the error of a call into nonsense where it says that what the
+// plugin left behind cannot be read.
+func (j Judge) blame(call string, err error) error {
+	if errors.Is(err, arena.ErrTruncated) || errors.Is(err, wire.ErrUnreadable) {
+		return j.nonsense(call, "%s", err)
+	}
+	return err
+}
+
 func (j Judge) nonsense(call, format string, args ...any) error {
 	return j.Nonsense(call, fmt.Sprintf(format, args...))
 }
 
-// mostElements bounds a tensor that a plugin asks for: more than any machine's
-// memory, and yet so little that the bytes of thousands can be summed.
+// mostElements bounds all the tensors that a plugin asks for: more than any
+// machine's memory, and yet so little that their bytes, with a gradient and
+// moments for each, can be counted.
 const mostElements = math.MaxInt >> 16
+
+// elements counts what a plugin asks for.
+type elements int
+
+// add counts a tensor, or refuses it where it is of no size or too large.
+func (e *elements) add(shape []int) error {
+	n := 1
+	for _, size := range shape {
+		if size < 1 {
+			return fmt.Errorf("the shape %v has a size below 1", shape)
+		}
+		if size > mostElements/n {
+			return fmt.Errorf("the shape %v has more than %d elements", shape, mostElements)
+		}
+		n *= size
+	}
+	if n > mostElements-int(*e) {
+		return fmt.Errorf("the shape %v brings all that is asked for to more than %d elements", shape, mostElements)
+	}
+	*e += elements(n)
+	return nil
+}
 
 // names finds names that are empty or given twice.
 type names map[string]bool
@@ -38,12 +73,22 @@ func (n names) add(what, name string) error {
 	if name == "" {
 		return fmt.Errorf("a %s has no name", what)
 	}
+	if shown := plugins.Line(name); shown != name {
+		return fmt.Errorf("the name of a %s is no short line of text: %s", what, shown)
+	}
 	if n[name] {
 		return fmt.Errorf("the %s %q is listed twice", what, name)
 	}
 	n[name] = true
 	return nil
 }
+
+// mostQuantity bounds losses, norms, energies and the like: beyond anything
+// meant, and yet so little that sums and ratios of them stay finite.
+const mostQuantity = 1e100
+
+// bounded reports whether a quantity is a number that can be calculated with.
+func bounded(x float64) bool { return math.Abs(x) <= mostQuantity } // false for NaN
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 

@@ -3,6 +3,7 @@ package checked
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"bittern/plugins"
@@ -19,6 +20,7 @@ type checkedModel struct {
 	model.Model
 	judge   Judge
 	targets int // of a whole batch
+	values  map[string]model.Tensors
 }
 
 func (c *checkedModel) Plan(ctx context.Context, options plugins.Values, task model.Task) (model.Plan, error) {
@@ -41,11 +43,12 @@ func checkPlan(plan model.Plan) error {
 		return fmt.Errorf("there is no parameter to train")
 	}
 	parameters, buffers := names{}, names{}
+	var asked elements
 	for _, p := range plan.Parameters {
 		if err := parameters.add("parameter", p.Name); err != nil {
 			return err
 		}
-		if err := checkShape(p.Shape); err != nil {
+		if err := asked.add(p.Shape); err != nil {
 			return fmt.Errorf("parameter %q: %w", p.Name, err)
 		}
 		if p.Quantize && len(p.Shape) != 2 {
@@ -56,23 +59,9 @@ func checkPlan(plan model.Plan) error {
 		if err := buffers.add("buffer", b.Name); err != nil {
 			return err
 		}
-		if err := checkShape(b.Shape); err != nil {
+		if err := asked.add(b.Shape); err != nil {
 			return fmt.Errorf("buffer %q: %w", b.Name, err)
 		}
-	}
-	return nil
-}
-
-func checkShape(shape []int) error {
-	elements := 1
-	for _, size := range shape {
-		if size < 1 {
-			return fmt.Errorf("the shape %v has a size below 1", shape)
-		}
-		if size > mostElements/elements {
-			return fmt.Errorf("the shape %v has more than %d elements", shape, mostElements)
-		}
-		elements *= size
 	}
 	return nil
 }
@@ -87,7 +76,34 @@ func (c *checkedModel) Build(ctx context.Context, request model.Build) error {
 	if request.Task.Kind == model.LanguageModel {
 		c.targets *= request.Task.Length
 	}
-	return c.Model.Build(ctx, request)
+	c.values = request.Parameters
+	if err := c.Model.Build(ctx, request); err != nil {
+		return err
+	}
+	return c.finiteValues("Build")
+}
+
+// Update writes every value, and each is looked at: what a quantizer makes of it
+// next must not be taken for the quantizer's doing.
+func (c *checkedModel) Update(ctx context.Context, request model.Update) (model.UpdateResult, error) {
+	result, err := c.Model.Update(ctx, request)
+	if err != nil {
+		return model.UpdateResult{}, err
+	}
+	if !bounded(result.GradNorm) || result.GradNorm < 0 {
+		return model.UpdateResult{}, c.judge.nonsense("Update", "at update %d the norm of the gradients is %v", request.Number, result.GradNorm)
+	}
+	return result, c.finiteValues("Update")
+}
+
+func (c *checkedModel) finiteValues(call string) error {
+	for _, name := range slices.Sorted(maps.Keys(c.values)) {
+		values := c.values[name].Value
+		if i := notFinite(values); i >= 0 {
+			return c.judge.nonsense(call, "element %d of the parameter %s is %v", i, name, values[i])
+		}
+	}
+	return nil
 }
 
 func (c *checkedModel) Step(ctx context.Context, request model.Step) (model.StepResult, error) {
@@ -95,19 +111,8 @@ func (c *checkedModel) Step(ctx context.Context, request model.Step) (model.Step
 	if err != nil {
 		return model.StepResult{}, err
 	}
-	if !finite(result.Loss) {
+	if !bounded(result.Loss) {
 		return model.StepResult{}, c.judge.nonsense("Step", "at step %d the loss is %v", request.Number, result.Loss)
-	}
-	return result, nil
-}
-
-func (c *checkedModel) Update(ctx context.Context, request model.Update) (model.UpdateResult, error) {
-	result, err := c.Model.Update(ctx, request)
-	if err != nil {
-		return model.UpdateResult{}, err
-	}
-	if !finite(result.GradNorm) || result.GradNorm < 0 {
-		return model.UpdateResult{}, c.judge.nonsense("Update", "at update %d the norm of the gradients is %v", request.Number, result.GradNorm)
 	}
 	return result, nil
 }
@@ -117,7 +122,7 @@ func (c *checkedModel) Evaluate(ctx context.Context, request model.Evaluate) (mo
 	if err != nil {
 		return model.Evaluation{}, err
 	}
-	if !finite(e.LossSum) || e.Count < 1 || e.Count > c.targets || e.Correct < 0 || e.Correct > e.Count {
+	if !bounded(e.LossSum) || e.Count < 1 || e.Count > c.targets || e.Correct < 0 || e.Correct > e.Count {
 		return model.Evaluation{}, c.judge.nonsense("Evaluate", "the loss sums to %v over %d targets, %d of them correct, where a batch has %d", e.LossSum, e.Count, e.Correct, c.targets)
 	}
 	return e, nil
@@ -126,11 +131,31 @@ func (c *checkedModel) Evaluate(ctx context.Context, request model.Evaluate) (mo
 func (c *checkedModel) Export(ctx context.Context) (stepgraph.Graph, error) {
 	graph, err := c.Model.Export(ctx)
 	if err != nil {
-		return stepgraph.Graph{}, err
+		return stepgraph.Graph{}, c.judge.blame("Export", err)
 	}
-	// Whether the graph fits the weights shows once there are weights.
+	if err := checkGraph(graph); err != nil {
+		return stepgraph.Graph{}, c.judge.nonsense("Export", "%s", err)
+	}
 	if !slices.ContainsFunc(graph.Nodes, func(n stepgraph.Node) bool { return n.Name == graph.Output }) {
 		return stepgraph.Graph{}, c.judge.nonsense("Export", "the output %q is no node of the step graph", graph.Output)
 	}
 	return graph, nil
+}
+
+// checkGraph refuses names that cannot be shown. What else a graph must be shows
+// once there are weights (see [stepgraph.Graph.Validate]).
+func checkGraph(g stepgraph.Graph) error {
+	shown := []string{g.Model, g.Input.Name, g.Output}
+	for _, s := range g.States {
+		shown = append(shown, s.Name)
+	}
+	for _, n := range g.Nodes {
+		shown = append(shown, n.Name, string(n.Op))
+	}
+	for _, name := range shown {
+		if line := plugins.Line(name); line != name {
+			return fmt.Errorf("a name in the step graph is no short line of text: %s", line)
+		}
+	}
+	return nil
 }

@@ -3,6 +3,8 @@ package checked
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"bittern/plugins"
 	"bittern/plugins/packed"
@@ -37,6 +39,7 @@ func (c *checkedQuantizer) Plan(ctx context.Context, options plugins.Values, wei
 
 func checkStates(states []quantizer.State, weights []quantizer.Shape) error {
 	taken := make(map[string]names)
+	var asked elements
 	for _, w := range weights {
 		taken[w.Name] = names{}
 	}
@@ -48,8 +51,8 @@ func checkStates(states []quantizer.State, weights []quantizer.Shape) error {
 		if err := of.add("state", s.Name); err != nil {
 			return fmt.Errorf("weight %q: %w", s.Weight, err)
 		}
-		if s.Len < 1 || s.Len > mostElements {
-			return fmt.Errorf("the state %q of the weight %q has %d elements", s.Name, s.Weight, s.Len)
+		if err := asked.add([]int{s.Len}); err != nil {
+			return fmt.Errorf("the state %q of the weight %q: %w", s.Name, s.Weight, err)
 		}
 	}
 	return nil
@@ -73,7 +76,39 @@ func (c *checkedQuantizer) Quantize(ctx context.Context, draw quantizer.Draw) er
 			return c.judge.nonsense("Quantize", "%s at row %d, column %d is %v, from the latent %v", w.Name, i/w.Cols, i%w.Cols, w.Quantized[i], w.Latent[i])
 		}
 	}
+	return c.finiteKept("Quantize")
+}
+
+// finiteKept looks at what the weights keep from step to step: latent weights
+// and states. It is done after the calls that write latent weights, whether they
+// may (Project) or not (Quantize, Freeze). One look takes 0.15 ns an element, less
+// than 0.2 % of a training step at the paper's sizes.
+func (c *checkedQuantizer) finiteKept(call string) error {
+	for _, w := range c.weights {
+		if i := notFinite(w.Latent); i >= 0 {
+			return c.judge.nonsense(call, "the latent weight %s at row %d, column %d is %v", w.Name, i/w.Cols, i%w.Cols, w.Latent[i])
+		}
+	}
+	return c.finiteStates(call)
+}
+
+func (c *checkedQuantizer) finiteStates(call string) error {
+	for _, w := range c.weights {
+		for _, name := range slices.Sorted(maps.Keys(w.State)) {
+			if i := notFinite(w.State[name]); i >= 0 {
+				return c.judge.nonsense(call, "element %d of the state %s of %s is %v", i, name, w.Name, w.State[name][i])
+			}
+		}
+	}
 	return nil
+}
+
+// Project is the call that may write latent weights.
+func (c *checkedQuantizer) Project(ctx context.Context) error {
+	if err := c.Quantizer.Project(ctx); err != nil {
+		return err
+	}
+	return c.finiteKept("Project")
 }
 
 func (c *checkedQuantizer) Backward(ctx context.Context, draw quantizer.Draw) error {
@@ -85,18 +120,18 @@ func (c *checkedQuantizer) Backward(ctx context.Context, draw quantizer.Draw) er
 			return c.judge.nonsense("Backward", "the gradient of %s at row %d, column %d is %v", w.Name, i/w.Cols, i%w.Cols, w.Grad[i])
 		}
 	}
-	return nil
+	return c.finiteStates("Backward")
 }
 
 func (c *checkedQuantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.Frozen, error) {
 	frozen, err := c.Quantizer.Freeze(ctx, draw)
 	if err != nil {
-		return nil, err
+		return nil, c.judge.blame("Freeze", err)
 	}
 	if err := checkFrozen(frozen, c.weights); err != nil {
 		return nil, c.judge.nonsense("Freeze", "%s", err)
 	}
-	return frozen, nil
+	return frozen, c.finiteKept("Freeze")
 }
 
 // checkFrozen holds frozen weights against the weights they stand for: what can

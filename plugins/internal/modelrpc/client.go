@@ -135,8 +135,8 @@ func (c *client) Export(ctx context.Context) (stepgraph.Graph, error) {
 		return stepgraph.Graph{}, err
 	}
 	var graph stepgraph.Graph
-	err = wire.ReadAnswer(func(mapping *arena.Mapping) (err error) {
-		graph, err = wire.DecodeGraph(mapping, response.GetGraph())
+	err = wire.ReadAnswer(c.arena, func(reader *arena.Reader) (err error) {
+		graph, err = wire.DecodeGraph(reader, response.GetGraph())
 		return err
 	})
 	return graph, err

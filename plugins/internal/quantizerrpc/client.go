@@ -112,9 +112,9 @@ func (c *client) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.F
 		return nil, err
 	}
 	var frozen []quantizer.Frozen
-	err = wire.ReadAnswer(func(mapping *arena.Mapping) error {
+	err = wire.ReadAnswer(c.arena, func(reader *arena.Reader) error {
 		for _, m := range response.GetWeights() {
-			f, err := decodeFrozen(mapping, m)
+			f, err := decodeFrozen(reader, m)
 			if err != nil {
 				return fmt.Errorf("read the frozen weight %s: %w", m.GetName(), err)
 			}
@@ -125,16 +125,16 @@ func (c *client) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.F
 	return frozen, err
 }
 
-func decodeFrozen(mapping *arena.Mapping, m *quantizerv1.Frozen) (quantizer.Frozen, error) {
+func decodeFrozen(reader *arena.Reader, m *quantizerv1.Frozen) (quantizer.Frozen, error) {
 	f := quantizer.Frozen{Name: m.GetName(), Bits: int(m.GetBits()), PerRow: m.GetPerRow()}
 	var err error
-	if f.Codes, err = wire.Clone[uint16](mapping, m.GetCodes()); err != nil {
+	if f.Codes, err = wire.Read[uint16](reader, m.GetCodes()); err != nil {
 		return quantizer.Frozen{}, fmt.Errorf("codes: %w", err)
 	}
-	if f.Levels, err = wire.Clone[float32](mapping, m.GetLevels()); err != nil {
+	if f.Levels, err = wire.Read[float32](reader, m.GetLevels()); err != nil {
 		return quantizer.Frozen{}, fmt.Errorf("levels: %w", err)
 	}
-	if f.Values, err = wire.Clone[float32](mapping, m.GetValues()); err != nil {
+	if f.Values, err = wire.Read[float32](reader, m.GetValues()); err != nil {
 		return quantizer.Frozen{}, fmt.Errorf("values: %w", err)
 	}
 	return f, nil

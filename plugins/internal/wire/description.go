@@ -23,20 +23,22 @@ func EncodeDescription(d plugins.Description) *pluginv1.Description {
 	return m
 }
 
-// DecodeDescription is the inverse of EncodeDescription.
+// DecodeDescription is the inverse of EncodeDescription, but for what cannot be
+// shown in one line (see [plugins.Line]).
 func DecodeDescription(m *pluginv1.Description) plugins.Description {
+	line := plugins.Line
 	d := plugins.Description{
-		Kind: plugins.Kind(m.GetKind()), Name: m.GetName(), Version: m.GetVersion(), API: int(m.GetApi()),
-		Summary: m.GetSummary(), Traits: m.GetTraits(),
+		Kind: plugins.Kind(line(m.GetKind())), Name: line(m.GetName()), Version: line(m.GetVersion()), API: int(m.GetApi()),
+		Summary: line(m.GetSummary()), Traits: plugins.Lines(m.GetTraits()),
 	}
 	for _, o := range m.GetOptions() {
 		d.Options = append(d.Options, plugins.Option{
-			Name: o.GetName(), Type: plugins.OptionType(o.GetType()), Default: o.GetDefault(),
-			Min: o.GetMin(), Max: o.GetMax(), Choices: o.GetChoices(), Doc: o.GetDoc(),
+			Name: line(o.GetName()), Type: plugins.OptionType(line(o.GetType())), Default: line(o.GetDefault()),
+			Min: o.GetMin(), Max: o.GetMax(), Choices: plugins.Lines(o.GetChoices()), Doc: line(o.GetDoc()),
 		})
 	}
 	for _, f := range m.GetFacts() {
-		d.Facts = append(d.Facts, plugins.Fact{Name: f.GetName(), Value: f.GetValue(), Source: f.GetSource()})
+		d.Facts = append(d.Facts, plugins.Fact{Name: line(f.GetName()), Value: line(f.GetValue()), Source: line(f.GetSource())})
 	}
 	return d
 }

@@ -41,25 +41,25 @@ func EncodeGraph(a *arena.Arena, g stepgraph.Graph) (*stepgraphv1.Graph, error) 
 }
 
 // DecodeGraph is the inverse of EncodeGraph. The graph owns its tables.
-func DecodeGraph(mapping *arena.Mapping, m *stepgraphv1.Graph) (stepgraph.Graph, error) {
+func DecodeGraph(reader *arena.Reader, m *stepgraphv1.Graph) (stepgraph.Graph, error) {
 	g := stepgraph.Graph{
 		Model:  m.GetModel(),
 		Input:  stepgraph.Input{Name: m.GetInput().GetName(), Token: m.GetInput().GetToken(), Size: int(m.GetInput().GetSize())},
 		Output: m.GetOutput(),
 	}
 	for _, s := range m.GetStates() {
-		init, err := Clone[float32](mapping, s.GetInit())
+		init, err := Read[float32](reader, s.GetInit())
 		if err != nil {
 			return stepgraph.Graph{}, fmt.Errorf("state %s: %w", s.GetName(), err)
 		}
 		g.States = append(g.States, stepgraph.State{Name: s.GetName(), Size: int(s.GetSize()), Init: init, Next: s.GetNext()})
 	}
 	for _, n := range m.GetNodes() {
-		scale, err := decodeTable(mapping, n.GetScale())
+		scale, err := decodeTable(reader, n.GetScale())
 		if err != nil {
 			return stepgraph.Graph{}, fmt.Errorf("scale of node %s: %w", n.GetName(), err)
 		}
-		shift, err := decodeTable(mapping, n.GetShift())
+		shift, err := decodeTable(reader, n.GetShift())
 		if err != nil {
 			return stepgraph.Graph{}, fmt.Errorf("shift of node %s: %w", n.GetName(), err)
 		}
@@ -79,7 +79,7 @@ func encodeTable(a *arena.Arena, t stepgraph.Table) (*stepgraphv1.Table, error) 
 	return &stepgraphv1.Table{Rows: int64(t.Rows), Values: values}, nil
 }
 
-func decodeTable(mapping *arena.Mapping, m *stepgraphv1.Table) (stepgraph.Table, error) {
-	values, err := Clone[float32](mapping, m.GetValues())
+func decodeTable(reader *arena.Reader, m *stepgraphv1.Table) (stepgraph.Table, error) {
+	values, err := Read[float32](reader, m.GetValues())
 	return stepgraph.Table{Rows: int(m.GetRows()), Values: values}, err
 }

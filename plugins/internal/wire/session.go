@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"bittern/plugins/arena"
@@ -64,14 +65,25 @@ func (a *Answer) Close() error {
 	return err
 }
 
-// ReadAnswer runs read with a mapping for a response's tensors, and removes the
-// files afterwards: a plugin that is killed then leaves nothing behind. What
-// read returns must not alias the mapping.
-func ReadAnswer(read func(*arena.Mapping) error) error {
-	mapping := new(arena.Mapping)
-	err := read(mapping)
-	files := mapping.Files()
-	err = errors.Join(err, mapping.Close())
+// answerMargin is what an answer may hold beyond the tensors of its session, in
+// bytes: the normalization tables of long sequences.
+const answerMargin = 256 << 20
+
+// ErrUnreadable says that the tensors of an answer are not where it says they are.
+var ErrUnreadable = errors.New("the tensors of the answer cannot be read")
+
+// ReadAnswer runs read on a response's tensors, and removes their files
+// afterwards: a plugin that is killed then leaves nothing behind. An answer may
+// hold as much as the session's arena and answerMargin together. What read returns
+// is ErrUnreadable.
+func ReadAnswer(session *arena.Arena, read func(*arena.Reader) error) error {
+	reader := &arena.Reader{Limit: int64(session.Size()) + answerMargin}
+	err := read(reader)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	files := reader.Files()
+	err = errors.Join(err, reader.Close())
 	for _, file := range files {
 		// Where the file cannot be removed yet (Windows, while the plugin
 		// still maps it) the plugin removes it itself.

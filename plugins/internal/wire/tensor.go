@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"slices"
-
 	"bittern/plugins/arena"
 	pluginv1 "bittern/plugins/internal/wire/bittern/plugin/v1"
 )
@@ -43,10 +41,12 @@ func View[T arena.Element](m *arena.Mapping, tensor *pluginv1.Tensor) ([]T, erro
 	return arena.View[T](m, decodeTensor(tensor))
 }
 
-// Clone is a copy of the slice that a handle stands for.
-func Clone[T arena.Element](m *arena.Mapping, tensor *pluginv1.Tensor) ([]T, error) {
-	view, err := View[T](m, tensor)
-	return slices.Clone(view), err
+// Read is a copy of the slice that a handle stands for.
+func Read[T arena.Element](r *arena.Reader, tensor *pluginv1.Tensor) ([]T, error) {
+	if tensor == nil {
+		return nil, nil
+	}
+	return arena.Read[T](r, decodeTensor(tensor))
 }
 
 func encodeTensor(t arena.Tensor) *pluginv1.Tensor {

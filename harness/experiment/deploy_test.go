@@ -1,0 +1,59 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"bittern/harness/artifact"
+	"bittern/harness/corpus"
+	"bittern/harness/task"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/stepgraph"
+)
+
+// constant is a backend whose outputs all have one value.
+type constant float32
+
+func (constant) Describe(context.Context) (plugins.Description, error) {
+	return plugins.Description{}, nil
+}
+func (constant) Deploy(context.Context, backend.Deploy) error { return nil }
+func (constant) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
+	return backend.Cost{}, nil
+}
+func (c constant) Execute(_ context.Context, request backend.Execute) error {
+	for i := range request.Outputs {
+		request.Outputs[i] = float32(c)
+	}
+	return nil
+}
+
+// TestAScoreIsANumber holds that probabilities of which there is no logarithm
+// fail their deployment: neither a table nor JSON has room for an infinity.
+func TestAScoreIsANumber(t *testing.T) {
+	t.Parallel()
+	text, err := corpus.Load(t.Context(), corpus.Request{Name: "grammar", MaxBytes: 1500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lm, err := task.NewLanguageModel(text, 7, 23)
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := artifact.Network{Graph: stepgraph.Graph{Output: "p", Nodes: []stepgraph.Node{{Name: "p", Op: stepgraph.Softmax}}}}
+	run := func(probability float32) (outcome, error) {
+		return deploy(t.Context(), constant(probability), Plugin{Label: "slide rule"}, network, lm, &Quiet{}, func(int, int) {})
+	}
+	for _, probability := range []float32{0, -1} {
+		_, err := run(probability)
+		if f, ok := errors.AsType[*Failure](err); !ok || !strings.HasPrefix(f.Reason, "slide rule gives targets probabilities of 0 or less") {
+			t.Errorf("probability %v: error %v, want a failure that says so", probability, err)
+		}
+	}
+	if o, err := run(0.5); err != nil || o.score == nil || !near(*o.score, 1) {
+		t.Errorf("probability 0.5: %+v, %v, want a score of 1 bit", o, err)
+	}
+}

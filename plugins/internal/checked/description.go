@@ -1,0 +1,18 @@
+package checked
+
+import (
+	"fmt"
+
+	"bittern/plugins"
+)
+
+// Description returns an error where what a plugin says of itself cannot be
+// shown: an option's bound that is no number.
+func Description(d plugins.Description) error {
+	for _, o := range d.Options {
+		if !finite(o.Min) || !finite(o.Max) {
+			return fmt.Errorf("the option %s has the bounds %v and %v", o.Name, o.Min, o.Max)
+		}
+	}
+	return nil
+}
