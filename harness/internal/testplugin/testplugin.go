@@ -114,8 +114,11 @@ func truncateArenas() error {
 		return err
 	}
 	for line := range strings.Lines(string(maps)) {
-		if at := strings.IndexByte(line, '/'); at >= 0 && strings.Contains(line, "/bittern-arena-") {
-			if err := os.Truncate(strings.TrimSpace(line[at:]), 0); err != nil {
+		line = strings.TrimSpace(line)
+		// Answers that the host has read are removed, and still mapped.
+		removed := strings.HasSuffix(line, " (deleted)")
+		if at := strings.IndexByte(line, '/'); at >= 0 && strings.Contains(line, "/bittern-arena-") && !removed {
+			if err := os.Truncate(line[at:], 0); err != nil {
 				return err
 			}
 		}
