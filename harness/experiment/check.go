@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/host"
@@ -56,11 +57,14 @@ func (c *Checker) Check(ctx context.Context, spec *Spec) error {
 		return err
 	}
 	f := folder{path: filepath.Join(c.Runs, row.ID), id: row.ID}
-	if _, err := os.Stat(f.last()); err != nil {
+	if _, err := os.Lstat(f.last()); err != nil {
 		return nil // none yet, or a folder that the run store will say more of
 	}
 	tensors := layOut(a.plan, a.states, spec.Task.Training.Optimiser, func(n int) []float32 { return make([]float32, n) })
-	_, err = f.loadLast(tensors)
+	err = store.ReadLocked(f.path, func() error { _, err := f.loadLast(tensors); return err })
+	if _, held := errors.AsType[*store.Held](err); held {
+		return nil // its checkpoint is another's, and changes
+	}
 	return err
 }
 

@@ -149,6 +149,7 @@ type numbers struct {
 func (w *workplace) numbers(tb testing.TB, s *experiment.Spec) numbers {
 	tb.Helper()
 	n := numbers{Experiment: w.row(tb, s), Deployments: w.deployments(tb, s), Files: make(map[string]string)}
+	leftovers(tb, w.runner.Store.ExperimentDir(n.Experiment.ID))
 	folder := w.runner.Store.ExperimentDir(n.Experiment.ID)
 	for _, name := range []string{"steps.jsonl", "deployed/graph.json", "deployed/deployed.safetensors"} {
 		content, err := os.ReadFile(filepath.Join(folder, name))
@@ -170,7 +171,31 @@ func (w *workplace) numbers(tb testing.TB, s *experiment.Spec) numbers {
 }
 
 // clock is what differs between runs.
-var clock = cmpopts.IgnoreFields(store.Experiment{}, "TrainSeconds", "StartedAt", "FinishedAt")
+var clock = cmp.Options{
+	cmpopts.IgnoreFields(store.Experiment{}, "TrainSeconds", "StartedAt", "FinishedAt", "Provenance"),
+	cmpopts.IgnoreFields(store.Deployment{}, "Provenance"),
+}
+
+// leftovers fails the test if a finished experiment's folder holds a temporary file.
+func leftovers(tb testing.TB, folder string) {
+	tb.Helper()
+	if err := filepath.WalkDir(folder, func(path string, _ os.DirEntry, err error) error {
+		if strings.HasPrefix(filepath.Base(path), ".") {
+			tb.Errorf("%s was left behind", path)
+		}
+		return err
+	}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// sittings are those that contributed to an experiment.
+func (w *workplace) sittings(tb testing.TB, s *experiment.Spec) []provenance.Sitting {
+	tb.Helper()
+	var p provenance.Experiment
+	decode(tb, w.row(tb, s).Provenance, &p)
+	return p.Sittings
+}
 
 func same(tb testing.TB, want, got numbers) {
 	tb.Helper()

@@ -18,6 +18,7 @@ import (
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/harness/task"
+	"bittern/plugins"
 	"bittern/plugins/host"
 )
 
@@ -47,11 +48,40 @@ type Failed struct {
 
 // Run finishes an experiment: whatever of it the store does not hold yet. What plugins
 // are to blame for comes back as Failed; an error means that the run cannot go
-// on, by an interrupt (the cause of ctx's end) or a fault of the harness.
-func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) ([]Failed, error) {
-	row, err := r.row(ctx, spec)
+// on, by an interrupt (the cause of ctx's end) or a fault of the harness. Where another
+// process is running the experiment, the error is a [*store.Held] and nothing was done:
+// run it again later, and what the other stored is used.
+func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ []Failed, err error) {
+	fresh, err := spec.Row()
 	if err != nil {
 		return nil, err
+	}
+	lock, err := r.Store.Lock(ctx, fresh.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if releasing := lock.Release(); releasing != nil {
+			err = errors.Join(err, releasing)
+		}
+	}()
+	if !r.Again { // which removes everything
+		if err := r.folder(fresh.ID).sweep(); err != nil {
+			return nil, err
+		}
+	}
+	row, err := r.row(ctx, spec) // only now: another may have finished it meanwhile
+	if err != nil {
+		return nil, err
+	}
+	if row.Status == store.Damaged && !r.Again {
+		return nil, plugins.Problemf("the row of %s (experiment %s) in the run store is damaged; run the same command with --again to train it afresh", spec, row.ID)
+	}
+	if row.Status == store.Done && !r.Again {
+		// A run that was killed at the very end may have left it.
+		if err := r.folder(row.ID).removeLast(); err != nil {
+			return nil, err
+		}
 	}
 	if r.Again {
 		if err := r.forget(ctx, &row, spec); err != nil {
@@ -100,18 +130,16 @@ func (r *Runner) row(ctx context.Context, spec *Spec) (store.Experiment, error) 
 }
 
 // forget gives up everything that is known of an experiment.
-func (r *Runner) forget(ctx context.Context, row *store.Experiment, spec *Spec) (err error) {
-	if row.StartedAt.IsZero() {
-		return nil
-	}
-	if err := r.Store.Reset(ctx, row.ID); err != nil {
+func (r *Runner) forget(ctx context.Context, row *store.Experiment, spec *Spec) error {
+	fresh, err := spec.Row()
+	if err != nil {
 		return err
 	}
-	if err := r.folder(row.ID).remove(); err != nil {
+	if err := r.Store.Reset(ctx, fresh); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	*row, err = spec.Row()
-	return err
+	*row = fresh
+	return r.folder(row.ID).remove()
 }
 
 func (r *Runner) folder(id string) folder {
@@ -159,6 +187,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, row *store.
 		return err
 	}
 	f := r.folder(row.ID)
+	f.saved = func(at position) error { return r.saved(context.WithoutCancel(ctx), row, at) }
 	at, err := f.loadLast(s.tensors)
 	if err != nil {
 		return err
@@ -169,7 +198,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, row *store.
 	}
 	defer func() { err = errors.Join(err, metrics.Close()) }()
 
-	if err := r.begin(ctx, spec, s, row); err != nil {
+	if err := r.begin(ctx, spec, s, row, at); err != nil {
 		return err
 	}
 	trainer := newTrainer(s, at, f, metrics, report)
@@ -187,32 +216,44 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, row *store.
 	}
 
 	report(Progress{Stage: Testing, Step: trainer.at.Step, Steps: trainer.at.Step, Best: trainer.at.Best})
-	if err := f.loadBest(s.tensors); err != nil {
+	if err := f.loadBest(s.tensors, trainer.at); err != nil {
 		return err
 	}
 	d, err := s.freeze(ctx, trainer.at)
 	if err != nil {
 		return err
 	}
-	if err := artifact.Write(f.artifact(), d.network); err != nil {
+	if row.Artifact, err = artifact.Write(f.artifact(), d.network); err != nil {
 		return err
 	}
 	row.PaperStyle, row.FrozenModel = &d.paperStyle, &d.frozen
 	row.RecurrentBytes, row.DeployedBytes = d.recurrentBytes, d.network.Bytes()
 	row.Status, row.FinishedAt = store.Done, time.Now()
+	if err := contributed(row, trainer.at, row.FinishedAt); err != nil {
+		return err
+	}
 	if err := r.Store.PutExperiment(context.WithoutCancel(ctx), *row); err != nil {
 		return err
 	}
 	return f.removeLast()
 }
 
-// begin stores that an experiment is being run, and what with.
-func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.Experiment) error {
-	text, err := json.Marshal(provenance.Experiment{
-		Machine: r.Machine, Threads: spec.Threads,
+// begin stores that an experiment is being run, and what with: a sitting is added to
+// those that have contributed to it.
+func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.Experiment, at position) error {
+	made := provenance.Experiment{
 		Corpus: spec.Corpus.Name, SHA256: spec.Corpus.SHA256, Synthetic: spec.Corpus.Synthetic, Note: spec.Corpus.Note,
 		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
-	})
+	}
+	if row.Provenance != nil {
+		var before provenance.Experiment
+		if err := json.Unmarshal(row.Provenance, &before); err != nil {
+			return fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
+		}
+		made.Sittings = before.Sittings
+	}
+	made.Begin(provenance.Sitting{Machine: r.Machine, Threads: spec.Threads, Started: time.Now().UTC()}, uint64(at.Step))
+	text, err := json.Marshal(made)
 	if err != nil {
 		return err
 	}
@@ -223,6 +264,28 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.E
 	}
 	row.FinishedAt = time.Time{}
 	return r.Store.PutExperiment(ctx, *row)
+}
+
+// saved stores, beside a checkpoint that is on disk, that this sitting has come so far.
+func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) error {
+	if err := contributed(row, at, time.Now()); err != nil {
+		return err
+	}
+	row.Steps, row.Epochs = uint64(at.Step), at.Epoch
+	row.BestValidation, row.TrainSeconds = at.Best, at.Seconds
+	return r.Store.PutExperiment(ctx, *row)
+}
+
+// contributed notes in the row how far its last sitting has come.
+func contributed(row *store.Experiment, at position, when time.Time) error {
+	var made provenance.Experiment
+	if err := json.Unmarshal(row.Provenance, &made); err != nil {
+		return fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
+	}
+	made.Saved(uint64(at.Step), when.UTC())
+	text, err := json.Marshal(made)
+	row.Provenance = text
+	return err
 }
 
 // deployment runs a finished experiment on one backend, unless the store holds what
@@ -237,18 +300,17 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 		return nil, err
 	}
 	for _, d := range known {
-		if d.Backend == backend.Label && string(d.Config) == string(config) && d.Status != store.Failed {
+		if d.Backend == backend.Label && d.Status == store.Damaged {
+			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, "what the run store had of it is damaged; deploying it again"))
+		} else if d.Backend == backend.Label && string(d.Config) == string(config) && d.Status != store.Failed {
 			return nil, nil
 		}
 	}
-	made, err := json.Marshal(provenance.Deployment{Machine: r.Machine, Backend: backend.String()})
-	if err != nil {
-		return nil, err
-	}
-	d := store.Deployment{Experiment: row.ID, Backend: backend.Label, Config: config, Provenance: made}
+	d := store.Deployment{Experiment: row.ID, Backend: backend.Label, Config: config}
+	made := provenance.Deployment{Machine: r.Machine, Backend: backend.String(), Started: time.Now().UTC()}
 	var o outcome
 	err = r.restarting(spec.String()+" on "+backend.Label, func() (err error) {
-		o, err = r.deploy(ctx, r.folder(row.ID), t, backend, report)
+		o, err = r.deploy(ctx, r.folder(row.ID), row.Artifact, t, backend, report)
 		return err
 	})
 	f, ok := errors.AsType[*Failure](err)
@@ -260,13 +322,20 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	default:
 		o.into(&d)
 	}
+	made.Ended = time.Now().UTC()
+	if d.Provenance, err = json.Marshal(made); err != nil {
+		return nil, err
+	}
 	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
 }
 
-func (r *Runner) deploy(ctx context.Context, f folder, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
-	network, err := artifact.Read(f.artifact())
+func (r *Runner) deploy(ctx context.Context, f folder, checksum string, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
+	if err := f.vouch(); err != nil {
+		return outcome{}, err
+	}
+	network, err := artifact.Read(f.artifact(), checksum)
 	if err != nil {
-		return outcome{}, failure(err)
+		return outcome{}, err // no plugin is to blame for it
 	}
 	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -74,17 +75,7 @@ func (s *Store) Lock(ctx context.Context, id string) (*Lock, error) {
 	if err != nil {
 		return nil, diskfault.Explain(err, filepath.Join(path, lockName))
 	}
-	for {
-		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.Join(&Held{Experiment: id, Holder: readHolder(file)}, file.Close())
-	}
-	if err != nil {
-		err = plugins.Problemf("%s cannot be locked (%s); name a folder with --runs on a file system that has locks", filepath.Join(path, lockName), err)
+	if err := flock(file, unix.LOCK_EX, id); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	host, err := os.Hostname()
@@ -102,6 +93,48 @@ func (s *Store) Lock(ctx context.Context, id string) (*Lock, error) {
 		return nil, errors.Join(diskfault.Explain(err, filepath.Join(path, lockName)), file.Close())
 	}
 	return &Lock{file: file}, nil
+}
+
+// ReadLocked lets read look at an experiment's folder while nobody runs the experiment,
+// and keeps those away that would. That somebody is running it is a [*Held]. It writes
+// nothing: that the folder or the lock's file does not exist is no error.
+func ReadLocked(experimentDir string, read func() error) error {
+	folder, err := runfolder.Open(experimentDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return read()
+	}
+	if err != nil {
+		return diskfault.Explain(err, experimentDir)
+	}
+	defer folder.Close()
+	file, err := runfolder.OpenFile(folder, lockName, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return read()
+	}
+	if err != nil {
+		return diskfault.Explain(err, filepath.Join(experimentDir, lockName))
+	}
+	defer file.Close()
+	if err := flock(file, unix.LOCK_SH, filepath.Base(experimentDir)); err != nil {
+		return err
+	}
+	return read()
+}
+
+// flock takes a lock on the file of an experiment without waiting.
+func flock(file *os.File, kind int, id string) error {
+	for {
+		err := unix.Flock(int(file.Fd()), kind|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return &Held{Experiment: id, Holder: readHolder(file)}
+		default:
+			return plugins.Problemf("%s cannot be locked (%s); name a folder with --runs on a file system that has locks", file.Name(), err)
+		}
+	}
 }
 
 // Release gives the lock up.

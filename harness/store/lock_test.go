@@ -25,7 +25,17 @@ func TestLockIsHadOnce(t *testing.T) {
 	other, err := b.Lock(t.Context(), "two")
 	must(t, err)
 	must(t, other.Release())
+	read := false
+	reading := func() error { read = true; return nil }
+	if err := ReadLocked(a.ExperimentDir("one"), reading); !errors.As(err, &held) || read {
+		t.Errorf("ReadLocked = %v, read %v, want it held", err, read)
+	}
 	must(t, lock.Release())
+	must(t, ReadLocked(a.ExperimentDir("one"), reading))
+	must(t, ReadLocked(a.ExperimentDir("three"), reading))
+	if !read {
+		t.Error("ReadLocked did not read")
+	}
 	lock, err = b.Lock(t.Context(), "one")
 	must(t, err)
 	must(t, lock.Release())
