@@ -123,18 +123,14 @@ func ReadLocked(experimentDir string, read func() error) error {
 
 // flock takes a lock on the file of an experiment without waiting.
 func flock(file *os.File, kind int, id string) error {
-	for {
-		err := unix.Flock(int(file.Fd()), kind|unix.LOCK_NB)
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EWOULDBLOCK):
-			return &Held{Experiment: id, Holder: readHolder(file)}
-		default:
-			return plugins.Problemf("%s cannot be locked (%s); name a folder with --runs on a file system that has locks", file.Name(), err)
-		}
+	err := runfolder.TryLock(file, kind)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return &Held{Experiment: id, Holder: readHolder(file)}
 	}
+	return plugins.Problemf("%s cannot be locked (%s); name a folder with --runs on a file system that has locks", file.Name(), err)
 }
 
 // Release gives the lock up.
