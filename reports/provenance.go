@@ -2,15 +2,8 @@ package reports
 
 import (
 	"fmt"
-	"reflect"
 	"strings"
-
-	"bittern/harness/provenance"
 )
-
-func (p Provenance) same(other provenance.Experiment) bool {
-	return reflect.DeepEqual(p.Experiment, other)
-}
 
 // String says in a line what the figures were measured with.
 func (p Provenance) String() string {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"bittern/baselines/published"
 	"bittern/harness/provenance"
@@ -69,13 +70,34 @@ type Unfinished struct {
 	Reason    string       `json:"reason,omitempty"`
 }
 
-// Provenance is what one group of experiments was measured with.
+// Provenance is what one group of experiments was measured with. An experiment that
+// several programs or machines contributed to is in several groups.
 type Provenance struct {
-	provenance.Experiment
+	Setup
 	Experiments int                   `json:"experiments"`
 	Overheads   []provenance.Overhead `json:"overheads,omitempty"` // one a run
 	Seeds       []uint64              `json:"seeds"`
-	Steps       []uint64              `json:"steps"` // that the experiments were trained for, ascending
+	Steps       []uint64              `json:"steps"`    // that the experiments were trained for, ascending
+	Sittings    []Sitting             `json:"sittings"` // of this group, experiment by experiment
+}
+
+// Setup is what the experiments of a group have in common.
+type Setup struct {
+	provenance.Machine
+	Threads   int    `json:"threads"`
+	Corpus    string `json:"corpus"`
+	SHA256    string `json:"sha256"`
+	Synthetic bool   `json:"synthetic,omitempty"`
+	Note      string `json:"note,omitempty"`
+}
+
+// Sitting is one stretch of training of an experiment.
+type Sitting struct {
+	Experiment string    `json:"experiment"` // its ID
+	Started    time.Time `json:"started"`
+	Ended      time.Time `json:"ended,omitzero"`
+	From       uint64    `json:"from"` // training steps done before it and by its end
+	To         uint64    `json:"to"`
 }
 
 // Collect reads the report of a suite.
@@ -161,19 +183,26 @@ func (r *Report) addProvenance(c store.Experiment) error {
 	if err := json.Unmarshal(c.Provenance, &p); err != nil {
 		return fmt.Errorf("the provenance of experiment %s: %w", c.ID, err)
 	}
-	p.Model, p.Quantizer = "", "" // the rows name them
-	overhead := p.Overhead
-	p.Overhead = nil // differs from run to run
-	at := slices.IndexFunc(r.Provenance, func(known Provenance) bool { return known.same(p) })
-	if at < 0 {
-		at = len(r.Provenance)
-		r.Provenance = append(r.Provenance, Provenance{Experiment: p})
-	}
-	r.Provenance[at].Experiments++
-	group := &r.Provenance[at]
-	group.Seeds, group.Steps = insert(group.Seeds, c.Seed), insert(group.Steps, c.Steps)
-	if overhead != nil && !slices.Contains(group.Overheads, *overhead) {
-		group.Overheads = append(group.Overheads, *overhead)
+	counted := make(map[int]bool)
+	for _, sitting := range p.Sittings {
+		setup := Setup{Machine: sitting.Machine, Threads: sitting.Threads, Corpus: p.Corpus, SHA256: p.SHA256, Synthetic: p.Synthetic, Note: p.Note}
+		overhead := setup.Overhead
+		setup.Overhead = nil // differs from run to run
+		at := slices.IndexFunc(r.Provenance, func(known Provenance) bool { return known.Setup == setup })
+		if at < 0 {
+			at = len(r.Provenance)
+			r.Provenance = append(r.Provenance, Provenance{Setup: setup})
+		}
+		group := &r.Provenance[at]
+		group.Sittings = append(group.Sittings, Sitting{c.ID, sitting.Started, sitting.Ended, sitting.From, sitting.To})
+		if overhead != nil && !slices.Contains(group.Overheads, *overhead) {
+			group.Overheads = append(group.Overheads, *overhead)
+		}
+		if !counted[at] {
+			counted[at] = true
+			group.Experiments++
+			group.Seeds, group.Steps = insert(group.Seeds, c.Seed), insert(group.Steps, c.Steps)
+		}
 	}
 	return nil
 }

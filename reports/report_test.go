@@ -18,6 +18,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+func stampedBy(commit string) provenance.Machine {
+	return provenance.Machine{
+		Commit: commit, Go: "go1.26", OS: "linux", Arch: "amd64", CPU: "a CPU", Cores: 2,
+		Overhead: &provenance.Overhead{Seconds: 0.00042, N: 100},
+	}
+}
+
 // filled is a run store with two seeds of one published experiment, one seed
 // of one that nobody published, and a failed experiment.
 func filled(t *testing.T) *store.Store {
@@ -33,9 +40,11 @@ func filled(t *testing.T) *store.Store {
 		}
 	})
 	stamp, err := json.Marshal(provenance.Experiment{
-		Machine: provenance.Machine{Commit: "0123456789", Go: "go1.26", OS: "linux", Arch: "amd64", CPU: "a CPU", Cores: 2,
-			Overhead: &provenance.Overhead{Seconds: 0.00042, N: 100}},
-		Threads: 2, Corpus: "warpeace", SHA256: "fb66",
+		Corpus: "warpeace", SHA256: "fb66",
+		Sittings: []provenance.Sitting{
+			{Machine: stampedBy("0123456789"), Threads: 2, From: 0, To: 1000},
+			{Machine: stampedBy("0123456789"), Threads: 2, From: 1000, To: 3256},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -182,5 +191,31 @@ func TestOtherFormats(t *testing.T) {
 	}
 	if err := r.Write(&asCSV, "markdwn"); err == nil || !strings.Contains(err.Error(), `did you mean "markdown"?`) {
 		t.Errorf("an unknown format: got %v", err)
+	}
+}
+
+// An experiment that two programs contributed to says so, and how far each came.
+func TestEverySittingIsListed(t *testing.T) {
+	t.Parallel()
+	p := provenance.Experiment{Corpus: "warpeace", Sittings: []provenance.Sitting{
+		{Machine: stampedBy("old"), From: 0, To: 8}, {Machine: stampedBy("new"), From: 8, To: 20}, {Machine: stampedBy("old"), From: 20, To: 21},
+	}}
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Report
+	if err := r.addProvenance(store.Experiment{ID: "a", Seed: 1, Steps: 21, Provenance: text}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, group := range r.Provenance {
+		for _, s := range group.Sittings {
+			got = append(got, fmt.Sprintf("%s: %d of %s, %d to %d", group.Commit, group.Experiments, s.Experiment, s.From, s.To))
+		}
+	}
+	want := []string{"old: 1 of a, 0 to 8", "old: 1 of a, 20 to 21", "new: 1 of a, 8 to 20"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("sittings (-want +got):\n%s", diff)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bittern/harness/experiment"
+	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
 )
 
@@ -45,12 +46,12 @@ prints the table. It keeps nothing unless --runs names a folder.`,
 
 func (p *program) demo(command *cobra.Command, settings runSettings) (err error) {
 	if settings.Runs == "" {
-		folder, err := os.MkdirTemp("", "bittern-demo-")
-		if err != nil {
-			return plugins.Problemf("the demo cannot make a temporary folder (%s); set TMPDIR to a folder that can be written, or name one with --runs", err)
+		folder, remove, making := runfolder.Temporary(os.TempDir(), "bittern-demo-")
+		if making != nil {
+			return plugins.Problemf("there is no place for the demo (%s); let TMPDIR name a folder that can be written, or name one with --runs", making)
 		}
 		defer func() {
-			if removing := os.RemoveAll(folder); err == nil {
+			if removing := remove(); err == nil {
 				err = removing
 			}
 		}()

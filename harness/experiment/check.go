@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/arena"
@@ -57,7 +58,7 @@ func (c *Checker) Check(ctx context.Context, spec *Spec) error {
 		return err
 	}
 	f := folder{path: filepath.Join(c.Runs, row.ID), id: row.ID}
-	if _, err := os.Stat(f.last()); err != nil {
+	if _, err := os.Lstat(f.last()); err != nil {
 		return nil // none yet, or a folder that the run store will say more of
 	}
 	return c.load(f, spec, t, a)
@@ -78,11 +79,17 @@ func (c *Checker) load(f folder, spec *Spec, t task.Task, a answer) (err error) 
 	if err != nil {
 		return err
 	}
-	at, err := f.loadLast(tensors)
-	if err != nil || at.Best == nil {
-		return err
+	err = store.ReadLocked(f.path, func() error {
+		at, err := f.loadLast(tensors)
+		if err != nil || at.Best == nil {
+			return err
+		}
+		return f.loadBest(tensors, at) // which the end of training will need
+	})
+	if _, held := errors.AsType[*store.Held](err); held {
+		return nil // its checkpoint is another's, and changes
 	}
-	return f.loadBest(tensors) // which the end of training will need
+	return err
 }
 
 func (c *Checker) ask(ctx context.Context, spec *Spec, t task.Task) (_ answer, err error) {

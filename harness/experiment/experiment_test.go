@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"math"
 	"os"
@@ -151,6 +152,7 @@ type numbers struct {
 func (w *workplace) numbers(tb testing.TB, s *experiment.Spec) numbers {
 	tb.Helper()
 	n := numbers{Experiment: w.row(tb, s), Deployments: w.deployments(tb, s), Files: make(map[string]string)}
+	leftovers(tb, w.runner.Store.ExperimentDir(n.Experiment.ID))
 	folder := w.runner.Store.ExperimentDir(n.Experiment.ID)
 	for _, name := range []string{"steps.jsonl", "deployed/graph.json", "deployed/deployed.safetensors"} {
 		content, err := os.ReadFile(filepath.Join(folder, name))
@@ -172,7 +174,31 @@ func (w *workplace) numbers(tb testing.TB, s *experiment.Spec) numbers {
 }
 
 // clock is what differs between runs.
-var clock = cmpopts.IgnoreFields(store.Experiment{}, "TrainSeconds", "StartedAt", "FinishedAt")
+var clock = cmp.Options{
+	cmpopts.IgnoreFields(store.Experiment{}, "TrainSeconds", "StartedAt", "FinishedAt", "Provenance"),
+	cmpopts.IgnoreFields(store.Deployment{}, "Provenance"),
+}
+
+// leftovers fails the test if a finished experiment's folder holds a temporary file.
+func leftovers(tb testing.TB, folder string) {
+	tb.Helper()
+	if err := filepath.WalkDir(folder, func(path string, _ os.DirEntry, err error) error {
+		if strings.HasPrefix(filepath.Base(path), ".") {
+			tb.Errorf("%s was left behind", path)
+		}
+		return err
+	}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// sittings are those that contributed to an experiment.
+func (w *workplace) sittings(tb testing.TB, s *experiment.Spec) []provenance.Sitting {
+	tb.Helper()
+	var p provenance.Experiment
+	decode(tb, w.row(tb, s).Provenance, &p)
+	return p.Sittings
+}
 
 func same(tb testing.TB, want, got numbers) {
 	tb.Helper()
@@ -568,4 +594,94 @@ func wantProblem(tb testing.TB, err error, part string) {
 	if !ok || !strings.Contains(problem.Sentence, part) {
 		tb.Errorf("error = %v, want a *plugins.Problem with %q", err, part)
 	}
+}
+
+// What is damaged is told as what it is, and Again makes it the same as before.
+func TestDamageIsToldAndMendedByAgain(t *testing.T) {
+	t.Parallel()
+	w, s := newWorkplace(t, t.TempDir()), spec(t)
+	w.run(t, s)
+	want := w.numbers(t, s)
+	folder := w.runner.Store.ExperimentDir(want.Experiment.ID)
+	outside := t.TempDir()
+	for _, c := range []struct {
+		name, want string
+		damage     func() error
+	}{
+		{"a bit of the artifact", "the deployed network in", func() error {
+			path := filepath.Join(folder, "deployed", "deployed.safetensors")
+			content, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			content[len(content)-3] ^= 4
+			return os.WriteFile(path, content, 0o600)
+		}},
+		{"the row", "in the run store is damaged", func() error {
+			return w.execute(t, `UPDATE experiments SET paper_style = 1.5`)
+		}},
+		{"a link for the folder of the best network", "is a symbolic link", func() error {
+			best := filepath.Join(folder, "best")
+			return errors.Join(os.RemoveAll(best), os.Symlink(outside, best))
+		}},
+	} {
+		if err := c.damage(); err != nil {
+			t.Fatal(err)
+		}
+		other := *s // makes a finished experiment look at its artifact
+		other.Backends = append([]experiment.Plugin{plugin(t, plugins.KindBackend, "oracle", nil)}, s.Backends...)
+		other.Backends[0].Label = "once more"
+		w.runner.Again = false
+		_, err := w.runner.Run(context.Background(), &other, ignore)
+		wantProblem(t, err, c.want)
+		w.runner.Again = true
+		w.run(t, s)
+		same(t, want, w.numbers(t, s))
+	}
+	if entries, err := os.ReadDir(outside); err != nil || len(entries) > 0 {
+		t.Errorf("%v, %v outside of the folder, want nothing", entries, err)
+	}
+}
+
+// execute changes the database behind the store's back.
+func (w *workplace) execute(tb testing.TB, statement string) error {
+	tb.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(w.runs, store.FileName))
+	if err != nil {
+		return err
+	}
+	_, err = db.Exec(statement)
+	return errors.Join(err, db.Close())
+}
+
+// A best network that is sound, but of another step than the position names, is refused.
+func TestABestNetworkOfAnotherStepIsRefused(t *testing.T) {
+	t.Parallel()
+	w, s := newWorkplace(t, t.TempDir()), spec(t)
+	row, err := s.Row()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := w.runner.Store.ExperimentDir(row.ID)
+	// After the first validation the best network is kept; when testing begins it is
+	// put back in place of the best of all.
+	kept := filepath.Join(t.TempDir(), "best")
+	_, err = w.runner.Run(context.Background(), s, func(p experiment.Progress) {
+		switch {
+		case p.Stage == experiment.Training && p.Step == 6:
+			if err := os.CopyFS(kept, os.DirFS(filepath.Join(folder, "best"))); err != nil {
+				t.Error(err)
+			}
+		case p.Stage == experiment.Testing:
+			if err := errors.Join(os.RemoveAll(filepath.Join(folder, "best")), os.CopyFS(filepath.Join(folder, "best"), os.DirFS(kept))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wantProblem(t, err, "is that of step 5, and training names that of step")
+	if got := w.row(t, s); got.Status == store.Done || got.PaperStyle != nil {
+		t.Errorf("the row is %+v, want no result", got)
+	}
+	w.runner.Again = true
+	w.run(t, s)
 }

@@ -3,9 +3,13 @@ package experiment
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"path/filepath"
 
+	"bittern/harness/artifact"
 	"bittern/harness/checkpoint"
+	"bittern/harness/internal/diskfault"
+	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
 )
 
@@ -13,6 +17,8 @@ import (
 type folder struct {
 	path string
 	id   string
+	// saved, where it is not nil, is told that the position is on disk.
+	saved func(position) error
 }
 
 func (f folder) last() string     { return filepath.Join(f.path, "last") }
@@ -21,7 +27,10 @@ func (f folder) artifact() string { return filepath.Join(f.path, "deployed") }
 
 // saveLast saves all that resuming needs, and saveBest the network alone.
 func (f folder) saveLast(at position, t *tensors) error {
-	return f.save(f.last(), at, append(t.network(), t.moments()...))
+	if err := f.save(f.last(), at, append(t.network(), t.moments()...)); err != nil || f.saved == nil {
+		return err
+	}
+	return f.saved(at)
 }
 
 func (f folder) saveBest(at position, t *tensors) error {
@@ -29,6 +38,9 @@ func (f folder) saveBest(at position, t *tensors) error {
 }
 
 func (f folder) save(path string, at position, tensors []checkpoint.Tensor) error {
+	if err := f.vouch(); err != nil {
+		return err
+	}
 	state, err := json.Marshal(at)
 	if err != nil {
 		return err
@@ -48,24 +60,33 @@ func (f folder) loadLast(t *tensors) (position, error) {
 	return at, err
 }
 
-// loadBest fills the tensors with the best network. Training that found one
-// saved it, so that there is none is the user's to mend.
-func (f folder) loadBest(t *tensors) error {
-	_, err := f.load(f.best(), t.network())
+// loadBest fills the tensors with the best network, which must be the one that the
+// position names: its step and its validation score.
+func (f folder) loadBest(t *tensors, at position) error {
+	best, err := f.load(f.best(), t.network())
 	if errors.Is(err, checkpoint.ErrNone) {
-		return plugins.Problemf("the best network of an experiment is missing from %s; remove %s, or run with --again, to train it afresh", f.best(), f.path)
+		return plugins.Problemf("the best network is missing in %s; run the same command with --again to train the experiment afresh", f.best())
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if best.Step != at.BestStep || best.Best == nil || at.Best == nil || *best.Best != *at.Best {
+		return plugins.Problemf("the best network in %s is that of step %d, and training names that of step %d; run the same command with --again to train the experiment afresh", f.best(), best.Step, at.BestStep)
+	}
+	return nil
 }
 
 func (f folder) load(path string, tensors []checkpoint.Tensor) (position, error) {
+	if err := f.vouch(); err != nil {
+		return position{}, err
+	}
 	manifest, err := checkpoint.Load(path, f.id, tensors)
 	if err != nil {
 		return position{}, err
 	}
 	var at position
 	if err := json.Unmarshal(manifest.State, &at); err != nil {
-		return position{}, plugins.Problemf("the checkpoint in %s does not say where training stood (%v); remove the folder to train the experiment afresh", path, err)
+		return position{}, plugins.Problemf("the checkpoint in %s does not say where training stood (%v); run the same command with --again to train the experiment afresh", path, err)
 	}
 	return at, nil
 }
@@ -73,9 +94,34 @@ func (f folder) load(path string, tensors []checkpoint.Tensor) (position, error)
 // removeLast gives up what only an unfinished experiment needs.
 func (f folder) removeLast() error { return checkpoint.Remove(f.last()) }
 
-// remove deletes the checkpoints, so that training starts afresh.
+// remove deletes the checkpoints and the deployed network, so that training starts
+// afresh. The metrics are cut when it does.
 func (f folder) remove() error {
-	return errors.Join(checkpoint.Remove(f.last()), checkpoint.Remove(f.best()))
+	if err := f.vouch(); err != nil {
+		return err
+	}
+	return errors.Join(checkpoint.Remove(f.last()), checkpoint.Remove(f.best()), artifact.Remove(f.artifact()))
+}
+
+// sweep removes what a run that was killed left half written. Call it under the lock.
+func (f folder) sweep() error {
+	if err := f.vouch(); err != nil {
+		return err
+	}
+	return errors.Join(checkpoint.Sweep(f.last()), checkpoint.Sweep(f.best()), artifact.Sweep(f.artifact()))
+}
+
+// vouch makes sure that the folder is one of the run store's and no link out of it; what
+// is in it is vouched for by those that open it. A folder that is not there is no error.
+func (f folder) vouch() error {
+	root, err := runfolder.Open(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return diskfault.Explain(err, f.path)
+	}
+	return root.Close()
 }
 
 // network lists what makes up the network as tensors to save or fill.

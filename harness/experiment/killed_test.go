@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,17 +74,82 @@ func TestAKilledHarnessGoesOnToTheSameBytes(t *testing.T) {
 	for _, after := range []int{2, 14} {
 		killAfter(t, runs, steps, after)
 	}
+	// What a kill within the writing of a file leaves, or of a first checkpoint.
+	for _, name := range []string{"deployed/.deployed.safetensors17", "best/.checkpoint.json4", "last/.tensors-0123.safetensors9"} {
+		path := filepath.Join(runs, row.ID, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w := newWorkplace(t, runs)
 	if got := w.row(t, s).Status; got != store.Running {
 		t.Errorf("the killed experiment is %s, want running: it had no time to say otherwise", got)
 	}
 	w.run(t, s)
 	same(t, undisturbed.numbers(t, s), w.numbers(t, s))
+
+	// The sittings that contributed follow each other without a gap.
+	list, step := w.sittings(t, s), uint64(0)
+	for i, sitting := range list {
+		if sitting.From != step || sitting.Commit != "test" || sitting.Threads != 1 || sitting.Started.IsZero() {
+			t.Errorf("sitting %d is %+v, want it to go on from step %d", i, sitting, step)
+		}
+		step = sitting.To
+	}
+	if len(list) < 2 || step != 21 || list[1].Ended.Before(list[1].Started) {
+		t.Errorf("sittings %+v, want at least two, up to step 21", list)
+	}
+}
+
+// Two harnesses that run the same experiment at the same time leave what one leaves: the
+// second waits for the first, here until that is killed, and goes on from where it was.
+func TestTwoHarnessesOnOneFolder(t *testing.T) {
+	t.Parallel()
+	s, err := doomedSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	undisturbed := newWorkplace(t, t.TempDir())
+	undisturbed.run(t, s)
+
+	runs := t.TempDir()
+	row, err := s.Row()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, held := newWorkplace(t, runs), false
+	whileRunning(t, runs, filepath.Join(runs, row.ID, "steps.jsonl"), 6, func(pid int) {
+		trained := false
+		_, err := w.runner.Run(context.Background(), s, func(experiment.Progress) { trained = true })
+		var h *store.Held
+		if held = errors.As(err, &h); !held || h.Holder.PID != pid || trained {
+			t.Errorf("Run = %v, trained %v, want the experiment held by process %d", err, trained, pid)
+		}
+		checker := &experiment.Checker{Catalogue: catalogue, Runs: runs}
+		if err := checker.Check(t.Context(), s); err != nil {
+			t.Errorf("Check = %v, want it to leave another's checkpoint alone", err)
+		}
+	})
+	if !held {
+		t.Fatal("the two did not meet")
+	}
+	w.run(t, s) // the kill has released the lock
+	same(t, undisturbed.numbers(t, s), w.numbers(t, s))
 }
 
 // killAfter runs a harness and kills it, as kill -9 does, once it has recorded
 // a number of steps.
 func killAfter(t *testing.T, runs, steps string, lines int) {
+	t.Helper()
+	whileRunning(t, runs, steps, lines, func(int) {})
+}
+
+// whileRunning does something beside a harness that has recorded a number of steps,
+// and then kills it.
+func whileRunning(t *testing.T, runs, steps string, lines int, do func(pid int)) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -109,13 +175,14 @@ func killAfter(t *testing.T, runs, steps string, lines int) {
 			break
 		}
 	}
+	do(command.Process.Pid)
 	if err := command.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	<-ended
 }
 
-func decode(t *testing.T, content []byte, into any) {
+func decode(t testing.TB, content []byte, into any) {
 	t.Helper()
 	if err := json.Unmarshal(content, into); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/harness/task"
+	"bittern/plugins"
 	"bittern/plugins/host"
 )
 
@@ -50,11 +51,40 @@ type Failed struct {
 
 // Run finishes an experiment: whatever of it the store does not hold yet. What plugins
 // are to blame for comes back as Failed; an error means that the run cannot go
-// on, by an interrupt (the cause of ctx's end) or a fault of the harness.
-func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) ([]Failed, error) {
-	row, err := r.row(ctx, spec)
+// on, by an interrupt (the cause of ctx's end) or a fault of the harness. Where another
+// process is running the experiment, the error is a [*store.Held] and nothing was done:
+// run it again later, and what the other stored is used.
+func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ []Failed, err error) {
+	fresh, err := spec.Row()
 	if err != nil {
 		return nil, err
+	}
+	lock, err := r.Store.Lock(ctx, fresh.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if releasing := lock.Release(); releasing != nil {
+			err = errors.Join(err, releasing)
+		}
+	}()
+	if !r.Again { // which removes everything
+		if err := r.folder(fresh.ID).sweep(); err != nil {
+			return nil, err
+		}
+	}
+	row, err := r.row(ctx, spec) // only now: another may have finished it meanwhile
+	if err != nil {
+		return nil, err
+	}
+	if row.Status == store.Damaged && !r.Again {
+		return nil, plugins.Problemf("the row of %s (experiment %s) in the run store is damaged; run the same command with --again to train it afresh", spec, row.ID)
+	}
+	if row.Status == store.Done && !r.Again {
+		// A run that was killed at the very end may have left it.
+		if err := r.folder(row.ID).removeLast(); err != nil {
+			return nil, err
+		}
 	}
 	if r.Again {
 		if err := r.forget(ctx, &row, spec); err != nil {
@@ -138,22 +168,16 @@ func (r *Runner) row(ctx context.Context, spec *Spec) (store.Experiment, error) 
 }
 
 // forget gives up everything that is known of an experiment.
-func (r *Runner) forget(ctx context.Context, row *store.Experiment, spec *Spec) (err error) {
-	if row.StartedAt.IsZero() && row.Status != store.Damaged {
-		return nil
-	}
-	pending, err := spec.Row()
+func (r *Runner) forget(ctx context.Context, row *store.Experiment, spec *Spec) error {
+	fresh, err := spec.Row()
 	if err != nil {
 		return err
 	}
-	if err := r.Store.Reset(ctx, pending); err != nil {
+	if err := r.Store.Reset(ctx, fresh); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if err := r.folder(row.ID).remove(); err != nil {
-		return err
-	}
-	*row = pending
-	return nil
+	*row = fresh
+	return r.folder(row.ID).remove()
 }
 
 func (r *Runner) folder(id string) folder {
@@ -210,13 +234,18 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 		return err
 	}
 	f := r.folder(row.ID)
-	if row.Status != store.Done {
+	if row.Status == store.Done {
+		if err := r.sit(spec, row, row.Steps); err != nil {
+			return err
+		}
+	} else {
 		if err := r.fit(ctx, spec, s, f, row, report); err != nil {
 			return err
 		}
 	}
 	report(Progress{Stage: Testing, Step: int(row.Steps), Steps: int(row.Steps), Best: row.BestValidation})
-	if err := f.loadBest(s.tensors); err != nil {
+	at := position{Step: int(row.Steps), BestStep: int(row.BestStep), Best: row.BestValidation}
+	if err := f.loadBest(s.tensors, at); err != nil {
 		return err
 	}
 	var d *frozenNetwork
@@ -237,6 +266,9 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	row.Freeze, row.Draws, row.CalibrationSequences = freeze, d.draws, d.calibration
 	row.RecurrentBytes, row.DeployedBytes = d.recurrentBytes, d.network.Bytes()
 	row.Status, row.FinishedAt = store.Done, time.Now()
+	if err := contributed(row, at, row.FinishedAt); err != nil {
+		return err
+	}
 	if err := r.Store.PutExperiment(ctx, *row); err != nil {
 		return err
 	}
@@ -246,6 +278,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 // fit trains the network from its last checkpoint to the end of its recipe. Its
 // best parameters are then in the folder, and the row says which they are.
 func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (err error) {
+	f.saved = func(at position) error { return r.saved(context.WithoutCancel(ctx), row, at) }
 	at, err := f.loadLast(s.tensors)
 	if err != nil {
 		return err
@@ -256,7 +289,7 @@ func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row 
 	}
 	defer func() { err = errors.Join(err, metrics.Close()) }()
 
-	if err := r.begin(ctx, spec, s, row); err != nil {
+	if err := r.begin(ctx, spec, s, row, at); err != nil {
 		return err
 	}
 	trainer := newTrainer(s, at, f, metrics, &r.Quiet, report)
@@ -273,22 +306,59 @@ func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row 
 }
 
 // begin stores that an experiment is being run, and what with.
-func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.Experiment) error {
-	text, err := json.Marshal(provenance.Experiment{
-		Machine: r.Machine, Threads: spec.Threads,
-		Corpus: spec.Corpus.Name, SHA256: spec.Corpus.SHA256, Synthetic: spec.Corpus.Synthetic, Note: spec.Corpus.Note,
-		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
-	})
-	if err != nil {
+func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.Experiment, at position) error {
+	if err := r.sit(spec, row, uint64(at.Step)); err != nil {
 		return err
 	}
 	row.Status, row.Reason, row.Stderr = store.Running, "", ""
-	row.Metric, row.Parameters, row.Provenance = string(s.task.Metric()), s.tensors.size(), text
+	row.Metric, row.Parameters = string(s.task.Metric()), s.tensors.size()
 	if row.StartedAt.IsZero() {
 		row.StartedAt = time.Now()
 	}
 	row.FinishedAt = time.Time{}
 	return r.Store.PutExperiment(ctx, *row)
+}
+
+// sit adds a sitting that begins after a number of training steps to those that
+// have contributed to an experiment.
+func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
+	made := provenance.Experiment{
+		Corpus: spec.Corpus.Name, SHA256: spec.Corpus.SHA256, Synthetic: spec.Corpus.Synthetic, Note: spec.Corpus.Note,
+		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
+	}
+	if row.Provenance != nil {
+		var before provenance.Experiment
+		if err := json.Unmarshal(row.Provenance, &before); err != nil {
+			return fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
+		}
+		made.Sittings = before.Sittings
+	}
+	made.Begin(provenance.Sitting{Machine: r.Machine, Threads: spec.Threads, Started: time.Now().UTC()}, step)
+	text, err := json.Marshal(made)
+	row.Provenance = text
+	return err
+}
+
+// saved stores, beside a checkpoint that is on disk, that this sitting has come so far.
+func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) error {
+	if err := contributed(row, at, time.Now()); err != nil {
+		return err
+	}
+	row.Steps, row.Epochs = uint64(at.Step), at.Epoch
+	row.BestValidation, row.BestStep, row.TrainSeconds = at.Best, uint64(at.BestStep), at.Seconds
+	return r.Store.PutExperiment(ctx, *row)
+}
+
+// contributed notes in the row how far its last sitting has come.
+func contributed(row *store.Experiment, at position, when time.Time) error {
+	var made provenance.Experiment
+	if err := json.Unmarshal(row.Provenance, &made); err != nil {
+		return fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
+	}
+	made.Saved(uint64(at.Step), when.UTC())
+	text, err := json.Marshal(made)
+	row.Provenance = text
+	return err
 }
 
 // deployment runs a finished experiment on one backend, unless the store holds what
@@ -303,15 +373,14 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 		return nil, err
 	}
 	for _, d := range known {
-		if d.Backend == backend.Label && string(d.Config) == string(config) && d.Status != store.Failed {
+		if d.Backend == backend.Label && d.Status == store.Damaged {
+			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, "what the run store had of it is damaged; deploying it again"))
+		} else if d.Backend == backend.Label && string(d.Config) == string(config) && d.Status != store.Failed {
 			return nil, nil
 		}
 	}
-	made, err := json.Marshal(provenance.Deployment{Machine: r.Machine, Backend: backend.String()})
-	if err != nil {
-		return nil, err
-	}
-	d := store.Deployment{Experiment: row.ID, Backend: backend.Label, Config: config, Provenance: made}
+	d := store.Deployment{Experiment: row.ID, Backend: backend.Label, Config: config}
+	made := provenance.Deployment{Machine: r.Machine, Backend: backend.String(), Started: time.Now().UTC()}
 	var o outcome
 	err = r.restarting(spec.String()+" on "+backend.Label, func() (err error) {
 		o, err = r.deploy(ctx, r.folder(row.ID), row.Artifact, t, backend, report)
@@ -326,13 +395,20 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	default:
 		o.into(&d)
 	}
+	made.Ended = time.Now().UTC()
+	if d.Provenance, err = json.Marshal(made); err != nil {
+		return nil, err
+	}
 	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
 }
 
 func (r *Runner) deploy(ctx context.Context, f folder, checksum string, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
+	if err := f.vouch(); err != nil {
+		return outcome{}, err
+	}
 	network, err := artifact.Read(f.artifact(), checksum)
 	if err != nil {
-		return outcome{}, failure(err)
+		return outcome{}, err // no plugin is to blame for it
 	}
 	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline))
 	if err != nil {

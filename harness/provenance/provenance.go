@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"bittern/accel/kernels/isa"
 )
@@ -38,22 +39,63 @@ type Overhead struct {
 	N       int     `json:"n"`
 }
 
+// Sitting is a stretch of work without an interruption, by one program on one machine.
+type Sitting struct {
+	Machine
+	Threads int       `json:"threads"`
+	Started time.Time `json:"started"`
+	// Ended is when the sitting last saved something, or came to its end; zero where
+	// it had no time to note that.
+	Ended time.Time `json:"ended,omitzero"`
+	From  uint64    `json:"from"` // training steps done before it
+	To    uint64    `json:"to"`   // training steps done and saved by its end
+}
+
 // Experiment is what stands beside the numbers of one trained experiment.
 type Experiment struct {
-	Machine
-	Threads   int    `json:"threads"`
 	Corpus    string `json:"corpus"`
 	SHA256    string `json:"sha256"` // of the corpus
 	Synthetic bool   `json:"synthetic,omitempty"`
 	Note      string `json:"note,omitempty"` // what the corpus says of itself, such as "stand-in"
 	Model     string `json:"model"`          // plugin and version
 	Quantizer string `json:"quantizer"`
+
+	// Sittings are those that contributed to the numbers, in order.
+	Sittings []Sitting `json:"sittings"`
 }
 
-// Deployment is what stands beside the numbers of one backend.
+// Begin adds a sitting that goes on from a checkpoint after a number of training steps
+// (0: it begins afresh). Of the sittings before it the steps beyond the checkpoint are
+// taken away, since they are done again, and those that then contributed nothing.
+// A sitting that was killed between a checkpoint and the note of it gets its steps.
+func (e *Experiment) Begin(s Sitting, step uint64) {
+	var before []Sitting
+	for i, known := range e.Sittings {
+		if i == len(e.Sittings)-1 {
+			known.To = max(known.To, step)
+		}
+		known.To = min(known.To, step)
+		savedNothing := known.Ended.IsZero() && known.To <= known.From
+		if step > 0 && known.From <= step && !savedNothing {
+			before = append(before, known)
+		}
+	}
+	s.From, s.To = step, step
+	e.Sittings = append(before, s)
+}
+
+// Saved notes that the last sitting has saved the network after a number of steps.
+func (e *Experiment) Saved(step uint64, at time.Time) {
+	last := &e.Sittings[len(e.Sittings)-1]
+	last.To, last.Ended = step, at
+}
+
+// Deployment is what stands beside the numbers of one backend, which one sitting found.
 type Deployment struct {
 	Machine
-	Backend string `json:"backend"`
+	Backend string    `json:"backend"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
 }
 
 // Unknown stands for a commit that cannot be told.

@@ -1,11 +1,15 @@
 package provenance
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestCollect(t *testing.T) {
@@ -28,5 +32,39 @@ func TestHeadOutsideACheckout(t *testing.T) {
 	t.Parallel()
 	if commit, modified := head(t.Context(), t.TempDir()); commit != Unknown || modified {
 		t.Errorf("head of an empty folder = %q, %v, want %q, false", commit, modified, Unknown)
+	}
+}
+
+func TestSittings(t *testing.T) {
+	t.Parallel()
+	clock := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	sitting := func(n int) Sitting { return Sitting{Started: clock.Add(time.Duration(n) * time.Hour)} }
+	var e Experiment
+	var got []string
+	note := func() {
+		text := ""
+		for _, s := range e.Sittings {
+			text += fmt.Sprintf(" %d:%d-%d", int(s.Started.Sub(clock).Hours()), s.From, s.To)
+		}
+		got = append(got, text)
+	}
+	e.Begin(sitting(1), 0)
+	e.Begin(sitting(2), 0) // the first was killed before it had saved anything
+	note()
+	e.Saved(4, clock)
+	e.Saved(8, clock)
+	e.Begin(sitting(3), 8)
+	note()
+	e.Begin(sitting(4), 12) // the third was killed after its checkpoint and before the note of it
+	note()
+	e.Saved(14, clock)
+	e.Begin(sitting(5), 12) // the steps beyond the checkpoint are done again
+	note()
+	e.Saved(20, clock)
+	e.Begin(sitting(6), 0) // afresh
+	note()
+	want := []string{" 2:0-0", " 2:0-8 3:8-8", " 2:0-8 3:8-12 4:12-12", " 2:0-8 3:8-12 4:12-12 5:12-12", " 6:0-0"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("sittings as start:from-to (-want +got):\n%s", diff)
 	}
 }

@@ -3,8 +3,10 @@ package schedule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"bittern/harness/experiment"
 	"bittern/harness/store"
@@ -17,7 +19,8 @@ type Failure struct {
 }
 
 // Run finishes the experiments of a suite, jobs of them at a time, and lists what
-// plugins are to blame for. The first error that is not a plugin's ends the
+// plugins are to blame for. An experiment that another process is running is put off
+// until all others are done; then Run waits for it and uses what the other stored. The first error that is not a plugin's ends the
 // run; an interrupt lets the experiments under way save first and is returned as the
 // cause of ctx's end, unless one of them fails at that: its error is returned then.
 func Run(parent context.Context, runner *experiment.Runner, suite string, specs []*experiment.Spec, jobs int, display *Display) ([]Failure, error) {
@@ -36,14 +39,25 @@ func Run(parent context.Context, runner *experiment.Runner, suite string, specs 
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	failures, faults := make([][]experiment.Failed, len(specs)), make([]error, len(specs))
-	next := make(chan int)
+	pending := newQueue(len(specs))
 	var workers sync.WaitGroup
 	for range jobs {
 		workers.Go(func() {
-			for i := range next {
+			for {
+				i, ok := pending.take(ctx)
+				if !ok {
+					return
+				}
 				display.begin(i, specs[i])
 				failed, err := runner.Run(ctx, specs[i], func(p experiment.Progress) { display.update(i, p) })
 				display.end(i, failed, err)
+				if held, ok := errors.AsType[*store.Held](err); ok {
+					if pending.putBack(i) {
+						display.Line(fmt.Sprintf("%s: %s; waiting", specs[i], held))
+					}
+					continue
+				}
+				pending.done()
 				failures[i], faults[i] = failed, err
 				if err != nil {
 					cancel(err)
@@ -51,13 +65,6 @@ func Run(parent context.Context, runner *experiment.Runner, suite string, specs 
 			}
 		})
 	}
-	for i := 0; i < len(specs) && ctx.Err() == nil; i++ {
-		select {
-		case next <- i:
-		case <-ctx.Done():
-		}
-	}
-	close(next)
 	workers.Wait()
 
 	var all []Failure
@@ -84,4 +91,78 @@ func ending(cause, interrupt error, experiments []error) error {
 		return fault
 	}
 	return errors.Join(cause, fault)
+}
+
+// pause is how long an experiment that another process is running is left alone.
+const pause = 250 * time.Millisecond
+
+// queue is the experiments that are still to be run, by their numbers in the suite.
+type queue struct {
+	mu        sync.Mutex
+	fresh     []int         // not tried yet
+	held      []int         // by another process when they were last tried
+	told      map[int]bool  // of the held, those that were told of
+	remaining int           // not done, those under way included
+	empty     chan struct{} // closed when remaining is 0
+}
+
+func newQueue(count int) *queue {
+	q := &queue{remaining: count, told: make(map[int]bool), empty: make(chan struct{})}
+	for i := range count {
+		q.fresh = append(q.fresh, i)
+	}
+	if count == 0 {
+		close(q.empty)
+	}
+	return q
+}
+
+// take returns the next experiment to run. It waits before it returns one that was
+// held, and while others are under way that may turn out to be. It returns false when
+// there is nothing left to do, or ctx is done.
+func (q *queue) take(ctx context.Context) (i int, ok bool) {
+	for ctx.Err() == nil {
+		q.mu.Lock()
+		if len(q.fresh) > 0 {
+			i, q.fresh = q.fresh[0], q.fresh[1:]
+			q.mu.Unlock()
+			return i, true
+		}
+		q.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return 0, false
+		case <-q.empty:
+			return 0, false
+		case <-time.After(pause):
+		}
+		q.mu.Lock()
+		if len(q.held) > 0 {
+			i, q.held = q.held[0], q.held[1:]
+			q.mu.Unlock()
+			return i, true
+		}
+		q.mu.Unlock()
+	}
+	return 0, false
+}
+
+// putBack returns an experiment that another process is running. It reports whether
+// that is news.
+func (q *queue) putBack(i int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held = append(q.held, i)
+	news := !q.told[i]
+	q.told[i] = true
+	return news
+}
+
+// done says that an experiment taken is finished.
+func (q *queue) done() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.remaining--; q.remaining == 0 {
+		close(q.empty)
+	}
 }

@@ -3,11 +3,13 @@ package schedule
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -220,4 +222,96 @@ func TestAFaultEndsTheRun(t *testing.T) {
 	if diff := cmp.Diff([]store.Status{store.Done, store.Pending, store.Pending, store.Pending}, statuses); diff != "" {
 		t.Errorf("experiments after the fault (-want +got):\n%s", diff)
 	}
+}
+
+// Two runs of one suite into one folder leave the numbers of one run: each experiment is
+// trained once, and the run that finds it held takes others first and then waits.
+func TestTwoRunsOnOneFolder(t *testing.T) {
+	t.Parallel()
+	specs, catalogue, err := prepare(t, content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := runner(t, catalogue)
+	if _, err := Run(t.Context(), alone, "four", specs, 1, NewDisplay(&bytes.Buffer{}, 0, len(specs))); err != nil {
+		t.Fatal(err)
+	}
+
+	folder := t.TempDir()
+	open := func() *experiment.Runner {
+		runs, err := store.Open(t.Context(), folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := runs.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return &experiment.Runner{
+			Catalogue: alone.Catalogue, Store: runs, Machine: alone.Machine, Deadline: alone.Deadline, Log: alone.Log,
+		}
+	}
+	// A third process has the second experiment until both have found that out.
+	first, err := specs[1].Row()
+	if err != nil {
+		t.Fatal(err)
+	}
+	third := open()
+	lock, err := third.Store.Lock(t.Context(), first.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running, told sync.WaitGroup
+	told.Add(2)
+	for range 2 {
+		r := open()
+		running.Go(func() {
+			out := &watched{words: "waiting", seen: told.Done}
+			failures, err := Run(t.Context(), r, "four", specs, 1, NewDisplay(out, 0, len(specs)))
+			if err != nil || len(failures) > 0 {
+				t.Errorf("Run = %v, %v", failures, err)
+			}
+		})
+	}
+	told.Wait()
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	running.Wait()
+	for _, spec := range specs {
+		row, err := spec.Row()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := alone.Store.Experiment(t.Context(), row.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := third.Store.Experiment(t.Context(), row.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Status != store.Done || *got.PaperStyle != *want.PaperStyle || *got.FrozenModel != *want.FrozenModel || *got.BestValidation != *want.BestValidation {
+			t.Errorf("%s: got %+v, want the numbers of a single run, %+v", spec, got, want)
+		}
+		var p provenance.Experiment
+		if err := json.Unmarshal(got.Provenance, &p); err != nil || len(p.Sittings) != 1 {
+			t.Errorf("%s: %d sittings, %v, want it trained once", spec, len(p.Sittings), err)
+		}
+	}
+}
+
+// watched tells when one experiment was first reported with certain words.
+type watched struct {
+	words string
+	seen  func()
+	once  sync.Once
+}
+
+func (w *watched) Write(text []byte) (int, error) {
+	if strings.Contains(string(text), w.words) && strings.Contains(string(text), "coin, seed 2") {
+		w.once.Do(w.seen)
+	}
+	return len(text), nil
 }

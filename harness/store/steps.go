@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"bittern/harness/internal/diskfault"
+	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
 )
 
@@ -70,14 +71,16 @@ type Steps struct {
 // still due, [Steps.AppendValidation] replaces it. A torn last line is dropped too; a
 // line before that is damaged is a [*plugins.Problem].
 func OpenSteps(experimentDir string, done uint64) (*Steps, error) {
-	if err := os.MkdirAll(experimentDir, 0o755); err != nil {
+	folder, err := runfolder.Make(experimentDir)
+	if err != nil {
 		return nil, diskfault.Explain(err, experimentDir)
 	}
-	steps, _, err := openLines[Step](filepath.Join(experimentDir, stepsName), done)
+	defer folder.Close()
+	steps, _, err := openLines[Step](folder, stepsName, done)
 	if err != nil {
 		return nil, err
 	}
-	seconds, _, err := openLines[clock](filepath.Join(experimentDir, secondsName), done)
+	seconds, _, err := openLines[clock](folder, secondsName, done)
 	if err != nil {
 		return nil, errors.Join(err, steps.Close())
 	}
@@ -85,7 +88,7 @@ func OpenSteps(experimentDir string, done uint64) (*Steps, error) {
 	if done == 0 {
 		known = 0
 	}
-	validations, kept, err := openLines[Validation](filepath.Join(experimentDir, validationsName), known)
+	validations, kept, err := openLines[Validation](folder, validationsName, known)
 	if err != nil {
 		return nil, errors.Join(err, steps.Close(), seconds.Close())
 	}
@@ -99,8 +102,9 @@ type kept struct {
 	number uint64 // of the last line
 }
 
-func openLines[T line](path string, limit uint64) (*os.File, kept, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+func openLines[T line](folder *os.Root, name string, limit uint64) (*os.File, kept, error) {
+	path := filepath.Join(folder.Name(), name)
+	file, err := runfolder.OpenFile(folder, name, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, kept{}, diskfault.Explain(err, path)
 	}
@@ -229,11 +233,11 @@ func (s *Steps) each(do func(*os.File) error) error {
 // ReadSteps reads the step metrics in an experiment's folder. An experiment that recorded none
 // has none; the torn last line of a run under way is left out.
 func ReadSteps(experimentDir string) ([]Step, error) {
-	list, err := readLines[Step](filepath.Join(experimentDir, stepsName))
+	list, err := readLines[Step](experimentDir, stepsName)
 	if err != nil {
 		return nil, err
 	}
-	clocks, err := readLines[clock](filepath.Join(experimentDir, secondsName))
+	clocks, err := readLines[clock](experimentDir, secondsName)
 	if err != nil {
 		return nil, err
 	}
@@ -250,11 +254,20 @@ func ReadSteps(experimentDir string) ([]Step, error) {
 // ReadValidations reads the validations in an experiment's folder, in the order of
 // their steps. An experiment that recorded none has none; a torn last line is left out.
 func ReadValidations(experimentDir string) ([]Validation, error) {
-	return readLines[Validation](filepath.Join(experimentDir, validationsName))
+	return readLines[Validation](experimentDir, validationsName)
 }
 
-func readLines[T line](path string) ([]T, error) {
-	content, err := os.ReadFile(path)
+func readLines[T line](experimentDir, name string) ([]T, error) {
+	path := filepath.Join(experimentDir, name)
+	folder, err := runfolder.Open(experimentDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	defer folder.Close()
+	content, err := runfolder.ReadFile(folder, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

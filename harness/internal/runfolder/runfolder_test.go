@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"bittern/plugins"
 )
@@ -90,5 +91,39 @@ func TestReplaceLeavesTheFileAsItWas(t *testing.T) {
 	}
 	if _, err := Open(filepath.Join(path, "absent")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open of nothing = %v, want %v", err, fs.ErrNotExist)
+	}
+}
+
+func TestTemporaryFoldersLeftBehindAreSwept(t *testing.T) {
+	t.Parallel()
+	dir, outside := t.TempDir(), t.TempDir()
+	used, remove, err := Temporary(dir, "demo-")
+	must(t, err)
+	left, young, other := filepath.Join(dir, "demo-left"), filepath.Join(dir, "demo-young"), filepath.Join(dir, "other-left")
+	for _, path := range []string{left, young, other} {
+		must(t, os.MkdirAll(filepath.Join(path, "sub"), 0o700))
+	}
+	link := filepath.Join(dir, "demo-link")
+	must(t, os.Symlink(outside, link))
+	old := time.Now().Add(-2 * settling)
+	for _, path := range []string{used, left, other, outside} {
+		must(t, os.Chtimes(path, old, old))
+	}
+	second, removeSecond, err := Temporary(dir, "demo-")
+	must(t, err)
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a killed process left is still there: %v", err)
+	}
+	for _, path := range []string{used, young, other, link, outside, second} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("%s is gone: %v", path, err)
+		}
+	}
+	must(t, remove())
+	must(t, removeSecond())
+	for _, path := range []string{used, second} {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
 	}
 }

@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bittern/harness/internal/diskfault"
+	"bittern/harness/internal/runfolder"
+	"bittern/plugins"
+)
+
+const lockName = "lock"
+
+// Lock is the right to write what belongs to one experiment: its folder, its row and
+// its deployments. One process in all has it.
+//
+// It is a flock(2) on the file RUNS/ID/lock, which the system releases when the process
+// ends, however it ends; the file itself stays. Between machines it works on file systems
+// that pass such locks on: NFS on Linux does (from version 2.6.12 on, unless it is mounted
+// with nolock or local_lock), SMB and cluster file systems do where they are set up to. On
+// others, such as sshfs, two machines do not notice each other: give each a folder of
+// runs of its own.
+type Lock struct {
+	file *os.File
+}
+
+// Holder is who has a lock, as the lock's file says.
+type Holder struct {
+	PID   int       `json:"pid"`
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+}
+
+// Held says that another process is running an experiment.
+type Held struct {
+	Experiment string // its ID
+	Holder     Holder // zero where the file does not say
+}
+
+func (h *Held) Error() string {
+	if h.Holder.PID == 0 {
+		return fmt.Sprintf("experiment %s is being run by another process", h.Experiment)
+	}
+	return fmt.Sprintf("experiment %s is being run by process %d on host %s since %s",
+		h.Experiment, h.Holder.PID, h.Holder.Host, h.Holder.Since.Local().Format(time.DateTime))
+}
+
+// Unwrap returns what to do about it, for those that cannot wait.
+func (h *Held) Unwrap() error {
+	return plugins.Problemf("%s; run the same command again when that has ended, or name another folder with --runs", h.Error())
+}
+
+// Lock takes the lock of an experiment, whose folder is made where it does not exist.
+// It does not wait: that another has the lock is a [*Held].
+func (s *Store) Lock(ctx context.Context, id string) (*Lock, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	path := s.ExperimentDir(id)
+	folder, err := runfolder.Make(path)
+	if err != nil {
+		return nil, diskfault.Explain(err, path)
+	}
+	defer folder.Close()
+	file, err := runfolder.OpenFile(folder, lockName, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return nil, diskfault.Explain(err, filepath.Join(path, lockName))
+	}
+	if err := flock(file, unix.LOCK_EX, id); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	text, err := json.Marshal(Holder{PID: os.Getpid(), Host: host, Since: time.Now().UTC()})
+	if err == nil {
+		err = file.Truncate(0)
+	}
+	if err == nil {
+		_, err = file.WriteAt(append(text, '\n'), 0)
+	}
+	if err != nil {
+		return nil, errors.Join(diskfault.Explain(err, filepath.Join(path, lockName)), file.Close())
+	}
+	return &Lock{file: file}, nil
+}
+
+// ReadLocked lets read look at an experiment's folder while nobody runs the experiment,
+// and keeps those away that would. That somebody is running it is a [*Held]. It writes
+// nothing: that the folder or the lock's file does not exist is no error.
+func ReadLocked(experimentDir string, read func() error) error {
+	folder, err := runfolder.Open(experimentDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return read()
+	}
+	if err != nil {
+		return diskfault.Explain(err, experimentDir)
+	}
+	defer folder.Close()
+	file, err := runfolder.OpenFile(folder, lockName, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return read()
+	}
+	if err != nil {
+		return diskfault.Explain(err, filepath.Join(experimentDir, lockName))
+	}
+	defer file.Close()
+	if err := flock(file, unix.LOCK_SH, filepath.Base(experimentDir)); err != nil {
+		return err
+	}
+	return read()
+}
+
+// flock takes a lock on the file of an experiment without waiting.
+func flock(file *os.File, kind int, id string) error {
+	err := runfolder.TryLock(file, kind)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return &Held{Experiment: id, Holder: readHolder(file)}
+	}
+	return plugins.Problemf("%s cannot be locked (%s); name a folder with --runs on a file system that has locks", file.Name(), err)
+}
+
+// Release gives the lock up.
+func (l *Lock) Release() error {
+	// The name of the last holder would be no harm, but would look like one.
+	err := l.file.Truncate(0)
+	return diskfault.Explain(errors.Join(err, l.file.Close()), l.file.Name())
+}
+
+// readHolder reads who has the lock. Nothing is known where the file is being written
+// at this moment.
+func readHolder(file *os.File) Holder {
+	var h Holder
+	const longest = 1 << 12
+	text, err := io.ReadAll(io.NewSectionReader(file, 0, longest))
+	if err != nil || json.Unmarshal(text, &h) != nil {
+		return Holder{}
+	}
+	return h
+}
