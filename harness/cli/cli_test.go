@@ -31,7 +31,11 @@ import (
 func bittern() {
 	builtins := builtin.Plugins()
 	for _, id := range testplugin.IDs {
-		builtins = append(builtins, cli.Builtin{ID: id, Serve: func() { testplugin.Serve([]string{"", "plugin", id.String()}) }})
+		builtins = append(builtins, cli.Builtin{
+			ID:       id,
+			Serve:    func() { testplugin.Serve([]string{"", "plugin", id.String()}) },
+			Describe: func(ctx context.Context) (plugins.Description, error) { return testplugin.Describe(ctx, id) },
+		})
 	}
 	os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr, builtins))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bittern/harness/experiment"
+	"bittern/plugins"
 )
 
 // demoSettings are runSettings and what the demo alone has.
@@ -46,7 +47,7 @@ func (p *program) demo(command *cobra.Command, settings runSettings) (err error)
 	if settings.Runs == "" {
 		folder, err := os.MkdirTemp("", "bittern-demo-")
 		if err != nil {
-			return fmt.Errorf("a folder for the demo: %w", err)
+			return plugins.Problemf("cannot make a folder for the demo (%v); set TMPDIR to a folder that exists and can be written, or name a folder with --runs", err)
 		}
 		defer func() {
 			if removing := os.RemoveAll(folder); err == nil {

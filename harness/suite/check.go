@@ -36,11 +36,12 @@ func fill(label *string, name string) {
 // Limits that keep a slip of the keyboard from asking for the machine's whole
 // memory or for a run without end.
 const (
-	maxThreads = 1024
-	maxBatch   = 1 << 16
-	maxLength  = 1 << 20
-	maxEpochs  = 1 << 20
-	maxSteps   = 1 << 40
+	maxThreads   = 1024
+	maxMemoryMiB = 1 << 24
+	maxBatch     = 1 << 16
+	maxLength    = 1 << 20
+	maxEpochs    = 1 << 20
+	maxSteps     = 1 << 40
 )
 
 func (s *Suite) check() error {
@@ -138,6 +139,17 @@ func (s *Suite) checkPlugins() error {
 func (p Plugin) check(kind plugins.Kind) error {
 	if p.Plugin == "" {
 		return fmt.Errorf("every %s must name its plugin", kind)
+	}
+	for _, name := range p.Environment {
+		if name == "" || strings.ContainsAny(name, "= \t\n\x00") {
+			return fmt.Errorf("%s %s: environment must list names of variables, such as [CUDA_HOME], not %q", kind, p.Label, name)
+		}
+	}
+	if err := within("memory_mib", p.MemoryMiB, 0, maxMemoryMiB); err != nil {
+		return fmt.Errorf("%s %s: %w", kind, p.Label, err)
+	}
+	if err := within("processors", p.Processors, 0, maxThreads); err != nil {
+		return fmt.Errorf("%s %s: %w", kind, p.Label, err)
 	}
 	if p.SHA256 == "" {
 		return nil

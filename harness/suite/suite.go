@@ -62,6 +62,12 @@ type Plugin struct {
 	Plugin  string         `mapstructure:"plugin"`
 	Options plugins.Values `mapstructure:"options"`
 	SHA256  string         `mapstructure:"sha256"` // of an external plugin's executable, hex
+
+	// Environment names the variables that an external plugin is given beside
+	// the few that every one has.
+	Environment []string `mapstructure:"environment"`
+	MemoryMiB   int      `mapstructure:"memory_mib"` // most that its process may use; 0 = no limit
+	Processors  int      `mapstructure:"processors"` // it runs on; 0 = all
 }
 
 // Model is a model plugin. Tasks limits it to the tasks with these labels.

@@ -54,7 +54,7 @@ func NewCatalogue(builtins []plugins.ID, folder string) (*Catalogue, error) {
 	if _, err := arena.Sweep(""); err != nil {
 		return nil, fmt.Errorf("find plugins: %w", err)
 	}
-	sweepSockets()
+	sweepSockets(os.TempDir())
 	if folder != "" {
 		_, err := os.ReadDir(folder)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"time"
 
 	"bittern/plugins"
@@ -32,15 +33,20 @@ var served = map[string]func(){
 	"quantizer/refuses": func() {
 		serveQuantizer("refuses", func(*faulty) error { return plugins.Problemf("give it fewer weights") })
 	},
-	"quantizer/nan":          func() { serveQuantizer("nan", writeNaN) },
-	"quantizer/short":        func() { serveQuantizer("short", func(*faulty) error { return nil }) },
-	"quantizer/prints":       func() { serveQuantizer("prints", printALot) },
-	"quantizer/misnamed":     func() { serveQuantizer("somebody-else", nil) },
-	"quantizer/newer":        func() { sdk.ServeQuantizer(&faulty{Quantizer: null.NewQuantizer(), name: "newer", api: 2}) },
-	"quantizer/wrong-kind":   func() { sdk.ServeModel(null.NewModel()) },
-	"quantizer/garbage":      func() { fmt.Println("hello, world"); time.Sleep(time.Minute) },
-	"quantizer/newer-shake":  func() { fmt.Println("1|2|unix|/nowhere|grpc|"); time.Sleep(time.Minute) },
-	"quantizer/never-starts": func() { fmt.Fprintln(os.Stderr, "no licence found"); os.Exit(7) },
+	"quantizer/nan":         func() { serveQuantizer("nan", writeNaN) },
+	"quantizer/short":       func() { serveQuantizer("short", func(*faulty) error { return nil }) },
+	"quantizer/prints":      func() { serveQuantizer("prints", printALot) },
+	"quantizer/misnamed":    func() { serveQuantizer("somebody-else", nil) },
+	"quantizer/newer":       func() { sdk.ServeQuantizer(&faulty{Quantizer: null.NewQuantizer(), name: "newer", api: 2}) },
+	"quantizer/wrong-kind":  func() { sdk.ServeModel(null.NewModel()) },
+	"quantizer/garbage":     func() { fmt.Println("hello, world"); time.Sleep(time.Minute) },
+	"quantizer/newer-shake": func() { fmt.Println("1|2|unix|/nowhere|grpc|"); time.Sleep(time.Minute) },
+	"quantizer/hoards":      func() { serveQuantizer("hoards", hoard) },
+	"quantizer/processors": func() {
+		serveQuantizer("processors", func(*faulty) error { return fmt.Errorf("runs on %d", runtime.NumCPU()) })
+	},
+	"quantizer/hangs-in-describe": func() { serveQuantizer("hangs-in-describe", nil) },
+	"quantizer/never-starts":      func() { fmt.Fprintln(os.Stderr, "no licence found"); os.Exit(7) },
 }
 
 // faulty is the null quantizer with a Quantize of its own.
@@ -50,6 +56,7 @@ type faulty struct {
 	api      int
 	quantize func(*faulty) error
 	calls    int
+	hoard    []byte
 	weights  []quantizer.Weight
 }
 
@@ -58,6 +65,10 @@ func serveQuantizer(name string, quantize func(*faulty) error) {
 }
 
 func (f *faulty) Describe(ctx context.Context) (plugins.Description, error) {
+	if f.name == "hangs-in-describe" {
+		fmt.Fprintln(os.Stderr, "still thinking")
+		select {}
+	}
 	d, err := f.Quantizer.Describe(ctx)
 	d.Name, d.API = f.name, f.api
 	d.Options = []plugins.Option{{Name: "scale", Type: plugins.Float, Default: "0.5", Min: 0, Max: 1, Doc: "a scale"}}
@@ -93,6 +104,12 @@ func (f *faulty) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.F
 
 func writeNaN(f *faulty) error {
 	f.weights[0].Quantized[4] = float32(math.NaN())
+	return nil
+}
+
+// hoard asks for half a gigabyte, which costs nothing while it is not written.
+func hoard(f *faulty) error {
+	f.hoard = make([]byte, 512<<20)
 	return nil
 }
 

@@ -62,10 +62,9 @@ func (f *socketFolder) remove() error {
 }
 
 // sweepSockets removes the socket folders that killed hosts of this user have
-// left behind. What cannot be looked at or removed is left for another time: it
+// left behind in a folder for temporary files. What cannot be looked at or removed is left for another time: it
 // is in nobody's way.
-func sweepSockets() {
-	folder := os.TempDir()
+func sweepSockets(folder string) {
 	files, err := os.ReadDir(folder)
 	if err != nil {
 		return
