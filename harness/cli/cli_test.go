@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// penny is an external plugin, which scripts find on PATH.
+// penny is an external plugin, which scripts find on PATH where they ask for it.
 type penny struct{ quantizer.Quantizer }
 
 func (p penny) Describe(ctx context.Context) (plugins.Description, error) {

@@ -29,7 +29,7 @@ quantizers:
   - {plugin: none}
   - {plugin: binaryconnect, model_options: [normalization=none], models: [small], sha256: abababababababababababababababababababababababababababababababab}
 backends:
-  - {plugin: cpu, options: [threads=1]}
+  - {plugin: cpu, options: [threads=1], environment: [CUDA_HOME, OMP_NUM_THREADS], memory_mib: 2048, processors: 2}
 training:
   optimiser: adam
   learning_rate: 0.002
@@ -73,6 +73,13 @@ func TestParseReadsEveryKey(t *testing.T) {
 	}
 	if got := s.Backends[0].Options["threads"]; got != "1" {
 		t.Errorf("backend option threads = %q, want 1", got)
+	}
+	cpu := Plugin{
+		Label: "cpu", Plugin: "cpu", Options: plugins.Values{"threads": "1"},
+		Environment: []string{"CUDA_HOME", "OMP_NUM_THREADS"}, MemoryMiB: 2048, Processors: 2,
+	}
+	if diff := cmp.Diff(cpu, s.Backends[0]); diff != "" {
+		t.Errorf("backend (-want +got):\n%s", diff)
 	}
 }
 
@@ -126,6 +133,9 @@ func TestMistakesAreProblemsOfOneSentence(t *testing.T) {
 		{"unknown task of a model", "tasks: [long]", "tasks: [lang]", `model large is meant for the task "lang", which is not listed, did you mean "long"?`},
 		{"option form", "units=8", "units:8", `option "units:8" must be written name=value`},
 		{"option twice", "units=8", "units=8, units=9", "option units is given twice"},
+		{"environment form", "environment: [CUDA_HOME, ", "environment: [A=1, ", `backend cpu: environment must list names of variables, such as [CUDA_HOME], not "A=1"`},
+		{"memory bound", "memory_mib: 2048", "memory_mib: -1", "backend cpu: memory_mib must be between 0 and 16777216, not -1"},
+		{"processor bound", "processors: 2", "processors: 2000", "backend cpu: processors must be between 0 and 1024, not 2000"},
 		{"checksum form", strings.Repeat("ab", 32), "abc", "quantizer binaryconnect: sha256 must be 64 hexadecimal digits"},
 		{"optimiser", "optimiser: adam", "optimiser: adamw", `optimiser "adamw" must be adam or sgd`},
 		{"learning rate", "learning_rate: 0.002\n", "learning_rate: 0\n", "learning_rate must be a number above 0"},

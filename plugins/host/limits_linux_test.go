@@ -27,8 +27,9 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	q, _ = open(t, "hoards", host.Settings{Limits: host.Limits{Memory: 384 << 20}})
 	err := q.Quantize(t.Context(), quantizer.Draw{})
-	if failure, ok := errors.AsType[*host.Failure](err); !ok || failure.Reason != host.Crashed || !strings.Contains(failure.Stderr, "out of memory") {
-		t.Errorf("with a limit: Quantize = %v, want a crash that says out of memory", err)
+	// In what words Go's runtime ends depends on what it wanted the memory for.
+	if failure, ok := errors.AsType[*host.Failure](err); !ok || failure.Reason != host.Crashed || failure.Detail != "exit status 2" {
+		t.Errorf("with a limit: Quantize = %v, want a crash with exit status 2", err)
 	}
 }
 
