@@ -65,20 +65,24 @@ func waitChild(cmd *exec.Cmd) error {
 // reaps what other plugins' left behind that ended by itself. It gives up on a
 // process that the system cannot kill within the grace.
 func killOrphans(plugin int) {
-	for end := time.Now().Add(grace); killOrphansOnce(plugin) > 0 && time.Now().Before(end); {
+	killed := make(map[int]bool)
+	for end := time.Now().Add(grace); killOrphansOnce(plugin, killed) > 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-func killOrphansOnce(plugin int) (left int) {
+// killOrphansOnce returns how many have not been reaped yet. Whom killed names
+// counts without a further look: a process that is ending shows no environment.
+func killOrphansOnce(plugin int, killed map[int]bool) (left int) {
 	family.Lock()
 	defer family.Unlock()
 	for _, orphan := range orphans() {
 		switch {
 		case orphan.ended:
 			_, _ = unix.Wait4(orphan.pid, nil, unix.WNOHANG, nil) // it has ended
-		case leftBy(orphan.pid, plugin):
+		case killed[orphan.pid] || orphan.group == plugin || leftBy(orphan.pid, plugin):
 			_ = unix.Kill(orphan.pid, unix.SIGKILL) // a child that nobody else reaps
+			killed[orphan.pid] = true
 			left++
 		}
 	}
@@ -118,8 +122,8 @@ func socketsOf(pid int) string {
 }
 
 type orphan struct {
-	pid   int
-	ended bool
+	pid, group int
+	ended      bool
 }
 
 // orphans lists the children of this process that it did not start.
@@ -144,10 +148,12 @@ func orphans() []orphan {
 		}
 		// The name, in brackets, may hold anything: "7 (a) b) S 1 7 …".
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(fields) < 3 || fields[1] != strconv.Itoa(self) || fields[2] == strconv.Itoa(group) {
+		if len(fields) < 3 || fields[1] != strconv.Itoa(self) {
 			continue
 		}
-		found = append(found, orphan{pid: pid, ended: fields[0] == "Z"})
+		if its, err := strconv.Atoi(fields[2]); err == nil && its != group {
+			found = append(found, orphan{pid: pid, group: its, ended: fields[0] == "Z"})
+		}
 	}
 	return found
 }

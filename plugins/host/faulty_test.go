@@ -56,7 +56,7 @@ type faulty struct {
 	api      int
 	quantize func(*faulty) error
 	calls    int
-	hoard    []byte
+	hoard    [][]byte
 	weights  []quantizer.Weight
 }
 
@@ -107,9 +107,12 @@ func writeNaN(f *faulty) error {
 	return nil
 }
 
-// hoard asks for half a gigabyte, which costs nothing while it is not written.
+// hoard asks for two gigabytes in pieces, which cost nothing while nobody writes
+// into them.
 func hoard(f *faulty) error {
-	f.hoard = make([]byte, 512<<20)
+	for range 32 {
+		f.hoard = append(f.hoard, make([]byte, 64<<20))
+	}
 	return nil
 }
 

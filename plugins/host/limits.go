@@ -12,7 +12,9 @@ type Limits struct {
 	// Memory is how many bytes of its own the process may use: heap and
 	// writable data, not the shared tensors nor reserved addresses. A plugin
 	// that wants more is refused it by the system and usually crashes. The
-	// limit holds from the moment that the executable has been loaded.
+	// limit is set as soon as the executable has been loaded. A Go plugin may
+	// overstep it once: its runtime turns reserved addresses into memory, which
+	// the kernel counts only when something else is asked for.
 	Memory int64
 	// Processors is how many of the host's processors the process runs on.
 	// Plugins that run together are spread over all of them.

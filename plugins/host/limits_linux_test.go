@@ -25,7 +25,7 @@ func TestMemoryLimit(t *testing.T) {
 	if err := q.Quantize(t.Context(), quantizer.Draw{}); err != nil {
 		t.Errorf("without a limit: Quantize = %v, want nil", err)
 	}
-	q, _ = open(t, "hoards", host.Settings{Limits: host.Limits{Memory: 384 << 20}})
+	q, _ = open(t, "hoards", host.Settings{Limits: host.Limits{Memory: 512 << 20}})
 	err := q.Quantize(t.Context(), quantizer.Draw{})
 	// In what words Go's runtime ends depends on what it wanted the memory for.
 	if failure, ok := errors.AsType[*host.Failure](err); !ok || failure.Reason != host.Crashed || failure.Detail != "exit status 2" {
