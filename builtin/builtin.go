@@ -3,6 +3,8 @@
 package builtin
 
 import (
+	"context"
+
 	"bittern/accel/backends/asichighspeed"
 	"bittern/accel/backends/asiclowpower"
 	"bittern/accel/backends/cpu"
@@ -38,13 +40,25 @@ func Plugins() []cli.Builtin {
 }
 
 func quantizerPlugin(name string, make func() quantizer.Quantizer) cli.Builtin {
-	return cli.Builtin{ID: plugins.ID{Kind: plugins.KindQuantizer, Name: name}, Serve: func() { sdk.ServeQuantizer(make()) }}
+	return cli.Builtin{
+		ID:       plugins.ID{Kind: plugins.KindQuantizer, Name: name},
+		Serve:    func() { sdk.ServeQuantizer(make()) },
+		Describe: func(ctx context.Context) (plugins.Description, error) { return make().Describe(ctx) },
+	}
 }
 
 func modelPlugin(name string, make func() model.Model) cli.Builtin {
-	return cli.Builtin{ID: plugins.ID{Kind: plugins.KindModel, Name: name}, Serve: func() { sdk.ServeModel(make()) }}
+	return cli.Builtin{
+		ID:       plugins.ID{Kind: plugins.KindModel, Name: name},
+		Serve:    func() { sdk.ServeModel(make()) },
+		Describe: func(ctx context.Context) (plugins.Description, error) { return make().Describe(ctx) },
+	}
 }
 
 func backendPlugin(name string, make func() backend.Backend) cli.Builtin {
-	return cli.Builtin{ID: plugins.ID{Kind: plugins.KindBackend, Name: name}, Serve: func() { sdk.ServeBackend(make()) }}
+	return cli.Builtin{
+		ID:       plugins.ID{Kind: plugins.KindBackend, Name: name},
+		Serve:    func() { sdk.ServeBackend(make()) },
+		Describe: func(ctx context.Context) (plugins.Description, error) { return make().Describe(ctx) },
+	}
 }

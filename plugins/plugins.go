@@ -19,6 +19,11 @@
 // bittern-<kind>-<name> it is a plugin of its own; with one more line in package
 // builtin it comes within this executable. Nothing else changes: options are
 // checked, lists and reports are made, from what the plugin says of itself.
+//
+// An external plugin is trusted code: it runs with all rights of the user. It is
+// started only when it is asked for, from the bytes whose checksum was taken, with
+// few environment variables and, on Linux, under the limits that its suite gives;
+// package host says more.
 package plugins
 
 import "fmt"

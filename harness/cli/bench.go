@@ -16,11 +16,12 @@ import (
 
 // benchSettings are the flags of bench.
 type benchSettings struct {
+	pluginSettings `mapstructure:",squash"`
+
 	Only     []string      `mapstructure:"only"`
 	Check    bool          `mapstructure:"check"`
 	Format   string        `mapstructure:"format"`
 	Peers    string        `mapstructure:"peers"`
-	Plugins  string        `mapstructure:"plugins"`
 	Threads  int           `mapstructure:"threads"`
 	Runs     int           `mapstructure:"runs"`
 	PeerRuns int           `mapstructure:"peer-runs"`
@@ -87,7 +88,7 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 	if err := settings.check(); err != nil {
 		return err
 	}
-	catalogue, err := p.catalogue(settings.Plugins)
+	catalogue, err := p.catalogue(settings.pluginSettings)
 	if err != nil {
 		return err
 	}

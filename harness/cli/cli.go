@@ -24,10 +24,12 @@ import (
 )
 
 // Builtin is a plugin that comes within this executable. Serve is called in
-// the plugin's own process and does not return while the plugin is in use.
+// the plugin's own process and does not return while the plugin is in use;
+// Describe is the plugin's own, and is called in any process.
 type Builtin struct {
 	plugins.ID
-	Serve func()
+	Serve    func()
+	Describe func(context.Context) (plugins.Description, error)
 }
 
 // The exit codes.

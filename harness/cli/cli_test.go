@@ -32,7 +32,11 @@ import (
 func bittern() {
 	builtins := builtin.Plugins()
 	for _, id := range testplugin.IDs {
-		builtins = append(builtins, cli.Builtin{ID: id, Serve: func() { testplugin.Serve([]string{"", "plugin", id.String()}) }})
+		builtins = append(builtins, cli.Builtin{
+			ID:       id,
+			Serve:    func() { testplugin.Serve([]string{"", "plugin", id.String()}) },
+			Describe: func(ctx context.Context) (plugins.Description, error) { return testplugin.Describe(ctx, id) },
+		})
 	}
 	os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr, builtins))
 }
@@ -52,7 +56,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// penny is an external plugin, which scripts find on PATH.
+// penny is an external plugin, which scripts find on PATH where they ask for it.
 type penny struct{ quantizer.Quantizer }
 
 func (p penny) Describe(ctx context.Context) (plugins.Description, error) {

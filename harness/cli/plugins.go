@@ -16,19 +16,29 @@ import (
 	"bittern/reports/table"
 )
 
-func (p *program) catalogue(folder string) (*host.Catalogue, error) {
+// pluginSettings are the flags that say where external plugins are looked for.
+type pluginSettings struct {
+	Plugins string `mapstructure:"plugins"`
+	OnPath  bool   `mapstructure:"plugins-on-path"`
+}
+
+func (p *program) catalogue(settings pluginSettings) (*host.Catalogue, error) {
 	ids := make([]plugins.ID, len(p.builtins))
 	for i, b := range p.builtins {
 		ids[i] = b.ID
 	}
-	return host.NewCatalogue(ids, folder)
+	catalogue, err := host.NewCatalogue(ids, settings.Plugins)
+	if err == nil && settings.OnPath {
+		catalogue.SearchPath()
+	}
+	return catalogue, err
 }
 
 // listSettings are the flags of commands that print a list.
 type listSettings struct {
-	Format  string `mapstructure:"format"`
-	Plugins string `mapstructure:"plugins"`
-	Data    string `mapstructure:"data"`
+	pluginSettings `mapstructure:",squash"`
+	Format         string `mapstructure:"format"`
+	Data           string `mapstructure:"data"`
 }
 
 // formats of a list.
@@ -55,7 +65,8 @@ func listFlags(command *cobra.Command) {
 }
 
 func pluginFlags(command *cobra.Command) {
-	command.Flags().String("plugins", "", "folder of external plugins, executables named bittern-KIND-NAME; PATH is searched too")
+	command.Flags().String("plugins", "", "folder of external plugins, executables named bittern-KIND-NAME")
+	command.Flags().Bool("plugins-on-path", false, "look for external plugins on PATH too, after the folder")
 }
 
 func (p *program) json(value any) error {
@@ -67,12 +78,18 @@ func (p *program) json(value any) error {
 func (p *program) pluginsCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List the quantizers, models and backends at hand", Args: noArguments,
+		Long: `List shows every plugin and where it is. It starts none: what an external one says
+of itself, "bittern plugins describe NAME" asks it.`,
 		Example: `  bittern plugins list
   bittern plugins list --format json --plugins DIR`,
 		RunE: func(command *cobra.Command, _ []string) error { return p.listPlugins(command) },
 	}
 	describe := &cobra.Command{
 		Use: "describe NAME", Short: "Show what a plugin says of itself: version, options with their bounds, facts",
+		Long: `Describe starts the plugin of that name, and no other, and asks it what it is. An
+external plugin is trusted code: it runs with all your rights, as any program
+that you start. It sees few environment variables: PATH, HOME, TMPDIR, the
+language, BITTERN_*, and in a suite those that its entry names.`,
 		Example: `  bittern plugins describe lstm
   bittern plugins describe quantizer/none --format json`,
 		Args: func(command *cobra.Command, args []string) error {
@@ -90,12 +107,11 @@ func (p *program) pluginsCommand() *cobra.Command {
 	return group("plugins", "Show the plugins at hand", list, describe)
 }
 
-// listed is one line of the list: where a plugin is, and what it says of
-// itself or why it could not be asked.
+// listed is one line of the list: where a plugin is and, of a built-in, what it
+// says of itself.
 type listed struct {
 	host.Entry
 	Description *plugins.Description `json:"description,omitempty"`
-	Problem     string               `json:"problem,omitempty"`
 }
 
 func (p *program) listPlugins(command *cobra.Command) error {
@@ -103,7 +119,7 @@ func (p *program) listPlugins(command *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	catalogue, err := p.catalogue(settings.Plugins)
+	catalogue, err := p.catalogue(settings.pluginSettings)
 	if err != nil {
 		return err
 	}
@@ -113,7 +129,13 @@ func (p *program) listPlugins(command *cobra.Command) error {
 	}
 	var all []listed
 	for _, entry := range entries {
-		all = append(all, ask(command.Context(), catalogue, entry))
+		l := listed{Entry: entry}
+		if entry.Builtin {
+			if l.Description, err = p.describeBuiltin(command.Context(), entry.ID); err != nil {
+				return err
+			}
+		}
+		all = append(all, l)
 	}
 	if settings.Format == formatJSON {
 		return p.json(all)
@@ -121,6 +143,9 @@ func (p *program) listPlugins(command *cobra.Command) error {
 	t := table.New("kind", "name", "version", "summary", "options", "where")
 	for _, l := range all {
 		version, summary, options := "", l.Problem, ""
+		if l.HiddenBy != "" {
+			summary = "hidden by " + l.HiddenBy
+		}
 		if l.Description != nil {
 			version, summary = l.Description.Version, l.Description.Summary
 			var names []string
@@ -140,20 +165,18 @@ func (p *program) listPlugins(command *cobra.Command) error {
 	return t.Write(p.stdout)
 }
 
-// ask has one plugin describe itself. One that cannot does not spoil the list.
-func ask(ctx context.Context, catalogue *host.Catalogue, entry host.Entry) listed {
-	l := listed{Entry: entry}
-	if entry.HiddenBy != "" {
-		l.Problem = "hidden by " + entry.HiddenBy
-		return l
+// describeBuiltin asks a built-in what it is, in this process.
+func (p *program) describeBuiltin(ctx context.Context, id plugins.ID) (*plugins.Description, error) {
+	for _, b := range p.builtins {
+		if b.ID == id {
+			description, err := b.Describe(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("describe %s: %w", id, err)
+			}
+			return &description, nil
+		}
 	}
-	description, err := catalogue.Describe(ctx, entry.ID, host.Settings{})
-	if err != nil {
-		l.Problem = oneLine(err.Error())
-		return l
-	}
-	l.Description = &description
-	return l
+	return nil, fmt.Errorf("there is no built-in plugin %s", id)
 }
 
 func (p *program) describePlugin(command *cobra.Command, name string) error {
@@ -161,7 +184,7 @@ func (p *program) describePlugin(command *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	catalogue, err := p.catalogue(settings.Plugins)
+	catalogue, err := p.catalogue(settings.pluginSettings)
 	if err != nil {
 		return err
 	}
@@ -187,8 +210,25 @@ func (p *program) describePlugin(command *cobra.Command, name string) error {
 		if err := p.writeDescription(d); err != nil {
 			return err
 		}
+		if err := p.writeOrigin(command.Context(), catalogue, ids[i]); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// writeOrigin says of an external plugin which file it is.
+func (p *program) writeOrigin(ctx context.Context, catalogue *host.Catalogue, id plugins.ID) error {
+	entry, err := catalogue.Find(id)
+	if err != nil || entry.Builtin {
+		return err
+	}
+	sum, _, err := catalogue.Checksum(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "\nExecutable %s, SHA-256 %s. It is trusted code: it runs with all your rights.\n", entry.Path, sum)
+	return err
 }
 
 // identify finds the plugins meant by "kind/name", or by a name alone, which

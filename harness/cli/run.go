@@ -24,10 +24,11 @@ import (
 
 // runSettings are the flags of commands that run a suite.
 type runSettings struct {
+	pluginSettings `mapstructure:",squash"`
+
 	Suite       string        `mapstructure:"suite"`
 	Data        string        `mapstructure:"data"`
 	Runs        string        `mapstructure:"runs"`
-	Plugins     string        `mapstructure:"plugins"`
 	Seeds       []uint64      `mapstructure:"seeds"`
 	Threads     *int          `mapstructure:"threads"`
 	Epochs      *int          `mapstructure:"epochs"`
@@ -141,7 +142,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	}); err != nil {
 		return err
 	}
-	catalogue, err := p.catalogue(settings.Plugins)
+	catalogue, err := p.catalogue(settings.pluginSettings)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func start(ctx context.Context, catalogue *host.Catalogue, deadline time.Duratio
 }
 
 func (p Plugin) settings(a *arena.Arena, deadline time.Duration) host.Settings {
-	return host.Settings{Arena: a, Deadline: deadline, SHA256: p.SHA256}
+	return host.Settings{Arena: a, Deadline: deadline, SHA256: p.SHA256, Environment: p.Environment, Limits: p.Limits}
 }
 
 // build lays out the tensors in the arena and opens both plugins on them: the

@@ -9,6 +9,7 @@ import (
 	"bittern/harness/suite"
 	"bittern/harness/task"
 	"bittern/plugins"
+	"bittern/plugins/host"
 )
 
 // Plugin is a plugin as an experiment uses it: found, described, its options resolved.
@@ -16,6 +17,8 @@ type Plugin struct {
 	Label       string
 	Name        string
 	SHA256      string // of an external plugin's executable; empty where the suite gives none
+	Environment []string
+	Limits      host.Limits // they change no number, so they are no part of the identity
 	Options     plugins.Values
 	Description plugins.Description
 }

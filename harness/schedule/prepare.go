@@ -3,8 +3,7 @@ package schedule
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"strings"
 
 	"bittern/harness/corpus"
 	"bittern/harness/experiment"
@@ -67,7 +66,9 @@ type preparation struct {
 
 type described struct {
 	plugins.ID
-	sha256 string
+	sha256      string
+	environment string // its names, with spaces between
+	limits      host.Limits
 }
 
 func (p *preparation) spec(ctx context.Context, c suite.Combination) (*experiment.Spec, error) {
@@ -100,11 +101,16 @@ func (p *preparation) text(ctx context.Context, task suite.Task) (*corpus.Text, 
 }
 
 func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite.Plugin) (experiment.Plugin, error) {
-	key := described{ID: plugins.ID{Kind: kind, Name: entry.Plugin}, sha256: entry.SHA256}
+	key := described{
+		ID: plugins.ID{Kind: kind, Name: entry.Plugin}, sha256: entry.SHA256, environment: strings.Join(entry.Environment, " "),
+		limits: host.Limits{Memory: int64(entry.MemoryMiB) << 20, Processors: entry.Processors},
+	}
 	description, ok := p.descriptions[key]
 	if !ok {
 		var err error
-		if description, err = p.describe(ctx, key); err != nil {
+		if description, err = p.catalogue.Describe(ctx, key.ID, host.Settings{
+			SHA256: key.sha256, Environment: entry.Environment, Limits: key.limits,
+		}); err != nil {
 			return experiment.Plugin{}, err
 		}
 		p.descriptions[key] = description
@@ -114,22 +120,7 @@ func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite
 		return experiment.Plugin{}, err
 	}
 	return experiment.Plugin{
-		Label: entry.Label, Name: entry.Plugin, SHA256: entry.SHA256, Options: options, Description: description,
+		Label: entry.Label, Name: entry.Plugin, SHA256: entry.SHA256, Environment: entry.Environment, Limits: key.limits,
+		Options: options, Description: description,
 	}, nil
-}
-
-// describe starts a plugin and asks it what it is. One that cannot even say
-// that leaves nothing to check the suite against, so it is the user's to
-// replace.
-func (p *preparation) describe(ctx context.Context, key described) (plugins.Description, error) {
-	description, err := p.catalogue.Describe(ctx, key.ID, host.Settings{SHA256: key.sha256})
-	failure, ok := errors.AsType[*host.Failure](err)
-	if !ok {
-		return description, err
-	}
-	last := ""
-	if failure.Stderr != "" {
-		last = fmt.Sprintf("; its last words: %q", failure.Stderr)
-	}
-	return plugins.Description{}, plugins.Problemf("%s cannot describe itself (%s%s); mend it or take it out of the suite", key.ID, failure, last)
 }

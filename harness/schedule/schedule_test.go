@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,6 +114,29 @@ func TestPrepareOfAPluginThatCannotDescribeItself(t *testing.T) {
 	problem, ok := errors.AsType[*plugins.Problem](err)
 	if !ok || !strings.Contains(problem.Sentence, "model/broken cannot describe itself") || !strings.Contains(problem.Sentence, "out of order") {
 		t.Errorf("Prepare = %v, want a Problem with the plugin's last words", err)
+	}
+}
+
+// What a suite's entry says of environment and limits reaches the plugin.
+func TestPrepareHandsOnEnvironmentAndLimits(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("plugins have limits on Linux alone")
+	}
+	limited := func(keys string) string {
+		return strings.Replace(content, "{plugin: bigram}", "{plugin: bigram, "+keys+"}", 1)
+	}
+	specs, _, err := prepare(t, limited("environment: [CUDA_HOME], memory_mib: 4096, processors: 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := specs[0].Model
+	if want := (host.Limits{Memory: 4 << 30, Processors: 1}); got.Limits != want || !slices.Equal(got.Environment, []string{"CUDA_HOME"}) {
+		t.Errorf("limits %+v and environment %q, want %+v and CUDA_HOME", got.Limits, got.Environment, want)
+	}
+	_, _, err = prepare(t, limited("processors: 1024"))
+	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, "model/bigram: it is to run on 1024 processors, but only") {
+		t.Errorf("Prepare = %v, want a problem with 1024 processors", err)
 	}
 }
 

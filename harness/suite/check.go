@@ -119,6 +119,11 @@ func (s *Suite) checkEntries() *fault {
 }
 
 func (p Plugin) check(path string, kind plugins.Kind) *fault {
+	for i, name := range p.Environment {
+		if name == "" || strings.ContainsAny(name, "= \t\n\x00") {
+			return faultOf(fmt.Sprintf("%s.environment[%d]", path, i), "%s %s: environment must list names of variables, such as [CUDA_HOME], not %s", kind, quote(p.Label), quote(name))
+		}
+	}
 	if digest, err := hex.DecodeString(p.SHA256); err != nil || len(digest) != 32 && p.SHA256 != "" {
 		return faultOf(path+".sha256", "%s %s: sha256 must be 64 hexadecimal digits", kind, quote(p.Label))
 	}

@@ -66,6 +66,10 @@ type Plugin struct {
 	Plugin  string         `key:"plugin" required:"true" doc:"a name that bittern plugins list shows"`
 	Options plugins.Values `key:"options" doc:"as bittern plugins describe NAME lists them: [units=64] or {units: 64}"`
 	SHA256  string         `key:"sha256" doc:"of an external plugin's executable, in 64 hexadecimal digits; another executable is refused"`
+
+	Environment []string `key:"environment" max:"256" doc:"variables that an external plugin is given beside the few that every one has"`
+	MemoryMiB   int      `key:"memory_mib" min:"0" max:"16777216" doc:"most memory that its process may use, in MiB; 0 is no limit"`
+	Processors  int      `key:"processors" min:"0" max:"1024" doc:"how many processors it runs on; 0 is all"`
 }
 
 // Model is a model plugin.

@@ -33,7 +33,7 @@ quantizers:
   - {plugin: none}
   - {plugin: binaryconnect, model_options: [normalization=none], models: [small], sha256: abababababababababababababababababababababababababababababababab}
 backends:
-  - {plugin: cpu, options: [threads=1]}
+  - {plugin: cpu, options: [threads=1], environment: [CUDA_HOME, OMP_NUM_THREADS], memory_mib: 2048, processors: 2}
 training:
   optimiser: adam
   learning_rate: 0.002
@@ -155,6 +155,9 @@ func TestMistakesAreProblemsOfOneSentence(t *testing.T) {
 		{"option form", "units=8", "units:8", `test, line 10: models[0].options: option "units:8" must be written name=value`},
 		{"option twice", "units=8", "units=8, units=9", `models[0].options: option "units" is given twice`},
 		{"option of many values", "[units=8,", "[units: [8, 9],", "test, line 10: models[0].options.units must be a single value"},
+		{"environment form", "environment: [CUDA_HOME, ", "environment: [A=1, ", `backend "cpu": environment must list names of variables, such as [CUDA_HOME], not "A=1"`},
+		{"memory bound", "memory_mib: 2048", "memory_mib: -1", "memory_mib must be a whole number between 0 and 16777216, not -1"},
+		{"processor bound", "processors: 2", "processors: 2000", "processors must be a whole number between 0 and 1024, not 2000"},
 		{"checksum form", strings.Repeat("ab", 32), "abc", `test, line 14: quantizer "binaryconnect": sha256 must be 64 hexadecimal digits`},
 		{"optimiser", "optimiser: adam", "optimiser: adamw", `test, line 18: training.optimiser must be adam or sgd, not "adamw", did you mean "adam"?`},
 		{"learning rate", "learning_rate: 0.002\n", "learning_rate: 0\n", "training.learning_rate must be a number above 0, not 0"},
@@ -195,7 +198,7 @@ func TestParseAcceptsWhatUsersTry(t *testing.T) {
 		{"options of both forms", "[units=8, normalization=batch]", "[units=8, normalization: batch]"},
 		{"one option without brackets", "options: [threads=1]", "options: threads=1"},
 		{"one label without brackets", "tasks: [long]", "tasks: long"},
-		{"one entry without brackets", "backends:\n  - {plugin: cpu, options: [threads=1]}", "backends: {plugin: cpu, options: [threads=1]}"},
+		{"one entry without brackets", "backends:\n  - {plugin: cpu, options: [threads=1], ", "backends: {plugin: cpu, options: [threads=1], "},
 		{"digits in groups", "bytes: 1000", "bytes: 1_000"},
 		{"a number in quotes", "threads: 3", `threads: "3"`},
 		{"false in capitals", "reset_moments_epoch: true", "reset_moments_epoch: True"},

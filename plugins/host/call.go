@@ -31,7 +31,11 @@ func (p *Process) call(ctx context.Context, method string, request, response any
 	if p.closed.Load() {
 		return fmt.Errorf("%s: %s: the plugin is closed", p.id, name)
 	}
-	limited, cancel := context.WithTimeout(ctx, p.deadline)
+	deadline := p.deadline
+	if name == "Describe" {
+		deadline = min(deadline, describeDeadline)
+	}
+	limited, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	err := invoke(limited, method, request, response, conn, options...)
 	if err == nil {
@@ -59,7 +63,7 @@ func (p *Process) call(ctx context.Context, method string, request, response any
 	if limited.Err() != nil {
 		p.kill()
 		p.awaitExit()
-		return p.failure(name, Deadline, fmt.Sprintf("no answer within %s", p.deadline))
+		return p.failure(name, Deadline, fmt.Sprintf("no answer within %s", deadline))
 	}
 	if answer.Code() == codes.Unavailable && !p.awaitExit() {
 		p.kill() // a plugin that cannot be reached is of no further use

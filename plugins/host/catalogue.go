@@ -28,30 +28,45 @@ import (
 const prefix = "bittern-"
 
 // Catalogue knows the plugins at hand: those built into this executable, and
-// executables named bittern-<kind>-<name> in the plugin folder and on PATH.
+// executables named bittern-<kind>-<name> in the plugin folder and, where that is
+// asked for, on PATH.
+//
+// External plugins are trusted code: they run with all rights of the user who
+// starts them. What a Catalogue sees to is that nothing runs which was not asked
+// for: List and Find start nothing, and a checksum is that of what is started.
 type Catalogue struct {
 	builtins []plugins.ID
-	folders  []string
+	folder   string   // may be empty
+	path     []string // the folders of PATH, where they are searched
 	self     string
 }
 
 // NewCatalogue makes a catalogue of the given built-ins, which this executable
 // serves when it is run with the arguments "plugin <kind>/<name>", and of the
-// executables in a folder (none where it is empty) and on PATH. It removes the
-// arenas that killed runs have left behind.
+// executables in a folder (none where it is empty). A folder that cannot be read
+// is a *plugins.Problem. NewCatalogue removes the arenas and sockets that killed
+// runs have left behind.
 func NewCatalogue(builtins []plugins.ID, folder string) (*Catalogue, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the plugins built into this executable: %w", err)
 	}
 	arena.Sweep("")
-	c := &Catalogue{builtins: slices.Clone(builtins), self: self}
+	sweepSockets(os.TempDir())
 	if folder != "" {
-		c.folders = append(c.folders, folder)
+		_, err := os.ReadDir(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, plugins.Problemf("the plugin folder %s does not exist; make it, or name the one that holds your plugins", folder)
+		}
+		if err != nil {
+			return nil, plugins.Problemf("the plugin folder %s cannot be read (%v); name a folder that holds your plugins", folder, reason(err))
+		}
 	}
-	c.folders = append(c.folders, filepath.SplitList(os.Getenv("PATH"))...)
-	return c, nil
+	return &Catalogue{builtins: slices.Clone(builtins), folder: folder, self: self}, nil
 }
+
+// SearchPath adds the executables on PATH to the catalogue.
+func (c *Catalogue) SearchPath() { c.path = filepath.SplitList(os.Getenv("PATH")) }
 
 // Entry is one plugin that could be started.
 type Entry struct {
@@ -62,6 +77,8 @@ type Entry struct {
 	// taken in place of this one: built-ins come first, then the plugin
 	// folder, then PATH in its order.
 	HiddenBy string `json:"hidden_by,omitempty"`
+	// Problem says why the plugin could not be started all the same.
+	Problem string `json:"problem,omitempty"`
 }
 
 func (e Entry) args() []string {
@@ -78,12 +95,20 @@ func (c *Catalogue) List() ([]Entry, error) {
 	for _, id := range c.builtins {
 		entries = append(entries, Entry{ID: id, Path: c.self, Builtin: true})
 	}
-	for _, folder := range c.folders {
-		external, err := scan(folder)
+	if c.folder != "" {
+		external, err := scan(c.folder)
 		if err != nil {
 			return nil, err
 		}
 		entries = append(entries, external...)
+	}
+	for _, folder := range c.path {
+		external, err := scan(folder)
+		if err != nil {
+			return nil, err
+		}
+		// As in a shell, what is no executable does not count on PATH.
+		entries = append(entries, slices.DeleteFunc(external, func(e Entry) bool { return e.Problem != "" })...)
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int {
 		if order := slices.Index(plugins.Kinds, a.Kind) - slices.Index(plugins.Kinds, b.Kind); order != 0 {
@@ -128,10 +153,15 @@ func scan(folder string) ([]Entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("look for plugins in %s: %w", folder, err)
 		}
-		if info, err := os.Stat(path); err != nil || info.IsDir() || !executable(info) {
+		info, err := os.Stat(path)
+		if err != nil || info.IsDir() {
 			continue
 		}
-		entries = append(entries, Entry{ID: id, Path: path})
+		entry := Entry{ID: id, Path: path}
+		if !isExecutable(info) {
+			entry.Problem = notExecutable
+		}
+		entries = append(entries, entry)
 	}
 	return entries, nil
 }
@@ -150,7 +180,9 @@ func parse(file string) (plugins.ID, bool) {
 	return id, name != "" && slices.Contains(plugins.Kinds, id.Kind)
 }
 
-func executable(info fs.FileInfo) bool {
+const notExecutable = "the file is not executable; allow it with chmod +x, or give it another name"
+
+func isExecutable(info fs.FileInfo) bool {
 	if runtime.GOOS == "windows" {
 		return strings.EqualFold(filepath.Ext(info.Name()), ".exe")
 	}
@@ -167,6 +199,9 @@ func (c *Catalogue) Find(id plugins.ID) (Entry, error) {
 	var names []string
 	for _, e := range entries {
 		if e.ID == id {
+			if e.Problem != "" {
+				return Entry{}, plugins.Problemf("%s (%s) cannot be started: %s", id, e.Path, e.Problem)
+			}
 			return e, nil
 		}
 		if e.Kind == id.Kind && e.HiddenBy == "" {
@@ -177,14 +212,45 @@ func (c *Catalogue) Find(id plugins.ID) (Entry, error) {
 		return Entry{}, plugins.Problemf("there is no kind of plugin %q; the kinds are %s, %s and %s", id.Kind, plugins.Kinds[0], plugins.Kinds[1], plugins.Kinds[2])
 	}
 	if len(names) == 0 {
-		return Entry{}, plugins.Problemf("there is no %s at all; put an executable named %s%s-%s into the plugin folder or on PATH", id.Kind, prefix, id.Kind, id.Name)
+		return Entry{}, plugins.Problemf("there is no %s at all; put an executable named %s%s-%s into a folder and name that with --plugins", id.Kind, prefix, id.Kind, id.Name)
 	}
 	return Entry{}, plugins.Problemf("there is no %s named %q%s; there are %s", id.Kind, id.Name, plugins.DidYouMean(id.Name, names), strings.Join(names, ", "))
 }
 
-// Describe starts a plugin, asks it what it is, and ends it.
+// Checksum returns the SHA-256 of the executable that serves a plugin, in
+// hexadecimal, and whether that is this very executable. It starts nothing. Given
+// as Settings.SHA256, it makes sure that what is started later is the same.
+func (c *Catalogue) Checksum(ctx context.Context, id plugins.ID) (sum string, builtin bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", false, context.Cause(ctx)
+	}
+	entry, err := c.Find(id)
+	if err != nil {
+		return "", false, err
+	}
+	if entry.Builtin {
+		sum, err = ownChecksum()
+		return sum, true, err
+	}
+	file, err := openExecutable(entry, "")
+	if err != nil {
+		return "", false, err
+	}
+	return file.sum, false, file.close()
+}
+
+// Describe starts a plugin, asks it what it is, and ends it. A plugin that fails
+// in that is of no use for anything, which is the user's to mend: a
+// *plugins.Problem with the plugin's last words.
 func (c *Catalogue) Describe(ctx context.Context, id plugins.ID, settings Settings) (plugins.Description, error) {
 	process, err := c.open(ctx, id, settings)
+	if failure, ok := errors.AsType[*Failure](err); ok {
+		said := ""
+		if words := lastWords(failure.Stderr); words != "" && failure.Call != startCall { // which has them already
+			said = "; its last words: " + words
+		}
+		return plugins.Description{}, plugins.Problemf("%s cannot describe itself (%s%s); mend it or do without it", id, failure, said)
+	}
 	if err != nil {
 		return plugins.Description{}, err
 	}

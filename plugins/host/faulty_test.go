@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -41,12 +42,17 @@ var served = map[string]func(){
 	"quantizer/noisy-problem": func() {
 		serveQuantizer("noisy-problem", func(*faulty) error { return plugins.Problemf("%s", noise) })
 	},
-	"quantizer/misnamed":     func() { serveQuantizer("somebody-else", nil) },
-	"quantizer/newer":        func() { sdk.ServeQuantizer(&faulty{Quantizer: null.NewQuantizer(), name: "newer", api: 2}) },
-	"quantizer/wrong-kind":   func() { sdk.ServeModel(null.NewModel()) },
-	"quantizer/garbage":      func() { fmt.Println("hello, world"); time.Sleep(time.Minute) },
-	"quantizer/newer-shake":  func() { fmt.Println("1|2|unix|/nowhere|grpc|"); time.Sleep(time.Minute) },
-	"quantizer/never-starts": func() { fmt.Fprintln(os.Stderr, "no licence found"); os.Exit(7) },
+	"quantizer/hoards": func() { serveQuantizer("hoards", hoard) },
+	"quantizer/processors": func() {
+		serveQuantizer("processors", func(*faulty) error { return fmt.Errorf("runs on %d", runtime.NumCPU()) })
+	},
+	"quantizer/hangs-in-describe": func() { serveQuantizer("hangs-in-describe", nil) },
+	"quantizer/misnamed":          func() { serveQuantizer("somebody-else", nil) },
+	"quantizer/newer":             func() { sdk.ServeQuantizer(&faulty{Quantizer: null.NewQuantizer(), name: "newer", api: 2}) },
+	"quantizer/wrong-kind":        func() { sdk.ServeModel(null.NewModel()) },
+	"quantizer/garbage":           func() { fmt.Println("hello, world"); time.Sleep(time.Minute) },
+	"quantizer/newer-shake":       func() { fmt.Println("1|2|unix|/nowhere|grpc|"); time.Sleep(time.Minute) },
+	"quantizer/never-starts":      func() { fmt.Fprintln(os.Stderr, "no licence found"); os.Exit(7) },
 }
 
 // faulty is the null quantizer with a Quantize of its own.
@@ -56,6 +62,7 @@ type faulty struct {
 	api      int
 	quantize func(*faulty) error
 	calls    int
+	hoard    [][]byte
 	weights  []quantizer.Weight
 }
 
@@ -64,6 +71,10 @@ func serveQuantizer(name string, quantize func(*faulty) error) {
 }
 
 func (f *faulty) Describe(ctx context.Context) (plugins.Description, error) {
+	if f.name == "hangs-in-describe" {
+		fmt.Fprintln(os.Stderr, "still thinking")
+		select {}
+	}
 	d, err := f.Quantizer.Describe(ctx)
 	d.Name, d.API = f.name, f.api
 	if f.name == "noisy" {
@@ -122,6 +133,15 @@ func truncateArena(f *faulty) error {
 
 func writeNaN(f *faulty) error {
 	f.weights[0].Quantized[4] = float32(math.NaN())
+	return nil
+}
+
+// hoard asks for two gigabytes in pieces, which cost nothing while nobody writes
+// into them.
+func hoard(f *faulty) error {
+	for range 32 {
+		f.hoard = append(f.hoard, make([]byte, 64<<20))
+	}
 	return nil
 }
 

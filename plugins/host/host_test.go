@@ -245,7 +245,7 @@ func TestStart(t *testing.T) {
 		t.Parallel()
 		_, err := newCatalogue(t, "").Quantizer(t.Context(), "never-starts", host.Settings{})
 		failure, ok := errors.AsType[*host.Failure](err)
-		if !ok || failure.Reason != host.Crashed || failure.Detail != "exit status 7" || failure.Stderr != "no licence found" {
+		if !ok || failure.Reason != host.Crashed || failure.Detail != `exit status 7; its last words: "no licence found"` || failure.Stderr != "no licence found" {
 			t.Errorf("error %#v, want a crash with exit status 7 and what it wrote to stderr", err)
 		}
 	})
@@ -284,11 +284,12 @@ func TestExternal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprintf("%+v", entries)
-	want := fmt.Sprintf("%+v", []host.Entry{
+	got := fmt.Sprintf("%#v", entries)
+	want := fmt.Sprintf("%#v", []host.Entry{
 		{ID: plugins.ID{Kind: plugins.KindQuantizer, Name: "fails"}, Path: filepath.Join(folder, "bittern-quantizer-fails")},
 		{ID: plugins.ID{Kind: plugins.KindQuantizer, Name: "null"}, Path: self, Builtin: true},
 		{ID: plugins.ID{Kind: plugins.KindQuantizer, Name: "null"}, Path: filepath.Join(folder, "bittern-quantizer-null"), HiddenBy: self},
+		{ID: plugins.ID{Kind: plugins.KindQuantizer, Name: "plain"}, Path: filepath.Join(folder, "bittern-quantizer-plain"), Problem: "the file is not executable; allow it with chmod +x, or give it another name"},
 	})
 	if got != want {
 		t.Errorf("List = %s\nwant   %s", got, want)
@@ -299,6 +300,12 @@ func TestExternal(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := fmt.Sprintf("%x", sha256.Sum256(file))
+	for name, builtin := range map[string]bool{"fails": false, "null": true} {
+		got, is, err := catalogue.Checksum(t.Context(), plugins.ID{Kind: plugins.KindQuantizer, Name: name})
+		if got != sum || is != builtin || err != nil {
+			t.Errorf("Checksum of %s = %s, %v, %v, want %s, %v", name, got, is, err, sum, builtin)
+		}
+	}
 	q, err := catalogue.Quantizer(t.Context(), "fails", host.Settings{SHA256: sum})
 	if err != nil {
 		t.Fatalf("start with the right checksum: %v", err)
@@ -306,6 +313,10 @@ func TestExternal(t *testing.T) {
 	closeAfter(t, q)
 	if got := q.Description().Name; got != "fails" {
 		t.Errorf("Description().Name = %q, want fails", got)
+	}
+	_, err = catalogue.Quantizer(t.Context(), "plain", host.Settings{})
+	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, "bittern-quantizer-plain) cannot be started: the file is not executable") {
+		t.Errorf("start of a file that is not executable = %v, want a problem that says so", err)
 	}
 	path := filepath.Join(folder, "bittern-quantizer-fails")
 	for checksum, want := range map[string]string{
@@ -428,4 +439,29 @@ func (s *safeBuilder) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.builder.String()
+}
+
+func TestPluginFolderMustBeThere(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "missing")
+	_, err := host.NewCatalogue(nil, folder)
+	want := "the plugin folder " + folder + " does not exist; make it, or name the one that holds your plugins"
+	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || problem.Sentence != want {
+		t.Errorf("NewCatalogue = %v, want the problem %s", err, want)
+	}
+}
+
+// TestDescribeFails sees that a plugin which cannot say what it is, is the
+// user's to replace, and that its last words are told.
+func TestDescribeFails(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"hangs-in-describe": `quantizer/hangs-in-describe cannot describe itself (quantizer/hangs-in-describe was killed during Describe: no answer within 200ms; its last words: "still thinking"); mend it or do without it`,
+		"never-starts":      `quantizer/never-starts cannot describe itself (quantizer/never-starts crashed during start: exit status 7; its last words: "no licence found"); mend it or do without it`,
+	} {
+		_, err := newCatalogue(t, "").Describe(t.Context(), plugins.ID{Kind: plugins.KindQuantizer, Name: name}, host.Settings{Deadline: 200 * time.Millisecond})
+		if problem, ok := errors.AsType[*plugins.Problem](err); !ok || problem.Sentence != want {
+			t.Errorf("Describe of %s = %v, want the problem %s", name, err, want)
+		}
+	}
 }

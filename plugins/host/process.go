@@ -3,8 +3,8 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,8 +25,14 @@ type Settings struct {
 	// plugin that is silent for longer is killed.
 	Deadline time.Duration
 	// SHA256 is what the executable's checksum must be, in hexadecimal; empty
-	// means that any will do.
+	// means that any will do. With what Catalogue.Checksum says it keeps a
+	// plugin the same for as long as its results count.
 	SHA256 string
+	// Environment names variables that an external plugin is given beside the
+	// few that every one has: PATH, HOME, TMPDIR, the language, BITTERN_*.
+	Environment []string
+	// Limits are what the plugin may use of the machine.
+	Limits Limits
 	// Stderr receives what the plugin writes to stderr, as it comes; nil
 	// discards it. The last lines are kept for Failures in any case.
 	Stderr io.Writer
@@ -41,13 +47,20 @@ const DefaultDeadline = 10 * time.Minute
 // it was asked to.
 const grace = 2 * time.Second
 
+// closeDeadline is how long Close takes at most. It is longer than the three
+// times grace that an unwilling plugin with unwilling children takes: to be
+// asked, to be reaped, to have its pipes closed.
+const closeDeadline = 5 * grace
+
 // Process is a running plugin.
 type Process struct {
 	id          plugins.ID
+	path        string // of the executable
 	description plugins.Description
 	deadline    time.Duration
 	client      *plugin.Client
 	runner      *processRunner
+	sockets     *socketFolder
 	conn        grpc.ClientConnInterface
 	tail        *tail
 	log         io.Writer    // receives what is too long for a Failure
@@ -66,8 +79,9 @@ func (p *Process) Pid() int { return p.runner.cmd.Process.Pid }
 // Stderr returns the last lines that the plugin wrote to stderr.
 func (p *Process) Stderr() string { return p.tail.String() }
 
-// Close ends the plugin: politely at first, by force after two seconds. It may
-// be called more than once.
+// Close ends the plugin and what it has started: politely at first, by force
+// after two seconds. It may be called more than once. It is an error when the
+// system does not end the process.
 func (p *Process) Close() error {
 	var err error
 	p.close.Do(func() {
@@ -75,14 +89,21 @@ func (p *Process) Close() error {
 		// stopped process never answers.
 		force := time.AfterFunc(grace, p.kill)
 		p.closed.Store(true)
-		p.client.Kill()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.client.Kill()
+		}()
+		select {
+		case <-done:
+		case <-time.After(closeDeadline):
+			err = fmt.Errorf("%s: process %d has not ended %s after it was killed", p.id, p.Pid(), closeDeadline-grace)
+		}
 		force.Stop()
 		if p.release != nil {
-			err = p.release()
+			err = errors.Join(err, p.release())
 		}
-		if p.runner != nil {
-			err = errors.Join(err, os.RemoveAll(p.runner.socket))
-		}
+		err = errors.Join(err, p.sockets.remove())
 	})
 	return err
 }

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -10,89 +9,126 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-plugin/runner"
 )
 
 // processRunner starts a plugin's process such that it cannot outlive the host:
 // its stdin is a pipe that ends when the host does (every system), and on Linux
-// the kernel kills it besides.
+// the kernel kills it besides. What the plugin started ends with it; a process
+// that lives on all the same cannot hold up the host by the pipes it inherited.
 type processRunner struct {
-	ctx    context.Context // ends the process until keep is called
-	keep   func() bool
-	cmd    *exec.Cmd
-	hold   *os.File // the writing end of the plugin's stdin
-	stdout io.ReadCloser
-	stderr io.ReadCloser
-	socket string // the folder of the plugin's socket
+	ctx     context.Context // ends the process until keep is called
+	keep    func() bool
+	cmd     *exec.Cmd
+	limits  Limits
+	sockets *socketFolder
+
+	hold           *os.File   // the writing end of the plugin's stdin
+	stdout, stderr *os.File   // the reading ends
+	theirs         []*os.File // the plugin's ends, closed here once it has them
 
 	printed beginning
+	read    chan struct{} // closed once all output has been read
+	ended   chan struct{} // closed once the process has been reaped
 	exited  chan struct{} // closed once the process and its output have ended
+	waited  error         // what waiting for the process gave
 	once    sync.Once
 }
 
 var _ runner.Runner = (*processRunner)(nil)
 
 // newProcessRunner prepares a process that ends with ctx until keep is called.
-func newProcessRunner(ctx context.Context, cmd *exec.Cmd, socket string) (*processRunner, error) {
+func newProcessRunner(ctx context.Context, cmd *exec.Cmd, limits Limits, sockets *socketFolder) (*processRunner, error) {
+	r := &processRunner{
+		ctx: ctx, cmd: cmd, limits: limits, sockets: sockets,
+		read: make(chan struct{}), ended: make(chan struct{}), exited: make(chan struct{}),
+	}
+	isolate(cmd)
 	stdin, hold, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	r := &processRunner{ctx: ctx, cmd: cmd, hold: hold, socket: socket, exited: make(chan struct{})}
+	r.hold, r.theirs = hold, []*os.File{stdin}
 	cmd.Stdin = stdin
-	isolate(cmd)
-	if r.stdout, err = cmd.StdoutPipe(); err != nil {
-		return nil, errors.Join(err, stdin.Close(), hold.Close())
-	}
-	if r.stderr, err = cmd.StderrPipe(); err != nil {
-		return nil, errors.Join(err, stdin.Close(), hold.Close())
+	for _, stream := range []struct {
+		ours **os.File
+		its  *io.Writer
+	}{{&r.stdout, &cmd.Stdout}, {&r.stderr, &cmd.Stderr}} {
+		reading, writing, err := os.Pipe()
+		if err != nil {
+			r.closePipes(r.theirs...)
+			r.closePipes(r.hold, r.stdout, r.stderr)
+			return nil, err
+		}
+		*stream.ours, *stream.its = reading, writing
+		r.theirs = append(r.theirs, writing)
 	}
 	return r, nil
 }
 
+// closePipes closes ends of pipes. Closing one fails only where it is closed.
+func (r *processRunner) closePipes(files ...*os.File) {
+	for _, file := range files {
+		if file != nil {
+			_ = file.Close()
+		}
+	}
+}
+
 func (r *processRunner) Start(context.Context) error {
 	started := make(chan error)
-	go func() {
-		// Linux counts a parent as dead when the *thread* that started the
-		// child ends, so the thread stays with the child.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := r.cmd.Start()
-		started <- err
-		if err == nil {
-			<-r.exited
-		}
-	}()
+	go r.supervise(started)
 	err := <-started
-	if stdin, ok := r.cmd.Stdin.(*os.File); ok {
-		err = errors.Join(err, stdin.Close())
-	}
+	r.closePipes(r.theirs...)
 	if err != nil {
-		r.finish()
+		r.closePipes(r.hold, r.stdout, r.stderr)
+		close(r.ended)
+		close(r.exited)
 		return err
 	}
 	r.keep = context.AfterFunc(r.ctx, func() { _ = r.Kill(r.ctx) })
 	return nil
 }
 
-// Wait is called once all output has been read.
-func (r *processRunner) Wait(context.Context) error {
-	err := r.cmd.Wait()
-	r.finish()
-	return err
+// supervise starts the process and stays with it until the end.
+func (r *processRunner) supervise(started chan<- error) {
+	// Linux counts a parent as dead when the *thread* that started the child
+	// ends, so the thread stays with the child.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := startChild(r.cmd, r.limits, r.sockets.path)
+	started <- err
+	if err != nil {
+		return
+	}
+	r.waited = waitChild(r.cmd)
+	close(r.ended)
+	r.closePipes(r.hold)
+	// Somebody may still hold the other ends of the pipes.
+	select {
+	case <-r.read:
+	case <-time.After(grace):
+	}
+	r.closePipes(r.stdout, r.stderr)
+	select {
+	case <-r.read: // what had come before is being read
+	case <-time.After(grace):
+	}
+	close(r.exited)
 }
 
-func (r *processRunner) finish() {
-	r.once.Do(func() {
-		_ = r.hold.Close() // nothing was ever written
-		close(r.exited)
-	})
+// Wait is called once all output has been read.
+func (r *processRunner) Wait(context.Context) error {
+	r.once.Do(func() { close(r.read) })
+	<-r.exited
+	return r.waited
 }
 
 func (r *processRunner) Kill(context.Context) error {
 	select {
-	case <-r.exited: // its number may belong to another process by now
+	case <-r.ended: // its number may belong to another process by now
 		return nil
 	default:
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -28,19 +28,29 @@ const (
 	startDeadline = time.Minute
 	// describeDeadline is for a call that does no work.
 	describeDeadline = 20 * time.Second
+	// startCall stands for a call in Failures from before the first.
+	startCall = "start"
 )
 
-// start runs an executable and asks it what it is.
-func start(ctx context.Context, entry Entry, settings Settings) (*Process, error) {
-	if err := verify(entry, settings.SHA256); err != nil {
+// start runs an executable. What it is, describe asks.
+func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err error) {
+	if err := settings.Limits.check(entry.ID); err != nil {
 		return nil, err
 	}
-	p := &Process{id: entry.ID, deadline: settings.Deadline, arena: settings.Arena, log: io.Discard, tail: &tail{}}
+	file, err := openExecutable(entry, settings.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.close()) }()
+	folder, err := arenaFolder(settings.Arena)
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{id: entry.ID, path: entry.Path, deadline: settings.Deadline, arena: settings.Arena, log: io.Discard, tail: &tail{}}
 	if p.deadline == 0 {
 		p.deadline = DefaultDeadline
 	}
-	folder, err := arenaFolder(settings.Arena)
-	if err != nil {
+	if p.sockets, err = newSocketFolder(); err != nil {
 		return nil, err
 	}
 	stderr := io.Writer(p.tail)
@@ -57,11 +67,17 @@ func start(ctx context.Context, entry Entry, settings Settings) (*Process, error
 		SyncStdout:       stderr,
 		SyncStderr:       stderr,
 		Logger:           hclog.NewNullLogger(),
-		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, socket string) (runner.Runner, error) {
-			cmd := exec.Command(entry.Path, entry.args()...)
-			cmd.Env = append(slices.Clone(spec.Env), arena.FolderVariable+"="+folder)
+		SkipHostEnv:      true, // Entry.environment chooses
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.sockets.path},
+		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
+			cmd := file.command()
+			cmd.Env = slices.Concat(entry.environment(settings.Environment), spec.Env, []string{
+				arena.FolderVariable + "=" + folder,
+				// Not go-plugin's own folder in ours: addresses of sockets are short.
+				plugin.EnvUnixSocketDir + "=" + p.sockets.path,
+			})
 			var err error
-			p.runner, err = newProcessRunner(ctx, cmd, socket)
+			p.runner, err = newProcessRunner(ctx, cmd, settings.Limits, p.sockets)
 			return p.runner, err
 		},
 		GRPCDialOptions: []grpc.DialOption{
@@ -72,7 +88,11 @@ func start(ctx context.Context, entry Entry, settings Settings) (*Process, error
 			grpc.WithIdleTimeout(0),
 		},
 	})
-	if err := p.connect(ctx, entry); err != nil {
+	err = p.connect(ctx, entry)
+	if changed := file.check(); changed != nil {
+		err = changed // and no wonder if half a file could not be started
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.runner.keep()
@@ -110,11 +130,11 @@ func (p *Process) startFailure(ctx context.Context, entry Entry, took time.Durat
 		return fmt.Errorf("start %s: %w", p.id, err)
 	}
 	if p.runner.cmd.Process == nil {
-		return plugins.Problemf("cannot start %s (%v); check that %s is an executable for this machine", p.id, err, entry.Path)
+		return plugins.Problemf("cannot start %s (%v); check that %s is an executable for this machine", p.id, reason(err), entry.Path)
 	}
 	if took >= startDeadline {
 		p.kill()
-		return p.failure("start", Deadline, fmt.Sprintf("no handshake within %s", startDeadline))
+		return p.failure(startCall, Deadline, fmt.Sprintf("no handshake within %s", startDeadline))
 	}
 	version, shookHands := p.runner.printed.version()
 	switch {
@@ -122,24 +142,51 @@ func (p *Process) startFailure(ctx context.Context, entry Entry, took time.Durat
 		return plugins.Problemf("%s (%s) speaks version %s of the plugin contract, this bittern version %d; rebuild the plugin against this bittern or install the bittern it was built for",
 			p.id, entry.Path, version, plugins.APIVersion)
 	case shookHands:
-		return p.failure("start", Fault, err.Error())
+		return p.failure(startCall, Fault, err.Error())
 	case p.runner.printed.String() != "":
 		return plugins.Problemf("%s (%s) is no bittern plugin: it printed %q in place of the handshake; serve it with bittern/plugins/sdk, and print nothing before that",
 			p.id, entry.Path, p.runner.printed.String())
 	}
 	if !p.awaitExit() {
-		return p.failure("start", Fault, err.Error())
+		return p.failure(startCall, Fault, p.withLastWords(err.Error()))
 	}
-	return p.failure("start", Crashed, p.runner.state())
+	return p.failure(startCall, Crashed, p.withLastWords(p.runner.state()))
+}
+
+// withLastWords adds what the plugin wrote to stderr last, which is all that is
+// known about a plugin that never came up.
+func (p *Process) withLastWords(text string) string {
+	if words := lastWords(p.Stderr()); words != "" {
+		return text + "; its last words: " + words
+	}
+	return text
+}
+
+// lastWords quotes the last three lines that are not empty: the last one of a
+// Python error names it, the ones before say where.
+func lastWords(stderr string) string {
+	const most, longest = 3, 400 // lines and bytes
+	var lines []string
+	for line := range strings.Lines(stderr) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	words := strings.Join(lines[max(0, len(lines)-most):], " / ")
+	if len(words) > longest {
+		words = "…" + words[len(words)-longest:]
+	}
+	return strconv.Quote(words)
 }
 
 // describe asks what the plugin is and refuses what was not asked for.
 func (p *Process) describe(ctx context.Context, describe func(context.Context) (plugins.Description, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, describeDeadline)
-	defer cancel()
 	description, err := describe(ctx)
 	if failure, ok := errors.AsType[*Failure](err); ok && failure.unimplemented {
-		return plugins.Problemf("%s (%s) does not serve a %s; rename it bittern-<kind>-<name> after the kind it serves", p.id, p.runner.cmd.Path, p.id.Kind)
+		return plugins.Problemf("%s (%s) does not serve a %s; rename it bittern-<kind>-<name> after the kind it serves", p.id, p.path, p.id.Kind)
 	}
 	if err != nil {
 		return err
@@ -149,7 +196,7 @@ func (p *Process) describe(ctx context.Context, describe func(context.Context) (
 			p.id, description.API, plugins.APIVersion)
 	}
 	if said := (plugins.ID{Kind: description.Kind, Name: description.Name}); said != p.id {
-		return plugins.Problemf("%s (%s) calls itself %s; rename the executable or mend its description", p.id, p.runner.cmd.Path, said)
+		return plugins.Problemf("%s (%s) calls itself %s; rename the executable or mend its description", p.id, p.path, said)
 	}
 	if err := checked.Description(description); err != nil {
 		return p.nonsense("Describe", err.Error())
@@ -157,7 +204,7 @@ func (p *Process) describe(ctx context.Context, describe func(context.Context) (
 	p.description = description
 	// Nothing connects to the socket a second time. Without its folder a
 	// killed host leaves nothing behind in the folder for temporary files.
-	if err := os.RemoveAll(p.runner.socket); err != nil {
+	if err := p.sockets.remove(); err != nil {
 		return fmt.Errorf("start %s: %w", p.id, err)
 	}
 	return nil

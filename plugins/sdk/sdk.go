@@ -50,7 +50,7 @@ func ServeBackend(b backend.Backend) {
 func serve(register func(grpc.ServiceRegistrar) io.Closer) {
 	stderr := os.Stderr
 	if os.Getenv(wire.Handshake.MagicCookieKey) != wire.Handshake.MagicCookieValue {
-		fmt.Fprintln(stderr, "this is a Bittern plugin: put it in the plugin folder or on PATH, name it in a suite, and let bittern start it")
+		fmt.Fprintln(stderr, "this is a Bittern plugin: name its folder with --plugins and itself in a suite, and let bittern start it")
 		os.Exit(2)
 	}
 	go exitWithHost(os.Stdin)

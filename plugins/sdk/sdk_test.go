@@ -45,7 +45,7 @@ func TestRunByHand(t *testing.T) {
 	if c.ProcessState == nil || c.ProcessState.ExitCode() != 2 {
 		t.Errorf("run by hand: %v, want exit status 2", err)
 	}
-	if got, want := stderr.String(), "this is a Bittern plugin: put it in the plugin folder or on PATH, name it in a suite, and let bittern start it\n"; got != want {
+	if got, want := stderr.String(), "this is a Bittern plugin: name its folder with --plugins and itself in a suite, and let bittern start it\n"; got != want {
 		t.Errorf("stderr = %q, want %q", got, want)
 	}
 	if got := stdout.String(); got != "" {

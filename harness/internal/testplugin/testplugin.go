@@ -1,4 +1,4 @@
-// Package testplugin has plugins for the harness's tests: small enough that a
+// Package testplugin has plugins for the harness's tests: small enough that an
 // experiment takes a moment, real enough that it learns, and able to fail on demand.
 //
 // The test binary serves them to itself: its TestMain calls [Main].
@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/model"
+	"bittern/plugins/quantizer"
 	"bittern/plugins/sdk"
 )
 
@@ -37,20 +40,46 @@ func Serve(args []string) {
 	if len(args) != 3 || args[1] != "plugin" {
 		return
 	}
-	switch kind, name, _ := strings.Cut(args[2], "/"); {
-	case kind == "model" && name == "bigram":
-		sdk.ServeModel(&bigram{})
-	case kind == "quantizer" && name == "coin":
-		sdk.ServeQuantizer(&coin{})
-	case kind == "backend" && name == "oracle":
-		sdk.ServeBackend(&oracle{})
-	case kind == "backend" && name == "mute":
-		sdk.ServeBackend(&mute{})
+	switch implementation := implement(args[2]).(type) {
+	case model.Model:
+		sdk.ServeModel(implementation)
+	case quantizer.Quantizer:
+		sdk.ServeQuantizer(implementation)
+	case backend.Backend:
+		sdk.ServeBackend(implementation)
 	default:
 		fmt.Fprintln(os.Stderr, "no such test plugin:", args[2])
 		os.Exit(2)
 	}
 	os.Exit(0)
+}
+
+// Describe returns what a plugin of this package says of itself.
+func Describe(ctx context.Context, id plugins.ID) (plugins.Description, error) {
+	implementation := implement(id.String())
+	if implementation == nil {
+		return plugins.Description{}, fmt.Errorf("no such test plugin: %s", id)
+	}
+	return implementation.Describe(ctx)
+}
+
+type describer interface {
+	Describe(context.Context) (plugins.Description, error)
+}
+
+// implement makes the plugin "kind/name", or nil.
+func implement(id string) describer {
+	switch id {
+	case "model/bigram":
+		return &bigram{}
+	case "quantizer/coin":
+		return &coin{}
+	case "backend/oracle":
+		return &oracle{}
+	case "backend/mute":
+		return &mute{}
+	}
+	return nil
 }
 
 // faults are the options by which a plugin fails on demand.
