@@ -70,7 +70,7 @@ func filled(t *testing.T) *store.Store {
 	}
 	failed := add("none", "none", 1, store.Failed, 0)
 	failed.Reason, failed.PaperStyle = "the model diverged in step 7", nil
-	if err := s.PutSuite(ctx, "golden", experiments); err != nil {
+	if err := s.PutSuite(ctx, "golden", experiments, []string{"asic", "cpu"}); err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range append(done, failed) {

@@ -25,14 +25,20 @@ type Failure struct {
 // cause of ctx's end, unless one of them fails at that: its error is returned then.
 func Run(parent context.Context, runner *experiment.Runner, suite string, specs []*experiment.Spec, jobs int, display *Display) ([]Failure, error) {
 	rows := make([]store.Experiment, len(specs))
+	var backends []string
 	for i, spec := range specs {
 		row, err := spec.Row()
 		if err != nil {
 			return nil, err
 		}
 		rows[i] = row
+		for _, b := range spec.Backends {
+			if !slices.Contains(backends, b.Label) {
+				backends = append(backends, b.Label)
+			}
+		}
 	}
-	if err := runner.Store.PutSuite(parent, suite, rows); err != nil {
+	if err := runner.Store.PutSuite(parent, suite, rows, backends); err != nil {
 		return nil, err
 	}
 

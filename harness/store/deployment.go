@@ -21,6 +21,10 @@ type Deployment struct {
 	Reason string `json:"reason,omitempty"` // of a failure or of what is not supported
 	Stderr string `json:"stderr,omitempty"`
 
+	// Doubt says why the metric is not to be trusted: it is further from what the
+	// model computes of the same frozen network than the machine claims to be.
+	Doubt string `json:"doubt,omitempty"`
+
 	// Metric is computed from the outputs of this machine on the test part, in
 	// the unit of [Experiment.Metric]; nil where the machine only costs.
 	Metric     *float64        `json:"metric,omitempty"`
@@ -70,7 +74,7 @@ func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 		}
 		if err == nil {
 			err = put(ctx, tx, "deployments", deploymentColumns,
-				d.Experiment, d.Backend, optional(d.Config), d.Status, d.Reason, d.Stderr, d.Metric, optional(cost), optional(d.Provenance))
+				d.Experiment, d.Backend, optional(d.Config), d.Status, d.Reason, d.Stderr, d.Doubt, d.Metric, optional(cost), optional(d.Provenance))
 		}
 		if err != nil {
 			return fmt.Errorf("experiment %s on %s: %w", d.Experiment, d.Backend, err)
@@ -79,7 +83,7 @@ func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 	})
 }
 
-const deploymentColumns = `experiment, backend, config, status, reason, stderr, metric, cost, provenance`
+const deploymentColumns = `experiment, backend, config, status, reason, stderr, doubt, metric, cost, provenance`
 
 // Deployments returns what is known of an experiment on every backend, by label. Some
 // may be [Damaged], which is no error.
@@ -98,7 +102,7 @@ func (s *Store) Deployments(ctx context.Context, experiment string) ([]Deploymen
 		var d Deployment
 		var sum string
 		var config, cost, provenance sql.NullString
-		if err := rows.Scan(&d.Experiment, &d.Backend, &config, &d.Status, &d.Reason, &d.Stderr, &d.Metric, &cost, &provenance, &sum); err != nil {
+		if err := rows.Scan(&d.Experiment, &d.Backend, &config, &d.Status, &d.Reason, &d.Stderr, &d.Doubt, &d.Metric, &cost, &provenance, &sum); err != nil {
 			return Deployment{}, err
 		}
 		d.Config, d.Provenance = raw(config), raw(provenance)

@@ -52,6 +52,10 @@ type Experiment struct {
 	Quantizer string `json:"quantizer"`
 	Seed      uint64 `json:"seed"`
 
+	// Backends are the labels of those that a suite asks for. Only
+	// [Store.Experiments] sets them.
+	Backends []string `json:"-"`
+
 	Status Status `json:"status"`
 	Reason string `json:"reason,omitempty"` // of a failure, one sentence
 	Stderr string `json:"stderr,omitempty"` // tail of the failed plugin's
@@ -150,19 +154,25 @@ func putExperiment(ctx context.Context, tx *sql.Tx, c Experiment) error {
 	return nil
 }
 
-// PutSuite records which experiments a suite lists now, in order, and adds those that
-// are new as pending. Of the others it renews the labels and nothing else.
-func (s *Store) PutSuite(ctx context.Context, suite string, experiments []Experiment) error {
+// PutSuite records that a suite asks for these experiments, in order, each on the
+// backends with these labels, and adds those that are new as pending. Of the others
+// it renews the labels and nothing else. What the suite has asked for before stays
+// listed behind them, and so do the backends: another seed or another length of
+// training hides nothing that is finished.
+func (s *Store) PutSuite(ctx context.Context, suite string, experiments []Experiment, backends []string) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
+		before, err := listed(ctx, tx, suite)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM suite_experiments WHERE suite = ?`, suite); err != nil {
 			return err
 		}
-		seen := make(map[string]bool, len(experiments))
-		for position, c := range experiments {
-			if seen[c.ID] {
+		var list []listing
+		for _, c := range experiments {
+			if slices.ContainsFunc(list, func(l listing) bool { return l.experiment == c.ID }) {
 				return fmt.Errorf("experiment %s is in suite %s twice", c.ID, suite)
 			}
-			seen[c.ID] = true
 			status, err := statusOf(ctx, tx, "experiments", experimentColumns, `id = ?`, c.ID)
 			switch {
 			case err != nil:
@@ -174,15 +184,55 @@ func (s *Store) PutSuite(ctx context.Context, suite string, experiments []Experi
 			if err != nil {
 				return fmt.Errorf("experiment %s: %w", c.ID, err)
 			}
-			if err := put(ctx, tx, "suite_experiments", suiteColumns, suite, position, c.ID); err != nil {
-				return fmt.Errorf("experiment %s in suite %s: %w", c.ID, suite, err)
+			entry := listing{c.ID, slices.Clone(backends)}
+			if at := slices.IndexFunc(before, func(l listing) bool { return l.experiment == c.ID }); at >= 0 {
+				for _, label := range before[at].backends {
+					if !slices.Contains(entry.backends, label) {
+						entry.backends = append(entry.backends, label)
+					}
+				}
+				before = slices.Delete(before, at, at+1)
+			}
+			list = append(list, entry)
+		}
+		for position, l := range append(list, before...) {
+			labels, err := json.Marshal(l.backends)
+			if err != nil {
+				return err
+			}
+			if err := put(ctx, tx, "suite_experiments", suiteColumns, suite, position, l.experiment, string(labels)); err != nil {
+				return fmt.Errorf("experiment %s in suite %s: %w", l.experiment, suite, err)
 			}
 		}
 		return nil
 	})
 }
 
-const suiteColumns = `suite, position, experiment`
+// listing is an experiment in the list of a suite, with the backends it is wanted on.
+type listing struct {
+	experiment string
+	backends   []string
+}
+
+// listed reads the list of a suite. Damaged lines are left out: the list is about
+// to be made anew.
+func listed(ctx context.Context, tx *sql.Tx, suite string) ([]listing, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT `+suiteColumns+`, checksum FROM suite_experiments WHERE suite = ? ORDER BY position`, suite)
+	if err != nil {
+		return nil, err
+	}
+	all, err := each(rows, func(rows *sql.Rows) (listing, error) {
+		values, err := rawValues(rows)
+		if err != nil || !sound("suite_experiments", values) {
+			return listing{}, err
+		}
+		l := listing{experiment: text(values[2])}
+		return l, json.Unmarshal([]byte(text(values[3])), &l.backends)
+	})
+	return slices.DeleteFunc(all, func(l listing) bool { return l.experiment == "" }), err
+}
+
+const suiteColumns = `suite, position, experiment, backends`
 
 // relabel renews the labels of a sound row.
 func relabel(ctx context.Context, tx *sql.Tx, labels Experiment) error {
@@ -276,17 +326,21 @@ func (s *Store) Experiment(ctx context.Context, id string) (Experiment, error) {
 // among them. A suite that was never recorded has none. A list that is itself damaged is
 // a [*plugins.Problem].
 func (s *Store) Experiments(ctx context.Context, suite string) ([]Experiment, error) {
-	const listed = 4 // columns of the list, its checksum the last
+	const columns = 5 // of the list, its checksum the last
 	return collect(ctx, s, func(rows *sql.Rows) (Experiment, error) {
 		values, err := rawValues(rows)
 		if err != nil {
 			return Experiment{}, err
 		}
-		if !sound("suite_experiments", values[:listed]) || values[listed] != values[listed-2] {
+		if !sound("suite_experiments", values[:columns]) || values[columns] != values[2] {
 			return Experiment{}, plugins.Problemf("what the suite %s lists is damaged in the run store %s; run the suite again to store it anew", suite, s.path)
 		}
-		return scanExperimentFrom(rows, listed)
-	}, `SELECT suite, position, experiment, l.checksum, `+experimentColumns+`, e.checksum
+		c, err := scanExperimentFrom(rows, columns)
+		if err != nil {
+			return Experiment{}, err
+		}
+		return c, json.Unmarshal([]byte(text(values[3])), &c.Backends)
+	}, `SELECT suite, position, experiment, backends, l.checksum, `+experimentColumns+`, e.checksum
 		FROM suite_experiments l LEFT JOIN experiments e ON id = experiment WHERE suite = ? ORDER BY position`, suite)
 }
 

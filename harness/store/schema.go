@@ -16,7 +16,7 @@ import (
 const applicationID = 0x4274726e
 
 // version is of the layout below. A store of another version is refused.
-const version = 2
+const version = 3
 
 // schema makes the tables of an empty database. The statements stand in the database
 // as they stand here, by which damage to them is noticed.
@@ -58,6 +58,7 @@ var schema = []string{
 		status     TEXT NOT NULL,
 		reason     TEXT NOT NULL,
 		stderr     TEXT NOT NULL,
+		doubt      TEXT NOT NULL,
 		metric     REAL,
 		cost       TEXT,
 		provenance TEXT,
@@ -68,6 +69,7 @@ var schema = []string{
 		suite    TEXT NOT NULL,
 		position INTEGER NOT NULL,
 		experiment     TEXT NOT NULL REFERENCES experiments (id),
+		backends TEXT NOT NULL, -- their labels, a JSON list
 		checksum TEXT NOT NULL,
 		PRIMARY KEY (suite, position),
 		UNIQUE (suite, experiment)

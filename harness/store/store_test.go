@@ -150,7 +150,7 @@ func TestFinishedIsNeverLost(t *testing.T) {
 	if err := s.PutDeployment(t.Context(), Deployment{Experiment: want.ID, Backend: "cpu", Status: Failed}); !errors.Is(err, ErrDone) {
 		t.Errorf("failed deployment over done: got %v, want %v", err, ErrDone)
 	}
-	must(t, s.PutSuite(t.Context(), "suite", []Experiment{{ID: want.ID, Config: want.Config, Task: want.Task, Model: want.Model, Quantizer: want.Quantizer, Seed: 3}}))
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{{ID: want.ID, Config: want.Config, Task: want.Task, Model: want.Model, Quantizer: want.Quantizer, Seed: 3}}, []string{"cpu"}))
 	got, err := s.Experiment(t.Context(), want.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -168,11 +168,11 @@ func TestReset(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	c := finished(4)
-	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}))
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}, []string{"cpu"}))
 	must(t, s.PutExperiment(t.Context(), c))
 	must(t, s.PutDeployment(t.Context(), Deployment{Experiment: c.ID, Backend: "cpu", Status: Done}))
 	must(t, s.Reset(t.Context(), c))
-	want := Experiment{ID: c.ID, Config: c.Config, Task: c.Task, Model: c.Model, Quantizer: c.Quantizer, Seed: c.Seed, Status: Pending}
+	want := Experiment{ID: c.ID, Config: c.Config, Task: c.Task, Model: c.Model, Quantizer: c.Quantizer, Seed: c.Seed, Status: Pending, Backends: []string{"cpu"}}
 	got, err := s.Experiments(t.Context(), "suite")
 	if diff := cmp.Diff([]Experiment{want}, got); err != nil || diff != "" {
 		t.Errorf("experiments differ (-want +got): %v\n%s", err, diff)
@@ -186,13 +186,13 @@ func TestSuites(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	a, b, c := finished(1), finished(2), finished(3)
-	must(t, s.PutSuite(t.Context(), "second", []Experiment{c, a}))
-	must(t, s.PutSuite(t.Context(), "first", []Experiment{a, b, c}))
+	must(t, s.PutSuite(t.Context(), "second", []Experiment{c, a}, []string{"cpu"}))
+	must(t, s.PutSuite(t.Context(), "first", []Experiment{a, b, c}, []string{"cpu"}))
 	must(t, s.PutExperiment(t.Context(), a))
-	must(t, s.PutSuite(t.Context(), "first", []Experiment{b, a})) // the suite was edited
+	must(t, s.PutSuite(t.Context(), "first", []Experiment{b, a}, []string{"asic"})) // with other seeds
 	for suite, want := range map[string][]string{
-		"first":  {b.ID + " pending", a.ID + " done"},
-		"second": {c.ID + " pending", a.ID + " done"},
+		"first":  {b.ID + " pending [asic cpu]", a.ID + " done [asic cpu]", c.ID + " pending [cpu]"},
+		"second": {c.ID + " pending [cpu]", a.ID + " done [cpu]"},
 		"absent": nil,
 	} {
 		experiments, err := s.Experiments(t.Context(), suite)
@@ -201,7 +201,7 @@ func TestSuites(t *testing.T) {
 		}
 		var got []string
 		for _, c := range experiments {
-			got = append(got, fmt.Sprint(c.ID, " ", c.Status))
+			got = append(got, fmt.Sprint(c.ID, " ", c.Status, " ", c.Backends))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("suite %s (-want +got):\n%s", suite, diff)
@@ -211,11 +211,11 @@ func TestSuites(t *testing.T) {
 	if diff := cmp.Diff([]string{"first", "second"}, names); err != nil || diff != "" {
 		t.Errorf("suites (-want +got): %v\n%s", err, diff)
 	}
-	if err := s.PutSuite(t.Context(), "first", []Experiment{a, a}); err == nil {
+	if err := s.PutSuite(t.Context(), "first", []Experiment{a, a}, []string{"cpu"}); err == nil {
 		t.Error("a suite with the same experiment twice was stored")
 	}
-	if experiments, err := s.Experiments(t.Context(), "first"); err != nil || len(experiments) != 2 {
-		t.Errorf("after the refusal: %d experiments, %v; want the 2 from before", len(experiments), err)
+	if experiments, err := s.Experiments(t.Context(), "first"); err != nil || len(experiments) != 3 {
+		t.Errorf("after the refusal: %d experiments, %v; want the 3 from before", len(experiments), err)
 	}
 }
 
@@ -332,7 +332,7 @@ func TestExistingStoreIsOnlyRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := openStore(t, dir)
-	must(t, s.PutSuite(t.Context(), "suite", []Experiment{finished(1)}))
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{finished(1)}, []string{"cpu"}))
 	must(t, s.PutExperiment(t.Context(), finished(1)))
 	// No other file is needed for reading, as one on a read-only medium could not be made.
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
@@ -388,7 +388,7 @@ func TestFlippedBitsOfTheDatabase(t *testing.T) {
 	for seed := range uint64(5) {
 		list = append(list, finished(seed))
 	}
-	must(t, s.PutSuite(t.Context(), "suite", list))
+	must(t, s.PutSuite(t.Context(), "suite", list, []string{"cpu"}))
 	for _, c := range list {
 		must(t, s.PutExperiment(t.Context(), c))
 		for _, backend := range []string{"asic", "cpu"} {
@@ -472,14 +472,14 @@ func TestDamagedRowsCanBeMadeAgain(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
 	c := finished(1)
-	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}))
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}, []string{"cpu"}))
 	must(t, s.PutExperiment(t.Context(), c))
 	deployed := Deployment{Experiment: c.ID, Backend: "cpu", Status: Done, Metric: figure(1.8)}
 	must(t, s.PutDeployment(t.Context(), deployed))
 	_, err := s.db.ExecContext(t.Context(), `UPDATE experiments SET paper_style = 1.5; UPDATE deployments SET metric = 1.5`)
 	must(t, err)
 
-	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}))
+	must(t, s.PutSuite(t.Context(), "suite", []Experiment{c}, []string{"cpu"}))
 	if got, err := s.Experiment(t.Context(), c.ID); err != nil || got.Status != Damaged || got.ID != c.ID {
 		t.Errorf("got %+v, %v, want it damaged", got, err)
 	}

@@ -17,7 +17,7 @@ type Backend interface {
 	Describe(ctx context.Context) (plugins.Description, error)
 
 	// Deploy loads a network. It may keep the slices of the request.
-	Deploy(ctx context.Context, request Deploy) error
+	Deploy(ctx context.Context, request Deploy) (Deployed, error)
 
 	// Cost says what one time step at batch 1 costs on this machine, averaged
 	// over a sequence of the given length.
@@ -46,6 +46,15 @@ type Deploy struct {
 	Options plugins.Values
 	Graph   stepgraph.Graph
 	Weights map[string]packed.Matrix
+}
+
+// Deployed is what a machine says of a network that it has loaded.
+type Deployed struct {
+	// Tolerance is the largest difference between the mean loss of the outputs
+	// that Execute computes and that of exact arithmetic on the same network,
+	// in nats a target; nil where the machine claims nothing. The harness
+	// marks a result that is further off.
+	Tolerance *float64
 }
 
 // CostRequest is the argument of [Backend.Cost].

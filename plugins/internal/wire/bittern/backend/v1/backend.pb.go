@@ -253,7 +253,10 @@ func (x *DeployRequest) GetWeights() map[string]*Matrix {
 }
 
 type DeployResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The largest difference of the mean loss, in nats a target, from that of
+	// exact arithmetic; absent where the machine claims nothing.
+	Tolerance     *float64 `protobuf:"fixed64,1,opt,name=tolerance,proto3,oneof" json:"tolerance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -286,6 +289,13 @@ func (x *DeployResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DeployResponse.ProtoReflect.Descriptor instead.
 func (*DeployResponse) Descriptor() ([]byte, []int) {
 	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DeployResponse) GetTolerance() float64 {
+	if x != nil && x.Tolerance != nil {
+		return *x.Tolerance
+	}
+	return 0
 }
 
 type CostRequest struct {
@@ -628,8 +638,11 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aV\n" +
 	"\fWeightsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x120\n" +
-	"\x05value\x18\x02 \x01(\v2\x1a.bittern.backend.v1.MatrixR\x05value:\x028\x01\"\x10\n" +
-	"\x0eDeployResponse\"%\n" +
+	"\x05value\x18\x02 \x01(\v2\x1a.bittern.backend.v1.MatrixR\x05value:\x028\x01\"A\n" +
+	"\x0eDeployResponse\x12!\n" +
+	"\ttolerance\x18\x01 \x01(\x01H\x00R\ttolerance\x88\x01\x01B\f\n" +
+	"\n" +
+	"_tolerance\"%\n" +
 	"\vCostRequest\x12\x16\n" +
 	"\x06length\x18\x01 \x01(\x03R\x06length\"0\n" +
 	"\x04Part\x12\x12\n" +
@@ -730,6 +743,7 @@ func file_bittern_backend_v1_backend_proto_init() {
 	if File_bittern_backend_v1_backend_proto != nil {
 		return
 	}
+	file_bittern_backend_v1_backend_proto_msgTypes[4].OneofWrappers = []any{}
 	file_bittern_backend_v1_backend_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
