@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,6 +119,14 @@ func TestCyclesByHand(t *testing.T) {
 				if got := values(got.Memory)[name]; got != want {
 					t.Errorf("memory of %s is %v bytes, want %v", name, got, want)
 				}
+			}
+			output := backend.Substitution{Weight: "softmax.W", From: "float32", To: "12-bit fixed point",
+				Reason: "what is not recurrent runs on a 12-bit column; values are rounded"}
+			if !slices.Contains(got.Substitutions, output) {
+				t.Errorf("substitutions %+v, want %+v among them", got.Substitutions, output)
+			}
+			if want := map[int]int{1: 1, 2: 1, 32: 3}[c.bits]; len(got.Substitutions) != want {
+				t.Errorf("%d substitutions, want %d: %+v", len(got.Substitutions), want, got.Substitutions)
 			}
 			if got.Measured || len(got.Missing) != 0 || len(got.Notes) == 0 {
 				t.Errorf("measured %v, missing %v, %d notes; want a model of everything, with notes", got.Measured, got.Missing, len(got.Notes))

@@ -109,6 +109,7 @@ func (c *client) Cost(ctx context.Context, request backend.CostRequest) (backend
 		Energy: decodeParts(response.GetEnergy()), Memory: decodeParts(response.GetMemory()),
 		Measured: response.GetMeasured(), N: int(response.GetN()),
 		Missing: response.GetMissing(), Notes: response.GetNotes(),
+		Substitutions: decodeSubstitutions(response.GetSubstitutions()),
 	}, nil
 }
 
@@ -148,6 +149,24 @@ func encodeParts(parts []backend.Part) []*backendv1.Part {
 		m = append(m, &backendv1.Part{Name: p.Name, Value: p.Value})
 	}
 	return m
+}
+
+func encodeSubstitutions(substitutions []backend.Substitution) []*backendv1.Substitution {
+	var m []*backendv1.Substitution
+	for _, s := range substitutions {
+		m = append(m, &backendv1.Substitution{Weight: s.Weight, From: s.From, To: s.To, Reason: s.Reason})
+	}
+	return m
+}
+
+func decodeSubstitutions(m []*backendv1.Substitution) []backend.Substitution {
+	var substitutions []backend.Substitution
+	for _, s := range m {
+		substitutions = append(substitutions, backend.Substitution{
+			Weight: s.GetWeight(), From: s.GetFrom(), To: s.GetTo(), Reason: s.GetReason(),
+		})
+	}
+	return substitutions
 }
 
 func decodeParts(m []*backendv1.Part) []backend.Part {

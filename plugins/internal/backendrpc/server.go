@@ -76,6 +76,7 @@ func (s *server) Cost(ctx context.Context, request *backendv1.CostRequest) (*bac
 		Cycles: cost.Cycles, Seconds: cost.Seconds, Area: cost.Area,
 		Energy: encodeParts(cost.Energy), Memory: encodeParts(cost.Memory),
 		Measured: cost.Measured, N: int64(cost.N), Missing: cost.Missing, Notes: cost.Notes,
+		Substitutions: encodeSubstitutions(cost.Substitutions),
 	}, err
 }
 
