@@ -294,6 +294,9 @@ func (o outcome) into(d *store.Deployment) {
 		Cycles: o.cost.Cycles, Seconds: o.cost.Seconds, Area: o.cost.Area,
 		Measured: o.cost.Measured, N: o.cost.N, Missing: o.cost.Missing, Notes: o.cost.Notes,
 	}
+	for _, s := range o.cost.Substitutions {
+		d.Cost.Substitutions = append(d.Cost.Substitutions, store.Substitution(s))
+	}
 	for _, part := range o.cost.Energy {
 		d.Cost.Energy = append(d.Cost.Energy, store.Part(part))
 	}

@@ -36,7 +36,8 @@ func (b *oracle) Cost(context.Context, backend.CostRequest) (backend.Cost, error
 	return backend.Cost{
 		Cycles: &cycles, Seconds: &seconds,
 		Energy: []backend.Part{{Name: "all", Value: seconds}}, Memory: []backend.Part{{Name: "all", Value: 1}},
-		Missing: map[string]string{"area": "an oracle takes no room"},
+		Missing:       map[string]string{"area": "an oracle takes no room"},
+		Substitutions: []backend.Substitution{{Weight: "W", From: "2 levels, 1 bit", To: "float32", Reason: "an oracle reads values"}},
 	}, nil
 }
 
