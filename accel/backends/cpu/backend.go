@@ -46,7 +46,7 @@ type processor struct {
 
 func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: name, Version: "1.0.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: name, Version: "1.1.0", API: plugins.APIVersion,
 		Summary: "this machine's processor, measured: packed weights multiplied by table look-up",
 		Options: options,
 		Facts: []plugins.Fact{

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -75,6 +76,23 @@ func TestTheRecurrentWeightsChooseTheColumn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A bound that reaches a state after the fifth round counts as none.
+func TestBoundsOfAChainOfStates(t *testing.T) {
+	t.Parallel()
+	g := graph(1, "n0", stepgraph.Node{Name: "n0", Op: stepgraph.Tanh, Inputs: []string{"x"}, Size: 1})
+	for i := range 5 {
+		name, next := fmt.Sprint("s", i), fmt.Sprint("n", i)
+		g.States = append(g.States, stepgraph.State{Name: name, Size: 1, Init: []float32{0}, Next: next})
+		g.Nodes = append(g.Nodes, stepgraph.Node{Name: fmt.Sprint("n", i+1), Op: stepgraph.Slice, Inputs: []string{name}, Size: 1})
+	}
+	p := compile(t, g, nil)
+	for i, want := range []int{11, 11, 11, 11, 8} {
+		if got := p.states[i].register.format.fraction; got != want {
+			t.Errorf("state %d has %d fraction bits, want %d", i, got, want)
+		}
 	}
 }
 
