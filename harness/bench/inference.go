@@ -131,7 +131,7 @@ func (b *Bench) timeDeployed(ctx context.Context, network artifact.Network, opti
 		return Sample{}, err
 	}
 	defer func() { err = errors.Join(err, cpu.Close()) }()
-	if err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Graph: network.Graph, Weights: network.Weights}); err != nil {
+	if _, err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Graph: network.Graph, Weights: network.Weights}); err != nil {
 		return Sample{}, err
 	}
 	sample := Sample{Who: "bittern"}

@@ -18,6 +18,7 @@ import (
 type outcome struct {
 	cost  *backend.Cost
 	score *float64
+	doubt string // why the score is not to be trusted
 	// missing is why there is no score, or no cost.
 	missing string
 }
@@ -28,9 +29,13 @@ const outputBytes = 4 << 20
 
 // deploy asks a backend what a network costs and computes. Score is over all
 // windows of the test part, from the outputs as the machine computes them.
-func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, quiet *Quiet, report func(done, of int)) (outcome, error) {
+//
+// loss is the mean loss of the same frozen network by the model that trained it, in
+// nats a target. A machine that is further from it than it claims is in doubt.
+func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, loss float64, quiet *Quiet, report func(done, of int)) (outcome, error) {
 	calls := context.WithoutCancel(ctx)
-	if err := b.Deploy(calls, backend.Deploy{Options: plugin.Options, Graph: n.Graph, Weights: n.Weights}); err != nil {
+	deployed, err := b.Deploy(calls, backend.Deploy{Options: plugin.Options, Graph: n.Graph, Weights: n.Weights})
+	if err != nil {
 		return unsupported(outcome{}, err)
 	}
 	var o outcome
@@ -40,7 +45,7 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		turn = quiet.alone
 	}
 	var cost backend.Cost
-	err := turn(func() (err error) {
+	err = turn(func() (err error) {
 		cost, err = b.Cost(calls, backend.CostRequest{Length: sequences.Length})
 		return err
 	})
@@ -83,6 +88,9 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		return outcome{}, &Failure{Reason: fmt.Sprintf("%s gives targets probabilities of 0 or less: its score would be %v", plugin.Label, score)}
 	}
 	o.score = &score
+	if found := sum.LossSum / float64(sum.Count); deployed.Tolerance != nil && math.Abs(found-loss) > *deployed.Tolerance {
+		o.doubt = fmt.Sprintf("%s computes a loss of %.4f nats a target and the model that trained the network %.4f, further apart than the %g that the machine claims; the export or the machine is wrong", plugin.Label, found, loss, *deployed.Tolerance)
+	}
 	return o, nil
 }
 

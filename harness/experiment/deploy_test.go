@@ -20,7 +20,9 @@ type constant float32
 func (constant) Describe(context.Context) (plugins.Description, error) {
 	return plugins.Description{}, nil
 }
-func (constant) Deploy(context.Context, backend.Deploy) error { return nil }
+func (constant) Deploy(context.Context, backend.Deploy) (backend.Deployed, error) {
+	return backend.Deployed{}, nil
+}
 func (constant) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
 	return backend.Cost{}, nil
 }
@@ -45,7 +47,7 @@ func TestAScoreIsANumber(t *testing.T) {
 	}
 	network := artifact.Network{Graph: stepgraph.Graph{Output: "p", Nodes: []stepgraph.Node{{Name: "p", Op: stepgraph.Softmax}}}}
 	run := func(probability float32) (outcome, error) {
-		return deploy(t.Context(), constant(probability), Plugin{Label: "slide rule"}, network, lm, &Quiet{}, func(int, int) {})
+		return deploy(t.Context(), constant(probability), Plugin{Label: "slide rule"}, network, lm, 0, &Quiet{}, func(int, int) {})
 	}
 	for _, probability := range []float32{0, -1} {
 		_, err := run(probability)

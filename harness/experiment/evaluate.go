@@ -10,7 +10,7 @@ import (
 
 // sampled evaluates as the paper's code does: every batch with its own
 // statistics and freshly drawn weights.
-func (s *session) sampled(ctx context.Context, part task.Part, purpose string, step int) (float64, error) {
+func (s *session) sampled(ctx context.Context, part task.Part, purpose string, step int) (scored, error) {
 	return s.evaluate(ctx, part, model.Batch, func(ctx context.Context, batch int) error {
 		return failure(s.quantizer.Quantize(ctx, drawFor(purpose, s.spec.Seed, step, batch)))
 	})
@@ -18,36 +18,42 @@ func (s *session) sampled(ctx context.Context, part task.Part, purpose string, s
 
 // frozen evaluates as a deployed network does: with the weights that stand in
 // Quantized and the statistics kept in the buffers; see [session.fixWeights].
-func (s *session) frozen(ctx context.Context, part task.Part) (float64, error) {
+func (s *session) frozen(ctx context.Context, part task.Part) (scored, error) {
 	return s.evaluate(ctx, part, model.Frozen, func(context.Context, int) error { return nil })
 }
 
-func (s *session) evaluate(ctx context.Context, part task.Part, statistics model.Statistics, prepare func(ctx context.Context, batch int) error) (float64, error) {
+// scored is what an evaluation comes to.
+type scored struct {
+	metric float64 // in the task's
+	loss   float64 // mean, nats a target
+}
+
+func (s *session) evaluate(ctx context.Context, part task.Part, statistics model.Statistics, prepare func(ctx context.Context, batch int) error) (scored, error) {
 	batches := s.task.Evaluation(part)
 	calls := context.WithoutCancel(ctx) // a batch that has begun is finished
 	var sum model.Evaluation
 	for i := range batches.Len() {
 		if err := ctx.Err(); err != nil {
-			return 0, err
+			return scored{}, err
 		}
 		if err := prepare(calls, i); err != nil {
-			return 0, err
+			return scored{}, err
 		}
 		valid, err := batches.Fill(i, s.tensors.inputs)
 		if err != nil {
-			return 0, err
+			return scored{}, err
 		}
 		one, err := s.model.Evaluate(calls, model.Evaluate{Statistics: statistics, Valid: valid})
 		if err != nil {
-			return 0, failure(err)
+			return scored{}, failure(err)
 		}
 		add(&sum, one)
 	}
-	score := s.task.Metric().Score(sum)
-	if math.IsNaN(score) || math.IsInf(score, 0) {
-		return 0, unusable(s.modelProcess, s.spec.Model.Label, "has losses that sum to %v over %d targets, a score of %v", sum.LossSum, sum.Count, score)
+	found := scored{metric: s.task.Metric().Score(sum), loss: sum.LossSum / float64(sum.Count)}
+	if math.IsNaN(found.metric) || math.IsInf(found.metric, 0) {
+		return scored{}, unusable(s.modelProcess, s.spec.Model.Label, "has losses that sum to %v over %d targets, a score of %v", sum.LossSum, sum.Count, found.metric)
 	}
-	return score, nil
+	return found, nil
 }
 
 // calibrate gathers the statistics of a deployed network over a number of

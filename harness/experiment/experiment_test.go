@@ -246,6 +246,10 @@ func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 	if oracle.Metric == nil || math.Abs(*oracle.Metric-*row.FrozenModel) > 1e-6 {
 		t.Errorf("oracle BPC = %v, want the model's own frozen %v", oracle.Metric, *row.FrozenModel)
 	}
+	if want := (store.Substitution{Weight: "W", From: "2 levels, 1 bit", To: "float32", Reason: "an oracle reads values"}); oracle.Cost == nil ||
+		len(oracle.Cost.Substitutions) != 1 || oracle.Cost.Substitutions[0] != want {
+		t.Errorf("oracle cost = %+v, want the substitution %+v", oracle.Cost, want)
+	}
 	if oracle.Cost == nil || oracle.Cost.Missing["area"] == "" || *oracle.Cost.Cycles != float64(2*symbols) {
 		t.Errorf("oracle cost = %+v, want %d cycles and a reason for the missing area", oracle.Cost, 2*symbols)
 	}

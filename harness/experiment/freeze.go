@@ -22,7 +22,7 @@ type frozenNetwork struct {
 	network artifact.Network
 	// paperStyle is scored with batch statistics and fresh samples, frozen
 	// with the statistics and the draw that are deployed.
-	paperStyle, frozen float64
+	paperStyle, frozen scored
 	draws              []store.FreezeDraw
 	calibration        int     // training sequences that the statistics were gathered over
 	recurrentBytes     float64 // by the paper's accounting: bits of the recurrent weights alone
@@ -52,13 +52,15 @@ func (s *session) freeze(ctx context.Context, settings suite.Freeze, bestStep in
 		if err != nil {
 			return nil, err
 		}
-		draw := store.FreezeDraw{Draw: i}
-		if draw.Validation, err = s.frozen(ctx, task.Valid); err != nil {
+		validation, err := s.frozen(ctx, task.Valid)
+		if err != nil {
 			return nil, err
 		}
-		if draw.Test, err = s.frozen(ctx, task.Test); err != nil {
+		test, err := s.frozen(ctx, task.Test)
+		if err != nil {
 			return nil, err
 		}
+		draw := store.FreezeDraw{Draw: i, Validation: validation.metric, Test: test.metric}
 		best.draws = append(best.draws, draw)
 		if i > 0 && !s.task.Metric().Better(draw.Validation, best.draws[deployedDraw(best.draws)].Validation) {
 			continue
@@ -67,7 +69,7 @@ func (s *session) freeze(ctx context.Context, settings suite.Freeze, bestStep in
 			best.draws[deployedDraw(best.draws)].Deployed = false
 		}
 		best.draws[i].Deployed = true
-		best.calibration, best.frozen = sequences, draw.Test
+		best.calibration, best.frozen = sequences, test
 		if best.network, err = s.export(ctx, weights); err != nil {
 			return nil, err
 		}

@@ -262,7 +262,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	if row.Artifact, err = artifact.Write(f.artifact(), d.network); err != nil {
 		return err
 	}
-	row.PaperStyle, row.FrozenModel = &d.paperStyle, &d.frozen
+	row.PaperStyle, row.FrozenModel, row.FrozenLoss = &d.paperStyle.metric, &d.frozen.metric, &d.frozen.loss
 	row.Freeze, row.Draws, row.CalibrationSequences = freeze, d.draws, d.calibration
 	row.RecurrentBytes, row.DeployedBytes = d.recurrentBytes, d.network.Bytes()
 	row.Status, row.FinishedAt = store.Done, time.Now()
@@ -383,7 +383,7 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	made := provenance.Deployment{Machine: r.Machine, Backend: backend.String(), Started: time.Now().UTC()}
 	var o outcome
 	err = r.restarting(spec.String()+" on "+backend.Label, func() (err error) {
-		o, err = r.deploy(ctx, r.folder(row.ID), row.Artifact, t, backend, report)
+		o, err = r.deploy(ctx, row, t, backend, report)
 		return err
 	})
 	f, ok := errors.AsType[*Failure](err)
@@ -394,6 +394,9 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 		return nil, err
 	default:
 		o.into(&d)
+		if o.doubt != "" {
+			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, o.doubt))
+		}
 	}
 	made.Ended = time.Now().UTC()
 	if d.Provenance, err = json.Marshal(made); err != nil {
@@ -402,11 +405,12 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
 }
 
-func (r *Runner) deploy(ctx context.Context, f folder, checksum string, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
+func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
+	f := r.folder(row.ID)
 	if err := f.vouch(); err != nil {
 		return outcome{}, err
 	}
-	network, err := artifact.Read(f.artifact(), checksum)
+	network, err := artifact.Read(f.artifact(), row.Artifact)
 	if err != nil {
 		return outcome{}, err // no plugin is to blame for it
 	}
@@ -420,12 +424,12 @@ func (r *Runner) deploy(ctx context.Context, f folder, checksum string, t task.T
 			f.Stderr = process.Stderr() // complete only now, as in session.finish
 		}
 	}()
-	return deploy(ctx, process, plugin, network, t, &r.Quiet, report)
+	return deploy(ctx, process, plugin, network, t, *row.FrozenLoss, &r.Quiet, report)
 }
 
 // into fills the row of a deployment that did not fail.
 func (o outcome) into(d *store.Deployment) {
-	d.Status, d.Reason, d.Metric = store.Done, o.missing, o.score
+	d.Status, d.Reason, d.Doubt, d.Metric = store.Done, o.missing, o.doubt, o.score
 	if o.cost == nil {
 		if o.score == nil {
 			d.Status = store.Unsupported
@@ -435,6 +439,9 @@ func (o outcome) into(d *store.Deployment) {
 	d.Cost = &store.Cost{
 		Cycles: o.cost.Cycles, Seconds: o.cost.Seconds, Area: o.cost.Area,
 		Measured: o.cost.Measured, N: o.cost.N, Missing: o.cost.Missing, Notes: o.cost.Notes,
+	}
+	for _, s := range o.cost.Substitutions {
+		d.Cost.Substitutions = append(d.Cost.Substitutions, store.Substitution(s))
 	}
 	for _, part := range o.cost.Energy {
 		d.Cost.Energy = append(d.Cost.Energy, store.Part(part))

@@ -184,18 +184,18 @@ func (t *trainer) validate(ctx context.Context) error {
 	if _, err := t.calibrate(ctx, t.spec.Task.Training.ValidationCalibration); err != nil {
 		return err
 	}
-	score, err := t.frozen(ctx, task.Valid)
+	deployable, err := t.frozen(ctx, task.Valid)
 	if err != nil {
 		return err
 	}
-	if err := t.metrics.AppendValidation(store.Validation{Step: uint64(t.at.Step), Deployable: score, PaperStyle: paperStyle}); err != nil {
+	if err := t.metrics.AppendValidation(store.Validation{Step: uint64(t.at.Step), Deployable: deployable.metric, PaperStyle: paperStyle.metric}); err != nil {
 		return err
 	}
 	t.at.Seconds += time.Since(started).Seconds()
 	t.at.Due = false
 	t.at.Stale++
-	if t.at.Best == nil || t.task.Metric().Better(score, *t.at.Best) {
-		t.at.Best, t.at.BestStep, t.at.Stale = &score, t.at.Step, 0
+	if t.at.Best == nil || t.task.Metric().Better(deployable.metric, *t.at.Best) {
+		t.at.Best, t.at.BestStep, t.at.Stale = &deployable.metric, t.at.Step, 0
 		if err := t.folder.saveBest(t.at, t.tensors); err != nil {
 			return err
 		}

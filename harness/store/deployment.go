@@ -44,6 +44,17 @@ type Cost struct {
 	N        int               `json:"n,omitempty"`      // timed sequences
 	Missing  map[string]string `json:"missing,omitempty"`
 	Notes    []string          `json:"notes,omitempty"`
+
+	// Substitutions are the weights that the machine keeps otherwise than deployed.
+	Substitutions []Substitution `json:"substitutions,omitempty"`
+}
+
+// Substitution is what a machine has in place of a deployed weight, and why.
+type Substitution struct {
+	Weight string `json:"weight"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+	Reason string `json:"reason"`
 }
 
 // Part is one named share of a sum.

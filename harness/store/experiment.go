@@ -70,6 +70,7 @@ type Experiment struct {
 	BestStep       uint64   `json:"best_step"`                 // training steps done when it was reached
 	PaperStyle     *float64 `json:"paper_style,omitempty"`     // test; batch statistics, fresh draws
 	FrozenModel    *float64 `json:"frozen_model,omitempty"`    // test; by the model itself, frozen as deployed
+	FrozenLoss     *float64 `json:"frozen_loss,omitempty"`     // the same in nats a target
 
 	// Freeze is how the network was frozen, what determines the figures beside
 	// Config. Another freeze replaces the figures; training stays as it is.
@@ -124,7 +125,7 @@ func ID(config json.RawMessage) (id string, canonical json.RawMessage, err error
 }
 
 const experimentColumns = `id, task, model, quantizer, seed, config, status, reason, stderr, provenance, steps, epochs, metric,
-	best_validation, best_step, paper_style, frozen_model, freeze, draws, calibration_sequences, parameters, recurrent_bytes, deployed_bytes, artifact, train_seconds, started_at, finished_at`
+	best_validation, best_step, paper_style, frozen_model, frozen_loss, freeze, draws, calibration_sequences, parameters, recurrent_bytes, deployed_bytes, artifact, train_seconds, started_at, finished_at`
 
 // values are the fields of an experiment in the order of experimentColumns.
 func (c Experiment) values() ([]any, error) {
@@ -138,7 +139,7 @@ func (c Experiment) values() ([]any, error) {
 	}
 	return []any{
 		c.ID, c.Task, c.Model, c.Quantizer, int64(c.Seed), string(c.Config), c.Status, c.Reason, c.Stderr, optional(c.Provenance),
-		int64(c.Steps), c.Epochs, c.Metric, c.BestValidation, int64(c.BestStep), c.PaperStyle, c.FrozenModel,
+		int64(c.Steps), c.Epochs, c.Metric, c.BestValidation, int64(c.BestStep), c.PaperStyle, c.FrozenModel, c.FrozenLoss,
 		optional(c.Freeze), optional(draws), c.CalibrationSequences, c.Parameters, c.RecurrentBytes, c.DeployedBytes, c.Artifact, c.TrainSeconds, stamp(c.StartedAt), stamp(c.FinishedAt),
 	}, nil
 }
@@ -263,7 +264,7 @@ func (s *Store) Suites(ctx context.Context) ([]string, error) {
 // one that is not. A damaged one is only replaced by [Store.Reset].
 func (s *Store) PutExperiment(ctx context.Context, c Experiment) error {
 	for name, figure := range map[string]*float64{
-		"best validation": c.BestValidation, "paper-style": c.PaperStyle, "frozen model": c.FrozenModel,
+		"best validation": c.BestValidation, "paper-style": c.PaperStyle, "frozen model": c.FrozenModel, "frozen loss": c.FrozenLoss,
 		"recurrent bytes": &c.RecurrentBytes, "training seconds": &c.TrainSeconds,
 	} {
 		if figure != nil && math.IsNaN(*figure) {
@@ -410,7 +411,7 @@ func scanExperimentFrom(rows *sql.Rows, first int) (Experiment, error) {
 	var freeze, draws, provenance, started, finished sql.NullString
 	var sum string
 	into := []any{&c.ID, &c.Task, &c.Model, &c.Quantizer, &seed, &config, &c.Status, &c.Reason, &c.Stderr, &provenance,
-		&steps, &c.Epochs, &c.Metric, &c.BestValidation, &bestStep, &c.PaperStyle, &c.FrozenModel, &freeze, &draws, &c.CalibrationSequences,
+		&steps, &c.Epochs, &c.Metric, &c.BestValidation, &bestStep, &c.PaperStyle, &c.FrozenModel, &c.FrozenLoss, &freeze, &draws, &c.CalibrationSequences,
 		&c.Parameters, &c.RecurrentBytes, &c.DeployedBytes, &c.Artifact, &c.TrainSeconds, &started, &finished, &sum}
 	for range first {
 		into = slices.Insert(into, 0, any(new(any)))

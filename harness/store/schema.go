@@ -39,6 +39,7 @@ var schema = []string{
 		best_step       INTEGER NOT NULL DEFAULT 0,
 		paper_style     REAL,
 		frozen_model    REAL,
+		frozen_loss     REAL,
 		freeze          TEXT,
 		draws           TEXT,
 		calibration_sequences INTEGER NOT NULL DEFAULT 0,

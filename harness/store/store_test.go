@@ -230,6 +230,7 @@ func TestDeployments(t *testing.T) {
 			Cost: &Cost{
 				Cycles: figure(12_288), Energy: []Part{{"multiply-accumulate", 1.5e-7}, {"memory", 3e-8}}, Area: figure(0.42),
 				Missing: map[string]string{"seconds": "no clock"}, Notes: []string{"unverified"},
+				Substitutions: []Substitution{{Weight: "Wh", From: "float32", To: "12-bit fixed point", Reason: "values are rounded"}},
 			},
 			Provenance: json.RawMessage(`{"version":"1.0"}`),
 		},

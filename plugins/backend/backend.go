@@ -75,7 +75,19 @@ type Cost struct {
 	Measured bool
 	N        int
 	Missing  map[string]string // "energy" → "no power meter", …
-	Notes    []string          // which tables and designs, whether verified
+	// Substitutions lists every weight that this machine does not keep as it was
+	// deployed, even where its values stay the same. Costs and outputs are
+	// those of what it keeps.
+	Substitutions []Substitution
+	Notes         []string // which tables and designs, whether verified
+}
+
+// Substitution says what a machine has in place of a deployed weight.
+type Substitution struct {
+	Weight string // its name in the graph
+	From   string // as deployed, in the words of packed.Matrix.Format: "4 levels, 2 bits"
+	To     string // as this machine has it: "float32", "12-bit fixed point"
+	Reason string // why, with what becomes of the values
 }
 
 // Part is one named share of a sum.
@@ -87,8 +99,9 @@ type Part struct {
 // The parts that networks have on every machine, so that costs of several can
 // stand side by side. A machine may have others.
 const (
-	PartCodes       = "recurrent codes" // of the weights of recurrent layers
-	PartLevels      = "levels"          // the values that codes stand for
+	PartCodes       = "recurrent codes"   // of the weights of recurrent layers, in the width this machine keeps
+	PartFloats      = "recurrent float32" // weights of recurrent layers that are kept as float32 values
+	PartLevels      = "levels"            // the values that codes stand for
 	PartTables      = "normalisation tables"
 	PartState       = "state"
 	PartEmbedding   = "embedding"

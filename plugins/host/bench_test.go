@@ -33,7 +33,7 @@ func BenchmarkCall(b *testing.B) {
 		b.Fatal(err)
 	}
 	closeAfter(b, be)
-	if err := be.Deploy(ctx, backend.Deploy{Graph: stepgraph.Graph{}}); err != nil {
+	if _, err := be.Deploy(ctx, backend.Deploy{Graph: stepgraph.Graph{}}); err != nil {
 		b.Fatal(err)
 	}
 	calls := []struct {

@@ -17,7 +17,9 @@ func (nullBackend) Describe(context.Context) (plugins.Description, error) {
 	return describe(plugins.KindBackend, "costs nothing, gives out zeros; measures the harness's own cost"), nil
 }
 
-func (nullBackend) Deploy(context.Context, backend.Deploy) error { return nil }
+func (nullBackend) Deploy(context.Context, backend.Deploy) (backend.Deployed, error) {
+	return backend.Deployed{}, nil
+}
 
 func (nullBackend) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
 	const reason = "there is no machine behind the null backend"

@@ -180,6 +180,22 @@ func (m Matrix) CodeBytes() int { return m.Rows * m.RowBytes() }
 // LevelBytes is the storage of the codebooks.
 func (m Matrix) LevelBytes() int { return 4 * len(m.Levels) }
 
+// Format names the format in words: "float32", or the levels of one codebook and
+// the width of a code, as in "3 levels a row, 2 bits".
+func (m Matrix) Format() string {
+	if m.Bits == FullPrecision {
+		return "float32"
+	}
+	levels, width := fmt.Sprintf("%d levels", len(m.Levels)), fmt.Sprintf("%d bits", m.Bits)
+	if m.PerRow {
+		levels = fmt.Sprintf("%d levels a row", len(m.Levels)/m.Rows)
+	}
+	if m.Bits == 1 {
+		width = "1 bit"
+	}
+	return levels + ", " + width
+}
+
 // Validate returns an error that names what is wrong with the matrix: its
 // shape, its codebook, the length of its data, a code beyond the codebook, a
 // value that is no number, or padding that is not zero.

@@ -221,3 +221,17 @@ func FuzzValidate(f *testing.F) {
 		}
 	})
 }
+
+func TestFormat(t *testing.T) {
+	t.Parallel()
+	for want, m := range map[string]Matrix{
+		"float32":                 {Rows: 2, Cols: 3, Bits: FullPrecision},
+		"3 levels, 2 bits":        {Rows: 2, Cols: 3, Bits: 2, Levels: make([]float32, 3)},
+		"16 levels a row, 4 bits": {Rows: 2, Cols: 3, Bits: 4, Levels: make([]float32, 32), PerRow: true},
+		"2 levels, 1 bit":         {Rows: 2, Cols: 3, Bits: 1, Levels: make([]float32, 2)},
+	} {
+		if got := m.Format(); got != want {
+			t.Errorf("Format = %q, want %q", got, want)
+		}
+	}
+}

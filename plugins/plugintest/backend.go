@@ -61,11 +61,13 @@ var backendNetworks = map[string]sample.LSTM{
 }
 
 var backendContract = contract[backend.Backend]{
-	kind: plugins.KindBackend,
-	wrap: checked.Backend,
+	kind:   plugins.KindBackend,
+	traits: []string{backend.TraitTimed},
+	wrap:   checked.Backend,
 	configure: func(ctx context.Context, b backend.Backend, options plugins.Values) error {
 		graph, weights := backendNetworks["binary"].Build()
-		return b.Deploy(ctx, backend.Deploy{Options: options, Graph: graph, Weights: weights})
+		_, err := b.Deploy(ctx, backend.Deploy{Options: options, Graph: graph, Weights: weights})
+		return err
 	},
 	check: func(t *testing.T, open opener[backend.Backend], options plugins.Values) {
 		for name, network := range backendNetworks {
@@ -82,11 +84,11 @@ func checkDeployment(t *testing.T, open opener[backend.Backend], options plugins
 	_, judge := describe(t, plugins.KindBackend, b)
 	whole := checked.Backend(b, judge)
 	graph, weights := network.Build()
-	err := whole.Deploy(t.Context(), backend.Deploy{Options: options, Graph: graph, Weights: weights})
+	_, err := whole.Deploy(t.Context(), backend.Deploy{Options: options, Graph: graph, Weights: weights})
 	if unsupported(t, "Deploy", err) {
 		return
 	}
-	checkCost(t, whole, network)
+	checkCost(t, whole, network, weights)
 	checkExecute(t, whole, network)
 }
 
@@ -108,9 +110,10 @@ func unsupported(t *testing.T, call string, err error) bool {
 	return true
 }
 
-// checkCost sees that each quantity is there or missing for a reason. That they
+// checkCost sees that each quantity is there or missing for a reason, and that
+// substitutions name what is substituted. That quantities
 // are finite and not negative is checked on the way (package checked).
-func checkCost(t *testing.T, b backend.Backend, network sample.LSTM) {
+func checkCost(t *testing.T, b backend.Backend, network sample.LSTM, weights map[string]packed.Matrix) {
 	t.Helper()
 	cost, err := b.Cost(t.Context(), backend.CostRequest{Length: network.Steps + 2})
 	if unsupported(t, "Cost", err) {
@@ -132,6 +135,11 @@ func checkCost(t *testing.T, b backend.Backend, network sample.LSTM) {
 	}
 	if cost.Measured && cost.N < 1 {
 		t.Errorf("Cost: Measured with N = %d, want the number of timed sequences", cost.N)
+	}
+	for _, s := range cost.Substitutions {
+		if m, deployed := weights[s.Weight]; !deployed || s.From != m.Format() || s.To == "" || s.To == s.From || s.Reason == "" {
+			t.Errorf("Cost: substitution %+v, want a deployed weight, what it was deployed as, another thing that it is on this machine, and the reason", s)
+		}
 	}
 	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "memory": cost.Memory} {
 		if slices.ContainsFunc(parts, func(p backend.Part) bool { return p.Name == "" }) {

@@ -147,6 +147,8 @@ var faults = map[string]struct {
 	"starting values that are a draw":  {"starting values of the same seed", onModel(func(m *faultyModel) { m.randomStart = true })},
 	"nothing to quantize":              {"is marked Quantize: a quantizer has nothing to do", onModel(func(m *faultyModel) { m.quantizeNothing = true })},
 	"costs without a reason":           {`Cost: area given: false, reason for missing: ""`, onBackend(&faultyBackend{forget: "area"})},
+	"a substitution of nothing":        {`Cost: substitution {Weight:lost From:float32`, onBackend(&faultyBackend{substitute: "lost"})},
+	"a substitution by itself":         {`Cost: substitution {Weight:softmax.W From:float32`, onBackend(&faultyBackend{substitute: "softmax.W"})},
 	"outputs that differ":              {"Execute again: output 0", onBackend(&faultyBackend{drift: true})},
 	"outputs left out":                 {"is NaN", onBackend(&faultyBackend{writeNothing: true})},
 	"sequences that are not their own": {"the last sequence alone: output 0", onBackend(&faultyBackend{mix: true})},
@@ -356,7 +358,7 @@ func (m *faultyModel) Export(ctx context.Context) (stepgraph.Graph, error) {
 // faultyBackend is the null backend but for what is set.
 type faultyBackend struct {
 	backend.Backend
-	forget                           string
+	forget, substitute               string
 	drift, writeNothing, mix, refuse bool
 	calls                            int
 }
@@ -364,6 +366,9 @@ type faultyBackend struct {
 func (b *faultyBackend) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
 	cost, err := b.Backend.Cost(ctx, request)
 	delete(cost.Missing, b.forget)
+	if b.substitute != "" {
+		cost.Substitutions = []backend.Substitution{{Weight: b.substitute, From: "float32", To: "float32", Reason: "none"}}
+	}
 	return cost, err
 }
 

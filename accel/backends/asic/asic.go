@@ -12,7 +12,8 @@
 // where they are ±α or 0 the ternary one (α may differ from row to row), else the
 // 12-bit one, for which weights are rounded to 12-bit fixed point. Matrices that are
 // not recurrent, such as the output layer and embeddings, always take 12-bit weights
-// and run on a 12-bit column beside the recurrent one.
+// and run on a 12-bit column beside the recurrent one. Where the column is not made
+// for a weight's own format, that is a Substitution of the Cost.
 //
 // # Cycles
 //
@@ -34,30 +35,37 @@
 //
 // # Energy
 //
-// Recurrent work takes the column's published power for its time, P·t. Its parts
-// are estimated from below with the table paper-recalled-65nm, and what is left is
-// called "clock and control", so that they always sum to P·t:
+// Recurrent work is each MatVec and Lookup of recurrent weights, and each other
+// operation that the states depend on. It takes the column's published power for
+// its time, P·t. Its parts are estimated from below with the table
+// paper-recalled-65nm, and what is left is called "clock and control", so that they
+// always sum to P·t:
 //
-//	weight fetch           bits read · SRAM read
-//	multiply-accumulate    MACs · (multiply + add), or · add with binary and ternary weights
-//	activations            12 bits · (buffer read for each cycle of a MatVec and each operand,
-//	                       buffer write for each result of an operation)
+//	weight fetch           bits read · SRAM read: of a MatVec R·C weights, of a Lookup R,
+//	                       in the column's width of 1, 2 or 12 bits
+//	multiply-accumulate    R·C of a MatVec · add, and · multiply too with 12-bit weights
+//	activations            12 bits · (buffer read for each cycle of a MatVec and for each
+//	                       operand of each result of the lanes, buffer write for each
+//	                       result of the lanes)
 //	normalisation tables   bits of one row of each table · SRAM read
-//	elementwise            what the lanes compute: multiply, add, table read
+//	elementwise            for each result of the lanes: a ScaleShift multiply + add
+//	                       whatever of the two it has, an Add add, a Mul multiply, a sigmoid
+//	                       or tanh 12 bits · buffer read
 //	clock and control      P·t − all of the above
 //
-// Where the estimates alone exceed P·t they are scaled down to it, and a note gives
-// the ratio. The other layers are whole parts: P·t of the 12-bit column.
+// A multiplication by an α that no table takes in is a ScaleShift. Where the
+// estimates alone exceed P·t they are scaled down to it, and a note gives the
+// ratio. The other layers are whole parts: P·t of the 12-bit column.
 //
-// The table scales figures published for 45 nm by 1.31, which is the quotient of
-// energies at 65 nm and 45 nm (low power), both at 1.0 V, by Stillmaker & Baas
-// (Integration 58, 2017):
+// The table scales figures published for 45 nm by 1.332/1.0177 = 1.3088334, which is
+// the quotient of energies at 65 nm and 45 nm (low power), both at 1.0 V, by
+// Stillmaker & Baas (Integration 58, 2017). Scaled, to seven digits:
 //
-//	12-bit multiply   0.58 pJ       fits to Horowitz (ISSCC 2014) in google/qkeras 78ea90f
-//	12-bit add        0.049 pJ      the same
-//	SRAM read         0.66 pJ/bit   CACTI, 128 KB (timeloop-accelergy-exercises 2d55108)
-//	buffer read       0.051 pJ/bit  CACTI, 384 bytes; also a sigmoid or tanh table
-//	buffer write      0.125 pJ/bit  CACTI, 384 bytes
+//	12-bit multiply   0.5807949 pJ       fits to Horowitz (ISSCC 2014) in google/qkeras 78ea90f
+//	12-bit add        0.04908126 pJ      the same
+//	SRAM read         0.6603475 pJ/bit   CACTI, 128 KB (timeloop-accelergy-exercises 2d55108)
+//	buffer read       0.05137172 pJ/bit  CACTI, 384 bytes; also a sigmoid or tanh table
+//	buffer write      0.1251572 pJ/bit   CACTI, 384 bytes
 //
 // # Memory
 //
@@ -65,29 +73,69 @@
 // column's width; levels, the α of 16 bits that no table takes in; normalisation
 // tables, 16 bits for a scale and 24 for an offset, for every time step the graph
 // gives them for; states, a register and an initial value of 12 bits for each
-// element; embedding and output layer with 12-bit weights. The published area is
-// not said to hold all of that.
+// element; embedding and output layer with 12-bit weights. Of scales that are given
+// for one time step only and are all equal one is kept, and none where it is 1.
+// The published area is not said to hold all of that.
 //
 // # Arithmetic
 //
 // Execute computes what this datapath computes, bit for bit. All rounding is to the
-// nearest, ties to even, and all overflow saturates.
+// nearest, ties to even, and all overflow saturates, to −2ⁿ⁻¹ or 2ⁿ⁻¹−1 of n bits.
+//
+// Formats:
 //
 //   - An activation has 12 bits: a sign, m integer and 11−m fraction bits (Q m.11−m).
-//     m is the smallest that holds every value the graph can give, where that can be
-//     shown (gates and hidden states: Q0.11), and at most the option integer-bits
-//     (cell states and pre-activations: Q3.8).
-//   - Weights are −1, 0, +1, or 12-bit integers over a power of two per matrix.
-//   - A MatVec adds exactly: its sum is as wide as it takes.
-//   - A sum is multiplied by its scale and given its offset in an accumulator of 24
-//     bits (Q11.12). In the recurrent part of the graph, which is all that the states
-//     depend on, the result is then rounded to an activation; after it, additions
-//     and scale-shifts stay in accumulators, and outputs such as logits leave so.
-//   - A scale is a 12-bit mantissa with a 4-bit shift below the largest of its table.
-//     α is part of it: where a scale-shift follows a MatVec they are one table. An
-//     offset has 24 bits (Q11.12).
+//   - An accumulator has 24 bits: a sign, 11 integer and 12 fraction bits (Q11.12).
+//   - Weights are −1, 0, +1 with an α for each row, or 12-bit integers over one power of
+//     two for the matrix: with the largest size f·2ᵉ, ½ ≤ f < 1, the integer of a weight
+//     is weight·2¹¹⁻ᵉ, rounded; 2048 saturates to 2047. α is then 1.
+//   - A scale is a 12-bit mantissa and a 4-bit shift below the largest exponent of its
+//     table. A factor of the size f·2ᵉ, ½ ≤ f < 1, has the mantissa factor·2¹¹⁻ᵉ, rounded.
+//     Where that is 2048 it saturates to 2047, the exponent stays; −2048 is kept. Where e
+//     is more than 15 below the largest of the table, it counts as 15 below, and the
+//     mantissa has fewer bits. α is part of the factor, before rounding, where the
+//     scale-shift reads a MatVec or Lookup itself.
+//   - An offset is an accumulator.
+//
+// Integer bits: m of an activation is the smallest with bound ≤ 2ᵐ, but at most the
+// option integer-bits. A bound of exactly 2ᵐ takes m, so 2ᵐ itself saturates. Bounds
+// are on the size of values, found from the graph for all time steps at once, from
+// scales, offsets and α before rounding and 12-bit weights after it:
+//
+//	dense input      ∞
+//	MatVec           bound of the operand · largest sum of the sizes of a row's weights
+//	Lookup           size of the largest weight
+//	ScaleShift       bound of the operand · size of the largest scale + size of the largest offset
+//	Add, Mul         sum, product of the bounds; 0 · ∞ is 0
+//	Slice, Concat    bound of the operand, the larger bound
+//	Sigmoid, Tanh    1
+//	state            size of the largest initial value, raised to the bound of the next value
+//	                 after each of as many rounds over all nodes as it takes until none is
+//	                 raised; a state that is raised after the fifth round or later is ∞
+//
+// So gates and hidden states are Q0.11. A cell is added to itself and has the bound ∞:
+// the option decides, Q3.8 by default.
+//
+// Operations:
+//
+//   - A MatVec adds exactly: its sum is as wide as it takes. A Lookup is a sum of one.
+//   - A ScaleShift multiplies by the scale, rounds and saturates to an accumulator, adds
+//     the offset and saturates again. In the recurrent part of the graph, which is all
+//     that the states depend on, the result is then rounded to an activation by its own
+//     bound; after it, it stays an accumulator, and outputs such as logits leave so.
+//   - A sum that anything but ScaleShifts reads (an Add, a Slice, a table, a state, the
+//     output) is first multiplied by its α, as a ScaleShift without offset, and is an
+//     accumulator from there on, in the recurrent part too.
+//   - An Add takes activations and accumulators as they are and adds exactly. The result
+//     is rounded once, to an activation by its own bound in the recurrent part and
+//     to an accumulator after it.
+//   - What enters a multiplier (the operand of a MatVec, both of a Mul), a table or a
+//     register has 12 bits: accumulators are rounded to activations by the bound of the
+//     value, and the next value of a state to the format of the state. The product
+//     of a Mul is exact, and is rounded to an activation by its own bound.
 //   - Sigmoid and tanh are tables of all 4,096 inputs, correctly rounded to Q0.11.
-//   - States, and everything else that enters a multiplier or a table, have 12 bits.
+//   - A Slice keeps the format of its operand. A Concat takes an accumulator's where one
+//     operand is one, else the activations' with more integer bits.
 package asic
 
 import (

@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"math"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,7 +46,7 @@ var tiny = asic.Design{
 
 func cost(t *testing.T, b backend.Backend, g stepgraph.Graph, weights map[string]packed.Matrix) backend.Cost {
 	t.Helper()
-	if err := b.Deploy(context.Background(), backend.Deploy{Graph: g, Weights: weights}); err != nil {
+	if _, err := b.Deploy(context.Background(), backend.Deploy{Graph: g, Weights: weights}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := b.Cost(context.Background(), backend.CostRequest{Length: 10})
@@ -119,6 +124,14 @@ func TestCyclesByHand(t *testing.T) {
 					t.Errorf("memory of %s is %v bytes, want %v", name, got, want)
 				}
 			}
+			output := backend.Substitution{Weight: "softmax.W", From: "float32", To: "12-bit fixed point",
+				Reason: "what is not recurrent runs on a 12-bit column; values are rounded"}
+			if !slices.Contains(got.Substitutions, output) {
+				t.Errorf("substitutions %+v, want %+v among them", got.Substitutions, output)
+			}
+			if want := map[int]int{1: 1, 2: 1, 32: 3}[c.bits]; len(got.Substitutions) != want {
+				t.Errorf("%d substitutions, want %d: %+v", len(got.Substitutions), want, got.Substitutions)
+			}
 			if got.Measured || len(got.Missing) != 0 || len(got.Notes) == 0 {
 				t.Errorf("measured %v, missing %v, %d notes; want a model of everything, with notes", got.Measured, got.Missing, len(got.Notes))
 			}
@@ -126,38 +139,102 @@ func TestCyclesByHand(t *testing.T) {
 	}
 }
 
-// The events of one binary matrix-vector product of 8 by 6, by hand, with the
-// energies of the table from its sources.
-func TestEnergyPartsByHand(t *testing.T) {
-	t.Parallel()
-	const scaled = 1.3088336444924833e-12 // joules at 65 nm per picojoule at 45 nm
-	codes := make([]uint16, 48)
-	w, err := packed.Pack(codes, 8, 6, 1, []float32{-1, 1}, false)
+// joules reads the energies of the events from the package comment, where a reader
+// would find them.
+func joules(t *testing.T) map[string]float64 {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "asic.go", nil, parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := stepgraph.Graph{
-		Input:  stepgraph.Input{Name: "x", Size: 6},
-		States: []stepgraph.State{{Name: "s", Size: 8, Init: make([]float32, 8), Next: "y"}},
-		Nodes: []stepgraph.Node{
-			{Name: "Wx", Op: stepgraph.MatVec, Inputs: []string{"x"}, Size: 8, Weight: "w", Recurrent: true},
-			{Name: "y", Op: stepgraph.ScaleShift, Inputs: []string{"Wx"}, Size: 8,
-				Shift: stepgraph.Table{Rows: 1, Values: make([]float32, 8)}},
-		},
-		Output: "y",
-	}
-	energy := values(cost(t, asic.New(tiny), g, map[string]packed.Matrix{"w": w}).Energy)
-	for name, want := range map[string]float64{
-		"weight fetch":         48 * 32.29 / 64 * scaled,
-		"multiply-accumulate":  48 * 0.0375 * scaled,
-		"normalisation tables": 8 * 24 * 32.29 / 64 * scaled,
-		"elementwise":          8 * (0.44375000048 + 0.0375) * scaled,
-		// 12 cycles of the product and 8 operands read, 8 results written.
-		"activations": 12 * ((12+8)*0.628/16 + 8*1.53/16) * scaled,
-	} {
-		if got := energy[name]; math.Abs(got/want-1) > 1e-8 {
-			t.Errorf("%s takes %v J, want %v", name, got, want)
+	energies := map[string]float64{}
+	for _, line := range regexp.MustCompile(`(?m)^\t(\S+ \S+) +([0-9.]+) pJ`).FindAllStringSubmatch(file.Doc.Text(), -1) {
+		value, err := strconv.ParseFloat(line[2], 64)
+		if err != nil {
+			t.Fatal(err)
 		}
+		energies[line[1]] = value * 1e-12
+	}
+	if len(energies) != 5 {
+		t.Fatalf("the package comment gives the energies %v, want five", energies)
+	}
+	return energies
+}
+
+// The energies are those of their sources at 45 nm, times the quotient.
+func TestEnergiesAreThoseOfTheirSources(t *testing.T) {
+	t.Parallel()
+	const scaled = 1.332 / 1.0177 * 1e-12 // joules at 65 nm per picojoule at 45 nm
+	e := joules(t)
+	for name, picojoules := range map[string]float64{
+		"12-bit multiply": 0.002994791667*144 + 0.001041666667*12,
+		"12-bit add":      0.003125 * 12,
+		"SRAM read":       32.29 / 64,
+		"buffer read":     0.628 / 16,
+		"buffer write":    1.53 / 16,
+	} {
+		if want := picojoules * scaled; math.Abs(e[name]/want-1) > 1e-6 {
+			t.Errorf("%s takes %v J by the package comment, %v by its source", name, e[name], want)
+		}
+	}
+}
+
+// The parts of the energy are what a reader of the package comment computes by its
+// formulas and numbers, for the recurrent work of an LSTM of 230 units and 7 symbols on
+// a published design.
+func TestEnergyIsThatOfThePackageComment(t *testing.T) {
+	t.Parallel()
+	e := joules(t)
+	for _, c := range []struct {
+		name   string
+		bits   int
+		levels []float32
+		width  float64
+		power  float64 // W, of 100 units
+	}{
+		{"binary", 1, sample.Binary, 1, 0.037},
+		{"ternary", 2, sample.Ternary, 2, 0.061},
+		{"12-bit", 32, nil, 12, 0.336},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			const gates, units = 4 * 230, 230
+			g, weights := sample.LSTM{Units: units, Inputs: 7, Outputs: 3, Steps: 2, Bits: c.bits, Levels: c.levels}.Build()
+			got := cost(t, asiclowpower.New(), g, weights)
+			const product = 10 * units // cycles: ten blocks of 100 rows
+			// Two scale-shifts of the products and their sum; four gates; f∘c, i∘g, c',
+			// the scale-shift of c', its tanh and h'.
+			const scaleShifts, adds, muls, functions = 2*gates + units, gates + units, 3 * units, 5 * units
+			perMAC := e["12-bit add"]
+			if c.width == 12 {
+				perMAC += e["12-bit multiply"]
+			}
+			want := map[string]float64{
+				"weight fetch":        float64(gates*units+gates) * c.width * e["SRAM read"],
+				"multiply-accumulate": gates * units * perMAC,
+				"activations": 12 * (product*e["buffer read"] +
+					(scaleShifts+functions+2*adds+2*muls)*e["buffer read"] +
+					(scaleShifts+functions+adds+muls)*e["buffer write"]),
+				"normalisation tables": ((2*gates+units)*16 + (gates+units)*24) * e["SRAM read"],
+				"elementwise": scaleShifts*(e["12-bit multiply"]+e["12-bit add"]) + adds*e["12-bit add"] +
+					muls*e["12-bit multiply"] + functions*12*e["buffer read"],
+			}
+			const output = units + 1 // cycles: one block, and the bias on the lanes
+			rest := c.power * (*got.Cycles - output) / 400e6
+			for _, part := range want {
+				rest -= part
+			}
+			want["clock and control"] = rest
+			energy := values(got.Energy)
+			for name, value := range want {
+				if math.Abs(energy[name]/value-1) > 1e-6 {
+					t.Errorf("%s takes %v J, by the package comment %v", name, energy[name], value)
+				}
+			}
+			if rest <= 0 {
+				t.Errorf("clock and control is %v J, want some to compare", rest)
+			}
+		})
 	}
 }
 
@@ -287,20 +364,20 @@ func TestUnsupportedAndBadRequests(t *testing.T) {
 		Nodes:  []stepgraph.Node{{Name: "y", Op: stepgraph.Softmax, Inputs: []string{"x"}, Size: 2}},
 		Output: "y",
 	}
-	err := b.Deploy(ctx, backend.Deploy{Graph: g})
+	_, err := b.Deploy(ctx, backend.Deploy{Graph: g})
 	var unsupported *backend.ErrUnsupported
 	if !errors.As(err, &unsupported) || !strings.Contains(err.Error(), "softmax") {
 		t.Errorf("Deploy of a softmax: error %v, want ErrUnsupported that names it", err)
 	}
 	var problem *plugins.Problem
 	for _, bits := range []string{"-1", "9", "x"} {
-		err := b.Deploy(ctx, backend.Deploy{Graph: g, Options: plugins.Values{"integer-bits": bits}})
+		_, err := b.Deploy(ctx, backend.Deploy{Graph: g, Options: plugins.Values{"integer-bits": bits}})
 		if !errors.As(err, &problem) || !strings.Contains(err.Error(), "integer-bits") {
 			t.Errorf("integer-bits %s: error %v, want a problem that names the option", bits, err)
 		}
 	}
 	g.Nodes[0].Op = stepgraph.Tanh
-	if err := b.Deploy(ctx, backend.Deploy{Graph: g}); err != nil {
+	if _, err := b.Deploy(ctx, backend.Deploy{Graph: g}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Cost(ctx, backend.CostRequest{}); !errors.As(err, &problem) {

@@ -129,7 +129,7 @@ func (c *cost) report() backend.Cost {
 	parts, ratio := c.energyParts(column)
 	return backend.Cost{
 		Cycles: &cycles, Seconds: &seconds, Energy: parts, Area: &column.Area,
-		Memory: c.memory(), Notes: c.notes(column, cycles, ratio),
+		Memory: c.memory(), Substitutions: c.program.Substitutions, Notes: c.notes(column, cycles, ratio),
 	}
 }
 
@@ -199,5 +199,5 @@ func (c *cost) notes(column Column, cycles, ratio float64) []string {
 	if ratio > 1 {
 		notes = append(notes, fmt.Sprintf("the estimated parts of the energy exceed the published power by %.1f %% and are scaled down to it", 100*(ratio-1)))
 	}
-	return append(notes, c.program.Notes...)
+	return notes
 }

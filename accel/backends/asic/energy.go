@@ -30,7 +30,7 @@ const (
 	bufferWrite45 = 1.530 / 16
 
 	// Energy at 65 nm over that at 45 nm (low power), both at 1.0 V, by the fits
-	// a·V² + b·V + c of Stillmaker & Baas (Integration 58, 2017): 1.31.
+	// a·V² + b·V + c of Stillmaker & Baas (Integration 58, 2017).
 	from45 = (3.755 - 4.398 + 1.975) / (1.103 - 0.362 + 0.2767)
 )
 

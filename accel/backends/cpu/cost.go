@@ -38,6 +38,7 @@ func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (back
 			"energy": "no power meter is read",
 			"area":   "the processor does more than this network",
 		},
+		Substitutions: p.network.substitutions,
 		Notes: []string{
 			fmt.Sprintf("timed on %s, one thread, activations %s", isa.Features(), p.options.Text(activations)),
 			"memory is as laid out here: codes and tables with their padding, and the workspace of one sequence",
@@ -90,7 +91,8 @@ func median(values []float64) float64 {
 	return (values[middle-1] + values[middle]) / 2
 }
 
-// memoryParts is what the network keeps in memory, in bytes.
+// memoryParts is what the network keeps in memory, in bytes; the package comment
+// says how each part is counted.
 func (n *network) memoryParts() []backend.Part {
 	bytes := map[string]int{
 		backend.PartTables:    n.graph.TableBytes(),
@@ -106,14 +108,20 @@ func (n *network) memoryParts() []backend.Part {
 		counted[key] = true
 		var part string
 		var weights, values int
+		var float32s bool
 		if node.Op == stepgraph.Lookup {
 			part = backend.PartEmbedding
+			float32s = n.columns[node.Weight].Float32()
 			weights, values = n.columns[node.Weight].Bytes()
 		} else {
 			part = backend.PartOutputLayer
+			float32s = n.matrices[node.Weight].Float32()
 			weights, values = n.matrices[node.Weight].Bytes()
 		}
-		if node.Recurrent {
+		switch {
+		case node.Recurrent && float32s:
+			part = backend.PartFloats
+		case node.Recurrent:
 			part = backend.PartCodes
 		}
 		bytes[part] += weights
@@ -121,7 +129,7 @@ func (n *network) memoryParts() []backend.Part {
 	}
 	var parts []backend.Part
 	for _, part := range []string{
-		backend.PartCodes, backend.PartLevels, backend.PartTables, backend.PartState,
+		backend.PartCodes, backend.PartFloats, backend.PartLevels, backend.PartTables, backend.PartState,
 		backend.PartEmbedding, backend.PartOutputLayer, backend.PartWorkspace,
 	} {
 		parts = append(parts, backend.Part{Name: part, Value: float64(bytes[part])})

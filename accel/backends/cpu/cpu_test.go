@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -254,7 +255,7 @@ func deployed(t *testing.T, network sample.LSTM, options plugins.Values) backend
 	t.Helper()
 	g, weights := network.Build()
 	b := New()
-	if err := b.Deploy(t.Context(), backend.Deploy{Options: options, Graph: g, Weights: weights}); err != nil {
+	if _, err := b.Deploy(t.Context(), backend.Deploy{Options: options, Graph: g, Weights: weights}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -289,6 +290,74 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// The workspace of an LSTM of 5 units, 3 features and 2 classes in float32, by hand,
+// as the package comment says. Vectors of 2, 3 and 5 take 64 bytes, of 20 128.
+//
+//	x, h, c                                   3 · 64
+//	both normalised products and their sum    3 · 128
+//	four gates, i∘g, c', BN, tanh, h', logits 10 · 64; Wh·h, Wx·x, f∘c and W·h' are
+//	                                          fused, the slices of the sum are views
+//	what Wh, Wx and W multiply: h, x, h'      3 · 64
+func TestWorkspaceByHand(t *testing.T) {
+	t.Parallel()
+	network := sample.LSTM{Units: 5, Inputs: 3, Dense: true, Outputs: 2, Steps: 2, Bits: packed.FullPrecision, Seed: 1}
+	cost, err := deployed(t, network, plugins.Values{timed: "1", activations: "exact"}).Cost(t.Context(), backend.CostRequest{Length: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range cost.Memory {
+		if part.Name == backend.PartWorkspace && part.Value != 3*64+3*128+10*64+3*64 {
+			t.Errorf("the workspace has %v bytes, want %v", part.Value, 3*64+3*128+10*64+3*64)
+		}
+	}
+}
+
+// Weights that this backend keeps as float32 are no codes in its memory, and where
+// they were deployed as codes it says so. 16 even levels are a sum of signs for a
+// product, but too many for a look-up.
+func TestSubstitutions(t *testing.T) {
+	t.Parallel()
+	even := make([]float32, 16)
+	for i := range even {
+		even[i] = float32(i)/8 - 15.0/16
+	}
+	const hidden, input = 4 * 64 * 64, 4 * 64 * 3 // weights of 64 units and 3 symbols
+	for name, test := range map[string]struct {
+		bits            int
+		levels          []float32
+		codes, float32s float64 // bytes
+		want            []string
+	}{
+		"binary":         {1, sample.Binary, (hidden + input) / 8, 0, nil},
+		"even levels":    {4, even, hidden / 2, 4 * input, []string{"layer0.Wx: 16 levels, 4 bits → float32"}},
+		"uneven levels":  {2, []float32{-3, -1, 0.5, 2}, 0, 4 * (hidden + input), []string{"layer0.Wh: 4 levels, 2 bits → float32", "layer0.Wx: 4 levels, 2 bits → float32"}},
+		"full precision": {packed.FullPrecision, nil, 0, 4 * (hidden + input), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			network := sample.LSTM{Units: 64, Inputs: 3, Outputs: 3, Steps: 2, Bits: test.bits, Levels: test.levels, Seed: 1}
+			cost, err := deployed(t, network, plugins.Values{timed: "1", activations: "exact"}).Cost(t.Context(), backend.CostRequest{Length: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, s := range cost.Substitutions {
+				got = append(got, s.Weight+": "+s.From+" → "+s.To)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("substituted %q, want %q", got, test.want)
+			}
+			bytes := map[string]float64{}
+			for _, part := range cost.Memory {
+				bytes[part.Name] = part.Value
+			}
+			if bytes["recurrent codes"] != test.codes || bytes["recurrent float32"] != test.float32s {
+				t.Errorf("%v bytes of recurrent codes and %v of float32, want %v and %v", bytes["recurrent codes"], bytes["recurrent float32"], test.codes, test.float32s)
+			}
+		})
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	tokens := networks["binary"]
@@ -298,7 +367,12 @@ func TestRefusals(t *testing.T) {
 	graph := func(change func(*stepgraph.Graph)) error {
 		changed := g
 		change(&changed)
-		return New().Deploy(t.Context(), backend.Deploy{Graph: changed, Weights: weights})
+		_, err := New().Deploy(t.Context(), backend.Deploy{Graph: changed, Weights: weights})
+		return err
+	}
+	configure := func(options plugins.Values) error {
+		_, err := New().Deploy(t.Context(), backend.Deploy{Options: options, Graph: g, Weights: weights})
+		return err
 	}
 	execute := func(b backend.Backend, request backend.Execute) error { return b.Execute(t.Context(), request) }
 	room := make([]float32, 2*tokens.Outputs)
@@ -307,8 +381,8 @@ func TestRefusals(t *testing.T) {
 		says    string
 		problem bool
 	}{
-		{New().Deploy(t.Context(), backend.Deploy{Options: plugins.Values{"activation": "exact"}, Graph: g, Weights: weights}), `did you mean "activations"?`, true},
-		{New().Deploy(t.Context(), backend.Deploy{Options: plugins.Values{activations: "int4"}, Graph: g, Weights: weights}), "must be one of int14, int8, exact", true},
+		{configure(plugins.Values{"activation": "exact"}), `did you mean "activations"?`, true},
+		{configure(plugins.Values{activations: "int4"}), "must be one of int14, int8, exact", true},
 		{graph(func(g *stepgraph.Graph) { g.Output = "nothing" }), `the output "nothing" is no node`, false},
 		{execute(New(), backend.Execute{}), "no network is deployed", false},
 		{execute(b, backend.Execute{Sequences: 1, Length: 2, Tokens: []int32{0}, Outputs: room}), "1 tokens are given for 1 sequences of 2 steps, which take 2", true},

@@ -1,11 +1,54 @@
 // Package cpu is the backend that is really here: the packed network computed by
 // the processor this runs on, and its time measured.
+//
+// # Weights
+//
+// Weights are laid out by package lut. A MatVec's are planes of bits where the
+// codebook is a sum of signs, a Lookup's where it has two or three levels. Weights
+// with any other codebook are decoded to float32, which is a Substitution; those
+// deployed in full precision are float32 in any case.
+//
+// # Memory
+//
+// In bytes, as laid out here, with the padding. A weight that both a MatVec and a
+// Lookup use is laid out and counted for each.
+//
+//	recurrent codes       of recurrent weights that are kept as codes. Of a MatVec, planes
+//	                      of bits: rows are filled up to 64, columns to the chunks that
+//	                      package lut has for the precision and the instruction set.
+//	                      Of a Lookup, a bit a row for each level but the lowest: the rows
+//	                      of every column are filled up to 64
+//	recurrent float32     of recurrent weights that are kept as float32, 4 bytes each. Of a
+//	                      MatVec, rows are filled up to a vector, of 8 with AVX2 and 16
+//	                      with AVX-512; of a Lookup there is no padding
+//	levels                4 bytes for each value of a codebook: of a MatVec, a weight for
+//	                      each group of planes that are summed together, and the centre where
+//	                      it is not 0; of a Lookup the levels. Each is there once a row for
+//	                      codebooks by row, else once, but 16 times for a Lookup
+//	normalisation tables  4 bytes for each scale and shift of the graph, of all the time
+//	                      steps they are given for, with the bias of the output layer
+//	state                 4 bytes for the initial value of each element of a state
+//	embedding             of Lookups that are not recurrent, codes or float32
+//	output layer          of MatVecs that are not recurrent, codes or float32
+//	workspace             what one sequence needs: for each value of a time step, with the
+//	                      states as they stand, 4 bytes an element, filled up to 64 bytes
+//	                      (a value that is fused into the next operation, or is a slice
+//	                      of another, has no memory of its own); for each vector that
+//	                      is multiplied, its elements as float32, filled up to 16 or
+//	                      the columns of the matrices, but for exact activations the same
+//	                      as 16-bit whole numbers, the tables of partial sums, and a
+//	                      float32 for each row of the largest matrix that sums more
+//	                      than one group of planes
+//
+// Not counted are the program itself, and two vectors as long as the longest value,
+// of zeros and of ones, which stand in where an operation has no shift or scale.
 package cpu
 
 import (
 	"fmt"
 
 	"bittern/accel/kernels/lut"
+	"bittern/plugins/backend"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
 )
@@ -19,6 +62,8 @@ type network struct {
 
 	matrices map[string]*lut.Matrix
 	columns  map[string]*lut.Columns
+
+	substitutions []backend.Substitution
 
 	program []instruction
 	vectors [][]*lut.Matrix // that multiply a vector each
@@ -60,15 +105,27 @@ func (n *network) layOut(weights map[string]packed.Matrix) (err error) {
 		name := node.Weight
 		switch {
 		case node.Op == stepgraph.MatVec && n.matrices[name] == nil:
-			n.matrices[name], err = lut.New(weights[name], n.precision)
+			if n.matrices[name], err = lut.New(weights[name], n.precision); err == nil && n.matrices[name].Float32() {
+				n.substitute(name, weights[name], "a product looks up sums of signs, and the levels are none; each weight is the float32 value of its level")
+			}
 		case node.Op == stepgraph.Lookup && n.columns[name] == nil:
-			n.columns[name], err = lut.NewColumns(weights[name])
+			if n.columns[name], err = lut.NewColumns(weights[name]); err == nil && n.columns[name].Float32() {
+				n.substitute(name, weights[name], "a look-up keeps two or three levels as codes, and there are more or fewer; each weight is the float32 value of its level")
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("cpu: weight %q: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// substitute notes that a weight is kept as float32, which is nothing new for
+// one that was deployed so.
+func (n *network) substitute(name string, weight packed.Matrix, reason string) {
+	if weight.Bits != packed.FullPrecision {
+		n.substitutions = append(n.substitutions, backend.Substitution{Weight: name, From: weight.Format(), To: "float32", Reason: reason})
+	}
 }
 
 // outputSize is the number of values a time step gives out.

@@ -72,6 +72,9 @@ func newColumns(k *kernels, m packed.Matrix) (*Columns, error) {
 	return laid, nil
 }
 
+// Float32 says that the weights are kept as float32 values, not as codes.
+func (c *Columns) Float32() bool { return c.values != nil }
+
 // Bytes is the memory of the weights as laid out, and of the values of their codebook.
 func (c *Columns) Bytes() (codes, levels int) {
 	return len(c.bits) + 4*len(c.values), 4 * len(c.levels)

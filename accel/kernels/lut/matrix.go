@@ -86,6 +86,9 @@ func denseBlocks(m packed.Matrix, lanes int) []float32 {
 	return values
 }
 
+// Float32 says that the weights are kept as float32 values, not as codes.
+func (m *Matrix) Float32() bool { return m.values != nil }
+
 // Bytes is the memory of the weights as laid out, and of the values of their codebook.
 func (m *Matrix) Bytes() (codes, levels int) {
 	codes, levels = 4*len(m.values), 4*len(m.centre)

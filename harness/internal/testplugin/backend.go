@@ -20,11 +20,11 @@ func (*oracle) Describe(context.Context) (plugins.Description, error) {
 	return description(plugins.KindBackend, "oracle", faults("kill", "exit", "hang", "panic", "nan"))
 }
 
-func (b *oracle) Deploy(_ context.Context, request backend.Deploy) error {
+func (b *oracle) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
 	b.graph, b.fault = request.Graph, newFault(request.Options)
 	var err error
 	b.reference, err = stepgraph.NewReference(request.Graph, request.Weights)
-	return err
+	return backend.Deployed{Tolerance: new(1e-6)}, err
 }
 
 func (b *oracle) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
@@ -36,7 +36,8 @@ func (b *oracle) Cost(context.Context, backend.CostRequest) (backend.Cost, error
 	return backend.Cost{
 		Cycles: &cycles, Seconds: &seconds,
 		Energy: []backend.Part{{Name: "all", Value: seconds}}, Memory: []backend.Part{{Name: "all", Value: 1}},
-		Missing: map[string]string{"area": "an oracle takes no room"},
+		Missing:       map[string]string{"area": "an oracle takes no room"},
+		Substitutions: []backend.Substitution{{Weight: "W", From: "2 levels, 1 bit", To: "float32", Reason: "an oracle reads values"}},
 	}, nil
 }
 
@@ -65,8 +66,8 @@ func (*mute) Describe(context.Context) (plugins.Description, error) {
 	return description(plugins.KindBackend, "mute", nil)
 }
 
-func (*mute) Deploy(context.Context, backend.Deploy) error {
-	return &backend.ErrUnsupported{Reason: "it has no words"}
+func (*mute) Deploy(context.Context, backend.Deploy) (backend.Deployed, error) {
+	return backend.Deployed{}, &backend.ErrUnsupported{Reason: "it has no words"}
 }
 
 func (*mute) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {

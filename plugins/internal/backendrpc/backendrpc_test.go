@@ -28,9 +28,9 @@ func (r *recorder) Describe(context.Context) (plugins.Description, error) {
 	return filled.New[plugins.Description](), r.fail
 }
 
-func (r *recorder) Deploy(_ context.Context, request backend.Deploy) error {
+func (r *recorder) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
 	r.deploy = request
-	return r.fail
+	return filled.New[backend.Deployed](), r.fail
 }
 
 func (r *recorder) Cost(_ context.Context, request backend.CostRequest) (backend.Cost, error) {
@@ -96,9 +96,11 @@ func TestEverythingCrosses(t *testing.T) {
 	same(t, "the description", description, filled.New[plugins.Description]())
 
 	for range 3 { // each deployment takes the place of the one before
-		if err := client.Deploy(ctx, filled.New[backend.Deploy]()); err != nil {
+		deployed, err := client.Deploy(ctx, filled.New[backend.Deploy]())
+		if err != nil {
 			t.Fatal(err)
 		}
+		same(t, "what Deploy answers", deployed, filled.New[backend.Deployed]())
 		same(t, "Deploy", r.deploy, filled.New[backend.Deploy]())
 	}
 	if got := files(t, folder); got != 1 {
@@ -147,8 +149,9 @@ func TestRefusalsCrossAsThemselvesAndLeaveNothing(t *testing.T) {
 	t.Parallel()
 	r := &recorder{fail: &backend.ErrUnsupported{Reason: "no attention unit"}}
 	client, folder := connect(t, r)
+	_, err := client.Deploy(t.Context(), filled.New[backend.Deploy]())
 	for call, err := range map[string]error{
-		"Deploy":  client.Deploy(t.Context(), filled.New[backend.Deploy]()),
+		"Deploy":  err,
 		"Execute": client.Execute(t.Context(), filled.New[backend.Execute]()),
 	} {
 		if refusal, ok := errors.AsType[*backend.ErrUnsupported](err); !ok || refusal.Reason != "no attention unit" {

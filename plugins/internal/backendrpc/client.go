@@ -51,38 +51,42 @@ func (c *client) Describe(ctx context.Context) (plugins.Description, error) {
 	return wire.DecodeDescription(response.GetDescription()), err
 }
 
-func (c *client) Deploy(ctx context.Context, request backend.Deploy) error {
+func (c *client) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
 	deployment, err := arena.Create(c.folder, 0)
 	if err != nil {
-		return fmt.Errorf("deploy: %w", err)
+		return backend.Deployed{}, fmt.Errorf("deploy: %w", err)
 	}
-	if err := c.deployInto(ctx, deployment, request); err != nil {
-		return errors.Join(err, deployment.Close())
+	deployed, err := c.deployInto(ctx, deployment, request)
+	if err != nil {
+		return backend.Deployed{}, errors.Join(err, deployment.Close())
 	}
 	previous := c.deployment
 	c.deployment = deployment
 	if previous == nil {
-		return nil
+		return deployed, nil
 	}
-	return previous.Close()
+	return deployed, previous.Close()
 }
 
-func (c *client) deployInto(ctx context.Context, a *arena.Arena, request backend.Deploy) (err error) {
+func (c *client) deployInto(ctx context.Context, a *arena.Arena, request backend.Deploy) (_ backend.Deployed, err error) {
 	defer a.Guard(&err)()
 	graph, err := wire.EncodeGraph(a, request.Graph)
 	if err != nil {
-		return fmt.Errorf("deploy: %w", err)
+		return backend.Deployed{}, fmt.Errorf("deploy: %w", err)
 	}
 	m := &backendv1.DeployRequest{Options: request.Options, Graph: graph, Weights: make(map[string]*backendv1.Matrix, len(request.Weights))}
 	for name, weight := range request.Weights {
 		matrix, err := encodeMatrix(a, weight)
 		if err != nil {
-			return fmt.Errorf("deploy: weight %s: %w", name, err)
+			return backend.Deployed{}, fmt.Errorf("deploy: weight %s: %w", name, err)
 		}
 		m.Weights[name] = matrix
 	}
-	_, err = c.remote.Deploy(ctx, m)
-	return err
+	response, err := c.remote.Deploy(ctx, m)
+	if err != nil {
+		return backend.Deployed{}, err
+	}
+	return backend.Deployed{Tolerance: response.Tolerance}, nil
 }
 
 func encodeMatrix(a *arena.Arena, weight packed.Matrix) (*backendv1.Matrix, error) {
@@ -117,6 +121,7 @@ func (c *client) Cost(ctx context.Context, request backend.CostRequest) (backend
 		Energy: decodeParts(response.GetEnergy()), Memory: decodeParts(response.GetMemory()),
 		Measured: response.GetMeasured(), N: int(response.GetN()),
 		Missing: missing, Notes: plugins.Lines(response.GetNotes()),
+		Substitutions: decodeSubstitutions(response.GetSubstitutions()),
 	}, nil
 }
 
@@ -157,6 +162,24 @@ func encodeParts(parts []backend.Part) []*backendv1.Part {
 		m = append(m, &backendv1.Part{Name: p.Name, Value: p.Value})
 	}
 	return m
+}
+
+func encodeSubstitutions(substitutions []backend.Substitution) []*backendv1.Substitution {
+	var m []*backendv1.Substitution
+	for _, s := range substitutions {
+		m = append(m, &backendv1.Substitution{Weight: s.Weight, From: s.From, To: s.To, Reason: s.Reason})
+	}
+	return m
+}
+
+func decodeSubstitutions(m []*backendv1.Substitution) []backend.Substitution {
+	var substitutions []backend.Substitution
+	for _, s := range m {
+		substitutions = append(substitutions, backend.Substitution{
+			Weight: s.GetWeight(), From: s.GetFrom(), To: s.GetTo(), Reason: s.GetReason(),
+		})
+	}
+	return substitutions
 }
 
 func decodeParts(m []*backendv1.Part) []backend.Part {

@@ -39,6 +39,7 @@ func (s *server) Describe(ctx context.Context, _ *backendv1.DescribeRequest) (*b
 }
 
 func (s *server) Deploy(ctx context.Context, request *backendv1.DeployRequest) (*backendv1.DeployResponse, error) {
+	var deployed backend.Deployed
 	err := s.session.Replace(func(mapping *arena.Mapping) error {
 		graph, err := readGraph(request.GetGraph())
 		if err != nil {
@@ -52,9 +53,10 @@ func (s *server) Deploy(ctx context.Context, request *backendv1.DeployRequest) (
 			}
 			deploy.Weights[name] = matrix
 		}
-		return s.backend.Deploy(ctx, deploy)
+		deployed, err = s.backend.Deploy(ctx, deploy)
+		return err
 	})
-	return &backendv1.DeployResponse{}, err
+	return &backendv1.DeployResponse{Tolerance: deployed.Tolerance}, err
 }
 
 func readGraph(m *stepgraphv1.Graph) (_ stepgraph.Graph, err error) {
@@ -84,6 +86,7 @@ func (s *server) Cost(ctx context.Context, request *backendv1.CostRequest) (*bac
 		Cycles: cost.Cycles, Seconds: cost.Seconds, Area: cost.Area,
 		Energy: encodeParts(cost.Energy), Memory: encodeParts(cost.Memory),
 		Measured: cost.Measured, N: int64(cost.N), Missing: cost.Missing, Notes: cost.Notes,
+		Substitutions: encodeSubstitutions(cost.Substitutions),
 	}, err
 }
 

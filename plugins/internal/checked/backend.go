@@ -17,13 +17,20 @@ type checkedBackend struct {
 	judge Judge
 }
 
-func (c *checkedBackend) Deploy(ctx context.Context, request backend.Deploy) error {
+func (c *checkedBackend) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
 	resolved, err := c.judge.resolve(request.Options)
 	if err != nil {
-		return err
+		return backend.Deployed{}, err
 	}
 	request.Options = resolved
-	return c.judge.blame("Deploy", c.Backend.Deploy(ctx, request))
+	deployed, err := c.Backend.Deploy(ctx, request)
+	if err != nil {
+		return backend.Deployed{}, c.judge.blame("Deploy", err)
+	}
+	if deployed.Tolerance != nil && !plausible(*deployed.Tolerance) {
+		return backend.Deployed{}, c.judge.nonsense("Deploy", "its tolerance is %v", *deployed.Tolerance)
+	}
+	return deployed, nil
 }
 
 func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {

@@ -185,7 +185,8 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 		verdict(t, "Freeze", err, "Freeze: read: ")
 		m := &machine{err: cause}
 		verdict(t, "Execute", checked.Backend(m, judge).Execute(t.Context(), backend.Execute{}), "Execute: read: ")
-		verdict(t, "Deploy", checked.Backend(m, judge).Deploy(t.Context(), backend.Deploy{}), "Deploy: read: ")
+		_, err = checked.Backend(m, judge).Deploy(t.Context(), backend.Deploy{})
+		verdict(t, "Deploy", err, "Deploy: read: ")
 		_, err = checked.Model(&network{err: cause}, judge).Export(t.Context())
 		verdict(t, "Export", err, "Export: read: ")
 	}
@@ -357,18 +358,19 @@ func TestModelExport(t *testing.T) {
 
 // machine is a backend that answers what it is told to.
 type machine struct {
-	options plugins.Values
-	cost    backend.Cost
-	outputs []float32
-	err     error
+	options  plugins.Values
+	deployed backend.Deployed
+	cost     backend.Cost
+	outputs  []float32
+	err      error
 }
 
 func (m *machine) Describe(context.Context) (plugins.Description, error) {
 	return plugins.Description{}, nil
 }
-func (m *machine) Deploy(_ context.Context, request backend.Deploy) error {
+func (m *machine) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
 	m.options = request.Options
-	return m.err
+	return m.deployed, m.err
 }
 func (m *machine) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
 	return m.cost, nil
@@ -397,9 +399,12 @@ func TestBackend(t *testing.T) {
 		verdict(t, name, err, test.want)
 	}
 	m := &machine{}
-	if err := checked.Backend(m, judge).Deploy(t.Context(), backend.Deploy{}); err != nil || m.options["units"] != "4" {
+	if _, err := checked.Backend(m, judge).Deploy(t.Context(), backend.Deploy{}); err != nil || m.options["units"] != "4" {
 		t.Errorf("Deploy without options passes on %v (error %v), want the default units=4", m.options, err)
 	}
+	m.deployed.Tolerance = &nan
+	_, err := checked.Backend(m, judge).Deploy(t.Context(), backend.Deploy{})
+	verdict(t, "a tolerance of NaN", err, "its tolerance is NaN")
 	for name, test := range map[string]struct {
 		outputs []float32
 		want    string

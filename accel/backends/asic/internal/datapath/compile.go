@@ -44,7 +44,7 @@ func Compile(g stepgraph.Graph, weights map[string]packed.Matrix, integerBits in
 			names = append(names, n.Weight)
 		}
 	}
-	c.recurrents, c.Recurrent, c.Notes = recurrentWeights(names, weights)
+	c.recurrents, c.Recurrent, c.Substitutions = recurrentWeights(names, weights)
 	c.bounds = ranges(g, c.matrix)
 	c.entries()
 	for _, n := range g.Nodes {
@@ -106,8 +106,10 @@ func (c *compiler) matrix(n stepgraph.Node) matrix {
 	}
 	m, ok := c.others[n.Weight]
 	if !ok {
-		m, _ = twelveBit(c.weights[n.Weight])
+		var rounded bool
+		m, rounded = twelveBit(c.weights[n.Weight])
 		c.others[n.Weight] = m
+		c.Substitutions = append(c.Substitutions, inTwelveBits(n.Weight, c.weights[n.Weight], rounded, "what is not recurrent runs on a 12-bit column"))
 	}
 	return m
 }

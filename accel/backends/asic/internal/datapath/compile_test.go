@@ -1,8 +1,9 @@
 package datapath
 
 import (
+	"fmt"
 	"math"
-	"strings"
+	"slices"
 	"testing"
 
 	"bittern/plugins/packed"
@@ -35,14 +36,23 @@ func TestTheRecurrentWeightsChooseTheColumn(t *testing.T) {
 	for name, c := range map[string]struct {
 		first, second packed.Matrix
 		want          Width
-		note          string
+		substituted   []string
 	}{
-		"both binary":        {binary, binary, Binary, ""},
-		"binary and ternary": {binary, ternary, Ternary, ""},
-		"lopsided levels":    {binary, codes(t, 1, false, []float32{0, 0.5}, 0, 1, 1, 1), TwelveBit, ""},
-		"four levels":        {ternary, codes(t, 2, false, []float32{-3, -1, 1, 3}, 0, 1, 3, 2), TwelveBit, ""},
-		"not representable":  {binary, codes(t, 2, false, []float32{-1, 0.1, 1}, 0, 1, 2, 2), TwelveBit, "recurrent weights second (2 bits) are rounded"},
-		"full precision":     {binary, fullPrecision(t, []float32{0.1, 0.2, 0.3, 1}, 2, 2), TwelveBit, "recurrent weights second (32 bits) are rounded"},
+		"both binary": {binary, binary, Binary, nil},
+		"binary and ternary": {binary, ternary, Ternary, []string{
+			"first: 2 levels, 1 bit → ±α or 0 in 2 bits: recurrent weights share a column, and second is ternary; no value changes"}},
+		"lopsided levels": {binary, codes(t, 1, false, []float32{0, 0.5}, 0, 1, 1, 1), TwelveBit, []string{
+			"first: 2 levels, 1 bit → 12-bit fixed point: recurrent weights share a column, and second is not ±α, or ±α and 0; no value changes",
+			"second: 2 levels, 1 bit → 12-bit fixed point: no column is made for weights other than ±α, or ±α and 0; no value changes"}},
+		"four levels": {ternary, codes(t, 2, false, []float32{-3, -1, 1, 3}, 0, 1, 3, 2), TwelveBit, []string{
+			"first: 3 levels a row, 2 bits → 12-bit fixed point: recurrent weights share a column, and second is not ±α, or ±α and 0; no value changes",
+			"second: 4 levels, 2 bits → 12-bit fixed point: no column is made for weights other than ±α, or ±α and 0; no value changes"}},
+		"not representable": {binary, codes(t, 2, false, []float32{-1, 0.1, 1}, 0, 1, 2, 2), TwelveBit, []string{
+			"first: 2 levels, 1 bit → 12-bit fixed point: recurrent weights share a column, and second is not ±α, or ±α and 0; no value changes",
+			"second: 3 levels, 2 bits → 12-bit fixed point: no column is made for weights other than ±α, or ±α and 0; values are rounded"}},
+		"full precision": {fullPrecision(t, []float32{0.1, 0.2, 0.3, 1}, 2, 2), binary, TwelveBit, []string{
+			"first: float32 → 12-bit fixed point: no column is made for weights other than ±α, or ±α and 0; values are rounded",
+			"second: 2 levels, 1 bit → 12-bit fixed point: recurrent weights share a column, and first is not ±α, or ±α and 0; no value changes"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -53,9 +63,12 @@ func TestTheRecurrentWeightsChooseTheColumn(t *testing.T) {
 			if p.Recurrent != c.want {
 				t.Errorf("the column is %v, want %v", p.Recurrent, c.want)
 			}
-			notes := strings.Join(p.Notes, "; ")
-			if c.note == "" && notes != "" || !strings.Contains(notes, c.note) {
-				t.Errorf("notes are %q, want %q", notes, c.note)
+			var substituted []string
+			for _, s := range p.Substitutions {
+				substituted = append(substituted, s.Weight+": "+s.From+" → "+s.To+": "+s.Reason)
+			}
+			if !slices.Equal(substituted, c.substituted) {
+				t.Errorf("substituted is %q, want %q", substituted, c.substituted)
 			}
 			for _, w := range p.Work {
 				if w.Op == stepgraph.MatVec && (w.Width != c.want || w.WeightBits != 4*int(c.want)) {
@@ -63,6 +76,23 @@ func TestTheRecurrentWeightsChooseTheColumn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A bound that reaches a state after the fifth round counts as none.
+func TestBoundsOfAChainOfStates(t *testing.T) {
+	t.Parallel()
+	g := graph(1, "n0", stepgraph.Node{Name: "n0", Op: stepgraph.Tanh, Inputs: []string{"x"}, Size: 1})
+	for i := range 5 {
+		name, next := fmt.Sprint("s", i), fmt.Sprint("n", i)
+		g.States = append(g.States, stepgraph.State{Name: name, Size: 1, Init: []float32{0}, Next: next})
+		g.Nodes = append(g.Nodes, stepgraph.Node{Name: fmt.Sprint("n", i+1), Op: stepgraph.Slice, Inputs: []string{name}, Size: 1})
+	}
+	p := compile(t, g, nil)
+	for i, want := range []int{11, 11, 11, 11, 8} {
+		if got := p.states[i].register.format.fraction; got != want {
+			t.Errorf("state %d has %d fraction bits, want %d", i, got, want)
+		}
 	}
 }
 

@@ -3,7 +3,10 @@
 // asks of the hardware. The number formats are described there.
 package datapath
 
-import "bittern/plugins/stepgraph"
+import (
+	"bittern/plugins/backend"
+	"bittern/plugins/stepgraph"
+)
 
 // Width is the bits of a weight that a column of MAC units is built for.
 type Width int
@@ -26,13 +29,26 @@ func (w Width) String() string {
 	}
 }
 
+// weights is what the column multiplies, in words.
+func (w Width) weights() string {
+	switch w {
+	case Binary:
+		return "±α in 1 bit"
+	case Ternary:
+		return "±α or 0 in 2 bits"
+	default:
+		return "12-bit fixed point"
+	}
+}
+
 // Program is a step graph compiled for the datapath. It does not change: any
 // number of goroutines may execute it.
 type Program struct {
 	// Recurrent is the column that the recurrent weights run on.
 	Recurrent Width
 	Work      []Work
-	Notes     []string
+	// Substitutions lists the weights whose column is not made for their format.
+	Substitutions []backend.Substitution
 
 	graph        stepgraph.Graph
 	input        view // of features; tokens have none

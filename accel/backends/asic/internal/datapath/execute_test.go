@@ -240,6 +240,28 @@ func TestAlphaIsFoldedOrMultiplied(t *testing.T) {
 	}
 }
 
+// A sum that no scale-shift reads enters an addition as an accumulator, in the
+// recurrent part too: 5/4096 twice is 0.625 of an activation's step of 1/256. Rounded
+// to activations first, both were 0.
+func TestSumsWithoutAScaleAreAccumulators(t *testing.T) {
+	t.Parallel()
+	w, err := packed.Pack([]uint16{1}, 1, 1, 1, []float32{-5.0 / 4096, 5.0 / 4096}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := graph(1, "s'",
+		stepgraph.Node{Name: "Wx", Op: stepgraph.MatVec, Inputs: []string{"x"}, Size: 1, Weight: "w", Recurrent: true},
+		stepgraph.Node{Name: "2Wx", Op: stepgraph.Add, Inputs: []string{"Wx", "Wx"}, Size: 1},
+		stepgraph.Node{Name: "s'", Op: stepgraph.Add, Inputs: []string{"s", "2Wx"}, Size: 1},
+	)
+	g.States = []stepgraph.State{{Name: "s", Size: 1, Init: []float32{0}, Next: "s'"}}
+	p := compile(t, g, map[string]packed.Matrix{"w": w})
+	if !p.Work[0].Recurrent || p.Work[1].Alpha != true {
+		t.Fatalf("work is %+v, want a recurrent product and its multiplication by α", p.Work[:2])
+	}
+	expect(t, dense(t, p, 1, 1), 1.0/256, 2.0/256)
+}
+
 // A state whose next value is a slice of another one takes its value before the
 // step.
 func TestStatesMoveAtOnce(t *testing.T) {

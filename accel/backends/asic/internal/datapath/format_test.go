@@ -92,6 +92,32 @@ func TestExtremeScales(t *testing.T) {
 	}
 }
 
+// A mantissa that rounds to 2048 saturates, and one of −2048 stays: neither moves the
+// exponent. Factors far below the largest lose bits.
+func TestMantissas(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		factor   float64
+		top      int
+		mantissa int32
+		exponent int // factor ≈ mantissa · 2^(exponent−11)
+	}{
+		{1 - 0x1p-13, 0, 2047, 0},
+		{-1 + 0x1p-13, 0, -2048, 0},
+		{1, 1, 1024, 1},
+		{0x1.002p-1, 0, 1024, 0}, // 1024.5 to even
+		{0x1p-16, 0, 1024, -15},  // ½·2⁻¹⁵ is within 15 of the largest
+		{0x1p-17, 0, 512, -15},
+		{0x1p-25, 0, 2, -15},
+	} {
+		const fraction = 20
+		mantissa, shift := newScale(c.factor, c.top, fraction)
+		if want := fraction + 11 - c.exponent - 12; mantissa != c.mantissa || int(shift) != want {
+			t.Errorf("scale %v below 2^%d is %d shifted by %d, want %d by %d", c.factor, c.top, mantissa, shift, c.mantissa, want)
+		}
+	}
+}
+
 func TestEqualScalesAreStoredOnce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

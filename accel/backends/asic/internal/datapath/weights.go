@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"bittern/plugins/backend"
 	"bittern/plugins/packed"
 )
 
@@ -95,9 +96,9 @@ func (m matrix) columns() []int16 {
 }
 
 // recurrentWeights turns all recurrent matrices into integers of one width, the
-// narrowest column that has them all, and notes what was rounded.
-func recurrentWeights(names []string, weights map[string]packed.Matrix) (map[string]matrix, Width, []string) {
-	width := Binary
+// narrowest column that has them all, and lists those that are made for another.
+func recurrentWeights(names []string, weights map[string]packed.Matrix) (map[string]matrix, Width, []backend.Substitution) {
+	width, widest := Binary, ""
 	if len(names) == 0 {
 		width = TwelveBit
 	}
@@ -105,26 +106,50 @@ func recurrentWeights(names []string, weights map[string]packed.Matrix) (map[str
 	for _, name := range names {
 		m, ok := signs(weights[name])
 		if !ok {
-			return widened(names, weights)
+			return twelveBits(names, weights, name)
 		}
-		width = max(width, m.width)
+		if m.width > width {
+			width, widest = m.width, name
+		}
 		result[name] = m
 	}
-	for name, m := range result {
+	var substitutions []backend.Substitution
+	for _, name := range names {
+		m := result[name]
+		if m.width < width {
+			substitutions = append(substitutions, backend.Substitution{
+				Weight: name, From: weights[name].Format(), To: width.weights(),
+				Reason: fmt.Sprintf("recurrent weights share a column, and %s is %s; no value changes", widest, width),
+			})
+		}
 		m.width = width
 		result[name] = m
 	}
-	return result, width, nil
+	return result, width, substitutions
 }
 
-func widened(names []string, weights map[string]packed.Matrix) (map[string]matrix, Width, []string) {
-	result, notes := make(map[string]matrix, len(names)), []string(nil)
+// twelveBits is recurrentWeights where the weight named wide is neither binary
+// nor ternary.
+func twelveBits(names []string, weights map[string]packed.Matrix, wide string) (map[string]matrix, Width, []backend.Substitution) {
+	result, substitutions := make(map[string]matrix, len(names)), []backend.Substitution(nil)
 	for _, name := range names {
+		reason := "no column is made for weights other than ±α, or ±α and 0"
+		if _, ok := signs(weights[name]); ok {
+			reason = fmt.Sprintf("recurrent weights share a column, and %s is not ±α, or ±α and 0", wide)
+		}
 		m, rounded := twelveBit(weights[name])
 		result[name] = m
-		if rounded {
-			notes = append(notes, fmt.Sprintf("recurrent weights %s (%d bits) are rounded to 12-bit fixed point", name, weights[name].Bits))
-		}
+		substitutions = append(substitutions, inTwelveBits(name, weights[name], rounded, reason))
 	}
-	return result, TwelveBit, notes
+	return result, TwelveBit, substitutions
+}
+
+// inTwelveBits is the substitution of a weight by 12-bit fixed point.
+func inTwelveBits(name string, weight packed.Matrix, rounded bool, reason string) backend.Substitution {
+	if rounded {
+		reason += "; values are rounded"
+	} else {
+		reason += "; no value changes"
+	}
+	return backend.Substitution{Weight: name, From: weight.Format(), To: TwelveBit.weights(), Reason: reason}
 }

@@ -394,6 +394,74 @@ func (x *Part) GetValue() float64 {
 	return 0
 }
 
+type Substitution struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Weight        string                 `protobuf:"bytes,1,opt,name=weight,proto3" json:"weight,omitempty"`
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Substitution) Reset() {
+	*x = Substitution{}
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Substitution) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Substitution) ProtoMessage() {}
+
+func (x *Substitution) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Substitution.ProtoReflect.Descriptor instead.
+func (*Substitution) Descriptor() ([]byte, []int) {
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Substitution) GetWeight() string {
+	if x != nil {
+		return x.Weight
+	}
+	return ""
+}
+
+func (x *Substitution) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Substitution) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Substitution) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type CostResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cycles        *float64               `protobuf:"fixed64,1,opt,name=cycles,proto3,oneof" json:"cycles,omitempty"`
@@ -405,13 +473,14 @@ type CostResponse struct {
 	N             int64                  `protobuf:"varint,7,opt,name=n,proto3" json:"n,omitempty"`
 	Missing       map[string]string      `protobuf:"bytes,8,rep,name=missing,proto3" json:"missing,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Notes         []string               `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
+	Substitutions []*Substitution        `protobuf:"bytes,10,rep,name=substitutions,proto3" json:"substitutions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CostResponse) Reset() {
 	*x = CostResponse{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +492,7 @@ func (x *CostResponse) String() string {
 func (*CostResponse) ProtoMessage() {}
 
 func (x *CostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,7 +505,7 @@ func (x *CostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CostResponse.ProtoReflect.Descriptor instead.
 func (*CostResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{7}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CostResponse) GetCycles() float64 {
@@ -502,6 +571,13 @@ func (x *CostResponse) GetNotes() []string {
 	return nil
 }
 
+func (x *CostResponse) GetSubstitutions() []*Substitution {
+	if x != nil {
+		return x.Substitutions
+	}
+	return nil
+}
+
 type ExecuteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sequences     int64                  `protobuf:"varint,1,opt,name=sequences,proto3" json:"sequences,omitempty"`
@@ -515,7 +591,7 @@ type ExecuteRequest struct {
 
 func (x *ExecuteRequest) Reset() {
 	*x = ExecuteRequest{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -527,7 +603,7 @@ func (x *ExecuteRequest) String() string {
 func (*ExecuteRequest) ProtoMessage() {}
 
 func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -540,7 +616,7 @@ func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteRequest.ProtoReflect.Descriptor instead.
 func (*ExecuteRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{8}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ExecuteRequest) GetSequences() int64 {
@@ -586,7 +662,7 @@ type ExecuteResponse struct {
 
 func (x *ExecuteResponse) Reset() {
 	*x = ExecuteResponse{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +674,7 @@ func (x *ExecuteResponse) String() string {
 func (*ExecuteResponse) ProtoMessage() {}
 
 func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +687,7 @@ func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteResponse.ProtoReflect.Descriptor instead.
 func (*ExecuteResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{9}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{10}
 }
 
 var File_bittern_backend_v1_backend_proto protoreflect.FileDescriptor
@@ -647,7 +723,12 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\x06length\x18\x01 \x01(\x03R\x06length\"0\n" +
 	"\x04Part\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value\"\xac\x03\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\"b\n" +
+	"\fSubstitution\x12\x16\n" +
+	"\x06weight\x18\x01 \x01(\tR\x06weight\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xf4\x03\n" +
 	"\fCostResponse\x12\x1b\n" +
 	"\x06cycles\x18\x01 \x01(\x01H\x00R\x06cycles\x88\x01\x01\x12\x1d\n" +
 	"\aseconds\x18\x02 \x01(\x01H\x01R\aseconds\x88\x01\x01\x120\n" +
@@ -657,7 +738,9 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\bmeasured\x18\x06 \x01(\bR\bmeasured\x12\f\n" +
 	"\x01n\x18\a \x01(\x03R\x01n\x12G\n" +
 	"\amissing\x18\b \x03(\v2-.bittern.backend.v1.CostResponse.MissingEntryR\amissing\x12\x14\n" +
-	"\x05notes\x18\t \x03(\tR\x05notes\x1a:\n" +
+	"\x05notes\x18\t \x03(\tR\x05notes\x12F\n" +
+	"\rsubstitutions\x18\n" +
+	" \x03(\v2 .bittern.backend.v1.SubstitutionR\rsubstitutions\x1a:\n" +
 	"\fMissingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
@@ -690,7 +773,7 @@ func file_bittern_backend_v1_backend_proto_rawDescGZIP() []byte {
 	return file_bittern_backend_v1_backend_proto_rawDescData
 }
 
-var file_bittern_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_bittern_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_bittern_backend_v1_backend_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: bittern.backend.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: bittern.backend.v1.DescribeResponse
@@ -699,43 +782,45 @@ var file_bittern_backend_v1_backend_proto_goTypes = []any{
 	(*DeployResponse)(nil),   // 4: bittern.backend.v1.DeployResponse
 	(*CostRequest)(nil),      // 5: bittern.backend.v1.CostRequest
 	(*Part)(nil),             // 6: bittern.backend.v1.Part
-	(*CostResponse)(nil),     // 7: bittern.backend.v1.CostResponse
-	(*ExecuteRequest)(nil),   // 8: bittern.backend.v1.ExecuteRequest
-	(*ExecuteResponse)(nil),  // 9: bittern.backend.v1.ExecuteResponse
-	nil,                      // 10: bittern.backend.v1.DeployRequest.OptionsEntry
-	nil,                      // 11: bittern.backend.v1.DeployRequest.WeightsEntry
-	nil,                      // 12: bittern.backend.v1.CostResponse.MissingEntry
-	(*v1.Description)(nil),   // 13: bittern.plugin.v1.Description
-	(*v1.Tensor)(nil),        // 14: bittern.plugin.v1.Tensor
-	(*v11.Graph)(nil),        // 15: bittern.stepgraph.v1.Graph
+	(*Substitution)(nil),     // 7: bittern.backend.v1.Substitution
+	(*CostResponse)(nil),     // 8: bittern.backend.v1.CostResponse
+	(*ExecuteRequest)(nil),   // 9: bittern.backend.v1.ExecuteRequest
+	(*ExecuteResponse)(nil),  // 10: bittern.backend.v1.ExecuteResponse
+	nil,                      // 11: bittern.backend.v1.DeployRequest.OptionsEntry
+	nil,                      // 12: bittern.backend.v1.DeployRequest.WeightsEntry
+	nil,                      // 13: bittern.backend.v1.CostResponse.MissingEntry
+	(*v1.Description)(nil),   // 14: bittern.plugin.v1.Description
+	(*v1.Tensor)(nil),        // 15: bittern.plugin.v1.Tensor
+	(*v11.Graph)(nil),        // 16: bittern.stepgraph.v1.Graph
 }
 var file_bittern_backend_v1_backend_proto_depIdxs = []int32{
-	13, // 0: bittern.backend.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
-	14, // 1: bittern.backend.v1.Matrix.levels:type_name -> bittern.plugin.v1.Tensor
-	14, // 2: bittern.backend.v1.Matrix.data:type_name -> bittern.plugin.v1.Tensor
-	10, // 3: bittern.backend.v1.DeployRequest.options:type_name -> bittern.backend.v1.DeployRequest.OptionsEntry
-	15, // 4: bittern.backend.v1.DeployRequest.graph:type_name -> bittern.stepgraph.v1.Graph
-	11, // 5: bittern.backend.v1.DeployRequest.weights:type_name -> bittern.backend.v1.DeployRequest.WeightsEntry
+	14, // 0: bittern.backend.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
+	15, // 1: bittern.backend.v1.Matrix.levels:type_name -> bittern.plugin.v1.Tensor
+	15, // 2: bittern.backend.v1.Matrix.data:type_name -> bittern.plugin.v1.Tensor
+	11, // 3: bittern.backend.v1.DeployRequest.options:type_name -> bittern.backend.v1.DeployRequest.OptionsEntry
+	16, // 4: bittern.backend.v1.DeployRequest.graph:type_name -> bittern.stepgraph.v1.Graph
+	12, // 5: bittern.backend.v1.DeployRequest.weights:type_name -> bittern.backend.v1.DeployRequest.WeightsEntry
 	6,  // 6: bittern.backend.v1.CostResponse.energy:type_name -> bittern.backend.v1.Part
 	6,  // 7: bittern.backend.v1.CostResponse.memory:type_name -> bittern.backend.v1.Part
-	12, // 8: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
-	14, // 9: bittern.backend.v1.ExecuteRequest.tokens:type_name -> bittern.plugin.v1.Tensor
-	14, // 10: bittern.backend.v1.ExecuteRequest.dense:type_name -> bittern.plugin.v1.Tensor
-	14, // 11: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
-	2,  // 12: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
-	0,  // 13: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
-	3,  // 14: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
-	5,  // 15: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
-	8,  // 16: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
-	1,  // 17: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
-	4,  // 18: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
-	7,  // 19: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
-	9,  // 20: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	13, // 8: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
+	7,  // 9: bittern.backend.v1.CostResponse.substitutions:type_name -> bittern.backend.v1.Substitution
+	15, // 10: bittern.backend.v1.ExecuteRequest.tokens:type_name -> bittern.plugin.v1.Tensor
+	15, // 11: bittern.backend.v1.ExecuteRequest.dense:type_name -> bittern.plugin.v1.Tensor
+	15, // 12: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
+	2,  // 13: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
+	0,  // 14: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
+	3,  // 15: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
+	5,  // 16: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
+	9,  // 17: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
+	1,  // 18: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
+	4,  // 19: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
+	8,  // 20: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
+	10, // 21: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_bittern_backend_v1_backend_proto_init() }
@@ -744,14 +829,14 @@ func file_bittern_backend_v1_backend_proto_init() {
 		return
 	}
 	file_bittern_backend_v1_backend_proto_msgTypes[4].OneofWrappers = []any{}
-	file_bittern_backend_v1_backend_proto_msgTypes[7].OneofWrappers = []any{}
+	file_bittern_backend_v1_backend_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bittern_backend_v1_backend_proto_rawDesc), len(file_bittern_backend_v1_backend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
