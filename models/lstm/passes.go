@@ -83,15 +83,16 @@ func (s *session) calibrated() error {
 // prepare sets how the layers run. rows 0 means the whole batch.
 func (s *session) prepare(statistics recurrent.Statistics, rows int) {
 	for i, layer := range s.layers {
-		layer.Pass = recurrent.Pass{Statistics: statistics, Rows: rows, Running: s.running[i]}
+		pass := recurrent.Pass{Statistics: statistics, Rows: rows, Running: s.running[i]}
 		if s.batchNorm {
 			// The buffer is what a checkpoint restores.
 			s.running[i].Sequences = float64(s.request.Buffers[sequencesName][0])
 		}
 		if s.carry && s.request.Buffers[windowsName][0] > 0 {
 			state := s.carried(i)
-			layer.Pass.Start = &state
+			pass.Start = &state
 		}
+		layer.Prepare(pass)
 	}
 	s.softmax.Rows = rows
 }
