@@ -64,7 +64,7 @@ func (a architecture) check() error {
 }
 
 // The names of parameters and buffers. Those of a layer follow "layer0." and
-// so on, and are the ones graph.LSTMInputs lists.
+// so on, and are the ones recurrent.Config lists.
 const (
 	embeddingName = "embedding.W"
 	softmaxName   = "softmax.W"

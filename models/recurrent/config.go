@@ -111,6 +111,10 @@ type Tensor struct {
 
 // Parameters lists the layer's parameters in the order that package graph takes
 // them. Gains of a normalization are called gamma.
+//
+// Published starting values are: gains 0.1 with batch normalization (Ardakani et
+// al.), 1 with LayerNorm and the norms of the rows as they start with WeightNorm
+// (Hou et al.); biases and states 0, but β of an LSTM's forget gate 1.
 func (c Config) Parameters() []Tensor {
 	d, wide := c.Units, c.Kind.gates()*c.Units
 	list := []Tensor{

@@ -289,7 +289,7 @@ func (p problem) compare(t *testing.T, l Layer) {
 	dw := newWeights(p.config)
 	var dInput []float32
 	if !p.config.Tokens {
-		dInput = make([]float32, len(p.input.Features))
+		dInput = slices.Repeat([]float32{float32(math.NaN())}, len(p.input.Features))
 	}
 	if err := l.Backward(p.weights, p.input, p.gradient, dw, dInput); err != nil {
 		t.Fatal(err)

@@ -254,6 +254,26 @@ func TestMisfits(t *testing.T) {
 			l.Prepare(Pass{Rows: 4})
 			return l.Forward(p.weights, p.input)
 		}(), "4 sequences of a batch of 3"},
+		"lengths": {func() error {
+			in := p.input
+			in.Lengths = []int32{1, 2, 2}
+			return lstm.Forward(p.weights, in)
+		}(), "not masked"},
+		"length": {func() error {
+			m := newProblem(Config{Kind: GRU, Steps: 2, Batch: 3, Inputs: 4, Units: 5, Masked: true})
+			m.input.Lengths[1] = 3
+			return newLayer(t, workers, m.config).Forward(m.weights, m.input)
+		}(), "sequence 1 has 3 steps of 2"},
+		"no lengths": {func() error {
+			m := newProblem(Config{Kind: GRU, Steps: 2, Batch: 3, Inputs: 4, Units: 5, Masked: true})
+			m.input.Lengths = nil
+			return newLayer(t, workers, m.config).Forward(m.weights, m.input)
+		}(), "lengths has 0 elements, its shape [3] wants 3"},
+		"fresh": {func() error {
+			l := newLayer(t, workers, p.config)
+			l.Prepare(Pass{Fresh: []bool{true, false, false}})
+			return l.Forward(p.weights, p.input)
+		}(), "without a start state"},
 		"partial": {func() error {
 			l := newLayer(t, workers, p.config)
 			l.Prepare(Pass{Rows: 2})
@@ -323,6 +343,63 @@ func TestGivenState(t *testing.T) {
 		}
 		if nothing := make([]float32, 7); !slices.Equal(dw.H0, nothing) || kind == LSTM && !slices.Equal(dw.C0, nothing) {
 			t.Errorf("%s: gradients of h0 %v and c0 %v, want none: the state was given", kind, dw.H0, dw.C0)
+		}
+	}
+}
+
+// TestRows computes the first sequences of a batch alone, as the last batch of an
+// evaluation does, and finds what they are in a whole one.
+func TestRows(t *testing.T) {
+	t.Parallel()
+	workers := team.New(2)
+	defer workers.Close()
+	for _, config := range configs {
+		if config.Units != 17 || config.Batch < 5 {
+			continue
+		}
+		p, l := newProblem(config), newLayer(t, workers, config)
+		running := newRunning(config)
+		forward := func(statistics Statistics, rows int) []float32 {
+			pass := p.pass(statistics, running)
+			pass.Rows = rows
+			l.Prepare(pass)
+			if err := l.Forward(p.weights, p.input); err != nil {
+				t.Fatal(err)
+			}
+			return slices.Clone(l.Hidden())
+		}
+		forward(Calibrate, 0)
+		whole, part := forward(Frozen, 0), forward(Frozen, 3)
+		for step := range config.Steps {
+			first := step * config.Batch * config.Units
+			if got, want := part[first:][:3*config.Units], whole[first:][:3*config.Units]; !slices.Equal(got, want) {
+				t.Errorf("%+v: step %d: %v, want %v", config, step, got, want)
+			}
+		}
+	}
+}
+
+// TestRowOfZeros gives weight normalization rows without a direction: they stay 0 and have
+// no gradient, and all else is finite.
+func TestRowOfZeros(t *testing.T) {
+	t.Parallel()
+	workers := team.New(1)
+	defer workers.Close()
+	p := newProblem(Config{Kind: GRU, Steps: 3, Batch: 2, Inputs: 3, Units: 4, Normalization: WeightNorm})
+	clear(p.weights.Wh[4:8])
+	clear(p.weights.Wx[3:6])
+	l, dw := newLayer(t, workers, p.config), newWeights(p.config)
+	if err := errors.Join(l.Forward(p.weights, p.input), l.Backward(p.weights, p.input, p.gradient, dw, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if nothing := make([]float32, 4); !slices.Equal(dw.Wh[4:8], nothing) || !slices.Equal(dw.Wx[3:6], nothing[:3]) {
+		t.Errorf("gradients %v and %v of rows of zeros, want none", dw.Wh[4:8], dw.Wx[3:6])
+	}
+	for _, parameter := range p.config.Parameters() {
+		for i, v := range *dw.Field(parameter.Name) {
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				t.Errorf("gradient of %s[%d] is %v", parameter.Name, i, v)
+			}
 		}
 	}
 }

@@ -23,6 +23,7 @@ const (
 // per time step: H and X [Steps × gates·Units], C [Steps × Units]; with
 // SharedBatchNorm they have one row for all steps. The variance of H before the first
 // step is 0 where all sequences start from one state, and SharedBatchNorm leaves it out.
+// A step that no sequence of a masked layer had has mean and variance 0.
 type Running struct {
 	Sequences                                            float64 // how many they were gathered from
 	MeanH, VarianceH, MeanX, VarianceX, MeanC, VarianceC []float32

@@ -156,9 +156,9 @@ func (l *layer) clearGradients(w *worker) {
 	clear(g.H0[w.from:w.to])
 }
 
-// hiddenGradient returns the gradient of h before the step at time t that comes
-// through the products of all gates, from and to with one product of states. Where
-// accumulate is set it is added to what is there.
+// hiddenGradient returns the gradient of the hidden state before time t that comes
+// through its products, for the worker's units. Where accumulate is set it is added
+// to what passed the products by, which is there already.
 func (l *layer) hiddenGradient(w *worker, t int, accumulate bool) gates.Matrix {
 	next := l.at(l.hiddenNext, 0, l.cellStride, w.from)
 	w.err = errors.Join(w.err, w.scratch.MultiplyPacked(next.Data, next.Stride,

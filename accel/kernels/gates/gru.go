@@ -1,13 +1,14 @@
 package gates
 
 // The kernels of a gated recurrent unit whose reset gate acts after the
-// recurrent product, as in PyTorch's nn.GRU; with Reset a matrix of ones and
-// InputShift alone they serve one whose reset gate acts before it.
+// recurrent product, as in PyTorch's nn.GRU:
 //
 //	(r,z) = σ(a)                       n = tanh(ax + r∘ah)
 //	h = n + z∘(h₋₁ − n) = (1−z)∘n + z∘h₋₁
 //
 // The gates r, z, n of a matrix lie Spacing floats apart, as those of an LSTM do.
+// Where the reset gate acts before the product, n is a Gate like the others, and
+// of what UpdateGradient computes da[n], da[z] and BeforeGradient hold.
 
 // gruGates is the number of gates, in the order r, z, n.
 const gruGates = 3
