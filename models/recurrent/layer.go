@@ -27,7 +27,7 @@ type Layer interface {
 	// Config returns the shape the layer was made with.
 	Config() Config
 
-	// Prepare says how the next Forward runs.
+	// Prepare says how the next Forward and its Backward run.
 	Prepare(Pass)
 
 	// Forward computes the hidden states of the input.
