@@ -6,53 +6,62 @@ import (
 	"bittern/models/recurrent"
 )
 
-// lstm is a recurrent.LSTM as a Function of the input, Wx, Wh, beta, h0, c0
-// and, with batch normalization, gamma_h, gamma_x, gamma_c, beta_c.
-type lstm struct{ *recurrent.LSTM }
+// layer is a recurrent.Layer as a Function.
+type layer struct {
+	recurrent.Layer
+	parameters []recurrent.Tensor
+}
 
-// LSTM returns the layer as a Function. Its inputs are those LSTMInputs names;
-// its output is the hidden states, [Steps·Batch, Units].
-func LSTM(l *recurrent.LSTM) Function { return lstm{l} }
+// Recurrent returns the layer as a Function. Its inputs are those LayerInputs
+// names; its output is the hidden states, [Steps·Batch, Units].
+func Recurrent(l recurrent.Layer) Function { return layer{l, l.Config().Parameters()} }
 
-// LSTMInputs names the inputs of [LSTM] in order: "x", [Steps, Batch] tokens or
-// [Steps·Batch, Inputs] features, then the layer's parameters.
-func LSTMInputs(batchNorm bool) []string {
-	names := []string{"x", "Wx", "Wh", "beta", "h0", "c0"}
-	if batchNorm {
-		names = append(names, "gamma_h", "gamma_x", "gamma_c", "beta_c")
+// LayerInputs names the inputs of [Recurrent] in order: "x", [Steps, Batch] tokens or
+// [Steps·Batch, Inputs] features; of a masked layer "lengths", [Batch]; then
+// the layer's parameters.
+func LayerInputs(c recurrent.Config) []string {
+	names := []string{"x"}
+	if c.Masked {
+		names = append(names, "lengths")
+	}
+	for _, p := range c.Parameters() {
+		names = append(names, p.Name)
 	}
 	return names
 }
 
-func (f lstm) Key() string { return fmt.Sprintf("LSTM %+v", f.Config()) }
+func (f layer) Key() string { return fmt.Sprintf("%s %+v", f.Config().Kind, f.Config()) }
 
-func (f lstm) Output() Tensor {
+func (f layer) Output() Tensor {
 	c := f.Config()
 	return Tensor{Shape: []int{c.Steps * c.Batch, c.Units}, Float32: f.Hidden()}
 }
 
-func (f lstm) Forward(in []Tensor) error {
-	return f.LSTM.Forward(f.arguments(in))
+func (f layer) Forward(in []Tensor) error {
+	return f.Layer.Forward(f.arguments(in))
 }
 
-func (f lstm) Backward(in []Tensor, gradient []float32, gradients [][]float32) error {
+func (f layer) Backward(in []Tensor, gradient []float32, gradients [][]float32) error {
 	w, x := f.arguments(in)
 	out := make([]Tensor, len(gradients))
 	for i, g := range gradients {
 		out[i].Float32 = g
 	}
 	dw, dx := f.arguments(out)
-	return f.LSTM.Backward(w, x, gradient, dw, dx.Features)
+	return f.Layer.Backward(w, x, gradient, dw, dx.Features)
 }
 
-func (f lstm) arguments(in []Tensor) (recurrent.LSTMWeights, recurrent.LSTMInput) {
-	w := recurrent.LSTMWeights{
-		Wx: in[1].Float32, Wh: in[2].Float32, Beta: in[3].Float32, H0: in[4].Float32, C0: in[5].Float32,
+func (f layer) arguments(in []Tensor) (recurrent.Weights, recurrent.Input) {
+	x := recurrent.Input{Tokens: in[0].Int32, Features: in[0].Float32}
+	in = in[1:]
+	if f.Config().Masked {
+		x.Lengths, in = in[0].Int32, in[1:]
 	}
-	if f.Config().BatchNorm {
-		w.GammaH, w.GammaX, w.GammaC, w.BetaC = in[6].Float32, in[7].Float32, in[8].Float32, in[9].Float32
+	var w recurrent.Weights
+	for i, p := range f.parameters {
+		*w.Field(p.Name) = in[i].Float32
 	}
-	return w, recurrent.LSTMInput{Tokens: in[0].Int32, Features: in[0].Float32}
+	return w, x
 }
 
 // softmax is a recurrent.Softmax as a Function; loss is its output.

@@ -18,7 +18,7 @@ import (
 // network is a language model of one layer and a softmax: float64 weights that
 // are exact in float32, tokens and targets.
 type network struct {
-	layer           reference.LSTM
+	layer           reference.Layer
 	softmax         reference.Softmax
 	weights         reference.Weights
 	w, bias         []float64
@@ -28,9 +28,12 @@ type network struct {
 func newNetwork(batchNorm bool, steps, batch, units, vocabulary int) *network {
 	random := rand.New(rand.NewPCG(7, 8))
 	n := &network{
-		layer:   reference.LSTM{Steps: steps, Batch: batch, Inputs: vocabulary, Units: units, BatchNorm: batchNorm},
+		layer:   reference.Layer{Steps: steps, Batch: batch, Inputs: vocabulary, Units: units, NormalizeCell: batchNorm},
 		softmax: reference.Softmax{Rows: steps * batch, Units: units, Classes: vocabulary},
 		w:       make([]float64, vocabulary*units), bias: make([]float64, vocabulary),
+	}
+	if batchNorm {
+		n.layer.Normalization = reference.Batch
 	}
 	n.weights = reference.RandomWeights(n.layer, random)
 	for _, s := range [][]float64{n.w, n.bias} {
@@ -53,11 +56,6 @@ func newNetwork(batchNorm bool, steps, batch, units, vocabulary int) *network {
 // parameters returns the network's parameters by name.
 func (n *network) parameters() map[string][]float64 {
 	out := n.weights.Named()
-	if !n.layer.BatchNorm {
-		for _, name := range []string{"gamma_h", "gamma_x", "gamma_c", "beta_c"} {
-			delete(out, name)
-		}
-	}
 	out["softmax.W"], out["softmax.b"] = n.w, n.bias
 	return out
 }
@@ -160,7 +158,7 @@ func (n *network) plain(t *testing.T) (float64, map[string][]float64) {
 		oneHot := n.oneHot(step)
 		x := constant(fmt.Sprintf("x%d", step), b, v, func(i, j int) float64 { return oneHot[i*v+j] })
 		ah, ax := must(G.Mul(h, whT)), must(G.Mul(x, wxT))
-		if n.layer.BatchNorm {
+		if n.layer.NormalizeCell {
 			ah = must(G.HadamardProd(broadcast("gamma_h"), normalise(ah, 4*d, fmt.Sprintf("h%d", step))))
 			ax = must(G.HadamardProd(broadcast("gamma_x"), normalise(ax, 4*d, fmt.Sprintf("x%d", step))))
 		}
@@ -171,7 +169,7 @@ func (n *network) plain(t *testing.T) (float64, map[string][]float64) {
 		o := must(G.Sigmoid(must(G.Mul(a, gate[3]))))
 		c = must(G.Add(must(G.HadamardProd(f, c)), must(G.HadamardProd(i, gg))))
 		cn := c
-		if n.layer.BatchNorm {
+		if n.layer.NormalizeCell {
 			cn = must(G.Add(must(G.HadamardProd(broadcast("gamma_c"), normalise(c, d, fmt.Sprintf("c%d", step)))), broadcast("beta_c")))
 		}
 		h = must(G.HadamardProd(o, must(G.Tanh(cn))))
@@ -229,12 +227,20 @@ func (n *network) fused(t *testing.T, workers *team.Team) (float64, map[string][
 	}
 	steps, batch := n.layer.Steps, n.layer.Batch
 	inputs := []*Node{g.Input("inputs", Tensor{Shape: []int{steps, batch}, Int32: n.tokens})}
-	for _, name := range LSTMInputs(n.layer.BatchNorm)[1:] {
+	config := recurrent.Config{
+		Steps: steps, Batch: batch, Inputs: n.layer.Inputs, Units: n.layer.Units, Tokens: true, NormalizeCell: n.layer.NormalizeCell,
+	}
+	if n.layer.NormalizeCell {
+		config.Normalization = recurrent.BatchNorm
+	}
+	layer, err := recurrent.New(workers, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range LayerInputs(config)[1:] {
 		inputs = append(inputs, parameter(name))
 	}
-	h := g.Apply(LSTM(recurrent.NewLSTM(workers, recurrent.LSTMConfig{
-		Steps: steps, Batch: batch, Inputs: n.layer.Inputs, Units: n.layer.Units, Tokens: true, BatchNorm: n.layer.BatchNorm,
-	})), inputs...)
+	h := g.Apply(Recurrent(layer), inputs...)
 	softmax := SoftmaxLoss(recurrent.NewSoftmax(workers, recurrent.SoftmaxConfig{
 		Steps: steps, Batch: batch, Units: n.layer.Units, Classes: n.softmax.Classes,
 	}))

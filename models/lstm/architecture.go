@@ -60,7 +60,7 @@ func (a architecture) check() error {
 }
 
 // The names of parameters and buffers. Those of a layer follow "layer0." and
-// so on, and are the ones graph.LSTMInputs lists.
+// so on, and are the ones recurrent.Config lists.
 const (
 	embeddingName = "embedding.W"
 	softmaxName   = "softmax.W"
@@ -72,10 +72,16 @@ const (
 func layerName(layer int, part string) string { return fmt.Sprintf("layer%d.%s", layer, part) }
 
 // layer is the shape of recurrent layer i.
-func (a architecture) layer(i int) recurrent.LSTMConfig {
-	c := recurrent.LSTMConfig{
+func (a architecture) layer(i int) recurrent.Config {
+	c := recurrent.Config{
 		Steps: a.task.Length, Batch: a.task.Batch, Inputs: a.units, Units: a.units,
-		BatchNorm: a.batchNorm, Shared: a.shared,
+		NormalizeCell: a.batchNorm,
+	}
+	switch {
+	case a.shared:
+		c.Normalization = recurrent.SharedBatchNorm
+	case a.batchNorm:
+		c.Normalization = recurrent.BatchNorm
 	}
 	if i == 0 {
 		c.Inputs = a.task.InputSize

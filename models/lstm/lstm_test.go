@@ -255,22 +255,19 @@ func (r *rig) reference() (float64, map[string][]float64) {
 		x = append(x, r.features(step))
 	}
 	type trained struct {
-		layer reference.LSTM
+		layer reference.Layer
 		w     reference.Weights
 		trace *reference.Trace
 	}
 	var stack []trained
 	for i := range a.depth {
 		config := a.layer(i)
-		l := trained{layer: reference.LSTM{Steps: config.Steps, Batch: config.Batch, Inputs: config.Inputs, Units: config.Units, BatchNorm: config.BatchNorm}}
+		l := trained{layer: reference.Layer{Steps: config.Steps, Batch: config.Batch, Inputs: config.Inputs, Units: config.Units}}
 		at := func(part string) []float64 { return value(layerName(i, part)) }
 		l.w = reference.Weights{Wx: at("Wx"), Wh: at("Wh"), Beta: at("beta"), H0: at("h0"), C0: at("c0")}
-		if config.BatchNorm {
+		if config.NormalizeCell {
+			l.layer.Normalization, l.layer.NormalizeCell = reference.Batch, true
 			l.w.GammaH, l.w.GammaX, l.w.GammaC, l.w.BetaC = at("gamma_h"), at("gamma_x"), at("gamma_c"), at("beta_c")
-		} else {
-			l.w.GammaC = make([]float64, config.Units) // not read, but sized by
-			l.w.GammaH = make([]float64, 4*config.Units)
-			l.w.GammaX = l.w.GammaH
 		}
 		l.trace = l.layer.Forward(l.w, x, nil)
 		x = l.trace.H

@@ -88,11 +88,12 @@ func (s *session) calibrated() error {
 // or over all where rows is 0.
 func (s *session) prepare(statistics recurrent.Statistics, rows int) {
 	for i, layer := range s.layers {
-		layer.Pass = recurrent.Pass{Statistics: statistics, Rows: rows, Running: s.running[i]}
+		pass := recurrent.Pass{Statistics: statistics, Rows: rows, Running: s.running[i]}
 		if s.batchNorm {
 			// The buffer is what a checkpoint restores.
 			s.running[i].Sequences = float64(s.request.Buffers[sequencesName][0])
 		}
+		layer.Prepare(pass)
 	}
 }
 

@@ -19,7 +19,7 @@ type session struct {
 	plan    model.Plan
 	team    *team.Team
 
-	layers   []*recurrent.LSTM
+	layers   []recurrent.Layer
 	running  []*recurrent.Running // nil without batch normalization
 	dropouts []*recurrent.Dropout
 	softmax  *recurrent.Softmax
@@ -125,12 +125,15 @@ func (s *session) assemble() error {
 		x = s.dropped(g, g.Apply(e, x, s.parameter(g, embeddingName)), e)
 	}
 	for i := range s.depth {
-		layer := recurrent.NewLSTM(s.team, s.layer(i))
+		layer, err := recurrent.New(s.team, s.layer(i))
+		if err != nil {
+			return err
+		}
 		inputs := []*graph.Node{x}
-		for _, part := range graph.LSTMInputs(s.batchNorm)[1:] {
+		for _, part := range graph.LayerInputs(layer.Config())[1:] {
 			inputs = append(inputs, s.parameter(g, layerName(i, part)))
 		}
-		f := graph.LSTM(layer)
+		f := graph.Recurrent(layer)
 		x = g.Apply(f, inputs...)
 		s.hidden = f.Output().Float32
 		if s.task.Kind == model.SequenceClassification && i == s.depth-1 {

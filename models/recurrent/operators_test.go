@@ -1,6 +1,7 @@
 package recurrent
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -199,16 +200,16 @@ func TestMisfits(t *testing.T) {
 	t.Parallel()
 	workers := team.New(1)
 	defer workers.Close()
-	p := newProblem(LSTMConfig{Steps: 2, Batch: 3, Inputs: 4, Units: 5, Tokens: true, BatchNorm: true})
-	lstm := NewLSTM(workers, p.config)
-	ready := func() *LSTM {
-		l := NewLSTM(workers, p.config)
+	p := newProblem(Config{Steps: 2, Batch: 3, Inputs: 4, Units: 5, Tokens: true, Normalization: BatchNorm, NormalizeCell: true})
+	lstm := newLayer(t, workers, p.config)
+	ready := func() Layer {
+		l := newLayer(t, workers, p.config)
 		if err := l.Forward(p.weights, p.input); err != nil {
 			t.Fatal(err)
 		}
 		return l
 	}
-	changed := func(change func(*LSTMWeights)) LSTMWeights {
+	changed := func(change func(*Weights)) Weights {
 		w := p.weights
 		change(&w)
 		return w
@@ -224,38 +225,58 @@ func TestMisfits(t *testing.T) {
 		got  error
 		want string
 	}{
-		"Wh":       {lstm.Forward(changed(func(w *LSTMWeights) { w.Wh = w.Wh[1:] }), p.input), "Wh has 99 elements, its shape [20 5] wants 100"},
-		"gamma":    {lstm.Forward(changed(func(w *LSTMWeights) { w.GammaC = nil }), p.input), "gamma_c has 0 elements, its shape [5] wants 5"},
-		"input":    {lstm.Forward(p.weights, LSTMInput{Tokens: []int32{1}}), "input has 1 elements, its shape [2 3] wants 6"},
-		"token":    {lstm.Forward(p.weights, LSTMInput{Tokens: []int32{0, 0, 0, 0, 4, 0}}), "token 4 is 4, outside of a vocabulary of 4"},
-		"negative": {lstm.Forward(p.weights, LSTMInput{Tokens: []int32{0, -1, 0, 0, 0, 0}}), "token 1 is -1"},
+		"Wh":       {lstm.Forward(changed(func(w *Weights) { w.Wh = w.Wh[1:] }), p.input), "Wh has 99 elements, its shape [20 5] wants 100"},
+		"gamma":    {lstm.Forward(changed(func(w *Weights) { w.GammaC = nil }), p.input), "gamma_c has 0 elements, its shape [5] wants 5"},
+		"input":    {lstm.Forward(p.weights, Input{Tokens: []int32{1}}), "input has 1 elements, its shape [2 3] wants 6"},
+		"token":    {lstm.Forward(p.weights, Input{Tokens: []int32{0, 0, 0, 0, 4, 0}}), "token 4 is 4, outside of a vocabulary of 4"},
+		"negative": {lstm.Forward(p.weights, Input{Tokens: []int32{0, -1, 0, 0, 0, 0}}), "token 1 is -1"},
 		"gradient": {ready().Backward(p.weights, p.input, p.gradient[1:], newWeights(p.config), nil), "gradient of the hidden states has 29 elements"},
 		"features": {func() error {
-			f := newProblem(LSTMConfig{Steps: 2, Batch: 3, Inputs: 4, Units: 5})
-			l := NewLSTM(workers, f.config)
+			f := newProblem(Config{Steps: 2, Batch: 3, Inputs: 4, Units: 5})
+			l := newLayer(t, workers, f.config)
 			if err := l.Forward(f.weights, f.input); err != nil {
 				return err
 			}
 			return l.Backward(f.weights, f.input, f.gradient, newWeights(f.config), two)
 		}(), "gradient of the features has 2 elements, its shape [2 3 4] wants 24"},
 		"state": {func() error {
-			l := NewLSTM(workers, p.config)
-			l.Pass.Start = &State{}
+			l := newLayer(t, workers, p.config)
+			l.Prepare(Pass{Start: &State{}})
 			return l.Forward(p.weights, p.input)
 		}(), "carries none"},
 		"statistics": {func() error {
-			l := NewLSTM(workers, p.config)
-			l.Pass.Statistics = Frozen
+			l := newLayer(t, workers, p.config)
+			l.Prepare(Pass{Statistics: Frozen})
 			return l.Forward(p.weights, p.input)
 		}(), "needs running statistics"},
 		"rows": {func() error {
-			l := NewLSTM(workers, p.config)
-			l.Pass.Rows = 4
+			l := newLayer(t, workers, p.config)
+			l.Prepare(Pass{Rows: 4})
 			return l.Forward(p.weights, p.input)
 		}(), "4 sequences of a batch of 3"},
+		"lengths": {func() error {
+			in := p.input
+			in.Lengths = []int32{1, 2, 2}
+			return lstm.Forward(p.weights, in)
+		}(), "not masked"},
+		"length": {func() error {
+			m := newProblem(Config{Kind: GRU, Steps: 2, Batch: 3, Inputs: 4, Units: 5, Masked: true})
+			m.input.Lengths[1] = 3
+			return newLayer(t, workers, m.config).Forward(m.weights, m.input)
+		}(), "sequence 1 has 3 steps of 2"},
+		"no lengths": {func() error {
+			m := newProblem(Config{Kind: GRU, Steps: 2, Batch: 3, Inputs: 4, Units: 5, Masked: true})
+			m.input.Lengths = nil
+			return newLayer(t, workers, m.config).Forward(m.weights, m.input)
+		}(), "lengths has 0 elements, its shape [3] wants 3"},
+		"fresh": {func() error {
+			l := newLayer(t, workers, p.config)
+			l.Prepare(Pass{Fresh: []bool{true, false, false}})
+			return l.Forward(p.weights, p.input)
+		}(), "without a start state"},
 		"partial": {func() error {
-			l := NewLSTM(workers, p.config)
-			l.Pass.Rows = 2
+			l := newLayer(t, workers, p.config)
+			l.Prepare(Pass{Rows: 2})
 			if err := l.Forward(p.weights, p.input); err != nil {
 				return err
 			}
@@ -275,11 +296,12 @@ func TestMisfits(t *testing.T) {
 }
 
 // TestRepeats runs a layer again and finds the same bits; other teams agree
-// with it up to rounding, as [TestLSTMAgainstReference] shows.
+// with it up to rounding, as [TestAgainstReference] shows.
 func TestRepeats(t *testing.T) {
 	eachConfig(t, func(t *testing.T, p problem, workers *team.Team) {
-		run := func() ([]float32, map[string][]float32) {
-			l := NewLSTM(workers, p.config)
+		run := func() ([]float32, Weights) {
+			l := newLayer(t, workers, p.config)
+			l.Prepare(p.pass(Batch, nil))
 			dw := newWeights(p.config)
 			for range 2 { // the second on memory that was used
 				if err := l.Forward(p.weights, p.input); err != nil {
@@ -289,54 +311,95 @@ func TestRepeats(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			return l.Hidden(), dw.named()
+			return l.Hidden(), dw
 		}
 		hidden, gradients := run()
 		again, gradientsAgain := run()
 		if !slices.Equal(hidden, again) {
 			t.Error("hidden states differ from run to run")
 		}
-		for name, g := range gradients {
-			if math.IsNaN(float64(g[0])) {
-				continue // not used without normalization, else the other tests' matter
-			}
-			if !slices.Equal(g, gradientsAgain[name]) {
-				t.Errorf("the gradient of %s differs from run to run", name)
+		for _, parameter := range p.config.Parameters() {
+			if !slices.Equal(*gradients.Field(parameter.Name), *gradientsAgain.Field(parameter.Name)) {
+				t.Errorf("the gradient of %s differs from run to run", parameter.Name)
 			}
 		}
 	})
 }
 
-// TestCarriedState gives a layer a start state and finds what the oracle does.
-func TestCarriedState(t *testing.T) {
+// TestGivenState gives every sequence a state of its own: h0 and c0 have no gradient.
+func TestGivenState(t *testing.T) {
 	t.Parallel()
-	for _, batchNorm := range []bool{true, false} {
-		p := newProblem(LSTMConfig{Steps: 3, Batch: 4, Inputs: 6, Units: 7, Tokens: true, BatchNorm: batchNorm, Carry: true})
-		random := rand.New(rand.NewPCG(9, 9))
-		start := reference.State{H: normal(4*7, random), C: normal(4*7, random)}
-		workers := team.New(2)
-		defer workers.Close()
-		l := NewLSTM(workers, p.config)
-		l.Pass.Start = &State{Hidden: single(start.H), Cell: single(start.C)}
-		if err := l.Forward(p.weights, p.input); err != nil {
-			t.Fatal(err)
-		}
-		trace := p.layer.Forward(p.weights64, p.input64, &start)
-		checkClose(t, "h", l.Hidden(), trace.H, 2e-5)
-		final := State{Hidden: make([]float32, 4*7), Cell: make([]float32, 4*7)}
-		l.Final(final)
-		checkClose(t, "final h", final.Hidden, [][]float64{trace.Final().H}, 2e-5)
-		checkClose(t, "final c", final.Cell, [][]float64{trace.Final().C}, 2e-5)
-
+	workers := team.New(2)
+	defer workers.Close()
+	for _, kind := range []Kind{LSTM, GRU} {
+		p := newProblem(Config{Kind: kind, Steps: 3, Batch: 4, Inputs: 6, Units: 7, Carry: true})
+		p.fresh, p.start64.Fresh = nil, nil
+		l := newLayer(t, workers, p.config)
+		l.Prepare(p.pass(Batch, nil))
+		p.compare(t, l)
 		dw := newWeights(p.config)
-		if err := l.Backward(p.weights, p.input, p.gradient, dw, nil); err != nil {
+		if err := errors.Join(l.Forward(p.weights, p.input), l.Backward(p.weights, p.input, p.gradient, dw, nil)); err != nil {
 			t.Fatal(err)
 		}
-		want, _ := p.layer.Backward(p.weights64, trace, p.gradient64)
-		checkClose(t, "gradient of Wh", dw.Wh, [][]float64{want.Wh}, 1e-4)
-		checkClose(t, "gradient of Wx", dw.Wx, [][]float64{want.Wx}, 1e-4)
-		if nothing := make([]float32, 7); !slices.Equal(dw.H0, nothing) || !slices.Equal(dw.C0, nothing) {
-			t.Errorf("gradients of h0 %v and c0 %v, want none: the state was given", dw.H0, dw.C0)
+		if nothing := make([]float32, 7); !slices.Equal(dw.H0, nothing) || kind == LSTM && !slices.Equal(dw.C0, nothing) {
+			t.Errorf("%s: gradients of h0 %v and c0 %v, want none: the state was given", kind, dw.H0, dw.C0)
+		}
+	}
+}
+
+// TestRows computes the first sequences of a batch alone, as the last batch of an
+// evaluation does, and finds what they are in a whole one.
+func TestRows(t *testing.T) {
+	t.Parallel()
+	workers := team.New(2)
+	defer workers.Close()
+	for _, config := range configs {
+		if config.Units != 17 || config.Batch < 5 {
+			continue
+		}
+		p, l := newProblem(config), newLayer(t, workers, config)
+		running := newRunning(config)
+		forward := func(statistics Statistics, rows int) []float32 {
+			pass := p.pass(statistics, running)
+			pass.Rows = rows
+			l.Prepare(pass)
+			if err := l.Forward(p.weights, p.input); err != nil {
+				t.Fatal(err)
+			}
+			return slices.Clone(l.Hidden())
+		}
+		forward(Calibrate, 0)
+		whole, part := forward(Frozen, 0), forward(Frozen, 3)
+		for step := range config.Steps {
+			first := step * config.Batch * config.Units
+			if got, want := part[first:][:3*config.Units], whole[first:][:3*config.Units]; !slices.Equal(got, want) {
+				t.Errorf("%+v: step %d: %v, want %v", config, step, got, want)
+			}
+		}
+	}
+}
+
+// TestRowOfZeros gives weight normalization rows without a direction: they stay 0 and have
+// no gradient, and all else is finite.
+func TestRowOfZeros(t *testing.T) {
+	t.Parallel()
+	workers := team.New(1)
+	defer workers.Close()
+	p := newProblem(Config{Kind: GRU, Steps: 3, Batch: 2, Inputs: 3, Units: 4, Normalization: WeightNorm})
+	clear(p.weights.Wh[4:8])
+	clear(p.weights.Wx[3:6])
+	l, dw := newLayer(t, workers, p.config), newWeights(p.config)
+	if err := errors.Join(l.Forward(p.weights, p.input), l.Backward(p.weights, p.input, p.gradient, dw, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if nothing := make([]float32, 4); !slices.Equal(dw.Wh[4:8], nothing) || !slices.Equal(dw.Wx[3:6], nothing[:3]) {
+		t.Errorf("gradients %v and %v of rows of zeros, want none", dw.Wh[4:8], dw.Wx[3:6])
+	}
+	for _, parameter := range p.config.Parameters() {
+		for i, v := range *dw.Field(parameter.Name) {
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				t.Errorf("gradient of %s[%d] is %v", parameter.Name, i, v)
+			}
 		}
 	}
 }
@@ -345,13 +408,13 @@ func TestCarriedState(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	workers := team.New(2)
 	defer workers.Close()
-	for _, config := range []LSTMConfig{
-		{Steps: 3, Batch: 4, Inputs: 6, Units: 37, Tokens: true, BatchNorm: true},
-		{Steps: 3, Batch: 4, Inputs: 6, Units: 37, BatchNorm: true},
-		{Steps: 3, Batch: 4, Inputs: 6, Units: 37},
-	} {
+	for _, config := range configs {
+		if config.Units != 17 && config.Units != 33 || config.Steps > 4 && !config.Masked {
+			continue
+		}
 		p := newProblem(config)
-		l := NewLSTM(workers, config)
+		l := newLayer(t, workers, config)
+		l.Prepare(p.pass(Batch, nil))
 		dw := newWeights(config)
 		if n := testing.AllocsPerRun(10, func() {
 			if err := l.Forward(p.weights, p.input); err != nil {

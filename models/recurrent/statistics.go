@@ -3,6 +3,8 @@ package recurrent
 import (
 	"errors"
 	"math"
+
+	"bittern/accel/kernels/gates"
 )
 
 // Statistics says which means and variances normalise a forward pass.
@@ -18,57 +20,145 @@ const (
 )
 
 // Running are the means and biased variances of everything that was gathered,
-// per time step: H and X [Steps × 4·Units], C [Steps × Units]; of a layer with
-// Shared they have one row for all steps. The variance of H before the first
-// step is 0 where all sequences start from one state, and Shared leaves it out.
+// per time step: H and X [Steps × gates·Units], C [Steps × Units]; with
+// SharedBatchNorm they have one row for all steps. The variance of H before the first
+// step is 0 where all sequences start from one state, and SharedBatchNorm leaves it out.
+// A step that no sequence of a masked layer had has mean and variance 0.
 type Running struct {
 	Sequences                                            float64 // how many they were gathered from
 	MeanH, VarianceH, MeanX, VarianceX, MeanC, VarianceC []float32
+
+	// Counts are the sequences that had each step, of a masked layer: for H,
+	// then for X and C, one each or with SharedBatchNorm one for all steps. They
+	// are exact up to 2²⁴.
+	Counts []float32
 }
 
-// runningSteps is the number of rows of the running statistics.
-func (c LSTMConfig) runningSteps() int {
-	if c.Shared {
-		return 1
+// Field returns where the buffer of a name is kept; nil if there is none.
+func (r *Running) Field(name string) *[]float32 {
+	switch name {
+	case "mean_h":
+		return &r.MeanH
+	case "variance_h":
+		return &r.VarianceH
+	case "mean_x":
+		return &r.MeanX
+	case "variance_x":
+		return &r.VarianceX
+	case "mean_c":
+		return &r.MeanC
+	case "variance_c":
+		return &r.VarianceC
+	case "counts":
+		return &r.Counts
 	}
-	return c.Steps
+	return nil
 }
 
-// firstHidden is the first step whose Wh·h the running statistics take in.
-func (c LSTMConfig) firstHidden() int {
-	if c.Shared && !c.Carry {
-		return 1
+func (r *Running) check(c Config) error {
+	if r == nil {
+		return errors.New(c.Kind.String() + ": the pass needs running statistics and has none")
 	}
-	return 0
+	var err error
+	for _, b := range c.Buffers() {
+		err = errors.Join(err, mismatch(c.Kind.String(), b.Name, len(*r.Field(b.Name)), b.Shape...))
+	}
+	return err
 }
 
-// gather merges the moments of step t, columns from ≤ j < from+len(batchMean)
+// moments finds the mean and reciprocal deviation of the columns of step s. Those of
+// a masked layer are over the sequences that have the step.
+func (l *layer) moments(s int, mean, rstd []float32, x gates.Gathered) {
+	rows := l.rows()
+	if l.config.Masked {
+		x.Order = l.mask.rows(s, x.Order)
+		if rows = len(x.Order); rows == 0 {
+			clear(mean)
+			clear(rstd)
+			return
+		}
+	}
+	gates.Moments(mean, rstd, x, rows, Epsilon)
+}
+
+// measure finds the statistics of both products of gate k, units from ≤ u < to,
+// where they are the batch's own.
+func (l *layer) measure(s, k, from, to int) {
+	st, t, wide := &l.statistics, l.time(s), l.gates*l.config.Units
+	at := s * wide
+	from, to = k*l.config.Units+from, k*l.config.Units+to
+	meanH, rstdH := st.meanH[at+from:at+to], st.rstdH[at+from:at+to]
+	meanX, rstdX := st.meanX[at+from:at+to], st.rstdX[at+from:at+to]
+	if l.pass.Statistics != Frozen {
+		l.moments(s, meanH, rstdH, gates.Gathered{Matrix: l.at(l.products, t, l.stride, from)})
+		l.moments(s, meanX, rstdX, l.inputProducts(t, from))
+	}
+	if s == 0 && l.config.startsConstant(k) {
+		clear(rstdH)
+	}
+	if l.pass.Statistics == Calibrate {
+		r := l.pass.Running
+		l.gather(r.MeanH, r.VarianceH, meanH, rstdH, s, l.config.firstHidden(k), wide, from)
+		l.gather(r.MeanX, r.VarianceX, meanX, rstdX, s, 0, wide, from)
+	}
+}
+
+// gather merges the moments of step s, columns from ≤ j < from+len(batchMean)
 // of rows of width, into the running mean and variance, which take in the steps
 // from first on.
-func (l *LSTM) gather(mean, variance, batchMean, batchRstd []float32, t, first, width, from int) {
-	if t < first {
+func (l *layer) gather(mean, variance, batchMean, batchRstd []float32, s, first, width, from int) {
+	if s < first {
 		return
 	}
-	rows, before := float64(l.rows()), l.Pass.Running.Sequences
-	if l.config.Shared {
-		before = before*float64(l.config.Steps-first) + float64(t-first)*rows
-		t = 0
+	rows, before := float64(l.rows()), l.pass.Running.Sequences
+	shared := l.config.Normalization == SharedBatchNorm
+	switch {
+	case l.config.Masked:
+		rows, before = float64(l.mask.count(s)), l.counted(s, first)
+	case shared:
+		before = before*float64(l.config.Steps-first) + float64(s-first)*rows
 	}
-	at, n := t*width+from, len(batchMean)
+	if rows == 0 {
+		return
+	}
+	if shared {
+		s = 0
+	}
+	at, n := s*width+from, len(batchMean)
 	merge(mean[at:at+n], variance[at:at+n], before, batchMean, batchRstd, rows)
 }
 
-func (r *Running) check(steps, units int) error {
-	if r == nil {
-		return errors.New("LSTM: the pass needs running statistics and has none")
+// counted is how many sequences the running statistics of step s were gathered from
+// so far, of a masked layer; first is 1 for Wh·h where its first step is left out.
+func (l *layer) counted(s, first int) float64 {
+	counts := l.pass.Running.Counts
+	if l.config.Normalization != SharedBatchNorm {
+		return float64(counts[s])
 	}
-	return errors.Join(
-		mismatch("LSTM", "the mean of Wh·h", len(r.MeanH), steps, lstmGates*units),
-		mismatch("LSTM", "the variance of Wh·h", len(r.VarianceH), steps, lstmGates*units),
-		mismatch("LSTM", "the mean of Wx·x", len(r.MeanX), steps, lstmGates*units),
-		mismatch("LSTM", "the variance of Wx·x", len(r.VarianceX), steps, lstmGates*units),
-		mismatch("LSTM", "the mean of c", len(r.MeanC), steps, units),
-		mismatch("LSTM", "the variance of c", len(r.VarianceC), steps, units))
+	before := float64(counts[1-first])
+	for earlier := first; earlier < s; earlier++ {
+		before += float64(l.mask.count(earlier))
+	}
+	return before
+}
+
+// count adds the sequences of a pass that calibrated to the running statistics.
+func (l *layer) count() {
+	r := l.pass.Running
+	if l.config.Masked {
+		for s := range l.config.Steps {
+			n := float32(l.mask.count(s))
+			if l.config.Normalization != SharedBatchNorm {
+				r.Counts[s] += n
+				continue
+			}
+			r.Counts[1] += n
+			if s >= l.config.firstHidden(0) {
+				r.Counts[0] += n
+			}
+		}
+	}
+	r.Sequences += float64(l.rows())
 }
 
 // merge folds the moments of n sequences into those of the ones before, as if
@@ -94,53 +184,95 @@ func merge(mean, variance []float32, before float64, batchMean, batchRstd []floa
 }
 
 // layerStatistics are the statistics a pass normalised with, for its backward
-// pass: H and X [Steps][4·Units], C [Steps][Units]. Without normalization only
-// C is there, one row of mean 0 and reciprocal deviation 1.
+// pass: H and X [Steps][gates·Units], C [Steps][Units]. A normalization that is not
+// over batches has one row for all steps: mean 0 and as reciprocal deviation the
+// one of the rows' norms or 1. So have cell states that are not normalised.
 type layerStatistics struct {
 	meanH, rstdH, meanX, rstdX, meanC, rstdC []float32
 }
 
-func newLayerStatistics(steps, units int, batchNorm bool) layerStatistics {
-	if !batchNorm {
-		return layerStatistics{meanC: make([]float32, units), rstdC: ones(units)}
-	}
+func newLayerStatistics(c Config) layerStatistics {
 	var s layerStatistics
-	for _, field := range []*[]float32{&s.meanH, &s.rstdH, &s.meanX, &s.rstdX} {
-		*field = make([]float32, steps*lstmGates*units)
+	wide := c.Kind.gates() * c.Units
+	if c.Normalization.Batch() {
+		for _, field := range []*[]float32{&s.meanH, &s.rstdH, &s.meanX, &s.rstdX} {
+			*field = make([]float32, c.Steps*wide)
+		}
+	} else {
+		s.meanH, s.rstdH, s.meanX, s.rstdX = make([]float32, wide), ones(wide), make([]float32, wide), ones(wide)
 	}
-	s.meanC, s.rstdC = make([]float32, steps*units), make([]float32, steps*units)
+	if c.NormalizeCell {
+		s.meanC, s.rstdC = make([]float32, c.Steps*c.Units), make([]float32, c.Steps*c.Units)
+	} else {
+		s.meanC, s.rstdC = make([]float32, c.Units), ones(c.Units)
+	}
 	return s
 }
 
 // freeze takes the statistics of every step from r.
-func (s *layerStatistics) freeze(r *Running, c LSTMConfig) {
+func (s *layerStatistics) freeze(r *Running, c Config) {
 	for _, part := range []struct{ mean, rstd, runningMean, runningVariance []float32 }{
 		{s.meanH, s.rstdH, r.MeanH, r.VarianceH}, {s.meanX, s.rstdX, r.MeanX, r.VarianceX}, {s.meanC, s.rstdC, r.MeanC, r.VarianceC},
 	} {
 		width := len(part.runningMean)
+		if width == 0 {
+			continue // a cell state that is not normalised
+		}
 		copy(part.mean, part.runningMean)
 		for j, v := range part.runningVariance {
 			part.rstd[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))
 		}
-		for at := width; c.Shared && at < len(part.mean); at += width {
+		for at := width; at < len(part.mean); at += width {
 			copy(part.mean[at:], part.mean[:width])
 			copy(part.rstd[at:], part.rstd[:width])
 		}
 	}
 }
 
+// row is where the statistics of step s are, of width columns.
+func (l *layer) row(s, width int) int {
+	if l.config.Normalization.Batch() {
+		return s * width
+	}
+	return 0
+}
+
+func (l *layer) hiddenStatistics(s, from, to int) gates.Statistics {
+	at := l.row(s, l.gates*l.config.Units)
+	return l.asGates(s, l.statistics.meanH[at+from:at+to], l.statistics.rstdH[at+from:at+to])
+}
+
+func (l *layer) inputStatistics(s, from, to int) gates.Statistics {
+	at := l.row(s, l.gates*l.config.Units)
+	return l.asGates(s, l.statistics.meanX[at+from:at+to], l.statistics.rstdX[at+from:at+to])
+}
+
+func (l *layer) asGates(s int, mean, rstd []float32) gates.Statistics {
+	g := gates.Statistics{Mean: mean, RStd: rstd, Batch: l.batchStatistics()}
+	if l.config.Masked {
+		g.Count = l.mask.count(s)
+	}
+	return g
+}
+
 // fold is the working memory of one step's normalizations as scales and
 // shifts, which without normalization are 1 and the bias.
 type fold struct {
-	scaleH, scaleX, shift []float32 // [4·Units]
-	scaleC, shiftC        []float32 // [Units]
-	discard               []float32 // takes gradients nobody asked for
+	scaleH, scaleX, shift  []float32 // [gates·Units]
+	shiftH                 []float32 // of Wh·h, where it is not merged into shift
+	bias                   []float32 // the sum of the biases that shift starts from
+	scaleC, shiftC         []float32 // [Units]
+	gammaH, gammaX         []float32 // the weights' or ones
+	gammaHGrad, gammaXGrad []float32
+	ones, discard          []float32 // [gates·Units]; discard takes gradients nobody asked for
 }
 
-func newFold(units int) fold {
+func newFold(c Config) fold {
+	wide := c.Kind.gates() * c.Units
 	return fold{
-		scaleH: ones(lstmGates * units), scaleX: ones(lstmGates * units), shift: make([]float32, lstmGates*units),
-		scaleC: ones(units), shiftC: make([]float32, units), discard: make([]float32, units),
+		scaleH: ones(wide), scaleX: ones(wide), shift: make([]float32, wide), shiftH: make([]float32, wide), bias: make([]float32, wide),
+		scaleC: ones(c.Units), shiftC: make([]float32, c.Units),
+		ones: ones(wide), discard: make([]float32, wide),
 	}
 }
 

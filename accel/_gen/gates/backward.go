@@ -93,6 +93,35 @@ func affinePairBackward(m emit.Machine, from source) {
 	})
 }
 
+// affineBackward writes AffineGradient.Backward.
+func affineBackward(m emit.Machine, from source) {
+	m.Function("affineBackward"+from.suffix, "func(gradient, product, productGradient *float32, "+
+		"gradientStride, productStride, productGradientStride int"+from.argument+", "+
+		"mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)")
+	m.Columns(func(tail emit.Tail) {
+		n, sum := newNormalisation(m, "", tail), m.Zero()
+		gradient, product := emit.NewRow("gradient"), from.row("product")
+		m.Rows([]emit.Row{gradient, product}, func() {
+			product.Fetch()
+			dy := m.Load(gradient.Mem(), tail)
+			VADDPS(dy, sum, sum)
+			n.add(m, dy, m.Load(product.Mem(), tail))
+		})
+		addVector(m, sum, "betaGradient", tail)
+		n.finish(m, "", sum, tail)
+
+		gradient, product = emit.NewRow("gradient"), from.row("product")
+		productGradient := from.row("productGradient")
+		m.Rows([]emit.Row{gradient, product, productGradient}, func() {
+			dx := n.gradient(m, m.Load(gradient.Mem(), tail), m.Load(product.Mem(), tail))
+			if from.suffix == gathered.suffix {
+				dx = m.Add(dx, m.Load(productGradient.Mem(), tail))
+			}
+			m.Store(dx, productGradient.Mem(), tail)
+		})
+	})
+}
+
 // outputBackward writes OutputGradient.Backward. The gradient of the
 // normalised cell is computed twice rather than stored.
 func outputBackward(m emit.Machine) {

@@ -17,6 +17,8 @@ func main() {
 			gateForward(m, from, "gateTanh", m.Tanh)
 			gateForward(m, from, "gateSigmoid", m.Sigmoid)
 			affinePairBackward(m, from)
+			affineBackward(m, from)
+			candidateForward(m, from)
 		}
 		sumColumns(m)
 		fold(m)
@@ -24,6 +26,8 @@ func main() {
 		outputForward(m)
 		outputBackward(m)
 		gatesBackward(m)
+		updateForward(m)
+		updateBackward(m)
 	}
 	Generate()
 }

@@ -85,7 +85,7 @@ func (s *benchmarkStep) backward(k kernels, from, to int) {
 	k.outputBackward(OutputGradient{
 		Rows: s.rows, Columns: to - from, HiddenAbove: s.out.column(from), HiddenNext: s.out.column(from),
 		Gate: s.activation.column(3*s.units + from), CellTanh: s.tanh.column(from), Cell: s.cell.column(from),
-		Statistics: Statistics{s.mean[from:to], s.rstd[from:to], true}, Gamma: s.gamma[from:to],
+		Statistics: Statistics{Mean: s.mean[from:to], RStd: s.rstd[from:to], Batch: true}, Gamma: s.gamma[from:to],
 		BetaGradient: s.dBeta[from:to], GammaGradient: s.dGammaH[from:to],
 		GateGradient: s.activation.column(3*s.units + from), CellGradient: s.dCell.column(from),
 	})
@@ -99,8 +99,8 @@ func (s *benchmarkStep) backward(k kernels, from, to int) {
 		k.affinePairBackward(AffinePairGradient{
 			Rows: s.rows, Columns: to - from, Gradient: s.activation.column(from),
 			Hidden: s.hidden.column(from), Input: inOrder(s.input.column(from)),
-			HiddenStatistics: Statistics{s.mean[from:to], s.rstd[from:to], true},
-			InputStatistics:  Statistics{s.mean[from:to], s.rstd[from:to], true},
+			HiddenStatistics: Statistics{Mean: s.mean[from:to], RStd: s.rstd[from:to], Batch: true},
+			InputStatistics:  Statistics{Mean: s.mean[from:to], RStd: s.rstd[from:to], Batch: true},
 			HiddenGamma:      s.gamma[from:to], InputGamma: s.gamma[from:to],
 			BetaGradient: s.dBeta[from:to], HiddenGammaGradient: s.dGammaH[from:to], InputGammaGradient: s.dGammaX[from:to],
 			HiddenGradient: s.hidden.column(from), InputGradient: s.input.column(from),

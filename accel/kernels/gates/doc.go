@@ -1,6 +1,6 @@
-// Package gates holds the elementwise kernels of a batch-normalised LSTM cell,
+// Package gates holds the elementwise kernels of normalised LSTM and GRU layers,
 // forward and backward: everything in a time step that is not a matrix
-// product. The equations are those of Ardakani et al., "Learning Recurrent
+// product. The LSTM's equations are those of Ardakani et al., "Learning Recurrent
 // Binary/Ternary Weights" (ICLR 2019):
 //
 //	a = BN(Wh·h₋₁; γh, β) + BN(Wx·x; γx, 0)     (g,f,i,o) = (tanh,σ,σ,σ)(a)
@@ -10,7 +10,9 @@
 // of each gate, Gates.Forward, Moments and Fold for the cell, Output.Forward;
 // and backward through OutputGradient, GatesGradient and one
 // AffinePairGradient per gate, before which Gates.Forward makes the activations
-// again where they were not kept.
+// again where they were not kept. That of a GRU runs through Gate.Forward for r and
+// z, Candidate.Forward and Update.Forward; and backward through UpdateGradient,
+// AffinePairGradient for r and z and AffineGradient for either product of n.
 //
 // # Layout
 //

@@ -818,12 +818,276 @@ row24:
 	VZEROUPPER
 	RET
 
+// func affineBackwardAVX2(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·affineBackwardAVX2(SB), NOSPLIT, $0-112
+	MOVQ    lanes+104(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part25
+	MOVQ    mean+48(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    rstd+56(FP), AX
+	VMOVUPS (AX), Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    gradient+0(FP), AX
+	MOVQ    product+8(FP), CX
+	MOVQ    rows+96(FP), DX
+
+row26:
+	PREFETCHT0   128(CX)
+	VMOVUPS      (AX), Y4
+	VADDPS       Y4, Y3, Y3
+	VMOVUPS      (CX), Y5
+	VSUBPS       Y0, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         productStride+32(FP), CX
+	DECQ         DX
+	JNZ          row26
+	MOVQ         betaGradient+72(FP), AX
+	VMOVUPS      (AX), Y4
+	VADDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMULPS       Y1, Y2, Y2
+	MOVQ         gammaGradient+80(FP), AX
+	VMOVUPS      (AX), Y4
+	VADDPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	MOVQ         gamma+64(FP), AX
+	VMOVUPS      (AX), Y4
+	VMULPS       Y1, Y4, Y4
+	VBROADCASTSS share+88(FP), Y5
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y1, Y2, Y1
+	MOVQ         gradient+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         productGradient+16(FP), DX
+	MOVQ         rows+96(FP), BX
+
+row27:
+	VMOVUPS      (AX), Y2
+	VMOVUPS      (CX), Y5
+	VSUBPS       Y3, Y2, Y2
+	VSUBPS       Y0, Y5, Y5
+	VFNMADD231PS Y1, Y5, Y2
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (DX)
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         productStride+32(FP), CX
+	ADDQ         productGradientStride+40(FP), DX
+	DECQ         BX
+	JNZ          row27
+	VZEROUPPER
+	RET
+
+part25:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       mean+48(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       rstd+56(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	MOVQ       gradient+0(FP), AX
+	MOVQ       product+8(FP), CX
+	MOVQ       rows+96(FP), DX
+
+row28:
+	PREFETCHT0   128(CX)
+	VMASKMOVPS   (AX), Y0, Y5
+	VADDPS       Y5, Y4, Y4
+	VMASKMOVPS   (CX), Y0, Y6
+	VSUBPS       Y1, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         productStride+32(FP), CX
+	DECQ         DX
+	JNZ          row28
+	MOVQ         betaGradient+72(FP), AX
+	VMASKMOVPS   (AX), Y0, Y5
+	VADDPS       Y4, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (AX)
+	VMULPS       Y2, Y3, Y3
+	MOVQ         gammaGradient+80(FP), AX
+	VMASKMOVPS   (AX), Y0, Y5
+	VADDPS       Y3, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (AX)
+	MOVQ         gamma+64(FP), AX
+	VMASKMOVPS   (AX), Y0, Y5
+	VMULPS       Y2, Y5, Y5
+	VBROADCASTSS share+88(FP), Y6
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y2, Y3, Y2
+	MOVQ         gradient+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         productGradient+16(FP), DX
+	MOVQ         rows+96(FP), BX
+
+row29:
+	VMASKMOVPS   (AX), Y0, Y3
+	VMASKMOVPS   (CX), Y0, Y6
+	VSUBPS       Y4, Y3, Y3
+	VSUBPS       Y1, Y6, Y6
+	VFNMADD231PS Y2, Y6, Y3
+	VMULPS       Y5, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (DX)
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         productStride+32(FP), CX
+	ADDQ         productGradientStride+40(FP), DX
+	DECQ         BX
+	JNZ          row29
+	VZEROUPPER
+	RET
+
+// func candidateForwardAVX2(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·candidateForwardAVX2(SB), NOSPLIT, $0-112
+	MOVQ    lanes+104(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part30
+	MOVQ    hiddenScale+64(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    hiddenShift+72(FP), AX
+	VMOVUPS (AX), Y1
+	MOVQ    inputScale+80(FP), AX
+	VMOVUPS (AX), Y2
+	MOVQ    inputShift+88(FP), AX
+	VMOVUPS (AX), Y3
+	MOVQ    candidate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    reset+24(FP), BX
+	MOVQ    rows+96(FP), SI
+
+row31:
+	PREFETCHT0   128(AX)
+	VMOVUPS      (CX), Y4
+	VFMADD213PS  Y1, Y0, Y4
+	VMOVUPS      (DX), Y5
+	VFMADD213PS  Y3, Y2, Y5
+	VMOVUPS      (BX), Y6
+	VFMADD231PS  Y6, Y4, Y5
+	VANDPS       lanes7fffffff<>+0(SB), Y5, Y4
+	VBROADCASTSS lanes41a00000<>+0(SB), Y6
+	VADDPS       Y4, Y4, Y4
+	VMINPS       Y4, Y6, Y4
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFNMADD231PS lanes3f317218<>+0(SB), Y6, Y4
+	VFNMADD231PS lanesb102e308<>+0(SB), Y6, Y4
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y7
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y4, Y7
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y4, Y7
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y4, Y7
+	VFMADD213PS  lanes3effffff<>+0(SB), Y4, Y7
+	VMULPS       Y4, Y4, Y8
+	VFMADD213PS  Y4, Y8, Y7
+	VBROADCASTSS lanes3f800000<>+0(SB), Y4
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y8
+	VPSUBD       Y8, Y6, Y6
+	VPADDD       lanes0000007f<>+0(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VPADDD       lanes0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VSUBPS       lanes3f800000<>+0(SB), Y4, Y6
+	VFMADD213PS  Y6, Y4, Y7
+	VADDPS       lanes40000000<>+0(SB), Y7, Y4
+	VDIVPS       Y4, Y7, Y4
+	VANDPS       lanes80000000<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	ADDQ         candidateStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         inputStride+48(FP), DX
+	ADDQ         resetStride+56(FP), BX
+	DECQ         SI
+	JNZ          row31
+	VZEROUPPER
+	RET
+
+part30:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       hiddenScale+64(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       hiddenShift+72(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       inputScale+80(FP), AX
+	VMASKMOVPS (AX), Y0, Y3
+	MOVQ       inputShift+88(FP), AX
+	VMASKMOVPS (AX), Y0, Y4
+	MOVQ       candidate+0(FP), AX
+	MOVQ       hidden+8(FP), CX
+	MOVQ       input+16(FP), DX
+	MOVQ       reset+24(FP), BX
+	MOVQ       rows+96(FP), SI
+
+row32:
+	PREFETCHT0   128(AX)
+	VMASKMOVPS   (CX), Y0, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMASKMOVPS   (DX), Y0, Y6
+	VFMADD213PS  Y4, Y3, Y6
+	VMASKMOVPS   (BX), Y0, Y7
+	VFMADD231PS  Y7, Y5, Y6
+	VANDPS       lanes7fffffff<>+0(SB), Y6, Y5
+	VBROADCASTSS lanes41a00000<>+0(SB), Y7
+	VADDPS       Y5, Y5, Y5
+	VMINPS       Y5, Y7, Y5
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x00, Y7, Y7
+	VFNMADD231PS lanes3f317218<>+0(SB), Y7, Y5
+	VFNMADD231PS lanesb102e308<>+0(SB), Y7, Y5
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y8
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y5, Y8
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y5, Y8
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y5, Y8
+	VFMADD213PS  lanes3effffff<>+0(SB), Y5, Y8
+	VMULPS       Y5, Y5, Y9
+	VFMADD213PS  Y5, Y9, Y8
+	VBROADCASTSS lanes3f800000<>+0(SB), Y5
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y9
+	VPSUBD       Y9, Y7, Y7
+	VPADDD       lanes0000007f<>+0(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y5, Y5
+	VSUBPS       lanes3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y5, Y8
+	VADDPS       lanes40000000<>+0(SB), Y8, Y5
+	VDIVPS       Y5, Y8, Y5
+	VANDPS       lanes80000000<>+0(SB), Y6, Y6
+	VORPS        Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (AX)
+	ADDQ         candidateStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         inputStride+48(FP), DX
+	ADDQ         resetStride+56(FP), BX
+	DECQ         SI
+	JNZ          row32
+	VZEROUPPER
+	RET
+
 // func momentsGatheredAVX2(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
 // Requires: AVX, FMA3, MMX+
 TEXT ·momentsGatheredAVX2(SB), NOSPLIT, $0-64
 	MOVQ         lanes+48(FP), AX
 	CMPQ         AX, $0x08
-	JNE          part25
+	JNE          part33
 	VBROADCASTSS count+56(FP), Y0
 	MOVQ         x+16(FP), AX
 	MOVQ         order+32(FP), CX
@@ -833,9 +1097,9 @@ TEXT ·momentsGatheredAVX2(SB), NOSPLIT, $0-64
 	VXORPS       Y4, Y4, Y4
 	MOVQ         rows+40(FP), BX
 
-four26:
+four34:
 	CMPQ       BX, $0x04
-	JL         rest27
+	JL         rest35
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -861,11 +1125,11 @@ four26:
 	VADDPS     Y5, Y4, Y4
 	ADDQ       $0x04, CX
 	SUBQ       $0x04, BX
-	JMP        four26
+	JMP        four34
 
-rest27:
+rest35:
 	TESTQ      BX, BX
-	JZ         done28
+	JZ         done36
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -873,9 +1137,9 @@ rest27:
 	VADDPS     Y5, Y1, Y1
 	ADDQ       $0x04, CX
 	DECQ       BX
-	JMP        rest27
+	JMP        rest35
 
-done28:
+done36:
 	VADDPS  Y2, Y1, Y1
 	VADDPS  Y4, Y3, Y2
 	VADDPS  Y2, Y1, Y1
@@ -890,9 +1154,9 @@ done28:
 	VXORPS  Y5, Y5, Y5
 	MOVQ    rows+40(FP), BX
 
-four29:
+four37:
 	CMPQ        BX, $0x04
-	JL          rest30
+	JL          rest38
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS     (AX)(DX*1), Y6
@@ -918,11 +1182,11 @@ four29:
 	VFMADD231PS Y6, Y6, Y5
 	ADDQ        $0x04, CX
 	SUBQ        $0x04, BX
-	JMP         four29
+	JMP         four37
 
-rest30:
+rest38:
 	TESTQ       BX, BX
-	JZ          done31
+	JZ          done39
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS     (AX)(DX*1), Y6
@@ -930,9 +1194,9 @@ rest30:
 	VFMADD231PS Y6, Y6, Y2
 	ADDQ        $0x04, CX
 	DECQ        BX
-	JMP         rest30
+	JMP         rest38
 
-done31:
+done39:
 	VADDPS       Y3, Y2, Y1
 	VADDPS       Y5, Y4, Y2
 	VADDPS       Y2, Y1, Y1
@@ -947,7 +1211,7 @@ done31:
 	VZEROUPPER
 	RET
 
-part25:
+part33:
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
@@ -961,9 +1225,9 @@ part25:
 	VXORPS       Y5, Y5, Y5
 	MOVQ         rows+40(FP), BX
 
-four32:
+four40:
 	CMPQ       BX, $0x04
-	JL         rest33
+	JL         rest41
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -989,11 +1253,11 @@ four32:
 	VADDPS     Y6, Y5, Y5
 	ADDQ       $0x04, CX
 	SUBQ       $0x04, BX
-	JMP        four32
+	JMP        four40
 
-rest33:
+rest41:
 	TESTQ      BX, BX
-	JZ         done34
+	JZ         done42
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -1001,9 +1265,9 @@ rest33:
 	VADDPS     Y6, Y2, Y2
 	ADDQ       $0x04, CX
 	DECQ       BX
-	JMP        rest33
+	JMP        rest41
 
-done34:
+done42:
 	VADDPS     Y3, Y2, Y2
 	VADDPS     Y5, Y4, Y3
 	VADDPS     Y3, Y2, Y2
@@ -1018,9 +1282,9 @@ done34:
 	VXORPS     Y6, Y6, Y6
 	MOVQ       rows+40(FP), BX
 
-four35:
+four43:
 	CMPQ        BX, $0x04
-	JL          rest36
+	JL          rest44
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMASKMOVPS  (AX)(DX*1), Y0, Y7
@@ -1046,11 +1310,11 @@ four35:
 	VFMADD231PS Y7, Y7, Y6
 	ADDQ        $0x04, CX
 	SUBQ        $0x04, BX
-	JMP         four35
+	JMP         four43
 
-rest36:
+rest44:
 	TESTQ       BX, BX
-	JZ          done37
+	JZ          done45
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMASKMOVPS  (AX)(DX*1), Y0, Y7
@@ -1058,9 +1322,9 @@ rest36:
 	VFMADD231PS Y7, Y7, Y3
 	ADDQ        $0x04, CX
 	DECQ        BX
-	JMP         rest36
+	JMP         rest44
 
-done37:
+done45:
 	VADDPS       Y4, Y3, Y2
 	VADDPS       Y6, Y5, Y3
 	VADDPS       Y3, Y2, Y2
@@ -1080,7 +1344,7 @@ done37:
 TEXT ·gateTanhGatheredAVX2(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part38
+	JNE     part46
 	MOVQ    hiddenScale+56(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    inputScale+64(FP), AX
@@ -1093,7 +1357,7 @@ TEXT ·gateTanhGatheredAVX2(SB), NOSPLIT, $0-96
 	MOVQ    order+48(FP), BX
 	MOVQ    rows+80(FP), DI
 
-row39:
+row47:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+40(FP), SI
 	PREFETCHT0   128(AX)
@@ -1137,11 +1401,11 @@ row39:
 	ADDQ         hiddenStride+32(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row39
+	JNZ          row47
 	VZEROUPPER
 	RET
 
-part38:
+part46:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -1158,7 +1422,7 @@ part38:
 	MOVQ       order+48(FP), BX
 	MOVQ       rows+80(FP), DI
 
-row40:
+row48:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+40(FP), SI
 	PREFETCHT0   128(AX)
@@ -1202,7 +1466,7 @@ row40:
 	ADDQ         hiddenStride+32(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row40
+	JNZ          row48
 	VZEROUPPER
 	RET
 
@@ -1211,7 +1475,7 @@ row40:
 TEXT ·gateSigmoidGatheredAVX2(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part41
+	JNE     part49
 	MOVQ    hiddenScale+56(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    inputScale+64(FP), AX
@@ -1224,7 +1488,7 @@ TEXT ·gateSigmoidGatheredAVX2(SB), NOSPLIT, $0-96
 	MOVQ    order+48(FP), BX
 	MOVQ    rows+80(FP), DI
 
-row42:
+row50:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+40(FP), SI
 	PREFETCHT0   128(AX)
@@ -1264,11 +1528,11 @@ row42:
 	ADDQ         hiddenStride+32(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row42
+	JNZ          row50
 	VZEROUPPER
 	RET
 
-part41:
+part49:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -1285,7 +1549,7 @@ part41:
 	MOVQ       order+48(FP), BX
 	MOVQ       rows+80(FP), DI
 
-row43:
+row51:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+40(FP), SI
 	PREFETCHT0   128(AX)
@@ -1325,7 +1589,7 @@ row43:
 	ADDQ         hiddenStride+32(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row43
+	JNZ          row51
 	VZEROUPPER
 	RET
 
@@ -1334,7 +1598,7 @@ row43:
 TEXT ·affinePairBackwardGatheredAVX2(SB), NOSPLIT, $0-192
 	MOVQ    lanes+184(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part44
+	JNE     part52
 	MOVQ    hiddenMean+88(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    hiddenRstd+96(FP), AX
@@ -1352,7 +1616,7 @@ TEXT ·affinePairBackwardGatheredAVX2(SB), NOSPLIT, $0-192
 	MOVQ    order+80(FP), BX
 	MOVQ    rows+176(FP), DI
 
-row45:
+row53:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	PREFETCHT0   128(CX)
@@ -1369,7 +1633,7 @@ row45:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row45
+	JNZ          row53
 	MOVQ         betaGradient+168(FP), AX
 	VMOVUPS      (AX), Y7
 	VADDPS       Y6, Y7, Y7
@@ -1407,7 +1671,7 @@ row45:
 	MOVQ         order+80(FP), R9
 	MOVQ         rows+176(FP), R11
 
-row46:
+row54:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	MOVLQSX      (R9), R10
@@ -1433,11 +1697,11 @@ row46:
 	ADDQ         hiddenGradientStride+64(FP), DI
 	ADDQ         $0x04, R9
 	DECQ         R11
-	JNZ          row46
+	JNZ          row54
 	VZEROUPPER
 	RET
 
-part44:
+part52:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -1459,7 +1723,7 @@ part44:
 	MOVQ       order+80(FP), BX
 	MOVQ       rows+176(FP), DI
 
-row47:
+row55:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	PREFETCHT0   128(CX)
@@ -1476,7 +1740,7 @@ row47:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row47
+	JNZ          row55
 	MOVQ         betaGradient+168(FP), AX
 	VMASKMOVPS   (AX), Y0, Y8
 	VADDPS       Y7, Y8, Y8
@@ -1514,7 +1778,7 @@ row47:
 	MOVQ         order+80(FP), R9
 	MOVQ         rows+176(FP), R11
 
-row48:
+row56:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	MOVLQSX      (R9), R10
@@ -1540,7 +1804,299 @@ row48:
 	ADDQ         hiddenGradientStride+64(FP), DI
 	ADDQ         $0x04, R9
 	DECQ         R11
-	JNZ          row48
+	JNZ          row56
+	VZEROUPPER
+	RET
+
+// func affineBackwardGatheredAVX2(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·affineBackwardGatheredAVX2(SB), NOSPLIT, $0-120
+	MOVQ    lanes+112(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part57
+	MOVQ    mean+56(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    rstd+64(FP), AX
+	VMOVUPS (AX), Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    gradient+0(FP), AX
+	MOVQ    product+8(FP), CX
+	MOVQ    order+48(FP), DX
+	MOVQ    rows+104(FP), SI
+
+row58:
+	MOVLQSX      (DX), BX
+	IMULQ        productStride+32(FP), BX
+	PREFETCHT0   128(CX)(BX*1)
+	VMOVUPS      (AX), Y4
+	VADDPS       Y4, Y3, Y3
+	VMOVUPS      (CX)(BX*1), Y5
+	VSUBPS       Y0, Y5, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         $0x04, DX
+	DECQ         SI
+	JNZ          row58
+	MOVQ         betaGradient+80(FP), AX
+	VMOVUPS      (AX), Y4
+	VADDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMULPS       Y1, Y2, Y2
+	MOVQ         gammaGradient+88(FP), AX
+	VMOVUPS      (AX), Y4
+	VADDPS       Y2, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	MOVQ         gamma+72(FP), AX
+	VMOVUPS      (AX), Y4
+	VMULPS       Y1, Y4, Y4
+	VBROADCASTSS share+96(FP), Y5
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y1, Y2, Y1
+	MOVQ         gradient+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         order+48(FP), DX
+	MOVQ         productGradient+16(FP), SI
+	MOVQ         order+48(FP), DI
+	MOVQ         rows+104(FP), R9
+
+row59:
+	MOVLQSX      (DX), BX
+	IMULQ        productStride+32(FP), BX
+	MOVLQSX      (DI), R8
+	IMULQ        productGradientStride+40(FP), R8
+	VMOVUPS      (AX), Y2
+	VMOVUPS      (CX)(BX*1), Y5
+	VSUBPS       Y3, Y2, Y2
+	VSUBPS       Y0, Y5, Y5
+	VFNMADD231PS Y1, Y5, Y2
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      (SI)(R8*1), Y5
+	VADDPS       Y5, Y2, Y2
+	VMOVUPS      Y2, (SI)(R8*1)
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNZ          row59
+	VZEROUPPER
+	RET
+
+part57:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       mean+56(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       rstd+64(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	MOVQ       gradient+0(FP), AX
+	MOVQ       product+8(FP), CX
+	MOVQ       order+48(FP), DX
+	MOVQ       rows+104(FP), SI
+
+row60:
+	MOVLQSX      (DX), BX
+	IMULQ        productStride+32(FP), BX
+	PREFETCHT0   128(CX)(BX*1)
+	VMASKMOVPS   (AX), Y0, Y5
+	VADDPS       Y5, Y4, Y4
+	VMASKMOVPS   (CX)(BX*1), Y0, Y6
+	VSUBPS       Y1, Y6, Y6
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         $0x04, DX
+	DECQ         SI
+	JNZ          row60
+	MOVQ         betaGradient+80(FP), AX
+	VMASKMOVPS   (AX), Y0, Y5
+	VADDPS       Y4, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (AX)
+	VMULPS       Y2, Y3, Y3
+	MOVQ         gammaGradient+88(FP), AX
+	VMASKMOVPS   (AX), Y0, Y5
+	VADDPS       Y3, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (AX)
+	MOVQ         gamma+72(FP), AX
+	VMASKMOVPS   (AX), Y0, Y5
+	VMULPS       Y2, Y5, Y5
+	VBROADCASTSS share+96(FP), Y6
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y2, Y3, Y2
+	MOVQ         gradient+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         order+48(FP), DX
+	MOVQ         productGradient+16(FP), SI
+	MOVQ         order+48(FP), DI
+	MOVQ         rows+104(FP), R9
+
+row61:
+	MOVLQSX      (DX), BX
+	IMULQ        productStride+32(FP), BX
+	MOVLQSX      (DI), R8
+	IMULQ        productGradientStride+40(FP), R8
+	VMASKMOVPS   (AX), Y0, Y3
+	VMASKMOVPS   (CX)(BX*1), Y0, Y6
+	VSUBPS       Y4, Y3, Y3
+	VSUBPS       Y1, Y6, Y6
+	VFNMADD231PS Y2, Y6, Y3
+	VMULPS       Y5, Y3, Y3
+	VMASKMOVPS   (SI)(R8*1), Y0, Y6
+	VADDPS       Y6, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (SI)(R8*1)
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNZ          row61
+	VZEROUPPER
+	RET
+
+// func candidateForwardGatheredAVX2(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·candidateForwardGatheredAVX2(SB), NOSPLIT, $0-120
+	MOVQ    lanes+112(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part62
+	MOVQ    hiddenScale+72(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    hiddenShift+80(FP), AX
+	VMOVUPS (AX), Y1
+	MOVQ    inputScale+88(FP), AX
+	VMOVUPS (AX), Y2
+	MOVQ    inputShift+96(FP), AX
+	VMOVUPS (AX), Y3
+	MOVQ    candidate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    order+64(FP), BX
+	MOVQ    reset+24(FP), DI
+	MOVQ    rows+104(FP), R8
+
+row63:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+48(FP), SI
+	PREFETCHT0   128(AX)
+	VMOVUPS      (CX), Y4
+	VFMADD213PS  Y1, Y0, Y4
+	VMOVUPS      (DX)(SI*1), Y5
+	VFMADD213PS  Y3, Y2, Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y6, Y4, Y5
+	VANDPS       lanes7fffffff<>+0(SB), Y5, Y4
+	VBROADCASTSS lanes41a00000<>+0(SB), Y6
+	VADDPS       Y4, Y4, Y4
+	VMINPS       Y4, Y6, Y4
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFNMADD231PS lanes3f317218<>+0(SB), Y6, Y4
+	VFNMADD231PS lanesb102e308<>+0(SB), Y6, Y4
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y7
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y4, Y7
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y4, Y7
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y4, Y7
+	VFMADD213PS  lanes3effffff<>+0(SB), Y4, Y7
+	VMULPS       Y4, Y4, Y8
+	VFMADD213PS  Y4, Y8, Y7
+	VBROADCASTSS lanes3f800000<>+0(SB), Y4
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y8
+	VPSUBD       Y8, Y6, Y6
+	VPADDD       lanes0000007f<>+0(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y4, Y4
+	VPADDD       lanes0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VSUBPS       lanes3f800000<>+0(SB), Y4, Y6
+	VFMADD213PS  Y6, Y4, Y7
+	VADDPS       lanes40000000<>+0(SB), Y7, Y4
+	VDIVPS       Y4, Y7, Y4
+	VANDPS       lanes80000000<>+0(SB), Y5, Y5
+	VORPS        Y5, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	ADDQ         candidateStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         $0x04, BX
+	ADDQ         resetStride+56(FP), DI
+	DECQ         R8
+	JNZ          row63
+	VZEROUPPER
+	RET
+
+part62:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       hiddenScale+72(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       hiddenShift+80(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       inputScale+88(FP), AX
+	VMASKMOVPS (AX), Y0, Y3
+	MOVQ       inputShift+96(FP), AX
+	VMASKMOVPS (AX), Y0, Y4
+	MOVQ       candidate+0(FP), AX
+	MOVQ       hidden+8(FP), CX
+	MOVQ       input+16(FP), DX
+	MOVQ       order+64(FP), BX
+	MOVQ       reset+24(FP), DI
+	MOVQ       rows+104(FP), R8
+
+row64:
+	MOVLQSX      (BX), SI
+	IMULQ        inputStride+48(FP), SI
+	PREFETCHT0   128(AX)
+	VMASKMOVPS   (CX), Y0, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMASKMOVPS   (DX)(SI*1), Y0, Y6
+	VFMADD213PS  Y4, Y3, Y6
+	VMASKMOVPS   (DI), Y0, Y7
+	VFMADD231PS  Y7, Y5, Y6
+	VANDPS       lanes7fffffff<>+0(SB), Y6, Y5
+	VBROADCASTSS lanes41a00000<>+0(SB), Y7
+	VADDPS       Y5, Y5, Y5
+	VMINPS       Y5, Y7, Y5
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x00, Y7, Y7
+	VFNMADD231PS lanes3f317218<>+0(SB), Y7, Y5
+	VFNMADD231PS lanesb102e308<>+0(SB), Y7, Y5
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y8
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y5, Y8
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y5, Y8
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y5, Y8
+	VFMADD213PS  lanes3effffff<>+0(SB), Y5, Y8
+	VMULPS       Y5, Y5, Y9
+	VFMADD213PS  Y5, Y9, Y8
+	VBROADCASTSS lanes3f800000<>+0(SB), Y5
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y9
+	VPSUBD       Y9, Y7, Y7
+	VPADDD       lanes0000007f<>+0(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y5, Y5
+	VSUBPS       lanes3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y5, Y8
+	VADDPS       lanes40000000<>+0(SB), Y8, Y5
+	VDIVPS       Y5, Y8, Y5
+	VANDPS       lanes80000000<>+0(SB), Y6, Y6
+	VORPS        Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (AX)
+	ADDQ         candidateStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         $0x04, BX
+	ADDQ         resetStride+56(FP), DI
+	DECQ         R8
+	JNZ          row64
 	VZEROUPPER
 	RET
 
@@ -1549,7 +2105,7 @@ row48:
 TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-40
 	MOVQ   lanes+32(FP), AX
 	CMPQ   AX, $0x08
-	JNE    part49
+	JNE    part65
 	MOVQ   x+8(FP), AX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1557,9 +2113,9 @@ TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-40
 	VXORPS Y3, Y3, Y3
 	MOVQ   rows+24(FP), CX
 
-four50:
+four66:
 	CMPQ    CX, $0x04
-	JL      rest51
+	JL      rest67
 	VMOVUPS (AX), Y4
 	VADDPS  Y4, Y0, Y0
 	ADDQ    xStride+16(FP), AX
@@ -1573,18 +2129,18 @@ four50:
 	VADDPS  Y4, Y3, Y3
 	ADDQ    xStride+16(FP), AX
 	SUBQ    $0x04, CX
-	JMP     four50
+	JMP     four66
 
-rest51:
+rest67:
 	TESTQ   CX, CX
-	JZ      done52
+	JZ      done68
 	VMOVUPS (AX), Y4
 	VADDPS  Y4, Y0, Y0
 	ADDQ    xStride+16(FP), AX
 	DECQ    CX
-	JMP     rest51
+	JMP     rest67
 
-done52:
+done68:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y2, Y1
 	VADDPS  Y1, Y0, Y0
@@ -1595,7 +2151,7 @@ done52:
 	VZEROUPPER
 	RET
 
-part49:
+part65:
 	LEAQ    tailWindow<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
@@ -1607,9 +2163,9 @@ part49:
 	VXORPS  Y4, Y4, Y4
 	MOVQ    rows+24(FP), CX
 
-four53:
+four69:
 	CMPQ       CX, $0x04
-	JL         rest54
+	JL         rest70
 	VMASKMOVPS (AX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
 	ADDQ       xStride+16(FP), AX
@@ -1623,18 +2179,18 @@ four53:
 	VADDPS     Y5, Y4, Y4
 	ADDQ       xStride+16(FP), AX
 	SUBQ       $0x04, CX
-	JMP        four53
+	JMP        four69
 
-rest54:
+rest70:
 	TESTQ      CX, CX
-	JZ         done55
+	JZ         done71
 	VMASKMOVPS (AX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
 	ADDQ       xStride+16(FP), AX
 	DECQ       CX
-	JMP        rest54
+	JMP        rest70
 
-done55:
+done71:
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y2
 	VADDPS     Y2, Y1, Y1
@@ -1650,7 +2206,7 @@ done55:
 TEXT ·foldAVX2(SB), NOSPLIT, $0-56
 	MOVQ         lanes+48(FP), AX
 	CMPQ         AX, $0x08
-	JNE          part56
+	JNE          part72
 	MOVQ         gamma+16(FP), AX
 	VMOVUPS      (AX), Y0
 	MOVQ         rstd+40(FP), AX
@@ -1668,7 +2224,7 @@ TEXT ·foldAVX2(SB), NOSPLIT, $0-56
 	VZEROUPPER
 	RET
 
-part56:
+part72:
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
@@ -1695,14 +2251,14 @@ part56:
 TEXT ·cellForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x08
-	JNE  part57
+	JNE  part73
 	MOVQ spacing+48(FP), AX
 	MOVQ cell+0(FP), CX
 	MOVQ before+8(FP), DX
 	MOVQ gates+16(FP), BX
 	MOVQ rows+56(FP), SI
 
-row58:
+row74:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS     (BX), Y0
@@ -1716,11 +2272,11 @@ row58:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row58
+	JNZ         row74
 	VZEROUPPER
 	RET
 
-part57:
+part73:
 	LEAQ    tailWindow<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
@@ -1731,7 +2287,7 @@ part57:
 	MOVQ    gates+16(FP), BX
 	MOVQ    rows+56(FP), SI
 
-row59:
+row75:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMASKMOVPS  (BX), Y0, Y1
@@ -1745,7 +2301,7 @@ row59:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row59
+	JNZ         row75
 	VZEROUPPER
 	RET
 
@@ -1754,7 +2310,7 @@ row59:
 TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part60
+	JNE     part76
 	MOVQ    scale+64(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    shift+72(FP), AX
@@ -1765,7 +2321,7 @@ TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ    hidden+24(FP), BX
 	MOVQ    rows+80(FP), SI
 
-row61:
+row77:
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(BX)
 	VMOVUPS      (AX), Y2
@@ -1810,11 +2366,11 @@ row61:
 	ADDQ         tanhStride+48(FP), DX
 	ADDQ         hiddenStride+56(FP), BX
 	DECQ         SI
-	JNZ          row61
+	JNZ          row77
 	VZEROUPPER
 	RET
 
-part60:
+part76:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -1829,7 +2385,7 @@ part60:
 	MOVQ       hidden+24(FP), BX
 	MOVQ       rows+80(FP), SI
 
-row62:
+row78:
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(BX)
 	VMASKMOVPS   (AX), Y0, Y3
@@ -1874,7 +2430,7 @@ row62:
 	ADDQ         tanhStride+48(FP), DX
 	ADDQ         hiddenStride+56(FP), BX
 	DECQ         SI
-	JNZ          row62
+	JNZ          row78
 	VZEROUPPER
 	RET
 
@@ -1883,7 +2439,7 @@ row62:
 TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part63
+	JNE     part79
 	MOVQ    mean+112(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    rstd+120(FP), AX
@@ -1897,7 +2453,7 @@ TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ    cell+32(FP), SI
 	MOVQ    rows+160(FP), DI
 
-row64:
+row80:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -1922,7 +2478,7 @@ row64:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row64
+	JNZ          row80
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS      (AX), Y4
 	VADDPS       Y3, Y4, Y4
@@ -1948,7 +2504,7 @@ row64:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row65:
+row81:
 	PREFETCHT0   128(R8)
 	VMOVUPS      (AX), Y2
 	VMOVUPS      (CX), Y5
@@ -1981,11 +2537,11 @@ row65:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row65
+	JNZ          row81
 	VZEROUPPER
 	RET
 
-part63:
+part79:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -2003,7 +2559,7 @@ part63:
 	MOVQ       cell+32(FP), SI
 	MOVQ       rows+160(FP), DI
 
-row66:
+row82:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -2028,7 +2584,7 @@ row66:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row66
+	JNZ          row82
 	MOVQ         betaGradient+136(FP), AX
 	VMASKMOVPS   (AX), Y0, Y5
 	VADDPS       Y4, Y5, Y5
@@ -2054,7 +2610,7 @@ row66:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row67:
+row83:
 	PREFETCHT0   128(R8)
 	VMASKMOVPS   (AX), Y0, Y3
 	VMASKMOVPS   (CX), Y0, Y6
@@ -2087,7 +2643,7 @@ row67:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row67
+	JNZ          row83
 	VZEROUPPER
 	RET
 
@@ -2096,7 +2652,7 @@ row67:
 TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x08
-	JNE  part68
+	JNE  part84
 	MOVQ spacing+80(FP), AX
 	MOVQ cellGradient+0(FP), CX
 	MOVQ gates+8(FP), DX
@@ -2105,7 +2661,7 @@ TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ beforeGradient+32(FP), DI
 	MOVQ rows+88(FP), R8
 
-row69:
+row85:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -2140,11 +2696,11 @@ row69:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row69
+	JNZ          row85
 	VZEROUPPER
 	RET
 
-part68:
+part84:
 	LEAQ    tailWindow<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
@@ -2157,7 +2713,7 @@ part68:
 	MOVQ    beforeGradient+32(FP), DI
 	MOVQ    rows+88(FP), R8
 
-row70:
+row86:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -2192,7 +2748,205 @@ row70:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row70
+	JNZ          row86
+	VZEROUPPER
+	RET
+
+// func updateForwardAVX2(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·updateForwardAVX2(SB), NOSPLIT, $0-72
+	MOVQ lanes+64(FP), AX
+	CMPQ AX, $0x08
+	JNE  part87
+	MOVQ spacing+48(FP), AX
+	MOVQ after+0(FP), CX
+	MOVQ before+8(FP), DX
+	MOVQ gates+16(FP), BX
+	MOVQ rows+56(FP), SI
+
+row88:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(DX)
+	VMOVUPS     (BX)(AX*1), Y0
+	VMOVUPS     (BX)(AX*2), Y1
+	VMOVUPS     (DX), Y2
+	VSUBPS      Y1, Y2, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS     Y2, (CX)
+	ADDQ        afterStride+24(FP), CX
+	ADDQ        beforeStride+32(FP), DX
+	ADDQ        gatesStride+40(FP), BX
+	DECQ        SI
+	JNZ         row88
+	VZEROUPPER
+	RET
+
+part87:
+	LEAQ    tailWindow<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVDQU (CX)(DX*4), Y0
+	MOVQ    spacing+48(FP), AX
+	MOVQ    after+0(FP), CX
+	MOVQ    before+8(FP), DX
+	MOVQ    gates+16(FP), BX
+	MOVQ    rows+56(FP), SI
+
+row89:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(DX)
+	VMASKMOVPS  (BX)(AX*1), Y0, Y1
+	VMASKMOVPS  (BX)(AX*2), Y0, Y2
+	VMASKMOVPS  (DX), Y0, Y3
+	VSUBPS      Y2, Y3, Y3
+	VFMADD213PS Y2, Y1, Y3
+	VMASKMOVPS  Y3, Y0, (CX)
+	ADDQ        afterStride+24(FP), CX
+	ADDQ        beforeStride+32(FP), DX
+	ADDQ        gatesStride+40(FP), BX
+	DECQ        SI
+	JNZ         row89
+	VZEROUPPER
+	RET
+
+// func updateBackwardAVX2(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·updateBackwardAVX2(SB), NOSPLIT, $0-168
+	MOVQ         lanes+160(FP), AX
+	CMPQ         AX, $0x08
+	JNE          part90
+	MOVQ         hiddenScale+136(FP), AX
+	VMOVUPS      (AX), Y0
+	MOVQ         hiddenShift+144(FP), AX
+	VMOVUPS      (AX), Y1
+	VBROADCASTSS lanes3f800000<>+0(SB), Y2
+	MOVQ         spacing+128(FP), AX
+	MOVQ         above+0(FP), CX
+	MOVQ         next+8(FP), DX
+	MOVQ         gates+16(FP), BX
+	MOVQ         before+24(FP), SI
+	MOVQ         hidden+32(FP), DI
+	MOVQ         gatesGradient+40(FP), R8
+	MOVQ         candidateGradient+48(FP), R9
+	MOVQ         beforeGradient+56(FP), R10
+	MOVQ         rows+152(FP), R11
+
+row91:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(SI)
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (DX), Y4
+	VADDPS       Y4, Y3, Y3
+	VMOVUPS      (BX), Y4
+	VMOVUPS      (BX)(AX*1), Y5
+	VMOVUPS      (BX)(AX*2), Y6
+	VMOVUPS      (DI), Y7
+	VFMADD213PS  Y1, Y0, Y7
+	VSUBPS       Y5, Y2, Y8
+	VMULPS       Y8, Y3, Y8
+	VBROADCASTSS lanes3f800000<>+0(SB), Y9
+	VFNMADD231PS Y6, Y6, Y9
+	VMULPS       Y9, Y8, Y8
+	VMULPS       Y7, Y8, Y7
+	VBROADCASTSS lanes3f800000<>+0(SB), Y9
+	VSUBPS       Y4, Y9, Y9
+	VMULPS       Y9, Y4, Y9
+	VMULPS       Y9, Y7, Y7
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      (SI), Y7
+	VSUBPS       Y6, Y7, Y6
+	VMULPS       Y6, Y3, Y6
+	VBROADCASTSS lanes3f800000<>+0(SB), Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y7, Y5, Y7
+	VMULPS       Y7, Y6, Y6
+	VMOVUPS      Y6, (R8)(AX*1)
+	VMOVUPS      Y8, (R8)(AX*2)
+	VMULPS       Y4, Y8, Y4
+	VMOVUPS      Y4, (R9)
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y3, (R10)
+	ADDQ         aboveStride+64(FP), CX
+	ADDQ         nextStride+72(FP), DX
+	ADDQ         gatesStride+80(FP), BX
+	ADDQ         beforeStride+88(FP), SI
+	ADDQ         hiddenStride+96(FP), DI
+	ADDQ         gatesGradientStride+104(FP), R8
+	ADDQ         candidateGradientStride+112(FP), R9
+	ADDQ         beforeGradientStride+120(FP), R10
+	DECQ         R11
+	JNZ          row91
+	VZEROUPPER
+	RET
+
+part90:
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y0
+	MOVQ         hiddenScale+136(FP), AX
+	VMASKMOVPS   (AX), Y0, Y1
+	MOVQ         hiddenShift+144(FP), AX
+	VMASKMOVPS   (AX), Y0, Y2
+	VBROADCASTSS lanes3f800000<>+0(SB), Y3
+	MOVQ         spacing+128(FP), AX
+	MOVQ         above+0(FP), CX
+	MOVQ         next+8(FP), DX
+	MOVQ         gates+16(FP), BX
+	MOVQ         before+24(FP), SI
+	MOVQ         hidden+32(FP), DI
+	MOVQ         gatesGradient+40(FP), R8
+	MOVQ         candidateGradient+48(FP), R9
+	MOVQ         beforeGradient+56(FP), R10
+	MOVQ         rows+152(FP), R11
+
+row92:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(SI)
+	VMASKMOVPS   (CX), Y0, Y4
+	VMASKMOVPS   (DX), Y0, Y5
+	VADDPS       Y5, Y4, Y4
+	VMASKMOVPS   (BX), Y0, Y5
+	VMASKMOVPS   (BX)(AX*1), Y0, Y6
+	VMASKMOVPS   (BX)(AX*2), Y0, Y7
+	VMASKMOVPS   (DI), Y0, Y8
+	VFMADD213PS  Y2, Y1, Y8
+	VSUBPS       Y6, Y3, Y9
+	VMULPS       Y9, Y4, Y9
+	VBROADCASTSS lanes3f800000<>+0(SB), Y10
+	VFNMADD231PS Y7, Y7, Y10
+	VMULPS       Y10, Y9, Y9
+	VMULPS       Y8, Y9, Y8
+	VBROADCASTSS lanes3f800000<>+0(SB), Y10
+	VSUBPS       Y5, Y10, Y10
+	VMULPS       Y10, Y5, Y10
+	VMULPS       Y10, Y8, Y8
+	VMASKMOVPS   Y8, Y0, (R8)
+	VMASKMOVPS   (SI), Y0, Y8
+	VSUBPS       Y7, Y8, Y7
+	VMULPS       Y7, Y4, Y7
+	VBROADCASTSS lanes3f800000<>+0(SB), Y8
+	VSUBPS       Y6, Y8, Y8
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y8, Y7, Y7
+	VMASKMOVPS   Y7, Y0, (R8)(AX*1)
+	VMASKMOVPS   Y9, Y0, (R8)(AX*2)
+	VMULPS       Y5, Y9, Y5
+	VMASKMOVPS   Y5, Y0, (R9)
+	VMULPS       Y6, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (R10)
+	ADDQ         aboveStride+64(FP), CX
+	ADDQ         nextStride+72(FP), DX
+	ADDQ         gatesStride+80(FP), BX
+	ADDQ         beforeStride+88(FP), SI
+	ADDQ         hiddenStride+96(FP), DI
+	ADDQ         gatesGradientStride+104(FP), R8
+	ADDQ         candidateGradientStride+112(FP), R9
+	ADDQ         beforeGradientStride+120(FP), R10
+	DECQ         R11
+	JNZ          row92
 	VZEROUPPER
 	RET
 
@@ -2201,7 +2955,7 @@ row70:
 TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         lanes+40(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part71
+	JNE          part93
 	VBROADCASTSS count+48(FP), Z0
 	MOVQ         x+16(FP), AX
 	VPXORD       Z1, Z1, Z1
@@ -2210,9 +2964,9 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+32(FP), CX
 
-four72:
+four94:
 	CMPQ       CX, $0x04
-	JL         rest73
+	JL         rest95
 	PREFETCHT0 128(AX)
 	VMOVUPS    (AX), Z5
 	VADDPS     Z5, Z1, Z1
@@ -2230,19 +2984,19 @@ four72:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x04, CX
-	JMP        four72
+	JMP        four94
 
-rest73:
+rest95:
 	TESTQ      CX, CX
-	JZ         done74
+	JZ         done96
 	PREFETCHT0 128(AX)
 	VMOVUPS    (AX), Z5
 	VADDPS     Z5, Z1, Z1
 	ADDQ       xStride+24(FP), AX
 	DECQ       CX
-	JMP        rest73
+	JMP        rest95
 
-done74:
+done96:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -2256,9 +3010,9 @@ done74:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+32(FP), CX
 
-four75:
+four97:
 	CMPQ        CX, $0x04
-	JL          rest76
+	JL          rest98
 	VMOVUPS     (AX), Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
@@ -2276,19 +3030,19 @@ four75:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, CX
-	JMP         four75
+	JMP         four97
 
-rest76:
+rest98:
 	TESTQ       CX, CX
-	JZ          done77
+	JZ          done99
 	VMOVUPS     (AX), Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	DECQ        CX
-	JMP         rest76
+	JMP         rest98
 
-done77:
+done99:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -2303,7 +3057,7 @@ done77:
 	VZEROUPPER
 	RET
 
-part71:
+part93:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -2315,9 +3069,9 @@ part71:
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+32(FP), CX
 
-four78:
+four100:
 	CMPQ       CX, $0x04
-	JL         rest79
+	JL         rest101
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z1, Z1
@@ -2335,19 +3089,19 @@ four78:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x04, CX
-	JMP        four78
+	JMP        four100
 
-rest79:
+rest101:
 	TESTQ      CX, CX
-	JZ         done80
+	JZ         done102
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z1, Z1
 	ADDQ       xStride+24(FP), AX
 	DECQ       CX
-	JMP        rest79
+	JMP        rest101
 
-done80:
+done102:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -2361,9 +3115,9 @@ done80:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+32(FP), CX
 
-four81:
+four103:
 	CMPQ        CX, $0x04
-	JL          rest82
+	JL          rest104
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
@@ -2381,19 +3135,19 @@ four81:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, CX
-	JMP         four81
+	JMP         four103
 
-rest82:
+rest104:
 	TESTQ       CX, CX
-	JZ          done83
+	JZ          done105
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	DECQ        CX
-	JMP         rest82
+	JMP         rest104
 
-done83:
+done105:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -2413,7 +3167,7 @@ done83:
 TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part84
+	JNE     part106
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+56(FP), AX
@@ -2425,7 +3179,7 @@ TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row85:
+row107:
 	PREFETCHT0        128(AX)
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -2459,11 +3213,11 @@ row85:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row85
+	JNZ               row107
 	VZEROUPPER
 	RET
 
-part84:
+part106:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -2478,7 +3232,7 @@ part84:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+72(FP), BX
 
-row86:
+row108:
 	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -2512,7 +3266,7 @@ row86:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row86
+	JNZ               row108
 	VZEROUPPER
 	RET
 
@@ -2521,7 +3275,7 @@ row86:
 TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part87
+	JNE     part109
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+56(FP), AX
@@ -2533,7 +3287,7 @@ TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row88:
+row110:
 	PREFETCHT0        128(AX)
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -2564,11 +3318,11 @@ row88:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row88
+	JNZ               row110
 	VZEROUPPER
 	RET
 
-part87:
+part109:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -2583,7 +3337,7 @@ part87:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+72(FP), BX
 
-row89:
+row111:
 	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -2614,7 +3368,7 @@ row89:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row89
+	JNZ               row111
 	VZEROUPPER
 	RET
 
@@ -2623,7 +3377,7 @@ row89:
 TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
 	MOVQ    lanes+176(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part90
+	JNE     part112
 	MOVQ    hiddenMean+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    hiddenRstd+88(FP), AX
@@ -2640,7 +3394,7 @@ TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+168(FP), BX
 
-row91:
+row113:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	VMOVUPS      (AX), Z7
@@ -2655,7 +3409,7 @@ row91:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         inputStride+56(FP), DX
 	DECQ         BX
-	JNZ          row91
+	JNZ          row113
 	MOVQ         betaGradient+160(FP), AX
 	VMOVUPS      (AX), Z7
 	VADDPS       Z6, Z7, Z7
@@ -2691,7 +3445,7 @@ row91:
 	MOVQ         inputGradient+32(FP), SI
 	MOVQ         rows+168(FP), DI
 
-row92:
+row114:
 	VMOVUPS      (AX), Z4
 	VMOVUPS      (CX), Z8
 	VMOVUPS      (DX), Z10
@@ -2711,11 +3465,11 @@ row92:
 	ADDQ         hiddenGradientStride+64(FP), BX
 	ADDQ         inputGradientStride+72(FP), SI
 	DECQ         DI
-	JNZ          row92
+	JNZ          row114
 	VZEROUPPER
 	RET
 
-part90:
+part112:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -2735,7 +3489,7 @@ part90:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+168(FP), BX
 
-row93:
+row115:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	VMOVUPS.Z    (AX), K1, Z7
@@ -2750,7 +3504,7 @@ row93:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         inputStride+56(FP), DX
 	DECQ         BX
-	JNZ          row93
+	JNZ          row115
 	MOVQ         betaGradient+160(FP), AX
 	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z6, Z7, Z7
@@ -2786,7 +3540,7 @@ row93:
 	MOVQ         inputGradient+32(FP), SI
 	MOVQ         rows+168(FP), DI
 
-row94:
+row116:
 	VMOVUPS.Z    (AX), K1, Z4
 	VMOVUPS.Z    (CX), K1, Z8
 	VMOVUPS.Z    (DX), K1, Z10
@@ -2806,7 +3560,253 @@ row94:
 	ADDQ         hiddenGradientStride+64(FP), BX
 	ADDQ         inputGradientStride+72(FP), SI
 	DECQ         DI
-	JNZ          row94
+	JNZ          row116
+	VZEROUPPER
+	RET
+
+// func affineBackwardAVX512(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·affineBackwardAVX512(SB), NOSPLIT, $0-112
+	MOVQ    lanes+104(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part117
+	MOVQ    mean+48(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    rstd+56(FP), AX
+	VMOVUPS (AX), Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	MOVQ    gradient+0(FP), AX
+	MOVQ    product+8(FP), CX
+	MOVQ    rows+96(FP), DX
+
+row118:
+	PREFETCHT0   128(CX)
+	VMOVUPS      (AX), Z4
+	VADDPS       Z4, Z3, Z3
+	VMOVUPS      (CX), Z5
+	VSUBPS       Z0, Z5, Z5
+	VFMADD231PS  Z5, Z4, Z2
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         productStride+32(FP), CX
+	DECQ         DX
+	JNZ          row118
+	MOVQ         betaGradient+72(FP), AX
+	VMOVUPS      (AX), Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         gammaGradient+80(FP), AX
+	VMOVUPS      (AX), Z4
+	VADDPS       Z2, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	MOVQ         gamma+64(FP), AX
+	VMOVUPS      (AX), Z4
+	VMULPS       Z1, Z4, Z4
+	VBROADCASTSS share+88(FP), Z5
+	VMULPS       Z5, Z3, Z3
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	MOVQ         gradient+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         productGradient+16(FP), DX
+	MOVQ         rows+96(FP), BX
+
+row119:
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (CX), Z5
+	VSUBPS       Z3, Z2, Z2
+	VSUBPS       Z0, Z5, Z5
+	VFNMADD231PS Z1, Z5, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, (DX)
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         productStride+32(FP), CX
+	ADDQ         productGradientStride+40(FP), DX
+	DECQ         BX
+	JNZ          row119
+	VZEROUPPER
+	RET
+
+part117:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      mean+48(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      rstd+56(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVQ      gradient+0(FP), AX
+	MOVQ      product+8(FP), CX
+	MOVQ      rows+96(FP), DX
+
+row120:
+	PREFETCHT0   128(CX)
+	VMOVUPS.Z    (AX), K1, Z4
+	VADDPS       Z4, Z3, Z3
+	VMOVUPS.Z    (CX), K1, Z5
+	VSUBPS       Z0, Z5, Z5
+	VFMADD231PS  Z5, Z4, Z2
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         productStride+32(FP), CX
+	DECQ         DX
+	JNZ          row120
+	MOVQ         betaGradient+72(FP), AX
+	VMOVUPS.Z    (AX), K1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, K1, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         gammaGradient+80(FP), AX
+	VMOVUPS.Z    (AX), K1, Z4
+	VADDPS       Z2, Z4, Z4
+	VMOVUPS      Z4, K1, (AX)
+	MOVQ         gamma+64(FP), AX
+	VMOVUPS.Z    (AX), K1, Z4
+	VMULPS       Z1, Z4, Z4
+	VBROADCASTSS share+88(FP), Z5
+	VMULPS       Z5, Z3, Z3
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	MOVQ         gradient+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         productGradient+16(FP), DX
+	MOVQ         rows+96(FP), BX
+
+row121:
+	VMOVUPS.Z    (AX), K1, Z2
+	VMOVUPS.Z    (CX), K1, Z5
+	VSUBPS       Z3, Z2, Z2
+	VSUBPS       Z0, Z5, Z5
+	VFNMADD231PS Z1, Z5, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      Z2, K1, (DX)
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         productStride+32(FP), CX
+	ADDQ         productGradientStride+40(FP), DX
+	DECQ         BX
+	JNZ          row121
+	VZEROUPPER
+	RET
+
+// func candidateForwardAVX512(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·candidateForwardAVX512(SB), NOSPLIT, $0-112
+	MOVQ    lanes+104(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part122
+	MOVQ    hiddenScale+64(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    hiddenShift+72(FP), AX
+	VMOVUPS (AX), Z1
+	MOVQ    inputScale+80(FP), AX
+	VMOVUPS (AX), Z2
+	MOVQ    inputShift+88(FP), AX
+	VMOVUPS (AX), Z3
+	MOVQ    candidate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    reset+24(FP), BX
+	MOVQ    rows+96(FP), SI
+
+row123:
+	PREFETCHT0        128(AX)
+	VMOVUPS           (CX), Z4
+	VFMADD213PS       Z1, Z0, Z4
+	VMOVUPS           (DX), Z5
+	VFMADD213PS       Z3, Z2, Z5
+	VMOVUPS           (BX), Z6
+	VFMADD231PS       Z6, Z4, Z5
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z6
+	VADDPS            Z4, Z4, Z4
+	VMINPS            Z4, Z6, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x00, Z6, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
+	VMULPS            Z4, Z4, Z8
+	VFMADD213PS       Z4, Z8, Z7
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z4
+	VSCALEFPS         Z6, Z4, Z4
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z4, Z6
+	VFMADD213PS       Z6, Z4, Z7
+	VADDPS.BCST       lanes40000000<>+0(SB), Z7, Z4
+	VDIVPS            Z4, Z7, Z4
+	VANDPS.BCST       lanes80000000<>+0(SB), Z5, Z5
+	VORPS             Z5, Z4, Z4
+	VMOVUPS           Z4, (AX)
+	ADDQ              candidateStride+32(FP), AX
+	ADDQ              hiddenStride+40(FP), CX
+	ADDQ              inputStride+48(FP), DX
+	ADDQ              resetStride+56(FP), BX
+	DECQ              SI
+	JNZ               row123
+	VZEROUPPER
+	RET
+
+part122:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      hiddenScale+64(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      hiddenShift+72(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	MOVQ      inputScale+80(FP), AX
+	VMOVUPS.Z (AX), K1, Z2
+	MOVQ      inputShift+88(FP), AX
+	VMOVUPS.Z (AX), K1, Z3
+	MOVQ      candidate+0(FP), AX
+	MOVQ      hidden+8(FP), CX
+	MOVQ      input+16(FP), DX
+	MOVQ      reset+24(FP), BX
+	MOVQ      rows+96(FP), SI
+
+row124:
+	PREFETCHT0        128(AX)
+	VMOVUPS.Z         (CX), K1, Z4
+	VFMADD213PS       Z1, Z0, Z4
+	VMOVUPS.Z         (DX), K1, Z5
+	VFMADD213PS       Z3, Z2, Z5
+	VMOVUPS.Z         (BX), K1, Z6
+	VFMADD231PS       Z6, Z4, Z5
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z6
+	VADDPS            Z4, Z4, Z4
+	VMINPS            Z4, Z6, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x00, Z6, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
+	VMULPS            Z4, Z4, Z8
+	VFMADD213PS       Z4, Z8, Z7
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z4
+	VSCALEFPS         Z6, Z4, Z4
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z4, Z6
+	VFMADD213PS       Z6, Z4, Z7
+	VADDPS.BCST       lanes40000000<>+0(SB), Z7, Z4
+	VDIVPS            Z4, Z7, Z4
+	VANDPS.BCST       lanes80000000<>+0(SB), Z5, Z5
+	VORPS             Z5, Z4, Z4
+	VMOVUPS           Z4, K1, (AX)
+	ADDQ              candidateStride+32(FP), AX
+	ADDQ              hiddenStride+40(FP), CX
+	ADDQ              inputStride+48(FP), DX
+	ADDQ              resetStride+56(FP), BX
+	DECQ              SI
+	JNZ               row124
 	VZEROUPPER
 	RET
 
@@ -2815,7 +3815,7 @@ row94:
 TEXT ·momentsGatheredAVX512(SB), NOSPLIT, $0-64
 	MOVQ         lanes+48(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part95
+	JNE          part125
 	VBROADCASTSS count+56(FP), Z0
 	MOVQ         x+16(FP), AX
 	MOVQ         order+32(FP), CX
@@ -2825,9 +3825,9 @@ TEXT ·momentsGatheredAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+40(FP), BX
 
-four96:
+four126:
 	CMPQ       BX, $0x04
-	JL         rest97
+	JL         rest127
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -2853,11 +3853,11 @@ four96:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       $0x04, CX
 	SUBQ       $0x04, BX
-	JMP        four96
+	JMP        four126
 
-rest97:
+rest127:
 	TESTQ      BX, BX
-	JZ         done98
+	JZ         done128
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -2865,9 +3865,9 @@ rest97:
 	VADDPS     Z5, Z1, Z1
 	ADDQ       $0x04, CX
 	DECQ       BX
-	JMP        rest97
+	JMP        rest127
 
-done98:
+done128:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -2882,9 +3882,9 @@ done98:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+40(FP), BX
 
-four99:
+four129:
 	CMPQ        BX, $0x04
-	JL          rest100
+	JL          rest130
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS     (AX)(DX*1), Z2
@@ -2910,11 +3910,11 @@ four99:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        $0x04, CX
 	SUBQ        $0x04, BX
-	JMP         four99
+	JMP         four129
 
-rest100:
+rest130:
 	TESTQ       BX, BX
-	JZ          done101
+	JZ          done131
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS     (AX)(DX*1), Z2
@@ -2922,9 +3922,9 @@ rest100:
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        $0x04, CX
 	DECQ        BX
-	JMP         rest100
+	JMP         rest130
 
-done101:
+done131:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -2939,7 +3939,7 @@ done101:
 	VZEROUPPER
 	RET
 
-part95:
+part125:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -2952,9 +3952,9 @@ part95:
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+40(FP), BX
 
-four102:
+four132:
 	CMPQ       BX, $0x04
-	JL         rest103
+	JL         rest133
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -2980,11 +3980,11 @@ four102:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       $0x04, CX
 	SUBQ       $0x04, BX
-	JMP        four102
+	JMP        four132
 
-rest103:
+rest133:
 	TESTQ      BX, BX
-	JZ         done104
+	JZ         done134
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -2992,9 +3992,9 @@ rest103:
 	VADDPS     Z5, Z1, Z1
 	ADDQ       $0x04, CX
 	DECQ       BX
-	JMP        rest103
+	JMP        rest133
 
-done104:
+done134:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -3009,9 +4009,9 @@ done104:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+40(FP), BX
 
-four105:
+four135:
 	CMPQ        BX, $0x04
-	JL          rest106
+	JL          rest136
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS.Z   (AX)(DX*1), K1, Z2
@@ -3037,11 +4037,11 @@ four105:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        $0x04, CX
 	SUBQ        $0x04, BX
-	JMP         four105
+	JMP         four135
 
-rest106:
+rest136:
 	TESTQ       BX, BX
-	JZ          done107
+	JZ          done137
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS.Z   (AX)(DX*1), K1, Z2
@@ -3049,9 +4049,9 @@ rest106:
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        $0x04, CX
 	DECQ        BX
-	JMP         rest106
+	JMP         rest136
 
-done107:
+done137:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -3071,7 +4071,7 @@ done107:
 TEXT ·gateTanhGatheredAVX512(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part108
+	JNE     part138
 	MOVQ    hiddenScale+56(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+64(FP), AX
@@ -3084,7 +4084,7 @@ TEXT ·gateTanhGatheredAVX512(SB), NOSPLIT, $0-96
 	MOVQ    order+48(FP), BX
 	MOVQ    rows+80(FP), DI
 
-row109:
+row139:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+40(FP), SI
 	PREFETCHT0        128(AX)
@@ -3120,11 +4120,11 @@ row109:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              $0x04, BX
 	DECQ              DI
-	JNZ               row109
+	JNZ               row139
 	VZEROUPPER
 	RET
 
-part108:
+part138:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3140,7 +4140,7 @@ part108:
 	MOVQ      order+48(FP), BX
 	MOVQ      rows+80(FP), DI
 
-row110:
+row140:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+40(FP), SI
 	PREFETCHT0        128(AX)
@@ -3176,7 +4176,7 @@ row110:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              $0x04, BX
 	DECQ              DI
-	JNZ               row110
+	JNZ               row140
 	VZEROUPPER
 	RET
 
@@ -3185,7 +4185,7 @@ row110:
 TEXT ·gateSigmoidGatheredAVX512(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part111
+	JNE     part141
 	MOVQ    hiddenScale+56(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+64(FP), AX
@@ -3198,7 +4198,7 @@ TEXT ·gateSigmoidGatheredAVX512(SB), NOSPLIT, $0-96
 	MOVQ    order+48(FP), BX
 	MOVQ    rows+80(FP), DI
 
-row112:
+row142:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+40(FP), SI
 	PREFETCHT0        128(AX)
@@ -3231,11 +4231,11 @@ row112:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              $0x04, BX
 	DECQ              DI
-	JNZ               row112
+	JNZ               row142
 	VZEROUPPER
 	RET
 
-part111:
+part141:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3251,7 +4251,7 @@ part111:
 	MOVQ      order+48(FP), BX
 	MOVQ      rows+80(FP), DI
 
-row113:
+row143:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+40(FP), SI
 	PREFETCHT0        128(AX)
@@ -3284,7 +4284,7 @@ row113:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              $0x04, BX
 	DECQ              DI
-	JNZ               row113
+	JNZ               row143
 	VZEROUPPER
 	RET
 
@@ -3293,7 +4293,7 @@ row113:
 TEXT ·affinePairBackwardGatheredAVX512(SB), NOSPLIT, $0-192
 	MOVQ    lanes+184(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part114
+	JNE     part144
 	MOVQ    hiddenMean+88(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    hiddenRstd+96(FP), AX
@@ -3311,7 +4311,7 @@ TEXT ·affinePairBackwardGatheredAVX512(SB), NOSPLIT, $0-192
 	MOVQ    order+80(FP), BX
 	MOVQ    rows+176(FP), DI
 
-row115:
+row145:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	PREFETCHT0   128(CX)
@@ -3328,7 +4328,7 @@ row115:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row115
+	JNZ          row145
 	MOVQ         betaGradient+168(FP), AX
 	VMOVUPS      (AX), Z7
 	VADDPS       Z6, Z7, Z7
@@ -3366,7 +4366,7 @@ row115:
 	MOVQ         order+80(FP), R9
 	MOVQ         rows+176(FP), R11
 
-row116:
+row146:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	MOVLQSX      (R9), R10
@@ -3392,11 +4392,11 @@ row116:
 	ADDQ         hiddenGradientStride+64(FP), DI
 	ADDQ         $0x04, R9
 	DECQ         R11
-	JNZ          row116
+	JNZ          row146
 	VZEROUPPER
 	RET
 
-part114:
+part144:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3417,7 +4417,7 @@ part114:
 	MOVQ      order+80(FP), BX
 	MOVQ      rows+176(FP), DI
 
-row117:
+row147:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	PREFETCHT0   128(CX)
@@ -3434,7 +4434,7 @@ row117:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row117
+	JNZ          row147
 	MOVQ         betaGradient+168(FP), AX
 	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z6, Z7, Z7
@@ -3472,7 +4472,7 @@ row117:
 	MOVQ         order+80(FP), R9
 	MOVQ         rows+176(FP), R11
 
-row118:
+row148:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	MOVLQSX      (R9), R10
@@ -3498,7 +4498,281 @@ row118:
 	ADDQ         hiddenGradientStride+64(FP), DI
 	ADDQ         $0x04, R9
 	DECQ         R11
-	JNZ          row118
+	JNZ          row148
+	VZEROUPPER
+	RET
+
+// func affineBackwardGatheredAVX512(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·affineBackwardGatheredAVX512(SB), NOSPLIT, $0-120
+	MOVQ    lanes+112(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part149
+	MOVQ    mean+56(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    rstd+64(FP), AX
+	VMOVUPS (AX), Z1
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+	MOVQ    gradient+0(FP), AX
+	MOVQ    product+8(FP), CX
+	MOVQ    order+48(FP), DX
+	MOVQ    rows+104(FP), SI
+
+row150:
+	MOVLQSX      (DX), BX
+	IMULQ        productStride+32(FP), BX
+	PREFETCHT0   128(CX)(BX*1)
+	VMOVUPS      (AX), Z4
+	VADDPS       Z4, Z3, Z3
+	VMOVUPS      (CX)(BX*1), Z5
+	VSUBPS       Z0, Z5, Z5
+	VFMADD231PS  Z5, Z4, Z2
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         $0x04, DX
+	DECQ         SI
+	JNZ          row150
+	MOVQ         betaGradient+80(FP), AX
+	VMOVUPS      (AX), Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         gammaGradient+88(FP), AX
+	VMOVUPS      (AX), Z4
+	VADDPS       Z2, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	MOVQ         gamma+72(FP), AX
+	VMOVUPS      (AX), Z4
+	VMULPS       Z1, Z4, Z4
+	VBROADCASTSS share+96(FP), Z5
+	VMULPS       Z5, Z3, Z3
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	MOVQ         gradient+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         order+48(FP), DX
+	MOVQ         productGradient+16(FP), SI
+	MOVQ         order+48(FP), DI
+	MOVQ         rows+104(FP), R9
+
+row151:
+	MOVLQSX      (DX), BX
+	IMULQ        productStride+32(FP), BX
+	MOVLQSX      (DI), R8
+	IMULQ        productGradientStride+40(FP), R8
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (CX)(BX*1), Z5
+	VSUBPS       Z3, Z2, Z2
+	VSUBPS       Z0, Z5, Z5
+	VFNMADD231PS Z1, Z5, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      (SI)(R8*1), Z5
+	VADDPS       Z5, Z2, Z2
+	VMOVUPS      Z2, (SI)(R8*1)
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNZ          row151
+	VZEROUPPER
+	RET
+
+part149:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      mean+56(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      rstd+64(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	VPXORD    Z2, Z2, Z2
+	VPXORD    Z3, Z3, Z3
+	MOVQ      gradient+0(FP), AX
+	MOVQ      product+8(FP), CX
+	MOVQ      order+48(FP), DX
+	MOVQ      rows+104(FP), SI
+
+row152:
+	MOVLQSX      (DX), BX
+	IMULQ        productStride+32(FP), BX
+	PREFETCHT0   128(CX)(BX*1)
+	VMOVUPS.Z    (AX), K1, Z4
+	VADDPS       Z4, Z3, Z3
+	VMOVUPS.Z    (CX)(BX*1), K1, Z5
+	VSUBPS       Z0, Z5, Z5
+	VFMADD231PS  Z5, Z4, Z2
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         $0x04, DX
+	DECQ         SI
+	JNZ          row152
+	MOVQ         betaGradient+80(FP), AX
+	VMOVUPS.Z    (AX), K1, Z4
+	VADDPS       Z3, Z4, Z4
+	VMOVUPS      Z4, K1, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         gammaGradient+88(FP), AX
+	VMOVUPS.Z    (AX), K1, Z4
+	VADDPS       Z2, Z4, Z4
+	VMOVUPS      Z4, K1, (AX)
+	MOVQ         gamma+72(FP), AX
+	VMOVUPS.Z    (AX), K1, Z4
+	VMULPS       Z1, Z4, Z4
+	VBROADCASTSS share+96(FP), Z5
+	VMULPS       Z5, Z3, Z3
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	MOVQ         gradient+0(FP), AX
+	MOVQ         product+8(FP), CX
+	MOVQ         order+48(FP), DX
+	MOVQ         productGradient+16(FP), SI
+	MOVQ         order+48(FP), DI
+	MOVQ         rows+104(FP), R9
+
+row153:
+	MOVLQSX      (DX), BX
+	IMULQ        productStride+32(FP), BX
+	MOVLQSX      (DI), R8
+	IMULQ        productGradientStride+40(FP), R8
+	VMOVUPS.Z    (AX), K1, Z2
+	VMOVUPS.Z    (CX)(BX*1), K1, Z5
+	VSUBPS       Z3, Z2, Z2
+	VSUBPS       Z0, Z5, Z5
+	VFNMADD231PS Z1, Z5, Z2
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS.Z    (SI)(R8*1), K1, Z5
+	VADDPS       Z5, Z2, Z2
+	VMOVUPS      Z2, K1, (SI)(R8*1)
+	ADDQ         gradientStride+24(FP), AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNZ          row153
+	VZEROUPPER
+	RET
+
+// func candidateForwardGatheredAVX512(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·candidateForwardGatheredAVX512(SB), NOSPLIT, $0-120
+	MOVQ    lanes+112(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part154
+	MOVQ    hiddenScale+72(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    hiddenShift+80(FP), AX
+	VMOVUPS (AX), Z1
+	MOVQ    inputScale+88(FP), AX
+	VMOVUPS (AX), Z2
+	MOVQ    inputShift+96(FP), AX
+	VMOVUPS (AX), Z3
+	MOVQ    candidate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    order+64(FP), BX
+	MOVQ    reset+24(FP), DI
+	MOVQ    rows+104(FP), R8
+
+row155:
+	MOVLQSX           (BX), SI
+	IMULQ             inputStride+48(FP), SI
+	PREFETCHT0        128(AX)
+	VMOVUPS           (CX), Z4
+	VFMADD213PS       Z1, Z0, Z4
+	VMOVUPS           (DX)(SI*1), Z5
+	VFMADD213PS       Z3, Z2, Z5
+	VMOVUPS           (DI), Z6
+	VFMADD231PS       Z6, Z4, Z5
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z6
+	VADDPS            Z4, Z4, Z4
+	VMINPS            Z4, Z6, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x00, Z6, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
+	VMULPS            Z4, Z4, Z8
+	VFMADD213PS       Z4, Z8, Z7
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z4
+	VSCALEFPS         Z6, Z4, Z4
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z4, Z6
+	VFMADD213PS       Z6, Z4, Z7
+	VADDPS.BCST       lanes40000000<>+0(SB), Z7, Z4
+	VDIVPS            Z4, Z7, Z4
+	VANDPS.BCST       lanes80000000<>+0(SB), Z5, Z5
+	VORPS             Z5, Z4, Z4
+	VMOVUPS           Z4, (AX)
+	ADDQ              candidateStride+32(FP), AX
+	ADDQ              hiddenStride+40(FP), CX
+	ADDQ              $0x04, BX
+	ADDQ              resetStride+56(FP), DI
+	DECQ              R8
+	JNZ               row155
+	VZEROUPPER
+	RET
+
+part154:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      hiddenScale+72(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      hiddenShift+80(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	MOVQ      inputScale+88(FP), AX
+	VMOVUPS.Z (AX), K1, Z2
+	MOVQ      inputShift+96(FP), AX
+	VMOVUPS.Z (AX), K1, Z3
+	MOVQ      candidate+0(FP), AX
+	MOVQ      hidden+8(FP), CX
+	MOVQ      input+16(FP), DX
+	MOVQ      order+64(FP), BX
+	MOVQ      reset+24(FP), DI
+	MOVQ      rows+104(FP), R8
+
+row156:
+	MOVLQSX           (BX), SI
+	IMULQ             inputStride+48(FP), SI
+	PREFETCHT0        128(AX)
+	VMOVUPS.Z         (CX), K1, Z4
+	VFMADD213PS       Z1, Z0, Z4
+	VMOVUPS.Z         (DX)(SI*1), K1, Z5
+	VFMADD213PS       Z3, Z2, Z5
+	VMOVUPS.Z         (DI), K1, Z6
+	VFMADD231PS       Z6, Z4, Z5
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z6
+	VADDPS            Z4, Z4, Z4
+	VMINPS            Z4, Z6, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x00, Z6, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
+	VMULPS            Z4, Z4, Z8
+	VFMADD213PS       Z4, Z8, Z7
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z4
+	VSCALEFPS         Z6, Z4, Z4
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z4, Z6
+	VFMADD213PS       Z6, Z4, Z7
+	VADDPS.BCST       lanes40000000<>+0(SB), Z7, Z4
+	VDIVPS            Z4, Z7, Z4
+	VANDPS.BCST       lanes80000000<>+0(SB), Z5, Z5
+	VORPS             Z5, Z4, Z4
+	VMOVUPS           Z4, K1, (AX)
+	ADDQ              candidateStride+32(FP), AX
+	ADDQ              hiddenStride+40(FP), CX
+	ADDQ              $0x04, BX
+	ADDQ              resetStride+56(FP), DI
+	DECQ              R8
+	JNZ               row156
 	VZEROUPPER
 	RET
 
@@ -3507,7 +4781,7 @@ row118:
 TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
 	MOVQ   lanes+32(FP), AX
 	CMPQ   AX, $0x10
-	JNE    part119
+	JNE    part157
 	MOVQ   x+8(FP), AX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3515,9 +4789,9 @@ TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
 	VPXORD Z3, Z3, Z3
 	MOVQ   rows+24(FP), CX
 
-four120:
+four158:
 	CMPQ    CX, $0x04
-	JL      rest121
+	JL      rest159
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    xStride+16(FP), AX
@@ -3531,18 +4805,18 @@ four120:
 	VADDPS  Z4, Z3, Z3
 	ADDQ    xStride+16(FP), AX
 	SUBQ    $0x04, CX
-	JMP     four120
+	JMP     four158
 
-rest121:
+rest159:
 	TESTQ   CX, CX
-	JZ      done122
+	JZ      done160
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    xStride+16(FP), AX
 	DECQ    CX
-	JMP     rest121
+	JMP     rest159
 
-done122:
+done160:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z2, Z1
 	VADDPS  Z1, Z0, Z0
@@ -3553,7 +4827,7 @@ done122:
 	VZEROUPPER
 	RET
 
-part119:
+part157:
 	MOVL   $-1, CX
 	BZHIL  AX, CX, CX
 	KMOVW  CX, K1
@@ -3564,9 +4838,9 @@ part119:
 	VPXORD Z3, Z3, Z3
 	MOVQ   rows+24(FP), CX
 
-four123:
+four161:
 	CMPQ      CX, $0x04
-	JL        rest124
+	JL        rest162
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
@@ -3580,18 +4854,18 @@ four123:
 	VADDPS    Z4, Z3, Z3
 	ADDQ      xStride+16(FP), AX
 	SUBQ      $0x04, CX
-	JMP       four123
+	JMP       four161
 
-rest124:
+rest162:
 	TESTQ     CX, CX
-	JZ        done125
+	JZ        done163
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
 	DECQ      CX
-	JMP       rest124
+	JMP       rest162
 
-done125:
+done163:
 	VADDPS    Z1, Z0, Z0
 	VADDPS    Z3, Z2, Z1
 	VADDPS    Z1, Z0, Z0
@@ -3607,7 +4881,7 @@ done125:
 TEXT ·foldAVX512(SB), NOSPLIT, $0-56
 	MOVQ         lanes+48(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part126
+	JNE          part164
 	MOVQ         gamma+16(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         rstd+40(FP), AX
@@ -3625,7 +4899,7 @@ TEXT ·foldAVX512(SB), NOSPLIT, $0-56
 	VZEROUPPER
 	RET
 
-part126:
+part164:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -3651,14 +4925,14 @@ part126:
 TEXT ·cellForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x10
-	JNE  part127
+	JNE  part165
 	MOVQ spacing+48(FP), AX
 	MOVQ cell+0(FP), CX
 	MOVQ before+8(FP), DX
 	MOVQ gates+16(FP), BX
 	MOVQ rows+56(FP), SI
 
-row128:
+row166:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS     (BX), Z0
@@ -3672,11 +4946,11 @@ row128:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row128
+	JNZ         row166
 	VZEROUPPER
 	RET
 
-part127:
+part165:
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
@@ -3686,7 +4960,7 @@ part127:
 	MOVQ  gates+16(FP), BX
 	MOVQ  rows+56(FP), SI
 
-row129:
+row167:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS.Z   (BX), K1, Z0
@@ -3700,7 +4974,7 @@ row129:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row129
+	JNZ         row167
 	VZEROUPPER
 	RET
 
@@ -3709,7 +4983,7 @@ row129:
 TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part130
+	JNE     part168
 	MOVQ    scale+64(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    shift+72(FP), AX
@@ -3720,7 +4994,7 @@ TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    hidden+24(FP), BX
 	MOVQ    rows+80(FP), SI
 
-row131:
+row169:
 	PREFETCHT0        128(DX)
 	PREFETCHT0        128(BX)
 	VMOVUPS           (AX), Z2
@@ -3757,11 +5031,11 @@ row131:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row131
+	JNZ               row169
 	VZEROUPPER
 	RET
 
-part130:
+part168:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3775,7 +5049,7 @@ part130:
 	MOVQ      hidden+24(FP), BX
 	MOVQ      rows+80(FP), SI
 
-row132:
+row170:
 	PREFETCHT0        128(DX)
 	PREFETCHT0        128(BX)
 	VMOVUPS.Z         (AX), K1, Z2
@@ -3812,7 +5086,7 @@ row132:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row132
+	JNZ               row170
 	VZEROUPPER
 	RET
 
@@ -3821,7 +5095,7 @@ row132:
 TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part133
+	JNE     part171
 	MOVQ    mean+112(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    rstd+120(FP), AX
@@ -3835,7 +5109,7 @@ TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    cell+32(FP), SI
 	MOVQ    rows+160(FP), DI
 
-row134:
+row172:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -3860,7 +5134,7 @@ row134:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row134
+	JNZ          row172
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS      (AX), Z4
 	VADDPS       Z3, Z4, Z4
@@ -3886,7 +5160,7 @@ row134:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row135:
+row173:
 	PREFETCHT0   128(R8)
 	VMOVUPS      (AX), Z2
 	VMOVUPS      (CX), Z5
@@ -3919,11 +5193,11 @@ row135:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row135
+	JNZ          row173
 	VZEROUPPER
 	RET
 
-part133:
+part171:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3940,7 +5214,7 @@ part133:
 	MOVQ      cell+32(FP), SI
 	MOVQ      rows+160(FP), DI
 
-row136:
+row174:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -3965,7 +5239,7 @@ row136:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row136
+	JNZ          row174
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z3, Z4, Z4
@@ -3991,7 +5265,7 @@ row136:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row137:
+row175:
 	PREFETCHT0   128(R8)
 	VMOVUPS.Z    (AX), K1, Z2
 	VMOVUPS.Z    (CX), K1, Z5
@@ -4024,7 +5298,7 @@ row137:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row137
+	JNZ          row175
 	VZEROUPPER
 	RET
 
@@ -4033,7 +5307,7 @@ row137:
 TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x10
-	JNE  part138
+	JNE  part176
 	MOVQ spacing+80(FP), AX
 	MOVQ cellGradient+0(FP), CX
 	MOVQ gates+8(FP), DX
@@ -4042,7 +5316,7 @@ TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ beforeGradient+32(FP), DI
 	MOVQ rows+88(FP), R8
 
-row139:
+row177:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -4077,11 +5351,11 @@ row139:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row139
+	JNZ          row177
 	VZEROUPPER
 	RET
 
-part138:
+part176:
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
@@ -4093,7 +5367,7 @@ part138:
 	MOVQ  beforeGradient+32(FP), DI
 	MOVQ  rows+88(FP), R8
 
-row140:
+row178:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -4128,6 +5402,202 @@ row140:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row140
+	JNZ          row178
+	VZEROUPPER
+	RET
+
+// func updateForwardAVX512(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·updateForwardAVX512(SB), NOSPLIT, $0-72
+	MOVQ lanes+64(FP), AX
+	CMPQ AX, $0x10
+	JNE  part179
+	MOVQ spacing+48(FP), AX
+	MOVQ after+0(FP), CX
+	MOVQ before+8(FP), DX
+	MOVQ gates+16(FP), BX
+	MOVQ rows+56(FP), SI
+
+row180:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(DX)
+	VMOVUPS     (BX)(AX*1), Z0
+	VMOVUPS     (BX)(AX*2), Z1
+	VMOVUPS     (DX), Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD213PS Z1, Z0, Z2
+	VMOVUPS     Z2, (CX)
+	ADDQ        afterStride+24(FP), CX
+	ADDQ        beforeStride+32(FP), DX
+	ADDQ        gatesStride+40(FP), BX
+	DECQ        SI
+	JNZ         row180
+	VZEROUPPER
+	RET
+
+part179:
+	MOVL  $-1, CX
+	BZHIL AX, CX, CX
+	KMOVW CX, K1
+	MOVQ  spacing+48(FP), AX
+	MOVQ  after+0(FP), CX
+	MOVQ  before+8(FP), DX
+	MOVQ  gates+16(FP), BX
+	MOVQ  rows+56(FP), SI
+
+row181:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(DX)
+	VMOVUPS.Z   (BX)(AX*1), K1, Z0
+	VMOVUPS.Z   (BX)(AX*2), K1, Z1
+	VMOVUPS.Z   (DX), K1, Z2
+	VSUBPS      Z1, Z2, Z2
+	VFMADD213PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (CX)
+	ADDQ        afterStride+24(FP), CX
+	ADDQ        beforeStride+32(FP), DX
+	ADDQ        gatesStride+40(FP), BX
+	DECQ        SI
+	JNZ         row181
+	VZEROUPPER
+	RET
+
+// func updateBackwardAVX512(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·updateBackwardAVX512(SB), NOSPLIT, $0-168
+	MOVQ         lanes+160(FP), AX
+	CMPQ         AX, $0x10
+	JNE          part182
+	MOVQ         hiddenScale+136(FP), AX
+	VMOVUPS      (AX), Z0
+	MOVQ         hiddenShift+144(FP), AX
+	VMOVUPS      (AX), Z1
+	VBROADCASTSS lanes3f800000<>+0(SB), Z2
+	MOVQ         spacing+128(FP), AX
+	MOVQ         above+0(FP), CX
+	MOVQ         next+8(FP), DX
+	MOVQ         gates+16(FP), BX
+	MOVQ         before+24(FP), SI
+	MOVQ         hidden+32(FP), DI
+	MOVQ         gatesGradient+40(FP), R8
+	MOVQ         candidateGradient+48(FP), R9
+	MOVQ         beforeGradient+56(FP), R10
+	MOVQ         rows+152(FP), R11
+
+row183:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(SI)
+	VMOVUPS      (CX), Z3
+	VMOVUPS      (DX), Z4
+	VADDPS       Z4, Z3, Z3
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (BX)(AX*1), Z5
+	VMOVUPS      (BX)(AX*2), Z6
+	VMOVUPS      (DI), Z7
+	VFMADD213PS  Z1, Z0, Z7
+	VSUBPS       Z5, Z2, Z8
+	VMULPS       Z8, Z3, Z8
+	VBROADCASTSS lanes3f800000<>+0(SB), Z9
+	VFNMADD231PS Z6, Z6, Z9
+	VMULPS       Z9, Z8, Z8
+	VMULPS       Z7, Z8, Z7
+	VBROADCASTSS lanes3f800000<>+0(SB), Z9
+	VSUBPS       Z4, Z9, Z9
+	VMULPS       Z9, Z4, Z9
+	VMULPS       Z9, Z7, Z7
+	VMOVUPS      Z7, (R8)
+	VMOVUPS      (SI), Z7
+	VSUBPS       Z6, Z7, Z6
+	VMULPS       Z6, Z3, Z6
+	VBROADCASTSS lanes3f800000<>+0(SB), Z7
+	VSUBPS       Z5, Z7, Z7
+	VMULPS       Z7, Z5, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (R8)(AX*1)
+	VMOVUPS      Z8, (R8)(AX*2)
+	VMULPS       Z4, Z8, Z4
+	VMOVUPS      Z4, (R9)
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS      Z3, (R10)
+	ADDQ         aboveStride+64(FP), CX
+	ADDQ         nextStride+72(FP), DX
+	ADDQ         gatesStride+80(FP), BX
+	ADDQ         beforeStride+88(FP), SI
+	ADDQ         hiddenStride+96(FP), DI
+	ADDQ         gatesGradientStride+104(FP), R8
+	ADDQ         candidateGradientStride+112(FP), R9
+	ADDQ         beforeGradientStride+120(FP), R10
+	DECQ         R11
+	JNZ          row183
+	VZEROUPPER
+	RET
+
+part182:
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         hiddenScale+136(FP), AX
+	VMOVUPS.Z    (AX), K1, Z0
+	MOVQ         hiddenShift+144(FP), AX
+	VMOVUPS.Z    (AX), K1, Z1
+	VBROADCASTSS lanes3f800000<>+0(SB), Z2
+	MOVQ         spacing+128(FP), AX
+	MOVQ         above+0(FP), CX
+	MOVQ         next+8(FP), DX
+	MOVQ         gates+16(FP), BX
+	MOVQ         before+24(FP), SI
+	MOVQ         hidden+32(FP), DI
+	MOVQ         gatesGradient+40(FP), R8
+	MOVQ         candidateGradient+48(FP), R9
+	MOVQ         beforeGradient+56(FP), R10
+	MOVQ         rows+152(FP), R11
+
+row184:
+	PREFETCHT0   128(CX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   128(SI)
+	VMOVUPS.Z    (CX), K1, Z3
+	VMOVUPS.Z    (DX), K1, Z4
+	VADDPS       Z4, Z3, Z3
+	VMOVUPS.Z    (BX), K1, Z4
+	VMOVUPS.Z    (BX)(AX*1), K1, Z5
+	VMOVUPS.Z    (BX)(AX*2), K1, Z6
+	VMOVUPS.Z    (DI), K1, Z7
+	VFMADD213PS  Z1, Z0, Z7
+	VSUBPS       Z5, Z2, Z8
+	VMULPS       Z8, Z3, Z8
+	VBROADCASTSS lanes3f800000<>+0(SB), Z9
+	VFNMADD231PS Z6, Z6, Z9
+	VMULPS       Z9, Z8, Z8
+	VMULPS       Z7, Z8, Z7
+	VBROADCASTSS lanes3f800000<>+0(SB), Z9
+	VSUBPS       Z4, Z9, Z9
+	VMULPS       Z9, Z4, Z9
+	VMULPS       Z9, Z7, Z7
+	VMOVUPS      Z7, K1, (R8)
+	VMOVUPS.Z    (SI), K1, Z7
+	VSUBPS       Z6, Z7, Z6
+	VMULPS       Z6, Z3, Z6
+	VBROADCASTSS lanes3f800000<>+0(SB), Z7
+	VSUBPS       Z5, Z7, Z7
+	VMULPS       Z7, Z5, Z7
+	VMULPS       Z7, Z6, Z6
+	VMOVUPS      Z6, K1, (R8)(AX*1)
+	VMOVUPS      Z8, K1, (R8)(AX*2)
+	VMULPS       Z4, Z8, Z4
+	VMOVUPS      Z4, K1, (R9)
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS      Z3, K1, (R10)
+	ADDQ         aboveStride+64(FP), CX
+	ADDQ         nextStride+72(FP), DX
+	ADDQ         gatesStride+80(FP), BX
+	ADDQ         beforeStride+88(FP), SI
+	ADDQ         hiddenStride+96(FP), DI
+	ADDQ         gatesGradientStride+104(FP), R8
+	ADDQ         candidateGradientStride+112(FP), R9
+	ADDQ         beforeGradientStride+120(FP), R10
+	DECQ         R11
+	JNZ          row184
 	VZEROUPPER
 	RET

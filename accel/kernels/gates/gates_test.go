@@ -310,6 +310,11 @@ func TestEmptyShapesDoNothing(t *testing.T) {
 		k.gatesBackward(GatesGradient{Columns: 3})
 		k.affinePairBackward(AffinePairGradient{Rows: 3})
 		k.sumColumns(nil, Matrix{}, 3)
+		k.gateForward(Gate{Rows: 3})
+		k.candidateForward(Candidate{Columns: 3})
+		k.updateForward(Update{Rows: 3})
+		k.updateBackward(UpdateGradient{Columns: 3})
+		k.affineBackward(AffineGradient{Rows: 3})
 	}
 }
 
@@ -328,6 +333,11 @@ func (exported) outputForward(p Output)                       { p.Forward() }
 func (exported) outputBackward(p OutputGradient)              { p.Backward() }
 func (exported) gatesBackward(p GatesGradient)                { p.Backward() }
 func (exported) affinePairBackward(p AffinePairGradient)      { p.Backward() }
+func (exported) affineBackward(p AffineGradient)              { p.Backward() }
+func (exported) gateForward(p Gate)                           { p.Forward() }
+func (exported) candidateForward(p Candidate)                 { p.Forward() }
+func (exported) updateForward(p Update)                       { p.Forward() }
+func (exported) updateBackward(p UpdateGradient)              { p.Backward() }
 
 func TestExportedFunctions(t *testing.T) {
 	t.Parallel()
@@ -335,12 +345,20 @@ func TestExportedFunctions(t *testing.T) {
 	checked.run(exported{}, 0, 33)
 	unchecked.run(active(), 0, 33)
 	sameOutputs(t, "through the exported functions", checked.outputs(), unchecked.outputs())
+	checkedGRU, uncheckedGRU := newGRUStep(t, 7, 33), newGRUStep(t, 7, 33)
+	checkedGRU.run(exported{}, 0, 33)
+	uncheckedGRU.run(active(), 0, 33)
+	sameOutputs(t, "through the exported functions", checkedGRU.outputs(), uncheckedGRU.outputs())
 }
 
 func TestNothingAllocates(t *testing.T) {
 	s := newStep(t, 7, 33)
 	if n := testing.AllocsPerRun(10, func() { s.run(exported{}, 0, 33) }); n != 0 {
 		t.Errorf("a step allocates %v times", n)
+	}
+	g := newGRUStep(t, 7, 33)
+	if n := testing.AllocsPerRun(10, func() { g.run(exported{}, 0, 33) }); n != 0 {
+		t.Errorf("a step of a GRU allocates %v times", n)
 	}
 }
 
@@ -364,6 +382,13 @@ func TestShortSlicesPanicWithBothSizes(t *testing.T) {
 		"GatesGradient":  {GatesGradient{Rows: 6, Columns: 8, CellGradient: long, Activation: short}.Backward, []string{"Activation", "57", "6 rows of 8"}},
 		"AffinePairGradient": {AffinePairGradient{Rows: 6, Columns: 8, Gradient: long, Hidden: short}.Backward,
 			[]string{"Hidden", "57", "6 rows of 8"}},
+		"Gate":      {Gate{Rows: 6, Columns: 8, Hidden: short}.Forward, []string{"Gate.Hidden", "57", "6 rows of 8"}},
+		"Candidate": {Candidate{Rows: 6, Columns: 8, Hidden: short}.Forward, []string{"Candidate.Hidden", "57", "6 rows of 8"}},
+		"Update":    {Update{Rows: 6, Columns: 4, Spacing: 2, Activation: short}.Forward, []string{"Update.Activation", "57", "6 rows of 8"}},
+		"UpdateGradient": {UpdateGradient{Rows: 6, Columns: 8, HiddenNext: short}.Backward,
+			[]string{"UpdateGradient.HiddenNext", "57", "6 rows of 8"}},
+		"AffineGradient": {AffineGradient{Rows: 6, Columns: 8, Gradient: short}.Backward,
+			[]string{"AffineGradient.Gradient", "57", "6 rows of 8"}},
 		"SumColumns": {func() { SumColumns(make([]float32, 8), short, 6) }, []string{"57", "6 rows of 8"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,6 +17,11 @@ type kernels interface {
 	outputBackward(OutputGradient)
 	gatesBackward(GatesGradient)
 	affinePairBackward(AffinePairGradient)
+	affineBackward(AffineGradient)
+	gateForward(Gate)
+	candidateForward(Candidate)
+	updateForward(Update)
+	updateBackward(UpdateGradient)
 }
 
 // active is decided once, at first use, by package isa.

@@ -43,6 +43,47 @@ type Statistics struct {
 	// Batch says that they were taken from these very rows, so the gradient
 	// flows through them too; else they are constants.
 	Batch bool
+
+	// Count is how many of the rows they were taken from, 0 = all. The
+	// gradient of the others has to be 0 and becomes undefined, but finite.
+	Count int
+}
+
+// count is the number of rows that the statistics were taken from.
+func (s Statistics) count(rows int) int {
+	if s.Count > 0 {
+		return s.Count
+	}
+	return rows
+}
+
+// AffineGradient is the backward pass of y = γ·x̂ + β for one product.
+type AffineGradient struct {
+	Rows, Columns int
+
+	Gradient   Matrix   // ∂L/∂y
+	Product    Gathered // before normalisation
+	Statistics Statistics
+	Gamma      []float32
+
+	// Outputs. The parameters' gradients are added to. ProductGradient may be
+	// Product or Gradient; where Product is gathered it is that of the matrix
+	// it is gathered from and added to, in the rows that the order names.
+	BetaGradient, GammaGradient []float32
+	ProductGradient             Matrix
+}
+
+// Backward computes what one side of [AffinePairGradient.Backward] does.
+func (g AffineGradient) Backward() {
+	g.Gradient.check("AffineGradient.Gradient", g.Rows, g.Columns)
+	named := g.Product.check("AffineGradient.Product", g.Rows, g.Columns)
+	g.ProductGradient.check("AffineGradient.ProductGradient", named, g.Columns)
+	checkVector("AffineGradient.Statistics.Mean", g.Statistics.Mean, g.Columns)
+	checkVector("AffineGradient.Statistics.RStd", g.Statistics.RStd, g.Columns)
+	checkVector("AffineGradient.Gamma", g.Gamma, g.Columns)
+	checkVector("AffineGradient.BetaGradient", g.BetaGradient, g.Columns)
+	checkVector("AffineGradient.GammaGradient", g.GammaGradient, g.Columns)
+	active().affineBackward(g)
 }
 
 // AffinePairGradient is the backward pass of a = γh·ĥ + γx·x̂ + β, the sum of

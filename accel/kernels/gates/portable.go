@@ -61,6 +61,85 @@ func (portable) gatesForward(p Gates) {
 	}
 }
 
+func (portable) gateForward(p Gate) {
+	activation := sigmoid
+	if p.Tanh {
+		activation = tanh
+	}
+	for r := range p.Rows {
+		input := p.Input.row(r)
+		for j := range p.Columns {
+			p.Activation.Data[r*p.Activation.Stride+j] = activation(
+				p.HiddenScale[j]*p.Hidden.Data[r*p.Hidden.Stride+j] + p.InputScale[j]*input[j] + p.Shift[j])
+		}
+	}
+}
+
+func (portable) candidateForward(p Candidate) {
+	for r := range p.Rows {
+		input := p.Input.row(r)
+		for j := range p.Columns {
+			hidden := p.HiddenScale[j]*p.Hidden.Data[r*p.Hidden.Stride+j] + p.HiddenShift[j]
+			p.Activation.Data[r*p.Activation.Stride+j] = tanh(
+				p.InputScale[j]*input[j] + p.InputShift[j] + p.Reset.Data[r*p.Reset.Stride+j]*hidden)
+		}
+	}
+}
+
+func (portable) updateForward(p Update) {
+	for r := range p.Rows {
+		activation := p.Activation.Data[r*p.Activation.Stride:]
+		for j := range p.Columns {
+			z, n := activation[p.Spacing+j], activation[2*p.Spacing+j]
+			p.After.Data[r*p.After.Stride+j] = n + z*(p.Before.Data[r*p.Before.Stride+j]-n)
+		}
+	}
+}
+
+func (portable) updateBackward(p UpdateGradient) {
+	for row := range p.Rows {
+		activation := p.Activation.Data[row*p.Activation.Stride:]
+		gradient := p.GateGradient.Data[row*p.GateGradient.Stride:]
+		for j := range p.Columns {
+			r, z, n := activation[j], activation[p.Spacing+j], activation[2*p.Spacing+j]
+			dh := p.HiddenNext.Data[row*p.HiddenNext.Stride+j]
+			if p.HiddenAbove.Data != nil {
+				dh += p.HiddenAbove.Data[row*p.HiddenAbove.Stride+j]
+			}
+			q := p.HiddenScale[j]*p.Hidden.Data[row*p.Hidden.Stride+j] + p.HiddenShift[j]
+			dn := dh * (1 - z) * (1 - n*n)
+			gradient[j] = dn * q * r * (1 - r)
+			gradient[p.Spacing+j] = dh * (p.Before.Data[row*p.Before.Stride+j] - n) * z * (1 - z)
+			gradient[2*p.Spacing+j] = dn
+			p.CandidateGradient.Data[row*p.CandidateGradient.Stride+j] = dn * r
+			p.BeforeGradient.Data[row*p.BeforeGradient.Stride+j] = dh * z
+		}
+	}
+}
+
+func (portable) affineBackward(p AffineGradient) {
+	gradient := Gathered{p.ProductGradient, p.Product.Order}
+	for j := range p.Columns {
+		var sum, product float64
+		for r := range p.Rows {
+			dy := float64(p.Gradient.Data[r*p.Gradient.Stride+j])
+			sum += dy
+			product += dy * float64((p.Product.row(r)[j]-p.Statistics.Mean[j])*p.Statistics.RStd[j])
+		}
+		p.BetaGradient[j] += float32(sum)
+		p.GammaGradient[j] += float32(product)
+		c := p.Statistics.centring(j, p.Gamma, sum, product, p.Rows)
+		for r := range p.Rows {
+			dx := c.gradient(p.Gradient.Data[r*p.Gradient.Stride+j], p.Product.row(r)[j])
+			if to := &gradient.row(r)[j]; p.Product.Order != nil {
+				*to += dx
+			} else {
+				*to = dx
+			}
+		}
+	}
+}
+
 func (portable) outputForward(p Output) {
 	for r := range p.Rows {
 		for j := range p.Columns {
@@ -78,7 +157,8 @@ type centring struct{ centre, rstd, scale, mean, slope float32 }
 func (s Statistics) centring(j int, gamma []float32, sum, product float64, rows int) centring {
 	c := centring{centre: s.Mean[j], rstd: s.RStd[j], scale: gamma[j] * s.RStd[j]}
 	if s.Batch {
-		c.mean, c.slope = float32(sum/float64(rows)), float32(product/float64(rows))
+		n := float64(s.count(rows))
+		c.mean, c.slope = float32(sum/n), float32(product/n)
 	}
 	return c
 }

@@ -176,7 +176,7 @@ func (s *step) run(k kernels, from, to int) {
 
 	output := OutputGradient{
 		Rows: s.rows, Columns: n, Gate: s.activation.from(3, from), CellTanh: s.cellTanh.from(0, from), Cell: s.cell.from(0, from),
-		Statistics: Statistics{meanC, rstdC, s.batch}, Gamma: s.gammaC.cut(0, from, to),
+		Statistics: Statistics{Mean: meanC, RStd: rstdC, Batch: s.batch}, Gamma: s.gammaC.cut(0, from, to),
 		BetaGradient: s.dBetaC.cut(0, from, to), GammaGradient: s.dGammaC.cut(0, from, to),
 		GateGradient: s.dGates.from(3, from), CellGradient: s.dCellTotal.from(0, from),
 	}
@@ -196,9 +196,9 @@ func (s *step) run(k kernels, from, to int) {
 		k.affinePairBackward(AffinePairGradient{
 			Rows: s.rows, Columns: n, Gradient: s.dGates.from(gate, from),
 			Hidden: s.hidden.from(gate, from), Input: s.inputs(s.input.from(gate, from)),
-			HiddenStatistics: Statistics{s.meanH.cut(gate, from, to), s.rstdH.cut(gate, from, to), s.batch},
+			HiddenStatistics: Statistics{Mean: s.meanH.cut(gate, from, to), RStd: s.rstdH.cut(gate, from, to), Batch: s.batch},
 			// The other way round, so that one kernel meets both in a pair.
-			InputStatistics: Statistics{s.meanX.cut(gate, from, to), s.rstdX.cut(gate, from, to), !s.batch},
+			InputStatistics: Statistics{Mean: s.meanX.cut(gate, from, to), RStd: s.rstdX.cut(gate, from, to), Batch: !s.batch},
 			HiddenGamma:     s.gammaH.cut(gate, from, to), InputGamma: s.gammaX.cut(gate, from, to),
 			BetaGradient: s.dBeta.cut(gate, from, to), HiddenGammaGradient: s.dGammaH.cut(gate, from, to),
 			InputGammaGradient: s.dGammaX.cut(gate, from, to),

@@ -15,6 +15,12 @@ func gateSigmoidAVX2(gate *float32, hidden *float32, input *float32, gateStride 
 func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
 
 //go:noescape
+func affineBackwardAVX2(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
+
+//go:noescape
+func candidateForwardAVX2(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
+
+//go:noescape
 func momentsGatheredAVX2(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
 
 //go:noescape
@@ -25,6 +31,12 @@ func gateSigmoidGatheredAVX2(gate *float32, hidden *float32, input *float32, gat
 
 //go:noescape
 func affinePairBackwardGatheredAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+
+//go:noescape
+func affineBackwardGatheredAVX2(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
+
+//go:noescape
+func candidateForwardGatheredAVX2(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
 
 //go:noescape
 func sumColumnsAVX2(sum *float32, x *float32, xStride int, rows int, lanes int)
@@ -45,6 +57,12 @@ func outputBackwardAVX2(above *float32, next *float32, gate *float32, tanh *floa
 func gatesBackwardAVX2(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
 
 //go:noescape
+func updateForwardAVX2(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
+
+//go:noescape
+func updateBackwardAVX2(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)
+
+//go:noescape
 func momentsAVX512(mean *float32, rstd *float32, x *float32, xStride int, rows int, lanes int, count float32, epsilon float32)
 
 //go:noescape
@@ -57,6 +75,12 @@ func gateSigmoidAVX512(gate *float32, hidden *float32, input *float32, gateStrid
 func affinePairBackwardAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
 
 //go:noescape
+func affineBackwardAVX512(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
+
+//go:noescape
+func candidateForwardAVX512(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
+
+//go:noescape
 func momentsGatheredAVX512(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
 
 //go:noescape
@@ -67,6 +91,12 @@ func gateSigmoidGatheredAVX512(gate *float32, hidden *float32, input *float32, g
 
 //go:noescape
 func affinePairBackwardGatheredAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
+
+//go:noescape
+func affineBackwardGatheredAVX512(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
+
+//go:noescape
+func candidateForwardGatheredAVX512(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
 
 //go:noescape
 func sumColumnsAVX512(sum *float32, x *float32, xStride int, rows int, lanes int)
@@ -85,3 +115,9 @@ func outputBackwardAVX512(above *float32, next *float32, gate *float32, tanh *fl
 
 //go:noescape
 func gatesBackwardAVX512(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
+
+//go:noescape
+func updateForwardAVX512(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
+
+//go:noescape
+func updateBackwardAVX512(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)

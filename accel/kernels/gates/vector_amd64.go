@@ -40,6 +40,21 @@ type assembly struct {
 		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
 		inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32,
 		betaGradient *float32, rows, lanes int)
+	affineBackward func(gradient, product, productGradient *float32, gradientStride, productStride, productGradientStride int,
+		mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
+	affineBackwardGathered func(gradient, product, productGradient *float32, gradientStride, productStride, productGradientStride int,
+		order *int32, mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
+
+	// The gated recurrent unit's.
+	candidateForward func(candidate, hidden, input, reset *float32, candidateStride, hiddenStride, inputStride, resetStride int,
+		hiddenScale, hiddenShift, inputScale, inputShift *float32, rows, lanes int)
+	candidateForwardGathered func(candidate, hidden, input, reset *float32, candidateStride, hiddenStride, inputStride, resetStride int,
+		order *int32, hiddenScale, hiddenShift, inputScale, inputShift *float32, rows, lanes int)
+	updateForward func(after, before, gates *float32, afterStride, beforeStride, gatesStride int,
+		spacing, rows, lanes int)
+	updateBackward func(above, next, gates, before, hidden, gatesGradient, candidateGradient, beforeGradient *float32,
+		aboveStride, nextStride, gatesStride, beforeStride, hiddenStride, gatesGradientStride, candidateGradientStride, beforeGradientStride int,
+		spacing int, hiddenScale, hiddenShift *float32, rows, lanes int)
 }
 
 // vector runs assembly over one block of columns after the other.
@@ -79,7 +94,7 @@ func (s Statistics) share(rows int) float32 {
 	if !s.Batch {
 		return 0
 	}
-	return 1 / float32(rows)
+	return 1 / float32(s.count(rows))
 }
 
 func (v vector) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
@@ -107,26 +122,82 @@ func (v vector) fold(scale, shift, gamma, beta, mean, rstd []float32) {
 func (v vector) gatesForward(p Gates) {
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
 		for gate := range gates {
-			activation, gathered := v.code.sigmoid, v.code.sigmoidGathered
-			if gate == 0 {
-				activation, gathered = v.code.tanh, v.code.tanhGathered
-			}
 			at := gate*p.Spacing + j
-			if p.Input.Order != nil {
-				gathered(p.Activation.at(at), p.Hidden.at(at), p.Input.at(at),
-					p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(), &p.Input.Order[0],
-					&p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
-				continue
-			}
-			activation(p.Activation.at(at), p.Hidden.at(at), p.Input.at(at),
-				p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(),
-				&p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
+			v.gate(gate == 0, p.Activation, p.Hidden, p.Input, at, &p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
 		}
 		if p.Cell.Data == nil {
 			return
 		}
 		v.code.cellForward(p.Cell.at(j), p.CellBefore.at(j), p.Activation.at(j),
 			p.Cell.bytes(), p.CellBefore.bytes(), p.Activation.bytes(), 4*p.Spacing, p.Rows, lanes)
+	})
+}
+
+// gate computes one gate's block of columns, which starts at column at of the matrices.
+func (v vector) gate(tanh bool, out, hidden Matrix, input Gathered, at int, hiddenScale, inputScale, shift *float32, rows, lanes int) {
+	activation, gathered := v.code.sigmoid, v.code.sigmoidGathered
+	if tanh {
+		activation, gathered = v.code.tanh, v.code.tanhGathered
+	}
+	if input.Order != nil {
+		gathered(out.at(at), hidden.at(at), input.at(at), out.bytes(), hidden.bytes(), input.bytes(), &input.Order[0],
+			hiddenScale, inputScale, shift, rows, lanes)
+		return
+	}
+	activation(out.at(at), hidden.at(at), input.at(at), out.bytes(), hidden.bytes(), input.bytes(),
+		hiddenScale, inputScale, shift, rows, lanes)
+}
+
+func (v vector) gateForward(p Gate) {
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		v.gate(p.Tanh, p.Activation, p.Hidden, p.Input, j, &p.HiddenScale[j], &p.InputScale[j], &p.Shift[j], p.Rows, lanes)
+	})
+}
+
+func (v vector) candidateForward(p Candidate) {
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		if p.Input.Order != nil {
+			v.code.candidateForwardGathered(p.Activation.at(j), p.Hidden.at(j), p.Input.at(j), p.Reset.at(j),
+				p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.Reset.bytes(), &p.Input.Order[0],
+				&p.HiddenScale[j], &p.HiddenShift[j], &p.InputScale[j], &p.InputShift[j], p.Rows, lanes)
+			return
+		}
+		v.code.candidateForward(p.Activation.at(j), p.Hidden.at(j), p.Input.at(j), p.Reset.at(j),
+			p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.Reset.bytes(),
+			&p.HiddenScale[j], &p.HiddenShift[j], &p.InputScale[j], &p.InputShift[j], p.Rows, lanes)
+	})
+}
+
+func (v vector) updateForward(p Update) {
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		v.code.updateForward(p.After.at(j), p.Before.at(j), p.Activation.at(j),
+			p.After.bytes(), p.Before.bytes(), p.Activation.bytes(), 4*p.Spacing, p.Rows, lanes)
+	})
+}
+
+func (v vector) updateBackward(p UpdateGradient) {
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		above, aboveStride := p.HiddenAbove.atOrNothing(j)
+		v.code.updateBackward(above, p.HiddenNext.at(j), p.Activation.at(j), p.Before.at(j), p.Hidden.at(j),
+			p.GateGradient.at(j), p.CandidateGradient.at(j), p.BeforeGradient.at(j),
+			aboveStride, p.HiddenNext.bytes(), p.Activation.bytes(), p.Before.bytes(), p.Hidden.bytes(),
+			p.GateGradient.bytes(), p.CandidateGradient.bytes(), p.BeforeGradient.bytes(),
+			4*p.Spacing, &p.HiddenScale[j], &p.HiddenShift[j], p.Rows, lanes)
+	})
+}
+
+func (v vector) affineBackward(p AffineGradient) {
+	s := p.Statistics
+	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		if p.Product.Order != nil {
+			v.code.affineBackwardGathered(p.Gradient.at(j), p.Product.at(j), p.ProductGradient.at(j),
+				p.Gradient.bytes(), p.Product.bytes(), p.ProductGradient.bytes(), &p.Product.Order[0],
+				&s.Mean[j], &s.RStd[j], &p.Gamma[j], &p.BetaGradient[j], &p.GammaGradient[j], s.share(p.Rows), p.Rows, lanes)
+			return
+		}
+		v.code.affineBackward(p.Gradient.at(j), p.Product.at(j), p.ProductGradient.at(j),
+			p.Gradient.bytes(), p.Product.bytes(), p.ProductGradient.bytes(),
+			&s.Mean[j], &s.RStd[j], &p.Gamma[j], &p.BetaGradient[j], &p.GammaGradient[j], s.share(p.Rows), p.Rows, lanes)
 	})
 }
 

@@ -2,73 +2,162 @@ package reference
 
 import "math"
 
-// normalization is y = γ∘(x − mean)/√(variance + ε) over columns of x, or the
-// identity where gamma is nil.
-type normalization struct {
-	gamma, mean, variance []float64
-	frozen                bool
+// Epsilon is added to every variance, as in Cooijmans et al., "Recurrent Batch
+// Normalization" (ICLR 2017).
+const Epsilon = 1e-5
+
+// Normalization is how a layer normalises its products.
+type Normalization string
+
+// The normalizations.
+const (
+	None   Normalization = ""
+	Batch  Normalization = "batch"  // mean and variance of a feature over the batch
+	Over   Normalization = "layer"  // of a sequence over the features of a gate
+	Weight Normalization = "weight" // the rows of the matrices divided by their norms
+)
+
+// normalized is y = γ∘x̂ + β with x̂ = (x − mean)/√(variance + ε), mean and
+// variance taken over groups of elements; without groups y is x.
+type normalized struct {
+	y, hat         []float64 // [rows × columns]
+	gamma          []float64 // [columns]
+	groups         [][]int   // the elements of each
+	rstd           []float64 // of each group
+	mean, variance []float64 // of each column, of Batch
+	frozen         bool
 }
 
-func (l LSTM) normalization(x, gamma []float64, frozen func(*Statistics) (mean, variance []float64)) normalization {
-	if !l.BatchNorm {
-		return normalization{}
-	}
-	n := normalization{gamma: gamma}
-	if l.Frozen != nil {
-		n.frozen = true
-		n.mean, n.variance = frozen(l.Frozen)
-		return n
-	}
-	cols := len(gamma)
-	rows := len(x) / cols
-	n.mean, n.variance = make([]float64, cols), make([]float64, cols)
-	for j := range cols {
-		for row := range rows {
-			n.mean[j] += x[row*cols+j] / float64(rows)
+// normalize normalises x [Batch × columns]. Where mean is not nil it and variance, of
+// each column, are constants. Sequences that are not valid stay out.
+func (l Layer) normalize(x, gamma, beta []float64, valid []bool, mean, variance []float64) normalized {
+	y := append([]float64(nil), x...)
+	n := normalized{y: y, gamma: gamma, frozen: mean != nil, mean: mean, variance: variance}
+	columns := len(x) / l.Batch
+	switch l.Normalization {
+	case Batch:
+		n.hat = make([]float64, len(x))
+		for j := range columns {
+			var group []int
+			for row, ok := range valid {
+				if ok {
+					group = append(group, row*columns+j)
+				}
+			}
+			m, v := moments(x, group)
+			if n.frozen {
+				m, v = mean[j], variance[j]
+			} else {
+				n.mean, n.variance = append(n.mean, m), append(n.variance, v)
+			}
+			n.add(x, group, m, v)
 		}
-		for row := range rows {
-			centred := x[row*cols+j] - n.mean[j]
-			n.variance[j] += centred * centred / float64(rows)
+	case Over:
+		n.hat = make([]float64, len(x))
+		for row := range l.Batch {
+			var group []int
+			for j := range columns {
+				group = append(group, row*columns+j)
+			}
+			m, v := moments(x, group)
+			n.add(x, group, m, v)
+		}
+	}
+	for i := range y {
+		if n.groups != nil {
+			y[i] = gamma[i%columns] * n.hat[i]
+		}
+		if beta != nil {
+			y[i] += beta[i%columns]
 		}
 	}
 	return n
 }
 
-func (n normalization) apply(x float64, column int) float64 {
-	if n.gamma == nil {
-		return x
+func (n *normalized) add(x []float64, group []int, mean, variance float64) {
+	rstd := 1 / math.Sqrt(variance+Epsilon)
+	for _, i := range group {
+		n.hat[i] = (x[i] - mean) * rstd
 	}
-	return n.gamma[column] * n.normalized(x, column)
+	n.groups, n.rstd = append(n.groups, group), append(n.rstd, rstd)
 }
 
-func (n normalization) normalized(x float64, column int) float64 {
-	return (x - n.mean[column]) / math.Sqrt(n.variance[column]+Epsilon)
+func moments(x []float64, group []int) (mean, variance float64) {
+	for _, i := range group {
+		mean += x[i] / float64(len(group))
+	}
+	for _, i := range group {
+		variance += (x[i] - mean) * (x[i] - mean) / float64(len(group))
+	}
+	return mean, variance
 }
 
-// backward returns the gradient with respect to x and adds the one with
-// respect to γ to dGamma.
-func (n normalization) backward(dy, x, dGamma []float64) []float64 {
-	if n.gamma == nil {
+// backward returns the gradient with respect to x and adds those with
+// respect to γ and β to dGamma and dBeta, where there are any.
+func (n normalized) backward(dy, dGamma, dBeta []float64) []float64 {
+	for i := range dy {
+		if len(dBeta) > 0 {
+			dBeta[i%len(dBeta)] += dy[i]
+		}
+	}
+	if n.groups == nil {
 		return dy
 	}
-	cols := len(n.gamma)
-	rows := len(x) / cols
-	dx := make([]float64, len(x))
-	for j := range cols {
-		var sum, sumX float64
-		for row := range rows {
-			sum += dy[row*cols+j]
-			sumX += dy[row*cols+j] * n.normalized(x[row*cols+j], j)
+	dx := make([]float64, len(dy))
+	columns := len(n.gamma)
+	for k, group := range n.groups {
+		var mean, slope float64
+		for _, i := range group {
+			dGamma[i%columns] += dy[i] * n.hat[i]
+			if !n.frozen {
+				mean += dy[i] * n.gamma[i%columns] / float64(len(group))
+				slope += dy[i] * n.gamma[i%columns] * n.hat[i] / float64(len(group))
+			}
 		}
-		dGamma[j] += sumX
-		if n.frozen {
-			sum, sumX = 0, 0
-		}
-		scale := n.gamma[j] / math.Sqrt(n.variance[j]+Epsilon)
-		for row := range rows {
-			at := row*cols + j
-			dx[at] = scale * (dy[at] - sum/float64(rows) - n.normalized(x[at], j)*sumX/float64(rows))
+		for _, i := range group {
+			dx[i] = n.rstd[k] * (dy[i]*n.gamma[i%columns] - mean - n.hat[i]*slope)
 		}
 	}
 	return dx
+}
+
+// effective returns the matrix that w [len(gain) rows] stands for: with Weight
+// g·w/‖w‖ of every row.
+func (l Layer) effective(w, gain []float64) []float64 {
+	if l.Normalization != Weight {
+		return w
+	}
+	out := make([]float64, len(w))
+	width := len(w) / len(gain)
+	for i := range w {
+		out[i] = gain[i/width] * w[i] / norm(w[i/width*width:][:width])
+	}
+	return out
+}
+
+// effectiveBackward turns the gradient of the effective matrix into that of w, in
+// place, and of its gain.
+func (l Layer) effectiveBackward(w, gain, dW, dGain []float64) {
+	if l.Normalization != Weight {
+		return
+	}
+	width := len(w) / len(gain)
+	for j, g := range gain {
+		row, d := w[j*width:][:width], dW[j*width:][:width]
+		size := norm(row)
+		for i := range row {
+			dGain[j] += d[i] * row[i] / size
+		}
+		for i := range row {
+			d[i] = g / size * (d[i] - dGain[j]*row[i]/size)
+		}
+	}
+}
+
+func norm(row []float64) float64 {
+	var squares float64
+	for _, v := range row {
+		squares += v * v
+	}
+	return math.Sqrt(squares)
 }

@@ -5,8 +5,8 @@ import "math/rand/v2"
 // RandomWeights returns weights of a layer drawn from a normal distribution
 // of standard deviation ½, with the gammas around ½ so that no gradient
 // vanishes.
-func RandomWeights(l LSTM, random *rand.Rand) Weights {
-	d := l.Units
+func RandomWeights(l Layer, random *rand.Rand) Weights {
+	d, wide := l.Units, l.Gates()*l.Units
 	draw := func(n int, offset float64) []float64 {
 		out := make([]float64, n)
 		for i := range out {
@@ -14,17 +14,60 @@ func RandomWeights(l LSTM, random *rand.Rand) Weights {
 		}
 		return out
 	}
-	return Weights{
-		Wx: draw(4*d*l.Inputs, 0), Wh: draw(4*d*d, 0),
-		GammaH: draw(4*d, 0.5), GammaX: draw(4*d, 0.5), Beta: draw(4*d, 0),
-		GammaC: draw(d, 0.5), BetaC: draw(d, 0), H0: draw(d, 0), C0: draw(d, 0),
+	w := Weights{Wx: draw(wide*l.Inputs, 0), Wh: draw(wide*d, 0), Beta: draw(wide, 0), H0: draw(d, 0)}
+	if !l.GRU {
+		w.C0 = draw(d, 0)
+	}
+	if l.Normalization != None {
+		w.GammaH, w.GammaX = draw(wide, 0.5), draw(wide, 0.5)
+	}
+	if l.NormalizeCell {
+		w.GammaC, w.BetaC = draw(d, 0.5), draw(d, 0)
+	}
+	ownBiases := (l.Normalization == Batch || l.Normalization == Over) && !l.NormalizeCell
+	if ownBiases {
+		w.BetaX = draw(wide, 0)
+	}
+	if ownBiases || l.GRU && !l.ResetBefore {
+		w.BetaH = draw(wide, 0)
+	}
+	return w
+}
+
+// Layers returns a layer of the size for every kind and normalization.
+func Layers(size Layer) []Layer {
+	var list []Layer
+	for _, n := range []Normalization{None, Batch, Over, Weight} {
+		l := size
+		l.Normalization = n
+		gru := l
+		gru.GRU = true
+		before := gru
+		before.ResetBefore = true
+		list = append(list, l, gru, before)
+		if n == Batch {
+			l.NormalizeCell = true
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// fields are the weights under the names parameters carry in a plan.
+func (w *Weights) fields() map[string]*[]float64 {
+	return map[string]*[]float64{
+		"Wx": &w.Wx, "Wh": &w.Wh, "gamma_h": &w.GammaH, "gamma_x": &w.GammaX, "beta": &w.Beta, "beta_h": &w.BetaH, "beta_x": &w.BetaX,
+		"gamma_c": &w.GammaC, "beta_c": &w.BetaC, "h0": &w.H0, "c0": &w.C0,
 	}
 }
 
-// Named returns the weights under the names parameters carry in a plan.
+// Named returns the weights that there are under the names parameters carry in a plan.
 func (w Weights) Named() map[string][]float64 {
-	return map[string][]float64{
-		"Wx": w.Wx, "Wh": w.Wh, "gamma_h": w.GammaH, "gamma_x": w.GammaX, "beta": w.Beta,
-		"gamma_c": w.GammaC, "beta_c": w.BetaC, "h0": w.H0, "c0": w.C0,
+	out := map[string][]float64{}
+	for name, field := range w.fields() {
+		if len(*field) > 0 {
+			out[name] = *field
+		}
 	}
+	return out
 }

@@ -1,0 +1,322 @@
+package recurrent
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind is a recurrent layer's architecture.
+type Kind int
+
+const (
+	// LSTM is long short-term memory (Hochreiter and Schmidhuber 1997), with N
+	// the normalization of a product and its bias:
+	//
+	//	a_t = N(Wh·h_{t−1}) + N(Wx·x_t) + β
+	//	(g,f,i,o) = (tanh, σ, σ, σ)(a_t)
+	//	c_t = f∘c_{t−1} + i∘g
+	//	h_t = o∘tanh(c_t), with NormalizeCell o∘tanh(BN(c_t; γc, βc))
+	LSTM Kind = iota
+
+	// GRU is the gated recurrent unit (Cho et al. 2014) in the form of
+	// PyTorch's nn.GRU, whose bias_ih is β and whose bias_hh is βh:
+	//
+	//	r = σ(N(Wh_r·h_{t−1}) + N(Wx_r·x_t) + β_r)    z the same
+	//	n = tanh(N(Wx_n·x_t) + β_n + r∘N(Wh_n·h_{t−1}))
+	//	h_t = (1−z)∘n + z∘h_{t−1}
+	//
+	// N(Wh·h) ends in + βh here whatever the normalization. With ResetBefore it is
+	//
+	//	n = tanh(N(Wx_n·x_t) + β_n + N(Wh_n·(r∘h_{t−1})))
+	//
+	// as Cho et al. have it, which takes a second recurrent product a step and
+	// has βh only where the normalization has it.
+	GRU
+)
+
+// String returns the layer's name.
+func (k Kind) String() string { return [...]string{"LSTM", "GRU"}[k] }
+
+// gates is the number of gates, whose rows are stacked in Wx and Wh: g, f, i, o of
+// an LSTM, r, z, n of a GRU.
+func (k Kind) gates() int { return [...]int{lstmGates, gruGates}[k] }
+
+const (
+	lstmGates = 4
+	gruGates  = 3
+)
+
+// Config is the shape of a recurrent layer.
+type Config struct {
+	Kind   Kind
+	Steps  int // time steps per sequence
+	Batch  int // sequences per batch
+	Inputs int // features per step, or the vocabulary's size
+	Units  int
+
+	// Tokens says that the inputs are one-hot and given as ids. Products with
+	// Wx are then look-ups of its columns.
+	Tokens bool
+
+	Normalization Normalization
+	// NormalizeCell normalises the cell state of an LSTM; see [BatchNorm].
+	NormalizeCell bool
+
+	// Carry says that sequences may start from states of their own. Without
+	// it all of them start from (h0, c0); Wh·h_0 is then a constant of the
+	// batch, which batch normalization makes exactly 0.
+	Carry bool
+
+	// Reverse scans sequences from their last step to their first. Inputs,
+	// outputs and gradients stay in order of time; running statistics are in
+	// order of the scan.
+	Reverse bool
+
+	// Masked says that sequences have lengths of their own, [Input.Lengths].
+	// The steps beyond leave the state as it is, give no gradient to any
+	// parameter or input, and are not counted in any statistics.
+	Masked bool
+
+	// ResetBefore applies a GRU's reset gate before the recurrent product.
+	ResetBefore bool
+}
+
+// Check returns an error that says how to mend a configuration no layer has.
+func (c Config) Check() error {
+	for _, size := range []struct {
+		name  string
+		value int
+	}{{"steps", c.Steps}, {"batch", c.Batch}, {"inputs", c.Inputs}, {"units", c.Units}} {
+		if size.value < 1 {
+			return fmt.Errorf("%s: the number of %s is %d; give at least 1", c.Kind, size.name, size.value)
+		}
+	}
+	switch {
+	case c.Normalization.Batch() && c.Batch < 2:
+		return fmt.Errorf("%s: normalization %s takes its statistics over the batch; raise the batch to at least 2 or choose another normalization", c.Kind, c.Normalization)
+	case c.NormalizeCell && (c.Kind != LSTM || !c.Normalization.Batch()):
+		return fmt.Errorf("%s: only an LSTM with a normalization of batches normalises its cell state", c.Kind)
+	case c.ResetBefore && c.Kind != GRU:
+		return fmt.Errorf("%s: only a GRU has a reset gate", c.Kind)
+	}
+	return nil
+}
+
+// Tensor is the name and shape of a layer's parameter or buffer.
+type Tensor struct {
+	Name     string
+	Shape    []int
+	Quantize bool // a quantizer may treat it
+}
+
+// Parameters lists the layer's parameters in the order that package graph takes
+// them. Gains of a normalization are called gamma.
+//
+// Published starting values are: gains 0.1 with batch normalization (Ardakani et
+// al.), 1 with LayerNorm and the norms of the rows as they start with WeightNorm
+// (Hou et al.); biases and states 0, but β of an LSTM's forget gate 1.
+func (c Config) Parameters() []Tensor {
+	d, wide := c.Units, c.Kind.gates()*c.Units
+	list := []Tensor{
+		{"Wx", []int{wide, c.Inputs}, true}, {"Wh", []int{wide, d}, true},
+		{"beta", []int{wide}, false}, {"h0", []int{d}, false},
+	}
+	add := func(name string, n int) { list = append(list, Tensor{name, []int{n}, false}) }
+	if c.Kind == LSTM {
+		add("c0", d)
+	}
+	if c.Normalization != NoNorm {
+		add("gamma_h", wide)
+		add("gamma_x", wide)
+	}
+	if c.NormalizeCell {
+		add("gamma_c", d)
+		add("beta_c", d)
+	}
+	if c.hiddenBias() {
+		add("beta_h", wide)
+	}
+	if c.ownBiases() {
+		add("beta_x", wide)
+	}
+	return list
+}
+
+// ownBiases says that the normalization of each product has a bias.
+func (c Config) ownBiases() bool { return c.Normalization.centred() && !c.NormalizeCell }
+
+// hiddenBias says that Wh·h has a bias of its own.
+func (c Config) hiddenBias() bool { return c.ownBiases() || c.resetAfter() }
+
+// resetAfter says that the layer is a GRU whose candidate has two biases.
+func (c Config) resetAfter() bool { return c.Kind == GRU && !c.ResetBefore }
+
+// Buffers lists the layer's running statistics, in the order of the fields of [Running].
+func (c Config) Buffers() []Tensor {
+	if !c.Normalization.Batch() {
+		return nil
+	}
+	rows, wide := c.runningSteps(), c.Kind.gates()*c.Units
+	list := []Tensor{
+		{"mean_h", []int{rows, wide}, false}, {"variance_h", []int{rows, wide}, false},
+		{"mean_x", []int{rows, wide}, false}, {"variance_x", []int{rows, wide}, false},
+	}
+	if c.NormalizeCell {
+		list = append(list, Tensor{"mean_c", []int{rows, c.Units}, false}, Tensor{"variance_c", []int{rows, c.Units}, false})
+	}
+	if c.Masked {
+		list = append(list, Tensor{"counts", []int{2, rows}, false})
+	}
+	return list
+}
+
+// runningSteps is the number of rows of the running statistics.
+func (c Config) runningSteps() int {
+	if c.Normalization == SharedBatchNorm {
+		return 1
+	}
+	return c.Steps
+}
+
+// startsConstant says that the recurrent product of gate k is the same in every
+// sequence at the first step, so that batch normalization makes it 0. With
+// ResetBefore that of n is not, for r depends on x.
+func (c Config) startsConstant(k int) bool {
+	return !c.Carry && !(c.ResetBefore && k == gateN)
+}
+
+// firstHidden is the first step whose recurrent product of gate k the running statistics take in.
+func (c Config) firstHidden(k int) int {
+	if c.Normalization == SharedBatchNorm && c.startsConstant(k) {
+		return 1
+	}
+	return 0
+}
+
+// Weights are the parameters of a layer, or the gradients with respect to them,
+// row-major, by the names that [Config.Parameters] lists with their shapes.
+type Weights struct {
+	Wx, Wh, Beta, H0, C0, GammaH, GammaX, GammaC, BetaC, BetaH, BetaX []float32
+}
+
+// Field returns where the parameter of a name is kept; nil if there is none.
+func (w *Weights) Field(name string) *[]float32 {
+	switch name {
+	case "Wx":
+		return &w.Wx
+	case "Wh":
+		return &w.Wh
+	case "beta":
+		return &w.Beta
+	case "h0":
+		return &w.H0
+	case "c0":
+		return &w.C0
+	case "gamma_h":
+		return &w.GammaH
+	case "gamma_x":
+		return &w.GammaX
+	case "gamma_c":
+		return &w.GammaC
+	case "beta_c":
+		return &w.BetaC
+	case "beta_h":
+		return &w.BetaH
+	case "beta_x":
+		return &w.BetaX
+	}
+	return nil
+}
+
+// Input is a batch of sequences: ids [Steps × Batch] for a layer over tokens,
+// features [Steps × Batch × Inputs] for another. Of a masked layer it has the
+// number of steps of each sequence, from the first on.
+type Input struct {
+	Tokens   []int32
+	Features []float32
+	Lengths  []int32
+}
+
+// State is what a layer carries along time, [Batch × Units] each. A GRU has no
+// cell state.
+type State struct{ Hidden, Cell []float32 }
+
+// Pass says how a layer runs.
+type Pass struct {
+	Statistics Statistics
+	// Running are the statistics that Calibrate gathers and Frozen uses.
+	Running *Running
+	// Rows is the number of sequences at the front of the batch that are
+	// computed; 0 = all. The others' outputs are undefined but finite.
+	Rows int
+	// Start is the state before the first step; nil is (h0, c0). Only a
+	// layer with Carry takes one.
+	Start *State
+	// Fresh says for each sequence of the batch that it starts from (h0, c0)
+	// and not from Start; nil = none does. Only those give h0 and c0 a gradient.
+	Fresh []bool
+}
+
+func (c Config) checkWeights(w *Weights) error {
+	var err error
+	for _, p := range c.Parameters() {
+		err = errors.Join(err, mismatch(c.Kind.String(), p.Name, len(*w.Field(p.Name)), p.Shape...))
+	}
+	return err
+}
+
+func (c Config) checkInput(in Input) error {
+	name := c.Kind.String()
+	switch {
+	case c.Masked:
+		if err := mismatch(name, "the lengths", len(in.Lengths), c.Batch); err != nil {
+			return err
+		}
+		for i, n := range in.Lengths {
+			if n < 0 || int(n) > c.Steps {
+				return fmt.Errorf("%s: sequence %d has %d steps of %d", name, i, n, c.Steps)
+			}
+		}
+	case in.Lengths != nil:
+		return fmt.Errorf("%s: lengths are given to a layer that is not masked", name)
+	}
+	if !c.Tokens {
+		return mismatch(name, "the input", len(in.Features), c.Steps, c.Batch, c.Inputs)
+	}
+	if err := mismatch(name, "the input", len(in.Tokens), c.Steps, c.Batch); err != nil {
+		return err
+	}
+	return checkTokens(name, in.Tokens, c.Inputs)
+}
+
+func (c Config) checkPass(p Pass) error {
+	name := c.Kind.String()
+	if p.Rows < 0 || p.Rows > c.Batch {
+		return fmt.Errorf("%s: %d sequences of a batch of %d", name, p.Rows, c.Batch)
+	}
+	if p.Fresh != nil {
+		if p.Start == nil {
+			return fmt.Errorf("%s: fresh sequences are named without a start state for the others", name)
+		}
+		if err := mismatch(name, "the list of fresh sequences", len(p.Fresh), c.Batch); err != nil {
+			return err
+		}
+	}
+	if p.Start != nil {
+		if !c.Carry {
+			return fmt.Errorf("%s: a start state is given to a layer that carries none", name)
+		}
+		if err := mismatch(name, "the hidden state", len(p.Start.Hidden), c.Batch, c.Units); err != nil {
+			return err
+		}
+		if c.Kind == LSTM {
+			if err := mismatch(name, "the cell state", len(p.Start.Cell), c.Batch, c.Units); err != nil {
+				return err
+			}
+		}
+	}
+	if c.Normalization.Batch() && p.Statistics != Batch {
+		return p.Running.check(c)
+	}
+	return nil
+}

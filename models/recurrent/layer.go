@@ -1,0 +1,379 @@
+package recurrent
+
+import (
+	"errors"
+	"fmt"
+
+	"bittern/accel/kernels/gates"
+	"bittern/accel/kernels/matmul"
+	"bittern/accel/kernels/team"
+	"bittern/plugins/stepgraph"
+)
+
+// grain is the multiple of hidden units that workers split a layer by: one
+// cache line, so that no two workers write to the same one.
+const grain = 16
+
+// block is the number of columns that go through all of a step's elementwise
+// work before the next ones: small enough for what one kernel writes to be in
+// the first cache for the next, large enough for its calls to cost nothing. The
+// kernels fetch the block after it, as many bytes ahead as accel/_gen/emit says.
+const block = 32
+
+// Layer runs whole sequences through a recurrent layer. Its parameters and
+// buffers are those that its [Config] lists; they are the caller's and given to
+// every call.
+type Layer interface {
+	// Config returns the shape the layer was made with.
+	Config() Config
+
+	// Prepare says how the next Forward and its Backward run.
+	Prepare(Pass)
+
+	// Forward computes the hidden states of the input.
+	Forward(Weights, Input) error
+
+	// Backward overwrites dw with the gradients with respect to the weights,
+	// and dInput [Steps × Batch × Inputs], where it is not nil, with the one
+	// with respect to the features. gradient [Steps × Batch × Units] is the one
+	// with respect to the hidden states. It follows a Forward of all rows with
+	// the same w and in, whose memory it uses up.
+	Backward(w Weights, in Input, gradient []float32, dw Weights, dInput []float32) error
+
+	// Hidden returns the hidden states after every step, [Steps × Batch × Units],
+	// which every Forward overwrites. Steps beyond a sequence's length have
+	// the state that it had before them, in the direction of the scan.
+	Hidden() []float32
+
+	// Final copies the state after the last step of the scan to state.
+	Final(state State)
+
+	// Export adds one time step of the deployed layer to a graph: frozen
+	// statistics become scales and shifts. It fails for a layer that a step graph
+	// has no operations for.
+	Export(Weights, Export) (output string, err error)
+}
+
+// Export is where a layer's time step goes in a step graph.
+type Export struct {
+	Graph *stepgraph.Graph
+	Name  func(part string) string // of a value or weight of this layer
+	Input string                   // the value that is x
+	// Running are the frozen statistics of a layer that has them.
+	Running *Running
+}
+
+// New returns a layer whose sweeps run on t.
+func New(t *team.Team, config Config) (Layer, error) {
+	if err := config.Check(); err != nil {
+		return nil, err
+	}
+	if config.Kind == GRU {
+		return newGRU(t, config), nil
+	}
+	return newLSTM(t, config), nil
+}
+
+// layer is what LSTM and GRU have in common: everything but the elementwise work
+// of a step.
+//
+// The hidden units are split over the workers of a team. A worker computes the
+// gates of its own units for the whole batch, so statistics over the batch and
+// gates stay with it and the workers meet once per time step, when h_t is
+// complete. Where statistics are taken over the features they meet once more.
+type layer struct {
+	config     Config
+	pass       Pass
+	unit       unit
+	parameters []Tensor
+	team       *team.Team
+	multiplier *matmul.Multiplier
+	workers    []worker
+
+	gates      int
+	stride     int // between rows of all gates
+	cellStride int // between rows of units
+
+	hidden        []float32 // h, [Steps+1][Batch][Units]; the start is first, or last of a reverse layer
+	products      []float32 // Wh·h, then its gradient, [Steps][Batch][stride]
+	inputs        []float32 // Wx·x, then its gradient; nil for tokens
+	inputsGrad    []float32 // that gradient, where it cannot take the place of the products
+	activation    []float32 // gates, then the gradient of a; one step's, or of a plain LSTM products
+	columns       []float32 // Wxᵀ for tokens, [Inputs][stride]; of a masked layer with a row for no token
+	columnsGrad   []float32
+	hiddenNext    []float32 // gradient of h from the step after, [Batch][cellStride]
+	statistics    layerStatistics
+	fold          fold
+	features      featureStatistics // of LayerNorm
+	mask          mask
+	forwardSweep  func(worker int)
+	backwardSweep func(worker int)
+	normsSweep    func(worker int)
+
+	// The arguments of the pass that is running.
+	weights, gradients Weights
+	input              Input
+	above              []float32
+}
+
+// unit is what LSTM and GRU do differently. All workers call these functions
+// for every step of the scan, in order.
+type unit interface {
+	// start writes the state before the first step, hidden states apart.
+	start(w *worker)
+	// forward takes a step from the hidden state before it to the one after.
+	forward(w *worker, s int)
+	// prepareBackward packs matrices and clears gradients.
+	prepareBackward(w *worker)
+	// backward takes a step from the gradient of its hidden state to the ones
+	// of both products and of what passes them by.
+	backward(w *worker, s int)
+	// finishBackward writes the gradients of the state before the first step.
+	finishBackward(w *worker)
+	// weightsBackward computes the gradient of Wh from those of the products.
+	weightsBackward() error
+}
+
+// worker is what one worker of the team owns.
+type worker struct {
+	index, from, to int // units
+	hidden          [lstmGates]matmul.Packed
+	backward        matmul.Packed
+	candidate       matmul.Packed // of gate n, where that has a product of its own
+	scratch         matmul.Scratch
+	err             error
+}
+
+func (l *layer) init(t *team.Team, config Config, u unit) {
+	steps, batch, units := config.Steps, config.Batch, config.Units
+	l.config, l.unit, l.team = config, u, t
+	l.parameters = config.Parameters()
+	l.multiplier = matmul.New(t)
+	l.workers = make([]worker, t.Size())
+	l.gates = config.Kind.gates()
+	l.stride, l.cellStride = padded(l.gates*units), padded(units)
+	for i := range l.workers {
+		l.workers[i].index = i
+		l.workers[i].from, l.workers[i].to = t.Split(i, units, grain)
+	}
+	l.hidden = make([]float32, (steps+1)*batch*units)
+	l.products = make([]float32, steps*batch*l.stride)
+	if config.Tokens {
+		rows := config.Inputs
+		if config.Masked {
+			rows++
+		}
+		l.columns = make([]float32, rows*l.stride)
+		l.columnsGrad = make([]float32, rows*l.stride)
+	} else {
+		l.inputs = make([]float32, steps*batch*l.stride)
+		l.inputsGrad = l.inputs
+		if config.Normalization == LayerNorm {
+			l.inputsGrad = make([]float32, steps*batch*l.stride)
+		}
+	}
+	l.activation = l.products
+	if l.plain() {
+		l.inputsGrad = l.products
+	} else {
+		l.activation = make([]float32, batch*l.stride)
+	}
+	l.statistics = newLayerStatistics(config)
+	l.fold = newFold(config)
+	l.hiddenNext = make([]float32, batch*l.cellStride)
+	if config.Normalization == LayerNorm {
+		l.features = newFeatureStatistics(l)
+	}
+	if config.Masked {
+		l.mask = newMask(l)
+	}
+	l.forwardSweep, l.backwardSweep, l.normsSweep = l.sweepForward, l.sweepBackward, l.normsBackward
+}
+
+// plain says that a = Wh·h + Wx·x + β, so that both products have the gradient of a.
+func (l *layer) plain() bool { return l.config.Kind == LSTM && l.config.Normalization == NoNorm }
+
+// padded returns a row length of more than n floats that is a whole number of
+// cache lines and no multiple of 4 KiB, which would put all rows in the same
+// few sets of a cache. Some room behind every row keeps those of 2, 1 and ½ KiB
+// apart too.
+func padded(n int) int {
+	const page = 4096 / 4
+	n = (n+grain-1)/grain*grain + grain
+	if n%page == 0 {
+		n += grain
+	}
+	return n
+}
+
+// Config implements [Layer].
+func (l *layer) Config() Config { return l.config }
+
+// Prepare implements [Layer].
+func (l *layer) Prepare(p Pass) { l.pass = p }
+
+// Hidden implements [Layer].
+func (l *layer) Hidden() []float32 {
+	c := l.config
+	return l.hidden[l.after(0)*c.Batch*c.Units:][:c.Steps*c.Batch*c.Units]
+}
+
+// A step is counted along the scan; its time is where its inputs and products
+// lie. States lie in time order with one more at the end that the scan starts from.
+
+// time is where the inputs and products of step s lie.
+func (l *layer) time(s int) int {
+	if l.config.Reverse {
+		return l.config.Steps - 1 - s
+	}
+	return s
+}
+
+// before and after are where the states before and after the step at time t lie.
+func (l *layer) before(t int) int {
+	if l.config.Reverse {
+		return t + 1
+	}
+	return t
+}
+
+func (l *layer) after(t int) int {
+	if l.config.Reverse {
+		return t
+	}
+	return t + 1
+}
+
+// at returns the rows of time t of a matrix of all gates or of units.
+func (l *layer) at(data []float32, t, stride, column int) gates.Matrix {
+	return gates.Matrix{Data: data[t*l.config.Batch*stride+column:], Stride: stride}
+}
+
+// final is where the state after the last step of the scan lies.
+func (l *layer) final() int { return l.after(l.time(l.config.Steps - 1)) }
+
+// Final implements [Layer] for the hidden state.
+func (l *layer) Final(state State) {
+	c := l.config
+	copy(state.Hidden, l.hidden[l.final()*c.Batch*c.Units:])
+}
+
+// Forward implements [Layer].
+func (l *layer) Forward(w Weights, in Input) error {
+	c := l.config
+	l.weights, l.input = w, in
+	if err := errors.Join(l.checkWeights(&l.weights), c.checkInput(in), c.checkPass(l.pass)); err != nil {
+		return err
+	}
+	if c.Normalization.Batch() && l.pass.Statistics == Frozen {
+		l.statistics.freeze(l.pass.Running, c)
+	}
+	l.setGains()
+	if c.Masked {
+		l.mask.set(l)
+		if r := l.pass.Running; l.calibrates() && r.Sequences == 0 {
+			clear(r.Counts)
+		}
+	}
+	if !c.Tokens {
+		if err := l.multiplier.Gemm(l.inputs, l.stride, false, false, true,
+			c.Steps*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, w.Wx, c.Inputs); err != nil {
+			return err
+		}
+	}
+	l.team.Run(l.forwardSweep)
+	if l.calibrates() {
+		l.count()
+	}
+	return l.takeErrors()
+}
+
+// Backward implements [Layer].
+func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dInput []float32) error {
+	c := l.config
+	l.weights, l.gradients, l.input, l.above = w, dw, in, gradient
+	if err := errors.Join(l.checkWeights(&l.weights), l.checkWeights(&l.gradients), c.checkInput(in),
+		mismatch(c.Kind.String(), "the gradient of the hidden states", len(gradient), c.Steps, c.Batch, c.Units)); err != nil {
+		return err
+	}
+	if !c.Tokens && dInput != nil {
+		if err := mismatch(c.Kind.String(), "the gradient of the features", len(dInput), c.Steps, c.Batch, c.Inputs); err != nil {
+			return err
+		}
+	}
+	if l.rows() != c.Batch {
+		return fmt.Errorf("%s: a backward pass needs all %d sequences, the forward pass computed %d", c.Kind, c.Batch, l.rows())
+	}
+	l.setGains()
+	l.team.Run(l.backwardSweep)
+	if err := l.takeErrors(); err != nil {
+		return err
+	}
+	if err := l.unit.weightsBackward(); err != nil {
+		return err
+	}
+	if !c.Tokens {
+		rows := c.Steps * c.Batch
+		if err := l.multiplier.Gemm(dw.Wx, c.Inputs, false, true, false,
+			l.gates*c.Units, c.Inputs, rows, l.inputsGrad, l.stride, in.Features, c.Inputs); err != nil {
+			return err
+		}
+		if dInput != nil {
+			if err := l.multiplier.Gemm(dInput, c.Inputs, false, false, false,
+				rows, c.Inputs, l.gates*c.Units, l.inputsGrad, l.stride, w.Wx, c.Inputs); err != nil {
+				return err
+			}
+		}
+	}
+	if c.Normalization == WeightNorm {
+		l.team.Run(l.normsSweep)
+	}
+	return nil
+}
+
+// hiddenWeightsBackward computes the gradient of the rows of Wh of some gates
+// from those of their products with states [Steps][Batch][Units].
+func (l *layer) hiddenWeightsBackward(states []float32, from, to int) error {
+	d, rows := l.config.Units, l.config.Steps*l.config.Batch
+	return l.multiplier.Gemm(l.gradients.Wh[from*d*d:], d, false, true, false,
+		(to-from)*d, d, rows, l.products[from*d:], l.stride, states, d)
+}
+
+// hiddenBefore are the hidden states before every time, [Steps][Batch][Units].
+func (l *layer) hiddenBefore() []float32 {
+	return l.hidden[l.before(0)*l.config.Batch*l.config.Units:]
+}
+
+func (l *layer) checkWeights(w *Weights) error {
+	var err error
+	for _, p := range l.parameters {
+		err = errors.Join(err, mismatch(l.config.Kind.String(), p.Name, len(*w.Field(p.Name)), p.Shape...))
+	}
+	return err
+}
+
+func (l *layer) rows() int {
+	if l.pass.Rows == 0 {
+		return l.config.Batch
+	}
+	return l.pass.Rows
+}
+
+func (l *layer) takeErrors() error {
+	var err error
+	for i := range l.workers {
+		err = errors.Join(err, l.workers[i].err)
+		l.workers[i].err = nil
+	}
+	return err
+}
+
+// calibrates says that the pass merges its statistics into the running ones.
+func (l *layer) calibrates() bool {
+	return l.config.Normalization.Batch() && l.pass.Statistics == Calibrate
+}
+
+// batchStatistics says that the pass normalises with the statistics of its own batch.
+func (l *layer) batchStatistics() bool {
+	return l.config.Normalization.Batch() && l.pass.Statistics != Frozen
+}

@@ -1,0 +1,151 @@
+package recurrent
+
+import (
+	"bittern/accel/kernels/gates"
+	"bittern/accel/kernels/vecmath"
+)
+
+// mask says which sequences have which steps. The elementwise work of a step goes
+// over all of them: forward, those without it then get the state before back;
+// backward, they enter with gradients of 0, and what came for them is put aside
+// and handed on to the step before.
+type mask struct {
+	sequences [][]int32 // that have each step of the scan
+	chosen    [][]int32 // the tokens of those
+	tokens    []int32   // the input's, or the row for no token, [Steps][Batch]
+
+	above        []float32 // gradient of h, [Batch][cellStride]
+	hidden, cell []float32 // what is put aside of the gradients of h and c, [Batch][cellStride]
+}
+
+func newMask(l *layer) mask {
+	c := l.config
+	m := mask{
+		sequences: make([][]int32, c.Steps), chosen: make([][]int32, c.Steps),
+		above: make([]float32, c.Batch*l.cellStride), hidden: make([]float32, c.Batch*l.cellStride), cell: make([]float32, c.Batch*l.cellStride),
+	}
+	for s := range c.Steps {
+		m.sequences[s], m.chosen[s] = make([]int32, 0, c.Batch), make([]int32, 0, c.Batch)
+	}
+	if c.Tokens {
+		m.tokens = make([]int32, c.Steps*c.Batch)
+	}
+	return m
+}
+
+// set reads the lengths of a batch.
+func (m *mask) set(l *layer) {
+	c := l.config
+	for s := range c.Steps {
+		t := l.time(s)
+		m.sequences[s], m.chosen[s] = m.sequences[s][:0], m.chosen[s][:0]
+		for row := range c.Batch {
+			has := row < l.rows() && l.has(s, row)
+			if has {
+				m.sequences[s] = append(m.sequences[s], int32(row))
+			}
+			if !c.Tokens {
+				continue
+			}
+			at := t*c.Batch + row
+			m.tokens[at] = int32(c.Inputs)
+			if has {
+				m.tokens[at] = l.input.Tokens[at]
+				m.chosen[s] = append(m.chosen[s], m.tokens[at])
+			}
+		}
+	}
+}
+
+// has says that a sequence has step s of the scan.
+func (l *layer) has(s, row int) bool { return l.time(s) < int(l.input.Lengths[row]) }
+
+// count is the number of sequences that have step s.
+func (m *mask) count(s int) int { return len(m.sequences[s]) }
+
+// rows are the rows of step s that statistics are taken over, of a matrix whose
+// rows are in the given order.
+func (m *mask) rows(s int, order []int32) []int32 {
+	if order == nil {
+		return m.sequences[s]
+	}
+	return m.chosen[s]
+}
+
+// keepStates gives sequences without step s their hidden state back.
+func (l *layer) keepStates(w *worker, s int) {
+	t, units := l.time(s), l.config.Units
+	l.keepRows(s, l.at(l.hidden, l.before(t), units, w.from), l.at(l.hidden, l.after(t), units, w.from), w.to-w.from)
+}
+
+// keepRows copies n columns of the rows of sequences without step s.
+func (l *layer) keepRows(s int, before, after gates.Matrix, n int) {
+	for row := range l.rows() {
+		if !l.has(s, row) && n > 0 {
+			copy(after.Data[row*after.Stride:][:n], before.Data[row*before.Stride:])
+		}
+	}
+}
+
+// splitGradients returns the gradient of the hidden states after step s, above + next,
+// with 0 for sequences without the step, whose own is put aside. next becomes 0.
+func (l *layer) splitGradients(w *worker, s int, above, next gates.Matrix) gates.Matrix {
+	n := w.to - w.from
+	sum := l.at(l.mask.above, 0, l.cellStride, w.from)
+	aside := l.at(l.mask.hidden, 0, l.cellStride, w.from)
+	for row := range l.config.Batch {
+		to := sum.Data[row*sum.Stride:][:n]
+		if !l.has(s, row) {
+			clear(to)
+			to = aside.Data[row*aside.Stride:][:n]
+		}
+		copy(to, above.Data[row*above.Stride:])
+		vecmath.Add(to, next.Data[row*next.Stride:][:n])
+		clear(next.Data[row*next.Stride:][:n])
+	}
+	return sum
+}
+
+// setAside moves the rows of sequences without step s from data to aside, both
+// [Batch][cellStride], and leaves 0.
+func (l *layer) setAside(s int, aside, data []float32, w *worker) {
+	for row := range l.config.Batch {
+		if !l.has(s, row) {
+			from, to := row*l.cellStride+w.from, row*l.cellStride+w.to
+			copy(aside[from:to], data[from:to])
+			clear(data[from:to])
+		}
+	}
+}
+
+// putBack copies them back.
+func (l *layer) putBack(s int, aside, data []float32, w *worker) {
+	for row := range l.config.Batch {
+		if !l.has(s, row) {
+			from, to := row*l.cellStride+w.from, row*l.cellStride+w.to
+			copy(data[from:to], aside[from:to])
+		}
+	}
+}
+
+// clearProducts makes the gradients of both products of step s 0 for the sequences without
+// it: those of statistics go to every row.
+func (l *layer) clearProducts(s int, w *worker) {
+	for k := range l.gates {
+		l.clearGate(s, w, k)
+	}
+}
+
+func (l *layer) clearGate(s int, w *worker, k int) {
+	t, units := l.time(s), l.config.Units
+	for row := range l.config.Batch {
+		if l.has(s, row) {
+			continue
+		}
+		at := (t*l.config.Batch+row)*l.stride + k*units
+		clear(l.products[at+w.from : at+w.to])
+		if !l.config.Tokens {
+			clear(l.inputsGrad[at+w.from : at+w.to])
+		}
+	}
+}

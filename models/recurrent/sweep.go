@@ -1,0 +1,220 @@
+package recurrent
+
+import (
+	"errors"
+
+	"bittern/accel/kernels/gates"
+	"bittern/accel/kernels/vecmath"
+)
+
+// sweepForward is one worker's part of the forward pass.
+func (l *layer) sweepForward(index int) {
+	c, w := l.config, &l.workers[index]
+	n := w.to - w.from
+	for k := range l.gates {
+		row := k*c.Units + w.from
+		w.err = errors.Join(w.err, w.hidden[k].Pack(l.weights.Wh[row*c.Units:], c.Units, true, c.Units, n))
+		if c.Tokens && n > 0 {
+			vecmath.Transpose(l.columns[row:], l.stride, l.weights.Wx[row*c.Inputs:], c.Inputs, n, c.Inputs)
+		}
+	}
+	l.prepareFold(w)
+	l.start(w)
+	l.unit.start(w)
+	l.team.Barrier()
+	if c.Normalization == LayerNorm {
+		l.normaliseInputs(w)
+		l.team.Barrier()
+	}
+	for s := range c.Steps {
+		l.unit.forward(w, s)
+		if c.Masked {
+			l.keepStates(w, s)
+		}
+		l.team.Barrier()
+	}
+}
+
+// start writes the hidden state before the first step.
+func (l *layer) start(w *worker) {
+	units := l.config.Units
+	first := l.hidden[l.before(l.time(0))*l.config.Batch*units:]
+	for row := range l.rows() {
+		hidden := l.weights.H0
+		if l.carried(row) {
+			hidden = l.pass.Start.Hidden[row*units:]
+		}
+		copy(first[row*units+w.from:row*units+w.to], hidden[w.from:])
+	}
+}
+
+// carried says that a sequence starts from the state it was given.
+func (l *layer) carried(row int) bool {
+	return l.pass.Start != nil && (l.pass.Fresh == nil || !l.pass.Fresh[row])
+}
+
+// multiply computes the products of some gates with the states of one time.
+func (l *layer) multiply(w *worker, t int, states []float32, from, to int) {
+	if w.from == w.to {
+		return
+	}
+	units := l.config.Units
+	for k := from; k < to; k++ {
+		out := l.at(l.products, t, l.stride, k*units+w.from)
+		w.err = errors.Join(w.err, w.scratch.MultiplyPacked(out.Data, out.Stride, states, units, false, l.rows(), &w.hidden[k], false))
+	}
+}
+
+// stateBefore is h before time t.
+func (l *layer) stateBefore(t int) []float32 {
+	return l.hidden[l.before(t)*l.config.Batch*l.config.Units:]
+}
+
+// inputProducts are the rows of Wx·x of time t: for one-hot x a column of Wx
+// each, else those that Forward computed.
+func (l *layer) inputProducts(t, column int) gates.Gathered {
+	if l.config.Tokens {
+		return gates.Gathered{Matrix: gates.Matrix{Data: l.columns[column:], Stride: l.stride}, Order: l.tokens(t)}
+	}
+	return gates.Gathered{Matrix: l.at(l.inputs, t, l.stride, column)}
+}
+
+// tokens are the columns of Wx that time t takes.
+func (l *layer) tokens(t int) []int32 {
+	batch, tokens := l.config.Batch, l.input.Tokens
+	if l.config.Masked {
+		tokens = l.mask.tokens
+	}
+	return tokens[t*batch : (t+1)*batch]
+}
+
+// inputGradients is where the gradient of inputProducts goes: for one-hot x to the
+// columns of Wx that were chosen, else in their place where that is free.
+func (l *layer) inputGradients(t, column int) gates.Matrix {
+	if l.config.Tokens {
+		return gates.Matrix{Data: l.columnsGrad[column:], Stride: l.stride}
+	}
+	return l.at(l.inputsGrad, t, l.stride, column)
+}
+
+// activations are the gates of time t. Only a plain LSTM keeps them: other
+// backward passes need the products, from which they are computed again sooner than
+// memory gives them back.
+func (l *layer) activations(t, column int) gates.Matrix {
+	if !l.plain() {
+		t = 0
+	}
+	return l.at(l.activation, t, l.stride, column)
+}
+
+// sweepBackward is one worker's part of the backward pass: everything but the
+// products that go over all time steps at once.
+func (l *layer) sweepBackward(index int) {
+	c, w := l.config, &l.workers[index]
+	l.clearGradients(w)
+	l.unit.prepareBackward(w)
+	for s := c.Steps - 1; s >= 0; s-- {
+		l.unit.backward(w, s)
+		l.team.Barrier()
+	}
+	if w.to > w.from {
+		l.unit.finishBackward(w)
+		l.biasGradients(w)
+	}
+	if c.Normalization == LayerNorm {
+		l.inputsBackward(w) // after the last barrier above: the gradients of all units are there
+		l.team.Barrier()
+	}
+	if c.Tokens && w.to > w.from {
+		for k := range l.gates {
+			row := k*c.Units + w.from
+			vecmath.Transpose(l.gradients.Wx[row*c.Inputs:], c.Inputs, l.columnsGrad[row:], l.stride, c.Inputs, w.to-w.from)
+		}
+	}
+}
+
+func (l *layer) clearGradients(w *worker) {
+	c, g := l.config, &l.gradients
+	for k := range l.gates {
+		from, to := k*c.Units+w.from, k*c.Units+w.to
+		clear(g.Beta[from:to])
+		if c.hiddenBias() {
+			clear(g.BetaH[from:to])
+		}
+		if c.Normalization != NoNorm {
+			clear(g.GammaH[from:to])
+			clear(g.GammaX[from:to])
+		}
+		for at := 0; at < len(l.columnsGrad); at += l.stride {
+			clear(l.columnsGrad[at+from : at+to])
+		}
+	}
+	if c.NormalizeCell {
+		clear(g.GammaC[w.from:w.to])
+		clear(g.BetaC[w.from:w.to])
+	}
+	clear(g.H0[w.from:w.to])
+}
+
+// hiddenGradient returns the gradient of the hidden state before time t that comes
+// through its products, for the worker's units. Where accumulate is set it is added
+// to what passed the products by, which is there already.
+func (l *layer) hiddenGradient(w *worker, t int, accumulate bool) gates.Matrix {
+	next := l.at(l.hiddenNext, 0, l.cellStride, w.from)
+	w.err = errors.Join(w.err, w.scratch.MultiplyPacked(next.Data, next.Stride,
+		l.at(l.products, t, l.stride, 0).Data, l.stride, false, l.config.Batch, &w.backward, accumulate))
+	return next
+}
+
+// startGradient adds up the gradient of a learned initial state over the
+// sequences that started from it.
+func (l *layer) startGradient(sum []float32, gradient gates.Matrix) {
+	started := false
+	for row := range l.config.Batch {
+		if l.carried(row) {
+			clear(gradient.Data[row*gradient.Stride:][:len(sum)])
+		} else {
+			started = true
+		}
+	}
+	if started {
+		gates.SumColumns(sum, gradient, l.config.Batch)
+	}
+}
+
+// affinePairBackward takes the gradient of one gate's sum, columns from ≤ j < to of
+// all gates, to those of its two products.
+func (l *layer) affinePairBackward(s, from, to int, gradient gates.Matrix) {
+	t, f := l.time(s), &l.fold
+	gates.AffinePairGradient{
+		Rows: l.config.Batch, Columns: to - from,
+		Gradient: gradient, Hidden: l.at(l.products, t, l.stride, from), Input: l.inputProducts(t, from),
+		HiddenStatistics: l.hiddenStatistics(s, from, to), InputStatistics: l.inputStatistics(s, from, to),
+		HiddenGamma: f.gammaH[from:to], InputGamma: f.gammaX[from:to],
+		BetaGradient: l.gradients.Beta[from:to], HiddenGammaGradient: f.gammaHGrad[from:to], InputGammaGradient: f.gammaXGrad[from:to],
+		HiddenGradient: l.hiddenProductGradient(t, from), InputGradient: l.inputGradients(t, from),
+	}.Backward()
+}
+
+// hiddenProductGradient is where the gradient of the normalised products goes, which is
+// that of the products but with LayerNorm.
+func (l *layer) hiddenProductGradient(t, column int) gates.Matrix {
+	if l.config.Normalization == LayerNorm {
+		return l.at(l.features.gradient, 0, l.stride, column)
+	}
+	return l.at(l.products, t, l.stride, column)
+}
+
+// biasGradients copies the gradient of β to the biases that are added to it.
+func (l *layer) biasGradients(w *worker) {
+	c, g := l.config, &l.gradients
+	for k := range l.gates {
+		from, to := k*c.Units+w.from, k*c.Units+w.to
+		if c.ownBiases() {
+			copy(g.BetaX[from:to], g.Beta[from:to])
+		}
+		if c.hiddenBias() && !(c.resetAfter() && k == gruGates-1) {
+			copy(g.BetaH[from:to], g.Beta[from:to])
+		}
+	}
+}

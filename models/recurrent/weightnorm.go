@@ -1,0 +1,42 @@
+package recurrent
+
+import (
+	"math"
+
+	"bittern/accel/kernels/vecmath"
+)
+
+// norms writes the reciprocal norms of rows from ≤ j < to of Wh and Wx to where
+// another normalization has its reciprocal deviations: both products are
+// multiplied with a gain over them.
+func (l *layer) norms(from, to int) {
+	c, s := l.config, &l.statistics
+	for j := from; j < to; j++ {
+		s.rstdH[j] = reciprocalNorm(l.weights.Wh[j*c.Units : (j+1)*c.Units])
+		s.rstdX[j] = reciprocalNorm(l.weights.Wx[j*c.Inputs : (j+1)*c.Inputs])
+	}
+}
+
+// reciprocalNorm is 1/‖row‖, or 0 of a row of zeros.
+func reciprocalNorm(row []float32) float32 {
+	if squares := vecmath.SumSquares(row); squares > 0 {
+		return float32(1 / math.Sqrt(squares))
+	}
+	return 0
+}
+
+// normsBackward is one worker's part of what the norms add to the gradients of the
+// matrices: with W = g·Ŵ/‖Ŵ‖ of a row,
+//
+//	∂L/∂Ŵ = (g/‖Ŵ‖)·∂L/∂W − (g·∂L/∂g/‖Ŵ‖²)·Ŵ
+//
+// of which the products gave the first term (Salimans and Kingma, equation 3).
+func (l *layer) normsBackward(index int) {
+	c, s, w, g := l.config, &l.statistics, &l.weights, &l.gradients
+	from, to := l.team.Split(index, l.gates*c.Units, 1)
+	for j := from; j < to; j++ {
+		h, x := s.rstdH[j], s.rstdX[j]
+		vecmath.Axpy(g.Wh[j*c.Units:(j+1)*c.Units], -w.GammaH[j]*g.GammaH[j]*h*h, w.Wh[j*c.Units:(j+1)*c.Units])
+		vecmath.Axpy(g.Wx[j*c.Inputs:(j+1)*c.Inputs], -w.GammaX[j]*g.GammaX[j]*x*x, w.Wx[j*c.Inputs:(j+1)*c.Inputs])
+	}
+}
