@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 	"bittern/reports/table"
 )
 
@@ -31,7 +31,7 @@ func (p *program) listData(command *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	all := corpus.List(command.Context(), settings.Data)
+	all := dataset.List(command.Context(), settings.Data)
 	if settings.Format == formatJSON {
 		return p.json(all)
 	}

@@ -1,9 +1,9 @@
-// Package corpus holds the texts that language models are trained on: where
+// Package dataset holds the texts that language models are trained on: where
 // each one comes from, how it is checked, and how it is split.
 //
 // Every text is treated as bytes, as the published vocabulary sizes are byte
 // counts. A symbol's id is its rank among the bytes of the corpus.
-package corpus
+package dataset
 
 import (
 	"context"
