@@ -288,7 +288,7 @@ func ParseJackQuestions(content []byte, name string) ([]*Question, error) {
 					Text string `json:"text"`
 				} `json:"answers"`
 			} `json:"questions"`
-			Support []struct {
+			Support *struct {
 				ID   string `json:"id"`
 				Text string `json:"text"`
 			} `json:"support"`
@@ -304,15 +304,15 @@ func ParseJackQuestions(content []byte, name string) ([]*Question, error) {
 	}
 	var questions []*Question
 	for i, instance := range file.Instances {
-		if len(instance.Support) != 1 {
-			return nil, plugins.Problemf("%s: instance %d has %d documents, but needs one", name, i, len(instance.Support))
+		if instance.Support == nil {
+			return nil, plugins.Problemf("%s: instance %d has no document, which is called support; give a file of Jack's JSON", name, i)
 		}
 		for _, asked := range instance.Questions {
 			if len(asked.Answers) != 1 {
 				return nil, plugins.Problemf("%s: question %s has %d answers, but needs one", name, asked.ID, len(asked.Answers))
 			}
 			// Written in the published format, it is held to all rules of that.
-			text := instance.Support[0].Text
+			text := instance.Support.Text
 			var mentioned []int
 			for token := range strings.FieldsSeq(text + " " + asked.Question + " " + asked.Answers[0].Text) {
 				if number, ok := entityNumber(token); ok {
@@ -324,7 +324,7 @@ func ParseJackQuestions(content []byte, name string) ([]*Question, error) {
 			for _, number := range slices.Compact(mentioned) {
 				fmt.Fprintf(&list, "@entity%d:?\n", number)
 			}
-			published := fmt.Sprintf("%s\n\n%s\n\n%s\n\n%s\n\n%s", instance.Support[0].ID, text, asked.Question, asked.Answers[0].Text, list.String())
+			published := fmt.Sprintf("%s\n\n%s\n\n%s\n\n%s\n\n%s", instance.Support.ID, text, asked.Question, asked.Answers[0].Text, list.String())
 			q, err := ParseQuestion([]byte(published), fmt.Sprintf("%s, question %s,", name, asked.ID))
 			if err != nil {
 				return nil, err
