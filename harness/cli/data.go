@@ -158,6 +158,7 @@ func (p *program) getData(command *cobra.Command, name string) error {
 	if err := settle(command, &settings); err != nil {
 		return err
 	}
+	p.goOn = "run the same command again to go on with what has arrived"
 	shown := &downloads{program: p, width: terminalWidth(p.stderr)}
 	placed, err := dataset.Get(command.Context(), dataset.GetRequest{
 		Name: name, DataDir: settings.Data, From: settings.From, Progress: shown.update,

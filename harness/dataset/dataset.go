@@ -182,11 +182,12 @@ func List(ctx context.Context, dataDir string) []Info {
 // the lines "SHA-256, two spaces, path" of several, in their order. It is empty for
 // a set without sources and for one whose SHA-256 is not known.
 func (s Set) Digest() string {
-	if len(s.Sources) == 1 || slices.ContainsFunc(s.Sources, func(f Source) bool { return f.SHA256 == "" }) {
-		return s.Sources[0].SHA256
-	}
-	if len(s.Sources) == 0 {
+	unknown := slices.ContainsFunc(s.Sources, func(f Source) bool { return f.SHA256 == "" })
+	switch {
+	case len(s.Sources) == 0 || unknown:
 		return ""
+	case len(s.Sources) == 1:
+		return s.Sources[0].SHA256
 	}
 	digest := sha256.New()
 	for _, source := range s.Sources {

@@ -300,6 +300,9 @@ func TestDigest(t *testing.T) {
 		"abc":                      {{SHA256: "abc"}},
 		digest("abc  x\ndef  y\n"): {{Path: "x", SHA256: "abc"}, {Path: "y", SHA256: "def"}},
 	} {
+		if got := (Set{Sources: append(sources, Source{GitBlob: "abc"})}).Digest(); got != "" {
+			t.Errorf("digest of %v and a file without a SHA-256: got %q, want none", sources, got)
+		}
 		if got := (Set{Sources: sources}).Digest(); got != want {
 			t.Errorf("digest of %v: got %q, want %q", sources, got, want)
 		}
