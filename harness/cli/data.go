@@ -2,70 +2,247 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
+	"bittern/plugins"
 	"bittern/reports/table"
 )
 
 func dataFlags(command *cobra.Command) {
-	command.Flags().String("data", "", "folder of the corpora that are files")
+	command.Flags().String("data", "", "folder of the data sets that are files")
 }
 
 func (p *program) dataCommand() *cobra.Command {
 	list := &cobra.Command{
-		Use: "list", Short: "List the corpora, where each is looked for and whether it is there", Args: noArguments,
+		Use: "list", Short: "List the data sets: what each is, and whether it is there", Args: noArguments,
+		Long: `List names every data set that Bittern knows. Its status says whether it is the
+published data whole, a prefix of it, a stand-in for it, or generated. With --wide or as
+JSON it says all: where each file is looked for, its size and SHA-256, the split, the
+licence, and where its publisher describes it.`,
 		Example: `  bittern data list --data DIR
+  bittern data list --wide --data DIR
   bittern data list --format json`,
 		RunE: func(command *cobra.Command, _ []string) error { return p.listData(command) },
 	}
+	list.Flags().Bool("wide", false, "show every column, in lines longer than a terminal's")
+	get := &cobra.Command{
+		Use: "get NAME", Short: "Fetch a data set, check it and put it into the data folder",
+		Long: `Get fetches the files of a data set from their canonical address into the folder
+of --data, and goes on where an earlier download was cut off. A file appears there only
+when it is whole and its content has the SHA-256 that Bittern knows.`,
+		Example: `  bittern data get mnist --data DIR
+  bittern data get text8 --data DIR --from https://mirror.example.org/corpora/`,
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return plugins.Problemf("name one data set, as in: bittern data get mnist --data DIR")
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return dataset.Names(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(command *cobra.Command, args []string) error { return p.getData(command, args[0]) },
+	}
+	get.Flags().String("from", "", "address of a mirror that holds the files under their canonical names")
+	verify := &cobra.Command{
+		Use: "verify", Short: "Check every file in the data folder against its SHA-256", Args: noArguments,
+		Long: `Verify reads every file in the folder of --data that belongs to a data set. The exit
+code is 2 when one differs from what it must be.`,
+		Example: `  bittern data verify --data DIR
+  bittern data verify --data DIR --format json`,
+		RunE: func(command *cobra.Command, _ []string) error { return p.verifyData(command) },
+	}
 	listFlags(list)
-	dataFlags(list)
-	return group("data", "Show the corpora at hand", list)
+	listFlags(verify)
+	for _, command := range []*cobra.Command{list, get, verify} {
+		dataFlags(command)
+	}
+	return group("data", "Show, fetch and check the data sets", list, get, verify)
 }
+
+// shortDigest is how many characters of a SHA-256 a narrow table shows.
+const shortDigest = 12
 
 func (p *program) listData(command *cobra.Command) error {
 	settings, err := p.list(command)
 	if err != nil {
 		return err
 	}
-	all := corpus.List(command.Context(), settings.Data)
-	if settings.Format == formatJSON {
-		return p.json(all)
+	var own struct {
+		Wide bool `mapstructure:"wide"`
 	}
-	t := table.New("corpus", "kind", "present", "what", "train / valid / test", "symbols", "split", "licence", "note")
-	for _, s := range all {
-		present, note := "yes", s.Note
-		if !s.Present {
-			present = "no"
-			note = strings.TrimPrefix(note+"; "+s.Missing, "; ")
+	if err := settle(command, &own); err != nil {
+		return err
+	}
+	all := dataset.List(command.Context(), settings.Data)
+	switch {
+	case settings.Format == formatJSON:
+		return p.json(all)
+	case own.Wide:
+		return p.listDataWide(all)
+	}
+	t := table.New("data set", "shape", "status", "here", "bytes", "SHA-256")
+	t.AlignRight(4)
+	for _, info := range all {
+		size := ""
+		if len(info.Sources) > 0 {
+			size = strconv.FormatInt(contentBytes(info.Set), 10)
 		}
-		var sizes []string
-		for _, n := range s.Parts {
-			sizes = append(sizes, strconv.Itoa(n))
+		digest := info.SHA256
+		if digest != "" {
+			digest = digest[:shortDigest]
 		}
-		symbols := ""
-		if s.Vocabulary > 0 {
-			symbols = strconv.Itoa(s.Vocabulary)
-		}
-		if err := t.Append(s.Name, string(s.Kind), present, s.Summary, strings.Join(sizes, " / "), symbols, s.Split, s.Licence, note); err != nil {
+		if err := t.Append(info.Name, string(info.Shape), string(info.Status), yesNo(info.Present), size, digest); err != nil {
 			return err
 		}
 	}
-	if err := t.Write(p.stdout); err != nil {
-		return err
-	}
-	fmt.Fprintf(p.stdout, "\nFiles of the corpora, within the folder that --data names, as they are or compressed (.gz):\n\n")
-	t = table.New("corpus", "file", "bytes uncompressed", "SHA-256 uncompressed")
-	for _, s := range all {
-		for _, file := range s.Sources {
-			if err := t.Append(s.Name, file.Path, strconv.FormatInt(file.Bytes, 10), file.SHA256); err != nil {
-				return err
-			}
+	return t.Write(p.stdout)
+}
+
+func (p *program) listDataWide(all []dataset.Info) error {
+	t := table.New("data set", "shape", "status", "here", "what", "train / valid / test", "symbols or classes", "split", "bytes", "SHA-256", "licence", "described at", "note")
+	for _, info := range all {
+		note := info.Note
+		if !info.Present {
+			note = strings.TrimPrefix(note+"; "+info.Missing, "; ")
+		}
+		var sizes []string
+		for _, n := range info.Parts {
+			sizes = append(sizes, strconv.Itoa(n))
+		}
+		symbols := ""
+		if info.Vocabulary > 0 {
+			symbols = strconv.Itoa(info.Vocabulary)
+		}
+		digest := info.SHA256
+		if digest == "" && len(info.Sources) == 1 {
+			digest = "git blob " + info.Sources[0].GitBlob
+		}
+		if err := t.Append(info.Name, string(info.Shape), string(info.Status), yesNo(info.Present), info.Summary, strings.Join(sizes, " / "), symbols,
+			info.Split, strconv.FormatInt(contentBytes(info.Set), 10), digest, info.Licence, info.Described, note); err != nil {
+			return err
 		}
 	}
 	return t.Write(p.stdout)
+}
+
+func contentBytes(set dataset.Set) (sum int64) {
+	for _, source := range set.Sources {
+		sum += source.Bytes
+	}
+	return sum
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+func (p *program) getData(command *cobra.Command, name string) error {
+	var settings struct {
+		Data string `mapstructure:"data"`
+		From string `mapstructure:"from"`
+	}
+	if err := settle(command, &settings); err != nil {
+		return err
+	}
+	p.goOn = "run the same command again to go on with what has arrived"
+	shown := &downloads{program: p, width: terminalWidth(p.stderr)}
+	placed, err := dataset.Get(command.Context(), dataset.GetRequest{
+		Name: name, DataDir: settings.Data, From: settings.From, Progress: shown.update,
+	})
+	shown.finish()
+	for _, path := range placed {
+		if _, err := fmt.Fprintf(p.stdout, "placed %s\n", path); err != nil {
+			return err
+		}
+	}
+	if err == nil && len(placed) == 0 {
+		_, err = fmt.Fprintf(p.stdout, "data set %s is in %s already, whole and checked\n", name, filepath.Clean(settings.Data))
+	}
+	return err
+}
+
+// downloads shows the progress of one download after another: a bar on a terminal,
+// otherwise a line every few seconds.
+type downloads struct {
+	*program
+	width   int // of the terminal, 0 where there is none
+	file    string
+	bar     *progressbar.ProgressBar
+	written time.Time
+}
+
+func (d *downloads) update(file string, done, total int64) {
+	const every = 5 * time.Second
+	if file != d.file {
+		d.finish()
+		d.file, d.written = file, time.Now()
+		if d.width > 0 {
+			d.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(d.stderr), progressbar.OptionSetDescription(file),
+				progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(200*time.Millisecond),
+				progressbar.OptionClearOnFinish())
+		} else {
+			fmt.Fprintf(d.stderr, "fetching %s, %d bytes\n", file, total)
+		}
+	}
+	switch {
+	case d.bar != nil:
+		_ = d.bar.Set64(done) // only a terminal that is gone fails here, and there is nobody to tell
+	case time.Since(d.written) >= every:
+		d.written = time.Now()
+		fmt.Fprintf(d.stderr, "fetching %s: %d of %d bytes, %d%%\n", file, done, total, 100*done/total)
+	}
+}
+
+func (d *downloads) finish() {
+	if d.bar != nil {
+		_ = d.bar.Clear() // as above
+		d.bar = nil
+	}
+}
+
+func (p *program) verifyData(command *cobra.Command) error {
+	settings, err := p.list(command)
+	if err != nil {
+		return err
+	}
+	all, err := dataset.Verify(command.Context(), settings.Data)
+	if err != nil {
+		return err
+	}
+	if settings.Format == formatJSON {
+		err = p.json(all)
+	} else {
+		t := table.New("data set", "state", "files")
+		for _, v := range all {
+			if err := t.Append(v.Name, string(v.State), fmt.Sprintf("%d of %d", v.Files, v.Of)); err != nil {
+				return err
+			}
+		}
+		err = t.Write(p.stdout)
+	}
+	if err != nil {
+		return err
+	}
+	var problems []string
+	for _, v := range all {
+		problems = append(problems, v.Problems...)
+	}
+	if len(problems) > 0 {
+		return plugins.Problemf("what must be mended in %s, %d in all: %s", settings.Data, len(problems), strings.Join(problems, "; "))
+	}
+	return nil
 }

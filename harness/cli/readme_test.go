@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 )
 
 // blocks finds the README's fenced blocks of one language.
@@ -77,7 +77,7 @@ func TestReadme(t *testing.T) {
 // missing says why a corpus is not to be had in a folder, or nothing.
 func missing(t *testing.T, name, folder string) string {
 	t.Helper()
-	for _, status := range corpus.List(t.Context(), folder) {
+	for _, status := range dataset.List(t.Context(), folder) {
 		if status.Name == name {
 			return status.Missing
 		}

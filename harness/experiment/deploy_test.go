@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"bittern/harness/artifact"
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/backend"
@@ -37,7 +37,7 @@ func (c constant) Execute(_ context.Context, request backend.Execute) error {
 // fail their deployment: neither a table nor JSON has room for an infinity.
 func TestAScoreIsANumber(t *testing.T) {
 	t.Parallel()
-	text, err := corpus.Load(t.Context(), corpus.Request{Name: "grammar", MaxBytes: 1500})
+	text, err := dataset.Load(t.Context(), dataset.Request{Name: "grammar", MaxBytes: 1500})
 	if err != nil {
 		t.Fatal(err)
 	}

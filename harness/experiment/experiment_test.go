@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"bittern/harness/checkpoint"
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 	"bittern/harness/experiment"
 	"bittern/harness/internal/testplugin"
 	"bittern/harness/provenance"
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 // steps and so 5 times, saved every 4.
 func spec(tb testing.TB) *experiment.Spec {
 	tb.Helper()
-	text, err := corpus.Load(context.Background(), corpus.Request{Name: "grammar", MaxBytes: 1500})
+	text, err := dataset.Load(context.Background(), dataset.Request{Name: "grammar", MaxBytes: 1500})
 	if err != nil {
 		tb.Fatal(err)
 	}

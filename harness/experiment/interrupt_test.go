@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"bittern/harness/checkpoint"
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
@@ -70,7 +70,7 @@ func (h *halving) Backward(context.Context, quantizer.Draw) error {
 // hookedTrainer is a trainer of four steps on a session in this process.
 func hookedTrainer(t *testing.T, evaluate func() error) *trainer {
 	t.Helper()
-	text, err := corpus.Load(t.Context(), corpus.Request{Name: "grammar", MaxBytes: 1 << 11})
+	text, err := dataset.Load(t.Context(), dataset.Request{Name: "grammar", MaxBytes: 1 << 11})
 	if err != nil {
 		t.Fatal(err)
 	}

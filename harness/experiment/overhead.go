@@ -5,7 +5,7 @@ import (
 	"errors"
 	"slices"
 
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 	"bittern/harness/provenance"
 	"bittern/harness/suite"
 	"bittern/harness/task"
@@ -23,7 +23,7 @@ const overheadSteps = 201
 // MeasureOverhead times the training step of the null plugins, each in a
 // process of its own as in a real experiment: what the harness itself costs.
 func MeasureOverhead(ctx context.Context, catalogue *host.Catalogue) (_ *provenance.Overhead, err error) {
-	text, err := corpus.Load(ctx, corpus.Request{Name: "grammar", MaxBytes: 1 << 14})
+	text, err := dataset.Load(ctx, dataset.Request{Name: "grammar", MaxBytes: 1 << 14})
 	if err != nil {
 		return nil, err
 	}

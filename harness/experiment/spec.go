@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
@@ -31,7 +31,7 @@ func (p Plugin) has(trait string) bool { return slices.Contains(p.Description.Tr
 // Spec is everything that is needed to run one experiment.
 type Spec struct {
 	Task      suite.Task
-	Corpus    *corpus.Text
+	Corpus    *dataset.Text
 	Model     Plugin
 	Quantizer Plugin
 	Seed      uint64

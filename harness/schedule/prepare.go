@@ -5,7 +5,7 @@ import (
 	"context"
 	"strings"
 
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/plugins"
@@ -18,7 +18,7 @@ import (
 func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dataDir string) ([]*experiment.Spec, error) {
 	p := preparation{
 		catalogue: catalogue, dataDir: dataDir,
-		texts:        make(map[corpus.Request]*corpus.Text),
+		texts:        make(map[dataset.Request]*dataset.Text),
 		descriptions: make(map[described]plugins.Description),
 	}
 	// Corpora first: they are quick to miss, and plugins take a process each.
@@ -60,7 +60,7 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 type preparation struct {
 	catalogue    *host.Catalogue
 	dataDir      string
-	texts        map[corpus.Request]*corpus.Text
+	texts        map[dataset.Request]*dataset.Text
 	descriptions map[described]plugins.Description
 }
 
@@ -87,12 +87,12 @@ func (p *preparation) spec(ctx context.Context, c suite.Combination) (*experimen
 	return &experiment.Spec{Task: c.Task, Corpus: text, Model: model, Quantizer: quantizer, Seed: c.Seed}, nil
 }
 
-func (p *preparation) text(ctx context.Context, task suite.Task) (*corpus.Text, error) {
-	request := corpus.Request{Name: task.Corpus, DataDir: p.dataDir, MaxBytes: task.Bytes}
+func (p *preparation) text(ctx context.Context, task suite.Task) (*dataset.Text, error) {
+	request := dataset.Request{Name: task.Corpus, DataDir: p.dataDir, MaxBytes: task.Bytes}
 	if text, ok := p.texts[request]; ok {
 		return text, nil
 	}
-	text, err := corpus.Load(ctx, request)
+	text, err := dataset.Load(ctx, request)
 	if err != nil {
 		return nil, err
 	}

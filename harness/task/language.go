@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 	"bittern/plugins"
 	"bittern/plugins/model"
 )
@@ -27,14 +27,14 @@ import (
 // of them, because the training part has windows for a whole batch.
 type LanguageModel struct {
 	shape model.Task
-	text  *corpus.Text
+	text  *dataset.Text
 }
 
 var _ Task = (*LanguageModel)(nil)
 
 // NewLanguageModel checks that the text has a batch to train on and a window to
 // validate and test on, and that every symbol is in the vocabulary.
-func NewLanguageModel(text *corpus.Text, batch, length int) (*LanguageModel, error) {
+func NewLanguageModel(text *dataset.Text, batch, length int) (*LanguageModel, error) {
 	if batch < 1 || length < 1 {
 		return nil, plugins.Problemf("a language model needs batches of at least 1 sequence of at least 1 symbol, not %d × %d", batch, length)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"bittern/harness/corpus"
+	"bittern/harness/dataset"
 	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/model"
@@ -18,7 +18,7 @@ import (
 
 // counting is a text in which every symbol is its own position, so that a window
 // shows where it was cut.
-func counting(train, valid, test int) *corpus.Text {
+func counting(train, valid, test int) *dataset.Text {
 	part := func(n int) []int32 {
 		ids := make([]int32, n)
 		for i := range ids {
@@ -26,13 +26,13 @@ func counting(train, valid, test int) *corpus.Text {
 		}
 		return ids
 	}
-	return &corpus.Text{
+	return &dataset.Text{
 		Name: "counting", Train: part(train), Valid: part(valid), Test: part(test),
 		Vocabulary: make([]byte, max(train, valid, test)),
 	}
 }
 
-func newTask(t testing.TB, text *corpus.Text, batch, length int) *task.LanguageModel {
+func newTask(t testing.TB, text *dataset.Text, batch, length int) *task.LanguageModel {
 	t.Helper()
 	language, err := task.NewLanguageModel(text, batch, length)
 	if err != nil {
@@ -239,7 +239,7 @@ func TestShape(t *testing.T) {
 func TestTooSmall(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		text          *corpus.Text
+		text          *dataset.Text
 		batch, length int
 		words         []string
 	}{

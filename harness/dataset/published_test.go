@@ -1,4 +1,4 @@
-package corpus
+package dataset
 
 import (
 	"os"
@@ -45,10 +45,10 @@ func TestPublishedCorpora(t *testing.T) {
 		begins     string // the first bytes of the training part
 		note       string
 	}{
-		"warpeace": {[]int{2_606_596, 325_825, 325_825}, 87, "\xef\xbb\xbf", ""},
-		"ptb-char": {[]int{5_017_482, 393_042, 442_423}, 50, "aer_banknote_berlitz_", ""},
-		"linux":    {[]int{5_586_296, 310_350, 310_350}, 101, "", "stand-in"},
-		"text8":    {[]int{6_190_042, 343_891, 343_892}, 27, " anarchism originated as a term", "prefix"},
+		"warpeace":      {[]int{2_606_596, 325_825, 325_825}, 87, "\xef\xbb\xbf", ""},
+		"ptb-char":      {[]int{5_017_482, 393_042, 442_423}, 50, "aer_banknote_berlitz_", ""},
+		"linux-standin": {[]int{5_586_296, 310_350, 310_350}, 101, "", "stand-in"},
+		"text8-prefix":  {[]int{6_190_042, 343_891, 343_892}, 27, " anarchism originated as a term", "prefix"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

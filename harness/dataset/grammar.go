@@ -1,4 +1,4 @@
-package corpus
+package dataset
 
 import (
 	"context"
@@ -30,14 +30,16 @@ const (
 // sequence of choices, so the bits of the choices are the bits of the text.
 type grammar struct{}
 
-func (grammar) status(context.Context, string) Status {
-	return Status{
-		Name: grammarName, Kind: Generated, Present: true,
+func (grammar) describe() Set {
+	return Set{
+		Name: grammarName, Shape: ShapeText, Status: Generated,
 		Summary: "program text drawn from a built-in grammar",
 		Parts:   partsOf(grammarBytes, grammarTrain), Vocabulary: grammarVocabulary,
-		Split: byPosition(grammarTrain), Licence: "that of this project", Note: grammarNote,
+		Split: byPosition(grammarTrain), Licence: ownLicence, Note: grammarNote,
 	}
 }
+
+func (grammar) locate(context.Context, string) ([]string, error) { return nil, nil }
 
 func (grammar) load(ctx context.Context, _ string, maxBytes int) (*Text, error) {
 	if err := ctx.Err(); err != nil {
@@ -62,6 +64,8 @@ const (
 	grammarSeed          = 0x6269747465726e
 	grammarVocabulary    = 45
 	grammarNote          = "synthetic"
+
+	ownLicence = "that of this project"
 )
 
 // generator writes text until size is reached and adds up what its choices

@@ -1,4 +1,4 @@
-package corpus
+package dataset
 
 import (
 	"bytes"
@@ -35,21 +35,22 @@ var goStandardLibraryPackages = []string{
 // has. Its bytes depend on the release, so figures belong to their checksum.
 type goStandardLibrary struct{}
 
-func (goStandardLibrary) status(ctx context.Context, _ string) Status {
-	s := Status{
-		Name: goStandardLibraryName, Kind: Toolchain, Present: true,
+func (goStandardLibrary) describe() Set {
+	return Set{
+		Name: goStandardLibraryName, Shape: ShapeText, Status: Toolchain,
 		Summary: "source of the Go standard library, about 2 MB",
 		Split:   byPosition(goStandardLibraryTrain),
 		Licence: "BSD-3-Clause",
 		Note:    "differs from one Go release to the next",
 	}
+}
+
+func (goStandardLibrary) locate(ctx context.Context, _ string) ([]string, error) {
 	toolchain, err := findToolchain(ctx)
 	if err != nil {
-		s.Present, s.Missing = false, fmt.Sprintf("%s; corpus %s is loaded in its place", err, grammarName)
-		return s
+		return nil, fmt.Errorf("%w; corpus %s is loaded in its place", err, grammarName)
 	}
-	s.Where = []string{toolchain.sources}
-	return s
+	return []string{toolchain.sources}, nil
 }
 
 func (goStandardLibrary) load(ctx context.Context, dataDir string, maxBytes int) (*Text, error) {

@@ -1,16 +1,13 @@
-// Package corpus holds the texts that language models are trained on: where
-// each one comes from, how it is checked, and how it is split.
-//
-// Every text is treated as bytes, as the published vocabulary sizes are byte
-// counts. A symbol's id is its rank among the bytes of the corpus.
-package corpus
+package dataset
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,7 +17,9 @@ import (
 // Default is the corpus that needs nothing but a Go toolchain.
 const Default = "gostd"
 
-// Text is a corpus ready for training.
+// Text is a corpus of characters ready for training. Every text is treated as
+// bytes, as the published vocabulary sizes are byte counts. A symbol's id is its
+// rank among the bytes of the corpus.
 type Text struct {
 	// Name is the corpus that was loaded. It differs from the one asked for
 	// only where Note says why.
@@ -35,7 +34,8 @@ type Text struct {
 	Vocabulary []byte
 
 	// SHA256 (hex) is taken over the bytes used: Train, Valid and Test one after
-	// another. Bytes is their number.
+	// another. Of a user's own text, [LoadText], it covers the split too. Bytes is
+	// the number of bytes used.
 	SHA256 string
 	Bytes  int
 
@@ -65,73 +65,10 @@ type Request struct {
 	MaxBytes int
 }
 
-// Kind says where a corpus comes from.
-type Kind string
-
-// The kinds of corpus.
-const (
-	Files     Kind = "files"     // read from the data directory
-	Toolchain Kind = "toolchain" // read from the Go toolchain's sources
-	Generated Kind = "generated" // made by this package
-)
-
-// Status is what `data list` shows of one corpus.
-type Status struct {
-	Name    string `json:"name"`
-	Kind    Kind   `json:"kind"`
-	Summary string `json:"summary"`
-	Present bool   `json:"present"`
-
-	// Missing says why the corpus cannot be loaded where Present is false.
-	Missing string `json:"missing,omitempty"`
-
-	// Where lists the places looked at, and Sources what is expected there.
-	Where   []string `json:"where,omitempty"`
-	Sources []Source `json:"sources,omitempty"`
-
-	// Parts counts the characters of train, valid and test and Vocabulary the
-	// distinct ones; both are absent where they depend on the toolchain.
-	Parts      []int  `json:"parts,omitempty"`
-	Vocabulary int    `json:"vocabulary,omitempty"`
-	Split      string `json:"split"`
-	Licence    string `json:"licence"`
-	Note       string `json:"note,omitempty"`
-}
-
-// Source is one file of a corpus, described by its uncompressed content.
-type Source struct {
-	Path   string `json:"path"` // relative to the data directory, without ".gz"
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"`
-}
-
-// entry is one corpus of the catalogue.
-type entry interface {
-	status(ctx context.Context, dataDir string) Status
+// textEntry is a data set of characters.
+type textEntry interface {
+	entry
 	load(ctx context.Context, dataDir string, maxBytes int) (*Text, error)
-}
-
-func catalogue() (names []string, entries []entry) {
-	add := func(name string, e entry) {
-		names, entries = append(names, name), append(entries, e)
-	}
-	add(goStandardLibraryName, goStandardLibrary{})
-	add(grammarName, grammar{})
-	for _, f := range published {
-		add(f.name, f)
-	}
-	return names, entries
-}
-
-// List describes every corpus and says whether it is at hand. It looks for
-// files but does not read them.
-func List(ctx context.Context, dataDir string) []Status {
-	_, entries := catalogue()
-	list := make([]Status, len(entries))
-	for i, e := range entries {
-		list[i] = e.status(ctx, dataDir)
-	}
-	return list
 }
 
 // Load reads a corpus and checks it against its checksum. An unknown name, a
@@ -140,17 +77,15 @@ func Load(ctx context.Context, request Request) (*Text, error) {
 	if request.MaxBytes < 0 {
 		return nil, plugins.Problemf("corpus %s: the cap is %d bytes; give a positive number, or 0 for no cap", request.Name, request.MaxBytes)
 	}
-	names, entries := catalogue()
-	i := slices.Index(names, request.Name)
-	if info, err := os.Stat(request.Name); i < 0 && err == nil && info.Mode().IsRegular() {
-		return nil, plugins.Problemf("%q is a file and no corpus; a task names one of %s, and a text of your own cannot be used",
-			request.Name, strings.Join(names, ", "))
+	if info, err := os.Stat(request.Name); err == nil && info.Mode().IsRegular() && !slices.Contains(names(ShapeText), request.Name) {
+		return nil, plugins.Problemf("%q is a file and no data set; a task names one of %s, and a text of your own cannot be used",
+			request.Name, strings.Join(names(ShapeText), ", "))
 	}
-	if i < 0 {
-		return nil, plugins.Problemf("there is no corpus %q%s; `bittern data list` shows them all",
-			request.Name, plugins.DidYouMean(request.Name, names))
+	found, err := lookup(request.Name, ShapeText)
+	if err != nil {
+		return nil, err
 	}
-	return entries[i].load(ctx, request.DataDir, request.MaxBytes)
+	return found.(textEntry).load(ctx, request.DataDir, request.MaxBytes)
 }
 
 // assemble numbers the symbols of three parts and takes their checksum.
@@ -232,4 +167,41 @@ func withCap(note string, used, total int) string {
 		return limit
 	}
 	return note + "; " + limit
+}
+
+// LoadText reads a user's own text, plain or a gzip stream named ".gz", and cuts it
+// by position. split holds the fractions of train, valid and test, which add up to 1:
+// of n bytes train has ⌊n·split[0]⌋, valid ⌊n·split[1]⌋ and test the rest. No part
+// may be empty. The checksum covers the whole content and the split.
+func LoadText(path string, split []float64) (*Text, error) {
+	if len(split) != 3 {
+		return nil, plugins.Problemf("the split of %s has %d fractions; give three, such as [0.9, 0.05, 0.05]", path, len(split))
+	}
+	for _, fraction := range split {
+		if !(fraction > 0 && fraction < 1) {
+			return nil, plugins.Problemf("the split of %s holds %v; give three fractions between 0 and 1, such as [0.9, 0.05, 0.05]", path, fraction)
+		}
+	}
+	// Fractions are written in decimal, so their sum may be a little off 1.
+	const rounding = 1e-9
+	if sum := split[0] + split[1] + split[2]; math.Abs(sum-1) > rounding {
+		return nil, plugins.Problemf("the split of %s adds up to %v; give three fractions that add up to 1, such as [0.9, 0.05, 0.05]", path, sum)
+	}
+	content, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	const nudge = 1e-6 // 0.29 of 100 characters are 29, though the product is a little less
+	length := float64(len(content))
+	train, valid := int(length*split[0]+nudge), int(length*split[1]+nudge)
+	if train == 0 || valid == 0 || train+valid >= len(content) {
+		return nil, plugins.Problemf("%s has %d bytes, of which the split %v leaves a part empty; give a longer text or another split", path, len(content), split)
+	}
+	text := assemble(alphabetOf(content), content[:train], content[train:train+valid], content[train+valid:])
+	text.Name = "text:" + filepath.Base(path)
+	text.Split = fmt.Sprintf("%v/%v/%v by position", split[0], split[1], split[2])
+	identity := sha256.New()
+	fmt.Fprintf(identity, "%s\n%s", text.Split, text.SHA256)
+	text.SHA256 = hex.EncodeToString(identity.Sum(nil))
+	return text, nil
 }
