@@ -29,6 +29,12 @@ type config struct {
 	ISA       string         `json:"instruction_set"` // sums are rounded in another order on another
 }
 
+// deploymentConfig is what determines the figures of a deployment beside the network.
+type deploymentConfig struct {
+	configPlugin
+	ISA string `json:"instruction_set"`
+}
+
 type configPlugin struct {
 	Name    string         `json:"name"`
 	Version string         `json:"version"`

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"time"
 
+	"bittern/accel/kernels/isa"
 	"bittern/harness/artifact"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
@@ -364,7 +365,7 @@ func contributed(row *store.Experiment, at position, when time.Time) error {
 // deployment runs a finished experiment on one backend, unless the store holds what
 // came of it.
 func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Experiment, backend Plugin, report func(done, of int)) (*Failure, error) {
-	config, err := json.Marshal(backend.config())
+	config, err := json.Marshal(deploymentConfig{configPlugin: backend.config(), ISA: isa.Current().String()})
 	if err != nil {
 		return nil, err
 	}

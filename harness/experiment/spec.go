@@ -16,7 +16,7 @@ import (
 type Plugin struct {
 	Label       string
 	Name        string
-	SHA256      string // of an external plugin's executable; empty where the suite gives none
+	SHA256      string // of an external plugin's executable; empty for a built-in one
 	Environment []string
 	Limits      host.Limits // they change no number, so they are no part of the identity
 	Options     plugins.Values

@@ -101,8 +101,22 @@ func (p *preparation) text(ctx context.Context, task suite.Task) (*dataset.Text,
 }
 
 func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite.Plugin) (experiment.Plugin, error) {
+	id := plugins.ID{Kind: kind, Name: entry.Plugin}
+	if entry.SHA256 == "" {
+		// An external plugin is what its executable is, whatever version it gives
+		// itself: the checksum becomes part of what is stored, and every process
+		// of the run is started from these very bytes. Built-in ones are known by
+		// their version, which changes when their numbers do.
+		sum, builtin, err := p.catalogue.Checksum(ctx, id)
+		if err != nil {
+			return experiment.Plugin{}, err
+		}
+		if !builtin {
+			entry.SHA256 = sum
+		}
+	}
 	key := described{
-		ID: plugins.ID{Kind: kind, Name: entry.Plugin}, sha256: entry.SHA256, environment: strings.Join(entry.Environment, " "),
+		ID: id, sha256: entry.SHA256, environment: strings.Join(entry.Environment, " "),
 		limits: host.Limits{Memory: int64(entry.MemoryMiB) << 20, Processors: entry.Processors},
 	}
 	description, ok := p.descriptions[key]

@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) { testplugin.Main(m) }
 
-const content = `
+const suiteOfFour = `
 name: four
 seeds: [1, 2]
 threads: 1
@@ -79,7 +79,7 @@ func runner(t *testing.T, catalogue *host.Catalogue) *experiment.Runner {
 
 func TestPrepareResolvesEveryExperiment(t *testing.T) {
 	t.Parallel()
-	specs, _, err := prepare(t, content)
+	specs, _, err := prepare(t, suiteOfFour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestPrepareOfAPluginThatCannotDescribeItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Prepare(t.Context(), parse(t, strings.Replace(content, "bigram", "broken", 1)), catalogue, "")
+	_, err = Prepare(t.Context(), parse(t, strings.Replace(suiteOfFour, "bigram", "broken", 1)), catalogue, "")
 	problem, ok := errors.AsType[*plugins.Problem](err)
 	if !ok || !strings.Contains(problem.Sentence, "model/broken cannot describe itself") || !strings.Contains(problem.Sentence, "out of order") {
 		t.Errorf("Prepare = %v, want a Problem with the plugin's last words", err)
@@ -124,7 +124,7 @@ func TestPrepareHandsOnEnvironmentAndLimits(t *testing.T) {
 		t.Skip("plugins have limits on Linux alone")
 	}
 	limited := func(keys string) string {
-		return strings.Replace(content, "{plugin: bigram}", "{plugin: bigram, "+keys+"}", 1)
+		return strings.Replace(suiteOfFour, "{plugin: bigram}", "{plugin: bigram, "+keys+"}", 1)
 	}
 	specs, _, err := prepare(t, limited("environment: [CUDA_HOME], memory_mib: 4096, processors: 1"))
 	if err != nil {
@@ -146,7 +146,7 @@ func TestJobsChangeNoNumber(t *testing.T) {
 	t.Parallel()
 	var tables [][]float64
 	for _, jobs := range []int{1, 3} {
-		specs, catalogue, err := prepare(t, content)
+		specs, catalogue, err := prepare(t, suiteOfFour)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +201,7 @@ func TestEnding(t *testing.T) {
 // A fault of the harness, here a store that is closed, ends the run.
 func TestAFaultEndsTheRun(t *testing.T) {
 	t.Parallel()
-	specs, catalogue, err := prepare(t, content)
+	specs, catalogue, err := prepare(t, suiteOfFour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestAFaultEndsTheRun(t *testing.T) {
 // trained once, and the run that finds it held takes others first and then waits.
 func TestTwoRunsOnOneFolder(t *testing.T) {
 	t.Parallel()
-	specs, catalogue, err := prepare(t, content)
+	specs, catalogue, err := prepare(t, suiteOfFour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -37,10 +38,15 @@ func Main(m *testing.M) {
 // Serve serves the plugin that the arguments ask for and does not return, or
 // returns at once where they ask for none.
 func Serve(args []string) {
-	if len(args) != 3 || args[1] != "plugin" {
+	id := ""
+	if len(args) == 3 && args[1] == "plugin" {
+		id = args[2]
+	} else if kindName, ok := strings.CutPrefix(filepath.Base(args[0]), "bittern-"); ok {
+		id = strings.Replace(kindName, "-", "/", 1)
+	} else {
 		return
 	}
-	switch implementation := implement(args[2]).(type) {
+	switch implementation := implement(id).(type) {
 	case model.Model:
 		sdk.ServeModel(implementation)
 	case quantizer.Quantizer:
@@ -48,7 +54,7 @@ func Serve(args []string) {
 	case backend.Backend:
 		sdk.ServeBackend(implementation)
 	default:
-		fmt.Fprintln(os.Stderr, "no such test plugin:", args[2])
+		fmt.Fprintln(os.Stderr, "no such test plugin:", id)
 		os.Exit(2)
 	}
 	os.Exit(0)

@@ -1,0 +1,279 @@
+package builtin_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"hash"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"bittern/accel/backends/asichighspeed"
+	"bittern/accel/backends/asiclowpower"
+	"bittern/accel/backends/cpu"
+	"bittern/accel/kernels/isa"
+	"bittern/builtin"
+	"bittern/models/lstm"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/model"
+	"bittern/plugins/packed"
+	"bittern/plugins/quantizer"
+	"bittern/plugins/stepgraph/sample"
+	"bittern/quantizers/binaryconnect"
+	"bittern/quantizers/none"
+	"bittern/quantizers/stochasticbinary"
+	"bittern/quantizers/stochasticternary"
+)
+
+var update = flag.Bool("update", false, "record the numbers of plugins whose version is new")
+
+// fingerprint is what a plugin computes from fixed numbers.
+type fingerprint struct {
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"`
+}
+
+// A result is stored under the version of the built-in plugins that made it, and
+// used again as long as that stays. So a plugin whose numbers change, in its own
+// code or in the kernels below it, must get a new version: this test fails until it
+// has one, and -update records the numbers of a new version only. Numbers depend on
+// the instruction set, so each level has a file of its own.
+func TestVersionsChangeWithNumbers(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join("testdata", "numerics-"+isa.Current().String()+".json")
+	recorded := map[string]fingerprint{}
+	text, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		must(t, json.Unmarshal(text, &recorded))
+	case !errors.Is(err, fs.ErrNotExist):
+		t.Fatal(err)
+	case !*update:
+		t.Skipf("no numbers are recorded for the instruction set %s; run the test with -update on such a machine", isa.Current())
+	}
+	found := fingerprints(t)
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		before, now := recorded[name], found[name]
+		switch {
+		case before == now:
+		case before.Version == now.Version:
+			t.Errorf("%s %s computes other numbers than were recorded for this version on %s; raise its version, then run the test with -update at every level", name, now.Version, isa.Current())
+		case !*update:
+			t.Errorf("%s has version %s, and numbers are recorded for %q; run the test with -update at every level (BITTERN_ISA)", name, now.Version, before.Version)
+		}
+	}
+	if !*update || t.Failed() {
+		return
+	}
+	if text, err = json.MarshalIndent(found, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fingerprints are those of every built-in plugin but the null ones, which compute
+// nothing.
+func fingerprints(t *testing.T) map[string]fingerprint {
+	t.Helper()
+	found := map[string]fingerprint{}
+	add := func(d plugins.Description, digest []byte) {
+		found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()] = fingerprint{d.Version, hex.EncodeToString(digest)}
+	}
+	for _, make := range []func() quantizer.Quantizer{none.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New} {
+		add(quantizerNumbers(t, make()))
+	}
+	for _, make := range []func() model.Model{lstm.New} {
+		add(modelNumbers(t, make))
+	}
+	for _, make := range []func() backend.Backend{asiclowpower.New, asichighspeed.New, cpu.New} {
+		add(backendNumbers(t, make))
+	}
+	for _, plugin := range builtin.Plugins() {
+		if _, ok := found[plugin.ID.String()]; !ok && plugin.ID.Name != "null" {
+			t.Errorf("the numbers of %s are not looked at", plugin.ID)
+		}
+	}
+	return found
+}
+
+// wave fills values with numbers that have nothing regular about them.
+func wave(values []float32, phase float64) []float32 {
+	for i := range values {
+		values[i] = float32(0.3 * math.Sin(phase+1.7*float64(i)))
+	}
+	return values
+}
+
+func write(h hash.Hash, what ...any) { fmt.Fprintf(h, "%#v\n", what) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description, []byte) {
+	ctx, h := t.Context(), sha256.New()
+	d, err := q.Describe(ctx)
+	must(t, err)
+	options, err := plugins.Resolve(d.Name, d.Options, nil)
+	must(t, err)
+	shapes := []quantizer.Shape{{Name: "a", Rows: 5, Cols: 37}, {Name: "b", Rows: 3, Cols: 4}}
+	states, err := q.Plan(ctx, options, shapes)
+	must(t, err)
+	var weights []quantizer.Weight
+	for i, shape := range shapes {
+		n := shape.Rows * shape.Cols
+		w := quantizer.Weight{
+			Shape: shape, Latent: wave(make([]float32, n), float64(i)), Quantized: make([]float32, n),
+			Grad: wave(make([]float32, n), 9), Moment2: make([]float32, n), State: map[string][]float32{},
+		}
+		for _, s := range states {
+			if s.Weight == shape.Name {
+				w.State[s.Name] = make([]float32, s.Len)
+			}
+		}
+		weights = append(weights, w)
+	}
+	must(t, q.Open(ctx, options, weights))
+	for step := range uint64(3) {
+		draw := quantizer.Draw{Seed: 5, Step: step}
+		must(t, q.Quantize(ctx, draw))
+		if slices.Contains(d.Traits, quantizer.TraitBackward) {
+			must(t, q.Backward(ctx, draw))
+		}
+		if slices.Contains(d.Traits, quantizer.TraitProject) {
+			must(t, q.Project(ctx))
+		}
+		for _, w := range weights {
+			write(h, w.Latent, w.Quantized, w.Grad, w.State)
+		}
+	}
+	frozen, err := q.Freeze(ctx, quantizer.Draw{Seed: 7})
+	must(t, err)
+	write(h, frozen)
+	return d, h.Sum(nil)
+}
+
+func modelNumbers(t *testing.T, make func() model.Model) (plugins.Description, []byte) {
+	h := sha256.New()
+	d, err := make().Describe(t.Context())
+	must(t, err)
+	for _, option := range d.Options {
+		if option.Name != "normalization" {
+			continue
+		}
+		for _, normalization := range option.Choices {
+			trainAndExport(t, h, make(), plugins.Values{"units": "19", "normalization": normalization})
+		}
+	}
+	return d, h.Sum(nil)
+}
+
+func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Values) {
+	ctx := t.Context()
+	d, err := m.Describe(ctx)
+	must(t, err)
+	resolved, err := plugins.Resolve(d.Name, d.Options, options)
+	must(t, err)
+	task := model.Task{Kind: model.LanguageModel, InputSize: 11, OutputSize: 11, Batch: 6, Length: 5}
+	plan, err := m.Plan(ctx, resolved, task)
+	must(t, err)
+	build := model.Build{
+		Options: resolved, Task: task, Seed: 3, Threads: 2, Optimiser: model.Adam,
+		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{},
+		Inputs: model.Inputs{Int32: map[string][]int32{"inputs": make([]int32, 30), "targets": make([]int32, 30)}},
+	}
+	for i := range build.Inputs.Int32["inputs"] {
+		build.Inputs.Int32["inputs"][i], build.Inputs.Int32["targets"][i] = int32(i*i%11), int32((i*i+3*i)%11)
+	}
+	size := func(shape []int) int {
+		n := 1
+		for _, s := range shape {
+			n *= s
+		}
+		return n
+	}
+	for _, p := range plan.Parameters {
+		n := size(p.Shape)
+		tensors := model.Tensors{Value: make([]float32, n), Grad: make([]float32, n), Moment1: make([]float32, n), Moment2: make([]float32, n)}
+		if p.Quantize {
+			tensors.Quantized = make([]float32, n)
+		}
+		build.Parameters[p.Name] = tensors
+	}
+	for _, b := range plan.Buffers {
+		build.Buffers[b.Name] = make([]float32, size(b.Shape))
+	}
+	must(t, m.Build(ctx, build))
+	quantize := func() {
+		for _, p := range build.Parameters {
+			copy(p.Quantized, p.Value)
+		}
+	}
+	for step := range uint64(3) {
+		quantize()
+		result, err := m.Step(ctx, model.Step{Number: step})
+		must(t, err)
+		updated, err := m.Update(ctx, model.Update{Number: step + 1, LearningRate: 0.01, ClipNorm: 0.5})
+		must(t, err)
+		write(h, result, updated)
+	}
+	quantize()
+	for _, request := range []model.Evaluate{{Statistics: model.Batch}, {Statistics: model.Calibrate, First: true}, {Statistics: model.Frozen, Valid: 4}} {
+		evaluation, err := m.Evaluate(ctx, request)
+		must(t, err)
+		write(h, evaluation)
+	}
+	graph, err := m.Export(ctx)
+	must(t, err)
+	text, err := json.Marshal(graph)
+	must(t, err)
+	h.Write(text)
+	for _, name := range slices.Sorted(maps.Keys(build.Parameters)) {
+		write(h, name, build.Parameters[name].Value)
+	}
+}
+
+func backendNumbers(t *testing.T, fresh func() backend.Backend) (plugins.Description, []byte) {
+	ctx, h := t.Context(), sha256.New()
+	d, err := fresh().Describe(ctx)
+	must(t, err)
+	for _, network := range []sample.LSTM{
+		{Units: 13, Inputs: 7, Outputs: 7, Steps: 4, Bits: 1, Levels: sample.Binary, Seed: 1},
+		{Units: 13, Inputs: 7, Outputs: 7, Steps: 4, Bits: 2, Levels: sample.Ternary, Seed: 2},
+		{Units: 13, Inputs: 7, Outputs: 7, Steps: 4, Bits: packed.FullPrecision, Seed: 3},
+	} {
+		b := fresh()
+		resolved, err := plugins.Resolve(d.Name, d.Options, nil)
+		must(t, err)
+		graph, weights := network.Build()
+		_, err = b.Deploy(ctx, backend.Deploy{Options: resolved, Graph: graph, Weights: weights})
+		must(t, err)
+		request := backend.Execute{Sequences: 3, Length: 6, Tokens: make([]int32, 18), Outputs: make([]float32, 18*7)}
+		for i := range request.Tokens {
+			request.Tokens[i] = int32(i * i % 7)
+		}
+		must(t, b.Execute(ctx, request))
+		write(h, request.Outputs)
+		if slices.Contains(d.Traits, backend.TraitTimed) {
+			continue
+		}
+		cost, err := b.Cost(ctx, backend.CostRequest{Length: 6})
+		must(t, err)
+		write(h, cost.Energy, cost.Memory, *cost.Cycles, *cost.Seconds)
+	}
+	return d, h.Sum(nil)
+}
