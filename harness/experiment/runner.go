@@ -439,6 +439,7 @@ func (o outcome) into(d *store.Deployment) {
 	d.Cost = &store.Cost{
 		Cycles: o.cost.Cycles, Seconds: o.cost.Seconds, Area: o.cost.Area,
 		Measured: o.cost.Measured, N: o.cost.N, Missing: o.cost.Missing, Notes: o.cost.Notes,
+		SecondsLow: o.cost.SecondsLow, SecondsHigh: o.cost.SecondsHigh,
 	}
 	for _, s := range o.cost.Substitutions {
 		d.Cost.Substitutions = append(d.Cost.Substitutions, store.Substitution(s))
