@@ -162,23 +162,25 @@ func (r Row) cost(notes *footnotes) string {
 		}
 		texts = append(texts, note)
 	}
+	for _, s := range r.Substitutions {
+		texts = append(texts, fmt.Sprintf("%s %s: %s → %s, %s", substituted, s.Weight, s.From, s.To, s.Reason))
+	}
 	if len(texts) > 0 {
 		text += " " + notes.marks(texts)
 	}
 	if len(r.Substitutions) > 0 {
-		text += " " + substituted + " " + r.substitutes(notes)
+		text += " " + substituted + " " + r.substitutes()
 	}
 	return text
 }
 
-// substitutes says what stands in for which weights, such as "layer0.Wh as float32 [1]".
-func (r Row) substitutes(notes *footnotes) string {
+// substitutes says what stands in for which weights, such as "layer0.Wh as float32".
+func (r Row) substitutes() string {
 	var kept []string
-	weights, texts := make(map[string][]string), make(map[string][]string)
+	weights := make(map[string][]string)
 	for _, s := range r.Substitutions {
 		kept = once(kept, []string{s.To})
 		weights[s.To] = once(weights[s.To], []string{s.Weight})
-		texts[s.To] = append(texts[s.To], fmt.Sprintf("%s %s: %s → %s, %s", substituted, s.Weight, s.From, s.To, s.Reason))
 	}
 	const named = 2 // more than so many weights are counted
 	var parts []string
@@ -187,7 +189,7 @@ func (r Row) substitutes(notes *footnotes) string {
 		if len(weights[to]) <= named {
 			which = table.Text(strings.Join(weights[to], ", "))
 		}
-		parts = append(parts, fmt.Sprintf("%s as %s %s", which, table.Text(to), notes.marks(texts[to])))
+		parts = append(parts, which+" as "+table.Text(to))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -318,7 +318,7 @@ func TestSubstitutesStandInTheRow(t *testing.T) {
 	for _, s := range [][2]string{{"Wh", "float32"}, {"Wx", "float32"}, {"W", "int8"}, {"V", "int8"}, {"U", "int8"}} {
 		substitutions = append(substitutions, store.Substitution{Weight: s[0], From: "4 levels, 2 bits", To: s[1], Reason: "it must"})
 	}
-	const want = "simulated ≠ Wh, Wx as float32 [1, 2], 3 weights as int8 [3–5]"
+	const want = "simulated [1–5] ≠ Wh, Wx as float32, 3 weights as int8"
 	if got := (Row{Backend: "cpu", Substitutions: substitutions}).cost(new(footnotes)); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
