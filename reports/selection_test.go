@@ -318,6 +318,13 @@ func TestSubstitutesStandInTheRow(t *testing.T) {
 	for _, s := range [][2]string{{"Wh", "float32"}, {"Wx", "float32"}, {"W", "int8"}, {"V", "int8"}, {"U", "int8"}} {
 		substitutions = append(substitutions, store.Substitution{Weight: s[0], From: "4 levels, 2 bits", To: s[1], Reason: "it must"})
 	}
+	var m machine
+	for range 2 { // two seeds
+		m.add(store.Experiment{}, store.Deployment{Cost: &store.Cost{Substitutions: substitutions}})
+	}
+	if diff := cmp.Diff(substitutions, m.substitutions); diff != "" {
+		t.Errorf("substitutions of two seeds (-want +got):\n%s", diff)
+	}
 	const want = "simulated [1–5] ≠ Wh, Wx as float32, 3 weights as int8"
 	if got := (Row{Backend: "cpu", Substitutions: substitutions}).cost(new(footnotes)); got != want {
 		t.Errorf("got %q, want %q", got, want)
