@@ -14,6 +14,8 @@ import (
 	"bittern/harness/task"
 )
 
+// deployment runs a finished experiment on one backend, unless the store holds what
+// came of it.
 func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Experiment, backend Plugin, report func(done, of int)) (*Failure, error) {
 	config, err := json.Marshal(deploymentConfig{configPlugin: backend.config(), ISA: isa.Current().String()})
 	if err != nil {
@@ -78,6 +80,7 @@ func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, 
 	return deploy(ctx, process, plugin, network, t, *row.FrozenLoss, &r.Quiet, report)
 }
 
+// into fills the row of a deployment that did not fail.
 func (o outcome) into(d *store.Deployment) {
 	d.Status, d.Reason, d.Doubt, d.Metric = store.Done, o.missing, o.doubt, o.score
 	if o.cost == nil {
@@ -89,6 +92,7 @@ func (o outcome) into(d *store.Deployment) {
 	d.Cost = &store.Cost{
 		Cycles: o.cost.Cycles, Seconds: o.cost.Seconds, Area: o.cost.Area,
 		Measured: o.cost.Measured, N: o.cost.N, Missing: o.cost.Missing, Notes: o.cost.Notes,
+		SecondsLow: o.cost.SecondsLow, SecondsHigh: o.cost.SecondsHigh,
 	}
 	for _, s := range o.cost.Substitutions {
 		d.Cost.Substitutions = append(d.Cost.Substitutions, store.Substitution(s))

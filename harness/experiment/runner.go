@@ -304,12 +304,3 @@ func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row 
 	}
 	return r.Store.PutExperiment(ctx, *row)
 }
-
-// begin stores that an experiment is being run, and what with.
-// sit adds a sitting that begins after a number of training steps to those that
-// have contributed to an experiment.
-// saved stores, beside a checkpoint that is on disk, that this sitting has come so far.
-// contributed notes in the row how far its last sitting has come.
-// deployment runs a finished experiment on one backend, unless the store holds what
-// came of it.
-// into fills the row of a deployment that did not fail.

@@ -10,6 +10,7 @@ import (
 	"bittern/harness/store"
 )
 
+// begin stores that an experiment is being run, and what with.
 func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.Experiment, at position) error {
 	if err := r.sit(spec, row, uint64(at.Step)); err != nil {
 		return err
@@ -23,6 +24,8 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.E
 	return r.Store.PutExperiment(ctx, *row)
 }
 
+// sit adds a sitting that begins after a number of training steps to those that
+// have contributed to an experiment.
 func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
 	made := provenance.Experiment{
 		Corpus: spec.Corpus.Name, SHA256: spec.Corpus.SHA256, Synthetic: spec.Corpus.Synthetic, Note: spec.Corpus.Note,
@@ -41,6 +44,7 @@ func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
 	return err
 }
 
+// saved stores, beside a checkpoint that is on disk, that this sitting has come so far.
 func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) error {
 	if err := contributed(row, at, time.Now()); err != nil {
 		return err
@@ -50,6 +54,7 @@ func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) 
 	return r.Store.PutExperiment(ctx, *row)
 }
 
+// contributed notes in the row how far its last sitting has come.
 func contributed(row *store.Experiment, at position, when time.Time) error {
 	var made provenance.Experiment
 	if err := json.Unmarshal(row.Provenance, &made); err != nil {

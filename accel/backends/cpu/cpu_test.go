@@ -285,6 +285,9 @@ func TestMemory(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("missing parts %v among %v", want, cost.Memory)
 	}
+	if *cost.SecondsLow != *cost.Seconds || *cost.SecondsHigh != *cost.Seconds {
+		t.Errorf("the quartiles of one sequence are %v and %v, want the median %v", *cost.SecondsLow, *cost.SecondsHigh, *cost.Seconds)
+	}
 	if *cost.Seconds <= 0 || !cost.Measured || cost.N != 1 {
 		t.Errorf("got %v s, measured %v, n = %d; want a measured time of 1 sequence", *cost.Seconds, cost.Measured, cost.N)
 	}
@@ -355,6 +358,22 @@ func TestSubstitutions(t *testing.T) {
 				t.Errorf("%v bytes of recurrent codes and %v of float32, want %v and %v", bytes["recurrent codes"], bytes["recurrent float32"], test.codes, test.float32s)
 			}
 		})
+	}
+}
+
+func TestQuartiles(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		values            []float64
+		low, middle, high float64
+	}{
+		{[]float64{3}, 3, 3, 3},
+		{[]float64{5, 1, 4, 2, 3}, 2, 3, 4},
+		{[]float64{6, 1, 5, 2, 4, 3}, 2, 3.5, 5},
+	} {
+		if low, middle, high := quartiles(slices.Clone(test.values)); low != test.low || middle != test.middle || high != test.high {
+			t.Errorf("quartiles of %v = %v, %v, %v, want %v, %v, %v", test.values, low, middle, high, test.low, test.middle, test.high)
+		}
 	}
 }
 
