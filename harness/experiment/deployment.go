@@ -67,7 +67,9 @@ func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, 
 	if err != nil {
 		return outcome{}, err // no plugin is to blame for it
 	}
-	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline))
+	log, closeLog := r.log(row.ID)
+	defer closeLog()
+	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline, log))
 	if err != nil {
 		return outcome{}, failure(err)
 	}

@@ -184,6 +184,16 @@ func (r *Runner) folder(id string) folder {
 	return folder{path: r.Store.ExperimentDir(id), id: id}
 }
 
+// log opens the log of an experiment's plugins. Close it when they have ended.
+func (r *Runner) log(id string) (log *pluginLog, closing func()) {
+	log = &pluginLog{folder: r.Store.ExperimentDir(id)}
+	return log, func() {
+		if err := log.close(); err != nil {
+			r.Log(fmt.Sprintf("what the plugins of experiment %s write is not all kept in its log: %s", id, err))
+		}
+	}
+}
+
 // restarting does work again while plugins are lost in it.
 func (r *Runner) restarting(what string, work func() error) error {
 	for restart := 1; ; restart++ {
@@ -224,7 +234,9 @@ func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) e
 // another freeze.
 func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json.RawMessage, row *store.Experiment, report func(Progress)) (err error) {
 	report(Progress{Stage: Starting})
-	s, err := start(ctx, r.Catalogue, r.Deadline, spec, t)
+	log, closeLog := r.log(row.ID)
+	defer closeLog()
+	s, err := start(ctx, r.Catalogue, r.Deadline, log, spec, t)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@
 //	RUNS/bittern.db          experiments, deployments, which suite lists which experiment
 //	RUNS/ID/steps.jsonl      one line for each training step, see [Steps]
 //	RUNS/ID/seconds.jsonl    what the clock said, apart from what must repeat
+//	RUNS/ID/log              what the plugins wrote to stderr, where they wrote anything
 //
 //	RUNS/ID/validations.jsonl one line for each validation, see [Validation]
 //	RUNS/ID/lock             held by the process that runs the experiment, see [Lock]
