@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 // architecture is a network's options and task, checked against each other.
 type architecture struct {
+	Model
 	task      model.Task
 	units     int
 	depth     int // recurrent layers
@@ -19,14 +20,14 @@ type architecture struct {
 	dropout   float64
 }
 
-func newArchitecture(given plugins.Values, task model.Task) (architecture, error) {
-	v, err := plugins.Resolve("model "+name, options, given)
+func newArchitecture(m Model, given plugins.Values, task model.Task) (architecture, error) {
+	v, err := plugins.Resolve("model "+m.Name, options, given)
 	if err != nil {
 		return architecture{}, err
 	}
 	normalization := v.Text("normalization")
 	a := architecture{
-		task: task, units: v.Int("units"), depth: v.Int("layers"),
+		Model: m, task: task, units: v.Int("units"), depth: v.Int("layers"),
 		batchNorm: normalization != noNormalization, shared: normalization == sharedNormalization,
 		embedding: v.Int("embedding"), dropout: v.Float("dropout"),
 	}
@@ -40,21 +41,21 @@ func (a architecture) check() error {
 		value int
 	}{{"input size", t.InputSize}, {"output size", t.OutputSize}, {"batch", t.Batch}, {"length", t.Length}} {
 		if size.value < 1 {
-			return plugins.Problemf("model %s: the task's %s is %d; give it at least 1", name, size.name, size.value)
+			return plugins.Problemf("model %s: the task's %s is %d; give it at least 1", a.Name, size.name, size.value)
 		}
 	}
 	switch t.Kind {
 	case model.LanguageModel:
 	case model.SequenceClassification:
 		if a.embedding > 0 {
-			return plugins.Problemf("model %s: option embedding is for tokens, and %s gives features; set it to 0", name, t.Kind)
+			return plugins.Problemf("model %s: option embedding is for tokens, and %s gives features; set it to 0", a.Name, t.Kind)
 		}
 	default:
 		return plugins.Problemf("model %s does not serve tasks of kind %q; it serves %s and %s",
-			name, t.Kind, model.LanguageModel, model.SequenceClassification)
+			a.Name, t.Kind, model.LanguageModel, model.SequenceClassification)
 	}
 	if a.batchNorm && t.Batch < 2 {
-		return plugins.Problemf("model %s: batch normalization needs at least 2 sequences per batch; raise the batch or set normalization to none", name)
+		return plugins.Problemf("model %s: batch normalization needs at least 2 sequences per batch; raise the batch or set normalization to none", a.Name)
 	}
 	return nil
 }
@@ -74,7 +75,7 @@ func layerName(layer int, part string) string { return fmt.Sprintf("layer%d.%s",
 // layer is the shape of recurrent layer i.
 func (a architecture) layer(i int) recurrent.Config {
 	c := recurrent.Config{
-		Steps: a.task.Length, Batch: a.task.Batch, Inputs: a.units, Units: a.units,
+		Kind: a.Kind, Steps: a.task.Length, Batch: a.task.Batch, Inputs: a.units, Units: a.units,
 		NormalizeCell: a.batchNorm,
 	}
 	switch {

@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"errors"
@@ -79,7 +79,7 @@ func (s *session) checkTensors() error {
 			want *= n
 		}
 		if got != want {
-			return fmt.Errorf("%s: %s has %d elements, its shape %v wants %d", name, what, got, shape, want)
+			return fmt.Errorf("%s: %s has %d elements, its shape %v wants %d", s.Name, what, got, shape, want)
 		}
 		return nil
 	}
@@ -96,7 +96,7 @@ func (s *session) checkTensors() error {
 				length("the second moment of "+p.Name, len(t.Moment2), p.Shape))
 		case model.SGD:
 		default:
-			return fmt.Errorf("%s: there is no optimiser %q", name, s.request.Optimiser)
+			return fmt.Errorf("%s: there is no optimiser %q", s.Name, s.request.Optimiser)
 		}
 	}
 	for _, b := range s.plan.Buffers {
@@ -180,7 +180,7 @@ func (s *session) shape(name string) []int {
 			return p.Shape
 		}
 	}
-	panic("lstm: no parameter " + name)
+	panic(s.Name + ": no parameter " + name)
 }
 
 // dropped puts dropout on x, the output of f, where the network has it.

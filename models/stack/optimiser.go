@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"fmt"
@@ -50,7 +50,7 @@ func (o *optimiser) norm() float64 {
 // recommend.
 func (s *session) update(request model.Update) (model.UpdateResult, error) {
 	if request.Number < 1 {
-		return model.UpdateResult{}, fmt.Errorf("%s: updates are counted from 1, not %d", name, request.Number)
+		return model.UpdateResult{}, fmt.Errorf("%s: updates are counted from 1, not %d", s.Name, request.Number)
 	}
 	o := s.optimiser
 	o.adam = vecmath.Adam{Rate: request.LearningRate, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}

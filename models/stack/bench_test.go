@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
+	"bittern/models/recurrent"
 	"bittern/plugins"
 	"bittern/plugins/model"
 )
@@ -56,7 +57,7 @@ func BenchmarkProducts(b *testing.B) {
 		b.Run(shape.name, func(b *testing.B) {
 			workers := team.New(2)
 			defer workers.Close()
-			a, err := newArchitecture(shape.options, shape.task)
+			a, err := newArchitecture(Model{Name: "lstm", Kind: recurrent.LSTM}, shape.options, shape.task)
 			if err != nil {
 				b.Fatal(err)
 			}

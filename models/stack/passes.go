@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"encoding/binary"
@@ -25,7 +25,7 @@ func (s *session) step(request model.Step) (model.StepResult, error) {
 // evaluate runs forward on the batch in the input tensors.
 func (s *session) evaluate(request model.Evaluate) (model.Evaluation, error) {
 	if request.Valid < 0 || request.Valid > s.task.Batch {
-		return model.Evaluation{}, fmt.Errorf("%s: %d valid sequences in a batch of %d", name, request.Valid, s.task.Batch)
+		return model.Evaluation{}, fmt.Errorf("%s: %d valid sequences in a batch of %d", s.Name, request.Valid, s.task.Batch)
 	}
 	statistics, err := s.statistics(request)
 	if err != nil {
@@ -73,13 +73,13 @@ func (s *session) statistics(request model.Evaluate) (recurrent.Statistics, erro
 		}
 		return recurrent.Frozen, nil
 	}
-	return 0, fmt.Errorf("%s: there are no statistics %q", name, request.Statistics)
+	return 0, fmt.Errorf("%s: there are no statistics %q", s.Name, request.Statistics)
 }
 
 // calibrated is an error unless the running statistics hold anything.
 func (s *session) calibrated() error {
 	if s.batchNorm && s.request.Buffers[sequencesName][0] == 0 {
-		return fmt.Errorf("%s: the frozen statistics are empty; evaluate with %q first", name, model.Calibrate)
+		return fmt.Errorf("%s: the frozen statistics are empty; evaluate with %q first", s.Name, model.Calibrate)
 	}
 	return nil
 }

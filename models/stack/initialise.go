@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"fmt"
@@ -104,7 +104,7 @@ func gramSchmidt(vectors []float32, length int) error {
 		}
 		norm := math.Sqrt(vecmath.SumSquares(v))
 		if norm == 0 {
-			return fmt.Errorf("%s: random vectors of length %d are not independent", name, length)
+			return fmt.Errorf("random vectors of length %d are not independent", length)
 		}
 		vecmath.Scale(v, float32(1/norm))
 	}

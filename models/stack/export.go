@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"context"
@@ -40,7 +40,7 @@ type exporter struct {
 
 func (s *session) export() stepgraph.Graph {
 	e := &exporter{session: s, graph: stepgraph.Graph{
-		Model: name,
+		Model: s.Name,
 		Input: stepgraph.Input{Name: "x", Token: s.tokens(), Size: s.task.InputSize},
 	}}
 	x, token := e.graph.Input.Name, s.tokens()

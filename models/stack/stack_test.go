@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"context"
@@ -14,11 +14,16 @@ import (
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
 	"bittern/models/internal/reference"
+	"bittern/models/recurrent"
 	"bittern/plugins"
 	"bittern/plugins/model"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
 )
+
+func newPlugin() model.Model {
+	return New(Model{Name: "lstm", Version: "1.0.0", Summary: "an LSTM", Kind: recurrent.LSTM})
+}
 
 // rig is a built model with the tensors a harness would keep in its arena.
 type rig struct {
@@ -31,7 +36,7 @@ type rig struct {
 func build(t testing.TB, options plugins.Values, task model.Task, threads int) *rig {
 	t.Helper()
 	ctx := context.Background()
-	r := &rig{t: t, model: New().(*plugin)}
+	r := &rig{t: t, model: newPlugin().(*plugin)}
 	resolved, err := plugins.Resolve("lstm", mustDescribe(t, r.model).Options, options)
 	if err != nil {
 		t.Fatal(err)
@@ -649,7 +654,7 @@ func TestProblems(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := New().Plan(context.Background(), test.options, test.task)
+			_, err := newPlugin().Plan(context.Background(), test.options, test.task)
 			var problem *plugins.Problem
 			if !errors.As(err, &problem) || !strings.Contains(problem.Sentence, test.want) {
 				t.Errorf("got %v, want a problem that says %q", err, test.want)
@@ -661,7 +666,7 @@ func TestProblems(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	if _, err := New().Step(ctx, model.Step{}); err == nil || !strings.Contains(err.Error(), "Build") {
+	if _, err := newPlugin().Step(ctx, model.Step{}); err == nil || !strings.Contains(err.Error(), "Build") {
 		t.Errorf("a step before Build: %v", err)
 	}
 	r := build(t, plugins.Values{"units": "5"}, characters, 1)
@@ -683,7 +688,7 @@ func TestMisuse(t *testing.T) {
 	short := r.request
 	short.Parameters = maps.Clone(short.Parameters)
 	short.Parameters["layer0.Wh"] = model.Tensors{Value: make([]float32, 3)}
-	if err := New().Build(ctx, short); err == nil || !strings.Contains(err.Error(), "layer0.Wh has 3 elements") {
+	if err := newPlugin().Build(ctx, short); err == nil || !strings.Contains(err.Error(), "layer0.Wh has 3 elements") {
 		t.Errorf("a short tensor: %v", err)
 	}
 }
