@@ -8,7 +8,9 @@
 //	output: softmax(W·h_t + b)
 //
 // The equations and starting values are those of Ardakani et al., "Learning
-// Recurrent Binary/Ternary Weights" (ICLR 2019).
+// Recurrent Binary/Ternary Weights" (ICLR 2019). The other normalizations, and with
+// normalize-cell=false batch and batch-shared, are those of Hou et al.,
+// "Normalization Helps Training of Quantized LSTM" (NeurIPS 2019).
 package lstm
 
 import (

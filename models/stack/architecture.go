@@ -8,34 +8,44 @@ import (
 	"bittern/plugins/model"
 )
 
-// architecture is a network's options and task, checked against each other.
-type architecture struct {
-	Model
-	task      model.Task
-	units     int
-	depth     int // recurrent layers
-	batchNorm bool
-	shared    bool // one set of running statistics for all time steps
-	embedding int  // features of a token; 0 = one-hot
-	dropout   float64
+// Architecture is the shape of a stack, and its task.
+type Architecture struct {
+	Name          string // of the model, for errors and the exported graph
+	Task          model.Task
+	Kind          recurrent.Kind
+	Units         int // of every layer
+	Layers        int
+	Normalization recurrent.Normalization
+	NormalizeCell bool    // see [recurrent.Config]
+	ResetBefore   bool    // see [recurrent.Config]
+	Embedding     int     // features of a token; 0 = one-hot
+	Dropout       float64 // probability
 }
 
-func newArchitecture(m Model, given plugins.Values, task model.Task) (architecture, error) {
-	v, err := plugins.Resolve("model "+m.Name, options, given)
+// architecture is that of a task with given options.
+func (m Model) architecture(given plugins.Values, task model.Task) (Architecture, error) {
+	v, err := plugins.Resolve("model "+m.Name, m.options(), given)
 	if err != nil {
-		return architecture{}, err
+		return Architecture{}, err
 	}
-	normalization := v.Text("normalization")
-	a := architecture{
-		Model: m, task: task, units: v.Int("units"), depth: v.Int("layers"),
-		batchNorm: normalization != noNormalization, shared: normalization == sharedNormalization,
-		embedding: v.Int("embedding"), dropout: v.Float("dropout"),
+	a := Architecture{
+		Name: m.Name, Task: task, Kind: m.Kind, Units: v.Int("units"), Layers: v.Int("layers"),
+		Embedding: v.Int("embedding"), Dropout: v.Float("dropout"),
 	}
-	return a, a.check()
+	if a.Normalization, err = recurrent.ParseNormalization(v.Text("normalization")); err != nil {
+		return Architecture{}, err
+	}
+	if m.Kind == recurrent.LSTM {
+		a.NormalizeCell = v.Bool("normalize-cell") && a.Normalization.Batch()
+	} else {
+		a.ResetBefore = v.Text("reset") == "before"
+	}
+	return a, a.Check()
 }
 
-func (a architecture) check() error {
-	t := a.task
+// Check returns a problem that says how to mend an architecture no stack has.
+func (a Architecture) Check() error {
+	t := a.Task
 	for _, size := range []struct {
 		name  string
 		value int
@@ -47,109 +57,89 @@ func (a architecture) check() error {
 	switch t.Kind {
 	case model.LanguageModel:
 	case model.SequenceClassification:
-		if a.embedding > 0 {
+		if a.Embedding > 0 {
 			return plugins.Problemf("model %s: option embedding is for tokens, and %s gives features; set it to 0", a.Name, t.Kind)
 		}
 	default:
 		return plugins.Problemf("model %s does not serve tasks of kind %q; it serves %s and %s",
 			a.Name, t.Kind, model.LanguageModel, model.SequenceClassification)
 	}
-	if a.batchNorm && t.Batch < 2 {
-		return plugins.Problemf("model %s: batch normalization needs at least 2 sequences per batch; raise the batch or set normalization to none", a.Name)
+	if a.Normalization.Batch() && t.Batch < 2 {
+		return plugins.Problemf("model %s: normalization %s takes its statistics over the batch; raise the batch to at least 2 or choose another normalization", a.Name, a.Normalization)
+	}
+	for i := range a.Layers {
+		if err := a.Layer(i).Check(); err != nil {
+			return plugins.Problemf("model %s: %v", a.Name, err)
+		}
 	}
 	return nil
 }
 
-// The names of parameters and buffers. Those of a layer follow "layer0." and
-// so on, and are the ones recurrent.Config lists.
+// The names of parameters and buffers. Those of layer i are "layerI." and the
+// names that [recurrent.Config] lists.
 const (
-	embeddingName = "embedding.W"
-	softmaxName   = "softmax.W"
-	biasName      = "softmax.b"
+	embeddingName = "embedding.W" // [Embedding × InputSize]
+	softmaxName   = "softmax.W"   // [OutputSize × Units]
+	biasName      = "softmax.b"   // [OutputSize]
 
-	sequencesName = "statistics.sequences" // how many the running statistics were gathered from
+	sequencesName = "statistics.sequences" // how many the running statistics were gathered from, [1]
 )
 
 func layerName(layer int, part string) string { return fmt.Sprintf("layer%d.%s", layer, part) }
 
-// layer is the shape of recurrent layer i.
-func (a architecture) layer(i int) recurrent.Config {
+// Layer is the shape of recurrent layer i.
+func (a Architecture) Layer(i int) recurrent.Config {
 	c := recurrent.Config{
-		Kind: a.Kind, Steps: a.task.Length, Batch: a.task.Batch, Inputs: a.units, Units: a.units,
-		NormalizeCell: a.batchNorm,
-	}
-	switch {
-	case a.shared:
-		c.Normalization = recurrent.SharedBatchNorm
-	case a.batchNorm:
-		c.Normalization = recurrent.BatchNorm
+		Kind: a.Kind, Steps: a.Task.Length, Batch: a.Task.Batch, Inputs: a.Units, Units: a.Units,
+		Normalization: a.Normalization, NormalizeCell: a.NormalizeCell, ResetBefore: a.ResetBefore,
 	}
 	if i == 0 {
-		c.Inputs = a.task.InputSize
+		c.Inputs = a.Task.InputSize
 		if a.tokens() {
-			c.Tokens = a.embedding == 0
+			c.Tokens = a.Embedding == 0
 		}
-		if a.embedding > 0 {
-			c.Inputs = a.embedding
+		if a.Embedding > 0 {
+			c.Inputs = a.Embedding
 		}
 	}
 	return c
 }
 
-// runningSteps is the number of rows of the running statistics.
-func (a architecture) runningSteps() int {
-	if a.shared {
-		return 1
-	}
-	return a.task.Length
-}
-
-func (a architecture) tokens() bool { return a.task.Kind == model.LanguageModel }
+func (a Architecture) tokens() bool { return a.Task.Kind == model.LanguageModel }
 
 // output is the shape of the softmax layer: over every step, or over the last.
-func (a architecture) output() recurrent.SoftmaxConfig {
-	steps := a.task.Length
-	if a.task.Kind == model.SequenceClassification {
+func (a Architecture) output() recurrent.SoftmaxConfig {
+	steps := a.Task.Length
+	if a.Task.Kind == model.SequenceClassification {
 		steps = 1
 	}
-	return recurrent.SoftmaxConfig{Steps: steps, Batch: a.task.Batch, Units: a.units, Classes: a.task.OutputSize}
+	return recurrent.SoftmaxConfig{Steps: steps, Batch: a.Task.Batch, Units: a.Units, Classes: a.Task.OutputSize}
 }
 
-func (a architecture) plan() model.Plan {
+// Plan lists the parameters and buffers of the stack: the embedding's, each
+// layer's, the softmax's, and for a normalization of batches how many sequences its
+// running statistics were gathered from.
+func (a Architecture) Plan() model.Plan {
 	var p model.Plan
 	add := func(name string, quantize bool, shape ...int) {
 		p.Parameters = append(p.Parameters, model.Parameter{Name: name, Shape: shape, Quantize: quantize})
 	}
-	buffer := func(name string, shape ...int) {
-		p.Buffers = append(p.Buffers, model.Buffer{Name: name, Shape: shape})
+	if a.Embedding > 0 {
+		add(embeddingName, false, a.Embedding, a.Task.InputSize)
 	}
-	d, length := a.units, a.runningSteps()
-	if a.embedding > 0 {
-		add(embeddingName, false, a.embedding, a.task.InputSize)
-	}
-	for i := range a.depth {
-		add(layerName(i, "Wx"), true, 4*d, a.layer(i).Inputs)
-		add(layerName(i, "Wh"), true, 4*d, d)
-		add(layerName(i, "beta"), false, 4*d)
-		add(layerName(i, "h0"), false, d)
-		add(layerName(i, "c0"), false, d)
-		if a.batchNorm {
-			add(layerName(i, "gamma_h"), false, 4*d)
-			add(layerName(i, "gamma_x"), false, 4*d)
-			add(layerName(i, "gamma_c"), false, d)
-			add(layerName(i, "beta_c"), false, d)
-			for _, part := range []string{"h", "x"} {
-				buffer(layerName(i, "mean_"+part), length, 4*d)
-				buffer(layerName(i, "variance_"+part), length, 4*d)
-			}
-			buffer(layerName(i, "mean_c"), length, d)
-			buffer(layerName(i, "variance_c"), length, d)
+	for i := range a.Layers {
+		c := a.Layer(i)
+		for _, tensor := range c.Parameters() {
+			add(layerName(i, tensor.Name), tensor.Quantize, tensor.Shape...)
+		}
+		for _, tensor := range c.Buffers() {
+			p.Buffers = append(p.Buffers, model.Buffer{Name: layerName(i, tensor.Name), Shape: tensor.Shape})
 		}
 	}
-	add(softmaxName, false, a.task.OutputSize, d)
-	add(biasName, false, a.task.OutputSize)
-	if a.batchNorm {
-		buffer(sequencesName, 1)
+	add(softmaxName, false, a.Task.OutputSize, a.Units)
+	add(biasName, false, a.Task.OutputSize)
+	if a.Normalization.Batch() {
+		p.Buffers = append(p.Buffers, model.Buffer{Name: sequencesName, Shape: []int{1}})
 	}
 	return p
 }

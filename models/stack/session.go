@@ -4,23 +4,22 @@ import (
 	"errors"
 	"fmt"
 
-	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
 	"bittern/models/graph"
 	"bittern/models/recurrent"
 	"bittern/plugins/model"
 )
 
-// session is a built network: its tensors, the operators and the two programs
-// made of them.
-type session struct {
-	architecture
+// Session is a built stack: its tensors, the operators and the two programs
+// made of them. It serves one caller at a time.
+type Session struct {
+	Architecture
 	request model.Build
 	plan    model.Plan
 	team    *team.Team
 
 	layers   []recurrent.Layer
-	running  []*recurrent.Running // nil without batch normalization
+	running  []*recurrent.Running // nil where a normalization has none
 	dropouts []*recurrent.Dropout
 	softmax  *recurrent.Softmax
 	loss     graph.Function
@@ -29,38 +28,40 @@ type session struct {
 	forward *graph.Program // up to hidden
 	train   *graph.Program // the loss and every gradient
 
-	optimiser *optimiser
+	optimiser *Optimiser
 }
 
-func newSession(a architecture, request model.Build) (*session, error) {
-	s := &session{architecture: a, request: request, plan: a.plan()}
+// NewSession builds a network in the tensors of the request, which has those of the
+// architecture's Plan. It writes the starting values of parameters and clears buffers.
+// Inputs are, of a task over tokens, Int32 "inputs" [Length × Batch], else Float32
+// "inputs" [Length × Batch × InputSize]; and Int32 "targets", [Length × Batch] or
+// of a classifier [Batch].
+func NewSession(a Architecture, request model.Build) (*Session, error) {
+	s := &Session{Architecture: a, request: request, plan: a.Plan()}
 	if err := s.checkTensors(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", a.Name, err)
 	}
 	s.team = team.New(request.Threads)
-	if err := errors.Join(s.initialise(), s.assemble()); err != nil {
-		return nil, errors.Join(err, s.close())
+	if err := s.build(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", a.Name, err), s.Close())
 	}
-	s.optimiser = newOptimiser(s)
 	return s, nil
 }
 
-// initialise writes the starting values of all parameters and buffers.
-func (s *session) initialise() error {
-	products := matmul.New(s.team)
+func (s *Session) build() (err error) {
+	if err := errors.Join(s.initialise(), s.assemble()); err != nil {
+		return err
+	}
+	var parameters []model.Tensors
 	for _, p := range s.plan.Parameters {
-		if err := initialise(s.request.Parameters[p.Name].Value, p, s.request.Seed, products); err != nil {
-			return err
-		}
+		parameters = append(parameters, s.request.Parameters[p.Name])
 	}
-	for _, b := range s.plan.Buffers {
-		clear(s.request.Buffers[b.Name])
-	}
-	return nil
+	s.optimiser, err = NewOptimiser(s.team, s.request.Optimiser, parameters)
+	return err
 }
 
-// close ends what there is of the session, which need not be complete.
-func (s *session) close() error {
+// Close ends what there is of the session, which need not be complete.
+func (s *Session) Close() error {
 	s.team.Close()
 	var err error
 	for _, p := range []*graph.Program{s.forward, s.train} {
@@ -71,61 +72,37 @@ func (s *session) close() error {
 	return err
 }
 
-// checkTensors holds what Build was given against the plan.
-func (s *session) checkTensors() error {
-	length := func(what string, got int, shape []int) error {
-		want := 1
-		for _, n := range shape {
-			want *= n
-		}
-		if got != want {
-			return fmt.Errorf("%s: %s has %d elements, its shape %v wants %d", s.Name, what, got, shape, want)
-		}
-		return nil
-	}
-	var err error
-	for _, p := range s.plan.Parameters {
-		t := s.request.Parameters[p.Name]
-		err = errors.Join(err, length(p.Name, len(t.Value), p.Shape), length("the gradient of "+p.Name, len(t.Grad), p.Shape))
-		if p.Quantize {
-			err = errors.Join(err, length("the quantized "+p.Name, len(t.Quantized), p.Shape))
-		}
-		switch s.request.Optimiser {
-		case model.Adam:
-			err = errors.Join(err, length("the first moment of "+p.Name, len(t.Moment1), p.Shape),
-				length("the second moment of "+p.Name, len(t.Moment2), p.Shape))
-		case model.SGD:
-		default:
-			return fmt.Errorf("%s: there is no optimiser %q", s.Name, s.request.Optimiser)
-		}
-	}
-	for _, b := range s.plan.Buffers {
-		err = errors.Join(err, length("buffer "+b.Name, len(s.request.Buffers[b.Name]), b.Shape))
-	}
-	t, in := s.task, s.request.Inputs
+// Update takes one step of the optimiser on the gradients that Step wrote.
+func (s *Session) Update(request model.Update) (model.UpdateResult, error) {
+	return s.optimiser.Update(request)
+}
+
+func (s *Session) checkTensors() error {
+	t, in := s.Task, s.request.Inputs
+	err := CheckTensors(s.plan, s.request)
 	if s.tokens() {
-		err = errors.Join(err, length("input inputs", len(in.Int32["inputs"]), []int{t.Length, t.Batch}))
+		err = errors.Join(err, checkLength("input inputs", len(in.Int32["inputs"]), t.Length, t.Batch))
 	} else {
-		err = errors.Join(err, length("input inputs", len(in.Float32["inputs"]), []int{t.Length, t.Batch, t.InputSize}))
+		err = errors.Join(err, checkLength("input inputs", len(in.Float32["inputs"]), t.Length, t.Batch, t.InputSize))
 	}
-	return errors.Join(err, length("input targets", len(in.Int32["targets"]), []int{s.output().Steps, t.Batch}))
+	return errors.Join(err, checkLength("input targets", len(in.Int32["targets"]), s.output().Steps, t.Batch))
 }
 
 // assemble builds the network's graph, from the input up.
-func (s *session) assemble() error {
+func (s *Session) assemble() error {
 	g := graph.New()
 	var x *graph.Node
 	if s.tokens() {
-		x = g.Input("inputs", graph.Tensor{Shape: []int{s.task.Length, s.task.Batch}, Int32: s.request.Inputs.Int32["inputs"]})
+		x = g.Input("inputs", graph.Tensor{Shape: []int{s.Task.Length, s.Task.Batch}, Int32: s.request.Inputs.Int32["inputs"]})
 	} else {
-		x = g.Input("inputs", graph.Tensor{Shape: []int{s.task.Length * s.task.Batch, s.task.InputSize}, Float32: s.request.Inputs.Float32["inputs"]})
+		x = g.Input("inputs", graph.Tensor{Shape: []int{s.Task.Length * s.Task.Batch, s.Task.InputSize}, Float32: s.request.Inputs.Float32["inputs"]})
 	}
-	if s.embedding > 0 {
-		e := graph.Embedding(recurrent.NewEmbedding(s.team, s.task.Length*s.task.Batch, s.task.InputSize, s.embedding))
+	if s.Embedding > 0 {
+		e := graph.Embedding(recurrent.NewEmbedding(s.team, s.Task.Length*s.Task.Batch, s.Task.InputSize, s.Embedding))
 		x = s.dropped(g, g.Apply(e, x, s.parameter(g, embeddingName)), e)
 	}
-	for i := range s.depth {
-		layer, err := recurrent.New(s.team, s.layer(i))
+	for i := range s.Layers {
+		layer, err := recurrent.New(s.team, s.Layer(i))
 		if err != nil {
 			return err
 		}
@@ -136,8 +113,8 @@ func (s *session) assemble() error {
 		f := graph.Recurrent(layer)
 		x = g.Apply(f, inputs...)
 		s.hidden = f.Output().Float32
-		if s.task.Kind == model.SequenceClassification && i == s.depth-1 {
-			f = graph.LastStep(recurrent.NewLastStep(s.task.Length, s.task.Batch*s.units))
+		if s.Task.Kind == model.SequenceClassification && i == s.Layers-1 {
+			f = graph.LastStep(recurrent.NewLastStep(s.Task.Length, s.Task.Batch*s.Units))
 			x = g.Apply(f, x)
 			s.hidden = f.Output().Float32
 		}
@@ -159,14 +136,14 @@ func (s *session) assemble() error {
 }
 
 // parameter adds a parameter to the graph, with its gradient.
-func (s *session) parameter(g *graph.Graph, name string) *graph.Node {
+func (s *Session) parameter(g *graph.Graph, name string) *graph.Node {
 	t := s.request.Parameters[name]
 	return g.Parameter(name, graph.Tensor{Shape: s.shape(name), Float32: s.effective(name)}, t.Grad)
 }
 
 // effective is what the network computes with: a parameter's quantized tensor
 // where there is one.
-func (s *session) effective(name string) []float32 {
+func (s *Session) effective(name string) []float32 {
 	t := s.request.Parameters[name]
 	if t.Quantized != nil {
 		return t.Quantized
@@ -174,7 +151,7 @@ func (s *session) effective(name string) []float32 {
 	return t.Value
 }
 
-func (s *session) shape(name string) []int {
+func (s *Session) shape(name string) []int {
 	for _, p := range s.plan.Parameters {
 		if p.Name == name {
 			return p.Shape
@@ -184,25 +161,36 @@ func (s *session) shape(name string) []int {
 }
 
 // dropped puts dropout on x, the output of f, where the network has it.
-func (s *session) dropped(g *graph.Graph, x *graph.Node, f graph.Function) *graph.Node {
-	if s.dropout == 0 {
+func (s *Session) dropped(g *graph.Graph, x *graph.Node, f graph.Function) *graph.Node {
+	if s.Dropout == 0 {
 		return x
 	}
-	d := recurrent.NewDropout(s.team, len(f.Output().Float32), s.dropout)
+	d := recurrent.NewDropout(s.team, len(f.Output().Float32), s.Dropout)
 	s.dropouts = append(s.dropouts, d)
 	s.hidden = d.Output()
 	return g.Apply(graph.Dropout(d), x)
 }
 
 // runningStatistics are layer i's buffers of them.
-func (s *session) runningStatistics(i int) *recurrent.Running {
-	if !s.batchNorm {
+func (s *Session) runningStatistics(i int) *recurrent.Running {
+	if !s.Normalization.Batch() {
 		return nil
 	}
-	buffer := func(part string) []float32 { return s.request.Buffers[layerName(i, part)] }
-	return &recurrent.Running{
-		MeanH: buffer("mean_h"), VarianceH: buffer("variance_h"),
-		MeanX: buffer("mean_x"), VarianceX: buffer("variance_x"),
-		MeanC: buffer("mean_c"), VarianceC: buffer("variance_c"),
+	r := &recurrent.Running{}
+	for _, b := range s.Layer(i).Buffers() {
+		*r.Field(b.Name) = s.request.Buffers[layerName(i, b.Name)]
 	}
+	return r
 }
+
+// weights are layer i's parameters, each as get finds it by its name.
+func (s *Session) weights(i int, get func(name string) []float32) recurrent.Weights {
+	var w recurrent.Weights
+	for _, p := range s.Layer(i).Parameters() {
+		*w.Field(p.Name) = get(layerName(i, p.Name))
+	}
+	return w
+}
+
+// value is what a parameter is trained as.
+func (s *Session) value(name string) []float32 { return s.request.Parameters[name].Value }
