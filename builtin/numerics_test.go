@@ -22,6 +22,7 @@ import (
 	"bittern/accel/backends/cpu"
 	"bittern/accel/kernels/isa"
 	"bittern/builtin"
+	"bittern/models/gru"
 	"bittern/models/lstm"
 	"bittern/plugins"
 	"bittern/plugins/backend"
@@ -95,7 +96,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	for _, make := range []func() quantizer.Quantizer{none.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New} {
 		add(quantizerNumbers(t, make()))
 	}
-	for _, make := range []func() model.Model{lstm.New} {
+	for _, make := range []func() model.Model{lstm.New, gru.New} {
 		modelNumbers(t, make, func(d plugins.Description, options string, digest []byte) {
 			found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()+" "+options] = fingerprint{d.Version, hex.EncodeToString(digest)}
 		})
