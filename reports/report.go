@@ -167,7 +167,7 @@ func setting(c store.Experiment) (key string, e published.Setting, err error) {
 	}
 	e = published.Setting{
 		Corpus: parts.Corpus, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
-		Normalization: parts.Model.Options["normalization"],
+		Normalization: published.NormalizationOf(parts.Model.Name, parts.Model.Options),
 	}
 	// A model without these options is like none that was published.
 	for option, field := range map[string]*int{"units": &e.Units, "layers": &e.Layers} {
