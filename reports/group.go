@@ -116,7 +116,7 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 	}
 	e := published.Setting{
 		Corpus: parts.Corpus, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
-		Normalization: parts.Model.Options["normalization"],
+		Normalization: published.NormalizationOf(parts.Model.Name, parts.Model.Options),
 	}
 	// A model without these options is like none that was published.
 	for option, field := range map[string]*int{"units": &e.Units, "layers": &e.Layers} {

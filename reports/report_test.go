@@ -52,8 +52,8 @@ func filled(t *testing.T) *store.Store {
 	number := func(f float64) *float64 { return &f }
 	var experiments []store.Experiment
 	add := func(quantizer, normalization string, seed uint64, status store.Status, paper float64) store.Experiment {
-		config := fmt.Sprintf(`{"corpus":"warpeace","seed":%d,"model":{"name":"lstm","options":{"units":"512","layers":"1","normalization":%q}},"quantizer":{"name":%q}}`,
-			seed, normalization, quantizer)
+		config := fmt.Sprintf(`{"corpus":"warpeace","seed":%d,"model":{"name":"lstm","options":{"units":"512","layers":"1","normalization":%q,"normalize-cell":"%t"}},"quantizer":{"name":%q}}`,
+			seed, normalization, quantizer != "binaryconnect", quantizer)
 		id, canonical, err := store.ID(json.RawMessage(config))
 		if err != nil {
 			t.Fatal(err)
