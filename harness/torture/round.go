@@ -21,7 +21,7 @@ type tally struct {
 	sittings    int
 	harnesses   int // killed
 	plugins     int // killed
-	turnedAway  int // runs that ended because another one holds the folder
+	waited      int // sittings that waited for an experiment of another one
 	differences []string
 	leftovers   []string
 	exits       []string // of runs that should not have ended so
@@ -37,15 +37,15 @@ func (t *tally) add(r tally) {
 	t.sittings += r.sittings
 	t.harnesses += r.harnesses
 	t.plugins += r.plugins
-	t.turnedAway += r.turnedAway
+	t.waited += r.waited
 	t.differences = append(t.differences, r.differences...)
 	t.leftovers = append(t.leftovers, r.leftovers...)
 	t.exits = append(t.exits, r.exits...)
 }
 
 func (t *tally) line() string {
-	return fmt.Sprintf("%d at once, %d sittings, %d harnesses and %d plugins killed, %d turned away; %d differences, %d leftovers, %d wrong exits",
-		t.together, t.sittings, t.harnesses, t.plugins, t.turnedAway, len(t.differences), len(t.leftovers), len(t.exits))
+	return fmt.Sprintf("%d at once, %d sittings, %d harnesses and %d plugins killed, %d waited; %d differences, %d leftovers, %d wrong exits",
+		t.together, t.sittings, t.harnesses, t.plugins, t.waited, len(t.differences), len(t.leftovers), len(t.exits))
 }
 
 // summary is the last line of all.
@@ -164,11 +164,6 @@ func (p *place) torture(ctx context.Context, r *tally, kills int) error {
 		}
 		if running == 0 {
 			return nil
-		}
-		for _, s := range slots {
-			if s != nil && running > 1 {
-				s.accompanied = true
-			}
 		}
 		if ended := p.pause(ctx, slots); ended >= 0 {
 			s := slots[ended]
