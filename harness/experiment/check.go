@@ -84,7 +84,7 @@ func (c *Checker) load(f folder, spec *Spec, t task.Task, a answer) (err error) 
 		if err != nil || at.Best == nil {
 			return err
 		}
-		return f.loadBest(tensors, at) // which the end of training will need
+		return f.checkBest(tensors, at)
 	})
 	if _, held := errors.AsType[*store.Held](err); held {
 		return nil // its checkpoint is another's, and changes

@@ -63,10 +63,7 @@ func (f folder) loadLast(t *tensors) (position, error) {
 // loadBest fills the tensors with the best network, which must be the one that the
 // position names: its step and its validation score.
 func (f folder) loadBest(t *tensors, at position) error {
-	best, err := f.load(f.best(), t.network())
-	if errors.Is(err, checkpoint.ErrNone) {
-		return plugins.Problemf("the best network is missing in %s; run the same command with --again to train the experiment afresh", f.best())
-	}
+	best, err := f.readBest(t)
 	if err != nil {
 		return err
 	}
@@ -74,6 +71,26 @@ func (f folder) loadBest(t *tensors, at position) error {
 		return plugins.Problemf("the best network in %s is that of step %d, and training names that of step %d; run the same command with --again to train the experiment afresh", f.best(), best.Step, at.BestStep)
 	}
 	return nil
+}
+
+// checkBest finds out whether training that goes on from a position can come to its
+// end: the best network so far must be there. It may also be that of a validation
+// which is still to be done: a run that ended between saving the network and the
+// position that names it does that validation again and saves the same bytes.
+func (f folder) checkBest(t *tensors, at position) error {
+	best, err := f.readBest(t)
+	if err == nil && (best.Step > at.Step || best.Step == at.Step && at.Due) {
+		return nil
+	}
+	return f.loadBest(t, at)
+}
+
+func (f folder) readBest(t *tensors) (position, error) {
+	best, err := f.load(f.best(), t.network())
+	if errors.Is(err, checkpoint.ErrNone) {
+		return best, plugins.Problemf("the best network is missing in %s; run the same command with --again to train the experiment afresh", f.best())
+	}
+	return best, err
 }
 
 func (f folder) load(path string, tensors []checkpoint.Tensor) (position, error) {
