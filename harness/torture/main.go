@@ -116,13 +116,14 @@ func torture(ctx context.Context, s settings, out io.Writer) (total tally, err e
 			return total, err
 		}
 		total.add(r)
-		lines = append(lines, fmt.Sprintf("round %d: %s", number, r.line()))
+		lines = append(lines, fmt.Sprintf("round %d, %d at once: %s", number, r.together, r.line()))
 		fmt.Fprintln(out, lines[len(lines)-1])
 		for _, complaint := range r.complaints() {
 			fmt.Fprintln(out, "  "+complaint)
 		}
 	}
-	fmt.Fprintln(out, total.summary())
+	lines = append(lines, "all: "+total.line())
+	fmt.Fprintf(out, "%s\n%s\n", lines[len(lines)-1], total.summary())
 	if s.report != "" {
 		if err := os.WriteFile(s.report, []byte(markdown(machine, s, lines, total)), 0o644); err != nil {
 			return total, err
