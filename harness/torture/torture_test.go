@@ -250,6 +250,34 @@ func TestKillFindsDescendantsAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestWorkingIsWhoHoldsALock(t *testing.T) {
+	t.Parallel()
+	p := &place{folder: t.TempDir()}
+	s, err := store.Open(t.Context(), p.runs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	check := func(want bool) {
+		t.Helper()
+		for pid, want := range map[int]bool{os.Getpid(): want, os.Getppid(): false} {
+			if got, err := p.working(pid); got != want || err != nil {
+				t.Errorf("process %d is at work: %v, %v, want %v", pid, got, err, want)
+			}
+		}
+	}
+	check(false)
+	lock, err := s.Lock(t.Context(), "e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(true)
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	check(false)
+}
+
 func TestParseStat(t *testing.T) {
 	t.Parallel()
 	got, err := parseStat([]byte("12 (a ) R (b) Z 7 12 12 0\n"))
