@@ -196,7 +196,7 @@ func (p *place) pause(ctx context.Context, slots []*sitting) (int, error) {
 	const look = 20 * time.Millisecond
 	wait := time.Duration(p.random.ExpFloat64() * float64(p.takes) / 6)
 	if p.random.IntN(2) == 0 {
-		for end := time.Now().Add(2 * p.takes); time.Now().Before(end) && ctx.Err() == nil; {
+		for end := time.Now().Add(p.patience()); time.Now().Before(end) && ctx.Err() == nil; {
 			if working, err := p.anyWorking(slots); working || err != nil {
 				return p.endedWithin(ctx, slots, wait), err
 			}

@@ -52,13 +52,17 @@ func (p *place) start() (*sitting, error) {
 	return s, nil
 }
 
+// patience is how long a run may take: much longer than an undisturbed one, for the
+// machine may have become busy.
+func (p *place) patience() time.Duration { return time.Minute + 20*p.takes }
+
 // await waits for the end of a sitting, which is brought about after a long
 // time or the end of ctx.
 func (p *place) await(ctx context.Context, s *sitting) {
 	select {
 	case <-s.ended:
 		return
-	case <-time.After(time.Minute + 20*p.takes):
+	case <-time.After(p.patience()):
 		s.hung = true
 	case <-ctx.Done():
 	}
