@@ -42,6 +42,8 @@ var exempt = []exemption{
 	{store.FileName + "/deployments/*/provenance/ended", "a time of day"},
 	{store.FileName + "/deployments/*/provenance/overhead/seconds", "how long a step on the null plugins took"},
 	{store.FileName + "/deployments/*,cpu/cost/seconds", "timed on this machine"},
+	{store.FileName + "/deployments/*,cpu/cost/seconds_low", "timed on this machine"},
+	{store.FileName + "/deployments/*,cpu/cost/seconds_high", "timed on this machine"},
 	{store.FileName + "/deployments/*/checksum", "covers the times of its row"},
 	{"*/seconds.jsonl/*/seconds", "how long each step took"},
 	{"*/best/checkpoint.json/state/seconds", "how long training took up to there"},
