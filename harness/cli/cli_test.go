@@ -197,7 +197,7 @@ name: slow
 seeds: [1]
 threads: 1
 tasks:
-  - {corpus: grammar, bytes: 1500, batch: 7, length: 23}
+  - {data: grammar, bytes: 1500, batch: 7, length: 23}
 models:
   - {plugin: bigram, options: [pause=20]}
 quantizers:

@@ -24,8 +24,8 @@ summary: every key once
 seeds: [1, 7]
 threads: 3
 tasks:
-  - {corpus: grammar, batch: 4, length: 5, bytes: 1000}
-  - {label: long, corpus: grammar, batch: 2, length: 50, training: {epochs: 9, decay: constant, final_learning_rate: 0}}
+  - {data: grammar, batch: 4, length: 5, bytes: 1000}
+  - {label: long, data: grammar, batch: 2, length: 50, training: {epochs: 9, decay: constant, final_learning_rate: 0}}
 models:
   - {label: small, plugin: lstm, options: [units=8, normalization=batch]}
   - {label: large, plugin: lstm, options: [units=16], tasks: [long]}
