@@ -11,12 +11,12 @@ func (p Provenance) String() string {
 	if p.Modified {
 		commit += " with changes"
 	}
-	corpus := fmt.Sprintf("%s (SHA-256 %s)", p.Corpus, p.SHA256)
+	data := fmt.Sprintf("%s (SHA-256 %s)", p.Corpus, p.SHA256)
 	if p.Synthetic {
-		corpus += ", SYNTHETIC"
+		data += ", SYNTHETIC"
 	}
 	if p.Note != "" {
-		corpus += ", " + p.Note
+		data += ", " + p.Note
 	}
 	overhead := "n/a: not measured"
 	if len(p.Overheads) > 0 {
@@ -26,8 +26,8 @@ func (p Provenance) String() string {
 		}
 		overhead = strings.Join(runs, ", ")
 	}
-	return fmt.Sprintf("%d experiments, seeds %s, trained for %s steps, measured at commit %s, %s %s/%s, %d threads of %d cores, %s; corpus %s; a training step on the null plugins: %s",
-		p.Experiments, list(p.Seeds), list(p.Steps), commit, p.Go, p.OS, p.Arch, p.Threads, p.Cores, p.CPU, corpus, overhead)
+	return fmt.Sprintf("%d experiments, seeds %s, trained for %s steps, measured at commit %s, %s %s/%s, %d threads of %d cores, %s; data %s; a training step on the null plugins: %s",
+		p.Experiments, list(p.Seeds), list(p.Steps), commit, p.Go, p.OS, p.Arch, p.Threads, p.Cores, p.CPU, data, overhead)
 }
 
 func list[T any](numbers []T) string {

@@ -158,7 +158,8 @@ func setting(c store.Experiment) (key string, e published.Setting, err error) {
 		Options map[string]string `json:"options"`
 	}
 	var parts struct {
-		Corpus    string `json:"corpus"`
+		Task      string `json:"task"`
+		Data      string `json:"data"`
 		Model     plugin `json:"model"`
 		Quantizer plugin `json:"quantizer"`
 	}
@@ -166,7 +167,7 @@ func setting(c store.Experiment) (key string, e published.Setting, err error) {
 		return "", e, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
 	}
 	e = published.Setting{
-		Corpus: parts.Corpus, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
+		Task: parts.Task, Corpus: parts.Data, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
 		Normalization: parts.Model.Options["normalization"],
 	}
 	// A model without these options is like none that was published.

@@ -45,6 +45,7 @@ const (
 // normalize the cell) or "batch-cell" (how Hou et al. list that method).
 type Result struct {
 	Source         string         `json:"source"`
+	Task           string         `json:"task"`
 	Corpus         string         `json:"corpus"`
 	Model          string         `json:"model"`
 	Units          int            `json:"units"`
@@ -95,7 +96,7 @@ func Results() ([]Result, error) {
 
 func parse(row map[string]string) (Result, error) {
 	r := Result{
-		Source: row["source"], Corpus: row["corpus"], Model: row["model"], Quantizer: row["quantizer"],
+		Source: row["source"], Task: row["task"], Corpus: row["corpus"], Model: row["model"], Quantizer: row["quantizer"],
 		Normalization: row["normalization"], Metric: row["metric"], HasValue: row["value"] != "",
 		SizeConvention: SizeConvention(row["size_convention"]), Note: row["note"],
 	}
@@ -128,14 +129,15 @@ func parse(row map[string]string) (Result, error) {
 
 // Setting names what a measured number can be held against.
 type Setting struct {
-	Corpus        string
+	Task          string
+	Corpus        string // name of the data set
 	Model         string
 	Units, Layers int
 	Quantizer     string
 	Normalization string
 }
 
-// For returns the published numbers of the same setting: same corpus, model
+// For returns the published numbers of the same setting: same task, corpus, model
 // and size, same quantizer, same normalization.
 func For(e Setting) ([]Result, error) {
 	all, err := Results()
@@ -148,7 +150,7 @@ func For(e Setting) ([]Result, error) {
 		if normalization == "batch-cell" {
 			normalization = "batch"
 		}
-		if r.HasValue && (Setting{r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, normalization}) == e {
+		if r.HasValue && (Setting{r.Task, r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, normalization}) == e {
 			matching = append(matching, r)
 		}
 	}

@@ -148,7 +148,7 @@ func lookup(name string, shape Shape) (entry, error) {
 		}
 		return e, nil
 	}
-	return nil, plugins.Problemf("there is no data set %q of shape %s%s; `bittern data list` shows them all", name, shape, plugins.DidYouMean(name, names(shape)))
+	return nil, plugins.Problemf("there is no data set of shape %s %q%s; `bittern data list` shows them all", shape, name, plugins.DidYouMean(name, names(shape)))
 }
 
 // Find describes the data set of a name.

@@ -216,7 +216,7 @@ func TestLoadRefuses(t *testing.T) {
 func TestLoadUnknown(t *testing.T) {
 	t.Parallel()
 	_, err := Load(t.Context(), Request{Name: "warpiece"})
-	wantProblem(t, err, `no data set "warpiece" of shape text`, `did you mean "warpeace"?`, "data list")
+	wantProblem(t, err, `no data set of shape text "warpiece"`, `did you mean "warpeace"?`, "data list")
 	_, err = Load(t.Context(), Request{Name: "grammar", MaxBytes: -1})
 	wantProblem(t, err, "-1 bytes")
 }

@@ -14,15 +14,6 @@ type Tensor struct {
 	Dims    []int
 }
 
-// Len is the number of elements.
-func (t Tensor) Len() int {
-	n := 1
-	for _, dim := range t.Dims {
-		n *= dim
-	}
-	return n
-}
-
 // The names of the tensors of a batch.
 const (
 	inputsName  = "inputs"
