@@ -9,6 +9,7 @@ import (
 	"bittern/accel/backends/asiclowpower"
 	"bittern/accel/backends/cpu"
 	"bittern/harness/cli"
+	"bittern/models/gru"
 	"bittern/models/lstm"
 	"bittern/plugins"
 	"bittern/plugins/backend"
@@ -31,6 +32,7 @@ func Plugins() []cli.Builtin {
 		quantizerPlugin("binaryconnect", binaryconnect.New),
 		quantizerPlugin("null", null.NewQuantizer),
 		modelPlugin("lstm", lstm.New),
+		modelPlugin("gru", gru.New),
 		modelPlugin("null", null.NewModel),
 		backendPlugin("asic-lowpower", asiclowpower.New),
 		backendPlugin("asic-highspeed", asichighspeed.New),

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"bittern/accel/backends/asichighspeed"
@@ -21,12 +22,14 @@ import (
 	"bittern/accel/backends/cpu"
 	"bittern/accel/kernels/isa"
 	"bittern/builtin"
+	"bittern/models/gru"
 	"bittern/models/lstm"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/model"
 	"bittern/plugins/packed"
 	"bittern/plugins/quantizer"
+	"bittern/plugins/stepgraph"
 	"bittern/plugins/stepgraph/sample"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/none"
@@ -93,14 +96,20 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	for _, make := range []func() quantizer.Quantizer{none.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New} {
 		add(quantizerNumbers(t, make()))
 	}
-	for _, make := range []func() model.Model{lstm.New} {
-		add(modelNumbers(t, make))
+	for _, make := range []func() model.Model{lstm.New, gru.New} {
+		modelNumbers(t, make, func(d plugins.Description, options string, digest []byte) {
+			found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()+" "+options] = fingerprint{d.Version, hex.EncodeToString(digest)}
+		})
 	}
 	for _, make := range []func() backend.Backend{asiclowpower.New, asichighspeed.New, cpu.New} {
 		add(backendNumbers(t, make))
 	}
 	for _, plugin := range builtin.Plugins() {
-		if _, ok := found[plugin.ID.String()]; !ok && plugin.ID.Name != "null" {
+		looked := slices.ContainsFunc(slices.Collect(maps.Keys(found)), func(name string) bool {
+			id, _, _ := strings.Cut(name, " ")
+			return id == plugin.ID.String()
+		})
+		if !looked && plugin.ID.Name != "null" {
 			t.Errorf("the numbers of %s are not looked at", plugin.ID)
 		}
 	}
@@ -167,19 +176,21 @@ func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description,
 	return d, h.Sum(nil)
 }
 
-func modelNumbers(t *testing.T, make func() model.Model) (plugins.Description, []byte) {
-	h := sha256.New()
+// modelNumbers finds a model's numbers with every choice of every option that has some.
+func modelNumbers(t *testing.T, make func() model.Model, found func(d plugins.Description, options string, digest []byte)) {
 	d, err := make().Describe(t.Context())
 	must(t, err)
 	for _, option := range d.Options {
-		if option.Name != "normalization" {
-			continue
+		choices := option.Choices
+		if option.Type == plugins.Bool {
+			choices = []string{"false", "true"}
 		}
-		for _, normalization := range option.Choices {
-			trainAndExport(t, h, make(), plugins.Values{"units": "19", "normalization": normalization})
+		for _, choice := range choices {
+			h := sha256.New()
+			trainAndExport(t, h, make(), plugins.Values{"units": "19", option.Name: choice})
+			found(d, option.Name+"="+choice, h.Sum(nil))
 		}
 	}
-	return d, h.Sum(nil)
 }
 
 func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Values) {
@@ -239,11 +250,35 @@ func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Va
 	}
 	graph, err := m.Export(ctx)
 	must(t, err)
+	rename(&graph)
 	text, err := json.Marshal(graph)
 	must(t, err)
 	h.Write(text)
 	for _, name := range slices.Sorted(maps.Keys(build.Parameters)) {
 		write(h, name, build.Parameters[name].Value)
+	}
+}
+
+// rename numbers the values of a graph: what they are called is no number.
+func rename(g *stepgraph.Graph) {
+	names := map[string]string{g.Input.Name: "x"}
+	for i, s := range g.States {
+		names[s.Name] = fmt.Sprint("state ", i)
+	}
+	for i, n := range g.Nodes {
+		names[n.Name] = fmt.Sprint("node ", i)
+	}
+	g.Input.Name, g.Output = names[g.Input.Name], names[g.Output]
+	for i := range g.States {
+		s := &g.States[i]
+		s.Name, s.Next = names[s.Name], names[s.Next]
+	}
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		n.Name = names[n.Name]
+		for j, input := range n.Inputs {
+			n.Inputs[j] = names[input]
+		}
 	}
 }
 

@@ -1,9 +1,13 @@
 package reports
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"bittern/plugins"
 )
@@ -27,9 +31,7 @@ func (r *Report) Write(w io.Writer, format Format) error {
 	case Markdown:
 		return r.markdown(w)
 	case JSON:
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(r)
+		return r.json(w)
 	case CSV:
 		return r.csv(w)
 	}
@@ -38,4 +40,29 @@ func (r *Report) Write(w io.Writer, format Format) error {
 		names[i] = string(f)
 	}
 	return plugins.Problemf("there is no report format %q%s; use one of %s", format, plugins.DidYouMean(string(format), names), strings.Join(names, ", "))
+}
+
+// json writes the report with every character that a terminal would not print as its
+// escape \u…, which reads back as the same text.
+func (r *Report) json(w io.Writer) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(r); err != nil {
+		return err
+	}
+	var out strings.Builder
+	for _, c := range text.String() {
+		switch {
+		case c == '\n' || strconv.IsPrint(c): // the encoder has escaped a string's own \n
+			out.WriteRune(c)
+		case c > 0xffff:
+			high, low := utf16.EncodeRune(c)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, c)
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
 }

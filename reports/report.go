@@ -1,9 +1,12 @@
 // Package reports turns the run store into comparison tables. It reads what
 // was stored and never starts a plugin.
 //
-// A column is a field of [Row]: group.go fills it in from the experiments and
-// deployments of one experiment, markdown.go and csv.go write it out, and JSON has
+// A column is a field of [Row]: group.go fills it in from the experiments of one
+// setting and their deployments, markdown.go and csv.go write it out, and JSON has
 // every field as it is.
+//
+// Names, reasons and notes come from suite files and plugins. In every format they
+// come out as text, whatever is in them.
 package reports
 
 import (
@@ -12,7 +15,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"bittern/baselines/published"
@@ -24,40 +26,72 @@ import (
 type Report struct {
 	Suite string `json:"suite"`
 	Rows  []Row  `json:"rows"`
-	// Unfinished lists the experiments that have no result, with the reason.
+	// Unfinished lists the experiments and deployments that have no result, with the
+	// reason.
 	Unfinished []Unfinished `json:"unfinished,omitempty"`
-	Provenance []Provenance `json:"provenance"`
+	// Experiments has everything of each finished experiment, seed by seed.
+	Experiments []Experiment       `json:"experiments"`
+	Provenance  []Provenance       `json:"provenance"`
+	Deployed    []DeployedMachines `json:"deployed,omitempty"`
 }
 
 // Row is one task × model × quantizer on one backend, over all finished seeds.
 type Row struct {
-	Task          string   `json:"task"`
-	Model         string   `json:"model"`
-	Quantizer     string   `json:"quantizer"`
-	Normalization string   `json:"normalization"`
-	Backend       string   `json:"backend"`
-	Metric        string   `json:"metric"`
-	Seeds         []uint64 `json:"seeds"`
+	Task          string `json:"task"`
+	Model         string `json:"model"`
+	Quantizer     string `json:"quantizer"`
+	Normalization string `json:"normalization"`
+	// Setting tells the row from others of the same names, such as "10 steps" or
+	// "threads 1"; empty where there are none.
+	Setting string   `json:"setting,omitempty"`
+	Backend string   `json:"backend"` // empty where the suite asks for none
+	Metric  string   `json:"metric"`
+	Seeds   []uint64 `json:"seeds"`
+	Steps   []uint64 `json:"steps"` // that the seeds were trained for, ascending
 
-	Deployable     Figure   `json:"deployable"`       // as the backend computes it from the packed artifact
+	// Deployable is as the backend computes it from the packed artifact; without a
+	// backend as the model itself computes the frozen network.
+	Deployable     Figure   `json:"deployable"`
+	Doubts         []Doubt  `json:"doubts,omitempty"` // of Deployable
 	PaperStyle     Figure   `json:"paper_style"`      // batch statistics, freshly drawn weights
 	RecurrentBytes float64  `json:"recurrent_bytes"`  // recurrent weights alone
 	DeployedBytes  float64  `json:"deployment_bytes"` // everything, as this backend stores it
 	Energy         Figure   `json:"energy_joules"`    // per time step at batch 1
 	Seconds        Figure   `json:"seconds"`          // likewise
 	Measured       bool     `json:"cost_measured"`    // timed, not simulated
+	Timed          *Timed   `json:"timed,omitempty"`  // where it was timed
 	Notes          []string `json:"notes,omitempty"`  // what the backend says of its figures
+
+	// Substitutions are what the backend has in place of deployed weights, each once.
+	Substitutions []store.Substitution `json:"substitutions,omitempty"`
 
 	Published []published.Result `json:"published,omitempty"` // of the same experiment
 }
 
-// Figure is a number over seeds, or the reason why there is none.
+// Figure is a number over seeds (or draws), or the reason why there is none.
 type Figure struct {
 	N       int      `json:"n"`
 	Mean    *float64 `json:"mean"`
-	Std     *float64 `json:"std,omitempty"` // sample standard deviation; absent for one seed
+	Std     *float64 `json:"std,omitempty"` // sample standard deviation; absent for n = 1
 	Missing string   `json:"missing,omitempty"`
 }
+
+// Doubt says why one seed's score is not to be trusted.
+type Doubt struct {
+	Seed   uint64 `json:"seed"`
+	Reason string `json:"reason"`
+}
+
+// Timed says how sure a time is. Over several seeds it is that of the worst.
+type Timed struct {
+	Sequences int `json:"sequences"` // of which the time is the median
+	// Spread is (upper − lower quartile) / median of the sequences' times; nil where
+	// the quartiles are not known.
+	Spread *float64 `json:"spread"`
+}
+
+// wideSpread is the spread above which a table marks a time.
+const wideSpread = 0.1
 
 // Unfinished is an experiment or a deployment without a result.
 type Unfinished struct {
@@ -70,6 +104,19 @@ type Unfinished struct {
 	Reason    string       `json:"reason,omitempty"`
 }
 
+// Experiment is a finished experiment as it is stored: its configuration, draws and
+// provenance with every sitting, and beside that what belongs to it.
+type Experiment struct {
+	store.Experiment
+	Setting string `json:"setting,omitempty"` // see [Row]
+	// Drawn is the test score, by the model itself, over the draws of the weights.
+	Drawn       Figure             `json:"drawn"`
+	Validations []store.Validation `json:"validations"` // in the order of their steps
+	// Unread says why there are no validations though there should be.
+	Unread      string             `json:"validations_unread,omitempty"`
+	Deployments []store.Deployment `json:"deployments"`
+}
+
 // Provenance is what one group of experiments was measured with. An experiment that
 // several programs or machines contributed to is in several groups.
 type Provenance struct {
@@ -79,6 +126,13 @@ type Provenance struct {
 	Seeds       []uint64              `json:"seeds"`
 	Steps       []uint64              `json:"steps"`    // that the experiments were trained for, ascending
 	Sittings    []Sitting             `json:"sittings"` // of this group, experiment by experiment
+}
+
+// DeployedMachines is what one group of deployments was computed with.
+type DeployedMachines struct {
+	provenance.Machine
+	Deployments int      `json:"deployments"`
+	Backends    []string `json:"backends"` // plugins and versions, ascending
 }
 
 // Setup is what the experiments of a group have in common.
@@ -100,13 +154,17 @@ type Sitting struct {
 	To         uint64    `json:"to"`
 }
 
-// Collect reads the report of a suite.
-func Collect(ctx context.Context, s *store.Store, suite string) (*Report, error) {
+// Collect reads the report of what is selected of a suite. A selection that leaves
+// nothing of it is a [*plugins.Problem].
+func Collect(ctx context.Context, s *store.Store, suite string, selection Selection) (*Report, error) {
 	experiments, err := s.Experiments(ctx, suite)
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Suite: suite, Rows: []Row{}, Provenance: []Provenance{}}
+	if experiments, err = selection.choose(suite, experiments); err != nil {
+		return nil, err
+	}
+	r := &Report{Suite: suite, Rows: []Row{}, Experiments: []Experiment{}, Provenance: []Provenance{}}
 	var groups []*group
 	for _, c := range experiments {
 		if c.Status != store.Done {
@@ -116,67 +174,86 @@ func Collect(ctx context.Context, s *store.Store, suite string) (*Report, error)
 		if err := r.addProvenance(c); err != nil {
 			return nil, err
 		}
-		key, e, err := setting(c)
+		e, err := r.finished(ctx, s, c)
 		if err != nil {
 			return nil, err
 		}
-		at := slices.IndexFunc(groups, func(g *group) bool { return g.key == key })
-		if at < 0 {
-			at = len(groups)
-			groups = append(groups, &group{key: key, first: c, experiment: e})
-		}
-		deployments, err := s.Deployments(ctx, c.ID)
-		if err != nil {
+		if groups, err = addTo(groups, e); err != nil {
 			return nil, err
 		}
-		groups[at].add(r, c, deployments)
 	}
+	distinguish(groups)
 	for _, g := range groups {
 		rows, err := g.rows()
 		if err != nil {
 			return nil, err
 		}
 		r.Rows = append(r.Rows, rows...)
+		for _, e := range g.experiments {
+			e.Setting = g.setting
+			r.Experiments = append(r.Experiments, *e)
+		}
 	}
 	return r, nil
 }
 
-// setting is what an experiment can be held against, and a key that the experiments of
-// one row share: the configuration without the seed.
-func setting(c store.Experiment) (key string, e published.Setting, err error) {
-	var config map[string]json.RawMessage
-	if err := json.Unmarshal(c.Config, &config); err != nil {
-		return "", e, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
+// finished gathers what belongs to a finished experiment, and lists what is missing of
+// its deployments.
+func (r *Report) finished(ctx context.Context, s *store.Store, c store.Experiment) (*Experiment, error) {
+	e := &Experiment{Experiment: c, Deployments: []store.Deployment{}}
+	var scores []float64
+	for _, draw := range c.Draws {
+		scores = append(scores, draw.Test)
 	}
-	delete(config, "seed")
-	rest, err := json.Marshal(config)
+	e.Drawn = figure(scores, "not recorded")
+	var err error
+	if e.Validations, err = store.ReadValidations(s.ExperimentDir(c.ID)); err != nil {
+		e.Unread = err.Error()
+	}
+	if e.Validations == nil {
+		e.Validations = []store.Validation{}
+	}
+	deployments, err := s.Deployments(ctx, c.ID)
 	if err != nil {
-		return "", e, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
+		return nil, err
 	}
-	type plugin struct {
-		Name    string            `json:"name"`
-		Options map[string]string `json:"options"`
-	}
-	var parts struct {
-		Task      string `json:"task"`
-		Data      string `json:"data"`
-		Model     plugin `json:"model"`
-		Quantizer plugin `json:"quantizer"`
-	}
-	if err := json.Unmarshal(c.Config, &parts); err != nil {
-		return "", e, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
-	}
-	e = published.Setting{
-		Task: parts.Task, Corpus: parts.Data, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
-		Normalization: parts.Model.Options["normalization"],
-	}
-	// A model without these options is like none that was published.
-	for option, field := range map[string]*int{"units": &e.Units, "layers": &e.Layers} {
-		if n, err := strconv.Atoi(parts.Model.Options[option]); err == nil {
-			*field = n
+	for _, label := range c.Backends {
+		if !slices.ContainsFunc(deployments, func(d store.Deployment) bool { return d.Backend == label }) {
+			r.Unfinished = append(r.Unfinished, Unfinished{c.Task, c.Model, c.Quantizer, c.Seed, label, store.Pending, "it is not deployed yet; run the suite again to do it"})
 		}
 	}
-	return string(rest), e, nil
+	for _, d := range deployments {
+		if !slices.Contains(c.Backends, d.Backend) {
+			continue // another suite asked for it
+		}
+		e.Deployments = append(e.Deployments, d)
+		if d.Status != store.Done && d.Status != store.Unsupported {
+			r.Unfinished = append(r.Unfinished, Unfinished{c.Task, c.Model, c.Quantizer, c.Seed, d.Backend, d.Status, d.Reason})
+		}
+		if err := r.addDeployment(d); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+func (r *Report) addDeployment(d store.Deployment) error {
+	if len(d.Provenance) == 0 {
+		return nil
+	}
+	var p provenance.Deployment
+	if err := json.Unmarshal(d.Provenance, &p); err != nil {
+		return fmt.Errorf("the provenance of experiment %s on %s: %w", d.Experiment, d.Backend, err)
+	}
+	p.Overhead = nil // of training steps
+	at := slices.IndexFunc(r.Deployed, func(known DeployedMachines) bool { return known.Machine == p.Machine })
+	if at < 0 {
+		at = len(r.Deployed)
+		r.Deployed = append(r.Deployed, DeployedMachines{Machine: p.Machine})
+	}
+	r.Deployed[at].Deployments++
+	r.Deployed[at].Backends = insert(r.Deployed[at].Backends, p.Backend)
+	return nil
 }
 
 func (r *Report) addProvenance(c store.Experiment) error {

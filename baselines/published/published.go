@@ -41,8 +41,8 @@ const (
 // those of the columns of results.csv.
 //
 // Normalization is "none", "weight", "layer", "batch-shared" (one set of
-// statistics), "batch" (statistics per time step; Ardakani et al.'s rows also
-// normalize the cell) or "batch-cell" (how Hou et al. list that method).
+// statistics), "batch" (statistics per time step) or "batch-cell" (Ardakani et
+// al.'s, which normalizes the cell too); see [NormalizationOf].
 type Result struct {
 	Source         string         `json:"source"`
 	Task           string         `json:"task"`
@@ -137,6 +137,19 @@ type Setting struct {
 	Normalization string
 }
 
+// NormalizationOf returns the name that the results have for what a model's options
+// ask for: that of the option normalization, with -cell where an LSTM normalizes
+// its cell over the batch too, option normalize-cell. An lstm without that option,
+// as in results stored before there was one, does.
+func NormalizationOf(model string, options map[string]string) string {
+	name := options["normalization"]
+	cell, given := options["normalize-cell"]
+	if (name == "batch" || name == "batch-shared") && (cell == "true" || !given && model == "lstm") {
+		return name + "-cell"
+	}
+	return name
+}
+
 // For returns the published numbers of the same setting: same task, corpus, model
 // and size, same quantizer, same normalization.
 func For(e Setting) ([]Result, error) {
@@ -146,11 +159,7 @@ func For(e Setting) ([]Result, error) {
 	}
 	var matching []Result
 	for _, r := range all {
-		normalization := r.Normalization
-		if normalization == "batch-cell" {
-			normalization = "batch"
-		}
-		if r.HasValue && (Setting{r.Task, r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, normalization}) == e {
+		if r.HasValue && (Setting{r.Task, r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, r.Normalization}) == e {
 			matching = append(matching, r)
 		}
 	}

@@ -190,7 +190,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err != nil {
 		return err
 	}
-	if err := p.writeReport(context.WithoutCancel(ctx), runs, s.Name, settings.Format); err != nil {
+	if err := p.writeReport(context.WithoutCancel(ctx), runs, s.Name, settings.Format, reports.Selection{Entries: entriesOf(s)}); err != nil {
 		return err
 	}
 	if len(failures) > 0 {

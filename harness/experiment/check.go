@@ -99,7 +99,7 @@ func (c *Checker) ask(ctx context.Context, spec *Spec, t task.Task) (_ answer, e
 	if a, ok := c.asked[row.ID]; ok {
 		return a, nil
 	}
-	s, err := start(ctx, c.Catalogue, c.Deadline, spec, t)
+	s, err := start(ctx, c.Catalogue, c.Deadline, nil, spec, t)
 	if err != nil {
 		return answer{}, err
 	}

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"bittern/harness/artifact"
 	"bittern/harness/dataset"
+	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/backend"
@@ -58,5 +61,17 @@ func TestAScoreIsANumber(t *testing.T) {
 	}
 	if o, err := run(0.5); err != nil || o.score == nil || math.Abs(*o.score-1) > 1e-12 {
 		t.Errorf("probability 0.5: %+v, %v, want a score of 1 bit", o, err)
+	}
+}
+
+// What a machine says of a timed figure is stored whole.
+func TestTheSpreadOfATimeIsStored(t *testing.T) {
+	t.Parallel()
+	o := outcome{cost: &backend.Cost{Seconds: new(2.0), SecondsLow: new(1.0), SecondsHigh: new(3.0), Measured: true, N: 7}}
+	var d store.Deployment
+	o.into(&d)
+	want := &store.Cost{Seconds: new(2.0), SecondsLow: new(1.0), SecondsHigh: new(3.0), Measured: true, N: 7}
+	if diff := cmp.Diff(want, d.Cost); diff != "" {
+		t.Errorf("stored cost (-want +got):\n%s", diff)
 	}
 }

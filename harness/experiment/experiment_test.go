@@ -690,3 +690,23 @@ func TestABestNetworkOfAnotherStepIsRefused(t *testing.T) {
 	w.runner.Again = true
 	w.run(t, s)
 }
+
+// What a plugin writes is kept whole in the log of its experiment, of which messages
+// show the last lines.
+func TestWordsOfPluginsReachTheLog(t *testing.T) {
+	t.Parallel()
+	w, s := newWorkplace(t, t.TempDir()), spec(t)
+	s.Quantizer = plugin(t, plugins.KindQuantizer, "coin", plugins.Values{"fault": "exit", "at": "4"})
+	if _, err := w.runner.Run(context.Background(), s, ignore); err != nil {
+		t.Fatal(err)
+	}
+	row := w.row(t, s)
+	text, err := os.ReadFile(filepath.Join(w.runner.Store.ExperimentDir(row.ID), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Repeat("== coin 1.0.0\nthe test plugin fails in step 4: exit\n", 3) // it is started again twice
+	if string(text) != want {
+		t.Errorf("the log has %q, want %q", text, want)
+	}
+}

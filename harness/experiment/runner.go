@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"time"
 
-	"bittern/accel/kernels/isa"
 	"bittern/harness/artifact"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
@@ -182,6 +181,16 @@ func (r *Runner) folder(id string) folder {
 	return folder{path: r.Store.ExperimentDir(id), id: id}
 }
 
+// log opens the log of an experiment's plugins. Close it when they have ended.
+func (r *Runner) log(id string) (log *pluginLog, closing func()) {
+	log = &pluginLog{folder: r.Store.ExperimentDir(id)}
+	return log, func() {
+		if err := log.close(); err != nil {
+			r.Log(fmt.Sprintf("what the plugins of experiment %s write is not all kept in its log: %s", id, err))
+		}
+	}
+}
+
 // restarting does work again while plugins are lost in it.
 func (r *Runner) restarting(what string, work func() error) error {
 	for restart := 1; ; restart++ {
@@ -222,7 +231,9 @@ func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) e
 // another freeze.
 func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json.RawMessage, row *store.Experiment, report func(Progress)) (err error) {
 	report(Progress{Stage: Starting})
-	s, err := start(ctx, r.Catalogue, r.Deadline, spec, t)
+	log, closeLog := r.log(row.ID)
+	defer closeLog()
+	s, err := start(ctx, r.Catalogue, r.Deadline, log, spec, t)
 	if err != nil {
 		return err
 	}
@@ -301,151 +312,4 @@ func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row 
 		return err
 	}
 	return r.Store.PutExperiment(ctx, *row)
-}
-
-// begin stores that an experiment is being run, and what with.
-func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.Experiment, at position) error {
-	if err := r.sit(spec, row, uint64(at.Step)); err != nil {
-		return err
-	}
-	row.Status, row.Reason, row.Stderr = store.Running, "", ""
-	row.Metric, row.Parameters = string(s.task.Metric()), s.tensors.size()
-	if row.StartedAt.IsZero() {
-		row.StartedAt = time.Now()
-	}
-	row.FinishedAt = time.Time{}
-	return r.Store.PutExperiment(ctx, *row)
-}
-
-// sit adds a sitting that begins after a number of training steps to those that
-// have contributed to an experiment.
-func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
-	data := spec.Loaded.Data
-	made := provenance.Experiment{
-		Corpus: data.Name, SHA256: data.SHA256, Synthetic: data.Synthetic, Note: data.Note,
-		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
-	}
-	if row.Provenance != nil {
-		var before provenance.Experiment
-		if err := json.Unmarshal(row.Provenance, &before); err != nil {
-			return fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
-		}
-		made.Sittings = before.Sittings
-	}
-	made.Begin(provenance.Sitting{Machine: r.Machine, Threads: spec.Threads, Started: time.Now().UTC()}, step)
-	text, err := json.Marshal(made)
-	row.Provenance = text
-	return err
-}
-
-// saved stores, beside a checkpoint that is on disk, that this sitting has come so far.
-func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) error {
-	if err := contributed(row, at, time.Now()); err != nil {
-		return err
-	}
-	row.Steps, row.Epochs = uint64(at.Step), at.Epoch
-	row.BestValidation, row.BestStep, row.TrainSeconds = at.Best, uint64(at.BestStep), at.Seconds
-	return r.Store.PutExperiment(ctx, *row)
-}
-
-// contributed notes in the row how far its last sitting has come.
-func contributed(row *store.Experiment, at position, when time.Time) error {
-	var made provenance.Experiment
-	if err := json.Unmarshal(row.Provenance, &made); err != nil {
-		return fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
-	}
-	made.Saved(uint64(at.Step), when.UTC())
-	text, err := json.Marshal(made)
-	row.Provenance = text
-	return err
-}
-
-// deployment runs a finished experiment on one backend, unless the store holds what
-// came of it.
-func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Experiment, backend Plugin, report func(done, of int)) (*Failure, error) {
-	config, err := json.Marshal(deploymentConfig{configPlugin: backend.config(), ISA: isa.Current().String()})
-	if err != nil {
-		return nil, err
-	}
-	known, err := r.Store.Deployments(ctx, row.ID)
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range known {
-		if d.Backend == backend.Label && d.Status == store.Damaged {
-			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, "what the run store had of it is damaged; deploying it again"))
-		} else if d.Backend == backend.Label && string(d.Config) == string(config) && d.Status != store.Failed {
-			return nil, nil
-		}
-	}
-	d := store.Deployment{Experiment: row.ID, Backend: backend.Label, Config: config}
-	made := provenance.Deployment{Machine: r.Machine, Backend: backend.String(), Started: time.Now().UTC()}
-	var o outcome
-	err = r.restarting(spec.String()+" on "+backend.Label, func() (err error) {
-		o, err = r.deploy(ctx, row, t, backend, report)
-		return err
-	})
-	f, ok := errors.AsType[*Failure](err)
-	switch {
-	case ok:
-		d.Status, d.Reason, d.Stderr = store.Failed, f.Reason, f.Stderr
-	case err != nil:
-		return nil, err
-	default:
-		o.into(&d)
-		if o.doubt != "" {
-			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, o.doubt))
-		}
-	}
-	made.Ended = time.Now().UTC()
-	if d.Provenance, err = json.Marshal(made); err != nil {
-		return nil, err
-	}
-	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
-}
-
-func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
-	f := r.folder(row.ID)
-	if err := f.vouch(); err != nil {
-		return outcome{}, err
-	}
-	network, err := artifact.Read(f.artifact(), row.Artifact)
-	if err != nil {
-		return outcome{}, err // no plugin is to blame for it
-	}
-	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline))
-	if err != nil {
-		return outcome{}, failure(err)
-	}
-	defer func() {
-		err = errors.Join(err, process.Close())
-		if f, ok := errors.AsType[*Failure](err); ok {
-			f.Stderr = process.Stderr() // complete only now, as in session.finish
-		}
-	}()
-	return deploy(ctx, process, plugin, network, t, *row.FrozenLoss, &r.Quiet, report)
-}
-
-// into fills the row of a deployment that did not fail.
-func (o outcome) into(d *store.Deployment) {
-	d.Status, d.Reason, d.Doubt, d.Metric = store.Done, o.missing, o.doubt, o.score
-	if o.cost == nil {
-		if o.score == nil {
-			d.Status = store.Unsupported
-		}
-		return
-	}
-	d.Cost = &store.Cost{
-		Cycles: o.cost.Cycles, Seconds: o.cost.Seconds, Area: o.cost.Area,
-		Measured: o.cost.Measured, N: o.cost.N, Missing: o.cost.Missing, Notes: o.cost.Notes,
-	}
-	for _, s := range o.cost.Substitutions {
-		d.Cost.Substitutions = append(d.Cost.Substitutions, store.Substitution(s))
-	}
-	for _, part := range o.cost.Energy {
-		d.Cost.Energy = append(d.Cost.Energy, store.Part(part))
-	}
-	for _, part := range o.cost.Memory {
-		d.Cost.Memory = append(d.Cost.Memory, store.Part(part))
-	}
 }

@@ -161,3 +161,30 @@ func TestWhatIsReusedIsTold(t *testing.T) {
 		}
 	}
 }
+
+// A network that is exported with an error scores otherwise on a machine than in the
+// model that trained it. Where the machine claims to be exact, that is told.
+func TestAWrongExportIsInDoubt(t *testing.T) {
+	t.Parallel()
+	w, s := newWorkplace(t, t.TempDir()), spec(t)
+	w.run(t, s)
+	for _, d := range w.deployments(t, s) {
+		if d.Doubt != "" {
+			t.Errorf("%s is in doubt: %s", d.Backend, d.Doubt)
+		}
+	}
+	s.Model = plugin(t, plugins.KindModel, "bigram", plugins.Values{"lie": "true"})
+	w.run(t, s)
+	doubts := 0
+	for _, d := range w.deployments(t, s) {
+		if d.Doubt != "" {
+			doubts++
+		}
+		if d.Backend == "oracle" && (!strings.Contains(d.Doubt, "further apart than the 1e-06 that the machine claims") || d.Metric == nil) {
+			t.Errorf("the oracle's doubt is %q and its metric %v, want both figures told", d.Doubt, d.Metric)
+		}
+	}
+	if told := strings.Join(w.log, "\n"); doubts != 1 || !strings.Contains(told, "on oracle: oracle computes a loss of") {
+		t.Errorf("%d deployments are in doubt, want the oracle's alone; told: %q", doubts, told)
+	}
+}

@@ -29,8 +29,9 @@ type session struct {
 	tensors *tensors
 }
 
-// start starts the plugins of an experiment. They are given work by plan and build.
-func start(ctx context.Context, catalogue *host.Catalogue, deadline time.Duration, spec *Spec, t task.Task) (_ *session, err error) {
+// start starts the plugins of an experiment, whose words go to the log where there is
+// one. They are given work by plan and build.
+func start(ctx context.Context, catalogue *host.Catalogue, deadline time.Duration, log *pluginLog, spec *Spec, t task.Task) (_ *session, err error) {
 	s := &session{spec: spec, task: t}
 	defer func() {
 		if err != nil {
@@ -40,12 +41,12 @@ func start(ctx context.Context, catalogue *host.Catalogue, deadline time.Duratio
 	if s.arena, err = arena.Create("", 0); err != nil {
 		return nil, err
 	}
-	m, err := catalogue.Model(ctx, spec.Model.Name, spec.Model.settings(s.arena, deadline))
+	m, err := catalogue.Model(ctx, spec.Model.Name, spec.Model.settings(s.arena, deadline, log))
 	if err != nil {
 		return nil, failure(err)
 	}
 	s.model, s.modelProcess = m, m
-	q, err := catalogue.Quantizer(ctx, spec.Quantizer.Name, spec.Quantizer.settings(s.arena, deadline))
+	q, err := catalogue.Quantizer(ctx, spec.Quantizer.Name, spec.Quantizer.settings(s.arena, deadline, log))
 	if err != nil {
 		return nil, failure(err)
 	}
@@ -53,8 +54,8 @@ func start(ctx context.Context, catalogue *host.Catalogue, deadline time.Duratio
 	return s, nil
 }
 
-func (p Plugin) settings(a *arena.Arena, deadline time.Duration) host.Settings {
-	return host.Settings{Arena: a, Deadline: deadline, SHA256: p.SHA256, Environment: p.Environment, Limits: p.Limits}
+func (p Plugin) settings(a *arena.Arena, deadline time.Duration, log *pluginLog) host.Settings {
+	return host.Settings{Arena: a, Deadline: deadline, Stderr: log.of(p.String()), SHA256: p.SHA256, Environment: p.Environment, Limits: p.Limits}
 }
 
 // build lays out the tensors in the arena and opens both plugins on them: the

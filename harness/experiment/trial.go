@@ -22,7 +22,7 @@ type Trial struct {
 // OpenTrial starts the plugins of spec on a task, which need not be the one
 // that spec names.
 func OpenTrial(ctx context.Context, catalogue *host.Catalogue, deadline time.Duration, spec *Spec, t task.Task) (*Trial, error) {
-	s, err := start(ctx, catalogue, deadline, spec, t)
+	s, err := start(ctx, catalogue, deadline, nil, spec, t)
 	if err != nil {
 		return nil, err
 	}

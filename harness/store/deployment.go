@@ -41,9 +41,13 @@ type Cost struct {
 	Area     *float64          `json:"area,omitempty"`   // mm²
 	Memory   []Part            `json:"memory,omitempty"` // bytes
 	Measured bool              `json:"measured"`         // timed, not modelled
-	N        int               `json:"n,omitempty"`      // timed sequences
+	N        int               `json:"n,omitempty"`      // timed sequences, of which Seconds is the median
 	Missing  map[string]string `json:"missing,omitempty"`
 	Notes    []string          `json:"notes,omitempty"`
+
+	// SecondsLow and SecondsHigh are the quartiles of the timed sequences.
+	SecondsLow  *float64 `json:"seconds_low,omitempty"`
+	SecondsHigh *float64 `json:"seconds_high,omitempty"`
 
 	// Substitutions are the weights that the machine keeps otherwise than deployed.
 	Substitutions []Substitution `json:"substitutions,omitempty"`

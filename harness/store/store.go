@@ -2,12 +2,12 @@
 // deployments in a SQLite database, and the metrics of the training steps as JSON
 // Lines beside it.
 //
-//	RUNS/bittern.db          experiments, deployments, which suite lists which experiment
-//	RUNS/ID/steps.jsonl      one line for each training step, see [Steps]
-//	RUNS/ID/seconds.jsonl    what the clock said, apart from what must repeat
-//
-//	RUNS/ID/validations.jsonl one line for each validation, see [Validation]
-//	RUNS/ID/lock             held by the process that runs the experiment, see [Lock]
+//	RUNS/bittern.db            experiments, deployments, which suite lists which experiment
+//	RUNS/ID/steps.jsonl        one line for each training step, see [Steps]
+//	RUNS/ID/validations.jsonl  one line for each validation, see [Validation]
+//	RUNS/ID/seconds.jsonl      what the clock said, apart from what must repeat
+//	RUNS/ID/log                what the plugins wrote to stderr, where they wrote anything
+//	RUNS/ID/lock               held by the process that runs the experiment, see [Lock]
 //
 // Every change is one transaction that is on disk when the call returns.
 // Several processes may use one store, on several machines where the file system they

@@ -4,12 +4,12 @@
 // and compares every number it stored in the end with those of an undisturbed
 // run. It is for Linux, where the processes that a killed one leaves can be found.
 //
-//	go run ./harness/torture -minutes 60 -report reports/results/torture.md
+//	go run ./harness/torture -minutes 60 -kills 1000 -report reports/results/torture.md
 //
 // A round is a new folder of runs. One run of the suite, and in every second round
 // two at once, are started again whenever they were killed, until the round has
-// had its kills; then one more run finishes what is left. A second run may wait,
-// take other experiments or exit with 2 and say that another one holds the folder.
+// had its kills; then one more run finishes what is left. A second run takes other
+// experiments, or waits until the first has ended.
 //
 // The seed decides which process is killed and after what delay; what the
 // process was doing then is the system's choice.
@@ -107,6 +107,7 @@ func torture(ctx context.Context, s settings, out io.Writer) (total tally, err e
 		return total, err
 	}
 	fmt.Fprintf(out, "seed %d; an undisturbed run takes %.1f s\n", s.seed, t.takes.Seconds())
+	machine := provenance.Collect(ctx) // now: the checkout may move on
 	var lines []string
 	end := time.Now().Add(time.Duration(s.minutes * float64(time.Minute)))
 	for number := 1; ctx.Err() == nil && time.Now().Before(end) && (s.kills == 0 || total.kills() < s.kills); number++ {
@@ -115,15 +116,16 @@ func torture(ctx context.Context, s settings, out io.Writer) (total tally, err e
 			return total, err
 		}
 		total.add(r)
-		lines = append(lines, fmt.Sprintf("round %d: %s", number, r.line()))
+		lines = append(lines, fmt.Sprintf("round %d, %d at once: %s", number, r.together, r.line()))
 		fmt.Fprintln(out, lines[len(lines)-1])
 		for _, complaint := range r.complaints() {
 			fmt.Fprintln(out, "  "+complaint)
 		}
 	}
-	fmt.Fprintln(out, total.summary())
+	lines = append(lines, "all: "+total.line())
+	fmt.Fprintf(out, "%s\n%s\n", lines[len(lines)-1], total.summary())
 	if s.report != "" {
-		if err := os.WriteFile(s.report, []byte(markdown(ctx, s, lines, total)), 0o644); err != nil {
+		if err := os.WriteFile(s.report, []byte(markdown(machine, s, lines, total)), 0o644); err != nil {
 			return total, err
 		}
 	}
@@ -231,12 +233,11 @@ func (p *place) traces() (traces, error) {
 }
 
 // markdown is the file of the flag -report.
-func markdown(ctx context.Context, s settings, lines []string, total tally) string {
+func markdown(machine provenance.Machine, s settings, lines []string, total tally) string {
 	const shown = 20
 	if len(lines) > shown {
 		lines = append([]string{fmt.Sprintf("… %d rounds before", len(lines)-shown)}, lines[len(lines)-shown:]...)
 	}
-	machine := provenance.Collect(ctx)
 	modified := ""
 	if machine.Modified {
 		modified = " with changes"
@@ -244,11 +245,11 @@ func markdown(ctx context.Context, s settings, lines []string, total tally) stri
 	var text strings.Builder
 	fmt.Fprintf(&text, `# Torture
 
-`+"`go run ./harness/torture -minutes %g -together %d -seed %d`"+` at commit %s%s, %s %s/%s, %d cores of %s, %s. It
+`+"`go run ./harness/torture -minutes %g -kills %d -together %d -seed %d`"+` at commit %s%s, %s %s/%s, %d cores of %s, %s. It
 kills a small suite at random, harness and plugins by SIGKILL, and compares every number stored in the end with those
 of an undisturbed run.
 
-`, s.minutes, s.together, s.seed, machine.Commit, modified, machine.Go, machine.OS, machine.Arch, machine.Cores, machine.CPU, time.Now().UTC().Format(time.DateOnly))
+`, s.minutes, s.kills, s.together, s.seed, machine.Commit, modified, machine.Go, machine.OS, machine.Arch, machine.Cores, machine.CPU, time.Now().UTC().Format(time.DateOnly))
 	fmt.Fprintf(&text, "```\n%s\n```\n\nNot compared:\n\n", strings.Join(lines, "\n"))
 	for _, e := range exempt {
 		fmt.Fprintf(&text, "- `%s`: %s\n", e.pattern, e.reason)

@@ -4,15 +4,19 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"bittern/harness/store"
 )
 
 // tally counts what happened in a round, or in all of them.
@@ -21,7 +25,8 @@ type tally struct {
 	sittings    int
 	harnesses   int // killed
 	plugins     int // killed
-	turnedAway  int // runs that ended because another one holds the folder
+	atWork      int // kills of a harness, or of its plugins, that was running an experiment
+	waited      int // sittings that waited for an experiment of another one
 	differences []string
 	leftovers   []string
 	exits       []string // of runs that should not have ended so
@@ -37,15 +42,16 @@ func (t *tally) add(r tally) {
 	t.sittings += r.sittings
 	t.harnesses += r.harnesses
 	t.plugins += r.plugins
-	t.turnedAway += r.turnedAway
+	t.atWork += r.atWork
+	t.waited += r.waited
 	t.differences = append(t.differences, r.differences...)
 	t.leftovers = append(t.leftovers, r.leftovers...)
 	t.exits = append(t.exits, r.exits...)
 }
 
 func (t *tally) line() string {
-	return fmt.Sprintf("%d at once, %d sittings, %d harnesses and %d plugins killed, %d turned away; %d differences, %d leftovers, %d wrong exits",
-		t.together, t.sittings, t.harnesses, t.plugins, t.turnedAway, len(t.differences), len(t.leftovers), len(t.exits))
+	return fmt.Sprintf("%d sittings, %d harnesses and %d plugins killed (%d at work on an experiment), %d waited; %d differences, %d leftovers, %d wrong exits",
+		t.sittings, t.harnesses, t.plugins, t.atWork, t.waited, len(t.differences), len(t.leftovers), len(t.exits))
 }
 
 // summary is the last line of all.
@@ -165,12 +171,11 @@ func (p *place) torture(ctx context.Context, r *tally, kills int) error {
 		if running == 0 {
 			return nil
 		}
-		for _, s := range slots {
-			if s != nil && running > 1 {
-				s.accompanied = true
-			}
+		ended, err := p.pause(ctx, slots)
+		if err != nil {
+			return err
 		}
-		if ended := p.pause(ctx, slots); ended >= 0 {
+		if ended >= 0 {
 			s := slots[ended]
 			slots[ended] = nil
 			s.judge(r)
@@ -185,11 +190,39 @@ func (p *place) torture(ctx context.Context, r *tally, kills int) error {
 }
 
 // pause waits for a random time, or until a sitting ends, whose slot it returns
-// then; -1 otherwise. A kill hits a quarter of an undisturbed run after the
-// last event on average, so some sittings come far and others nowhere.
-func (p *place) pause(ctx context.Context, slots []*sitting) int {
-	wait := time.Duration(p.random.ExpFloat64() * float64(p.takes) / 4)
-	timer := time.After(min(wait, 2*p.takes))
+// then; -1 otherwise. Starting a run takes longer than its work, so half of the
+// pauses begin only when a run has an experiment.
+func (p *place) pause(ctx context.Context, slots []*sitting) (int, error) {
+	const look = 20 * time.Millisecond
+	wait := time.Duration(p.random.ExpFloat64() * float64(p.takes) / 6)
+	if p.random.IntN(2) == 0 {
+		for end := time.Now().Add(p.patience()); time.Now().Before(end) && ctx.Err() == nil; {
+			if working, err := p.anyWorking(slots); working || err != nil {
+				return p.endedWithin(ctx, slots, wait), err
+			}
+			if ended := p.endedWithin(ctx, slots, look); ended >= 0 {
+				return ended, nil
+			}
+		}
+	}
+	return p.endedWithin(ctx, slots, min(wait, 2*p.takes)), nil
+}
+
+func (p *place) anyWorking(slots []*sitting) (bool, error) {
+	for _, s := range slots {
+		if s == nil {
+			continue
+		}
+		if working, err := p.working(s.command.Process.Pid); working || err != nil {
+			return working, err
+		}
+	}
+	return false, nil
+}
+
+// endedWithin returns the slot of a sitting that ends within a time; -1 if none does.
+func (p *place) endedWithin(ctx context.Context, slots []*sitting, wait time.Duration) int {
+	timer := time.After(wait)
 	ended := make(chan int, len(slots))
 	stop := make(chan struct{})
 	defer close(stop)
@@ -227,12 +260,39 @@ func (p *place) kill(r *tally, slots []*sitting) error {
 		}
 		victim, count, mark = plugins[p.random.IntN(len(plugins))].pid, &r.plugins, &s.pluginKilled
 	}
+	working, err := p.working(s.command.Process.Pid)
+	if err != nil {
+		return err
+	}
 	killed, err := kill(victim)
 	if killed {
 		*count++
 		*mark = true
+		if working {
+			r.atWork++
+		}
 	}
 	return err
+}
+
+// working says whether a harness is running an experiment, as the locks say, or was
+// until it was killed.
+func (p *place) working(harness int) (bool, error) {
+	locks, err := filepath.Glob(filepath.Join(p.runs(), "*", "lock"))
+	if err != nil {
+		return false, err
+	}
+	for _, lock := range locks {
+		text, err := os.ReadFile(lock)
+		if err != nil {
+			return false, err
+		}
+		var holder store.Holder // empty where nobody holds it, cut short where it is being written
+		if json.Unmarshal(text, &holder) == nil && holder.PID == harness {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // orphans lists the processes that the runs of a round left, and ends them. They

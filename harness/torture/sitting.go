@@ -23,7 +23,6 @@ type sitting struct {
 	ended         chan struct{} // closed at its end
 	harnessKilled bool
 	pluginKilled  bool
-	accompanied   bool // another one was running at the same time
 	hung          bool
 }
 
@@ -53,13 +52,17 @@ func (p *place) start() (*sitting, error) {
 	return s, nil
 }
 
+// patience is how long a run may take: much longer than an undisturbed one, for the
+// machine may have become busy.
+func (p *place) patience() time.Duration { return time.Minute + 20*p.takes }
+
 // await waits for the end of a sitting, which is brought about after a long
 // time or the end of ctx.
 func (p *place) await(ctx context.Context, s *sitting) {
 	select {
 	case <-s.ended:
 		return
-	case <-time.After(time.Minute + 20*p.takes):
+	case <-time.After(p.patience()):
 		s.hung = true
 	case <-ctx.Done():
 	}
@@ -95,16 +98,15 @@ func (s *sitting) judge(r *tally) {
 		r.exits = append(r.exits, err.Error())
 		return
 	}
-	e := ending{
-		code: s.exit(), killed: s.harnessKilled, pluginKilled: s.pluginKilled, accompanied: s.accompanied, stderr: stderr,
+	e := ending{code: s.exit(), killed: s.harnessKilled, pluginKilled: s.pluginKilled, stderr: stderr}
+	if waiting.Match(stderr) {
+		r.waited++
 	}
 	switch fault := e.fault(); {
 	case s.hung:
 		r.exits = append(r.exits, "a run did not end: "+e.lastLine())
 	case fault != "":
 		r.exits = append(r.exits, fault+": "+e.lastLine())
-	case e.turnedAway():
-		r.turnedAway++
 	}
 }
 
@@ -113,36 +115,29 @@ type ending struct {
 	code         int // -1 after a signal
 	killed       bool
 	pluginKilled bool
-	accompanied  bool
 	stderr       []byte
 }
 
-// holder matches the sentence of a run that ends because another one holds what it
-// needs.
-var holder = regexp.MustCompile(`(?i)\b(another|held|holds)\b`)
+// waiting matches the line of a run that waits for an experiment of another one.
+var waiting = regexp.MustCompile(`(?m); waiting$`)
 
 // trace matches the stack of a program that crashed.
 var trace = regexp.MustCompile(`(?m)^goroutine \d+ \[`)
 
-func (e ending) turnedAway() bool {
-	return e.code == 2 && e.accompanied && holder.MatchString(e.lastLine())
-}
-
 // fault says what is wrong with an ending; nothing where it is as it should be. A
 // run whose plugin was killed may fail, and says so with 1, or with 2 where
-// that happened before the training; one that was left alone does neither.
+// that happened before the training; any other does neither, for a second run on
+// the folder waits.
 func (e ending) fault() string {
 	switch {
 	case trace.Match(e.stderr):
 		return fmt.Sprintf("a run crashed (%d)", e.code)
-	case e.code == 0, e.code == -1 && e.killed, e.turnedAway():
+	case e.code == 0, e.code == -1 && e.killed:
 		return ""
 	case e.pluginKilled && (e.code == 1 || e.code == 2):
 		return ""
 	case e.code == -1:
 		return "a run ended by a signal that nobody sent"
-	case e.accompanied:
-		return fmt.Sprintf("a run beside another one exited with %d", e.code)
 	}
 	return fmt.Sprintf("a run exited with %d", e.code)
 }

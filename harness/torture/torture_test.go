@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
@@ -11,7 +12,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"bittern/harness/checkpoint"
+	"bittern/harness/provenance"
 	"bittern/harness/store"
 )
 
@@ -24,8 +28,13 @@ func ranSuite(t *testing.T, seconds float64, metric float64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	ended := noon.Add(time.Duration(seconds) * time.Second)
+	machine := provenance.Machine{Commit: "c", Overhead: &provenance.Overhead{Seconds: seconds, N: 3}}
+	sittings := provenance.Experiment{Corpus: "c", Sittings: make([]provenance.Sitting, int(seconds))}
 	if err := s.PutExperiment(t.Context(), store.Experiment{
 		ID: "e", Config: []byte(`{"seed":1}`), Status: store.Done, PaperStyle: &metric, TrainSeconds: seconds,
+		StartedAt: noon, FinishedAt: ended, Provenance: text(t, sittings),
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +44,10 @@ func ranSuite(t *testing.T, seconds float64, metric float64) string {
 		if backend == "cpu" {
 			cost = &store.Cost{Seconds: &seconds}
 		}
-		if err := s.PutDeployment(t.Context(), store.Deployment{Experiment: "e", Backend: backend, Status: store.Done, Metric: &metric, Cost: cost}); err != nil {
+		made := provenance.Deployment{Machine: machine, Backend: backend, Started: noon, Ended: ended}
+		if err := s.PutDeployment(t.Context(), store.Deployment{
+			Experiment: "e", Backend: backend, Status: store.Done, Metric: &metric, Cost: cost, Provenance: text(t, made),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -48,7 +60,22 @@ func ranSuite(t *testing.T, seconds float64, metric float64) string {
 			t.Fatal(err)
 		}
 	}
+	if err := steps.AppendValidation(store.Validation{Step: 3, Deployable: metric, PaperStyle: 4}); err != nil {
+		t.Fatal(err)
+	}
 	if err := steps.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkpoint.Save(filepath.Join(folder, "e", "best"), checkpoint.Manifest{
+		Experiment: "e", Step: 3, BestValidation: &metric, State: text(t, map[string]float64{"seconds": seconds}),
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := s.Lock(t.Context(), "e")
+	if err == nil {
+		err = lock.Release()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -56,6 +83,15 @@ func ranSuite(t *testing.T, seconds float64, metric float64) string {
 	}
 	write(t, filepath.Join(folder, "e", "deployed.safetensors"), "weights")
 	return folder
+}
+
+func text(t *testing.T, value any) json.RawMessage {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func write(t *testing.T, path, content string) {
@@ -88,9 +124,11 @@ func TestCompareSeesEveryStoredNumberAndFile(t *testing.T) {
 			"bittern.db/deployments/e,asic/metric is 3, undisturbed 2",
 			"bittern.db/deployments/e,cpu/metric is 3, undisturbed 2",
 			"bittern.db/experiments/e/paper_style is 3, undisturbed 2",
+			"e/best/checkpoint.json/best_validation is 3, undisturbed 2",
 			"e/steps.jsonl/0/loss is 3, undisturbed 2",
 			"e/steps.jsonl/1/loss is 3, undisturbed 2",
 			"e/steps.jsonl/2/loss is 3, undisturbed 2",
+			"e/validations.jsonl/0/deployable is 3, undisturbed 2",
 		}},
 		"a damaged line": {2, func(t *testing.T, folder string) {
 			write(t, filepath.Join(folder, "e", "seconds.jsonl"), "{\"step\":0,\"seconds\":1}\n{\"step\":1,\"sec{\"step\":1,\"seconds\":1}\n{\"step\":2,\"seconds\":1}\n")
@@ -117,6 +155,9 @@ func TestCompareSeesEveryStoredNumberAndFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"e/deployed.safetensors is missing"}},
+		"a lock that names its holder": {2, func(t *testing.T, folder string) {
+			write(t, filepath.Join(folder, "e", "lock"), "{}\n")
+		}, []string{"e/lock is 3 bytes"}},
 		"a leftover": {2, func(t *testing.T, folder string) {
 			write(t, filepath.Join(folder, "e", ".deployed.safetensors123"), "wei")
 		}, []string{"e/.deployed.safetensors123 is left"}},
@@ -139,26 +180,20 @@ func TestEndings(t *testing.T) {
 	const stack = "panic: oh\n\ngoroutine 1 [running]:\n"
 	for name, test := range map[string]struct {
 		ending
-		wrong, away bool
+		wrong bool
 	}{
-		"done":                          {ending{code: 0}, false, false},
-		"killed":                        {ending{code: -1, killed: true}, false, false},
-		"killed by nobody":              {ending{code: -1}, true, false},
-		"failed for nothing":            {ending{code: 1}, true, false},
-		"failed by its plugin":          {ending{code: 1, pluginKilled: true}, false, false},
-		"refused by its plugin":         {ending{code: 2, pluginKilled: true}, false, false},
-		"crashed over its plugin":       {ending{code: 2, pluginKilled: true, stderr: []byte(stack)}, true, false},
-		"turned away":                   {ending{code: 2, accompanied: true, stderr: []byte("x\nanother run holds it\n")}, false, true},
-		"turned away by nobody":         {ending{code: 2, stderr: []byte("another run holds it\n")}, true, false},
-		"sees damage beside another":    {ending{code: 2, accompanied: true, stderr: []byte("the checkpoint is damaged\n")}, true, false},
-		"failed beside another":         {ending{code: 1, accompanied: true, stderr: []byte("another run holds it\n")}, true, false},
-		"failed beside another, killed": {ending{code: 1, accompanied: true, pluginKilled: true}, false, false},
+		"done":                    {ending{code: 0}, false},
+		"killed":                  {ending{code: -1, killed: true}, false},
+		"killed by nobody":        {ending{code: -1}, true},
+		"failed for nothing":      {ending{code: 1}, true},
+		"failed by its plugin":    {ending{code: 1, pluginKilled: true}, false},
+		"refused by its plugin":   {ending{code: 2, pluginKilled: true}, false},
+		"crashed over its plugin": {ending{code: 2, pluginKilled: true, stderr: []byte(stack)}, true},
+		"sees damage":             {ending{code: 2, stderr: []byte("the checkpoint is damaged\n")}, true},
+		"refused over another":    {ending{code: 2, stderr: []byte("another run holds it\n")}, true},
 	} {
 		if got := test.fault(); (got != "") != test.wrong {
 			t.Errorf("%s: fault %q, want one: %v", name, got, test.wrong)
-		}
-		if got := test.turnedAway(); got != test.away {
-			t.Errorf("%s: turned away %v, want %v", name, got, test.away)
 		}
 	}
 }
@@ -215,6 +250,34 @@ func TestKillFindsDescendantsAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestWorkingIsWhoHoldsALock(t *testing.T) {
+	t.Parallel()
+	p := &place{folder: t.TempDir()}
+	s, err := store.Open(t.Context(), p.runs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	check := func(want bool) {
+		t.Helper()
+		for pid, want := range map[int]bool{os.Getpid(): want, os.Getppid(): false} {
+			if got, err := p.working(pid); got != want || err != nil {
+				t.Errorf("process %d is at work: %v, %v, want %v", pid, got, err, want)
+			}
+		}
+	}
+	check(false)
+	lock, err := s.Lock(t.Context(), "e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(true)
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	check(false)
+}
+
 func TestParseStat(t *testing.T) {
 	t.Parallel()
 	got, err := parseStat([]byte("12 (a ) R (b) Z 7 12 12 0\n"))
@@ -248,7 +311,7 @@ func TestComplaintsAreFewForEachFile(t *testing.T) {
 func TestReportEndsWithTheSummary(t *testing.T) {
 	t.Parallel()
 	total := tally{harnesses: 600, plugins: 400}
-	text := markdown(t.Context(), settings{}, []string{"round 1"}, total)
+	text := markdown(provenance.Machine{}, settings{}, []string{"round 1"}, total)
 	if want := "\n1000 kills, 0 differences, 0 leftovers\n"; !strings.HasSuffix(text, want) {
 		t.Errorf("got %q, want the end %q", text, want)
 	}

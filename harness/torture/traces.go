@@ -29,16 +29,23 @@ import (
 // everything below.
 type exemption struct{ pattern, reason string }
 
-// exempt is all that is not compared: what the clock decides.
+// exempt is all that is not compared: what the clock decides, how the work was
+// divided into sittings, and checksums over such values, which the runs themselves
+// check.
 var exempt = []exemption{
 	{store.FileName + "/experiments/*/train_seconds", "how long training took"},
 	{store.FileName + "/experiments/*/started_at", "a time of day"},
 	{store.FileName + "/experiments/*/finished_at", "a time of day"},
-	{store.FileName + "/experiments/*/provenance", "says how long a step on the null plugins took"},
-	{store.FileName + "/deployments/*/provenance", "says how long a step on the null plugins took"},
+	{store.FileName + "/experiments/*/provenance/sittings", "one for each run that trained, with its times"},
+	{store.FileName + "/experiments/*/checksum", "covers the times of its row"},
+	{store.FileName + "/deployments/*/provenance/started", "a time of day"},
+	{store.FileName + "/deployments/*/provenance/ended", "a time of day"},
+	{store.FileName + "/deployments/*/provenance/overhead/seconds", "how long a step on the null plugins took"},
 	{store.FileName + "/deployments/*,cpu/cost/seconds", "timed on this machine"},
+	{store.FileName + "/deployments/*/checksum", "covers the times of its row"},
 	{"*/seconds.jsonl/*/seconds", "how long each step took"},
 	{"*/best/checkpoint.json/state/seconds", "how long training took up to there"},
+	{"*/best/checkpoint.json/checksum", "covers that time"},
 }
 
 func exempted(name string) bool {

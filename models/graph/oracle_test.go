@@ -55,7 +55,7 @@ func newNetwork(batchNorm bool, steps, batch, units, vocabulary int) *network {
 
 // parameters returns the network's parameters by name.
 func (n *network) parameters() map[string][]float64 {
-	out := n.weights.Named()
+	out := n.layer.Named(n.weights)
 	out["softmax.W"], out["softmax.b"] = n.w, n.bias
 	return out
 }
@@ -96,7 +96,7 @@ func (n *network) reference() (float64, map[string][]float64) {
 	loss, _ := n.softmax.Loss(n.w, n.bias, h, n.targets)
 	dW, dBias, dH := n.softmax.Backward(n.w, n.bias, h, n.targets)
 	gradient, _ := n.layer.Backward(n.weights, trace, slices.Collect(slices.Chunk(dH, n.layer.Batch*n.layer.Units)))
-	out := gradient.Named()
+	out := n.layer.Named(gradient)
 	out["softmax.W"], out["softmax.b"] = dW, dBias
 	return loss, out
 }

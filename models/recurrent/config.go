@@ -112,15 +112,19 @@ type Tensor struct {
 // Parameters lists the layer's parameters in the order that package graph takes
 // them. Gains of a normalization are called gamma.
 //
-// Published starting values are: gains 0.1 with batch normalization (Ardakani et
-// al.), 1 with LayerNorm and the norms of the rows as they start with WeightNorm
-// (Hou et al.); biases and states 0, but β of an LSTM's forget gate 1.
+// With ResetBefore the rows of Wh that make n are a matrix of their own, Whn: it
+// multiplies r∘h and the others h, so a quantizer, a backend and a packed
+// weight see the two matrices that there are. All else has the rows of n last.
 func (c Config) Parameters() []Tensor {
 	d, wide := c.Units, c.Kind.gates()*c.Units
 	list := []Tensor{
 		{"Wx", []int{wide, c.Inputs}, true}, {"Wh", []int{wide, d}, true},
-		{"beta", []int{wide}, false}, {"h0", []int{d}, false},
 	}
+	if c.ResetBefore {
+		list[1].Shape = []int{gateN * d, d}
+		list = append(list, Tensor{"Whn", []int{d, d}, true})
+	}
+	list = append(list, Tensor{"beta", []int{wide}, false}, Tensor{"h0", []int{d}, false})
 	add := func(name string, n int) { list = append(list, Tensor{name, []int{n}, false}) }
 	if c.Kind == LSTM {
 		add("c0", d)
@@ -196,7 +200,7 @@ func (c Config) firstHidden(k int) int {
 // Weights are the parameters of a layer, or the gradients with respect to them,
 // row-major, by the names that [Config.Parameters] lists with their shapes.
 type Weights struct {
-	Wx, Wh, Beta, H0, C0, GammaH, GammaX, GammaC, BetaC, BetaH, BetaX []float32
+	Wx, Wh, Whn, Beta, H0, C0, GammaH, GammaX, GammaC, BetaC, BetaH, BetaX []float32
 }
 
 // Field returns where the parameter of a name is kept; nil if there is none.
@@ -206,6 +210,8 @@ func (w *Weights) Field(name string) *[]float32 {
 		return &w.Wx
 	case "Wh":
 		return &w.Wh
+	case "Whn":
+		return &w.Whn
 	case "beta":
 		return &w.Beta
 	case "h0":
@@ -226,6 +232,20 @@ func (w *Weights) Field(name string) *[]float32 {
 		return &w.BetaX
 	}
 	return nil
+}
+
+// hiddenRows are the rows of gate k of the matrices Wh and Whn, and of the gates
+// after it that are in the same matrix.
+func (c Config) hiddenRows(w *Weights, k int) []float32 {
+	if c.ResetBefore && k == gateN {
+		return w.Whn
+	}
+	return w.Wh[k*c.Units*c.Units:]
+}
+
+// hiddenRow is row j of all gates.
+func (c Config) hiddenRow(w *Weights, j int) []float32 {
+	return c.hiddenRows(w, j/c.Units)[j%c.Units*c.Units:][:c.Units]
 }
 
 // Input is a batch of sequences: ids [Steps × Batch] for a layer over tokens,

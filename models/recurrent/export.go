@@ -8,19 +8,14 @@ import (
 )
 
 // Export implements [Layer]. Values and weights have the names of the layer's
-// equations: states "h" and "c", products "Wh·h" and "Wx·x", weights "Wh" and "Wx".
-// A normalization is one ScaleShift of each product, with a row for every step
+// equations: states "h" and "c", products "Wh·h" and "Wx·x", weights "Wh", "Wx" and
+// with ResetBefore "Whn". LayerNorm is a Normalize of each gate's part of a product,
+// then as any normalization one ScaleShift of the product, with a row for every step
 // of the scan, or one for all steps: a first step apart where the state it starts from is a
 // constant of the batch, which statistics normalise to 0. The shifts of products
 // that are added up are merged into the first one's.
 func (l *layer) Export(w Weights, e Export) (string, error) {
 	c := l.config
-	switch {
-	case c.Normalization == LayerNorm:
-		return "", fmt.Errorf("%s: a step graph has no operation for layer normalization", c.Kind)
-	case c.ResetBefore:
-		return "", fmt.Errorf("%s: a step graph has no product with a part of a matrix, which a reset gate before it needs", c.Kind)
-	}
 	if err := l.checkWeights(&w); err != nil {
 		return "", err
 	}
@@ -60,21 +55,50 @@ func (e *exporter) state(name string, initial []float32, next string) string {
 	return e.Name(name)
 }
 
-// products adds both products and their normalizations.
-func (e *exporter) products(h string) (hidden, input string) {
-	wide := e.config.Kind.gates() * e.config.Units
-	look := stepgraph.MatVec
+// hidden adds the product of a matrix with the hidden state, or with r∘h.
+func (e *exporter) hidden(name, state, weight string, gates int) string {
+	return e.add(stepgraph.Node{Name: name, Op: stepgraph.MatVec, Inputs: []string{state}, Size: gates * e.config.Units, Weight: e.Name(weight), Recurrent: true})
+}
+
+// input adds the product of all gates with the input.
+func (e *exporter) input() string {
+	op := stepgraph.MatVec
 	if e.config.Tokens {
-		look = stepgraph.Lookup
+		op = stepgraph.Lookup
 	}
-	hidden = e.add(stepgraph.Node{Name: "Wh·h", Op: stepgraph.MatVec, Inputs: []string{h}, Size: wide, Weight: e.Name("Wh"), Recurrent: true})
-	input = e.add(stepgraph.Node{Name: "Wx·x", Op: look, Inputs: []string{e.Input}, Size: wide, Weight: e.Name("Wx"), Recurrent: true})
-	t := e.tables()
-	hidden = e.add(stepgraph.Node{Name: "N(Wh·h)", Op: stepgraph.ScaleShift, Inputs: []string{hidden}, Size: wide, Scale: t.hiddenScale, Shift: t.hiddenShift})
+	return e.add(stepgraph.Node{Name: "Wx·x", Op: op, Inputs: []string{e.Input}, Size: e.config.Kind.gates() * e.config.Units, Weight: e.Name("Wx"), Recurrent: true})
+}
+
+// normalise adds the normalizations of the two products of gates first ≤ k < last,
+// which have the names.
+func (e *exporter) normalise(hiddenName, hidden, inputName, input string, first, last int) (normalHidden, normalInput string) {
+	if e.config.Normalization == LayerNorm {
+		hidden, input = e.overFeatures(hiddenName, hidden, last-first), e.overFeatures(inputName, input, last-first)
+	}
+	t, n := e.tables(first, last), (last-first)*e.config.Units
+	hidden = e.add(stepgraph.Node{Name: "N(" + hiddenName + ")", Op: stepgraph.ScaleShift, Inputs: []string{hidden}, Size: n, Scale: t.hiddenScale, Shift: t.hiddenShift})
 	if t.inputScale.Rows > 0 || t.inputShift.Rows > 0 {
-		input = e.add(stepgraph.Node{Name: "N(Wx·x)", Op: stepgraph.ScaleShift, Inputs: []string{input}, Size: wide, Scale: t.inputScale, Shift: t.inputShift})
+		input = e.add(stepgraph.Node{Name: "N(" + inputName + ")", Op: stepgraph.ScaleShift, Inputs: []string{input}, Size: n, Scale: t.inputScale, Shift: t.inputShift})
 	}
 	return hidden, input
+}
+
+// overFeatures adds the normalization of a product over the features of each gate.
+func (e *exporter) overFeatures(name, product string, gates int) (all string) {
+	d := e.config.Units
+	for k := range gates {
+		one := product
+		if gates > 1 {
+			one = e.slice(fmt.Sprintf("%s %d", name, k), product, k)
+		}
+		one = e.add(stepgraph.Node{Name: fmt.Sprintf("norm(%s) %d", name, k), Op: stepgraph.Normalize, Inputs: []string{one}, Size: d, Epsilon: Epsilon})
+		if k == 0 {
+			all = one
+		} else {
+			all = e.op(fmt.Sprintf("norm(%s) 0–%d", name, k), stepgraph.Concat, (k+1)*d, all, one)
+		}
+	}
+	return all
 }
 
 // gate adds one gate of a sum.
@@ -90,7 +114,8 @@ func (e *exporter) slice(name, of string, k int) string {
 func (e *exporter) lstm() string {
 	d := e.config.Units
 	h, before := e.state("h", e.weights.H0, "h'"), e.state("c", e.weights.C0, "c'")
-	hidden, input := e.products(h)
+	hidden, input := e.hidden("Wh·h", h, "Wh", lstmGates), e.input()
+	hidden, input = e.normalise("Wh·h", hidden, "Wx·x", input, 0, lstmGates)
 	a := e.op("a", stepgraph.Add, lstmGates*d, hidden, input)
 	g := e.gate("g", 0, a, stepgraph.Tanh)
 	f, i, o := e.gate("f", 1, a, stepgraph.Sigmoid), e.gate("i", 2, a, stepgraph.Sigmoid), e.gate("o", 3, a, stepgraph.Sigmoid)
@@ -105,14 +130,37 @@ func (e *exporter) lstm() string {
 func (e *exporter) gru() string {
 	d := e.config.Units
 	h := e.state("h", e.weights.H0, "h'")
-	hidden, input := e.products(h)
-	a := e.op("a", stepgraph.Add, gruGates*d, hidden, input)
-	r, z := e.gate("r", gateR, a, stepgraph.Sigmoid), e.gate("z", gateZ, a, stepgraph.Sigmoid)
-	inner := e.op("r∘N(Wh·h)", stepgraph.Mul, d, r, e.slice("N(Wh·h).n", hidden, gateN))
-	n := e.op("n", stepgraph.Tanh, d, e.op("a.n", stepgraph.Add, d, e.slice("N(Wx·x).n", input, gateN), inner))
+	var n, z string
+	if e.config.ResetBefore {
+		n, z = e.resetBefore(h)
+	} else {
+		n, z = e.resetAfter(h)
+	}
 	rest := e.add(stepgraph.Node{Name: "1−z", Op: stepgraph.ScaleShift, Inputs: []string{z}, Size: d,
 		Scale: constant(d, -1), Shift: constant(d, 1)})
 	return e.op("h'", stepgraph.Add, d, e.op("(1−z)∘n", stepgraph.Mul, d, rest, n), e.op("z∘h", stepgraph.Mul, d, z, h))
+}
+
+func (e *exporter) resetAfter(h string) (n, z string) {
+	d := e.config.Units
+	hidden, input := e.hidden("Wh·h", h, "Wh", gruGates), e.input()
+	hidden, input = e.normalise("Wh·h", hidden, "Wx·x", input, 0, gruGates)
+	a := e.op("a", stepgraph.Add, gruGates*d, hidden, input)
+	r, z := e.gate("r", gateR, a, stepgraph.Sigmoid), e.gate("z", gateZ, a, stepgraph.Sigmoid)
+	inner := e.op("r∘N(Wh·h)", stepgraph.Mul, d, r, e.slice("N(Wh·h).n", hidden, gateN))
+	return e.op("n", stepgraph.Tanh, d, e.op("a.n", stepgraph.Add, d, e.slice("N(Wx·x).n", input, gateN), inner)), z
+}
+
+func (e *exporter) resetBefore(h string) (n, z string) {
+	d := e.config.Units
+	hidden, input := e.hidden("Wh·h", h, "Wh", gateN), e.input()
+	part := e.add(stepgraph.Node{Name: "Wx·x.rz", Op: stepgraph.Slice, Inputs: []string{input}, Size: gateN * d})
+	hidden, part = e.normalise("Wh·h", hidden, "Wx·x.rz", part, gateR, gateN)
+	a := e.op("a", stepgraph.Add, gateN*d, hidden, part)
+	r, z := e.gate("r", gateR, a, stepgraph.Sigmoid), e.gate("z", gateZ, a, stepgraph.Sigmoid)
+	hidden, part = e.hidden("Whn·(r∘h)", e.op("r∘h", stepgraph.Mul, d, r, h), "Whn", 1), e.slice("Wx·x.n", input, gateN)
+	hidden, part = e.normalise("Whn·(r∘h)", hidden, "Wx·x.n", part, gateN, gruGates)
+	return e.op("n", stepgraph.Tanh, d, e.op("a.n", stepgraph.Add, d, hidden, part)), z
 }
 
 func constant(size int, value float32) stepgraph.Table {
@@ -127,66 +175,83 @@ func newTable(rows, size int) stepgraph.Table {
 	return stepgraph.Table{Rows: rows, Values: make([]float32, rows*size)}
 }
 
-// tables are the normalizations of both products.
+// tables are the normalizations of both products of some gates.
 type tables struct{ hiddenScale, hiddenShift, inputScale, inputShift stepgraph.Table }
 
-func (e *exporter) tables() (t tables) {
+// tables returns those of gates first ≤ k < last.
+func (e *exporter) tables(first, last int) (t tables) {
 	c, w := e.config, &e.weights
-	wide := c.Kind.gates() * c.Units
+	wide, from, n := c.Kind.gates()*c.Units, first*c.Units, (last-first)*c.Units
 	rows, hiddenRows := 1, 1
 	if c.Normalization.Batch() {
 		rows = c.runningSteps()
-		hiddenRows = max(rows, min(c.Steps, 1+c.firstHidden(0)))
+		hiddenRows = max(rows, min(c.Steps, 1+c.firstHidden(first)))
 	}
-	t.hiddenShift = newTable(hiddenRows, wide)
+	t.hiddenShift = newTable(hiddenRows, n)
 	if c.Normalization != NoNorm {
-		t.hiddenScale, t.inputScale = newTable(hiddenRows, wide), newTable(rows, wide)
+		t.hiddenScale, t.inputScale = newTable(hiddenRows, n), newTable(rows, n)
 	}
 	if c.resetAfter() {
-		t.inputShift = newTable(rows, wide)
+		t.inputShift = newTable(rows, n)
 	}
 	for row := range hiddenRows {
-		for j := range wide {
+		for column := range n {
+			j := from + column
 			running := min(row, rows-1)*wide + j
-			hidden, meanH := e.side(w.GammaH, w.Wh, j, running, true)
-			input, meanX := e.side(w.GammaX, w.Wx, j, running, false)
+			hiddenAt, inputAt := row*n+column, min(row, rows-1)*n+column
+			hidden, meanH := e.hiddenSide(j, running)
+			input, meanX := e.inputSide(j, running)
 			if row == 0 && c.Normalization.Batch() && c.startsConstant(j/c.Units) {
 				hidden = 0
 			}
-			shiftH, shiftX := -hidden*meanH, float64(w.Beta[j])-input*meanX
-			if c.hiddenBias() {
-				shiftH += float64(w.BetaH[j])
-			}
+			bias := float64(w.Beta[j])
 			if c.ownBiases() {
-				shiftX += float64(w.BetaX[j])
+				bias += float64(w.BetaX[j])
 			}
 			if c.resetAfter() && j/c.Units == gateN {
-				t.inputShift.Values[running] = float32(shiftX)
-				shiftX = 0
+				t.inputShift.Values[inputAt] = float32(bias - input*meanX)
+				bias, meanX = 0, 0
 			}
-			t.hiddenShift.Values[row*wide+j] = float32(shiftH + shiftX)
+			shift := bias - hidden*meanH - input*meanX
+			if c.hiddenBias() {
+				shift += float64(w.BetaH[j])
+			}
+			t.hiddenShift.Values[hiddenAt] = float32(shift)
 			if c.Normalization != NoNorm {
-				t.hiddenScale.Values[row*wide+j], t.inputScale.Values[running] = float32(hidden), float32(input)
+				t.hiddenScale.Values[hiddenAt], t.inputScale.Values[inputAt] = float32(hidden), float32(input)
 			}
 		}
 	}
 	return t
 }
 
-// side is the scale of column j of a product and the mean it takes off.
-func (e *exporter) side(gamma, matrix []float32, j, running int, hidden bool) (scale, mean float64) {
+// hiddenSide is the scale of column j of Wh·h and the mean it takes off, which running
+// statistics have at an index.
+func (e *exporter) hiddenSide(j, running int) (scale, mean float64) {
+	w := &e.weights
 	switch e.config.Normalization {
 	case NoNorm:
 		return 1, 0
+	case LayerNorm:
+		return float64(w.GammaH[j]), 0
 	case WeightNorm:
-		width := len(matrix) / len(gamma)
-		return float64(gamma[j]) * float64(reciprocalNorm(matrix[j*width:(j+1)*width])), 0
+		return float64(w.GammaH[j]) * float64(reciprocalNorm(e.config.hiddenRow(w, j))), 0
 	}
-	r := e.Running
-	if hidden {
-		return over(gamma[j], r.VarianceH[running]), float64(r.MeanH[running])
+	return over(w.GammaH[j], e.Running.VarianceH[running]), float64(e.Running.MeanH[running])
+}
+
+// inputSide is the same of Wx·x.
+func (e *exporter) inputSide(j, running int) (scale, mean float64) {
+	w, inputs := &e.weights, e.config.Inputs
+	switch e.config.Normalization {
+	case NoNorm:
+		return 1, 0
+	case LayerNorm:
+		return float64(w.GammaX[j]), 0
+	case WeightNorm:
+		return float64(w.GammaX[j]) * float64(reciprocalNorm(w.Wx[j*inputs:(j+1)*inputs])), 0
 	}
-	return over(gamma[j], r.VarianceX[running]), float64(r.MeanX[running])
+	return over(w.GammaX[j], e.Running.VarianceX[running]), float64(e.Running.MeanX[running])
 }
 
 // over is γ/√(variance + ε).

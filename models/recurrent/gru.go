@@ -155,7 +155,7 @@ func (l *gru) prepareBackward(w *worker) {
 	together := gruGates
 	if l.config.ResetBefore {
 		together = gateN
-		w.err = errors.Join(w.err, w.candidate.Pack(l.weights.Wh[gateN*units*units+w.from:], units, false, units, n))
+		w.err = errors.Join(w.err, w.candidate.Pack(l.weights.Whn[w.from:], units, false, units, n))
 	}
 	w.err = errors.Join(w.err, w.backward.Pack(l.weights.Wh[w.from:], units, false, together*units, n))
 }

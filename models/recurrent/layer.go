@@ -49,8 +49,7 @@ type Layer interface {
 	Final(state State)
 
 	// Export adds one time step of the deployed layer to a graph: frozen
-	// statistics become scales and shifts. It fails for a layer that a step graph
-	// has no operations for.
+	// statistics become scales and shifts.
 	Export(Weights, Export) (output string, err error)
 }
 
@@ -331,11 +330,11 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 	return nil
 }
 
-// hiddenWeightsBackward computes the gradient of the rows of Wh of some gates
-// from those of their products with states [Steps][Batch][Units].
+// hiddenWeightsBackward computes the gradient of the rows of some gates, which are in
+// one matrix, from those of their products with states [Steps][Batch][Units].
 func (l *layer) hiddenWeightsBackward(states []float32, from, to int) error {
 	d, rows := l.config.Units, l.config.Steps*l.config.Batch
-	return l.multiplier.Gemm(l.gradients.Wh[from*d*d:], d, false, true, false,
+	return l.multiplier.Gemm(l.config.hiddenRows(&l.gradients, from), d, false, true, false,
 		(to-from)*d, d, rows, l.products[from*d:], l.stride, states, d)
 }
 

@@ -45,7 +45,7 @@ func newProblem(config Config) problem {
 	random := rand.New(rand.NewPCG(5, 6))
 	p := problem{config: config, layer: oracle(config)}
 	p.weights64 = reference.RandomWeights(p.layer, random)
-	for name, value := range p.weights64.Named() {
+	for name, value := range p.layer.Named(p.weights64) {
 		round(value)
 		*p.weights.Field(name) = single(value)
 	}
@@ -298,7 +298,7 @@ func (p problem) compare(t *testing.T, l Layer) {
 	if dInput != nil {
 		checkClose(t, "gradient of x", dInput, dX, tolerance)
 	}
-	named := want.Named()
+	named := p.layer.Named(want)
 	for _, parameter := range p.config.Parameters() {
 		checkClose(t, "gradient of "+parameter.Name, *dw.Field(parameter.Name), [][]float64{named[parameter.Name]}, tolerance)
 	}

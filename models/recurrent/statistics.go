@@ -278,8 +278,6 @@ func newFold(c Config) fold {
 
 func ones(n int) []float32 {
 	out := make([]float32, n)
-	for i := range out {
-		out[i] = 1
-	}
+	fill(out, 1)
 	return out
 }

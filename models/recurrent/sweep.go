@@ -13,7 +13,7 @@ func (l *layer) sweepForward(index int) {
 	n := w.to - w.from
 	for k := range l.gates {
 		row := k*c.Units + w.from
-		w.err = errors.Join(w.err, w.hidden[k].Pack(l.weights.Wh[row*c.Units:], c.Units, true, c.Units, n))
+		w.err = errors.Join(w.err, w.hidden[k].Pack(c.hiddenRows(&l.weights, k)[w.from*c.Units:], c.Units, true, c.Units, n))
 		if c.Tokens && n > 0 {
 			vecmath.Transpose(l.columns[row:], l.stride, l.weights.Wx[row*c.Inputs:], c.Inputs, n, c.Inputs)
 		}

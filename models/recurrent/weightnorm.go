@@ -12,7 +12,7 @@ import (
 func (l *layer) norms(from, to int) {
 	c, s := l.config, &l.statistics
 	for j := from; j < to; j++ {
-		s.rstdH[j] = reciprocalNorm(l.weights.Wh[j*c.Units : (j+1)*c.Units])
+		s.rstdH[j] = reciprocalNorm(c.hiddenRow(&l.weights, j))
 		s.rstdX[j] = reciprocalNorm(l.weights.Wx[j*c.Inputs : (j+1)*c.Inputs])
 	}
 }
@@ -36,7 +36,7 @@ func (l *layer) normsBackward(index int) {
 	from, to := l.team.Split(index, l.gates*c.Units, 1)
 	for j := from; j < to; j++ {
 		h, x := s.rstdH[j], s.rstdX[j]
-		vecmath.Axpy(g.Wh[j*c.Units:(j+1)*c.Units], -w.GammaH[j]*g.GammaH[j]*h*h, w.Wh[j*c.Units:(j+1)*c.Units])
+		vecmath.Axpy(c.hiddenRow(g, j), -w.GammaH[j]*g.GammaH[j]*h*h, c.hiddenRow(w, j))
 		vecmath.Axpy(g.Wx[j*c.Inputs:(j+1)*c.Inputs], -w.GammaX[j]*g.GammaX[j]*x*x, w.Wx[j*c.Inputs:(j+1)*c.Inputs])
 	}
 }

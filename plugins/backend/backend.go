@@ -70,11 +70,14 @@ type Cost struct {
 	Energy  []Part   // joules by part
 	Area    *float64 // mm²
 	Memory  []Part   // bytes by part, everything the deployed network needs
-	// Measured is set where the figures were timed, not modelled; N is then
-	// the number of timed sequences and Seconds their median.
-	Measured bool
-	N        int
-	Missing  map[string]string // "energy" → "no power meter", …
+	// Measured is set where the figures were timed, not modelled; N is then the
+	// number of timed sequences, Seconds their median, and SecondsLow and
+	// SecondsHigh their lower and upper quartile.
+	Measured    bool
+	N           int
+	SecondsLow  *float64
+	SecondsHigh *float64
+	Missing     map[string]string // "energy" → "no power meter", …
 	// Substitutions lists every weight that this machine does not keep as it was
 	// deployed, even where its values stay the same. Costs and outputs are
 	// those of what it keeps.

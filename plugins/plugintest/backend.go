@@ -136,6 +136,9 @@ func checkCost(t *testing.T, b backend.Backend, network sample.LSTM, weights map
 	if cost.Measured && cost.N < 1 {
 		t.Errorf("Cost: Measured with N = %d, want the number of timed sequences", cost.N)
 	}
+	if cost.Measured && cost.Seconds != nil && (cost.SecondsLow == nil || cost.SecondsHigh == nil) {
+		t.Errorf("Cost: Measured without the quartiles of Seconds, want SecondsLow and SecondsHigh")
+	}
 	for _, s := range cost.Substitutions {
 		if m, deployed := weights[s.Weight]; !deployed || s.From != m.Format() || s.To == "" || s.To == s.From || s.Reason == "" {
 			t.Errorf("Cost: substitution %+v, want a deployed weight, what it was deployed as, another thing that it is on this machine, and the reason", s)

@@ -147,6 +147,7 @@ var faults = map[string]struct {
 	"starting values that are a draw":  {"starting values of the same seed", onModel(func(m *faultyModel) { m.randomStart = true })},
 	"nothing to quantize":              {"is marked Quantize: a quantizer has nothing to do", onModel(func(m *faultyModel) { m.quantizeNothing = true })},
 	"costs without a reason":           {`Cost: area given: false, reason for missing: ""`, onBackend(&faultyBackend{forget: "area"})},
+	"a time without its spread":        {"Cost: Measured without the quartiles", onBackend(&faultyBackend{timed: true})},
 	"a substitution of nothing":        {`Cost: substitution {Weight:lost From:float32`, onBackend(&faultyBackend{substitute: "lost"})},
 	"a substitution by itself":         {`Cost: substitution {Weight:softmax.W From:float32`, onBackend(&faultyBackend{substitute: "softmax.W"})},
 	"outputs that differ":              {"Execute again: output 0", onBackend(&faultyBackend{drift: true})},
@@ -360,12 +361,17 @@ type faultyBackend struct {
 	backend.Backend
 	forget, substitute               string
 	drift, writeNothing, mix, refuse bool
+	timed                            bool
 	calls                            int
 }
 
 func (b *faultyBackend) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
 	cost, err := b.Backend.Cost(ctx, request)
 	delete(cost.Missing, b.forget)
+	if b.timed {
+		cost.Measured, cost.N, cost.Seconds = true, 1, new(1.0)
+		delete(cost.Missing, "seconds")
+	}
 	if b.substitute != "" {
 		cost.Substitutions = []backend.Substitution{{Weight: b.substitute, From: "float32", To: "float32", Reason: "none"}}
 	}

@@ -145,6 +145,17 @@ func (r *Reference) node(n Node, t, token int) []float64 {
 		for i := range y {
 			y[i] /= sum
 		}
+	case Normalize:
+		mean, variance := 0.0, 0.0
+		for _, v := range x {
+			mean += v / float64(n.Size)
+		}
+		for _, v := range x {
+			variance += (v - mean) * (v - mean) / float64(n.Size)
+		}
+		for i, v := range x {
+			y[i] = (v - mean) / math.Sqrt(variance+n.Epsilon)
+		}
 	}
 	return y
 }

@@ -23,6 +23,11 @@ const (
 	Slice      Op = "slice"       // x[Offset : Offset+Size]
 	Concat     Op = "concat"      // x then y
 	Softmax    Op = "softmax"     // e^x / Σe^x
+
+	// Normalize is (x − mean(x)) / √(var(x) + Epsilon), with mean and biased
+	// variance over the Size values of x: layer normalization without its gain
+	// and bias (Ba et al., arXiv 1607.06450, equation 3).
+	Normalize Op = "normalize"
 )
 
 // Graph is one time step. Nodes stand in an order in which each is computed
@@ -63,6 +68,8 @@ type Node struct {
 	Weight    string   `json:"weight,omitempty"`
 	Recurrent bool     `json:"recurrent,omitempty"`
 	Offset    int      `json:"offset,omitempty"`
+	// Epsilon of a Normalize is above 0 and below 1.
+	Epsilon float64 `json:"epsilon,omitempty"`
 	// Scale and Shift of a ScaleShift hold one row of Size values for every
 	// time step they are given for; later steps use the last row. A table of
 	// no rows leaves its part out.

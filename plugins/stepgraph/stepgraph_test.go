@@ -24,6 +24,29 @@ func matrix(t *testing.T, rows, cols int, values ...float32) packed.Matrix {
 	return m
 }
 
+// (1, 2, 6) has mean 3 and variance 14/3.
+func TestNormalizeByHand(t *testing.T) {
+	t.Parallel()
+	const epsilon = 1.0 / 3
+	r, err := stepgraph.NewReference(stepgraph.Graph{
+		Input:  stepgraph.Input{Name: "x", Size: 3},
+		Nodes:  []stepgraph.Node{{Name: "y", Op: stepgraph.Normalize, Inputs: []string{"x"}, Size: 3, Epsilon: epsilon}},
+		Output: "y",
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Dense([]float32{1, 2, 6, 4, 4, 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{-2 / math.Sqrt(5), -1 / math.Sqrt(5), 3 / math.Sqrt(5), 0, 0, 0} {
+		if math.Abs(got[i]-want) > 1e-15 {
+			t.Errorf("value %d is %v, want %v", i, got[i], want)
+		}
+	}
+}
+
 // Every operation by hand, over two steps of a graph whose state adds up.
 func TestReferenceByHand(t *testing.T) {
 	t.Parallel()
@@ -191,6 +214,7 @@ func TestValidate(t *testing.T) {
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) {
 			g.Nodes[9].Scale = stepgraph.Table{Rows: 1, Values: make([]float32, 3)}
 		}, "only a scale-shift takes"},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[9].Epsilon = 1e-5 }, "only a normalize takes"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[8].Offset = 10 }, "elements 10 to 13"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[5].Offset = -1 }, "elements -1 to 2"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[1].Scale.Rows = 3 }, "scale table has 24 values; 3 rows of 12 are 36"},
@@ -213,6 +237,16 @@ func TestValidate(t *testing.T) {
 		}
 		if _, err := stepgraph.NewReference(g, weights); err == nil {
 			t.Errorf("the reference took a graph with %q", test.says)
+		}
+	}
+	for _, epsilon := range []float64{0, -1, 1, math.NaN()} {
+		normalize := stepgraph.Graph{
+			Input:  stepgraph.Input{Name: "x", Size: 3},
+			Nodes:  []stepgraph.Node{{Name: "y", Op: stepgraph.Normalize, Inputs: []string{"x"}, Size: 3, Epsilon: epsilon}},
+			Output: "y",
+		}
+		if err := normalize.Validate(nil); err == nil || !strings.Contains(err.Error(), "above 0 and below 1") {
+			t.Errorf("epsilon %v: got error %v, want one that says its bounds", epsilon, err)
 		}
 	}
 	concat := stepgraph.Node{Name: "two", Op: stepgraph.Concat, Inputs: []string{"h'", "c'"}, Size: 7}

@@ -72,7 +72,7 @@ func (v *validator) define(name string, size int) error {
 
 // arity is the number of inputs of every operation there is.
 var arity = map[Op]int{
-	MatVec: 1, Lookup: 1, Add: 2, Mul: 2, Sigmoid: 1, Tanh: 1, ScaleShift: 1, Slice: 1, Concat: 2, Softmax: 1,
+	MatVec: 1, Lookup: 1, Add: 2, Mul: 2, Sigmoid: 1, Tanh: 1, ScaleShift: 1, Slice: 1, Concat: 2, Softmax: 1, Normalize: 1,
 }
 
 func (v *validator) node(n Node) error {
@@ -129,7 +129,7 @@ func (v *validator) operands(n Node, sizes []int) error {
 	}
 
 	switch n.Op {
-	case Add, Mul, Sigmoid, Tanh, ScaleShift, Softmax:
+	case Add, Mul, Sigmoid, Tanh, ScaleShift, Softmax, Normalize:
 		for i, size := range sizes {
 			if size != n.Size {
 				return fmt.Errorf("has size %d but its input %q has %d", n.Size, n.Inputs[i], size)
@@ -146,6 +146,12 @@ func (v *validator) operands(n Node, sizes []int) error {
 	}
 	if n.Offset != 0 && n.Op != Slice {
 		return fmt.Errorf("has an offset, which only a slice takes")
+	}
+	if n.Op == Normalize && !(n.Epsilon > 0 && n.Epsilon < 1) {
+		return fmt.Errorf("has the epsilon %v; it must be above 0 and below 1", n.Epsilon)
+	}
+	if n.Op != Normalize && n.Epsilon != 0 {
+		return fmt.Errorf("has an epsilon, which only a normalize takes")
 	}
 	return nil
 }

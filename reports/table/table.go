@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
+
+	"bittern/plugins"
 )
 
 // Table is a Markdown table under construction.
@@ -79,3 +82,27 @@ func escape(cells []string) []string {
 	}
 	return out
 }
+
+// significant escapes what means something to Markdown or HTML inside a line, and what
+// GitHub makes a link or a formula of.
+var significant = strings.NewReplacer(
+	`\`, `\\`, "`", "\\`", "*", `\*`, "[", `\[`, "]", `\]`, "~", `\~`, "$", `\$`,
+	"&", "&amp;", "<", "&lt;", ">", "&gt;", "://", `:\/\/`, "www.", `www\.`,
+)
+
+// Text is Markdown that shows a text as it is: in one line ([plugins.Line]), and
+// without meaning to Markdown or HTML. It may stand in a cell or within a line.
+func Text(text string) string {
+	var out strings.Builder
+	escaped := []rune(significant.Replace(plugins.Line(text)))
+	for i, c := range escaped {
+		// Between letters or digits, as in char_small, it means nothing.
+		if c == '_' && (i == 0 || i == len(escaped)-1 || !word(escaped[i-1]) || !word(escaped[i+1])) {
+			out.WriteRune('\\')
+		}
+		out.WriteRune(c)
+	}
+	return out.String()
+}
+
+func word(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) }

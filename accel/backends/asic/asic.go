@@ -25,6 +25,7 @@
 //	Lookup (one column is read)     ⌈R/N⌉
 //	Slice, Concat (wiring)          0
 //	Softmax                         not supported: there is no divider
+//	Normalize                       not supported: there is no mean over a vector, no square root and no divider
 //	every other operation           ⌈Size/L⌉, on L lanes
 //
 // L is the Design's Lanes. The lanes, each with a 12-bit multiplier, an adder and a

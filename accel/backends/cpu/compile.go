@@ -158,6 +158,8 @@ func (c *compiler) compile(n stepgraph.Node) {
 		c.emit(apply{vecmath.Tanh, y, x})
 	case stepgraph.Softmax:
 		c.emit(apply{vecmath.Softmax, y, x})
+	case stepgraph.Normalize:
+		c.emit(normalize{y, x, c.table(c.ones, c.ones, n.Size), n.Epsilon})
 	case stepgraph.Slice:
 		c.emit(move{y, value{x.from + n.Offset, x.from + n.Offset + n.Size}})
 	case stepgraph.Concat:

@@ -15,7 +15,9 @@ import (
 )
 
 // Cost times whole sequences of random inputs, the same at every call, on one
-// thread. Seconds is the median over sequences of a sequence's mean time step.
+// thread. Seconds is the median over sequences of a sequence's mean time step, and
+// its quartiles are the medians of the lower and of the upper half, both with the
+// middle one where there is one.
 func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
 	if p.network == nil {
 		return backend.Cost{}, errNothingDeployed
@@ -28,8 +30,10 @@ func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (back
 	if err != nil {
 		return backend.Cost{}, err
 	}
+	low, middle, high := quartiles(seconds)
 	return backend.Cost{
-		Seconds:  &seconds,
+		Seconds:    &middle,
+		SecondsLow: &low, SecondsHigh: &high,
 		Memory:   p.network.memoryParts(),
 		Measured: true,
 		N:        n,
@@ -46,8 +50,8 @@ func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (back
 	}, nil
 }
 
-// time returns the median over n sequences, in seconds a time step.
-func (n *network) time(ctx context.Context, length, sequences int) (float64, error) {
+// time times sequences, each in seconds a time step.
+func (n *network) time(ctx context.Context, length, sequences int) ([]float64, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	inputs := n.randomInputs(length)
@@ -55,7 +59,7 @@ func (n *network) time(ctx context.Context, length, sequences int) (float64, err
 	var steps []float64
 	for i := -max(1, sequences/4); i < sequences; i++ {
 		if err := ctx.Err(); err != nil {
-			return 0, err
+			return nil, err
 		}
 		start := time.Now()
 		session.sequence(inputs, 0)
@@ -63,7 +67,7 @@ func (n *network) time(ctx context.Context, length, sequences int) (float64, err
 			steps = append(steps, time.Since(start).Seconds()/float64(length))
 		}
 	}
-	return median(steps), nil
+	return steps, nil
 }
 
 // randomInputs is one sequence and room for its outputs.
@@ -82,8 +86,15 @@ func (n *network) randomInputs(length int) backend.Execute {
 	return request
 }
 
-func median(values []float64) float64 {
+// quartiles sorts the values, of which there is at least one.
+func quartiles(values []float64) (low, middle, high float64) {
 	slices.Sort(values)
+	half := (len(values) + 1) / 2
+	return median(values[:half]), median(values), median(values[len(values)-half:])
+}
+
+// median is of ascending values.
+func median(values []float64) float64 {
 	middle := len(values) / 2
 	if len(values)%2 == 1 {
 		return values[middle]

@@ -194,7 +194,8 @@ func TestEveryOperation(t *testing.T) {
 			{Name: "σ", Op: stepgraph.Sigmoid, Inputs: in("two products"), Size: 5},
 			{Name: "sum", Op: stepgraph.Add, Inputs: in("no product", "σ"), Size: 5},
 			{Name: "larger", Op: stepgraph.Add, Inputs: in("sum", "doubled"), Size: 5},
-			{Name: "a'", Op: stepgraph.Tanh, Inputs: in("larger"), Size: 5},
+			{Name: "normal", Op: stepgraph.Normalize, Inputs: in("larger"), Size: 5, Epsilon: 1e-5},
+			{Name: "a'", Op: stepgraph.Tanh, Inputs: in("normal"), Size: 5},
 			{Name: "softmax", Op: stepgraph.Softmax, Inputs: in("sum"), Size: 5},
 			{Name: "all", Op: stepgraph.Concat, Inputs: in("softmax", "a'"), Size: 10},
 			{Name: "part", Op: stepgraph.Slice, Inputs: in("all"), Size: 7, Offset: 2},
@@ -285,6 +286,9 @@ func TestMemory(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("missing parts %v among %v", want, cost.Memory)
 	}
+	if *cost.SecondsLow != *cost.Seconds || *cost.SecondsHigh != *cost.Seconds {
+		t.Errorf("the quartiles of one sequence are %v and %v, want the median %v", *cost.SecondsLow, *cost.SecondsHigh, *cost.Seconds)
+	}
 	if *cost.Seconds <= 0 || !cost.Measured || cost.N != 1 {
 		t.Errorf("got %v s, measured %v, n = %d; want a measured time of 1 sequence", *cost.Seconds, cost.Measured, cost.N)
 	}
@@ -355,6 +359,22 @@ func TestSubstitutions(t *testing.T) {
 				t.Errorf("%v bytes of recurrent codes and %v of float32, want %v and %v", bytes["recurrent codes"], bytes["recurrent float32"], test.codes, test.float32s)
 			}
 		})
+	}
+}
+
+func TestQuartiles(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		values            []float64
+		low, middle, high float64
+	}{
+		{[]float64{3}, 3, 3, 3},
+		{[]float64{5, 1, 4, 2, 3}, 2, 3, 4},
+		{[]float64{6, 1, 5, 2, 4, 3}, 2, 3.5, 5},
+	} {
+		if low, middle, high := quartiles(slices.Clone(test.values)); low != test.low || middle != test.middle || high != test.high {
+			t.Errorf("quartiles of %v = %v, %v, %v, want %v, %v, %v", test.values, low, middle, high, test.low, test.middle, test.high)
+		}
 	}
 }
 

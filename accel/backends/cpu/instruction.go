@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+
 	"bittern/accel/kernels/lut"
 	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/stepgraph"
@@ -85,6 +87,25 @@ type apply struct {
 }
 
 func (i apply) run(s *session) { i.of(s.at(i.y), s.at(i.x)) }
+
+// normalize is y = (x − mean(x))/√(var(x) + epsilon). Sums are in float64. The mean
+// is taken off twice: what is left of the first one is its rounding to float32.
+type normalize struct {
+	y, x    value
+	ones    operand
+	epsilon float64
+}
+
+func (i normalize) run(s *session) {
+	y, ones := s.at(i.y), i.ones.at(s)
+	copy(y, s.at(i.x))
+	n := float64(len(y))
+	vecmath.Axpy(y, float32(-vecmath.Dot(y, ones)/n), ones)
+	mean := vecmath.Dot(y, ones) / n
+	variance := max(0, vecmath.SumSquares(y)/n-mean*mean)
+	vecmath.Axpy(y, float32(-mean), ones)
+	vecmath.Scale(y, float32(1/math.Sqrt(variance+i.epsilon)))
+}
 
 // move copies x.
 type move struct{ y, x value }

@@ -41,7 +41,7 @@
 //	                      than one group of planes
 //
 // Not counted are the program itself, and two vectors as long as the longest value,
-// of zeros and of ones, which stand in where an operation has no shift or scale.
+// of zeros and of ones, which stand in where an operation has no shift or scale, and sum up for a Normalize.
 package cpu
 
 import (

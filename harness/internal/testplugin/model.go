@@ -23,6 +23,7 @@ type bigram struct {
 func (*bigram) Describe(context.Context) (plugins.Description, error) {
 	options := append(faults("kill", "exit", "hang", "panic", "nan", "shape", "immense", "overflow"),
 		plugins.Option{Name: "pause", Type: plugins.Int, Default: "0", Max: 10000, Doc: "milliseconds a step takes"},
+		plugins.Option{Name: "lie", Type: plugins.Bool, Default: "false", Doc: "export another network than the one that is trained"},
 		plugins.Option{Name: "refuse", Type: plugins.Bool, Default: "false", Doc: "refuse every task"})
 	return description(plugins.KindModel, "bigram", options)
 }
@@ -161,6 +162,9 @@ func (m *bigram) Export(context.Context) (stepgraph.Graph, error) {
 	bias := make([]float32, len(b))
 	for j := range bias {
 		bias[j] = b[j] + shift[j]
+	}
+	if m.build.Options.Bool("lie") {
+		bias[0], bias[1] = bias[1]+1, bias[0]-1
 	}
 	n := m.build.Task.OutputSize
 	return stepgraph.Graph{

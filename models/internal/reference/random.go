@@ -62,12 +62,17 @@ func (w *Weights) fields() map[string]*[]float64 {
 }
 
 // Named returns the weights that there are under the names parameters carry in a plan.
-func (w Weights) Named() map[string][]float64 {
+// The rows of Wh that multiply r∘h are Whn there.
+func (l Layer) Named(w Weights) map[string][]float64 {
 	out := map[string][]float64{}
 	for name, field := range w.fields() {
 		if len(*field) > 0 {
 			out[name] = *field
 		}
+	}
+	if l.ResetBefore {
+		n := gateN * l.Units * l.Units
+		out["Wh"], out["Whn"] = w.Wh[:n], w.Wh[n:]
 	}
 	return out
 }

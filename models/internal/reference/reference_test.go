@@ -57,7 +57,7 @@ func checkLayer(t *testing.T, layer Layer, w Weights, x, r [][]float64, start *S
 		return sum
 	}
 	got, dX := layer.Backward(w, layer.Forward(w, x, start), r)
-	values, gradients := w.Named(), got.Named()
+	values, gradients := layer.Named(w), layer.Named(got)
 	for name, value := range values {
 		compare(t, name, gradients[name], differences(value, loss))
 	}

@@ -122,6 +122,7 @@ func (c *client) Cost(ctx context.Context, request backend.CostRequest) (backend
 		Measured: response.GetMeasured(), N: int(response.GetN()),
 		Missing: missing, Notes: plugins.Lines(response.GetNotes()),
 		Substitutions: decodeSubstitutions(response.GetSubstitutions()),
+		SecondsLow:    response.SecondsLow, SecondsHigh: response.SecondsHigh,
 	}, nil
 }
 

@@ -87,6 +87,7 @@ func (s *server) Cost(ctx context.Context, request *backendv1.CostRequest) (*bac
 		Energy: encodeParts(cost.Energy), Memory: encodeParts(cost.Memory),
 		Measured: cost.Measured, N: int64(cost.N), Missing: cost.Missing, Notes: cost.Notes,
 		Substitutions: encodeSubstitutions(cost.Substitutions),
+		SecondsLow:    cost.SecondsLow, SecondsHigh: cost.SecondsHigh,
 	}, err
 }
 

@@ -2,6 +2,7 @@ package checked
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"bittern/plugins/backend"
@@ -44,9 +45,17 @@ func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) 
 	for _, quantity := range []struct {
 		name  string
 		value *float64
-	}{{"cycles", cost.Cycles}, {"seconds", cost.Seconds}, {"area", cost.Area}} {
+	}{
+		{"cycles", cost.Cycles}, {"seconds", cost.Seconds}, {"area", cost.Area},
+		{"the lower quartile of seconds", cost.SecondsLow}, {"the upper quartile of seconds", cost.SecondsHigh},
+	} {
 		if quantity.value != nil && !plausible(*quantity.value) {
 			return backend.Cost{}, c.judge.nonsense("Cost", "%s = %v", quantity.name, *quantity.value)
+		}
+	}
+	if low, high := cost.SecondsLow, cost.SecondsHigh; low != nil || high != nil {
+		if cost.Seconds == nil || low == nil || high == nil || *low > *cost.Seconds || *cost.Seconds > *high {
+			return backend.Cost{}, c.judge.nonsense("Cost", "the quartiles of seconds are %s and %s, and the median is %s", shown(low), shown(high), shown(cost.Seconds))
 		}
 	}
 	for _, quantity := range []struct {
@@ -60,6 +69,13 @@ func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) 
 		}
 	}
 	return cost, nil
+}
+
+func shown(quantity *float64) string {
+	if quantity == nil {
+		return "not given"
+	}
+	return fmt.Sprint(*quantity)
 }
 
 func plausible(quantity float64) bool { return bounded(quantity) && quantity >= 0 }

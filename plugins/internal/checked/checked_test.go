@@ -383,6 +383,7 @@ func (m *machine) Execute(_ context.Context, request backend.Execute) error {
 func TestBackend(t *testing.T) {
 	t.Parallel()
 	negative, much := -1.0, inf
+	one, two := 1.0, 2.0
 	for name, test := range map[string]struct {
 		cost backend.Cost
 		want string
@@ -393,6 +394,10 @@ func TestBackend(t *testing.T) {
 		"energy of NaN":   {backend.Cost{Energy: []backend.Part{{Name: "SRAM", Value: nan}}}, "the energy of SRAM is NaN"},
 		"immense energy":  {backend.Cost{Energy: []backend.Part{{Name: "SRAM", Value: 1e308}, {Name: "DRAM", Value: 1e308}}}, "the energy of SRAM is 1e+308"},
 		"negative n":      {backend.Cost{N: -1}, "N = -1"},
+		"quartiles":       {backend.Cost{Seconds: &one, SecondsLow: &one, SecondsHigh: &two}, ""},
+		"high quartile":   {backend.Cost{Seconds: &one, SecondsLow: &two, SecondsHigh: &two}, "the quartiles of seconds are 2 and 2, and the median is 1"},
+		"one quartile":    {backend.Cost{Seconds: &one, SecondsLow: &one}, "the quartiles of seconds are 1 and not given"},
+		"endless spread":  {backend.Cost{Seconds: &one, SecondsLow: &one, SecondsHigh: &much}, "the upper quartile of seconds = +Inf"},
 		"negative memory": {backend.Cost{Memory: []backend.Part{{Name: "codes", Value: -1}}}, "the memory of codes is -1"},
 	} {
 		_, err := checked.Backend(&machine{cost: test.cost}, judge).Cost(t.Context(), backend.CostRequest{})

@@ -34,7 +34,7 @@ func EncodeGraph(a *arena.Arena, g stepgraph.Graph) (*stepgraphv1.Graph, error) 
 		}
 		m.Nodes = append(m.Nodes, &stepgraphv1.Node{
 			Name: n.Name, Op: string(n.Op), Inputs: n.Inputs, Size: int64(n.Size), Weight: n.Weight,
-			Recurrent: n.Recurrent, Offset: int64(n.Offset), Scale: scale, Shift: shift,
+			Recurrent: n.Recurrent, Offset: int64(n.Offset), Epsilon: n.Epsilon, Scale: scale, Shift: shift,
 		})
 	}
 	return m, nil
@@ -65,7 +65,7 @@ func DecodeGraph(reader *arena.Reader, m *stepgraphv1.Graph) (stepgraph.Graph, e
 		}
 		g.Nodes = append(g.Nodes, stepgraph.Node{
 			Name: n.GetName(), Op: stepgraph.Op(n.GetOp()), Inputs: n.GetInputs(), Size: int(n.GetSize()), Weight: n.GetWeight(),
-			Recurrent: n.GetRecurrent(), Offset: int(n.GetOffset()), Scale: scale, Shift: shift,
+			Recurrent: n.GetRecurrent(), Offset: int(n.GetOffset()), Epsilon: n.GetEpsilon(), Scale: scale, Shift: shift,
 		})
 	}
 	return g, nil

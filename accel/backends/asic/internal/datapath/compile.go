@@ -20,6 +20,8 @@ func Compile(g stepgraph.Graph, weights map[string]packed.Matrix, integerBits in
 			stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat:
 		case stepgraph.Softmax:
 			return nil, &backend.ErrUnsupported{Reason: fmt.Sprintf("operation %q of node %q needs an exponential and a divider; give out the logits instead", n.Op, n.Name)}
+		case stepgraph.Normalize:
+			return nil, &backend.ErrUnsupported{Reason: fmt.Sprintf("operation %q of node %q needs circuits for a mean over a vector, a square root and a division; deploy a network with another normalization", n.Op, n.Name)}
 		default:
 			return nil, &backend.ErrUnsupported{Reason: fmt.Sprintf("operation %q of node %q", n.Op, n.Name)}
 		}

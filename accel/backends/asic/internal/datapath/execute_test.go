@@ -281,14 +281,18 @@ func TestStatesMoveAtOnce(t *testing.T) {
 
 func TestUnsupportedOperationsAreNamed(t *testing.T) {
 	t.Parallel()
-	for _, op := range []stepgraph.Op{stepgraph.Softmax, "attention"} {
+	for _, op := range []stepgraph.Op{stepgraph.Softmax, stepgraph.Normalize, "attention"} {
 		_, err := Compile(graph(2, "y", stepgraph.Node{Name: "y", Op: op, Inputs: []string{"x"}, Size: 2}), nil, 3)
 		var unsupported *backend.ErrUnsupported
 		if !errors.As(err, &unsupported) || !strings.Contains(err.Error(), string(op)) {
 			t.Errorf("%s: error %v, want ErrUnsupported that names it", op, err)
 		}
 	}
-	_, err := Compile(graph(2, "y", stepgraph.Node{Name: "y", Op: stepgraph.Tanh, Inputs: []string{"z"}, Size: 2}), nil, 3)
+	_, err := Compile(graph(2, "y", stepgraph.Node{Name: "y", Op: stepgraph.Normalize, Inputs: []string{"x"}, Size: 2, Epsilon: 1e-5}), nil, 3)
+	if err == nil || !strings.Contains(err.Error(), "a mean over a vector, a square root and a division") {
+		t.Errorf("normalize: error %v, want one that says which circuits are missing", err)
+	}
+	_, err = Compile(graph(2, "y", stepgraph.Node{Name: "y", Op: stepgraph.Tanh, Inputs: []string{"z"}, Size: 2}), nil, 3)
 	if err == nil || !strings.Contains(err.Error(), `"z"`) {
 		t.Errorf("a graph with an unknown input: error %v, want one that names it", err)
 	}

@@ -474,6 +474,8 @@ type CostResponse struct {
 	Missing       map[string]string      `protobuf:"bytes,8,rep,name=missing,proto3" json:"missing,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Notes         []string               `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
 	Substitutions []*Substitution        `protobuf:"bytes,10,rep,name=substitutions,proto3" json:"substitutions,omitempty"`
+	SecondsLow    *float64               `protobuf:"fixed64,11,opt,name=seconds_low,json=secondsLow,proto3,oneof" json:"seconds_low,omitempty"` // quartiles of the n timed sequences
+	SecondsHigh   *float64               `protobuf:"fixed64,12,opt,name=seconds_high,json=secondsHigh,proto3,oneof" json:"seconds_high,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -576,6 +578,20 @@ func (x *CostResponse) GetSubstitutions() []*Substitution {
 		return x.Substitutions
 	}
 	return nil
+}
+
+func (x *CostResponse) GetSecondsLow() float64 {
+	if x != nil && x.SecondsLow != nil {
+		return *x.SecondsLow
+	}
+	return 0
+}
+
+func (x *CostResponse) GetSecondsHigh() float64 {
+	if x != nil && x.SecondsHigh != nil {
+		return *x.SecondsHigh
+	}
+	return 0
 }
 
 type ExecuteRequest struct {
@@ -728,7 +744,7 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\x06weight\x18\x01 \x01(\tR\x06weight\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x03 \x01(\tR\x02to\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xf4\x03\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xe3\x04\n" +
 	"\fCostResponse\x12\x1b\n" +
 	"\x06cycles\x18\x01 \x01(\x01H\x00R\x06cycles\x88\x01\x01\x12\x1d\n" +
 	"\aseconds\x18\x02 \x01(\x01H\x01R\aseconds\x88\x01\x01\x120\n" +
@@ -740,14 +756,19 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\amissing\x18\b \x03(\v2-.bittern.backend.v1.CostResponse.MissingEntryR\amissing\x12\x14\n" +
 	"\x05notes\x18\t \x03(\tR\x05notes\x12F\n" +
 	"\rsubstitutions\x18\n" +
-	" \x03(\v2 .bittern.backend.v1.SubstitutionR\rsubstitutions\x1a:\n" +
+	" \x03(\v2 .bittern.backend.v1.SubstitutionR\rsubstitutions\x12$\n" +
+	"\vseconds_low\x18\v \x01(\x01H\x03R\n" +
+	"secondsLow\x88\x01\x01\x12&\n" +
+	"\fseconds_high\x18\f \x01(\x01H\x04R\vsecondsHigh\x88\x01\x01\x1a:\n" +
 	"\fMissingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
 	"\a_cyclesB\n" +
 	"\n" +
 	"\b_secondsB\a\n" +
-	"\x05_area\"\xdf\x01\n" +
+	"\x05_areaB\x0e\n" +
+	"\f_seconds_lowB\x0f\n" +
+	"\r_seconds_high\"\xdf\x01\n" +
 	"\x0eExecuteRequest\x12\x1c\n" +
 	"\tsequences\x18\x01 \x01(\x03R\tsequences\x12\x16\n" +
 	"\x06length\x18\x02 \x01(\x03R\x06length\x121\n" +

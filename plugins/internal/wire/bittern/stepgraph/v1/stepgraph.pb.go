@@ -239,6 +239,7 @@ type Node struct {
 	Offset        int64                  `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`
 	Scale         *Table                 `protobuf:"bytes,8,opt,name=scale,proto3" json:"scale,omitempty"`
 	Shift         *Table                 `protobuf:"bytes,9,opt,name=shift,proto3" json:"shift,omitempty"`
+	Epsilon       float64                `protobuf:"fixed64,10,opt,name=epsilon,proto3" json:"epsilon,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -336,6 +337,13 @@ func (x *Node) GetShift() *Table {
 	return nil
 }
 
+func (x *Node) GetEpsilon() float64 {
+	if x != nil {
+		return x.Epsilon
+	}
+	return 0
+}
+
 type Table struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rows          int64                  `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
@@ -407,7 +415,7 @@ const file_bittern_stepgraph_v1_stepgraph_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12-\n" +
 	"\x04init\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04init\x12\x12\n" +
-	"\x04next\x18\x04 \x01(\tR\x04next\"\x8a\x02\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\"\xa4\x02\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\tR\x02op\x12\x16\n" +
@@ -417,7 +425,9 @@ const file_bittern_stepgraph_v1_stepgraph_proto_rawDesc = "" +
 	"\trecurrent\x18\x06 \x01(\bR\trecurrent\x12\x16\n" +
 	"\x06offset\x18\a \x01(\x03R\x06offset\x121\n" +
 	"\x05scale\x18\b \x01(\v2\x1b.bittern.stepgraph.v1.TableR\x05scale\x121\n" +
-	"\x05shift\x18\t \x01(\v2\x1b.bittern.stepgraph.v1.TableR\x05shift\"N\n" +
+	"\x05shift\x18\t \x01(\v2\x1b.bittern.stepgraph.v1.TableR\x05shift\x12\x18\n" +
+	"\aepsilon\x18\n" +
+	" \x01(\x01R\aepsilon\"N\n" +
 	"\x05Table\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x03R\x04rows\x121\n" +
 	"\x06values\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06valuesB@Z>bittern/plugins/internal/wire/bittern/stepgraph/v1;stepgraphv1b\x06proto3"

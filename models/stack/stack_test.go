@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"context"
@@ -14,11 +14,20 @@ import (
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
 	"bittern/models/internal/reference"
+	"bittern/models/recurrent"
 	"bittern/plugins"
 	"bittern/plugins/model"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
 )
+
+func newPlugin() model.Model {
+	return New(Model{Name: "lstm", Version: "1.0.0", Summary: "an LSTM", Kind: recurrent.LSTM})
+}
+
+func newGRU() model.Model {
+	return New(Model{Name: "gru", Version: "1.0.0", Summary: "a GRU", Kind: recurrent.GRU})
+}
 
 // rig is a built model with the tensors a harness would keep in its arena.
 type rig struct {
@@ -30,9 +39,14 @@ type rig struct {
 
 func build(t testing.TB, options plugins.Values, task model.Task, threads int) *rig {
 	t.Helper()
+	return buildOf(t, newPlugin, options, task, threads)
+}
+
+func buildOf(t testing.TB, create func() model.Model, options plugins.Values, task model.Task, threads int) *rig {
+	t.Helper()
 	ctx := context.Background()
-	r := &rig{t: t, model: New().(*plugin)}
-	resolved, err := plugins.Resolve("lstm", mustDescribe(t, r.model).Options, options)
+	r := &rig{t: t, model: create().(*plugin)}
+	resolved, err := plugins.Resolve("model", mustDescribe(t, r.model).Options, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +80,7 @@ func build(t testing.TB, options plugins.Values, task model.Task, threads int) *
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.model.session.close(); err != nil {
+		if err := r.model.session.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -190,17 +204,31 @@ var (
 
 var networks = []struct {
 	name    string
+	make    func() model.Model
 	options plugins.Values
 	task    model.Task
 }{
-	{"one layer", plugins.Values{"units": "13"}, characters},
-	{"plain", plugins.Values{"units": "13", "normalization": "none"}, characters},
-	{"shared", plugins.Values{"units": "13", "normalization": "batch-shared"}, characters},
-	{"two layers", plugins.Values{"units": "18", "layers": "2"}, characters},
-	{"embedding", plugins.Values{"units": "13", "layers": "2", "embedding": "9"}, characters},
-	{"plain embedding", plugins.Values{"units": "9", "layers": "3", "embedding": "4", "normalization": "none"}, characters},
-	{"classifier", plugins.Values{"units": "17"}, pixels},
-	{"plain classifier", plugins.Values{"units": "17", "layers": "2", "normalization": "none"}, pixels},
+	{"one layer", newPlugin, plugins.Values{"units": "13"}, characters},
+	{"plain", newPlugin, plugins.Values{"units": "13", "normalization": "none"}, characters},
+	{"shared", newPlugin, plugins.Values{"units": "13", "normalization": "batch-shared"}, characters},
+	{"two layers", newPlugin, plugins.Values{"units": "18", "layers": "2"}, characters},
+	{"embedding", newPlugin, plugins.Values{"units": "13", "layers": "2", "embedding": "9"}, characters},
+	{"plain embedding", newPlugin, plugins.Values{"units": "9", "layers": "3", "embedding": "4", "normalization": "none"}, characters},
+	{"classifier", newPlugin, plugins.Values{"units": "17"}, pixels},
+	{"batch without the cell", newPlugin, plugins.Values{"units": "13", "normalize-cell": "false"}, characters},
+	{"shared without the cell", newPlugin, plugins.Values{"units": "13", "normalization": "batch-shared", "normalize-cell": "false"}, characters},
+	{"layer", newPlugin, plugins.Values{"units": "13", "layers": "2", "normalization": "layer"}, characters},
+	{"weight", newPlugin, plugins.Values{"units": "13", "layers": "2", "normalization": "weight"}, characters},
+	{"gru", newGRU, plugins.Values{"units": "13", "layers": "2"}, characters},
+	{"shared gru", newGRU, plugins.Values{"units": "13", "normalization": "batch-shared"}, characters},
+	{"layer gru", newGRU, plugins.Values{"units": "13", "normalization": "layer", "embedding": "5"}, characters},
+	{"weight gru", newGRU, plugins.Values{"units": "13", "normalization": "weight"}, pixels},
+	{"plain gru", newGRU, plugins.Values{"units": "13", "normalization": "none"}, pixels},
+	{"gru with reset before", newGRU, plugins.Values{"units": "13", "reset": "before", "layers": "2"}, characters},
+	{"layer gru with reset before", newGRU, plugins.Values{"units": "13", "reset": "before", "normalization": "layer"}, pixels},
+	{"weight gru with reset before", newGRU, plugins.Values{"units": "13", "reset": "before", "normalization": "weight"}, characters},
+	{"plain gru with reset before", newGRU, plugins.Values{"units": "13", "reset": "before", "normalization": "none"}, characters},
+	{"plain classifier", newPlugin, plugins.Values{"units": "17", "layers": "2", "normalization": "none"}, pixels},
 }
 
 // TestStepAgainstReference holds the loss and every gradient of whole networks
@@ -211,7 +239,7 @@ func TestStepAgainstReference(t *testing.T) {
 		for threads := 1; threads <= 3; threads++ {
 			t.Run(fmt.Sprintf("%s/%d threads", network.name, threads), func(t *testing.T) {
 				t.Parallel()
-				r := build(t, network.options, network.task, threads)
+				r := buildOf(t, network.make, network.options, network.task, threads)
 				r.randomise()
 				r.fill(1)
 				wantLoss, want := r.reference()
@@ -247,7 +275,7 @@ func TestStepAgainstReference(t *testing.T) {
 
 // reference computes the rig's network with the oracle.
 func (r *rig) reference() (float64, map[string][]float64) {
-	task, a := r.request.Task, r.model.session.architecture
+	task, a := r.request.Task, r.model.session.Architecture
 	value := func(name string) []float64 { return double(r.model.session.effective(name)) }
 	gradients := map[string][]float64{}
 	var x [][]float64
@@ -260,14 +288,21 @@ func (r *rig) reference() (float64, map[string][]float64) {
 		trace *reference.Trace
 	}
 	var stack []trained
-	for i := range a.depth {
-		config := a.layer(i)
-		l := trained{layer: reference.Layer{Steps: config.Steps, Batch: config.Batch, Inputs: config.Inputs, Units: config.Units}}
-		at := func(part string) []float64 { return value(layerName(i, part)) }
-		l.w = reference.Weights{Wx: at("Wx"), Wh: at("Wh"), Beta: at("beta"), H0: at("h0"), C0: at("c0")}
-		if config.NormalizeCell {
-			l.layer.Normalization, l.layer.NormalizeCell = reference.Batch, true
-			l.w.GammaH, l.w.GammaX, l.w.GammaC, l.w.BetaC = at("gamma_h"), at("gamma_x"), at("gamma_c"), at("beta_c")
+	for i := range a.Layers {
+		config := a.Layer(i)
+		l := trained{layer: reference.Layer{
+			Steps: config.Steps, Batch: config.Batch, Inputs: config.Inputs, Units: config.Units,
+			GRU: config.Kind == recurrent.GRU, ResetBefore: config.ResetBefore, NormalizeCell: config.NormalizeCell,
+			Normalization: map[recurrent.Normalization]reference.Normalization{
+				recurrent.NoNorm: reference.None, recurrent.BatchNorm: reference.Batch, recurrent.SharedBatchNorm: reference.Batch,
+				recurrent.LayerNorm: reference.Over, recurrent.WeightNorm: reference.Weight,
+			}[config.Normalization],
+		}}
+		w := r.model.session.weights(i, r.model.session.effective)
+		l.w = reference.Weights{
+			Wx: double(w.Wx), Wh: double(slices.Concat(w.Wh, w.Whn)), Beta: double(w.Beta), H0: double(w.H0), C0: double(w.C0),
+			GammaH: double(w.GammaH), GammaX: double(w.GammaX), BetaH: double(w.BetaH), BetaX: double(w.BetaX),
+			GammaC: double(w.GammaC), BetaC: double(w.BetaC),
 		}
 		l.trace = l.layer.Forward(l.w, x, nil)
 		x = l.trace.H
@@ -278,29 +313,29 @@ func (r *rig) reference() (float64, map[string][]float64) {
 		read = x[len(x)-1:]
 	}
 	h := slices.Concat(read...)
-	softmax := reference.Softmax{Rows: len(h) / a.units, Units: a.units, Classes: task.OutputSize}
+	softmax := reference.Softmax{Rows: len(h) / a.Units, Units: a.Units, Classes: task.OutputSize}
 	targets := r.request.Inputs.Int32["targets"]
 	loss, _ := softmax.Loss(value(softmaxName), value(biasName), h, targets)
 	dW, dBias, dH := softmax.Backward(value(softmaxName), value(biasName), h, targets)
 	gradients[softmaxName], gradients[biasName] = dW, dBias
-	d := slices.Collect(slices.Chunk(dH, task.Batch*a.units))
+	d := slices.Collect(slices.Chunk(dH, task.Batch*a.Units))
 	for len(d) < task.Length {
-		d = slices.Insert(d, 0, make([]float64, task.Batch*a.units))
+		d = slices.Insert(d, 0, make([]float64, task.Batch*a.Units))
 	}
 	for i, l := range slices.Backward(stack) {
 		var g reference.Weights
 		g, d = l.layer.Backward(l.w, l.trace, d)
-		for part, gradient := range g.Named() {
+		for part, gradient := range l.layer.Named(g) {
 			gradients[layerName(i, part)] = gradient
 		}
 	}
-	if a.embedding > 0 {
-		dW := make([]float64, a.embedding*task.InputSize)
+	if a.Embedding > 0 {
+		dW := make([]float64, a.Embedding*task.InputSize)
 		for step, gradient := range d {
 			for row := range task.Batch {
 				token := int(r.request.Inputs.Int32["inputs"][step*task.Batch+row])
-				for j := range a.embedding {
-					dW[j*task.InputSize+token] += gradient[row*a.embedding+j]
+				for j := range a.Embedding {
+					dW[j*task.InputSize+token] += gradient[row*a.Embedding+j]
 				}
 			}
 		}
@@ -311,19 +346,19 @@ func (r *rig) reference() (float64, map[string][]float64) {
 
 // features is what the first layer reads at a step.
 func (r *rig) features(step int) []float64 {
-	task, a := r.request.Task, r.model.session.architecture
+	task, a := r.request.Task, r.model.session.Architecture
 	if task.Kind == model.SequenceClassification {
 		n := task.Batch * task.InputSize
 		return double(r.request.Inputs.Float32["inputs"][step*n : (step+1)*n])
 	}
 	width := task.InputSize
-	if a.embedding > 0 {
-		width = a.embedding
+	if a.Embedding > 0 {
+		width = a.Embedding
 	}
 	x := make([]float64, task.Batch*width)
 	for row := range task.Batch {
 		token := int(r.request.Inputs.Int32["inputs"][step*task.Batch+row])
-		if a.embedding == 0 {
+		if a.Embedding == 0 {
 			x[row*width+token] = 1
 			continue
 		}
@@ -349,7 +384,7 @@ func TestExportIsTheFrozenNetwork(t *testing.T) {
 	for _, network := range networks {
 		t.Run(network.name, func(t *testing.T) {
 			t.Parallel()
-			r := build(t, network.options, network.task, 2)
+			r := buildOf(t, network.make, network.options, network.task, 2)
 			r.randomise()
 			for batch := range 3 {
 				r.fill(uint64(10 + batch))
@@ -444,6 +479,8 @@ func TestLearns(t *testing.T) {
 	}{
 		{"characters", plugins.Values{"units": "24"}, characters, model.Adam, 0.02, 0},
 		{"plain", plugins.Values{"units": "24", "normalization": "none"}, characters, model.Adam, 0.02, 5},
+		{"layer", plugins.Values{"units": "24", "normalization": "layer"}, characters, model.Adam, 0.02, 0},
+		{"weight", plugins.Values{"units": "24", "normalization": "weight"}, characters, model.Adam, 0.02, 0},
 		{"gradient descent", plugins.Values{"units": "24"}, characters, model.SGD, 1, 0.25},
 		{"words", plugins.Values{"units": "24", "layers": "2", "embedding": "10", "dropout": "0.1"}, characters, model.Adam, 0.02, 0.25},
 		{"classifier", plugins.Values{"units": "24"}, model.Task{Kind: model.SequenceClassification, InputSize: 1, OutputSize: 2, Batch: 64, Length: 3}, model.Adam, 0.02, 0},
@@ -591,7 +628,7 @@ func TestInitialValues(t *testing.T) {
 	for _, shape := range [][2]int{{12, 3}, {3, 12}, {7, 7}, {1, 1}, {64, 5}, {150, 150}, {33, 200}} {
 		rows, cols := shape[0], shape[1]
 		w := make([]float32, rows*cols)
-		if err := orthogonal(w, rows, cols, source(1, "w"), matmul.New(workers)); err != nil {
+		if err := Orthogonal(w, rows, cols, Random(1, "w"), matmul.New(workers)); err != nil {
 			t.Fatal(err)
 		}
 		at := func(i, j int) float64 { return float64(w[i*cols+j]) }
@@ -624,6 +661,27 @@ func TestInitialValues(t *testing.T) {
 			t.Errorf("%s starts as %v, want %v", name, got, want)
 		}
 	}
+	gru := buildOf(t, newGRU, plugins.Values{"units": "5", "normalization": "layer"}, characters, 1)
+	if got := gru.request.Parameters["layer0.gamma_x"].Value; !slices.Equal(got, slices.Repeat([]float32{1}, 15)) {
+		t.Errorf("gains of a layer normalization start as %v, want ones", got)
+	}
+	if got := gru.request.Parameters["layer0.beta"].Value; !slices.Equal(got, make([]float32, 15)) {
+		t.Errorf("biases of a GRU start as %v, want zeros", got)
+	}
+	// With gains that are the rows' norms, weight normalization changes nothing.
+	for _, reset := range []string{"after", "before"} {
+		start := func(normalization string) model.Evaluation {
+			r := buildOf(t, newGRU, plugins.Values{"units": "5", "normalization": normalization, "reset": reset}, characters, 1)
+			for _, p := range r.request.Parameters {
+				copy(p.Quantized, p.Value)
+			}
+			r.fill(1)
+			return r.evaluate(model.Evaluate{Statistics: model.Frozen})
+		}
+		if got, want := start("weight").LossSum, start("none").LossSum; math.Abs(got-want) > 1e-4 {
+			t.Errorf("reset %s: the loss starts at %v with weight normalization, at %v without", reset, got, want)
+		}
+	}
 }
 
 func TestProblems(t *testing.T) {
@@ -640,16 +698,17 @@ func TestProblems(t *testing.T) {
 	}{
 		"unknown option":      {plugins.Values{"unit": "3"}, characters, `did you mean "units"?`},
 		"out of bounds":       {plugins.Values{"layers": "9"}, characters, "between 1 and 4"},
-		"choice":              {plugins.Values{"normalization": "bach"}, characters, "one of batch, batch-shared, none"},
-		"one sequence":        {nil, changed(func(t *model.Task) { t.Batch = 1 }), "at least 2 sequences"},
+		"choice":              {plugins.Values{"normalization": "bach"}, characters, "one of none, batch, batch-shared, layer, weight"},
+		"one sequence":        {nil, changed(func(t *model.Task) { t.Batch = 1 }), "raise the batch to at least 2"},
 		"unknown task":        {nil, changed(func(t *model.Task) { t.Kind = "reading" }), `kind "reading"`},
 		"empty vocabulary":    {nil, changed(func(t *model.Task) { t.InputSize = 0 }), "input size is 0"},
 		"embedding of pixels": {plugins.Values{"embedding": "3"}, pixels, "set it to 0"},
+		"a reset gate":        {plugins.Values{"reset": "before"}, characters, `"reset"`},
 		"carried state":       {plugins.Values{"carry-state": "true"}, characters, `"carry-state"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := New().Plan(context.Background(), test.options, test.task)
+			_, err := newPlugin().Plan(context.Background(), test.options, test.task)
 			var problem *plugins.Problem
 			if !errors.As(err, &problem) || !strings.Contains(problem.Sentence, test.want) {
 				t.Errorf("got %v, want a problem that says %q", err, test.want)
@@ -661,7 +720,7 @@ func TestProblems(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	if _, err := New().Step(ctx, model.Step{}); err == nil || !strings.Contains(err.Error(), "Build") {
+	if _, err := newPlugin().Step(ctx, model.Step{}); err == nil || !strings.Contains(err.Error(), "Build") {
 		t.Errorf("a step before Build: %v", err)
 	}
 	r := build(t, plugins.Values{"units": "5"}, characters, 1)
@@ -683,7 +742,7 @@ func TestMisuse(t *testing.T) {
 	short := r.request
 	short.Parameters = maps.Clone(short.Parameters)
 	short.Parameters["layer0.Wh"] = model.Tensors{Value: make([]float32, 3)}
-	if err := New().Build(ctx, short); err == nil || !strings.Contains(err.Error(), "layer0.Wh has 3 elements") {
+	if err := newPlugin().Build(ctx, short); err == nil || !strings.Contains(err.Error(), "layer0.Wh has 3 elements") {
 		t.Errorf("a short tensor: %v", err)
 	}
 }
@@ -702,7 +761,7 @@ func TestUpdateAllocatesNothing(t *testing.T) {
 		number := uint64(0)
 		if n := testing.AllocsPerRun(10, func() {
 			number++
-			if _, err := r.model.session.update(model.Update{Number: number, LearningRate: 0.002, ClipNorm: 1}); err != nil {
+			if _, err := r.model.session.Update(model.Update{Number: number, LearningRate: 0.002, ClipNorm: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {

@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"fmt"
@@ -12,8 +12,9 @@ import (
 // line is a cache line of float32: no two workers write to the same one.
 const line = 16
 
-// optimiser moves every parameter, its elements split over a team.
-type optimiser struct {
+// Optimiser moves parameters against their gradients, the elements of each split
+// over a team. It changes Value, and with Adam the moments.
+type Optimiser struct {
 	team       *team.Team
 	kind       model.Optimiser
 	parameters []model.Tensors
@@ -27,17 +28,20 @@ type optimiser struct {
 	scale float32
 }
 
-func newOptimiser(s *session) *optimiser {
-	o := &optimiser{team: s.team, kind: s.request.Optimiser, squares: make([]float64, s.team.Size())}
-	for _, p := range s.plan.Parameters {
-		o.parameters = append(o.parameters, s.request.Parameters[p.Name])
+// NewOptimiser returns an optimiser of the parameters, which may have any shape:
+// the Value, Grad and with Adam the moments of each are of one length. Gradients
+// are summed up in the order of the parameters.
+func NewOptimiser(t *team.Team, kind model.Optimiser, parameters []model.Tensors) (*Optimiser, error) {
+	if kind != model.Adam && kind != model.SGD {
+		return nil, fmt.Errorf("there is no optimiser %q", kind)
 	}
+	o := &Optimiser{team: t, kind: kind, parameters: parameters, squares: make([]float64, t.Size())}
 	o.sum, o.move = o.sumSquares, o.moveParameters
-	return o
+	return o, nil
 }
 
 // norm is the Euclidean norm over all gradients.
-func (o *optimiser) norm() float64 {
+func (o *Optimiser) norm() float64 {
 	o.team.Run(o.sum)
 	var total float64
 	for _, v := range o.squares {
@@ -46,13 +50,15 @@ func (o *optimiser) norm() float64 {
 	return math.Sqrt(total)
 }
 
-// update takes one step. Adam's settings but the rate are those its authors
-// recommend.
-func (s *session) update(request model.Update) (model.UpdateResult, error) {
+// Update takes one step and returns the Euclidean norm of all gradients before
+// they were clipped, which scales all by one factor (Pascanu et al., arXiv
+// 1211.5063, algorithm 1). Adam's settings but the rate are those its authors
+// recommend: β₁ 0.9, β₂ 0.999, ε 1e-8 (Kingma and Ba, arXiv 1412.6980). Updates are
+// counted from 1.
+func (o *Optimiser) Update(request model.Update) (model.UpdateResult, error) {
 	if request.Number < 1 {
-		return model.UpdateResult{}, fmt.Errorf("%s: updates are counted from 1, not %d", name, request.Number)
+		return model.UpdateResult{}, fmt.Errorf("updates are counted from 1, not %d", request.Number)
 	}
-	o := s.optimiser
 	o.adam = vecmath.Adam{Rate: request.LearningRate, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
 	o.step, o.scale = int(request.Number), 1
 	norm := o.norm()
@@ -63,7 +69,7 @@ func (s *session) update(request model.Update) (model.UpdateResult, error) {
 	return model.UpdateResult{GradNorm: norm}, nil
 }
 
-func (o *optimiser) sumSquares(worker int) {
+func (o *Optimiser) sumSquares(worker int) {
 	var total float64
 	for _, p := range o.parameters {
 		from, to := o.team.Split(worker, len(p.Grad), line)
@@ -72,7 +78,7 @@ func (o *optimiser) sumSquares(worker int) {
 	o.squares[worker] = total
 }
 
-func (o *optimiser) moveParameters(worker int) {
+func (o *Optimiser) moveParameters(worker int) {
 	for _, p := range o.parameters {
 		from, to := o.team.Split(worker, len(p.Grad), line)
 		if o.kind == model.SGD {

@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
+	"bittern/models/recurrent"
 	"bittern/plugins"
 	"bittern/plugins/model"
 )
@@ -56,22 +57,22 @@ func BenchmarkProducts(b *testing.B) {
 		b.Run(shape.name, func(b *testing.B) {
 			workers := team.New(2)
 			defer workers.Close()
-			a, err := newArchitecture(shape.options, shape.task)
+			a, err := Model{Name: "lstm", Kind: recurrent.LSTM}.architecture(shape.options, shape.task)
 			if err != nil {
 				b.Fatal(err)
 			}
-			d, task := a.units, a.task
+			d, task := a.Units, a.Task
 			rows := task.Length * task.Batch
 			p := products{multiplier: matmul.New(workers), b: b}
 			p.reserve(rows*max(4*d, task.OutputSize), max(4*d, task.OutputSize)*d)
 			for b.Loop() {
-				for range a.depth {
+				for range a.Layers {
 					for range task.Length {
 						p.multiply(task.Batch, 4*d, d)
 						p.multiply(task.Batch, d, 4*d)
 					}
 					p.multiplyTransposed(4*d, d, rows)
-					if a.embedding > 0 {
+					if a.Embedding > 0 {
 						p.multiply(rows, 4*d, d)
 						p.multiply(rows, d, 4*d)
 						p.multiplyTransposed(4*d, d, rows)

@@ -1,65 +1,64 @@
-package lstm
+package stack
 
 import (
 	"fmt"
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
-	"strings"
 
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/vecmath"
-	"bittern/plugins/model"
 )
 
-// initialise writes a parameter's starting value, as the paper gives them: γ
-// 0.1, β 0 with the forget gate's part 1, h0, c0 and the softmax bias 0, and
-// orthogonal matrices. An embedding starts uniform in ±0.1 (Zaremba et al.,
-// arXiv 1409.2329).
-func initialise(value []float32, p model.Parameter, seed uint64, products *matmul.Multiplier) error {
-	part := p.Name[strings.LastIndex(p.Name, ".")+1:]
-	switch {
-	case p.Name == embeddingName:
-		random := source(seed, p.Name)
-		for i := range value {
-			value[i] = 0.2*random.Float32() - 0.1
-		}
-	case part == "Wx" || part == "Wh" || p.Name == softmaxName:
-		return orthogonal(value, p.Shape[0], p.Shape[1], source(seed, p.Name), products)
-	case strings.HasPrefix(part, "gamma"):
-		for i := range value {
-			value[i] = 0.1
-		}
-	default:
-		clear(value)
-		if part == "beta" {
-			units := len(value) / 4
-			for i := units; i < 2*units; i++ {
-				value[i] = 1
+// initialise writes the starting values of all parameters and clears the buffers.
+// Matrices of layers and of the softmax start orthogonal, as Ardakani et al. have
+// them, an embedding uniform in ±0.1 (Zaremba et al., arXiv 1409.2329), the softmax's
+// bias as 0 and the rest as [recurrent.Config.Initialise] gives it.
+func (s *Session) initialise() error {
+	products := matmul.New(s.team)
+	for _, p := range s.plan.Parameters {
+		value, random := s.value(p.Name), Random(s.request.Seed, p.Name)
+		switch {
+		case p.Name == embeddingName:
+			for i := range value {
+				value[i] = 0.2*random.Float32() - 0.1
 			}
+		case len(p.Shape) == 2:
+			if err := Orthogonal(value, p.Shape[0], p.Shape[1], random, products); err != nil {
+				return err
+			}
+		default:
+			clear(value)
 		}
+	}
+	for i := range s.Layers {
+		s.Layer(i).Initialise(s.weights(i, s.value))
+	}
+	for _, b := range s.plan.Buffers {
+		clear(s.request.Buffers[b.Name])
 	}
 	return nil
 }
 
-// source is the stream of random numbers that belongs to a parameter.
-func source(seed uint64, name string) *rand.Rand {
+// Random is the stream of random numbers that belongs to a parameter: it depends
+// on the experiment's seed and the parameter's name alone.
+func Random(seed uint64, name string) *rand.Rand {
 	h := fnv.New64a()
 	fmt.Fprint(h, name)
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
-// panel is the number of vectors that orthogonal makes orthogonal to all
+// panel is the number of vectors that Orthogonal makes orthogonal to all
 // before them at once.
 const panel = 32
 
-// orthogonal fills w [rows × cols] with a matrix whose columns, or rows where
+// Orthogonal fills w [rows × cols] with a matrix whose columns, or rows where
 // there are fewer, are orthonormal: normal random vectors made so one after
 // another. That is the Q of a QR decomposition with a positive diagonal, which
 // is distributed evenly over all such matrices (Mezzadri, "How to generate
 // random matrices from the classical compact groups", 2007), as the singular
 // vectors the paper takes are.
-func orthogonal(w []float32, rows, cols int, random *rand.Rand, products *matmul.Multiplier) error {
+func Orthogonal(w []float32, rows, cols int, random *rand.Rand, products *matmul.Multiplier) error {
 	count, length := min(rows, cols), max(rows, cols)
 	basis := make([]float32, count*length)
 	for i := range basis {
@@ -104,7 +103,7 @@ func gramSchmidt(vectors []float32, length int) error {
 		}
 		norm := math.Sqrt(vecmath.SumSquares(v))
 		if norm == 0 {
-			return fmt.Errorf("%s: random vectors of length %d are not independent", name, length)
+			return fmt.Errorf("random vectors of length %d are not independent", length)
 		}
 		vecmath.Scale(v, float32(1/norm))
 	}

@@ -1,4 +1,4 @@
-package lstm
+package stack
 
 import (
 	"encoding/binary"
@@ -9,12 +9,13 @@ import (
 	"bittern/plugins/model"
 )
 
-// step runs forward and backward on the batch in the input tensors.
-func (s *session) step(request model.Step) (model.StepResult, error) {
+// Step runs forward and backward on the batch in the input tensors and writes the
+// gradients of all parameters. Dropout's masks follow from the request's seed and number.
+func (s *Session) Step(request model.Step) (model.StepResult, error) {
 	s.prepare(recurrent.Batch, 0)
 	s.softmax.Rows = 0
 	for i, d := range s.dropouts {
-		d.Off, d.Key = false, dropoutKey(s.request.Seed, request.Number, i)
+		d.Off, d.Key = false, DropoutKey(s.request.Seed, request.Number, i)
 	}
 	if err := s.train.Run(); err != nil {
 		return model.StepResult{}, err
@@ -22,10 +23,12 @@ func (s *session) step(request model.Step) (model.StepResult, error) {
 	return model.StepResult{Loss: float64(s.loss.Output().Float32[0])}, nil
 }
 
-// evaluate runs forward on the batch in the input tensors.
-func (s *session) evaluate(request model.Evaluate) (model.Evaluation, error) {
-	if request.Valid < 0 || request.Valid > s.task.Batch {
-		return model.Evaluation{}, fmt.Errorf("%s: %d valid sequences in a batch of %d", name, request.Valid, s.task.Batch)
+// Evaluate runs forward on the batch in the input tensors, without dropout. With a
+// normalization of batches, [model.Calibrate] merges the batch's statistics into
+// the buffers and [model.Frozen] uses those; without, all statistics are one.
+func (s *Session) Evaluate(request model.Evaluate) (model.Evaluation, error) {
+	if request.Valid < 0 || request.Valid > s.Task.Batch {
+		return model.Evaluation{}, fmt.Errorf("%s: %d valid sequences in a batch of %d", s.Name, request.Valid, s.Task.Batch)
 	}
 	statistics, err := s.statistics(request)
 	if err != nil {
@@ -55,8 +58,8 @@ func (s *session) evaluate(request model.Evaluate) (model.Evaluation, error) {
 
 // statistics turns the request's into the layers'. Without normalization all
 // are one.
-func (s *session) statistics(request model.Evaluate) (recurrent.Statistics, error) {
-	if !s.batchNorm {
+func (s *Session) statistics(request model.Evaluate) (recurrent.Statistics, error) {
+	if !s.Normalization.Batch() {
 		return recurrent.Batch, nil
 	}
 	switch request.Statistics {
@@ -73,23 +76,23 @@ func (s *session) statistics(request model.Evaluate) (recurrent.Statistics, erro
 		}
 		return recurrent.Frozen, nil
 	}
-	return 0, fmt.Errorf("%s: there are no statistics %q", name, request.Statistics)
+	return 0, fmt.Errorf("%s: there are no statistics %q", s.Name, request.Statistics)
 }
 
 // calibrated is an error unless the running statistics hold anything.
-func (s *session) calibrated() error {
-	if s.batchNorm && s.request.Buffers[sequencesName][0] == 0 {
-		return fmt.Errorf("%s: the frozen statistics are empty; evaluate with %q first", name, model.Calibrate)
+func (s *Session) calibrated() error {
+	if s.Normalization.Batch() && s.request.Buffers[sequencesName][0] == 0 {
+		return fmt.Errorf("%s: the frozen statistics are empty; evaluate with %q first", s.Name, model.Calibrate)
 	}
 	return nil
 }
 
 // prepare sets how the layers run, over the first rows sequences of the batch
 // or over all where rows is 0.
-func (s *session) prepare(statistics recurrent.Statistics, rows int) {
+func (s *Session) prepare(statistics recurrent.Statistics, rows int) {
 	for i, layer := range s.layers {
 		pass := recurrent.Pass{Statistics: statistics, Rows: rows, Running: s.running[i]}
-		if s.batchNorm {
+		if s.Normalization.Batch() {
 			// The buffer is what a checkpoint restores.
 			s.running[i].Sequences = float64(s.request.Buffers[sequencesName][0])
 		}
@@ -97,8 +100,9 @@ func (s *session) prepare(statistics recurrent.Statistics, rows int) {
 	}
 }
 
-// dropoutKey keys the mask of one dropout at one step.
-func dropoutKey(seed, step uint64, index int) uint64 {
+// DropoutKey is the [recurrent.Dropout] key of the mask that one of a network's
+// dropouts has at one step. Masks repeat with the seed and are independent else.
+func DropoutKey(seed, step uint64, index int) uint64 {
 	h := fnv.New64a()
 	for _, v := range []uint64{seed, step, uint64(index)} {
 		h.Write(binary.LittleEndian.AppendUint64(nil, v))

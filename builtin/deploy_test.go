@@ -1,0 +1,106 @@
+package builtin_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"bittern/builtin"
+	"bittern/harness/experiment"
+	"bittern/harness/provenance"
+	"bittern/harness/store"
+	"bittern/harness/suite"
+	"bittern/harness/task"
+	"bittern/models/recurrent"
+	"bittern/plugins"
+	"bittern/plugins/host"
+	"bittern/plugins/model"
+)
+
+// TestEveryNormalizationIsDeployed trains, freezes and exports small networks and deploys
+// them on cpu, whose score must be the frozen network's own within what cpu claims, and on
+// an accelerator, which refuses what it has no circuits for.
+func TestEveryNormalizationIsDeployed(t *testing.T) {
+	t.Parallel()
+	var ids []plugins.ID
+	descriptions := map[plugins.ID]plugins.Description{}
+	for _, plugin := range builtin.Plugins() {
+		d, err := plugin.Describe(t.Context())
+		must(t, err)
+		ids, descriptions[plugin.ID] = append(ids, plugin.ID), d
+	}
+	catalogue, err := host.NewCatalogue(ids, "")
+	must(t, err)
+	plugin := func(kind plugins.Kind, name string, options plugins.Values) experiment.Plugin {
+		d := descriptions[plugins.ID{Kind: kind, Name: name}]
+		resolved, err := plugins.Resolve(name, d.Options, options)
+		must(t, err)
+		return experiment.Plugin{Label: name, Name: name, Options: resolved, Description: d}
+	}
+	loaded, err := new(task.Loader).Load(t.Context(), task.Request{
+		Task: "characters", Data: "grammar", Options: plugins.Values{"bytes": "1500", "batch": "7", "length": "23"},
+	})
+	must(t, err)
+	runs, err := store.Open(t.Context(), t.TempDir())
+	must(t, err)
+	defer func() { must(t, runs.Close()) }()
+	runner := experiment.Runner{
+		Catalogue: catalogue, Store: runs, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
+	}
+
+	type network struct {
+		model   string
+		options plugins.Values
+	}
+	var networks []network
+	for _, n := range recurrent.Normalizations {
+		networks = append(networks, network{"gru", plugins.Values{"normalization": n.String()}})
+	}
+	networks = append(networks,
+		network{"gru", plugins.Values{"reset": "before", "normalization": "layer"}},
+		network{"gru", plugins.Values{"reset": "before"}},
+		network{"lstm", plugins.Values{"normalization": "layer"}},
+		network{"lstm", plugins.Values{"normalization": "weight"}},
+		network{"lstm", plugins.Values{"normalize-cell": "false"}})
+	for _, n := range networks {
+		n.options["units"] = "17"
+		spec := &experiment.Spec{
+			Task: suite.Task{
+				Label: "grammar", Task: "characters", Data: "grammar", Options: loaded.Options,
+				Training: suite.Training{
+					Optimiser: model.Adam, LearningRate: 0.02, FinalLearningRate: 0.01, Decay: suite.Exponential,
+					Epochs: 1, Steps: 5, ValidateEvery: 5, ValidationCalibration: 1, CheckpointSteps: 100,
+				},
+			},
+			Loaded:    loaded,
+			Model:     plugin(plugins.KindModel, n.model, n.options),
+			Quantizer: plugin(plugins.KindQuantizer, "stochastic-ternary", nil),
+			Seed:      3, Threads: 1, Freeze: suite.Freeze{Draws: 1, CalibrationBatches: 2},
+			Backends: []experiment.Plugin{
+				plugin(plugins.KindBackend, "cpu", plugins.Values{"activations": "exact"}),
+				plugin(plugins.KindBackend, "asic-lowpower", nil),
+			},
+		}
+		failed, err := runner.Run(t.Context(), spec, func(experiment.Progress) {})
+		if err != nil || len(failed) > 0 {
+			t.Fatalf("%s %v: %v, %v", n.model, n.options, failed, err)
+		}
+		row, err := spec.Row()
+		must(t, err)
+		deployments, err := runs.Deployments(t.Context(), row.ID)
+		must(t, err)
+		for _, d := range deployments {
+			refused := d.Backend == "asic-lowpower" && n.options["normalization"] == "layer"
+			switch {
+			case refused && !strings.Contains(d.Reason, "a square root and a division"):
+				t.Errorf("%s %v on %s: reason %q, want the circuits that are missing", n.model, n.options, d.Backend, d.Reason)
+			case !refused && (d.Status != store.Done || d.Doubt != "" || d.Metric == nil || math.IsNaN(*d.Metric)):
+				t.Errorf("%s %v on %s: %+v, want a score that is not in doubt", n.model, n.options, d.Backend, d)
+			}
+		}
+		if len(deployments) != 2 {
+			t.Errorf("%s %v: %d deployments, want 2", n.model, n.options, len(deployments))
+		}
+	}
+}

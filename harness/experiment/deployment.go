@@ -1,0 +1,108 @@
+package experiment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"bittern/accel/kernels/isa"
+	"bittern/harness/artifact"
+	"bittern/harness/provenance"
+	"bittern/harness/store"
+	"bittern/harness/task"
+)
+
+// deployment runs a finished experiment on one backend, unless the store holds what
+// came of it.
+func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Experiment, backend Plugin, report func(done, of int)) (*Failure, error) {
+	config, err := json.Marshal(deploymentConfig{configPlugin: backend.config(), ISA: isa.Current().String()})
+	if err != nil {
+		return nil, err
+	}
+	known, err := r.Store.Deployments(ctx, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range known {
+		if d.Backend == backend.Label && d.Status == store.Damaged {
+			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, "what the run store had of it is damaged; deploying it again"))
+		} else if d.Backend == backend.Label && string(d.Config) == string(config) && d.Status != store.Failed {
+			return nil, nil
+		}
+	}
+	d := store.Deployment{Experiment: row.ID, Backend: backend.Label, Config: config}
+	made := provenance.Deployment{Machine: r.Machine, Backend: backend.String(), Started: time.Now().UTC()}
+	var o outcome
+	err = r.restarting(spec.String()+" on "+backend.Label, func() (err error) {
+		o, err = r.deploy(ctx, row, t, backend, report)
+		return err
+	})
+	f, ok := errors.AsType[*Failure](err)
+	switch {
+	case ok:
+		d.Status, d.Reason, d.Stderr = store.Failed, f.Reason, f.Stderr
+	case err != nil:
+		return nil, err
+	default:
+		o.into(&d)
+		if o.doubt != "" {
+			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, o.doubt))
+		}
+	}
+	made.Ended = time.Now().UTC()
+	if d.Provenance, err = json.Marshal(made); err != nil {
+		return nil, err
+	}
+	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
+}
+
+func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
+	f := r.folder(row.ID)
+	if err := f.vouch(); err != nil {
+		return outcome{}, err
+	}
+	network, err := artifact.Read(f.artifact(), row.Artifact)
+	if err != nil {
+		return outcome{}, err // no plugin is to blame for it
+	}
+	log, closeLog := r.log(row.ID)
+	defer closeLog()
+	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline, log))
+	if err != nil {
+		return outcome{}, failure(err)
+	}
+	defer func() {
+		err = errors.Join(err, process.Close())
+		if f, ok := errors.AsType[*Failure](err); ok {
+			f.Stderr = process.Stderr() // complete only now, as in session.finish
+		}
+	}()
+	return deploy(ctx, process, plugin, network, t, *row.FrozenLoss, &r.Quiet, report)
+}
+
+// into fills the row of a deployment that did not fail.
+func (o outcome) into(d *store.Deployment) {
+	d.Status, d.Reason, d.Doubt, d.Metric = store.Done, o.missing, o.doubt, o.score
+	if o.cost == nil {
+		if o.score == nil {
+			d.Status = store.Unsupported
+		}
+		return
+	}
+	d.Cost = &store.Cost{
+		Cycles: o.cost.Cycles, Seconds: o.cost.Seconds, Area: o.cost.Area,
+		Measured: o.cost.Measured, N: o.cost.N, Missing: o.cost.Missing, Notes: o.cost.Notes,
+		SecondsLow: o.cost.SecondsLow, SecondsHigh: o.cost.SecondsHigh,
+	}
+	for _, s := range o.cost.Substitutions {
+		d.Cost.Substitutions = append(d.Cost.Substitutions, store.Substitution(s))
+	}
+	for _, part := range o.cost.Energy {
+		d.Cost.Energy = append(d.Cost.Energy, store.Part(part))
+	}
+	for _, part := range o.cost.Memory {
+		d.Cost.Memory = append(d.Cost.Memory, store.Part(part))
+	}
+}

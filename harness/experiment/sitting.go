@@ -1,0 +1,68 @@
+package experiment
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"bittern/harness/provenance"
+	"bittern/harness/store"
+)
+
+// begin stores that an experiment is being run, and what with.
+func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.Experiment, at position) error {
+	if err := r.sit(spec, row, uint64(at.Step)); err != nil {
+		return err
+	}
+	row.Status, row.Reason, row.Stderr = store.Running, "", ""
+	row.Metric, row.Parameters = string(s.task.Metric()), s.tensors.size()
+	if row.StartedAt.IsZero() {
+		row.StartedAt = time.Now()
+	}
+	row.FinishedAt = time.Time{}
+	return r.Store.PutExperiment(ctx, *row)
+}
+
+// sit adds a sitting that begins after a number of training steps to those that
+// have contributed to an experiment.
+func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
+	data := spec.Loaded.Data
+	made := provenance.Experiment{
+		Corpus: data.Name, SHA256: data.SHA256, Synthetic: data.Synthetic, Note: data.Note,
+		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
+	}
+	if row.Provenance != nil {
+		var before provenance.Experiment
+		if err := json.Unmarshal(row.Provenance, &before); err != nil {
+			return fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
+		}
+		made.Sittings = before.Sittings
+	}
+	made.Begin(provenance.Sitting{Machine: r.Machine, Threads: spec.Threads, Started: time.Now().UTC()}, step)
+	text, err := json.Marshal(made)
+	row.Provenance = text
+	return err
+}
+
+// saved stores, beside a checkpoint that is on disk, that this sitting has come so far.
+func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) error {
+	if err := contributed(row, at, time.Now()); err != nil {
+		return err
+	}
+	row.Steps, row.Epochs = uint64(at.Step), at.Epoch
+	row.BestValidation, row.BestStep, row.TrainSeconds = at.Best, uint64(at.BestStep), at.Seconds
+	return r.Store.PutExperiment(ctx, *row)
+}
+
+// contributed notes in the row how far its last sitting has come.
+func contributed(row *store.Experiment, at position, when time.Time) error {
+	var made provenance.Experiment
+	if err := json.Unmarshal(row.Provenance, &made); err != nil {
+		return fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
+	}
+	made.Saved(uint64(at.Step), when.UTC())
+	text, err := json.Marshal(made)
+	row.Provenance = text
+	return err
+}

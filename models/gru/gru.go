@@ -1,0 +1,28 @@
+// Package gru is the model plugin of gated recurrent units (Cho et al., EMNLP 2014)
+// under a softmax, batch-normalised unless told otherwise.
+//
+//	layer:  r, z = σ(N(Wh·h_{t−1}) + N(Wx·x_t) + β) of their rows
+//	        n = tanh(N(Wx·x_t) + β + r∘N(Wh·h_{t−1})) of its rows, as PyTorch has it, or
+//	            tanh(N(Wx·x_t) + β + N(Whn·(r∘h_{t−1}))) with reset=before
+//	        h_t = (1−z)∘n + z∘h_{t−1}
+//	output: softmax(W·h_t + b)
+//
+// Ardakani et al. (ICLR 2019) give no equations for a GRU: the normalization of both
+// products and its starting values are those of their LSTM.
+package gru
+
+import (
+	"bittern/models/recurrent"
+	"bittern/models/stack"
+	"bittern/plugins"
+	"bittern/plugins/model"
+)
+
+// New returns the plugin. Build makes its network; a second Build replaces it.
+func New() model.Model {
+	return stack.New(stack.Model{
+		Name: "gru", Version: "1.0.0", Kind: recurrent.GRU,
+		Summary: "GRU (Cho et al., EMNLP 2014) with normalized products and learned start state",
+		Facts:   []plugins.Fact{{Name: "gates", Value: "r, z, n stacked in Wx and Wh; with reset=before n's rows of Wh are Whn"}},
+	})
+}

@@ -1,0 +1,44 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+
+	"bittern/plugins/model"
+)
+
+// CheckTensors returns an error that names every tensor which Build was given with
+// another length than the plan's, or not at all: a parameter's Value and Grad, the
+// Quantized of one that is quantized, the moments that the optimiser needs, and
+// buffers. It is for a model's own use; inputs are not looked at.
+func CheckTensors(plan model.Plan, request model.Build) error {
+	var err error
+	check := func(what string, got int, shape []int) { err = errors.Join(err, checkLength(what, got, shape...)) }
+	for _, p := range plan.Parameters {
+		t := request.Parameters[p.Name]
+		check(p.Name, len(t.Value), p.Shape)
+		check("the gradient of "+p.Name, len(t.Grad), p.Shape)
+		if p.Quantize {
+			check("the quantized "+p.Name, len(t.Quantized), p.Shape)
+		}
+		if request.Optimiser == model.Adam {
+			check("the first moment of "+p.Name, len(t.Moment1), p.Shape)
+			check("the second moment of "+p.Name, len(t.Moment2), p.Shape)
+		}
+	}
+	for _, b := range plan.Buffers {
+		check("buffer "+b.Name, len(request.Buffers[b.Name]), b.Shape)
+	}
+	return err
+}
+
+func checkLength(what string, got int, shape ...int) error {
+	want := 1
+	for _, n := range shape {
+		want *= n
+	}
+	if got != want {
+		return fmt.Errorf("%s has %d elements, its shape %v wants %d", what, got, shape, want)
+	}
+	return nil
+}
