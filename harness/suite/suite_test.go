@@ -376,7 +376,7 @@ func TestLoad(t *testing.T) {
 		"no/such.yaml":        "there is no suite file no/such.yaml",
 		filepath.Dir(file):    "cannot be read (it is a folder)",
 		large:                 "cannot be read (it is longer than 1048576 bytes",
-		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest, normalized, paper-gru`,
+		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest, normalized, paper-characters, paper-gru, paper-mnist`,
 	} {
 		_, err := Load(nameOrPath)
 		var problem *plugins.Problem
