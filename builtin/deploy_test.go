@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"bittern/builtin"
-	"bittern/harness/dataset"
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/harness/suite"
+	"bittern/harness/task"
 	"bittern/models/recurrent"
 	"bittern/plugins"
 	"bittern/plugins/host"
@@ -38,7 +38,9 @@ func TestEveryNormalizationIsDeployed(t *testing.T) {
 		must(t, err)
 		return experiment.Plugin{Label: name, Name: name, Options: resolved, Description: d}
 	}
-	text, err := dataset.Load(t.Context(), dataset.Request{Name: "grammar", MaxBytes: 1500})
+	loaded, err := new(task.Loader).Load(t.Context(), task.Request{
+		Task: "characters", Data: "grammar", Options: plugins.Values{"bytes": "1500", "batch": "7", "length": "23"},
+	})
 	must(t, err)
 	runs, err := store.Open(t.Context(), t.TempDir())
 	must(t, err)
@@ -65,13 +67,13 @@ func TestEveryNormalizationIsDeployed(t *testing.T) {
 		n.options["units"] = "17"
 		spec := &experiment.Spec{
 			Task: suite.Task{
-				Label: "grammar", Corpus: "grammar", Bytes: 1500, Batch: 7, Length: 23,
+				Label: "grammar", Task: "characters", Data: "grammar", Options: loaded.Options,
 				Training: suite.Training{
 					Optimiser: model.Adam, LearningRate: 0.02, FinalLearningRate: 0.01, Decay: suite.Exponential,
 					Epochs: 1, Steps: 5, ValidateEvery: 5, ValidationCalibration: 1, CheckpointSteps: 100,
 				},
 			},
-			Corpus:    text,
+			Loaded:    loaded,
 			Model:     plugin(plugins.KindModel, n.model, n.options),
 			Quantizer: plugin(plugins.KindQuantizer, "stochastic-ternary", nil),
 			Seed:      3, Threads: 1, Freeze: suite.Freeze{Draws: 1, CalibrationBatches: 2},

@@ -107,7 +107,8 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 		Options map[string]string `json:"options"`
 	}
 	var parts struct {
-		Corpus    string `json:"corpus"`
+		Task      string `json:"task"`
+		Data      string `json:"data"`
 		Model     plugin `json:"model"`
 		Quantizer plugin `json:"quantizer"`
 	}
@@ -115,7 +116,7 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 		return published.Setting{}, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
 	}
 	e := published.Setting{
-		Corpus: parts.Corpus, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
+		Task: parts.Task, Corpus: parts.Data, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
 		Normalization: published.NormalizationOf(parts.Model.Name, parts.Model.Options),
 	}
 	// A model without these options is like none that was published.

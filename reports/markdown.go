@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"bittern/baselines/published"
+	"bittern/harness/metric"
 	"bittern/reports/table"
 )
 
@@ -57,8 +58,8 @@ const (
 
 func (r *Report) markdown(w io.Writer) error {
 	var notes footnotes
-	for _, metric := range r.metrics() {
-		if err := r.table(w, metric, &notes); err != nil {
+	for _, name := range r.metrics() {
+		if err := r.table(w, name, &notes); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintln(w); err != nil {
@@ -80,17 +81,17 @@ func (r *Report) metrics() []string {
 	return metrics
 }
 
-func (r *Report) table(w io.Writer, metric string, notes *footnotes) error {
+func (r *Report) table(w io.Writer, name string, notes *footnotes) error {
 	step := "step"
-	if metric == "BPC" {
+	if metric.Metric(name) == metric.BPC {
 		step = "char"
 	}
 	t := table.New("task", "model", "quantizer", "norm.", "backend", "seeds",
-		"deployable "+table.Text(metric), "paper-style "+table.Text(metric), "recurrent KB", "deployment KB", "energy nJ/"+step, "time µs/"+step, "cost is",
-		"published "+table.Text(metric), "published KB")
+		"deployable "+table.Text(name), "paper-style "+table.Text(name), "recurrent KB", "deployment KB", "energy nJ/"+step, "time µs/"+step, "cost is",
+		"published "+table.Text(name), "published KB")
 	t.AlignRight(5, 6, 7, 8, 9, 10, 11)
 	for _, row := range r.Rows {
-		if row.Metric != metric {
+		if row.Metric != name {
 			continue
 		}
 		cells := []string{
@@ -277,6 +278,11 @@ func (r *Report) footer(w io.Writer, notes footnotes) error {
 		b.WriteString("- deployable: the draw of the weights that validated best, packed, statistics frozen, computed by the backend from the packed artifact; " +
 			"paper-style: batch statistics, weights drawn anew for every batch\n" +
 			"- recurrent KB: weights of recurrent layers alone; deployment KB: codes, scales, normalization tables, states and output layer as the backend stores them; KB of 1000 bytes\n")
+	}
+	for _, name := range r.metrics() {
+		if m := metric.Metric(name); slices.Contains(metric.All, m) {
+			fmt.Fprintf(&b, "- %s: %s\n", m, m.Doc())
+		}
 	}
 	r.freezes(&b)
 	for _, p := range r.Provenance {

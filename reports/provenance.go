@@ -20,12 +20,12 @@ func machineLine(m provenance.Machine) (commit, system, cpu string) {
 // String says in a line of Markdown what the figures were measured with.
 func (p Provenance) String() string {
 	commit, system, cpu := machineLine(p.Machine)
-	corpus := fmt.Sprintf("%s (SHA-256 %s)", table.Text(p.Corpus), table.Text(p.SHA256))
+	data := fmt.Sprintf("%s (SHA-256 %s)", table.Text(p.Corpus), table.Text(p.SHA256))
 	if p.Synthetic {
-		corpus += ", SYNTHETIC"
+		data += ", SYNTHETIC"
 	}
 	if p.Note != "" {
-		corpus += ", " + table.Text(p.Note)
+		data += ", " + table.Text(p.Note)
 	}
 	overhead := "n/a: not measured"
 	if len(p.Overheads) > 0 {
@@ -35,8 +35,8 @@ func (p Provenance) String() string {
 		}
 		overhead = strings.Join(runs, ", ")
 	}
-	return fmt.Sprintf("%d experiments, seeds %s, trained for %s steps, measured at commit %s, %s, %d threads of %d cores, %s; corpus %s; a training step on the null plugins: %s",
-		p.Experiments, list(p.Seeds), list(p.Steps), commit, system, p.Threads, p.Cores, cpu, corpus, overhead)
+	return fmt.Sprintf("%d experiments, seeds %s, trained for %s steps, measured at commit %s, %s, %d threads of %d cores, %s; data %s; a training step on the null plugins: %s",
+		p.Experiments, list(p.Seeds), list(p.Steps), commit, system, p.Threads, p.Cores, cpu, data, overhead)
 }
 
 // String says in a line of Markdown what deployments were computed with.

@@ -52,7 +52,7 @@ func filled(t *testing.T) *store.Store {
 	number := func(f float64) *float64 { return &f }
 	var experiments []store.Experiment
 	add := func(quantizer, normalization string, seed uint64, status store.Status, paper float64) store.Experiment {
-		config := fmt.Sprintf(`{"corpus":"warpeace","seed":%d,"model":{"name":"lstm","options":{"units":"512","layers":"1","normalization":%q,"normalize-cell":"%t"}},"quantizer":{"name":%q}}`,
+		config := fmt.Sprintf(`{"task":"characters","data":"warpeace","seed":%d,"model":{"name":"lstm","options":{"units":"512","layers":"1","normalization":%q,"normalize-cell":"%t"}},"quantizer":{"name":%q}}`,
 			seed, normalization, quantizer != "binaryconnect", quantizer)
 		id, canonical, err := store.ID(json.RawMessage(config))
 		if err != nil {
@@ -246,5 +246,21 @@ func TestEverySittingIsListed(t *testing.T) {
 	want := []string{"old: 1 of a, 0 to 8", "old: 1 of a, 20 to 21", "new: 1 of a, 8 to 20"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("sittings (-want +got):\n%s", diff)
+	}
+}
+
+// A table of accuracies says its unit and which way is better.
+func TestAMetricHasItsUnitAndDirection(t *testing.T) {
+	t.Parallel()
+	mean := 98.6
+	r := Report{Suite: "images", Rows: []Row{{Task: "smnist", Metric: "accuracy %", Seeds: []uint64{1}, Deployable: Figure{N: 1, Mean: &mean}}, {Task: "odd", Metric: "furlongs"}}}
+	var out strings.Builder
+	if err := r.Write(&out, Markdown); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| deployable accuracy % |", "| energy nJ/step |", "98.600", "- accuracy %: share of the targets that were given the highest probability; higher is better\n", "| deployable furlongs |"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, out.String())
+		}
 	}
 }

@@ -45,6 +45,7 @@ const (
 // al.'s, which normalizes the cell too); see [NormalizationOf].
 type Result struct {
 	Source         string         `json:"source"`
+	Task           string         `json:"task"`
 	Corpus         string         `json:"corpus"`
 	Model          string         `json:"model"`
 	Units          int            `json:"units"`
@@ -95,7 +96,7 @@ func Results() ([]Result, error) {
 
 func parse(row map[string]string) (Result, error) {
 	r := Result{
-		Source: row["source"], Corpus: row["corpus"], Model: row["model"], Quantizer: row["quantizer"],
+		Source: row["source"], Task: row["task"], Corpus: row["corpus"], Model: row["model"], Quantizer: row["quantizer"],
 		Normalization: row["normalization"], Metric: row["metric"], HasValue: row["value"] != "",
 		SizeConvention: SizeConvention(row["size_convention"]), Note: row["note"],
 	}
@@ -128,7 +129,8 @@ func parse(row map[string]string) (Result, error) {
 
 // Setting names what a measured number can be held against.
 type Setting struct {
-	Corpus        string
+	Task          string
+	Corpus        string // name of the data set
 	Model         string
 	Units, Layers int
 	Quantizer     string
@@ -148,7 +150,7 @@ func NormalizationOf(model string, options map[string]string) string {
 	return name
 }
 
-// For returns the published numbers of the same setting: same corpus, model
+// For returns the published numbers of the same setting: same task, corpus, model
 // and size, same quantizer, same normalization.
 func For(e Setting) ([]Result, error) {
 	all, err := Results()
@@ -157,7 +159,7 @@ func For(e Setting) ([]Result, error) {
 	}
 	var matching []Result
 	for _, r := range all {
-		if r.HasValue && (Setting{r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, r.Normalization}) == e {
+		if r.HasValue && (Setting{r.Task, r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, r.Normalization}) == e {
 			matching = append(matching, r)
 		}
 	}

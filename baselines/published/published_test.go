@@ -111,16 +111,27 @@ func TestPaperSizesCountRecurrentWeights(t *testing.T) {
 
 func TestForMatchesTheExperiment(t *testing.T) {
 	t.Parallel()
-	got, err := For(Setting{"warpeace", "lstm", 512, 1, "stochastic-ternary", "batch-cell"})
+	got, err := For(Setting{"characters", "warpeace", "lstm", 512, 1, "stochastic-ternary", "batch-cell"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || got[0].Value != 1.72 || got[1].Value != 1.72 {
 		t.Errorf("got %+v, want both sources' 1.72", got)
 	}
-	none, err := For(Setting{"warpeace", "lstm", 128, 1, "stochastic-ternary", "batch"})
+	none, err := For(Setting{"characters", "warpeace", "lstm", 128, 1, "stochastic-ternary", "batch"})
 	if err != nil || len(none) != 0 {
 		t.Errorf("got %v, %v for a size nobody published", none, err)
+	}
+}
+
+// What was published of one task on a data set is not held against another task on it.
+func TestTasksOnTheSameDataStayApart(t *testing.T) {
+	t.Parallel()
+	for task, want := range map[string]int{"smnist": 1, "psmnist": 0} {
+		got, err := For(Setting{task, "mnist", "lstm", 100, 1, "stochastic-binary", "batch-cell"})
+		if err != nil || len(got) != want {
+			t.Errorf("%s: %d results, %v; want %d", task, len(got), err, want)
+		}
 	}
 }
 
@@ -155,7 +166,7 @@ func TestOptionsFindTheirResults(t *testing.T) {
 		}
 	}
 	for quantizer, want := range map[string]float64{"none": 1.69, "binaryconnect": 1.69} {
-		got, err := For(Setting{"warpeace", "lstm", 512, 1, quantizer, "layer"})
+		got, err := For(Setting{"characters", "warpeace", "lstm", 512, 1, quantizer, "layer"})
 		if err != nil || len(got) != 1 || got[0].Value != want {
 			t.Errorf("%s with layer normalization: %+v, %v, want the poster's %v", quantizer, got, err, want)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"bittern/harness/metric"
 	"bittern/harness/task"
 	"bittern/plugins/model"
 )
@@ -11,8 +12,8 @@ import (
 // random is a task over noise: a step's time does not depend on its data.
 type random struct{ shape model.Task }
 
-func (r random) Shape() model.Task   { return r.shape }
-func (r random) Metric() task.Metric { return task.BPC }
+func (r random) Shape() model.Task     { return r.shape }
+func (r random) Metric() metric.Metric { return metric.BPC }
 
 func (r random) Training(uint64, int) task.Batches { return r }
 func (r random) Evaluation(task.Part) task.Batches { return r }

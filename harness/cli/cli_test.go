@@ -187,8 +187,8 @@ func TestFlagsOfKeysAreFlagsOfRun(t *testing.T) {
 			t.Errorf("key %s has the flag --%s, which run does not have", key.Name, key.Flag)
 		}
 	}
-	if flags != 5 {
-		t.Errorf("%d keys have a flag, want the 5 that suite.Override replaces", flags)
+	if flags != 7 {
+		t.Errorf("%d keys have a flag, want the 7 that suite.Override replaces", flags)
 	}
 }
 
@@ -197,7 +197,7 @@ name: slow
 seeds: [1]
 threads: 1
 tasks:
-  - {corpus: grammar, bytes: 1500, batch: 7, length: 23}
+  - {data: grammar, bytes: 1500, batch: 7, length: 23}
 models:
   - {plugin: bigram, options: [pause=20]}
 quantizers:

@@ -63,16 +63,15 @@ func (p *program) demo(command *cobra.Command, settings runSettings) (err error)
 
 // introduce says what the demo is trained on.
 func (p *program) introduce(specs []*experiment.Spec) error {
-	text := specs[0].Corpus
-	kind := "real text"
-	if text.Synthetic {
-		kind = "SYNTHETIC text"
+	data := specs[0].Loaded.Data
+	kind := "real"
+	if data.Synthetic {
+		kind = "SYNTHETIC"
 	}
 	note := ""
-	if text.Note != "" {
-		note = " (" + text.Note + ")"
+	if data.Note != "" {
+		note = " (" + data.Note + ")"
 	}
-	_, err := fmt.Fprintf(p.stdout, "Corpus %s, %s%s: %d bytes, %d symbols, split %s, SHA-256 %s\n\n",
-		text.Name, kind, note, text.Bytes, len(text.Vocabulary), text.Split, text.SHA256)
+	_, err := fmt.Fprintf(p.stdout, "Data %s, %s%s: %s, split %s, SHA-256 %s\n\n", data.Name, kind, note, data.Summary, data.Split, data.SHA256)
 	return err
 }

@@ -70,7 +70,7 @@ func experimentFlags(command *cobra.Command) {
 	flags.Int("threads", 0, "workers of a model in place of the suite's")
 	flags.Int("epochs", 0, "epochs in place of the suite's")
 	flags.Int("steps", 0, "at most this many training steps, in place of the suite's cap")
-	flags.Int("bytes", 0, "use only the first bytes of each corpus, for a quick look; 0 is all")
+	flags.Int("bytes", 0, "use only the first bytes of each text, for a quick look; 0 is all")
 	flags.Int("draws", 0, "how often a freeze draws the weights, in place of the suite's; the best draw is deployed")
 	flags.Int("calibration", 0, "training batches that deployed statistics are gathered over, in place of the suite's")
 	flags.StringSlice("backends", nil, "backends to deploy on in place of the suite's: its labels, or names of plugins")

@@ -40,7 +40,7 @@ func (p *program) listKeys(command *cobra.Command) error {
 	if settings.Format == formatJSON {
 		return p.json(all)
 	}
-	t := table.New("key", "type", "default", "allowed", "flag of run, variable", "meaning")
+	t := table.New("key", "of task", "type", "default", "allowed", "flag of run, variable", "meaning")
 	for _, key := range all {
 		standard := key.Default
 		if key.Required {
@@ -50,7 +50,7 @@ func (p *program) listKeys(command *cobra.Command) error {
 		if key.Flag != "" {
 			replaced = "--" + key.Flag + ", " + key.Variable
 		}
-		if err := t.Append(key.Name, key.Type, standard, key.Allowed, replaced, key.Doc); err != nil {
+		if err := t.Append(key.Name, key.Task, key.Type, standard, key.Allowed, replaced, key.Doc); err != nil {
 			return err
 		}
 	}

@@ -62,14 +62,55 @@ func (c Copy) Example(i uint64, inputs, targets []int32) {
 	inputs[c.Symbols+c.Delay-1] = CopyMark
 }
 
-// copySet lists the task beside the data sets.
-type copySet struct{}
+// DelayedCopy generates a memory task in which every step is graded: the input of
+// every step is one of the symbols 1 … [CopyAlphabet], each equally likely, and its
+// target is the input of Delay steps before, or [CopyBlank] in the first Delay steps. A
+// network without memory can do no better on the steps after those than to guess:
+// accuracy 1/8, and a loss of log 8 nats.
+type DelayedCopy struct {
+	Length int // steps of an example, more than Delay
+	Delay  int // at least 1
+	Seed   uint64
+}
 
-func (copySet) describe() Set {
+// DelayedCopyClasses counts its ids: the blank and the symbols.
+const DelayedCopyClasses = CopyAlphabet + 1
+
+// Check refuses settings that make no task.
+func (c DelayedCopy) Check() error {
+	if c.Delay < 1 || c.Length <= c.Delay || c.Length > maxCopySteps {
+		return plugins.Problemf("the delayed copying task cannot have a delay of %d in %d steps; let the delay be at least 1, and the length more than that and at most %d",
+			c.Delay, c.Length, maxCopySteps)
+	}
+	return nil
+}
+
+// Example writes the inputs and targets of example i, which depend on c and i
+// alone. Both slices have length Length.
+func (c DelayedCopy) Example(i uint64, inputs, targets []int32) {
+	random := rand.New(rand.NewPCG(c.Seed, i))
+	for step := range inputs {
+		inputs[step] = int32(1 + random.IntN(CopyAlphabet))
+	}
+	clear(targets[:c.Delay])
+	copy(targets[c.Delay:], inputs)
+}
+
+// copySet lists a copying task beside the data sets.
+type copySet struct {
+	name, summary string
+	classes       int
+}
+
+var copySets = []copySet{
+	{"copy", "copying memory task: read symbols, wait, write them", CopyClasses},
+	{"delayed-copy", "copying memory task: repeat every symbol some steps later", DelayedCopyClasses},
+}
+
+func (c copySet) describe() Set {
 	return Set{
-		Name: "copy", Shape: ShapeSequence, Status: Generated,
-		Summary:    "copying memory task: read symbols, wait, write them",
-		Vocabulary: CopyClasses, Split: "drawn independently", Licence: ownLicence,
+		Name: c.name, Shape: ShapeSequence, Status: Generated, Summary: c.summary,
+		Vocabulary: c.classes, Split: "drawn independently", Licence: ownLicence,
 		Note: "synthetic",
 	}
 }

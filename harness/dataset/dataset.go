@@ -25,7 +25,7 @@ const (
 	ShapeWords    Shape = "words"    // words: [LoadWords]
 	ShapeImages   Shape = "images"   // labelled images: [LoadImages]
 	ShapeReading  Shape = "reading"  // a document, a question and an answer: [LoadReading]
-	ShapeSequence Shape = "sequence" // generated sequences of symbols: [Copy]
+	ShapeSequence Shape = "sequence" // generated sequences of symbols: [Copy], [DelayedCopy]
 )
 
 // Status says what a data set is to the one that was published.
@@ -115,7 +115,11 @@ func registry() []entry {
 	for _, text := range publishedTexts {
 		entries = append(entries, text)
 	}
-	return append(entries, ptbWords, mnist, cnn, cnnExamples, clozeSet{}, babi, babi10k, copySet{})
+	entries = append(entries, ptbWords, mnist, cnn, cnnExamples, clozeSet{}, babi, babi10k)
+	for _, set := range copySets {
+		entries = append(entries, set)
+	}
+	return entries
 }
 
 // names lists the data sets of one shape, or of all.
@@ -144,11 +148,7 @@ func lookup(name string, shape Shape) (entry, error) {
 		}
 		return e, nil
 	}
-	kind := "data set of shape " + string(shape)
-	if shape == ShapeText {
-		kind = "corpus"
-	}
-	return nil, plugins.Problemf("there is no %s %q%s; `bittern data list` shows them all", kind, name, plugins.DidYouMean(name, names(shape)))
+	return nil, plugins.Problemf("there is no data set of shape %s %q%s; `bittern data list` shows them all", shape, name, plugins.DidYouMean(name, names(shape)))
 }
 
 // Find describes the data set of a name.

@@ -41,13 +41,9 @@ type ImagePart struct {
 // Len is the number of images.
 func (p ImagePart) Len() int { return len(p.Labels) }
 
-// Pixels writes the pixels of image i to dst, row after row, in [0, 1]: the byte
-// of the file divided by 255.
-func (p ImagePart) Pixels(i int, dst []float32) {
-	for j, pixel := range p.pixels[i*p.size : (i+1)*p.size] {
-		dst[j] = float32(pixel) / 255
-	}
-}
+// Pixel is pixel number j, counted row after row, of image i, in [0, 1]: the byte of
+// the file divided by 255.
+func (p ImagePart) Pixel(i, j int) float32 { return float32(p.pixels[i*p.size+j]) / 255 }
 
 // mnistValid is the number of training images that validate.
 const mnistValid = 10_000

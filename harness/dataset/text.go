@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"bittern/plugins"
 )
@@ -78,8 +77,7 @@ func Load(ctx context.Context, request Request) (*Text, error) {
 		return nil, plugins.Problemf("corpus %s: the cap is %d bytes; give a positive number, or 0 for no cap", request.Name, request.MaxBytes)
 	}
 	if info, err := os.Stat(request.Name); err == nil && info.Mode().IsRegular() && !slices.Contains(names(ShapeText), request.Name) {
-		return nil, plugins.Problemf("%q is a file and no data set; a task names one of %s, and a text of your own cannot be used",
-			request.Name, strings.Join(names(ShapeText), ", "))
+		return nil, plugins.Problemf("%q is a file and no data set; name a text of your own as text: %s in place of data", request.Name, request.Name)
 	}
 	found, err := lookup(request.Name, ShapeText)
 	if err != nil {
@@ -172,8 +170,9 @@ func withCap(note string, used, total int) string {
 // LoadText reads a user's own text, plain or a gzip stream named ".gz", and cuts it
 // by position. split holds the fractions of train, valid and test, which add up to 1:
 // of n bytes train has ⌊n·split[0]⌋, valid ⌊n·split[1]⌋ and test the rest. No part
-// may be empty. The checksum covers the whole content and the split.
-func LoadText(path string, split []float64) (*Text, error) {
+// may be empty. maxBytes keeps only the first bytes before the split; 0 is no cap. The
+// checksum covers the content used and the split.
+func LoadText(path string, split []float64, maxBytes int) (*Text, error) {
 	if len(split) != 3 {
 		return nil, plugins.Problemf("the split of %s has %d fractions; give three, such as [0.9, 0.05, 0.05]", path, len(split))
 	}
@@ -191,15 +190,20 @@ func LoadText(path string, split []float64) (*Text, error) {
 	if err != nil {
 		return nil, err
 	}
+	whole := content
+	if maxBytes > 0 {
+		content = content[:min(maxBytes, len(content))]
+	}
 	const nudge = 1e-6 // 0.29 of 100 characters are 29, though the product is a little less
 	length := float64(len(content))
 	train, valid := int(length*split[0]+nudge), int(length*split[1]+nudge)
 	if train == 0 || valid == 0 || train+valid >= len(content) {
 		return nil, plugins.Problemf("%s has %d bytes, of which the split %v leaves a part empty; give a longer text or another split", path, len(content), split)
 	}
-	text := assemble(alphabetOf(content), content[:train], content[train:train+valid], content[train+valid:])
+	text := assemble(alphabetOf(whole), content[:train], content[train:train+valid], content[train+valid:])
 	text.Name = "text:" + filepath.Base(path)
 	text.Split = fmt.Sprintf("%v/%v/%v by position", split[0], split[1], split[2])
+	text.Note = withCap("", len(content), len(whole))
 	identity := sha256.New()
 	fmt.Fprintf(identity, "%s\n%s", text.Split, text.SHA256)
 	text.SHA256 = hex.EncodeToString(identity.Sum(nil))

@@ -216,7 +216,7 @@ func TestLoadRefuses(t *testing.T) {
 func TestLoadUnknown(t *testing.T) {
 	t.Parallel()
 	_, err := Load(t.Context(), Request{Name: "warpiece"})
-	wantProblem(t, err, `no corpus "warpiece"`, `did you mean "warpeace"?`, "data list")
+	wantProblem(t, err, `no data set of shape text "warpiece"`, `did you mean "warpeace"?`, "data list")
 	_, err = Load(t.Context(), Request{Name: "grammar", MaxBytes: -1})
 	wantProblem(t, err, "-1 bytes")
 }
@@ -236,7 +236,7 @@ func TestList(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]bool{
-		"grammar": true, "copy": true, "cnn-qa-standin": true, "text8-prefix": true, "text8": false, "warpeace": false, "ptb-char": false,
+		"grammar": true, "copy": true, "delayed-copy": true, "cnn-qa-standin": true, "text8-prefix": true, "text8": false, "warpeace": false, "ptb-char": false,
 		"linux": false, "linux-standin": false, "ptb-word": false, "mnist": false, "cnn-qa": false, "babi-en": false,
 	} {
 		if s, ok := got[name]; !ok || s.Present != want {
@@ -316,7 +316,7 @@ func TestLoadText(t *testing.T) {
 	plain, zipped := filepath.Join(dir, "my.txt"), filepath.Join(dir, "zipped.txt.gz")
 	write(t, plain, []byte(content))
 	write(t, zipped, gzipped(t, content))
-	text, err := LoadText(plain, []float64{0.29, 0.01, 0.7})
+	text, err := LoadText(plain, []float64{0.29, 0.01, 0.7}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,13 +329,21 @@ func TestLoadText(t *testing.T) {
 	if text.Name != "text:my.txt" || text.Split != "0.29/0.01/0.7 by position" || text.Synthetic || text.Bytes != 100 {
 		t.Errorf("got %q, %q, synthetic %v, %d bytes", text.Name, text.Split, text.Synthetic, text.Bytes)
 	}
-	same, err := LoadText(zipped, []float64{0.29, 0.01, 0.7})
+	same, err := LoadText(zipped, []float64{0.29, 0.01, 0.7}, 0)
 	if err != nil || same.SHA256 != text.SHA256 {
 		t.Errorf("zipped: %v, %v; want the identity of the plain file", same, err)
 	}
-	other, err := LoadText(plain, []float64{0.7, 0.29, 0.01})
+	other, err := LoadText(plain, []float64{0.7, 0.29, 0.01}, 0)
 	if err != nil || other.SHA256 == text.SHA256 {
 		t.Errorf("with another split: identity %s, %v; want another", other.SHA256, err)
+	}
+	capped, err := LoadText(plain, []float64{0.5, 0.25, 0.25}, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := decode(capped, capped.Train, capped.Valid, capped.Test); got != content[:8] || capped.Bytes != 8 || string(capped.Vocabulary) != "\nab\xff" ||
+		capped.Note != "the first 8 of 100 characters" {
+		t.Errorf("capped: got %q of the symbols %q, note %q; want 8 bytes of the whole text's alphabet, and a note that says so", got, capped.Vocabulary, capped.Note)
 	}
 	for name, test := range map[string]struct {
 		path  string
@@ -350,12 +358,12 @@ func TestLoadText(t *testing.T) {
 		"missing":       {filepath.Join(dir, "none"), []float64{0.9, 0.05, 0.05}, []string{"none", "no such file"}},
 		"folder":        {dir, []float64{0.9, 0.05, 0.05}, []string{"is a directory"}},
 	} {
-		_, err := LoadText(test.path, test.split)
+		_, err := LoadText(test.path, test.split, 0)
 		t.Run(name, func(t *testing.T) { wantProblem(t, err, test.words...) })
 	}
 	damaged := filepath.Join(dir, "damaged.gz")
 	write(t, damaged, gzipped(t, content)[:20])
-	_, err = LoadText(damaged, []float64{0.9, 0.05, 0.05})
+	_, err = LoadText(damaged, []float64{0.9, 0.05, 0.05}, 0)
 	wantProblem(t, err, "damaged.gz", "unexpected EOF")
 }
 

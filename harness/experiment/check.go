@@ -39,10 +39,7 @@ type answer struct {
 // *plugins.Problem; a plugin that is at fault will fail its experiment when that is
 // run, and is no error here.
 func (c *Checker) Check(ctx context.Context, spec *Spec) error {
-	t, err := spec.task()
-	if err != nil {
-		return err
-	}
+	t := spec.Loaded.Task
 	a, err := c.ask(ctx, spec, t)
 	if _, ok := errors.AsType[*Failure](err); ok {
 		if problem, ok := errors.AsType[*plugins.Problem](err); ok {

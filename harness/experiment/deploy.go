@@ -58,10 +58,7 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 	}
 
 	size := t.Shape().OutputSize
-	width := 1
-	if sequences.Dense != nil {
-		width = t.Shape().InputSize
-	}
+	probabilities := output(n.Graph).Op == stepgraph.Softmax
 	perCall := min(sequences.Count, max(1, outputBytes/(4*sequences.Length*size)))
 	outputs := make([]float32, perCall*sequences.Length*size)
 	var sum model.Evaluation
@@ -70,25 +67,23 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 			return outcome{}, err
 		}
 		report(from, sequences.Count)
-		count := min(perCall, sequences.Count-from)
-		steps := count * sequences.Length
-		request := backend.Execute{Sequences: count, Length: sequences.Length, Outputs: outputs[:steps*size]}
-		if sequences.Dense != nil {
-			request.Dense = sequences.Dense[from*sequences.Length*width:][:steps*width]
-		} else {
-			request.Tokens = sequences.Tokens[from*sequences.Length:][:steps]
+		some := sequences.Slice(from, min(perCall, sequences.Count-from))
+		request := backend.Execute{
+			Sequences: some.Count, Length: some.Length, Tokens: some.Tokens, Dense: some.Dense,
+			Outputs: outputs[:some.Count*some.Length*size],
 		}
 		if err := quiet.compute(func() error { return b.Execute(calls, request) }); err != nil {
 			return unsupported(o, err)
 		}
-		add(&sum, scoreOutputs(request, sequences.Targets, from, n.Graph, size))
+		add(&sum, some.Score(request.Outputs, size, probabilities))
 	}
 	score := t.Metric().Score(sum)
-	if math.IsNaN(score) || math.IsInf(score, 0) {
-		return outcome{}, &Failure{Reason: fmt.Sprintf("%s gives targets probabilities of 0 or less: its score would be %v", plugin.Label, score)}
+	found := sum.LossSum / float64(sum.Count)
+	if math.IsNaN(found) || math.IsNaN(score) || math.IsInf(score, 0) {
+		return outcome{}, &Failure{Reason: fmt.Sprintf("%s gives targets probabilities of 0 or less: its loss would be %v and its score %v", plugin.Label, found, score)}
 	}
 	o.score = &score
-	if found := sum.LossSum / float64(sum.Count); deployed.Tolerance != nil && math.Abs(found-loss) > *deployed.Tolerance {
+	if deployed.Tolerance != nil && math.Abs(found-loss) > *deployed.Tolerance {
 		o.doubt = fmt.Sprintf("%s computes a loss of %.4f nats a target and the model that trained the network %.4f, further apart than the %g that the machine claims; the export or the machine is wrong", plugin.Label, found, loss, *deployed.Tolerance)
 	}
 	return o, nil
@@ -103,24 +98,6 @@ func unsupported(o outcome, err error) (outcome, error) {
 		return o, nil
 	}
 	return outcome{}, failure(err)
-}
-
-// scoreOutputs scores the outputs of the sequences from number from on: all
-// time steps where each has a target, else the last step of each sequence.
-func scoreOutputs(done backend.Execute, targets []int32, from int, g stepgraph.Graph, size int) model.Evaluation {
-	score := scoreLogits
-	if output(g).Op == stepgraph.Softmax {
-		score = scoreProbabilities
-	}
-	if done.Dense == nil {
-		return score(done.Outputs, targets[from*done.Length:][:done.Sequences*done.Length], size)
-	}
-	var sum model.Evaluation
-	for i := range done.Sequences {
-		last := done.Outputs[((i+1)*done.Length-1)*size:][:size]
-		add(&sum, score(last, targets[from+i:][:1], size))
-	}
-	return sum
 }
 
 func add(sum *model.Evaluation, e model.Evaluation) {

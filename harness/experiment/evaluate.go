@@ -50,11 +50,13 @@ func (s *session) evaluate(ctx context.Context, part task.Part, statistics model
 		add(&sum, one)
 	}
 	found := scored{metric: s.task.Metric().Score(sum), loss: sum.LossSum / float64(sum.Count)}
-	if math.IsNaN(found.metric) || math.IsInf(found.metric, 0) {
+	if notFinite(found.metric) || notFinite(found.loss) {
 		return scored{}, unusable(s.modelProcess, s.spec.Model.Label, "has losses that sum to %v over %d targets, a score of %v", sum.LossSum, sum.Count, found.metric)
 	}
 	return found, nil
 }
+
+func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
 // calibrate gathers the statistics of a deployed network over a number of
 // training batches, as many as an epoch has at most, and counts their sequences.

@@ -16,12 +16,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"bittern/harness/checkpoint"
-	"bittern/harness/dataset"
 	"bittern/harness/experiment"
 	"bittern/harness/internal/testplugin"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/harness/suite"
+	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/arena"
 	"bittern/plugins/host"
@@ -40,20 +40,21 @@ func TestMain(m *testing.M) {
 // steps and so 5 times, saved every 4.
 func spec(tb testing.TB) *experiment.Spec {
 	tb.Helper()
-	text, err := dataset.Load(context.Background(), dataset.Request{Name: "grammar", MaxBytes: 1500})
+	options := plugins.Values{"bytes": "1500", "batch": "7", "length": "23"}
+	loaded, err := new(task.Loader).Load(context.Background(), task.Request{Task: "characters", Data: "grammar", Options: options})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return &experiment.Spec{
 		Task: suite.Task{
-			Label: "grammar", Corpus: "grammar", Bytes: 1500, Batch: 7, Length: 23,
+			Label: "grammar", Task: "characters", Data: "grammar", Options: loaded.Options,
 			Training: suite.Training{
 				Optimiser: model.Adam, LearningRate: 0.05, FinalLearningRate: 0.01, Decay: suite.Exponential,
 				Epochs: 3, ValidateEvery: 5, ValidationCalibration: 3, CheckpointSteps: 4,
 				ResetMomentsEvery: 3, ResetMomentsEpoch: true,
 			},
 		},
-		Corpus:    text,
+		Loaded:    loaded,
 		Model:     plugin(tb, plugins.KindModel, "bigram", nil),
 		Quantizer: plugin(tb, plugins.KindQuantizer, "coin", nil),
 		Seed:      3, Threads: 1, Freeze: suite.Freeze{Draws: 3, CalibrationBatches: 4},
@@ -213,7 +214,7 @@ func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 	w.run(t, s)
 	row := w.row(t, s)
 
-	symbols := len(s.Corpus.Vocabulary)
+	symbols := s.Loaded.Task.Shape().InputSize
 	if row.Status != store.Done || row.Metric != "BPC" || row.Steps != 21 || row.Epochs != 3 {
 		t.Errorf("status %s, metric %s, %d steps, %d epochs, want done, BPC, 21, 3", row.Status, row.Metric, row.Steps, row.Epochs)
 	}

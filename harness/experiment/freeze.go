@@ -10,7 +10,6 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
-	"bittern/plugins/model"
 	"bittern/plugins/packed"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
@@ -167,15 +166,7 @@ func (s *session) complete(n *artifact.Network) error {
 	if err := n.Graph.Validate(n.Weights); err != nil {
 		return err
 	}
-	want := s.task.Shape()
-	if token := want.Kind == model.LanguageModel; n.Graph.Input.Token != token || n.Graph.Input.Size != want.InputSize {
-		return fmt.Errorf("its input %s (token %v, size %d) is not the task's (token %v, size %d)",
-			n.Graph.Input.Name, n.Graph.Input.Token, n.Graph.Input.Size, token, want.InputSize)
-	}
-	if got := n.Graph.Sizes()[n.Graph.Output]; got != want.OutputSize {
-		return fmt.Errorf("its output %s has %d values for %d classes", n.Graph.Output, got, want.OutputSize)
-	}
-	return nil
+	return task.CheckGraph(n.Graph, s.task.Shape())
 }
 
 func (t *tensors) matrix(name string) (values []float32, shape []int, err error) {

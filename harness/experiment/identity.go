@@ -16,11 +16,10 @@ import (
 // store: not its labels, nor how often it saves, nor where it is deployed.
 type config struct {
 	Format    int            `json:"format"` // of this struct
-	Corpus    string         `json:"corpus"`
+	Task      string         `json:"task"`
+	Data      string         `json:"data"` // name of the data set
 	SHA256    string         `json:"sha256"`
-	Bytes     int            `json:"bytes"` // cap; 0 = all
-	Batch     int            `json:"batch"`
-	Length    int            `json:"length"`
+	Options   plugins.Values `json:"options"` // of the task
 	Model     configPlugin   `json:"model"`
 	Quantizer configPlugin   `json:"quantizer"`
 	Training  suite.Training `json:"training"`
@@ -44,12 +43,11 @@ type configPlugin struct {
 
 func (s *Spec) config() (json.RawMessage, error) {
 	return json.Marshal(config{
-		Format:    2,
-		Corpus:    s.Task.Corpus,
-		SHA256:    s.Corpus.SHA256,
-		Bytes:     s.Task.Bytes,
-		Batch:     s.Task.Batch,
-		Length:    s.Task.Length,
+		Format:    3,
+		Task:      s.Task.Task,
+		Data:      s.Loaded.Data.Name,
+		SHA256:    s.Loaded.Data.SHA256,
+		Options:   s.Loaded.Options,
 		Model:     s.Model.config(),
 		Quantizer: s.Quantizer.config(),
 		Training:  s.Task.Training,

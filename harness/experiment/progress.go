@@ -1,5 +1,7 @@
 package experiment
 
+import "bittern/harness/metric"
+
 // Stage is what is being done for an experiment.
 type Stage string
 
@@ -16,8 +18,9 @@ const (
 // Progress says how far an experiment has come.
 type Progress struct {
 	Stage       Stage
-	Step, Steps int      // training steps, or sequences over all backends, done and planned
-	Loss        float64  // of the last step's batch, nats; training only
-	Best        *float64 // best validation score so far
-	Backend     string   // being deployed on; deploying only
+	Step, Steps int           // training steps, or sequences over all backends, done and planned
+	Loss        float64       // of the last step's batch, nats; training only
+	Best        *float64      // best validation score so far
+	Metric      metric.Metric // of Best
+	Backend     string        // being deployed on; deploying only
 }

@@ -91,10 +91,7 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 			return nil, err
 		}
 	}
-	t, err := spec.task()
-	if err != nil {
-		return nil, err
-	}
+	t := spec.Loaded.Task
 	freeze, err := json.Marshal(spec.Freeze)
 	if err != nil {
 		return nil, err

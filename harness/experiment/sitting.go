@@ -27,8 +27,9 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.E
 // sit adds a sitting that begins after a number of training steps to those that
 // have contributed to an experiment.
 func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
+	data := spec.Loaded.Data
 	made := provenance.Experiment{
-		Corpus: spec.Corpus.Name, SHA256: spec.Corpus.SHA256, Synthetic: spec.Corpus.Synthetic, Note: spec.Corpus.Note,
+		Corpus: data.Name, SHA256: data.SHA256, Synthetic: data.Synthetic, Note: data.Note,
 		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
 	}
 	if row.Provenance != nil {

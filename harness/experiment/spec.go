@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"bittern/harness/dataset"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
@@ -31,7 +30,7 @@ func (p Plugin) has(trait string) bool { return slices.Contains(p.Description.Tr
 // Spec is everything that is needed to run one experiment.
 type Spec struct {
 	Task      suite.Task
-	Corpus    *dataset.Text
+	Loaded    task.Loaded // what Task names
 	Model     Plugin
 	Quantizer Plugin
 	Seed      uint64
@@ -56,9 +55,4 @@ func (s *Spec) Row() (store.Experiment, error) {
 		ID: id, Config: canonical, Status: store.Pending,
 		Task: s.Task.Label, Model: s.Model.Label, Quantizer: s.Quantizer.Label, Seed: s.Seed,
 	}, err
-}
-
-// task makes the task that the experiment is trained on.
-func (s *Spec) task() (task.Task, error) {
-	return task.NewLanguageModel(s.Corpus, s.Task.Batch, s.Task.Length)
 }

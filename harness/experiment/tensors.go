@@ -1,8 +1,7 @@
 package experiment
 
 import (
-	"fmt"
-
+	"bittern/harness/task"
 	"bittern/plugins/arena"
 	"bittern/plugins/model"
 	"bittern/plugins/quantizer"
@@ -53,8 +52,8 @@ const line = 16
 
 // allocate lays out all tensors of a plan in the arena, zeroed. A plan that this
 // machine has no room for is the Failure of its experiment alone.
-func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, task model.Task, optimiser model.Optimiser) (*tensors, error) {
-	inputs, err := allocateInputs(a, task)
+func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, shape model.Task, optimiser model.Optimiser) (*tensors, error) {
+	inputs, err := allocateInputs(a, shape)
 	if err != nil {
 		return nil, err
 	}
@@ -78,31 +77,24 @@ func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, task mo
 	return t, nil
 }
 
-func allocateInputs(a *arena.Arena, task model.Task) (model.Inputs, error) {
-	var inputs model.Inputs
-	switch task.Kind {
-	case model.LanguageModel:
-		tokens, err := arena.Make[int32](a, 2, task.Length, task.Batch)
-		if err != nil {
-			return inputs, err
-		}
-		n := task.Length * task.Batch
-		inputs.Int32 = map[string][]int32{"inputs": tokens[:n:n], "targets": tokens[n:]}
-		return inputs, nil
-	case model.SequenceClassification:
-		targets, err := arena.Make[int32](a, task.Batch)
-		if err != nil {
-			return inputs, err
-		}
-		features, err := arena.Make[float32](a, task.Length, task.Batch, task.InputSize)
-		if err != nil {
-			return inputs, err
-		}
-		inputs.Int32 = map[string][]int32{"targets": targets}
-		inputs.Float32 = map[string][]float32{"inputs": features}
-		return inputs, nil
+// allocateInputs makes the tensors of a batch.
+func allocateInputs(a *arena.Arena, shape model.Task) (model.Inputs, error) {
+	inputs := model.Inputs{Int32: make(map[string][]int32), Float32: make(map[string][]float32)}
+	list, err := task.Tensors(shape)
+	if err != nil {
+		return inputs, err
 	}
-	return inputs, fmt.Errorf("no inputs are known for the task kind %q", task.Kind)
+	for _, t := range list {
+		if t.Float32 {
+			inputs.Float32[t.Name], err = arena.Make[float32](a, t.Dims...)
+		} else {
+			inputs.Int32[t.Name], err = arena.Make[int32](a, t.Dims...)
+		}
+		if err != nil {
+			return inputs, err
+		}
+	}
+	return inputs, nil
 }
 
 // layOut makes every tensor of a plan with take, which returns the

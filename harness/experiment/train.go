@@ -113,7 +113,7 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 	t.at.Updates++
 	seconds := time.Since(started).Seconds()
 	t.at.Seconds += seconds
-	t.report(Progress{Stage: Training, Step: t.at.Step, Steps: t.steps, Loss: loss, Best: t.at.Best})
+	t.report(Progress{Stage: Training, Step: t.at.Step, Steps: t.steps, Loss: loss, Best: t.at.Best, Metric: t.task.Metric()})
 	return t.metrics.Append(store.Step{
 		Step: uint64(number), Epoch: epoch, Loss: loss, GradNorm: gradNorm, LearningRate: rate, Seconds: seconds,
 	})
@@ -173,7 +173,7 @@ func (t *trainer) validationDue() bool {
 // killed between the two validates this step again and writes the same bytes.
 func (t *trainer) validate(ctx context.Context) error {
 	started := time.Now()
-	t.report(Progress{Stage: Validating, Step: t.at.Step, Steps: t.steps, Best: t.at.Best})
+	t.report(Progress{Stage: Validating, Step: t.at.Step, Steps: t.steps, Best: t.at.Best, Metric: t.task.Metric()})
 	paperStyle, err := t.sampled(ctx, task.Valid, forValidation, t.at.Step)
 	if err != nil {
 		return err

@@ -53,10 +53,10 @@ type Sitting struct {
 
 // Experiment is what stands beside the numbers of one trained experiment.
 type Experiment struct {
-	Corpus    string `json:"corpus"`
-	SHA256    string `json:"sha256"` // of the corpus
+	Corpus    string `json:"corpus"` // the data set's name
+	SHA256    string `json:"sha256"` // of its content
 	Synthetic bool   `json:"synthetic,omitempty"`
-	Note      string `json:"note,omitempty"` // what the corpus says of itself, such as "stand-in"
+	Note      string `json:"note,omitempty"` // what the data set says of itself, such as "stand-in"
 	Model     string `json:"model"`          // plugin and version
 	Quantizer string `json:"quantizer"`
 

@@ -201,7 +201,7 @@ func describe(p experiment.Progress) string {
 			text += fmt.Sprintf(", loss %.3f bits", p.Loss/math.Ln2)
 		}
 		if p.Best != nil {
-			text += fmt.Sprintf(", best validation %.3f", *p.Best)
+			text += fmt.Sprintf(", best validation %.3f %s", *p.Best, p.Metric)
 		}
 		return text
 	case experiment.Deploying:

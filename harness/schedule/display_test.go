@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bittern/harness/experiment"
+	"bittern/harness/metric"
 	"bittern/harness/suite"
 )
 
@@ -33,7 +34,7 @@ func TestPlainLinesComeEveryFewSecondsWithTheRemainingTime(t *testing.T) {
 		{4, experiment.Progress{Stage: experiment.Training, Step: 1, Steps: 100, Loss: math.Ln2}},
 		{10, experiment.Progress{Stage: experiment.Training, Step: 50, Steps: 100, Loss: 2 * math.Ln2}},
 		{11, experiment.Progress{Stage: experiment.Training, Step: 60, Steps: 100, Loss: math.Ln2}},
-		{20, experiment.Progress{Stage: experiment.Validating, Step: 100, Steps: 100, Best: &best}},
+		{20, experiment.Progress{Stage: experiment.Validating, Step: 100, Steps: 100, Best: &best, Metric: metric.BPC}},
 		{30, experiment.Progress{Stage: experiment.Deploying, Step: 1, Steps: 2, Backend: "chip"}},
 	} {
 		now = time.Unix(int64(at.second), 0)
@@ -45,7 +46,7 @@ func TestPlainLinesComeEveryFewSecondsWithTheRemainingTime(t *testing.T) {
 	// At 10 s, half of the 85 % that training counts are done: 0.425 of 2 experiments.
 	want := strings.Join([]string{
 		"[0/2] text, net, bits, seed 9: training, step 50 of 100, loss 2.000 bits, about 37s left",
-		"[0/2] text, net, bits, seed 9: validating, step 100 of 100, best validation 1.500, about 27s left",
+		"[0/2] text, net, bits, seed 9: validating, step 100 of 100, best validation 1.500 BPC, about 27s left",
 		"[0/2] text, net, bits, seed 9: deploying on chip, about 33s left",
 		"[1/2] text, net, bits, seed 9: done, about 32s left",
 		"a warning", "",

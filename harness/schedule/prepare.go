@@ -5,25 +5,25 @@ import (
 	"context"
 	"strings"
 
-	"bittern/harness/dataset"
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
+	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/host"
 )
 
-// Prepare turns a suite into its experiments: it loads the corpora from the data
+// Prepare turns a suite into its experiments: it loads the data from their
 // folder, asks every plugin what it is and resolves the options. What the user
 // has to mend is a *plugins.Problem. It writes nothing.
 func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dataDir string) ([]*experiment.Spec, error) {
 	p := preparation{
-		catalogue: catalogue, dataDir: dataDir,
-		texts:        make(map[dataset.Request]*dataset.Text),
+		catalogue: catalogue, loader: task.Loader{DataDir: dataDir},
+		tasks:        make(map[string]task.Loaded),
 		descriptions: make(map[described]plugins.Description),
 	}
-	// Corpora first: they are quick to miss, and plugins take a process each.
-	for _, task := range s.Tasks {
-		if _, err := p.text(ctx, task); err != nil {
+	// Data first: they are quick to miss, and plugins take a process each.
+	for _, entry := range s.Tasks {
+		if _, err := p.load(ctx, entry); err != nil {
 			return nil, err
 		}
 	}
@@ -59,8 +59,8 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 // preparation remembers what was loaded and asked, since experiments share it.
 type preparation struct {
 	catalogue    *host.Catalogue
-	dataDir      string
-	texts        map[dataset.Request]*dataset.Text
+	loader       task.Loader
+	tasks        map[string]task.Loaded // by the entry's label
 	descriptions map[described]plugins.Description
 }
 
@@ -72,7 +72,7 @@ type described struct {
 }
 
 func (p *preparation) spec(ctx context.Context, c suite.Combination) (*experiment.Spec, error) {
-	text, err := p.text(ctx, c.Task)
+	loaded, err := p.load(ctx, c.Task)
 	if err != nil {
 		return nil, err
 	}
@@ -84,20 +84,20 @@ func (p *preparation) spec(ctx context.Context, c suite.Combination) (*experimen
 	if err != nil {
 		return nil, err
 	}
-	return &experiment.Spec{Task: c.Task, Corpus: text, Model: model, Quantizer: quantizer, Seed: c.Seed}, nil
+	return &experiment.Spec{Task: c.Task, Loaded: loaded, Model: model, Quantizer: quantizer, Seed: c.Seed}, nil
 }
 
-func (p *preparation) text(ctx context.Context, task suite.Task) (*dataset.Text, error) {
-	request := dataset.Request{Name: task.Corpus, DataDir: p.dataDir, MaxBytes: task.Bytes}
-	if text, ok := p.texts[request]; ok {
-		return text, nil
+// load makes the task of an entry.
+func (p *preparation) load(ctx context.Context, entry suite.Task) (task.Loaded, error) {
+	if loaded, ok := p.tasks[entry.Label]; ok {
+		return loaded, nil
 	}
-	text, err := dataset.Load(ctx, request)
+	loaded, err := p.loader.Load(ctx, task.Request{Task: entry.Task, Data: entry.Data, Options: entry.Options})
 	if err != nil {
-		return nil, err
+		return task.Loaded{}, err
 	}
-	p.texts[request] = text
-	return text, nil
+	p.tasks[entry.Label] = loaded
+	return loaded, nil
 }
 
 func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite.Plugin) (experiment.Plugin, error) {

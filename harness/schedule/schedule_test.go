@@ -33,7 +33,7 @@ name: four
 seeds: [1, 2]
 threads: 1
 tasks:
-  - {corpus: grammar, bytes: 1500, batch: 7, length: 23}
+  - {data: grammar, bytes: 1500, batch: 7, length: 23}
 models:
   - {plugin: bigram}
 quantizers:
@@ -86,8 +86,8 @@ func TestPrepareResolvesEveryExperiment(t *testing.T) {
 	var got []string
 	for _, s := range specs {
 		got = append(got, s.String())
-		if s.Model.Options["pause"] != "0" || s.Backends[0].Description.Version != "1.0.0" || s.Corpus.SHA256 == "" || s.Threads != 1 {
-			t.Errorf("%s: %+v, want defaults, versions and the corpus filled in", s, s)
+		if s.Model.Options["pause"] != "0" || s.Backends[0].Description.Version != "1.0.0" || s.Loaded.Data.SHA256 == "" || s.Threads != 1 {
+			t.Errorf("%s: %+v, want defaults, versions and the data filled in", s, s)
 		}
 	}
 	want := []string{

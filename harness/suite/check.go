@@ -7,14 +7,33 @@ import (
 	"slices"
 	"strings"
 
+	"bittern/harness/task"
 	"bittern/plugins"
 )
 
+// complete fills in the data set and options that a task's entry leaves out. Of two
+// that cannot go together it makes a fault.
+func (s *Suite) complete() *fault {
+	for i := range s.Tasks {
+		entry := &s.Tasks[i]
+		definition, err := task.Find(entry.Task)
+		if err != nil {
+			return faultOf(fmt.Sprintf("tasks[%d].task", i), "%s", err)
+		}
+		label := entry.Data
+		if definition.Data != "" || label == "" {
+			label = entry.Task
+		}
+		if entry.Data, entry.Options, err = definition.Resolve(entry.Data, entry.Options); err != nil {
+			return faultOf(fmt.Sprintf("tasks[%d]", i), "tasks[%d]: %s", i, err)
+		}
+		fill(&entry.Label, label)
+	}
+	return nil
+}
+
 // label gives every entry without a label the name of what it uses.
 func (s *Suite) label() {
-	for i := range s.Tasks {
-		fill(&s.Tasks[i].Label, s.Tasks[i].Corpus)
-	}
 	for i := range s.Models {
 		fill(&s.Models[i].Label, s.Models[i].Plugin.Plugin)
 	}
@@ -45,10 +64,10 @@ func (s *Suite) check() *fault {
 	if f := checkSeeds(s.Seeds); f != nil {
 		return f
 	}
-	for i, task := range s.Tasks {
-		if f := task.Training.check(); f != nil {
+	for i, entry := range s.Tasks {
+		if f := entry.Training.check(); f != nil {
 			f.path = fmt.Sprintf("tasks[%d].training.%s", i, f.path)
-			f.text = fmt.Sprintf("training of task %s: %s", quote(task.Label), f.text)
+			f.text = fmt.Sprintf("training of task %s: %s", quote(entry.Label), f.text)
 			return f
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"bittern/harness/task"
 	"bittern/plugins"
 )
 
@@ -134,6 +135,8 @@ func (d *decoder) decode(path string, f field, node *yaml.Node, into reflect.Val
 		}
 		into.Set(reflect.ValueOf(values))
 		return nil
+	case into.Type() == reflect.TypeFor[Task]():
+		return d.task(path, node, into.Addr().Interface().(*Task))
 	case into.Kind() == reflect.Struct:
 		return d.mapping(path, node, into)
 	case into.Kind() == reflect.Slice:
@@ -182,6 +185,71 @@ func (d *decoder) mapping(path string, node *yaml.Node, into reflect.Value) erro
 	return nil
 }
 
+// task fills an entry of tasks: its own keys, and the options of the task it names.
+func (d *decoder) task(path string, node *yaml.Node, into *Task) error {
+	own := fieldsOf(reflect.TypeFor[Task]())
+	if node.Kind != yaml.MappingNode {
+		return faultAt(node, "%s must be keys with their values, such as {data: …}", path)
+	}
+	rest := *node // without the options
+	rest.Content = nil
+	type given struct{ key, value *yaml.Node }
+	var others []given
+	for i := 0; i < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if slices.ContainsFunc(own, func(f field) bool { return f.name == key.Value }) {
+			rest.Content = append(rest.Content, key, value)
+		} else {
+			others = append(others, given{key, value})
+		}
+	}
+	if err := d.mapping(path, &rest, reflect.ValueOf(into).Elem()); err != nil {
+		return err
+	}
+	definition, err := task.Find(into.Task)
+	if err != nil {
+		return &fault{line: d.line(join(path, "task")), text: shorten(path) + ": " + err.Error()}
+	}
+	options := optionFields(definition)
+	into.Options = make(plugins.Values)
+	for _, other := range others {
+		name := shorten(other.key.Value)
+		at := slices.IndexFunc(options, func(f field) bool { return f.name == other.key.Value })
+		if at < 0 {
+			return faultAt(other.key, "there is no key %q%s; the options of the task %s are %s", join(path, name),
+				nearest(path, name, slices.Concat(own, options)), definition.Name, strings.Join(definition.OptionNames(), ", "))
+		}
+		value, err := d.option(join(path, name), options[at], other.value)
+		if err != nil {
+			return err
+		}
+		into.Options[name] = value
+	}
+	return nil
+}
+
+// option reads the value of a task's option. A list is for a text: its entries are
+// then joined with commas.
+func (d *decoder) option(path string, f field, node *yaml.Node) (string, error) {
+	d.lines[path] = node.Line
+	if f.kind.Kind() == reflect.String && node.Kind == yaml.SequenceNode {
+		var entries []string
+		for _, item := range node.Content {
+			text, err := textOf(path, item)
+			if err != nil {
+				return "", err
+			}
+			entries = append(entries, text)
+		}
+		return strings.Join(entries, ", "), nil
+	}
+	value := reflect.New(f.kind).Elem()
+	if err := d.scalar(path, f, node, value); err != nil {
+		return "", err
+	}
+	return fmt.Sprint(value), nil
+}
+
 // owner names a mapping in a sentence.
 func owner(path string) string {
 	if path == "" {
@@ -202,8 +270,8 @@ func (d *decoder) list(path string, f field, node *yaml.Node, into reflect.Value
 	into.Set(reflect.MakeSlice(into.Type(), len(entries), len(entries)))
 	for i, entry := range entries {
 		item := into.Index(i)
-		if task, ok := item.Addr().Interface().(*Task); ok {
-			task.Training = d.suite.Training
+		if entry, ok := item.Addr().Interface().(*Task); ok {
+			entry.Task, entry.Training = task.Default, d.suite.Training
 		}
 		if err := d.decode(fmt.Sprintf("%s[%d]", path, i), field{}, entry, item); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bittern/harness/task"
 	"bittern/plugins"
 )
 
@@ -64,6 +65,28 @@ func fieldsOf(t reflect.Type) []field {
 	return all
 }
 
+// optionFields are the options of a task as keys of its entry.
+func optionFields(d task.Definition) []field {
+	kinds := map[plugins.OptionType]reflect.Type{
+		plugins.Int: reflect.TypeFor[int](), plugins.Float: reflect.TypeFor[float64](), plugins.Bool: reflect.TypeFor[bool](), plugins.String: reflect.TypeFor[string](),
+	}
+	var all []field
+	for _, o := range d.Options {
+		f := field{name: o.Name, kind: kinds[o.Type], doc: o.Doc, choices: o.Choices}
+		if o.Name == bytesOption {
+			f.flag = bytesOption
+		}
+		if number := o.Type == plugins.Int || o.Type == plugins.Float; number && o.Min <= o.Max {
+			f.min, f.max = &o.Min, &o.Max
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// bytesOption is the option of tasks that the flag of its name replaces.
+const bytesOption = "bytes"
+
 func bound(f reflect.StructField, tag string) *float64 {
 	text, ok := f.Tag.Lookup(tag)
 	if !ok {
@@ -108,7 +131,8 @@ func plain(number float64) string { return strconv.FormatFloat(number, 'f', -1, 
 
 // Key is one key of a suite file.
 type Key struct {
-	Name     string `json:"name"` // as in "tasks[].batch"
+	Name     string `json:"name"`           // as in "tasks[].batch"
+	Task     string `json:"task,omitempty"` // the only task whose entries have the key; empty where all have it
 	Type     string `json:"type"`
 	Required bool   `json:"required"`
 	Default  string `json:"default,omitempty"` // of a key that may be left out; empty for a text or list without one
@@ -140,7 +164,27 @@ func keysOf(path string, defaults reflect.Value) []Key {
 		case f.kind.Kind() == reflect.Struct && path == "": // a task's training has the keys of the suite's
 			all = append(all, keysOf(name, value)...)
 		case f.kind.Kind() == reflect.Slice && f.kind.Elem().Kind() == reflect.Struct:
-			all = append(all, keysOf(name+"[]", reflect.Zero(f.kind.Elem()))...)
+			entry := reflect.New(f.kind.Elem()).Elem()
+			if t, ok := entry.Addr().Interface().(*Task); ok {
+				t.Task = task.Default
+			}
+			all = append(all, keysOf(name+"[]", entry)...)
+			if f.kind.Elem() == reflect.TypeFor[Task]() {
+				all = append(all, optionKeys(name+"[]")...)
+			}
+		}
+	}
+	return all
+}
+
+// optionKeys lists the options of every task.
+func optionKeys(path string) []Key {
+	var all []Key
+	for _, d := range task.Definitions() {
+		for i, f := range optionFields(d) {
+			all = append(all, Key{
+				Name: join(path, f.name), Task: d.Name, Type: f.typeName(), Default: d.Options[i].Default, Allowed: f.allowed(), Flag: f.flag, Doc: f.doc,
+			})
 		}
 	}
 	return all
@@ -192,7 +236,7 @@ func nearest(path, name string, siblings []field) string {
 		return strings.Replace(hint, `"`, `"`+join(path, ""), 1) // the whole path
 	}
 	for _, key := range Keys() {
-		if strings.HasSuffix(key.Name, "."+strings.ToLower(name)) {
+		if key.Task == "" && strings.HasSuffix(key.Name, "."+strings.ToLower(name)) {
 			return fmt.Sprintf(", did you mean %q?", key.Name)
 		}
 	}

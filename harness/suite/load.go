@@ -124,9 +124,11 @@ func fromYAML(content []byte) (*Suite, error) {
 		return nil, err
 	}
 	s.label()
-	if f := s.check(); f != nil {
-		f.line = d.line(f.path)
-		return nil, f
+	for _, find := range []func() *fault{s.complete, s.check} {
+		if f := find(); f != nil {
+			f.line = d.line(f.path)
+			return nil, f
+		}
 	}
 	return s, nil
 }

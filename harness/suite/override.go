@@ -1,9 +1,12 @@
 package suite
 
 import (
+	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 
+	"bittern/harness/task"
 	"bittern/plugins"
 )
 
@@ -15,7 +18,7 @@ type Override struct {
 	Threads *int
 	Epochs  *int
 	Steps   *int
-	Bytes   *int // of each corpus
+	Bytes   *int // of each task that has the option
 
 	Draws       *int // of a freeze
 	Calibration *int // batches of a freeze
@@ -27,14 +30,13 @@ type Override struct {
 // Apply puts the override in force for every task. A value out of bounds is a
 // *plugins.Problem.
 func (s *Suite) Apply(o Override) error {
-	suiteKeys, taskKeys, trainingKeys := fieldsOf(reflect.TypeFor[Suite]()), fieldsOf(reflect.TypeFor[Task]()), fieldsOf(reflect.TypeFor[Training]())
+	suiteKeys, trainingKeys := fieldsOf(reflect.TypeFor[Suite]()), fieldsOf(reflect.TypeFor[Training]())
 	freezeKeys := fieldsOf(reflect.TypeFor[Freeze]())
-	var bytes, epochs, steps []*int
+	var epochs, steps []*int
 	for i := range s.Tasks {
-		task := &s.Tasks[i]
-		bytes = append(bytes, &task.Bytes)
-		epochs = append(epochs, &task.Training.Epochs)
-		steps = append(steps, &task.Training.Steps)
+		entry := &s.Tasks[i]
+		epochs = append(epochs, &entry.Training.Epochs)
+		steps = append(steps, &entry.Training.Steps)
 	}
 	for _, r := range []struct {
 		keys   []field
@@ -43,7 +45,6 @@ func (s *Suite) Apply(o Override) error {
 		with   *int
 	}{
 		{suiteKeys, "threads", []*int{&s.Threads}, o.Threads},
-		{taskKeys, "bytes", bytes, o.Bytes},
 		{trainingKeys, "epochs", epochs, o.Epochs},
 		{trainingKeys, "steps", steps, o.Steps},
 		{freezeKeys, "draws", []*int{&s.Freeze.Draws}, o.Draws},
@@ -59,6 +60,11 @@ func (s *Suite) Apply(o Override) error {
 			*value = *r.with
 		}
 	}
+	if o.Bytes != nil {
+		if err := s.applyBytes(*o.Bytes); err != nil {
+			return err
+		}
+	}
 	if len(o.Seeds) > 0 {
 		if f := withFlag(suiteKeys, "seeds"); !f.admits(float64(len(o.Seeds))) {
 			return plugins.Problemf("--seeds must be a list%s, not %d", f.bounds(), len(o.Seeds))
@@ -70,6 +76,31 @@ func (s *Suite) Apply(o Override) error {
 	}
 	if f := s.check(); f != nil {
 		return plugins.Problemf("suite %s: %s", s.Name, f.text)
+	}
+	return nil
+}
+
+// applyBytes caps the data of the tasks that can be capped.
+func (s *Suite) applyBytes(cap int) error {
+	applied := false
+	for i := range s.Tasks {
+		entry := &s.Tasks[i]
+		definition, err := task.Find(entry.Task)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(definition.OptionNames(), bytesOption) {
+			continue
+		}
+		applied = true
+		if f := withFlag(optionFields(definition), bytesOption); !f.admits(float64(cap)) {
+			return plugins.Problemf("--%s must be a whole number%s, not %d", bytesOption, f.bounds(), cap)
+		}
+		entry.Options = maps.Clone(entry.Options)
+		entry.Options[bytesOption] = strconv.Itoa(cap)
+	}
+	if !applied {
+		return plugins.Problemf("--%s: no task of the suite %s has the option %s; leave the flag out", bytesOption, s.Name, bytesOption)
 	}
 	return nil
 }

@@ -7,7 +7,8 @@
 //	name: demo
 //	seeds: [1]
 //	tasks:
-//	  - {corpus: gostd, batch: 32, length: 50}
+//	  - {data: gostd, batch: 32, length: 50}
+//	  - {task: smnist}
 //	models:
 //	  - {label: lstm-128, plugin: lstm, options: [units=128, normalization=batch]}
 //	quantizers:
@@ -47,13 +48,15 @@ type Suite struct {
 	Backends   []Plugin    `key:"backends" max:"256" doc:"what each trained network is deployed on; none where the list is empty"`
 }
 
-// Task is a corpus cut into batches of Batch windows of Length symbols.
+// Task is one of [task.Definitions] on a data set. Beside the keys below an entry has
+// the options of its task as keys.
 type Task struct {
-	Label  string `key:"label" doc:"the task's name in tables; the corpus where it is left out"`
-	Corpus string `key:"corpus" required:"true" doc:"a name that bittern data list shows"`
-	Bytes  int    `key:"bytes" min:"0" max:"1000000000000" flag:"bytes" doc:"use only the corpus's first bytes; 0 is all"`
-	Batch  int    `key:"batch" required:"true" min:"1" max:"65536" doc:"windows in a batch"`
-	Length int    `key:"length" required:"true" min:"1" max:"1048576" doc:"symbols in a window"`
+	Label string `key:"label" doc:"the entry's name in tables; where it is left out the data set's, or the task's if that has one of its own"`
+	Task  string `key:"task" doc:"what is learnt of the data"`
+	Data  string `key:"data" doc:"a name that bittern data list shows; where it is left out the task's own, or the files that its options name"`
+
+	// Options are the task's, defaults filled in.
+	Options plugins.Values
 
 	// Training is the suite's recipe with the task's own keys applied.
 	Training Training `key:"training" doc:"keys that replace those of the suite's training for this task"`

@@ -24,8 +24,8 @@ summary: every key once
 seeds: [1, 7]
 threads: 3
 tasks:
-  - {corpus: grammar, batch: 4, length: 5, bytes: 1000}
-  - {label: long, corpus: grammar, batch: 2, length: 50, training: {epochs: 9, decay: constant, final_learning_rate: 0}}
+  - {data: grammar, batch: 4, length: 5, bytes: 1000}
+  - {label: long, data: grammar, batch: 2, length: 50, training: {epochs: 9, decay: constant, final_learning_rate: 0}}
 models:
   - {label: small, plugin: lstm, options: [units=8, normalization=batch]}
   - {label: large, plugin: lstm, options: [units=16], tasks: [long]}
@@ -126,7 +126,16 @@ func TestMistakesAreProblemsOfOneSentence(t *testing.T) {
 		{"key twice in two cases", "threads: 3", "threads: 3\nThreads: 4", `test, line 6: the key "Threads" is given in line 5 already`},
 		{"option twice in a mapping", "[units=8,", "[{units: 8, UNITS: 9},", `test, line 10: the key "UNITS" is given in line 10 already`},
 		{"key of another kind", "threads: 3", "[threads]: 3", `test, line 5: a key must be a single word`},
-		{"missing key", "batch: 4, ", "", `test, line 7: tasks[0] lacks the key "batch": windows in a batch`},
+		{"missing key", "plugin: cpu, ", "", `test, line 16: backends[0] lacks the key "plugin": a name that bittern plugins list shows`},
+		{"missing data", "data: grammar, batch: 4", "batch: 4", "test, line 7: tasks[0]: it has no data; give data, which `bittern data list` shows, or text"},
+		{"data and a text", "data: grammar, batch: 4", "data: grammar, text: my.txt", "test, line 7: tasks[0]: both data and text are given; take one of them out"},
+		{"split of a data set", "batch: 4", "split: [0.9, 0.05, 0.05]", "test, line 7: tasks[0]: split is for a text of your own"},
+		{"split of words", "data: grammar, batch: 4", "text: my.txt, split: [most, some]", `test, line 7: tasks[0]: split must be three fractions such as [0.9, 0.05, 0.05], not "most, some"`},
+		{"unknown task", "{data: grammar, batch: 4", "{task: charcters, data: grammar, batch: 4", `test, line 7: tasks[0]: there is no task "charcters", did you mean "characters"?; the tasks are characters, smnist`},
+		{"option of another task", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: smnist, length: 5}", `test, line 7: there is no key "tasks[0].length"; the options of the task smnist are batch, train_images, train_labels, test_images, test_labels, valid`},
+		{"some files of images", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: smnist, train_images: a, valid: 3}", "test, line 7: tasks[0]: train_labels is not given; data of your own needs train_images, train_labels, test_images, test_labels"},
+		{"images that do not validate", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: psmnist, valid: 3}", "test, line 7: tasks[0]: valid is 3; give how many of your own images validate, and leave it out for a data set"},
+		{"delay", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: delayed-copy, length: 5, delay: 5}", "test, line 7: tasks[0]: the delayed copying task cannot have a delay of 5 in 5 steps"},
 		{"list of the wrong things", "- {plugin: none}", "- none", `test, line 13: quantizers[0] must be keys with their values, such as {plugin: …}`},
 		{"list for a value", "threads: 3", "threads: [3]", "test, line 5: threads must be a single value"},
 		{"wrong type", "threads: 3", "threads: many", `test, line 5: threads must be a whole number between 1 and 1024, not "many"`},
@@ -309,7 +318,7 @@ func TestKeys(t *testing.T) {
 	for _, want := range []Key{
 		{Name: "threads", Type: "whole number", Default: "2", Allowed: "between 1 and 1024", Flag: "threads"},
 		{Name: "seeds", Type: "list of whole numbers", Required: true, Allowed: "1 to 4096 entries", Flag: "seeds"},
-		{Name: "tasks[].bytes", Type: "whole number", Default: "0", Allowed: "between 0 and 1000000000000", Flag: "bytes"},
+		{Name: "tasks[].bytes", Task: "characters", Type: "whole number", Default: "0", Allowed: "between 0 and 1000000000000", Flag: "bytes"},
 		{Name: "models[].plugin", Type: "text", Required: true},
 		{Name: "quantizers[].model_options", Type: "options"},
 		{Name: "training.decay", Type: "text", Default: "constant", Allowed: "constant, exponential"},
@@ -326,7 +335,8 @@ func TestKeys(t *testing.T) {
 		reflect.TypeFor[Suite](), reflect.TypeFor[Task](), reflect.TypeFor[Plugin](), reflect.TypeFor[Model](), reflect.TypeFor[Quantizer](), reflect.TypeFor[Training](),
 	} {
 		for _, f := range reflect.VisibleFields(structure) {
-			if !f.Anonymous && f.Tag.Get("key") == "" {
+			taskOptions := structure == reflect.TypeFor[Task]() && f.Name == "Options" // keys of their own
+			if !f.Anonymous && f.Tag.Get("key") == "" && !taskOptions {
 				t.Errorf("field %s of %s has no key: a file cannot set it", f.Name, structure)
 			}
 		}
@@ -335,7 +345,7 @@ func TestKeys(t *testing.T) {
 
 func TestEmbeddedSuitesLoad(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"char-small", "demo", "demo-smallest", "normalized", "paper-gru"}, Names()); diff != "" {
+	if diff := cmp.Diff([]string{"char-small", "demo", "demo-smallest", "normalized", "paper-characters", "paper-gru", "paper-mnist"}, Names()); diff != "" {
 		t.Fatalf("embedded suites (-want +got):\n%s", diff)
 	}
 	for _, name := range Names() {
@@ -366,7 +376,7 @@ func TestLoad(t *testing.T) {
 		"no/such.yaml":        "there is no suite file no/such.yaml",
 		filepath.Dir(file):    "cannot be read (it is a folder)",
 		large:                 "cannot be read (it is longer than 1048576 bytes",
-		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest, normalized, paper-gru`,
+		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest, normalized, paper-characters, paper-gru, paper-mnist`,
 	} {
 		_, err := Load(nameOrPath)
 		var problem *plugins.Problem
@@ -403,6 +413,35 @@ func TestApply(t *testing.T) {
 		if err := parse(t, complete).Apply(override); !errors.As(err, &problem) || !strings.Contains(problem.Sentence, want) {
 			t.Errorf("Apply = %v, want a Problem with %q", err, want)
 		}
+	}
+}
+
+// An entry leaves out what its task has a default for, and is called by what tells it from others.
+func TestTasksAreCompleted(t *testing.T) {
+	t.Parallel()
+	s := parse(t, strings.Replace(complete, "  - {data: grammar, batch: 4, length: 5, bytes: 1000}\n", `  - {data: grammar}
+  - {task: smnist}
+  - {task: characters, text: my.txt, split: [0.8, 0.1, 0.1], bytes: 1_000}
+`, 1))
+	type entry struct{ label, task, data, split, batch string }
+	var got []entry
+	for _, e := range s.Tasks[:3] {
+		got = append(got, entry{e.Label, e.Task, e.Data, e.Options["split"], e.Options["batch"]})
+	}
+	want := []entry{
+		{"grammar", "characters", "grammar", "", "64"},
+		{"smnist", "smnist", "mnist", "", "100"},
+		{"characters", "characters", "", "0.8, 0.1, 0.1", "64"},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(entry{})); diff != "" {
+		t.Errorf("tasks (-want +got):\n%s", diff)
+	}
+	seven := 7
+	if err := s.Apply(Override{Bytes: &seven}); err != nil {
+		t.Fatal(err)
+	}
+	if text, images := s.Tasks[2].Options["bytes"], s.Tasks[1].Options["bytes"]; text != "7" || images != "" {
+		t.Errorf("--bytes 7: the text has %q bytes and the images %q, want 7 and no such option", text, images)
 	}
 }
 

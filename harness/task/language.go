@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"bittern/harness/dataset"
+	"bittern/harness/metric"
 	"bittern/plugins"
 	"bittern/plugins/model"
 )
@@ -49,18 +50,18 @@ func NewLanguageModel(text *dataset.Text, batch, length int) (*LanguageModel, er
 	for _, part := range []Part{Train, Valid, Test} {
 		for i, id := range task.part(part) {
 			if id < 0 || int(id) >= symbols {
-				return nil, fmt.Errorf("corpus %s: symbol %d of the %s part has id %d, but the vocabulary has %d symbols",
+				return nil, fmt.Errorf("data set %s: symbol %d of the %s part has id %d, but the vocabulary has %d symbols",
 					text.Name, i, part, id, symbols)
 			}
 		}
 	}
 	if windows := task.trainingWindows(); windows < batch {
-		return nil, plugins.Problemf("corpus %s: the train part of %d symbols gives %d windows of %d, less than one batch of %d; use a smaller batch, a shorter length or more of the corpus",
+		return nil, plugins.Problemf("data set %s: the train part of %d symbols gives %d windows of %d, less than one batch of %d; use a smaller batch, a shorter length or more of the data",
 			text.Name, len(text.Train), windows, length, batch)
 	}
 	for _, part := range []Part{Valid, Test} {
 		if task.windows(part) < 1 {
-			return nil, plugins.Problemf("corpus %s: the %s part of %d symbols is shorter than one window of %d and the symbol after it; use a shorter length or more of the corpus",
+			return nil, plugins.Problemf("data set %s: the %s part of %d symbols is shorter than one window of %d and the symbol after it; use a shorter length or more of the data",
 				text.Name, part, len(task.part(part)), length)
 		}
 	}
@@ -71,7 +72,7 @@ func NewLanguageModel(text *dataset.Text, batch, length int) (*LanguageModel, er
 func (t *LanguageModel) Shape() model.Task { return t.shape }
 
 // Metric implements [Task].
-func (t *LanguageModel) Metric() Metric { return BPC }
+func (t *LanguageModel) Metric() metric.Metric { return metric.BPC }
 
 // Training implements [Task].
 func (t *LanguageModel) Training(seed uint64, epoch int) Batches {
@@ -154,7 +155,7 @@ func (b *windowBatches) Fill(i int, tensors model.Inputs) (valid int, err error)
 		return 0, fmt.Errorf("there is no batch %d among %d", i, b.Len())
 	}
 	batch, length := b.shape.Batch, b.shape.Length
-	inputs, targets := tensors.Int32["inputs"], tensors.Int32["targets"]
+	inputs, targets := tensors.Int32[inputsName], tensors.Int32[targetsName]
 	if len(inputs) != length*batch || len(targets) != length*batch {
 		return 0, fmt.Errorf("the tensors inputs and targets have %d and %d elements; [%d, %d] are needed",
 			len(inputs), len(targets), length, batch)

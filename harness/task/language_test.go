@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bittern/harness/dataset"
+	"bittern/harness/metric"
 	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/model"
@@ -231,8 +232,8 @@ func TestShape(t *testing.T) {
 	if diff := cmp.Diff(want, language.Shape()); diff != "" {
 		t.Errorf("shape (-want +got):\n%s", diff)
 	}
-	if language.Metric() != task.BPC {
-		t.Errorf("metric %s, want %s", language.Metric(), task.BPC)
+	if language.Metric() != metric.BPC {
+		t.Errorf("metric %s, want %s", language.Metric(), metric.BPC)
 	}
 }
 
@@ -301,21 +302,6 @@ func TestFillDoesNotAllocate(t *testing.T) {
 		}
 	}); got != 0 {
 		t.Errorf("%v allocations, want none", got)
-	}
-}
-
-// A model that finds all 87 symbols equally likely spends log2 87 bits on each.
-func TestBPC(t *testing.T) {
-	t.Parallel()
-	got := task.BPC.Score(model.Evaluation{LossSum: 10 * math.Log(87), Count: 10})
-	if want := math.Log2(87); math.Abs(got-want) > 1e-15*want {
-		t.Errorf("got %v bits, want %v", got, want)
-	}
-	if !math.IsNaN(task.BPC.Score(model.Evaluation{})) {
-		t.Errorf("nothing counted gives %v, want NaN", task.BPC.Score(model.Evaluation{}))
-	}
-	if !task.BPC.Better(1.7, 1.8) || task.BPC.Better(1.8, 1.7) || task.BPC.Better(1.8, 1.8) || task.BPC.Better(math.NaN(), 1.8) {
-		t.Error("the lower figure is not the better one")
 	}
 }
 

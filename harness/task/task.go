@@ -1,14 +1,16 @@
 // Package task turns data into batches: what one training step sees, in which
 // order, and how a result is scored.
 //
-// To add a kind of task, implement [Task], give its [Metric] a case in Score and
-// Better, and let package experiment choose it where an experiment makes its task (Spec.task).
-// What models see of it is a model.TaskKind and the input tensors that belong to it.
+// To add a kind of task, implement [Task] and give it an entry in the registry: its
+// name, the shape of its data sets, its options, and the function that makes it. A
+// suite can then name it.
+//
+// This package alone of the harness knows what a model.TaskKind means: the rest
+// allocates what [Tensors] lists, and scores what [Sequences] says.
 package task
 
 import (
-	"math"
-
+	"bittern/harness/metric"
 	"bittern/plugins/model"
 )
 
@@ -19,7 +21,7 @@ type Task interface {
 	Shape() model.Task
 
 	// Metric is how the task is scored.
-	Metric() Metric
+	Metric() metric.Metric
 
 	// Training returns the batches of one epoch, counted from 0. What batch i
 	// holds depends on seed, epoch and i alone, so that a resumed run sees what
@@ -55,41 +57,4 @@ type Batches interface {
 	// statistics are taken over them too (see [model.Evaluate]).
 	// Tensors that are missing or of the wrong size are an error.
 	Fill(i int, inputs model.Inputs) (valid int, err error)
-}
-
-// Sequences are whole sequences one after another, each Length steps. They may
-// share memory with the task: read only.
-type Sequences struct {
-	Count, Length int
-	Tokens        []int32   // Count·Length, for a task over tokens
-	Dense         []float32 // Count·Length·InputSize, for a task over features
-	Targets       []int32   // Count·Length, or Count for one target per sequence
-}
-
-// Metric is a figure of merit computed from sums over targets.
-type Metric string
-
-// The metrics of the tasks.
-const (
-	// BPC is bits per character: the mean loss in nats over ln 2. Lower is better.
-	BPC Metric = "BPC"
-)
-
-// Score computes the metric from the sums of a [model.Evaluation].
-// It is NaN when nothing was counted.
-func (m Metric) Score(e model.Evaluation) float64 {
-	switch m {
-	case BPC:
-		return e.LossSum / float64(e.Count) / math.Ln2
-	}
-	panic("task: unknown metric " + string(m))
-}
-
-// Better says whether score a beats score b.
-func (m Metric) Better(a, b float64) bool {
-	switch m {
-	case BPC:
-		return a < b
-	}
-	panic("task: unknown metric " + string(m))
 }

@@ -1,0 +1,336 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bittern/harness/dataset"
+	"bittern/plugins"
+)
+
+// Default is the task of a suite's entry that names none.
+const Default = "characters"
+
+// Definition is a kind of task that suites can name.
+type Definition struct {
+	Name    string
+	Summary string
+
+	// Shape is of the data sets that the task takes.
+	Shape dataset.Shape
+
+	// Data is the data set of an entry that names none, or nothing: then it must name
+	// one, or files of the user's own.
+	Data string
+
+	// Options are the settings of the task.
+	Options []plugins.Option
+
+	// Files are the options that name the files of a user's own data, given all
+	// together in place of a data set. They are text options with an empty default.
+	Files []string
+
+	check func(own bool, options plugins.Values) error
+	load  func(ctx context.Context, l *Loader, data string, own bool, options plugins.Values) (Task, Data, error)
+}
+
+// Names of the options that several tasks have.
+const (
+	optionBatch  = "batch"
+	optionLength = "length"
+)
+
+func whole(name string, standard, least, most int, doc string) plugins.Option {
+	return plugins.Option{Name: name, Type: plugins.Int, Default: strconv.Itoa(standard), Min: float64(least), Max: float64(most), Doc: doc}
+}
+
+func text(name, standard, doc string) plugins.Option {
+	return plugins.Option{Name: name, Type: plugins.String, Default: standard, Doc: doc}
+}
+
+const (
+	maxBytes  = 1_000_000_000_000
+	maxBatch  = 1 << 16
+	maxLength = 1 << 20
+)
+
+const delayedCopyData = "delayed-copy"
+
+// Definitions lists every task: the registry.
+func Definitions() []Definition {
+	return []Definition{
+		{
+			Name: "characters", Summary: "predict the next byte of a text; BPC", Shape: dataset.ShapeText,
+			Options: []plugins.Option{
+				whole("bytes", 0, 0, maxBytes, "use only the first bytes of the data; 0 is all"),
+				whole(optionBatch, 64, 1, maxBatch, "windows in a batch"),
+				whole(optionLength, 100, 1, maxLength, "symbols in a window"),
+				text("text", "", "a text file of your own in place of data, from the working directory"),
+				text("split", "", "fractions of train, valid and test of that text, by position; [0.9, 0.05, 0.05] where it is left out"),
+			},
+			Files: []string{"text"},
+			check: func(own bool, o plugins.Values) error {
+				if !own && o.Text("split") != "" {
+					return plugins.Problemf("split is for a text of your own; take it out, for a data set has its own")
+				}
+				_, err := fractions(o.Text("split"))
+				return err
+			},
+			load: loadCharacters,
+		},
+		images("smnist", "the class of an image that is read pixel by pixel; accuracy", inOrder),
+		images("psmnist", "the same in one fixed random order of the pixels, of seed "+strconv.Itoa(dataset.PermutationSeed), func(n int) []int {
+			return dataset.Permutation(n, dataset.PermutationSeed)
+		}),
+		{
+			Name: "delayed-copy", Summary: "repeat every symbol some steps later; generated; accuracy", Shape: dataset.ShapeSequence, Data: delayedCopyData,
+			Options: []plugins.Option{
+				whole(optionBatch, 32, 1, maxBatch, "examples in a batch"),
+				whole(optionLength, 25, 2, maxLength, "steps of an example"),
+				whole("delay", 5, 1, maxLength, "steps from a symbol to where it is repeated"),
+				whole("examples", 2048, 1, maxLength, "examples of an epoch"),
+				whole("evaluated", 256, 1, maxLength, "examples that validate, and as many that test"),
+			},
+			check: func(_ bool, o plugins.Values) error { _, err := delayedCopy(o); return err },
+			load: func(_ context.Context, _ *Loader, data string, _ bool, o plugins.Values) (Task, Data, error) {
+				if data != delayedCopyData {
+					return nil, Data{}, plugins.Problemf("the task delayed-copy has the data set %s alone, not %q; take data out", delayedCopyData, data)
+				}
+				t, err := delayedCopy(o)
+				if err != nil {
+					return nil, Data{}, err
+				}
+				return t, t.data(), nil
+			},
+		},
+	}
+}
+
+// images is a task over the pixels of images, in an order.
+func images(name, summary string, order func(pixels int) []int) Definition {
+	return Definition{
+		Name: name, Summary: summary, Shape: dataset.ShapeImages, Data: "mnist",
+		Options: []plugins.Option{
+			whole(optionBatch, 100, 1, maxBatch, "images in a batch"),
+			text("train_images", "", "an IDX file of your own images to train on, from the working directory, in place of data"),
+			text("train_labels", "", "the IDX file of their labels"),
+			text("test_images", "", "an IDX file of your own images to test on"),
+			text("test_labels", "", "the IDX file of their labels"),
+			whole("valid", 0, 0, maxBytes, "of your own training images, how many at the end validate"),
+		},
+		Files: []string{"train_images", "train_labels", "test_images", "test_labels"},
+		check: func(own bool, o plugins.Values) error {
+			if valid := o.Int("valid"); own != (valid > 0) {
+				return plugins.Problemf("valid is %d; give how many of your own images validate, and leave it out for a data set", valid)
+			}
+			return nil
+		},
+		load: func(ctx context.Context, l *Loader, data string, own bool, o plugins.Values) (Task, Data, error) {
+			loaded, err := l.images(ctx, data, own, o)
+			if err != nil {
+				return nil, Data{}, err
+			}
+			t, err := NewSequentialImages(loaded, o.Int(optionBatch), order(loaded.Rows*loaded.Cols))
+			return t, Data{
+				Name: loaded.Name, SHA256: loaded.SHA256, Split: loaded.Split, Note: loaded.Note,
+				Summary: fmt.Sprintf("%d + %d + %d images of %d x %d, %d classes",
+					loaded.Train.Len(), loaded.Valid.Len(), loaded.Test.Len(), loaded.Rows, loaded.Cols, loaded.Classes),
+			}, err
+		},
+	}
+}
+
+func loadCharacters(ctx context.Context, l *Loader, data string, own bool, o plugins.Values) (Task, Data, error) {
+	loaded, err := l.text(ctx, data, own, o)
+	if err != nil {
+		return nil, Data{}, err
+	}
+	t, err := NewLanguageModel(loaded, o.Int(optionBatch), o.Int(optionLength))
+	return t, Data{
+		Name: loaded.Name, SHA256: loaded.SHA256, Synthetic: loaded.Synthetic, Split: loaded.Split, Note: loaded.Note,
+		Summary: fmt.Sprintf("%d bytes, %d symbols", loaded.Bytes, len(loaded.Vocabulary)),
+	}, err
+}
+
+func delayedCopy(o plugins.Values) (*DelayedCopy, error) {
+	return NewDelayedCopy(o.Int(optionBatch), o.Int(optionLength), o.Int("delay"), o.Int("examples"), o.Int("evaluated"))
+}
+
+// fractions reads a split, which package dataset checks.
+func fractions(split string) ([]float64, error) {
+	if split == "" {
+		return []float64{0.9, 0.05, 0.05}, nil
+	}
+	var all []float64
+	for _, field := range strings.Split(split, ",") {
+		fraction, err := strconv.ParseFloat(strings.TrimSpace(field), 64)
+		if err != nil {
+			return nil, plugins.Problemf("split must be three fractions such as [0.9, 0.05, 0.05], not %q", split)
+		}
+		all = append(all, fraction)
+	}
+	return all, nil
+}
+
+// Names lists every task.
+func Names() []string {
+	var names []string
+	for _, d := range Definitions() {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+// Find is the definition of a name; an unknown one is a *plugins.Problem.
+func Find(name string) (Definition, error) {
+	for _, d := range Definitions() {
+		if d.Name == name {
+			return d, nil
+		}
+	}
+	return Definition{}, plugins.Problemf("there is no task %q%s; the tasks are %s", name, plugins.DidYouMean(name, Names()), strings.Join(Names(), ", "))
+}
+
+// OptionNames lists the names of the task's options.
+func (d Definition) OptionNames() []string {
+	names := make([]string, len(d.Options))
+	for i, o := range d.Options {
+		names[i] = o.Name
+	}
+	return names
+}
+
+// own says whether the options name files of the user's own.
+func (d Definition) own(options plugins.Values) bool {
+	return slices.ContainsFunc(d.Files, func(file string) bool { return options.Text(file) != "" })
+}
+
+// Resolve checks the data set and the options of an entry against each other, without
+// looking for any file, and returns both with the defaults filled in. The data set is
+// empty where files of the user's own stand for it. What the user has to mend is a
+// *plugins.Problem.
+func (d Definition) Resolve(data string, given plugins.Values) (string, plugins.Values, error) {
+	options, err := plugins.Resolve("task "+d.Name, d.Options, given)
+	if err != nil {
+		return "", nil, err
+	}
+	own := d.own(options)
+	switch {
+	case own && data != "":
+		return "", nil, plugins.Problemf("both data and %s are given; take one of them out", strings.Join(d.Files, ", "))
+	case own:
+		for _, file := range d.Files {
+			if options.Text(file) == "" {
+				return "", nil, plugins.Problemf("%s is not given; data of your own needs %s", file, strings.Join(d.Files, ", "))
+			}
+		}
+	case data == "" && d.Data == "":
+		return "", nil, plugins.Problemf("it has no data; give data, which `bittern data list` shows, or %s", strings.Join(d.Files, ", "))
+	case data == "":
+		data = d.Data
+	}
+	return data, options, d.check(own, options)
+}
+
+// Data says what a task was made of.
+type Data struct {
+	Name      string // of the data set, or of the user's file
+	SHA256    string // identifies the content used
+	Synthetic bool   // made up by a program
+	Split     string // in words
+	Note      string // what a table must say beside a figure measured on it, or nothing
+	Summary   string // how much it is, in words
+}
+
+// Loaded is a task with its data.
+type Loaded struct {
+	Task Task
+	Data Data
+
+	// Options are the task's that determine what a network learns. The paths of
+	// files are not among them: Data says what was in those.
+	Options plugins.Values
+}
+
+// Request names what to load: a task, a data set, and options, neither of which need
+// be complete.
+type Request struct {
+	Task    string
+	Data    string
+	Options plugins.Values
+}
+
+// Loader makes tasks. Those over the same data share it.
+type Loader struct {
+	DataDir string // where data sets that are files lie; empty when the user named none
+
+	texts    map[string]*dataset.Text
+	pictures map[string]*dataset.Images
+}
+
+// Load makes a task. What the user has to mend is a *plugins.Problem.
+func (l *Loader) Load(ctx context.Context, request Request) (Loaded, error) {
+	d, err := Find(request.Task)
+	if err != nil {
+		return Loaded{}, err
+	}
+	data, options, err := d.Resolve(request.Data, request.Options)
+	if err != nil {
+		return Loaded{}, err
+	}
+	t, found, err := d.load(ctx, l, data, d.own(options), options)
+	if err != nil {
+		return Loaded{}, err
+	}
+	for _, file := range d.Files {
+		delete(options, file)
+	}
+	return Loaded{Task: t, Data: found, Options: options}, nil
+}
+
+func (l *Loader) text(ctx context.Context, data string, own bool, o plugins.Values) (*dataset.Text, error) {
+	if own {
+		return remember(&l.texts, []string{o.Text("text"), o.Text("split"), o.Text("bytes")}, func() (*dataset.Text, error) {
+			split, err := fractions(o.Text("split"))
+			if err != nil {
+				return nil, err
+			}
+			return dataset.LoadText(o.Text("text"), split, o.Int("bytes"))
+		})
+	}
+	return remember(&l.texts, []string{data, o.Text("bytes")}, func() (*dataset.Text, error) {
+		return dataset.Load(ctx, dataset.Request{Name: data, DataDir: l.DataDir, MaxBytes: o.Int("bytes")})
+	})
+}
+
+func (l *Loader) images(ctx context.Context, data string, own bool, o plugins.Values) (*dataset.Images, error) {
+	if own {
+		files := dataset.ImageFiles{
+			TrainImages: o.Text("train_images"), TrainLabels: o.Text("train_labels"),
+			TestImages: o.Text("test_images"), TestLabels: o.Text("test_labels"), Valid: o.Int("valid"),
+		}
+		key := []string{files.TrainImages, files.TrainLabels, files.TestImages, files.TestLabels, o.Text("valid")}
+		return remember(&l.pictures, key, func() (*dataset.Images, error) { return dataset.LoadImageFiles(files) })
+	}
+	return remember(&l.pictures, []string{data}, func() (*dataset.Images, error) { return dataset.LoadImages(ctx, data, l.DataDir) })
+}
+
+// remember loads what is not known yet under a key.
+func remember[T any](known *map[string]*T, key []string, load func() (*T, error)) (*T, error) {
+	name := fmt.Sprintf("%q", key)
+	if found, ok := (*known)[name]; ok {
+		return found, nil
+	}
+	loaded, err := load()
+	if err != nil {
+		return nil, err
+	}
+	if *known == nil {
+		*known = make(map[string]*T)
+	}
+	(*known)[name] = loaded
+	return loaded, nil
+}
