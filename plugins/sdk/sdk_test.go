@@ -30,7 +30,18 @@ func command(t *testing.T, environment ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	c := exec.Command(self, "plugin")
-	c.Env = append(os.Environ(), environment...)
+	// The host gives a plugin a folder for its socket and removes it. Here the test
+	// does: a plugin whose host is gone leaves its socket.
+	sockets, err := os.MkdirTemp("", "sdk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(sockets); err != nil {
+			t.Error(err)
+		}
+	})
+	c.Env = append(append(os.Environ(), "PLUGIN_UNIX_SOCKET_DIR="+sockets), environment...)
 	return c
 }
 
