@@ -110,7 +110,7 @@ func (s Set) absent(dataDir string, source Source) bool {
 // verifyFolders counts the questions of cnn-qa.
 func verifyFolders(ctx context.Context, e entry, v *Verified, dataDir string) error {
 	v.Of = len(questionParts)
-	folders, _ := e.locate(ctx, dataDir)
+	folders, _ := e.locate(ctx, dataDir) // what is missing is listed one by one below
 	for i, folder := range folders {
 		if err := ctx.Err(); err != nil {
 			return err
