@@ -5,7 +5,8 @@
 // The packages below it are the contract:
 //
 //	quantizer, model, backend   one interface each; its .proto is in internal/wire
-//	stepgraph                   the op-level description of one time step
+//	network                     batches, scores and the program of a deployed network
+//	stepgraph                   the op-level description of one time step of a stage
 //	packed                      the bit layout of deployed weights
 //	arena                       tensors shared between processes
 //	sdk                         what a plugin author calls to serve one
@@ -30,7 +31,7 @@ import "fmt"
 
 // APIVersion is the version of the contract this tree speaks. A plugin built
 // against another major version is refused when it describes itself.
-const APIVersion = 1
+const APIVersion = 2
 
 // Kind says what a plugin is for.
 type Kind string

@@ -4,21 +4,18 @@
 // To add a kind of task, implement [Task] and give it an entry in the registry: its
 // name, the shape of its data sets, its options, and the function that makes it. A
 // suite can then name it.
-//
-// This package alone of the harness knows what a model.TaskKind means: the rest
-// allocates what [Tensors] lists, and scores what [Sequences] says.
 package task
 
 import (
 	"bittern/harness/metric"
-	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // Task is a source of batches and the measure of success. Implementations are
 // safe for concurrent use.
 type Task interface {
 	// Shape is what a model must know to be built for the task.
-	Shape() model.Task
+	Shape() network.Shape
 
 	// Metric is how the task is scored.
 	Metric() metric.Metric
@@ -28,12 +25,13 @@ type Task interface {
 	// the undisturbed one would have. Every epoch has the same Len.
 	Training(seed uint64, epoch int) Batches
 
-	// Evaluation returns the batches of a part in their natural order.
+	// Evaluation returns the batches of a part in their natural order. Every
+	// target of the part is in one of them, once.
 	Evaluation(part Part) Batches
 
-	// Sequences returns the first limit sequences of a part for execution on a
-	// backend; a limit of 0 is all of them.
-	Sequences(part Part, limit int) Sequences
+	// Steps are the time steps of each stream that a sequence of the test part
+	// has, in the mean and rounded: what the cost of a sequence is told for.
+	Steps() map[string]int
 }
 
 // Part names one of the parts data is split into.
@@ -46,15 +44,21 @@ const (
 	Test  Part = "test"
 )
 
-// Batches is a finite list of batches.
+// Batches is a finite list of batches. Where state is carried, each goes on from
+// the one before it, and all sequences of the first start fresh.
 type Batches interface {
 	// Len counts the batches.
 	Len() int
 
-	// Fill writes batch i, from 0 to Len()−1, into the input tensors and
-	// returns how many of its sequences count. The sequences after those are
-	// distinct ones of the training part: they are not scored, but batch
-	// statistics are taken over them too (see [model.Evaluate]).
-	// Tensors that are missing or of the wrong size are an error.
-	Fill(i int, inputs model.Inputs) (valid int, err error)
+	// Fill writes batch i, from 0 to Len()−1, into the tensors of b, every element
+	// of them. Sequences that only fill up the last batch of an evaluation have
+	// no target; they are distinct ones of the training part, because batch
+	// statistics are taken over them too (see [model.Evaluate]). Tensors that are
+	// missing or of the wrong size are an error.
+	Fill(i int, b network.Batch) error
+
+	// Group names the part of the score that batch i adds to, such as one of
+	// bAbI's twenty tasks. The score is the mean over groups of the metric of
+	// each. It is empty where the score has no parts.
+	Group(i int) string
 }

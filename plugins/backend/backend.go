@@ -6,8 +6,8 @@ import (
 	"context"
 
 	"bittern/plugins"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
-	"bittern/plugins/stepgraph"
 )
 
 // Backend is one simulated or real machine.
@@ -19,14 +19,14 @@ type Backend interface {
 	// Deploy loads a network. It may keep the slices of the request.
 	Deploy(ctx context.Context, request Deploy) (Deployed, error)
 
-	// Cost says what one time step at batch 1 costs on this machine, averaged
-	// over a sequence of the given length.
+	// Cost says what one sequence costs on this machine, run by itself.
 	Cost(ctx context.Context, request CostRequest) (Cost, error)
 
-	// Execute runs the deployed network over whole sequences, each from its
-	// initial state, and writes the outputs as this machine computes them.
-	// A machine that only costs returns ErrUnsupported.
-	Execute(ctx context.Context, request Execute) error
+	// Execute runs the deployed network over a batch and scores the logits as
+	// this machine computes them. A sequence that is not fresh goes on where the
+	// same place of the batch before ended. A machine that only costs returns
+	// ErrUnsupported.
+	Execute(ctx context.Context, request Execute) (network.Score, error)
 }
 
 // TraitTimed is the trait of a machine whose Cost times this computer. The
@@ -39,12 +39,12 @@ type ErrUnsupported struct{ Reason string }
 
 func (e *ErrUnsupported) Error() string { return "not supported by this backend: " + e.Reason }
 
-// Deploy is the argument of [Backend.Deploy]: the graph, and the tensors it
+// Deploy is the argument of [Backend.Deploy]: the network, and the tensors it
 // names. Every MatVec and Lookup weight is in Weights (full-precision ones as
-// 32-bit); every other tensor in the graph carries its own data.
+// 32-bit); every other tensor in the network carries its own data.
 type Deploy struct {
 	Options plugins.Values
-	Graph   stepgraph.Graph
+	Network network.Network
 	Weights map[string]packed.Matrix
 }
 
@@ -59,10 +59,10 @@ type Deployed struct {
 
 // CostRequest is the argument of [Backend.Cost].
 type CostRequest struct {
-	Length int // time steps per sequence
+	Steps map[string]int // time steps of each stream that the sequence has
 }
 
-// Cost is per time step at batch 1. A quantity a machine cannot tell is nil
+// Cost is of one whole sequence that is run by itself. A quantity a machine cannot tell is nil
 // and its reason stands in Missing under the quantity's name.
 type Cost struct {
 	Cycles  *float64 // clock cycles
@@ -112,13 +112,11 @@ const (
 	PartWorkspace   = "workspace"
 )
 
-// Execute is the argument of [Backend.Execute]. Tokens (or Dense) holds
-// Sequences sequences of Length steps one after another; Outputs receives the
-// graph's single output, Size floats per step, in the same order.
+// Execute is the argument of [Backend.Execute].
 type Execute struct {
-	Sequences int
-	Length    int
-	Tokens    []int32   // Sequences·Length, for a token input
-	Dense     []float32 // Sequences·Length·InputSize, for a dense input
-	Outputs   []float32 // Sequences·Length·OutputSize
+	Batch network.Batch
+	// Outputs receives the logits where it is not nil: [steps, sequences, classes],
+	// or [sequences, classes] where there is one target a sequence. Those of steps
+	// beyond a sequence's length are 0.
+	Outputs []float32
 }

@@ -6,30 +6,39 @@ import (
 	"context"
 
 	"bittern/plugins"
-	"bittern/plugins/stepgraph"
+	"bittern/plugins/network"
 )
 
 // Model is a network with its parameters, gradients and optimiser. The slices
 // it is given live in the shared arena.
 //
 // The life of a session is Plan, Build, then any number of Step, Update,
-// Evaluate and Export. A Model serves one session at a time. Every sequence
-// starts from the network's own start state, as in the exported graph: nothing
-// is carried from one batch to the next.
+// Evaluate and Export. A Model serves one session at a time.
+//
+// # Carried state
+//
+// Where the shape says that state is carried, the batch's Fresh says of each
+// sequence whether it starts from the network's own start state or goes on where
+// the same place of the batch before ended. Training and evaluation each carry a
+// state of their own: Step goes on from the Step before it, Evaluate from the
+// Evaluate before it, and neither sees the other's. Gradients end where a batch
+// begins (truncated back-propagation through time). What Step carries lies in
+// buffers of the plan, so that a resumed run goes on with it.
 type Model interface {
 	Describe(ctx context.Context) (plugins.Description, error)
 
-	// Plan lists the parameters and buffers of the network for a task. A
-	// task the model cannot serve is a *plugins.Problem.
-	Plan(ctx context.Context, options plugins.Values, task Task) (Plan, error)
+	// Plan lists the parameters and buffers of the network for batches of a
+	// shape. A shape that the model cannot serve is a *plugins.Problem that says
+	// which it serves.
+	Plan(ctx context.Context, options plugins.Values, shape network.Shape) (Plan, error)
 
 	// Build hands over the tensors and writes the parameters' starting
 	// values. A resumed run overwrites them from the checkpoint.
 	Build(ctx context.Context, request Build) error
 
-	// Step runs forward and backward on the batch in the input tensors and
-	// overwrites every Grad. It computes with Quantized where a parameter has
-	// one. Loss is the mean over all targets, in nats.
+	// Step runs forward and backward on the batch and overwrites every Grad. It
+	// computes with Quantized where a parameter has one. Loss is the mean over
+	// all targets that are not −1, in nats.
 	Step(ctx context.Context, request Step) (StepResult, error)
 
 	// Update applies the optimiser to every Value with the gradients as they
@@ -37,36 +46,13 @@ type Model interface {
 	// changed since.
 	Update(ctx context.Context, request Update) (UpdateResult, error)
 
-	// Evaluate runs forward only on the batch in the input tensors.
-	Evaluate(ctx context.Context, request Evaluate) (Evaluation, error)
+	// Evaluate runs forward only on the batch and scores its targets.
+	Evaluate(ctx context.Context, request Evaluate) (network.Score, error)
 
-	// Export describes one time step of the network with its normalisation
-	// statistics frozen. Weights are named after their parameters, not
-	// contained. The output is the logits, OutputSize of them a step: the
-	// softmax is left to the reader, and no machine is charged for it.
-	Export(ctx context.Context) (stepgraph.Graph, error)
-}
-
-// TaskKind says what is predicted from what.
-type TaskKind string
-
-// LanguageModel predicts the next symbol at every time step: tensors "inputs"
-// and "targets", int32 [Length, Batch], ids below InputSize and OutputSize.
-//
-// SequenceClassification predicts one class after the last time step: tensor
-// "inputs" float32 [Length, Batch, InputSize], "targets" int32 [Batch].
-const (
-	LanguageModel          TaskKind = "language-model"
-	SequenceClassification TaskKind = "sequence-classification"
-)
-
-// Task is what a model must know of the task it is built for.
-type Task struct {
-	Kind       TaskKind
-	InputSize  int // vocabulary size, or features per time step
-	OutputSize int // classes of the softmax
-	Batch      int // sequences per batch
-	Length     int // time steps per sequence
+	// Export describes the network with its normalisation statistics frozen. It
+	// serves the shape that the network was built for. Weights are named after
+	// their parameters, not contained.
+	Export(ctx context.Context) (network.Network, error)
 }
 
 // Parameter is one trained tensor. Quantize marks the matrices of recurrent
@@ -78,7 +64,7 @@ type Parameter struct {
 }
 
 // Buffer is a float32 tensor that is not trained but belongs to the
-// checkpoint, such as normalisation statistics.
+// checkpoint, such as normalisation statistics and carried state.
 type Buffer struct {
 	Name  string
 	Shape []int
@@ -88,7 +74,23 @@ type Buffer struct {
 type Plan struct {
 	Parameters []Parameter
 	Buffers    []Buffer
+	// Settings say in the field's words what distinguishes this network among
+	// those that the model makes: what tables show of it, and what published
+	// results are found by.
+	Settings []Setting
 }
+
+// Setting is one property of a network.
+type Setting struct{ Name, Value string }
+
+// The names of settings that published results are found by, where a model has
+// them. It may have others.
+const (
+	SettingCell          = "cell"          // "LSTM", "GRU"
+	SettingUnits         = "units"         // hidden units of a recurrent layer
+	SettingLayers        = "layers"        // recurrent layers, one above the other
+	SettingNormalization = "normalization" // "none", "batch", "batch-cell", "batch-shared", "layer", "weight"
+)
 
 // Optimiser says how Update moves the parameters.
 type Optimiser string
@@ -109,22 +111,18 @@ type Tensors struct {
 	Moment2   []float32 // nil for SGD
 }
 
-// Inputs are the batch tensors by name; see [TaskKind].
-type Inputs struct {
-	Int32   map[string][]int32
-	Float32 map[string][]float32
-}
-
 // Build is the argument of [Model.Build].
 type Build struct {
 	Options    plugins.Values
-	Task       Task
+	Shape      network.Shape
 	Seed       uint64
 	Threads    int // workers inside the model; results depend on nothing else of the machine
 	Optimiser  Optimiser
 	Parameters map[string]Tensors
 	Buffers    map[string][]float32
-	Inputs     Inputs
+	// Batch holds the tensors that every batch is written to before a Step or an
+	// Evaluate; see [network.Shape.Tensors].
+	Batch network.Batch
 }
 
 // Step is the argument of [Model.Step]. Number counts steps from 0 and keys
@@ -135,7 +133,7 @@ type Step struct {
 
 // StepResult is what [Model.Step] reports.
 type StepResult struct {
-	Loss float64 // mean over all targets, nats
+	Loss float64 // mean over the targets, nats
 }
 
 // Update is the argument of [Model.Update]. Number counts from 1 since the
@@ -169,21 +167,12 @@ const (
 
 // Evaluate is the argument of [Model.Evaluate].
 //
-// All sequences in the input tensors are real data. Those beyond Valid fill a
-// last, partial batch: they take part in the statistics of Batch and Calibrate
-// like any other, so that few sequences are normalised as many are, but never
-// in the Evaluation. A sequence's part in the Evaluation therefore depends on
-// the others of its batch through the statistics only, and with Frozen not at
-// all.
+// All sequences of a batch are real data. Those without a target fill a last,
+// partial batch: they take part in the statistics of Batch and Calibrate like any
+// other, so that few sequences are normalised as many are. What a sequence adds to
+// the score therefore depends on the others of its batch through the statistics
+// only, and with Frozen not at all.
 type Evaluate struct {
 	Statistics Statistics
 	First      bool // with Calibrate: forget what was gathered before
-	Valid      int  // sequences at the front of the batch that are scored; 0 = all
-}
-
-// Evaluation sums over the targets of the first Valid sequences of a batch.
-type Evaluation struct {
-	LossSum float64 // nats
-	Count   int     // targets
-	Correct int     // targets that were the most probable class
 }

@@ -1,10 +1,22 @@
 package stepgraph
 
-// Sizes returns the length of every value by name: the input (for a token, its
+// Input returns the input of that name.
+func (g Graph) Input(name string) (Input, bool) {
+	for _, in := range g.Inputs {
+		if in.Name == name {
+			return in, true
+		}
+	}
+	return Input{}, false
+}
+
+// Sizes returns the length of every value by name: the inputs (for a token, its
 // vocabulary), the states and the nodes.
 func (g Graph) Sizes() map[string]int {
-	sizes := make(map[string]int, 1+len(g.States)+len(g.Nodes))
-	sizes[g.Input.Name] = g.Input.Size
+	sizes := make(map[string]int, len(g.Inputs)+len(g.States)+len(g.Nodes))
+	for _, in := range g.Inputs {
+		sizes[in.Name] = in.Size
+	}
 	for _, s := range g.States {
 		sizes[s.Name] = s.Size
 	}

@@ -15,6 +15,9 @@ type Reference struct {
 	graph   Graph
 	weights map[string][]float64 // decoded, row by row
 	values  map[string][]float64 // of the time step at hand
+	tokens  map[string]int       // the same of inputs that are tokens
+
+	position int // time steps since Reset
 }
 
 // NewReference prepares a graph, which must pass [Graph.Validate].
@@ -22,45 +25,93 @@ func NewReference(g Graph, weights map[string]packed.Matrix) (*Reference, error)
 	if err := g.Validate(weights); err != nil {
 		return nil, err
 	}
-	r := &Reference{graph: g, weights: map[string][]float64{}, values: map[string][]float64{}}
+	r := &Reference{graph: g, weights: map[string][]float64{}, values: map[string][]float64{}, tokens: map[string]int{}}
 	for name, m := range weights {
 		r.weights[name] = widen(m.Decode())
 	}
+	r.Reset()
 	return r, nil
 }
 
-// Tokens runs one sequence of tokens from the initial state and returns the
-// graph's output, Size values a step.
-func (r *Reference) Tokens(tokens []int32) ([]float64, error) {
-	if !r.graph.Input.Token {
-		return nil, fmt.Errorf("step graph: input %q is dense, not a token", r.graph.Input.Name)
+// Value is what an input is at a time step: a token, or a vector.
+type Value struct {
+	Token  int
+	Vector []float64
+}
+
+// Reset goes back to before the first time step: states have their initial
+// values, tables stand at their first row.
+func (r *Reference) Reset() {
+	r.position = 0
+	for _, s := range r.graph.States {
+		r.values[s.Name] = widen(s.Init)
 	}
-	r.reset()
-	var outputs []float64
-	for t, token := range tokens {
-		if token < 0 || int(token) >= r.graph.Input.Size {
-			return nil, fmt.Errorf("step graph: token %d at step %d is outside the vocabulary of %d", token, t, r.graph.Input.Size)
+}
+
+// Step runs one time step on a value for each input, in their order, moves the
+// states on, and returns the graph's output. It belongs to the caller.
+func (r *Reference) Step(inputs ...Value) ([]float64, error) {
+	if len(inputs) != len(r.graph.Inputs) {
+		return nil, fmt.Errorf("step graph: %d inputs are given; it takes %d", len(inputs), len(r.graph.Inputs))
+	}
+	for i, in := range r.graph.Inputs {
+		if !in.Token {
+			if len(inputs[i].Vector) != in.Size {
+				return nil, fmt.Errorf("step graph: input %q is given %d values; it takes %d", in.Name, len(inputs[i].Vector), in.Size)
+			}
+			r.values[in.Name] = inputs[i].Vector
+			continue
 		}
-		outputs = append(outputs, r.step(t, int(token))...)
+		if inputs[i].Vector != nil {
+			return nil, fmt.Errorf("step graph: input %q is a token and is given a vector", in.Name)
+		}
+		if token := inputs[i].Token; token < 0 || token >= in.Size {
+			return nil, fmt.Errorf("step graph: token %d at step %d is outside the vocabulary of %d", token, r.position, in.Size)
+		}
+		r.tokens[in.Name] = inputs[i].Token
+	}
+	for _, n := range r.graph.Nodes {
+		r.values[n.Name] = r.node(n)
+	}
+	output := slices.Clone(r.values[r.graph.Output])
+	next := make(map[string][]float64, len(r.graph.States))
+	for _, s := range r.graph.States {
+		next[s.Name] = r.values[s.Next]
+	}
+	maps.Copy(r.values, next)
+	r.position++
+	return output, nil
+}
+
+// Tokens runs one sequence of tokens from the initial state through a graph with
+// one input and returns its output, Size values a step.
+func (r *Reference) Tokens(tokens []int32) ([]float64, error) {
+	r.Reset()
+	var outputs []float64
+	for _, token := range tokens {
+		output, err := r.Step(Value{Token: int(token)})
+		if err != nil {
+			return nil, err
+		}
+		outputs = append(outputs, output...)
 	}
 	return outputs, nil
 }
 
-// Dense runs one sequence of feature vectors, Input.Size values a step, from the
-// initial state and returns the graph's output, Size values a step.
+// Dense is the same for feature vectors, Size values a step.
 func (r *Reference) Dense(features []float32) ([]float64, error) {
-	in := r.graph.Input
-	if in.Token {
-		return nil, fmt.Errorf("step graph: input %q is a token, not dense", in.Name)
+	size := r.graph.Inputs[0].Size
+	if len(features)%size != 0 {
+		return nil, fmt.Errorf("step graph: %d features are no whole number of steps of %d", len(features), size)
 	}
-	if len(features)%in.Size != 0 {
-		return nil, fmt.Errorf("step graph: %d features are no whole number of steps of %d", len(features), in.Size)
-	}
-	r.reset()
+	r.Reset()
 	var outputs []float64
-	for t, x := range slices.Collect(slices.Chunk(features, in.Size)) {
-		r.values[in.Name] = widen(x)
-		outputs = append(outputs, r.step(t, 0)...)
+	for x := range slices.Chunk(features, size) {
+		output, err := r.Step(Value{Vector: widen(x)})
+		if err != nil {
+			return nil, err
+		}
+		outputs = append(outputs, output...)
 	}
 	return outputs, nil
 }
@@ -69,26 +120,7 @@ func (r *Reference) Dense(features []float32) ([]float64, error) {
 // an output differs.
 func (r *Reference) Values() map[string][]float64 { return maps.Clone(r.values) }
 
-func (r *Reference) reset() {
-	for _, s := range r.graph.States {
-		r.values[s.Name] = widen(s.Init)
-	}
-}
-
-// step computes every node for time step t, then moves the states on.
-func (r *Reference) step(t, token int) []float64 {
-	for _, n := range r.graph.Nodes {
-		r.values[n.Name] = r.node(n, t, token)
-	}
-	next := make(map[string][]float64, len(r.graph.States))
-	for _, s := range r.graph.States {
-		next[s.Name] = r.values[s.Next]
-	}
-	maps.Copy(r.values, next)
-	return r.values[r.graph.Output]
-}
-
-func (r *Reference) node(n Node, t, token int) []float64 {
+func (r *Reference) node(n Node) []float64 {
 	x := r.values[n.Inputs[0]] // absent for a token
 	y := make([]float64, n.Size)
 	switch n.Op {
@@ -100,9 +132,9 @@ func (r *Reference) node(n Node, t, token int) []float64 {
 			}
 		}
 	case Lookup:
-		w, columns := r.weights[n.Weight], r.graph.Input.Size
+		in, _ := r.graph.Input(n.Inputs[0])
 		for i := range y {
-			y[i] = w[i*columns+token]
+			y[i] = r.weights[n.Weight][i*in.Size+r.tokens[in.Name]]
 		}
 	case Add:
 		for i, z := range r.values[n.Inputs[1]] {
@@ -123,12 +155,12 @@ func (r *Reference) node(n Node, t, token int) []float64 {
 	case ScaleShift:
 		copy(y, x)
 		if n.Scale.Rows > 0 {
-			for i, scale := range n.Scale.Row(t, n.Size) {
+			for i, scale := range n.Scale.Row(r.position, n.Size) {
 				y[i] *= float64(scale)
 			}
 		}
 		if n.Shift.Rows > 0 {
-			for i, shift := range n.Shift.Row(t, n.Size) {
+			for i, shift := range n.Shift.Row(r.position, n.Size) {
 				y[i] += float64(shift)
 			}
 		}
@@ -136,15 +168,6 @@ func (r *Reference) node(n Node, t, token int) []float64 {
 		copy(y, x[n.Offset:])
 	case Concat:
 		copy(y[copy(y, x):], r.values[n.Inputs[1]])
-	case Softmax:
-		largest, sum := slices.Max(x), 0.0
-		for i := range y {
-			y[i] = math.Exp(x[i] - largest)
-			sum += y[i]
-		}
-		for i := range y {
-			y[i] /= sum
-		}
 	case Normalize:
 		mean, variance := 0.0, 0.0
 		for _, v := range x {

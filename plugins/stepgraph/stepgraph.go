@@ -1,6 +1,6 @@
-// Package stepgraph describes one time step of a recurrent network as a small
-// graph of operations. A model exports it, and a backend costs or executes it
-// without knowing which model it came from.
+// Package stepgraph describes one time step of a recurrent layer, or of several,
+// as a small graph of operations. It is a stage of a network's program; see
+// package network.
 //
 // Every value in a graph is a vector of float32. A node names its inputs: graph
 // inputs, states (their value before the step) or earlier nodes. Recurrent
@@ -22,7 +22,6 @@ const (
 	ScaleShift Op = "scale-shift" // Scale[t] ∘ x + Shift[t]
 	Slice      Op = "slice"       // x[Offset : Offset+Size]
 	Concat     Op = "concat"      // x then y
-	Softmax    Op = "softmax"     // e^x / Σe^x
 
 	// Normalize is (x − mean(x)) / √(var(x) + Epsilon), with mean and biased
 	// variance over the Size values of x: layer normalization without its gain
@@ -33,8 +32,7 @@ const (
 // Graph is one time step. Nodes stand in an order in which each is computed
 // after its inputs.
 type Graph struct {
-	Model  string  `json:"model"`
-	Input  Input   `json:"input"`
+	Inputs []Input `json:"inputs"`
 	States []State `json:"states"`
 	Nodes  []Node  `json:"nodes"`
 	Output string  `json:"output"` // the node whose value the step gives out
@@ -71,8 +69,9 @@ type Node struct {
 	// Epsilon of a Normalize is above 0 and below 1.
 	Epsilon float64 `json:"epsilon,omitempty"`
 	// Scale and Shift of a ScaleShift hold one row of Size values for every
-	// time step they are given for; later steps use the last row. A table of
-	// no rows leaves its part out.
+	// time step they are given for, counted from where the sequence started
+	// fresh; later steps use the last row. A table of no rows leaves its part
+	// out.
 	Scale Table `json:"scale,omitzero"`
 	Shift Table `json:"shift,omitzero"`
 }

@@ -52,7 +52,7 @@ func TestReferenceByHand(t *testing.T) {
 	t.Parallel()
 	in := func(names ...string) []string { return names }
 	g := stepgraph.Graph{
-		Input:  stepgraph.Input{Name: "x", Token: true, Size: 2},
+		Inputs: []stepgraph.Input{{Name: "x", Token: true, Size: 2}},
 		States: []stepgraph.State{{Name: "s", Size: 2, Init: []float32{1, -1}, Next: "sum"}},
 		Nodes: []stepgraph.Node{
 			{Name: "column", Op: stepgraph.Lookup, Inputs: in("x"), Size: 2, Weight: "E"},
@@ -124,7 +124,7 @@ func TestTokenIsOneHot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Input.Token = false
+	g.Inputs[0].Token = false
 	for i := range g.Nodes {
 		if g.Nodes[i].Op == stepgraph.Lookup {
 			g.Nodes[i].Op = stepgraph.MatVec
@@ -134,9 +134,9 @@ func TestTokenIsOneHot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	oneHot := make([]float32, len(sequence)*g.Input.Size)
+	oneHot := make([]float32, len(sequence)*g.Inputs[0].Size)
 	for t, token := range sequence {
-		oneHot[t*g.Input.Size+int(token)] = 1
+		oneHot[t*g.Inputs[0].Size+int(token)] = 1
 	}
 	got, err := dense.Dense(oneHot)
 	if err != nil {
@@ -192,8 +192,8 @@ func TestValidate(t *testing.T) {
 		spoil func(*stepgraph.Graph, map[string]packed.Matrix)
 		says  string
 	}{
-		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Input.Size = 0 }, "size 0"},
-		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Input.Name = "" }, "has no name"},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Inputs[0].Size = 0 }, "size 0"},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Inputs[0].Name = "" }, "has no name"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.States[0].Init = nil }, "0 initial values"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.States[0].Init[1] = float32(math.NaN()) }, "starts with NaN at element 1"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.States[1].Name = "h" }, `"h" is taken twice`},

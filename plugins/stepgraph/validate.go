@@ -14,7 +14,7 @@ import (
 // taken twice or used before it is computed, a size that does not fit, a weight
 // of another shape or one that no node names, a table of the wrong length.
 func (g Graph) Validate(weights map[string]packed.Matrix) error {
-	v := validator{graph: g, weights: weights, sizes: map[string]int{}, used: map[string]bool{}}
+	v := validator{graph: g, weights: weights, sizes: map[string]int{}, tokens: map[string]bool{}, used: map[string]bool{}}
 	if err := v.entries(); err != nil {
 		return fmt.Errorf("step graph: %w", err)
 	}
@@ -32,18 +32,24 @@ func (g Graph) Validate(weights map[string]packed.Matrix) error {
 type validator struct {
 	graph   Graph
 	weights map[string]packed.Matrix
-	sizes   map[string]int  // of everything defined so far; absent for a token
+	sizes   map[string]int  // of everything defined so far
+	tokens  map[string]bool // inputs that are tokens
 	used    map[string]bool // weights that a node names
 }
 
-// entries defines the input and the states.
+// entries defines the inputs and the states.
 func (v *validator) entries() error {
-	in := v.graph.Input
-	if in.Size < 1 {
-		return fmt.Errorf("input %q has size %d; it must be at least 1", in.Name, in.Size)
+	if len(v.graph.Inputs) == 0 {
+		return fmt.Errorf("there is no input")
 	}
-	if err := v.define(in.Name, in.Size); err != nil {
-		return err
+	for _, in := range v.graph.Inputs {
+		if in.Size < 1 {
+			return fmt.Errorf("input %q has size %d; it must be at least 1", in.Name, in.Size)
+		}
+		if err := v.define(in.Name, in.Size); err != nil {
+			return err
+		}
+		v.tokens[in.Name] = in.Token
 	}
 	for _, s := range v.graph.States {
 		if s.Size < 1 || len(s.Init) != s.Size {
@@ -72,7 +78,7 @@ func (v *validator) define(name string, size int) error {
 
 // arity is the number of inputs of every operation there is.
 var arity = map[Op]int{
-	MatVec: 1, Lookup: 1, Add: 2, Mul: 2, Sigmoid: 1, Tanh: 1, ScaleShift: 1, Slice: 1, Concat: 2, Softmax: 1, Normalize: 1,
+	MatVec: 1, Lookup: 1, Add: 2, Mul: 2, Sigmoid: 1, Tanh: 1, ScaleShift: 1, Slice: 1, Concat: 2, Normalize: 1,
 }
 
 func (v *validator) node(n Node) error {
@@ -92,7 +98,7 @@ func (v *validator) node(n Node) error {
 		if !defined {
 			return fmt.Errorf("input %q is not defined before it", name)
 		}
-		if token := v.graph.Input.Token && name == v.graph.Input.Name; token != (n.Op == Lookup) {
+		if token := v.tokens[name]; token != (n.Op == Lookup) {
 			if token {
 				return fmt.Errorf("input %q is a token, which only a lookup takes", name)
 			}
@@ -129,7 +135,7 @@ func (v *validator) operands(n Node, sizes []int) error {
 	}
 
 	switch n.Op {
-	case Add, Mul, Sigmoid, Tanh, ScaleShift, Softmax, Normalize:
+	case Add, Mul, Sigmoid, Tanh, ScaleShift, Normalize:
 		for i, size := range sizes {
 			if size != n.Size {
 				return fmt.Errorf("has size %d but its input %q has %d", n.Size, n.Inputs[i], size)

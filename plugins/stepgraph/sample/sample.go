@@ -57,8 +57,7 @@ func (config LSTM) Build() (stepgraph.Graph, map[string]packed.Matrix) {
 		input, inputScale = stepgraph.MatVec, unit(config.Inputs)
 	}
 	g := stepgraph.Graph{
-		Model: "lstm",
-		Input: stepgraph.Input{Name: "x", Token: !config.Dense, Size: config.Inputs},
+		Inputs: []stepgraph.Input{{Name: "x", Token: !config.Dense, Size: config.Inputs}},
 		States: []stepgraph.State{
 			{Name: "h", Size: units, Init: b.uniform(units, 0.5), Next: "h'"},
 			{Name: "c", Size: units, Init: b.uniform(units, 0.5), Next: "c'"},

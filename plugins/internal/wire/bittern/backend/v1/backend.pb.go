@@ -10,8 +10,8 @@
 package backendv1
 
 import (
+	v11 "bittern/plugins/internal/wire/bittern/network/v1"
 	v1 "bittern/plugins/internal/wire/bittern/plugin/v1"
-	v11 "bittern/plugins/internal/wire/bittern/stepgraph/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -195,7 +195,7 @@ func (x *Matrix) GetData() *v1.Tensor {
 type DeployRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Options       map[string]string      `protobuf:"bytes,1,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // every option, defaults filled in
-	Graph         *v11.Graph             `protobuf:"bytes,2,opt,name=graph,proto3" json:"graph,omitempty"`
+	Network       *v11.Network           `protobuf:"bytes,2,opt,name=network,proto3" json:"network,omitempty"`
 	Weights       map[string]*Matrix     `protobuf:"bytes,3,rep,name=weights,proto3" json:"weights,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -238,9 +238,9 @@ func (x *DeployRequest) GetOptions() map[string]string {
 	return nil
 }
 
-func (x *DeployRequest) GetGraph() *v11.Graph {
+func (x *DeployRequest) GetNetwork() *v11.Network {
 	if x != nil {
-		return x.Graph
+		return x.Network
 	}
 	return nil
 }
@@ -300,7 +300,7 @@ func (x *DeployResponse) GetTolerance() float64 {
 
 type CostRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Length        int64                  `protobuf:"varint,1,opt,name=length,proto3" json:"length,omitempty"`
+	Steps         map[string]int64       `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // of each stream
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,11 +335,11 @@ func (*CostRequest) Descriptor() ([]byte, []int) {
 	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *CostRequest) GetLength() int64 {
+func (x *CostRequest) GetSteps() map[string]int64 {
 	if x != nil {
-		return x.Length
+		return x.Steps
 	}
-	return 0
+	return nil
 }
 
 type Part struct {
@@ -596,11 +596,8 @@ func (x *CostResponse) GetSecondsHigh() float64 {
 
 type ExecuteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sequences     int64                  `protobuf:"varint,1,opt,name=sequences,proto3" json:"sequences,omitempty"`
-	Length        int64                  `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
-	Tokens        *v1.Tensor             `protobuf:"bytes,3,opt,name=tokens,proto3" json:"tokens,omitempty"`   // int32
-	Dense         *v1.Tensor             `protobuf:"bytes,4,opt,name=dense,proto3" json:"dense,omitempty"`     // float32
-	Outputs       *v1.Tensor             `protobuf:"bytes,5,opt,name=outputs,proto3" json:"outputs,omitempty"` // float32, written by the plugin
+	Batch         *v11.Batch             `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
+	Outputs       *v1.Tensor             `protobuf:"bytes,2,opt,name=outputs,proto3" json:"outputs,omitempty"` // float32, written by the plugin; absent where nobody asks
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -635,30 +632,9 @@ func (*ExecuteRequest) Descriptor() ([]byte, []int) {
 	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{9}
 }
 
-func (x *ExecuteRequest) GetSequences() int64 {
+func (x *ExecuteRequest) GetBatch() *v11.Batch {
 	if x != nil {
-		return x.Sequences
-	}
-	return 0
-}
-
-func (x *ExecuteRequest) GetLength() int64 {
-	if x != nil {
-		return x.Length
-	}
-	return 0
-}
-
-func (x *ExecuteRequest) GetTokens() *v1.Tensor {
-	if x != nil {
-		return x.Tokens
-	}
-	return nil
-}
-
-func (x *ExecuteRequest) GetDense() *v1.Tensor {
-	if x != nil {
-		return x.Dense
+		return x.Batch
 	}
 	return nil
 }
@@ -672,6 +648,7 @@ func (x *ExecuteRequest) GetOutputs() *v1.Tensor {
 
 type ExecuteResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Score         *v11.Score             `protobuf:"bytes,1,opt,name=score,proto3" json:"score,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -706,11 +683,18 @@ func (*ExecuteResponse) Descriptor() ([]byte, []int) {
 	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{10}
 }
 
+func (x *ExecuteResponse) GetScore() *v11.Score {
+	if x != nil {
+		return x.Score
+	}
+	return nil
+}
+
 var File_bittern_backend_v1_backend_proto protoreflect.FileDescriptor
 
 const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\n" +
-	" bittern/backend/v1/backend.proto\x12\x12bittern.backend.v1\x1a\x1ebittern/plugin/v1/plugin.proto\x1a$bittern/stepgraph/v1/stepgraph.proto\"\x11\n" +
+	" bittern/backend/v1/backend.proto\x12\x12bittern.backend.v1\x1a bittern/network/v1/network.proto\x1a\x1ebittern/plugin/v1/plugin.proto\"\x11\n" +
 	"\x0fDescribeRequest\"T\n" +
 	"\x10DescribeResponse\x12@\n" +
 	"\vdescription\x18\x01 \x01(\v2\x1e.bittern.plugin.v1.DescriptionR\vdescription\"\xbf\x01\n" +
@@ -720,10 +704,10 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\x04bits\x18\x03 \x01(\x03R\x04bits\x121\n" +
 	"\x06levels\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06levels\x12\x17\n" +
 	"\aper_row\x18\x05 \x01(\bR\x06perRow\x12-\n" +
-	"\x04data\x18\x06 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04data\"\xea\x02\n" +
+	"\x04data\x18\x06 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04data\"\xee\x02\n" +
 	"\rDeployRequest\x12H\n" +
-	"\aoptions\x18\x01 \x03(\v2..bittern.backend.v1.DeployRequest.OptionsEntryR\aoptions\x121\n" +
-	"\x05graph\x18\x02 \x01(\v2\x1b.bittern.stepgraph.v1.GraphR\x05graph\x12H\n" +
+	"\aoptions\x18\x01 \x03(\v2..bittern.backend.v1.DeployRequest.OptionsEntryR\aoptions\x125\n" +
+	"\anetwork\x18\x02 \x01(\v2\x1b.bittern.network.v1.NetworkR\anetwork\x12H\n" +
 	"\aweights\x18\x03 \x03(\v2..bittern.backend.v1.DeployRequest.WeightsEntryR\aweights\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -734,9 +718,13 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\x0eDeployResponse\x12!\n" +
 	"\ttolerance\x18\x01 \x01(\x01H\x00R\ttolerance\x88\x01\x01B\f\n" +
 	"\n" +
-	"_tolerance\"%\n" +
-	"\vCostRequest\x12\x16\n" +
-	"\x06length\x18\x01 \x01(\x03R\x06length\"0\n" +
+	"_tolerance\"\x89\x01\n" +
+	"\vCostRequest\x12@\n" +
+	"\x05steps\x18\x01 \x03(\v2*.bittern.backend.v1.CostRequest.StepsEntryR\x05steps\x1a8\n" +
+	"\n" +
+	"StepsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"0\n" +
 	"\x04Part\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\"b\n" +
@@ -768,14 +756,12 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\b_secondsB\a\n" +
 	"\x05_areaB\x0e\n" +
 	"\f_seconds_lowB\x0f\n" +
-	"\r_seconds_high\"\xdf\x01\n" +
-	"\x0eExecuteRequest\x12\x1c\n" +
-	"\tsequences\x18\x01 \x01(\x03R\tsequences\x12\x16\n" +
-	"\x06length\x18\x02 \x01(\x03R\x06length\x121\n" +
-	"\x06tokens\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06tokens\x12/\n" +
-	"\x05dense\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\x05dense\x123\n" +
-	"\aoutputs\x18\x05 \x01(\v2\x19.bittern.plugin.v1.TensorR\aoutputs\"\x11\n" +
-	"\x0fExecuteResponse2\xd0\x02\n" +
+	"\r_seconds_high\"v\n" +
+	"\x0eExecuteRequest\x12/\n" +
+	"\x05batch\x18\x01 \x01(\v2\x19.bittern.network.v1.BatchR\x05batch\x123\n" +
+	"\aoutputs\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\aoutputs\"B\n" +
+	"\x0fExecuteResponse\x12/\n" +
+	"\x05score\x18\x01 \x01(\v2\x19.bittern.network.v1.ScoreR\x05score2\xd0\x02\n" +
 	"\aBackend\x12U\n" +
 	"\bDescribe\x12#.bittern.backend.v1.DescribeRequest\x1a$.bittern.backend.v1.DescribeResponse\x12O\n" +
 	"\x06Deploy\x12!.bittern.backend.v1.DeployRequest\x1a\".bittern.backend.v1.DeployResponse\x12I\n" +
@@ -794,7 +780,7 @@ func file_bittern_backend_v1_backend_proto_rawDescGZIP() []byte {
 	return file_bittern_backend_v1_backend_proto_rawDescData
 }
 
-var file_bittern_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_bittern_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_bittern_backend_v1_backend_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: bittern.backend.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: bittern.backend.v1.DescribeResponse
@@ -809,39 +795,43 @@ var file_bittern_backend_v1_backend_proto_goTypes = []any{
 	(*ExecuteResponse)(nil),  // 10: bittern.backend.v1.ExecuteResponse
 	nil,                      // 11: bittern.backend.v1.DeployRequest.OptionsEntry
 	nil,                      // 12: bittern.backend.v1.DeployRequest.WeightsEntry
-	nil,                      // 13: bittern.backend.v1.CostResponse.MissingEntry
-	(*v1.Description)(nil),   // 14: bittern.plugin.v1.Description
-	(*v1.Tensor)(nil),        // 15: bittern.plugin.v1.Tensor
-	(*v11.Graph)(nil),        // 16: bittern.stepgraph.v1.Graph
+	nil,                      // 13: bittern.backend.v1.CostRequest.StepsEntry
+	nil,                      // 14: bittern.backend.v1.CostResponse.MissingEntry
+	(*v1.Description)(nil),   // 15: bittern.plugin.v1.Description
+	(*v1.Tensor)(nil),        // 16: bittern.plugin.v1.Tensor
+	(*v11.Network)(nil),      // 17: bittern.network.v1.Network
+	(*v11.Batch)(nil),        // 18: bittern.network.v1.Batch
+	(*v11.Score)(nil),        // 19: bittern.network.v1.Score
 }
 var file_bittern_backend_v1_backend_proto_depIdxs = []int32{
-	14, // 0: bittern.backend.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
-	15, // 1: bittern.backend.v1.Matrix.levels:type_name -> bittern.plugin.v1.Tensor
-	15, // 2: bittern.backend.v1.Matrix.data:type_name -> bittern.plugin.v1.Tensor
+	15, // 0: bittern.backend.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
+	16, // 1: bittern.backend.v1.Matrix.levels:type_name -> bittern.plugin.v1.Tensor
+	16, // 2: bittern.backend.v1.Matrix.data:type_name -> bittern.plugin.v1.Tensor
 	11, // 3: bittern.backend.v1.DeployRequest.options:type_name -> bittern.backend.v1.DeployRequest.OptionsEntry
-	16, // 4: bittern.backend.v1.DeployRequest.graph:type_name -> bittern.stepgraph.v1.Graph
+	17, // 4: bittern.backend.v1.DeployRequest.network:type_name -> bittern.network.v1.Network
 	12, // 5: bittern.backend.v1.DeployRequest.weights:type_name -> bittern.backend.v1.DeployRequest.WeightsEntry
-	6,  // 6: bittern.backend.v1.CostResponse.energy:type_name -> bittern.backend.v1.Part
-	6,  // 7: bittern.backend.v1.CostResponse.memory:type_name -> bittern.backend.v1.Part
-	13, // 8: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
-	7,  // 9: bittern.backend.v1.CostResponse.substitutions:type_name -> bittern.backend.v1.Substitution
-	15, // 10: bittern.backend.v1.ExecuteRequest.tokens:type_name -> bittern.plugin.v1.Tensor
-	15, // 11: bittern.backend.v1.ExecuteRequest.dense:type_name -> bittern.plugin.v1.Tensor
-	15, // 12: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
-	2,  // 13: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
-	0,  // 14: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
-	3,  // 15: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
-	5,  // 16: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
-	9,  // 17: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
-	1,  // 18: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
-	4,  // 19: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
-	8,  // 20: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
-	10, // 21: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
-	18, // [18:22] is the sub-list for method output_type
-	14, // [14:18] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	13, // 6: bittern.backend.v1.CostRequest.steps:type_name -> bittern.backend.v1.CostRequest.StepsEntry
+	6,  // 7: bittern.backend.v1.CostResponse.energy:type_name -> bittern.backend.v1.Part
+	6,  // 8: bittern.backend.v1.CostResponse.memory:type_name -> bittern.backend.v1.Part
+	14, // 9: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
+	7,  // 10: bittern.backend.v1.CostResponse.substitutions:type_name -> bittern.backend.v1.Substitution
+	18, // 11: bittern.backend.v1.ExecuteRequest.batch:type_name -> bittern.network.v1.Batch
+	16, // 12: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
+	19, // 13: bittern.backend.v1.ExecuteResponse.score:type_name -> bittern.network.v1.Score
+	2,  // 14: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
+	0,  // 15: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
+	3,  // 16: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
+	5,  // 17: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
+	9,  // 18: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
+	1,  // 19: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
+	4,  // 20: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
+	8,  // 21: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
+	10, // 22: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
+	19, // [19:23] is the sub-list for method output_type
+	15, // [15:19] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_bittern_backend_v1_backend_proto_init() }
@@ -857,7 +847,7 @@ func file_bittern_backend_v1_backend_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bittern_backend_v1_backend_proto_rawDesc), len(file_bittern_backend_v1_backend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

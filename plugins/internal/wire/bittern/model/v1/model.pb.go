@@ -10,8 +10,8 @@
 package modelv1
 
 import (
+	v11 "bittern/plugins/internal/wire/bittern/network/v1"
 	v1 "bittern/plugins/internal/wire/bittern/plugin/v1"
-	v11 "bittern/plugins/internal/wire/bittern/stepgraph/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -106,93 +106,17 @@ func (x *DescribeResponse) GetDescription() *v1.Description {
 	return nil
 }
 
-type Task struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // "language-model" or "sequence-classification"
-	InputSize     int64                  `protobuf:"varint,2,opt,name=input_size,json=inputSize,proto3" json:"input_size,omitempty"`
-	OutputSize    int64                  `protobuf:"varint,3,opt,name=output_size,json=outputSize,proto3" json:"output_size,omitempty"`
-	Batch         int64                  `protobuf:"varint,4,opt,name=batch,proto3" json:"batch,omitempty"`
-	Length        int64                  `protobuf:"varint,5,opt,name=length,proto3" json:"length,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Task) Reset() {
-	*x = Task{}
-	mi := &file_bittern_model_v1_model_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Task) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Task) ProtoMessage() {}
-
-func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_model_v1_model_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Task.ProtoReflect.Descriptor instead.
-func (*Task) Descriptor() ([]byte, []int) {
-	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Task) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *Task) GetInputSize() int64 {
-	if x != nil {
-		return x.InputSize
-	}
-	return 0
-}
-
-func (x *Task) GetOutputSize() int64 {
-	if x != nil {
-		return x.OutputSize
-	}
-	return 0
-}
-
-func (x *Task) GetBatch() int64 {
-	if x != nil {
-		return x.Batch
-	}
-	return 0
-}
-
-func (x *Task) GetLength() int64 {
-	if x != nil {
-		return x.Length
-	}
-	return 0
-}
-
 type PlanRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Options       map[string]string      `protobuf:"bytes,1,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // every option, defaults filled in
-	Task          *Task                  `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	Shape         *v11.Shape             `protobuf:"bytes,2,opt,name=shape,proto3" json:"shape,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_bittern_model_v1_model_proto_msgTypes[3]
+	mi := &file_bittern_model_v1_model_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -204,7 +128,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_model_v1_model_proto_msgTypes[3]
+	mi := &file_bittern_model_v1_model_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -217,7 +141,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{3}
+	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *PlanRequest) GetOptions() map[string]string {
@@ -227,9 +151,9 @@ func (x *PlanRequest) GetOptions() map[string]string {
 	return nil
 }
 
-func (x *PlanRequest) GetTask() *Task {
+func (x *PlanRequest) GetShape() *v11.Shape {
 	if x != nil {
-		return x.Task
+		return x.Shape
 	}
 	return nil
 }
@@ -245,7 +169,7 @@ type Parameter struct {
 
 func (x *Parameter) Reset() {
 	*x = Parameter{}
-	mi := &file_bittern_model_v1_model_proto_msgTypes[4]
+	mi := &file_bittern_model_v1_model_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -257,7 +181,7 @@ func (x *Parameter) String() string {
 func (*Parameter) ProtoMessage() {}
 
 func (x *Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_model_v1_model_proto_msgTypes[4]
+	mi := &file_bittern_model_v1_model_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -270,7 +194,7 @@ func (x *Parameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameter.ProtoReflect.Descriptor instead.
 func (*Parameter) Descriptor() ([]byte, []int) {
-	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{4}
+	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Parameter) GetName() string {
@@ -304,7 +228,7 @@ type Buffer struct {
 
 func (x *Buffer) Reset() {
 	*x = Buffer{}
-	mi := &file_bittern_model_v1_model_proto_msgTypes[5]
+	mi := &file_bittern_model_v1_model_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -316,7 +240,7 @@ func (x *Buffer) String() string {
 func (*Buffer) ProtoMessage() {}
 
 func (x *Buffer) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_model_v1_model_proto_msgTypes[5]
+	mi := &file_bittern_model_v1_model_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -329,7 +253,7 @@ func (x *Buffer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Buffer.ProtoReflect.Descriptor instead.
 func (*Buffer) Descriptor() ([]byte, []int) {
-	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{5}
+	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Buffer) GetName() string {
@@ -346,10 +270,63 @@ func (x *Buffer) GetShape() []int64 {
 	return nil
 }
 
+type Setting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Setting) Reset() {
+	*x = Setting{}
+	mi := &file_bittern_model_v1_model_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Setting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Setting) ProtoMessage() {}
+
+func (x *Setting) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_model_v1_model_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Setting.ProtoReflect.Descriptor instead.
+func (*Setting) Descriptor() ([]byte, []int) {
+	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Setting) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Setting) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 type PlanResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Parameters    []*Parameter           `protobuf:"bytes,1,rep,name=parameters,proto3" json:"parameters,omitempty"`
 	Buffers       []*Buffer              `protobuf:"bytes,2,rep,name=buffers,proto3" json:"buffers,omitempty"`
+	Settings      []*Setting             `protobuf:"bytes,3,rep,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,6 +371,13 @@ func (x *PlanResponse) GetParameters() []*Parameter {
 func (x *PlanResponse) GetBuffers() []*Buffer {
 	if x != nil {
 		return x.Buffers
+	}
+	return nil
+}
+
+func (x *PlanResponse) GetSettings() []*Setting {
+	if x != nil {
+		return x.Settings
 	}
 	return nil
 }
@@ -478,13 +462,13 @@ func (x *Tensors) GetMoment2() *v1.Tensor {
 type BuildRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Options       map[string]string      `protobuf:"bytes,1,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Task          *Task                  `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	Shape         *v11.Shape             `protobuf:"bytes,2,opt,name=shape,proto3" json:"shape,omitempty"`
 	Seed          uint64                 `protobuf:"varint,3,opt,name=seed,proto3" json:"seed,omitempty"`
 	Threads       int64                  `protobuf:"varint,4,opt,name=threads,proto3" json:"threads,omitempty"`
 	Optimiser     string                 `protobuf:"bytes,5,opt,name=optimiser,proto3" json:"optimiser,omitempty"` // "adam" or "sgd"
 	Parameters    map[string]*Tensors    `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Buffers       map[string]*v1.Tensor  `protobuf:"bytes,7,rep,name=buffers,proto3" json:"buffers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // float32
-	Inputs        map[string]*v1.Tensor  `protobuf:"bytes,8,rep,name=inputs,proto3" json:"inputs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`   // int32 or float32
+	Batch         *v11.Batch             `protobuf:"bytes,8,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -526,9 +510,9 @@ func (x *BuildRequest) GetOptions() map[string]string {
 	return nil
 }
 
-func (x *BuildRequest) GetTask() *Task {
+func (x *BuildRequest) GetShape() *v11.Shape {
 	if x != nil {
-		return x.Task
+		return x.Shape
 	}
 	return nil
 }
@@ -568,9 +552,9 @@ func (x *BuildRequest) GetBuffers() map[string]*v1.Tensor {
 	return nil
 }
 
-func (x *BuildRequest) GetInputs() map[string]*v1.Tensor {
+func (x *BuildRequest) GetBatch() *v11.Batch {
 	if x != nil {
-		return x.Inputs
+		return x.Batch
 	}
 	return nil
 }
@@ -807,7 +791,6 @@ type EvaluateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Statistics    string                 `protobuf:"bytes,1,opt,name=statistics,proto3" json:"statistics,omitempty"` // "batch", "calibrate" or "frozen"
 	First         bool                   `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
-	Valid         int64                  `protobuf:"varint,3,opt,name=valid,proto3" json:"valid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -856,18 +839,9 @@ func (x *EvaluateRequest) GetFirst() bool {
 	return false
 }
 
-func (x *EvaluateRequest) GetValid() int64 {
-	if x != nil {
-		return x.Valid
-	}
-	return 0
-}
-
 type EvaluateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	LossSum       float64                `protobuf:"fixed64,1,opt,name=loss_sum,json=lossSum,proto3" json:"loss_sum,omitempty"`
-	Count         int64                  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
-	Correct       int64                  `protobuf:"varint,3,opt,name=correct,proto3" json:"correct,omitempty"`
+	Score         *v11.Score             `protobuf:"bytes,1,opt,name=score,proto3" json:"score,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -902,25 +876,11 @@ func (*EvaluateResponse) Descriptor() ([]byte, []int) {
 	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{15}
 }
 
-func (x *EvaluateResponse) GetLossSum() float64 {
+func (x *EvaluateResponse) GetScore() *v11.Score {
 	if x != nil {
-		return x.LossSum
+		return x.Score
 	}
-	return 0
-}
-
-func (x *EvaluateResponse) GetCount() int64 {
-	if x != nil {
-		return x.Count
-	}
-	return 0
-}
-
-func (x *EvaluateResponse) GetCorrect() int64 {
-	if x != nil {
-		return x.Correct
-	}
-	return 0
+	return nil
 }
 
 type ExportRequest struct {
@@ -961,7 +921,7 @@ func (*ExportRequest) Descriptor() ([]byte, []int) {
 
 type ExportResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Graph         *v11.Graph             `protobuf:"bytes,1,opt,name=graph,proto3" json:"graph,omitempty"`
+	Network       *v11.Network           `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -996,9 +956,9 @@ func (*ExportResponse) Descriptor() ([]byte, []int) {
 	return file_bittern_model_v1_model_proto_rawDescGZIP(), []int{17}
 }
 
-func (x *ExportResponse) GetGraph() *v11.Graph {
+func (x *ExportResponse) GetNetwork() *v11.Network {
 	if x != nil {
-		return x.Graph
+		return x.Network
 	}
 	return nil
 }
@@ -1007,21 +967,13 @@ var File_bittern_model_v1_model_proto protoreflect.FileDescriptor
 
 const file_bittern_model_v1_model_proto_rawDesc = "" +
 	"\n" +
-	"\x1cbittern/model/v1/model.proto\x12\x10bittern.model.v1\x1a\x1ebittern/plugin/v1/plugin.proto\x1a$bittern/stepgraph/v1/stepgraph.proto\"\x11\n" +
+	"\x1cbittern/model/v1/model.proto\x12\x10bittern.model.v1\x1a bittern/network/v1/network.proto\x1a\x1ebittern/plugin/v1/plugin.proto\"\x11\n" +
 	"\x0fDescribeRequest\"T\n" +
 	"\x10DescribeResponse\x12@\n" +
-	"\vdescription\x18\x01 \x01(\v2\x1e.bittern.plugin.v1.DescriptionR\vdescription\"\x88\x01\n" +
-	"\x04Task\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1d\n" +
-	"\n" +
-	"input_size\x18\x02 \x01(\x03R\tinputSize\x12\x1f\n" +
-	"\voutput_size\x18\x03 \x01(\x03R\n" +
-	"outputSize\x12\x14\n" +
-	"\x05batch\x18\x04 \x01(\x03R\x05batch\x12\x16\n" +
-	"\x06length\x18\x05 \x01(\x03R\x06length\"\xbb\x01\n" +
+	"\vdescription\x18\x01 \x01(\v2\x1e.bittern.plugin.v1.DescriptionR\vdescription\"\xc0\x01\n" +
 	"\vPlanRequest\x12D\n" +
-	"\aoptions\x18\x01 \x03(\v2*.bittern.model.v1.PlanRequest.OptionsEntryR\aoptions\x12*\n" +
-	"\x04task\x18\x02 \x01(\v2\x16.bittern.model.v1.TaskR\x04task\x1a:\n" +
+	"\aoptions\x18\x01 \x03(\v2*.bittern.model.v1.PlanRequest.OptionsEntryR\aoptions\x12/\n" +
+	"\x05shape\x18\x02 \x01(\v2\x19.bittern.network.v1.ShapeR\x05shape\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Q\n" +
@@ -1031,29 +983,33 @@ const file_bittern_model_v1_model_proto_rawDesc = "" +
 	"\bquantize\x18\x03 \x01(\bR\bquantize\"2\n" +
 	"\x06Buffer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05shape\x18\x02 \x03(\x03R\x05shape\"\x7f\n" +
+	"\x05shape\x18\x02 \x03(\x03R\x05shape\"3\n" +
+	"\aSetting\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xb6\x01\n" +
 	"\fPlanResponse\x12;\n" +
 	"\n" +
 	"parameters\x18\x01 \x03(\v2\x1b.bittern.model.v1.ParameterR\n" +
 	"parameters\x122\n" +
-	"\abuffers\x18\x02 \x03(\v2\x18.bittern.model.v1.BufferR\abuffers\"\x8c\x02\n" +
+	"\abuffers\x18\x02 \x03(\v2\x18.bittern.model.v1.BufferR\abuffers\x125\n" +
+	"\bsettings\x18\x03 \x03(\v2\x19.bittern.model.v1.SettingR\bsettings\"\x8c\x02\n" +
 	"\aTensors\x12/\n" +
 	"\x05value\x18\x01 \x01(\v2\x19.bittern.plugin.v1.TensorR\x05value\x127\n" +
 	"\tquantized\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\tquantized\x12-\n" +
 	"\x04grad\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04grad\x123\n" +
 	"\amoment1\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\amoment1\x123\n" +
-	"\amoment2\x18\x05 \x01(\v2\x19.bittern.plugin.v1.TensorR\amoment2\"\xeb\x05\n" +
+	"\amoment2\x18\x05 \x01(\v2\x19.bittern.plugin.v1.TensorR\amoment2\"\x87\x05\n" +
 	"\fBuildRequest\x12E\n" +
-	"\aoptions\x18\x01 \x03(\v2+.bittern.model.v1.BuildRequest.OptionsEntryR\aoptions\x12*\n" +
-	"\x04task\x18\x02 \x01(\v2\x16.bittern.model.v1.TaskR\x04task\x12\x12\n" +
+	"\aoptions\x18\x01 \x03(\v2+.bittern.model.v1.BuildRequest.OptionsEntryR\aoptions\x12/\n" +
+	"\x05shape\x18\x02 \x01(\v2\x19.bittern.network.v1.ShapeR\x05shape\x12\x12\n" +
 	"\x04seed\x18\x03 \x01(\x04R\x04seed\x12\x18\n" +
 	"\athreads\x18\x04 \x01(\x03R\athreads\x12\x1c\n" +
 	"\toptimiser\x18\x05 \x01(\tR\toptimiser\x12N\n" +
 	"\n" +
 	"parameters\x18\x06 \x03(\v2..bittern.model.v1.BuildRequest.ParametersEntryR\n" +
 	"parameters\x12E\n" +
-	"\abuffers\x18\a \x03(\v2+.bittern.model.v1.BuildRequest.BuffersEntryR\abuffers\x12B\n" +
-	"\x06inputs\x18\b \x03(\v2*.bittern.model.v1.BuildRequest.InputsEntryR\x06inputs\x1a:\n" +
+	"\abuffers\x18\a \x03(\v2+.bittern.model.v1.BuildRequest.BuffersEntryR\abuffers\x12/\n" +
+	"\x05batch\x18\b \x01(\v2\x19.bittern.network.v1.BatchR\x05batch\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aX\n" +
@@ -1061,9 +1017,6 @@ const file_bittern_model_v1_model_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
 	"\x05value\x18\x02 \x01(\v2\x19.bittern.model.v1.TensorsR\x05value:\x028\x01\x1aU\n" +
 	"\fBuffersEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
-	"\x05value\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x05value:\x028\x01\x1aT\n" +
-	"\vInputsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
 	"\x05value\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x05value:\x028\x01\"\x0f\n" +
 	"\rBuildResponse\"%\n" +
@@ -1076,20 +1029,17 @@ const file_bittern_model_v1_model_proto_rawDesc = "" +
 	"\rlearning_rate\x18\x02 \x01(\x01R\flearningRate\x12\x1b\n" +
 	"\tclip_norm\x18\x03 \x01(\x01R\bclipNorm\"-\n" +
 	"\x0eUpdateResponse\x12\x1b\n" +
-	"\tgrad_norm\x18\x01 \x01(\x01R\bgradNorm\"]\n" +
+	"\tgrad_norm\x18\x01 \x01(\x01R\bgradNorm\"G\n" +
 	"\x0fEvaluateRequest\x12\x1e\n" +
 	"\n" +
 	"statistics\x18\x01 \x01(\tR\n" +
 	"statistics\x12\x14\n" +
-	"\x05first\x18\x02 \x01(\bR\x05first\x12\x14\n" +
-	"\x05valid\x18\x03 \x01(\x03R\x05valid\"]\n" +
-	"\x10EvaluateResponse\x12\x19\n" +
-	"\bloss_sum\x18\x01 \x01(\x01R\alossSum\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x18\n" +
-	"\acorrect\x18\x03 \x01(\x03R\acorrect\"\x0f\n" +
-	"\rExportRequest\"C\n" +
-	"\x0eExportResponse\x121\n" +
-	"\x05graph\x18\x01 \x01(\v2\x1b.bittern.stepgraph.v1.GraphR\x05graph2\x9f\x04\n" +
+	"\x05first\x18\x02 \x01(\bR\x05first\"C\n" +
+	"\x10EvaluateResponse\x12/\n" +
+	"\x05score\x18\x01 \x01(\v2\x19.bittern.network.v1.ScoreR\x05score\"\x0f\n" +
+	"\rExportRequest\"G\n" +
+	"\x0eExportResponse\x125\n" +
+	"\anetwork\x18\x01 \x01(\v2\x1b.bittern.network.v1.NetworkR\anetwork2\x9f\x04\n" +
 	"\x05Model\x12Q\n" +
 	"\bDescribe\x12!.bittern.model.v1.DescribeRequest\x1a\".bittern.model.v1.DescribeResponse\x12E\n" +
 	"\x04Plan\x12\x1d.bittern.model.v1.PlanRequest\x1a\x1e.bittern.model.v1.PlanResponse\x12H\n" +
@@ -1111,14 +1061,14 @@ func file_bittern_model_v1_model_proto_rawDescGZIP() []byte {
 	return file_bittern_model_v1_model_proto_rawDescData
 }
 
-var file_bittern_model_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_bittern_model_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_bittern_model_v1_model_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: bittern.model.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: bittern.model.v1.DescribeResponse
-	(*Task)(nil),             // 2: bittern.model.v1.Task
-	(*PlanRequest)(nil),      // 3: bittern.model.v1.PlanRequest
-	(*Parameter)(nil),        // 4: bittern.model.v1.Parameter
-	(*Buffer)(nil),           // 5: bittern.model.v1.Buffer
+	(*PlanRequest)(nil),      // 2: bittern.model.v1.PlanRequest
+	(*Parameter)(nil),        // 3: bittern.model.v1.Parameter
+	(*Buffer)(nil),           // 4: bittern.model.v1.Buffer
+	(*Setting)(nil),          // 5: bittern.model.v1.Setting
 	(*PlanResponse)(nil),     // 6: bittern.model.v1.PlanResponse
 	(*Tensors)(nil),          // 7: bittern.model.v1.Tensors
 	(*BuildRequest)(nil),     // 8: bittern.model.v1.BuildRequest
@@ -1135,50 +1085,53 @@ var file_bittern_model_v1_model_proto_goTypes = []any{
 	nil,                      // 19: bittern.model.v1.BuildRequest.OptionsEntry
 	nil,                      // 20: bittern.model.v1.BuildRequest.ParametersEntry
 	nil,                      // 21: bittern.model.v1.BuildRequest.BuffersEntry
-	nil,                      // 22: bittern.model.v1.BuildRequest.InputsEntry
-	(*v1.Description)(nil),   // 23: bittern.plugin.v1.Description
+	(*v1.Description)(nil),   // 22: bittern.plugin.v1.Description
+	(*v11.Shape)(nil),        // 23: bittern.network.v1.Shape
 	(*v1.Tensor)(nil),        // 24: bittern.plugin.v1.Tensor
-	(*v11.Graph)(nil),        // 25: bittern.stepgraph.v1.Graph
+	(*v11.Batch)(nil),        // 25: bittern.network.v1.Batch
+	(*v11.Score)(nil),        // 26: bittern.network.v1.Score
+	(*v11.Network)(nil),      // 27: bittern.network.v1.Network
 }
 var file_bittern_model_v1_model_proto_depIdxs = []int32{
-	23, // 0: bittern.model.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
+	22, // 0: bittern.model.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
 	18, // 1: bittern.model.v1.PlanRequest.options:type_name -> bittern.model.v1.PlanRequest.OptionsEntry
-	2,  // 2: bittern.model.v1.PlanRequest.task:type_name -> bittern.model.v1.Task
-	4,  // 3: bittern.model.v1.PlanResponse.parameters:type_name -> bittern.model.v1.Parameter
-	5,  // 4: bittern.model.v1.PlanResponse.buffers:type_name -> bittern.model.v1.Buffer
-	24, // 5: bittern.model.v1.Tensors.value:type_name -> bittern.plugin.v1.Tensor
-	24, // 6: bittern.model.v1.Tensors.quantized:type_name -> bittern.plugin.v1.Tensor
-	24, // 7: bittern.model.v1.Tensors.grad:type_name -> bittern.plugin.v1.Tensor
-	24, // 8: bittern.model.v1.Tensors.moment1:type_name -> bittern.plugin.v1.Tensor
-	24, // 9: bittern.model.v1.Tensors.moment2:type_name -> bittern.plugin.v1.Tensor
-	19, // 10: bittern.model.v1.BuildRequest.options:type_name -> bittern.model.v1.BuildRequest.OptionsEntry
-	2,  // 11: bittern.model.v1.BuildRequest.task:type_name -> bittern.model.v1.Task
-	20, // 12: bittern.model.v1.BuildRequest.parameters:type_name -> bittern.model.v1.BuildRequest.ParametersEntry
-	21, // 13: bittern.model.v1.BuildRequest.buffers:type_name -> bittern.model.v1.BuildRequest.BuffersEntry
-	22, // 14: bittern.model.v1.BuildRequest.inputs:type_name -> bittern.model.v1.BuildRequest.InputsEntry
-	25, // 15: bittern.model.v1.ExportResponse.graph:type_name -> bittern.stepgraph.v1.Graph
-	7,  // 16: bittern.model.v1.BuildRequest.ParametersEntry.value:type_name -> bittern.model.v1.Tensors
-	24, // 17: bittern.model.v1.BuildRequest.BuffersEntry.value:type_name -> bittern.plugin.v1.Tensor
-	24, // 18: bittern.model.v1.BuildRequest.InputsEntry.value:type_name -> bittern.plugin.v1.Tensor
-	0,  // 19: bittern.model.v1.Model.Describe:input_type -> bittern.model.v1.DescribeRequest
-	3,  // 20: bittern.model.v1.Model.Plan:input_type -> bittern.model.v1.PlanRequest
-	8,  // 21: bittern.model.v1.Model.Build:input_type -> bittern.model.v1.BuildRequest
-	10, // 22: bittern.model.v1.Model.Step:input_type -> bittern.model.v1.StepRequest
-	12, // 23: bittern.model.v1.Model.Update:input_type -> bittern.model.v1.UpdateRequest
-	14, // 24: bittern.model.v1.Model.Evaluate:input_type -> bittern.model.v1.EvaluateRequest
-	16, // 25: bittern.model.v1.Model.Export:input_type -> bittern.model.v1.ExportRequest
-	1,  // 26: bittern.model.v1.Model.Describe:output_type -> bittern.model.v1.DescribeResponse
-	6,  // 27: bittern.model.v1.Model.Plan:output_type -> bittern.model.v1.PlanResponse
-	9,  // 28: bittern.model.v1.Model.Build:output_type -> bittern.model.v1.BuildResponse
-	11, // 29: bittern.model.v1.Model.Step:output_type -> bittern.model.v1.StepResponse
-	13, // 30: bittern.model.v1.Model.Update:output_type -> bittern.model.v1.UpdateResponse
-	15, // 31: bittern.model.v1.Model.Evaluate:output_type -> bittern.model.v1.EvaluateResponse
-	17, // 32: bittern.model.v1.Model.Export:output_type -> bittern.model.v1.ExportResponse
-	26, // [26:33] is the sub-list for method output_type
-	19, // [19:26] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	23, // 2: bittern.model.v1.PlanRequest.shape:type_name -> bittern.network.v1.Shape
+	3,  // 3: bittern.model.v1.PlanResponse.parameters:type_name -> bittern.model.v1.Parameter
+	4,  // 4: bittern.model.v1.PlanResponse.buffers:type_name -> bittern.model.v1.Buffer
+	5,  // 5: bittern.model.v1.PlanResponse.settings:type_name -> bittern.model.v1.Setting
+	24, // 6: bittern.model.v1.Tensors.value:type_name -> bittern.plugin.v1.Tensor
+	24, // 7: bittern.model.v1.Tensors.quantized:type_name -> bittern.plugin.v1.Tensor
+	24, // 8: bittern.model.v1.Tensors.grad:type_name -> bittern.plugin.v1.Tensor
+	24, // 9: bittern.model.v1.Tensors.moment1:type_name -> bittern.plugin.v1.Tensor
+	24, // 10: bittern.model.v1.Tensors.moment2:type_name -> bittern.plugin.v1.Tensor
+	19, // 11: bittern.model.v1.BuildRequest.options:type_name -> bittern.model.v1.BuildRequest.OptionsEntry
+	23, // 12: bittern.model.v1.BuildRequest.shape:type_name -> bittern.network.v1.Shape
+	20, // 13: bittern.model.v1.BuildRequest.parameters:type_name -> bittern.model.v1.BuildRequest.ParametersEntry
+	21, // 14: bittern.model.v1.BuildRequest.buffers:type_name -> bittern.model.v1.BuildRequest.BuffersEntry
+	25, // 15: bittern.model.v1.BuildRequest.batch:type_name -> bittern.network.v1.Batch
+	26, // 16: bittern.model.v1.EvaluateResponse.score:type_name -> bittern.network.v1.Score
+	27, // 17: bittern.model.v1.ExportResponse.network:type_name -> bittern.network.v1.Network
+	7,  // 18: bittern.model.v1.BuildRequest.ParametersEntry.value:type_name -> bittern.model.v1.Tensors
+	24, // 19: bittern.model.v1.BuildRequest.BuffersEntry.value:type_name -> bittern.plugin.v1.Tensor
+	0,  // 20: bittern.model.v1.Model.Describe:input_type -> bittern.model.v1.DescribeRequest
+	2,  // 21: bittern.model.v1.Model.Plan:input_type -> bittern.model.v1.PlanRequest
+	8,  // 22: bittern.model.v1.Model.Build:input_type -> bittern.model.v1.BuildRequest
+	10, // 23: bittern.model.v1.Model.Step:input_type -> bittern.model.v1.StepRequest
+	12, // 24: bittern.model.v1.Model.Update:input_type -> bittern.model.v1.UpdateRequest
+	14, // 25: bittern.model.v1.Model.Evaluate:input_type -> bittern.model.v1.EvaluateRequest
+	16, // 26: bittern.model.v1.Model.Export:input_type -> bittern.model.v1.ExportRequest
+	1,  // 27: bittern.model.v1.Model.Describe:output_type -> bittern.model.v1.DescribeResponse
+	6,  // 28: bittern.model.v1.Model.Plan:output_type -> bittern.model.v1.PlanResponse
+	9,  // 29: bittern.model.v1.Model.Build:output_type -> bittern.model.v1.BuildResponse
+	11, // 30: bittern.model.v1.Model.Step:output_type -> bittern.model.v1.StepResponse
+	13, // 31: bittern.model.v1.Model.Update:output_type -> bittern.model.v1.UpdateResponse
+	15, // 32: bittern.model.v1.Model.Evaluate:output_type -> bittern.model.v1.EvaluateResponse
+	17, // 33: bittern.model.v1.Model.Export:output_type -> bittern.model.v1.ExportResponse
+	27, // [27:34] is the sub-list for method output_type
+	20, // [20:27] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_bittern_model_v1_model_proto_init() }
@@ -1192,7 +1145,7 @@ func file_bittern_model_v1_model_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bittern_model_v1_model_proto_rawDesc), len(file_bittern_model_v1_model_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

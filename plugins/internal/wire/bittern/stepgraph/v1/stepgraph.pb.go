@@ -26,11 +26,10 @@ const (
 
 type Graph struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
-	Input         *Input                 `protobuf:"bytes,2,opt,name=input,proto3" json:"input,omitempty"`
-	States        []*State               `protobuf:"bytes,3,rep,name=states,proto3" json:"states,omitempty"`
-	Nodes         []*Node                `protobuf:"bytes,4,rep,name=nodes,proto3" json:"nodes,omitempty"` // each after its inputs
-	Output        string                 `protobuf:"bytes,5,opt,name=output,proto3" json:"output,omitempty"`
+	Inputs        []*Input               `protobuf:"bytes,1,rep,name=inputs,proto3" json:"inputs,omitempty"`
+	States        []*State               `protobuf:"bytes,2,rep,name=states,proto3" json:"states,omitempty"`
+	Nodes         []*Node                `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"` // each after its inputs
+	Output        string                 `protobuf:"bytes,4,opt,name=output,proto3" json:"output,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -65,16 +64,9 @@ func (*Graph) Descriptor() ([]byte, []int) {
 	return file_bittern_stepgraph_v1_stepgraph_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *Graph) GetModel() string {
+func (x *Graph) GetInputs() []*Input {
 	if x != nil {
-		return x.Model
-	}
-	return ""
-}
-
-func (x *Graph) GetInput() *Input {
-	if x != nil {
-		return x.Input
+		return x.Inputs
 	}
 	return nil
 }
@@ -400,13 +392,12 @@ var File_bittern_stepgraph_v1_stepgraph_proto protoreflect.FileDescriptor
 
 const file_bittern_stepgraph_v1_stepgraph_proto_rawDesc = "" +
 	"\n" +
-	"$bittern/stepgraph/v1/stepgraph.proto\x12\x14bittern.stepgraph.v1\x1a\x1ebittern/plugin/v1/plugin.proto\"\xcf\x01\n" +
-	"\x05Graph\x12\x14\n" +
-	"\x05model\x18\x01 \x01(\tR\x05model\x121\n" +
-	"\x05input\x18\x02 \x01(\v2\x1b.bittern.stepgraph.v1.InputR\x05input\x123\n" +
-	"\x06states\x18\x03 \x03(\v2\x1b.bittern.stepgraph.v1.StateR\x06states\x120\n" +
-	"\x05nodes\x18\x04 \x03(\v2\x1a.bittern.stepgraph.v1.NodeR\x05nodes\x12\x16\n" +
-	"\x06output\x18\x05 \x01(\tR\x06output\"E\n" +
+	"$bittern/stepgraph/v1/stepgraph.proto\x12\x14bittern.stepgraph.v1\x1a\x1ebittern/plugin/v1/plugin.proto\"\xbb\x01\n" +
+	"\x05Graph\x123\n" +
+	"\x06inputs\x18\x01 \x03(\v2\x1b.bittern.stepgraph.v1.InputR\x06inputs\x123\n" +
+	"\x06states\x18\x02 \x03(\v2\x1b.bittern.stepgraph.v1.StateR\x06states\x120\n" +
+	"\x05nodes\x18\x03 \x03(\v2\x1a.bittern.stepgraph.v1.NodeR\x05nodes\x12\x16\n" +
+	"\x06output\x18\x04 \x01(\tR\x06output\"E\n" +
 	"\x05Input\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\bR\x05token\x12\x12\n" +
@@ -454,7 +445,7 @@ var file_bittern_stepgraph_v1_stepgraph_proto_goTypes = []any{
 	(*v1.Tensor)(nil), // 5: bittern.plugin.v1.Tensor
 }
 var file_bittern_stepgraph_v1_stepgraph_proto_depIdxs = []int32{
-	1, // 0: bittern.stepgraph.v1.Graph.input:type_name -> bittern.stepgraph.v1.Input
+	1, // 0: bittern.stepgraph.v1.Graph.inputs:type_name -> bittern.stepgraph.v1.Input
 	2, // 1: bittern.stepgraph.v1.Graph.states:type_name -> bittern.stepgraph.v1.State
 	3, // 2: bittern.stepgraph.v1.Graph.nodes:type_name -> bittern.stepgraph.v1.Node
 	5, // 3: bittern.stepgraph.v1.State.init:type_name -> bittern.plugin.v1.Tensor

@@ -1,0 +1,289 @@
+package network
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Shape is what a model must know of the task it is built for: how a batch is
+// laid out, and what is predicted.
+type Shape struct {
+	Inputs    []Input
+	Steps     map[string]int // time steps of each stream
+	Sequences int            // in a batch
+	Classes   int            // of the softmax
+	// Targets is the stream that has a target at each of its steps; empty where
+	// there is one target a sequence.
+	Targets string
+	// Carried says that sequences may go on from batch to batch, which each
+	// batch says in Fresh.
+	Carried bool
+}
+
+// Batch is what enters a network and, where it is trained or scored, what is to
+// come out. See the package comment for the layout.
+type Batch struct {
+	Sequences int
+	Steps     map[string]int       // time steps of each stream
+	Int32     map[string][]int32   // tokens, lengths and candidates by name
+	Float32   map[string][]float32 // features by name
+	// Fresh has a 1 for each sequence that starts fresh and a 0 for one that
+	// goes on. It is nil where nothing is carried: all start fresh.
+	Fresh []int32
+	// Targets are classes, or −1 where there is none to be scored: in the steps
+	// beyond a sequence's length and in sequences that only fill up the batch.
+	Targets []int32
+}
+
+// Tensor is one of the tensors of a batch.
+type Tensor struct {
+	Name    string
+	Float32 bool // of elements that are float32, not int32
+	Dims    []int
+}
+
+// The names of tensors that are no inputs, which no input may have.
+const (
+	TensorFresh   = "fresh"
+	TensorTargets = "targets"
+)
+
+// Tensors lists the tensors of a batch: the inputs in their order, fresh where
+// state is carried, and the targets.
+func (s Shape) Tensors() []Tensor {
+	var list []Tensor
+	for _, in := range s.Inputs {
+		t := Tensor{Name: in.Name, Float32: in.Role == Features}
+		switch in.Role {
+		case Tokens:
+			t.Dims = []int{s.Steps[in.Stream], s.Sequences}
+		case Features:
+			t.Dims = []int{s.Steps[in.Stream], s.Sequences, in.Size}
+		case Lengths:
+			t.Dims = []int{s.Sequences}
+		case Candidates:
+			t.Dims = []int{s.Sequences, in.Size}
+		}
+		list = append(list, t)
+	}
+	if s.Carried {
+		list = append(list, Tensor{Name: TensorFresh, Dims: []int{s.Sequences}})
+	}
+	targets := []int{s.Sequences}
+	if s.Targets != "" {
+		targets = []int{s.Steps[s.Targets], s.Sequences}
+	}
+	return append(list, Tensor{Name: TensorTargets, Dims: targets})
+}
+
+// NewBatch lays out a batch in tensors made by the two functions, which are given
+// the name and the dimensions of each.
+func (s Shape) NewBatch(int32s func(name string, dims []int) ([]int32, error), float32s func(name string, dims []int) ([]float32, error)) (Batch, error) {
+	b := Batch{Sequences: s.Sequences, Steps: s.Steps, Int32: map[string][]int32{}, Float32: map[string][]float32{}}
+	for _, t := range s.Tensors() {
+		if t.Float32 {
+			values, err := float32s(t.Name, t.Dims)
+			if err != nil {
+				return Batch{}, err
+			}
+			b.Float32[t.Name] = values
+			continue
+		}
+		values, err := int32s(t.Name, t.Dims)
+		if err != nil {
+			return Batch{}, err
+		}
+		switch t.Name {
+		case TensorFresh:
+			b.Fresh = values
+		case TensorTargets:
+			b.Targets = values
+		default:
+			b.Int32[t.Name] = values
+		}
+	}
+	return b, nil
+}
+
+// Allocate lays out a batch in memory of this process.
+func (s Shape) Allocate() Batch {
+	b, _ := s.NewBatch(
+		func(_ string, dims []int) ([]int32, error) { return make([]int32, elements(dims)), nil },
+		func(_ string, dims []int) ([]float32, error) { return make([]float32, elements(dims)), nil },
+	)
+	return b
+}
+
+func elements(dims []int) int {
+	n := 1
+	for _, dim := range dims {
+		n *= dim
+	}
+	return n
+}
+
+// Shape is that of a batch of the network.
+func (n Network) Shape(sequences int, steps map[string]int, carried bool) Shape {
+	return Shape{Inputs: n.Inputs, Steps: steps, Sequences: sequences, Classes: n.Classes(), Targets: n.Targets(), Carried: carried}
+}
+
+// Serves returns an error where the network, which must be valid, is not one for
+// batches of the shape.
+func (n Network) Serves(s Shape) error {
+	if !slices.Equal(n.Inputs, s.Inputs) {
+		return fmt.Errorf("the network takes the inputs %v, and the task has %v", n.Inputs, s.Inputs)
+	}
+	if got := n.Classes(); got != s.Classes {
+		return fmt.Errorf("the network gives out %d logits for %d classes", got, s.Classes)
+	}
+	if got := n.Targets(); got != s.Targets {
+		return fmt.Errorf("the network gives out logits %s, and the task has targets %s", often(got), often(s.Targets))
+	}
+	return nil
+}
+
+func often(stream string) string {
+	if stream == "" {
+		return "once a sequence"
+	}
+	return fmt.Sprintf("at every step of the stream %q", stream)
+}
+
+// Check returns an error where the shape is none that a batch can have: no
+// sequence, no class or no step, an input of an unknown role, a name that is taken
+// twice, a stream with two lengths.
+func (s Shape) Check() error {
+	if s.Sequences < 1 || s.Classes < 1 {
+		return fmt.Errorf("a batch of %d sequences and %d classes cannot be run; give at least 1 of each", s.Sequences, s.Classes)
+	}
+	known := map[string]Value{}
+	for _, in := range s.Inputs {
+		if err := in.check(s.Inputs, known); err != nil {
+			return fmt.Errorf("input %q: %w", in.Name, err)
+		}
+		if in.Role == Candidates && in.Size != s.Classes {
+			return fmt.Errorf("input %q: %d candidates are given for %d classes", in.Name, in.Size, s.Classes)
+		}
+	}
+	all := streams(s.Inputs)
+	for _, stream := range all {
+		if s.Steps[stream] < 1 {
+			return fmt.Errorf("the stream %q has %d steps; it must have at least 1", stream, s.Steps[stream])
+		}
+	}
+	if s.Targets != "" && !slices.Contains(all, s.Targets) {
+		return fmt.Errorf("there are targets for the stream %q, which no input has", s.Targets)
+	}
+	return nil
+}
+
+// Check returns an error where the batch is not one of the shape: a tensor that is
+// missing or of another length, a token beyond the vocabulary, a feature that is
+// not finite, a length that no stream has, a sequence without a candidate, a target
+// that is no class.
+func (b Batch) Check(s Shape) error {
+	if b.Sequences != s.Sequences {
+		return fmt.Errorf("the batch has %d sequences where %d are expected", b.Sequences, s.Sequences)
+	}
+	for _, t := range s.Tensors() {
+		values, got := b.Int32[t.Name], 0
+		switch {
+		case t.Float32:
+			got = len(b.Float32[t.Name])
+		case t.Name == TensorFresh:
+			values = b.Fresh
+			got = len(values)
+		case t.Name == TensorTargets:
+			values = b.Targets
+			got = len(values)
+		default:
+			got = len(values)
+		}
+		if want := elements(t.Dims); got != want {
+			return fmt.Errorf("the tensor %s has %d elements; its dimensions %v are %d", t.Name, got, t.Dims, want)
+		}
+	}
+	for _, in := range s.Inputs {
+		if err := b.checkInput(in, s); err != nil {
+			return fmt.Errorf("input %q: %w", in.Name, err)
+		}
+	}
+	if err := within(b.Fresh, 0, 2, b.Sequences); err != nil {
+		return fmt.Errorf("%s: %w", TensorFresh, err)
+	}
+	if err := within(b.Targets, -1, s.Classes, b.Sequences); err != nil {
+		return fmt.Errorf("%s: %w", TensorTargets, err)
+	}
+	return nil
+}
+
+func (b Batch) checkInput(in Input, s Shape) error {
+	switch in.Role {
+	case Tokens:
+		return within(b.Int32[in.Name], 0, in.Size, b.Sequences)
+	case Features:
+		row := b.Sequences * in.Size
+		for i, x := range b.Float32[in.Name] {
+			if x-x != 0 {
+				return fmt.Errorf("feature %d of step %d of sequence %d is %v", i%in.Size, i/row, i%row/in.Size, x)
+			}
+		}
+	case Lengths:
+		return within(b.Int32[in.Name], 1, s.Steps[in.Stream]+1, b.Sequences)
+	case Candidates:
+		values := b.Int32[in.Name]
+		for i, v := range values {
+			if v != 0 && v != 1 {
+				return fmt.Errorf("class %d of sequence %d is marked %d; it must be 0 or 1", i%in.Size, i/in.Size, v)
+			}
+		}
+		for i := range b.Sequences {
+			if !slices.Contains(values[i*in.Size:(i+1)*in.Size], 1) {
+				return fmt.Errorf("sequence %d has no candidate", i)
+			}
+		}
+	}
+	return nil
+}
+
+// within checks values of [steps, sequences] or [sequences].
+func within(values []int32, least, limit, sequences int) error {
+	for i, v := range values {
+		if int(v) < least || int(v) >= limit {
+			return fmt.Errorf("the value of step %d of sequence %d is %d; it must be from %d to %d", i/sequences, i%sequences, v, least, limit-1)
+		}
+	}
+	return nil
+}
+
+// Length is the number of steps of a stream that a sequence has.
+func (b Batch) Length(inputs []Input, stream string, sequence int) int {
+	if in, ok := lengths(inputs, stream); ok {
+		return int(b.Int32[in.Name][sequence])
+	}
+	return b.Steps[stream]
+}
+
+// Starts says that a sequence starts fresh.
+func (b Batch) Starts(sequence int) bool { return b.Fresh == nil || b.Fresh[sequence] == 1 }
+
+// Scored says that a sequence has a target. One that has none only fills up the
+// batch, and need not be run unless it will go on.
+func (b Batch) Scored(sequence int) bool {
+	for i := sequence; i < len(b.Targets); i += b.Sequences {
+		if b.Targets[i] >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Candidates are the marks of a sequence's candidates, [classes]; nil where all
+// classes are.
+func (b Batch) Candidates(inputs []Input, sequence int) []int32 {
+	in, ok := candidates(inputs)
+	if !ok {
+		return nil
+	}
+	return b.Int32[in.Name][sequence*in.Size : (sequence+1)*in.Size]
+}

@@ -1,0 +1,57 @@
+package network
+
+import "math"
+
+// Score sums over the targets of a batch that are not −1.
+type Score struct {
+	LossSum float64 // −log probability of the target, nats
+	Count   int     // targets
+	Correct int     // targets that were the most probable class, the first where several are
+}
+
+// Add adds the other score to s.
+func (s *Score) Add(other Score) {
+	s.LossSum += other.LossSum
+	s.Count += other.Count
+	s.Correct += other.Correct
+}
+
+// Target adds one target's share to s, from the logits of all classes. candidates
+// marks those to choose from with 1; nil is all of them. A target of −1 adds
+// nothing.
+//
+// The loss is the logarithm of the softmax, in float64 and shifted by the largest
+// logit so that it neither overflows nor loses the small ones. That of a target
+// that is no candidate is infinite.
+func (s *Score) Target(logits []float32, target int32, candidates []int32) {
+	addTarget(s, logits, target, candidates)
+}
+
+func addTarget[T float32 | float64](s *Score, logits []T, target int32, candidates []int32) {
+	if target < 0 {
+		return
+	}
+	best, sum := -1, 0.0
+	for i, v := range logits {
+		if allowed(candidates, i) && (best < 0 || v > logits[best]) {
+			best = i
+		}
+	}
+	shift := float64(logits[best])
+	for i, v := range logits {
+		if allowed(candidates, i) {
+			sum += math.Exp(float64(v) - shift)
+		}
+	}
+	s.Count++
+	if best == int(target) {
+		s.Correct++
+	}
+	if !allowed(candidates, int(target)) {
+		s.LossSum = math.Inf(1)
+		return
+	}
+	s.LossSum += math.Log(sum) + shift - float64(logits[target])
+}
+
+func allowed(candidates []int32, class int) bool { return candidates == nil || candidates[class] == 1 }
