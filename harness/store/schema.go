@@ -75,6 +75,13 @@ var schema = []string{
 		PRIMARY KEY (suite, position),
 		UNIQUE (suite, experiment)
 	) STRICT`,
+	`CREATE TABLE budgets (
+		experiment  TEXT NOT NULL, -- the ID with seed 0 and no cap on steps; see BudgetSteps
+		nanoseconds INTEGER NOT NULL,
+		steps       INTEGER NOT NULL,
+		checksum    TEXT NOT NULL,
+		PRIMARY KEY (experiment, nanoseconds)
+	) STRICT`,
 }
 
 // prepare makes the tables of a new database, and otherwise makes sure that it is a
