@@ -3,10 +3,9 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"strconv"
-	"strings"
+
+	"bittern/harness/internal/process"
 )
 
 // maxMemory is the goal for training Penn Treebank characters at 1000 units:
@@ -49,7 +48,7 @@ func (b *Bench) peakMemory(ctx context.Context) (_ Memory, err error) {
 		}
 	}
 	for _, pid := range append(trial.Processes(), os.Getpid()) {
-		bytes, err := peakResident(pid)
+		bytes, err := process.PeakResident(pid)
 		if errors.Is(err, os.ErrNotExist) {
 			m.Missing = "this system has no /proc/PID/status"
 			return m, nil
@@ -60,19 +59,4 @@ func (b *Bench) peakMemory(ctx context.Context) (_ Memory, err error) {
 		m.Bytes += bytes
 	}
 	return m, nil
-}
-
-// peakResident reads VmHWM of proc(5).
-func peakResident(pid int) (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kilobytes, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kilobytes * 1024, err
-		}
-	}
-	return 0, fmt.Errorf("/proc/%d/status names no VmHWM", pid)
 }

@@ -1,0 +1,227 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"bittern/harness/artifact"
+	"bittern/harness/internal/process"
+	"bittern/harness/task"
+	"bittern/plugins/arena"
+	"bittern/plugins/backend"
+	"bittern/plugins/host"
+	"bittern/plugins/model"
+	"bittern/plugins/network"
+)
+
+// Forecast is what an experiment will take on this machine if nothing of it is
+// done yet. It is told from a short calibration: some training steps, one batch
+// that is scored, and a few time steps of one batch on each backend.
+type Forecast struct {
+	Steps  int     // of training
+	Epochs float64 // that those are
+	Step   time.Duration
+	Timed  int // training steps of which Step is the median
+
+	Training  time.Duration
+	Scoring   time.Duration // validations, calibrations and the freeze; at most, for a deterministic quantizer draws once
+	Deploying time.Duration
+
+	Memory int64 // bytes, at most at a time
+	Disk   int64 // bytes
+}
+
+// Time is what the whole experiment takes.
+func (f Forecast) Time() time.Duration { return f.Training + f.Scoring + f.Deploying }
+
+// The calibration of a training step ends when one of these is reached, but not before
+// one step that follows the first: that one meets cold caches and new memory.
+const (
+	calibrationTime  = 3 * time.Second
+	calibrationSteps = 21
+)
+
+// Forecaster calibrates experiments.
+type Forecaster struct {
+	Catalogue *host.Catalogue
+	Deadline  time.Duration // of one call to a plugin; 0 = the host's default
+}
+
+// StepTime is the median time of a training step, over timed ones.
+func (f *Forecaster) StepTime(ctx context.Context, spec *Spec) (median time.Duration, timed int, err error) {
+	trial, err := OpenTrial(ctx, f.Catalogue, f.Deadline, spec, spec.Loaded.Task)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, trial.Close()) }()
+	return trial.timeSteps(ctx)
+}
+
+func (t *Trial) timeSteps(ctx context.Context) (median time.Duration, timed int, err error) {
+	if _, err := t.Step(ctx); err != nil {
+		return 0, 0, err
+	}
+	var all []time.Duration
+	for started := time.Now(); len(all) == 0 || len(all) < calibrationSteps && time.Since(started) < calibrationTime; {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, context.Cause(ctx)
+		}
+		one, err := t.Step(ctx)
+		if err != nil {
+			return 0, 0, err
+		}
+		all = append(all, one)
+	}
+	slices.Sort(all)
+	return all[len(all)/2], len(all), nil
+}
+
+// Forecast calibrates an experiment with its backends. Plugins that cannot serve it
+// are its Failure.
+func (f *Forecaster) Forecast(ctx context.Context, spec *Spec) (_ Forecast, err error) {
+	t := spec.Loaded.Task
+	trial, err := OpenTrial(ctx, f.Catalogue, f.Deadline, spec, t)
+	if err != nil {
+		return Forecast{}, err
+	}
+	defer func() { err = errors.Join(err, trial.Close()) }()
+	var out Forecast
+	if out.Step, out.Timed, err = trial.timeSteps(ctx); err != nil {
+		return Forecast{}, err
+	}
+	perPass := t.Training(spec.Seed, 0).Len()
+	out.Steps = spec.Task.Training.Planned(perPass)
+	out.Epochs = float64(out.Steps) / float64(perPass)
+	out.Training = time.Duration(out.Steps) * out.Step
+
+	batch, err := trial.timeEvaluation(ctx)
+	if err != nil {
+		return Forecast{}, err
+	}
+	out.Scoring = batch * time.Duration(scoredBatches(spec, out.Steps, perPass))
+
+	if out.Memory, err = trial.memory(); err != nil {
+		return Forecast{}, err
+	}
+	n, err := trial.Network(ctx)
+	if err != nil {
+		return Forecast{}, err
+	}
+	out.Disk = 2*trial.session.tensors.bytes() + n.Bytes()
+	for _, plugin := range spec.Backends {
+		took, memory, err := f.deployment(ctx, plugin, n, t)
+		if err != nil {
+			return Forecast{}, err
+		}
+		out.Deploying += took
+		out.Memory = max(out.Memory, memory)
+	}
+	return out, nil
+}
+
+// scoredBatches counts the batches that an experiment runs forward alone: at each
+// validation the validation part twice and the calibration, at the end the test
+// part, and for each draw the calibration and both parts.
+func scoredBatches(spec *Spec, steps, perPass int) int {
+	training := spec.Task.Training
+	valid, test := spec.Loaded.Task.Evaluation(task.Valid).Len(), spec.Loaded.Task.Evaluation(task.Test).Len()
+	every := training.ValidateEvery
+	if every == 0 {
+		every = perPass
+	}
+	validations := (steps + every - 1) / every
+	calibration := func(batches int) int { return min(batches, perPass) }
+	return validations*(2*valid+calibration(training.ValidationCalibration)) +
+		test + spec.Freeze.Draws*(calibration(spec.Freeze.CalibrationBatches)+valid+test)
+}
+
+// timeEvaluation scores the batch at hand twice and times the second time.
+func (t *Trial) timeEvaluation(ctx context.Context) (time.Duration, error) {
+	var took time.Duration
+	for range 2 {
+		started := time.Now()
+		if _, err := t.session.model.Evaluate(ctx, model.Evaluate{Statistics: model.Batch}); err != nil {
+			return 0, failure(err)
+		}
+		took = time.Since(started)
+	}
+	return took, nil
+}
+
+// memory is what the plugins and the tensors take, in bytes.
+func (t *Trial) memory() (int64, error) {
+	sum := t.session.tensors.bytes()
+	for _, pid := range t.Processes() {
+		private, err := process.Private(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += private
+	}
+	return sum, nil
+}
+
+// calibrationTokens is how many time steps of a sequence a backend is timed on.
+const deployedSteps = 4
+
+// deployment times a network on a backend: a few time steps of one batch, and the
+// sequences that a timed machine times for its cost.
+func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.Network, t task.Task) (took time.Duration, memory int64, err error) {
+	room, err := arena.Create("", 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, room.Close()) }()
+	b, err := f.Catalogue.Backend(ctx, plugin.Name, plugin.settings(room, f.Deadline, nil))
+	if err != nil {
+		return 0, 0, failure(err)
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	var cannot *backend.ErrUnsupported
+	if _, err := b.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: n.Network, Weights: n.Weights}); errors.As(err, &cannot) {
+		return 0, 0, nil // it will be n/a, which takes no time
+	} else if err != nil {
+		return 0, 0, failure(err)
+	}
+
+	shape := t.Shape()
+	short := shape.Shortened(deployedSteps)
+	whole := shape.Allocate()
+	batches := t.Evaluation(task.Test)
+	if err := batches.Fill(0, whole); err != nil {
+		return 0, 0, err
+	}
+	cut, err := allocateBatch(room, short)
+	if err != nil {
+		return 0, 0, err
+	}
+	whole.CopyTo(cut, shape, short)
+	started := time.Now()
+	if _, err := b.Execute(ctx, backend.Execute{Batch: cut}); err != nil && !errors.As(err, &cannot) {
+		return 0, 0, failure(err)
+	}
+	scale := float64(total(shape.Steps)) / float64(total(short.Steps)) * float64(batches.Len())
+	took = time.Duration(float64(time.Since(started)) * scale)
+	if plugin.has(backend.TraitTimed) {
+		started = time.Now()
+		if _, err := b.Cost(ctx, backend.CostRequest{Steps: short.Steps}); err != nil && !errors.As(err, &cannot) {
+			return 0, 0, failure(err)
+		}
+		took += time.Duration(float64(time.Since(started)) * float64(total(t.Steps())) / float64(total(short.Steps)))
+	}
+	memory, err = process.Private(b.Pid())
+	return took, memory, err
+}
+
+func total(steps map[string]int) (sum int) {
+	for _, n := range steps {
+		sum += n
+	}
+	return sum
+}
+
+var _ = fmt.Sprint
+var _ network.Batch
