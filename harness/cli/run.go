@@ -33,6 +33,7 @@ type runSettings struct {
 	Threads     *int          `mapstructure:"threads"`
 	Epochs      *int          `mapstructure:"epochs"`
 	Steps       *int          `mapstructure:"steps"`
+	Budget      time.Duration `mapstructure:"budget"`
 	Bytes       *int          `mapstructure:"bytes"`
 	Draws       *int          `mapstructure:"draws"`
 	Calibration *int          `mapstructure:"calibration"`
@@ -61,22 +62,27 @@ func runFlags(command *cobra.Command) {
 	experimentFlags(command)
 }
 
-// experimentFlags are those of commands that name the experiments of a suite and
-// deploy them.
+// experimentFlags are those of commands that run experiments of a suite.
 func experimentFlags(command *cobra.Command) {
+	command.Flags().Int("jobs", defaults().Jobs, fmt.Sprintf("experiments to run at a time, at most %d", maxJobs))
+	suiteSettingFlags(command)
+	reportFlags(command)
+}
+
+// suiteSettingFlags are those of commands that need the experiments of a suite: what
+// replaces its settings, and where data and plugins are.
+func suiteSettingFlags(command *cobra.Command) {
 	flags := command.Flags()
-	d := defaults()
 	flags.StringSlice("seeds", nil, "seeds in place of the suite's, as in 1,2,3")
 	flags.Int("threads", 0, "workers of a model in place of the suite's")
 	flags.Int("epochs", 0, "epochs in place of the suite's")
 	flags.Int("steps", 0, "at most this many training steps, in place of the suite's cap")
+	flags.Duration("budget", 0, "training time of each experiment, such as 2m, which a short calibration turns into training steps; they are kept in the run store, and --steps repeats them elsewhere")
 	flags.Int("bytes", 0, "use only the first bytes of each text, for a quick look; 0 is all")
 	flags.Int("draws", 0, "how often a freeze draws the weights, in place of the suite's; the best draw is deployed")
 	flags.Int("calibration", 0, "training batches that deployed statistics are gathered over, in place of the suite's")
 	flags.StringSlice("backends", nil, "backends to deploy on in place of the suite's: its labels, or names of plugins")
-	flags.Int("jobs", d.Jobs, fmt.Sprintf("experiments to run at a time, at most %d", maxJobs))
-	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
-	reportFlags(command)
+	flags.Duration("deadline", defaults().Deadline, "how long one call to a plugin may take before it counts as hung")
 	dataFlags(command)
 	pluginFlags(command)
 }
@@ -107,9 +113,15 @@ is written 5 s after the start, then after twice that time and so on until
 checkpoint_every_seconds of the suite (60) lie between two, with every validation
 and on Ctrl-C. Steps since the last one are lost by a kill and done again.
 
+With --budget each experiment trains for about that long, validations and deployments
+not counted: a short calibration finds how many steps those are, and the run store
+keeps them, so a run that is resumed or repeated trains the same steps. What the whole
+suite will take is told by "bittern plan".
+
 The flags for seeds, threads, epochs, steps and bytes replace what the suite says;
 everything else is set in its file, whose keys "bittern suites keys" lists.`,
 		Example: `  bittern run --suite char-small --data DIR
+  bittern run --suite paper --data DIR --budget 2m
   bittern run --suite mine.yaml --seeds 1,2,3 --epochs 2
   BITTERN_DATA=DIR bittern run --suite char-small`,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -129,24 +141,7 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 // runSuite checks everything, then runs the suite and prints its table.
 // introduce, where it is not nil, prints something before the training.
 func (p *program) runSuite(ctx context.Context, settings runSettings, introduce func([]*experiment.Spec) error) (err error) {
-	if err := settings.check(); err != nil {
-		return err
-	}
-	s, err := suite.Load(settings.Suite)
-	if err != nil {
-		return err
-	}
-	if err := s.Apply(suite.Override{
-		Seeds: settings.Seeds, Threads: settings.Threads, Epochs: settings.Epochs, Steps: settings.Steps, Bytes: settings.Bytes,
-		Draws: settings.Draws, Calibration: settings.Calibration, Backends: settings.Backends,
-	}); err != nil {
-		return err
-	}
-	catalogue, err := p.catalogue(settings.pluginSettings)
-	if err != nil {
-		return err
-	}
-	specs, err := schedule.Prepare(ctx, s, catalogue, settings.Data)
+	s, catalogue, specs, err := p.experiments(ctx, settings)
 	if err != nil {
 		return err
 	}
@@ -169,6 +164,13 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 			err = closing
 		}
 	}()
+	if settings.Budget > 0 {
+		forecaster := &experiment.Forecaster{Catalogue: catalogue, Deadline: settings.Deadline}
+		err := schedule.ApplyBudget(ctx, forecaster, runs, specs, settings.Budget, func(line string) { fmt.Fprintln(p.stderr, line) })
+		if err != nil {
+			return err
+		}
+	}
 	if settings.trained {
 		if specs, err = p.trained(ctx, runs, s.Name, specs); err != nil {
 			return err
@@ -197,6 +199,30 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		return errFailed
 	}
 	return nil
+}
+
+// experiments are those of the suite that the settings name, with what they replace in
+// it, and the catalogue that their plugins are in.
+func (p *program) experiments(ctx context.Context, settings runSettings) (*suite.Suite, *host.Catalogue, []*experiment.Spec, error) {
+	if err := settings.check(); err != nil {
+		return nil, nil, nil, err
+	}
+	s, err := suite.Load(settings.Suite)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := s.Apply(suite.Override{
+		Seeds: settings.Seeds, Threads: settings.Threads, Epochs: settings.Epochs, Steps: settings.Steps, Bytes: settings.Bytes,
+		Draws: settings.Draws, Calibration: settings.Calibration, Backends: settings.Backends,
+	}); err != nil {
+		return nil, nil, nil, err
+	}
+	catalogue, err := p.catalogue(settings.pluginSettings)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	specs, err := schedule.Prepare(ctx, s, catalogue, settings.Data)
+	return s, catalogue, specs, err
 }
 
 // deployCommand makes other deployments of networks that are trained.
@@ -259,6 +285,12 @@ func (s runSettings) check() error {
 	}
 	if s.Deadline <= 0 {
 		return plugins.Problemf("--deadline must be longer than nothing, such as 10m, not %s", s.Deadline)
+	}
+	if s.Budget < 0 {
+		return plugins.Problemf("--budget must be longer than nothing, such as 2m, not %s", s.Budget)
+	}
+	if s.Budget > 0 && s.Steps != nil {
+		return plugins.Problemf("--budget and --steps both say how long to train; give one of them")
 	}
 	return checkFormat(s.Format)
 }

@@ -3,7 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
-	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -30,8 +30,8 @@ type Forecast struct {
 	Scoring   time.Duration // validations, calibrations and the freeze; at most, for a deterministic quantizer draws once
 	Deploying time.Duration
 
-	Memory int64 // bytes, at most at a time
-	Disk   int64 // bytes
+	Memory *int64 // bytes, at most at a time; nil where the system does not tell
+	Disk   int64  // bytes
 }
 
 // Time is what the whole experiment takes.
@@ -79,9 +79,13 @@ func (t *Trial) timeSteps(ctx context.Context) (median time.Duration, timed int,
 	return all[len(all)/2], len(all), nil
 }
 
-// Forecast calibrates an experiment with its backends. Plugins that cannot serve it
-// are its Failure.
-func (f *Forecaster) Forecast(ctx context.Context, spec *Spec) (_ Forecast, err error) {
+// StepsWithin is how many training steps a budget of time has room for.
+func StepsWithin(budget, step time.Duration) int { return int(budget / max(1, step)) }
+
+// Forecast calibrates an experiment with its backends. With a budget it trains no
+// more steps than that has room for, and at least one; 0 is no budget. What a plugin
+// is to blame for is a *Failure.
+func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Duration) (_ Forecast, err error) {
 	t := spec.Loaded.Task
 	trial, err := OpenTrial(ctx, f.Catalogue, f.Deadline, spec, t)
 	if err != nil {
@@ -94,6 +98,9 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec) (_ Forecast, err 
 	}
 	perPass := t.Training(spec.Seed, 0).Len()
 	out.Steps = spec.Task.Training.Planned(perPass)
+	if budget > 0 {
+		out.Steps = min(out.Steps, max(1, StepsWithin(budget, out.Step)))
+	}
 	out.Epochs = float64(out.Steps) / float64(perPass)
 	out.Training = time.Duration(out.Steps) * out.Step
 
@@ -103,7 +110,8 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec) (_ Forecast, err 
 	}
 	out.Scoring = batch * time.Duration(scoredBatches(spec, out.Steps, perPass))
 
-	if out.Memory, err = trial.memory(); err != nil {
+	memory, err := trial.memory()
+	if err != nil {
 		return Forecast{}, err
 	}
 	n, err := trial.Network(ctx)
@@ -112,12 +120,15 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec) (_ Forecast, err 
 	}
 	out.Disk = 2*trial.session.tensors.bytes() + n.Bytes()
 	for _, plugin := range spec.Backends {
-		took, memory, err := f.deployment(ctx, plugin, n, t)
+		took, deployed, err := f.deployment(ctx, plugin, n, t)
 		if err != nil {
 			return Forecast{}, err
 		}
 		out.Deploying += took
-		out.Memory = max(out.Memory, memory)
+		memory = max(memory, deployed)
+	}
+	if memory > 0 {
+		out.Memory = &memory
 	}
 	return out, nil
 }
@@ -151,20 +162,29 @@ func (t *Trial) timeEvaluation(ctx context.Context) (time.Duration, error) {
 	return took, nil
 }
 
-// memory is what the plugins and the tensors take, in bytes.
+// memory is what the plugins and the tensors take, in bytes; 0 where the system does
+// not tell.
 func (t *Trial) memory() (int64, error) {
 	sum := t.session.tensors.bytes()
 	for _, pid := range t.Processes() {
 		private, err := process.Private(pid)
 		if err != nil {
-			return 0, err
+			return 0, ignoreMissing(err)
 		}
 		sum += private
 	}
 	return sum, nil
 }
 
-// calibrationTokens is how many time steps of a sequence a backend is timed on.
+// ignoreMissing takes away the error of a system that has no /proc.
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// deployedSteps is how many time steps of a sequence a backend is timed on.
 const deployedSteps = 4
 
 // deployment times a network on a backend: a few time steps of one batch, and the
@@ -188,9 +208,12 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 	}
 
 	shape := t.Shape()
-	short := shape.Shortened(deployedSteps)
-	whole := shape.Allocate()
-	batches := t.Evaluation(task.Test)
+	short := shape
+	short.Steps = map[string]int{}
+	for stream, steps := range shape.Steps {
+		short.Steps[stream] = min(steps, deployedSteps)
+	}
+	whole, batches := shape.Allocate(), t.Evaluation(task.Test)
 	if err := batches.Fill(0, whole); err != nil {
 		return 0, 0, err
 	}
@@ -198,7 +221,7 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 	if err != nil {
 		return 0, 0, err
 	}
-	whole.CopyTo(cut, shape, short)
+	cutShort(cut, whole, short)
 	started := time.Now()
 	if _, err := b.Execute(ctx, backend.Execute{Batch: cut}); err != nil && !errors.As(err, &cannot) {
 		return 0, 0, failure(err)
@@ -213,7 +236,26 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 		took += time.Duration(float64(time.Since(started)) * float64(total(t.Steps())) / float64(total(short.Steps)))
 	}
 	memory, err = process.Private(b.Pid())
-	return took, memory, err
+	return took, memory, ignoreMissing(err)
+}
+
+// cutShort copies the first time steps of a batch, as many as dst of the shape has.
+// What is laid out time-major begins with them.
+func cutShort(dst, batch network.Batch, shape network.Shape) {
+	for name, values := range dst.Float32 {
+		copy(values, batch.Float32[name])
+	}
+	for _, in := range shape.Inputs {
+		values := dst.Int32[in.Name]
+		copy(values, batch.Int32[in.Name])
+		if in.Role == network.Lengths {
+			for i, n := range values {
+				values[i] = min(n, int32(shape.Steps[in.Stream]))
+			}
+		}
+	}
+	copy(dst.Fresh, batch.Fresh)
+	copy(dst.Targets, batch.Targets)
 }
 
 func total(steps map[string]int) (sum int) {
@@ -222,6 +264,3 @@ func total(steps map[string]int) (sum int) {
 	}
 	return sum
 }
-
-var _ = fmt.Sprint
-var _ network.Batch

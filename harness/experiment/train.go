@@ -46,10 +46,7 @@ func newTrainer(s *session, at position, f folder, metrics *store.Steps, quiet *
 	now := time.Now()
 	t := &trainer{session: s, at: at, folder: f, metrics: metrics, quiet: quiet, report: report, started: now, saved: now}
 	t.perPass = s.task.Training(s.spec.Seed, 0).Len()
-	t.steps = training.Epochs * t.perPass
-	if training.Steps > 0 {
-		t.steps = min(t.steps, training.Steps)
-	}
+	t.steps = training.Planned(t.perPass)
 	return t
 }
 

@@ -40,6 +40,14 @@ type Training struct {
 	CheckpointSeconds int `key:"checkpoint_every_seconds" json:"-" min:"0" max:"1000000000" doc:"longest time between checkpoints; the first ones of a sitting come sooner; 0 is by steps and validation alone"`
 }
 
+// Planned is the number of training steps of a recipe whose epochs have so many.
+func (t Training) Planned(perEpoch int) int {
+	if t.Steps > 0 {
+		return min(t.Epochs*perEpoch, t.Steps)
+	}
+	return t.Epochs * perEpoch
+}
+
 // Rate is the learning rate of step number step (from 0) of total.
 func (t Training) Rate(step, total int) float64 {
 	if t.Decay != Exponential || total <= 1 {

@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bittern/harness/experiment"
+	"bittern/harness/schedule"
+	"bittern/harness/store"
+	"bittern/reports/table"
+)
+
+func (p *program) planCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use: "plan --suite NAME|FILE", Short: "Say what a suite will run, and what time, memory and disk it will take here", Args: noArguments,
+		Long: `Plan lists the experiments of a suite, and what each will take on this machine: the
+time of training, of scoring and freezing, and of deploying on all backends; memory at
+most at a time; and disk. It trains nothing and writes nothing: a few training steps, one
+scored batch and a few time steps on each backend tell. Seeds are calibrated once, and
+experiments that the run store holds already are not calibrated: they take no time.
+
+The times are for one experiment after the other (--jobs 1) on a machine that does
+nothing else. A training with patience may end sooner.`,
+		Example: `  bittern plan --suite demo
+  bittern plan --suite paper --data DIR --budget 2m
+  bittern plan --suite mine.yaml --format json`,
+		RunE: func(command *cobra.Command, _ []string) error {
+			settings := defaults()
+			if err := settle(command, &settings); err != nil {
+				return err
+			}
+			list, err := p.list(command)
+			if err != nil {
+				return err
+			}
+			return p.plan(command.Context(), settings, list.Format)
+		},
+	}
+	suiteFlag(command)
+	runsFlag(command)
+	suiteSettingFlags(command)
+	listFlags(command)
+	return command
+}
+
+// planned is one line of a plan: an experiment with all its seeds.
+type planned struct {
+	Task      string `json:"task"`
+	Model     string `json:"model"`
+	Quantizer string `json:"quantizer"`
+	Seeds     int    `json:"seeds"`
+	Done      int    `json:"done"` // seeds that the run store holds, trained
+
+	// The rest is of one seed, and absent where all are done.
+	Steps      int     `json:"steps,omitempty"`
+	Epochs     float64 `json:"epochs,omitempty"`
+	Step       float64 `json:"step_seconds,omitempty"`
+	Training   float64 `json:"training_seconds,omitempty"`
+	Scoring    float64 `json:"scoring_seconds,omitempty"`
+	Deploying  float64 `json:"deploying_seconds,omitempty"`
+	Memory     *int64  `json:"memory_bytes,omitempty"`
+	Disk       int64   `json:"disk_bytes,omitempty"`
+	Impossible string  `json:"impossible,omitempty"` // why it cannot be run
+}
+
+// seconds are those of the seeds that are not done.
+func (l planned) seconds() float64 {
+	return float64(l.Seeds-l.Done) * (l.Training + l.Scoring + l.Deploying)
+}
+
+// plan is what is printed as JSON.
+type plan struct {
+	Suite       string    `json:"suite"`
+	Experiments []planned `json:"experiments"`
+	Seconds     float64   `json:"seconds"`
+	Memory      *int64    `json:"memory_bytes,omitempty"` // the most that one experiment takes
+	Disk        int64     `json:"disk_bytes"`
+}
+
+func (p *program) plan(ctx context.Context, settings runSettings, format string) (err error) {
+	settings.Format = defaults().Format // that of a report, and a plan writes none
+	s, catalogue, specs, err := p.experiments(ctx, settings)
+	if err != nil {
+		return err
+	}
+	runs, err := existing(ctx, settings.Runs)
+	if err != nil {
+		return err
+	}
+	if runs != nil {
+		defer func() { err = errors.Join(err, runs.Close()) }()
+	}
+	forecaster := &experiment.Forecaster{Catalogue: catalogue, Deadline: settings.Deadline}
+	out := plan{Suite: s.Name}
+	for len(specs) > 0 {
+		one := specs[0]
+		line := planned{Task: one.Task.Label, Model: one.Model.Label, Quantizer: one.Quantizer.Label}
+		for len(specs) > 0 && sameButSeed(specs[0], one) {
+			done, err := trained(ctx, runs, specs[0], settings.Budget)
+			if err != nil {
+				return err
+			}
+			line.Seeds++
+			if done {
+				line.Done++
+			}
+			specs = specs[1:]
+		}
+		if line.Done < line.Seeds {
+			fmt.Fprintf(p.stderr, "calibrating %s, %s, %s; %d to come\n", line.Task, line.Model, line.Quantizer, len(specs))
+			if err := forecast(ctx, forecaster, one, settings.Budget, &line); err != nil {
+				return err
+			}
+		}
+		out.add(line)
+	}
+	if format == formatJSON {
+		return p.json(out)
+	}
+	return p.writePlan(out)
+}
+
+// sameButSeed says that two experiments stand in one row of a table. Those of a suite
+// stand together.
+func sameButSeed(a, b *experiment.Spec) bool {
+	return a.Task.Label == b.Task.Label && a.Model.Label == b.Model.Label && a.Quantizer.Label == b.Quantizer.Label
+}
+
+// existing opens the run store in a folder for reading; nil where there is none.
+func existing(ctx context.Context, folder string) (*store.Store, error) {
+	if _, err := os.Stat(filepath.Join(folder, store.FileName)); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return store.OpenExisting(ctx, folder)
+}
+
+// trained says whether a run store holds an experiment, with the steps that its
+// budget stands for, trained.
+func trained(ctx context.Context, runs *store.Store, spec *experiment.Spec, budget time.Duration) (bool, error) {
+	if runs == nil {
+		return false, nil
+	}
+	if budget > 0 {
+		err := schedule.ApplyKnownBudget(ctx, runs, spec, budget)
+		if errors.Is(err, store.ErrNoBudget) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	row, err := spec.Row()
+	if err != nil {
+		return false, err
+	}
+	stored, err := runs.Experiment(ctx, row.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return stored.Status == store.Done, err
+}
+
+// forecast fills in what one seed of an experiment takes. What a plugin is to blame
+// for makes the experiment impossible, and no others.
+func forecast(ctx context.Context, forecaster *experiment.Forecaster, spec *experiment.Spec, budget time.Duration, line *planned) error {
+	f, err := forecaster.Forecast(ctx, spec, budget)
+	if failure, ok := errors.AsType[*experiment.Failure](err); ok {
+		line.Impossible = failure.Reason
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	line.Steps, line.Epochs, line.Step = f.Steps, f.Epochs, f.Step.Seconds()
+	line.Training, line.Scoring, line.Deploying = f.Training.Seconds(), f.Scoring.Seconds(), f.Deploying.Seconds()
+	line.Memory, line.Disk = f.Memory, f.Disk
+	return nil
+}
+
+func (o *plan) add(line planned) {
+	o.Experiments = append(o.Experiments, line)
+	o.Seconds += line.seconds()
+	o.Disk += int64(line.Seeds-line.Done) * line.Disk
+	if line.Memory != nil && (o.Memory == nil || *line.Memory > *o.Memory) {
+		o.Memory = line.Memory
+	}
+}
+
+func (p *program) writePlan(o plan) error {
+	t := table.New("task", "model", "quantizer", "seeds", "steps", "epochs", "training", "scoring", "deploying", "memory MB", "disk MB")
+	t.AlignRight(3, 4, 5, 6, 7, 8, 9, 10)
+	for _, line := range o.Experiments {
+		seeds := strconv.Itoa(line.Seeds)
+		if line.Done > 0 {
+			seeds = fmt.Sprintf("%d, %d done", line.Seeds, line.Done)
+		}
+		cells := []string{line.Task, line.Model, line.Quantizer, seeds}
+		switch {
+		case line.Impossible != "":
+			cells = append(cells, "n/a", "", "", "", "", "", "")
+		case line.Done == line.Seeds:
+			cells = append(cells, "done", "", "", "", "", "", "")
+		default:
+			cells = append(cells, strconv.Itoa(line.Steps), strconv.FormatFloat(line.Epochs, 'g', 3, 64),
+				clock(line.Training), clock(line.Scoring), clock(line.Deploying), megabytes(line.Memory), megabytes(&line.Disk))
+		}
+		if err := t.Append(cells...); err != nil {
+			return err
+		}
+	}
+	if err := t.Write(p.stdout); err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, line := range o.Experiments {
+		if line.Impossible != "" {
+			fmt.Fprintf(&text, "\nn/a: %s, %s, %s: %s.\n", line.Task, line.Model, line.Quantizer, line.Impossible)
+		}
+	}
+	fmt.Fprintf(&text, "\nAll of them, one after the other: %s, at most %s MB of memory at a time, %s MB on disk.\n", clock(o.Seconds), megabytes(o.Memory), megabytes(&o.Disk))
+	fmt.Fprintf(&text, "Times are of one seed, on this machine when it does nothing else, from a short calibration.\n")
+	_, err := fmt.Fprint(p.stdout, text.String())
+	return err
+}
+
+// clock is a time as people read it.
+func clock(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	if d < time.Minute {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}
+
+func megabytes(bytes *int64) string {
+	if bytes == nil {
+		return "n/a"
+	}
+	return strconv.FormatFloat(float64(*bytes)/1e6, 'f', 1, 64)
+}

@@ -1,0 +1,102 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bittern/harness/experiment"
+	"bittern/harness/store"
+	"bittern/plugins"
+)
+
+// Budgets are the steps that budgets stand for, as a run store keeps them.
+type Budgets interface {
+	BudgetSteps(ctx context.Context, experiment string, budget time.Duration) (steps int, err error)
+	PutBudget(ctx context.Context, experiment string, budget time.Duration, steps int) (int, error)
+}
+
+// ApplyBudget caps the training steps of each experiment at as many as the budget
+// has room for. Where the store knows them they are those; else a short calibration
+// finds them, and they are stored, so that a resumed or a repeated run trains the
+// same steps whatever the machine does meanwhile. Experiments that differ in their
+// seed alone have the same steps. Validations and deployments are not of the budget.
+//
+// A budget that has no room for one step is a *plugins.Problem.
+func ApplyBudget(ctx context.Context, forecaster *experiment.Forecaster, budgets Budgets, specs []*experiment.Spec, budget time.Duration, log func(line string)) error {
+	for _, spec := range specs {
+		err := ApplyKnownBudget(ctx, budgets, spec, budget)
+		if errors.Is(err, store.ErrNoBudget) {
+			err = measureBudget(ctx, forecaster, budgets, spec, budget, log)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ApplyKnownBudget is [ApplyBudget] for an experiment whose steps are stored; where
+// they are not the error is [store.ErrNoBudget].
+func ApplyKnownBudget(ctx context.Context, budgets Budgets, spec *experiment.Spec, budget time.Duration) error {
+	id, err := budgetID(spec)
+	if err != nil {
+		return err
+	}
+	steps, err := budgets.BudgetSteps(ctx, id, budget)
+	if err != nil {
+		return err
+	}
+	limit(spec, steps)
+	return nil
+}
+
+func measureBudget(ctx context.Context, forecaster *experiment.Forecaster, budgets Budgets, spec *experiment.Spec, budget time.Duration, log func(line string)) error {
+	id, err := budgetID(spec)
+	if err != nil {
+		return err
+	}
+	measured, err := stepsWithin(ctx, forecaster, spec, budget)
+	if err != nil {
+		return err
+	}
+	log(fmt.Sprintf("%s: %s of training are %d steps on this machine", spec, budget, measured))
+	steps, err := budgets.PutBudget(ctx, id, budget, measured)
+	if err != nil {
+		return err
+	}
+	limit(spec, steps)
+	return nil
+}
+
+// limit caps the steps of an experiment, whose suite may have a lower cap.
+func limit(spec *experiment.Spec, steps int) {
+	if own := spec.Task.Training.Steps; own > 0 {
+		steps = min(steps, own)
+	}
+	spec.Task.Training.Steps = steps
+}
+
+// budgetID names what a budget is calibrated for: the experiment with any seed and no
+// cap on its steps.
+func budgetID(spec *experiment.Spec) (string, error) {
+	any := *spec
+	any.Seed, any.Task.Training.Steps = 0, 0
+	row, err := any.Row()
+	return row.ID, err
+}
+
+func stepsWithin(ctx context.Context, forecaster *experiment.Forecaster, spec *experiment.Spec, budget time.Duration) (int, error) {
+	step, _, err := forecaster.StepTime(ctx, spec)
+	if err != nil {
+		if f, ok := errors.AsType[*experiment.Failure](err); ok {
+			return 0, plugins.Problemf("%s cannot be calibrated for --budget: %s", spec, f.Reason)
+		}
+		return 0, err
+	}
+	if step > budget {
+		return 0, plugins.Problemf("one training step of %s takes %s on this machine, and --budget %s has no room for it; give a longer budget", spec, step.Round(time.Millisecond), budget)
+	}
+	return experiment.StepsWithin(budget, step), nil
+}
