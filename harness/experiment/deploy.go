@@ -27,11 +27,11 @@ type outcome struct {
 
 // deploy asks a backend what a network costs and computes. Score is over the whole test
 // part, from the logits as the machine computes them: it scores them itself, and the
-// harness has no room for any. The batches are written to batch.
+// harness has no room for any.
 //
 // loss is the mean loss of the same frozen network by the model that trained it, in
 // nats a target. A machine that is further from it than it claims is in doubt.
-func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, batch network.Batch, loss float64, quiet *Quiet, report func(done, of int)) (outcome, error) {
+func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, loss float64, quiet *Quiet, report func(done, of int)) (outcome, error) {
 	calls := context.WithoutCancel(ctx)
 	deployed, err := b.Deploy(calls, backend.Deploy{Options: plugin.Options, Network: n.Program, Weights: n.Weights})
 	if err != nil {
@@ -56,7 +56,7 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		o.cost, o.steps = &cost, steps
 	}
 
-	batches := t.Evaluation(task.Test)
+	batches, batch := t.Evaluation(task.Test), t.Shape().Allocate()
 	var sums tally
 	for i := range batches.Len() {
 		if err := ctx.Err(); err != nil {

@@ -12,7 +12,6 @@ import (
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/harness/task"
-	"bittern/plugins/arena"
 )
 
 // deployment runs a finished experiment on one backend, unless the store holds what
@@ -70,17 +69,7 @@ func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, 
 	}
 	log, closeLog := r.log(row.ID)
 	defer closeLog()
-	shared, err := arena.Create("", 0)
-	if err != nil {
-		return outcome{}, err
-	}
-	defer func() { err = errors.Join(err, shared.Close()) }()
-	defer shared.Guard(&err)()
-	batch, err := allocateBatch(shared, t.Shape())
-	if err != nil {
-		return outcome{}, err
-	}
-	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(shared, r.Deadline, log))
+	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline, log))
 	if err != nil {
 		return outcome{}, failure(err)
 	}
@@ -90,7 +79,7 @@ func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, 
 			f.Stderr = process.Stderr() // complete only now, as in session.finish
 		}
 	}()
-	return deploy(ctx, process, plugin, deployed, t, batch, *row.FrozenLoss, &r.Quiet, report)
+	return deploy(ctx, process, plugin, deployed, t, *row.FrozenLoss, &r.Quiet, report)
 }
 
 // into fills the row of a deployment that did not fail.

@@ -53,7 +53,10 @@ const line = 16
 // allocate lays out all tensors of a plan in the arena, zeroed. A plan that this
 // machine has no room for is the Failure of its experiment alone.
 func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, shape network.Shape, optimiser model.Optimiser) (*tensors, error) {
-	batch, err := allocateBatch(a, shape)
+	batch, err := shape.NewBatch(
+		func(_ string, dims []int) ([]int32, error) { return arena.Make[int32](a, dims...) },
+		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](a, dims...) },
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -75,15 +78,6 @@ func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, shape n
 	})
 	t.batch = batch
 	return t, nil
-}
-
-// allocateBatch lays out a batch in an arena.
-func allocateBatch(a *arena.Arena, shape network.Shape) (network.Batch, error) {
-	batch, err := shape.NewBatch(
-		func(_ string, dims []int) ([]int32, error) { return arena.Make[int32](a, dims...) },
-		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](a, dims...) },
-	)
-	return batch, failure(err)
 }
 
 // layOut makes every tensor of a plan with take, which returns the
