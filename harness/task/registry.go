@@ -84,6 +84,8 @@ func builtin() []Definition {
 		images("psmnist", "the same in one fixed random order of the pixels, of seed "+strconv.Itoa(dataset.PermutationSeed), func(n int) []int {
 			return dataset.Permutation(n, dataset.PermutationSeed)
 		}),
+		cloze(),
+		stories(),
 		{
 			Name: "delayed-copy", Summary: "repeat every symbol some steps later; generated; accuracy, of which 12.5 % is chance",
 			Shape: dataset.ShapeSequence, Data: delayedCopyData,
@@ -271,6 +273,9 @@ func (d Definition) Resolve(data string, given plugins.Values) (string, plugins.
 	case data == "":
 		data = d.Data
 	}
+	if set, err := dataset.Find(data); err == nil && set.Shape != d.Shape {
+		return "", nil, plugins.Problemf("data set %s is of shape %s, but one of shape %s is needed; `bittern data list` shows all data sets", data, set.Shape, d.Shape)
+	}
 	if d.Check == nil {
 		return data, options, nil
 	}
@@ -311,6 +316,7 @@ type Loader struct {
 
 	texts    map[string]*dataset.Text
 	corpora  map[string]*dataset.Words
+	readings map[string]*dataset.Reading
 	pictures map[string]*dataset.Images
 }
 
