@@ -9,11 +9,7 @@ import (
 // which must be valid: a batch that is none for it, or no room for the outputs.
 func (e Execute) Validate(n network.Network) error {
 	b := e.Batch
-	shape := n.Shape(b.Sequences, b.Steps, b.Fresh != nil)
-	if err := shape.Check(); err != nil {
-		return plugins.Problemf("%v", err)
-	}
-	if err := b.Check(shape); err != nil {
+	if err := b.Check(n.Shape(b.Sequences, b.Steps, b.Fresh != nil)); err != nil {
 		return plugins.Problemf("%v", err)
 	}
 	if want := len(b.Targets) * n.Classes(); e.Outputs != nil && len(e.Outputs) != want {

@@ -174,34 +174,62 @@ func (s Shape) Check() error {
 	if s.Targets != "" && !slices.Contains(all, s.Targets) {
 		return fmt.Errorf("there are targets for the stream %q, which no input has", s.Targets)
 	}
+	for _, t := range s.Tensors() {
+		if n := 1; slices.ContainsFunc(t.Dims, func(dim int) bool { n *= dim; return n > mostElements || dim > mostElements }) {
+			return fmt.Errorf("the tensor %s of the dimensions %v has more than %d elements", t.Name, t.Dims, mostElements)
+		}
+	}
 	return nil
 }
 
-// Check returns an error where the batch is not one of the shape: a tensor that is
-// missing or of another length, a token beyond the vocabulary, a feature that is
-// not finite, a length that no stream has, a sequence without a candidate, a target
-// that is no class.
-func (b Batch) Check(s Shape) error {
+// mostElements bounds a tensor so that its elements can be counted: the product of
+// two numbers within it is no overflow.
+const mostElements = 1<<31 - 1
+
+// Fits returns an error where the batch is not laid out for the shape, or the shape
+// is none: another number of sequences or steps, a tensor that is missing or of
+// another length. It does not look at what the tensors hold.
+func (b Batch) Fits(s Shape) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
 	if b.Sequences != s.Sequences {
 		return fmt.Errorf("the batch has %d sequences where %d are expected", b.Sequences, s.Sequences)
 	}
+	for _, stream := range streams(s.Inputs) {
+		if got, want := b.Steps[stream], s.Steps[stream]; got != want {
+			return fmt.Errorf("the batch has %d steps of the stream %q where %d are expected", got, stream, want)
+		}
+	}
+	if b.Fresh != nil && !s.Carried {
+		return fmt.Errorf("the batch says which sequences start fresh, and nothing is carried")
+	}
 	for _, t := range s.Tensors() {
-		values, got := b.Int32[t.Name], 0
+		var got int
 		switch {
 		case t.Float32:
 			got = len(b.Float32[t.Name])
 		case t.Name == TensorFresh:
-			values = b.Fresh
-			got = len(values)
+			got = len(b.Fresh)
 		case t.Name == TensorTargets:
-			values = b.Targets
-			got = len(values)
+			got = len(b.Targets)
 		default:
-			got = len(values)
+			got = len(b.Int32[t.Name])
 		}
 		if want := elements(t.Dims); got != want {
 			return fmt.Errorf("the tensor %s has %d elements; its dimensions %v are %d", t.Name, got, t.Dims, want)
 		}
+	}
+	return nil
+}
+
+// Check returns an error where the batch does not fit the shape, or holds what no
+// batch of it can: a token beyond the vocabulary, a feature that is not finite, a
+// length that no stream has, a sequence without a candidate, a target that is no
+// class.
+func (b Batch) Check(s Shape) error {
+	if err := b.Fits(s); err != nil {
+		return err
 	}
 	for _, in := range s.Inputs {
 		if err := b.checkInput(in, s); err != nil {

@@ -149,8 +149,8 @@ type Value struct {
 	Size   int
 }
 
-// Values returns the shapes of all inputs and stages by name. The network must
-// be valid.
+// Values returns the shapes of all inputs and stages by name. Those of a network
+// that is not valid may be empty.
 func (n Network) Values() map[string]Value {
 	values := map[string]Value{}
 	for _, in := range n.Inputs {
@@ -164,10 +164,10 @@ func (n Network) Values() map[string]Value {
 
 // value is the shape of what the stage gives, from those of its inputs.
 func (s Stage) value(known map[string]Value) Value {
-	switch s.Op {
-	case Softmax:
+	switch {
+	case s.Op == Softmax && len(s.Inputs) == 1:
 		return known[s.Inputs[0]]
-	case WeightedSum:
+	case s.Op == WeightedSum && len(s.Inputs) == 2:
 		return Value{Size: known[s.Inputs[1]].Size}
 	}
 	v := Value{Stream: s.stream(known), Size: s.Graph.Sizes()[s.Graph.Output]}
@@ -188,7 +188,7 @@ func (s Stage) stream(known map[string]Value) string {
 }
 
 // Along returns the stream that a stage works along, or nothing where it is run
-// once. The network must be valid.
+// once.
 func (n Network) Along(s Stage) string { return s.stream(n.Values()) }
 
 // Targets is the stream that has a target at each of its steps, or nothing where

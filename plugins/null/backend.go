@@ -5,23 +5,28 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 )
 
 // NewBackend returns a machine that costs nothing and gives out zeros, the
-// logits of a network that tells no symbol from another.
-func NewBackend() backend.Backend { return nullBackend{} }
+// logits of a network that tells no class from another.
+func NewBackend() backend.Backend { return &nullBackend{} }
 
-type nullBackend struct{}
+type nullBackend struct{ network network.Network }
 
-func (nullBackend) Describe(context.Context) (plugins.Description, error) {
+func (*nullBackend) Describe(context.Context) (plugins.Description, error) {
 	return describe(plugins.KindBackend, "costs nothing, gives out zeros; measures the harness's own cost"), nil
 }
 
-func (nullBackend) Deploy(context.Context, backend.Deploy) (backend.Deployed, error) {
+func (b *nullBackend) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
+	if err := request.Network.Validate(request.Weights); err != nil {
+		return backend.Deployed{}, err
+	}
+	b.network = request.Network
 	return backend.Deployed{}, nil
 }
 
-func (nullBackend) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
+func (*nullBackend) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
 	const reason = "there is no machine behind the null backend"
 	zero := 0.0
 	return backend.Cost{
@@ -30,7 +35,10 @@ func (nullBackend) Cost(context.Context, backend.CostRequest) (backend.Cost, err
 	}, nil
 }
 
-func (nullBackend) Execute(_ context.Context, request backend.Execute) error {
+func (b *nullBackend) Execute(_ context.Context, request backend.Execute) (network.Score, error) {
+	if err := request.Validate(b.network); err != nil {
+		return network.Score{}, err
+	}
 	clear(request.Outputs)
-	return nil
+	return zeroLogits(request.Batch, b.network.Inputs, b.network.Classes()), nil
 }

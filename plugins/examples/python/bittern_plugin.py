@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-API = 1
+API = 2
 _COOKIE = "a bittern booms in the reeds"
 _DTYPES = {1: numpy.float32, 2: numpy.int32, 3: numpy.uint16, 4: numpy.uint8}
 

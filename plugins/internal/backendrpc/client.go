@@ -14,6 +14,7 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/internal/wire"
 	backendv1 "bittern/plugins/internal/wire/bittern/backend/v1"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
 )
 
@@ -70,11 +71,11 @@ func (c *client) Deploy(ctx context.Context, request backend.Deploy) (backend.De
 
 func (c *client) deployInto(ctx context.Context, a *arena.Arena, request backend.Deploy) (_ backend.Deployed, err error) {
 	defer a.Guard(&err)()
-	graph, err := wire.EncodeGraph(a, request.Graph)
+	program, err := wire.EncodeNetwork(a, request.Network)
 	if err != nil {
 		return backend.Deployed{}, fmt.Errorf("deploy: %w", err)
 	}
-	m := &backendv1.DeployRequest{Options: request.Options, Graph: graph, Weights: make(map[string]*backendv1.Matrix, len(request.Weights))}
+	m := &backendv1.DeployRequest{Options: request.Options, Network: program, Weights: make(map[string]*backendv1.Matrix, len(request.Weights))}
 	for name, weight := range request.Weights {
 		matrix, err := encodeMatrix(a, weight)
 		if err != nil {
@@ -105,7 +106,7 @@ func encodeMatrix(a *arena.Arena, weight packed.Matrix) (*backendv1.Matrix, erro
 }
 
 func (c *client) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
-	response, err := c.remote.Cost(ctx, &backendv1.CostRequest{Length: int64(request.Length)})
+	response, err := c.remote.Cost(ctx, &backendv1.CostRequest{Steps: wire.EncodeSteps(request.Steps)})
 	if err != nil {
 		return backend.Cost{}, err
 	}
@@ -126,35 +127,50 @@ func (c *client) Cost(ctx context.Context, request backend.CostRequest) (backend
 	}, nil
 }
 
-func (c *client) Execute(ctx context.Context, request backend.Execute) (err error) {
-	// Room for all three tensors, each of which starts on a cache line.
-	const padding = 3 * 64
-	call, err := arena.Create(c.folder, 4*(len(request.Tokens)+len(request.Dense)+len(request.Outputs))+padding)
+func (c *client) Execute(ctx context.Context, request backend.Execute) (_ network.Score, err error) {
+	call, err := arena.Create(c.folder, executeBytes(request))
 	if err != nil {
-		return fmt.Errorf("execute: %w", err)
+		return network.Score{}, fmt.Errorf("execute: %w", err)
 	}
 	defer func() { err = errors.Join(err, call.Close()) }()
 	defer call.Guard(&err)()
-	m := &backendv1.ExecuteRequest{Sequences: int64(request.Sequences), Length: int64(request.Length)}
-	if m.Tokens, err = wire.Copy(call, request.Tokens); err != nil {
-		return fmt.Errorf("execute: tokens: %w", err)
+	m := &backendv1.ExecuteRequest{}
+	if m.Batch, err = wire.CopyBatch(call, request.Batch); err != nil {
+		return network.Score{}, fmt.Errorf("execute: %w", err)
 	}
-	if m.Dense, err = wire.Copy(call, request.Dense); err != nil {
-		return fmt.Errorf("execute: dense: %w", err)
+	var outputs []float32
+	if request.Outputs != nil {
+		if outputs, err = arena.Make[float32](call, len(request.Outputs)); err != nil {
+			return network.Score{}, fmt.Errorf("execute: outputs: %w", err)
+		}
+		copy(outputs, request.Outputs) // the plugin finds what an implementation in this process would
+		if m.Outputs, err = wire.Locate(call, outputs); err != nil {
+			return network.Score{}, fmt.Errorf("execute: outputs: %w", err)
+		}
 	}
-	outputs, err := arena.Make[float32](call, len(request.Outputs))
+	response, err := c.remote.Execute(ctx, m)
 	if err != nil {
-		return fmt.Errorf("execute: outputs: %w", err)
-	}
-	copy(outputs, request.Outputs) // the plugin finds what an implementation in this process would
-	if m.Outputs, err = wire.Locate(call, outputs); err != nil {
-		return fmt.Errorf("execute: outputs: %w", err)
-	}
-	if _, err := c.remote.Execute(ctx, m); err != nil {
-		return err
+		return network.Score{}, err
 	}
 	copy(request.Outputs, outputs)
-	return nil
+	return wire.DecodeScore(response.GetScore()), nil
+}
+
+// executeBytes is room for all tensors of the request, each of which starts on a
+// cache line.
+func executeBytes(request backend.Execute) int {
+	const line = 64
+	elements := len(request.Batch.Fresh) + len(request.Batch.Targets) + len(request.Outputs)
+	tensors := 3
+	for _, values := range request.Batch.Int32 {
+		elements += len(values)
+		tensors++
+	}
+	for _, values := range request.Batch.Float32 {
+		elements += len(values)
+		tensors++
+	}
+	return 4*elements + line*tensors
 }
 
 func encodeParts(parts []backend.Part) []*backendv1.Part {

@@ -12,9 +12,9 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/internal/wire"
 	backendv1 "bittern/plugins/internal/wire/bittern/backend/v1"
-	stepgraphv1 "bittern/plugins/internal/wire/bittern/stepgraph/v1"
+	networkv1 "bittern/plugins/internal/wire/bittern/network/v1"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
-	"bittern/plugins/stepgraph"
 )
 
 // Register serves a backend. Calls must not overlap. Closing gives up the
@@ -41,11 +41,11 @@ func (s *server) Describe(ctx context.Context, _ *backendv1.DescribeRequest) (*b
 func (s *server) Deploy(ctx context.Context, request *backendv1.DeployRequest) (*backendv1.DeployResponse, error) {
 	var deployed backend.Deployed
 	err := s.session.Replace(func(mapping *arena.Mapping) error {
-		graph, err := readGraph(request.GetGraph())
+		program, err := readNetwork(request.GetNetwork())
 		if err != nil {
 			return err
 		}
-		deploy := backend.Deploy{Options: request.GetOptions(), Graph: graph, Weights: make(map[string]packed.Matrix, len(request.GetWeights()))}
+		deploy := backend.Deploy{Options: request.GetOptions(), Network: program, Weights: make(map[string]packed.Matrix, len(request.GetWeights()))}
 		for name, m := range request.GetWeights() {
 			matrix, err := viewMatrix(mapping, m)
 			if err != nil {
@@ -59,10 +59,10 @@ func (s *server) Deploy(ctx context.Context, request *backendv1.DeployRequest) (
 	return &backendv1.DeployResponse{Tolerance: deployed.Tolerance}, err
 }
 
-func readGraph(m *stepgraphv1.Graph) (_ stepgraph.Graph, err error) {
+func readNetwork(m *networkv1.Network) (_ network.Network, err error) {
 	reader := new(arena.Reader)
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	return wire.DecodeGraph(reader, m)
+	return wire.DecodeNetwork(reader, m)
 }
 
 func viewMatrix(mapping *arena.Mapping, m *backendv1.Matrix) (packed.Matrix, error) {
@@ -81,7 +81,7 @@ func viewMatrix(mapping *arena.Mapping, m *backendv1.Matrix) (packed.Matrix, err
 }
 
 func (s *server) Cost(ctx context.Context, request *backendv1.CostRequest) (*backendv1.CostResponse, error) {
-	cost, err := s.backend.Cost(ctx, backend.CostRequest{Length: int(request.GetLength())})
+	cost, err := s.backend.Cost(ctx, backend.CostRequest{Steps: wire.DecodeSteps(request.GetSteps())})
 	return &backendv1.CostResponse{
 		Cycles: cost.Cycles, Seconds: cost.Seconds, Area: cost.Area,
 		Energy: encodeParts(cost.Energy), Memory: encodeParts(cost.Memory),
@@ -94,15 +94,13 @@ func (s *server) Cost(ctx context.Context, request *backendv1.CostRequest) (*bac
 func (s *server) Execute(ctx context.Context, request *backendv1.ExecuteRequest) (_ *backendv1.ExecuteResponse, err error) {
 	mapping := new(arena.Mapping)
 	defer func() { err = errors.Join(err, mapping.Close()) }()
-	execute := backend.Execute{Sequences: int(request.GetSequences()), Length: int(request.GetLength())}
-	if execute.Tokens, err = wire.View[int32](mapping, request.GetTokens()); err != nil {
-		return nil, fmt.Errorf("tokens: %w", err)
-	}
-	if execute.Dense, err = wire.View[float32](mapping, request.GetDense()); err != nil {
-		return nil, fmt.Errorf("dense: %w", err)
+	var execute backend.Execute
+	if execute.Batch, err = wire.ViewBatch(mapping, request.GetBatch()); err != nil {
+		return nil, fmt.Errorf("batch: %w", err)
 	}
 	if execute.Outputs, err = wire.View[float32](mapping, request.GetOutputs()); err != nil {
 		return nil, fmt.Errorf("outputs: %w", err)
 	}
-	return &backendv1.ExecuteResponse{}, s.backend.Execute(ctx, execute)
+	score, err := s.backend.Execute(ctx, execute)
+	return &backendv1.ExecuteResponse{Score: wire.EncodeScore(score)}, err
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 )
 
 // Backend wraps a backend.
@@ -80,16 +81,37 @@ func shown(quantity *float64) string {
 
 func plausible(quantity float64) bool { return bounded(quantity) && quantity >= 0 }
 
-func (c *checkedBackend) Execute(ctx context.Context, request backend.Execute) error {
+func (c *checkedBackend) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
 	// What the backend forgets to write stays NaN.
 	for i := range request.Outputs {
 		request.Outputs[i] = float32(math.NaN())
 	}
-	if err := c.Backend.Execute(ctx, request); err != nil {
-		return c.judge.blame("Execute", err)
+	score, err := c.Backend.Execute(ctx, request)
+	if err != nil {
+		return network.Score{}, c.judge.blame("Execute", err)
+	}
+	if err := checkScore(score, request.Batch); err != nil {
+		return network.Score{}, c.judge.nonsense("Execute", "%s", err)
 	}
 	if i := notFinite(request.Outputs); i >= 0 {
-		return c.judge.nonsense("Execute", "output %d of %d is %v", i, len(request.Outputs), request.Outputs[i])
+		return network.Score{}, c.judge.nonsense("Execute", "output %d of %d is %v", i, len(request.Outputs), request.Outputs[i])
+	}
+	return score, nil
+}
+
+// checkScore returns an error where the score is none of a batch's: a loss that
+// cannot be calculated with, or that lies below 0 by more than rounding, or another
+// number of targets than the batch has.
+func checkScore(s network.Score, b network.Batch) error {
+	const rounding = 1e-3 // nats a target
+	targets := 0
+	for _, target := range b.Targets {
+		if target >= 0 {
+			targets++
+		}
+	}
+	if !bounded(s.LossSum) || s.LossSum < -rounding*float64(targets) || s.Count != targets || s.Correct < 0 || s.Correct > s.Count {
+		return fmt.Errorf("the loss sums to %v over %d targets, %d of them correct, where the batch has %d targets", s.LossSum, s.Count, s.Correct, targets)
 	}
 	return nil
 }

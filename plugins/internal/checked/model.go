@@ -8,7 +8,7 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/model"
-	"bittern/plugins/stepgraph"
+	"bittern/plugins/network"
 )
 
 // Model wraps a model.
@@ -18,17 +18,18 @@ func Model(next model.Model, judge Judge) model.Model {
 
 type checkedModel struct {
 	model.Model
-	judge   Judge
-	targets int // of a whole batch
-	values  map[string]model.Tensors
+	judge  Judge
+	shape  network.Shape
+	batch  network.Batch
+	values map[string]model.Tensors
 }
 
-func (c *checkedModel) Plan(ctx context.Context, options plugins.Values, task model.Task) (model.Plan, error) {
+func (c *checkedModel) Plan(ctx context.Context, options plugins.Values, shape network.Shape) (model.Plan, error) {
 	resolved, err := c.judge.resolve(options)
 	if err != nil {
 		return model.Plan{}, err
 	}
-	plan, err := c.Model.Plan(ctx, resolved, task)
+	plan, err := c.Model.Plan(ctx, resolved, shape)
 	if err != nil {
 		return model.Plan{}, err
 	}
@@ -63,6 +64,15 @@ func checkPlan(plan model.Plan) error {
 			return fmt.Errorf("buffer %q: %w", b.Name, err)
 		}
 	}
+	settings := names{}
+	for _, s := range plan.Settings {
+		if err := settings.add("setting", s.Name); err != nil {
+			return err
+		}
+		if shown := plugins.Line(s.Value); shown != s.Value || shown == "" {
+			return fmt.Errorf("the setting %q is no short line of text: %s", s.Name, shown)
+		}
+	}
 	return nil
 }
 
@@ -72,10 +82,7 @@ func (c *checkedModel) Build(ctx context.Context, request model.Build) error {
 		return err
 	}
 	request.Options = resolved
-	c.targets = request.Task.Batch
-	if request.Task.Kind == model.LanguageModel {
-		c.targets *= request.Task.Length
-	}
+	c.shape, c.batch = request.Shape, request.Batch
 	c.values = request.Parameters
 	if err := c.Model.Build(ctx, request); err != nil {
 		return err
@@ -117,44 +124,55 @@ func (c *checkedModel) Step(ctx context.Context, request model.Step) (model.Step
 	return result, nil
 }
 
-func (c *checkedModel) Evaluate(ctx context.Context, request model.Evaluate) (model.Evaluation, error) {
-	e, err := c.Model.Evaluate(ctx, request)
+func (c *checkedModel) Evaluate(ctx context.Context, request model.Evaluate) (network.Score, error) {
+	score, err := c.Model.Evaluate(ctx, request)
 	if err != nil {
-		return model.Evaluation{}, err
+		return network.Score{}, err
 	}
-	if !bounded(e.LossSum) || e.Count < 1 || e.Count > c.targets || e.Correct < 0 || e.Correct > e.Count {
-		return model.Evaluation{}, c.judge.nonsense("Evaluate", "the loss sums to %v over %d targets, %d of them correct, where a batch has %d", e.LossSum, e.Count, e.Correct, c.targets)
+	if err := checkScore(score, c.batch); err != nil {
+		return network.Score{}, c.judge.nonsense("Evaluate", "%s", err)
 	}
-	return e, nil
+	return score, nil
 }
 
-func (c *checkedModel) Export(ctx context.Context) (stepgraph.Graph, error) {
-	graph, err := c.Model.Export(ctx)
+func (c *checkedModel) Export(ctx context.Context) (network.Network, error) {
+	exported, err := c.Model.Export(ctx)
 	if err != nil {
-		return stepgraph.Graph{}, c.judge.blame("Export", err)
+		return network.Network{}, c.judge.blame("Export", err)
 	}
-	if err := checkGraph(graph); err != nil {
-		return stepgraph.Graph{}, c.judge.nonsense("Export", "%s", err)
+	if err := checkNames(exported); err != nil {
+		return network.Network{}, c.judge.nonsense("Export", "%s", err)
 	}
-	if !slices.ContainsFunc(graph.Nodes, func(n stepgraph.Node) bool { return n.Name == graph.Output }) {
-		return stepgraph.Graph{}, c.judge.nonsense("Export", "the output %q is no node of the step graph", graph.Output)
+	if err := exported.Serves(c.shape); err != nil {
+		return network.Network{}, c.judge.nonsense("Export", "%s", err)
 	}
-	return graph, nil
+	return exported, nil
 }
 
-// checkGraph refuses names that cannot be shown. What else a graph must be shows
-// once there are weights (see [stepgraph.Graph.Validate]).
-func checkGraph(g stepgraph.Graph) error {
-	shown := []string{g.Model, g.Input.Name, g.Output}
-	for _, s := range g.States {
-		shown = append(shown, s.Name)
+// checkNames refuses names that cannot be shown. What else a network must be shows
+// once there are weights (see [network.Network.Validate]).
+func checkNames(n network.Network) error {
+	shown := []string{n.Model, n.Output}
+	for _, in := range n.Inputs {
+		shown = append(shown, in.Name, string(in.Role), in.Stream)
 	}
-	for _, n := range g.Nodes {
-		shown = append(shown, n.Name, string(n.Op))
+	for _, s := range n.Stages {
+		shown = append(shown, s.Name, string(s.Op), s.Graph.Output)
+		shown = append(shown, s.Inputs...)
+		for _, in := range s.Graph.Inputs {
+			shown = append(shown, in.Name)
+		}
+		for _, state := range s.Graph.States {
+			shown = append(shown, state.Name, state.Next)
+		}
+		for _, node := range s.Graph.Nodes {
+			shown = append(shown, node.Name, string(node.Op), node.Weight)
+			shown = append(shown, node.Inputs...)
+		}
 	}
 	for _, name := range shown {
 		if line := plugins.Line(name); line != name {
-			return fmt.Errorf("a name in the step graph is no short line of text: %s", line)
+			return fmt.Errorf("a name in the network is no short line of text: %s", line)
 		}
 	}
 	return nil

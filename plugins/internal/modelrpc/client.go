@@ -13,7 +13,7 @@ import (
 	modelv1 "bittern/plugins/internal/wire/bittern/model/v1"
 	pluginv1 "bittern/plugins/internal/wire/bittern/plugin/v1"
 	"bittern/plugins/model"
-	"bittern/plugins/stepgraph"
+	"bittern/plugins/network"
 )
 
 // NewClient returns the model at the other end of a connection. The slices
@@ -32,8 +32,8 @@ func (c *client) Describe(ctx context.Context) (plugins.Description, error) {
 	return wire.DecodeDescription(response.GetDescription()), err
 }
 
-func (c *client) Plan(ctx context.Context, options plugins.Values, task model.Task) (model.Plan, error) {
-	response, err := c.remote.Plan(ctx, &modelv1.PlanRequest{Options: options, Task: encodeTask(task)})
+func (c *client) Plan(ctx context.Context, options plugins.Values, shape network.Shape) (model.Plan, error) {
+	response, err := c.remote.Plan(ctx, &modelv1.PlanRequest{Options: options, Shape: wire.EncodeShape(shape)})
 	if err != nil {
 		return model.Plan{}, err
 	}
@@ -44,16 +44,18 @@ func (c *client) Plan(ctx context.Context, options plugins.Values, task model.Ta
 	for _, b := range response.GetBuffers() {
 		plan.Buffers = append(plan.Buffers, model.Buffer{Name: b.GetName(), Shape: wire.Ints(b.GetShape())})
 	}
+	for _, s := range response.GetSettings() {
+		plan.Settings = append(plan.Settings, model.Setting{Name: s.GetName(), Value: s.GetValue()})
+	}
 	return plan, nil
 }
 
 func (c *client) Build(ctx context.Context, request model.Build) error {
 	m := &modelv1.BuildRequest{
-		Options: request.Options, Task: encodeTask(request.Task), Seed: request.Seed,
+		Options: request.Options, Shape: wire.EncodeShape(request.Shape), Seed: request.Seed,
 		Threads: int64(request.Threads), Optimiser: string(request.Optimiser),
 		Parameters: make(map[string]*modelv1.Tensors, len(request.Parameters)),
 		Buffers:    make(map[string]*pluginv1.Tensor, len(request.Buffers)),
-		Inputs:     make(map[string]*pluginv1.Tensor, len(request.Inputs.Int32)+len(request.Inputs.Float32)),
 	}
 	for name, tensors := range request.Parameters {
 		handles, err := c.encodeTensors(tensors)
@@ -62,16 +64,19 @@ func (c *client) Build(ctx context.Context, request model.Build) error {
 		}
 		m.Parameters[name] = handles
 	}
-	if err := locateAll(c.arena, m.Buffers, request.Buffers); err != nil {
-		return fmt.Errorf("build the model: buffer %w", err)
+	for name, buffer := range request.Buffers {
+		handle, err := wire.Locate(c.arena, buffer)
+		if err != nil {
+			return fmt.Errorf("build the model: buffer %s: %w", name, err)
+		}
+		m.Buffers[name] = handle
 	}
-	if err := locateAll(c.arena, m.Inputs, request.Inputs.Int32); err != nil {
-		return fmt.Errorf("build the model: input %w", err)
+	batch, err := wire.LocateBatch(c.arena, request.Batch)
+	if err != nil {
+		return fmt.Errorf("build the model: %w", err)
 	}
-	if err := locateAll(c.arena, m.Inputs, request.Inputs.Float32); err != nil {
-		return fmt.Errorf("build the model: input %w", err)
-	}
-	_, err := c.remote.Build(ctx, m)
+	m.Batch = batch
+	_, err = c.remote.Build(ctx, m)
 	return err
 }
 
@@ -97,17 +102,6 @@ func (c *client) encodeTensors(t model.Tensors) (*modelv1.Tensors, error) {
 	return m, nil
 }
 
-func locateAll[T arena.Element](a *arena.Arena, handles map[string]*pluginv1.Tensor, slices map[string][]T) error {
-	for name, slice := range slices {
-		handle, err := wire.Locate(a, slice)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		handles[name] = handle
-	}
-	return nil
-}
-
 func (c *client) Step(ctx context.Context, request model.Step) (model.StepResult, error) {
 	response, err := c.remote.Step(ctx, &modelv1.StepRequest{Number: request.Number})
 	return model.StepResult{Loss: response.GetLoss()}, err
@@ -120,38 +114,20 @@ func (c *client) Update(ctx context.Context, request model.Update) (model.Update
 	return model.UpdateResult{GradNorm: response.GetGradNorm()}, err
 }
 
-func (c *client) Evaluate(ctx context.Context, request model.Evaluate) (model.Evaluation, error) {
-	response, err := c.remote.Evaluate(ctx, &modelv1.EvaluateRequest{
-		Statistics: string(request.Statistics), First: request.First, Valid: int64(request.Valid),
-	})
-	return model.Evaluation{
-		LossSum: response.GetLossSum(), Count: int(response.GetCount()), Correct: int(response.GetCorrect()),
-	}, err
+func (c *client) Evaluate(ctx context.Context, request model.Evaluate) (network.Score, error) {
+	response, err := c.remote.Evaluate(ctx, &modelv1.EvaluateRequest{Statistics: string(request.Statistics), First: request.First})
+	return wire.DecodeScore(response.GetScore()), err
 }
 
-func (c *client) Export(ctx context.Context) (stepgraph.Graph, error) {
+func (c *client) Export(ctx context.Context) (network.Network, error) {
 	response, err := c.remote.Export(ctx, &modelv1.ExportRequest{})
 	if err != nil {
-		return stepgraph.Graph{}, err
+		return network.Network{}, err
 	}
-	var graph stepgraph.Graph
+	var exported network.Network
 	err = wire.ReadAnswer(c.arena, func(reader *arena.Reader) (err error) {
-		graph, err = wire.DecodeGraph(reader, response.GetGraph())
+		exported, err = wire.DecodeNetwork(reader, response.GetNetwork())
 		return err
 	})
-	return graph, err
-}
-
-func encodeTask(t model.Task) *modelv1.Task {
-	return &modelv1.Task{
-		Kind: string(t.Kind), InputSize: int64(t.InputSize), OutputSize: int64(t.OutputSize),
-		Batch: int64(t.Batch), Length: int64(t.Length),
-	}
-}
-
-func decodeTask(m *modelv1.Task) model.Task {
-	return model.Task{
-		Kind: model.TaskKind(m.GetKind()), InputSize: int(m.GetInputSize()), OutputSize: int(m.GetOutputSize()),
-		Batch: int(m.GetBatch()), Length: int(m.GetLength()),
-	}
+	return exported, err
 }

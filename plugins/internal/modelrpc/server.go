@@ -38,13 +38,20 @@ func (s *server) Describe(ctx context.Context, _ *modelv1.DescribeRequest) (*mod
 }
 
 func (s *server) Plan(ctx context.Context, request *modelv1.PlanRequest) (*modelv1.PlanResponse, error) {
-	plan, err := s.model.Plan(ctx, request.GetOptions(), decodeTask(request.GetTask()))
+	shape := wire.DecodeShape(request.GetShape())
+	if err := shape.Check(); err != nil {
+		return nil, fmt.Errorf("plan the model: %w", err)
+	}
+	plan, err := s.model.Plan(ctx, request.GetOptions(), shape)
 	response := &modelv1.PlanResponse{}
 	for _, p := range plan.Parameters {
 		response.Parameters = append(response.Parameters, &modelv1.Parameter{Name: p.Name, Shape: wire.Int64s(p.Shape), Quantize: p.Quantize})
 	}
 	for _, b := range plan.Buffers {
 		response.Buffers = append(response.Buffers, &modelv1.Buffer{Name: b.Name, Shape: wire.Int64s(b.Shape)})
+	}
+	for _, setting := range plan.Settings {
+		response.Settings = append(response.Settings, &modelv1.Setting{Name: setting.Name, Value: setting.Value})
 	}
 	return response, err
 }
@@ -62,11 +69,10 @@ func (s *server) Build(ctx context.Context, request *modelv1.BuildRequest) (*mod
 
 func viewBuild(mapping *arena.Mapping, request *modelv1.BuildRequest) (model.Build, error) {
 	build := model.Build{
-		Options: request.GetOptions(), Task: decodeTask(request.GetTask()), Seed: request.GetSeed(),
+		Options: request.GetOptions(), Shape: wire.DecodeShape(request.GetShape()), Seed: request.GetSeed(),
 		Threads: int(request.GetThreads()), Optimiser: model.Optimiser(request.GetOptimiser()),
 		Parameters: make(map[string]model.Tensors, len(request.GetParameters())),
 		Buffers:    make(map[string][]float32, len(request.GetBuffers())),
-		Inputs:     model.Inputs{Int32: map[string][]int32{}, Float32: map[string][]float32{}},
 	}
 	for name, handles := range request.GetParameters() {
 		tensors, err := viewTensors(mapping, handles)
@@ -82,16 +88,12 @@ func viewBuild(mapping *arena.Mapping, request *modelv1.BuildRequest) (model.Bui
 		}
 		build.Buffers[name] = buffer
 	}
-	for name, handle := range request.GetInputs() {
-		var err error
-		if handle.GetType() == pluginv1.Type_TYPE_INT32 {
-			build.Inputs.Int32[name], err = wire.View[int32](mapping, handle)
-		} else {
-			build.Inputs.Float32[name], err = wire.View[float32](mapping, handle)
-		}
-		if err != nil {
-			return model.Build{}, fmt.Errorf("input %s: %w", name, err)
-		}
+	var err error
+	if build.Batch, err = wire.ViewBatch(mapping, request.GetBatch()); err != nil {
+		return model.Build{}, fmt.Errorf("batch: %w", err)
+	}
+	if err := build.Batch.Fits(build.Shape); err != nil {
+		return model.Build{}, fmt.Errorf("batch: %w", err)
 	}
 	return build, nil
 }
@@ -131,16 +133,12 @@ func (s *server) Update(ctx context.Context, request *modelv1.UpdateRequest) (*m
 }
 
 func (s *server) Evaluate(ctx context.Context, request *modelv1.EvaluateRequest) (*modelv1.EvaluateResponse, error) {
-	evaluation, err := s.model.Evaluate(ctx, model.Evaluate{
-		Statistics: model.Statistics(request.GetStatistics()), First: request.GetFirst(), Valid: int(request.GetValid()),
-	})
-	return &modelv1.EvaluateResponse{
-		LossSum: evaluation.LossSum, Count: int64(evaluation.Count), Correct: int64(evaluation.Correct),
-	}, err
+	score, err := s.model.Evaluate(ctx, model.Evaluate{Statistics: model.Statistics(request.GetStatistics()), First: request.GetFirst()})
+	return &modelv1.EvaluateResponse{Score: wire.EncodeScore(score)}, err
 }
 
 func (s *server) Export(ctx context.Context, _ *modelv1.ExportRequest) (*modelv1.ExportResponse, error) {
-	graph, err := s.model.Export(ctx)
+	exported, err := s.model.Export(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +146,6 @@ func (s *server) Export(ctx context.Context, _ *modelv1.ExportRequest) (*modelv1
 	if err != nil {
 		return nil, err
 	}
-	m, err := wire.EncodeGraph(shared, graph)
-	return &modelv1.ExportResponse{Graph: m}, err
+	m, err := wire.EncodeNetwork(shared, exported)
+	return &modelv1.ExportResponse{Network: m}, err
 }

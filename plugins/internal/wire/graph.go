@@ -8,13 +8,12 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// EncodeGraph is the wire form of a step graph; its tables are copied into the
+// encodeGraph is the wire form of a step graph; its tables are copied into the
 // arena.
-func EncodeGraph(a *arena.Arena, g stepgraph.Graph) (*stepgraphv1.Graph, error) {
-	m := &stepgraphv1.Graph{
-		Model:  g.Model,
-		Input:  &stepgraphv1.Input{Name: g.Input.Name, Token: g.Input.Token, Size: int64(g.Input.Size)},
-		Output: g.Output,
+func encodeGraph(a *arena.Arena, g stepgraph.Graph) (*stepgraphv1.Graph, error) {
+	m := &stepgraphv1.Graph{Output: g.Output}
+	for _, in := range g.Inputs {
+		m.Inputs = append(m.Inputs, &stepgraphv1.Input{Name: in.Name, Token: in.Token, Size: int64(in.Size)})
 	}
 	for _, s := range g.States {
 		init, err := Copy(a, s.Init)
@@ -40,12 +39,11 @@ func EncodeGraph(a *arena.Arena, g stepgraph.Graph) (*stepgraphv1.Graph, error) 
 	return m, nil
 }
 
-// DecodeGraph is the inverse of EncodeGraph. The graph owns its tables.
-func DecodeGraph(reader *arena.Reader, m *stepgraphv1.Graph) (stepgraph.Graph, error) {
-	g := stepgraph.Graph{
-		Model:  m.GetModel(),
-		Input:  stepgraph.Input{Name: m.GetInput().GetName(), Token: m.GetInput().GetToken(), Size: int(m.GetInput().GetSize())},
-		Output: m.GetOutput(),
+// decodeGraph is the inverse of encodeGraph. The graph owns its tables.
+func decodeGraph(reader *arena.Reader, m *stepgraphv1.Graph) (stepgraph.Graph, error) {
+	g := stepgraph.Graph{Output: m.GetOutput()}
+	for _, in := range m.GetInputs() {
+		g.Inputs = append(g.Inputs, stepgraph.Input{Name: in.GetName(), Token: in.GetToken(), Size: int(in.GetSize())})
 	}
 	for _, s := range m.GetStates() {
 		init, err := Read[float32](reader, s.GetInit())
