@@ -42,12 +42,17 @@ func (f layer) Forward(in []Tensor) error {
 }
 
 func (f layer) Backward(in []Tensor, gradient []float32, gradients [][]float32) error {
-	w, x := f.arguments(in)
 	out := make([]Tensor, len(gradients))
 	for i, g := range gradients {
 		out[i].Float32 = g
 	}
-	dw, dx := f.arguments(out)
+	return f.backwardTo(in, gradient, out)
+}
+
+// backwardTo is Backward with the gradients as tensors.
+func (f layer) backwardTo(in []Tensor, gradient []float32, gradients []Tensor) error {
+	w, x := f.arguments(in)
+	dw, dx := f.arguments(gradients)
 	return f.Layer.Backward(w, x, gradient, dw, dx.Features)
 }
 
@@ -133,21 +138,21 @@ func (f embedding) Backward(in []Tensor, gradient []float32, gradients [][]float
 	return f.Embedding.Backward(in[0].Int32, gradient, gradients[1])
 }
 
-type lastStep struct{ *recurrent.LastStep }
+type lastStates struct{ *recurrent.LastStates }
 
-// LastStep returns the operator as a Function of a sequence, [Steps·Batch,
+// LastStates returns the operator as a Function of a sequence, [Steps·Batch,
 // Units]. Its output is [Batch·Units].
-func LastStep(s *recurrent.LastStep) Function { return lastStep{s} }
+func LastStates(s *recurrent.LastStates) Function { return lastStates{s} }
 
-func (f lastStep) Key() string { return "last step" }
+func (f lastStates) Key() string { return "last states" }
 
-func (f lastStep) Output() Tensor {
-	out := f.LastStep.Output()
+func (f lastStates) Output() Tensor {
+	out := f.LastStates.Output()
 	return Tensor{Shape: []int{len(out)}, Float32: out}
 }
 
-func (f lastStep) Forward(in []Tensor) error { return f.LastStep.Forward(in[0].Float32) }
+func (f lastStates) Forward(in []Tensor) error { return f.LastStates.Forward(in[0].Float32) }
 
-func (f lastStep) Backward(_ []Tensor, gradient []float32, gradients [][]float32) error {
-	return f.LastStep.Backward(gradients[0], gradient)
+func (f lastStates) Backward(_ []Tensor, gradient []float32, gradients [][]float32) error {
+	return f.LastStates.Backward(gradients[0], gradient)
 }

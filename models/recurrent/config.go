@@ -64,17 +64,19 @@ type Config struct {
 
 	// Carry says that sequences may start from states of their own. Without
 	// it all of them start from (h0, c0); Wh·h_0 is then a constant of the
-	// batch, which batch normalization makes exactly 0.
+	// batch, which batch normalization makes exactly 0. With it there is no first
+	// step to count from: one set of running statistics holds for all.
 	Carry bool
 
 	// Reverse scans sequences from their last step to their first. Inputs,
 	// outputs and gradients stay in order of time; running statistics are in
-	// order of the scan.
+	// order of the scan, and of a masked layer one set for all steps.
 	Reverse bool
 
 	// Masked says that sequences have lengths of their own, [Input.Lengths].
 	// The steps beyond leave the state as it is, give no gradient to any
-	// parameter or input, and are not counted in any statistics.
+	// parameter or input, and are not counted in any statistics. Steps that no
+	// sequence has cost next to nothing.
 	Masked bool
 
 	// ResetBefore applies a GRU's reset gate before the recurrent product.
@@ -174,9 +176,20 @@ func (c Config) Buffers() []Tensor {
 	return list
 }
 
+// oneSet says that running statistics are one set for all steps: where the
+// normalization wants it, and where sequences are at different steps from their start
+// at one time, because they go on from before or a reverse scan enters them at their
+// ends.
+func (c Config) oneSet() bool {
+	return c.Normalization == SharedBatchNorm || !c.inStep()
+}
+
+// inStep says that all sequences are at their first step at the same time.
+func (c Config) inStep() bool { return !c.Carry && !(c.Reverse && c.Masked) }
+
 // runningSteps is the number of rows of the running statistics.
 func (c Config) runningSteps() int {
-	if c.Normalization == SharedBatchNorm {
+	if c.oneSet() {
 		return 1
 	}
 	return c.Steps
@@ -186,12 +199,12 @@ func (c Config) runningSteps() int {
 // sequence at the first step, so that batch normalization makes it 0. With
 // ResetBefore that of n is not, for r depends on x.
 func (c Config) startsConstant(k int) bool {
-	return !c.Carry && !(c.ResetBefore && k == gateN)
+	return c.inStep() && !(c.ResetBefore && k == gateN)
 }
 
 // firstHidden is the first step whose recurrent product of gate k the running statistics take in.
 func (c Config) firstHidden(k int) int {
-	if c.Normalization == SharedBatchNorm && c.startsConstant(k) {
+	if c.oneSet() && c.startsConstant(k) {
 		return 1
 	}
 	return 0

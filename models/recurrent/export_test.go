@@ -33,7 +33,7 @@ func TestExport(t *testing.T) {
 			}
 			forward(Calibrate)
 			forward(Frozen)
-			graph := stepgraph.Graph{Model: "test", Input: stepgraph.Input{Name: "x", Token: config.Tokens, Size: config.Inputs}}
+			graph := stepgraph.Graph{Inputs: []stepgraph.Input{{Name: "x", Token: config.Tokens, Size: config.Inputs}}}
 			output, err := l.Export(p.weights, Export{
 				Graph: &graph, Name: func(part string) string { return "layer." + part }, Input: "x", Running: running,
 			})

@@ -164,7 +164,7 @@ func (l *gru) backward(w *worker, s int) {
 	c, t, n := l.config, l.time(s), w.to-w.from
 	if n > 0 {
 		next := l.at(l.hiddenNext, 0, l.cellStride, w.from)
-		if s < c.Steps-1 {
+		if s < l.last()-1 {
 			next = l.hiddenGradient(w, l.time(s+1), true)
 		}
 		above := l.at(l.above, t, c.Units, w.from)
@@ -276,7 +276,7 @@ func (l *gru) resetBackward(w *worker, s int) {
 }
 
 func (l *gru) finishBackward(w *worker) {
-	l.startGradient(l.gradients.H0[w.from:w.to], l.hiddenGradient(w, l.time(0), true))
+	l.startGradient(l.gradients.H0[w.from:w.to], l.startHiddenGradient(w, true))
 }
 
 func (l *gru) weightsBackward() error {

@@ -89,6 +89,7 @@ type layer struct {
 	multiplier *matmul.Multiplier
 	workers    []worker
 
+	used       int // steps that any sequence of the pass has: those in front, in order of time
 	gates      int
 	stride     int // between rows of all gates
 	cellStride int // between rows of units
@@ -145,7 +146,7 @@ type worker struct {
 
 func (l *layer) init(t *team.Team, config Config, u unit) {
 	steps, batch, units := config.Steps, config.Batch, config.Units
-	l.config, l.unit, l.team = config, u, t
+	l.config, l.unit, l.team, l.used = config, u, t, steps
 	l.parameters = config.Parameters()
 	l.multiplier = matmul.New(t)
 	l.workers = make([]worker, t.Size())
@@ -228,6 +229,27 @@ func (l *layer) time(s int) int {
 	return s
 }
 
+// first and last are the steps of the scan that any sequence has: first ≤ s < last.
+func (l *layer) first() int {
+	if l.config.Reverse {
+		return l.config.Steps - l.used
+	}
+	return 0
+}
+
+func (l *layer) last() int { return l.first() + l.used }
+
+// initial is where the state before the first step lies, and final that after
+// the last one.
+func (l *layer) initial() int {
+	if l.config.Reverse {
+		return l.used
+	}
+	return 0
+}
+
+func (l *layer) final() int { return l.used - l.initial() }
+
 // before and after are where the states before and after the step at time t lie.
 func (l *layer) before(t int) int {
 	if l.config.Reverse {
@@ -247,9 +269,6 @@ func (l *layer) after(t int) int {
 func (l *layer) at(data []float32, t, stride, column int) gates.Matrix {
 	return gates.Matrix{Data: data[t*l.config.Batch*stride+column:], Stride: stride}
 }
-
-// final is where the state after the last step of the scan lies.
-func (l *layer) final() int { return l.after(l.time(l.config.Steps - 1)) }
 
 // Final implements [Layer] for the hidden state.
 func (l *layer) Final(state State) {
@@ -276,7 +295,7 @@ func (l *layer) Forward(w Weights, in Input) error {
 	}
 	if !c.Tokens {
 		if err := l.multiplier.Gemm(l.inputs, l.stride, false, false, true,
-			c.Steps*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, w.Wx, c.Inputs); err != nil {
+			l.used*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, w.Wx, c.Inputs); err != nil {
 			return err
 		}
 	}
@@ -312,12 +331,13 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 		return err
 	}
 	if !c.Tokens {
-		rows := c.Steps * c.Batch
+		rows := l.used * c.Batch
 		if err := l.multiplier.Gemm(dw.Wx, c.Inputs, false, true, false,
 			l.gates*c.Units, c.Inputs, rows, l.inputsGrad, l.stride, in.Features, c.Inputs); err != nil {
 			return err
 		}
 		if dInput != nil {
+			clear(dInput[rows*c.Inputs:])
 			if err := l.multiplier.Gemm(dInput, c.Inputs, false, false, false,
 				rows, c.Inputs, l.gates*c.Units, l.inputsGrad, l.stride, w.Wx, c.Inputs); err != nil {
 				return err
@@ -333,7 +353,7 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 // hiddenWeightsBackward computes the gradient of the rows of some gates, which are in
 // one matrix, from those of their products with states [Steps][Batch][Units].
 func (l *layer) hiddenWeightsBackward(states []float32, from, to int) error {
-	d, rows := l.config.Units, l.config.Steps*l.config.Batch
+	d, rows := l.config.Units, l.used*l.config.Batch
 	return l.multiplier.Gemm(l.config.hiddenRows(&l.gradients, from), d, false, true, false,
 		(to-from)*d, d, rows, l.products[from*d:], l.stride, states, d)
 }

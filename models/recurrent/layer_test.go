@@ -231,7 +231,7 @@ func TestFrozen(t *testing.T) {
 			}
 		}
 		s := p.layer.Forward(p.weights64, p.input64, p.start64).Statistics()
-		if c.Normalization == SharedBatchNorm {
+		if c.oneSet() {
 			meanN, varianceN := p.pooled(s.MeanH, s.VarianceH, c.firstHidden(gateN))
 			s.MeanH, s.VarianceH = p.pooled(s.MeanH, s.VarianceH, c.firstHidden(0))
 			copy(s.MeanH[0][gateN*c.Units:], meanN[0][gateN*c.Units:])

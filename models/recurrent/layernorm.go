@@ -36,12 +36,12 @@ func newFeatureStatistics(l *layer) featureStatistics {
 }
 
 // inputTable is all that Wx·x is taken from, with its gradient: the columns of Wx for
-// tokens, else the products of every step, rows of all gates.
+// tokens, else the products of every step that any sequence has, rows of all gates.
 func (l *layer) inputTable() (values, gradients []float32, rows int) {
 	if l.config.Tokens {
 		return l.columns, l.columnsGrad, len(l.columns) / l.stride
 	}
-	return l.inputs, l.inputsGrad, len(l.inputs) / l.stride
+	return l.inputs, l.inputsGrad, l.used * l.config.Batch
 }
 
 // normal returns the mean and reciprocal deviation of n features.

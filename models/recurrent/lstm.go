@@ -37,7 +37,7 @@ func (l *lstm) Final(state State) {
 }
 
 func (l *lstm) start(w *worker) {
-	first := l.at(l.cell, l.before(l.time(0)), l.cellStride, 0)
+	first := l.at(l.cell, l.initial(), l.cellStride, 0)
 	for row := range l.rows() {
 		cells := l.weights.C0
 		if l.carried(row) {
@@ -132,7 +132,7 @@ func (l *lstm) backward(w *worker, s int) {
 	c, t, n := l.config, l.time(s), w.to-w.from
 	if n > 0 {
 		var next gates.Matrix
-		if s < c.Steps-1 {
+		if s < l.last()-1 {
 			next = l.hiddenGradient(w, l.time(s+1), c.Masked)
 		} else if c.Masked {
 			next = l.at(l.hiddenNext, 0, l.cellStride, w.from)
@@ -241,7 +241,7 @@ func (l *lstm) finishBackward(w *worker) {
 	c := l.config
 	l.startGradient(l.gradients.C0[w.from:w.to], l.at(l.cellGradient, 0, l.cellStride, w.from))
 	if !c.Normalization.Batch() || c.Carry || c.Masked { // else Wh·h_0 normalises to 0 whatever h_0 is
-		l.startGradient(l.gradients.H0[w.from:w.to], l.hiddenGradient(w, l.time(0), c.Masked))
+		l.startGradient(l.gradients.H0[w.from:w.to], l.startHiddenGradient(w, c.Masked))
 	}
 }
 

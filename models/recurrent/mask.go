@@ -1,6 +1,8 @@
 package recurrent
 
 import (
+	"slices"
+
 	"bittern/accel/kernels/gates"
 	"bittern/accel/kernels/vecmath"
 )
@@ -36,6 +38,7 @@ func newMask(l *layer) mask {
 // set reads the lengths of a batch.
 func (m *mask) set(l *layer) {
 	c := l.config
+	l.used = int(slices.Max(l.input.Lengths[:l.rows()]))
 	for s := range c.Steps {
 		t := l.time(s)
 		m.sequences[s], m.chosen[s] = m.sequences[s][:0], m.chosen[s][:0]
@@ -76,6 +79,31 @@ func (m *mask) rows(s int, order []int32) []int32 {
 func (l *layer) keepStates(w *worker, s int) {
 	t, units := l.time(s), l.config.Units
 	l.keepRows(s, l.at(l.hidden, l.before(t), units, w.from), l.at(l.hidden, l.after(t), units, w.from), w.to-w.from)
+}
+
+// fillStates gives the times that no sequence has the state before them.
+func (l *layer) fillStates(w *worker) {
+	units := l.config.Units
+	from := l.at(l.hidden, l.used, units, w.from)
+	for t := l.used + 1; t <= l.config.Steps; t++ {
+		to := l.at(l.hidden, t, units, w.from)
+		for row := range l.rows() {
+			copy(to.Data[row*units:][:w.to-w.from], from.Data[row*units:])
+		}
+	}
+}
+
+// addFilling adds the gradients of the states that fillStates wrote to that of the one
+// it copied.
+func (l *layer) addFilling(w *worker) {
+	n, units := w.to-w.from, l.config.Units
+	sum := l.at(l.hiddenNext, 0, l.cellStride, w.from)
+	for t := l.used; t < l.config.Steps; t++ {
+		above := l.at(l.above, t, units, w.from)
+		for row := range l.config.Batch {
+			vecmath.Add(sum.Data[row*sum.Stride:][:n], above.Data[row*units:][:n])
+		}
+	}
 }
 
 // keepRows copies n columns of the rows of sequences without step s.

@@ -11,6 +11,7 @@ import (
 
 	"bittern/accel/kernels/team"
 	"bittern/models/internal/reference"
+	"bittern/plugins/network"
 )
 
 // TestSoftmaxAgainstReference holds the loss, its gradients and the score
@@ -20,10 +21,11 @@ func TestSoftmaxAgainstReference(t *testing.T) {
 	for _, config := range []SoftmaxConfig{
 		{Steps: 3, Batch: 4, Units: 5, Classes: 7}, {Steps: 1, Batch: 1, Units: 1, Classes: 1}, {Steps: 2, Batch: 9, Units: 33, Classes: 131},
 	} {
-		for workers := 1; workers <= 3; workers++ {
-			t.Run(fmt.Sprintf("%+v/%d workers", config, workers), func(t *testing.T) {
+		for workers := 1; workers <= 6; workers++ {
+			missing := workers > 3
+			t.Run(fmt.Sprintf("%+v/%d workers/targets missing %v", config, (workers-1)%3+1, missing), func(t *testing.T) {
 				t.Parallel()
-				workers := team.New(workers)
+				workers := team.New((workers-1)%3 + 1)
 				defer workers.Close()
 				random := rand.New(rand.NewPCG(1, 2))
 				rows := config.Steps * config.Batch
@@ -31,6 +33,9 @@ func TestSoftmaxAgainstReference(t *testing.T) {
 				targets := make([]int32, rows)
 				for i := range targets {
 					targets[i] = int32(random.IntN(config.Classes))
+					if missing && i%3 != 0 {
+						targets[i] = -1
+					}
 				}
 				oracle := reference.Softmax{Rows: rows, Units: config.Units, Classes: config.Classes}
 				wantLoss, logits := oracle.Loss(w, bias, h, targets)
@@ -58,14 +63,13 @@ func TestSoftmaxAgainstReference(t *testing.T) {
 				checkClose(t, "gradient of b", gotBias, [][]float64{dBias}, 1e-5)
 				checkClose(t, "gradient of h", gotH, [][]float64{dH}, 1e-5)
 
-				s.Rows = max(1, config.Batch-2)
 				score, err := s.Score(single(w), single(bias), single(h), targets)
 				if err != nil {
 					t.Fatal(err)
 				}
-				var want Score
+				var want network.Score
 				for row, line := range slices.Collect(slices.Chunk(logits, config.Classes)) {
-					if row%config.Batch >= s.Rows {
+					if targets[row] < 0 {
 						continue
 					}
 					var sum float64
@@ -176,21 +180,29 @@ func TestEmbedding(t *testing.T) {
 	}
 }
 
-func TestLastStep(t *testing.T) {
+func TestLastStates(t *testing.T) {
 	t.Parallel()
-	s := NewLastStep(3, 2)
-	if err := s.Forward([]float32{1, 2, 3, 4, 5, 6}); err != nil {
-		t.Fatal(err)
-	}
-	if want := []float32{5, 6}; !slices.Equal(s.Output(), want) {
-		t.Errorf("last step %v, want %v", s.Output(), want)
-	}
-	dx := []float32{9, 9, 9, 9, 9, 9}
-	if err := s.Backward(dx, []float32{7, 8}); err != nil {
-		t.Fatal(err)
-	}
-	if want := []float32{0, 0, 0, 0, 7, 8}; !slices.Equal(dx, want) {
-		t.Errorf("gradient %v, want %v", dx, want)
+	for _, test := range []struct {
+		operator       *LastStates
+		want, gradient []float32
+	}{
+		{NewLastStates(3, 2, 2, 0), []float32{9, 10, 11, 12}, []float32{0, 0, 0, 0, 0, 0, 0, 0, 7, 8, 9, 10}},
+		{NewLastStates(3, 2, 1, 1), []float32{9, 2, 11, 4}, []float32{0, 8, 0, 10, 0, 0, 0, 0, 7, 0, 9, 0}},
+		{NewLastStates(1, 2, 4, 2), []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, []float32{7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18}},
+	} {
+		if err := test.operator.Forward([]float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(test.operator.Output(), test.want) {
+			t.Errorf("last states %v, want %v", test.operator.Output(), test.want)
+		}
+		dx := slices.Repeat([]float32{9}, 12)
+		if err := test.operator.Backward(dx, []float32{7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18}[:len(test.want)]); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(dx, test.gradient) {
+			t.Errorf("gradient %v, want %v", dx, test.gradient)
+		}
 	}
 }
 
@@ -283,11 +295,13 @@ func TestMisfits(t *testing.T) {
 			return l.Backward(p.weights, p.input, p.gradient, newWeights(p.config), nil)
 		}(), "needs all 3 sequences"},
 		"softmax W":       {loss(two, three, two, 0, 0), "W has 2 elements, its shape [3 1] wants 3"},
-		"softmax targets": {loss(three, three, two, 0, 3), "token 1 is 3"},
+		"softmax targets": {loss(three, three, two, 0, 3), "target 1 is 3, outside of 3 classes"},
+		"negative target": {loss(three, three, two, 0, -2), "target 1 is -2"},
+		"no target":       {loss(three, three, two, -1, -1), "no target to train on"},
 		"dropout":         {NewDropout(workers, 3, 0.5).Forward(two), "2 elements, its shape [3] wants 3"},
 		"embedding":       {embedding.Forward(two, []int32{0, 0}), "matrix has 2 elements, its shape [1 3] wants 3"},
 		"embedding token": {embedding.Forward(three, []int32{0, 3}), "token 1 is 3"},
-		"last step":       {NewLastStep(2, 2).Forward(three), "sequence has 3 elements, its shape [2 2] wants 4"},
+		"last step":       {NewLastStates(2, 1, 1, 1).Forward(three), "sequence has 3 elements, its shape [2 2] wants 4"},
 	} {
 		if test.got == nil || !strings.Contains(test.got.Error(), test.want) {
 			t.Errorf("%s: got %v, want an error that says %q", name, test.got, test.want)
@@ -324,6 +338,50 @@ func TestRepeats(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestShortSequences runs a batch of short sequences after one of long ones, and finds
+// what a layer does that ran nothing before: steps that no sequence has leave no trace.
+func TestShortSequences(t *testing.T) {
+	t.Parallel()
+	workers := team.New(2)
+	defer workers.Close()
+	for _, config := range configs {
+		if !config.Masked {
+			continue
+		}
+		p := newProblem(config)
+		long := p.input
+		long.Lengths = slices.Repeat([]int32{int32(config.Steps)}, config.Batch)
+		p.layer.Lengths, p.input.Lengths = nil, nil
+		for row := range config.Batch {
+			p.layer.Lengths = append(p.layer.Lengths, 1+row%2)
+			p.input.Lengths = append(p.input.Lengths, int32(1+row%2))
+		}
+		run := func(inputs ...Input) ([]float32, Weights, []float32) {
+			l, dw, dx := newLayer(t, workers, config), newWeights(config), slices.Repeat([]float32{7}, config.Steps*config.Batch*config.Inputs)
+			l.Prepare(p.pass(Batch, nil))
+			for _, in := range inputs {
+				if err := errors.Join(l.Forward(p.weights, in), l.Backward(p.weights, in, p.gradient, dw, dx)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return l.Hidden(), dw, dx
+		}
+		hidden, gradients, dx := run(long, p.input)
+		wantHidden, wantGradients, wantDX := run(p.input)
+		if !slices.Equal(hidden, wantHidden) || !slices.Equal(dx, wantDX) {
+			t.Errorf("%+v: hidden states or the gradient of x depend on the batch before", config)
+		}
+		for _, parameter := range config.Parameters() {
+			if !slices.Equal(*gradients.Field(parameter.Name), *wantGradients.Field(parameter.Name)) {
+				t.Errorf("%+v: the gradient of %s depends on the batch before", config, parameter.Name)
+			}
+		}
+		l := newLayer(t, workers, config)
+		l.Prepare(p.pass(Batch, nil))
+		p.compare(t, l)
+	}
 }
 
 // TestGivenState gives every sequence a state of its own: h0 and c0 have no gradient.
@@ -447,7 +505,7 @@ func TestAllocations(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("softmax: %v allocations per score, want none", n)
 	}
-	dropout, embedding, last := NewDropout(workers, 33, 0.5), NewEmbedding(workers, 12, 33, 5), NewLastStep(3, 11)
+	dropout, embedding, last := NewDropout(workers, 33, 0.5), NewEmbedding(workers, 12, 33, 5), NewLastStates(3, 1, 8, 3)
 	x, dx := ones(33), ones(33)
 	if n := testing.AllocsPerRun(10, func() {
 		for _, err := range [...]error{

@@ -8,6 +8,7 @@ import (
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
 	"bittern/accel/kernels/vecmath"
+	"bittern/plugins/network"
 )
 
 // SoftmaxConfig is the shape of a softmax layer.
@@ -21,12 +22,9 @@ type SoftmaxConfig struct {
 //
 //	logits = H·Wᵀ + b    loss = mean of −log softmax(logits)[target], nats
 //
-// with H [Steps·Batch × Units] and W [Classes × Units].
+// with H [Steps·Batch × Units] and W [Classes × Units]. A target of −1 does not
+// count: its row of H has no part in the loss, and no gradient.
 type Softmax struct {
-	// Rows is the number of sequences at the front of the batch that count;
-	// 0 = all.
-	Rows int
-
 	config     SoftmaxConfig
 	team       *team.Team
 	multiplier *matmul.Multiplier
@@ -40,13 +38,8 @@ type Softmax struct {
 
 	bias, dBias []float32
 	targets     []int32
-}
-
-// Score is what a softmax layer says of a batch.
-type Score struct {
-	LossSum float64 // nats
-	Count   int     // targets
-	Correct int     // targets that were the most probable class
+	count       int // of targets that count
+	rows        int // up to the last of them
 }
 
 // NewSoftmax returns a layer that runs on t.
@@ -64,32 +57,32 @@ func NewSoftmax(t *team.Team, config SoftmaxConfig) *Softmax {
 // Config returns the shape the layer was made with.
 func (s *Softmax) Config() SoftmaxConfig { return s.config }
 
-// Loss returns the mean loss of all targets [Steps × Batch] and leaves what
-// Backward needs.
+// Loss returns the mean loss of the targets [Steps × Batch] that count and leaves
+// what Backward needs. It is an error if none does.
 func (s *Softmax) Loss(w, bias, h []float32, targets []int32) (float64, error) {
 	if err := s.forward(w, bias, h, targets); err != nil {
 		return 0, err
 	}
-	if s.rows() != s.config.Batch {
-		return 0, fmt.Errorf("softmax: a training loss needs all %d sequences, not %d", s.config.Batch, s.rows())
+	if s.count == 0 {
+		return 0, errors.New("softmax: the batch has no target to train on, all are −1")
 	}
 	s.team.Run(s.train)
 	var sum float64
-	for _, loss := range s.loss {
+	for _, loss := range s.loss[:s.rows] {
 		sum += loss
 	}
-	return sum / float64(len(s.loss)), nil
+	return sum / float64(s.count), nil
 }
 
 // Score computes the same forward pass and says how good it is.
-func (s *Softmax) Score(w, bias, h []float32, targets []int32) (Score, error) {
+func (s *Softmax) Score(w, bias, h []float32, targets []int32) (network.Score, error) {
 	if err := s.forward(w, bias, h, targets); err != nil {
-		return Score{}, err
+		return network.Score{}, err
 	}
 	s.team.Run(s.score)
-	var out Score
-	for row := range s.loss {
-		if row%s.config.Batch >= s.rows() {
+	var out network.Score
+	for row := range s.rows {
+		if targets[row] < 0 {
 			continue
 		}
 		out.LossSum += s.loss[row]
@@ -119,9 +112,10 @@ func (s *Softmax) Backward(w, h []float32, scale float32, dw, dBias, dH []float3
 	}
 	s.dBias = dBias
 	s.team.Run(s.sumBias)
+	clear(dH[s.rows*c.Units:])
 	return errors.Join(
-		s.multiplier.Gemm(dw, c.Units, false, true, false, c.Classes, c.Units, rows, s.logits, s.stride, h, c.Units),
-		s.multiplier.Gemm(dH, c.Units, false, false, false, rows, c.Units, c.Classes, s.logits, s.stride, w, c.Units))
+		s.multiplier.Gemm(dw, c.Units, false, true, false, c.Classes, c.Units, s.rows, s.logits, s.stride, h, c.Units),
+		s.multiplier.Gemm(dH, c.Units, false, false, false, s.rows, c.Units, c.Classes, s.logits, s.stride, w, c.Units))
 }
 
 func (s *Softmax) forward(w, bias, h []float32, targets []int32) error {
@@ -134,21 +128,16 @@ func (s *Softmax) forward(w, bias, h []float32, targets []int32) error {
 		mismatch("softmax", "the targets", len(targets), rows)); err != nil {
 		return err
 	}
-	if err := checkTokens("softmax", targets, c.Classes); err != nil {
-		return err
+	s.bias, s.targets, s.count, s.rows = bias, targets, 0, 0
+	for row, target := range targets {
+		if target < -1 || int(target) >= c.Classes {
+			return fmt.Errorf("softmax: target %d is %d, outside of %d classes", row, target, c.Classes)
+		}
+		if target >= 0 {
+			s.count, s.rows = s.count+1, row+1
+		}
 	}
-	if s.Rows < 0 || s.Rows > c.Batch {
-		return fmt.Errorf("softmax: %d sequences of a batch of %d", s.Rows, c.Batch)
-	}
-	s.bias, s.targets = bias, targets
-	return s.multiplier.Gemm(s.logits, s.stride, false, false, true, rows, c.Classes, c.Units, h, c.Units, w, c.Units)
-}
-
-func (s *Softmax) rows() int {
-	if s.Rows == 0 {
-		return s.config.Batch
-	}
-	return s.Rows
+	return s.multiplier.Gemm(s.logits, s.stride, false, false, true, s.rows, c.Classes, c.Units, h, c.Units, w, c.Units)
 }
 
 // row returns the logits of a row.
@@ -159,16 +148,23 @@ func (s *Softmax) row(row int) []float32 {
 }
 
 func (s *Softmax) trainRows(worker int) {
-	rows := s.config.Steps * s.config.Batch
-	from, to := s.team.Split(worker, rows, 1)
+	from, to := s.team.Split(worker, s.rows, 1)
 	for row := from; row < to; row++ {
-		s.loss[row] = vecmath.SoftmaxCrossEntropy(s.row(row), int(s.targets[row]), 1/float32(rows))
+		if s.targets[row] < 0 {
+			s.loss[row] = 0
+			clear(s.logits[row*s.stride:][:s.config.Classes])
+			continue
+		}
+		s.loss[row] = vecmath.SoftmaxCrossEntropy(s.row(row), int(s.targets[row]), 1/float32(s.count))
 	}
 }
 
 func (s *Softmax) scoreRows(worker int) {
-	from, to := s.team.Split(worker, s.config.Steps*s.config.Batch, 1)
+	from, to := s.team.Split(worker, s.rows, 1)
 	for row := from; row < to; row++ {
+		if s.targets[row] < 0 {
+			continue
+		}
 		line := s.row(row)
 		s.loss[row] = vecmath.CrossEntropy(line, int(s.targets[row]))
 		s.correct[row] = vecmath.ArgMax(line) == int(s.targets[row])
@@ -178,5 +174,5 @@ func (s *Softmax) scoreRows(worker int) {
 func (s *Softmax) sumBiasColumns(worker int) {
 	from, to := s.team.Split(worker, s.config.Classes, grain)
 	clear(s.dBias[from:to])
-	gates.SumColumns(s.dBias[from:to], gates.Matrix{Data: s.logits[from:], Stride: s.stride}, s.config.Steps*s.config.Batch)
+	gates.SumColumns(s.dBias[from:to], gates.Matrix{Data: s.logits[from:], Stride: s.stride}, s.rows)
 }

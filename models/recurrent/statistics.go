@@ -21,15 +21,16 @@ const (
 
 // Running are the means and biased variances of everything that was gathered,
 // per time step: H and X [Steps × gates·Units], C [Steps × Units]; with
-// SharedBatchNorm they have one row for all steps. The variance of H before the first
-// step is 0 where all sequences start from one state, and SharedBatchNorm leaves it out.
-// A step that no sequence of a masked layer had has mean and variance 0.
+// SharedBatchNorm, with Carry and of a masked reverse layer they have one row for all
+// steps. The variance of H before the first step is 0 where all sequences start from
+// one state, and SharedBatchNorm leaves it out. A step that no sequence of a masked
+// layer had is normalised with the statistics of the last one before it that any had.
 type Running struct {
 	Sequences                                            float64 // how many they were gathered from
 	MeanH, VarianceH, MeanX, VarianceX, MeanC, VarianceC []float32
 
 	// Counts are the sequences that had each step, of a masked layer: for H,
-	// then for X and C, one each or with SharedBatchNorm one for all steps. They
+	// then for X and C, one each or one for all steps. They
 	// are exact up to 2²⁴.
 	Counts []float32
 }
@@ -53,6 +54,16 @@ func (r *Running) Field(name string) *[]float32 {
 		return &r.Counts
 	}
 	return nil
+}
+
+// step is the row that step s is normalised with: its own, or in its place the last
+// one before it that a sequence was gathered in.
+func (r *Running) step(c Config, s int) int {
+	s = min(s, c.runningSteps()-1)
+	for c.Masked && s > 0 && r.Counts[s] == 0 {
+		s--
+	}
+	return s
 }
 
 func (r *Running) check(c Config) error {
@@ -111,7 +122,7 @@ func (l *layer) gather(mean, variance, batchMean, batchRstd []float32, s, first,
 		return
 	}
 	rows, before := float64(l.rows()), l.pass.Running.Sequences
-	shared := l.config.Normalization == SharedBatchNorm
+	shared := l.config.oneSet()
 	switch {
 	case l.config.Masked:
 		rows, before = float64(l.mask.count(s)), l.counted(s, first)
@@ -132,7 +143,7 @@ func (l *layer) gather(mean, variance, batchMean, batchRstd []float32, s, first,
 // so far, of a masked layer; first is 1 for Wh·h where its first step is left out.
 func (l *layer) counted(s, first int) float64 {
 	counts := l.pass.Running.Counts
-	if l.config.Normalization != SharedBatchNorm {
+	if !l.config.oneSet() {
 		return float64(counts[s])
 	}
 	before := float64(counts[1-first])
@@ -148,7 +159,7 @@ func (l *layer) count() {
 	if l.config.Masked {
 		for s := range l.config.Steps {
 			n := float32(l.mask.count(s))
-			if l.config.Normalization != SharedBatchNorm {
+			if !l.config.oneSet() {
 				r.Counts[s] += n
 				continue
 			}
@@ -222,9 +233,12 @@ func (s *layerStatistics) freeze(r *Running, c Config) {
 		for j, v := range part.runningVariance {
 			part.rstd[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))
 		}
-		for at := width; at < len(part.mean); at += width {
-			copy(part.mean[at:], part.mean[:width])
-			copy(part.rstd[at:], part.rstd[:width])
+		row := width / c.runningSteps()
+		for s := 1; s < c.Steps; s++ {
+			if from := r.step(c, s); from != s {
+				copy(part.mean[s*row:(s+1)*row], part.mean[from*row:])
+				copy(part.rstd[s*row:(s+1)*row], part.rstd[from*row:])
+			}
 		}
 	}
 }

@@ -26,19 +26,25 @@ func (l *layer) sweepForward(index int) {
 		l.normaliseInputs(w)
 		l.team.Barrier()
 	}
-	for s := range c.Steps {
+	if c.Masked && c.Reverse {
+		l.fillStates(w)
+	}
+	for s := l.first(); s < l.last(); s++ {
 		l.unit.forward(w, s)
 		if c.Masked {
 			l.keepStates(w, s)
 		}
 		l.team.Barrier()
 	}
+	if c.Masked && !c.Reverse {
+		l.fillStates(w)
+	}
 }
 
 // start writes the hidden state before the first step.
 func (l *layer) start(w *worker) {
 	units := l.config.Units
-	first := l.hidden[l.before(l.time(0))*l.config.Batch*units:]
+	first := l.hidden[l.initial()*l.config.Batch*units:]
 	for row := range l.rows() {
 		hidden := l.weights.H0
 		if l.carried(row) {
@@ -113,7 +119,10 @@ func (l *layer) sweepBackward(index int) {
 	c, w := l.config, &l.workers[index]
 	l.clearGradients(w)
 	l.unit.prepareBackward(w)
-	for s := c.Steps - 1; s >= 0; s-- {
+	if c.Masked && !c.Reverse {
+		l.addFilling(w)
+	}
+	for s := l.last() - 1; s >= l.first(); s-- {
 		l.unit.backward(w, s)
 		l.team.Barrier()
 	}
@@ -164,6 +173,18 @@ func (l *layer) hiddenGradient(w *worker, t int, accumulate bool) gates.Matrix {
 	w.err = errors.Join(w.err, w.scratch.MultiplyPacked(next.Data, next.Stride,
 		l.at(l.products, t, l.stride, 0).Data, l.stride, false, l.config.Batch, &w.backward, accumulate))
 	return next
+}
+
+// startHiddenGradient is the gradient of the hidden state before the first step.
+func (l *layer) startHiddenGradient(w *worker, accumulate bool) gates.Matrix {
+	gradient := l.at(l.hiddenNext, 0, l.cellStride, w.from)
+	if l.used > 0 {
+		gradient = l.hiddenGradient(w, l.time(l.first()), accumulate)
+	}
+	if l.config.Masked && l.config.Reverse {
+		l.addFilling(w)
+	}
+	return gradient
 }
 
 // startGradient adds up the gradient of a learned initial state over the

@@ -71,15 +71,16 @@ func TestSoftmaxGradients(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	layer := Softmax{Rows: 3, Units: 4, Classes: 5}
 	w, bias, h := randomSlice(20, random), randomSlice(5, random), randomSlice(12, random)
-	targets := []int32{4, 0, 2}
-	loss := func() float64 {
-		v, _ := layer.Loss(w, bias, h, targets)
-		return v
+	for _, targets := range [][]int32{{4, 0, 2}, {4, -1, 2}} {
+		loss := func() float64 {
+			v, _ := layer.Loss(w, bias, h, targets)
+			return v
+		}
+		dW, dBias, dH := layer.Backward(w, bias, h, targets)
+		compare(t, "W", dW, differences(w, loss))
+		compare(t, "b", dBias, differences(bias, loss))
+		compare(t, "h", dH, differences(h, loss))
 	}
-	dW, dBias, dH := layer.Backward(w, bias, h, targets)
-	compare(t, "W", dW, differences(w, loss))
-	compare(t, "b", dBias, differences(bias, loss))
-	compare(t, "h", dH, differences(h, loss))
 }
 
 // fourthOrder errs by h⁴: batch normalization of states that are almost the same curves

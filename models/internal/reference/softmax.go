@@ -6,8 +6,8 @@ import "math"
 // h·Wᵀ + b over Rows rows, W [Classes × Units].
 type Softmax struct{ Rows, Units, Classes int }
 
-// Loss returns the mean of −log p(target), in nats, and the logits
-// [Rows × Classes].
+// Loss returns the mean of −log p(target) over the targets that are not −1, in nats,
+// and the logits [Rows × Classes].
 func (s Softmax) Loss(w, bias, h []float64, targets []int32) (float64, []float64) {
 	logits := multiply(h, w, s.Rows, s.Classes, s.Units)
 	var loss float64
@@ -16,7 +16,9 @@ func (s Softmax) Loss(w, bias, h []float64, targets []int32) (float64, []float64
 		for j := range line {
 			line[j] += bias[j]
 		}
-		loss += (logSumExp(line) - line[targets[row]]) / float64(s.Rows)
+		if targets[row] >= 0 {
+			loss += (logSumExp(line) - line[targets[row]]) / count(targets)
+		}
 	}
 	return loss, logits
 }
@@ -27,19 +29,32 @@ func (s Softmax) Backward(w, bias, h []float64, targets []int32) (dW, dBias, dH 
 	dBias = make([]float64, s.Classes)
 	for row := range s.Rows {
 		line := logits[row*s.Classes : (row+1)*s.Classes]
+		if targets[row] < 0 {
+			clear(line)
+			continue
+		}
 		lse := logSumExp(line)
 		for j := range line {
 			line[j] = math.Exp(line[j] - lse)
 			if j == int(targets[row]) {
 				line[j]--
 			}
-			line[j] /= float64(s.Rows)
+			line[j] /= count(targets)
 			dBias[j] += line[j]
 		}
 	}
 	dW = make([]float64, len(w))
 	addOuter(dW, logits, h, s.Rows, s.Classes, s.Units)
 	return dW, dBias, multiplyTransposed(logits, w, s.Rows, s.Classes, s.Units)
+}
+
+func count(targets []int32) (n float64) {
+	for _, target := range targets {
+		if target >= 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func logSumExp(x []float64) float64 {

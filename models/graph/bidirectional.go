@@ -1,0 +1,98 @@
+package graph
+
+import (
+	"fmt"
+
+	"bittern/accel/kernels/vecmath"
+	"bittern/models/recurrent"
+)
+
+// bidirectional is two layers that read one input, as a Function.
+type bidirectional struct {
+	forward, backward layer
+	output            []float32
+	gradients         [2][]float32 // of the two outputs, [Steps·Batch × Units]
+	dx                []float32    // what the second layer adds to the gradient of x
+}
+
+// Bidirectional returns two layers of one shape, of which the second scans in
+// reverse, as a Function. Its inputs are those LayerInputs names of the first, then
+// the parameters of the second; its output is the hidden states of the first and
+// the second side by side, [Steps·Batch, 2·Units].
+func Bidirectional(forward, backward recurrent.Layer) Function {
+	c := forward.Config()
+	n := c.Steps * c.Batch
+	f := &bidirectional{
+		forward:  layer{forward, c.Parameters()},
+		backward: layer{backward, backward.Config().Parameters()},
+		output:   make([]float32, 2*n*c.Units),
+	}
+	for i := range f.gradients {
+		f.gradients[i] = make([]float32, n*c.Units)
+	}
+	if !c.Tokens {
+		f.dx = make([]float32, n*c.Inputs)
+	}
+	return f
+}
+
+func (f *bidirectional) Key() string {
+	return fmt.Sprintf("bidirectional %s %+v", f.forward.Config().Kind, f.forward.Config())
+}
+
+func (f *bidirectional) Output() Tensor {
+	c := f.forward.Config()
+	return Tensor{Shape: []int{c.Steps * c.Batch, 2 * c.Units}, Float32: f.output}
+}
+
+// split returns the inputs, or their gradients, of each layer.
+func (f *bidirectional) split(in []Tensor) (forward, backward []Tensor) {
+	first := len(LayerInputs(f.forward.Config()))
+	shared := first - len(f.forward.parameters)
+	return in[:first], append(in[:shared:shared], in[first:]...)
+}
+
+func (f *bidirectional) Forward(in []Tensor) error {
+	forward, backward := f.split(in)
+	if err := f.forward.Forward(forward); err != nil {
+		return err
+	}
+	if err := f.backward.Forward(backward); err != nil {
+		return err
+	}
+	units := f.forward.Config().Units
+	a, b := f.forward.Hidden(), f.backward.Hidden()
+	for from, to := 0, 0; from < len(a); from, to = from+units, to+2*units {
+		copy(f.output[to:to+units], a[from:])
+		copy(f.output[to+units:to+2*units], b[from:])
+	}
+	return nil
+}
+
+func (f *bidirectional) Backward(in []Tensor, gradient []float32, gradients [][]float32) error {
+	units := f.forward.Config().Units
+	for at, from := 0, 0; from < len(gradient); at, from = at+units, from+2*units {
+		copy(f.gradients[0][at:at+units], gradient[from:])
+		copy(f.gradients[1][at:at+units], gradient[from+units:])
+	}
+	out := make([]Tensor, len(gradients))
+	for i, g := range gradients {
+		out[i].Float32 = g
+	}
+	forward, backward := f.split(in)
+	dForward, dBackward := f.split(out)
+	wanted := dForward[0].Float32
+	if wanted != nil {
+		dBackward[0].Float32 = f.dx
+	}
+	if err := f.forward.backwardTo(forward, f.gradients[0], dForward); err != nil {
+		return err
+	}
+	if err := f.backward.backwardTo(backward, f.gradients[1], dBackward); err != nil {
+		return err
+	}
+	if wanted != nil {
+		vecmath.Add(wanted, f.dx)
+	}
+	return nil
+}
