@@ -2,6 +2,7 @@ package recurrent
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -302,6 +303,89 @@ func TestReaderMisfits(t *testing.T) {
 	} {
 		if test.got == nil || !strings.Contains(test.got.Error(), test.want) {
 			t.Errorf("%s: got %v, want an error that says %q", name, test.got, test.want)
+		}
+	}
+}
+
+// TestCandidates chooses among some classes of each sequence as if there were no others.
+func TestCandidates(t *testing.T) {
+	t.Parallel()
+	const batch, units, classes = 4, 3, 37
+	random := rand.New(rand.NewPCG(6, 2))
+	w, bias, h := normal(classes*units, random), normal(classes, random), normal(batch*units, random)
+	targets, marks := []int32{3, -1, 36, 20}, make([]int32, batch*classes)
+	for i := range marks {
+		if random.IntN(3) == 0 {
+			marks[i] = 1
+		}
+	}
+	for i, target := range targets {
+		if target >= 0 {
+			marks[i*classes+int(target)] = 1
+		}
+	}
+	var correct int
+	loss := func() (mean float64) {
+		correct = 0
+		for i, target := range targets {
+			if target < 0 {
+				continue
+			}
+			best, sum, own := math.Inf(-1), 0.0, 0.0
+			for class := range classes {
+				logit := bias[class]
+				for j := range units {
+					logit += w[class*units+j] * h[i*units+j]
+				}
+				if class == int(target) {
+					own = logit
+				}
+				if marks[i*classes+class] == 1 {
+					best, sum = max(best, logit), sum+math.Exp(logit)
+				}
+			}
+			if best == own {
+				correct++
+			}
+			mean += (math.Log(sum) - own) / 3
+		}
+		return mean
+	}
+	for size := 1; size <= 2; size++ {
+		workers := team.New(size)
+		defer workers.Close()
+		s := NewSoftmax(workers, SoftmaxConfig{Steps: 1, Batch: batch, Units: units, Classes: classes})
+		s.Candidates = marks
+		got, err := s.Loss(single(w), single(bias), single(h), targets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := loss(); math.Abs(got-want) > 1e-6 {
+			t.Errorf("loss %v, want %v", got, want)
+		}
+		dw, dBias, dH := make([]float32, len(w)), make([]float32, len(bias)), make([]float32, len(h))
+		if err := s.Backward(single(w), single(h), 1, dw, dBias, dH); err != nil {
+			t.Fatal(err)
+		}
+		checkClose(t, "gradient of W", dw, [][]float64{differences(w, loss)}, 1e-5)
+		checkClose(t, "gradient of b", dBias, [][]float64{differences(bias, loss)}, 1e-5)
+		checkClose(t, "gradient of h", dH, [][]float64{differences(h, loss)}, 1e-5)
+		score, err := s.Score(single(w), single(bias), single(h), targets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := 3 * loss(); math.Abs(score.LossSum-want) > 1e-5 || score.Count != 3 || score.Correct != correct {
+			t.Errorf("score %+v, want a sum of %v, 3 and %d", score, want, correct)
+		}
+		// A target that is no candidate has probability 0.
+		s.Candidates = slices.Clone(marks)
+		s.Candidates[targets[0]] = 0
+		if score, err := s.Score(single(w), single(bias), single(h), targets); err != nil || !math.IsInf(score.LossSum, 1) {
+			t.Errorf("score %+v, %v, want an infinite loss", score, err)
+		}
+		s.Candidates = marks[1:]
+		if _, err := s.Loss(single(w), single(bias), single(h), targets); err == nil || !strings.Contains(err.Error(), "candidates has 147 elements, its shape [4 37] wants 148") {
+			t.Errorf("%v, want an error about the candidates' shape", err)
 		}
 	}
 }
