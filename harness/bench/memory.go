@@ -5,7 +5,7 @@ import (
 	"errors"
 	"os"
 
-	"bittern/harness/internal/process"
+	"bittern/harness/internal/memory"
 )
 
 // maxMemory is the goal for training Penn Treebank characters at 1000 units:
@@ -48,7 +48,7 @@ func (b *Bench) peakMemory(ctx context.Context) (_ Memory, err error) {
 		}
 	}
 	for _, pid := range append(trial.Processes(), os.Getpid()) {
-		bytes, err := process.PeakResident(pid)
+		bytes, err := memory.PeakResident(pid)
 		if errors.Is(err, os.ErrNotExist) {
 			m.Missing = "this system has no /proc/PID/status"
 			return m, nil

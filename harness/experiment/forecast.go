@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"bittern/harness/artifact"
-	"bittern/harness/internal/process"
+	"bittern/harness/internal/memory"
 	"bittern/harness/task"
 	"bittern/plugins/arena"
 	"bittern/plugins/backend"
@@ -110,7 +110,7 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 	}
 	out.Scoring = batch * time.Duration(scoredBatches(spec, out.Steps, perPass))
 
-	memory, err := trial.memory()
+	resident, err := trial.memory()
 	if err != nil {
 		return Forecast{}, err
 	}
@@ -125,10 +125,10 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 			return Forecast{}, err
 		}
 		out.Deploying += took
-		memory = max(memory, deployed)
+		resident = max(resident, deployed)
 	}
-	if memory > 0 {
-		out.Memory = &memory
+	if resident > 0 {
+		out.Memory = &resident
 	}
 	return out, nil
 }
@@ -167,7 +167,7 @@ func (t *Trial) timeEvaluation(ctx context.Context) (time.Duration, error) {
 func (t *Trial) memory() (int64, error) {
 	sum := t.session.tensors.bytes()
 	for _, pid := range t.Processes() {
-		private, err := process.Private(pid)
+		private, err := memory.Private(pid)
 		if err != nil {
 			return 0, ignoreMissing(err)
 		}
@@ -189,7 +189,7 @@ const deployedSteps = 4
 
 // deployment times a network on a backend: a few time steps of one batch, and the
 // sequences that a timed machine times for its cost.
-func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.Network, t task.Task) (took time.Duration, memory int64, err error) {
+func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.Network, t task.Task) (took time.Duration, resident int64, err error) {
 	room, err := arena.Create("", 0)
 	if err != nil {
 		return 0, 0, err
@@ -201,7 +201,7 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	var cannot *backend.ErrUnsupported
-	if _, err := b.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: n.Network, Weights: n.Weights}); errors.As(err, &cannot) {
+	if _, err := b.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: n.Program, Weights: n.Weights}); errors.As(err, &cannot) {
 		return 0, 0, nil // it will be n/a, which takes no time
 	} else if err != nil {
 		return 0, 0, failure(err)
@@ -217,10 +217,7 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 	if err := batches.Fill(0, whole); err != nil {
 		return 0, 0, err
 	}
-	cut, err := allocateBatch(room, short)
-	if err != nil {
-		return 0, 0, err
-	}
+	cut := short.Allocate()
 	cutShort(cut, whole, short)
 	started := time.Now()
 	if _, err := b.Execute(ctx, backend.Execute{Batch: cut}); err != nil && !errors.As(err, &cannot) {
@@ -235,8 +232,8 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 		}
 		took += time.Duration(float64(time.Since(started)) * float64(total(t.Steps())) / float64(total(short.Steps)))
 	}
-	memory, err = process.Private(b.Pid())
-	return took, memory, ignoreMissing(err)
+	resident, err = memory.Private(b.Pid())
+	return took, resident, ignoreMissing(err)
 }
 
 // cutShort copies the first time steps of a batch, as many as dst of the shape has.

@@ -157,6 +157,21 @@ func (t *tensors) resetMoments() {
 	}
 }
 
+// bytes is what the tensors take, those of a batch apart.
+func (t *tensors) bytes() int64 {
+	n := 0
+	for _, p := range t.parameters {
+		n += len(p.Value) + len(p.Quantized) + len(p.Grad) + len(p.Moment1) + len(p.Moment2)
+	}
+	for _, b := range t.buffers {
+		n += len(b.Values)
+	}
+	for _, s := range t.states {
+		n += len(s.Values)
+	}
+	return 4 * int64(n)
+}
+
 // size is the number of trained values.
 func (t *tensors) size() int64 {
 	var n int64

@@ -1,5 +1,5 @@
-// Package process reads what a process takes of the machine's memory.
-package process
+// Package memory reads what a process takes of the machine's memory.
+package memory
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package process_test
+package memory_test
 
 import (
 	"errors"
@@ -6,19 +6,19 @@ import (
 	"runtime"
 	"testing"
 
-	"bittern/harness/internal/process"
+	"bittern/harness/internal/memory"
 )
 
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	peak, err := process.PeakResident(os.Getpid())
+	peak, err := memory.PeakResident(os.Getpid())
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skip("this system has no /proc")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := process.Private(os.Getpid())
+	before, err := memory.Private(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestMemory(t *testing.T) {
 	for i := range filled {
 		filled[i] = 1
 	}
-	after, err := process.Private(os.Getpid())
+	after, err := memory.Private(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestMemory(t *testing.T) {
 		t.Errorf("private memory went from %d to %d with %d more, and the peak was %d", before, after, size, peak)
 	}
 	runtime.KeepAlive(filled)
-	if _, err := process.Private(-1); !errors.Is(err, os.ErrNotExist) {
+	if _, err := memory.Private(-1); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a process that is none: %v, want ErrNotExist", err)
 	}
 }
