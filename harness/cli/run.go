@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -164,7 +163,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 			err = closing
 		}
 	}()
-	if settings.Budget > 0 {
+	if settings.Budget > 0 && !settings.trained {
 		forecaster := &experiment.Forecaster{Catalogue: catalogue, Deadline: settings.Deadline}
 		err := schedule.ApplyBudget(ctx, forecaster, runs, specs, settings.Budget, func(line string) { fmt.Fprintln(p.stderr, line) })
 		if err != nil {
@@ -172,7 +171,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		}
 	}
 	if settings.trained {
-		if specs, err = p.trained(ctx, runs, s.Name, specs); err != nil {
+		if specs, err = p.trained(ctx, runs, s.Name, specs, settings.Budget); err != nil {
 			return err
 		}
 	}
@@ -253,25 +252,24 @@ best. Another freeze replaces the figures of the one before.`,
 }
 
 // trained leaves the experiments that are trained, and says which are not.
-func (p *program) trained(ctx context.Context, runs *store.Store, suite string, specs []*experiment.Spec) ([]*experiment.Spec, error) {
-	var ready []*experiment.Spec
+func (p *program) trained(ctx context.Context, runs *store.Store, suite string, specs []*experiment.Spec, budget time.Duration) ([]*experiment.Spec, error) {
+	var ready, left []*experiment.Spec
 	for _, spec := range specs {
-		row, err := spec.Row()
+		done, err := trained(ctx, runs, spec, budget)
 		if err != nil {
 			return nil, err
 		}
-		stored, err := runs.Experiment(ctx, row.ID)
-		switch {
-		case errors.Is(err, store.ErrNotFound) || err == nil && stored.Status != store.Done:
-			fmt.Fprintf(p.stderr, "%s is not trained; it is left out\n", spec)
-		case err != nil:
-			return nil, err
-		default:
-			ready = append(ready, spec)
+		if !done {
+			left = append(left, spec)
+			continue
 		}
+		ready = append(ready, spec)
 	}
 	if len(ready) == 0 {
 		return nil, plugins.Problemf("no experiment of the suite %s is trained with these settings; train it first with bittern run", suite)
+	}
+	for _, spec := range left {
+		fmt.Fprintf(p.stderr, "%s is not trained; it is left out\n", spec)
 	}
 	return ready, nil
 }

@@ -1,0 +1,101 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const budgetSuite = `name: budgeted
+seeds: [1, 2]
+threads: 1
+tasks:
+  - {data: grammar, bytes: 1500, batch: 7, length: 23}
+models:
+  - {plugin: bigram}
+quantizers:
+  - {plugin: coin}
+backends: []
+training: {learning_rate: 0.05, epochs: 1000, validate_every: 100000}
+`
+
+// A budget becomes steps once; a repeated run, and one with those steps given, train
+// the same network.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	suite := filepath.Join(folder, "budgeted.yaml")
+	if err := os.WriteFile(suite, []byte(budgetSuite), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	type report struct {
+		Rows []struct {
+			Seeds, Steps []int
+			Deployable   struct{ Mean float64 }
+		}
+	}
+	do := func(runs string, args ...string) (r report, stderr string) {
+		t.Helper()
+		args = append([]string{"run", "--suite", suite, "--runs", filepath.Join(folder, runs), "--format", "json"}, args...)
+		stdout, stderr, code := run(t, nil, args...)
+		if code != 0 {
+			t.Fatalf("%q exited with %d: %s", args, code, stderr)
+		}
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Rows) != 1 || len(r.Rows[0].Seeds) != 2 || len(r.Rows[0].Steps) == 0 {
+			t.Fatalf("%q made the rows %+v, want one of two seeds", args, r.Rows)
+		}
+		return r, stderr
+	}
+	first, stderr := do("runs", "--budget", "40ms")
+	steps := first.Rows[0].Steps[0]
+	said := fmt.Sprintf("40ms of training are %d steps", steps)
+	if strings.Count(stderr, "40ms of training are") != 1 || !strings.Contains(stderr, said) || steps < 1 {
+		t.Errorf("the first run says %q, want %q once", stderr, said)
+	}
+	again, stderr := do("runs", "--budget", "40ms")
+	if fmt.Sprint(again) != fmt.Sprint(first) || strings.Contains(stderr, "40ms of training are") || !strings.Contains(stderr, "reusing") {
+		t.Errorf("repeated: %+v, %q, want the first run's %+v without another calibration", again, stderr, first)
+	}
+	given, _ := do("elsewhere", "--steps", fmt.Sprint(steps))
+	if fmt.Sprint(given) != fmt.Sprint(first) {
+		t.Errorf("with the steps given: %+v, want %+v", given, first)
+	}
+
+	// What is done takes no time in a plan; what is not, does.
+	stdout, stderr, code := run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms", "--format", "json")
+	if code != 0 || !strings.Contains(stdout, `"done": 2`) || !strings.Contains(stdout, `"seconds": 0,`) || strings.Contains(stderr, "calibrating") {
+		t.Errorf("the plan of what is done: exit code %d, %s, %s", code, stdout, stderr)
+	}
+	before, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code = run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "none"), "--steps", "30", "--format", "json")
+	var plan struct {
+		Experiments []struct {
+			Seeds, Done, Steps int
+			Epochs             float64
+			Training           float64 `json:"training_seconds"`
+			Disk               int64   `json:"disk_bytes"`
+		}
+		Seconds float64
+	}
+	if err := json.Unmarshal([]byte(stdout), &plan); err != nil || code != 0 {
+		t.Fatalf("the plan: exit code %d, %v, %s", code, err, stderr)
+	}
+	if len(plan.Experiments) != 1 {
+		t.Fatalf("%d lines of the plan, want one", len(plan.Experiments))
+	}
+	if e := plan.Experiments[0]; e.Seeds != 2 || e.Done != 0 || e.Steps != 30 || e.Training <= 0 || e.Disk <= 0 || e.Epochs <= 0 || plan.Seconds < 2*e.Training {
+		t.Errorf("the plan is %+v", plan)
+	}
+	if after, err := os.ReadDir(folder); err != nil || len(after) != len(before) {
+		t.Errorf("a plan wrote to %v, before %v (%v)", after, before, err)
+	}
+}
