@@ -27,7 +27,7 @@ func problem(t *testing.T, err error, want string) {
 // Every entry of the registry has what a list of keys shows, and defaults that go together.
 func TestDefinitions(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"characters", "smnist", "psmnist", "delayed-copy"}, task.Names()); diff != "" {
+	if diff := cmp.Diff([]string{"characters", "words", "smnist", "psmnist", "cnn-qa", "babi", "delayed-copy"}, task.Names()); diff != "" {
 		t.Errorf("tasks (-want +got):\n%s", diff)
 	}
 	for _, d := range task.Definitions() {

@@ -28,7 +28,7 @@ type Task interface {
 	// the undisturbed one would have. Every epoch has the same Len.
 	Training(seed uint64, epoch int) Batches
 
-	// Evaluation returns the batches of a part in their natural order. Every
+	// Evaluation returns the batches of a part, always in the same order. Every
 	// target of the part is in one of them, once.
 	Evaluation(part Part) Batches
 
