@@ -2,35 +2,38 @@ package stack
 
 import (
 	"fmt"
+	"strconv"
 
 	"bittern/models/recurrent"
 	"bittern/plugins"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
-// Architecture is the shape of a stack, and its task.
+// Architecture is what a stack is made of, and the shape of its task.
 type Architecture struct {
-	Name          string // of the model, for errors and the exported graph
-	Task          model.Task
+	Name          string // of the model, for errors and the exported network
+	Shape         network.Shape
 	Kind          recurrent.Kind
-	Units         int // of every layer
+	Units         int // of every layer, in each direction
 	Layers        int
 	Normalization recurrent.Normalization
 	NormalizeCell bool    // see [recurrent.Config]
 	ResetBefore   bool    // see [recurrent.Config]
+	Bidirectional bool    // every layer reads both directions
 	Embedding     int     // features of a token; 0 = one-hot
 	Dropout       float64 // probability
 }
 
-// architecture is that of a task with given options.
-func (m Model) architecture(given plugins.Values, task model.Task) (Architecture, error) {
+// architecture is that of a shape with given options.
+func (m Model) architecture(given plugins.Values, shape network.Shape) (Architecture, error) {
 	v, err := plugins.Resolve("model "+m.Name, m.options(), given)
 	if err != nil {
 		return Architecture{}, err
 	}
 	a := Architecture{
-		Name: m.Name, Task: task, Kind: m.Kind, Units: v.Int("units"), Layers: v.Int("layers"),
-		Embedding: v.Int("embedding"), Dropout: v.Float("dropout"),
+		Name: m.Name, Shape: shape, Kind: m.Kind, Units: v.Int("units"), Layers: v.Int("layers"),
+		Bidirectional: v.Bool("bidirectional"), Embedding: v.Int("embedding"), Dropout: v.Float("dropout"),
 	}
 	if a.Normalization, err = recurrent.ParseNormalization(v.Text("normalization")); err != nil {
 		return Architecture{}, err
@@ -43,103 +46,203 @@ func (m Model) architecture(given plugins.Values, task model.Task) (Architecture
 	return a, a.Check()
 }
 
+// serves are the shapes that a stack is for.
+const serves = "it serves tasks with one stream that has one input of tokens or of features, with or without lengths, and a target at each step or one a sequence"
+
 // Check returns a problem that says how to mend an architecture no stack has.
 func (a Architecture) Check() error {
-	t := a.Task
-	for _, size := range []struct {
-		name  string
-		value int
-	}{{"input size", t.InputSize}, {"output size", t.OutputSize}, {"batch", t.Batch}, {"length", t.Length}} {
-		if size.value < 1 {
-			return plugins.Problemf("model %s: the task's %s is %d; give it at least 1", a.Name, size.name, size.value)
+	if err := a.Shape.Check(); err != nil {
+		return plugins.Problemf("model %s cannot be built for this task: %v", a.Name, err)
+	}
+	read := 0
+	for _, in := range a.Shape.Inputs {
+		switch {
+		case in.Role == network.Candidates:
+			return plugins.Problemf("model %s does not serve a task with candidates, the input %q; %s", a.Name, in.Name, serves)
+		case in.Stream != a.Shape.Inputs[0].Stream:
+			return plugins.Problemf("model %s does not serve a task with the streams %q and %q; %s", a.Name, a.Shape.Inputs[0].Stream, in.Stream, serves)
+		case in.Role != network.Lengths:
+			read++
 		}
 	}
-	switch t.Kind {
-	case model.LanguageModel:
-	case model.SequenceClassification:
-		if a.Embedding > 0 {
-			return plugins.Problemf("model %s: option embedding is for tokens, and %s gives features; set it to 0", a.Name, t.Kind)
-		}
-	default:
-		return plugins.Problemf("model %s does not serve tasks of kind %q; it serves %s and %s",
-			a.Name, t.Kind, model.LanguageModel, model.SequenceClassification)
+	if read != 1 {
+		return plugins.Problemf("model %s does not serve a task with %d inputs to read; %s", a.Name, read, serves)
 	}
-	if a.Normalization.Batch() && t.Batch < 2 {
+	switch {
+	case a.Bidirectional && a.Shape.Targets != "":
+		return plugins.Problemf("model %s: with option bidirectional the network would read the steps that it is to predict, for the task has a target at each step; set it to false", a.Name)
+	case a.Bidirectional && a.Shape.Carried:
+		return plugins.Problemf("model %s: option bidirectional needs whole sequences, and the task's go on from batch to batch; set it to false", a.Name)
+	case a.Embedding > 0 && !a.tokens():
+		return plugins.Problemf("model %s: option embedding is for tokens, and the input %q has features; set it to 0", a.Name, a.input().Name)
+	case a.Normalization.Batch() && a.Shape.Sequences < 2:
 		return plugins.Problemf("model %s: normalization %s takes its statistics over the batch; raise the batch to at least 2 or choose another normalization", a.Name, a.Normalization)
 	}
 	for i := range a.Layers {
-		if err := a.Layer(i).Check(); err != nil {
-			return plugins.Problemf("model %s: %v", a.Name, err)
+		for _, scan := range a.scans(i) {
+			if err := scan.config.Check(); err != nil {
+				return plugins.Problemf("model %s: %v", a.Name, err)
+			}
 		}
 	}
 	return nil
 }
 
-// The names of parameters and buffers. Those of layer i are "layerI." and the
-// names that [recurrent.Config] lists.
+// input is what the first layer reads.
+func (a Architecture) input() network.Input {
+	for _, in := range a.Shape.Inputs {
+		if in.Role != network.Lengths {
+			return in
+		}
+	}
+	return network.Input{}
+}
+
+// lengths is the name of the input that has the lengths of sequences, where there is one.
+func (a Architecture) lengths() (name string, given bool) {
+	for _, in := range a.Shape.Inputs {
+		if in.Role == network.Lengths {
+			return in.Name, true
+		}
+	}
+	return "", false
+}
+
+func (a Architecture) tokens() bool { return a.input().Role == network.Tokens }
+
+// steps is the number of time steps of the stream.
+func (a Architecture) steps() int { return a.Shape.Steps[a.input().Stream] }
+
+// once says that there is one target a sequence.
+func (a Architecture) once() bool { return a.Shape.Targets == "" }
+
+// width is how many values a layer gives out at a step.
+func (a Architecture) width() int {
+	if a.Bidirectional {
+		return 2 * a.Units
+	}
+	return a.Units
+}
+
+// The names of parameters and buffers. Those of layer i are "layerI.", with two
+// directions "layerI.forward." and "layerI.backward.", and the names that
+// [recurrent.Config] lists.
 const (
-	embeddingName = "embedding.W" // [Embedding × InputSize]
-	softmaxName   = "softmax.W"   // [OutputSize × Units]
-	biasName      = "softmax.b"   // [OutputSize]
+	embeddingName = "embedding.W" // [Embedding × vocabulary]
+	softmaxName   = "softmax.W"   // [classes × width]
+	biasName      = "softmax.b"   // [classes]
 
 	sequencesName = "statistics.sequences" // how many the running statistics were gathered from, [1]
+
+	// The state that the training goes on with, of a layer, [sequences × Units].
+	hiddenPart = "h"
+	cellPart   = "c"
 )
 
-func layerName(layer int, part string) string { return fmt.Sprintf("layer%d.%s", layer, part) }
+// scan is one recurrent layer in one direction.
+type scan struct {
+	layer  string // its name, before those of its parameters and buffers
+	config recurrent.Config
+}
 
-// Layer is the shape of recurrent layer i.
-func (a Architecture) Layer(i int) recurrent.Config {
+func (s scan) name(part string) string { return s.layer + "." + part }
+
+// scans are layer i's directions.
+func (a Architecture) scans(i int) []scan {
+	_, masked := a.lengths()
 	c := recurrent.Config{
-		Kind: a.Kind, Steps: a.Task.Length, Batch: a.Task.Batch, Inputs: a.Units, Units: a.Units,
+		Kind: a.Kind, Steps: a.steps(), Batch: a.Shape.Sequences, Inputs: a.width(), Units: a.Units,
 		Normalization: a.Normalization, NormalizeCell: a.NormalizeCell, ResetBefore: a.ResetBefore,
+		Carry: a.Shape.Carried, Masked: masked,
 	}
 	if i == 0 {
-		c.Inputs = a.Task.InputSize
-		if a.tokens() {
-			c.Tokens = a.Embedding == 0
-		}
+		c.Inputs = a.input().Size
+		c.Tokens = a.tokens() && a.Embedding == 0
 		if a.Embedding > 0 {
 			c.Inputs = a.Embedding
 		}
 	}
-	return c
+	layer := fmt.Sprintf("layer%d", i)
+	if !a.Bidirectional {
+		return []scan{{layer, c}}
+	}
+	reverse := c
+	reverse.Reverse = true
+	return []scan{{layer + ".forward", c}, {layer + ".backward", reverse}}
 }
-
-func (a Architecture) tokens() bool { return a.Task.Kind == model.LanguageModel }
 
 // output is the shape of the softmax layer: over every step, or over the last.
 func (a Architecture) output() recurrent.SoftmaxConfig {
-	steps := a.Task.Length
-	if a.Task.Kind == model.SequenceClassification {
+	steps := a.steps()
+	if a.once() {
 		steps = 1
 	}
-	return recurrent.SoftmaxConfig{Steps: steps, Batch: a.Task.Batch, Units: a.Units, Classes: a.Task.OutputSize}
+	return recurrent.SoftmaxConfig{Steps: steps, Batch: a.Shape.Sequences, Units: a.width(), Classes: a.Shape.Classes}
 }
 
 // Plan lists the parameters and buffers of the stack: the embedding's, each
 // layer's, the softmax's, and for a normalization of batches how many sequences its
 // running statistics were gathered from.
 func (a Architecture) Plan() model.Plan {
-	var p model.Plan
+	p := model.Plan{Settings: a.settings()}
 	add := func(name string, quantize bool, shape ...int) {
 		p.Parameters = append(p.Parameters, model.Parameter{Name: name, Shape: shape, Quantize: quantize})
 	}
 	if a.Embedding > 0 {
-		add(embeddingName, false, a.Embedding, a.Task.InputSize)
+		add(embeddingName, false, a.Embedding, a.input().Size)
 	}
 	for i := range a.Layers {
-		c := a.Layer(i)
-		for _, tensor := range c.Parameters() {
-			add(layerName(i, tensor.Name), tensor.Quantize, tensor.Shape...)
-		}
-		for _, tensor := range c.Buffers() {
-			p.Buffers = append(p.Buffers, model.Buffer{Name: layerName(i, tensor.Name), Shape: tensor.Shape})
+		for _, scan := range a.scans(i) {
+			for _, tensor := range scan.config.Parameters() {
+				add(scan.name(tensor.Name), tensor.Quantize, tensor.Shape...)
+			}
+			for _, tensor := range append(scan.config.Buffers(), carriedTensors(scan.config)...) {
+				p.Buffers = append(p.Buffers, model.Buffer{Name: scan.name(tensor.Name), Shape: tensor.Shape})
+			}
 		}
 	}
-	add(softmaxName, false, a.Task.OutputSize, a.Units)
-	add(biasName, false, a.Task.OutputSize)
+	add(softmaxName, false, a.Shape.Classes, a.width())
+	add(biasName, false, a.Shape.Classes)
 	if a.Normalization.Batch() {
 		p.Buffers = append(p.Buffers, model.Buffer{Name: sequencesName, Shape: []int{1}})
 	}
 	return p
+}
+
+// carriedTensors is the state that a layer carries from batch to batch.
+func carriedTensors(c recurrent.Config) []recurrent.Tensor {
+	if !c.Carry {
+		return nil
+	}
+	shape := []int{c.Batch, c.Units}
+	list := []recurrent.Tensor{{Name: hiddenPart, Shape: shape}}
+	if c.Kind == recurrent.LSTM {
+		list = append(list, recurrent.Tensor{Name: cellPart, Shape: shape})
+	}
+	return list
+}
+
+// settings say what the network is, in the words of the field. A batch
+// normalization that normalises the cell too is called so.
+func (a Architecture) settings() []model.Setting {
+	normalization := a.Normalization.String()
+	if a.NormalizeCell {
+		normalization += "-cell"
+	}
+	settings := []model.Setting{
+		{Name: model.SettingCell, Value: a.Kind.String()},
+		{Name: model.SettingUnits, Value: strconv.Itoa(a.Units)},
+		{Name: model.SettingLayers, Value: strconv.Itoa(a.Layers)},
+		{Name: model.SettingNormalization, Value: normalization},
+	}
+	add := func(set bool, name, value string) {
+		if set {
+			settings = append(settings, model.Setting{Name: name, Value: value})
+		}
+	}
+	add(a.ResetBefore, "reset", "before")
+	add(a.Bidirectional, "bidirectional", "true")
+	add(a.Embedding > 0, "embedding", strconv.Itoa(a.Embedding))
+	add(a.Dropout > 0, "dropout", strconv.FormatFloat(a.Dropout, 'g', -1, 64))
+	return settings
 }

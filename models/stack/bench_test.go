@@ -9,26 +9,27 @@ import (
 	"bittern/models/recurrent"
 	"bittern/plugins"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // shapes are the training steps that the paper's tasks take.
 var shapes = []struct {
 	name    string
 	options plugins.Values
-	task    model.Task
+	shape   network.Shape
 }{
 	{"characters-512", plugins.Values{"units": "512"},
-		model.Task{Kind: model.LanguageModel, InputSize: 87, OutputSize: 87, Batch: 64, Length: 100}},
+		sequences(network.Tokens, 87, 100, 64, 87, true)},
 	{"characters-1000", plugins.Values{"units": "1000"},
-		model.Task{Kind: model.LanguageModel, InputSize: 50, OutputSize: 50, Batch: 64, Length: 100}},
+		sequences(network.Tokens, 50, 100, 64, 50, true)},
 	{"words-300", plugins.Values{"units": "300", "embedding": "300", "dropout": "0.5"},
-		model.Task{Kind: model.LanguageModel, InputSize: 10000, OutputSize: 10000, Batch: 20, Length: 35}},
+		sequences(network.Tokens, 10000, 35, 20, 10000, true)},
 	{"words-650", plugins.Values{"units": "650", "embedding": "650", "dropout": "0.65"},
-		model.Task{Kind: model.LanguageModel, InputSize: 10000, OutputSize: 10000, Batch: 20, Length: 35}},
+		sequences(network.Tokens, 10000, 35, 20, 10000, true)},
 	{"words-1500x2", plugins.Values{"units": "1500", "layers": "2", "embedding": "1500", "dropout": "0.65"},
-		model.Task{Kind: model.LanguageModel, InputSize: 10000, OutputSize: 10000, Batch: 20, Length: 35}},
+		sequences(network.Tokens, 10000, 35, 20, 10000, true)},
 	{"mnist-100", plugins.Values{"units": "100"},
-		model.Task{Kind: model.SequenceClassification, InputSize: 1, OutputSize: 10, Batch: 100, Length: 784}},
+		sequences(network.Features, 1, 784, 100, 10, false)},
 }
 
 // BenchmarkStep times one training step and its update on two workers, given
@@ -36,7 +37,7 @@ var shapes = []struct {
 func BenchmarkStep(b *testing.B) {
 	for _, shape := range shapes {
 		b.Run(shape.name, func(b *testing.B) {
-			r := build(b, shape.options, shape.task, 2)
+			r := build(b, shape.options, shape.shape, 2)
 			r.fill(1)
 			number := uint64(0)
 			for b.Loop() {
@@ -57,19 +58,19 @@ func BenchmarkProducts(b *testing.B) {
 		b.Run(shape.name, func(b *testing.B) {
 			workers := team.New(2)
 			defer workers.Close()
-			a, err := Model{Name: "lstm", Kind: recurrent.LSTM}.architecture(shape.options, shape.task)
+			a, err := Model{Name: "lstm", Kind: recurrent.LSTM}.architecture(shape.options, shape.shape)
 			if err != nil {
 				b.Fatal(err)
 			}
-			d, task := a.Units, a.Task
-			rows := task.Length * task.Batch
+			d, steps, batch, classes := a.Units, a.steps(), a.Shape.Sequences, a.Shape.Classes
+			rows := steps * batch
 			p := products{multiplier: matmul.New(workers), b: b}
-			p.reserve(rows*max(4*d, task.OutputSize), max(4*d, task.OutputSize)*d)
+			p.reserve(rows*max(4*d, classes), max(4*d, classes)*d)
 			for b.Loop() {
 				for range a.Layers {
-					for range task.Length {
-						p.multiply(task.Batch, 4*d, d)
-						p.multiply(task.Batch, d, 4*d)
+					for range steps {
+						p.multiply(batch, 4*d, d)
+						p.multiply(batch, d, 4*d)
 					}
 					p.multiplyTransposed(4*d, d, rows)
 					if a.Embedding > 0 {
@@ -78,12 +79,12 @@ func BenchmarkProducts(b *testing.B) {
 						p.multiplyTransposed(4*d, d, rows)
 					}
 				}
-				if task.Kind == model.SequenceClassification {
+				if a.once() {
 					continue
 				}
-				p.multiply(rows, task.OutputSize, d)
-				p.multiply(rows, d, task.OutputSize)
-				p.multiplyTransposed(task.OutputSize, d, rows)
+				p.multiply(rows, classes, d)
+				p.multiply(rows, d, classes)
+				p.multiplyTransposed(classes, d, rows)
 			}
 		})
 	}

@@ -32,7 +32,9 @@ func (s *Session) initialise() error {
 		}
 	}
 	for i := range s.Layers {
-		s.Layer(i).Initialise(s.weights(i, s.value))
+		for _, scan := range s.scans(i) {
+			scan.config.Initialise(scan.weights(s.value))
+		}
 	}
 	for _, b := range s.plan.Buffers {
 		clear(s.request.Buffers[b.Name])

@@ -7,53 +7,61 @@ import (
 
 	"bittern/models/recurrent"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
-// Step runs forward and backward on the batch in the input tensors and writes the
-// gradients of all parameters. Dropout's masks follow from the request's seed and number.
+// Step runs forward and backward on the batch and writes the gradients of all
+// parameters. Dropout's masks follow from the request's seed and number. A batch
+// without any target is an error.
 func (s *Session) Step(request model.Step) (model.StepResult, error) {
-	s.prepare(recurrent.Batch, 0)
-	s.softmax.Rows = 0
+	s.prepare(recurrent.Batch, 0, (*layer).training)
 	for i, d := range s.dropouts {
 		d.Off, d.Key = false, DropoutKey(s.request.Seed, request.Number, i)
 	}
 	if err := s.train.Run(); err != nil {
 		return model.StepResult{}, err
 	}
+	s.carry((*layer).training)
 	return model.StepResult{Loss: float64(s.loss.Output().Float32[0])}, nil
 }
 
-// Evaluate runs forward on the batch in the input tensors, without dropout. With a
-// normalization of batches, [model.Calibrate] merges the batch's statistics into
-// the buffers and [model.Frozen] uses those; without, all statistics are one.
-func (s *Session) Evaluate(request model.Evaluate) (model.Evaluation, error) {
-	if request.Valid < 0 || request.Valid > s.Task.Batch {
-		return model.Evaluation{}, fmt.Errorf("%s: %d valid sequences in a batch of %d", s.Name, request.Valid, s.Task.Batch)
-	}
+// Evaluate runs forward on the batch, without dropout. With a normalization of
+// batches, [model.Calibrate] merges the batch's statistics into the buffers and
+// [model.Frozen] uses those; without, all statistics are one. Where sequences do not
+// depend on each other and nothing is carried, those after the last one with a
+// target are not computed.
+func (s *Session) Evaluate(request model.Evaluate) (network.Score, error) {
 	statistics, err := s.statistics(request)
 	if err != nil {
-		return model.Evaluation{}, err
+		return network.Score{}, err
 	}
-	rows := 0 // statistics are taken over the filling too
-	if statistics == recurrent.Frozen {
-		rows = request.Valid
+	rows := 0
+	if !s.Shape.Carried && (statistics == recurrent.Frozen || !s.Normalization.Batch()) {
+		if rows = s.scored(); rows == 0 {
+			return network.Score{}, nil
+		}
 	}
-	s.prepare(statistics, rows)
-	s.softmax.Rows = request.Valid
+	s.prepare(statistics, rows, (*layer).evaluation)
 	for _, d := range s.dropouts {
 		d.Off = true
 	}
 	if err := s.forward.Run(); err != nil {
-		return model.Evaluation{}, err
+		return network.Score{}, err
 	}
+	s.carry((*layer).evaluation)
 	if statistics == recurrent.Calibrate {
-		s.request.Buffers[sequencesName][0] = float32(s.running[0].Sequences)
+		s.request.Buffers[sequencesName][0] = float32(s.layers[0].running.Sequences)
 	}
-	score, err := s.softmax.Score(s.effective(softmaxName), s.effective(biasName), s.hidden, s.request.Inputs.Int32["targets"])
-	if err != nil {
-		return model.Evaluation{}, err
+	return s.softmax.Score(s.effective(softmaxName), s.effective(biasName), s.hidden, s.request.Batch.Targets)
+}
+
+// scored is the number of sequences up to the last one that has a target.
+func (s *Session) scored() int {
+	n := s.Shape.Sequences
+	for n > 0 && !s.request.Batch.Scored(n-1) {
+		n--
 	}
-	return model.Evaluation{LossSum: score.LossSum, Count: score.Count, Correct: score.Correct}, nil
+	return n
 }
 
 // statistics turns the request's into the layers'. Without normalization all
@@ -87,16 +95,31 @@ func (s *Session) calibrated() error {
 	return nil
 }
 
+// training and evaluation are the states that they go on with.
+func (l *layer) training() *recurrent.State   { return l.trained }
+func (l *layer) evaluation() *recurrent.State { return l.evaluated }
+
 // prepare sets how the layers run, over the first rows sequences of the batch
-// or over all where rows is 0.
-func (s *Session) prepare(statistics recurrent.Statistics, rows int) {
-	for i, layer := range s.layers {
-		pass := recurrent.Pass{Statistics: statistics, Rows: rows, Running: s.running[i]}
-		if s.Normalization.Batch() {
+// or over all where rows is 0, and the state that sequences go on from.
+func (s *Session) prepare(statistics recurrent.Statistics, rows int, state func(*layer) *recurrent.State) {
+	for i := range s.fresh {
+		s.fresh[i] = s.request.Batch.Starts(i)
+	}
+	for _, l := range s.layers {
+		if l.running != nil {
 			// The buffer is what a checkpoint restores.
-			s.running[i].Sequences = float64(s.request.Buffers[sequencesName][0])
+			l.running.Sequences = float64(s.request.Buffers[sequencesName][0])
 		}
-		layer.Prepare(pass)
+		l.Prepare(recurrent.Pass{Statistics: statistics, Rows: rows, Running: l.running, Start: state(l), Fresh: s.fresh})
+	}
+}
+
+// carry keeps the states that the layers ended with, where the next batch goes on.
+func (s *Session) carry(state func(*layer) *recurrent.State) {
+	for _, l := range s.layers {
+		if kept := state(l); kept != nil {
+			l.Final(*kept)
+		}
 	}
 }
 

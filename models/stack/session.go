@@ -18,8 +18,8 @@ type Session struct {
 	plan    model.Plan
 	team    *team.Team
 
-	layers   []recurrent.Layer
-	running  []*recurrent.Running // nil where a normalization has none
+	layers   []*layer // of all directions
+	fresh    []bool   // of each sequence, where state is carried
 	dropouts []*recurrent.Dropout
 	softmax  *recurrent.Softmax
 	loss     graph.Function
@@ -31,14 +31,20 @@ type Session struct {
 	optimiser *Optimiser
 }
 
+// layer is a recurrent layer in one direction, with what it keeps.
+type layer struct {
+	recurrent.Layer
+	scan
+	running *recurrent.Running // nil where a normalization has none
+	// The states that training and evaluation go on with; nil where none is carried.
+	trained, evaluated *recurrent.State
+}
+
 // NewSession builds a network in the tensors of the request, which has those of the
 // architecture's Plan. It writes the starting values of parameters and clears buffers.
-// Inputs are, of a task over tokens, Int32 "inputs" [Length × Batch], else Float32
-// "inputs" [Length × Batch × InputSize]; and Int32 "targets", [Length × Batch] or
-// of a classifier [Batch].
 func NewSession(a Architecture, request model.Build) (*Session, error) {
 	s := &Session{Architecture: a, request: request, plan: a.Plan()}
-	if err := s.checkTensors(); err != nil {
+	if err := CheckTensors(s.plan, s.request); err != nil {
 		return nil, fmt.Errorf("%s: %w", a.Name, err)
 	}
 	s.team = team.New(request.Threads)
@@ -77,50 +83,43 @@ func (s *Session) Update(request model.Update) (model.UpdateResult, error) {
 	return s.optimiser.Update(request)
 }
 
-func (s *Session) checkTensors() error {
-	t, in := s.Task, s.request.Inputs
-	err := CheckTensors(s.plan, s.request)
-	if s.tokens() {
-		err = errors.Join(err, checkLength("input inputs", len(in.Int32["inputs"]), t.Length, t.Batch))
-	} else {
-		err = errors.Join(err, checkLength("input inputs", len(in.Float32["inputs"]), t.Length, t.Batch, t.InputSize))
-	}
-	return errors.Join(err, checkLength("input targets", len(in.Int32["targets"]), s.output().Steps, t.Batch))
-}
-
 // assemble builds the network's graph, from the input up.
 func (s *Session) assemble() error {
 	g := graph.New()
-	var x *graph.Node
+	var width graph.Function // whose output x is
+	in, batch := s.input(), s.request.Batch
+	rows := s.steps() * s.Shape.Sequences
+	x := graph.Tensor{Shape: []int{rows, in.Size}, Float32: batch.Float32[in.Name]}
 	if s.tokens() {
-		x = g.Input("inputs", graph.Tensor{Shape: []int{s.Task.Length, s.Task.Batch}, Int32: s.request.Inputs.Int32["inputs"]})
-	} else {
-		x = g.Input("inputs", graph.Tensor{Shape: []int{s.Task.Length * s.Task.Batch, s.Task.InputSize}, Float32: s.request.Inputs.Float32["inputs"]})
+		x = graph.Tensor{Shape: []int{s.steps(), s.Shape.Sequences}, Int32: batch.Int32[in.Name]}
 	}
+	node := g.Input("input "+in.Name, x)
 	if s.Embedding > 0 {
-		e := graph.Embedding(recurrent.NewEmbedding(s.team, s.Task.Length*s.Task.Batch, s.Task.InputSize, s.Embedding))
-		x = s.dropped(g, g.Apply(e, x, s.parameter(g, embeddingName)), e)
+		width = graph.Embedding(recurrent.NewEmbedding(s.team, rows, in.Size, s.Embedding))
+		node = s.dropped(g, g.Apply(width, node, s.parameter(g, embeddingName)), width)
 	}
 	for i := range s.Layers {
-		layer, err := recurrent.New(s.team, s.Layer(i))
-		if err != nil {
-			return err
+		var layers []*layer
+		for _, scan := range s.scans(i) {
+			l, err := s.newLayer(scan)
+			if err != nil {
+				return err
+			}
+			layers = append(layers, l)
 		}
-		inputs := []*graph.Node{x}
-		for _, part := range graph.LayerInputs(layer.Config())[1:] {
-			inputs = append(inputs, s.parameter(g, layerName(i, part)))
+		s.layers = append(s.layers, layers...)
+		width = graph.Recurrent(layers[0])
+		if s.Bidirectional {
+			width = graph.Bidirectional(layers[0], layers[1])
 		}
-		f := graph.Recurrent(layer)
-		x = g.Apply(f, inputs...)
-		s.hidden = f.Output().Float32
-		if s.Task.Kind == model.SequenceClassification && i == s.Layers-1 {
-			f = graph.LastStep(recurrent.NewLastStep(s.Task.Length, s.Task.Batch*s.Units))
-			x = g.Apply(f, x)
-			s.hidden = f.Output().Float32
+		node = g.Apply(width, s.layerInputs(g, node, layers)...)
+		s.hidden = width.Output().Float32
+		if s.once() && i == s.Layers-1 {
+			width = graph.LastStates(recurrent.NewLastStates(s.steps(), s.Shape.Sequences, s.Units, s.width()-s.Units))
+			node = g.Apply(width, node)
+			s.hidden = width.Output().Float32
 		}
-		x = s.dropped(g, x, f)
-		s.layers = append(s.layers, layer)
-		s.running = append(s.running, s.runningStatistics(i))
+		node = s.dropped(g, node, width)
 	}
 	var err error
 	if s.forward, err = g.Compile(); err != nil {
@@ -128,11 +127,48 @@ func (s *Session) assemble() error {
 	}
 	s.softmax = recurrent.NewSoftmax(s.team, s.output())
 	s.loss = graph.SoftmaxLoss(s.softmax)
-	targets := s.request.Inputs.Int32["targets"]
-	loss := g.Apply(s.loss, x, s.parameter(g, softmaxName), s.parameter(g, biasName),
+	targets := batch.Targets
+	loss := g.Apply(s.loss, node, s.parameter(g, softmaxName), s.parameter(g, biasName),
 		g.Input("targets", graph.Tensor{Shape: []int{len(targets)}, Int32: targets}))
 	s.train, err = g.Differentiate(loss)
 	return err
+}
+
+// layerInputs are the nodes that the directions of one layer read: x, the lengths
+// where there are any, and the parameters of each.
+func (s *Session) layerInputs(g *graph.Graph, x *graph.Node, layers []*layer) []*graph.Node {
+	inputs := []*graph.Node{x}
+	if name, masked := s.lengths(); masked {
+		inputs = append(inputs, g.Input(layers[0].name("lengths"),
+			graph.Tensor{Shape: []int{s.Shape.Sequences}, Int32: s.request.Batch.Int32[name]}))
+	}
+	for _, l := range layers {
+		for _, p := range l.config.Parameters() {
+			inputs = append(inputs, s.parameter(g, l.name(p.Name)))
+		}
+	}
+	return inputs
+}
+
+// newLayer makes a layer with what it keeps.
+func (s *Session) newLayer(scan scan) (*layer, error) {
+	l := &layer{scan: scan}
+	var err error
+	if l.Layer, err = recurrent.New(s.team, scan.config); err != nil {
+		return nil, err
+	}
+	if s.Normalization.Batch() {
+		l.running = &recurrent.Running{}
+		for _, b := range scan.config.Buffers() {
+			*l.running.Field(b.Name) = s.request.Buffers[scan.name(b.Name)]
+		}
+	}
+	if s.Shape.Carried {
+		s.fresh = make([]bool, s.Shape.Sequences)
+		l.trained = &recurrent.State{Hidden: s.request.Buffers[scan.name(hiddenPart)], Cell: s.request.Buffers[scan.name(cellPart)]}
+		l.evaluated = &recurrent.State{Hidden: make([]float32, len(l.trained.Hidden)), Cell: make([]float32, len(l.trained.Cell))}
+	}
+	return l, nil
 }
 
 // parameter adds a parameter to the graph, with its gradient.
@@ -171,23 +207,11 @@ func (s *Session) dropped(g *graph.Graph, x *graph.Node, f graph.Function) *grap
 	return g.Apply(graph.Dropout(d), x)
 }
 
-// runningStatistics are layer i's buffers of them.
-func (s *Session) runningStatistics(i int) *recurrent.Running {
-	if !s.Normalization.Batch() {
-		return nil
-	}
-	r := &recurrent.Running{}
-	for _, b := range s.Layer(i).Buffers() {
-		*r.Field(b.Name) = s.request.Buffers[layerName(i, b.Name)]
-	}
-	return r
-}
-
-// weights are layer i's parameters, each as get finds it by its name.
-func (s *Session) weights(i int, get func(name string) []float32) recurrent.Weights {
+// weights are a layer's parameters, each as get finds it by its name.
+func (s scan) weights(get func(name string) []float32) recurrent.Weights {
 	var w recurrent.Weights
-	for _, p := range s.Layer(i).Parameters() {
-		*w.Field(p.Name) = get(layerName(i, p.Name))
+	for _, p := range s.config.Parameters() {
+		*w.Field(p.Name) = get(s.name(p.Name))
 	}
 	return w
 }

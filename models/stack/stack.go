@@ -1,15 +1,19 @@
 // Package stack makes models of recurrent layers of one kind under a softmax.
-// They serve language models over characters and words and the classification
-// of whole sequences.
+// They serve tasks with one stream of tokens or features, which may have lengths,
+// and a target at each step, as language models have, or one a sequence.
 //
 //	layer 0 reads the token, as one-hot or embedded, or the features of a step
 //	layer i reads the hidden states of layer i−1
 //	output: softmax(W·h_t + b) of the last layer's, at every step or at the last
 //
+// With two directions every layer is two, one of which reads sequences from their
+// last step to their first; what is above reads h of both side by side, the output
+// the states that each direction ends with.
+//
 // The layers and their normalizations are those of package recurrent. Wx and Wh
-// of every layer go through the quantizer; all else stays full precision. Every
+// of every layer go through the quantizer; all else stays full precision. A fresh
 // sequence starts from the learned initial state, in training, evaluation and
-// deployment.
+// deployment; one that goes on starts from the state that its place in the batch had.
 //
 // [New] is the whole plugin. A model of another shape takes the parts: recurrent's
 // operators and graph's programs, [Session] where a stack is all of it, [Optimiser],
@@ -24,7 +28,7 @@ import (
 	"bittern/models/recurrent"
 	"bittern/plugins"
 	"bittern/plugins/model"
-	"bittern/plugins/stepgraph"
+	"bittern/plugins/network"
 )
 
 // Model says what kind of layer a model plugin stacks and how it describes itself.
@@ -54,11 +58,13 @@ func (m Model) options() []plugins.Option {
 		{Name: "layers", Type: plugins.Int, Default: "1", Min: 1, Max: 4,
 			Doc: "recurrent layers, each reading the hidden states of the one below"},
 		{Name: "normalization", Type: plugins.String, Default: recurrent.BatchNorm.String(), Choices: normalizations,
-			Doc: "of both products of a layer. batch: over the minibatch, with statistics of each time step; batch-shared: trained the same, deployed with one set of statistics for all time steps; layer: over the features of a gate; weight: rows of the matrices scaled to a learned norm; none: a plain " + m.Kind.String()},
+			Doc: "of both products of a layer. batch: over the minibatch, deployed with statistics of each time step, or with one set for all steps, as batch-shared, where there is no first step to count from: on tasks that carry state from batch to batch, and reading backward where sequences have lengths; batch-shared: trained the same, deployed with one set of statistics for all time steps; layer: over the features of a gate; weight: rows of the matrices scaled to a learned norm; none: a plain " + m.Kind.String()},
 		{Name: "embedding", Type: plugins.Int, Default: "0", Min: 0, Max: 8192,
 			Doc: "features a token is embedded in, in full precision; 0 feeds the first layer one-hot tokens"},
 		{Name: "dropout", Type: plugins.Float, Default: "0", Min: 0, Max: 0.95,
 			Doc: "probability of dropping a feature of the embedding, between layers and before the softmax, never along time (Zaremba et al., arXiv 1409.2329)"},
+		{Name: "bidirectional", Type: plugins.Bool, Default: "false",
+			Doc: "every layer reads sequences in both directions, with units in each, and the next layer reads both; for tasks with one target a sequence (Schuster and Paliwal, IEEE Transactions on Signal Processing 45, 1997)"},
 	}
 	if m.Kind == recurrent.LSTM {
 		return append(options, plugins.Option{Name: "normalize-cell", Type: plugins.Bool, Default: "true",
@@ -70,7 +76,7 @@ func (m Model) options() []plugins.Option {
 
 // Describe implements [model.Model].
 func (m *plugin) Describe(context.Context) (plugins.Description, error) {
-	tasks := plugins.Fact{Name: "tasks", Value: string(model.LanguageModel) + ", " + string(model.SequenceClassification)}
+	tasks := plugins.Fact{Name: "tasks", Value: "one stream of tokens or features, a target at each step or one a sequence"}
 	return plugins.Description{
 		Kind: plugins.KindModel, Name: m.Name, Version: m.Version, API: plugins.APIVersion,
 		Summary: m.Summary, Options: m.options(), Facts: append([]plugins.Fact{tasks}, m.Facts...),
@@ -78,8 +84,8 @@ func (m *plugin) Describe(context.Context) (plugins.Description, error) {
 }
 
 // Plan implements [model.Model].
-func (m *plugin) Plan(_ context.Context, given plugins.Values, task model.Task) (model.Plan, error) {
-	a, err := m.architecture(given, task)
+func (m *plugin) Plan(_ context.Context, given plugins.Values, shape network.Shape) (model.Plan, error) {
+	a, err := m.architecture(given, shape)
 	if err != nil {
 		return model.Plan{}, err
 	}
@@ -88,7 +94,7 @@ func (m *plugin) Plan(_ context.Context, given plugins.Values, task model.Task) 
 
 // Build implements [model.Model].
 func (m *plugin) Build(_ context.Context, request model.Build) error {
-	a, err := m.architecture(request.Options, request.Task)
+	a, err := m.architecture(request.Options, request.Shape)
 	if err != nil {
 		return err
 	}
@@ -121,10 +127,10 @@ func (m *plugin) Update(_ context.Context, request model.Update) (model.UpdateRe
 }
 
 // Evaluate implements [model.Model].
-func (m *plugin) Evaluate(_ context.Context, request model.Evaluate) (model.Evaluation, error) {
+func (m *plugin) Evaluate(_ context.Context, request model.Evaluate) (network.Score, error) {
 	s, err := m.built()
 	if err != nil {
-		return model.Evaluation{}, err
+		return network.Score{}, err
 	}
 	return s.Evaluate(request)
 }
@@ -137,10 +143,10 @@ func (m *plugin) built() (*Session, error) {
 }
 
 // Export implements [model.Model]; see [Session.Export].
-func (m *plugin) Export(context.Context) (stepgraph.Graph, error) {
+func (m *plugin) Export(context.Context) (network.Network, error) {
 	s, err := m.built()
 	if err != nil {
-		return stepgraph.Graph{}, err
+		return network.Network{}, err
 	}
 	return s.Export()
 }

@@ -13,12 +13,11 @@ import (
 
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
-	"bittern/models/internal/reference"
 	"bittern/models/recurrent"
 	"bittern/plugins"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
-	"bittern/plugins/stepgraph"
 )
 
 func newPlugin() model.Model {
@@ -37,12 +36,12 @@ type rig struct {
 	request model.Build
 }
 
-func build(t testing.TB, options plugins.Values, task model.Task, threads int) *rig {
+func build(t testing.TB, options plugins.Values, shape network.Shape, threads int) *rig {
 	t.Helper()
-	return buildOf(t, newPlugin, options, task, threads)
+	return buildOf(t, newPlugin, options, shape, threads)
 }
 
-func buildOf(t testing.TB, create func() model.Model, options plugins.Values, task model.Task, threads int) *rig {
+func buildOf(t testing.TB, create func() model.Model, options plugins.Values, shape network.Shape, threads int) *rig {
 	t.Helper()
 	ctx := context.Background()
 	r := &rig{t: t, model: create().(*plugin)}
@@ -50,13 +49,12 @@ func buildOf(t testing.TB, create func() model.Model, options plugins.Values, ta
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.plan, err = r.model.Plan(ctx, resolved, task); err != nil {
+	if r.plan, err = r.model.Plan(ctx, resolved, shape); err != nil {
 		t.Fatal(err)
 	}
 	r.request = model.Build{
-		Options: resolved, Task: task, Seed: 11, Threads: threads, Optimiser: model.Adam,
-		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{},
-		Inputs: model.Inputs{Int32: map[string][]int32{}, Float32: map[string][]float32{}},
+		Options: resolved, Shape: shape, Seed: 11, Threads: threads, Optimiser: model.Adam,
+		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{}, Batch: shape.Allocate(),
 	}
 	for _, p := range r.plan.Parameters {
 		n := volume(p.Shape)
@@ -68,13 +66,6 @@ func buildOf(t testing.TB, create func() model.Model, options plugins.Values, ta
 	}
 	for _, b := range r.plan.Buffers {
 		r.request.Buffers[b.Name] = nans(volume(b.Shape))
-	}
-	if task.Kind == model.LanguageModel {
-		r.request.Inputs.Int32["inputs"] = make([]int32, task.Length*task.Batch)
-		r.request.Inputs.Int32["targets"] = make([]int32, task.Length*task.Batch)
-	} else {
-		r.request.Inputs.Float32["inputs"] = make([]float32, task.Length*task.Batch*task.InputSize)
-		r.request.Inputs.Int32["targets"] = make([]int32, task.Batch)
 	}
 	if err := r.model.Build(ctx, r.request); err != nil {
 		t.Fatal(err)
@@ -143,25 +134,58 @@ func (r *rig) randomise() {
 	r.quantize()
 }
 
-// fill draws a batch. Targets follow from inputs, so that they can be learned.
+// fill draws a batch. Targets follow from inputs, so that they can be learned. Half
+// of the sequences that can go on do.
 func (r *rig) fill(seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 3))
-	task, in := r.request.Task, r.request.Inputs
-	if task.Kind == model.LanguageModel {
-		for i := range in.Int32["inputs"] {
-			in.Int32["inputs"][i] = int32(random.IntN(task.InputSize))
-			in.Int32["targets"][i] = (in.Int32["inputs"][i] + 1) % int32(task.OutputSize)
+	shape, batch := r.request.Shape, r.request.Batch
+	in := r.model.session.input()
+	for i := range batch.Fresh {
+		batch.Fresh[i] = int32(i % 2)
+	}
+	if lengths, given := r.model.session.lengths(); given {
+		for i := range batch.Int32[lengths] {
+			batch.Int32[lengths][i] = int32(1 + random.IntN(shape.Steps[in.Stream]))
 		}
-		return
 	}
-	for i := range in.Float32["inputs"] {
-		in.Float32["inputs"][i] = float32(random.NormFloat64())
+	for i := range batch.Int32[in.Name] {
+		batch.Int32[in.Name][i] = int32(random.IntN(in.Size))
 	}
-	last := in.Float32["inputs"][(task.Length-1)*task.Batch*task.InputSize:]
-	for i := range in.Int32["targets"] {
-		in.Int32["targets"][i] = 0
-		if last[i*task.InputSize] > 0 {
-			in.Int32["targets"][i] = 1
+	for i := range batch.Float32[in.Name] {
+		batch.Float32[in.Name][i] = float32(random.NormFloat64())
+	}
+	for at := range batch.Targets {
+		step, sequence := at/shape.Sequences, at%shape.Sequences
+		length := batch.Length(shape.Inputs, in.Stream, sequence)
+		if shape.Targets == "" {
+			step = length - 1
+		}
+		from := step*shape.Sequences + sequence
+		switch {
+		case step >= length:
+			batch.Targets[at] = -1
+		case in.Role == network.Tokens:
+			batch.Targets[at] = (batch.Int32[in.Name][from] + 1) % int32(shape.Classes)
+		case batch.Float32[in.Name][from*in.Size] > 0:
+			batch.Targets[at] = 1
+		default:
+			batch.Targets[at] = 0
+		}
+	}
+}
+
+// allFresh makes all sequences of a batch start fresh.
+func (r *rig) allFresh() {
+	for i := range r.request.Batch.Fresh {
+		r.request.Batch.Fresh[i] = 1
+	}
+}
+
+// drop takes away some of the targets.
+func (r *rig) drop() {
+	for i := range r.request.Batch.Targets {
+		if i%3 == 1 {
+			r.request.Batch.Targets[i] = -1
 		}
 	}
 }
@@ -188,7 +212,7 @@ func (r *rig) train(steps uint64, rate, clip float64) {
 	}
 }
 
-func (r *rig) evaluate(request model.Evaluate) model.Evaluation {
+func (r *rig) evaluate(request model.Evaluate) network.Score {
 	r.t.Helper()
 	result, err := r.model.Evaluate(context.Background(), request)
 	if err != nil {
@@ -197,16 +221,39 @@ func (r *rig) evaluate(request model.Evaluate) model.Evaluation {
 	return result
 }
 
+// sequences is a shape with one stream.
+func sequences(role network.Role, size, steps, batch, classes int, atEachStep bool) network.Shape {
+	s := network.Shape{
+		Inputs: []network.Input{{Name: "read", Role: role, Stream: "text", Size: size}},
+		Steps:  map[string]int{"text": steps}, Sequences: batch, Classes: classes,
+	}
+	if atEachStep {
+		s.Targets = "text"
+	}
+	return s
+}
+
+func carried(s network.Shape) network.Shape {
+	s.Carried = true
+	return s
+}
+
+func withLengths(s network.Shape) network.Shape {
+	s.Inputs = append([]network.Input{{Name: "long", Role: network.Lengths, Stream: "text", Size: 1}}, s.Inputs...)
+	return s
+}
+
 var (
-	characters = model.Task{Kind: model.LanguageModel, InputSize: 7, OutputSize: 7, Batch: 5, Length: 6}
-	pixels     = model.Task{Kind: model.SequenceClassification, InputSize: 3, OutputSize: 4, Batch: 6, Length: 5}
+	characters = sequences(network.Tokens, 7, 6, 5, 7, true)
+	pixels     = sequences(network.Features, 3, 5, 6, 4, false)
+	sentences  = withLengths(sequences(network.Tokens, 7, 6, 7, 3, false))
 )
 
 var networks = []struct {
 	name    string
 	make    func() model.Model
 	options plugins.Values
-	task    model.Task
+	shape   network.Shape
 }{
 	{"one layer", newPlugin, plugins.Values{"units": "13"}, characters},
 	{"plain", newPlugin, plugins.Values{"units": "13", "normalization": "none"}, characters},
@@ -229,27 +276,55 @@ var networks = []struct {
 	{"weight gru with reset before", newGRU, plugins.Values{"units": "13", "reset": "before", "normalization": "weight"}, characters},
 	{"plain gru with reset before", newGRU, plugins.Values{"units": "13", "reset": "before", "normalization": "none"}, characters},
 	{"plain classifier", newPlugin, plugins.Values{"units": "17", "layers": "2", "normalization": "none"}, pixels},
+	{"carried", newPlugin, plugins.Values{"units": "13", "layers": "2", "normalization": "none"}, carried(characters)},
+	{"carried batch", newPlugin, plugins.Values{"units": "13", "layers": "2"}, carried(characters)},
+	{"carried layer gru", newGRU, plugins.Values{"units": "13", "layers": "2", "normalization": "layer"}, carried(characters)},
+	{"carried weight", newPlugin, plugins.Values{"units": "13", "normalization": "weight", "embedding": "5"}, carried(withLengths(characters))},
+	{"carried gru with reset before", newGRU, plugins.Values{"units": "13", "reset": "before", "normalization": "batch-shared"}, carried(characters)},
+	{"lengths", newPlugin, plugins.Values{"units": "13", "layers": "2", "normalization": "none"}, withLengths(characters)},
+	{"lengths of features", newGRU, plugins.Values{"units": "13", "normalization": "layer"}, withLengths(pixels)},
+	{"batch with lengths", newPlugin, plugins.Values{"units": "13"}, sentences},
+	{"shared gru with lengths", newGRU, plugins.Values{"units": "13", "normalization": "batch-shared", "embedding": "5"}, sentences},
+	{"bidirectional", newPlugin, plugins.Values{"units": "13", "normalization": "none", "bidirectional": "true"}, pixels},
+	{"bidirectional batch", newPlugin, plugins.Values{"units": "9", "layers": "2", "bidirectional": "true"}, pixels},
+	{"bidirectional with lengths", newPlugin, plugins.Values{"units": "9", "layers": "2", "bidirectional": "true", "normalization": "none", "embedding": "5"}, sentences},
+	{"bidirectional batch with lengths", newPlugin, plugins.Values{"units": "9", "layers": "2", "bidirectional": "true"}, sentences},
+	{"bidirectional shared gru with lengths", newGRU, plugins.Values{"units": "9", "bidirectional": "true", "normalization": "batch-shared"}, sentences},
+	{"bidirectional gru", newGRU, plugins.Values{"units": "9", "layers": "3", "bidirectional": "true", "normalization": "layer"}, sentences},
 }
 
 // TestStepAgainstReference holds the loss and every gradient of whole networks
-// against the float64 oracle, layer on layer.
+// against the float64 oracle, layer on layer. Where state is carried the batch goes
+// on from one before it.
 func TestStepAgainstReference(t *testing.T) {
 	t.Parallel()
-	for _, network := range networks {
+	for _, n := range networks {
 		for threads := 1; threads <= 3; threads++ {
-			t.Run(fmt.Sprintf("%s/%d threads", network.name, threads), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%d threads", n.name, threads), func(t *testing.T) {
 				t.Parallel()
-				r := buildOf(t, network.make, network.options, network.task, threads)
+				r := buildOf(t, n.make, n.options, n.shape, threads)
 				r.randomise()
+				o := newOracle(r)
+				if n.shape.Carried {
+					r.fill(7)
+					r.allFresh()
+					r.step(0)
+					o.run()
+				}
 				r.fill(1)
-				wantLoss, want := r.reference()
-				got := r.step(0)
+				r.drop()
+				wantLoss, backward := o.run()
+				want := backward()
+				got := r.step(1)
 				if math.Abs(got.Loss-wantLoss) > 1e-5 {
 					t.Errorf("loss %v, want %v", got.Loss, wantLoss)
 				}
 				var squares float64
 				for _, p := range r.plan.Parameters {
 					gradient := r.request.Parameters[p.Name].Grad
+					if len(want[p.Name]) != len(gradient) {
+						t.Fatalf("the oracle has %d gradients of %s, want %d", len(want[p.Name]), p.Name, len(gradient))
+					}
 					scale := 1e-4
 					for _, v := range want[p.Name] {
 						scale = max(scale, math.Abs(v))
@@ -273,196 +348,66 @@ func TestStepAgainstReference(t *testing.T) {
 	}
 }
 
-// reference computes the rig's network with the oracle.
-func (r *rig) reference() (float64, map[string][]float64) {
-	task, a := r.request.Task, r.model.session.Architecture
-	value := func(name string) []float64 { return double(r.model.session.effective(name)) }
-	gradients := map[string][]float64{}
-	var x [][]float64
-	for step := range task.Length {
-		x = append(x, r.features(step))
-	}
-	type trained struct {
-		layer reference.Layer
-		w     reference.Weights
-		trace *reference.Trace
-	}
-	var stack []trained
-	for i := range a.Layers {
-		config := a.Layer(i)
-		l := trained{layer: reference.Layer{
-			Steps: config.Steps, Batch: config.Batch, Inputs: config.Inputs, Units: config.Units,
-			GRU: config.Kind == recurrent.GRU, ResetBefore: config.ResetBefore, NormalizeCell: config.NormalizeCell,
-			Normalization: map[recurrent.Normalization]reference.Normalization{
-				recurrent.NoNorm: reference.None, recurrent.BatchNorm: reference.Batch, recurrent.SharedBatchNorm: reference.Batch,
-				recurrent.LayerNorm: reference.Over, recurrent.WeightNorm: reference.Weight,
-			}[config.Normalization],
-		}}
-		w := r.model.session.weights(i, r.model.session.effective)
-		l.w = reference.Weights{
-			Wx: double(w.Wx), Wh: double(slices.Concat(w.Wh, w.Whn)), Beta: double(w.Beta), H0: double(w.H0), C0: double(w.C0),
-			GammaH: double(w.GammaH), GammaX: double(w.GammaX), BetaH: double(w.BetaH), BetaX: double(w.BetaX),
-			GammaC: double(w.GammaC), BetaC: double(w.BetaC),
-		}
-		l.trace = l.layer.Forward(l.w, x, nil)
-		x = l.trace.H
-		stack = append(stack, l)
-	}
-	read := x
-	if task.Kind == model.SequenceClassification {
-		read = x[len(x)-1:]
-	}
-	h := slices.Concat(read...)
-	softmax := reference.Softmax{Rows: len(h) / a.Units, Units: a.Units, Classes: task.OutputSize}
-	targets := r.request.Inputs.Int32["targets"]
-	loss, _ := softmax.Loss(value(softmaxName), value(biasName), h, targets)
-	dW, dBias, dH := softmax.Backward(value(softmaxName), value(biasName), h, targets)
-	gradients[softmaxName], gradients[biasName] = dW, dBias
-	d := slices.Collect(slices.Chunk(dH, task.Batch*a.Units))
-	for len(d) < task.Length {
-		d = slices.Insert(d, 0, make([]float64, task.Batch*a.Units))
-	}
-	for i, l := range slices.Backward(stack) {
-		var g reference.Weights
-		g, d = l.layer.Backward(l.w, l.trace, d)
-		for part, gradient := range l.layer.Named(g) {
-			gradients[layerName(i, part)] = gradient
-		}
-	}
-	if a.Embedding > 0 {
-		dW := make([]float64, a.Embedding*task.InputSize)
-		for step, gradient := range d {
-			for row := range task.Batch {
-				token := int(r.request.Inputs.Int32["inputs"][step*task.Batch+row])
-				for j := range a.Embedding {
-					dW[j*task.InputSize+token] += gradient[row*a.Embedding+j]
-				}
-			}
-		}
-		gradients[embeddingName] = dW
-	}
-	return loss, gradients
-}
-
-// features is what the first layer reads at a step.
-func (r *rig) features(step int) []float64 {
-	task, a := r.request.Task, r.model.session.Architecture
-	if task.Kind == model.SequenceClassification {
-		n := task.Batch * task.InputSize
-		return double(r.request.Inputs.Float32["inputs"][step*n : (step+1)*n])
-	}
-	width := task.InputSize
-	if a.Embedding > 0 {
-		width = a.Embedding
-	}
-	x := make([]float64, task.Batch*width)
-	for row := range task.Batch {
-		token := int(r.request.Inputs.Int32["inputs"][step*task.Batch+row])
-		if a.Embedding == 0 {
-			x[row*width+token] = 1
-			continue
-		}
-		for j := range width {
-			x[row*width+j] = float64(r.request.Parameters[embeddingName].Value[j*task.InputSize+token])
-		}
-	}
-	return x
-}
-
-func double(s []float32) []float64 {
-	out := make([]float64, len(s))
-	for i, v := range s {
-		out[i] = float64(v)
-	}
-	return out
-}
-
-// TestExportIsTheFrozenNetwork runs the exported graph in the reference
-// interpreter and finds the loss that Evaluate reports.
+// TestExportIsTheFrozenNetwork runs the exported network in the reference
+// interpreter and finds the scores that Evaluate reports, over two batches of which
+// the second goes on from the first where state is carried.
 func TestExportIsTheFrozenNetwork(t *testing.T) {
 	t.Parallel()
-	for _, network := range networks {
-		t.Run(network.name, func(t *testing.T) {
+	for _, n := range networks {
+		t.Run(n.name, func(t *testing.T) {
 			t.Parallel()
-			r := buildOf(t, network.make, network.options, network.task, 2)
+			r := buildOf(t, n.make, n.options, n.shape, 2)
 			r.randomise()
 			for batch := range 3 {
 				r.fill(uint64(10 + batch))
+				if batch == 0 {
+					r.allFresh()
+				}
 				r.evaluate(model.Evaluate{Statistics: model.Calibrate, First: batch == 0})
 			}
-			r.fill(20)
-			want := r.evaluate(model.Evaluate{Statistics: model.Frozen})
-			if again := r.evaluate(model.Evaluate{Statistics: model.Frozen}); again != want {
-				t.Errorf("the same batch gave %+v, then %+v", want, again)
-			}
-
-			graph, err := r.model.Export(context.Background())
+			exported, err := r.model.Export(context.Background())
 			if err != nil {
 				t.Fatal(err)
 			}
+			if err := exported.Serves(n.shape); err != nil {
+				t.Error(err)
+			}
 			weights := map[string]packed.Matrix{}
-			for _, n := range graph.Nodes {
-				if n.Weight != "" {
-					shape := r.model.session.shape(n.Weight)
-					if weights[n.Weight], err = packed.FromValues(r.model.session.effective(n.Weight), shape[0], shape[1]); err != nil {
+			for _, stage := range exported.Stages {
+				for _, node := range stage.Graph.Nodes {
+					if node.Weight == "" {
+						continue
+					}
+					shape := r.model.session.shape(node.Weight)
+					if weights[node.Weight], err = packed.FromValues(r.model.session.effective(node.Weight), shape[0], shape[1]); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
-			interpreter, err := stepgraph.NewReference(graph, weights)
+			interpreter, err := network.NewReference(exported, weights)
 			if err != nil {
 				t.Fatal(err)
 			}
-			loss, count := r.interpret(interpreter)
-			if count != want.Count {
-				t.Fatalf("%d targets, want %d", count, want.Count)
-			}
-			if math.Abs(loss-want.LossSum)/float64(count) > 1e-4 {
-				t.Errorf("the exported graph's loss is %v per target, the model's %v", loss/float64(count), want.LossSum/float64(count))
+			for batch := range 2 {
+				r.fill(uint64(20 + batch))
+				r.drop()
+				if batch == 0 {
+					r.allFresh()
+				}
+				got := r.evaluate(model.Evaluate{Statistics: model.Frozen})
+				want, err := interpreter.Score(r.request.Batch)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.Count != want.Count || got.Count == 0 {
+					t.Fatalf("batch %d: %d targets, want %d", batch, got.Count, want.Count)
+				}
+				if !(math.Abs(got.LossSum-want.LossSum)/float64(got.Count) <= 1e-4) {
+					t.Errorf("batch %d: the model's loss is %v per target, the exported network's %v", batch, got.LossSum/float64(got.Count), want.LossSum/float64(got.Count))
+				}
 			}
 		})
 	}
-}
-
-// interpret runs the batch through an exported graph, a sequence at a time.
-func (r *rig) interpret(graph *stepgraph.Reference) (loss float64, count int) {
-	task := r.request.Task
-	for row := range task.Batch {
-		var logits []float64
-		var err error
-		if task.Kind == model.LanguageModel {
-			var tokens []int32
-			for step := range task.Length {
-				tokens = append(tokens, r.request.Inputs.Int32["inputs"][step*task.Batch+row])
-			}
-			logits, err = graph.Tokens(tokens)
-		} else {
-			var features []float32
-			for step := range task.Length {
-				at := (step*task.Batch + row) * task.InputSize
-				features = append(features, r.request.Inputs.Float32["inputs"][at:at+task.InputSize]...)
-			}
-			logits, err = graph.Dense(features)
-		}
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		for step, line := range slices.Collect(slices.Chunk(logits, task.OutputSize)) {
-			target := r.request.Inputs.Int32["targets"][row]
-			if task.Kind == model.LanguageModel {
-				target = r.request.Inputs.Int32["targets"][step*task.Batch+row]
-			} else if step < task.Length-1 {
-				continue
-			}
-			var sum float64
-			for _, v := range line {
-				sum += math.Exp(v)
-			}
-			loss += math.Log(sum) - line[target]
-			count++
-		}
-	}
-	return loss, count
 }
 
 // TestLearns trains on targets that follow from the inputs and finds most of
@@ -472,7 +417,7 @@ func TestLearns(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		options   plugins.Values
-		task      model.Task
+		shape     network.Shape
 		optimiser model.Optimiser
 		rate      float64
 		clip      float64
@@ -483,11 +428,13 @@ func TestLearns(t *testing.T) {
 		{"weight", plugins.Values{"units": "24", "normalization": "weight"}, characters, model.Adam, 0.02, 0},
 		{"gradient descent", plugins.Values{"units": "24"}, characters, model.SGD, 1, 0.25},
 		{"words", plugins.Values{"units": "24", "layers": "2", "embedding": "10", "dropout": "0.1"}, characters, model.Adam, 0.02, 0.25},
-		{"classifier", plugins.Values{"units": "24"}, model.Task{Kind: model.SequenceClassification, InputSize: 1, OutputSize: 2, Batch: 64, Length: 3}, model.Adam, 0.02, 0},
+		{"classifier", plugins.Values{"units": "24"}, sequences(network.Features, 1, 3, 64, 2, false), model.Adam, 0.02, 0},
+		{"carried", plugins.Values{"units": "24", "normalization": "layer"}, carried(characters), model.Adam, 0.02, 0},
+		{"bidirectional", plugins.Values{"units": "16", "bidirectional": "true"}, sentences, model.Adam, 0.02, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := build(t, test.options, test.task, 2)
+			r := build(t, test.options, test.shape, 2)
 			r.request.Optimiser = test.optimiser
 			if err := r.model.Build(context.Background(), r.request); err != nil {
 				t.Fatal(err)
@@ -534,8 +481,8 @@ func TestRepeats(t *testing.T) {
 // what other filling makes of the statistics, and without statistics exactly.
 func TestPartialBatches(t *testing.T) {
 	t.Parallel()
-	task := characters
-	task.Batch = 64
+	shape := characters
+	shape.Sequences = 64
 	for name, test := range map[string]struct {
 		options    plugins.Values
 		statistics model.Statistics
@@ -547,35 +494,32 @@ func TestPartialBatches(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := build(t, test.options, task, 2)
+			r := build(t, test.options, shape, 2)
 			r.train(80, 0.02, 0)
 			const scored, filling = 1000, 2000
 			r.fill(filling)
 			r.evaluate(model.Evaluate{Statistics: model.Calibrate, First: true})
 			r.fill(scored)
 			whole := r.evaluate(model.Evaluate{Statistics: test.statistics})
-			sequences := map[string][]int32{}
-			for name, tensor := range r.request.Inputs.Int32 {
-				sequences[name] = slices.Clone(tensor)
-			}
+			inputs, targets := slices.Clone(r.request.Batch.Int32["read"]), slices.Clone(r.request.Batch.Targets)
 			for _, size := range []int{1, 2, 63} {
-				var sum model.Evaluation
-				for first := 0; first < task.Batch; first += size {
-					valid := min(size, task.Batch-first)
+				var sum network.Score
+				for first := 0; first < shape.Sequences; first += size {
+					scored := min(size, shape.Sequences-first)
 					r.fill(filling + uint64(first))
-					for name, tensor := range r.request.Inputs.Int32 {
-						for step := range task.Length {
-							at := step * task.Batch
-							copy(tensor[at:at+valid], sequences[name][at+first:])
+					batch := r.request.Batch
+					for at := 0; at < len(targets); at += shape.Sequences {
+						copy(batch.Int32["read"][at:at+scored], inputs[at+first:])
+						copy(batch.Targets[at:at+scored], targets[at+first:])
+						for i := scored; i < shape.Sequences; i++ {
+							batch.Targets[at+i] = -1
 						}
 					}
-					one := r.evaluate(model.Evaluate{Statistics: test.statistics, Valid: valid})
-					if one.Count != valid*task.Length {
-						t.Fatalf("%d targets of %d sequences counted, want %d", one.Count, valid, valid*task.Length)
+					one := r.evaluate(model.Evaluate{Statistics: test.statistics})
+					if want := scored * shape.Steps["text"]; one.Count != want {
+						t.Fatalf("%d targets of %d sequences counted, want %d", one.Count, scored, want)
 					}
-					sum.LossSum += one.LossSum
-					sum.Count += one.Count
-					sum.Correct += one.Correct
+					sum.Add(one)
 				}
 				const rounding = 1e-13 // of float64 sums in another order
 				got, want := sum.LossSum/float64(sum.Count), whole.LossSum/float64(whole.Count)
@@ -602,11 +546,11 @@ func TestCalibration(t *testing.T) {
 	for batch := range batches {
 		small.fill(uint64(batch))
 		small.evaluate(model.Evaluate{Statistics: model.Calibrate, First: batch == 0})
-		for _, token := range small.request.Inputs.Int32["inputs"][:characters.Batch] {
+		for _, token := range small.request.Batch.Int32["read"][:characters.Sequences] {
 			for j := range mean {
-				v := float64(small.request.Parameters["layer0.Wx"].Quantized[j*characters.InputSize+int(token)])
-				mean[j] += v / (batches * float64(characters.Batch))
-				square[j] += v * v / (batches * float64(characters.Batch))
+				v := float64(small.request.Parameters["layer0.Wx"].Quantized[j*characters.Inputs[0].Size+int(token)])
+				mean[j] += v / (batches * float64(characters.Sequences))
+				square[j] += v * v / (batches * float64(characters.Sequences))
 			}
 		}
 	}
@@ -616,8 +560,8 @@ func TestCalibration(t *testing.T) {
 			t.Errorf("unit %d at the first step: mean %v and variance %v, want %v and %v", j, gotMean, gotVariance, mean[j], square[j]-mean[j]*mean[j])
 		}
 	}
-	if got := small.request.Buffers[sequencesName][0]; got != float32(batches*characters.Batch) {
-		t.Errorf("%v sequences counted, want %d", got, batches*characters.Batch)
+	if got := small.request.Buffers[sequencesName][0]; got != float32(batches*characters.Sequences) {
+		t.Errorf("%v sequences counted, want %d", got, batches*characters.Sequences)
 	}
 }
 
@@ -670,7 +614,7 @@ func TestInitialValues(t *testing.T) {
 	}
 	// With gains that are the rows' norms, weight normalization changes nothing.
 	for _, reset := range []string{"after", "before"} {
-		start := func(normalization string) model.Evaluation {
+		start := func(normalization string) network.Score {
 			r := buildOf(t, newGRU, plugins.Values{"units": "5", "normalization": normalization, "reset": reset}, characters, 1)
 			for _, p := range r.request.Parameters {
 				copy(p.Quantized, p.Value)
@@ -686,29 +630,41 @@ func TestInitialValues(t *testing.T) {
 
 func TestProblems(t *testing.T) {
 	t.Parallel()
-	changed := func(change func(*model.Task)) model.Task {
-		task := characters
-		change(&task)
-		return task
+	changed := func(change func(*network.Shape)) network.Shape {
+		shape := characters
+		shape.Inputs = slices.Clone(shape.Inputs)
+		change(&shape)
+		return shape
+	}
+	add := func(in network.Input) network.Shape {
+		return changed(func(s *network.Shape) {
+			s.Inputs = append(s.Inputs, in)
+			s.Steps = map[string]int{"text": 6, "question": 3}
+		})
 	}
 	for name, test := range map[string]struct {
 		options plugins.Values
-		task    model.Task
+		shape   network.Shape
 		want    string
 	}{
 		"unknown option":      {plugins.Values{"unit": "3"}, characters, `did you mean "units"?`},
 		"out of bounds":       {plugins.Values{"layers": "9"}, characters, "between 1 and 4"},
 		"choice":              {plugins.Values{"normalization": "bach"}, characters, "one of none, batch, batch-shared, layer, weight"},
-		"one sequence":        {nil, changed(func(t *model.Task) { t.Batch = 1 }), "raise the batch to at least 2"},
-		"unknown task":        {nil, changed(func(t *model.Task) { t.Kind = "reading" }), `kind "reading"`},
-		"empty vocabulary":    {nil, changed(func(t *model.Task) { t.InputSize = 0 }), "input size is 0"},
+		"one sequence":        {nil, changed(func(s *network.Shape) { s.Sequences = 1 }), "raise the batch to at least 2"},
+		"no class":            {nil, changed(func(s *network.Shape) { s.Classes = 0 }), "0 classes"},
+		"empty vocabulary":    {nil, changed(func(s *network.Shape) { s.Inputs[0].Size = 0 }), "cannot be built for this task"},
+		"nothing to read":     {nil, changed(func(s *network.Shape) { s.Inputs[0].Role, s.Inputs[0].Size = network.Lengths, 1 }), "0 inputs to read; it serves tasks with one stream"},
+		"two to read":         {nil, add(network.Input{Name: "too", Role: network.Tokens, Stream: "text", Size: 3}), "2 inputs to read; it serves tasks with one stream"},
+		"two streams":         {nil, add(network.Input{Name: "too", Role: network.Tokens, Stream: "question", Size: 3}), `the streams "text" and "question"; it serves tasks with one stream`},
+		"candidates":          {nil, add(network.Input{Name: "choice", Role: network.Candidates, Size: 7}), `candidates, the input "choice"; it serves`},
 		"embedding of pixels": {plugins.Values{"embedding": "3"}, pixels, "set it to 0"},
 		"a reset gate":        {plugins.Values{"reset": "before"}, characters, `"reset"`},
-		"carried state":       {plugins.Values{"carry-state": "true"}, characters, `"carry-state"`},
+		"both directions":     {plugins.Values{"bidirectional": "true"}, characters, "read the steps that it is to predict"},
+		"both, carried":       {plugins.Values{"bidirectional": "true"}, carried(pixels), "go on from batch to batch"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := newPlugin().Plan(context.Background(), test.options, test.task)
+			_, err := newPlugin().Plan(context.Background(), test.options, test.shape)
 			var problem *plugins.Problem
 			if !errors.As(err, &problem) || !strings.Contains(problem.Sentence, test.want) {
 				t.Errorf("got %v, want a problem that says %q", err, test.want)
@@ -731,7 +687,7 @@ func TestMisuse(t *testing.T) {
 	if _, err := r.model.Export(ctx); err == nil || !strings.Contains(err.Error(), "calibrate") {
 		t.Errorf("export before calibrating: %v", err)
 	}
-	r.request.Inputs.Int32["inputs"][3] = 7
+	r.request.Batch.Int32["read"][3] = 7
 	if _, err := r.model.Step(ctx, model.Step{}); err == nil || !strings.Contains(err.Error(), "token 3 is 7") {
 		t.Errorf("a token outside of the vocabulary: %v", err)
 	}
@@ -739,11 +695,25 @@ func TestMisuse(t *testing.T) {
 	if result := r.step(0); math.IsNaN(result.Loss) {
 		t.Errorf("the step after a refused one has loss %v", result.Loss)
 	}
+	for i := range r.request.Batch.Targets {
+		r.request.Batch.Targets[i] = -1
+	}
+	if _, err := r.model.Step(ctx, model.Step{}); err == nil || !strings.Contains(err.Error(), "no target to train on") {
+		t.Errorf("a step without a target: %v", err)
+	}
+	if got := r.evaluate(model.Evaluate{Statistics: model.Batch}); got != (network.Score{}) {
+		t.Errorf("a batch without a target has the score %+v", got)
+	}
 	short := r.request
 	short.Parameters = maps.Clone(short.Parameters)
 	short.Parameters["layer0.Wh"] = model.Tensors{Value: make([]float32, 3)}
 	if err := newPlugin().Build(ctx, short); err == nil || !strings.Contains(err.Error(), "layer0.Wh has 3 elements") {
 		t.Errorf("a short tensor: %v", err)
+	}
+	short = r.request
+	short.Batch.Targets = short.Batch.Targets[1:]
+	if err := newPlugin().Build(ctx, short); err == nil || !strings.Contains(err.Error(), "the batch's targets has 29 elements") {
+		t.Errorf("a short batch: %v", err)
 	}
 }
 
