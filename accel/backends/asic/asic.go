@@ -8,12 +8,13 @@
 //
 // # Which column
 //
-// The recurrent weights of all graphs of the network decide. Where all of them are ±α it is the binary column,
-// where they are ±α or 0 the ternary one (α may differ from row to row), else the
-// 12-bit one, for which weights are rounded to 12-bit fixed point. Matrices that are
-// not recurrent, such as the output layer and embeddings, always take 12-bit weights
-// and run on a 12-bit column beside the recurrent one. Where the column is not made
-// for a weight's own format, that is a Substitution of the Cost.
+// The recurrent weights of all graphs of the network decide. Where all of them are ±α
+// it is the binary column, where they are ±α or 0 the ternary one (α may differ from
+// row to row), else the 12-bit one, for which weights are rounded to 12-bit fixed
+// point. Matrices that are not recurrent, such as the output layer and embeddings,
+// always take 12-bit weights and run on a 12-bit column beside the recurrent one.
+// Where the column is not made for a weight's own format, that is a Substitution of
+// the Cost.
 //
 // # Cycles
 //
@@ -27,9 +28,9 @@
 //	Normalize                       not supported: there is no mean over a vector, no square root and no divider
 //	every other operation           ⌈Size/L⌉, on L lanes
 //
-// and a sequence that for each scan, one after the other, times the steps of the
-// stream that it goes along; once where it is run once. A vector that is the same at
-// every step is multiplied at every step all the same. Of the stages over steps,
+// and a sequence takes the sum over all scans, one after the other: a time step of the
+// graph for each step of the stream, or one where the graph is run once. A vector that
+// is the same at every step is multiplied at every step. The operations over steps are
 //
 //	softmax                         not supported: there is no exponential and no divider
 //	weighted-sum                    not supported: there is no sum of vectors over the steps
@@ -43,8 +44,8 @@
 // # Energy
 //
 // Recurrent work is each MatVec and Lookup of recurrent weights, and each other
-// operation that the states of its graph depend on. It takes the column's published power for
-// its time, P·t. Its parts are estimated from below with the table
+// operation that the states of its graph depend on. It takes the column's published
+// power for its time, P·t. Its parts are estimated from below with the table
 // paper-recalled-65nm, and what is left is called "clock and control", so that they
 // always sum to P·t:
 //
