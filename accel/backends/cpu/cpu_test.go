@@ -331,6 +331,58 @@ func TestWorkspaceByHand(t *testing.T) {
 	}
 }
 
+// A network of several graphs lays a weight out once for all products and once for
+// all look-ups, and its workspace has what waits between stages. By hand, in float32:
+//
+//	read      column x of E, h and h'       3 · 64 bytes
+//	turn      the input, E·x, h and h'      4 · 64, and 64 of what E multiplies
+//	logits    the input and E·x             2 · 64, and 64 of what E multiplies
+func TestMemoryOfStages(t *testing.T) {
+	t.Parallel()
+	e, err := packed.FromValues(make([]float32, 4*4), 4, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := []stepgraph.State{{Name: "h", Size: 4, Init: make([]float32, 4), Next: "h'"}}
+	graph := func(token bool, op stepgraph.Op, states []stepgraph.State) stepgraph.Graph {
+		g := stepgraph.Graph{
+			Inputs: []stepgraph.Input{{Name: "x", Token: token, Size: 4}}, States: states, Output: "E·x",
+			Nodes: []stepgraph.Node{{Name: "E·x", Op: op, Inputs: []string{"x"}, Size: 4, Weight: "E"}},
+		}
+		if states != nil {
+			g.Nodes = append(g.Nodes, stepgraph.Node{Name: "h'", Op: stepgraph.Add, Inputs: []string{"E·x", "h"}, Size: 4})
+			g.Output = "h'"
+		}
+		return g
+	}
+	n := network.Network{
+		Inputs: []network.Input{{Name: "x", Role: network.Tokens, Stream: "sequence", Size: 4}},
+		Stages: []network.Stage{
+			{Name: "read", Op: network.Scan, Inputs: []string{"x"}, Graph: graph(true, stepgraph.Lookup, h)},
+			{Name: "turn", Op: network.Scan, Inputs: []string{"read"}, Graph: graph(false, stepgraph.MatVec, h), Reverse: true, Last: true},
+			{Name: "logits", Op: network.Scan, Inputs: []string{"turn"}, Graph: graph(false, stepgraph.MatVec, nil)},
+		},
+		Output: "logits",
+	}
+	d, err := newDeployed(n, map[string]packed.Matrix{"E": e}, lut.Exact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	product, _ := d.weights.matrices["E"].Bytes()
+	want := map[string]float64{
+		backend.PartEmbedding:   4 * 4 * 4,
+		backend.PartOutputLayer: float64(product),
+		backend.PartState:       2 * 4 * 4,
+		// What read gives at each of 7 steps, and turn once.
+		backend.PartWorkspace: 3*64 + (4+1)*64 + (2+1)*64 + 4*4*(7+1),
+	}
+	for _, part := range d.memoryParts(steps(7)) {
+		if part.Value != want[part.Name] {
+			t.Errorf("%s: %v bytes, want %v", part.Name, part.Value, want[part.Name])
+		}
+	}
+}
+
 // Weights that this backend keeps as float32 are no codes in its memory, and where
 // they were deployed as codes it says so. 16 even levels are a sum of signs for a
 // product, but too many for a look-up.
