@@ -172,15 +172,19 @@ func (a *architecture) plan() model.Plan {
 		p.Buffers = append(p.Buffers, model.Buffer{Name: sequencesName, Shape: []int{1}})
 	}
 	normalization := a.normalization.String()
-	if a.normalizeCell && a.normalization == recurrent.BatchNorm {
-		normalization = "batch-cell"
+	if a.normalizeCell {
+		normalization += "-cell"
 	}
 	p.Settings = []model.Setting{
 		{Name: model.SettingCell, Value: a.kind.String()},
 		{Name: model.SettingUnits, Value: strconv.Itoa(a.units)},
 		{Name: model.SettingLayers, Value: "1"},
 		{Name: model.SettingNormalization, Value: normalization},
-		{Name: "directions", Value: "2"},
+		{Name: "bidirectional", Value: "true"},
+		{Name: "embedding", Value: strconv.Itoa(a.embedding)},
+	}
+	if a.dropout > 0 {
+		p.Settings = append(p.Settings, model.Setting{Name: "dropout", Value: strconv.FormatFloat(a.dropout, 'g', -1, 64)})
 	}
 	return p
 }
