@@ -9,9 +9,10 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/host"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
+	"bittern/plugins/network/sample"
 	"bittern/plugins/null"
 	"bittern/plugins/quantizer"
-	"bittern/plugins/stepgraph"
 )
 
 // BenchmarkCall is the round trip of a call that does nothing, for each kind.
@@ -33,7 +34,8 @@ func BenchmarkCall(b *testing.B) {
 		b.Fatal(err)
 	}
 	closeAfter(b, be)
-	if _, err := be.Deploy(ctx, backend.Deploy{Graph: stepgraph.Graph{}}); err != nil {
+	program := sample.Programs()[0]
+	if _, err := be.Deploy(ctx, backend.Deploy{Network: program.Network, Weights: program.Weights}); err != nil {
 		b.Fatal(err)
 	}
 	calls := []struct {
@@ -84,13 +86,22 @@ func BenchmarkTrainingStepBoundary(b *testing.B) {
 
 func benchmarkStep(b *testing.B, units int, shared *arena.Arena, q quantizer.Quantizer, m model.Model) {
 	ctx := b.Context()
-	task := model.Task{Kind: model.LanguageModel, InputSize: 87, OutputSize: 87, Batch: 64, Length: 100}
+	shape := network.Shape{
+		Inputs: []network.Input{{Name: "symbols", Role: network.Tokens, Stream: "symbols", Size: 87}},
+		Steps:  map[string]int{"symbols": 100}, Sequences: 64, Classes: 87, Targets: "symbols",
+	}
 	options := plugins.Values{"units": fmt.Sprint(units)}
-	plan, err := m.Plan(ctx, options, task)
+	plan, err := m.Plan(ctx, options, shape)
 	if err != nil {
 		b.Fatal(err)
 	}
-	build := model.Build{Options: options, Task: task, Parameters: map[string]model.Tensors{}}
+	batch, err := shape.NewBatch(
+		func(_ string, dims []int) ([]int32, error) { return arena.Make[int32](shared, dims...) },
+		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](shared, dims...) })
+	if err != nil {
+		b.Fatal(err)
+	}
+	build := model.Build{Options: options, Shape: shape, Parameters: map[string]model.Tensors{}, Batch: batch}
 	var weights []quantizer.Weight
 	for _, p := range plan.Parameters {
 		w := newWeight(b, shared, p.Shape[0], p.Shape[1])

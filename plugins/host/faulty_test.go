@@ -12,6 +12,7 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 	"bittern/plugins/null"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/sdk"
@@ -167,6 +168,6 @@ func printALot(*faulty) error {
 // unsupporting is a backend that executes nothing.
 type unsupporting struct{ backend.Backend }
 
-func (unsupporting) Execute(context.Context, backend.Execute) error {
-	return &backend.ErrUnsupported{Reason: "it has no arithmetic unit"}
+func (unsupporting) Execute(context.Context, backend.Execute) (network.Score, error) {
+	return network.Score{}, &backend.ErrUnsupported{Reason: "it has no arithmetic unit"}
 }

@@ -186,7 +186,7 @@ func TestProblemsCrossAsThemselves(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeAfter(t, b)
-	err = b.Execute(t.Context(), backend.Execute{})
+	_, err = b.Execute(t.Context(), backend.Execute{})
 	if refusal, ok := errors.AsType[*backend.ErrUnsupported](err); !ok || refusal.Reason != "it has no arithmetic unit" {
 		t.Errorf("Execute = %v, want the refusal that the plugin gave", err)
 	}

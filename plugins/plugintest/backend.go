@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
+	"maps"
+	"math"
 	"slices"
 	"testing"
 
@@ -17,15 +18,16 @@ import (
 	"bittern/plugins/internal/backendrpc"
 	"bittern/plugins/internal/checked"
 	"bittern/plugins/internal/loopback"
-	"bittern/plugins/packed"
-	"bittern/plugins/stepgraph/sample"
+	"bittern/plugins/network/sample"
 )
 
 // Backend holds a backend against the contract, once with its default options
-// and once with each of the given options.
-func Backend(t *testing.T, create func() backend.Backend, options ...plugins.Values) {
+// and once with each of the given options. It deploys every program of package
+// network/sample; those that the backend refuses with a reason are noted.
+func Backend(t *testing.T, create func() backend.Backend, options ...plugins.Values) *Refusals {
 	t.Helper()
-	backendContract.run(t, withDefaults(options),
+	refusals := newRefusals()
+	backendContract(refusals).run(t, withDefaults(options),
 		way[backend.Backend]{"in process", func(*testing.T, *arena.Arena) backend.Backend { return create() }},
 		way[backend.Backend]{"over gRPC", func(t *testing.T, _ *arena.Arena) backend.Backend {
 			var session io.Closer
@@ -35,12 +37,14 @@ func Backend(t *testing.T, create func() backend.Backend, options ...plugins.Val
 			closeAfter(t, client)
 			return client
 		}})
+	return refusals
 }
 
 // BackendProcess holds an executable, or a built-in, against the contract.
-func BackendProcess(t *testing.T, catalogue *host.Catalogue, name string, options ...plugins.Values) {
+func BackendProcess(t *testing.T, catalogue *host.Catalogue, name string, options ...plugins.Values) *Refusals {
 	t.Helper()
-	backendContract.run(t, withDefaults(options), way[backend.Backend]{"in its own process", func(t *testing.T, _ *arena.Arena) backend.Backend {
+	refusals := newRefusals()
+	backendContract(refusals).run(t, withDefaults(options), way[backend.Backend]{"in its own process", func(t *testing.T, _ *arena.Arena) backend.Backend {
 		process, err := catalogue.Backend(t.Context(), name, host.Settings{})
 		if err != nil {
 			t.Fatal(err)
@@ -48,56 +52,65 @@ func BackendProcess(t *testing.T, catalogue *host.Catalogue, name string, option
 		closeAfter(t, process)
 		return process.Backend
 	}})
+	return refusals
 }
 
-// backendNetworks are what is deployed: odd sizes, each width of weight that the
-// first suite has, token and dense inputs.
-var backendNetworks = map[string]sample.LSTM{
-	"binary":         {Units: 5, Inputs: 7, Outputs: 7, Steps: 4, Bits: 1, Levels: sample.Binary, Seed: 1},
-	"ternary":        {Units: 17, Inputs: 9, Outputs: 9, Steps: 6, Bits: 2, Levels: sample.Ternary, Seed: 2},
-	"ternary by row": {Units: 3, Inputs: 4, Outputs: 4, Steps: 3, Bits: 2, Levels: sample.Ternary, PerRow: true, Seed: 3},
-	"full precision": {Units: 9, Inputs: 5, Outputs: 5, Steps: 5, Bits: packed.FullPrecision, Seed: 4},
-	"dense inputs":   {Units: 8, Inputs: 3, Dense: true, Outputs: 2, Steps: 5, Bits: 1, Levels: sample.Binary, Seed: 5},
+func backendContract(refusals *Refusals) contract[backend.Backend] {
+	programs := sample.Programs()
+	return contract[backend.Backend]{
+		kind:   plugins.KindBackend,
+		traits: []string{backend.TraitTimed},
+		wrap:   checked.Backend,
+		configure: func(ctx context.Context, b backend.Backend, options plugins.Values) error {
+			_, err := b.Deploy(ctx, backend.Deploy{Options: options, Network: programs[0].Network, Weights: programs[0].Weights})
+			return err
+		},
+		check: func(t *testing.T, open opener[backend.Backend], options plugins.Values) {
+			for _, program := range programs {
+				t.Run(program.Name, func(t *testing.T) {
+					t.Parallel()
+					refusals.note(program.Name, checkProgram(t, open, options, program))
+				})
+			}
+		},
+	}
 }
 
-var backendContract = contract[backend.Backend]{
-	kind:   plugins.KindBackend,
-	traits: []string{backend.TraitTimed},
-	wrap:   checked.Backend,
-	configure: func(ctx context.Context, b backend.Backend, options plugins.Values) error {
-		graph, weights := backendNetworks["binary"].Build()
-		_, err := b.Deploy(ctx, backend.Deploy{Options: options, Graph: graph, Weights: weights})
-		return err
-	},
-	check: func(t *testing.T, open opener[backend.Backend], options plugins.Values) {
-		for name, network := range backendNetworks {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				checkDeployment(t, open, options, network)
-			})
-		}
-	},
-}
-
-func checkDeployment(t *testing.T, open opener[backend.Backend], options plugins.Values, network sample.LSTM) {
+// checkProgram returns the reason why the backend refuses the program.
+func checkProgram(t *testing.T, open opener[backend.Backend], options plugins.Values, program sample.Program) (refused string) {
 	b := open(t, newArena(t))
 	_, judge := describe(t, plugins.KindBackend, b)
-	whole := checked.Backend(b, judge)
-	graph, weights := network.Build()
-	_, err := whole.Deploy(t.Context(), backend.Deploy{Options: options, Graph: graph, Weights: weights})
-	if unsupported(t, "Deploy", err) {
-		return
+	m := &machine{Backend: checked.Backend(b, judge), program: program}
+	request := backend.Deploy{Options: options, Network: program.Network, Weights: program.Weights}
+	var err error
+	m.deployed, err = m.Deploy(t.Context(), request)
+	if reason, ok := unsupported(t, "Deploy", err); ok {
+		return reason
 	}
-	checkCost(t, whole, network, weights)
-	checkExecute(t, whole, network)
+	m.checkCost(t)
+	if reason, ok := m.checkExecute(t); ok {
+		return reason
+	}
+	m.checkRefusedBatches(t)
+
+	incomplete := request
+	incomplete.Weights = maps.Clone(request.Weights)
+	for name := range incomplete.Weights {
+		delete(incomplete.Weights, name)
+		break
+	}
+	if _, err := m.Deploy(t.Context(), incomplete); err == nil {
+		t.Errorf("Deploy of a network that lacks a weight: no error, want it refused")
+	}
+	return ""
 }
 
 // unsupported fails the test for any error but one that says, with a reason,
 // that the request is not served.
-func unsupported(t *testing.T, call string, err error) bool {
+func unsupported(t *testing.T, call string, err error) (reason string, refused bool) {
 	t.Helper()
 	if err == nil {
-		return false
+		return "", false
 	}
 	refusal, ok := errors.AsType[*backend.ErrUnsupported](err)
 	if !ok {
@@ -105,18 +118,26 @@ func unsupported(t *testing.T, call string, err error) bool {
 	}
 	if refusal.Reason == "" {
 		t.Errorf("%s is not supported, but no reason is given", call)
+		return "no reason is given", true
 	}
 	t.Logf("%s: %v", call, refusal)
-	return true
+	return refusal.Reason, true
+}
+
+// machine is a backend with a program deployed.
+type machine struct {
+	backend.Backend
+	program  sample.Program
+	deployed backend.Deployed
 }
 
 // checkCost sees that each quantity is there or missing for a reason, and that
 // substitutions name what is substituted. That quantities
 // are finite and not negative is checked on the way (package checked).
-func checkCost(t *testing.T, b backend.Backend, network sample.LSTM, weights map[string]packed.Matrix) {
+func (m *machine) checkCost(t *testing.T) {
 	t.Helper()
-	cost, err := b.Cost(t.Context(), backend.CostRequest{Length: network.Steps + 2})
-	if unsupported(t, "Cost", err) {
+	cost, err := m.Cost(t.Context(), backend.CostRequest{Steps: m.program.Steps})
+	if _, refused := unsupported(t, "Cost", err); refused {
 		return
 	}
 	given := map[string]bool{
@@ -139,56 +160,58 @@ func checkCost(t *testing.T, b backend.Backend, network sample.LSTM, weights map
 	if cost.Measured && cost.Seconds != nil && (cost.SecondsLow == nil || cost.SecondsHigh == nil) {
 		t.Errorf("Cost: Measured without the quartiles of Seconds, want SecondsLow and SecondsHigh")
 	}
-	for _, s := range cost.Substitutions {
-		if m, deployed := weights[s.Weight]; !deployed || s.From != m.Format() || s.To == "" || s.To == s.From || s.Reason == "" {
-			t.Errorf("Cost: substitution %+v, want a deployed weight, what it was deployed as, another thing that it is on this machine, and the reason", s)
-		}
-	}
+	m.checkSubstitutions(t, cost.Substitutions)
 	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "memory": cost.Memory} {
 		if slices.ContainsFunc(parts, func(p backend.Part) bool { return p.Name == "" }) {
 			t.Errorf("Cost: a part of the %s has no name: %v", name, parts)
 		}
 	}
+	m.checkLongerCosts(t, cost)
 }
 
-// checkExecute sees that outputs repeat, and that a sequence's outputs depend on
-// that sequence alone: each starts from the initial state.
-func checkExecute(t *testing.T, b backend.Backend, network sample.LSTM) {
+func (m *machine) checkSubstitutions(t *testing.T, substitutions []backend.Substitution) {
 	t.Helper()
-	const sequences = 3
-	length := network.Steps + 2 // beyond the tables, whose last row then goes on
-	execute := backend.Execute{Sequences: sequences, Length: length, Outputs: make([]float32, sequences*length*network.Outputs)}
-	random := rand.New(rand.NewPCG(network.Seed, 0))
-	for range sequences * length {
-		if !network.Dense {
-			execute.Tokens = append(execute.Tokens, random.Int32N(int32(network.Inputs)))
-			continue
-		}
-		for range network.Inputs {
-			execute.Dense = append(execute.Dense, random.Float32())
+	for _, s := range substitutions {
+		weight, deployed := m.program.Weights[s.Weight]
+		if !deployed || s.From != weight.Format() || s.To == "" || s.To == s.From || s.Reason == "" {
+			t.Errorf("Cost: substitution %+v, want a deployed weight, what it was deployed as, another thing that it is on this machine, and the reason", s)
 		}
 	}
-	if unsupported(t, "Execute", b.Execute(t.Context(), execute)) {
-		return
+}
+
+// checkLongerCosts sees that modelled figures of a sequence of twice the steps are
+// larger: Cost is of one whole sequence.
+func (m *machine) checkLongerCosts(t *testing.T, cost backend.Cost) {
+	t.Helper()
+	steps := map[string]int{}
+	for stream, n := range m.program.Steps {
+		steps[stream] = 2 * n
 	}
-	want := slices.Clone(execute.Outputs)
-	if err := b.Execute(t.Context(), execute); err != nil {
-		t.Fatalf("Execute again: %v", err)
+	longer, err := m.Cost(t.Context(), backend.CostRequest{Steps: steps})
+	if err != nil {
+		t.Fatalf("Cost of a longer sequence: %v", err)
 	}
-	if i := difference(execute.Outputs, want); i >= 0 {
-		t.Errorf("Execute again: output %d = %v, want %v as before", i, execute.Outputs[i], want[i])
+	if cost.Cycles != nil && *cost.Cycles > 0 && (longer.Cycles == nil || *longer.Cycles <= *cost.Cycles) {
+		t.Errorf("Cost: the cycles of a sequence of twice the steps are no more than %v, want those of the whole sequence", *cost.Cycles)
 	}
-	last := sequences - 1
-	alone := backend.Execute{Sequences: 1, Length: length, Outputs: make([]float32, length*network.Outputs)}
-	if network.Dense {
-		alone.Dense = execute.Dense[last*length*network.Inputs:]
-	} else {
-		alone.Tokens = execute.Tokens[last*length:]
+	if before, after := total(cost.Energy), total(longer.Energy); before > 0 && after <= before {
+		t.Errorf("Cost: the energy of a sequence of twice the steps is %v J, want more than %v J: that of the whole sequence", after, before)
 	}
-	if err := b.Execute(t.Context(), alone); err != nil {
-		t.Fatalf("Execute one sequence: %v", err)
+}
+
+func total(parts []backend.Part) float64 {
+	sum := 0.0
+	for _, p := range parts {
+		sum += p.Value
 	}
-	if i := difference(alone.Outputs, want[last*length*network.Outputs:]); i >= 0 {
-		t.Errorf("the last sequence alone: output %d = %v, want %v as among the others", i, alone.Outputs[i], want[last*length*network.Outputs+i])
+	return sum
+}
+
+// rms is the root of the mean square.
+func rms(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v * v
 	}
+	return math.Sqrt(sum / float64(max(len(values), 1)))
 }

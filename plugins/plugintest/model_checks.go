@@ -10,7 +10,7 @@ import (
 )
 
 func checkPlanRepeats(t *testing.T, s *modelSession) {
-	again, err := s.Plan(t.Context(), s.options, s.build.Task)
+	again, err := s.Plan(t.Context(), s.options, s.build.Shape)
 	if err != nil {
 		t.Fatalf("Plan again: %v", err)
 	}
@@ -28,7 +28,7 @@ func checkBuildRepeats(t *testing.T, s *modelSession) {
 			t.Errorf("element %d of %s starts as NaN", i, name)
 		}
 	}
-	again := buildModel(t, s.open, s.options, s.build.Task)
+	again := buildModel(t, s.open, s.options, s.build.Shape)
 	sameTensors(t, "starting values of the same seed", again.copied(value), s.copied(value))
 }
 
@@ -43,7 +43,7 @@ func checkStepRepeats(t *testing.T, s *modelSession) {
 		t.Errorf("the same step again = %+v, want %+v", again, first)
 	}
 	sameTensors(t, "gradients of the same step", s.copied(grad), grads)
-	fresh := buildModel(t, s.open, s.options, s.build.Task)
+	fresh := buildModel(t, s.open, s.options, s.build.Shape)
 	if again := fresh.step(t); again != first {
 		t.Errorf("the same step in a fresh session = %+v, want %+v", again, first)
 	}
@@ -127,16 +127,9 @@ func checkGradNorm(t *testing.T, s *modelSession) {
 func checkEvaluate(t *testing.T, s *modelSession) {
 	values, grads := s.copied(value), s.copied(grad)
 	s.calibrate(t)
-	targets := s.build.Task.Batch
-	if s.build.Task.Kind == model.LanguageModel {
-		targets *= s.build.Task.Length
-	}
 	for _, statistics := range []model.Statistics{model.Batch, model.Frozen} {
 		buffers := s.buffers()
 		first := s.evaluate(t, model.Evaluate{Statistics: statistics})
-		if first.Count != targets {
-			t.Errorf("Evaluate with %s statistics: Count = %d, want %d", statistics, first.Count, targets)
-		}
 		s.restore(buffers)
 		if again := s.evaluate(t, model.Evaluate{Statistics: statistics}); again != first {
 			t.Errorf("Evaluate with %s statistics again = %+v, want %+v", statistics, again, first)
@@ -145,95 +138,4 @@ func checkEvaluate(t *testing.T, s *modelSession) {
 	}
 	sameTensors(t, "values after Evaluate", s.copied(value), values)
 	sameTensors(t, "gradients after Evaluate", s.copied(grad), grads)
-}
-
-// checkPartialBatch sees that the sequences beyond Valid are not scored, but
-// take part in the statistics of a batch.
-func checkPartialBatch(t *testing.T, s *modelSession) {
-	s.calibrate(t)
-	const valid = 2
-	buffers := s.buffers()
-	want := s.evaluate(t, model.Evaluate{Statistics: model.Frozen, Valid: valid})
-	if per := s.build.Task.Length; s.build.Task.Kind == model.LanguageModel && want.Count != valid*per {
-		t.Errorf("Count of %d valid sequences = %d, want %d", valid, want.Count, valid*per)
-	}
-	s.checkScoredApart(t, model.Batch)
-	s.checkScoredApart(t, model.Frozen)
-
-	s.evaluate(t, model.Evaluate{Statistics: model.Calibrate, First: true})
-	whole := s.buffers()
-	s.evaluate(t, model.Evaluate{Statistics: model.Calibrate, First: true, Valid: valid})
-	sameTensors(t, "buffers calibrated with a batch of which some sequences count", s.buffers(), whole)
-
-	s.restore(buffers)
-	s.disturbBeyond(valid)
-	if got := s.evaluate(t, model.Evaluate{Statistics: model.Frozen, Valid: valid}); got != want {
-		t.Errorf("with other sequences beyond the valid ones, Evaluate = %+v, want %+v", got, want)
-	}
-}
-
-// checkScoredApart scores the sequences of a batch one by one, the others being
-// there as filling, and sees that the scores add up to the batch's: none is
-// scored twice, and the statistics are the same each time.
-func (s *modelSession) checkScoredApart(t *testing.T, statistics model.Statistics) {
-	t.Helper()
-	buffers := s.buffers()
-	whole := s.evaluate(t, model.Evaluate{Statistics: statistics})
-	var sum model.Evaluation
-	for range s.build.Task.Batch {
-		s.rotate()
-		s.restore(buffers)
-		one := s.evaluate(t, model.Evaluate{Statistics: statistics, Valid: 1})
-		sum.LossSum += one.LossSum
-		sum.Count += one.Count
-		sum.Correct += one.Correct
-	}
-	s.restore(buffers)
-	if sum.Count != whole.Count || sum.Correct != whole.Correct || math.Abs(sum.LossSum-whole.LossSum) > 1e-5*math.Abs(whole.LossSum) {
-		t.Errorf("with %s statistics, the scores of a batch's sequences one by one, each with the others as filling, add up to %+v, want %+v as of the whole batch",
-			statistics, sum, whole)
-	}
-}
-
-// rotate moves every sequence of the batch one place on, the last one to the front.
-func (s *modelSession) rotate() {
-	task := s.build.Task
-	for _, tensor := range s.build.Inputs.Int32 {
-		rotate(tensor, task.Batch, 1)
-	}
-	for _, tensor := range s.build.Inputs.Float32 {
-		rotate(tensor, task.Batch, task.InputSize)
-	}
-}
-
-// rotate moves the rows of every [batch, width] block of a tensor one place on.
-func rotate[T any](tensor []T, batch, width int) {
-	for block := range slices.Chunk(tensor, batch*width) {
-		last := slices.Clone(block[(batch-1)*width:])
-		copy(block[width:], block)
-		copy(block, last)
-	}
-}
-
-// disturbBeyond changes the inputs and targets of the sequences from the given one on.
-func (s *modelSession) disturbBeyond(valid int) {
-	task := s.build.Task
-	for name, tensor := range s.build.Inputs.Int32 {
-		size := task.InputSize
-		if name == "targets" {
-			size = task.OutputSize
-		}
-		for i := range tensor {
-			if i%task.Batch >= valid {
-				tensor[i] = (tensor[i] + 1) % int32(size)
-			}
-		}
-	}
-	for _, tensor := range s.build.Inputs.Float32 {
-		for i := range tensor {
-			if i/task.InputSize%task.Batch >= valid {
-				tensor[i] = 1 - tensor[i]
-			}
-		}
-	}
 }

@@ -1,7 +1,7 @@
 package plugintest
 
 import (
-	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -9,6 +9,7 @@ import (
 	"bittern/plugins/arena"
 	"bittern/plugins/internal/checked"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // modelSession is a model that has been built on tensors of its own.
@@ -20,7 +21,7 @@ type modelSession struct {
 	build   model.Build
 }
 
-func buildModel(t *testing.T, open opener[model.Model], options plugins.Values, task model.Task) *modelSession {
+func buildModel(t *testing.T, open opener[model.Model], options plugins.Values, shape network.Shape) *modelSession {
 	t.Helper()
 	ctx := t.Context()
 	shared := newArena(t)
@@ -28,17 +29,18 @@ func buildModel(t *testing.T, open opener[model.Model], options plugins.Values, 
 	_, judge := describe(t, plugins.KindModel, m)
 	s := &modelSession{Model: checked.Model(m, judge), open: open, options: options}
 	var err error
-	s.plan, err = s.Plan(ctx, options, task)
-	if problem, ok := errors.AsType[*plugins.Problem](err); ok {
-		t.Skipf("refuses the task: %s", problem)
-	}
-	if err != nil {
+	if s.plan, err = s.Plan(ctx, options, shape); err != nil {
 		t.Fatalf("Plan: %v", err)
 	}
+	batch, err := shape.NewBatch(
+		func(_ string, dims []int) ([]int32, error) { return arena.Make[int32](shared, dims...) },
+		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](shared, dims...) })
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.build = model.Build{
-		Options: options, Task: task, Seed: 42, Threads: 2, Optimiser: model.Adam,
-		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{},
-		Inputs: allocateInputs(t, shared, task),
+		Options: options, Shape: shape, Seed: 42, Threads: 2, Optimiser: model.Adam,
+		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{}, Batch: batch,
 	}
 	for _, p := range s.plan.Parameters {
 		tensors := model.Tensors{}
@@ -60,31 +62,46 @@ func buildModel(t *testing.T, open opener[model.Model], options plugins.Values, 
 	for _, p := range s.build.Parameters {
 		copy(p.Quantized, p.Value)
 	}
+	s.fill(randomBatch(shape, 0))
 	return s
 }
 
-// allocateInputs makes a batch of random symbols or features.
-func allocateInputs(t *testing.T, shared *arena.Arena, task model.Task) model.Inputs {
-	t.Helper()
-	random := randomness()
-	if task.Kind == model.LanguageModel {
-		inputs := allocate[int32](t, shared, task.Length, task.Batch)
-		targets := allocate[int32](t, shared, task.Length, task.Batch)
-		for i := range inputs {
-			inputs[i], targets[i] = random.Int32N(int32(task.InputSize)), random.Int32N(int32(task.OutputSize))
+// randomBatch has random content, a target wherever there can be one, and
+// sequences of several lengths that all start fresh.
+func randomBatch(shape network.Shape, seed uint64) network.Batch {
+	random := rand.New(rand.NewPCG(71, seed))
+	b := shape.Allocate()
+	for _, in := range shape.Inputs {
+		values := b.Int32[in.Name]
+		for i := range b.Float32[in.Name] {
+			b.Float32[in.Name][i] = random.Float32()
 		}
-		return model.Inputs{Int32: map[string][]int32{"inputs": inputs, "targets": targets}}
+		for i := range values {
+			switch in.Role {
+			case network.Tokens:
+				values[i] = random.Int32N(int32(in.Size))
+			case network.Lengths:
+				values[i] = int32(max(1, shape.Steps[in.Stream]-2*i))
+			case network.Candidates:
+				values[i] = int32((i%in.Size + i/in.Size) % 2)
+			}
+		}
 	}
-	inputs := allocate[float32](t, shared, task.Length, task.Batch, task.InputSize)
-	for i := range inputs {
-		inputs[i] = random.Float32()
+	for at := range b.Targets {
+		for b.Targets[at] = random.Int32N(int32(shape.Classes)); ; b.Targets[at] = (b.Targets[at] + 1) % int32(shape.Classes) {
+			if marks := b.Candidates(shape.Inputs, at%shape.Sequences); marks == nil || marks[b.Targets[at]] == 1 {
+				break
+			}
+		}
 	}
-	targets := allocate[int32](t, shared, task.Batch)
-	for i := range targets {
-		targets[i] = random.Int32N(int32(task.OutputSize))
+	for i := range b.Fresh {
+		b.Fresh[i] = 1
 	}
-	return model.Inputs{Int32: map[string][]int32{"targets": targets}, Float32: map[string][]float32{"inputs": inputs}}
+	return b
 }
+
+// fill writes the content of a batch to the model's own.
+func (s *modelSession) fill(b network.Batch) { copyBatch(s.build.Batch, b) }
 
 func (s *modelSession) step(t *testing.T) model.StepResult {
 	t.Helper()
@@ -104,13 +121,13 @@ func (s *modelSession) update(t *testing.T, request model.Update) model.UpdateRe
 	return result
 }
 
-func (s *modelSession) evaluate(t *testing.T, request model.Evaluate) model.Evaluation {
+func (s *modelSession) evaluate(t *testing.T, request model.Evaluate) network.Score {
 	t.Helper()
-	evaluation, err := s.Evaluate(t.Context(), request)
+	score, err := s.Evaluate(t.Context(), request)
 	if err != nil {
 		t.Fatalf("Evaluate(%+v): %v", request, err)
 	}
-	return evaluation
+	return score
 }
 
 // calibrate gives the frozen statistics something to hold.
