@@ -64,7 +64,7 @@ func (a *architecture) take(shape network.Shape) error {
 		return plugins.Problemf("model %s: %v", name, err)
 	}
 	refuse := func(why string) error {
-		return plugins.Problemf("model %s answers a question about a document: it serves tasks of two streams, each with tokens of one vocabulary and with lengths, that have one target a sequence and carry no state, and this one %s; choose another model or task", name, why)
+		return plugins.Problemf("model %s serves tasks of two streams, a document and a question, each with tokens of one vocabulary and with lengths, that have one target a sequence and carry no state; this one %s, so choose another model or task", name, why)
 	}
 	switch {
 	case shape.Targets != "":
@@ -98,7 +98,7 @@ func (a *architecture) take(shape network.Shape) error {
 		}
 	}
 	if len(streams) != 2 {
-		return refuse("has " + strconv.Itoa(len(streams)))
+		return refuse("has not two streams but " + strconv.Itoa(len(streams)))
 	}
 	for _, s := range streams {
 		if s.tokens == "" || s.lengths == "" {

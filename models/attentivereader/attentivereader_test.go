@@ -426,7 +426,7 @@ func TestRefusals(t *testing.T) {
 		"features":             {func(s *network.Shape) { s.Inputs[0].Role = network.Features }, nil, `has features in the stream "story"`},
 		"vocabularies":         {func(s *network.Shape) { s.Inputs[1].Size = 5 }, nil, "has vocabularies of 7 and 5"},
 		"no lengths":           {func(s *network.Shape) { s.Inputs = s.Inputs[:3] }, nil, `lacks one of them in the stream "story"`},
-		"one stream":           {func(s *network.Shape) { s.Inputs = slices.Delete(s.Inputs, 1, 3) }, nil, "has 1;"},
+		"one stream":           {func(s *network.Shape) { s.Inputs = slices.Delete(s.Inputs, 1, 3) }, nil, "has not two streams but 1"},
 		"two tokens":           {func(s *network.Shape) { s.Inputs[1].Stream = "story" }, nil, `has the tokens "text" and "asked" in one stream`},
 		"no class":             {func(s *network.Shape) { s.Classes = 0 }, nil, "0 classes"},
 		"a batch of one":       {func(s *network.Shape) { s.Sequences = 1 }, nil, "raise the batch to at least 2"},
