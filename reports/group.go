@@ -13,6 +13,7 @@ import (
 
 	"bittern/baselines/published"
 	"bittern/harness/store"
+	"bittern/plugins/model"
 )
 
 // group is the experiments of one setting, one for each seed.
@@ -102,26 +103,23 @@ func flatten(path string, value any, into map[string]string) {
 
 // publishedSetting is what an experiment can be held against.
 func publishedSetting(c store.Experiment) (published.Setting, error) {
-	type plugin struct {
-		Name    string            `json:"name"`
-		Options map[string]string `json:"options"`
-	}
 	var parts struct {
 		Task      string `json:"task"`
 		Data      string `json:"data"`
-		Model     plugin `json:"model"`
-		Quantizer plugin `json:"quantizer"`
+		Quantizer struct {
+			Name string `json:"name"`
+		} `json:"quantizer"`
 	}
 	if err := json.Unmarshal(c.Config, &parts); err != nil {
 		return published.Setting{}, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
 	}
 	e := published.Setting{
-		Task: parts.Task, Corpus: parts.Data, Model: parts.Model.Name, Quantizer: parts.Quantizer.Name,
-		Normalization: published.NormalizationOf(parts.Model.Name, parts.Model.Options),
+		Task: parts.Task, Corpus: parts.Data, Quantizer: parts.Quantizer.Name,
+		Cell: c.Setting(model.SettingCell), Normalization: c.Setting(model.SettingNormalization),
 	}
-	// A model without these options is like none that was published.
-	for option, field := range map[string]*int{"units": &e.Units, "layers": &e.Layers} {
-		if n, err := strconv.Atoi(parts.Model.Options[option]); err == nil {
+	// A model without these settings is like none that was published.
+	for setting, field := range map[string]*int{model.SettingUnits: &e.Units, model.SettingLayers: &e.Layers} {
+		if n, err := strconv.Atoi(c.Setting(setting)); err == nil {
 			*field = n
 		}
 	}
@@ -236,15 +234,23 @@ func (m *machine) add(c store.Experiment, d store.Deployment) {
 	if len(d.Cost.Memory) > 0 {
 		m.deployedBytes = sum(d.Cost.Memory)
 	}
-	if len(d.Cost.Energy) > 0 {
-		m.energy = append(m.energy, sum(d.Cost.Energy))
-	} else {
+	steps := timeSteps(*d.Cost)
+	const unknown = "the time steps of the sequence are not recorded"
+	switch {
+	case len(d.Cost.Energy) == 0:
 		m.noEnergy = d.Cost.Missing["energy"]
+	case steps == 0:
+		m.noEnergy = unknown
+	default:
+		m.energy = append(m.energy, sum(d.Cost.Energy)/steps)
 	}
-	if d.Cost.Seconds != nil {
-		m.seconds = append(m.seconds, *d.Cost.Seconds)
-	} else {
+	switch {
+	case d.Cost.Seconds == nil:
 		m.noTime = d.Cost.Missing["seconds"]
+	case steps == 0:
+		m.noTime = unknown
+	default:
+		m.seconds = append(m.seconds, *d.Cost.Seconds/steps)
 	}
 	m.measured = d.Cost.Measured
 	if d.Cost.Measured && d.Cost.Seconds != nil {
@@ -252,6 +258,15 @@ func (m *machine) add(c store.Experiment, d store.Deployment) {
 	}
 	m.notes = once(m.notes, d.Cost.Notes)
 	m.substitutions = once(m.substitutions, d.Cost.Substitutions)
+}
+
+// timeSteps are those of the sequence that a cost is of, over all its streams.
+func timeSteps(c store.Cost) float64 {
+	steps := 0
+	for _, n := range c.Steps {
+		steps += n
+	}
+	return float64(steps)
 }
 
 func timedOf(c store.Cost) *Timed {

@@ -277,7 +277,8 @@ func (r *Report) footer(w io.Writer, notes footnotes) error {
 	if len(r.Rows) > 0 {
 		b.WriteString("- deployable: the draw of the weights that validated best, packed, statistics frozen, computed by the backend from the packed artifact; " +
 			"paper-style: batch statistics, weights drawn anew for every batch\n" +
-			"- recurrent KB: weights of recurrent layers alone; deployment KB: codes, scales, normalization tables, states and output layer as the backend stores them; KB of 1000 bytes\n")
+			"- recurrent KB: weights of recurrent layers alone; deployment KB: codes, scales, normalization tables, states and output layer as the backend stores them; KB of 1000 bytes\n" +
+			"- energy and time: those of a whole sequence that is run by itself, divided by the time steps of all its streams\n")
 	}
 	for _, name := range r.metrics() {
 		if m := metric.Metric(name); slices.Contains(metric.All, m) {

@@ -56,7 +56,7 @@ type Row struct {
 	PaperStyle     Figure   `json:"paper_style"`      // batch statistics, freshly drawn weights
 	RecurrentBytes float64  `json:"recurrent_bytes"`  // recurrent weights alone
 	DeployedBytes  float64  `json:"deployment_bytes"` // everything, as this backend stores it
-	Energy         Figure   `json:"energy_joules"`    // per time step at batch 1
+	Energy         Figure   `json:"energy_joules"`    // per time step: of a whole sequence, over its steps of all streams
 	Seconds        Figure   `json:"seconds"`          // likewise
 	Measured       bool     `json:"cost_measured"`    // timed, not simulated
 	Timed          *Timed   `json:"timed,omitempty"`  // where it was timed

@@ -52,14 +52,15 @@ func filled(t *testing.T) *store.Store {
 	number := func(f float64) *float64 { return &f }
 	var experiments []store.Experiment
 	add := func(quantizer, normalization string, seed uint64, status store.Status, paper float64) store.Experiment {
-		config := fmt.Sprintf(`{"task":"characters","data":"warpeace","seed":%d,"model":{"name":"lstm","options":{"units":"512","layers":"1","normalization":%q,"normalize-cell":"%t"}},"quantizer":{"name":%q}}`,
-			seed, normalization, quantizer != "binaryconnect", quantizer)
+		config := fmt.Sprintf(`{"task":"characters","data":"warpeace","seed":%d,"model":{"name":"lstm","options":{"normalization":%q}},"quantizer":{"name":%q}}`,
+			seed, normalization, quantizer)
 		id, canonical, err := store.ID(json.RawMessage(config))
 		if err != nil {
 			t.Fatal(err)
 		}
 		c := store.Experiment{ID: id, Config: canonical, Task: "warpeace", Model: "lstm-512", Quantizer: quantizer, Seed: seed,
 			Status: status, Steps: 3256, Metric: "BPC", PaperStyle: number(paper), RecurrentBytes: 153344, DeployedBytes: 4000000, Provenance: stamp,
+			Settings:             []store.Setting{{Name: "cell", Value: "LSTM"}, {Name: "units", Value: "512"}, {Name: "layers", Value: "1"}, {Name: "normalization", Value: normalization}},
 			CalibrationSequences: 6400, Draws: []store.FreezeDraw{{Validation: 1.9, Test: 1.79, Deployed: true}}}
 		if quantizer == "stochastic-binary" {
 			c.Draws = append(c.Draws, store.FreezeDraw{Draw: 1, Validation: 1.92, Test: 1.78 + float64(seed)/100})
@@ -72,8 +73,8 @@ func filled(t *testing.T) *store.Store {
 		t.Fatal(err)
 	}
 	done := []store.Experiment{
-		add("stochastic-binary", "batch", 1, store.Done, 1.80),
-		add("stochastic-binary", "batch", 2, store.Done, 1.82),
+		add("stochastic-binary", "batch-cell", 1, store.Done, 1.80),
+		add("stochastic-binary", "batch-cell", 2, store.Done, 1.82),
 		add("binaryconnect", "batch", 1, store.Done, 1.75),
 	}
 	failed := add("none", "none", 1, store.Failed, 0)
@@ -81,6 +82,8 @@ func filled(t *testing.T) *store.Store {
 	if err := s.PutSuite(ctx, "golden", experiments, []string{"asic", "cpu"}); err != nil {
 		t.Fatal(err)
 	}
+	parts := []store.GroupScore{{Group: "war", Score: 1.7, Targets: 30}, {Group: "peace", Score: 1.9, Targets: 20}}
+	done[0].PaperStyleGroups, done[0].FrozenModelGroups = parts, parts[:1]
 	for i, c := range append(done, failed) {
 		if err := s.PutExperiment(ctx, c); err != nil {
 			t.Fatal(err)
@@ -89,16 +92,18 @@ func filled(t *testing.T) *store.Store {
 			continue
 		}
 		for _, d := range []store.Deployment{
-			{Experiment: c.ID, Backend: "asic", Status: store.Done, Metric: number(1.79 + float64(i)/100), Cost: &store.Cost{
-				Seconds: number(26.2e-6), Energy: []store.Part{{Name: "weights", Value: 6e-7}, {Name: "rest", Value: 3.7e-7}},
+			{Experiment: c.ID, Backend: "asic", Status: store.Done, Metric: number(1.79 + float64(i)/100), Groups: parts, Cost: &store.Cost{
+				Steps:   map[string]int{"text": 60, "question": 40},
+				Seconds: number(26.2e-4), Energy: []store.Part{{Name: "weights", Value: 6e-5}, {Name: "rest", Value: 3.7e-5}},
 				Memory: []store.Part{{Name: "codes", Value: 153344}, {Name: "tables", Value: 2000000}}, Notes: []string{"power | area recalled,\nnot verified"}}},
 			{Experiment: c.ID, Backend: "cpu", Status: store.Done, Metric: number(1.78), Provenance: deployed, Cost: &store.Cost{
-				Seconds: number(4.2e-6), SecondsLow: number(4.1e-6), SecondsHigh: number(4.3e-6), Measured: true, N: 50,
+				Steps:   map[string]int{"text": 100},
+				Seconds: number(4.2e-4), SecondsLow: number(4.1e-4), SecondsHigh: number(4.3e-4), Measured: true, N: 50,
 				Missing: map[string]string{"energy": "no power meter is read"}}},
 		} {
 			if c.Quantizer == "binaryconnect" && d.Backend == "cpu" {
 				d.Doubt = "cpu computes a loss of 1.3 nats a target and the model 1.2"
-				d.Cost.SecondsHigh = number(4.7e-6)
+				d.Cost.SecondsHigh = number(4.7e-4)
 				d.Cost.Substitutions = []store.Substitution{{Weight: "layer0.Wx", From: "16 levels, 4 bits", To: "float32", Reason: "a look-up keeps three levels at most"}}
 			}
 			if err := s.PutDeployment(ctx, d); err != nil {
@@ -208,6 +213,11 @@ func TestOtherFormats(t *testing.T) {
 	if err := json.Unmarshal([]byte(asJSON.String()), &back); err != nil {
 		t.Fatal(err)
 	}
+	for _, field := range []string{"paper_style_groups", "frozen_model_groups", "groups", "settings", "steps"} {
+		if !strings.Contains(asJSON.String(), `"`+field+`": `) {
+			t.Errorf("JSON has no %s", field)
+		}
+	}
 	if diff := cmp.Diff(*r, back, readBack); diff != "" {
 		t.Errorf("JSON does not read back as it was written (-want +got):\n%s", diff)
 	}
@@ -262,5 +272,21 @@ func TestAMetricHasItsUnitAndDirection(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, out.String())
 		}
+	}
+}
+
+// A cost is stored of a whole sequence and shown of a time step.
+func TestCostsAreShownOfATimeStep(t *testing.T) {
+	t.Parallel()
+	cost := &store.Cost{Seconds: new(2.0), Energy: []store.Part{{Name: "all", Value: 1}}, Steps: map[string]int{"text": 3, "question": 1}}
+	var m machine
+	m.add(store.Experiment{}, store.Deployment{Cost: cost})
+	if diff := cmp.Diff([][]float64{{0.5}, {0.25}}, [][]float64{m.seconds, m.energy}); diff != "" {
+		t.Errorf("seconds and energy of 4 steps (-want +got):\n%s", diff)
+	}
+	cost.Steps, m = nil, machine{}
+	m.add(store.Experiment{}, store.Deployment{Cost: cost})
+	if m.seconds != nil || m.energy != nil || m.noTime == "" || m.noEnergy != m.noTime {
+		t.Errorf("without steps: %v s for the reason %q, %v J for the reason %q; want reasons alone", m.seconds, m.noTime, m.energy, m.noEnergy)
 	}
 }

@@ -217,7 +217,7 @@ func TestJSONHasExperimentsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	deploy(t, s, store.Deployment{Experiment: c.ID, Backend: "cpu", Metric: new(2.0), Provenance: deployed, Cost: &store.Cost{
-		Seconds: new(4e-6), SecondsLow: new(3e-6), SecondsHigh: new(5e-6), Measured: true, N: 50}})
+		Steps: map[string]int{"text": 10}, Seconds: new(4e-5), SecondsLow: new(3e-5), SecondsHigh: new(5e-5), Measured: true, N: 50}})
 	metrics, err := store.OpenSteps(s.ExperimentDir(c.ID), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +262,7 @@ func TestJSONHasExperimentsWhole(t *testing.T) {
 	if s := e.Provenance.Sittings; len(s) != 2 || s[1].Commit != "new" || s[1].To != 20 {
 		t.Errorf("sittings: got %+v, want both", s)
 	}
-	if d := e.Deployments[0]; d.Provenance.Commit != "third" || !d.Provenance.Started.Equal(started) || d.Cost.N != 50 || *d.Cost.SecondsHigh != 5e-6 {
+	if d := e.Deployments[0]; d.Provenance.Commit != "third" || !d.Provenance.Started.Equal(started) || d.Cost.N != 50 || *d.Cost.SecondsHigh != 5e-5 {
 		t.Errorf("deployment: got %+v, want its commit, its start, and the quartiles of n=50", d)
 	}
 }

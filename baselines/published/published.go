@@ -42,12 +42,13 @@ const (
 //
 // Normalization is "none", "weight", "layer", "batch-shared" (one set of
 // statistics), "batch" (statistics per time step) or "batch-cell" (Ardakani et
-// al.'s, which normalizes the cell too); see [NormalizationOf].
+// al.'s, which normalizes the cell too). Cell and normalization are in the words of
+// model.Setting.
 type Result struct {
 	Source         string         `json:"source"`
 	Task           string         `json:"task"`
 	Corpus         string         `json:"corpus"`
-	Model          string         `json:"model"`
+	Cell           string         `json:"cell"`
 	Units          int            `json:"units"`
 	Layers         int            `json:"layers"`
 	Quantizer      string         `json:"quantizer"`
@@ -96,7 +97,7 @@ func Results() ([]Result, error) {
 
 func parse(row map[string]string) (Result, error) {
 	r := Result{
-		Source: row["source"], Task: row["task"], Corpus: row["corpus"], Model: row["model"], Quantizer: row["quantizer"],
+		Source: row["source"], Task: row["task"], Corpus: row["corpus"], Cell: row["cell"], Quantizer: row["quantizer"],
 		Normalization: row["normalization"], Metric: row["metric"], HasValue: row["value"] != "",
 		SizeConvention: SizeConvention(row["size_convention"]), Note: row["note"],
 	}
@@ -127,30 +128,18 @@ func parse(row map[string]string) (Result, error) {
 	return r, nil
 }
 
-// Setting names what a measured number can be held against.
+// Setting names what a measured number can be held against: Cell, Units, Layers and
+// Normalization are settings of the network, as its model tells them.
 type Setting struct {
 	Task          string
 	Corpus        string // name of the data set
-	Model         string
+	Cell          string
 	Units, Layers int
 	Quantizer     string
 	Normalization string
 }
 
-// NormalizationOf returns the name that the results have for what a model's options
-// ask for: that of the option normalization, with -cell where an LSTM normalizes
-// its cell over the batch too, option normalize-cell. An lstm without that option,
-// as in results stored before there was one, does.
-func NormalizationOf(model string, options map[string]string) string {
-	name := options["normalization"]
-	cell, given := options["normalize-cell"]
-	if (name == "batch" || name == "batch-shared") && (cell == "true" || !given && model == "lstm") {
-		return name + "-cell"
-	}
-	return name
-}
-
-// For returns the published numbers of the same setting: same task, corpus, model
+// For returns the published numbers of the same setting: same task, corpus, cell
 // and size, same quantizer, same normalization.
 func For(e Setting) ([]Result, error) {
 	all, err := Results()
@@ -159,7 +148,7 @@ func For(e Setting) ([]Result, error) {
 	}
 	var matching []Result
 	for _, r := range all {
-		if r.HasValue && (Setting{r.Task, r.Corpus, r.Model, r.Units, r.Layers, r.Quantizer, r.Normalization}) == e {
+		if r.HasValue && (Setting{r.Task, r.Corpus, r.Cell, r.Units, r.Layers, r.Quantizer, r.Normalization}) == e {
 			matching = append(matching, r)
 		}
 	}

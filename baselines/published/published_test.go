@@ -2,6 +2,7 @@ package published
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -111,14 +112,14 @@ func TestPaperSizesCountRecurrentWeights(t *testing.T) {
 
 func TestForMatchesTheExperiment(t *testing.T) {
 	t.Parallel()
-	got, err := For(Setting{"characters", "warpeace", "lstm", 512, 1, "stochastic-ternary", "batch-cell"})
+	got, err := For(Setting{"characters", "warpeace", "LSTM", 512, 1, "stochastic-ternary", "batch-cell"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || got[0].Value != 1.72 || got[1].Value != 1.72 {
 		t.Errorf("got %+v, want both sources' 1.72", got)
 	}
-	none, err := For(Setting{"characters", "warpeace", "lstm", 128, 1, "stochastic-ternary", "batch"})
+	none, err := For(Setting{"characters", "warpeace", "LSTM", 128, 1, "stochastic-ternary", "batch"})
 	if err != nil || len(none) != 0 {
 		t.Errorf("got %v, %v for a size nobody published", none, err)
 	}
@@ -128,45 +129,28 @@ func TestForMatchesTheExperiment(t *testing.T) {
 func TestTasksOnTheSameDataStayApart(t *testing.T) {
 	t.Parallel()
 	for task, want := range map[string]int{"smnist": 1, "psmnist": 0} {
-		got, err := For(Setting{task, "mnist", "lstm", 100, 1, "stochastic-binary", "batch-cell"})
+		got, err := For(Setting{task, "mnist", "LSTM", 100, 1, "stochastic-binary", "batch-cell"})
 		if err != nil || len(got) != want {
 			t.Errorf("%s: %d results, %v; want %d", task, len(got), err, want)
 		}
 	}
 }
 
-// Every normalization of the results is one that options ask for.
-func TestOptionsFindTheirResults(t *testing.T) {
+// Every normalization of the results is one that a model may name.
+func TestNormalizationsAreSettings(t *testing.T) {
 	t.Parallel()
-	reached := map[string]bool{}
-	for want, options := range map[string]map[string]string{
-		"none":              {"normalization": "none", "normalize-cell": "true"},
-		"weight":            {"normalization": "weight", "normalize-cell": "true"},
-		"layer":             {"normalization": "layer", "normalize-cell": "true"},
-		"batch-shared":      {"normalization": "batch-shared", "normalize-cell": "false"},
-		"batch":             {"normalization": "batch", "normalize-cell": "false"},
-		"batch-cell":        {"normalization": "batch", "normalize-cell": "true"},
-		"batch-shared-cell": {"normalization": "batch-shared"}, // which nobody published
-	} {
-		if got := NormalizationOf("lstm", options); got != want {
-			t.Errorf("%v is %q, want %q", options, got, want)
-		}
-		reached[want] = true
-	}
-	if got := NormalizationOf("gru", map[string]string{"normalization": "batch"}); got != "batch" {
-		t.Errorf("a GRU with batch normalization is %q, want no cell", got)
-	}
+	known := []string{"none", "weight", "layer", "batch", "batch-shared", "batch-cell"}
 	results, err := Results()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range results {
-		if !reached[r.Normalization] {
-			t.Errorf("no options ask for normalization %q of %+v", r.Normalization, r)
+		if !slices.Contains(known, r.Normalization) || r.Cell != "LSTM" {
+			t.Errorf("no model names itself %q with the normalization %q of %+v", r.Cell, r.Normalization, r)
 		}
 	}
 	for quantizer, want := range map[string]float64{"none": 1.69, "binaryconnect": 1.69} {
-		got, err := For(Setting{"characters", "warpeace", "lstm", 512, 1, quantizer, "layer"})
+		got, err := For(Setting{"characters", "warpeace", "LSTM", 512, 1, quantizer, "layer"})
 		if err != nil || len(got) != 1 || got[0].Value != want {
 			t.Errorf("%s with layer normalization: %+v, %v, want the poster's %v", quantizer, got, err, want)
 		}

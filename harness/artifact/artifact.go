@@ -1,15 +1,16 @@
 // Package artifact keeps deployed networks on disk: all that a machine needs to
 // run one, and nothing else.
 //
-// An artifact is a folder of two files. graph.json describes one time step and
-// the layout of its weights; deployed.safetensors holds every number of it:
+// An artifact is a folder of two files. graph.json describes the network, the step graphs
+// of its stages and the layout of its weights; deployed.safetensors holds every number of
+// it:
 //
-//	weight/NAME/codes    U8  [rows, bytes of a packed row]   see package packed
-//	weight/NAME/levels   F32 [levels], or [rows, levels] for a codebook per row
-//	weight/NAME/values   F32 [rows, cols]   in place of both at full precision
-//	table/NODE/scale     F32 [time steps, size]   normalization, biases
-//	table/NODE/shift     F32 [time steps, size]
-//	state/NAME           F32 [size]   value before the first step
+//	weight/NAME/codes          U8  [rows, bytes of a packed row]   see package packed
+//	weight/NAME/levels         F32 [levels], or [rows, levels] for a codebook per row
+//	weight/NAME/values         F32 [rows, cols]   in place of both at full precision
+//	table/STAGE/NODE/scale     F32 [time steps, size]   normalization, biases
+//	table/STAGE/NODE/shift     F32 [time steps, size]
+//	state/STAGE/NAME           F32 [size]   value before the first step
 //
 // graph.json names the checksum of deployed.safetensors, and the checksum of graph.json
 // is the artifact's, which the row of its experiment names: no flipped bit passes.
@@ -33,13 +34,14 @@ import (
 	"bittern/harness/internal/diskfault"
 	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
 )
 
-// Network is a deployed network: its graph and the weights the graph names.
+// Network is a deployed network: its program and the weights that the program names.
 type Network struct {
-	Graph   stepgraph.Graph
+	Program network.Network
 	Weights map[string]packed.Matrix
 }
 
@@ -48,9 +50,14 @@ const (
 	tensorsName = "deployed.safetensors"
 )
 
-// document is graph.json: the graph without its numbers.
+// format is of the layout of an artifact. The first had one step graph and did not
+// say so.
+const format = 2
+
+// document is graph.json: the network without its numbers.
 type document struct {
-	Graph   stepgraph.Graph `json:"graph"`
+	Format  int             `json:"format"`
+	Network network.Network `json:"network"`
 	Weights []layout        `json:"weights"`
 	SHA256  string          `json:"sha256"` // of deployed.safetensors
 }
@@ -66,7 +73,10 @@ type layout struct {
 // Bytes is what the deployed network takes: its codes with their padding, its
 // levels, tables and initial states.
 func (n Network) Bytes() int64 {
-	total := n.Graph.TableBytes() + n.Graph.StateBytes()
+	total := 0
+	for _, stage := range n.Program.Stages {
+		total += stage.Graph.TableBytes() + stage.Graph.StateBytes()
+	}
 	for _, m := range n.Weights {
 		total += m.CodeBytes() + m.LevelBytes()
 	}
@@ -76,31 +86,35 @@ func (n Network) Bytes() int64 {
 // Write saves the network in the folder at path, which is made where it does not exist,
 // and returns the artifact's checksum, by which it is read.
 func Write(path string, n Network) (checksum string, err error) {
-	if err := n.Graph.Validate(n.Weights); err != nil {
+	if err := n.Program.Validate(n.Weights); err != nil {
 		return "", err
 	}
-	doc := document{Graph: n.Graph}
+	doc := document{Format: format, Network: n.Program}
 	var tensors []checkpoint.Tensor
 	for _, name := range slices.Sorted(maps.Keys(n.Weights)) {
 		m := n.Weights[name]
 		doc.Weights = append(doc.Weights, layout{Name: name, Rows: m.Rows, Cols: m.Cols, Bits: m.Bits, PerRow: m.PerRow})
 		tensors = append(tensors, weightTensors(name, m)...)
 	}
-	doc.Graph.Nodes = slices.Clone(n.Graph.Nodes)
-	for i := range doc.Graph.Nodes {
-		node := &doc.Graph.Nodes[i]
-		for kind, table := range tables(node) {
-			if table.Rows > 0 {
-				tensors = append(tensors, checkpoint.Tensor{Name: tableName(node.Name, kind), Shape: []int{table.Rows, node.Size}, Float32: table.Values})
-				table.Values = nil
+	doc.Network.Stages = slices.Clone(n.Program.Stages)
+	for i := range doc.Network.Stages {
+		stage := &doc.Network.Stages[i]
+		stage.Graph.Nodes = slices.Clone(stage.Graph.Nodes)
+		for j := range stage.Graph.Nodes {
+			node := &stage.Graph.Nodes[j]
+			for kind, table := range tables(node) {
+				if table.Rows > 0 {
+					tensors = append(tensors, checkpoint.Tensor{Name: tableName(stage.Name, node.Name, kind), Shape: []int{table.Rows, node.Size}, Float32: table.Values})
+					table.Values = nil
+				}
 			}
 		}
-	}
-	doc.Graph.States = slices.Clone(n.Graph.States)
-	for i := range doc.Graph.States {
-		state := &doc.Graph.States[i]
-		tensors = append(tensors, checkpoint.Tensor{Name: stateName(state.Name), Shape: []int{state.Size}, Float32: state.Init})
-		state.Init = nil
+		stage.Graph.States = slices.Clone(stage.Graph.States)
+		for j := range stage.Graph.States {
+			state := &stage.Graph.States[j]
+			tensors = append(tensors, checkpoint.Tensor{Name: stateName(stage.Name, state.Name), Shape: []int{state.Size}, Float32: state.Init})
+			state.Init = nil
+		}
 	}
 	folder, err := runfolder.Make(path)
 	if err != nil {
@@ -185,6 +199,15 @@ func Read(path, checksum string) (Network, error) {
 	if got := digest(text); got != checksum {
 		return Network{}, damaged(path, fmt.Errorf("%s has SHA-256 %s instead of %s", graphName, got, checksum))
 	}
+	var written struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(text, &written); err != nil {
+		return Network{}, damaged(path, err)
+	}
+	if written.Format != format {
+		return Network{}, plugins.Problemf("the deployed network in %s was written by another version of bittern, in format %d, and this program reads format %d; run the same command with --again to train the experiment afresh", path, max(1, written.Format), format)
+	}
 	var doc document
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return Network{}, damaged(path, err)
@@ -204,7 +227,7 @@ func Read(path, checksum string) (Network, error) {
 	for _, t := range list {
 		tensors[t.Name] = t
 	}
-	n := Network{Graph: doc.Graph, Weights: make(map[string]packed.Matrix, len(doc.Weights))}
+	n := Network{Program: doc.Network, Weights: make(map[string]packed.Matrix, len(doc.Weights))}
 	for _, l := range doc.Weights {
 		m, err := matrix(l, tensors)
 		if err != nil {
@@ -212,17 +235,20 @@ func Read(path, checksum string) (Network, error) {
 		}
 		n.Weights[l.Name] = m
 	}
-	for i := range n.Graph.Nodes {
-		node := &n.Graph.Nodes[i]
-		for kind, table := range tables(node) {
-			table.Values = tensors[tableName(node.Name, kind)].Float32
+	for _, stage := range n.Program.Stages {
+		for i := range stage.Graph.Nodes {
+			node := &stage.Graph.Nodes[i]
+			for kind, table := range tables(node) {
+				table.Values = tensors[tableName(stage.Name, node.Name, kind)].Float32
+			}
+		}
+		for i := range stage.Graph.States {
+			state := &stage.Graph.States[i]
+			state.Init = tensors[stateName(stage.Name, state.Name)].Float32
 		}
 	}
-	for i := range n.Graph.States {
-		n.Graph.States[i].Init = tensors[stateName(n.Graph.States[i].Name)].Float32
-	}
 	// Validation notices every tensor that is missing or of another size.
-	if err := n.Graph.Validate(n.Weights); err != nil {
+	if err := n.Program.Validate(n.Weights); err != nil {
 		return Network{}, damaged(path, err)
 	}
 	return n, nil
@@ -236,9 +262,9 @@ func tables(n *stepgraph.Node) map[string]*stepgraph.Table {
 	return map[string]*stepgraph.Table{"scale": &n.Scale, "shift": &n.Shift}
 }
 
-func tableName(node, kind string) string    { return "table/" + node + "/" + kind }
-func stateName(state string) string         { return "state/" + state }
-func weightName(weight, kind string) string { return "weight/" + weight + "/" + kind }
+func tableName(stage, node, kind string) string { return "table/" + stage + "/" + node + "/" + kind }
+func stateName(stage, state string) string      { return "state/" + stage + "/" + state }
+func weightName(weight, kind string) string     { return "weight/" + weight + "/" + kind }
 
 func weightTensors(name string, m packed.Matrix) []checkpoint.Tensor {
 	if m.Bits == packed.FullPrecision {

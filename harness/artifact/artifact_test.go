@@ -10,13 +10,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bittern/plugins"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
 )
 
-// network has every kind of weight and table: ternary with a codebook per row,
-// binary, full precision, per-step tables, a shared one, and an initial state.
-func network(t *testing.T) Network {
+// deployed has every kind of weight and table: ternary with a codebook per row, binary,
+// full precision, per-step tables, a shared one, an initial state, and two stages whose
+// nodes have the same names.
+func deployed(t *testing.T) Network {
 	t.Helper()
 	ternary, err := packed.Pack([]uint16{0, 1, 2, 2, 1, 0, 1, 1, 2}, 3, 3, 2, []float32{-1, 0, 1, -2, 0, 2, -3, 0, 3}, true)
 	if err != nil {
@@ -30,19 +32,34 @@ func network(t *testing.T) Network {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scan := stepgraph.Graph{
+		Inputs: []stepgraph.Input{{Name: "x", Token: true, Size: 5}}, Output: "a",
+		States: []stepgraph.State{{Name: "h", Size: 3, Init: []float32{0.25, -0.5, 1}, Next: "a"}},
+		Nodes: []stepgraph.Node{
+			{Name: "wx", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: 3, Weight: "Wx", Recurrent: true},
+			{Name: "wh", Op: stepgraph.MatVec, Inputs: []string{"h"}, Size: 3, Weight: "Wh", Recurrent: true},
+			{Name: "n", Op: stepgraph.ScaleShift, Inputs: []string{"wh"}, Size: 3,
+				Scale: stepgraph.Table{Rows: 2, Values: []float32{1, 2, 3, 4, 5, 6}},
+				Shift: stepgraph.Table{Rows: 1, Values: []float32{7, 8, 9}}},
+			{Name: "a", Op: stepgraph.Add, Inputs: []string{"wx", "n"}, Size: 3},
+		},
+	}
+	classify := stepgraph.Graph{
+		Inputs: []stepgraph.Input{{Name: "x", Size: 3}}, Output: "n",
+		Nodes: []stepgraph.Node{
+			{Name: "y", Op: stepgraph.MatVec, Inputs: []string{"x"}, Size: 5, Weight: "V"},
+			{Name: "n", Op: stepgraph.ScaleShift, Inputs: []string{"y"}, Size: 5, Shift: stepgraph.Table{Rows: 1, Values: []float32{5, 4, 3, 2, 1}}},
+		},
+	}
 	return Network{
-		Graph: stepgraph.Graph{
-			Model: "test", Input: stepgraph.Input{Name: "x", Token: true, Size: 5}, Output: "y",
-			States: []stepgraph.State{{Name: "h", Size: 3, Init: []float32{0.25, -0.5, 1}, Next: "a"}},
-			Nodes: []stepgraph.Node{
-				{Name: "wx", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: 3, Weight: "Wx", Recurrent: true},
-				{Name: "wh", Op: stepgraph.MatVec, Inputs: []string{"h"}, Size: 3, Weight: "Wh", Recurrent: true},
-				{Name: "n", Op: stepgraph.ScaleShift, Inputs: []string{"wh"}, Size: 3,
-					Scale: stepgraph.Table{Rows: 2, Values: []float32{1, 2, 3, 4, 5, 6}},
-					Shift: stepgraph.Table{Rows: 1, Values: []float32{7, 8, 9}}},
-				{Name: "a", Op: stepgraph.Add, Inputs: []string{"wx", "n"}, Size: 3},
-				{Name: "y", Op: stepgraph.MatVec, Inputs: []string{"a"}, Size: 5, Weight: "V"},
+		Program: network.Network{
+			Model:  "test",
+			Inputs: []network.Input{{Name: "words", Role: network.Tokens, Stream: "text", Size: 5}},
+			Stages: []network.Stage{
+				{Name: "scan", Op: network.Scan, Inputs: []string{"words"}, Graph: scan, Last: true},
+				{Name: "classify", Op: network.Scan, Inputs: []string{"scan"}, Graph: classify},
 			},
+			Output: "classify",
 		},
 		Weights: map[string]packed.Matrix{"Wx": binary, "Wh": ternary, "V": full},
 	}
@@ -50,7 +67,7 @@ func network(t *testing.T) Network {
 
 func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
 	t.Parallel()
-	want, folder := network(t), filepath.Join(t.TempDir(), "new", "folder")
+	want, folder := deployed(t), filepath.Join(t.TempDir(), "new", "folder")
 	checksum, err := Write(folder, want)
 	if err != nil {
 		t.Fatal(err)
@@ -63,23 +80,23 @@ func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
 		t.Errorf("network (-written +read):\n%s", diff)
 	}
 	// Writing must not have emptied the tables it keeps elsewhere.
-	if diff := cmp.Diff(network(t), want); diff != "" {
+	if diff := cmp.Diff(deployed(t), want); diff != "" {
 		t.Errorf("Write changed its argument (-before +after):\n%s", diff)
 	}
 }
 
 // Codes: Wx and Wh have 3 rows, each padded to 8 bytes. Levels: 2 and 9
-// floats. V: 15 floats. Tables: 6 + 3 floats. State: 3 floats.
+// floats. V: 15 floats. Tables: 6 + 3 and 5 floats. State: 3 floats.
 func TestBytes(t *testing.T) {
 	t.Parallel()
-	if got, want := network(t).Bytes(), int64(3*8+3*8+4*(2+9+15+9+3)); got != want {
+	if got, want := deployed(t).Bytes(), int64(3*8+3*8+4*(2+9+15+9+5+3)); got != want {
 		t.Errorf("Bytes = %d, want %d", got, want)
 	}
 }
 
 func TestWriteRefusesAnUnsoundNetwork(t *testing.T) {
 	t.Parallel()
-	n := network(t)
+	n := deployed(t)
 	delete(n.Weights, "V")
 	folder := filepath.Join(t.TempDir(), "artifact")
 	if _, err := Write(folder, n); err == nil || !strings.Contains(err.Error(), `the weight "V" is not given`) {
@@ -100,17 +117,21 @@ func TestReadRefusesDamage(t *testing.T) {
 		"other shape":  func(folder string) error { return edit(folder, `"cols": 5`, `"cols": 4`) },
 		"other state":  func(folder string) error { return edit(folder, `"name": "h"`, `"name": "k"`) },
 		"other tables": func(folder string) error { return edit(folder, `"rows": 2`, `"rows": 3`) },
+		"other stage":  func(folder string) error { return edit(folder, `"name": "classify"`, `"name": "scan2"`) },
 		"other weight": func(folder string) error { return edit(folder, `"name": "Wh"`, `"name": "Wq"`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			checksum, err := Write(folder, network(t))
+			checksum, err := Write(folder, deployed(t))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := damage(folder); err != nil {
 				t.Fatal(err)
+			}
+			if text, err := os.ReadFile(filepath.Join(folder, graphName)); err == nil {
+				checksum = digest(text) // what remains is noticed without it too
 			}
 			_, err = Read(folder, checksum)
 			var problem *plugins.Problem
@@ -121,12 +142,30 @@ func TestReadRefusesDamage(t *testing.T) {
 	}
 }
 
+// An artifact of another format, sound as it is, is refused as what it is.
+func TestAnotherFormatIsRefused(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"graph": {"model": "lstm", "nodes": []}, "weights": [], "sha256": ""}`: "in format 1, and this program reads format 2; run the same command with --again",
+		`{"format": 3, "network": "in words"}`:                                   "in format 3, and this program reads format 2",
+	} {
+		folder := t.TempDir()
+		if err := os.WriteFile(filepath.Join(folder, graphName), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Read(folder, digest([]byte(text)))
+		if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, want) {
+			t.Errorf("Read of %s = %v, want a Problem with %q", text, err, want)
+		}
+	}
+}
+
 // Every bit of both files is noticed when it is flipped, and said to be damage; so is
 // an artifact of another experiment, sound as it is.
 func TestFlippedBits(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	checksum, err := Write(folder, network(t))
+	checksum, err := Write(folder, deployed(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +204,7 @@ func TestFlippedBits(t *testing.T) {
 func TestSweepAndRemove(t *testing.T) {
 	t.Parallel()
 	outside, folder := t.TempDir(), filepath.Join(t.TempDir(), "deployed")
-	if _, err := Write(folder, network(t)); err != nil {
+	if _, err := Write(folder, deployed(t)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(folder, ".deployed.safetensors4711"), nil, 0o600); err != nil {
@@ -192,7 +231,7 @@ func TestSweepAndRemove(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Write(folder, network(t)); err == nil {
+	if _, err := Write(folder, deployed(t)); err == nil {
 		t.Error("Write followed a link")
 	}
 	if _, err := os.Stat(kept); err != nil {

@@ -13,6 +13,7 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/host"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
 )
 
@@ -90,12 +91,13 @@ func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
 }
 
 // timeInference deploys a fresh network on the cpu backend, once for each of
-// activations. Each time is the backend's own median over the sequences it timed.
+// activations. Each time is of a time step: the backend's own median over the sequences
+// it timed, over their time steps.
 func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err error) {
 	// A small batch: only the network is wanted, and it is the same at any.
 	trial, err := b.trial(ctx, timedStep{
 		name:     "inference",
-		task:     model.Task{Kind: model.LanguageModel, InputSize: i.symbols, OutputSize: i.symbols, Batch: 4, Length: inferenceLength},
+		shape:    characterShape(i.symbols, 4, inferenceLength),
 		options:  plugins.Values{"units": strconv.Itoa(i.units)},
 		training: suite.Training{Optimiser: model.SGD, ValidationCalibration: 1},
 	}, i.quantizer)
@@ -103,17 +105,17 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, trial.Close()) }()
-	network, err := trial.Network(ctx)
+	deployed, err := trial.Network(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// The peer is one LSTM layer without a softmax layer, so ours is too.
-	if err := recurrentPart(&network); err != nil {
+	if err := recurrentPart(&deployed); err != nil {
 		return nil, err
 	}
 	samples := make([]Sample, len(activations))
 	for n, precision := range activations {
-		if samples[n], err = b.timeDeployed(ctx, network, plugins.Values{"activations": precision}); err != nil {
+		if samples[n], err = b.timeDeployed(ctx, deployed, plugins.Values{"activations": precision}); err != nil {
 			return nil, err
 		}
 	}
@@ -121,7 +123,7 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err
 }
 
 // timeDeployed times a network on the cpu backend with these options.
-func (b *Bench) timeDeployed(ctx context.Context, network artifact.Network, options plugins.Values) (_ Sample, err error) {
+func (b *Bench) timeDeployed(ctx context.Context, deployed artifact.Network, options plugins.Values) (_ Sample, err error) {
 	plugin, err := b.plugin(ctx, plugins.ID{Kind: plugins.KindBackend, Name: "cpu"}, options)
 	if err != nil {
 		return Sample{}, err
@@ -131,12 +133,12 @@ func (b *Bench) timeDeployed(ctx context.Context, network artifact.Network, opti
 		return Sample{}, err
 	}
 	defer func() { err = errors.Join(err, cpu.Close()) }()
-	if _, err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Graph: network.Graph, Weights: network.Weights}); err != nil {
+	if _, err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: deployed.Program, Weights: deployed.Weights}); err != nil {
 		return Sample{}, err
 	}
 	sample := Sample{Who: "bittern"}
 	for range b.Runs {
-		cost, err := cpu.Cost(ctx, backend.CostRequest{Length: inferenceLength})
+		cost, err := cpu.Cost(ctx, backend.CostRequest{Steps: map[string]int{stream: inferenceLength}})
 		if err != nil {
 			return Sample{}, err
 		}
@@ -145,21 +147,23 @@ func (b *Bench) timeDeployed(ctx context.Context, network artifact.Network, opti
 		}
 		sample.Seconds = append(sample.Seconds, *cost.Seconds)
 	}
+	sample.Seconds = each(sample.Seconds, inferenceLength)
 	return sample, nil
 }
 
 // recurrentPart drops the output layer: the output becomes the state that it reads.
 func recurrentPart(n *artifact.Network) error {
-	g := &n.Graph
+	at := slices.IndexFunc(n.Program.Stages, func(s network.Stage) bool { return s.Name == n.Program.Output })
+	g := &n.Program.Stages[at].Graph
 	next := map[string]bool{}
 	for _, s := range g.States {
 		next[s.Next] = true
 	}
-	at := slices.IndexFunc(g.Nodes, func(n stepgraph.Node) bool {
+	at = slices.IndexFunc(g.Nodes, func(n stepgraph.Node) bool {
 		return n.Op == stepgraph.MatVec && !n.Recurrent && next[n.Inputs[0]]
 	})
 	if at < 0 {
-		return fmt.Errorf("the graph of %s has no output layer that reads a state", g.Model)
+		return fmt.Errorf("the network of %s has no output layer that reads a state", n.Program.Model)
 	}
 	g.Output = g.Nodes[at].Inputs[0]
 	for _, dropped := range g.Nodes[at:] {

@@ -1,48 +1,56 @@
 package bench
 
 import (
-	"fmt"
 	"math/rand/v2"
 
 	"bittern/harness/metric"
 	"bittern/harness/task"
-	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
-// random is a task over noise: a step's time does not depend on its data.
-type random struct{ shape model.Task }
+// stream is the only one of the bench's tasks.
+const stream = "sequence"
 
-func (r random) Shape() model.Task     { return r.shape }
+// characterShape is a batch of a language model over so many symbols.
+func characterShape(symbols, sequences, steps int) network.Shape {
+	return network.Shape{
+		Inputs: []network.Input{{Name: "inputs", Role: network.Tokens, Stream: stream, Size: symbols}},
+		Steps:  map[string]int{stream: steps}, Sequences: sequences, Classes: symbols, Targets: stream,
+	}
+}
+
+// random is a task over noise: a step's time does not depend on its data. Its inputs
+// have no lengths and no candidates.
+type random struct{ shape network.Shape }
+
+func (r random) Shape() network.Shape  { return r.shape }
 func (r random) Metric() metric.Metric { return metric.BPC }
+func (r random) Steps() map[string]int { return r.shape.Steps }
 
 func (r random) Training(uint64, int) task.Batches { return r }
 func (r random) Evaluation(task.Part) task.Batches { return r }
-func (r random) Sequences(task.Part, int) task.Sequences {
-	return task.Sequences{Length: r.shape.Length}
-}
 
 // Len is how many batches calibration may take.
 func (r random) Len() int { return 1 }
 
+func (r random) Group(int) string { return "" }
+
 // Fill writes tokens, features and targets drawn from the batch's number.
-func (r random) Fill(i int, inputs model.Inputs) (int, error) {
+func (r random) Fill(i int, b network.Batch) error {
+	if err := task.Ready(i, r.Len(), r.shape, b); err != nil {
+		return err
+	}
 	source := rand.New(rand.NewPCG(uint64(i), 0))
-	for name, tokens := range inputs.Int32 {
-		below := r.shape.OutputSize
-		if name == "inputs" {
-			below = r.shape.InputSize
+	for _, in := range r.shape.Inputs {
+		for j := range b.Int32[in.Name] {
+			b.Int32[in.Name][j] = int32(source.IntN(in.Size))
 		}
-		if below < 1 {
-			return 0, fmt.Errorf("bench: the input tensor %s has no size", name)
-		}
-		for j := range tokens {
-			tokens[j] = int32(source.IntN(below))
+		for j := range b.Float32[in.Name] {
+			b.Float32[in.Name][j] = source.Float32()
 		}
 	}
-	for _, features := range inputs.Float32 {
-		for j := range features {
-			features[j] = source.Float32()
-		}
+	for j := range b.Targets {
+		b.Targets[j] = int32(source.IntN(r.shape.Classes))
 	}
-	return r.shape.Batch, nil
+	return nil
 }

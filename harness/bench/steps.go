@@ -12,19 +12,19 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/host"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // timedStep is one training step that is timed: through the plugin processes,
 // as in a run, with stochastic ternary weights.
 type timedStep struct {
 	name     string
-	task     model.Task
+	shape    network.Shape
 	options  plugins.Values // of the lstm model
 	training suite.Training
 	// layers says the sizes of the recurrent layers, for the floor.
 	units, layers int
-	embedding     int  // features a token is embedded in; 0 = one-hot look-up
-	lastOnly      bool // only the last step is classified
+	embedding     int // features a token is embedded in; 0 = one-hot look-up
 
 	peers []peerGoal
 	floor float64 // goal: at most this times the floor; 0 = none
@@ -41,7 +41,7 @@ func characters(units, symbols int, within, plain, looped float64) timedStep {
 	arguments := []string{"train", "--units", strconv.Itoa(units), "--batch", "64", "--length", "100", "--symbols", strconv.Itoa(symbols)}
 	return timedStep{
 		name:     fmt.Sprintf("TrainingStep/characters-%d", units),
-		task:     model.Task{Kind: model.LanguageModel, InputSize: symbols, OutputSize: symbols, Batch: 64, Length: 100},
+		shape:    characterShape(symbols, 64, 100),
 		options:  plugins.Values{"units": strconv.Itoa(units)},
 		training: suite.Training{Optimiser: model.Adam, LearningRate: 0.002},
 		units:    units, layers: 1, floor: within,
@@ -52,8 +52,8 @@ func characters(units, symbols int, within, plain, looped float64) timedStep {
 func words(units, layers int, dropout string) timedStep {
 	const symbols = 10000
 	return timedStep{
-		name: fmt.Sprintf("TrainingStep/words-%dx%d", units, layers),
-		task: model.Task{Kind: model.LanguageModel, InputSize: symbols, OutputSize: symbols, Batch: 20, Length: 35},
+		name:  fmt.Sprintf("TrainingStep/words-%dx%d", units, layers),
+		shape: characterShape(symbols, 20, 35),
 		options: plugins.Values{"units": strconv.Itoa(units), "layers": strconv.Itoa(layers),
 			"embedding": strconv.Itoa(units), "dropout": dropout},
 		training: suite.Training{Optimiser: model.SGD, LearningRate: 20, ClipNorm: 0.25},
@@ -72,11 +72,14 @@ func timedSteps() []timedStep {
 		words(650, 1, "0.65"),
 		words(1500, 2, "0.65"),
 		{
-			name:     "TrainingStep/mnist-100",
-			task:     model.Task{Kind: model.SequenceClassification, InputSize: 1, OutputSize: 10, Batch: 100, Length: 784},
+			name: "TrainingStep/mnist-100",
+			shape: network.Shape{
+				Inputs: []network.Input{{Name: "inputs", Role: network.Features, Stream: stream, Size: 1}},
+				Steps:  map[string]int{stream: 784}, Sequences: 100, Classes: 10,
+			},
 			options:  plugins.Values{"units": "100"},
 			training: suite.Training{Optimiser: model.Adam, LearningRate: 0.001},
-			units:    100, layers: 1, lastOnly: true,
+			units:    100, layers: 1,
 			peers: []peerGoal{{torchLSTM, 3, []string{"mnist", "--units", "100", "--batch", "100", "--length", "784"}}},
 		},
 	}
@@ -86,7 +89,7 @@ func timedSteps() []timedStep {
 // the recurrent products forward and backward at every time step, the
 // weight gradients, the softmax layer, and the input products of dense inputs.
 func (e timedStep) products() []product {
-	batch, length := e.task.Batch, e.task.Length
+	batch, length := e.shape.Sequences, e.shape.Steps[stream]
 	symbols := batch * length
 	gates := 4 * e.units
 	var all []product
@@ -107,10 +110,10 @@ func (e timedStep) products() []product {
 		}
 	}
 	rows := symbols
-	if e.lastOnly {
+	if e.shape.Targets == "" { // the last step alone is classified
 		rows = batch
 	}
-	classes := e.task.OutputSize
+	classes := e.shape.Classes
 	return append(all,
 		product{m: rows, n: classes, k: e.units, transB: true, count: 1},
 		product{m: rows, n: e.units, k: classes, count: 1},
@@ -202,7 +205,7 @@ func (b *Bench) trial(ctx context.Context, e timedStep, quantizer string) (*expe
 	if spec.Quantizer, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindQuantizer, Name: quantizer}, nil); err != nil {
 		return nil, err
 	}
-	return experiment.OpenTrial(ctx, b.Catalogue, b.Deadline, spec, random{e.task})
+	return experiment.OpenTrial(ctx, b.Catalogue, b.Deadline, spec, random{e.shape})
 }
 
 func (b *Bench) plugin(ctx context.Context, id plugins.ID, options plugins.Values) (experiment.Plugin, error) {

@@ -157,6 +157,38 @@ func (s babiSet) filesOf(task int) (train, test Source, ok bool) {
 	return train, test, train.Path != "" && test.Path != ""
 }
 
+// checkTasks refuses numbers of tasks that the data set does not have.
+func (s babiSet) checkTasks(tasks []int) error {
+	if len(tasks) == 0 {
+		return plugins.Problemf("data set %s: the list of tasks is empty; name some from 1 to %d", s.Name, babiTasks)
+	}
+	for i, task := range tasks {
+		switch _, _, ok := s.filesOf(task); {
+		case task < 1 || task > babiTasks:
+			return plugins.Problemf("data set %s has no task %d; name some from 1 to %d", s.Name, task, babiTasks)
+		case slices.Contains(tasks[:i], task):
+			return plugins.Problemf("data set %s: task %d is named twice; name it once", s.Name, task)
+		case !ok:
+			return plugins.Problemf("data set %s has %s; leave out task %d or use %s", s.Name, s.Note, task, babi.Name)
+		}
+	}
+	return nil
+}
+
+// CheckStories refuses numbers of tasks that a data set of bAbI does not have. It looks
+// for no file.
+func CheckStories(name string, tasks []int) error {
+	found, err := lookup(name, ShapeReading)
+	if err != nil {
+		return err
+	}
+	set, ok := found.(babiSet)
+	if !ok {
+		return plugins.Problemf("data set %s has no numbered tasks; name %s or %s", name, babi.Name, babi10k.Name)
+	}
+	return set.checkTasks(tasks)
+}
+
 // load reads the tasks that are asked for. Vocabulary and classes are made of all
 // parts of these tasks, in alphabetical order: bAbI is a closed world, whose test
 // questions have answers (of qa8, say) that the training part lacks.
@@ -169,23 +201,14 @@ func (s babiSet) load(ctx context.Context, request ReadingRequest) (*Reading, er
 			}
 		}
 	}
-	if len(tasks) == 0 {
-		return nil, plugins.Problemf("data set %s: the list of tasks is empty; name some from 1 to %d", s.Name, babiTasks)
+	if err := s.checkTasks(tasks); err != nil {
+		return nil, err
 	}
 	r := &Reading{Name: s.Name, Split: s.Split, Note: s.Note}
 	digest := sha256.New()
 	var parsed [][2][]StoryQuestion // of each task train and test
-	for i, task := range tasks {
-		switch {
-		case task < 1 || task > babiTasks:
-			return nil, plugins.Problemf("data set %s has no task %d; name some from 1 to %d", s.Name, task, babiTasks)
-		case slices.Contains(tasks[:i], task):
-			return nil, plugins.Problemf("data set %s: task %d is named twice; name it once", s.Name, task)
-		}
-		train, test, ok := s.filesOf(task)
-		if !ok {
-			return nil, plugins.Problemf("data set %s has %s; leave out task %d or use %s", s.Name, s.Note, task, babi.Name)
-		}
+	for _, task := range tasks {
+		train, test, _ := s.filesOf(task)
 		var both [2][]StoryQuestion
 		for part, source := range []Source{train, test} {
 			if err := ctx.Err(); err != nil {

@@ -62,19 +62,18 @@ func (c Copy) Example(i uint64, inputs, targets []int32) {
 	inputs[c.Symbols+c.Delay-1] = CopyMark
 }
 
-// DelayedCopy generates a memory task in which every step is graded: the input of
-// every step is one of the symbols 1 … [CopyAlphabet], each equally likely, and its
-// target is the input of Delay steps before, or [CopyBlank] in the first Delay steps. A
-// network without memory can do no better on the steps after those than to guess:
-// accuracy 1/8, and a loss of log 8 nats.
+// DelayedCopy generates a memory task: the input of every step is one of the symbols
+// 0 … [CopyAlphabet] − 1, each equally likely, and its target is the input of Delay steps
+// before, or −1, which is none, in the first Delay steps. A network without memory can
+// do no better than to guess: accuracy 1/8, and a loss of log 8 nats.
 type DelayedCopy struct {
 	Length int // steps of an example, more than Delay
 	Delay  int // at least 1
 	Seed   uint64
 }
 
-// DelayedCopyClasses counts its ids: the blank and the symbols.
-const DelayedCopyClasses = CopyAlphabet + 1
+// DelayedCopyClasses counts its symbols.
+const DelayedCopyClasses = CopyAlphabet
 
 // Check refuses settings that make no task.
 func (c DelayedCopy) Check() error {
@@ -90,9 +89,11 @@ func (c DelayedCopy) Check() error {
 func (c DelayedCopy) Example(i uint64, inputs, targets []int32) {
 	random := rand.New(rand.NewPCG(c.Seed, i))
 	for step := range inputs {
-		inputs[step] = int32(1 + random.IntN(CopyAlphabet))
+		inputs[step] = int32(random.IntN(CopyAlphabet))
 	}
-	clear(targets[:c.Delay])
+	for step := range c.Delay {
+		targets[step] = -1
+	}
 	copy(targets[c.Delay:], inputs)
 }
 

@@ -173,18 +173,8 @@ func withCap(note string, used, total int) string {
 // may be empty. maxBytes keeps only the first bytes before the split; 0 is no cap. The
 // checksum covers the content used and the split.
 func LoadText(path string, split []float64, maxBytes int) (*Text, error) {
-	if len(split) != 3 {
-		return nil, plugins.Problemf("the split of %s has %d fractions; give three, such as [0.9, 0.05, 0.05]", path, len(split))
-	}
-	for _, fraction := range split {
-		if !(fraction > 0 && fraction < 1) {
-			return nil, plugins.Problemf("the split of %s holds %v; give three fractions between 0 and 1, such as [0.9, 0.05, 0.05]", path, fraction)
-		}
-	}
-	// Fractions are written in decimal, so their sum may be a little off 1.
-	const rounding = 1e-9
-	if sum := split[0] + split[1] + split[2]; math.Abs(sum-1) > rounding {
-		return nil, plugins.Problemf("the split of %s adds up to %v; give three fractions that add up to 1, such as [0.9, 0.05, 0.05]", path, sum)
+	if err := checkSplit(path, split); err != nil {
+		return nil, err
 	}
 	content, err := readFile(path)
 	if err != nil {
@@ -194,18 +184,50 @@ func LoadText(path string, split []float64, maxBytes int) (*Text, error) {
 	if maxBytes > 0 {
 		content = content[:min(maxBytes, len(content))]
 	}
-	const nudge = 1e-6 // 0.29 of 100 characters are 29, though the product is a little less
-	length := float64(len(content))
-	train, valid := int(length*split[0]+nudge), int(length*split[1]+nudge)
-	if train == 0 || valid == 0 || train+valid >= len(content) {
-		return nil, plugins.Problemf("%s has %d bytes, of which the split %v leaves a part empty; give a longer text or another split", path, len(content), split)
+	train, valid, err := cut(path, len(content), "bytes", split)
+	if err != nil {
+		return nil, err
 	}
 	text := assemble(alphabetOf(whole), content[:train], content[train:train+valid], content[train+valid:])
 	text.Name = "text:" + filepath.Base(path)
-	text.Split = fmt.Sprintf("%v/%v/%v by position", split[0], split[1], split[2])
+	text.Split = fractionsByPosition(split)
 	text.Note = withCap("", len(content), len(whole))
 	identity := sha256.New()
 	fmt.Fprintf(identity, "%s\n%s", text.Split, text.SHA256)
 	text.SHA256 = hex.EncodeToString(identity.Sum(nil))
 	return text, nil
+}
+
+// checkSplit refuses fractions that are none of a split.
+func checkSplit(path string, split []float64) error {
+	if len(split) != 3 {
+		return plugins.Problemf("the split of %s has %d fractions; give three, such as [0.9, 0.05, 0.05]", path, len(split))
+	}
+	for _, fraction := range split {
+		if !(fraction > 0 && fraction < 1) {
+			return plugins.Problemf("the split of %s holds %v; give three fractions between 0 and 1, such as [0.9, 0.05, 0.05]", path, fraction)
+		}
+	}
+	// Fractions are written in decimal, so their sum may be a little off 1.
+	const rounding = 1e-9
+	if sum := split[0] + split[1] + split[2]; math.Abs(sum-1) > rounding {
+		return plugins.Problemf("the split of %s adds up to %v; give three fractions that add up to 1, such as [0.9, 0.05, 0.05]", path, sum)
+	}
+	return nil
+}
+
+// cut returns how many of n bytes or words train and validate.
+func cut(path string, n int, what string, split []float64) (train, valid int, err error) {
+	const nudge = 1e-6 // 0.29 of 100 characters are 29, though the product is a little less
+	length := float64(n)
+	train, valid = int(length*split[0]+nudge), int(length*split[1]+nudge)
+	if train == 0 || valid == 0 || train+valid >= n {
+		return 0, 0, plugins.Problemf("%s has %d %s, of which the split %v leaves a part empty; give a longer text or another split", path, n, what, split)
+	}
+	return train, valid, nil
+}
+
+// fractionsByPosition names such a split.
+func fractionsByPosition(split []float64) string {
+	return fmt.Sprintf("%v/%v/%v by position", split[0], split[1], split[2])
 }

@@ -2,11 +2,13 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"bittern/plugins"
 )
@@ -29,12 +31,14 @@ type Words struct {
 	// [EndOfSentence] at the end of each line.
 	Train, Valid, Test []int32
 
-	// Vocabulary lists the words of the training part, in the order of their first
-	// appearance; a line's end counts as an appearance of [EndOfSentence].
+	// Vocabulary lists the words of the training part. Those of a data set are in the
+	// order of their first appearance; a line's end counts as an appearance of
+	// [EndOfSentence].
 	Vocabulary []string
 
-	// SHA256 (hex) is taken over the contents of the train, valid and test files,
-	// one after another, each after a line with its length.
+	// SHA256 (hex) identifies the content. Of a data set it is taken over the contents
+	// of the train, valid and test files, one after another, each after a line with
+	// its length; of a user's own text see [LoadWordText].
 	SHA256 string
 
 	Split string // how the parts came to be, in words
@@ -88,25 +92,82 @@ func LoadWords(ctx context.Context, name, dataDir string) (*Words, error) {
 	return words, nil
 }
 
-// LoadWordFiles reads words from a user's own text files, plain or gzip streams
-// named ".gz". Words are separated by spaces and tabs; a line ends with LF or CR LF,
-// the last one also without, and an empty line is the word [EndOfSentence]
-// alone. A word of valid or test that train lacks is read as [Unknown] where train
-// has that word, and refused otherwise.
-func LoadWordFiles(train, valid, test string) (*Words, error) {
-	var files [3]wordFile
-	for i, path := range []string{train, valid, test} {
-		content, err := readFile(path)
-		if err != nil {
-			return nil, err
-		}
-		files[i] = wordFile{path, content}
+// LoadWordText reads words from a user's own text, plain or a gzip stream named
+// ".gz", and cuts them by position. Words are separated by spaces and tabs; a line
+// ends with LF or CR LF, the last one also without, and each end is the word
+// [EndOfSentence]. split holds the fractions of train, valid and test, as for
+// [LoadText], of the words.
+//
+// The vocabulary is [EndOfSentence], [Unknown], and the words of the training part,
+// the most frequent first and equally frequent ones in the order of their first
+// appearance; where most is not 0 it is cut to that size. All other words are read as
+// [Unknown]. The checksum covers the content, the split and most.
+func LoadWordText(path string, split []float64, most int) (*Words, error) {
+	if err := checkSplit(path, split); err != nil {
+		return nil, err
 	}
-	words, err := parseWords(files)
+	if most < 0 || most > 0 && most < 3 {
+		return nil, plugins.Problemf("a vocabulary of %d words leaves none beside %s and %s; give at least 3, or 0 for all", most, EndOfSentence, Unknown)
+	}
+	content, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	words.Name, words.Split = "words:"+filepath.Base(train), "by file"
+	return parseWordText(wordFile{path, content}, split, most)
+}
+
+func parseWordText(file wordFile, split []float64, most int) (*Words, error) {
+	ids := map[string]int32{EndOfSentence: 0, Unknown: 1}
+	vocabulary := []string{EndOfSentence, Unknown}
+	var all []int32
+	err := file.each(func(_ int, word []byte) error {
+		id, known := ids[string(word)]
+		if !known {
+			id = int32(len(vocabulary))
+			vocabulary = append(vocabulary, string(word))
+			ids[vocabulary[id]] = id
+		}
+		all = append(all, id)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	train, valid, err := cut(file.path, len(all), "words", split)
+	if err != nil {
+		return nil, err
+	}
+	counts := make([]int, len(vocabulary))
+	for _, id := range all[:train] {
+		counts[id]++
+	}
+	var order []int32 // of the words besides the first two
+	for id := 2; id < len(vocabulary); id++ {
+		if counts[id] > 0 {
+			order = append(order, int32(id))
+		}
+	}
+	slices.SortStableFunc(order, func(x, y int32) int { return cmp.Compare(counts[y], counts[x]) })
+	if most > 0 && most-2 < len(order) {
+		order = order[:most-2]
+	}
+	final := make([]int32, len(vocabulary))
+	for id := range final {
+		final[id] = 1 // Unknown
+	}
+	final[0] = 0
+	words := &Words{Name: "words:" + filepath.Base(file.path), Vocabulary: []string{EndOfSentence, Unknown}, Split: fractionsByPosition(split)}
+	for _, id := range order {
+		final[id] = int32(len(words.Vocabulary))
+		words.Vocabulary = append(words.Vocabulary, vocabulary[id])
+	}
+	for i, id := range all {
+		all[i] = final[id]
+	}
+	words.Train, words.Valid, words.Test = all[:train:train], all[train:train+valid:train+valid], all[train+valid:]
+	identity := sha256.New()
+	fmt.Fprintf(identity, "%s\n%d\n%s", words.Split, most, file.content)
+	words.SHA256 = hex.EncodeToString(identity.Sum(nil))
 	return words, nil
 }
 
@@ -124,34 +185,25 @@ func parseWords(files [3]wordFile) (*Words, error) {
 		file := files[i]
 		fmt.Fprintf(digest, "%d\n", len(file.content))
 		digest.Write(file.content)
-		if len(file.content) == 0 {
-			return nil, plugins.Problemf("%s is empty; give a file with words in it", file.path)
-		}
 		training := i == 0
-		number := 0
-		for line := range bytes.Lines(file.content) {
-			number++
-			line, _ = bytes.CutSuffix(line, []byte("\n"))
-			line, _ = bytes.CutSuffix(line, []byte("\r"))
-			words, err := wordsOf(line)
-			if err != nil {
-				return nil, plugins.Problemf("%s line %d: %s", file.path, number, err)
-			}
-			for _, word := range words {
-				id, known := ids[string(word)]
-				switch {
-				case known:
-				case training:
-					id = int32(len(ids))
-					ids[string(word)] = id
-				default:
-					if id, known = ids[Unknown]; !known {
-						return nil, plugins.Problemf("%s line %d: the word %q does not occur in %s, which has no %s either; replace the word or put %s for rare words in all files",
-							file.path, number, word, files[0].path, Unknown, Unknown)
-					}
+		err := file.each(func(line int, word []byte) error {
+			id, known := ids[string(word)]
+			switch {
+			case known:
+			case training:
+				id = int32(len(ids))
+				ids[string(word)] = id
+			default:
+				if id, known = ids[Unknown]; !known {
+					return plugins.Problemf("%s line %d: the word %q does not occur in %s, which has no %s either; replace the word or put %s for rare words in all files",
+						file.path, line, word, files[0].path, Unknown, Unknown)
 				}
-				*part = append(*part, id)
 			}
+			*part = append(*part, id)
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	words.Vocabulary = make([]string, len(ids))
@@ -160,6 +212,29 @@ func parseWords(files [3]wordFile) (*Words, error) {
 	}
 	words.SHA256 = hex.EncodeToString(digest.Sum(nil))
 	return words, nil
+}
+
+// each visits the words of a file, with the number of their line.
+func (f wordFile) each(visit func(line int, word []byte) error) error {
+	if len(f.content) == 0 {
+		return plugins.Problemf("%s is empty; give a file with words in it", f.path)
+	}
+	number := 0
+	for line := range bytes.Lines(f.content) {
+		number++
+		line, _ = bytes.CutSuffix(line, []byte("\n"))
+		line, _ = bytes.CutSuffix(line, []byte("\r"))
+		words, err := wordsOf(line)
+		if err != nil {
+			return plugins.Problemf("%s line %d: %s", f.path, number, err)
+		}
+		for _, word := range words {
+			if err := visit(number, word); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // wordsOf splits a line and adds [EndOfSentence].

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,22 +61,42 @@ func TestParseWordsRefuses(t *testing.T) {
 	}
 }
 
-func TestLoadWordFiles(t *testing.T) {
+func TestLoadWordText(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	train, valid, test := filepath.Join(dir, "train.txt.gz"), filepath.Join(dir, "valid.txt"), filepath.Join(dir, "test.txt")
-	write(t, train, gzipped(t, "one two\n"))
-	write(t, valid, []byte("two\n"))
-	write(t, test, []byte("one\n"))
-	words, err := LoadWordFiles(train, valid, test)
+	path := filepath.Join(t.TempDir(), "my.txt.gz")
+	write(t, path, gzipped(t, "b a a\r\nc a b\n\nd c e")) // 13 words with the ends
+	split := []float64{0.5, 0.25, 0.25}
+	words, err := LoadWordText(path, split, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(words.Train) != 3 || words.Name != "words:train.txt.gz" || words.Split != "by file" {
-		t.Errorf("got %+v", words)
+	got := []string{spell(words.Vocabulary, words.Train), spell(words.Vocabulary, words.Valid), spell(words.Vocabulary, words.Test)}
+	if diff := cmp.Diff([]string{"b a a <eos> c a", "b <eos> <eos>", "<unk> c <unk> <eos>"}, got); diff != "" {
+		t.Errorf("train, valid, test (-want +got):\n%s", diff)
 	}
-	_, err = LoadWordFiles(train, filepath.Join(dir, "none"), test)
+	if diff := cmp.Diff([]string{"<eos>", "<unk>", "a", "b", "c"}, words.Vocabulary); diff != "" || words.Name != "words:my.txt.gz" || words.Split != "0.5/0.25/0.25 by position" {
+		t.Errorf("%s, %s, vocabulary by frequency (-want +got):\n%s", words.Name, words.Split, diff)
+	}
+	cut, err := LoadWordText(path, split, 4)
+	if err != nil || spell(cut.Vocabulary, cut.Train) != "b a a <eos> <unk> a" || cut.SHA256 == words.SHA256 {
+		t.Errorf("a vocabulary of 4: %+v, %v, want c to be unknown and another identity", cut, err)
+	}
+	other, err := LoadWordText(path, []float64{0.4, 0.35, 0.25}, 0)
+	if err != nil || other.SHA256 == words.SHA256 {
+		t.Errorf("another split: %+v, %v, want another identity", other, err)
+	}
+	_, err = LoadWordText(path, split, 2)
+	wantProblem(t, err, "a vocabulary of 2 words", "at least 3")
+	_, err = LoadWordText(path, []float64{0.5, 0.5}, 0)
+	wantProblem(t, err, "2 fractions; give three")
+	_, err = LoadWordText(path, []float64{0.98, 0.01, 0.01}, 0)
+	wantProblem(t, err, "my.txt.gz has 13 words", "leaves a part empty")
+	_, err = LoadWordText(path+"none", split, 0)
 	wantProblem(t, err, "none", "no such file")
+	bad := filepath.Join(t.TempDir(), "bad.txt")
+	write(t, bad, []byte("a\nb\x00\n"))
+	_, err = LoadWordText(bad, split, 0)
+	wantProblem(t, err, "bad.txt line 2", "control character")
 }
 
 // The published numbers: Mikolov et al. (2010), Zaremba et al. (2014).
@@ -125,6 +146,38 @@ func FuzzParseWords(f *testing.F) {
 			}
 			if lines := strings.Count(text+"\n", "\n"); ends != lines && ends != lines-1 {
 				t.Errorf("%q: %d ends of lines in %q", text, ends, spell(words.Vocabulary, part))
+			}
+		}
+	})
+}
+
+// Whatever a text of the user's own holds, its words are kept in order or unknown,
+// the vocabulary has its size, and refusals are Problems.
+func FuzzParseWordText(f *testing.F) {
+	f.Add("the cat\nsat on the mat\n", uint8(4))
+	f.Add("a <unk>\r\n\nb\tc", uint8(0))
+	f.Add("a\x00", uint8(9))
+	f.Add(" <eos>", uint8(9))
+	f.Fuzz(func(t *testing.T, text string, most uint8) {
+		words, err := parseWordText(wordFile{"my.txt", []byte(text)}, []float64{0.5, 0.25, 0.25}, 3+int(most))
+		if err != nil {
+			wantProblem(t, err, "my.txt")
+			return
+		}
+		if len(words.Vocabulary) > 3+int(most) {
+			t.Errorf("%q: %d words in a vocabulary of %d", text, len(words.Vocabulary), 3+int(most))
+		}
+		var want []string
+		for line := range strings.Lines(text) {
+			want = append(append(want, strings.FieldsFunc(strings.TrimRight(line, "\r\n"), func(r rune) bool { return r == ' ' || r == '\t' })...), EndOfSentence)
+		}
+		all := slices.Concat(words.Train, words.Valid, words.Test)
+		if len(all) != len(want) {
+			t.Fatalf("%q: %d words, want %d", text, len(all), len(want))
+		}
+		for i, id := range all {
+			if got := words.Vocabulary[id]; got != want[i] && (got != Unknown || slices.Contains(words.Vocabulary, want[i])) {
+				t.Errorf("%q: word %d is %q, want %q", text, i, got, want[i])
 			}
 		}
 	})

@@ -4,74 +4,184 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"bittern/harness/artifact"
-	"bittern/harness/dataset"
+	"bittern/harness/metric"
 	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/backend"
-	"bittern/plugins/stepgraph"
+	"bittern/plugins/network"
 )
 
-// constant is a backend whose outputs all have one value.
-type constant float32
+// quiz is a task of two streams and one target a sequence, whose batches hold their
+// number in their first target and nothing else. Every batch belongs to the group of
+// its place.
+type quiz struct{ groups []string }
 
-func (constant) Describe(context.Context) (plugins.Description, error) {
+func (quiz) Shape() network.Shape {
+	return network.Shape{
+		Inputs: []network.Input{
+			{Name: "story", Role: network.Tokens, Stream: "story", Size: 9},
+			{Name: "question", Role: network.Tokens, Stream: "question", Size: 9},
+		},
+		Steps: map[string]int{"story": 7, "question": 3}, Sequences: 2, Classes: 10000,
+	}
+}
+
+func (quiz) Metric() metric.Metric               { return metric.Accuracy }
+func (quiz) Steps() map[string]int               { return map[string]int{"story": 6, "question": 2} }
+func (q quiz) Training(uint64, int) task.Batches { return q }
+func (q quiz) Evaluation(task.Part) task.Batches { return q }
+func (q quiz) Len() int                          { return len(q.groups) }
+func (q quiz) Group(i int) string                { return q.groups[i] }
+func (q quiz) Fill(i int, b network.Batch) error {
+	b.Targets[0], b.Targets[1] = int32(i), -1
+	return task.Ready(i, q.Len(), q.Shape(), b)
+}
+
+// marker is a backend that scores with a function of the batch's number.
+type marker struct {
+	score     func(i int) network.Score
+	tolerance *float64
+	requests  []backend.Execute
+	steps     map[string]int
+}
+
+func (*marker) Describe(context.Context) (plugins.Description, error) {
 	return plugins.Description{}, nil
 }
-func (constant) Deploy(context.Context, backend.Deploy) (backend.Deployed, error) {
-	return backend.Deployed{}, nil
-}
-func (constant) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
-	return backend.Cost{}, nil
-}
-func (c constant) Execute(_ context.Context, request backend.Execute) error {
-	for i := range request.Outputs {
-		request.Outputs[i] = float32(c)
-	}
-	return nil
+
+func (m *marker) Deploy(context.Context, backend.Deploy) (backend.Deployed, error) {
+	return backend.Deployed{Tolerance: m.tolerance}, nil
 }
 
-// TestAScoreIsANumber holds that probabilities of which there is no logarithm
-// fail their deployment: neither a table nor JSON has room for an infinity.
+func (m *marker) Cost(_ context.Context, request backend.CostRequest) (backend.Cost, error) {
+	m.steps = request.Steps
+	return backend.Cost{}, nil
+}
+
+func (m *marker) Execute(_ context.Context, request backend.Execute) (network.Score, error) {
+	m.requests = append(m.requests, request)
+	return m.score(int(request.Batch.Targets[0])), nil
+}
+
+// mark deploys on the machine; loss is that of the model.
+func mark(t *testing.T, m *marker, groups []string, loss float64) (outcome, error) {
+	t.Helper()
+	return deploy(t.Context(), m, Plugin{Label: "slide rule"}, artifact.Network{}, quiz{groups}, loss, &Quiet{}, func(int, int) {})
+}
+
+// A loss that is none fails its deployment: neither a table nor JSON has room for an
+// infinity.
 func TestAScoreIsANumber(t *testing.T) {
 	t.Parallel()
-	text, err := dataset.Load(t.Context(), dataset.Request{Name: "grammar", MaxBytes: 1500})
-	if err != nil {
-		t.Fatal(err)
-	}
-	lm, err := task.NewLanguageModel(text, 7, 23)
-	if err != nil {
-		t.Fatal(err)
-	}
-	network := artifact.Network{Graph: stepgraph.Graph{Output: "p", Nodes: []stepgraph.Node{{Name: "p", Op: stepgraph.Softmax}}}}
-	run := func(probability float32) (outcome, error) {
-		return deploy(t.Context(), constant(probability), Plugin{Label: "slide rule"}, network, lm, 0, &Quiet{}, func(int, int) {})
-	}
-	for _, probability := range []float32{0, -1} {
-		_, err := run(probability)
-		if f, ok := errors.AsType[*Failure](err); !ok || !strings.HasPrefix(f.Reason, "slide rule gives targets probabilities of 0 or less") {
-			t.Errorf("probability %v: error %v, want a failure that says so", probability, err)
+	for _, loss := range []float64{math.NaN(), math.Inf(1)} {
+		_, err := mark(t, &marker{score: func(int) network.Score { return network.Score{LossSum: loss, Count: 1} }}, []string{""}, 0)
+		if f, ok := errors.AsType[*Failure](err); !ok || !strings.HasPrefix(f.Reason, "slide rule has losses that sum to") {
+			t.Errorf("a loss of %v: error %v, want a failure that says so", loss, err)
 		}
 	}
-	if o, err := run(0.5); err != nil || o.score == nil || math.Abs(*o.score-1) > 1e-12 {
-		t.Errorf("probability 0.5: %+v, %v, want a score of 1 bit", o, err)
+	if _, err := mark(t, &marker{score: func(int) network.Score { return network.Score{} }}, []string{""}, 0); err == nil {
+		t.Error("a test part without a target has a score")
+	}
+}
+
+// The harness hands over batches alone: it has no room for logits, of which there
+// would be 10,000 for each target.
+func TestADeploymentAsksForNoOutputs(t *testing.T) {
+	t.Parallel()
+	m := &marker{score: func(i int) network.Score { return network.Score{LossSum: float64(i), Count: 1, Correct: i % 2} }}
+	o, err := mark(t, m, []string{"", "", "", ""}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.requests) != 4 {
+		t.Fatalf("%d calls of Execute, want one for each of 4 batches", len(m.requests))
+	}
+	for i, request := range m.requests {
+		if request.Outputs != nil {
+			t.Errorf("call %d has room for %d outputs, want none", i, len(request.Outputs))
+		}
+	}
+	if o.score == nil || *o.score != 50 || o.groups != nil || o.doubt != "" {
+		t.Errorf("outcome %+v, want 50 %% without groups and without a doubt", o)
+	}
+	want := map[string]int{"story": 6, "question": 2}
+	if diff := cmp.Diff([]map[string]int{want, want}, []map[string]int{m.steps, o.steps}); diff != "" {
+		t.Errorf("steps of the costed sequence, asked for and kept (-want +got):\n%s", diff)
+	}
+}
+
+// The score is the mean over groups, however many targets each has: 3 of 4 in one and
+// none of 1 in the other are 37.5 %.
+func TestAScoreIsTheMeanOverGroups(t *testing.T) {
+	t.Parallel()
+	groups := []string{"qa1", "qa2", "qa1", "empty"}
+	scores := []network.Score{{LossSum: 1, Count: 1, Correct: 1}, {LossSum: 2, Count: 1}, {LossSum: 2, Count: 3, Correct: 2}, {}}
+	o, err := mark(t, &marker{score: func(i int) network.Score { return scores[i] }, tolerance: new(1e-9)}, groups, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *o.score != 37.5 || o.doubt != "" { // the loss is the mean over all 5 targets
+		t.Errorf("score %v, doubt %q, want 37.5 and none", *o.score, o.doubt)
+	}
+	want := []store.GroupScore{{Group: "qa1", Score: 75, Targets: 4}, {Group: "qa2", Score: 0, Targets: 1}}
+	var d store.Deployment
+	o.into(&d)
+	if diff := cmp.Diff(want, d.Groups); diff != "" {
+		t.Errorf("stored groups (-want +got):\n%s", diff)
+	}
+}
+
+// A machine that scores otherwise than the model by more than it claims is in doubt; one
+// that claims nothing is not.
+func TestAnotherScoreIsInDoubt(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		tolerance *float64
+		doubt     bool
+	}{{new(0.01), true}, {new(0.03), false}, {nil, false}} {
+		m := &marker{score: func(int) network.Score { return network.Score{LossSum: 1.02, Count: 1} }, tolerance: test.tolerance}
+		o, err := mark(t, m, []string{""}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(o.doubt, "slide rule computes a loss of 1.0200 nats a target and the model that trained the network 1.0000"); got != test.doubt || o.score == nil {
+			t.Errorf("0.02 nats off, a claim of %v: doubt %q, score %v; want a doubt: %t", test.tolerance, o.doubt, o.score, test.doubt)
+		}
 	}
 }
 
 // What a machine says of a timed figure is stored whole.
 func TestTheSpreadOfATimeIsStored(t *testing.T) {
 	t.Parallel()
-	o := outcome{cost: &backend.Cost{Seconds: new(2.0), SecondsLow: new(1.0), SecondsHigh: new(3.0), Measured: true, N: 7}}
+	o := outcome{cost: &backend.Cost{Seconds: new(2.0), SecondsLow: new(1.0), SecondsHigh: new(3.0), Measured: true, N: 7}, steps: map[string]int{"text": 5}}
 	var d store.Deployment
 	o.into(&d)
-	want := &store.Cost{Seconds: new(2.0), SecondsLow: new(1.0), SecondsHigh: new(3.0), Measured: true, N: 7}
+	want := &store.Cost{Steps: map[string]int{"text": 5}, Seconds: new(2.0), SecondsLow: new(1.0), SecondsHigh: new(3.0), Measured: true, N: 7}
 	if diff := cmp.Diff(want, d.Cost); diff != "" {
 		t.Errorf("stored cost (-want +got):\n%s", diff)
+	}
+}
+
+// Groups stand in the order of the test part.
+func TestGroupsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	var sums tally
+	for _, name := range []string{"qa2", "qa10", "qa1", "qa10"} {
+		sums.add(name, network.Score{Count: 1})
+	}
+	var names []string
+	for _, g := range sums.score(metric.Accuracy).groups {
+		names = append(names, g.Group)
+	}
+	if want := []string{"qa2", "qa10", "qa1"}; !slices.Equal(names, want) {
+		t.Errorf("groups %q, want %q", names, want)
 	}
 }

@@ -63,7 +63,7 @@ func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, 
 	if err := f.vouch(); err != nil {
 		return outcome{}, err
 	}
-	network, err := artifact.Read(f.artifact(), row.Artifact)
+	deployed, err := artifact.Read(f.artifact(), row.Artifact)
 	if err != nil {
 		return outcome{}, err // no plugin is to blame for it
 	}
@@ -79,12 +79,12 @@ func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, 
 			f.Stderr = process.Stderr() // complete only now, as in session.finish
 		}
 	}()
-	return deploy(ctx, process, plugin, network, t, *row.FrozenLoss, &r.Quiet, report)
+	return deploy(ctx, process, plugin, deployed, t, *row.FrozenLoss, &r.Quiet, report)
 }
 
 // into fills the row of a deployment that did not fail.
 func (o outcome) into(d *store.Deployment) {
-	d.Status, d.Reason, d.Doubt, d.Metric = store.Done, o.missing, o.doubt, o.score
+	d.Status, d.Reason, d.Doubt, d.Metric, d.Groups = store.Done, o.missing, o.doubt, o.score, o.groups
 	if o.cost == nil {
 		if o.score == nil {
 			d.Status = store.Unsupported
@@ -92,6 +92,7 @@ func (o outcome) into(d *store.Deployment) {
 		return
 	}
 	d.Cost = &store.Cost{
+		Steps:  o.steps,
 		Cycles: o.cost.Cycles, Seconds: o.cost.Seconds, Area: o.cost.Area,
 		Measured: o.cost.Measured, N: o.cost.N, Missing: o.cost.Missing, Notes: o.cost.Notes,
 		SecondsLow: o.cost.SecondsLow, SecondsHigh: o.cost.SecondsHigh,

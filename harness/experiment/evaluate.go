@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"context"
-	"math"
 
 	"bittern/harness/task"
 	"bittern/plugins/model"
@@ -22,16 +21,10 @@ func (s *session) frozen(ctx context.Context, part task.Part) (scored, error) {
 	return s.evaluate(ctx, part, model.Frozen, func(context.Context, int) error { return nil })
 }
 
-// scored is what an evaluation comes to.
-type scored struct {
-	metric float64 // in the task's
-	loss   float64 // mean, nats a target
-}
-
 func (s *session) evaluate(ctx context.Context, part task.Part, statistics model.Statistics, prepare func(ctx context.Context, batch int) error) (scored, error) {
 	batches := s.task.Evaluation(part)
 	calls := context.WithoutCancel(ctx) // a batch that has begun is finished
-	var sum model.Evaluation
+	var sums tally
 	for i := range batches.Len() {
 		if err := ctx.Err(); err != nil {
 			return scored{}, err
@@ -39,24 +32,21 @@ func (s *session) evaluate(ctx context.Context, part task.Part, statistics model
 		if err := prepare(calls, i); err != nil {
 			return scored{}, err
 		}
-		valid, err := batches.Fill(i, s.tensors.inputs)
-		if err != nil {
+		if err := batches.Fill(i, s.tensors.batch); err != nil {
 			return scored{}, err
 		}
-		one, err := s.model.Evaluate(calls, model.Evaluate{Statistics: statistics, Valid: valid})
+		one, err := s.model.Evaluate(calls, model.Evaluate{Statistics: statistics})
 		if err != nil {
 			return scored{}, failure(err)
 		}
-		add(&sum, one)
+		sums.add(batches.Group(i), one)
 	}
-	found := scored{metric: s.task.Metric().Score(sum), loss: sum.LossSum / float64(sum.Count)}
-	if notFinite(found.metric) || notFinite(found.loss) {
-		return scored{}, unusable(s.modelProcess, s.spec.Model.Label, "has losses that sum to %v over %d targets, a score of %v", sum.LossSum, sum.Count, found.metric)
+	found := sums.score(s.task.Metric())
+	if !found.finite() {
+		return scored{}, unusable(s.modelProcess, s.spec.Model.Label, "has losses that sum to %v over %d targets, a score of %v", sums.total.LossSum, sums.total.Count, found.metric)
 	}
 	return found, nil
 }
-
-func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
 // calibrate gathers the statistics of a deployed network over a number of
 // training batches, as many as an epoch has at most, and counts their sequences.
@@ -69,15 +59,14 @@ func (s *session) calibrate(ctx context.Context, number int) (sequences int, err
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		valid, err := batches.Fill(i, s.tensors.inputs)
-		if err != nil {
+		if err := batches.Fill(i, s.tensors.batch); err != nil {
 			return 0, err
 		}
-		request := model.Evaluate{Statistics: model.Calibrate, First: i == 0, Valid: valid}
+		request := model.Evaluate{Statistics: model.Calibrate, First: i == 0}
 		if _, err := s.model.Evaluate(calls, request); err != nil {
 			return 0, failure(err)
 		}
-		sequences += valid
+		sequences += s.tensors.batch.Sequences
 	}
 	return sequences, nil
 }

@@ -214,7 +214,7 @@ func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 	w.run(t, s)
 	row := w.row(t, s)
 
-	symbols := s.Loaded.Task.Shape().InputSize
+	symbols := s.Loaded.Task.Shape().Classes
 	if row.Status != store.Done || row.Metric != "BPC" || row.Steps != 21 || row.Epochs != 3 {
 		t.Errorf("status %s, metric %s, %d steps, %d epochs, want done, BPC, 21, 3", row.Status, row.Metric, row.Steps, row.Epochs)
 	}
@@ -251,8 +251,8 @@ func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 		len(oracle.Cost.Substitutions) != 1 || oracle.Cost.Substitutions[0] != want {
 		t.Errorf("oracle cost = %+v, want the substitution %+v", oracle.Cost, want)
 	}
-	if oracle.Cost == nil || oracle.Cost.Missing["area"] == "" || *oracle.Cost.Cycles != float64(2*symbols) {
-		t.Errorf("oracle cost = %+v, want %d cycles and a reason for the missing area", oracle.Cost, 2*symbols)
+	if oracle.Cost == nil || oracle.Cost.Missing["area"] == "" || *oracle.Cost.Cycles != float64(23*2*symbols) {
+		t.Errorf("oracle cost = %+v, want %d cycles for a sequence of 23 steps and a reason for the missing area", oracle.Cost, 23*2*symbols)
 	}
 	steps, err := store.ReadSteps(w.runner.Store.ExperimentDir(row.ID))
 	if err != nil || len(steps) != 21 {

@@ -106,7 +106,7 @@ func (s *session) fixWeights(ctx context.Context, draw quantizer.Draw) (map[stri
 func (s *session) export(ctx context.Context, weights map[string]packed.Matrix) (artifact.Network, error) {
 	n := artifact.Network{Weights: weights}
 	var err error
-	if n.Graph, err = s.model.Export(context.WithoutCancel(ctx)); err != nil {
+	if n.Program, err = s.model.Export(context.WithoutCancel(ctx)); err != nil {
 		return artifact.Network{}, failure(err)
 	}
 	if err := s.complete(&n); err != nil {
@@ -142,31 +142,33 @@ func (s *session) pack(frozen []quantizer.Frozen) (map[string]packed.Matrix, err
 	return weights, nil
 }
 
-// complete adds the full-precision weights that the graph names, such as the
-// output layer's, and leaves out quantized ones that it does not.
+// complete adds the full-precision weights that the stages' graphs name, such as the
+// output layer's, and leaves out quantized ones that none does.
 func (s *session) complete(n *artifact.Network) error {
 	named := make(map[string]packed.Matrix)
-	for _, node := range n.Graph.Nodes {
-		if node.Op != stepgraph.MatVec && node.Op != stepgraph.Lookup {
-			continue
-		}
-		if m, ok := n.Weights[node.Weight]; ok {
-			named[node.Weight] = m
-			continue
-		}
-		values, shape, err := s.tensors.matrix(node.Weight)
-		if err != nil {
-			return fmt.Errorf("node %s: %w", node.Name, err)
-		}
-		if named[node.Weight], err = packed.FromValues(values, shape[0], shape[1]); err != nil {
-			return fmt.Errorf("node %s: %w", node.Name, err)
+	for _, stage := range n.Program.Stages {
+		for _, node := range stage.Graph.Nodes {
+			if _, known := named[node.Weight]; known || node.Op != stepgraph.MatVec && node.Op != stepgraph.Lookup {
+				continue
+			}
+			if m, ok := n.Weights[node.Weight]; ok {
+				named[node.Weight] = m
+				continue
+			}
+			values, shape, err := s.tensors.matrix(node.Weight)
+			if err == nil {
+				named[node.Weight], err = packed.FromValues(values, shape[0], shape[1])
+			}
+			if err != nil {
+				return fmt.Errorf("stage %s, node %s: %w", stage.Name, node.Name, err)
+			}
 		}
 	}
 	n.Weights = named
-	if err := n.Graph.Validate(n.Weights); err != nil {
+	if err := n.Program.Validate(n.Weights); err != nil {
 		return err
 	}
-	return task.CheckGraph(n.Graph, s.task.Shape())
+	return n.Program.Serves(s.task.Shape())
 }
 
 func (t *tensors) matrix(name string) (values []float32, shape []int, err error) {

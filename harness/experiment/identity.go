@@ -43,7 +43,7 @@ type configPlugin struct {
 
 func (s *Spec) config() (json.RawMessage, error) {
 	return json.Marshal(config{
-		Format:    3,
+		Format:    4,
 		Task:      s.Task.Task,
 		Data:      s.Loaded.Data.Name,
 		SHA256:    s.Loaded.Data.SHA256,

@@ -13,6 +13,7 @@ import (
 	"bittern/harness/task"
 	"bittern/plugins/arena"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 	nullplugins "bittern/plugins/null"
 	"bittern/plugins/quantizer"
 )
@@ -45,9 +46,9 @@ func (h *hooked) Update(context.Context, model.Update) (model.UpdateResult, erro
 	return model.UpdateResult{GradNorm: math.Sqrt(square)}, nil
 }
 
-func (h *hooked) Evaluate(ctx context.Context, request model.Evaluate) (model.Evaluation, error) {
+func (h *hooked) Evaluate(ctx context.Context, request model.Evaluate) (network.Score, error) {
 	if err := h.evaluate(); err != nil {
-		return model.Evaluation{}, err
+		return network.Score{}, err
 	}
 	return h.Model.Evaluate(ctx, request)
 }

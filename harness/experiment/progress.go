@@ -18,7 +18,7 @@ const (
 // Progress says how far an experiment has come.
 type Progress struct {
 	Stage       Stage
-	Step, Steps int           // training steps, or sequences over all backends, done and planned
+	Step, Steps int           // training steps, or test batches over all backends, done and planned
 	Loss        float64       // of the last step's batch, nats; training only
 	Best        *float64      // best validation score so far
 	Metric      metric.Metric // of Best

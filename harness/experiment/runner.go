@@ -272,6 +272,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 		return err
 	}
 	row.PaperStyle, row.FrozenModel, row.FrozenLoss = &d.paperStyle.metric, &d.frozen.metric, &d.frozen.loss
+	row.PaperStyleGroups, row.FrozenModelGroups = d.paperStyle.groups, d.frozen.groups
 	row.Freeze, row.Draws, row.CalibrationSequences = freeze, d.draws, d.calibration
 	row.RecurrentBytes, row.DeployedBytes = d.recurrentBytes, d.network.Bytes()
 	row.Status, row.FinishedAt = store.Done, time.Now()

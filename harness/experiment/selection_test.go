@@ -87,8 +87,8 @@ func TestTheDrawThatValidatesBestIsDeployed(t *testing.T) {
 			t.Errorf("the oracle scores %v, want what draw %d scores in the model, %v", *d.Metric, best.Draw, best.Test)
 		}
 	}
-	if want := 4 * s.Loaded.Task.Shape().Batch; row.CalibrationSequences != want {
-		t.Errorf("%d sequences calibrated, want %d: 4 batches of %d", row.CalibrationSequences, want, s.Loaded.Task.Shape().Batch)
+	if want := 4 * s.Loaded.Task.Shape().Sequences; row.CalibrationSequences != want {
+		t.Errorf("%d sequences calibrated, want %d: 4 batches of %d", row.CalibrationSequences, want, s.Loaded.Task.Shape().Sequences)
 	}
 }
 

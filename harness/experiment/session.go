@@ -25,8 +25,9 @@ type session struct {
 	quantizer        quantizer.Quantizer
 	quantizerProcess process
 
-	arena   *arena.Arena
-	tensors *tensors
+	arena    *arena.Arena
+	tensors  *tensors
+	settings []model.Setting // of the model's plan
 }
 
 // start starts the plugins of an experiment, whose words go to the log where there is
@@ -65,13 +66,14 @@ func (s *session) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.settings = plan.Settings
 	shape, optimiser := s.task.Shape(), s.spec.Task.Training.Optimiser
 	if s.tensors, err = allocate(s.arena, plan, states, shape, optimiser); err != nil {
 		return err
 	}
 	if err := s.model.Build(ctx, model.Build{
-		Options: s.spec.Model.Options, Task: shape, Seed: s.spec.Seed, Threads: s.spec.Threads, Optimiser: optimiser,
-		Parameters: s.tensors.values(), Buffers: s.tensors.bufferValues(), Inputs: s.tensors.inputs,
+		Options: s.spec.Model.Options, Shape: shape, Seed: s.spec.Seed, Threads: s.spec.Threads, Optimiser: optimiser,
+		Parameters: s.tensors.values(), Buffers: s.tensors.bufferValues(), Batch: s.tensors.batch,
 	}); err != nil {
 		return failure(err)
 	}

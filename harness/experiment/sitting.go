@@ -17,6 +17,10 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.E
 	}
 	row.Status, row.Reason, row.Stderr = store.Running, "", ""
 	row.Metric, row.Parameters = string(s.task.Metric()), s.tensors.size()
+	row.Settings = nil
+	for _, setting := range s.settings {
+		row.Settings = append(row.Settings, store.Setting(setting))
+	}
 	if row.StartedAt.IsZero() {
 		row.StartedAt = time.Now()
 	}

@@ -1,9 +1,9 @@
 package experiment
 
 import (
-	"bittern/harness/task"
 	"bittern/plugins/arena"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 	"bittern/plugins/quantizer"
 )
 
@@ -14,7 +14,7 @@ type tensors struct {
 	buffers    []buffer
 	weights    []quantizer.Weight // the quantized parameters, in the model's order
 	states     []state
-	inputs     model.Inputs
+	batch      network.Batch
 }
 
 type parameter struct {
@@ -52,8 +52,11 @@ const line = 16
 
 // allocate lays out all tensors of a plan in the arena, zeroed. A plan that this
 // machine has no room for is the Failure of its experiment alone.
-func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, shape model.Task, optimiser model.Optimiser) (*tensors, error) {
-	inputs, err := allocateInputs(a, shape)
+func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, shape network.Shape, optimiser model.Optimiser) (*tensors, error) {
+	batch, err := shape.NewBatch(
+		func(_ string, dims []int) ([]int32, error) { return arena.Make[int32](a, dims...) },
+		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](a, dims...) },
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -73,28 +76,8 @@ func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, shape m
 		room = room[(n+line-1)/line*line:]
 		return values
 	})
-	t.inputs = inputs
+	t.batch = batch
 	return t, nil
-}
-
-// allocateInputs makes the tensors of a batch.
-func allocateInputs(a *arena.Arena, shape model.Task) (model.Inputs, error) {
-	inputs := model.Inputs{Int32: make(map[string][]int32), Float32: make(map[string][]float32)}
-	list, err := task.Tensors(shape)
-	if err != nil {
-		return inputs, err
-	}
-	for _, t := range list {
-		if t.Float32 {
-			inputs.Float32[t.Name], err = arena.Make[float32](a, t.Dims...)
-		} else {
-			inputs.Int32[t.Name], err = arena.Make[int32](a, t.Dims...)
-		}
-		if err != nil {
-			return inputs, err
-		}
-	}
-	return inputs, nil
 }
 
 // layOut makes every tensor of a plan with take, which returns the

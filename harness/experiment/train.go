@@ -20,6 +20,7 @@ type position struct {
 	Best     *float64 `json:"best"`    // validation score of the best parameters so far
 	BestStep int      `json:"best_step"`
 	Stale    int      `json:"stale"` // validations since then
+	Rises    int      `json:"rises"` // validations in all that were no better than the best before them
 	Due      bool     `json:"due"`   // the validation after Step is still to be done
 	Finished bool     `json:"finished"`
 	Seconds  float64  `json:"seconds"` // spent training, over all sittings
@@ -96,14 +97,14 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 	training := t.spec.Task.Training
 	number := t.at.Step
 	batch := number % t.perPass
-	if _, err := batches.Fill(batch, t.tensors.inputs); err != nil {
+	if err := batches.Fill(batch, t.tensors.batch); err != nil {
 		return err
 	}
 	if t.restartsMoments(epoch, batch) {
 		t.tensors.resetMoments()
 		t.at.Updates = 0
 	}
-	rate := training.Rate(number, t.steps)
+	rate := training.Rate(number, t.steps, t.at.Rises)
 	loss, gradNorm, err := t.advance(ctx, uint64(number), model.Update{Number: t.at.Updates + 1, LearningRate: rate, ClipNorm: training.ClipNorm})
 	if err != nil {
 		return err
@@ -193,12 +194,14 @@ func (t *trainer) validate(ctx context.Context) error {
 	}
 	t.at.Seconds += time.Since(started).Seconds()
 	t.at.Due = false
-	t.at.Stale++
 	if t.at.Best == nil || t.task.Metric().Better(deployable.metric, *t.at.Best) {
 		t.at.Best, t.at.BestStep, t.at.Stale = &deployable.metric, t.at.Step, 0
 		if err := t.folder.saveBest(t.at, t.tensors); err != nil {
 			return err
 		}
+	} else {
+		t.at.Stale++
+		t.at.Rises++
 	}
 	patience := t.spec.Task.Training.Patience
 	t.at.Finished = t.at.Step >= t.steps || patience > 0 && t.at.Stale >= patience

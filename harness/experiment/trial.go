@@ -35,7 +35,7 @@ func OpenTrial(ctx context.Context, catalogue *host.Catalogue, deadline time.Dur
 // Step does one training step and returns how long it took.
 func (t *Trial) Step(ctx context.Context) (time.Duration, error) {
 	started := time.Now()
-	if _, err := t.batches.Fill(int(t.steps)%t.batches.Len(), t.session.tensors.inputs); err != nil {
+	if err := t.batches.Fill(int(t.steps)%t.batches.Len(), t.session.tensors.batch); err != nil {
 		return 0, err
 	}
 	training := t.session.spec.Task.Training

@@ -5,7 +5,7 @@ package metric
 import (
 	"math"
 
-	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // Metric is a figure of merit computed from sums over targets. Its text is its name
@@ -23,10 +23,10 @@ const (
 // All lists every metric.
 var All = []Metric{BPC, Perplexity, Accuracy, ErrorRate}
 
-// Score computes the metric from the sums of a [model.Evaluation].
-// It is NaN when nothing was counted.
-func (m Metric) Score(e model.Evaluation) float64 {
-	mean, correct := e.LossSum/float64(e.Count), float64(e.Correct)/float64(e.Count)
+// Score computes the metric from sums over targets. It is NaN when nothing was
+// counted.
+func (m Metric) Score(s network.Score) float64 {
+	mean, correct := s.LossSum/float64(s.Count), float64(s.Correct)/float64(s.Count)
 	switch m {
 	case BPC:
 		return mean / math.Ln2

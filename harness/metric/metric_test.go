@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"bittern/harness/metric"
-	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	// 8 targets, of which 6 were right, at a mean loss of ln 4 nats.
-	e := model.Evaluation{LossSum: 8 * math.Log(4), Count: 8, Correct: 6}
+	e := network.Score{LossSum: 8 * math.Log(4), Count: 8, Correct: 6}
 	want := map[metric.Metric]struct {
 		score  float64
 		higher bool
@@ -30,8 +30,8 @@ func TestMetrics(t *testing.T) {
 		if got := m.Score(e); math.Abs(got-w.score) > 1e-12 {
 			t.Errorf("%s of %+v = %v, want %v", m, e, got, w.score)
 		}
-		if !math.IsNaN(m.Score(model.Evaluation{})) {
-			t.Errorf("%s of nothing = %v, want NaN", m, m.Score(model.Evaluation{}))
+		if !math.IsNaN(m.Score(network.Score{})) {
+			t.Errorf("%s of nothing = %v, want NaN", m, m.Score(network.Score{}))
 		}
 		if m.HigherIsBetter() != w.higher || m.Better(2, 1) != w.higher || m.Better(1, 2) == w.higher || m.Better(1, 1) {
 			t.Errorf("%s: higher is better %v, 2 beats 1 %v, 1 beats 2 %v, 1 beats 1 %v; want %v, the same, the opposite and false",

@@ -25,16 +25,18 @@ type Deployment struct {
 	// model computes of the same frozen network than the machine claims to be.
 	Doubt string `json:"doubt,omitempty"`
 
-	// Metric is computed from the outputs of this machine on the test part, in
+	// Metric is of the logits that this machine computes on the test part, in
 	// the unit of [Experiment.Metric]; nil where the machine only costs.
 	Metric     *float64        `json:"metric,omitempty"`
+	Groups     []GroupScore    `json:"groups,omitempty"` // the parts that Metric is the mean of
 	Cost       *Cost           `json:"cost,omitempty"`
 	Provenance json.RawMessage `json:"provenance,omitempty"`
 }
 
-// Cost is what one time step at batch 1 costs on a backend. A quantity that the
-// machine cannot tell is absent, and Missing says why under its name.
+// Cost is what one whole sequence, run by itself, costs on a backend. A quantity that
+// the machine cannot tell is absent, and Missing says why under its name.
 type Cost struct {
+	Steps    map[string]int    `json:"steps,omitempty"` // time steps of each stream that the sequence has
 	Cycles   *float64          `json:"cycles,omitempty"`
 	Seconds  *float64          `json:"seconds,omitempty"`
 	Energy   []Part            `json:"energy,omitempty"` // joules
@@ -82,6 +84,10 @@ func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 		}
 		cost = text
 	}
+	groups, err := listText(d.Groups)
+	if err != nil {
+		return fmt.Errorf("experiment %s on %s: %w", d.Experiment, d.Backend, err)
+	}
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		before, err := statusOf(ctx, tx, "deployments", deploymentColumns, `experiment = ? AND backend = ? AND config IS ?`, d.Experiment, d.Backend, optional(d.Config))
 		if err == nil && before == Done && d.Status != Done {
@@ -89,7 +95,7 @@ func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 		}
 		if err == nil {
 			err = put(ctx, tx, "deployments", deploymentColumns,
-				d.Experiment, d.Backend, optional(d.Config), d.Status, d.Reason, d.Stderr, d.Doubt, d.Metric, optional(cost), optional(d.Provenance))
+				d.Experiment, d.Backend, optional(d.Config), d.Status, d.Reason, d.Stderr, d.Doubt, d.Metric, groups, optional(cost), optional(d.Provenance))
 		}
 		if err != nil {
 			return fmt.Errorf("experiment %s on %s: %w", d.Experiment, d.Backend, err)
@@ -98,7 +104,7 @@ func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 	})
 }
 
-const deploymentColumns = `experiment, backend, config, status, reason, stderr, doubt, metric, cost, provenance`
+const deploymentColumns = `experiment, backend, config, status, reason, stderr, doubt, metric, group_scores, cost, provenance`
 
 // Deployments returns what is known of an experiment on every backend, by label. Some
 // may be [Damaged], which is no error.
@@ -116,11 +122,14 @@ func (s *Store) Deployments(ctx context.Context, experiment string) ([]Deploymen
 		}
 		var d Deployment
 		var sum string
-		var config, cost, provenance sql.NullString
-		if err := rows.Scan(&d.Experiment, &d.Backend, &config, &d.Status, &d.Reason, &d.Stderr, &d.Doubt, &d.Metric, &cost, &provenance, &sum); err != nil {
+		var config, groups, cost, provenance sql.NullString
+		if err := rows.Scan(&d.Experiment, &d.Backend, &config, &d.Status, &d.Reason, &d.Stderr, &d.Doubt, &d.Metric, &groups, &cost, &provenance, &sum); err != nil {
 			return Deployment{}, err
 		}
 		d.Config, d.Provenance = raw(config), raw(provenance)
+		if err := readList(groups, &d.Groups); err != nil {
+			return Deployment{}, fmt.Errorf("the groups of experiment %s on %s: %w", d.Experiment, d.Backend, err)
+		}
 		if cost.Valid {
 			if err := json.Unmarshal([]byte(cost.String), &d.Cost); err != nil {
 				return Deployment{}, fmt.Errorf("the cost of experiment %s on %s: %w", d.Experiment, d.Backend, err)

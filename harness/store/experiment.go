@@ -72,6 +72,11 @@ type Experiment struct {
 	FrozenModel    *float64 `json:"frozen_model,omitempty"`    // test; by the model itself, frozen as deployed
 	FrozenLoss     *float64 `json:"frozen_loss,omitempty"`     // the same in nats a target
 
+	// PaperStyleGroups and FrozenModelGroups are the parts that these figures are the
+	// mean of, in the task's order; empty where they have no parts.
+	PaperStyleGroups  []GroupScore `json:"paper_style_groups,omitempty"`
+	FrozenModelGroups []GroupScore `json:"frozen_model_groups,omitempty"`
+
 	// Freeze is how the network was frozen, what determines the figures beside
 	// Config. Another freeze replaces the figures; training stays as it is.
 	Freeze json.RawMessage `json:"freeze,omitempty"`
@@ -81,6 +86,9 @@ type Experiment struct {
 	// CalibrationSequences counts the training sequences that the deployed
 	// statistics were gathered over.
 	CalibrationSequences int `json:"calibration_sequences,omitempty"`
+
+	// Settings are the network's, as its model told them: see model.Plan.
+	Settings []Setting `json:"settings,omitempty"`
 
 	Parameters     int64   `json:"parameters"`
 	RecurrentBytes float64 `json:"recurrent_bytes"` // weights of the recurrent layers alone, the paper's accounting
@@ -101,6 +109,30 @@ type FreezeDraw struct {
 	Validation float64 `json:"validation"`
 	Test       float64 `json:"test"`
 	Deployed   bool    `json:"deployed,omitempty"` // it validated best
+}
+
+// GroupScore is the score of one part of a task, such as one of bAbI's tasks.
+type GroupScore struct {
+	Group   string  `json:"group"`
+	Score   float64 `json:"score"` // in the unit of [Experiment.Metric]
+	Targets int     `json:"targets"`
+}
+
+// Setting is one property of a network.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Setting returns the value of a setting; it is empty where the network has none of
+// that name.
+func (c Experiment) Setting(name string) string {
+	for _, s := range c.Settings {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 // ID derives an experiment's ID from all that determines its numbers: the first 16 hex
@@ -125,22 +157,21 @@ func ID(config json.RawMessage) (id string, canonical json.RawMessage, err error
 }
 
 const experimentColumns = `id, task, model, quantizer, seed, config, status, reason, stderr, provenance, steps, epochs, metric,
-	best_validation, best_step, paper_style, frozen_model, frozen_loss, freeze, draws, calibration_sequences, parameters, recurrent_bytes, deployed_bytes, artifact, train_seconds, started_at, finished_at`
+	best_validation, best_step, paper_style, frozen_model, frozen_loss, paper_style_groups, frozen_model_groups, settings, freeze, draws, calibration_sequences, parameters, recurrent_bytes, deployed_bytes, artifact, train_seconds, started_at, finished_at`
 
 // values are the fields of an experiment in the order of experimentColumns.
 func (c Experiment) values() ([]any, error) {
-	var draws json.RawMessage
-	if len(c.Draws) > 0 {
-		text, err := json.Marshal(c.Draws)
-		if err != nil {
-			return nil, err
-		}
-		draws = text
+	draws, err1 := listText(c.Draws)
+	paperStyle, err2 := listText(c.PaperStyleGroups)
+	frozen, err3 := listText(c.FrozenModelGroups)
+	settings, err4 := listText(c.Settings)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, err
 	}
 	return []any{
 		c.ID, c.Task, c.Model, c.Quantizer, int64(c.Seed), string(c.Config), c.Status, c.Reason, c.Stderr, optional(c.Provenance),
 		int64(c.Steps), c.Epochs, c.Metric, c.BestValidation, int64(c.BestStep), c.PaperStyle, c.FrozenModel, c.FrozenLoss,
-		optional(c.Freeze), optional(draws), c.CalibrationSequences, c.Parameters, c.RecurrentBytes, c.DeployedBytes, c.Artifact, c.TrainSeconds, stamp(c.StartedAt), stamp(c.FinishedAt),
+		paperStyle, frozen, settings, optional(c.Freeze), draws, c.CalibrationSequences, c.Parameters, c.RecurrentBytes, c.DeployedBytes, c.Artifact, c.TrainSeconds, stamp(c.StartedAt), stamp(c.FinishedAt),
 	}, nil
 }
 
@@ -408,10 +439,10 @@ func scanExperimentFrom(rows *sql.Rows, first int) (Experiment, error) {
 	var c Experiment
 	var seed, steps, bestStep int64
 	var config string
-	var freeze, draws, provenance, started, finished sql.NullString
+	var paperStyle, frozen, settings, freeze, draws, provenance, started, finished sql.NullString
 	var sum string
 	into := []any{&c.ID, &c.Task, &c.Model, &c.Quantizer, &seed, &config, &c.Status, &c.Reason, &c.Stderr, &provenance,
-		&steps, &c.Epochs, &c.Metric, &c.BestValidation, &bestStep, &c.PaperStyle, &c.FrozenModel, &c.FrozenLoss, &freeze, &draws, &c.CalibrationSequences,
+		&steps, &c.Epochs, &c.Metric, &c.BestValidation, &bestStep, &c.PaperStyle, &c.FrozenModel, &c.FrozenLoss, &paperStyle, &frozen, &settings, &freeze, &draws, &c.CalibrationSequences,
 		&c.Parameters, &c.RecurrentBytes, &c.DeployedBytes, &c.Artifact, &c.TrainSeconds, &started, &finished, &sum}
 	for range first {
 		into = slices.Insert(into, 0, any(new(any)))
@@ -420,10 +451,10 @@ func scanExperimentFrom(rows *sql.Rows, first int) (Experiment, error) {
 		return Experiment{}, err
 	}
 	c.Seed, c.Steps, c.BestStep, c.Config = uint64(seed), uint64(steps), uint64(bestStep), json.RawMessage(config)
-	if draws.Valid {
-		if err := json.Unmarshal([]byte(draws.String), &c.Draws); err != nil {
-			return Experiment{}, fmt.Errorf("the draws of experiment %s: %w", c.ID, err)
-		}
+	if err := errors.Join(
+		readList(draws, &c.Draws), readList(paperStyle, &c.PaperStyleGroups), readList(frozen, &c.FrozenModelGroups), readList(settings, &c.Settings),
+	); err != nil {
+		return Experiment{}, fmt.Errorf("the lists of experiment %s: %w", c.ID, err)
 	}
 	c.Provenance, c.Freeze = raw(provenance), raw(freeze)
 	if c.StartedAt, err = moment(started); err != nil {
@@ -433,6 +464,22 @@ func scanExperimentFrom(rows *sql.Rows, first int) (Experiment, error) {
 		return Experiment{}, err
 	}
 	return c, nil
+}
+
+// listText stores a list as JSON, an empty one as NULL, and readList reads it back.
+func listText[T any](list []T) (sql.NullString, error) {
+	if len(list) == 0 {
+		return sql.NullString{}, nil
+	}
+	text, err := json.Marshal(list)
+	return sql.NullString{String: string(text), Valid: true}, err
+}
+
+func readList[T any](text sql.NullString, list *[]T) error {
+	if !text.Valid {
+		return nil
+	}
+	return json.Unmarshal([]byte(text.String), list)
 }
 
 // optional stores absent JSON as NULL, and raw reads it back.

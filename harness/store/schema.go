@@ -16,7 +16,7 @@ import (
 const applicationID = 0x4274726e
 
 // version is of the layout below. A store of another version is refused.
-const version = 3
+const version = 4
 
 // schema makes the tables of an empty database. The statements stand in the database
 // as they stand here, by which damage to them is noticed.
@@ -40,6 +40,9 @@ var schema = []string{
 		paper_style     REAL,
 		frozen_model    REAL,
 		frozen_loss     REAL,
+		paper_style_groups  TEXT,
+		frozen_model_groups TEXT,
+		settings        TEXT,
 		freeze          TEXT,
 		draws           TEXT,
 		calibration_sequences INTEGER NOT NULL DEFAULT 0,
@@ -61,6 +64,7 @@ var schema = []string{
 		stderr     TEXT NOT NULL,
 		doubt      TEXT NOT NULL,
 		metric     REAL,
+		group_scores TEXT,
 		cost       TEXT,
 		provenance TEXT,
 		checksum   TEXT NOT NULL,

@@ -67,6 +67,8 @@ func finished(seed uint64) Experiment {
 		BestValidation: figure(0.1 + 0.2), PaperStyle: figure(math.Nextafter(1.72, 2)), FrozenModel: figure(math.Inf(1)),
 		Parameters: 4*512*(512+87) + 1, RecurrentBytes: 306_687.5, DeployedBytes: 4_038_656,
 		TrainSeconds: 1e-3, StartedAt: time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC), FinishedAt: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
+		PaperStyleGroups: []GroupScore{{"qa1", 99.5, 1000}, {"qa2", 1.0 / 3, 7}}, FrozenModelGroups: []GroupScore{{"qa1", 98, 1000}},
+		Settings:   []Setting{{"cell", "LSTM"}, {"units", "512"}},
 		Provenance: json.RawMessage(`{"commit":"unknown"}`),
 	}
 }
@@ -227,8 +229,9 @@ func TestDeployments(t *testing.T) {
 	want := []Deployment{
 		{
 			Experiment: c.ID, Backend: "asic-lowpower", Config: json.RawMessage(`{"bits":12}`), Status: Done, Metric: figure(1.7999999999999998),
+			Groups: []GroupScore{{"qa1", 1.5, 3}},
 			Cost: &Cost{
-				Cycles: figure(12_288), Energy: []Part{{"multiply-accumulate", 1.5e-7}, {"memory", 3e-8}}, Area: figure(0.42),
+				Steps: map[string]int{"text": 12, "question": 4}, Cycles: figure(12_288), Energy: []Part{{"multiply-accumulate", 1.5e-7}, {"memory", 3e-8}}, Area: figure(0.42),
 				Missing: map[string]string{"seconds": "no clock"}, Notes: []string{"unverified"},
 				Substitutions: []Substitution{{Weight: "Wh", From: "float32", To: "12-bit fixed point", Reason: "values are rounded"}},
 			},
@@ -573,5 +576,13 @@ func TestCancelledContext(t *testing.T) {
 	cancel()
 	if err := s.PutExperiment(ctx, finished(1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestSettingsAreFoundByName(t *testing.T) {
+	t.Parallel()
+	c := finished(1)
+	if cell, missing := c.Setting("cell"), c.Setting("layers"); cell != "LSTM" || missing != "" {
+		t.Errorf("cell %q and layers %q, want LSTM and nothing", cell, missing)
 	}
 }

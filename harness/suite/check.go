@@ -151,8 +151,14 @@ func (p Plugin) check(path string, kind plugins.Kind) *fault {
 
 func (t Training) check() *fault {
 	switch {
-	case t.Decay == Constant && t.FinalLearningRate != 0:
-		return faultOf("final_learning_rate", "final_learning_rate needs decay: exponential")
+	case t.DecayOnRise > 0 && t.DecayOnRise <= 1:
+		return faultOf("decay_on_rise", "decay_on_rise must be above 1, or 0 to be off, not %v", t.DecayOnRise)
+	case t.DecayOnRise > 0 && t.Decay != Constant:
+		return faultOf("decay_on_rise", "decay_on_rise needs decay: constant")
+	case t.DecayOnRise > 0 && t.FinalLearningRate > t.LearningRate:
+		return faultOf("final_learning_rate", "final_learning_rate must not be above learning_rate where decay_on_rise divides it down")
+	case t.Decay == Constant && t.FinalLearningRate != 0 && t.DecayOnRise == 0:
+		return faultOf("final_learning_rate", "final_learning_rate needs decay: exponential or decay_on_rise")
 	case t.Decay == Exponential && t.FinalLearningRate == 0:
 		return faultOf("decay", "decay: exponential needs a final_learning_rate above 0")
 	}

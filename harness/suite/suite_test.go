@@ -172,10 +172,14 @@ func TestMistakesAreProblemsOfOneSentence(t *testing.T) {
 		{"learning rate", "learning_rate: 0.002\n", "learning_rate: 0\n", "training.learning_rate must be a number above 0, not 0"},
 		{"not a number", "learning_rate: 0.002\n", "learning_rate: .nan\n", "training.learning_rate must be a number above 0, not .nan"},
 		{"not finite", "clip_norm: 0.25", "clip_norm: inf", `training.clip_norm must be a number of at least 0, not "inf"`},
-		{"final rate without decay", "  decay: exponential", "  decay: constant", `test, line 20: training of task "grammar": final_learning_rate needs decay: exponential`},
+		{"final rate without decay", "  decay: exponential", "  decay: constant", `test, line 20: training of task "grammar": final_learning_rate needs decay: exponential or decay_on_rise`},
 		{"decay without final rate", "  final_learning_rate: 0.001\n", "", `test, line 20: training of task "grammar": decay: exponential needs a final_learning_rate above 0`},
-		{"final rate of a task", "decay: constant, final_learning_rate: 0}", "decay: constant}", `test, line 20: training of task "long": final_learning_rate needs decay: exponential`},
+		{"final rate of a task", "decay: constant, final_learning_rate: 0}", "decay: constant}", `test, line 20: training of task "long": final_learning_rate needs decay: exponential or decay_on_rise`},
 		{"decay", "  decay: exponential", "  decay: linear", `training.decay must be constant or exponential, not "linear"`},
+		{"decay on rise of 1", "  decay: exponential", "  decay: constant\n  decay_on_rise: 1", `training of task "grammar": decay_on_rise must be above 1, or 0 to be off, not 1`},
+		{"decay on rise, too large", "  decay: exponential", "  decay: constant\n  decay_on_rise: 1001", `training.decay_on_rise must be a number between 0 and 1000, not 1001`},
+		{"both decays", "  decay: exponential", "  decay: exponential\n  decay_on_rise: 4", `training of task "grammar": decay_on_rise needs decay: constant`},
+		{"final rate above the first", "learning_rate: 0.002\n  final_learning_rate: 0.001\n  decay: exponential", "learning_rate: 0.002\n  final_learning_rate: 0.003\n  decay: constant\n  decay_on_rise: 4", `final_learning_rate must not be above learning_rate`},
 		{"epochs", "  epochs: 3", "  epochs: 0", "training.epochs must be a whole number between 1"},
 		{"name", "name: two-by-two", "name: two words", `test, line 2: name must be one word, such as char-small, not "two words"`},
 	} {
@@ -457,12 +461,18 @@ func TestRate(t *testing.T) {
 		{4, 5, 0.001},
 		{0, 1, 0.002},
 	} {
-		if got := decaying.Rate(c.step, c.total); math.Abs(got-c.want) > 1e-12 {
+		if got := decaying.Rate(c.step, c.total, 3); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("Rate(%d, %d) = %v, want %v", c.step, c.total, got, c.want)
 		}
 	}
 	constant := Training{LearningRate: 20, Decay: Constant}
-	if got := constant.Rate(3, 5); got != 20 {
+	if got := constant.Rate(3, 5, 2); got != 20 {
 		t.Errorf("constant Rate = %v, want 20", got)
+	}
+	rising := Training{LearningRate: 20, Decay: Constant, DecayOnRise: 4, FinalLearningRate: 1}
+	for rises, want := range []float64{20, 5, 1.25, 1, 1} {
+		if got := rising.Rate(3, 5, rises); got != want {
+			t.Errorf("after %d rises: Rate = %v, want %v", rises, got, want)
+		}
 	}
 }

@@ -21,8 +21,9 @@ const (
 type Training struct {
 	Optimiser         model.Optimiser `key:"optimiser" json:"optimiser" choices:"adam,sgd" doc:"what moves the latent weights"`
 	LearningRate      float64         `key:"learning_rate" json:"learning_rate" above:"0" doc:"of the first step"`
-	FinalLearningRate float64         `key:"final_learning_rate" json:"final_learning_rate" min:"0" doc:"of the last step; with decay exponential alone, which needs it above 0"`
+	FinalLearningRate float64         `key:"final_learning_rate" json:"final_learning_rate" min:"0" doc:"with decay exponential the rate of the last step, above 0; with decay_on_rise the lowest that it is divided down to, 0 where there is none"`
 	Decay             Decay           `key:"decay" json:"decay" choices:"constant,exponential" doc:"how the learning rate moves from the first step to the last"`
+	DecayOnRise       float64         `key:"decay_on_rise" json:"decay_on_rise" min:"0" max:"1000" doc:"divide the learning rate by this, above 1, after each validation whose deployable score is no better than the best before it; 0 is off"`
 	ClipNorm          float64         `key:"clip_norm" json:"clip_norm" min:"0" doc:"bound on the norm of the gradient over all parameters; 0 is off"`
 	Epochs            int             `key:"epochs" json:"epochs" min:"1" max:"1048576" flag:"epochs" doc:"passes over the training part"`
 	Steps             int             `key:"steps" json:"steps" min:"0" max:"1000000000000" flag:"steps" doc:"train at most this many steps; 0 is no cap"`
@@ -40,8 +41,12 @@ type Training struct {
 	CheckpointSeconds int `key:"checkpoint_every_seconds" json:"-" min:"0" max:"1000000000" doc:"longest time between checkpoints; the first ones of a sitting come sooner; 0 is by steps and validation alone"`
 }
 
-// Rate is the learning rate of step number step (from 0) of total.
-func (t Training) Rate(step, total int) float64 {
+// Rate is the learning rate of step number step (from 0) of total, after a number of
+// validations that were no better than the best before them.
+func (t Training) Rate(step, total, rises int) float64 {
+	if t.DecayOnRise > 0 {
+		return max(t.LearningRate/math.Pow(t.DecayOnRise, float64(rises)), t.FinalLearningRate)
+	}
 	if t.Decay != Exponential || total <= 1 {
 		return t.LearningRate
 	}

@@ -5,24 +5,28 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"bittern/harness/dataset"
 	"bittern/harness/metric"
 	"bittern/plugins"
-	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // DelayedCopy repeats every symbol that is read some steps later; see
 // [dataset.DelayedCopy]. It tells in seconds a recurrent layer that remembers from one
-// that does not, and every step of it is graded: of the accuracy, Delay/Length is for
-// blanks that need no memory, and 1/8 of the rest is chance.
+// that does not. The steps after the delay are graded, the ones before it have no
+// target: chance is an accuracy of 1/8.
 //
 // Every epoch has new examples. Those that validate and test are the same for all seeds.
 type DelayedCopy struct {
-	shape               model.Task
+	shape               network.Shape
 	delay               int
 	examples, evaluated int
 }
+
+// symbolsName is the name of the input and of its stream.
+const symbolsName = "symbols"
 
 var _ Task = (*DelayedCopy)(nil)
 
@@ -38,9 +42,7 @@ func NewDelayedCopy(batch, length, delay, examples, evaluated int) (*DelayedCopy
 	}
 	return &DelayedCopy{
 		delay: delay, examples: examples, evaluated: evaluated,
-		shape: model.Task{
-			Kind: model.LanguageModel, InputSize: dataset.DelayedCopyClasses, OutputSize: dataset.DelayedCopyClasses, Batch: batch, Length: length,
-		},
+		shape: nextToken(symbolsName, dataset.DelayedCopyClasses, batch, length),
 	}, nil
 }
 
@@ -52,14 +54,14 @@ const (
 )
 
 // Shape implements [Task].
-func (t *DelayedCopy) Shape() model.Task { return t.shape }
+func (t *DelayedCopy) Shape() network.Shape { return t.shape }
 
 // Metric implements [Task].
 func (t *DelayedCopy) Metric() metric.Metric { return metric.Accuracy }
 
 // Training implements [Task].
 func (t *DelayedCopy) Training(seed uint64, epoch int) Batches {
-	count := t.examples / t.shape.Batch * t.shape.Batch
+	count := t.examples / t.shape.Sequences * t.shape.Sequences
 	return t.batches(seed, uint64(epoch)*uint64(t.examples), count)
 }
 
@@ -69,19 +71,8 @@ func (t *DelayedCopy) Evaluation(part Part) Batches {
 	return t.batches(0, first, count)
 }
 
-// Sequences implements [Task].
-func (t *DelayedCopy) Sequences(part Part, limit int) Sequences {
-	first, count := t.part(part)
-	if limit > 0 {
-		count = min(count, limit)
-	}
-	length := t.shape.Length
-	s := Sequences{Count: count, Length: length, Tokens: make([]int32, count*length), Targets: make([]int32, count*length)}
-	for i := range count {
-		t.generator(0).Example(first+uint64(i), s.Tokens[i*length:][:length], s.Targets[i*length:][:length])
-	}
-	return s
-}
+// Steps implements [Task].
+func (t *DelayedCopy) Steps() map[string]int { return t.shape.Steps }
 
 func (t *DelayedCopy) part(part Part) (first uint64, count int) {
 	switch part {
@@ -96,7 +87,7 @@ func (t *DelayedCopy) part(part Part) (first uint64, count int) {
 }
 
 func (t *DelayedCopy) generator(seed uint64) dataset.DelayedCopy {
-	return dataset.DelayedCopy{Length: t.shape.Length, Delay: t.delay, Seed: seed}
+	return dataset.DelayedCopy{Length: t.shape.Steps[symbolsName], Delay: t.delay, Seed: seed}
 }
 
 func (t *DelayedCopy) batches(seed, first uint64, count int) Batches {
@@ -105,11 +96,13 @@ func (t *DelayedCopy) batches(seed, first uint64, count int) Batches {
 
 // data identifies the task by the examples that validate and test.
 func (t *DelayedCopy) data() Data {
-	digest := sha256.New()
+	digest, length := sha256.New(), t.shape.Steps[symbolsName]
+	tokens, targets := make([]int32, length), make([]int32, length)
 	for _, part := range []Part{Valid, Test} {
-		s := t.Sequences(part, 0)
-		for _, ids := range [][]int32{s.Tokens, s.Targets} {
-			for _, id := range ids {
+		first, count := t.part(part)
+		for i := range count {
+			t.generator(0).Example(first+uint64(i), tokens, targets)
+			for _, id := range slices.Concat(tokens, targets) {
 				digest.Write(binary.LittleEndian.AppendUint32(nil, uint32(id)))
 			}
 		}
@@ -128,29 +121,33 @@ type copyBatches struct {
 }
 
 // Len implements [Batches].
-func (b *copyBatches) Len() int { return (b.count + b.task.shape.Batch - 1) / b.task.shape.Batch }
+func (b *copyBatches) Len() int {
+	return (b.count + b.task.shape.Sequences - 1) / b.task.shape.Sequences
+}
+
+// Group implements [Batches].
+func (b *copyBatches) Group(int) string { return "" }
 
 // Fill implements [Batches].
-func (b *copyBatches) Fill(i int, tensors model.Inputs) (valid int, err error) {
-	if i < 0 || i >= b.Len() {
-		return 0, fmt.Errorf("there is no batch %d among %d", i, b.Len())
+func (b *copyBatches) Fill(i int, batch network.Batch) error {
+	if err := Ready(i, b.Len(), b.task.shape, batch); err != nil {
+		return err
 	}
-	batch, length := b.task.shape.Batch, b.task.shape.Length
-	inputs, targets := tensors.Int32[inputsName], tensors.Int32[targetsName]
-	if len(inputs) != length*batch || len(targets) != length*batch {
-		return 0, fmt.Errorf("the tensors inputs and targets have %d and %d elements; [%d, %d] are needed", len(inputs), len(targets), length, batch)
-	}
-	valid = min(batch, b.count-i*batch)
-	tokens, answers := make([]int32, length), make([]int32, length)
-	for column := range batch {
-		seed, number := uint64(0), uint64(column-valid)
-		if column < valid {
-			seed, number = b.seed, b.first+uint64(i*batch+column)
+	n, length := batch.Sequences, batch.Steps[symbolsName]
+	counted := min(n, b.count-i*n)
+	tokens, targets := make([]int32, length), make([]int32, length)
+	for column := range n {
+		if column < counted {
+			b.task.generator(b.seed).Example(b.first+uint64(i*n+column), tokens, targets)
+		} else { // filling
+			b.task.generator(0).Example(uint64(column-counted), tokens, targets)
+			for step := range targets {
+				targets[step] = -1
+			}
 		}
-		b.task.generator(seed).Example(number, tokens, answers)
 		for step := range length {
-			inputs[step*batch+column], targets[step*batch+column] = tokens[step], answers[step]
+			batch.Int32[symbolsName][step*n+column], batch.Targets[step*n+column] = tokens[step], targets[step]
 		}
 	}
-	return valid, nil
+	return nil
 }

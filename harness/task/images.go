@@ -7,7 +7,7 @@ import (
 	"bittern/harness/dataset"
 	"bittern/harness/metric"
 	"bittern/plugins"
-	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // SequentialImages shows an image as a sequence of its pixels, one a time step, and asks
@@ -15,12 +15,15 @@ import (
 //
 // In training the images of an epoch come in random order; the last partial batch is
 // dropped. In evaluation they come in order and all count; a last, partial batch is
-// filled up with the first images of the training part.
+// filled up with the first images of the training part, which have no target.
 type SequentialImages struct {
-	shape  model.Task
+	shape  network.Shape
 	images *dataset.Images
 	order  []int // pixel of each step
 }
+
+// pixelsName is the name of the input and of its stream.
+const pixelsName = "pixels"
 
 var _ Task = (*SequentialImages)(nil)
 
@@ -38,12 +41,16 @@ func NewSequentialImages(images *dataset.Images, batch int, order []int) (*Seque
 	}
 	return &SequentialImages{
 		images: images, order: order,
-		shape: model.Task{Kind: model.SequenceClassification, InputSize: 1, OutputSize: images.Classes, Batch: batch, Length: len(order)},
+		shape: network.Shape{
+			Inputs:    []network.Input{{Name: pixelsName, Role: network.Features, Stream: pixelsName, Size: 1}},
+			Steps:     map[string]int{pixelsName: len(order)},
+			Sequences: batch, Classes: images.Classes,
+		},
 	}, nil
 }
 
 // Shape implements [Task].
-func (t *SequentialImages) Shape() model.Task { return t.shape }
+func (t *SequentialImages) Shape() network.Shape { return t.shape }
 
 // Metric implements [Task].
 func (t *SequentialImages) Metric() metric.Metric { return metric.Accuracy }
@@ -52,7 +59,7 @@ func (t *SequentialImages) Metric() metric.Metric { return metric.Accuracy }
 func (t *SequentialImages) Training(seed uint64, epoch int) Batches {
 	n := t.images.Train.Len()
 	random := rand.New(rand.NewChaCha8(epochKey(seed, epoch)))
-	return &imageBatches{task: t, part: t.images.Train, numbers: random.Perm(n)[:n/t.shape.Batch*t.shape.Batch]}
+	return &imageBatches{task: t, part: t.images.Train, numbers: random.Perm(n)[:n/t.shape.Sequences*t.shape.Sequences]}
 }
 
 // Evaluation implements [Task].
@@ -61,21 +68,8 @@ func (t *SequentialImages) Evaluation(part Part) Batches {
 	return &imageBatches{task: t, part: images, numbers: inOrder(images.Len())}
 }
 
-// Sequences implements [Task].
-func (t *SequentialImages) Sequences(part Part, limit int) Sequences {
-	images := t.part(part)
-	count := images.Len()
-	if limit > 0 {
-		count = min(count, limit)
-	}
-	dense := make([]float32, 0, count*t.shape.Length)
-	for i := range count {
-		for _, pixel := range t.order {
-			dense = append(dense, images.Pixel(i, pixel))
-		}
-	}
-	return Sequences{Count: count, Length: t.shape.Length, Dense: dense, Width: 1, Targets: images.Labels[:count:count]}
-}
+// Steps implements [Task].
+func (t *SequentialImages) Steps() map[string]int { return t.shape.Steps }
 
 func (t *SequentialImages) part(part Part) dataset.ImagePart {
 	switch part {
@@ -107,31 +101,30 @@ type imageBatches struct {
 
 // Len implements [Batches].
 func (b *imageBatches) Len() int {
-	return (len(b.numbers) + b.task.shape.Batch - 1) / b.task.shape.Batch
+	return (len(b.numbers) + b.task.shape.Sequences - 1) / b.task.shape.Sequences
 }
 
+// Group implements [Batches].
+func (b *imageBatches) Group(int) string { return "" }
+
 // Fill implements [Batches].
-func (b *imageBatches) Fill(i int, tensors model.Inputs) (valid int, err error) {
-	if i < 0 || i >= b.Len() {
-		return 0, fmt.Errorf("there is no batch %d among %d", i, b.Len())
+func (b *imageBatches) Fill(i int, batch network.Batch) error {
+	if err := Ready(i, b.Len(), b.task.shape, batch); err != nil {
+		return err
 	}
-	batch, length := b.task.shape.Batch, b.task.shape.Length
-	inputs, targets := tensors.Float32[inputsName], tensors.Int32[targetsName]
-	if len(inputs) != length*batch || len(targets) != batch {
-		return 0, fmt.Errorf("the tensors inputs and targets have %d and %d elements; [%d, %d, 1] and [%d] are needed",
-			len(inputs), len(targets), length, batch, batch)
-	}
-	first := i * batch
-	valid = min(batch, len(b.numbers)-first)
-	for column := range batch {
-		part, number := b.task.images.Train, column-valid
-		if column < valid {
+	n, pixels := batch.Sequences, batch.Float32[pixelsName]
+	first := i * n
+	counted := min(n, len(b.numbers)-first)
+	for column := range n {
+		part, number := b.task.images.Train, column-counted
+		batch.Targets[column] = -1
+		if column < counted {
 			part, number = b.part, b.numbers[first+column]
+			batch.Targets[column] = part.Labels[number]
 		}
-		targets[column] = part.Labels[number]
 		for step, pixel := range b.task.order {
-			inputs[step*batch+column] = part.Pixel(number, pixel)
+			pixels[step*n+column] = part.Pixel(number, pixel)
 		}
 	}
-	return valid, nil
+	return nil
 }

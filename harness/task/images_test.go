@@ -17,7 +17,7 @@ import (
 	"bittern/harness/metric"
 	"bittern/harness/task"
 	"bittern/plugins"
-	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // idx writes an IDX file and returns its path.
@@ -65,33 +65,36 @@ func load(t *testing.T, name string, options plugins.Values) task.Loaded {
 	return loaded
 }
 
-func imageTensors(batch, length int) model.Inputs {
-	return model.Inputs{
-		Float32: map[string][]float32{"inputs": make([]float32, length*batch)}, Int32: map[string][]int32{"targets": make([]int32, batch)},
-	}
-}
-
-// shown fills batch i, checks every pixel and class, and returns the numbers of the images.
-func shown(t *testing.T, batches task.Batches, i int, order []int) (numbers []int, valid int) {
+// shown fills batch i, checks every pixel and class, and returns the numbers of the
+// images and how many of them have a target.
+func shown(t *testing.T, images task.Task, batches task.Batches, i int, order []int) (numbers []int, counted int) {
 	t.Helper()
-	in := imageTensors(4, 6)
-	valid, err := batches.Fill(i, in)
-	if err != nil {
+	shape := images.Shape()
+	b := shape.Allocate()
+	if err := batches.Fill(i, b); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.Check(shape); err != nil {
+		t.Fatal(err)
+	}
+	pixels := b.Float32["pixels"]
 	for column := range 4 {
-		number := (int(in.Float32["inputs"][column]*255+0.5) - order[0]) / 10
+		number := (int(pixels[column]*255+0.5) - order[0]) / 10
 		numbers = append(numbers, number)
 		for step, pixel := range order {
-			if got, want := in.Float32["inputs"][step*4+column], float32(10*number+pixel)/255; got != want {
+			if got, want := pixels[step*4+column], float32(10*number+pixel)/255; got != want {
 				t.Fatalf("batch %d, image %d, step %d shows %v, want pixel %d: %v", i, number, step, got, pixel, want)
 			}
 		}
-		if got := in.Int32["targets"][column]; int(got) != number%3 {
+		switch got := b.Targets[column]; {
+		case got == -1:
+		case int(got) != number%3 || counted != column:
 			t.Fatalf("batch %d, image %d has the class %d, want %d", i, number, got, number%3)
+		default:
+			counted++
 		}
 	}
-	return numbers, valid
+	return numbers, counted
 }
 
 func TestSequentialImages(t *testing.T) {
@@ -99,7 +102,10 @@ func TestSequentialImages(t *testing.T) {
 	for name, order := range map[string][]int{"smnist": {0, 1, 2, 3, 4, 5}, "psmnist": dataset.Permutation(6, dataset.PermutationSeed)} {
 		loaded := load(t, name, tiny(t))
 		images := loaded.Task
-		want := model.Task{Kind: model.SequenceClassification, InputSize: 1, OutputSize: 3, Batch: 4, Length: 6}
+		want := network.Shape{
+			Inputs: []network.Input{{Name: "pixels", Role: network.Features, Stream: "pixels", Size: 1}},
+			Steps:  map[string]int{"pixels": 6}, Sequences: 4, Classes: 3,
+		}
 		if diff := cmp.Diff(want, images.Shape()); diff != "" || images.Metric() != metric.Accuracy {
 			t.Errorf("%s is scored by %s and has the shape (-want +got):\n%s", name, images.Metric(), diff)
 		}
@@ -117,11 +123,11 @@ func TestSequentialImages(t *testing.T) {
 			if batches.Len() != 2 {
 				t.Fatalf("%s: %d batches, want 2", name, batches.Len())
 			}
-			second, valid := shown(t, batches, 1, order)
-			first, _ := shown(t, batches, 0, order)
+			second, valid := shown(t, images, batches, 1, order)
+			first, _ := shown(t, images, batches, 0, order)
 			all := slices.Concat(first, second)
 			orders[fmt.Sprint(all)] = true
-			again, _ := shown(t, images.Training(7, epoch), 1, order)
+			again, _ := shown(t, images, images.Training(7, epoch), 1, order)
 			if !slices.Equal(again, second) || valid != 4 {
 				t.Errorf("%s, epoch %d: batch 1 is once %v and once %v, %d count", name, epoch, second, again, valid)
 			}
@@ -140,22 +146,11 @@ func TestSequentialImages(t *testing.T) {
 		} {
 			batches := images.Evaluation(part)
 			for i := range batches.Len() {
-				got, valid := shown(t, batches, i, order)
+				got, valid := shown(t, images, batches, i, order)
 				counted := map[task.Part][]int{task.Valid: {3}, task.Test: {4, 1}}[part][i]
 				if batches.Len() != len(want) || !slices.Equal(got, want[i]) || valid != counted {
 					t.Errorf("%s, %s, batch %d of %d: images %v, %d count; want %v, %d", name, part, i, batches.Len(), got, valid, want[i], counted)
 				}
-			}
-		}
-
-		// A machine is given what the model is.
-		s := images.Sequences(task.Test, 3)
-		if s.Count != 3 || s.Length != 6 || s.Width != 1 || !slices.Equal(s.Targets, []int32{0, 1, 2}) || len(s.Dense) != 18 || images.Sequences(task.Test, 0).Count != 5 {
-			t.Fatalf("%s: sequences %+v, want 3 of 6 steps, and all 5", name, s)
-		}
-		for i, got := range s.Dense {
-			if want := float32(10*(15+i/6)+order[i%6]) / 255; got != want {
-				t.Errorf("%s: value %d of the sequences is %v, want %v", name, i, got, want)
 			}
 		}
 	}
@@ -171,11 +166,13 @@ func TestImagesTooFewForABatch(t *testing.T) {
 
 func TestImagesFillRefuses(t *testing.T) {
 	t.Parallel()
-	batches := load(t, "smnist", tiny(t)).Task.Training(1, 0)
-	if _, err := batches.Fill(2, imageTensors(4, 6)); err == nil {
+	images := load(t, "smnist", tiny(t)).Task
+	shape := images.Shape()
+	if err := images.Training(1, 0).Fill(2, shape.Allocate()); err == nil {
 		t.Error("batch 2 of 2 was filled")
 	}
-	if _, err := batches.Fill(0, imageTensors(4, 5)); err == nil || !strings.Contains(err.Error(), "[6, 4, 1] and [4] are needed") {
+	shape.Steps = map[string]int{"pixels": 5}
+	if err := images.Training(1, 0).Fill(0, shape.Allocate()); err == nil || !strings.Contains(err.Error(), "[6 4 1] are needed") {
 		t.Errorf("short tensors: %v, want the shape that is needed", err)
 	}
 }
@@ -203,21 +200,21 @@ func TestPublishedMNIST(t *testing.T) {
 	if got := images.Training(1, 0).Len(); got != 500 {
 		t.Errorf("an epoch has %d batches, want 500", got)
 	}
-	in := imageTensors(100, 784)
-	if valid, err := images.Evaluation(task.Test).Fill(0, in); err != nil || valid != 100 {
-		t.Fatalf("Fill = %d, %v, want 100 images", valid, err)
+	in := images.Shape().Allocate()
+	if err := images.Evaluation(task.Test).Fill(0, in); err != nil {
+		t.Fatal(err)
 	}
-	if got, want := in.Int32["targets"][:10], []int32{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}; !slices.Equal(got, want) {
+	if got, want := in.Targets[:10], []int32{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}; !slices.Equal(got, want) {
 		t.Errorf("the first classes of the test part are %v, want %v", got, want)
 	}
 	// The first test image is a 7: its first ink is in row 7, at column 6.
 	first := -1
 	for step := range 784 {
-		if first < 0 && in.Float32["inputs"][step*100] > 0 {
+		if first < 0 && in.Float32["pixels"][step*100] > 0 {
 			first = step
 		}
 	}
-	if first != 7*28+6 || in.Float32["inputs"][first*100] != 84./255 {
-		t.Errorf("the first ink of the first test image is at step %d, %v; want %d, %v", first, in.Float32["inputs"][max(0, first)*100], 7*28+6, 84./255)
+	if first != 7*28+6 || in.Float32["pixels"][first*100] != 84./255 {
+		t.Errorf("the first ink of the first test image is at step %d, %v; want %d, %v", first, in.Float32["pixels"][max(0, first)*100], 7*28+6, 84./255)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"bittern/harness/dataset"
 	"bittern/harness/metric"
 	"bittern/plugins"
-	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // LanguageModel predicts the next symbol of a text.
@@ -21,38 +21,33 @@ import (
 // ⌊(N − Length)/Length⌋ windows of a text of N symbols, as many as fit behind the
 // largest offset; the last partial batch is dropped.
 //
-// In evaluation the windows begin at 0 and come in order. All ⌊(N − 1)/Length⌋
-// of them count; what is dropped is the tail that fills no window, fewer than
-// Length targets. A last, partial batch is filled up with the first windows of the
-// training part, which begin at 0, Length, 2·Length and so on. There are enough
-// of them, because the training part has windows for a whole batch.
+// In evaluation the windows begin at 0 and come in order, and every symbol of the
+// part but its first is a target once: there are ⌈(N − 1)/Length⌉ windows. What the
+// last one lacks of Length is filled with the training part's symbols at the same
+// steps, which are no targets. A last, partial batch is filled up with windows of the
+// training part, which begin at 0, Length, 2·Length and so on. There are enough of
+// them, because the training part has windows for a whole batch.
 type LanguageModel struct {
-	shape model.Task
+	shape network.Shape
 	text  *dataset.Text
 }
 
+// textName is the name of the input and of its stream.
+const textName = "text"
+
 var _ Task = (*LanguageModel)(nil)
 
-// NewLanguageModel checks that the text has a batch to train on and a window to
+// NewLanguageModel checks that the text has a batch to train on and a target to
 // validate and test on, and that every symbol is in the vocabulary.
 func NewLanguageModel(text *dataset.Text, batch, length int) (*LanguageModel, error) {
 	if batch < 1 || length < 1 {
 		return nil, plugins.Problemf("a language model needs batches of at least 1 sequence of at least 1 symbol, not %d × %d", batch, length)
 	}
 	symbols := len(text.Vocabulary)
-	task := &LanguageModel{
-		text: text,
-		shape: model.Task{
-			Kind: model.LanguageModel, InputSize: symbols, OutputSize: symbols,
-			Batch: batch, Length: length,
-		},
-	}
+	task := &LanguageModel{text: text, shape: nextToken(textName, symbols, batch, length)}
 	for _, part := range []Part{Train, Valid, Test} {
-		for i, id := range task.part(part) {
-			if id < 0 || int(id) >= symbols {
-				return nil, fmt.Errorf("data set %s: symbol %d of the %s part has id %d, but the vocabulary has %d symbols",
-					text.Name, i, part, id, symbols)
-			}
+		if err := checkTokens(text.Name, "symbol", part, task.part(part), symbols); err != nil {
+			return nil, err
 		}
 	}
 	if windows := task.trainingWindows(); windows < batch {
@@ -60,52 +55,62 @@ func NewLanguageModel(text *dataset.Text, batch, length int) (*LanguageModel, er
 			text.Name, len(text.Train), windows, length, batch)
 	}
 	for _, part := range []Part{Valid, Test} {
-		if task.windows(part) < 1 {
-			return nil, plugins.Problemf("data set %s: the %s part of %d symbols is shorter than one window of %d and the symbol after it; use a shorter length or more of the data",
-				text.Name, part, len(task.part(part)), length)
+		if n := len(task.part(part)); n < 2 {
+			return nil, plugins.Problemf("data set %s: the %s part of %d symbols has no symbol with another before it; use more of the data", text.Name, part, n)
 		}
 	}
 	return task, nil
 }
 
+// nextToken is the shape of a task that predicts the next token of a stream.
+func nextToken(name string, tokens, batch, length int) network.Shape {
+	return network.Shape{
+		Inputs:    []network.Input{{Name: name, Role: network.Tokens, Stream: name, Size: tokens}},
+		Steps:     map[string]int{name: length},
+		Sequences: batch, Classes: tokens, Targets: name,
+	}
+}
+
+// checkTokens refuses ids that are not below limit.
+func checkTokens(data, what string, part Part, ids []int32, limit int) error {
+	for i, id := range ids {
+		if id < 0 || int(id) >= limit {
+			return fmt.Errorf("data set %s: %s %d of the %s part has id %d, but the vocabulary has %d %ss", data, what, i, part, id, limit, what)
+		}
+	}
+	return nil
+}
+
 // Shape implements [Task].
-func (t *LanguageModel) Shape() model.Task { return t.shape }
+func (t *LanguageModel) Shape() network.Shape { return t.shape }
 
 // Metric implements [Task].
 func (t *LanguageModel) Metric() metric.Metric { return metric.BPC }
 
+// Steps implements [Task].
+func (t *LanguageModel) Steps() map[string]int { return t.shape.Steps }
+
 // Training implements [Task].
 func (t *LanguageModel) Training(seed uint64, epoch int) Batches {
 	random := rand.New(rand.NewChaCha8(epochKey(seed, epoch)))
-	offset := random.IntN(t.shape.Length)
+	length := t.length()
+	offset := random.IntN(length)
 	starts := make([]int, t.trainingWindows())
 	for i, window := range random.Perm(len(starts)) {
-		starts[i] = offset + window*t.shape.Length
+		starts[i] = offset + window*length
 	}
-	whole := len(starts) / t.shape.Batch * t.shape.Batch
-	return &windowBatches{shape: t.shape, symbols: t.text.Train, starts: starts[:whole], filling: t.text.Train}
+	whole := len(starts) / t.shape.Sequences * t.shape.Sequences
+	return &windowBatches{task: t, symbols: t.text.Train, starts: starts[:whole]}
 }
 
 // Evaluation implements [Task].
 func (t *LanguageModel) Evaluation(part Part) Batches {
-	starts := make([]int, t.windows(part))
+	symbols, length := t.part(part), t.length()
+	starts := make([]int, (len(symbols)-1+length-1)/length)
 	for i := range starts {
-		starts[i] = i * t.shape.Length
+		starts[i] = i * length
 	}
-	return &windowBatches{shape: t.shape, symbols: t.part(part), starts: starts, filling: t.text.Train}
-}
-
-// Sequences implements [Task].
-func (t *LanguageModel) Sequences(part Part, limit int) Sequences {
-	count := t.windows(part)
-	if limit > 0 {
-		count = min(count, limit)
-	}
-	symbols, n := t.part(part), count*t.shape.Length
-	return Sequences{
-		Count: count, Length: t.shape.Length,
-		Tokens: symbols[:n:n], Targets: symbols[1 : n+1 : n+1],
-	}
+	return &windowBatches{task: t, symbols: symbols, starts: starts}
 }
 
 func (t *LanguageModel) part(part Part) []int32 {
@@ -120,12 +125,10 @@ func (t *LanguageModel) part(part Part) []int32 {
 	panic("task: unknown part " + string(part))
 }
 
-func (t *LanguageModel) trainingWindows() int {
-	return max(0, len(t.text.Train)-t.shape.Length) / t.shape.Length
-}
+func (t *LanguageModel) length() int { return t.shape.Steps[textName] }
 
-func (t *LanguageModel) windows(part Part) int {
-	return max(0, len(t.part(part))-1) / t.shape.Length
+func (t *LanguageModel) trainingWindows() int {
+	return max(0, len(t.text.Train)-t.length()) / t.length()
 }
 
 // epochKey keys the random numbers of one epoch.
@@ -138,40 +141,44 @@ func epochKey(seed uint64, epoch int) (key [32]byte) {
 
 // windowBatches cuts windows out of a text.
 type windowBatches struct {
-	shape   model.Task
+	task    *LanguageModel
 	symbols []int32
-	starts  []int   // first symbol of each window
-	filling []int32 // text whose first windows fill up the last batch
+	starts  []int // first symbol of each window
 }
 
 // Len implements [Batches].
 func (b *windowBatches) Len() int {
-	return (len(b.starts) + b.shape.Batch - 1) / b.shape.Batch
+	return (len(b.starts) + b.task.shape.Sequences - 1) / b.task.shape.Sequences
 }
 
+// Group implements [Batches].
+func (b *windowBatches) Group(int) string { return "" }
+
 // Fill implements [Batches].
-func (b *windowBatches) Fill(i int, tensors model.Inputs) (valid int, err error) {
-	if i < 0 || i >= b.Len() {
-		return 0, fmt.Errorf("there is no batch %d among %d", i, b.Len())
+func (b *windowBatches) Fill(i int, batch network.Batch) error {
+	if err := Ready(i, b.Len(), b.task.shape, batch); err != nil {
+		return err
 	}
-	batch, length := b.shape.Batch, b.shape.Length
-	inputs, targets := tensors.Int32[inputsName], tensors.Int32[targetsName]
-	if len(inputs) != length*batch || len(targets) != length*batch {
-		return 0, fmt.Errorf("the tensors inputs and targets have %d and %d elements; [%d, %d] are needed",
-			len(inputs), len(targets), length, batch)
-	}
-	first := i * batch
-	valid = min(batch, len(b.starts)-first)
-	for column := range batch {
-		text, start := b.filling, (column-valid)*length
-		if column < valid {
-			text, start = b.symbols, b.starts[first+column]
+	n, length := batch.Sequences, b.task.length()
+	tokens, targets, train := batch.Int32[textName], batch.Targets, b.task.text.Train
+	first := i * n
+	counted := min(n, len(b.starts)-first)
+	for column := range n {
+		// A filling window of the training part, of which those that count
+		// take as many symbols as they lack themselves.
+		filling := train[max(0, column-counted+1)*length:]
+		var symbols []int32
+		if column < counted {
+			symbols, filling = b.symbols[b.starts[first+column]:], train
 		}
-		symbols := text[start : start+length+1]
 		for step := range length {
-			inputs[step*batch+column] = symbols[step]
-			targets[step*batch+column] = symbols[step+1]
+			at := step*n + column
+			if step+1 < len(symbols) {
+				tokens[at], targets[at] = symbols[step], symbols[step+1]
+			} else {
+				tokens[at], targets[at] = filling[step], -1
+			}
 		}
 	}
-	return valid, nil
+	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"bittern/harness/metric"
 	"bittern/harness/task"
 	"bittern/plugins"
-	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // counting is a text in which every symbol is its own position, so that a window
@@ -42,35 +42,38 @@ func newTask(t testing.TB, text *dataset.Text, batch, length int) *task.Language
 	return language
 }
 
-func tensors(batch, length int) model.Inputs {
-	return model.Inputs{Int32: map[string][]int32{
-		"inputs": make([]int32, length*batch), "targets": make([]int32, length*batch),
-	}}
-}
-
-// starts fills batch i, checks that every column is a window of a counting text,
-// and returns where the windows begin.
-func starts(t *testing.T, batches task.Batches, i, batch, length int) (columns []int, valid int) {
+// starts fills batch i of a task over a counting text, checks that every sequence is a
+// window of it, and returns where the windows begin and how many targets each has. A
+// filling step shows the training part, whose symbols count from trained on.
+func starts(t *testing.T, language *task.LanguageModel, batches task.Batches, i int) (columns, targets []int) {
 	t.Helper()
-	in := tensors(batch, length)
-	valid, err := batches.Fill(i, in)
-	if err != nil {
+	shape := language.Shape()
+	b := shape.Allocate()
+	if err := batches.Fill(i, b); err != nil {
 		t.Fatal(err)
 	}
-	inputs, targets := in.Int32["inputs"], in.Int32["targets"]
-	for column := range batch {
-		start := int(inputs[column])
-		columns = append(columns, start)
-		for step := range length {
-			at := step*batch + column
-			if int(inputs[at]) != start+step || int(targets[at]) != start+step+1 {
-				t.Fatalf("batch %d, sequence %d, step %d: input %d, target %d; want %d, %d",
-					i, column, step, inputs[at], targets[at], start+step, start+step+1)
+	if err := b.Check(shape); err != nil {
+		t.Fatalf("batch %d: %v", i, err)
+	}
+	for column := range shape.Sequences {
+		start, counted := int(b.Int32["text"][column]), 0
+		for step := range shape.Steps["text"] {
+			at := step*shape.Sequences + column
+			input, target := int(b.Int32["text"][at]), int(b.Targets[at])
+			switch {
+			case target == start+step+1 && input == start+step && counted == step:
+				counted++
+			case target != -1 || input != start+step && input != trained+step:
+				t.Fatalf("batch %d, sequence %d, step %d: input %d, target %d; want %d and %d, or filling", i, column, step, input, target, start+step, start+step+1)
 			}
 		}
+		columns, targets = append(columns, start), append(targets, counted)
 	}
-	return columns, valid
+	return columns, targets
 }
+
+// trained is where the symbols of a training part count from that are told from others.
+const trained = 10_000
 
 func TestTrainingEpoch(t *testing.T) {
 	t.Parallel()
@@ -89,9 +92,9 @@ func TestTrainingEpoch(t *testing.T) {
 				}
 				var all []int
 				for i := range batches.Len() {
-					columns, valid := starts(t, batches, i, size.batch, size.length)
-					if valid != size.batch {
-						t.Errorf("epoch %d, batch %d: %d sequences count, want all %d", epoch, i, valid, size.batch)
+					columns, targets := starts(t, language, batches, i)
+					if slices.Min(targets) != size.length {
+						t.Errorf("epoch %d, batch %d: the sequences have %v targets, want %d each", epoch, i, targets, size.length)
 					}
 					all = append(all, columns...)
 				}
@@ -119,12 +122,12 @@ func TestBatchesAreReplayed(t *testing.T) {
 	t.Parallel()
 	const batch, length = 3, 7
 	text := counting(500, 50, 50)
-	want, _ := starts(t, newTask(t, text, batch, length).Training(5, 3), 2, batch, length)
 	language := newTask(t, text, batch, length)
+	want, _ := starts(t, language, newTask(t, text, batch, length).Training(5, 3), 2)
 	for epoch := range 4 {
 		batches := language.Training(5, epoch)
 		for i := batches.Len() - 1; i >= 0; i-- {
-			if got, _ := starts(t, batches, i, batch, length); epoch == 3 && i == 2 && !cmp.Equal(got, want) {
+			if got, _ := starts(t, language, batches, i); epoch == 3 && i == 2 && !cmp.Equal(got, want) {
 				t.Errorf("got windows at %v, want %v", got, want)
 			}
 		}
@@ -145,22 +148,21 @@ func TestOrderIsFixed(t *testing.T) {
 		{1, 0, []int{150, 213, 10, 458, 73}},
 		{math.MaxUint64, 1 << 40, []int{98, 238, 476, 357, 21}},
 	} {
-		got, _ := starts(t, language.Training(test.seed, test.epoch), 0, 5, 7)
+		got, _ := starts(t, language, language.Training(test.seed, test.epoch), 0)
 		if !cmp.Equal(got, test.want) {
 			t.Errorf("seed %d, epoch %d: windows at %v, want %v", test.seed, test.epoch, got, test.want)
 		}
 	}
 }
 
+// Every symbol of a part but the first is a target once, in order.
 func TestEvaluation(t *testing.T) {
 	t.Parallel()
 	for _, size := range []struct{ symbols, batch, length int }{
-		{100, 4, 7}, {71, 4, 7}, {71, 5, 7}, {70, 5, 7}, {8, 64, 7}, {9, 1, 1}, {2, 3, 1}, {1000, 13, 11},
+		{100, 4, 7}, {71, 4, 7}, {71, 5, 7}, {70, 5, 7}, {72, 5, 7}, {8, 64, 7}, {5, 64, 7}, {9, 1, 1}, {2, 3, 1}, {2, 3, 5}, {1000, 13, 11},
 	} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
-			// Symbols of the training part are told from the others' by where they count from.
-			const trained = 10_000
 			text := counting(size.length*(size.batch+1), size.symbols, size.symbols+size.length)
 			for i := range text.Train {
 				text.Train[i] += trained
@@ -168,72 +170,47 @@ func TestEvaluation(t *testing.T) {
 			text.Vocabulary = make([]byte, 2*trained)
 			language := newTask(t, text, size.batch, size.length)
 			for part, symbols := range map[task.Part]int{task.Valid: size.symbols, task.Test: size.symbols + size.length} {
-				windows := (symbols - 1) / size.length
 				batches := language.Evaluation(part)
-				counted := 0
+				next, windows := 0, map[int]bool{}
 				for i := range batches.Len() {
-					columns, valid := starts(t, batches, i, size.batch, size.length)
+					columns, targets := starts(t, language, batches, i)
 					for column, start := range columns {
-						want := (i*size.batch + column) * size.length
-						if column >= valid {
-							want = trained + (column-valid)*size.length
+						if windows[start] {
+							t.Errorf("%s, batch %d, sequence %d begins at %d as another does", part, i, column, start)
 						}
-						if start != want {
-							t.Errorf("%s, batch %d, sequence %d begins at %d, want %d", part, i, column, start, want)
+						windows[start] = true
+						if start >= trained {
+							if targets[column] != 0 || start%size.length != trained%size.length {
+								t.Errorf("%s, batch %d: the filling at %d has %d targets", part, i, start, targets[column])
+							}
+							continue
 						}
+						if start != next || targets[column] != min(size.length, symbols-1-start) {
+							t.Errorf("%s, batch %d, sequence %d begins at %d and has %d targets; want %d and all that are left", part, i, column, start, targets[column], next)
+						}
+						next += targets[column]
 					}
-					counted += valid
 				}
-				if counted != windows {
-					t.Errorf("%s: %d windows count, want %d", part, counted, windows)
-				}
-				if dropped := symbols - 1 - counted*size.length; dropped >= size.length {
-					t.Errorf("%s: %d targets are dropped, want fewer than %d", part, dropped, size.length)
+				if next != symbols-1 {
+					t.Errorf("%s: %d targets, want %d", part, next, symbols-1)
 				}
 			}
 		})
 	}
 }
 
-// A backend sees the sequences that the model is evaluated on.
-func TestSequences(t *testing.T) {
-	t.Parallel()
-	const batch, length = 4, 7
-	language := newTask(t, counting(100, 100, 71), batch, length)
-	for _, limit := range []int{0, 1, 9, 10, 99} {
-		got := language.Sequences(task.Test, limit)
-		want := 10
-		if limit > 0 {
-			want = min(want, limit)
-		}
-		if got.Count != want || got.Length != length || len(got.Tokens) != want*length || len(got.Targets) != want*length || got.Dense != nil {
-			t.Fatalf("limit %d: %d sequences of %d, %d tokens, %d targets; want %d of %d", limit, got.Count, got.Length, len(got.Tokens), len(got.Targets), want, length)
-		}
-		batches, in := language.Evaluation(task.Test), tensors(batch, length)
-		for sequence := range got.Count {
-			if _, err := batches.Fill(sequence/batch, in); err != nil {
-				t.Fatal(err)
-			}
-			for step := range length {
-				at, from := sequence*length+step, step*batch+sequence%batch
-				if got.Tokens[at] != in.Int32["inputs"][from] || got.Targets[at] != in.Int32["targets"][from] {
-					t.Fatalf("sequence %d, step %d: token %d, target %d; the model is given %d, %d", sequence, step,
-						got.Tokens[at], got.Targets[at], in.Int32["inputs"][from], in.Int32["targets"][from])
-				}
-			}
-		}
-	}
-}
-
 func TestShape(t *testing.T) {
 	t.Parallel()
 	language := newTask(t, counting(100, 20, 20), 4, 7)
-	want := model.Task{Kind: model.LanguageModel, InputSize: 100, OutputSize: 100, Batch: 4, Length: 7}
+	want := network.Shape{
+		Inputs: []network.Input{{Name: "text", Role: network.Tokens, Stream: "text", Size: 100}},
+		Steps:  map[string]int{"text": 7}, Sequences: 4, Classes: 100, Targets: "text",
+	}
 	if diff := cmp.Diff(want, language.Shape()); diff != "" {
 		t.Errorf("shape (-want +got):\n%s", diff)
 	}
-	if language.Metric() != metric.BPC {
-		t.Errorf("metric %s, want %s", language.Metric(), metric.BPC)
+	if err := language.Shape().Check(); err != nil || language.Metric() != metric.BPC || !cmp.Equal(language.Steps(), want.Steps) {
+		t.Errorf("shape %v, metric %s, steps %v; want %s and those of the shape", err, language.Metric(), language.Steps(), metric.BPC)
 	}
 }
 
@@ -247,8 +224,8 @@ func TestTooSmall(t *testing.T) {
 		"no batch":  {counting(100, 100, 100), 0, 7, []string{"0 × 7"}},
 		"no length": {counting(100, 100, 100), 4, 0, []string{"4 × 0"}},
 		"train":     {counting(34, 100, 100), 4, 7, []string{"counting", "34 symbols", "3 windows of 7", "batch of 4"}},
-		"valid":     {counting(35, 7, 100), 4, 7, []string{"counting", "valid part of 7 symbols", "window of 7"}},
-		"test":      {counting(35, 8, 0), 4, 7, []string{"counting", "test part of 0 symbols"}},
+		"valid":     {counting(35, 1, 100), 4, 7, []string{"counting", "valid part of 1 symbols"}},
+		"test":      {counting(35, 2, 0), 4, 7, []string{"counting", "test part of 0 symbols"}},
 		"empty":     {counting(0, 0, 0), 1, 1, []string{"train part of 0 symbols"}},
 	} {
 		_, err := task.NewLanguageModel(test.text, test.batch, test.length)
@@ -263,7 +240,7 @@ func TestTooSmall(t *testing.T) {
 			}
 		}
 	}
-	newTask(t, counting(35, 8, 8), 4, 7) // just enough
+	newTask(t, counting(35, 2, 2), 4, 7) // just enough
 }
 
 func TestForeignSymbol(t *testing.T) {
@@ -279,36 +256,53 @@ func TestForeignSymbol(t *testing.T) {
 
 func TestFillRefuses(t *testing.T) {
 	t.Parallel()
-	batches := newTask(t, counting(100, 20, 20), 4, 7).Training(1, 0)
+	language := newTask(t, counting(100, 20, 20), 4, 7)
+	batches, shape := language.Training(1, 0), language.Shape()
 	for _, i := range []int{-1, batches.Len()} {
-		if _, err := batches.Fill(i, tensors(4, 7)); err == nil {
+		if err := batches.Fill(i, shape.Allocate()); err == nil {
 			t.Errorf("batch %d of %d was filled", i, batches.Len())
 		}
 	}
-	for name, in := range map[string]model.Inputs{
-		"none": {}, "short": tensors(4, 6), "long": tensors(4, 8),
+	allocated := func(sequences, steps int) network.Batch {
+		other := shape
+		other.Sequences, other.Steps = sequences, map[string]int{"text": steps}
+		return other.Allocate()
+	}
+	targetless := shape.Allocate()
+	targetless.Targets = nil
+	for name, c := range map[string]struct {
+		batch network.Batch
+		want  string
+	}{
+		"none": {network.Batch{}, "0 sequences; 4 are needed"}, "few": {allocated(3, 7), "3 sequences; 4 are needed"},
+		"short": {allocated(4, 6), "the tensor text has 24 elements; [7 4] are needed"}, "long": {allocated(4, 8), "[7 4] are needed"},
+		"targetless": {targetless, "the tensor targets has 0 elements; [7 4] are needed"},
 	} {
-		if _, err := batches.Fill(0, in); err == nil || !strings.Contains(err.Error(), "[7, 4] are needed") {
-			t.Errorf("%s: got %v, want an error with the shape", name, err)
+		if err := batches.Fill(0, c.batch); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want an error with %q", name, err, c.want)
 		}
 	}
 }
 
 func TestFillDoesNotAllocate(t *testing.T) {
-	batches, in := newTask(t, counting(10_000, 200, 200), 64, 100).Training(1, 0), tensors(64, 100)
-	if got := testing.AllocsPerRun(20, func() {
-		if _, err := batches.Fill(0, in); err != nil {
-			t.Fatal(err)
+	language := newTask(t, counting(10_000, 200, 201), 64, 100)
+	b := language.Shape().Allocate()
+	for name, batches := range map[string]task.Batches{"training": language.Training(1, 0), "evaluation": language.Evaluation(task.Test)} {
+		if got := testing.AllocsPerRun(20, func() {
+			if err := batches.Fill(0, b); err != nil {
+				t.Fatal(err)
+			}
+		}); got != 0 {
+			t.Errorf("%s: %v allocations, want none", name, got)
 		}
-	}); got != 0 {
-		t.Errorf("%v allocations, want none", got)
 	}
 }
 
 func BenchmarkFill(b *testing.B) {
-	batches, in := newTask(b, counting(1_000_000, 200, 200), 64, 100).Training(1, 0), tensors(64, 100)
+	language := newTask(b, counting(1_000_000, 200, 200), 64, 100)
+	batches, batch := language.Training(1, 0), language.Shape().Allocate()
 	for i := 0; b.Loop(); i++ {
-		if _, err := batches.Fill(i%batches.Len(), in); err != nil {
+		if err := batches.Fill(i%batches.Len(), batch); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"bittern/harness/dataset"
 	"bittern/plugins"
@@ -33,8 +34,13 @@ type Definition struct {
 	// together in place of a data set. They are text options with an empty default.
 	Files []string
 
-	check func(own bool, options plugins.Values) error
-	load  func(ctx context.Context, l *Loader, data string, own bool, options plugins.Values) (Task, Data, error)
+	// Check refuses a data set and options that cannot go together, without looking
+	// for any file. It is given what [Definition.Resolve] has completed, and data is
+	// empty where files of the user's own are named. It may be nil.
+	Check func(data string, options plugins.Values) error
+
+	// Load makes the task, from what Check has allowed.
+	Load func(ctx context.Context, l *Loader, data string, options plugins.Values) (Task, Data, error)
 }
 
 // Names of the options that several tasks have.
@@ -59,34 +65,30 @@ const (
 
 const delayedCopyData = "delayed-copy"
 
-// Definitions lists every task: the registry.
-func Definitions() []Definition {
+// builtin lists the tasks of this package.
+func builtin() []Definition {
 	return []Definition{
 		{
 			Name: "characters", Summary: "predict the next byte of a text; BPC", Shape: dataset.ShapeText,
-			Options: []plugins.Option{
+			Options: append([]plugins.Option{
 				whole("bytes", 0, 0, maxBytes, "use only the first bytes of the data; 0 is all"),
 				whole(optionBatch, 64, 1, maxBatch, "windows in a batch"),
 				whole(optionLength, 100, 1, maxLength, "symbols in a window"),
-				text("text", "", "a text file of your own in place of data, from the working directory"),
-				text("split", "", "fractions of train, valid and test of that text, by position; [0.9, 0.05, 0.05] where it is left out"),
-			},
+			}, ownText("characters")...),
 			Files: []string{"text"},
-			check: func(own bool, o plugins.Values) error {
-				if !own && o.Text("split") != "" {
-					return plugins.Problemf("split is for a text of your own; take it out, for a data set has its own")
-				}
-				_, err := fractions(o.Text("split"))
-				return err
-			},
-			load: loadCharacters,
+			Check: checkOwnText,
+			Load:  loadCharacters,
 		},
+		words(),
 		images("smnist", "the class of an image that is read pixel by pixel; accuracy", inOrder),
 		images("psmnist", "the same in one fixed random order of the pixels, of seed "+strconv.Itoa(dataset.PermutationSeed), func(n int) []int {
 			return dataset.Permutation(n, dataset.PermutationSeed)
 		}),
+		cloze(),
+		stories(),
 		{
-			Name: "delayed-copy", Summary: "repeat every symbol some steps later; generated; accuracy", Shape: dataset.ShapeSequence, Data: delayedCopyData,
+			Name: "delayed-copy", Summary: "repeat every symbol some steps later; generated; accuracy, of which 12.5 % is chance",
+			Shape: dataset.ShapeSequence, Data: delayedCopyData,
 			Options: []plugins.Option{
 				whole(optionBatch, 32, 1, maxBatch, "examples in a batch"),
 				whole(optionLength, 25, 2, maxLength, "steps of an example"),
@@ -94,8 +96,8 @@ func Definitions() []Definition {
 				whole("examples", 2048, 1, maxLength, "examples of an epoch"),
 				whole("evaluated", 256, 1, maxLength, "examples that validate, and as many that test"),
 			},
-			check: func(_ bool, o plugins.Values) error { _, err := delayedCopy(o); return err },
-			load: func(_ context.Context, _ *Loader, data string, _ bool, o plugins.Values) (Task, Data, error) {
+			Check: func(_ string, o plugins.Values) error { _, err := delayedCopy(o); return err },
+			Load: func(_ context.Context, _ *Loader, data string, o plugins.Values) (Task, Data, error) {
 				if data != delayedCopyData {
 					return nil, Data{}, plugins.Problemf("the task delayed-copy has the data set %s alone, not %q; take data out", delayedCopyData, data)
 				}
@@ -107,6 +109,50 @@ func Definitions() []Definition {
 			},
 		},
 	}
+}
+
+// added are the tasks of other packages.
+var added struct {
+	sync.RWMutex
+	definitions []Definition
+}
+
+// Register adds a task to those that suites can name: the init function of the package
+// that implements it calls it. It panics where the name is taken, or where a name, a
+// data set or files, or Load is missing.
+func Register(d Definition) {
+	if d.Name == "" || d.Data == "" && len(d.Files) == 0 || d.Load == nil {
+		panic(fmt.Sprintf("task: the definition of %q lacks a name, data or Load", d.Name))
+	}
+	if slices.Contains(Names(), d.Name) {
+		panic(fmt.Sprintf("task: there are two tasks %q", d.Name))
+	}
+	added.Lock()
+	defer added.Unlock()
+	added.definitions = append(added.definitions, d)
+}
+
+// Definitions lists every task: the registry.
+func Definitions() []Definition {
+	added.RLock()
+	defer added.RUnlock()
+	return append(builtin(), added.definitions...)
+}
+
+// ownText are the options of a task that reads a text of the user's own.
+func ownText(of string) []plugins.Option {
+	return []plugins.Option{
+		text("text", "", "a text file of your own in place of data, from the working directory"),
+		text("split", "", "fractions of train, valid and test of that text, by position in "+of+"; [0.9, 0.05, 0.05] where it is left out"),
+	}
+}
+
+func checkOwnText(data string, o plugins.Values) error {
+	if data != "" && o.Text("split") != "" {
+		return plugins.Problemf("split is for a text of your own; take it out, for a data set has its own")
+	}
+	_, err := fractions(o.Text("split"))
+	return err
 }
 
 // images is a task over the pixels of images, in an order.
@@ -122,14 +168,14 @@ func images(name, summary string, order func(pixels int) []int) Definition {
 			whole("valid", 0, 0, maxBytes, "of your own training images, how many at the end validate"),
 		},
 		Files: []string{"train_images", "train_labels", "test_images", "test_labels"},
-		check: func(own bool, o plugins.Values) error {
-			if valid := o.Int("valid"); own != (valid > 0) {
+		Check: func(data string, o plugins.Values) error {
+			if valid := o.Int("valid"); (data == "") != (valid > 0) {
 				return plugins.Problemf("valid is %d; give how many of your own images validate, and leave it out for a data set", valid)
 			}
 			return nil
 		},
-		load: func(ctx context.Context, l *Loader, data string, own bool, o plugins.Values) (Task, Data, error) {
-			loaded, err := l.images(ctx, data, own, o)
+		Load: func(ctx context.Context, l *Loader, data string, o plugins.Values) (Task, Data, error) {
+			loaded, err := l.images(ctx, data, o)
 			if err != nil {
 				return nil, Data{}, err
 			}
@@ -143,8 +189,8 @@ func images(name, summary string, order func(pixels int) []int) Definition {
 	}
 }
 
-func loadCharacters(ctx context.Context, l *Loader, data string, own bool, o plugins.Values) (Task, Data, error) {
-	loaded, err := l.text(ctx, data, own, o)
+func loadCharacters(ctx context.Context, l *Loader, data string, o plugins.Values) (Task, Data, error) {
+	loaded, err := l.text(ctx, data, o)
 	if err != nil {
 		return nil, Data{}, err
 	}
@@ -203,11 +249,6 @@ func (d Definition) OptionNames() []string {
 	return names
 }
 
-// own says whether the options name files of the user's own.
-func (d Definition) own(options plugins.Values) bool {
-	return slices.ContainsFunc(d.Files, func(file string) bool { return options.Text(file) != "" })
-}
-
 // Resolve checks the data set and the options of an entry against each other, without
 // looking for any file, and returns both with the defaults filled in. The data set is
 // empty where files of the user's own stand for it. What the user has to mend is a
@@ -217,7 +258,7 @@ func (d Definition) Resolve(data string, given plugins.Values) (string, plugins.
 	if err != nil {
 		return "", nil, err
 	}
-	own := d.own(options)
+	own := slices.ContainsFunc(d.Files, func(file string) bool { return options.Text(file) != "" })
 	switch {
 	case own && data != "":
 		return "", nil, plugins.Problemf("both data and %s are given; take one of them out", strings.Join(d.Files, ", "))
@@ -232,7 +273,13 @@ func (d Definition) Resolve(data string, given plugins.Values) (string, plugins.
 	case data == "":
 		data = d.Data
 	}
-	return data, options, d.check(own, options)
+	if set, err := dataset.Find(data); err == nil && set.Shape != d.Shape {
+		return "", nil, plugins.Problemf("data set %s is of shape %s, but one of shape %s is needed; `bittern data list` shows all data sets", data, set.Shape, d.Shape)
+	}
+	if d.Check == nil {
+		return data, options, nil
+	}
+	return data, options, d.Check(data, options)
 }
 
 // Data says what a task was made of.
@@ -268,6 +315,8 @@ type Loader struct {
 	DataDir string // where data sets that are files lie; empty when the user named none
 
 	texts    map[string]*dataset.Text
+	corpora  map[string]*dataset.Words
+	readings map[string]*dataset.Reading
 	pictures map[string]*dataset.Images
 }
 
@@ -281,7 +330,7 @@ func (l *Loader) Load(ctx context.Context, request Request) (Loaded, error) {
 	if err != nil {
 		return Loaded{}, err
 	}
-	t, found, err := d.load(ctx, l, data, d.own(options), options)
+	t, found, err := d.Load(ctx, l, data, options)
 	if err != nil {
 		return Loaded{}, err
 	}
@@ -291,8 +340,8 @@ func (l *Loader) Load(ctx context.Context, request Request) (Loaded, error) {
 	return Loaded{Task: t, Data: found, Options: options}, nil
 }
 
-func (l *Loader) text(ctx context.Context, data string, own bool, o plugins.Values) (*dataset.Text, error) {
-	if own {
+func (l *Loader) text(ctx context.Context, data string, o plugins.Values) (*dataset.Text, error) {
+	if data == "" {
 		return remember(&l.texts, []string{o.Text("text"), o.Text("split"), o.Text("bytes")}, func() (*dataset.Text, error) {
 			split, err := fractions(o.Text("split"))
 			if err != nil {
@@ -306,8 +355,8 @@ func (l *Loader) text(ctx context.Context, data string, own bool, o plugins.Valu
 	})
 }
 
-func (l *Loader) images(ctx context.Context, data string, own bool, o plugins.Values) (*dataset.Images, error) {
-	if own {
+func (l *Loader) images(ctx context.Context, data string, o plugins.Values) (*dataset.Images, error) {
+	if data == "" {
 		files := dataset.ImageFiles{
 			TrainImages: o.Text("train_images"), TrainLabels: o.Text("train_labels"),
 			TestImages: o.Text("test_images"), TestLabels: o.Text("test_labels"), Valid: o.Int("valid"),

@@ -14,8 +14,7 @@ import (
 	"bittern/harness/metric"
 	"bittern/harness/task"
 	"bittern/plugins"
-	"bittern/plugins/model"
-	"bittern/plugins/stepgraph"
+	"bittern/plugins/network"
 )
 
 func problem(t *testing.T, err error, want string) {
@@ -28,7 +27,7 @@ func problem(t *testing.T, err error, want string) {
 // Every entry of the registry has what a list of keys shows, and defaults that go together.
 func TestDefinitions(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"characters", "smnist", "psmnist", "delayed-copy"}, task.Names()); diff != "" {
+	if diff := cmp.Diff([]string{"characters", "words", "smnist", "psmnist", "cnn-qa", "babi", "delayed-copy"}, task.Names()); diff != "" {
 		t.Errorf("tasks (-want +got):\n%s", diff)
 	}
 	for _, d := range task.Definitions() {
@@ -92,33 +91,39 @@ func TestDelayedCopyTask(t *testing.T) {
 	t.Parallel()
 	loaded := load(t, "delayed-copy", plugins.Values{"batch": "3", "length": "6", "delay": "2", "examples": "7", "evaluated": "4"})
 	copying := loaded.Task
-	want := model.Task{Kind: model.LanguageModel, InputSize: 9, OutputSize: 9, Batch: 3, Length: 6}
-	if copying.Shape() != want || copying.Metric() != metric.Accuracy || !loaded.Data.Synthetic || len(loaded.Data.SHA256) != 64 {
-		t.Errorf("shape %+v, metric %s, data %+v", copying.Shape(), copying.Metric(), loaded.Data)
+	shape := copying.Shape()
+	want := network.Shape{
+		Inputs: []network.Input{{Name: "symbols", Role: network.Tokens, Stream: "symbols", Size: 8}},
+		Steps:  map[string]int{"symbols": 6}, Sequences: 3, Classes: 8, Targets: "symbols",
 	}
-	// column is one example as a batch shows it; its targets are checked.
+	if diff := cmp.Diff(want, shape); diff != "" || copying.Metric() != metric.Accuracy || !loaded.Data.Synthetic || len(loaded.Data.SHA256) != 64 {
+		t.Errorf("metric %s, data %+v, shape (-want +got):\n%s", copying.Metric(), loaded.Data, diff)
+	}
+	// columns are the examples as a batch shows them; their targets are checked.
 	seen := map[string]bool{}
-	read := func(batches task.Batches, i int) (valid int, columns [][]int32) {
-		in := tensors(3, 6)
-		valid, err := batches.Fill(i, in)
-		if err != nil {
+	read := func(batches task.Batches, i, counted int) (columns [][]int32) {
+		b := shape.Allocate()
+		if err := batches.Fill(i, b); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Check(shape); err != nil {
 			t.Fatal(err)
 		}
 		for column := range 3 {
 			var tokens []int32
 			for step := range 6 {
-				tokens = append(tokens, in.Int32["inputs"][step*3+column])
-				want := int32(0)
-				if step >= 2 {
+				tokens = append(tokens, b.Int32["symbols"][step*3+column])
+				want := int32(-1)
+				if step >= 2 && column < counted {
 					want = tokens[step-2]
 				}
-				if got := in.Int32["targets"][step*3+column]; got != want {
+				if got := b.Targets[step*3+column]; got != want {
 					t.Fatalf("batch %d, example %d, step %d: target %d, want %d", i, column, step, got, want)
 				}
 			}
 			columns = append(columns, tokens)
 		}
-		return valid, columns
+		return columns
 	}
 	for seed := range uint64(2) {
 		for epoch := range 3 {
@@ -127,8 +132,7 @@ func TestDelayedCopyTask(t *testing.T) {
 				t.Fatalf("%d batches, want 2 of 7 examples", batches.Len())
 			}
 			for i := range 2 {
-				_, columns := read(batches, i)
-				_, again := read(copying.Training(seed, epoch), i)
+				columns, again := read(batches, i, 3), read(copying.Training(seed, epoch), i, 3)
 				if !cmp.Equal(columns, again) {
 					t.Errorf("batch %d of epoch %d is once %v and once %v", i, epoch, columns, again)
 				}
@@ -142,19 +146,17 @@ func TestDelayedCopyTask(t *testing.T) {
 		t.Errorf("%d different examples of 2 seeds, 3 epochs and 6 examples; want 36", len(seen))
 	}
 	for _, part := range []task.Part{task.Valid, task.Test} {
-		batches, s := copying.Evaluation(part), copying.Sequences(part, 0)
-		if batches.Len() != 2 || s.Count != 4 || copying.Sequences(part, 3).Count != 3 {
-			t.Fatalf("%s: %d batches, %d sequences, want 2 and 4", part, batches.Len(), s.Count)
+		batches := copying.Evaluation(part)
+		if batches.Len() != 2 {
+			t.Fatalf("%s: %d batches, want 2", part, batches.Len())
 		}
-		for i := range 4 {
-			valid, columns := read(batches, i/3)
-			if want := []int{3, 1}[i/3]; valid != want || !slices.Equal(columns[i%3], s.Tokens[6*i:][:6]) {
-				t.Errorf("%s, example %d: %d count, tokens %v; want %d, and %v as a machine gets them", part, i, valid, columns[i%3], want, s.Tokens[6*i:][:6])
+		for i, counted := range []int{3, 1} {
+			for _, tokens := range read(batches, i, counted)[:counted] {
+				if seen[string(int32s(tokens))] {
+					t.Errorf("%s: example %v was seen before", part, tokens)
+				}
+				seen[string(int32s(tokens))] = true
 			}
-			if seen[string(int32s(columns[i%3]))] {
-				t.Errorf("%s: example %v was seen before", part, columns[i%3])
-			}
-			seen[string(int32s(columns[i%3]))] = true
 		}
 	}
 }
@@ -164,46 +166,4 @@ func int32s(ids []int32) (text []byte) {
 		text = append(text, '0'+byte(id))
 	}
 	return text
-}
-
-func TestTensorsAndGraphs(t *testing.T) {
-	t.Parallel()
-	language := model.Task{Kind: model.LanguageModel, InputSize: 5, OutputSize: 5, Batch: 2, Length: 3}
-	classes := model.Task{Kind: model.SequenceClassification, InputSize: 4, OutputSize: 5, Batch: 2, Length: 3}
-	for _, c := range []struct {
-		shape model.Task
-		want  []task.Tensor
-	}{
-		{language, []task.Tensor{{Name: "inputs", Dims: []int{3, 2}}, {Name: "targets", Dims: []int{3, 2}}}},
-		{classes, []task.Tensor{{Name: "inputs", Float32: true, Dims: []int{3, 2, 4}}, {Name: "targets", Dims: []int{2}}}},
-	} {
-		got, err := task.Tensors(c.shape)
-		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
-			t.Errorf("tensors of a %s: %v (-want +got):\n%s", c.shape.Kind, err, diff)
-		}
-	}
-	if _, err := task.Tensors(model.Task{Kind: "guess"}); err == nil {
-		t.Error("a task of an unknown kind has tensors")
-	}
-	graph := func(token bool, input, output int) stepgraph.Graph {
-		return stepgraph.Graph{
-			Input: stepgraph.Input{Name: "x", Token: token, Size: input}, Output: "y",
-			Nodes: []stepgraph.Node{{Name: "y", Op: stepgraph.MatVec, Inputs: []string{"x"}, Size: output}},
-		}
-	}
-	for _, c := range []struct {
-		graph stepgraph.Graph
-		shape model.Task
-		want  string
-	}{
-		{graph(true, 5, 5), language, ""},
-		{graph(false, 4, 5), classes, ""},
-		{graph(false, 5, 5), language, "is not the task's (token true, size 5)"},
-		{graph(false, 3, 5), classes, "is not the task's (token false, size 4)"},
-		{graph(true, 5, 6), language, "has 6 values for 5 classes"},
-	} {
-		if err := task.CheckGraph(c.graph, c.shape); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-			t.Errorf("a graph of input %+v for a %s: %v, want %q", c.graph.Input, c.shape.Kind, err, c.want)
-		}
-	}
 }

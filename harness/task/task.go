@@ -7,6 +7,9 @@
 package task
 
 import (
+	"fmt"
+	"slices"
+
 	"bittern/harness/metric"
 	"bittern/plugins/network"
 )
@@ -25,7 +28,7 @@ type Task interface {
 	// the undisturbed one would have. Every epoch has the same Len.
 	Training(seed uint64, epoch int) Batches
 
-	// Evaluation returns the batches of a part in their natural order. Every
+	// Evaluation returns the batches of a part, always in the same order. Every
 	// target of the part is in one of them, once.
 	Evaluation(part Part) Batches
 
@@ -61,4 +64,47 @@ type Batches interface {
 	// bAbI's twenty tasks. The score is the mean over groups of the metric of
 	// each. It is empty where the score has no parts.
 	Group(i int) string
+}
+
+// Ready returns an error where there is no batch i among n, or where b lacks a tensor
+// of the shape or has one of another size: what a Fill looks at first. It does not
+// allocate where there is no error.
+func Ready(i, n int, s network.Shape, b network.Batch) error {
+	if i < 0 || i >= n {
+		return fmt.Errorf("there is no batch %d among %d", i, n)
+	}
+	if b.Sequences != s.Sequences {
+		return fmt.Errorf("the batch has %d sequences; %d are needed", b.Sequences, s.Sequences)
+	}
+	for _, in := range s.Inputs {
+		got, want := len(b.Int32[in.Name]), s.Sequences
+		switch in.Role {
+		case network.Tokens:
+			want *= s.Steps[in.Stream]
+		case network.Features:
+			got, want = len(b.Float32[in.Name]), want*s.Steps[in.Stream]*in.Size
+		case network.Candidates:
+			want *= in.Size
+		}
+		if got != want {
+			return missized(in.Name, got, s)
+		}
+	}
+	if got := len(b.Fresh); s.Carried && got != s.Sequences {
+		return missized(network.TensorFresh, got, s)
+	}
+	want := s.Sequences
+	if s.Targets != "" {
+		want *= s.Steps[s.Targets]
+	}
+	if got := len(b.Targets); got != want {
+		return missized(network.TensorTargets, got, s)
+	}
+	return nil
+}
+
+func missized(name string, got int, s network.Shape) error {
+	all := s.Tensors()
+	at := slices.IndexFunc(all, func(t network.Tensor) bool { return t.Name == name })
+	return fmt.Errorf("the tensor %s has %d elements; %v are needed", name, got, all[at].Dims)
 }

@@ -8,25 +8,32 @@
 //
 // # Which column
 //
-// The recurrent weights decide. Where all of them are ±α it is the binary column,
-// where they are ±α or 0 the ternary one (α may differ from row to row), else the
-// 12-bit one, for which weights are rounded to 12-bit fixed point. Matrices that are
-// not recurrent, such as the output layer and embeddings, always take 12-bit weights
-// and run on a 12-bit column beside the recurrent one. Where the column is not made
-// for a weight's own format, that is a Substitution of the Cost.
+// The recurrent weights of all graphs of the network decide. Where all of them are ±α
+// it is the binary column, where they are ±α or 0 the ternary one (α may differ from
+// row to row), else the 12-bit one, for which weights are rounded to 12-bit fixed
+// point. Matrices that are not recurrent, such as the output layer and embeddings,
+// always take 12-bit weights and run on a 12-bit column beside the recurrent one.
+// Where the column is not made for a weight's own format, that is a Substitution of
+// the Cost.
 //
 // # Cycles
 //
 // A column of N units multiplies a matrix of R rows by a vector of C elements in
 // blocks of N rows: each cycle one element is broadcast to the units, and each unit
-// adds its product.
+// adds its product. A time step of a graph takes
 //
 //	MatVec                          ⌈R/N⌉·C
 //	Lookup (one column is read)     ⌈R/N⌉
 //	Slice, Concat (wiring)          0
-//	Softmax                         not supported: there is no divider
 //	Normalize                       not supported: there is no mean over a vector, no square root and no divider
 //	every other operation           ⌈Size/L⌉, on L lanes
+//
+// and a sequence takes the sum over all scans, one after the other: a time step of the
+// graph for each step of the stream, or one where the graph is run once. A vector that
+// is the same at every step is multiplied at every step. The operations over steps are
+//
+//	softmax                         not supported: there is no exponential and no divider
+//	weighted-sum                    not supported: there is no sum of vectors over the steps
 //
 // L is the Design's Lanes. The lanes, each with a 12-bit multiplier, an adder and a
 // table, are an assumption: the paper as recalled does not say how normalisation and
@@ -37,8 +44,8 @@
 // # Energy
 //
 // Recurrent work is each MatVec and Lookup of recurrent weights, and each other
-// operation that the states depend on. It takes the column's published power for
-// its time, P·t. Its parts are estimated from below with the table
+// operation that the states of its graph depend on. It takes the column's published
+// power for its time, P·t. Its parts are estimated from below with the table
 // paper-recalled-65nm, and what is left is called "clock and control", so that they
 // always sum to P·t:
 //
@@ -70,13 +77,16 @@
 //
 // # Memory
 //
-// In bytes, as the datapath stores it, without padding: recurrent codes of the
-// column's width; levels, the α of 16 bits that no table takes in; normalisation
-// tables, 16 bits for a scale and 24 for an offset, for every time step the graph
-// gives them for; states, a register and an initial value of 12 bits for each
-// element; embedding and output layer with 12-bit weights. Of scales that are given
-// for one time step only and are all equal one is kept, and none where it is 1.
-// The published area is not said to hold all of that.
+// In bytes, as the datapath stores it, without padding, over all graphs, a weight
+// that several use once: recurrent codes of the column's width; levels, the α of 16
+// bits that no table takes in; normalisation tables, 16 bits for a scale and 24 for
+// an offset, for every time step a graph gives them for; states, a register and an
+// initial value of 12 bits for each element; embedding and output layer with 12-bit
+// weights; workspace, what a graph leaves to a later one in its format of 12 or 24
+// bits, for every step of the sequence or once. Writing and reading the workspace is
+// in clock and control. Of scales that are given for one time step only and are all
+// equal one is kept, and none where it is 1. The published area is not said to hold
+// all of that.
 //
 // # Arithmetic
 //
@@ -103,7 +113,8 @@
 // are on the size of values, found from the graph for all time steps at once, from
 // scales, offsets and α before rounding and 12-bit weights after it:
 //
-//	dense input      ∞
+//	features         ∞
+//	stage            of what an earlier stage gives, the bound of its graph's output
 //	MatVec           bound of the operand · largest sum of the sizes of a row's weights
 //	Lookup           size of the largest weight
 //	ScaleShift       bound of the operand · size of the largest scale + size of the largest offset
@@ -115,7 +126,8 @@
 //	                 raised; a state that is raised after the fifth round or later is ∞
 //
 // So gates and hidden states are Q0.11. A cell is added to itself and has the bound ∞:
-// the option decides, Q3.8 by default.
+// the option decides, Q3.8 by default. What an earlier stage gives enters a graph in
+// the format that it has, bit for bit; features are rounded to activations.
 //
 // Operations:
 //
@@ -134,6 +146,8 @@
 //     register has 12 bits: accumulators are rounded to activations by the bound of the
 //     value, and the next value of a state to the format of the state. The product
 //     of a Mul is exact, and is rounded to an activation by its own bound.
+//   - Each sequence reads its tables at its own position, counted from where it started
+//     fresh.
 //   - Sigmoid and tanh are tables of all 4,096 inputs, correctly rounded to Q0.11.
 //   - A Slice keeps the format of its operand. A Concat takes an accumulator's where one
 //     operand is one, else the activations' with more integer bits.

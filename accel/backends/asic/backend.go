@@ -8,6 +8,7 @@ import (
 	"bittern/accel/backends/asic/internal/datapath"
 	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 )
 
 // integerBits is the option that bounds the integer bits of activations.
@@ -22,9 +23,10 @@ var options = []plugins.Option{{
 func New(design Design) backend.Backend { return &simulator{design: design} }
 
 type simulator struct {
-	design  Design
-	program *datapath.Program
-	cost    backend.Cost
+	design    Design
+	network   network.Network
+	program   *datapath.Program // nil before Deploy
+	execution datapath.Execution
 }
 
 func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
@@ -33,7 +35,7 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 		return plugins.Fact{Name: name, Value: fmt.Sprintf(format, args...), Source: d.Source}
 	}
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: d.Name, Version: "1.1.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: d.Name, Version: "2.0.0", API: plugins.APIVersion,
 		Summary: d.Summary,
 		Options: options,
 		Facts: []plugins.Fact{
@@ -62,30 +64,30 @@ func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend
 	if err != nil {
 		return backend.Deployed{}, err
 	}
-	program, err := datapath.Compile(request.Graph, request.Weights, values.Int(integerBits))
+	program, err := datapath.Compile(request.Network, request.Weights, values.Int(integerBits))
 	if err != nil {
 		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", s.design.Name, err)
 	}
-	s.program, s.cost = program, newCost(s.design, program).report()
+	s.network, s.program, s.execution = request.Network, program, program.NewExecution()
 	return backend.Deployed{Tolerance: new(tolerance)}, nil
 }
 
 var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
 
-// Cost does not depend on the length: every time step takes the same work.
+// Cost is that of each time step, times the steps: every one takes the same work.
 func (s *simulator) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
 	if s.program == nil {
 		return backend.Cost{}, errNothingDeployed
 	}
-	if request.Length < 1 {
-		return backend.Cost{}, plugins.Problemf("a sequence of %d steps has no cost: give a length of at least 1", request.Length)
+	if err := s.network.Shape(1, request.Steps, false).Check(); err != nil {
+		return backend.Cost{}, plugins.Problemf("%v", err)
 	}
-	return s.cost, ctx.Err()
+	return newCost(s.design, s.program, request.Steps).report(), ctx.Err()
 }
 
-func (s *simulator) Execute(ctx context.Context, request backend.Execute) error {
+func (s *simulator) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
 	if s.program == nil {
-		return errNothingDeployed
+		return network.Score{}, errNothingDeployed
 	}
-	return s.program.Execute(ctx, request)
+	return s.execution.Execute(ctx, request)
 }

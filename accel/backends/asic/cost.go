@@ -21,11 +21,12 @@ const (
 	embedding    = backend.PartEmbedding
 )
 
-// cost is that of one time step of a program on a design.
+// cost is that of one whole sequence of a program on a design.
 type cost struct {
 	design  Design
 	energy  energyTable
 	program *datapath.Program
+	steps   map[string]int // of each stream
 
 	recurrent float64            // cycles
 	others    map[string]float64 // cycles of outputLayer and embedding
@@ -33,18 +34,27 @@ type cost struct {
 	estimate  map[string]float64 // joules of the recurrent column from below
 }
 
-func newCost(d Design, p *datapath.Program) *cost {
-	c := &cost{design: d, energy: paperRecalled65nm, program: p, others: map[string]float64{}, estimate: map[string]float64{}}
-	for _, w := range p.Work {
-		cycles := c.cycles(w)
-		if isElementwise(w.Op) {
-			c.lanes += cycles
+func newCost(d Design, p *datapath.Program, steps map[string]int) *cost {
+	c := &cost{
+		design: d, energy: paperRecalled65nm, program: p, steps: steps,
+		others: map[string]float64{}, estimate: map[string]float64{},
+	}
+	for _, g := range p.Graphs {
+		times := 1.0
+		if g.Stream != "" {
+			times = float64(steps[g.Stream])
 		}
-		if w.Recurrent {
-			c.recurrent += cycles
-			c.estimateEnergy(w, cycles)
-		} else {
-			c.others[layer(w)] += cycles
+		for _, w := range g.Work {
+			cycles := times * c.cycles(w)
+			if isElementwise(w.Op) {
+				c.lanes += cycles
+			}
+			if w.Recurrent {
+				c.recurrent += cycles
+				c.estimateEnergy(w, times)
+			} else {
+				c.others[layer(w)] += cycles
+			}
 		}
 	}
 	return c
@@ -66,7 +76,7 @@ func layer(w datapath.Work) string {
 	return outputLayer
 }
 
-// cycles is as the package comment says.
+// cycles are those of one time step, as the package comment says.
 func (c *cost) cycles(w datapath.Work) float64 {
 	blocks := func(units int) float64 { return float64((w.Rows + units - 1) / units) }
 	column := c.design.TwelveBit
@@ -85,10 +95,10 @@ func (c *cost) cycles(w datapath.Work) float64 {
 	}
 }
 
-// estimateEnergy adds what the events of some recurrent work take.
-func (c *cost) estimateEnergy(w datapath.Work, cycles float64) {
+// estimateEnergy adds what the events of some recurrent work take, done so many times.
+func (c *cost) estimateEnergy(w datapath.Work, times float64) {
 	e := c.energy
-	rows := float64(w.Rows)
+	rows := times * float64(w.Rows)
 	switch w.Op {
 	case stepgraph.MatVec:
 		perMAC := e.add
@@ -98,7 +108,7 @@ func (c *cost) estimateEnergy(w datapath.Work, cycles float64) {
 		count := rows * float64(w.Columns)
 		c.estimate[weightFetch] += count * float64(w.Width) * e.sramRead
 		c.estimate[macs] += count * perMAC
-		c.estimate[activations] += cycles * datapath.ActivationBits * e.bufferRead
+		c.estimate[activations] += times * c.cycles(w) * datapath.ActivationBits * e.bufferRead
 		return
 	case stepgraph.Lookup:
 		c.estimate[weightFetch] += rows * float64(w.Width) * e.sramRead
@@ -106,7 +116,7 @@ func (c *cost) estimateEnergy(w datapath.Work, cycles float64) {
 	case stepgraph.Slice, stepgraph.Concat:
 		return
 	case stepgraph.ScaleShift:
-		c.estimate[tables] += float64(w.RowBits) * e.sramRead
+		c.estimate[tables] += times * float64(w.RowBits) * e.sramRead
 		c.estimate[elementwise] += rows * (e.multiply + e.add)
 	case stepgraph.Add:
 		c.estimate[elementwise] += rows * e.add
@@ -161,23 +171,26 @@ func (c *cost) energyParts(column Column) (parts []backend.Part, ratio float64) 
 // memory is what the datapath stores, in bytes: codes of the column's width
 // without padding, α where no table takes it in, tables with a row for each time step they
 // are given for, two 12-bit words for each element of a state (its register and its
-// initial value), and whole layers for what is not recurrent.
+// initial value), whole layers for what is not recurrent, and what graphs leave to
+// later ones.
 func (c *cost) memory() []backend.Part {
 	const codes, levels, state = backend.PartCodes, backend.PartLevels, backend.PartState
-	bits := map[string]int{state: c.program.StateBits()}
-	for _, w := range c.program.Work {
-		switch {
-		case !w.Recurrent:
-			bits[layer(w)] += w.WeightBits + w.TableBits
-		case w.Alpha:
-			bits[levels] += w.TableBits
-		default:
-			bits[codes] += w.WeightBits
-			bits[tables] += w.TableBits
+	bits := map[string]int{state: c.program.StateBits(), backend.PartWorkspace: c.program.KeptBits(c.steps)}
+	for _, g := range c.program.Graphs {
+		for _, w := range g.Work {
+			switch {
+			case !w.Recurrent:
+				bits[layer(w)] += w.WeightBits + w.TableBits
+			case w.Alpha:
+				bits[levels] += w.TableBits
+			default:
+				bits[codes] += w.WeightBits
+				bits[tables] += w.TableBits
+			}
 		}
 	}
 	var parts []backend.Part
-	for _, name := range []string{codes, levels, tables, state, embedding, outputLayer} {
+	for _, name := range []string{codes, levels, tables, state, embedding, outputLayer, backend.PartWorkspace} {
 		parts = append(parts, backend.Part{Name: name, Value: float64(bits[name]) / 8})
 	}
 	return parts
@@ -192,6 +205,9 @@ func (c *cost) notes(column Column, cycles, ratio float64) []string {
 	}
 	if len(c.others) > 0 {
 		notes = append(notes, fmt.Sprintf("layers that are not recurrent take 12-bit weights and run after it on a 12-bit column (%s), which the area leaves out", d.describe(d.TwelveBit)))
+	}
+	if c.program.KeptBits(c.steps) > 0 {
+		notes = append(notes, "what a graph leaves to a later one is workspace; the energy has no part for writing and reading it")
 	}
 	if cycles > 0 {
 		notes = append(notes, fmt.Sprintf("elementwise operations take %.1f %% of the cycles, on %d lanes that do not overlap with the column (an assumption)", 100*c.lanes/cycles, d.Lanes))

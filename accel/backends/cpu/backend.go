@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
-	"sync/atomic"
 
+	"bittern/accel/backends/internal/program"
 	"bittern/accel/kernels/isa"
 	"bittern/accel/kernels/lut"
 	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
+	"bittern/plugins/packed"
 )
 
 const name = "cpu"
@@ -40,13 +41,42 @@ var options = []plugins.Option{{
 func New() backend.Backend { return &processor{} }
 
 type processor struct {
-	options plugins.Values
-	network *network
+	options   plugins.Values
+	network   *deployed // nil before Deploy
+	execution *program.Execution
+}
+
+// deployed is a network that is ready to run.
+type deployed struct {
+	network.Network
+	weights *weights
+	graphs  []*graph // of the scans, in their order
+	program *program.Program
+}
+
+func newDeployed(n network.Network, matrices map[string]packed.Matrix, precision lut.Precision) (*deployed, error) {
+	if err := n.Validate(matrices); err != nil {
+		return nil, err
+	}
+	d := &deployed{Network: n, weights: newWeights(matrices, precision)}
+	graphs := map[string]program.Graph{}
+	for _, s := range n.Stages {
+		if s.Op != network.Scan {
+			continue
+		}
+		g, err := d.weights.newGraph(s.Graph)
+		if err != nil {
+			return nil, fmt.Errorf("stage %q: %w", s.Name, err)
+		}
+		d.graphs, graphs[s.Name] = append(d.graphs, g), g
+	}
+	d.program = program.New(n, graphs)
+	return d, nil
 }
 
 func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: name, Version: "1.1.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: name, Version: "2.0.0", API: plugins.APIVersion,
 		Summary: "this machine's processor, measured: packed weights multiplied by table look-up",
 		Options: options,
 		Traits:  []string{backend.TraitTimed},
@@ -75,57 +105,24 @@ func (p *processor) Deploy(ctx context.Context, request backend.Deploy) (backend
 	if err := isa.Check(); err != nil {
 		return backend.Deployed{}, plugins.Problemf("%v", err)
 	}
-	network, err := newNetwork(request.Graph, request.Weights, precisions[values.Text(activations)])
+	network, err := newDeployed(request.Network, request.Weights, precisions[values.Text(activations)])
 	if err != nil {
 		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", name, err)
 	}
-	p.options, p.network = values, network
+	p.options, p.network, p.execution = values, network, network.program.NewExecution()
 	return backend.Deployed{Tolerance: new(tolerances[values.Text(activations)])}, nil
 }
 
 var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
 
 // Execute runs sequences side by side; no result depends on how many.
-func (p *processor) Execute(ctx context.Context, request backend.Execute) error {
+func (p *processor) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
 	if p.network == nil {
-		return errNothingDeployed
-	}
-	if err := request.Validate(p.network.graph); err != nil {
-		return err
+		return network.Score{}, errNothingDeployed
 	}
 	workers := p.options.Int(threads)
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	var next atomic.Int64
-	var running sync.WaitGroup
-	for range min(workers, request.Sequences) {
-		running.Go(func() {
-			session := p.network.newSession()
-			for ctx.Err() == nil {
-				sequence := int(next.Add(1)) - 1
-				if sequence >= request.Sequences {
-					return
-				}
-				session.sequence(request, sequence)
-			}
-		})
-	}
-	running.Wait()
-	return ctx.Err()
-}
-
-// sequence runs one sequence of a request, from the initial state.
-func (s *session) sequence(request backend.Execute, sequence int) {
-	in, size := s.network.graph.Input, s.network.outputSize()
-	s.reset()
-	for step := sequence * request.Length; step < (sequence+1)*request.Length; step++ {
-		var outputs []float32
-		if in.Token {
-			outputs = s.runToken(request.Tokens[step])
-		} else {
-			outputs = s.runDense(request.Dense[step*in.Size : (step+1)*in.Size])
-		}
-		copy(request.Outputs[step*size:(step+1)*size], outputs)
-	}
+	return p.execution.Execute(ctx, request, workers, 1)
 }

@@ -11,56 +11,61 @@ import (
 // of its own that is written once a step, so an operation may be done later than
 // its place in the graph: that is how one is fused into the only node that uses it.
 type compiler struct {
-	network *network
-	nodes   map[string]stepgraph.Node
-	uses    map[string]int
-	fused   map[string]bool // done by the node that uses it
-	values  map[string]value
-	slots   map[string]int // of activations, by the value they are made from
+	graph  *graph
+	nodes  map[string]stepgraph.Node
+	uses   map[string]int
+	fused  map[string]bool // done by the node that uses it
+	values map[string]value
+	slots  map[string]int // of activations, by the value they are made from
 
 	zeros, ones stepgraph.Table
 }
 
-func (n *network) compile() {
+func (n *graph) compile() {
 	c := &compiler{
-		network: n,
-		nodes:   map[string]stepgraph.Node{}, uses: map[string]int{}, fused: map[string]bool{},
+		graph: n,
+		nodes: map[string]stepgraph.Node{}, uses: map[string]int{}, fused: map[string]bool{},
 		values: map[string]value{}, slots: map[string]int{},
 	}
 	c.count()
 	c.fuse()
-	if !n.graph.Input.Token {
-		n.input = c.place(n.graph.Input.Name, n.graph.Input.Size)
+	for _, in := range n.Inputs {
+		var input value
+		if !in.Token {
+			input = c.place(in.Name, in.Size)
+		}
+		n.inputs = append(n.inputs, input)
 	}
-	for _, s := range n.graph.States {
+	for _, s := range n.States {
 		c.place(s.Name, s.Size)
+		n.size += s.Size
 	}
-	for _, node := range n.graph.Nodes {
+	for _, node := range n.Nodes {
 		if !c.fused[node.Name] {
 			c.compile(node)
 		}
 	}
-	for _, s := range n.graph.States {
+	for _, s := range n.States {
 		n.states = append(n.states, state{init: s.Init, now: c.values[s.Name], next: c.values[s.Next]})
 	}
-	n.output = c.values[n.graph.Output]
+	n.output = c.values[n.Output]
 }
 
 // count notes how often each value is used, and makes tables of zeros and ones
 // as long as any.
 func (c *compiler) count() {
 	longest := 0
-	for _, node := range c.network.graph.Nodes {
+	for _, node := range c.graph.Nodes {
 		c.nodes[node.Name] = node
 		longest = max(longest, node.Size)
 		for _, name := range node.Inputs {
 			c.uses[name]++
 		}
 	}
-	for _, s := range c.network.graph.States {
+	for _, s := range c.graph.States {
 		c.uses[s.Next]++
 	}
-	c.uses[c.network.graph.Output]++
+	c.uses[c.graph.Output]++
 	c.zeros = stepgraph.Table{Rows: 1, Values: make([]float32, longest)}
 	c.ones = stepgraph.Table{Rows: 1, Values: slices.Repeat([]float32{1}, longest)}
 }
@@ -69,7 +74,7 @@ func (c *compiler) count() {
 // a product with the scale and shift of it, and a multiplication, by a value or
 // by a table, with the addition of it, where also a look-up that is scaled.
 func (c *compiler) fuse() {
-	for _, node := range c.network.graph.Nodes {
+	for _, node := range c.graph.Nodes {
 		switch node.Op {
 		case stepgraph.ScaleShift:
 			if source := c.nodes[node.Inputs[0]]; source.Op == stepgraph.MatVec && c.uses[source.Name] == 1 {
@@ -110,14 +115,14 @@ func (c *compiler) isProduct(n stepgraph.Node) bool {
 // other.
 func (c *compiler) place(name string, size int) value {
 	const line = 16 // float32 in a cache line
-	from := c.network.memory
-	c.network.memory += (size + line - 1) / line * line
+	from := c.graph.memory
+	c.graph.memory += (size + line - 1) / line * line
 	v := value{from, from + size}
 	c.values[name] = v
 	return v
 }
 
-func (c *compiler) emit(i instruction) { c.network.program = append(c.network.program, i) }
+func (c *compiler) emit(i instruction) { c.graph.program = append(c.graph.program, i) }
 
 // operand is a named value.
 func (c *compiler) operand(name string) operand { return operand{value: c.values[name]} }
@@ -140,7 +145,7 @@ func (c *compiler) compile(n stepgraph.Node) {
 	case stepgraph.MatVec:
 		c.emit(c.product(n, y))
 	case stepgraph.Lookup:
-		c.emit(lookup{c.network.columns[n.Weight], y})
+		c.emit(c.lookup(n, y))
 	case stepgraph.Add:
 		c.emit(c.sum(n, y))
 	case stepgraph.Mul:
@@ -156,8 +161,6 @@ func (c *compiler) compile(n stepgraph.Node) {
 		c.emit(apply{vecmath.Sigmoid, y, x})
 	case stepgraph.Tanh:
 		c.emit(apply{vecmath.Tanh, y, x})
-	case stepgraph.Softmax:
-		c.emit(apply{vecmath.Softmax, y, x})
 	case stepgraph.Normalize:
 		c.emit(normalize{y, x, c.table(c.ones, c.ones, n.Size), n.Epsilon})
 	case stepgraph.Slice:
@@ -175,7 +178,7 @@ func (c *compiler) compile(n stepgraph.Node) {
 // one: the state moves on before the output, or another state, is read.
 func (c *compiler) view(n stepgraph.Node) bool {
 	source := n.Inputs[0]
-	for _, s := range c.network.graph.States {
+	for _, s := range c.graph.States {
 		if from := c.values[s.Name]; c.values[source].from >= from.from && c.values[source].to <= from.to {
 			return false
 		}
@@ -191,14 +194,20 @@ func (c *compiler) product(n stepgraph.Node, y value) multiply {
 	name := n.Inputs[0]
 	slot, ready := c.slots[name]
 	if !ready {
-		slot = len(c.network.vectors)
+		slot = len(c.graph.vectors)
 		c.slots[name] = slot
-		c.network.vectors = append(c.network.vectors, nil)
+		c.graph.vectors = append(c.graph.vectors, nil)
 		c.emit(setActivations{slot, c.values[name]})
 	}
-	matrix := c.network.matrices[n.Weight]
-	c.network.vectors[slot] = append(c.network.vectors[slot], matrix)
+	matrix := c.graph.matrices[n.Weight]
+	c.graph.vectors[slot] = append(c.graph.vectors[slot], matrix)
 	return multiply{matrix, slot, y}
+}
+
+// lookup is a column of a matrix, for the token that the node names.
+func (c *compiler) lookup(n stepgraph.Node, y value) lookup {
+	input := slices.IndexFunc(c.graph.Inputs, func(in stepgraph.Input) bool { return in.Name == n.Inputs[0] })
+	return lookup{c.graph.columns[n.Weight], input, y}
 }
 
 // sum is an addition, with the multiplication of one side where it is fused.
@@ -213,7 +222,7 @@ func (c *compiler) sum(n stepgraph.Node, y value) instruction {
 		}
 		scale, source := c.table(product.Scale, c.ones, n.Size), product.Inputs[0]
 		if c.fused[source] {
-			return lookupScaleAdd{lookup{c.network.columns[c.nodes[source].Weight], y}, scale, other}
+			return lookupScaleAdd{c.lookup(c.nodes[source], y), scale, other}
 		}
 		return multiplyAdd{y, scale, c.operand(source), other}
 	}

@@ -11,22 +11,24 @@ import (
 	"bittern/accel/kernels/isa"
 	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
 )
 
 // Cost times whole sequences of random inputs, the same at every call, on one
-// thread. Seconds is the median over sequences of a sequence's mean time step, and
-// its quartiles are the medians of the lower and of the upper half, both with the
-// middle one where there is one.
+// thread: as long as the streams are, with every class a candidate, all from the
+// start. Seconds is their median, and its quartiles are the medians of the lower and
+// of the upper half, both with the middle one where there is one.
 func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
 	if p.network == nil {
 		return backend.Cost{}, errNothingDeployed
 	}
-	if request.Length < 1 {
-		return backend.Cost{}, plugins.Problemf("a sequence of %d steps has no cost: give a length of at least 1", request.Length)
+	shape := p.network.Shape(1, request.Steps, false)
+	if err := shape.Check(); err != nil {
+		return backend.Cost{}, plugins.Problemf("%v", err)
 	}
 	n := p.options.Int(timed)
-	seconds, err := p.network.time(ctx, request.Length, n)
+	seconds, err := p.network.time(ctx, randomBatch(shape), n)
 	if err != nil {
 		return backend.Cost{}, err
 	}
@@ -34,7 +36,7 @@ func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (back
 	return backend.Cost{
 		Seconds:    &middle,
 		SecondsLow: &low, SecondsHigh: &high,
-		Memory:   p.network.memoryParts(),
+		Memory:   p.network.memoryParts(request.Steps),
 		Measured: true,
 		N:        n,
 		Missing: map[string]string{
@@ -42,7 +44,7 @@ func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (back
 			"energy": "no power meter is read",
 			"area":   "the processor does more than this network",
 		},
-		Substitutions: p.network.substitutions,
+		Substitutions: p.network.weights.substitutions,
 		Notes: []string{
 			fmt.Sprintf("timed on %s, one thread, activations %s", isa.Features(), p.options.Text(activations)),
 			"memory is as laid out here: codes and tables with their padding, and the workspace of one sequence",
@@ -50,40 +52,47 @@ func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (back
 	}, nil
 }
 
-// time times sequences, each in seconds a time step.
-func (n *network) time(ctx context.Context, length, sequences int) ([]float64, error) {
+// time times one sequence again and again, each time in seconds.
+func (d *deployed) time(ctx context.Context, batch network.Batch, sequences int) ([]float64, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	inputs := n.randomInputs(length)
-	session := n.newSession()
-	var steps []float64
+	worker, job, first := d.program.NewWorker(1, batch.Steps), d.program.NewJob(batch), []int{0}
+	var seconds []float64
 	for i := -max(1, sequences/4); i < sequences; i++ {
-		if err := ctx.Err(); err != nil {
+		start := time.Now()
+		if err := worker.Run(ctx, job, first); err != nil {
 			return nil, err
 		}
-		start := time.Now()
-		session.sequence(inputs, 0)
 		if i >= 0 {
-			steps = append(steps, time.Since(start).Seconds()/float64(length))
+			seconds = append(seconds, time.Since(start).Seconds())
 		}
 	}
-	return steps, nil
+	return seconds, nil
 }
 
-// randomInputs is one sequence and room for its outputs.
-func (n *network) randomInputs(length int) backend.Execute {
-	in, rng := n.graph.Input, rand.New(rand.NewPCG(1, 1))
-	request := backend.Execute{Sequences: 1, Length: length, Outputs: make([]float32, length*n.outputSize())}
-	if in.Token {
-		for range length {
-			request.Tokens = append(request.Tokens, rng.Int32N(int32(in.Size)))
+// randomBatch is one of random inputs, without targets.
+func randomBatch(shape network.Shape) network.Batch {
+	rng, batch := rand.New(rand.NewPCG(1, 1)), shape.Allocate()
+	for _, in := range shape.Inputs {
+		ints, floats := batch.Int32[in.Name], batch.Float32[in.Name]
+		for i := range floats {
+			floats[i] = rng.Float32()
 		}
-		return request
+		for i := range ints {
+			switch in.Role {
+			case network.Tokens:
+				ints[i] = rng.Int32N(int32(in.Size))
+			case network.Lengths:
+				ints[i] = int32(shape.Steps[in.Stream])
+			case network.Candidates:
+				ints[i] = 1
+			}
+		}
 	}
-	for range length * in.Size {
-		request.Dense = append(request.Dense, rng.Float32())
+	for i := range batch.Targets {
+		batch.Targets[i] = -1
 	}
-	return request
+	return batch
 }
 
 // quartiles sorts the values, of which there is at least one.
@@ -102,41 +111,21 @@ func median(values []float64) float64 {
 	return (values[middle-1] + values[middle]) / 2
 }
 
-// memoryParts is what the network keeps in memory, in bytes; the package comment
-// says how each part is counted.
-func (n *network) memoryParts() []backend.Part {
-	bytes := map[string]int{
-		backend.PartTables:    n.graph.TableBytes(),
-		backend.PartState:     n.graph.StateBytes(),
-		backend.PartWorkspace: n.newSession().bytes(),
-	}
+// memoryParts is what the network keeps in memory for a sequence with so many steps,
+// in bytes; the package comment says how each part is counted.
+func (d *deployed) memoryParts(steps map[string]int) []backend.Part {
+	bytes := map[string]int{backend.PartWorkspace: d.program.KeptBytes(steps)}
 	counted := map[string]bool{}
-	for _, node := range n.graph.Nodes {
-		key := string(node.Op) + node.Weight
-		if node.Weight == "" || counted[key] {
-			continue
+	for _, g := range d.graphs {
+		bytes[backend.PartTables] += g.TableBytes()
+		bytes[backend.PartState] += g.StateBytes()
+		bytes[backend.PartWorkspace] += g.newSession().bytes()
+		for _, node := range g.Nodes {
+			if key := string(node.Op) + node.Weight; node.Weight != "" && !counted[key] {
+				counted[key] = true
+				d.weights.count(node, bytes)
+			}
 		}
-		counted[key] = true
-		var part string
-		var weights, values int
-		var float32s bool
-		if node.Op == stepgraph.Lookup {
-			part = backend.PartEmbedding
-			float32s = n.columns[node.Weight].Float32()
-			weights, values = n.columns[node.Weight].Bytes()
-		} else {
-			part = backend.PartOutputLayer
-			float32s = n.matrices[node.Weight].Float32()
-			weights, values = n.matrices[node.Weight].Bytes()
-		}
-		switch {
-		case node.Recurrent && float32s:
-			part = backend.PartFloats
-		case node.Recurrent:
-			part = backend.PartCodes
-		}
-		bytes[part] += weights
-		bytes[backend.PartLevels] += values
 	}
 	var parts []backend.Part
 	for _, part := range []string{
@@ -148,11 +137,25 @@ func (n *network) memoryParts() []backend.Part {
 	return parts
 }
 
-// bytes is the memory of a session.
-func (s *session) bytes() int {
-	bytes := 4 * len(s.memory)
-	for _, a := range s.activations {
-		bytes += a.Bytes()
+// count adds the bytes of a node's weight to their parts.
+func (w *weights) count(node stepgraph.Node, bytes map[string]int) {
+	part := backend.PartOutputLayer
+	var float32s bool
+	var weights, values int
+	if node.Op == stepgraph.Lookup {
+		part = backend.PartEmbedding
+		float32s = w.columns[node.Weight].Float32()
+		weights, values = w.columns[node.Weight].Bytes()
+	} else {
+		float32s = w.matrices[node.Weight].Float32()
+		weights, values = w.matrices[node.Weight].Bytes()
 	}
-	return bytes
+	switch {
+	case node.Recurrent && float32s:
+		part = backend.PartFloats
+	case node.Recurrent:
+		part = backend.PartCodes
+	}
+	bytes[part] += weights
+	bytes[backend.PartLevels] += values
 }

@@ -16,17 +16,11 @@ import (
 	"bittern/accel/kernels/lut"
 	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
-	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
 	"bittern/plugins/stepgraph/sample"
 )
-
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	few := plugins.Values{timed: "2"}
-	plugintest.Backend(t, New, few, plugins.Values{timed: "3", activations: "exact", threads: "2"})
-}
 
 var uniform3 = []float32{-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5}
 
@@ -67,29 +61,23 @@ func compare(t *testing.T, g stepgraph.Graph, weights map[string]packed.Matrix, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := newNetwork(g, weights, precision)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const steps = 20
-	inputs := n.randomInputs(steps)
+	n := scanned(t, g, weights, precision)
+	batch := randomBatch(n.Shape(1, steps(20), false))
 	var want []float64
-	if g.Input.Token {
-		want, err = reference.Tokens(inputs.Tokens)
+	if g.Inputs[0].Token {
+		want, err = reference.Tokens(batch.Int32["x"])
 	} else {
-		want, err = reference.Dense(inputs.Dense)
+		want, err = reference.Dense(batch.Float32["x"])
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	session := n.newSession()
-	session.sequence(inputs, 0)
 	squares, largest := 0.0, 0.0
-	for i, got := range inputs.Outputs {
+	for i, got := range n.outputs(t, batch) {
 		squares += want[i] * want[i]
 		largest = max(largest, math.Abs(float64(got)-want[i]))
 		if math.IsNaN(float64(got)) {
-			t.Fatalf("output %d of step %d: got NaN, want %v", i%n.outputSize(), i/n.outputSize(), want[i])
+			t.Fatalf("output %d of step %d: got NaN, want %v", i%n.Classes(), i/n.Classes(), want[i])
 		}
 	}
 	scale := math.Sqrt(squares / float64(len(want)))
@@ -99,12 +87,34 @@ func compare(t *testing.T, g stepgraph.Graph, weights map[string]packed.Matrix, 
 	t.Logf("outputs differ from the reference by up to %.2g of their root mean square", largest/scale)
 }
 
+// scanned is the network of a graph alone.
+func scanned(t testing.TB, g stepgraph.Graph, weights map[string]packed.Matrix, precision lut.Precision) *deployed {
+	t.Helper()
+	n, err := newDeployed(network.Scanned("test", g), weights, precision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// steps are those of the stream that [network.Scanned] goes along.
+func steps(n int) map[string]int { return map[string]int{"sequence": n} }
+
+// outputs runs a batch and returns the logits.
+func (d *deployed) outputs(t testing.TB, batch network.Batch) []float32 {
+	t.Helper()
+	outputs := make([]float32, len(batch.Targets)*d.Classes())
+	if _, err := d.program.NewExecution().Execute(t.Context(), backend.Execute{Batch: batch, Outputs: outputs}, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	return outputs
+}
+
 // Rounded activations cost next to nothing: the cross entropy of a sequence
 // changes by less than a thousandth of a bit a symbol, a tenth of the last digit
 // that papers print.
 func TestPrecisionCost(t *testing.T) {
 	t.Parallel()
-	const steps = 200
 	network := sample.LSTM{Units: 160, Inputs: 50, Outputs: 50, Steps: 100, Bits: 2, Levels: sample.Ternary, Seed: 11}
 	g, weights := network.Build()
 	reference, err := stepgraph.NewReference(g, weights)
@@ -112,21 +122,18 @@ func TestPrecisionCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, precision := range []lut.Precision{lut.Int14, lut.Int8} {
-		n, err := newNetwork(g, weights, precision)
-		if err != nil {
-			t.Fatal(err)
-		}
-		inputs := n.randomInputs(steps)
-		n.newSession().sequence(inputs, 0)
-		exact, err := reference.Tokens(inputs.Tokens)
+		n := scanned(t, g, weights, precision)
+		batch := randomBatch(n.Shape(1, steps(200), false))
+		tokens := batch.Int32["x"]
+		exact, err := reference.Tokens(tokens)
 		if err != nil {
 			t.Fatal(err)
 		}
 		rounded := make([]float64, len(exact))
-		for i, v := range inputs.Outputs {
+		for i, v := range n.outputs(t, batch) {
 			rounded[i] = float64(v)
 		}
-		got, want := bitsPerSymbol(rounded, inputs.Tokens, network.Outputs), bitsPerSymbol(exact, inputs.Tokens, network.Outputs)
+		got, want := bitsPerSymbol(rounded, tokens, network.Outputs), bitsPerSymbol(exact, tokens, network.Outputs)
 		if math.Abs(got-want) > 1e-3 {
 			t.Errorf("precision %d: got %v bits a symbol, want %v ± 0.001", precision, got, want)
 		}
@@ -169,11 +176,11 @@ func TestEveryOperation(t *testing.T) {
 		return m
 	}
 	g := stepgraph.Graph{
-		Input: stepgraph.Input{Name: "x", Size: 3},
+		Inputs: []stepgraph.Input{{Name: "x", Size: 3}},
 		States: []stepgraph.State{
 			{Name: "a", Size: 5, Init: table(1, 5).Values, Next: "a'"},
 			{Name: "b", Size: 2, Init: table(1, 2).Values, Next: "a.tail"},
-			{Name: "p", Size: 5, Init: table(1, 5).Values, Next: "softmax"},
+			{Name: "p", Size: 5, Init: table(1, 5).Values, Next: "damped"},
 		},
 		Nodes: []stepgraph.Node{
 			{Name: "a.tail", Op: stepgraph.Slice, Inputs: in("a"), Size: 2, Offset: 3},
@@ -196,8 +203,8 @@ func TestEveryOperation(t *testing.T) {
 			{Name: "larger", Op: stepgraph.Add, Inputs: in("sum", "doubled"), Size: 5},
 			{Name: "normal", Op: stepgraph.Normalize, Inputs: in("larger"), Size: 5, Epsilon: 1e-5},
 			{Name: "a'", Op: stepgraph.Tanh, Inputs: in("normal"), Size: 5},
-			{Name: "softmax", Op: stepgraph.Softmax, Inputs: in("sum"), Size: 5},
-			{Name: "all", Op: stepgraph.Concat, Inputs: in("softmax", "a'"), Size: 10},
+			{Name: "damped", Op: stepgraph.Sigmoid, Inputs: in("sum"), Size: 5},
+			{Name: "all", Op: stepgraph.Concat, Inputs: in("damped", "a'"), Size: 10},
 			{Name: "part", Op: stepgraph.Slice, Inputs: in("all"), Size: 7, Offset: 2},
 			{Name: "part of part", Op: stepgraph.Slice, Inputs: in("part"), Size: 5, Offset: 1},
 			{Name: "with a", Op: stepgraph.Concat, Inputs: in("part of part", "a.tail"), Size: 7},
@@ -240,23 +247,31 @@ func TestNoGarbage(t *testing.T) {
 	for name, network := range networks {
 		g, weights := network.Build()
 		for _, precision := range precisions {
-			n, err := newNetwork(g, weights, precision)
-			if err != nil {
-				t.Fatal(err)
-			}
-			inputs, session := n.randomInputs(10), n.newSession()
-			if garbage := testing.AllocsPerRun(3, func() { session.sequence(inputs, 0) }); garbage != 0 {
+			n := scanned(t, g, weights, precision)
+			run := n.runner(t, 10)
+			if garbage := testing.AllocsPerRun(3, run); garbage != 0 {
 				t.Errorf("%s, precision %d: got %v allocations a sequence, want none", name, precision, garbage)
 			}
 		}
 	}
 }
 
-func deployed(t *testing.T, network sample.LSTM, options plugins.Values) backend.Backend {
+// runner is what Cost times: one sequence through a scan.
+func (d *deployed) runner(t testing.TB, length int) func() {
+	batch := randomBatch(d.Shape(1, steps(length), false))
+	worker, job, first := d.program.NewWorker(1, batch.Steps), d.program.NewJob(batch), []int{0}
+	return func() {
+		if err := worker.Run(t.Context(), job, first); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func deploy(t *testing.T, config sample.LSTM, options plugins.Values) backend.Backend {
 	t.Helper()
-	g, weights := network.Build()
+	g, weights := config.Build()
 	b := New()
-	if _, err := b.Deploy(t.Context(), backend.Deploy{Options: options, Graph: g, Weights: weights}); err != nil {
+	if _, err := b.Deploy(t.Context(), backend.Deploy{Options: options, Network: network.Scanned("test", g), Weights: weights}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -267,7 +282,7 @@ func deployed(t *testing.T, network sample.LSTM, options plugins.Values) backend
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	network := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 100, Bits: 1, Levels: sample.Binary, Seed: 1}
-	cost, err := deployed(t, network, plugins.Values{timed: "1"}).Cost(t.Context(), backend.CostRequest{Length: 1})
+	cost, err := deploy(t, network, plugins.Values{timed: "1"}).Cost(t.Context(), backend.CostRequest{Steps: steps(1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +320,7 @@ func TestMemory(t *testing.T) {
 func TestWorkspaceByHand(t *testing.T) {
 	t.Parallel()
 	network := sample.LSTM{Units: 5, Inputs: 3, Dense: true, Outputs: 2, Steps: 2, Bits: packed.FullPrecision, Seed: 1}
-	cost, err := deployed(t, network, plugins.Values{timed: "1", activations: "exact"}).Cost(t.Context(), backend.CostRequest{Length: 1})
+	cost, err := deploy(t, network, plugins.Values{timed: "1", activations: "exact"}).Cost(t.Context(), backend.CostRequest{Steps: steps(1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +355,7 @@ func TestSubstitutions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			network := sample.LSTM{Units: 64, Inputs: 3, Outputs: 3, Steps: 2, Bits: test.bits, Levels: test.levels, Seed: 1}
-			cost, err := deployed(t, network, plugins.Values{timed: "1", activations: "exact"}).Cost(t.Context(), backend.CostRequest{Length: 1})
+			cost, err := deploy(t, network, plugins.Values{timed: "1", activations: "exact"}).Cost(t.Context(), backend.CostRequest{Steps: steps(1)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -381,21 +396,30 @@ func TestQuartiles(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	tokens := networks["binary"]
-	b := deployed(t, tokens, nil)
-	dense := deployed(t, networks["dense, ternary"], nil)
+	b := deploy(t, tokens, nil)
 	g, weights := tokens.Build()
 	graph := func(change func(*stepgraph.Graph)) error {
 		changed := g
 		change(&changed)
-		_, err := New().Deploy(t.Context(), backend.Deploy{Graph: changed, Weights: weights})
+		_, err := New().Deploy(t.Context(), backend.Deploy{Network: network.Scanned("test", changed), Weights: weights})
 		return err
 	}
 	configure := func(options plugins.Values) error {
-		_, err := New().Deploy(t.Context(), backend.Deploy{Options: options, Graph: g, Weights: weights})
+		_, err := New().Deploy(t.Context(), backend.Deploy{Options: options, Network: network.Scanned("test", g), Weights: weights})
 		return err
 	}
-	execute := func(b backend.Backend, request backend.Execute) error { return b.Execute(t.Context(), request) }
-	room := make([]float32, 2*tokens.Outputs)
+	execute := func(ctx context.Context, b backend.Backend, room int, tokens ...int32) error {
+		_, err := b.Execute(ctx, backend.Execute{Outputs: make([]float32, room), Batch: network.Batch{
+			Sequences: 1, Steps: steps(2), Int32: map[string][]int32{"x": tokens}, Targets: []int32{0, 0},
+		}})
+		return err
+	}
+	cost := func(ctx context.Context, b backend.Backend, steps map[string]int) error {
+		_, err := b.Cost(ctx, backend.CostRequest{Steps: steps})
+		return err
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
 	for _, test := range []struct {
 		err     error
 		says    string
@@ -404,13 +428,14 @@ func TestRefusals(t *testing.T) {
 		{configure(plugins.Values{"activation": "exact"}), `did you mean "activations"?`, true},
 		{configure(plugins.Values{activations: "int4"}), "must be one of int14, int8, exact", true},
 		{graph(func(g *stepgraph.Graph) { g.Output = "nothing" }), `the output "nothing" is no node`, false},
-		{execute(New(), backend.Execute{}), "no network is deployed", false},
-		{execute(b, backend.Execute{Sequences: 1, Length: 2, Tokens: []int32{0}, Outputs: room}), "1 tokens are given for 1 sequences of 2 steps, which take 2", true},
-		{execute(b, backend.Execute{Sequences: -1, Length: -2}), "not negative", true},
-		{execute(b, backend.Execute{Sequences: 1, Length: 2, Tokens: []int32{0, 11}, Outputs: room}), "token 11 at step 1 of sequence 0 is outside the vocabulary of 11", true},
-		{execute(b, backend.Execute{Sequences: 1, Length: 2, Tokens: []int32{0, 1}, Outputs: room[1:]}), "room for 21 outputs", true},
-		{execute(dense, backend.Execute{Sequences: 1, Length: 1, Dense: []float32{0, 1, float32(math.NaN())}, Outputs: make([]float32, 10)}), "feature 2 at step 0 of sequence 0 is NaN", true},
-		{execute(dense, backend.Execute{Sequences: 1, Length: 1, Dense: []float32{0}, Outputs: make([]float32, 10)}), "1 features are given", true},
+		{execute(t.Context(), New(), 22, 0, 1), "no network is deployed", false},
+		{execute(t.Context(), b, 22, 0), "the tensor x has 1 elements", true},
+		{execute(t.Context(), b, 22, 0, 11), "step 1 of sequence 0 is 11", true},
+		{execute(t.Context(), b, 21, 0, 1), "room for 21 outputs", true},
+		{execute(ended, b, 22, 0, 1), context.Canceled.Error(), false},
+		{cost(t.Context(), New(), steps(1)), "no network is deployed", false},
+		{cost(t.Context(), b, nil), "at least 1", true},
+		{cost(ended, b, steps(1)), context.Canceled.Error(), false},
 	} {
 		if test.err == nil || !strings.Contains(test.err.Error(), test.says) {
 			t.Errorf("got error %v, want one that says %q", test.err, test.says)
@@ -419,17 +444,6 @@ func TestRefusals(t *testing.T) {
 		if _, problem := errors.AsType[*plugins.Problem](test.err); problem != test.problem {
 			t.Errorf("%v: a problem of the user's: %v, want %v", test.err, problem, test.problem)
 		}
-	}
-	if _, err := b.Cost(t.Context(), backend.CostRequest{}); err == nil || !strings.Contains(err.Error(), "at least 1") {
-		t.Errorf("got error %v for the cost of no steps", err)
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := b.Execute(ended, backend.Execute{Sequences: 1, Length: 1, Tokens: []int32{0}, Outputs: room[:11]}); !errors.Is(err, context.Canceled) {
-		t.Errorf("got error %v after cancellation, want %v", err, context.Canceled)
-	}
-	if _, err := b.Cost(ended, backend.CostRequest{Length: 1}); !errors.Is(err, context.Canceled) {
-		t.Errorf("got error %v after cancellation, want %v", err, context.Canceled)
 	}
 }
 
@@ -456,14 +470,10 @@ func BenchmarkStep(b *testing.B) {
 
 func benchmarkStep(b *testing.B, network sample.LSTM, precision lut.Precision) {
 	g, weights := network.Build()
-	n, err := newNetwork(g, weights, precision)
-	if err != nil {
-		b.Fatal(err)
-	}
-	const steps = 100
-	inputs, session := n.randomInputs(steps), n.newSession()
+	const length = 100
+	run := scanned(b, g, weights, precision).runner(b, length)
 	for b.Loop() {
-		session.sequence(inputs, 0)
+		run()
 	}
-	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(steps*b.N), "µs/step")
+	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(length*b.N), "µs/step")
 }

@@ -55,10 +55,11 @@ func (i multiplyScaleShift) run(s *session) {
 // lookup is y = the token's column of W.
 type lookup struct {
 	columns *lut.Columns
+	input   int // which token
 	y       value
 }
 
-func (i lookup) run(s *session) { i.columns.Column(s.at(i.y), s.token) }
+func (i lookup) run(s *session) { i.columns.Column(s.at(i.y), int(s.tokens[i.input])) }
 
 // lookupScaleAdd is y = scale∘(the token's column of W) + other.
 type lookupScaleAdd struct {
@@ -67,7 +68,7 @@ type lookupScaleAdd struct {
 }
 
 func (i lookupScaleAdd) run(s *session) {
-	i.columns.ColumnScaleAdd(s.at(i.y), s.token, i.scale.at(s), i.other.at(s))
+	i.columns.ColumnScaleAdd(s.at(i.y), int(s.tokens[i.input]), i.scale.at(s), i.other.at(s))
 }
 
 // multiplyAdd is y = a∘b + c, rounded once where the processor can.

@@ -6,13 +6,13 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/backend"
-	"bittern/plugins/stepgraph"
+	"bittern/plugins/network"
 )
 
 // oracle runs networks in float64 and costs a cycle for every value.
 type oracle struct {
-	reference *stepgraph.Reference
-	graph     stepgraph.Graph
+	reference *network.Reference
+	network   network.Network
 	fault     fault
 }
 
@@ -21,16 +21,22 @@ func (*oracle) Describe(context.Context) (plugins.Description, error) {
 }
 
 func (b *oracle) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
-	b.graph, b.fault = request.Graph, newFault(request.Options)
+	b.network, b.fault = request.Network, newFault(request.Options)
 	var err error
-	b.reference, err = stepgraph.NewReference(request.Graph, request.Weights)
+	b.reference, err = network.NewReference(request.Network, request.Weights)
 	return backend.Deployed{Tolerance: new(1e-6)}, err
 }
 
-func (b *oracle) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
+func (b *oracle) Cost(_ context.Context, request backend.CostRequest) (backend.Cost, error) {
 	cycles := 0.0
-	for _, n := range b.graph.Nodes {
-		cycles += float64(n.Size)
+	for _, stage := range b.network.Stages {
+		steps := 1
+		if stream := b.network.Along(stage); stream != "" {
+			steps = request.Steps[stream]
+		}
+		for _, n := range stage.Graph.Nodes {
+			cycles += float64(steps * n.Size)
+		}
 	}
 	seconds := cycles / 1e9
 	return backend.Cost{
@@ -41,22 +47,17 @@ func (b *oracle) Cost(context.Context, backend.CostRequest) (backend.Cost, error
 	}, nil
 }
 
-func (b *oracle) Execute(_ context.Context, request backend.Execute) error {
+// Execute gives no outputs, for the harness asks for none.
+func (b *oracle) Execute(_ context.Context, request backend.Execute) (network.Score, error) {
+	if request.Outputs != nil {
+		return network.Score{}, &backend.ErrUnsupported{Reason: "an oracle tells scores alone"}
+	}
 	nonsense := b.fault.strike(0)
-	size := len(request.Outputs) / (request.Sequences * request.Length)
-	for s := range request.Sequences {
-		outputs, err := b.reference.Tokens(request.Tokens[s*request.Length:][:request.Length])
-		if err != nil {
-			return err
-		}
-		for i, v := range outputs {
-			request.Outputs[s*request.Length*size+i] = float32(v)
-		}
-	}
+	score, err := b.reference.Score(request.Batch)
 	if nonsense {
-		request.Outputs[0] = float32(math.NaN())
+		score.LossSum = math.NaN()
 	}
-	return nil
+	return score, err
 }
 
 // mute supports nothing.
@@ -74,6 +75,6 @@ func (*mute) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
 	return backend.Cost{}, &backend.ErrUnsupported{Reason: "it has no words"}
 }
 
-func (*mute) Execute(context.Context, backend.Execute) error {
-	return &backend.ErrUnsupported{Reason: "it has no words"}
+func (*mute) Execute(context.Context, backend.Execute) (network.Score, error) {
+	return network.Score{}, &backend.ErrUnsupported{Reason: "it has no words"}
 }

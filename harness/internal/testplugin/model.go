@@ -7,6 +7,7 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
 )
 
@@ -14,34 +15,51 @@ import (
 // [symbols, symbols] quantized. Its buffer "shift" holds a statistic that
 // training gathers and that only a frozen evaluation uses: it makes frozen
 // scores depend on calibration, as batch normalization would.
+//
+// Where state is carried, half of the row of the step before is added to the
+// logits, and of that training goes on in the buffer "carried".
 type bigram struct {
 	build model.Build
 	fault fault
 	calls float64
+
+	evaluated []float32 // what evaluations carry, as the buffer "carried" is what training does
 }
+
+// echo is the share of the row of the step before.
+const echo = 0.5
 
 func (*bigram) Describe(context.Context) (plugins.Description, error) {
 	options := append(faults("kill", "exit", "hang", "panic", "nan", "shape", "immense", "overflow"),
 		plugins.Option{Name: "pause", Type: plugins.Int, Default: "0", Max: 10000, Doc: "milliseconds a step takes"},
 		plugins.Option{Name: "lie", Type: plugins.Bool, Default: "false", Doc: "export another network than the one that is trained"},
+		plugins.Option{Name: "misfit", Type: plugins.Bool, Default: "false", Doc: "export a network for another task"},
 		plugins.Option{Name: "refuse", Type: plugins.Bool, Default: "false", Doc: "refuse every task"})
 	return description(plugins.KindModel, "bigram", options)
 }
 
-func (*bigram) Plan(_ context.Context, options plugins.Values, task model.Task) (model.Plan, error) {
+func (*bigram) Plan(_ context.Context, options plugins.Values, shape network.Shape) (model.Plan, error) {
 	if options.Bool("refuse") {
 		return model.Plan{}, plugins.Problemf("model/bigram refuses every task; set refuse=false")
 	}
+	if len(shape.Inputs) != 1 || shape.Inputs[0].Role != network.Tokens || shape.Targets != shape.Inputs[0].Stream {
+		return model.Plan{}, plugins.Problemf("model/bigram serves tasks of one input of tokens, with a target at each of its steps")
+	}
+	symbols := shape.Inputs[0].Size
 	plan := model.Plan{
 		Parameters: []model.Parameter{
-			{Name: "W", Shape: []int{task.OutputSize, task.InputSize}, Quantize: true},
-			{Name: "b", Shape: []int{task.OutputSize}},
+			{Name: "W", Shape: []int{shape.Classes, symbols}, Quantize: true},
+			{Name: "b", Shape: []int{shape.Classes}},
 		},
-		Buffers: []model.Buffer{{Name: "shift", Shape: []int{task.OutputSize}}},
+		Buffers:  []model.Buffer{{Name: "shift", Shape: []int{shape.Classes}}},
+		Settings: []model.Setting{{Name: model.SettingCell, Value: "bigram"}, {Name: model.SettingNormalization, Value: "none"}},
+	}
+	if shape.Carried {
+		plan.Buffers = append(plan.Buffers, model.Buffer{Name: "carried", Shape: []int{shape.Sequences, shape.Classes}})
 	}
 	switch options.Text("fault") {
 	case "shape":
-		plan.Parameters[0].Shape = []int{task.OutputSize}
+		plan.Parameters[0].Shape = []int{shape.Classes}
 	case "immense": // than any machine's memory
 		plan.Parameters = append(plan.Parameters, model.Parameter{Name: "ballast", Shape: []int{1 << 44}})
 	case "overflow": // together 2⁶² elements
@@ -57,6 +75,7 @@ func (m *bigram) Build(_ context.Context, request model.Build) error {
 	for i := range request.Parameters["W"].Value {
 		request.Parameters["W"].Value[i] = 0.1 * float32(math.Sin(float64(i)+float64(request.Seed)))
 	}
+	m.evaluated = make([]float32, request.Shape.Sequences*request.Shape.Classes)
 	return nil
 }
 
@@ -66,53 +85,91 @@ func (m *bigram) Step(ctx context.Context, request model.Step) (model.StepResult
 	w, b := m.build.Parameters["W"], m.build.Parameters["b"]
 	clear(w.Grad)
 	clear(b.Grad)
-	evaluation := m.forward(m.build.Task.Batch, false, func(x, y int, p []float64) {
+	targets := 0
+	for _, y := range m.build.Batch.Targets {
+		if y >= 0 {
+			targets++
+		}
+	}
+	symbols := m.symbols()
+	score := m.forward(m.build.Buffers["carried"], false, func(x, before, y int, p []float64) {
 		for j := range p {
 			delta := p[j]
 			if j == y {
 				delta--
 			}
-			delta /= float64(m.build.Task.Batch * m.build.Task.Length)
-			w.Grad[j*m.build.Task.InputSize+x] += float32(delta)
+			delta /= float64(targets)
+			w.Grad[j*symbols+x] += float32(delta)
+			if before >= 0 {
+				w.Grad[j*symbols+before] += float32(echo * delta)
+			}
 			b.Grad[j] += float32(delta)
 		}
 	})
-	result := model.StepResult{Loss: evaluation.LossSum / float64(evaluation.Count)}
+	result := model.StepResult{Loss: score.LossSum / float64(score.Count)}
 	if nonsense {
 		result.Loss = math.NaN()
 	}
 	return result, nil
 }
 
-// forward runs the batch and calls each with the probabilities of every
-// target.
-func (m *bigram) forward(valid int, frozen bool, each func(x, y int, p []float64)) model.Evaluation {
-	task := m.build.Task
-	inputs, targets := m.build.Inputs.Int32["inputs"], m.build.Inputs.Int32["targets"]
+func (m *bigram) symbols() int { return m.build.Shape.Inputs[0].Size }
+
+// forward runs the batch and calls each with the probabilities of every target; before
+// is the symbol of the step before in the batch, or −1. carried, where state is carried,
+// has the rows that sequences go on from, and then those that they end with.
+func (m *bigram) forward(carried []float32, frozen bool, each func(x, before, y int, p []float64)) network.Score {
+	shape, batch, symbols := m.build.Shape, m.build.Batch, m.symbols()
+	in := shape.Inputs[0]
 	w, b, shift := m.build.Parameters["W"].Quantized, m.build.Parameters["b"].Value, m.build.Buffers["shift"]
-	p := make([]float64, task.OutputSize)
-	var e model.Evaluation
-	for t := range task.Length {
-		for s := range valid {
-			x, y := int(inputs[t*task.Batch+s]), int(targets[t*task.Batch+s])
-			sum := 0.0
-			for j := range p {
-				logit := w[j*task.InputSize+x] + b[j]
-				if frozen {
-					logit += shift[j]
+	logits, p := make([]float32, shape.Classes), make([]float64, shape.Classes)
+	var score network.Score
+	for s := range shape.Sequences {
+		last := make([]float32, shape.Classes)
+		if shape.Carried && !batch.Starts(s) {
+			copy(last, carried[s*shape.Classes:])
+		}
+		before := -1
+		for t := range shape.Steps[in.Stream] {
+			x, y := int(batch.Int32[in.Name][t*shape.Sequences+s]), batch.Targets[t*shape.Sequences+s]
+			for j := range logits {
+				row := w[j*symbols+x]
+				logits[j] = row + b[j]
+				if shape.Carried {
+					logits[j] += echo * last[j]
+					last[j] = row
 				}
-				p[j] = math.Exp(float64(logit))
-				sum += p[j]
+				if frozen {
+					logits[j] += shift[j]
+				}
 			}
-			for j := range p {
-				p[j] /= sum
+			one := network.Score{}
+			one.Target(logits, y, nil)
+			score.Add(one)
+			if y >= 0 {
+				softmax(p, logits)
+				each(x, before, int(y), p)
 			}
-			e.LossSum -= math.Log(p[y])
-			e.Count++
-			each(x, y, p)
+			if shape.Carried {
+				before = x
+			}
+		}
+		if shape.Carried {
+			copy(carried[s*shape.Classes:], last)
 		}
 	}
-	return e
+	return score
+}
+
+func softmax(p []float64, logits []float32) {
+	sum := 0.0
+	for j, v := range logits {
+		p[j] = math.Exp(float64(v))
+		sum += p[j]
+	}
+	for j := range p {
+		p[j] /= sum
+	}
 }
 
 func (m *bigram) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
@@ -133,31 +190,29 @@ func (m *bigram) Update(_ context.Context, request model.Update) (model.UpdateRe
 	return model.UpdateResult{GradNorm: math.Sqrt(square)}, nil
 }
 
-func (m *bigram) Evaluate(_ context.Context, request model.Evaluate) (model.Evaluation, error) {
-	valid := request.Valid
-	if valid == 0 {
-		valid = m.build.Task.Batch
-	}
+func (m *bigram) Evaluate(_ context.Context, request model.Evaluate) (network.Score, error) {
 	shift := m.build.Buffers["shift"]
 	if request.Statistics == model.Calibrate && request.First {
 		clear(shift)
 		m.calls = 0
 	}
 	if request.Statistics == model.Calibrate {
-		targets := m.build.Inputs.Int32["targets"]
-		mean := make([]float64, len(shift))
-		for _, y := range targets {
-			mean[y] += 1 / float64(len(targets))
+		mean, counted := make([]float64, len(shift)), 0.0
+		for _, y := range m.build.Batch.Targets {
+			if y >= 0 {
+				mean[y]++
+				counted++
+			}
 		}
 		m.calls++
 		for j := range shift {
-			shift[j] += float32((0.1*mean[j] - float64(shift[j])) / m.calls)
+			shift[j] += float32((0.1*mean[j]/max(1, counted) - float64(shift[j])) / m.calls)
 		}
 	}
-	return m.forward(valid, request.Statistics == model.Frozen, func(int, int, []float64) {}), nil
+	return m.forward(m.evaluated, request.Statistics == model.Frozen, func(int, int, int, []float64) {}), nil
 }
 
-func (m *bigram) Export(context.Context) (stepgraph.Graph, error) {
+func (m *bigram) Export(context.Context) (network.Network, error) {
 	b, shift := m.build.Parameters["b"].Value, m.build.Buffers["shift"]
 	bias := make([]float32, len(b))
 	for j := range bias {
@@ -166,12 +221,31 @@ func (m *bigram) Export(context.Context) (stepgraph.Graph, error) {
 	if m.build.Options.Bool("lie") {
 		bias[0], bias[1] = bias[1]+1, bias[0]-1
 	}
-	n := m.build.Task.OutputSize
-	return stepgraph.Graph{
-		Model: "bigram", Input: stepgraph.Input{Name: "x", Token: true, Size: m.build.Task.InputSize}, Output: "logits",
-		Nodes: []stepgraph.Node{
-			{Name: "row", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: n, Weight: "W", Recurrent: true},
-			{Name: "logits", Op: stepgraph.ScaleShift, Inputs: []string{"row"}, Size: n, Shift: stepgraph.Table{Rows: 1, Values: bias}},
-		},
-	}, nil
+	n, in := m.build.Shape.Classes, m.build.Shape.Inputs[0]
+	row := stepgraph.Node{Name: "row", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: n, Weight: "W", Recurrent: true}
+	logits := stepgraph.Node{Name: "logits", Op: stepgraph.ScaleShift, Inputs: []string{"row"}, Size: n, Shift: stepgraph.Table{Rows: 1, Values: bias}}
+	g := stepgraph.Graph{
+		Inputs: []stepgraph.Input{{Name: "x", Token: true, Size: in.Size}}, Output: "logits",
+		Nodes: []stepgraph.Node{row, logits},
+	}
+	if m.build.Shape.Carried {
+		share := make([]float32, n)
+		for j := range share {
+			share[j] = echo
+		}
+		g.States = []stepgraph.State{{Name: "last", Size: n, Init: make([]float32, n), Next: "row"}}
+		logits.Inputs = []string{"both"}
+		g.Nodes = []stepgraph.Node{
+			row,
+			{Name: "echo", Op: stepgraph.ScaleShift, Inputs: []string{"last"}, Size: n, Scale: stepgraph.Table{Rows: 1, Values: share}},
+			{Name: "both", Op: stepgraph.Add, Inputs: []string{"row", "echo"}, Size: n},
+			logits,
+		}
+	}
+	program := network.Network{
+		Model: "bigram", Inputs: m.build.Shape.Inputs, Output: "scan",
+		Stages: []network.Stage{{Name: "scan", Op: network.Scan, Inputs: []string{in.Name}, Graph: g}},
+	}
+	program.Stages[0].Last = m.build.Options.Bool("misfit")
+	return program, nil
 }

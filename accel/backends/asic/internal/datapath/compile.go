@@ -5,72 +5,146 @@ import (
 	"math"
 	"slices"
 
+	"bittern/accel/backends/internal/program"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
 )
 
-// Compile turns a graph into a program whose activations have at most
-// integerBits integer bits. An operation that the datapath lacks is a
-// *backend.ErrUnsupported that names it.
-func Compile(g stepgraph.Graph, weights map[string]packed.Matrix, integerBits int) (*Program, error) {
-	for _, n := range g.Nodes {
-		switch n.Op {
-		case stepgraph.MatVec, stepgraph.Lookup, stepgraph.Add, stepgraph.Mul, stepgraph.Sigmoid,
-			stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat:
-		case stepgraph.Softmax:
-			return nil, &backend.ErrUnsupported{Reason: fmt.Sprintf("operation %q of node %q needs an exponential and a divider; give out the logits instead", n.Op, n.Name)}
-		case stepgraph.Normalize:
-			return nil, &backend.ErrUnsupported{Reason: fmt.Sprintf("operation %q of node %q needs circuits for a mean over a vector, a square root and a division; deploy a network with another normalization", n.Op, n.Name)}
-		default:
-			return nil, &backend.ErrUnsupported{Reason: fmt.Sprintf("operation %q of node %q", n.Op, n.Name)}
+// Compile turns a network into a program whose activations have at most integerBits
+// integer bits. An operation that the datapath lacks is a *backend.ErrUnsupported
+// that names it.
+func Compile(n network.Network, weights map[string]packed.Matrix, integerBits int) (*Program, error) {
+	for _, s := range n.Stages {
+		if err := supported(s); err != nil {
+			return nil, err
 		}
 	}
-	if err := g.Validate(weights); err != nil {
+	if err := n.Validate(weights); err != nil {
 		return nil, err
 	}
-	c := &compiler{
-		Program:     &Program{graph: g},
+	shared := &shared{
+		Program:     &Program{},
 		integerBits: integerBits,
 		weights:     weights,
 		others:      map[string]matrix{},
 		counted:     map[string]bool{},
-		recurrent:   recurrentPart(g),
-		operands:    map[string]operand{},
-		narrowed:    map[string]view{},
+		pieces:      map[matrixKey][]piece{},
 		functions:   map[functionKey]*functionTable{},
 	}
 	var names []string
-	for _, n := range g.Nodes {
-		if n.Recurrent && !slices.Contains(names, n.Weight) {
-			names = append(names, n.Weight)
+	for _, s := range n.Stages {
+		for _, node := range s.Graph.Nodes {
+			if node.Recurrent && !slices.Contains(names, node.Weight) {
+				names = append(names, node.Weight)
+			}
 		}
 	}
-	c.recurrents, c.Recurrent, c.Substitutions = recurrentWeights(names, weights)
-	c.bounds = ranges(g, c.matrix)
-	c.entries()
-	for _, n := range g.Nodes {
-		c.node(n)
+	shared.recurrents, shared.Recurrent, shared.Substitutions = recurrentWeights(names, weights)
+	values := n.Values()
+	graphs, machines := map[string]*Graph{}, map[string]program.Graph{}
+	for _, s := range n.Stages {
+		var inputs []input
+		for _, name := range s.Inputs {
+			from := input{bound: math.Inf(1), format: activation(math.Inf(1), integerBits)}
+			if earlier := graphs[name]; earlier != nil {
+				earlier.kept = true
+				from = input{earlier.bound, earlier.output.format}
+			}
+			inputs = append(inputs, from)
+		}
+		g := shared.compile(s.Graph, inputs)
+		g.Stream, g.gives = n.Along(s), values[s.Name].Stream
+		graphs[s.Name], machines[s.Name] = g, g
+		shared.Graphs = append(shared.Graphs, g)
 	}
-	for i, s := range g.States {
-		c.states[i].next = c.operands[s.Next].view
-	}
-	c.output = c.operands[g.Output].view
-	return c.Program, nil
+	shared.program = program.New(n, machines)
+	return shared.Program, nil
 }
 
-type compiler struct {
+// supported returns a *backend.ErrUnsupported where the datapath lacks a stage or
+// an operation of its graph.
+func supported(s network.Stage) error {
+	lacks := func(format string, args ...any) error {
+		return &backend.ErrUnsupported{Reason: fmt.Sprintf(format, args...)}
+	}
+	switch s.Op {
+	case network.Scan:
+	case network.Softmax:
+		return lacks("operation %q of stage %q needs circuits for an exponential and a division; deploy a network without attention", s.Op, s.Name)
+	case network.WeightedSum:
+		return lacks("operation %q of stage %q needs a circuit that sums vectors over the time steps, each times a weight; deploy a network without attention", s.Op, s.Name)
+	default:
+		return lacks("operation %q of stage %q", s.Op, s.Name)
+	}
+	for _, n := range s.Graph.Nodes {
+		switch n.Op {
+		case stepgraph.MatVec, stepgraph.Lookup, stepgraph.Add, stepgraph.Mul, stepgraph.Sigmoid,
+			stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat:
+		case stepgraph.Normalize:
+			return lacks("operation %q of node %q needs circuits for a mean over a vector, a square root and a division; deploy a network with another normalization", n.Op, n.Name)
+		default:
+			return lacks("operation %q of node %q", n.Op, n.Name)
+		}
+	}
+	return nil
+}
+
+// shared is what all graphs of a network have in common.
+type shared struct {
 	*Program
 	integerBits int
 	weights     map[string]packed.Matrix
 	recurrents  map[string]matrix // recurrent weights by name
 	others      map[string]matrix // all other weights
 	counted     map[string]bool   // weights whose storage a Work counts
-	bounds      map[string]float64
-	recurrent   map[string]bool // nodes that the states depend on
-	operands    map[string]operand
-	narrowed    map[string]view // values as activations
+	pieces      map[matrixKey][]piece
 	functions   map[functionKey]*functionTable
+}
+
+// input is what a graph is given: how large at most, and in which format.
+type input struct {
+	bound  float64
+	format format
+}
+
+// compiler turns a graph into instructions.
+type compiler struct {
+	*shared
+	*Graph
+	graph     stepgraph.Graph
+	bounds    map[string]float64
+	recurrent map[string]bool // nodes that the states depend on
+	operands  map[string]operand
+	narrowed  map[string]view // values as activations
+}
+
+// compile compiles a graph with inputs in their order; those that are tokens count for
+// nothing.
+func (s *shared) compile(g stepgraph.Graph, inputs []input) *Graph {
+	c := &compiler{
+		shared:    s,
+		Graph:     &Graph{},
+		graph:     g,
+		recurrent: recurrentPart(g),
+		operands:  map[string]operand{},
+		narrowed:  map[string]view{},
+	}
+	bounds := map[string]float64{}
+	for i, in := range g.Inputs {
+		bounds[in.Name] = inputs[i].bound
+	}
+	c.bounds = ranges(g, bounds, s.matrix)
+	c.entries(inputs)
+	for _, n := range g.Nodes {
+		c.node(n)
+	}
+	for i, s := range g.States {
+		c.states[i].next = c.operands[s.Next].view
+	}
+	c.output, c.bound = c.operands[g.Output].view, c.bounds[g.Output]
+	return c.Graph
 }
 
 // operand is a value as later operations find it: a view or, where alpha is not
@@ -78,6 +152,13 @@ type compiler struct {
 type operand struct {
 	view
 	alpha []float64
+}
+
+// matrixKey names a weight as integers: one that is recurrent may be in another
+// width.
+type matrixKey struct {
+	weight    string
+	recurrent bool
 }
 
 type functionKey struct {
@@ -102,25 +183,29 @@ func recurrentPart(g stepgraph.Graph) map[string]bool {
 }
 
 // matrix returns a node's weights as integers.
-func (c *compiler) matrix(n stepgraph.Node) matrix {
+func (s *shared) matrix(n stepgraph.Node) matrix {
 	if n.Recurrent {
-		return c.recurrents[n.Weight]
+		return s.recurrents[n.Weight]
 	}
-	m, ok := c.others[n.Weight]
+	m, ok := s.others[n.Weight]
 	if !ok {
 		var rounded bool
-		m, rounded = twelveBit(c.weights[n.Weight])
-		c.others[n.Weight] = m
-		c.Substitutions = append(c.Substitutions, inTwelveBits(n.Weight, c.weights[n.Weight], rounded, "what is not recurrent runs on a 12-bit column"))
+		m, rounded = twelveBit(s.weights[n.Weight])
+		s.others[n.Weight] = m
+		s.Substitutions = append(s.Substitutions, inTwelveBits(n.Weight, s.weights[n.Weight], rounded, "what is not recurrent runs on a 12-bit column"))
 	}
 	return m
 }
 
-// entries makes the buffers of the input and the states.
-func (c *compiler) entries() {
-	if in := c.graph.Input; !in.Token {
-		c.input = c.newValue(in.Size, activation(c.bounds[in.Name], c.integerBits))
-		c.operands[in.Name] = operand{view: c.input}
+// entries makes the buffers of the inputs and the states.
+func (c *compiler) entries(inputs []input) {
+	for i, in := range c.graph.Inputs {
+		var entry view
+		if !in.Token {
+			entry = c.newValue(in.Size, inputs[i].format)
+			c.operands[in.Name] = operand{view: entry}
+		}
+		c.inputs = append(c.inputs, entry)
 	}
 	for _, s := range c.graph.States {
 		register := c.newValue(s.Size, activation(c.bounds[s.Name], c.integerBits))
@@ -213,12 +298,17 @@ func (c *compiler) product(n stepgraph.Node, work *Work) operand {
 	}
 	if n.Op == stepgraph.Lookup {
 		sum := c.newSum(m.rows, m.fraction, m.alpha)
-		c.emit(lookup{m.columns(), sum.view})
+		token := slices.IndexFunc(c.graph.Inputs, func(in stepgraph.Input) bool { return in.Name == n.Inputs[0] })
+		c.emit(lookup{m.columns(), token, sum.view})
 		return sum
 	}
 	x := c.narrow(n.Inputs[0])
 	sum := c.newSum(m.rows, m.fraction+x.format.fraction, m.alpha)
-	c.emit(newMatVec(m, x, sum.view))
+	key := matrixKey{n.Weight, n.Recurrent}
+	if c.pieces[key] == nil {
+		c.pieces[key] = cut(m)
+	}
+	c.emit(matVec{x, sum.view, c.pieces[key]})
 	return sum
 }
 

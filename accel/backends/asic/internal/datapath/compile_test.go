@@ -118,7 +118,7 @@ func TestRanges(t *testing.T) {
 			Scale: stepgraph.Table{Rows: 1, Values: []float32{-3, 2}}, Shift: stepgraph.Table{Rows: 1, Values: []float32{-0.5, 0.25}}},
 	)
 	matrices := func(stepgraph.Node) matrix { m, _ := signs(half); return m }
-	bounds := ranges(g, matrices)
+	bounds := ranges(g, map[string]float64{"x": math.Inf(1)}, matrices)
 	for name, want := range map[string]float64{"x": math.Inf(1), "t": 1, "w": 0.5, "m": 0.25, "s": 1.25} {
 		if bounds[name] != want {
 			t.Errorf("the bound of %s is %v, want %v", name, bounds[name], want)

@@ -4,6 +4,7 @@
 package datapath
 
 import (
+	"bittern/accel/backends/internal/program"
 	"bittern/plugins/backend"
 	"bittern/plugins/stepgraph"
 )
@@ -41,20 +42,29 @@ func (w Width) weights() string {
 	}
 }
 
-// Program is a step graph compiled for the datapath. It does not change: any
-// number of goroutines may execute it.
+// Program is a network compiled for the datapath. It does not change.
 type Program struct {
 	// Recurrent is the column that the recurrent weights run on.
 	Recurrent Width
-	Work      []Work
+	Graphs    []*Graph // of the scans, in their order
 	// Substitutions lists the weights whose column is not made for their format.
 	Substitutions []backend.Substitution
 
-	graph        stepgraph.Graph
-	input        view // of features; tokens have none
+	program *program.Program
+}
+
+// Graph is the step graph of a scan.
+type Graph struct {
+	Stream string // that it is scanned along; empty where it is run once
+	Work   []Work // of one time step
+
+	inputs       []view // in their order; tokens have none
 	states       []state
 	instructions []instruction
 	output       view
+	gives        string  // stream of what the stage gives; empty for a vector
+	kept         bool    // a later stage reads that
+	bound        float64 // on its size
 
 	values []int // elements of each buffer of values, per sequence
 	sums   []int // the same of the exact sums
@@ -76,7 +86,7 @@ type Work struct {
 	// Alpha marks a multiplication by α that no scale-shift of the graph takes in.
 	Alpha bool
 
-	WeightBits int // storage of the weights, where no earlier Work counts them
+	WeightBits int // storage of the weights, where no earlier Work of the network counts them
 	TableBits  int // storage of scales and offsets
 	RowBits    int // the part of TableBits that one time step reads
 }
@@ -92,8 +102,27 @@ type state struct {
 // bits for each element.
 func (p *Program) StateBits() int {
 	bits := 0
-	for _, s := range p.states {
-		bits += 2 * ActivationBits * s.register.size
+	for _, g := range p.Graphs {
+		for _, s := range g.states {
+			bits += 2 * ActivationBits * s.register.size
+		}
+	}
+	return bits
+}
+
+// KeptBits is the storage of what graphs give to later stages, in its own format, for
+// one sequence with so many steps of each stream.
+func (p *Program) KeptBits(steps map[string]int) int {
+	bits := 0
+	for _, g := range p.Graphs {
+		if !g.kept {
+			continue
+		}
+		rows := 1
+		if g.gives != "" {
+			rows = steps[g.gives]
+		}
+		bits += rows * g.output.size * g.output.format.bits
 	}
 	return bits
 }

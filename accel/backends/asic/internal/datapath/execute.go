@@ -2,121 +2,122 @@ package datapath
 
 import (
 	"context"
-	"fmt"
 	"runtime"
-	"sync"
-	"sync/atomic"
 
+	"bittern/accel/backends/internal/program"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 )
 
 // groupSize is how many sequences run side by side, so that a weight that is
 // read from memory serves all of them.
 const groupSize = 32
 
-// Execute runs the program as [backend.Backend.Execute] says. Sequences do not
-// depend on each other, and no result depends on how they are grouped.
-func (p *Program) Execute(ctx context.Context, request backend.Execute) error {
-	if err := request.Validate(p.graph); err != nil {
-		return err
-	}
-	workers := runtime.GOMAXPROCS(0)
-	group := max(1, min(groupSize, (request.Sequences+workers-1)/workers))
-	groups := (request.Sequences + group - 1) / group
-	var (
-		next    atomic.Int64
-		running sync.WaitGroup
-		failure atomic.Pointer[error]
-	)
-	for range min(workers, groups) {
-		running.Go(func() {
-			m := p.newMachine(group)
-			for {
-				first := (int(next.Add(1)) - 1) * group
-				if first >= request.Sequences || failure.Load() != nil {
-					return
-				}
-				if err := m.run(ctx, request, first, min(group, request.Sequences-first)); err != nil {
-					failure.CompareAndSwap(nil, &err)
-					return
-				}
-			}
-		})
-	}
-	running.Wait()
-	if err := failure.Load(); err != nil {
-		return *err
-	}
-	return nil
+// Execution runs batch after batch. It serves one caller at a time.
+type Execution struct{ *program.Execution }
+
+// NewExecution makes an execution of the program with nothing carried.
+func (p *Program) NewExecution() Execution { return Execution{p.program.NewExecution()} }
+
+// Execute runs a batch as [backend.Backend.Execute] says. Sequences do not depend on
+// each other, and no result depends on how they are grouped.
+func (e Execution) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
+	return e.Execution.Execute(ctx, request, runtime.GOMAXPROCS(0), groupSize)
 }
 
 // machine is the registers of one group of sequences.
 type machine struct {
-	*Program
-	sequences int
-	tokens    []int32 // of the time step at hand
+	*Graph
+	sequences int       // that the time step at hand is of
+	positions []int     // of each sequence in the tables
+	tokens    [][]int32 // by input and sequence
 	values    [][]int32
 	sums      [][]int64
+	outputs   []float32
 	multiplier
 }
 
-func (p *Program) newMachine(group int) *machine {
-	m := &machine{Program: p, tokens: make([]int32, group)}
-	for _, size := range p.values {
+// NewMachine makes a machine for a group of sequences.
+func (g *Graph) NewMachine(group int) program.Machine { return g.newMachine(group) }
+
+func (g *Graph) newMachine(group int) *machine {
+	m := &machine{Graph: g, positions: make([]int, group), outputs: make([]float32, g.output.size)}
+	for range g.inputs {
+		m.tokens = append(m.tokens, make([]int32, group))
+	}
+	for _, size := range g.values {
 		m.values = append(m.values, make([]int32, group*size))
 	}
-	for _, size := range p.sums {
+	for _, size := range g.sums {
 		m.sums = append(m.sums, make([]int64, group*size))
 	}
 	return m
 }
 
-// run computes the sequences from first on.
-func (m *machine) run(ctx context.Context, request backend.Execute, first, sequences int) error {
-	m.sequences = sequences
+func (m *machine) Reset(b int) {
+	m.positions[b] = 0
 	for _, s := range m.states {
-		for b := range sequences {
-			copy(m.at(s.register, b), s.init)
-		}
+		copy(m.at(s.register, b), s.init)
 	}
-	for t := range request.Length {
-		if err := ctx.Err(); err != nil {
+}
+
+func (m *machine) SetToken(input, b int, token int32) { m.tokens[input][b] = token }
+
+// SetVector rounds a vector to the format of the input, which changes nothing where
+// it is the output of another graph.
+func (m *machine) SetVector(input, b int, x []float32) {
+	entry := m.inputs[input]
+	encodeAll(m.at(entry, b), x, entry.format)
+}
+
+func (m *machine) Step(sequences int) error {
+	m.sequences = sequences
+	for _, i := range m.instructions {
+		if err := i.run(m); err != nil {
 			return err
 		}
-		m.enter(request, first, t)
-		for _, i := range m.instructions {
-			if err := i.run(m, t); err != nil {
-				return fmt.Errorf("time step %d: %w", t, err)
-			}
+	}
+	for _, s := range m.states {
+		if err := (move{s.next, s.register}).run(m); err != nil {
+			return err
 		}
-		for b := range sequences {
-			step := (first+b)*request.Length + t
-			outputs := request.Outputs[step*m.output.size : (step+1)*m.output.size]
-			for i, v := range m.at(m.output, b) {
-				outputs[i] = m.output.format.decode(v)
-			}
-		}
-		for _, s := range m.states {
-			if err := (move{s.next, s.register}).run(m, t); err != nil {
-				return err
-			}
-		}
+	}
+	for b := range sequences {
+		m.positions[b]++
 	}
 	return nil
 }
 
-// enter takes in the input of time step t.
-func (m *machine) enter(request backend.Execute, first, t int) {
-	for b := range m.sequences {
-		step := (first+b)*request.Length + t
-		if m.graph.Input.Token {
-			m.tokens[b] = request.Tokens[step]
-			continue
+func (m *machine) Output(b int) []float32 {
+	for i, v := range m.at(m.output, b) {
+		m.outputs[i] = m.output.format.decode(v)
+	}
+	return m.outputs
+}
+
+// Save keeps registers as float32, which holds all of 12 bits.
+func (m *machine) Save(b int) program.State {
+	saved := program.State{Position: m.positions[b]}
+	for _, s := range m.states {
+		for _, v := range m.at(s.register, b) {
+			saved.Values = append(saved.Values, s.register.format.decode(v))
 		}
-		x := m.at(m.input, b)
-		for i, v := range request.Dense[step*len(x) : (step+1)*len(x)] {
-			x[i] = m.input.format.encode(float64(v))
-		}
+	}
+	return saved
+}
+
+func (m *machine) Restore(b int, saved program.State) {
+	m.positions[b] = saved.Position
+	values := saved.Values
+	for _, s := range m.states {
+		encodeAll(m.at(s.register, b), values[:s.register.size], s.register.format)
+		values = values[s.register.size:]
+	}
+}
+
+func encodeAll(y []int32, x []float32, f format) {
+	for i, v := range x {
+		y[i] = f.encode(float64(v))
 	}
 }
 

@@ -9,33 +9,50 @@ import (
 	"strings"
 	"testing"
 
-	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
 	"bittern/plugins/stepgraph/sample"
 )
 
-func compile(t testing.TB, g stepgraph.Graph, weights map[string]packed.Matrix) *Program {
-	t.Helper()
-	p, err := Compile(g, weights, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+// compiled is a program with its only graph.
+type compiled struct {
+	*Program
+	*Graph
 }
 
-// run executes sequences of tokens and returns the outputs.
-func run(t testing.TB, p *Program, tokens []int32, sequences int) []float32 {
+func compile(t testing.TB, g stepgraph.Graph, weights map[string]packed.Matrix) compiled {
 	t.Helper()
-	outputs := make([]float32, len(tokens)*p.output.size)
-	err := p.Execute(context.Background(), backend.Execute{
-		Sequences: sequences, Length: len(tokens) / sequences, Tokens: tokens, Outputs: outputs,
-	})
+	p, err := Compile(network.Scanned("test", g), weights, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return outputs
+	return compiled{p, p.Graphs[0]}
+}
+
+// run executes sequences of tokens, one after the other, and returns the outputs in
+// the same order.
+func run(t testing.TB, p compiled, tokens []int32, sequences int) []float32 {
+	t.Helper()
+	steps := len(tokens) / sequences
+	batch := network.Batch{
+		Sequences: sequences, Steps: map[string]int{"sequence": steps},
+		Int32: map[string][]int32{"x": make([]int32, len(tokens))}, Targets: make([]int32, len(tokens)),
+	}
+	for i, token := range tokens {
+		batch.Int32["x"][i%steps*sequences+i/steps] = token
+	}
+	outputs := make([]float32, len(tokens)*p.output.size)
+	if _, err := p.NewExecution().Execute(t.Context(), backend.Execute{Batch: batch, Outputs: outputs}); err != nil {
+		t.Fatal(err)
+	}
+	var ordered []float32
+	for i := range tokens {
+		at := (i%steps*sequences + i/steps) * p.output.size
+		ordered = append(ordered, outputs[at:at+p.output.size]...)
+	}
+	return ordered
 }
 
 func randomTokens(n, vocabulary int, seed uint64) []int32 {
@@ -119,17 +136,8 @@ func TestDenseInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := make([]float32, 20*3)
-	if err := p.Execute(context.Background(), backend.Execute{Sequences: 1, Length: 20, Dense: features, Outputs: got}); err != nil {
-		t.Fatal(err)
-	}
-	if largest, _ := difference(got, want); largest > 0.01 {
+	if largest, _ := difference(dense(t, p, features...), want); largest > 0.01 {
 		t.Errorf("logits differ by %.4f, want at most 0.01", largest)
-	}
-	features[47] = float32(math.Inf(1))
-	err = p.Execute(context.Background(), backend.Execute{Sequences: 1, Length: 20, Dense: features, Outputs: got})
-	if err == nil || !strings.Contains(err.Error(), "feature 2 at step 9 of sequence 0") {
-		t.Errorf("an infinite feature gives %v, want an error that names it", err)
 	}
 }
 
@@ -155,14 +163,18 @@ func TestSequencesAreIndependent(t *testing.T) {
 // graph wraps nodes that compute from the dense input x, a vector of size
 // elements.
 func graph(size int, output string, nodes ...stepgraph.Node) stepgraph.Graph {
-	return stepgraph.Graph{Input: stepgraph.Input{Name: "x", Size: size}, Nodes: nodes, Output: output}
+	return stepgraph.Graph{Inputs: []stepgraph.Input{{Name: "x", Size: size}}, Nodes: nodes, Output: output}
 }
 
-func dense(t *testing.T, p *Program, x ...float32) []float32 {
+func dense(t *testing.T, p compiled, x ...float32) []float32 {
 	t.Helper()
-	steps := len(x) / p.input.size
+	steps := len(x) / p.inputs[0].size
 	outputs := make([]float32, steps*p.output.size)
-	if err := p.Execute(context.Background(), backend.Execute{Sequences: 1, Length: steps, Dense: x, Outputs: outputs}); err != nil {
+	_, err := p.NewExecution().Execute(t.Context(), backend.Execute{Outputs: outputs, Batch: network.Batch{
+		Sequences: 1, Steps: map[string]int{"sequence": steps},
+		Float32: map[string][]float32{"x": x}, Targets: make([]int32, steps),
+	}})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return outputs
@@ -281,46 +293,43 @@ func TestStatesMoveAtOnce(t *testing.T) {
 
 func TestUnsupportedOperationsAreNamed(t *testing.T) {
 	t.Parallel()
-	for _, op := range []stepgraph.Op{stepgraph.Softmax, stepgraph.Normalize, "attention"} {
-		_, err := Compile(graph(2, "y", stepgraph.Node{Name: "y", Op: op, Inputs: []string{"x"}, Size: 2}), nil, 3)
+	node := func(op stepgraph.Op) network.Network {
+		return network.Scanned("test", graph(2, "y", stepgraph.Node{Name: "y", Op: op, Inputs: []string{"x"}, Size: 2}))
+	}
+	stage := func(op network.Op) network.Network {
+		n := node(stepgraph.Tanh)
+		n.Stages = append(n.Stages, network.Stage{Name: "over steps", Op: op, Inputs: []string{"scan"}})
+		return n
+	}
+	for says, n := range map[string]network.Network{
+		"a mean over a vector, a square root and a division": node(stepgraph.Normalize),
+		`"glance" of node "y"`:                               node("glance"),
+		"an exponential and a division":                      stage(network.Softmax),
+		"sums vectors over the time steps":                   stage(network.WeightedSum),
+		`"glance" of stage "over steps"`:                     stage("glance"),
+	} {
+		_, err := Compile(n, nil, 3)
 		var unsupported *backend.ErrUnsupported
-		if !errors.As(err, &unsupported) || !strings.Contains(err.Error(), string(op)) {
-			t.Errorf("%s: error %v, want ErrUnsupported that names it", op, err)
+		if !errors.As(err, &unsupported) || !strings.Contains(err.Error(), says) {
+			t.Errorf("error %v, want ErrUnsupported that says %q", err, says)
 		}
 	}
-	_, err := Compile(graph(2, "y", stepgraph.Node{Name: "y", Op: stepgraph.Normalize, Inputs: []string{"x"}, Size: 2, Epsilon: 1e-5}), nil, 3)
-	if err == nil || !strings.Contains(err.Error(), "a mean over a vector, a square root and a division") {
-		t.Errorf("normalize: error %v, want one that says which circuits are missing", err)
-	}
-	_, err = Compile(graph(2, "y", stepgraph.Node{Name: "y", Op: stepgraph.Tanh, Inputs: []string{"z"}, Size: 2}), nil, 3)
-	if err == nil || !strings.Contains(err.Error(), `"z"`) {
+	n := node(stepgraph.Tanh)
+	n.Stages[0].Graph.Nodes[0].Inputs = []string{"z"}
+	if _, err := Compile(n, nil, 3); err == nil || !strings.Contains(err.Error(), `"z"`) {
 		t.Errorf("a graph with an unknown input: error %v, want one that names it", err)
 	}
 }
 
-func TestBadRequestsAreProblems(t *testing.T) {
+func TestCancelledExecute(t *testing.T) {
 	t.Parallel()
 	g, weights := sample.LSTM{Units: 3, Inputs: 4, Outputs: 2, Steps: 1, Bits: 1, Levels: sample.Binary}.Build()
 	p := compile(t, g, weights)
-	for want, r := range map[string]backend.Execute{
-		"not negative":         {Sequences: -1, Length: -1, Tokens: make([]int32, 1), Outputs: make([]float32, 2)},
-		"5 tokens":             {Sequences: 2, Length: 3, Tokens: make([]int32, 5), Outputs: make([]float32, 12)},
-		"room for 11 outputs":  {Sequences: 2, Length: 3, Tokens: make([]int32, 6), Outputs: make([]float32, 11)},
-		"step 1 of sequence 1": {Sequences: 2, Length: 3, Tokens: []int32{0, 1, 2, 3, 4, 0}, Outputs: make([]float32, 12)},
-		"token -1 at step 2":   {Sequences: 1, Length: 3, Tokens: []int32{0, 1, -1}, Outputs: make([]float32, 6)},
-	} {
-		err := p.Execute(context.Background(), r)
-		var problem *plugins.Problem
-		if !errors.As(err, &problem) || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want a problem with %q", err, want)
-		}
-	}
-	if err := p.Execute(context.Background(), backend.Execute{}); err != nil {
-		t.Errorf("no sequences: %v", err)
-	}
-	cancelled, cancel := context.WithCancel(context.Background())
+	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := p.Execute(cancelled, backend.Execute{Sequences: 1, Length: 1, Tokens: []int32{0}, Outputs: make([]float32, 2)})
+	_, err := p.NewExecution().Execute(cancelled, backend.Execute{Batch: network.Batch{
+		Sequences: 1, Steps: map[string]int{"sequence": 1}, Int32: map[string][]int32{"x": {0}}, Targets: []int32{0},
+	}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v, want %v", err, context.Canceled)
 	}

@@ -1,20 +1,21 @@
 package datapath
 
-// instruction is one operation on the registers of a machine at a time step.
+// instruction is one operation of a time step on the registers of a machine.
 type instruction interface {
-	run(m *machine, step int) error
+	run(m *machine) error
 }
 
 // lookup: sum = column token of the matrix.
 type lookup struct {
 	columns []int16
+	input   int // which token
 	sum     view
 }
 
-func (i lookup) run(m *machine, _ int) error {
+func (i lookup) run(m *machine) error {
 	for b := range m.sequences {
 		sum := m.sum(i.sum, b)
-		column := i.columns[int(m.tokens[b])*len(sum):][:len(sum)]
+		column := i.columns[int(m.tokens[i.input][b])*len(sum):][:len(sum)]
 		for k, weight := range column {
 			sum[k] = int64(weight)
 		}
@@ -22,7 +23,8 @@ func (i lookup) run(m *machine, _ int) error {
 	return nil
 }
 
-// scaleShift: y = x · scale + offset, x being exact sums or a value.
+// scaleShift: y = x · scale + offset, x being exact sums or a value. Each sequence has
+// the row of the tables for its own position.
 type scaleShift struct {
 	x       view
 	exact   bool
@@ -31,11 +33,11 @@ type scaleShift struct {
 	y       view
 }
 
-func (i scaleShift) run(m *machine, step int) error {
-	mantissa, shift := i.scales.row(step)
-	offset := i.offsets.row(step)
+func (i scaleShift) run(m *machine) error {
 	result := newConversion(accumulator, i.y.format)
 	for b := range m.sequences {
+		mantissa, shift := i.scales.row(m.positions[b])
+		offset := i.offsets.row(m.positions[b])
 		if y := m.at(i.y, b); i.exact {
 			scale(y, result, m.sum(i.x, b), mantissa, shift, offset)
 		} else {
@@ -56,7 +58,7 @@ func scale[T int32 | int64](y []int32, result conversion, x []T, mantissa []int3
 // add: z = x + y.
 type add struct{ x, y, z view }
 
-func (i add) run(m *machine, _ int) error {
+func (i add) run(m *machine) error {
 	left := accumulator.fraction - i.x.format.fraction
 	right := accumulator.fraction - i.y.format.fraction
 	result := newConversion(accumulator, i.z.format)
@@ -73,7 +75,7 @@ func (i add) run(m *machine, _ int) error {
 // multiply: z = x ∘ y.
 type multiply struct{ x, y, z view }
 
-func (i multiply) run(m *machine, _ int) error {
+func (i multiply) run(m *machine) error {
 	exact := format{fraction: i.x.format.fraction + i.y.format.fraction}
 	result := newConversion(exact, i.z.format)
 	for b := range m.sequences {
@@ -92,7 +94,7 @@ type function struct {
 	x, y  view
 }
 
-func (i function) run(m *machine, _ int) error {
+func (i function) run(m *machine) error {
 	for b := range m.sequences {
 		x, y := m.at(i.x, b), m.at(i.y, b)
 		x = x[:len(y)]
@@ -106,7 +108,7 @@ func (i function) run(m *machine, _ int) error {
 // move: y = x in the format of y.
 type move struct{ x, y view }
 
-func (i move) run(m *machine, _ int) error {
+func (i move) run(m *machine) error {
 	result := newConversion(i.x.format, i.y.format)
 	for b := range m.sequences {
 		x, y := m.at(i.x, b), m.at(i.y, b)

@@ -31,8 +31,9 @@ type multiplier struct {
 	scratch          matmul.Scratch
 }
 
-func newMatVec(w matrix, x, sum view) matVec {
-	i := matVec{x: x, sum: sum}
+// cut packs a matrix piece by piece.
+func cut(w matrix) []piece {
+	var pieces []piece
 	shifts, largestPiece := []int{0}, 1
 	if w.width == TwelveBit {
 		shifts, largestPiece = []int{0, pieceShift}, 1<<(pieceShift-1)
@@ -48,10 +49,10 @@ func newMatVec(w matrix, x, sum view) matVec {
 			if err := packed.Pack(values[from:], w.cols, true, min(depth, w.cols-from), w.rows); err != nil {
 				panic(err) // the matrix was validated: a fault of this package
 			}
-			i.pieces = append(i.pieces, piece{from, shift, packed})
+			pieces = append(pieces, piece{from, shift, packed})
 		}
 	}
-	return i
+	return pieces
 }
 
 // bitsOf returns the piece of an integer at a shift: the pieces, each from −32 to
@@ -67,7 +68,7 @@ func bitsOf(integer, shift int, cut bool) int {
 	return (integer - low) >> pieceShift
 }
 
-func (i matVec) run(m *machine, _ int) error {
+func (i matVec) run(m *machine) error {
 	rows, cols := i.sum.size, i.x.size
 	m.operand = grow(m.operand, m.sequences*cols)
 	m.product = grow(m.product, m.sequences*rows)

@@ -45,14 +45,14 @@ func TestMatVecIsExact(t *testing.T) {
 			}
 			x := view{size: c.cols, stride: c.cols}
 			sum := view{size: c.rows, stride: c.rows}
-			m := (&Program{values: []int{c.cols}, sums: []int{c.rows}}).newMachine(c.sequences)
+			m := (&Graph{values: []int{c.cols}, sums: []int{c.rows}}).newMachine(c.sequences)
 			m.sequences = c.sequences
 			for i := range m.values[0] {
 				if m.values[0][i] = int32(rng.IntN(4096) - 2048); c.extreme {
 					m.values[0][i] = -2048
 				}
 			}
-			if err := newMatVec(w, x, sum).run(m, 0); err != nil {
+			if err := (matVec{x, sum, cut(w)}).run(m); err != nil {
 				t.Fatal(err)
 			}
 			for b := range c.sequences {

@@ -11,11 +11,10 @@ import (
 // have none: a cell that adds to itself grows for ever.
 const patience = 4
 
-// ranges returns a bound on the size of every value of the graph by name, +Inf
-// where none can be shown. The states' bounds hold by induction: they hold at the
-// start, and no step leaves them.
-func ranges(g stepgraph.Graph, matrices func(stepgraph.Node) matrix) map[string]float64 {
-	bounds := map[string]float64{g.Input.Name: math.Inf(1)}
+// ranges adds to the bounds of the inputs a bound on the size of every value of the
+// graph by name, +Inf where none can be shown. The states' bounds hold by induction:
+// they hold at the start, and no step leaves them.
+func ranges(g stepgraph.Graph, bounds map[string]float64, matrices func(stepgraph.Node) matrix) map[string]float64 {
 	for _, s := range g.States {
 		bounds[s.Name] = largest(s.Init)
 	}

@@ -1,0 +1,229 @@
+// Package cpu is the backend that is really here: the packed network computed by
+// the processor this runs on, and its time measured.
+//
+// # Weights
+//
+// Weights are laid out by package lut. A MatVec's are planes of bits where the
+// codebook is a sum of signs, a Lookup's where it has two or three levels. Weights
+// with any other codebook are decoded to float32, which is a Substitution; those
+// deployed in full precision are float32 in any case.
+//
+// # Memory
+//
+// In bytes, as laid out here, with the padding, over all stages of the network. A
+// weight is laid out and counted once for all MatVecs that use it, and once for all
+// Lookups.
+//
+//	recurrent codes       of recurrent weights that are kept as codes. Of a MatVec, planes
+//	                      of bits: rows are filled up to 64, columns to the chunks that
+//	                      package lut has for the precision and the instruction set.
+//	                      Of a Lookup, a bit a row for each level but the lowest: the rows
+//	                      of every column are filled up to 64
+//	recurrent float32     of recurrent weights that are kept as float32, 4 bytes each. Of a
+//	                      MatVec, rows are filled up to a vector, of 8 with AVX2 and 16
+//	                      with AVX-512; of a Lookup there is no padding
+//	levels                4 bytes for each value of a codebook: of a MatVec, a weight for
+//	                      each group of planes that are summed together, and the centre where
+//	                      it is not 0; of a Lookup the levels. Each is there once a row for
+//	                      codebooks by row, else once, but 16 times for a Lookup
+//	normalisation tables  4 bytes for each scale and shift of the graphs, of all the time
+//	                      steps they are given for, with the bias of the output layer
+//	state                 4 bytes for the initial value of each element of a state
+//	embedding             of Lookups that are not recurrent, codes or float32
+//	output layer          of MatVecs that are not recurrent, codes or float32
+//	workspace             what one sequence needs: for each value of a time step of each graph, with the
+//	                      states as they stand, 4 bytes an element, filled up to 64 bytes
+//	                      (a value that is fused into the next operation, or is a slice
+//	                      of another, has no memory of its own); for each vector that
+//	                      is multiplied, its elements as float32, filled up to 16 or
+//	                      the columns of the matrices, but for exact activations the same
+//	                      as 16-bit whole numbers, the tables of partial sums, and a
+//	                      float32 for each row of the largest matrix that sums more
+//	                      than one group of planes; and for what a scan gives to a
+//	                      later stage, a softmax over steps and a weighted sum, 4 bytes
+//	                      an element, at each step of its stream where it is a sequence
+//
+// Not counted are the program itself, and two vectors as long as the longest value,
+// of zeros and of ones, which stand in where an operation has no shift or scale, and
+// sum up for a Normalize; for each graph.
+//
+// # Values between stages
+//
+// They are float32, and so are a softmax over steps and a weighted sum. Each graph
+// makes the vectors that it multiplies ready for look-up by itself, at every step.
+package cpu
+
+import (
+	"fmt"
+
+	"bittern/accel/backends/internal/program"
+	"bittern/accel/kernels/lut"
+	"bittern/plugins/backend"
+	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
+)
+
+// weights are those of all graphs of a network by name, laid out for the operations
+// that use them.
+type weights struct {
+	packed    map[string]packed.Matrix
+	precision lut.Precision
+
+	matrices map[string]*lut.Matrix
+	columns  map[string]*lut.Columns
+
+	substitutions []backend.Substitution
+}
+
+// newWeights lays out nothing yet. Weights are exact; precision says how products
+// treat activations.
+func newWeights(packed map[string]packed.Matrix, precision lut.Precision) *weights {
+	return &weights{packed: packed, precision: precision, matrices: map[string]*lut.Matrix{}, columns: map[string]*lut.Columns{}}
+}
+
+// graph is a step graph made ready to run: nodes turned into instructions. It is not
+// changed by running: any number of goroutines may, each in a session of its own.
+type graph struct {
+	stepgraph.Graph
+	*weights
+
+	program []instruction
+	vectors [][]*lut.Matrix // that multiply a vector each
+	memory  int             // float32 of all values of a time step
+	inputs  []value         // in their order; of a token nothing
+	states  []state
+	output  value
+	size    int // of all states together
+}
+
+// value is where a vector lies in the memory of a session.
+type value struct{ from, to int }
+
+func (v value) size() int { return v.to - v.from }
+
+// state is a recurrent edge.
+type state struct {
+	init      []float32
+	now, next value
+}
+
+// newGraph makes a step graph ready, which must pass [stepgraph.Graph.Validate], and
+// lays out those of its weights that no graph before it has.
+func (w *weights) newGraph(g stepgraph.Graph) (*graph, error) {
+	if err := w.layOut(g); err != nil {
+		return nil, err
+	}
+	n := &graph{Graph: g, weights: w}
+	n.compile()
+	return n, nil
+}
+
+// layOut lays out every weight of a graph for the operations that use it.
+func (w *weights) layOut(g stepgraph.Graph) (err error) {
+	for _, node := range g.Nodes {
+		name := node.Weight
+		switch {
+		case node.Op == stepgraph.MatVec && w.matrices[name] == nil:
+			if w.matrices[name], err = lut.New(w.packed[name], w.precision); err == nil && w.matrices[name].Float32() {
+				w.substitute(name, "a product looks up sums of signs, and the levels are none; each weight is the float32 value of its level")
+			}
+		case node.Op == stepgraph.Lookup && w.columns[name] == nil:
+			if w.columns[name], err = lut.NewColumns(w.packed[name]); err == nil && w.columns[name].Float32() {
+				w.substitute(name, "a look-up keeps two or three levels as codes, and there are more or fewer; each weight is the float32 value of its level")
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("cpu: weight %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// substitute notes that a weight is kept as float32, which is nothing new for
+// one that was deployed so.
+func (w *weights) substitute(name, reason string) {
+	if weight := w.packed[name]; weight.Bits != packed.FullPrecision {
+		w.substitutions = append(w.substitutions, backend.Substitution{Weight: name, From: weight.Format(), To: "float32", Reason: reason})
+	}
+}
+
+// session runs one sequence at a time through a graph. It is a machine of package
+// program for that one.
+type session struct {
+	graph       *graph
+	memory      []float32
+	activations []*lut.Activations
+	step        int
+	tokens      []int32 // by input
+}
+
+// NewMachine makes a session; sequences must be 1.
+func (n *graph) NewMachine(sequences int) program.Machine {
+	if sequences != 1 {
+		panic("cpu: a session has one sequence")
+	}
+	return n.newSession()
+}
+
+// newSession makes a session that stands before the first time step.
+func (n *graph) newSession() *session {
+	s := &session{graph: n, memory: make([]float32, n.memory), tokens: make([]int32, len(n.inputs))}
+	for _, matrices := range n.vectors {
+		s.activations = append(s.activations, lut.NewActivations(matrices...))
+	}
+	s.Reset(0)
+	return s
+}
+
+func (s *session) Reset(int) {
+	s.step = 0
+	for _, state := range s.graph.states {
+		copy(s.at(state.now), state.init)
+	}
+}
+
+// SetToken sets a token below the input's size.
+func (s *session) SetToken(input, _ int, token int32) { s.tokens[input] = token }
+
+// SetVector sets a vector of the input's size.
+func (s *session) SetVector(input, _ int, x []float32) { copy(s.at(s.graph.inputs[input]), x) }
+
+func (s *session) Step(int) error {
+	for _, instruction := range s.graph.program {
+		instruction.run(s)
+	}
+	for _, state := range s.graph.states {
+		copy(s.at(state.now), s.at(state.next))
+	}
+	s.step++
+	return nil
+}
+
+func (s *session) Output(int) []float32 { return s.at(s.graph.output) }
+
+func (s *session) Save(int) program.State {
+	saved := program.State{Position: s.step, Values: make([]float32, 0, s.graph.size)}
+	for _, state := range s.graph.states {
+		saved.Values = append(saved.Values, s.at(state.now)...)
+	}
+	return saved
+}
+
+func (s *session) Restore(_ int, saved program.State) {
+	s.step = saved.Position
+	values := saved.Values
+	for _, state := range s.graph.states {
+		values = values[copy(s.at(state.now), values):]
+	}
+}
+
+func (s *session) at(v value) []float32 { return s.memory[v.from:v.to:v.to] }
+
+// bytes is the memory of a session.
+func (s *session) bytes() int {
+	bytes := 4 * len(s.memory)
+	for _, a := range s.activations {
+		bytes += a.Bytes()
+	}
+	return bytes
+}

@@ -1,0 +1,183 @@
+package program
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"bittern/plugins/backend"
+	"bittern/plugins/network"
+)
+
+// keptLimit bounds the bytes of the values between stages on one worker: a group is
+// made smaller where it would take more, down to one sequence.
+const keptLimit = 64 << 20
+
+// Execution runs batch after batch through a program, of which sequences may go on
+// in the next one. It serves one caller at a time.
+type Execution struct {
+	program *Program
+	carried [][]*State // by stage and place in the batch; nil where nothing is kept
+}
+
+// NewExecution makes an execution with nothing carried.
+func (p *Program) NewExecution() *Execution { return &Execution{program: p} }
+
+// Execute is [backend.Backend.Execute], with at most so many workers, and groups of
+// at most so many sequences.
+func (e *Execution) Execute(ctx context.Context, request backend.Execute, workers, group int) (network.Score, error) {
+	p := e.program
+	if err := request.Validate(p.network); err != nil {
+		return network.Score{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return network.Score{}, err
+	}
+	clear(request.Outputs)
+	j := p.NewJob(request.Batch)
+	j.outputs = request.Outputs
+	j.scores = make([]network.Score, j.batch.Sequences)
+	if j.batch.Fresh != nil {
+		j.carry = e.begin(j.batch.Sequences)
+	}
+	order := j.order()
+	longest := map[string]int{}
+	for _, stream := range p.network.Streams() {
+		for _, place := range order {
+			longest[stream] = max(longest[stream], j.length(stream, place))
+		}
+	}
+	group = min(group, (len(order)+workers-1)/workers)
+	if bytes := p.KeptBytes(longest); bytes > 0 {
+		group = min(group, keptLimit/bytes)
+	}
+	group = max(1, group)
+	if err := p.run(ctx, j, order, longest, workers, group); err != nil {
+		return network.Score{}, err
+	}
+	e.carried = nil
+	if j.carry != nil {
+		e.carried = j.carry.next
+	}
+	var sum network.Score
+	for _, score := range j.scores {
+		sum.Add(score)
+	}
+	return sum, nil
+}
+
+// run takes the sequences of an order through the program, group after group.
+func (p *Program) run(ctx context.Context, j *Job, order []int, longest map[string]int, workers, group int) error {
+	var (
+		next    atomic.Int64
+		running sync.WaitGroup
+		failure atomic.Pointer[error]
+	)
+	for range min(workers, (len(order)+group-1)/group) {
+		running.Go(func() {
+			w := p.NewWorker(group, longest)
+			for failure.Load() == nil {
+				first := (int(next.Add(1)) - 1) * group
+				if first >= len(order) {
+					return
+				}
+				if err := w.Run(ctx, j, order[first:min(first+group, len(order))]); err != nil {
+					failure.CompareAndSwap(nil, &err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	if err := failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// carry is what sequences go on from, and what the next batch will.
+type carry struct{ now, next [][]*State }
+
+// begin makes room for what the places of a batch will carry on; other places
+// keep what they have.
+func (e *Execution) begin(sequences int) *carry {
+	c := &carry{now: e.carried}
+	for number := range e.program.stages {
+		var kept []*State
+		if e.carried != nil {
+			kept = e.carried[number]
+		}
+		next := make([]*State, max(sequences, len(kept)))
+		copy(next, kept)
+		c.next = append(c.next, next)
+	}
+	return c
+}
+
+// Job is one batch on its way through a program.
+type Job struct {
+	program *Program
+	batch   network.Batch
+	outputs []float32       // nil where nobody asked for them
+	scores  []network.Score // by sequence; nil where nothing is scored
+	carry   *carry          // nil where nothing is carried
+}
+
+// NewJob makes a job of a batch, which must be valid, that is neither scored nor
+// carried on: to run its sequences for the time that they take.
+func (p *Program) NewJob(b network.Batch) *Job { return &Job{program: p, batch: b} }
+
+// order lists the places whose sequences are run, longest first: all where outputs
+// are asked for or states are carried, else those that have a target.
+func (j *Job) order() []int {
+	all := j.outputs != nil || j.carry != nil
+	var order []int
+	streams, steps := j.program.network.Streams(), make([]int, j.batch.Sequences)
+	for place := range steps {
+		if !all && !j.batch.Scored(place) {
+			continue
+		}
+		order = append(order, place)
+		for _, stream := range streams {
+			steps[place] += j.length(stream, place)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return steps[b] - steps[a] })
+	return order
+}
+
+// length is the number of steps of a stream that the sequence at a place has; one
+// where there is no stream.
+func (j *Job) length(stream string, place int) int {
+	if stream == "" {
+		return 1
+	}
+	return j.batch.Length(j.program.network.Inputs, stream, place)
+}
+
+// carried is where a place's sequence goes on, nil where it starts fresh.
+func (j *Job) carried(stage, place int) *State {
+	if j.carry == nil || j.batch.Starts(place) || j.carry.now == nil || place >= len(j.carry.now[stage]) {
+		return nil
+	}
+	return j.carry.now[stage][place]
+}
+
+// target is where the target of a place at time step t stands.
+func (j *Job) target(place, t int) int { return t*j.batch.Sequences + place }
+
+// wants says that somebody looks at the logits of a place at time step t.
+func (j *Job) wants(place, t int) bool {
+	return j.outputs != nil || j.scores != nil && j.batch.Targets[j.target(place, t)] >= 0
+}
+
+// take scores logits, and writes them out where they are asked for.
+func (j *Job) take(place, t int, logits []float32) {
+	at := j.target(place, t)
+	if j.outputs != nil {
+		copy(j.outputs[at*j.program.classes:], logits)
+	}
+	if j.scores != nil {
+		j.scores[place].Target(logits, j.batch.Targets[at], j.batch.Candidates(j.program.network.Inputs, place))
+	}
+}
