@@ -64,7 +64,7 @@ func (a *architecture) take(shape network.Shape) error {
 		return plugins.Problemf("model %s: %v", name, err)
 	}
 	refuse := func(why string) error {
-		return plugins.Problemf("model %s answers a question about a document: it serves tasks of two streams, each with tokens of one vocabulary and with lengths, that have one target a sequence and carry no state, and this one %s; choose another model or task", name, why)
+		return plugins.Problemf("model %s serves tasks of two streams, a document and a question, each with tokens of one vocabulary and with lengths, that have one target a sequence and carry no state; this one %s, so choose another model or task", name, why)
 	}
 	switch {
 	case shape.Targets != "":
@@ -98,7 +98,7 @@ func (a *architecture) take(shape network.Shape) error {
 		}
 	}
 	if len(streams) != 2 {
-		return refuse("has " + strconv.Itoa(len(streams)))
+		return refuse("has not two streams but " + strconv.Itoa(len(streams)))
 	}
 	for _, s := range streams {
 		if s.tokens == "" || s.lengths == "" {
@@ -172,15 +172,19 @@ func (a *architecture) plan() model.Plan {
 		p.Buffers = append(p.Buffers, model.Buffer{Name: sequencesName, Shape: []int{1}})
 	}
 	normalization := a.normalization.String()
-	if a.normalizeCell && a.normalization == recurrent.BatchNorm {
-		normalization = "batch-cell"
+	if a.normalizeCell {
+		normalization += "-cell"
 	}
 	p.Settings = []model.Setting{
 		{Name: model.SettingCell, Value: a.kind.String()},
 		{Name: model.SettingUnits, Value: strconv.Itoa(a.units)},
 		{Name: model.SettingLayers, Value: "1"},
 		{Name: model.SettingNormalization, Value: normalization},
-		{Name: "directions", Value: "2"},
+		{Name: "bidirectional", Value: "true"},
+		{Name: "embedding", Value: strconv.Itoa(a.embedding)},
+	}
+	if a.dropout > 0 {
+		p.Settings = append(p.Settings, model.Setting{Name: "dropout", Value: strconv.FormatFloat(a.dropout, 'g', -1, 64)})
 	}
 	return p
 }

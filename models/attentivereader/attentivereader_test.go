@@ -213,33 +213,42 @@ var networks = []plugins.Values{
 }
 
 // TestGradients holds the loss and the gradient of every parameter against a network in
-// plain float64 loops and its finite differences.
+// plain float64 loops and its finite differences, on two teams.
 func TestGradients(t *testing.T) {
 	t.Parallel()
-	for _, options := range networks {
-		for _, s := range []sizes{{5, 3, 5, 7, 4, true}, {4, 4, 3, 5, 3, false}} {
-			t.Run(fmt.Sprintf("%v %+v", options, s), func(t *testing.T) {
-				t.Parallel()
-				for threads := 1; threads <= 2; threads++ {
-					r := build(t, options, s, threads)
-					r.randomise()
-					r.fill(3)
-					b := r.request.Batch
-					loss := r.step(0)
-					loss = r.step(0) // nothing is left of the pass before
-					oracle, parameters := r.oracle()
-					want := func() float64 {
-						return oracle.Loss(parameters, b.Int32["text"], b.Int32["asked"], b.Targets, b.Int32["logits"])
-					}
-					if got, want := loss, want(); math.Abs(got-want) > 1e-5 {
-						t.Errorf("loss %v, want %v", got, want)
-					}
-					for _, p := range r.plan.Parameters {
-						near(t, "gradient of "+p.Name, r.request.Parameters[p.Name].Grad, differences(parameters[p.Name], want), 1e-3)
+	for i, options := range networks {
+		s := sizes{5, 3, 4, 7, 4, true}
+		if i%2 == 1 {
+			s = sizes{4, 4, 3, 5, 3, false}
+		}
+		t.Run(fmt.Sprintf("%v %+v", options, s), func(t *testing.T) {
+			t.Parallel()
+			var want map[string][]float64
+			for threads := 1; threads <= 2; threads++ {
+				r := build(t, options, s, threads)
+				r.randomise()
+				r.fill(3)
+				r.step(0)
+				loss := r.step(0) // nothing is left of the pass before
+				b := r.request.Batch
+				oracle, parameters := r.oracle()
+				plain := func() float64 {
+					return oracle.Loss(parameters, b.Int32["text"], b.Int32["asked"], b.Targets, b.Int32["logits"])
+				}
+				if want == nil {
+					want = map[string][]float64{}
+					for name, value := range parameters {
+						want[name] = differences(value, plain)
 					}
 				}
-			})
-		}
+				if want := plain(); math.Abs(loss-want) > 1e-5 {
+					t.Errorf("loss %v, want %v", loss, want)
+				}
+				for name := range want {
+					near(t, "gradient of "+name, r.request.Parameters[name].Grad, want[name], 1e-3)
+				}
+			}
+		})
 	}
 }
 
@@ -417,7 +426,7 @@ func TestRefusals(t *testing.T) {
 		"features":             {func(s *network.Shape) { s.Inputs[0].Role = network.Features }, nil, `has features in the stream "story"`},
 		"vocabularies":         {func(s *network.Shape) { s.Inputs[1].Size = 5 }, nil, "has vocabularies of 7 and 5"},
 		"no lengths":           {func(s *network.Shape) { s.Inputs = s.Inputs[:3] }, nil, `lacks one of them in the stream "story"`},
-		"one stream":           {func(s *network.Shape) { s.Inputs = slices.Delete(s.Inputs, 1, 3) }, nil, "has 1;"},
+		"one stream":           {func(s *network.Shape) { s.Inputs = slices.Delete(s.Inputs, 1, 3) }, nil, "has not two streams but 1"},
 		"two tokens":           {func(s *network.Shape) { s.Inputs[1].Stream = "story" }, nil, `has the tokens "text" and "asked" in one stream`},
 		"no class":             {func(s *network.Shape) { s.Classes = 0 }, nil, "0 classes"},
 		"a batch of one":       {func(s *network.Shape) { s.Sequences = 1 }, nil, "raise the batch to at least 2"},
@@ -471,9 +480,9 @@ func TestSettings(t *testing.T) {
 // word in the document, which no counting of words tells.
 func TestLearnsToRead(t *testing.T) {
 	t.Parallel()
-	const entities, words = 4, 4
-	s := sizes{12, 2, 32, entities + words + 1, entities, true}
-	r := build(t, plugins.Values{"units": "16", "embedding": "12", "normalization": "layer"}, s, 2)
+	const entities, words = 3, 3
+	s := sizes{8, 2, 32, entities + words + 1, entities, true}
+	r := build(t, plugins.Values{"units": "24", "embedding": "12", "normalization": "layer"}, s, 1)
 	random := rand.New(rand.NewPCG(2, 6))
 	draw := func() {
 		b := r.request.Batch
@@ -497,7 +506,7 @@ func TestLearnsToRead(t *testing.T) {
 			b.Targets[i] = int32(entityOrder[asked])
 		}
 	}
-	for number := range uint64(400) {
+	for number := range uint64(300) {
 		draw()
 		r.quantize()
 		r.step(number)
@@ -511,8 +520,8 @@ func TestLearnsToRead(t *testing.T) {
 		draw()
 		score.Add(r.evaluate(model.Evaluate{Statistics: model.Frozen}))
 	}
-	// A guess among the candidates is right in 2 of 5 cases.
+	// A guess among the candidates is right in 5 of 12 cases.
 	if accuracy := float64(score.Correct) / float64(score.Count); accuracy < 0.9 {
-		t.Errorf("%d of %d answers are right after 400 steps, want 90 %%", score.Correct, score.Count)
+		t.Errorf("%d of %d answers are right after 300 steps, want 90 %%", score.Correct, score.Count)
 	}
 }
