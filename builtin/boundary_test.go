@@ -15,6 +15,7 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/host"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 	"bittern/plugins/quantizer"
 	"bittern/quantizers/stochasticternary"
 )
@@ -30,19 +31,29 @@ func TestMain(m *testing.M) {
 // noise is a task of one batch, which is all that a step's time depends on.
 type noise struct {
 	task.Task
-	shape model.Task
+	shape network.Shape
 }
 
-func (n noise) Shape() model.Task                 { return n.shape }
+func (n noise) Shape() network.Shape              { return n.shape }
 func (n noise) Training(uint64, int) task.Batches { return n }
 func (noise) Len() int                            { return 1 }
+func (noise) Group(int) string                    { return "" }
 
-func (n noise) Fill(_ int, inputs model.Inputs) (int, error) {
-	for i := range inputs.Int32["inputs"] {
-		inputs.Int32["inputs"][i] = int32(i * 7 % n.shape.InputSize)
-		inputs.Int32["targets"][i] = int32(i * 5 % n.shape.OutputSize)
+func (n noise) Fill(_ int, b network.Batch) error {
+	for i := range b.Targets {
+		b.Int32["text"][i] = int32(i * 7 % n.shape.Classes)
+		b.Targets[i] = int32(i * 5 % n.shape.Classes)
 	}
-	return n.shape.Batch, nil
+	return nil
+}
+
+// symbols is the shape of a task that predicts the next of some symbols.
+func symbols(vocabulary, batch, length int) network.Shape {
+	return network.Shape{
+		Inputs:    []network.Input{{Name: "text", Role: network.Tokens, Stream: "text", Size: vocabulary}},
+		Steps:     map[string]int{"text": length},
+		Sequences: batch, Classes: vocabulary, Targets: "text",
+	}
 }
 
 // BenchmarkBoundary is the same training step with the quantizer and the model
@@ -55,7 +66,7 @@ func BenchmarkBoundary(b *testing.B) {
 			Model:     describe(b, "lstm", plugins.Values{"units": strconv.Itoa(units)}, lstm.New().Describe),
 			Quantizer: describe(b, "stochastic-ternary", nil, stochasticternary.New().Describe),
 		}
-		shape := model.Task{Kind: model.LanguageModel, InputSize: 87, OutputSize: 87, Batch: 64, Length: 100}
+		shape := symbols(87, 64, 100)
 		b.Run("units="+strconv.Itoa(units)+"/border=none", func(b *testing.B) { inProcess(b, spec, noise{shape: shape}) })
 		b.Run("units="+strconv.Itoa(units)+"/border=process", func(b *testing.B) { ownProcesses(b, spec, noise{shape: shape}) })
 	}
@@ -106,12 +117,9 @@ func inProcess(b *testing.B, spec *experiment.Spec, t noise) {
 		b.Fatal(err)
 	}
 	build := model.Build{
-		Options: spec.Model.Options, Task: t.shape, Seed: spec.Seed, Threads: spec.Threads, Optimiser: model.Adam,
+		Options: spec.Model.Options, Shape: t.shape, Seed: spec.Seed, Threads: spec.Threads, Optimiser: model.Adam,
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{},
-		Inputs: model.Inputs{Int32: map[string][]int32{
-			"inputs":  make([]int32, t.shape.Length*t.shape.Batch),
-			"targets": make([]int32, t.shape.Length*t.shape.Batch),
-		}},
+		Batch: t.shape.Allocate(),
 	}
 	size := func(shape []int) int {
 		n := 1
@@ -144,7 +152,7 @@ func inProcess(b *testing.B, spec *experiment.Spec, t noise) {
 	}
 	var step uint64
 	for b.Loop() {
-		if _, err := t.Fill(0, build.Inputs); err != nil {
+		if err := t.Fill(0, build.Batch); err != nil {
 			b.Fatal(err)
 		}
 		if err := q.Quantize(ctx, quantizer.Draw{Seed: spec.Seed, Step: step}); err != nil {

@@ -22,15 +22,16 @@ import (
 	"bittern/accel/backends/cpu"
 	"bittern/accel/kernels/isa"
 	"bittern/builtin"
+	"bittern/models/attentivereader"
 	"bittern/models/gru"
 	"bittern/models/lstm"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/model"
-	"bittern/plugins/packed"
+	"bittern/plugins/network"
+	"bittern/plugins/network/sample"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
-	"bittern/plugins/stepgraph/sample"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
@@ -96,7 +97,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	for _, make := range []func() quantizer.Quantizer{none.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New} {
 		add(quantizerNumbers(t, make()))
 	}
-	for _, make := range []func() model.Model{lstm.New, gru.New} {
+	for _, make := range []func() model.Model{lstm.New, gru.New, attentivereader.New} {
 		modelNumbers(t, make, func(d plugins.Description, options string, digest []byte) {
 			found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()+" "+options] = fingerprint{d.Version, hex.EncodeToString(digest)}
 		})
@@ -176,9 +177,69 @@ func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description,
 	return d, h.Sum(nil)
 }
 
-// modelNumbers finds a model's numbers with every choice of every option that has some.
+// fill writes numbers that have nothing regular about them into a batch.
+func fill(b network.Batch, shape network.Shape) {
+	for _, in := range shape.Inputs {
+		wave(b.Float32[in.Name], 2)
+		values, limit := b.Int32[in.Name], in.Size
+		for i := range values {
+			switch in.Role {
+			case network.Lengths:
+				values[i] = int32(1 + (3+i*i)%shape.Steps[in.Stream])
+			case network.Candidates:
+				values[i] = int32((i + 1) % 2)
+			default:
+				values[i] = int32(i * i % limit)
+			}
+		}
+	}
+	for i := range b.Targets {
+		b.Targets[i] = int32((i*i + 3*i) % shape.Classes)
+	}
+	for i := range b.Sequences { // a target must be a candidate
+		if candidates := b.Candidates(shape.Inputs, i); candidates != nil {
+			candidates[b.Targets[i]] = 1
+		}
+	}
+}
+
+// shapes are those of the batches that a model's numbers are found with: each model
+// serves some.
+var shapes = map[string]network.Shape{
+	"symbols": symbols(11, 6, 5),
+	"carried": func() network.Shape {
+		s := symbols(11, 6, 5)
+		s.Carried = true
+		return s
+	}(),
+	"class": {
+		Inputs: []network.Input{
+			{Name: "text", Role: network.Tokens, Stream: "text", Size: 11},
+			{Name: "lengths", Role: network.Lengths, Stream: "text", Size: 1},
+		},
+		Steps: map[string]int{"text": 5}, Sequences: 6, Classes: 4,
+	},
+	"pixels": {
+		Inputs: []network.Input{{Name: "pixels", Role: network.Features, Stream: "pixels", Size: 1}},
+		Steps:  map[string]int{"pixels": 5}, Sequences: 6, Classes: 4,
+	},
+	"reading": {
+		Inputs: []network.Input{
+			{Name: "document", Role: network.Tokens, Stream: "document", Size: 11},
+			{Name: "document lengths", Role: network.Lengths, Stream: "document", Size: 1},
+			{Name: "question", Role: network.Tokens, Stream: "question", Size: 11},
+			{Name: "question lengths", Role: network.Lengths, Stream: "question", Size: 1},
+			{Name: "candidates", Role: network.Candidates, Size: 4},
+		},
+		Steps: map[string]int{"document": 5, "question": 3}, Sequences: 6, Classes: 4,
+	},
+}
+
+// modelNumbers finds a model's numbers on every shape that it serves, with every choice
+// of every option that has some.
 func modelNumbers(t *testing.T, make func() model.Model, found func(d plugins.Description, options string, digest []byte)) {
-	d, err := make().Describe(t.Context())
+	ctx := t.Context()
+	d, err := make().Describe(ctx)
 	must(t, err)
 	for _, option := range d.Options {
 		choices := option.Choices
@@ -186,30 +247,37 @@ func modelNumbers(t *testing.T, make func() model.Model, found func(d plugins.De
 			choices = []string{"false", "true"}
 		}
 		for _, choice := range choices {
-			h := sha256.New()
-			trainAndExport(t, h, make(), plugins.Values{"units": "19", option.Name: choice})
-			found(d, option.Name+"="+choice, h.Sum(nil))
+			served := false
+			for _, name := range slices.Sorted(maps.Keys(shapes)) {
+				options, err := plugins.Resolve(d.Name, d.Options, plugins.Values{"units": "19", option.Name: choice})
+				must(t, err)
+				_, err = make().Plan(ctx, options, shapes[name])
+				if _, refused := errors.AsType[*plugins.Problem](err); refused {
+					continue
+				}
+				must(t, err)
+				h := sha256.New()
+				trainAndExport(t, h, make(), options, shapes[name])
+				found(d, name+" "+option.Name+"="+choice, h.Sum(nil))
+				served = true
+			}
+			if !served {
+				t.Errorf("%s serves no shape with %s=%s", d.Name, option.Name, choice)
+			}
 		}
 	}
 }
 
-func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Values) {
+func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Values, shape network.Shape) {
 	ctx := t.Context()
-	d, err := m.Describe(ctx)
-	must(t, err)
-	resolved, err := plugins.Resolve(d.Name, d.Options, options)
-	must(t, err)
-	task := model.Task{Kind: model.LanguageModel, InputSize: 11, OutputSize: 11, Batch: 6, Length: 5}
-	plan, err := m.Plan(ctx, resolved, task)
+	plan, err := m.Plan(ctx, options, shape)
 	must(t, err)
 	build := model.Build{
-		Options: resolved, Task: task, Seed: 3, Threads: 2, Optimiser: model.Adam,
+		Options: options, Shape: shape, Seed: 3, Threads: 2, Optimiser: model.Adam,
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{},
-		Inputs: model.Inputs{Int32: map[string][]int32{"inputs": make([]int32, 30), "targets": make([]int32, 30)}},
+		Batch: shape.Allocate(),
 	}
-	for i := range build.Inputs.Int32["inputs"] {
-		build.Inputs.Int32["inputs"][i], build.Inputs.Int32["targets"][i] = int32(i*i%11), int32((i*i+3*i)%11)
-	}
+	fill(build.Batch, shape)
 	size := func(shape []int) int {
 		n := 1
 		for _, s := range shape {
@@ -243,15 +311,24 @@ func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Va
 		write(h, result, updated)
 	}
 	quantize()
-	for _, request := range []model.Evaluate{{Statistics: model.Batch}, {Statistics: model.Calibrate, First: true}, {Statistics: model.Frozen, Valid: 4}} {
+	for _, request := range []model.Evaluate{{Statistics: model.Batch}, {Statistics: model.Calibrate, First: true}, {Statistics: model.Frozen}} {
+		if request.Statistics == model.Frozen { // the last two only fill up the batch
+			for i := range build.Batch.Targets {
+				if i%shape.Sequences >= 4 {
+					build.Batch.Targets[i] = -1
+				}
+			}
+		}
 		evaluation, err := m.Evaluate(ctx, request)
 		must(t, err)
 		write(h, evaluation)
 	}
-	graph, err := m.Export(ctx)
+	exported, err := m.Export(ctx)
 	must(t, err)
-	rename(&graph)
-	text, err := json.Marshal(graph)
+	for i := range exported.Stages {
+		rename(&exported.Stages[i].Graph)
+	}
+	text, err := json.Marshal(exported.Stages)
 	must(t, err)
 	h.Write(text)
 	for _, name := range slices.Sorted(maps.Keys(build.Parameters)) {
@@ -261,14 +338,18 @@ func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Va
 
 // rename numbers the values of a graph: what they are called is no number.
 func rename(g *stepgraph.Graph) {
-	names := map[string]string{g.Input.Name: "x"}
+	names := map[string]string{}
+	for i := range g.Inputs {
+		name := fmt.Sprint("input ", i)
+		names[g.Inputs[i].Name], g.Inputs[i].Name = name, name
+	}
 	for i, s := range g.States {
 		names[s.Name] = fmt.Sprint("state ", i)
 	}
 	for i, n := range g.Nodes {
 		names[n.Name] = fmt.Sprint("node ", i)
 	}
-	g.Input.Name, g.Output = names[g.Input.Name], names[g.Output]
+	g.Output = names[g.Output]
 	for i := range g.States {
 		s := &g.States[i]
 		s.Name, s.Next = names[s.Name], names[s.Next]
@@ -286,27 +367,27 @@ func backendNumbers(t *testing.T, fresh func() backend.Backend) (plugins.Descrip
 	ctx, h := t.Context(), sha256.New()
 	d, err := fresh().Describe(ctx)
 	must(t, err)
-	for _, network := range []sample.LSTM{
-		{Units: 13, Inputs: 7, Outputs: 7, Steps: 4, Bits: 1, Levels: sample.Binary, Seed: 1},
-		{Units: 13, Inputs: 7, Outputs: 7, Steps: 4, Bits: 2, Levels: sample.Ternary, Seed: 2},
-		{Units: 13, Inputs: 7, Outputs: 7, Steps: 4, Bits: packed.FullPrecision, Seed: 3},
-	} {
+	resolved, err := plugins.Resolve(d.Name, d.Options, nil)
+	must(t, err)
+	for _, program := range sample.Programs() {
 		b := fresh()
-		resolved, err := plugins.Resolve(d.Name, d.Options, nil)
-		must(t, err)
-		graph, weights := network.Build()
-		_, err = b.Deploy(ctx, backend.Deploy{Options: resolved, Graph: graph, Weights: weights})
-		must(t, err)
-		request := backend.Execute{Sequences: 3, Length: 6, Tokens: make([]int32, 18), Outputs: make([]float32, 18*7)}
-		for i := range request.Tokens {
-			request.Tokens[i] = int32(i * i % 7)
+		_, err = b.Deploy(ctx, backend.Deploy{Options: resolved, Network: program.Network, Weights: program.Weights})
+		if refused, ok := errors.AsType[*backend.ErrUnsupported](err); ok {
+			write(h, program.Name, refused.Reason)
+			continue
 		}
-		must(t, b.Execute(ctx, request))
-		write(h, request.Outputs)
+		must(t, err)
+		for number := range 2 {
+			batch := program.Batch(3, number)
+			outputs := make([]float32, len(batch.Targets)*program.Network.Classes())
+			score, err := b.Execute(ctx, backend.Execute{Batch: batch, Outputs: outputs})
+			must(t, err)
+			write(h, score, outputs)
+		}
 		if slices.Contains(d.Traits, backend.TraitTimed) {
 			continue
 		}
-		cost, err := b.Cost(ctx, backend.CostRequest{Length: 6})
+		cost, err := b.Cost(ctx, backend.CostRequest{Steps: program.Steps})
 		must(t, err)
 		write(h, cost.Energy, cost.Memory, *cost.Cycles, *cost.Seconds)
 	}
