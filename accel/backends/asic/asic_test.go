@@ -20,9 +20,22 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
+	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
 	"bittern/plugins/stepgraph/sample"
 )
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for name, create := range map[string]func() backend.Backend{
+		"asic-lowpower": asiclowpower.New, "asic-highspeed": asichighspeed.New,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plugintest.Backend(t, create, plugins.Values{"integer-bits": "5"}).Want(t, "gru-layer-norm", "attention")
+		})
+	}
+}
 
 // tiny has figures that are easy to reckon with by hand.
 var tiny = asic.Design{

@@ -17,10 +17,18 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
+	programs "bittern/plugins/network/sample"
 	"bittern/plugins/packed"
+	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
 	"bittern/plugins/stepgraph/sample"
 )
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	few := plugins.Values{timed: "2"}
+	plugintest.Backend(t, New, few, plugins.Values{timed: "3", activations: "exact", threads: "2"}).Want(t)
+}
 
 var uniform3 = []float32{-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5}
 
@@ -239,6 +247,33 @@ func TestLevels(t *testing.T) {
 				t.Errorf("%v\n%s", err, output)
 			}
 		})
+	}
+}
+
+// No result depends on how many sequences are executed at once.
+func TestThreadsChangeNothing(t *testing.T) {
+	t.Parallel()
+	for _, p := range programs.Programs() {
+		d, err := newDeployed(p.Network, p.Weights, lut.Int14)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, several := d.program.NewExecution(), d.program.NewExecution()
+		for number := range 3 {
+			batch := p.Batch(11, number)
+			outputs, others := make([]float32, len(batch.Targets)*d.Classes()), make([]float32, len(batch.Targets)*d.Classes())
+			want, err := one.Execute(t.Context(), backend.Execute{Batch: batch, Outputs: outputs}, 1, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := several.Execute(t.Context(), backend.Execute{Batch: batch, Outputs: others}, 4, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != want || !slices.Equal(others, outputs) {
+				t.Errorf("%s, batch %d: four threads give %+v, one %+v", p.Name, number, got, want)
+			}
+		}
 	}
 }
 
