@@ -9,6 +9,7 @@ import (
 	"bittern/accel/backends/asiclowpower"
 	"bittern/accel/backends/cpu"
 	"bittern/harness/cli"
+	"bittern/models/attentivereader"
 	"bittern/models/gru"
 	"bittern/models/lstm"
 	"bittern/plugins"
@@ -33,6 +34,7 @@ func Plugins() []cli.Builtin {
 		quantizerPlugin("null", null.NewQuantizer),
 		modelPlugin("lstm", lstm.New),
 		modelPlugin("gru", gru.New),
+		modelPlugin("attentive-reader", attentivereader.New),
 		modelPlugin("null", null.NewModel),
 		backendPlugin("asic-lowpower", asiclowpower.New),
 		backendPlugin("asic-highspeed", asichighspeed.New),

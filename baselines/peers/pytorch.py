@@ -4,6 +4,7 @@ usage: python3 pytorch.py products M,N,K,TT,COUNT ...
        python3 pytorch.py train  --units U --batch B --length L --symbols V [--cell]
        python3 pytorch.py word   --units U --layers N --batch B --length L --symbols V --dropout P
        python3 pytorch.py mnist  --units U --batch B --length L
+       python3 pytorch.py reader --units U --embedding E --batch B --length L --question Q --symbols V --classes C
 common: --threads T --runs N --warmup W
 
 `products` runs torch.mm, which is whatever BLAS this PyTorch links, COUNT times
@@ -13,7 +14,8 @@ input, nn.LSTM, softmax over the symbols, Adam; with --cell it is the
 batch-normalised LSTM with stochastic ternary weights of Ardakani et al. (ICLR
 2019), written as a loop over time steps with autograd. `word` adds embedding
 and dropout and uses SGD with the gradient norm clipped; `mnist` classifies
-after the last of L scalar inputs.
+after the last of L scalar inputs. `reader` is the Attentive Reader of Hermann et al.
+(NIPS 2015) over documents of L and questions of Q tokens, all of full length.
 """
 
 import argparse
@@ -179,6 +181,44 @@ def mnist(args):
     return step
 
 
+class Reader(nn.Module):
+    def __init__(self, symbols, embedding, units, classes):
+        super().__init__()
+        self.embedding = nn.Embedding(symbols, embedding)
+        self.document = nn.LSTM(embedding, units, bidirectional=True)
+        self.question = nn.LSTM(embedding, units, bidirectional=True)
+        self.ym, self.um, self.rg, self.ug = (nn.Linear(2 * units, units, bias=False) for _ in range(4))
+        self.ms = nn.Linear(units, 1, bias=False)
+        self.answer = nn.Linear(units, classes)
+
+    def forward(self, document, question, valid, candidates):
+        y, _ = self.document(self.embedding(document))
+        _, (last, _) = self.question(self.embedding(question))
+        u = torch.cat([last[0], last[1]], 1)
+        m = torch.tanh(self.ym(y) + self.um(u))
+        s = self.ms(m).squeeze(2).masked_fill(~valid, float("-inf")).softmax(0)
+        r = (s.unsqueeze(2) * y).sum(0)
+        g = torch.tanh(self.rg(r) + self.ug(u))
+        return self.answer(g).masked_fill(~candidates, float("-inf"))
+
+
+def reader(args):
+    document = torch.randint(args.symbols, (args.length, args.batch))
+    question = torch.randint(args.symbols, (args.question, args.batch))
+    valid = torch.ones((args.length, args.batch), dtype=torch.bool)
+    candidates = torch.ones((args.batch, args.classes), dtype=torch.bool)
+    targets = torch.randint(args.classes, (args.batch,))
+    network = Reader(args.symbols, args.embedding, args.units, args.classes)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.003)
+
+    def step():
+        optimiser.zero_grad()
+        F.cross_entropy(network(document, question, valid, candidates), targets).backward()
+        optimiser.step()
+
+    return step
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common = argparse.ArgumentParser(add_help=False)
@@ -199,11 +239,14 @@ def main():
     p.add_argument("--layers", type=int, default=1)
     p.add_argument("--dropout", type=float, default=0.5)
     kinds.add_parser("mnist", parents=[shape])
+    p = kinds.add_parser("reader", parents=[shape])
+    for name in ("embedding", "question", "symbols", "classes"):
+        p.add_argument("--" + name, type=int, required=True)
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
-    step = {"products": products, "train": train, "word": word, "mnist": mnist}[args.kind](args)
+    step = {"products": products, "train": train, "word": word, "mnist": mnist, "reader": reader}[args.kind](args)
     seconds = timed(step, args.runs, args.warmup)
     json.dump({"peer": f"PyTorch {torch.__version__}", "blas": blas(), "seconds": seconds}, sys.stdout)
     print()

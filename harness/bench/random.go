@@ -19,8 +19,8 @@ func characterShape(symbols, sequences, steps int) network.Shape {
 	}
 }
 
-// random is a task over noise: a step's time does not depend on its data. Its inputs
-// have no lengths and no candidates.
+// random is a task over noise: a step's time does not depend on its data. All sequences
+// have all steps, and all classes are candidates.
 type random struct{ shape network.Shape }
 
 func (r random) Shape() network.Shape  { return r.shape }
@@ -43,7 +43,14 @@ func (r random) Fill(i int, b network.Batch) error {
 	source := rand.New(rand.NewPCG(uint64(i), 0))
 	for _, in := range r.shape.Inputs {
 		for j := range b.Int32[in.Name] {
-			b.Int32[in.Name][j] = int32(source.IntN(in.Size))
+			switch in.Role {
+			case network.Lengths:
+				b.Int32[in.Name][j] = int32(r.shape.Steps[in.Stream])
+			case network.Candidates:
+				b.Int32[in.Name][j] = 1
+			default:
+				b.Int32[in.Name][j] = int32(source.IntN(in.Size))
+			}
 		}
 		for j := range b.Float32[in.Name] {
 			b.Float32[in.Name][j] = source.Float32()

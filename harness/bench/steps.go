@@ -20,11 +20,14 @@ import (
 type timedStep struct {
 	name     string
 	shape    network.Shape
-	options  plugins.Values // of the lstm model
+	model    string         // empty for lstm
+	options  plugins.Values // of the model
 	training suite.Training
 	// layers says the sizes of the recurrent layers, for the floor.
 	units, layers int
 	embedding     int // features a token is embedded in; 0 = one-hot look-up
+	// alone are the step's matrix products, of a model that is more than such layers.
+	alone []product
 
 	peers []peerGoal
 	floor float64 // goal: at most this times the floor; 0 = none
@@ -82,6 +85,7 @@ func timedSteps() []timedStep {
 			units:    100, layers: 1,
 			peers: []peerGoal{{torchLSTM, 3, []string{"mnist", "--units", "100", "--batch", "100", "--length", "784"}}},
 		},
+		reader(),
 	}
 }
 
@@ -89,35 +93,23 @@ func timedSteps() []timedStep {
 // the recurrent products forward and backward at every time step, the
 // weight gradients, the softmax layer, and the input products of dense inputs.
 func (e timedStep) products() []product {
+	if e.alone != nil {
+		return e.alone
+	}
 	batch, length := e.shape.Sequences, e.shape.Steps[stream]
-	symbols := batch * length
-	gates := 4 * e.units
 	var all []product
 	for layer := range e.layers {
-		all = append(all,
-			product{m: batch, n: gates, k: e.units, transB: true, count: length, reused: true},
-			product{m: batch, n: e.units, k: gates, count: length, reused: true},
-			product{m: gates, n: e.units, k: symbols, transA: true, count: 1})
 		inputs := e.embedding
 		if layer > 0 {
 			inputs = e.units
 		}
-		if inputs > 0 {
-			all = append(all,
-				product{m: symbols, n: gates, k: inputs, transB: true, count: 1},
-				product{m: symbols, n: inputs, k: gates, count: 1},
-				product{m: gates, n: inputs, k: symbols, transA: true, count: 1})
-		}
+		all = append(all, layerProducts(batch, length, e.units, inputs)...)
 	}
-	rows := symbols
+	rows := batch * length
 	if e.shape.Targets == "" { // the last step alone is classified
 		rows = batch
 	}
-	classes := e.shape.Classes
-	return append(all,
-		product{m: rows, n: classes, k: e.units, transB: true, count: 1},
-		product{m: rows, n: e.units, k: classes, count: 1},
-		product{m: classes, n: e.units, k: rows, transA: true, count: 1})
+	return append(all, linearProducts(rows, e.shape.Classes, e.units)...)
 }
 
 func (b *Bench) stepLines(ctx context.Context) ([]Line, error) {
@@ -198,8 +190,12 @@ func (b *Bench) timeSteps(ctx context.Context, e timedStep) (steps, products Sam
 // trial starts the plugins of a timed step.
 func (b *Bench) trial(ctx context.Context, e timedStep, quantizer string) (*experiment.Trial, error) {
 	spec := &experiment.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: e.training}}
+	name := e.model
+	if name == "" {
+		name = "lstm"
+	}
 	var err error
-	if spec.Model, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindModel, Name: "lstm"}, e.options); err != nil {
+	if spec.Model, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindModel, Name: name}, e.options); err != nil {
 		return nil, err
 	}
 	if spec.Quantizer, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindQuantizer, Name: quantizer}, nil); err != nil {

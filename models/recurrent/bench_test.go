@@ -33,3 +33,29 @@ func BenchmarkLayer(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkLengths times forward and backward of sequences that have a part of the
+// steps of a batch each: what putting sequences of one length into one batch saves.
+func BenchmarkLengths(b *testing.B) {
+	for _, length := range []int{200, 100, 50} {
+		b.Run(fmt.Sprintf("%d of 200", length), func(b *testing.B) {
+			config := Config{Kind: LSTM, Steps: 200, Batch: 32, Inputs: 128, Units: 128, Normalization: BatchNorm, NormalizeCell: true, Masked: true}
+			workers := team.New(2)
+			defer workers.Close()
+			l, err := New(workers, config)
+			if err != nil {
+				b.Fatal(err)
+			}
+			p := newProblem(config)
+			for i := range p.input.Lengths {
+				p.input.Lengths[i] = int32(length)
+			}
+			dw, dx := newWeights(config), make([]float32, len(p.input.Features))
+			for b.Loop() {
+				if err := errors.Join(l.Forward(p.weights, p.input), l.Backward(p.weights, p.input, p.gradient, dw, dx)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

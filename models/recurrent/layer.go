@@ -96,10 +96,10 @@ type layer struct {
 
 	hidden        []float32 // h, [Steps+1][Batch][Units]; the start is first, or last of a reverse layer
 	products      []float32 // Wh·h, then its gradient, [Steps][Batch][stride]
-	inputs        []float32 // Wx·x, then its gradient; nil for tokens
+	inputs        []float32 // Wx·x, then its gradient, one step's of a narrow layer; nil for tokens
 	inputsGrad    []float32 // that gradient, where it cannot take the place of the products
 	activation    []float32 // gates, then the gradient of a; one step's, or of a plain LSTM products
-	columns       []float32 // Wxᵀ for tokens, [Inputs][stride]; of a masked layer with a row for no token
+	columns       []float32 // Wxᵀ for tokens and of a narrow layer, [Inputs][stride]; with a row for no token where a layer of tokens is masked
 	columnsGrad   []float32
 	hiddenNext    []float32 // gradient of h from the step after, [Batch][cellStride]
 	statistics    layerStatistics
@@ -114,6 +114,7 @@ type layer struct {
 	weights, gradients Weights
 	input              Input
 	above              []float32
+	featuresWanted     bool
 }
 
 // unit is what LSTM and GRU do differently. All workers call these functions
@@ -141,6 +142,8 @@ type worker struct {
 	backward        matmul.Packed
 	candidate       matmul.Packed // of gate n, where that has a product of its own
 	scratch         matmul.Scratch
+	sum             []float32 // of a narrow layer, see addInputs
+	features        []float32 // the same: its units' part of the gradient of x, [Steps][Batch][Inputs]
 	err             error
 }
 
@@ -158,15 +161,24 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	}
 	l.hidden = make([]float32, (steps+1)*batch*units)
 	l.products = make([]float32, steps*batch*l.stride)
-	if config.Tokens {
+	if config.Tokens || l.narrow() {
 		rows := config.Inputs
-		if config.Masked {
+		if config.Tokens && config.Masked {
 			rows++
 		}
 		l.columns = make([]float32, rows*l.stride)
 		l.columnsGrad = make([]float32, rows*l.stride)
-	} else {
-		l.inputs = make([]float32, steps*batch*l.stride)
+	}
+	if !config.Tokens {
+		stored := steps
+		if l.narrow() {
+			stored = 1
+			for i := range l.workers {
+				l.workers[i].sum = make([]float32, units)
+				l.workers[i].features = make([]float32, steps*batch*config.Inputs)
+			}
+		}
+		l.inputs = make([]float32, stored*batch*l.stride)
 		l.inputsGrad = l.inputs
 		if config.Normalization == LayerNorm {
 			l.inputsGrad = make([]float32, steps*batch*l.stride)
@@ -293,7 +305,7 @@ func (l *layer) Forward(w Weights, in Input) error {
 			clear(r.Counts)
 		}
 	}
-	if !c.Tokens {
+	if !c.Tokens && !l.narrow() {
 		if err := l.multiplier.Gemm(l.inputs, l.stride, false, false, true,
 			l.used*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, w.Wx, c.Inputs); err != nil {
 			return err
@@ -309,7 +321,7 @@ func (l *layer) Forward(w Weights, in Input) error {
 // Backward implements [Layer].
 func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dInput []float32) error {
 	c := l.config
-	l.weights, l.gradients, l.input, l.above = w, dw, in, gradient
+	l.weights, l.gradients, l.input, l.above, l.featuresWanted = w, dw, in, gradient, dInput != nil
 	if err := errors.Join(l.checkWeights(&l.weights), l.checkWeights(&l.gradients), c.checkInput(in),
 		mismatch(c.Kind.String(), "the gradient of the hidden states", len(gradient), c.Steps, c.Batch, c.Units)); err != nil {
 		return err
@@ -330,7 +342,10 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 	if err := l.unit.weightsBackward(); err != nil {
 		return err
 	}
-	if !c.Tokens {
+	if l.narrow() && dInput != nil {
+		l.sumFeatures(dInput)
+	}
+	if !c.Tokens && !l.narrow() {
 		rows := l.used * c.Batch
 		if err := l.multiplier.Gemm(dw.Wx, c.Inputs, false, true, false,
 			l.gates*c.Units, c.Inputs, rows, l.inputsGrad, l.stride, in.Features, c.Inputs); err != nil {

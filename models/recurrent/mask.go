@@ -173,6 +173,7 @@ func (l *layer) clearGate(s int, w *worker, k int) {
 		at := (t*l.config.Batch+row)*l.stride + k*units
 		clear(l.products[at+w.from : at+w.to])
 		if !l.config.Tokens {
+			at := (l.inputGradientTime(t)*l.config.Batch+row)*l.stride + k*units
 			clear(l.inputsGrad[at+w.from : at+w.to])
 		}
 	}

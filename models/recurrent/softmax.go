@@ -3,6 +3,7 @@ package recurrent
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"bittern/accel/kernels/gates"
 	"bittern/accel/kernels/matmul"
@@ -25,6 +26,10 @@ type SoftmaxConfig struct {
 // with H [Steps·Batch × Units] and W [Classes × Units]. A target of −1 does not
 // count: its row of H has no part in the loss, and no gradient.
 type Softmax struct {
+	// Candidates, where it is not nil, marks with 1 the classes of each sequence that
+	// there are to choose from, [Batch × Classes]. The others have probability 0.
+	Candidates []int32
+
 	config     SoftmaxConfig
 	team       *team.Team
 	multiplier *matmul.Multiplier
@@ -128,6 +133,11 @@ func (s *Softmax) forward(w, bias, h []float32, targets []int32) error {
 		mismatch("softmax", "the targets", len(targets), rows)); err != nil {
 		return err
 	}
+	if s.Candidates != nil {
+		if err := mismatch("softmax", "the candidates", len(s.Candidates), c.Batch, c.Classes); err != nil {
+			return err
+		}
+	}
 	s.bias, s.targets, s.count, s.rows = bias, targets, 0, 0
 	for row, target := range targets {
 		if target < -1 || int(target) >= c.Classes {
@@ -144,6 +154,13 @@ func (s *Softmax) forward(w, bias, h []float32, targets []int32) error {
 func (s *Softmax) row(row int) []float32 {
 	line := s.logits[row*s.stride:][:s.config.Classes]
 	vecmath.Add(line, s.bias)
+	if s.Candidates != nil {
+		for class, marked := range s.Candidates[row%s.config.Batch*s.config.Classes:][:s.config.Classes] {
+			if marked != 1 {
+				line[class] = float32(math.Inf(-1))
+			}
+		}
+	}
 	return line
 }
 

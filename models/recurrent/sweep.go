@@ -14,7 +14,7 @@ func (l *layer) sweepForward(index int) {
 	for k := range l.gates {
 		row := k*c.Units + w.from
 		w.err = errors.Join(w.err, w.hidden[k].Pack(c.hiddenRows(&l.weights, k)[w.from*c.Units:], c.Units, true, c.Units, n))
-		if c.Tokens && n > 0 {
+		if (c.Tokens || l.narrow()) && n > 0 {
 			vecmath.Transpose(l.columns[row:], l.stride, l.weights.Wx[row*c.Inputs:], c.Inputs, n, c.Inputs)
 		}
 	}
@@ -30,6 +30,9 @@ func (l *layer) sweepForward(index int) {
 		l.fillStates(w)
 	}
 	for s := l.first(); s < l.last(); s++ {
+		if l.narrow() {
+			l.multiplyInputs(w, l.time(s))
+		}
 		l.unit.forward(w, s)
 		if c.Masked {
 			l.keepStates(w, s)
@@ -77,12 +80,12 @@ func (l *layer) stateBefore(t int) []float32 {
 }
 
 // inputProducts are the rows of Wx·x of time t: for one-hot x a column of Wx
-// each, else those that Forward computed.
+// each, else those that Forward or multiplyInputs computed.
 func (l *layer) inputProducts(t, column int) gates.Gathered {
 	if l.config.Tokens {
 		return gates.Gathered{Matrix: gates.Matrix{Data: l.columns[column:], Stride: l.stride}, Order: l.tokens(t)}
 	}
-	return gates.Gathered{Matrix: l.at(l.inputs, t, l.stride, column)}
+	return gates.Gathered{Matrix: l.at(l.inputs, l.inputTime(t), l.stride, column)}
 }
 
 // tokens are the columns of Wx that time t takes.
@@ -100,7 +103,7 @@ func (l *layer) inputGradients(t, column int) gates.Matrix {
 	if l.config.Tokens {
 		return gates.Matrix{Data: l.columnsGrad[column:], Stride: l.stride}
 	}
-	return l.at(l.inputsGrad, t, l.stride, column)
+	return l.at(l.inputsGrad, l.inputGradientTime(t), l.stride, column)
 }
 
 // activations are the gates of time t. Only a plain LSTM keeps them: other
@@ -123,7 +126,13 @@ func (l *layer) sweepBackward(index int) {
 		l.addFilling(w)
 	}
 	for s := l.last() - 1; s >= l.first(); s-- {
+		if l.narrow() && !l.plain() {
+			l.multiplyInputs(w, l.time(s))
+		}
 		l.unit.backward(w, s)
+		if l.narrow() {
+			l.addInputs(w, l.time(s))
+		}
 		l.team.Barrier()
 	}
 	if w.to > w.from {
@@ -134,7 +143,7 @@ func (l *layer) sweepBackward(index int) {
 		l.inputsBackward(w) // after the last barrier above: the gradients of all units are there
 		l.team.Barrier()
 	}
-	if c.Tokens && w.to > w.from {
+	if (c.Tokens || l.narrow()) && w.to > w.from {
 		for k := range l.gates {
 			row := k*c.Units + w.from
 			vecmath.Transpose(l.gradients.Wx[row*c.Inputs:], c.Inputs, l.columnsGrad[row:], l.stride, c.Inputs, w.to-w.from)

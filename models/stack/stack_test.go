@@ -712,7 +712,7 @@ func TestMisuse(t *testing.T) {
 	}
 	short = r.request
 	short.Batch.Targets = short.Batch.Targets[1:]
-	if err := newPlugin().Build(ctx, short); err == nil || !strings.Contains(err.Error(), "the batch's targets has 29 elements") {
+	if err := newPlugin().Build(ctx, short); err == nil || !strings.Contains(err.Error(), "targets has 29 elements") {
 		t.Errorf("a short batch: %v", err)
 	}
 }

@@ -5,13 +5,12 @@ import (
 	"fmt"
 
 	"bittern/plugins/model"
-	"bittern/plugins/network"
 )
 
 // CheckTensors returns an error that names every tensor which Build was given with
 // another length than the plan's, or not at all: a parameter's Value and Grad, the
 // Quantized of one that is quantized, the moments that the optimiser needs, buffers,
-// and the tensors of the batch. It is for a model's own use.
+// and a batch of another layout than the shape's. It is for a model's own use.
 func CheckTensors(plan model.Plan, request model.Build) error {
 	var err error
 	check := func(what string, got int, shape []int) { err = errors.Join(err, checkLength(what, got, shape...)) }
@@ -30,19 +29,7 @@ func CheckTensors(plan model.Plan, request model.Build) error {
 	for _, b := range plan.Buffers {
 		check("buffer "+b.Name, len(request.Buffers[b.Name]), b.Shape)
 	}
-	for _, t := range request.Shape.Tensors() {
-		got := len(request.Batch.Int32[t.Name])
-		switch {
-		case t.Float32:
-			got = len(request.Batch.Float32[t.Name])
-		case t.Name == network.TensorFresh:
-			got = len(request.Batch.Fresh)
-		case t.Name == network.TensorTargets:
-			got = len(request.Batch.Targets)
-		}
-		check("the batch's "+t.Name, got, t.Dims)
-	}
-	return err
+	return errors.Join(err, request.Batch.Fits(request.Shape))
 }
 
 func checkLength(what string, got int, shape ...int) error {

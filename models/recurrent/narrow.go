@@ -1,0 +1,82 @@
+package recurrent
+
+import "bittern/accel/kernels/vecmath"
+
+// mostNarrow is the number of features up to which Wx·x is computed in the sweep,
+// for every step anew, forward and backward: less work than to write the products of
+// all steps to memory and read them back.
+const mostNarrow = 4
+
+// narrow says that the layer reads so few features. LayerNorm normalises the products
+// of all steps at once.
+func (l *layer) narrow() bool {
+	return !l.config.Tokens && l.config.Inputs <= mostNarrow && l.config.Normalization != LayerNorm
+}
+
+// inputTime is where the products Wx·x of time t lie.
+func (l *layer) inputTime(t int) int {
+	if l.narrow() {
+		return 0
+	}
+	return t
+}
+
+// inputGradientTime is where their gradients do, which of a plain layer are those of Wh·h.
+func (l *layer) inputGradientTime(t int) int {
+	if l.plain() {
+		return t
+	}
+	return l.inputTime(t)
+}
+
+// feature is what a sequence reads at time t.
+func (l *layer) feature(t, row, i int) float32 {
+	return l.input.Features[(t*l.config.Batch+row)*l.config.Inputs+i]
+}
+
+// multiplyInputs computes Wx·x of time t for a worker's units.
+func (l *layer) multiplyInputs(w *worker, t int) {
+	for row := range l.rows() {
+		for k := range l.gates {
+			from, to := k*l.config.Units+w.from, k*l.config.Units+w.to
+			out := l.inputs[row*l.stride+from : row*l.stride+to]
+			clear(out)
+			for i := range l.config.Inputs {
+				vecmath.Axpy(out, l.feature(t, row, i), l.columns[i*l.stride+from:i*l.stride+to])
+			}
+		}
+	}
+}
+
+// addInputs takes the gradient of Wx·x of time t, of a worker's units, to Wx and,
+// where it is wanted, to x. It sums over the batch before it adds to what other steps
+// gave, so that no sum is of as many terms as all sequences have steps.
+func (l *layer) addInputs(w *worker, t int) {
+	c, n := l.config, w.to-w.from
+	gradient := l.inputsGrad[l.inputGradientTime(t)*c.Batch*l.stride:]
+	features := w.features[t*c.Batch*c.Inputs:][:c.Batch*c.Inputs]
+	clear(features)
+	for k := range l.gates {
+		from := k*c.Units + w.from
+		for i := range c.Inputs {
+			sum := w.sum[:n]
+			clear(sum)
+			for row := range c.Batch {
+				vecmath.Axpy(sum, l.feature(t, row, i), gradient[row*l.stride+from:][:n])
+			}
+			vecmath.Add(l.columnsGrad[i*l.stride+from:][:n], sum)
+			for row := 0; row < c.Batch && l.featuresWanted; row++ {
+				features[row*c.Inputs+i] += float32(vecmath.Dot(gradient[row*l.stride+from:][:n], l.columns[i*l.stride+from:][:n]))
+			}
+		}
+	}
+}
+
+// sumFeatures adds up what the workers found of the gradient of x.
+func (l *layer) sumFeatures(dInput []float32) {
+	clear(dInput)
+	used := l.used * l.config.Batch * l.config.Inputs
+	for i := range l.workers {
+		vecmath.Add(dInput[:used], l.workers[i].features[:used])
+	}
+}
