@@ -25,7 +25,7 @@ const (
 	ShapeWords    Shape = "words"    // words: [LoadWords]
 	ShapeImages   Shape = "images"   // labelled images: [LoadImages]
 	ShapeReading  Shape = "reading"  // a document, a question and an answer: [LoadReading]
-	ShapeSequence Shape = "sequence" // generated sequences of symbols: [Copy], [DelayedCopy]
+	ShapeSequence Shape = "sequence" // generated sequences of symbols: [DelayedCopy]
 )
 
 // Status says what a data set is to the one that was published.
@@ -115,10 +115,7 @@ func registry() []entry {
 	for _, text := range publishedTexts {
 		entries = append(entries, text)
 	}
-	entries = append(entries, ptbWords, mnist, cnn, cnnExamples, clozeSet{}, babi, babi10k)
-	for _, set := range copySets {
-		entries = append(entries, set)
-	}
+	entries = append(entries, ptbWords, mnist, cnn, cnnExamples, clozeSet{}, babi, babi10k, copySet{})
 	return entries
 }
 

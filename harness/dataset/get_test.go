@@ -404,7 +404,7 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", name, v, want)
 		}
 	}
-	for _, name := range []string{"grammar", "gostd", "copy", "delayed-copy", "cnn-qa-standin"} {
+	for _, name := range []string{"grammar", "gostd", "delayed-copy", "cnn-qa-standin"} {
 		if _, ok := got[name]; ok {
 			t.Errorf("%s was checked, though it has no files", name)
 		}

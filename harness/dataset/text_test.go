@@ -236,7 +236,7 @@ func TestList(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]bool{
-		"grammar": true, "copy": true, "delayed-copy": true, "cnn-qa-standin": true, "text8-prefix": true, "text8": false, "warpeace": false, "ptb-char": false,
+		"grammar": true, "delayed-copy": true, "cnn-qa-standin": true, "text8-prefix": true, "text8": false, "warpeace": false, "ptb-char": false,
 		"linux": false, "linux-standin": false, "ptb-word": false, "mnist": false, "cnn-qa": false, "babi-en": false,
 	} {
 		if s, ok := got[name]; !ok || s.Present != want {

@@ -304,6 +304,7 @@ func TestReadingTraining(t *testing.T) {
 			seen := map[int32]bool{}
 			var order []int32
 			var ranges [][2]int
+			ofOne := map[int32]bool{} // the names of entity 0
 			for i := range batches.Len() {
 				shown := reads(t, r, reading, batches, i)
 				if diff := cmp.Diff(shown, reads(t, r, fresh(), fresh().Training(3, epoch), i), cmp.AllowUnexported(answered{})); diff != "" {
@@ -320,6 +321,9 @@ func TestReadingTraining(t *testing.T) {
 						given[a.own] = map[string]bool{}
 					}
 					given[a.own][fmt.Sprint(a.names)] = true
+					if name, ok := a.names[0]; ok {
+						ofOne[name] = true
+					}
 				}
 				ranges = append(ranges, [2]int{least, most})
 			}
@@ -328,6 +332,12 @@ func TestReadingTraining(t *testing.T) {
 				if !seen[own] {
 					dropped[own] = true
 				}
+			}
+			if slices.IsSortedFunc(ranges, func(a, b [2]int) int { return a[0] - b[0] }) {
+				t.Errorf("epoch %d: the batches come in the order of their lengths, %v", epoch, ranges)
+			}
+			if clozes && len(ofOne) < 5 {
+				t.Errorf("epoch %d: entity 0 has the names %v, want another in nearly each question", epoch, ofOne)
 			}
 			// All 7 batches are ordered by length together: their ranges touch at most.
 			slices.SortFunc(ranges, func(a, b [2]int) int { return (a[0] + a[1]) - (b[0] + b[1]) })

@@ -85,8 +85,8 @@ func TestOwnText(t *testing.T) {
 	problem(t, err, "data set mnist is of shape images, but one of shape text is needed")
 	_, err = new(task.Loader).Load(t.Context(), task.Request{Task: "smnist", Data: "grammar"})
 	problem(t, err, "data set grammar is of shape text, but one of shape images is needed")
-	_, err = new(task.Loader).Load(t.Context(), task.Request{Task: "delayed-copy", Data: "copy"})
-	problem(t, err, `not "copy"`)
+	_, err = new(task.Loader).Load(t.Context(), task.Request{Task: "delayed-copy", Data: "echo"})
+	problem(t, err, `not "echo"`)
 }
 
 func TestDelayedCopyTask(t *testing.T) {
