@@ -19,7 +19,8 @@ type Backend interface {
 	// Deploy loads a network. It may keep the slices of the request.
 	Deploy(ctx context.Context, request Deploy) (Deployed, error)
 
-	// Cost says what one sequence costs on this machine, run by itself.
+	// Cost says what one sequence costs on this machine, run by itself. That of a
+	// sequence without steps of a stream is a *plugins.Problem.
 	Cost(ctx context.Context, request CostRequest) (Cost, error)
 
 	// Execute runs the deployed network over a batch and scores the logits as

@@ -44,7 +44,7 @@ func BenchmarkCall(b *testing.B) {
 	}{
 		{plugins.KindQuantizer, func() error { return q.Project(ctx) }},
 		{plugins.KindModel, func() error { _, err := m.Update(ctx, model.Update{}); return err }},
-		{plugins.KindBackend, func() error { _, err := be.Cost(ctx, backend.CostRequest{}); return err }},
+		{plugins.KindBackend, func() error { _, err := be.Cost(ctx, backend.CostRequest{Steps: program.Steps}); return err }},
 	}
 	for _, c := range calls {
 		b.Run(string(c.kind), func(b *testing.B) {

@@ -20,13 +20,16 @@ func (*nullBackend) Describe(context.Context) (plugins.Description, error) {
 
 func (b *nullBackend) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
 	if err := request.Network.Validate(request.Weights); err != nil {
-		return backend.Deployed{}, err
+		return backend.Deployed{}, plugins.Problemf("%v", err)
 	}
 	b.network = request.Network
 	return backend.Deployed{}, nil
 }
 
-func (*nullBackend) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
+func (b *nullBackend) Cost(_ context.Context, request backend.CostRequest) (backend.Cost, error) {
+	if err := b.network.Shape(1, request.Steps, false).Check(); err != nil {
+		return backend.Cost{}, plugins.Problemf("%v", err)
+	}
 	const reason = "there is no machine behind the null backend"
 	zero := 0.0
 	return backend.Cost{

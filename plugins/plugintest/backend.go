@@ -167,6 +167,9 @@ func (m *machine) checkCost(t *testing.T) {
 		}
 	}
 	m.checkLongerCosts(t, cost)
+	if _, err := m.Cost(t.Context(), backend.CostRequest{}); err == nil {
+		t.Errorf("Cost of a sequence without steps: no error, want it refused")
+	}
 }
 
 func (m *machine) checkSubstitutions(t *testing.T, substitutions []backend.Substitution) {

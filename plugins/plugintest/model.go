@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -161,11 +163,11 @@ func checkModel(t *testing.T, open opener[model.Model], options plugins.Values, 
 		checks["Step goes on from buffers"] = checkResume
 		checks["Step and Evaluate apart"] = checkStatesApart
 	}
-	for name, check := range checks {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			check(t, buildModel(t, open, options, shape))
-		})
+	// One plugin serves the sessions of all checks: to start a process takes longer
+	// than a check, and nothing may be left of the session before.
+	plugin := openModel(t, open)
+	for _, name := range slices.Sorted(maps.Keys(checks)) {
+		t.Run(name, func(t *testing.T) { checks[name](t, plugin.build(t, options, shape)) })
 	}
 }
 

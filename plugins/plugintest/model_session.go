@@ -21,13 +21,32 @@ type modelSession struct {
 	build   model.Build
 }
 
-func buildModel(t *testing.T, open opener[model.Model], options plugins.Values, shape network.Shape) *modelSession {
+// opened is a model that can be built on tensors of the arena, one session after
+// another.
+type opened struct {
+	model  model.Model
+	open   opener[model.Model]
+	shared *arena.Arena
+}
+
+func openModel(t *testing.T, open opener[model.Model]) opened {
 	t.Helper()
-	ctx := t.Context()
 	shared := newArena(t)
 	m := open(t, shared)
 	_, judge := describe(t, plugins.KindModel, m)
-	s := &modelSession{Model: checked.Model(m, judge), open: open, options: options}
+	return opened{checked.Model(m, judge), open, shared}
+}
+
+// buildModel builds a model that was opened for this session alone.
+func buildModel(t *testing.T, open opener[model.Model], options plugins.Values, shape network.Shape) *modelSession {
+	t.Helper()
+	return openModel(t, open).build(t, options, shape)
+}
+
+func (o opened) build(t *testing.T, options plugins.Values, shape network.Shape) *modelSession {
+	t.Helper()
+	ctx, shared := t.Context(), o.shared
+	s := &modelSession{Model: o.model, open: o.open, options: options}
 	var err error
 	if s.plan, err = s.Plan(ctx, options, shape); err != nil {
 		t.Fatalf("Plan: %v", err)

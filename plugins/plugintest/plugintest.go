@@ -5,7 +5,8 @@
 //	func TestConformance(t *testing.T) { plugintest.Quantizer(t, mine.New) }
 //
 // The calls ending in Process do the same with an executable as the harness
-// would start it, in any language.
+// would start it, in any language. A model may refuse shapes of batches and a backend
+// programs; what a test means to be refused it says with [Refusals.Want].
 package plugintest
 
 import (

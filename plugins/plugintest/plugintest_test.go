@@ -161,6 +161,7 @@ var faults = map[string]struct {
 	"a state that is in no buffer":        {"a step that goes on from the buffers of another session", onToy(toy{hidden: true})},
 	"one state for steps and evaluation":  {"Evaluate that goes on after a step between", onToy(toy{shared: true})},
 	"one state for evaluation and steps":  {"Step that goes on after an evaluation between", onToy(toy{shared: true})},
+	"values of the session before":        {"the same step in a fresh session", onToy(toy{sticky: true})},
 	"a long sequence that is none":        {"as of one long sequence", onToy(toy{fade: true})},
 	"latent weights used in a step":       {"with latent weights of NaN", onModel(func(m *faultyModel) { m.useLatent = true })},
 	"an update of learning rate 0":        {"values after an update of learning rate 0", onModel(func(m *faultyModel) { m.moveAlways = true })},
@@ -171,6 +172,7 @@ var faults = map[string]struct {
 	"a time without its spread":           {"Cost: Measured without the quartiles", onBackend(&faultyBackend{timed: true})},
 	"a substitution of nothing":           {`Cost: substitution {Weight:lost From:float32`, onBackend(&faultyBackend{substitute: "lost"})},
 	"a substitution by itself":            {`Cost: substitution {Weight:softmax.W From:float32`, onBackend(&faultyBackend{substitute: "softmax.W"})},
+	"a cost of no steps":                  {"Cost of a sequence without steps: no error", onBackend(&faultyBackend{costAll: true})},
 	"cycles of a step":                    {"the cycles of a sequence of twice the steps", onBackend(&faultyBackend{cycles: 3})},
 	"outputs that differ":                 {"Execute again: output 0", onBackend(&faultyBackend{drift: true})},
 	"outputs left out":                    {"is NaN", onBackend(&faultyBackend{writeNothing: true})},
@@ -447,12 +449,16 @@ type faultyBackend struct {
 	drift, writeNothing, mix, refuse bool
 	timed                            bool
 	claim, deployAll, executeAll     bool
+	costAll                          bool
 	cycles                           float64
 	calls                            int
 }
 
 func (b *faultyBackend) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
 	cost, err := b.Backend.Cost(ctx, request)
+	if b.costAll {
+		err = nil
+	}
 	delete(cost.Missing, b.forget)
 	if b.timed {
 		cost.Measured, cost.N, cost.Seconds = true, 1, new(1.0)

@@ -30,9 +30,10 @@ const toyUnits = 2
 type toy struct {
 	meanOfAll, gradientOfAll, readFilling        bool
 	evaluateFresh, evaluateOn, stepFresh, stepOn bool
-	firstMark, hidden, shared, fade              bool
+	firstMark, hidden, shared, fade, sticky      bool
 	build                                        model.Build
 	tokens                                       network.Input
+	builds                                       int
 	evaluated, trained                           []float32 // state, [sequences, units]
 }
 
@@ -56,10 +57,14 @@ func (m *toy) Plan(_ context.Context, _ plugins.Values, shape network.Shape) (mo
 
 func (m *toy) Build(_ context.Context, build model.Build) error {
 	m.build, m.tokens = build, build.Shape.Inputs[0]
+	m.builds++
 	for _, name := range []string{"R", "O"} {
 		for i := range build.Parameters[name].Value {
 			build.Parameters[name].Value[i] = float32(math.Sin(float64(7*i + len(build.Parameters[name].Value))))
 		}
+	}
+	if m.sticky {
+		build.Parameters["O"].Value[0] += float32(m.builds)
 	}
 	m.evaluated = make([]float32, build.Shape.Sequences*toyUnits)
 	m.trained = build.Buffers["state"]
@@ -253,7 +258,10 @@ func copied(n network.Network) network.Network {
 	return n
 }
 
-func (*exact) Cost(_ context.Context, request backend.CostRequest) (backend.Cost, error) {
+func (e *exact) Cost(_ context.Context, request backend.CostRequest) (backend.Cost, error) {
+	if err := e.network.Shape(1, request.Steps, false).Check(); err != nil {
+		return backend.Cost{}, plugins.Problemf("%v", err)
+	}
 	cycles := 0.0
 	for _, steps := range request.Steps {
 		cycles += float64(steps)

@@ -14,7 +14,7 @@ import (
 )
 
 // MaxMessage is the largest message either side receives, in bytes. No tensor
-// travels in a message, so the largest one is a step graph, at about 100 bytes a
+// travels in a message, so the largest one is a network, at about 100 bytes a
 // node; 4 MiB hold some 40 000 nodes, and stop a runaway peer early.
 const MaxMessage = 4 << 20
 
