@@ -27,6 +27,7 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 	"bittern/plugins/packed"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
@@ -286,7 +287,7 @@ func backendNumbers(t *testing.T, fresh func() backend.Backend) (plugins.Descrip
 	ctx, h := t.Context(), sha256.New()
 	d, err := fresh().Describe(ctx)
 	must(t, err)
-	for _, network := range []sample.LSTM{
+	for _, config := range []sample.LSTM{
 		{Units: 13, Inputs: 7, Outputs: 7, Steps: 4, Bits: 1, Levels: sample.Binary, Seed: 1},
 		{Units: 13, Inputs: 7, Outputs: 7, Steps: 4, Bits: 2, Levels: sample.Ternary, Seed: 2},
 		{Units: 13, Inputs: 7, Outputs: 7, Steps: 4, Bits: packed.FullPrecision, Seed: 3},
@@ -294,19 +295,22 @@ func backendNumbers(t *testing.T, fresh func() backend.Backend) (plugins.Descrip
 		b := fresh()
 		resolved, err := plugins.Resolve(d.Name, d.Options, nil)
 		must(t, err)
-		graph, weights := network.Build()
-		_, err = b.Deploy(ctx, backend.Deploy{Options: resolved, Graph: graph, Weights: weights})
+		graph, weights := config.Build()
+		n := network.Scanned(d.Name, graph)
+		_, err = b.Deploy(ctx, backend.Deploy{Options: resolved, Network: n, Weights: weights})
 		must(t, err)
-		request := backend.Execute{Sequences: 3, Length: 6, Tokens: make([]int32, 18), Outputs: make([]float32, 18*7)}
-		for i := range request.Tokens {
-			request.Tokens[i] = int32(i * i % 7)
+		steps := map[string]int{"sequence": 6}
+		request := backend.Execute{Batch: n.Shape(3, steps, false).Allocate(), Outputs: make([]float32, 18*7)}
+		for i := range request.Batch.Int32["x"] {
+			request.Batch.Int32["x"][i] = int32(i * i % 7)
 		}
-		must(t, b.Execute(ctx, request))
+		_, err = b.Execute(ctx, request)
+		must(t, err)
 		write(h, request.Outputs)
 		if slices.Contains(d.Traits, backend.TraitTimed) {
 			continue
 		}
-		cost, err := b.Cost(ctx, backend.CostRequest{Length: 6})
+		cost, err := b.Cost(ctx, backend.CostRequest{Steps: steps})
 		must(t, err)
 		write(h, cost.Energy, cost.Memory, *cost.Cycles, *cost.Seconds)
 	}

@@ -3,6 +3,7 @@ package schedule
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"bittern/harness/experiment"
@@ -22,8 +23,9 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 		descriptions: make(map[described]plugins.Description),
 	}
 	// Data first: they are quick to miss, and plugins take a process each.
-	for _, entry := range s.Tasks {
-		if _, err := p.load(ctx, entry); err != nil {
+	combinations := s.Combinations()
+	for _, c := range combinations {
+		if _, err := p.load(ctx, c.Task); err != nil {
 			return nil, err
 		}
 	}
@@ -36,8 +38,12 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 		backends = append(backends, plugin)
 	}
 	var specs []*experiment.Spec
-	known := make(map[string]*experiment.Spec)
-	for _, c := range s.Combinations() {
+	type listed struct {
+		spec *experiment.Spec
+		part string
+	}
+	known, labelled := make(map[string]listed), make(map[string]string)
+	for _, c := range combinations {
 		spec, err := p.spec(ctx, c)
 		if err != nil {
 			return nil, err
@@ -47,10 +53,16 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 		if err != nil {
 			return nil, err
 		}
-		if twin, ok := known[row.ID]; ok {
-			return nil, plugins.Problemf("suite %s lists the same experiment twice under two labels, as %q and %q; remove one of them", s.Name, twin, spec)
+		twin, again := known[row.ID]
+		switch other, ok := labelled[spec.String()]; {
+		case again && twin.part != c.Suite:
+			continue // trained once, under the labels of the first part
+		case again:
+			return nil, plugins.Problemf("suite %s lists the same experiment twice under two labels, as %q and %q; remove one of them", c.Suite, twin.spec, spec)
+		case ok:
+			return nil, plugins.Problemf("the suites %s and %s call two experiments %q; give a task, model or quantizer of one of them another label", other, c.Suite, spec)
 		}
-		known[row.ID] = spec
+		known[row.ID], labelled[spec.String()] = listed{spec, c.Suite}, c.Suite
 		specs = append(specs, spec)
 	}
 	return specs, nil
@@ -60,7 +72,7 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 type preparation struct {
 	catalogue    *host.Catalogue
 	loader       task.Loader
-	tasks        map[string]task.Loaded // by the entry's label
+	tasks        map[string]task.Loaded // by what the entry names, without its label
 	descriptions map[described]plugins.Description
 }
 
@@ -89,14 +101,15 @@ func (p *preparation) spec(ctx context.Context, c suite.Combination) (*experimen
 
 // load makes the task of an entry.
 func (p *preparation) load(ctx context.Context, entry suite.Task) (task.Loaded, error) {
-	if loaded, ok := p.tasks[entry.Label]; ok {
+	key := fmt.Sprintf("%q %q %q", entry.Task, entry.Data, entry.Options)
+	if loaded, ok := p.tasks[key]; ok {
 		return loaded, nil
 	}
 	loaded, err := p.loader.Load(ctx, task.Request{Task: entry.Task, Data: entry.Data, Options: entry.Options})
 	if err != nil {
 		return task.Loaded{}, err
 	}
-	p.tasks[entry.Label] = loaded
+	p.tasks[key] = loaded
 	return loaded, nil
 }
 

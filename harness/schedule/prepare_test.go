@@ -1,9 +1,12 @@
 package schedule
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"bittern/harness/internal/testplugin"
@@ -57,5 +60,44 @@ func TestARebuiltPluginMakesOtherExperiments(t *testing.T) {
 	}
 	if ids["first"] != ids["first again"] || ids["first"] == ids["second"] {
 		t.Errorf("experiments %v, want the same for the same executable and another for another", ids)
+	}
+}
+
+// partOf writes a suite file with a part of a suite's own name, tasks, models and quantizers.
+func partOf(t *testing.T, name, entries string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name+".yaml")
+	if err := os.WriteFile(path, fmt.Appendf(nil, "name: %s\nseeds: [1]\n%s", name, entries), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Parts run together; what two of them list is trained once.
+func TestPartsShareExperiments(t *testing.T) {
+	t.Parallel()
+	const entries = "tasks: [{data: grammar, batch: 4, length: 5, bytes: 2000}]\nmodels: [{%splugin: bigram}]\nquantizers: [{plugin: coin}]\ntraining: {steps: %d}\n"
+	first := partOf(t, "first", fmt.Sprintf(entries, "label: small, ", 3))
+	same, relabelled := partOf(t, "same", fmt.Sprintf(entries, "label: small, ", 3)), partOf(t, "relabelled", fmt.Sprintf(entries, "label: other, ", 3))
+	longer, clash := partOf(t, "longer", fmt.Sprintf(entries, "label: long, ", 4)), partOf(t, "clash", fmt.Sprintf(entries, "label: small, ", 4))
+	catalogue, err := host.NewCatalogue(testplugin.IDs, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepare := func(parts ...string) ([]string, error) {
+		specs, err := Prepare(t.Context(), parse(t, "name: all\nparts: ["+strings.Join(parts, ", ")+"]"), catalogue, "")
+		var names []string
+		for _, spec := range specs {
+			names = append(names, spec.String())
+		}
+		return names, err
+	}
+	got, err := prepare(first, same, relabelled, longer)
+	if want := []string{"grammar, small, coin, seed 1", "grammar, long, coin, seed 1"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("experiments %q, %v, want %q", got, err, want)
+	}
+	_, err = prepare(first, clash)
+	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, `the suites first and clash call two experiments "grammar, small, coin, seed 1"`) {
+		t.Errorf("one name for two experiments: %v", err)
 	}
 }

@@ -61,6 +61,9 @@ func (s *Suite) check() *fault {
 	if s.Name == "" || strings.ContainsAny(s.Name, "/\\ ") {
 		return faultOf("name", "name must be one word, such as char-small, not %s", quote(s.Name))
 	}
+	if len(s.Suites) > 0 {
+		return s.checkSize()
+	}
 	if f := checkSeeds(s.Seeds); f != nil {
 		return f
 	}
@@ -74,10 +77,14 @@ func (s *Suite) check() *fault {
 	if f := s.checkEntries(); f != nil {
 		return f
 	}
-	switch n := s.size(); {
-	case n == 0:
+	if n := s.size(); n == 0 {
 		return faultOf("", "no combination is left: widen the tasks of its models or the models of its quantizers")
-	case n > maxExperiments:
+	}
+	return s.checkSize()
+}
+
+func (s *Suite) checkSize() *fault {
+	if n := s.size(); n > maxExperiments {
 		return faultOf("", "it asks for %d experiments, and one suite may have %d; split it", n, maxExperiments)
 	}
 	return nil

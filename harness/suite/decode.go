@@ -170,9 +170,14 @@ func (d *decoder) mapping(path string, node *yaml.Node, into reflect.Value) erro
 		}
 		given[key.Value] = node.Content[i+1]
 	}
+	parts := path == "" && given["parts"] != nil // a suite of parts, whose keys stand in these
 	for _, f := range fields {
 		value, ok := given[f.name]
 		switch {
+		case ok && parts && f.name != "name" && f.name != "summary" && f.name != "parts":
+			return faultAt(value, "the key %q stands beside parts, and a suite of parts has only name and summary; set it in the parts", f.name)
+		case !ok && parts && f.name != "name":
+			continue
 		case !ok && f.required:
 			return faultAt(node, "%s lacks the key %q: %s", owner(path), f.name, f.doc)
 		case !ok:

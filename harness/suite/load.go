@@ -35,18 +35,21 @@ func Names() []string {
 
 // Load reads the suite that comes with the program under this name, or the
 // suite file at this path. What is wrong with it is a *plugins.Problem.
-func Load(nameOrPath string) (*Suite, error) {
+func Load(nameOrPath string) (*Suite, error) { return load(nameOrPath, false) }
+
+// load reads a suite that may be the part of another.
+func load(nameOrPath string, part bool) (*Suite, error) {
 	if slices.Contains(Names(), nameOrPath) {
 		content, err := embedded.ReadFile(path.Join("suites", nameOrPath+".yaml"))
 		if err != nil {
 			return nil, err
 		}
-		return Parse("suite "+nameOrPath, content)
+		return parseAs("suite "+nameOrPath, content, part)
 	}
 	content, err := read(nameOrPath)
 	switch {
 	case err == nil:
-		return Parse("suite file "+nameOrPath, content)
+		return parseAs("suite file "+nameOrPath, content, part)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, plugins.Problemf("suite file %s cannot be read (%v); give a readable YAML file or one of %s",
 			nameOrPath, reason(err), strings.Join(Names(), ", "))
@@ -94,11 +97,13 @@ func reason(err error) error {
 
 // Parse reads a suite from YAML; origin names it in the sentence of a Problem,
 // which also names the line.
-func Parse(origin string, content []byte) (*Suite, error) {
+func Parse(origin string, content []byte) (*Suite, error) { return parseAs(origin, content, false) }
+
+func parseAs(origin string, content []byte, part bool) (*Suite, error) {
 	if len(content) > maxSize {
 		return nil, plugins.Problemf("%s is longer than %d bytes, which no suite is", origin, maxSize)
 	}
-	s, err := fromYAML(content)
+	s, err := fromYAML(content, part)
 	if err == nil {
 		return s, nil
 	}
@@ -113,7 +118,7 @@ func Parse(origin string, content []byte) (*Suite, error) {
 }
 
 // fromYAML answers a *fault, or an error of the YAML reader.
-func fromYAML(content []byte) (*Suite, error) {
+func fromYAML(content []byte, part bool) (*Suite, error) {
 	root, err := document(content)
 	if err != nil {
 		return nil, err
@@ -122,6 +127,15 @@ func fromYAML(content []byte) (*Suite, error) {
 	d := decoder{suite: s, lines: make(map[string]int)}
 	if err := d.decode("", field{}, root, reflect.ValueOf(s).Elem()); err != nil {
 		return nil, err
+	}
+	if part && len(s.Parts) > 0 {
+		return nil, &fault{line: d.line("parts"), text: "it is made of parts itself; list its parts in its place"}
+	}
+	if len(s.Parts) > 0 {
+		if f := s.join(); f != nil {
+			f.line = d.line(f.path)
+			return nil, f
+		}
 	}
 	s.label()
 	for _, find := range []func() *fault{s.complete, s.check} {

@@ -30,6 +30,9 @@ type Override struct {
 // Apply puts the override in force for every task. A value out of bounds is a
 // *plugins.Problem.
 func (s *Suite) Apply(o Override) error {
+	if len(s.Suites) > 0 {
+		return s.applyToParts(o)
+	}
 	suiteKeys, trainingKeys := fieldsOf(reflect.TypeFor[Suite]()), fieldsOf(reflect.TypeFor[Training]())
 	freezeKeys := fieldsOf(reflect.TypeFor[Freeze]())
 	var epochs, steps []*int
@@ -61,8 +64,11 @@ func (s *Suite) Apply(o Override) error {
 		}
 	}
 	if o.Bytes != nil {
-		if err := s.applyBytes(*o.Bytes); err != nil {
+		switch applied, err := s.applyBytes(*o.Bytes); {
+		case err != nil:
 			return err
+		case !applied:
+			return s.noBytes()
 		}
 	}
 	if len(o.Seeds) > 0 {
@@ -80,29 +86,29 @@ func (s *Suite) Apply(o Override) error {
 	return nil
 }
 
-// applyBytes caps the data of the tasks that can be capped.
-func (s *Suite) applyBytes(cap int) error {
-	applied := false
+// applyBytes caps the data of the tasks that can be capped, and says whether any can.
+func (s *Suite) applyBytes(cap int) (applied bool, err error) {
 	for i := range s.Tasks {
 		entry := &s.Tasks[i]
 		definition, err := task.Find(entry.Task)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if !slices.Contains(definition.OptionNames(), bytesOption) {
 			continue
 		}
 		applied = true
 		if f := withFlag(optionFields(definition), bytesOption); !f.admits(float64(cap)) {
-			return plugins.Problemf("--%s must be a whole number%s, not %d", bytesOption, f.bounds(), cap)
+			return false, plugins.Problemf("--%s must be a whole number%s, not %d", bytesOption, f.bounds(), cap)
 		}
 		entry.Options = maps.Clone(entry.Options)
 		entry.Options[bytesOption] = strconv.Itoa(cap)
 	}
-	if !applied {
-		return plugins.Problemf("--%s: no task of the suite %s has the option %s; leave the flag out", bytesOption, s.Name, bytesOption)
-	}
-	return nil
+	return applied, nil
+}
+
+func (s *Suite) noBytes() error {
+	return plugins.Problemf("--%s: no task of the suite %s has the option %s; leave the flag out", bytesOption, s.Name, bytesOption)
 }
 
 func (s *Suite) backends(names []string) []Plugin {

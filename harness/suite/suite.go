@@ -22,6 +22,11 @@
 // or a quantizer the models. A quantizer's model_options replace the model's
 // own for its experiments, and a task's training keys replace the suite's.
 //
+// A suite may also be made of others, whose experiments it runs:
+//
+//	name: paper
+//	parts: [paper-characters, paper-mnist]
+//
 // The tags of the structs below are the specification of the keys: they are
 // what a file is checked against and what [Keys] lists. See [field].
 package suite
@@ -34,8 +39,14 @@ import (
 
 // Suite is everything one suite file says, defaults filled in.
 type Suite struct {
-	Name    string   `key:"name" required:"true" doc:"one word that names the suite in the run store and its table"`
-	Summary string   `key:"summary" doc:"what the suite is for, in a few words"`
+	Name    string `key:"name" required:"true" doc:"one word that names the suite in the run store and its table"`
+	Summary string `key:"summary" doc:"what the suite is for, in a few words"`
+
+	// Parts name the suites that a suite is made of. They are in Suites then, and all
+	// that follows is theirs but Threads, Freeze and Backends, which they share.
+	Parts  []string `key:"parts" min:"1" max:"64" doc:"suites whose experiments this one runs, by name or the path of their files; it has no other key then but name and summary"`
+	Suites []*Suite
+
 	Seeds   []uint64 `key:"seeds" required:"true" min:"1" max:"4096" flag:"seeds" doc:"every combination is trained once with each of these numbers"`
 	Threads int      `key:"threads" min:"1" max:"1024" flag:"threads" doc:"workers inside a model's process; the last bits of results depend on it"`
 
@@ -90,19 +101,25 @@ type Quantizer struct {
 
 // Combination is one experiment of a suite: a task, a model, a quantizer and a seed.
 type Combination struct {
+	Suite     string // that lists it: one of the parts, or the suite itself
 	Task      Task
 	Model     Plugin
 	Quantizer Plugin
 	Seed      uint64
 }
 
-// Combinations lists every experiment in the order it is run: seeds innermost, so
-// that the rows of a table are finished one after another.
+// Combinations lists every experiment in the order it is run: part after part, seeds
+// innermost, so that the rows of a table are finished one after another. Two parts may
+// list the same experiment.
 func (s *Suite) Combinations() []Combination {
 	var all []Combination
+	for _, part := range s.Suites {
+		all = append(all, part.Combinations()...)
+	}
 	s.each(func(task Task, model Model, quantizer Quantizer) {
 		for _, seed := range s.Seeds {
 			all = append(all, Combination{
+				Suite:     s.Name,
 				Task:      task,
 				Model:     model.with(quantizer.ModelOptions),
 				Quantizer: quantizer.Plugin,
@@ -116,6 +133,9 @@ func (s *Suite) Combinations() []Combination {
 // size counts the experiments.
 func (s *Suite) size() int {
 	n := 0
+	for _, part := range s.Suites {
+		n += part.size()
+	}
 	s.each(func(Task, Model, Quantizer) { n += len(s.Seeds) })
 	return n
 }

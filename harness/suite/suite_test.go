@@ -131,7 +131,7 @@ func TestMistakesAreProblemsOfOneSentence(t *testing.T) {
 		{"data and a text", "data: grammar, batch: 4", "data: grammar, text: my.txt", "test, line 7: tasks[0]: both data and text are given; take one of them out"},
 		{"split of a data set", "batch: 4", "split: [0.9, 0.05, 0.05]", "test, line 7: tasks[0]: split is for a text of your own"},
 		{"split of words", "data: grammar, batch: 4", "text: my.txt, split: [most, some]", `test, line 7: tasks[0]: split must be three fractions such as [0.9, 0.05, 0.05], not "most, some"`},
-		{"unknown task", "{data: grammar, batch: 4", "{task: charcters, data: grammar, batch: 4", `test, line 7: tasks[0]: there is no task "charcters", did you mean "characters"?; the tasks are characters, smnist`},
+		{"unknown task", "{data: grammar, batch: 4", "{task: charcters, data: grammar, batch: 4", `test, line 7: tasks[0]: there is no task "charcters", did you mean "characters"?; the tasks are characters, words, smnist`},
 		{"option of another task", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: smnist, length: 5}", `test, line 7: there is no key "tasks[0].length"; the options of the task smnist are batch, train_images, train_labels, test_images, test_labels, valid`},
 		{"some files of images", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: smnist, train_images: a, valid: 3}", "test, line 7: tasks[0]: train_labels is not given; data of your own needs train_images, train_labels, test_images, test_labels"},
 		{"images that do not validate", "{data: grammar, batch: 4, length: 5, bytes: 1000}", "{task: psmnist, valid: 3}", "test, line 7: tasks[0]: valid is 3; give how many of your own images validate, and leave it out for a data set"},
@@ -278,6 +278,7 @@ func TestParseIsBounded(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(complete))
 	for _, seed := range []string{
+		"name: x\nparts: [demo, paper-gru]", "name: x\nparts: demo", "parts: [paper]\nname: x", "name: x\nparts: [a, ~]\nseeds: [1]",
 		"", "---\n...\n", "name: x\nname: y", "a: &a [*a]", "<<: *x", "? {a: b}\n: c", "[1, {2: 3}]", "!!binary aGk=", "name: !x y",
 		"seeds: [0x10, 010, 1e3, .inf, ~]", "training.steps: 7", "tasks: [{training: {epochs: 1}}]", "\xff\xfe", "\ufeffname: x", "name: \"\\0\"",
 		"models: {plugin: lstm, options: [a=b, {c: d}, [e]]}", strings.Repeat("[", 70), strings.Repeat("{a: ", 70), "a: |\n b\n\n\tc",
@@ -340,7 +341,8 @@ func TestKeys(t *testing.T) {
 	} {
 		for _, f := range reflect.VisibleFields(structure) {
 			taskOptions := structure == reflect.TypeFor[Task]() && f.Name == "Options" // keys of their own
-			if !f.Anonymous && f.Tag.Get("key") == "" && !taskOptions {
+			loaded := structure == reflect.TypeFor[Suite]() && f.Name == "Suites"      // what parts name
+			if !f.Anonymous && f.Tag.Get("key") == "" && !taskOptions && !loaded {
 				t.Errorf("field %s of %s has no key: a file cannot set it", f.Name, structure)
 			}
 		}
@@ -349,7 +351,7 @@ func TestKeys(t *testing.T) {
 
 func TestEmbeddedSuitesLoad(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"char-small", "demo", "demo-smallest", "normalized", "paper-characters", "paper-gru", "paper-mnist"}, Names()); diff != "" {
+	if diff := cmp.Diff([]string{"char-small", "demo", "demo-smallest", "normalized", "paper", "paper-characters", "paper-gru", "paper-mnist", "paper-qa", "paper-words"}, Names()); diff != "" {
 		t.Fatalf("embedded suites (-want +got):\n%s", diff)
 	}
 	for _, name := range Names() {
@@ -380,7 +382,7 @@ func TestLoad(t *testing.T) {
 		"no/such.yaml":        "there is no suite file no/such.yaml",
 		filepath.Dir(file):    "cannot be read (it is a folder)",
 		large:                 "cannot be read (it is longer than 1048576 bytes",
-		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest, normalized, paper-characters, paper-gru, paper-mnist`,
+		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest, normalized, paper, paper-characters, paper-gru, paper-mnist, paper-qa, paper-words`,
 	} {
 		_, err := Load(nameOrPath)
 		var problem *plugins.Problem

@@ -274,9 +274,9 @@ func TestFillRefuses(t *testing.T) {
 		batch network.Batch
 		want  string
 	}{
-		"none": {network.Batch{}, "0 sequences; 4 are needed"}, "few": {allocated(3, 7), "3 sequences; 4 are needed"},
-		"short": {allocated(4, 6), "the tensor text has 24 elements; [7 4] are needed"}, "long": {allocated(4, 8), "[7 4] are needed"},
-		"targetless": {targetless, "the tensor targets has 0 elements; [7 4] are needed"},
+		"none": {network.Batch{}, "0 sequences where 4 are"}, "few": {allocated(3, 7), "3 sequences where 4 are"},
+		"short": {allocated(4, 6), "the batch has 6 steps of the stream \"text\" where 7 are"}, "long": {allocated(4, 8), "8 steps of the stream \"text\" where 7 are"},
+		"targetless": {targetless, "the tensor targets has 0 elements; its dimensions [7 4] are 28"},
 	} {
 		if err := batches.Fill(0, c.batch); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", name, err, c.want)

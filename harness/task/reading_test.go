@@ -396,7 +396,7 @@ func TestReadingRefuses(t *testing.T) {
 	}
 	b := reading.Shape().Allocate()
 	delete(b.Int32, "candidates")
-	if err := reading.Training(1, 0).Fill(0, b); err == nil || !strings.Contains(err.Error(), "candidates has 0 elements; [4 20] are needed") {
+	if err := reading.Training(1, 0).Fill(0, b); err == nil || !strings.Contains(err.Error(), "candidates has 0 elements; its dimensions [4 20] are 80") {
 		t.Errorf("without candidates: %v", err)
 	}
 }

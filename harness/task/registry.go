@@ -20,7 +20,8 @@ type Definition struct {
 	Name    string
 	Summary string
 
-	// Shape is of the data sets that the task takes.
+	// Shape is of the data sets that the task takes; empty where it takes none of
+	// package dataset's.
 	Shape dataset.Shape
 
 	// Data is the data set of an entry that names none, or nothing: then it must name

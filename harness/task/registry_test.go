@@ -1,7 +1,9 @@
 package task_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,4 +168,30 @@ func int32s(ids []int32) (text []byte) {
 		text = append(text, '0'+byte(id))
 	}
 	return text
+}
+
+// What no suite could name or load is a fault of the program.
+func TestRegisterRefuses(t *testing.T) {
+	t.Parallel()
+	load := func(context.Context, *task.Loader, string, plugins.Values) (task.Task, task.Data, error) {
+		return nil, task.Data{}, nil
+	}
+	for want, d := range map[string]task.Definition{
+		`two tasks "words"`:                     {Name: "words", Data: "x", Load: load},
+		`"" lacks a name`:                       {Data: "x", Load: load},
+		`"dataless" lacks a name, data or Load`: {Name: "dataless", Load: load},
+		`"unloaded" lacks`:                      {Name: "unloaded", Data: "x"},
+	} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.Contains(got, want) {
+					t.Errorf("Register panicked with %s, want %s", got, want)
+				}
+			}()
+			task.Register(d)
+		}()
+	}
+	if len(task.Names()) != len(task.Definitions()) || slices.Contains(task.Names(), "dataless") {
+		t.Errorf("tasks %v", task.Names())
+	}
 }

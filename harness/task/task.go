@@ -1,14 +1,30 @@
 // Package task turns data into batches: what one training step sees, in which
 // order, and how a result is scored.
 //
-// To add a kind of task, implement [Task] and give it an entry in the registry: its
-// name, the shape of its data sets, its options, and the function that makes it. A
-// suite can then name it.
+// # Adding a task
+//
+// A task is a [Task] with its [Batches], and a [Definition] that says what suites may
+// say of it. It lives in a package of its own, whose init function calls [Register],
+// and needs nothing of this package's inside; the example of this package is a whole
+// one. The program that knows it is main.go with one import more:
+//
+//	import _ "example.com/parity"
+//
+// Any shape will do that package network can describe: several streams, each of tokens
+// or features, with lengths or without, candidates, a target at each step or one a
+// sequence, state that is carried on. [network.Shape] says how the tensors of a batch
+// are laid out, and what enters where there is no target. No model, backend or table
+// has to learn of the task: a model is told the shape, and refuses one that it cannot
+// serve.
+//
+// Four things are asked of it. What a batch holds depends on seed, epoch and number
+// alone, for an experiment that was stopped goes on to the same bytes. In evaluation
+// every target is there once. What only fills up a batch has the target −1. And Data
+// identifies what was learnt from: results are kept under its SHA256 and the options.
 package task
 
 import (
 	"fmt"
-	"slices"
 
 	"bittern/harness/metric"
 	"bittern/plugins/network"
@@ -67,15 +83,20 @@ type Batches interface {
 }
 
 // Ready returns an error where there is no batch i among n, or where b lacks a tensor
-// of the shape or has one of another size: what a Fill looks at first. It does not
-// allocate where there is no error.
+// of the shape or has one of another size: what a Fill looks at first. Unlike
+// [network.Batch.Fits] it does not allocate where there is no error.
 func Ready(i, n int, s network.Shape, b network.Batch) error {
 	if i < 0 || i >= n {
 		return fmt.Errorf("there is no batch %d among %d", i, n)
 	}
-	if b.Sequences != s.Sequences {
-		return fmt.Errorf("the batch has %d sequences; %d are needed", b.Sequences, s.Sequences)
+	if sized(s, b) {
+		return nil
 	}
+	return b.Fits(s)
+}
+
+// sized says whether the tensors of b have the sizes of the shape.
+func sized(s network.Shape, b network.Batch) bool {
 	for _, in := range s.Inputs {
 		got, want := len(b.Int32[in.Name]), s.Sequences
 		switch in.Role {
@@ -87,24 +108,12 @@ func Ready(i, n int, s network.Shape, b network.Batch) error {
 			want *= in.Size
 		}
 		if got != want {
-			return missized(in.Name, got, s)
+			return false
 		}
 	}
-	if got := len(b.Fresh); s.Carried && got != s.Sequences {
-		return missized(network.TensorFresh, got, s)
-	}
-	want := s.Sequences
+	targets := s.Sequences
 	if s.Targets != "" {
-		want *= s.Steps[s.Targets]
+		targets *= s.Steps[s.Targets]
 	}
-	if got := len(b.Targets); got != want {
-		return missized(network.TensorTargets, got, s)
-	}
-	return nil
-}
-
-func missized(name string, got int, s network.Shape) error {
-	all := s.Tensors()
-	at := slices.IndexFunc(all, func(t network.Tensor) bool { return t.Name == name })
-	return fmt.Errorf("the tensor %s has %d elements; %v are needed", name, got, all[at].Dims)
+	return b.Sequences == s.Sequences && len(b.Targets) == targets && (!s.Carried || len(b.Fresh) == s.Sequences)
 }

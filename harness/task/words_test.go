@@ -169,7 +169,7 @@ func TestWordsShape(t *testing.T) {
 	shape := words.Shape()
 	b := shape.Allocate()
 	b.Fresh = nil
-	if err := words.Training(1, 0).Fill(0, b); err == nil || !strings.Contains(err.Error(), "the tensor fresh has 0 elements; [4] are needed") {
+	if err := words.Training(1, 0).Fill(0, b); err == nil || !strings.Contains(err.Error(), "the tensor fresh has 0 elements; its dimensions [4] are 4") {
 		t.Errorf("without fresh: %v", err)
 	}
 }

@@ -27,16 +27,30 @@ var options = []plugins.Values{
 	{"units": "9", "normalization": "layer"},
 	{"units": "9", "normalization": "weight"},
 	{"units": "17", "layers": "2", "dropout": "0.3"},
-	{"units": "9", "embedding": "5"},
 	{"units": "9", "normalize-cell": "false"},
 }
 
-func TestConformance(t *testing.T) { plugintest.Model(t, lstm.New, options...) }
+// Some tasks are refused with these: those of features, and those with a target at
+// each step.
+var (
+	embedded   = plugins.Values{"units": "9", "embedding": "5"}
+	directions = plugins.Values{"units": "9", "bidirectional": "true"}
+)
+
+func TestConformance(t *testing.T) {
+	plugintest.Model(t, lstm.New, options...).Want(t, "question")
+	t.Run("embedded", func(t *testing.T) {
+		plugintest.Model(t, lstm.New, embedded).Want(t, "question", "features")
+	})
+	t.Run("both directions", func(t *testing.T) {
+		plugintest.Model(t, lstm.New, directions).Want(t, "question", "steps", "carried")
+	})
+}
 
 func TestConformanceInItsOwnProcess(t *testing.T) {
 	catalogue, err := host.NewCatalogue([]plugins.ID{{Kind: plugins.KindModel, Name: "lstm"}}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugintest.ModelProcess(t, catalogue, "lstm", options...)
+	plugintest.ModelProcess(t, catalogue, "lstm", append(options, embedded, directions)...)
 }

@@ -70,13 +70,14 @@ type Config struct {
 
 	// Reverse scans sequences from their last step to their first. Inputs,
 	// outputs and gradients stay in order of time; running statistics are in
-	// order of the scan, and of a masked layer one set for all steps.
+	// order of the scan.
 	Reverse bool
 
 	// Masked says that sequences have lengths of their own, [Input.Lengths].
 	// The steps beyond leave the state as it is, give no gradient to any
 	// parameter or input, and are not counted in any statistics. Steps that no
-	// sequence has cost next to nothing.
+	// sequence has cost next to nothing. One set of running statistics holds for
+	// all steps.
 	Masked bool
 
 	// ResetBefore applies a GRU's reset gate before the recurrent product.
@@ -177,11 +178,11 @@ func (c Config) Buffers() []Tensor {
 }
 
 // oneSet says that running statistics are one set for all steps: where the
-// normalization wants it, and where sequences are at different steps from their start
-// at one time, because they go on from before or a reverse scan enters them at their
-// ends.
+// normalization wants it; where sequences go on from before, so that there is no first
+// step to count from; and where they have lengths, for the last steps of a batch are of
+// so few sequences that their variance says nothing.
 func (c Config) oneSet() bool {
-	return c.Normalization == SharedBatchNorm || !c.inStep()
+	return c.Normalization == SharedBatchNorm || c.Carry || c.Masked
 }
 
 // inStep says that all sequences are at their first step at the same time.

@@ -197,7 +197,7 @@ func (e *exporter) tables(first, last int) (t tables) {
 	for row := range hiddenRows {
 		for column := range n {
 			j := from + column
-			running := e.row(row)*wide + j
+			running := min(row, rows-1)*wide + j
 			hiddenAt, inputAt := row*n+column, min(row, rows-1)*n+column
 			hidden, meanH := e.hiddenSide(j, running)
 			input, meanX := e.inputSide(j, running)
@@ -223,14 +223,6 @@ func (e *exporter) tables(first, last int) (t tables) {
 		}
 	}
 	return t
-}
-
-// row is the row of the running statistics that a step has.
-func (e *exporter) row(step int) int {
-	if !e.config.Normalization.Batch() {
-		return 0
-	}
-	return e.Running.step(e.config, step)
 }
 
 // hiddenSide is the scale of column j of Wh·h and the mean it takes off, which running
@@ -271,10 +263,9 @@ func (e *exporter) cellTables() (scale, shift stepgraph.Table) {
 	rows, d, w := e.config.runningSteps(), e.config.Units, &e.weights
 	scale, shift = newTable(rows, d), newTable(rows, d)
 	for at := range rows * d {
-		running := e.row(at/d)*d + at%d
-		s := over(w.GammaC[at%d], e.Running.VarianceC[running])
+		s := over(w.GammaC[at%d], e.Running.VarianceC[at])
 		scale.Values[at] = float32(s)
-		shift.Values[at] = float32(float64(w.BetaC[at%d]) - s*float64(e.Running.MeanC[running]))
+		shift.Values[at] = float32(float64(w.BetaC[at%d]) - s*float64(e.Running.MeanC[at]))
 	}
 	return scale, shift
 }

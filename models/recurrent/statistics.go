@@ -21,17 +21,15 @@ const (
 
 // Running are the means and biased variances of everything that was gathered,
 // per time step: H and X [Steps × gates·Units], C [Steps × Units]; with
-// SharedBatchNorm, with Carry and of a masked reverse layer they have one row for all
-// steps. The variance of H before the first step is 0 where all sequences start from
-// one state, and SharedBatchNorm leaves it out. A step that no sequence of a masked
-// layer had is normalised with the statistics of the last one before it that any had.
+// SharedBatchNorm, with Carry and of a masked layer they have one row for all steps. The
+// variance of H before the first step is 0 where all sequences start from one state,
+// and the one row leaves it out.
 type Running struct {
 	Sequences                                            float64 // how many they were gathered from
 	MeanH, VarianceH, MeanX, VarianceX, MeanC, VarianceC []float32
 
-	// Counts are the sequences that had each step, of a masked layer: for H,
-	// then for X and C, one each or one for all steps. They
-	// are exact up to 2²⁴.
+	// Counts are, of a masked layer, the steps of all sequences: those that H
+	// takes in, then those that X and C do. They are exact up to 2²⁴.
 	Counts []float32
 }
 
@@ -54,16 +52,6 @@ func (r *Running) Field(name string) *[]float32 {
 		return &r.Counts
 	}
 	return nil
-}
-
-// step is the row that step s is normalised with: its own, or in its place the last
-// one before it that a sequence was gathered in.
-func (r *Running) step(c Config, s int) int {
-	s = min(s, c.runningSteps()-1)
-	for c.Masked && s > 0 && r.Counts[s] == 0 {
-		s--
-	}
-	return s
 }
 
 func (r *Running) check(c Config) error {
@@ -104,7 +92,7 @@ func (l *layer) measure(s, k, from, to int) {
 		l.moments(s, meanH, rstdH, gates.Gathered{Matrix: l.at(l.products, t, l.stride, from)})
 		l.moments(s, meanX, rstdX, l.inputProducts(t, from))
 	}
-	if s == 0 && l.config.startsConstant(k) {
+	if s == l.first() && l.constant(k) {
 		clear(rstdH)
 	}
 	if l.pass.Statistics == Calibrate {
@@ -112,6 +100,14 @@ func (l *layer) measure(s, k, from, to int) {
 		l.gather(r.MeanH, r.VarianceH, meanH, rstdH, s, l.config.firstHidden(k), wide, from)
 		l.gather(r.MeanX, r.VarianceX, meanX, rstdX, s, 0, wide, from)
 	}
+}
+
+// constant says that the recurrent product of gate k is the same in every sequence at
+// the first step of the pass: always, or because all sequences happen to start fresh.
+func (l *layer) constant(k int) bool {
+	c := l.config
+	c.Carry = c.Carry && (l.pass.Statistics == Frozen || l.carries())
+	return c.startsConstant(k)
 }
 
 // gather merges the moments of step s, columns from ≤ j < from+len(batchMean)
@@ -139,14 +135,10 @@ func (l *layer) gather(mean, variance, batchMean, batchRstd []float32, s, first,
 	merge(mean[at:at+n], variance[at:at+n], before, batchMean, batchRstd, rows)
 }
 
-// counted is how many sequences the running statistics of step s were gathered from
-// so far, of a masked layer; first is 1 for Wh·h where its first step is left out.
+// counted is how many steps the running statistics were gathered from before step s,
+// of a masked layer; first is 1 for Wh·h where its first step is left out.
 func (l *layer) counted(s, first int) float64 {
-	counts := l.pass.Running.Counts
-	if !l.config.oneSet() {
-		return float64(counts[s])
-	}
-	before := float64(counts[1-first])
+	before := float64(l.pass.Running.Counts[1-first])
 	for earlier := first; earlier < s; earlier++ {
 		before += float64(l.mask.count(earlier))
 	}
@@ -159,10 +151,6 @@ func (l *layer) count() {
 	if l.config.Masked {
 		for s := range l.config.Steps {
 			n := float32(l.mask.count(s))
-			if !l.config.oneSet() {
-				r.Counts[s] += n
-				continue
-			}
 			r.Counts[1] += n
 			if s >= l.config.firstHidden(0) {
 				r.Counts[0] += n
@@ -233,12 +221,9 @@ func (s *layerStatistics) freeze(r *Running, c Config) {
 		for j, v := range part.runningVariance {
 			part.rstd[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))
 		}
-		row := width / c.runningSteps()
-		for s := 1; s < c.Steps; s++ {
-			if from := r.step(c, s); from != s {
-				copy(part.mean[s*row:(s+1)*row], part.mean[from*row:])
-				copy(part.rstd[s*row:(s+1)*row], part.rstd[from*row:])
-			}
+		for at := width; at < len(part.mean); at += width {
+			copy(part.mean[at:], part.mean[:width])
+			copy(part.rstd[at:], part.rstd[:width])
 		}
 	}
 }

@@ -62,6 +62,16 @@ func (l *layer) carried(row int) bool {
 	return l.pass.Start != nil && (l.pass.Fresh == nil || !l.pass.Fresh[row])
 }
 
+// carries says that any sequence does.
+func (l *layer) carries() bool {
+	for row := range l.rows() {
+		if l.carried(row) {
+			return true
+		}
+	}
+	return false
+}
+
 // multiply computes the products of some gates with the states of one time.
 func (l *layer) multiply(w *worker, t int, states []float32, from, to int) {
 	if w.from == w.to {

@@ -134,7 +134,7 @@ func TestPlan(t *testing.T) {
 			[]model.Setting{{Name: "cell", Value: "LSTM"}, {Name: "units", Value: "8"}, {Name: "layers", Value: "1"}, {Name: "normalization", Value: "batch-cell"}},
 			[]string{"layer0.Wh", "softmax.W"}},
 		"gru": {newGRU, plugins.Values{"units": "8", "layers": "2", "embedding": "3", "dropout": "0.5", "bidirectional": "true", "reset": "before"}, sentences,
-			[]model.Buffer{{Name: "layer1.forward.mean_h", Shape: []int{6, 24}}, {Name: "layer1.backward.mean_h", Shape: []int{1, 24}}},
+			[]model.Buffer{{Name: "layer1.forward.mean_h", Shape: []int{1, 24}}, {Name: "layer1.backward.mean_h", Shape: []int{1, 24}}},
 			[]model.Setting{
 				{Name: "cell", Value: "GRU"}, {Name: "units", Value: "8"}, {Name: "layers", Value: "2"}, {Name: "normalization", Value: "batch"},
 				{Name: "reset", Value: "before"}, {Name: "bidirectional", Value: "true"}, {Name: "embedding", Value: "3"}, {Name: "dropout", Value: "0.5"},

@@ -58,7 +58,7 @@ func (m Model) options() []plugins.Option {
 		{Name: "layers", Type: plugins.Int, Default: "1", Min: 1, Max: 4,
 			Doc: "recurrent layers, each reading the hidden states of the one below"},
 		{Name: "normalization", Type: plugins.String, Default: recurrent.BatchNorm.String(), Choices: normalizations,
-			Doc: "of both products of a layer. batch: over the minibatch, deployed with statistics of each time step, or with one set for all steps, as batch-shared, where there is no first step to count from: on tasks that carry state from batch to batch, and reading backward where sequences have lengths; batch-shared: trained the same, deployed with one set of statistics for all time steps; layer: over the features of a gate; weight: rows of the matrices scaled to a learned norm; none: a plain " + m.Kind.String()},
+			Doc: "of both products of a layer. batch: over the minibatch, deployed with statistics of each time step, or with one set for all steps, as batch-shared, on tasks that carry state from batch to batch, for there is no first step to count from, and where sequences have lengths, for few have the last steps; batch-shared: trained the same, deployed with one set of statistics for all time steps; layer: over the features of a gate; weight: rows of the matrices scaled to a learned norm; none: a plain " + m.Kind.String()},
 		{Name: "embedding", Type: plugins.Int, Default: "0", Min: 0, Max: 8192,
 			Doc: "features a token is embedded in, in full precision; 0 feeds the first layer one-hot tokens"},
 		{Name: "dropout", Type: plugins.Float, Default: "0", Min: 0, Max: 0.95,

@@ -49,11 +49,13 @@ var served = map[string]func(){
 	},
 	"quantizer/hangs-in-describe": func() { serveQuantizer("hangs-in-describe", nil) },
 	"quantizer/misnamed":          func() { serveQuantizer("somebody-else", nil) },
-	"quantizer/newer":             func() { sdk.ServeQuantizer(&faulty{Quantizer: null.NewQuantizer(), name: "newer", api: 2}) },
-	"quantizer/wrong-kind":        func() { sdk.ServeModel(null.NewModel()) },
-	"quantizer/garbage":           func() { fmt.Println("hello, world"); time.Sleep(time.Minute) },
-	"quantizer/newer-shake":       func() { fmt.Println("1|2|unix|/nowhere|grpc|"); time.Sleep(time.Minute) },
-	"quantizer/never-starts":      func() { fmt.Fprintln(os.Stderr, "no licence found"); os.Exit(7) },
+	"quantizer/newer": func() {
+		sdk.ServeQuantizer(&faulty{Quantizer: null.NewQuantizer(), name: "newer", api: plugins.APIVersion + 1})
+	},
+	"quantizer/wrong-kind":   func() { sdk.ServeModel(null.NewModel()) },
+	"quantizer/garbage":      func() { fmt.Println("hello, world"); time.Sleep(time.Minute) },
+	"quantizer/newer-shake":  func() { fmt.Printf("1|%d|unix|/nowhere|grpc|\n", plugins.APIVersion+1); time.Sleep(time.Minute) },
+	"quantizer/never-starts": func() { fmt.Fprintln(os.Stderr, "no licence found"); os.Exit(7) },
 }
 
 // faulty is the null quantizer with a Quantize of its own.

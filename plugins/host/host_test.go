@@ -225,12 +225,13 @@ func TestStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	newer := fmt.Sprintf("speaks version %d of the plugin contract, this bittern version %d; rebuild the plugin against this bittern or install the bittern it was built for", plugins.APIVersion+1, plugins.APIVersion)
 	for name, want := range map[string]string{
 		"misnamed":    "quantizer/misnamed (" + self + ") calls itself quantizer/somebody-else; rename the executable or mend its description",
-		"newer":       "quantizer/newer speaks version 2 of the plugin contract, this bittern version 1; rebuild the plugin against this bittern or install the bittern it was built for",
+		"newer":       "quantizer/newer " + newer,
 		"wrong-kind":  "quantizer/wrong-kind (" + self + ") does not serve a quantizer; rename it bittern-<kind>-<name> after the kind it serves",
 		"garbage":     "quantizer/garbage (" + self + `) is no bittern plugin: it printed "hello, world" in place of the handshake; serve it with bittern/plugins/sdk, and print nothing before that`,
-		"newer-shake": "quantizer/newer-shake (" + self + ") speaks version 2 of the plugin contract, this bittern version 1; rebuild the plugin against this bittern or install the bittern it was built for",
+		"newer-shake": "quantizer/newer-shake (" + self + ") " + newer,
 		"nul":         `there is no quantizer named "nul", did you mean "null"?; there are `,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 	"bittern/plugins/null"
 	"bittern/plugins/plugintest"
 	"bittern/plugins/quantizer"
@@ -130,30 +131,82 @@ var faults = map[string]struct {
 	"a loss that differs":         {"the same step again", onModel(func(m *faultyModel) { m.drift = true })},
 	"a norm that is not the norm": {"GradNorm of gradients clipped to 0 = 5, want 0", onModel(func(m *faultyModel) { m.norm = 5 })},
 	"a norm as of Step":           {"GradNorm of gradients clipped to 0 = 1, want 3", onModel(func(m *faultyModel) { m.norm, m.gradient = 1, 1 })},
-	"a count of all sequences":    {"Count of 2 valid sequences = 15, want 10", onModel(func(m *faultyModel) { m.ignoreValid = true })},
-	"filling in the loss":         {"with batch statistics, the scores of a batch's sequences one by one", onModel(func(m *faultyModel) { m.scoreFilling = true })},
-	"filling left out of a batch's statistics": {"with batch statistics, the scores of a batch's sequences one by one", onModel(func(m *faultyModel) {
+	"a count of all targets":      {"over 15 targets, 0 of them correct, where the batch has 5 targets", onModel(func(m *faultyModel) { m.countAll = true })},
+	"filling in the loss":         {"with batch statistics, the scores of parts of a batch's targets", onModel(func(m *faultyModel) { m.scoreFilling = true })},
+	"filling left out of a batch's statistics": {"with batch statistics, the scores of parts of a batch's targets", onModel(func(m *faultyModel) {
 		m.leaveOut = model.Batch
 	})},
-	"filling left out of a calibration": {"buffers calibrated with a batch of which some sequences count: element 0 of mean", onModel(func(m *faultyModel) {
+	"filling left out of a calibration": {"buffers calibrated with a batch of which some sequences have no target: element 0 of mean", onModel(func(m *faultyModel) {
 		m.leaveOut = model.Calibrate
 	})},
-	"a graph that computes otherwise":  {"the exported graph's loss sums to", onModel(func(m *faultyModel) { m.wrongLoss = true })},
-	"a weight that is no parameter":    {`wants the weight "lost"`, onModel(func(m *faultyModel) { m.rename = "lost" })},
-	"a task kind refused, both kinds":  {"the model serves no kind of task", onModel(func(m *faultyModel) { m.refuse = true })},
-	"latent weights used in a step":    {"with latent weights of NaN", onModel(func(m *faultyModel) { m.useLatent = true })},
-	"an update of learning rate 0":     {"values after an update of learning rate 0", onModel(func(m *faultyModel) { m.moveAlways = true })},
-	"quantized values that get lost":   {"quantized values after Step", onModel(func(m *faultyModel) { m.spoilQuantized = true })},
-	"starting values that are a draw":  {"starting values of the same seed", onModel(func(m *faultyModel) { m.randomStart = true })},
-	"nothing to quantize":              {"is marked Quantize: a quantizer has nothing to do", onModel(func(m *faultyModel) { m.quantizeNothing = true })},
-	"costs without a reason":           {`Cost: area given: false, reason for missing: ""`, onBackend(&faultyBackend{forget: "area"})},
-	"a time without its spread":        {"Cost: Measured without the quartiles", onBackend(&faultyBackend{timed: true})},
-	"a substitution of nothing":        {`Cost: substitution {Weight:lost From:float32`, onBackend(&faultyBackend{substitute: "lost"})},
-	"a substitution by itself":         {`Cost: substitution {Weight:softmax.W From:float32`, onBackend(&faultyBackend{substitute: "softmax.W"})},
-	"outputs that differ":              {"Execute again: output 0", onBackend(&faultyBackend{drift: true})},
-	"outputs left out":                 {"is NaN", onBackend(&faultyBackend{writeNothing: true})},
-	"sequences that are not their own": {"the last sequence alone: output 0", onBackend(&faultyBackend{mix: true})},
-	"a refusal without a reason":       {"no reason is given", onBackend(&faultyBackend{refuse: true})},
+	"a network that computes otherwise": {"batch 0: the exported network scores", onModel(func(m *faultyModel) { m.wrongLoss = true })},
+	"a weight that is no parameter":     {`wants the weight "lost"`, onModel(func(m *faultyModel) { m.rename = "lost" })},
+	"a network for another task":        {"the network gives out logits once a sequence, and the task", onModel(func(m *faultyModel) { m.once = true })},
+	"all tasks refused":                 {"the model serves no task", onModel(func(m *faultyModel) { m.refuse = true })},
+	"a task refused that is meant": {"features is refused, want it served: give it tokens", func(t *testing.T) {
+		plugintest.Model(t, func() model.Model { return &toy{} }).Want(t, "question")
+	}},
+	"a task served that is not meant": {"lengths is served, want it refused", func(t *testing.T) {
+		plugintest.Model(t, func() model.Model { return &toy{} }).Want(t, "features", "lengths", "question")
+	}},
+
+	"a mean over all elements of targets": {"the losses of steps on parts of a batch's targets", onToy(toy{meanOfAll: true})},
+	"gradients of a mean over all":        {"the gradients of steps on parts of a batch's targets", onToy(toy{gradientOfAll: true})},
+	"filling that is read":                {"with frozen statistics and other values in the steps beyond lengths", onToy(toy{readFilling: true})},
+	"evaluation that starts fresh always": {"batch 1: the exported network scores", onToy(toy{evaluateFresh: true})},
+	"evaluation that goes on always":      {"Evaluate of fresh sequences after another batch", onToy(toy{evaluateOn: true})},
+	"steps that start fresh always":       {"whether sequences start fresh or go on", onToy(toy{stepFresh: true})},
+	"steps that go on always":             {"a step on fresh sequences after another step", onToy(toy{stepOn: true})},
+	"one mark for all sequences":          {"Evaluate of sequence 1, where sequence 0 alone starts fresh", onToy(toy{firstMark: true})},
+	"a state that is in no buffer":        {"a step that goes on from the buffers of another session", onToy(toy{hidden: true})},
+	"one state for steps and evaluation":  {"Evaluate that goes on after a step between", onToy(toy{shared: true})},
+	"one state for evaluation and steps":  {"Step that goes on after an evaluation between", onToy(toy{shared: true})},
+	"a long sequence that is none":        {"as of one long sequence", onToy(toy{fade: true})},
+	"latent weights used in a step":       {"with latent weights of NaN", onModel(func(m *faultyModel) { m.useLatent = true })},
+	"an update of learning rate 0":        {"values after an update of learning rate 0", onModel(func(m *faultyModel) { m.moveAlways = true })},
+	"quantized values that get lost":      {"quantized values after Step", onModel(func(m *faultyModel) { m.spoilQuantized = true })},
+	"starting values that are a draw":     {"starting values of the same seed", onModel(func(m *faultyModel) { m.randomStart = true })},
+	"nothing to quantize":                 {"is marked Quantize: a quantizer has nothing to do", onModel(func(m *faultyModel) { m.quantizeNothing = true })},
+	"costs without a reason":              {`Cost: area given: false, reason for missing: ""`, onBackend(&faultyBackend{forget: "area"})},
+	"a time without its spread":           {"Cost: Measured without the quartiles", onBackend(&faultyBackend{timed: true})},
+	"a substitution of nothing":           {`Cost: substitution {Weight:lost From:float32`, onBackend(&faultyBackend{substitute: "lost"})},
+	"a substitution by itself":            {`Cost: substitution {Weight:softmax.W From:float32`, onBackend(&faultyBackend{substitute: "softmax.W"})},
+	"cycles of a step":                    {"the cycles of a sequence of twice the steps", onBackend(&faultyBackend{cycles: 3})},
+	"outputs that differ":                 {"Execute again: output 0", onBackend(&faultyBackend{drift: true})},
+	"outputs left out":                    {"is NaN", onBackend(&faultyBackend{writeNothing: true})},
+	"sequences that are not their own":    {"sequence 2 alone: output 0", onBackend(&faultyBackend{mix: true})},
+	"a refusal without a reason":          {"no reason is given", onBackend(&faultyBackend{refuse: true})},
+	"a claim without arithmetic":          {"from those of exact arithmetic in the root mean square", onBackend(&faultyBackend{claim: true})},
+	"a network that lacks a weight":       {"Deploy of a network that lacks a weight: no error", onBackend(&faultyBackend{deployAll: true})},
+	"a batch that is none":                {"Execute of a batch that is empty: no error", onBackend(&faultyBackend{executeAll: true})},
+	"a program refused that is meant": {"attention is refused, want it served: it has no exponential", func(t *testing.T) {
+		plugintest.Backend(t, func() backend.Backend { return &exact{noSoftmax: true} }).Want(t)
+	}},
+	"a program served that is not meant": {"attention is served, want it refused", func(t *testing.T) {
+		plugintest.Backend(t, func() backend.Backend { return &exact{} }).Want(t, "attention")
+	}},
+
+	"a state that is forgotten":            {"sequences that go on give other outputs than one long sequence", onExact(exact{forget: true})},
+	"a state that is kept":                 {"Execute again: output 0", onExact(exact{keep: true})},
+	"one mark for all sequences, deployed": {"a sequence that goes on among fresh ones: output 0", onExact(exact{firstMark: true})},
+	"a reverse scan that goes forward":     {"from those of exact arithmetic", onExact(exact{change: func(n *network.Network) { n.Stages[1].Reverse = false }})},
+	"a graph of the first step's table": {"from those of exact arithmetic", onExact(exact{change: func(n *network.Network) {
+		for _, s := range n.Stages {
+			for i := range s.Graph.Nodes {
+				node := &s.Graph.Nodes[i]
+				for _, table := range []*stepgraph.Table{&node.Scale, &node.Shift} {
+					if table.Rows > 1 {
+						*table = stepgraph.Table{Rows: 1, Values: table.Values[:node.Size]}
+					}
+				}
+			}
+		}
+	}})},
+	"filling that is read, deployed": {"with other values in the steps beyond lengths", onExact(exact{readFilling: true})},
+	"outputs of filling":             {"want 0 beyond its length", onExact(exact{fillOutputs: true})},
+	"a score of all classes":         {"as its outputs say", onExact(exact{allClasses: true})},
+	"a score that needs outputs":     {"Execute without outputs", onExact(exact{needOutputs: true})},
+	"a score that is not exact":      {"of exact arithmetic; the tolerance is 1e-06", onExact(exact{sharpen: true})},
 }
 
 func onQuantizer(spoil func(*faultyQuantizer)) func(*testing.T) {
@@ -173,6 +226,24 @@ func onModel(spoil func(*faultyModel)) func(*testing.T) {
 			spoil(m)
 			return m
 		}, plugins.Values{"units": "2"})
+	}
+}
+
+func onToy(faulty toy) func(*testing.T) {
+	return func(t *testing.T) {
+		plugintest.Model(t, func() model.Model {
+			m := faulty
+			return &m
+		})
+	}
+}
+
+func onExact(faulty exact) func(*testing.T) {
+	return func(t *testing.T) {
+		plugintest.Backend(t, func() backend.Backend {
+			b := faulty
+			return &b
+		})
 	}
 }
 
@@ -248,26 +319,26 @@ func (q *faultyQuantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]qu
 // faultyModel is the null model but for what is set.
 type faultyModel struct {
 	model.Model
-	accumulate, drift, ignoreValid, wrongLoss, refuse  bool
-	useLatent, moveAlways, spoilQuantized, randomStart bool
-	quantizeNothing                                    bool
-	scoreFilling                                       bool
-	leaveOut                                           model.Statistics // that are taken over Valid sequences only
-	norm                                               float64
-	gradient                                           float32 // that Step leaves
-	rename                                             string
-	steps                                              int
-	build                                              model.Build
+	accumulate, drift, countAll, wrongLoss, refuse, once bool
+	useLatent, moveAlways, spoilQuantized, randomStart   bool
+	quantizeNothing                                      bool
+	scoreFilling                                         bool
+	leaveOut                                             model.Statistics // that are taken over sequences with a target only
+	norm                                                 float64
+	gradient                                             float32 // that Step leaves
+	rename                                               string
+	steps                                                int
+	build                                                model.Build
 }
 
 // starts counts the models built, which is the draw of randomStart.
 var starts atomic.Int32
 
-func (m *faultyModel) Plan(ctx context.Context, options plugins.Values, task model.Task) (model.Plan, error) {
+func (m *faultyModel) Plan(ctx context.Context, options plugins.Values, shape network.Shape) (model.Plan, error) {
 	if m.refuse {
 		return model.Plan{}, plugins.Problemf("use another model")
 	}
-	plan, err := m.Model.Plan(ctx, options, task)
+	plan, err := m.Model.Plan(ctx, options, shape)
 	for i := range plan.Parameters {
 		plan.Parameters[i].Quantize = plan.Parameters[i].Quantize && !m.quantizeNothing
 	}
@@ -313,47 +384,60 @@ func (m *faultyModel) Update(ctx context.Context, update model.Update) (model.Up
 	return result, err
 }
 
-func (m *faultyModel) Evaluate(ctx context.Context, request model.Evaluate) (model.Evaluation, error) {
-	valid := request.Valid
-	if m.ignoreValid {
-		request.Valid = 0
+func (m *faultyModel) Evaluate(ctx context.Context, request model.Evaluate) (network.Score, error) {
+	score, err := m.Model.Evaluate(ctx, request)
+	b := m.build.Batch
+	scored := 0
+	for i := range b.Sequences {
+		if b.Scored(i) {
+			scored++
+		}
 	}
-	evaluation, err := m.Model.Evaluate(ctx, request)
-	if m.scoreFilling && valid > 0 {
-		evaluation.LossSum *= float64(m.build.Task.Batch) / float64(valid)
+	if m.countAll {
+		score.Count = len(b.Targets)
+		score.Correct = 0
 	}
-	if m.leaveOut != request.Statistics || valid == 0 {
-		valid = m.build.Task.Batch
+	if m.scoreFilling {
+		score.LossSum *= float64(b.Sequences) / float64(scored)
 	}
-	switch mean := m.meanTarget(valid); request.Statistics {
+	switch mean := m.mean(m.leaveOut == request.Statistics); request.Statistics {
 	case model.Batch:
-		evaluation.LossSum += float64(evaluation.Count) * mean * mean
+		score.LossSum += float64(score.Count) * mean * mean
 	case model.Calibrate:
 		m.build.Buffers["mean"][0] = float32(mean)
 	}
 	if m.wrongLoss {
-		evaluation.LossSum *= 2
+		score.LossSum *= 2
 	}
-	return evaluation, err
+	return score, err
 }
 
-// meanTarget is a statistic of the first sequences of a batch.
-func (m *faultyModel) meanTarget(sequences int) float64 {
-	sum := 0
-	for i, target := range m.build.Inputs.Int32["targets"] {
-		if i%m.build.Task.Batch < sequences {
-			sum += int(target)
+// mean is a statistic of the first steps of all sequences, or of those that have a
+// target only.
+func (m *faultyModel) mean(scored bool) float64 {
+	b, in := m.build.Batch, m.build.Shape.Inputs[0]
+	sum, n := 0.0, 0
+	for i := range b.Sequences {
+		if scored && !b.Scored(i) {
+			continue
+		}
+		n++
+		if in.Role == network.Features {
+			sum += float64(b.Float32[in.Name][i*in.Size])
+		} else {
+			sum += float64(b.Int32[in.Name][i])
 		}
 	}
-	return float64(sum) / float64(sequences)
+	return sum / float64(n)
 }
 
-func (m *faultyModel) Export(ctx context.Context) (stepgraph.Graph, error) {
-	graph, err := m.Model.Export(ctx)
+func (m *faultyModel) Export(ctx context.Context) (network.Network, error) {
+	exported, err := m.Model.Export(ctx)
 	if m.rename != "" {
-		graph.Nodes[0].Weight = m.rename
+		exported.Stages[0].Graph.Nodes[0].Weight = m.rename
 	}
-	return graph, err
+	exported.Stages[0].Last = exported.Stages[0].Last || m.once
+	return exported, err
 }
 
 // faultyBackend is the null backend but for what is set.
@@ -362,6 +446,8 @@ type faultyBackend struct {
 	forget, substitute               string
 	drift, writeNothing, mix, refuse bool
 	timed                            bool
+	claim, deployAll, executeAll     bool
+	cycles                           float64
 	calls                            int
 }
 
@@ -372,25 +458,43 @@ func (b *faultyBackend) Cost(ctx context.Context, request backend.CostRequest) (
 		cost.Measured, cost.N, cost.Seconds = true, 1, new(1.0)
 		delete(cost.Missing, "seconds")
 	}
+	if b.cycles > 0 {
+		cost.Cycles = &b.cycles
+	}
 	if b.substitute != "" {
 		cost.Substitutions = []backend.Substitution{{Weight: b.substitute, From: "float32", To: "float32", Reason: "none"}}
 	}
 	return cost, err
 }
 
-func (b *faultyBackend) Execute(ctx context.Context, request backend.Execute) error {
-	b.calls++
-	switch {
-	case b.refuse:
-		return &backend.ErrUnsupported{}
-	case b.writeNothing:
-		return nil
-	case b.drift:
-		fill(request.Outputs, float32(b.calls))
-		return nil
-	case b.mix:
-		fill(request.Outputs, float32(request.Sequences))
-		return nil
+func (b *faultyBackend) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
+	deployed, err := b.Backend.Deploy(ctx, request)
+	if b.claim {
+		deployed.Tolerance = new(1e-4)
 	}
-	return b.Backend.Execute(ctx, request)
+	if b.deployAll {
+		err = nil
+	}
+	return deployed, err
+}
+
+func (b *faultyBackend) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
+	b.calls++
+	if b.refuse {
+		return network.Score{}, &backend.ErrUnsupported{}
+	}
+	outputs := request.Outputs
+	if b.writeNothing {
+		request.Outputs = nil
+	}
+	score, err := b.Backend.Execute(ctx, request)
+	switch {
+	case b.executeAll:
+		return score, nil
+	case b.drift:
+		fill(outputs, float32(b.calls))
+	case b.mix:
+		fill(outputs, float32(request.Batch.Sequences))
+	}
+	return score, err
 }

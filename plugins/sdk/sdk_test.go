@@ -5,10 +5,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"bittern/plugins"
 	"bittern/plugins/internal/wire"
 	"bittern/plugins/null"
 	"bittern/plugins/sdk"
@@ -84,8 +86,8 @@ func TestEndsWithStdin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if parts := strings.Split(line, "|"); len(parts) < 5 || parts[0] != "1" || parts[1] != "1" || parts[4] != "grpc" {
-		t.Errorf("handshake = %q, want 1|1|network|address|grpc", line)
+	if parts := strings.Split(line, "|"); len(parts) < 5 || parts[0] != "1" || parts[1] != strconv.Itoa(plugins.APIVersion) || parts[4] != "grpc" {
+		t.Errorf("handshake = %q, want 1|%d|network|address|grpc", line, plugins.APIVersion)
 	}
 	ended := make(chan error, 1)
 	go func() {

@@ -10,7 +10,7 @@ import (
 	"bittern/plugins/stepgraph/sample"
 )
 
-// small is a network with every operation but Softmax and Concat, and its weights.
+// small is a network with every operation but Concat and Normalize, and its weights.
 func small() (stepgraph.Graph, map[string]packed.Matrix) {
 	return sample.LSTM{Units: 3, Inputs: 5, Outputs: 4, Steps: 2, Bits: 2, Levels: sample.Ternary, Seed: 7}.Build()
 }
@@ -29,7 +29,7 @@ func TestNormalizeByHand(t *testing.T) {
 	t.Parallel()
 	const epsilon = 1.0 / 3
 	r, err := stepgraph.NewReference(stepgraph.Graph{
-		Input:  stepgraph.Input{Name: "x", Size: 3},
+		Inputs: []stepgraph.Input{{Name: "x", Size: 3}},
 		Nodes:  []stepgraph.Node{{Name: "y", Op: stepgraph.Normalize, Inputs: []string{"x"}, Size: 3, Epsilon: epsilon}},
 		Output: "y",
 	}, nil)
@@ -66,9 +66,8 @@ func TestReferenceByHand(t *testing.T) {
 			{Name: "σ", Op: stepgraph.Sigmoid, Inputs: in("affine"), Size: 2},
 			{Name: "tanh", Op: stepgraph.Tanh, Inputs: in("affine"), Size: 2},
 			{Name: "product", Op: stepgraph.Mul, Inputs: in("σ", "tanh"), Size: 2},
-			{Name: "p", Op: stepgraph.Softmax, Inputs: in("product"), Size: 2},
 		},
-		Output: "p",
+		Output: "product",
 	}
 	weights := map[string]packed.Matrix{
 		"E": matrix(t, 2, 2, 1, 2, 3, 4),
@@ -84,17 +83,16 @@ func TestReferenceByHand(t *testing.T) {
 	}
 
 	var want []float64
-	softmax := func(affine0, affine1 float64) {
+	product := func(affine0, affine1 float64) {
 		σ := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-		p := [2]float64{math.Exp(σ(affine0) * math.Tanh(affine0)), math.Exp(σ(affine1) * math.Tanh(affine1))}
-		want = append(want, p[0]/(p[0]+p[1]), p[1]/(p[0]+p[1]))
+		want = append(want, σ(affine0)*math.Tanh(affine0), σ(affine1)*math.Tanh(affine1))
 	}
 	// s = (1, −1), column 1 of E = (2, 4): sum = (3, 3), tail = (3, 1, −1).
-	softmax(3-(-1)+0.5, 2*1+(-1))
+	product(3-(-1)+0.5, 2*1+(-1))
 	// s = (3, 3), column 0 of E = (1, 3): sum = (4, 6), tail = (6, 3, 3).
-	softmax((6-3)*0.5+0.5, (2*3+3)*0.25)
+	product((6-3)*0.5+0.5, (2*3+3)*0.25)
 	// s = (4, 6): sum = (5, 9), tail = (9, 4, 6); the last table row stays.
-	softmax((9-6)*0.5+0.5, (2*4+6)*0.25)
+	product((9-6)*0.5+0.5, (2*4+6)*0.25)
 	for i := range want {
 		if math.Abs(got[i]-want[i]) > 1e-15 {
 			t.Errorf("output %d: got %v, want %v", i, got[i], want[i])
@@ -108,6 +106,29 @@ func TestReferenceByHand(t *testing.T) {
 		if again[i] != got[i] {
 			t.Errorf("output %d of a second sequence: got %v, want %v as of the first: it starts anew", i, again[i], got[i])
 		}
+	}
+}
+
+// A graph with several inputs takes them in order: y = E[:, a] + b, where b is dense.
+func TestSeveralInputs(t *testing.T) {
+	t.Parallel()
+	r, err := stepgraph.NewReference(stepgraph.Graph{
+		Inputs: []stepgraph.Input{{Name: "a", Token: true, Size: 2}, {Name: "b", Size: 2}},
+		Nodes: []stepgraph.Node{
+			{Name: "E·a", Op: stepgraph.Lookup, Inputs: []string{"a"}, Size: 2, Weight: "E"},
+			{Name: "y", Op: stepgraph.Add, Inputs: []string{"E·a", "b"}, Size: 2},
+		},
+		Output: "y",
+	}, map[string]packed.Matrix{"E": matrix(t, 2, 2, 1, 2, 3, 4)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Step(stepgraph.Value{Token: 1}, stepgraph.Value{Vector: []float64{10, 20}})
+	if err != nil || got[0] != 12 || got[1] != 24 {
+		t.Errorf("got %v, error %v, want 12 and 24", got, err)
+	}
+	if _, err := r.Step(stepgraph.Value{Token: 1}, stepgraph.Value{Vector: []float64{10}}); err == nil || !strings.Contains(err.Error(), `input "b" is given 1 values; it takes 2`) {
+		t.Errorf("got error %v for a vector of the wrong size", err)
 	}
 }
 
@@ -164,6 +185,16 @@ func TestReferenceRefuses(t *testing.T) {
 	if _, err := r.Dense([]float32{1}); err == nil {
 		t.Error("got no error for dense input to a graph that takes tokens")
 	}
+	for want, inputs := range map[string][]stepgraph.Value{
+		"0 inputs are given; it takes 1":   nil,
+		"2 inputs are given; it takes 1":   make([]stepgraph.Value, 2),
+		"is a token and is given a vector": {{Vector: []float64{1}}},
+		"token -1 at step 1":               {{Token: -1}},
+	} {
+		if _, err := r.Step(inputs...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got error %v, want one that says %q", err, want)
+		}
+	}
 }
 
 func TestCounts(t *testing.T) {
@@ -193,6 +224,9 @@ func TestValidate(t *testing.T) {
 		says  string
 	}{
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Inputs[0].Size = 0 }, "size 0"},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Inputs = nil }, "there is no input"},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Inputs = append(g.Inputs, g.Inputs[0]) }, `"x" is taken twice`},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[9].Op = "softmax" }, "there is no such operation"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Inputs[0].Name = "" }, "has no name"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.States[0].Init = nil }, "0 initial values"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.States[0].Init[1] = float32(math.NaN()) }, "starts with NaN at element 1"},
@@ -241,7 +275,7 @@ func TestValidate(t *testing.T) {
 	}
 	for _, epsilon := range []float64{0, -1, 1, math.NaN()} {
 		normalize := stepgraph.Graph{
-			Input:  stepgraph.Input{Name: "x", Size: 3},
+			Inputs: []stepgraph.Input{{Name: "x", Size: 3}},
 			Nodes:  []stepgraph.Node{{Name: "y", Op: stepgraph.Normalize, Inputs: []string{"x"}, Size: 3, Epsilon: epsilon}},
 			Output: "y",
 		}

@@ -20,9 +20,22 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
+	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
 	"bittern/plugins/stepgraph/sample"
 )
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for name, create := range map[string]func() backend.Backend{
+		"asic-lowpower": asiclowpower.New, "asic-highspeed": asichighspeed.New,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plugintest.Backend(t, create, plugins.Values{"integer-bits": "5"}).Want(t, "gru-layer-norm", "attention")
+		})
+	}
+}
 
 // tiny has figures that are easy to reckon with by hand.
 var tiny = asic.Design{
@@ -378,8 +391,84 @@ func TestUnsupportedAndBadRequests(t *testing.T) {
 	if _, err := b.Deploy(ctx, backend.Deploy{Network: n}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Cost(ctx, backend.CostRequest{}); !errors.As(err, &problem) {
-		t.Errorf("Cost of no steps: error %v, want a problem", err)
+	if _, err := b.Cost(ctx, backend.CostRequest{}); !errors.As(err, &problem) || !strings.Contains(err.Error(), `"sequence"`) {
+		t.Errorf("Cost of no steps: error %v, want a problem that names the stream", err)
+	}
+}
+
+// A sequence costs each graph's time step for each step of its stream, or once. By
+// hand, on three 12-bit units and two lanes: a cell h' = σ(W·x + h) of 4 units over
+// the 10 steps of a text and backwards over the 3 of a question, with one weight,
+// and logits of the concatenation of both, once.
+//
+//	cell     W·x ⌈4/3⌉·2, sum ⌈4/2⌉, σ ⌈4/2⌉    8 a step
+//	logits   V·h ⌈3/3⌉·8                        8
+func TestCostOfStages(t *testing.T) {
+	t.Parallel()
+	matrix := func(rows, cols int) packed.Matrix {
+		m, err := packed.FromValues(make([]float32, rows*cols), rows, cols)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	cell := stepgraph.Graph{
+		Inputs: []stepgraph.Input{{Name: "x", Size: 2}},
+		States: []stepgraph.State{{Name: "h", Size: 4, Init: make([]float32, 4), Next: "h'"}},
+		Nodes: []stepgraph.Node{
+			{Name: "W·x", Op: stepgraph.MatVec, Inputs: []string{"x"}, Size: 4, Weight: "W", Recurrent: true},
+			{Name: "a", Op: stepgraph.Add, Inputs: []string{"W·x", "h"}, Size: 4},
+			{Name: "h'", Op: stepgraph.Sigmoid, Inputs: []string{"a"}, Size: 4},
+		},
+		Output: "h'",
+	}
+	n := network.Network{
+		Inputs: []network.Input{
+			{Name: "text", Role: network.Features, Stream: "text", Size: 2},
+			{Name: "question", Role: network.Features, Stream: "question", Size: 2},
+		},
+		Stages: []network.Stage{
+			{Name: "read", Op: network.Scan, Inputs: []string{"text"}, Graph: cell, Last: true},
+			{Name: "ask", Op: network.Scan, Inputs: []string{"question"}, Graph: cell, Reverse: true, Last: true},
+			{Name: "logits", Op: network.Scan, Inputs: []string{"read", "ask"}, Graph: stepgraph.Graph{
+				Inputs: []stepgraph.Input{{Name: "a", Size: 4}, {Name: "b", Size: 4}},
+				Nodes: []stepgraph.Node{
+					{Name: "ab", Op: stepgraph.Concat, Inputs: []string{"a", "b"}, Size: 8},
+					{Name: "V·ab", Op: stepgraph.MatVec, Inputs: []string{"ab"}, Size: 3, Weight: "V"},
+				},
+				Output: "V·ab",
+			}},
+		},
+		Output: "logits",
+	}
+	weights := map[string]packed.Matrix{"W": matrix(4, 2), "V": matrix(3, 8)}
+	got := costOf(t, asic.New(tiny), n, weights, map[string]int{"text": 10, "question": 3})
+	if *got.Cycles != 13*8+8 {
+		t.Errorf("%v cycles, want 13·8 + 8", *got.Cycles)
+	}
+	energy := values(got.Energy)
+	sum := -energy["output layer"]
+	for _, part := range energy {
+		sum += part
+	}
+	if want := 8.0 * 13 * 8 / 1e6; !near(sum, want) || !near(energy["output layer"], 8.0*8/1e6) {
+		t.Errorf("%v J of recurrent work and %v of the output layer, want %v and %v", sum, energy["output layer"], want, 8.0*8/1e6)
+	}
+	memory := values(got.Memory)
+	for name, want := range map[string]float64{
+		"recurrent codes": 8 * 12 / 8.0,         // W once
+		"output layer":    24 * 12 / 8.0,        // V
+		"state":           2 * 2 * 4 * 12 / 8.0, // of two cells
+		"workspace":       2 * 4 * 12 / 8.0,     // what both leave
+	} {
+		if memory[name] != want {
+			t.Errorf("memory of %s is %v bytes, want %v", name, memory[name], want)
+		}
+	}
+	// Every step of a text that a later graph reads waits in the workspace.
+	n.Stages[0].Last = false
+	if got := values(costOf(t, asic.New(tiny), n, weights, map[string]int{"text": 10, "question": 3}).Memory)["workspace"]; got != 11*4*12/8.0 {
+		t.Errorf("the workspace is %v bytes, want %v", got, 11*4*12/8.0)
 	}
 }
 

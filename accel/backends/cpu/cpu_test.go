@@ -17,10 +17,18 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
+	programs "bittern/plugins/network/sample"
 	"bittern/plugins/packed"
+	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
 	"bittern/plugins/stepgraph/sample"
 )
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	few := plugins.Values{timed: "2"}
+	plugintest.Backend(t, New, few, plugins.Values{timed: "3", activations: "exact", threads: "2"}).Want(t)
+}
 
 var uniform3 = []float32{-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5}
 
@@ -242,6 +250,33 @@ func TestLevels(t *testing.T) {
 	}
 }
 
+// No result depends on how many sequences are executed at once.
+func TestThreadsChangeNothing(t *testing.T) {
+	t.Parallel()
+	for _, p := range programs.Programs() {
+		d, err := newDeployed(p.Network, p.Weights, lut.Int14)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, several := d.program.NewExecution(), d.program.NewExecution()
+		for number := range 3 {
+			batch := p.Batch(11, number)
+			outputs, others := make([]float32, len(batch.Targets)*d.Classes()), make([]float32, len(batch.Targets)*d.Classes())
+			want, err := one.Execute(t.Context(), backend.Execute{Batch: batch, Outputs: outputs}, 1, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := several.Execute(t.Context(), backend.Execute{Batch: batch, Outputs: others}, 4, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != want || !slices.Equal(others, outputs) {
+				t.Errorf("%s, batch %d: four threads give %+v, one %+v", p.Name, number, got, want)
+			}
+		}
+	}
+}
+
 // No time step makes garbage. (Not parallel: allocations are counted for the process.)
 func TestNoGarbage(t *testing.T) {
 	for name, network := range networks {
@@ -327,6 +362,58 @@ func TestWorkspaceByHand(t *testing.T) {
 	for _, part := range cost.Memory {
 		if part.Name == backend.PartWorkspace && part.Value != 3*64+3*128+10*64+3*64 {
 			t.Errorf("the workspace has %v bytes, want %v", part.Value, 3*64+3*128+10*64+3*64)
+		}
+	}
+}
+
+// A network of several graphs lays a weight out once for all products and once for
+// all look-ups, and its workspace has what waits between stages. By hand, in float32:
+//
+//	read      column x of E, h and h'       3 · 64 bytes
+//	turn      the input, E·x, h and h'      4 · 64, and 64 of what E multiplies
+//	logits    the input and E·x             2 · 64, and 64 of what E multiplies
+func TestMemoryOfStages(t *testing.T) {
+	t.Parallel()
+	e, err := packed.FromValues(make([]float32, 4*4), 4, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := []stepgraph.State{{Name: "h", Size: 4, Init: make([]float32, 4), Next: "h'"}}
+	graph := func(token bool, op stepgraph.Op, states []stepgraph.State) stepgraph.Graph {
+		g := stepgraph.Graph{
+			Inputs: []stepgraph.Input{{Name: "x", Token: token, Size: 4}}, States: states, Output: "E·x",
+			Nodes: []stepgraph.Node{{Name: "E·x", Op: op, Inputs: []string{"x"}, Size: 4, Weight: "E"}},
+		}
+		if states != nil {
+			g.Nodes = append(g.Nodes, stepgraph.Node{Name: "h'", Op: stepgraph.Add, Inputs: []string{"E·x", "h"}, Size: 4})
+			g.Output = "h'"
+		}
+		return g
+	}
+	n := network.Network{
+		Inputs: []network.Input{{Name: "x", Role: network.Tokens, Stream: "sequence", Size: 4}},
+		Stages: []network.Stage{
+			{Name: "read", Op: network.Scan, Inputs: []string{"x"}, Graph: graph(true, stepgraph.Lookup, h)},
+			{Name: "turn", Op: network.Scan, Inputs: []string{"read"}, Graph: graph(false, stepgraph.MatVec, h), Reverse: true, Last: true},
+			{Name: "logits", Op: network.Scan, Inputs: []string{"turn"}, Graph: graph(false, stepgraph.MatVec, nil)},
+		},
+		Output: "logits",
+	}
+	d, err := newDeployed(n, map[string]packed.Matrix{"E": e}, lut.Exact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	product, _ := d.weights.matrices["E"].Bytes()
+	want := map[string]float64{
+		backend.PartEmbedding:   4 * 4 * 4,
+		backend.PartOutputLayer: float64(product),
+		backend.PartState:       2 * 4 * 4,
+		// What read gives at each of 7 steps, and turn once.
+		backend.PartWorkspace: 3*64 + (4+1)*64 + (2+1)*64 + 4*4*(7+1),
+	}
+	for _, part := range d.memoryParts(steps(7)) {
+		if part.Value != want[part.Name] {
+			t.Errorf("%s: %v bytes, want %v", part.Name, part.Value, want[part.Name])
 		}
 	}
 }

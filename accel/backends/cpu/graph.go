@@ -31,21 +31,22 @@
 //	state                 4 bytes for the initial value of each element of a state
 //	embedding             of Lookups that are not recurrent, codes or float32
 //	output layer          of MatVecs that are not recurrent, codes or float32
-//	workspace             what one sequence needs: for each value of a time step of each graph, with the
-//	                      states as they stand, 4 bytes an element, filled up to 64 bytes
-//	                      (a value that is fused into the next operation, or is a slice
-//	                      of another, has no memory of its own); for each vector that
-//	                      is multiplied, its elements as float32, filled up to 16 or
-//	                      the columns of the matrices, but for exact activations the same
-//	                      as 16-bit whole numbers, the tables of partial sums, and a
-//	                      float32 for each row of the largest matrix that sums more
-//	                      than one group of planes; and for what a scan gives to a
-//	                      later stage, a softmax over steps and a weighted sum, 4 bytes
-//	                      an element, at each step of its stream where it is a sequence
+//	workspace             what one sequence needs: for each value of a time step of each
+//	                      graph, with the states as they stand, 4 bytes an element,
+//	                      filled up to 64 bytes (a value that is fused into the next
+//	                      operation, or is a slice of another, has no memory of its own);
+//	                      for each vector that is multiplied, its elements as float32,
+//	                      filled up to 16 or the columns of the matrices, but for exact
+//	                      activations the same as 16-bit whole numbers, the tables of
+//	                      partial sums, and a float32 for each row of the largest matrix
+//	                      that sums more than one group of planes; and for what a scan
+//	                      gives to a later stage, a softmax over steps and a weighted sum,
+//	                      4 bytes an element, at each step of its stream where it is a
+//	                      sequence
 //
-// Not counted are the program itself, and two vectors as long as the longest value,
-// of zeros and of ones, which stand in where an operation has no shift or scale, and
-// sum up for a Normalize; for each graph.
+// Not counted are the program itself, and two vectors for each graph as long as its
+// longest value, of zeros and of ones, which stand in where an operation has no shift
+// or scale, and sum up for a Normalize.
 //
 // # Values between stages
 //

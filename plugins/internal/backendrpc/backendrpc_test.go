@@ -3,7 +3,9 @@ package backendrpc_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +16,9 @@ import (
 	"bittern/plugins/internal/backendrpc"
 	"bittern/plugins/internal/filled"
 	"bittern/plugins/internal/loopback"
+	backendv1 "bittern/plugins/internal/wire/bittern/backend/v1"
+	"bittern/plugins/network"
+	"bittern/plugins/null"
 )
 
 // recorder notes what it is called with and answers with every field set.
@@ -38,16 +43,25 @@ func (r *recorder) Cost(_ context.Context, request backend.CostRequest) (backend
 	return filled.New[backend.Cost](), r.fail
 }
 
-func (r *recorder) Execute(_ context.Context, request backend.Execute) error {
-	r.execute = backend.Execute{
-		Sequences: request.Sequences, Length: request.Length,
-		Tokens: append([]int32(nil), request.Tokens...), Dense: append([]float32(nil), request.Dense...),
-		Outputs: append([]float32(nil), request.Outputs...),
-	}
+func (r *recorder) Execute(_ context.Context, request backend.Execute) (network.Score, error) {
+	r.execute = copied(request)
 	for i := range request.Outputs {
 		request.Outputs[i] = float32(i) + 0.25
 	}
-	return r.fail
+	return filled.New[network.Score](), r.fail
+}
+
+// copied outlives the call whose tensors it is a copy of.
+func copied(e backend.Execute) backend.Execute {
+	e.Batch.Int32, e.Batch.Float32 = maps.Clone(e.Batch.Int32), maps.Clone(e.Batch.Float32)
+	for name, values := range e.Batch.Int32 {
+		e.Batch.Int32[name] = slices.Clone(values)
+	}
+	for name, values := range e.Batch.Float32 {
+		e.Batch.Float32[name] = slices.Clone(values)
+	}
+	e.Batch.Fresh, e.Batch.Targets, e.Outputs = slices.Clone(e.Batch.Fresh), slices.Clone(e.Batch.Targets), slices.Clone(e.Outputs)
+	return e
 }
 
 // connect keeps the arenas in a folder of the test's own.
@@ -115,11 +129,19 @@ func TestEverythingCrosses(t *testing.T) {
 	same(t, "the cost", cost, filled.New[backend.Cost]())
 
 	execute := filled.New[backend.Execute]()
-	if err := client.Execute(ctx, execute); err != nil {
+	score, err := client.Execute(ctx, execute)
+	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "Execute", r.execute, filled.New[backend.Execute]())
+	same(t, "the score", score, filled.New[network.Score]())
 	same(t, "the outputs", execute.Outputs, []float32{0.25, 1.25, 2.25})
+	silent := filled.New[backend.Execute]()
+	silent.Outputs, silent.Batch.Fresh = nil, nil
+	if _, err := client.Execute(ctx, silent); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "Execute without outputs", r.execute, silent)
 	if err := client.Close(); err != nil {
 		t.Error(err)
 	}
@@ -150,15 +172,33 @@ func TestRefusalsCrossAsThemselvesAndLeaveNothing(t *testing.T) {
 	r := &recorder{fail: &backend.ErrUnsupported{Reason: "no attention unit"}}
 	client, folder := connect(t, r)
 	_, err := client.Deploy(t.Context(), filled.New[backend.Deploy]())
-	for call, err := range map[string]error{
-		"Deploy":  err,
-		"Execute": client.Execute(t.Context(), filled.New[backend.Execute]()),
-	} {
+	_, executing := client.Execute(t.Context(), filled.New[backend.Execute]())
+	for call, err := range map[string]error{"Deploy": err, "Execute": executing} {
 		if refusal, ok := errors.AsType[*backend.ErrUnsupported](err); !ok || refusal.Reason != "no attention unit" {
 			t.Errorf("%s = %v, want the refusal that the backend gave", call, err)
 		}
 	}
 	if got := files(t, folder); got != 0 {
 		t.Errorf("after refusals there are %d arenas, want none", got)
+	}
+}
+
+// What the other side sends need not make sense: it is an error, and no crash.
+func TestEmptyRequestsAreErrors(t *testing.T) {
+	t.Parallel()
+	conn := loopback.Connect(t, func(registrar grpc.ServiceRegistrar) {
+		server := backendrpc.Register(registrar, null.NewBackend())
+		t.Cleanup(func() {
+			if err := server.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	remote := backendv1.NewBackendClient(conn)
+	if _, err := remote.Deploy(t.Context(), &backendv1.DeployRequest{}); err == nil {
+		t.Error("Deploy of nothing: no error")
+	}
+	if _, err := remote.Execute(t.Context(), &backendv1.ExecuteRequest{}); err == nil {
+		t.Error("Execute of nothing: no error")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"bittern/plugins/internal/checked"
 	"bittern/plugins/internal/wire"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
 )
@@ -24,7 +25,8 @@ var (
 	nan, inf  = math.NaN(), math.Inf(1)
 	judge     = checked.Judge{Owner: "kind/name", Options: []plugins.Option{{Name: "units", Type: plugins.Int, Default: "4", Min: 1, Max: 8}}, Nonsense: refuse}
 	aWeight   = quantizer.Shape{Name: "w", Rows: 2, Cols: 3}
-	aTask     = model.Task{Kind: model.LanguageModel, InputSize: 5, OutputSize: 5, Batch: 2, Length: 3}
+	aShape    = network.Shape{Inputs: []network.Input{{Name: "x", Role: network.Tokens, Stream: "s", Size: 5}}, Steps: map[string]int{"s": 3}, Sequences: 2, Classes: 5, Targets: "s"}
+	aBatch    = network.Batch{Targets: []int32{0, 1, 2, 3, 4, 0, -1}} // 6 targets
 	parameter = model.Parameter{Name: "w", Shape: []int{2, 3}, Quantize: true}
 )
 
@@ -184,10 +186,11 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 		_, err := checked.Quantizer(&failing{answers{}, cause}, judge).Freeze(t.Context(), quantizer.Draw{})
 		verdict(t, "Freeze", err, "Freeze: read: ")
 		m := &machine{err: cause}
-		verdict(t, "Execute", checked.Backend(m, judge).Execute(t.Context(), backend.Execute{}), "Execute: read: ")
+		_, err = checked.Backend(m, judge).Execute(t.Context(), backend.Execute{})
+		verdict(t, "Execute", err, "Execute: read: ")
 		_, err = checked.Backend(m, judge).Deploy(t.Context(), backend.Deploy{})
 		verdict(t, "Deploy", err, "Deploy: read: ")
-		_, err = checked.Model(&network{err: cause}, judge).Export(t.Context())
+		_, err = checked.Model(&answering{err: cause}, judge).Export(t.Context())
 		verdict(t, "Export", err, "Export: read: ")
 	}
 }
@@ -231,38 +234,38 @@ func TestQuantizerFreeze(t *testing.T) {
 }
 
 // network is a model that answers what it is told to.
-type network struct {
-	plan       model.Plan
-	options    plugins.Values
-	result     model.StepResult
-	updated    model.UpdateResult
-	evaluation model.Evaluation
-	update     func()
-	err        error
-	graph      stepgraph.Graph
+type answering struct {
+	plan     model.Plan
+	options  plugins.Values
+	result   model.StepResult
+	updated  model.UpdateResult
+	score    network.Score
+	update   func()
+	err      error
+	exported network.Network
 }
 
-func (n *network) Describe(context.Context) (plugins.Description, error) {
+func (n *answering) Describe(context.Context) (plugins.Description, error) {
 	return plugins.Description{}, nil
 }
-func (n *network) Plan(context.Context, plugins.Values, model.Task) (model.Plan, error) {
+func (n *answering) Plan(context.Context, plugins.Values, network.Shape) (model.Plan, error) {
 	return n.plan, nil
 }
-func (n *network) Build(_ context.Context, request model.Build) error {
+func (n *answering) Build(_ context.Context, request model.Build) error {
 	n.options = request.Options
 	return nil
 }
-func (n *network) Step(context.Context, model.Step) (model.StepResult, error) { return n.result, nil }
-func (n *network) Update(context.Context, model.Update) (model.UpdateResult, error) {
+func (n *answering) Step(context.Context, model.Step) (model.StepResult, error) { return n.result, nil }
+func (n *answering) Update(context.Context, model.Update) (model.UpdateResult, error) {
 	if n.update != nil {
 		n.update()
 	}
 	return n.updated, nil
 }
-func (n *network) Evaluate(context.Context, model.Evaluate) (model.Evaluation, error) {
-	return n.evaluation, nil
+func (n *answering) Evaluate(context.Context, model.Evaluate) (network.Score, error) {
+	return n.score, nil
 }
-func (n *network) Export(context.Context) (stepgraph.Graph, error) { return n.graph, n.err }
+func (n *answering) Export(context.Context) (network.Network, error) { return n.exported, n.err }
 
 func TestModelPlan(t *testing.T) {
 	t.Parallel()
@@ -282,10 +285,20 @@ func TestModelPlan(t *testing.T) {
 		"a quantized vector":               {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2}, Quantize: true}}}, "the shape [outputs, inputs]"},
 		"a buffer without a name":          {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Shape: []int{1}}}}, "a buffer has no name"},
 		"a buffer of a negative size":      {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "b", Shape: []int{-1}}}}, "below 1"},
+		"settings":                         {withSettings(model.Setting{Name: "cell", Value: "LSTM"}, model.Setting{Name: "units", Value: "4"}), ""},
+		"a setting twice":                  {withSettings(model.Setting{Name: "cell", Value: "LSTM"}, model.Setting{Name: "cell", Value: "GRU"}), `the setting "cell" is listed twice`},
+		"a setting without a name":         {withSettings(model.Setting{Value: "LSTM"}), "a setting has no name"},
+		"a setting without a value":        {withSettings(model.Setting{Name: "cell"}), `the setting "cell" is no short line`},
+		"a setting in colour":              {withSettings(model.Setting{Name: "cell", Value: "\x1b[31mLSTM"}), `the setting "cell" is no short line of text: \x1b[31mLSTM`},
+		"a setting without an end":         {withSettings(model.Setting{Name: "cell", Value: strings.Repeat("x", 2000)}), `the setting "cell" is no short line`},
 	} {
-		_, err := checked.Model(&network{plan: test.plan}, judge).Plan(t.Context(), nil, aTask)
+		_, err := checked.Model(&answering{plan: test.plan}, judge).Plan(t.Context(), nil, aShape)
 		verdict(t, name, err, test.want)
 	}
+}
+
+func withSettings(settings ...model.Setting) model.Plan {
+	return model.Plan{Parameters: []model.Parameter{parameter}, Settings: settings}
 }
 
 func many(n, size int) []model.Parameter {
@@ -299,9 +312,9 @@ func many(n, size int) []model.Parameter {
 func TestModelUpdate(t *testing.T) {
 	t.Parallel()
 	values := map[string]model.Tensors{"b": {Value: make([]float32, 4)}, "w": {Value: make([]float32, 4)}}
-	n := &network{}
+	n := &answering{}
 	m := checked.Model(n, judge)
-	if err := m.Build(t.Context(), model.Build{Task: aTask, Parameters: values}); err != nil {
+	if err := m.Build(t.Context(), model.Build{Shape: aShape, Batch: aBatch, Parameters: values}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := m.Update(t.Context(), model.Update{})
@@ -309,51 +322,96 @@ func TestModelUpdate(t *testing.T) {
 	n.update = func() { values["w"].Value[3] = inf32 }
 	_, err = m.Update(t.Context(), model.Update{})
 	verdict(t, "Update to infinity", err, "Update: element 3 of the parameter w is -Inf")
-	verdict(t, "Build with infinity", m.Build(t.Context(), model.Build{Task: aTask, Parameters: values}), "Build: element 3 of the parameter w is -Inf")
+	verdict(t, "Build with infinity", m.Build(t.Context(), model.Build{Shape: aShape, Batch: aBatch, Parameters: values}), "Build: element 3 of the parameter w is -Inf")
+}
+
+// scores are answers about aBatch, which has 6 targets.
+var scores = []struct {
+	score network.Score
+	want  string
+}{
+	{network.Score{LossSum: 9, Count: 6, Correct: 6}, ""},
+	{network.Score{LossSum: -1e-6, Count: 6}, ""}, // rounding
+	{network.Score{LossSum: -1, Count: 6}, "sums to -1 over 6"},
+	{network.Score{LossSum: inf, Count: 6}, "sums to +Inf"},
+	{network.Score{LossSum: nan, Count: 6}, "sums to NaN"},
+	{network.Score{LossSum: 1e200, Count: 6}, "sums to 1e+200"},
+	{network.Score{Count: 7}, "over 7 targets"},
+	{network.Score{Count: 5}, "over 5 targets, 0 of them correct, where the batch has 6"},
+	{network.Score{Count: 6, Correct: 7}, "7 of them correct"},
+	{network.Score{Count: 6, Correct: -1}, "-1 of them correct"},
 }
 
 func TestModelResults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		network            network
-		step, update, eval string
+		model        answering
+		step, update string
 	}{
-		{network{result: model.StepResult{Loss: 1.5}, evaluation: model.Evaluation{LossSum: 9, Count: 6, Correct: 6}}, "", "", ""},
-		{network{result: model.StepResult{Loss: nan}, evaluation: model.Evaluation{LossSum: inf, Count: 6}}, "the loss is NaN", "", "sums to +Inf"},
-		{network{result: model.StepResult{Loss: 1e200}, evaluation: model.Evaluation{LossSum: -1e200, Count: 6}}, "the loss is 1e+200", "", "sums to -1e+200"},
-		{network{updated: model.UpdateResult{GradNorm: inf}, evaluation: model.Evaluation{Count: 7}}, "", "gradients is +Inf", "over 7 targets"},
-		{network{updated: model.UpdateResult{GradNorm: -1}, evaluation: model.Evaluation{}}, "", "gradients is -1", "over 0 targets"},
-		{network{updated: model.UpdateResult{GradNorm: nan}, evaluation: model.Evaluation{Count: 3, Correct: 4}}, "", "gradients is NaN", "4 of them correct"},
-		{network{evaluation: model.Evaluation{Count: 3, Correct: -1}}, "", "", "-1 of them correct"},
+		{answering{result: model.StepResult{Loss: 1.5}, updated: model.UpdateResult{GradNorm: 2}}, "", ""},
+		{answering{result: model.StepResult{Loss: nan}, updated: model.UpdateResult{GradNorm: nan}}, "the loss is NaN", "gradients is NaN"},
+		{answering{result: model.StepResult{Loss: 1e200}, updated: model.UpdateResult{GradNorm: inf}}, "the loss is 1e+200", "gradients is +Inf"},
+		{answering{updated: model.UpdateResult{GradNorm: -1}}, "", "gradients is -1"},
 	} {
-		m := checked.Model(&test.network, judge)
-		if err := m.Build(t.Context(), model.Build{Task: aTask}); err != nil {
+		m := checked.Model(&test.model, judge)
+		if err := m.Build(t.Context(), model.Build{Shape: aShape, Batch: aBatch}); err != nil {
 			t.Fatal(err)
 		}
-		if got := test.network.options["units"]; got != "4" {
+		if got := test.model.options["units"]; got != "4" {
 			t.Errorf("Build passes on units=%q, want the default 4", got)
 		}
 		_, err := m.Step(t.Context(), model.Step{})
 		verdict(t, "Step", err, test.step)
 		_, err = m.Update(t.Context(), model.Update{})
 		verdict(t, "Update", err, test.update)
-		_, err = m.Evaluate(t.Context(), model.Evaluate{})
-		verdict(t, "Evaluate", err, test.eval)
+	}
+	for _, test := range scores {
+		m := checked.Model(&answering{score: test.score}, judge)
+		if err := m.Build(t.Context(), model.Build{Shape: aShape, Batch: aBatch}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := m.Evaluate(t.Context(), model.Evaluate{})
+		verdict(t, "Evaluate", err, test.want)
 	}
 }
 
 func TestModelExport(t *testing.T) {
 	t.Parallel()
-	sound := stepgraph.Graph{Nodes: []stepgraph.Node{{Name: "y"}}, Output: "y"}
-	_, err := checked.Model(&network{graph: sound}, judge).Export(t.Context())
-	verdict(t, "a graph with its output", err, "")
-	_, err = checked.Model(&network{}, judge).Export(t.Context())
-	coloured := sound
-	coloured.Nodes = append(coloured.Nodes, stepgraph.Node{Name: "z\n"})
-	_, err = checked.Model(&network{graph: coloured}, judge).Export(t.Context())
-	verdict(t, "a name of two lines", err, "no short line of text: z")
-	_, err = checked.Model(&network{}, judge).Export(t.Context())
-	verdict(t, "an empty graph", err, `the output "" is no node`)
+	sound := func() network.Network {
+		return network.Scanned("m", stepgraph.Graph{
+			Inputs: []stepgraph.Input{{Name: "x", Token: true, Size: 5}},
+			Nodes:  []stepgraph.Node{{Name: "y", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: 5, Weight: "w"}},
+			Output: "y",
+		})
+	}
+	shape := sound().Shape(2, map[string]int{"sequence": 3}, false)
+	for name, test := range map[string]struct {
+		spoil func(*network.Network)
+		want  string
+	}{
+		"sound":               {func(*network.Network) {}, ""},
+		"a node of two lines": {func(n *network.Network) { n.Stages[0].Graph.Nodes[0].Name = "z\n" }, "no short line of text: z"},
+		"a weight in colour":  {func(n *network.Network) { n.Stages[0].Graph.Nodes[0].Weight = "\x1b[31mw" }, `no short line of text: \x1b[31mw`},
+		"a stage in colour":   {func(n *network.Network) { n.Stages[0].Name = "\x1b[31ms" }, `no short line of text: \x1b[31ms`},
+		"an input in colour":  {func(n *network.Network) { n.Inputs[0].Name = "\x1b[31mx" }, `no short line of text: \x1b[31mx`},
+		"other inputs":        {func(n *network.Network) { n.Inputs[0].Size = 6 }, "the network takes the inputs"},
+		"other classes":       {func(n *network.Network) { n.Stages[0].Graph.Nodes[0].Size = 4 }, "4 logits for 5 classes"},
+		"logits once":         {func(n *network.Network) { n.Stages[0].Last = true }, "logits once a sequence"},
+		"no stages":           {func(n *network.Network) { n.Stages = nil }, "0 logits for 5 classes"},
+		"a stage of nothing":  {func(n *network.Network) { n.Stages = append(n.Stages, network.Stage{Name: "s", Op: network.Softmax}) }, ""},
+		"which is the output": {func(n *network.Network) {
+			n.Stages, n.Output = []network.Stage{{Name: "s", Op: network.WeightedSum}}, "s"
+		}, "0 logits for 5 classes"},
+	} {
+		exported := sound()
+		test.spoil(&exported)
+		m := checked.Model(&answering{exported: exported}, judge)
+		if err := m.Build(t.Context(), model.Build{Shape: shape}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := m.Export(t.Context())
+		verdict(t, name, err, test.want)
+	}
 }
 
 // machine is a backend that answers what it is told to.
@@ -362,6 +420,7 @@ type machine struct {
 	deployed backend.Deployed
 	cost     backend.Cost
 	outputs  []float32
+	score    network.Score
 	err      error
 }
 
@@ -375,9 +434,9 @@ func (m *machine) Deploy(_ context.Context, request backend.Deploy) (backend.Dep
 func (m *machine) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
 	return m.cost, nil
 }
-func (m *machine) Execute(_ context.Context, request backend.Execute) error {
+func (m *machine) Execute(_ context.Context, request backend.Execute) (network.Score, error) {
 	copy(request.Outputs, m.outputs)
-	return m.err
+	return m.score, m.err
 }
 
 func TestBackend(t *testing.T) {
@@ -418,8 +477,12 @@ func TestBackend(t *testing.T) {
 		"too few":  {[]float32{1, 2}, "output 2 of 3 is NaN"},
 		"infinity": {[]float32{1, inf32, 3}, "output 1 of 3 is -Inf"},
 	} {
-		err := checked.Backend(&machine{outputs: test.outputs}, judge).Execute(t.Context(), backend.Execute{Outputs: make([]float32, 3)})
+		_, err := checked.Backend(&machine{outputs: test.outputs}, judge).Execute(t.Context(), backend.Execute{Outputs: make([]float32, 3)})
 		verdict(t, "Execute with outputs: "+name, err, test.want)
+	}
+	for _, test := range scores {
+		_, err := checked.Backend(&machine{score: test.score}, judge).Execute(t.Context(), backend.Execute{Batch: aBatch})
+		verdict(t, "Execute to a score", err, test.want)
 	}
 }
 

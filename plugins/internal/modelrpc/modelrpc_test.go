@@ -3,6 +3,8 @@ package modelrpc_test
 import (
 	"context"
 	"errors"
+	"math"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,14 +15,17 @@ import (
 	"bittern/plugins/internal/filled"
 	"bittern/plugins/internal/loopback"
 	"bittern/plugins/internal/modelrpc"
+	"bittern/plugins/internal/wire"
+	modelv1 "bittern/plugins/internal/wire/bittern/model/v1"
+	networkv1 "bittern/plugins/internal/wire/bittern/network/v1"
 	"bittern/plugins/model"
-	"bittern/plugins/stepgraph"
+	"bittern/plugins/network"
 )
 
 // recorder notes what it is called with and answers with every field set.
 type recorder struct {
 	options  plugins.Values
-	task     model.Task
+	shape    network.Shape
 	build    model.Build
 	step     model.Step
 	update   model.Update
@@ -31,8 +36,8 @@ func (r *recorder) Describe(context.Context) (plugins.Description, error) {
 	return filled.New[plugins.Description](), nil
 }
 
-func (r *recorder) Plan(_ context.Context, options plugins.Values, task model.Task) (model.Plan, error) {
-	r.options, r.task = options, task
+func (r *recorder) Plan(_ context.Context, options plugins.Values, shape network.Shape) (model.Plan, error) {
+	r.options, r.shape = options, shape
 	return filled.New[model.Plan](), nil
 }
 
@@ -51,13 +56,24 @@ func (r *recorder) Update(_ context.Context, request model.Update) (model.Update
 	return filled.New[model.UpdateResult](), nil
 }
 
-func (r *recorder) Evaluate(_ context.Context, request model.Evaluate) (model.Evaluation, error) {
+func (r *recorder) Evaluate(_ context.Context, request model.Evaluate) (network.Score, error) {
 	r.evaluate = request
-	return filled.New[model.Evaluation](), nil
+	return filled.New[network.Score](), nil
 }
 
-func (r *recorder) Export(context.Context) (stepgraph.Graph, error) {
-	return filled.New[stepgraph.Graph](), nil
+func (r *recorder) Export(context.Context) (network.Network, error) {
+	return filled.New[network.Network](), nil
+}
+
+// shape has every property that a shape can have.
+var shape = network.Shape{
+	Inputs: []network.Input{
+		{Name: "text", Role: network.Tokens, Stream: "words", Size: 8},
+		{Name: "pixels", Role: network.Features, Stream: "image", Size: 3},
+		{Name: "lengths", Role: network.Lengths, Stream: "words", Size: 1},
+		{Name: "choices", Role: network.Candidates, Size: 4},
+	},
+	Steps: map[string]int{"words": 6, "image": 5}, Sequences: 2, Classes: 4, Targets: "words", Carried: true,
 }
 
 func same(t *testing.T, what string, got, want any) {
@@ -101,16 +117,24 @@ func TestEverythingCrosses(t *testing.T) {
 	}
 	same(t, "the description", description, filled.New[plugins.Description]())
 
-	options, task := filled.New[plugins.Values](), filled.New[model.Task]()
-	plan, err := client.Plan(ctx, options, task)
+	options := filled.New[plugins.Values]()
+	plan, err := client.Plan(ctx, options, shape)
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "Plan's options", r.options, options)
-	same(t, "the task", r.task, task)
+	same(t, "the shape", r.shape, shape)
 	same(t, "the plan", plan, filled.New[model.Plan]())
 
 	build := filled.New[model.Build]()
+	build.Shape = shape
+	if build.Batch, err = shape.NewBatch(
+		func(_ string, dims []int) ([]int32, error) { return arena.Make[int32](shared, dims...) },
+		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](shared, dims...) }); err != nil {
+		t.Fatal(err)
+	}
+	build.Batch.Int32["text"][5], build.Batch.Float32["pixels"][29] = 7, 0.5
+	build.Batch.Fresh[1], build.Batch.Targets[9] = 1, -1
 	first := true
 	for name, p := range build.Parameters {
 		p.Value, p.Grad = share(t, shared, p.Value), share(t, shared, p.Grad)
@@ -122,12 +146,6 @@ func TestEverythingCrosses(t *testing.T) {
 	}
 	for name, buffer := range build.Buffers {
 		build.Buffers[name] = share(t, shared, buffer)
-	}
-	for name, input := range build.Inputs.Int32 {
-		build.Inputs.Int32[name] = share(t, shared, input)
-	}
-	for name, input := range build.Inputs.Float32 {
-		build.Inputs.Float32[name] = share(t, shared, input)
 	}
 	if err := client.Build(ctx, build); err != nil {
 		t.Fatal(err)
@@ -148,18 +166,18 @@ func TestEverythingCrosses(t *testing.T) {
 	same(t, "Update", r.update, filled.New[model.Update]())
 	same(t, "Update's result", update, filled.New[model.UpdateResult]())
 
-	evaluation, err := client.Evaluate(ctx, filled.New[model.Evaluate]())
+	score, err := client.Evaluate(ctx, filled.New[model.Evaluate]())
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "Evaluate", r.evaluate, filled.New[model.Evaluate]())
-	same(t, "the evaluation", evaluation, filled.New[model.Evaluation]())
+	same(t, "the score", score, filled.New[network.Score]())
 
-	graph, err := client.Export(ctx)
+	exported, err := client.Export(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "the step graph", graph, filled.New[stepgraph.Graph]())
+	same(t, "the network", exported, filled.New[network.Network]())
 }
 
 func TestBuildNamesTheTensorOutsideTheArena(t *testing.T) {
@@ -174,11 +192,53 @@ func TestBuildNamesTheTensorOutsideTheArena(t *testing.T) {
 	for want, build := range map[string]model.Build{
 		"build the model: parameter W: Grad: ": {Parameters: map[string]model.Tensors{"W": {Grad: outside}}},
 		"build the model: buffer mean: ":       {Buffers: map[string][]float32{"mean": outside}},
-		"build the model: input pixels: ":      {Inputs: model.Inputs{Float32: map[string][]float32{"pixels": outside}}},
+		"build the model: input pixels: ":      {Batch: network.Batch{Float32: map[string][]float32{"pixels": outside}}},
+		"build the model: targets: ":           {Batch: network.Batch{Targets: []int32{1}}},
 	} {
 		err := client.Build(t.Context(), build)
 		if !errors.Is(err, arena.ErrOutside) || err.Error() != want+arena.ErrOutside.Error() {
 			t.Errorf("Build = %v, want %s%v", err, want, arena.ErrOutside)
 		}
+	}
+}
+
+// What the other side sends need not make sense: it is an error, and no crash.
+func TestServerRefusesShapesAndBatchesThatAreNone(t *testing.T) {
+	t.Parallel()
+	r := &recorder{}
+	conn := loopback.Connect(t, func(registrar grpc.ServiceRegistrar) {
+		server := modelrpc.Register(registrar, r)
+		t.Cleanup(func() {
+			if err := server.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	remote := modelv1.NewModelClient(conn)
+	sound := wire.EncodeShape(shape)
+	endless := wire.EncodeShape(shape)
+	endless.Steps["words"] = math.MaxInt64
+	for want, s := range map[string]*networkv1.Shape{
+		"0 sequences":           nil,
+		"more than 2147483647 ": endless,
+	} {
+		if _, err := remote.Plan(t.Context(), &modelv1.PlanRequest{Shape: s}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Plan = %v, want an error that says %q", err, want)
+		}
+		if _, err := remote.Build(t.Context(), &modelv1.BuildRequest{Shape: s}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Build = %v, want an error that says %q", err, want)
+		}
+	}
+	for want, b := range map[string]*networkv1.Batch{
+		"the batch has 0 sequences where 2 are expected": nil,
+		"the batch has 0 steps":                          {Sequences: 2},
+		"the tensor text has 0 elements":                 {Sequences: 2, Steps: sound.Steps},
+	} {
+		if _, err := remote.Build(t.Context(), &modelv1.BuildRequest{Shape: sound, Batch: b}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Build = %v, want an error that says %q", err, want)
+		}
+	}
+	if r.build.Batch.Sequences != 0 || r.shape.Sequences != 0 {
+		t.Errorf("the model was called with the shape %v and the batch %v, want no call", r.shape, r.build.Batch)
 	}
 }

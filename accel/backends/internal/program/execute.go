@@ -48,11 +48,7 @@ func (e *Execution) Execute(ctx context.Context, request backend.Execute, worker
 			longest[stream] = max(longest[stream], j.length(stream, place))
 		}
 	}
-	group = min(group, (len(order)+workers-1)/workers)
-	if bytes := p.KeptBytes(longest); bytes > 0 {
-		group = min(group, keptLimit/bytes)
-	}
-	group = max(1, group)
+	group = groupSize(group, len(order), workers, p.KeptBytes(longest))
 	if err := p.run(ctx, j, order, longest, workers, group); err != nil {
 		return network.Score{}, err
 	}
@@ -65,6 +61,17 @@ func (e *Execution) Execute(ctx context.Context, request backend.Execute, worker
 		sum.Add(score)
 	}
 	return sum, nil
+}
+
+// groupSize is how many sequences a worker takes at once: at most so many, so few
+// that every worker has some, and no more than the values between their stages allow,
+// which are so many bytes a sequence.
+func groupSize(most, sequences, workers, bytes int) int {
+	size := min(most, (sequences+workers-1)/workers)
+	if bytes > 0 {
+		size = min(size, keptLimit/bytes)
+	}
+	return max(1, size)
 }
 
 // run takes the sequences of an order through the program, group after group.

@@ -15,8 +15,8 @@
 // # Memory
 //
 // What a scan gives is kept only where a later stage reads it, as float32, for the
-// group that a worker has at hand. Logits are scored where they
-// are made, one step at a time.
+// group that a worker has at hand. Logits are scored where they are made, one step at
+// a time.
 //
 // # Carried state
 //
@@ -26,9 +26,7 @@
 // and forgets what was kept. An Execute that fails leaves what was kept as it was.
 package program
 
-import (
-	"bittern/plugins/network"
-)
+import "bittern/plugins/network"
 
 // Graph is a step graph that is ready to run. Any number of goroutines may make
 // machines of it.

@@ -269,3 +269,19 @@ func TestCancel(t *testing.T) {
 		t.Errorf("error %v after %d steps, want %v after 2", err, len(g.steps), context.Canceled)
 	}
 }
+
+func TestGroupSize(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ most, sequences, workers, bytes, want int }{
+		{32, 1000, 2, 0, 32},
+		{32, 33, 2, 0, 17},
+		{32, 0, 2, 0, 1},
+		{1, 1000, 2, 4, 1},
+		{32, 1000, 2, 64 << 20 / 5, 5},
+		{32, 1000, 2, 64<<20 + 4, 1},
+	} {
+		if got := groupSize(c.most, c.sequences, c.workers, c.bytes); got != c.want {
+			t.Errorf("%+v: groups of %d, want %d", c, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package suite
+
+import (
+	"fmt"
+	"reflect"
+
+	"bittern/plugins"
+)
+
+// join takes in the suites that a suite of parts names. What the parts must have in
+// common, for it holds for a whole run, becomes the suite's own.
+func (s *Suite) join() *fault {
+	for i, name := range s.Parts {
+		path := fmt.Sprintf("parts[%d]", i)
+		part, err := load(name, true)
+		if err != nil {
+			return faultOf(path, "%s: %s", path, err)
+		}
+		for _, other := range s.Suites {
+			if other.Name == part.Name {
+				return faultOf(path, "%s: two suites are called %s; list each once", path, quote(part.Name))
+			}
+		}
+		s.Suites = append(s.Suites, part)
+	}
+	return s.agree()
+}
+
+// agree refuses parts of which one wants another machine than the first.
+func (s *Suite) agree() *fault {
+	first := s.Suites[0]
+	for i, part := range s.Suites {
+		for _, common := range []struct {
+			key      string
+			one, two any
+		}{{"threads", first.Threads, part.Threads}, {"freeze", first.Freeze, part.Freeze}, {"backends", first.Backends, part.Backends}} {
+			if !reflect.DeepEqual(common.one, common.two) {
+				return faultOf(fmt.Sprintf("parts[%d]", i), "the suites %s and %s have other %s, which the parts of a suite must share; make them the same",
+					quote(first.Name), quote(part.Name), common.key)
+			}
+		}
+	}
+	s.Threads, s.Freeze, s.Backends = first.Threads, first.Freeze, first.Backends
+	return nil
+}
+
+// applyToParts puts an override in force for every part. The bytes of data are for the
+// parts that have tasks with that option.
+func (s *Suite) applyToParts(o Override) error {
+	bytes := o.Bytes
+	o.Bytes = nil
+	applied := bytes == nil
+	for _, part := range s.Suites {
+		if err := part.Apply(o); err != nil {
+			return err
+		}
+		if bytes == nil {
+			continue
+		}
+		some, err := part.applyBytes(*bytes)
+		if err != nil {
+			return err
+		}
+		applied = applied || some
+	}
+	if !applied {
+		return s.noBytes()
+	}
+	for _, find := range []func() *fault{s.agree, s.check} {
+		if f := find(); f != nil {
+			return plugins.Problemf("suite %s: %s", s.Name, f.text)
+		}
+	}
+	return nil
+}

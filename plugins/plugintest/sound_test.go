@@ -1,0 +1,328 @@
+package plugintest_test
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/model"
+	"bittern/plugins/network"
+	"bittern/plugins/plugintest"
+	"bittern/plugins/stepgraph"
+)
+
+// A model and a backend that compute pass the kit, but for the faults that
+// TestTheKitFindsFaults gives them.
+func TestSoundPluginsPass(t *testing.T) {
+	t.Parallel()
+	plugintest.Model(t, func() model.Model { return &toy{} }).Want(t, "features", "question")
+	plugintest.Backend(t, func() backend.Backend { return &exact{} }).Want(t)
+	plugintest.Backend(t, func() backend.Backend { return &exact{noSoftmax: true} }).Want(t, "attention")
+}
+
+const toyUnits = 2
+
+// toy is a recurrent network small enough to be differentiated by hand:
+//
+//	h_t = h_{t−1}/2 + R[:, x_t];  logits = O·h_t
+type toy struct {
+	meanOfAll, gradientOfAll, readFilling        bool
+	evaluateFresh, evaluateOn, stepFresh, stepOn bool
+	firstMark, hidden, shared, fade              bool
+	build                                        model.Build
+	tokens                                       network.Input
+	evaluated, trained                           []float32 // state, [sequences, units]
+}
+
+func (*toy) Describe(context.Context) (plugins.Description, error) {
+	return plugins.Description{Kind: plugins.KindModel, Name: "toy", Version: "1.0.0", API: plugins.APIVersion, Summary: "adds up"}, nil
+}
+
+func (m *toy) Plan(_ context.Context, _ plugins.Values, shape network.Shape) (model.Plan, error) {
+	if shape.Inputs[0].Role != network.Tokens || len(shape.Inputs) > 2 {
+		return model.Plan{}, plugins.Problemf("give it tokens")
+	}
+	plan := model.Plan{Parameters: []model.Parameter{
+		{Name: "R", Shape: []int{toyUnits, shape.Inputs[0].Size}, Quantize: true},
+		{Name: "O", Shape: []int{shape.Classes, toyUnits}},
+	}}
+	if shape.Carried {
+		plan.Buffers = []model.Buffer{{Name: "state", Shape: []int{shape.Sequences, toyUnits}}}
+	}
+	return plan, nil
+}
+
+func (m *toy) Build(_ context.Context, build model.Build) error {
+	m.build, m.tokens = build, build.Shape.Inputs[0]
+	for _, name := range []string{"R", "O"} {
+		for i := range build.Parameters[name].Value {
+			build.Parameters[name].Value[i] = float32(math.Sin(float64(7*i + len(build.Parameters[name].Value))))
+		}
+	}
+	m.evaluated = make([]float32, build.Shape.Sequences*toyUnits)
+	m.trained = build.Buffers["state"]
+	if m.hidden || m.trained == nil {
+		m.trained = make([]float32, build.Shape.Sequences*toyUnits)
+	}
+	if m.shared {
+		m.evaluated = m.trained
+	}
+	return nil
+}
+
+// pass runs the batch, and where grad is not nil adds up the gradients of the sum of
+// the losses.
+func (m *toy) pass(r, state []float32, fresh, on bool, grad map[string][]float64) network.Score {
+	b, o := m.build.Batch, m.build.Parameters["O"].Value
+	vocabulary, classes := m.tokens.Size, m.build.Shape.Classes
+	var score network.Score
+	for i := range b.Sequences {
+		h := make([]float64, toyUnits)
+		starts := b.Starts(i)
+		if m.firstMark {
+			starts = b.Starts(0)
+		}
+		if (!starts || on) && !fresh {
+			for u := range h {
+				h[u] = float64(state[i*toyUnits+u])
+			}
+		}
+		length := b.Length(m.build.Shape.Inputs, m.tokens.Stream, i)
+		if m.readFilling {
+			length = b.Steps[m.tokens.Stream]
+		}
+		var dh [][]float64 // by step
+		for t := range length {
+			token := int(b.Int32[m.tokens.Name][t*b.Sequences+i])
+			for u := range h {
+				h[u] = h[u]/2 + float64(r[u*vocabulary+token])
+			}
+			dh = append(dh, make([]float64, toyUnits))
+			at := i
+			if m.build.Shape.Targets != "" {
+				at = t*b.Sequences + i
+			} else if t < length-1 {
+				continue
+			}
+			if b.Targets[at] < 0 {
+				continue
+			}
+			logits := make([]float32, classes)
+			for c := range logits {
+				logits[c] = float32(float64(o[c*toyUnits])*h[0] + float64(o[c*toyUnits+1])*h[1])
+			}
+			score.Target(logits, b.Targets[at], nil)
+			if grad == nil {
+				continue
+			}
+			sum := 0.0
+			for _, v := range logits {
+				sum += math.Exp(float64(v))
+			}
+			for c, v := range logits {
+				d := math.Exp(float64(v)) / sum
+				if c == int(b.Targets[at]) {
+					d--
+				}
+				for u := range h {
+					grad["O"][c*toyUnits+u] += d * h[u]
+					dh[t][u] += d * float64(o[c*toyUnits+u])
+				}
+			}
+		}
+		if grad != nil {
+			sum := make([]float64, toyUnits)
+			for t := length - 1; t >= 0; t-- {
+				token := int(b.Int32[m.tokens.Name][t*b.Sequences+i])
+				for u := range sum {
+					sum[u] = sum[u]/2 + dh[t][u]
+					grad["R"][u*vocabulary+token] += sum[u]
+				}
+			}
+		}
+		for u := range h {
+			if m.fade {
+				h[u] *= 0.9
+			}
+			state[i*toyUnits+u] = float32(h[u])
+		}
+	}
+	return score
+}
+
+func (m *toy) Step(context.Context, model.Step) (model.StepResult, error) {
+	grad := map[string][]float64{}
+	for name, p := range m.build.Parameters {
+		grad[name] = make([]float64, len(p.Value))
+	}
+	score := m.pass(m.build.Parameters["R"].Quantized, m.trained, m.stepFresh, m.stepOn, grad)
+	whole, count := float64(len(m.build.Batch.Targets)), float64(score.Count)
+	for name, p := range m.build.Parameters {
+		for i, g := range grad[name] {
+			if m.gradientOfAll {
+				p.Grad[i] = float32(g / whole)
+			} else {
+				p.Grad[i] = float32(g / count)
+			}
+		}
+	}
+	if m.meanOfAll {
+		count = whole
+	}
+	return model.StepResult{Loss: score.LossSum / count}, nil
+}
+
+// Update is Adam's first step for every step: the kit makes no second one.
+func (m *toy) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
+	square := 0.0
+	for _, p := range m.build.Parameters {
+		for i, g := range p.Grad {
+			square += float64(g) * float64(g)
+			if g != 0 {
+				p.Value[i] -= float32(request.LearningRate * float64(g) / math.Abs(float64(g)))
+			}
+		}
+	}
+	return model.UpdateResult{GradNorm: math.Sqrt(square)}, nil
+}
+
+func (m *toy) Evaluate(context.Context, model.Evaluate) (network.Score, error) {
+	return m.pass(m.build.Parameters["R"].Value, m.evaluated, m.evaluateFresh, m.evaluateOn, nil), nil
+}
+
+func (m *toy) Export(context.Context) (network.Network, error) {
+	shape := m.build.Shape
+	half := stepgraph.Table{Rows: 1, Values: []float32{0.5, 0.5}}
+	return network.Network{
+		Model: "toy", Inputs: shape.Inputs, Output: "logits",
+		Stages: []network.Stage{{Name: "logits", Op: network.Scan, Inputs: []string{m.tokens.Name}, Last: shape.Targets == "", Graph: stepgraph.Graph{
+			Inputs: []stepgraph.Input{{Name: "x", Token: true, Size: m.tokens.Size}},
+			States: []stepgraph.State{{Name: "h", Size: toyUnits, Init: make([]float32, toyUnits), Next: "h'"}},
+			Nodes: []stepgraph.Node{
+				{Name: "R·x", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: toyUnits, Weight: "R", Recurrent: true},
+				{Name: "h/2", Op: stepgraph.ScaleShift, Inputs: []string{"h"}, Size: toyUnits, Scale: half},
+				{Name: "h'", Op: stepgraph.Add, Inputs: []string{"h/2", "R·x"}, Size: toyUnits},
+				{Name: "logits", Op: stepgraph.MatVec, Inputs: []string{"h'"}, Size: shape.Classes, Weight: "O"},
+			},
+			Output: "logits",
+		}}},
+	}, nil
+}
+
+// exact is a machine that computes as the reference does.
+type exact struct {
+	forget, keep, firstMark, readFilling, fillOutputs bool
+	allClasses, needOutputs, sharpen, noSoftmax       bool
+	change                                            func(*network.Network)
+	network                                           network.Network // as it was deployed
+	reference                                         *network.Reference
+	calls                                             int
+}
+
+func (*exact) Describe(context.Context) (plugins.Description, error) {
+	return plugins.Description{Kind: plugins.KindBackend, Name: "exact", Version: "1.0.0", API: plugins.APIVersion, Summary: "computes in float64"}, nil
+}
+
+func (e *exact) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
+	if err := request.Network.Validate(request.Weights); err != nil {
+		return backend.Deployed{}, err
+	}
+	e.network = request.Network
+	for _, s := range e.network.Stages {
+		if s.Op == network.Softmax && e.noSoftmax {
+			return backend.Deployed{}, &backend.ErrUnsupported{Reason: "it has no exponential"}
+		}
+	}
+	changed := copied(request.Network)
+	if e.change != nil && len(changed.Stages) > 1 {
+		e.change(&changed)
+	}
+	var err error
+	e.reference, err = network.NewReference(changed, request.Weights)
+	return backend.Deployed{Tolerance: new(1e-6)}, err
+}
+
+// copied has stages and nodes of its own: the kit's programs stay as they are.
+func copied(n network.Network) network.Network {
+	n.Stages = append([]network.Stage(nil), n.Stages...)
+	for i := range n.Stages {
+		n.Stages[i].Graph.Nodes = append([]stepgraph.Node(nil), n.Stages[i].Graph.Nodes...)
+	}
+	return n
+}
+
+func (*exact) Cost(_ context.Context, request backend.CostRequest) (backend.Cost, error) {
+	cycles := 0.0
+	for _, steps := range request.Steps {
+		cycles += float64(steps)
+	}
+	const reason = "nobody asks"
+	return backend.Cost{Cycles: &cycles, Missing: map[string]string{"seconds": reason, "energy": reason, "area": reason, "memory": reason}}, nil
+}
+
+func (e *exact) Execute(_ context.Context, request backend.Execute) (network.Score, error) {
+	if err := request.Validate(e.network); err != nil {
+		return network.Score{}, err
+	}
+	e.calls++
+	b := request.Batch
+	inputs, classes := e.network.Inputs, e.network.Classes()
+	if b.Fresh != nil {
+		b.Fresh = append([]int32(nil), b.Fresh...)
+		for i := range b.Fresh {
+			switch {
+			case e.forget:
+				b.Fresh[i] = 1
+			case e.keep && e.calls > 1:
+				b.Fresh[i] = 0
+			case e.firstMark:
+				b.Fresh[i] = b.Fresh[0]
+			}
+		}
+	}
+	if e.readFilling {
+		b.Int32 = map[string][]int32{}
+		for name, values := range request.Batch.Int32 {
+			b.Int32[name] = values
+		}
+		for _, in := range inputs {
+			if in.Role == network.Lengths {
+				b.Int32[in.Name] = make([]int32, b.Sequences)
+				for i := range b.Int32[in.Name] {
+					b.Int32[in.Name][i] = int32(b.Steps[in.Stream])
+				}
+			}
+		}
+	}
+	logits, err := e.reference.Run(b)
+	if err != nil {
+		return network.Score{}, err
+	}
+	var score network.Score
+	for at, target := range b.Targets {
+		row := make([]float32, classes)
+		for c := range row {
+			row[c] = float32(logits[at*classes+c])
+			if e.sharpen {
+				row[c] *= 1.0001
+			}
+		}
+		candidates := b.Candidates(inputs, at%b.Sequences)
+		if e.allClasses {
+			candidates = nil
+		}
+		score.Target(row, target, candidates)
+		if target < 0 && e.fillOutputs {
+			row[0] = 1
+		}
+		if request.Outputs != nil {
+			copy(request.Outputs[at*classes:], row)
+		}
+	}
+	if e.needOutputs && request.Outputs == nil {
+		score.LossSum = 0
+	}
+	return score, nil
+}
