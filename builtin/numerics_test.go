@@ -22,6 +22,7 @@ import (
 	"bittern/accel/backends/cpu"
 	"bittern/accel/kernels/isa"
 	"bittern/builtin"
+	"bittern/models/attentivereader"
 	"bittern/models/gru"
 	"bittern/models/lstm"
 	"bittern/plugins"
@@ -97,7 +98,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	for _, make := range []func() quantizer.Quantizer{none.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New} {
 		add(quantizerNumbers(t, make()))
 	}
-	for _, make := range []func() model.Model{lstm.New, gru.New} {
+	for _, make := range []func() model.Model{lstm.New, gru.New, attentivereader.New} {
 		modelNumbers(t, make, func(d plugins.Description, options string, digest []byte) {
 			found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()+" "+options] = fingerprint{d.Version, hex.EncodeToString(digest)}
 		})
@@ -177,6 +178,25 @@ func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description,
 	return d, h.Sum(nil)
 }
 
+// modelShapes are the shapes that models' numbers are of: each of the first that it serves.
+var modelShapes = []network.Shape{
+	{
+		Inputs: []network.Input{{Name: "symbols", Role: network.Tokens, Stream: "symbols", Size: 11}},
+		Steps:  map[string]int{"symbols": 5}, Sequences: 6, Classes: 11, Targets: "symbols",
+	},
+	{
+		Inputs: []network.Input{{Name: "symbols", Role: network.Tokens, Stream: "symbols", Size: 11}},
+		Steps:  map[string]int{"symbols": 5}, Sequences: 6, Classes: 11,
+	},
+	{
+		Inputs: []network.Input{
+			{Name: "text", Role: network.Tokens, Stream: "text", Size: 11}, {Name: "text-lengths", Role: network.Lengths, Stream: "text", Size: 1},
+			{Name: "question", Role: network.Tokens, Stream: "question", Size: 11}, {Name: "question-lengths", Role: network.Lengths, Stream: "question", Size: 1},
+		},
+		Steps: map[string]int{"text": 5, "question": 3}, Sequences: 6, Classes: 7,
+	},
+}
+
 // modelNumbers finds a model's numbers with every choice of every option that has some.
 func modelNumbers(t *testing.T, make func() model.Model, found func(d plugins.Description, options string, digest []byte)) {
 	d, err := make().Describe(t.Context())
@@ -200,16 +220,30 @@ func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Va
 	must(t, err)
 	resolved, err := plugins.Resolve(d.Name, d.Options, options)
 	must(t, err)
-	task := model.Task{Kind: model.LanguageModel, InputSize: 11, OutputSize: 11, Batch: 6, Length: 5}
-	plan, err := m.Plan(ctx, resolved, task)
+	var shape network.Shape
+	var plan model.Plan
+	for _, shape = range modelShapes {
+		if plan, err = m.Plan(ctx, resolved, shape); err == nil {
+			break
+		}
+	}
 	must(t, err)
 	build := model.Build{
-		Options: resolved, Task: task, Seed: 3, Threads: 2, Optimiser: model.Adam,
+		Options: resolved, Shape: shape, Seed: 3, Threads: 2, Optimiser: model.Adam,
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{},
-		Inputs: model.Inputs{Int32: map[string][]int32{"inputs": make([]int32, 30), "targets": make([]int32, 30)}},
+		Batch: shape.Allocate(),
 	}
-	for i := range build.Inputs.Int32["inputs"] {
-		build.Inputs.Int32["inputs"][i], build.Inputs.Int32["targets"][i] = int32(i*i%11), int32((i*i+3*i)%11)
+	for _, in := range shape.Inputs {
+		least, limit := 0, in.Size
+		if in.Role == network.Lengths {
+			least, limit = 1, shape.Steps[in.Stream]
+		}
+		for i := range build.Batch.Int32[in.Name] {
+			build.Batch.Int32[in.Name][i] = int32(least + i*i%limit)
+		}
+	}
+	for i := range build.Batch.Targets {
+		build.Batch.Targets[i] = int32((i*i + 3*i) % shape.Classes)
 	}
 	size := func(shape []int) int {
 		n := 1
@@ -244,15 +278,17 @@ func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Va
 		write(h, result, updated)
 	}
 	quantize()
-	for _, request := range []model.Evaluate{{Statistics: model.Batch}, {Statistics: model.Calibrate, First: true}, {Statistics: model.Frozen, Valid: 4}} {
+	for _, request := range []model.Evaluate{{Statistics: model.Batch}, {Statistics: model.Calibrate, First: true}, {Statistics: model.Frozen}} {
 		evaluation, err := m.Evaluate(ctx, request)
 		must(t, err)
 		write(h, evaluation)
 	}
-	graph, err := m.Export(ctx)
+	exported, err := m.Export(ctx)
 	must(t, err)
-	rename(&graph)
-	text, err := json.Marshal(graph)
+	for i := range exported.Stages {
+		rename(&exported.Stages[i].Graph)
+	}
+	text, err := json.Marshal(exported)
 	must(t, err)
 	h.Write(text)
 	for _, name := range slices.Sorted(maps.Keys(build.Parameters)) {
@@ -262,14 +298,18 @@ func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Va
 
 // rename numbers the values of a graph: what they are called is no number.
 func rename(g *stepgraph.Graph) {
-	names := map[string]string{g.Input.Name: "x"}
+	names := map[string]string{}
+	for i := range g.Inputs {
+		names[g.Inputs[i].Name] = fmt.Sprint("x", i)
+		g.Inputs[i].Name = names[g.Inputs[i].Name]
+	}
 	for i, s := range g.States {
 		names[s.Name] = fmt.Sprint("state ", i)
 	}
 	for i, n := range g.Nodes {
 		names[n.Name] = fmt.Sprint("node ", i)
 	}
-	g.Input.Name, g.Output = names[g.Input.Name], names[g.Output]
+	g.Output = names[g.Output]
 	for i := range g.States {
 		s := &g.States[i]
 		s.Name, s.Next = names[s.Name], names[s.Next]
