@@ -47,7 +47,7 @@ func options() []plugins.Option {
 		{Name: "embedding", Type: plugins.Int, Default: "200", Min: 1, Max: 8192,
 			Doc: "features a token is embedded in, in full precision"},
 		{Name: "normalization", Type: plugins.String, Default: recurrent.BatchNorm.String(), Choices: normalizations,
-			Doc: "of both products of a layer. batch: over the minibatch, with statistics of each time step; batch-shared: trained the same, deployed with one set of statistics for all time steps; layer: over the features of a gate; weight: rows of the matrices scaled to a learned norm; none: plain layers"},
+			Doc: "of both products of a layer. batch and batch-shared: over the sequences of the minibatch that have the time step, deployed with one set of statistics for all time steps, as sequences differ in length; layer: over the features of a gate; weight: rows of the matrices scaled to a learned norm; none: plain layers"},
 		{Name: "normalize-cell", Type: plugins.Bool, Default: "true",
 			Doc: "batch and batch-shared of an lstm: true normalises the cell too and gives both products one bias (Ardakani et al., ICLR 2019); false leaves the cell and gives each product a bias (Hou et al., NeurIPS 2019). Other normalizations never normalise the cell"},
 		{Name: "dropout", Type: plugins.Float, Default: "0", Min: 0, Max: 0.95,

@@ -25,8 +25,8 @@ const (
 // where ←h(1) is what the layer that reads backward ends with.
 //
 // Both layers scan forward: the second is given each sequence in reverse order
-// of its own steps. So both start every sequence at their first step, of which
-// the frozen statistics of a normalization have the first row, whatever its length.
+// of its own steps. So all sequences are at their first step at the same time in
+// either, whatever their lengths, where batch normalization relies on it.
 type Reader struct {
 	config   Config
 	lastOnly bool
