@@ -1,7 +1,7 @@
 """Times PyTorch on one shape and prints one JSON object.
 
 usage: python3 pytorch.py products M,N,K,TT,COUNT ...
-       python3 pytorch.py train  --units U --batch B --length L --symbols V [--cell]
+       python3 pytorch.py train  --units U --batch B --length L --symbols V [--cell | --gru]
        python3 pytorch.py word   --units U --layers N --batch B --length L --symbols V --dropout P
        python3 pytorch.py mnist  --units U --batch B --length L
        python3 pytorch.py reader --units U --embedding E --batch B --length L --question Q --symbols V --classes C
@@ -10,7 +10,7 @@ common: --threads T --runs N --warmup W
 `products` runs torch.mm, which is whatever BLAS this PyTorch links, COUNT times
 for each [M,K]·[K,N]; TT says for each side whether it is stored transposed (n
 or t). `train` is one optimiser step of a one-layer character LSTM: one-hot
-input, nn.LSTM, softmax over the symbols, Adam; with --cell it is the
+input, nn.LSTM, softmax over the symbols, Adam; --gru takes nn.GRU; with --cell it is the
 batch-normalised LSTM with stochastic ternary weights of Ardakani et al. (ICLR
 2019), written as a loop over time steps with autograd. `word` adds embedding
 and dropout and uses SGD with the gradient norm clipped; `mnist` classifies
@@ -126,7 +126,7 @@ def train(args):
         recurrent = TernaryBNLSTM(args.symbols, args.units)
         inputs = tokens
     else:
-        recurrent = nn.LSTM(args.symbols, args.units)
+        recurrent = (nn.GRU if args.gru else nn.LSTM)(args.symbols, args.units)
         inputs = F.one_hot(tokens, args.symbols).float()
     optimiser = torch.optim.Adam([*recurrent.parameters(), *softmax.parameters()], lr=0.002)
 
@@ -233,7 +233,9 @@ def main():
         shape.add_argument("--" + name, type=int, required=True)
     p = kinds.add_parser("train", parents=[shape])
     p.add_argument("--symbols", type=int, required=True)
-    p.add_argument("--cell", action="store_true")
+    variant = p.add_mutually_exclusive_group()
+    variant.add_argument("--cell", action="store_true")
+    variant.add_argument("--gru", action="store_true")
     p = kinds.add_parser("word", parents=[shape])
     p.add_argument("--symbols", type=int, required=True)
     p.add_argument("--layers", type=int, default=1)

@@ -18,6 +18,7 @@ const (
 	floor     = "the floor"
 	torchLSTM = "PyTorch"
 	torchCell = "PyTorch's loop of the same cell"
+	ourLSTM   = "the LSTM's step"
 	onnxFloat = "ONNX Runtime float32"
 	onnxInt8  = "ONNX Runtime int8"
 )

@@ -20,7 +20,7 @@ func characterShape(symbols, sequences, steps int) network.Shape {
 }
 
 // random is a task over noise: a step's time does not depend on its data. All sequences
-// have all steps, and all classes are candidates.
+// have all steps, all classes are candidates, and where state is carried all go on.
 type random struct{ shape network.Shape }
 
 func (r random) Shape() network.Shape  { return r.shape }
@@ -56,6 +56,7 @@ func (r random) Fill(i int, b network.Batch) error {
 			b.Float32[in.Name][j] = source.Float32()
 		}
 	}
+	clear(b.Fresh)
 	for j := range b.Targets {
 		b.Targets[j] = int32(source.IntN(r.shape.Classes))
 	}

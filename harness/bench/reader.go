@@ -45,7 +45,7 @@ func reader() timedStep {
 	// whole document, and what is computed once a sequence.
 	for _, steps := range []int{document, question} {
 		for range 2 {
-			e.alone = append(e.alone, layerProducts(sequences, steps, units, embedding)...)
+			e.alone = append(e.alone, layerProducts(4*units, sequences, steps, units, embedding)...)
 		}
 	}
 	e.alone = append(e.alone, linearProducts(sequences*document, units, 2*units)...)
@@ -56,10 +56,9 @@ func reader() timedStep {
 	return e
 }
 
-// layerProducts are the products of an LSTM layer over dense inputs, or where there are 0
-// over one-hot ones, forward and backward.
-func layerProducts(sequences, steps, units, inputs int) []product {
-	gates := 4 * units
+// layerProducts are the products of a recurrent layer with so many rows of all gates over
+// dense inputs, or where there are 0 over one-hot ones, forward and backward.
+func layerProducts(gates, sequences, steps, units, inputs int) []product {
 	all := []product{
 		{m: sequences, n: gates, k: units, transB: true, count: steps, reused: true},
 		{m: sequences, n: units, k: gates, count: steps, reused: true},

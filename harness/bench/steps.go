@@ -31,6 +31,10 @@ type timedStep struct {
 
 	peers []peerGoal
 	floor float64 // goal: at most this times the floor; 0 = none
+	// beside is another step that is timed in turn with this one, and within the most
+	// that this one may take of its time.
+	beside *timedStep
+	within float64
 }
 
 // peerGoal is a peer's script arguments and what must be reached against it.
@@ -52,11 +56,25 @@ func characters(units, symbols int, within, plain, looped float64) timedStep {
 	}
 }
 
+// gru is the character model as a GRU, beside the LSTM of its size.
+func gru(units, symbols int) timedStep {
+	e := characters(units, symbols, 0, 4, 0)
+	lstm := e
+	e.name, e.model = fmt.Sprintf("TrainingStep/characters-gru-%d", units), "gru"
+	e.beside, e.within = &lstm, 0.85
+	e.peers = []peerGoal{{torchLSTM, 4, append(e.peers[0].arguments[:len(e.peers[0].arguments):len(e.peers[0].arguments)], "--gru")}}
+	rows := 64 * 100
+	e.alone = append(layerProducts(3*units, 64, 100, units, 0), linearProducts(rows, symbols, units)...)
+	return e
+}
+
 func words(units, layers int, dropout string) timedStep {
 	const symbols = 10000
+	shape := characterShape(symbols, 20, 35)
+	shape.Carried = true
 	return timedStep{
 		name:  fmt.Sprintf("TrainingStep/words-%dx%d", units, layers),
-		shape: characterShape(symbols, 20, 35),
+		shape: shape,
 		options: plugins.Values{"units": strconv.Itoa(units), "layers": strconv.Itoa(layers),
 			"embedding": strconv.Itoa(units), "dropout": dropout},
 		training: suite.Training{Optimiser: model.SGD, LearningRate: 20, ClipNorm: 0.25},
@@ -71,6 +89,7 @@ func timedSteps() []timedStep {
 	return []timedStep{
 		characters(512, 87, 1.35, 4, 5),
 		characters(1000, 50, 1.25, 3.3, 4),
+		gru(512, 87),
 		words(300, 1, "0.5"),
 		words(650, 1, "0.65"),
 		words(1500, 2, "0.65"),
@@ -82,7 +101,7 @@ func timedSteps() []timedStep {
 			},
 			options:  plugins.Values{"units": "100"},
 			training: suite.Training{Optimiser: model.Adam, LearningRate: 0.001},
-			units:    100, layers: 1,
+			units:    100, layers: 1, floor: 1.6,
 			peers: []peerGoal{{torchLSTM, 3, []string{"mnist", "--units", "100", "--batch", "100", "--length", "784"}}},
 		},
 		reader(),
@@ -103,7 +122,7 @@ func (e timedStep) products() []product {
 		if layer > 0 {
 			inputs = e.units
 		}
-		all = append(all, layerProducts(batch, length, e.units, inputs)...)
+		all = append(all, layerProducts(4*e.units, batch, length, e.units, inputs)...)
 	}
 	rows := batch * length
 	if e.shape.Targets == "" { // the last step alone is classified
@@ -126,11 +145,14 @@ func (b *Bench) stepLines(ctx context.Context) ([]Line, error) {
 }
 
 func (b *Bench) stepLine(ctx context.Context, e timedStep) (Line, error) {
-	ours, mine, err := b.timeSteps(ctx, e)
+	ours, mine, beside, err := b.timeSteps(ctx, e)
 	if err != nil {
 		return Line{}, err
 	}
 	line := newLine(e.name, ours)
+	if e.beside != nil {
+		line.hold(ourLSTM, beside, "", Goal{Within: e.within})
+	}
 	theirs, reason, err := b.timeOpenBLAS(ctx, e.products(), b.Runs)
 	if err != nil {
 		return Line{}, err
@@ -159,32 +181,50 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (Line, error) {
 	return line, nil
 }
 
-// timeSteps times steps and, in turn with them, their matrix products alone, so
-// that both see the machine at the same speed.
-func (b *Bench) timeSteps(ctx context.Context, e timedStep) (steps, products Sample, err error) {
+// timeSteps times steps and, in turn with them, their matrix products alone and the
+// step that they are held against, so that all see the machine at the same speed.
+func (b *Bench) timeSteps(ctx context.Context, e timedStep) (steps, products, beside Sample, err error) {
 	trial, err := b.trial(ctx, e, "stochastic-ternary")
 	if err != nil {
-		return steps, products, err
+		return steps, products, beside, err
 	}
 	defer func() { err = errors.Join(err, trial.Close()) }()
+	var other *experiment.Trial
+	if e.beside != nil {
+		if other, err = b.trial(ctx, *e.beside, "stochastic-ternary"); err != nil {
+			return steps, products, beside, err
+		}
+		defer func() { err = errors.Join(err, other.Close()) }()
+	}
 	alone := b.prepare(e.products())
 	defer alone.close()
-	steps.Who, products.Who = "bittern", "bittern"
+	steps.Who, products.Who, beside.Who = "bittern", "bittern", "bittern"
 	for run := -2; run < b.Runs; run++ { // the first ones map and fill memory
 		step, err := trial.Step(ctx)
 		if err != nil {
-			return steps, products, err
+			return steps, products, beside, err
 		}
 		start := time.Now()
 		if err := alone.run(); err != nil {
-			return steps, products, err
+			return steps, products, beside, err
 		}
-		if taken := time.Since(start); run >= 0 {
-			steps.Seconds = append(steps.Seconds, step.Seconds())
-			products.Seconds = append(products.Seconds, taken.Seconds())
+		taken := time.Since(start)
+		var second time.Duration
+		if other != nil {
+			if second, err = other.Step(ctx); err != nil {
+				return steps, products, beside, err
+			}
+		}
+		if run < 0 {
+			continue
+		}
+		steps.Seconds = append(steps.Seconds, step.Seconds())
+		products.Seconds = append(products.Seconds, taken.Seconds())
+		if other != nil {
+			beside.Seconds = append(beside.Seconds, second.Seconds())
 		}
 	}
-	return steps, products, nil
+	return steps, products, beside, nil
 }
 
 // trial starts the plugins of a timed step.
