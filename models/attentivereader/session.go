@@ -214,7 +214,7 @@ func (s *session) runningStatistics(stream, direction int) *recurrent.Running {
 func (s *session) step(request model.Step) (model.StepResult, error) {
 	s.prepare(recurrent.Batch)
 	for i, d := range s.dropouts {
-		d.Off, d.Key = false, stack.DropoutKey(s.request.Seed, request.Number, i)
+		d.Off, d.Key = false, stack.StepKey(s.request.Seed, request.Number, i)
 	}
 	if err := s.train.Run(); err != nil {
 		return model.StepResult{}, err

@@ -198,7 +198,8 @@ func (c Config) runningSteps() int {
 
 // startsConstant says that the recurrent product of gate k is the same in every
 // sequence at the first step, so that batch normalization makes it 0. With
-// ResetBefore that of n is not, for r depends on x.
+// ResetBefore that of n is not, for r depends on x. [Pass.Noise] makes another of
+// it only for the pass.
 func (c Config) startsConstant(k int) bool {
 	return c.inStep() && !(c.ResetBefore && k == gateN)
 }
@@ -289,6 +290,18 @@ type Pass struct {
 	// Fresh says for each sequence of the batch that it starts from (h0, c0)
 	// and not from Start; nil = none does. Only those give h0 and c0 a gradient.
 	Fresh []bool
+	// Noise [Batch × Units] is added to h0 where sequences start from it, in passes
+	// that are not Frozen; nil = none. Gradients take it as constant.
+	//
+	// It gives batch normalization something to divide by where all sequences begin
+	// with the same inputs, as images with the same first pixels do: without it the
+	// variances of such steps are 0, and each of them multiplies the gradient by up
+	// to 1/√[Epsilon]. Cooijmans et al., "Recurrent Batch Normalization" (ICLR 2017),
+	// train on images so, with a standard deviation of 0.1 (option --noise of their
+	// published code). What a pass gathers from the first step's recurrent product is
+	// not deployed even so: h0 is the mean of what it was gathered from, and
+	// normalises to 0.
+	Noise []float32
 }
 
 func (c Config) checkWeights(w *Weights) error {
@@ -347,6 +360,14 @@ func (c Config) checkPass(p Pass) error {
 			if err := mismatch(name, "the cell state", len(p.Start.Cell), c.Batch, c.Units); err != nil {
 				return err
 			}
+		}
+	}
+	if p.Noise != nil {
+		if p.Statistics == Frozen {
+			return fmt.Errorf("%s: noise is given to a pass with frozen statistics, which starts from h0", name)
+		}
+		if err := mismatch(name, "the noise", len(p.Noise), c.Batch, c.Units); err != nil {
+			return err
 		}
 	}
 	if c.Normalization.Batch() && p.Statistics != Batch {

@@ -25,6 +25,7 @@ type problem struct {
 	start      *State
 	fresh      []bool
 	start64    *reference.State
+	noise      []float32 // nil but where a test adds it
 }
 
 // oracle is the reference for a layer.
@@ -98,7 +99,7 @@ func newProblem(config Config) problem {
 
 // pass is how the problem runs with statistics of a kind.
 func (p problem) pass(statistics Statistics, running *Running) Pass {
-	return Pass{Statistics: statistics, Running: running, Start: p.start, Fresh: p.fresh}
+	return Pass{Statistics: statistics, Running: running, Start: p.start, Fresh: p.fresh, Noise: p.noise}
 }
 
 func newLayer(t *testing.T, workers *team.Team, config Config) Layer {
@@ -208,6 +209,22 @@ func eachConfig(t *testing.T, test func(t *testing.T, p problem, workers *team.T
 // parameter and input against the float64 oracle.
 func TestAgainstReference(t *testing.T) {
 	eachConfig(t, func(t *testing.T, p problem, workers *team.Team) {
+		l := newLayer(t, workers, p.config)
+		l.Prepare(p.pass(Batch, nil))
+		p.compare(t, l)
+	})
+}
+
+// TestInitialNoise does the same with noise on initial states. Of fewer sequences two are
+// soon as good as equal, and normalise to what rounding left of their difference.
+func TestInitialNoise(t *testing.T) {
+	eachConfig(t, func(t *testing.T, p problem, workers *team.Team) {
+		if p.config.Batch < 5 {
+			return
+		}
+		p.layer.Noise = normal(p.config.Batch*p.config.Units, rand.New(rand.NewPCG(8, 8)))
+		round(p.layer.Noise)
+		p.noise = single(p.layer.Noise)
 		l := newLayer(t, workers, p.config)
 		l.Prepare(p.pass(Batch, nil))
 		p.compare(t, l)

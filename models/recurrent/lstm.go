@@ -240,7 +240,7 @@ func (l *lstm) scatter(w *worker, t int) {
 func (l *lstm) finishBackward(w *worker) {
 	c := l.config
 	l.startGradient(l.gradients.C0[w.from:w.to], l.at(l.cellGradient, 0, l.cellStride, w.from))
-	if !c.Normalization.Batch() || c.Carry || c.Masked { // else Wh·h_0 normalises to 0 whatever h_0 is
+	if !c.Normalization.Batch() || c.Carry || c.Masked { // else N(Wh·h_0) is the same whatever h_0 is
 		l.startGradient(l.gradients.H0[w.from:w.to], l.startHiddenGradient(w, c.Masked))
 	}
 }

@@ -286,6 +286,16 @@ func TestMisfits(t *testing.T) {
 			l.Prepare(Pass{Fresh: []bool{true, false, false}})
 			return l.Forward(p.weights, p.input)
 		}(), "without a start state"},
+		"noise": {func() error {
+			l := newLayer(t, workers, p.config)
+			l.Prepare(Pass{Noise: two})
+			return l.Forward(p.weights, p.input)
+		}(), "noise has 2 elements, its shape [3 5] wants 15"},
+		"frozen noise": {func() error {
+			l := newLayer(t, workers, p.config)
+			l.Prepare(Pass{Statistics: Frozen, Running: newRunning(p.config), Noise: make([]float32, 15)})
+			return l.Forward(p.weights, p.input)
+		}(), "starts from h0"},
 		"partial": {func() error {
 			l := newLayer(t, workers, p.config)
 			l.Prepare(Pass{Rows: 2})

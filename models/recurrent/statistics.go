@@ -103,8 +103,12 @@ func (l *layer) measure(s, k, from, to int) {
 }
 
 // constant says that the recurrent product of gate k is the same in every sequence at
-// the first step of the pass: always, or because all sequences happen to start fresh.
+// the first step of the pass: always, or because all sequences happen to start fresh,
+// without noise of their own.
 func (l *layer) constant(k int) bool {
+	if l.pass.Noise != nil {
+		return false
+	}
 	c := l.config
 	c.Carry = c.Carry && (l.pass.Statistics == Frozen || l.carries())
 	return c.startsConstant(k)

@@ -53,7 +53,11 @@ func (l *layer) start(w *worker) {
 		if l.carried(row) {
 			hidden = l.pass.Start.Hidden[row*units:]
 		}
-		copy(first[row*units+w.from:row*units+w.to], hidden[w.from:])
+		to := first[row*units+w.from : row*units+w.to]
+		copy(to, hidden[w.from:])
+		if l.pass.Noise != nil && !l.carried(row) {
+			vecmath.Add(to, l.pass.Noise[row*units+w.from:row*units+w.to])
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type Architecture struct {
 	Bidirectional bool    // every layer reads both directions
 	Embedding     int     // features of a token; 0 = one-hot
 	Dropout       float64 // probability
+	InitialNoise  float64 // standard deviation of the noise on h_0; see [recurrent.Pass]
 }
 
 // architecture is that of a shape with given options.
@@ -34,6 +35,7 @@ func (m Model) architecture(given plugins.Values, shape network.Shape) (Architec
 	a := Architecture{
 		Name: m.Name, Shape: shape, Kind: m.Kind, Units: v.Int("units"), Layers: v.Int("layers"),
 		Bidirectional: v.Bool("bidirectional"), Embedding: v.Int("embedding"), Dropout: v.Float("dropout"),
+		InitialNoise: v.Float("initial-noise"),
 	}
 	if a.Normalization, err = recurrent.ParseNormalization(v.Text("normalization")); err != nil {
 		return Architecture{}, err

@@ -12,7 +12,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// oracle is a rig's network in float64, layer on layer.
+// oracle is a rig's network in float64, layer on layer, with the noise of the rig's last step.
 type oracle struct {
 	rig        *rig
 	parameters map[string][]float64
@@ -170,6 +170,11 @@ func (o *oracle) layer(s scan) trained {
 			recurrent.LayerNorm: reference.Over, recurrent.WeightNorm: reference.Weight,
 		}[c.Normalization],
 	}}
+	for _, layer := range o.rig.model.session.layers {
+		if layer.layer == s.layer && layer.noise != nil {
+			l.layer.Noise = double(layer.noise)
+		}
+	}
 	if name, given := o.rig.model.session.lengths(); given {
 		for _, n := range batch.Int32[name] {
 			l.layer.Lengths = append(l.layer.Lengths, int(n))
@@ -240,6 +245,8 @@ func TestOracleGradients(t *testing.T) {
 		{plugins.Values{"units": "3", "layers": "2", "normalization": "weight"}, small(withLengths(characters))},
 		{plugins.Values{"units": "3", "layers": "2", "normalization": "none", "bidirectional": "true", "embedding": "2"}, small(sentences)},
 		{plugins.Values{"units": "3", "normalization": "layer", "bidirectional": "true"}, small(pixels)},
+		{plugins.Values{"units": "3", "layers": "2", "initial-noise": "0.5"}, small(carried(characters))},
+		{plugins.Values{"units": "3", "bidirectional": "true", "initial-noise": "0.5"}, small(pixels)},
 	} {
 		t.Run(fmt.Sprint(test.options), func(t *testing.T) {
 			t.Parallel()
@@ -251,6 +258,7 @@ func TestOracleGradients(t *testing.T) {
 			}
 			r.fill(1)
 			r.allFresh()
+			r.step(0)
 			o.run()
 			r.fill(2)
 			r.drop()

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"math"
+	"math/rand/v2"
 
 	"bittern/models/recurrent"
 	"bittern/plugins/model"
@@ -11,12 +13,13 @@ import (
 )
 
 // Step runs forward and backward on the batch and writes the gradients of all
-// parameters. Dropout's masks follow from the request's seed and number. A batch
-// without any target is an error.
+// parameters. Dropout's masks and the noise on initial states follow from the seed and
+// the request's number. A batch without any target is an error.
 func (s *Session) Step(request model.Step) (model.StepResult, error) {
-	s.prepare(recurrent.Batch, 0, (*layer).training)
+	s.drawNoise(request.Number)
+	s.prepare(recurrent.Batch, 0, true, (*layer).training)
 	for i, d := range s.dropouts {
-		d.Off, d.Key = false, DropoutKey(s.request.Seed, request.Number, i)
+		d.Off, d.Key = false, StepKey(s.request.Seed, request.Number, i)
 	}
 	if err := s.train.Run(); err != nil {
 		return model.StepResult{}, err
@@ -30,6 +33,10 @@ func (s *Session) Step(request model.Step) (model.StepResult, error) {
 // [model.Frozen] uses those; without, all statistics are one. Where sequences do not
 // depend on each other and nothing is carried, those after the last one with a
 // target are not computed.
+//
+// The noise on initial states is there where a normalization of batches takes its
+// statistics from the batch, and follows from the seed alone: a pass has no number, and
+// the same batch has the same score whatever came before.
 func (s *Session) Evaluate(request model.Evaluate) (network.Score, error) {
 	statistics, err := s.statistics(request)
 	if err != nil {
@@ -41,7 +48,11 @@ func (s *Session) Evaluate(request model.Evaluate) (network.Score, error) {
 			return network.Score{}, nil
 		}
 	}
-	s.prepare(statistics, rows, (*layer).evaluation)
+	noisy := s.Normalization.Batch() && statistics != recurrent.Frozen
+	if noisy {
+		s.drawNoise(evaluation)
+	}
+	s.prepare(statistics, rows, noisy, (*layer).evaluation)
 	for _, d := range s.dropouts {
 		d.Off = true
 	}
@@ -100,8 +111,9 @@ func (l *layer) training() *recurrent.State   { return l.trained }
 func (l *layer) evaluation() *recurrent.State { return l.evaluated }
 
 // prepare sets how the layers run, over the first rows sequences of the batch
-// or over all where rows is 0, and the state that sequences go on from.
-func (s *Session) prepare(statistics recurrent.Statistics, rows int, state func(*layer) *recurrent.State) {
+// or over all where rows is 0, with noise on initial states or without, and the state that
+// sequences go on from.
+func (s *Session) prepare(statistics recurrent.Statistics, rows int, noisy bool, state func(*layer) *recurrent.State) {
 	for i := range s.fresh {
 		s.fresh[i] = s.request.Batch.Starts(i)
 	}
@@ -110,7 +122,27 @@ func (s *Session) prepare(statistics recurrent.Statistics, rows int, state func(
 			// The buffer is what a checkpoint restores.
 			l.running.Sequences = float64(s.request.Buffers[sequencesName][0])
 		}
-		l.Prepare(recurrent.Pass{Statistics: statistics, Rows: rows, Running: l.running, Start: state(l), Fresh: s.fresh})
+		pass := recurrent.Pass{Statistics: statistics, Rows: rows, Running: l.running, Start: state(l), Fresh: s.fresh}
+		if noisy {
+			pass.Noise = l.noise
+		}
+		l.Prepare(pass)
+	}
+}
+
+// evaluation stands for the number of a step in the noise of evaluations.
+const evaluation = math.MaxUint64
+
+// drawNoise draws the noise on every layer's initial state, where the network has it.
+func (s *Session) drawNoise(step uint64) {
+	for i, l := range s.layers {
+		if l.noise == nil {
+			continue
+		}
+		random := rand.New(rand.NewPCG(s.request.Seed, StepKey(s.request.Seed, step, i)))
+		for j := range l.noise {
+			l.noise[j] = float32(s.InitialNoise * random.NormFloat64())
+		}
 	}
 }
 
@@ -123,9 +155,9 @@ func (s *Session) carry(state func(*layer) *recurrent.State) {
 	}
 }
 
-// DropoutKey is the [recurrent.Dropout] key of the mask that one of a network's
-// dropouts has at one step. Masks repeat with the seed and are independent else.
-func DropoutKey(seed, step uint64, index int) uint64 {
+// StepKey is the key of what one part of a network draws at one step, as the mask of a
+// [recurrent.Dropout]. Keys repeat with the seed and are independent else.
+func StepKey(seed, step uint64, index int) uint64 {
 	h := fnv.New64a()
 	for _, v := range []uint64{seed, step, uint64(index)} {
 		h.Write(binary.LittleEndian.AppendUint64(nil, v))

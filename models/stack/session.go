@@ -38,6 +38,7 @@ type layer struct {
 	running *recurrent.Running // nil where a normalization has none
 	// The states that training and evaluation go on with; nil where none is carried.
 	trained, evaluated *recurrent.State
+	noise              []float32 // on h_0, [sequences × Units]; nil without
 }
 
 // NewSession builds a network in the tensors of the request, which has those of the
@@ -162,6 +163,9 @@ func (s *Session) newLayer(scan scan) (*layer, error) {
 		for _, b := range scan.config.Buffers() {
 			*l.running.Field(b.Name) = s.request.Buffers[scan.name(b.Name)]
 		}
+	}
+	if s.InitialNoise > 0 {
+		l.noise = make([]float32, s.Shape.Sequences*s.Units)
 	}
 	if s.Shape.Carried {
 		s.fresh = make([]bool, s.Shape.Sequences)

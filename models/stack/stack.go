@@ -18,7 +18,7 @@
 // [New] is the whole plugin. A model of another shape takes the parts: recurrent's
 // operators and graph's programs, [Session] where a stack is all of it, [Optimiser],
 // [Orthogonal] and [Random] for starting values, [CheckTensors] for what Build is
-// given and [DropoutKey] for the masks of [recurrent.Dropout].
+// given and [StepKey] for the masks of [recurrent.Dropout].
 package stack
 
 import (
@@ -63,6 +63,8 @@ func (m Model) options() []plugins.Option {
 			Doc: "features a token is embedded in, in full precision; 0 feeds the first layer one-hot tokens"},
 		{Name: "dropout", Type: plugins.Float, Default: "0", Min: 0, Max: 0.95,
 			Doc: "probability of dropping a feature of the embedding, between layers and before the softmax, never along time (Zaremba et al., arXiv 1409.2329)"},
+		{Name: "initial-noise", Type: plugins.Float, Default: "0", Min: 0, Max: 1,
+			Doc: "standard deviation of Gaussian noise on the hidden state that a fresh sequence starts from, drawn for each sequence and layer, in training and where an evaluation normalises with statistics of the batch, never in the deployed network; 0.1 lets batch normalization train on sequences that all begin alike, as images with black borders do (Cooijmans et al., ICLR 2017)"},
 		{Name: "bidirectional", Type: plugins.Bool, Default: "false",
 			Doc: "every layer reads sequences in both directions, with units in each, and the next layer reads both; for tasks with one target a sequence (Schuster and Paliwal, IEEE Transactions on Signal Processing 45, 1997)"},
 	}

@@ -290,6 +290,11 @@ var networks = []struct {
 	{"bidirectional with lengths", newPlugin, plugins.Values{"units": "9", "layers": "2", "bidirectional": "true", "normalization": "none", "embedding": "5"}, sentences},
 	{"bidirectional batch with lengths", newPlugin, plugins.Values{"units": "9", "layers": "2", "bidirectional": "true"}, sentences},
 	{"bidirectional shared gru with lengths", newGRU, plugins.Values{"units": "9", "bidirectional": "true", "normalization": "batch-shared"}, sentences},
+	{"noise", newPlugin, plugins.Values{"units": "13", "layers": "2", "initial-noise": "0.5"}, characters},
+	{"noise without normalization", newGRU, plugins.Values{"units": "13", "normalization": "none", "initial-noise": "0.5"}, carried(characters)},
+	{"carried noise", newPlugin, plugins.Values{"units": "13", "layers": "2", "initial-noise": "0.5"}, carried(characters)},
+	{"shared gru with noise", newGRU, plugins.Values{"units": "13", "normalization": "batch-shared", "initial-noise": "0.5"}, pixels},
+	{"bidirectional noise with lengths", newPlugin, plugins.Values{"units": "9", "layers": "2", "bidirectional": "true", "initial-noise": "0.5"}, sentences},
 	{"bidirectional gru", newGRU, plugins.Values{"units": "9", "layers": "3", "bidirectional": "true", "normalization": "layer"}, sentences},
 }
 
@@ -313,9 +318,9 @@ func TestStepAgainstReference(t *testing.T) {
 				}
 				r.fill(1)
 				r.drop()
+				got := r.step(1)
 				wantLoss, backward := o.run()
 				want := backward()
-				got := r.step(1)
 				if math.Abs(got.Loss-wantLoss) > 1e-5 {
 					t.Errorf("loss %v, want %v", got.Loss, wantLoss)
 				}
@@ -451,7 +456,7 @@ func TestLearns(t *testing.T) {
 }
 
 // TestRepeats builds and steps twice and finds the same bytes; another step
-// number draws another dropout mask.
+// number draws another dropout mask and other noise.
 func TestRepeats(t *testing.T) {
 	t.Parallel()
 	run := func(number uint64) map[string][]float32 {
@@ -473,6 +478,62 @@ func TestRepeats(t *testing.T) {
 	}
 	if maps.EqualFunc(first, run(5), slices.Equal) {
 		t.Error("steps 4 and 5 drew the same dropout masks")
+	}
+}
+
+// TestInitialNoise trains, evaluates and deploys a network with noise on initial states on
+// sequences that all begin alike, as images with black borders do.
+func TestInitialNoise(t *testing.T) {
+	t.Parallel()
+	shape := sequences(network.Features, 1, 64, 8, 2, false)
+	make := func(noise string) *rig {
+		r := build(t, plugins.Values{"units": "16", "initial-noise": noise}, shape, 2)
+		r.fill(1)
+		for at := range 60 * shape.Sequences {
+			r.request.Batch.Float32["read"][at] = 0
+		}
+		return r
+	}
+	norm := func(r *rig) float64 {
+		r.step(0)
+		result, err := r.model.Update(context.Background(), model.Update{Number: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.GradNorm
+	}
+	if got := norm(make("0")); got < 1e6 {
+		t.Errorf("the gradient has the norm %v without noise: the test shows nothing", got)
+	}
+	noisy := make("0.1")
+	first := norm(noisy)
+	if !(first < 10) {
+		t.Errorf("the gradient has the norm %v with noise, want a moderate one", first)
+	}
+	gradient := func(r *rig, number uint64) []float32 {
+		r.step(number)
+		return slices.Clone(r.request.Parameters["layer0.Wh"].Grad)
+	}
+	if a, b := gradient(noisy, 3), gradient(noisy, 4); slices.Equal(a, b) {
+		t.Error("steps 3 and 4 drew the same noise")
+	}
+
+	// Evaluations are the same whatever came before, and the deployed network has no noise.
+	again := make("0.1")
+	for _, request := range []model.Evaluate{{Statistics: model.Batch}, {Statistics: model.Calibrate, First: true}, {Statistics: model.Frozen}} {
+		if got, want := again.evaluate(request), noisy.evaluate(request); got != want {
+			t.Errorf("%s: score %+v, and %+v after steps", request.Statistics, got, want)
+		}
+	}
+	silent := make("0")
+	if got, other := silent.evaluate(model.Evaluate{Statistics: model.Batch}), noisy.evaluate(model.Evaluate{Statistics: model.Batch}); got == other {
+		t.Errorf("score %+v with statistics of the batch, with noise and without", got)
+	}
+	for name, buffer := range noisy.request.Buffers {
+		copy(silent.request.Buffers[name], buffer)
+	}
+	if got, want := noisy.evaluate(model.Evaluate{Statistics: model.Frozen}), silent.evaluate(model.Evaluate{Statistics: model.Frozen}); got != want {
+		t.Errorf("the frozen network has the score %+v, with noise off %+v", got, want)
 	}
 }
 

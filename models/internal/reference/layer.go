@@ -25,8 +25,9 @@ type Layer struct {
 	GRU, ResetBefore            bool
 	Normalization               Normalization
 	NormalizeCell               bool
-	Reverse                     bool  // scan from the last step to the first
-	Lengths                     []int // of the sequences; nil = all have all steps. Beyond, the state stays.
+	Reverse                     bool      // scan from the last step to the first
+	Lengths                     []int     // of the sequences; nil = all have all steps. Beyond, the state stays.
+	Noise                       []float64 // added to H0 of sequences that start from it, [Batch × Units]; nil = none
 	// Frozen replaces the statistics of the batch where it is not nil.
 	Frozen *Statistics
 }
@@ -129,6 +130,9 @@ func (l Layer) start(w Weights, start *State, fresh []bool) (h, c []float64) {
 		fresh[row] = start == nil || start.Fresh != nil && start.Fresh[row]
 		if fresh[row] {
 			copy(h[row*d:], w.H0)
+			if l.Noise != nil {
+				add(h[row*d:(row+1)*d], l.Noise[row*d:(row+1)*d])
+			}
 			copy(c[row*d:], w.C0)
 			continue
 		}

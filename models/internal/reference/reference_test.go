@@ -31,6 +31,10 @@ func TestGradients(t *testing.T) {
 
 				checkLayer(t, layer, w, x, r, nil)
 				checkLayer(t, layer, w, x, r, start)
+				layer.Noise = randomSlice(layer.Batch*layer.Units, random)
+				checkLayer(t, layer, w, x, r, nil)
+				checkLayer(t, layer, w, x, r, start)
+				layer.Noise = nil
 				if layer.Normalization == Batch {
 					layer.Frozen = layer.Forward(w, x, nil).Statistics()
 					checkLayer(t, layer, w, x, r, nil)
