@@ -185,7 +185,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		Catalogue: catalogue, Store: runs, Machine: machine,
 		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line,
 	}
-	failures, err := schedule.Run(ctx, runner, s.Name, specs, settings.Jobs, display)
+	failures, err := schedule.Run(ctx, runner, specs, settings.Jobs, display)
 	display.Close()
 	p.tell(failures)
 	if err != nil {

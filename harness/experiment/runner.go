@@ -136,7 +136,11 @@ func (r *Runner) explain(ctx context.Context, spec *Spec, row store.Experiment, 
 	case !row.StartedAt.IsZero():
 		return nil // Resuming says it
 	}
-	twin, err := r.Store.LastDone(ctx, row)
+	labelled, err := spec.Row() // the stored row may have the labels of another suite
+	if err != nil {
+		return err
+	}
+	twin, err := r.Store.LastDone(ctx, labelled)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -27,6 +27,13 @@ func (p Plugin) String() string { return p.Name + " " + p.Description.Version }
 // has says whether the plugin claims a trait.
 func (p Plugin) has(trait string) bool { return slices.Contains(p.Description.Traits, trait) }
 
+// Listing is the place of an experiment in the list of a suite, and its labels there.
+type Listing struct {
+	Suite                  string
+	Position               int
+	Task, Model, Quantizer string
+}
+
 // Spec is everything that is needed to run one experiment.
 type Spec struct {
 	Task      suite.Task
@@ -37,6 +44,10 @@ type Spec struct {
 	Threads   int
 	Freeze    suite.Freeze
 	Backends  []Plugin
+
+	// Listings are where the experiment stands: in its suite, and of a suite of parts
+	// in each part that has it.
+	Listings []Listing
 }
 
 // String names the experiment for people: what is trained on what.

@@ -38,12 +38,8 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 		backends = append(backends, plugin)
 	}
 	var specs []*experiment.Spec
-	type listed struct {
-		spec *experiment.Spec
-		part string
-	}
-	known, labelled := make(map[string]listed), make(map[string]string)
-	for _, c := range combinations {
+	known, labelled := make(map[string]*experiment.Spec), make(map[string]string)
+	for position, c := range combinations {
 		spec, err := p.spec(ctx, c)
 		if err != nil {
 			return nil, err
@@ -53,16 +49,24 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 		if err != nil {
 			return nil, err
 		}
+		listing := experiment.Listing{Suite: c.Suite, Position: position, Task: c.Task.Label, Model: c.Model.Label, Quantizer: c.Quantizer.Label}
 		twin, again := known[row.ID]
 		switch other, ok := labelled[spec.String()]; {
-		case again && twin.part != c.Suite:
-			continue // trained once, under the labels of the first part
-		case again:
-			return nil, plugins.Problemf("suite %s lists the same experiment twice under two labels, as %q and %q; remove one of them", c.Suite, twin.spec, spec)
+		case again && twin.Listings[len(twin.Listings)-1].Suite == c.Suite:
+			return nil, plugins.Problemf("suite %s lists the same experiment twice under two labels, as %q and %q; remove one of them", c.Suite, twin, spec)
+		case again: // trained once; the whole suite calls it as the first part does
+			twin.Listings = append(twin.Listings, listing)
+			continue
 		case ok:
 			return nil, plugins.Problemf("the suites %s and %s call two experiments %q; give a task, model or quantizer of one of them another label", other, c.Suite, spec)
 		}
-		known[row.ID], labelled[spec.String()] = listed{spec, c.Suite}, c.Suite
+		spec.Listings = []experiment.Listing{listing}
+		if c.Suite != s.Name {
+			whole := listing
+			whole.Suite = s.Name
+			spec.Listings = []experiment.Listing{whole, listing}
+		}
+		known[row.ID], labelled[spec.String()] = spec, c.Suite
 		specs = append(specs, spec)
 	}
 	return specs, nil

@@ -88,12 +88,19 @@ func TestPartsShareExperiments(t *testing.T) {
 		specs, err := Prepare(t.Context(), parse(t, "name: all\nparts: ["+strings.Join(parts, ", ")+"]"), catalogue, "")
 		var names []string
 		for _, spec := range specs {
-			names = append(names, spec.String())
+			name := spec.String() + ";"
+			for _, l := range spec.Listings {
+				name += fmt.Sprintf(" %s %d %s", l.Suite, l.Position, l.Model)
+			}
+			names = append(names, name)
 		}
 		return names, err
 	}
 	got, err := prepare(first, same, relabelled, longer)
-	if want := []string{"grammar, small, coin, seed 1", "grammar, long, coin, seed 1"}; err != nil || !slices.Equal(got, want) {
+	if want := []string{
+		"grammar, small, coin, seed 1; all 0 small first 0 small same 1 small relabelled 2 other",
+		"grammar, long, coin, seed 1; all 3 long longer 3 long",
+	}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("experiments %q, %v, want %q", got, err, want)
 	}
 	_, err = prepare(first, clash)

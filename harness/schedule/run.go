@@ -23,25 +23,13 @@ type Failure struct {
 // until all others are done; then Run waits for it and uses what the other stored. The first error that is not a plugin's ends the
 // run; an interrupt lets the experiments under way save first and is returned as the
 // cause of ctx's end, unless one of them fails at that: its error is returned then.
-func Run(parent context.Context, runner *experiment.Runner, suite string, specs []*experiment.Spec, jobs int, display *Display) ([]Failure, error) {
-	rows := make([]store.Experiment, len(specs))
-	var backends []string
-	for i, spec := range specs {
-		row, err := spec.Row()
-		if err != nil {
-			return nil, err
-		}
-		rows[i] = row
-		for _, b := range spec.Backends {
-			if !slices.Contains(backends, b.Label) {
-				backends = append(backends, b.Label)
-			}
-		}
-	}
-	if err := runner.Store.PutSuite(parent, suite, rows, backends); err != nil {
+//
+// The store then lists the experiments under their suite, and those of a suite of parts
+// under each part too.
+func Run(parent context.Context, runner *experiment.Runner, specs []*experiment.Spec, jobs int, display *Display) ([]Failure, error) {
+	if err := record(parent, runner.Store, specs); err != nil {
 		return nil, err
 	}
-
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	failures, faults := make([][]experiment.Failed, len(specs)), make([]error, len(specs))
@@ -80,6 +68,46 @@ func Run(parent context.Context, runner *experiment.Runner, suite string, specs 
 		}
 	}
 	return all, ending(context.Cause(ctx), context.Cause(parent), faults)
+}
+
+// record stores what each suite lists.
+func record(ctx context.Context, runs *store.Store, specs []*experiment.Spec) error {
+	type line struct {
+		position int
+		row      store.Experiment
+	}
+	lists := make(map[string][]line)
+	var suites, backends []string
+	for _, spec := range specs {
+		row, err := spec.Row()
+		if err != nil {
+			return err
+		}
+		for _, l := range spec.Listings {
+			if !slices.Contains(suites, l.Suite) {
+				suites = append(suites, l.Suite)
+			}
+			row.Task, row.Model, row.Quantizer = l.Task, l.Model, l.Quantizer
+			lists[l.Suite] = append(lists[l.Suite], line{l.Position, row})
+		}
+		for _, b := range spec.Backends {
+			if !slices.Contains(backends, b.Label) {
+				backends = append(backends, b.Label)
+			}
+		}
+	}
+	for _, suite := range suites {
+		list := lists[suite]
+		slices.SortFunc(list, func(a, b line) int { return a.position - b.position })
+		var rows []store.Experiment
+		for _, l := range list {
+			rows = append(rows, l.row)
+		}
+		if err := runs.PutSuite(ctx, suite, rows, backends); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ending is the error of a run that cause ended, nil where nothing did, given

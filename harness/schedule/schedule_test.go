@@ -151,7 +151,7 @@ func TestJobsChangeNoNumber(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := runner(t, catalogue)
-		failures, err := Run(t.Context(), r, "four", specs, jobs, NewDisplay(&bytes.Buffer{}, 0, len(specs)))
+		failures, err := Run(t.Context(), r, specs, jobs, NewDisplay(&bytes.Buffer{}, 0, len(specs)))
 		if err != nil || len(failures) > 0 {
 			t.Fatalf("Run with %d jobs = %v, %v", jobs, failures, err)
 		}
@@ -209,7 +209,7 @@ func TestAFaultEndsTheRun(t *testing.T) {
 	cause := errors.New("stopped by the test")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	if _, err := Run(ctx, r, "four", specs, 2, NewDisplay(&bytes.Buffer{}, 0, len(specs))); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, r, specs, 2, NewDisplay(&bytes.Buffer{}, 0, len(specs))); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
 		t.Errorf("Run after an interrupt = %v, want its cause", err)
 	}
 
@@ -232,7 +232,7 @@ func TestAFaultEndsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Store = runs
-	_, err = Run(t.Context(), r, "four", specs, 1, NewDisplay(&bytes.Buffer{}, 0, len(specs)))
+	_, err = Run(t.Context(), r, specs, 1, NewDisplay(&bytes.Buffer{}, 0, len(specs)))
 	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, row.ID) {
 		t.Errorf("Run into a folder that cannot be made = %v, want a Problem that names it", err)
 	}
@@ -258,7 +258,7 @@ func TestTwoRunsOnOneFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	alone := runner(t, catalogue)
-	if _, err := Run(t.Context(), alone, "four", specs, 1, NewDisplay(&bytes.Buffer{}, 0, len(specs))); err != nil {
+	if _, err := Run(t.Context(), alone, specs, 1, NewDisplay(&bytes.Buffer{}, 0, len(specs))); err != nil {
 		t.Fatal(err)
 	}
 
@@ -293,7 +293,7 @@ func TestTwoRunsOnOneFolder(t *testing.T) {
 		r := open()
 		running.Go(func() {
 			out := &watched{words: "waiting", seen: told.Done}
-			failures, err := Run(t.Context(), r, "four", specs, 1, NewDisplay(out, 0, len(specs)))
+			failures, err := Run(t.Context(), r, specs, 1, NewDisplay(out, 0, len(specs)))
 			if err != nil || len(failures) > 0 {
 				t.Errorf("Run = %v, %v", failures, err)
 			}

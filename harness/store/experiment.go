@@ -46,7 +46,8 @@ type Experiment struct {
 	ID     string          `json:"id"`
 	Config json.RawMessage `json:"config"`
 
-	// Task, Model and Quantizer are the labels to show.
+	// Task, Model and Quantizer are the labels to show: of [Store.Experiments] those
+	// that the suite gives them, and else those of the suite that stored it first.
 	Task      string `json:"task"`
 	Model     string `json:"model"`
 	Quantizer string `json:"quantizer"`
@@ -187,10 +188,10 @@ func putExperiment(ctx context.Context, tx *sql.Tx, c Experiment) error {
 }
 
 // PutSuite records that a suite asks for these experiments, in order, each on the
-// backends with these labels, and adds those that are new as pending. Of the others
-// it renews the labels and nothing else. What the suite has asked for before stays
-// listed behind them, and so do the backends: another seed or another length of
-// training hides nothing that is finished.
+// backends with these labels, and adds those that are new as pending. The others stay
+// as they are; what the suite calls them is kept in its list. What the suite has asked
+// for before stays listed behind them, and so do the backends: another seed or another
+// length of training hides nothing that is finished.
 func (s *Store) PutSuite(ctx context.Context, suite string, experiments []Experiment, backends []string) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		before, err := listed(ctx, tx, suite)
@@ -202,22 +203,18 @@ func (s *Store) PutSuite(ctx context.Context, suite string, experiments []Experi
 		}
 		var list []listing
 		for _, c := range experiments {
-			if slices.ContainsFunc(list, func(l listing) bool { return l.experiment == c.ID }) {
+			if slices.ContainsFunc(list, func(l listing) bool { return l.id == c.ID }) {
 				return fmt.Errorf("experiment %s is in suite %s twice", c.ID, suite)
 			}
 			status, err := statusOf(ctx, tx, "experiments", experimentColumns, `id = ?`, c.ID)
-			switch {
-			case err != nil:
-			case status == "":
+			if err == nil && status == "" {
 				err = putExperiment(ctx, tx, Experiment{ID: c.ID, Config: c.Config, Task: c.Task, Model: c.Model, Quantizer: c.Quantizer, Seed: c.Seed, Status: Pending})
-			case status != Damaged: // a new checksum would hide the damage
-				err = relabel(ctx, tx, c)
 			}
 			if err != nil {
 				return fmt.Errorf("experiment %s: %w", c.ID, err)
 			}
-			entry := listing{c.ID, slices.Clone(backends)}
-			if at := slices.IndexFunc(before, func(l listing) bool { return l.experiment == c.ID }); at >= 0 {
+			entry := listing{c.ID, c.Task, c.Model, c.Quantizer, slices.Clone(backends)}
+			if at := slices.IndexFunc(before, func(l listing) bool { return l.id == c.ID }); at >= 0 {
 				for _, label := range before[at].backends {
 					if !slices.Contains(entry.backends, label) {
 						entry.backends = append(entry.backends, label)
@@ -232,18 +229,20 @@ func (s *Store) PutSuite(ctx context.Context, suite string, experiments []Experi
 			if err != nil {
 				return err
 			}
-			if err := put(ctx, tx, "suite_experiments", suiteColumns, suite, position, l.experiment, string(labels)); err != nil {
-				return fmt.Errorf("experiment %s in suite %s: %w", l.experiment, suite, err)
+			if err := put(ctx, tx, "suite_experiments", suiteColumns, suite, position, l.id, l.task, l.model, l.quantizer, string(labels)); err != nil {
+				return fmt.Errorf("experiment %s in suite %s: %w", l.id, suite, err)
 			}
 		}
 		return nil
 	})
 }
 
-// listing is an experiment in the list of a suite, with the backends it is wanted on.
+// listing is an experiment in the list of a suite, with the suite's labels and the
+// backends it is wanted on.
 type listing struct {
-	experiment string
-	backends   []string
+	id                     string
+	task, model, quantizer string
+	backends               []string
 }
 
 // listed reads the list of a suite. Damaged lines are left out: the list is about
@@ -258,31 +257,13 @@ func listed(ctx context.Context, tx *sql.Tx, suite string) ([]listing, error) {
 		if err != nil || !sound("suite_experiments", values) {
 			return listing{}, err
 		}
-		l := listing{experiment: text(values[2])}
-		return l, json.Unmarshal([]byte(text(values[3])), &l.backends)
+		l := listing{id: text(values[2]), task: text(values[3]), model: text(values[4]), quantizer: text(values[5])}
+		return l, json.Unmarshal([]byte(text(values[6])), &l.backends)
 	})
-	return slices.DeleteFunc(all, func(l listing) bool { return l.experiment == "" }), err
+	return slices.DeleteFunc(all, func(l listing) bool { return l.id == "" }), err
 }
 
-const suiteColumns = `suite, position, experiment, backends`
-
-// relabel renews the labels of a sound row.
-func relabel(ctx context.Context, tx *sql.Tx, labels Experiment) error {
-	rows, err := tx.QueryContext(ctx, `SELECT `+experimentColumns+`, checksum FROM experiments WHERE id = ?`, labels.ID)
-	if err != nil {
-		return err
-	}
-	found, err := each(rows, scanExperiment)
-	if err != nil || len(found) != 1 {
-		return errors.Join(err, rows.Err())
-	}
-	c := found[0]
-	if c.Task == labels.Task && c.Model == labels.Model && c.Quantizer == labels.Quantizer {
-		return nil
-	}
-	c.Task, c.Model, c.Quantizer = labels.Task, labels.Model, labels.Quantizer
-	return putExperiment(ctx, tx, c)
-}
+const suiteColumns = `suite, position, experiment, task, model, quantizer, backends`
 
 // Suites lists the suites that were recorded, by name.
 func (s *Store) Suites(ctx context.Context) ([]string, error) {
@@ -326,11 +307,12 @@ func (s *Store) DropDeployments(ctx context.Context, id string) error {
 	})
 }
 
-// LastDone returns the experiment that was finished last among those with the
-// labels and the seed of c, or [ErrNotFound].
+// LastDone returns the experiment that was finished last among those with the seed of
+// c that a suite lists under the labels of c, or [ErrNotFound].
 func (s *Store) LastDone(ctx context.Context, c Experiment) (Experiment, error) {
 	found, err := collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+`, checksum FROM experiments
-		WHERE task = ? AND model = ? AND quantizer = ? AND seed = ? AND status = ? ORDER BY finished_at DESC LIMIT 1`,
+		WHERE id IN (SELECT experiment FROM suite_experiments WHERE task = ? AND model = ? AND quantizer = ?)
+		AND seed = ? AND status = ? ORDER BY finished_at DESC LIMIT 1`,
 		c.Task, c.Model, c.Quantizer, int64(c.Seed), Done)
 	if err != nil {
 		return Experiment{}, err
@@ -354,11 +336,11 @@ func (s *Store) Experiment(ctx context.Context, id string) (Experiment, error) {
 	return found[0], nil
 }
 
-// Experiments returns the experiments of a suite in the suite's order, [Damaged] ones
-// among them. A suite that was never recorded has none. A list that is itself damaged is
+// Experiments returns the experiments of a suite in the suite's order and under its
+// labels, [Damaged] ones among them. A suite that was never recorded has none. A list that is itself damaged is
 // a [*plugins.Problem].
 func (s *Store) Experiments(ctx context.Context, suite string) ([]Experiment, error) {
-	const columns = 5 // of the list, its checksum the last
+	const columns = 8 // of the list, its checksum the last
 	return collect(ctx, s, func(rows *sql.Rows) (Experiment, error) {
 		values, err := rawValues(rows)
 		if err != nil {
@@ -371,9 +353,10 @@ func (s *Store) Experiments(ctx context.Context, suite string) ([]Experiment, er
 		if err != nil {
 			return Experiment{}, err
 		}
-		return c, json.Unmarshal([]byte(text(values[3])), &c.Backends)
-	}, `SELECT suite, position, experiment, backends, l.checksum, `+experimentColumns+`, e.checksum
-		FROM suite_experiments l LEFT JOIN experiments e ON id = experiment WHERE suite = ? ORDER BY position`, suite)
+		c.Task, c.Model, c.Quantizer = text(values[3]), text(values[4]), text(values[5])
+		return c, json.Unmarshal([]byte(text(values[6])), &c.Backends)
+	}, `SELECT l.*, e.* FROM (SELECT `+suiteColumns+`, checksum FROM suite_experiments) l
+		LEFT JOIN (SELECT `+experimentColumns+`, checksum FROM experiments) e ON id = experiment WHERE suite = ? ORDER BY position`, suite)
 }
 
 // Reset makes an experiment that the store has pending again, damaged or not, and drops

@@ -71,11 +71,14 @@ var schema = []string{
 		PRIMARY KEY (experiment, backend)
 	) STRICT`,
 	`CREATE TABLE suite_experiments (
-		suite    TEXT NOT NULL,
-		position INTEGER NOT NULL,
-		experiment     TEXT NOT NULL REFERENCES experiments (id),
-		backends TEXT NOT NULL, -- their labels, a JSON list
-		checksum TEXT NOT NULL,
+		suite      TEXT NOT NULL,
+		position   INTEGER NOT NULL,
+		experiment TEXT NOT NULL REFERENCES experiments (id),
+		task       TEXT NOT NULL, -- this and the next two: the suite's labels
+		model      TEXT NOT NULL,
+		quantizer  TEXT NOT NULL,
+		backends   TEXT NOT NULL, -- their labels, a JSON list
+		checksum   TEXT NOT NULL,
 		PRIMARY KEY (suite, position),
 		UNIQUE (suite, experiment)
 	) STRICT`,

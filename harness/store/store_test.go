@@ -221,6 +221,33 @@ func TestSuites(t *testing.T) {
 	}
 }
 
+// Two suites may give an experiment labels of their own, and each keeps its own.
+func TestLabelsAreOfTheSuite(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	ours, theirs := finished(1), finished(1)
+	theirs.Task, theirs.Model, theirs.Quantizer = "novel", "small", "ternary"
+	must(t, s.PutSuite(t.Context(), "ours", []Experiment{ours}, nil))
+	must(t, s.PutExperiment(t.Context(), ours))
+	must(t, s.PutSuite(t.Context(), "theirs", []Experiment{theirs}, nil))
+	must(t, s.PutSuite(t.Context(), "theirs", []Experiment{finished(2)}, nil)) // the first stays listed as it was
+	for suite, want := range map[string]Experiment{"ours": ours, "theirs": theirs} {
+		list, err := s.Experiments(t.Context(), suite)
+		must(t, err)
+		got := list[len(list)-1]
+		if got.ID != want.ID || got.Status != Done || got.Task != want.Task || got.Model != want.Model || got.Quantizer != want.Quantizer {
+			t.Errorf("suite %s: %s, %s, %s, %s, want %s, %s, %s, done", suite, got.Task, got.Model, got.Quantizer, got.Status, want.Task, want.Model, want.Quantizer)
+		}
+		if twin, err := s.LastDone(t.Context(), want); err != nil || twin.ID != want.ID {
+			t.Errorf("the last one done as suite %s calls it: %s, %v, want %s", suite, twin.ID, err, want.ID)
+		}
+	}
+	theirs.Model = "large"
+	if _, err := s.LastDone(t.Context(), theirs); !errors.Is(err, ErrNotFound) {
+		t.Errorf("labels that no suite has: %v, want %v", err, ErrNotFound)
+	}
+}
+
 func TestDeployments(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())

@@ -16,6 +16,9 @@ func (s *Suite) join() *fault {
 		if err != nil {
 			return faultOf(path, "%s: %s", path, err)
 		}
+		if part.Name == s.Name {
+			return faultOf(path, "%s: the suite %s has the name of the suite that it is a part of; give one of them another name", path, quote(part.Name))
+		}
 		for _, other := range s.Suites {
 			if other.Name == part.Name {
 				return faultOf(path, "%s: two suites are called %s; list each once", path, quote(part.Name))

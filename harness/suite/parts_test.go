@@ -89,6 +89,7 @@ func TestPartsRefuse(t *testing.T) {
 		"name: x\nparts: [demo-smalest]":                  `test, line 2: parts[0]: there is no suite "demo-smalest", did you mean "demo-smallest"?`,
 		"name: x\nparts:\n  - demo\n  - demo":             `test, line 4: parts[1]: two suites are called "demo"; list each once`,
 		"name: x\nparts: [" + own + ", " + namesake + "]": `two suites are called "own"`,
+		"name: demo\nparts: [demo]":                       `test, line 2: parts[0]: the suite "demo" has the name of the suite that it is a part of`,
 		"name: x\nparts: [paper]":                         "test, line 2: parts[0]: suite paper, line 6: it is made of parts itself; list its parts in its place",
 		"name: x\nparts: [" + circle + "]":                "circle.yaml, line 2: it is made of parts itself",
 		"name: x\nparts: [demo]\nseeds: [1]":              `test, line 3: the key "seeds" stands beside parts, and a suite of parts has only name and summary`,
