@@ -12,6 +12,9 @@
 //	table/STAGE/NODE/shift     F32 [time steps, size]
 //	state/STAGE/NAME           F32 [size]   value before the first step
 //
+// In STAGE, NODE and the NAME of a state "/" stands as "%2F" and "%" as "%25", so that
+// no two tensors have one name.
+//
 // graph.json names the checksum of deployed.safetensors, and the checksum of graph.json
 // is the artifact's, which the row of its experiment names: no flipped bit passes.
 package artifact
@@ -29,6 +32,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"bittern/harness/checkpoint"
 	"bittern/harness/internal/diskfault"
@@ -262,9 +266,18 @@ func tables(n *stepgraph.Node) map[string]*stepgraph.Table {
 	return map[string]*stepgraph.Table{"scale": &n.Scale, "shift": &n.Shift}
 }
 
-func tableName(stage, node, kind string) string { return "table/" + stage + "/" + node + "/" + kind }
-func stateName(stage, state string) string      { return "state/" + stage + "/" + state }
-func weightName(weight, kind string) string     { return "weight/" + weight + "/" + kind }
+// escape keeps the names of a stage and of what is in it apart.
+var escape = strings.NewReplacer("%", "%25", "/", "%2F")
+
+func tableName(stage, node, kind string) string {
+	return "table/" + escape.Replace(stage) + "/" + escape.Replace(node) + "/" + kind
+}
+
+func stateName(stage, state string) string {
+	return "state/" + escape.Replace(stage) + "/" + escape.Replace(state)
+}
+
+func weightName(weight, kind string) string { return "weight/" + weight + "/" + kind }
 
 func weightTensors(name string, m packed.Matrix) []checkpoint.Tensor {
 	if m.Bits == packed.FullPrecision {

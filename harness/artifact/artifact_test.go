@@ -87,6 +87,44 @@ func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
 
 // Codes: Wx and Wh have 3 rows, each padded to 8 bytes. Levels: 2 and 9
 // floats. V: 15 floats. Tables: 6 + 3 and 5 floats. State: 3 floats.
+// Names with a slash in them, which a plugin may give, do not run into each other.
+func TestNamesWithSlashes(t *testing.T) {
+	t.Parallel()
+	stage := func(name, reads, state, node string, value float32) network.Stage {
+		return network.Stage{Name: name, Op: network.Scan, Inputs: []string{reads}, Graph: stepgraph.Graph{
+			Inputs: []stepgraph.Input{{Name: "x", Size: 1}}, Output: node,
+			States: []stepgraph.State{{Name: state, Size: 1, Init: []float32{-value}, Next: node}},
+			Nodes: []stepgraph.Node{{Name: node, Op: stepgraph.ScaleShift, Inputs: []string{"x"}, Size: 1,
+				Shift: stepgraph.Table{Rows: 1, Values: []float32{value}}}},
+		}}
+	}
+	want := Network{
+		Program: network.Network{
+			Model:  "test",
+			Inputs: []network.Input{{Name: "pixels", Role: network.Features, Stream: "image", Size: 1}},
+			Stages: []network.Stage{
+				stage("a/b", "pixels", "s", "c", 1),
+				stage("a", "a/b", "b/s", "b/c", 2),
+				stage("a%2Fb", "a", "s", "c", 3),
+			},
+			Output: "a%2Fb",
+		},
+		Weights: map[string]packed.Matrix{},
+	}
+	path := t.TempDir()
+	checksum, err := Write(path, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(path, checksum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestBytes(t *testing.T) {
 	t.Parallel()
 	if got, want := deployed(t).Bytes(), int64(3*8+3*8+4*(2+9+15+9+5+3)); got != want {

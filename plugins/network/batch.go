@@ -226,7 +226,7 @@ func (b Batch) Fits(s Shape) error {
 // Check returns an error where the batch does not fit the shape, or holds what no
 // batch of it can: a token beyond the vocabulary, a feature that is not finite, a
 // length that no stream has, a sequence without a candidate, a target that is no
-// class.
+// class or of a step beyond the sequence's length.
 func (b Batch) Check(s Shape) error {
 	if err := b.Fits(s); err != nil {
 		return err
@@ -241,6 +241,22 @@ func (b Batch) Check(s Shape) error {
 	}
 	if err := within(b.Targets, -1, s.Classes, b.Sequences); err != nil {
 		return fmt.Errorf("%s: %w", TensorTargets, err)
+	}
+	return b.checkFilling(s)
+}
+
+// checkFilling refuses targets of steps that a sequence does not have.
+func (b Batch) checkFilling(s Shape) error {
+	in, ok := lengths(s.Inputs, s.Targets)
+	if !ok {
+		return nil // every sequence has all steps, or there is one target a sequence
+	}
+	for i, target := range b.Targets {
+		step, sequence := i/b.Sequences, i%b.Sequences
+		if length := b.Int32[in.Name][sequence]; target >= 0 && step >= int(length) {
+			return fmt.Errorf("%s: step %d of sequence %d has the target %d, and the sequence has %d steps; a step that it has not has the target −1",
+				TensorTargets, step, sequence, target, length)
+		}
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func TestSequencesGoOn(t *testing.T) {
 	t.Parallel()
 	batch := func(fresh []int32, lengths []int32, x ...float32) network.Batch {
 		return network.Batch{
-			Sequences: 2, Steps: map[string]int{"sequence": 2}, Fresh: fresh, Targets: []int32{0, 0, 0, 0},
+			Sequences: 2, Steps: map[string]int{"sequence": 2}, Fresh: fresh, Targets: []int32{-1, -1, -1, -1},
 			Float32: map[string][]float32{"x": x}, Int32: map[string][]int32{"lengths": lengths},
 		}
 	}
@@ -393,6 +393,16 @@ func TestCheckRefusesABatch(t *testing.T) {
 	refused(t, b.Check(carried), "tensor fresh has 0 elements")
 	b.Fresh = []int32{1, 2}
 	refused(t, b.Check(carried), "fresh: the value of step 0 of sequence 1 is 2; it must be from 0 to 1")
+
+	// With a target at each step, filling has none.
+	everyStep := steps().Shape(2, map[string]int{"sequence": 3}, false)
+	b = network.Batch{
+		Sequences: 2, Steps: everyStep.Steps, Float32: map[string][]float32{"x": {1, 2, 2, 90, 3, 90}},
+		Int32: map[string][]int32{"lengths": {3, 1}}, Targets: []int32{0, 1, 0, -1, 0, -1},
+	}
+	refused(t, b.Check(everyStep), "")
+	b.Targets[5] = 0
+	refused(t, b.Check(everyStep), "targets: step 2 of sequence 1 has the target 0, and the sequence has 1 steps")
 
 	words := network.Shape{Inputs: []network.Input{{Name: "w", Role: network.Tokens, Stream: "s", Size: 4}}, Steps: map[string]int{"s": 2}, Sequences: 1, Classes: 4, Targets: "s"}
 	b = words.Allocate()

@@ -1,6 +1,7 @@
 package stepgraph_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -287,5 +288,28 @@ func TestValidate(t *testing.T) {
 	g.Nodes = append(g.Nodes, concat)
 	if err := g.Validate(weights); err == nil || !strings.Contains(err.Error(), "size 7 but its inputs have 3 and 3") {
 		t.Errorf("got error %v for a concat of the wrong size", err)
+	}
+}
+
+// A few nodes, each of which doubles the one before, make a value that fills any
+// memory: it is refused before anybody makes room for it.
+func TestValidateBoundsTheValues(t *testing.T) {
+	t.Parallel()
+	doubled := func(times int) stepgraph.Graph {
+		g := stepgraph.Graph{Inputs: []stepgraph.Input{{Name: "x", Size: 1}}, Output: "x"}
+		for i := range times {
+			name := fmt.Sprint("x", i)
+			g.Nodes = append(g.Nodes, stepgraph.Node{Name: name, Op: stepgraph.Concat, Inputs: []string{g.Output, g.Output}, Size: 2 << i})
+			g.Output = name
+		}
+		return g
+	}
+	if err := doubled(27).Validate(nil); err != nil {
+		t.Errorf("values of 2²⁸ − 1 elements: %v", err)
+	}
+	for _, times := range []int{28, 62} {
+		if err := doubled(times).Validate(nil); err == nil || !strings.Contains(err.Error(), `node "x27" (concat): the values of a time step have more than 268435456 elements`) {
+			t.Errorf("%d doublings: got error %v, want that a time step has too many elements", times, err)
+		}
 	}
 }

@@ -12,7 +12,9 @@ import (
 // Validate returns an error, one sentence that names the place, where the graph
 // is not one that a backend can run with these weights: a name that is missing,
 // taken twice or used before it is computed, a size that does not fit, a weight
-// of another shape or one that no node names, a table of the wrong length.
+// of another shape or one that no node names, a table of the wrong length, or values
+// of more than 2²⁸ elements in one time step, tokens apart, for which no machine need
+// have room.
 func (g Graph) Validate(weights map[string]packed.Matrix) error {
 	v := validator{graph: g, weights: weights, sizes: map[string]int{}, tokens: map[string]bool{}, used: map[string]bool{}}
 	if err := v.entries(); err != nil {
@@ -35,7 +37,11 @@ type validator struct {
 	sizes   map[string]int  // of everything defined so far
 	tokens  map[string]bool // inputs that are tokens
 	used    map[string]bool // weights that a node names
+	total   int             // elements of all values so far, tokens apart
 }
+
+// mostElements bounds the values of a time step: as many float32 take 1 GiB.
+const mostElements = 1 << 28
 
 // entries defines the inputs and the states.
 func (v *validator) entries() error {
@@ -50,6 +56,12 @@ func (v *validator) entries() error {
 			return err
 		}
 		v.tokens[in.Name] = in.Token
+		if in.Token {
+			continue // is one number, whatever the vocabulary
+		}
+		if err := v.room(in.Size); err != nil {
+			return fmt.Errorf("input %q: %w", in.Name, err)
+		}
 	}
 	for _, s := range v.graph.States {
 		if s.Size < 1 || len(s.Init) != s.Size {
@@ -61,7 +73,19 @@ func (v *validator) entries() error {
 		if err := v.define(s.Name, s.Size); err != nil {
 			return err
 		}
+		if err := v.room(s.Size); err != nil {
+			return fmt.Errorf("state %q: %w", s.Name, err)
+		}
 	}
+	return nil
+}
+
+// room counts the elements of a value.
+func (v *validator) room(size int) error {
+	if size > mostElements-v.total {
+		return fmt.Errorf("the values of a time step have more than %d elements", mostElements)
+	}
+	v.total += size
 	return nil
 }
 
@@ -107,6 +131,9 @@ func (v *validator) node(n Node) error {
 		sizes[i] = size
 	}
 	if err := v.operands(n, sizes); err != nil {
+		return err
+	}
+	if err := v.room(n.Size); err != nil {
 		return err
 	}
 	return v.define(n.Name, n.Size)
