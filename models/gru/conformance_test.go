@@ -1,24 +1,12 @@
 package gru_test
 
 import (
-	"os"
 	"testing"
 
 	"bittern/models/gru"
 	"bittern/plugins"
-	"bittern/plugins/host"
 	"bittern/plugins/plugintest"
-	"bittern/plugins/sdk"
 )
-
-// TestMain lets the host start this binary as the plugin.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "plugin" {
-		sdk.ServeModel(gru.New())
-		return
-	}
-	os.Exit(m.Run())
-}
 
 var options = []plugins.Values{
 	{"units": "13"},
@@ -46,12 +34,4 @@ func TestConformance(t *testing.T) {
 	t.Run("both directions", func(t *testing.T) {
 		plugintest.Model(t, gru.New, directions).Want(t, "question", "steps", "carried")
 	})
-}
-
-func TestConformanceInItsOwnProcess(t *testing.T) {
-	catalogue, err := host.NewCatalogue([]plugins.ID{{Kind: plugins.KindModel, Name: "gru"}}, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	plugintest.ModelProcess(t, catalogue, "gru", append(options, embedded, directions)...)
 }

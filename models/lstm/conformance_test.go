@@ -1,24 +1,12 @@
 package lstm_test
 
 import (
-	"os"
 	"testing"
 
 	"bittern/models/lstm"
 	"bittern/plugins"
-	"bittern/plugins/host"
 	"bittern/plugins/plugintest"
-	"bittern/plugins/sdk"
 )
-
-// TestMain lets the host start this binary as the plugin.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "plugin" {
-		sdk.ServeModel(lstm.New())
-		return
-	}
-	os.Exit(m.Run())
-}
 
 var options = []plugins.Values{
 	{"units": "13"},
@@ -45,12 +33,4 @@ func TestConformance(t *testing.T) {
 	t.Run("both directions", func(t *testing.T) {
 		plugintest.Model(t, lstm.New, directions).Want(t, "question", "steps", "carried")
 	})
-}
-
-func TestConformanceInItsOwnProcess(t *testing.T) {
-	catalogue, err := host.NewCatalogue([]plugins.ID{{Kind: plugins.KindModel, Name: "lstm"}}, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	plugintest.ModelProcess(t, catalogue, "lstm", append(options, embedded, directions)...)
 }

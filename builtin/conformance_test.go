@@ -1,0 +1,67 @@
+package builtin_test
+
+import (
+	"testing"
+
+	"bittern/builtin"
+	"bittern/plugins"
+	"bittern/plugins/host"
+	"bittern/plugins/plugintest"
+)
+
+// particular is how the kit tries a built-in whose defaults are too large for it or
+// that refuses some of what it tries. Any other is tried with its defaults, and has
+// to serve everything.
+var particular = map[plugins.ID]struct {
+	options plugins.Values
+	refused []string // as plugintest.Refusals names them
+}{
+	{Kind: plugins.KindModel, Name: "lstm"}: {plugins.Values{"units": "9", "layers": "2", "dropout": "0.3"}, []string{"question"}},
+	{Kind: plugins.KindModel, Name: "gru"}:  {plugins.Values{"units": "9", "reset": "before", "normalization": "layer"}, []string{"question"}},
+	{Kind: plugins.KindModel, Name: "attentive-reader"}: {
+		plugins.Values{"units": "9", "embedding": "7", "normalization": "none"}, []string{"steps", "carried", "features", "lengths"},
+	},
+	{Kind: plugins.KindModel, Name: "null"}:             {plugins.Values{"units": "3"}, nil},
+	{Kind: plugins.KindBackend, Name: "asic-lowpower"}:  {nil, []string{"gru-layer-norm", "attention"}},
+	{Kind: plugins.KindBackend, Name: "asic-highspeed"}: {nil, []string{"gru-layer-norm", "attention"}},
+	{Kind: plugins.KindBackend, Name: "cpu"}:            {plugins.Values{"timed-sequences": "2"}, nil},
+}
+
+// TestConformance holds every built-in against the contract in a process of its own.
+// With all their options the tests of their packages do so in process and over gRPC.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	var ids []plugins.ID
+	for _, plugin := range builtin.Plugins() {
+		ids = append(ids, plugin.ID)
+	}
+	catalogue, err := host.NewCatalogue(ids, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range particular {
+		if _, err := catalogue.Find(id); err != nil {
+			t.Errorf("%s is listed by this test and is no built-in: %v", id, err)
+		}
+	}
+	for _, id := range ids {
+		t.Run(id.String(), func(t *testing.T) {
+			t.Parallel()
+			p := particular[id]
+			var options []plugins.Values
+			if p.options != nil {
+				options = append(options, p.options)
+			}
+			switch id.Kind {
+			case plugins.KindQuantizer:
+				plugintest.QuantizerProcess(t, catalogue, id.Name, options...)
+			case plugins.KindModel:
+				plugintest.ModelProcess(t, catalogue, id.Name, options...).Want(t, p.refused...)
+			case plugins.KindBackend:
+				plugintest.BackendProcess(t, catalogue, id.Name, options...).Want(t, p.refused...)
+			default:
+				t.Errorf("the kit has no test for a plugin of the kind %s", id.Kind)
+			}
+		})
+	}
+}
