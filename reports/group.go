@@ -116,6 +116,7 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 	e := published.Setting{
 		Task: parts.Task, Corpus: parts.Data, Quantizer: parts.Quantizer.Name,
 		Cell: c.Setting(model.SettingCell), Normalization: c.Setting(model.SettingNormalization),
+		Bidirectional: c.Setting(model.SettingBidirectional) == "true",
 	}
 	// A model without these settings is like none that was published.
 	for setting, field := range map[string]*int{model.SettingUnits: &e.Units, model.SettingLayers: &e.Layers} {

@@ -42,8 +42,9 @@ const (
 //
 // Normalization is "none", "weight", "layer", "batch-shared" (one set of
 // statistics), "batch" (statistics per time step) or "batch-cell" (Ardakani et
-// al.'s, which normalizes the cell too). Cell and normalization are in the words of
-// model.Setting.
+// al.'s, which normalizes the cell too, scored with statistics of each batch). Layers
+// that are Bidirectional read a sequence both ways. Cell and normalization are in the
+// words of model.Setting.
 type Result struct {
 	Source         string         `json:"source"`
 	Task           string         `json:"task"`
@@ -51,6 +52,7 @@ type Result struct {
 	Cell           string         `json:"cell"`
 	Units          int            `json:"units"`
 	Layers         int            `json:"layers"`
+	Bidirectional  bool           `json:"bidirectional"`
 	Quantizer      string         `json:"quantizer"`
 	Bits           int            `json:"bits"`
 	Normalization  string         `json:"normalization"`
@@ -101,6 +103,13 @@ func parse(row map[string]string) (Result, error) {
 		Normalization: row["normalization"], Metric: row["metric"], HasValue: row["value"] != "",
 		SizeConvention: SizeConvention(row["size_convention"]), Note: row["note"],
 	}
+	switch row["bidirectional"] {
+	case "true":
+		r.Bidirectional = true
+	case "false":
+	default:
+		return r, fmt.Errorf("bidirectional is %q, not true or false", row["bidirectional"])
+	}
 	switch row["verified"] {
 	case "yes":
 		r.Verified = true
@@ -128,19 +137,20 @@ func parse(row map[string]string) (Result, error) {
 	return r, nil
 }
 
-// Setting names what a measured number can be held against: Cell, Units, Layers and
-// Normalization are settings of the network, as its model tells them.
+// Setting names what a measured number can be held against: Cell, Units, Layers,
+// Bidirectional and Normalization are settings of the network, as its model tells them.
 type Setting struct {
 	Task          string
 	Corpus        string // name of the data set
 	Cell          string
 	Units, Layers int
+	Bidirectional bool
 	Quantizer     string
 	Normalization string
 }
 
-// For returns the published numbers of the same setting: same task, corpus, cell
-// and size, same quantizer, same normalization.
+// For returns the published numbers of the same setting: same task, corpus, cell,
+// directions and size, same quantizer, same normalization.
 func For(e Setting) ([]Result, error) {
 	all, err := Results()
 	if err != nil {
@@ -148,7 +158,7 @@ func For(e Setting) ([]Result, error) {
 	}
 	var matching []Result
 	for _, r := range all {
-		if r.HasValue && (Setting{r.Task, r.Corpus, r.Cell, r.Units, r.Layers, r.Quantizer, r.Normalization}) == e {
+		if r.HasValue && (Setting{r.Task, r.Corpus, r.Cell, r.Units, r.Layers, r.Bidirectional, r.Quantizer, r.Normalization}) == e {
 			matching = append(matching, r)
 		}
 	}

@@ -112,14 +112,14 @@ func TestPaperSizesCountRecurrentWeights(t *testing.T) {
 
 func TestForMatchesTheExperiment(t *testing.T) {
 	t.Parallel()
-	got, err := For(Setting{"characters", "warpeace", "LSTM", 512, 1, "stochastic-ternary", "batch-cell"})
+	got, err := For(Setting{"characters", "warpeace", "LSTM", 512, 1, false, "stochastic-ternary", "batch-cell"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || got[0].Value != 1.72 || got[1].Value != 1.72 {
 		t.Errorf("got %+v, want both sources' 1.72", got)
 	}
-	none, err := For(Setting{"characters", "warpeace", "LSTM", 128, 1, "stochastic-ternary", "batch"})
+	none, err := For(Setting{"characters", "warpeace", "LSTM", 128, 1, false, "stochastic-ternary", "batch"})
 	if err != nil || len(none) != 0 {
 		t.Errorf("got %v, %v for a size nobody published", none, err)
 	}
@@ -129,9 +129,25 @@ func TestForMatchesTheExperiment(t *testing.T) {
 func TestTasksOnTheSameDataStayApart(t *testing.T) {
 	t.Parallel()
 	for task, want := range map[string]int{"smnist": 1, "psmnist": 0} {
-		got, err := For(Setting{task, "mnist", "LSTM", 100, 1, "stochastic-binary", "batch-cell"})
+		got, err := For(Setting{task, "mnist", "LSTM", 100, 1, false, "stochastic-binary", "batch-cell"})
 		if err != nil || len(got) != want {
 			t.Errorf("%s: %d results, %v; want %d", task, len(got), err, want)
+		}
+	}
+}
+
+// A network that reads both ways is not held against one that reads forward.
+func TestDirectionsStayApart(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		task, corpus  string
+		units         int
+		bidirectional bool
+		want          int
+	}{{"smnist", "mnist", 100, false, 1}, {"smnist", "mnist", 100, true, 0}, {"cnn-qa", "cnn-qa", 256, false, 0}, {"cnn-qa", "cnn-qa", 256, true, 1}} {
+		got, err := For(Setting{c.task, c.corpus, "LSTM", c.units, 1, c.bidirectional, "stochastic-binary", "batch-cell"})
+		if err != nil || len(got) != c.want {
+			t.Errorf("%+v: %d results, %v; want %d", c, len(got), err, c.want)
 		}
 	}
 }
@@ -150,7 +166,7 @@ func TestNormalizationsAreSettings(t *testing.T) {
 		}
 	}
 	for quantizer, want := range map[string]float64{"none": 1.69, "binaryconnect": 1.69} {
-		got, err := For(Setting{"characters", "warpeace", "LSTM", 512, 1, quantizer, "layer"})
+		got, err := For(Setting{"characters", "warpeace", "LSTM", 512, 1, false, quantizer, "layer"})
 		if err != nil || len(got) != 1 || got[0].Value != want {
 			t.Errorf("%s with layer normalization: %+v, %v, want the poster's %v", quantizer, got, err, want)
 		}

@@ -99,3 +99,23 @@ func TestBudget(t *testing.T) {
 		t.Errorf("a plan wrote to %v, before %v (%v)", after, before, err)
 	}
 }
+
+// Experiments that differ in their steps alone are one where a budget caps both lower.
+func TestABudgetThatMakesExperimentsOne(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	suite := filepath.Join(folder, "budgeted.yaml")
+	first, rest, _ := strings.Cut(budgetSuite, "tasks:\n")
+	entry, rest, _ := strings.Cut(rest, "\n")
+	var entries string
+	for _, steps := range []int{200_000_000, 100_000_000} {
+		entries += strings.Replace(entry, "{", fmt.Sprintf("{label: to-%d, training: {steps: %d, epochs: 1048576}, ", steps, steps), 1) + "\n"
+	}
+	if err := os.WriteFile(suite, []byte(first+"tasks:\n"+entries+rest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms")
+	if code != 2 || !strings.Contains(stderr, "differ in their training steps alone, and --budget gives both the same") {
+		t.Errorf("exit code %d, %q, want the two tasks named as one", code, stderr)
+	}
+}

@@ -175,6 +175,11 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 			return err
 		}
 	}
+	if settings.Budget > 0 {
+		if err := schedule.Distinct(specs); err != nil {
+			return err
+		}
+	}
 	if introduce != nil {
 		if err := introduce(specs); err != nil {
 			return err

@@ -70,6 +70,23 @@ func measureBudget(ctx context.Context, forecaster *experiment.Forecaster, budge
 	return nil
 }
 
+// Distinct refuses experiments that a budget has made one and the same: those that
+// differ in the cap on their steps alone.
+func Distinct(specs []*experiment.Spec) error {
+	known := make(map[string]*experiment.Spec)
+	for _, spec := range specs {
+		row, err := spec.Row()
+		if err != nil {
+			return err
+		}
+		if twin := known[row.ID]; twin != nil {
+			return plugins.Problemf("%q and %q differ in their training steps alone, and --budget gives both the same; remove one of them from the suite, or leave out --budget", twin, spec)
+		}
+		known[row.ID] = spec
+	}
+	return nil
+}
+
 // limit caps the steps of an experiment, whose suite may have a lower cap.
 func limit(spec *experiment.Spec, steps int) {
 	if own := spec.Task.Training.Steps; own > 0 {

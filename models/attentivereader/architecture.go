@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"bittern/models/recurrent"
+	"bittern/models/stack"
 	"bittern/plugins"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
@@ -171,16 +172,12 @@ func (a *architecture) plan() model.Plan {
 	if a.normalization.Batch() {
 		p.Buffers = append(p.Buffers, model.Buffer{Name: sequencesName, Shape: []int{1}})
 	}
-	normalization := a.normalization.String()
-	if a.normalizeCell {
-		normalization += "-cell"
-	}
 	p.Settings = []model.Setting{
 		{Name: model.SettingCell, Value: a.kind.String()},
 		{Name: model.SettingUnits, Value: strconv.Itoa(a.units)},
 		{Name: model.SettingLayers, Value: "1"},
-		{Name: model.SettingNormalization, Value: normalization},
-		{Name: "bidirectional", Value: "true"},
+		{Name: model.SettingNormalization, Value: stack.NormalizationSetting(a.normalization, a.normalizeCell, true)},
+		{Name: model.SettingBidirectional, Value: "true"},
 		{Name: "embedding", Value: strconv.Itoa(a.embedding)},
 	}
 	if a.dropout > 0 {

@@ -449,8 +449,8 @@ func TestSettings(t *testing.T) {
 		cell, normalization string
 	}{
 		{plugins.Values{}, "LSTM", "batch-cell"},
-		{plugins.Values{"normalize-cell": "false"}, "LSTM", "batch"},
-		{plugins.Values{"cell": "gru"}, "GRU", "batch"},
+		{plugins.Values{"normalize-cell": "false"}, "LSTM", "batch-shared"}, // one set is deployed
+		{plugins.Values{"cell": "gru"}, "GRU", "batch-shared"},
 		{plugins.Values{"normalization": "layer"}, "LSTM", "layer"},
 	} {
 		plan, err := New().Plan(t.Context(), test.options, sizes{5, 3, 4, 7, 5, false}.shape())

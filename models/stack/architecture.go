@@ -224,13 +224,23 @@ func carriedTensors(c recurrent.Config) []recurrent.Tensor {
 	return list
 }
 
-// settings say what the network is, in the words of the field. A batch
-// normalization that normalises the cell too is called so.
-func (a Architecture) settings() []model.Setting {
-	normalization := a.Normalization.String()
-	if a.NormalizeCell {
-		normalization += "-cell"
+// NormalizationSetting is the [model.SettingNormalization] of a network: of one with
+// batch normalization, whether the cell is normalised too, or else whether one set of
+// statistics is deployed for all time steps.
+func NormalizationSetting(n recurrent.Normalization, cell, oneSet bool) string {
+	switch {
+	case cell:
+		return n.String() + "-cell"
+	case oneSet && n == recurrent.BatchNorm:
+		n = recurrent.SharedBatchNorm
 	}
+	return n.String()
+}
+
+// settings say what the network is, in the words of the field.
+func (a Architecture) settings() []model.Setting {
+	_, masked := a.lengths()
+	normalization := NormalizationSetting(a.Normalization, a.NormalizeCell, a.Shape.Carried || masked)
 	settings := []model.Setting{
 		{Name: model.SettingCell, Value: a.Kind.String()},
 		{Name: model.SettingUnits, Value: strconv.Itoa(a.Units)},
@@ -243,7 +253,7 @@ func (a Architecture) settings() []model.Setting {
 		}
 	}
 	add(a.ResetBefore, "reset", "before")
-	add(a.Bidirectional, "bidirectional", "true")
+	add(a.Bidirectional, model.SettingBidirectional, "true")
 	add(a.Embedding > 0, "embedding", strconv.Itoa(a.Embedding))
 	add(a.Dropout > 0, "dropout", strconv.FormatFloat(a.Dropout, 'g', -1, 64))
 	return settings

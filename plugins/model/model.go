@@ -86,10 +86,15 @@ type Setting struct{ Name, Value string }
 // The names of settings that published results are found by, where a model has
 // them. It may have others.
 const (
-	SettingCell          = "cell"          // "LSTM", "GRU"
-	SettingUnits         = "units"         // hidden units of a recurrent layer
-	SettingLayers        = "layers"        // recurrent layers, one above the other
-	SettingNormalization = "normalization" // "none", "batch", "batch-cell", "batch-shared", "layer", "weight"
+	SettingCell   = "cell"   // "LSTM", "GRU"
+	SettingUnits  = "units"  // hidden units of a recurrent layer
+	SettingLayers = "layers" // recurrent layers, one above the other
+	// SettingNormalization is "none", "batch", "batch-cell", "batch-shared", "layer" or
+	// "weight". "batch" has statistics of each time step; what is deployed with one
+	// set for all of them is "batch-shared".
+	SettingNormalization = "normalization"
+	// SettingBidirectional is "true" where layers read a sequence both ways.
+	SettingBidirectional = "bidirectional"
 )
 
 // Optimiser says how Update moves the parameters.

@@ -28,7 +28,8 @@ type Batch struct {
 	Int32     map[string][]int32   // tokens, lengths and candidates by name
 	Float32   map[string][]float32 // features by name
 	// Fresh has a 1 for each sequence that starts fresh and a 0 for one that
-	// goes on. It is nil where nothing is carried: all start fresh.
+	// goes on. It is nil where nothing is carried: all start fresh, and what they
+	// end with is forgotten.
 	Fresh []int32
 	// Targets are classes, or −1 where there is none to be scored: in the steps
 	// beyond a sequence's length and in sequences that only fill up the batch.

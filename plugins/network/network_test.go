@@ -146,6 +146,7 @@ func TestSequencesGoOn(t *testing.T) {
 		{"both go on", batch([]int32{0, 0}, []int32{2, 2}, 1, 3, 2, 4), []float64{124, 1, 116, 3, 136, 2, 130, 4}},
 		{"the second starts fresh", batch([]int32{0, 1}, []int32{2, 2}, 1, 3, 2, 4), []float64{137, 1, 103, 3, 139, 2, 117, 4}},
 		{"nothing is carried", batch(nil, []int32{1, 2}, 1, 3, 90, 4), []float64{101, 1, 103, 3, 0, 0, 117, 4}},
+		{"nothing was carried", batch([]int32{0, 0}, []int32{2, 1}, 1, 3, 2, 90), []float64{101, 1, 103, 3, 113, 2, 0, 0}},
 	} {
 		got, err := r.Run(c.batch)
 		if err != nil {

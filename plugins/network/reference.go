@@ -29,7 +29,8 @@ func NewReference(n Network, weights map[string]packed.Matrix) (*Reference, erro
 }
 
 // Run returns the logits of a batch, laid out as it is: [steps, sequences, classes]
-// or [sequences, classes]. Those of steps beyond a sequence's length are 0.
+// or [sequences, classes]. Those of steps beyond a sequence's length are 0. After a batch
+// without Fresh nothing is carried on, and the next one starts fresh whatever it says.
 func (r *Reference) Run(b Batch) ([]float64, error) {
 	n := r.network
 	if err := b.Check(n.Shape(b.Sequences, b.Steps, b.Fresh != nil)); err != nil {
@@ -56,6 +57,13 @@ func (r *Reference) Run(b Batch) ([]float64, error) {
 		}
 		for t, row := range known[n.Output] {
 			copy(logits[(t*b.Sequences+i)*classes:], row)
+		}
+	}
+	if b.Fresh == nil {
+		for _, machines := range r.scans {
+			for _, machine := range machines {
+				machine.Reset()
+			}
 		}
 	}
 	return logits, nil

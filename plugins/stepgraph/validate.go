@@ -13,7 +13,7 @@ import (
 // is not one that a backend can run with these weights: a name that is missing,
 // taken twice or used before it is computed, a size that does not fit, a weight
 // of another shape or one that no node names, a table of the wrong length, or values
-// of more than 2²⁸ elements in one time step, tokens apart, for which no machine need
+// of more than 2²⁴ elements in one time step, tokens apart, for which no machine need
 // have room.
 func (g Graph) Validate(weights map[string]packed.Matrix) error {
 	v := validator{graph: g, weights: weights, sizes: map[string]int{}, tokens: map[string]bool{}, used: map[string]bool{}}
@@ -40,8 +40,9 @@ type validator struct {
 	total   int             // elements of all values so far, tokens apart
 }
 
-// mostElements bounds the values of a time step: as many float32 take 1 GiB.
-const mostElements = 1 << 28
+// mostElements bounds the values of a time step: as many float32 take 64 MiB, for each
+// sequence that a machine runs at once.
+const mostElements = 1 << 24
 
 // entries defines the inputs and the states.
 func (v *validator) entries() error {

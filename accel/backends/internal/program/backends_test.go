@@ -281,3 +281,26 @@ func TestCancelledExecuteCarriesNothingOn(t *testing.T) {
 		}
 	}
 }
+
+// A batch that does not say which sequences start fresh leaves nothing to go on from.
+func TestNothingIsCarriedFromABatchWithoutFresh(t *testing.T) {
+	t.Parallel()
+	n, weights := lstm()
+	steps := map[string]int{"sequence": 4}
+	plain, carried := n.Shape(3, steps, false).Allocate(), n.Shape(3, steps, true).Allocate()
+	for i := range plain.Targets {
+		plain.Int32["x"][i], plain.Targets[i] = int32(i*i%7), int32(i%7)
+	}
+	copy(carried.Int32["x"], plain.Int32["x"])
+	copy(carried.Targets, plain.Targets)
+	for name := range backends {
+		machine := deploy(t, name, n, weights)
+		want, _ := execute(t, machine, n, plain)
+		if got, _ := execute(t, machine, n, carried); got != want {
+			t.Errorf("%s: the batch after it scores %+v, want %+v as from the start", name, got, want)
+		}
+		if got, _ := execute(t, machine, n, carried); got == want {
+			t.Errorf("%s: the batch after a carried one scores %+v as from the start", name, got)
+		}
+	}
+}
