@@ -67,6 +67,13 @@ func TestBudget(t *testing.T) {
 		t.Errorf("with the steps given: %+v, want %+v", given, first)
 	}
 
+	// A budget for more than the suite trains changes nothing.
+	whole, _ := do("whole", "--epochs", "1")
+	same, stderr := do("whole", "--epochs", "1", "--budget", "1h")
+	if fmt.Sprint(same) != fmt.Sprint(whole) || strings.Count(stderr, "reusing") != 2 {
+		t.Errorf("with more than enough: %+v, %q, want %+v, reused", same, stderr, whole)
+	}
+
 	// What is done takes no time in a plan; what is not, does.
 	stdout, stderr, code := run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms", "--format", "json")
 	if code != 0 || !strings.Contains(stdout, `"done": 2`) || !strings.Contains(stdout, `"seconds": 0,`) || strings.Contains(stderr, "calibrating") {

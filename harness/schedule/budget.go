@@ -87,12 +87,13 @@ func Distinct(specs []*experiment.Spec) error {
 	return nil
 }
 
-// limit caps the steps of an experiment, whose suite may have a lower cap.
+// limit caps the steps of an experiment. One whose suite trains no more steps stays as
+// it is, so that it is the same experiment as without a budget.
 func limit(spec *experiment.Spec, steps int) {
-	if own := spec.Task.Training.Steps; own > 0 {
-		steps = min(steps, own)
+	perEpoch := spec.Loaded.Task.Training(spec.Seed, 0).Len()
+	if steps < spec.Task.Training.Planned(perEpoch) {
+		spec.Task.Training.Steps = steps
 	}
-	spec.Task.Training.Steps = steps
 }
 
 // budgetID names what a budget is calibrated for: the experiment with any seed and no
