@@ -13,10 +13,10 @@ import (
 	"bittern/plugins"
 )
 
-// Default is the corpus that needs nothing but a Go toolchain.
+// Default is the data set that needs nothing but a Go toolchain.
 const Default = "gostd"
 
-// Text is a corpus of characters ready for training. Every text is treated as
+// Text is a text of characters ready for training. Every text is treated as
 // bytes, as the published vocabulary sizes are byte counts. A symbol's id is its
 // rank among the bytes of the corpus.
 type Text struct {
@@ -57,7 +57,7 @@ type Text struct {
 // Request names what to load.
 type Request struct {
 	Name    string
-	DataDir string // where corpora that are files lie; empty when the user named none
+	DataDir string // where data sets that are files lie; empty when the user named none
 
 	// MaxBytes keeps only the first symbols of the corpus before it is
 	// split; of a corpus published in parts, each keeps its share. 0 is no cap.
