@@ -5,7 +5,7 @@
 // The packages below it are the contract:
 //
 //	quantizer, model, backend   one interface each; its .proto is in internal/wire
-//	network                     batches, scores and the program of a deployed network
+//	network                     shapes, batches, scores and the program of a deployed network
 //	stepgraph                   the op-level description of one time step of a stage
 //	packed                      the bit layout of deployed weights
 //	arena                       tensors shared between processes
@@ -18,7 +18,8 @@
 // To add a quantizer, a model or a backend, implement its interface, and call
 // the conformance kit in a test. Served by package sdk from an executable named
 // bittern-<kind>-<name> it is a plugin of its own; with one more line in package
-// builtin it comes within this executable. Nothing else changes: options are
+// builtin it comes within this executable, and a test there holds it to the kit in a
+// process of its own. Nothing else changes: options are
 // checked, lists and reports are made, from what the plugin says of itself.
 //
 // An external plugin is trusted code: it runs with all rights of the user. It is

@@ -329,7 +329,7 @@ func (r *Report) freezes(b *strings.Builder) {
 		draws[len(draws)-1] += text + ")"
 	}
 	if len(calibrated) > 0 {
-		fmt.Fprintf(b, "- frozen statistics are gathered over %s sequences of the training text\n", list(calibrated))
+		fmt.Fprintf(b, "- frozen statistics are gathered over %s training sequences\n", list(calibrated))
 	}
 	if len(networks) > 0 {
 		b.WriteString("- the draws of a network's weights, mean ± sd of their test scores in the model itself; deployed is the one that validated best:\n")

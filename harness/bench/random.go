@@ -11,7 +11,7 @@ import (
 // stream is the only one of the bench's tasks.
 const stream = "sequence"
 
-// characterShape is a batch of a language model over so many symbols.
+// characterShape is a batch of a task that predicts the next of so many symbols.
 func characterShape(symbols, sequences, steps int) network.Shape {
 	return network.Shape{
 		Inputs: []network.Input{{Name: "inputs", Role: network.Tokens, Stream: stream, Size: symbols}},

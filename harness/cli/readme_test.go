@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,19 +28,33 @@ func blocks(t *testing.T, language string) []string {
 
 // leastCommands is below the number of commands in the README, so that a change
 // of its form, after which this test would find none, is noticed.
-const leastCommands = 8
+const leastCommands = 12
 
 // corpusOfReadme is what the README's reproduction is trained on.
 const corpusOfReadme = "warpeace"
 
+// smallPaper stands for the suite paper, which takes minutes even to plan, and
+// smallBudget for its budget.
+const (
+	smallPaper = `name: paper-small
+seeds: [1]
+tasks: [{data: gostd, batch: 4, length: 10}]
+models: [{plugin: lstm, options: [units=8]}]
+quantizers: [{plugin: stochastic-ternary}]
+backends: [{plugin: asic-lowpower}]
+training: {learning_rate: 0.01, epochs: 1, steps: 3}
+`
+	smallBudget = "20ms"
+)
+
 // needsCorpus says whether a command cannot be run without corpusOfReadme. Listing
-// the corpora can.
+// the data sets can.
 func needsCorpus(line string) bool { return strings.Contains(line, "--suite char-small") }
 
-// TestReadme runs every command of the README as it stands, in order, in the
-// project's root; those that need a corpus are skipped where it is not beside
-// the project. What would take minutes is made small by the environment
-// variables of its flags, and nothing is left behind.
+// TestReadme runs every command of the README, in order, in the project's root;
+// those that need a corpus are skipped where it is not beside the project. What would
+// take minutes is made small by the environment variables of its flags, and where
+// they cannot, by smallPaper and smallBudget. Nothing is left behind.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
@@ -51,6 +66,9 @@ func TestReadme(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(folder, "mine.yaml"), []byte(yaml), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.WriteFile(filepath.Join(folder, "paper.yaml"), []byte(smallPaper), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	environment := append(os.Environ(),
 		asProgram+"=1", "BITTERN_STEPS=2", "BITTERN_BYTES=16000", "BITTERN_SMALLEST=true", "BITTERN_THREADS=1",
@@ -99,8 +117,14 @@ func readmeCommand(t *testing.T, root, folder string, environment []string, line
 		}
 		arguments := words[3:]
 		for i, word := range arguments {
-			if word == "mine.yaml" || word == "plugins.local" {
+			switch word {
+			case "mine.yaml", "plugins.local":
 				arguments[i] = filepath.Join(folder, word)
+			case "paper":
+				arguments[i] = filepath.Join(folder, "paper.yaml")
+			case "--budget":
+				environment = slices.DeleteFunc(slices.Clone(environment), func(v string) bool { return strings.HasPrefix(v, "BITTERN_STEPS=") })
+				arguments[i+1] = smallBudget
 			}
 		}
 		command = exec.Command(self, arguments...)
@@ -109,7 +133,7 @@ func readmeCommand(t *testing.T, root, folder string, environment []string, line
 			// The runs of bench are a number, not a folder.
 			command.Env = append(environment, "BITTERN_RUNS=1")
 		}
-		if words[3] != "bench" && words[3] != "report" && words[3] != "run" && words[3] != "demo" {
+		if !slices.Contains([]string{"bench", "demo", "plan", "report", "run"}, words[3]) {
 			command.Env = append(environment, "BITTERN_FORMAT=markdown")
 		}
 	case line == "go test ./...":

@@ -237,8 +237,8 @@ func (p *program) deployCommand() *cobra.Command {
 flags say, deploys each on the backends, and prints the table. It trains nothing.
 
 A freeze draws the weights several times, gathers the normalization statistics
-of each draw over batches of training text, and keeps the draw that validates
-best. Another freeze replaces the figures of the one before.`,
+of each draw over training batches, and keeps the draw that validates best.
+Another freeze replaces the figures of the one before.`,
 		Example: `  bittern deploy --suite char-small --data DIR --backends cpu,asic-lowpower
   bittern deploy --suite char-small --data DIR --draws 24 --calibration 400 --format json`,
 		RunE: func(command *cobra.Command, _ []string) error {

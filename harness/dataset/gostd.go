@@ -21,7 +21,7 @@ const (
 	goStandardLibraryTrain = 80 // percent
 )
 
-// goStandardLibraryPackages are the packages whose sources make up the corpus,
+// goStandardLibraryPackages are the packages whose sources make up the text,
 // about 2 MB. All are covered by the Go 1 promise, so every toolchain has them.
 var goStandardLibraryPackages = []string{
 	"bufio", "bytes", "compress/flate", "container/list", "context", "encoding/binary",
@@ -48,7 +48,7 @@ func (goStandardLibrary) describe() Set {
 func (goStandardLibrary) locate(ctx context.Context, _ string) ([]string, error) {
 	toolchain, err := findToolchain(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w; corpus %s is loaded in its place", err, grammarName)
+		return nil, fmt.Errorf("%w; data set %s is loaded in its place", err, grammarName)
 	}
 	return []string{toolchain.sources}, nil
 }
@@ -68,7 +68,7 @@ func (goStandardLibrary) load(ctx context.Context, dataDir string, maxBytes int)
 	}
 	content, err := toolchain.read(goStandardLibraryPackages)
 	if err != nil {
-		return nil, plugins.Problemf("corpus %s: the sources of %s cannot be read (%s); repair the Go installation or choose the corpus %s",
+		return nil, plugins.Problemf("data set %s: the sources of %s cannot be read (%s); repair the Go installation or choose the data set %s",
 			goStandardLibraryName, toolchain.version, err, grammarName)
 	}
 	return fromOneText(goStandardLibraryName, content, maxBytes, goStandardLibraryTrain,

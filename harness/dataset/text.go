@@ -13,14 +13,14 @@ import (
 	"bittern/plugins"
 )
 
-// Default is the corpus that needs nothing but a Go toolchain.
+// Default is the data set that needs nothing but a Go toolchain.
 const Default = "gostd"
 
-// Text is a corpus of characters ready for training. Every text is treated as
+// Text is a text of characters ready for training. Every text is treated as
 // bytes, as the published vocabulary sizes are byte counts. A symbol's id is its
-// rank among the bytes of the corpus.
+// rank among the bytes of the text.
 type Text struct {
-	// Name is the corpus that was loaded. It differs from the one asked for
+	// Name is the data set that was loaded. It differs from the one asked for
 	// only where Note says why.
 	Name string
 
@@ -28,7 +28,7 @@ type Text struct {
 	Train, Valid, Test []int32
 
 	// Vocabulary lists the byte behind each id, ascending. It is the alphabet
-	// of the entire corpus, whatever cap was asked for, so that a capped run
+	// of the entire text, whatever cap was asked for, so that a capped run
 	// has the layer sizes of the full one.
 	Vocabulary []byte
 
@@ -57,10 +57,10 @@ type Text struct {
 // Request names what to load.
 type Request struct {
 	Name    string
-	DataDir string // where corpora that are files lie; empty when the user named none
+	DataDir string // where data sets that are files lie; empty when the user named none
 
-	// MaxBytes keeps only the first symbols of the corpus before it is
-	// split; of a corpus published in parts, each keeps its share. 0 is no cap.
+	// MaxBytes keeps only the first symbols of the text before it is
+	// split; of a text published in parts, each keeps its share. 0 is no cap.
 	MaxBytes int
 }
 
@@ -70,11 +70,11 @@ type textEntry interface {
 	load(ctx context.Context, dataDir string, maxBytes int) (*Text, error)
 }
 
-// Load reads a corpus and checks it against its checksum. An unknown name, a
+// Load reads a text and checks it against its checksum. An unknown name, a
 // missing file and a checksum that differs are each a [*plugins.Problem].
 func Load(ctx context.Context, request Request) (*Text, error) {
 	if request.MaxBytes < 0 {
-		return nil, plugins.Problemf("corpus %s: the cap is %d bytes; give a positive number, or 0 for no cap", request.Name, request.MaxBytes)
+		return nil, plugins.Problemf("data set %s: the cap is %d bytes; give a positive number, or 0 for no cap", request.Name, request.MaxBytes)
 	}
 	if info, err := os.Stat(request.Name); err == nil && info.Mode().IsRegular() && !slices.Contains(names(ShapeText), request.Name) {
 		return nil, plugins.Problemf("%q is a file and no data set; name a text of your own as text: %s in place of data", request.Name, request.Name)
@@ -141,7 +141,7 @@ func byPosition(percent int) string {
 	return fmt.Sprintf("%d/%d/%d by position", percent, rest, rest)
 }
 
-// fromOneText caps a corpus of one text, splits it and numbers its symbols.
+// fromOneText caps a data set of one text, splits it and numbers its symbols.
 func fromOneText(name string, content []byte, maxBytes, trainPercent int, note string) *Text {
 	used := content
 	if maxBytes > 0 && maxBytes < len(content) {
@@ -155,7 +155,7 @@ func fromOneText(name string, content []byte, maxBytes, trainPercent int, note s
 	return text
 }
 
-// withCap adds to a note that only part of a corpus was used.
+// withCap adds to a note that only part of a text was used.
 func withCap(note string, used, total int) string {
 	if used == total {
 		return note

@@ -23,7 +23,7 @@ const Unknown = "<unk>"
 // holds no words.
 const maxWord = 1 << 10
 
-// Words is a corpus of words ready for training.
+// Words is a text of words ready for training.
 type Words struct {
 	Name string
 

@@ -50,8 +50,8 @@ func (s *session) evaluate(ctx context.Context, part task.Part, statistics model
 
 // calibrate gathers the statistics of a deployed network over a number of
 // training batches, as many as an epoch has at most, and counts their sequences.
-// It is training text, in the order of the epoch after the last one: the
-// training itself sees no such batches.
+// They are those of the epoch after the last one, which the training itself does
+// not see in that order.
 func (s *session) calibrate(ctx context.Context, number int) (sequences int, err error) {
 	batches := s.task.Training(s.spec.Seed, s.spec.Task.Training.Epochs)
 	calls := context.WithoutCancel(ctx)

@@ -27,7 +27,7 @@ type Forecast struct {
 	Timed  int // training steps of which Step is the median
 
 	Training  time.Duration
-	Scoring   time.Duration // validations, calibrations and the freeze; at most, for a deterministic quantizer draws once
+	Scoring   time.Duration // validations, calibrations and the freeze, with all its draws: less where the quantizer is deterministic
 	Deploying time.Duration
 
 	Memory *int64 // bytes, at most at a time; nil where the system does not tell

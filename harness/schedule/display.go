@@ -38,8 +38,8 @@ const parts = 1000
 // barWidth is what the bar with its percentage and times takes of a line.
 const barWidth = 50
 
-// NewDisplay makes a display of a number of experiments on a terminal of that many
-// characters a line, or on something that is none where width is 0.
+// NewDisplay makes a display of a number of experiments. width is the terminal's, in
+// characters; 0 if the output is not a terminal.
 func NewDisplay(out io.Writer, width, experiments int) *Display {
 	d := &Display{
 		out: out, clock: time.Now, every: 5 * time.Second, room: width - barWidth, total: experiments,

@@ -1,4 +1,5 @@
-// Package schedule turns a suite into experiments and runs them, with progress.
+// Package schedule turns a suite into experiments and budgets into training steps, and
+// runs the experiments, with progress.
 package schedule
 
 import (

@@ -2,7 +2,8 @@
 // deployments in a SQLite database, and the metrics of the training steps as JSON
 // Lines beside it.
 //
-//	RUNS/bittern.db            experiments, deployments, which suite lists which experiment
+//	RUNS/bittern.db            experiments, deployments, which suite lists which experiment,
+//	                           how many training steps a budget stands for
 //	RUNS/ID/steps.jsonl        one line for each training step, see [Steps]
 //	RUNS/ID/validations.jsonl  one line for each validation, see [Validation]
 //	RUNS/ID/seconds.jsonl      what the clock said, apart from what must repeat

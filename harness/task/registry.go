@@ -15,7 +15,7 @@ import (
 // Default is the task of a suite's entry that names none.
 const Default = "characters"
 
-// Definition is a kind of task that suites can name.
+// Definition is a task that suites can name, before it has data and options.
 type Definition struct {
 	Name    string
 	Summary string

@@ -63,8 +63,8 @@ type CostRequest struct {
 	Steps map[string]int // time steps of each stream that the sequence has
 }
 
-// Cost is of one whole sequence that is run by itself. A quantity a machine cannot tell is nil
-// and its reason stands in Missing under the quantity's name.
+// Cost is of one whole sequence that is run by itself. A quantity that a machine
+// cannot tell is nil, and its reason stands in Missing under the quantity's name.
 type Cost struct {
 	Cycles  *float64 // clock cycles
 	Seconds *float64
@@ -88,7 +88,7 @@ type Cost struct {
 
 // Substitution says what a machine has in place of a deployed weight.
 type Substitution struct {
-	Weight string // its name in the graph
+	Weight string // its name in the network
 	From   string // as deployed, in the words of packed.Matrix.Format: "4 levels, 2 bits"
 	To     string // as this machine has it: "float32", "12-bit fixed point"
 	Reason string // why, with what becomes of the values

@@ -1,6 +1,6 @@
-// Package stepgraph describes one time step of a recurrent layer, or of several,
-// as a small graph of operations. It is a stage of a network's program; see
-// package network.
+// Package stepgraph describes one time step of recurrent layers, or a computation
+// that is done once, as a small graph of operations. A scan of a network's program
+// runs one along a stream, or once; see package network.
 //
 // Every value in a graph is a vector of float32. A node names its inputs: graph
 // inputs, states (their value before the step) or earlier nodes. Recurrent

@@ -1,5 +1,5 @@
-// Package sample makes networks with random weights, for tests and benchmarks
-// of backends: what a model would export, without training it.
+// Package sample makes the step graph of an LSTM with random weights, for tests and
+// benchmarks of backends. Package network/sample makes whole programs.
 package sample
 
 import (
@@ -11,7 +11,7 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// LSTM says which network to make: one layer with batch normalisation at the
+// LSTM says which graph to make: one layer with batch normalisation at the
 // three places of the paper, statistics of its own for each of Steps time steps.
 type LSTM struct {
 	Units   int
@@ -33,9 +33,8 @@ var (
 	Ternary = []float32{-1, 0, 1}
 )
 
-// Build returns the network's graph and weights. The output is the logits, as a
-// model exports them, or h where there is no output layer. Equal configurations
-// give equal networks.
+// Build returns the graph and its weights. The output is the logits, or h where
+// there is no output layer. Equal configurations give equal graphs and weights.
 //
 //	a = ScaleShift(Wh·h) + Scale(Wx·x)
 //	c = σ(a_f)∘c + σ(a_i)∘tanh(a_g);  h = σ(a_o)∘tanh(ScaleShift(c))
