@@ -28,10 +28,14 @@ func (p *program) catalogue(settings pluginSettings) (*host.Catalogue, error) {
 		ids[i] = b.ID
 	}
 	catalogue, err := host.NewCatalogue(ids, settings.Plugins)
-	if err == nil && settings.OnPath {
+	if err != nil {
+		return nil, err
+	}
+	catalogue.DescribeInProcess(p.describeBuiltin)
+	if settings.OnPath {
 		catalogue.SearchPath()
 	}
-	return catalogue, err
+	return catalogue, nil
 }
 
 // listSettings are the flags of commands that print a list.
@@ -86,9 +90,9 @@ of itself, "bittern plugins describe NAME" asks it.`,
 	}
 	describe := &cobra.Command{
 		Use: "describe NAME", Short: "Show what a plugin says of itself: version, options with their bounds, facts",
-		Long: `Describe starts the plugin of that name, and no other, and asks it what it is. An
-external plugin is trusted code: it runs with all your rights, as any program
-that you start. It sees few environment variables: PATH, HOME, TMPDIR, the
+		Long: `Describe asks the plugin of that name what it is; one that is not built in it starts
+for that, and no other. An external plugin is trusted code: it runs with all your
+rights, as any program that you start. It sees few environment variables: PATH, HOME, TMPDIR, the
 language, BITTERN_*, and in a suite those that its entry names.`,
 		Example: `  bittern plugins describe lstm
   bittern plugins describe quantizer/none --format json`,
@@ -131,9 +135,11 @@ func (p *program) listPlugins(command *cobra.Command) error {
 	for _, entry := range entries {
 		l := listed{Entry: entry}
 		if entry.Builtin {
-			if l.Description, err = p.describeBuiltin(command.Context(), entry.ID); err != nil {
+			description, err := catalogue.Describe(command.Context(), entry.ID, host.Settings{})
+			if err != nil {
 				return err
 			}
+			l.Description = &description
 		}
 		all = append(all, l)
 	}
@@ -166,17 +172,13 @@ func (p *program) listPlugins(command *cobra.Command) error {
 }
 
 // describeBuiltin asks a built-in what it is, in this process.
-func (p *program) describeBuiltin(ctx context.Context, id plugins.ID) (*plugins.Description, error) {
+func (p *program) describeBuiltin(ctx context.Context, id plugins.ID) (plugins.Description, error) {
 	for _, b := range p.builtins {
 		if b.ID == id {
-			description, err := b.Describe(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("describe %s: %w", id, err)
-			}
-			return &description, nil
+			return b.Describe(ctx)
 		}
 	}
-	return nil, fmt.Errorf("there is no built-in plugin %s", id)
+	return plugins.Description{}, fmt.Errorf("there is no built-in plugin %s", id)
 }
 
 func (p *program) describePlugin(command *cobra.Command, name string) error {

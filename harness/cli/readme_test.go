@@ -71,7 +71,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	environment := append(os.Environ(),
-		asProgram+"=1", "BITTERN_STEPS=2", "BITTERN_BYTES=16000", "BITTERN_SMALLEST=true", "BITTERN_THREADS=1",
+		asProgram+"=1", "BITTERN_STEPS=2", "BITTERN_BYTES=16000", "BITTERN_DRAWS=1", "BITTERN_CALIBRATION=1", "BITTERN_BACKENDS=cpu", "BITTERN_SMALLEST=true", "BITTERN_THREADS=1",
 		"BITTERN_RUNS="+filepath.Join(folder, "runs"), "BITTERN_ONLY=portable", "BITTERN_FORMAT=json")
 	absent := missing(t, corpusOfReadme, filepath.Join(root, "..", "shared", "data"))
 	found := 0

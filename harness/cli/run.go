@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -144,15 +145,16 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err != nil {
 		return err
 	}
-	checker := experiment.Checker{Catalogue: catalogue, Deadline: settings.Deadline, Runs: settings.Runs, Again: settings.Again}
-	for _, spec := range specs {
-		if err := checker.Check(ctx, spec); err != nil {
-			return err
-		}
+	if err := check(ctx, catalogue, settings, specs); err != nil {
+		return err
 	}
 	machine := provenance.Collect(ctx)
-	if machine.Overhead, err = experiment.MeasureOverhead(ctx, catalogue); err != nil {
+	if training, err := someToTrain(ctx, settings, specs); err != nil {
 		return err
+	} else if training {
+		if machine.Overhead, err = experiment.MeasureOverhead(ctx, catalogue); err != nil {
+			return err
+		}
 	}
 	runs, err := store.Open(ctx, settings.Runs)
 	if err != nil {
@@ -203,6 +205,38 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		return errFailed
 	}
 	return nil
+}
+
+// check refuses experiments that cannot be run.
+func check(ctx context.Context, catalogue *host.Catalogue, settings runSettings, specs []*experiment.Spec) (err error) {
+	checker := experiment.Checker{Catalogue: catalogue, Deadline: settings.Deadline, Runs: settings.Runs, Again: settings.Again}
+	defer func() { err = errors.Join(err, checker.Close()) }()
+	for _, spec := range specs {
+		if err := checker.Check(ctx, spec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// someToTrain says whether an experiment is not trained yet, or is to be again. The
+// harness's own cost is measured for what is trained alone.
+func someToTrain(ctx context.Context, settings runSettings, specs []*experiment.Spec) (_ bool, err error) {
+	if settings.Again {
+		return true, nil
+	}
+	runs, err := existing(ctx, settings.Runs)
+	if err != nil || runs == nil {
+		return true, nil // opening it to write, which comes next, says what is wrong with it
+	}
+	defer func() { err = errors.Join(err, runs.Close()) }()
+	for _, spec := range specs {
+		done, err := trained(ctx, runs, spec, settings.Budget)
+		if err != nil || !done {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // experiments are those of the suite that the settings name, with what they replace in

@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -17,7 +18,8 @@ import (
 )
 
 // Checker finds out before anything is trained or written whether experiments can be
-// run at all.
+// run at all. It starts each plugin once, however many experiments have it. Close it to
+// end them.
 type Checker struct {
 	Catalogue *host.Catalogue
 	Deadline  time.Duration
@@ -27,6 +29,55 @@ type Checker struct {
 	// asked holds what the plugins answered for one experiment, which holds for
 	// experiments that differ in their seed alone.
 	asked map[string]answer
+
+	arena      *arena.Arena // which the plugins are started on; nothing lies in it
+	models     started[*host.Model]
+	quantizers started[*host.Quantizer]
+}
+
+// started are the processes of plugins of a kind, by what a process depends on.
+type started[P process] map[string]P
+
+func processKey(p Plugin) string {
+	return fmt.Sprintf("%q %q %q %v", p.Name, p.SHA256, p.Environment, p.Limits)
+}
+
+// get returns the plugin's process, and starts it where there is none.
+func (s started[P]) get(p Plugin, start func() (P, error)) (P, error) {
+	if running, ok := s[processKey(p)]; ok {
+		return running, nil
+	}
+	running, err := start()
+	if err != nil {
+		return running, failure(err)
+	}
+	s[processKey(p)] = running
+	return running, nil
+}
+
+// end ends the plugin's process, where there is one.
+func (s started[P]) end(key string) error {
+	running, ok := s[key]
+	if !ok {
+		return nil
+	}
+	delete(s, key)
+	return running.Close()
+}
+
+// Close ends the plugins.
+func (c *Checker) Close() error {
+	var errs []error
+	for key := range c.models {
+		errs = append(errs, c.models.end(key))
+	}
+	for key := range c.quantizers {
+		errs = append(errs, c.quantizers.end(key))
+	}
+	if c.arena != nil {
+		errs = append(errs, c.arena.Close())
+	}
+	return errors.Join(errs...)
 }
 
 type answer struct {
@@ -99,17 +150,29 @@ func (c *Checker) ask(ctx context.Context, spec *Spec, t task.Task) (_ answer, e
 	if a, ok := c.asked[row.ID]; ok {
 		return a, nil
 	}
-	s, err := start(ctx, c.Catalogue, c.Deadline, nil, spec, t)
+	if c.arena == nil {
+		if c.arena, err = arena.Create("", 0); err != nil {
+			return answer{}, err
+		}
+		c.asked, c.models, c.quantizers = make(map[string]answer), make(started[*host.Model]), make(started[*host.Quantizer])
+	}
+	m, err := c.models.get(spec.Model, func() (*host.Model, error) {
+		return c.Catalogue.Model(ctx, spec.Model.Name, spec.Model.settings(c.arena, c.Deadline, nil))
+	})
 	if err != nil {
 		return answer{}, err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	var a answer
-	if a.plan, a.states, err = s.plan(ctx); err != nil {
+	q, err := c.quantizers.get(spec.Quantizer, func() (*host.Quantizer, error) {
+		return c.Catalogue.Quantizer(ctx, spec.Quantizer.Name, spec.Quantizer.settings(c.arena, c.Deadline, nil))
+	})
+	if err != nil {
 		return answer{}, err
 	}
-	if c.asked == nil {
-		c.asked = make(map[string]answer)
+	var a answer
+	s := &session{spec: spec, task: t, model: m, quantizer: q}
+	if a.plan, a.states, err = s.plan(ctx); err != nil {
+		// One of them may have crashed.
+		return answer{}, errors.Join(err, c.models.end(processKey(spec.Model)), c.quantizers.end(processKey(spec.Quantizer)))
 	}
 	c.asked[row.ID] = a
 	return a, nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -67,6 +69,7 @@ var catalogue = func() *host.Catalogue {
 	if err != nil {
 		panic(err)
 	}
+	c.DescribeInProcess(testplugin.Describe)
 	return c
 }()
 
@@ -550,6 +553,7 @@ func TestCheck(t *testing.T) {
 	runs := t.TempDir()
 	s := spec(t)
 	checker := &experiment.Checker{Catalogue: catalogue, Deadline: time.Minute, Runs: runs}
+	closeAfter(t, checker)
 	if err := checker.Check(t.Context(), s); err != nil {
 		t.Errorf("Check of a sound experiment = %v", err)
 	}
@@ -591,6 +595,56 @@ func TestCheck(t *testing.T) {
 	if err := checker.Check(t.Context(), s); err != nil {
 		t.Errorf("Check with Again = %v, want the damaged checkpoint not to matter", err)
 	}
+}
+
+func closeAfter(tb testing.TB, c io.Closer) {
+	tb.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+}
+
+// Experiments with the same plugins are checked by the same processes, until one of
+// them is lost.
+func TestCheckStartsAPluginOnce(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the plugin is started by a shell script")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	starts := filepath.Join(folder, "starts")
+	script := fmt.Sprintf("#!/bin/sh\necho >> '%s'\nexec '%s' plugin model/bigram\n", starts, self)
+	if err := os.WriteFile(filepath.Join(folder, "bittern-model-bigram"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// Of the built-ins, without the model.
+	external, err := host.NewCatalogue(testplugin.IDs[1:], folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checker := &experiment.Checker{Catalogue: external, Runs: t.TempDir()}
+	closeAfter(t, checker)
+	check := func(label string, seed uint64, want int, options plugins.Values) {
+		t.Helper()
+		s := spec(t)
+		s.Model, s.Seed = plugin(t, plugins.KindModel, "bigram", options), seed
+		if err := checker.Check(t.Context(), s); err != nil {
+			t.Errorf("%s: %v", label, err)
+		}
+		if content, err := os.ReadFile(starts); err != nil || len(content) != want {
+			t.Errorf("%s: the model was started %d times, %v, want %d", label, len(content), err, want)
+		}
+	}
+	check("the first", 1, 1, nil)
+	check("another seed", 2, 1, nil)
+	check("other options", 1, 1, plugins.Values{"pause": "1"})
+	check("a fault", 1, 1, plugins.Values{"fault": "shape"})
+	check("after a fault", 1, 2, plugins.Values{"pause": "2"})
 }
 
 func wantProblem(tb testing.TB, err error, part string) {

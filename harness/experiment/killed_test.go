@@ -130,6 +130,7 @@ func TestTwoHarnessesOnOneFolder(t *testing.T) {
 			t.Errorf("Run = %v, trained %v, want the experiment held by process %d", err, trained, pid)
 		}
 		checker := &experiment.Checker{Catalogue: catalogue, Runs: runs}
+		closeAfter(t, checker)
 		if err := checker.Check(t.Context(), s); err != nil {
 			t.Errorf("Check = %v, want it to leave another's checkpoint alone", err)
 		}

@@ -147,6 +147,13 @@ func TestWhatIsReusedIsTold(t *testing.T) {
 	if len(w.log) > 0 {
 		t.Errorf("said of a first run: %q", w.log)
 	}
+	row, err := s.Row()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.runner.Store.PutSuite(t.Context(), "suite", []store.Experiment{row}, nil); err != nil {
+		t.Fatal(err)
+	}
 	w.run(t, s)
 	if got := strings.Join(w.log, "\n"); !strings.Contains(got, "reusing the network that was trained on") {
 		t.Errorf("said of a second run: %q", got)

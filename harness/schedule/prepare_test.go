@@ -84,6 +84,7 @@ func TestPartsShareExperiments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	catalogue.DescribeInProcess(testplugin.Describe)
 	prepare := func(parts ...string) ([]string, error) {
 		specs, err := Prepare(t.Context(), parse(t, "name: all\nparts: ["+strings.Join(parts, ", ")+"]"), catalogue, "")
 		var names []string

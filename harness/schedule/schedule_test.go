@@ -59,6 +59,7 @@ func prepare(t *testing.T, content string) ([]*experiment.Spec, *host.Catalogue,
 	if err != nil {
 		t.Fatal(err)
 	}
+	catalogue.DescribeInProcess(testplugin.Describe)
 	specs, err := Prepare(t.Context(), parse(t, content), catalogue, "")
 	return specs, catalogue, err
 }
@@ -110,6 +111,7 @@ func TestPrepareOfAPluginThatCannotDescribeItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	catalogue.DescribeInProcess(testplugin.Describe)
 	_, err = Prepare(t.Context(), parse(t, strings.Replace(suiteOfFour, "bigram", "broken", 1)), catalogue, "")
 	problem, ok := errors.AsType[*plugins.Problem](err)
 	if !ok || !strings.Contains(problem.Sentence, "model/broken cannot describe itself") || !strings.Contains(problem.Sentence, "out of order") {

@@ -21,6 +21,7 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/arena"
+	"bittern/plugins/internal/checked"
 )
 
 // prefix is how the names of plugin executables begin; kind and name follow,
@@ -39,7 +40,15 @@ type Catalogue struct {
 	folder   string   // may be empty
 	path     []string // the folders of PATH, where they are searched
 	self     string
+	describe DescribeBuiltin // may be nil
 }
+
+// DescribeBuiltin returns what a built-in plugin says of itself.
+type DescribeBuiltin func(context.Context, plugins.ID) (plugins.Description, error)
+
+// DescribeInProcess lets Describe ask built-ins in this process, by a function that
+// knows all of them, in place of starting each.
+func (c *Catalogue) DescribeInProcess(describe DescribeBuiltin) { c.describe = describe }
 
 // NewCatalogue makes a catalogue of the given built-ins, which this executable
 // serves when it is run with the arguments "plugin <kind>/<name>", and of the
@@ -239,10 +248,20 @@ func (c *Catalogue) Checksum(ctx context.Context, id plugins.ID) (sum string, bu
 	return file.sum, false, file.close()
 }
 
-// Describe starts a plugin, asks it what it is, and ends it. A plugin that fails
-// in that is of no use for anything, which is the user's to mend: a
-// *plugins.Problem with the plugin's last words.
+// Describe starts a plugin, asks it what it is, and ends it; a built-in may be asked in
+// this process instead, see [Catalogue.DescribeInProcess]. A plugin that fails in that
+// is of no use for anything, which is the user's to mend: a *plugins.Problem with the
+// plugin's last words.
 func (c *Catalogue) Describe(ctx context.Context, id plugins.ID, settings Settings) (plugins.Description, error) {
+	if c.describe != nil && settings.SHA256 == "" {
+		entry, err := c.Find(id)
+		if err != nil {
+			return plugins.Description{}, err
+		}
+		if entry.Builtin {
+			return c.describeBuiltin(ctx, id, settings)
+		}
+	}
 	process, err := c.open(ctx, id, settings)
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		said := ""
@@ -255,6 +274,20 @@ func (c *Catalogue) Describe(ctx context.Context, id plugins.ID, settings Settin
 		return plugins.Description{}, err
 	}
 	return process.Description(), process.Close()
+}
+
+func (c *Catalogue) describeBuiltin(ctx context.Context, id plugins.ID, settings Settings) (plugins.Description, error) {
+	if err := settings.Limits.check(id); err != nil {
+		return plugins.Description{}, err
+	}
+	description, err := c.describe(ctx, id)
+	if err == nil {
+		err = checked.Description(description)
+	}
+	if err != nil {
+		return plugins.Description{}, fmt.Errorf("describe %s: %w", id, err)
+	}
+	return description, nil
 }
 
 func (c *Catalogue) open(ctx context.Context, id plugins.ID, settings Settings) (*Process, error) {

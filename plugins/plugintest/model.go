@@ -119,19 +119,20 @@ func modelContract(refusals *Refusals) contract[model.Model] {
 			return err
 		},
 		check: func(t *testing.T, open opener[model.Model], options plugins.Values) {
+			// Two plugins serve the sessions of all checks, the second those that a check
+			// compares with its own: to start a process takes longer than a check, and
+			// nothing may be left of the session before.
+			plugin, other := openModel(t, open), openModel(t, open)
 			serves := false
 			for _, task := range modelTasks() {
-				reason := refusedTask(t, open, options, task.shape)
+				reason := plugin.refuses(t, options, task.shape)
 				refusals.note(task.name, reason)
 				if reason != "" {
 					t.Logf("the task %s is refused: %s", task.name, reason)
 					continue
 				}
 				serves = true
-				t.Run(task.name, func(t *testing.T) {
-					t.Parallel()
-					checkModel(t, open, options, task.shape)
-				})
+				t.Run(task.name, func(t *testing.T) { checkModel(t, plugin, other, options, task.shape) })
 			}
 			if !serves {
 				t.Errorf("the model serves no task")
@@ -140,7 +141,7 @@ func modelContract(refusals *Refusals) contract[model.Model] {
 	}
 }
 
-func checkModel(t *testing.T, open opener[model.Model], options plugins.Values, shape network.Shape) {
+func checkModel(t *testing.T, plugin, other opened, options plugins.Values, shape network.Shape) {
 	checks := map[string]func(*testing.T, *modelSession){
 		"Plan repeats":              checkPlanRepeats,
 		"Build repeats":             checkBuildRepeats,
@@ -163,20 +164,19 @@ func checkModel(t *testing.T, open opener[model.Model], options plugins.Values, 
 		checks["Step goes on from buffers"] = checkResume
 		checks["Step and Evaluate apart"] = checkStatesApart
 	}
-	// One plugin serves the sessions of all checks: to start a process takes longer
-	// than a check, and nothing may be left of the session before.
-	plugin := openModel(t, open)
 	for _, name := range slices.Sorted(maps.Keys(checks)) {
-		t.Run(name, func(t *testing.T) { checks[name](t, plugin.build(t, options, shape)) })
+		t.Run(name, func(t *testing.T) {
+			s := plugin.build(t, options, shape)
+			s.other = other
+			checks[name](t, s)
+		})
 	}
 }
 
-// refusedTask returns why the model refuses the shape, or nothing.
-func refusedTask(t *testing.T, open opener[model.Model], options plugins.Values, shape network.Shape) string {
+// refuses returns why the model refuses the shape, or nothing.
+func (o opened) refuses(t *testing.T, options plugins.Values, shape network.Shape) string {
 	t.Helper()
-	m := open(t, newArena(t))
-	_, judge := describe(t, plugins.KindModel, m)
-	_, err := checked.Model(m, judge).Plan(t.Context(), options, shape)
+	_, err := o.model.Plan(t.Context(), options, shape)
 	if problem, ok := errors.AsType[*plugins.Problem](err); ok {
 		return problem.Sentence
 	}

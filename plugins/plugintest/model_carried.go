@@ -65,7 +65,7 @@ func checkLongSequence(t *testing.T, s *modelSession) {
 	}
 	sum.Add(s.evaluateSeries(t, first, second))
 	shape, batch := joined(s.build.Shape, first, second)
-	long := buildModel(t, s.open, s.options, shape)
+	long := s.other.build(t, s.options, shape)
 	for name, p := range s.build.Parameters {
 		copy(long.build.Parameters[name].Value, p.Value)
 		copy(long.build.Parameters[name].Quantized, p.Quantized)
@@ -90,7 +90,7 @@ func checkResume(t *testing.T, s *modelSession) {
 	want := s.step(t)
 	grads := s.copied(grad)
 
-	resumed := buildModel(t, s.open, s.options, s.build.Shape)
+	resumed := s.other.build(t, s.options, s.build.Shape)
 	resumed.restore(between)
 	resumed.fill(on)
 	if got := resumed.step(t); got != want {
@@ -101,7 +101,7 @@ func checkResume(t *testing.T, s *modelSession) {
 	s.restore(between)
 	s.fill(afresh)
 	fresh := s.step(t)
-	anew := buildModel(t, s.open, s.options, s.build.Shape)
+	anew := s.other.build(t, s.options, s.build.Shape)
 	anew.restore(start)
 	anew.fill(afresh)
 	if got := anew.step(t); got != fresh {

@@ -28,7 +28,7 @@ func checkBuildRepeats(t *testing.T, s *modelSession) {
 			t.Errorf("element %d of %s starts as NaN", i, name)
 		}
 	}
-	again := buildModel(t, s.open, s.options, s.build.Shape)
+	again := s.other.build(t, s.options, s.build.Shape)
 	sameTensors(t, "starting values of the same seed", again.copied(value), s.copied(value))
 }
 
@@ -43,7 +43,7 @@ func checkStepRepeats(t *testing.T, s *modelSession) {
 		t.Errorf("the same step again = %+v, want %+v", again, first)
 	}
 	sameTensors(t, "gradients of the same step", s.copied(grad), grads)
-	fresh := buildModel(t, s.open, s.options, s.build.Shape)
+	fresh := s.other.build(t, s.options, s.build.Shape)
 	if again := fresh.step(t); again != first {
 		t.Errorf("the same step in a fresh session = %+v, want %+v", again, first)
 	}

@@ -15,7 +15,7 @@ import (
 // modelSession is a model that has been built on tensors of its own.
 type modelSession struct {
 	model.Model
-	open    opener[model.Model]
+	other   opened // another plugin for a session to compare this one with
 	options plugins.Values
 	plan    model.Plan
 	build   model.Build
@@ -25,7 +25,6 @@ type modelSession struct {
 // another.
 type opened struct {
 	model  model.Model
-	open   opener[model.Model]
 	shared *arena.Arena
 }
 
@@ -34,19 +33,13 @@ func openModel(t *testing.T, open opener[model.Model]) opened {
 	shared := newArena(t)
 	m := open(t, shared)
 	_, judge := describe(t, plugins.KindModel, m)
-	return opened{checked.Model(m, judge), open, shared}
-}
-
-// buildModel builds a model that was opened for this session alone.
-func buildModel(t *testing.T, open opener[model.Model], options plugins.Values, shape network.Shape) *modelSession {
-	t.Helper()
-	return openModel(t, open).build(t, options, shape)
+	return opened{checked.Model(m, judge), shared}
 }
 
 func (o opened) build(t *testing.T, options plugins.Values, shape network.Shape) *modelSession {
 	t.Helper()
 	ctx, shared := t.Context(), o.shared
-	s := &modelSession{Model: o.model, open: o.open, options: options}
+	s := &modelSession{Model: o.model, options: options}
 	var err error
 	if s.plan, err = s.Plan(ctx, options, shape); err != nil {
 		t.Fatalf("Plan: %v", err)
