@@ -105,7 +105,7 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, trial.Close()) }()
-	deployed, err := trial.Network(ctx)
+	deployed, err := trial.Network(ctx, 1)
 	if err != nil {
 		return nil, err
 	}

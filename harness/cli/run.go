@@ -165,9 +165,10 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 			err = closing
 		}
 	}()
+	var failures []schedule.Failure
 	if settings.Budget > 0 && !settings.trained {
 		forecaster := &experiment.Forecaster{Catalogue: catalogue, Deadline: settings.Deadline}
-		err := schedule.ApplyBudget(ctx, forecaster, runs, specs, settings.Budget, func(line string) { fmt.Fprintln(p.stderr, line) })
+		specs, failures, err = schedule.ApplyBudget(ctx, forecaster, runs, specs, settings.Budget, func(line string) { fmt.Fprintln(p.stderr, line) })
 		if err != nil {
 			return err
 		}
@@ -192,8 +193,9 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		Catalogue: catalogue, Store: runs, Machine: machine,
 		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line,
 	}
-	failures, err := schedule.Run(ctx, runner, specs, settings.Jobs, display)
+	failed, err := schedule.Run(ctx, runner, specs, settings.Jobs, display)
 	display.Close()
+	failures = append(failures, failed...)
 	p.tell(failures)
 	if err != nil {
 		return err

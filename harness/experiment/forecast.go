@@ -37,10 +37,10 @@ type Forecast struct {
 // Time is what the whole experiment takes.
 func (f Forecast) Time() time.Duration { return f.Training + f.Scoring + f.Deploying }
 
-// The calibration of a training step ends when one of these is reached, but not before
-// one step that follows the first: that one meets cold caches and new memory.
+// The calibration of a training step ends when one of these is reached. Its first step
+// meets cold caches and new memory, and counts only where it takes all the time there is.
 const (
-	calibrationTime  = 3 * time.Second
+	calibrationTime  = 2 * time.Second
 	calibrationSteps = 21
 )
 
@@ -61,8 +61,12 @@ func (f *Forecaster) StepTime(ctx context.Context, spec *Spec) (median time.Dura
 }
 
 func (t *Trial) timeSteps(ctx context.Context) (median time.Duration, timed int, err error) {
-	if _, err := t.Step(ctx); err != nil {
+	first, err := t.Step(ctx)
+	if err != nil {
 		return 0, 0, err
+	}
+	if first >= calibrationTime {
+		return first, 1, nil
 	}
 	var all []time.Duration
 	for started := time.Now(); len(all) == 0 || len(all) < calibrationSteps && time.Since(started) < calibrationTime; {
@@ -114,7 +118,7 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 	if err != nil {
 		return Forecast{}, err
 	}
-	n, err := trial.Network(ctx)
+	n, err := trial.Network(ctx, 1)
 	if err != nil {
 		return Forecast{}, err
 	}
@@ -184,8 +188,12 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// deployedSteps is how many time steps of a sequence a backend is timed on.
-const deployedSteps = 4
+// A backend is timed on so many time steps of a batch, the next only where the ones
+// before took less than enough.
+var (
+	deployedSteps = []int{1, 1, 8}
+	enough        = 200 * time.Millisecond
+)
 
 // deployment times a network on a backend: a few time steps of one batch, and the
 // sequences that a timed machine times for its cost.
@@ -208,28 +216,29 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 	}
 
 	shape := t.Shape()
-	short := shape
-	short.Steps = map[string]int{}
-	for stream, steps := range shape.Steps {
-		short.Steps[stream] = min(steps, deployedSteps)
-	}
 	whole, batches := shape.Allocate(), t.Evaluation(task.Test)
 	if err := batches.Fill(0, whole); err != nil {
 		return 0, 0, err
 	}
-	cut := short.Allocate()
-	cutShort(cut, whole, short)
-	var started time.Time
-	for range 2 { // the first time meets new memory
-		started = time.Now()
+	var short network.Shape
+	var one time.Duration
+	for _, steps := range deployedSteps {
+		if one >= enough {
+			break
+		}
+		short = shortened(shape, steps)
+		cut := short.Allocate()
+		cutShort(cut, whole, short)
+		started := time.Now()
 		if _, err := b.Execute(ctx, backend.Execute{Batch: cut}); err != nil && !errors.As(err, &cannot) {
 			return 0, 0, failure(err)
 		}
+		one = time.Since(started)
 	}
 	scale := float64(total(shape.Steps)) / float64(total(short.Steps)) * float64(batches.Len())
-	took = time.Duration(float64(time.Since(started)) * scale)
+	took = time.Duration(float64(one) * scale)
 	if plugin.has(backend.TraitTimed) {
-		started = time.Now()
+		started := time.Now()
 		if _, err := b.Cost(ctx, backend.CostRequest{Steps: short.Steps}); err != nil && !errors.As(err, &cannot) {
 			return 0, 0, failure(err)
 		}
@@ -237,6 +246,16 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 	}
 	resident, err = memory.Private(b.Pid())
 	return took, resident, ignoreMissing(err)
+}
+
+// shortened is a shape whose streams have at most so many time steps.
+func shortened(shape network.Shape, steps int) network.Shape {
+	short := shape
+	short.Steps = map[string]int{}
+	for stream, all := range shape.Steps {
+		short.Steps[stream] = min(all, steps)
+	}
+	return short
 }
 
 // cutShort copies the first time steps of a batch, as many as dst of the shape has.

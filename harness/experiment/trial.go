@@ -47,14 +47,14 @@ func (t *Trial) Step(ctx context.Context) (time.Duration, error) {
 	return time.Since(started), nil
 }
 
-// Network freezes the network as it stands, with the statistics of a few
-// training batches.
-func (t *Trial) Network(ctx context.Context) (artifact.Network, error) {
+// Network freezes the network as it stands, with the statistics of some training
+// batches.
+func (t *Trial) Network(ctx context.Context, batches int) (artifact.Network, error) {
 	weights, err := t.session.fixWeights(ctx, deploymentDraw(t.session.spec.Seed, 0))
 	if err != nil {
 		return artifact.Network{}, err
 	}
-	if _, err := t.session.calibrate(ctx, t.session.spec.Task.Training.ValidationCalibration); err != nil {
+	if _, err := t.session.calibrate(ctx, batches); err != nil {
 		return artifact.Network{}, err
 	}
 	return t.session.export(ctx, weights)

@@ -23,18 +23,26 @@ type Budgets interface {
 // same steps whatever the machine does meanwhile. Experiments that differ in their
 // seed alone have the same steps. Validations and deployments are not of the budget.
 //
-// A budget that has no room for one step is a *plugins.Problem.
-func ApplyBudget(ctx context.Context, forecaster *experiment.Forecaster, budgets Budgets, specs []*experiment.Spec, budget time.Duration, log func(line string)) error {
+// A budget that has no room for one step is a *plugins.Problem. An experiment whose
+// plugins fail while it is calibrated is a Failure and left out of what is returned.
+func ApplyBudget(ctx context.Context, forecaster *experiment.Forecaster, budgets Budgets, specs []*experiment.Spec, budget time.Duration, log func(line string)) ([]*experiment.Spec, []Failure, error) {
+	var ready []*experiment.Spec
+	var failures []Failure
 	for _, spec := range specs {
 		err := ApplyKnownBudget(ctx, budgets, spec, budget)
 		if errors.Is(err, store.ErrNoBudget) {
 			err = measureBudget(ctx, forecaster, budgets, spec, budget, log)
 		}
-		if err != nil {
-			return err
+		if f, ok := errors.AsType[*experiment.Failure](err); ok {
+			failures = append(failures, Failure{Spec: spec, Failed: experiment.Failed{Failure: *f}})
+			continue
 		}
+		if err != nil {
+			return nil, nil, err
+		}
+		ready = append(ready, spec)
 	}
-	return nil
+	return ready, failures, nil
 }
 
 // ApplyKnownBudget is [ApplyBudget] for an experiment whose steps are stored; where
@@ -108,9 +116,6 @@ func budgetID(spec *experiment.Spec) (string, error) {
 func stepsWithin(ctx context.Context, forecaster *experiment.Forecaster, spec *experiment.Spec, budget time.Duration) (int, error) {
 	step, _, err := forecaster.StepTime(ctx, spec)
 	if err != nil {
-		if f, ok := errors.AsType[*experiment.Failure](err); ok {
-			return 0, plugins.Problemf("%s cannot be calibrated for --budget: %s", spec, f.Reason)
-		}
 		return 0, err
 	}
 	if step > budget {
