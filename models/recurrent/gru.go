@@ -167,7 +167,7 @@ func (l *gru) backward(w *worker, s int) {
 		if s < l.last()-1 {
 			next = l.hiddenGradient(w, l.time(s+1), true)
 		}
-		above := l.at(l.above, t, c.Units, w.from)
+		above := l.gradientAbove(w, t)
 		if c.Masked {
 			above = l.splitGradients(w, s, above, next)
 		}

@@ -137,7 +137,7 @@ func (l *lstm) backward(w *worker, s int) {
 		} else if c.Masked {
 			next = l.at(l.hiddenNext, 0, l.cellStride, w.from)
 		}
-		above := l.at(l.above, t, c.Units, w.from)
+		above := l.gradientAbove(w, t)
 		if c.Masked {
 			above, next = l.splitGradients(w, s, above, next), gates.Matrix{}
 			l.setAside(s, l.mask.cell, l.cellGradient, w)
