@@ -31,7 +31,7 @@ func newGRU(t *team.Team, config Config) *gru {
 	l.candidate = make([]float32, config.Batch*l.cellStride)
 	l.gradient = l.activation
 	if config.ResetBefore {
-		l.reset = make([]float32, config.Steps*config.Batch*config.Units)
+		l.reset = newRecord(config.Steps * config.Batch * config.Units)
 		l.gradient = make([]float32, len(l.activation))
 	}
 	return l

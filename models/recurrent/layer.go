@@ -165,8 +165,8 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 		l.workers[i].index = i
 		l.workers[i].from, l.workers[i].to = t.Split(i, units, grain)
 	}
-	l.hidden = make([]float32, (steps+1)*batch*units)
-	l.products = make([]float32, steps*batch*l.stride)
+	l.hidden = newRecord((steps + 1) * batch * units)
+	l.products = newRecord(steps * batch * l.stride)
 	if config.Tokens || l.narrow() {
 		rows := config.Inputs
 		if config.Tokens && config.Masked {
@@ -184,10 +184,10 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 				l.workers[i].features = make([]float32, steps*batch*config.Inputs)
 			}
 		}
-		l.inputs = make([]float32, stored*batch*l.stride)
+		l.inputs = newRecord(stored * batch * l.stride)
 		l.inputsGrad = l.inputs
 		if config.Normalization == LayerNorm {
-			l.inputsGrad = make([]float32, steps*batch*l.stride)
+			l.inputsGrad = newRecord(steps * batch * l.stride)
 		}
 	}
 	l.activation = l.products

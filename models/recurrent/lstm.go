@@ -22,7 +22,7 @@ func newLSTM(t *team.Team, config Config) *lstm {
 	l := &lstm{}
 	l.init(t, config, l)
 	steps, batch := config.Steps, config.Batch
-	l.cell = make([]float32, (steps+1)*batch*l.cellStride)
+	l.cell = newRecord((steps + 1) * batch * l.cellStride)
 	l.cellTanh = make([]float32, batch*l.cellStride)
 	l.hiddenAgain = make([]float32, batch*l.cellStride)
 	l.cellGradient = make([]float32, batch*l.cellStride)
