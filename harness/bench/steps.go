@@ -99,7 +99,7 @@ func timedSteps() []timedStep {
 				Inputs: []network.Input{{Name: "inputs", Role: network.Features, Stream: stream, Size: 1}},
 				Steps:  map[string]int{stream: 784}, Sequences: 100, Classes: 10,
 			},
-			options:  plugins.Values{"units": "100"},
+			options:  plugins.Values{"units": "100", "initial-noise": "0.1"},
 			training: suite.Training{Optimiser: model.Adam, LearningRate: 0.001},
 			units:    100, layers: 1, floor: 1.6,
 			peers: []peerGoal{{torchLSTM, 3, []string{"mnist", "--units", "100", "--batch", "100", "--length", "784"}}},

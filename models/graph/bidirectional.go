@@ -1,8 +1,6 @@
 package graph
 
 import (
-	"fmt"
-
 	"bittern/accel/kernels/vecmath"
 	"bittern/models/recurrent"
 )
@@ -11,38 +9,39 @@ import (
 type bidirectional struct {
 	forward, backward layer
 	output            []float32
-	gradients         [2][]float32 // of the two outputs, [Steps·Batch × Units]
+	gradients         [2][]float32 // of the two outputs, [rows × Units]
 	dx                []float32    // what the second layer adds to the gradient of x
 }
 
 // Bidirectional returns two layers of one shape, of which the second scans in
 // reverse, as a Function. Its inputs are those LayerInputs names of the first, then
 // the parameters of the second; its output is the hidden states of the first and
-// the second side by side, [Steps·Batch, 2·Units].
-func Bidirectional(forward, backward recurrent.Layer) Function {
+// the second side by side, [Steps·Batch, 2·Units], or those that each scan ends with
+// alone, [Batch, 2·Units].
+func Bidirectional(forward, backward recurrent.Layer, lastOnly bool) Function {
 	c := forward.Config()
-	n := c.Steps * c.Batch
 	f := &bidirectional{
-		forward:  layer{forward, c.Parameters()},
-		backward: layer{backward, backward.Config().Parameters()},
-		output:   make([]float32, 2*n*c.Units),
+		forward:  layer{forward, c.Parameters(), lastOnly},
+		backward: layer{backward, backward.Config().Parameters(), lastOnly},
 	}
+	size := len(f.forward.Output().Float32)
+	f.output = make([]float32, 2*size)
 	for i := range f.gradients {
-		f.gradients[i] = make([]float32, n*c.Units)
+		f.gradients[i] = make([]float32, size)
 	}
 	if !c.Tokens {
-		f.dx = make([]float32, n*c.Inputs)
+		f.dx = make([]float32, c.Steps*c.Batch*c.Inputs)
 	}
 	return f
 }
 
 func (f *bidirectional) Key() string {
-	return fmt.Sprintf("bidirectional %s %+v", f.forward.Config().Kind, f.forward.Config())
+	return "bidirectional " + f.forward.Key()
 }
 
 func (f *bidirectional) Output() Tensor {
-	c := f.forward.Config()
-	return Tensor{Shape: []int{c.Steps * c.Batch, 2 * c.Units}, Float32: f.output}
+	shape := f.forward.Output().Shape
+	return Tensor{Shape: []int{shape[0], 2 * shape[1]}, Float32: f.output}
 }
 
 // split returns the inputs, or their gradients, of each layer.
@@ -61,7 +60,7 @@ func (f *bidirectional) Forward(in []Tensor) error {
 		return err
 	}
 	units := f.forward.Config().Units
-	a, b := f.forward.Hidden(), f.backward.Hidden()
+	a, b := f.forward.Output().Float32, f.backward.Output().Float32
 	for from, to := 0, 0; from < len(a); from, to = from+units, to+2*units {
 		copy(f.output[to:to+units], a[from:])
 		copy(f.output[to+units:to+2*units], b[from:])

@@ -10,11 +10,15 @@ import (
 type layer struct {
 	recurrent.Layer
 	parameters []recurrent.Tensor
+	lastOnly   bool
 }
 
 // Recurrent returns the layer as a Function. Its inputs are those LayerInputs
-// names; its output is the hidden states, [Steps·Batch, Units].
-func Recurrent(l recurrent.Layer) Function { return layer{l, l.Config().Parameters()} }
+// names; its output is the hidden states, [Steps·Batch, Units], or those that the scan
+// ends with alone, [Batch, Units].
+func Recurrent(l recurrent.Layer, lastOnly bool) Function {
+	return layer{l, l.Config().Parameters(), lastOnly}
+}
 
 // LayerInputs names the inputs of [Recurrent] in order: "x", [Steps, Batch] tokens or
 // [Steps·Batch, Inputs] features; of a masked layer "lengths", [Batch]; then
@@ -30,10 +34,15 @@ func LayerInputs(c recurrent.Config) []string {
 	return names
 }
 
-func (f layer) Key() string { return fmt.Sprintf("%s %+v", f.Config().Kind, f.Config()) }
+func (f layer) Key() string {
+	return fmt.Sprintf("%s %+v, last only: %v", f.Config().Kind, f.Config(), f.lastOnly)
+}
 
 func (f layer) Output() Tensor {
 	c := f.Config()
+	if f.lastOnly {
+		return Tensor{Shape: []int{c.Batch, c.Units}, Float32: f.Last()}
+	}
 	return Tensor{Shape: []int{c.Steps * c.Batch, c.Units}, Float32: f.Hidden()}
 }
 
@@ -136,23 +145,4 @@ func (f embedding) Forward(in []Tensor) error {
 
 func (f embedding) Backward(in []Tensor, gradient []float32, gradients [][]float32) error {
 	return f.Embedding.Backward(in[0].Int32, gradient, gradients[1])
-}
-
-type lastStates struct{ *recurrent.LastStates }
-
-// LastStates returns the operator as a Function of a sequence, [Steps·Batch,
-// Units]. Its output is [Batch·Units].
-func LastStates(s *recurrent.LastStates) Function { return lastStates{s} }
-
-func (f lastStates) Key() string { return "last states" }
-
-func (f lastStates) Output() Tensor {
-	out := f.LastStates.Output()
-	return Tensor{Shape: []int{len(out)}, Float32: out}
-}
-
-func (f lastStates) Forward(in []Tensor) error { return f.LastStates.Forward(in[0].Float32) }
-
-func (f lastStates) Backward(_ []Tensor, gradient []float32, gradients [][]float32) error {
-	return f.LastStates.Backward(gradients[0], gradient)
 }

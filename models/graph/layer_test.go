@@ -54,7 +54,7 @@ func TestRecurrent(t *testing.T) {
 		if names := LayerInputs(config); len(names) != len(inputs) {
 			t.Fatalf("%+v: inputs %v, want %d", config, names, len(inputs))
 		}
-		h := g.Apply(Recurrent(layers[0]), inputs...)
+		h := g.Apply(Recurrent(layers[0], false), inputs...)
 		softmax := recurrent.NewSoftmax(workers, recurrent.SoftmaxConfig{Steps: config.Steps, Batch: config.Batch, Units: config.Units, Classes: 2})
 		targets := make([]int32, config.Steps*config.Batch)
 		w, bias := draw(2*config.Units), draw(2)

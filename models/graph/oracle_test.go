@@ -240,7 +240,7 @@ func (n *network) fused(t *testing.T, workers *team.Team) (float64, map[string][
 	for _, name := range LayerInputs(config)[1:] {
 		inputs = append(inputs, parameter(name))
 	}
-	h := g.Apply(Recurrent(layer), inputs...)
+	h := g.Apply(Recurrent(layer, false), inputs...)
 	softmax := SoftmaxLoss(recurrent.NewSoftmax(workers, recurrent.SoftmaxConfig{
 		Steps: steps, Batch: batch, Units: n.layer.Units, Classes: n.softmax.Classes,
 	}))

@@ -31,7 +31,7 @@ func newGRU(t *team.Team, config Config) *gru {
 	l.candidate = make([]float32, config.Batch*l.cellStride)
 	l.gradient = l.activation
 	if config.ResetBefore {
-		l.reset = make([]float32, config.Steps*config.Batch*config.Units)
+		l.reset = newRecord(config.Steps * config.Batch * config.Units)
 		l.gradient = make([]float32, len(l.activation))
 	}
 	return l
@@ -167,7 +167,7 @@ func (l *gru) backward(w *worker, s int) {
 		if s < l.last()-1 {
 			next = l.hiddenGradient(w, l.time(s+1), true)
 		}
-		above := l.at(l.above, t, c.Units, w.from)
+		above := l.gradientAbove(w, t)
 		if c.Masked {
 			above = l.splitGradients(w, s, above, next)
 		}

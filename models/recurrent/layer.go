@@ -36,14 +36,18 @@ type Layer interface {
 	// Backward overwrites dw with the gradients with respect to the weights,
 	// and dInput [Steps × Batch × Inputs], where it is not nil, with the one
 	// with respect to the features. gradient [Steps × Batch × Units] is the one
-	// with respect to the hidden states. It follows a Forward of all rows with
-	// the same w and in, whose memory it uses up.
+	// with respect to the hidden states, or [Batch × Units] with respect to Last's
+	// alone. It follows a Forward of all rows with the same w and in, whose memory it
+	// uses up.
 	Backward(w Weights, in Input, gradient []float32, dw Weights, dInput []float32) error
 
 	// Hidden returns the hidden states after every step, [Steps × Batch × Units],
 	// which every Forward overwrites. Steps beyond a sequence's length have
 	// the state that it had before them, in the direction of the scan.
 	Hidden() []float32
+
+	// Last returns those of Hidden that the scan ends with, [Batch × Units].
+	Last() []float32
 
 	// Final copies the state after the last step of the scan to state.
 	Final(state State)
@@ -114,6 +118,7 @@ type layer struct {
 	weights, gradients Weights
 	input              Input
 	above              []float32
+	aboveLast          bool // above is the gradient of Last
 	featuresWanted     bool
 }
 
@@ -139,6 +144,7 @@ type unit interface {
 type worker struct {
 	index, from, to int // units
 	hidden          [lstmGates]matmul.Packed
+	inputs          [lstmGates]matmul.Packed // Wxᵀ of a narrow layer
 	backward        matmul.Packed
 	candidate       matmul.Packed // of gate n, where that has a product of its own
 	scratch         matmul.Scratch
@@ -159,8 +165,8 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 		l.workers[i].index = i
 		l.workers[i].from, l.workers[i].to = t.Split(i, units, grain)
 	}
-	l.hidden = make([]float32, (steps+1)*batch*units)
-	l.products = make([]float32, steps*batch*l.stride)
+	l.hidden = newRecord((steps + 1) * batch * units)
+	l.products = newRecord(steps * batch * l.stride)
 	if config.Tokens || l.narrow() {
 		rows := config.Inputs
 		if config.Tokens && config.Masked {
@@ -178,10 +184,10 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 				l.workers[i].features = make([]float32, steps*batch*config.Inputs)
 			}
 		}
-		l.inputs = make([]float32, stored*batch*l.stride)
+		l.inputs = newRecord(stored * batch * l.stride)
 		l.inputsGrad = l.inputs
 		if config.Normalization == LayerNorm {
-			l.inputsGrad = make([]float32, steps*batch*l.stride)
+			l.inputsGrad = newRecord(steps * batch * l.stride)
 		}
 	}
 	l.activation = l.products
@@ -228,6 +234,12 @@ func (l *layer) Prepare(p Pass) { l.pass = p }
 func (l *layer) Hidden() []float32 {
 	c := l.config
 	return l.hidden[l.after(0)*c.Batch*c.Units:][:c.Steps*c.Batch*c.Units]
+}
+
+// Last implements [Layer].
+func (l *layer) Last() []float32 {
+	n := l.config.Batch * l.config.Units
+	return l.Hidden()[l.time(l.config.Steps-1)*n:][:n]
 }
 
 // A step is counted along the scan; its time is where its inputs and products
@@ -322,9 +334,14 @@ func (l *layer) Forward(w Weights, in Input) error {
 func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dInput []float32) error {
 	c := l.config
 	l.weights, l.gradients, l.input, l.above, l.featuresWanted = w, dw, in, gradient, dInput != nil
-	if err := errors.Join(l.checkWeights(&l.weights), l.checkWeights(&l.gradients), c.checkInput(in),
-		mismatch(c.Kind.String(), "the gradient of the hidden states", len(gradient), c.Steps, c.Batch, c.Units)); err != nil {
+	if err := errors.Join(l.checkWeights(&l.weights), l.checkWeights(&l.gradients), c.checkInput(in)); err != nil {
 		return err
+	}
+	l.aboveLast = len(gradient) == c.Batch*c.Units
+	if !l.aboveLast {
+		if err := mismatch(c.Kind.String(), "the gradient of the hidden states", len(gradient), c.Steps, c.Batch, c.Units); err != nil {
+			return err
+		}
 	}
 	if !c.Tokens && dInput != nil {
 		if err := mismatch(c.Kind.String(), "the gradient of the features", len(dInput), c.Steps, c.Batch, c.Inputs); err != nil {

@@ -13,7 +13,8 @@ type lstm struct {
 	layer
 
 	cell         []float32 // c, [Steps+1][Batch][cellStride], in the order of the hidden states
-	cellTanh     []float32 // [Steps][Batch][cellStride]
+	cellTanh     []float32 // tanh(N(c)), one step's, [Batch][cellStride]
+	hiddenAgain  []float32 // h computed anew with it, as large
 	cellGradient []float32 // gradient of c, [Batch][cellStride]
 }
 
@@ -21,8 +22,9 @@ func newLSTM(t *team.Team, config Config) *lstm {
 	l := &lstm{}
 	l.init(t, config, l)
 	steps, batch := config.Steps, config.Batch
-	l.cell = make([]float32, (steps+1)*batch*l.cellStride)
-	l.cellTanh = make([]float32, steps*batch*l.cellStride)
+	l.cell = newRecord((steps + 1) * batch * l.cellStride)
+	l.cellTanh = make([]float32, batch*l.cellStride)
+	l.hiddenAgain = make([]float32, batch*l.cellStride)
 	l.cellGradient = make([]float32, batch*l.cellStride)
 	return l
 }
@@ -64,7 +66,7 @@ func (l *lstm) forward(w *worker, s int) {
 // elementsForward takes the units from ≤ u < to of step s from the products to
 // the hidden state.
 func (l *lstm) elementsForward(s, from, to int) {
-	t, units, f := l.time(s), l.config.Units, &l.fold
+	t := l.time(s)
 	if l.config.Normalization.Batch() {
 		for k := range lstmGates {
 			l.measure(s, k, from, to)
@@ -73,14 +75,24 @@ func (l *lstm) elementsForward(s, from, to int) {
 	cellNow := l.at(l.cell, l.after(t), l.cellStride, from)
 	activation := l.activate(s, l.rows(), from, to, cellNow)
 	if l.config.NormalizeCell {
-		l.normaliseCell(s, from, to, cellNow)
+		l.measureCell(s, from, to, cellNow)
+	}
+	l.output(s, l.rows(), from, to, activation, l.at(l.hidden, l.after(t), l.config.Units, from))
+}
+
+// output computes tanh(N(c)) and the hidden state of the units from ≤ u < to of step s.
+func (l *lstm) output(s, rows, from, to int, activation, hidden gates.Matrix) {
+	units, st, w, f := l.config.Units, &l.statistics, &l.weights, &l.fold
+	if l.config.NormalizeCell {
+		at := s * units
+		gates.Fold(f.scaleC[from:to], f.shiftC[from:to], w.GammaC[from:to], w.BetaC[from:to], st.meanC[at+from:at+to], st.rstdC[at+from:at+to])
 	}
 	gates.Output{
-		Rows: l.rows(), Columns: to - from,
-		Cell: cellNow, Scale: f.scaleC[from:to], Shift: f.shiftC[from:to],
+		Rows: rows, Columns: to - from,
+		Cell: l.at(l.cell, l.after(l.time(s)), l.cellStride, from), Scale: f.scaleC[from:to], Shift: f.shiftC[from:to],
 		Gate:     gates.Matrix{Data: activation.Data[(lstmGates-1)*units:], Stride: l.stride},
-		CellTanh: l.at(l.cellTanh, t, l.cellStride, from),
-		Hidden:   l.at(l.hidden, l.after(t), units, from),
+		CellTanh: l.at(l.cellTanh, 0, l.cellStride, from),
+		Hidden:   hidden,
 	}.Forward()
 }
 
@@ -102,10 +114,9 @@ func (l *lstm) activate(s, rows, from, to int, newCell gates.Matrix) gates.Matri
 	return activation
 }
 
-// normaliseCell folds the cell state's normalization into a scale and a shift.
-func (l *lstm) normaliseCell(s, from, to int, c gates.Matrix) {
-	st, w, f := &l.statistics, &l.weights, &l.fold
-	at := s * l.config.Units
+// measureCell finds the statistics of the cell state, where they are the batch's own.
+func (l *lstm) measureCell(s, from, to int, c gates.Matrix) {
+	st, at := &l.statistics, s*l.config.Units
 	mean, rstd := st.meanC[at+from:at+to], st.rstdC[at+from:at+to]
 	if l.pass.Statistics != Frozen {
 		l.moments(s, mean, rstd, gates.Gathered{Matrix: c})
@@ -113,7 +124,6 @@ func (l *lstm) normaliseCell(s, from, to int, c gates.Matrix) {
 	if r := l.pass.Running; l.pass.Statistics == Calibrate {
 		l.gather(r.MeanC, r.VarianceC, mean, rstd, s, 0, l.config.Units, from)
 	}
-	gates.Fold(f.scaleC[from:to], f.shiftC[from:to], w.GammaC[from:to], w.BetaC[from:to], mean, rstd)
 }
 
 func (l *lstm) prepareBackward(w *worker) {
@@ -137,7 +147,7 @@ func (l *lstm) backward(w *worker, s int) {
 		} else if c.Masked {
 			next = l.at(l.hiddenNext, 0, l.cellStride, w.from)
 		}
-		above := l.at(l.above, t, c.Units, w.from)
+		above := l.gradientAbove(w, t)
 		if c.Masked {
 			above, next = l.splitGradients(w, s, above, next), gates.Matrix{}
 			l.setAside(s, l.mask.cell, l.cellGradient, w)
@@ -176,13 +186,15 @@ func (l *lstm) elementsBackward(s, from, to int, above, next gates.Matrix) {
 	if !l.plain() {
 		l.activate(s, rows, from, to, gates.Matrix{})
 	}
+	// tanh(N(c)) too is computed again sooner than memory gives it back.
+	l.output(s, rows, from, to, activation, l.at(l.hiddenAgain, 0, l.cellStride, from))
 	gateO := gates.Matrix{Data: activation.Data[(lstmGates-1)*units:], Stride: l.stride}
 	cellGradient := l.at(l.cellGradient, 0, l.cellStride, from)
 
 	output := gates.OutputGradient{
 		Rows: rows, Columns: columns,
 		HiddenAbove: above, HiddenNext: next,
-		Gate: gateO, CellTanh: l.at(l.cellTanh, t, l.cellStride, from),
+		Gate: gateO, CellTanh: l.at(l.cellTanh, 0, l.cellStride, from),
 		Cell:         l.at(l.cell, l.after(t), l.cellStride, from),
 		GateGradient: gateO, CellGradient: cellGradient,
 	}

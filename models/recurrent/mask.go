@@ -96,12 +96,12 @@ func (l *layer) fillStates(w *worker) {
 // addFilling adds the gradients of the states that fillStates wrote to that of the one
 // it copied.
 func (l *layer) addFilling(w *worker) {
-	n, units := w.to-w.from, l.config.Units
+	n := w.to - w.from
 	sum := l.at(l.hiddenNext, 0, l.cellStride, w.from)
 	for t := l.used; t < l.config.Steps; t++ {
-		above := l.at(l.above, t, units, w.from)
-		for row := range l.config.Batch {
-			vecmath.Add(sum.Data[row*sum.Stride:][:n], above.Data[row*units:][:n])
+		above := l.gradientAbove(w, t)
+		for row := 0; row < l.config.Batch && above.Data != nil; row++ {
+			vecmath.Add(sum.Data[row*sum.Stride:][:n], above.Data[row*above.Stride:][:n])
 		}
 	}
 }
@@ -127,7 +127,11 @@ func (l *layer) splitGradients(w *worker, s int, above, next gates.Matrix) gates
 			clear(to)
 			to = aside.Data[row*aside.Stride:][:n]
 		}
-		copy(to, above.Data[row*above.Stride:])
+		if above.Data == nil {
+			clear(to)
+		} else {
+			copy(to, above.Data[row*above.Stride:])
+		}
 		vecmath.Add(to, next.Data[row*next.Stride:][:n])
 		clear(next.Data[row*next.Stride:][:n])
 	}

@@ -1,6 +1,10 @@
 package recurrent
 
-import "bittern/accel/kernels/vecmath"
+import (
+	"errors"
+
+	"bittern/accel/kernels/vecmath"
+)
 
 // mostNarrow is the number of features up to which Wx·x is computed in the sweep,
 // for every step anew, forward and backward: less work than to write the products of
@@ -36,15 +40,13 @@ func (l *layer) feature(t, row, i int) float32 {
 
 // multiplyInputs computes Wx·x of time t for a worker's units.
 func (l *layer) multiplyInputs(w *worker, t int) {
-	for row := range l.rows() {
-		for k := range l.gates {
-			from, to := k*l.config.Units+w.from, k*l.config.Units+w.to
-			out := l.inputs[row*l.stride+from : row*l.stride+to]
-			clear(out)
-			for i := range l.config.Inputs {
-				vecmath.Axpy(out, l.feature(t, row, i), l.columns[i*l.stride+from:i*l.stride+to])
-			}
-		}
+	if w.from == w.to {
+		return
+	}
+	c := l.config
+	for k := range l.gates {
+		out := l.at(l.inputs, 0, l.stride, k*c.Units+w.from)
+		w.err = errors.Join(w.err, w.scratch.MultiplyPacked(out.Data, out.Stride, l.input.Features[t*c.Batch*c.Inputs:], c.Inputs, false, l.rows(), &w.inputs[k], false))
 	}
 }
 

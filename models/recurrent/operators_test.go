@@ -180,30 +180,41 @@ func TestEmbedding(t *testing.T) {
 	}
 }
 
-func TestLastStates(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		operator       *LastStates
-		want, gradient []float32
-	}{
-		{NewLastStates(3, 2, 2, 0), []float32{9, 10, 11, 12}, []float32{0, 0, 0, 0, 0, 0, 0, 0, 7, 8, 9, 10}},
-		{NewLastStates(3, 2, 1, 1), []float32{9, 2, 11, 4}, []float32{0, 8, 0, 10, 0, 0, 0, 0, 7, 0, 9, 0}},
-		{NewLastStates(1, 2, 4, 2), []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, []float32{7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18}},
-	} {
-		if err := test.operator.Forward([]float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}); err != nil {
-			t.Fatal(err)
+// TestLastGradient gives layers the gradient of the states that they end with alone, and
+// finds what those of all steps give that are 0 elsewhere.
+func TestLastGradient(t *testing.T) {
+	eachConfig(t, func(t *testing.T, p problem, workers *team.Team) {
+		c := p.config
+		l := newLayer(t, workers, c)
+		l.Prepare(p.pass(Batch, nil))
+		backward := func(gradient []float32) (Weights, []float32) {
+			dw, dx := newWeights(c), make([]float32, c.Steps*c.Batch*c.Inputs)
+			if err := errors.Join(l.Forward(p.weights, p.input), l.Backward(p.weights, p.input, gradient, dw, dx)); err != nil {
+				t.Fatal(err)
+			}
+			return dw, dx
 		}
-		if !slices.Equal(test.operator.Output(), test.want) {
-			t.Errorf("last states %v, want %v", test.operator.Output(), test.want)
+		n, at := c.Batch*c.Units, (c.Steps-1)*c.Batch*c.Units
+		if c.Reverse {
+			at = 0
 		}
-		dx := slices.Repeat([]float32{9}, 12)
-		if err := test.operator.Backward(dx, []float32{7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18}[:len(test.want)]); err != nil {
-			t.Fatal(err)
+		last := p.gradient[at : at+n]
+		all := make([]float32, c.Steps*n)
+		copy(all[at:], last)
+		want, wantDX := backward(all)
+		got, gotDX := backward(last)
+		if !slices.Equal(gotDX, wantDX) {
+			t.Errorf("the gradient of x is %v, want %v", gotDX, wantDX)
 		}
-		if !slices.Equal(dx, test.gradient) {
-			t.Errorf("gradient %v, want %v", dx, test.gradient)
+		for _, parameter := range c.Parameters() {
+			if got, want := *got.Field(parameter.Name), *want.Field(parameter.Name); !slices.Equal(got, want) {
+				t.Errorf("the gradient of %s is %v, want %v", parameter.Name, got, want)
+			}
 		}
-	}
+		if !slices.Equal(l.Last(), l.Hidden()[at:at+n]) {
+			t.Errorf("the last states are %v, want %v", l.Last(), l.Hidden()[at:at+n])
+		}
+	})
 }
 
 // TestMisfits gives every operator slices that do not fit and finds an error
@@ -311,7 +322,6 @@ func TestMisfits(t *testing.T) {
 		"dropout":         {NewDropout(workers, 3, 0.5).Forward(two), "2 elements, its shape [3] wants 3"},
 		"embedding":       {embedding.Forward(two, []int32{0, 0}), "matrix has 2 elements, its shape [1 3] wants 3"},
 		"embedding token": {embedding.Forward(three, []int32{0, 3}), "token 1 is 3"},
-		"last step":       {NewLastStates(2, 1, 1, 1).Forward(three), "sequence has 3 elements, its shape [2 2] wants 4"},
 	} {
 		if test.got == nil || !strings.Contains(test.got.Error(), test.want) {
 			t.Errorf("%s: got %v, want an error that says %q", name, test.got, test.want)
@@ -515,20 +525,19 @@ func TestAllocations(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("softmax: %v allocations per score, want none", n)
 	}
-	dropout, embedding, last := NewDropout(workers, 33, 0.5), NewEmbedding(workers, 12, 33, 5), NewLastStates(3, 1, 8, 3)
+	dropout, embedding := NewDropout(workers, 33, 0.5), NewEmbedding(workers, 12, 33, 5)
 	x, dx := ones(33), ones(33)
 	if n := testing.AllocsPerRun(10, func() {
 		for _, err := range [...]error{
 			dropout.Forward(x), dropout.Backward(dx, x),
 			embedding.Forward(w, targets), embedding.Backward(targets, h, dw),
-			last.Forward(x), last.Backward(dx, x[:11]),
 		} {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
 	}); n != 0 {
-		t.Errorf("dropout, embedding and last step: %v allocations per pass, want none", n)
+		t.Errorf("dropout and embedding: %v allocations per pass, want none", n)
 	}
 }
 

@@ -14,6 +14,9 @@ func (l *layer) sweepForward(index int) {
 	for k := range l.gates {
 		row := k*c.Units + w.from
 		w.err = errors.Join(w.err, w.hidden[k].Pack(c.hiddenRows(&l.weights, k)[w.from*c.Units:], c.Units, true, c.Units, n))
+		if l.narrow() {
+			w.err = errors.Join(w.err, w.inputs[k].Pack(l.weights.Wx[row*c.Inputs:], c.Inputs, true, c.Inputs, n))
+		}
 		if (c.Tokens || l.narrow()) && n > 0 {
 			vecmath.Transpose(l.columns[row:], l.stride, l.weights.Wx[row*c.Inputs:], c.Inputs, n, c.Inputs)
 		}
@@ -196,6 +199,18 @@ func (l *layer) hiddenGradient(w *worker, t int, accumulate bool) gates.Matrix {
 	w.err = errors.Join(w.err, w.scratch.MultiplyPacked(next.Data, next.Stride,
 		l.at(l.products, t, l.stride, 0).Data, l.stride, false, l.config.Batch, &w.backward, accumulate))
 	return next
+}
+
+// gradientAbove is the gradient of the worker's hidden states after the step at time t
+// that comes from the layer above; without data it is 0.
+func (l *layer) gradientAbove(w *worker, t int) gates.Matrix {
+	if l.aboveLast {
+		if t != l.time(l.config.Steps-1) {
+			return gates.Matrix{}
+		}
+		t = 0
+	}
+	return l.at(l.above, t, l.config.Units, w.from)
 }
 
 // startHiddenGradient is the gradient of the hidden state before the first step.

@@ -109,17 +109,13 @@ func (s *Session) assemble() error {
 			layers = append(layers, l)
 		}
 		s.layers = append(s.layers, layers...)
-		width = graph.Recurrent(layers[0])
+		lastOnly := s.once() && i == s.Layers-1
+		width = graph.Recurrent(layers[0], lastOnly)
 		if s.Bidirectional {
-			width = graph.Bidirectional(layers[0], layers[1])
+			width = graph.Bidirectional(layers[0], layers[1], lastOnly)
 		}
 		node = g.Apply(width, s.layerInputs(g, node, layers)...)
 		s.hidden = width.Output().Float32
-		if s.once() && i == s.Layers-1 {
-			width = graph.LastStates(recurrent.NewLastStates(s.steps(), s.Shape.Sequences, s.Units, s.width()-s.Units))
-			node = g.Apply(width, node)
-			s.hidden = width.Output().Float32
-		}
 		node = s.dropped(g, node, width)
 	}
 	var err error

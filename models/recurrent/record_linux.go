@@ -1,0 +1,19 @@
+package recurrent
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// adviseHugePages asks for huge pages for the part of a record that is whole ones. A
+// kernel that has none refuses, and the record stays as it is.
+func adviseHugePages(record []float32) {
+	if 4*len(record) < 2*hugePage {
+		return // there may be no whole one
+	}
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(record))), 4*len(record))
+	from := int(-uintptr(unsafe.Pointer(unsafe.SliceData(record))) % hugePage)
+	to := from + (len(bytes)-from)/hugePage*hugePage
+	_ = unix.Madvise(bytes[from:to], unix.MADV_HUGEPAGE)
+}
