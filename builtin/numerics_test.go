@@ -236,15 +236,18 @@ var shapes = map[string]network.Shape{
 }
 
 // modelNumbers finds a model's numbers on every shape that it serves, with every choice
-// of every option that has some.
+// of every option that has some, and a quarter of the most that a number may be.
 func modelNumbers(t *testing.T, make func() model.Model, found func(d plugins.Description, options string, digest []byte)) {
 	ctx := t.Context()
 	d, err := make().Describe(ctx)
 	must(t, err)
 	for _, option := range d.Options {
 		choices := option.Choices
-		if option.Type == plugins.Bool {
+		switch option.Type {
+		case plugins.Bool:
 			choices = []string{"false", "true"}
+		case plugins.Float:
+			choices = []string{fmt.Sprint(option.Max / 4)}
 		}
 		for _, choice := range choices {
 			served := false

@@ -129,7 +129,7 @@ func TestPaper(t *testing.T) {
 	}
 	want := map[string]int{
 		"paper-characters": 4 * 5,         // four corpora
-		"paper-words":      4*3 + 4*2,     // three sizes; Hou et al.'s rows of two
+		"paper-words":      4*3 + 3*2,     // three sizes; Hou et al.'s rows of two
 		"paper-mnist":      5,             //
 		"paper-qa":         2 * 5,         // two data sets
 		"paper-gru":        4,             //
