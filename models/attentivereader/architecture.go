@@ -126,17 +126,10 @@ func (a *architecture) softmax() recurrent.SoftmaxConfig {
 	return recurrent.SoftmaxConfig{Steps: 1, Batch: a.shape.Sequences, Units: a.units, Classes: a.shape.Classes}
 }
 
-// The names of parameters and buffers. Those of a layer are what layerName makes
-// of the names that [recurrent.Config] lists, those of the attention "attention." and the
-// names that [recurrent.AttentionConfig] lists.
-const (
-	embeddingName = "embedding.W" // [embedding × vocabulary]
-	softmaxName   = "softmax.W"   // [classes × units]
-	biasName      = "softmax.b"   // [classes]
-	attentionName = "attention."
-
-	sequencesName = "statistics.sequences" // how many the running statistics were gathered from, [1]
-)
+// attentionName is before the names that [recurrent.AttentionConfig] lists. Parameters and
+// buffers of a layer have the names that layerName makes of those [recurrent.Config]
+// lists, all others those that [stack.Base] knows.
+const attentionName = "attention."
 
 // layerName names a part of the layer that reads stream 0, the document, or 1, the
 // question, in a direction.
@@ -152,7 +145,7 @@ func (a *architecture) plan() model.Plan {
 	add := func(name string, quantize bool, shape ...int) {
 		p.Parameters = append(p.Parameters, model.Parameter{Name: name, Shape: shape, Quantize: quantize})
 	}
-	add(embeddingName, false, a.embedding, a.vocabulary)
+	add(stack.EmbeddingName, false, a.embedding, a.vocabulary)
 	for i, s := range a.streams() {
 		c := a.layer(s)
 		for direction := range recurrent.Directions {
@@ -167,10 +160,10 @@ func (a *architecture) plan() model.Plan {
 	for _, t := range a.attention().Parameters() {
 		add(attentionName+t.Name, t.Quantize, t.Shape...)
 	}
-	add(softmaxName, false, a.shape.Classes, a.units)
-	add(biasName, false, a.shape.Classes)
+	add(stack.SoftmaxName, false, a.shape.Classes, a.units)
+	add(stack.BiasName, false, a.shape.Classes)
 	if a.normalization.Batch() {
-		p.Buffers = append(p.Buffers, model.Buffer{Name: sequencesName, Shape: []int{1}})
+		p.Buffers = append(p.Buffers, model.Buffer{Name: stack.SequencesName, Shape: []int{1}})
 	}
 	p.Settings = []model.Setting{
 		{Name: model.SettingCell, Value: a.kind.String()},

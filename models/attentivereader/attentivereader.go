@@ -113,7 +113,7 @@ func (p *plugin) Update(_ context.Context, request model.Update) (model.UpdateRe
 	if err != nil {
 		return model.UpdateResult{}, err
 	}
-	return s.optimiser.Update(request)
+	return s.Update(request)
 }
 
 // Evaluate implements [model.Model].

@@ -12,6 +12,7 @@ import (
 
 	"bittern/models/internal/reference"
 	"bittern/models/recurrent"
+	"bittern/models/stack"
 	"bittern/plugins"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
@@ -191,7 +192,7 @@ func (r *rig) oracle() (reference.AttentiveReader, map[string][]float64) {
 	}
 	parameters := map[string][]float64{}
 	for name := range r.request.Parameters {
-		for _, v := range r.session.effective(name) {
+		for _, v := range r.session.Effective(name) {
 			parameters[name] = append(parameters[name], float64(v))
 		}
 	}
@@ -315,7 +316,7 @@ func TestExport(t *testing.T) {
 						}
 						i := slices.IndexFunc(r.plan.Parameters, func(p model.Parameter) bool { return p.Name == node.Weight })
 						p := r.plan.Parameters[i]
-						if weights[p.Name], err = packed.FromValues(r.session.effective(p.Name), p.Shape[0], p.Shape[1]); err != nil {
+						if weights[p.Name], err = packed.FromValues(r.session.Effective(p.Name), p.Shape[0], p.Shape[1]); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -359,7 +360,7 @@ func TestFillingIsNotRead(t *testing.T) {
 	outcome := func() []float64 {
 		out := []float64{r.step(3)}
 		for _, p := range r.plan.Parameters {
-			if p.Name == embeddingName {
+			if p.Name == stack.EmbeddingName {
 				continue // the filling's columns have a gradient of 0 wherever they are
 			}
 			for _, v := range r.request.Parameters[p.Name].Grad {

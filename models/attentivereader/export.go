@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"bittern/models/recurrent"
+	"bittern/models/stack"
 	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
 )
@@ -23,7 +24,7 @@ const (
 // read. Weights carry their parameters' names. With a normalization of
 // batches it needs running statistics, which evaluate gathers.
 func (s *session) export() (network.Network, error) {
-	if err := s.calibrated(); err != nil {
+	if err := s.Calibrated(); err != nil {
 		return network.Network{}, err
 	}
 	e := exporter{session: s, taken: map[string]bool{}}
@@ -61,8 +62,8 @@ func (s *session) export() (network.Network, error) {
 	fromQuestion := answer.matvec("Wug·u", answer.concat("u", d, "u.forward", "u.backward"), attentionName+"Wug", units)
 	g := answer.tanh("g", fromText, fromQuestion, units)
 	answer.add(stepgraph.Node{Name: "logits", Op: stepgraph.ScaleShift, Size: s.shape.Classes,
-		Inputs: []string{answer.matvec("W·g", g, softmaxName, s.shape.Classes)},
-		Shift:  stepgraph.Table{Rows: 1, Values: slices.Clone(s.effective(biasName))}})
+		Inputs: []string{answer.matvec("W·g", g, stack.SoftmaxName, s.shape.Classes)},
+		Shift:  stepgraph.Table{Rows: 1, Values: slices.Clone(s.Effective(stack.BiasName))}})
 	logits := e.add(logitsStage, network.Stage{Op: network.Scan, Inputs: append([]string{forward, back}, u[:]...), Graph: answer.Graph})
 
 	return network.Network{Model: name, Inputs: slices.Clone(s.shape.Inputs), Stages: e.stages, Output: logits}, nil
@@ -91,9 +92,9 @@ func (e *exporter) scan(stream, direction int) (string, error) {
 	read := e.streams()[stream]
 	g := stepgraph.Graph{
 		Inputs: []stepgraph.Input{{Name: "x", Token: true, Size: e.vocabulary}},
-		Nodes:  []stepgraph.Node{{Name: "E·x", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: e.embedding, Weight: embeddingName}},
+		Nodes:  []stepgraph.Node{{Name: "E·x", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: e.embedding, Weight: stack.EmbeddingName}},
 	}
-	output, err := e.readers[stream].Layer(direction).Export(e.weights(stream, direction, e.effective), recurrent.Export{
+	output, err := e.readers[stream].Layer(direction).Export(e.weights(stream, direction, e.Effective), recurrent.Export{
 		Graph: &g, Input: "E·x", Running: e.running[stream][direction],
 		Name: func(part string) string { return layerName(stream, direction, part) },
 	})

@@ -59,8 +59,11 @@ type Node struct {
 	node     *G.Node
 	gradient []float32 // where the gradient is written; nil where there is none
 	used     bool
-	size     int
+	value    Tensor
 }
+
+// Value is the tensor that holds the node's value, the same at every run.
+func (n *Node) Value() Tensor { return n.value }
 
 // New returns an empty graph.
 func New() *Graph { return &Graph{graph: G.NewGraph()} }
@@ -82,7 +85,7 @@ func (g *Graph) Parameter(name string, value Tensor, gradient []float32) *Node {
 }
 
 func (g *Graph) add(name string, value Tensor, gradient []float32) *Node {
-	n := &Node{gradient: gradient, size: len(value.Float32)}
+	n := &Node{gradient: gradient, value: value}
 	g.guard("add "+name, func() error {
 		dense, err := value.dense()
 		if err != nil {
@@ -99,7 +102,7 @@ func (g *Graph) add(name string, value Tensor, gradient []float32) *Node {
 // function: a function owns the memory of its gradients.
 func (g *Graph) Apply(f Function, inputs ...*Node) *Node {
 	output := f.Output()
-	n := &Node{size: len(output.Float32)}
+	n := &Node{value: output}
 	g.guard("apply "+f.Key(), func() error {
 		op := &forward{function: f, output: output}
 		op.operator = operator{name: fmt.Sprintf("%s #%d", f.Key(), g.functions), output: tensor.Float32, shape: output.Shape}
@@ -120,7 +123,7 @@ func (g *Graph) Apply(f Function, inputs ...*Node) *Node {
 			in.used = true
 			children[i] = in.node
 			if in.gradient == nil && in.node.Op() != nil {
-				in.gradient = make([]float32, in.size)
+				in.gradient = make([]float32, len(in.value.Float32))
 			}
 			op.inputs = append(op.inputs, in.node.Type())
 			op.shapes = append(op.shapes, in.node.Shape())

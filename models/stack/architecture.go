@@ -126,16 +126,10 @@ func (a Architecture) width() int {
 	return a.Units
 }
 
-// The names of parameters and buffers. Those of layer i are "layerI.", with two
-// directions "layerI.forward." and "layerI.backward.", and the names that
-// [recurrent.Config] lists.
+// The names of parameters and buffers beside those that [Base] knows. Those of layer i
+// are "layerI.", with two directions "layerI.forward." and "layerI.backward.", and the
+// names that [recurrent.Config] lists.
 const (
-	embeddingName = "embedding.W" // [Embedding × vocabulary]
-	softmaxName   = "softmax.W"   // [classes × width]
-	biasName      = "softmax.b"   // [classes]
-
-	sequencesName = "statistics.sequences" // how many the running statistics were gathered from, [1]
-
 	// The state that the training goes on with, of a layer, [sequences × Units].
 	hiddenPart = "h"
 	cellPart   = "c"
@@ -191,7 +185,7 @@ func (a Architecture) Plan() model.Plan {
 		p.Parameters = append(p.Parameters, model.Parameter{Name: name, Shape: shape, Quantize: quantize})
 	}
 	if a.Embedding > 0 {
-		add(embeddingName, false, a.Embedding, a.input().Size)
+		add(EmbeddingName, false, a.Embedding, a.input().Size)
 	}
 	for i := range a.Layers {
 		for _, scan := range a.scans(i) {
@@ -203,10 +197,10 @@ func (a Architecture) Plan() model.Plan {
 			}
 		}
 	}
-	add(softmaxName, false, a.Shape.Classes, a.width())
-	add(biasName, false, a.Shape.Classes)
+	add(SoftmaxName, false, a.Shape.Classes, a.width())
+	add(BiasName, false, a.Shape.Classes)
 	if a.Normalization.Batch() {
-		p.Buffers = append(p.Buffers, model.Buffer{Name: sequencesName, Shape: []int{1}})
+		p.Buffers = append(p.Buffers, model.Buffer{Name: SequencesName, Shape: []int{1}})
 	}
 	return p
 }

@@ -17,7 +17,7 @@ import (
 // one a sequence, a scan gives out the state it ends with and the logits are
 // computed from that, once. With two directions each layer is two scans of its own.
 func (s *Session) Export() (network.Network, error) {
-	if err := s.calibrated(); err != nil {
+	if err := s.Calibrated(); err != nil {
 		return network.Network{}, err
 	}
 	n := network.Network{Model: s.Name, Inputs: slices.Clone(s.Shape.Inputs)}
@@ -140,19 +140,19 @@ func (e *exporter) embedded(s *Session, x string) string {
 	if s.Embedding == 0 {
 		return x
 	}
-	return e.add(stepgraph.Node{Name: "embedding", Op: stepgraph.Lookup, Inputs: []string{x}, Size: s.Embedding, Weight: embeddingName})
+	return e.add(stepgraph.Node{Name: "embedding", Op: stepgraph.Lookup, Inputs: []string{x}, Size: s.Embedding, Weight: EmbeddingName})
 }
 
 // layer adds a layer's time step.
 func (e *exporter) layer(s *Session, l *layer, x string) (string, error) {
 	var err error
-	e.Output, err = l.Export(l.weights(s.effective), recurrent.Export{Graph: &e.Graph, Input: x, Running: l.running, Name: l.name})
+	e.Output, err = l.Export(l.weights(s.Effective), recurrent.Export{Graph: &e.Graph, Input: x, Running: l.running, Name: l.name})
 	return e.Output, err
 }
 
 // logits adds the linear layer under the softmax.
 func (e *exporter) logits(s *Session, h string) {
-	h = e.add(stepgraph.Node{Name: "W·h", Op: stepgraph.MatVec, Inputs: []string{h}, Size: s.Shape.Classes, Weight: softmaxName})
+	h = e.add(stepgraph.Node{Name: "W·h", Op: stepgraph.MatVec, Inputs: []string{h}, Size: s.Shape.Classes, Weight: SoftmaxName})
 	e.add(stepgraph.Node{Name: "logits", Op: stepgraph.ScaleShift, Inputs: []string{h}, Size: s.Shape.Classes,
-		Shift: stepgraph.Table{Rows: 1, Values: slices.Clone(s.effective(biasName))}})
+		Shift: stepgraph.Table{Rows: 1, Values: slices.Clone(s.Effective(BiasName))}})
 }

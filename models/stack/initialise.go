@@ -10,38 +10,6 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// initialise writes the starting values of all parameters and clears the buffers.
-// Matrices of layers and of the softmax start orthogonal, as Ardakani et al. have
-// them, an embedding uniform in ±0.1 (Zaremba et al., arXiv 1409.2329), the softmax's
-// bias as 0 and the rest as [recurrent.Config.Initialise] gives it.
-func (s *Session) initialise() error {
-	products := matmul.New(s.team)
-	for _, p := range s.plan.Parameters {
-		value, random := s.value(p.Name), Random(s.request.Seed, p.Name)
-		switch {
-		case p.Name == embeddingName:
-			for i := range value {
-				value[i] = 0.2*random.Float32() - 0.1
-			}
-		case len(p.Shape) == 2:
-			if err := Orthogonal(value, p.Shape[0], p.Shape[1], random, products); err != nil {
-				return err
-			}
-		default:
-			clear(value)
-		}
-	}
-	for i := range s.Layers {
-		for _, scan := range s.scans(i) {
-			scan.config.Initialise(scan.weights(s.value))
-		}
-	}
-	for _, b := range s.plan.Buffers {
-		clear(s.request.Buffers[b.Name])
-	}
-	return nil
-}
-
 // Random is the stream of random numbers that belongs to a parameter: it depends
 // on the experiment's seed and the parameter's name alone.
 func Random(seed uint64, name string) *rand.Rand {

@@ -22,7 +22,7 @@ type oracle struct {
 func newOracle(r *rig) *oracle {
 	o := &oracle{rig: r, parameters: map[string][]float64{}, states: map[string]reference.State{}}
 	for _, p := range r.plan.Parameters {
-		o.parameters[p.Name] = double(r.model.session.effective(p.Name))
+		o.parameters[p.Name] = double(r.model.session.Effective(p.Name))
 	}
 	return o
 }
@@ -87,13 +87,13 @@ func (o *oracle) forward() (loss float64, backward func() map[string][]float64, 
 		}
 	}
 	softmax := reference.Softmax{Rows: len(read) / a.width(), Units: a.width(), Classes: a.Shape.Classes}
-	w, bias := o.parameters[softmaxName], o.parameters[biasName]
+	w, bias := o.parameters[SoftmaxName], o.parameters[BiasName]
 	targets := slices.Clone(batch.Targets)
 	loss, _ = softmax.Loss(w, bias, read, targets)
 	return loss, func() map[string][]float64 {
 		gradients := map[string][]float64{}
 		dW, dBias, dRead := softmax.Backward(w, bias, read, targets)
-		gradients[softmaxName], gradients[biasName] = dW, dBias
+		gradients[SoftmaxName], gradients[BiasName] = dW, dBias
 		d := make([][]float64, steps)
 		for t := range d {
 			d[t] = make([]float64, rows*a.width())
@@ -146,7 +146,7 @@ func (o *oracle) forward() (loss float64, backward func() map[string][]float64, 
 					}
 				}
 			}
-			gradients[embeddingName] = dW
+			gradients[EmbeddingName] = dW
 		}
 		return gradients
 	}, ends
@@ -221,7 +221,7 @@ func (o *oracle) features(step int) []float64 {
 			continue
 		}
 		for j := range width {
-			x[row*width+j] = o.parameters[embeddingName][j*in.Size+token]
+			x[row*width+j] = o.parameters[EmbeddingName][j*in.Size+token]
 		}
 	}
 	return x

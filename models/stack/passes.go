@@ -2,7 +2,6 @@ package stack
 
 import (
 	"encoding/binary"
-	"fmt"
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
@@ -18,14 +17,12 @@ import (
 func (s *Session) Step(request model.Step) (model.StepResult, error) {
 	s.drawNoise(request.Number)
 	s.prepare(recurrent.Batch, 0, true, (*layer).training)
-	for i, d := range s.dropouts {
-		d.Off, d.Key = false, StepKey(s.request.Seed, request.Number, i)
-	}
-	if err := s.train.Run(); err != nil {
+	result, err := s.Base.Step(request)
+	if err != nil {
 		return model.StepResult{}, err
 	}
 	s.carry((*layer).training)
-	return model.StepResult{Loss: float64(s.loss.Output().Float32[0])}, nil
+	return result, nil
 }
 
 // Evaluate runs forward on the batch, without dropout. With a normalization of
@@ -38,7 +35,7 @@ func (s *Session) Step(request model.Step) (model.StepResult, error) {
 // statistics from the batch, and follows from the seed alone: a pass has no number, and
 // the same batch has the same score whatever came before.
 func (s *Session) Evaluate(request model.Evaluate) (network.Score, error) {
-	statistics, err := s.statistics(request)
+	statistics, err := s.Statistics(request)
 	if err != nil {
 		return network.Score{}, err
 	}
@@ -53,57 +50,21 @@ func (s *Session) Evaluate(request model.Evaluate) (network.Score, error) {
 		s.drawNoise(evaluation)
 	}
 	s.prepare(statistics, rows, noisy, (*layer).evaluation)
-	for _, d := range s.dropouts {
-		d.Off = true
-	}
-	if err := s.forward.Run(); err != nil {
+	score, err := s.Score(statistics)
+	if err != nil {
 		return network.Score{}, err
 	}
 	s.carry((*layer).evaluation)
-	if statistics == recurrent.Calibrate {
-		s.request.Buffers[sequencesName][0] = float32(s.layers[0].running.Sequences)
-	}
-	return s.softmax.Score(s.effective(softmaxName), s.effective(biasName), s.hidden, s.request.Batch.Targets)
+	return score, nil
 }
 
 // scored is the number of sequences up to the last one that has a target.
 func (s *Session) scored() int {
 	n := s.Shape.Sequences
-	for n > 0 && !s.request.Batch.Scored(n-1) {
+	for n > 0 && !s.Request.Batch.Scored(n-1) {
 		n--
 	}
 	return n
-}
-
-// statistics turns the request's into the layers'. Without normalization all
-// are one.
-func (s *Session) statistics(request model.Evaluate) (recurrent.Statistics, error) {
-	if !s.Normalization.Batch() {
-		return recurrent.Batch, nil
-	}
-	switch request.Statistics {
-	case model.Batch:
-		return recurrent.Batch, nil
-	case model.Calibrate:
-		if request.First {
-			s.request.Buffers[sequencesName][0] = 0
-		}
-		return recurrent.Calibrate, nil
-	case model.Frozen:
-		if err := s.calibrated(); err != nil {
-			return 0, err
-		}
-		return recurrent.Frozen, nil
-	}
-	return 0, fmt.Errorf("%s: there are no statistics %q", s.Name, request.Statistics)
-}
-
-// calibrated is an error unless the running statistics hold anything.
-func (s *Session) calibrated() error {
-	if s.Normalization.Batch() && s.request.Buffers[sequencesName][0] == 0 {
-		return fmt.Errorf("%s: the frozen statistics are empty; evaluate with %q first", s.Name, model.Calibrate)
-	}
-	return nil
 }
 
 // training and evaluation are the states that they go on with.
@@ -115,13 +76,9 @@ func (l *layer) evaluation() *recurrent.State { return l.evaluated }
 // sequences go on from.
 func (s *Session) prepare(statistics recurrent.Statistics, rows int, noisy bool, state func(*layer) *recurrent.State) {
 	for i := range s.fresh {
-		s.fresh[i] = s.request.Batch.Starts(i)
+		s.fresh[i] = s.Request.Batch.Starts(i)
 	}
 	for _, l := range s.layers {
-		if l.running != nil {
-			// The buffer is what a checkpoint restores.
-			l.running.Sequences = float64(s.request.Buffers[sequencesName][0])
-		}
 		pass := recurrent.Pass{Statistics: statistics, Rows: rows, Running: l.running, Start: state(l), Fresh: s.fresh}
 		if noisy {
 			pass.Noise = l.noise
@@ -139,7 +96,7 @@ func (s *Session) drawNoise(step uint64) {
 		if l.noise == nil {
 			continue
 		}
-		random := rand.New(rand.NewPCG(s.request.Seed, StepKey(s.request.Seed, step, i)))
+		random := rand.New(rand.NewPCG(s.Request.Seed, StepKey(s.Request.Seed, step, i)))
 		for j := range l.noise {
 			l.noise[j] = float32(s.InitialNoise * random.NormFloat64())
 		}

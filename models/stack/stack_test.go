@@ -383,8 +383,9 @@ func TestExportIsTheFrozenNetwork(t *testing.T) {
 					if node.Weight == "" {
 						continue
 					}
-					shape := r.model.session.shape(node.Weight)
-					if weights[node.Weight], err = packed.FromValues(r.model.session.effective(node.Weight), shape[0], shape[1]); err != nil {
+					i := slices.IndexFunc(r.plan.Parameters, func(p model.Parameter) bool { return p.Name == node.Weight })
+					shape := r.plan.Parameters[i].Shape
+					if weights[node.Weight], err = packed.FromValues(r.model.session.Effective(node.Weight), shape[0], shape[1]); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -621,7 +622,7 @@ func TestCalibration(t *testing.T) {
 			t.Errorf("unit %d at the first step: mean %v and variance %v, want %v and %v", j, gotMean, gotVariance, mean[j], square[j]-mean[j]*mean[j])
 		}
 	}
-	if got := small.request.Buffers[sequencesName][0]; got != float32(batches*characters.Sequences) {
+	if got := small.request.Buffers[SequencesName][0]; got != float32(batches*characters.Sequences) {
 		t.Errorf("%v sequences counted, want %d", got, batches*characters.Sequences)
 	}
 }

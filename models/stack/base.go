@@ -1,0 +1,240 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+
+	"bittern/accel/kernels/matmul"
+	"bittern/accel/kernels/team"
+	"bittern/models/graph"
+	"bittern/models/recurrent"
+	"bittern/plugins/model"
+	"bittern/plugins/network"
+)
+
+// The names of parameters and buffers that [Base] knows.
+const (
+	EmbeddingName = "embedding.W" // [features × vocabulary]
+	SoftmaxName   = "softmax.W"   // [classes × units]
+	BiasName      = "softmax.b"   // [classes]
+
+	// SequencesName is the buffer of a network with a normalization of batches that says
+	// how many sequences its running statistics were gathered from, [1].
+	SequencesName = "statistics.sequences"
+)
+
+// Base is what the sessions of models have in common, whatever their layers are: the
+// tensors of a request by name, their starting values, dropout, the statistics of a
+// request, the softmax with its two programs, and the optimiser. A model embeds it, builds its
+// layers in Graph and ends with [Base.Classify]; from then on it prepares its layers
+// and calls [Base.Step], [Base.Update] and [Base.Score]. A Base serves one caller at
+// a time.
+type Base struct {
+	Request model.Build
+	Team    *team.Team   // that all operators run on
+	Graph   *graph.Graph // under construction until Classify
+
+	name      string
+	plan      model.Plan
+	dropouts  []*recurrent.Dropout
+	running   []*recurrent.Running
+	softmax   *recurrent.Softmax
+	loss      graph.Function
+	hidden    []float32      // what the softmax reads
+	forward   *graph.Program // up to hidden
+	train     *graph.Program // the loss and every gradient
+	optimiser *Optimiser
+}
+
+// NewBase returns the Base of a network with the plan, in the tensors of the request, which
+// is checked against the plan as [CheckTensors] does. name is the model's, for errors.
+func NewBase(name string, plan model.Plan, request model.Build) (*Base, error) {
+	if err := CheckTensors(plan, request); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	b := &Base{Request: request, Team: team.New(request.Threads), Graph: graph.New(), name: name, plan: plan}
+	var parameters []model.Tensors
+	for _, p := range plan.Parameters {
+		parameters = append(parameters, request.Parameters[p.Name])
+	}
+	var err error
+	if b.optimiser, err = NewOptimiser(b.Team, request.Optimiser, parameters); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), b.Close())
+	}
+	return b, nil
+}
+
+// Close ends the team and what programs there are.
+func (b *Base) Close() error {
+	b.Team.Close()
+	var err error
+	for _, p := range []*graph.Program{b.forward, b.train} {
+		if p != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}
+	return err
+}
+
+// Initialise writes starting values of all parameters and clears the buffers. Matrices
+// start orthogonal, as Ardakani et al. have those of layers and softmax, the one named
+// [EmbeddingName] uniform in ±0.1 (Zaremba et al., arXiv 1409.2329; Hermann et al. start
+// all weights so), and vectors as 0, which [recurrent.Config.Initialise] then changes.
+func (b *Base) Initialise() error {
+	products := matmul.New(b.Team)
+	for _, p := range b.plan.Parameters {
+		value, random := b.Value(p.Name), Random(b.Request.Seed, p.Name)
+		switch {
+		case p.Name == EmbeddingName:
+			for i := range value {
+				value[i] = 0.2*random.Float32() - 0.1
+			}
+		case len(p.Shape) == 2:
+			if err := Orthogonal(value, p.Shape[0], p.Shape[1], random, products); err != nil {
+				return err
+			}
+		default:
+			clear(value)
+		}
+	}
+	for _, buffer := range b.plan.Buffers {
+		clear(b.Request.Buffers[buffer.Name])
+	}
+	return nil
+}
+
+// Value is what a parameter is trained as.
+func (b *Base) Value(name string) []float32 { return b.Request.Parameters[name].Value }
+
+// Effective is what the network computes with: a parameter's quantized tensor where
+// there is one, else its value.
+func (b *Base) Effective(name string) []float32 {
+	if t := b.Request.Parameters[name]; t.Quantized != nil {
+		return t.Quantized
+	}
+	return b.Value(name)
+}
+
+// Parameter adds a parameter of the plan to the graph, with its gradient. A name that
+// is not in the plan panics.
+func (b *Base) Parameter(name string) *graph.Node {
+	for _, p := range b.plan.Parameters {
+		if p.Name == name {
+			return b.Graph.Parameter(name, graph.Tensor{Shape: p.Shape, Float32: b.Effective(name)}, b.Request.Parameters[name].Grad)
+		}
+	}
+	panic(b.name + ": no parameter " + name)
+}
+
+// Dropped is x with dropout of a probability, in training alone; x itself where that is 0.
+// The masks follow from the seed, the step's number and the order of the calls.
+func (b *Base) Dropped(x *graph.Node, probability float64) *graph.Node {
+	if probability == 0 {
+		return x
+	}
+	d := recurrent.NewDropout(b.Team, len(x.Value().Float32), probability)
+	b.dropouts = append(b.dropouts, d)
+	return b.Graph.Apply(graph.Dropout(d), x)
+}
+
+// Running returns the running statistics of a layer, in the buffers that name makes of the
+// layer's own names; nil where its normalization has none. A network that has any has the
+// buffer [SequencesName], and all its layers see the same sequences.
+func (b *Base) Running(layer recurrent.Config, name func(part string) string) *recurrent.Running {
+	if !layer.Normalization.Batch() {
+		return nil
+	}
+	r := &recurrent.Running{}
+	for _, t := range layer.Buffers() {
+		*r.Field(t.Name) = b.Request.Buffers[name(t.Name)]
+	}
+	b.running = append(b.running, r)
+	return r
+}
+
+// Classify ends the network with the softmax over h, of the parameters [SoftmaxName] and
+// [BiasName], and its loss against the batch's targets. candidates are those of
+// [recurrent.Softmax], nil for all classes. Nothing is added to the graph after it.
+func (b *Base) Classify(h *graph.Node, config recurrent.SoftmaxConfig, candidates []int32) error {
+	b.hidden = h.Value().Float32
+	var err error
+	if b.forward, err = b.Graph.Compile(); err != nil {
+		return err
+	}
+	b.softmax = recurrent.NewSoftmax(b.Team, config)
+	b.softmax.Candidates = candidates
+	b.loss = graph.SoftmaxLoss(b.softmax)
+	targets := b.Request.Batch.Targets
+	loss := b.Graph.Apply(b.loss, h, b.Parameter(SoftmaxName), b.Parameter(BiasName),
+		b.Graph.Input(network.TensorTargets, graph.Tensor{Shape: []int{len(targets)}, Int32: targets}))
+	b.train, err = b.Graph.Differentiate(loss)
+	return err
+}
+
+// Statistics says how the layers of a network normalise in an evaluation: by the request's
+// statistics, and without running statistics always by [recurrent.Batch]. It readies the
+// running statistics for that pass: the first of a calibration empties them, and frozen
+// ones that are empty are an error.
+func (b *Base) Statistics(request model.Evaluate) (recurrent.Statistics, error) {
+	if len(b.running) == 0 {
+		return recurrent.Batch, nil
+	}
+	switch request.Statistics {
+	case model.Batch:
+		return recurrent.Batch, nil
+	case model.Calibrate:
+		sequences := b.Request.Buffers[SequencesName] // what a checkpoint restores
+		if request.First {
+			sequences[0] = 0
+		}
+		for _, r := range b.running {
+			r.Sequences = float64(sequences[0])
+		}
+		return recurrent.Calibrate, nil
+	case model.Frozen:
+		return recurrent.Frozen, b.Calibrated()
+	}
+	return 0, fmt.Errorf("%s: there are no statistics %q", b.name, request.Statistics)
+}
+
+// Calibrated is an error where the network has running statistics and they are empty: it
+// can then be neither evaluated with frozen statistics nor exported.
+func (b *Base) Calibrated() error {
+	if len(b.running) > 0 && b.Request.Buffers[SequencesName][0] == 0 {
+		return fmt.Errorf("%s: the frozen statistics are empty; evaluate with %q first", b.name, model.Calibrate)
+	}
+	return nil
+}
+
+// Step runs forward, with dropout, and backward on the batch and writes the gradients
+// of all parameters. The layers are prepared for it. A batch without any target is an
+// error.
+func (b *Base) Step(request model.Step) (model.StepResult, error) {
+	for i, d := range b.dropouts {
+		d.Off, d.Key = false, StepKey(b.Request.Seed, request.Number, i)
+	}
+	if err := b.train.Run(); err != nil {
+		return model.StepResult{}, err
+	}
+	return model.StepResult{Loss: float64(b.loss.Output().Float32[0])}, nil
+}
+
+// Update takes one step of the optimiser on the gradients that Step wrote.
+func (b *Base) Update(request model.Update) (model.UpdateResult, error) {
+	return b.optimiser.Update(request)
+}
+
+// Score runs forward on the batch, without dropout, and scores the answers. The layers are
+// prepared for it, with the statistics given, which [Base.Statistics] returned.
+func (b *Base) Score(statistics recurrent.Statistics) (network.Score, error) {
+	for _, d := range b.dropouts {
+		d.Off = true
+	}
+	if err := b.forward.Run(); err != nil {
+		return network.Score{}, err
+	}
+	if statistics == recurrent.Calibrate {
+		b.Request.Buffers[SequencesName][0] = float32(b.running[0].Sequences)
+	}
+	return b.softmax.Score(b.Effective(SoftmaxName), b.Effective(BiasName), b.hidden, b.Request.Batch.Targets)
+}
