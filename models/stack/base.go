@@ -46,10 +46,11 @@ type Base struct {
 	optimiser *Optimiser
 }
 
-// NewBase returns the Base of a network with the plan, in the tensors of the request, which
-// is checked against the plan as [CheckTensors] does. name is the model's, for errors.
+// NewBase returns the Base of a network with the plan, in the tensors of the request. Its
+// error names every tensor, the batch's too, that is missing or has another length than
+// plan and shape give it. name is the model's, for errors.
 func NewBase(name string, plan model.Plan, request model.Build) (*Base, error) {
-	if err := CheckTensors(plan, request); err != nil {
+	if err := checkTensors(plan, request); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	b := &Base{Request: request, Team: team.New(request.Threads), Graph: graph.New(), name: name, plan: plan}

@@ -15,10 +15,11 @@
 // sequence starts from the learned initial state, in training, evaluation and
 // deployment; one that goes on starts from the state that its place in the batch had.
 //
-// [New] is the whole plugin. A model of another shape takes the parts: recurrent's
-// operators and graph's programs, [Session] where a stack is all of it, [Optimiser],
-// [Orthogonal] and [Random] for starting values, [CheckTensors] for what Build is
-// given and [StepKey] for the masks of [recurrent.Dropout].
+// [New] is the whole plugin. A model of another shape embeds [Base], which has what
+// sessions of all models share, and takes recurrent's operators and graph's functions
+// for its layers; [Session] is a stack made so. Where Base does not fit, there are its
+// parts: [Optimiser], [Orthogonal] and [Random] for starting values and [StepKey] for the
+// masks of [recurrent.Dropout].
 package stack
 
 import (

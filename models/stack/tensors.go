@@ -7,11 +7,11 @@ import (
 	"bittern/plugins/model"
 )
 
-// CheckTensors returns an error that names every tensor which Build was given with
+// checkTensors returns an error that names every tensor which Build was given with
 // another length than the plan's, or not at all: a parameter's Value and Grad, the
 // Quantized of one that is quantized, the moments that the optimiser needs, buffers,
-// and a batch of another layout than the shape's. It is for a model's own use.
-func CheckTensors(plan model.Plan, request model.Build) error {
+// and a batch of another layout than the shape's.
+func checkTensors(plan model.Plan, request model.Build) error {
 	var err error
 	check := func(what string, got int, shape []int) { err = errors.Join(err, checkLength(what, got, shape...)) }
 	for _, p := range plan.Parameters {
