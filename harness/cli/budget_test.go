@@ -107,6 +107,43 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// What plan says that a budget has room for is what run trains, calibrated once.
+func TestAPlanKeepsItsBudget(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	suite := filepath.Join(folder, "budgeted.yaml")
+	if err := os.WriteFile(suite, []byte(budgetSuite), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	planned := func() (steps int) {
+		t.Helper()
+		stdout, stderr, code := run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms", "--format", "json")
+		var plan struct{ Experiments []struct{ Steps int } }
+		if err := json.Unmarshal([]byte(stdout), &plan); err != nil || code != 0 || len(plan.Experiments) != 1 {
+			t.Fatalf("the plan: exit code %d, %v, %s, %s", code, err, stdout, stderr)
+		}
+		return plan.Experiments[0].Steps
+	}
+	steps := planned()
+	if again := planned(); again != steps || steps < 1 {
+		t.Errorf("the second plan has %d steps, the first %d", again, steps)
+	}
+	stdout, stderr, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms", "--format", "json")
+	var done struct{ Rows []struct{ Steps []int } }
+	if err := json.Unmarshal([]byte(stdout), &done); err != nil || code != 0 || len(done.Rows) != 1 {
+		t.Fatalf("the run: exit code %d, %v, %s", code, err, stderr)
+	}
+	if got := done.Rows[0].Steps; len(got) == 0 || got[0] != steps || strings.Contains(stderr, "of training are") {
+		t.Errorf("run trained %v steps and said %q, want the plan's %d without another calibration", got, stderr, steps)
+	}
+
+	// Too short a budget is told where its experiment stands.
+	stdout, stderr, code = run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "short"), "--budget", "1ns")
+	if code != 0 || !strings.Contains(stdout, "has no room for it; give a longer budget") {
+		t.Errorf("a budget of 1 ns: exit code %d, %s, %s", code, stdout, stderr)
+	}
+}
+
 // Experiments that differ in their steps alone are one where a budget caps both lower.
 func TestABudgetThatMakesExperimentsOne(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,7 @@ import (
 	"bittern/harness/experiment"
 	"bittern/harness/schedule"
 	"bittern/harness/store"
+	"bittern/plugins"
 	"bittern/reports/table"
 )
 
@@ -24,9 +25,12 @@ func (p *program) planCommand() *cobra.Command {
 		Use: "plan --suite NAME|FILE", Short: "Say what a suite will run, and what time, memory and disk it will take here", Args: noArguments,
 		Long: `Plan lists the experiments of a suite, and what each will take on this machine: the
 time of training, of scoring and freezing, and of deploying on all backends; memory at
-most at a time; and disk. It trains nothing and writes nothing: a few training steps, one
-scored batch and a few time steps on each backend tell. Seeds are calibrated once, and
-experiments that the run store holds already are not calibrated: they take no time.
+most at a time; and disk. It trains nothing: a few training steps, one scored batch and a
+few time steps on each backend tell. Seeds are calibrated once, and experiments that the
+run store holds already are not calibrated: they take no time.
+
+With --budget the run store keeps the steps that were found, and "bittern run" with the
+same budget trains those. Without it nothing is written.
 
 The times are for one experiment after the other (--jobs 1) on a machine that does
 nothing else. A training with patience may end sooner.`,
@@ -92,7 +96,11 @@ func (p *program) plan(ctx context.Context, settings runSettings, format string)
 	if err != nil {
 		return err
 	}
-	runs, err := existing(ctx, settings.Runs)
+	open := existing
+	if settings.Budget > 0 {
+		open = store.Open
+	}
+	runs, err := open(ctx, settings.Runs)
 	if err != nil {
 		return err
 	}
@@ -104,8 +112,9 @@ func (p *program) plan(ctx context.Context, settings runSettings, format string)
 	for len(specs) > 0 {
 		one := specs[0]
 		line := planned{Task: one.Task.Label, Model: one.Model.Label, Quantizer: one.Quantizer.Label}
+		budget := settings.Budget
 		for len(specs) > 0 && sameButSeed(specs[0], one) {
-			done, err := trained(ctx, runs, specs[0], settings.Budget)
+			known, done, err := trained(ctx, runs, specs[0], settings.Budget)
 			if err != nil {
 				return err
 			}
@@ -113,11 +122,14 @@ func (p *program) plan(ctx context.Context, settings runSettings, format string)
 			if done {
 				line.Done++
 			}
+			if known {
+				budget = 0 // the experiment's steps are capped by what is stored
+			}
 			specs = specs[1:]
 		}
 		if line.Done < line.Seeds {
 			fmt.Fprintf(p.stderr, "calibrating %s, %s, %s; %d to come\n", line.Task, line.Model, line.Quantizer, len(specs))
-			if err := forecast(ctx, forecaster, one, settings.Budget, &line); err != nil {
+			if err := forecast(ctx, forecaster, runs, one, budget, &line); err != nil {
 				return err
 			}
 		}
@@ -143,35 +155,36 @@ func existing(ctx context.Context, folder string) (*store.Store, error) {
 	return store.OpenExisting(ctx, folder)
 }
 
-// trained says whether a run store holds an experiment, with the steps that its
-// budget stands for, trained.
-func trained(ctx context.Context, runs *store.Store, spec *experiment.Spec, budget time.Duration) (bool, error) {
+// trained says whether a run store knows the steps that a budget of an experiment stands
+// for, and caps the experiment's at those; and whether it holds the experiment, trained.
+func trained(ctx context.Context, runs *store.Store, spec *experiment.Spec, budget time.Duration) (known, done bool, err error) {
 	if runs == nil {
-		return false, nil
+		return false, false, nil
 	}
 	if budget > 0 {
 		err := schedule.ApplyKnownBudget(ctx, runs, spec, budget)
 		if errors.Is(err, store.ErrNoBudget) {
-			return false, nil
+			return false, false, nil
 		}
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
 	row, err := spec.Row()
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	stored, err := runs.Experiment(ctx, row.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+		return true, false, nil
 	}
-	return stored.Status == store.Done, err
+	return true, stored.Status == store.Done, err
 }
 
-// forecast fills in what one seed of an experiment takes. What a plugin is to blame
-// for makes the experiment impossible, and no others.
-func forecast(ctx context.Context, forecaster *experiment.Forecaster, spec *experiment.Spec, budget time.Duration, line *planned) error {
+// forecast fills in what one seed of an experiment takes, and keeps the steps that a
+// budget, where it is not 0, stands for. What a plugin is to blame for, or too short a
+// budget, makes the experiment impossible, and no others.
+func forecast(ctx context.Context, forecaster *experiment.Forecaster, runs *store.Store, spec *experiment.Spec, budget time.Duration, line *planned) error {
 	f, err := forecaster.Forecast(ctx, spec, budget)
 	if failure, ok := errors.AsType[*experiment.Failure](err); ok {
 		line.Impossible = failure.Reason
@@ -179,6 +192,16 @@ func forecast(ctx context.Context, forecaster *experiment.Forecaster, spec *expe
 	}
 	if err != nil {
 		return err
+	}
+	if budget > 0 {
+		err := schedule.KeepBudget(ctx, runs, spec, budget, f.Step)
+		if problem, ok := errors.AsType[*plugins.Problem](err); ok {
+			line.Impossible = problem.Sentence
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
 	line.Steps, line.Epochs, line.Step = f.Steps, f.Epochs, f.Step.Seconds()
 	line.Training, line.Scoring, line.Deploying = f.Training.Seconds(), f.Scoring.Seconds(), f.Deploying.Seconds()

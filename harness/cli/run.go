@@ -233,7 +233,7 @@ func someToTrain(ctx context.Context, settings runSettings, specs []*experiment.
 	}
 	defer func() { err = errors.Join(err, runs.Close()) }()
 	for _, spec := range specs {
-		done, err := trained(ctx, runs, spec, settings.Budget)
+		_, done, err := trained(ctx, runs, spec, settings.Budget)
 		if err != nil || !done {
 			return true, err
 		}
@@ -296,7 +296,7 @@ Another freeze replaces the figures of the one before.`,
 func (p *program) trained(ctx context.Context, runs *store.Store, suite string, specs []*experiment.Spec, budget time.Duration) ([]*experiment.Spec, error) {
 	var ready, left []*experiment.Spec
 	for _, spec := range specs {
-		done, err := trained(ctx, runs, spec, budget)
+		_, done, err := trained(ctx, runs, spec, budget)
 		if err != nil {
 			return nil, err
 		}

@@ -61,16 +61,29 @@ func ApplyKnownBudget(ctx context.Context, budgets Budgets, spec *experiment.Spe
 }
 
 func measureBudget(ctx context.Context, forecaster *experiment.Forecaster, budgets Budgets, spec *experiment.Spec, budget time.Duration, log func(line string)) error {
+	step, _, err := forecaster.StepTime(ctx, spec)
+	if err != nil {
+		return err
+	}
+	if err := KeepBudget(ctx, budgets, spec, budget, step); err != nil {
+		return err
+	}
+	log(fmt.Sprintf("%s: %s of training are %d steps on this machine", spec, budget, experiment.StepsWithin(budget, step)))
+	return nil
+}
+
+// KeepBudget stores how many steps, each of the time that was measured, a budget has
+// room for, and caps the experiment's steps at what is then stored. A budget that has no room for
+// one step is a *plugins.Problem.
+func KeepBudget(ctx context.Context, budgets Budgets, spec *experiment.Spec, budget, step time.Duration) error {
+	if step > budget {
+		return plugins.Problemf("one training step of %s takes %s on this machine, and --budget %s has no room for it; give a longer budget", spec, step.Round(time.Millisecond), budget)
+	}
 	id, err := budgetID(spec)
 	if err != nil {
 		return err
 	}
-	measured, err := stepsWithin(ctx, forecaster, spec, budget)
-	if err != nil {
-		return err
-	}
-	log(fmt.Sprintf("%s: %s of training are %d steps on this machine", spec, budget, measured))
-	steps, err := budgets.PutBudget(ctx, id, budget, measured)
+	steps, err := budgets.PutBudget(ctx, id, budget, experiment.StepsWithin(budget, step))
 	if err != nil {
 		return err
 	}
@@ -111,15 +124,4 @@ func budgetID(spec *experiment.Spec) (string, error) {
 	any.Seed, any.Task.Training.Steps = 0, 0
 	row, err := any.Row()
 	return row.ID, err
-}
-
-func stepsWithin(ctx context.Context, forecaster *experiment.Forecaster, spec *experiment.Spec, budget time.Duration) (int, error) {
-	step, _, err := forecaster.StepTime(ctx, spec)
-	if err != nil {
-		return 0, err
-	}
-	if step > budget {
-		return 0, plugins.Problemf("one training step of %s takes %s on this machine, and --budget %s has no room for it; give a longer budget", spec, step.Round(time.Millisecond), budget)
-	}
-	return experiment.StepsWithin(budget, step), nil
 }
