@@ -312,7 +312,7 @@ func TestLatentWeightsThatAreAllZero(t *testing.T) {
 			if _, err := q.Freeze(context.Background(), quantizer.Draw{}); err == nil {
 				t.Error("Freeze: no error")
 			}
-			if err := q.Backward(context.Background(), quantizer.Draw{}); err != nil && !strings.Contains(err.Error(), want) {
+			if err := q.Backward(context.Background(), quantizer.Backward{}); err != nil && !strings.Contains(err.Error(), want) {
 				t.Errorf("Backward: error %v, want none or one with %q", err, want)
 			}
 		}
