@@ -202,28 +202,25 @@ func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantize
 // freeze turns the quantized values of a weight into codes.
 func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
 	w := q.weights[weight]
-	frozen := quantizer.Frozen{Name: w.Name, Bits: 32}
 	if len(q.rule.Levels) == 0 {
-		frozen.Values = values
-		return frozen
+		return quantizer.Frozen{Name: w.Name, Values: values}
 	}
-	frozen.Bits = bits.Len(uint(len(q.rule.Levels) - 1))
-	frozen.Codes = make([]uint16, len(values))
-	frozen.PerRow = q.rule.PerRow
-	size := q.groupSize(weight)
+	plane := quantizer.Plane{
+		Bits: bits.Len(uint(len(q.rule.Levels) - 1)), Codes: make([]uint16, len(values)), Levels: q.rule.Levels,
+	}
+	size, products := q.groupSize(weight), make([]float32, len(q.rule.Levels))
 	for from := 0; from < len(values); from += size {
 		scale := q.rule.Fit(q.group(weight, from, parallel)).Scale
-		levels := make([]float32, len(q.rule.Levels))
 		for code, level := range q.rule.Levels {
-			levels[code] = scale * level
+			products[code] = scale * level // as Quantize writes them
 		}
 		for i, value := range values[from : from+size] {
-			code, _ := slices.BinarySearch(levels, value)
-			frozen.Codes[from+i] = uint16(code)
+			code, _ := slices.BinarySearch(products, value)
+			plane.Codes[from+i] = uint16(code)
 		}
-		frozen.Levels = append(frozen.Levels, levels...)
+		plane.Scales = append(plane.Scales, scale)
 	}
-	return frozen
+	return quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{plane}}
 }
 
 // Project implements [quantizer.Quantizer]: it clips the latent weights where the rule
