@@ -48,29 +48,24 @@ func (l Levels) Unit(alpha float64) float32 {
 	return float32(alpha / float64(l.Steps))
 }
 
-// inverse is the factor of a weight in a call of linear or logarithmic.
-func (l Levels) inverse(alpha float64) float64 {
-	if l.Logarithmic {
-		return 1 / alpha
-	}
-	return float64(l.Steps) / alpha
-}
-
 // Code writes every weight's place in Multiples: that of the level whose product with α
 // is nearest. A weight halfway between two levels takes the larger in size.
 func (l Levels) Code(codes []uint16, weights []float32, alpha float64) {
-	inverse, steps := l.inverse(alpha), l.Steps
+	steps := l.Steps
+	inverse := float32(min(1/float64(l.Unit(alpha)), math.MaxFloat32))
 	codes = codes[:len(weights)]
 	if l.Logarithmic {
 		for i, w := range weights {
-			codes[i] = signed(logarithmic(math.Abs(float64(w))*inverse, steps), steps, w)
+			codes[i] = signed(logarithmic(size(w)*inverse, steps), steps, w)
 		}
 		return
 	}
 	for i, w := range weights {
-		codes[i] = signed(linear(math.Abs(float64(w))*inverse, float64(steps)), steps, w)
+		codes[i] = signed(linear(size(w)*inverse, float32(steps)), steps, w)
 	}
 }
+
+func size(w float32) float32 { return math.Float32frombits(sizeOf(w)) }
 
 // signed is the code of a level that is step steps from 0 on the side of the weight.
 func signed(step, steps int, weight float32) uint16 {
@@ -82,15 +77,16 @@ func signed(step, steps int, weight float32) uint16 {
 // branch would cost more than all else.
 
 // linear returns the whole number from 0 to steps that is nearest to x ≥ 0.
-func linear(x, steps float64) int { return int(min(x, steps) + 0.5) }
+func linear(x, steps float32) int { return int(int32(min(x, steps) + 0.5)) }
 
 // logarithmic returns the step from 0 to steps whose level is nearest to x ≥ 0: 0 for
 // the level 0, and step for 2^(step−steps). Halfway between 2^k and 2^(k+1) is 1.5·2^k:
 // half a unit of the exponent is added to round to the nearer one. Halfway between 0 and
 // the smallest level is the next smaller power.
-func logarithmic(x float64, steps int) int {
-	bits := math.Float64bits(x)
-	nearest := int((bits+1<<51)>>52) - 1023 + steps
-	positive := min(int(bits>>52)-1023+steps+1, 1)
+func logarithmic(x float32, steps int) int {
+	const bias = 127
+	bits := math.Float32bits(x)
+	nearest := int((bits+1<<22)>>23) - bias + steps
+	positive := min(int(bits>>23)-max(bias-steps, 1)+1, 1) // numbers below 2^−126 have no exponent
 	return min(max(nearest, positive, 0), steps)
 }
