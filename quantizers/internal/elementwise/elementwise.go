@@ -15,6 +15,7 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/quantizer"
+	"bittern/quantizers/internal/parallel"
 	"bittern/quantizers/internal/random"
 )
 
@@ -24,6 +25,10 @@ type Rule struct {
 	// is set.
 	Fit    func(Group) Fit
 	PerRow bool
+
+	// Moments says that the fit needs Adam's second moments of the gradient. The
+	// Description must then have TraitSecondMoments.
+	Moments bool
 
 	// Kernel quantizes with a fit. One that draws cannot be PerRow.
 	Kernel Kernel
@@ -159,6 +164,10 @@ func (q *Quantizer) Open(ctx context.Context, options plugins.Values, weights []
 			return fmt.Errorf("weight %s is %d×%d and has %d latent and %d quantized elements and a gradient of %d",
 				w.Name, w.Rows, w.Cols, len(w.Latent), len(w.Quantized), len(w.Grad))
 		}
+		if rule.Moments && len(w.Moment2) != n {
+			return fmt.Errorf("weight %s is %d×%d and has %d second moments of Adam: train with the optimiser adam",
+				w.Name, w.Rows, w.Cols, len(w.Moment2))
+		}
 		size := chunkSize
 		if rule.PerRow {
 			size = max(1, chunkSize/w.Cols) * w.Cols
@@ -212,7 +221,7 @@ func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
 	frozen.PerRow = q.rule.PerRow
 	size := q.groupSize(weight)
 	for from := 0; from < len(values); from += size {
-		scale := q.rule.Fit(q.group(weight, from, parallel)).Scale
+		scale := q.rule.Fit(q.group(weight, from, parallel.Each)).Scale
 		levels := make([]float32, len(q.rule.Levels))
 		for code, level := range q.rule.Levels {
 			levels[code] = scale * level
@@ -232,7 +241,7 @@ func (q *Quantizer) Project(ctx context.Context) error {
 	if err := q.ready(ctx); err != nil || q.rule.Clip == nil {
 		return err
 	}
-	parallel(len(q.chunks), func(i int) {
+	parallel.Each(len(q.chunks), func(i int) {
 		part := q.chunks[i]
 		w := q.weights[part.weight]
 		bound, latent := q.rule.Clip(w.Rows, w.Cols), w.Latent[part.from:part.to]
@@ -300,14 +309,14 @@ func (q *Quantizer) groups(work func(Group, Fit) bool) error {
 	}
 	if !q.rule.PerRow {
 		for weight := range q.weights {
-			if err := treat(weight, 0, parallel); err != nil {
+			if err := treat(weight, 0, parallel.Each); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	failures := make([]error, len(q.chunks))
-	parallel(len(q.chunks), func(i int) {
+	parallel.Each(len(q.chunks), func(i int) {
 		part := q.chunks[i]
 		for first := part.from; first < part.to && failures[i] == nil; first += q.groupSize(part.weight) {
 			failures[i] = treat(part.weight, first, serial)
@@ -336,6 +345,9 @@ func (q *Quantizer) group(weight, first int, run runner) Group {
 	if q.rule.Backward != nil {
 		g.Grad = w.Grad[first : first+size]
 	}
+	if q.rule.Moments {
+		g.Moments = w.Moment2[first : first+size]
+	}
 	return g
 }
 
@@ -348,13 +360,17 @@ func (q *Quantizer) allZero(g Group) error {
 	return fmt.Errorf("latent weight %s is all zero, so there is no scale for it: check how the model initialises it", name)
 }
 
-// notFinite names the first latent weight that is not a number.
+// notFinite names the first latent weight, or second moment, that is not a number.
 func (q *Quantizer) notFinite() error {
 	for _, w := range q.weights {
 		for i, value := range w.Latent {
 			if !finite(value) {
 				return fmt.Errorf("latent weight %s[%d] (row %d, column %d) is %v: training has diverged, lower the learning rate or clip the gradient",
 					w.Name, i, i/w.Cols, i%w.Cols, value)
+			}
+			if q.rule.Moments && !finite(w.Moment2[i]) {
+				return fmt.Errorf("the second moment of %s[%d] (row %d, column %d) is %v: its gradient has diverged, lower the learning rate or clip the gradient",
+					w.Name, i, i/w.Cols, i%w.Cols, w.Moment2[i])
 			}
 		}
 	}

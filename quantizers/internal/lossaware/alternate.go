@@ -48,8 +48,7 @@ func (f *Fit) Alternate(levels Levels, scale Scale) float64 {
 
 // first is α with b = sign(w) where |w| reaches the first threshold, else 0.
 func (f *Fit) first() float64 {
-	s := f.from(firstThreshold * f.total.size / float64(len(f.elements)))
-	return s.product / s.weight
+	return f.from(firstThreshold * f.total.size / float64(len(f.elements))).alpha()
 }
 
 // round returns the next α. A round in which every weight is nearest to 0 leaves α.

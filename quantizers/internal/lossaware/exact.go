@@ -14,7 +14,7 @@ import "math"
 func (f *Fit) Exact() float64 {
 	var best sums
 	search(f.within[:], shift, 0, sums{}, &best, f.bucket)
-	return best.product / best.weight
+	return best.alpha()
 }
 
 // gain is by how much the error is smaller than that of all zeros where the weights that
@@ -55,9 +55,9 @@ func hasHalf(bits uint32, shift int, above, through sums) bool {
 	high := float64(math.Float32frombits((bits+1)<<shift - 1))
 	largest := high / 2
 	if above.weight > 0 {
-		largest = above.product / above.weight / 2
+		largest = above.alpha() / 2
 	}
-	smallest := through.product / through.weight / 2
+	smallest := through.alpha() / 2
 	return smallest <= high*(1+slack) && largest*(1+slack) >= low
 }
 

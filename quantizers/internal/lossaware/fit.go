@@ -32,18 +32,15 @@ func (s sums) plus(t sums) sums {
 	return sums{s.weight + t.weight, s.product + t.product, s.size + t.size}
 }
 
-// finite says whether the weights and moments that were added are. An infinity or a NaN
-// among them stays one in the sums, and float32s that are finite do not add up to one.
-func (s sums) finite() bool {
-	return !math.IsNaN(s.weight+s.size) && !math.IsInf(s.weight+s.size, 0)
-}
+// alpha is that of the weights that were added, where b is 1 or −1.
+func (s sums) alpha() float64 { return s.product / s.weight }
 
 // chunkSize is in elements: what one goroutine treats at a time.
 const chunkSize = 1 << 13
 
-// Binary returns α of the levels ±1, which is ‖d∘w‖₁ / ‖d‖₁; b is the sign of w. It
-// reports whether the latent weights and their second moments are finite.
-func Binary(latent, moments []float32) (alpha float64, finite bool) {
+// Binary returns α of the levels ±1, which is ‖d∘w‖₁ / ‖d‖₁; b is the sign of w. It is
+// not finite where a latent weight or a second moment is not, and 0 where all weights are.
+func Binary(latent, moments []float32) (alpha float64) {
 	parts := make([]sums, (len(latent)+chunkSize-1)/chunkSize)
 	parallel.Each(len(parts), func(part int) {
 		from := part * chunkSize
@@ -62,7 +59,7 @@ func Binary(latent, moments []float32) (alpha float64, finite bool) {
 	for _, part := range parts {
 		total = total.plus(part)
 	}
-	return total.product / total.weight, total.finite()
+	return total.alpha()
 }
 
 // A size is the 31 bits of a float32 without its sign, which ascend with it. Weights are
@@ -90,8 +87,7 @@ func (e element) sums() sums {
 
 // A Fit is the weights of a matrix sorted into buckets by their size, with what an error
 // in each costs. With it the sums over all weights above a threshold take a look at the
-// weights of one bucket, whatever the number of weights. The zero Fit is ready for Load,
-// which may be called again and again.
+// weights of one bucket, whatever the number of weights. The zero Fit is ready for use.
 type Fit struct {
 	elements []element
 	starts   [buckets + 1]int // of each bucket's elements
@@ -101,9 +97,18 @@ type Fit struct {
 	counts   [groups][buckets]int // of elements, then where the next one goes
 }
 
-// Load takes the latent weights and their second moments. It reports whether both are
-// finite; where they are not the Fit cannot be used.
-func (f *Fit) Load(latent, moments []float32) (finite bool) {
+// Alpha loads latent weights with their second moments, and returns the α that find finds
+// for them. It is not finite where a weight or a moment is not, and 0 where all weights
+// are; find is then not asked.
+func (f *Fit) Alpha(latent, moments []float32, find func(*Fit) float64) float64 {
+	f.load(latent, moments)
+	if alpha := f.total.alpha(); alpha == 0 || math.IsNaN(alpha) || math.IsInf(alpha, 0) {
+		return alpha
+	}
+	return find(f)
+}
+
+func (f *Fit) load(latent, moments []float32) {
 	if cap(f.elements) < len(latent) {
 		f.elements = make([]element, len(latent))
 	}
@@ -153,11 +158,7 @@ func (f *Fit) Load(latent, moments []float32) (finite bool) {
 	for bucket := buckets - 1; bucket >= 0; bucket-- {
 		f.above[bucket], f.total = f.total, f.total.plus(f.within[bucket])
 	}
-	return f.total.finite()
 }
-
-// Zero says whether all weights are zero: there is no scale then.
-func (f *Fit) Zero() bool { return f.total.size == 0 }
 
 // bucket returns the elements whose sizes begin with the given bits.
 func (f *Fit) bucket(bits uint32) []element { return f.elements[f.starts[bits]:f.starts[bits+1]] }

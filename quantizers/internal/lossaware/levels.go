@@ -48,11 +48,11 @@ func (l Levels) Unit(alpha float64) float32 {
 	return float32(alpha / float64(l.Steps))
 }
 
-// Code writes every weight's place in Multiples: that of the level whose product with α
-// is nearest. A weight halfway between two levels takes the larger in size.
-func (l Levels) Code(codes []uint16, weights []float32, alpha float64) {
+// Code writes every weight's place in Multiples: that of the level nearest to it. A weight
+// halfway between two levels takes the larger in size.
+func (l Levels) Code(codes []uint16, weights []float32, unit float32) {
 	steps := l.Steps
-	inverse := float32(min(1/float64(l.Unit(alpha)), math.MaxFloat32))
+	inverse := float32(min(1/float64(unit), math.MaxFloat32))
 	codes = codes[:len(weights)]
 	if l.Logarithmic {
 		for i, w := range weights {

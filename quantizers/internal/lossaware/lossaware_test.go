@@ -16,7 +16,7 @@ func error2(f *Fit, levels Levels, alpha float64) float64 {
 		latent[i] = math.Float32frombits(e.size)
 	}
 	codes := make([]uint16, len(latent))
-	levels.Code(codes, latent, alpha)
+	levels.Code(codes, latent, levels.Unit(alpha))
 	multiples, total := levels.Multiples(), 0.0
 	unit := alpha
 	if !levels.Logarithmic {
@@ -52,8 +52,8 @@ func random(n int, seed uint64) (latent, moments []float32) {
 func loaded(t testing.TB, latent, moments []float32) *Fit {
 	t.Helper()
 	f := new(Fit)
-	if !f.Load(latent, moments) {
-		t.Fatal("Load reports weights that are not finite")
+	if alpha := f.Alpha(latent, moments, func(*Fit) float64 { return 1 }); alpha != 1 {
+		t.Fatalf("α = %v before any is looked for", alpha)
 	}
 	return f
 }
@@ -65,11 +65,11 @@ func near(a, b float64) bool { return math.Abs(a-b) <= 1e-6*math.Max(math.Abs(a)
 func TestBinaryByHand(t *testing.T) {
 	t.Parallel()
 	latent := []float32{1, -3, 0.5, -2}
-	if got, finite := Binary(latent, []float32{9, 1, 4, 1}); !near(got, 9./7) || !finite {
-		t.Errorf("α = %v, finite %v; want 9/7", got, finite)
+	if got := Binary(latent, []float32{9, 1, 4, 1}); !near(got, 9./7) {
+		t.Errorf("α = %v, want 9/7", got)
 	}
-	if got, finite := Binary(latent, make([]float32, 4)); !near(got, 6.5/4) || !finite {
-		t.Errorf("α without moments = %v, finite %v; want 6.5/4", got, finite)
+	if got := Binary(latent, make([]float32, 4)); !near(got, 6.5/4) {
+		t.Errorf("α without moments = %v, want 6.5/4", got)
 	}
 }
 
@@ -262,7 +262,7 @@ func TestCodesAreNearest(t *testing.T) {
 			weights = append(weights, float32(2*alpha*(r.Float64()-0.5)), float32(alpha*math.Exp2(-float64(levels.Steps+2)*r.Float64())))
 		}
 		codes := make([]uint16, len(weights))
-		levels.Code(codes, weights, alpha)
+		levels.Code(codes, weights, unit)
 		for i, w := range weights {
 			off := func(code int) float64 { return math.Abs(float64(unit)*float64(multiples[code]) - float64(w)) }
 			best := 0
@@ -278,38 +278,31 @@ func TestCodesAreNearest(t *testing.T) {
 	}
 }
 
-func TestNumbersThatAreNotFiniteAreReported(t *testing.T) {
+// Weights that have no scale, and those that are not finite, are told by α.
+func TestUnusualNumbersShow(t *testing.T) {
 	t.Parallel()
-	check := func(latent, moments []float32, want bool) {
+	check := func(latent, moments []float32, sound func(alpha float64) bool) {
 		t.Helper()
-		if _, finite := Binary(latent, moments); finite != want {
-			t.Errorf("%d weights: Binary reports %v, want %v", len(latent), finite, want)
+		if alpha := Binary(latent, moments); !sound(alpha) {
+			t.Errorf("%d weights: binary α = %v", len(latent), alpha)
 		}
-		if finite := new(Fit).Load(latent, moments); finite != want {
-			t.Errorf("%d weights: Load reports %v, want %v", len(latent), finite, want)
+		if alpha := new(Fit).Alpha(latent, moments, (*Fit).Exact); !sound(alpha) {
+			t.Errorf("%d weights: ternary α = %v", len(latent), alpha)
 		}
 	}
+	notFinite := func(alpha float64) bool { return math.IsNaN(alpha) || math.IsInf(alpha, 0) }
 	for _, n := range []int{1, 7, chunkSize + 3} {
-		latent, moments := random(n, 2)
-		check(latent, moments, true)
 		for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
 			latent, moments := random(n, 2)
 			latent[n/2] = bad
-			check(latent, moments, false)
+			check(latent, moments, notFinite)
 			latent, moments = random(n, 2)
 			moments[n/2] = bad
-			check(latent, moments, false)
+			check(latent, moments, notFinite)
 		}
 		zeros := make([]float32, n)
-		check(zeros, zeros, true)
-		if f := loaded(t, zeros, zeros); !f.Zero() {
-			t.Errorf("%d zeros are not Zero", n)
-		}
-		large := slices.Repeat([]float32{-math.MaxFloat32}, n)
-		check(large, zeros, true)
-		if f := loaded(t, large, zeros); f.Zero() || !near(f.Exact(), math.MaxFloat32) {
-			t.Errorf("%d weights of the largest size there is: α = %v", n, f.Exact())
-		}
+		check(zeros, zeros, func(alpha float64) bool { return alpha == 0 })
+		check(slices.Repeat([]float32{-math.MaxFloat32}, n), zeros, func(alpha float64) bool { return near(alpha, math.MaxFloat32) })
 	}
 }
 
@@ -319,8 +312,7 @@ func TestThreadsChangeNothing(t *testing.T) {
 	results := func(threads int) string {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(threads))
 		f := loaded(t, latent, moments)
-		alpha, _ := Binary(latent, moments)
-		return fmt.Sprint(f.total, alpha, f.Exact(), f.Alternate(Ternary, LeastSquares), f.Alternate(Levels{Steps: 7}, LeastSquares))
+		return fmt.Sprint(f.total, Binary(latent, moments), f.Exact(), f.Alternate(Ternary, LeastSquares), f.Alternate(Levels{Steps: 7}, LeastSquares))
 	}
 	want := results(1)
 	for threads := 2; threads <= 5; threads++ {
@@ -342,7 +334,7 @@ func BenchmarkFit(b *testing.B) {
 	codes := make([]uint16, len(latent))
 	for name, work := range map[string]func(){
 		"binary":      func() { Binary(latent, moments) },
-		"load":        func() { f.Load(latent, moments) },
+		"load":        func() { f.load(latent, moments) },
 		"exact":       func() { f.Exact() },
 		"ternary":     func() { f.Alternate(Ternary, LeastSquares) },
 		"linear-3":    func() { f.Alternate(Levels{Steps: 3}, LeastSquares) },
