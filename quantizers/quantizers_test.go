@@ -14,6 +14,7 @@ import (
 	"bittern/plugins/plugintest"
 	"bittern/plugins/quantizer"
 	"bittern/quantizers/absmean"
+	"bittern/quantizers/alternating"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
@@ -38,6 +39,7 @@ type setting struct {
 	clipped scale // what latent weights are clipped to; nil for nothing
 	derived bool  // the scale is derived from the latent weights
 	perRow  bool
+	planes  int  // 1 where it is 0
 	moments bool // needs Adam's second moments
 }
 
@@ -74,6 +76,11 @@ var settings = map[string]setting{
 	"dorefa":                        {make: dorefa.New, bits: 2, levels: 4, derived: true},
 	"dorefa bits=1":                 {make: dorefa.New, options: plugins.Values{"bits": "1"}, bits: 1, levels: 2, derived: true},
 	"dorefa bits=8":                 {make: dorefa.New, options: plugins.Values{"bits": "8"}, bits: 8, levels: 256, derived: true},
+	"alternating":                   {make: alternating.New, bits: 2, levels: 4, planes: 2, derived: true, perRow: true, clipped: one},
+	"alternating bits=3":            {make: alternating.New, options: plugins.Values{"bits": "3", "cycles": "5"}, bits: 3, levels: 6, planes: 3, derived: true, perRow: true, clipped: one},
+	"alternating bits=4":            {make: alternating.New, options: plugins.Values{"bits": "4"}, bits: 4, levels: 8, planes: 4, derived: true, perRow: true, clipped: one},
+	"alternating solver=greedy":     {make: alternating.New, options: plugins.Values{"bits": "3", "solver": "greedy"}, bits: 3, levels: 6, planes: 3, derived: true, perRow: true, clipped: one},
+	"alternating solver=refined":    {make: alternating.New, options: plugins.Values{"bits": "4", "solver": "refined"}, bits: 4, levels: 8, planes: 4, derived: true, perRow: true, clipped: one},
 	"lab":                           {make: lab.New, bits: 1, levels: 2, derived: true, moments: true, clipped: one},
 	"lat":                           {make: lat.New, bits: 2, levels: 3, derived: true, moments: true, clipped: one},
 	"lat solver=exact":              {make: lat.New, options: plugins.Values{"solver": "exact"}, bits: 2, levels: 3, derived: true, moments: true, clipped: one},
@@ -145,7 +152,7 @@ func TestConformance(t *testing.T) {
 func TestTraits(t *testing.T) {
 	t.Parallel()
 	backward, project := map[string]bool{"bwn": true, "dorefa": true}, map[string]bool{
-		"binaryconnect": true, "ternaryconnect": true, "lab": true, "lat": true, "laq": true,
+		"binaryconnect": true, "ternaryconnect": true, "alternating": true, "lab": true, "lat": true, "laq": true,
 	}
 	for _, s := range settings {
 		d, err := s.make().Describe(context.Background())
@@ -219,23 +226,30 @@ func TestFreezeIsWhatQuantizeDraws(t *testing.T) {
 			t.Fatalf("Freeze gave %d weights, want %d", len(frozen), len(w))
 		}
 		for i, f := range frozen {
-			levels, perRow := s.levels, w[i].Rows*w[i].Cols
-			if s.perRow {
-				levels, perRow = s.levels*w[i].Rows, w[i].Cols
+			m, err := f.Pack(w[i].Rows, w[i].Cols)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if f.Name != w[i].Name || f.Bits != s.bits || len(f.Levels) != levels || f.PerRow != s.perRow {
-				t.Errorf("%s: frozen as %q with %d bits, %d levels, per row %v; want %d bits, %d levels, %v",
-					w[i].Name, f.Name, f.Bits, len(f.Levels), f.PerRow, s.bits, levels, s.perRow)
-				continue
-			}
-			got := f.Values
-			if s.bits < 32 {
-				got = make([]float32, len(f.Codes))
-				for k, code := range f.Codes {
-					got[k] = f.Levels[k/perRow*s.levels+int(code)]
+			levels := 0
+			for _, p := range m.Planes {
+				levels += len(p.Levels)
+				scales := 1
+				if s.perRow {
+					scales = w[i].Rows
+				}
+				if len(p.Scales) != scales {
+					t.Errorf("%s: %d scales, want %d", f.Name, len(p.Scales), scales)
+				}
+				if !slices.IsSorted(p.Levels) {
+					t.Errorf("%s: levels %v do not ascend", f.Name, p.Levels)
 				}
 			}
-			if !slices.Equal(got, w[i].Quantized) {
+			if f.Name != w[i].Name || m.Bits() != s.bits || levels != s.levels || len(m.Planes) > max(1, s.planes) {
+				t.Errorf("%s: frozen as %q with %d bits, %d levels, %d planes; want %d bits, %d levels",
+					w[i].Name, f.Name, m.Bits(), levels, len(m.Planes), s.bits, s.levels)
+				continue
+			}
+			if !slices.Equal(m.Decode(), w[i].Quantized) {
 				t.Errorf("%s: the frozen weights are not those Quantize draws", f.Name)
 			}
 		}
@@ -261,12 +275,13 @@ func TestLevelsAreMultiplesOfAlpha(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			levels := frozen[0].Levels
-			if got := float64(levels[2]); math.Abs(got/c.want-1) > 1e-6 {
+			plane := frozen[0].Planes[0]
+			levels := plane.Levels
+			if got := float64(plane.Scales[0]); math.Abs(got/c.want-1) > 1e-6 {
 				t.Errorf("α = %v, want %v", got, c.want)
 			}
-			if levels[0] != -levels[2] || levels[1] != 0 {
-				t.Errorf("levels are %v, want −α, 0, α", levels)
+			if !slices.Equal(levels, []float32{-1, 0, 1}) {
+				t.Errorf("levels are %v, want −1, 0, 1", levels)
 			}
 		})
 	}

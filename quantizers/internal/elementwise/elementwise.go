@@ -38,6 +38,10 @@ type Rule struct {
 	// the scale and a level, rounded to float32.
 	Levels []float32
 
+	// Planes takes the place of the fit, the kernel and the levels of a rule that is
+	// PerRow, and whose weights are sums of planes.
+	Planes *Planes
+
 	// Backward turns the gradient of a group with respect to the quantized weights
 	// into the one with respect to the latent weights, in place. Where it is nil the
 	// gradient passes straight through.
@@ -194,6 +198,12 @@ func (q *Quantizer) Quantize(ctx context.Context, draw quantizer.Draw) error {
 // Freeze implements [quantizer.Quantizer]: the codes of what Quantize writes
 // for the same draw. It leaves Quantized alone.
 func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.Frozen, error) {
+	if q.rule.Planes != nil {
+		if err := q.ready(ctx); err != nil {
+			return nil, err
+		}
+		return q.freezePlanes()
+	}
 	targets := make([][]float32, len(q.weights))
 	for i, w := range q.weights {
 		targets[i] = make([]float32, len(w.Latent))
@@ -211,28 +221,26 @@ func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantize
 // freeze turns the quantized values of a weight into codes.
 func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
 	w := q.weights[weight]
-	frozen := quantizer.Frozen{Name: w.Name, Bits: 32}
 	if len(q.rule.Levels) == 0 {
-		frozen.Values = values
-		return frozen
+		return quantizer.Frozen{Name: w.Name, Values: values}
 	}
-	frozen.Bits = bits.Len(uint(len(q.rule.Levels) - 1))
-	frozen.Codes = make([]uint16, len(values))
-	frozen.PerRow = q.rule.PerRow
+	plane := quantizer.Plane{
+		Bits: bits.Len(uint(len(q.rule.Levels) - 1)), Codes: make([]uint16, len(values)), Levels: q.rule.Levels,
+	}
+	products := make([]float32, len(plane.Levels)) // as kernels write them
 	size := q.groupSize(weight)
 	for from := 0; from < len(values); from += size {
 		scale := q.rule.Fit(q.group(weight, from, parallel.Each)).Scale
-		levels := make([]float32, len(q.rule.Levels))
-		for code, level := range q.rule.Levels {
-			levels[code] = scale * level
+		for code, level := range plane.Levels {
+			products[code] = scale * level
 		}
 		for i, value := range values[from : from+size] {
-			code, _ := slices.BinarySearch(levels, value)
-			frozen.Codes[from+i] = uint16(code)
+			code, _ := slices.BinarySearch(products, value)
+			plane.Codes[from+i] = uint16(code)
 		}
-		frozen.Levels = append(frozen.Levels, levels...)
+		plane.Scales = append(plane.Scales, scale)
 	}
-	return frozen
+	return quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{plane}}
 }
 
 // Project implements [quantizer.Quantizer]: it clips the latent weights where the rule
@@ -275,6 +283,9 @@ func (q *Quantizer) Backward(ctx context.Context, _ quantizer.Backward) error {
 func (q *Quantizer) draw(ctx context.Context, draw quantizer.Draw, targets [][]float32) error {
 	if err := q.ready(ctx); err != nil {
 		return err
+	}
+	if q.rule.Planes != nil {
+		return q.quantizePlanes(targets)
 	}
 	streams := make([]random.Stream, len(q.weights))
 	for i, w := range q.weights {
@@ -322,12 +333,7 @@ func (q *Quantizer) groups(work func(Group, Fit) bool) error {
 			failures[i] = treat(part.weight, first, serial)
 		}
 	})
-	for _, err := range failures {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return first(failures)
 }
 
 // groupSize is the number of elements that share a scale.
@@ -378,7 +384,7 @@ func (q *Quantizer) notFinite() error {
 }
 
 func (q *Quantizer) ready(ctx context.Context) error {
-	if q.rule.Kernel == nil {
+	if q.rule.Kernel == nil && q.rule.Planes == nil {
 		return fmt.Errorf("quantizer %s has no weights: call Open first", q.description.Name)
 	}
 	return ctx.Err()
