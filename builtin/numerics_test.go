@@ -33,10 +33,14 @@ import (
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
 	"bittern/quantizers/absmean"
+	"bittern/quantizers/alternating"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
 	"bittern/quantizers/fixedpoint"
+	"bittern/quantizers/lab"
+	"bittern/quantizers/laq"
+	"bittern/quantizers/lat"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
@@ -102,7 +106,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	}
 	for _, make := range []func() quantizer.Quantizer{
 		none.New, fixedpoint.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New, ternaryconnect.New,
-		bwn.New, twn.New, absmean.New, dorefa.New,
+		bwn.New, twn.New, absmean.New, dorefa.New, lab.New, lat.New, laq.New, alternating.New,
 	} {
 		add(quantizerNumbers(t, make()))
 	}
