@@ -230,23 +230,19 @@ func TestFreezeIsWhatQuantizeDraws(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			levels := 0
+			levels, scales, wantScales := 0, 0, len(m.Planes)
+			if s.perRow {
+				wantScales *= w[i].Rows
+			}
 			for _, p := range m.Planes {
-				levels += len(p.Levels)
-				scales := 1
-				if s.perRow {
-					scales = w[i].Rows
-				}
-				if len(p.Scales) != scales {
-					t.Errorf("%s: %d scales, want %d", f.Name, len(p.Scales), scales)
-				}
+				levels, scales = levels+len(p.Levels), scales+len(p.Scales)
 				if !slices.IsSorted(p.Levels) {
 					t.Errorf("%s: levels %v do not ascend", f.Name, p.Levels)
 				}
 			}
-			if f.Name != w[i].Name || m.Bits() != s.bits || levels != s.levels || len(m.Planes) > max(1, s.planes) {
-				t.Errorf("%s: frozen as %q with %d bits, %d levels, %d planes; want %d bits, %d levels",
-					w[i].Name, f.Name, m.Bits(), levels, len(m.Planes), s.bits, s.levels)
+			if f.Name != w[i].Name || m.Bits() != s.bits || levels != s.levels || scales != wantScales || len(m.Planes) > max(1, s.planes) {
+				t.Errorf("%s: frozen as %q with %d bits, %d levels, %d scales, %d planes; want %d bits, %d levels, %d scales",
+					w[i].Name, f.Name, m.Bits(), levels, scales, len(m.Planes), s.bits, s.levels, wantScales)
 				continue
 			}
 			if !slices.Equal(m.Decode(), w[i].Quantized) {

@@ -227,12 +227,11 @@ func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
 	plane := quantizer.Plane{
 		Bits: bits.Len(uint(len(q.rule.Levels) - 1)), Codes: make([]uint16, len(values)), Levels: q.rule.Levels,
 	}
-	products := make([]float32, len(plane.Levels)) // as kernels write them
-	size := q.groupSize(weight)
+	size, products := q.groupSize(weight), make([]float32, len(q.rule.Levels))
 	for from := 0; from < len(values); from += size {
 		scale := q.rule.Fit(q.group(weight, from, parallel.Each)).Scale
-		for code, level := range plane.Levels {
-			products[code] = scale * level
+		for code, level := range q.rule.Levels {
+			products[code] = scale * level // as Quantize writes them
 		}
 		for i, value := range values[from : from+size] {
 			code, _ := slices.BinarySearch(products, value)
