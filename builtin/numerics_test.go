@@ -172,6 +172,9 @@ func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description,
 			Shape: shape, Latent: wave(make([]float32, n), float64(i)), Quantized: make([]float32, n),
 			Grad: wave(make([]float32, n), 9), Moment2: make([]float32, n), State: map[string]quantizer.StateTensors{},
 		}
+		for k, grad := range w.Grad {
+			w.Moment2[k] = grad * grad
+		}
 		for _, s := range states {
 			if s.Weight == shape.Name {
 				tensors := quantizer.StateTensors{Value: make([]float32, volume(s.Shape))}
