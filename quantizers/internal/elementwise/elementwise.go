@@ -1,7 +1,8 @@
 // Package elementwise is what the quantizers share that treat each weight by itself
 // but for a scale: a quantized weight is a level of a codebook times the scale of its
-// matrix or row, which a [Rule] derives from the shape or from the latent weights. The
-// quantizers differ in their rule alone, and none has learned state.
+// matrix or row, which a [Rule] derives from the shape or from the latent weights, or it
+// is a sum of planes of signs, each with a scale of its row. The quantizers differ in
+// their rule alone, and none has learned state.
 package elementwise
 
 import (
@@ -332,7 +333,7 @@ func (q *Quantizer) groups(work func(Group, Fit) bool) error {
 			failures[i] = treat(part.weight, first, serial)
 		}
 	})
-	return first(failures)
+	return firstOf(failures)
 }
 
 // groupSize is the number of elements that share a scale.

@@ -71,11 +71,11 @@ func (q *Quantizer) solveRows(use func(weight, first int, codes []uint8, scales,
 			}
 		}
 	})
-	return first(failures)
+	return firstOf(failures)
 }
 
-// first is the first failure, in the order of the weights.
-func first(failures []error) error {
+// firstOf is the first failure, in the order of the weights.
+func firstOf(failures []error) error {
 	for _, err := range failures {
 		if err != nil {
 			return err
