@@ -194,13 +194,13 @@ func (q *curved) Freeze(context.Context, quantizer.Draw) ([]quantizer.Frozen, er
 	var frozen []quantizer.Frozen
 	for _, w := range q.weights {
 		level := CurvedLevel(w.Latent, w.Moment2)
-		plane := quantizer.Plane{Bits: 1, Levels: []float32{-1, 1}, Scales: []float32{level}, Codes: make([]uint16, len(w.Latent))}
+		p := quantizer.Plane{Bits: 1, Levels: []float32{-1, 1}, Scales: []float32{level}, Codes: make([]uint16, len(w.Latent))}
 		for i, v := range w.Latent {
 			if !math.Signbit(float64(v)) {
-				plane.Codes[i] = 1
+				p.Codes[i] = 1
 			}
 		}
-		frozen = append(frozen, quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{plane}})
+		frozen = append(frozen, quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{p}})
 	}
 	return frozen, nil
 }
