@@ -82,7 +82,7 @@ func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 		Traits:  []string{backend.TraitTimed},
 		Facts: []plugins.Fact{
 			{Name: "processor", Value: isa.Features(), Source: "cpuid"},
-			{Name: "weights", Value: "as packed; codebooks that are no sum of signs, and full precision, as float32"},
+			{Name: "weights", Value: "as packed, plane by plane; codes of more than 8 bits, or of more than 4 that are no sums of signs, and full precision, as float32"},
 			{Name: "activations", Value: fmt.Sprintf("whole numbers of at most ±%d, partial sums of at most ±%d, or float32; everything else float32", lut.Int14.Limit(), lut.SumLimit)},
 			{Name: "timing", Value: "one thread, one sequence at a time; median over sequences"},
 		},
