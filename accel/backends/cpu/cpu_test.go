@@ -441,7 +441,7 @@ func TestSubstitutions(t *testing.T) {
 		"even levels":    {sample.Format{Planes: [][]float32{even}}, (hidden + input) / 2, 0, nil},
 		"uneven levels":  {sample.Format{Planes: [][]float32{{-3, -1, 0.5, 2}}}, (hidden + input) / 4, 0, nil},
 		"two planes":     {sample.PerRow(sample.TwoPlanes), 2 * (hidden + input) / 8, 0, nil},
-		"17 levels":      {sample.Format{Planes: [][]float32{append(slices.Clone(even), 9)}}, 0, 4 * (hidden + input), []string{"layer0.Wh: 17 levels, 5 bits → float32", "layer0.Wx: 17 levels, 5 bits → float32"}},
+		"18 levels":      {sample.Format{Planes: [][]float32{append(slices.Clone(even), 9, 9.5)}}, 0, 4 * (hidden + input), []string{"layer0.Wh: 18 levels, 5 bits → float32", "layer0.Wx: 18 levels, 5 bits → float32"}},
 		"full precision": {sample.Format{}, 0, 4 * (hidden + input), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
