@@ -35,7 +35,7 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 		return plugins.Fact{Name: name, Value: fmt.Sprintf(format, args...), Source: d.Source}
 	}
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: d.Name, Version: "2.0.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: d.Name, Version: "2.1.0", API: plugins.APIVersion,
 		Summary: d.Summary,
 		Options: options,
 		Facts: []plugins.Fact{
