@@ -19,10 +19,14 @@ import (
 	"bittern/plugins/quantizer"
 	"bittern/plugins/sdk"
 	"bittern/quantizers/absmean"
+	"bittern/quantizers/alternating"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
 	"bittern/quantizers/fixedpoint"
+	"bittern/quantizers/lab"
+	"bittern/quantizers/laq"
+	"bittern/quantizers/lat"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
@@ -43,6 +47,10 @@ func Plugins() []cli.Builtin {
 		quantizerPlugin("twn", twn.New),
 		quantizerPlugin("absmean", absmean.New),
 		quantizerPlugin("dorefa", dorefa.New),
+		quantizerPlugin("lab", lab.New),
+		quantizerPlugin("lat", lat.New),
+		quantizerPlugin("laq", laq.New),
+		quantizerPlugin("alternating", alternating.New),
 		quantizerPlugin("null", null.NewQuantizer),
 		modelPlugin("lstm", lstm.New),
 		modelPlugin("gru", gru.New),

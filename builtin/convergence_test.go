@@ -41,6 +41,15 @@ var learners = []string{
 	"{plugin: dorefa}",
 	"{plugin: dorefa, label: dorefa 1 bit, options: [bits=1]}",
 	"{plugin: dorefa, label: dorefa without normalization, options: [bits=4, scale=max], model_options: [normalization=none]}",
+	"{plugin: lab}",
+	"{plugin: lat}",
+	"{plugin: lat, label: lat exact, options: [solver=exact]}",
+	"{plugin: laq}",
+	"{plugin: laq, label: laq logarithmic, options: [levels=logarithmic]}",
+	"{plugin: laq, label: laq published code, options: [scale=published-code]}",
+	"{plugin: alternating}",
+	"{plugin: alternating, label: alternating greedy, options: [solver=greedy]}",
+	"{plugin: alternating, label: alternating refined, options: [solver=refined, bits=3]}",
 }
 
 // leastAccuracy is what a learner must reach in %, deployed: weights drawn once,

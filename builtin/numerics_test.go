@@ -33,10 +33,14 @@ import (
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
 	"bittern/quantizers/absmean"
+	"bittern/quantizers/alternating"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
 	"bittern/quantizers/fixedpoint"
+	"bittern/quantizers/lab"
+	"bittern/quantizers/laq"
+	"bittern/quantizers/lat"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
@@ -102,7 +106,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	}
 	for _, make := range []func() quantizer.Quantizer{
 		none.New, fixedpoint.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New, ternaryconnect.New,
-		bwn.New, twn.New, absmean.New, dorefa.New,
+		bwn.New, twn.New, absmean.New, dorefa.New, lab.New, lat.New, laq.New, alternating.New,
 	} {
 		add(quantizerNumbers(t, make()))
 	}
@@ -167,6 +171,9 @@ func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description,
 		w := quantizer.Weight{
 			Shape: shape, Latent: wave(make([]float32, n), float64(i)), Quantized: make([]float32, n),
 			Grad: wave(make([]float32, n), 9), Moment2: make([]float32, n), State: map[string]quantizer.StateTensors{},
+		}
+		for k, grad := range w.Grad {
+			w.Moment2[k] = grad * grad
 		}
 		for _, s := range states {
 			if s.Weight == shape.Name {

@@ -1,7 +1,8 @@
 // Package elementwise is what the quantizers share that treat each weight by itself
 // but for a scale: a quantized weight is a level of a codebook times the scale of its
-// matrix or row, which a [Rule] derives from the shape or from the latent weights. The
-// quantizers differ in their rule alone, and none has learned state.
+// matrix or row, which a [Rule] derives from the shape or from the latent weights, or it
+// is a sum of planes of signs, each with a scale of its row. The quantizers differ in
+// their rule alone, and none has learned state.
 package elementwise
 
 import (
@@ -15,6 +16,7 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/quantizer"
+	"bittern/quantizers/internal/parallel"
 	"bittern/quantizers/internal/random"
 )
 
@@ -25,6 +27,10 @@ type Rule struct {
 	Fit    func(Group) Fit
 	PerRow bool
 
+	// Moments says that the fit needs Adam's second moments of the gradient. The
+	// Description must then have TraitSecondMoments.
+	Moments bool
+
 	// Kernel quantizes with a fit. One that draws cannot be PerRow.
 	Kernel Kernel
 
@@ -32,6 +38,10 @@ type Rule struct {
 	// means that the weights stay at full precision. A kernel writes only products of
 	// the scale and a level, rounded to float32.
 	Levels []float32
+
+	// Planes takes the place of the fit, the kernel and the levels of a rule that is
+	// PerRow, and whose weights are sums of planes.
+	Planes *Planes
 
 	// Backward turns the gradient of a group with respect to the quantized weights
 	// into the one with respect to the latent weights, in place. Where it is nil the
@@ -159,6 +169,10 @@ func (q *Quantizer) Open(ctx context.Context, options plugins.Values, weights []
 			return fmt.Errorf("weight %s is %d×%d and has %d latent and %d quantized elements and a gradient of %d",
 				w.Name, w.Rows, w.Cols, len(w.Latent), len(w.Quantized), len(w.Grad))
 		}
+		if rule.Moments && len(w.Moment2) != n {
+			return fmt.Errorf("weight %s is %d×%d and has %d second moments of Adam: train with the optimiser adam",
+				w.Name, w.Rows, w.Cols, len(w.Moment2))
+		}
 		size := chunkSize
 		if rule.PerRow {
 			size = max(1, chunkSize/w.Cols) * w.Cols
@@ -185,6 +199,12 @@ func (q *Quantizer) Quantize(ctx context.Context, draw quantizer.Draw) error {
 // Freeze implements [quantizer.Quantizer]: the codes of what Quantize writes
 // for the same draw. It leaves Quantized alone.
 func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.Frozen, error) {
+	if q.rule.Planes != nil {
+		if err := q.ready(ctx); err != nil {
+			return nil, err
+		}
+		return q.freezePlanes()
+	}
 	targets := make([][]float32, len(q.weights))
 	for i, w := range q.weights {
 		targets[i] = make([]float32, len(w.Latent))
@@ -210,7 +230,7 @@ func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
 	}
 	size, products := q.groupSize(weight), make([]float32, len(q.rule.Levels))
 	for from := 0; from < len(values); from += size {
-		scale := q.rule.Fit(q.group(weight, from, parallel)).Scale
+		scale := q.rule.Fit(q.group(weight, from, parallel.Each)).Scale
 		for code, level := range q.rule.Levels {
 			products[code] = scale * level // as Quantize writes them
 		}
@@ -229,7 +249,7 @@ func (q *Quantizer) Project(ctx context.Context) error {
 	if err := q.ready(ctx); err != nil || q.rule.Clip == nil {
 		return err
 	}
-	parallel(len(q.chunks), func(i int) {
+	parallel.Each(len(q.chunks), func(i int) {
 		part := q.chunks[i]
 		w := q.weights[part.weight]
 		bound, latent := q.rule.Clip(w.Rows, w.Cols), w.Latent[part.from:part.to]
@@ -264,6 +284,9 @@ func (q *Quantizer) draw(ctx context.Context, draw quantizer.Draw, targets [][]f
 	if err := q.ready(ctx); err != nil {
 		return err
 	}
+	if q.rule.Planes != nil {
+		return q.quantizePlanes(targets)
+	}
 	streams := make([]random.Stream, len(q.weights))
 	for i, w := range q.weights {
 		streams[i] = random.NewStream(draw.Seed, draw.Step, w.Name)
@@ -297,25 +320,20 @@ func (q *Quantizer) groups(work func(Group, Fit) bool) error {
 	}
 	if !q.rule.PerRow {
 		for weight := range q.weights {
-			if err := treat(weight, 0, parallel); err != nil {
+			if err := treat(weight, 0, parallel.Each); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	failures := make([]error, len(q.chunks))
-	parallel(len(q.chunks), func(i int) {
+	parallel.Each(len(q.chunks), func(i int) {
 		part := q.chunks[i]
 		for first := part.from; first < part.to && failures[i] == nil; first += q.groupSize(part.weight) {
 			failures[i] = treat(part.weight, first, serial)
 		}
 	})
-	for _, err := range failures {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return firstOf(failures)
 }
 
 // groupSize is the number of elements that share a scale.
@@ -333,6 +351,9 @@ func (q *Quantizer) group(weight, first int, run runner) Group {
 	if q.rule.Backward != nil {
 		g.Grad = w.Grad[first : first+size]
 	}
+	if q.rule.Moments {
+		g.Moments = w.Moment2[first : first+size]
+	}
 	return g
 }
 
@@ -345,7 +366,7 @@ func (q *Quantizer) allZero(g Group) error {
 	return fmt.Errorf("latent weight %s is all zero, so there is no scale for it: check how the model initialises it", name)
 }
 
-// notFinite names the first latent weight that is not a number.
+// notFinite names the first latent weight, or second moment, that is not a number.
 func (q *Quantizer) notFinite() error {
 	for _, w := range q.weights {
 		for i, value := range w.Latent {
@@ -353,13 +374,17 @@ func (q *Quantizer) notFinite() error {
 				return fmt.Errorf("latent weight %s[%d] (row %d, column %d) is %v: training has diverged, lower the learning rate or clip the gradient",
 					w.Name, i, i/w.Cols, i%w.Cols, value)
 			}
+			if q.rule.Moments && !finite(w.Moment2[i]) {
+				return fmt.Errorf("the second moment of %s[%d] (row %d, column %d) is %v: its gradient has diverged, lower the learning rate or clip the gradient",
+					w.Name, i, i/w.Cols, i%w.Cols, w.Moment2[i])
+			}
 		}
 	}
 	return errors.New("a latent weight changed while it was being quantized: call Quantize only between updates")
 }
 
 func (q *Quantizer) ready(ctx context.Context) error {
-	if q.rule.Kernel == nil {
+	if q.rule.Kernel == nil && q.rule.Planes == nil {
 		return fmt.Errorf("quantizer %s has no weights: call Open first", q.description.Name)
 	}
 	return ctx.Err()

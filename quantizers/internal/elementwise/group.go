@@ -1,11 +1,6 @@
 package elementwise
 
-import (
-	"math"
-	"runtime"
-	"sync"
-	"sync/atomic"
-)
+import "math"
 
 // Group is what shares a scale: a whole matrix, or one of its rows.
 //
@@ -15,6 +10,7 @@ type Group struct {
 	Rows, Cols int // of the matrix
 	Latent     []float32
 	Grad       []float32 // nil unless the rule has a Backward
+	Moments    []float32 // Adam's second moments; nil unless the rule needs them
 
 	weight, first int
 	run           runner
@@ -27,29 +23,6 @@ func serial(n int, work func(int)) {
 	for i := range n {
 		work(i)
 	}
-}
-
-// parallel runs on as many goroutines as may run at once.
-func parallel(n int, work func(int)) {
-	goroutines := min(runtime.GOMAXPROCS(0), n)
-	if goroutines <= 1 {
-		serial(n, work)
-		return
-	}
-	var next atomic.Int64
-	var running sync.WaitGroup
-	for range goroutines {
-		running.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				work(i)
-			}
-		})
-	}
-	running.Wait()
 }
 
 // Parts calls work for consecutive parts of the group, given as their first element and
