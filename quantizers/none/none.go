@@ -16,6 +16,6 @@ func New() quantizer.Quantizer {
 		Summary: "full-precision weights, the baseline",
 		Facts:   []plugins.Fact{{Name: "bits per weight", Value: "32"}},
 	}, func(plugins.Values) elementwise.Rule {
-		return elementwise.Rule{Kernel: elementwise.Copy}
+		return elementwise.Rule{Fit: elementwise.Fixed(elementwise.Unit), Kernel: elementwise.Copy}
 	})
 }

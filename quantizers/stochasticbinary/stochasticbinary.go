@@ -32,7 +32,7 @@ func New() quantizer.Quantizer {
 			{Name: "scale", Value: "α = ½·sqrt(6/(fan_in + 4·units)) per matrix", Source: "arXiv 1809.11086"},
 		},
 	}, func(options plugins.Values) elementwise.Rule {
-		rule := elementwise.Rule{Kernel: elementwise.HardSigmoid, Levels: elementwise.Binary}
+		rule := elementwise.Rule{Fit: elementwise.Fixed(elementwise.Alpha), Kernel: elementwise.HardSigmoid, Levels: elementwise.Binary}
 		if options.Text(elementwise.Sampling) == elementwise.Deterministic {
 			rule.Kernel = elementwise.Sign
 		}

@@ -1,9 +1,7 @@
-// Package elementwise is what the quantizers share that treat each weight by
-// itself with one fixed scale per matrix: they differ in their [Rule] alone.
-//
-// The gradient passes straight through (the gradient with respect to the
-// quantized weight is applied to the latent one), so there is no Backward, and
-// the scale is a function of the shape, so there is no state.
+// Package elementwise is what the quantizers share that treat each weight by itself
+// but for a scale: a quantized weight is a level of a codebook times the scale of its
+// matrix or row, which a [Rule] derives from the shape or from the latent weights. The
+// quantizers differ in their rule alone, and none has learned state.
 package elementwise
 
 import (
@@ -12,9 +10,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"bittern/plugins"
@@ -24,21 +20,47 @@ import (
 
 // Rule is what makes one quantizer differ from another.
 type Rule struct {
+	// Fit finds what the kernel needs to know of a matrix, or of a row where PerRow
+	// is set.
+	Fit    func(Group) Fit
+	PerRow bool
+
+	// Kernel quantizes with a fit. One that draws cannot be PerRow.
 	Kernel Kernel
-	// Levels are the codebook as multiples of α, ascending; none means that
-	// the weights stay at full precision.
+
+	// Levels are the codebook as multiples of the fit's scale, ascending; none
+	// means that the weights stay at full precision. A kernel writes only products of
+	// the scale and a level, rounded to float32.
 	Levels []float32
-	// Clip keeps the latent weights within [−α, α] after each update.
+
+	// Backward turns the gradient of a group with respect to the quantized weights
+	// into the one with respect to the latent weights, in place. Where it is nil the
+	// gradient passes straight through.
+	Backward func(Group, Fit)
+
+	// Clip is what the size of latent weights is kept to after each update; nil where
+	// they are left alone.
 	//
 	// The text of arXiv 1809.11086 clips probabilities, never the latent weights;
 	// nor does its code, whose character models clip the step of an update of
 	// binary weights to [−α, α]. Adam's steps are at most 3.2 learning rates long
 	// (Kingma & Ba, ICLR 2015, section 2.1, at β₁ = 0.9, β₂ = 0.999), less than α at
 	// those models' sizes and rates, so that clip never acts and is left out.
-	Clip bool
+	Clip func(rows, cols int) float32
 }
 
-// Binary and Ternary are the codebooks as multiples of α.
+// Fit is what a rule finds out about a group before it quantizes it.
+type Fit struct {
+	// Scale is what a level is multiplied by. 0 is an error, that the group is all
+	// zero, and so is one that is not finite, which is how a rule says that a latent
+	// weight is not.
+	Scale float32
+	// Bound is what latent weights are compared with: the threshold of a ternary rule,
+	// or the size of the largest.
+	Bound float32
+}
+
+// Binary and Ternary are codebooks as multiples of the scale.
 var (
 	Binary  = []float32{-1, 1}
 	Ternary = []float32{-1, 0, 1}
@@ -55,19 +77,22 @@ func Alpha(rows, cols int) float32 {
 	return float32(math.Sqrt(6/(float64(rows)+float64(cols))) / 2)
 }
 
-// Sampling is the option that chooses between random and deterministic weights.
-const (
-	Sampling      = "sampling"
-	Stochastic    = "stochastic"
-	Deterministic = "deterministic"
-)
+// Unit is the scale 1.
+func Unit(rows, cols int) float32 { return 1 }
 
-// SamplingOption is the option [Sampling] with the given default.
-func SamplingOption(standard, doc string) plugins.Option {
-	return plugins.Option{
-		Name: Sampling, Type: plugins.String, Default: standard,
-		Choices: []string{Stochastic, Deterministic}, Doc: doc,
+// Fixed fits a scale that depends on the shape alone, and a third of it as the threshold
+// of deterministic ternary weights.
+func Fixed(scale func(rows, cols int) float32) func(Group) Fit {
+	return func(g Group) Fit {
+		s := scale(g.Rows, g.Cols)
+		return Fit{s, s / 3}
 	}
+}
+
+// MeanSize fits the mean of |w| as the scale, and half of it as the threshold.
+func MeanSize(g Group) Fit {
+	mean := float32(g.MeanSize())
+	return Fit{mean, mean / 2}
 }
 
 // Quantizer is a [quantizer.Quantizer] made of a rule.
@@ -82,7 +107,8 @@ type Quantizer struct {
 
 var _ quantizer.Quantizer = (*Quantizer)(nil)
 
-// chunk is a part of a weight that one goroutine treats at a time.
+// chunk is a part of a weight that one goroutine treats at a time: whole rows where the
+// rule has a scale for each.
 type chunk struct{ weight, from, to int }
 
 // chunkSize is in elements: small enough to even out the work over cores and
@@ -132,20 +158,25 @@ func (q *Quantizer) Open(ctx context.Context, options plugins.Values, weights []
 	var chunks []chunk
 	for i, w := range weights {
 		n := w.Rows * w.Cols
-		if len(w.Latent) != n || len(w.Quantized) != n {
-			return fmt.Errorf("weight %s is %d×%d and has %d latent and %d quantized elements",
-				w.Name, w.Rows, w.Cols, len(w.Latent), len(w.Quantized))
+		if len(w.Latent) != n || len(w.Quantized) != n || rule.Backward != nil && len(w.Grad) != n {
+			return fmt.Errorf("weight %s is %d×%d and has %d latent and %d quantized elements and a gradient of %d",
+				w.Name, w.Rows, w.Cols, len(w.Latent), len(w.Quantized), len(w.Grad))
 		}
-		for from := 0; from < n; from += chunkSize {
-			chunks = append(chunks, chunk{i, from, min(from+chunkSize, n)})
+		size := chunkSize
+		if rule.PerRow {
+			size = max(1, chunkSize/w.Cols) * w.Cols
+		}
+		for from := 0; from < n; from += size {
+			chunks = append(chunks, chunk{i, from, min(from+size, n)})
 		}
 	}
 	q.rule, q.weights, q.chunks = rule, slices.Clone(weights), chunks
 	return nil
 }
 
-// Quantize implements [quantizer.Quantizer]. A latent weight that is not
-// finite is an error that names it.
+// Quantize implements [quantizer.Quantizer]. A latent weight that is not finite is an
+// error that names it, and so is a matrix or row that is all zero where its scale would
+// be too.
 func (q *Quantizer) Quantize(ctx context.Context, draw quantizer.Draw) error {
 	targets := make([][]float32, len(q.weights))
 	for i, w := range q.weights {
@@ -165,54 +196,71 @@ func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantize
 		return nil, err
 	}
 	frozen := make([]quantizer.Frozen, len(q.weights))
-	for i, w := range q.weights {
-		frozen[i] = q.freeze(w.Shape, targets[i])
+	for i := range q.weights {
+		frozen[i] = q.freeze(i, targets[i])
 	}
 	return frozen, nil
 }
 
-func (q *Quantizer) freeze(shape quantizer.Shape, values []float32) quantizer.Frozen {
+// freeze turns the quantized values of a weight into codes.
+func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
+	w := q.weights[weight]
+	frozen := quantizer.Frozen{Name: w.Name, Bits: 32}
 	if len(q.rule.Levels) == 0 {
-		return quantizer.Frozen{Name: shape.Name, Bits: 32, Values: values}
+		frozen.Values = values
+		return frozen
 	}
-	alpha := Alpha(shape.Rows, shape.Cols)
-	levels := make([]float32, len(q.rule.Levels))
-	for code, multiple := range q.rule.Levels {
-		levels[code] = multiple * alpha
+	frozen.Bits = bits.Len(uint(len(q.rule.Levels) - 1))
+	frozen.Codes = make([]uint16, len(values))
+	frozen.PerRow = q.rule.PerRow
+	size := q.groupSize(weight)
+	for from := 0; from < len(values); from += size {
+		scale := q.rule.Fit(q.group(weight, from, parallel)).Scale
+		levels := make([]float32, len(q.rule.Levels))
+		for code, level := range q.rule.Levels {
+			levels[code] = scale * level
+		}
+		for i, value := range values[from : from+size] {
+			code, _ := slices.BinarySearch(levels, value)
+			frozen.Codes[from+i] = uint16(code)
+		}
+		frozen.Levels = append(frozen.Levels, levels...)
 	}
-	codes := make([]uint16, len(values))
-	for i, value := range values {
-		codes[i] = uint16(slices.Index(levels, value))
-	}
-	return quantizer.Frozen{
-		Name: shape.Name, Bits: bits.Len(uint(len(levels) - 1)), Codes: codes, Levels: levels,
-	}
+	return frozen
 }
 
-// Project implements [quantizer.Quantizer]: it clips the latent weights to
-// [−α, α] where the rule asks for it.
+// Project implements [quantizer.Quantizer]: it clips the latent weights where the rule
+// asks for it.
 func (q *Quantizer) Project(ctx context.Context) error {
-	if err := q.ready(ctx); err != nil || !q.rule.Clip {
+	if err := q.ready(ctx); err != nil || q.rule.Clip == nil {
 		return err
 	}
-	q.each(func(part chunk) {
+	parallel(len(q.chunks), func(i int) {
+		part := q.chunks[i]
 		w := q.weights[part.weight]
-		alpha := Alpha(w.Rows, w.Cols)
-		latent := w.Latent[part.from:part.to]
+		bound, latent := q.rule.Clip(w.Rows, w.Cols), w.Latent[part.from:part.to]
 		for i, value := range latent {
-			if value > alpha {
-				latent[i] = alpha
-			} else if value < -alpha {
-				latent[i] = -alpha
+			if value > bound {
+				latent[i] = bound
+			} else if value < -bound {
+				latent[i] = -bound
 			}
 		}
 	})
 	return nil
 }
 
-// Backward implements [quantizer.Quantizer]: the gradient passes straight
-// through, and no description claims the trait.
-func (q *Quantizer) Backward(ctx context.Context, _ quantizer.Draw) error { return q.ready(ctx) }
+// Backward implements [quantizer.Quantizer]: it is the rule's, or the gradient passes
+// straight through.
+func (q *Quantizer) Backward(ctx context.Context, _ quantizer.Draw) error {
+	if err := q.ready(ctx); err != nil || q.rule.Backward == nil {
+		return err
+	}
+	return q.groups(func(g Group, fit Fit) bool {
+		q.rule.Backward(g, fit)
+		return true
+	})
+}
 
 // draw writes one draw of every weight to its target.
 func (q *Quantizer) draw(ctx context.Context, draw quantizer.Draw, targets [][]float32) error {
@@ -223,43 +271,88 @@ func (q *Quantizer) draw(ctx context.Context, draw quantizer.Draw, targets [][]f
 	for i, w := range q.weights {
 		streams[i] = random.NewStream(draw.Seed, draw.Step, w.Name)
 	}
-	var failed atomic.Bool
-	q.each(func(part chunk) {
-		w := q.weights[part.weight]
-		if !q.rule.Kernel(targets[part.weight][part.from:part.to], w.Latent[part.from:part.to],
-			Alpha(w.Rows, w.Cols), streams[part.weight], part.from) {
-			failed.Store(true)
+	return q.groups(func(g Group, fit Fit) bool {
+		var failed atomic.Bool
+		g.Parts(func(from, to int) {
+			target := targets[g.weight][g.first+from : g.first+to]
+			if !q.rule.Kernel(target, g.Latent[from:to], fit, streams[g.weight], g.first+from) {
+				failed.Store(true)
+			}
+		})
+		return !failed.Load()
+	})
+}
+
+// groups fits every group and calls work for it, on as many goroutines as may run at
+// once: for rows side by side, for the parts of a matrix within the group. Work says
+// whether every latent weight was finite.
+func (q *Quantizer) groups(work func(Group, Fit) bool) error {
+	treat := func(weight, first int, run runner) error {
+		g := q.group(weight, first, run)
+		fit := q.rule.Fit(g)
+		switch {
+		case fit.Scale == 0:
+			return q.allZero(g)
+		case !finite(fit.Scale) || !work(g, fit):
+			return q.notFinite()
+		}
+		return nil
+	}
+	if !q.rule.PerRow {
+		for weight := range q.weights {
+			if err := treat(weight, 0, parallel); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	failures := make([]error, len(q.chunks))
+	parallel(len(q.chunks), func(i int) {
+		part := q.chunks[i]
+		for first := part.from; first < part.to && failures[i] == nil; first += q.groupSize(part.weight) {
+			failures[i] = treat(part.weight, first, serial)
 		}
 	})
-	if failed.Load() {
-		return q.notFinite()
+	for _, err := range failures {
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// each calls work for every chunk, on as many goroutines as may run at once.
-func (q *Quantizer) each(work func(chunk)) {
-	var next atomic.Int64
-	var running sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(q.chunks)) {
-		running.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(q.chunks) {
-					return
-				}
-				work(q.chunks[i])
-			}
-		})
+// groupSize is the number of elements that share a scale.
+func (q *Quantizer) groupSize(weight int) int {
+	if q.rule.PerRow {
+		return q.weights[weight].Cols
 	}
-	running.Wait()
+	return len(q.weights[weight].Latent)
+}
+
+// group is the one that starts at an element of a weight.
+func (q *Quantizer) group(weight, first int, run runner) Group {
+	w, size := q.weights[weight], q.groupSize(weight)
+	g := Group{Rows: w.Rows, Cols: w.Cols, Latent: w.Latent[first : first+size], weight: weight, first: first, run: run}
+	if q.rule.Backward != nil {
+		g.Grad = w.Grad[first : first+size]
+	}
+	return g
+}
+
+// allZero names a group that has no scale.
+func (q *Quantizer) allZero(g Group) error {
+	name := q.weights[g.weight].Name
+	if q.rule.PerRow {
+		return fmt.Errorf("latent weight %s is all zero in row %d, so there is no scale for that row: check how the model initialises it, or take one scale for the matrix", name, g.first/g.Cols)
+	}
+	return fmt.Errorf("latent weight %s is all zero, so there is no scale for it: check how the model initialises it", name)
 }
 
 // notFinite names the first latent weight that is not a number.
 func (q *Quantizer) notFinite() error {
 	for _, w := range q.weights {
 		for i, value := range w.Latent {
-			if overflow(math.Float32bits(value)) >= signBit {
+			if !finite(value) {
 				return fmt.Errorf("latent weight %s[%d] (row %d, column %d) is %v: training has diverged, lower the learning rate or clip the gradient",
 					w.Name, i, i/w.Cols, i%w.Cols, value)
 			}

@@ -8,11 +8,11 @@ import (
 )
 
 // A Kernel writes dst[i] from latent[i], which is element first+i of its
-// matrix; first is even. It reports whether every latent weight was finite.
+// matrix; α is the fit's scale. One that draws is given an even first. It reports whether every latent weight was finite.
 //
 // Kernels choose by sign bits, not by branches: the choices are random, and a
 // mispredicted branch would cost more than all else they do.
-type Kernel func(dst, latent []float32, alpha float32, stream random.Stream, first int) (finite bool)
+type Kernel func(dst, latent []float32, fit Fit, stream random.Stream, first int) (finite bool)
 
 const (
 	signBit     = 1 << 31
@@ -24,7 +24,7 @@ const (
 func overflow(bits uint32) uint32 { return bits&^signBit + exponentLow }
 
 // Copy leaves the weights as they are.
-func Copy(dst, latent []float32, _ float32, _ random.Stream, _ int) bool {
+func Copy(dst, latent []float32, _ Fit, _ random.Stream, _ int) bool {
 	dst = dst[:len(latent)]
 	var seen uint32
 	for i, w := range latent {
@@ -35,9 +35,9 @@ func Copy(dst, latent []float32, _ float32, _ random.Stream, _ int) bool {
 }
 
 // Sign is the deterministic binary rule: +α where w ≥ 0, else −α.
-func Sign(dst, latent []float32, alpha float32, _ random.Stream, _ int) bool {
+func Sign(dst, latent []float32, fit Fit, _ random.Stream, _ int) bool {
 	dst = dst[:len(latent)]
-	level := math.Float32bits(alpha)
+	level := math.Float32bits(fit.Scale)
 	var seen uint32
 	for i, w := range latent {
 		bits := math.Float32bits(w + 0) // −0 + 0 = +0
@@ -49,27 +49,27 @@ func Sign(dst, latent []float32, alpha float32, _ random.Stream, _ int) bool {
 
 // HardSigmoid is the stochastic binary rule: +α with the probability
 // clip((w/α + 1)/2, 0, 1), else −α.
-func HardSigmoid(dst, latent []float32, alpha float32, stream random.Stream, first int) bool {
-	return vecmath.SampleBinary(dst[:len(latent)], latent, alpha, uint64(stream), first)
+func HardSigmoid(dst, latent []float32, fit Fit, stream random.Stream, first int) bool {
+	return vecmath.SampleBinary(dst[:len(latent)], latent, fit.Scale, uint64(stream), first)
 }
 
-// Threshold is the deterministic ternary rule: sign(w)·α where |w| > α/3,
+// Threshold is the deterministic ternary rule: sign(w)·α where |w| is above the bound,
 // else 0.
-func Threshold(dst, latent []float32, alpha float32, _ random.Stream, _ int) bool {
+func Threshold(dst, latent []float32, fit Fit, _ random.Stream, _ int) bool {
 	dst = dst[:len(latent)]
-	level, third := math.Float32bits(alpha), alpha/3
+	level := math.Float32bits(fit.Scale)
 	var seen uint32
 	for i, w := range latent {
 		seen |= overflow(math.Float32bits(w))
-		dst[i] = ternary(w, level, third)
+		dst[i] = ternary(w, level, fit.Bound)
 	}
 	return seen < signBit
 }
 
 // Bernoulli is the stochastic ternary rule: sign(w)·α with the probability
 // clip(|w/α|, 0, 1), else 0.
-func Bernoulli(dst, latent []float32, alpha float32, stream random.Stream, first int) bool {
-	return vecmath.SampleTernary(dst[:len(latent)], latent, alpha, uint64(stream), first)
+func Bernoulli(dst, latent []float32, fit Fit, stream random.Stream, first int) bool {
+	return vecmath.SampleTernary(dst[:len(latent)], latent, fit.Scale, uint64(stream), first)
 }
 
 // ternary returns sign(w)·α where |w| > threshold, else 0.

@@ -11,11 +11,13 @@ import (
 
 const alpha = 0.0242 // about that of a 512-unit LSTM
 
+var fit = Fit{Scale: alpha, Bound: float32(alpha) / 3}
+
 // probability estimates how often a kernel draws the level for the weight.
 func probability(kernel Kernel, weight, level float32, draws int, name string) float64 {
 	latent := slices.Repeat([]float32{weight}, draws)
 	quantized := make([]float32, draws)
-	kernel(quantized, latent, alpha, random.NewStream(1, 2, name), 0)
+	kernel(quantized, latent, fit, random.NewStream(1, 2, name), 0)
 	count := 0
 	for _, q := range quantized {
 		if q == level {
@@ -58,7 +60,7 @@ func TestDrawsAreSplitMix64(t *testing.T) {
 	t.Parallel()
 	words := []uint64{0xe220a8397b1dcdaf, 0x6e789e6aa1b965f4, 0x06c45d188009454f, 0xf88bb8a8724c81ec}
 	quantized := make([]float32, 2*len(words))
-	HardSigmoid(quantized, make([]float32, len(quantized)), alpha, random.Stream(0), 0)
+	HardSigmoid(quantized, make([]float32, len(quantized)), fit, random.Stream(0), 0)
 	for i, got := range quantized {
 		want := float32(-alpha)
 		if words[i/2]>>(32*(i%2)+31)&1 != 0 {
@@ -110,7 +112,7 @@ func TestDeterministicRules(t *testing.T) {
 			[]float32{-alpha, -alpha, 0, 0, 0, alpha, alpha}},
 	} {
 		got := make([]float32, len(c.latent))
-		c.kernel(got, c.latent, alpha, 0, 0)
+		c.kernel(got, c.latent, fit, 0, 0)
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s(%v) = %v, want %v", c.name, c.latent, got, c.want)
 		}
@@ -121,7 +123,7 @@ func TestZeroIsPositiveZero(t *testing.T) {
 	t.Parallel()
 	for _, kernel := range []Kernel{Bernoulli, Threshold} {
 		got := []float32{1}
-		kernel(got, []float32{-1e-9}, alpha, 5, 0)
+		kernel(got, []float32{-1e-9}, fit, 5, 0)
 		if bits := math.Float32bits(got[0]); bits != 0 {
 			t.Errorf("a small negative weight became %#x, want the bits of +0", bits)
 		}
@@ -139,11 +141,11 @@ func TestDrawsDoNotDependOnChunks(t *testing.T) {
 	for name, kernel := range map[string]Kernel{"HardSigmoid": HardSigmoid, "Bernoulli": Bernoulli} {
 		stream := random.NewStream(5, 6, name)
 		whole, parts := make([]float32, n), make([]float32, n)
-		kernel(whole, latent, alpha, stream, 0)
+		kernel(whole, latent, fit, stream, 0)
 		for _, size := range []int{2, 38, 500, 1002} {
 			for from := 0; from < n; from += size {
 				to := min(from+size, n)
-				kernel(parts[from:to], latent[from:to], alpha, stream, from)
+				kernel(parts[from:to], latent[from:to], fit, stream, from)
 			}
 			if !slices.Equal(whole, parts) {
 				t.Errorf("%s in chunks of %d differs from the whole", name, size)
@@ -163,14 +165,14 @@ func TestKernelsReportWhatIsNotFinite(t *testing.T) {
 			if n > 0 {
 				latent[0] = -math.MaxFloat32
 			}
-			if !kernel(dst, latent, alpha, 1, 0) {
+			if !kernel(dst, latent, fit, 1, 0) {
 				t.Errorf("%s: %d finite weights were reported as not finite", name, n)
 			}
 			for i := range latent {
 				for _, bad := range []float32{nan, -nan, inf, -inf} {
 					was := latent[i]
 					latent[i] = bad
-					if kernel(dst, latent, alpha, 1, 0) {
+					if kernel(dst, latent, fit, 1, 0) {
 						t.Errorf("%s: %v at %d of %d went unnoticed", name, bad, i, n)
 					}
 					latent[i] = was
@@ -188,7 +190,7 @@ func TestDrawsAreUncorrelated(t *testing.T) {
 	latent := make([]float32, n) // ±α with probability ½ each
 	draw := func(stream random.Stream) []float32 {
 		dst := make([]float32, n)
-		HardSigmoid(dst, latent, alpha, stream, 0)
+		HardSigmoid(dst, latent, fit, stream, 0)
 		return dst
 	}
 	base := draw(random.NewStream(1, 1, "Wh"))

@@ -1,0 +1,147 @@
+package elementwise
+
+import (
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// Group is what shares a scale: a whole matrix, or one of its rows.
+//
+// Its reductions cut it in parts of a fixed size and join their results in order, so
+// they do not depend on the number of goroutines.
+type Group struct {
+	Rows, Cols int // of the matrix
+	Latent     []float32
+	Grad       []float32 // nil unless the rule has a Backward
+
+	weight, first int
+	run           runner
+}
+
+// runner calls work for 0 … n−1, in any order and maybe at once.
+type runner func(n int, work func(int))
+
+func serial(n int, work func(int)) {
+	for i := range n {
+		work(i)
+	}
+}
+
+// parallel runs on as many goroutines as may run at once.
+func parallel(n int, work func(int)) {
+	goroutines := min(runtime.GOMAXPROCS(0), n)
+	if goroutines <= 1 {
+		serial(n, work)
+		return
+	}
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for range goroutines {
+		running.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				work(i)
+			}
+		})
+	}
+	running.Wait()
+}
+
+// Parts calls work for consecutive parts of the group, given as their first element and
+// the one after their last, in any order and maybe at once.
+func (g Group) Parts(work func(from, to int)) {
+	g.run(g.count(), func(i int) { work(g.part(i)) })
+}
+
+func (g Group) count() int { return (len(g.Latent) + chunkSize - 1) / chunkSize }
+
+func (g Group) part(i int) (from, to int) {
+	return i * chunkSize, min((i+1)*chunkSize, len(g.Latent))
+}
+
+// Sum adds up what part returns for the parts of the group.
+func (g Group) Sum(part func(from, to int) float64) float64 {
+	if g.count() == 1 {
+		return part(g.part(0))
+	}
+	sums := make([]float64, g.count())
+	g.run(len(sums), func(i int) { sums[i] = part(g.part(i)) })
+	total := 0.0
+	for _, sum := range sums {
+		total += sum
+	}
+	return total
+}
+
+// MeanSize is the mean of |w|. It is not finite where a latent weight is not.
+func (g Group) MeanSize() float64 {
+	return g.Sum(func(from, to int) float64 {
+		var sums [4]float64 // apart, since additions wait for each other
+		latent := g.Latent[from:to]
+		for ; len(latent) >= len(sums); latent = latent[len(sums):] {
+			for lane := range sums {
+				sums[lane] += math.Abs(float64(latent[lane]))
+			}
+		}
+		for lane, w := range latent {
+			sums[lane] += math.Abs(float64(w))
+		}
+		return sums[0] + sums[1] + sums[2] + sums[3]
+	}) / float64(len(g.Latent))
+}
+
+// MeanSizeAbove is the mean of |w| over the weights with |w| > threshold. There must be
+// one.
+func (g Group) MeanSizeAbove(threshold float32) float64 {
+	count := g.Sum(func(from, to int) float64 {
+		n := 0
+		for _, w := range g.Latent[from:to] {
+			n += int(math.Float32bits(threshold-size(w)) >> 31)
+		}
+		return float64(n)
+	})
+	return g.Sum(func(from, to int) float64 {
+		sum := 0.0
+		for _, w := range g.Latent[from:to] {
+			above := uint32(int32(math.Float32bits(threshold-size(w))) >> 31) // all ones where |w| > threshold
+			sum += float64(math.Float32frombits(math.Float32bits(size(w)) & above))
+		}
+		return sum
+	}) / count
+}
+
+// MaxSize is the largest |w|, and the place of the first so large. It is not finite
+// where a latent weight is not.
+func (g Group) MaxSize() (largest float32, at int) {
+	type candidate struct {
+		bits uint32 // of |w|, which are ordered as the values are, an infinity and NaN last
+		at   int
+	}
+	found := make([]candidate, g.count())
+	g.run(len(found), func(i int) {
+		from, to := g.part(i)
+		best := candidate{0, from}
+		for i, w := range g.Latent[from:to] {
+			if bits := math.Float32bits(w) &^ signBit; bits > best.bits {
+				best = candidate{bits, from + i}
+			}
+		}
+		found[i] = best
+	})
+	best := found[0]
+	for _, c := range found[1:] {
+		if c.bits > best.bits {
+			best = c
+		}
+	}
+	return math.Float32frombits(best.bits), best.at
+}
+
+func size(w float32) float32 { return math.Float32frombits(math.Float32bits(w) &^ signBit) }
+
+func finite(w float32) bool { return overflow(math.Float32bits(w)) < signBit }
