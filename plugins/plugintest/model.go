@@ -151,6 +151,7 @@ func checkModel(t *testing.T, plugin, other opened, options plugins.Values, shap
 		"Step without some targets": checkStepTargets,
 		"Update":                    checkUpdate,
 		"Update's gradient norm":    checkGradNorm,
+		"Update beyond the plan":    checkBeyondThePlan,
 		"Evaluate":                  checkEvaluate,
 		"Evaluate some targets":     checkEvaluateTargets,
 		"Export":                    checkExport,

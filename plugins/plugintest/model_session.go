@@ -38,6 +38,13 @@ func openModel(t *testing.T, open opener[model.Model]) opened {
 
 func (o opened) build(t *testing.T, options plugins.Values, shape network.Shape) *modelSession {
 	t.Helper()
+	return o.buildWith(t, options, shape, model.Adam)
+}
+
+// buildWith builds the model with an optimiser, and with parameters beyond its plan. What
+// Build must leave alone, the values of those, is 7.
+func (o opened) buildWith(t *testing.T, options plugins.Values, shape network.Shape, optimiser model.Optimiser, beyond ...model.Parameter) *modelSession {
+	t.Helper()
 	ctx, shared := t.Context(), o.shared
 	s := &modelSession{Model: o.model, options: options}
 	var err error
@@ -51,12 +58,15 @@ func (o opened) build(t *testing.T, options plugins.Values, shape network.Shape)
 		t.Fatal(err)
 	}
 	s.build = model.Build{
-		Options: options, Shape: shape, Seed: 42, Threads: 2, Optimiser: model.Adam,
+		Options: options, Shape: shape, Seed: 42, Threads: 2, Optimiser: optimiser,
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{}, Batch: batch,
 	}
-	for _, p := range s.plan.Parameters {
+	for _, p := range slices.Concat(s.plan.Parameters, beyond) {
 		tensors := model.Tensors{}
-		needed := []*[]float32{&tensors.Value, &tensors.Grad, &tensors.Moment1, &tensors.Moment2}
+		needed := []*[]float32{&tensors.Value, &tensors.Grad}
+		if optimiser == model.Adam {
+			needed = append(needed, &tensors.Moment1, &tensors.Moment2)
+		}
 		if p.Quantize {
 			needed = append(needed, &tensors.Quantized)
 		}
@@ -67,6 +77,11 @@ func (o opened) build(t *testing.T, options plugins.Values, shape network.Shape)
 	}
 	for _, b := range s.plan.Buffers {
 		s.build.Buffers[b.Name] = allocate[float32](t, shared, b.Shape...)
+	}
+	for _, p := range beyond {
+		for i := range s.build.Parameters[p.Name].Value {
+			s.build.Parameters[p.Name].Value[i] = 7
+		}
 	}
 	if err := s.Build(ctx, s.build); err != nil {
 		t.Fatalf("Build: %v", err)

@@ -66,7 +66,7 @@ func describe(t *testing.T, kind plugins.Kind, plugin describer) (plugins.Descri
 		t.Fatalf("Describe: %v", err)
 	}
 	return d, checked.Judge{
-		Owner: plugins.ID{Kind: kind, Name: d.Name}.String(), Options: d.Options,
+		Owner: plugins.ID{Kind: kind, Name: d.Name}.String(), Options: d.Options, Traits: d.Traits,
 		Nonsense: func(call, detail string) error { return &nonsense{call + ": " + detail} },
 	}
 }

@@ -49,7 +49,7 @@ var quantizerShapes = []quantizer.Shape{{Name: "one", Rows: 1, Cols: 1}, {Name: 
 
 var quantizerContract = contract[quantizer.Quantizer]{
 	kind:   plugins.KindQuantizer,
-	traits: []string{quantizer.TraitBackward, quantizer.TraitProject},
+	traits: []string{quantizer.TraitBackward, quantizer.TraitProject, quantizer.TraitInitialise, quantizer.TraitSecondMoments},
 	wrap:   checked.Quantizer,
 	configure: func(ctx context.Context, q quantizer.Quantizer, options plugins.Values) error {
 		_, err := q.Plan(ctx, options, quantizerShapes)
@@ -64,6 +64,7 @@ func checkQuantizer(t *testing.T, open opener[quantizer.Quantizer], options plug
 		"steps and seeds differ": checkDraws,
 		"weights stand alone":    checkAlone,
 		"inputs stay":            checkInputsStay,
+		"Initialise":             checkInitialise,
 		"Freeze":                 checkFreeze,
 		"Backward":               checkBackward,
 		"Project":                checkProject,

@@ -133,6 +133,22 @@ func near(a, b float32) bool {
 	return math.Abs(float64(a-b)) <= 1e-5*math.Max(math.Abs(float64(a)), math.Abs(float64(b)))
 }
 
+// checkInitialise sees that states start from the latent weights alone, which stay.
+func checkInitialise(t *testing.T, s *quantizerSession) {
+	if !slices.Contains(s.description.Traits, quantizer.TraitInitialise) {
+		t.Skipf("%s has no trait %q", s.description.Name, quantizer.TraitInitialise)
+	}
+	fresh := openQuantizer(t, s.open, s.options, quantizerShapes)
+	sameTensors(t, "initialised in a fresh session", fresh.states(stateValue), s.states(stateValue))
+	for _, w := range s.weights {
+		untouched := quantizer.Weight{Shape: w.Shape, Latent: make([]float32, len(w.Latent)), Grad: make([]float32, len(w.Grad)), Moment2: make([]float32, len(w.Moment2))}
+		fillWeight(untouched)
+		if i := difference(w.Latent, untouched.Latent); i >= 0 {
+			t.Errorf("latent element %d of %s = %v after Initialise, want %v as before", i, w.Name, w.Latent[i], untouched.Latent[i])
+		}
+	}
+}
+
 func checkBackward(t *testing.T, s *quantizerSession) {
 	if !slices.Contains(s.description.Traits, quantizer.TraitBackward) {
 		t.Skipf("%s has no trait %q", s.description.Name, quantizer.TraitBackward)
@@ -140,7 +156,7 @@ func checkBackward(t *testing.T, s *quantizerSession) {
 	draw := quantizer.Draw{Seed: 2, Step: 3}
 	backward := func(s *quantizerSession) [][]float32 {
 		s.quantize(t, draw)
-		if err := s.Backward(t.Context(), draw); err != nil {
+		if err := s.Backward(t.Context(), quantizer.Backward{Draw: draw, LearningRate: 0.01, Update: 1}); err != nil {
 			t.Fatalf("Backward: %v", err)
 		}
 		var grads [][]float32
@@ -150,7 +166,9 @@ func checkBackward(t *testing.T, s *quantizerSession) {
 		return grads
 	}
 	first := backward(s)
-	s.equal(t, "gradients in a fresh session", backward(openQuantizer(t, s.open, s.options, quantizerShapes)), first)
+	fresh := openQuantizer(t, s.open, s.options, quantizerShapes)
+	s.equal(t, "gradients in a fresh session", backward(fresh), first)
+	sameTensors(t, "gradients in a fresh session", fresh.states(stateGrad), s.states(stateGrad))
 }
 
 func checkProject(t *testing.T, s *quantizerSession) {

@@ -32,13 +32,17 @@ func openQuantizer(t *testing.T, open opener[quantizer.Quantizer], options plugi
 		t.Fatalf("Plan: %v", err)
 	}
 	for _, shape := range shapes {
-		w := quantizer.Weight{Shape: shape, State: map[string][]float32{}}
+		w := quantizer.Weight{Shape: shape, State: map[string]quantizer.StateTensors{}}
 		for _, tensor := range []*[]float32{&w.Latent, &w.Quantized, &w.Grad, &w.Moment2} {
 			*tensor = allocate[float32](t, shared, shape.Rows, shape.Cols)
 		}
 		for _, state := range states {
 			if state.Weight == shape.Name {
-				w.State[state.Name] = allocate[float32](t, shared, state.Len)
+				tensors := quantizer.StateTensors{Value: allocate[float32](t, shared, state.Shape...)}
+				if state.Trained {
+					tensors.Grad = allocate[float32](t, shared, state.Shape...)
+				}
+				w.State[state.Name] = tensors
 			}
 		}
 		fillWeight(w)
@@ -47,8 +51,28 @@ func openQuantizer(t *testing.T, open opener[quantizer.Quantizer], options plugi
 	if err := s.Open(ctx, options, s.weights); err != nil {
 		t.Fatalf("Open: %v", err)
 	}
+	if slices.Contains(d.Traits, quantizer.TraitInitialise) {
+		if err := s.Initialise(ctx); err != nil {
+			t.Fatalf("Initialise: %v", err)
+		}
+	}
 	return s
 }
+
+// states copies what the quantizer learns: the values of every state, or their gradients.
+func (s *quantizerSession) states(pick func(quantizer.StateTensors) []float32) map[string][]float32 {
+	copies := make(map[string][]float32)
+	for _, w := range s.weights {
+		for name, tensors := range w.State {
+			copies["the state "+name+" of "+w.Name] = slices.Clone(pick(tensors))
+		}
+	}
+	return copies
+}
+
+func stateValue(t quantizer.StateTensors) []float32 { return t.Value }
+
+func stateGrad(t quantizer.StateTensors) []float32 { return t.Grad }
 
 // fillWeight gives a weight the values it might have in training: latents up to
 // the Glorot bound √(6/(rows+cols)), zero among them. Equal shapes get equal values.

@@ -250,9 +250,12 @@ func (q *Quantizer) Project(ctx context.Context) error {
 	return nil
 }
 
+// Initialise implements [quantizer.Quantizer]: there is no state.
+func (q *Quantizer) Initialise(ctx context.Context) error { return q.ready(ctx) }
+
 // Backward implements [quantizer.Quantizer]: it is the rule's, or the gradient passes
 // straight through.
-func (q *Quantizer) Backward(ctx context.Context, _ quantizer.Draw) error {
+func (q *Quantizer) Backward(ctx context.Context, _ quantizer.Backward) error {
 	if err := q.ready(ctx); err != nil || q.rule.Backward == nil {
 		return err
 	}
