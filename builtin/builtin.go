@@ -18,19 +18,31 @@ import (
 	"bittern/plugins/null"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/sdk"
+	"bittern/quantizers/absmean"
 	"bittern/quantizers/binaryconnect"
+	"bittern/quantizers/bwn"
+	"bittern/quantizers/dorefa"
+	"bittern/quantizers/fixedpoint"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
+	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/twn"
 )
 
 // Plugins lists the built-in plugins.
 func Plugins() []cli.Builtin {
 	return []cli.Builtin{
 		quantizerPlugin("none", none.New),
+		quantizerPlugin("fixed-point", fixedpoint.New),
 		quantizerPlugin("stochastic-binary", stochasticbinary.New),
 		quantizerPlugin("stochastic-ternary", stochasticternary.New),
 		quantizerPlugin("binaryconnect", binaryconnect.New),
+		quantizerPlugin("ternaryconnect", ternaryconnect.New),
+		quantizerPlugin("bwn", bwn.New),
+		quantizerPlugin("twn", twn.New),
+		quantizerPlugin("absmean", absmean.New),
+		quantizerPlugin("dorefa", dorefa.New),
 		quantizerPlugin("null", null.NewQuantizer),
 		modelPlugin("lstm", lstm.New),
 		modelPlugin("gru", gru.New),

@@ -22,12 +22,25 @@ import (
 // defaults, and with the options that make another rule of it.
 var learners = []string{
 	"{plugin: none}",
+	"{plugin: fixed-point}",
+	"{plugin: fixed-point, label: fixed-point 3 bits, options: [bits=3]}",
 	"{plugin: stochastic-binary}",
 	"{plugin: stochastic-binary, label: stochastic-binary deterministic, options: [sampling=deterministic]}",
 	"{plugin: stochastic-ternary}",
 	"{plugin: stochastic-ternary, label: stochastic-ternary deterministic, options: [sampling=deterministic]}",
 	"{plugin: binaryconnect}",
 	"{plugin: binaryconnect, label: binaryconnect stochastic, options: [sampling=stochastic]}",
+	"{plugin: binaryconnect, label: binaryconnect of Hou et al., options: [scale=one, clip=false]}",
+	"{plugin: ternaryconnect}",
+	"{plugin: ternaryconnect, label: ternaryconnect of Hou et al., options: [sampling=deterministic, scale=one, clip=false]}",
+	"{plugin: bwn}",
+	"{plugin: bwn, label: bwn of Hou et al., options: [scale=matrix, gradient=straight-through]}",
+	"{plugin: twn}",
+	"{plugin: twn, label: twn per row, options: [scale=row]}",
+	"{plugin: absmean}",
+	"{plugin: dorefa}",
+	"{plugin: dorefa, label: dorefa 1 bit, options: [bits=1]}",
+	"{plugin: dorefa, label: dorefa without normalization, options: [bits=4, scale=max], model_options: [normalization=none]}",
 }
 
 // leastAccuracy is what a learner must reach in %, deployed: weights drawn once,

@@ -32,10 +32,16 @@ import (
 	"bittern/plugins/network/sample"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
+	"bittern/quantizers/absmean"
 	"bittern/quantizers/binaryconnect"
+	"bittern/quantizers/bwn"
+	"bittern/quantizers/dorefa"
+	"bittern/quantizers/fixedpoint"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
+	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/twn"
 )
 
 var update = flag.Bool("update", false, "record the numbers of plugins whose version is new")
@@ -94,7 +100,10 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	add := func(d plugins.Description, digest []byte) {
 		found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()] = fingerprint{d.Version, hex.EncodeToString(digest)}
 	}
-	for _, make := range []func() quantizer.Quantizer{none.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New} {
+	for _, make := range []func() quantizer.Quantizer{
+		none.New, fixedpoint.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New, ternaryconnect.New,
+		bwn.New, twn.New, absmean.New, dorefa.New,
+	} {
 		add(quantizerNumbers(t, make()))
 	}
 	for _, make := range []func() model.Model{lstm.New, gru.New, attentivereader.New} {

@@ -75,7 +75,8 @@ func stateValue(t quantizer.StateTensors) []float32 { return t.Value }
 func stateGrad(t quantizer.StateTensors) []float32 { return t.Grad }
 
 // fillWeight gives a weight the values it might have in training: latents up to
-// the Glorot bound √(6/(rows+cols)), zero among them. Equal shapes get equal values.
+// the Glorot bound √(6/(rows+cols)), zero among them where there are several. Equal
+// shapes get equal values.
 func fillWeight(w quantizer.Weight) {
 	random := randomness()
 	bound := math.Sqrt(6 / float64(w.Rows+w.Cols))
@@ -84,7 +85,9 @@ func fillWeight(w quantizer.Weight) {
 		w.Grad[i] = float32(0.1 * random.NormFloat64())
 		w.Moment2[i] = w.Grad[i] * w.Grad[i]
 	}
-	w.Latent[len(w.Latent)/2] = 0
+	if len(w.Latent) > 1 { // no quantizer need find a scale for a matrix of zeros
+		w.Latent[len(w.Latent)/2] = 0
+	}
 }
 
 func (s *quantizerSession) quantize(t *testing.T, draw quantizer.Draw) [][]float32 {

@@ -89,11 +89,8 @@ func Fixed(scale func(rows, cols int) float32) func(Group) Fit {
 	}
 }
 
-// MeanSize fits the mean of |w| as the scale, and half of it as the threshold.
-func MeanSize(g Group) Fit {
-	mean := float32(g.MeanSize())
-	return Fit{mean, mean / 2}
-}
+// MeanSize fits the mean of |w| as the scale.
+func MeanSize(g Group) Fit { return Fit{Scale: float32(g.MeanSize())} }
 
 // Quantizer is a [quantizer.Quantizer] made of a rule.
 type Quantizer struct {
