@@ -23,10 +23,12 @@ import (
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
 	"bittern/quantizers/fixedpoint"
+	"bittern/quantizers/lsq"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
 	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/ttq"
 	"bittern/quantizers/twn"
 )
 
@@ -43,6 +45,8 @@ func Plugins() []cli.Builtin {
 		quantizerPlugin("twn", twn.New),
 		quantizerPlugin("absmean", absmean.New),
 		quantizerPlugin("dorefa", dorefa.New),
+		quantizerPlugin("ttq", ttq.New),
+		quantizerPlugin("lsq", lsq.New),
 		quantizerPlugin("null", null.NewQuantizer),
 		modelPlugin("lstm", lstm.New),
 		modelPlugin("gru", gru.New),

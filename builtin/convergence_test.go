@@ -41,6 +41,11 @@ var learners = []string{
 	"{plugin: dorefa}",
 	"{plugin: dorefa, label: dorefa 1 bit, options: [bits=1]}",
 	"{plugin: dorefa, label: dorefa without normalization, options: [bits=4, scale=max], model_options: [normalization=none]}",
+	"{plugin: ttq}",
+	"{plugin: ttq, label: ttq without normalization, options: [initial=mean], model_options: [normalization=none]}",
+	"{plugin: lsq}",
+	"{plugin: lsq, label: lsq 1 bit, options: [bits=1]}",
+	"{plugin: lsq, label: lsq 4 bits per row, options: [bits=4, range=symmetric, scale=row]}",
 }
 
 // leastAccuracy is what a learner must reach in %, deployed: weights drawn once,

@@ -37,10 +37,12 @@ import (
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
 	"bittern/quantizers/fixedpoint"
+	"bittern/quantizers/lsq"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
 	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/ttq"
 	"bittern/quantizers/twn"
 )
 
@@ -102,7 +104,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	}
 	for _, make := range []func() quantizer.Quantizer{
 		none.New, fixedpoint.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New, ternaryconnect.New,
-		bwn.New, twn.New, absmean.New, dorefa.New,
+		bwn.New, twn.New, absmean.New, dorefa.New, ttq.New, lsq.New,
 	} {
 		add(quantizerNumbers(t, make()))
 	}

@@ -7,43 +7,37 @@ const (
 	infinity = 0x7f800000 // the bits of +∞, the least of what is not finite
 )
 
-// codes are the integers that weights are rounded to, −Q_N to Q_P in the words of
-// the paper. The codes of one bit are −1 and 1, without 0.
-type codes struct {
-	low, high float32
-	binary    bool
-}
+// codes are the integers that weights of two and more bits are rounded to, −Q_N to Q_P
+// in the words of the paper.
+type codes struct{ low, high float32 }
 
-// newCodes returns the codes of so many bits.
 func newCodes(bits int, symmetric bool) codes {
-	if bits == 1 {
-		return codes{-1, 1, true}
-	}
 	half := float32(int(1) << (bits - 1))
 	if symmetric {
-		return codes{1 - half, half - 1, false}
+		return codes{1 - half, half - 1}
 	}
-	return codes{-half, half - 1, false}
+	return codes{-half, half - 1}
 }
 
-// quantize writes round(clip(w/s, −Q_N, Q_P))·s (equations 1 and 2), halves
-// rounded to even; with one bit s where w ≥ 0, else −s. It reports whether every
-// weight was finite.
+// levels lists the codes.
+func (c codes) levels() []float32 {
+	var levels []float32
+	for code := c.low; code <= c.high; code++ {
+		levels = append(levels, code)
+	}
+	return levels
+}
+
+// quantize writes round(clip(w/s, −Q_N, Q_P))·s (equations 1 and 2), halves rounded to
+// even. It reports whether every weight was finite.
 func (c codes) quantize(dst, latent []float32, step float32) (finite bool) {
 	dst = dst[:len(latent)]
 	var largest uint32
 	for i, w := range latent {
 		largest = max(largest, math.Float32bits(w)&^signBit)
-		dst[i] = c.round(w, step) * step
+		dst[i] = nearest(c.clip(w/step)) * step
 	}
 	return largest < infinity
-}
-
-func (c codes) round(w, step float32) float32 {
-	if c.binary {
-		return math.Float32frombits(math.Float32bits(1) | math.Float32bits(w+0)&signBit) // −0 + 0 = +0
-	}
-	return nearest(c.clip(w / step))
 }
 
 func (c codes) clip(x float32) float32 { return min(max(x, c.low), c.high) }
@@ -55,23 +49,19 @@ func nearest(x float32) float32 {
 	return x + whole - whole
 }
 
-// backward turns the gradient with respect to the quantized weights into the one
-// with respect to the latent weights (equation 5: zero at and beyond the ends) and
-// returns its sum times ∂ŵ/∂s (equation 3): −w/s + round(w/s) between the ends, −Q_N
-// and Q_P at and beyond them. With one bit ∂ŵ/∂s is the sign of w, and the gradient of
-// w is zero where |w| > s.
+// backward turns the gradient with respect to the quantized weights into the one with
+// respect to the latent weights (equation 5: zero at and beyond the ends) and returns its
+// sum times ∂ŵ/∂s (equation 3): −w/s + round(w/s) between the ends, −Q_N and Q_P at and
+// beyond them.
 func (c codes) backward(grad, latent []float32, step float32) (sum float64) {
 	grad = grad[:len(latent)]
 	for i, w := range latent {
-		received, place, slope := grad[i], w/step, c.round(w, step)
-		switch {
-		case c.binary:
-			if place < c.low || place > c.high {
-				grad[i] = 0
-			}
-		case place > c.low && place < c.high:
+		received, place := grad[i], w/step
+		clipped := c.clip(place)
+		slope := nearest(clipped)
+		if place > c.low && place < c.high {
 			slope -= place
-		default:
+		} else {
 			grad[i] = 0
 		}
 		sum += float64(received) * float64(slope)
@@ -79,18 +69,29 @@ func (c codes) backward(grad, latent []float32, step float32) (sum float64) {
 	return sum
 }
 
-// gradientScale is g = 1/sqrt(N·Q_P) (section 2.2) for a matrix of N weights.
-func (c codes) gradientScale(weights int) float64 {
-	return 1 / math.Sqrt(float64(weights)*float64(c.high))
+// binaryBackward is backward for weights of one bit, ŵ = sign(w)·s: ∂ŵ/∂s is the sign
+// of w, that of 0 positive, and the gradient passes where |w| ≤ s.
+func binaryBackward(grad, latent []float32, step float32) (sum float64) {
+	grad = grad[:len(latent)]
+	for i, w := range latent {
+		bits := math.Float32bits(w + 0) // −0 + 0 = +0
+		sum += float64(math.Float32frombits(math.Float32bits(grad[i]) ^ bits&signBit))
+		if math.Float32frombits(bits&^signBit) > step {
+			grad[i] = 0
+		}
+	}
+	return sum
 }
 
-// initial is the first step of weights of this mean absolute value:
-// 2·mean|w|/sqrt(Q_P) (section 2.1), and mean|w| with one bit.
-func (c codes) initial(meanAbsolute float64) float32 {
-	if c.binary {
-		return float32(meanAbsolute)
-	}
-	return float32(2 * meanAbsolute / math.Sqrt(float64(c.high)))
+// gradientScale is g = 1/sqrt(N·Q_P) (section 2.2) for a matrix of N weights.
+func gradientScale(weights int, high float32) float64 {
+	return 1 / math.Sqrt(float64(weights)*float64(high))
+}
+
+// initial is the first step of weights of this mean size: 2·mean|w|/sqrt(Q_P) (section
+// 2.1).
+func (c codes) initial(meanSize float64) float32 {
+	return float32(2 * meanSize / math.Sqrt(float64(c.high)))
 }
 
 // least is the smallest step that weights are rounded to; see the package.

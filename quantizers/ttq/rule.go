@@ -2,34 +2,19 @@ package ttq
 
 import "math"
 
-const (
-	signBit  = 1 << 31
-	infinity = 0x7f800000 // the bits of +∞, the least of what is not finite
-)
+const signBit = 1 << 31
 
-// largest returns max|w|, an infinity or a NaN where a weight is one.
-func largest(latent []float32) float32 {
-	var bits uint32 // magnitudes order like the bits that they are
-	for _, w := range latent {
-		bits = max(bits, math.Float32bits(w)&^signBit)
-	}
-	return math.Float32frombits(bits)
-}
-
-// finite reports whether what [largest] returned is a number.
-func finite(largest float32) bool { return math.Float32bits(largest) < infinity }
-
-// ternarize writes Wp where w > threshold, −Wn where w < −threshold and 0
-// elsewhere (equation 6).
+// ternarize writes the last of three levels where w > threshold, the first where
+// w < −threshold and 0 elsewhere (equation 6).
 //
 // It chooses by sign bits, not by branches: the choices are as good as random, and
 // mispredicted branches would cost more than all else.
-func ternarize(dst, latent []float32, threshold, positive, negative float32) {
+func ternarize(dst, latent []float32, threshold float32, levels []float32) {
 	dst = dst[:len(latent)]
-	levels := [2]uint32{math.Float32bits(0 + positive), math.Float32bits(0 - negative)} // no −0
+	bySign := [2]uint32{math.Float32bits(levels[2]), math.Float32bits(levels[0])}
 	for i, w := range latent {
 		bits := math.Float32bits(w)
-		dst[i] = math.Float32frombits(levels[bits>>31] & outside(bits, threshold))
+		dst[i] = math.Float32frombits(bySign[bits>>31] & outside(bits, threshold))
 	}
 }
 
@@ -54,19 +39,4 @@ func backward(grad, latent []float32, threshold, positive, negative float32) (gr
 func outside(bits uint32, threshold float32) uint32 {
 	below := math.Float32bits(threshold - math.Float32frombits(bits&^signBit))
 	return uint32(int32(below) >> 31)
-}
-
-// sizesOutside returns the sums of |w| over the weights above threshold and over
-// those below −threshold, and how many there are.
-func sizesOutside(latent []float32, threshold float32) (sums [2]float64, counts [2]int) {
-	for _, w := range latent {
-		if w > threshold {
-			sums[0] += float64(w)
-			counts[0]++
-		} else if w < -threshold {
-			sums[1] -= float64(w)
-			counts[1]++
-		}
-	}
-	return sums, counts
 }

@@ -7,35 +7,25 @@ import (
 	"testing"
 )
 
-var (
-	nan          = float32(math.NaN())
-	negativeZero = float32(math.Copysign(0, -1))
-)
+var negativeZero = float32(math.Copysign(0, -1))
 
-// By hand: the largest size is 2, t = ¼ makes the threshold ½, and weights at the
-// threshold are 0.
+// By hand, with the threshold ½: weights at the threshold are 0.
 func TestTernarize(t *testing.T) {
 	t.Parallel()
 	latent := []float32{-2, -0.75, -0.5, -0.25, negativeZero, 0, 0.25, 0.5, 0.75, 1.5}
-	if got := largest(latent); got != 2 {
-		t.Fatalf("the largest size is %v, want 2", got)
-	}
-	for _, c := range []struct {
-		positive, negative float32
-		want               []float32
-	}{
-		{3, 5, []float32{-5, -5, 0, 0, 0, 0, 0, 0, 3, 3}},
-		{-3, -5, []float32{5, 5, 0, 0, 0, 0, 0, 0, -3, -3}}, // scales that training pushed below 0
-		{negativeZero, 0, make([]float32, 10)},
+	for _, c := range []struct{ levels, want []float32 }{
+		{[]float32{-5, 0, 3}, []float32{-5, -5, 0, 0, 0, 0, 0, 0, 3, 3}},
+		{[]float32{5, 0, -3}, []float32{5, 5, 0, 0, 0, 0, 0, 0, -3, -3}}, // scales that training pushed below 0
+		{[]float32{0, 0, 0}, make([]float32, 10)},
 	} {
 		got := make([]float32, len(latent))
-		ternarize(got, latent, 0.5, c.positive, c.negative)
+		ternarize(got, latent, 0.5, c.levels)
 		if !slices.Equal(got, c.want) {
-			t.Errorf("Wp = %v, Wn = %v: %v became %v, want %v", c.positive, c.negative, latent, got, c.want)
+			t.Errorf("levels %v: %v became %v, want %v", c.levels, latent, got, c.want)
 		}
 		for i, value := range got {
 			if value == 0 && math.Signbit(float64(value)) {
-				t.Errorf("Wp = %v, Wn = %v: %v became −0, want +0", c.positive, c.negative, latent[i])
+				t.Errorf("levels %v: %v became −0, want +0", c.levels, latent[i])
 			}
 		}
 	}
@@ -67,7 +57,7 @@ func TestGradientsOfScalesAreDerivatives(t *testing.T) {
 	}
 	loss := func(positive, negative float32) (sum float64) {
 		quantized := make([]float32, n)
-		ternarize(quantized, latent, threshold, positive, negative)
+		ternarize(quantized, latent, threshold, []float32{-negative, 0, positive})
 		for i, value := range quantized {
 			sum += float64(grad[i]) * float64(value)
 		}
@@ -82,17 +72,5 @@ func TestGradientsOfScalesAreDerivatives(t *testing.T) {
 		if math.Abs(c.got-c.want) > 1e-9 || c.want == 0 {
 			t.Errorf("gradient of %s is %v, central differences give %v", name, c.got, c.want)
 		}
-	}
-}
-
-func TestLargestShowsWhatIsNotFinite(t *testing.T) {
-	t.Parallel()
-	for _, bad := range []float32{nan, -nan, float32(math.Inf(1)), float32(math.Inf(-1))} {
-		if got := largest([]float32{1, bad, -math.MaxFloat32}); finite(got) {
-			t.Errorf("with %v the largest size is %v, which counts as finite", bad, got)
-		}
-	}
-	if got := largest([]float32{1, -math.MaxFloat32}); got != math.MaxFloat32 || !finite(got) {
-		t.Errorf("the largest size is %v, want %v", got, float32(math.MaxFloat32))
 	}
 }
