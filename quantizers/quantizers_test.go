@@ -4,6 +4,7 @@ package quantizers_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -12,10 +13,16 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/plugintest"
 	"bittern/plugins/quantizer"
+	"bittern/quantizers/absmean"
 	"bittern/quantizers/binaryconnect"
+	"bittern/quantizers/bwn"
+	"bittern/quantizers/dorefa"
+	"bittern/quantizers/fixedpoint"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
+	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/twn"
 )
 
 // setting is a quantizer with options, and what is expected of it.
@@ -25,17 +32,45 @@ type setting struct {
 	bits    int
 	levels  int
 	random  bool
-	clips   bool
+	clipped scale // what latent weights are clipped to; nil for nothing
+	derived bool  // the scale is derived from the latent weights
+	perRow  bool
 }
 
+// scale is that of a matrix.
+type scale func(rows, cols int) float64
+
+func alpha(rows, cols int) float64 { return 0.5 * math.Sqrt(6/float64(rows+cols)) }
+func one(int, int) float64         { return 1 }
+
 var settings = map[string]setting{
-	"none":              {none.New, nil, 32, 0, false, false},
-	"stochastic-binary": {stochasticbinary.New, nil, 1, 2, true, false},
-	"stochastic-binary sampling=deterministic":  {stochasticbinary.New, plugins.Values{"sampling": "deterministic"}, 1, 2, false, false},
-	"stochastic-ternary":                        {stochasticternary.New, nil, 2, 3, true, false},
-	"stochastic-ternary sampling=deterministic": {stochasticternary.New, plugins.Values{"sampling": "deterministic"}, 2, 3, false, false},
-	"binaryconnect":                             {binaryconnect.New, nil, 1, 2, false, true},
-	"binaryconnect sampling=stochastic":         {binaryconnect.New, plugins.Values{"sampling": "stochastic"}, 1, 2, true, true},
+	"none":              {make: none.New, bits: 32},
+	"stochastic-binary": {make: stochasticbinary.New, bits: 1, levels: 2, random: true},
+	"stochastic-binary sampling=deterministic":  {make: stochasticbinary.New, options: plugins.Values{"sampling": "deterministic"}, bits: 1, levels: 2},
+	"stochastic-ternary":                        {make: stochasticternary.New, bits: 2, levels: 3, random: true},
+	"stochastic-ternary sampling=deterministic": {make: stochasticternary.New, options: plugins.Values{"sampling": "deterministic"}, bits: 2, levels: 3},
+	"binaryconnect":                             {make: binaryconnect.New, bits: 1, levels: 2, clipped: alpha},
+	"binaryconnect sampling=stochastic":         {make: binaryconnect.New, options: plugins.Values{"sampling": "stochastic"}, bits: 1, levels: 2, random: true, clipped: alpha},
+	"binaryconnect scale=one":                   {make: binaryconnect.New, options: plugins.Values{"scale": "one"}, bits: 1, levels: 2, clipped: one},
+	"binaryconnect clip=false":                  {make: binaryconnect.New, options: plugins.Values{"clip": "false"}, bits: 1, levels: 2},
+	"ternaryconnect":                            {make: ternaryconnect.New, bits: 2, levels: 3, random: true, clipped: alpha},
+	"ternaryconnect sampling=deterministic":     {make: ternaryconnect.New, options: plugins.Values{"sampling": "deterministic"}, bits: 2, levels: 3, clipped: alpha},
+	"ternaryconnect of Hou et al.": {
+		make: ternaryconnect.New, options: plugins.Values{"sampling": "deterministic", "scale": "one", "clip": "false"}, bits: 2, levels: 3,
+	},
+	"fixed-point":                   {make: fixedpoint.New, bits: 12, levels: 1 << 12, derived: true},
+	"fixed-point bits=2":            {make: fixedpoint.New, options: plugins.Values{"bits": "2"}, bits: 2, levels: 4, derived: true},
+	"fixed-point bits=16":           {make: fixedpoint.New, options: plugins.Values{"bits": "16"}, bits: 16, levels: 1 << 16, derived: true},
+	"bwn":                           {make: bwn.New, bits: 1, levels: 2, derived: true, perRow: true},
+	"bwn scale=matrix":              {make: bwn.New, options: plugins.Values{"scale": "matrix"}, bits: 1, levels: 2, derived: true},
+	"bwn gradient=straight-through": {make: bwn.New, options: plugins.Values{"gradient": "straight-through"}, bits: 1, levels: 2, derived: true, perRow: true},
+	"twn":                           {make: twn.New, bits: 2, levels: 3, derived: true},
+	"twn scale=row":                 {make: twn.New, options: plugins.Values{"scale": "row"}, bits: 2, levels: 3, derived: true, perRow: true},
+	"absmean":                       {make: absmean.New, bits: 2, levels: 3, derived: true},
+	"dorefa":                        {make: dorefa.New, bits: 2, levels: 4, derived: true},
+	"dorefa bits=1":                 {make: dorefa.New, options: plugins.Values{"bits": "1"}, bits: 1, levels: 2, derived: true},
+	"dorefa bits=8":                 {make: dorefa.New, options: plugins.Values{"bits": "8"}, bits: 8, levels: 256, derived: true},
+	"dorefa scale=max":              {make: dorefa.New, options: plugins.Values{"scale": "max"}, bits: 2, levels: 4, derived: true},
 }
 
 // each runs check for every setting.
@@ -49,7 +84,8 @@ func each(t *testing.T, check func(t *testing.T, s setting)) {
 	}
 }
 
-// weight makes a matrix whose latent weights run evenly from −1.5α to 1.5α.
+// weight makes a matrix whose latent weights run evenly from −1.5α to 1.5α, and whose
+// gradient is that of a wave.
 func weight(name string, rows, cols int) quantizer.Weight {
 	n := rows * cols
 	w := quantizer.Weight{
@@ -57,13 +93,12 @@ func weight(name string, rows, cols int) quantizer.Weight {
 		Latent: make([]float32, n), Quantized: make([]float32, n), Grad: make([]float32, n),
 	}
 	for i := range w.Latent {
-		place := (float64(i) + 0.5) / float64(n) * 3
+		place := (float64(i) + 0.4) / float64(n) * 3
 		w.Latent[i] = float32((place - 1.5) * alpha(rows, cols))
+		w.Grad[i] = float32(math.Sin(float64(i)))
 	}
 	return w
 }
-
-func alpha(rows, cols int) float64 { return 0.5 * math.Sqrt(6/float64(rows+cols)) }
 
 // weights are of odd sizes, one longer than what a goroutine treats at a time.
 func weights() []quantizer.Weight {
@@ -92,19 +127,23 @@ func TestConformance(t *testing.T) {
 	each(t, func(t *testing.T, s setting) { plugintest.Quantizer(t, s.make, s.options) })
 }
 
+// A call that a quantizer asks for costs time at every step, so it asks for those alone
+// that do something with some options.
 func TestTraits(t *testing.T) {
-	each(t, func(t *testing.T, s setting) {
+	t.Parallel()
+	backward, project := map[string]bool{"bwn": true, "dorefa": true}, map[string]bool{"binaryconnect": true, "ternaryconnect": true}
+	for _, s := range settings {
 		d, err := s.make().Describe(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if slices.Contains(d.Traits, quantizer.TraitBackward) {
-			t.Errorf("traits %v claim a backward, the gradient passes straight through", d.Traits)
+		if got := slices.Contains(d.Traits, quantizer.TraitBackward); got != backward[d.Name] {
+			t.Errorf("%s: a backward is claimed: %v, want %v", d.Name, got, !got)
 		}
-		if slices.Contains(d.Traits, quantizer.TraitProject) != s.clips {
-			t.Errorf("traits %v: a quantizer asks for Project where it clips, and only there: it is a call at every step", d.Traits)
+		if got := slices.Contains(d.Traits, quantizer.TraitProject); got != project[d.Name] {
+			t.Errorf("%s: a projection is claimed: %v, want %v", d.Name, got, !got)
 		}
-	})
+	}
 }
 
 func TestEqualDrawsGiveEqualBytes(t *testing.T) {
@@ -162,19 +201,20 @@ func TestFreezeIsWhatQuantizeDraws(t *testing.T) {
 			t.Fatalf("Freeze gave %d weights, want %d", len(frozen), len(w))
 		}
 		for i, f := range frozen {
-			if f.Name != w[i].Name || f.Bits != s.bits || len(f.Levels) != s.levels || f.PerRow {
-				t.Errorf("%s: frozen as %q with %d bits, %d levels, per row %v; want %d bits, %d levels",
-					w[i].Name, f.Name, f.Bits, len(f.Levels), f.PerRow, s.bits, s.levels)
-				continue
+			levels, perRow := s.levels, w[i].Rows*w[i].Cols
+			if s.perRow {
+				levels, perRow = s.levels*w[i].Rows, w[i].Cols
 			}
-			if !slices.IsSorted(f.Levels) {
-				t.Errorf("%s: levels %v do not ascend", f.Name, f.Levels)
+			if f.Name != w[i].Name || f.Bits != s.bits || len(f.Levels) != levels || f.PerRow != s.perRow {
+				t.Errorf("%s: frozen as %q with %d bits, %d levels, per row %v; want %d bits, %d levels, %v",
+					w[i].Name, f.Name, f.Bits, len(f.Levels), f.PerRow, s.bits, levels, s.perRow)
+				continue
 			}
 			got := f.Values
 			if s.bits < 32 {
 				got = make([]float32, len(f.Codes))
 				for k, code := range f.Codes {
-					got[k] = f.Levels[code]
+					got[k] = f.Levels[k/perRow*s.levels+int(code)]
 				}
 			}
 			if !slices.Equal(got, w[i].Quantized) {
@@ -222,14 +262,14 @@ func TestProjectClipsLatentWeights(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range w {
-			bound := float32(alpha(m.Rows, m.Cols))
+			bound := float32(math.Inf(1))
+			if s.clipped != nil {
+				bound = float32(s.clipped(m.Rows, m.Cols))
+			}
 			for i, was := range weight(m.Name, m.Rows, m.Cols).Latent {
-				want := was
-				if s.clips {
-					want = max(-bound, min(bound, was))
-				}
+				want := max(-bound, min(bound, was))
 				if m.Latent[i] != want {
-					t.Fatalf("%s[%d] = %v became %v, want %v (α = %v)", m.Name, i, was, m.Latent[i], want, bound)
+					t.Fatalf("%s[%d] = %v became %v, want %v (clipped to %v)", m.Name, i, was, m.Latent[i], want, bound)
 				}
 			}
 		}
@@ -256,6 +296,39 @@ func TestLatentWeightsThatAreNotFiniteAreErrors(t *testing.T) {
 		w := []quantizer.Weight{weight("w", 2, 3)}
 		w[0].Latent[3] = math.MaxFloat32
 		quantize(t, opened(t, s, w), quantizer.Draw{})
+	})
+}
+
+// Where the scale is derived from the latent weights, zeros have none.
+func TestLatentWeightsThatAreAllZero(t *testing.T) {
+	each(t, func(t *testing.T, s setting) {
+		refused := func(w []quantizer.Weight, want string) {
+			t.Helper()
+			q := opened(t, s, w)
+			err := q.Quantize(context.Background(), quantizer.Draw{})
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("Quantize: error %v, want one with %q", err, want)
+			}
+			if _, err := q.Freeze(context.Background(), quantizer.Draw{}); err == nil {
+				t.Error("Freeze: no error")
+			}
+			if err := q.Backward(context.Background(), quantizer.Draw{}); err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("Backward: error %v, want none or one with %q", err, want)
+			}
+		}
+		w := weights()
+		clear(w[2].Latent)
+		switch {
+		case s.perRow:
+			refused(w, "latent weight layer1.Wx is all zero in row 0")
+			w = weights()
+			clear(w[3].Latent[130*259 : 131*259])
+			refused(w, "latent weight layer1.Wh is all zero in row 130")
+		case s.derived:
+			refused(w, "latent weight layer1.Wx is all zero")
+		default:
+			quantize(t, opened(t, s, w), quantizer.Draw{})
+		}
 	})
 }
 
@@ -290,11 +363,11 @@ func TestOpenRefuses(t *testing.T) {
 
 // BenchmarkQuantize treats the weights of the War & Peace model, 1.2 million.
 func BenchmarkQuantize(b *testing.B) {
-	for _, name := range []string{"none", "stochastic-binary", "stochastic-ternary", "binaryconnect"} {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		b.Run(name, func(b *testing.B) {
 			w := []quantizer.Weight{weight("layer0.Wx", 2048, 87), weight("layer0.Wh", 2048, 512)}
 			q := settings[name].make()
-			if err := q.Open(context.Background(), nil, w); err != nil {
+			if err := q.Open(context.Background(), settings[name].options, w); err != nil {
 				b.Fatal(err)
 			}
 			step := uint64(0)
