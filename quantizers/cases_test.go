@@ -96,7 +96,7 @@ func backward(t *testing.T, s setting, w quantizer.Weight) {
 	t.Helper()
 	q := opened(t, s, []quantizer.Weight{w})
 	quantize(t, q, quantizer.Draw{})
-	if err := q.Backward(context.Background(), quantizer.Draw{}); err != nil {
+	if err := q.Backward(context.Background(), quantizer.Backward{}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -18,10 +18,12 @@ import (
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
 	"bittern/quantizers/fixedpoint"
+	"bittern/quantizers/lsq"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
 	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/ttq"
 	"bittern/quantizers/twn"
 )
 
@@ -33,7 +35,7 @@ type setting struct {
 	levels  int
 	random  bool
 	clipped scale // what latent weights are clipped to; nil for nothing
-	derived bool  // the scale is derived from the latent weights
+	derived bool  // Quantize derives a scale or threshold from the latent weights
 	perRow  bool
 }
 
@@ -70,6 +72,14 @@ var settings = map[string]setting{
 	"dorefa":                        {make: dorefa.New, bits: 2, levels: 4, derived: true},
 	"dorefa bits=1":                 {make: dorefa.New, options: plugins.Values{"bits": "1"}, bits: 1, levels: 2, derived: true},
 	"dorefa bits=8":                 {make: dorefa.New, options: plugins.Values{"bits": "8"}, bits: 8, levels: 256, derived: true},
+	"ttq":                           {make: ttq.New, bits: 2, levels: 3, derived: true},
+	"ttq initial=mean":              {make: ttq.New, options: plugins.Values{"initial": "mean", "threshold": "0.4"}, bits: 2, levels: 3, derived: true},
+	"lsq":                           {make: lsq.New, bits: 2, levels: 4},
+	"lsq bits=1":                    {make: lsq.New, options: plugins.Values{"bits": "1"}, bits: 1, levels: 2},
+	"lsq bits=4":                    {make: lsq.New, options: plugins.Values{"bits": "4"}, bits: 4, levels: 16},
+	"lsq range=symmetric":           {make: lsq.New, options: plugins.Values{"range": "symmetric"}, bits: 2, levels: 3},
+	"lsq bits=3 scale=row":          {make: lsq.New, options: plugins.Values{"bits": "3", "range": "symmetric", "scale": "row"}, bits: 3, levels: 7, perRow: true},
+	"lsq bits=1 scale=row":          {make: lsq.New, options: plugins.Values{"bits": "1", "scale": "row"}, bits: 1, levels: 2, perRow: true},
 	"dorefa scale=max":              {make: dorefa.New, options: plugins.Values{"scale": "max"}, bits: 2, levels: 4, derived: true},
 }
 
@@ -107,9 +117,22 @@ func weights() []quantizer.Weight {
 	}
 }
 
-func opened(t *testing.T, s setting, weights []quantizer.Weight) quantizer.Quantizer {
+// opened hands over weights with states as training may have left them: learned numbers
+// are α.
+func opened(t testing.TB, s setting, weights []quantizer.Weight) quantizer.Quantizer {
 	t.Helper()
 	q := s.make()
+	for i, w := range weights {
+		states, err := q.Plan(context.Background(), s.options, []quantizer.Shape{w.Shape})
+		if err != nil {
+			t.Fatalf("Plan: %v", err)
+		}
+		weights[i].State = make(map[string]quantizer.StateTensors)
+		for _, state := range states {
+			learned := slices.Repeat([]float32{float32(alpha(w.Rows, w.Cols))}, state.Shape[0])
+			weights[i].State[state.Name] = quantizer.StateTensors{Value: learned, Grad: make([]float32, len(learned))}
+		}
+	}
 	if err := q.Open(context.Background(), s.options, weights); err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -131,7 +154,7 @@ func TestConformance(t *testing.T) {
 // that do something with some options.
 func TestTraits(t *testing.T) {
 	t.Parallel()
-	backward, project := map[string]bool{"bwn": true, "dorefa": true}, map[string]bool{"binaryconnect": true, "ternaryconnect": true}
+	backward, project := map[string]bool{"bwn": true, "dorefa": true, "ttq": true, "lsq": true}, map[string]bool{"binaryconnect": true, "ternaryconnect": true}
 	for _, s := range settings {
 		d, err := s.make().Describe(context.Background())
 		if err != nil {
@@ -312,14 +335,14 @@ func TestLatentWeightsThatAreAllZero(t *testing.T) {
 			if _, err := q.Freeze(context.Background(), quantizer.Draw{}); err == nil {
 				t.Error("Freeze: no error")
 			}
-			if err := q.Backward(context.Background(), quantizer.Draw{}); err != nil && !strings.Contains(err.Error(), want) {
+			if err := q.Backward(context.Background(), quantizer.Backward{}); err != nil && !strings.Contains(err.Error(), want) {
 				t.Errorf("Backward: error %v, want none or one with %q", err, want)
 			}
 		}
 		w := weights()
 		clear(w[2].Latent)
 		switch {
-		case s.perRow:
+		case s.derived && s.perRow:
 			refused(w, "latent weight layer1.Wx is all zero in row 0")
 			w = weights()
 			clear(w[3].Latent[130*259 : 131*259])
@@ -366,10 +389,7 @@ func BenchmarkQuantize(b *testing.B) {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		b.Run(name, func(b *testing.B) {
 			w := []quantizer.Weight{weight("layer0.Wx", 2048, 87), weight("layer0.Wh", 2048, 512)}
-			q := settings[name].make()
-			if err := q.Open(context.Background(), settings[name].options, w); err != nil {
-				b.Fatal(err)
-			}
+			q := opened(b, settings[name], w)
 			step := uint64(0)
 			for b.Loop() {
 				if err := q.Quantize(context.Background(), quantizer.Draw{Step: step}); err != nil {

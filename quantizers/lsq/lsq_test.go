@@ -8,18 +8,9 @@ import (
 	"testing"
 
 	"bittern/plugins"
-	"bittern/plugins/plugintest"
 	"bittern/plugins/quantizer"
 	"bittern/quantizers/internal/elementwise"
 )
-
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	plugintest.Quantizer(t, New,
-		plugins.Values{bits: "1"}, plugins.Values{bits: "2", span: symmetric},
-		plugins.Values{bits: "4"}, plugins.Values{bits: "3", span: symmetric, elementwise.Scale: elementwise.PerRow},
-		plugins.Values{bits: "1", elementwise.Scale: elementwise.PerRow})
-}
 
 // open hands a quantizer one matrix with these latent weights, and initialises it.
 func open(t testing.TB, options plugins.Values, rows, cols int, latent ...float32) (quantizer.Quantizer, quantizer.Weight, error) {

@@ -7,14 +7,8 @@ import (
 	"testing"
 
 	"bittern/plugins"
-	"bittern/plugins/plugintest"
 	"bittern/plugins/quantizer"
 )
-
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	plugintest.Quantizer(t, New, plugins.Values{threshold: "0.4", initial: mean}, plugins.Values{threshold: "0"})
-}
 
 // open hands a quantizer one matrix with these latent weights, and initialises it.
 func open(t *testing.T, options plugins.Values, rows, cols int, latent ...float32) (quantizer.Quantizer, quantizer.Weight, error) {
