@@ -224,23 +224,27 @@ func TestFreezeIsWhatQuantizeDraws(t *testing.T) {
 			t.Fatalf("Freeze gave %d weights, want %d", len(frozen), len(w))
 		}
 		for i, f := range frozen {
-			levels, perRow := s.levels, w[i].Rows*w[i].Cols
+			m, err := f.Pack(w[i].Rows, w[i].Cols)
+			if err != nil {
+				t.Fatal(err)
+			}
+			levels, scales, wantScales := 0, 0, min(s.levels, 1)
 			if s.perRow {
-				levels, perRow = s.levels*w[i].Rows, w[i].Cols
+				wantScales = w[i].Rows
 			}
-			if f.Name != w[i].Name || f.Bits != s.bits || len(f.Levels) != levels || f.PerRow != s.perRow {
-				t.Errorf("%s: frozen as %q with %d bits, %d levels, per row %v; want %d bits, %d levels, %v",
-					w[i].Name, f.Name, f.Bits, len(f.Levels), f.PerRow, s.bits, levels, s.perRow)
-				continue
-			}
-			got := f.Values
-			if s.bits < 32 {
-				got = make([]float32, len(f.Codes))
-				for k, code := range f.Codes {
-					got[k] = f.Levels[k/perRow*s.levels+int(code)]
+			for _, p := range m.Planes {
+				levels += len(p.Levels)
+				scales += len(p.Scales)
+				if !slices.IsSorted(p.Levels) {
+					t.Errorf("%s: levels %v do not ascend", f.Name, p.Levels)
 				}
 			}
-			if !slices.Equal(got, w[i].Quantized) {
+			if f.Name != w[i].Name || m.Bits() != s.bits || levels != s.levels || scales != wantScales || len(m.Planes) > 1 {
+				t.Errorf("%s: frozen as %q with %d bits, %d levels, %d scales, %d planes; want %d bits, %d levels, %d scales of at most one",
+					w[i].Name, f.Name, m.Bits(), levels, scales, len(m.Planes), s.bits, s.levels, wantScales)
+				continue
+			}
+			if !slices.Equal(m.Decode(), w[i].Quantized) {
 				t.Errorf("%s: the frozen weights are not those Quantize draws", f.Name)
 			}
 		}
@@ -266,12 +270,13 @@ func TestLevelsAreMultiplesOfAlpha(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			levels := frozen[0].Levels
-			if got := float64(levels[2]); math.Abs(got/c.want-1) > 1e-6 {
+			plane := frozen[0].Planes[0]
+			levels := plane.Levels
+			if got := float64(plane.Scales[0]); math.Abs(got/c.want-1) > 1e-6 {
 				t.Errorf("α = %v, want %v", got, c.want)
 			}
-			if levels[0] != -levels[2] || levels[1] != 0 {
-				t.Errorf("levels are %v, want −α, 0, α", levels)
+			if !slices.Equal(levels, []float32{-1, 0, 1}) {
+				t.Errorf("levels are %v, want −1, 0, 1", levels)
 			}
 		})
 	}

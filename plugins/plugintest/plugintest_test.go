@@ -119,7 +119,7 @@ var faults = map[string]struct {
 	})},
 	"levels that were not trained": {"which is none of the deployed levels", onQuantizer(func(q *faultyQuantizer) {
 		q.freeze = func(w quantizer.Weight) quantizer.Frozen {
-			return quantizer.Frozen{Name: w.Name, Bits: 1, Codes: make([]uint16, len(w.Latent)), Levels: []float32{-9, 9}}
+			return quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{{Bits: 1, Codes: make([]uint16, len(w.Latent)), Levels: []float32{-1, 1}, Scales: []float32{9}}}}
 		}
 	})},
 	"states that start otherwise": {"initialised in a fresh session: element 0 of the state scale of one", onQuantizer(func(q *faultyQuantizer) {

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"bittern/plugins"
-	"bittern/plugins/packed"
 	"bittern/plugins/quantizer"
 )
 
@@ -89,9 +88,7 @@ func checkFreeze(t *testing.T, s *quantizerSession) {
 		if i := difference(decode(t, again[k], w), deployed); i >= 0 {
 			t.Errorf("element %d of %s differs between two Freezes of the same draw", i, w.Name)
 		}
-		if frozen[k].Bits < packed.FullPrecision {
-			checkLevels(t, w, frozen[k], quantized[k])
-		}
+		checkLevels(t, w, frozen[k], quantized[k])
 		for i := range deployed {
 			if !stochastic && !near(deployed[i], quantized[k][i]) {
 				t.Errorf("frozen element %d of %s = %v, want %v as quantized", i, w.Name, deployed[i], quantized[k][i])
@@ -103,29 +100,48 @@ func checkFreeze(t *testing.T, s *quantizerSession) {
 
 func decode(t *testing.T, f quantizer.Frozen, w quantizer.Weight) []float32 {
 	t.Helper()
-	if f.Bits == packed.FullPrecision {
-		return f.Values
-	}
-	matrix, err := packed.Pack(f.Codes, w.Rows, w.Cols, f.Bits, f.Levels, f.PerRow)
+	matrix, err := f.Pack(w.Rows, w.Cols)
 	if err != nil {
 		t.Fatalf("pack %s: %v", w.Name, err)
 	}
 	return matrix.Decode()
 }
 
+// checkLevels sees that every quantized value is one that the planes can give.
 func checkLevels(t *testing.T, w quantizer.Weight, f quantizer.Frozen, quantized []float32) {
 	t.Helper()
+	if len(f.Planes) == 0 {
+		return
+	}
+	var levels []float32
 	for i, value := range quantized {
-		levels := f.Levels
-		if f.PerRow {
-			perRow := len(f.Levels) / w.Rows
-			levels = f.Levels[i/w.Cols*perRow : (i/w.Cols+1)*perRow]
+		if i%w.Cols == 0 {
+			levels = deployable(f, i/w.Cols)
 		}
 		if !slices.ContainsFunc(levels, func(level float32) bool { return near(level, value) }) {
 			t.Errorf("Quantize wrote %v at element %d of %s, which is none of the deployed levels %v", value, i, w.Name, levels)
 			return
 		}
 	}
+}
+
+// deployable is every value that a weight of a row can have.
+func deployable(f quantizer.Frozen, row int) []float32 {
+	sums := []float32{0}
+	for _, p := range f.Planes {
+		scale := p.Scales[0]
+		if len(p.Scales) > 1 {
+			scale = p.Scales[row]
+		}
+		var next []float32
+		for _, sum := range sums {
+			for _, level := range p.Levels {
+				next = append(next, sum+scale*level)
+			}
+		}
+		sums = next
+	}
+	return sums
 }
 
 // near allows for a scale that is computed in another order.

@@ -46,13 +46,13 @@ func TestOneStepByHand(t *testing.T) {
 		bits                      int
 	}{
 		// w/s = −4, 1, 0.5, −1: 1 is the upper end, −4 is beyond the lower. ½·(−2·1 + 1·2 − 0.5·4 + 0·8)
-		{"2 bits", plugins.Values{bits: "2"}, []float32{1.625}, []float32{-1, 0.5, 0, -0.5}, []float32{0, 0, 4, 8}, []float32{-1}, []float32{-1, -0.5, 0, 0.5}, 2},
+		{"2 bits", plugins.Values{bits: "2"}, []float32{1.625}, []float32{-1, 0.5, 0, -0.5}, []float32{0, 0, 4, 8}, []float32{-1}, []float32{-2, -1, 0, 1}, 2},
 		// −4, 1, 1, −2, the last at the lower end: ½·(−2 + 2) and ½·(4 − 16)
-		{"2 bits per row", plugins.Values{bits: "2", elementwise.Scale: elementwise.PerRow}, []float32{2.5, 0.75}, []float32{-1, 0.5, 0.25, -0.5}, []float32{0, 0, 0, 0}, []float32{0, -6}, nil, 2},
+		{"2 bits per row", plugins.Values{bits: "2", elementwise.Scale: elementwise.PerRow}, []float32{2.5, 0.75}, []float32{-1, 0.5, 0.25, -0.5}, []float32{0, 0, 0, 0}, []float32{0, -6}, []float32{-2, -1, 0, 1}, 2},
 		// ½·(−1 + 2 + 4 − 8); |w| ≤ ½ for the last three
-		{"1 bit", plugins.Values{bits: "1"}, []float32{0.8125}, []float32{-0.5, 0.5, 0.5, -0.5}, []float32{0, 2, 4, 8}, []float32{-1.5}, []float32{-0.5, 0.5}, 1},
+		{"1 bit", plugins.Values{bits: "1"}, []float32{0.8125}, []float32{-0.5, 0.5, 0.5, -0.5}, []float32{0, 2, 4, 8}, []float32{-1.5}, []float32{-1, 1}, 1},
 		// 0.5 goes to 0, and the ends are −1 and 1: ½·(−1 + 2 − 2 − 8)
-		{"2 bits, symmetric", plugins.Values{bits: "2", span: symmetric}, []float32{1.625}, []float32{-0.5, 0.5, 0, -0.5}, []float32{0, 0, 4, 0}, []float32{-4.5}, []float32{-0.5, 0, 0.5}, 2},
+		{"2 bits, symmetric", plugins.Values{bits: "2", span: symmetric}, []float32{1.625}, []float32{-0.5, 0.5, 0, -0.5}, []float32{0, 0, 4, 0}, []float32{-4.5}, []float32{-1, 0, 1}, 2},
 	} {
 		q, w, err := open(t, c.options, 2, 2, -2, 0.5, 0.25, -0.5)
 		if err != nil {
@@ -80,8 +80,8 @@ func TestOneStepByHand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f := frozen[0]; f.Bits != c.bits || c.levels != nil && !slices.Equal(f.Levels, c.levels) {
-			t.Errorf("%s: frozen with %d bits and the levels %v, want %d and %v", c.name, f.Bits, f.Levels, c.bits, c.levels)
+		if p := frozen[0].Planes[0]; p.Bits != c.bits || !slices.Equal(p.Levels, c.levels) || !slices.Equal(p.Scales, step.Value) {
+			t.Errorf("%s: frozen with %d bits, levels %v and scales %v, want %d, %v and %v", c.name, p.Bits, p.Levels, p.Scales, c.bits, c.levels, step.Value)
 		}
 	}
 }

@@ -91,8 +91,8 @@ func TestOneStepByHand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f := frozen[0]; f.Bits != 2 || !slices.Equal(f.Levels, c.levels) {
-			t.Errorf("frozen with %d bits and the levels %v, want 2 and %v", f.Bits, f.Levels, c.levels)
+		if p := frozen[0].Planes[0]; p.Bits != 2 || !slices.Equal(p.Levels, c.levels) || !slices.Equal(p.Scales, []float32{1}) {
+			t.Errorf("frozen with %d bits, levels %v and scales %v, want 2, %v and 1", p.Bits, p.Levels, p.Scales, c.levels)
 		}
 	}
 }

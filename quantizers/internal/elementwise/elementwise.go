@@ -253,32 +253,30 @@ func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantize
 
 // freeze turns the quantized values of a weight into codes.
 func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
-	frozen := quantizer.Frozen{Name: q.weights[weight].Name, Bits: 32}
+	frozen := quantizer.Frozen{Name: q.weights[weight].Name}
 	size := q.groupSize(weight)
+	var plane quantizer.Plane
 	for from := 0; from < len(values); from += size {
 		fit := q.rule.Fit(q.group(weight, from, parallel))
-		multiples := q.rule.Levels
-		if len(fit.Levels) > 0 {
-			multiples = slices.Sorted(slices.Values(fit.Levels))
+		if plane.Levels = q.rule.Levels; len(fit.Levels) > 0 {
+			plane.Levels = slices.Sorted(slices.Values(fit.Levels))
 		}
-		if len(multiples) == 0 {
+		if len(plane.Levels) == 0 {
 			frozen.Values = values
 			return frozen
 		}
-		if from == 0 {
-			frozen.Bits, frozen.PerRow = bits.Len(uint(len(multiples)-1)), q.rule.PerRow
-			frozen.Codes = make([]uint16, len(values))
+		written := make([]float32, len(plane.Levels)) // by Quantize
+		for code, level := range plane.Levels {
+			written[code] = fit.Scale * level
 		}
-		levels := make([]float32, len(multiples))
-		for code, multiple := range multiples {
-			levels[code] = fit.Scale * multiple
+		for _, value := range values[from : from+size] {
+			code, _ := slices.BinarySearch(written, value)
+			plane.Codes = append(plane.Codes, uint16(code))
 		}
-		for i, value := range values[from : from+size] {
-			code, _ := slices.BinarySearch(levels, value)
-			frozen.Codes[from+i] = uint16(code)
-		}
-		frozen.Levels = append(frozen.Levels, levels...)
+		plane.Scales = append(plane.Scales, fit.Scale)
 	}
+	plane.Bits = bits.Len(uint(len(plane.Levels) - 1))
+	frozen.Planes = []quantizer.Plane{plane}
 	return frozen
 }
 
