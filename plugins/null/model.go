@@ -1,10 +1,12 @@
 package null
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"math"
 	"slices"
+	"unsafe"
 
 	"bittern/plugins"
 	"bittern/plugins/model"
@@ -121,13 +123,14 @@ func (m *nullModel) Update(_ context.Context, request model.Update) (model.Updat
 	return model.UpdateResult{GradNorm: norm}, nil
 }
 
+// zero says whether all bits are 0. It compares the bytes with those one place on, which
+// takes as long as to read them: looking must not be what the null model measures.
 func zero(values []float32) bool {
-	for _, v := range values {
-		if v != 0 {
-			return false
-		}
+	if len(values) == 0 {
+		return true
 	}
-	return true
+	all := unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), 4*len(values))
+	return all[0] == 0 && bytes.Equal(all[1:], all[:len(all)-1])
 }
 
 // adam is the update of Kingma & Ba, ICLR 2015, algorithm 1, with the settings that they

@@ -94,9 +94,10 @@ func (g Group) MeanSize() float64 {
 		var sums [4]float64 // apart, since additions wait for each other
 		latent := g.Latent[from:to]
 		for ; len(latent) >= len(sums); latent = latent[len(sums):] {
-			for lane := range sums {
-				sums[lane] += math.Abs(float64(latent[lane]))
-			}
+			sums[0] += math.Abs(float64(latent[0]))
+			sums[1] += math.Abs(float64(latent[1]))
+			sums[2] += math.Abs(float64(latent[2]))
+			sums[3] += math.Abs(float64(latent[3]))
 		}
 		for lane, w := range latent {
 			sums[lane] += math.Abs(float64(w))
@@ -108,21 +109,47 @@ func (g Group) MeanSize() float64 {
 // MeanSizeAbove is the mean of |w| over the weights with |w| > threshold. There must be
 // one.
 func (g Group) MeanSizeAbove(threshold float32) float64 {
-	count := g.Sum(func(from, to int) float64 {
-		n := 0
-		for _, w := range g.Latent[from:to] {
-			n += int(math.Float32bits(threshold-size(w)) >> 31)
-		}
-		return float64(n)
+	if g.count() == 1 {
+		sum, count := sumAbove(g.Latent, threshold)
+		return sum / float64(count)
+	}
+	type total struct {
+		sum   float64
+		count int
+	}
+	totals := make([]total, g.count())
+	g.run(len(totals), func(i int) {
+		from, to := g.part(i)
+		totals[i].sum, totals[i].count = sumAbove(g.Latent[from:to], threshold)
 	})
-	return g.Sum(func(from, to int) float64 {
-		sum := 0.0
-		for _, w := range g.Latent[from:to] {
-			above := uint32(int32(math.Float32bits(threshold-size(w))) >> 31) // all ones where |w| > threshold
-			sum += float64(math.Float32frombits(math.Float32bits(size(w)) & above))
-		}
-		return sum
-	}) / count
+	all := total{}
+	for _, t := range totals {
+		all.sum += t.sum
+		all.count += t.count
+	}
+	return all.sum / float64(all.count)
+}
+
+// sumAbove adds up and counts the |w| above a threshold. It chooses by sign bits, as
+// kernels do.
+func sumAbove(latent []float32, threshold float32) (sum float64, count int) {
+	var sums [4]float64 // apart, since additions wait for each other
+	add := func(lane int, w float32) {
+		bits := math.Float32bits(w) &^ signBit
+		above := uint32(int32(math.Float32bits(threshold-math.Float32frombits(bits))) >> 31) // all ones where |w| > threshold
+		sums[lane] += float64(math.Float32frombits(bits & above))
+		count -= int(int32(above))
+	}
+	for ; len(latent) >= len(sums); latent = latent[len(sums):] {
+		add(0, latent[0])
+		add(1, latent[1])
+		add(2, latent[2])
+		add(3, latent[3])
+	}
+	for lane, w := range latent {
+		add(lane, w)
+	}
+	return sums[0] + sums[1] + sums[2] + sums[3], count
 }
 
 // MaxSize is the largest |w|, and the place of the first so large. It is not finite
@@ -151,7 +178,5 @@ func (g Group) MaxSize() (largest float32, at int) {
 	}
 	return math.Float32frombits(best.bits), best.at
 }
-
-func size(w float32) float32 { return math.Float32frombits(math.Float32bits(w) &^ signBit) }
 
 func finite(w float32) bool { return overflow(math.Float32bits(w)) < signBit }
