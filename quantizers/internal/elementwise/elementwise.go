@@ -254,8 +254,8 @@ func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantize
 // freeze turns the quantized values of a weight into codes.
 func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
 	frozen := quantizer.Frozen{Name: q.weights[weight].Name}
-	size := q.groupSize(weight)
-	var plane quantizer.Plane
+	plane, size := quantizer.Plane{Codes: make([]uint16, len(values))}, q.groupSize(weight)
+	var products []float32
 	for from := 0; from < len(values); from += size {
 		fit := q.rule.Fit(q.group(weight, from, parallel))
 		if plane.Levels = q.rule.Levels; len(fit.Levels) > 0 {
@@ -265,13 +265,13 @@ func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
 			frozen.Values = values
 			return frozen
 		}
-		written := make([]float32, len(plane.Levels)) // by Quantize
-		for code, level := range plane.Levels {
-			written[code] = fit.Scale * level
+		products = products[:0]
+		for _, level := range plane.Levels {
+			products = append(products, fit.Scale*level) // as Quantize writes them
 		}
-		for _, value := range values[from : from+size] {
-			code, _ := slices.BinarySearch(written, value)
-			plane.Codes = append(plane.Codes, uint16(code))
+		for i, value := range values[from : from+size] {
+			code, _ := slices.BinarySearch(products, value)
+			plane.Codes[from+i] = uint16(code)
 		}
 		plane.Scales = append(plane.Scales, fit.Scale)
 	}
