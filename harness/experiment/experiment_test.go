@@ -228,8 +228,8 @@ func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 		t.Errorf("recurrent bytes = %v, want %v: one bit a weight", row.RecurrentBytes, want)
 	}
 	rowBytes := (symbols + 63) / 64 * 8
-	if want := int64(symbols*rowBytes + 4*2 + 4*symbols); row.DeployedBytes != want {
-		t.Errorf("deployed bytes = %d, want %d: padded rows, two levels, a table of biases", row.DeployedBytes, want)
+	if want := int64(symbols*rowBytes + 4*3 + 4*symbols); row.DeployedBytes != want {
+		t.Errorf("deployed bytes = %d, want %d: padded rows, two levels and their scale, a table of biases", row.DeployedBytes, want)
 	}
 	uniform := math.Log2(float64(symbols))
 	for name, figure := range map[string]*float64{"validation": row.BestValidation, "paper-style": row.PaperStyle, "frozen": row.FrozenModel} {

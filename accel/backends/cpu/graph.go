@@ -91,6 +91,7 @@ type graph struct {
 	program []instruction
 	vectors [][]*lut.Matrix // that multiply a vector each
 	memory  int             // float32 of all values of a time step
+	lookups int             // float32 that look-ups work in
 	inputs  []value         // in their order; of a token nothing
 	states  []state
 	output  value
@@ -126,11 +127,11 @@ func (w *weights) layOut(g stepgraph.Graph) (err error) {
 		switch {
 		case node.Op == stepgraph.MatVec && w.matrices[name] == nil:
 			if w.matrices[name], err = lut.New(w.packed[name], w.precision); err == nil && w.matrices[name].Float32() {
-				w.substitute(name, "a product looks up sums of signs, and the levels are none; each weight is the float32 value of its level")
+				w.substitute(name)
 			}
 		case node.Op == stepgraph.Lookup && w.columns[name] == nil:
 			if w.columns[name], err = lut.NewColumns(w.packed[name]); err == nil && w.columns[name].Float32() {
-				w.substitute(name, "a look-up keeps two or three levels as codes, and there are more or fewer; each weight is the float32 value of its level")
+				w.substitute(name)
 			}
 		}
 		if err != nil {
@@ -142,9 +143,12 @@ func (w *weights) layOut(g stepgraph.Graph) (err error) {
 
 // substitute notes that a weight is kept as float32, which is nothing new for
 // one that was deployed so.
-func (w *weights) substitute(name, reason string) {
+func (w *weights) substitute(name string) {
 	if weight := w.packed[name]; len(weight.Planes) > 0 {
-		w.substitutions = append(w.substitutions, backend.Substitution{Weight: name, From: weight.Format(), To: "float32", Reason: reason})
+		w.substitutions = append(w.substitutions, backend.Substitution{
+			Weight: name, From: weight.Format(), To: "float32",
+			Reason: "codes of at most 4 bits, or of 8 where levels are evenly spaced, are computed with as they are; each weight is the float32 value that it stands for",
+		})
 	}
 }
 
@@ -154,6 +158,7 @@ type session struct {
 	graph       *graph
 	memory      []float32
 	activations []*lut.Activations
+	workspace   []float32 // of look-ups
 	step        int
 	tokens      []int32 // by input
 }
@@ -168,7 +173,7 @@ func (n *graph) NewMachine(sequences int) program.Machine {
 
 // newSession makes a session that stands before the first time step.
 func (n *graph) newSession() *session {
-	s := &session{graph: n, memory: make([]float32, n.memory), tokens: make([]int32, len(n.inputs))}
+	s := &session{graph: n, memory: make([]float32, n.memory), workspace: make([]float32, n.lookups), tokens: make([]int32, len(n.inputs))}
 	for _, matrices := range n.vectors {
 		s.activations = append(s.activations, lut.NewActivations(matrices...))
 	}
@@ -222,7 +227,7 @@ func (s *session) at(v value) []float32 { return s.memory[v.from:v.to:v.to] }
 
 // bytes is the memory of a session.
 func (s *session) bytes() int {
-	bytes := 4 * len(s.memory)
+	bytes := 4 * (len(s.memory) + len(s.workspace))
 	for _, a := range s.activations {
 		bytes += a.Bytes()
 	}
