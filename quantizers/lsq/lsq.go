@@ -33,8 +33,6 @@
 package lsq
 
 import (
-	"strconv"
-
 	"bittern/plugins"
 	"bittern/plugins/quantizer"
 	"bittern/quantizers/internal/elementwise"
@@ -65,7 +63,7 @@ func New() quantizer.Quantizer {
 		},
 		Traits: []string{quantizer.TraitBackward, quantizer.TraitInitialise},
 		Facts: []plugins.Fact{
-			{Name: "bits per weight", Value: "1 to 4, by the option " + strconv.Quote(bits)},
+			{Name: "bits per weight", Value: "the option bits"},
 			{Name: "method", Value: "multiples of a trained step", Source: "Esser et al., ICLR 2020, arXiv 1902.08153"},
 			{Name: "1 bit", Value: "sign times a trained scale", Source: "Liu et al., arXiv 2502.02631"},
 		},
