@@ -27,10 +27,12 @@ import (
 	"bittern/quantizers/lab"
 	"bittern/quantizers/laq"
 	"bittern/quantizers/lat"
+	"bittern/quantizers/lsq"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
 	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/ttq"
 	"bittern/quantizers/twn"
 )
 
@@ -51,6 +53,8 @@ func Plugins() []cli.Builtin {
 		quantizerPlugin("lat", lat.New),
 		quantizerPlugin("laq", laq.New),
 		quantizerPlugin("alternating", alternating.New),
+		quantizerPlugin("ttq", ttq.New),
+		quantizerPlugin("lsq", lsq.New),
 		quantizerPlugin("null", null.NewQuantizer),
 		modelPlugin("lstm", lstm.New),
 		modelPlugin("gru", gru.New),

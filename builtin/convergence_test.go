@@ -50,6 +50,11 @@ var learners = []string{
 	"{plugin: alternating}",
 	"{plugin: alternating, label: alternating greedy, options: [solver=greedy]}",
 	"{plugin: alternating, label: alternating refined, options: [solver=refined, bits=3]}",
+	"{plugin: ttq}",
+	"{plugin: ttq, label: ttq without normalization, options: [initial=mean], model_options: [normalization=none]}",
+	"{plugin: lsq}",
+	"{plugin: lsq, label: lsq 1 bit, options: [bits=1]}",
+	"{plugin: lsq, label: lsq 4 bits per row, options: [bits=4, range=symmetric, scale=row]}",
 }
 
 // leastAccuracy is what a learner must reach in %, deployed: weights drawn once,

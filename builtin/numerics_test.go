@@ -41,10 +41,12 @@ import (
 	"bittern/quantizers/lab"
 	"bittern/quantizers/laq"
 	"bittern/quantizers/lat"
+	"bittern/quantizers/lsq"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
 	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/ttq"
 	"bittern/quantizers/twn"
 )
 
@@ -106,7 +108,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	}
 	for _, make := range []func() quantizer.Quantizer{
 		none.New, fixedpoint.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New, ternaryconnect.New,
-		bwn.New, twn.New, absmean.New, dorefa.New, lab.New, lat.New, laq.New, alternating.New,
+		bwn.New, twn.New, absmean.New, dorefa.New, lab.New, lat.New, laq.New, alternating.New, ttq.New, lsq.New,
 	} {
 		add(quantizerNumbers(t, make()))
 	}

@@ -22,10 +22,12 @@ import (
 	"bittern/quantizers/lab"
 	"bittern/quantizers/laq"
 	"bittern/quantizers/lat"
+	"bittern/quantizers/lsq"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
 	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/ttq"
 	"bittern/quantizers/twn"
 )
 
@@ -37,7 +39,7 @@ type setting struct {
 	levels  int
 	random  bool
 	clipped scale // what latent weights are clipped to; nil for nothing
-	derived bool  // the scale is derived from the latent weights
+	derived bool  // Quantize derives a scale or threshold from the latent weights
 	perRow  bool
 	planes  int  // 1 where it is 0
 	moments bool // needs Adam's second moments
@@ -92,6 +94,14 @@ var settings = map[string]setting{
 	"laq bits=8":                    {make: laq.New, options: plugins.Values{"bits": "8"}, bits: 8, levels: 255, derived: true, moments: true, clipped: one},
 	"laq levels=logarithmic":        {make: laq.New, options: plugins.Values{"levels": "logarithmic"}, bits: 3, levels: 7, derived: true, moments: true, clipped: one},
 	"laq scale=published-code":      {make: laq.New, options: plugins.Values{"scale": "published-code"}, bits: 3, levels: 7, derived: true, moments: true, clipped: one},
+	"ttq":                           {make: ttq.New, bits: 2, levels: 3, derived: true},
+	"ttq initial=mean":              {make: ttq.New, options: plugins.Values{"initial": "mean", "threshold": "0.4"}, bits: 2, levels: 3, derived: true},
+	"lsq":                           {make: lsq.New, bits: 2, levels: 4},
+	"lsq bits=1":                    {make: lsq.New, options: plugins.Values{"bits": "1"}, bits: 1, levels: 2},
+	"lsq bits=4":                    {make: lsq.New, options: plugins.Values{"bits": "4"}, bits: 4, levels: 16},
+	"lsq range=symmetric":           {make: lsq.New, options: plugins.Values{"range": "symmetric"}, bits: 2, levels: 3},
+	"lsq bits=3 scale=row":          {make: lsq.New, options: plugins.Values{"bits": "3", "range": "symmetric", "scale": "row"}, bits: 3, levels: 7, perRow: true},
+	"lsq bits=1 scale=row":          {make: lsq.New, options: plugins.Values{"bits": "1", "scale": "row"}, bits: 1, levels: 2, perRow: true},
 	"dorefa scale=max":              {make: dorefa.New, options: plugins.Values{"scale": "max"}, bits: 2, levels: 4, derived: true},
 }
 
@@ -130,9 +140,22 @@ func weights() []quantizer.Weight {
 	}
 }
 
-func opened(t *testing.T, s setting, weights []quantizer.Weight) quantizer.Quantizer {
+// opened hands over weights with states as training may have left them: learned numbers
+// are α.
+func opened(t testing.TB, s setting, weights []quantizer.Weight) quantizer.Quantizer {
 	t.Helper()
 	q := s.make()
+	for i, w := range weights {
+		states, err := q.Plan(context.Background(), s.options, []quantizer.Shape{w.Shape})
+		if err != nil {
+			t.Fatalf("Plan: %v", err)
+		}
+		weights[i].State = make(map[string]quantizer.StateTensors)
+		for _, state := range states {
+			learned := slices.Repeat([]float32{float32(alpha(w.Rows, w.Cols))}, state.Shape[0])
+			weights[i].State[state.Name] = quantizer.StateTensors{Value: learned, Grad: make([]float32, len(learned))}
+		}
+	}
 	if err := q.Open(context.Background(), s.options, weights); err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -154,7 +177,7 @@ func TestConformance(t *testing.T) {
 // that do something with some options.
 func TestTraits(t *testing.T) {
 	t.Parallel()
-	backward, project := map[string]bool{"bwn": true, "dorefa": true}, map[string]bool{
+	backward, project := map[string]bool{"bwn": true, "dorefa": true, "ttq": true, "lsq": true}, map[string]bool{
 		"binaryconnect": true, "ternaryconnect": true, "alternating": true, "lab": true, "lat": true, "laq": true,
 	}
 	for _, s := range settings {
@@ -351,7 +374,7 @@ func TestLatentWeightsThatAreAllZero(t *testing.T) {
 		w := weights()
 		clear(w[2].Latent)
 		switch {
-		case s.perRow:
+		case s.derived && s.perRow:
 			refused(w, "latent weight layer1.Wx is all zero in row 0")
 			w = weights()
 			clear(w[3].Latent[130*259 : 131*259])
@@ -439,10 +462,7 @@ func BenchmarkQuantize(b *testing.B) {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		b.Run(name, func(b *testing.B) {
 			w := []quantizer.Weight{weight("layer0.Wx", 2048, 87), weight("layer0.Wh", 2048, 512)}
-			q := settings[name].make()
-			if err := q.Open(context.Background(), settings[name].options, w); err != nil {
-				b.Fatal(err)
-			}
+			q := opened(b, settings[name], w)
 			step := uint64(0)
 			for b.Loop() {
 				if err := q.Quantize(context.Background(), quantizer.Draw{Step: step}); err != nil {

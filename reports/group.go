@@ -107,14 +107,15 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 		Task      string `json:"task"`
 		Data      string `json:"data"`
 		Quantizer struct {
-			Name string `json:"name"`
+			Name    string            `json:"name"`
+			Options map[string]string `json:"options"`
 		} `json:"quantizer"`
 	}
 	if err := json.Unmarshal(c.Config, &parts); err != nil {
 		return published.Setting{}, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
 	}
 	e := published.Setting{
-		Task: parts.Task, Corpus: parts.Data, Quantizer: parts.Quantizer.Name,
+		Task: parts.Task, Corpus: parts.Data, Quantizer: parts.Quantizer.Name, Options: parts.Quantizer.Options,
 		Cell: c.Setting(model.SettingCell), Normalization: c.Setting(model.SettingNormalization),
 		Bidirectional: c.Setting(model.SettingBidirectional) == "true",
 	}

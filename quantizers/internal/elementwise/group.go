@@ -12,6 +12,10 @@ type Group struct {
 	Grad       []float32 // nil unless the rule has a Backward
 	Moments    []float32 // Adam's second moments; nil unless the rule needs them
 
+	// Learned are the numbers that the rule learns, in its order, and LearnedGrad is where
+	// Backward writes the gradients with respect to them.
+	Learned, LearnedGrad []float32
+
 	weight, first int
 	run           runner
 }
@@ -39,16 +43,22 @@ func (g Group) part(i int) (from, to int) {
 
 // Sum adds up what part returns for the parts of the group.
 func (g Group) Sum(part func(from, to int) float64) float64 {
+	sum, _ := g.Sums(func(from, to int) (float64, float64) { return part(from, to), 0 })
+	return sum
+}
+
+// Sums is Sum of two numbers at a time.
+func (g Group) Sums(part func(from, to int) (a, b float64)) (a, b float64) {
 	if g.count() == 1 {
 		return part(g.part(0))
 	}
-	sums := make([]float64, g.count())
-	g.run(len(sums), func(i int) { sums[i] = part(g.part(i)) })
-	total := 0.0
+	sums := make([][2]float64, g.count())
+	g.run(len(sums), func(i int) { sums[i][0], sums[i][1] = part(g.part(i)) })
 	for _, sum := range sums {
-		total += sum
+		a += sum[0]
+		b += sum[1]
 	}
-	return total
+	return a, b
 }
 
 // MeanSize is the mean of |w|. It is not finite where a latent weight is not.
