@@ -108,6 +108,7 @@ type layer struct {
 	hiddenNext    []float32 // gradient of h from the step after, [Batch][cellStride]
 	statistics    layerStatistics
 	fold          fold
+	ordered       ordered
 	features      featureStatistics // of LayerNorm
 	mask          mask
 	forwardSweep  func(worker int)
@@ -180,7 +181,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 		if l.narrow() {
 			stored = 1
 			for i := range l.workers {
-				l.workers[i].sum = make([]float32, units)
+				l.workers[i].sum = make([]float32, l.gates*units)
 				l.workers[i].features = make([]float32, steps*batch*config.Inputs)
 			}
 		}
@@ -198,6 +199,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	}
 	l.statistics = newLayerStatistics(config)
 	l.fold = newFold(config)
+	l.ordered = newOrdered(config)
 	l.hiddenNext = make([]float32, batch*l.cellStride)
 	if config.Normalization == LayerNorm {
 		l.features = newFeatureStatistics(l)
@@ -308,7 +310,7 @@ func (l *layer) Forward(w Weights, in Input) error {
 		return err
 	}
 	if c.Normalization.Batch() && l.pass.Statistics == Frozen {
-		l.statistics.freeze(l.pass.Running, c)
+		l.freeze()
 	}
 	l.setGains()
 	if c.Masked {
@@ -319,7 +321,7 @@ func (l *layer) Forward(w Weights, in Input) error {
 	}
 	if !c.Tokens && !l.narrow() {
 		if err := l.multiplier.Gemm(l.inputs, l.stride, false, false, true,
-			l.used*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, w.Wx, c.Inputs); err != nil {
+			l.used*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, l.orderWx(), c.Inputs); err != nil {
 			return err
 		}
 	}
@@ -364,14 +366,21 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 	}
 	if !c.Tokens && !l.narrow() {
 		rows := l.used * c.Batch
-		if err := l.multiplier.Gemm(dw.Wx, c.Inputs, false, true, false,
+		wx, dWx := w.Wx, dw.Wx
+		if c.interleaved() {
+			wx, dWx = l.ordered.wx, l.ordered.wxGrad
+		}
+		if err := l.multiplier.Gemm(dWx, c.Inputs, false, true, false,
 			l.gates*c.Units, c.Inputs, rows, l.inputsGrad, l.stride, in.Features, c.Inputs); err != nil {
 			return err
+		}
+		if c.interleaved() {
+			l.restore(dw.Wx, dWx, c.Inputs, 0, c.Units)
 		}
 		if dInput != nil {
 			clear(dInput[rows*c.Inputs:])
 			if err := l.multiplier.Gemm(dInput, c.Inputs, false, false, false,
-				rows, c.Inputs, l.gates*c.Units, l.inputsGrad, l.stride, w.Wx, c.Inputs); err != nil {
+				rows, c.Inputs, l.gates*c.Units, l.inputsGrad, l.stride, wx, c.Inputs); err != nil {
 				return err
 			}
 		}
@@ -386,6 +395,14 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 // one matrix, from those of their products with states [Steps][Batch][Units].
 func (l *layer) hiddenWeightsBackward(states []float32, from, to int) error {
 	d, rows := l.config.Units, l.used*l.config.Batch
+	if l.config.interleaved() {
+		if err := l.multiplier.Gemm(l.ordered.whGrad, d, false, true, false,
+			l.gates*d, d, rows, l.products, l.stride, states, d); err != nil {
+			return err
+		}
+		l.restore(l.gradients.Wh, l.ordered.whGrad, d, 0, d)
+		return nil
+	}
 	return l.multiplier.Gemm(l.config.hiddenRows(&l.gradients, from), d, false, true, false,
 		(to-from)*d, d, rows, l.products[from*d:], l.stride, states, d)
 }

@@ -44,8 +44,9 @@ func (l *layer) multiplyInputs(w *worker, t int) {
 		return
 	}
 	c := l.config
-	for k := range l.gates {
-		out := l.at(l.inputs, 0, l.stride, k*c.Units+w.from)
+	for k := range l.runs() {
+		first, _ := l.run(k, w.from, w.to)
+		out := l.at(l.inputs, 0, l.stride, first)
 		w.err = errors.Join(w.err, w.scratch.MultiplyPacked(out.Data, out.Stride, l.input.Features[t*c.Batch*c.Inputs:], c.Inputs, false, l.rows(), &w.inputs[k], false))
 	}
 }
@@ -54,12 +55,13 @@ func (l *layer) multiplyInputs(w *worker, t int) {
 // where it is wanted, to x. It sums over the batch before it adds to what other steps
 // gave, so that no sum is of as many terms as all sequences have steps.
 func (l *layer) addInputs(w *worker, t int) {
-	c, n := l.config, w.to-w.from
+	c := l.config
 	gradient := l.inputsGrad[l.inputGradientTime(t)*c.Batch*l.stride:]
 	features := w.features[t*c.Batch*c.Inputs:][:c.Batch*c.Inputs]
 	clear(features)
-	for k := range l.gates {
-		from := k*c.Units + w.from
+	for k := range l.runs() {
+		from, to := l.run(k, w.from, w.to)
+		n := to - from
 		for i := range c.Inputs {
 			sum := w.sum[:n]
 			clear(sum)
