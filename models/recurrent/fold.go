@@ -72,4 +72,9 @@ func (l *layer) foldRun(s, k, from, to int) {
 		bias = shift
 	}
 	gates.Fold(f.scaleX[from:to], shift, f.gammaX[from:to], bias, input.Mean, input.RStd)
+	if l.isSingle() {
+		for i, w := range l.columns[from:to] {
+			f.scaleX[from+i] *= w
+		}
+	}
 }

@@ -108,6 +108,7 @@ type layer struct {
 	hiddenNext    []float32 // gradient of h from the step after, [Batch][cellStride]
 	statistics    layerStatistics
 	fold          fold
+	single        featureMoments
 	ordered       ordered
 	features      featureStatistics // of LayerNorm
 	mask          mask
@@ -148,8 +149,11 @@ type worker struct {
 	inputs          [lstmGates]matmul.Packed // Wxᵀ of a narrow layer
 	backward        matmul.Packed
 	candidate       matmul.Packed // of gate n, where that has a product of its own
+	states          matmul.Packed // hidden states of some steps, see addHiddenWeights
 	scratch         matmul.Scratch
-	sum             []float32 // of a narrow layer, see addInputs
+	sum             []float32 // of a narrow layer, see addInputs and singleBackward
+	products        []float32 // the same of a single feature
+	centre          []float32 // the same
 	features        []float32 // the same: its units' part of the gradient of x, [Steps][Batch][Inputs]
 	err             error
 }
@@ -182,6 +186,8 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 			stored = 1
 			for i := range l.workers {
 				l.workers[i].sum = make([]float32, l.gates*units)
+				l.workers[i].products = make([]float32, l.gates*units)
+				l.workers[i].centre = make([]float32, l.gates*units)
 				l.workers[i].features = make([]float32, steps*batch*config.Inputs)
 			}
 		}
@@ -200,6 +206,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	l.statistics = newLayerStatistics(config)
 	l.fold = newFold(config)
 	l.ordered = newOrdered(config)
+	l.single = featureMoments{make([]float32, steps), make([]float32, steps)}
 	l.hiddenNext = make([]float32, batch*l.cellStride)
 	if config.Normalization == LayerNorm {
 		l.features = newFeatureStatistics(l)
@@ -319,6 +326,9 @@ func (l *layer) Forward(w Weights, in Input) error {
 			clear(r.Counts)
 		}
 	}
+	if l.isSingle() {
+		l.measureFeature()
+	}
 	if !c.Tokens && !l.narrow() {
 		if err := l.multiplier.Gemm(l.inputs, l.stride, false, false, true,
 			l.used*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, l.orderWx(), c.Inputs); err != nil {
@@ -395,14 +405,6 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 // one matrix, from those of their products with states [Steps][Batch][Units].
 func (l *layer) hiddenWeightsBackward(states []float32, from, to int) error {
 	d, rows := l.config.Units, l.used*l.config.Batch
-	if l.config.interleaved() {
-		if err := l.multiplier.Gemm(l.ordered.whGrad, d, false, true, false,
-			l.gates*d, d, rows, l.products, l.stride, states, d); err != nil {
-			return err
-		}
-		l.restore(l.gradients.Wh, l.ordered.whGrad, d, 0, d)
-		return nil
-	}
 	return l.multiplier.Gemm(l.config.hiddenRows(&l.gradients, from), d, false, true, false,
 		(to-from)*d, d, rows, l.products[from*d:], l.stride, states, d)
 }

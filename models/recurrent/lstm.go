@@ -154,7 +154,7 @@ func (l *lstm) backward(w *worker, s int) {
 			l.setAside(s, l.mask.cell, l.cellGradient, w)
 		}
 		for from := w.from; from < w.to; from += l.block() {
-			l.elementsBackward(s, from, min(from+l.block(), w.to), column(above, from-w.from), column(next, from-w.from))
+			l.elementsBackward(w, s, from, min(from+l.block(), w.to), column(above, from-w.from), column(next, from-w.from))
 		}
 		if c.Masked {
 			l.clearProducts(s, w)
@@ -180,7 +180,7 @@ func column(m gates.Matrix, j int) gates.Matrix {
 
 // elementsBackward takes the units from ≤ u < to of step s from the gradient
 // of h_t to the ones of both products and of c_{t−1}.
-func (l *lstm) elementsBackward(s, from, to int, above, next gates.Matrix) {
+func (l *lstm) elementsBackward(worker *worker, s, from, to int, above, next gates.Matrix) {
 	c, st, w, g := l.config, &l.statistics, &l.weights, &l.gradients
 	t, units, rows, columns := l.time(s), c.Units, c.Batch, to-from
 	activation := l.activations(t, l.column(0, from))
@@ -233,6 +233,10 @@ func (l *lstm) elementsBackward(s, from, to int, above, next gates.Matrix) {
 			gates.SumColumns(l.fold.betaGrad[from:to], gradient, rows)
 			continue
 		}
+		if l.isSingle() {
+			l.singleBackward(worker, s, from, to, gradient)
+			continue
+		}
 		l.affinePairBackward(s, from, to, gradient)
 	}
 }
@@ -258,5 +262,8 @@ func (l *lstm) finishBackward(w *worker) {
 }
 
 func (l *lstm) weightsBackward() error {
+	if l.config.interleaved() {
+		return nil // addHiddenWeights did
+	}
 	return l.hiddenWeightsBackward(l.hiddenBefore(), 0, lstmGates)
 }

@@ -17,6 +17,12 @@ func (l *layer) narrow() bool {
 	return !l.config.Tokens && l.config.Inputs <= mostNarrow && l.config.Normalization != LayerNorm
 }
 
+// isSingle says that the one feature a layer reads goes into its gates as it is: what
+// normalises Wx·x over a batch follows from the mean and variance of that number.
+func (l *layer) isSingle() bool {
+	return l.config.interleaved() && l.config.Normalization.Batch() && !l.config.Tokens && l.config.Inputs == 1
+}
+
 // inputTime is where the products Wx·x of time t lie.
 func (l *layer) inputTime(t int) int {
 	if l.narrow() {

@@ -1,5 +1,7 @@
 package recurrent
 
+import "errors"
+
 // mostInterleaved is the number of units up to which the gates of an LSTM lie
 // interleaved. Beyond it what that saves is little beside the products, and to bring
 // the matrices into that order begins to cost.
@@ -135,4 +137,28 @@ func (l *layer) orderWx() []float32 {
 	}
 	l.order(l.ordered.wx, l.weights.Wx, l.config.Inputs, 0, l.config.Units)
 	return l.ordered.wx
+}
+
+// rowsTogether is about how many sequences' steps addHiddenWeights takes at a time: what
+// they have of the gradients and states is still in the second cache.
+const rowsTogether = 200
+
+// addHiddenWeights adds what the steps from s on have of the gradient of a worker's rows
+// of Wh, once that are enough of them or s is the last one of the backward pass. They
+// are taken while the gradients of their products are in the cache: that of all steps
+// at once would have to fetch them back from memory.
+func (l *layer) addHiddenWeights(w *worker, s int) {
+	c := l.config
+	together := max(1, rowsTogether/c.Batch)
+	after := l.last() - s // steps that are done
+	steps := (after-1)%together + 1
+	if w.from == w.to || steps < together && s > l.first() {
+		return
+	}
+	t, rows := min(l.time(s), l.time(s+steps-1)), steps*c.Batch
+	first, last := l.run(0, w.from, w.to)
+	gradient := l.ordered.whGrad[first*c.Units:]
+	w.err = errors.Join(w.err,
+		w.states.Pack(l.stateBefore(t), c.Units, false, rows, c.Units),
+		w.scratch.MultiplyPacked(gradient, c.Units, l.at(l.products, t, l.stride, first).Data, l.stride, true, last-first, &w.states, after > steps))
 }

@@ -90,7 +90,11 @@ func (l *layer) measure(s, k, from, to int) {
 	meanX, rstdX := st.meanX[at+first:at+last], st.rstdX[at+first:at+last]
 	if l.pass.Statistics != Frozen {
 		l.moments(s, meanH, rstdH, gates.Gathered{Matrix: l.at(l.products, t, l.stride, first)})
-		l.moments(s, meanX, rstdX, l.inputProducts(t, first))
+		if l.isSingle() {
+			l.singleMoments(s, first, meanX, rstdX)
+		} else {
+			l.moments(s, meanX, rstdX, l.inputProducts(t, first))
+		}
 	}
 	if s == l.first() && l.constant(k) {
 		clear(rstdH)

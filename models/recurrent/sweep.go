@@ -24,7 +24,7 @@ func (l *layer) sweepForward(index int) {
 		if !c.interleaved() {
 			w.err = errors.Join(w.err, w.hidden[k].Pack(c.hiddenRows(&l.weights, k)[w.from*c.Units:], c.Units, true, c.Units, n))
 		}
-		if l.narrow() {
+		if l.narrow() && !l.isSingle() {
 			first, last := l.run(k, w.from, w.to)
 			w.err = errors.Join(w.err, w.inputs[k].Pack(l.columns[first:], l.stride, false, c.Inputs, last-first))
 		}
@@ -41,7 +41,7 @@ func (l *layer) sweepForward(index int) {
 		l.fillStates(w)
 	}
 	for s := l.first(); s < l.last(); s++ {
-		if l.narrow() {
+		if l.narrow() && !l.isSingle() {
 			l.multiplyInputs(w, l.time(s))
 		}
 		l.unit.forward(w, s)
@@ -106,10 +106,13 @@ func (l *layer) stateBefore(t int) []float32 {
 }
 
 // inputProducts are the rows of Wx·x of time t: for one-hot x a column of Wx
-// each, else those that Forward or multiplyInputs computed.
+// each, of a single feature x alone, else those that Forward or multiplyInputs computed.
 func (l *layer) inputProducts(t, column int) gates.Gathered {
 	if l.config.Tokens {
 		return gates.Gathered{Matrix: gates.Matrix{Data: l.columns[column:], Stride: l.stride}, Order: l.tokens(t)}
+	}
+	if l.isSingle() {
+		return gates.Gathered{Matrix: gates.Matrix{Data: l.input.Features[t*l.config.Batch:], Stride: 1}, Scalar: true}
 	}
 	return gates.Gathered{Matrix: l.at(l.inputs, l.inputTime(t), l.stride, column)}
 }
@@ -152,12 +155,15 @@ func (l *layer) sweepBackward(index int) {
 		l.addFilling(w)
 	}
 	for s := l.last() - 1; s >= l.first(); s-- {
-		if l.narrow() && !l.plain() {
+		if l.narrow() && !l.plain() && !l.isSingle() {
 			l.multiplyInputs(w, l.time(s))
 		}
 		l.unit.backward(w, s)
-		if l.narrow() {
+		if l.narrow() && !l.isSingle() {
 			l.addInputs(w, l.time(s))
+		}
+		if c.interleaved() {
+			l.addHiddenWeights(w, s)
 		}
 		l.team.Barrier()
 	}
@@ -190,6 +196,9 @@ func (l *layer) clearGradients(w *worker) {
 		for at := 0; at < len(l.columnsGrad); at += l.stride {
 			clear(l.columnsGrad[at+from : at+to])
 		}
+	}
+	if l.isSingle() {
+		clear(w.features)
 	}
 	if c.hiddenBias() {
 		for k := range l.gates {
@@ -283,6 +292,7 @@ func (l *layer) restoreGradients(w *worker) {
 	if !c.interleaved() {
 		return
 	}
+	l.restore(g.Wh, l.ordered.whGrad, c.Units, w.from, w.to)
 	l.restore(g.Beta, f.betaGrad, 1, w.from, w.to)
 	if c.Normalization != NoNorm {
 		l.restore(g.GammaH, f.gammaHGrad, 1, w.from, w.to)

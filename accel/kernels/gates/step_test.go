@@ -148,7 +148,7 @@ func (s *step) share() {
 }
 
 // inputs are the rows of a matrix of inputs.
-func (s *step) inputs(m Matrix) Gathered { return Gathered{m, s.order} }
+func (s *step) inputs(m Matrix) Gathered { return Gathered{Matrix: m, Order: s.order} }
 
 // run runs every kernel on columns from ≤ j < to.
 func (s *step) run(k kernels, from, to int) {
