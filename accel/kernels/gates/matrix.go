@@ -26,7 +26,7 @@ type Gathered struct {
 // of the matrix that takes in.
 func (g Gathered) check(name string, rows, reach int) (named int) {
 	if g.Scalar {
-		panic(fmt.Sprintf("gates: %s must not be scalar here, or have no order", name))
+		panic(fmt.Sprintf("gates: %s is scalar where it must not be, or has an order too", name))
 	}
 	if g.Order == nil {
 		g.Matrix.check(name, rows, reach)
