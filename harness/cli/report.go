@@ -17,14 +17,19 @@ import (
 
 func (p *program) reportCommand() *cobra.Command {
 	command := &cobra.Command{
-		Use: "report --suite NAME|FILE", Short: "Print a suite's table from the run store, without training", Args: noArguments,
+		Use: "report --suite NAME|FILE", Short: "Print a suite's tables from the run store, without training", Args: noArguments,
 		Long: `Report prints what the run store has of a suite: what its tasks, models and quantizers
 are by now, where the suite comes with the program or its file is given, and else
 everything that was ever run under its name; on the backends that it has asked for.
 Seeds of the same settings make one row. Where settings differ, such as the length
-of training, each has a row of its own, which says so.`,
+of training, each has a row of its own, which says so.
+
+Tables are fitted to a terminal: columns that have no room are left out, which is said,
+and --wide shows all. Where the output is no terminal they are Markdown. Csv has a row
+for each network on each backend with every figure, and json has everything.`,
 		Example: `  bittern report --suite char-small
   bittern report --suite char-small --seeds 1,2 --backends cpu
+  bittern report --suite char-small --columns quantizer,deployable,kb --sort kb
   bittern report --suite char-small --format csv --runs DIR`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := defaults()
@@ -118,8 +123,7 @@ func (p *program) view(settings runSettings) (reports.Format, reports.View) {
 	}
 	view := reports.View{
 		Columns: settings.Columns, Sort: settings.Sort, GroupBy: settings.GroupBy, Parts: settings.Parts, Wide: settings.Wide, Width: width,
-		// https://no-color.org: set and not empty, to whatever value.
-		Color: width > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		Color: width > 0 && colours(os.Getenv),
 	}
 	if view.Width == 0 {
 		view.Width = pipedWidth
@@ -143,4 +147,10 @@ func (s runSettings) checkReport() error {
 	}
 	view := reports.View{Columns: s.Columns, Sort: s.Sort, GroupBy: s.GroupBy}
 	return (&reports.Report{}).Write(io.Discard, format, view)
+}
+
+// colours says whether the environment lets a terminal have colours: NO_COLOR forbids
+// them with any value but the empty one (https://no-color.org).
+func colours(environment func(string) string) bool {
+	return environment("NO_COLOR") == "" && environment("TERM") != "dumb"
 }

@@ -115,9 +115,9 @@ func reportFlags(command *cobra.Command) {
 
 func (p *program) runCommand() *cobra.Command {
 	command := &cobra.Command{
-		Use: "run --suite NAME|FILE", Short: "Train and deploy every combination of a suite, and print its table", Args: noArguments,
+		Use: "run --suite NAME|FILE", Short: "Train and deploy every combination of a suite, and print its tables", Args: noArguments,
 		Long: `Run trains every experiment of a suite that is not finished yet, deploys each on every
-backend, and prints the table. Whatever is finished is kept in the run store; a
+backend, and prints the tables. Whatever is finished is kept in the run store; a
 run that was interrupted or killed goes on from the last checkpoint. A checkpoint
 is written 5 s after the start, then after twice that time and so on until
 checkpoint_every_seconds of the suite (60) lie between two, with every validation
@@ -148,7 +148,7 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 	return command
 }
 
-// runSuite checks everything, then runs the suite and prints its table.
+// runSuite checks everything, then runs the suite and prints its tables.
 // introduce, where it is not nil, prints something before the training.
 func (p *program) runSuite(ctx context.Context, settings runSettings, introduce func([]*experiment.Spec) error) (err error) {
 	s, catalogue, specs, err := p.experiments(ctx, settings)

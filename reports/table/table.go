@@ -88,22 +88,15 @@ func (t *Table) Plain() (string, error) {
 	return out.String(), nil
 }
 
-// broken are the headers with line breaks in those that are wider than their column,
-// which end on the same line.
+// broken are the headers with line breaks in those that are wider than their column.
 func (t *Table) broken() []string {
-	wrapped := make([][]string, len(t.headers))
-	height := 0
+	headers := make([]string, len(t.headers))
 	for i, header := range t.headers {
-		widest := 1
+		widest := 0
 		for _, row := range t.rows {
 			widest = max(widest, Width(row[i]))
 		}
-		wrapped[i] = Wrap(header, widest)
-		height = max(height, len(wrapped[i]))
-	}
-	headers := make([]string, len(wrapped))
-	for i, lines := range wrapped {
-		headers[i] = strings.Repeat(" \n", height-len(lines)) + strings.Join(lines, "\n")
+		headers[i] = strings.Join(Wrap(header, widest), "\n")
 	}
 	return headers
 }
