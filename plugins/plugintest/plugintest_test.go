@@ -152,7 +152,7 @@ var faults = map[string]struct {
 
 	"a mean over all elements of targets": {"the losses of steps on parts of a batch's targets", onToy(toy{meanOfAll: true})},
 	"gradients of a mean over all":        {"the gradients of steps on parts of a batch's targets", onToy(toy{gradientOfAll: true})},
-	"filling that is read":                {"with frozen statistics and other values in the steps beyond lengths", onToy(toy{readFilling: true})},
+	"filling that is read":                {"with batch statistics and other values in the steps beyond lengths", onToy(toy{readFilling: true})},
 	"evaluation that starts fresh always": {"batch 1: the exported network scores", onToy(toy{evaluateFresh: true})},
 	"evaluation that goes on always":      {"Evaluate of fresh sequences after another batch", onToy(toy{evaluateOn: true})},
 	"steps that start fresh always":       {"whether sequences start fresh or go on", onToy(toy{stepFresh: true})},
@@ -176,7 +176,7 @@ var faults = map[string]struct {
 	"cycles of a step":                    {"the cycles of a sequence of twice the steps", onBackend(&faultyBackend{cycles: 3})},
 	"outputs that differ":                 {"Execute again: output 0", onBackend(&faultyBackend{drift: true})},
 	"outputs left out":                    {"is NaN", onBackend(&faultyBackend{writeNothing: true})},
-	"sequences that are not their own":    {"sequence 2 alone: output 0", onBackend(&faultyBackend{mix: true})},
+	"sequences that are not their own":    {"sequence 0 alone: output 0", onBackend(&faultyBackend{mix: true})},
 	"a refusal without a reason":          {"no reason is given", onBackend(&faultyBackend{refuse: true})},
 	"a claim without arithmetic":          {"from those of exact arithmetic in the root mean square", onBackend(&faultyBackend{claim: true})},
 	"a network that lacks a weight":       {"Deploy of a network that lacks a weight: no error", onBackend(&faultyBackend{deployAll: true})},

@@ -63,9 +63,6 @@ func (m *toy) Build(_ context.Context, build model.Build) error {
 			build.Parameters[name].Value[i] = float32(math.Sin(float64(7*i + len(build.Parameters[name].Value))))
 		}
 	}
-	if m.sticky {
-		build.Parameters["O"].Value[0] += float32(m.builds)
-	}
 	m.evaluated = make([]float32, build.Shape.Sequences*toyUnits)
 	m.trained = build.Buffers["state"]
 	if m.hidden || m.trained == nil {
@@ -175,6 +172,9 @@ func (m *toy) Step(context.Context, model.Step) (model.StepResult, error) {
 	}
 	if m.meanOfAll {
 		count = whole
+	}
+	if m.sticky {
+		score.LossSum += float64(m.builds)
 	}
 	return model.StepResult{Loss: score.LossSum / count}, nil
 }
