@@ -15,9 +15,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"bittern/plugins/host"
 	"bittern/plugins/internal/wire"
 )
 
@@ -70,12 +73,7 @@ type Group struct {
 
 // Run runs a check of the group. It returns an error only where ctx has ended.
 func (g *Group) Run(ctx context.Context, check Check) (Result, error) {
-	name := g.Name
-	for _, part := range []string{check.Of, check.Name} {
-		if part != "" {
-			name += "/" + part
-		}
-	}
+	name := strings.Join(slices.DeleteFunc([]string{g.Name, check.Of, check.Name}, func(part string) bool { return part == "" }), "/")
 	limited, cancel := context.WithTimeout(ctx, g.limit)
 	defer cancel()
 	r := &recorder{ctx: limited}
@@ -124,7 +122,7 @@ func (g *Group) Close() error { return g.shared.close() }
 
 // RunAll runs the checks of all groups and hands each result on. Where a task or a
 // program is refused, it leaves out the checks of it that follow.
-func RunAll(ctx context.Context, groups []*Group, report func(Result) error) (err error) {
+func RunAll(ctx context.Context, groups []*Group, report func(Result)) (err error) {
 	for _, g := range groups {
 		if err := g.runAll(ctx, report); err != nil {
 			return err
@@ -133,7 +131,7 @@ func RunAll(ctx context.Context, groups []*Group, report func(Result) error) (er
 	return nil
 }
 
-func (g *Group) runAll(ctx context.Context, report func(Result) error) (err error) {
+func (g *Group) runAll(ctx context.Context, report func(Result)) (err error) {
 	defer func() { err = errors.Join(err, g.Close()) }()
 	refused := map[string]bool{}
 	for _, check := range g.Checks {
@@ -145,9 +143,7 @@ func (g *Group) runAll(ctx context.Context, report func(Result) error) (err erro
 			return err
 		}
 		refused[check.Of] = check.Of != "" && result.Outcome == Refused
-		if err := report(result); err != nil {
-			return err
-		}
+		report(result)
 	}
 	return nil
 }
@@ -186,9 +182,14 @@ func (f failure) want(format string, args ...any) {
 
 // must ends the check as failed where a call to the plugin returned an error.
 func (r *recorder) must(call string, err error) {
-	if err != nil {
-		r.saw("%s: %v", call, err).want("no error")
+	if err == nil {
+		return
 	}
+	words := ""
+	if crash, ok := errors.AsType[*host.Failure](err); ok && crash.Reason == host.Crashed && crash.Stderr != "" {
+		words = "; its last words: " + crash.LastWords()
+	}
+	r.saw("%s: %v%s", call, err, words).want("no error")
 }
 
 // skip ends the check: the plugin has not what it is about.

@@ -45,7 +45,7 @@ func (c contract[P]) groups(way Way[P], optionSets []plugins.Values) []*Group {
 		shared := &pool[P]{contract: c, way: way}
 		return &Group{Name: name, Checks: checks(shared), separate: way.Separate, limit: Limit, shared: shared}
 	}
-	groups := []*Group{group("", func(all *pool[P]) []Check {
+	groups := []*Group{group("all options", func(all *pool[P]) []Check {
 		return []Check{
 			{Name: "Describe", run: func(r *recorder) { checkDescription(r, c.kind, c.traits, all.open(r, 0).description) }},
 			{Name: "option bounds", run: func(r *recorder) {
