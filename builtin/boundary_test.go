@@ -121,16 +121,9 @@ func inProcess(b *testing.B, spec *experiment.Spec, t noise) {
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{},
 		Batch: t.shape.Allocate(),
 	}
-	size := func(shape []int) int {
-		n := 1
-		for _, s := range shape {
-			n *= s
-		}
-		return n
-	}
 	var weights []quantizer.Weight
 	for _, p := range plan.Parameters {
-		n := size(p.Shape)
+		n := volume(p.Shape)
 		tensors := model.Tensors{Value: make([]float32, n), Grad: make([]float32, n), Moment1: make([]float32, n), Moment2: make([]float32, n)}
 		if p.Quantize {
 			tensors.Quantized = make([]float32, n)
@@ -142,7 +135,7 @@ func inProcess(b *testing.B, spec *experiment.Spec, t noise) {
 		build.Parameters[p.Name] = tensors
 	}
 	for _, buffer := range plan.Buffers {
-		build.Buffers[buffer.Name] = make([]float32, size(buffer.Shape))
+		build.Buffers[buffer.Name] = make([]float32, volume(buffer.Shape))
 	}
 	if err := m.Build(ctx, build); err != nil {
 		b.Fatal(err)

@@ -117,6 +117,15 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	return found
 }
 
+// volume is the number of a tensor's elements.
+func volume(shape []int) int {
+	n := 1
+	for _, size := range shape {
+		n *= size
+	}
+	return n
+}
+
 // wave fills values with numbers that have nothing regular about them.
 func wave(values []float32, phase float64) []float32 {
 	for i := range values {
@@ -148,27 +157,38 @@ func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description,
 		n := shape.Rows * shape.Cols
 		w := quantizer.Weight{
 			Shape: shape, Latent: wave(make([]float32, n), float64(i)), Quantized: make([]float32, n),
-			Grad: wave(make([]float32, n), 9), Moment2: make([]float32, n), State: map[string][]float32{},
+			Grad: wave(make([]float32, n), 9), Moment2: make([]float32, n), State: map[string]quantizer.StateTensors{},
 		}
 		for _, s := range states {
 			if s.Weight == shape.Name {
-				w.State[s.Name] = make([]float32, s.Len)
+				tensors := quantizer.StateTensors{Value: make([]float32, volume(s.Shape))}
+				if s.Trained {
+					tensors.Grad = make([]float32, len(tensors.Value))
+				}
+				w.State[s.Name] = tensors
 			}
 		}
 		weights = append(weights, w)
 	}
 	must(t, q.Open(ctx, options, weights))
+	if slices.Contains(d.Traits, quantizer.TraitInitialise) {
+		must(t, q.Initialise(ctx))
+	}
 	for step := range uint64(3) {
 		draw := quantizer.Draw{Seed: 5, Step: step}
 		must(t, q.Quantize(ctx, draw))
 		if slices.Contains(d.Traits, quantizer.TraitBackward) {
-			must(t, q.Backward(ctx, draw))
+			must(t, q.Backward(ctx, quantizer.Backward{Draw: draw, LearningRate: 0.01, Update: step + 1}))
 		}
 		if slices.Contains(d.Traits, quantizer.TraitProject) {
 			must(t, q.Project(ctx))
 		}
 		for _, w := range weights {
-			write(h, w.Latent, w.Quantized, w.Grad, w.State)
+			states := map[string][]float32{}
+			for name, tensors := range w.State {
+				states[name] = slices.Concat(tensors.Value, tensors.Grad)
+			}
+			write(h, w.Latent, w.Quantized, w.Grad, states)
 		}
 	}
 	frozen, err := q.Freeze(ctx, quantizer.Draw{Seed: 7})
@@ -281,15 +301,8 @@ func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Va
 		Batch: shape.Allocate(),
 	}
 	fill(build.Batch, shape)
-	size := func(shape []int) int {
-		n := 1
-		for _, s := range shape {
-			n *= s
-		}
-		return n
-	}
 	for _, p := range plan.Parameters {
-		n := size(p.Shape)
+		n := volume(p.Shape)
 		tensors := model.Tensors{Value: make([]float32, n), Grad: make([]float32, n), Moment1: make([]float32, n), Moment2: make([]float32, n)}
 		if p.Quantize {
 			tensors.Quantized = make([]float32, n)
@@ -297,7 +310,7 @@ func trainAndExport(t *testing.T, h hash.Hash, m model.Model, options plugins.Va
 		build.Parameters[p.Name] = tensors
 	}
 	for _, b := range plan.Buffers {
-		build.Buffers[b.Name] = make([]float32, size(b.Shape))
+		build.Buffers[b.Name] = make([]float32, volume(b.Shape))
 	}
 	must(t, m.Build(ctx, build))
 	quantize := func() {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"bittern/harness/checkpoint"
 	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/plugins"
@@ -120,7 +121,7 @@ func (c *Checker) load(f folder, spec *Spec, t task.Task, a answer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, room.Close()) }()
-	tensors, err := allocate(room, a.plan, a.states, t.Shape(), spec.Task.Training.Optimiser)
+	tensors, err := allocate(room, spec, a.plan, a.states, t.Shape())
 	if _, ok := errors.AsType[*Failure](err); ok {
 		return nil
 	}
@@ -129,6 +130,9 @@ func (c *Checker) load(f folder, spec *Spec, t task.Task, a answer) (err error) 
 	}
 	err = store.ReadLocked(f.path, func() error {
 		at, err := f.loadLast(tensors)
+		if errors.Is(err, checkpoint.ErrNone) {
+			return nil
+		}
 		if err != nil || at.Best == nil {
 			return err
 		}

@@ -221,8 +221,8 @@ func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 	if row.Status != store.Done || row.Metric != "BPC" || row.Steps != 21 || row.Epochs != 3 {
 		t.Errorf("status %s, metric %s, %d steps, %d epochs, want done, BPC, 21, 3", row.Status, row.Metric, row.Steps, row.Epochs)
 	}
-	if want := int64(symbols*symbols + symbols); row.Parameters != want {
-		t.Errorf("parameters = %d, want %d: W and b", row.Parameters, want)
+	if want := int64(symbols*symbols + symbols + 1); row.Parameters != want {
+		t.Errorf("parameters = %d, want %d: W, b and the scale of W", row.Parameters, want)
 	}
 	if want := float64(symbols*symbols) / 8; row.RecurrentBytes != want {
 		t.Errorf("recurrent bytes = %v, want %v: one bit a weight", row.RecurrentBytes, want)

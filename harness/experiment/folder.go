@@ -25,16 +25,16 @@ func (f folder) last() string     { return filepath.Join(f.path, "last") }
 func (f folder) best() string     { return filepath.Join(f.path, "best") }
 func (f folder) artifact() string { return filepath.Join(f.path, "deployed") }
 
-// saveLast saves all that resuming needs, and saveBest the network alone.
+// saveLast saves all that resuming needs, and saveBest what a freeze needs.
 func (f folder) saveLast(at position, t *tensors) error {
-	if err := f.save(f.last(), at, append(t.network(), t.moments()...)); err != nil || f.saved == nil {
+	if err := f.save(f.last(), at, t.resumed()); err != nil || f.saved == nil {
 		return err
 	}
 	return f.saved(at)
 }
 
 func (f folder) saveBest(at position, t *tensors) error {
-	return f.save(f.best(), at, t.network())
+	return f.save(f.best(), at, t.frozen())
 }
 
 func (f folder) save(path string, at position, tensors []checkpoint.Tensor) error {
@@ -50,15 +50,10 @@ func (f folder) save(path string, at position, tensors []checkpoint.Tensor) erro
 	}, tensors)
 }
 
-// loadLast fills the tensors from the last checkpoint and says where training
-// stood; where there is none, they stay as the model built them.
-func (f folder) loadLast(t *tensors) (position, error) {
-	at, err := f.load(f.last(), append(t.network(), t.moments()...))
-	if errors.Is(err, checkpoint.ErrNone) {
-		return position{}, nil
-	}
-	return at, err
-}
+// loadLast fills the tensors from the last checkpoint and says where training stood.
+// The error is [checkpoint.ErrNone] where there is none; they then stay as the model
+// built them.
+func (f folder) loadLast(t *tensors) (position, error) { return f.load(f.last(), t.resumed()) }
 
 // loadBest fills the tensors with the best network, which must be the one that the
 // position names: its step and its validation score.
@@ -86,7 +81,7 @@ func (f folder) checkBest(t *tensors, at position) error {
 }
 
 func (f folder) readBest(t *tensors) (position, error) {
-	best, err := f.load(f.best(), t.network())
+	best, err := f.load(f.best(), t.frozen())
 	if errors.Is(err, checkpoint.ErrNone) {
 		return best, plugins.Problemf("the best network is missing in %s; run the same command with --again to train the experiment afresh", f.best())
 	}
@@ -141,6 +136,24 @@ func (f folder) vouch() error {
 	return root.Close()
 }
 
+// frozen lists what a freeze of the network needs: the network, and the second moments
+// of its weights where the quantizer reads them.
+func (t *tensors) frozen() []checkpoint.Tensor {
+	list := t.network()
+	if !t.freezesMoments {
+		return list
+	}
+	for _, p := range t.parameters {
+		if p.Quantize {
+			list = append(list, checkpoint.Tensor{Name: "moment2/" + p.Name, Shape: p.Shape, Float32: p.Moment2})
+		}
+	}
+	return list
+}
+
+// resumed lists what training goes on from: the network and the optimiser's state.
+func (t *tensors) resumed() []checkpoint.Tensor { return append(t.network(), t.moments()...) }
+
 // network lists what makes up the network as tensors to save or fill.
 func (t *tensors) network() []checkpoint.Tensor {
 	var list []checkpoint.Tensor
@@ -151,7 +164,7 @@ func (t *tensors) network() []checkpoint.Tensor {
 		list = append(list, checkpoint.Tensor{Name: "buffer/" + b.Name, Shape: b.Shape, Float32: b.Values})
 	}
 	for _, s := range t.states {
-		list = append(list, checkpoint.Tensor{Name: "state/" + s.Weight + "/" + s.Name, Shape: []int{s.Len}, Float32: s.Values})
+		list = append(list, checkpoint.Tensor{Name: "state/" + stateName(s.State), Shape: s.Shape, Float32: s.Value})
 	}
 	return list
 }
@@ -164,6 +177,13 @@ func (t *tensors) moments() []checkpoint.Tensor {
 			list = append(list,
 				checkpoint.Tensor{Name: "moment1/" + p.Name, Shape: p.Shape, Float32: p.Moment1},
 				checkpoint.Tensor{Name: "moment2/" + p.Name, Shape: p.Shape, Float32: p.Moment2})
+		}
+	}
+	for _, s := range t.states {
+		if s.Moment1 != nil {
+			list = append(list,
+				checkpoint.Tensor{Name: "state-moment1/" + stateName(s.State), Shape: s.Shape, Float32: s.Moment1},
+				checkpoint.Tensor{Name: "state-moment2/" + stateName(s.State), Shape: s.Shape, Float32: s.Moment2})
 		}
 	}
 	return list

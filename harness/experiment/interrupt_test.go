@@ -59,7 +59,7 @@ type halving struct {
 	weights []quantizer.Weight
 }
 
-func (h *halving) Backward(context.Context, quantizer.Draw) error {
+func (h *halving) Backward(context.Context, quantizer.Backward) error {
 	for _, w := range h.weights {
 		for i := range w.Grad {
 			w.Grad[i] /= 2

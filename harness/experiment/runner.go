@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bittern/harness/artifact"
+	"bittern/harness/checkpoint"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/harness/task"
@@ -294,6 +295,9 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (err error) {
 	f.saved = func(at position) error { return r.saved(context.WithoutCancel(ctx), row, at) }
 	at, err := f.loadLast(s.tensors)
+	if errors.Is(err, checkpoint.ErrNone) {
+		err = r.Quiet.compute(func() error { return s.initialise(context.WithoutCancel(ctx)) })
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"bittern/harness/task"
@@ -60,7 +61,7 @@ func (p Plugin) settings(a *arena.Arena, deadline time.Duration, log *pluginLog)
 }
 
 // build lays out the tensors in the arena and opens both plugins on them: the
-// parameters then have their starting values.
+// parameters then have their starting values, and states are zero.
 func (s *session) build(ctx context.Context) error {
 	plan, states, err := s.plan(ctx)
 	if err != nil {
@@ -68,7 +69,7 @@ func (s *session) build(ctx context.Context) error {
 	}
 	s.settings = plan.Settings
 	shape, optimiser := s.task.Shape(), s.spec.Task.Training.Optimiser
-	if s.tensors, err = allocate(s.arena, plan, states, shape, optimiser); err != nil {
+	if s.tensors, err = allocate(s.arena, s.spec, plan, states, shape); err != nil {
 		return err
 	}
 	if err := s.model.Build(ctx, model.Build{
@@ -80,8 +81,22 @@ func (s *session) build(ctx context.Context) error {
 	return failure(s.quantizer.Open(ctx, s.spec.Quantizer.Options, s.tensors.weights))
 }
 
-// plan asks both plugins what they need.
+// initialise has the quantizer write the starting values of its states, where training
+// does not go on from a checkpoint.
+func (s *session) initialise(ctx context.Context) error {
+	if !s.spec.Quantizer.has(quantizer.TraitInitialise) {
+		return nil
+	}
+	return failure(s.quantizer.Initialise(ctx))
+}
+
+// plan asks both plugins what they need. A quantizer that needs more than the
+// experiment's optimiser keeps is a *plugins.Problem.
 func (s *session) plan(ctx context.Context) (model.Plan, []quantizer.State, error) {
+	optimiser := s.spec.Task.Training.Optimiser
+	if s.spec.Quantizer.has(quantizer.TraitSecondMoments) && optimiser != model.Adam {
+		return model.Plan{}, nil, plugins.Problemf("quantizer %s needs Adam's second moments, and this experiment trains with %s; set training optimiser: %s", s.spec.Quantizer.Label, optimiser, model.Adam)
+	}
 	plan, err := s.model.Plan(ctx, s.spec.Model.Options, s.task.Shape())
 	if err != nil {
 		return model.Plan{}, nil, failure(err)
@@ -89,6 +104,12 @@ func (s *session) plan(ctx context.Context) (model.Plan, []quantizer.State, erro
 	states, err := s.quantizer.Plan(ctx, s.spec.Quantizer.Options, weightShapes(plan))
 	if err != nil {
 		return model.Plan{}, nil, failure(err)
+	}
+	for _, state := range states {
+		if state.Trained && slices.ContainsFunc(plan.Parameters, func(p model.Parameter) bool { return p.Name == stateName(state) }) {
+			return model.Plan{}, nil, &Failure{Reason: fmt.Sprintf("%s has a parameter named %s, which is what the state %s of %s that %s trains is called; one of them needs another name",
+				s.spec.Model.Label, stateName(state), state.Name, state.Weight, s.spec.Quantizer.Label)}
+		}
 	}
 	return plan, states, nil
 }

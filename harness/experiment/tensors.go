@@ -1,6 +1,8 @@
 package experiment
 
 import (
+	"net/url"
+
 	"bittern/plugins/arena"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
@@ -15,6 +17,8 @@ type tensors struct {
 	weights    []quantizer.Weight // the quantized parameters, in the model's order
 	states     []state
 	batch      network.Batch
+
+	freezesMoments bool // the quantizer reads second moments, in a freeze too
 }
 
 type parameter struct {
@@ -27,9 +31,17 @@ type buffer struct {
 	Values []float32
 }
 
+// state is kept by the quantizer. One that is trained has what every trained tensor has.
 type state struct {
 	quantizer.State
-	Values []float32
+	model.Tensors
+}
+
+// stateName names a state among the network's parameters, and its tensors in a
+// checkpoint. Slashes in the names of weight and state are escaped: no two states share
+// a name.
+func stateName(s quantizer.State) string {
+	return url.PathEscape(s.Weight) + "/" + url.PathEscape(s.Name)
 }
 
 // weightShapes lists what goes through the quantizer.
@@ -50,9 +62,10 @@ func weightShape(p model.Parameter) quantizer.Shape {
 // line is a cache line of 64 bytes in elements of 4; every tensor starts on one.
 const line = 16
 
-// allocate lays out all tensors of a plan in the arena, zeroed. A plan that this
+// allocate lays out all tensors of an experiment in the arena, zeroed. A plan that this
 // machine has no room for is the Failure of its experiment alone.
-func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, shape network.Shape, optimiser model.Optimiser) (*tensors, error) {
+func allocate(a *arena.Arena, spec *Spec, plan model.Plan, states []quantizer.State, shape network.Shape) (*tensors, error) {
+	optimiser := spec.Task.Training.Optimiser
 	batch, err := shape.NewBatch(
 		func(_ string, dims []int) ([]int32, error) { return arena.Make[int32](a, dims...) },
 		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](a, dims...) },
@@ -76,7 +89,7 @@ func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, shape n
 		room = room[(n+line-1)/line*line:]
 		return values
 	})
-	t.batch = batch
+	t.batch, t.freezesMoments = batch, spec.Quantizer.has(quantizer.TraitSecondMoments)
 	return t, nil
 }
 
@@ -84,14 +97,17 @@ func allocate(a *arena.Arena, plan model.Plan, states []quantizer.State, shape n
 // given number of elements.
 func layOut(plan model.Plan, states []quantizer.State, optimiser model.Optimiser, take func(n int) []float32) *tensors {
 	t := &tensors{}
-	for _, p := range plan.Parameters {
-		n := elements(p.Shape)
+	trained := func(n int) model.Tensors {
 		values := model.Tensors{Value: take(n), Grad: take(n)}
-		if p.Quantize {
-			values.Quantized = take(n)
-		}
 		if optimiser == model.Adam {
 			values.Moment1, values.Moment2 = take(n), take(n)
+		}
+		return values
+	}
+	for _, p := range plan.Parameters {
+		values := trained(elements(p.Shape))
+		if p.Quantize {
+			values.Quantized = take(elements(p.Shape))
 		}
 		t.parameters = append(t.parameters, parameter{Parameter: p, Tensors: values})
 	}
@@ -99,7 +115,13 @@ func layOut(plan model.Plan, states []quantizer.State, optimiser model.Optimiser
 		t.buffers = append(t.buffers, buffer{Buffer: b, Values: take(elements(b.Shape))})
 	}
 	for _, s := range states {
-		t.states = append(t.states, state{State: s, Values: take(s.Len)})
+		values := model.Tensors{}
+		if s.Trained {
+			values = trained(elements(s.Shape))
+		} else {
+			values.Value = take(elements(s.Shape))
+		}
+		t.states = append(t.states, state{State: s, Tensors: values})
 	}
 	for _, p := range t.parameters {
 		if p.Quantize {
@@ -114,11 +136,11 @@ func (t *tensors) weight(p parameter) quantizer.Weight {
 	w := quantizer.Weight{
 		Shape:  weightShape(p.Parameter),
 		Latent: p.Value, Quantized: p.Quantized, Grad: p.Grad, Moment2: p.Moment2,
-		State: make(map[string][]float32),
+		State: make(map[string]quantizer.StateTensors),
 	}
 	for _, s := range t.states {
 		if s.Weight == p.Name {
-			w.State[s.Name] = s.Values
+			w.State[s.Name] = quantizer.StateTensors{Value: s.Value, Grad: s.Grad}
 		}
 	}
 	return w
@@ -132,11 +154,17 @@ func elements(shape []int) int {
 	return n
 }
 
-// values maps the parameters by name, as a model's Build wants them.
+// values maps all that the optimiser moves by name, as a model's Build wants it: the
+// parameters and the trained states.
 func (t *tensors) values() map[string]model.Tensors {
 	all := make(map[string]model.Tensors, len(t.parameters))
 	for _, p := range t.parameters {
 		all[p.Name] = p.Tensors
+	}
+	for _, s := range t.states {
+		if s.Trained {
+			all[stateName(s.State)] = s.Tensors
+		}
 	}
 	return all
 }
@@ -155,28 +183,35 @@ func (t *tensors) resetMoments() {
 		clear(p.Moment1)
 		clear(p.Moment2)
 	}
+	for _, s := range t.states {
+		clear(s.Moment1)
+		clear(s.Moment2)
+	}
 }
 
 // bytes is what the tensors take, those of a batch apart.
 func (t *tensors) bytes() int64 {
 	n := 0
+	count := func(t model.Tensors) {
+		n += len(t.Value) + len(t.Quantized) + len(t.Grad) + len(t.Moment1) + len(t.Moment2)
+	}
 	for _, p := range t.parameters {
-		n += len(p.Value) + len(p.Quantized) + len(p.Grad) + len(p.Moment1) + len(p.Moment2)
+		count(p.Tensors)
 	}
 	for _, b := range t.buffers {
 		n += len(b.Values)
 	}
 	for _, s := range t.states {
-		n += len(s.Values)
+		count(s.Tensors)
 	}
 	return 4 * int64(n)
 }
 
-// size is the number of trained values.
+// size is the number of trained values, those of states among them.
 func (t *tensors) size() int64 {
 	var n int64
-	for _, p := range t.parameters {
-		n += int64(len(p.Value))
+	for _, trained := range t.values() {
+		n += int64(len(trained.Value))
 	}
 	return n
 }

@@ -130,7 +130,8 @@ func (s *session) advance(ctx context.Context, number uint64, update model.Updat
 		return 0, 0, failure(err)
 	}
 	if s.spec.Quantizer.has(quantizer.TraitBackward) {
-		if err := s.quantizer.Backward(ctx, draw); err != nil {
+		request := quantizer.Backward{Draw: draw, LearningRate: update.LearningRate, Update: update.Number}
+		if err := s.quantizer.Backward(ctx, request); err != nil {
 			return 0, 0, failure(err)
 		}
 	}

@@ -26,7 +26,11 @@ func OpenTrial(ctx context.Context, catalogue *host.Catalogue, deadline time.Dur
 	if err != nil {
 		return nil, err
 	}
-	if err := s.build(context.WithoutCancel(ctx)); err != nil {
+	calls := context.WithoutCancel(ctx)
+	if err := s.build(calls); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if err := s.initialise(calls); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return &Trial{session: s, batches: t.Training(spec.Seed, 0)}, nil

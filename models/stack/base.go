@@ -58,6 +58,9 @@ func NewBase(name string, plan model.Plan, request model.Build) (*Base, error) {
 	for _, p := range plan.Parameters {
 		parameters = append(parameters, request.Parameters[p.Name])
 	}
+	for _, extra := range beyond(plan, request) {
+		parameters = append(parameters, request.Parameters[extra])
+	}
 	var err error
 	if b.optimiser, err = NewOptimiser(b.Team, request.Optimiser, parameters); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), b.Close())
@@ -220,7 +223,8 @@ func (b *Base) Step(request model.Step) (model.StepResult, error) {
 	return model.StepResult{Loss: float64(b.loss.Output().Float32[0])}, nil
 }
 
-// Update takes one step of the optimiser on the gradients that Step wrote.
+// Update takes one step of the optimiser on the gradients that Step wrote, and on those
+// of the request's parameters beyond the plan.
 func (b *Base) Update(request model.Update) (model.UpdateResult, error) {
 	return b.optimiser.Update(request)
 }

@@ -3,18 +3,35 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"bittern/plugins/model"
 )
 
+// beyond lists, in order, the parameters of the request that the plan does not have: the
+// states that the quantizer learns.
+func beyond(plan model.Plan, request model.Build) []string {
+	planned := map[string]bool{}
+	for _, p := range plan.Parameters {
+		planned[p.Name] = true
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(request.Parameters)), func(name string) bool { return planned[name] })
+}
+
 // checkTensors returns an error that names every tensor which Build was given with
 // another length than the plan's, or not at all: a parameter's Value and Grad, the
 // Quantized of one that is quantized, the moments that the optimiser needs, buffers,
-// and a batch of another layout than the shape's.
+// and a batch of another layout than the shape's. The tensors of a parameter beyond the
+// plan are as long as its Value.
 func checkTensors(plan model.Plan, request model.Build) error {
 	var err error
 	check := func(what string, got int, shape []int) { err = errors.Join(err, checkLength(what, got, shape...)) }
-	for _, p := range plan.Parameters {
+	parameters := slices.Clone(plan.Parameters)
+	for _, name := range beyond(plan, request) {
+		parameters = append(parameters, model.Parameter{Name: name, Shape: []int{len(request.Parameters[name].Value)}})
+	}
+	for _, p := range parameters {
 		t := request.Parameters[p.Name]
 		check(p.Name, len(t.Value), p.Shape)
 		check("the gradient of "+p.Name, len(t.Grad), p.Shape)

@@ -111,7 +111,7 @@ func (p *pool[P]) open(r *recorder, number int) opened[P] {
 	o.description, err = o.bare.Describe(r.ctx)
 	r.must("Describe", err)
 	o.plugin = p.contract.wrap(o.bare, checked.Judge{
-		Owner: plugins.ID{Kind: p.contract.kind, Name: o.description.Name}.String(), Options: o.description.Options,
+		Owner: plugins.ID{Kind: p.contract.kind, Name: o.description.Name}.String(), Options: o.description.Options, Traits: o.description.Traits,
 		Nonsense: func(call, detail string) error { return &nonsense{call + ": " + detail} },
 	})
 	if p.opened == nil {

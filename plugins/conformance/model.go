@@ -101,6 +101,7 @@ var modelChecks = []struct {
 	{"Step without some targets", nil, checkStepTargets},
 	{"Update", nil, checkUpdate},
 	{"Update's gradient norm", nil, checkGradNorm},
+	{"Update beyond the plan", nil, checkBeyondThePlan},
 	{"Evaluate", nil, checkEvaluate},
 	{"Evaluate some targets", nil, checkEvaluateTargets},
 	{"lengths", hasLengths, checkLengths},

@@ -120,6 +120,56 @@ func checkGradNorm(r *recorder, s *modelSession) {
 	}
 }
 
+// checkBeyondThePlan builds the model with a parameter that its plan does not have, as a
+// state is that the quantizer learns. Build and Step leave it alone, and Update moves it
+// as it moves a parameter of the plan with the same value, gradient and moments.
+func checkBeyondThePlan(r *recorder, s *modelSession) {
+	twin := s.plan.Parameters[0]
+	beyond := model.Parameter{Name: twin.Name + "/state", Shape: twin.Shape}
+	for _, optimiser := range []model.Optimiser{model.Adam, model.SGD} {
+		s := buildModelWith(r, s.plugins, 1, s.options, s.build.Shape, optimiser, beyond)
+		of, state := s.build.Parameters[twin.Name], s.build.Parameters[beyond.Name]
+		for i := range state.Grad {
+			state.Grad[i] = float32(i%5) - 1.5
+		}
+		gradient := slices.Clone(state.Grad)
+		s.step(r)
+		if i := difference(state.Grad, gradient); i >= 0 {
+			r.saw("with %s, Step wrote %v to the gradient of a parameter beyond the plan", optimiser, state.Grad[i]).want("it left alone")
+		}
+		if i := slices.IndexFunc(state.Value, func(v float32) bool { return v != 7 }); i >= 0 {
+			r.saw("with %s, Build and Step made %v of a parameter beyond the plan that was 7", optimiser, state.Value[i]).want("it left alone")
+		}
+		copy(state.Value, of.Value)
+		before := slices.Clone(of.Value)
+		for number := range uint64(2) {
+			copy(of.Grad, gradient)
+			copy(state.Grad, gradient)
+			square := 0.0
+			for _, p := range s.build.Parameters {
+				for _, g := range p.Grad {
+					square += float64(g) * float64(g)
+				}
+			}
+			norm := math.Sqrt(square)
+			got := s.update(r, model.Update{Number: number + 1, LearningRate: 0.01, ClipNorm: norm / 3}).GradNorm
+			if math.Abs(got-norm) > 1e-4*norm {
+				r.saw("with %s, GradNorm = %v", optimiser, got).want("%v, parameters beyond the plan counted", norm)
+			}
+		}
+		if difference(of.Value, before) < 0 {
+			r.saw("with %s, Update left %s as it was on a gradient that is not 0", optimiser, twin.Name).want("it moved")
+		}
+		for name, pair := range map[string][2][]float32{"value": {state.Value, of.Value}, "first moment": {state.Moment1, of.Moment1}, "second moment": {state.Moment2, of.Moment2}} {
+			for i, want := range pair[1] {
+				if !near(pair[0][i], want) {
+					r.saw("with %s, element %d of the %s of a parameter beyond the plan = %v after two updates", optimiser, i, name, pair[0][i]).want("%v as of %s, which had the same value and gradients", want, twin.Name)
+				}
+			}
+		}
+	}
+}
+
 func checkEvaluate(r *recorder, s *modelSession) {
 	values, grads := s.copied(value), s.copied(grad)
 	s.calibrate(r)

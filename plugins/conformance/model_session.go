@@ -21,9 +21,15 @@ type modelSession struct {
 	build   model.Build
 }
 
-// buildModel builds the plugin of a number, which ends its session before. A shape
-// that the model does not serve ends the check.
+// buildModel builds the plugin of a number with Adam, which ends its session before.
 func buildModel(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape) *modelSession {
+	return buildModelWith(r, all, number, options, shape, model.Adam)
+}
+
+// buildModelWith builds a model with an optimiser, and with parameters beyond its plan. What
+// Build must leave alone, the values of those, is 7. A shape that the model does not serve
+// ends the check.
+func buildModelWith(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape, optimiser model.Optimiser, beyond ...model.Parameter) *modelSession {
 	o := all.open(r, number)
 	ctx, shared := r.ctx, o.shared
 	s := &modelSession{Model: o.plugin, plugins: all, options: options}
@@ -38,12 +44,15 @@ func buildModel(r *recorder, all *pool[model.Model], number int, options plugins
 		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](shared, dims...) })
 	r.must("allocate a batch", err)
 	s.build = model.Build{
-		Options: options, Shape: shape, Seed: 42, Threads: 2, Optimiser: model.Adam,
+		Options: options, Shape: shape, Seed: 42, Threads: 2, Optimiser: optimiser,
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{}, Batch: batch,
 	}
-	for _, p := range s.plan.Parameters {
+	for _, p := range slices.Concat(s.plan.Parameters, beyond) {
 		tensors := model.Tensors{}
-		needed := []*[]float32{&tensors.Value, &tensors.Grad, &tensors.Moment1, &tensors.Moment2}
+		needed := []*[]float32{&tensors.Value, &tensors.Grad}
+		if optimiser == model.Adam {
+			needed = append(needed, &tensors.Moment1, &tensors.Moment2)
+		}
 		if p.Quantize {
 			needed = append(needed, &tensors.Quantized)
 		}
@@ -54,6 +63,11 @@ func buildModel(r *recorder, all *pool[model.Model], number int, options plugins
 	}
 	for _, b := range s.plan.Buffers {
 		s.build.Buffers[b.Name] = allocate[float32](r, shared, b.Shape...)
+	}
+	for _, p := range beyond {
+		for i := range s.build.Parameters[p.Name].Value {
+			s.build.Parameters[p.Name].Value[i] = 7
+		}
 	}
 	r.must("Build", s.Build(ctx, s.build))
 	for _, p := range s.build.Parameters {

@@ -20,7 +20,7 @@ var quantizerShapes = []quantizer.Shape{{Name: "one", Rows: 1, Cols: 1}, {Name: 
 
 var quantizerContract = contract[quantizer.Quantizer]{
 	kind:   plugins.KindQuantizer,
-	traits: []string{quantizer.TraitBackward, quantizer.TraitProject},
+	traits: []string{quantizer.TraitBackward, quantizer.TraitProject, quantizer.TraitInitialise, quantizer.TraitSecondMoments},
 	wrap:   checked.Quantizer,
 	configure: func(ctx context.Context, q quantizer.Quantizer, options plugins.Values) error {
 		_, err := q.Plan(ctx, options, quantizerShapes)
@@ -45,6 +45,7 @@ var quantizerChecks = []struct {
 	{"steps and seeds differ", checkDraws},
 	{"weights stand alone", checkAlone},
 	{"inputs stay", checkInputsStay},
+	{"Initialise", checkInitialise},
 	{"Freeze", checkFreeze},
 	{"Backward", checkBackward},
 	{"Project", checkProject},

@@ -125,6 +125,22 @@ func near(a, b float32) bool {
 	return math.Abs(float64(a-b)) <= 1e-5*math.Max(math.Abs(float64(a)), math.Abs(float64(b)))
 }
 
+// checkInitialise sees that states start from the latent weights alone, which stay.
+func checkInitialise(r *recorder, s *quantizerSession) {
+	if !slices.Contains(s.description.Traits, quantizer.TraitInitialise) {
+		r.skip("%s has no trait %q", s.description.Name, quantizer.TraitInitialise)
+	}
+	fresh := s.fresh(r, quantizerShapes...)
+	sameTensors(r, "initialised in a fresh session", fresh.states(stateValue), s.states(stateValue))
+	for _, w := range s.weights {
+		untouched := quantizer.Weight{Shape: w.Shape, Latent: make([]float32, len(w.Latent)), Grad: make([]float32, len(w.Grad)), Moment2: make([]float32, len(w.Moment2))}
+		fillWeight(untouched)
+		if i := difference(w.Latent, untouched.Latent); i >= 0 {
+			r.saw("latent element %d of %s = %v after Initialise", i, w.Name, w.Latent[i]).want("%v as before", untouched.Latent[i])
+		}
+	}
+}
+
 func checkBackward(r *recorder, s *quantizerSession) {
 	if !slices.Contains(s.description.Traits, quantizer.TraitBackward) {
 		r.skip("%s has no trait %q", s.description.Name, quantizer.TraitBackward)
@@ -132,7 +148,7 @@ func checkBackward(r *recorder, s *quantizerSession) {
 	draw := quantizer.Draw{Seed: 2, Step: 3}
 	backward := func(s *quantizerSession) [][]float32 {
 		s.quantize(r, draw)
-		r.must("Backward", s.Backward(r.ctx, draw))
+		r.must("Backward", s.Backward(r.ctx, quantizer.Backward{Draw: draw, LearningRate: 0.01, Update: 1}))
 		var grads [][]float32
 		for _, w := range s.weights {
 			grads = append(grads, slices.Clone(w.Grad))
@@ -140,7 +156,9 @@ func checkBackward(r *recorder, s *quantizerSession) {
 		return grads
 	}
 	first := backward(s)
-	s.equal(r, "gradients in a fresh session", backward(s.fresh(r, quantizerShapes...)), first)
+	fresh := s.fresh(r, quantizerShapes...)
+	s.equal(r, "gradients in a fresh session", backward(fresh), first)
+	sameTensors(r, "gradients in a fresh session", fresh.states(stateGrad), s.states(stateGrad))
 }
 
 func checkProject(r *recorder, s *quantizerSession) {

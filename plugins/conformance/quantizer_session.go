@@ -27,21 +27,43 @@ func openQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, opti
 	states, err := s.Plan(ctx, options, shapes)
 	r.must("Plan", err)
 	for _, shape := range shapes {
-		w := quantizer.Weight{Shape: shape, State: map[string][]float32{}}
+		w := quantizer.Weight{Shape: shape, State: map[string]quantizer.StateTensors{}}
 		for _, tensor := range []*[]float32{&w.Latent, &w.Quantized, &w.Grad, &w.Moment2} {
 			*tensor = allocate[float32](r, shared, shape.Rows, shape.Cols)
 		}
 		for _, state := range states {
 			if state.Weight == shape.Name {
-				w.State[state.Name] = allocate[float32](r, shared, state.Len)
+				tensors := quantizer.StateTensors{Value: allocate[float32](r, shared, state.Shape...)}
+				if state.Trained {
+					tensors.Grad = allocate[float32](r, shared, state.Shape...)
+				}
+				w.State[state.Name] = tensors
 			}
 		}
 		fillWeight(w)
 		s.weights = append(s.weights, w)
 	}
 	r.must("Open", s.Open(ctx, options, s.weights))
+	if slices.Contains(o.description.Traits, quantizer.TraitInitialise) {
+		r.must("Initialise", s.Initialise(ctx))
+	}
 	return s
 }
+
+// states copies what the quantizer learns: the values of every state, or their gradients.
+func (s *quantizerSession) states(pick func(quantizer.StateTensors) []float32) map[string][]float32 {
+	copies := make(map[string][]float32)
+	for _, w := range s.weights {
+		for name, tensors := range w.State {
+			copies["the state "+name+" of "+w.Name] = slices.Clone(pick(tensors))
+		}
+	}
+	return copies
+}
+
+func stateValue(t quantizer.StateTensors) []float32 { return t.Value }
+
+func stateGrad(t quantizer.StateTensors) []float32 { return t.Grad }
 
 // fillWeight gives a weight the values it might have in training: latents up to
 // the Glorot bound √(6/(rows+cols)), zero among them. Equal shapes get equal values.

@@ -89,7 +89,7 @@ func (f *faulty) Describe(ctx context.Context) (plugins.Description, error) {
 
 // Plan reports the options it was given through the name of a state.
 func (f *faulty) Plan(_ context.Context, options plugins.Values, weights []quantizer.Shape) ([]quantizer.State, error) {
-	return []quantizer.State{{Name: "scale=" + options.Text("scale"), Weight: weights[0].Name, Len: 1}}, nil
+	return []quantizer.State{{Name: "scale=" + options.Text("scale"), Weight: weights[0].Name, Shape: []int{1}}}, nil
 }
 
 func (f *faulty) Open(ctx context.Context, options plugins.Values, weights []quantizer.Weight) error {

@@ -82,5 +82,5 @@ func (c *Catalogue) start(ctx context.Context, id plugins.ID, settings Settings)
 }
 
 func (p *Process) judge() checked.Judge {
-	return checked.Judge{Owner: p.id.String(), Options: p.description.Options, Nonsense: p.nonsense}
+	return checked.Judge{Owner: p.id.String(), Options: p.description.Options, Traits: p.description.Traits, Nonsense: p.nonsense}
 }

@@ -32,18 +32,18 @@ type Model interface {
 	// which it serves.
 	Plan(ctx context.Context, options plugins.Values, shape network.Shape) (Plan, error)
 
-	// Build hands over the tensors and writes the parameters' starting
-	// values. A resumed run overwrites them from the checkpoint.
+	// Build hands over the tensors and writes the starting values of the plan's
+	// parameters. A resumed run overwrites them from the checkpoint.
 	Build(ctx context.Context, request Build) error
 
-	// Step runs forward and backward on the batch and overwrites every Grad. It
-	// computes with Quantized where a parameter has one. Loss is the mean over
-	// all targets that are not −1, in nats.
+	// Step runs forward and backward on the batch and overwrites the Grad of every
+	// parameter of the plan, and of no other. It computes with Quantized where a
+	// parameter has one. Loss is the mean over all targets that are not −1, in nats.
 	Step(ctx context.Context, request Step) (StepResult, error)
 
-	// Update applies the optimiser to every Value with the gradients as they
-	// stand in Grad: those of the last Step, which the quantizer may have
-	// changed since.
+	// Update applies the optimiser to every Value of Build.Parameters with the
+	// gradients as they stand in Grad: those of the last Step, which the quantizer may
+	// have changed since, and those that it wrote of parameters beyond the plan.
 	Update(ctx context.Context, request Update) (UpdateResult, error)
 
 	// Evaluate runs forward only on the batch and scores its targets.
@@ -118,11 +118,15 @@ type Tensors struct {
 
 // Build is the argument of [Model.Build].
 type Build struct {
-	Options    plugins.Values
-	Shape      network.Shape
-	Seed       uint64
-	Threads    int // workers inside the model; results depend on nothing else of the machine
-	Optimiser  Optimiser
+	Options   plugins.Values
+	Shape     network.Shape
+	Seed      uint64
+	Threads   int // workers inside the model; results depend on nothing else of the machine
+	Optimiser Optimiser
+	// Parameters are those of the plan, by name, and maybe others beyond it: the states
+	// that the quantizer learns, which have a Value, a Grad and moments of one length
+	// and take no part in the network. Update moves every one of them, and GradNorm and
+	// clipping count them all.
 	Parameters map[string]Tensors
 	Buffers    map[string][]float32
 	// Batch holds the tensors that every batch is written to before a Step or an

@@ -2,6 +2,8 @@ package null
 
 import (
 	"context"
+	"maps"
+	"math"
 	"slices"
 
 	"bittern/plugins"
@@ -16,11 +18,14 @@ import (
 func NewModel() model.Model { return &nullModel{} }
 
 type nullModel struct {
-	grads [][]float32
-	units int
-	shape network.Shape
-	batch network.Batch
+	parameters []model.Tensors // of the plan, and then those beyond it in order
+	optimiser  model.Optimiser
+	units      int
+	shape      network.Shape
+	batch      network.Batch
 }
+
+const planned = 2 // parameters of the plan
 
 const (
 	recurrent = "recurrent" // [4·units, units], the matrix that is quantized
@@ -61,10 +66,15 @@ func read(shape network.Shape) (network.Input, bool) {
 
 func (m *nullModel) Build(_ context.Context, request model.Build) error {
 	m.units, m.shape, m.batch = request.Options.Int("units"), request.Shape, request.Batch
-	m.grads = nil
-	for _, p := range request.Parameters {
+	m.optimiser = request.Optimiser
+	m.parameters = []model.Tensors{request.Parameters[recurrent], request.Parameters[output]}
+	for _, p := range m.parameters {
 		clear(p.Value)
-		m.grads = append(m.grads, p.Grad)
+	}
+	for _, name := range slices.Sorted(maps.Keys(request.Parameters)) {
+		if name != recurrent && name != output {
+			m.parameters = append(m.parameters, request.Parameters[name])
+		}
 	}
 	return nil
 }
@@ -74,16 +84,65 @@ func (m *nullModel) score() network.Score {
 }
 
 func (m *nullModel) Step(context.Context, model.Step) (model.StepResult, error) {
-	for _, grad := range m.grads {
-		clear(grad)
+	for _, p := range m.parameters[:planned] {
+		clear(p.Grad)
 	}
 	score := m.score()
 	return model.StepResult{Loss: score.LossSum / float64(max(score.Count, 1))}, nil
 }
 
-func (*nullModel) Update(context.Context, model.Update) (model.UpdateResult, error) {
-	// Step's gradients are 0, and so is their norm.
-	return model.UpdateResult{}, nil
+// Update has nothing to do for a parameter whose gradient is as Step leaves it: that
+// is seen faster than the parameter is moved by 0.
+func (m *nullModel) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
+	square := 0.0
+	var moving []model.Tensors
+	for _, p := range m.parameters {
+		if zero(p.Grad) && zero(p.Moment1) {
+			continue
+		}
+		moving = append(moving, p)
+		for _, g := range p.Grad {
+			square += float64(g) * float64(g)
+		}
+	}
+	norm, scale := math.Sqrt(square), 1.0
+	if request.ClipNorm > 0 && norm > request.ClipNorm {
+		scale = request.ClipNorm / norm
+	}
+	for _, p := range moving {
+		if m.optimiser == model.SGD {
+			for i, g := range p.Grad {
+				p.Value[i] -= float32(request.LearningRate * scale * float64(g))
+			}
+		} else {
+			adam(p, request, scale)
+		}
+	}
+	return model.UpdateResult{GradNorm: norm}, nil
+}
+
+func zero(values []float32) bool {
+	for _, v := range values {
+		if v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// adam is the update of Kingma & Ba, ICLR 2015, algorithm 1, with the settings that they
+// recommend.
+func adam(p model.Tensors, request model.Update, scale float64) {
+	const beta1, beta2, epsilon = 0.9, 0.999, 1e-8
+	correction1 := 1 - math.Pow(beta1, float64(request.Number))
+	correction2 := 1 - math.Pow(beta2, float64(request.Number))
+	for i, g := range p.Grad {
+		g := scale * float64(g)
+		first := beta1*float64(p.Moment1[i]) + (1-beta1)*g
+		second := beta2*float64(p.Moment2[i]) + (1-beta2)*g*g
+		p.Moment1[i], p.Moment2[i] = float32(first), float32(second)
+		p.Value[i] -= float32(request.LearningRate * first / correction1 / (math.Sqrt(second/correction2) + epsilon))
+	}
 }
 
 func (m *nullModel) Evaluate(context.Context, model.Evaluate) (network.Score, error) {

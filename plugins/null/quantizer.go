@@ -34,7 +34,9 @@ func (q *nullQuantizer) Quantize(context.Context, quantizer.Draw) error {
 	return nil
 }
 
-func (*nullQuantizer) Backward(context.Context, quantizer.Draw) error { return nil }
+func (*nullQuantizer) Initialise(context.Context) error { return nil }
+
+func (*nullQuantizer) Backward(context.Context, quantizer.Backward) error { return nil }
 
 func (*nullQuantizer) Project(context.Context) error { return nil }
 

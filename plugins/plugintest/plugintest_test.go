@@ -122,6 +122,20 @@ var faults = map[string]struct {
 			return quantizer.Frozen{Name: w.Name, Bits: 1, Codes: make([]uint16, len(w.Latent)), Levels: []float32{-9, 9}}
 		}
 	})},
+	"states that start otherwise": {"initialised in a fresh session: element 0 of the state scale of one", onQuantizer(func(q *faultyQuantizer) {
+		q.describe = func(d *plugins.Description) { d.Traits = []string{quantizer.TraitInitialise} }
+		q.states = true
+		q.initialise = func(w quantizer.Weight) { w.State["scale"].Value[0] = float32(starts.Add(1)) }
+	})},
+	"a latent that is initialised": {"latent element 0 of one = 1 after Initialise", onQuantizer(func(q *faultyQuantizer) {
+		q.describe = func(d *plugins.Description) { d.Traits = []string{quantizer.TraitInitialise} }
+		q.initialise = func(w quantizer.Weight) { w.Latent[0] = 1 }
+	})},
+	"a trained state without a gradient": {"nothing fills its gradient without the trait", onQuantizer(func(q *faultyQuantizer) { q.states, q.trained = true, true })},
+	"a gradient of a state left out": {"element 0 of the gradient of the state scale of one is NaN", onQuantizer(func(q *faultyQuantizer) {
+		q.describe = func(d *plugins.Description) { d.Traits = []string{quantizer.TraitBackward} }
+		q.states, q.trained = true, true
+	})},
 	"a projection without an end": {"Latent projected twice", onQuantizer(func(q *faultyQuantizer) {
 		q.describe = func(d *plugins.Description) { d.Traits = []string{quantizer.TraitProject} }
 		q.project = func(w quantizer.Weight) { w.Latent[0] /= 2 }
@@ -130,7 +144,7 @@ var faults = map[string]struct {
 	"gradients accumulated":       {"still is, want every one overwritten", onModel(func(m *faultyModel) { m.accumulate = true })},
 	"a loss that differs":         {"the same step again", onModel(func(m *faultyModel) { m.drift = true })},
 	"a norm that is not the norm": {"GradNorm of gradients clipped to 0 = 5, want 0", onModel(func(m *faultyModel) { m.norm = 5 })},
-	"a norm as of Step":           {"GradNorm of gradients clipped to 0 = 1, want 3", onModel(func(m *faultyModel) { m.norm, m.gradient = 1, 1 })},
+	"a norm as of Step":           {"GradNorm of gradients clipped to 0 = 1, want 3", onModel(func(m *faultyModel) { m.norm, m.gradient = -2, 1 })},
 	"a count of all targets":      {"over 15 targets, 0 of them correct, where the batch has 5 targets", onModel(func(m *faultyModel) { m.countAll = true })},
 	"filling in the loss":         {"with batch statistics, the scores of parts of a batch's targets", onModel(func(m *faultyModel) { m.scoreFilling = true })},
 	"filling left out of a batch's statistics": {"with batch statistics, the scores of parts of a batch's targets", onModel(func(m *faultyModel) {
@@ -158,6 +172,9 @@ var faults = map[string]struct {
 	"steps that start fresh always":       {"whether sequences start fresh or go on", onToy(toy{stepFresh: true})},
 	"steps that go on always":             {"a step on fresh sequences after another step", onToy(toy{stepOn: true})},
 	"one mark for all sequences":          {"Evaluate of sequence 1, where sequence 0 alone starts fresh", onToy(toy{firstMark: true})},
+	"a learned state left out":            {"parameters beyond the plan counted", onToy(toy{planOnly: true})},
+	"a learned state's gradient lost":     {"to the gradient of a parameter beyond the plan, want it left alone", onToy(toy{stepAll: true})},
+	"a learned state overwritten":         {"made 8 of a parameter beyond the plan that was 7", onToy(toy{buildAll: true})},
 	"a state that is in no buffer":        {"a step that goes on from the buffers of another session", onToy(toy{hidden: true})},
 	"one state for steps and evaluation":  {"Evaluate that goes on after a step between", onToy(toy{shared: true})},
 	"one state for evaluation and steps":  {"Step that goes on after an evaluation between", onToy(toy{shared: true})},
@@ -272,8 +289,29 @@ type faultyQuantizer struct {
 	write    func(*faultyQuantizer, quantizer.Weight, quantizer.Draw)
 	freeze   func(quantizer.Weight) quantizer.Frozen
 	project  func(quantizer.Weight)
-	calls    int
-	weights  []quantizer.Weight
+	states   bool // a state "scale" of each weight
+	trained  bool
+
+	initialise func(quantizer.Weight)
+	calls      int
+	weights    []quantizer.Weight
+}
+
+func (q *faultyQuantizer) Plan(_ context.Context, _ plugins.Values, weights []quantizer.Shape) ([]quantizer.State, error) {
+	var states []quantizer.State
+	for _, w := range weights {
+		if q.states {
+			states = append(states, quantizer.State{Name: "scale", Weight: w.Name, Shape: []int{1}, Trained: q.trained})
+		}
+	}
+	return states, nil
+}
+
+func (q *faultyQuantizer) Initialise(context.Context) error {
+	for _, w := range q.weights {
+		q.initialise(w)
+	}
+	return nil
 }
 
 func (q *faultyQuantizer) Describe(ctx context.Context) (plugins.Description, error) {

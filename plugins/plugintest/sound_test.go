@@ -31,6 +31,7 @@ type toy struct {
 	meanOfAll, gradientOfAll, readFilling        bool
 	evaluateFresh, evaluateOn, stepFresh, stepOn bool
 	firstMark, hidden, shared, fade, sticky      bool
+	planOnly, stepAll, buildAll                  bool // of parameters beyond the plan
 	build                                        model.Build
 	tokens                                       network.Input
 	builds                                       int
@@ -61,6 +62,11 @@ func (m *toy) Build(_ context.Context, build model.Build) error {
 	for _, name := range []string{"R", "O"} {
 		for i := range build.Parameters[name].Value {
 			build.Parameters[name].Value[i] = float32(math.Sin(float64(7*i + len(build.Parameters[name].Value))))
+		}
+	}
+	if m.buildAll {
+		for _, p := range build.Parameters {
+			p.Value[0]++
 		}
 	}
 	m.evaluated = make([]float32, build.Shape.Sequences*toyUnits)
@@ -157,11 +163,14 @@ func (m *toy) pass(r, state []float32, fresh, on bool, grad map[string][]float64
 func (m *toy) Step(context.Context, model.Step) (model.StepResult, error) {
 	grad := map[string][]float64{}
 	for name, p := range m.build.Parameters {
-		grad[name] = make([]float64, len(p.Value))
+		if m.planned(name) || m.stepAll {
+			grad[name] = make([]float64, len(p.Value))
+		}
 	}
 	score := m.pass(m.build.Parameters["R"].Quantized, m.trained, m.stepFresh, m.stepOn, grad)
 	whole, count := float64(len(m.build.Batch.Targets)), float64(score.Count)
-	for name, p := range m.build.Parameters {
+	for name := range grad {
+		p := m.build.Parameters[name]
 		for i, g := range grad[name] {
 			if m.gradientOfAll {
 				p.Grad[i] = float32(g / whole)
@@ -179,10 +188,15 @@ func (m *toy) Step(context.Context, model.Step) (model.StepResult, error) {
 	return model.StepResult{Loss: score.LossSum / count}, nil
 }
 
-// Update is Adam's first step for every step: the kit makes no second one.
+func (*toy) planned(name string) bool { return name == "R" || name == "O" }
+
+// Update is Adam's first step for every step.
 func (m *toy) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
 	square := 0.0
-	for _, p := range m.build.Parameters {
+	for name, p := range m.build.Parameters {
+		if m.planOnly && !m.planned(name) {
+			continue
+		}
 		for i, g := range p.Grad {
 			square += float64(g) * float64(g)
 			if g != 0 {

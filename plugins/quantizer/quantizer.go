@@ -11,14 +11,23 @@ import (
 // Quantizer turns latent weights into quantized ones. The slices it is given
 // live in the shared arena: what it writes there the model reads.
 //
-// The life of a session is Plan, Open, then any number of Quantize, Backward,
-// Project and Freeze. A Quantizer serves one session at a time.
+// The life of a session is Plan, Open, where training starts Initialise, then any
+// number of Quantize, Backward, Project and Freeze. A Quantizer serves one session at
+// a time.
+//
+// # State
+//
+// A quantizer keeps what it learns in the states that it plans, and nowhere else: the
+// harness saves them, and training goes on from a checkpoint in a new session. A
+// trained state (learned scales, step sizes, …) is a parameter like those of the
+// network: Backward writes its gradient, and the model's optimiser moves it in the same
+// Update, with the same learning rate, moments and clipping. Any other state is the
+// quantizer's own to change.
 type Quantizer interface {
 	Describe(ctx context.Context) (plugins.Description, error)
 
-	// Plan lists the state tensors (learned scales, thresholds, …) that the
-	// quantizer wants for the given weights, named uniquely per weight. The
-	// harness allocates them in the arena and checkpoints them.
+	// Plan lists the states that the quantizer wants for the given weights, named
+	// uniquely per weight. The harness allocates them in the arena and checkpoints them.
 	Plan(ctx context.Context, options plugins.Values, weights []Shape) ([]State, error)
 
 	// Open hands over the tensors. State is zero at the start of training; a
@@ -26,14 +35,22 @@ type Quantizer interface {
 	// quantizer must not treat Open as a place to keep anything else.
 	Open(ctx context.Context, options plugins.Values, weights []Weight) error
 
+	// Initialise writes the starting values of states, from the latent weights that the
+	// model starts with. It is called once, before the first training step, and not
+	// where training goes on from a checkpoint. It is called only where the Description
+	// has TraitInitialise; without it states start as zero.
+	Initialise(ctx context.Context) error
+
 	// Quantize writes Quantized from Latent for every weight. Equal draws
 	// give equal bytes, whatever was called before.
 	Quantize(ctx context.Context, draw Draw) error
 
 	// Backward turns the gradient with respect to the quantized weights (in
-	// Grad) into the one with respect to the latent weights, in place. It is
-	// called only where the Description has TraitBackward.
-	Backward(ctx context.Context, draw Draw) error
+	// Grad) into the one with respect to the latent weights, in place, and overwrites
+	// the Grad of every trained state with the gradient with respect to its Value. It
+	// is called, after the Quantize of the same draw, only where the Description has
+	// TraitBackward, which a quantizer with a trained state must have.
+	Backward(ctx context.Context, request Backward) error
 
 	// Project is called after each update, e.g. to clip Latent to [−α, α].
 	// It is called only where the Description has TraitProject.
@@ -45,9 +62,15 @@ type Quantizer interface {
 
 // The Traits of a Description by which a quantizer asks for its optional calls.
 const (
-	TraitBackward = "backward"
-	TraitProject  = "project"
+	TraitBackward   = "backward"
+	TraitProject    = "project"
+	TraitInitialise = "initialise"
 )
+
+// TraitSecondMoments is the Trait of a quantizer that reads Weight.Moment2. The harness
+// refuses to train it with an optimiser that keeps none, and saves the second moments
+// with the best parameters, so that Freeze sees those of the same step.
+const TraitSecondMoments = "second-moments"
 
 // Draw keys the randomness of one call: a quantizer's random numbers are a
 // function of Seed, Step, the weight's name and the element's index alone, so
@@ -55,6 +78,13 @@ const (
 type Draw struct {
 	Seed uint64
 	Step uint64
+}
+
+// Backward is the argument of [Quantizer.Backward].
+type Backward struct {
+	Draw
+	LearningRate float64 // of the update that follows
+	Update       uint64  // that update's number, from 1 since the optimiser's moments were last zero
 }
 
 // Shape names a weight matrix of Rows outputs by Cols inputs (row-major).
@@ -65,11 +95,20 @@ type Shape struct {
 	Cols int
 }
 
-// State is a float32 tensor of Len elements kept for the weight named Weight.
+// State is a float32 tensor kept for the weight named Weight.
 type State struct {
 	Name   string
 	Weight string
-	Len    int
+	Shape  []int
+	// Trained says that it has a gradient, which Backward fills, and that the model's
+	// optimiser moves it.
+	Trained bool
+}
+
+// StateTensors are a state's tensors, row-major in the state's shape.
+type StateTensors struct {
+	Value []float32
+	Grad  []float32 // nil unless the state is trained
 }
 
 // Weight is one weight matrix with its tensors, each Rows·Cols long but State.
@@ -81,7 +120,7 @@ type Weight struct {
 	// Moment2 is Adam's second moment estimate of Grad, for loss-aware
 	// quantizers; nil where the optimiser keeps none.
 	Moment2 []float32
-	State   map[string][]float32
+	State   map[string]StateTensors
 }
 
 // Frozen is one weight matrix as it is deployed: codes and their codebook.

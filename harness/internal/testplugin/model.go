@@ -3,7 +3,9 @@ package testplugin
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"bittern/plugins"
 	"bittern/plugins/model"
@@ -176,18 +178,32 @@ func (m *bigram) Update(_ context.Context, request model.Update) (model.UpdateRe
 	const beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 	correction1 := 1 - math.Pow(beta1, float64(request.Number))
 	correction2 := 1 - math.Pow(beta2, float64(request.Number))
+	names := slices.Sorted(maps.Keys(m.build.Parameters)) // W, b, and the states that are trained
 	square := 0.0
-	for _, name := range []string{"W", "b"} {
+	for _, name := range names {
+		for _, g := range m.build.Parameters[name].Grad {
+			square += float64(g) * float64(g)
+		}
+	}
+	norm, scale := math.Sqrt(square), float32(1)
+	if request.ClipNorm > 0 && norm > request.ClipNorm {
+		scale = float32(request.ClipNorm / norm)
+	}
+	for _, name := range names {
 		p := m.build.Parameters[name]
 		for i, g := range p.Grad {
-			square += float64(g) * float64(g)
+			g *= scale
+			if m.build.Optimiser == model.SGD {
+				p.Value[i] -= float32(request.LearningRate) * g
+				continue
+			}
 			p.Moment1[i] = beta1*p.Moment1[i] + (1-beta1)*g
 			p.Moment2[i] = beta2*p.Moment2[i] + (1-beta2)*g*g
 			step := request.LearningRate * float64(p.Moment1[i]) / correction1 / (math.Sqrt(float64(p.Moment2[i])/correction2) + epsilon)
 			p.Value[i] -= float32(step)
 		}
 	}
-	return model.UpdateResult{GradNorm: math.Sqrt(square)}, nil
+	return model.UpdateResult{GradNorm: norm}, nil
 }
 
 func (m *bigram) Evaluate(_ context.Context, request model.Evaluate) (network.Score, error) {

@@ -2,44 +2,71 @@ package testplugin
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"os"
 
 	"bittern/plugins"
 	"bittern/plugins/quantizer"
 )
 
 // coin flips a coin for every weight: ±scale, more likely the latent weight's
-// sign. The scale is a state that it learns, so that a resumed run shows
-// whether states are kept.
+// sign. The scale is a state that is trained, so that a resumed run shows
+// whether states and their moments are kept.
 type coin struct {
 	weights []quantizer.Weight
 	fixed   bool
+	journal string
 	fault   fault
 }
 
 func (*coin) Describe(context.Context) (plugins.Description, error) {
 	options := append(faults("kill", "exit", "hang", "panic", "nan", "truncate", "truncate-and-crash"),
-		plugins.Option{Name: "fixed", Type: plugins.Bool, Default: "false", Doc: "show the same sides at every draw"})
+		plugins.Option{Name: "fixed", Type: plugins.Bool, Default: "false", Doc: "show the same sides at every draw"},
+		plugins.Option{Name: "journal", Type: plugins.String, Doc: "a file that takes a line for each Initialise and Backward; empty = none"})
 	return description(plugins.KindQuantizer, "coin", options,
-		quantizer.TraitBackward, quantizer.TraitProject)
+		quantizer.TraitBackward, quantizer.TraitProject, quantizer.TraitInitialise)
 }
 
 func (*coin) Plan(_ context.Context, _ plugins.Values, weights []quantizer.Shape) ([]quantizer.State, error) {
 	var states []quantizer.State
 	for _, w := range weights {
-		states = append(states, quantizer.State{Name: "growth", Weight: w.Name, Len: 1})
+		states = append(states, quantizer.State{Name: "scale", Weight: w.Name, Shape: []int{1}, Trained: true})
 	}
 	return states, nil
 }
 
 func (q *coin) Open(_ context.Context, options plugins.Values, weights []quantizer.Weight) error {
-	q.weights, q.fixed, q.fault = weights, options.Bool("fixed"), newFault(options)
+	q.weights, q.fixed, q.journal, q.fault = weights, options.Bool("fixed"), options.Text("journal"), newFault(options)
 	return nil
 }
 
-func scale(w quantizer.Weight) float32 { return 1 + w.State["growth"][0] }
+// note writes a line to the journal.
+func (q *coin) note(format string, args ...any) error {
+	if q.journal == "" {
+		return nil
+	}
+	file, err := os.OpenFile(q.journal, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(file, format+"\n", args...)
+	return errors.Join(err, file.Close())
+}
+
+// Initialise adds 1 to the scales, which start as 0.
+func (q *coin) Initialise(context.Context) error {
+	for _, w := range q.weights {
+		w.State["scale"].Value[0]++
+	}
+	return q.note("initialise")
+}
+
+// scale is the magnitude of the state: an optimiser may take that below 0.
+func scale(w quantizer.Weight) float32 { return float32(math.Abs(float64(w.State["scale"].Value[0]))) }
 
 // up says by element whether the coin shows +scale.
 func (q *coin) up(w quantizer.Weight, draw quantizer.Draw) []bool {
@@ -81,7 +108,7 @@ func (q *coin) Quantize(_ context.Context, draw quantizer.Draw) error {
 	return nil
 }
 
-func (q *coin) Backward(context.Context, quantizer.Draw) error {
+func (q *coin) Backward(_ context.Context, request quantizer.Backward) error {
 	for _, w := range q.weights {
 		slope := float32(0)
 		for i, g := range w.Grad {
@@ -90,9 +117,12 @@ func (q *coin) Backward(context.Context, quantizer.Draw) error {
 			}
 			slope += g
 		}
-		w.State["growth"][0] -= 0.01 * slope
+		if w.State["scale"].Value[0] < 0 {
+			slope = -slope
+		}
+		w.State["scale"].Grad[0] = slope
 	}
-	return nil
+	return q.note("update %d at the rate %v", request.Update, request.LearningRate)
 }
 
 func (q *coin) Project(context.Context) error {
@@ -110,6 +140,63 @@ func (q *coin) Freeze(_ context.Context, draw quantizer.Draw) ([]quantizer.Froze
 		f := quantizer.Frozen{Name: w.Name, Bits: 1, Levels: []float32{-scale(w), scale(w)}, Codes: make([]uint16, len(w.Latent))}
 		for i, heads := range q.up(w, draw) {
 			if heads {
+				f.Codes[i] = 1
+			}
+		}
+		frozen = append(frozen, f)
+	}
+	return frozen, nil
+}
+
+// curved gives every weight its sign times the mean magnitude, in which those weigh more
+// whose second moment is larger.
+type curved struct{ weights []quantizer.Weight }
+
+func (*curved) Describe(context.Context) (plugins.Description, error) {
+	return description(plugins.KindQuantizer, "curved", nil, quantizer.TraitSecondMoments)
+}
+
+func (*curved) Plan(context.Context, plugins.Values, []quantizer.Shape) ([]quantizer.State, error) {
+	return nil, nil
+}
+
+func (q *curved) Open(_ context.Context, _ plugins.Values, weights []quantizer.Weight) error {
+	q.weights = weights
+	return nil
+}
+
+// CurvedLevel is the magnitude that the quantizer curved gives all weights of a matrix.
+func CurvedLevel(latent, moment2 []float32) float32 {
+	sum, total := 0.0, 0.0
+	for i, v := range latent {
+		curvature := math.Sqrt(float64(moment2[i])) + 1e-12
+		sum += curvature * math.Abs(float64(v))
+		total += curvature
+	}
+	return float32(sum / total)
+}
+
+func (q *curved) Quantize(context.Context, quantizer.Draw) error {
+	for _, w := range q.weights {
+		level := CurvedLevel(w.Latent, w.Moment2)
+		for i, v := range w.Latent {
+			w.Quantized[i] = float32(math.Copysign(float64(level), float64(v)))
+		}
+	}
+	return nil
+}
+
+func (*curved) Initialise(context.Context) error                   { return nil }
+func (*curved) Backward(context.Context, quantizer.Backward) error { return nil }
+func (*curved) Project(context.Context) error                      { return nil }
+
+func (q *curved) Freeze(context.Context, quantizer.Draw) ([]quantizer.Frozen, error) {
+	var frozen []quantizer.Frozen
+	for _, w := range q.weights {
+		level := CurvedLevel(w.Latent, w.Moment2)
+		f := quantizer.Frozen{Name: w.Name, Bits: 1, Levels: []float32{-level, level}, Codes: make([]uint16, len(w.Latent))}
+		for i, v := range w.Latent {
+			if !math.Signbit(float64(v)) {
 				f.Codes[i] = 1
 			}
 		}

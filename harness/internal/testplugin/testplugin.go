@@ -24,6 +24,7 @@ import (
 var IDs = []plugins.ID{
 	{Kind: plugins.KindModel, Name: "bigram"},
 	{Kind: plugins.KindQuantizer, Name: "coin"},
+	{Kind: plugins.KindQuantizer, Name: "curved"},
 	{Kind: plugins.KindBackend, Name: "oracle"},
 	{Kind: plugins.KindBackend, Name: "mute"},
 }
@@ -80,6 +81,8 @@ func implement(id string) describer {
 		return &bigram{}
 	case "quantizer/coin":
 		return &coin{}
+	case "quantizer/curved":
+		return &curved{}
 	case "backend/oracle":
 		return &oracle{}
 	case "backend/mute":

@@ -77,10 +77,12 @@ func (q *bwn) Freeze(context.Context, quantizer.Draw) ([]quantizer.Frozen, error
 	return frozen, nil
 }
 
-// The gradient goes straight through, and latent weights are left as they are.
+// There is no state to initialise, the gradient goes straight through, and latent
+// weights are left as they are. The Description has no trait, so these are not called.
 
-func (*bwn) Backward(context.Context, quantizer.Draw) error { return nil }
-func (*bwn) Project(context.Context) error                  { return nil }
+func (*bwn) Initialise(context.Context) error                   { return nil }
+func (*bwn) Backward(context.Context, quantizer.Backward) error { return nil }
+func (*bwn) Project(context.Context) error                      { return nil }
 
 func meanAbsolute(name string, row []float32) (float32, error) {
 	sum := 0.0

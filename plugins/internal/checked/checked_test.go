@@ -56,6 +56,7 @@ type answers struct {
 	states    []quantizer.State
 	frozen    []quantizer.Frozen
 	quantized []float32
+	gradient  []float32 // of every state
 	weights   []quantizer.Weight
 }
 
@@ -74,8 +75,12 @@ func (a *answers) Quantize(context.Context, quantizer.Draw) error {
 	copy(a.weights[0].Quantized, a.quantized)
 	return nil
 }
-func (a *answers) Backward(context.Context, quantizer.Draw) error {
+func (a *answers) Initialise(context.Context) error { return nil }
+func (a *answers) Backward(context.Context, quantizer.Backward) error {
 	copy(a.weights[0].Grad, a.quantized)
+	for _, state := range a.weights[0].State {
+		copy(state.Grad, a.gradient)
+	}
 	return nil
 }
 func (a *answers) Project(context.Context) error { return nil }
@@ -90,12 +95,14 @@ func TestQuantizerPlan(t *testing.T) {
 		want   string
 	}{
 		"none":               {nil, ""},
-		"two of one weight":  {[]quantizer.State{{Name: "scale", Weight: "w", Len: 1}, {Name: "threshold", Weight: "w", Len: 2}}, ""},
-		"of no weight":       {[]quantizer.State{{Name: "scale", Weight: "v", Len: 1}}, `"v", which is none of those given`},
-		"twice the same":     {[]quantizer.State{{Name: "scale", Weight: "w", Len: 1}, {Name: "scale", Weight: "w", Len: 1}}, `"scale" is listed twice`},
-		"without a name":     {[]quantizer.State{{Weight: "w", Len: 1}}, "a state has no name"},
-		"without an element": {[]quantizer.State{{Name: "scale", Weight: "w"}}, "the shape [0] has a size below 1"},
-		"too many elements":  {[]quantizer.State{{Name: "scale", Weight: "w", Len: math.MaxInt}}, fmt.Sprintf("[%d] has more than", math.MaxInt)},
+		"two of one weight":  {[]quantizer.State{{Name: "scale", Weight: "w", Shape: []int{1}}, {Name: "threshold", Weight: "w", Shape: []int{2}}}, ""},
+		"of no weight":       {[]quantizer.State{{Name: "scale", Weight: "v", Shape: []int{1}}}, `"v", which is none of those given`},
+		"twice the same":     {[]quantizer.State{{Name: "scale", Weight: "w", Shape: []int{1}}, {Name: "scale", Weight: "w", Shape: []int{1}}}, `"scale" is listed twice`},
+		"without a name":     {[]quantizer.State{{Weight: "w", Shape: []int{1}}}, "a state has no name"},
+		"a scalar":           {[]quantizer.State{{Name: "scale", Weight: "w"}}, ""},
+		"without an element": {[]quantizer.State{{Name: "scale", Weight: "w", Shape: []int{2, 0}}}, "the shape [2 0] has a size below 1"},
+		"trained":            {[]quantizer.State{{Name: "scale", Weight: "w", Shape: []int{1}, Trained: true}}, `the state "scale" of the weight "w" is trained, and nothing fills its gradient without the trait "backward"`},
+		"too many elements":  {[]quantizer.State{{Name: "scale", Weight: "w", Shape: []int{math.MaxInt}}}, fmt.Sprintf("[%d] has more than", math.MaxInt)},
 	} {
 		_, err := checked.Quantizer(&answers{states: test.states}, judge).Plan(t.Context(), nil, []quantizer.Shape{aWeight})
 		verdict(t, name, err, test.want)
@@ -132,7 +139,36 @@ func TestQuantizerValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		verdict(t, "Quantize to "+name, q.Quantize(t.Context(), quantizer.Draw{}), test.want)
-		verdict(t, "Backward to "+name, q.Backward(t.Context(), quantizer.Draw{}), test.want)
+		verdict(t, "Backward to "+name, q.Backward(t.Context(), quantizer.Backward{}), test.want)
+	}
+}
+
+// TestTrainedStates holds the gradients of states against what Backward has to write.
+func TestTrainedStates(t *testing.T) {
+	t.Parallel()
+	withTrait := judge
+	withTrait.Traits = []string{quantizer.TraitBackward}
+	for name, test := range map[string]struct {
+		gradient []float32
+		want     string
+	}{
+		"written":      {[]float32{1, -2}, ""},
+		"half written": {[]float32{1}, "element 1 of the gradient of the state scale of w is NaN; Backward has to write every one"},
+		"infinite":     {[]float32{inf32, 0}, "element 0 of the gradient of the state scale of w is -Inf"},
+	} {
+		a := &answers{states: []quantizer.State{{Name: "scale", Weight: "w", Shape: []int{2}, Trained: true}}, gradient: test.gradient}
+		q := checked.Quantizer(a, withTrait)
+		if _, err := q.Plan(t.Context(), nil, []quantizer.Shape{aWeight}); err != nil {
+			t.Errorf("Plan of a trained state with the trait backward: %v, want no error", err)
+		}
+		weight := quantizer.Weight{
+			Shape: aWeight, Latent: make([]float32, 6), Quantized: make([]float32, 6), Grad: make([]float32, 6),
+			State: map[string]quantizer.StateTensors{"scale": {Value: make([]float32, 2), Grad: make([]float32, 2)}},
+		}
+		if err := q.Open(t.Context(), nil, []quantizer.Weight{weight}); err != nil {
+			t.Fatal(err)
+		}
+		verdict(t, "Backward with a gradient "+name, q.Backward(t.Context(), quantizer.Backward{}), test.want)
 	}
 }
 
@@ -146,27 +182,28 @@ func TestQuantizerKeepsItsHandsOff(t *testing.T) {
 		// in is where it is found out, of the calls that might have done it.
 		in string
 	}{
-		"nothing":             {func(quantizer.Weight) {}, "", "Quantize Backward Project Freeze"},
-		"a latent weight":     {func(w quantizer.Weight) { w.Latent[4] = nan32 }, "the latent weight w at row 1, column 1 is NaN", "Quantize Project Freeze"},
-		"an infinite one":     {func(w quantizer.Weight) { w.Latent[0] = inf32 }, "the latent weight w at row 0, column 0 is -Inf", "Quantize Project Freeze"},
-		"a state":             {func(w quantizer.Weight) { w.State["scale"][1] = nan32 }, "element 1 of the state scale of w is NaN", "Quantize Backward Project Freeze"},
-		"a state of infinity": {func(w quantizer.Weight) { w.State["scale"][0] = inf32 }, "element 0 of the state scale of w is -Inf", "Quantize Backward Project Freeze"},
+		"nothing":             {func(quantizer.Weight) {}, "", "Initialise Quantize Backward Project Freeze"},
+		"a latent weight":     {func(w quantizer.Weight) { w.Latent[4] = nan32 }, "the latent weight w at row 1, column 1 is NaN", "Initialise Quantize Project Freeze"},
+		"an infinite one":     {func(w quantizer.Weight) { w.Latent[0] = inf32 }, "the latent weight w at row 0, column 0 is -Inf", "Initialise Quantize Project Freeze"},
+		"a state":             {func(w quantizer.Weight) { w.State["scale"].Value[1] = nan32 }, "element 1 of the state scale of w is NaN", "Initialise Quantize Backward Project Freeze"},
+		"a state of infinity": {func(w quantizer.Weight) { w.State["scale"].Value[0] = inf32 }, "element 0 of the state scale of w is -Inf", "Initialise Quantize Backward Project Freeze"},
 	} {
 		a := &answers{frozen: []quantizer.Frozen{{Name: "w", Bits: 32, Values: make([]float32, 6)}}}
 		q := checked.Quantizer(a, judge)
 		weight := quantizer.Weight{
 			Shape: aWeight, Latent: make([]float32, 6), Quantized: make([]float32, 6), Grad: make([]float32, 6),
-			State: map[string][]float32{"scale": make([]float32, 2)},
+			State: map[string]quantizer.StateTensors{"scale": {Value: make([]float32, 2)}},
 		}
 		if err := q.Open(t.Context(), nil, []quantizer.Weight{weight}); err != nil {
 			t.Fatal(err)
 		}
 		test.harm(weight)
 		for call, do := range map[string]func() error{
-			"Quantize": func() error { return q.Quantize(t.Context(), quantizer.Draw{}) },
-			"Backward": func() error { return q.Backward(t.Context(), quantizer.Draw{}) },
-			"Project":  func() error { return q.Project(t.Context()) },
-			"Freeze":   func() error { _, err := q.Freeze(t.Context(), quantizer.Draw{}); return err },
+			"Quantize":   func() error { return q.Quantize(t.Context(), quantizer.Draw{}) },
+			"Initialise": func() error { return q.Initialise(t.Context()) },
+			"Backward":   func() error { return q.Backward(t.Context(), quantizer.Backward{}) },
+			"Project":    func() error { return q.Project(t.Context()) },
+			"Freeze":     func() error { _, err := q.Freeze(t.Context(), quantizer.Draw{}); return err },
 		} {
 			want := ""
 			if test.want != "" && strings.Contains(test.in, call) {

@@ -17,7 +17,8 @@ import (
 // Judge is what the wrappers of all kinds need to know.
 type Judge struct {
 	Owner   string           // the plugin, in a Problem about an option
-	Options []plugins.Option // from its Description
+	Options []plugins.Option // from its Description, like Traits
+	Traits  []string
 	// Nonsense makes the error of a call whose answer cannot be used.
 	Nonsense func(call, detail string) error
 }

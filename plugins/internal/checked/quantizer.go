@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"bittern/plugins"
@@ -34,6 +35,11 @@ func (c *checkedQuantizer) Plan(ctx context.Context, options plugins.Values, wei
 	if err := checkStates(states, weights); err != nil {
 		return nil, c.judge.nonsense("Plan", "%s", err)
 	}
+	for _, s := range states {
+		if s.Trained && !slices.Contains(c.judge.Traits, quantizer.TraitBackward) {
+			return nil, c.judge.nonsense("Plan", "the state %q of the weight %q is trained, and nothing fills its gradient without the trait %q", s.Name, s.Weight, quantizer.TraitBackward)
+		}
+	}
 	return states, nil
 }
 
@@ -51,7 +57,7 @@ func checkStates(states []quantizer.State, weights []quantizer.Shape) error {
 		if err := of.add("state", s.Name); err != nil {
 			return fmt.Errorf("weight %q: %w", s.Weight, err)
 		}
-		if err := asked.add([]int{s.Len}); err != nil {
+		if err := asked.add(s.Shape); err != nil {
 			return fmt.Errorf("the state %q of the weight %q: %w", s.Name, s.Weight, err)
 		}
 	}
@@ -65,6 +71,13 @@ func (c *checkedQuantizer) Open(ctx context.Context, options plugins.Values, wei
 	}
 	c.weights = weights
 	return c.Quantizer.Open(ctx, resolved, weights)
+}
+
+func (c *checkedQuantizer) Initialise(ctx context.Context) error {
+	if err := c.Quantizer.Initialise(ctx); err != nil {
+		return err
+	}
+	return c.finiteKept("Initialise")
 }
 
 func (c *checkedQuantizer) Quantize(ctx context.Context, draw quantizer.Draw) error {
@@ -95,8 +108,9 @@ func (c *checkedQuantizer) finiteKept(call string) error {
 func (c *checkedQuantizer) finiteStates(call string) error {
 	for _, w := range c.weights {
 		for _, name := range slices.Sorted(maps.Keys(w.State)) {
-			if i := notFinite(w.State[name]); i >= 0 {
-				return c.judge.nonsense(call, "element %d of the state %s of %s is %v", i, name, w.Name, w.State[name][i])
+			values := w.State[name].Value
+			if i := notFinite(values); i >= 0 {
+				return c.judge.nonsense(call, "element %d of the state %s of %s is %v", i, name, w.Name, values[i])
 			}
 		}
 	}
@@ -111,13 +125,27 @@ func (c *checkedQuantizer) Project(ctx context.Context) error {
 	return c.finiteKept("Project")
 }
 
-func (c *checkedQuantizer) Backward(ctx context.Context, draw quantizer.Draw) error {
-	if err := c.Quantizer.Backward(ctx, draw); err != nil {
+func (c *checkedQuantizer) Backward(ctx context.Context, request quantizer.Backward) error {
+	// What the quantizer forgets to write stays NaN.
+	for _, w := range c.weights {
+		for _, state := range w.State {
+			for i := range state.Grad {
+				state.Grad[i] = float32(math.NaN())
+			}
+		}
+	}
+	if err := c.Quantizer.Backward(ctx, request); err != nil {
 		return err
 	}
 	for _, w := range c.weights {
 		if i := notFinite(w.Grad); i >= 0 {
 			return c.judge.nonsense("Backward", "the gradient of %s at row %d, column %d is %v", w.Name, i/w.Cols, i%w.Cols, w.Grad[i])
+		}
+		for _, name := range slices.Sorted(maps.Keys(w.State)) {
+			grad := w.State[name].Grad
+			if i := notFinite(grad); i >= 0 {
+				return c.judge.nonsense("Backward", "element %d of the gradient of the state %s of %s is %v; Backward has to write every one", i, name, w.Name, grad[i])
+			}
 		}
 	}
 	return c.finiteStates("Backward")

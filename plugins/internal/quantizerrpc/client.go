@@ -42,7 +42,7 @@ func (c *client) Plan(ctx context.Context, options plugins.Values, weights []qua
 	}
 	var states []quantizer.State
 	for _, s := range response.GetStates() {
-		states = append(states, quantizer.State{Name: s.GetName(), Weight: s.GetWeight(), Len: int(s.GetLen())})
+		states = append(states, quantizer.State{Name: s.GetName(), Weight: s.GetWeight(), Shape: wire.Ints(s.GetShape()), Trained: s.GetTrained()})
 	}
 	return states, nil
 }
@@ -79,16 +79,25 @@ func (c *client) encodeWeight(w quantizer.Weight) (*quantizerv1.Weight, error) {
 		*tensor.field = handle
 	}
 	if w.State != nil {
-		m.State = make(map[string]*pluginv1.Tensor, len(w.State))
+		m.State = make(map[string]*quantizerv1.StateTensors, len(w.State))
 	}
-	for name, slice := range w.State {
-		handle, err := wire.Locate(c.arena, slice)
-		if err != nil {
+	for name, state := range w.State {
+		tensors := &quantizerv1.StateTensors{}
+		var err error
+		if tensors.Value, err = wire.Locate(c.arena, state.Value); err != nil {
 			return nil, fmt.Errorf("state %s: %w", name, err)
 		}
-		m.State[name] = handle
+		if tensors.Grad, err = wire.Locate(c.arena, state.Grad); err != nil {
+			return nil, fmt.Errorf("the gradient of state %s: %w", name, err)
+		}
+		m.State[name] = tensors
 	}
 	return m, nil
+}
+
+func (c *client) Initialise(ctx context.Context) error {
+	_, err := c.remote.Initialise(ctx, &quantizerv1.InitialiseRequest{})
+	return err
 }
 
 func (c *client) Quantize(ctx context.Context, draw quantizer.Draw) error {
@@ -96,8 +105,10 @@ func (c *client) Quantize(ctx context.Context, draw quantizer.Draw) error {
 	return err
 }
 
-func (c *client) Backward(ctx context.Context, draw quantizer.Draw) error {
-	_, err := c.remote.Backward(ctx, &quantizerv1.BackwardRequest{Draw: encodeDraw(draw)})
+func (c *client) Backward(ctx context.Context, request quantizer.Backward) error {
+	_, err := c.remote.Backward(ctx, &quantizerv1.BackwardRequest{
+		Draw: encodeDraw(request.Draw), LearningRate: request.LearningRate, Update: request.Update,
+	})
 	return err
 }
 

@@ -22,6 +22,8 @@ type recorder struct {
 	shapes  []quantizer.Shape
 	weights []quantizer.Weight
 	draws   []quantizer.Draw
+	back    quantizer.Backward
+	started int
 	project int
 	fail    error
 }
@@ -50,8 +52,18 @@ func (r *recorder) Quantize(_ context.Context, draw quantizer.Draw) error {
 	return r.fail
 }
 
-func (r *recorder) Backward(_ context.Context, draw quantizer.Draw) error {
-	r.draws = append(r.draws, draw)
+func (r *recorder) Initialise(context.Context) error {
+	r.started++
+	return r.fail
+}
+
+func (r *recorder) Backward(_ context.Context, request quantizer.Backward) error {
+	r.back = request
+	for _, w := range r.weights {
+		for _, state := range w.State {
+			copy(state.Grad, state.Value)
+		}
+	}
 	return r.fail
 }
 
@@ -105,7 +117,7 @@ func shareWeight(t *testing.T, shared *arena.Arena, w *quantizer.Weight) {
 	}
 	w.Latent, w.Quantized, w.Grad, w.Moment2 = share(w.Latent), share(w.Quantized), share(w.Grad), share(w.Moment2)
 	for name, state := range w.State {
-		w.State[name] = share(state)
+		w.State[name] = quantizer.StateTensors{Value: share(state.Value), Grad: share(state.Grad)}
 	}
 }
 
@@ -136,24 +148,32 @@ func TestEverythingCrosses(t *testing.T) {
 		shareWeight(t, shared, &weights[i])
 	}
 	weights[1].Moment2 = nil // as with an optimiser that keeps none
+	for name, state := range weights[1].State {
+		state.Grad = nil // as of states that are not trained
+		weights[1].State[name] = state
+	}
 	if err := client.Open(ctx, options, weights); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "Open's options", r.options, options)
 	same(t, "Open's weights", r.weights, weights)
 
-	draws := filled.New[[]quantizer.Draw]()
-	if err := errors.Join(client.Quantize(ctx, draws[0]), client.Backward(ctx, draws[1]), client.Project(ctx)); err != nil {
+	draws, back := filled.New[[]quantizer.Draw]()[:2], filled.New[quantizer.Backward]()
+	if err := errors.Join(client.Initialise(ctx), client.Quantize(ctx, draws[0]), client.Backward(ctx, back), client.Project(ctx)); err != nil {
 		t.Fatal(err)
 	}
-	frozen, err := client.Freeze(ctx, draws[2])
+	frozen, err := client.Freeze(ctx, draws[1])
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "the draws", r.draws, draws)
 	same(t, "the frozen weights", frozen, filled.New[[]quantizer.Frozen]())
-	if r.project != 1 {
-		t.Errorf("Project was called %d times, want 1", r.project)
+	same(t, "Backward's argument", r.back, back)
+	if r.project != 1 || r.started != 1 {
+		t.Errorf("Project was called %d times and Initialise %d times, want 1 each", r.project, r.started)
+	}
+	for name, state := range weights[2].State {
+		same(t, "the gradient that Backward wrote of "+name, state.Grad, state.Value)
 	}
 	same(t, "what Quantize wrote", weights[2].Quantized, weights[2].Latent)
 }

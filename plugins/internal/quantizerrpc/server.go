@@ -44,7 +44,9 @@ func (s *server) Plan(ctx context.Context, request *quantizerv1.PlanRequest) (*q
 	states, err := s.quantizer.Plan(ctx, request.GetOptions(), weights)
 	response := &quantizerv1.PlanResponse{}
 	for _, state := range states {
-		response.States = append(response.States, &quantizerv1.State{Name: state.Name, Weight: state.Weight, Len: int64(state.Len)})
+		response.States = append(response.States, &quantizerv1.State{
+			Name: state.Name, Weight: state.Weight, Shape: wire.Int64s(state.Shape), Trained: state.Trained,
+		})
 	}
 	return response, err
 }
@@ -79,17 +81,24 @@ func viewWeight(mapping *arena.Mapping, m *quantizerv1.Weight) (quantizer.Weight
 	if w.Moment2, err = wire.View[float32](mapping, m.GetMoment2()); err != nil {
 		return quantizer.Weight{}, fmt.Errorf("moment2: %w", err)
 	}
-	for name, tensor := range m.GetState() {
-		state, err := wire.View[float32](mapping, tensor)
-		if err != nil {
+	for name, tensors := range m.GetState() {
+		var state quantizer.StateTensors
+		if state.Value, err = wire.View[float32](mapping, tensors.GetValue()); err != nil {
 			return quantizer.Weight{}, fmt.Errorf("state %s: %w", name, err)
 		}
+		if state.Grad, err = wire.View[float32](mapping, tensors.GetGrad()); err != nil {
+			return quantizer.Weight{}, fmt.Errorf("the gradient of state %s: %w", name, err)
+		}
 		if w.State == nil {
-			w.State = make(map[string][]float32, len(m.GetState()))
+			w.State = make(map[string]quantizer.StateTensors, len(m.GetState()))
 		}
 		w.State[name] = state
 	}
 	return w, nil
+}
+
+func (s *server) Initialise(ctx context.Context, _ *quantizerv1.InitialiseRequest) (*quantizerv1.InitialiseResponse, error) {
+	return &quantizerv1.InitialiseResponse{}, s.quantizer.Initialise(ctx)
 }
 
 func (s *server) Quantize(ctx context.Context, request *quantizerv1.QuantizeRequest) (*quantizerv1.QuantizeResponse, error) {
@@ -97,7 +106,9 @@ func (s *server) Quantize(ctx context.Context, request *quantizerv1.QuantizeRequ
 }
 
 func (s *server) Backward(ctx context.Context, request *quantizerv1.BackwardRequest) (*quantizerv1.BackwardResponse, error) {
-	return &quantizerv1.BackwardResponse{}, s.quantizer.Backward(ctx, decodeDraw(request.GetDraw()))
+	return &quantizerv1.BackwardResponse{}, s.quantizer.Backward(ctx, quantizer.Backward{
+		Draw: decodeDraw(request.GetDraw()), LearningRate: request.GetLearningRate(), Update: request.GetUpdate(),
+	})
 }
 
 func (s *server) Project(ctx context.Context, _ *quantizerv1.ProjectRequest) (*quantizerv1.ProjectResponse, error) {

@@ -210,9 +210,12 @@ func (q *Quantizer) Project(ctx context.Context) error {
 	return nil
 }
 
+// Initialise implements [quantizer.Quantizer]: there is no state.
+func (q *Quantizer) Initialise(ctx context.Context) error { return q.ready(ctx) }
+
 // Backward implements [quantizer.Quantizer]: the gradient passes straight
 // through, and no description claims the trait.
-func (q *Quantizer) Backward(ctx context.Context, _ quantizer.Draw) error { return q.ready(ctx) }
+func (q *Quantizer) Backward(ctx context.Context, _ quantizer.Backward) error { return q.ready(ctx) }
 
 // draw writes one draw of every weight to its target.
 func (q *Quantizer) draw(ctx context.Context, draw quantizer.Draw, targets [][]float32) error {

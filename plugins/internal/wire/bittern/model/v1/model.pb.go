@@ -465,9 +465,9 @@ type BuildRequest struct {
 	Shape         *v11.Shape             `protobuf:"bytes,2,opt,name=shape,proto3" json:"shape,omitempty"`
 	Seed          uint64                 `protobuf:"varint,3,opt,name=seed,proto3" json:"seed,omitempty"`
 	Threads       int64                  `protobuf:"varint,4,opt,name=threads,proto3" json:"threads,omitempty"`
-	Optimiser     string                 `protobuf:"bytes,5,opt,name=optimiser,proto3" json:"optimiser,omitempty"` // "adam" or "sgd"
-	Parameters    map[string]*Tensors    `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Buffers       map[string]*v1.Tensor  `protobuf:"bytes,7,rep,name=buffers,proto3" json:"buffers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // float32
+	Optimiser     string                 `protobuf:"bytes,5,opt,name=optimiser,proto3" json:"optimiser,omitempty"`                                                                             // "adam" or "sgd"
+	Parameters    map[string]*Tensors    `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // of the plan, and what the quantizer learns beside it
+	Buffers       map[string]*v1.Tensor  `protobuf:"bytes,7,rep,name=buffers,proto3" json:"buffers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`       // float32
 	Batch         *v11.Batch             `protobuf:"bytes,8,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

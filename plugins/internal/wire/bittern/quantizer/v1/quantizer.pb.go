@@ -218,12 +218,14 @@ func (x *PlanRequest) GetWeights() []*Shape {
 	return nil
 }
 
-// State is a float32 vector kept for a weight.
+// State is a float32 tensor kept for a weight. A trained one has a gradient and is
+// moved by the model's optimiser.
 type State struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Weight        string                 `protobuf:"bytes,2,opt,name=weight,proto3" json:"weight,omitempty"`
-	Len           int64                  `protobuf:"varint,3,opt,name=len,proto3" json:"len,omitempty"`
+	Shape         []int64                `protobuf:"varint,3,rep,packed,name=shape,proto3" json:"shape,omitempty"`
+	Trained       bool                   `protobuf:"varint,4,opt,name=trained,proto3" json:"trained,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,11 +274,18 @@ func (x *State) GetWeight() string {
 	return ""
 }
 
-func (x *State) GetLen() int64 {
+func (x *State) GetShape() []int64 {
 	if x != nil {
-		return x.Len
+		return x.Shape
 	}
-	return 0
+	return nil
+}
+
+func (x *State) GetTrained() bool {
+	if x != nil {
+		return x.Trained
+	}
+	return false
 }
 
 type PlanResponse struct {
@@ -323,23 +332,76 @@ func (x *PlanResponse) GetStates() []*State {
 	return nil
 }
 
+// StateTensors are the float32 tensors of a state, handed over as vectors.
+type StateTensors struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Value         *v1.Tensor             `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	Grad          *v1.Tensor             `protobuf:"bytes,2,opt,name=grad,proto3" json:"grad,omitempty"` // where the state is trained
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateTensors) Reset() {
+	*x = StateTensors{}
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateTensors) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateTensors) ProtoMessage() {}
+
+func (x *StateTensors) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateTensors.ProtoReflect.Descriptor instead.
+func (*StateTensors) Descriptor() ([]byte, []int) {
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StateTensors) GetValue() *v1.Tensor {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *StateTensors) GetGrad() *v1.Tensor {
+	if x != nil {
+		return x.Grad
+	}
+	return nil
+}
+
 // Weight is one weight matrix with its float32 tensors, each [rows, cols] but
 // the states.
 type Weight struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Shape         *Shape                 `protobuf:"bytes,1,opt,name=shape,proto3" json:"shape,omitempty"`
-	Latent        *v1.Tensor             `protobuf:"bytes,2,opt,name=latent,proto3" json:"latent,omitempty"`
-	Quantized     *v1.Tensor             `protobuf:"bytes,3,opt,name=quantized,proto3" json:"quantized,omitempty"`
-	Grad          *v1.Tensor             `protobuf:"bytes,4,opt,name=grad,proto3" json:"grad,omitempty"`
-	Moment2       *v1.Tensor             `protobuf:"bytes,5,opt,name=moment2,proto3" json:"moment2,omitempty"`
-	State         map[string]*v1.Tensor  `protobuf:"bytes,6,rep,name=state,proto3" json:"state,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	state         protoimpl.MessageState   `protogen:"open.v1"`
+	Shape         *Shape                   `protobuf:"bytes,1,opt,name=shape,proto3" json:"shape,omitempty"`
+	Latent        *v1.Tensor               `protobuf:"bytes,2,opt,name=latent,proto3" json:"latent,omitempty"`
+	Quantized     *v1.Tensor               `protobuf:"bytes,3,opt,name=quantized,proto3" json:"quantized,omitempty"`
+	Grad          *v1.Tensor               `protobuf:"bytes,4,opt,name=grad,proto3" json:"grad,omitempty"`
+	Moment2       *v1.Tensor               `protobuf:"bytes,5,opt,name=moment2,proto3" json:"moment2,omitempty"`
+	State         map[string]*StateTensors `protobuf:"bytes,6,rep,name=state,proto3" json:"state,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Weight) Reset() {
 	*x = Weight{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[6]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +413,7 @@ func (x *Weight) String() string {
 func (*Weight) ProtoMessage() {}
 
 func (x *Weight) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[6]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +426,7 @@ func (x *Weight) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Weight.ProtoReflect.Descriptor instead.
 func (*Weight) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{6}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Weight) GetShape() *Shape {
@@ -402,7 +464,7 @@ func (x *Weight) GetMoment2() *v1.Tensor {
 	return nil
 }
 
-func (x *Weight) GetState() map[string]*v1.Tensor {
+func (x *Weight) GetState() map[string]*StateTensors {
 	if x != nil {
 		return x.State
 	}
@@ -419,7 +481,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[7]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +493,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[7]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +506,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{7}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OpenRequest) GetOptions() map[string]string {
@@ -469,7 +531,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[8]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +543,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[8]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +556,79 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{8}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{9}
+}
+
+type InitialiseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InitialiseRequest) Reset() {
+	*x = InitialiseRequest{}
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InitialiseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InitialiseRequest) ProtoMessage() {}
+
+func (x *InitialiseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InitialiseRequest.ProtoReflect.Descriptor instead.
+func (*InitialiseRequest) Descriptor() ([]byte, []int) {
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{10}
+}
+
+type InitialiseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InitialiseResponse) Reset() {
+	*x = InitialiseResponse{}
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InitialiseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InitialiseResponse) ProtoMessage() {}
+
+func (x *InitialiseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InitialiseResponse.ProtoReflect.Descriptor instead.
+func (*InitialiseResponse) Descriptor() ([]byte, []int) {
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{11}
 }
 
 // Draw keys the randomness of one call.
@@ -508,7 +642,7 @@ type Draw struct {
 
 func (x *Draw) Reset() {
 	*x = Draw{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[9]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +654,7 @@ func (x *Draw) String() string {
 func (*Draw) ProtoMessage() {}
 
 func (x *Draw) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[9]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +667,7 @@ func (x *Draw) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Draw.ProtoReflect.Descriptor instead.
 func (*Draw) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{9}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Draw) GetSeed() uint64 {
@@ -559,7 +693,7 @@ type QuantizeRequest struct {
 
 func (x *QuantizeRequest) Reset() {
 	*x = QuantizeRequest{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[10]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -571,7 +705,7 @@ func (x *QuantizeRequest) String() string {
 func (*QuantizeRequest) ProtoMessage() {}
 
 func (x *QuantizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[10]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -584,7 +718,7 @@ func (x *QuantizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuantizeRequest.ProtoReflect.Descriptor instead.
 func (*QuantizeRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{10}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *QuantizeRequest) GetDraw() *Draw {
@@ -602,7 +736,7 @@ type QuantizeResponse struct {
 
 func (x *QuantizeResponse) Reset() {
 	*x = QuantizeResponse{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[11]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +748,7 @@ func (x *QuantizeResponse) String() string {
 func (*QuantizeResponse) ProtoMessage() {}
 
 func (x *QuantizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[11]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,19 +761,21 @@ func (x *QuantizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuantizeResponse.ProtoReflect.Descriptor instead.
 func (*QuantizeResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{11}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{14}
 }
 
 type BackwardRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Draw          *Draw                  `protobuf:"bytes,1,opt,name=draw,proto3" json:"draw,omitempty"`
+	LearningRate  float64                `protobuf:"fixed64,2,opt,name=learning_rate,json=learningRate,proto3" json:"learning_rate,omitempty"` // of the update that follows
+	Update        uint64                 `protobuf:"varint,3,opt,name=update,proto3" json:"update,omitempty"`                                  // its number, from 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BackwardRequest) Reset() {
 	*x = BackwardRequest{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[12]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +787,7 @@ func (x *BackwardRequest) String() string {
 func (*BackwardRequest) ProtoMessage() {}
 
 func (x *BackwardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[12]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +800,7 @@ func (x *BackwardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackwardRequest.ProtoReflect.Descriptor instead.
 func (*BackwardRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{12}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BackwardRequest) GetDraw() *Draw {
@@ -672,6 +808,20 @@ func (x *BackwardRequest) GetDraw() *Draw {
 		return x.Draw
 	}
 	return nil
+}
+
+func (x *BackwardRequest) GetLearningRate() float64 {
+	if x != nil {
+		return x.LearningRate
+	}
+	return 0
+}
+
+func (x *BackwardRequest) GetUpdate() uint64 {
+	if x != nil {
+		return x.Update
+	}
+	return 0
 }
 
 type BackwardResponse struct {
@@ -682,7 +832,7 @@ type BackwardResponse struct {
 
 func (x *BackwardResponse) Reset() {
 	*x = BackwardResponse{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[13]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +844,7 @@ func (x *BackwardResponse) String() string {
 func (*BackwardResponse) ProtoMessage() {}
 
 func (x *BackwardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[13]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +857,7 @@ func (x *BackwardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackwardResponse.ProtoReflect.Descriptor instead.
 func (*BackwardResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{13}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{16}
 }
 
 type ProjectRequest struct {
@@ -718,7 +868,7 @@ type ProjectRequest struct {
 
 func (x *ProjectRequest) Reset() {
 	*x = ProjectRequest{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[14]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +880,7 @@ func (x *ProjectRequest) String() string {
 func (*ProjectRequest) ProtoMessage() {}
 
 func (x *ProjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[14]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +893,7 @@ func (x *ProjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectRequest.ProtoReflect.Descriptor instead.
 func (*ProjectRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{14}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{17}
 }
 
 type ProjectResponse struct {
@@ -754,7 +904,7 @@ type ProjectResponse struct {
 
 func (x *ProjectResponse) Reset() {
 	*x = ProjectResponse{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[15]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +916,7 @@ func (x *ProjectResponse) String() string {
 func (*ProjectResponse) ProtoMessage() {}
 
 func (x *ProjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[15]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +929,7 @@ func (x *ProjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProjectResponse.ProtoReflect.Descriptor instead.
 func (*ProjectResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{15}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{18}
 }
 
 type FreezeRequest struct {
@@ -791,7 +941,7 @@ type FreezeRequest struct {
 
 func (x *FreezeRequest) Reset() {
 	*x = FreezeRequest{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[16]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +953,7 @@ func (x *FreezeRequest) String() string {
 func (*FreezeRequest) ProtoMessage() {}
 
 func (x *FreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[16]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +966,7 @@ func (x *FreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeRequest.ProtoReflect.Descriptor instead.
 func (*FreezeRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{16}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FreezeRequest) GetDraw() *Draw {
@@ -841,7 +991,7 @@ type Frozen struct {
 
 func (x *Frozen) Reset() {
 	*x = Frozen{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[17]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +1003,7 @@ func (x *Frozen) String() string {
 func (*Frozen) ProtoMessage() {}
 
 func (x *Frozen) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[17]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +1016,7 @@ func (x *Frozen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frozen.ProtoReflect.Descriptor instead.
 func (*Frozen) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{17}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Frozen) GetName() string {
@@ -920,7 +1070,7 @@ type FreezeResponse struct {
 
 func (x *FreezeResponse) Reset() {
 	*x = FreezeResponse{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[18]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1082,7 @@ func (x *FreezeResponse) String() string {
 func (*FreezeResponse) ProtoMessage() {}
 
 func (x *FreezeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[18]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +1095,7 @@ func (x *FreezeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeResponse.ProtoReflect.Descriptor instead.
 func (*FreezeResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{18}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FreezeResponse) GetWeights() []*Frozen {
@@ -972,39 +1122,47 @@ const file_bittern_quantizer_v1_quantizer_proto_rawDesc = "" +
 	"\aweights\x18\x02 \x03(\v2\x1b.bittern.quantizer.v1.ShapeR\aweights\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"E\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"c\n" +
 	"\x05State\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06weight\x18\x02 \x01(\tR\x06weight\x12\x10\n" +
-	"\x03len\x18\x03 \x01(\x03R\x03len\"C\n" +
+	"\x06weight\x18\x02 \x01(\tR\x06weight\x12\x14\n" +
+	"\x05shape\x18\x03 \x03(\x03R\x05shape\x12\x18\n" +
+	"\atrained\x18\x04 \x01(\bR\atrained\"C\n" +
 	"\fPlanResponse\x123\n" +
-	"\x06states\x18\x01 \x03(\v2\x1b.bittern.quantizer.v1.StateR\x06states\"\x9f\x03\n" +
+	"\x06states\x18\x01 \x03(\v2\x1b.bittern.quantizer.v1.StateR\x06states\"n\n" +
+	"\fStateTensors\x12/\n" +
+	"\x05value\x18\x01 \x01(\v2\x19.bittern.plugin.v1.TensorR\x05value\x12-\n" +
+	"\x04grad\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04grad\"\xa8\x03\n" +
 	"\x06Weight\x121\n" +
 	"\x05shape\x18\x01 \x01(\v2\x1b.bittern.quantizer.v1.ShapeR\x05shape\x121\n" +
 	"\x06latent\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06latent\x127\n" +
 	"\tquantized\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\tquantized\x12-\n" +
 	"\x04grad\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04grad\x123\n" +
 	"\amoment2\x18\x05 \x01(\v2\x19.bittern.plugin.v1.TensorR\amoment2\x12=\n" +
-	"\x05state\x18\x06 \x03(\v2'.bittern.quantizer.v1.Weight.StateEntryR\x05state\x1aS\n" +
+	"\x05state\x18\x06 \x03(\v2'.bittern.quantizer.v1.Weight.StateEntryR\x05state\x1a\\\n" +
 	"\n" +
 	"StateEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
-	"\x05value\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x05value:\x028\x01\"\xcb\x01\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x128\n" +
+	"\x05value\x18\x02 \x01(\v2\".bittern.quantizer.v1.StateTensorsR\x05value:\x028\x01\"\xcb\x01\n" +
 	"\vOpenRequest\x12H\n" +
 	"\aoptions\x18\x01 \x03(\v2..bittern.quantizer.v1.OpenRequest.OptionsEntryR\aoptions\x126\n" +
 	"\aweights\x18\x02 \x03(\v2\x1c.bittern.quantizer.v1.WeightR\aweights\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x0e\n" +
-	"\fOpenResponse\".\n" +
+	"\fOpenResponse\"\x13\n" +
+	"\x11InitialiseRequest\"\x14\n" +
+	"\x12InitialiseResponse\".\n" +
 	"\x04Draw\x12\x12\n" +
 	"\x04seed\x18\x01 \x01(\x04R\x04seed\x12\x12\n" +
 	"\x04step\x18\x02 \x01(\x04R\x04step\"A\n" +
 	"\x0fQuantizeRequest\x12.\n" +
 	"\x04draw\x18\x01 \x01(\v2\x1a.bittern.quantizer.v1.DrawR\x04draw\"\x12\n" +
-	"\x10QuantizeResponse\"A\n" +
+	"\x10QuantizeResponse\"~\n" +
 	"\x0fBackwardRequest\x12.\n" +
-	"\x04draw\x18\x01 \x01(\v2\x1a.bittern.quantizer.v1.DrawR\x04draw\"\x12\n" +
+	"\x04draw\x18\x01 \x01(\v2\x1a.bittern.quantizer.v1.DrawR\x04draw\x12#\n" +
+	"\rlearning_rate\x18\x02 \x01(\x01R\flearningRate\x12\x16\n" +
+	"\x06update\x18\x03 \x01(\x04R\x06update\"\x12\n" +
 	"\x10BackwardResponse\"\x10\n" +
 	"\x0eProjectRequest\"\x11\n" +
 	"\x0fProjectResponse\"?\n" +
@@ -1018,11 +1176,13 @@ const file_bittern_quantizer_v1_quantizer_proto_rawDesc = "" +
 	"\aper_row\x18\x05 \x01(\bR\x06perRow\x121\n" +
 	"\x06values\x18\x06 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06values\"H\n" +
 	"\x0eFreezeResponse\x126\n" +
-	"\aweights\x18\x01 \x03(\v2\x1c.bittern.quantizer.v1.FrozenR\aweights2\xe7\x04\n" +
+	"\aweights\x18\x01 \x03(\v2\x1c.bittern.quantizer.v1.FrozenR\aweights2\xc8\x05\n" +
 	"\tQuantizer\x12Y\n" +
 	"\bDescribe\x12%.bittern.quantizer.v1.DescribeRequest\x1a&.bittern.quantizer.v1.DescribeResponse\x12M\n" +
 	"\x04Plan\x12!.bittern.quantizer.v1.PlanRequest\x1a\".bittern.quantizer.v1.PlanResponse\x12M\n" +
-	"\x04Open\x12!.bittern.quantizer.v1.OpenRequest\x1a\".bittern.quantizer.v1.OpenResponse\x12Y\n" +
+	"\x04Open\x12!.bittern.quantizer.v1.OpenRequest\x1a\".bittern.quantizer.v1.OpenResponse\x12_\n" +
+	"\n" +
+	"Initialise\x12'.bittern.quantizer.v1.InitialiseRequest\x1a(.bittern.quantizer.v1.InitialiseResponse\x12Y\n" +
 	"\bQuantize\x12%.bittern.quantizer.v1.QuantizeRequest\x1a&.bittern.quantizer.v1.QuantizeResponse\x12Y\n" +
 	"\bBackward\x12%.bittern.quantizer.v1.BackwardRequest\x1a&.bittern.quantizer.v1.BackwardResponse\x12V\n" +
 	"\aProject\x12$.bittern.quantizer.v1.ProjectRequest\x1a%.bittern.quantizer.v1.ProjectResponse\x12S\n" +
@@ -1040,73 +1200,80 @@ func file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP() []byte {
 	return file_bittern_quantizer_v1_quantizer_proto_rawDescData
 }
 
-var file_bittern_quantizer_v1_quantizer_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_bittern_quantizer_v1_quantizer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_bittern_quantizer_v1_quantizer_proto_goTypes = []any{
-	(*DescribeRequest)(nil),  // 0: bittern.quantizer.v1.DescribeRequest
-	(*DescribeResponse)(nil), // 1: bittern.quantizer.v1.DescribeResponse
-	(*Shape)(nil),            // 2: bittern.quantizer.v1.Shape
-	(*PlanRequest)(nil),      // 3: bittern.quantizer.v1.PlanRequest
-	(*State)(nil),            // 4: bittern.quantizer.v1.State
-	(*PlanResponse)(nil),     // 5: bittern.quantizer.v1.PlanResponse
-	(*Weight)(nil),           // 6: bittern.quantizer.v1.Weight
-	(*OpenRequest)(nil),      // 7: bittern.quantizer.v1.OpenRequest
-	(*OpenResponse)(nil),     // 8: bittern.quantizer.v1.OpenResponse
-	(*Draw)(nil),             // 9: bittern.quantizer.v1.Draw
-	(*QuantizeRequest)(nil),  // 10: bittern.quantizer.v1.QuantizeRequest
-	(*QuantizeResponse)(nil), // 11: bittern.quantizer.v1.QuantizeResponse
-	(*BackwardRequest)(nil),  // 12: bittern.quantizer.v1.BackwardRequest
-	(*BackwardResponse)(nil), // 13: bittern.quantizer.v1.BackwardResponse
-	(*ProjectRequest)(nil),   // 14: bittern.quantizer.v1.ProjectRequest
-	(*ProjectResponse)(nil),  // 15: bittern.quantizer.v1.ProjectResponse
-	(*FreezeRequest)(nil),    // 16: bittern.quantizer.v1.FreezeRequest
-	(*Frozen)(nil),           // 17: bittern.quantizer.v1.Frozen
-	(*FreezeResponse)(nil),   // 18: bittern.quantizer.v1.FreezeResponse
-	nil,                      // 19: bittern.quantizer.v1.PlanRequest.OptionsEntry
-	nil,                      // 20: bittern.quantizer.v1.Weight.StateEntry
-	nil,                      // 21: bittern.quantizer.v1.OpenRequest.OptionsEntry
-	(*v1.Description)(nil),   // 22: bittern.plugin.v1.Description
-	(*v1.Tensor)(nil),        // 23: bittern.plugin.v1.Tensor
+	(*DescribeRequest)(nil),    // 0: bittern.quantizer.v1.DescribeRequest
+	(*DescribeResponse)(nil),   // 1: bittern.quantizer.v1.DescribeResponse
+	(*Shape)(nil),              // 2: bittern.quantizer.v1.Shape
+	(*PlanRequest)(nil),        // 3: bittern.quantizer.v1.PlanRequest
+	(*State)(nil),              // 4: bittern.quantizer.v1.State
+	(*PlanResponse)(nil),       // 5: bittern.quantizer.v1.PlanResponse
+	(*StateTensors)(nil),       // 6: bittern.quantizer.v1.StateTensors
+	(*Weight)(nil),             // 7: bittern.quantizer.v1.Weight
+	(*OpenRequest)(nil),        // 8: bittern.quantizer.v1.OpenRequest
+	(*OpenResponse)(nil),       // 9: bittern.quantizer.v1.OpenResponse
+	(*InitialiseRequest)(nil),  // 10: bittern.quantizer.v1.InitialiseRequest
+	(*InitialiseResponse)(nil), // 11: bittern.quantizer.v1.InitialiseResponse
+	(*Draw)(nil),               // 12: bittern.quantizer.v1.Draw
+	(*QuantizeRequest)(nil),    // 13: bittern.quantizer.v1.QuantizeRequest
+	(*QuantizeResponse)(nil),   // 14: bittern.quantizer.v1.QuantizeResponse
+	(*BackwardRequest)(nil),    // 15: bittern.quantizer.v1.BackwardRequest
+	(*BackwardResponse)(nil),   // 16: bittern.quantizer.v1.BackwardResponse
+	(*ProjectRequest)(nil),     // 17: bittern.quantizer.v1.ProjectRequest
+	(*ProjectResponse)(nil),    // 18: bittern.quantizer.v1.ProjectResponse
+	(*FreezeRequest)(nil),      // 19: bittern.quantizer.v1.FreezeRequest
+	(*Frozen)(nil),             // 20: bittern.quantizer.v1.Frozen
+	(*FreezeResponse)(nil),     // 21: bittern.quantizer.v1.FreezeResponse
+	nil,                        // 22: bittern.quantizer.v1.PlanRequest.OptionsEntry
+	nil,                        // 23: bittern.quantizer.v1.Weight.StateEntry
+	nil,                        // 24: bittern.quantizer.v1.OpenRequest.OptionsEntry
+	(*v1.Description)(nil),     // 25: bittern.plugin.v1.Description
+	(*v1.Tensor)(nil),          // 26: bittern.plugin.v1.Tensor
 }
 var file_bittern_quantizer_v1_quantizer_proto_depIdxs = []int32{
-	22, // 0: bittern.quantizer.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
-	19, // 1: bittern.quantizer.v1.PlanRequest.options:type_name -> bittern.quantizer.v1.PlanRequest.OptionsEntry
+	25, // 0: bittern.quantizer.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
+	22, // 1: bittern.quantizer.v1.PlanRequest.options:type_name -> bittern.quantizer.v1.PlanRequest.OptionsEntry
 	2,  // 2: bittern.quantizer.v1.PlanRequest.weights:type_name -> bittern.quantizer.v1.Shape
 	4,  // 3: bittern.quantizer.v1.PlanResponse.states:type_name -> bittern.quantizer.v1.State
-	2,  // 4: bittern.quantizer.v1.Weight.shape:type_name -> bittern.quantizer.v1.Shape
-	23, // 5: bittern.quantizer.v1.Weight.latent:type_name -> bittern.plugin.v1.Tensor
-	23, // 6: bittern.quantizer.v1.Weight.quantized:type_name -> bittern.plugin.v1.Tensor
-	23, // 7: bittern.quantizer.v1.Weight.grad:type_name -> bittern.plugin.v1.Tensor
-	23, // 8: bittern.quantizer.v1.Weight.moment2:type_name -> bittern.plugin.v1.Tensor
-	20, // 9: bittern.quantizer.v1.Weight.state:type_name -> bittern.quantizer.v1.Weight.StateEntry
-	21, // 10: bittern.quantizer.v1.OpenRequest.options:type_name -> bittern.quantizer.v1.OpenRequest.OptionsEntry
-	6,  // 11: bittern.quantizer.v1.OpenRequest.weights:type_name -> bittern.quantizer.v1.Weight
-	9,  // 12: bittern.quantizer.v1.QuantizeRequest.draw:type_name -> bittern.quantizer.v1.Draw
-	9,  // 13: bittern.quantizer.v1.BackwardRequest.draw:type_name -> bittern.quantizer.v1.Draw
-	9,  // 14: bittern.quantizer.v1.FreezeRequest.draw:type_name -> bittern.quantizer.v1.Draw
-	23, // 15: bittern.quantizer.v1.Frozen.codes:type_name -> bittern.plugin.v1.Tensor
-	23, // 16: bittern.quantizer.v1.Frozen.levels:type_name -> bittern.plugin.v1.Tensor
-	23, // 17: bittern.quantizer.v1.Frozen.values:type_name -> bittern.plugin.v1.Tensor
-	17, // 18: bittern.quantizer.v1.FreezeResponse.weights:type_name -> bittern.quantizer.v1.Frozen
-	23, // 19: bittern.quantizer.v1.Weight.StateEntry.value:type_name -> bittern.plugin.v1.Tensor
-	0,  // 20: bittern.quantizer.v1.Quantizer.Describe:input_type -> bittern.quantizer.v1.DescribeRequest
-	3,  // 21: bittern.quantizer.v1.Quantizer.Plan:input_type -> bittern.quantizer.v1.PlanRequest
-	7,  // 22: bittern.quantizer.v1.Quantizer.Open:input_type -> bittern.quantizer.v1.OpenRequest
-	10, // 23: bittern.quantizer.v1.Quantizer.Quantize:input_type -> bittern.quantizer.v1.QuantizeRequest
-	12, // 24: bittern.quantizer.v1.Quantizer.Backward:input_type -> bittern.quantizer.v1.BackwardRequest
-	14, // 25: bittern.quantizer.v1.Quantizer.Project:input_type -> bittern.quantizer.v1.ProjectRequest
-	16, // 26: bittern.quantizer.v1.Quantizer.Freeze:input_type -> bittern.quantizer.v1.FreezeRequest
-	1,  // 27: bittern.quantizer.v1.Quantizer.Describe:output_type -> bittern.quantizer.v1.DescribeResponse
-	5,  // 28: bittern.quantizer.v1.Quantizer.Plan:output_type -> bittern.quantizer.v1.PlanResponse
-	8,  // 29: bittern.quantizer.v1.Quantizer.Open:output_type -> bittern.quantizer.v1.OpenResponse
-	11, // 30: bittern.quantizer.v1.Quantizer.Quantize:output_type -> bittern.quantizer.v1.QuantizeResponse
-	13, // 31: bittern.quantizer.v1.Quantizer.Backward:output_type -> bittern.quantizer.v1.BackwardResponse
-	15, // 32: bittern.quantizer.v1.Quantizer.Project:output_type -> bittern.quantizer.v1.ProjectResponse
-	18, // 33: bittern.quantizer.v1.Quantizer.Freeze:output_type -> bittern.quantizer.v1.FreezeResponse
-	27, // [27:34] is the sub-list for method output_type
-	20, // [20:27] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	26, // 4: bittern.quantizer.v1.StateTensors.value:type_name -> bittern.plugin.v1.Tensor
+	26, // 5: bittern.quantizer.v1.StateTensors.grad:type_name -> bittern.plugin.v1.Tensor
+	2,  // 6: bittern.quantizer.v1.Weight.shape:type_name -> bittern.quantizer.v1.Shape
+	26, // 7: bittern.quantizer.v1.Weight.latent:type_name -> bittern.plugin.v1.Tensor
+	26, // 8: bittern.quantizer.v1.Weight.quantized:type_name -> bittern.plugin.v1.Tensor
+	26, // 9: bittern.quantizer.v1.Weight.grad:type_name -> bittern.plugin.v1.Tensor
+	26, // 10: bittern.quantizer.v1.Weight.moment2:type_name -> bittern.plugin.v1.Tensor
+	23, // 11: bittern.quantizer.v1.Weight.state:type_name -> bittern.quantizer.v1.Weight.StateEntry
+	24, // 12: bittern.quantizer.v1.OpenRequest.options:type_name -> bittern.quantizer.v1.OpenRequest.OptionsEntry
+	7,  // 13: bittern.quantizer.v1.OpenRequest.weights:type_name -> bittern.quantizer.v1.Weight
+	12, // 14: bittern.quantizer.v1.QuantizeRequest.draw:type_name -> bittern.quantizer.v1.Draw
+	12, // 15: bittern.quantizer.v1.BackwardRequest.draw:type_name -> bittern.quantizer.v1.Draw
+	12, // 16: bittern.quantizer.v1.FreezeRequest.draw:type_name -> bittern.quantizer.v1.Draw
+	26, // 17: bittern.quantizer.v1.Frozen.codes:type_name -> bittern.plugin.v1.Tensor
+	26, // 18: bittern.quantizer.v1.Frozen.levels:type_name -> bittern.plugin.v1.Tensor
+	26, // 19: bittern.quantizer.v1.Frozen.values:type_name -> bittern.plugin.v1.Tensor
+	20, // 20: bittern.quantizer.v1.FreezeResponse.weights:type_name -> bittern.quantizer.v1.Frozen
+	6,  // 21: bittern.quantizer.v1.Weight.StateEntry.value:type_name -> bittern.quantizer.v1.StateTensors
+	0,  // 22: bittern.quantizer.v1.Quantizer.Describe:input_type -> bittern.quantizer.v1.DescribeRequest
+	3,  // 23: bittern.quantizer.v1.Quantizer.Plan:input_type -> bittern.quantizer.v1.PlanRequest
+	8,  // 24: bittern.quantizer.v1.Quantizer.Open:input_type -> bittern.quantizer.v1.OpenRequest
+	10, // 25: bittern.quantizer.v1.Quantizer.Initialise:input_type -> bittern.quantizer.v1.InitialiseRequest
+	13, // 26: bittern.quantizer.v1.Quantizer.Quantize:input_type -> bittern.quantizer.v1.QuantizeRequest
+	15, // 27: bittern.quantizer.v1.Quantizer.Backward:input_type -> bittern.quantizer.v1.BackwardRequest
+	17, // 28: bittern.quantizer.v1.Quantizer.Project:input_type -> bittern.quantizer.v1.ProjectRequest
+	19, // 29: bittern.quantizer.v1.Quantizer.Freeze:input_type -> bittern.quantizer.v1.FreezeRequest
+	1,  // 30: bittern.quantizer.v1.Quantizer.Describe:output_type -> bittern.quantizer.v1.DescribeResponse
+	5,  // 31: bittern.quantizer.v1.Quantizer.Plan:output_type -> bittern.quantizer.v1.PlanResponse
+	9,  // 32: bittern.quantizer.v1.Quantizer.Open:output_type -> bittern.quantizer.v1.OpenResponse
+	11, // 33: bittern.quantizer.v1.Quantizer.Initialise:output_type -> bittern.quantizer.v1.InitialiseResponse
+	14, // 34: bittern.quantizer.v1.Quantizer.Quantize:output_type -> bittern.quantizer.v1.QuantizeResponse
+	16, // 35: bittern.quantizer.v1.Quantizer.Backward:output_type -> bittern.quantizer.v1.BackwardResponse
+	18, // 36: bittern.quantizer.v1.Quantizer.Project:output_type -> bittern.quantizer.v1.ProjectResponse
+	21, // 37: bittern.quantizer.v1.Quantizer.Freeze:output_type -> bittern.quantizer.v1.FreezeResponse
+	30, // [30:38] is the sub-list for method output_type
+	22, // [22:30] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_bittern_quantizer_v1_quantizer_proto_init() }
@@ -1120,7 +1287,7 @@ func file_bittern_quantizer_v1_quantizer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bittern_quantizer_v1_quantizer_proto_rawDesc), len(file_bittern_quantizer_v1_quantizer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

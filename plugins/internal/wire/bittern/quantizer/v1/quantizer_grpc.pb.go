@@ -22,13 +22,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Quantizer_Describe_FullMethodName = "/bittern.quantizer.v1.Quantizer/Describe"
-	Quantizer_Plan_FullMethodName     = "/bittern.quantizer.v1.Quantizer/Plan"
-	Quantizer_Open_FullMethodName     = "/bittern.quantizer.v1.Quantizer/Open"
-	Quantizer_Quantize_FullMethodName = "/bittern.quantizer.v1.Quantizer/Quantize"
-	Quantizer_Backward_FullMethodName = "/bittern.quantizer.v1.Quantizer/Backward"
-	Quantizer_Project_FullMethodName  = "/bittern.quantizer.v1.Quantizer/Project"
-	Quantizer_Freeze_FullMethodName   = "/bittern.quantizer.v1.Quantizer/Freeze"
+	Quantizer_Describe_FullMethodName   = "/bittern.quantizer.v1.Quantizer/Describe"
+	Quantizer_Plan_FullMethodName       = "/bittern.quantizer.v1.Quantizer/Plan"
+	Quantizer_Open_FullMethodName       = "/bittern.quantizer.v1.Quantizer/Open"
+	Quantizer_Initialise_FullMethodName = "/bittern.quantizer.v1.Quantizer/Initialise"
+	Quantizer_Quantize_FullMethodName   = "/bittern.quantizer.v1.Quantizer/Quantize"
+	Quantizer_Backward_FullMethodName   = "/bittern.quantizer.v1.Quantizer/Backward"
+	Quantizer_Project_FullMethodName    = "/bittern.quantizer.v1.Quantizer/Project"
+	Quantizer_Freeze_FullMethodName     = "/bittern.quantizer.v1.Quantizer/Freeze"
 )
 
 // QuantizerClient is the client API for Quantizer service.
@@ -38,6 +39,7 @@ type QuantizerClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	Plan(ctx context.Context, in *PlanRequest, opts ...grpc.CallOption) (*PlanResponse, error)
 	Open(ctx context.Context, in *OpenRequest, opts ...grpc.CallOption) (*OpenResponse, error)
+	Initialise(ctx context.Context, in *InitialiseRequest, opts ...grpc.CallOption) (*InitialiseResponse, error)
 	Quantize(ctx context.Context, in *QuantizeRequest, opts ...grpc.CallOption) (*QuantizeResponse, error)
 	Backward(ctx context.Context, in *BackwardRequest, opts ...grpc.CallOption) (*BackwardResponse, error)
 	Project(ctx context.Context, in *ProjectRequest, opts ...grpc.CallOption) (*ProjectResponse, error)
@@ -76,6 +78,16 @@ func (c *quantizerClient) Open(ctx context.Context, in *OpenRequest, opts ...grp
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OpenResponse)
 	err := c.cc.Invoke(ctx, Quantizer_Open_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *quantizerClient) Initialise(ctx context.Context, in *InitialiseRequest, opts ...grpc.CallOption) (*InitialiseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InitialiseResponse)
+	err := c.cc.Invoke(ctx, Quantizer_Initialise_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +141,7 @@ type QuantizerServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	Plan(context.Context, *PlanRequest) (*PlanResponse, error)
 	Open(context.Context, *OpenRequest) (*OpenResponse, error)
+	Initialise(context.Context, *InitialiseRequest) (*InitialiseResponse, error)
 	Quantize(context.Context, *QuantizeRequest) (*QuantizeResponse, error)
 	Backward(context.Context, *BackwardRequest) (*BackwardResponse, error)
 	Project(context.Context, *ProjectRequest) (*ProjectResponse, error)
@@ -151,6 +164,9 @@ func (UnimplementedQuantizerServer) Plan(context.Context, *PlanRequest) (*PlanRe
 }
 func (UnimplementedQuantizerServer) Open(context.Context, *OpenRequest) (*OpenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Open not implemented")
+}
+func (UnimplementedQuantizerServer) Initialise(context.Context, *InitialiseRequest) (*InitialiseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Initialise not implemented")
 }
 func (UnimplementedQuantizerServer) Quantize(context.Context, *QuantizeRequest) (*QuantizeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Quantize not implemented")
@@ -235,6 +251,24 @@ func _Quantizer_Open_Handler(srv interface{}, ctx context.Context, dec func(inte
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(QuantizerServer).Open(ctx, req.(*OpenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Quantizer_Initialise_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InitialiseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QuantizerServer).Initialise(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Quantizer_Initialise_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QuantizerServer).Initialise(ctx, req.(*InitialiseRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -329,6 +363,10 @@ var Quantizer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Open",
 			Handler:    _Quantizer_Open_Handler,
+		},
+		{
+			MethodName: "Initialise",
+			Handler:    _Quantizer_Initialise_Handler,
 		},
 		{
 			MethodName: "Quantize",
