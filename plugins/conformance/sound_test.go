@@ -1,4 +1,4 @@
-package plugintest_test
+package conformance_test
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/conformance"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
-	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
 )
 
@@ -17,9 +17,18 @@ import (
 // TestTheKitFindsFaults gives them.
 func TestSoundPluginsPass(t *testing.T) {
 	t.Parallel()
-	plugintest.Model(t, func() model.Model { return &toy{} }).Want(t, "features", "question")
-	plugintest.Backend(t, func() backend.Backend { return &exact{} }).Want(t)
-	plugintest.Backend(t, func() backend.Backend { return &exact{noSoftmax: true} }).Want(t, "attention")
+	for name, groups := range map[string][]*conformance.Group{
+		"toy": onToy(toy{}), "exact": onExact(exact{}), "exact without softmax": onExact(exact{noSoftmax: true}),
+	} {
+		err := conformance.RunAll(t.Context(), groups, func(r conformance.Result) {
+			if r.Outcome == conformance.Failed {
+				t.Errorf("%s: %s: %s, want %s", name, r.Check, r.Seen, r.Expected)
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 const toyUnits = 2
