@@ -779,6 +779,61 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
+// Update moves what the quantizer learns beside the plan's parameters, by the same
+// formula, and a Build that lacks a tensor of it is refused by name.
+func TestUpdateBeyondThePlan(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for _, optimiser := range []model.Optimiser{model.Adam, model.SGD} {
+		for _, threads := range []int{1, 3} {
+			r := build(t, plugins.Values{"units": "5"}, characters, threads)
+			r.request.Optimiser = optimiser
+			const n, rate = 37, 0.01
+			state := model.Tensors{Value: make([]float32, n), Grad: make([]float32, n), Moment1: make([]float32, n), Moment2: make([]float32, n)}
+			r.request.Parameters["layer0.Wh/step"] = state
+			if err := r.model.Build(ctx, r.request); err != nil {
+				t.Fatal(err)
+			}
+			r.quantize()
+			r.fill(1)
+			want, moment1, moment2 := make([]float64, n), make([]float64, n), make([]float64, n)
+			for number := 1; number <= 3; number++ {
+				r.step(uint64(number))
+				square := 0.0
+				for i := range state.Grad {
+					state.Grad[i] = float32(math.Sin(float64(7*i + number)))
+				}
+				for _, p := range r.request.Parameters {
+					for _, g := range p.Grad {
+						square += float64(g) * float64(g)
+					}
+				}
+				norm := math.Sqrt(square)
+				result, err := r.model.Update(ctx, model.Update{Number: uint64(number), LearningRate: rate, ClipNorm: norm / 2})
+				if err != nil || math.Abs(result.GradNorm-norm) > 1e-5*norm {
+					t.Fatalf("%s: Update = %+v, %v, want the norm %v", optimiser, result, err, norm)
+				}
+				for i, g := range state.Grad {
+					g := float64(g) / 2
+					moment1[i], moment2[i] = 0.9*moment1[i]+0.1*g, 0.999*moment2[i]+0.001*g*g
+					if optimiser == model.SGD {
+						want[i] -= rate * g
+					} else {
+						want[i] -= rate * moment1[i] / (1 - math.Pow(0.9, float64(number))) / (math.Sqrt(moment2[i]/(1-math.Pow(0.999, float64(number)))) + 1e-8)
+					}
+					if math.Abs(float64(state.Value[i])-want[i]) > 1e-6 {
+						t.Errorf("%s, %d threads, update %d: element %d = %v, want %v", optimiser, threads, number, i, state.Value[i], want[i])
+					}
+				}
+			}
+			r.request.Parameters["layer0.Wh/step"] = model.Tensors{Value: state.Value}
+			if err := newPlugin().Build(ctx, r.request); err == nil || !strings.Contains(err.Error(), "the gradient of layer0.Wh/step has 0 elements") {
+				t.Errorf("%s: a state without a gradient: %v", optimiser, err)
+			}
+		}
+	}
+}
+
 // TestUpdateAllocatesNothing counts for the whole process, so it is not parallel.
 func TestUpdateAllocatesNothing(t *testing.T) {
 	for _, optimiser := range []model.Optimiser{model.Adam, model.SGD} {
