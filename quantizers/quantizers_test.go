@@ -162,22 +162,23 @@ func TestFreezeIsWhatQuantizeDraws(t *testing.T) {
 			t.Fatalf("Freeze gave %d weights, want %d", len(frozen), len(w))
 		}
 		for i, f := range frozen {
-			if f.Name != w[i].Name || f.Bits != s.bits || len(f.Levels) != s.levels || f.PerRow {
-				t.Errorf("%s: frozen as %q with %d bits, %d levels, per row %v; want %d bits, %d levels",
-					w[i].Name, f.Name, f.Bits, len(f.Levels), f.PerRow, s.bits, s.levels)
-				continue
+			m, err := f.Pack(w[i].Rows, w[i].Cols)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if !slices.IsSorted(f.Levels) {
-				t.Errorf("%s: levels %v do not ascend", f.Name, f.Levels)
-			}
-			got := f.Values
-			if s.bits < 32 {
-				got = make([]float32, len(f.Codes))
-				for k, code := range f.Codes {
-					got[k] = f.Levels[code]
+			levels := 0
+			for _, p := range m.Planes {
+				levels += len(p.Levels)
+				if !slices.IsSorted(p.Levels) {
+					t.Errorf("%s: levels %v do not ascend", f.Name, p.Levels)
 				}
 			}
-			if !slices.Equal(got, w[i].Quantized) {
+			if f.Name != w[i].Name || m.Bits() != s.bits || levels != s.levels || len(m.Planes) > 1 {
+				t.Errorf("%s: frozen as %q with %d bits, %d levels, %d planes; want %d bits, %d levels of at most one",
+					w[i].Name, f.Name, m.Bits(), levels, len(m.Planes), s.bits, s.levels)
+				continue
+			}
+			if !slices.Equal(m.Decode(), w[i].Quantized) {
 				t.Errorf("%s: the frozen weights are not those Quantize draws", f.Name)
 			}
 		}
@@ -203,12 +204,13 @@ func TestLevelsAreMultiplesOfAlpha(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			levels := frozen[0].Levels
-			if got := float64(levels[2]); math.Abs(got/c.want-1) > 1e-6 {
+			plane := frozen[0].Planes[0]
+			levels := plane.Levels
+			if got := float64(plane.Scales[0]); math.Abs(got/c.want-1) > 1e-6 {
 				t.Errorf("α = %v, want %v", got, c.want)
 			}
-			if levels[0] != -levels[2] || levels[1] != 0 {
-				t.Errorf("levels are %v, want −α, 0, α", levels)
+			if !slices.Equal(levels, []float32{-1, 0, 1}) {
+				t.Errorf("levels are %v, want −1, 0, 1", levels)
 			}
 		})
 	}

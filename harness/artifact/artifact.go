@@ -5,14 +5,15 @@
 // of its stages and the layout of its weights; deployed.safetensors holds every number of
 // it:
 //
-//	weight/NAME/codes          U8  [rows, bytes of a packed row]   see package packed
-//	weight/NAME/levels         F32 [levels], or [rows, levels] for a codebook per row
-//	weight/NAME/values         F32 [rows, cols]   in place of both at full precision
+//	weight/NAME/codes/PLANE    U8  [rows, bytes of a packed row]   see package packed
+//	weight/NAME/levels/PLANE   F32 [levels]
+//	weight/NAME/scales/PLANE   F32 [1], or [rows] for a scale per row
+//	weight/NAME/values         F32 [rows, cols]   in place of all three at full precision
 //	table/STAGE/NODE/scale     F32 [time steps, size]   normalization, biases
 //	table/STAGE/NODE/shift     F32 [time steps, size]
 //	state/STAGE/NAME           F32 [size]   value before the first step
 //
-// In STAGE, NODE and the NAME of a state "/" stands as "%2F" and "%" as "%25", so that
+// PLANE counts the planes of codes of a weight from 0. In STAGE, NODE and the NAME of a state "/" stands as "%2F" and "%" as "%25", so that
 // no two tensors have one name.
 //
 // graph.json names the checksum of deployed.safetensors, and the checksum of graph.json
@@ -55,8 +56,8 @@ const (
 )
 
 // format is of the layout of an artifact. The first had one step graph and did not
-// say so.
-const format = 2
+// say so, the second one codebook for a weight in place of planes.
+const format = 3
 
 // document is graph.json: the network without its numbers.
 type document struct {
@@ -67,15 +68,14 @@ type document struct {
 }
 
 type layout struct {
-	Name   string `json:"name"`
-	Rows   int    `json:"rows"`
-	Cols   int    `json:"cols"`
-	Bits   int    `json:"bits"`
-	PerRow bool   `json:"per_row,omitempty"`
+	Name string `json:"name"`
+	Rows int    `json:"rows"`
+	Cols int    `json:"cols"`
+	Bits []int  `json:"bits,omitempty"` // of a code of each plane; none at full precision
 }
 
 // Bytes is what the deployed network takes: its codes with their padding, its
-// levels, tables and initial states.
+// levels and scales, tables and initial states.
 func (n Network) Bytes() int64 {
 	total := 0
 	for _, stage := range n.Program.Stages {
@@ -97,7 +97,11 @@ func Write(path string, n Network) (checksum string, err error) {
 	var tensors []checkpoint.Tensor
 	for _, name := range slices.Sorted(maps.Keys(n.Weights)) {
 		m := n.Weights[name]
-		doc.Weights = append(doc.Weights, layout{Name: name, Rows: m.Rows, Cols: m.Cols, Bits: m.Bits, PerRow: m.PerRow})
+		l := layout{Name: name, Rows: m.Rows, Cols: m.Cols}
+		for _, p := range m.Planes {
+			l.Bits = append(l.Bits, p.Bits)
+		}
+		doc.Weights = append(doc.Weights, l)
 		tensors = append(tensors, weightTensors(name, m)...)
 	}
 	doc.Network.Stages = slices.Clone(n.Program.Stages)
@@ -279,27 +283,36 @@ func stateName(stage, state string) string {
 
 func weightName(weight, kind string) string { return "weight/" + weight + "/" + kind }
 
+func planeName(weight, kind string, plane int) string {
+	return weightName(weight, fmt.Sprintf("%s/%d", kind, plane))
+}
+
 func weightTensors(name string, m packed.Matrix) []checkpoint.Tensor {
-	if m.Bits == packed.FullPrecision {
+	if len(m.Planes) == 0 {
 		return []checkpoint.Tensor{{Name: weightName(name, "values"), Shape: []int{m.Rows, m.Cols}, Float32: m.Decode()}}
 	}
-	levels := []int{len(m.Levels)}
-	if m.PerRow {
-		levels = []int{m.Rows, len(m.Levels) / m.Rows}
+	var tensors []checkpoint.Tensor
+	for i, p := range m.Planes {
+		tensors = append(tensors,
+			checkpoint.Tensor{Name: planeName(name, "codes", i), Shape: []int{m.Rows, p.RowBytes(m.Cols)}, Uint8: p.Data},
+			checkpoint.Tensor{Name: planeName(name, "levels", i), Shape: []int{len(p.Levels)}, Float32: p.Levels},
+			checkpoint.Tensor{Name: planeName(name, "scales", i), Shape: []int{len(p.Scales)}, Float32: p.Scales})
 	}
-	return []checkpoint.Tensor{
-		{Name: weightName(name, "codes"), Shape: []int{m.Rows, m.RowBytes()}, Uint8: m.Data},
-		{Name: weightName(name, "levels"), Shape: levels, Float32: m.Levels},
-	}
+	return tensors
 }
 
 func matrix(l layout, tensors map[string]checkpoint.Tensor) (packed.Matrix, error) {
-	if l.Bits == packed.FullPrecision {
+	if len(l.Bits) == 0 {
 		return packed.FromValues(tensors[weightName(l.Name, "values")].Float32, l.Rows, l.Cols)
 	}
-	return packed.Matrix{
-		Rows: l.Rows, Cols: l.Cols, Bits: l.Bits, PerRow: l.PerRow,
-		Data:   tensors[weightName(l.Name, "codes")].Uint8,
-		Levels: tensors[weightName(l.Name, "levels")].Float32,
-	}, nil
+	m := packed.Matrix{Rows: l.Rows, Cols: l.Cols}
+	for i, bits := range l.Bits {
+		m.Planes = append(m.Planes, packed.Plane{
+			Bits:   bits,
+			Levels: tensors[planeName(l.Name, "levels", i)].Float32,
+			Scales: tensors[planeName(l.Name, "scales", i)].Float32,
+			Data:   tensors[planeName(l.Name, "codes", i)].Uint8,
+		})
+	}
+	return m, nil
 }

@@ -15,16 +15,19 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// deployed has every kind of weight and table: ternary with a codebook per row, binary,
+// deployed has every kind of weight and table: a ternary plane with a scale per row beside
+// a binary one, binary,
 // full precision, per-step tables, a shared one, an initial state, and two stages whose
 // nodes have the same names.
 func deployed(t *testing.T) Network {
 	t.Helper()
-	ternary, err := packed.Pack([]uint16{0, 1, 2, 2, 1, 0, 1, 1, 2}, 3, 3, 2, []float32{-1, 0, 1, -2, 0, 2, -3, 0, 3}, true)
+	planes, err := packed.Pack(3, 3,
+		packed.Codes{Bits: 2, Codes: []uint16{0, 1, 2, 2, 1, 0, 1, 1, 2}, Levels: []float32{-1, 0, 1}, Scales: []float32{1, 2, 3}},
+		packed.Codes{Bits: 1, Codes: []uint16{0, 1, 0, 1, 1, 0, 1, 1, 0}, Levels: []float32{-1, 1}, Scales: []float32{0.25}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary, err := packed.Pack([]uint16{0, 1, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1, 0, 1, 0}, 3, 5, 1, []float32{-0.5, 0.5}, false)
+	binary, err := packed.Pack(3, 5, packed.Codes{Bits: 1, Codes: []uint16{0, 1, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1, 0, 1, 0}, Levels: []float32{-1, 1}, Scales: []float32{0.5}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +64,7 @@ func deployed(t *testing.T) Network {
 			},
 			Output: "classify",
 		},
-		Weights: map[string]packed.Matrix{"Wx": binary, "Wh": ternary, "V": full},
+		Weights: map[string]packed.Matrix{"Wx": binary, "Wh": planes, "V": full},
 	}
 }
 
@@ -85,8 +88,6 @@ func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
 	}
 }
 
-// Codes: Wx and Wh have 3 rows, each padded to 8 bytes. Levels: 2 and 9
-// floats. V: 15 floats. Tables: 6 + 3 and 5 floats. State: 3 floats.
 // Names with a slash in them, which a plugin may give, do not run into each other.
 func TestNamesWithSlashes(t *testing.T) {
 	t.Parallel()
@@ -125,9 +126,12 @@ func TestNamesWithSlashes(t *testing.T) {
 	}
 }
 
+// Codes: Wx has one plane and Wh two of 3 rows, each padded to 8 bytes. Levels and
+// scales: 2 + 1, 3 + 3 and 2 + 1 floats. V: 15 floats. Tables: 6 + 3 and 5 floats.
+// State: 3 floats.
 func TestBytes(t *testing.T) {
 	t.Parallel()
-	if got, want := deployed(t).Bytes(), int64(3*8+3*8+4*(2+9+15+9+5+3)); got != want {
+	if got, want := deployed(t).Bytes(), int64(3*8+2*3*8+4*(3+6+3+15+9+5+3)); got != want {
 		t.Errorf("Bytes = %d, want %d", got, want)
 	}
 }
@@ -184,8 +188,8 @@ func TestReadRefusesDamage(t *testing.T) {
 func TestAnotherFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{"graph": {"model": "lstm", "nodes": []}, "weights": [], "sha256": ""}`: "in format 1, and this program reads format 2; run the same command with --again",
-		`{"format": 3, "network": "in words"}`:                                   "in format 3, and this program reads format 2",
+		`{"graph": {"model": "lstm", "nodes": []}, "weights": [], "sha256": ""}`: "in format 1, and this program reads format 3; run the same command with --again",
+		`{"format": 2, "network": "in words"}`:                                   "in format 2, and this program reads format 3",
 	} {
 		folder := t.TempDir()
 		if err := os.WriteFile(filepath.Join(folder, graphName), []byte(text), 0o600); err != nil {

@@ -116,9 +116,9 @@ func (s *session) export(ctx context.Context, weights map[string]packed.Matrix) 
 }
 
 // bytesOfBits is the paper's accounting: bits of the weights over 8, with no
-// padding and no levels.
+// padding, no levels and no scales.
 func bytesOfBits(m packed.Matrix) float64 {
-	return float64(m.Rows) * float64(m.Cols) * float64(m.Bits) / 8
+	return float64(m.Rows) * float64(m.Cols) * float64(m.Bits()) / 8
 }
 
 // pack lays out the frozen weights. The host has held them against the experiment's
@@ -126,14 +126,7 @@ func bytesOfBits(m packed.Matrix) float64 {
 func (s *session) pack(frozen []quantizer.Frozen) (map[string]packed.Matrix, error) {
 	weights := make(map[string]packed.Matrix, len(frozen))
 	for i, w := range s.tensors.weights {
-		f := frozen[i]
-		var m packed.Matrix
-		var err error
-		if f.Bits == packed.FullPrecision {
-			m, err = packed.FromValues(f.Values, w.Rows, w.Cols)
-		} else {
-			m, err = packed.Pack(f.Codes, w.Rows, w.Cols, f.Bits, f.Levels, f.PerRow)
-		}
+		m, err := frozen[i].Pack(w.Rows, w.Cols)
 		if err != nil {
 			return nil, fmt.Errorf("weight %s: %w", w.Name, err)
 		}

@@ -116,7 +116,7 @@ var faults = map[string]fault{
 	})},
 	"levels that were not trained": {message: "which is none of the deployed levels", groups: onQuantizer(func(q *faultyQuantizer) {
 		q.freeze = func(w quantizer.Weight) quantizer.Frozen {
-			return quantizer.Frozen{Name: w.Name, Bits: 1, Codes: make([]uint16, len(w.Latent)), Levels: []float32{-9, 9}}
+			return quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{{Bits: 1, Codes: make([]uint16, len(w.Latent)), Levels: []float32{-1, 1}, Scales: []float32{9}}}}
 		}
 	})},
 	"states that start otherwise": {message: "initialised in a fresh session: element 0 of the state scale of one", groups: onQuantizer(func(q *faultyQuantizer) {

@@ -2,12 +2,10 @@ package conformance
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
 	"bittern/plugins"
-	"bittern/plugins/packed"
 	"bittern/plugins/quantizer"
 )
 
@@ -85,9 +83,7 @@ func checkFreeze(r *recorder, s *quantizerSession) {
 		if i := difference(decode(r, again[k], w), deployed); i >= 0 {
 			r.saw("element %d of %s differs between two Freezes of the same draw", i, w.Name).want("equal draws to give equal weights")
 		}
-		if frozen[k].Bits < packed.FullPrecision {
-			checkLevels(r, w, frozen[k], quantized[k])
-		}
+		checkLevels(r, w, frozen[k], quantized[k])
 		for i := range deployed {
 			if !stochastic && !near(deployed[i], quantized[k][i]) {
 				r.saw("frozen element %d of %s = %v", i, w.Name, deployed[i]).want("%v as quantized", quantized[k][i])
@@ -97,27 +93,44 @@ func checkFreeze(r *recorder, s *quantizerSession) {
 }
 
 func decode(r *recorder, f quantizer.Frozen, w quantizer.Weight) []float32 {
-	if f.Bits == packed.FullPrecision {
-		return f.Values
-	}
-	matrix, err := packed.Pack(f.Codes, w.Rows, w.Cols, f.Bits, f.Levels, f.PerRow)
-	if err != nil {
-		r.must(fmt.Sprintf("pack %s", w.Name), err)
-	}
+	matrix, err := f.Pack(w.Rows, w.Cols)
+	r.must("pack "+w.Name, err)
 	return matrix.Decode()
 }
 
+// checkLevels sees that every quantized value is one that the planes can give.
 func checkLevels(r *recorder, w quantizer.Weight, f quantizer.Frozen, quantized []float32) {
+	if len(f.Planes) == 0 {
+		return
+	}
+	var levels []float32
 	for i, value := range quantized {
-		levels := f.Levels
-		if f.PerRow {
-			perRow := len(f.Levels) / w.Rows
-			levels = f.Levels[i/w.Cols*perRow : (i/w.Cols+1)*perRow]
+		if i%w.Cols == 0 {
+			levels = deployable(f, i/w.Cols)
 		}
 		if !slices.ContainsFunc(levels, func(level float32) bool { return near(level, value) }) {
 			r.saw("Quantize wrote %v at element %d of %s, which is none of the deployed levels", value, i, w.Name).want("one of %v", levels)
 		}
 	}
+}
+
+// deployable is every value that a weight of a row can have.
+func deployable(f quantizer.Frozen, row int) []float32 {
+	sums := []float32{0}
+	for _, p := range f.Planes {
+		scale := p.Scales[0]
+		if len(p.Scales) > 1 {
+			scale = p.Scales[row]
+		}
+		var next []float32
+		for _, sum := range sums {
+			for _, level := range p.Levels {
+				next = append(next, sum+scale*level)
+			}
+		}
+		sums = next
+	}
+	return sums
 }
 
 // near allows for a scale that is computed in another order.

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"bittern/plugins"
-	"bittern/plugins/packed"
 	"bittern/plugins/quantizer"
 )
 
@@ -43,7 +42,7 @@ func (*nullQuantizer) Project(context.Context) error { return nil }
 func (q *nullQuantizer) Freeze(context.Context, quantizer.Draw) ([]quantizer.Frozen, error) {
 	var frozen []quantizer.Frozen
 	for _, w := range q.weights {
-		frozen = append(frozen, quantizer.Frozen{Name: w.Name, Bits: packed.FullPrecision, Values: slices.Clone(w.Latent)})
+		frozen = append(frozen, quantizer.Frozen{Name: w.Name, Values: slices.Clone(w.Latent)})
 	}
 	return frozen, nil
 }

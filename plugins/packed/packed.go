@@ -1,15 +1,32 @@
 // Package packed is the bit layout of deployed weights: what is stored, what
 // crosses to a backend, and what the memory columns count.
 //
+// # Planes
+//
+// A weight matrix is stored as one or more planes. A plane has a code of 1 to 16
+// bits for each weight, levels that say what a code stands for, and scales that the
+// levels are multiples of: one scale for the matrix, or one for each row. A weight is
+//
+//	Σ scale·level   over the planes, in order
+//
+// where each product is rounded to float32 and the sum is added in float32. Levels
+// hold that of code 0, then of code 1, and so on, once for the matrix. They may be
+// fewer than 1<<Bits (ternary has 3 levels of 2 bits); no code may lie beyond them.
+// Every quantizer keeps this order:
+//
+//	binary      1 plane   1 bit    levels −1 +1
+//	ternary     1 plane   2 bits   levels −1 0 +1
+//	asymmetric  1 plane   2 bits   levels −a 0 +b
+//	uniform     1 plane   k bits   whole numbers in rising order; the scale is the step
+//	multi-bit   k planes  1 bit    levels −1 +1, each plane with scales of its own
+//
 // # Layout
 //
-// A weight matrix is stored as codes of 1 to 16 bits and a codebook that turns
-// a code into its value. Codes lie row by row, column after column, the least
-// significant bit first; a code may straddle two bytes. Each row is padded with
-// zero bits to a whole number of 8-byte words, so row r starts at byte
-// r·8·⌈Cols·Bits/64⌉. Padding to a word lets a reader take a row in 64-bit loads
-// without ever touching the next row and costs at most 63 bits a row: under 2 %
-// from 4,000 bits on.
+// The codes of a plane lie row by row, column after column, the least significant
+// bit first; a code may straddle two bytes. Each row is padded with zero bits to a
+// whole number of 8-byte words, so row r starts at byte r·8·⌈Cols·Bits/64⌉. Padding
+// to a word lets a reader take a row in 64-bit loads without ever touching the next
+// row and costs at most 63 bits a row: under 2 % from 4,000 bits on.
 //
 // Ternary codes 2 0 1 1 2 0 (2 bits, 6 columns), i.e. +α −α 0 0 +α −α:
 //
@@ -20,19 +37,8 @@
 //	       └─────┴─────┴─────┴─────┘ └───────────┴─────┴─────┘ └───────────┘
 //	column    3     2     1     0       padding     5     4       padding
 //
-// # Codebooks
-//
-// Levels hold the value of code 0, then of code 1, and so on: one codebook for
-// the matrix, or one for every row, row after row. A codebook may be shorter
-// than 1<<Bits (ternary has 3 levels of 2 bits); no code may lie beyond it. Every
-// quantizer keeps this order:
-//
-//	binary   1 bit    0 = −α   1 = +α
-//	ternary  2 bits   0 = −α   1 = 0   2 = +α
-//	k bits            levels in rising order
-//
-// Full precision is stored as little-endian float32 values row by row, without
-// padding or codebook: 32 bits.
+// Full precision has no planes. It is stored as little-endian float32 values row by
+// row, without padding: 32 bits.
 package packed
 
 import (
@@ -41,244 +47,375 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
-// MaxBits is the widest code; FullPrecision is the width that means float32
-// values in place of codes.
+// MaxBits is the widest code and MaxPlanes the most planes; FullPrecision is the
+// width of a weight that is a float32 value.
 const (
 	MaxBits       = 16
+	MaxPlanes     = 16
 	FullPrecision = 32
 )
 
 // Matrix is a weight matrix as deployed: Rows outputs by Cols inputs.
-//
-// A Bits of 32 means full precision: Data then holds little-endian float32
-// values row by row and there are no Levels.
 type Matrix struct {
 	Rows, Cols int
-	Bits       int
-	// Levels is the codebook in ascending code order: one for the matrix, or
-	// Rows of them one after another where PerRow is set.
+	Planes     []Plane // none: full precision
+	Values     []byte  // full precision alone: little-endian float32, row by row
+}
+
+// Plane is a code for each weight of a matrix, and what it stands for.
+type Plane struct {
+	Bits   int       // width of a code
+	Levels []float32 // by code, as multiples of the scale
+	Scales []float32 // one for the matrix, or one a row
+	Data   []byte    // codes; see the package documentation
+}
+
+// Codes is a plane whose codes are not laid out yet.
+type Codes struct {
+	Bits   int
+	Codes  []uint16 // row by row
 	Levels []float32
-	PerRow bool
-	Data   []byte
+	Scales []float32
 }
 
 // Equal says whether two matrices decode from the same bits.
 func Equal(a, b Matrix) bool {
-	return a.Rows == b.Rows && a.Cols == b.Cols && a.Bits == b.Bits && a.PerRow == b.PerRow &&
-		slices.Equal(a.Levels, b.Levels) && bytes.Equal(a.Data, b.Data)
+	return a.Rows == b.Rows && a.Cols == b.Cols && bytes.Equal(a.Values, b.Values) &&
+		slices.EqualFunc(a.Planes, b.Planes, func(p, q Plane) bool {
+			return p.Bits == q.Bits && slices.Equal(p.Levels, q.Levels) && slices.Equal(p.Scales, q.Scales) && bytes.Equal(p.Data, q.Data)
+		})
 }
 
-// Pack lays out rows×cols codes of the given width, row by row, under the given
-// codebook. It keeps levels.
-func Pack(codes []uint16, rows, cols, bits int, levels []float32, perRow bool) (Matrix, error) {
-	m := Matrix{Rows: rows, Cols: cols, Bits: bits, Levels: levels, PerRow: perRow}
-	if bits == FullPrecision {
-		return Matrix{}, fmt.Errorf("packed: codes are at most %d bits wide; pack full precision with FromValues", MaxBits)
-	}
+// Pack lays out a matrix of one or more planes, of rows·cols codes each. It keeps
+// levels and scales.
+func Pack(rows, cols int, planes ...Codes) (Matrix, error) {
+	m := Matrix{Rows: rows, Cols: cols}
 	if err := m.validateShape(); err != nil {
 		return Matrix{}, err
 	}
-	if len(codes) != rows*cols {
-		return Matrix{}, fmt.Errorf("packed: %d codes for a %d×%d matrix, which has %d", len(codes), rows, cols, rows*cols)
+	if len(planes) == 0 {
+		return Matrix{}, fmt.Errorf("packed: no planes of codes; pack full precision with FromValues")
 	}
-	if err := m.validateLevels(); err != nil {
-		return Matrix{}, err
+	if len(planes) > MaxPlanes {
+		return Matrix{}, fmt.Errorf("packed: %d planes; a matrix has at most %d", len(planes), MaxPlanes)
 	}
-	count := m.levelCount()
-	m.Data = make([]byte, rows*m.RowBytes())
-	for r := range rows {
-		row := m.row(r)
-		for c, code := range codes[r*cols : (r+1)*cols] {
-			if int(code) >= count {
-				return Matrix{}, fmt.Errorf("packed: code %d at row %d, column %d lies beyond the codebook of %d levels", code, r, c, count)
-			}
-			put(row, c*bits, bits, code)
+	for i, codes := range planes {
+		p, err := codes.pack(rows, cols)
+		if err != nil {
+			return Matrix{}, ofPlane(err, i, len(planes))
 		}
+		m.Planes = append(m.Planes, p)
+	}
+	if err := m.validateSums(); err != nil {
+		return Matrix{}, err
 	}
 	return m, nil
 }
 
+func (c Codes) pack(rows, cols int) (Plane, error) {
+	p := Plane{Bits: c.Bits, Levels: c.Levels, Scales: c.Scales}
+	if err := p.validateNumbers(rows); err != nil {
+		return Plane{}, err
+	}
+	if len(c.Codes) != rows*cols {
+		return Plane{}, fmt.Errorf("%d codes for a %d×%d matrix, which has %d", len(c.Codes), rows, cols, rows*cols)
+	}
+	n := p.RowBytes(cols)
+	p.Data = make([]byte, rows*n)
+	for r := range rows {
+		row := p.Data[r*n:][:n]
+		for col, code := range c.Codes[r*cols : (r+1)*cols] {
+			if int(code) >= len(c.Levels) {
+				return Plane{}, fmt.Errorf("code %d at row %d, column %d lies beyond the %d levels", code, r, col, len(c.Levels))
+			}
+			put(row, col*c.Bits, c.Bits, code)
+		}
+	}
+	return p, nil
+}
+
 // FromValues lays out rows×cols values in full precision.
 func FromValues(values []float32, rows, cols int) (Matrix, error) {
-	m := Matrix{Rows: rows, Cols: cols, Bits: FullPrecision}
+	m := Matrix{Rows: rows, Cols: cols}
 	if err := m.validateShape(); err != nil {
 		return Matrix{}, err
 	}
 	if len(values) != rows*cols {
 		return Matrix{}, fmt.Errorf("packed: %d values for a %d×%d matrix, which has %d", len(values), rows, cols, rows*cols)
 	}
-	m.Data = make([]byte, 4*len(values))
+	m.Values = make([]byte, 4*len(values))
 	for i, v := range values {
 		if !finite(v) {
 			return Matrix{}, fmt.Errorf("packed: value at row %d, column %d is %v", i/cols, i%cols, v)
 		}
-		binary.LittleEndian.PutUint32(m.Data[4*i:], math.Float32bits(v))
+		binary.LittleEndian.PutUint32(m.Values[4*i:], math.Float32bits(v))
 	}
 	return m, nil
 }
 
-// Unpack returns the Rows·Cols codes row by row. m must be valid and not of
-// full precision.
-func (m Matrix) Unpack() []uint16 {
+// Bits is the width of a weight: that of the codes of all planes together, or
+// [FullPrecision].
+func (m Matrix) Bits() int {
+	if len(m.Planes) == 0 {
+		return FullPrecision
+	}
+	bits := 0
+	for _, p := range m.Planes {
+		bits += p.Bits
+	}
+	return bits
+}
+
+// Codes returns the codes of a plane row by row. m must be valid.
+func (m Matrix) Codes(plane int) []uint16 {
+	p := m.Planes[plane]
 	codes := make([]uint16, 0, m.Rows*m.Cols)
+	n := p.RowBytes(m.Cols)
 	for r := range m.Rows {
-		row := m.row(r)
+		row := p.Data[r*n:][:n]
 		for c := range m.Cols {
-			codes = append(codes, get(row, c*m.Bits, m.Bits))
+			codes = append(codes, get(row, c*p.Bits, p.Bits))
 		}
 	}
 	return codes
 }
 
-// Code returns the code at row r, column c. m must be valid and not of full
-// precision.
-func (m Matrix) Code(r, c int) uint16 { return get(m.row(r), c*m.Bits, m.Bits) }
-
 // Value returns the weight at row r, column c. m must be valid.
 func (m Matrix) Value(r, c int) float32 {
-	if m.Bits == FullPrecision {
-		return math.Float32frombits(binary.LittleEndian.Uint32(m.Data[4*(r*m.Cols+c):]))
+	if len(m.Planes) == 0 {
+		return math.Float32frombits(binary.LittleEndian.Uint32(m.Values[4*(r*m.Cols+c):]))
 	}
-	return m.RowLevels(r)[m.Code(r, c)]
+	value := m.Planes[0].value(r, c, m.Cols)
+	for _, p := range m.Planes[1:] {
+		value += p.value(r, c, m.Cols)
+	}
+	return value
+}
+
+func (p Plane) value(r, c, cols int) float32 {
+	return p.product(r, get(p.Data[r*p.RowBytes(cols):], c*p.Bits, p.Bits))
+}
+
+// product is what a code of a row stands for, rounded to float32.
+func (p Plane) product(r int, code uint16) float32 { return float32(p.Scale(r) * p.Levels[code]) }
+
+// Scale is the scale of row r.
+func (p Plane) Scale(r int) float32 {
+	if len(p.Scales) == 1 {
+		return p.Scales[0]
+	}
+	return p.Scales[r]
 }
 
 // Decode returns the Rows·Cols weights row by row: the reference decoder, which
 // every kernel is held against. m must be valid.
 func (m Matrix) Decode() []float32 {
-	values := make([]float32, 0, m.Rows*m.Cols)
-	for r := range m.Rows {
-		for c := range m.Cols {
-			values = append(values, m.Value(r, c))
+	values := make([]float32, m.Rows*m.Cols)
+	if len(m.Planes) == 0 {
+		for i := range values {
+			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(m.Values[4*i:]))
+		}
+		return values
+	}
+	for i, p := range m.Planes {
+		n := p.RowBytes(m.Cols)
+		for r := range m.Rows {
+			codes, row := p.Data[r*n:][:n], values[r*m.Cols:][:m.Cols]
+			for c := range row {
+				value := p.product(r, get(codes, c*p.Bits, p.Bits))
+				if i == 0 {
+					row[c] = value
+				} else {
+					row[c] += value
+				}
+			}
 		}
 	}
 	return values
 }
 
-// RowLevels returns the codebook of row r.
-func (m Matrix) RowLevels(r int) []float32 {
-	if !m.PerRow {
-		return m.Levels
+// RowBytes is the storage of the codes of one row of cols columns, padding included.
+func (p Plane) RowBytes(cols int) int { return (cols*p.Bits + 63) / 64 * 8 }
+
+// CodeBytes is the storage of the codes of all planes (or full-precision values),
+// padding included. The paper's accounting, Rows·Cols·Bits/8, has no padding.
+func (m Matrix) CodeBytes() int {
+	if len(m.Planes) == 0 {
+		return 4 * m.Rows * m.Cols
 	}
-	count := m.levelCount()
-	return m.Levels[r*count : (r+1)*count]
+	bytes := 0
+	for _, p := range m.Planes {
+		bytes += m.Rows * p.RowBytes(m.Cols)
+	}
+	return bytes
 }
 
-// RowBytes is the storage of one row, padding included.
-func (m Matrix) RowBytes() int {
-	if m.Bits == FullPrecision {
-		return 4 * m.Cols
+// LevelBytes is the storage of the levels and scales of all planes.
+func (m Matrix) LevelBytes() int {
+	bytes := 0
+	for _, p := range m.Planes {
+		bytes += 4 * (len(p.Levels) + len(p.Scales))
 	}
-	return (m.Cols*m.Bits + 63) / 64 * 8
+	return bytes
 }
 
-// CodeBytes is the storage of the codes (or full-precision values), padding
-// included. The paper's accounting, Rows·Cols·Bits/8, has no padding.
-func (m Matrix) CodeBytes() int { return m.Rows * m.RowBytes() }
-
-// LevelBytes is the storage of the codebooks.
-func (m Matrix) LevelBytes() int { return 4 * len(m.Levels) }
-
-// Format names the format in words: "float32", or the levels of one codebook and
-// the width of a code, as in "3 levels a row, 2 bits".
+// Format names the format in words: "float32", the levels of one plane and the width
+// of its codes, as in "3 levels, 2 bits", or the planes, as in "2 planes of 1 bit".
+// "a scale a row" follows where a plane has one.
 func (m Matrix) Format() string {
-	if m.Bits == FullPrecision {
+	width := func(bits int) string {
+		if bits == 1 {
+			return "1 bit"
+		}
+		return fmt.Sprintf("%d bits", bits)
+	}
+	var words string
+	switch planes := len(m.Planes); planes {
+	case 0:
 		return "float32"
+	case 1:
+		words = fmt.Sprintf("%d levels, %s", len(m.Planes[0].Levels), width(m.Planes[0].Bits))
+	default:
+		bits := m.Planes[0].Bits
+		if slices.ContainsFunc(m.Planes, func(p Plane) bool { return p.Bits != bits }) {
+			var widths []string
+			for _, p := range m.Planes {
+				widths = append(widths, fmt.Sprint(p.Bits))
+			}
+			words = fmt.Sprintf("%d planes of %s bits", planes, strings.Join(widths, "+"))
+		} else {
+			words = fmt.Sprintf("%d planes of %s", planes, width(bits))
+		}
 	}
-	levels, width := fmt.Sprintf("%d levels", len(m.Levels)), fmt.Sprintf("%d bits", m.Bits)
-	if m.PerRow {
-		levels = fmt.Sprintf("%d levels a row", len(m.Levels)/m.Rows)
+	if slices.ContainsFunc(m.Planes, func(p Plane) bool { return len(p.Scales) > 1 }) {
+		words += ", a scale a row"
 	}
-	if m.Bits == 1 {
-		width = "1 bit"
-	}
-	return levels + ", " + width
+	return words
 }
 
-// Validate returns an error that names what is wrong with the matrix: its
-// shape, its codebook, the length of its data, a code beyond the codebook, a
-// value that is no number, or padding that is not zero.
+// Validate returns an error that names what is wrong with the matrix: its shape, the
+// levels, scales or codes of a plane, the length of its data, a weight that is no
+// number, or padding that is not zero.
 func (m Matrix) Validate() error {
 	if err := m.validateShape(); err != nil {
 		return err
 	}
-	if err := m.validateLevels(); err != nil {
+	if len(m.Planes) == 0 {
+		return m.validateValues()
+	}
+	if len(m.Values) != 0 {
+		return fmt.Errorf("packed: %d bytes of full-precision values beside %d planes; a matrix has one or the other", len(m.Values), len(m.Planes))
+	}
+	if len(m.Planes) > MaxPlanes {
+		return fmt.Errorf("packed: %d planes; a matrix has at most %d", len(m.Planes), MaxPlanes)
+	}
+	for i, p := range m.Planes {
+		if err := p.validate(m.Rows, m.Cols); err != nil {
+			return ofPlane(err, i, len(m.Planes))
+		}
+	}
+	return m.validateSums()
+}
+
+// ofPlane says which plane an error is of, where there are several.
+func ofPlane(err error, plane, planes int) error {
+	if planes == 1 {
+		return fmt.Errorf("packed: %w", err)
+	}
+	return fmt.Errorf("packed: plane %d: %w", plane, err)
+}
+
+func (m Matrix) validateValues() error {
+	if len(m.Values) != m.CodeBytes() {
+		return fmt.Errorf("packed: %d bytes of values for a %d×%d matrix of full precision, which has %d", len(m.Values), m.Rows, m.Cols, m.CodeBytes())
+	}
+	for i := range m.Rows * m.Cols {
+		if v := m.Value(i/m.Cols, i%m.Cols); !finite(v) {
+			return fmt.Errorf("packed: value at row %d, column %d is %v", i/m.Cols, i%m.Cols, v)
+		}
+	}
+	return nil
+}
+
+func (p Plane) validate(rows, cols int) error {
+	if err := p.validateNumbers(rows); err != nil {
 		return err
 	}
-	if len(m.Data) != m.CodeBytes() {
-		return fmt.Errorf("packed: %d bytes of data for a %d×%d matrix of %d bits, which has %d", len(m.Data), m.Rows, m.Cols, m.Bits, m.CodeBytes())
+	n := p.RowBytes(cols)
+	if len(p.Data) != rows*n {
+		return fmt.Errorf("%d bytes of data for a %d×%d matrix of %d bits, which has %d", len(p.Data), rows, cols, p.Bits, rows*n)
 	}
-	if m.Bits == FullPrecision {
-		for i := range m.Rows * m.Cols {
-			if v := m.Value(i/m.Cols, i%m.Cols); !finite(v) {
-				return fmt.Errorf("packed: value at row %d, column %d is %v", i/m.Cols, i%m.Cols, v)
-			}
-		}
-		return nil
-	}
-	count := m.levelCount()
-	for r := range m.Rows {
-		row := m.row(r)
-		if count < 1<<m.Bits {
-			for c := range m.Cols {
-				if code := get(row, c*m.Bits, m.Bits); int(code) >= count {
-					return fmt.Errorf("packed: code %d at row %d, column %d lies beyond the codebook of %d levels", code, r, c, count)
+	for r := range rows {
+		row := p.Data[r*n:][:n]
+		if len(p.Levels) < 1<<p.Bits {
+			for c := range cols {
+				if code := get(row, c*p.Bits, p.Bits); int(code) >= len(p.Levels) {
+					return fmt.Errorf("code %d at row %d, column %d lies beyond the %d levels", code, r, c, len(p.Levels))
 				}
 			}
 		}
-		for bit := m.Cols * m.Bits; bit < 8*len(row); bit++ {
+		for bit := cols * p.Bits; bit < 8*len(row); bit++ {
 			if row[bit/8]>>(bit%8)&1 != 0 {
-				return fmt.Errorf("packed: padding of row %d is not zero", r)
+				return fmt.Errorf("padding of row %d is not zero", r)
 			}
 		}
+	}
+	return nil
+}
+
+// validateNumbers looks at everything but the codes.
+func (p Plane) validateNumbers(rows int) error {
+	if p.Bits < 1 || p.Bits > MaxBits {
+		return fmt.Errorf("%d bits a code; a code has 1 to %d bits", p.Bits, MaxBits)
+	}
+	if len(p.Levels) < 1 || len(p.Levels) > 1<<p.Bits {
+		return fmt.Errorf("%d levels for %d-bit codes, which tell 1 to %d apart", len(p.Levels), p.Bits, 1<<p.Bits)
+	}
+	if len(p.Scales) != 1 && len(p.Scales) != rows {
+		return fmt.Errorf("%d scales for %d rows; a plane has one scale, or one a row", len(p.Scales), rows)
+	}
+	for i, v := range p.Levels {
+		if !finite(v) {
+			return fmt.Errorf("level %d is %v", i, v)
+		}
+	}
+	for i, v := range p.Scales {
+		if !finite(v) {
+			return fmt.Errorf("scale %d is %v", i, v)
+		}
+	}
+	return nil
+}
+
+// validateSums sees that no weight overflows float32: that the largest of each plane,
+// added, does not.
+func (m Matrix) validateSums() error {
+	largest := func(values []float32) float64 {
+		most := 0.0
+		for _, v := range values {
+			most = max(most, math.Abs(float64(v)))
+		}
+		return most
+	}
+	sum := 0.0
+	for _, p := range m.Planes {
+		sum += largest(p.Scales) * largest(p.Levels)
+	}
+	if sum > math.MaxFloat32 {
+		return fmt.Errorf("packed: scales times levels reach %.3g, which float32 cannot hold", sum)
 	}
 	return nil
 }
 
 func (m Matrix) validateShape() error {
-	if m.Bits != FullPrecision && (m.Bits < 1 || m.Bits > MaxBits) {
-		return fmt.Errorf("packed: %d bits a code; a code has 1 to %d bits, full precision %d", m.Bits, MaxBits, FullPrecision)
-	}
 	// 2^31−1 rows and columns keep every size below within an int64.
 	if m.Rows < 1 || m.Cols < 1 || m.Rows > math.MaxInt32 || m.Cols > math.MaxInt32 || m.Rows > math.MaxInt/8/m.Cols {
 		return fmt.Errorf("packed: %d×%d is no shape of a matrix", m.Rows, m.Cols)
 	}
 	return nil
-}
-
-func (m Matrix) validateLevels() error {
-	if m.Bits == FullPrecision {
-		if len(m.Levels) != 0 || m.PerRow {
-			return fmt.Errorf("packed: %d levels for a full-precision matrix, which has none", len(m.Levels))
-		}
-		return nil
-	}
-	if m.PerRow && len(m.Levels)%m.Rows != 0 {
-		return fmt.Errorf("packed: %d levels do not split evenly over the %d rows of a %d×%d matrix", len(m.Levels), m.Rows, m.Rows, m.Cols)
-	}
-	if count := m.levelCount(); count < 1 || count > 1<<m.Bits {
-		return fmt.Errorf("packed: a codebook of %d levels for %d-bit codes, which tell 1 to %d apart", count, m.Bits, 1<<m.Bits)
-	}
-	for i, v := range m.Levels {
-		if !finite(v) {
-			return fmt.Errorf("packed: level %d is %v", i, v)
-		}
-	}
-	return nil
-}
-
-// levelCount is the length of one codebook.
-func (m Matrix) levelCount() int {
-	if m.PerRow {
-		return len(m.Levels) / m.Rows
-	}
-	return len(m.Levels)
-}
-
-func (m Matrix) row(r int) []byte {
-	n := m.RowBytes()
-	return m.Data[r*n : (r+1)*n]
 }
 
 // put sets the width bits of a zeroed row from bit offset on.

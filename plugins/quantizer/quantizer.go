@@ -122,18 +122,3 @@ type Weight struct {
 	Moment2 []float32
 	State   map[string]StateTensors
 }
-
-// Frozen is one weight matrix as it is deployed: codes and their codebook.
-type Frozen struct {
-	Name string
-	// Bits per weight; 32 means full precision, with Values in place of
-	// Codes and no Levels.
-	Bits int
-	// Codes holds Rows·Cols codes, each below 1<<Bits.
-	Codes []uint16
-	// Levels is the codebook in ascending code order: one codebook for the
-	// matrix, or Rows of them one after another where PerRow is set.
-	Levels []float32
-	PerRow bool
-	Values []float32
-}

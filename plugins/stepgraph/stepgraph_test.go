@@ -13,7 +13,7 @@ import (
 
 // small is a network with every operation but Concat and Normalize, and its weights.
 func small() (stepgraph.Graph, map[string]packed.Matrix) {
-	return sample.LSTM{Units: 3, Inputs: 5, Outputs: 4, Steps: 2, Bits: 2, Levels: sample.Ternary, Seed: 7}.Build()
+	return sample.LSTM{Units: 3, Inputs: 5, Outputs: 4, Steps: 2, Format: sample.Ternary, Seed: 7}.Build()
 }
 
 func matrix(t *testing.T, rows, cols int, values ...float32) packed.Matrix {
@@ -261,7 +261,7 @@ func TestValidate(t *testing.T) {
 		{func(g *stepgraph.Graph, w map[string]packed.Matrix) { w["other"] = w["layer0.Wx"] }, `"other" is given but no node names it`},
 		{func(g *stepgraph.Graph, w map[string]packed.Matrix) {
 			m := w["layer0.Wh"]
-			m.Data = m.Data[1:]
+			m.Planes[0].Data = m.Planes[0].Data[1:]
 			w["layer0.Wh"] = m
 		}, "bytes of data for a 12×3 matrix"},
 	} {

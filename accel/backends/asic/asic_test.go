@@ -86,19 +86,18 @@ func TestCyclesByHand(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name      string
-		bits      int
-		levels    []float32
+		format    sample.Format
 		recurrent float64
 		column    asic.Column
 		codeBytes float64
 	}{
-		{"binary", 1, sample.Binary, 5*5 + 5 + 60, tiny.Binary, 20 * (5 + 7) / 8.0},
-		{"ternary", 2, sample.Ternary, 10*5 + 10 + 60, tiny.Ternary, 20 * (5 + 7) * 2 / 8.0},
-		{"full precision", 32, nil, 7*5 + 7 + 60, tiny.TwelveBit, 20 * (5 + 7) * 12 / 8.0},
+		{"binary", sample.Binary, 5*5 + 5 + 60, tiny.Binary, 20 * (5 + 7) / 8.0},
+		{"ternary", sample.Ternary, 10*5 + 10 + 60, tiny.Ternary, 20 * (5 + 7) * 2 / 8.0},
+		{"full precision", sample.Format{}, 7*5 + 7 + 60, tiny.TwelveBit, 20 * (5 + 7) * 12 / 8.0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Bits: c.bits, Levels: c.levels, Seed: 1}.Build()
+			g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: c.format, Seed: 1}.Build()
 			got := cost(t, asic.New(tiny), g, weights)
 			if want := 10 * (c.recurrent + 7); *got.Cycles != want {
 				t.Errorf("%v cycles, want %v", *got.Cycles, want)
@@ -139,7 +138,7 @@ func TestCyclesByHand(t *testing.T) {
 			if !slices.Contains(got.Substitutions, output) {
 				t.Errorf("substitutions %+v, want %+v among them", got.Substitutions, output)
 			}
-			if want := map[int]int{1: 1, 2: 1, 32: 3}[c.bits]; len(got.Substitutions) != want {
+			if want := map[bool]int{true: 3, false: 1}[len(c.format.Planes) == 0]; len(got.Substitutions) != want {
 				t.Errorf("%d substitutions, want %d: %+v", len(got.Substitutions), want, got.Substitutions)
 			}
 			if got.Measured || len(got.Missing) != 0 || len(got.Notes) == 0 {
@@ -197,19 +196,18 @@ func TestEnergyIsThatOfThePackageComment(t *testing.T) {
 	e := joules(t)
 	for _, c := range []struct {
 		name   string
-		bits   int
-		levels []float32
+		format sample.Format
 		width  float64
 		power  float64 // W, of 100 units
 	}{
-		{"binary", 1, sample.Binary, 1, 0.037},
-		{"ternary", 2, sample.Ternary, 2, 0.061},
-		{"12-bit", 32, nil, 12, 0.336},
+		{"binary", sample.Binary, 1, 0.037},
+		{"ternary", sample.Ternary, 2, 0.061},
+		{"12-bit", sample.Format{}, 12, 0.336},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			const gates, units = 4 * 230, 230
-			g, weights := sample.LSTM{Units: units, Inputs: 7, Outputs: 3, Steps: 2, Bits: c.bits, Levels: c.levels}.Build()
+			g, weights := sample.LSTM{Units: units, Inputs: 7, Outputs: 3, Steps: 2, Format: c.format}.Build()
 			got := cost(t, asiclowpower.New(), g, weights)
 			const product = 10 * units // cycles: ten blocks of 100 rows
 			// Two scale-shifts of the products and their sum; four gates; f∘c, i∘g, c',
@@ -254,7 +252,7 @@ func TestEstimatesBeyondThePower(t *testing.T) {
 	t.Parallel()
 	faint := tiny
 	faint.Ternary.Power = 1e-9
-	g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 1, Bits: 2, Levels: sample.Ternary}.Build()
+	g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 1, Format: sample.Ternary}.Build()
 	got := cost(t, asic.New(faint), g, weights)
 	energy := values(got.Energy)
 	recurrent := -energy["output layer"]
@@ -321,21 +319,20 @@ func TestPowerTimesTimeOfPublishedDesigns(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		backend backend.Backend
-		bits    int
-		levels  []float32
+		format  sample.Format
 		units   int
 		power   float64
 	}{
-		{"low power, binary", asiclowpower.New(), 1, sample.Binary, 100, 0.037},
-		{"low power, ternary", asiclowpower.New(), 2, sample.Ternary, 100, 0.061},
-		{"low power, 12-bit", asiclowpower.New(), 32, nil, 100, 0.336},
-		{"high speed, binary", asichighspeed.New(), 1, sample.Binary, 1000, 0.347},
-		{"high speed, ternary", asichighspeed.New(), 2, sample.Ternary, 500, 0.302},
-		{"high speed, 12-bit", asichighspeed.New(), 32, nil, 100, 0.336},
+		{"low power, binary", asiclowpower.New(), sample.Binary, 100, 0.037},
+		{"low power, ternary", asiclowpower.New(), sample.Ternary, 100, 0.061},
+		{"low power, 12-bit", asiclowpower.New(), sample.Format{}, 100, 0.336},
+		{"high speed, binary", asichighspeed.New(), sample.Binary, 1000, 0.347},
+		{"high speed, ternary", asichighspeed.New(), sample.Ternary, 500, 0.302},
+		{"high speed, 12-bit", asichighspeed.New(), sample.Format{}, 100, 0.336},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			g, weights := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 2, Bits: c.bits, Levels: c.levels}.Build()
+			g, weights := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 2, Format: c.format}.Build()
 			got := cost(t, c.backend, g, weights)
 			blocks := float64((2048 + c.units - 1) / c.units)
 			const lanes, output = 3*21 + 4*6 + 6*6, 10 * (512 + 1)
@@ -482,7 +479,7 @@ func TestOddSizes(t *testing.T) {
 	}{{1, 1, 1 + 1}, {1, 9, 9 + 1}, {5, 1, 2 + 3}, {4, 3, 3 + 2}} {
 		t.Run(fmt.Sprintf("%d×%d", c.rows, c.cols), func(t *testing.T) {
 			t.Parallel()
-			w, err := packed.Pack(make([]uint16, c.rows*c.cols), c.rows, c.cols, 1, []float32{-1, 1}, false)
+			w, err := packed.Pack(c.rows, c.cols, packed.Codes{Bits: 1, Codes: make([]uint16, c.rows*c.cols), Levels: []float32{-1, 1}, Scales: []float32{1}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -34,16 +34,16 @@ var uniform3 = []float32{-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5}
 
 // networks have odd sizes, every width of weight, tokens and dense inputs.
 var networks = map[string]sample.LSTM{
-	"binary":            {Units: 33, Inputs: 11, Outputs: 11, Steps: 7, Bits: 1, Levels: sample.Binary, Seed: 1},
-	"binary, one unit":  {Units: 1, Inputs: 2, Outputs: 2, Steps: 1, Bits: 1, Levels: sample.Binary, Seed: 2},
-	"ternary":           {Units: 129, Inputs: 50, Outputs: 50, Steps: 20, Bits: 2, Levels: sample.Ternary, Seed: 3},
-	"ternary by row":    {Units: 65, Inputs: 27, Outputs: 5, Steps: 9, Bits: 2, Levels: sample.Ternary, PerRow: true, Seed: 4},
-	"3 bits":            {Units: 47, Inputs: 13, Outputs: 13, Steps: 9, Bits: 3, Levels: uniform3, Seed: 5},
-	"3 bits, odd steps": {Units: 21, Inputs: 7, Outputs: 7, Steps: 9, Bits: 3, Levels: []float32{-2, -0.3, 0, 0.1, 1.7}, Seed: 6},
-	"no output layer":   {Units: 70, Inputs: 9, Steps: 9, Bits: 1, Levels: sample.Binary, PerRow: true, Seed: 10},
-	"full precision":    {Units: 31, Inputs: 9, Outputs: 9, Steps: 9, Bits: packed.FullPrecision, Seed: 7},
-	"dense, ternary":    {Units: 40, Inputs: 3, Dense: true, Outputs: 10, Steps: 9, Bits: 2, Levels: sample.Ternary, Seed: 8},
-	"dense, one pixel":  {Units: 20, Inputs: 1, Dense: true, Outputs: 10, Steps: 9, Bits: 1, Levels: sample.Binary, Seed: 9},
+	"binary":            {Units: 33, Inputs: 11, Outputs: 11, Steps: 7, Format: sample.Binary, Seed: 1},
+	"binary, one unit":  {Units: 1, Inputs: 2, Outputs: 2, Steps: 1, Format: sample.Binary, Seed: 2},
+	"ternary":           {Units: 129, Inputs: 50, Outputs: 50, Steps: 20, Format: sample.Ternary, Seed: 3},
+	"ternary by row":    {Units: 65, Inputs: 27, Outputs: 5, Steps: 9, Format: sample.PerRow(sample.Ternary), Seed: 4},
+	"3 bits":            {Units: 47, Inputs: 13, Outputs: 13, Steps: 9, Format: sample.Format{Planes: [][]float32{uniform3}}, Seed: 5},
+	"3 bits, odd steps": {Units: 21, Inputs: 7, Outputs: 7, Steps: 9, Format: sample.Format{Planes: [][]float32{{-2, -0.3, 0, 0.1, 1.7}}}, Seed: 6},
+	"no output layer":   {Units: 70, Inputs: 9, Steps: 9, Format: sample.PerRow(sample.Binary), Seed: 10},
+	"full precision":    {Units: 31, Inputs: 9, Outputs: 9, Steps: 9, Seed: 7},
+	"dense, ternary":    {Units: 40, Inputs: 3, Dense: true, Outputs: 10, Steps: 9, Format: sample.Ternary, Seed: 8},
+	"dense, one pixel":  {Units: 20, Inputs: 1, Dense: true, Outputs: 10, Steps: 9, Format: sample.Binary, Seed: 9},
 }
 
 // Outputs are those of the reference interpreter: with exact activations but for
@@ -123,7 +123,7 @@ func (d *deployed) outputs(t testing.TB, batch network.Batch) []float32 {
 // that papers print.
 func TestPrecisionCost(t *testing.T) {
 	t.Parallel()
-	network := sample.LSTM{Units: 160, Inputs: 50, Outputs: 50, Steps: 100, Bits: 2, Levels: sample.Ternary, Seed: 11}
+	network := sample.LSTM{Units: 160, Inputs: 50, Outputs: 50, Steps: 100, Format: sample.Ternary, Seed: 11}
 	g, weights := network.Build()
 	reference, err := stepgraph.NewReference(g, weights)
 	if err != nil {
@@ -316,7 +316,7 @@ func deploy(t *testing.T, config sample.LSTM, options plugins.Values) backend.Ba
 // but for padding of the input matrix's columns, which are kept one by one.
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	network := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 100, Bits: 1, Levels: sample.Binary, Seed: 1}
+	network := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 100, Format: sample.Binary, Seed: 1}
 	cost, err := deploy(t, network, plugins.Values{timed: "1"}).Cost(t.Context(), backend.CostRequest{Steps: steps(1)})
 	if err != nil {
 		t.Fatal(err)
@@ -354,7 +354,7 @@ func TestMemory(t *testing.T) {
 //	what Wh, Wx and W multiply: h, x, h'      3 · 64
 func TestWorkspaceByHand(t *testing.T) {
 	t.Parallel()
-	network := sample.LSTM{Units: 5, Inputs: 3, Dense: true, Outputs: 2, Steps: 2, Bits: packed.FullPrecision, Seed: 1}
+	network := sample.LSTM{Units: 5, Inputs: 3, Dense: true, Outputs: 2, Steps: 2, Seed: 1}
 	cost, err := deploy(t, network, plugins.Values{timed: "1", activations: "exact"}).Cost(t.Context(), backend.CostRequest{Steps: steps(1)})
 	if err != nil {
 		t.Fatal(err)
@@ -429,19 +429,18 @@ func TestSubstitutions(t *testing.T) {
 	}
 	const hidden, input = 4 * 64 * 64, 4 * 64 * 3 // weights of 64 units and 3 symbols
 	for name, test := range map[string]struct {
-		bits            int
-		levels          []float32
+		format          sample.Format
 		codes, float32s float64 // bytes
 		want            []string
 	}{
-		"binary":         {1, sample.Binary, (hidden + input) / 8, 0, nil},
-		"even levels":    {4, even, hidden / 2, 4 * input, []string{"layer0.Wx: 16 levels, 4 bits → float32"}},
-		"uneven levels":  {2, []float32{-3, -1, 0.5, 2}, 0, 4 * (hidden + input), []string{"layer0.Wh: 4 levels, 2 bits → float32", "layer0.Wx: 4 levels, 2 bits → float32"}},
-		"full precision": {packed.FullPrecision, nil, 0, 4 * (hidden + input), nil},
+		"binary":         {sample.Binary, (hidden + input) / 8, 0, nil},
+		"even levels":    {sample.Format{Planes: [][]float32{even}}, hidden / 2, 4 * input, []string{"layer0.Wx: 16 levels, 4 bits → float32"}},
+		"uneven levels":  {sample.Format{Planes: [][]float32{{-3, -1, 0.5, 2}}}, 0, 4 * (hidden + input), []string{"layer0.Wh: 4 levels, 2 bits → float32", "layer0.Wx: 4 levels, 2 bits → float32"}},
+		"full precision": {sample.Format{}, 0, 4 * (hidden + input), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			network := sample.LSTM{Units: 64, Inputs: 3, Outputs: 3, Steps: 2, Bits: test.bits, Levels: test.levels, Seed: 1}
+			network := sample.LSTM{Units: 64, Inputs: 3, Outputs: 3, Steps: 2, Format: test.format, Seed: 1}
 			cost, err := deploy(t, network, plugins.Values{timed: "1", activations: "exact"}).Cost(t.Context(), backend.CostRequest{Steps: steps(1)})
 			if err != nil {
 				t.Fatal(err)
@@ -541,12 +540,11 @@ func BenchmarkStep(b *testing.B) {
 	for _, size := range []struct{ units, symbols int }{{512, 87}, {1000, 50}, {2000, 27}} {
 		for _, weights := range []struct {
 			name   string
-			bits   int
-			levels []float32
-		}{{"binary", 1, sample.Binary}, {"ternary", 2, sample.Ternary}} {
+			format sample.Format
+		}{{"binary", sample.Binary}, {"ternary", sample.Ternary}} {
 			for _, activations := range []string{"int14", "int8", "exact"} {
 				for _, outputs := range []int{0, size.symbols} {
-					network := sample.LSTM{Units: size.units, Inputs: size.symbols, Outputs: outputs, Steps: 100, Bits: weights.bits, Levels: weights.levels, Seed: 1}
+					network := sample.LSTM{Units: size.units, Inputs: size.symbols, Outputs: outputs, Steps: 100, Format: weights.format, Seed: 1}
 					name := fmt.Sprintf("%s/%d/%s/outputs=%d", weights.name, size.units, activations, outputs)
 					b.Run(name, func(b *testing.B) { benchmarkStep(b, network, precisions[activations]) })
 				}

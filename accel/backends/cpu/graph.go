@@ -143,7 +143,7 @@ func (w *weights) layOut(g stepgraph.Graph) (err error) {
 // substitute notes that a weight is kept as float32, which is nothing new for
 // one that was deployed so.
 func (w *weights) substitute(name, reason string) {
-	if weight := w.packed[name]; weight.Bits != packed.FullPrecision {
+	if weight := w.packed[name]; len(weight.Planes) > 0 {
 		w.substitutions = append(w.substitutions, backend.Substitution{Weight: name, From: weight.Format(), To: "float32", Reason: reason})
 	}
 }

@@ -18,7 +18,7 @@ func BenchmarkMultiply(b *testing.B) {
 			for i := range codes {
 				codes[i] = uint16(rng.IntN(len(book.levels)))
 			}
-			m, err := packed.Pack(codes, 4*units, units, book.bits, book.levels, false)
+			m, err := packed.Pack(4*units, units, packed.Codes{Bits: book.bits, Codes: codes, Levels: book.levels, Scales: []float32{1}})
 			if err != nil {
 				b.Fatal(err)
 			}

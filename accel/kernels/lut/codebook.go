@@ -2,95 +2,90 @@ package lut
 
 import (
 	"math"
+	"math/bits"
 
 	"bittern/plugins/packed"
 )
 
-// split is a codebook written as signs; see the package documentation. Values
-// are one for the matrix, or one a row.
+// split is the levels of a plane written as signs; see the package documentation.
+// Its values are multiples of the plane's scales.
 type split struct {
-	signs   []uint8 // by code: bit p is set where plane p is +1
-	centre  []float32
-	weights [][]float32 // by plane
+	signs   []uint8 // by code: bit p is set where sign plane p is +1
+	centre  float64
+	weights []float64 // by sign plane
 }
 
-// splitLevels writes the codebooks of m as signs, or says that they cannot be.
-func splitLevels(m packed.Matrix) (split, bool) {
-	books := 1
-	if m.PerRow {
-		books = m.Rows
-	}
-	count := len(m.Levels) / books
-	signs := signPatterns(count)
-	if signs == nil {
+// splitLevels writes levels as signs, or says that they cannot be.
+func splitLevels(levels []float32) (split, bool) {
+	if len(levels) > 256 {
 		return split{}, false
 	}
-	planes := 1
-	for signs[count-1]>>planes != 0 {
-		planes++
-	}
-	s := split{signs: signs, centre: make([]float32, books), weights: make([][]float32, planes)}
-	for p := range s.weights {
-		s.weights[p] = make([]float32, books)
-	}
-	for book := range books {
-		levels := m.Levels[book*count : (book+1)*count]
-		first, last := float64(levels[0]), float64(levels[count-1])
-		s.centre[book] = float32((first + last) / 2)
-		for p := range planes {
-			s.weights[p][book] = float32(planeWeight(levels, signs, p))
+	last := len(levels) - 1
+	first := float64(levels[0])
+	// Half the difference between two codes that differ in the sign of a plane alone.
+	half := func(high, low int) float64 { return (float64(levels[high]) - float64(levels[low])) / 2 }
+	var s split
+	if len(levels) <= 3 { // a plane for each step up
+		s.signs = []uint8{0b00, 0b01, 0b11}[:len(levels)]
+		for p := range max(1, last) {
+			s.weights = append(s.weights, half(min(p+1, last), p))
 		}
-		for code, level := range levels {
-			sum := float64(s.centre[book])
-			for p := range planes {
-				sign := float64(int(signs[code]>>p&1)*2 - 1)
-				sum += sign * float64(s.weights[p][book])
-			}
-			// A float32 codebook whose levels are rounded sums of its planes.
-			if tolerance := 4 * 0x1p-24 * max(math.Abs(first), math.Abs(last)); math.Abs(sum-float64(level)) > tolerance {
-				return split{}, false
-			}
+	} else { // the bits of the code
+		for code := range levels {
+			s.signs = append(s.signs, uint8(code))
+		}
+		for p := range bits.Len(uint(last)) {
+			s.weights = append(s.weights, half(1<<p, 0))
+		}
+	}
+	s.centre = first
+	for _, weight := range s.weights {
+		s.centre += weight
+	}
+	largest := 0.0
+	for _, level := range levels {
+		largest = max(largest, math.Abs(float64(level)))
+	}
+	for code, level := range levels {
+		sum := s.centre
+		for p, weight := range s.weights {
+			sum += float64(int(s.signs[code]>>p&1)*2-1) * weight
+		}
+		// Levels of float32 are rounded sums of their planes.
+		if math.Abs(sum-float64(level)) > 4*0x1p-24*largest {
+			return split{}, false
 		}
 	}
 	return s, true
 }
 
-// signPatterns returns the signs of every code of a codebook of count levels:
-// up to three levels one plane for each step up, otherwise the code's own bits.
-// It returns nil where there are neither.
-func signPatterns(count int) []uint8 {
-	switch {
-	case count <= 3:
-		return []uint8{0b00, 0b01, 0b11}[:count]
-	case count > 256 || count&(count-1) != 0:
+// times is the scales of a plane multiplied by a weight: one value, or one a row.
+func times(scales []float32, weight float64) []float32 {
+	products := make([]float32, len(scales))
+	for i, scale := range scales {
+		products[i] = float32(float64(scale) * weight)
+	}
+	return products
+}
+
+// centres is what the splits of all planes add to every weight: nothing where that is
+// 0, one value, or one a row.
+func centres(m packed.Matrix, splits []split) []float32 {
+	scales := 1
+	for _, p := range m.Planes {
+		scales = max(scales, len(p.Scales))
+	}
+	sums, zero := make([]float32, scales), true
+	for r := range sums {
+		sum := 0.0
+		for i, s := range splits {
+			sum += float64(m.Planes[i].Scale(r)) * s.centre
+		}
+		sums[r] = float32(sum)
+		zero = zero && sum == 0
+	}
+	if zero {
 		return nil
 	}
-	signs := make([]uint8, count)
-	for code := range signs {
-		signs[code] = uint8(code)
-	}
-	return signs
-}
-
-// planeWeight is half the difference between the two codes that differ in the
-// sign of plane p alone, or 0 where there are none.
-func planeWeight(levels []float32, signs []uint8, p int) float64 {
-	for high, set := range signs {
-		for low, clear := range signs {
-			if set == clear|1<<p && set != clear {
-				return (float64(levels[high]) - float64(levels[low])) / 2
-			}
-		}
-	}
-	return 0
-}
-
-// zero says that all values are zero.
-func zero(values []float32) bool {
-	for _, v := range values {
-		if v != 0 {
-			return false
-		}
-	}
-	return true
+	return sums
 }

@@ -30,43 +30,31 @@ func newColumns(k *kernels, m packed.Matrix) (*Columns, error) {
 		return nil, err
 	}
 	laid := &Columns{rows: m.Rows, columns: m.Cols, kernels: k}
-	books := 1
-	if m.PerRow {
-		books = m.Rows
-	}
-	count := len(m.Levels) / books
-	if m.Bits == packed.FullPrecision || count < 2 || count > 3 {
+	if len(m.Planes) != 1 || len(m.Planes[0].Levels) < 2 || len(m.Planes[0].Levels) > 3 {
 		laid.values = make([]float32, m.Rows*m.Cols)
-		for r := range m.Rows {
-			for c := range m.Cols {
-				laid.values[c*m.Rows+r] = m.Value(r, c)
-			}
+		for i, value := range m.Decode() {
+			laid.values[i%m.Cols*m.Rows+i/m.Cols] = value
 		}
 		return laid, nil
 	}
+	plane := m.Planes[0]
+	count := len(plane.Levels)
 
 	laid.plane = (m.Rows + 63) / 64 * 8 // whole words: a vector of bits is read at once
 	laid.bits = make([]byte, m.Cols*(count-1)*laid.plane)
-	for i, code := range m.Unpack() {
+	for i, code := range m.Codes(0) {
 		r, c := i/m.Cols, i%m.Cols
 		for level := 1; level <= int(code); level++ {
 			laid.bits[(c*(count-1)+level-1)*laid.plane+r/8] |= 1 << (r % 8)
 		}
 	}
-	if m.PerRow {
+	laid.distance = repeats
+	if len(plane.Scales) > 1 {
 		laid.distance, laid.step = m.Rows, 1
-		laid.levels = make([]float32, count*m.Rows)
-		for r := range m.Rows {
-			for level, value := range m.RowLevels(r) {
-				laid.levels[level*m.Rows+r] = value
-			}
-		}
-	} else {
-		laid.distance = repeats
-		for _, value := range m.Levels {
-			for range repeats {
-				laid.levels = append(laid.levels, value)
-			}
+	}
+	for _, level := range plane.Levels {
+		for i := range laid.distance {
+			laid.levels = append(laid.levels, level*plane.Scale(i))
 		}
 	}
 	return laid, nil

@@ -53,7 +53,7 @@ func (m *Matrix) integers(dst []int32, a *Activations) (unit float32) {
 // columns as the level takes together.
 func decodedSums(k *kernels, p Precision, m packed.Matrix, q []int16) (sums []int32, unit float32) {
 	planes := 2
-	if len(m.Levels) == 2 || m.PerRow && len(m.Levels) == 2*m.Rows {
+	if len(m.Planes[0].Levels) == 2 {
 		planes = 1
 	}
 	group, perPlane := 1, false

@@ -57,17 +57,14 @@ func randomMatrix(t *testing.T, rng *rand.Rand, rows, cols, bits int, levels []f
 	for i := range codes {
 		codes[i] = uint16(rng.IntN(len(levels)))
 	}
+	scales := []float32{1}
 	if perRow {
-		var all []float32
-		for range rows {
-			scale := 0.5 + rng.Float32()
-			for _, level := range levels {
-				all = append(all, level*scale)
-			}
+		scales = make([]float32, rows)
+		for r := range scales {
+			scales[r] = 0.5 + rng.Float32()
 		}
-		levels = all
 	}
-	m, err := packed.Pack(codes, rows, cols, bits, levels, perRow)
+	m, err := packed.Pack(rows, cols, packed.Codes{Bits: bits, Codes: codes, Levels: levels, Scales: scales})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,8 +236,10 @@ func checkProduct(t *testing.T, k *kernels, name string, packedMatrix packed.Mat
 	for i := range rows * cols {
 		largestWeight = max(largestWeight, math.Abs(float64(packedMatrix.Value(i/cols, i%cols))))
 	}
-	for _, level := range packedMatrix.Levels {
-		largestWeight = max(largestWeight, math.Abs(float64(level)))
+	for _, p := range packedMatrix.Planes {
+		for _, level := range p.Levels {
+			largestWeight = max(largestWeight, math.Abs(float64(level))*float64(slices.Max(p.Scales)))
+		}
 	}
 	for _, v := range activations {
 		largest += largestWeight * math.Abs(v)
@@ -560,13 +559,13 @@ func TestRefusals(t *testing.T) {
 			test.call()
 		}()
 	}
-	if _, err := New(packed.Matrix{Rows: 3, Cols: 5, Bits: 1}, Int14); err == nil {
+	if _, err := New(packed.Matrix{Rows: 3, Cols: 5}, Int14); err == nil {
 		t.Error("got no error for a matrix without data")
 	}
-	if _, err := NewColumns(packed.Matrix{Rows: 3, Cols: 5, Bits: 1}); err == nil {
+	if _, err := NewColumns(packed.Matrix{Rows: 3, Cols: 5}); err == nil {
 		t.Error("got no error for columns without data")
 	}
-	wide, err := packed.Pack(make([]uint16, MaxColumns+1), 1, MaxColumns+1, 1, codebooks[0].levels, false)
+	wide, err := packed.Pack(1, MaxColumns+1, packed.Codes{Bits: 1, Codes: make([]uint16, MaxColumns+1), Levels: []float32{-1, 1}, Scales: []float32{1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -585,7 +584,7 @@ func TestLongestSums(t *testing.T) {
 			for i := range q {
 				q[i], codes[i] = int16(precision.Limit()), 2
 			}
-			m, err := packed.Pack(codes, 1, MaxColumns, 2, []float32{-1, 0, 1}, false)
+			m, err := packed.Pack(1, MaxColumns, packed.Codes{Bits: 2, Codes: codes, Levels: []float32{-1, 0, 1}, Scales: []float32{1}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,7 +2,6 @@ package lut
 
 import (
 	"fmt"
-	"slices"
 
 	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/packed"
@@ -43,45 +42,54 @@ func newMatrix(k *kernels, m packed.Matrix, precision Precision) (*Matrix, error
 		return nil, fmt.Errorf("lut: a %d×%d matrix; at most %d columns are summed", m.Rows, m.Cols, MaxColumns)
 	}
 	laid := &Matrix{rows: m.Rows, columns: m.Cols, kernels: k, precision: precision}
-	s, ok := split{}, false
-	if m.Bits != packed.FullPrecision {
-		s, ok = splitLevels(m)
+	splits := make([]split, len(m.Planes))
+	ok := len(m.Planes) > 0
+	for i, p := range m.Planes {
+		if splits[i], ok = splitLevels(p.Levels); !ok {
+			break
+		}
 	}
 	if !ok {
 		laid.values = denseBlocks(m, k.lanes)
 		return laid, nil
 	}
-	if !zero(s.centre) {
-		laid.centre = s.centre
+	laid.centre = centres(m, splits)
+	for i, s := range splits {
+		laid.sums = append(laid.sums, laid.planeSums(m, i, s)...)
 	}
-	signs := make([]uint8, 0, m.Rows*m.Cols)
-	for _, code := range m.Unpack() {
+	return laid, nil
+}
+
+// planeSums lays out the signs of a plane of m, two planes of signs of equal weight
+// together.
+func (m *Matrix) planeSums(from packed.Matrix, plane int, s split) []planeSum {
+	signs := make([]uint8, 0, m.rows*m.columns)
+	for _, code := range from.Codes(plane) {
 		signs = append(signs, s.signs[code])
 	}
+	var sums []planeSum
 	for p := 0; p < len(s.weights); {
 		planes := []int{p}
-		if p+1 < len(s.weights) && slices.Equal(s.weights[p], s.weights[p+1]) {
+		if p+1 < len(s.weights) && s.weights[p] == s.weights[p+1] {
 			planes = append(planes, p+1)
 		}
-		laid.sums = append(laid.sums, planeSum{
+		sums = append(sums, planeSum{
 			planes:  len(planes),
-			codes:   laid.layout(len(planes)).arrange(signs, m.Rows, m.Cols, planes),
-			weights: s.weights[p],
+			codes:   m.layout(len(planes)).arrange(signs, m.rows, m.columns, planes),
+			weights: times(from.Planes[plane].Scales, s.weights[p]),
 		})
 		p += len(planes)
 	}
-	return laid, nil
+	return sums
 }
 
 // denseBlocks decodes m into blocks of lanes rows, column after column.
 func denseBlocks(m packed.Matrix, lanes int) []float32 {
 	blocks := (m.Rows + lanes - 1) / lanes
 	values := floats(aligned(4 * blocks * lanes * m.Cols))
-	for r := range m.Rows {
-		block := values[r/lanes*lanes*m.Cols:]
-		for c := range m.Cols {
-			block[c*lanes+r%lanes] = m.Value(r, c)
-		}
+	for i, value := range m.Decode() {
+		r, c := i/m.Cols, i%m.Cols
+		values[(r/lanes*m.Cols+c)*lanes+r%lanes] = value
 	}
 	return values
 }

@@ -137,13 +137,13 @@ func (q *coin) Project(context.Context) error {
 func (q *coin) Freeze(_ context.Context, draw quantizer.Draw) ([]quantizer.Frozen, error) {
 	var frozen []quantizer.Frozen
 	for _, w := range q.weights {
-		f := quantizer.Frozen{Name: w.Name, Bits: 1, Levels: []float32{-scale(w), scale(w)}, Codes: make([]uint16, len(w.Latent))}
+		p := quantizer.Plane{Bits: 1, Levels: []float32{-1, 1}, Scales: []float32{scale(w)}, Codes: make([]uint16, len(w.Latent))}
 		for i, heads := range q.up(w, draw) {
 			if heads {
-				f.Codes[i] = 1
+				p.Codes[i] = 1
 			}
 		}
-		frozen = append(frozen, f)
+		frozen = append(frozen, quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{p}})
 	}
 	return frozen, nil
 }
@@ -194,13 +194,13 @@ func (q *curved) Freeze(context.Context, quantizer.Draw) ([]quantizer.Frozen, er
 	var frozen []quantizer.Frozen
 	for _, w := range q.weights {
 		level := CurvedLevel(w.Latent, w.Moment2)
-		f := quantizer.Frozen{Name: w.Name, Bits: 1, Levels: []float32{-level, level}, Codes: make([]uint16, len(w.Latent))}
+		plane := quantizer.Plane{Bits: 1, Levels: []float32{-1, 1}, Scales: []float32{level}, Codes: make([]uint16, len(w.Latent))}
 		for i, v := range w.Latent {
 			if !math.Signbit(float64(v)) {
-				f.Codes[i] = 1
+				plane.Codes[i] = 1
 			}
 		}
-		frozen = append(frozen, f)
+		frozen = append(frozen, quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{plane}})
 	}
 	return frozen, nil
 }

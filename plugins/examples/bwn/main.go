@@ -58,21 +58,21 @@ func (q *bwn) Quantize(context.Context, quantizer.Draw) error {
 func (q *bwn) Freeze(context.Context, quantizer.Draw) ([]quantizer.Frozen, error) {
 	var frozen []quantizer.Frozen
 	for _, w := range q.weights {
-		f := quantizer.Frozen{Name: w.Name, Bits: 1, PerRow: true, Codes: make([]uint16, len(w.Latent))}
+		p := quantizer.Plane{Bits: 1, Codes: make([]uint16, len(w.Latent)), Levels: []float32{-1, 1}}
 		for row := range w.Rows {
 			latent := w.Latent[row*w.Cols:][:w.Cols]
 			scale, err := meanAbsolute(w.Name, latent)
 			if err != nil {
 				return nil, err
 			}
-			f.Levels = append(f.Levels, -scale, scale)
+			p.Scales = append(p.Scales, scale)
 			for i, v := range latent {
 				if sign(v) > 0 {
-					f.Codes[row*w.Cols+i] = 1
+					p.Codes[row*w.Cols+i] = 1
 				}
 			}
 		}
-		frozen = append(frozen, f)
+		frozen = append(frozen, quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{p}})
 	}
 	return frozen, nil
 }

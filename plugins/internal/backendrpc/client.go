@@ -91,18 +91,25 @@ func (c *client) deployInto(ctx context.Context, a *arena.Arena, request backend
 }
 
 func encodeMatrix(a *arena.Arena, weight packed.Matrix) (*backendv1.Matrix, error) {
-	levels, err := wire.Copy(a, weight.Levels)
-	if err != nil {
-		return nil, fmt.Errorf("levels: %w", err)
+	m := &backendv1.Matrix{Rows: int64(weight.Rows), Cols: int64(weight.Cols)}
+	var err error
+	for i, p := range weight.Planes {
+		plane := &backendv1.Plane{Bits: int64(p.Bits)}
+		if plane.Levels, err = wire.Copy(a, p.Levels); err != nil {
+			return nil, fmt.Errorf("levels of plane %d: %w", i, err)
+		}
+		if plane.Scales, err = wire.Copy(a, p.Scales); err != nil {
+			return nil, fmt.Errorf("scales of plane %d: %w", i, err)
+		}
+		if plane.Data, err = wire.Copy(a, p.Data); err != nil {
+			return nil, fmt.Errorf("data of plane %d: %w", i, err)
+		}
+		m.Planes = append(m.Planes, plane)
 	}
-	data, err := wire.Copy(a, weight.Data)
-	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
+	if m.Values, err = wire.Copy(a, weight.Values); err != nil {
+		return nil, fmt.Errorf("values: %w", err)
 	}
-	return &backendv1.Matrix{
-		Rows: int64(weight.Rows), Cols: int64(weight.Cols), Bits: int64(weight.Bits),
-		Levels: levels, PerRow: weight.PerRow, Data: data,
-	}, nil
+	return m, nil
 }
 
 func (c *client) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {

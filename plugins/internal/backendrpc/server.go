@@ -66,18 +66,25 @@ func readNetwork(m *networkv1.Network) (_ network.Network, err error) {
 }
 
 func viewMatrix(mapping *arena.Mapping, m *backendv1.Matrix) (packed.Matrix, error) {
-	levels, err := wire.View[float32](mapping, m.GetLevels())
-	if err != nil {
-		return packed.Matrix{}, fmt.Errorf("levels: %w", err)
+	matrix := packed.Matrix{Rows: int(m.GetRows()), Cols: int(m.GetCols())}
+	var err error
+	for i, plane := range m.GetPlanes() {
+		p := packed.Plane{Bits: int(plane.GetBits())}
+		if p.Levels, err = wire.View[float32](mapping, plane.GetLevels()); err != nil {
+			return packed.Matrix{}, fmt.Errorf("levels of plane %d: %w", i, err)
+		}
+		if p.Scales, err = wire.View[float32](mapping, plane.GetScales()); err != nil {
+			return packed.Matrix{}, fmt.Errorf("scales of plane %d: %w", i, err)
+		}
+		if p.Data, err = wire.View[uint8](mapping, plane.GetData()); err != nil {
+			return packed.Matrix{}, fmt.Errorf("data of plane %d: %w", i, err)
+		}
+		matrix.Planes = append(matrix.Planes, p)
 	}
-	data, err := wire.View[uint8](mapping, m.GetData())
-	if err != nil {
-		return packed.Matrix{}, fmt.Errorf("data: %w", err)
+	if matrix.Values, err = wire.View[uint8](mapping, m.GetValues()); err != nil {
+		return packed.Matrix{}, fmt.Errorf("values: %w", err)
 	}
-	return packed.Matrix{
-		Rows: int(m.GetRows()), Cols: int(m.GetCols()), Bits: int(m.GetBits()),
-		Levels: levels, PerRow: m.GetPerRow(), Data: data,
-	}, nil
+	return matrix, nil
 }
 
 func (s *server) Cost(ctx context.Context, request *backendv1.CostRequest) (*backendv1.CostResponse, error) {

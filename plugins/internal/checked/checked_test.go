@@ -188,7 +188,7 @@ func TestQuantizerKeepsItsHandsOff(t *testing.T) {
 		"a state":             {func(w quantizer.Weight) { w.State["scale"].Value[1] = nan32 }, "element 1 of the state scale of w is NaN", "Initialise Quantize Backward Project Freeze"},
 		"a state of infinity": {func(w quantizer.Weight) { w.State["scale"].Value[0] = inf32 }, "element 0 of the state scale of w is -Inf", "Initialise Quantize Backward Project Freeze"},
 	} {
-		a := &answers{frozen: []quantizer.Frozen{{Name: "w", Bits: 32, Values: make([]float32, 6)}}}
+		a := &answers{frozen: []quantizer.Frozen{{Name: "w", Values: make([]float32, 6)}}}
 		q := checked.Quantizer(a, judge)
 		weight := quantizer.Weight{
 			Shape: aWeight, Latent: make([]float32, 6), Quantized: make([]float32, 6), Grad: make([]float32, 6),
@@ -248,18 +248,20 @@ func TestQuantizerFreeze(t *testing.T) {
 		frozen []quantizer.Frozen
 		want   string
 	}{
-		"binary":               {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes, Levels: []float32{-1, 1}}}, ""},
-		"binary by row":        {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes, Levels: []float32{-1, 1, -2, 2}, PerRow: true}}, ""},
-		"full precision":       {[]quantizer.Frozen{{Name: "w", Bits: 32, Values: make([]float32, 6)}}, ""},
+		"binary":               {[]quantizer.Frozen{{Name: "w", Planes: []quantizer.Plane{{Bits: 1, Codes: codes, Levels: []float32{-1, 1}, Scales: []float32{1}}}}}, ""},
+		"binary by row":        {[]quantizer.Frozen{{Name: "w", Planes: []quantizer.Plane{{Bits: 1, Codes: codes, Levels: []float32{-1, 1}, Scales: []float32{1, 2}}}}}, ""},
+		"full precision":       {[]quantizer.Frozen{{Name: "w", Values: make([]float32, 6)}}, ""},
 		"nothing":              {nil, "0 frozen weights for 1 weights"},
-		"another weight":       {[]quantizer.Frozen{{Name: "v", Bits: 1, Codes: codes, Levels: []float32{-1, 1}}}, `is "v", not "w"`},
-		"too few codes":        {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes[1:], Levels: []float32{-1, 1}}}, "5 codes for a 2×3 matrix"},
-		"a code too wide":      {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: []uint16{0, 1, 2, 0, 0, 0}, Levels: []float32{-1, 1}}}, "code 2 at row 0, column 2"},
-		"too few levels":       {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes, Levels: []float32{-1, 1, -2}, PerRow: true}}, "w"},
-		"a level of NaN":       {[]quantizer.Frozen{{Name: "w", Bits: 1, Codes: codes, Levels: []float32{-1, nan32}}}, "NaN"},
-		"no bits":              {[]quantizer.Frozen{{Name: "w", Codes: codes, Levels: []float32{-1, 1}}}, "w"},
-		"a value of infinity":  {[]quantizer.Frozen{{Name: "w", Bits: 32, Values: []float32{1, 2, 3, inf32, 5, 6}}}, "row 1, column 0 is -Inf"},
-		"too many full values": {[]quantizer.Frozen{{Name: "w", Bits: 32, Values: make([]float32, 7)}}, "7 values for a 2×3 matrix"},
+		"another weight":       {[]quantizer.Frozen{{Name: "v", Planes: []quantizer.Plane{{Bits: 1, Codes: codes, Levels: []float32{-1, 1}, Scales: []float32{1}}}}}, `is "v", not "w"`},
+		"too few codes":        {[]quantizer.Frozen{{Name: "w", Planes: []quantizer.Plane{{Bits: 1, Codes: codes[1:], Levels: []float32{-1, 1}, Scales: []float32{1}}}}}, "5 codes for a 2×3 matrix"},
+		"a code too wide":      {[]quantizer.Frozen{{Name: "w", Planes: []quantizer.Plane{{Bits: 1, Codes: []uint16{0, 1, 2, 0, 0, 0}, Levels: []float32{-1, 1}, Scales: []float32{1}}}}}, "code 2 at row 0, column 2"},
+		"too few scales":       {[]quantizer.Frozen{{Name: "w", Planes: []quantizer.Plane{{Bits: 1, Codes: codes, Levels: []float32{-1, 1}}}}}, "0 scales for 2 rows"},
+		"codes and values":     {[]quantizer.Frozen{{Name: "w", Values: make([]float32, 6), Planes: []quantizer.Plane{{Bits: 1, Codes: codes, Levels: []float32{-1, 1}, Scales: []float32{1}}}}}, "one or the other"},
+		"a second plane short": {[]quantizer.Frozen{{Name: "w", Planes: []quantizer.Plane{{Bits: 1, Codes: codes, Levels: []float32{-1, 1}, Scales: []float32{1}}, {Bits: 1, Levels: []float32{-1, 1}, Scales: []float32{1}}}}}, "plane 1: 0 codes for a 2×3 matrix"},
+		"a level of NaN":       {[]quantizer.Frozen{{Name: "w", Planes: []quantizer.Plane{{Bits: 1, Codes: codes, Levels: []float32{-1, nan32}, Scales: []float32{1}}}}}, "NaN"},
+		"no bits":              {[]quantizer.Frozen{{Name: "w", Planes: []quantizer.Plane{{Codes: codes, Levels: []float32{-1, 1}, Scales: []float32{1}}}}}, "w"},
+		"a value of infinity":  {[]quantizer.Frozen{{Name: "w", Values: []float32{1, 2, 3, inf32, 5, 6}}}, "row 1, column 0 is -Inf"},
+		"too many full values": {[]quantizer.Frozen{{Name: "w", Values: make([]float32, 7)}}, "7 values for a 2×3 matrix"},
 	} {
 		q := checked.Quantizer(&answers{frozen: test.frozen}, judge)
 		if err := q.Open(t.Context(), nil, []quantizer.Weight{{Shape: aWeight}}); err != nil {

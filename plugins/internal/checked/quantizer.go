@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"bittern/plugins"
-	"bittern/plugins/packed"
 	"bittern/plugins/quantizer"
 )
 
@@ -173,13 +172,7 @@ func checkFrozen(frozen []quantizer.Frozen, weights []quantizer.Weight) error {
 		if f.Name != w.Name {
 			return fmt.Errorf("the frozen weight %d is %q, not %q", i, f.Name, w.Name)
 		}
-		var err error
-		if f.Bits == packed.FullPrecision {
-			_, err = packed.FromValues(f.Values, w.Rows, w.Cols)
-		} else {
-			_, err = packed.Pack(f.Codes, w.Rows, w.Cols, f.Bits, f.Levels, f.PerRow)
-		}
-		if err != nil {
+		if _, err := f.Pack(w.Rows, w.Cols); err != nil {
 			return fmt.Errorf("weight %q: %w", w.Name, err)
 		}
 	}

@@ -137,13 +137,20 @@ func (c *client) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.F
 }
 
 func decodeFrozen(reader *arena.Reader, m *quantizerv1.Frozen) (quantizer.Frozen, error) {
-	f := quantizer.Frozen{Name: m.GetName(), Bits: int(m.GetBits()), PerRow: m.GetPerRow()}
+	f := quantizer.Frozen{Name: m.GetName()}
 	var err error
-	if f.Codes, err = wire.Read[uint16](reader, m.GetCodes()); err != nil {
-		return quantizer.Frozen{}, fmt.Errorf("codes: %w", err)
-	}
-	if f.Levels, err = wire.Read[float32](reader, m.GetLevels()); err != nil {
-		return quantizer.Frozen{}, fmt.Errorf("levels: %w", err)
+	for i, plane := range m.GetPlanes() {
+		p := quantizer.Plane{Bits: int(plane.GetBits())}
+		if p.Codes, err = wire.Read[uint16](reader, plane.GetCodes()); err != nil {
+			return quantizer.Frozen{}, fmt.Errorf("codes of plane %d: %w", i, err)
+		}
+		if p.Levels, err = wire.Read[float32](reader, plane.GetLevels()); err != nil {
+			return quantizer.Frozen{}, fmt.Errorf("levels of plane %d: %w", i, err)
+		}
+		if p.Scales, err = wire.Read[float32](reader, plane.GetScales()); err != nil {
+			return quantizer.Frozen{}, fmt.Errorf("scales of plane %d: %w", i, err)
+		}
+		f.Planes = append(f.Planes, p)
 	}
 	if f.Values, err = wire.Read[float32](reader, m.GetValues()); err != nil {
 		return quantizer.Frozen{}, fmt.Errorf("values: %w", err)

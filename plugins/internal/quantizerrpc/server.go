@@ -136,13 +136,20 @@ func (s *server) Freeze(ctx context.Context, request *quantizerv1.FreezeRequest)
 }
 
 func encodeFrozen(a *arena.Arena, f quantizer.Frozen) (*quantizerv1.Frozen, error) {
-	m := &quantizerv1.Frozen{Name: f.Name, Bits: int64(f.Bits), PerRow: f.PerRow}
+	m := &quantizerv1.Frozen{Name: f.Name}
 	var err error
-	if m.Codes, err = wire.Copy(a, f.Codes); err != nil {
-		return nil, fmt.Errorf("codes: %w", err)
-	}
-	if m.Levels, err = wire.Copy(a, f.Levels); err != nil {
-		return nil, fmt.Errorf("levels: %w", err)
+	for i, p := range f.Planes {
+		plane := &quantizerv1.Plane{Bits: int64(p.Bits)}
+		if plane.Codes, err = wire.Copy(a, p.Codes); err != nil {
+			return nil, fmt.Errorf("codes of plane %d: %w", i, err)
+		}
+		if plane.Levels, err = wire.Copy(a, p.Levels); err != nil {
+			return nil, fmt.Errorf("levels of plane %d: %w", i, err)
+		}
+		if plane.Scales, err = wire.Copy(a, p.Scales); err != nil {
+			return nil, fmt.Errorf("scales of plane %d: %w", i, err)
+		}
+		m.Planes = append(m.Planes, plane)
 	}
 	if m.Values, err = wire.Copy(a, f.Values); err != nil {
 		return nil, fmt.Errorf("values: %w", err)

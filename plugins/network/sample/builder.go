@@ -10,24 +10,10 @@ import (
 	graphs "bittern/plugins/stepgraph/sample"
 )
 
-// format is how recurrent weights are stored; levels are in units of α.
-type format struct {
-	bits   int
-	levels []float32
-	rows   bool // an α of its own for every row
-}
-
 var (
-	binary     = format{bits: 1, levels: graphs.Binary}
-	ternary    = format{bits: 2, levels: graphs.Ternary}
-	fourLevels = format{bits: 2, levels: []float32{-1.5, -0.4, 0.3, 1.2}}
-	float      = format{bits: packed.FullPrecision}
+	fourLevels = graphs.Format{Planes: [][]float32{{-1.5, -0.4, 0.3, 1.2}}}
+	float      = graphs.Format{}
 )
-
-func perRow(f format) format {
-	f.rows = true
-	return f
-}
 
 // lstm is a batch-normalised LSTM as package stepgraph/sample makes it.
 type lstm struct {
@@ -35,14 +21,14 @@ type lstm struct {
 	dense         bool
 	outputs       int // classes; 0 leaves the output layer out
 	rows          int // of tables
-	format        format
+	format        graphs.Format
 	seed          uint64
 }
 
 func (c lstm) build() (stepgraph.Graph, map[string]packed.Matrix) {
 	return graphs.LSTM{
 		Units: c.units, Inputs: c.inputs, Dense: c.dense, Outputs: c.outputs, Steps: c.rows,
-		Bits: c.format.bits, Levels: c.format.levels, PerRow: c.format.rows, Seed: c.seed,
+		Format: c.format, Seed: c.seed,
 	}.Build()
 }
 
@@ -99,7 +85,7 @@ func stacked(below, above stepgraph.Graph) stepgraph.Graph {
 type gru struct {
 	units, rows int
 	layer       bool
-	format      format
+	format      graphs.Format
 }
 
 // gru adds a layer above a value of the graph, and makes its state the output:
@@ -174,35 +160,27 @@ func (b *builder) logits(g *stepgraph.Graph, inputs, classes int) {
 }
 
 // recurrent makes a weight matrix whose products of values around 1 are around 1.
-func (b *builder) recurrent(name string, rows, cols int, f format) {
+func (b *builder) recurrent(name string, rows, cols int, f graphs.Format) {
 	alpha := float32(math.Sqrt(1 / float64(cols)))
-	if f.bits == packed.FullPrecision {
+	if len(f.Planes) == 0 {
 		b.full(name, rows, cols, math.Sqrt(3/float64(cols)))
 		return
 	}
-	codes := make([]uint16, rows*cols)
-	for i := range codes {
-		codes[i] = uint16(b.rng.IntN(len(f.levels)))
-	}
-	books := 1
-	if f.rows {
-		books = rows
-	}
-	var levels []float32
-	for range books {
-		scale := alpha
-		if f.rows {
+	b.weights[name] = f.Pack(b.rng, rows, cols, func(plane int) float32 {
+		scale := alpha / float32(int(1)<<plane)
+		if f.Rows {
 			scale *= 0.5 + b.rng.Float32()
 		}
-		for _, level := range f.levels {
-			levels = append(levels, level*scale)
-		}
-	}
-	b.weights[name] = must(packed.Pack(codes, rows, cols, f.bits, levels, f.rows))
+		return scale
+	})
 }
 
 func (b *builder) full(name string, rows, cols int, bound float64) {
-	b.weights[name] = must(packed.FromValues(b.uniform(rows*cols, float32(bound)), rows, cols))
+	m, err := packed.FromValues(b.uniform(rows*cols, float32(bound)), rows, cols)
+	if err != nil {
+		panic(fmt.Sprintf("sample: %v", err))
+	}
+	b.weights[name] = m
 }
 
 // table has values around the given one.
@@ -229,11 +207,4 @@ func (b *builder) uniform(n int, bound float32) []float32 {
 		values[i] = bound * (2*b.rng.Float32() - 1)
 	}
 	return values
-}
-
-func must(m packed.Matrix, err error) packed.Matrix {
-	if err != nil {
-		panic(fmt.Sprintf("sample: %v", err))
-	}
-	return m
 }

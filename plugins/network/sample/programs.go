@@ -3,6 +3,7 @@ package sample
 import (
 	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
+	graphs "bittern/plugins/stepgraph/sample"
 )
 
 // stream is the one of programs that have one.
@@ -19,21 +20,21 @@ func tokens(name string, vocabulary int) stepgraph.Graph {
 
 func gruBinaryRows() Program {
 	b, g := newBuilder(7), tokens("x", 6)
-	b.gru(&g, "layer0", "x", 6, gru{units: 9, rows: 1, format: perRow(binary)})
+	b.gru(&g, "layer0", "x", 6, gru{units: 9, rows: 1, format: graphs.PerRow(graphs.Binary)})
 	b.logits(&g, 9, 6)
 	return finish("gru-binary-rows", network.Scanned("", g), b.weights, map[string]int{stream: 7}, false)
 }
 
 func gruTernaryCarried() Program {
 	b, g := newBuilder(8), tokens("x", 9)
-	b.gru(&g, "layer0", "x", 9, gru{units: 5, rows: 9, format: ternary})
+	b.gru(&g, "layer0", "x", 9, gru{units: 5, rows: 9, format: graphs.Ternary})
 	b.logits(&g, 5, 9)
 	return finish("gru-ternary-carried", network.Scanned("", g), b.weights, map[string]int{stream: 5}, true)
 }
 
 func gruLayerNorm() Program {
 	b, g := newBuilder(9), tokens("x", 5)
-	b.gru(&g, "layer0", "x", 5, gru{units: 7, rows: 1, layer: true, format: ternary})
+	b.gru(&g, "layer0", "x", 5, gru{units: 7, rows: 1, layer: true, format: graphs.Ternary})
 	b.logits(&g, 7, 5)
 	return finish("gru-layer-norm", network.Scanned("", g), b.weights, map[string]int{stream: 6}, false)
 }
@@ -41,8 +42,8 @@ func gruLayerNorm() Program {
 func twoLayers() Program {
 	b := newBuilder(10)
 	g := stacked(
-		b.lstm("lower", lstm{units: 7, inputs: 9, rows: 4, format: ternary, seed: 10}),
-		b.lstm("upper", lstm{units: 5, inputs: 7, dense: true, outputs: 9, rows: 3, format: ternary, seed: 11}))
+		b.lstm("lower", lstm{units: 7, inputs: 9, rows: 4, format: graphs.Ternary, seed: 10}),
+		b.lstm("upper", lstm{units: 5, inputs: 7, dense: true, outputs: 9, rows: 3, format: graphs.Ternary, seed: 11}))
 	return finish("two-layers", network.Scanned("", g), b.weights, map[string]int{stream: 6}, true)
 }
 
@@ -52,7 +53,7 @@ func denseLast() Program {
 		Inputs: []network.Input{{Name: "pixels", Role: network.Features, Stream: stream, Size: 3}},
 		Stages: []network.Stage{
 			{Name: "state", Op: network.Scan, Inputs: []string{"pixels"}, Last: true,
-				Graph: b.lstm("layer0", lstm{units: 11, inputs: 3, dense: true, rows: 4, format: binary, seed: 12})},
+				Graph: b.lstm("layer0", lstm{units: 11, inputs: 3, dense: true, rows: 4, format: graphs.Binary, seed: 12})},
 			{Name: "logits", Op: network.Scan, Inputs: []string{"state"}, Graph: b.classifier(5, 11)},
 		},
 		Output: "logits",
@@ -84,7 +85,7 @@ func joined(sizes ...int) (g stepgraph.Graph, size int) {
 func tagger() Program {
 	b := newBuilder(13)
 	reader := func(name string, seed uint64) stepgraph.Graph {
-		return b.lstm(name, lstm{units: 5, inputs: 6, rows: 3, format: binary, seed: seed})
+		return b.lstm(name, lstm{units: 5, inputs: 6, rows: 3, format: graphs.Binary, seed: seed})
 	}
 	return finish("tagger", network.Network{
 		Inputs: []network.Input{
@@ -109,7 +110,7 @@ func (b *builder) reader(name string, vocabulary, embedding int, c gru) stepgrap
 
 func bidirectional() Program {
 	b := newBuilder(15)
-	c := gru{units: 5, rows: 3, format: ternary}
+	c := gru{units: 5, rows: 3, format: graphs.Ternary}
 	return finish("bidirectional", network.Network{
 		Inputs: []network.Input{
 			{Name: "words", Role: network.Tokens, Stream: stream, Size: 11},
@@ -131,7 +132,7 @@ func bidirectional() Program {
 func attention() Program {
 	const vocabulary, embedding, units, both, classes = 13, 4, 3, 6, 5
 	b := newBuilder(16)
-	c := gru{units: units, rows: 2, format: binary}
+	c := gru{units: units, rows: 2, format: graphs.Binary}
 	join, _ := joined(units, units)
 	b.full("Wy", units, both, 1)
 	b.full("Wu", units, both, 1)

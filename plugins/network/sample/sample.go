@@ -9,6 +9,7 @@ import (
 
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
+	graphs "bittern/plugins/stepgraph/sample"
 )
 
 // Program is a network with its weights, and how a test runs it. Sizes are odd, so
@@ -42,9 +43,9 @@ type Program struct {
 //	                       to the text, and some classes are candidates
 func Programs() []Program {
 	return []Program{
-		scanned("lstm-binary", lstm{units: 5, inputs: 7, outputs: 7, rows: 4, format: binary, seed: 1}, false),
-		scanned("lstm-ternary", lstm{units: 17, inputs: 9, outputs: 9, rows: 6, format: ternary, seed: 2}, false),
-		scanned("lstm-ternary-rows", lstm{units: 3, inputs: 4, outputs: 4, rows: 3, format: perRow(ternary), seed: 3}, false),
+		scanned("lstm-binary", lstm{units: 5, inputs: 7, outputs: 7, rows: 4, format: graphs.Binary, seed: 1}, false),
+		scanned("lstm-ternary", lstm{units: 17, inputs: 9, outputs: 9, rows: 6, format: graphs.Ternary, seed: 2}, false),
+		scanned("lstm-ternary-rows", lstm{units: 3, inputs: 4, outputs: 4, rows: 3, format: graphs.PerRow(graphs.Ternary), seed: 3}, false),
 		scanned("lstm-four-levels", lstm{units: 11, inputs: 6, outputs: 5, rows: 2, format: fourLevels, seed: 4}, false),
 		scanned("lstm-float", lstm{units: 9, inputs: 5, outputs: 5, rows: 5, format: float, seed: 5}, false),
 		scanned("lstm-float-carried", lstm{units: 7, inputs: 5, outputs: 5, rows: 5, format: float, seed: 6}, true),

@@ -104,8 +104,8 @@ func TestProgramsCoverTheContract(t *testing.T) {
 			}
 		}
 		for _, m := range p.Weights {
-			found(m.Bits, true)
-			found("per row", m.PerRow)
+			found(m.Bits(), true)
+			found("per row", slices.ContainsFunc(m.Planes, func(p packed.Plane) bool { return len(p.Scales) > 1 }))
 		}
 	}
 	if len(missing) > 0 {

@@ -5,6 +5,7 @@ package sample
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 
 	"bittern/plugins/packed"
@@ -19,19 +20,61 @@ type LSTM struct {
 	Dense   bool // dense input in place of a token
 	Outputs int  // classes; 0 leaves the output layer out
 	Steps   int  // rows of every normalisation table
-	// Bits and Levels are the width and codebook of the recurrent weights in
-	// units of their scale α: 1 bit and −1, 1 for binary. 32 means full precision.
-	Bits   int
-	Levels []float32
-	PerRow bool // an α of its own for every row
-	Seed   uint64
+	Format  Format
+	Seed    uint64
 }
 
-// Binary and Ternary are the codebooks of the paper in units of α.
+// Format is how recurrent weights are stored: the levels of each plane of codes, in
+// units of its scale, or full precision where there are no planes. The scale of a
+// plane is half that of the one before it.
+type Format struct {
+	Planes [][]float32
+	Rows   bool // a scale of its own for every row
+}
+
+// Binary and Ternary are the formats of the paper. The others are of other quantizers:
+// multi-bit weights α₁b₁ + α₂b₂, ternary ones with two scales, 4-bit whole numbers
+// times a step, and eight levels that follow no rule.
 var (
-	Binary  = []float32{-1, 1}
-	Ternary = []float32{-1, 0, 1}
+	Binary     = Format{Planes: [][]float32{{-1, 1}}}
+	Ternary    = Format{Planes: [][]float32{{-1, 0, 1}}}
+	TwoPlanes  = Format{Planes: [][]float32{{-1, 1}, {-1, 1}}}
+	Asymmetric = Format{Planes: [][]float32{{-0.75, 0, 1.25}}}
+	Uniform    = Format{Planes: [][]float32{{-2, -1.75, -1.5, -1.25, -1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75}}}
+	EightFree  = Format{Planes: [][]float32{{-1.5, -1, -0.25, -0.1, 0.2, 0.4, 0.9, 2}}}
 )
+
+// PerRow is a format with a scale of its own for every row.
+func PerRow(f Format) Format {
+	f.Rows = true
+	return f
+}
+
+// Pack makes a rows×cols matrix of random codes, uniform over the levels. The scales
+// of each plane are what scale returns for the plane's number; it is called once, or
+// for every row.
+func (f Format) Pack(rng *rand.Rand, rows, cols int, scale func(plane int) float32) packed.Matrix {
+	var planes []packed.Codes
+	for i, levels := range f.Planes {
+		p := packed.Codes{Bits: max(1, bits.Len(uint(len(levels)-1))), Levels: levels, Codes: make([]uint16, rows*cols)}
+		for k := range p.Codes {
+			p.Codes[k] = uint16(rng.IntN(len(levels)))
+		}
+		scales := 1
+		if f.Rows {
+			scales = rows
+		}
+		for range scales {
+			p.Scales = append(p.Scales, scale(i))
+		}
+		planes = append(planes, p)
+	}
+	m, err := packed.Pack(rows, cols, planes...)
+	if err != nil {
+		panic(fmt.Sprintf("sample: %v", err))
+	}
+	return m
+}
 
 // Build returns the graph and its weights. The output is the logits, or h where
 // there is no output layer. Equal configurations give equal graphs and weights.
@@ -100,34 +143,27 @@ type builder struct {
 	rng *rand.Rand
 }
 
-// recurrent is a weight matrix with the network's codebook times alpha.
+// recurrent is a weight matrix of the network's format with a scale around alpha.
 func (b *builder) recurrent(rows, cols int, alpha float32) packed.Matrix {
-	if b.Bits == packed.FullPrecision {
+	if len(b.Format.Planes) == 0 {
 		return b.full(rows, cols)
 	}
-	codes := make([]uint16, rows*cols)
-	for i := range codes {
-		codes[i] = uint16(b.rng.IntN(len(b.Levels)))
-	}
-	books := 1
-	if b.PerRow {
-		books = rows
-	}
-	var levels []float32
-	for range books {
-		for _, level := range b.Levels {
-			levels = append(levels, level*alpha)
-		}
-		if b.PerRow {
+	return b.Format.Pack(b.rng, rows, cols, func(plane int) float32 {
+		scale := alpha / float32(int(1)<<plane)
+		if b.Format.Rows {
 			alpha *= 1 + 0.1*(b.rng.Float32()-0.5)
 		}
-	}
-	return must(packed.Pack(codes, rows, cols, b.Bits, levels, b.PerRow))
+		return scale
+	})
 }
 
 // full is a full-precision matrix whose rows keep the variance of their input.
 func (b *builder) full(rows, cols int) packed.Matrix {
-	return must(packed.FromValues(b.uniform(rows*cols, float32(math.Sqrt(3/float64(cols)))), rows, cols))
+	m, err := packed.FromValues(b.uniform(rows*cols, float32(math.Sqrt(3/float64(cols)))), rows, cols)
+	if err != nil {
+		panic(fmt.Sprintf("sample: %v", err))
+	}
+	return m
 }
 
 // scales is a normalisation table of values around the given one.
@@ -151,11 +187,4 @@ func (b *builder) uniform(n int, bound float32) []float32 {
 		values[i] = bound * (2*b.rng.Float32() - 1)
 	}
 	return values
-}
-
-func must(m packed.Matrix, err error) packed.Matrix {
-	if err != nil {
-		panic(fmt.Sprintf("sample: %v", err))
-	}
-	return m
 }

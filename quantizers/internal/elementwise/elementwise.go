@@ -173,10 +173,10 @@ func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantize
 
 func (q *Quantizer) freeze(shape quantizer.Shape, values []float32) quantizer.Frozen {
 	if len(q.rule.Levels) == 0 {
-		return quantizer.Frozen{Name: shape.Name, Bits: 32, Values: values}
+		return quantizer.Frozen{Name: shape.Name, Values: values}
 	}
 	alpha := Alpha(shape.Rows, shape.Cols)
-	levels := make([]float32, len(q.rule.Levels))
+	levels := make([]float32, len(q.rule.Levels)) // as Quantize writes them
 	for code, multiple := range q.rule.Levels {
 		levels[code] = multiple * alpha
 	}
@@ -184,9 +184,9 @@ func (q *Quantizer) freeze(shape quantizer.Shape, values []float32) quantizer.Fr
 	for i, value := range values {
 		codes[i] = uint16(slices.Index(levels, value))
 	}
-	return quantizer.Frozen{
-		Name: shape.Name, Bits: bits.Len(uint(len(levels) - 1)), Codes: codes, Levels: levels,
-	}
+	return quantizer.Frozen{Name: shape.Name, Planes: []quantizer.Plane{{
+		Bits: bits.Len(uint(len(levels) - 1)), Codes: codes, Levels: q.rule.Levels, Scales: []float32{alpha},
+	}}}
 }
 
 // Project implements [quantizer.Quantizer]: it clips the latent weights to

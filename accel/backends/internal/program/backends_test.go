@@ -133,7 +133,7 @@ func TestPrograms(t *testing.T) {
 
 // lstm is a language model whose tables have nine rows.
 func lstm() (network.Network, map[string]packed.Matrix) {
-	g, weights := graphs.LSTM{Units: 13, Inputs: 7, Outputs: 7, Steps: 9, Bits: 1, Levels: graphs.Binary, Seed: 1}.Build()
+	g, weights := graphs.LSTM{Units: 13, Inputs: 7, Outputs: 7, Steps: 9, Format: graphs.Binary, Seed: 1}.Build()
 	return network.Scanned("test", g), weights
 }
 
@@ -187,10 +187,9 @@ func TestWindowsAreOneSequence(t *testing.T) {
 // reads what the first gave in the format that it has.
 func TestStagesAreOneGraph(t *testing.T) {
 	t.Parallel()
-	for _, levels := range [][]float32{graphs.Binary, {-3, -1, 0.5, 2}} {
-		bits := len(levels) / 2
-		lower, weights := graphs.LSTM{Units: 9, Inputs: 7, Steps: 3, Bits: bits, Levels: levels, Seed: 2}.Build()
-		upper, more := graphs.LSTM{Units: 5, Inputs: 9, Dense: true, Outputs: 4, Steps: 3, Bits: bits, Levels: levels, Seed: 3}.Build()
+	for _, format := range []graphs.Format{graphs.Binary, {Planes: [][]float32{{-3, -1, 0.5, 2}}}} {
+		lower, weights := graphs.LSTM{Units: 9, Inputs: 7, Steps: 3, Format: format, Seed: 2}.Build()
+		upper, more := graphs.LSTM{Units: 5, Inputs: 9, Dense: true, Outputs: 4, Steps: 3, Format: format, Seed: 3}.Build()
 		for name, m := range more {
 			weights["upper."+name] = m
 		}
@@ -225,7 +224,7 @@ func TestStagesAreOneGraph(t *testing.T) {
 			want, logits := execute(t, deploy(t, name, single, weights), single, batch)
 			got, others := execute(t, deploy(t, name, staged, weights), staged, batch)
 			if got != want || !slices.Equal(logits, others) {
-				t.Errorf("%s, %d levels: two stages give %+v, one graph %+v", name, len(levels), got, want)
+				t.Errorf("%s, %v: two stages give %+v, one graph %+v", name, format, got, want)
 			}
 		}
 	}
@@ -235,7 +234,7 @@ func TestStagesAreOneGraph(t *testing.T) {
 // they are asked for. (Not parallel: allocations are counted for the process.)
 func TestManyClasses(t *testing.T) {
 	const classes, steps, sequences = 10_000, 800, 3 // 96 MB of logits
-	g, weights := graphs.LSTM{Units: 3, Inputs: 5, Outputs: classes, Steps: 1, Bits: 1, Levels: graphs.Binary, Seed: 4}.Build()
+	g, weights := graphs.LSTM{Units: 3, Inputs: 5, Outputs: classes, Steps: 1, Format: graphs.Binary, Seed: 4}.Build()
 	n := network.Scanned("test", g)
 	batch := n.Shape(sequences, map[string]int{"sequence": steps}, true).Allocate()
 	for i := range batch.Targets {

@@ -20,9 +20,10 @@ func fullPrecision(t *testing.T, values []float32, rows, cols int) packed.Matrix
 	return m
 }
 
-func codes(t *testing.T, bits int, perRow bool, levels []float32, codes ...uint16) packed.Matrix {
+// codes is a matrix of two rows.
+func codes(t *testing.T, bits int, scales, levels []float32, codes ...uint16) packed.Matrix {
 	t.Helper()
-	m, err := packed.Pack(codes, 2, len(codes)/2, bits, levels, perRow)
+	m, err := packed.Pack(2, len(codes)/2, packed.Codes{Bits: bits, Codes: codes, Levels: levels, Scales: scales})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +32,8 @@ func codes(t *testing.T, bits int, perRow bool, levels []float32, codes ...uint1
 
 func TestTheRecurrentWeightsChooseTheColumn(t *testing.T) {
 	t.Parallel()
-	binary := codes(t, 1, false, []float32{-0.5, 0.5}, 0, 1, 1, 1)
-	ternary := codes(t, 2, true, []float32{-0.5, 0, 0.5, -2, 0, 2}, 0, 2, 1, 2)
+	binary := codes(t, 1, []float32{0.5}, []float32{-1, 1}, 0, 1, 1, 1)
+	ternary := codes(t, 2, []float32{0.5, 2}, []float32{-1, 0, 1}, 0, 2, 1, 2)
 	for name, c := range map[string]struct {
 		first, second packed.Matrix
 		want          Width
@@ -41,13 +42,13 @@ func TestTheRecurrentWeightsChooseTheColumn(t *testing.T) {
 		"both binary": {binary, binary, Binary, nil},
 		"binary and ternary": {binary, ternary, Ternary, []string{
 			"first: 2 levels, 1 bit → ±α or 0 in 2 bits: recurrent weights share a column, and second is ternary; no value changes"}},
-		"lopsided levels": {binary, codes(t, 1, false, []float32{0, 0.5}, 0, 1, 1, 1), TwelveBit, []string{
+		"lopsided levels": {binary, codes(t, 1, []float32{0.5}, []float32{0, 1}, 0, 1, 1, 1), TwelveBit, []string{
 			"first: 2 levels, 1 bit → 12-bit fixed point: recurrent weights share a column, and second is not ±α, or ±α and 0; no value changes",
 			"second: 2 levels, 1 bit → 12-bit fixed point: no column is made for weights other than ±α, or ±α and 0; no value changes"}},
-		"four levels": {ternary, codes(t, 2, false, []float32{-3, -1, 1, 3}, 0, 1, 3, 2), TwelveBit, []string{
-			"first: 3 levels a row, 2 bits → 12-bit fixed point: recurrent weights share a column, and second is not ±α, or ±α and 0; no value changes",
+		"four levels": {ternary, codes(t, 2, []float32{1}, []float32{-3, -1, 1, 3}, 0, 1, 3, 2), TwelveBit, []string{
+			"first: 3 levels, 2 bits, a scale a row → 12-bit fixed point: recurrent weights share a column, and second is not ±α, or ±α and 0; no value changes",
 			"second: 4 levels, 2 bits → 12-bit fixed point: no column is made for weights other than ±α, or ±α and 0; no value changes"}},
-		"not representable": {binary, codes(t, 2, false, []float32{-1, 0.1, 1}, 0, 1, 2, 2), TwelveBit, []string{
+		"not representable": {binary, codes(t, 2, []float32{1}, []float32{-1, 0.1, 1}, 0, 1, 2, 2), TwelveBit, []string{
 			"first: 2 levels, 1 bit → 12-bit fixed point: recurrent weights share a column, and second is not ±α, or ±α and 0; no value changes",
 			"second: 3 levels, 2 bits → 12-bit fixed point: no column is made for weights other than ±α, or ±α and 0; values are rounded"}},
 		"full precision": {fullPrecision(t, []float32{0.1, 0.2, 0.3, 1}, 2, 2), binary, TwelveBit, []string{
@@ -98,7 +99,7 @@ func TestBoundsOfAChainOfStates(t *testing.T) {
 
 func TestRanges(t *testing.T) {
 	t.Parallel()
-	g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 2, Bits: 1, Levels: sample.Binary, Seed: 1}.Build()
+	g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 2, Format: sample.Binary, Seed: 1}.Build()
 	p := compile(t, g, weights)
 	for i, want := range map[int]int{0: 11, 1: 8} { // h is in Q0.11, c grows without a bound: Q3.8
 		if got := p.states[i].register.format.fraction; got != want {
@@ -109,7 +110,7 @@ func TestRanges(t *testing.T) {
 		t.Errorf("logits have the format %+v, want that of the accumulators", got)
 	}
 
-	half := codes(t, 1, false, []float32{-0.25, 0.25}, 0, 1, 1, 1)
+	half := codes(t, 1, []float32{0.25}, []float32{-1, 1}, 0, 1, 1, 1)
 	g = graph(2, "s",
 		stepgraph.Node{Name: "t", Op: stepgraph.Tanh, Inputs: []string{"x"}, Size: 2},
 		stepgraph.Node{Name: "w", Op: stepgraph.MatVec, Inputs: []string{"t"}, Size: 2, Weight: "w", Recurrent: true},

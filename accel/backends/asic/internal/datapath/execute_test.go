@@ -83,11 +83,11 @@ func TestLSTMIsCloseToTheReference(t *testing.T) {
 		config sample.LSTM
 		width  Width
 	}{
-		{"binary", sample.LSTM{Units: 65, Inputs: 31, Outputs: 33, Steps: 7, Bits: 1, Levels: sample.Binary}, Binary},
-		{"ternary per row", sample.LSTM{Units: 64, Inputs: 7, Outputs: 5, Steps: 3, Bits: 2, Levels: sample.Ternary, PerRow: true}, Ternary},
-		{"three bits", sample.LSTM{Units: 33, Inputs: 13, Outputs: 9, Steps: 1, Bits: 3, Levels: []float32{-2, -1, -0.25, 0.5, 1.5}}, TwelveBit},
-		{"full precision", sample.LSTM{Units: 300, Inputs: 21, Outputs: 87, Steps: 2, Bits: 32}, TwelveBit},
-		{"one unit", sample.LSTM{Units: 1, Inputs: 1, Outputs: 1, Steps: 1, Bits: 1, Levels: sample.Binary}, Binary},
+		{"binary", sample.LSTM{Units: 65, Inputs: 31, Outputs: 33, Steps: 7, Format: sample.Binary}, Binary},
+		{"ternary per row", sample.LSTM{Units: 64, Inputs: 7, Outputs: 5, Steps: 3, Format: sample.PerRow(sample.Ternary)}, Ternary},
+		{"three bits", sample.LSTM{Units: 33, Inputs: 13, Outputs: 9, Steps: 1, Format: sample.Format{Planes: [][]float32{{-2, -1, -0.25, 0.5, 1.5}}}}, TwelveBit},
+		{"full precision", sample.LSTM{Units: 300, Inputs: 21, Outputs: 87, Steps: 2}, TwelveBit},
+		{"one unit", sample.LSTM{Units: 1, Inputs: 1, Outputs: 1, Steps: 1, Format: sample.Binary}, Binary},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +120,7 @@ func TestLSTMIsCloseToTheReference(t *testing.T) {
 
 func TestDenseInput(t *testing.T) {
 	t.Parallel()
-	config := sample.LSTM{Units: 17, Inputs: 5, Dense: true, Outputs: 3, Steps: 2, Bits: 2, Levels: sample.Ternary, Seed: 4}
+	config := sample.LSTM{Units: 17, Inputs: 5, Dense: true, Outputs: 3, Steps: 2, Format: sample.Ternary, Seed: 4}
 	g, weights := config.Build()
 	p := compile(t, g, weights)
 	rng := rand.New(rand.NewPCG(5, 5))
@@ -144,7 +144,7 @@ func TestDenseInput(t *testing.T) {
 // Sequences must not see each other, however many run side by side.
 func TestSequencesAreIndependent(t *testing.T) {
 	t.Parallel()
-	config := sample.LSTM{Units: 19, Inputs: 11, Outputs: 11, Steps: 3, Bits: 1, Levels: sample.Binary, Seed: 8}
+	config := sample.LSTM{Units: 19, Inputs: 11, Outputs: 11, Steps: 3, Format: sample.Binary, Seed: 8}
 	g, weights := config.Build()
 	p := compile(t, g, weights)
 	const sequences, length = 77, 6
@@ -232,7 +232,7 @@ func TestOffsetsOfEveryTimeStep(t *testing.T) {
 
 func TestAlphaIsFoldedOrMultiplied(t *testing.T) {
 	t.Parallel()
-	w, err := packed.Pack([]uint16{1, 0, 1, 1}, 2, 2, 1, []float32{-0.25, 0.25}, false)
+	w, err := packed.Pack(2, 2, packed.Codes{Bits: 1, Codes: []uint16{1, 0, 1, 1}, Levels: []float32{-1, 1}, Scales: []float32{0.25}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestAlphaIsFoldedOrMultiplied(t *testing.T) {
 // to activations first, both were 0.
 func TestSumsWithoutAScaleAreAccumulators(t *testing.T) {
 	t.Parallel()
-	w, err := packed.Pack([]uint16{1}, 1, 1, 1, []float32{-5.0 / 4096, 5.0 / 4096}, false)
+	w, err := packed.Pack(1, 1, packed.Codes{Bits: 1, Codes: []uint16{1}, Levels: []float32{-1, 1}, Scales: []float32{5.0 / 4096}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +323,7 @@ func TestUnsupportedOperationsAreNamed(t *testing.T) {
 
 func TestCancelledExecute(t *testing.T) {
 	t.Parallel()
-	g, weights := sample.LSTM{Units: 3, Inputs: 4, Outputs: 2, Steps: 1, Bits: 1, Levels: sample.Binary}.Build()
+	g, weights := sample.LSTM{Units: 3, Inputs: 4, Outputs: 2, Steps: 1, Format: sample.Binary}.Build()
 	p := compile(t, g, weights)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -338,11 +338,10 @@ func TestCancelledExecute(t *testing.T) {
 func BenchmarkExecute(b *testing.B) {
 	for _, c := range []struct {
 		name   string
-		bits   int
-		levels []float32
-	}{{"binary", 1, sample.Binary}, {"ternary", 2, sample.Ternary}, {"12-bit", 32, nil}} {
+		format sample.Format
+	}{{"binary", sample.Binary}, {"ternary", sample.Ternary}, {"12-bit", sample.Format{}}} {
 		b.Run(c.name+"/512", func(b *testing.B) {
-			g, weights := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 100, Bits: c.bits, Levels: c.levels}.Build()
+			g, weights := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 100, Format: c.format}.Build()
 			p := compile(b, g, weights)
 			const sequences, length = 64, 20
 			tokens := randomTokens(sequences*length, 87, 1)

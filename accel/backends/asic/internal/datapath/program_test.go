@@ -21,9 +21,9 @@ import (
 func TestOutputsOfOneGraphStay(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]sample.LSTM{
-		"9977bf6587408578": {Units: 65, Inputs: 31, Outputs: 33, Steps: 7, Bits: 1, Levels: sample.Binary, Seed: 11},
-		"c5ae3c84a370d352": {Units: 64, Inputs: 7, Outputs: 5, Steps: 3, Bits: 2, Levels: sample.Ternary, PerRow: true, Seed: 11},
-		"fc415165b111a5fe": {Units: 70, Inputs: 21, Outputs: 87, Steps: 2, Bits: 32, Seed: 11},
+		"9977bf6587408578": {Units: 65, Inputs: 31, Outputs: 33, Steps: 7, Format: sample.Binary, Seed: 11},
+		"c5ae3c84a370d352": {Units: 64, Inputs: 7, Outputs: 5, Steps: 3, Format: sample.PerRow(sample.Ternary), Seed: 11},
+		"fc415165b111a5fe": {Units: 70, Inputs: 21, Outputs: 87, Steps: 2, Seed: 11},
 	} {
 		g, weights := c.Build()
 		hash := fnv.New64a()
@@ -112,8 +112,8 @@ func TestFormatsBetweenGraphs(t *testing.T) {
 // graphs share is stored once.
 func TestWeightsOfSeveralGraphs(t *testing.T) {
 	t.Parallel()
-	ternary := codes(t, 2, false, []float32{-0.5, 0, 0.5}, 0, 1, 1, 2)
-	binary := codes(t, 1, false, []float32{-0.5, 0.5}, 0, 1, 1, 1)
+	ternary := codes(t, 2, []float32{0.5}, []float32{-1, 0, 1}, 0, 1, 1, 2)
+	binary := codes(t, 1, []float32{0.5}, []float32{-1, 1}, 0, 1, 1, 1)
 	product := func(weight string) stepgraph.Graph {
 		return graph(2, "y", stepgraph.Node{Name: "y", Op: stepgraph.MatVec, Inputs: []string{"x"}, Size: 2, Weight: weight, Recurrent: true})
 	}

@@ -21,26 +21,30 @@ type matrix struct {
 // where m is no such matrix.
 func signs(m packed.Matrix) (matrix, bool) {
 	result := matrix{rows: m.Rows, cols: m.Cols, width: Binary}
-	if m.Bits == packed.FullPrecision {
+	if len(m.Planes) != 1 {
 		return matrix{}, false
 	}
+	levels := m.Planes[0].Levels
+	last := len(levels) - 1
+	ternary := last == 2 && levels[1] == 0
+	if !ternary && last != 1 || levels[0] != -levels[last] || levels[last] < 0 {
+		return matrix{}, false
+	}
+	if ternary {
+		result.width = Ternary
+	}
 	for r := range m.Rows {
-		levels := m.RowLevels(r)
-		last := len(levels) - 1
-		ternary := last == 2 && levels[1] == 0
-		if !ternary && last != 1 || levels[0] != -levels[last] || levels[last] < 0 {
+		scale := m.Planes[0].Scale(r)
+		if scale < 0 {
 			return matrix{}, false
 		}
-		result.alpha = append(result.alpha, float64(levels[last]))
-		if ternary {
-			result.width = Ternary
-		}
+		result.alpha = append(result.alpha, float64(scale*levels[last]))
 	}
 	symbols := []int16{-1, 1}
 	if result.width == Ternary {
 		symbols = []int16{-1, 0, 1}
 	}
-	for _, code := range m.Unpack() {
+	for _, code := range m.Codes(0) {
 		result.integers = append(result.integers, symbols[code])
 	}
 	return result, true

@@ -112,10 +112,8 @@ type Matrix struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rows          int64                  `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
 	Cols          int64                  `protobuf:"varint,2,opt,name=cols,proto3" json:"cols,omitempty"`
-	Bits          int64                  `protobuf:"varint,3,opt,name=bits,proto3" json:"bits,omitempty"`
-	Levels        *v1.Tensor             `protobuf:"bytes,4,opt,name=levels,proto3" json:"levels,omitempty"` // float32
-	PerRow        bool                   `protobuf:"varint,5,opt,name=per_row,json=perRow,proto3" json:"per_row,omitempty"`
-	Data          *v1.Tensor             `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"` // uint8
+	Planes        []*Plane               `protobuf:"bytes,3,rep,name=planes,proto3" json:"planes,omitempty"` // none: full precision
+	Values        *v1.Tensor             `protobuf:"bytes,4,opt,name=values,proto3" json:"values,omitempty"` // uint8, where there are no planes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -164,28 +162,83 @@ func (x *Matrix) GetCols() int64 {
 	return 0
 }
 
-func (x *Matrix) GetBits() int64 {
+func (x *Matrix) GetPlanes() []*Plane {
+	if x != nil {
+		return x.Planes
+	}
+	return nil
+}
+
+func (x *Matrix) GetValues() *v1.Tensor {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// Plane is a code for each weight of a matrix, and what it stands for.
+type Plane struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bits          int64                  `protobuf:"varint,1,opt,name=bits,proto3" json:"bits,omitempty"`
+	Levels        *v1.Tensor             `protobuf:"bytes,2,opt,name=levels,proto3" json:"levels,omitempty"` // float32
+	Scales        *v1.Tensor             `protobuf:"bytes,3,opt,name=scales,proto3" json:"scales,omitempty"` // float32
+	Data          *v1.Tensor             `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`     // uint8
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Plane) Reset() {
+	*x = Plane{}
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Plane) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Plane) ProtoMessage() {}
+
+func (x *Plane) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Plane.ProtoReflect.Descriptor instead.
+func (*Plane) Descriptor() ([]byte, []int) {
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Plane) GetBits() int64 {
 	if x != nil {
 		return x.Bits
 	}
 	return 0
 }
 
-func (x *Matrix) GetLevels() *v1.Tensor {
+func (x *Plane) GetLevels() *v1.Tensor {
 	if x != nil {
 		return x.Levels
 	}
 	return nil
 }
 
-func (x *Matrix) GetPerRow() bool {
+func (x *Plane) GetScales() *v1.Tensor {
 	if x != nil {
-		return x.PerRow
+		return x.Scales
 	}
-	return false
+	return nil
 }
 
-func (x *Matrix) GetData() *v1.Tensor {
+func (x *Plane) GetData() *v1.Tensor {
 	if x != nil {
 		return x.Data
 	}
@@ -203,7 +256,7 @@ type DeployRequest struct {
 
 func (x *DeployRequest) Reset() {
 	*x = DeployRequest{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[3]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -215,7 +268,7 @@ func (x *DeployRequest) String() string {
 func (*DeployRequest) ProtoMessage() {}
 
 func (x *DeployRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[3]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -228,7 +281,7 @@ func (x *DeployRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployRequest.ProtoReflect.Descriptor instead.
 func (*DeployRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{3}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *DeployRequest) GetOptions() map[string]string {
@@ -263,7 +316,7 @@ type DeployResponse struct {
 
 func (x *DeployResponse) Reset() {
 	*x = DeployResponse{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[4]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -275,7 +328,7 @@ func (x *DeployResponse) String() string {
 func (*DeployResponse) ProtoMessage() {}
 
 func (x *DeployResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[4]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -288,7 +341,7 @@ func (x *DeployResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployResponse.ProtoReflect.Descriptor instead.
 func (*DeployResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{4}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DeployResponse) GetTolerance() float64 {
@@ -307,7 +360,7 @@ type CostRequest struct {
 
 func (x *CostRequest) Reset() {
 	*x = CostRequest{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[5]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -319,7 +372,7 @@ func (x *CostRequest) String() string {
 func (*CostRequest) ProtoMessage() {}
 
 func (x *CostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[5]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -332,7 +385,7 @@ func (x *CostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CostRequest.ProtoReflect.Descriptor instead.
 func (*CostRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{5}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CostRequest) GetSteps() map[string]int64 {
@@ -352,7 +405,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[6]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -364,7 +417,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[6]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -377,7 +430,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{6}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Part) GetName() string {
@@ -406,7 +459,7 @@ type Substitution struct {
 
 func (x *Substitution) Reset() {
 	*x = Substitution{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +471,7 @@ func (x *Substitution) String() string {
 func (*Substitution) ProtoMessage() {}
 
 func (x *Substitution) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +484,7 @@ func (x *Substitution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Substitution.ProtoReflect.Descriptor instead.
 func (*Substitution) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{7}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Substitution) GetWeight() string {
@@ -482,7 +535,7 @@ type CostResponse struct {
 
 func (x *CostResponse) Reset() {
 	*x = CostResponse{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -494,7 +547,7 @@ func (x *CostResponse) String() string {
 func (*CostResponse) ProtoMessage() {}
 
 func (x *CostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -507,7 +560,7 @@ func (x *CostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CostResponse.ProtoReflect.Descriptor instead.
 func (*CostResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{8}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CostResponse) GetCycles() float64 {
@@ -604,7 +657,7 @@ type ExecuteRequest struct {
 
 func (x *ExecuteRequest) Reset() {
 	*x = ExecuteRequest{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -616,7 +669,7 @@ func (x *ExecuteRequest) String() string {
 func (*ExecuteRequest) ProtoMessage() {}
 
 func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -629,7 +682,7 @@ func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteRequest.ProtoReflect.Descriptor instead.
 func (*ExecuteRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{9}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ExecuteRequest) GetBatch() *v11.Batch {
@@ -655,7 +708,7 @@ type ExecuteResponse struct {
 
 func (x *ExecuteResponse) Reset() {
 	*x = ExecuteResponse{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +720,7 @@ func (x *ExecuteResponse) String() string {
 func (*ExecuteResponse) ProtoMessage() {}
 
 func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +733,7 @@ func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteResponse.ProtoReflect.Descriptor instead.
 func (*ExecuteResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{10}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ExecuteResponse) GetScore() *v11.Score {
@@ -697,14 +750,17 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	" bittern/backend/v1/backend.proto\x12\x12bittern.backend.v1\x1a bittern/network/v1/network.proto\x1a\x1ebittern/plugin/v1/plugin.proto\"\x11\n" +
 	"\x0fDescribeRequest\"T\n" +
 	"\x10DescribeResponse\x12@\n" +
-	"\vdescription\x18\x01 \x01(\v2\x1e.bittern.plugin.v1.DescriptionR\vdescription\"\xbf\x01\n" +
+	"\vdescription\x18\x01 \x01(\v2\x1e.bittern.plugin.v1.DescriptionR\vdescription\"\x96\x01\n" +
 	"\x06Matrix\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x12\n" +
-	"\x04cols\x18\x02 \x01(\x03R\x04cols\x12\x12\n" +
-	"\x04bits\x18\x03 \x01(\x03R\x04bits\x121\n" +
-	"\x06levels\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06levels\x12\x17\n" +
-	"\aper_row\x18\x05 \x01(\bR\x06perRow\x12-\n" +
-	"\x04data\x18\x06 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04data\"\xee\x02\n" +
+	"\x04cols\x18\x02 \x01(\x03R\x04cols\x121\n" +
+	"\x06planes\x18\x03 \x03(\v2\x19.bittern.backend.v1.PlaneR\x06planes\x121\n" +
+	"\x06values\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06values\"\xb0\x01\n" +
+	"\x05Plane\x12\x12\n" +
+	"\x04bits\x18\x01 \x01(\x03R\x04bits\x121\n" +
+	"\x06levels\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06levels\x121\n" +
+	"\x06scales\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06scales\x12-\n" +
+	"\x04data\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04data\"\xee\x02\n" +
 	"\rDeployRequest\x12H\n" +
 	"\aoptions\x18\x01 \x03(\v2..bittern.backend.v1.DeployRequest.OptionsEntryR\aoptions\x125\n" +
 	"\anetwork\x18\x02 \x01(\v2\x1b.bittern.network.v1.NetworkR\anetwork\x12H\n" +
@@ -780,58 +836,62 @@ func file_bittern_backend_v1_backend_proto_rawDescGZIP() []byte {
 	return file_bittern_backend_v1_backend_proto_rawDescData
 }
 
-var file_bittern_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_bittern_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_bittern_backend_v1_backend_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: bittern.backend.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: bittern.backend.v1.DescribeResponse
 	(*Matrix)(nil),           // 2: bittern.backend.v1.Matrix
-	(*DeployRequest)(nil),    // 3: bittern.backend.v1.DeployRequest
-	(*DeployResponse)(nil),   // 4: bittern.backend.v1.DeployResponse
-	(*CostRequest)(nil),      // 5: bittern.backend.v1.CostRequest
-	(*Part)(nil),             // 6: bittern.backend.v1.Part
-	(*Substitution)(nil),     // 7: bittern.backend.v1.Substitution
-	(*CostResponse)(nil),     // 8: bittern.backend.v1.CostResponse
-	(*ExecuteRequest)(nil),   // 9: bittern.backend.v1.ExecuteRequest
-	(*ExecuteResponse)(nil),  // 10: bittern.backend.v1.ExecuteResponse
-	nil,                      // 11: bittern.backend.v1.DeployRequest.OptionsEntry
-	nil,                      // 12: bittern.backend.v1.DeployRequest.WeightsEntry
-	nil,                      // 13: bittern.backend.v1.CostRequest.StepsEntry
-	nil,                      // 14: bittern.backend.v1.CostResponse.MissingEntry
-	(*v1.Description)(nil),   // 15: bittern.plugin.v1.Description
-	(*v1.Tensor)(nil),        // 16: bittern.plugin.v1.Tensor
-	(*v11.Network)(nil),      // 17: bittern.network.v1.Network
-	(*v11.Batch)(nil),        // 18: bittern.network.v1.Batch
-	(*v11.Score)(nil),        // 19: bittern.network.v1.Score
+	(*Plane)(nil),            // 3: bittern.backend.v1.Plane
+	(*DeployRequest)(nil),    // 4: bittern.backend.v1.DeployRequest
+	(*DeployResponse)(nil),   // 5: bittern.backend.v1.DeployResponse
+	(*CostRequest)(nil),      // 6: bittern.backend.v1.CostRequest
+	(*Part)(nil),             // 7: bittern.backend.v1.Part
+	(*Substitution)(nil),     // 8: bittern.backend.v1.Substitution
+	(*CostResponse)(nil),     // 9: bittern.backend.v1.CostResponse
+	(*ExecuteRequest)(nil),   // 10: bittern.backend.v1.ExecuteRequest
+	(*ExecuteResponse)(nil),  // 11: bittern.backend.v1.ExecuteResponse
+	nil,                      // 12: bittern.backend.v1.DeployRequest.OptionsEntry
+	nil,                      // 13: bittern.backend.v1.DeployRequest.WeightsEntry
+	nil,                      // 14: bittern.backend.v1.CostRequest.StepsEntry
+	nil,                      // 15: bittern.backend.v1.CostResponse.MissingEntry
+	(*v1.Description)(nil),   // 16: bittern.plugin.v1.Description
+	(*v1.Tensor)(nil),        // 17: bittern.plugin.v1.Tensor
+	(*v11.Network)(nil),      // 18: bittern.network.v1.Network
+	(*v11.Batch)(nil),        // 19: bittern.network.v1.Batch
+	(*v11.Score)(nil),        // 20: bittern.network.v1.Score
 }
 var file_bittern_backend_v1_backend_proto_depIdxs = []int32{
-	15, // 0: bittern.backend.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
-	16, // 1: bittern.backend.v1.Matrix.levels:type_name -> bittern.plugin.v1.Tensor
-	16, // 2: bittern.backend.v1.Matrix.data:type_name -> bittern.plugin.v1.Tensor
-	11, // 3: bittern.backend.v1.DeployRequest.options:type_name -> bittern.backend.v1.DeployRequest.OptionsEntry
-	17, // 4: bittern.backend.v1.DeployRequest.network:type_name -> bittern.network.v1.Network
-	12, // 5: bittern.backend.v1.DeployRequest.weights:type_name -> bittern.backend.v1.DeployRequest.WeightsEntry
-	13, // 6: bittern.backend.v1.CostRequest.steps:type_name -> bittern.backend.v1.CostRequest.StepsEntry
-	6,  // 7: bittern.backend.v1.CostResponse.energy:type_name -> bittern.backend.v1.Part
-	6,  // 8: bittern.backend.v1.CostResponse.memory:type_name -> bittern.backend.v1.Part
-	14, // 9: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
-	7,  // 10: bittern.backend.v1.CostResponse.substitutions:type_name -> bittern.backend.v1.Substitution
-	18, // 11: bittern.backend.v1.ExecuteRequest.batch:type_name -> bittern.network.v1.Batch
-	16, // 12: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
-	19, // 13: bittern.backend.v1.ExecuteResponse.score:type_name -> bittern.network.v1.Score
-	2,  // 14: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
-	0,  // 15: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
-	3,  // 16: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
-	5,  // 17: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
-	9,  // 18: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
-	1,  // 19: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
-	4,  // 20: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
-	8,  // 21: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
-	10, // 22: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	16, // 0: bittern.backend.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
+	3,  // 1: bittern.backend.v1.Matrix.planes:type_name -> bittern.backend.v1.Plane
+	17, // 2: bittern.backend.v1.Matrix.values:type_name -> bittern.plugin.v1.Tensor
+	17, // 3: bittern.backend.v1.Plane.levels:type_name -> bittern.plugin.v1.Tensor
+	17, // 4: bittern.backend.v1.Plane.scales:type_name -> bittern.plugin.v1.Tensor
+	17, // 5: bittern.backend.v1.Plane.data:type_name -> bittern.plugin.v1.Tensor
+	12, // 6: bittern.backend.v1.DeployRequest.options:type_name -> bittern.backend.v1.DeployRequest.OptionsEntry
+	18, // 7: bittern.backend.v1.DeployRequest.network:type_name -> bittern.network.v1.Network
+	13, // 8: bittern.backend.v1.DeployRequest.weights:type_name -> bittern.backend.v1.DeployRequest.WeightsEntry
+	14, // 9: bittern.backend.v1.CostRequest.steps:type_name -> bittern.backend.v1.CostRequest.StepsEntry
+	7,  // 10: bittern.backend.v1.CostResponse.energy:type_name -> bittern.backend.v1.Part
+	7,  // 11: bittern.backend.v1.CostResponse.memory:type_name -> bittern.backend.v1.Part
+	15, // 12: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
+	8,  // 13: bittern.backend.v1.CostResponse.substitutions:type_name -> bittern.backend.v1.Substitution
+	19, // 14: bittern.backend.v1.ExecuteRequest.batch:type_name -> bittern.network.v1.Batch
+	17, // 15: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
+	20, // 16: bittern.backend.v1.ExecuteResponse.score:type_name -> bittern.network.v1.Score
+	2,  // 17: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
+	0,  // 18: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
+	4,  // 19: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
+	6,  // 20: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
+	10, // 21: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
+	1,  // 22: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
+	5,  // 23: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
+	9,  // 24: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
+	11, // 25: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
+	22, // [22:26] is the sub-list for method output_type
+	18, // [18:22] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_bittern_backend_v1_backend_proto_init() }
@@ -839,15 +899,15 @@ func file_bittern_backend_v1_backend_proto_init() {
 	if File_bittern_backend_v1_backend_proto != nil {
 		return
 	}
-	file_bittern_backend_v1_backend_proto_msgTypes[4].OneofWrappers = []any{}
-	file_bittern_backend_v1_backend_proto_msgTypes[8].OneofWrappers = []any{}
+	file_bittern_backend_v1_backend_proto_msgTypes[5].OneofWrappers = []any{}
+	file_bittern_backend_v1_backend_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bittern_backend_v1_backend_proto_rawDesc), len(file_bittern_backend_v1_backend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -980,11 +980,8 @@ func (x *FreezeRequest) GetDraw() *Draw {
 type Frozen struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Bits          int64                  `protobuf:"varint,2,opt,name=bits,proto3" json:"bits,omitempty"`
-	Codes         *v1.Tensor             `protobuf:"bytes,3,opt,name=codes,proto3" json:"codes,omitempty"`   // uint16
-	Levels        *v1.Tensor             `protobuf:"bytes,4,opt,name=levels,proto3" json:"levels,omitempty"` // float32
-	PerRow        bool                   `protobuf:"varint,5,opt,name=per_row,json=perRow,proto3" json:"per_row,omitempty"`
-	Values        *v1.Tensor             `protobuf:"bytes,6,opt,name=values,proto3" json:"values,omitempty"` // float32, where bits is 32
+	Planes        []*Plane               `protobuf:"bytes,2,rep,name=planes,proto3" json:"planes,omitempty"` // none: full precision
+	Values        *v1.Tensor             `protobuf:"bytes,3,opt,name=values,proto3" json:"values,omitempty"` // float32, where there are no planes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1026,37 +1023,86 @@ func (x *Frozen) GetName() string {
 	return ""
 }
 
-func (x *Frozen) GetBits() int64 {
+func (x *Frozen) GetPlanes() []*Plane {
+	if x != nil {
+		return x.Planes
+	}
+	return nil
+}
+
+func (x *Frozen) GetValues() *v1.Tensor {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// Plane is a code for each weight, and what it stands for: levels, as multiples
+// of one scale for the matrix or one a row.
+type Plane struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bits          int64                  `protobuf:"varint,1,opt,name=bits,proto3" json:"bits,omitempty"`
+	Codes         *v1.Tensor             `protobuf:"bytes,2,opt,name=codes,proto3" json:"codes,omitempty"`   // uint16
+	Levels        *v1.Tensor             `protobuf:"bytes,3,opt,name=levels,proto3" json:"levels,omitempty"` // float32
+	Scales        *v1.Tensor             `protobuf:"bytes,4,opt,name=scales,proto3" json:"scales,omitempty"` // float32
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Plane) Reset() {
+	*x = Plane{}
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Plane) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Plane) ProtoMessage() {}
+
+func (x *Plane) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Plane.ProtoReflect.Descriptor instead.
+func (*Plane) Descriptor() ([]byte, []int) {
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Plane) GetBits() int64 {
 	if x != nil {
 		return x.Bits
 	}
 	return 0
 }
 
-func (x *Frozen) GetCodes() *v1.Tensor {
+func (x *Plane) GetCodes() *v1.Tensor {
 	if x != nil {
 		return x.Codes
 	}
 	return nil
 }
 
-func (x *Frozen) GetLevels() *v1.Tensor {
+func (x *Plane) GetLevels() *v1.Tensor {
 	if x != nil {
 		return x.Levels
 	}
 	return nil
 }
 
-func (x *Frozen) GetPerRow() bool {
+func (x *Plane) GetScales() *v1.Tensor {
 	if x != nil {
-		return x.PerRow
-	}
-	return false
-}
-
-func (x *Frozen) GetValues() *v1.Tensor {
-	if x != nil {
-		return x.Values
+		return x.Scales
 	}
 	return nil
 }
@@ -1070,7 +1116,7 @@ type FreezeResponse struct {
 
 func (x *FreezeResponse) Reset() {
 	*x = FreezeResponse{}
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[21]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1128,7 @@ func (x *FreezeResponse) String() string {
 func (*FreezeResponse) ProtoMessage() {}
 
 func (x *FreezeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[21]
+	mi := &file_bittern_quantizer_v1_quantizer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1141,7 @@ func (x *FreezeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreezeResponse.ProtoReflect.Descriptor instead.
 func (*FreezeResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{21}
+	return file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FreezeResponse) GetWeights() []*Frozen {
@@ -1167,14 +1213,16 @@ const file_bittern_quantizer_v1_quantizer_proto_rawDesc = "" +
 	"\x0eProjectRequest\"\x11\n" +
 	"\x0fProjectResponse\"?\n" +
 	"\rFreezeRequest\x12.\n" +
-	"\x04draw\x18\x01 \x01(\v2\x1a.bittern.quantizer.v1.DrawR\x04draw\"\xe0\x01\n" +
+	"\x04draw\x18\x01 \x01(\v2\x1a.bittern.quantizer.v1.DrawR\x04draw\"\x84\x01\n" +
 	"\x06Frozen\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04bits\x18\x02 \x01(\x03R\x04bits\x12/\n" +
-	"\x05codes\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\x05codes\x121\n" +
-	"\x06levels\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06levels\x12\x17\n" +
-	"\aper_row\x18\x05 \x01(\bR\x06perRow\x121\n" +
-	"\x06values\x18\x06 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06values\"H\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
+	"\x06planes\x18\x02 \x03(\v2\x1b.bittern.quantizer.v1.PlaneR\x06planes\x121\n" +
+	"\x06values\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06values\"\xb2\x01\n" +
+	"\x05Plane\x12\x12\n" +
+	"\x04bits\x18\x01 \x01(\x03R\x04bits\x12/\n" +
+	"\x05codes\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x05codes\x121\n" +
+	"\x06levels\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06levels\x121\n" +
+	"\x06scales\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06scales\"H\n" +
 	"\x0eFreezeResponse\x126\n" +
 	"\aweights\x18\x01 \x03(\v2\x1c.bittern.quantizer.v1.FrozenR\aweights2\xc8\x05\n" +
 	"\tQuantizer\x12Y\n" +
@@ -1200,7 +1248,7 @@ func file_bittern_quantizer_v1_quantizer_proto_rawDescGZIP() []byte {
 	return file_bittern_quantizer_v1_quantizer_proto_rawDescData
 }
 
-var file_bittern_quantizer_v1_quantizer_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_bittern_quantizer_v1_quantizer_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_bittern_quantizer_v1_quantizer_proto_goTypes = []any{
 	(*DescribeRequest)(nil),    // 0: bittern.quantizer.v1.DescribeRequest
 	(*DescribeResponse)(nil),   // 1: bittern.quantizer.v1.DescribeResponse
@@ -1223,57 +1271,60 @@ var file_bittern_quantizer_v1_quantizer_proto_goTypes = []any{
 	(*ProjectResponse)(nil),    // 18: bittern.quantizer.v1.ProjectResponse
 	(*FreezeRequest)(nil),      // 19: bittern.quantizer.v1.FreezeRequest
 	(*Frozen)(nil),             // 20: bittern.quantizer.v1.Frozen
-	(*FreezeResponse)(nil),     // 21: bittern.quantizer.v1.FreezeResponse
-	nil,                        // 22: bittern.quantizer.v1.PlanRequest.OptionsEntry
-	nil,                        // 23: bittern.quantizer.v1.Weight.StateEntry
-	nil,                        // 24: bittern.quantizer.v1.OpenRequest.OptionsEntry
-	(*v1.Description)(nil),     // 25: bittern.plugin.v1.Description
-	(*v1.Tensor)(nil),          // 26: bittern.plugin.v1.Tensor
+	(*Plane)(nil),              // 21: bittern.quantizer.v1.Plane
+	(*FreezeResponse)(nil),     // 22: bittern.quantizer.v1.FreezeResponse
+	nil,                        // 23: bittern.quantizer.v1.PlanRequest.OptionsEntry
+	nil,                        // 24: bittern.quantizer.v1.Weight.StateEntry
+	nil,                        // 25: bittern.quantizer.v1.OpenRequest.OptionsEntry
+	(*v1.Description)(nil),     // 26: bittern.plugin.v1.Description
+	(*v1.Tensor)(nil),          // 27: bittern.plugin.v1.Tensor
 }
 var file_bittern_quantizer_v1_quantizer_proto_depIdxs = []int32{
-	25, // 0: bittern.quantizer.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
-	22, // 1: bittern.quantizer.v1.PlanRequest.options:type_name -> bittern.quantizer.v1.PlanRequest.OptionsEntry
+	26, // 0: bittern.quantizer.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
+	23, // 1: bittern.quantizer.v1.PlanRequest.options:type_name -> bittern.quantizer.v1.PlanRequest.OptionsEntry
 	2,  // 2: bittern.quantizer.v1.PlanRequest.weights:type_name -> bittern.quantizer.v1.Shape
 	4,  // 3: bittern.quantizer.v1.PlanResponse.states:type_name -> bittern.quantizer.v1.State
-	26, // 4: bittern.quantizer.v1.StateTensors.value:type_name -> bittern.plugin.v1.Tensor
-	26, // 5: bittern.quantizer.v1.StateTensors.grad:type_name -> bittern.plugin.v1.Tensor
+	27, // 4: bittern.quantizer.v1.StateTensors.value:type_name -> bittern.plugin.v1.Tensor
+	27, // 5: bittern.quantizer.v1.StateTensors.grad:type_name -> bittern.plugin.v1.Tensor
 	2,  // 6: bittern.quantizer.v1.Weight.shape:type_name -> bittern.quantizer.v1.Shape
-	26, // 7: bittern.quantizer.v1.Weight.latent:type_name -> bittern.plugin.v1.Tensor
-	26, // 8: bittern.quantizer.v1.Weight.quantized:type_name -> bittern.plugin.v1.Tensor
-	26, // 9: bittern.quantizer.v1.Weight.grad:type_name -> bittern.plugin.v1.Tensor
-	26, // 10: bittern.quantizer.v1.Weight.moment2:type_name -> bittern.plugin.v1.Tensor
-	23, // 11: bittern.quantizer.v1.Weight.state:type_name -> bittern.quantizer.v1.Weight.StateEntry
-	24, // 12: bittern.quantizer.v1.OpenRequest.options:type_name -> bittern.quantizer.v1.OpenRequest.OptionsEntry
+	27, // 7: bittern.quantizer.v1.Weight.latent:type_name -> bittern.plugin.v1.Tensor
+	27, // 8: bittern.quantizer.v1.Weight.quantized:type_name -> bittern.plugin.v1.Tensor
+	27, // 9: bittern.quantizer.v1.Weight.grad:type_name -> bittern.plugin.v1.Tensor
+	27, // 10: bittern.quantizer.v1.Weight.moment2:type_name -> bittern.plugin.v1.Tensor
+	24, // 11: bittern.quantizer.v1.Weight.state:type_name -> bittern.quantizer.v1.Weight.StateEntry
+	25, // 12: bittern.quantizer.v1.OpenRequest.options:type_name -> bittern.quantizer.v1.OpenRequest.OptionsEntry
 	7,  // 13: bittern.quantizer.v1.OpenRequest.weights:type_name -> bittern.quantizer.v1.Weight
 	12, // 14: bittern.quantizer.v1.QuantizeRequest.draw:type_name -> bittern.quantizer.v1.Draw
 	12, // 15: bittern.quantizer.v1.BackwardRequest.draw:type_name -> bittern.quantizer.v1.Draw
 	12, // 16: bittern.quantizer.v1.FreezeRequest.draw:type_name -> bittern.quantizer.v1.Draw
-	26, // 17: bittern.quantizer.v1.Frozen.codes:type_name -> bittern.plugin.v1.Tensor
-	26, // 18: bittern.quantizer.v1.Frozen.levels:type_name -> bittern.plugin.v1.Tensor
-	26, // 19: bittern.quantizer.v1.Frozen.values:type_name -> bittern.plugin.v1.Tensor
-	20, // 20: bittern.quantizer.v1.FreezeResponse.weights:type_name -> bittern.quantizer.v1.Frozen
-	6,  // 21: bittern.quantizer.v1.Weight.StateEntry.value:type_name -> bittern.quantizer.v1.StateTensors
-	0,  // 22: bittern.quantizer.v1.Quantizer.Describe:input_type -> bittern.quantizer.v1.DescribeRequest
-	3,  // 23: bittern.quantizer.v1.Quantizer.Plan:input_type -> bittern.quantizer.v1.PlanRequest
-	8,  // 24: bittern.quantizer.v1.Quantizer.Open:input_type -> bittern.quantizer.v1.OpenRequest
-	10, // 25: bittern.quantizer.v1.Quantizer.Initialise:input_type -> bittern.quantizer.v1.InitialiseRequest
-	13, // 26: bittern.quantizer.v1.Quantizer.Quantize:input_type -> bittern.quantizer.v1.QuantizeRequest
-	15, // 27: bittern.quantizer.v1.Quantizer.Backward:input_type -> bittern.quantizer.v1.BackwardRequest
-	17, // 28: bittern.quantizer.v1.Quantizer.Project:input_type -> bittern.quantizer.v1.ProjectRequest
-	19, // 29: bittern.quantizer.v1.Quantizer.Freeze:input_type -> bittern.quantizer.v1.FreezeRequest
-	1,  // 30: bittern.quantizer.v1.Quantizer.Describe:output_type -> bittern.quantizer.v1.DescribeResponse
-	5,  // 31: bittern.quantizer.v1.Quantizer.Plan:output_type -> bittern.quantizer.v1.PlanResponse
-	9,  // 32: bittern.quantizer.v1.Quantizer.Open:output_type -> bittern.quantizer.v1.OpenResponse
-	11, // 33: bittern.quantizer.v1.Quantizer.Initialise:output_type -> bittern.quantizer.v1.InitialiseResponse
-	14, // 34: bittern.quantizer.v1.Quantizer.Quantize:output_type -> bittern.quantizer.v1.QuantizeResponse
-	16, // 35: bittern.quantizer.v1.Quantizer.Backward:output_type -> bittern.quantizer.v1.BackwardResponse
-	18, // 36: bittern.quantizer.v1.Quantizer.Project:output_type -> bittern.quantizer.v1.ProjectResponse
-	21, // 37: bittern.quantizer.v1.Quantizer.Freeze:output_type -> bittern.quantizer.v1.FreezeResponse
-	30, // [30:38] is the sub-list for method output_type
-	22, // [22:30] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	21, // 17: bittern.quantizer.v1.Frozen.planes:type_name -> bittern.quantizer.v1.Plane
+	27, // 18: bittern.quantizer.v1.Frozen.values:type_name -> bittern.plugin.v1.Tensor
+	27, // 19: bittern.quantizer.v1.Plane.codes:type_name -> bittern.plugin.v1.Tensor
+	27, // 20: bittern.quantizer.v1.Plane.levels:type_name -> bittern.plugin.v1.Tensor
+	27, // 21: bittern.quantizer.v1.Plane.scales:type_name -> bittern.plugin.v1.Tensor
+	20, // 22: bittern.quantizer.v1.FreezeResponse.weights:type_name -> bittern.quantizer.v1.Frozen
+	6,  // 23: bittern.quantizer.v1.Weight.StateEntry.value:type_name -> bittern.quantizer.v1.StateTensors
+	0,  // 24: bittern.quantizer.v1.Quantizer.Describe:input_type -> bittern.quantizer.v1.DescribeRequest
+	3,  // 25: bittern.quantizer.v1.Quantizer.Plan:input_type -> bittern.quantizer.v1.PlanRequest
+	8,  // 26: bittern.quantizer.v1.Quantizer.Open:input_type -> bittern.quantizer.v1.OpenRequest
+	10, // 27: bittern.quantizer.v1.Quantizer.Initialise:input_type -> bittern.quantizer.v1.InitialiseRequest
+	13, // 28: bittern.quantizer.v1.Quantizer.Quantize:input_type -> bittern.quantizer.v1.QuantizeRequest
+	15, // 29: bittern.quantizer.v1.Quantizer.Backward:input_type -> bittern.quantizer.v1.BackwardRequest
+	17, // 30: bittern.quantizer.v1.Quantizer.Project:input_type -> bittern.quantizer.v1.ProjectRequest
+	19, // 31: bittern.quantizer.v1.Quantizer.Freeze:input_type -> bittern.quantizer.v1.FreezeRequest
+	1,  // 32: bittern.quantizer.v1.Quantizer.Describe:output_type -> bittern.quantizer.v1.DescribeResponse
+	5,  // 33: bittern.quantizer.v1.Quantizer.Plan:output_type -> bittern.quantizer.v1.PlanResponse
+	9,  // 34: bittern.quantizer.v1.Quantizer.Open:output_type -> bittern.quantizer.v1.OpenResponse
+	11, // 35: bittern.quantizer.v1.Quantizer.Initialise:output_type -> bittern.quantizer.v1.InitialiseResponse
+	14, // 36: bittern.quantizer.v1.Quantizer.Quantize:output_type -> bittern.quantizer.v1.QuantizeResponse
+	16, // 37: bittern.quantizer.v1.Quantizer.Backward:output_type -> bittern.quantizer.v1.BackwardResponse
+	18, // 38: bittern.quantizer.v1.Quantizer.Project:output_type -> bittern.quantizer.v1.ProjectResponse
+	22, // 39: bittern.quantizer.v1.Quantizer.Freeze:output_type -> bittern.quantizer.v1.FreezeResponse
+	32, // [32:40] is the sub-list for method output_type
+	24, // [24:32] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_bittern_quantizer_v1_quantizer_proto_init() }
@@ -1287,7 +1338,7 @@ func file_bittern_quantizer_v1_quantizer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bittern_quantizer_v1_quantizer_proto_rawDesc), len(file_bittern_quantizer_v1_quantizer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
