@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -132,7 +133,48 @@ var faults = map[string]fault{
 	"a gradient of a state left out": {message: "element 0 of the gradient of the state scale of one is NaN", groups: onQuantizer(func(q *faultyQuantizer) {
 		q.describe = func(d *plugins.Description) { d.Traits = []string{quantizer.TraitBackward} }
 		q.states, q.trained = true, true
+		q.backward = func(quantizer.Weight) {}
 	})},
+	"a state outside State": {message: "1 steps after training went on in a fresh session with the same latent weights and states, element 0 of the quantized weights of one = ", groups: onQuantizer(func(q *faultyQuantizer) {
+		scale := float32(1)
+		q.describe = withTraits(quantizer.TraitProject)
+		q.project = func(quantizer.Weight) { scale *= 0.99 }
+		q.write = func(_ *faultyQuantizer, w quantizer.Weight, _ quantizer.Draw) {
+			for i, v := range w.Latent {
+				w.Quantized[i] = scale * v
+			}
+		}
+	}), checks: []string{"training goes on from State"}},
+	"a state outside State that is deployed": {message: "frozen element 0 of one = ", groups: onQuantizer(func(q *faultyQuantizer) {
+		offset := float32(0)
+		q.describe = withTraits(quantizer.TraitProject)
+		q.project = func(quantizer.Weight) { offset += 1e-7 }
+		q.freeze = func(w quantizer.Weight) quantizer.Frozen {
+			f := quantizer.Frozen{Name: w.Name, Values: slices.Clone(w.Latent)}
+			f.Values[0] += offset
+			return f
+		}
+	}), checks: []string{"training goes on from State"}},
+	"a NaN in State": {message: "Project: element 0 of the state scale of one is NaN", groups: onQuantizer(func(q *faultyQuantizer) {
+		q.states = true
+		q.describe = withTraits(quantizer.TraitProject)
+		q.project = func(w quantizer.Weight) { w.State["scale"].Value[0] = float32(math.NaN()) }
+	}), checks: []string{"Project", "training goes on from State"}},
+	"a backward whose trait is forgotten": {message: `Backward turns element 0 of the gradient of one from `, groups: onQuantizer(func(q *faultyQuantizer) {
+		q.backward = func(w quantizer.Weight) { clear(w.Grad) }
+	}), checks: []string{"traits are told"}},
+	"a projection whose trait is forgotten": {message: `but the description has no trait "project", so it is never called`, groups: onQuantizer(func(q *faultyQuantizer) {
+		q.project = func(w quantizer.Weight) { clear(w.Latent) }
+	}), checks: []string{"traits are told"}},
+	"a straight-through gradient that is scaled": {message: "Backward multiplies the gradients of every element of every weight by 0.5", groups: onBackward(func(i int, g float32) float32 {
+		return g / 2
+	}), checks: []string{"gradients keep their direction"}},
+	"a gradient of the wrong sign": {message: "Backward turns the gradients of one around: along those that came in they are -1 of them", groups: onBackward(func(i int, g float32) float32 {
+		return -g
+	}), checks: []string{"gradients keep their direction"}},
+	"a gradient that is not linear": {message: "twice what it was", groups: onBackward(func(i int, g float32) float32 {
+		return g * g * g
+	}), checks: []string{"gradients keep their direction"}},
 	"a projection without an end": {message: "Latent projected twice", groups: onQuantizer(func(q *faultyQuantizer) {
 		q.describe = func(d *plugins.Description) { d.Traits = []string{quantizer.TraitProject} }
 		q.project = func(w quantizer.Weight) { w.Latent[0] /= 2 }
@@ -228,6 +270,22 @@ func onQuantizer(spoil func(*faultyQuantizer)) []*conformance.Group {
 	}), []plugins.Values{nil})
 }
 
+func withTraits(traits ...string) func(*plugins.Description) {
+	return func(d *plugins.Description) { d.Traits = traits }
+}
+
+// onBackward is a quantizer that makes each gradient another.
+func onBackward(change func(i int, g float32) float32) []*conformance.Group {
+	return onQuantizer(func(q *faultyQuantizer) {
+		q.describe = withTraits(quantizer.TraitBackward)
+		q.backward = func(w quantizer.Weight) {
+			for i, g := range w.Grad {
+				w.Grad[i] = change(i, g)
+			}
+		}
+	})
+}
+
 func onModel(spoil func(*faultyModel)) []*conformance.Group {
 	return conformance.Model(inProcess(func() model.Model {
 		m := &faultyModel{Model: null.NewModel()}
@@ -275,6 +333,7 @@ type faultyQuantizer struct {
 	trained  bool
 
 	initialise func(quantizer.Weight)
+	backward   func(quantizer.Weight)
 	calls      int
 	weights    []quantizer.Weight
 }
@@ -290,8 +349,19 @@ func (q *faultyQuantizer) Plan(_ context.Context, _ plugins.Values, weights []qu
 }
 
 func (q *faultyQuantizer) Initialise(context.Context) error {
+	return q.each(q.initialise)
+}
+
+func (q *faultyQuantizer) Backward(context.Context, quantizer.Backward) error {
+	return q.each(q.backward)
+}
+
+func (q *faultyQuantizer) each(call func(quantizer.Weight)) error {
+	if call == nil {
+		return errors.New("this quantizer has no such call")
+	}
 	for _, w := range q.weights {
-		q.initialise(w)
+		call(w)
 	}
 	return nil
 }
@@ -320,12 +390,7 @@ func (q *faultyQuantizer) Quantize(ctx context.Context, draw quantizer.Draw) err
 	return nil
 }
 
-func (q *faultyQuantizer) Project(context.Context) error {
-	for _, w := range q.weights {
-		q.project(w)
-	}
-	return nil
-}
+func (q *faultyQuantizer) Project(context.Context) error { return q.each(q.project) }
 
 func (q *faultyQuantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.Frozen, error) {
 	if q.freeze == nil {

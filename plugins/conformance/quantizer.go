@@ -48,6 +48,9 @@ var quantizerChecks = []struct {
 	{"Initialise", checkInitialise},
 	{"Freeze", checkFreeze},
 	{"Backward", checkBackward},
+	{"gradients keep their direction", checkDirection},
 	{"Project", checkProject},
+	{"traits are told", checkTraits},
+	{"training goes on from State", checkResumed},
 	{"NaN", checkNaN},
 }

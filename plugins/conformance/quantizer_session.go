@@ -19,8 +19,18 @@ type quantizerSession struct {
 	weights     []quantizer.Weight
 }
 
-// openQuantizer opens the plugin of a number, which ends its session before.
+// openQuantizer opens the plugin of a number as training starts, which ends its session
+// before.
 func openQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, options plugins.Values, shapes []quantizer.Shape) *quantizerSession {
+	s := planQuantizer(r, all, number, options, shapes)
+	if s.has(quantizer.TraitInitialise) {
+		r.must("Initialise", s.Initialise(r.ctx))
+	}
+	return s
+}
+
+// planQuantizer opens the plugin of a number with states of zero.
+func planQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, options plugins.Values, shapes []quantizer.Shape) *quantizerSession {
 	o := all.open(r, number)
 	ctx, shared := r.ctx, o.shared
 	s := &quantizerSession{Quantizer: o.plugin, bare: o.bare, plugins: all, options: options, description: o.description}
@@ -44,9 +54,6 @@ func openQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, opti
 		s.weights = append(s.weights, w)
 	}
 	r.must("Open", s.Open(ctx, options, s.weights))
-	if slices.Contains(o.description.Traits, quantizer.TraitInitialise) {
-		r.must("Initialise", s.Initialise(ctx))
-	}
 	return s
 }
 

@@ -70,6 +70,13 @@ var faults = map[string]struct {
 	}, func(t *testing.T) {
 		plugintest.Quantizer(t, func() quantizer.Quantizer { return panicking{null.NewQuantizer()} })
 	}},
+	"a backward whose trait is forgotten": {[]string{
+		"--- FAIL: TestFaulty/in_process/default_options/traits_are_told",
+		"--- FAIL: TestFaulty/over_gRPC/default_options/traits_are_told",
+		`but the description has no trait "backward", so it is never called, want the trait, or a Backward that does nothing`,
+	}, func(t *testing.T) {
+		plugintest.Quantizer(t, func() quantizer.Quantizer { return &untold{Quantizer: null.NewQuantizer()} })
+	}},
 	"a task refused that is meant": {[]string{"features is refused, want it served: give it tokens"}, func(t *testing.T) {
 		plugintest.Model(t, newReader, few).Want(t)
 	}},
@@ -87,6 +94,24 @@ var faults = map[string]struct {
 type panicking struct{ quantizer.Quantizer }
 
 func (panicking) Quantize(context.Context, quantizer.Draw) error { panic("out of range") }
+
+// untold changes gradients, but does not say so in its traits.
+type untold struct {
+	quantizer.Quantizer
+	weights []quantizer.Weight
+}
+
+func (u *untold) Open(ctx context.Context, options plugins.Values, weights []quantizer.Weight) error {
+	u.weights = weights
+	return u.Quantizer.Open(ctx, options, weights)
+}
+
+func (u *untold) Backward(context.Context, quantizer.Backward) error {
+	for _, w := range u.weights {
+		clear(w.Grad)
+	}
+	return nil
+}
 
 func TestRefusalsAreNoFaults(t *testing.T) {
 	t.Parallel()
