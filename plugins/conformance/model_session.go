@@ -21,15 +21,18 @@ type modelSession struct {
 	build   model.Build
 }
 
+// firstSeed is that of every session but one.
+const firstSeed = 42
+
 // buildModel builds the plugin of a number with Adam, which ends its session before.
 func buildModel(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape) *modelSession {
-	return buildModelWith(r, all, number, options, shape, model.Adam)
+	return buildModelWith(r, all, number, options, shape, firstSeed, model.Adam)
 }
 
-// buildModelWith builds a model with an optimiser, and with parameters beyond its plan. What
+// buildModelWith builds a model with a seed and an optimiser, and with parameters beyond its plan. What
 // Build must leave alone, the values of those, is 7. A shape that the model does not serve
 // ends the check.
-func buildModelWith(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape, optimiser model.Optimiser, beyond ...model.Parameter) *modelSession {
+func buildModelWith(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape, seed uint64, optimiser model.Optimiser, beyond ...model.Parameter) *modelSession {
 	o := all.open(r, number)
 	ctx, shared := r.ctx, o.shared
 	s := &modelSession{Model: o.plugin, plugins: all, options: options}
@@ -44,7 +47,7 @@ func buildModelWith(r *recorder, all *pool[model.Model], number int, options plu
 		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](shared, dims...) })
 	r.must("allocate a batch", err)
 	s.build = model.Build{
-		Options: options, Shape: shape, Seed: 42, Threads: 2, Optimiser: optimiser,
+		Options: options, Shape: shape, Seed: seed, Threads: 2, Optimiser: optimiser,
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{}, Batch: batch,
 	}
 	for _, p := range slices.Concat(s.plan.Parameters, beyond) {
