@@ -1,9 +1,8 @@
-package plugintest
+package conformance
 
 import (
 	"math"
 	"slices"
-	"testing"
 
 	"bittern/plugins/model"
 	"bittern/plugins/network"
@@ -38,48 +37,47 @@ func parts(b network.Batch) []network.Batch {
 
 // checkEvaluateTargets sees that targets of −1 are not scored, but that their
 // sequences take part in the statistics of a batch.
-func checkEvaluateTargets(t *testing.T, s *modelSession) {
-	s.calibrate(t)
+func checkEvaluateTargets(r *recorder, s *modelSession) {
+	s.calibrate(r)
 	batch := randomBatch(s.build.Shape, 0)
 	for _, statistics := range []model.Statistics{model.Batch, model.Frozen} {
 		buffers := s.buffers()
-		whole := s.evaluate(t, model.Evaluate{Statistics: statistics})
+		whole := s.evaluate(r, model.Evaluate{Statistics: statistics})
 		var sum network.Score
 		for _, part := range parts(batch) {
 			s.fill(part)
 			s.restore(buffers)
-			sum.Add(s.evaluate(t, model.Evaluate{Statistics: statistics}))
+			sum.Add(s.evaluate(r, model.Evaluate{Statistics: statistics}))
 		}
 		s.fill(batch)
 		s.restore(buffers)
 		if sum.Count != whole.Count || sum.Correct != whole.Correct || math.Abs(sum.LossSum-whole.LossSum) > 1e-5*math.Abs(whole.LossSum) {
-			t.Errorf("with %s statistics, the scores of parts of a batch's targets, the others being −1, add up to %+v, want %+v as of all targets",
-				statistics, sum, whole)
+			r.saw("with %s statistics, the scores of parts of a batch's targets, the others being −1, add up to %+v", statistics, sum).want("%+v as of all targets", whole)
 		}
 	}
 
 	some := parts(batch)[0]
-	s.evaluate(t, model.Evaluate{Statistics: model.Calibrate, First: true})
+	s.evaluate(r, model.Evaluate{Statistics: model.Calibrate, First: true})
 	whole := s.buffers()
 	s.fill(some)
-	s.evaluate(t, model.Evaluate{Statistics: model.Calibrate, First: true})
-	sameTensors(t, "buffers calibrated with a batch of which some sequences have no target", s.buffers(), whole)
+	s.evaluate(r, model.Evaluate{Statistics: model.Calibrate, First: true})
+	sameTensors(r, "buffers calibrated with a batch of which some sequences have no target", s.buffers(), whole)
 
-	want := s.evaluate(t, model.Evaluate{Statistics: model.Frozen})
+	want := s.evaluate(r, model.Evaluate{Statistics: model.Frozen})
 	other := cloned(some)
 	disturb(s.build.Shape, other, func(_ network.Input, _, sequence int) bool { return !some.Scored(sequence) })
 	s.fill(other)
-	if got := s.evaluate(t, model.Evaluate{Statistics: model.Frozen}); got != want {
-		t.Errorf("with other values in sequences that have no target, Evaluate = %+v, want %+v", got, want)
+	if got := s.evaluate(r, model.Evaluate{Statistics: model.Frozen}); got != want {
+		r.saw("with other values in sequences that have no target, Evaluate = %+v", got).want("%+v", want)
 	}
 }
 
 // checkStepTargets sees that the loss is the mean over the targets that are not
 // −1, and that the gradients are those of this mean.
-func checkStepTargets(t *testing.T, s *modelSession) {
+func checkStepTargets(r *recorder, s *modelSession) {
 	batch := randomBatch(s.build.Shape, 0)
 	buffers := s.buffers()
-	loss := s.step(t).Loss
+	loss := s.step(r).Loss
 	want := s.copied(grad)
 	sums := map[string][]float64{}
 	sum := 0.0
@@ -87,7 +85,7 @@ func checkStepTargets(t *testing.T, s *modelSession) {
 		s.fill(part)
 		s.restore(buffers)
 		share := float64(targets(part)) / float64(targets(batch))
-		sum += share * s.step(t).Loss
+		sum += share * s.step(r).Loss
 		for name, p := range s.build.Parameters {
 			if sums[name] == nil {
 				sums[name] = make([]float64, len(p.Grad))
@@ -98,7 +96,7 @@ func checkStepTargets(t *testing.T, s *modelSession) {
 		}
 	}
 	if math.Abs(sum-loss) > 1e-5*(1+math.Abs(loss)) {
-		t.Errorf("the losses of steps on parts of a batch's targets, the others being −1, come to %v in the weighted mean, want %v as of all targets", sum, loss)
+		r.saw("the losses of steps on parts of a batch's targets, the others being −1, come to %v in the weighted mean", sum).want("%v as of all targets", loss)
 	}
 	for name, gradient := range want {
 		largest := 0.0
@@ -107,8 +105,7 @@ func checkStepTargets(t *testing.T, s *modelSession) {
 		}
 		for i, g := range gradient {
 			if math.Abs(sums[name][i]-float64(g)) > 1e-4*largest+1e-7 {
-				t.Errorf("the gradients of steps on parts of a batch's targets: element %d of %s comes to %v in the weighted mean, want %v as of all targets", i, name, sums[name][i], g)
-				break
+				r.saw("the gradients of steps on parts of a batch's targets: element %d of %s comes to %v in the weighted mean", i, name, sums[name][i]).want("%v as of all targets", g)
 			}
 		}
 	}
@@ -125,29 +122,29 @@ func targets(b network.Batch) int {
 }
 
 // checkLengths sees that nothing depends on the steps beyond a sequence's length.
-func checkLengths(t *testing.T, s *modelSession) {
-	s.calibrate(t)
+func checkLengths(r *recorder, s *modelSession) {
+	s.calibrate(r)
 	batch := randomBatch(s.build.Shape, 0)
 	other := cloned(batch)
 	disturb(s.build.Shape, other, beyond(s.build.Shape, batch))
 	for _, statistics := range []model.Statistics{model.Batch, model.Frozen} {
 		buffers := s.buffers()
-		want := s.evaluate(t, model.Evaluate{Statistics: statistics})
+		want := s.evaluate(r, model.Evaluate{Statistics: statistics})
 		s.fill(other)
 		s.restore(buffers)
-		if got := s.evaluate(t, model.Evaluate{Statistics: statistics}); got != want {
-			t.Errorf("with %s statistics and other values in the steps beyond lengths, Evaluate = %+v, want %+v", statistics, got, want)
+		if got := s.evaluate(r, model.Evaluate{Statistics: statistics}); got != want {
+			r.saw("with %s statistics and other values in the steps beyond lengths, Evaluate = %+v", statistics, got).want("%+v", want)
 		}
 		s.fill(batch)
 		s.restore(buffers)
 	}
 	buffers := s.buffers()
-	want := s.step(t)
+	want := s.step(r)
 	grads := s.copied(grad)
 	s.fill(other)
 	s.restore(buffers)
-	if got := s.step(t); got != want {
-		t.Errorf("with other values in the steps beyond lengths, Step = %+v, want %+v", got, want)
+	if got := s.step(r); got != want {
+		r.saw("with other values in the steps beyond lengths, Step = %+v", got).want("%+v", want)
 	}
-	sameTensors(t, "gradients with other values in the steps beyond lengths", s.copied(grad), grads)
+	sameTensors(r, "gradients with other values in the steps beyond lengths", s.copied(grad), grads)
 }

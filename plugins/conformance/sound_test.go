@@ -1,15 +1,16 @@
-package plugintest_test
+package conformance_test
 
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 
 	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/conformance"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
-	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
 )
 
@@ -17,21 +18,34 @@ import (
 // TestTheKitFindsFaults gives them.
 func TestSoundPluginsPass(t *testing.T) {
 	t.Parallel()
-	plugintest.Model(t, func() model.Model { return &toy{} }).Want(t, "features", "question")
-	plugintest.Backend(t, func() backend.Backend { return &exact{} }).Want(t)
-	plugintest.Backend(t, func() backend.Backend { return &exact{noSoftmax: true} }).Want(t, "attention")
+	for name, groups := range map[string][]*conformance.Group{
+		"half of the gradients": onBackward(func(i int, g float32) float32 { return float32(i%2) * g }), "toy": onToy(toy{}), "exact": onExact(exact{}), "exact without softmax": onExact(exact{noSoftmax: true}),
+	} {
+		err := conformance.RunAll(t.Context(), groups, func(r conformance.Result) {
+			if r.Outcome == conformance.Failed {
+				t.Errorf("%s: %s: %s, want %s", name, r.Check, r.Seen, r.Expected)
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 const toyUnits = 2
 
 // toy is a recurrent network small enough to be differentiated by hand:
 //
-//	h_t = h_{t−1}/2 + R[:, x_t];  logits = O·h_t
+//	h_t = d∘h_{t−1} + R[:, x_t];  logits = O·h_t + b
 type toy struct {
 	meanOfAll, gradientOfAll, readFilling        bool
 	evaluateFresh, evaluateOn, stepFresh, stepOn bool
 	firstMark, hidden, shared, fade, sticky      bool
 	planOnly, stepAll, buildAll                  bool // of parameters beyond the plan
+	ascend, ignoreClip, ownCount, ownSteps       bool
+	oneSeed, latent, swapDecays, forgetBias      bool
+	factor                                       float64 // of gradients; 0 means 1
+	steps, updates                               int
 	build                                        model.Build
 	tokens                                       network.Input
 	builds                                       int
@@ -49,6 +63,8 @@ func (m *toy) Plan(_ context.Context, _ plugins.Values, shape network.Shape) (mo
 	plan := model.Plan{Parameters: []model.Parameter{
 		{Name: "R", Shape: []int{toyUnits, shape.Inputs[0].Size}, Quantize: true},
 		{Name: "O", Shape: []int{shape.Classes, toyUnits}},
+		{Name: "b", Shape: []int{shape.Classes}},
+		{Name: "d", Shape: []int{toyUnits}},
 	}}
 	if shape.Carried {
 		plan.Buffers = []model.Buffer{{Name: "state", Shape: []int{shape.Sequences, toyUnits}}}
@@ -59,18 +75,22 @@ func (m *toy) Plan(_ context.Context, _ plugins.Values, shape network.Shape) (mo
 func (m *toy) Build(_ context.Context, build model.Build) error {
 	m.build, m.tokens = build, build.Shape.Inputs[0]
 	m.builds++
+	m.updates = 0
+	seed := float64(build.Seed)
+	if m.oneSeed {
+		seed = 0
+	}
 	for _, name := range []string{"R", "O"} {
 		for i := range build.Parameters[name].Value {
-			build.Parameters[name].Value[i] = float32(math.Sin(float64(7*i + len(build.Parameters[name].Value))))
+			build.Parameters[name].Value[i] = float32(math.Sin(float64(7*i+len(build.Parameters[name].Value)) + seed))
 		}
 	}
+	clear(build.Parameters["b"].Value)
+	fill(build.Parameters["d"].Value, 0.5)
 	if m.buildAll {
 		for _, p := range build.Parameters {
 			p.Value[0]++
 		}
-	}
-	if m.sticky {
-		build.Parameters["O"].Value[0] += float32(m.builds)
 	}
 	m.evaluated = make([]float32, build.Shape.Sequences*toyUnits)
 	m.trained = build.Buffers["state"]
@@ -86,7 +106,7 @@ func (m *toy) Build(_ context.Context, build model.Build) error {
 // pass runs the batch, and where grad is not nil adds up the gradients of the sum of
 // the losses.
 func (m *toy) pass(r, state []float32, fresh, on bool, grad map[string][]float64) network.Score {
-	b, o := m.build.Batch, m.build.Parameters["O"].Value
+	b, o, bias, decay := m.build.Batch, m.build.Parameters["O"].Value, m.build.Parameters["b"].Value, m.build.Parameters["d"].Value
 	vocabulary, classes := m.tokens.Size, m.build.Shape.Classes
 	var score network.Score
 	for i := range b.Sequences {
@@ -104,11 +124,12 @@ func (m *toy) pass(r, state []float32, fresh, on bool, grad map[string][]float64
 		if m.readFilling {
 			length = b.Steps[m.tokens.Stream]
 		}
-		var dh [][]float64 // by step
+		var dh, before [][]float64 // by step
 		for t := range length {
 			token := int(b.Int32[m.tokens.Name][t*b.Sequences+i])
+			before = append(before, slices.Clone(h))
 			for u := range h {
-				h[u] = h[u]/2 + float64(r[u*vocabulary+token])
+				h[u] = float64(decay[u])*h[u] + float64(r[u*vocabulary+token])
 			}
 			dh = append(dh, make([]float64, toyUnits))
 			at := i
@@ -122,7 +143,7 @@ func (m *toy) pass(r, state []float32, fresh, on bool, grad map[string][]float64
 			}
 			logits := make([]float32, classes)
 			for c := range logits {
-				logits[c] = float32(float64(o[c*toyUnits])*h[0] + float64(o[c*toyUnits+1])*h[1])
+				logits[c] = float32(float64(o[c*toyUnits])*h[0] + float64(o[c*toyUnits+1])*h[1] + float64(bias[c]))
 			}
 			score.Target(logits, b.Targets[at], nil)
 			if grad == nil {
@@ -137,6 +158,7 @@ func (m *toy) pass(r, state []float32, fresh, on bool, grad map[string][]float64
 				if c == int(b.Targets[at]) {
 					d--
 				}
+				grad["b"][c] += d
 				for u := range h {
 					grad["O"][c*toyUnits+u] += d * h[u]
 					dh[t][u] += d * float64(o[c*toyUnits+u])
@@ -148,8 +170,10 @@ func (m *toy) pass(r, state []float32, fresh, on bool, grad map[string][]float64
 			for t := length - 1; t >= 0; t-- {
 				token := int(b.Int32[m.tokens.Name][t*b.Sequences+i])
 				for u := range sum {
-					sum[u] = sum[u]/2 + dh[t][u]
+					sum[u] += dh[t][u]
+					grad["d"][u] += sum[u] * before[t][u]
 					grad["R"][u*vocabulary+token] += sum[u]
+					sum[u] *= float64(decay[u])
 				}
 			}
 		}
@@ -175,6 +199,9 @@ func (m *toy) Step(context.Context, model.Step) (model.StepResult, error) {
 	for name := range grad {
 		p := m.build.Parameters[name]
 		for i, g := range grad[name] {
+			if m.factor != 0 {
+				g *= m.factor
+			}
 			if m.gradientOfAll {
 				p.Grad[i] = float32(g / whole)
 			} else {
@@ -185,35 +212,72 @@ func (m *toy) Step(context.Context, model.Step) (model.StepResult, error) {
 	if m.meanOfAll {
 		count = whole
 	}
+	if m.steps++; m.ownSteps && m.steps%2 == 0 { // as a mask would be drawn anew
+		score.LossSum *= 1.01
+	}
+	if m.sticky {
+		score.LossSum += float64(m.builds)
+	}
 	return model.StepResult{Loss: score.LossSum / count}, nil
 }
 
-func (*toy) planned(name string) bool { return name == "R" || name == "O" }
+func (*toy) planned(name string) bool { return slices.Contains([]string{"R", "O", "b", "d"}, name) }
 
-// Update is Adam's first step for every step.
+// Update is Adam with β₁ = β₂ = 0.9, or gradient descent.
 func (m *toy) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
 	square := 0.0
+	moved := map[string]model.Tensors{}
 	for name, p := range m.build.Parameters {
 		if m.planOnly && !m.planned(name) {
 			continue
 		}
-		for i, g := range p.Grad {
+		moved[name] = p
+		for _, g := range p.Grad {
 			square += float64(g) * float64(g)
-			if g != 0 {
-				p.Value[i] -= float32(request.LearningRate * float64(g) / math.Abs(float64(g)))
-			}
 		}
 	}
-	return model.UpdateResult{GradNorm: math.Sqrt(square)}, nil
+	norm, scale, number := math.Sqrt(square), 1.0, float64(request.Number)
+	if request.ClipNorm > 0 && norm > request.ClipNorm && !m.ignoreClip {
+		scale = request.ClipNorm / norm
+	}
+	if m.updates++; m.ownCount {
+		number = float64(m.updates)
+	}
+	for _, p := range moved {
+		for i, g := range p.Grad {
+			step := scale * float64(g)
+			if m.build.Optimiser == model.Adam {
+				p.Moment1[i] = 0.9*p.Moment1[i] + 0.1*float32(step)
+				p.Moment2[i] = 0.9*p.Moment2[i] + 0.1*float32(step*step)
+				correction := 1 - math.Pow(0.9, number)
+				step = float64(p.Moment1[i]) / correction / (math.Sqrt(float64(p.Moment2[i])/correction) + 1e-8)
+			} else if m.ascend {
+				step = -step
+			}
+			p.Value[i] -= float32(request.LearningRate * step)
+		}
+	}
+	return model.UpdateResult{GradNorm: norm}, nil
 }
 
 func (m *toy) Evaluate(context.Context, model.Evaluate) (network.Score, error) {
-	return m.pass(m.build.Parameters["R"].Value, m.evaluated, m.evaluateFresh, m.evaluateOn, nil), nil
+	r := m.build.Parameters["R"].Quantized
+	if m.latent {
+		r = m.build.Parameters["R"].Value
+	}
+	return m.pass(r, m.evaluated, m.evaluateFresh, m.evaluateOn, nil), nil
 }
 
 func (m *toy) Export(context.Context) (network.Network, error) {
 	shape := m.build.Shape
-	half := stepgraph.Table{Rows: 1, Values: []float32{0.5, 0.5}}
+	decays := stepgraph.Table{Rows: 1, Values: slices.Clone(m.build.Parameters["d"].Value)}
+	if m.swapDecays {
+		slices.Reverse(decays.Values)
+	}
+	bias := stepgraph.Table{Rows: 1, Values: slices.Clone(m.build.Parameters["b"].Value)}
+	if m.forgetBias {
+		clear(bias.Values)
+	}
 	return network.Network{
 		Model: "toy", Inputs: shape.Inputs, Output: "logits",
 		Stages: []network.Stage{{Name: "logits", Op: network.Scan, Inputs: []string{m.tokens.Name}, Last: shape.Targets == "", Graph: stepgraph.Graph{
@@ -221,9 +285,10 @@ func (m *toy) Export(context.Context) (network.Network, error) {
 			States: []stepgraph.State{{Name: "h", Size: toyUnits, Init: make([]float32, toyUnits), Next: "h'"}},
 			Nodes: []stepgraph.Node{
 				{Name: "R·x", Op: stepgraph.Lookup, Inputs: []string{"x"}, Size: toyUnits, Weight: "R", Recurrent: true},
-				{Name: "h/2", Op: stepgraph.ScaleShift, Inputs: []string{"h"}, Size: toyUnits, Scale: half},
-				{Name: "h'", Op: stepgraph.Add, Inputs: []string{"h/2", "R·x"}, Size: toyUnits},
-				{Name: "logits", Op: stepgraph.MatVec, Inputs: []string{"h'"}, Size: shape.Classes, Weight: "O"},
+				{Name: "d∘h", Op: stepgraph.ScaleShift, Inputs: []string{"h"}, Size: toyUnits, Scale: decays},
+				{Name: "h'", Op: stepgraph.Add, Inputs: []string{"d∘h", "R·x"}, Size: toyUnits},
+				{Name: "O·h'", Op: stepgraph.MatVec, Inputs: []string{"h'"}, Size: shape.Classes, Weight: "O"},
+				{Name: "logits", Op: stepgraph.ScaleShift, Inputs: []string{"O·h'"}, Size: shape.Classes, Shift: bias},
 			},
 			Output: "logits",
 		}}},

@@ -1,12 +1,11 @@
-package plugintest
+package conformance
 
 import (
+	"fmt"
 	"math"
 	"slices"
-	"testing"
 
 	"bittern/plugins"
-	"bittern/plugins/internal/checked"
 	"bittern/plugins/quantizer"
 )
 
@@ -14,33 +13,39 @@ import (
 type quantizerSession struct {
 	quantizer.Quantizer
 	bare        quantizer.Quantizer // without the checks of package checked
-	open        opener[quantizer.Quantizer]
+	plugins     *pool[quantizer.Quantizer]
 	options     plugins.Values
 	description plugins.Description
 	weights     []quantizer.Weight
 }
 
-func openQuantizer(t *testing.T, open opener[quantizer.Quantizer], options plugins.Values, shapes []quantizer.Shape) *quantizerSession {
-	t.Helper()
-	ctx := t.Context()
-	shared := newArena(t)
-	q := open(t, shared)
-	d, judge := describe(t, plugins.KindQuantizer, q)
-	s := &quantizerSession{Quantizer: checked.Quantizer(q, judge), bare: q, open: open, options: options, description: d}
-	states, err := s.Plan(ctx, options, shapes)
-	if err != nil {
-		t.Fatalf("Plan: %v", err)
+// openQuantizer opens the plugin of a number as training starts, which ends its session
+// before.
+func openQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, options plugins.Values, shapes []quantizer.Shape) *quantizerSession {
+	s := planQuantizer(r, all, number, options, shapes)
+	if s.has(quantizer.TraitInitialise) {
+		r.must("Initialise", s.Initialise(r.ctx))
 	}
+	return s
+}
+
+// planQuantizer opens the plugin of a number with states of zero.
+func planQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, options plugins.Values, shapes []quantizer.Shape) *quantizerSession {
+	o := all.open(r, number)
+	ctx, shared := r.ctx, o.shared
+	s := &quantizerSession{Quantizer: o.plugin, bare: o.bare, plugins: all, options: options, description: o.description}
+	states, err := s.Plan(ctx, options, shapes)
+	r.must("Plan", err)
 	for _, shape := range shapes {
 		w := quantizer.Weight{Shape: shape, State: map[string]quantizer.StateTensors{}}
 		for _, tensor := range []*[]float32{&w.Latent, &w.Quantized, &w.Grad, &w.Moment2} {
-			*tensor = allocate[float32](t, shared, shape.Rows, shape.Cols)
+			*tensor = allocate[float32](r, shared, shape.Rows, shape.Cols)
 		}
 		for _, state := range states {
 			if state.Weight == shape.Name {
-				tensors := quantizer.StateTensors{Value: allocate[float32](t, shared, state.Shape...)}
+				tensors := quantizer.StateTensors{Value: allocate[float32](r, shared, state.Shape...)}
 				if state.Trained {
-					tensors.Grad = allocate[float32](t, shared, state.Shape...)
+					tensors.Grad = allocate[float32](r, shared, state.Shape...)
 				}
 				w.State[state.Name] = tensors
 			}
@@ -48,14 +53,7 @@ func openQuantizer(t *testing.T, open opener[quantizer.Quantizer], options plugi
 		fillWeight(w)
 		s.weights = append(s.weights, w)
 	}
-	if err := s.Open(ctx, options, s.weights); err != nil {
-		t.Fatalf("Open: %v", err)
-	}
-	if slices.Contains(d.Traits, quantizer.TraitInitialise) {
-		if err := s.Initialise(ctx); err != nil {
-			t.Fatalf("Initialise: %v", err)
-		}
-	}
+	r.must("Open", s.Open(ctx, options, s.weights))
 	return s
 }
 
@@ -90,15 +88,19 @@ func fillWeight(w quantizer.Weight) {
 	}
 }
 
-func (s *quantizerSession) quantize(t *testing.T, draw quantizer.Draw) [][]float32 {
-	t.Helper()
+// fresh is a session of another plugin, which ends the one of it before.
+func (s *quantizerSession) fresh(r *recorder, shapes ...quantizer.Shape) *quantizerSession {
+	return openQuantizer(r, s.plugins, 1, s.options, shapes)
+}
+
+func (s *quantizerSession) quantize(r *recorder, draw quantizer.Draw) [][]float32 {
 	for _, w := range s.weights {
 		for i := range w.Quantized {
 			w.Quantized[i] = float32(math.NaN()) // every element must be written
 		}
 	}
-	if err := s.Quantize(t.Context(), draw); err != nil {
-		t.Fatalf("Quantize(%+v): %v", draw, err)
+	if err := s.Quantize(r.ctx, draw); err != nil {
+		r.must(fmt.Sprintf("Quantize(%+v)", draw), err)
 	}
 	var quantized [][]float32
 	for _, w := range s.weights {
@@ -107,21 +109,19 @@ func (s *quantizerSession) quantize(t *testing.T, draw quantizer.Draw) [][]float
 	return quantized
 }
 
-func (s *quantizerSession) equal(t *testing.T, what string, got, want [][]float32) {
-	t.Helper()
+func (s *quantizerSession) equal(r *recorder, what string, got, want [][]float32) {
 	for k, w := range s.weights {
 		if i := difference(got[k], want[k]); i >= 0 {
-			t.Errorf("%s: element %d of %s = %v, want %v", what, i, w.Name, got[k][i], want[k][i])
+			r.saw("%s: element %d of %s = %v", what, i, w.Name, got[k][i]).want("%v", want[k][i])
 		}
 	}
 }
 
 // varies says whether the draws given differ in any weight.
-func (s *quantizerSession) varies(t *testing.T, draws ...quantizer.Draw) bool {
-	t.Helper()
-	first := s.quantize(t, draws[0])
+func (s *quantizerSession) varies(r *recorder, draws ...quantizer.Draw) bool {
+	first := s.quantize(r, draws[0])
 	for _, draw := range draws[1:] {
-		for k, quantized := range s.quantize(t, draw) {
+		for k, quantized := range s.quantize(r, draw) {
 			if difference(quantized, first[k]) >= 0 {
 				return true
 			}
@@ -130,7 +130,6 @@ func (s *quantizerSession) varies(t *testing.T, draws ...quantizer.Draw) bool {
 	return false
 }
 
-func (s *quantizerSession) stochastic(t *testing.T) bool {
-	t.Helper()
-	return s.varies(t, quantizer.Draw{Seed: 1, Step: 0}, quantizer.Draw{Seed: 1, Step: 1}, quantizer.Draw{Seed: 1, Step: 2})
+func (s *quantizerSession) stochastic(r *recorder) bool {
+	return s.varies(r, quantizer.Draw{Seed: 1, Step: 0}, quantizer.Draw{Seed: 1, Step: 1}, quantizer.Draw{Seed: 1, Step: 2})
 }

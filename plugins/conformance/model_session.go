@@ -1,13 +1,13 @@
-package plugintest
+package conformance
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
-	"testing"
 
 	"bittern/plugins"
 	"bittern/plugins/arena"
-	"bittern/plugins/internal/checked"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
 )
@@ -15,50 +15,39 @@ import (
 // modelSession is a model that has been built on tensors of its own.
 type modelSession struct {
 	model.Model
-	other   opened // another plugin for a session to compare this one with
+	plugins *pool[model.Model]
 	options plugins.Values
 	plan    model.Plan
 	build   model.Build
 }
 
-// opened is a model that can be built on tensors of the arena, one session after
-// another.
-type opened struct {
-	model  model.Model
-	shared *arena.Arena
+// firstSeed is that of every session but one.
+const firstSeed = 42
+
+// buildModel builds the plugin of a number with Adam, which ends its session before.
+func buildModel(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape) *modelSession {
+	return buildModelWith(r, all, number, options, shape, firstSeed, model.Adam)
 }
 
-func openModel(t *testing.T, open opener[model.Model]) opened {
-	t.Helper()
-	shared := newArena(t)
-	m := open(t, shared)
-	_, judge := describe(t, plugins.KindModel, m)
-	return opened{checked.Model(m, judge), shared}
-}
-
-func (o opened) build(t *testing.T, options plugins.Values, shape network.Shape) *modelSession {
-	t.Helper()
-	return o.buildWith(t, options, shape, model.Adam)
-}
-
-// buildWith builds the model with an optimiser, and with parameters beyond its plan. What
-// Build must leave alone, the values of those, is 7.
-func (o opened) buildWith(t *testing.T, options plugins.Values, shape network.Shape, optimiser model.Optimiser, beyond ...model.Parameter) *modelSession {
-	t.Helper()
-	ctx, shared := t.Context(), o.shared
-	s := &modelSession{Model: o.model, options: options}
+// buildModelWith builds a model with a seed and an optimiser, and with parameters beyond its plan. What
+// Build must leave alone, the values of those, is 7. A shape that the model does not serve
+// ends the check.
+func buildModelWith(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape, seed uint64, optimiser model.Optimiser, beyond ...model.Parameter) *modelSession {
+	o := all.open(r, number)
+	ctx, shared := r.ctx, o.shared
+	s := &modelSession{Model: o.plugin, plugins: all, options: options}
 	var err error
-	if s.plan, err = s.Plan(ctx, options, shape); err != nil {
-		t.Fatalf("Plan: %v", err)
+	s.plan, err = s.Plan(ctx, options, shape)
+	if problem, ok := errors.AsType[*plugins.Problem](err); ok {
+		r.refuse(problem.Sentence)
 	}
+	r.must("Plan", err)
 	batch, err := shape.NewBatch(
 		func(_ string, dims []int) ([]int32, error) { return arena.Make[int32](shared, dims...) },
 		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](shared, dims...) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.must("allocate a batch", err)
 	s.build = model.Build{
-		Options: options, Shape: shape, Seed: 42, Threads: 2, Optimiser: optimiser,
+		Options: options, Shape: shape, Seed: seed, Threads: 2, Optimiser: optimiser,
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{}, Batch: batch,
 	}
 	for _, p := range slices.Concat(s.plan.Parameters, beyond) {
@@ -71,26 +60,29 @@ func (o opened) buildWith(t *testing.T, options plugins.Values, shape network.Sh
 			needed = append(needed, &tensors.Quantized)
 		}
 		for _, tensor := range needed {
-			*tensor = allocate[float32](t, shared, p.Shape...)
+			*tensor = allocate[float32](r, shared, p.Shape...)
 		}
 		s.build.Parameters[p.Name] = tensors
 	}
 	for _, b := range s.plan.Buffers {
-		s.build.Buffers[b.Name] = allocate[float32](t, shared, b.Shape...)
+		s.build.Buffers[b.Name] = allocate[float32](r, shared, b.Shape...)
 	}
 	for _, p := range beyond {
 		for i := range s.build.Parameters[p.Name].Value {
 			s.build.Parameters[p.Name].Value[i] = 7
 		}
 	}
-	if err := s.Build(ctx, s.build); err != nil {
-		t.Fatalf("Build: %v", err)
-	}
+	r.must("Build", s.Build(ctx, s.build))
 	for _, p := range s.build.Parameters {
 		copy(p.Quantized, p.Value)
 	}
 	s.fill(randomBatch(shape, 0))
 	return s
+}
+
+// fresh is a session of another plugin, which ends the one of it before.
+func (s *modelSession) fresh(r *recorder, shape network.Shape) *modelSession {
+	return buildModel(r, s.plugins, 1, s.options, shape)
 }
 
 // randomBatch has random content, a target wherever there can be one, and
@@ -130,38 +122,32 @@ func randomBatch(shape network.Shape, seed uint64) network.Batch {
 // fill writes the content of a batch to the model's own.
 func (s *modelSession) fill(b network.Batch) { copyBatch(s.build.Batch, b) }
 
-func (s *modelSession) step(t *testing.T) model.StepResult {
-	t.Helper()
-	result, err := s.Step(t.Context(), model.Step{Number: 3})
+func (s *modelSession) step(r *recorder) model.StepResult {
+	result, err := s.Step(r.ctx, model.Step{Number: 3})
+	r.must("Step", err)
+	return result
+}
+
+func (s *modelSession) update(r *recorder, request model.Update) model.UpdateResult {
+	result, err := s.Update(r.ctx, request)
 	if err != nil {
-		t.Fatalf("Step: %v", err)
+		r.must(fmt.Sprintf("Update(%+v)", request), err)
 	}
 	return result
 }
 
-func (s *modelSession) update(t *testing.T, request model.Update) model.UpdateResult {
-	t.Helper()
-	result, err := s.Update(t.Context(), request)
+func (s *modelSession) evaluate(r *recorder, request model.Evaluate) network.Score {
+	score, err := s.Evaluate(r.ctx, request)
 	if err != nil {
-		t.Fatalf("Update(%+v): %v", request, err)
-	}
-	return result
-}
-
-func (s *modelSession) evaluate(t *testing.T, request model.Evaluate) network.Score {
-	t.Helper()
-	score, err := s.Evaluate(t.Context(), request)
-	if err != nil {
-		t.Fatalf("Evaluate(%+v): %v", request, err)
+		r.must(fmt.Sprintf("Evaluate(%+v)", request), err)
 	}
 	return score
 }
 
 // calibrate gives the frozen statistics something to hold.
-func (s *modelSession) calibrate(t *testing.T) {
-	t.Helper()
-	s.evaluate(t, model.Evaluate{Statistics: model.Calibrate, First: true})
-	s.evaluate(t, model.Evaluate{Statistics: model.Calibrate})
+func (s *modelSession) calibrate(r *recorder) {
+	s.evaluate(r, model.Evaluate{Statistics: model.Calibrate, First: true})
+	s.evaluate(r, model.Evaluate{Statistics: model.Calibrate})
 }
 
 // copied returns copies of the tensors that pick chooses, by parameter.
@@ -179,11 +165,10 @@ func quantized(t model.Tensors) []float32 { return t.Quantized }
 
 func grad(t model.Tensors) []float32 { return t.Grad }
 
-func sameTensors(t *testing.T, what string, got, want map[string][]float32) {
-	t.Helper()
+func sameTensors(r *recorder, what string, got, want map[string][]float32) {
 	for name := range want {
 		if i := difference(got[name], want[name]); i >= 0 {
-			t.Errorf("%s: element %d of %s = %v, want %v", what, i, name, got[name][i], want[name][i])
+			r.saw("%s: element %d of %s = %v", what, i, name, got[name][i]).want("%v", want[name][i])
 		}
 	}
 }
