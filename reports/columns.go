@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -101,7 +102,7 @@ func frontierLines(r *Report) (lines []line) {
 			continue
 		}
 		front := slices.DeleteFunc(ranked, func(l line) bool { return !l.Frontier })
-		slices.SortStableFunc(front, func(a, b line) int { return int(a.DeployedBytes - b.DeployedBytes) })
+		slices.SortStableFunc(front, func(a, b line) int { return cmp.Compare(a.DeployedBytes, b.DeployedBytes) })
 		lines = append(lines, front...)
 	}
 	return lines
@@ -229,8 +230,9 @@ func partColumns(scale float64, decimals int, unit string, perStep bool, parts f
 				names = once(names, []string{part.Name})
 			}
 		}
+		unit := unit
 		if perStep {
-			unit = "nJ/" + stepOf(metricName)
+			unit += "/" + stepOf(metricName)
 		}
 		columns := append(identity(), column{id: "backend", name: "backend", cell: func(l line) cell { return named(l.machine.Backend) }})
 		for i, name := range names {

@@ -7,10 +7,13 @@ import (
 	"strconv"
 	"strings"
 
+	"bittern/harness/store"
 	"bittern/plugins"
 )
 
-// csvColumns are those of the CSV format, in order. Of a network that no backend has
+// csvColumns are those of the CSV format, in order, behind the suite's name. They say what
+// the fields of [Network], [FullPrecision] and [Deployment] with these names in JSON say;
+// those from backend_metric on are the backend's. Of a network that no backend has
 // deployed d is nil. Figures that are missing are "n/a".
 var csvColumns = []struct {
 	name string
@@ -63,6 +66,15 @@ var csvColumns = []struct {
 		}
 		return digits(d.Timed.Spread)
 	})},
+	{"energy_parts", ofBackend(func(d *Deployment) string { return inert(partsText(d.EnergyParts)) })},
+	{"memory_parts", ofBackend(func(d *Deployment) string { return inert(partsText(d.MemoryParts)) })},
+	{"published", func(n *Network, _ *Deployment) string {
+		var texts []string
+		for _, p := range n.Published {
+			texts = append(texts, fmt.Sprintf("%g (%s)", p.Value, p.Source))
+		}
+		return inert(strings.Join(texts, "; "))
+	}},
 	{"substitutions", ofBackend(func(d *Deployment) string { return inert(substitutes(d.Substitutions)) })},
 	{"backend_doubt", ofBackend(func(d *Deployment) string { return inert(doubtsText(d.Doubts)) })},
 }
@@ -84,6 +96,15 @@ func ofBackend(cell func(*Deployment) string) func(*Network, *Deployment) string
 		}
 		return cell(d)
 	}
+}
+
+// partsText writes parts with their values in joules a time step or bytes.
+func partsText(parts []store.Part) string {
+	var texts []string
+	for _, p := range parts {
+		texts = append(texts, fmt.Sprintf("%s %g", p.Name, p.Value))
+	}
+	return strings.Join(texts, "; ")
 }
 
 func doubtsText(doubts []Doubt) string {

@@ -242,8 +242,13 @@ func chosen(columns []column, ids []string) []column {
 func sortBy(lines []line, c column, descending bool) {
 	slices.SortStableFunc(lines, func(a, b line) int {
 		x, y := c.cell(a), c.cell(b)
-		if x.missing || y.missing {
-			return cmp.Compare(number(x.missing), number(y.missing))
+		switch {
+		case x.missing && y.missing:
+			return 0
+		case x.missing:
+			return 1
+		case y.missing:
+			return -1
 		}
 		order := cmp.Compare(x.text, y.text)
 		if x.value != nil && y.value != nil {
@@ -254,13 +259,6 @@ func sortBy(lines []line, c column, descending bool) {
 		}
 		return order
 	})
-}
-
-func number(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // leaveOut takes away the columns that have the same in all rows, and keeps what that

@@ -5,7 +5,7 @@
 // over its seeds, with its deployments. group.go gathers their figures, compare.go
 // holds them against full precision and against each other. JSON is the report as it
 // is. CSV has one row for each network on each backend (csv.go). The tables that people
-// read are made of columns, which are data (columns.go): a document.go lays them out
+// read are made of columns, which are data (columns.go): document.go lays them out
 // as a [View] asks, and markdown.go and terminal.go write them.
 //
 // Names, reasons and notes come from suite files and plugins. In every format they

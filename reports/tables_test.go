@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -311,5 +312,32 @@ func TestPartsAreMeansOverSeeds(t *testing.T) {
 	d := m.deployment()
 	if got := d.EnergyParts; len(got) != 2 || got[0].Value < 2.499 || got[0].Value > 2.501 || got[1].Value < 1.499 || got[1].Value > 1.501 {
 		t.Errorf("parts %+v, want fetch 2.5 and rest 1.5 a step", got)
+	}
+}
+
+// CSV has a row for each network on each backend, and one of a network without any.
+func TestCSVHasARowForEachDeployment(t *testing.T) {
+	t.Parallel()
+	r := several()
+	r.Networks[0].Deployments[0].EnergyParts = []store.Part{{Name: "fetch", Value: 0.5}, {Name: "rest", Value: 2}}
+	r.Networks[1].Deployments = nil
+	records, err := csv.NewReader(strings.NewReader(written(t, r, CSV))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := make(map[string]int)
+	for i, name := range records[0] {
+		if _, twice := at[name]; twice {
+			t.Errorf("two columns are called %s", name)
+		}
+		at[name] = i
+	}
+	var got []string
+	for _, record := range records[1:] {
+		got = append(got, fmt.Sprintf("%s %s %s %s %s", record[at["task"]], record[at["quantizer"]], record[at["backend"]], record[at["backend_metric"]], record[at["energy_parts"]]))
+	}
+	want := []string{"text b x 2 fetch 0.5; rest 2", "text b y n/a ", "words a n/a n/a n/a", "text a x 1 ", "text a y n/a ", "words b x 80 ", "words b y n/a "}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
 	}
 }
