@@ -29,7 +29,7 @@ var backendContract = contract[backend.Backend]{
 		return err
 	},
 	checks: func(all *pool[backend.Backend], options plugins.Values) []Check {
-		var checks []Check
+		checks := []Check{{Name: "options have an effect", run: func(r *recorder) { checkOptionEffects(r, all, options) }}}
 		for _, program := range sample.Programs() {
 			for _, c := range backendChecks {
 				if c.where != nil && !c.where(program) {
@@ -53,6 +53,7 @@ var backendChecks = []struct {
 }{
 	{"Deploy without a weight", nil, checkIncomplete},
 	{"Cost", nil, checkCost},
+	{"Cost's memory", nil, checkMemory},
 	{"Cost of a longer sequence", nil, checkLongerCosts},
 	{"Cost of no steps", nil, checkNoSteps},
 	{"Execute repeats", nil, checkExecuteRepeats},

@@ -120,7 +120,7 @@ var faults = map[string]fault{
 			return quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{{Bits: 1, Codes: make([]uint16, len(w.Latent)), Levels: []float32{-1, 1}, Scales: []float32{9}}}}
 		}
 	})},
-	"states that start otherwise": {message: "initialised in a fresh session: element 0 of the state scale of one", groups: onQuantizer(func(q *faultyQuantizer) {
+	"states that start otherwise": {message: "initialised in a fresh session: element 0 of the state scale of odd", groups: onQuantizer(func(q *faultyQuantizer) {
 		q.describe = func(d *plugins.Description) { d.Traits = []string{quantizer.TraitInitialise} }
 		q.states = true
 		q.initialise = func(w quantizer.Weight) { w.State["scale"].Value[0] = float32(starts.Add(1)) }
@@ -242,6 +242,15 @@ var faults = map[string]fault{
 	"a network that lacks a weight":       {message: "Deploy of a network that lacks a weight: no error", groups: onBackend(&faultyBackend{deployAll: true})},
 	"a batch that is none":                {message: "Execute of a batch that is empty: no error", groups: onBackend(&faultyBackend{executeAll: true})},
 
+	"outputs negated": {message: "from those of exact arithmetic in the root mean square", groups: onExact(exact{output: func(v float32) float32 { return -v }}), checks: []string{"Execute against exact arithmetic"}},
+	"outputs of zero": {message: "from those of exact arithmetic in the root mean square", groups: onExact(exact{output: func(float32) float32 { return 0 }}), checks: []string{"Execute against exact arithmetic"}},
+	"outputs that are merely wrong": {message: "from those of exact arithmetic in the root mean square", groups: onExact(exact{output: func(v float32) float32 {
+		return v + 0.01*v*v
+	}}), checks: []string{"Execute against exact arithmetic"}},
+	"a part of the memory dropped":         {message: `Cost: of the memory, "recurrent codes" and "recurrent float32" come to 0 bytes, want at least 7`, groups: onExact(exact{drop: backend.PartCodes}), checks: []string{"Cost's memory"}},
+	"another part of the memory dropped":   {message: `Cost: of the memory, "embedding", "output layer" and parts of other names come to 0 bytes, want at least 140`, groups: onExact(exact{drop: backend.PartOutputLayer}), checks: []string{"Cost's memory"}},
+	"no memory for states":                 {message: `Cost: of the memory, "state" come to 0 bytes`, groups: onExact(exact{drop: backend.PartState}), checks: []string{"Cost's memory"}},
+	"an option ignored":                    {message: `with the option gain = ["1.25" "0.75"] in place of "1", nothing of any program changes`, groups: onExact(exact{ignoreGain: true}), checks: []string{"options have an effect"}},
 	"a state that is forgotten":            {message: "sequences that go on give other outputs than one long sequence", groups: onExact(exact{forget: true})},
 	"a state that is kept":                 {message: "Execute again: output 0", groups: onExact(exact{keep: true})},
 	"one mark for all sequences, deployed": {message: "a sequence that goes on among fresh ones: output 0", groups: onExact(exact{firstMark: true})},

@@ -3,6 +3,7 @@ package conformance
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -166,7 +167,7 @@ func quantized(t model.Tensors) []float32 { return t.Quantized }
 func grad(t model.Tensors) []float32 { return t.Grad }
 
 func sameTensors(r *recorder, what string, got, want map[string][]float32) {
-	for name := range want {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if i := difference(got[name], want[name]); i >= 0 {
 			r.saw("%s: element %d of %s = %v", what, i, name, got[name][i]).want("%v", want[name][i])
 		}

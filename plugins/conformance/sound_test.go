@@ -11,6 +11,7 @@ import (
 	"bittern/plugins/conformance"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
+	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
 )
 
@@ -299,6 +300,11 @@ func (m *toy) Export(context.Context) (network.Network, error) {
 type exact struct {
 	forget, keep, firstMark, readFilling, fillOutputs bool
 	allClasses, needOutputs, sharpen, noSoftmax       bool
+	ignoreGain                                        bool
+	drop                                              string // a part of the memory
+	output                                            func(float32) float32
+	gain                                              float64
+	weights                                           map[string]packed.Matrix
 	change                                            func(*network.Network)
 	network                                           network.Network // as it was deployed
 	reference                                         *network.Reference
@@ -306,14 +312,19 @@ type exact struct {
 }
 
 func (*exact) Describe(context.Context) (plugins.Description, error) {
-	return plugins.Description{Kind: plugins.KindBackend, Name: "exact", Version: "1.0.0", API: plugins.APIVersion, Summary: "computes in float64"}, nil
+	return plugins.Description{Kind: plugins.KindBackend, Name: "exact", Version: "1.0.0", API: plugins.APIVersion, Summary: "computes in float64", Options: []plugins.Option{
+		{Name: "gain", Type: plugins.Float, Default: "1", Min: 0.5, Max: 2, Doc: "cycles a step"},
+	}}, nil
 }
 
 func (e *exact) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
 	if err := request.Network.Validate(request.Weights); err != nil {
 		return backend.Deployed{}, err
 	}
-	e.network = request.Network
+	e.network, e.weights, e.gain = request.Network, request.Weights, request.Options.Float("gain")
+	if e.ignoreGain {
+		e.gain = 1
+	}
 	for _, s := range e.network.Stages {
 		if s.Op == network.Softmax && e.noSoftmax {
 			return backend.Deployed{}, &backend.ErrUnsupported{Reason: "it has no exponential"}
@@ -343,10 +354,39 @@ func (e *exact) Cost(_ context.Context, request backend.CostRequest) (backend.Co
 	}
 	cycles := 0.0
 	for _, steps := range request.Steps {
-		cycles += float64(steps)
+		cycles += e.gain * float64(steps)
 	}
 	const reason = "nobody asks"
-	return backend.Cost{Cycles: &cycles, Missing: map[string]string{"seconds": reason, "energy": reason, "area": reason, "memory": reason}}, nil
+	return backend.Cost{Cycles: &cycles, Missing: map[string]string{"seconds": reason, "energy": reason, "area": reason}, Memory: e.memory()}, nil
+}
+
+// memory counts float32 states and tables, and weights as they were deployed.
+func (e *exact) memory() (parts []backend.Part) {
+	bytes := map[string]int{}
+	counted := map[string]bool{"": true}
+	for _, stage := range e.network.Stages {
+		for _, s := range stage.Graph.States {
+			bytes[backend.PartState] += 4 * s.Size
+		}
+		for _, n := range stage.Graph.Nodes {
+			bytes[backend.PartTables] += 4 * (len(n.Scale.Values) + len(n.Shift.Values))
+			if counted[n.Weight] {
+				continue
+			}
+			counted[n.Weight] = true
+			part := backend.PartOutputLayer
+			if n.Recurrent {
+				part = backend.PartCodes
+			}
+			bytes[part] += e.weights[n.Weight].CodeBytes()
+		}
+	}
+	for _, part := range []string{backend.PartCodes, backend.PartOutputLayer, backend.PartState, backend.PartTables} {
+		if part != e.drop {
+			parts = append(parts, backend.Part{Name: part, Value: float64(bytes[part])})
+		}
+	}
+	return parts
 }
 
 func (e *exact) Execute(_ context.Context, request backend.Execute) (network.Score, error) {
@@ -392,6 +432,9 @@ func (e *exact) Execute(_ context.Context, request backend.Execute) (network.Sco
 		row := make([]float32, classes)
 		for c := range row {
 			row[c] = float32(logits[at*classes+c])
+			if e.output != nil {
+				row[c] = e.output(row[c])
+			}
 			if e.sharpen {
 				row[c] *= 1.0001
 			}
