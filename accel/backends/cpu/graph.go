@@ -3,10 +3,12 @@
 //
 // # Weights
 //
-// Weights are laid out by package lut. A MatVec's are planes of bits where the
-// codebook is a sum of signs, a Lookup's where it has two or three levels. Weights
-// with any other codebook are decoded to float32, which is a Substitution; those
-// deployed in full precision are float32 in any case.
+// Weights are laid out by package lut, plane by plane. A MatVec's are planes of signs
+// where the levels are sums of signs, as those of binary, ternary and multi-bit weights
+// and of whole numbers of up to 8 bits are, else codes of up to 4 bits. A Lookup's are
+// bits where there are up to three levels, else codes. Weights of wider codes are
+// decoded to float32, which is a Substitution; those deployed in full precision are
+// float32 in any case. Scales of rows are kept beside the codes.
 //
 // # Memory
 //
@@ -15,17 +17,19 @@
 // Lookups.
 //
 //	recurrent codes       of recurrent weights that are kept as codes. Of a MatVec, planes
-//	                      of bits: rows are filled up to 64, columns to the chunks that
-//	                      package lut has for the precision and the instruction set.
-//	                      Of a Lookup, a bit a row for each level but the lowest: the rows
-//	                      of every column are filled up to 64
+//	                      of signs or codes: rows are filled up to 64, columns to the
+//	                      chunks that package lut has for the precision and the
+//	                      instruction set; 3-bit codes take 3.2 bits. Of a Lookup, a bit a
+//	                      row for each level but the lowest, the rows of every column
+//	                      filled up to 64, or codes, filled up to 16 words of 32 bits
 //	recurrent float32     of recurrent weights that are kept as float32, 4 bytes each. Of a
 //	                      MatVec, rows are filled up to a vector, of 8 with AVX2 and 16
 //	                      with AVX-512; of a Lookup there is no padding
-//	levels                4 bytes for each value of a codebook: of a MatVec, a weight for
-//	                      each group of planes that are summed together, and the centre where
-//	                      it is not 0; of a Lookup the levels. Each is there once a row for
-//	                      codebooks by row, else once, but 16 times for a Lookup
+//	levels                4 bytes for each value that codes stand for: of a MatVec, a weight
+//	                      for each group of planes of signs that are summed together, and the
+//	                      centre where it is not 0; of a Lookup the levels. Each is there once
+//	                      a row where scales are, else once, but 16 times for a Lookup. Of
+//	                      codes 16 levels, and the scales of the rows
 //	normalisation tables  4 bytes for each scale and shift of the graphs, of all the time
 //	                      steps they are given for, with the bias of the output layer
 //	state                 4 bytes for the initial value of each element of a state
@@ -39,7 +43,9 @@
 //	                      filled up to 16 or the columns of the matrices, but for exact
 //	                      activations the same as 16-bit whole numbers, the tables of
 //	                      partial sums, and a float32 for each row of the largest matrix
-//	                      that sums more than one group of planes; and for what a scan
+//	                      that sums more than one group of planes; for look-ups of codes and
+//	                      of several planes, a float32 or two for each row of the largest
+//	                      column; and for what a scan
 //	                      gives to a later stage, a softmax over steps and a weighted sum,
 //	                      4 bytes an element, at each step of its stream where it is a
 //	                      sequence
