@@ -366,7 +366,7 @@ func (g *group) network() (*Network, error) {
 		}
 	}
 	n.Deployable, n.PaperStyle = figure(deployable, "not measured"), figure(paperStyle, "not measured")
-	n.BitsPerWeight = figure(bits, "an older bittern froze the network and did not store it; run the suite again, which freezes it anew without training")
+	n.BitsPerWeight = figure(bits, "an older bittern froze the network and did not store it")
 	n.Epochs = figure(epochs, "the steps of an epoch are not stored")
 	for _, m := range g.machines {
 		n.Deployments = append(n.Deployments, m.deployment())

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -312,33 +311,6 @@ func TestAFinishedExperimentIsNotTrainedAgain(t *testing.T) {
 	same(t, before, after)
 	if !after.Experiment.StartedAt.After(before.Experiment.StartedAt) {
 		t.Errorf("started at %v with Again, want after %v", after.Experiment.StartedAt, before.Experiment.StartedAt)
-	}
-}
-
-// What an older program froze without its bits a weight is frozen again, to the same
-// numbers.
-func TestAFreezeWithoutItsBitsIsRepeated(t *testing.T) {
-	t.Parallel()
-	w, s := newWorkplace(t, t.TempDir()), spec(t)
-	w.run(t, s)
-	want := w.numbers(t, s)
-	row := w.row(t, s)
-	row.Draws = slices.Clone(row.Draws)
-	for i := range row.Draws {
-		row.Draws[i].BitsPerWeight = 0
-	}
-	if err := w.runner.Store.PutExperiment(t.Context(), row); err != nil {
-		t.Fatal(err)
-	}
-	w.run(t, s)
-	same(t, want, w.numbers(t, s))
-	if last := w.log[len(w.log)-1]; !strings.Contains(last, "again, for an older bittern did not store its bits a weight") {
-		t.Errorf("the log ends with %q", last)
-	}
-	logged := len(w.log)
-	w.run(t, s)
-	if len(w.log) != logged+1 || !strings.Contains(w.log[logged], "reusing the network") {
-		t.Errorf("the third run logs %q, want that it uses the network again", w.log[logged:])
 	}
 }
 

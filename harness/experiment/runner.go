@@ -97,11 +97,11 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 	if err != nil {
 		return nil, err
 	}
-	again := frozenAgain(row, freeze)
-	if err := r.explain(ctx, spec, row, again); err != nil {
+	frozen := string(row.Freeze) == string(freeze)
+	if err := r.explain(ctx, spec, row, frozen); err != nil {
 		return nil, err
 	}
-	if row.Status != store.Done || again != "" {
+	if row.Status != store.Done || !frozen {
 		err := r.restarting(spec.String(), func() error { return r.train(ctx, spec, t, freeze, &row, report) })
 		if err := r.settle(ctx, &row, err); err != nil {
 			return nil, err
@@ -125,28 +125,16 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 	return failed, nil
 }
 
-// frozenAgain is why a network that is trained is frozen anew; empty where what was
-// frozen of it serves.
-func frozenAgain(row store.Experiment, freeze json.RawMessage) string {
-	switch {
-	case string(row.Freeze) != string(freeze):
-		return "the suite freezes in another way now"
-	case row.RecurrentBytes > 0 && row.BitsPerWeight() == 0:
-		return "an older bittern did not store its bits a weight"
-	}
-	return ""
-}
-
 // explain says what of the store is used for an experiment, and why it is
-// trained where a result with the same labels does not serve. again is why it is
-// frozen anew.
-func (r *Runner) explain(ctx context.Context, spec *Spec, row store.Experiment, again string) error {
+// trained where a result with the same labels does not serve. frozen says whether
+// what is frozen of it serves.
+func (r *Runner) explain(ctx context.Context, spec *Spec, row store.Experiment, frozen bool) error {
 	switch {
-	case row.Status == store.Done && again == "":
+	case row.Status == store.Done && frozen:
 		r.Log(fmt.Sprintf("%s: reusing the network that was trained on %s", spec, row.FinishedAt.Format(time.DateTime)))
 		return nil
 	case row.Status == store.Done:
-		r.Log(fmt.Sprintf("%s: freezing the network that was trained on %s again, for %s", spec, row.FinishedAt.Format(time.DateTime), again))
+		r.Log(fmt.Sprintf("%s: freezing the network that was trained on %s again, for the suite freezes in another way now", spec, row.FinishedAt.Format(time.DateTime)))
 		return nil
 	case !row.StartedAt.IsZero():
 		return nil // Resuming says it
