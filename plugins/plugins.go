@@ -11,12 +11,14 @@
 //	arena                       tensors shared between processes
 //	sdk                         what a plugin author calls to serve one
 //	host                        what the harness calls: find, start, supervise
-//	plugintest                  the conformance kit for plugin authors
+//	conformance                 the conformance kit: every check of a plugin, as a value
+//	plugintest                  the kit as a Go test, for plugin authors
 //	null                        a plugin of each kind that does next to nothing
 //	examples                    whole plugins outside the executable, in Go and in Python
 //
 // To add a quantizer, a model or a backend, implement its interface, and call
-// the conformance kit in a test. Served by package sdk from an executable named
+// the conformance kit in a test (package plugintest, or for an executable in any
+// language `bittern plugins test PATH`). Served by package sdk from an executable named
 // bittern-<kind>-<name> it is a plugin of its own; with one more line in package
 // builtin it comes within this executable, and a test there holds it to the kit in a
 // process of its own. Nothing else changes: options are

@@ -6,7 +6,8 @@
 // Serving takes care of the process: it speaks the protocol, keeps calls from
 // overlapping, turns a panic of the implementation into an error with the stack
 // on stderr, sends everything printed to the host's log, and ends the process
-// when the host is gone. Run plugintest on the implementation before shipping it.
+// when the host is gone. Run plugintest on the implementation before shipping it, or
+// `bittern plugins test` on the executable.
 package sdk
 
 import (

@@ -1,6 +1,6 @@
 // Package sample makes programs with random weights, and batches for them, for
 // tests and benchmarks of backends: what models would export, without training.
-// The conformance kit (package plugintest) deploys all of them.
+// The conformance kit (package conformance) deploys all of them.
 package sample
 
 import (
