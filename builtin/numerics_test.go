@@ -106,10 +106,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	add := func(d plugins.Description, digest []byte) {
 		found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()] = fingerprint{d.Version, hex.EncodeToString(digest)}
 	}
-	for _, make := range []func() quantizer.Quantizer{
-		none.New, fixedpoint.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New, ternaryconnect.New,
-		bwn.New, twn.New, absmean.New, dorefa.New, lab.New, lat.New, laq.New, alternating.New, ttq.New, lsq.New,
-	} {
+	for _, make := range quantizers {
 		add(quantizerNumbers(t, make()))
 	}
 	for _, make := range []func() model.Model{lstm.New, gru.New, attentivereader.New} {
@@ -160,11 +157,48 @@ func must(t *testing.T, err error) {
 
 func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description, []byte) {
 	ctx, h := t.Context(), sha256.New()
+	d, weights := openQuantizer(t, q, quantizer.Shape{Name: "a", Rows: 5, Cols: 37}, quantizer.Shape{Name: "b", Rows: 3, Cols: 4})
+	for step := range uint64(3) {
+		draw := quantizer.Draw{Seed: 5, Step: step}
+		must(t, q.Quantize(ctx, draw))
+		if slices.Contains(d.Traits, quantizer.TraitBackward) {
+			must(t, q.Backward(ctx, quantizer.Backward{Draw: draw, LearningRate: 0.01, Update: step + 1}))
+		}
+		if slices.Contains(d.Traits, quantizer.TraitProject) {
+			must(t, q.Project(ctx))
+		}
+		for _, w := range weights {
+			states := map[string][]float32{}
+			for name, tensors := range w.State {
+				states[name] = slices.Concat(tensors.Value, tensors.Grad)
+			}
+			write(h, w.Latent, w.Quantized, w.Grad, states)
+		}
+	}
+	frozen, err := q.Freeze(ctx, quantizer.Draw{Seed: 7})
+	must(t, err)
+	for i, f := range frozen {
+		m, err := f.Pack(weights[i].Rows, weights[i].Cols)
+		must(t, err)
+		write(h, f.Name, m.Format(), m.Decode())
+	}
+	return d, h.Sum(nil)
+}
+
+// quantizers are those of the field that come with the program.
+var quantizers = []func() quantizer.Quantizer{
+	none.New, fixedpoint.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New, ternaryconnect.New,
+	bwn.New, twn.New, absmean.New, dorefa.New, lab.New, lat.New, laq.New, alternating.New, ttq.New, lsq.New,
+}
+
+// openQuantizer opens a quantizer with its default options on weights of the shapes, as
+// at the start of training, with some gradient.
+func openQuantizer(t *testing.T, q quantizer.Quantizer, shapes ...quantizer.Shape) (plugins.Description, []quantizer.Weight) {
+	ctx := t.Context()
 	d, err := q.Describe(ctx)
 	must(t, err)
 	options, err := plugins.Resolve(d.Name, d.Options, nil)
 	must(t, err)
-	shapes := []quantizer.Shape{{Name: "a", Rows: 5, Cols: 37}, {Name: "b", Rows: 3, Cols: 4}}
 	states, err := q.Plan(ctx, options, shapes)
 	must(t, err)
 	var weights []quantizer.Weight
@@ -192,31 +226,7 @@ func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description,
 	if slices.Contains(d.Traits, quantizer.TraitInitialise) {
 		must(t, q.Initialise(ctx))
 	}
-	for step := range uint64(3) {
-		draw := quantizer.Draw{Seed: 5, Step: step}
-		must(t, q.Quantize(ctx, draw))
-		if slices.Contains(d.Traits, quantizer.TraitBackward) {
-			must(t, q.Backward(ctx, quantizer.Backward{Draw: draw, LearningRate: 0.01, Update: step + 1}))
-		}
-		if slices.Contains(d.Traits, quantizer.TraitProject) {
-			must(t, q.Project(ctx))
-		}
-		for _, w := range weights {
-			states := map[string][]float32{}
-			for name, tensors := range w.State {
-				states[name] = slices.Concat(tensors.Value, tensors.Grad)
-			}
-			write(h, w.Latent, w.Quantized, w.Grad, states)
-		}
-	}
-	frozen, err := q.Freeze(ctx, quantizer.Draw{Seed: 7})
-	must(t, err)
-	for i, f := range frozen {
-		m, err := f.Pack(shapes[i].Rows, shapes[i].Cols)
-		must(t, err)
-		write(h, f.Name, m.Format(), m.Decode())
-	}
-	return d, h.Sum(nil)
+	return d, weights
 }
 
 // fill writes numbers that have nothing regular about them into a batch.
