@@ -32,6 +32,7 @@ type Program struct {
 //	lstm-four-levels       four levels that are not evenly spaced
 //	lstm-float             full precision
 //	lstm-float-carried     sequences go on in states and in tables
+//	lstm-rounded-carried   hidden states rounded to 3 bits, sequences go on
 //	gru-binary-rows        reset after the product, biases
 //	gru-ternary-carried    with normalisation tables, sequences go on
 //	gru-layer-norm         each gate's products normalised over their features
@@ -49,6 +50,7 @@ func Programs() []Program {
 		scanned("lstm-four-levels", lstm{units: 11, inputs: 6, outputs: 5, rows: 2, format: fourLevels, seed: 4}, false),
 		scanned("lstm-float", lstm{units: 9, inputs: 5, outputs: 5, rows: 5, format: float, seed: 5}, false),
 		scanned("lstm-float-carried", lstm{units: 7, inputs: 5, outputs: 5, rows: 5, format: float, seed: 6}, true),
+		scanned("lstm-rounded-carried", lstm{units: 7, inputs: 6, outputs: 6, rows: 3, format: graphs.Ternary, bits: 3, seed: 22}, true),
 		gruBinaryRows(),
 		gruTernaryCarried(),
 		gruLayerNorm(),
