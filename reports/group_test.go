@@ -8,6 +8,18 @@ import (
 	"bittern/harness/store"
 )
 
+// A network that rounds its hidden states is like none that was published.
+func TestRoundedStatesAreNotPublished(t *testing.T) {
+	t.Parallel()
+	got, err := publishedSetting(store.Experiment{
+		Config:   json.RawMessage(`{"task": "smnist", "data": "mnist", "quantizer": {"name": "none"}}`),
+		Settings: []store.Setting{{Name: "cell", Value: "LSTM"}, {Name: "units", Value: "100"}, {Name: "layers", Value: "1"}, {Name: "normalization", Value: "batch-cell"}, {Name: "hidden bits", Value: "2"}},
+	})
+	if err != nil || got != (published.Setting{}) {
+		t.Errorf("got %+v, %v, want nothing to hold it against", got, err)
+	}
+}
+
 // What an experiment is held against says whether its layers read both ways.
 func TestPublishedSettingHasTheDirections(t *testing.T) {
 	t.Parallel()
