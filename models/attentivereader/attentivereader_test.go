@@ -179,7 +179,7 @@ func (r *rig) oracle() (reference.AttentiveReader, map[string][]float64) {
 	layer := func(s stream) reference.Layer {
 		l := reference.Layer{
 			Steps: s.steps, Batch: r.sizes.sequences, Inputs: a.embedding, Units: a.units,
-			GRU: a.kind == recurrent.GRU, NormalizeCell: a.normalizeCell,
+			GRU: a.kind == recurrent.GRU, NormalizeCell: a.normalizeCell, Bits: a.hiddenBits,
 			Normalization: map[recurrent.Normalization]reference.Normalization{
 				recurrent.NoNorm: reference.None, recurrent.BatchNorm: reference.Batch, recurrent.SharedBatchNorm: reference.Batch,
 				recurrent.LayerNorm: reference.Over, recurrent.WeightNorm: reference.Weight,
