@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "plugin" {
 		os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr, builtin.Plugins()))
 	}
+	if os.Getenv(doomedVariable) != "" {
+		doomed()
+	}
 	os.Exit(m.Run())
 }
 

@@ -19,14 +19,20 @@ import (
 	"bittern/plugins/quantizer"
 	"bittern/plugins/sdk"
 	"bittern/quantizers/absmean"
+	"bittern/quantizers/alternating"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
 	"bittern/quantizers/fixedpoint"
+	"bittern/quantizers/lab"
+	"bittern/quantizers/laq"
+	"bittern/quantizers/lat"
+	"bittern/quantizers/lsq"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
 	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/ttq"
 	"bittern/quantizers/twn"
 )
 
@@ -43,6 +49,12 @@ func Plugins() []cli.Builtin {
 		quantizerPlugin("twn", twn.New),
 		quantizerPlugin("absmean", absmean.New),
 		quantizerPlugin("dorefa", dorefa.New),
+		quantizerPlugin("lab", lab.New),
+		quantizerPlugin("lat", lat.New),
+		quantizerPlugin("laq", laq.New),
+		quantizerPlugin("alternating", alternating.New),
+		quantizerPlugin("ttq", ttq.New),
+		quantizerPlugin("lsq", lsq.New),
 		quantizerPlugin("null", null.NewQuantizer),
 		modelPlugin("lstm", lstm.New),
 		modelPlugin("gru", gru.New),

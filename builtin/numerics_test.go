@@ -33,14 +33,20 @@ import (
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
 	"bittern/quantizers/absmean"
+	"bittern/quantizers/alternating"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
 	"bittern/quantizers/fixedpoint"
+	"bittern/quantizers/lab"
+	"bittern/quantizers/laq"
+	"bittern/quantizers/lat"
+	"bittern/quantizers/lsq"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
 	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/ttq"
 	"bittern/quantizers/twn"
 )
 
@@ -102,7 +108,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 	}
 	for _, make := range []func() quantizer.Quantizer{
 		none.New, fixedpoint.New, stochasticbinary.New, stochasticternary.New, binaryconnect.New, ternaryconnect.New,
-		bwn.New, twn.New, absmean.New, dorefa.New,
+		bwn.New, twn.New, absmean.New, dorefa.New, lab.New, lat.New, laq.New, alternating.New, ttq.New, lsq.New,
 	} {
 		add(quantizerNumbers(t, make()))
 	}
@@ -168,6 +174,9 @@ func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description,
 			Shape: shape, Latent: wave(make([]float32, n), float64(i)), Quantized: make([]float32, n),
 			Grad: wave(make([]float32, n), 9), Moment2: make([]float32, n), State: map[string]quantizer.StateTensors{},
 		}
+		for k, grad := range w.Grad {
+			w.Moment2[k] = grad * grad
+		}
 		for _, s := range states {
 			if s.Weight == shape.Name {
 				tensors := quantizer.StateTensors{Value: make([]float32, volume(s.Shape))}
@@ -202,7 +211,11 @@ func quantizerNumbers(t *testing.T, q quantizer.Quantizer) (plugins.Description,
 	}
 	frozen, err := q.Freeze(ctx, quantizer.Draw{Seed: 7})
 	must(t, err)
-	write(h, frozen)
+	for i, f := range frozen {
+		m, err := f.Pack(shapes[i].Rows, shapes[i].Cols)
+		must(t, err)
+		write(h, f.Name, m.Format(), m.Decode())
+	}
 	return d, h.Sum(nil)
 }
 

@@ -14,14 +14,20 @@ import (
 	"bittern/plugins/plugintest"
 	"bittern/plugins/quantizer"
 	"bittern/quantizers/absmean"
+	"bittern/quantizers/alternating"
 	"bittern/quantizers/binaryconnect"
 	"bittern/quantizers/bwn"
 	"bittern/quantizers/dorefa"
 	"bittern/quantizers/fixedpoint"
+	"bittern/quantizers/lab"
+	"bittern/quantizers/laq"
+	"bittern/quantizers/lat"
+	"bittern/quantizers/lsq"
 	"bittern/quantizers/none"
 	"bittern/quantizers/stochasticbinary"
 	"bittern/quantizers/stochasticternary"
 	"bittern/quantizers/ternaryconnect"
+	"bittern/quantizers/ttq"
 	"bittern/quantizers/twn"
 )
 
@@ -33,8 +39,10 @@ type setting struct {
 	levels  int
 	random  bool
 	clipped scale // what latent weights are clipped to; nil for nothing
-	derived bool  // the scale is derived from the latent weights
+	derived bool  // Quantize derives a scale or threshold from the latent weights
 	perRow  bool
+	planes  int  // 1 where it is 0
+	moments bool // needs Adam's second moments
 }
 
 // scale is that of a matrix.
@@ -70,6 +78,30 @@ var settings = map[string]setting{
 	"dorefa":                        {make: dorefa.New, bits: 2, levels: 4, derived: true},
 	"dorefa bits=1":                 {make: dorefa.New, options: plugins.Values{"bits": "1"}, bits: 1, levels: 2, derived: true},
 	"dorefa bits=8":                 {make: dorefa.New, options: plugins.Values{"bits": "8"}, bits: 8, levels: 256, derived: true},
+	"alternating":                   {make: alternating.New, bits: 2, levels: 4, planes: 2, derived: true, perRow: true, clipped: one},
+	"alternating bits=3":            {make: alternating.New, options: plugins.Values{"bits": "3", "cycles": "5"}, bits: 3, levels: 6, planes: 3, derived: true, perRow: true, clipped: one},
+	"alternating bits=4":            {make: alternating.New, options: plugins.Values{"bits": "4"}, bits: 4, levels: 8, planes: 4, derived: true, perRow: true, clipped: one},
+	"alternating solver=greedy":     {make: alternating.New, options: plugins.Values{"bits": "3", "solver": "greedy"}, bits: 3, levels: 6, planes: 3, derived: true, perRow: true, clipped: one},
+	"alternating solver=refined":    {make: alternating.New, options: plugins.Values{"bits": "4", "solver": "refined"}, bits: 4, levels: 8, planes: 4, derived: true, perRow: true, clipped: one},
+	"lab":                           {make: lab.New, bits: 1, levels: 2, derived: true, moments: true, clipped: one},
+	"lat":                           {make: lat.New, bits: 2, levels: 3, derived: true, moments: true, clipped: one},
+	"lat solver=exact":              {make: lat.New, options: plugins.Values{"solver": "exact"}, bits: 2, levels: 3, derived: true, moments: true, clipped: one},
+	"laq":                           {make: laq.New, bits: 3, levels: 7, derived: true, moments: true, clipped: one},
+	"laq bits=2":                    {make: laq.New, options: plugins.Values{"bits": "2"}, bits: 2, levels: 3, derived: true, moments: true, clipped: one},
+	"laq bits=2 logarithmic":        {make: laq.New, options: plugins.Values{"bits": "2", "levels": "logarithmic"}, bits: 2, levels: 3, derived: true, moments: true, clipped: one},
+	"laq bits=2 published code":     {make: laq.New, options: plugins.Values{"bits": "2", "scale": "published-code"}, bits: 2, levels: 3, derived: true, moments: true, clipped: one},
+	"laq bits=8 logarithmic":        {make: laq.New, options: plugins.Values{"bits": "8", "levels": "logarithmic"}, bits: 8, levels: 255, derived: true, moments: true, clipped: one},
+	"laq bits=8":                    {make: laq.New, options: plugins.Values{"bits": "8"}, bits: 8, levels: 255, derived: true, moments: true, clipped: one},
+	"laq levels=logarithmic":        {make: laq.New, options: plugins.Values{"levels": "logarithmic"}, bits: 3, levels: 7, derived: true, moments: true, clipped: one},
+	"laq scale=published-code":      {make: laq.New, options: plugins.Values{"scale": "published-code"}, bits: 3, levels: 7, derived: true, moments: true, clipped: one},
+	"ttq":                           {make: ttq.New, bits: 2, levels: 3, derived: true},
+	"ttq initial=mean":              {make: ttq.New, options: plugins.Values{"initial": "mean", "threshold": "0.4"}, bits: 2, levels: 3, derived: true},
+	"lsq":                           {make: lsq.New, bits: 2, levels: 4},
+	"lsq bits=1":                    {make: lsq.New, options: plugins.Values{"bits": "1"}, bits: 1, levels: 2},
+	"lsq bits=4":                    {make: lsq.New, options: plugins.Values{"bits": "4"}, bits: 4, levels: 16},
+	"lsq range=symmetric":           {make: lsq.New, options: plugins.Values{"range": "symmetric"}, bits: 2, levels: 3},
+	"lsq bits=3 scale=row":          {make: lsq.New, options: plugins.Values{"bits": "3", "range": "symmetric", "scale": "row"}, bits: 3, levels: 7, perRow: true},
+	"lsq bits=1 scale=row":          {make: lsq.New, options: plugins.Values{"bits": "1", "scale": "row"}, bits: 1, levels: 2, perRow: true},
 	"dorefa scale=max":              {make: dorefa.New, options: plugins.Values{"scale": "max"}, bits: 2, levels: 4, derived: true},
 }
 
@@ -90,12 +122,13 @@ func weight(name string, rows, cols int) quantizer.Weight {
 	n := rows * cols
 	w := quantizer.Weight{
 		Shape:  quantizer.Shape{Name: name, Rows: rows, Cols: cols},
-		Latent: make([]float32, n), Quantized: make([]float32, n), Grad: make([]float32, n),
+		Latent: make([]float32, n), Quantized: make([]float32, n), Grad: make([]float32, n), Moment2: make([]float32, n),
 	}
 	for i := range w.Latent {
 		place := (float64(i) + 0.4) / float64(n) * 3
 		w.Latent[i] = float32((place - 1.5) * alpha(rows, cols))
 		w.Grad[i] = float32(math.Sin(float64(i)))
+		w.Moment2[i] = w.Grad[i] * w.Grad[i]
 	}
 	return w
 }
@@ -107,9 +140,22 @@ func weights() []quantizer.Weight {
 	}
 }
 
-func opened(t *testing.T, s setting, weights []quantizer.Weight) quantizer.Quantizer {
+// opened hands over weights with states as training may have left them: learned numbers
+// are α.
+func opened(t testing.TB, s setting, weights []quantizer.Weight) quantizer.Quantizer {
 	t.Helper()
 	q := s.make()
+	for i, w := range weights {
+		states, err := q.Plan(context.Background(), s.options, []quantizer.Shape{w.Shape})
+		if err != nil {
+			t.Fatalf("Plan: %v", err)
+		}
+		weights[i].State = make(map[string]quantizer.StateTensors)
+		for _, state := range states {
+			learned := slices.Repeat([]float32{float32(alpha(w.Rows, w.Cols))}, state.Shape[0])
+			weights[i].State[state.Name] = quantizer.StateTensors{Value: learned, Grad: make([]float32, len(learned))}
+		}
+	}
 	if err := q.Open(context.Background(), s.options, weights); err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -131,7 +177,9 @@ func TestConformance(t *testing.T) {
 // that do something with some options.
 func TestTraits(t *testing.T) {
 	t.Parallel()
-	backward, project := map[string]bool{"bwn": true, "dorefa": true}, map[string]bool{"binaryconnect": true, "ternaryconnect": true}
+	backward, project := map[string]bool{"bwn": true, "dorefa": true, "ttq": true, "lsq": true}, map[string]bool{
+		"binaryconnect": true, "ternaryconnect": true, "alternating": true, "lab": true, "lat": true, "laq": true,
+	}
 	for _, s := range settings {
 		d, err := s.make().Describe(context.Background())
 		if err != nil {
@@ -142,6 +190,9 @@ func TestTraits(t *testing.T) {
 		}
 		if got := slices.Contains(d.Traits, quantizer.TraitProject); got != project[d.Name] {
 			t.Errorf("%s: a projection is claimed: %v, want %v", d.Name, got, !got)
+		}
+		if got := slices.Contains(d.Traits, quantizer.TraitSecondMoments); got != s.moments {
+			t.Errorf("%s: second moments are claimed: %v, want %v", d.Name, got, !got)
 		}
 	}
 }
@@ -207,7 +258,7 @@ func TestFreezeIsWhatQuantizeDraws(t *testing.T) {
 			}
 			levels, scales, wantScales := 0, 0, len(m.Planes)
 			if s.perRow {
-				wantScales = w[i].Rows
+				wantScales *= w[i].Rows
 			}
 			for _, p := range m.Planes {
 				levels, scales = levels+len(p.Levels), scales+len(p.Scales)
@@ -215,8 +266,8 @@ func TestFreezeIsWhatQuantizeDraws(t *testing.T) {
 					t.Errorf("%s: levels %v do not ascend", f.Name, p.Levels)
 				}
 			}
-			if f.Name != w[i].Name || m.Bits() != s.bits || levels != s.levels || scales != wantScales || len(m.Planes) > 1 {
-				t.Errorf("%s: frozen as %q with %d bits, %d levels, %d scales, %d planes; want %d bits, %d levels, %d scales of at most one",
+			if f.Name != w[i].Name || m.Bits() != s.bits || levels != s.levels || scales != wantScales || len(m.Planes) > max(1, s.planes) {
+				t.Errorf("%s: frozen as %q with %d bits, %d levels, %d scales, %d planes; want %d bits, %d levels, %d scales",
 					w[i].Name, f.Name, m.Bits(), levels, scales, len(m.Planes), s.bits, s.levels, wantScales)
 				continue
 			}
@@ -323,7 +374,7 @@ func TestLatentWeightsThatAreAllZero(t *testing.T) {
 		w := weights()
 		clear(w[2].Latent)
 		switch {
-		case s.perRow:
+		case s.derived && s.perRow:
 			refused(w, "latent weight layer1.Wx is all zero in row 0")
 			w = weights()
 			clear(w[3].Latent[130*259 : 131*259])
@@ -332,6 +383,47 @@ func TestLatentWeightsThatAreAllZero(t *testing.T) {
 			refused(w, "latent weight layer1.Wx is all zero")
 		default:
 			quantize(t, opened(t, s, w), quantizer.Draw{})
+		}
+	})
+}
+
+// A quantizer that needs second moments says where they are missing or not finite; to any
+// other they are nothing.
+func TestSecondMoments(t *testing.T) {
+	each(t, func(t *testing.T, s setting) {
+		without := weights()
+		for i := range without {
+			without[i].Moment2 = nil
+		}
+		err := s.make().Open(context.Background(), s.options, without)
+		if !s.moments {
+			if err != nil {
+				t.Errorf("Open without second moments: %v", err)
+			}
+			return
+		}
+		if err == nil || !strings.Contains(err.Error(), "layer0.Wx is 1×1 and has 0 second moments of Adam") {
+			t.Errorf("Open without second moments: error %v, want one that names them", err)
+		}
+		for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+			w := weights()
+			w[3].Moment2[20001] = bad
+			err := opened(t, s, w).Quantize(context.Background(), quantizer.Draw{})
+			if err == nil || !strings.Contains(err.Error(), "the second moment of layer1.Wh[20001]") {
+				t.Errorf("Quantize with a second moment of %v: error %v, want one that names it", bad, err)
+			}
+		}
+		// They count: other moments give other weights.
+		w := weights()
+		q := opened(t, s, w)
+		quantize(t, q, quantizer.Draw{})
+		was := slices.Clone(w[3].Quantized)
+		for i := range w[3].Moment2 {
+			w[3].Moment2[i] = float32(i)
+		}
+		quantize(t, q, quantizer.Draw{})
+		if slices.Equal(was, w[3].Quantized) {
+			t.Error("other second moments give the same quantized weights")
 		}
 	})
 }
@@ -370,10 +462,7 @@ func BenchmarkQuantize(b *testing.B) {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		b.Run(name, func(b *testing.B) {
 			w := []quantizer.Weight{weight("layer0.Wx", 2048, 87), weight("layer0.Wh", 2048, 512)}
-			q := settings[name].make()
-			if err := q.Open(context.Background(), settings[name].options, w); err != nil {
-				b.Fatal(err)
-			}
+			q := opened(b, settings[name], w)
 			step := uint64(0)
 			for b.Loop() {
 				if err := q.Quantize(context.Background(), quantizer.Draw{Step: step}); err != nil {

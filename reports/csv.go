@@ -7,46 +7,145 @@ import (
 	"strconv"
 	"strings"
 
+	"bittern/harness/store"
 	"bittern/plugins"
 )
 
-func (r *Report) csv(w io.Writer) error {
-	out := csv.NewWriter(w)
-	records := [][]string{{"suite", "task", "model", "quantizer", "normalization", "backend", "metric", "seeds",
-		"deployable", "deployable_std", "paper_style", "paper_style_std", "recurrent_bytes", "deployment_bytes", "energy_joules", "seconds", "cost_measured",
-		"timed_sequences", "time_spread", "steps", "setting", "substitutions", "doubt"}}
-	number := func(f *float64) string {
-		if f == nil {
-			return "n/a"
+// csvColumns are those of the CSV format, in order, behind the suite's name. They say what
+// the fields of [Network], [FullPrecision] and [Deployment] with these names in JSON say;
+// those from backend_metric on are the backend's. Of a network that no backend has
+// deployed d is nil. Figures that are missing are "n/a".
+var csvColumns = []struct {
+	name string
+	cell func(n *Network, d *Deployment) string
+}{
+	{"task", func(n *Network, _ *Deployment) string { return inert(n.Task) }},
+	{"model", func(n *Network, _ *Deployment) string { return inert(n.Model) }},
+	{"quantizer", func(n *Network, _ *Deployment) string { return inert(n.Quantizer) }},
+	{"normalization", func(n *Network, _ *Deployment) string { return inert(n.Normalization) }},
+	{"setting", func(n *Network, _ *Deployment) string { return inert(n.Setting) }},
+	{"backend", ofBackend(func(d *Deployment) string { return inert(d.Backend) })},
+	{"metric", func(n *Network, _ *Deployment) string { return inert(n.Metric) }},
+	{"seeds", func(n *Network, _ *Deployment) string { return strconv.Itoa(len(n.Seeds)) }},
+	{"steps", func(n *Network, _ *Deployment) string { return list(n.Steps) }},
+	{"epochs", func(n *Network, _ *Deployment) string { return digits(n.Epochs.Mean) }},
+	{"recipe_epochs", func(n *Network, _ *Deployment) string { return strconv.Itoa(n.RecipeEpochs) }},
+	{"bits_per_weight", func(n *Network, _ *Deployment) string { return digits(n.BitsPerWeight.Mean) }},
+	{"deployable", func(n *Network, _ *Deployment) string { return digits(n.Deployable.Mean) }},
+	{"deployable_std", func(n *Network, _ *Deployment) string { return digits(n.Deployable.Std) }},
+	{"paper_style", func(n *Network, _ *Deployment) string { return digits(n.PaperStyle.Mean) }},
+	{"paper_style_std", func(n *Network, _ *Deployment) string { return digits(n.PaperStyle.Std) }},
+	{"delta", func(n *Network, _ *Deployment) string { return digits(n.FullPrecision.Delta) }},
+	{"delta_p", func(n *Network, _ *Deployment) string { return digits(n.FullPrecision.P) }},
+	{"frontier", func(n *Network, _ *Deployment) string { return strconv.FormatBool(n.Frontier) }},
+	{"recurrent_bytes", func(n *Network, _ *Deployment) string { return digits(&n.WeightBytes) }},
+	{"recurrent_ratio", func(n *Network, _ *Deployment) string { return digits(n.FullPrecision.WeightRatio) }},
+	{"deployment_bytes", func(n *Network, _ *Deployment) string { return digits(&n.DeployedBytes) }},
+	{"deployment_ratio", func(n *Network, _ *Deployment) string { return digits(n.FullPrecision.DeployedRatio) }},
+	{"doubt", func(n *Network, _ *Deployment) string { return inert(doubtsText(n.Doubts)) }},
+	{"backend_metric", ofBackend(func(d *Deployment) string { return digits(d.Metric.Mean) })},
+	{"backend_metric_std", ofBackend(func(d *Deployment) string { return digits(d.Metric.Std) })},
+	{"backend_bytes", ofBackend(func(d *Deployment) string { return digits(d.Bytes) })},
+	{"energy_joules", ofBackend(func(d *Deployment) string { return digits(d.Energy.Mean) })},
+	{"energy_std", ofBackend(func(d *Deployment) string { return digits(d.Energy.Std) })},
+	{"energy_ratio", ofBackend(func(d *Deployment) string { return digits(d.EnergyRatio) })},
+	{"seconds", ofBackend(func(d *Deployment) string { return digits(d.Seconds.Mean) })},
+	{"seconds_std", ofBackend(func(d *Deployment) string { return digits(d.Seconds.Std) })},
+	{"seconds_ratio", ofBackend(func(d *Deployment) string { return digits(d.SecondsRatio) })},
+	{"area_mm2", ofBackend(func(d *Deployment) string { return digits(d.Area.Mean) })},
+	{"cost_measured", ofBackend(func(d *Deployment) string { return strconv.FormatBool(d.Measured) })},
+	{"timed_sequences", ofBackend(func(d *Deployment) string {
+		if d.Timed == nil {
+			return absent
 		}
-		return strconv.FormatFloat(*f, 'g', -1, 64)
-	}
-	for _, row := range r.Rows {
-		sequences, spread := "n/a", "n/a"
-		if row.Timed != nil {
-			sequences, spread = strconv.Itoa(row.Timed.Sequences), number(row.Timed.Spread)
+		return strconv.Itoa(d.Timed.Sequences)
+	})},
+	{"time_spread", ofBackend(func(d *Deployment) string {
+		if d.Timed == nil {
+			return absent
 		}
-		var substitutions, doubts []string
-		for _, s := range row.Substitutions {
-			substitutions = append(substitutions, fmt.Sprintf("%s: %s → %s, %s", s.Weight, s.From, s.To, s.Reason))
+		return digits(d.Timed.Spread)
+	})},
+	{"energy_parts", ofBackend(func(d *Deployment) string { return inert(partsText(d.EnergyParts)) })},
+	{"memory_parts", ofBackend(func(d *Deployment) string { return inert(partsText(d.MemoryParts)) })},
+	{"published", func(n *Network, _ *Deployment) string {
+		var texts []string
+		for _, p := range n.Published {
+			texts = append(texts, fmt.Sprintf("%g (%s)", p.Value, p.Source))
 		}
-		for _, d := range row.Doubts {
-			doubts = append(doubts, fmt.Sprintf("seed %d: %s", d.Seed, d.Reason))
-		}
-		records = append(records, []string{cell(r.Suite), cell(row.Task), cell(row.Model), cell(row.Quantizer), cell(row.Normalization), cell(row.Backend), cell(row.Metric),
-			strconv.Itoa(len(row.Seeds)), number(row.Deployable.Mean), number(row.Deployable.Std),
-			number(row.PaperStyle.Mean), number(row.PaperStyle.Std), number(&row.RecurrentBytes), number(&row.DeployedBytes),
-			number(row.Energy.Mean), number(row.Seconds.Mean), strconv.FormatBool(row.Measured),
-			sequences, spread, list(row.Steps), cell(row.Setting), cell(strings.Join(substitutions, "; ")), cell(strings.Join(doubts, "; "))})
-	}
-	return out.WriteAll(records)
+		return inert(strings.Join(texts, "; "))
+	}},
+	{"substitutions", ofBackend(func(d *Deployment) string { return inert(substitutes(d.Substitutions)) })},
+	{"backend_doubt", ofBackend(func(d *Deployment) string { return inert(doubtsText(d.Doubts)) })},
 }
 
-// cell is a text of one line that no spreadsheet takes for a formula: one that begins
+// absent stands for a figure that there is not.
+const absent = "n/a"
+
+func digits(f *float64) string {
+	if f == nil {
+		return absent
+	}
+	return strconv.FormatFloat(*f, 'g', -1, 64)
+}
+
+func ofBackend(cell func(*Deployment) string) func(*Network, *Deployment) string {
+	return func(_ *Network, d *Deployment) string {
+		if d == nil {
+			return absent
+		}
+		return cell(d)
+	}
+}
+
+// partsText writes parts with their values in joules a time step or bytes.
+func partsText(parts []store.Part) string {
+	var texts []string
+	for _, p := range parts {
+		texts = append(texts, fmt.Sprintf("%s %g", p.Name, p.Value))
+	}
+	return strings.Join(texts, "; ")
+}
+
+func doubtsText(doubts []Doubt) string {
+	var texts []string
+	for _, d := range doubts {
+		texts = append(texts, fmt.Sprintf("seed %d: %s", d.Seed, d.Reason))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// csv writes one row for each network on each of its backends, or one alone where it
+// has none.
+func (r *Report) csv(w io.Writer) error {
+	header := []string{"suite"}
+	for _, c := range csvColumns {
+		header = append(header, c.name)
+	}
+	records := [][]string{header}
+	add := func(n *Network, d *Deployment) {
+		record := []string{inert(r.Suite)}
+		for _, c := range csvColumns {
+			record = append(record, c.cell(n, d))
+		}
+		records = append(records, record)
+	}
+	for _, n := range r.Networks {
+		if len(n.Deployments) == 0 {
+			add(n, nil)
+		}
+		for i := range n.Deployments {
+			add(n, &n.Deployments[i])
+		}
+	}
+	return csv.NewWriter(w).WriteAll(records)
+}
+
+// inert is a text of one line that no spreadsheet takes for a formula: one that begins
 // like a formula gets an apostrophe in front
 // (https://owasp.org/www-community/attacks/CSV_Injection). Of tabs and carriage
 // returns, which can start one too, [plugins.Line] leaves none.
-func cell(text string) string {
+func inert(text string) string {
 	line := plugins.Line(text)
 	for _, start := range []string{"=", "+", "-", "@", "＝", "＋", "－", "＠"} {
 		if strings.HasPrefix(line, start) {

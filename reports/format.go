@@ -18,18 +18,25 @@ type Format string
 // The formats of a report.
 const (
 	Markdown Format = "markdown"
+	Terminal Format = "terminal" // plain text, fitted to the width of a View
 	JSON     Format = "json"
 	CSV      Format = "csv"
 )
 
 // Formats lists every format.
-var Formats = []Format{Markdown, JSON, CSV}
+var Formats = []Format{Markdown, Terminal, JSON, CSV}
 
-// Write writes the report in a format; an unknown one is a Problem.
-func (r *Report) Write(w io.Writer, format Format) error {
+// Write writes the report in a format. An unknown one is a Problem, and so is a view
+// that names what does not exist. JSON and CSV have everything, and no view.
+func (r *Report) Write(w io.Writer, format Format, view View) error {
+	if err := view.Check(); err != nil {
+		return err
+	}
 	switch format {
 	case Markdown:
-		return r.markdown(w)
+		return r.markdown(w, view)
+	case Terminal:
+		return r.terminal(w, view)
 	case JSON:
 		return r.json(w)
 	case CSV:

@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"bittern/baselines/published"
+	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/plugins/model"
 )
@@ -19,7 +20,7 @@ import (
 // group is the experiments of one setting, one for each seed.
 type group struct {
 	settings    map[string]string // see settingsOf
-	setting     string            // see Row
+	setting     string            // see Network
 	first       store.Experiment
 	published   published.Setting
 	experiments []*Experiment
@@ -28,16 +29,9 @@ type group struct {
 
 // machine gathers one backend's figures over the seeds of a group.
 type machine struct {
-	backend                    string
-	seeds, steps               []uint64
-	metric, energy, seconds    []float64
-	noMetric, noEnergy, noTime string
-	deployedBytes              float64
-	measured                   bool
-	timed                      *Timed
-	notes                      []string
-	substitutions              []store.Substitution
-	doubts                     []Doubt
+	Deployment
+	metric, energy, seconds, area      []float64
+	noMetric, noEnergy, noTime, noArea string
 }
 
 // addTo adds an experiment to the group of its setting, or else to a new one behind
@@ -107,7 +101,8 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 		Task      string `json:"task"`
 		Data      string `json:"data"`
 		Quantizer struct {
-			Name string `json:"name"`
+			Name    string            `json:"name"`
+			Options map[string]string `json:"options"`
 		} `json:"quantizer"`
 	}
 	if err := json.Unmarshal(c.Config, &parts); err != nil {
@@ -117,7 +112,7 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 		return published.Setting{}, nil // no result with rounded hidden states is recorded
 	}
 	e := published.Setting{
-		Task: parts.Task, Corpus: parts.Data, Quantizer: parts.Quantizer.Name,
+		Task: parts.Task, Corpus: parts.Data, Quantizer: parts.Quantizer.Name, Options: parts.Quantizer.Options,
 		Cell: c.Setting(model.SettingCell), Normalization: c.Setting(model.SettingNormalization),
 		Bidirectional: c.Setting(model.SettingBidirectional) == "true",
 	}
@@ -197,13 +192,9 @@ func (g *group) steps() string {
 
 func (g *group) add(e *Experiment) {
 	g.experiments = append(g.experiments, e)
-	if len(e.Backends) == 0 {
-		const none = "the suite asks for no backend"
-		g.machine("").add(e.Experiment, store.Deployment{Metric: e.FrozenModel, Reason: none})
-	}
 	for _, d := range e.Deployments {
 		if d.Status == store.Done || d.Status == store.Unsupported {
-			g.machine(d.Backend).add(e.Experiment, d)
+			g.machine(d.Backend).add(e.Seed, d)
 		}
 	}
 }
@@ -211,32 +202,32 @@ func (g *group) add(e *Experiment) {
 // machine is that of a backend's label.
 func (g *group) machine(backend string) *machine {
 	for _, m := range g.machines {
-		if m.backend == backend {
+		if m.Backend == backend {
 			return m
 		}
 	}
-	m := &machine{backend: backend}
+	m := &machine{Deployment: Deployment{Backend: backend}}
 	g.machines = append(g.machines, m)
 	return m
 }
 
-func (m *machine) add(c store.Experiment, d store.Deployment) {
-	m.seeds, m.steps = append(m.seeds, c.Seed), insert(m.steps, c.Steps)
+func (m *machine) add(seed uint64, d store.Deployment) {
+	m.Seeds = append(m.Seeds, seed)
 	if d.Metric != nil {
 		m.metric = append(m.metric, *d.Metric)
 	} else {
 		m.noMetric = d.Reason
 	}
 	if d.Doubt != "" {
-		m.doubts = append(m.doubts, Doubt{c.Seed, d.Doubt})
+		m.Doubts = append(m.Doubts, Doubt{seed, d.Doubt})
 	}
-	m.deployedBytes = float64(c.DeployedBytes)
 	if d.Cost == nil {
-		m.noEnergy, m.noTime = d.Reason, d.Reason
+		m.noEnergy, m.noTime, m.noArea = d.Reason, d.Reason, d.Reason
 		return
 	}
 	if len(d.Cost.Memory) > 0 {
-		m.deployedBytes = sum(d.Cost.Memory)
+		m.Bytes = new(sum(d.Cost.Memory))
+		m.MemoryParts = d.Cost.Memory
 	}
 	steps := timeSteps(*d.Cost)
 	const unknown = "the time steps of the sequence are not recorded"
@@ -247,6 +238,7 @@ func (m *machine) add(c store.Experiment, d store.Deployment) {
 		m.noEnergy = unknown
 	default:
 		m.energy = append(m.energy, sum(d.Cost.Energy)/steps)
+		m.addEnergy(d.Cost.Energy, steps)
 	}
 	switch {
 	case d.Cost.Seconds == nil:
@@ -256,12 +248,41 @@ func (m *machine) add(c store.Experiment, d store.Deployment) {
 	default:
 		m.seconds = append(m.seconds, *d.Cost.Seconds/steps)
 	}
-	m.measured = d.Cost.Measured
-	if d.Cost.Measured && d.Cost.Seconds != nil {
-		m.timed = m.timed.worse(timedOf(*d.Cost))
+	if d.Cost.Area != nil {
+		m.area = append(m.area, *d.Cost.Area)
+	} else {
+		m.noArea = d.Cost.Missing["area"]
 	}
-	m.notes = once(m.notes, d.Cost.Notes)
-	m.substitutions = once(m.substitutions, d.Cost.Substitutions)
+	m.Measured = d.Cost.Measured
+	if d.Cost.Measured && d.Cost.Seconds != nil {
+		m.Timed = m.Timed.worse(timedOf(*d.Cost))
+	}
+	m.Notes = once(m.Notes, d.Cost.Notes)
+	m.Substitutions = once(m.Substitutions, d.Cost.Substitutions)
+}
+
+// addEnergy adds the parts of one more seed's energy to their means over the seeds.
+func (m *machine) addEnergy(parts []store.Part, steps float64) {
+	n := float64(len(m.energy))
+	for i := range m.EnergyParts {
+		m.EnergyParts[i].Value *= (n - 1) / n
+	}
+	for _, part := range parts {
+		at := slices.IndexFunc(m.EnergyParts, func(p store.Part) bool { return p.Name == part.Name })
+		if at < 0 {
+			at = len(m.EnergyParts)
+			m.EnergyParts = append(m.EnergyParts, store.Part{Name: part.Name})
+		}
+		m.EnergyParts[at].Value += part.Value / steps / n
+	}
+}
+
+// deployment summarises what was gathered.
+func (m *machine) deployment() Deployment {
+	d := m.Deployment
+	d.Metric, d.Energy, d.Seconds = figure(m.metric, m.noMetric), figure(m.energy, m.noEnergy), figure(m.seconds, m.noTime)
+	d.Area = figure(m.area, m.noArea)
+	return d
 }
 
 // timeSteps are those of the sequence that a cost is of, over all its streams.
@@ -312,30 +333,90 @@ func sum(parts []store.Part) float64 {
 	return total
 }
 
-func (g *group) rows() ([]Row, error) {
+func (g *group) network() (*Network, error) {
 	printed, err := published.For(g.published)
 	if err != nil {
 		return nil, err
 	}
-	var paperStyle []float64
+	recipe, _ := strconv.Atoi(g.settings["training.epochs"]) // 0 where the configuration has none
+	n := &Network{
+		Task: g.first.Task, Model: g.first.Model, Quantizer: g.first.Quantizer, Setting: g.setting,
+		Normalization: g.published.Normalization, Metric: g.first.Metric, RecipeEpochs: recipe,
+		WeightBytes: g.first.RecurrentBytes, DeployedBytes: float64(g.first.DeployedBytes),
+		Published: printed, Deployments: []Deployment{},
+	}
+	var deployable, paperStyle, bits, epochs []float64
 	for _, e := range g.experiments {
+		n.Seeds, n.Steps = append(n.Seeds, e.Seed), insert(n.Steps, e.Steps)
+		if e.FrozenModel != nil {
+			deployable = append(deployable, *e.FrozenModel)
+		}
 		if e.PaperStyle != nil {
 			paperStyle = append(paperStyle, *e.PaperStyle)
 		}
+		if b := e.BitsPerWeight(); b > 0 {
+			bits = append(bits, b)
+		}
+		passes, err := e.epochs()
+		if err != nil {
+			return nil, err
+		}
+		if passes > 0 {
+			epochs = append(epochs, passes)
+		}
+		if doubt := e.doubt(); doubt != "" {
+			n.Doubts = append(n.Doubts, Doubt{e.Seed, doubt})
+		}
 	}
-	var rows []Row
+	n.Deployable, n.PaperStyle = figure(deployable, "not measured"), figure(paperStyle, "not measured")
+	n.BitsPerWeight = figure(bits, "an older bittern froze the network and did not store it")
+	n.Epochs = figure(epochs, "the steps of an epoch are not stored")
 	for _, m := range g.machines {
-		rows = append(rows, Row{
-			Task: g.first.Task, Model: g.first.Model, Quantizer: g.first.Quantizer, Setting: g.setting,
-			Normalization: g.published.Normalization, Backend: m.backend, Metric: g.first.Metric, Seeds: m.seeds, Steps: m.steps,
-			Deployable: figure(m.metric, m.noMetric), Doubts: m.doubts,
-			PaperStyle:     figure(paperStyle, "not measured"),
-			RecurrentBytes: g.first.RecurrentBytes, DeployedBytes: m.deployedBytes,
-			Energy: figure(m.energy, m.noEnergy), Seconds: figure(m.seconds, m.noTime),
-			Measured: m.measured, Timed: m.timed, Notes: m.notes, Substitutions: m.substitutions, Published: printed,
-		})
+		n.Deployments = append(n.Deployments, m.deployment())
 	}
-	return rows, nil
+	return n, nil
+}
+
+// epochs are the passes over the data that an experiment was trained for; 0 where they
+// are not known. Where the steps of a pass are not stored, the first validation tells
+// them if there is one after each pass.
+func (e *Experiment) epochs() (float64, error) {
+	var made provenance.Experiment
+	if err := json.Unmarshal(e.Provenance, &made); err != nil {
+		return 0, fmt.Errorf("the provenance of experiment %s: %w", e.ID, err)
+	}
+	if made.StepsPerEpoch > 0 {
+		return float64(e.Steps) / float64(made.StepsPerEpoch), nil
+	}
+	var config struct {
+		Training struct {
+			ValidateEvery *int `json:"validate_every"`
+		} `json:"training"`
+	}
+	if err := json.Unmarshal(e.Config, &config); err != nil {
+		return 0, fmt.Errorf("the configuration of experiment %s: %w", e.ID, err)
+	}
+	every := config.Training.ValidateEvery
+	if every == nil || *every != 0 || e.Epochs == 0 || len(e.Validations) == 0 {
+		return 0, nil
+	}
+	return float64(e.Steps) / float64(e.Validations[0].Step), nil
+}
+
+// doubt is why an experiment's deployable score is not to be trusted: machines compute
+// its artifact, and none as the model does.
+func (e *Experiment) doubt() string {
+	var doubts []string
+	for _, d := range e.Deployments {
+		if d.Metric == nil {
+			continue
+		}
+		if d.Doubt == "" {
+			return ""
+		}
+		doubts = append(doubts, d.Doubt)
+	}
+	return strings.Join(doubts, "; ")
 }
 
 // figure summarises values over seeds or draws.

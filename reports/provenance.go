@@ -2,31 +2,37 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"bittern/harness/provenance"
-	"bittern/reports/table"
 )
 
-// machineLine says in Markdown which program it was on what system.
+// machineLine says which program it was on what system.
 func machineLine(m provenance.Machine) (commit, system, cpu string) {
-	commit = table.Text(m.Commit)
+	commit = m.Commit
 	if m.Modified {
 		commit += " with changes"
 	}
-	return commit, table.Text(m.Go + " " + m.OS + "/" + m.Arch), table.Text(m.CPU)
+	return commit, m.Go + " " + m.OS + "/" + m.Arch, m.CPU
 }
 
-// String says in a line of Markdown what the figures were measured with.
-func (p Provenance) String() string {
-	commit, system, cpu := machineLine(p.Machine)
-	data := fmt.Sprintf("%s (SHA-256 %s)", table.Text(p.Corpus), table.Text(p.SHA256))
+// remarks are what a reader must know of the data, each behind a comma.
+func (p Provenance) remarks() string {
+	remarks := ""
 	if p.Synthetic {
-		data += ", SYNTHETIC"
+		remarks += ", SYNTHETIC"
 	}
 	if p.Note != "" {
-		data += ", " + table.Text(p.Note)
+		remarks += ", " + p.Note
 	}
+	return remarks
+}
+
+// String says in a line what the figures were measured with.
+func (p Provenance) String() string {
+	commit, system, cpu := machineLine(p.Machine)
 	overhead := "n/a: not measured"
 	if len(p.Overheads) > 0 {
 		var runs []string
@@ -35,15 +41,24 @@ func (p Provenance) String() string {
 		}
 		overhead = strings.Join(runs, ", ")
 	}
-	return fmt.Sprintf("%d experiments, seeds %s, trained for %s steps, measured at commit %s, %s, %d threads of %d cores, %s; data %s; a training step on the null plugins: %s",
-		p.Experiments, list(p.Seeds), list(p.Steps), commit, system, p.Threads, p.Cores, cpu, data, overhead)
+	return fmt.Sprintf("%d experiments, seeds %s, trained for %s steps, measured at commit %s, %s, %d threads of %d cores, %s; data %s (SHA-256 %s)%s; a training step on the null plugins: %s",
+		p.Experiments, list(p.Seeds), list(p.Steps), commit, system, p.Threads, p.Cores, cpu, p.Corpus, p.SHA256, p.remarks(), overhead)
 }
 
-// String says in a line of Markdown what deployments were computed with.
+// String says in a line what deployments were computed with.
 func (d DeployedMachines) String() string {
 	commit, system, cpu := machineLine(d.Machine)
 	return fmt.Sprintf("%d deployments (%s) computed at commit %s, %s, %d cores, %s",
-		d.Deployments, table.Text(strings.Join(d.Backends, ", ")), commit, system, d.Cores, cpu)
+		d.Deployments, strings.Join(d.Backends, ", "), commit, system, d.Cores, cpu)
+}
+
+// String says in a line how far a sitting came.
+func (s Sitting) String() string {
+	ended := "not noted"
+	if !s.Ended.IsZero() {
+		ended = s.Ended.Format(time.DateTime)
+	}
+	return fmt.Sprintf("experiment %s, steps %d to %d, began %s, ended %s", s.Experiment, s.From, s.To, s.Started.Format(time.DateTime), ended)
 }
 
 func list[T any](items []T) string {
@@ -54,15 +69,91 @@ func list[T any](items []T) string {
 	return strings.Join(texts, ", ")
 }
 
-// String says in a line of Markdown what became of an experiment without a result.
+// String says in a line what became of an experiment without a result.
 func (u Unfinished) String() string {
 	where := ""
 	if u.Backend != "" {
-		where = " on " + table.Text(u.Backend)
+		where = " on " + u.Backend
 	}
 	reason := ""
 	if u.Reason != "" {
-		reason = ": " + table.Text(u.Reason)
+		reason = ": " + u.Reason
 	}
-	return fmt.Sprintf("%s: %s / %s / %s, seed %d%s%s", u.Status, table.Text(u.Task), table.Text(u.Model), table.Text(u.Quantizer), u.Seed, where, reason)
+	return fmt.Sprintf("%s: %s / %s / %s, seed %d%s%s", u.Status, u.Task, u.Model, u.Quantizer, u.Seed, where, reason)
+}
+
+// provenance is what stands folded away: how the networks were trained, frozen and
+// deployed.
+func (r *Report) provenance() []item {
+	var items []item
+	for _, p := range r.Provenance {
+		i := item{text: p.String()}
+		for _, s := range p.Sittings {
+			i.below = append(i.below, s.String())
+		}
+		items = append(items, i)
+	}
+	for _, d := range r.Deployed {
+		items = append(items, item{text: d.String()})
+	}
+	return append(append(items, r.freezes()...), r.backendNotes()...)
+}
+
+// freezes says how many sequences the frozen statistics are from, and how the draws of
+// each network scored of which there is more than one.
+func (r *Report) freezes() []item {
+	var items []item
+	var calibrated []uint64
+	draws := item{text: "the draws of a network's weights, mean ± sd of their test scores in the model itself; deployed is the one that validated best"}
+	last := ""
+	for _, e := range r.Experiments {
+		if e.CalibrationSequences > 0 {
+			calibrated = insert(calibrated, uint64(e.CalibrationSequences))
+		}
+		if len(e.Draws) < 2 {
+			continue
+		}
+		text := fmt.Sprintf("seed %d %.4f ± %.4f (n=%d", e.Seed, *e.Drawn.Mean, *e.Drawn.Std, e.Drawn.N)
+		for _, draw := range e.Draws {
+			if draw.Deployed {
+				text += fmt.Sprintf(", deployed %.4f", draw.Test)
+			}
+		}
+		network := Network{Model: e.Model, Setting: e.Setting}
+		name := fmt.Sprintf("%s / %s / %s: ", e.Task, network.model(), e.Quantizer)
+		if name == last {
+			draws.below[len(draws.below)-1] += "; " + text + ")"
+			continue
+		}
+		draws.below, last = append(draws.below, name+text+")"), name
+	}
+	if len(calibrated) > 0 {
+		items = append(items, item{text: fmt.Sprintf("frozen statistics are gathered over %s training sequences", list(calibrated))})
+	}
+	if len(draws.below) > 0 {
+		items = append(items, draws)
+	}
+	return items
+}
+
+// backendNotes are what backends say of single networks.
+func (r *Report) backendNotes() []item {
+	var items []item
+	lines := machineLines(r)
+	for _, l := range lines {
+		common := commonNotes(lines, l.machine.Backend)
+		for _, note := range l.machine.Notes {
+			if slices.Contains(common, note) {
+				continue
+			}
+			text := fmt.Sprintf("%s: %s", l.machine.Backend, note)
+			at := slices.IndexFunc(items, func(i item) bool { return i.text == text })
+			if at < 0 {
+				at = len(items)
+				items = append(items, item{text: text})
+			}
+			items[at].below = append(items[at].below, fmt.Sprintf("%s / %s / %s", l.Task, l.model(), l.Quantizer))
+		}
+	}
+	return items
 }

@@ -1,9 +1,12 @@
 // Package reports turns the run store into comparison tables. It reads what
 // was stored and never starts a plugin.
 //
-// A column is a field of [Row]: group.go fills it in from the experiments of one
-// setting and their deployments, markdown.go and csv.go write it out, and JSON has
-// every field as it is.
+// [Collect] makes a [Report] of it: one [Network] for each setting that was trained,
+// over its seeds, with its deployments. group.go gathers their figures, compare.go
+// holds them against full precision and against each other. JSON is the report as it
+// is. CSV has one row for each network on each backend (csv.go). The tables that people
+// read are made of columns, which are data (columns.go): document.go lays them out
+// as a [View] asks, and markdown.go and terminal.go write them.
 //
 // Names, reasons and notes come from suite files and plugins. In every format they
 // come out as text, whatever is in them.
@@ -24,8 +27,8 @@ import (
 
 // Report is the state of a suite in the run store.
 type Report struct {
-	Suite string `json:"suite"`
-	Rows  []Row  `json:"rows"`
+	Suite    string     `json:"suite"`
+	Networks []*Network `json:"networks"`
 	// Unfinished lists the experiments and deployments that have no result, with the
 	// reason.
 	Unfinished []Unfinished `json:"unfinished,omitempty"`
@@ -35,37 +38,83 @@ type Report struct {
 	Deployed    []DeployedMachines `json:"deployed,omitempty"`
 }
 
-// Row is one task × model × quantizer on one backend, over all finished seeds.
-type Row struct {
+// Network is one task × model × quantizer of one setting, over all finished seeds.
+type Network struct {
 	Task          string `json:"task"`
 	Model         string `json:"model"`
 	Quantizer     string `json:"quantizer"`
 	Normalization string `json:"normalization"`
-	// Setting tells the row from others of the same names, such as "10 steps" or
+	// Setting tells the network from others of the same names, such as "10 steps" or
 	// "threads 1"; empty where there are none.
 	Setting string   `json:"setting,omitempty"`
-	Backend string   `json:"backend"` // empty where the suite asks for none
 	Metric  string   `json:"metric"`
 	Seeds   []uint64 `json:"seeds"`
 	Steps   []uint64 `json:"steps"` // that the seeds were trained for, ascending
 
-	// Deployable is as the backend computes it from the packed artifact; without a
-	// backend as the model itself computes the frozen network.
-	Deployable     Figure   `json:"deployable"`
-	Doubts         []Doubt  `json:"doubts,omitempty"` // of Deployable
-	PaperStyle     Figure   `json:"paper_style"`      // batch statistics, freshly drawn weights
-	RecurrentBytes float64  `json:"recurrent_bytes"`  // recurrent weights alone
-	DeployedBytes  float64  `json:"deployment_bytes"` // everything, as this backend stores it
-	Energy         Figure   `json:"energy_joules"`    // per time step: of a whole sequence, over its steps of all streams
-	Seconds        Figure   `json:"seconds"`          // likewise
-	Measured       bool     `json:"cost_measured"`    // timed, not simulated
-	Timed          *Timed   `json:"timed,omitempty"`  // where it was timed
-	Notes          []string `json:"notes,omitempty"`  // what the backend says of its figures
+	Epochs       Figure `json:"epochs"`                  // that the seeds were trained for
+	RecipeEpochs int    `json:"recipe_epochs,omitempty"` // that the suite's recipe has
+
+	// Deployable is the test score of what was packed: the weights decoded from their
+	// packed bits, of several draws the one that validated best, and the frozen
+	// statistics, computed by the model in float32. Backends compute the same artifact
+	// in their own arithmetic; see Deployments.
+	Deployable Figure `json:"deployable"`
+	// Doubts are of seeds whose artifact no backend computes as the model does, though
+	// one or more compute it.
+	Doubts     []Doubt `json:"doubts,omitempty"`
+	PaperStyle Figure  `json:"paper_style"` // batch statistics, freshly drawn weights
+
+	BitsPerWeight Figure  `json:"bits_per_weight"`  // of the frozen recurrent weights
+	WeightBytes   float64 `json:"recurrent_bytes"`  // of the recurrent weights alone
+	DeployedBytes float64 `json:"deployment_bytes"` // everything, as it is packed
+
+	FullPrecision FullPrecision `json:"full_precision"`
+	// Frontier says that no other network of the same task and metric is at least as good
+	// in both Deployable and DeployedBytes, and better in one.
+	Frontier bool `json:"frontier"`
+
+	Published   []published.Result `json:"published,omitempty"` // of the same experiment
+	Deployments []Deployment       `json:"deployments"`
+}
+
+// FullPrecision compares a network with the one of the same task, model settings and
+// normalization whose recurrent weights have 32 bits.
+type FullPrecision struct {
+	Missing string `json:"missing,omitempty"` // why there is none
+	Itself  bool   `json:"itself,omitempty"`  // the network is that one
+	// Delta is the difference of the deployable means; P is the probability of one as
+	// large by chance (Welch's test), where both have two seeds or more.
+	Delta *float64 `json:"delta,omitempty"`
+	P     *float64 `json:"p,omitempty"`
+	// WeightRatio and DeployedRatio are its bytes over the network's.
+	WeightRatio   *float64 `json:"recurrent_ratio,omitempty"`
+	DeployedRatio *float64 `json:"deployment_ratio,omitempty"`
+}
+
+// Deployment is a network on one backend, over all seeds that it computed or costed.
+type Deployment struct {
+	Backend  string   `json:"backend"`
+	Seeds    []uint64 `json:"seeds"`
+	Metric   Figure   `json:"metric"`           // as the machine computes it from the packed artifact
+	Doubts   []Doubt  `json:"doubts,omitempty"` // of Metric
+	Bytes    *float64 `json:"bytes"`            // everything, as the machine stores it; nil where it does not tell
+	Energy   Figure   `json:"energy_joules"`    // per time step: of a whole sequence, over its steps of all streams
+	Seconds  Figure   `json:"seconds"`          // likewise
+	Area     Figure   `json:"area_mm2"`
+	Measured bool     `json:"cost_measured"`   // timed, not simulated
+	Timed    *Timed   `json:"timed,omitempty"` // where it was timed
+	Notes    []string `json:"notes,omitempty"` // what the backend says of its figures
 
 	// Substitutions are what the backend has in place of deployed weights, each once.
 	Substitutions []store.Substitution `json:"substitutions,omitempty"`
 
-	Published []published.Result `json:"published,omitempty"` // of the same experiment
+	// EnergyRatio and SecondsRatio are the full-precision network's on the same
+	// backend over these.
+	EnergyRatio  *float64 `json:"energy_ratio,omitempty"`
+	SecondsRatio *float64 `json:"seconds_ratio,omitempty"`
+
+	EnergyParts []store.Part `json:"energy_parts,omitempty"` // joules per time step, the mean over the seeds
+	MemoryParts []store.Part `json:"memory_parts,omitempty"` // bytes
 }
 
 // Figure is a number over seeds (or draws), or the reason why there is none.
@@ -108,7 +157,7 @@ type Unfinished struct {
 // provenance with every sitting, and beside that what belongs to it.
 type Experiment struct {
 	store.Experiment
-	Setting string `json:"setting,omitempty"` // see [Row]
+	Setting string `json:"setting,omitempty"` // see [Network]
 	// Drawn is the test score, by the model itself, over the draws of the weights.
 	Drawn       Figure             `json:"drawn"`
 	Validations []store.Validation `json:"validations"` // in the order of their steps
@@ -164,7 +213,7 @@ func Collect(ctx context.Context, s *store.Store, suite string, selection Select
 	if experiments, err = selection.choose(suite, experiments); err != nil {
 		return nil, err
 	}
-	r := &Report{Suite: suite, Rows: []Row{}, Experiments: []Experiment{}, Provenance: []Provenance{}}
+	r := &Report{Suite: suite, Networks: []*Network{}, Experiments: []Experiment{}, Provenance: []Provenance{}}
 	var groups []*group
 	for _, c := range experiments {
 		if c.Status != store.Done {
@@ -184,16 +233,18 @@ func Collect(ctx context.Context, s *store.Store, suite string, selection Select
 	}
 	distinguish(groups)
 	for _, g := range groups {
-		rows, err := g.rows()
+		n, err := g.network()
 		if err != nil {
 			return nil, err
 		}
-		r.Rows = append(r.Rows, rows...)
+		r.Networks = append(r.Networks, n)
 		for _, e := range g.experiments {
 			e.Setting = g.setting
 			r.Experiments = append(r.Experiments, *e)
 		}
 	}
+	compare(groups, r.Networks)
+	markFrontiers(r.Networks)
 	return r, nil
 }
 

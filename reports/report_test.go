@@ -25,8 +25,8 @@ func stampedBy(commit string) provenance.Machine {
 	}
 }
 
-// filled is a run store with two seeds of one published experiment, one seed
-// of one that nobody published, and a failed experiment.
+// filled is a run store with two seeds of a published experiment and of its
+// full precision, one seed of an experiment without one, and a failed experiment.
 func filled(t *testing.T) *store.Store {
 	t.Helper()
 	ctx := context.Background()
@@ -45,6 +45,7 @@ func filled(t *testing.T) *store.Store {
 			{Machine: stampedBy("0123456789"), Threads: 2, From: 0, To: 1000},
 			{Machine: stampedBy("0123456789"), Threads: 2, From: 1000, To: 3256},
 		},
+		StepsPerEpoch: 1628,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +53,7 @@ func filled(t *testing.T) *store.Store {
 	number := func(f float64) *float64 { return &f }
 	var experiments []store.Experiment
 	add := func(quantizer, normalization string, seed uint64, status store.Status, paper float64) store.Experiment {
-		config := fmt.Sprintf(`{"task":"characters","data":"warpeace","seed":%d,"model":{"name":"lstm","options":{"normalization":%q}},"quantizer":{"name":%q}}`,
+		config := fmt.Sprintf(`{"task":"characters","data":"warpeace","seed":%d,"training":{"epochs":200},"model":{"name":"lstm","options":{"normalization":%q}},"quantizer":{"name":%q}}`,
 			seed, normalization, quantizer)
 		id, canonical, err := store.ID(json.RawMessage(config))
 		if err != nil {
@@ -61,7 +62,10 @@ func filled(t *testing.T) *store.Store {
 		c := store.Experiment{ID: id, Config: canonical, Task: "warpeace", Model: "lstm-512", Quantizer: quantizer, Seed: seed,
 			Status: status, Steps: 3256, Metric: "BPC", PaperStyle: number(paper), RecurrentBytes: 153344, DeployedBytes: 4000000, Provenance: stamp,
 			Settings:             []store.Setting{{Name: "cell", Value: "LSTM"}, {Name: "units", Value: "512"}, {Name: "layers", Value: "1"}, {Name: "normalization", Value: normalization}},
-			CalibrationSequences: 6400, Draws: []store.FreezeDraw{{Validation: 1.9, Test: 1.79, Deployed: true}}}
+			CalibrationSequences: 6400, FrozenModel: number(1.79 + float64(seed-1)/100), Draws: []store.FreezeDraw{{Validation: 1.9, Test: 1.79, Deployed: true, BitsPerWeight: 1}}}
+		if quantizer == "none" {
+			c.RecurrentBytes, c.DeployedBytes, c.Draws[0].BitsPerWeight = 32*153344, 8000000, 32
+		}
 		if quantizer == "stochastic-binary" {
 			c.Draws = append(c.Draws, store.FreezeDraw{Draw: 1, Validation: 1.92, Test: 1.78 + float64(seed)/100})
 		}
@@ -76,7 +80,10 @@ func filled(t *testing.T) *store.Store {
 		add("stochastic-binary", "batch-cell", 1, store.Done, 1.80),
 		add("stochastic-binary", "batch-cell", 2, store.Done, 1.82),
 		add("binaryconnect", "batch", 1, store.Done, 1.75),
+		add("none", "batch-cell", 1, store.Done, 1.60),
+		add("none", "batch-cell", 2, store.Done, 1.61),
 	}
+	done[3].FrozenModel, done[4].FrozenModel = number(1.60), number(1.61)
 	failed := add("none", "none", 1, store.Failed, 0)
 	failed.Reason, failed.PaperStyle = "the model diverged in step 7", nil
 	if err := s.PutSuite(ctx, "golden", experiments, []string{"asic", "cpu"}); err != nil {
@@ -126,7 +133,7 @@ func collected(t *testing.T) *Report {
 func TestMarkdownIsGolden(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	if err := collected(t).Write(&out, Markdown); err != nil {
+	if err := collected(t).Write(&out, Markdown, View{}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join("testdata", "report.md")
@@ -147,24 +154,28 @@ func TestMarkdownIsGolden(t *testing.T) {
 func TestSeedsAreSummarised(t *testing.T) {
 	t.Parallel()
 	r := collected(t)
-	if len(r.Rows) != 4 {
-		t.Fatalf("got %d rows, want two experiments on two backends", len(r.Rows))
+	if len(r.Networks) != 3 || len(machineLines(r)) != 6 {
+		t.Fatalf("got %d networks on %d backends, want three on two each", len(r.Networks), len(machineLines(r)))
 	}
-	asic := r.Rows[0]
-	if got := asic.Deployable; got.N != 2 || *got.Mean != (1.79+1.80)/2 || got.Std == nil {
+	n := r.Networks[0]
+	if got := n.Deployable; got.N != 2 || *got.Mean != (1.79+1.80)/2 || got.Std == nil {
 		t.Errorf("two seeds: got %+v", got)
 	}
-	if got := asic.DeployedBytes; got != 2153344 {
-		t.Errorf("deployment bytes: got %v, want the sum of the backend's memory", got)
+	asic, cpu := n.Deployments[0], n.Deployments[1]
+	if asic.Bytes == nil || *asic.Bytes != 2153344 || cpu.Bytes != nil {
+		t.Errorf("bytes: got %v and %v, want the sum of the backend's memory, and nothing of the one that does not tell", asic.Bytes, cpu.Bytes)
 	}
-	if len(asic.Published) != 2 {
-		t.Errorf("got %d published results, want both papers'", len(asic.Published))
+	if len(n.Published) != 2 {
+		t.Errorf("got %d published results, want both papers'", len(n.Published))
 	}
-	if one := r.Rows[2]; one.Deployable.Std != nil || one.Deployable.N != 1 {
+	if one := r.Networks[1]; one.Deployable.Std != nil || one.Deployable.N != 1 {
 		t.Errorf("one seed must have no deviation: got %+v", one.Deployable)
 	}
-	if cpu := r.Rows[1]; cpu.Energy.Mean != nil || cpu.Energy.Missing != "no power meter is read" {
+	if cpu.Energy.Mean != nil || cpu.Energy.Missing != "no power meter is read" {
 		t.Errorf("missing energy: got %+v", cpu.Energy)
+	}
+	if n.Epochs.Mean == nil || *n.Epochs.Mean != 2 || n.RecipeEpochs != 200 {
+		t.Errorf("3256 steps of 1628 an epoch: got %+v of %d, want 2 of 200", n.Epochs, n.RecipeEpochs)
 	}
 	if len(r.Unfinished) != 1 || r.Unfinished[0].Status != store.Failed {
 		t.Errorf("unfinished: got %+v", r.Unfinished)
@@ -175,14 +186,14 @@ func TestSeedsAreSummarised(t *testing.T) {
 func TestFiguresOfOtherSeedsSayHowMany(t *testing.T) {
 	t.Parallel()
 	mean := 1.5
-	row := Row{Seeds: []uint64{1}}
+	n := &Network{Seeds: []uint64{1}}
 	for want, f := range map[string]Figure{
 		"1.50":              {N: 1, Mean: &mean},
 		"1.50 ± 1.50 (n=2)": {N: 2, Mean: &mean, Std: &mean},
-		"n/a [1]":           {Missing: "not measured"},
+		"n/a":               {Missing: "not measured"},
 	} {
-		if got := row.text(f, 1, 2, new(footnotes)); got != want {
-			t.Errorf("%+v in a row of one seed is written %q, want %q", f, got, want)
+		if got := n.figure(f, 1, fixed(2)); got.text != want {
+			t.Errorf("%+v in a row of one seed is written %q, want %q", f, got.text, want)
 		}
 	}
 }
@@ -206,7 +217,7 @@ func TestOtherFormats(t *testing.T) {
 	t.Parallel()
 	r := collected(t)
 	var asJSON, asCSV strings.Builder
-	if err := r.Write(&asJSON, JSON); err != nil {
+	if err := r.Write(&asJSON, JSON, View{}); err != nil {
 		t.Fatal(err)
 	}
 	var back Report
@@ -221,14 +232,14 @@ func TestOtherFormats(t *testing.T) {
 	if diff := cmp.Diff(*r, back, readBack); diff != "" {
 		t.Errorf("JSON does not read back as it was written (-want +got):\n%s", diff)
 	}
-	if err := r.Write(&asCSV, CSV); err != nil {
+	if err := r.Write(&asCSV, CSV, View{}); err != nil {
 		t.Fatal(err)
 	}
 	records, err := csv.NewReader(strings.NewReader(asCSV.String())).ReadAll()
-	if err != nil || len(records) != 1+len(r.Rows) {
-		t.Errorf("CSV: %d records, error %v; want a header and %d rows", len(records), err, len(r.Rows))
+	if err != nil || len(records) != 1+len(machineLines(r)) {
+		t.Errorf("CSV: %d records, error %v; want a header and %d rows", len(records), err, len(machineLines(r)))
 	}
-	if err := r.Write(&asCSV, "markdwn"); err == nil || !strings.Contains(err.Error(), `did you mean "markdown"?`) {
+	if err := r.Write(&asCSV, "markdwn", View{}); err == nil || !strings.Contains(err.Error(), `did you mean "markdown"?`) {
 		t.Errorf("an unknown format: got %v", err)
 	}
 }
@@ -263,12 +274,15 @@ func TestEverySittingIsListed(t *testing.T) {
 func TestAMetricHasItsUnitAndDirection(t *testing.T) {
 	t.Parallel()
 	mean := 98.6
-	r := Report{Suite: "images", Rows: []Row{{Task: "smnist", Metric: "accuracy %", Seeds: []uint64{1}, Deployable: Figure{N: 1, Mean: &mean}}, {Task: "odd", Metric: "furlongs"}}}
+	r := Report{Suite: "images", Networks: []*Network{
+		{Task: "smnist", Metric: "accuracy %", Seeds: []uint64{1}, Deployable: Figure{N: 1, Mean: &mean}, Deployments: []Deployment{{Backend: "cpu", Energy: Figure{N: 1, Mean: &mean}}}},
+		{Task: "odd", Metric: "furlongs"},
+	}}
 	var out strings.Builder
-	if err := r.Write(&out, Markdown); err != nil {
+	if err := r.Write(&out, Markdown, View{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| deployable accuracy % |", "| energy nJ/step |", "98.600", "- accuracy %: share of the targets that were given the highest probability; higher is better\n", "| deployable furlongs |"} {
+	for _, want := range []string{" deployable accuracy % |", " energy nJ/step |", "98.600", "- accuracy %: share of the targets that were given the highest probability; higher is better\n", " deployable furlongs |"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, out.String())
 		}
@@ -280,12 +294,12 @@ func TestCostsAreShownOfATimeStep(t *testing.T) {
 	t.Parallel()
 	cost := &store.Cost{Seconds: new(2.0), Energy: []store.Part{{Name: "all", Value: 1}}, Steps: map[string]int{"text": 3, "question": 1}}
 	var m machine
-	m.add(store.Experiment{}, store.Deployment{Cost: cost})
+	m.add(1, store.Deployment{Cost: cost})
 	if diff := cmp.Diff([][]float64{{0.5}, {0.25}}, [][]float64{m.seconds, m.energy}); diff != "" {
 		t.Errorf("seconds and energy of 4 steps (-want +got):\n%s", diff)
 	}
 	cost.Steps, m = nil, machine{}
-	m.add(store.Experiment{}, store.Deployment{Cost: cost})
+	m.add(1, store.Deployment{Cost: cost})
 	if m.seconds != nil || m.energy != nil || m.noTime == "" || m.noEnergy != m.noTime {
 		t.Errorf("without steps: %v s for the reason %q, %v J for the reason %q; want reasons alone", m.seconds, m.noTime, m.energy, m.noEnergy)
 	}

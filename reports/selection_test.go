@@ -81,17 +81,22 @@ func collect(t *testing.T, s *store.Store, selection Selection) *Report {
 func written(t *testing.T, r *Report, format Format) string {
 	t.Helper()
 	var out strings.Builder
-	if err := r.Write(&out, format); err != nil {
+	if err := r.Write(&out, format, View{}); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
 }
 
-// rowsOf names the rows of a report.
+// rowsOf names the networks of a report on their backends.
 func rowsOf(r *Report) []string {
 	var names []string
-	for _, row := range r.Rows {
-		names = append(names, fmt.Sprintf("%s on %s, seeds %s", row.Setting, row.Backend, list(row.Seeds)))
+	for _, n := range r.Networks {
+		if len(n.Deployments) == 0 {
+			names = append(names, fmt.Sprintf("%s, seeds %s", n.Setting, list(n.Seeds)))
+		}
+		for _, d := range n.Deployments {
+			names = append(names, fmt.Sprintf("%s on %s, seeds %s", n.Setting, d.Backend, list(d.Seeds)))
+		}
 	}
 	return names
 }
@@ -154,22 +159,22 @@ func TestRowsSayTheirSettings(t *testing.T) {
 		experiments []store.Experiment
 		want        []string
 	}{
-		"one setting": {[]store.Experiment{trained(t, 1, 20, full), trained(t, 2, 18, full)}, []string{" on , seeds 1, 2"}},
-		"lengths":     {[]store.Experiment{trained(t, 1, 20, full), trained(t, 1, 10, short), trained(t, 2, 18, full)}, []string{"18–20 steps on , seeds 1, 2", "10 steps on , seeds 1"}},
+		"one setting": {[]store.Experiment{trained(t, 1, 20, full), trained(t, 2, 18, full)}, []string{", seeds 1, 2"}},
+		"lengths":     {[]store.Experiment{trained(t, 1, 20, full), trained(t, 1, 10, short), trained(t, 2, 18, full)}, []string{"18–20 steps, seeds 1, 2", "10 steps, seeds 1"}},
 		"the same length": {[]store.Experiment{trained(t, 1, 10, full), trained(t, 1, 10, short)},
-			[]string{"training.steps 0 on , seeds 1", "training.steps 10 on , seeds 1"}},
+			[]string{"training.steps 0, seeds 1", "training.steps 10, seeds 1"}},
 		"threads and length": {[]store.Experiment{trained(t, 1, 20, full+`,"threads":2`), trained(t, 1, 10, short+`,"threads":1`)},
-			[]string{"threads 2, training.steps 0 on , seeds 1", "threads 1, training.steps 10 on , seeds 1"}},
+			[]string{"threads 2, training.steps 0, seeds 1", "threads 1, training.steps 10, seeds 1"}},
 		"an executable": {[]store.Experiment{trained(t, 1, 20, full), trained(t, 1, 20, full+`,"model":{"sha256":"`+digest+`"}`)},
-			[]string{"model.sha256 not given on , seeds 1", "model.sha256 0123456789ab… on , seeds 1"}},
-		"freezes": {[]store.Experiment{frozen, other}, []string{"freeze.draws 24 on , seeds 1", "freeze.draws 5 on , seeds 2"}},
+			[]string{"model.sha256 not given, seeds 1", "model.sha256 0123456789ab…, seeds 1"}},
+		"freezes": {[]store.Experiment{frozen, other}, []string{"freeze.draws 24, seeds 1", "freeze.draws 5, seeds 2"}},
 	} {
 		r := collect(t, stored(t, test.experiments...), Selection{})
 		if diff := cmp.Diff(test.want, rowsOf(r)); diff != "" {
 			t.Errorf("%s: rows (-want +got):\n%s", name, diff)
 		}
 		for _, e := range r.Experiments {
-			if !slices.ContainsFunc(r.Rows, func(row Row) bool { return row.Setting == e.Setting && slices.Contains(row.Seeds, e.Seed) }) {
+			if !slices.ContainsFunc(r.Networks, func(n *Network) bool { return n.Setting == e.Setting && slices.Contains(n.Seeds, e.Seed) }) {
 				t.Errorf("%s: experiment of seed %d has the setting %q of no row", name, e.Seed, e.Setting)
 			}
 		}
@@ -179,10 +184,10 @@ func TestRowsSayTheirSettings(t *testing.T) {
 func TestNoBackends(t *testing.T) {
 	t.Parallel()
 	r := collect(t, stored(t, trained(t, 1, 20, full)), Selection{})
-	if len(r.Rows) != 1 || r.Rows[0].Backend != "" || *r.Rows[0].Deployable.Mean != 2.5 || r.Rows[0].DeployedBytes != 1000 {
-		t.Fatalf("rows of a suite without backends: %+v, want the model's own frozen score of 2.5", r.Rows)
+	if n := r.Networks; len(n) != 1 || len(n[0].Deployments) != 0 || *n[0].Deployable.Mean != 2.5 || n[0].DeployedBytes != 1000 {
+		t.Fatalf("networks of a suite without backends: %+v, want one with the model's own frozen score of 2.5", r.Networks)
 	}
-	if text := written(t, r, Markdown); !strings.Contains(text, " 2.500 |") || strings.Contains(text, "No experiment") {
+	if text := written(t, r, Markdown); !strings.Contains(text, " 2.500 |") || !strings.Contains(text, "asks for no backend") || strings.Contains(text, "No experiment") {
 		t.Errorf("table of a suite without backends:\n%s", text)
 	}
 }
@@ -280,8 +285,8 @@ func TestValidationsThatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := collect(t, s, Selection{})
-	if len(r.Rows) != 1 || r.Experiments[0].Unread == "" {
-		t.Errorf("%d rows, unread %q, want one row, and why there is no curve", len(r.Rows), r.Experiments[0].Unread)
+	if len(r.Networks) != 1 || r.Experiments[0].Unread == "" {
+		t.Errorf("%d networks, unread %q, want one, and why there is no curve", len(r.Networks), r.Experiments[0].Unread)
 	}
 	if text := written(t, r, Markdown); !strings.Contains(text, "the validations of experiment "+c.ID+" cannot be read: ") {
 		t.Errorf("the table does not tell:\n%s", text)
@@ -305,14 +310,14 @@ func TestATimeOfSeveralSeedsIsAsSureAsTheWorst(t *testing.T) {
 		}
 	}
 	for spread, want := range map[float64]string{0.1: "2.00", 0.11: "≈2.00"} {
-		row := Row{Seeds: []uint64{1}, Seconds: Figure{N: 1, Mean: new(2e-6)}, Timed: &Timed{50, &spread}}
-		if got := row.time(new(footnotes)); got != want {
+		l := line{Network: &Network{Seeds: []uint64{1}}, machine: &Deployment{Seconds: Figure{N: 1, Mean: new(2e-6)}, Timed: &Timed{50, &spread}}}
+		if got := timeCell(l).text; got != want {
 			t.Errorf("a time with the spread %v is written %q, want %q", spread, got, want)
 		}
 	}
 }
 
-func TestSubstitutesStandInTheRow(t *testing.T) {
+func TestSubstitutesAreMarked(t *testing.T) {
 	t.Parallel()
 	var substitutions []store.Substitution
 	for _, s := range [][2]string{{"Wh", "float32"}, {"Wx", "float32"}, {"W", "int8"}, {"V", "int8"}, {"U", "int8"}} {
@@ -320,14 +325,14 @@ func TestSubstitutesStandInTheRow(t *testing.T) {
 	}
 	var m machine
 	for range 2 { // two seeds
-		m.add(store.Experiment{}, store.Deployment{Cost: &store.Cost{Substitutions: substitutions}})
+		m.add(1, store.Deployment{Cost: &store.Cost{Substitutions: substitutions}})
 	}
-	if diff := cmp.Diff(substitutions, m.substitutions); diff != "" {
+	if diff := cmp.Diff(substitutions, m.Substitutions); diff != "" {
 		t.Errorf("substitutions of two seeds (-want +got):\n%s", diff)
 	}
-	const want = "simulated [1–5] ≠ Wh, Wx as float32, 3 weights as int8"
-	if got := (Row{Backend: "cpu", Substitutions: substitutions}).cost(new(footnotes)); got != want {
-		t.Errorf("got %q, want %q", got, want)
+	const want = "≠ Wh, Wx: 4 levels, 2 bits → float32, it must; W, V, U: 4 levels, 2 bits → int8, it must"
+	if got := costCell(line{machine: &m.Deployment}); got.text != "simulated ≠" || len(got.notes) != 1 || got.notes[0] != want {
+		t.Errorf("got %+v, want a mark and the note %q", got, want)
 	}
 }
 
@@ -361,13 +366,13 @@ func TestHostileTextIsText(t *testing.T) {
 				break
 			}
 		}
-		if format != CSV && strings.Contains(text, "<script") {
+		if format != CSV && format != Terminal && strings.Contains(text, "<script") {
 			t.Errorf("%s has a script:\n%s", format, text)
 		}
 	}
 	markdown := written(t, r, Markdown)
-	if lines := strings.Count(markdown[:strings.Index(markdown, "\n\n")], "\n") + 1; lines != 2+2 {
-		t.Errorf("the table has %d lines, want a header and two rows:\n%s", lines, markdown)
+	if lines := strings.Count(markdown, "\n|"); lines != 2+1+2+2 {
+		t.Errorf("the tables have %d lines, want one of a header and one row, and one of a header and two rows:\n%s", lines, markdown)
 	}
 	table := written(t, r, CSV)
 	for _, want := range []string{"," + script + ",", ",'" + formula + ",", ",'@SUM(1),", ",'-1+1,", ",-2,"} {
@@ -379,7 +384,7 @@ func TestHostileTextIsText(t *testing.T) {
 	if err := json.Unmarshal([]byte(written(t, r, JSON)), &back); err != nil {
 		t.Fatal(err)
 	}
-	if row := back.Rows[0]; row.Task != script || row.Quantizer != escape {
+	if row := back.Networks[0]; row.Task != script || row.Quantizer != escape {
 		t.Errorf("JSON reads back as %q and %q, want the names as they are", row.Task, row.Quantizer)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
 // Source is where a number was printed.
@@ -21,6 +22,7 @@ type Source struct {
 // Sources lists every source by its key.
 var Sources = []Source{
 	{"ardakani2019", "Ardakani, Ji, Smithson, Meyer, Gross: Learning Recurrent Binary/Ternary Weights, ICLR 2019 (arXiv 1809.11086)"},
+	{"hou2018", "Hou, Kwok: Loss-aware Weight Quantization of Deep Networks, ICLR 2018 (arXiv 1802.08635)"},
 	{"hou2019", "Hou, Zhu, Kwok, Gao, Qin, Liu: Normalization Helps Training of Quantized LSTM, NeurIPS 2019, poster (houlu369/Normalized-Quantized-LSTM @8d78467)"},
 }
 
@@ -44,25 +46,27 @@ const (
 // statistics), "batch" (statistics per time step) or "batch-cell" (Ardakani et
 // al.'s, which normalizes the cell too, scored with statistics of each batch). Layers
 // that are Bidirectional read a sequence both ways. Cell and normalization are in the
-// words of model.Setting.
+// words of model.Setting. Quantizer is the name of a plugin and Options are those of its
+// options that the number is of, such as bits; the others do not matter.
 type Result struct {
-	Source         string         `json:"source"`
-	Task           string         `json:"task"`
-	Corpus         string         `json:"corpus"`
-	Cell           string         `json:"cell"`
-	Units          int            `json:"units"`
-	Layers         int            `json:"layers"`
-	Bidirectional  bool           `json:"bidirectional"`
-	Quantizer      string         `json:"quantizer"`
-	Bits           int            `json:"bits"`
-	Normalization  string         `json:"normalization"`
-	Metric         string         `json:"metric"`
-	Value          float64        `json:"value"`
-	HasValue       bool           `json:"has_value"`
-	Verified       bool           `json:"verified"` // read in a source that prints it, not recalled
-	SizeKB         float64        `json:"size_kb,omitempty"`
-	SizeConvention SizeConvention `json:"size_convention,omitempty"`
-	Note           string         `json:"note,omitempty"`
+	Source         string            `json:"source"`
+	Task           string            `json:"task"`
+	Corpus         string            `json:"corpus"`
+	Cell           string            `json:"cell"`
+	Units          int               `json:"units"`
+	Layers         int               `json:"layers"`
+	Bidirectional  bool              `json:"bidirectional"`
+	Quantizer      string            `json:"quantizer"`
+	Options        map[string]string `json:"options,omitempty"`
+	Bits           int               `json:"bits"`
+	Normalization  string            `json:"normalization"`
+	Metric         string            `json:"metric"`
+	Value          float64           `json:"value"`
+	HasValue       bool              `json:"has_value"`
+	Verified       bool              `json:"verified"` // read in a source that prints it, not recalled
+	SizeKB         float64           `json:"size_kb,omitempty"`
+	SizeConvention SizeConvention    `json:"size_convention,omitempty"`
+	Note           string            `json:"note,omitempty"`
 }
 
 //go:embed results.csv
@@ -117,6 +121,16 @@ func parse(row map[string]string) (Result, error) {
 	default:
 		return r, fmt.Errorf("verified is %q, not yes or no", row["verified"])
 	}
+	for _, option := range strings.Fields(row["options"]) {
+		name, value, ok := strings.Cut(option, "=")
+		if !ok {
+			return r, fmt.Errorf("options has %q, which is not name=value", option)
+		}
+		if r.Options == nil {
+			r.Options = make(map[string]string)
+		}
+		r.Options[name] = value
+	}
 	for name, field := range map[string]*int{"units": &r.Units, "layers": &r.Layers, "bits": &r.Bits} {
 		n, err := strconv.Atoi(row[name])
 		if err != nil {
@@ -146,11 +160,12 @@ type Setting struct {
 	Units, Layers int
 	Bidirectional bool
 	Quantizer     string
+	Options       map[string]string // of the quantizer, all of them
 	Normalization string
 }
 
 // For returns the published numbers of the same setting: same task, corpus, cell,
-// directions and size, same quantizer, same normalization.
+// directions and size, same quantizer with the options of the number, same normalization.
 func For(e Setting) ([]Result, error) {
 	all, err := Results()
 	if err != nil {
@@ -158,9 +173,19 @@ func For(e Setting) ([]Result, error) {
 	}
 	var matching []Result
 	for _, r := range all {
-		if r.HasValue && (Setting{r.Task, r.Corpus, r.Cell, r.Units, r.Layers, r.Bidirectional, r.Quantizer, r.Normalization}) == e {
+		if r.HasValue && r.of(e) {
 			matching = append(matching, r)
 		}
 	}
 	return matching, nil
+}
+
+func (r Result) of(e Setting) bool {
+	for name, value := range r.Options {
+		if given, ok := e.Options[name]; !ok || given != value {
+			return false
+		}
+	}
+	return r.Task == e.Task && r.Corpus == e.Corpus && r.Cell == e.Cell && r.Units == e.Units && r.Layers == e.Layers &&
+		r.Bidirectional == e.Bidirectional && r.Quantizer == e.Quantizer && r.Normalization == e.Normalization
 }

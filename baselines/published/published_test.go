@@ -112,14 +112,14 @@ func TestPaperSizesCountRecurrentWeights(t *testing.T) {
 
 func TestForMatchesTheExperiment(t *testing.T) {
 	t.Parallel()
-	got, err := For(Setting{"characters", "warpeace", "LSTM", 512, 1, false, "stochastic-ternary", "batch-cell"})
+	got, err := For(Setting{Task: "characters", Corpus: "warpeace", Cell: "LSTM", Units: 512, Layers: 1, Quantizer: "stochastic-ternary", Normalization: "batch-cell"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || got[0].Value != 1.72 || got[1].Value != 1.72 {
 		t.Errorf("got %+v, want both sources' 1.72", got)
 	}
-	none, err := For(Setting{"characters", "warpeace", "LSTM", 128, 1, false, "stochastic-ternary", "batch"})
+	none, err := For(Setting{Task: "characters", Corpus: "warpeace", Cell: "LSTM", Units: 128, Layers: 1, Quantizer: "stochastic-ternary", Normalization: "batch"})
 	if err != nil || len(none) != 0 {
 		t.Errorf("got %v, %v for a size nobody published", none, err)
 	}
@@ -129,7 +129,7 @@ func TestForMatchesTheExperiment(t *testing.T) {
 func TestTasksOnTheSameDataStayApart(t *testing.T) {
 	t.Parallel()
 	for task, want := range map[string]int{"smnist": 1, "psmnist": 0} {
-		got, err := For(Setting{task, "mnist", "LSTM", 100, 1, false, "stochastic-binary", "batch-cell"})
+		got, err := For(Setting{Task: task, Corpus: "mnist", Cell: "LSTM", Units: 100, Layers: 1, Quantizer: "stochastic-binary", Normalization: "batch-cell"})
 		if err != nil || len(got) != want {
 			t.Errorf("%s: %d results, %v; want %d", task, len(got), err, want)
 		}
@@ -145,7 +145,7 @@ func TestDirectionsStayApart(t *testing.T) {
 		bidirectional bool
 		want          int
 	}{{"smnist", "mnist", 100, false, 1}, {"smnist", "mnist", 100, true, 0}, {"cnn-qa", "cnn-qa", 256, false, 0}, {"cnn-qa", "cnn-qa", 256, true, 1}} {
-		got, err := For(Setting{c.task, c.corpus, "LSTM", c.units, 1, c.bidirectional, "stochastic-binary", "batch-cell"})
+		got, err := For(Setting{Task: c.task, Corpus: c.corpus, Cell: "LSTM", Units: c.units, Layers: 1, Bidirectional: c.bidirectional, Quantizer: "stochastic-binary", Normalization: "batch-cell"})
 		if err != nil || len(got) != c.want {
 			t.Errorf("%+v: %d results, %v; want %d", c, len(got), err, c.want)
 		}
@@ -166,9 +166,56 @@ func TestNormalizationsAreSettings(t *testing.T) {
 		}
 	}
 	for quantizer, want := range map[string]float64{"none": 1.69, "binaryconnect": 1.69} {
-		got, err := For(Setting{"characters", "warpeace", "LSTM", 512, 1, false, quantizer, "layer"})
+		got, err := For(Setting{Task: "characters", Corpus: "warpeace", Cell: "LSTM", Units: 512, Layers: 1, Quantizer: quantizer, Normalization: "layer"})
 		if err != nil || len(got) != 1 || got[0].Value != want {
 			t.Errorf("%s with layer normalization: %+v, %v, want the poster's %v", quantizer, got, err, want)
 		}
+	}
+}
+
+// What was published of a quantizer with some bits is held against no other number of bits.
+func TestOptionsStayApart(t *testing.T) {
+	t.Parallel()
+	setting := Setting{Task: "words", Corpus: "ptb-word", Cell: "LSTM", Units: 300, Layers: 1, Quantizer: "alternating", Normalization: "none"}
+	for bits, want := range map[string][]float64{"2": {103.1, 103.1}, "3": {93.8}, "4": {91.4}, "5": nil, "": nil} {
+		if setting.Options = map[string]string{"bits": bits, "cycles": "2"}; bits == "" {
+			delete(setting.Options, "bits")
+		}
+		got, err := For(setting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values []float64
+		for _, r := range got {
+			values = append(values, r.Value)
+		}
+		if !slices.Equal(values, want) {
+			t.Errorf("options %v: %v, want %v", setting.Options, values, want)
+		}
+	}
+}
+
+// The cross-entropies in nats of Hou & Kwok 2018 for BinaryConnect are the BPC that both
+// other papers print: what is recalled of one is held against what was read in another.
+func TestRecalledCrossEntropiesAgree(t *testing.T) {
+	t.Parallel()
+	results, err := Results()
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := map[string]float64{"warpeace": 4.24, "linux": 5.10, "ptb-char": 2.51}
+	for _, r := range results {
+		if r.Source == "hou2018" && r.Verified {
+			t.Errorf("%+v is marked as read in its source, and was not", r)
+		}
+		if r.Source == "hou2018" && r.Quantizer == "binaryconnect" {
+			if math.Abs(r.Value-printed[r.Corpus]) > 0.006 {
+				t.Errorf("%s: %v BPC, others print %v", r.Corpus, r.Value, printed[r.Corpus])
+			}
+			delete(printed, r.Corpus)
+		}
+	}
+	if len(printed) > 0 {
+		t.Errorf("nothing to hold against %v", printed)
 	}
 }

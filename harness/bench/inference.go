@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 
@@ -15,23 +16,34 @@ import (
 	"bittern/plugins/model"
 	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
+	graphs "bittern/plugins/stepgraph/sample"
 )
 
 // inference is a time step of a packed LSTM at batch 1 on one thread.
 type inference struct {
-	quantizer      string
+	weights        string // in the name of the line
 	units, symbols int
 	float, int8    float64 // goals; 0 = none
+
+	quantizer string
+	// format, where it has planes, is what the recurrent weights are packed in in place of
+	// the quantizer's, with random codes: no time depends on them.
+	format graphs.Format
 }
 
 func inferences() []inference {
+	const binary, ternary = "stochastic-binary", "stochastic-ternary"
 	return []inference{
-		{"stochastic-binary", 512, 87, 10, 3},
-		{"stochastic-binary", 1000, 50, 15, 4},
-		{"stochastic-binary", 2000, 27, 40, 6},
-		{"stochastic-ternary", 512, 87, 0, 2},
-		{"stochastic-ternary", 1000, 50, 0, 2.5},
-		{"stochastic-ternary", 2000, 27, 0, 4},
+		{weights: binary, units: 512, symbols: 87, float: 10, int8: 3, quantizer: binary},
+		{weights: binary, units: 1000, symbols: 50, float: 15, int8: 4, quantizer: binary},
+		{weights: binary, units: 2000, symbols: 27, float: 40, int8: 6, quantizer: binary},
+		{weights: ternary, units: 512, symbols: 87, int8: 2, quantizer: ternary},
+		{weights: ternary, units: 1000, symbols: 50, int8: 2.5, quantizer: ternary},
+		{weights: ternary, units: 2000, symbols: 27, int8: 4, quantizer: ternary},
+		// The other formats of up to two bits.
+		{weights: "binary-rows", units: 1000, symbols: 50, int8: 1.5, quantizer: binary, format: graphs.PerRow(graphs.Binary)},
+		{weights: "two-planes-rows", units: 1000, symbols: 50, int8: 1.5, quantizer: binary, format: graphs.PerRow(graphs.TwoPlanes)},
+		{weights: "ternary-two-scales", units: 1000, symbols: 50, int8: 1.5, quantizer: binary, format: graphs.Asymmetric},
 	}
 }
 
@@ -43,7 +55,7 @@ var activations = []string{"int8", "int14"}
 const inferenceLength = 100
 
 func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
-	// The float and int8 peers of a size serve both quantizers.
+	// The float and int8 peers of a size serve all weights.
 	type key struct {
 		units     int
 		precision string
@@ -57,11 +69,11 @@ func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
 	for _, i := range inferences() {
 		ours, err := b.timeInference(ctx, i)
 		if err != nil {
-			return nil, fmt.Errorf("%s at %d units: %w", i.quantizer, i.units, err)
+			return nil, fmt.Errorf("%s at %d units: %w", i.weights, i.units, err)
 		}
 		first := len(lines)
 		for n, sample := range ours {
-			lines = append(lines, newLine(fmt.Sprintf("Inference/%s-%d/%s", i.quantizer, i.units, activations[n]), sample))
+			lines = append(lines, newLine(fmt.Sprintf("Inference/%s-%d/%s", i.weights, i.units, activations[n]), sample))
 		}
 		for _, p := range []struct {
 			against, precision string
@@ -85,7 +97,7 @@ func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
 				}
 			}
 		}
-		b.Progress(fmt.Sprintf("Inference/%s-%d", i.quantizer, i.units))
+		b.Progress(fmt.Sprintf("Inference/%s-%d", i.weights, i.units))
 	}
 	return lines, nil
 }
@@ -112,6 +124,12 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err
 	// The peer is one LSTM layer without a softmax layer, so ours is too.
 	if err := recurrentPart(&deployed); err != nil {
 		return nil, err
+	}
+	if len(i.format.Planes) > 0 {
+		rng := rand.New(rand.NewPCG(1, 1))
+		for name, m := range deployed.Weights { // all are recurrent
+			deployed.Weights[name] = i.format.Pack(rng, m.Rows, m.Cols, func(int) float32 { return (0.5 + rng.Float32()) / float32(i.units) })
+		}
 	}
 	samples := make([]Sample, len(activations))
 	for n, precision := range activations {

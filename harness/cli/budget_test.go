@@ -32,7 +32,7 @@ func TestBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	type report struct {
-		Rows []struct {
+		Networks []struct {
 			Seeds, Steps []int
 			Deployable   struct{ Mean float64 }
 		}
@@ -47,13 +47,13 @@ func TestBudget(t *testing.T) {
 		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 			t.Fatal(err)
 		}
-		if len(r.Rows) != 1 || len(r.Rows[0].Seeds) != 2 || len(r.Rows[0].Steps) == 0 {
-			t.Fatalf("%q made the rows %+v, want one of two seeds", args, r.Rows)
+		if len(r.Networks) != 1 || len(r.Networks[0].Seeds) != 2 || len(r.Networks[0].Steps) == 0 {
+			t.Fatalf("%q made the networks %+v, want one of two seeds", args, r.Networks)
 		}
 		return r, stderr
 	}
 	first, stderr := do("runs", "--budget", "40ms")
-	steps := first.Rows[0].Steps[0]
+	steps := first.Networks[0].Steps[0]
 	said := fmt.Sprintf("40ms of training are %d steps", steps)
 	if strings.Count(stderr, "40ms of training are") != 1 || !strings.Contains(stderr, said) || steps < 1 {
 		t.Errorf("the first run says %q, want %q once", stderr, said)
@@ -129,11 +129,11 @@ func TestAPlanKeepsItsBudget(t *testing.T) {
 		t.Errorf("the second plan has %d steps, the first %d", again, steps)
 	}
 	stdout, stderr, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms", "--format", "json")
-	var done struct{ Rows []struct{ Steps []int } }
-	if err := json.Unmarshal([]byte(stdout), &done); err != nil || code != 0 || len(done.Rows) != 1 {
+	var done struct{ Networks []struct{ Steps []int } }
+	if err := json.Unmarshal([]byte(stdout), &done); err != nil || code != 0 || len(done.Networks) != 1 {
 		t.Fatalf("the run: exit code %d, %v, %s", code, err, stderr)
 	}
-	if got := done.Rows[0].Steps; len(got) == 0 || got[0] != steps || strings.Contains(stderr, "of training are") {
+	if got := done.Networks[0].Steps; len(got) == 0 || got[0] != steps || strings.Contains(stderr, "of training are") {
 		t.Errorf("run trained %v steps and said %q, want the plan's %d without another calibration", got, stderr, steps)
 	}
 

@@ -56,12 +56,16 @@ func (p *program) list(command *cobra.Command) (listSettings, error) {
 	if err := settle(command, &settings); err != nil {
 		return settings, err
 	}
+	return settings, settings.check()
+}
+
+func (s listSettings) check() error {
 	known := []string{formatMarkdown, formatJSON}
-	if !slices.Contains(known, settings.Format) {
-		return settings, plugins.Problemf("there is no list format %q%s; use one of %s",
-			settings.Format, plugins.DidYouMean(settings.Format, known), strings.Join(known, ", "))
+	if !slices.Contains(known, s.Format) {
+		return plugins.Problemf("there is no list format %q%s; use one of %s",
+			s.Format, plugins.DidYouMean(s.Format, known), strings.Join(known, ", "))
 	}
-	return settings, nil
+	return nil
 }
 
 func listFlags(command *cobra.Command) {
@@ -104,11 +108,12 @@ language, BITTERN_*, and in a suite those that its entry names.`,
 		},
 		RunE: func(command *cobra.Command, args []string) error { return p.describePlugin(command, args[0]) },
 	}
-	for _, command := range []*cobra.Command{list, describe} {
+	test := p.testCommand()
+	for _, command := range []*cobra.Command{list, describe, test} {
 		listFlags(command)
 		pluginFlags(command)
 	}
-	return group("plugins", "Show the plugins at hand", list, describe)
+	return group("plugins", "Show the plugins at hand and test them", list, describe, test)
 }
 
 // listed is one line of the list: where a plugin is and, of a built-in, what it

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"io"
+	"os"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -14,14 +17,19 @@ import (
 
 func (p *program) reportCommand() *cobra.Command {
 	command := &cobra.Command{
-		Use: "report --suite NAME|FILE", Short: "Print a suite's table from the run store, without training", Args: noArguments,
+		Use: "report --suite NAME|FILE", Short: "Print a suite's tables from the run store, without training", Args: noArguments,
 		Long: `Report prints what the run store has of a suite: what its tasks, models and quantizers
 are by now, where the suite comes with the program or its file is given, and else
 everything that was ever run under its name; on the backends that it has asked for.
 Seeds of the same settings make one row. Where settings differ, such as the length
-of training, each has a row of its own, which says so.`,
+of training, each has a row of its own, which says so.
+
+Tables are fitted to a terminal: columns that have no room are left out, which is said,
+and --wide shows all. Where the output is no terminal they are Markdown. Csv has a row
+for each network on each backend with every figure, and json has everything.`,
 		Example: `  bittern report --suite char-small
   bittern report --suite char-small --seeds 1,2 --backends cpu
+  bittern report --suite char-small --columns quantizer,deployable,kb --sort kb
   bittern report --suite char-small --format csv --runs DIR`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := defaults()
@@ -51,7 +59,7 @@ func (p *program) report(ctx context.Context, settings runSettings) error {
 	}
 	name, entries, err := recorded(ctx, runs, settings)
 	if err == nil {
-		err = p.writeReport(ctx, runs, name, settings.Format, reports.Selection{
+		err = p.writeReport(ctx, runs, name, settings, reports.Selection{
 			Entries: entries, Seeds: settings.Seeds, Steps: settings.Steps, Backends: settings.Backends,
 		})
 	}
@@ -90,10 +98,59 @@ func entriesOf(s *suite.Suite) []reports.Entry {
 	return entries
 }
 
-func (p *program) writeReport(ctx context.Context, runs *store.Store, name, format string, selection reports.Selection) error {
+func (p *program) writeReport(ctx context.Context, runs *store.Store, name string, settings runSettings, selection reports.Selection) error {
 	report, err := reports.Collect(ctx, runs, name, selection)
 	if err != nil {
 		return err
 	}
-	return report.Write(p.stdout, reports.Format(format))
+	format, view := p.view(settings)
+	return report.Write(p.stdout, format, view)
+}
+
+// pipedWidth is how wide a table for a terminal is where the output is none, and the
+// variable COLUMNS does not say it.
+const pipedWidth = 80
+
+// view is how the settings and the terminal want a report.
+func (p *program) view(settings runSettings) (reports.Format, reports.View) {
+	width := terminalWidth(p.stdout)
+	format := reports.Format(settings.Format)
+	switch {
+	case format == "" && width > 0:
+		format = reports.Terminal
+	case format == "":
+		format = reports.Markdown
+	}
+	view := reports.View{
+		Columns: settings.Columns, Sort: settings.Sort, GroupBy: settings.GroupBy, Parts: settings.Parts, Wide: settings.Wide, Width: width,
+		Color: width > 0 && colours(os.Getenv),
+	}
+	if view.Width == 0 {
+		view.Width = pipedWidth
+		if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
+			view.Width = columns
+		}
+	}
+	return format, view
+}
+
+// checkReport refuses an unknown format, or a column that there is not, before hours of
+// training end in it.
+func (s runSettings) checkReport() error {
+	format := reports.Format(s.Format)
+	shaped := s.Sort != "" || s.GroupBy != "" || s.Parts || s.Wide || len(s.Columns) > 0
+	if shaped && (format == reports.JSON || format == reports.CSV) {
+		return plugins.Problemf("--columns, --sort, --group-by, --parts and --wide shape the tables of markdown and terminal; leave them out with --format %s, which has everything", format)
+	}
+	if format == "" {
+		format = reports.Markdown
+	}
+	view := reports.View{Columns: s.Columns, Sort: s.Sort, GroupBy: s.GroupBy}
+	return (&reports.Report{}).Write(io.Discard, format, view)
+}
+
+// colours says whether the environment lets a terminal have colours: NO_COLOR forbids
+// them with any value but the empty one (https://no-color.org).
+func colours(environment func(string) string) bool {
+	return environment("NO_COLOR") == "" && environment("TERM") != "dumb"
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -42,6 +41,11 @@ type runSettings struct {
 	Again       bool          `mapstructure:"again"`
 	Deadline    time.Duration `mapstructure:"deadline"`
 	Format      string        `mapstructure:"format"`
+	Columns     []string      `mapstructure:"columns"`
+	Sort        string        `mapstructure:"sort"`
+	GroupBy     string        `mapstructure:"group-by"`
+	Parts       bool          `mapstructure:"parts"`
+	Wide        bool          `mapstructure:"wide"`
 
 	trained bool // only what is trained already is frozen and deployed
 }
@@ -54,7 +58,7 @@ const maxJobs = 256
 const defaultRuns = "runs"
 
 func defaults() runSettings {
-	return runSettings{Runs: defaultRuns, Jobs: 1, Deadline: host.DefaultDeadline, Format: string(reports.Markdown)}
+	return runSettings{Runs: defaultRuns, Jobs: 1, Deadline: host.DefaultDeadline}
 }
 
 func runFlags(command *cobra.Command) {
@@ -100,14 +104,20 @@ func reportFlags(command *cobra.Command) {
 	for _, f := range reports.Formats {
 		names = append(names, string(f))
 	}
-	command.Flags().String("format", string(reports.Markdown), strings.Join(names, ", "))
+	flags := command.Flags()
+	flags.String("format", "", strings.Join(names, ", ")+"; without it terminal on a terminal and else markdown")
+	flags.StringSlice("columns", nil, "only these columns, in this order: "+strings.Join(reports.Columns(), ", "))
+	flags.String("sort", "", "sort by a column; with - in front the largest first, as in --sort=-energy")
+	flags.String("group-by", "", "a table for each "+strings.Join(reports.Groups, ", "))
+	flags.Bool("parts", false, "tables of energy and memory by part too")
+	flags.Bool("wide", false, "all columns, whatever they say and however narrow the terminal is")
 }
 
 func (p *program) runCommand() *cobra.Command {
 	command := &cobra.Command{
-		Use: "run --suite NAME|FILE", Short: "Train and deploy every combination of a suite, and print its table", Args: noArguments,
+		Use: "run --suite NAME|FILE", Short: "Train and deploy every combination of a suite, and print its tables", Args: noArguments,
 		Long: `Run trains every experiment of a suite that is not finished yet, deploys each on every
-backend, and prints the table. Whatever is finished is kept in the run store; a
+backend, and prints the tables. Whatever is finished is kept in the run store; a
 run that was interrupted or killed goes on from the last checkpoint. A checkpoint
 is written 5 s after the start, then after twice that time and so on until
 checkpoint_every_seconds of the suite (60) lie between two, with every validation
@@ -138,7 +148,7 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 	return command
 }
 
-// runSuite checks everything, then runs the suite and prints its table.
+// runSuite checks everything, then runs the suite and prints its tables.
 // introduce, where it is not nil, prints something before the training.
 func (p *program) runSuite(ctx context.Context, settings runSettings, introduce func([]*experiment.Spec) error) (err error) {
 	s, catalogue, specs, err := p.experiments(ctx, settings)
@@ -200,7 +210,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err != nil {
 		return err
 	}
-	if err := p.writeReport(context.WithoutCancel(ctx), runs, s.Name, settings.Format, reports.Selection{Entries: entriesOf(s)}); err != nil {
+	if err := p.writeReport(context.WithoutCancel(ctx), runs, s.Name, settings, reports.Selection{Entries: entriesOf(s)}); err != nil {
 		return err
 	}
 	if len(failures) > 0 {
@@ -331,12 +341,7 @@ func (s runSettings) check() error {
 	if s.Budget > 0 && s.Steps != nil {
 		return plugins.Problemf("--budget and --steps both say how long to train; give one of them")
 	}
-	return checkFormat(s.Format)
-}
-
-// checkFormat refuses an unknown format before hours of training end in it.
-func checkFormat(format string) error {
-	return (&reports.Report{}).Write(io.Discard, reports.Format(format))
+	return s.checkReport()
 }
 
 // tell writes what failed, with the last words of the plugins.
@@ -355,6 +360,9 @@ func (p *program) tell(failures []schedule.Failure) {
 
 // terminalWidth is in characters; 0 where out is no terminal.
 func terminalWidth(out any) int {
+	if wrapped, ok := out.(output); ok {
+		out = wrapped.Writer
+	}
 	file, ok := out.(*os.File)
 	if !ok {
 		return 0

@@ -227,9 +227,16 @@ func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 	if want := float64(symbols*symbols) / 8; row.RecurrentBytes != want {
 		t.Errorf("recurrent bytes = %v, want %v: one bit a weight", row.RecurrentBytes, want)
 	}
+	if got := row.BitsPerWeight(); got != 1 {
+		t.Errorf("%v bits a weight, want 1", got)
+	}
+	var made provenance.Experiment
+	if decode(t, row.Provenance, &made); made.StepsPerEpoch != 7 {
+		t.Errorf("%d steps an epoch, want 7", made.StepsPerEpoch)
+	}
 	rowBytes := (symbols + 63) / 64 * 8
-	if want := int64(symbols*rowBytes + 4*2 + 4*symbols); row.DeployedBytes != want {
-		t.Errorf("deployed bytes = %d, want %d: padded rows, two levels, a table of biases", row.DeployedBytes, want)
+	if want := int64(symbols*rowBytes + 4*3 + 4*symbols); row.DeployedBytes != want {
+		t.Errorf("deployed bytes = %d, want %d: padded rows, two levels and their scale, a table of biases", row.DeployedBytes, want)
 	}
 	uniform := math.Log2(float64(symbols))
 	for name, figure := range map[string]*float64{"validation": row.BestValidation, "paper-style": row.PaperStyle, "frozen": row.FrozenModel} {

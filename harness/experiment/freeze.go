@@ -73,8 +73,13 @@ func (s *session) freeze(ctx context.Context, settings suite.Freeze, bestStep in
 			return nil, err
 		}
 	}
+	count := 0
 	for _, w := range s.tensors.weights {
 		best.recurrentBytes += bytesOfBits(best.network.Weights[w.Name])
+		count += w.Rows * w.Cols
+	}
+	if count > 0 {
+		best.draws[deployedDraw(best.draws)].BitsPerWeight = 8 * best.recurrentBytes / float64(count)
 	}
 	return &best, nil
 }

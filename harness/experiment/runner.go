@@ -97,10 +97,11 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 	if err != nil {
 		return nil, err
 	}
-	if err := r.explain(ctx, spec, row, string(row.Freeze) == string(freeze)); err != nil {
+	frozen := string(row.Freeze) == string(freeze)
+	if err := r.explain(ctx, spec, row, frozen); err != nil {
 		return nil, err
 	}
-	if row.Status != store.Done || string(row.Freeze) != string(freeze) {
+	if row.Status != store.Done || !frozen {
 		err := r.restarting(spec.String(), func() error { return r.train(ctx, spec, t, freeze, &row, report) })
 		if err := r.settle(ctx, &row, err); err != nil {
 			return nil, err
@@ -125,10 +126,11 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 }
 
 // explain says what of the store is used for an experiment, and why it is
-// trained where a result with the same labels does not serve.
-func (r *Runner) explain(ctx context.Context, spec *Spec, row store.Experiment, sameFreeze bool) error {
+// trained where a result with the same labels does not serve. frozen says whether
+// what is frozen of it serves.
+func (r *Runner) explain(ctx context.Context, spec *Spec, row store.Experiment, frozen bool) error {
 	switch {
-	case row.Status == store.Done && sameFreeze:
+	case row.Status == store.Done && frozen:
 		r.Log(fmt.Sprintf("%s: reusing the network that was trained on %s", spec, row.FinishedAt.Format(time.DateTime)))
 		return nil
 	case row.Status == store.Done:

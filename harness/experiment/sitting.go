@@ -35,6 +35,7 @@ func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
 	made := provenance.Experiment{
 		Corpus: data.Name, SHA256: data.SHA256, Synthetic: data.Synthetic, Note: data.Note,
 		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
+		StepsPerEpoch: spec.Loaded.Task.Training(spec.Seed, 0).Len(),
 	}
 	if row.Provenance != nil {
 		var before provenance.Experiment

@@ -60,6 +60,8 @@ type Experiment struct {
 	Model     string `json:"model"`          // plugin and version
 	Quantizer string `json:"quantizer"`
 
+	StepsPerEpoch int `json:"steps_per_epoch,omitempty"` // training steps of a pass over the data
+
 	// Sittings are those that contributed to the numbers, in order.
 	Sittings []Sitting `json:"sittings"`
 }

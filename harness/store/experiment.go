@@ -104,12 +104,26 @@ type Experiment struct {
 	Provenance   json.RawMessage `json:"provenance,omitempty"`
 }
 
+// BitsPerWeight is that of the network that is deployed; 0 where it was frozen by a
+// program that did not store it.
+func (c Experiment) BitsPerWeight() float64 {
+	for _, draw := range c.Draws {
+		if draw.Deployed {
+			return draw.BitsPerWeight
+		}
+	}
+	return 0
+}
+
 // FreezeDraw is one draw of the weights, frozen and scored by the model.
 type FreezeDraw struct {
 	Draw       int     `json:"draw"` // from 0
 	Validation float64 `json:"validation"`
 	Test       float64 `json:"test"`
 	Deployed   bool    `json:"deployed,omitempty"` // it validated best
+	// BitsPerWeight is of the deployed draw: the bits of all frozen recurrent weights
+	// over their number, 32 in full precision.
+	BitsPerWeight float64 `json:"bits_per_weight,omitempty"`
 }
 
 // GroupScore is the score of one part of a task, such as one of bAbI's tasks.

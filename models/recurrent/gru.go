@@ -241,7 +241,7 @@ func (l *gru) resetBackward(w *worker, s int) {
 	c, t := l.config, l.time(s)
 	units, n := c.Units, w.to-w.from
 	if n > 0 && c.Masked {
-		l.clearGate(s, w, gateN)
+		l.clearRun(s, w, gateN)
 	}
 	if c.Normalization == LayerNorm {
 		l.featuresBackward(w, s, gateN, gruGates)

@@ -108,6 +108,8 @@ type layer struct {
 	hiddenNext    []float32 // gradient of h from the step after, [Batch][cellStride]
 	statistics    layerStatistics
 	fold          fold
+	single        featureMoments
+	ordered       ordered
 	features      featureStatistics // of LayerNorm
 	mask          mask
 	forwardSweep  func(worker int)
@@ -147,8 +149,11 @@ type worker struct {
 	inputs          [lstmGates]matmul.Packed // Wxᵀ of a narrow layer
 	backward        matmul.Packed
 	candidate       matmul.Packed // of gate n, where that has a product of its own
+	states          matmul.Packed // hidden states of some steps, see addHiddenWeights
 	scratch         matmul.Scratch
-	sum             []float32 // of a narrow layer, see addInputs
+	sum             []float32 // of a narrow layer, see addInputs and singleBackward
+	products        []float32 // the same of a single feature
+	centre          []float32 // the same
 	features        []float32 // the same: its units' part of the gradient of x, [Steps][Batch][Inputs]
 	err             error
 }
@@ -180,7 +185,9 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 		if l.narrow() {
 			stored = 1
 			for i := range l.workers {
-				l.workers[i].sum = make([]float32, units)
+				l.workers[i].sum = make([]float32, l.gates*units)
+				l.workers[i].products = make([]float32, l.gates*units)
+				l.workers[i].centre = make([]float32, l.gates*units)
 				l.workers[i].features = make([]float32, steps*batch*config.Inputs)
 			}
 		}
@@ -198,6 +205,8 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	}
 	l.statistics = newLayerStatistics(config)
 	l.fold = newFold(config)
+	l.ordered = newOrdered(config)
+	l.single = featureMoments{make([]float32, steps), make([]float32, steps)}
 	l.hiddenNext = make([]float32, batch*l.cellStride)
 	if config.Normalization == LayerNorm {
 		l.features = newFeatureStatistics(l)
@@ -308,7 +317,7 @@ func (l *layer) Forward(w Weights, in Input) error {
 		return err
 	}
 	if c.Normalization.Batch() && l.pass.Statistics == Frozen {
-		l.statistics.freeze(l.pass.Running, c)
+		l.freeze()
 	}
 	l.setGains()
 	if c.Masked {
@@ -317,9 +326,12 @@ func (l *layer) Forward(w Weights, in Input) error {
 			clear(r.Counts)
 		}
 	}
+	if l.isSingle() {
+		l.measureFeature()
+	}
 	if !c.Tokens && !l.narrow() {
 		if err := l.multiplier.Gemm(l.inputs, l.stride, false, false, true,
-			l.used*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, w.Wx, c.Inputs); err != nil {
+			l.used*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, l.orderWx(), c.Inputs); err != nil {
 			return err
 		}
 	}
@@ -364,14 +376,21 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 	}
 	if !c.Tokens && !l.narrow() {
 		rows := l.used * c.Batch
-		if err := l.multiplier.Gemm(dw.Wx, c.Inputs, false, true, false,
+		wx, dWx := w.Wx, dw.Wx
+		if c.interleaved() {
+			wx, dWx = l.ordered.wx, l.ordered.wxGrad
+		}
+		if err := l.multiplier.Gemm(dWx, c.Inputs, false, true, false,
 			l.gates*c.Units, c.Inputs, rows, l.inputsGrad, l.stride, in.Features, c.Inputs); err != nil {
 			return err
+		}
+		if c.interleaved() {
+			l.restore(dw.Wx, dWx, c.Inputs, 0, c.Units)
 		}
 		if dInput != nil {
 			clear(dInput[rows*c.Inputs:])
 			if err := l.multiplier.Gemm(dInput, c.Inputs, false, false, false,
-				rows, c.Inputs, l.gates*c.Units, l.inputsGrad, l.stride, w.Wx, c.Inputs); err != nil {
+				rows, c.Inputs, l.gates*c.Units, l.inputsGrad, l.stride, wx, c.Inputs); err != nil {
 				return err
 			}
 		}

@@ -51,12 +51,12 @@ func (l *lstm) start(w *worker) {
 
 func (l *lstm) forward(w *worker, s int) {
 	t := l.time(s)
-	l.multiply(w, t, l.stateBefore(t), 0, lstmGates)
+	l.multiply(w, t, l.stateBefore(t), 0, l.runs())
 	if l.config.Normalization == LayerNorm {
 		l.normaliseFeatures(w, s, 0, lstmGates)
 	}
-	for from := w.from; from < w.to; from += block {
-		l.elementsForward(s, from, min(from+block, w.to))
+	for from := w.from; from < w.to; from += l.block() {
+		l.elementsForward(s, from, min(from+l.block(), w.to))
 	}
 	if l.config.Masked {
 		l.keepRows(s, l.at(l.cell, l.before(t), l.cellStride, w.from), l.at(l.cell, l.after(t), l.cellStride, w.from), w.to-w.from)
@@ -68,7 +68,7 @@ func (l *lstm) forward(w *worker, s int) {
 func (l *lstm) elementsForward(s, from, to int) {
 	t := l.time(s)
 	if l.config.Normalization.Batch() {
-		for k := range lstmGates {
+		for k := range l.runs() {
 			l.measure(s, k, from, to)
 		}
 	}
@@ -82,15 +82,15 @@ func (l *lstm) elementsForward(s, from, to int) {
 
 // output computes tanh(N(c)) and the hidden state of the units from ≤ u < to of step s.
 func (l *lstm) output(s, rows, from, to int, activation, hidden gates.Matrix) {
-	units, st, w, f := l.config.Units, &l.statistics, &l.weights, &l.fold
+	st, w, f := &l.statistics, &l.weights, &l.fold
 	if l.config.NormalizeCell {
-		at := s * units
+		at := s * l.config.Units
 		gates.Fold(f.scaleC[from:to], f.shiftC[from:to], w.GammaC[from:to], w.BetaC[from:to], st.meanC[at+from:at+to], st.rstdC[at+from:at+to])
 	}
 	gates.Output{
 		Rows: rows, Columns: to - from,
 		Cell: l.at(l.cell, l.after(l.time(s)), l.cellStride, from), Scale: f.scaleC[from:to], Shift: f.shiftC[from:to],
-		Gate:     gates.Matrix{Data: activation.Data[(lstmGates-1)*units:], Stride: l.stride},
+		Gate:     gates.Matrix{Data: activation.Data[(lstmGates-1)*l.spacing(from):], Stride: l.stride},
 		CellTanh: l.at(l.cellTanh, 0, l.cellStride, from),
 		Hidden:   hidden,
 	}.Forward()
@@ -99,15 +99,16 @@ func (l *lstm) output(s, rows, from, to int, activation, hidden gates.Matrix) {
 // activate computes the gates of the units from ≤ u < to of step s from the
 // products and their statistics, and the new cell state where it has room.
 func (l *lstm) activate(s, rows, from, to int, newCell gates.Matrix) gates.Matrix {
-	t, units, f := l.time(s), l.config.Units, &l.fold
-	for k := range lstmGates {
+	t, f := l.time(s), &l.fold
+	for k := range l.runs() {
 		l.normalise(s, k, from, to)
 	}
-	activation := l.activations(t, from)
+	first := l.column(0, from)
+	activation := l.activations(t, first)
 	gates.Gates{
-		Rows: rows, Columns: to - from, Spacing: units,
-		Hidden: l.at(l.products, t, l.stride, from), Input: l.inputProducts(t, from),
-		HiddenScale: f.scaleH[from:], InputScale: f.scaleX[from:], Shift: f.shift[from:],
+		Rows: rows, Columns: to - from, Spacing: l.spacing(from),
+		Hidden: l.at(l.products, t, l.stride, first), Input: l.inputProducts(t, first),
+		HiddenScale: f.scaleH[first:], InputScale: f.scaleX[first:], Shift: f.shift[first:],
 		CellBefore: l.at(l.cell, l.before(t), l.cellStride, from),
 		Activation: activation, Cell: newCell,
 	}.Forward()
@@ -134,7 +135,7 @@ func (l *lstm) prepareBackward(w *worker) {
 	}
 	if w.to > w.from {
 		units := l.config.Units
-		w.err = errors.Join(w.err, w.backward.Pack(l.weights.Wh[w.from:], units, false, lstmGates*units, w.to-w.from))
+		w.err = errors.Join(w.err, w.backward.Pack(l.orderedWh()[w.from:], units, false, lstmGates*units, w.to-w.from))
 	}
 }
 
@@ -152,8 +153,8 @@ func (l *lstm) backward(w *worker, s int) {
 			above, next = l.splitGradients(w, s, above, next), gates.Matrix{}
 			l.setAside(s, l.mask.cell, l.cellGradient, w)
 		}
-		for from := w.from; from < w.to; from += block {
-			l.elementsBackward(s, from, min(from+block, w.to), column(above, from-w.from), column(next, from-w.from))
+		for from := w.from; from < w.to; from += l.block() {
+			l.elementsBackward(w, s, from, min(from+l.block(), w.to), column(above, from-w.from), column(next, from-w.from))
 		}
 		if c.Masked {
 			l.clearProducts(s, w)
@@ -179,16 +180,16 @@ func column(m gates.Matrix, j int) gates.Matrix {
 
 // elementsBackward takes the units from ≤ u < to of step s from the gradient
 // of h_t to the ones of both products and of c_{t−1}.
-func (l *lstm) elementsBackward(s, from, to int, above, next gates.Matrix) {
+func (l *lstm) elementsBackward(worker *worker, s, from, to int, above, next gates.Matrix) {
 	c, st, w, g := l.config, &l.statistics, &l.weights, &l.gradients
 	t, units, rows, columns := l.time(s), c.Units, c.Batch, to-from
-	activation := l.activations(t, from)
+	activation := l.activations(t, l.column(0, from))
 	if !l.plain() {
 		l.activate(s, rows, from, to, gates.Matrix{})
 	}
 	// tanh(N(c)) too is computed again sooner than memory gives it back.
 	l.output(s, rows, from, to, activation, l.at(l.hiddenAgain, 0, l.cellStride, from))
-	gateO := gates.Matrix{Data: activation.Data[(lstmGates-1)*units:], Stride: l.stride}
+	gateO := gates.Matrix{Data: activation.Data[(lstmGates-1)*l.spacing(from):], Stride: l.stride}
 	cellGradient := l.at(l.cellGradient, 0, l.cellStride, from)
 
 	output := gates.OutputGradient{
@@ -219,17 +220,21 @@ func (l *lstm) elementsBackward(s, from, to int, above, next gates.Matrix) {
 	}
 
 	gates.GatesGradient{
-		Rows: rows, Columns: columns, Spacing: units,
+		Rows: rows, Columns: columns, Spacing: l.spacing(from),
 		CellGradient: cellGradient, Activation: activation,
 		CellBefore:   l.at(l.cell, l.before(t), l.cellStride, from),
 		GateGradient: activation, CellBeforeGradient: cellGradient,
 	}.Backward()
 
-	for k := range lstmGates {
-		from, to := k*units+from, k*units+to
+	for k := range l.runs() {
+		from, to := l.run(k, from, to)
 		gradient := l.activations(t, from)
 		if l.plain() {
-			gates.SumColumns(g.Beta[from:to], gradient, rows)
+			gates.SumColumns(l.fold.betaGrad[from:to], gradient, rows)
+			continue
+		}
+		if l.isSingle() {
+			l.singleBackward(worker, s, from, to, gradient)
 			continue
 		}
 		l.affinePairBackward(s, from, to, gradient)
@@ -238,11 +243,10 @@ func (l *lstm) elementsBackward(s, from, to int, above, next gates.Matrix) {
 
 // scatter adds the gradient of a at time t to the columns of Wx that the tokens chose.
 func (l *lstm) scatter(w *worker, t int) {
-	c := l.config
 	gradient := l.at(l.products, t, l.stride, 0).Data
 	for row, token := range l.tokens(t) {
-		for k := range lstmGates {
-			from, to := k*c.Units+w.from, k*c.Units+w.to
+		for k := range l.runs() {
+			from, to := l.run(k, w.from, w.to)
 			vecmath.Add(l.columnsGrad[int(token)*l.stride+from:int(token)*l.stride+to],
 				gradient[row*l.stride+from:row*l.stride+to])
 		}
@@ -258,5 +262,8 @@ func (l *lstm) finishBackward(w *worker) {
 }
 
 func (l *lstm) weightsBackward() error {
+	if l.config.interleaved() {
+		return nil // addHiddenWeights did
+	}
 	return l.hiddenWeightsBackward(l.hiddenBefore(), 0, lstmGates)
 }

@@ -163,22 +163,23 @@ func (l *layer) putBack(s int, aside, data []float32, w *worker) {
 // clearProducts makes the gradients of both products of step s 0 for the sequences without
 // it: those of statistics go to every row.
 func (l *layer) clearProducts(s int, w *worker) {
-	for k := range l.gates {
-		l.clearGate(s, w, k)
+	for k := range l.runs() {
+		l.clearRun(s, w, k)
 	}
 }
 
-func (l *layer) clearGate(s int, w *worker, k int) {
-	t, units := l.time(s), l.config.Units
+func (l *layer) clearRun(s int, w *worker, k int) {
+	t := l.time(s)
+	from, to := l.run(k, w.from, w.to)
 	for row := range l.config.Batch {
 		if l.has(s, row) {
 			continue
 		}
-		at := (t*l.config.Batch+row)*l.stride + k*units
-		clear(l.products[at+w.from : at+w.to])
+		at := (t*l.config.Batch + row) * l.stride
+		clear(l.products[at+from : at+to])
 		if !l.config.Tokens {
-			at := (l.inputGradientTime(t)*l.config.Batch+row)*l.stride + k*units
-			clear(l.inputsGrad[at+w.from : at+w.to])
+			at := (l.inputGradientTime(t)*l.config.Batch + row) * l.stride
+			clear(l.inputsGrad[at+from : at+to])
 		}
 	}
 }

@@ -17,6 +17,12 @@ func (l *layer) narrow() bool {
 	return !l.config.Tokens && l.config.Inputs <= mostNarrow && l.config.Normalization != LayerNorm
 }
 
+// isSingle says that the one feature a layer reads goes into its gates as it is: what
+// normalises Wx·x over a batch follows from the mean and variance of that number.
+func (l *layer) isSingle() bool {
+	return l.config.interleaved() && l.config.Normalization.Batch() && !l.config.Tokens && l.config.Inputs == 1
+}
+
 // inputTime is where the products Wx·x of time t lie.
 func (l *layer) inputTime(t int) int {
 	if l.narrow() {
@@ -44,8 +50,9 @@ func (l *layer) multiplyInputs(w *worker, t int) {
 		return
 	}
 	c := l.config
-	for k := range l.gates {
-		out := l.at(l.inputs, 0, l.stride, k*c.Units+w.from)
+	for k := range l.runs() {
+		first, _ := l.run(k, w.from, w.to)
+		out := l.at(l.inputs, 0, l.stride, first)
 		w.err = errors.Join(w.err, w.scratch.MultiplyPacked(out.Data, out.Stride, l.input.Features[t*c.Batch*c.Inputs:], c.Inputs, false, l.rows(), &w.inputs[k], false))
 	}
 }
@@ -54,12 +61,13 @@ func (l *layer) multiplyInputs(w *worker, t int) {
 // where it is wanted, to x. It sums over the batch before it adds to what other steps
 // gave, so that no sum is of as many terms as all sequences have steps.
 func (l *layer) addInputs(w *worker, t int) {
-	c, n := l.config, w.to-w.from
+	c := l.config
 	gradient := l.inputsGrad[l.inputGradientTime(t)*c.Batch*l.stride:]
 	features := w.features[t*c.Batch*c.Inputs:][:c.Batch*c.Inputs]
 	clear(features)
-	for k := range l.gates {
-		from := k*c.Units + w.from
+	for k := range l.runs() {
+		from, to := l.run(k, w.from, w.to)
+		n := to - from
 		for i := range c.Inputs {
 			sum := w.sum[:n]
 			clear(sum)

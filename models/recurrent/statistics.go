@@ -80,25 +80,34 @@ func (l *layer) moments(s int, mean, rstd []float32, x gates.Gathered) {
 	gates.Moments(mean, rstd, x, rows, Epsilon)
 }
 
-// measure finds the statistics of both products of gate k, units from ≤ u < to,
+// measure finds the statistics of both products of run k of gates, units from ≤ u < to,
 // where they are the batch's own.
 func (l *layer) measure(s, k, from, to int) {
 	st, t, wide := &l.statistics, l.time(s), l.gates*l.config.Units
 	at := s * wide
-	from, to = k*l.config.Units+from, k*l.config.Units+to
-	meanH, rstdH := st.meanH[at+from:at+to], st.rstdH[at+from:at+to]
-	meanX, rstdX := st.meanX[at+from:at+to], st.rstdX[at+from:at+to]
+	first, last := l.run(k, from, to)
+	meanH, rstdH := st.meanH[at+first:at+last], st.rstdH[at+first:at+last]
+	meanX, rstdX := st.meanX[at+first:at+last], st.rstdX[at+first:at+last]
 	if l.pass.Statistics != Frozen {
-		l.moments(s, meanH, rstdH, gates.Gathered{Matrix: l.at(l.products, t, l.stride, from)})
-		l.moments(s, meanX, rstdX, l.inputProducts(t, from))
+		l.moments(s, meanH, rstdH, gates.Gathered{Matrix: l.at(l.products, t, l.stride, first)})
+		if l.isSingle() {
+			l.singleMoments(s, first, meanX, rstdX)
+		} else {
+			l.moments(s, meanX, rstdX, l.inputProducts(t, first))
+		}
 	}
 	if s == l.first() && l.constant(k) {
 		clear(rstdH)
 	}
-	if l.pass.Statistics == Calibrate {
-		r := l.pass.Running
-		l.gather(r.MeanH, r.VarianceH, meanH, rstdH, s, l.config.firstHidden(k), wide, from)
-		l.gather(r.MeanX, r.VarianceX, meanX, rstdX, s, 0, wide, from)
+	if l.pass.Statistics != Calibrate {
+		return
+	}
+	r := l.pass.Running
+	for gate, end := l.gatesOf(k); gate < end; gate++ {
+		column, row := l.column(gate, from)-first, gate*l.config.Units+from
+		n := column + to - from
+		l.gather(r.MeanH, r.VarianceH, meanH[column:n], rstdH[column:n], s, l.config.firstHidden(gate), wide, row)
+		l.gather(r.MeanX, r.VarianceX, meanX[column:n], rstdX[column:n], s, 0, wide, row)
 	}
 }
 
@@ -187,7 +196,7 @@ func merge(mean, variance []float32, before float64, batchMean, batchRstd []floa
 }
 
 // layerStatistics are the statistics a pass normalised with, for its backward
-// pass: H and X [Steps][gates·Units], C [Steps][Units]. A normalization that is not
+// pass: H and X [Steps][gates·Units] in the order of the columns, C [Steps][Units]. A normalization that is not
 // over batches has one row for all steps: mean 0 and as reciprocal deviation the
 // one of the rows' norms or 1. So have cell states that are not normalised.
 type layerStatistics struct {
@@ -212,23 +221,33 @@ func newLayerStatistics(c Config) layerStatistics {
 	return s
 }
 
-// freeze takes the statistics of every step from r.
-func (s *layerStatistics) freeze(r *Running, c Config) {
+// freeze takes the statistics of every step from the running ones.
+func (l *layer) freeze() {
+	s, r := &l.statistics, l.pass.Running
+	wide := l.gates * l.config.Units
 	for _, part := range []struct{ mean, rstd, runningMean, runningVariance []float32 }{
-		{s.meanH, s.rstdH, r.MeanH, r.VarianceH}, {s.meanX, s.rstdX, r.MeanX, r.VarianceX}, {s.meanC, s.rstdC, r.MeanC, r.VarianceC},
+		{s.meanH, s.rstdH, r.MeanH, r.VarianceH}, {s.meanX, s.rstdX, r.MeanX, r.VarianceX},
 	} {
-		width := len(part.runningMean)
-		if width == 0 {
-			continue // a cell state that is not normalised
+		for at := 0; at < len(part.mean); at += wide {
+			row := at % len(part.runningMean)
+			l.order(part.mean[at:], part.runningMean[row:], 1, 0, l.config.Units)
+			l.order(part.rstd[at:], part.runningVariance[row:], 1, 0, l.config.Units)
 		}
-		copy(part.mean, part.runningMean)
-		for j, v := range part.runningVariance {
-			part.rstd[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))
+		reciprocalDeviations(part.rstd)
+	}
+	if width := len(r.MeanC); width > 0 { // else the cell state is not normalised
+		for at := 0; at < len(s.meanC); at += width {
+			copy(s.meanC[at:], r.MeanC)
+			copy(s.rstdC[at:], r.VarianceC)
 		}
-		for at := width; at < len(part.mean); at += width {
-			copy(part.mean[at:], part.mean[:width])
-			copy(part.rstd[at:], part.rstd[:width])
-		}
+		reciprocalDeviations(s.rstdC)
+	}
+}
+
+// reciprocalDeviations replaces variances.
+func reciprocalDeviations(variances []float32) {
+	for j, v := range variances {
+		variances[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))
 	}
 }
 
@@ -267,6 +286,7 @@ type fold struct {
 	scaleC, shiftC         []float32 // [Units]
 	gammaH, gammaX         []float32 // the weights' or ones
 	gammaHGrad, gammaXGrad []float32
+	betaGrad               []float32
 	ones, discard          []float32 // [gates·Units]; discard takes gradients nobody asked for
 }
 

@@ -11,14 +11,22 @@ import (
 func (l *layer) sweepForward(index int) {
 	c, w := l.config, &l.workers[index]
 	n := w.to - w.from
-	for k := range l.gates {
-		row := k*c.Units + w.from
-		w.err = errors.Join(w.err, w.hidden[k].Pack(c.hiddenRows(&l.weights, k)[w.from*c.Units:], c.Units, true, c.Units, n))
-		if l.narrow() {
-			w.err = errors.Join(w.err, w.inputs[k].Pack(l.weights.Wx[row*c.Inputs:], c.Inputs, true, c.Inputs, n))
+	if c.Tokens || l.narrow() {
+		l.pieces(w.from, w.to, func(row, column, n int) {
+			vecmath.Transpose(l.columns[column:], l.stride, l.weights.Wx[row*c.Inputs:], c.Inputs, n, c.Inputs)
+		})
+	}
+	if c.interleaved() {
+		l.order(l.ordered.wh, l.weights.Wh, c.Units, w.from, w.to)
+		w.err = errors.Join(w.err, w.hidden[0].Pack(l.ordered.wh[l.gates*w.from*c.Units:], c.Units, true, c.Units, l.gates*n))
+	}
+	for k := range l.runs() {
+		if !c.interleaved() {
+			w.err = errors.Join(w.err, w.hidden[k].Pack(c.hiddenRows(&l.weights, k)[w.from*c.Units:], c.Units, true, c.Units, n))
 		}
-		if (c.Tokens || l.narrow()) && n > 0 {
-			vecmath.Transpose(l.columns[row:], l.stride, l.weights.Wx[row*c.Inputs:], c.Inputs, n, c.Inputs)
+		if l.narrow() && !l.isSingle() {
+			first, last := l.run(k, w.from, w.to)
+			w.err = errors.Join(w.err, w.inputs[k].Pack(l.columns[first:], l.stride, false, c.Inputs, last-first))
 		}
 	}
 	l.prepareFold(w)
@@ -33,7 +41,7 @@ func (l *layer) sweepForward(index int) {
 		l.fillStates(w)
 	}
 	for s := l.first(); s < l.last(); s++ {
-		if l.narrow() {
+		if l.narrow() && !l.isSingle() {
 			l.multiplyInputs(w, l.time(s))
 		}
 		l.unit.forward(w, s)
@@ -96,14 +104,15 @@ func (l *layer) carries() bool {
 	return false
 }
 
-// multiply computes the products of some gates with the states of one time.
+// multiply computes the products of some runs of gates with the states of one time.
 func (l *layer) multiply(w *worker, t int, states []float32, from, to int) {
 	if w.from == w.to {
 		return
 	}
 	units := l.config.Units
 	for k := from; k < to; k++ {
-		out := l.at(l.products, t, l.stride, k*units+w.from)
+		first, _ := l.run(k, w.from, w.to)
+		out := l.at(l.products, t, l.stride, first)
 		w.err = errors.Join(w.err, w.scratch.MultiplyPacked(out.Data, out.Stride, states, units, false, l.rows(), &w.hidden[k], false))
 	}
 }
@@ -114,10 +123,13 @@ func (l *layer) stateBefore(t int) []float32 {
 }
 
 // inputProducts are the rows of Wx·x of time t: for one-hot x a column of Wx
-// each, else those that Forward or multiplyInputs computed.
+// each, of a single feature x alone, else those that Forward or multiplyInputs computed.
 func (l *layer) inputProducts(t, column int) gates.Gathered {
 	if l.config.Tokens {
 		return gates.Gathered{Matrix: gates.Matrix{Data: l.columns[column:], Stride: l.stride}, Order: l.tokens(t)}
+	}
+	if l.isSingle() {
+		return gates.Gathered{Matrix: gates.Matrix{Data: l.input.Features[t*l.config.Batch:], Stride: 1}, Scalar: true}
 	}
 	return gates.Gathered{Matrix: l.at(l.inputs, l.inputTime(t), l.stride, column)}
 }
@@ -160,45 +172,54 @@ func (l *layer) sweepBackward(index int) {
 		l.addFilling(w)
 	}
 	for s := l.last() - 1; s >= l.first(); s-- {
-		if l.narrow() && !l.plain() {
+		if l.narrow() && !l.plain() && !l.isSingle() {
 			l.multiplyInputs(w, l.time(s))
 		}
 		l.unit.backward(w, s)
-		if l.narrow() {
+		if l.narrow() && !l.isSingle() {
 			l.addInputs(w, l.time(s))
+		}
+		if c.interleaved() {
+			l.addHiddenWeights(w, s)
 		}
 		l.team.Barrier()
 	}
 	if w.to > w.from {
 		l.unit.finishBackward(w)
+		l.restoreGradients(w)
 		l.biasGradients(w)
 	}
 	if c.Normalization == LayerNorm {
 		l.inputsBackward(w) // after the last barrier above: the gradients of all units are there
 		l.team.Barrier()
 	}
-	if (c.Tokens || l.narrow()) && w.to > w.from {
-		for k := range l.gates {
-			row := k*c.Units + w.from
-			vecmath.Transpose(l.gradients.Wx[row*c.Inputs:], c.Inputs, l.columnsGrad[row:], l.stride, c.Inputs, w.to-w.from)
-		}
+	if c.Tokens || l.narrow() {
+		l.pieces(w.from, w.to, func(row, column, n int) {
+			vecmath.Transpose(l.gradients.Wx[row*c.Inputs:], c.Inputs, l.columnsGrad[column:], l.stride, c.Inputs, n)
+		})
 	}
 }
 
 func (l *layer) clearGradients(w *worker) {
 	c, g := l.config, &l.gradients
-	for k := range l.gates {
-		from, to := k*c.Units+w.from, k*c.Units+w.to
-		clear(g.Beta[from:to])
-		if c.hiddenBias() {
-			clear(g.BetaH[from:to])
-		}
+	f := &l.fold
+	for k := range l.runs() {
+		from, to := l.run(k, w.from, w.to)
+		clear(f.betaGrad[from:to])
 		if c.Normalization != NoNorm {
-			clear(g.GammaH[from:to])
-			clear(g.GammaX[from:to])
+			clear(f.gammaHGrad[from:to])
+			clear(f.gammaXGrad[from:to])
 		}
 		for at := 0; at < len(l.columnsGrad); at += l.stride {
 			clear(l.columnsGrad[at+from : at+to])
+		}
+	}
+	if l.isSingle() {
+		clear(w.features)
+	}
+	if c.hiddenBias() {
+		for k := range l.gates {
+			clear(g.BetaH[k*c.Units+w.from : k*c.Units+w.to])
 		}
 	}
 	if c.NormalizeCell {
@@ -267,7 +288,7 @@ func (l *layer) affinePairBackward(s, from, to int, gradient gates.Matrix) {
 		Gradient: gradient, Hidden: l.at(l.products, t, l.stride, from), Input: l.inputProducts(t, from),
 		HiddenStatistics: l.hiddenStatistics(s, from, to), InputStatistics: l.inputStatistics(s, from, to),
 		HiddenGamma: f.gammaH[from:to], InputGamma: f.gammaX[from:to],
-		BetaGradient: l.gradients.Beta[from:to], HiddenGammaGradient: f.gammaHGrad[from:to], InputGammaGradient: f.gammaXGrad[from:to],
+		BetaGradient: f.betaGrad[from:to], HiddenGammaGradient: f.gammaHGrad[from:to], InputGammaGradient: f.gammaXGrad[from:to],
 		HiddenGradient: l.hiddenProductGradient(t, from), InputGradient: l.inputGradients(t, from),
 	}.Backward()
 }
@@ -279,6 +300,21 @@ func (l *layer) hiddenProductGradient(t, column int) gates.Matrix {
 		return l.at(l.features.gradient, 0, l.stride, column)
 	}
 	return l.at(l.products, t, l.stride, column)
+}
+
+// restoreGradients takes the gradients of what an interleaved layer has in the order of
+// its columns to the parameters.
+func (l *layer) restoreGradients(w *worker) {
+	c, f, g := l.config, &l.fold, &l.gradients
+	if !c.interleaved() {
+		return
+	}
+	l.restore(g.Wh, l.ordered.whGrad, c.Units, w.from, w.to)
+	l.restore(g.Beta, f.betaGrad, 1, w.from, w.to)
+	if c.Normalization != NoNorm {
+		l.restore(g.GammaH, f.gammaHGrad, 1, w.from, w.to)
+		l.restore(g.GammaX, f.gammaXGrad, 1, w.from, w.to)
+	}
 }
 
 // biasGradients copies the gradient of β to the biases that are added to it.

@@ -6,14 +6,15 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// norms writes the reciprocal norms of rows from ≤ j < to of Wh and Wx to where
-// another normalization has its reciprocal deviations: both products are
+// norms writes the reciprocal norms of n rows of Wh and Wx to where another
+// normalization has its reciprocal deviations, from a column on: both products are
 // multiplied with a gain over them.
-func (l *layer) norms(from, to int) {
+func (l *layer) norms(row, column, n int) {
 	c, s := l.config, &l.statistics
-	for j := from; j < to; j++ {
-		s.rstdH[j] = reciprocalNorm(c.hiddenRow(&l.weights, j))
-		s.rstdX[j] = reciprocalNorm(l.weights.Wx[j*c.Inputs : (j+1)*c.Inputs])
+	for i := range n {
+		j := row + i
+		s.rstdH[column+i] = reciprocalNorm(c.hiddenRow(&l.weights, j))
+		s.rstdX[column+i] = reciprocalNorm(l.weights.Wx[j*c.Inputs : (j+1)*c.Inputs])
 	}
 }
 
@@ -35,7 +36,8 @@ func (l *layer) normsBackward(index int) {
 	c, s, w, g := l.config, &l.statistics, &l.weights, &l.gradients
 	from, to := l.team.Split(index, l.gates*c.Units, 1)
 	for j := from; j < to; j++ {
-		h, x := s.rstdH[j], s.rstdX[j]
+		column := l.column(j/c.Units, j%c.Units)
+		h, x := s.rstdH[column], s.rstdX[column]
 		vecmath.Axpy(c.hiddenRow(g, j), -w.GammaH[j]*g.GammaH[j]*h*h, c.hiddenRow(w, j))
 		vecmath.Axpy(g.Wx[j*c.Inputs:(j+1)*c.Inputs], -w.GammaX[j]*g.GammaX[j]*x*x, w.Wx[j*c.Inputs:(j+1)*c.Inputs])
 	}

@@ -720,6 +720,7 @@ func TestProblems(t *testing.T) {
 	}{
 		"unknown option":      {plugins.Values{"unit": "3"}, characters, `did you mean "units"?`},
 		"out of bounds":       {plugins.Values{"layers": "9"}, characters, "between 1 and 4"},
+		"too many bits":       {plugins.Values{"hidden-bits": "9"}, characters, `option hidden-bits = "9" must be between 0 and 8`},
 		"choice":              {plugins.Values{"normalization": "bach"}, characters, "one of none, batch, batch-shared, layer, weight"},
 		"one sequence":        {nil, changed(func(s *network.Shape) { s.Sequences = 1 }), "raise the batch to at least 2"},
 		"no class":            {nil, changed(func(s *network.Shape) { s.Classes = 0 }), "0 classes"},

@@ -30,6 +30,9 @@ type Failure struct {
 	unimplemented bool // the plugin does not know the method
 }
 
+// LastWords quotes the last lines of Stderr that are not empty, or is empty.
+func (f *Failure) LastWords() string { return lastWords(f.Stderr) }
+
 // Error is one line; Stderr is left to the caller to show.
 func (f *Failure) Error() string {
 	switch f.Reason {

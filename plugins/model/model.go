@@ -46,7 +46,8 @@ type Model interface {
 	// have changed since, and those that it wrote of parameters beyond the plan.
 	Update(ctx context.Context, request Update) (UpdateResult, error)
 
-	// Evaluate runs forward only on the batch and scores its targets.
+	// Evaluate runs forward only on the batch and scores its targets. It computes with
+	// Quantized where a parameter has one.
 	Evaluate(ctx context.Context, request Evaluate) (network.Score, error)
 
 	// Export describes the network with its normalisation statistics frozen. It

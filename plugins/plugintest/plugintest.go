@@ -1,169 +1,186 @@
-// Package plugintest is the conformance kit for authors of plugins. One call in
+// Package plugintest is the conformance kit for authors of plugins in Go. One call in
 // a test holds an implementation against the contract, in this process and over
 // the gRPC protocol:
 //
 //	func TestConformance(t *testing.T) { plugintest.Quantizer(t, mine.New) }
 //
 // The calls ending in Process do the same with an executable as the harness
-// would start it, in any language. A model may refuse shapes of batches and a backend
+// would start it, in any language; so does `bittern plugins test`, without Go. What is
+// checked, package conformance says. A model may refuse shapes of batches and a backend
 // programs; what a test means to be refused it says with [Refusals.Want].
 package plugintest
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"math"
-	"math/rand/v2"
-	"regexp"
-	"slices"
-	"strings"
 	"testing"
+
+	"google.golang.org/grpc"
 
 	"bittern/plugins"
 	"bittern/plugins/arena"
-	"bittern/plugins/internal/checked"
+	"bittern/plugins/backend"
+	"bittern/plugins/conformance"
+	"bittern/plugins/host"
+	"bittern/plugins/internal/backendrpc"
+	"bittern/plugins/internal/loopback"
+	"bittern/plugins/internal/modelrpc"
+	"bittern/plugins/internal/quantizerrpc"
+	"bittern/plugins/model"
+	"bittern/plugins/quantizer"
 )
 
-func newArena(t *testing.T) *arena.Arena {
+// Quantizer holds a quantizer against the contract, once with its default
+// options and once with each of the given options.
+func Quantizer(t *testing.T, create func() quantizer.Quantizer, options ...plugins.Values) {
 	t.Helper()
-	shared, err := arena.Create("", 0)
-	if err != nil {
-		t.Fatal(err)
+	run(t, nil, conformance.Quantizer, withDefaults(options), inProcess(create), overGRPC(
+		func(registrar grpc.ServiceRegistrar) io.Closer { return quantizerrpc.Register(registrar, create()) },
+		func(conn grpc.ClientConnInterface, shared *arena.Arena) (quantizer.Quantizer, io.Closer) {
+			return quantizerrpc.NewClient(conn, shared), nothing
+		}))
+}
+
+// QuantizerProcess holds an executable, or a built-in, against the contract.
+func QuantizerProcess(t *testing.T, catalogue *host.Catalogue, name string, options ...plugins.Values) {
+	t.Helper()
+	run(t, nil, conformance.Quantizer, withDefaults(options), conformance.QuantizerProcess(catalogue, name))
+}
+
+// Model holds a model against the contract, once with each of the given
+// options. Give options that make the network small; with none given the
+// defaults are used. The model is built for batches of several shapes; those that it
+// refuses with a Problem are noted, by the names of [conformance.Model].
+func Model(t *testing.T, create func() model.Model, options ...plugins.Values) *Refusals {
+	t.Helper()
+	refusals := newRefusals()
+	run(t, refusals, conformance.Model, orDefaults(options), inProcess(create), overGRPC(
+		func(registrar grpc.ServiceRegistrar) io.Closer { return modelrpc.Register(registrar, create()) },
+		func(conn grpc.ClientConnInterface, shared *arena.Arena) (model.Model, io.Closer) {
+			return modelrpc.NewClient(conn, shared), nothing
+		}))
+	return refusals
+}
+
+// ModelProcess holds an executable, or a built-in, against the contract.
+func ModelProcess(t *testing.T, catalogue *host.Catalogue, name string, options ...plugins.Values) *Refusals {
+	t.Helper()
+	refusals := newRefusals()
+	run(t, refusals, conformance.Model, orDefaults(options), conformance.ModelProcess(catalogue, name))
+	return refusals
+}
+
+// Backend holds a backend against the contract, once with its default options
+// and once with each of the given options. It deploys every program of package
+// network/sample; those that the backend refuses with a reason are noted.
+func Backend(t *testing.T, create func() backend.Backend, options ...plugins.Values) *Refusals {
+	t.Helper()
+	refusals := newRefusals()
+	run(t, refusals, conformance.Backend, withDefaults(options), inProcess(create), overGRPC(
+		func(registrar grpc.ServiceRegistrar) io.Closer { return backendrpc.Register(registrar, create()) },
+		func(conn grpc.ClientConnInterface, _ *arena.Arena) (backend.Backend, io.Closer) {
+			client := backendrpc.NewClient(conn, "")
+			return client, client
+		}))
+	return refusals
+}
+
+// BackendProcess holds an executable, or a built-in, against the contract.
+func BackendProcess(t *testing.T, catalogue *host.Catalogue, name string, options ...plugins.Values) *Refusals {
+	t.Helper()
+	refusals := newRefusals()
+	run(t, refusals, conformance.Backend, withDefaults(options), conformance.BackendProcess(catalogue, name))
+	return refusals
+}
+
+// run makes a test of each check.
+func run[P any](t *testing.T, refusals *Refusals, groups func(conformance.Way[P], []plugins.Values) []*conformance.Group, options []plugins.Values, ways ...conformance.Way[P]) {
+	for _, way := range ways {
+		t.Run(way.Name, func(t *testing.T) {
+			t.Parallel()
+			for _, group := range groups(way, options) {
+				t.Run(group.Name, func(t *testing.T) {
+					t.Parallel()
+					runGroup(t, refusals, group)
+				})
+			}
+		})
 	}
+}
+
+func runGroup(t *testing.T, refusals *Refusals, group *conformance.Group) {
 	t.Cleanup(func() {
-		if err := shared.Close(); err != nil {
+		if err := group.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return shared
-}
-
-func allocate[T arena.Element](t *testing.T, shared *arena.Arena, shape ...int) []T {
-	t.Helper()
-	slice, err := arena.Make[T](shared, shape...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slice
-}
-
-func closeAfter(t *testing.T, closer io.Closer) {
-	t.Cleanup(func() {
-		if err := closer.Close(); err != nil {
-			t.Error(err)
+	refused := map[string]bool{}
+	for _, check := range group.Checks {
+		if refused[check.Of] {
+			continue
 		}
-	})
-}
-
-// describe returns what a plugin says of itself, and the judge that the host
-// would check its answers with.
-func describe(t *testing.T, kind plugins.Kind, plugin describer) (plugins.Description, checked.Judge) {
-	t.Helper()
-	d, err := plugin.Describe(t.Context())
-	if err != nil {
-		t.Fatalf("Describe: %v", err)
-	}
-	return d, checked.Judge{
-		Owner: plugins.ID{Kind: kind, Name: d.Name}.String(), Options: d.Options, Traits: d.Traits,
-		Nonsense: func(call, detail string) error { return &nonsense{call + ": " + detail} },
+		name := check.Name
+		if check.Of != "" {
+			name = check.Of + "/" + name
+		}
+		t.Run(name, func(t *testing.T) {
+			result, err := group.Run(t.Context(), check)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if check.Of != "" {
+				refusals.note(check.Of, result)
+			}
+			switch result.Outcome {
+			case conformance.Failed:
+				t.Errorf("%s, want %s", result.Seen, result.Expected)
+			case conformance.Skipped:
+				t.Skip(result.Seen)
+			case conformance.Refused:
+				refused[check.Of] = true
+				t.Skipf("refused: %s", result.Seen)
+			}
+		})
 	}
 }
 
-// nonsense is an answer that the host would refuse.
-type nonsense struct{ detail string }
-
-func (n *nonsense) Error() string { return n.detail }
-
-var wellFormed = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
-func checkDescription(t *testing.T, kind plugins.Kind, traits []string, plugin describer) {
-	t.Helper()
-	d, _ := describe(t, kind, plugin)
-	if d.Kind != kind {
-		t.Errorf("Kind = %q, want %q", d.Kind, kind)
-	}
-	if !wellFormed.MatchString(d.Name) {
-		t.Errorf("Name = %q, want lower-case letters and digits, words set off by single hyphens", d.Name)
-	}
-	if d.API != plugins.APIVersion {
-		t.Errorf("API = %d, want %d", d.API, plugins.APIVersion)
-	}
-	if d.Version == "" || d.Summary == "" {
-		t.Errorf("Version = %q, Summary = %q, want both given", d.Version, d.Summary)
-	}
-	if strings.ContainsAny(d.Summary, "\n\r") {
-		t.Errorf("Summary = %q, want one line", d.Summary)
-	}
-	for _, trait := range d.Traits {
-		if !slices.Contains(traits, trait) {
-			t.Errorf("the trait %q is not one of %q that the contract knows for a %s", trait, traits, kind)
-		}
-	}
-	for _, fact := range d.Facts {
-		if fact.Name == "" || fact.Value == "" {
-			t.Errorf("the fact %+v wants a name and a value", fact)
-		}
-	}
-	checkOptions(t, d.Options)
+func inProcess[P any](create func() P) conformance.Way[P] {
+	return conformance.Way[P]{Name: "in process", Open: func(context.Context, *arena.Arena) (P, io.Closer, error) {
+		return create(), nothing, nil
+	}}
 }
 
-func checkOptions(t *testing.T, options []plugins.Option) {
-	t.Helper()
-	seen := make(map[string]bool)
-	for _, o := range options {
-		if !wellFormed.MatchString(o.Name) {
-			t.Errorf("the option %q wants a name of lower-case letters and digits, words set off by single hyphens", o.Name)
+// overGRPC serves a plugin over gRPC in this process.
+func overGRPC[P any](register func(grpc.ServiceRegistrar) io.Closer, client func(grpc.ClientConnInterface, *arena.Arena) (P, io.Closer)) conformance.Way[P] {
+	return conformance.Way[P]{Name: "over gRPC", Open: func(_ context.Context, shared *arena.Arena) (P, io.Closer, error) {
+		var session io.Closer
+		conn, end, err := loopback.Serve(func(registrar grpc.ServiceRegistrar) { session = register(registrar) })
+		if err != nil {
+			var none P
+			return none, nil, err
 		}
-		if seen[o.Name] {
-			t.Errorf("the option %q is described twice", o.Name)
-		}
-		seen[o.Name] = true
-		if o.Doc == "" {
-			t.Errorf("the option %q wants a Doc", o.Name)
-		}
-	}
-	if _, err := plugins.Resolve("the plugin", options, nil); err != nil {
-		t.Errorf("the defaults do not satisfy the options' own bounds: %v", err)
-	}
+		plugin, closer := client(conn, shared)
+		return plugin, closing(func() error { return errors.Join(closer.Close(), end(), session.Close()) }), nil
+	}}
 }
 
-// checkRefusals sees that options which the description rules out are refused
-// as mistakes of the user's.
-func checkRefusals(t *testing.T, options []plugins.Option, configure func(context.Context, plugins.Values) error) {
-	t.Helper()
-	bad := []plugins.Values{{"no-such-option": "1"}}
-	for _, o := range options {
-		switch {
-		case o.Type == plugins.Bool:
-			bad = append(bad, plugins.Values{o.Name: "perhaps"})
-		case o.Type == plugins.String && len(o.Choices) > 0:
-			bad = append(bad, plugins.Values{o.Name: "no such choice"})
-		case (o.Type == plugins.Int || o.Type == plugins.Float) && o.Min <= o.Max:
-			bad = append(bad,
-				plugins.Values{o.Name: fmt.Sprintf("%.0f", math.Floor(o.Min)-1)},
-				plugins.Values{o.Name: fmt.Sprintf("%.0f", math.Ceil(o.Max)+1)},
-				plugins.Values{o.Name: "many"})
-		}
-	}
-	for _, options := range bad {
-		err := configure(t.Context(), options)
-		if _, ok := errors.AsType[*plugins.Problem](err); !ok {
-			t.Errorf("the options %v are answered with the error %v, want a *plugins.Problem", options, err)
-		}
-	}
+// closing is an io.Closer of a function.
+type closing func() error
+
+func (c closing) Close() error { return c() }
+
+var nothing = closing(func() error { return nil })
+
+// withDefaults puts a plugin's default options before those given.
+func withDefaults(options []plugins.Values) []plugins.Values {
+	return append([]plugins.Values{nil}, options...)
 }
 
-// difference returns the first index at which the bits differ, or −1.
-func difference(a, b []float32) int {
-	for i := range a {
-		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
-			return i
-		}
+// orDefaults are the options given, or a plugin's defaults where there are none.
+func orDefaults(options []plugins.Values) []plugins.Values {
+	if len(options) == 0 {
+		return withDefaults(nil)
 	}
-	return -1
+	return options
 }
-
-// randomness is the same in every run: a failure can be looked at again.
-func randomness() *rand.Rand { return rand.New(rand.NewPCG(2, 71)) }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"bittern/plugins/conformance"
 )
 
 // Refusals notes which of what the kit tried a plugin refused, with what options
@@ -21,12 +23,12 @@ func newRefusals() *Refusals {
 	return &Refusals{tried: map[string]bool{}, refused: map[string]string{}}
 }
 
-func (r *Refusals) note(name, reason string) {
+func (r *Refusals) note(name string, result conformance.Result) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.tried[name] = true
-	if reason != "" {
-		r.refused[name] = reason
+	if result.Outcome == conformance.Refused {
+		r.refused[name] = result.Seen
 	}
 }
 

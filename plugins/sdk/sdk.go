@@ -14,14 +14,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"bittern/plugins/backend"
 	"bittern/plugins/internal/backendrpc"
@@ -76,7 +73,7 @@ func serve(register func(grpc.ServiceRegistrar) io.Closer) {
 func newServer(options []grpc.ServerOption, stderr *os.File) *grpc.Server {
 	return grpc.NewServer(append(options,
 		grpc.MaxRecvMsgSize(wire.MaxMessage),
-		grpc.ChainUnaryInterceptor(keepOutput(stderr), wire.ServeErrors, oneAtATime(), recoverPanics(stderr)),
+		grpc.ChainUnaryInterceptor(keepOutput(stderr), wire.ServeErrors, oneAtATime(), wire.RecoverPanics(stderr)),
 	)...)
 }
 
@@ -113,17 +110,5 @@ func oneAtATime() grpc.UnaryServerInterceptor {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-	}
-}
-
-func recoverPanics(stderr io.Writer) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
-		defer func() {
-			if cause := recover(); cause != nil {
-				fmt.Fprintf(stderr, "panic: %v\n%s", cause, debug.Stack())
-				response, err = nil, status.Errorf(codes.Internal, "panic: %v", cause)
-			}
-		}()
-		return handler(ctx, request)
 	}
 }

@@ -32,7 +32,7 @@ import (
 func New() quantizer.Quantizer {
 	return elementwise.New(plugins.Description{
 		Name:    "binaryconnect",
-		Version: "1.0.0",
+		Version: "1.1.0",
 		Summary: "weights ±α by the sign of the latent weight, which is clipped to [−α, α]",
 		Options: append([]plugins.Option{
 			elementwise.SamplingOption(elementwise.Deterministic,

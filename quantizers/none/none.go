@@ -12,7 +12,7 @@ import (
 func New() quantizer.Quantizer {
 	return elementwise.New(plugins.Description{
 		Name:    "none",
-		Version: "1.0.0",
+		Version: "1.1.0",
 		Summary: "full-precision weights, the baseline",
 		Facts:   []plugins.Fact{{Name: "bits per weight", Value: "32"}},
 	}, func(plugins.Values) elementwise.Rule {

@@ -21,7 +21,7 @@ import (
 func New() quantizer.Quantizer {
 	return elementwise.New(plugins.Description{
 		Name:    "stochastic-binary",
-		Version: "1.0.0",
+		Version: "1.1.0",
 		Summary: "weights ±α, sampled at every step with a probability linear in the latent weight",
 		Options: []plugins.Option{
 			elementwise.SamplingOption(elementwise.Stochastic,

@@ -20,7 +20,7 @@ import (
 func New() quantizer.Quantizer {
 	return elementwise.New(plugins.Description{
 		Name:    "stochastic-ternary",
-		Version: "1.0.0",
+		Version: "1.1.0",
 		Summary: "weights −α, 0, +α, nonzero at every step with a probability linear in the latent weight's size",
 		Options: []plugins.Option{
 			elementwise.SamplingOption(elementwise.Stochastic,

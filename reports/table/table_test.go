@@ -30,6 +30,42 @@ func TestWriteKeepsCellsAsTheyAre(t *testing.T) {
 	}
 }
 
+// A plain table breaks headers between words, and nothing else.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	table := New("quantizer", "deployable BPC", "Δ")
+	table.AlignRight(1, 2)
+	for _, row := range [][]string{{"stochastic-binary", "1.780 ± 0.004", "+0.1"}, {"none", "1.7", "–"}} {
+		if err := table.Append(row...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := table.Plain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `quantizer             deployable     Δ
+                             BPC
+──────────────────────────────────────
+stochastic-binary  1.780 ± 0.004  +0.1
+none                         1.7     –
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := Width(got); got != 38 {
+		t.Errorf("the table is %d characters wide, want 38", got)
+	}
+}
+
+func TestWrapKeepsWordsWhole(t *testing.T) {
+	t.Parallel()
+	got := strings.Join(Wrap("a bb  ccc dddddddd µ± e", 4), "|")
+	if want := "a bb|ccc|dddddddd|µ± e"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // full is a writer that takes nothing.
 type full struct{}
 

@@ -93,6 +93,37 @@ func affinePairBackward(m emit.Machine, from source) {
 	})
 }
 
+// affinePairBackwardScalar writes AffinePairGradient.Backward for scalar inputs, which
+// have no gradient of their own.
+func affinePairBackwardScalar(m emit.Machine) {
+	m.Function("affinePairBackwardScalar", "func(gradient, hidden, input, hiddenGradient *float32, "+
+		"gradientStride, hiddenStride, inputStride, hiddenGradientStride int, "+
+		"hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32, "+
+		"inputMean, inputRstd, inputGammaGradient, betaGradient *float32, rows, lanes int)")
+	m.Columns(func(tail emit.Tail) {
+		ofHidden, ofInput := newNormalisation(m, "hidden", tail), newNormalisation(m, "input", tail)
+		sum := m.Zero()
+		gradient, hidden, input := emit.NewRow("gradient"), emit.NewRow("hidden"), scalar.row("input")
+		m.Rows([]emit.Row{gradient, hidden, input}, func() {
+			hidden.Fetch()
+			da := m.Load(gradient.Mem(), tail)
+			VADDPS(da, sum, sum)
+			ofHidden.add(m, da, m.Load(hidden.Mem(), tail))
+			ofInput.add(m, da, scalar.load(m, input, tail))
+		})
+		addVector(m, sum, "betaGradient", tail)
+		ofHidden.finish(m, "hidden", sum, tail)
+		addVector(m, m.Mul(ofInput.product, ofInput.rstd), "inputGammaGradient", tail)
+
+		gradient, hidden = emit.NewRow("gradient"), emit.NewRow("hidden")
+		hiddenGradient := emit.NewRow("hiddenGradient")
+		m.Rows([]emit.Row{gradient, hidden, hiddenGradient}, func() {
+			da, h := m.Load(gradient.Mem(), tail), m.Load(hidden.Mem(), tail)
+			m.Store(ofHidden.gradient(m, da, h), hiddenGradient.Mem(), tail)
+		})
+	})
+}
+
 // affineBackward writes AffineGradient.Backward.
 func affineBackward(m emit.Machine, from source) {
 	m.Function("affineBackward"+from.suffix, "func(gradient, product, productGradient *float32, "+

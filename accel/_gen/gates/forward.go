@@ -18,7 +18,7 @@ func gateForward(m emit.Machine, from source, name string, activation func(VecVi
 			gate.Fetch()
 			a := m.Load(hidden.Mem(), tail)
 			m.MulAdd(a, hiddenScale, shift)
-			m.AddProduct(a, inputScale, m.Load(input.Mem(), tail))
+			m.AddProduct(a, inputScale, from.load(m, input, tail))
 			m.Store(activation(a), gate.Mem(), tail)
 		})
 	})

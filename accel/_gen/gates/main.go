@@ -20,6 +20,9 @@ func main() {
 			affineBackward(m, from)
 			candidateForward(m, from)
 		}
+		gateForward(m, scalar, "gateTanh", m.Tanh)
+		gateForward(m, scalar, "gateSigmoid", m.Sigmoid)
+		affinePairBackwardScalar(m)
 		sumColumns(m)
 		fold(m)
 		cellForward(m)
@@ -32,17 +35,23 @@ func main() {
 	Generate()
 }
 
-// source is how the rows of an input lie: in order, or gathered from a table by
-// the argument order, some more than once.
+// source is how the rows of an input lie: in order, gathered from a table by
+// the argument order, some more than once, or as one number for all columns.
 type source struct {
 	suffix, argument string
 	row              func(name string) emit.Row
+	load             func(m emit.Machine, row emit.Row, tail emit.Tail) VecVirtual
 }
 
 var (
-	inOrder  = source{"", "", emit.NewRow}
-	gathered = source{"Gathered", ", order *int32", emit.NewGatheredRow}
+	inOrder  = source{"", "", emit.NewRow, loadColumns}
+	gathered = source{"Gathered", ", order *int32", emit.NewGatheredRow, loadColumns}
+	scalar   = source{"Scalar", "", emit.NewRow, func(m emit.Machine, row emit.Row, _ emit.Tail) VecVirtual { return m.Spread(row.Mem()) }}
 )
+
+func loadColumns(m emit.Machine, row emit.Row, tail emit.Tail) VecVirtual {
+	return m.Load(row.Mem(), tail)
+}
 
 // vector loads the columns of the argument name, a vector with one element for each.
 func vector(m emit.Machine, name string, tail emit.Tail) VecVirtual {

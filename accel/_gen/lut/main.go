@@ -37,6 +37,8 @@ func main() {
 		fromIntegers(m)
 		choose(m, 2)
 		choose(m, 3)
+		codedSums(m)
+		codedColumn(m)
 		dense(m)
 	}
 	Generate()

@@ -8,10 +8,20 @@
 //
 // # Which column
 //
-// The recurrent weights of all graphs of the network decide. Where all of them are ±α
-// it is the binary column, where they are ±α or 0 the ternary one (α may differ from
-// row to row), else the 12-bit one, for which weights are rounded to 12-bit fixed
-// point. Matrices that are not recurrent, such as the output layer and embeddings,
+// The recurrent weights of all graphs of the network decide. Where all planes of them
+// have two levels it is the binary column, where some have two and 0 between them the
+// ternary one (scales may differ from row to row), else the 12-bit one, for which
+// weights are rounded to 12-bit fixed point. A plane of up to 16 levels that are sums of
+// signs, such as whole numbers of 4 bits times a step, counts as one of two levels for
+// each bit of its codes.
+//
+// The column multiplies by one plane at a time, which is a pass: the results of several
+// are each multiplied by their α and added up on the lanes. Where the two levels of a
+// plane are of different size, {−a, +b} or {−a, 0, +b}, its units need a second
+// accumulator, one for each level, and the lanes a second multiplication: the pass has
+// two results, each multiplied by its own of a and b; one whose level is 0 is left out.
+// The published area and power are said for units with one accumulator; the second adds
+// nothing to them here, as no more is added up than in one. Matrices that are not recurrent, such as the output layer and embeddings,
 // always take 12-bit weights and run on a 12-bit column beside the recurrent one.
 // Where the column is not made for a weight's own format, that is a Substitution of
 // the Cost.
@@ -22,8 +32,10 @@
 // blocks of N rows: each cycle one element is broadcast to the units, and each unit
 // adds its product. A time step of a graph takes
 //
-//	MatVec                          ⌈R/N⌉·C
-//	Lookup (one column is read)     ⌈R/N⌉
+//	MatVec                          ⌈R/N⌉·C for each pass
+//	Lookup (one column is read)     ⌈R/N⌉ for each pass
+//	α of a pass, further passes     ⌈R/L⌉ for a multiplication by α that no table takes in and
+//	                                for each sum of two results
 //	Slice, Concat (wiring)          0
 //	Normalize                       not supported: there is no mean over a vector, no square root and no divider
 //	every other operation           ⌈Size/L⌉, on L lanes
@@ -50,8 +62,9 @@
 // always sum to P·t:
 //
 //	weight fetch           bits read · SRAM read: of a MatVec R·C weights, of a Lookup R,
-//	                       in the column's width of 1, 2 or 12 bits
-//	multiply-accumulate    R·C of a MatVec · add, and · multiply too with 12-bit weights
+//	                       in the column's width of 1, 2 or 12 bits, for each pass
+//	multiply-accumulate    R·C of a MatVec · add for each pass, and · multiply too with 12-bit
+//	                       weights
 //	activations            12 bits · (buffer read for each cycle of a MatVec and for each
 //	                       operand of each result of the lanes, buffer write for each
 //	                       result of the lanes)
@@ -97,8 +110,8 @@
 //
 //   - An activation has 12 bits: a sign, m integer and 11−m fraction bits (Q m.11−m).
 //   - An accumulator has 24 bits: a sign, 11 integer and 12 fraction bits (Q11.12).
-//   - Weights are −1, 0, +1 with an α for each row, or 12-bit integers over one power of
-//     two for the matrix: with the largest size f·2ᵉ, ½ ≤ f < 1, the integer of a weight
+//   - Weights are −1, 0, +1 with an α for each row, a sum of several such, or 12-bit integers
+//     over one power of two for the matrix: with the largest size f·2ᵉ, ½ ≤ f < 1, the integer of a weight
 //     is weight·2¹¹⁻ᵉ, rounded; 2048 saturates to 2047. α is then 1.
 //   - A scale is a 12-bit mantissa and a 4-bit shift below the largest exponent of its
 //     table. A factor of the size f·2ᵉ, ½ ≤ f < 1, has the mantissa factor·2¹¹⁻ᵉ, rounded.
@@ -139,7 +152,8 @@
 //     bound; after it, it stays an accumulator, and outputs such as logits leave so.
 //   - A sum that anything but ScaleShifts reads (an Add, a Slice, a table, a state, the
 //     output) is first multiplied by its α, as a ScaleShift without offset, and is an
-//     accumulator from there on, in the recurrent part too.
+//     accumulator from there on, in the recurrent part too. So is every result of a weight
+//     that has several; they are added, and saturated, as accumulators.
 //   - An Add takes activations and accumulators as they are and adds exactly. The result
 //     is rounded once, to an activation by its own bound in the recurrent part and
 //     to an accumulator after it.

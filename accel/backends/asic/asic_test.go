@@ -81,7 +81,8 @@ func near(got, want float64) bool { return math.Abs(got-want) <= 1e-9*math.Abs(w
 //	four gates 4·3, f∘c, i∘g, c', BN, tanh and h 6·3                 60 for the lanes
 //	output: W·h ⌈3/3⌉·5, bias 2                                       7
 //
-// of each of 10 time steps.
+// of each of 10 time steps. Each product that has several results takes 10 cycles more
+// of the lanes for the α of each and for each sum of two.
 func TestCyclesByHand(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -90,10 +91,15 @@ func TestCyclesByHand(t *testing.T) {
 		recurrent float64
 		column    asic.Column
 		codeBytes float64
+		levels    float64 // bytes
 	}{
-		{"binary", sample.Binary, 5*5 + 5 + 60, tiny.Binary, 20 * (5 + 7) / 8.0},
-		{"ternary", sample.Ternary, 10*5 + 10 + 60, tiny.Ternary, 20 * (5 + 7) * 2 / 8.0},
-		{"full precision", sample.Format{}, 7*5 + 7 + 60, tiny.TwelveBit, 20 * (5 + 7) * 12 / 8.0},
+		{"binary", sample.Binary, 5*5 + 5 + 60, tiny.Binary, 20 * (5 + 7) / 8.0, 0},
+		{"ternary", sample.Ternary, 10*5 + 10 + 60, tiny.Ternary, 20 * (5 + 7) * 2 / 8.0, 0},
+		{"full precision", sample.Format{}, 7*5 + 7 + 60, tiny.TwelveBit, 20 * (5 + 7) * 12 / 8.0, 0},
+		{"two planes", sample.TwoPlanes, 2*(5*5+5) + 60 + 60, tiny.Binary, 2 * 20 * (5 + 7) / 8.0, 4 * 16 / 8.0},
+		{"two planes per row", sample.PerRow(sample.TwoPlanes), 2*(5*5+5) + 60 + 60, tiny.Binary, 2 * 20 * (5 + 7) / 8.0, 4 * 20 * 16 / 8.0},
+		{"two scales", sample.Asymmetric, 10*5 + 10 + 60 + 60, tiny.Ternary, 20 * (5 + 7) * 2 / 8.0, 4 * 16 / 8.0},
+		{"4 bits", sample.Uniform, 4*(5*5+5) + 60 + 2*7*10, tiny.Binary, 4 * 20 * (5 + 7) / 8.0, 8 * 16 / 8.0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +127,7 @@ func TestCyclesByHand(t *testing.T) {
 			}
 			for name, want := range map[string]float64{
 				"recurrent codes": c.codeBytes,
-				"levels":          0, // α is part of the tables
+				"levels":          c.levels, // 0 where α is part of the tables
 				// Four time steps of scales (16 bits) for 20 + 20 + 5 and offsets (24 bits) for 20 + 5.
 				"normalisation tables": 4 * (45*16 + 25*24) / 8.0,
 				"state":                2 * 5 * 2 * 12 / 8.0,

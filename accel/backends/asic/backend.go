@@ -35,7 +35,7 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 		return plugins.Fact{Name: name, Value: fmt.Sprintf(format, args...), Source: d.Source}
 	}
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: d.Name, Version: "2.0.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: d.Name, Version: "2.1.0", API: plugins.APIVersion,
 		Summary: d.Summary,
 		Options: options,
 		Facts: []plugins.Fact{
@@ -45,6 +45,7 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 			fact("binary column", "%s", d.describe(d.Binary)),
 			fact("ternary column", "%s", d.describe(d.Ternary)),
 			fact("12-bit column", "%s", d.describe(d.TwelveBit)),
+			{Name: "weights", Value: "a pass of the column for each plane of two levels, or of two and 0; two levels of different size take a second accumulator in the units and a second multiplication on the lanes", Source: "assumed"},
 			{Name: "elementwise lanes", Value: fmt.Sprint(d.Lanes), Source: "assumed"},
 			{Name: "energy table", Value: paperRecalled65nm.name, Source: paperRecalled65nm.about},
 		},

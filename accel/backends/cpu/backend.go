@@ -76,13 +76,13 @@ func newDeployed(n network.Network, matrices map[string]packed.Matrix, precision
 
 func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: name, Version: "2.0.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: name, Version: "2.1.0", API: plugins.APIVersion,
 		Summary: "this machine's processor, measured: packed weights multiplied by table look-up",
 		Options: options,
 		Traits:  []string{backend.TraitTimed},
 		Facts: []plugins.Fact{
 			{Name: "processor", Value: isa.Features(), Source: "cpuid"},
-			{Name: "weights", Value: "as packed; codebooks that are no sum of signs, and full precision, as float32"},
+			{Name: "weights", Value: "as packed, plane by plane; codes of more than 8 bits, or of more than 4 that are no sums of signs, and full precision, as float32"},
 			{Name: "activations", Value: fmt.Sprintf("whole numbers of at most ±%d, partial sums of at most ±%d, or float32; everything else float32", lut.Int14.Limit(), lut.SumLimit)},
 			{Name: "timing", Value: "one thread, one sequence at a time; median over sequences"},
 		},

@@ -209,7 +209,9 @@ func (c *compiler) product(n stepgraph.Node, y value) multiply {
 // lookup is a column of a matrix, for the token that the node names.
 func (c *compiler) lookup(n stepgraph.Node, y value) lookup {
 	input := slices.IndexFunc(c.graph.Inputs, func(in stepgraph.Input) bool { return in.Name == n.Inputs[0] })
-	return lookup{c.graph.columns[n.Weight], input, y}
+	columns := c.graph.columns[n.Weight]
+	c.graph.lookups = max(c.graph.lookups, columns.Workspace())
+	return lookup{columns, input, y}
 }
 
 // sum is an addition, with the multiplication of one side where it is fused.

@@ -41,6 +41,10 @@ var networks = map[string]sample.LSTM{
 	"3 bits":            {Units: 47, Inputs: 13, Outputs: 13, Steps: 9, Format: sample.Format{Planes: [][]float32{uniform3}}, Seed: 5},
 	"3 bits, odd steps": {Units: 21, Inputs: 7, Outputs: 7, Steps: 9, Format: sample.Format{Planes: [][]float32{{-2, -0.3, 0, 0.1, 1.7}}}, Seed: 6},
 	"no output layer":   {Units: 70, Inputs: 9, Steps: 9, Format: sample.PerRow(sample.Binary), Seed: 10},
+	"two planes by row": {Units: 45, Inputs: 12, Outputs: 6, Steps: 5, Format: sample.PerRow(sample.TwoPlanes), Seed: 12},
+	"two scales":        {Units: 29, Inputs: 9, Outputs: 9, Steps: 5, Format: sample.Asymmetric, Seed: 13},
+	"eight levels":      {Units: 77, Inputs: 14, Outputs: 9, Steps: 5, Format: sample.PerRow(sample.EightFree), Seed: 14},
+	"4 bits":            {Units: 35, Inputs: 8, Outputs: 5, Steps: 5, Format: sample.Uniform, Seed: 15},
 	"full precision":    {Units: 31, Inputs: 9, Outputs: 9, Steps: 9, Seed: 7},
 	"dense, ternary":    {Units: 40, Inputs: 3, Dense: true, Outputs: 10, Steps: 9, Format: sample.Ternary, Seed: 8},
 	"dense, one pixel":  {Units: 20, Inputs: 1, Dense: true, Outputs: 10, Steps: 9, Format: sample.Binary, Seed: 9},
@@ -435,8 +439,10 @@ func TestSubstitutions(t *testing.T) {
 		want            []string
 	}{
 		"binary":         {sample.Binary, (hidden + input) / 8, 0, nil},
-		"even levels":    {sample.Format{Planes: [][]float32{even}}, hidden / 2, 4 * input, []string{"layer0.Wx: 16 levels, 4 bits → float32"}},
-		"uneven levels":  {sample.Format{Planes: [][]float32{{-3, -1, 0.5, 2}}}, 0, 4 * (hidden + input), []string{"layer0.Wh: 4 levels, 2 bits → float32", "layer0.Wx: 4 levels, 2 bits → float32"}},
+		"even levels":    {sample.Format{Planes: [][]float32{even}}, (hidden + input) / 2, 0, nil},
+		"uneven levels":  {sample.Format{Planes: [][]float32{{-3, -1, 0.5, 2}}}, (hidden + input) / 4, 0, nil},
+		"two planes":     {sample.PerRow(sample.TwoPlanes), 2 * (hidden + input) / 8, 0, nil},
+		"18 levels":      {sample.Format{Planes: [][]float32{append(slices.Clone(even), 9, 9.5)}}, 0, 4 * (hidden + input), []string{"layer0.Wh: 18 levels, 5 bits → float32", "layer0.Wx: 18 levels, 5 bits → float32"}},
 		"full precision": {sample.Format{}, 0, 4 * (hidden + input), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -542,7 +548,10 @@ func BenchmarkStep(b *testing.B) {
 		for _, weights := range []struct {
 			name   string
 			format sample.Format
-		}{{"binary", sample.Binary}, {"ternary", sample.Ternary}} {
+		}{
+			{"binary", sample.Binary}, {"ternary", sample.Ternary}, {"binary-rows", sample.PerRow(sample.Binary)},
+			{"two-planes-rows", sample.PerRow(sample.TwoPlanes)}, {"asymmetric", sample.Asymmetric}, {"4-bits", sample.Uniform}, {"eight-levels", sample.EightFree},
+		} {
 			for _, activations := range []string{"int14", "int8", "exact"} {
 				for _, outputs := range []int{0, size.symbols} {
 					network := sample.LSTM{Units: size.units, Inputs: size.symbols, Outputs: outputs, Steps: 100, Format: weights.format, Seed: 1}

@@ -3,10 +3,12 @@
 //
 // # Weights
 //
-// Weights are laid out by package lut. A MatVec's are planes of bits where the
-// codebook is a sum of signs, a Lookup's where it has two or three levels. Weights
-// with any other codebook are decoded to float32, which is a Substitution; those
-// deployed in full precision are float32 in any case.
+// Weights are laid out by package lut, plane by plane. A MatVec's are planes of signs
+// where the levels are sums of signs, as those of binary, ternary and multi-bit weights
+// and of whole numbers of up to 8 bits are, else codes of up to 4 bits. A Lookup's are
+// bits where there are up to three levels, else codes. Weights of wider codes are
+// decoded to float32, which is a Substitution; those deployed in full precision are
+// float32 in any case. Scales of rows are kept beside the codes.
 //
 // # Memory
 //
@@ -15,17 +17,19 @@
 // Lookups.
 //
 //	recurrent codes       of recurrent weights that are kept as codes. Of a MatVec, planes
-//	                      of bits: rows are filled up to 64, columns to the chunks that
-//	                      package lut has for the precision and the instruction set.
-//	                      Of a Lookup, a bit a row for each level but the lowest: the rows
-//	                      of every column are filled up to 64
+//	                      of signs or codes: rows are filled up to 64, columns to the
+//	                      chunks that package lut has for the precision and the
+//	                      instruction set; 3-bit codes take 3.2 bits. Of a Lookup, a bit a
+//	                      row for each level but the lowest, the rows of every column
+//	                      filled up to 64, or codes, filled up to 16 words of 32 bits
 //	recurrent float32     of recurrent weights that are kept as float32, 4 bytes each. Of a
 //	                      MatVec, rows are filled up to a vector, of 8 with AVX2 and 16
 //	                      with AVX-512; of a Lookup there is no padding
-//	levels                4 bytes for each value of a codebook: of a MatVec, a weight for
-//	                      each group of planes that are summed together, and the centre where
-//	                      it is not 0; of a Lookup the levels. Each is there once a row for
-//	                      codebooks by row, else once, but 16 times for a Lookup
+//	levels                4 bytes for each value that codes stand for: of a MatVec, a weight
+//	                      for each group of planes of signs that are summed together, and the
+//	                      centre where it is not 0; of a Lookup the levels. Each is there once
+//	                      a row where scales are, else once, but 16 times for a Lookup. Of
+//	                      codes 16 levels, and the scales of the rows
 //	normalisation tables  4 bytes for each scale and shift of the graphs, of all the time
 //	                      steps they are given for, with the bias of the output layer
 //	state                 4 bytes for the initial value of each element of a state
@@ -39,7 +43,9 @@
 //	                      filled up to 16 or the columns of the matrices, but for exact
 //	                      activations the same as 16-bit whole numbers, the tables of
 //	                      partial sums, and a float32 for each row of the largest matrix
-//	                      that sums more than one group of planes; and for what a scan
+//	                      that sums more than one group of planes; for look-ups of codes and
+//	                      of several planes, a float32 or two for each row of the largest
+//	                      column; and for what a scan
 //	                      gives to a later stage, a softmax over steps and a weighted sum,
 //	                      4 bytes an element, at each step of its stream where it is a
 //	                      sequence
@@ -91,6 +97,7 @@ type graph struct {
 	program []instruction
 	vectors [][]*lut.Matrix // that multiply a vector each
 	memory  int             // float32 of all values of a time step
+	lookups int             // float32 that look-ups work in
 	inputs  []value         // in their order; of a token nothing
 	states  []state
 	output  value
@@ -126,11 +133,11 @@ func (w *weights) layOut(g stepgraph.Graph) (err error) {
 		switch {
 		case node.Op == stepgraph.MatVec && w.matrices[name] == nil:
 			if w.matrices[name], err = lut.New(w.packed[name], w.precision); err == nil && w.matrices[name].Float32() {
-				w.substitute(name, "a product looks up sums of signs, and the levels are none; each weight is the float32 value of its level")
+				w.substitute(name)
 			}
 		case node.Op == stepgraph.Lookup && w.columns[name] == nil:
 			if w.columns[name], err = lut.NewColumns(w.packed[name]); err == nil && w.columns[name].Float32() {
-				w.substitute(name, "a look-up keeps two or three levels as codes, and there are more or fewer; each weight is the float32 value of its level")
+				w.substitute(name)
 			}
 		}
 		if err != nil {
@@ -142,9 +149,12 @@ func (w *weights) layOut(g stepgraph.Graph) (err error) {
 
 // substitute notes that a weight is kept as float32, which is nothing new for
 // one that was deployed so.
-func (w *weights) substitute(name, reason string) {
+func (w *weights) substitute(name string) {
 	if weight := w.packed[name]; len(weight.Planes) > 0 {
-		w.substitutions = append(w.substitutions, backend.Substitution{Weight: name, From: weight.Format(), To: "float32", Reason: reason})
+		w.substitutions = append(w.substitutions, backend.Substitution{
+			Weight: name, From: weight.Format(), To: "float32",
+			Reason: "codes of at most 4 bits, or of 8 where levels are evenly spaced, are computed with as they are; each weight is the float32 value that it stands for",
+		})
 	}
 }
 
@@ -154,6 +164,7 @@ type session struct {
 	graph       *graph
 	memory      []float32
 	activations []*lut.Activations
+	workspace   []float32 // of look-ups
 	step        int
 	tokens      []int32 // by input
 }
@@ -168,7 +179,7 @@ func (n *graph) NewMachine(sequences int) program.Machine {
 
 // newSession makes a session that stands before the first time step.
 func (n *graph) newSession() *session {
-	s := &session{graph: n, memory: make([]float32, n.memory), tokens: make([]int32, len(n.inputs))}
+	s := &session{graph: n, memory: make([]float32, n.memory), workspace: make([]float32, n.lookups), tokens: make([]int32, len(n.inputs))}
 	for _, matrices := range n.vectors {
 		s.activations = append(s.activations, lut.NewActivations(matrices...))
 	}
@@ -222,7 +233,7 @@ func (s *session) at(v value) []float32 { return s.memory[v.from:v.to:v.to] }
 
 // bytes is the memory of a session.
 func (s *session) bytes() int {
-	bytes := 4 * len(s.memory)
+	bytes := 4 * (len(s.memory) + len(s.workspace))
 	for _, a := range s.activations {
 		bytes += a.Bytes()
 	}

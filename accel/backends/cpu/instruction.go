@@ -59,7 +59,7 @@ type lookup struct {
 	y       value
 }
 
-func (i lookup) run(s *session) { i.columns.Column(s.at(i.y), int(s.tokens[i.input])) }
+func (i lookup) run(s *session) { i.columns.Column(s.at(i.y), int(s.tokens[i.input]), s.workspace) }
 
 // lookupScaleAdd is y = scale∘(the token's column of W) + other.
 type lookupScaleAdd struct {
@@ -68,7 +68,7 @@ type lookupScaleAdd struct {
 }
 
 func (i lookupScaleAdd) run(s *session) {
-	i.columns.ColumnScaleAdd(s.at(i.y), int(s.tokens[i.input]), i.scale.at(s), i.other.at(s))
+	i.columns.ColumnScaleAdd(s.at(i.y), int(s.tokens[i.input]), i.scale.at(s), i.other.at(s), s.workspace)
 }
 
 // multiplyAdd is y = a∘b + c, rounded once where the processor can.

@@ -26,7 +26,7 @@ type Gates struct {
 func (g Gates) Forward() {
 	reach := gateReach(g.Columns, g.Spacing)
 	g.Hidden.check("Gates.Hidden", g.Rows, reach)
-	g.Input.check("Gates.Input", g.Rows, reach)
+	g.Input.checkInput("Gates.Input", g.Rows, reach)
 	checkVector("Gates.HiddenScale", g.HiddenScale, reach)
 	checkVector("Gates.InputScale", g.InputScale, reach)
 	checkVector("Gates.Shift", g.Shift, reach)

@@ -2100,12 +2100,411 @@ row64:
 	VZEROUPPER
 	RET
 
+// func gateTanhScalarAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gateTanhScalarAVX2(SB), NOSPLIT, $0-88
+	MOVQ    lanes+80(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part65
+	MOVQ    hiddenScale+48(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    inputScale+56(FP), AX
+	VMOVUPS (AX), Y1
+	MOVQ    shift+64(FP), AX
+	VMOVUPS (AX), Y2
+	MOVQ    gate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    rows+72(FP), BX
+
+row66:
+	PREFETCHT0   128(AX)
+	VMOVUPS      (CX), Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y1, Y3
+	VANDPS       lanes7fffffff<>+0(SB), Y3, Y4
+	VBROADCASTSS lanes41a00000<>+0(SB), Y5
+	VADDPS       Y4, Y4, Y4
+	VMINPS       Y4, Y5, Y4
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFNMADD231PS lanes3f317218<>+0(SB), Y5, Y4
+	VFNMADD231PS lanesb102e308<>+0(SB), Y5, Y4
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y6
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3effffff<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y7, Y6
+	VBROADCASTSS lanes3f800000<>+0(SB), Y4
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y7
+	VPSUBD       Y7, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VSUBPS       lanes3f800000<>+0(SB), Y4, Y5
+	VFMADD213PS  Y5, Y4, Y6
+	VADDPS       lanes40000000<>+0(SB), Y6, Y4
+	VDIVPS       Y4, Y6, Y4
+	VANDPS       lanes80000000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y4, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         gateStride+24(FP), AX
+	ADDQ         hiddenStride+32(FP), CX
+	ADDQ         inputStride+40(FP), DX
+	DECQ         BX
+	JNZ          row66
+	VZEROUPPER
+	RET
+
+part65:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       hiddenScale+48(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       inputScale+56(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       shift+64(FP), AX
+	VMASKMOVPS (AX), Y0, Y3
+	MOVQ       gate+0(FP), AX
+	MOVQ       hidden+8(FP), CX
+	MOVQ       input+16(FP), DX
+	MOVQ       rows+72(FP), BX
+
+row67:
+	PREFETCHT0   128(AX)
+	VMASKMOVPS   (CX), Y0, Y4
+	VFMADD213PS  Y3, Y1, Y4
+	VBROADCASTSS (DX), Y5
+	VFMADD231PS  Y5, Y2, Y4
+	VANDPS       lanes7fffffff<>+0(SB), Y4, Y5
+	VBROADCASTSS lanes41a00000<>+0(SB), Y6
+	VADDPS       Y5, Y5, Y5
+	VMINPS       Y5, Y6, Y5
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFNMADD231PS lanes3f317218<>+0(SB), Y6, Y5
+	VFNMADD231PS lanesb102e308<>+0(SB), Y6, Y5
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y7
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3effffff<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y5, Y8
+	VFMADD213PS  Y5, Y8, Y7
+	VBROADCASTSS lanes3f800000<>+0(SB), Y5
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y8
+	VPSUBD       Y8, Y6, Y6
+	VPADDD       lanes0000007f<>+0(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VSUBPS       lanes3f800000<>+0(SB), Y5, Y6
+	VFMADD213PS  Y6, Y5, Y7
+	VADDPS       lanes40000000<>+0(SB), Y7, Y5
+	VDIVPS       Y5, Y7, Y5
+	VANDPS       lanes80000000<>+0(SB), Y4, Y4
+	VORPS        Y4, Y5, Y4
+	VMASKMOVPS   Y4, Y0, (AX)
+	ADDQ         gateStride+24(FP), AX
+	ADDQ         hiddenStride+32(FP), CX
+	ADDQ         inputStride+40(FP), DX
+	DECQ         BX
+	JNZ          row67
+	VZEROUPPER
+	RET
+
+// func gateSigmoidScalarAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·gateSigmoidScalarAVX2(SB), NOSPLIT, $0-88
+	MOVQ    lanes+80(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part68
+	MOVQ    hiddenScale+48(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    inputScale+56(FP), AX
+	VMOVUPS (AX), Y1
+	MOVQ    shift+64(FP), AX
+	VMOVUPS (AX), Y2
+	MOVQ    gate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    rows+72(FP), BX
+
+row69:
+	PREFETCHT0   128(AX)
+	VMOVUPS      (CX), Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y1, Y3
+	VORPS        lanes80000000<>+0(SB), Y3, Y4
+	VBROADCASTSS lanesc2d00000<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VFNMADD231PS lanes3f317218<>+0(SB), Y5, Y4
+	VFNMADD231PS lanesb102e308<>+0(SB), Y5, Y4
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y6
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3effffff<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
+	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y5, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y4
+	VBROADCASTSS lanes3f800000<>+0(SB), Y5
+	VBLENDVPS    Y3, Y4, Y5, Y3
+	VADDPS       lanes3f800000<>+0(SB), Y4, Y4
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         gateStride+24(FP), AX
+	ADDQ         hiddenStride+32(FP), CX
+	ADDQ         inputStride+40(FP), DX
+	DECQ         BX
+	JNZ          row69
+	VZEROUPPER
+	RET
+
+part68:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       hiddenScale+48(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       inputScale+56(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       shift+64(FP), AX
+	VMASKMOVPS (AX), Y0, Y3
+	MOVQ       gate+0(FP), AX
+	MOVQ       hidden+8(FP), CX
+	MOVQ       input+16(FP), DX
+	MOVQ       rows+72(FP), BX
+
+row70:
+	PREFETCHT0   128(AX)
+	VMASKMOVPS   (CX), Y0, Y4
+	VFMADD213PS  Y3, Y1, Y4
+	VBROADCASTSS (DX), Y5
+	VFMADD231PS  Y5, Y2, Y4
+	VORPS        lanes80000000<>+0(SB), Y4, Y5
+	VBROADCASTSS lanesc2d00000<>+0(SB), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFNMADD231PS lanes3f317218<>+0(SB), Y6, Y5
+	VFNMADD231PS lanesb102e308<>+0(SB), Y6, Y5
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y7
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3effffff<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VCVTPS2DQ    Y6, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y5
+	VBROADCASTSS lanes3f800000<>+0(SB), Y6
+	VBLENDVPS    Y4, Y5, Y6, Y4
+	VADDPS       lanes3f800000<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)
+	ADDQ         gateStride+24(FP), AX
+	ADDQ         hiddenStride+32(FP), CX
+	ADDQ         inputStride+40(FP), DX
+	DECQ         BX
+	JNZ          row70
+	VZEROUPPER
+	RET
+
+// func affinePairBackwardScalarAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGammaGradient *float32, betaGradient *float32, rows int, lanes int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·affinePairBackwardScalarAVX2(SB), NOSPLIT, $0-152
+	MOVQ    lanes+144(FP), AX
+	CMPQ    AX, $0x08
+	JNE     part71
+	MOVQ    hiddenMean+64(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    hiddenRstd+72(FP), AX
+	VMOVUPS (AX), Y1
+	VXORPS  Y2, Y2, Y2
+	MOVQ    inputMean+104(FP), AX
+	VMOVUPS (AX), Y3
+	MOVQ    inputRstd+112(FP), AX
+	VMOVUPS (AX), Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	MOVQ    gradient+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    rows+136(FP), BX
+
+row72:
+	PREFETCHT0   128(CX)
+	VMOVUPS      (AX), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (CX), Y8
+	VSUBPS       Y0, Y8, Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS (DX), Y8
+	VSUBPS       Y3, Y8, Y8
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         gradientStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         inputStride+48(FP), DX
+	DECQ         BX
+	JNZ          row72
+	MOVQ         betaGradient+128(FP), AX
+	VMOVUPS      (AX), Y3
+	VADDPS       Y6, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VMULPS       Y1, Y2, Y2
+	MOVQ         hiddenGammaGradient+88(FP), AX
+	VMOVUPS      (AX), Y3
+	VADDPS       Y2, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	MOVQ         hiddenGamma+80(FP), AX
+	VMOVUPS      (AX), Y3
+	VMULPS       Y1, Y3, Y3
+	VBROADCASTSS hiddenShare+96(FP), Y7
+	VMULPS       Y7, Y6, Y6
+	VMULPS       Y7, Y2, Y2
+	VMULPS       Y1, Y2, Y1
+	VMULPS       Y4, Y5, Y2
+	MOVQ         inputGammaGradient+120(FP), AX
+	VMOVUPS      (AX), Y4
+	VADDPS       Y2, Y4, Y2
+	VMOVUPS      Y2, (AX)
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         hiddenGradient+24(FP), DX
+	MOVQ         rows+136(FP), BX
+
+row73:
+	VMOVUPS      (AX), Y2
+	VMOVUPS      (CX), Y4
+	VSUBPS       Y6, Y2, Y2
+	VSUBPS       Y0, Y4, Y4
+	VFNMADD231PS Y1, Y4, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (DX)
+	ADDQ         gradientStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         hiddenGradientStride+56(FP), DX
+	DECQ         BX
+	JNZ          row73
+	VZEROUPPER
+	RET
+
+part71:
+	LEAQ       tailWindow<>+0(SB), CX
+	MOVQ       $0x00000008, DX
+	SUBQ       AX, DX
+	VMOVDQU    (CX)(DX*4), Y0
+	MOVQ       hiddenMean+64(FP), AX
+	VMASKMOVPS (AX), Y0, Y1
+	MOVQ       hiddenRstd+72(FP), AX
+	VMASKMOVPS (AX), Y0, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       inputMean+104(FP), AX
+	VMASKMOVPS (AX), Y0, Y4
+	MOVQ       inputRstd+112(FP), AX
+	VMASKMOVPS (AX), Y0, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       gradient+0(FP), AX
+	MOVQ       hidden+8(FP), CX
+	MOVQ       input+16(FP), DX
+	MOVQ       rows+136(FP), BX
+
+row74:
+	PREFETCHT0   128(CX)
+	VMASKMOVPS   (AX), Y0, Y8
+	VADDPS       Y8, Y7, Y7
+	VMASKMOVPS   (CX), Y0, Y9
+	VSUBPS       Y1, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VBROADCASTSS (DX), Y9
+	VSUBPS       Y4, Y9, Y9
+	VFMADD231PS  Y9, Y8, Y6
+	ADDQ         gradientStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         inputStride+48(FP), DX
+	DECQ         BX
+	JNZ          row74
+	MOVQ         betaGradient+128(FP), AX
+	VMASKMOVPS   (AX), Y0, Y4
+	VADDPS       Y7, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)
+	VMULPS       Y2, Y3, Y3
+	MOVQ         hiddenGammaGradient+88(FP), AX
+	VMASKMOVPS   (AX), Y0, Y4
+	VADDPS       Y3, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)
+	MOVQ         hiddenGamma+80(FP), AX
+	VMASKMOVPS   (AX), Y0, Y4
+	VMULPS       Y2, Y4, Y4
+	VBROADCASTSS hiddenShare+96(FP), Y8
+	VMULPS       Y8, Y7, Y7
+	VMULPS       Y8, Y3, Y3
+	VMULPS       Y2, Y3, Y2
+	VMULPS       Y5, Y6, Y3
+	MOVQ         inputGammaGradient+120(FP), AX
+	VMASKMOVPS   (AX), Y0, Y5
+	VADDPS       Y3, Y5, Y3
+	VMASKMOVPS   Y3, Y0, (AX)
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         hiddenGradient+24(FP), DX
+	MOVQ         rows+136(FP), BX
+
+row75:
+	VMASKMOVPS   (AX), Y0, Y3
+	VMASKMOVPS   (CX), Y0, Y5
+	VSUBPS       Y7, Y3, Y3
+	VSUBPS       Y1, Y5, Y5
+	VFNMADD231PS Y2, Y5, Y3
+	VMULPS       Y4, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (DX)
+	ADDQ         gradientStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         hiddenGradientStride+56(FP), DX
+	DECQ         BX
+	JNZ          row75
+	VZEROUPPER
+	RET
+
 // func sumColumnsAVX2(sum *float32, x *float32, xStride int, rows int, lanes int)
 // Requires: AVX
 TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-40
 	MOVQ   lanes+32(FP), AX
 	CMPQ   AX, $0x08
-	JNE    part65
+	JNE    part76
 	MOVQ   x+8(FP), AX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2113,9 +2512,9 @@ TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-40
 	VXORPS Y3, Y3, Y3
 	MOVQ   rows+24(FP), CX
 
-four66:
+four77:
 	CMPQ    CX, $0x04
-	JL      rest67
+	JL      rest78
 	VMOVUPS (AX), Y4
 	VADDPS  Y4, Y0, Y0
 	ADDQ    xStride+16(FP), AX
@@ -2129,18 +2528,18 @@ four66:
 	VADDPS  Y4, Y3, Y3
 	ADDQ    xStride+16(FP), AX
 	SUBQ    $0x04, CX
-	JMP     four66
+	JMP     four77
 
-rest67:
+rest78:
 	TESTQ   CX, CX
-	JZ      done68
+	JZ      done79
 	VMOVUPS (AX), Y4
 	VADDPS  Y4, Y0, Y0
 	ADDQ    xStride+16(FP), AX
 	DECQ    CX
-	JMP     rest67
+	JMP     rest78
 
-done68:
+done79:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y2, Y1
 	VADDPS  Y1, Y0, Y0
@@ -2151,7 +2550,7 @@ done68:
 	VZEROUPPER
 	RET
 
-part65:
+part76:
 	LEAQ    tailWindow<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
@@ -2163,9 +2562,9 @@ part65:
 	VXORPS  Y4, Y4, Y4
 	MOVQ    rows+24(FP), CX
 
-four69:
+four80:
 	CMPQ       CX, $0x04
-	JL         rest70
+	JL         rest81
 	VMASKMOVPS (AX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
 	ADDQ       xStride+16(FP), AX
@@ -2179,18 +2578,18 @@ four69:
 	VADDPS     Y5, Y4, Y4
 	ADDQ       xStride+16(FP), AX
 	SUBQ       $0x04, CX
-	JMP        four69
+	JMP        four80
 
-rest70:
+rest81:
 	TESTQ      CX, CX
-	JZ         done71
+	JZ         done82
 	VMASKMOVPS (AX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
 	ADDQ       xStride+16(FP), AX
 	DECQ       CX
-	JMP        rest70
+	JMP        rest81
 
-done71:
+done82:
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y2
 	VADDPS     Y2, Y1, Y1
@@ -2206,7 +2605,7 @@ done71:
 TEXT ·foldAVX2(SB), NOSPLIT, $0-56
 	MOVQ         lanes+48(FP), AX
 	CMPQ         AX, $0x08
-	JNE          part72
+	JNE          part83
 	MOVQ         gamma+16(FP), AX
 	VMOVUPS      (AX), Y0
 	MOVQ         rstd+40(FP), AX
@@ -2224,7 +2623,7 @@ TEXT ·foldAVX2(SB), NOSPLIT, $0-56
 	VZEROUPPER
 	RET
 
-part72:
+part83:
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
@@ -2251,14 +2650,14 @@ part72:
 TEXT ·cellForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x08
-	JNE  part73
+	JNE  part84
 	MOVQ spacing+48(FP), AX
 	MOVQ cell+0(FP), CX
 	MOVQ before+8(FP), DX
 	MOVQ gates+16(FP), BX
 	MOVQ rows+56(FP), SI
 
-row74:
+row85:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS     (BX), Y0
@@ -2272,11 +2671,11 @@ row74:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row74
+	JNZ         row85
 	VZEROUPPER
 	RET
 
-part73:
+part84:
 	LEAQ    tailWindow<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
@@ -2287,7 +2686,7 @@ part73:
 	MOVQ    gates+16(FP), BX
 	MOVQ    rows+56(FP), SI
 
-row75:
+row86:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMASKMOVPS  (BX), Y0, Y1
@@ -2301,7 +2700,7 @@ row75:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row75
+	JNZ         row86
 	VZEROUPPER
 	RET
 
@@ -2310,7 +2709,7 @@ row75:
 TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part76
+	JNE     part87
 	MOVQ    scale+64(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    shift+72(FP), AX
@@ -2321,7 +2720,7 @@ TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ    hidden+24(FP), BX
 	MOVQ    rows+80(FP), SI
 
-row77:
+row88:
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(BX)
 	VMOVUPS      (AX), Y2
@@ -2366,11 +2765,11 @@ row77:
 	ADDQ         tanhStride+48(FP), DX
 	ADDQ         hiddenStride+56(FP), BX
 	DECQ         SI
-	JNZ          row77
+	JNZ          row88
 	VZEROUPPER
 	RET
 
-part76:
+part87:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -2385,7 +2784,7 @@ part76:
 	MOVQ       hidden+24(FP), BX
 	MOVQ       rows+80(FP), SI
 
-row78:
+row89:
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(BX)
 	VMASKMOVPS   (AX), Y0, Y3
@@ -2430,7 +2829,7 @@ row78:
 	ADDQ         tanhStride+48(FP), DX
 	ADDQ         hiddenStride+56(FP), BX
 	DECQ         SI
-	JNZ          row78
+	JNZ          row89
 	VZEROUPPER
 	RET
 
@@ -2439,7 +2838,7 @@ row78:
 TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x08
-	JNE     part79
+	JNE     part90
 	MOVQ    mean+112(FP), AX
 	VMOVUPS (AX), Y0
 	MOVQ    rstd+120(FP), AX
@@ -2453,7 +2852,7 @@ TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ    cell+32(FP), SI
 	MOVQ    rows+160(FP), DI
 
-row80:
+row91:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -2478,7 +2877,7 @@ row80:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row80
+	JNZ          row91
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS      (AX), Y4
 	VADDPS       Y3, Y4, Y4
@@ -2504,7 +2903,7 @@ row80:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row81:
+row92:
 	PREFETCHT0   128(R8)
 	VMOVUPS      (AX), Y2
 	VMOVUPS      (CX), Y5
@@ -2537,11 +2936,11 @@ row81:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row81
+	JNZ          row92
 	VZEROUPPER
 	RET
 
-part79:
+part90:
 	LEAQ       tailWindow<>+0(SB), CX
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
@@ -2559,7 +2958,7 @@ part79:
 	MOVQ       cell+32(FP), SI
 	MOVQ       rows+160(FP), DI
 
-row82:
+row93:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -2584,7 +2983,7 @@ row82:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row82
+	JNZ          row93
 	MOVQ         betaGradient+136(FP), AX
 	VMASKMOVPS   (AX), Y0, Y5
 	VADDPS       Y4, Y5, Y5
@@ -2610,7 +3009,7 @@ row82:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row83:
+row94:
 	PREFETCHT0   128(R8)
 	VMASKMOVPS   (AX), Y0, Y3
 	VMASKMOVPS   (CX), Y0, Y6
@@ -2643,7 +3042,7 @@ row83:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row83
+	JNZ          row94
 	VZEROUPPER
 	RET
 
@@ -2652,7 +3051,7 @@ row83:
 TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x08
-	JNE  part84
+	JNE  part95
 	MOVQ spacing+80(FP), AX
 	MOVQ cellGradient+0(FP), CX
 	MOVQ gates+8(FP), DX
@@ -2661,7 +3060,7 @@ TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ beforeGradient+32(FP), DI
 	MOVQ rows+88(FP), R8
 
-row85:
+row96:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -2696,11 +3095,11 @@ row85:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row85
+	JNZ          row96
 	VZEROUPPER
 	RET
 
-part84:
+part95:
 	LEAQ    tailWindow<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
@@ -2713,7 +3112,7 @@ part84:
 	MOVQ    beforeGradient+32(FP), DI
 	MOVQ    rows+88(FP), R8
 
-row86:
+row97:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -2748,7 +3147,7 @@ row86:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row86
+	JNZ          row97
 	VZEROUPPER
 	RET
 
@@ -2757,14 +3156,14 @@ row86:
 TEXT ·updateForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x08
-	JNE  part87
+	JNE  part98
 	MOVQ spacing+48(FP), AX
 	MOVQ after+0(FP), CX
 	MOVQ before+8(FP), DX
 	MOVQ gates+16(FP), BX
 	MOVQ rows+56(FP), SI
 
-row88:
+row99:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS     (BX)(AX*1), Y0
@@ -2777,11 +3176,11 @@ row88:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row88
+	JNZ         row99
 	VZEROUPPER
 	RET
 
-part87:
+part98:
 	LEAQ    tailWindow<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
@@ -2792,7 +3191,7 @@ part87:
 	MOVQ    gates+16(FP), BX
 	MOVQ    rows+56(FP), SI
 
-row89:
+row100:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMASKMOVPS  (BX)(AX*1), Y0, Y1
@@ -2805,7 +3204,7 @@ row89:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row89
+	JNZ         row100
 	VZEROUPPER
 	RET
 
@@ -2814,7 +3213,7 @@ row89:
 TEXT ·updateBackwardAVX2(SB), NOSPLIT, $0-168
 	MOVQ         lanes+160(FP), AX
 	CMPQ         AX, $0x08
-	JNE          part90
+	JNE          part101
 	MOVQ         hiddenScale+136(FP), AX
 	VMOVUPS      (AX), Y0
 	MOVQ         hiddenShift+144(FP), AX
@@ -2831,7 +3230,7 @@ TEXT ·updateBackwardAVX2(SB), NOSPLIT, $0-168
 	MOVQ         beforeGradient+56(FP), R10
 	MOVQ         rows+152(FP), R11
 
-row91:
+row102:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(SI)
@@ -2876,11 +3275,11 @@ row91:
 	ADDQ         candidateGradientStride+112(FP), R9
 	ADDQ         beforeGradientStride+120(FP), R10
 	DECQ         R11
-	JNZ          row91
+	JNZ          row102
 	VZEROUPPER
 	RET
 
-part90:
+part101:
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
@@ -2901,7 +3300,7 @@ part90:
 	MOVQ         beforeGradient+56(FP), R10
 	MOVQ         rows+152(FP), R11
 
-row92:
+row103:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(SI)
@@ -2946,7 +3345,7 @@ row92:
 	ADDQ         candidateGradientStride+112(FP), R9
 	ADDQ         beforeGradientStride+120(FP), R10
 	DECQ         R11
-	JNZ          row92
+	JNZ          row103
 	VZEROUPPER
 	RET
 
@@ -2955,7 +3354,7 @@ row92:
 TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         lanes+40(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part93
+	JNE          part104
 	VBROADCASTSS count+48(FP), Z0
 	MOVQ         x+16(FP), AX
 	VPXORD       Z1, Z1, Z1
@@ -2964,9 +3363,9 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-56
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+32(FP), CX
 
-four94:
+four105:
 	CMPQ       CX, $0x04
-	JL         rest95
+	JL         rest106
 	PREFETCHT0 128(AX)
 	VMOVUPS    (AX), Z5
 	VADDPS     Z5, Z1, Z1
@@ -2984,19 +3383,19 @@ four94:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x04, CX
-	JMP        four94
+	JMP        four105
 
-rest95:
+rest106:
 	TESTQ      CX, CX
-	JZ         done96
+	JZ         done107
 	PREFETCHT0 128(AX)
 	VMOVUPS    (AX), Z5
 	VADDPS     Z5, Z1, Z1
 	ADDQ       xStride+24(FP), AX
 	DECQ       CX
-	JMP        rest95
+	JMP        rest106
 
-done96:
+done107:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -3010,9 +3409,9 @@ done96:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+32(FP), CX
 
-four97:
+four108:
 	CMPQ        CX, $0x04
-	JL          rest98
+	JL          rest109
 	VMOVUPS     (AX), Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
@@ -3030,19 +3429,19 @@ four97:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, CX
-	JMP         four97
+	JMP         four108
 
-rest98:
+rest109:
 	TESTQ       CX, CX
-	JZ          done99
+	JZ          done110
 	VMOVUPS     (AX), Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	DECQ        CX
-	JMP         rest98
+	JMP         rest109
 
-done99:
+done110:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -3057,7 +3456,7 @@ done99:
 	VZEROUPPER
 	RET
 
-part93:
+part104:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -3069,9 +3468,9 @@ part93:
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+32(FP), CX
 
-four100:
+four111:
 	CMPQ       CX, $0x04
-	JL         rest101
+	JL         rest112
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z1, Z1
@@ -3089,19 +3488,19 @@ four100:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x04, CX
-	JMP        four100
+	JMP        four111
 
-rest101:
+rest112:
 	TESTQ      CX, CX
-	JZ         done102
+	JZ         done113
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z1, Z1
 	ADDQ       xStride+24(FP), AX
 	DECQ       CX
-	JMP        rest101
+	JMP        rest112
 
-done102:
+done113:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -3115,9 +3514,9 @@ done102:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+32(FP), CX
 
-four103:
+four114:
 	CMPQ        CX, $0x04
-	JL          rest104
+	JL          rest115
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
@@ -3135,19 +3534,19 @@ four103:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, CX
-	JMP         four103
+	JMP         four114
 
-rest104:
+rest115:
 	TESTQ       CX, CX
-	JZ          done105
+	JZ          done116
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	DECQ        CX
-	JMP         rest104
+	JMP         rest115
 
-done105:
+done116:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -3167,7 +3566,7 @@ done105:
 TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part106
+	JNE     part117
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+56(FP), AX
@@ -3179,7 +3578,7 @@ TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row107:
+row118:
 	PREFETCHT0        128(AX)
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -3213,11 +3612,11 @@ row107:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row107
+	JNZ               row118
 	VZEROUPPER
 	RET
 
-part106:
+part117:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3232,7 +3631,7 @@ part106:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+72(FP), BX
 
-row108:
+row119:
 	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -3266,7 +3665,7 @@ row108:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row108
+	JNZ               row119
 	VZEROUPPER
 	RET
 
@@ -3275,7 +3674,7 @@ row108:
 TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    lanes+80(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part109
+	JNE     part120
 	MOVQ    hiddenScale+48(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+56(FP), AX
@@ -3287,7 +3686,7 @@ TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-88
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+72(FP), BX
 
-row110:
+row121:
 	PREFETCHT0        128(AX)
 	VMOVUPS           (CX), Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -3318,11 +3717,11 @@ row110:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row110
+	JNZ               row121
 	VZEROUPPER
 	RET
 
-part109:
+part120:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3337,7 +3736,7 @@ part109:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+72(FP), BX
 
-row111:
+row122:
 	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z3
 	VFMADD213PS       Z2, Z0, Z3
@@ -3368,7 +3767,7 @@ row111:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              BX
-	JNZ               row111
+	JNZ               row122
 	VZEROUPPER
 	RET
 
@@ -3377,7 +3776,7 @@ row111:
 TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
 	MOVQ    lanes+176(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part112
+	JNE     part123
 	MOVQ    hiddenMean+80(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    hiddenRstd+88(FP), AX
@@ -3394,7 +3793,7 @@ TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-184
 	MOVQ    input+16(FP), DX
 	MOVQ    rows+168(FP), BX
 
-row113:
+row124:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	VMOVUPS      (AX), Z7
@@ -3409,7 +3808,7 @@ row113:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         inputStride+56(FP), DX
 	DECQ         BX
-	JNZ          row113
+	JNZ          row124
 	MOVQ         betaGradient+160(FP), AX
 	VMOVUPS      (AX), Z7
 	VADDPS       Z6, Z7, Z7
@@ -3445,7 +3844,7 @@ row113:
 	MOVQ         inputGradient+32(FP), SI
 	MOVQ         rows+168(FP), DI
 
-row114:
+row125:
 	VMOVUPS      (AX), Z4
 	VMOVUPS      (CX), Z8
 	VMOVUPS      (DX), Z10
@@ -3465,11 +3864,11 @@ row114:
 	ADDQ         hiddenGradientStride+64(FP), BX
 	ADDQ         inputGradientStride+72(FP), SI
 	DECQ         DI
-	JNZ          row114
+	JNZ          row125
 	VZEROUPPER
 	RET
 
-part112:
+part123:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3489,7 +3888,7 @@ part112:
 	MOVQ      input+16(FP), DX
 	MOVQ      rows+168(FP), BX
 
-row115:
+row126:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	VMOVUPS.Z    (AX), K1, Z7
@@ -3504,7 +3903,7 @@ row115:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         inputStride+56(FP), DX
 	DECQ         BX
-	JNZ          row115
+	JNZ          row126
 	MOVQ         betaGradient+160(FP), AX
 	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z6, Z7, Z7
@@ -3540,7 +3939,7 @@ row115:
 	MOVQ         inputGradient+32(FP), SI
 	MOVQ         rows+168(FP), DI
 
-row116:
+row127:
 	VMOVUPS.Z    (AX), K1, Z4
 	VMOVUPS.Z    (CX), K1, Z8
 	VMOVUPS.Z    (DX), K1, Z10
@@ -3560,7 +3959,7 @@ row116:
 	ADDQ         hiddenGradientStride+64(FP), BX
 	ADDQ         inputGradientStride+72(FP), SI
 	DECQ         DI
-	JNZ          row116
+	JNZ          row127
 	VZEROUPPER
 	RET
 
@@ -3569,7 +3968,7 @@ row116:
 TEXT ·affineBackwardAVX512(SB), NOSPLIT, $0-112
 	MOVQ    lanes+104(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part117
+	JNE     part128
 	MOVQ    mean+48(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    rstd+56(FP), AX
@@ -3580,7 +3979,7 @@ TEXT ·affineBackwardAVX512(SB), NOSPLIT, $0-112
 	MOVQ    product+8(FP), CX
 	MOVQ    rows+96(FP), DX
 
-row118:
+row129:
 	PREFETCHT0   128(CX)
 	VMOVUPS      (AX), Z4
 	VADDPS       Z4, Z3, Z3
@@ -3590,7 +3989,7 @@ row118:
 	ADDQ         gradientStride+24(FP), AX
 	ADDQ         productStride+32(FP), CX
 	DECQ         DX
-	JNZ          row118
+	JNZ          row129
 	MOVQ         betaGradient+72(FP), AX
 	VMOVUPS      (AX), Z4
 	VADDPS       Z3, Z4, Z4
@@ -3612,7 +4011,7 @@ row118:
 	MOVQ         productGradient+16(FP), DX
 	MOVQ         rows+96(FP), BX
 
-row119:
+row130:
 	VMOVUPS      (AX), Z2
 	VMOVUPS      (CX), Z5
 	VSUBPS       Z3, Z2, Z2
@@ -3624,11 +4023,11 @@ row119:
 	ADDQ         productStride+32(FP), CX
 	ADDQ         productGradientStride+40(FP), DX
 	DECQ         BX
-	JNZ          row119
+	JNZ          row130
 	VZEROUPPER
 	RET
 
-part117:
+part128:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3642,7 +4041,7 @@ part117:
 	MOVQ      product+8(FP), CX
 	MOVQ      rows+96(FP), DX
 
-row120:
+row131:
 	PREFETCHT0   128(CX)
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z4, Z3, Z3
@@ -3652,7 +4051,7 @@ row120:
 	ADDQ         gradientStride+24(FP), AX
 	ADDQ         productStride+32(FP), CX
 	DECQ         DX
-	JNZ          row120
+	JNZ          row131
 	MOVQ         betaGradient+72(FP), AX
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z3, Z4, Z4
@@ -3674,7 +4073,7 @@ row120:
 	MOVQ         productGradient+16(FP), DX
 	MOVQ         rows+96(FP), BX
 
-row121:
+row132:
 	VMOVUPS.Z    (AX), K1, Z2
 	VMOVUPS.Z    (CX), K1, Z5
 	VSUBPS       Z3, Z2, Z2
@@ -3686,7 +4085,7 @@ row121:
 	ADDQ         productStride+32(FP), CX
 	ADDQ         productGradientStride+40(FP), DX
 	DECQ         BX
-	JNZ          row121
+	JNZ          row132
 	VZEROUPPER
 	RET
 
@@ -3695,7 +4094,7 @@ row121:
 TEXT ·candidateForwardAVX512(SB), NOSPLIT, $0-112
 	MOVQ    lanes+104(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part122
+	JNE     part133
 	MOVQ    hiddenScale+64(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    hiddenShift+72(FP), AX
@@ -3710,7 +4109,7 @@ TEXT ·candidateForwardAVX512(SB), NOSPLIT, $0-112
 	MOVQ    reset+24(FP), BX
 	MOVQ    rows+96(FP), SI
 
-row123:
+row134:
 	PREFETCHT0        128(AX)
 	VMOVUPS           (CX), Z4
 	VFMADD213PS       Z1, Z0, Z4
@@ -3747,11 +4146,11 @@ row123:
 	ADDQ              inputStride+48(FP), DX
 	ADDQ              resetStride+56(FP), BX
 	DECQ              SI
-	JNZ               row123
+	JNZ               row134
 	VZEROUPPER
 	RET
 
-part122:
+part133:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -3769,7 +4168,7 @@ part122:
 	MOVQ      reset+24(FP), BX
 	MOVQ      rows+96(FP), SI
 
-row124:
+row135:
 	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z4
 	VFMADD213PS       Z1, Z0, Z4
@@ -3806,7 +4205,7 @@ row124:
 	ADDQ              inputStride+48(FP), DX
 	ADDQ              resetStride+56(FP), BX
 	DECQ              SI
-	JNZ               row124
+	JNZ               row135
 	VZEROUPPER
 	RET
 
@@ -3815,7 +4214,7 @@ row124:
 TEXT ·momentsGatheredAVX512(SB), NOSPLIT, $0-64
 	MOVQ         lanes+48(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part125
+	JNE          part136
 	VBROADCASTSS count+56(FP), Z0
 	MOVQ         x+16(FP), AX
 	MOVQ         order+32(FP), CX
@@ -3825,9 +4224,9 @@ TEXT ·momentsGatheredAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+40(FP), BX
 
-four126:
+four137:
 	CMPQ       BX, $0x04
-	JL         rest127
+	JL         rest138
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -3853,11 +4252,11 @@ four126:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       $0x04, CX
 	SUBQ       $0x04, BX
-	JMP        four126
+	JMP        four137
 
-rest127:
+rest138:
 	TESTQ      BX, BX
-	JZ         done128
+	JZ         done139
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -3865,9 +4264,9 @@ rest127:
 	VADDPS     Z5, Z1, Z1
 	ADDQ       $0x04, CX
 	DECQ       BX
-	JMP        rest127
+	JMP        rest138
 
-done128:
+done139:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -3882,9 +4281,9 @@ done128:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+40(FP), BX
 
-four129:
+four140:
 	CMPQ        BX, $0x04
-	JL          rest130
+	JL          rest141
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS     (AX)(DX*1), Z2
@@ -3910,11 +4309,11 @@ four129:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        $0x04, CX
 	SUBQ        $0x04, BX
-	JMP         four129
+	JMP         four140
 
-rest130:
+rest141:
 	TESTQ       BX, BX
-	JZ          done131
+	JZ          done142
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS     (AX)(DX*1), Z2
@@ -3922,9 +4321,9 @@ rest130:
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        $0x04, CX
 	DECQ        BX
-	JMP         rest130
+	JMP         rest141
 
-done131:
+done142:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -3939,7 +4338,7 @@ done131:
 	VZEROUPPER
 	RET
 
-part125:
+part136:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -3952,9 +4351,9 @@ part125:
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+40(FP), BX
 
-four132:
+four143:
 	CMPQ       BX, $0x04
-	JL         rest133
+	JL         rest144
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -3980,11 +4379,11 @@ four132:
 	VADDPS     Z5, Z4, Z4
 	ADDQ       $0x04, CX
 	SUBQ       $0x04, BX
-	JMP        four132
+	JMP        four143
 
-rest133:
+rest144:
 	TESTQ      BX, BX
-	JZ         done134
+	JZ         done145
 	MOVLQSX    (CX), DX
 	IMULQ      xStride+24(FP), DX
 	PREFETCHT0 128(AX)(DX*1)
@@ -3992,9 +4391,9 @@ rest133:
 	VADDPS     Z5, Z1, Z1
 	ADDQ       $0x04, CX
 	DECQ       BX
-	JMP        rest133
+	JMP        rest144
 
-done134:
+done145:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -4009,9 +4408,9 @@ done134:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+40(FP), BX
 
-four135:
+four146:
 	CMPQ        BX, $0x04
-	JL          rest136
+	JL          rest147
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS.Z   (AX)(DX*1), K1, Z2
@@ -4037,11 +4436,11 @@ four135:
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        $0x04, CX
 	SUBQ        $0x04, BX
-	JMP         four135
+	JMP         four146
 
-rest136:
+rest147:
 	TESTQ       BX, BX
-	JZ          done137
+	JZ          done148
 	MOVLQSX     (CX), DX
 	IMULQ       xStride+24(FP), DX
 	VMOVUPS.Z   (AX)(DX*1), K1, Z2
@@ -4049,9 +4448,9 @@ rest136:
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        $0x04, CX
 	DECQ        BX
-	JMP         rest136
+	JMP         rest147
 
-done137:
+done148:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -4071,7 +4470,7 @@ done137:
 TEXT ·gateTanhGatheredAVX512(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part138
+	JNE     part149
 	MOVQ    hiddenScale+56(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+64(FP), AX
@@ -4084,7 +4483,7 @@ TEXT ·gateTanhGatheredAVX512(SB), NOSPLIT, $0-96
 	MOVQ    order+48(FP), BX
 	MOVQ    rows+80(FP), DI
 
-row139:
+row150:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+40(FP), SI
 	PREFETCHT0        128(AX)
@@ -4120,11 +4519,11 @@ row139:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              $0x04, BX
 	DECQ              DI
-	JNZ               row139
+	JNZ               row150
 	VZEROUPPER
 	RET
 
-part138:
+part149:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -4140,7 +4539,7 @@ part138:
 	MOVQ      order+48(FP), BX
 	MOVQ      rows+80(FP), DI
 
-row140:
+row151:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+40(FP), SI
 	PREFETCHT0        128(AX)
@@ -4176,7 +4575,7 @@ row140:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              $0x04, BX
 	DECQ              DI
-	JNZ               row140
+	JNZ               row151
 	VZEROUPPER
 	RET
 
@@ -4185,7 +4584,7 @@ row140:
 TEXT ·gateSigmoidGatheredAVX512(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part141
+	JNE     part152
 	MOVQ    hiddenScale+56(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    inputScale+64(FP), AX
@@ -4198,7 +4597,7 @@ TEXT ·gateSigmoidGatheredAVX512(SB), NOSPLIT, $0-96
 	MOVQ    order+48(FP), BX
 	MOVQ    rows+80(FP), DI
 
-row142:
+row153:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+40(FP), SI
 	PREFETCHT0        128(AX)
@@ -4231,11 +4630,11 @@ row142:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              $0x04, BX
 	DECQ              DI
-	JNZ               row142
+	JNZ               row153
 	VZEROUPPER
 	RET
 
-part141:
+part152:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -4251,7 +4650,7 @@ part141:
 	MOVQ      order+48(FP), BX
 	MOVQ      rows+80(FP), DI
 
-row143:
+row154:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+40(FP), SI
 	PREFETCHT0        128(AX)
@@ -4284,7 +4683,7 @@ row143:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              $0x04, BX
 	DECQ              DI
-	JNZ               row143
+	JNZ               row154
 	VZEROUPPER
 	RET
 
@@ -4293,7 +4692,7 @@ row143:
 TEXT ·affinePairBackwardGatheredAVX512(SB), NOSPLIT, $0-192
 	MOVQ    lanes+184(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part144
+	JNE     part155
 	MOVQ    hiddenMean+88(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    hiddenRstd+96(FP), AX
@@ -4311,7 +4710,7 @@ TEXT ·affinePairBackwardGatheredAVX512(SB), NOSPLIT, $0-192
 	MOVQ    order+80(FP), BX
 	MOVQ    rows+176(FP), DI
 
-row145:
+row156:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	PREFETCHT0   128(CX)
@@ -4328,7 +4727,7 @@ row145:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row145
+	JNZ          row156
 	MOVQ         betaGradient+168(FP), AX
 	VMOVUPS      (AX), Z7
 	VADDPS       Z6, Z7, Z7
@@ -4366,7 +4765,7 @@ row145:
 	MOVQ         order+80(FP), R9
 	MOVQ         rows+176(FP), R11
 
-row146:
+row157:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	MOVLQSX      (R9), R10
@@ -4392,11 +4791,11 @@ row146:
 	ADDQ         hiddenGradientStride+64(FP), DI
 	ADDQ         $0x04, R9
 	DECQ         R11
-	JNZ          row146
+	JNZ          row157
 	VZEROUPPER
 	RET
 
-part144:
+part155:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -4417,7 +4816,7 @@ part144:
 	MOVQ      order+80(FP), BX
 	MOVQ      rows+176(FP), DI
 
-row147:
+row158:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	PREFETCHT0   128(CX)
@@ -4434,7 +4833,7 @@ row147:
 	ADDQ         hiddenStride+48(FP), CX
 	ADDQ         $0x04, BX
 	DECQ         DI
-	JNZ          row147
+	JNZ          row158
 	MOVQ         betaGradient+168(FP), AX
 	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z6, Z7, Z7
@@ -4472,7 +4871,7 @@ row147:
 	MOVQ         order+80(FP), R9
 	MOVQ         rows+176(FP), R11
 
-row148:
+row159:
 	MOVLQSX      (BX), SI
 	IMULQ        inputStride+56(FP), SI
 	MOVLQSX      (R9), R10
@@ -4498,7 +4897,7 @@ row148:
 	ADDQ         hiddenGradientStride+64(FP), DI
 	ADDQ         $0x04, R9
 	DECQ         R11
-	JNZ          row148
+	JNZ          row159
 	VZEROUPPER
 	RET
 
@@ -4507,7 +4906,7 @@ row148:
 TEXT ·affineBackwardGatheredAVX512(SB), NOSPLIT, $0-120
 	MOVQ    lanes+112(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part149
+	JNE     part160
 	MOVQ    mean+56(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    rstd+64(FP), AX
@@ -4519,7 +4918,7 @@ TEXT ·affineBackwardGatheredAVX512(SB), NOSPLIT, $0-120
 	MOVQ    order+48(FP), DX
 	MOVQ    rows+104(FP), SI
 
-row150:
+row161:
 	MOVLQSX      (DX), BX
 	IMULQ        productStride+32(FP), BX
 	PREFETCHT0   128(CX)(BX*1)
@@ -4531,7 +4930,7 @@ row150:
 	ADDQ         gradientStride+24(FP), AX
 	ADDQ         $0x04, DX
 	DECQ         SI
-	JNZ          row150
+	JNZ          row161
 	MOVQ         betaGradient+80(FP), AX
 	VMOVUPS      (AX), Z4
 	VADDPS       Z3, Z4, Z4
@@ -4555,7 +4954,7 @@ row150:
 	MOVQ         order+48(FP), DI
 	MOVQ         rows+104(FP), R9
 
-row151:
+row162:
 	MOVLQSX      (DX), BX
 	IMULQ        productStride+32(FP), BX
 	MOVLQSX      (DI), R8
@@ -4573,11 +4972,11 @@ row151:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         R9
-	JNZ          row151
+	JNZ          row162
 	VZEROUPPER
 	RET
 
-part149:
+part160:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -4592,7 +4991,7 @@ part149:
 	MOVQ      order+48(FP), DX
 	MOVQ      rows+104(FP), SI
 
-row152:
+row163:
 	MOVLQSX      (DX), BX
 	IMULQ        productStride+32(FP), BX
 	PREFETCHT0   128(CX)(BX*1)
@@ -4604,7 +5003,7 @@ row152:
 	ADDQ         gradientStride+24(FP), AX
 	ADDQ         $0x04, DX
 	DECQ         SI
-	JNZ          row152
+	JNZ          row163
 	MOVQ         betaGradient+80(FP), AX
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z3, Z4, Z4
@@ -4628,7 +5027,7 @@ row152:
 	MOVQ         order+48(FP), DI
 	MOVQ         rows+104(FP), R9
 
-row153:
+row164:
 	MOVLQSX      (DX), BX
 	IMULQ        productStride+32(FP), BX
 	MOVLQSX      (DI), R8
@@ -4646,7 +5045,7 @@ row153:
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, DI
 	DECQ         R9
-	JNZ          row153
+	JNZ          row164
 	VZEROUPPER
 	RET
 
@@ -4655,7 +5054,7 @@ row153:
 TEXT ·candidateForwardGatheredAVX512(SB), NOSPLIT, $0-120
 	MOVQ    lanes+112(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part154
+	JNE     part165
 	MOVQ    hiddenScale+72(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    hiddenShift+80(FP), AX
@@ -4671,7 +5070,7 @@ TEXT ·candidateForwardGatheredAVX512(SB), NOSPLIT, $0-120
 	MOVQ    reset+24(FP), DI
 	MOVQ    rows+104(FP), R8
 
-row155:
+row166:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+48(FP), SI
 	PREFETCHT0        128(AX)
@@ -4710,11 +5109,11 @@ row155:
 	ADDQ              $0x04, BX
 	ADDQ              resetStride+56(FP), DI
 	DECQ              R8
-	JNZ               row155
+	JNZ               row166
 	VZEROUPPER
 	RET
 
-part154:
+part165:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -4733,7 +5132,7 @@ part154:
 	MOVQ      reset+24(FP), DI
 	MOVQ      rows+104(FP), R8
 
-row156:
+row167:
 	MOVLQSX           (BX), SI
 	IMULQ             inputStride+48(FP), SI
 	PREFETCHT0        128(AX)
@@ -4772,7 +5171,373 @@ row156:
 	ADDQ              $0x04, BX
 	ADDQ              resetStride+56(FP), DI
 	DECQ              R8
-	JNZ               row156
+	JNZ               row167
+	VZEROUPPER
+	RET
+
+// func gateTanhScalarAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gateTanhScalarAVX512(SB), NOSPLIT, $0-88
+	MOVQ    lanes+80(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part168
+	MOVQ    hiddenScale+48(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    inputScale+56(FP), AX
+	VMOVUPS (AX), Z1
+	MOVQ    shift+64(FP), AX
+	VMOVUPS (AX), Z2
+	MOVQ    gate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    rows+72(FP), BX
+
+row169:
+	PREFETCHT0        128(AX)
+	VMOVUPS           (CX), Z3
+	VFMADD213PS       Z2, Z0, Z3
+	VBROADCASTSS      (DX), Z4
+	VFMADD231PS       Z4, Z1, Z3
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z3, Z4
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z5
+	VADDPS            Z4, Z4, Z4
+	VMINPS            Z4, Z5, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z5
+	VRNDSCALEPS       $0x00, Z5, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z6
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z4, Z7
+	VFMADD213PS       Z4, Z7, Z6
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z4
+	VSCALEFPS         Z5, Z4, Z4
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z4, Z5
+	VFMADD213PS       Z5, Z4, Z6
+	VADDPS.BCST       lanes40000000<>+0(SB), Z6, Z4
+	VDIVPS            Z4, Z6, Z4
+	VANDPS.BCST       lanes80000000<>+0(SB), Z3, Z3
+	VORPS             Z3, Z4, Z3
+	VMOVUPS           Z3, (AX)
+	ADDQ              gateStride+24(FP), AX
+	ADDQ              hiddenStride+32(FP), CX
+	ADDQ              inputStride+40(FP), DX
+	DECQ              BX
+	JNZ               row169
+	VZEROUPPER
+	RET
+
+part168:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      hiddenScale+48(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      inputScale+56(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	MOVQ      shift+64(FP), AX
+	VMOVUPS.Z (AX), K1, Z2
+	MOVQ      gate+0(FP), AX
+	MOVQ      hidden+8(FP), CX
+	MOVQ      input+16(FP), DX
+	MOVQ      rows+72(FP), BX
+
+row170:
+	PREFETCHT0        128(AX)
+	VMOVUPS.Z         (CX), K1, Z3
+	VFMADD213PS       Z2, Z0, Z3
+	VBROADCASTSS      (DX), Z4
+	VFMADD231PS       Z4, Z1, Z3
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z3, Z4
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z5
+	VADDPS            Z4, Z4, Z4
+	VMINPS            Z4, Z5, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z5
+	VRNDSCALEPS       $0x00, Z5, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z6
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z4, Z7
+	VFMADD213PS       Z4, Z7, Z6
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z4
+	VSCALEFPS         Z5, Z4, Z4
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z4, Z5
+	VFMADD213PS       Z5, Z4, Z6
+	VADDPS.BCST       lanes40000000<>+0(SB), Z6, Z4
+	VDIVPS            Z4, Z6, Z4
+	VANDPS.BCST       lanes80000000<>+0(SB), Z3, Z3
+	VORPS             Z3, Z4, Z3
+	VMOVUPS           Z3, K1, (AX)
+	ADDQ              gateStride+24(FP), AX
+	ADDQ              hiddenStride+32(FP), CX
+	ADDQ              inputStride+40(FP), DX
+	DECQ              BX
+	JNZ               row170
+	VZEROUPPER
+	RET
+
+// func gateSigmoidScalarAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gateSigmoidScalarAVX512(SB), NOSPLIT, $0-88
+	MOVQ    lanes+80(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part171
+	MOVQ    hiddenScale+48(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    inputScale+56(FP), AX
+	VMOVUPS (AX), Z1
+	MOVQ    shift+64(FP), AX
+	VMOVUPS (AX), Z2
+	MOVQ    gate+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    rows+72(FP), BX
+
+row172:
+	PREFETCHT0        128(AX)
+	VMOVUPS           (CX), Z3
+	VFMADD213PS       Z2, Z0, Z3
+	VBROADCASTSS      (DX), Z4
+	VFMADD231PS       Z4, Z1, Z3
+	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
+	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VMAXPS            Z4, Z6, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x00, Z6, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
+	VSCALEFPS         Z6, Z7, Z4
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
+	VPMOVD2M          Z3, K1
+	VBLENDMPS         Z4, Z6, K1, Z5
+	VADDPS.BCST       lanes3f800000<>+0(SB), Z4, Z3
+	VDIVPS            Z3, Z5, Z3
+	VMOVUPS           Z3, (AX)
+	ADDQ              gateStride+24(FP), AX
+	ADDQ              hiddenStride+32(FP), CX
+	ADDQ              inputStride+40(FP), DX
+	DECQ              BX
+	JNZ               row172
+	VZEROUPPER
+	RET
+
+part171:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      hiddenScale+48(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      inputScale+56(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	MOVQ      shift+64(FP), AX
+	VMOVUPS.Z (AX), K1, Z2
+	MOVQ      gate+0(FP), AX
+	MOVQ      hidden+8(FP), CX
+	MOVQ      input+16(FP), DX
+	MOVQ      rows+72(FP), BX
+
+row173:
+	PREFETCHT0        128(AX)
+	VMOVUPS.Z         (CX), K1, Z3
+	VFMADD213PS       Z2, Z0, Z3
+	VBROADCASTSS      (DX), Z4
+	VFMADD231PS       Z4, Z1, Z3
+	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
+	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VMAXPS            Z4, Z6, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x00, Z6, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
+	VSCALEFPS         Z6, Z7, Z4
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
+	VPMOVD2M          Z3, K2
+	VBLENDMPS         Z4, Z6, K2, Z5
+	VADDPS.BCST       lanes3f800000<>+0(SB), Z4, Z3
+	VDIVPS            Z3, Z5, Z3
+	VMOVUPS           Z3, K1, (AX)
+	ADDQ              gateStride+24(FP), AX
+	ADDQ              hiddenStride+32(FP), CX
+	ADDQ              inputStride+40(FP), DX
+	DECQ              BX
+	JNZ               row173
+	VZEROUPPER
+	RET
+
+// func affinePairBackwardScalarAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGammaGradient *float32, betaGradient *float32, rows int, lanes int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·affinePairBackwardScalarAVX512(SB), NOSPLIT, $0-152
+	MOVQ    lanes+144(FP), AX
+	CMPQ    AX, $0x10
+	JNE     part174
+	MOVQ    hiddenMean+64(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    hiddenRstd+72(FP), AX
+	VMOVUPS (AX), Z1
+	VPXORD  Z2, Z2, Z2
+	MOVQ    inputMean+104(FP), AX
+	VMOVUPS (AX), Z3
+	MOVQ    inputRstd+112(FP), AX
+	VMOVUPS (AX), Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	MOVQ    gradient+0(FP), AX
+	MOVQ    hidden+8(FP), CX
+	MOVQ    input+16(FP), DX
+	MOVQ    rows+136(FP), BX
+
+row175:
+	PREFETCHT0   128(CX)
+	VMOVUPS      (AX), Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (CX), Z8
+	VSUBPS       Z0, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (DX), Z8
+	VSUBPS       Z3, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         gradientStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         inputStride+48(FP), DX
+	DECQ         BX
+	JNZ          row175
+	MOVQ         betaGradient+128(FP), AX
+	VMOVUPS      (AX), Z3
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      Z3, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         hiddenGammaGradient+88(FP), AX
+	VMOVUPS      (AX), Z3
+	VADDPS       Z2, Z3, Z3
+	VMOVUPS      Z3, (AX)
+	MOVQ         hiddenGamma+80(FP), AX
+	VMOVUPS      (AX), Z3
+	VMULPS       Z1, Z3, Z3
+	VBROADCASTSS hiddenShare+96(FP), Z7
+	VMULPS       Z7, Z6, Z6
+	VMULPS       Z7, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	VMULPS       Z4, Z5, Z2
+	MOVQ         inputGammaGradient+120(FP), AX
+	VMOVUPS      (AX), Z4
+	VADDPS       Z2, Z4, Z2
+	VMOVUPS      Z2, (AX)
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         hiddenGradient+24(FP), DX
+	MOVQ         rows+136(FP), BX
+
+row176:
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (CX), Z4
+	VSUBPS       Z6, Z2, Z2
+	VSUBPS       Z0, Z4, Z4
+	VFNMADD231PS Z1, Z4, Z2
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, (DX)
+	ADDQ         gradientStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         hiddenGradientStride+56(FP), DX
+	DECQ         BX
+	JNZ          row176
+	VZEROUPPER
+	RET
+
+part174:
+	MOVL      $-1, CX
+	BZHIL     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      hiddenMean+64(FP), AX
+	VMOVUPS.Z (AX), K1, Z0
+	MOVQ      hiddenRstd+72(FP), AX
+	VMOVUPS.Z (AX), K1, Z1
+	VPXORD    Z2, Z2, Z2
+	MOVQ      inputMean+104(FP), AX
+	VMOVUPS.Z (AX), K1, Z3
+	MOVQ      inputRstd+112(FP), AX
+	VMOVUPS.Z (AX), K1, Z4
+	VPXORD    Z5, Z5, Z5
+	VPXORD    Z6, Z6, Z6
+	MOVQ      gradient+0(FP), AX
+	MOVQ      hidden+8(FP), CX
+	MOVQ      input+16(FP), DX
+	MOVQ      rows+136(FP), BX
+
+row177:
+	PREFETCHT0   128(CX)
+	VMOVUPS.Z    (AX), K1, Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS.Z    (CX), K1, Z8
+	VSUBPS       Z0, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (DX), Z8
+	VSUBPS       Z3, Z8, Z8
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         gradientStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         inputStride+48(FP), DX
+	DECQ         BX
+	JNZ          row177
+	MOVQ         betaGradient+128(FP), AX
+	VMOVUPS.Z    (AX), K1, Z3
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      Z3, K1, (AX)
+	VMULPS       Z1, Z2, Z2
+	MOVQ         hiddenGammaGradient+88(FP), AX
+	VMOVUPS.Z    (AX), K1, Z3
+	VADDPS       Z2, Z3, Z3
+	VMOVUPS      Z3, K1, (AX)
+	MOVQ         hiddenGamma+80(FP), AX
+	VMOVUPS.Z    (AX), K1, Z3
+	VMULPS       Z1, Z3, Z3
+	VBROADCASTSS hiddenShare+96(FP), Z7
+	VMULPS       Z7, Z6, Z6
+	VMULPS       Z7, Z2, Z2
+	VMULPS       Z1, Z2, Z1
+	VMULPS       Z4, Z5, Z2
+	MOVQ         inputGammaGradient+120(FP), AX
+	VMOVUPS.Z    (AX), K1, Z4
+	VADDPS       Z2, Z4, Z2
+	VMOVUPS      Z2, K1, (AX)
+	MOVQ         gradient+0(FP), AX
+	MOVQ         hidden+8(FP), CX
+	MOVQ         hiddenGradient+24(FP), DX
+	MOVQ         rows+136(FP), BX
+
+row178:
+	VMOVUPS.Z    (AX), K1, Z2
+	VMOVUPS.Z    (CX), K1, Z4
+	VSUBPS       Z6, Z2, Z2
+	VSUBPS       Z0, Z4, Z4
+	VFNMADD231PS Z1, Z4, Z2
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, K1, (DX)
+	ADDQ         gradientStride+32(FP), AX
+	ADDQ         hiddenStride+40(FP), CX
+	ADDQ         hiddenGradientStride+56(FP), DX
+	DECQ         BX
+	JNZ          row178
 	VZEROUPPER
 	RET
 
@@ -4781,7 +5546,7 @@ row156:
 TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
 	MOVQ   lanes+32(FP), AX
 	CMPQ   AX, $0x10
-	JNE    part157
+	JNE    part179
 	MOVQ   x+8(FP), AX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4789,9 +5554,9 @@ TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
 	VPXORD Z3, Z3, Z3
 	MOVQ   rows+24(FP), CX
 
-four158:
+four180:
 	CMPQ    CX, $0x04
-	JL      rest159
+	JL      rest181
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    xStride+16(FP), AX
@@ -4805,18 +5570,18 @@ four158:
 	VADDPS  Z4, Z3, Z3
 	ADDQ    xStride+16(FP), AX
 	SUBQ    $0x04, CX
-	JMP     four158
+	JMP     four180
 
-rest159:
+rest181:
 	TESTQ   CX, CX
-	JZ      done160
+	JZ      done182
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    xStride+16(FP), AX
 	DECQ    CX
-	JMP     rest159
+	JMP     rest181
 
-done160:
+done182:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z2, Z1
 	VADDPS  Z1, Z0, Z0
@@ -4827,7 +5592,7 @@ done160:
 	VZEROUPPER
 	RET
 
-part157:
+part179:
 	MOVL   $-1, CX
 	BZHIL  AX, CX, CX
 	KMOVW  CX, K1
@@ -4838,9 +5603,9 @@ part157:
 	VPXORD Z3, Z3, Z3
 	MOVQ   rows+24(FP), CX
 
-four161:
+four183:
 	CMPQ      CX, $0x04
-	JL        rest162
+	JL        rest184
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
@@ -4854,18 +5619,18 @@ four161:
 	VADDPS    Z4, Z3, Z3
 	ADDQ      xStride+16(FP), AX
 	SUBQ      $0x04, CX
-	JMP       four161
+	JMP       four183
 
-rest162:
+rest184:
 	TESTQ     CX, CX
-	JZ        done163
+	JZ        done185
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
 	DECQ      CX
-	JMP       rest162
+	JMP       rest184
 
-done163:
+done185:
 	VADDPS    Z1, Z0, Z0
 	VADDPS    Z3, Z2, Z1
 	VADDPS    Z1, Z0, Z0
@@ -4881,7 +5646,7 @@ done163:
 TEXT ·foldAVX512(SB), NOSPLIT, $0-56
 	MOVQ         lanes+48(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part164
+	JNE          part186
 	MOVQ         gamma+16(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         rstd+40(FP), AX
@@ -4899,7 +5664,7 @@ TEXT ·foldAVX512(SB), NOSPLIT, $0-56
 	VZEROUPPER
 	RET
 
-part164:
+part186:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -4925,14 +5690,14 @@ part164:
 TEXT ·cellForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x10
-	JNE  part165
+	JNE  part187
 	MOVQ spacing+48(FP), AX
 	MOVQ cell+0(FP), CX
 	MOVQ before+8(FP), DX
 	MOVQ gates+16(FP), BX
 	MOVQ rows+56(FP), SI
 
-row166:
+row188:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS     (BX), Z0
@@ -4946,11 +5711,11 @@ row166:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row166
+	JNZ         row188
 	VZEROUPPER
 	RET
 
-part165:
+part187:
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
@@ -4960,7 +5725,7 @@ part165:
 	MOVQ  gates+16(FP), BX
 	MOVQ  rows+56(FP), SI
 
-row167:
+row189:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS.Z   (BX), K1, Z0
@@ -4974,7 +5739,7 @@ row167:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row167
+	JNZ         row189
 	VZEROUPPER
 	RET
 
@@ -4983,7 +5748,7 @@ row167:
 TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    lanes+88(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part168
+	JNE     part190
 	MOVQ    scale+64(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    shift+72(FP), AX
@@ -4994,7 +5759,7 @@ TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ    hidden+24(FP), BX
 	MOVQ    rows+80(FP), SI
 
-row169:
+row191:
 	PREFETCHT0        128(DX)
 	PREFETCHT0        128(BX)
 	VMOVUPS           (AX), Z2
@@ -5031,11 +5796,11 @@ row169:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row169
+	JNZ               row191
 	VZEROUPPER
 	RET
 
-part168:
+part190:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -5049,7 +5814,7 @@ part168:
 	MOVQ      hidden+24(FP), BX
 	MOVQ      rows+80(FP), SI
 
-row170:
+row192:
 	PREFETCHT0        128(DX)
 	PREFETCHT0        128(BX)
 	VMOVUPS.Z         (AX), K1, Z2
@@ -5086,7 +5851,7 @@ row170:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row170
+	JNZ               row192
 	VZEROUPPER
 	RET
 
@@ -5095,7 +5860,7 @@ row170:
 TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x10
-	JNE     part171
+	JNE     part193
 	MOVQ    mean+112(FP), AX
 	VMOVUPS (AX), Z0
 	MOVQ    rstd+120(FP), AX
@@ -5109,7 +5874,7 @@ TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    cell+32(FP), SI
 	MOVQ    rows+160(FP), DI
 
-row172:
+row194:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -5134,7 +5899,7 @@ row172:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row172
+	JNZ          row194
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS      (AX), Z4
 	VADDPS       Z3, Z4, Z4
@@ -5160,7 +5925,7 @@ row172:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row173:
+row195:
 	PREFETCHT0   128(R8)
 	VMOVUPS      (AX), Z2
 	VMOVUPS      (CX), Z5
@@ -5193,11 +5958,11 @@ row173:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row173
+	JNZ          row195
 	VZEROUPPER
 	RET
 
-part171:
+part193:
 	MOVL      $-1, CX
 	BZHIL     AX, CX, CX
 	KMOVW     CX, K1
@@ -5214,7 +5979,7 @@ part171:
 	MOVQ      cell+32(FP), SI
 	MOVQ      rows+160(FP), DI
 
-row174:
+row196:
 	PREFETCHT0   128(AX)
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
@@ -5239,7 +6004,7 @@ row174:
 	ADDQ         tanhStride+80(FP), BX
 	ADDQ         cellStride+88(FP), SI
 	DECQ         DI
-	JNZ          row174
+	JNZ          row196
 	MOVQ         betaGradient+136(FP), AX
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z3, Z4, Z4
@@ -5265,7 +6030,7 @@ row174:
 	MOVQ         cellGradient+48(FP), R8
 	MOVQ         rows+160(FP), R9
 
-row175:
+row197:
 	PREFETCHT0   128(R8)
 	VMOVUPS.Z    (AX), K1, Z2
 	VMOVUPS.Z    (CX), K1, Z5
@@ -5298,7 +6063,7 @@ row175:
 	ADDQ         gateGradientStride+96(FP), DI
 	ADDQ         cellGradientStride+104(FP), R8
 	DECQ         R9
-	JNZ          row175
+	JNZ          row197
 	VZEROUPPER
 	RET
 
@@ -5307,7 +6072,7 @@ row175:
 TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x10
-	JNE  part176
+	JNE  part198
 	MOVQ spacing+80(FP), AX
 	MOVQ cellGradient+0(FP), CX
 	MOVQ gates+8(FP), DX
@@ -5316,7 +6081,7 @@ TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ beforeGradient+32(FP), DI
 	MOVQ rows+88(FP), R8
 
-row177:
+row199:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -5351,11 +6116,11 @@ row177:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row177
+	JNZ          row199
 	VZEROUPPER
 	RET
 
-part176:
+part198:
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
@@ -5367,7 +6132,7 @@ part176:
 	MOVQ  beforeGradient+32(FP), DI
 	MOVQ  rows+88(FP), R8
 
-row178:
+row200:
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(DX)(AX*1)
@@ -5402,7 +6167,7 @@ row178:
 	ADDQ         gatesGradientStride+64(FP), SI
 	ADDQ         beforeGradientStride+72(FP), DI
 	DECQ         R8
-	JNZ          row178
+	JNZ          row200
 	VZEROUPPER
 	RET
 
@@ -5411,14 +6176,14 @@ row178:
 TEXT ·updateForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ lanes+64(FP), AX
 	CMPQ AX, $0x10
-	JNE  part179
+	JNE  part201
 	MOVQ spacing+48(FP), AX
 	MOVQ after+0(FP), CX
 	MOVQ before+8(FP), DX
 	MOVQ gates+16(FP), BX
 	MOVQ rows+56(FP), SI
 
-row180:
+row202:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS     (BX)(AX*1), Z0
@@ -5431,11 +6196,11 @@ row180:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row180
+	JNZ         row202
 	VZEROUPPER
 	RET
 
-part179:
+part201:
 	MOVL  $-1, CX
 	BZHIL AX, CX, CX
 	KMOVW CX, K1
@@ -5445,7 +6210,7 @@ part179:
 	MOVQ  gates+16(FP), BX
 	MOVQ  rows+56(FP), SI
 
-row181:
+row203:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS.Z   (BX)(AX*1), K1, Z0
@@ -5458,7 +6223,7 @@ row181:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row181
+	JNZ         row203
 	VZEROUPPER
 	RET
 
@@ -5467,7 +6232,7 @@ row181:
 TEXT ·updateBackwardAVX512(SB), NOSPLIT, $0-168
 	MOVQ         lanes+160(FP), AX
 	CMPQ         AX, $0x10
-	JNE          part182
+	JNE          part204
 	MOVQ         hiddenScale+136(FP), AX
 	VMOVUPS      (AX), Z0
 	MOVQ         hiddenShift+144(FP), AX
@@ -5484,7 +6249,7 @@ TEXT ·updateBackwardAVX512(SB), NOSPLIT, $0-168
 	MOVQ         beforeGradient+56(FP), R10
 	MOVQ         rows+152(FP), R11
 
-row183:
+row205:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(SI)
@@ -5529,11 +6294,11 @@ row183:
 	ADDQ         candidateGradientStride+112(FP), R9
 	ADDQ         beforeGradientStride+120(FP), R10
 	DECQ         R11
-	JNZ          row183
+	JNZ          row205
 	VZEROUPPER
 	RET
 
-part182:
+part204:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
@@ -5553,7 +6318,7 @@ part182:
 	MOVQ         beforeGradient+56(FP), R10
 	MOVQ         rows+152(FP), R11
 
-row184:
+row206:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(SI)
@@ -5598,6 +6363,6 @@ row184:
 	ADDQ         candidateGradientStride+112(FP), R9
 	ADDQ         beforeGradientStride+120(FP), R10
 	DECQ         R11
-	JNZ          row184
+	JNZ          row206
 	VZEROUPPER
 	RET

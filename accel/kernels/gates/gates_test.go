@@ -230,6 +230,89 @@ func TestOutputsMayShareMemoryWithInputs(t *testing.T) {
 	})
 }
 
+// Scalar inputs stand in every column. They have no gradient.
+func TestScalarInputs(t *testing.T) {
+	t.Parallel()
+	fewShapes.each(t, func(t *testing.T, k kernels, rows, columns int) {
+		apart, scalar := newStep(t, rows, columns), newStep(t, rows, columns)
+		const stride = 3 // the feature of a layer that reads three
+		x := make([]float32, (rows-1)*stride+1)
+		for r := range rows {
+			x[r*stride] = float32(apart.input.of(r, 0, 0))
+			for k := range gates {
+				for j := range columns {
+					*apart.input.at(r, k, j) = x[r*stride]
+					*scalar.input.at(r, k, j) = x[r*stride]
+				}
+			}
+		}
+		apart.run(k, 0, columns)
+		scalar.scalars = Matrix{x, stride}
+		before := slices.Clone(scalar.dInput.values())
+		scalar.run(k, 0, columns)
+		if after := scalar.dInput.values(); !slices.Equal(after, before) {
+			t.Errorf("the gradient of scalar inputs = %v, want it left as it was, %v", after, before)
+		}
+		want := apart.outputs()
+		delete(want, "dInput")
+		sameOutputs(t, "scalar", scalar.outputs(), want)
+	})
+}
+
+// Gates whose columns are as many as they are apart lie together, so that f, i and o
+// can be one vector.
+func TestGatesBesideEachOther(t *testing.T) {
+	t.Parallel()
+	for _, level := range isa.Available() {
+		for columns := 1; columns <= 17; columns++ {
+			const rows = 7
+			k := forLevel(level)
+			random := rand.New(rand.NewPCG(4, uint64(columns)))
+			values := func(n int) []float32 {
+				out := make([]float32, n)
+				for i := range out {
+					out[i] = float32(random.NormFloat64())
+				}
+				return out
+			}
+			hidden, input := values(rows*gates*columns), values(rows*gates*columns)
+			vectors := [3][]float32{values(gates * columns), values(gates * columns), values(gates * columns)}
+			before := values(rows * columns)
+			forward := func(spacing int) (activation, cell []float32) {
+				apart := func(x []float32, rows int) []float32 {
+					out := make([]float32, rows*gates*spacing)
+					for r := range rows {
+						for k := range gates {
+							copy(out[(r*gates+k)*spacing:], x[(r*gates+k)*columns:][:columns])
+						}
+					}
+					return out
+				}
+				stride := gates * spacing
+				out := make([]float32, rows*stride)
+				cell = make([]float32, rows*columns)
+				k.gatesForward(Gates{
+					Rows: rows, Columns: columns, Spacing: spacing,
+					Hidden: Matrix{apart(hidden, rows), stride}, Input: inOrder(Matrix{apart(input, rows), stride}),
+					HiddenScale: apart(vectors[0], 1), InputScale: apart(vectors[1], 1), Shift: apart(vectors[2], 1),
+					CellBefore: Matrix{before, columns}, Activation: Matrix{out, stride}, Cell: Matrix{cell, columns},
+				})
+				for r := range rows {
+					for k := range gates {
+						activation = append(activation, out[(r*gates+k)*spacing:][:columns]...)
+					}
+				}
+				return activation, cell
+			}
+			gotGates, gotCell := forward(columns)
+			wantGates, wantCell := forward(columns + 1)
+			if !slices.Equal(gotGates, wantGates) || !slices.Equal(gotCell, wantCell) {
+				t.Errorf("%s, %d columns: got gates %v and cells %v, want %v and %v", level, columns, gotGates, gotCell, wantGates, wantCell)
+			}
+		}
+	}
+}
+
 // Gathered inputs are the rows that their order names, and gradients add up in
 // them, in order.
 func TestGatheredInputs(t *testing.T) {
@@ -369,14 +452,20 @@ func TestShortSlicesPanicWithBothSizes(t *testing.T) {
 		run  func()
 		says []string
 	}{
-		"Moments":        {func() { Moments(make([]float32, 8), make([]float32, 8), inOrder(short), 6, 0) }, []string{"57", "6 rows of 8"}},
-		"Moments' rstd":  {func() { Moments(make([]float32, 8), make([]float32, 7), inOrder(long), 6, 0) }, []string{"7", "8"}},
-		"Moments' rows":  {func() { Moments(make([]float32, 8), make([]float32, 8), inOrder(long), 0, 0) }, []string{"0 rows"}},
-		"Fold":           {func() { v := make([]float32, 8); Fold(v, v, v, v, v, v[:5]) }, []string{"rstd", "5", "8"}},
-		"Gates":          {Gates{Rows: 6, Columns: 2, Spacing: 2, Hidden: long, Input: inOrder(short)}.Forward, []string{"Input", "57", "6 rows of 8"}},
-		"Gates' order":   {Gates{Rows: 6, Columns: 2, Spacing: 2, Hidden: long, Input: Gathered{long, make([]int32, 5)}}.Forward, []string{"order of 5", "6 rows"}},
-		"Moments' order": {func() { Moments(make([]float32, 8), make([]float32, 8), Gathered{long, []int32{3, 10}}, 2, 0) }, []string{"100", "11 rows of 8"}},
-		"negative row":   {func() { Moments(make([]float32, 8), make([]float32, 8), Gathered{long, []int32{3, -1}}, 2, 0) }, []string{"row -1"}},
+		"Moments":       {func() { Moments(make([]float32, 8), make([]float32, 8), inOrder(short), 6, 0) }, []string{"57", "6 rows of 8"}},
+		"Moments' rstd": {func() { Moments(make([]float32, 8), make([]float32, 7), inOrder(long), 6, 0) }, []string{"7", "8"}},
+		"Moments' rows": {func() { Moments(make([]float32, 8), make([]float32, 8), inOrder(long), 0, 0) }, []string{"0 rows"}},
+		"Fold":          {func() { v := make([]float32, 8); Fold(v, v, v, v, v, v[:5]) }, []string{"rstd", "5", "8"}},
+		"Gates":         {Gates{Rows: 6, Columns: 2, Spacing: 2, Hidden: long, Input: inOrder(short)}.Forward, []string{"Input", "57", "6 rows of 8"}},
+		"Gates' order":  {Gates{Rows: 6, Columns: 2, Spacing: 2, Hidden: long, Input: Gathered{Matrix: long, Order: make([]int32, 5)}}.Forward, []string{"order of 5", "6 rows"}},
+		"Moments' order": {func() {
+			Moments(make([]float32, 8), make([]float32, 8), Gathered{Matrix: long, Order: []int32{3, 10}}, 2, 0)
+		}, []string{"100", "11 rows of 8"}},
+		"Moments' scalar": {func() { Moments(make([]float32, 8), make([]float32, 8), Gathered{Matrix: long, Scalar: true}, 2, 0) }, []string{"x is scalar"}},
+		"Gates' scalar":   {Gates{Rows: 6, Columns: 2, Spacing: 2, Hidden: long, Input: Gathered{Matrix: Matrix{long.Data[:5], 1}, Scalar: true}}.Forward, []string{"Input", "5", "6 rows of 1"}},
+		"negative row": {func() {
+			Moments(make([]float32, 8), make([]float32, 8), Gathered{Matrix: long, Order: []int32{3, -1}}, 2, 0)
+		}, []string{"row -1"}},
 		"Output":         {Output{Rows: 6, Columns: 8, Cell: short}.Forward, []string{"Cell", "57", "6 rows of 8"}},
 		"OutputGradient": {OutputGradient{Rows: 6, Columns: 8, HiddenNext: short}.Backward, []string{"HiddenNext", "57", "6 rows of 8"}},
 		"GatesGradient":  {GatesGradient{Rows: 6, Columns: 8, CellGradient: long, Activation: short}.Backward, []string{"Activation", "57", "6 rows of 8"}},

@@ -31,7 +31,7 @@ type Gate struct {
 //	Activation = tanh or σ (HiddenScale·Hidden + InputScale·Input + Shift)
 func (g Gate) Forward() {
 	g.Hidden.check("Gate.Hidden", g.Rows, g.Columns)
-	g.Input.check("Gate.Input", g.Rows, g.Columns)
+	g.Input.checkInput("Gate.Input", g.Rows, g.Columns)
 	checkVector("Gate.HiddenScale", g.HiddenScale, g.Columns)
 	checkVector("Gate.InputScale", g.InputScale, g.Columns)
 	checkVector("Gate.Shift", g.Shift, g.Columns)

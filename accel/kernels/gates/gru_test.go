@@ -50,7 +50,7 @@ func newGRUStep(t *testing.T, rows, columns int) *gruStep {
 	return s
 }
 
-func (s *gruStep) inputs(m Matrix) Gathered { return Gathered{m, s.order} }
+func (s *gruStep) inputs(m Matrix) Gathered { return Gathered{Matrix: m, Order: s.order} }
 
 func (s *gruStep) run(k kernels, from, to int) {
 	const n = gruGates - 1

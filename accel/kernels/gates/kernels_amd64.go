@@ -12,7 +12,8 @@ var avx2 = assembly{
 	gatesBackward: gatesBackwardAVX2, affinePairBackward: affinePairBackwardAVX2,
 	momentsGathered: momentsGatheredAVX2, tanhGathered: gateTanhGatheredAVX2, sigmoidGathered: gateSigmoidGatheredAVX2,
 	affinePairBackwardGathered: affinePairBackwardGatheredAVX2,
-	affineBackward:             affineBackwardAVX2, affineBackwardGathered: affineBackwardGatheredAVX2,
+	tanhScalar:                 gateTanhScalarAVX2, sigmoidScalar: gateSigmoidScalarAVX2, affinePairBackwardScalar: affinePairBackwardScalarAVX2,
+	affineBackward: affineBackwardAVX2, affineBackwardGathered: affineBackwardGatheredAVX2,
 	candidateForward: candidateForwardAVX2, candidateForwardGathered: candidateForwardGatheredAVX2,
 	updateForward: updateForwardAVX2, updateBackward: updateBackwardAVX2,
 }
@@ -25,7 +26,8 @@ var avx512 = assembly{
 	gatesBackward: gatesBackwardAVX512, affinePairBackward: affinePairBackwardAVX512,
 	momentsGathered: momentsGatheredAVX512, tanhGathered: gateTanhGatheredAVX512, sigmoidGathered: gateSigmoidGatheredAVX512,
 	affinePairBackwardGathered: affinePairBackwardGatheredAVX512,
-	affineBackward:             affineBackwardAVX512, affineBackwardGathered: affineBackwardGatheredAVX512,
+	tanhScalar:                 gateTanhScalarAVX512, sigmoidScalar: gateSigmoidScalarAVX512, affinePairBackwardScalar: affinePairBackwardScalarAVX512,
+	affineBackward: affineBackwardAVX512, affineBackwardGathered: affineBackwardGatheredAVX512,
 	candidateForward: candidateForwardAVX512, candidateForwardGathered: candidateForwardGatheredAVX512,
 	updateForward: updateForwardAVX512, updateBackward: updateBackwardAVX512,
 }

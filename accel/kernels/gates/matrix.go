@@ -12,14 +12,22 @@ type Matrix struct {
 // Gathered is rows of a matrix, some more than once: row r is row Order[r] of
 // the matrix, or row r where Order is nil. A product with one-hot vectors is the
 // columns that they choose, gathered.
+//
+// Where Scalar is set a row is one number, which stands in all columns, and Order
+// is nil: what a layer reads that has one feature. [Gates], [Gate] and
+// [AffinePairGradient] take such.
 type Gathered struct {
 	Matrix
-	Order []int32
+	Order  []int32
+	Scalar bool
 }
 
 // check is Matrix.check of the rows that the order names. It returns how many rows
 // of the matrix that takes in.
 func (g Gathered) check(name string, rows, reach int) (named int) {
+	if g.Scalar {
+		panic(fmt.Sprintf("gates: %s is scalar where it must not be, or has an order too", name))
+	}
 	if g.Order == nil {
 		g.Matrix.check(name, rows, reach)
 		return rows
@@ -38,12 +46,29 @@ func (g Gathered) check(name string, rows, reach int) (named int) {
 	return int(last) + 1
 }
 
+// checkInput is check where rows may be scalar.
+func (g Gathered) checkInput(name string, rows, reach int) (named int) {
+	if g.Scalar && g.Order == nil {
+		g.Matrix.check(name, rows, min(reach, 1))
+		return rows
+	}
+	return g.check(name, rows, reach)
+}
+
 // row is row r.
 func (g Gathered) row(r int) []float32 {
 	if g.Order != nil {
 		r = int(g.Order[r])
 	}
 	return g.Data[r*g.Stride:]
+}
+
+// element is the one in row r and column j.
+func (g Gathered) element(r, j int) float32 {
+	if g.Scalar {
+		j = 0
+	}
+	return g.row(r)[j]
 }
 
 // gates is the number of gates, in the order g, f, i, o.

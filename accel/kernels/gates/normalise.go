@@ -101,7 +101,8 @@ type AffinePairGradient struct {
 	// any of the matrices above, but not the same one.
 	//
 	// Where Input is gathered, InputGradient is that of the matrix it is gathered
-	// from: it is added to, in the rows that Input's order names.
+	// from: it is added to, in the rows that Input's order names. Where Input is
+	// scalar, InputGradient and InputGamma are not used.
 	BetaGradient, HiddenGammaGradient, InputGammaGradient []float32
 	HiddenGradient, InputGradient                         Matrix
 }
@@ -118,15 +119,17 @@ type AffinePairGradient struct {
 func (g AffinePairGradient) Backward() {
 	g.Gradient.check("AffinePairGradient.Gradient", g.Rows, g.Columns)
 	g.Hidden.check("AffinePairGradient.Hidden", g.Rows, g.Columns)
-	named := g.Input.check("AffinePairGradient.Input", g.Rows, g.Columns)
+	named := g.Input.checkInput("AffinePairGradient.Input", g.Rows, g.Columns)
 	g.HiddenGradient.check("AffinePairGradient.HiddenGradient", g.Rows, g.Columns)
-	g.InputGradient.check("AffinePairGradient.InputGradient", named, g.Columns)
+	if !g.Input.Scalar {
+		g.InputGradient.check("AffinePairGradient.InputGradient", named, g.Columns)
+		checkVector("AffinePairGradient.InputGamma", g.InputGamma, g.Columns)
+	}
 	checkVector("AffinePairGradient.HiddenStatistics.Mean", g.HiddenStatistics.Mean, g.Columns)
 	checkVector("AffinePairGradient.HiddenStatistics.RStd", g.HiddenStatistics.RStd, g.Columns)
 	checkVector("AffinePairGradient.InputStatistics.Mean", g.InputStatistics.Mean, g.Columns)
 	checkVector("AffinePairGradient.InputStatistics.RStd", g.InputStatistics.RStd, g.Columns)
 	checkVector("AffinePairGradient.HiddenGamma", g.HiddenGamma, g.Columns)
-	checkVector("AffinePairGradient.InputGamma", g.InputGamma, g.Columns)
 	checkVector("AffinePairGradient.BetaGradient", g.BetaGradient, g.Columns)
 	checkVector("AffinePairGradient.HiddenGammaGradient", g.HiddenGammaGradient, g.Columns)
 	checkVector("AffinePairGradient.InputGammaGradient", g.InputGammaGradient, g.Columns)

@@ -44,12 +44,12 @@ func (portable) sumColumns(sum []float32, x Matrix, rows int) {
 
 func (portable) gatesForward(p Gates) {
 	for r := range p.Rows {
-		hidden, input := p.Hidden.Data[r*p.Hidden.Stride:], p.Input.row(r)
+		hidden := p.Hidden.Data[r*p.Hidden.Stride:]
 		activation := p.Activation.Data[r*p.Activation.Stride:]
 		for j := range p.Columns {
 			affine := func(gate int) float32 {
 				at := gate*p.Spacing + j
-				return p.HiddenScale[at]*hidden[at] + p.InputScale[at]*input[at] + p.Shift[at]
+				return p.HiddenScale[at]*hidden[at] + p.InputScale[at]*p.Input.element(r, at) + p.Shift[at]
 			}
 			g, f, i, o := tanh(affine(0)), sigmoid(affine(1)), sigmoid(affine(2)), sigmoid(affine(3))
 			activation[j], activation[p.Spacing+j] = g, f
@@ -67,10 +67,9 @@ func (portable) gateForward(p Gate) {
 		activation = tanh
 	}
 	for r := range p.Rows {
-		input := p.Input.row(r)
 		for j := range p.Columns {
 			p.Activation.Data[r*p.Activation.Stride+j] = activation(
-				p.HiddenScale[j]*p.Hidden.Data[r*p.Hidden.Stride+j] + p.InputScale[j]*input[j] + p.Shift[j])
+				p.HiddenScale[j]*p.Hidden.Data[r*p.Hidden.Stride+j] + p.InputScale[j]*p.Input.element(r, j) + p.Shift[j])
 		}
 	}
 }
@@ -118,7 +117,7 @@ func (portable) updateBackward(p UpdateGradient) {
 }
 
 func (portable) affineBackward(p AffineGradient) {
-	gradient := Gathered{p.ProductGradient, p.Product.Order}
+	gradient := Gathered{Matrix: p.ProductGradient, Order: p.Product.Order}
 	for j := range p.Columns {
 		var sum, product float64
 		for r := range p.Rows {
@@ -217,22 +216,28 @@ func (portable) gatesBackward(p GatesGradient) {
 func (portable) affinePairBackward(p AffinePairGradient) {
 	for j := range p.Columns {
 		var sum, hiddenProduct, inputProduct float64
-		inputGradient := Gathered{p.InputGradient, p.Input.Order}
+		inputGradient := Gathered{Matrix: p.InputGradient, Order: p.Input.Order}
 		for r := range p.Rows {
 			da := float64(p.Gradient.Data[r*p.Gradient.Stride+j])
 			sum += da
 			hiddenProduct += da * float64((p.Hidden.Data[r*p.Hidden.Stride+j]-p.HiddenStatistics.Mean[j])*p.HiddenStatistics.RStd[j])
-			inputProduct += da * float64((p.Input.row(r)[j]-p.InputStatistics.Mean[j])*p.InputStatistics.RStd[j])
+			inputProduct += da * float64((p.Input.element(r, j)-p.InputStatistics.Mean[j])*p.InputStatistics.RStd[j])
 		}
 		p.BetaGradient[j] += float32(sum)
 		p.HiddenGammaGradient[j] += float32(hiddenProduct)
 		p.InputGammaGradient[j] += float32(inputProduct)
 		hidden := p.HiddenStatistics.centring(j, p.HiddenGamma, sum, hiddenProduct, p.Rows)
-		input := p.InputStatistics.centring(j, p.InputGamma, sum, inputProduct, p.Rows)
+		var input centring
+		if !p.Input.Scalar {
+			input = p.InputStatistics.centring(j, p.InputGamma, sum, inputProduct, p.Rows)
+		}
 		for r := range p.Rows {
 			da := p.Gradient.Data[r*p.Gradient.Stride+j]
-			h, x := p.Hidden.Data[r*p.Hidden.Stride+j], p.Input.row(r)[j]
+			h, x := p.Hidden.Data[r*p.Hidden.Stride+j], p.Input.element(r, j)
 			p.HiddenGradient.Data[r*p.HiddenGradient.Stride+j] = hidden.gradient(da, h)
+			if p.Input.Scalar {
+				continue
+			}
 			if to := &inputGradient.row(r)[j]; p.Input.Order != nil {
 				*to += input.gradient(da, x)
 			} else {

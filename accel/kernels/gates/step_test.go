@@ -85,6 +85,7 @@ func (a array) values() []float32 {
 type step struct {
 	rows, columns, spacing int
 	order                  []int32 // of the rows of input and dInput; nil: as they are
+	scalars                Matrix  // with data: inputs that stand in every column
 	batch                  bool    // statistics are the batch's
 	above, next            bool    // which gradients of h there are
 
@@ -147,8 +148,13 @@ func (s *step) share() {
 	s.dGates, s.dCellBefore, s.dHidden, s.dInput, s.shiftH = s.activation, s.dCellTotal, s.hidden, s.input, s.shift
 }
 
-// inputs are the rows of a matrix of inputs.
-func (s *step) inputs(m Matrix) Gathered { return Gathered{m, s.order} }
+// inputs are the rows of a matrix of inputs, or the scalar ones.
+func (s *step) inputs(m Matrix) Gathered {
+	if s.scalars.Data != nil {
+		return Gathered{Matrix: s.scalars, Scalar: true}
+	}
+	return Gathered{Matrix: m, Order: s.order}
+}
 
 // run runs every kernel on columns from ≤ j < to.
 func (s *step) run(k kernels, from, to int) {
@@ -157,7 +163,7 @@ func (s *step) run(k kernels, from, to int) {
 		meanH, rstdH := s.meanH.cut(gate, from, to), s.rstdH.cut(gate, from, to)
 		meanX, rstdX := s.meanX.cut(gate, from, to), s.rstdX.cut(gate, from, to)
 		k.moments(meanH, rstdH, inOrder(s.hidden.from(gate, from)), s.rows, testEpsilon)
-		k.moments(meanX, rstdX, s.inputs(s.input.from(gate, from)), s.rows, testEpsilon)
+		k.moments(meanX, rstdX, Gathered{Matrix: s.input.from(gate, from), Order: s.order}, s.rows, testEpsilon)
 		k.fold(s.scaleH.cut(gate, from, to), s.shiftH.cut(gate, from, to), s.gammaH.cut(gate, from, to), s.beta.cut(gate, from, to), meanH, rstdH)
 		k.fold(s.scaleX.cut(gate, from, to), s.shift.cut(gate, from, to), s.gammaX.cut(gate, from, to), s.shiftH.cut(gate, from, to), meanX, rstdX)
 	}

@@ -39,6 +39,15 @@ func affineBackwardGatheredAVX2(gradient *float32, product *float32, productGrad
 func candidateForwardGatheredAVX2(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
 
 //go:noescape
+func gateTanhScalarAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func gateSigmoidScalarAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func affinePairBackwardScalarAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGammaGradient *float32, betaGradient *float32, rows int, lanes int)
+
+//go:noescape
 func sumColumnsAVX2(sum *float32, x *float32, xStride int, rows int, lanes int)
 
 //go:noescape
@@ -97,6 +106,15 @@ func affineBackwardGatheredAVX512(gradient *float32, product *float32, productGr
 
 //go:noescape
 func candidateForwardGatheredAVX512(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
+
+//go:noescape
+func gateTanhScalarAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func gateSigmoidScalarAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
+
+//go:noescape
+func affinePairBackwardScalarAVX512(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGammaGradient *float32, betaGradient *float32, rows int, lanes int)
 
 //go:noescape
 func sumColumnsAVX512(sum *float32, x *float32, xStride int, rows int, lanes int)

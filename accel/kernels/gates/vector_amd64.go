@@ -28,6 +28,14 @@ type assembly struct {
 		inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32,
 		betaGradient *float32, rows, lanes int)
 
+	// The same for scalar inputs.
+	tanhScalar, sigmoidScalar func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int,
+		hiddenScale, inputScale, shift *float32, rows, lanes int)
+	affinePairBackwardScalar func(gradient, hidden, input, hiddenGradient *float32,
+		gradientStride, hiddenStride, inputStride, hiddenGradientStride int,
+		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
+		inputMean, inputRstd, inputGammaGradient, betaGradient *float32, rows, lanes int)
+
 	// A share is 1/rows where the gradient flows through the statistics, else 0.
 	outputBackward func(above, next, gate, tanh, cell, gateGradient, cellGradient *float32,
 		aboveStride, nextStride, gateStride, tanhStride, cellStride, gateGradientStride, cellGradientStride int,
@@ -121,8 +129,13 @@ func (v vector) fold(scale, shift, gamma, beta, mean, rstd []float32) {
 
 func (v vector) gatesForward(p Gates) {
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		together := p.Spacing == p.Columns && (gates-1)*p.Columns <= v.code.lanes // f, i and o are one vector
 		for gate := range gates {
 			at := gate*p.Spacing + j
+			if together && gate == 1 {
+				v.gate(false, p.Activation, p.Hidden, p.Input, at, &p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, (gates-1)*p.Columns)
+				break
+			}
 			v.gate(gate == 0, p.Activation, p.Hidden, p.Input, at, &p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
 		}
 		if p.Cell.Data == nil {
@@ -135,9 +148,14 @@ func (v vector) gatesForward(p Gates) {
 
 // gate computes one gate's block of columns, which starts at column at of the matrices.
 func (v vector) gate(tanh bool, out, hidden Matrix, input Gathered, at int, hiddenScale, inputScale, shift *float32, rows, lanes int) {
-	activation, gathered := v.code.sigmoid, v.code.sigmoidGathered
+	activation, gathered, scalar := v.code.sigmoid, v.code.sigmoidGathered, v.code.sigmoidScalar
 	if tanh {
-		activation, gathered = v.code.tanh, v.code.tanhGathered
+		activation, gathered, scalar = v.code.tanh, v.code.tanhGathered, v.code.tanhScalar
+	}
+	if input.Scalar {
+		scalar(out.at(at), hidden.at(at), input.at(0), out.bytes(), hidden.bytes(), input.bytes(),
+			hiddenScale, inputScale, shift, rows, lanes)
+		return
 	}
 	if input.Order != nil {
 		gathered(out.at(at), hidden.at(at), input.at(at), out.bytes(), hidden.bytes(), input.bytes(), &input.Order[0],
@@ -234,6 +252,13 @@ func (v vector) gatesBackward(p GatesGradient) {
 func (v vector) affinePairBackward(p AffinePairGradient) {
 	hidden, input := p.HiddenStatistics, p.InputStatistics
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
+		if p.Input.Scalar {
+			v.code.affinePairBackwardScalar(p.Gradient.at(j), p.Hidden.at(j), p.Input.at(0), p.HiddenGradient.at(j),
+				p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(),
+				&hidden.Mean[j], &hidden.RStd[j], &p.HiddenGamma[j], &p.HiddenGammaGradient[j], hidden.share(p.Rows),
+				&input.Mean[j], &input.RStd[j], &p.InputGammaGradient[j], &p.BetaGradient[j], p.Rows, lanes)
+			return
+		}
 		if p.Input.Order != nil {
 			v.code.affinePairBackwardGathered(p.Gradient.at(j), p.Hidden.at(j), p.Input.at(j),
 				p.HiddenGradient.at(j), p.InputGradient.at(j),

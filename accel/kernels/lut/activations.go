@@ -73,13 +73,17 @@ func NewActivations(matrices ...*Matrix) *Activations {
 	for _, m := range matrices {
 		m.check(m.rows, a)
 		for i, s := range m.sums {
+			if i > 0 {
+				rows = max(rows, m.rows)
+			}
+			if s.coded != nil {
+				longest = max(longest, s.coded.chunks(a.n)*s.coded.chunk)
+				continue
+			}
 			l := m.layout(s.planes)
 			chunks := l.chunks(a.n)
 			longest = max(longest, chunks*l.chunk)
 			a.tables[a.kind(s.planes)].bytes = aligned(chunks * l.tableBytes)
-			if i > 0 {
-				rows = max(rows, m.rows)
-			}
 		}
 	}
 	const vector = 16 // that activations are rounded in
@@ -199,6 +203,11 @@ func (a *Activations) total() float32 {
 // floats is the float32 that lie in bytes.
 func floats(bytes []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(&bytes[0])), len(bytes)/4)
+}
+
+// bytesOf is the bytes of floats.
+func bytesOf(floats []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(&floats[0])), 4*len(floats))
 }
 
 // integers is the int32 that lie in floats.

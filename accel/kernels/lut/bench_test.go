@@ -6,25 +6,25 @@ import (
 	"testing"
 
 	"bittern/accel/kernels/isa"
-	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph/sample"
 )
 
 // BenchmarkMultiply is the recurrent product of an LSTM step, tables included.
 func BenchmarkMultiply(b *testing.B) {
 	for _, units := range []int{512, 1000, 2000} {
-		for _, book := range codebooks[:2] {
+		for _, weights := range []struct {
+			name   string
+			format sample.Format
+		}{
+			{"binary", sample.Binary}, {"ternary", sample.Ternary}, {"binary-rows", sample.PerRow(sample.Binary)},
+			{"two-planes-rows", sample.PerRow(sample.TwoPlanes)}, {"asymmetric", sample.Asymmetric}, {"4-bits", sample.Uniform},
+			{"four-free", sample.Format{Planes: [][]float32{{-1.5, -0.4, 0.3, 1.2}}}}, {"eight-free", sample.EightFree},
+		} {
 			rng := rand.New(rand.NewPCG(1, 1))
-			codes := make([]uint16, 4*units*units)
-			for i := range codes {
-				codes[i] = uint16(rng.IntN(len(book.levels)))
-			}
-			m, err := packed.Pack(4*units, units, packed.Codes{Bits: book.bits, Codes: codes, Levels: book.levels, Scales: []float32{1}})
-			if err != nil {
-				b.Fatal(err)
-			}
+			m := weights.format.Pack(rng, 4*units, units, func(int) float32 { return 1 + rng.Float32() })
 			for _, precision := range []Precision{Int14, Int8, Exact} {
 				for _, level := range isa.Available() {
-					name := fmt.Sprintf("%s/%d/%s/%s", book.name, units, []string{"int14", "int8", "exact"}[precision], level)
+					name := fmt.Sprintf("%s/%d/%s/%s", weights.name, units, []string{"int14", "int8", "exact"}[precision], level)
 					b.Run(name, func(b *testing.B) {
 						k := forLevel(level)
 						laid, err := newMatrix(k, m, precision)
@@ -33,9 +33,10 @@ func BenchmarkMultiply(b *testing.B) {
 						}
 						a := NewActivations(laid)
 						x, y := randomVector(rng, units), make([]float32, 4*units)
+						scale, shift := randomVector(rng, 4*units), randomVector(rng, 4*units)
 						for b.Loop() {
 							a.Set(x)
-							laid.Multiply(y, a)
+							laid.MultiplyScaleShift(y, a, scale, shift)
 						}
 					})
 				}

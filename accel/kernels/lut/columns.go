@@ -2,24 +2,35 @@ package lut
 
 import (
 	"fmt"
+	"slices"
 
 	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/packed"
 )
 
-// Columns is a weight matrix laid out for products with one-hot vectors: the
-// columns themselves. Two or three levels are kept as bits, one plane for each
-// level above the lowest; other codebooks as the float32 values they decode to.
+// Columns is a weight matrix laid out for products with one-hot vectors: the columns
+// themselves. Planes of up to three levels are kept as bits, one for each level above
+// the lowest; others of up to 16 levels, or of up to 256 that are sums of signs, as
+// codes. A matrix that has any other plane is kept as the float32 values it decodes to.
 type Columns struct {
 	rows, columns int
 	kernels       *kernels
 
-	bits           []byte // column after column, level after level
-	plane          int    // bytes of one level of a column
-	levels         []float32
-	distance, step int // see kernels.choose
+	chosen []chosenPlane
+	coded  []codedPlane
+	order  []bool // by plane, whether it is the next one of coded
+	room   int    // elements of a sum of planes in the workspace; 0 where none is needed
 
 	values []float32 // column after column
+}
+
+// chosenPlane is a plane of columns as bits of levels.
+type chosenPlane struct {
+	bits           []byte // column after column, level after level
+	plane          int    // bytes of one level of a column
+	count          int    // of levels
+	levels         []float32
+	distance, step int // see kernels.choose
 }
 
 // NewColumns lays out a matrix, which must be valid.
@@ -30,80 +41,164 @@ func newColumns(k *kernels, m packed.Matrix) (*Columns, error) {
 		return nil, err
 	}
 	laid := &Columns{rows: m.Rows, columns: m.Cols, kernels: k}
-	if len(m.Planes) != 1 || len(m.Planes[0].Levels) < 2 || len(m.Planes[0].Levels) > 3 {
+	if len(m.Planes) == 0 || slices.ContainsFunc(m.Planes, decoded) {
 		laid.values = make([]float32, m.Rows*m.Cols)
 		for i, value := range m.Decode() {
 			laid.values[i%m.Cols*m.Rows+i/m.Cols] = value
 		}
 		return laid, nil
 	}
-	plane := m.Planes[0]
-	count := len(plane.Levels)
-
-	laid.plane = (m.Rows + 63) / 64 * 8 // whole words: a vector of bits is read at once
-	laid.bits = make([]byte, m.Cols*(count-1)*laid.plane)
-	for i, code := range m.Codes(0) {
-		r, c := i/m.Cols, i%m.Cols
-		for level := 1; level <= int(code); level++ {
-			laid.bits[(c*(count-1)+level-1)*laid.plane+r/8] |= 1 << (r % 8)
+	for i, p := range m.Planes {
+		if len(p.Levels) <= 3 {
+			laid.chosen = append(laid.chosen, newChosenPlane(m, i))
+			laid.order = append(laid.order, false)
+			continue
+		}
+		for _, plane := range newCodedPlanes(m, i) {
+			laid.coded = append(laid.coded, plane)
+			laid.order = append(laid.order, true)
+			laid.room = max(laid.room, filledRows(m.Rows, plane.bits))
 		}
 	}
-	laid.distance = repeats
-	if len(plane.Scales) > 1 {
-		laid.distance, laid.step = m.Rows, 1
-	}
-	for _, level := range plane.Levels {
-		for i := range laid.distance {
-			laid.levels = append(laid.levels, level*plane.Scale(i))
-		}
+	if len(laid.order) > 1 {
+		laid.room = max(laid.room, m.Rows)
 	}
 	return laid, nil
+}
+
+func newChosenPlane(m packed.Matrix, plane int) chosenPlane {
+	p := m.Planes[plane]
+	levels := p.Levels
+	if len(levels) == 1 { // none stands above it: a second one that no code has
+		levels = []float32{levels[0], levels[0]}
+	}
+	count := len(levels)
+	c := chosenPlane{plane: (m.Rows + 63) / 64 * 8, count: count} // whole words: a vector of bits is read at once
+	c.bits = make([]byte, m.Cols*(count-1)*c.plane)
+	for i, code := range m.Codes(plane) {
+		r, col := i/m.Cols, i%m.Cols
+		for level := 1; level <= int(code); level++ {
+			c.bits[(col*(count-1)+level-1)*c.plane+r/8] |= 1 << (r % 8)
+		}
+	}
+	c.distance = repeats
+	if len(p.Scales) > 1 {
+		c.distance, c.step = m.Rows, 1
+	}
+	for _, level := range levels {
+		for i := range c.distance {
+			c.levels = append(c.levels, level*p.Scale(i))
+		}
+	}
+	return c
 }
 
 // Float32 says that the weights are kept as float32 values, not as codes.
 func (c *Columns) Float32() bool { return c.values != nil }
 
-// Bytes is the memory of the weights as laid out, and of the values of their codebook.
+// Bytes is the memory of the weights as laid out, and of their levels and scales.
 func (c *Columns) Bytes() (codes, levels int) {
-	return len(c.bits) + 4*len(c.values), 4 * len(c.levels)
+	codes = 4 * len(c.values)
+	for _, p := range c.chosen {
+		codes += len(p.bits)
+		levels += 4 * len(p.levels)
+	}
+	for _, p := range c.coded {
+		codes += len(p.codes)
+		levels += 4 * (len(p.levels) + len(p.scales))
+	}
+	return codes, levels
 }
 
-// Column sets y to column number token, len(y) the matrix's rows.
-func (c *Columns) Column(y []float32, token int) {
-	c.check(y, token)
-	if c.values != nil {
-		copy(y, c.column(token))
-		return
+// Workspace is how many elements Column and ColumnScaleAdd need to work with; it may
+// be none.
+func (c *Columns) Workspace() int {
+	if len(c.order) > 1 {
+		return 2 * c.room
 	}
-	bits, levels := c.codes(token)
-	c.kernels.choose[levels-2](y, bits, c.plane, c.levels, c.distance, c.step)
+	return c.room
+}
+
+// Column sets y to column number token, len(y) the matrix's rows. It works in the
+// first elements of workspace.
+func (c *Columns) Column(y []float32, token int, workspace []float32) {
+	c.check(y, token, workspace)
+	switch {
+	case c.values != nil:
+		copy(y, c.column(token))
+	case c.room == 0:
+		c.choose(y, token, c.chosen[0])
+	default:
+		copy(y, c.sum(token, workspace))
+	}
 }
 
 // ColumnScaleAdd sets y = scale∘(column number token) + other. y may be other.
-func (c *Columns) ColumnScaleAdd(y []float32, token int, scale, other []float32) {
-	c.check(y, token)
+func (c *Columns) ColumnScaleAdd(y []float32, token int, scale, other, workspace []float32) {
+	c.check(y, token, workspace)
 	if len(scale) != c.rows || len(other) != c.rows {
 		panic(fmt.Sprintf("lut: %d scales and %d others for a column of a %d×%d matrix", len(scale), len(other), c.rows, c.columns))
 	}
-	if c.values != nil {
+	switch {
+	case c.values != nil:
 		vecmath.ScaleShift(y, scale, c.column(token), other)
-		return
+	case c.room == 0:
+		p := c.chosen[0]
+		c.kernels.chooseScaleAdd[p.count-2](y, p.column(token), p.plane, p.levels, p.distance, p.step, scale, other)
+	default:
+		vecmath.ScaleShift(y, scale, c.sum(token, workspace), other)
 	}
-	bits, levels := c.codes(token)
-	c.kernels.chooseScaleAdd[levels-2](y, bits, c.plane, c.levels, c.distance, c.step, scale, other)
 }
 
-func (c *Columns) check(y []float32, token int) {
+func (c *Columns) check(y []float32, token int, workspace []float32) {
 	if len(y) != c.rows || token < 0 || token >= c.columns {
 		panic(fmt.Sprintf("lut: column %d of a %d×%d matrix into %d elements", token, c.rows, c.columns, len(y)))
+	}
+	if len(workspace) < c.Workspace() {
+		panic(fmt.Sprintf("lut: a workspace of %d elements for columns that need %d", len(workspace), c.Workspace()))
 	}
 }
 
 // column is a column kept as float32.
 func (c *Columns) column(token int) []float32 { return c.values[token*c.rows : (token+1)*c.rows] }
 
-// codes are the bits of a column kept as such, and the number of levels.
-func (c *Columns) codes(token int) (bits []byte, levels int) {
-	levels = len(c.bits)/c.plane/c.columns + 1
-	return c.bits[token*(levels-1)*c.plane : (token+1)*(levels-1)*c.plane], levels
+// column is the bits of a column.
+func (p chosenPlane) column(token int) []byte {
+	n := (p.count - 1) * p.plane
+	return p.bits[token*n : (token+1)*n]
+}
+
+func (c *Columns) choose(y []float32, token int, p chosenPlane) {
+	c.kernels.choose[p.count-2](y, p.column(token), p.plane, p.levels, p.distance, p.step)
+}
+
+// sum is the sum of all planes of a column, in the workspace.
+func (c *Columns) sum(token int, workspace []float32) []float32 {
+	chosen, coded := 0, 0
+	for i, isCoded := range c.order {
+		part := workspace[:c.room]
+		if i > 0 {
+			part = workspace[c.room : 2*c.room]
+		}
+		if isCoded {
+			c.decode(part, token, c.coded[coded])
+			coded++
+		} else {
+			c.choose(part[:c.rows], token, c.chosen[chosen])
+			chosen++
+		}
+		if i > 0 {
+			vecmath.Add(workspace[:c.rows], part[:c.rows])
+		}
+	}
+	return workspace[:c.rows]
+}
+
+// decode sets the rows of part to a plane of a column; those beyond are lost.
+func (c *Columns) decode(part []float32, token int, p codedPlane) {
+	codes := p.codes[token*p.column : (token+1)*p.column]
+	c.kernels.codedColumn(part[:filledRows(c.rows, p.bits)], codes, p.levels, p.bits, perWord(p.bits))
+	if p.scales != nil {
+		vecmath.Mul(part[:c.rows], p.scales)
+	}
 }

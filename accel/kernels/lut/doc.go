@@ -4,7 +4,8 @@
 //
 // # Planes
 //
-// A codebook is written as signs. With s = ±1 for a bit that is 1 or 0,
+// The levels of each plane of a matrix are written as signs. With s = ±1 for a bit that
+// is 1 or 0,
 //
 //	Levels[code] = centre + Σ weight[p]·s[p](code)   over planes p of bits
 //
@@ -16,9 +17,10 @@
 //	 1      0        0        1
 //	 2     +α        1        1
 //
-// It holds for any two or three levels, and for 2ᵏ levels whose bits have
-// weights of their own, as uniform and multi-bit codebooks do. Any other codebook
-// is multiplied as the float32 values it decodes to, as is full precision.
+// It holds for any two or three levels, and for up to 256 whose bits have weights of
+// their own, as whole numbers do. The scales of a plane are part of its weights: one, or
+// one a row. A plane of up to 16 other levels stays codes, see Codes. A matrix with a plane
+// of any other is multiplied as the float32 values it decodes to, as is full precision.
 //
 // # Partial sums
 //
@@ -46,6 +48,15 @@
 // for a group of activations, where activations of 8 bits have one each. What
 // is a group depends on the instruction set: four signs of one plane, or on AVX-512
 // five, or three sums of two planes' signs, which are digits −2, 0 and 2.
+//
+// # Codes
+//
+// Codes of up to 4 bits are multiplied as they are, with activations as float32
+// whatever the precision: a permutation looks up the levels of a vector of codes in a
+// register, and their products, each rounded, are added column after column. So every
+// instruction set gives the same sums. A row is a lane of 32 bits: 32 ÷ k columns of
+// k-bit codes, the first lowest; shifted right by k after each column. What stands above
+// a code is looked up with it, in levels that are repeated to 16.
 //
 // # Layout
 //
@@ -94,6 +105,11 @@
 //
 //	32-bit word  row
 //	bit          column
+//
+// Codes, at every level, a chunk of 32 ÷ k columns in 256 bytes:
+//
+//	32-bit word  row
+//	bits         k for each column
 //
 // Portable Go, all precisions, a chunk of 64 columns in 512 bytes, and tables of
 // 256 sums of eight activations:

@@ -23,10 +23,17 @@ func TestNothingBehindSlices(t *testing.T) {
 				k.chooseScaleAdd[levels-2](y, bits, plane, guard.Slice[float32](t, levels*n), n, 1, x, x)
 				k.chooseScaleAdd[levels-2](y, bits, plane, guard.Slice[float32](t, levels*repeats), repeats, 0, x, x)
 			}
+			bits := n%codedBits + 1
+			per := perWord(bits)
+			k.codedColumn(guard.Slice[float32](t, codedLanes*per*(1+n%2)), guard.Slice[byte](t, 4*codedLanes*(1+n%2)), guard.Slice[float32](t, codedLevels), bits, per)
 			columns := n%7 + 1
 			k.dense(y, guard.Slice[float32](t, (n+k.lanes-1)/k.lanes*k.lanes*columns), guard.Slice[float32](t, columns))
 		}
 		for chunks := 1; chunks <= 3; chunks++ {
+			for bits := 1; bits <= codedBits; bits++ {
+				s := k.codedSummation(guard.Slice[float32](t, codedLevels), bits)
+				edges(t, s, guard.Slice[byte](t, chunks*s.tableBytes), chunks)
+			}
 			whole := 16 * chunks
 			k.quantize(guard.Slice[int16](t, whole), guard.Slice[float32](t, whole), 1)
 			for planes := 1; planes <= 2; planes++ {

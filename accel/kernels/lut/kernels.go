@@ -36,6 +36,18 @@ type kernels struct {
 	choose         [2]func(y []float32, bits []byte, plane int, levels []float32, distance, step int)
 	chooseScaleAdd [2]func(y []float32, bits []byte, plane int, levels []float32, distance, step int, scale, other []float32)
 
+	// codedSums sums, in blocks of 64 rows, the levels of codes times x, which holds
+	// float32: dst[r] = Σ levels[code]·x over columns, each product rounded and then
+	// added, column after column, in float32. A chunk is so many columns, an even
+	// number, of codes of so many bits in 32-bit words; see coded. Levels are as
+	// repeated makes them.
+	codedSums func(dst []float32, codes, x []byte, chunks int, levels []float32, bits, columns int)
+
+	// codedColumn sets y to the levels of codes: of the lowest bits of 16 words of 32
+	// bits, then of the next ones of the same words, and so on for so many rows of 16.
+	// The length of y is a multiple of that.
+	codedColumn func(y []float32, codes []byte, levels []float32, bits, rows int)
+
 	// dense sets y = W·x where w holds blocks of lanes rows, column after
 	// column; the last block may be of fewer rows in y.
 	dense func(y, w, x []float32)

@@ -27,6 +27,8 @@ var avx2 = kernels{
 	fromIntegersScaleShift: fromIntegersScaleShiftAVX2,
 	choose:                 [2]func([]float32, []byte, int, []float32, int, int){choose2AVX2, choose3AVX2},
 	chooseScaleAdd:         [2]func([]float32, []byte, int, []float32, int, int, []float32, []float32){chooseScaleAdd2AVX2, chooseScaleAdd3AVX2},
+	codedSums:              codedSumsAVX2,
+	codedColumn:            codedColumnAVX2,
 	dense:                  denseAVX2,
 	lanes:                  8,
 }
@@ -54,6 +56,8 @@ var avx512 = kernels{
 	fromIntegersScaleShift: fromIntegersScaleShiftAVX512,
 	choose:                 [2]func([]float32, []byte, int, []float32, int, int){choose2AVX512, choose3AVX512},
 	chooseScaleAdd:         [2]func([]float32, []byte, int, []float32, int, int, []float32, []float32){chooseScaleAdd2AVX512, chooseScaleAdd3AVX512},
+	codedSums:              codedSumsAVX512,
+	codedColumn:            codedColumnAVX512,
 	dense:                  denseAVX512,
 	lanes:                  16,
 }

@@ -4239,6 +4239,235 @@ done21:
 	VZEROUPPER
 	RET
 
+// func codedSumsAVX2(dst []float32, codes []byte, x []byte, chunks int, levels []float32, bits int, columns int)
+// Requires: AVX, AVX2
+TEXT ·codedSumsAVX2(SB), NOSPLIT, $0-120
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    codes_base+24(FP), DX
+	MOVQ    bits+104(FP), BX
+	VMOVQ   BX, X0
+	MOVQ    levels_base+80(FP), BX
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+	SHRQ    $0x06, CX
+
+block:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y5, Y5, Y5
+	VXORPS Y7, Y7, Y7
+	VXORPS Y9, Y9, Y9
+	LEAQ   (DX), SI
+	MOVQ   x_base+48(FP), BX
+	MOVQ   chunks+72(FP), DI
+
+chunk22:
+	VMOVUPS (SI), Y4
+	VMOVUPS 32(SI), Y6
+	VMOVUPS 64(SI), Y8
+	VMOVUPS 96(SI), Y10
+	MOVQ    columns+112(FP), R8
+
+column23:
+	VBROADCASTSS (BX), Y11
+	VPSLLD       $0x1c, Y4, Y12
+	VPERMPS      Y1, Y4, Y13
+	VPERMPS      Y2, Y4, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y3, Y3
+	VPSRLD       X0, Y4, Y4
+	VPSLLD       $0x1c, Y6, Y12
+	VPERMPS      Y1, Y6, Y13
+	VPERMPS      Y2, Y6, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y5, Y5
+	VPSRLD       X0, Y6, Y6
+	VPSLLD       $0x1c, Y8, Y12
+	VPERMPS      Y1, Y8, Y13
+	VPERMPS      Y2, Y8, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y7, Y7
+	VPSRLD       X0, Y8, Y8
+	VPSLLD       $0x1c, Y10, Y12
+	VPERMPS      Y1, Y10, Y13
+	VPERMPS      Y2, Y10, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y11
+	VADDPS       Y11, Y9, Y9
+	VPSRLD       X0, Y10, Y10
+	VBROADCASTSS 4(BX), Y11
+	VPSLLD       $0x1c, Y4, Y12
+	VPERMPS      Y1, Y4, Y13
+	VPERMPS      Y2, Y4, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y3, Y3
+	VPSRLD       X0, Y4, Y4
+	VPSLLD       $0x1c, Y6, Y12
+	VPERMPS      Y1, Y6, Y13
+	VPERMPS      Y2, Y6, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y5, Y5
+	VPSRLD       X0, Y6, Y6
+	VPSLLD       $0x1c, Y8, Y12
+	VPERMPS      Y1, Y8, Y13
+	VPERMPS      Y2, Y8, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y7, Y7
+	VPSRLD       X0, Y8, Y8
+	VPSLLD       $0x1c, Y10, Y12
+	VPERMPS      Y1, Y10, Y13
+	VPERMPS      Y2, Y10, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y11
+	VADDPS       Y11, Y9, Y9
+	VPSRLD       X0, Y10, Y10
+	ADDQ         $0x08, BX
+	SUBQ         $0x02, R8
+	JNZ          column23
+	ADDQ         $0x00000100, SI
+	DECQ         DI
+	JNZ          chunk22
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y5, 32(AX)
+	VMOVUPS      Y7, 64(AX)
+	VMOVUPS      Y9, 96(AX)
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y9, Y9, Y9
+	LEAQ         128(DX), SI
+	MOVQ         x_base+48(FP), BX
+	MOVQ         chunks+72(FP), DI
+
+chunk24:
+	VMOVUPS (SI), Y4
+	VMOVUPS 32(SI), Y6
+	VMOVUPS 64(SI), Y8
+	VMOVUPS 96(SI), Y10
+	MOVQ    columns+112(FP), R8
+
+column25:
+	VBROADCASTSS (BX), Y11
+	VPSLLD       $0x1c, Y4, Y12
+	VPERMPS      Y1, Y4, Y13
+	VPERMPS      Y2, Y4, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y3, Y3
+	VPSRLD       X0, Y4, Y4
+	VPSLLD       $0x1c, Y6, Y12
+	VPERMPS      Y1, Y6, Y13
+	VPERMPS      Y2, Y6, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y5, Y5
+	VPSRLD       X0, Y6, Y6
+	VPSLLD       $0x1c, Y8, Y12
+	VPERMPS      Y1, Y8, Y13
+	VPERMPS      Y2, Y8, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y7, Y7
+	VPSRLD       X0, Y8, Y8
+	VPSLLD       $0x1c, Y10, Y12
+	VPERMPS      Y1, Y10, Y13
+	VPERMPS      Y2, Y10, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y11
+	VADDPS       Y11, Y9, Y9
+	VPSRLD       X0, Y10, Y10
+	VBROADCASTSS 4(BX), Y11
+	VPSLLD       $0x1c, Y4, Y12
+	VPERMPS      Y1, Y4, Y13
+	VPERMPS      Y2, Y4, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y3, Y3
+	VPSRLD       X0, Y4, Y4
+	VPSLLD       $0x1c, Y6, Y12
+	VPERMPS      Y1, Y6, Y13
+	VPERMPS      Y2, Y6, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y5, Y5
+	VPSRLD       X0, Y6, Y6
+	VPSLLD       $0x1c, Y8, Y12
+	VPERMPS      Y1, Y8, Y13
+	VPERMPS      Y2, Y8, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y12
+	VADDPS       Y12, Y7, Y7
+	VPSRLD       X0, Y8, Y8
+	VPSLLD       $0x1c, Y10, Y12
+	VPERMPS      Y1, Y10, Y13
+	VPERMPS      Y2, Y10, Y14
+	VBLENDVPS    Y12, Y14, Y13, Y13
+	VMULPS       Y11, Y13, Y11
+	VADDPS       Y11, Y9, Y9
+	VPSRLD       X0, Y10, Y10
+	ADDQ         $0x08, BX
+	SUBQ         $0x02, R8
+	JNZ          column25
+	ADDQ         $0x00000100, SI
+	DECQ         DI
+	JNZ          chunk24
+	VMOVUPS      Y3, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y7, 192(AX)
+	VMOVUPS      Y9, 224(AX)
+	LEAQ         -128(SI), DX
+	ADDQ         $0x00000100, AX
+	DECQ         CX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func codedColumnAVX2(y []float32, codes []byte, levels []float32, bits int, rows int)
+// Requires: AVX, AVX2
+TEXT ·codedColumnAVX2(SB), NOSPLIT, $0-88
+	MOVQ    y_base+0(FP), AX
+	MOVQ    y_len+8(FP), CX
+	MOVQ    codes_base+24(FP), DX
+	MOVQ    bits+72(FP), BX
+	VMOVQ   BX, X0
+	MOVQ    levels_base+48(FP), BX
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+
+block:
+	VMOVUPS (DX), Y3
+	VMOVUPS 32(DX), Y4
+	MOVQ    rows+80(FP), BX
+
+row:
+	VPSLLD    $0x1c, Y3, Y5
+	VPERMPS   Y1, Y3, Y6
+	VPERMPS   Y2, Y3, Y7
+	VBLENDVPS Y5, Y7, Y6, Y6
+	VMOVUPS   Y6, (AX)
+	VPSRLD    X0, Y3, Y3
+	VPSLLD    $0x1c, Y4, Y5
+	VPERMPS   Y1, Y4, Y6
+	VPERMPS   Y2, Y4, Y7
+	VBLENDVPS Y5, Y7, Y6, Y6
+	VMOVUPS   Y6, 32(AX)
+	VPSRLD    X0, Y4, Y4
+	ADDQ      $0x40, AX
+	SUBQ      $0x10, CX
+	DECQ      BX
+	JNZ       row
+	ADDQ      $0x40, DX
+	TESTQ     CX, CX
+	JNZ       block
+	VZEROUPPER
+	RET
+
 // func denseAVX2(y []float32, w []float32, x []float32)
 // Requires: AVX, FMA3
 TEXT ·denseAVX2(SB), NOSPLIT, $0-72
@@ -4248,9 +4477,9 @@ TEXT ·denseAVX2(SB), NOSPLIT, $0-72
 	MOVQ x_len+56(FP), SI
 	XORQ R8, R8
 
-whole22:
+whole26:
 	CMPQ   CX, $0x08
-	JL     rest23
+	JL     rest27
 	MOVQ   x_base+48(FP), BX
 	MOVQ   SI, DI
 	VXORPS Y0, Y0, Y0
@@ -4262,9 +4491,9 @@ whole22:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-many25:
+many29:
 	CMPQ         DI, $0x08
-	JL           few26
+	JL           few30
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  (DX), Y8, Y0
 	VBROADCASTSS 4(BX), Y8
@@ -4284,21 +4513,21 @@ many25:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, DI
-	JMP          many25
+	JMP          many29
 
-few26:
+few30:
 	TESTQ DI, DI
-	JZ    done28
+	JZ    done32
 
-last27:
+last31:
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  (DX), Y8, Y0
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000020, DX
 	DECQ         DI
-	JNZ          last27
+	JNZ          last31
 
-done28:
+done32:
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y6, Y2, Y2
@@ -4309,11 +4538,11 @@ done28:
 	VMOVUPS Y0, (AX)(R8*4)
 	ADDQ    $0x08, R8
 	SUBQ    $0x08, CX
-	JMP     whole22
+	JMP     whole26
 
-rest23:
+rest27:
 	TESTQ   CX, CX
-	JZ      done24
+	JZ      done28
 	LEAQ    tailWindow<>+0(SB), BX
 	MOVQ    $0x00000008, DI
 	SUBQ    CX, DI
@@ -4329,9 +4558,9 @@ rest23:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 
-many29:
+many33:
 	CMPQ         DI, $0x08
-	JL           few30
+	JL           few34
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	VBROADCASTSS 4(BX), Y9
@@ -4351,21 +4580,21 @@ many29:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, DI
-	JMP          many29
+	JMP          many33
 
-few30:
+few34:
 	TESTQ DI, DI
-	JZ    done32
+	JZ    done36
 
-last31:
+last35:
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000020, DX
 	DECQ         DI
-	JNZ          last31
+	JNZ          last35
 
-done32:
+done36:
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y6, Y2, Y2
 	VADDPS     Y7, Y3, Y3
@@ -4375,7 +4604,7 @@ done32:
 	VADDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)(R8*4)
 
-done24:
+done28:
 	VZEROUPPER
 	RET
 
@@ -4387,19 +4616,19 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	VPXORD Z0, Z0, Z0
 	XORQ   DX, DX
 
-whole33:
+whole37:
 	CMPQ        CX, $0x10
-	JL          rest34
+	JL          rest38
 	VMOVUPS     (AX)(DX*4), Z1
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 	ADDQ        $0x10, DX
 	SUBQ        $0x10, CX
-	JMP         whole33
+	JMP         whole37
 
-rest34:
+rest38:
 	TESTQ       CX, CX
-	JZ          done35
+	JZ          done39
 	MOVL        $-1, BX
 	BZHIL       CX, BX, BX
 	KMOVW       BX, K1
@@ -4407,7 +4636,7 @@ rest34:
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 
-done35:
+done39:
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	VPMAXUD       Y0, Y1, Y1
@@ -4464,20 +4693,20 @@ TEXT ·fromIntegersAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS factor+24(FP), Z0
 	XORQ         DX, DX
 
-whole36:
+whole40:
 	CMPQ      CX, $0x10
-	JL        rest37
+	JL        rest41
 	VMOVUPS   (AX)(DX*4), Z1
 	VCVTDQ2PS Z1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, (AX)(DX*4)
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
-	JMP       whole36
+	JMP       whole40
 
-rest37:
+rest41:
 	TESTQ     CX, CX
-	JZ        done38
+	JZ        done42
 	MOVL      $-1, BX
 	BZHIL     CX, BX, BX
 	KMOVW     BX, K1
@@ -4486,7 +4715,7 @@ rest37:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(DX*4)
 
-done38:
+done42:
 	VZEROUPPER
 	RET
 
@@ -4500,9 +4729,9 @@ TEXT ·fromIntegersScaleShiftAVX512(SB), NOSPLIT, $0-80
 	VBROADCASTSS factor+24(FP), Z0
 	XORQ         SI, SI
 
-whole39:
+whole43:
 	CMPQ        CX, $0x10
-	JL          rest40
+	JL          rest44
 	VMOVUPS     (AX)(SI*4), Z1
 	VCVTDQ2PS   Z1, Z1
 	VMULPS      Z0, Z1, Z1
@@ -4512,11 +4741,11 @@ whole39:
 	VMOVUPS     Z1, (AX)(SI*4)
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
-	JMP         whole39
+	JMP         whole43
 
-rest40:
+rest44:
 	TESTQ       CX, CX
-	JZ          done41
+	JZ          done45
 	MOVL        $-1, DI
 	BZHIL       CX, DI, DI
 	KMOVW       DI, K1
@@ -4528,7 +4757,7 @@ rest40:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*4)
 
-done41:
+done45:
 	VZEROUPPER
 	RET
 
@@ -4544,9 +4773,9 @@ TEXT ·choose2AVX512(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole42:
+whole46:
 	CMPQ      CX, $0x10
-	JL        rest43
+	JL        rest47
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -4562,11 +4791,11 @@ whole42:
 	VMOVUPS   Z2, (AX)(R11*4)
 	ADDQ      $0x10, R11
 	SUBQ      $0x10, CX
-	JMP       whole42
+	JMP       whole46
 
-rest43:
+rest47:
 	TESTQ     CX, CX
-	JZ        done44
+	JZ        done48
 	MOVL      $-1, R9
 	BZHIL     CX, R9, R9
 	KMOVW     R9, K1
@@ -4584,7 +4813,7 @@ rest43:
 	ADDQ      BX, R10
 	VMOVUPS   Z3, K1, (AX)(R11*4)
 
-done44:
+done48:
 	VZEROUPPER
 	RET
 
@@ -4602,9 +4831,9 @@ TEXT ·chooseScaleAdd2AVX512(SB), NOSPLIT, $0-144
 	MOVQ other_base+120(FP), R10
 	XORQ R13, R13
 
-whole45:
+whole49:
 	CMPQ        CX, $0x10
-	JL          rest46
+	JL          rest50
 	MOVQ        R13, R11
 	IMULQ       R8, R11
 	LEAQ        (SI)(R11*4), R11
@@ -4623,11 +4852,11 @@ whole45:
 	VMOVUPS     Z2, (AX)(R13*4)
 	ADDQ        $0x10, R13
 	SUBQ        $0x10, CX
-	JMP         whole45
+	JMP         whole49
 
-rest46:
+rest50:
 	TESTQ       CX, CX
-	JZ          done47
+	JZ          done51
 	MOVL        $-1, R11
 	BZHIL       CX, R11, R11
 	KMOVW       R11, K1
@@ -4648,7 +4877,7 @@ rest46:
 	VFMADD213PS Z1, Z0, Z3
 	VMOVUPS     Z3, K1, (AX)(R13*4)
 
-done47:
+done51:
 	VZEROUPPER
 	RET
 
@@ -4664,9 +4893,9 @@ TEXT ·choose3AVX512(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole48:
+whole52:
 	CMPQ      CX, $0x10
-	JL        rest49
+	JL        rest53
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -4687,11 +4916,11 @@ whole48:
 	VMOVUPS   Z3, (AX)(R11*4)
 	ADDQ      $0x10, R11
 	SUBQ      $0x10, CX
-	JMP       whole48
+	JMP       whole52
 
-rest49:
+rest53:
 	TESTQ     CX, CX
-	JZ        done50
+	JZ        done54
 	MOVL      $-1, R9
 	BZHIL     CX, R9, R9
 	KMOVW     R9, K1
@@ -4714,7 +4943,7 @@ rest49:
 	ADDQ      BX, R10
 	VMOVUPS   Z5, K1, (AX)(R11*4)
 
-done50:
+done54:
 	VZEROUPPER
 	RET
 
@@ -4732,9 +4961,9 @@ TEXT ·chooseScaleAdd3AVX512(SB), NOSPLIT, $0-144
 	MOVQ other_base+120(FP), R10
 	XORQ R13, R13
 
-whole51:
+whole55:
 	CMPQ        CX, $0x10
-	JL          rest52
+	JL          rest56
 	MOVQ        R13, R11
 	IMULQ       R8, R11
 	LEAQ        (SI)(R11*4), R11
@@ -4758,11 +4987,11 @@ whole51:
 	VMOVUPS     Z3, (AX)(R13*4)
 	ADDQ        $0x10, R13
 	SUBQ        $0x10, CX
-	JMP         whole51
+	JMP         whole55
 
-rest52:
+rest56:
 	TESTQ       CX, CX
-	JZ          done53
+	JZ          done57
 	MOVL        $-1, R11
 	BZHIL       CX, R11, R11
 	KMOVW       R11, K1
@@ -4788,7 +5017,116 @@ rest52:
 	VFMADD213PS Z1, Z0, Z5
 	VMOVUPS     Z5, K1, (AX)(R13*4)
 
-done53:
+done57:
+	VZEROUPPER
+	RET
+
+// func codedSumsAVX512(dst []float32, codes []byte, x []byte, chunks int, levels []float32, bits int, columns int)
+// Requires: AVX, AVX512F
+TEXT ·codedSumsAVX512(SB), NOSPLIT, $0-120
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    codes_base+24(FP), DX
+	MOVQ    bits+104(FP), BX
+	VMOVQ   BX, X0
+	MOVQ    levels_base+80(FP), BX
+	VMOVUPS (BX), Z1
+	SHRQ    $0x06, CX
+
+block:
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z6, Z6, Z6
+	VPXORD Z8, Z8, Z8
+	LEAQ   (DX), BX
+	MOVQ   x_base+48(FP), DX
+	MOVQ   chunks+72(FP), SI
+
+chunk58:
+	VMOVUPS (BX), Z3
+	VMOVUPS 64(BX), Z5
+	VMOVUPS 128(BX), Z7
+	VMOVUPS 192(BX), Z9
+	MOVQ    columns+112(FP), DI
+
+column59:
+	VBROADCASTSS (DX), Z10
+	VPERMPS      Z1, Z3, Z11
+	VMULPS       Z10, Z11, Z11
+	VADDPS       Z11, Z2, Z2
+	VPSRLD       X0, Z3, Z3
+	VPERMPS      Z1, Z5, Z11
+	VMULPS       Z10, Z11, Z11
+	VADDPS       Z11, Z4, Z4
+	VPSRLD       X0, Z5, Z5
+	VPERMPS      Z1, Z7, Z11
+	VMULPS       Z10, Z11, Z11
+	VADDPS       Z11, Z6, Z6
+	VPSRLD       X0, Z7, Z7
+	VPERMPS      Z1, Z9, Z11
+	VMULPS       Z10, Z11, Z10
+	VADDPS       Z10, Z8, Z8
+	VPSRLD       X0, Z9, Z9
+	VBROADCASTSS 4(DX), Z10
+	VPERMPS      Z1, Z3, Z11
+	VMULPS       Z10, Z11, Z11
+	VADDPS       Z11, Z2, Z2
+	VPSRLD       X0, Z3, Z3
+	VPERMPS      Z1, Z5, Z11
+	VMULPS       Z10, Z11, Z11
+	VADDPS       Z11, Z4, Z4
+	VPSRLD       X0, Z5, Z5
+	VPERMPS      Z1, Z7, Z11
+	VMULPS       Z10, Z11, Z11
+	VADDPS       Z11, Z6, Z6
+	VPSRLD       X0, Z7, Z7
+	VPERMPS      Z1, Z9, Z11
+	VMULPS       Z10, Z11, Z10
+	VADDPS       Z10, Z8, Z8
+	VPSRLD       X0, Z9, Z9
+	ADDQ         $0x08, DX
+	SUBQ         $0x02, DI
+	JNZ          column59
+	ADDQ         $0x00000100, BX
+	DECQ         SI
+	JNZ          chunk58
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z4, 64(AX)
+	VMOVUPS      Z6, 128(AX)
+	VMOVUPS      Z8, 192(AX)
+	LEAQ         (BX), DX
+	ADDQ         $0x00000100, AX
+	DECQ         CX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func codedColumnAVX512(y []float32, codes []byte, levels []float32, bits int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·codedColumnAVX512(SB), NOSPLIT, $0-88
+	MOVQ    y_base+0(FP), AX
+	MOVQ    y_len+8(FP), CX
+	MOVQ    codes_base+24(FP), DX
+	MOVQ    bits+72(FP), BX
+	VMOVQ   BX, X0
+	MOVQ    levels_base+48(FP), BX
+	VMOVUPS (BX), Z1
+
+block:
+	VMOVUPS (DX), Z2
+	MOVQ    rows+80(FP), BX
+
+row:
+	VPERMPS Z1, Z2, Z3
+	VMOVUPS Z3, (AX)
+	VPSRLD  X0, Z2, Z2
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, CX
+	DECQ    BX
+	JNZ     row
+	ADDQ    $0x40, DX
+	TESTQ   CX, CX
+	JNZ     block
 	VZEROUPPER
 	RET
 
@@ -4801,9 +5139,9 @@ TEXT ·denseAVX512(SB), NOSPLIT, $0-72
 	MOVQ x_len+56(FP), SI
 	XORQ R8, R8
 
-whole54:
+whole60:
 	CMPQ   CX, $0x10
-	JL     rest55
+	JL     rest61
 	MOVQ   x_base+48(FP), BX
 	MOVQ   SI, DI
 	VPXORD Z0, Z0, Z0
@@ -4815,9 +5153,9 @@ whole54:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-many57:
+many63:
 	CMPQ         DI, $0x08
-	JL           few58
+	JL           few64
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	VBROADCASTSS 4(BX), Z8
@@ -4837,21 +5175,21 @@ many57:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, DI
-	JMP          many57
+	JMP          many63
 
-few58:
+few64:
 	TESTQ DI, DI
-	JZ    done60
+	JZ    done66
 
-last59:
+last65:
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000040, DX
 	DECQ         DI
-	JNZ          last59
+	JNZ          last65
 
-done60:
+done66:
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -4862,11 +5200,11 @@ done60:
 	VMOVUPS Z0, (AX)(R8*4)
 	ADDQ    $0x10, R8
 	SUBQ    $0x10, CX
-	JMP     whole54
+	JMP     whole60
 
-rest55:
+rest61:
 	TESTQ  CX, CX
-	JZ     done56
+	JZ     done62
 	MOVL   $-1, BX
 	BZHIL  CX, BX, BX
 	KMOVW  BX, K1
@@ -4881,9 +5219,9 @@ rest55:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 
-many61:
+many67:
 	CMPQ         DI, $0x08
-	JL           few62
+	JL           few68
 	VBROADCASTSS (BX), Z0
 	VFMADD231PS  (DX), Z0, Z9
 	VBROADCASTSS 4(BX), Z0
@@ -4903,21 +5241,21 @@ many61:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, DI
-	JMP          many61
+	JMP          many67
 
-few62:
+few68:
 	TESTQ DI, DI
-	JZ    done64
+	JZ    done70
 
-last63:
+last69:
 	VBROADCASTSS (BX), Z0
 	VFMADD231PS  (DX), Z0, Z9
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000040, DX
 	DECQ         DI
-	JNZ          last63
+	JNZ          last69
 
-done64:
+done70:
 	VADDPS  Z13, Z9, Z9
 	VADDPS  Z14, Z10, Z10
 	VADDPS  Z15, Z11, Z11
@@ -4927,6 +5265,6 @@ done64:
 	VADDPS  Z10, Z9, Z9
 	VMOVUPS Z9, K1, (AX)(R8*4)
 
-done56:
+done62:
 	VZEROUPPER
 	RET

@@ -2,6 +2,7 @@ package lut
 
 import (
 	"fmt"
+	"slices"
 
 	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/packed"
@@ -18,14 +19,17 @@ type Matrix struct {
 	sums   []planeSum
 	centre []float32 // nil where zero; one value, or one a row
 
-	values []float32 // for dense, where the codebook is no sum of signs
+	values []float32 // for dense, where the weights are neither
 }
 
-// planeSum is one or two planes of bits of equal weight.
+// planeSum is what is summed at a time: one or two planes of signs of equal weight, or
+// the levels of a plane of codes.
 type planeSum struct {
-	planes  int
+	planes  int                 // of signs; 0 for codes
+	coded   *summation[float32] // nil for signs
 	codes   []byte
-	weights []float32 // one value, or one a row
+	weights []float32 // that the sums are multiplied by: one value, or one a row
+	levels  []float32 // of codes, as they are looked up
 }
 
 // New lays out a matrix, which must be valid, for products of a precision. More
@@ -42,22 +46,47 @@ func newMatrix(k *kernels, m packed.Matrix, precision Precision) (*Matrix, error
 		return nil, fmt.Errorf("lut: a %d×%d matrix; at most %d columns are summed", m.Rows, m.Cols, MaxColumns)
 	}
 	laid := &Matrix{rows: m.Rows, columns: m.Cols, kernels: k, precision: precision}
-	splits := make([]split, len(m.Planes))
-	ok := len(m.Planes) > 0
-	for i, p := range m.Planes {
-		if splits[i], ok = splitLevels(p.Levels); !ok {
-			break
-		}
-	}
-	if !ok {
+	if len(m.Planes) == 0 || slices.ContainsFunc(m.Planes, decoded) {
 		laid.values = denseBlocks(m, k.lanes)
 		return laid, nil
 	}
-	laid.centre = centres(m, splits)
-	for i, s := range splits {
-		laid.sums = append(laid.sums, laid.planeSums(m, i, s)...)
+	splits := make([]split, len(m.Planes))
+	for i, p := range m.Planes {
+		if s, ok := splitLevels(p.Levels); ok {
+			splits[i] = s
+			laid.sums = append(laid.sums, laid.planeSums(m, i, s)...)
+			continue
+		}
+		laid.sums = append(laid.sums, laid.codedSum(m, i))
 	}
+	laid.centre = centres(m, splits)
 	return laid, nil
+}
+
+// decoded says that a plane can be multiplied neither as signs nor as codes.
+func decoded(p packed.Plane) bool {
+	if _, ok := splitLevels(p.Levels); ok {
+		return false
+	}
+	_, ok := codedWidth(len(p.Levels))
+	return !ok
+}
+
+// codedSum lays out a plane of m as codes.
+func (m *Matrix) codedSum(from packed.Matrix, plane int) planeSum {
+	p := from.Planes[plane]
+	bits, _ := codedWidth(len(p.Levels))
+	s := planeSum{levels: repeated(p.Levels, p.Scales, bits), weights: rowScales(p)}
+	if s.weights == nil {
+		s.weights = []float32{1}
+	}
+	codes := make([]uint8, 0, m.rows*m.columns)
+	for _, code := range from.Codes(plane) {
+		codes = append(codes, uint8(code))
+	}
+	s.coded = m.kernels.codedSummation(s.levels, bits)
+	s.codes = s.coded.arrange(codes, m.rows, m.columns, []int{0, 1, 2, 3}[:bits])
+	return s
 }
 
 // planeSums lays out the signs of a plane of m, two planes of signs of equal weight
@@ -102,7 +131,7 @@ func (m *Matrix) Bytes() (codes, levels int) {
 	codes, levels = 4*len(m.values), 4*len(m.centre)
 	for _, s := range m.sums {
 		codes += len(s.codes)
-		levels += 4 * len(s.weights)
+		levels += 4 * (len(s.weights) + len(s.levels))
 	}
 	return codes, levels
 }
@@ -110,7 +139,7 @@ func (m *Matrix) Bytes() (codes, levels int) {
 // Multiply sets y = W·x, len(y) the matrix's rows.
 func (m *Matrix) Multiply(y []float32, a *Activations) {
 	if factor, ok := m.single(y, a); ok {
-		m.scale(y, factor)
+		m.scale(y, factor, m.sums[0])
 		return
 	}
 	m.multiply(y, a)
@@ -121,11 +150,11 @@ func (m *Matrix) MultiplyScaleShift(y []float32, a *Activations, scale, shift []
 	if len(scale) != m.rows || len(shift) != m.rows {
 		panic(fmt.Sprintf("lut: %d scales and %d shifts for a %d×%d matrix", len(scale), len(shift), m.rows, m.columns))
 	}
-	if factor, ok := m.single(y, a); ok && m.precision != Exact {
+	if factor, ok := m.single(y, a); ok && m.whole(m.sums[0]) {
 		m.kernels.fromIntegersScaleShift(y, factor, scale, shift)
 		return
 	} else if ok {
-		m.scale(y, factor)
+		m.scale(y, factor, m.sums[0])
 	} else {
 		m.multiply(y, a)
 	}
@@ -141,12 +170,16 @@ func (m *Matrix) single(y []float32, a *Activations) (factor float32, ok bool) {
 	return m.sums[0].weights[0] * m.sum(y, a, 0), true
 }
 
-// scale turns sums, which are whole numbers but for Exact, into y·factor.
-func (m *Matrix) scale(y []float32, factor float32) {
-	if m.precision == Exact {
-		vecmath.Scale(y, factor)
-	} else {
+// whole says that the sums of s are whole numbers, not float32.
+func (m *Matrix) whole(s planeSum) bool { return m.precision != Exact && s.coded == nil }
+
+// scale turns y, which holds the sums of s, into y·factor.
+func (m *Matrix) scale(y []float32, factor float32, s planeSum) {
+	switch {
+	case m.whole(s):
 		m.kernels.fromIntegers(y, factor)
+	case factor != 1:
+		vecmath.Scale(y, factor)
 	}
 }
 
@@ -157,19 +190,11 @@ func (m *Matrix) multiply(y []float32, a *Activations) {
 		return
 	}
 	for i, s := range m.sums {
-		sums := y
-		if i > 0 {
-			sums = a.part[:m.rows]
-		}
-		factor := m.sum(sums, a, i)
-		if len(s.weights) == 1 {
-			m.scale(sums, factor*s.weights[0])
+		if i == 0 {
+			m.first(y, m.sum(y, a, i), s)
 		} else {
-			m.scale(sums, factor)
-			vecmath.Mul(sums, s.weights)
-		}
-		if i > 0 {
-			vecmath.Add(y, sums)
+			part := a.part[:m.rows]
+			m.further(y, part, m.sum(part, a, i), s)
 		}
 	}
 	switch len(m.centre) {
@@ -181,6 +206,30 @@ func (m *Matrix) multiply(y []float32, a *Activations) {
 		}
 	default:
 		vecmath.Axpy(y, a.total(), m.centre)
+	}
+}
+
+// first turns y, which holds the sums of s, into what they are worth.
+func (m *Matrix) first(y []float32, unit float32, s planeSum) {
+	if len(s.weights) == 1 {
+		m.scale(y, unit*s.weights[0], s)
+		return
+	}
+	m.scale(y, unit, s)
+	vecmath.Mul(y, s.weights)
+}
+
+// further adds to y what the sums of s are worth, which part holds and which are lost.
+func (m *Matrix) further(y, part []float32, unit float32, s planeSum) {
+	switch {
+	case len(s.weights) == 1:
+		m.scale(part, unit*s.weights[0], s)
+		vecmath.Add(y, part)
+	case m.whole(s):
+		m.kernels.fromIntegersScaleShift(part, unit, s.weights, y)
+		copy(y, part)
+	default: // float32, of which one is 1
+		vecmath.ScaleShift(y, s.weights, part, y)
 	}
 }
 
@@ -209,6 +258,10 @@ func (m *Matrix) layout(planes int) layout {
 // the same place, and returns the activation that a sum of 1 is.
 func (m *Matrix) sum(y []float32, a *Activations, i int) (unit float32) {
 	s := m.sums[i]
+	if s.coded != nil {
+		s.coded.run(y, a.last[:], s.codes, bytesOf(a.x), m.columns, a.backward)
+		return 1
+	}
 	t := a.table(s.planes)
 	switch m.precision {
 	case Int14:

@@ -31,6 +31,8 @@ var portable = kernels{
 	fromIntegersScaleShift: fromIntegersScaleShift,
 	choose:                 [2]func([]float32, []byte, int, []float32, int, int){choose, choose},
 	chooseScaleAdd:         [2]func([]float32, []byte, int, []float32, int, int, []float32, []float32){chooseScaleAdd, chooseScaleAdd},
+	codedSums:              codedSums,
+	codedColumn:            codedColumn,
 	dense:                  dense,
 	lanes:                  portableLanes,
 }
@@ -182,6 +184,38 @@ func chooseScaleAdd(y []float32, bits []byte, plane int, levels []float32, dista
 			level++
 		}
 		y[i] = levels[level*distance+i*step]*scale[i] + other[i]
+	}
+}
+
+func codedSums(dst []float32, codes, x []byte, chunks int, levels []float32, bits, columns int) {
+	activations := floats(x)
+	for ; len(dst) > 0; dst = dst[blockRows:] {
+		block := dst[:blockRows]
+		clear(block)
+		for i := range chunks {
+			for r := range block {
+				word, sum := binary.LittleEndian.Uint32(codes[4*r:]), block[r]
+				for _, v := range activations[i*columns : (i+1)*columns] {
+					sum += float32(levels[word%codedLevels] * v) // rounded before it is added
+					word >>= bits
+				}
+				block[r] = sum
+			}
+			codes = codes[4*blockRows:]
+		}
+	}
+}
+
+func codedColumn(y []float32, codes []byte, levels []float32, bits, rows int) {
+	for ; len(y) > 0; codes = codes[4*codedLanes:] {
+		for lane := range codedLanes {
+			word := binary.LittleEndian.Uint32(codes[4*lane:])
+			for row := range rows {
+				y[codedLanes*row+lane] = levels[word%codedLevels]
+				word >>= bits
+			}
+		}
+		y = y[codedLanes*rows:]
 	}
 }
 

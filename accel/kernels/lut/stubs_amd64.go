@@ -93,6 +93,12 @@ func choose3AVX2(y []float32, bits []byte, plane int, levels []float32, distance
 func chooseScaleAdd3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 
 //go:noescape
+func codedSumsAVX2(dst []float32, codes []byte, x []byte, chunks int, levels []float32, bits int, columns int)
+
+//go:noescape
+func codedColumnAVX2(y []float32, codes []byte, levels []float32, bits int, rows int)
+
+//go:noescape
 func denseAVX2(y []float32, w []float32, x []float32)
 
 //go:noescape
@@ -118,6 +124,12 @@ func choose3AVX512(y []float32, bits []byte, plane int, levels []float32, distan
 
 //go:noescape
 func chooseScaleAdd3AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+
+//go:noescape
+func codedSumsAVX512(dst []float32, codes []byte, x []byte, chunks int, levels []float32, bits int, columns int)
+
+//go:noescape
+func codedColumnAVX512(y []float32, codes []byte, levels []float32, bits int, rows int)
 
 //go:noescape
 func denseAVX512(y []float32, w []float32, x []float32)

@@ -3,6 +3,8 @@ package loopback
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"testing"
 
@@ -13,28 +15,37 @@ import (
 	"bittern/plugins/internal/wire"
 )
 
-// Connect serves what register registers until the test ends, and returns a
-// connection to it.
-func Connect(t testing.TB, register func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {
-	t.Helper()
+// Serve serves what register registers, and returns a connection to it and what ends
+// both.
+func Serve(register func(grpc.ServiceRegistrar)) (*grpc.ClientConn, func() error, error) {
 	listener := bufconn.Listen(1 << 16)
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.UnaryInterceptor(wire.ServeErrors))
-	register(server)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
 	conn, err := grpc.NewClient("passthrough:plugin",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithUnaryInterceptor(wire.ClientErrors))
 	if err != nil {
+		return nil, nil, err
+	}
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.ChainUnaryInterceptor(wire.ServeErrors, wire.RecoverPanics(io.Discard)))
+	register(server)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	return conn, func() error {
+		err := conn.Close()
+		server.Stop()
+		return errors.Join(err, <-served)
+	}, nil
+}
+
+// Connect is [Serve] until the test ends.
+func Connect(t testing.TB, register func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {
+	t.Helper()
+	conn, end, err := Serve(register)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
-		server.Stop()
-		if err := <-served; err != nil {
+		if err := end(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -30,6 +30,10 @@ type Program struct {
 //	lstm-ternary           −α, 0 and α
 //	lstm-ternary-rows      the same with an α of its own for every row
 //	lstm-four-levels       four levels that are not evenly spaced
+//	lstm-two-planes-rows   α₁b₁ + α₂b₂ of signs, with both α of its own for every row
+//	lstm-asymmetric        −a, 0 and b
+//	lstm-eight-levels      eight levels that are not evenly spaced
+//	lstm-4-bits            whole numbers of 4 bits times a step
 //	lstm-float             full precision
 //	lstm-float-carried     sequences go on in states and in tables
 //	lstm-rounded-carried   hidden states rounded to 3 bits, sequences go on
@@ -50,6 +54,10 @@ func Programs() []Program {
 		scanned("lstm-four-levels", lstm{units: 11, inputs: 6, outputs: 5, rows: 2, format: fourLevels, seed: 4}, false),
 		scanned("lstm-float", lstm{units: 9, inputs: 5, outputs: 5, rows: 5, format: float, seed: 5}, false),
 		scanned("lstm-float-carried", lstm{units: 7, inputs: 5, outputs: 5, rows: 5, format: float, seed: 6}, true),
+		scanned("lstm-two-planes-rows", lstm{units: 9, inputs: 6, outputs: 6, rows: 3, format: graphs.PerRow(graphs.TwoPlanes), seed: 13}, false),
+		scanned("lstm-asymmetric", lstm{units: 7, inputs: 5, outputs: 5, rows: 3, format: graphs.Asymmetric, seed: 14}, false),
+		scanned("lstm-eight-levels", lstm{units: 13, inputs: 7, outputs: 5, rows: 2, format: graphs.EightFree, seed: 15}, false),
+		scanned("lstm-4-bits", lstm{units: 7, inputs: 9, outputs: 5, rows: 4, format: graphs.Uniform, seed: 16}, false),
 		scanned("lstm-rounded-carried", lstm{units: 7, inputs: 6, outputs: 6, rows: 3, format: graphs.Ternary, bits: 3, seed: 22}, true),
 		gruBinaryRows(),
 		gruTernaryCarried(),

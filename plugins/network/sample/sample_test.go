@@ -126,7 +126,7 @@ func TestProgramsCoverTheContract(t *testing.T) {
 		{network.Scan, network.Softmax, network.WeightedSum, "reverse", "last", "once", "carried", "per row"},
 		{network.Tokens, network.Features, network.Lengths, network.Candidates},
 		{stepgraph.MatVec, stepgraph.Lookup, stepgraph.Add, stepgraph.Mul, stepgraph.Sigmoid, stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat, stepgraph.Normalize, stepgraph.Round},
-		{1, 2, packed.FullPrecision},
+		{1, 2, 3, 4, packed.FullPrecision, "two planes"},
 	} {
 		for _, what := range of {
 			missing[what] = true
@@ -153,6 +153,7 @@ func TestProgramsCoverTheContract(t *testing.T) {
 		}
 		for _, m := range p.Weights {
 			found(m.Bits(), true)
+			found("two planes", len(m.Planes) == 2)
 			found("per row", slices.ContainsFunc(m.Planes, func(p packed.Plane) bool { return len(p.Scales) > 1 }))
 		}
 	}

@@ -1,7 +1,9 @@
 // Package elementwise is what the quantizers share that treat each weight by itself
 // but for a scale: a quantized weight is a level of a codebook times the scale of its
-// matrix or row, which a [Rule] derives from the shape or from the latent weights. The
-// quantizers differ in their rule alone, and none has learned state.
+// matrix or row, which a [Rule] derives from the shape or from the latent weights, or it
+// is a sum of planes of signs, each with a scale of its row. The quantizers differ in
+// their rule alone. A rule may have numbers that are learned, such as scales, of each
+// matrix or row.
 package elementwise
 
 import (
@@ -15,6 +17,7 @@ import (
 
 	"bittern/plugins"
 	"bittern/plugins/quantizer"
+	"bittern/quantizers/internal/parallel"
 	"bittern/quantizers/internal/random"
 )
 
@@ -25,17 +28,31 @@ type Rule struct {
 	Fit    func(Group) Fit
 	PerRow bool
 
+	// Moments says that the fit needs Adam's second moments of the gradient. The
+	// Description must then have TraitSecondMoments.
+	Moments bool
+
+	// Learned names the numbers of a group that are trained: the states of the
+	// quantizer. Initial returns their first values, in this order; 0 is an error, that
+	// the group is all zero, and so is one that is not finite, as of a Fit's scale.
+	Learned []string
+	Initial func(Group) []float32
+
 	// Kernel quantizes with a fit. One that draws cannot be PerRow.
 	Kernel Kernel
 
-	// Levels are the codebook as multiples of the fit's scale, ascending; none
-	// means that the weights stay at full precision. A kernel writes only products of
-	// the scale and a level, rounded to float32.
+	// Levels are the codebook as multiples of the fit's scale, ascending, unless the
+	// fit has a codebook; none means that the weights stay at full precision. A kernel
+	// writes only products of the scale and a level, rounded to float32.
 	Levels []float32
 
+	// Planes takes the place of the fit, the kernel and the levels of a rule that is
+	// PerRow, and whose weights are sums of planes.
+	Planes *Planes
+
 	// Backward turns the gradient of a group with respect to the quantized weights
-	// into the one with respect to the latent weights, in place. Where it is nil the
-	// gradient passes straight through.
+	// into the one with respect to the latent weights, in place, and writes those of the
+	// learned numbers. Where it is nil the gradient passes straight through.
 	Backward func(Group, Fit)
 
 	// Clip is what the size of latent weights is kept to after each update; nil where
@@ -58,6 +75,9 @@ type Fit struct {
 	// Bound is what latent weights are compared with: the threshold of a ternary rule,
 	// or the size of the largest.
 	Bound float32
+	// Levels is a codebook of this matrix alone, in any order, as multiples of the
+	// scale. Only a rule that is not PerRow may have one.
+	Levels []float32
 }
 
 // Binary and Ternary are codebooks as multiples of the scale.
@@ -85,7 +105,7 @@ func Unit(rows, cols int) float32 { return 1 }
 func Fixed(scale func(rows, cols int) float32) func(Group) Fit {
 	return func(g Group) Fit {
 		s := scale(g.Rows, g.Cols)
-		return Fit{s, s / 3}
+		return Fit{Scale: s, Bound: s / 3}
 	}
 }
 
@@ -125,15 +145,33 @@ func (q *Quantizer) Describe(ctx context.Context) (plugins.Description, error) {
 	return q.description, ctx.Err()
 }
 
-// Plan implements [quantizer.Quantizer]: there is no state.
+// Plan implements [quantizer.Quantizer]: the states are what the rule learns.
 func (q *Quantizer) Plan(ctx context.Context, options plugins.Values, weights []quantizer.Shape) ([]quantizer.State, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if _, err := q.resolve(options); err != nil {
+	rule, err := q.resolve(options)
+	if err != nil {
 		return nil, err
 	}
-	return nil, checkShapes(weights)
+	if err := checkShapes(weights); err != nil {
+		return nil, err
+	}
+	var states []quantizer.State
+	for _, w := range weights {
+		for _, name := range rule.Learned {
+			states = append(states, quantizer.State{Name: name, Weight: w.Name, Shape: []int{rule.groups(w)}, Trained: true})
+		}
+	}
+	return states, nil
+}
+
+// groups is the number of groups of a weight.
+func (r Rule) groups(w quantizer.Shape) int {
+	if r.PerRow {
+		return w.Rows
+	}
+	return 1
 }
 
 // Open implements [quantizer.Quantizer].
@@ -159,6 +197,16 @@ func (q *Quantizer) Open(ctx context.Context, options plugins.Values, weights []
 			return fmt.Errorf("weight %s is %d×%d and has %d latent and %d quantized elements and a gradient of %d",
 				w.Name, w.Rows, w.Cols, len(w.Latent), len(w.Quantized), len(w.Grad))
 		}
+		if rule.Moments && len(w.Moment2) != n {
+			return fmt.Errorf("weight %s is %d×%d and has %d second moments of Adam: train with the optimiser adam",
+				w.Name, w.Rows, w.Cols, len(w.Moment2))
+		}
+		for _, name := range rule.Learned {
+			if s, groups := w.State[name], rule.groups(w.Shape); len(s.Value) != groups || len(s.Grad) != groups {
+				return fmt.Errorf("the state %s of weight %s has %d values and a gradient of %d, want %d of both",
+					name, w.Name, len(s.Value), len(s.Grad), groups)
+			}
+		}
 		size := chunkSize
 		if rule.PerRow {
 			size = max(1, chunkSize/w.Cols) * w.Cols
@@ -169,6 +217,24 @@ func (q *Quantizer) Open(ctx context.Context, options plugins.Values, weights []
 	}
 	q.rule, q.weights, q.chunks = rule, slices.Clone(weights), chunks
 	return nil
+}
+
+// Initialise implements [quantizer.Quantizer]: it writes the first values of what the
+// rule learns.
+func (q *Quantizer) Initialise(ctx context.Context) error {
+	if err := q.ready(ctx); err != nil || q.rule.Initial == nil {
+		return err
+	}
+	return q.groups(func(g Group) error {
+		values := q.rule.Initial(g)
+		for k, name := range q.rule.Learned {
+			if err := q.sound(g, values[k]); err != nil {
+				return err
+			}
+			q.weights[g.weight].State[name].Value[q.place(g)] = values[k]
+		}
+		return nil
+	})
 }
 
 // Quantize implements [quantizer.Quantizer]. A latent weight that is not finite is an
@@ -185,6 +251,12 @@ func (q *Quantizer) Quantize(ctx context.Context, draw quantizer.Draw) error {
 // Freeze implements [quantizer.Quantizer]: the codes of what Quantize writes
 // for the same draw. It leaves Quantized alone.
 func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.Frozen, error) {
+	if q.rule.Planes != nil {
+		if err := q.ready(ctx); err != nil {
+			return nil, err
+		}
+		return q.freezePlanes()
+	}
 	targets := make([][]float32, len(q.weights))
 	for i, w := range q.weights {
 		targets[i] = make([]float32, len(w.Latent))
@@ -201,26 +273,31 @@ func (q *Quantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantize
 
 // freeze turns the quantized values of a weight into codes.
 func (q *Quantizer) freeze(weight int, values []float32) quantizer.Frozen {
-	w := q.weights[weight]
-	if len(q.rule.Levels) == 0 {
-		return quantizer.Frozen{Name: w.Name, Values: values}
-	}
-	plane := quantizer.Plane{
-		Bits: bits.Len(uint(len(q.rule.Levels) - 1)), Codes: make([]uint16, len(values)), Levels: q.rule.Levels,
-	}
-	size, products := q.groupSize(weight), make([]float32, len(q.rule.Levels))
+	frozen := quantizer.Frozen{Name: q.weights[weight].Name}
+	plane, size := quantizer.Plane{Codes: make([]uint16, len(values))}, q.groupSize(weight)
+	var products []float32
 	for from := 0; from < len(values); from += size {
-		scale := q.rule.Fit(q.group(weight, from, parallel)).Scale
-		for code, level := range q.rule.Levels {
-			products[code] = scale * level // as Quantize writes them
+		fit := q.rule.Fit(q.group(weight, from, parallel.Each))
+		if plane.Levels = q.rule.Levels; len(fit.Levels) > 0 {
+			plane.Levels = slices.Sorted(slices.Values(fit.Levels))
+		}
+		if len(plane.Levels) == 0 {
+			frozen.Values = values
+			return frozen
+		}
+		products = products[:0]
+		for _, level := range plane.Levels {
+			products = append(products, fit.Scale*level) // as Quantize writes them
 		}
 		for i, value := range values[from : from+size] {
 			code, _ := slices.BinarySearch(products, value)
 			plane.Codes[from+i] = uint16(code)
 		}
-		plane.Scales = append(plane.Scales, scale)
+		plane.Scales = append(plane.Scales, fit.Scale)
 	}
-	return quantizer.Frozen{Name: w.Name, Planes: []quantizer.Plane{plane}}
+	plane.Bits = bits.Len(uint(len(plane.Levels) - 1))
+	frozen.Planes = []quantizer.Plane{plane}
+	return frozen
 }
 
 // Project implements [quantizer.Quantizer]: it clips the latent weights where the rule
@@ -229,7 +306,7 @@ func (q *Quantizer) Project(ctx context.Context) error {
 	if err := q.ready(ctx); err != nil || q.rule.Clip == nil {
 		return err
 	}
-	parallel(len(q.chunks), func(i int) {
+	parallel.Each(len(q.chunks), func(i int) {
 		part := q.chunks[i]
 		w := q.weights[part.weight]
 		bound, latent := q.rule.Clip(w.Rows, w.Cols), w.Latent[part.from:part.to]
@@ -244,18 +321,18 @@ func (q *Quantizer) Project(ctx context.Context) error {
 	return nil
 }
 
-// Initialise implements [quantizer.Quantizer]: there is no state.
-func (q *Quantizer) Initialise(ctx context.Context) error { return q.ready(ctx) }
-
 // Backward implements [quantizer.Quantizer]: it is the rule's, or the gradient passes
 // straight through.
 func (q *Quantizer) Backward(ctx context.Context, _ quantizer.Backward) error {
 	if err := q.ready(ctx); err != nil || q.rule.Backward == nil {
 		return err
 	}
-	return q.groups(func(g Group, fit Fit) bool {
+	return q.fitted(func(g Group, fit Fit) error {
 		q.rule.Backward(g, fit)
-		return true
+		for k, name := range q.rule.Learned {
+			q.weights[g.weight].State[name].Grad[q.place(g)] = g.LearnedGrad[k]
+		}
+		return nil
 	})
 }
 
@@ -264,11 +341,14 @@ func (q *Quantizer) draw(ctx context.Context, draw quantizer.Draw, targets [][]f
 	if err := q.ready(ctx); err != nil {
 		return err
 	}
+	if q.rule.Planes != nil {
+		return q.quantizePlanes(targets)
+	}
 	streams := make([]random.Stream, len(q.weights))
 	for i, w := range q.weights {
 		streams[i] = random.NewStream(draw.Seed, draw.Step, w.Name)
 	}
-	return q.groups(func(g Group, fit Fit) bool {
+	return q.fitted(func(g Group, fit Fit) error {
 		var failed atomic.Bool
 		g.Parts(func(from, to int) {
 			target := targets[g.weight][g.first+from : g.first+to]
@@ -276,46 +356,60 @@ func (q *Quantizer) draw(ctx context.Context, draw quantizer.Draw, targets [][]f
 				failed.Store(true)
 			}
 		})
-		return !failed.Load()
-	})
-}
-
-// groups fits every group and calls work for it, on as many goroutines as may run at
-// once: for rows side by side, for the parts of a matrix within the group. Work says
-// whether every latent weight was finite.
-func (q *Quantizer) groups(work func(Group, Fit) bool) error {
-	treat := func(weight, first int, run runner) error {
-		g := q.group(weight, first, run)
-		fit := q.rule.Fit(g)
-		switch {
-		case fit.Scale == 0:
-			return q.allZero(g)
-		case !finite(fit.Scale) || !work(g, fit):
+		if failed.Load() {
 			return q.notFinite()
 		}
 		return nil
+	})
+}
+
+// fitted fits every group and calls work for it, as groups does.
+func (q *Quantizer) fitted(work func(Group, Fit) error) error {
+	return q.groups(func(g Group) error {
+		for k, value := range g.Learned {
+			if !finite(value) {
+				return fmt.Errorf("the learned %s of %s is %v: training has diverged, lower the learning rate or clip the gradient",
+					q.rule.Learned[k], q.weights[g.weight].Name, value)
+			}
+		}
+		fit := q.rule.Fit(g)
+		if err := q.sound(g, fit.Scale); err != nil {
+			return err
+		}
+		return work(g, fit)
+	})
+}
+
+// sound refuses what a rule derived from a group.
+func (q *Quantizer) sound(g Group, derived float32) error {
+	switch {
+	case derived == 0:
+		return q.allZero(g)
+	case !finite(derived):
+		return q.notFinite()
 	}
+	return nil
+}
+
+// groups calls work for every group, on as many goroutines as may run at once: for rows
+// side by side, for the parts of a matrix within the group.
+func (q *Quantizer) groups(work func(Group) error) error {
 	if !q.rule.PerRow {
 		for weight := range q.weights {
-			if err := treat(weight, 0, parallel); err != nil {
+			if err := work(q.group(weight, 0, parallel.Each)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	failures := make([]error, len(q.chunks))
-	parallel(len(q.chunks), func(i int) {
+	parallel.Each(len(q.chunks), func(i int) {
 		part := q.chunks[i]
 		for first := part.from; first < part.to && failures[i] == nil; first += q.groupSize(part.weight) {
-			failures[i] = treat(part.weight, first, serial)
+			failures[i] = work(q.group(part.weight, first, serial))
 		}
 	})
-	for _, err := range failures {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return firstOf(failures)
 }
 
 // groupSize is the number of elements that share a scale.
@@ -333,8 +427,20 @@ func (q *Quantizer) group(weight, first int, run runner) Group {
 	if q.rule.Backward != nil {
 		g.Grad = w.Grad[first : first+size]
 	}
+	if q.rule.Moments {
+		g.Moments = w.Moment2[first : first+size]
+	}
+	if learned := len(q.rule.Learned); learned > 0 {
+		g.Learned, g.LearnedGrad = make([]float32, learned), make([]float32, learned)
+		for k, name := range q.rule.Learned {
+			g.Learned[k] = w.State[name].Value[q.place(g)]
+		}
+	}
 	return g
 }
+
+// place is the index of a group's numbers in the states of its weight.
+func (q *Quantizer) place(g Group) int { return g.first / q.groupSize(g.weight) }
 
 // allZero names a group that has no scale.
 func (q *Quantizer) allZero(g Group) error {
@@ -345,7 +451,7 @@ func (q *Quantizer) allZero(g Group) error {
 	return fmt.Errorf("latent weight %s is all zero, so there is no scale for it: check how the model initialises it", name)
 }
 
-// notFinite names the first latent weight that is not a number.
+// notFinite names the first latent weight, or second moment, that is not a number.
 func (q *Quantizer) notFinite() error {
 	for _, w := range q.weights {
 		for i, value := range w.Latent {
@@ -353,13 +459,17 @@ func (q *Quantizer) notFinite() error {
 				return fmt.Errorf("latent weight %s[%d] (row %d, column %d) is %v: training has diverged, lower the learning rate or clip the gradient",
 					w.Name, i, i/w.Cols, i%w.Cols, value)
 			}
+			if q.rule.Moments && !finite(w.Moment2[i]) {
+				return fmt.Errorf("the second moment of %s[%d] (row %d, column %d) is %v: its gradient has diverged, lower the learning rate or clip the gradient",
+					w.Name, i, i/w.Cols, i%w.Cols, w.Moment2[i])
+			}
 		}
 	}
 	return errors.New("a latent weight changed while it was being quantized: call Quantize only between updates")
 }
 
 func (q *Quantizer) ready(ctx context.Context) error {
-	if q.rule.Kernel == nil {
+	if q.rule.Kernel == nil && q.rule.Planes == nil {
 		return fmt.Errorf("quantizer %s has no weights: call Open first", q.description.Name)
 	}
 	return ctx.Err()

@@ -1,11 +1,6 @@
 package elementwise
 
-import (
-	"math"
-	"runtime"
-	"sync"
-	"sync/atomic"
-)
+import "math"
 
 // Group is what shares a scale: a whole matrix, or one of its rows.
 //
@@ -15,6 +10,11 @@ type Group struct {
 	Rows, Cols int // of the matrix
 	Latent     []float32
 	Grad       []float32 // nil unless the rule has a Backward
+	Moments    []float32 // Adam's second moments; nil unless the rule needs them
+
+	// Learned are the numbers that the rule learns, in its order, and LearnedGrad is where
+	// Backward writes the gradients with respect to them.
+	Learned, LearnedGrad []float32
 
 	weight, first int
 	run           runner
@@ -27,29 +27,6 @@ func serial(n int, work func(int)) {
 	for i := range n {
 		work(i)
 	}
-}
-
-// parallel runs on as many goroutines as may run at once.
-func parallel(n int, work func(int)) {
-	goroutines := min(runtime.GOMAXPROCS(0), n)
-	if goroutines <= 1 {
-		serial(n, work)
-		return
-	}
-	var next atomic.Int64
-	var running sync.WaitGroup
-	for range goroutines {
-		running.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				work(i)
-			}
-		})
-	}
-	running.Wait()
 }
 
 // Parts calls work for consecutive parts of the group, given as their first element and
@@ -66,16 +43,22 @@ func (g Group) part(i int) (from, to int) {
 
 // Sum adds up what part returns for the parts of the group.
 func (g Group) Sum(part func(from, to int) float64) float64 {
+	sum, _ := g.Sums(func(from, to int) (float64, float64) { return part(from, to), 0 })
+	return sum
+}
+
+// Sums is Sum of two numbers at a time.
+func (g Group) Sums(part func(from, to int) (a, b float64)) (a, b float64) {
 	if g.count() == 1 {
 		return part(g.part(0))
 	}
-	sums := make([]float64, g.count())
-	g.run(len(sums), func(i int) { sums[i] = part(g.part(i)) })
-	total := 0.0
+	sums := make([][2]float64, g.count())
+	g.run(len(sums), func(i int) { sums[i][0], sums[i][1] = part(g.part(i)) })
 	for _, sum := range sums {
-		total += sum
+		a += sum[0]
+		b += sum[1]
 	}
-	return total
+	return a, b
 }
 
 // MeanSize is the mean of |w|. It is not finite where a latent weight is not.

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"bittern/quantizers/internal/parallel"
 )
 
 // Sizes around those of the parts and of the additions side by side.
@@ -43,7 +45,7 @@ func TestReductions(t *testing.T) {
 				count++
 			}
 		}
-		for _, run := range []runner{serial, backwards, parallel} {
+		for _, run := range []runner{serial, backwards, parallel.Each} {
 			g := Group{Latent: latent, run: run}
 			for name, c := range map[string][3]float64{
 				"MeanSize":      {g.MeanSize(), sum / float64(n), Group{Latent: latent, run: serial}.MeanSize()},
@@ -80,7 +82,7 @@ func TestReductionsOfWhatIsNotFinite(t *testing.T) {
 		for _, at := range []int{0, 5, chunkSize, chunkSize + 4} {
 			latent := randomWeights(chunkSize + 5)
 			latent[at] = float32(bad)
-			g := Group{Latent: latent, run: parallel}
+			g := Group{Latent: latent, run: parallel.Each}
 			if mean := g.MeanSize(); finite(float32(mean)) {
 				t.Errorf("MeanSize with %v at %d = %v, want it not finite", bad, at, mean)
 			}
@@ -96,7 +98,7 @@ func TestParts(t *testing.T) {
 	t.Parallel()
 	for _, n := range groupSizes {
 		seen := make([]int, n)
-		Group{Latent: make([]float32, n), run: parallel}.Parts(func(from, to int) {
+		Group{Latent: make([]float32, n), run: parallel.Each}.Parts(func(from, to int) {
 			for i := from; i < to; i++ {
 				seen[i]++
 			}

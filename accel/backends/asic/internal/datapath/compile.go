@@ -96,9 +96,9 @@ type shared struct {
 	*Program
 	integerBits int
 	weights     map[string]packed.Matrix
-	recurrents  map[string]matrix // recurrent weights by name
-	others      map[string]matrix // all other weights
-	counted     map[string]bool   // weights whose storage a Work counts
+	recurrents  map[string][]matrix // recurrent weights by name
+	others      map[string]matrix   // all other weights
+	counted     map[string]bool     // weights whose storage a Work counts
 	pieces      map[matrixKey][]piece
 	functions   map[functionKey]*functionTable
 }
@@ -135,7 +135,7 @@ func (s *shared) compile(g stepgraph.Graph, inputs []input) *Graph {
 	for i, in := range g.Inputs {
 		bounds[in.Name] = inputs[i].bound
 	}
-	c.bounds = ranges(g, bounds, s.matrix)
+	c.bounds = ranges(g, bounds, s.matrices)
 	c.entries(inputs)
 	for _, n := range g.Nodes {
 		c.node(n)
@@ -159,6 +159,7 @@ type operand struct {
 type matrixKey struct {
 	weight    string
 	recurrent bool
+	part      int // of the sum that the weight is
 }
 
 type functionKey struct {
@@ -183,8 +184,8 @@ func recurrentPart(g stepgraph.Graph) map[string]bool {
 	return part
 }
 
-// matrix returns a node's weights as integers.
-func (s *shared) matrix(n stepgraph.Node) matrix {
+// matrices returns a node's weights as integers.
+func (s *shared) matrices(n stepgraph.Node) []matrix {
 	if n.Recurrent {
 		return s.recurrents[n.Weight]
 	}
@@ -195,7 +196,7 @@ func (s *shared) matrix(n stepgraph.Node) matrix {
 		s.others[n.Weight] = m
 		s.Substitutions = append(s.Substitutions, inTwelveBits(n.Weight, s.weights[n.Weight], rounded, "what is not recurrent runs on a 12-bit column"))
 	}
-	return m
+	return []matrix{m}
 }
 
 // entries makes the buffers of the inputs and the states.
@@ -288,15 +289,42 @@ func (c *compiler) narrow(name string) view {
 	return narrowed
 }
 
-// product is a MatVec or a Lookup: exact sums.
+// product is a MatVec or a Lookup: exact sums where the weight is one matrix. Of
+// several, each one's are multiplied by its α and added up, as accumulators.
 func (c *compiler) product(n stepgraph.Node, work *Work) operand {
-	m := c.matrix(n)
+	parts := c.matrices(n)
 	work.Recurrent = n.Recurrent
-	work.Columns, work.Width = m.cols, m.width
+	work.Columns, work.Width = parts[0].cols, parts[0].width
 	if !c.counted[n.Weight] {
 		c.counted[n.Weight] = true
-		work.WeightBits = m.rows * m.cols * int(m.width)
+		for _, m := range parts {
+			if !m.second {
+				work.WeightBits += m.rows * m.cols * int(m.width)
+			}
+		}
 	}
+	result := c.exactSums(n, parts[0], 0)
+	if len(parts) == 1 {
+		return result
+	}
+	total := c.multiplyAlpha(n, n.Recurrent, result)
+	for i, m := range parts[1:] {
+		if !m.second {
+			further := *work
+			further.WeightBits, further.Name = 0, fmt.Sprintf("%s, part %d", n.Name, i+1)
+			c.Work = append(c.Work, further)
+		}
+		part := c.multiplyAlpha(n, n.Recurrent, c.exactSums(n, m, i+1))
+		next := c.newValue(n.Size, accumulator)
+		c.emit(add{total, part, next})
+		c.Work = append(c.Work, Work{Name: fmt.Sprintf("sum of %s, part %d", n.Name, i+1), Op: stepgraph.Add, Recurrent: n.Recurrent, Rows: n.Size, Operands: 2})
+		total = next
+	}
+	return operand{view: total}
+}
+
+// exactSums are those of a MatVec or a Lookup with one part of its weight.
+func (c *compiler) exactSums(n stepgraph.Node, m matrix, part int) operand {
 	if n.Op == stepgraph.Lookup {
 		sum := c.newSum(m.rows, m.fraction, m.alpha)
 		token := slices.IndexFunc(c.graph.Inputs, func(in stepgraph.Input) bool { return in.Name == n.Inputs[0] })
@@ -305,7 +333,7 @@ func (c *compiler) product(n stepgraph.Node, work *Work) operand {
 	}
 	x := c.narrow(n.Inputs[0])
 	sum := c.newSum(m.rows, m.fraction+x.format.fraction, m.alpha)
-	key := matrixKey{n.Weight, n.Recurrent}
+	key := matrixKey{n.Weight, n.Recurrent, part}
 	if c.pieces[key] == nil {
 		c.pieces[key] = cut(m)
 	}

@@ -14,14 +14,14 @@ const patience = 4
 // ranges adds to the bounds of the inputs a bound on the size of every value of the
 // graph by name, +Inf where none can be shown. The states' bounds hold by induction:
 // they hold at the start, and no step leaves them.
-func ranges(g stepgraph.Graph, bounds map[string]float64, matrices func(stepgraph.Node) matrix) map[string]float64 {
+func ranges(g stepgraph.Graph, bounds map[string]float64, matrices func(stepgraph.Node) []matrix) map[string]float64 {
 	for _, s := range g.States {
 		bounds[s.Name] = largest(s.Init)
 	}
 	weights := map[string][2]float64{}
 	for _, n := range g.Nodes {
 		if n.Weight != "" {
-			weight, row := matrices(n).largest()
+			weight, row := largestOf(matrices(n))
 			weights[n.Name] = [2]float64{weight, row}
 		}
 	}

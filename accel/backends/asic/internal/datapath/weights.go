@@ -3,51 +3,135 @@ package datapath
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"bittern/plugins/backend"
 	"bittern/plugins/packed"
 )
 
 // matrix is a weight matrix as integers: weight = integer · alpha[row] / 2^fraction.
+// A weight that takes several is their sum.
 type matrix struct {
 	rows, cols int
 	integers   []int16 // row by row
 	alpha      []float64
 	fraction   int
 	width      Width
+	// second says that the sums are made in the pass of the matrix before it: units
+	// have two accumulators, one for each of two levels.
+	second bool
 }
 
-// signs returns a matrix of −α, +α and perhaps 0 as integers −1, 1 and 0; false
-// where m is no such matrix.
-func signs(m packed.Matrix) (matrix, bool) {
-	result := matrix{rows: m.Rows, cols: m.Cols, width: Binary}
-	if len(m.Planes) != 1 {
-		return matrix{}, false
+// signs returns a weight as matrices of signs or of single bits, −1, 0 and +1 times an
+// α, one pass of the column for each that is not second; false where it takes more
+// than codes of passBits bits, or levels that are no sums of signs.
+func signs(m packed.Matrix) ([]matrix, bool) {
+	var sum []matrix
+	if len(m.Planes) == 0 {
+		return nil, false
 	}
-	levels := m.Planes[0].Levels
-	last := len(levels) - 1
-	ternary := last == 2 && levels[1] == 0
-	if !ternary && last != 1 || levels[0] != -levels[last] || levels[last] < 0 {
-		return matrix{}, false
-	}
-	if ternary {
-		result.width = Ternary
-	}
-	for r := range m.Rows {
-		scale := m.Planes[0].Scale(r)
-		if scale < 0 {
-			return matrix{}, false
+	for i, p := range m.Planes {
+		passes, ok := split(p.Levels)
+		if !ok {
+			return nil, false
 		}
-		result.alpha = append(result.alpha, float64(scale*levels[last]))
+		codes := m.Codes(i)
+		for _, pass := range passes {
+			sum = append(sum, pass.matrices(m, p, codes)...)
+		}
 	}
-	symbols := []int16{-1, 1}
-	if result.width == Ternary {
-		symbols = []int16{-1, 0, 1}
+	return sum, true
+}
+
+// passBits is the widest code that is multiplied bit by bit.
+const passBits = 4
+
+// pass is what the column multiplies at a time, as multiples of a plane's scale: for
+// each code the number of a symbol, and the values of two symbols, of which a third
+// between them is 0.
+type pass struct {
+	symbols   []int8 // by code: −1, 0 or +1
+	low, high float64
+	width     Width
+}
+
+// split writes the levels of a plane as passes, or says that they cannot be.
+func split(levels []float32) ([]pass, bool) {
+	last := len(levels) - 1
+	first := float64(levels[0])
+	switch {
+	case last == 0:
+		return []pass{{[]int8{1}, first, first, Binary}}, true
+	case last == 1:
+		return []pass{{[]int8{-1, 1}, first, float64(levels[1]), Binary}}, true
+	case last == 2 && levels[1] == 0:
+		return []pass{{[]int8{-1, 0, 1}, first, float64(levels[2]), Ternary}}, true
+	case last >= 1<<passBits:
+		return nil, false
 	}
-	for _, code := range m.Codes(0) {
-		result.integers = append(result.integers, symbols[code])
+	// A pass for each bit of the code: signs around 0 where the levels are, else bits
+	// that count from 0, of which the highest starts at the lowest level.
+	bits := bits.Len(uint(last))
+	worth := make([]float64, bits)
+	largest, centre := 0.0, first
+	for bit := range bits {
+		worth[bit] = float64(levels[1<<bit]) - first
+		centre += worth[bit] / 2
 	}
-	return result, true
+	for _, level := range levels {
+		largest = max(largest, math.Abs(float64(level)))
+	}
+	tolerance := 4 * 0x1p-24 * largest // levels are rounded to float32
+	var passes []pass
+	for bit := range bits {
+		p := pass{low: 0, high: worth[bit], width: Binary}
+		switch {
+		case math.Abs(centre) <= tolerance:
+			p.low, p.high = -worth[bit]/2, worth[bit]/2
+		case bit == bits-1:
+			p.low, p.high = first, first+worth[bit]
+		}
+		for code := range levels {
+			p.symbols = append(p.symbols, int8(code>>bit&1*2-1))
+		}
+		passes = append(passes, p)
+	}
+	for code, level := range levels {
+		sum := first
+		for bit := range bits {
+			sum += float64(code>>bit&1) * worth[bit]
+		}
+		if math.Abs(sum-float64(level)) > tolerance {
+			return nil, false
+		}
+	}
+	return passes, true
+}
+
+// matrices are what a pass sums up of a plane's codes: signs where its levels are of one
+// size, else the bits of either level that is not 0.
+func (p pass) matrices(m packed.Matrix, plane packed.Plane, codes []uint16) []matrix {
+	sums := func(of func(symbol int8) int16, level float64, second bool) matrix {
+		result := matrix{rows: m.Rows, cols: m.Cols, width: p.width, second: second, integers: make([]int16, len(codes))}
+		for i, code := range codes {
+			result.integers[i] = of(p.symbols[code])
+		}
+		for r := range m.Rows {
+			result.alpha = append(result.alpha, float64(float32(float64(plane.Scale(r))*level)))
+		}
+		return result
+	}
+	if p.low == -p.high {
+		return []matrix{sums(func(symbol int8) int16 { return int16(symbol) }, p.high, false)}
+	}
+	var both []matrix
+	if p.high != 0 {
+		both = append(both, sums(func(symbol int8) int16 { return int16(max(symbol, 0)) }, p.high, false))
+	}
+	if p.low != 0 {
+		both = append(both, sums(func(symbol int8) int16 { return int16(max(-symbol, 0)) }, p.low, len(both) > 0))
+	}
+	return both
 }
 
 // twelveBit rounds a matrix to 12-bit integers over the power of two that its
@@ -75,15 +159,19 @@ func twelveBit(m packed.Matrix) (result matrix, rounded bool) {
 	return result, rounded
 }
 
-// largest returns bounds on the size of a weight and of the sum of a row's sizes.
-func (m matrix) largest() (weight, row float64) {
-	for r := range m.rows {
-		unit, sum := math.Ldexp(m.alpha[r], -m.fraction), 0.0
-		for _, integer := range m.integers[r*m.cols : (r+1)*m.cols] {
-			size := math.Abs(float64(integer)) * unit
-			weight, sum = max(weight, size), sum+size
+// largestOf returns bounds on the size of a weight and of the sum of a row's sizes.
+func largestOf(sum []matrix) (weight, row float64) {
+	rows, cols := sum[0].rows, sum[0].cols
+	for r := range rows {
+		total := 0.0
+		for c := range cols {
+			size := 0.0
+			for _, m := range sum {
+				size += math.Abs(float64(m.integers[r*cols+c]) * math.Ldexp(m.alpha[r], -m.fraction))
+			}
+			weight, total = max(weight, size), total+size
 		}
-		row = max(row, sum)
+		row = max(row, total)
 	}
 	return weight, row
 }
@@ -101,48 +189,51 @@ func (m matrix) columns() []int16 {
 
 // recurrentWeights turns all recurrent matrices into integers of one width, the
 // narrowest column that has them all, and lists those that are made for another.
-func recurrentWeights(names []string, weights map[string]packed.Matrix) (map[string]matrix, Width, []backend.Substitution) {
+func recurrentWeights(names []string, weights map[string]packed.Matrix) (map[string][]matrix, Width, []backend.Substitution) {
 	width, widest := Binary, ""
 	if len(names) == 0 {
 		width = TwelveBit
 	}
-	result := make(map[string]matrix, len(names))
+	result, widths := make(map[string][]matrix, len(names)), make(map[string]Width, len(names))
 	for _, name := range names {
-		m, ok := signs(weights[name])
+		sum, ok := signs(weights[name])
 		if !ok {
 			return twelveBits(names, weights, name)
 		}
-		if m.width > width {
-			width, widest = m.width, name
+		for _, m := range sum {
+			widths[name] = max(widths[name], m.width)
 		}
-		result[name] = m
+		if widths[name] > width {
+			width, widest = widths[name], name
+		}
+		result[name] = sum
 	}
 	var substitutions []backend.Substitution
 	for _, name := range names {
-		m := result[name]
-		if m.width < width {
+		if widths[name] < width {
 			substitutions = append(substitutions, backend.Substitution{
 				Weight: name, From: weights[name].Format(), To: width.weights(),
 				Reason: fmt.Sprintf("recurrent weights share a column, and %s is %s; no value changes", widest, width),
 			})
 		}
-		m.width = width
-		result[name] = m
+		for i := range result[name] {
+			result[name][i].width = width
+		}
 	}
 	return result, width, substitutions
 }
 
-// twelveBits is recurrentWeights where the weight named wide is neither binary
-// nor ternary.
-func twelveBits(names []string, weights map[string]packed.Matrix, wide string) (map[string]matrix, Width, []backend.Substitution) {
-	result, substitutions := make(map[string]matrix, len(names)), []backend.Substitution(nil)
+// twelveBits is recurrentWeights where the weight named wide is no sum of signs.
+func twelveBits(names []string, weights map[string]packed.Matrix, wide string) (map[string][]matrix, Width, []backend.Substitution) {
+	result, substitutions := make(map[string][]matrix, len(names)), []backend.Substitution(nil)
+	const only = "the binary and ternary columns take planes of two levels, of three with 0 between, and codes of at most 4 bits that are sums of signs"
 	for _, name := range names {
-		reason := "no column is made for weights other than ±α, or ±α and 0"
+		reason := only
 		if _, ok := signs(weights[name]); ok {
-			reason = fmt.Sprintf("recurrent weights share a column, and %s is not ±α, or ±α and 0", wide)
+			reason = fmt.Sprintf("recurrent weights share a column, and %s is neither planes of signs nor of signs and 0", wide)
 		}
 		m, rounded := twelveBit(weights[name])
-		result[name] = m
+		result[name] = []matrix{m}
 		substitutions = append(substitutions, inTwelveBits(name, weights[name], rounded, reason))
 	}
 	return result, TwelveBit, substitutions

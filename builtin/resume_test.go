@@ -1,0 +1,172 @@
+package builtin_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"bittern/builtin"
+	"bittern/harness/experiment"
+	"bittern/harness/provenance"
+	"bittern/harness/schedule"
+	"bittern/harness/store"
+	"bittern/harness/suite"
+	"bittern/plugins"
+	"bittern/plugins/host"
+)
+
+// doomedVariable names the folder of runs of a harness that is to be killed, and
+// doomedQuantizer the quantizer that it trains with.
+const (
+	doomedVariable  = "BITTERN_TEST_DOOMED_RUNS"
+	doomedQuantizer = "BITTERN_TEST_DOOMED_QUANTIZER"
+)
+
+// doomed is a harness that kills itself, as kill -9 would, between two checkpoints: the
+// test binary, started again.
+func doomed() {
+	err := train(context.Background(), os.Getenv(doomedVariable), os.Getenv(doomedQuantizer), func(p experiment.Progress) {
+		if p.Stage == experiment.Training && p.Step == 14 {
+			self, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = self.Kill()
+			}
+			fmt.Fprintln(os.Stderr, "kill:", err)
+			select {} // until the signal is delivered
+		}
+	})
+	fmt.Fprintln(os.Stderr, "the doomed harness lived on:", err)
+	os.Exit(1)
+}
+
+// learning is an experiment with the quantizer, saved every 4 of its 40 steps.
+func learning(ctx context.Context, quantizer string) (*experiment.Spec, *host.Catalogue, error) {
+	var ids []plugins.ID
+	for _, plugin := range builtin.Plugins() {
+		ids = append(ids, plugin.ID)
+	}
+	catalogue, err := host.NewCatalogue(ids, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	parsed, err := suite.Parse("resumed", fmt.Appendf(nil, `
+name: resumed
+seeds: [1]
+threads: 1
+tasks:
+  - {task: delayed-copy, batch: 16, length: 12, delay: 2, examples: 640, evaluated: 32}
+models:
+  - {plugin: lstm, options: [units=48, normalization=layer]}
+quantizers: [%s]
+backends:
+  - {plugin: cpu}
+training: {learning_rate: 0.02, epochs: 1, validate_every: 10, checkpoint_every_steps: 4}
+freeze: {draws: 1}
+`, quantizer))
+	if err != nil {
+		return nil, nil, err
+	}
+	specs, err := schedule.Prepare(ctx, parsed, catalogue, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	return specs[0], catalogue, nil
+}
+
+// train runs the experiment to its end, from where the folder of runs has it.
+func train(ctx context.Context, runs, quantizer string, progress func(experiment.Progress)) error {
+	spec, catalogue, err := learning(ctx, quantizer)
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(ctx, runs)
+	if err != nil {
+		return err
+	}
+	runner := experiment.Runner{
+		Catalogue: catalogue, Store: s, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
+	}
+	failed, err := runner.Run(ctx, spec, progress)
+	if err == nil && len(failed) > 0 {
+		err = fmt.Errorf("failed on %v", failed)
+	}
+	if closed := s.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// TestLearnedScalesGoOnToTheSameBytes kills a harness between two checkpoints of a
+// quantizer with trained states; what goes on from the last one must end as what was not
+// disturbed: every step's loss, the best network with its states, and what is deployed.
+func TestLearnedScalesGoOnToTheSameBytes(t *testing.T) {
+	t.Parallel()
+	for name, quantizer := range map[string]string{
+		"ttq":         "{plugin: ttq}",
+		"lsq":         "{plugin: lsq}",
+		"lsq per row": "{plugin: lsq, options: [bits=4, scale=row]}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec, _, err := learning(t.Context(), quantizer)
+			must(t, err)
+			row, err := spec.Row()
+			must(t, err)
+			undisturbed, runs := t.TempDir(), t.TempDir()
+			must(t, train(t.Context(), undisturbed, quantizer, func(experiment.Progress) {}))
+			killed(t, runs, quantizer)
+			from := 0
+			must(t, train(t.Context(), runs, quantizer, func(p experiment.Progress) {
+				if p.Stage == experiment.Resuming {
+					from = p.Step
+				}
+			}))
+			if from != 12 {
+				t.Errorf("training went on from step %d, want it from the checkpoint of step 12", from)
+			}
+			want, got := resultFiles(t, filepath.Join(undisturbed, row.ID)), resultFiles(t, filepath.Join(runs, row.ID))
+			for name, content := range want {
+				if !bytes.Equal(content, got[name]) {
+					t.Errorf("%s differs from that of the undisturbed run", name)
+				}
+			}
+		})
+	}
+}
+
+// killed runs a harness that kills itself.
+func killed(t *testing.T, runs, quantizer string) {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	command := exec.CommandContext(t.Context(), self)
+	command.Env = append(os.Environ(), doomedVariable+"="+runs, doomedQuantizer+"="+quantizer)
+	output, err := command.CombinedOutput()
+	if _, ok := errors.AsType[*exec.ExitError](err); !ok || bytes.Contains(output, []byte("lived on")) {
+		t.Fatalf("the harness ended with %v, want it killed: %s", err, output)
+	}
+}
+
+// resultFiles reads what must be the same in every run of an experiment.
+func resultFiles(t *testing.T, folder string) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	for name, pattern := range map[string]string{
+		"the record of steps": "steps.jsonl", "the deployed network": "deployed/deployed.safetensors", "the best network": "best/*.safetensors",
+	} {
+		found, err := filepath.Glob(filepath.Join(folder, pattern))
+		must(t, err)
+		if len(found) != 1 {
+			t.Fatalf("%s is %v, want one file", name, found)
+		}
+		files[name], err = os.ReadFile(found[0])
+		must(t, err)
+	}
+	return files
+}

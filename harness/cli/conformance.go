@@ -1,0 +1,237 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"bittern/plugins"
+	"bittern/plugins/conformance"
+	"bittern/plugins/host"
+	"bittern/reports/table"
+)
+
+// testSettings are the flags of a test of a plugin.
+type testSettings struct {
+	listSettings `mapstructure:",squash"`
+	Options      []string `mapstructure:"options"`
+}
+
+func (p *program) testCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use: "test PATH|KIND/NAME", Short: "Hold a plugin against the contract and print every check with what was expected and seen",
+		Long: `Test starts a plugin as training would and holds it against the contract: an
+executable by its path, or any plugin at hand by its name. It prints a table of the
+checks: passed, failed with what was expected and what was seen, skipped for what
+the plugin has not, and refused for tasks or networks that it says it does not serve.
+The exit code is 1 where a check failed, and 2 where the plugin cannot be tried at all.
+
+Give a model options that make it small. An external plugin is trusted code: it runs
+with all your rights, as any program that you start.`,
+		Example: `  bittern plugins test ./bittern-quantizer-mine
+  bittern plugins test quantizer/mine --plugins DIR --options levels=3,scale=row
+  bittern plugins test model/lstm --options units=9 --format json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return plugins.Problemf("name one plugin or the path of one, as in: bittern plugins test quantizer/none")
+			}
+			return nil
+		},
+		ValidArgsFunction: p.completePlugin,
+		RunE:              func(command *cobra.Command, args []string) error { return p.testPlugin(command, args[0]) },
+	}
+	command.Flags().StringSlice("options", nil, "options of the plugin, as in units=9,layers=2")
+	return command
+}
+
+// completePlugin offers the names of the plugins at hand; the shell adds its files.
+func (p *program) completePlugin(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	settings, err := p.list(command)
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	catalogue, err := p.catalogue(settings.pluginSettings)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	entries, err := catalogue.List()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var names []string
+	for _, e := range entries {
+		if e.HiddenBy == "" && e.Problem == "" {
+			names = append(names, e.ID.String())
+		}
+	}
+	return names, cobra.ShellCompDirectiveDefault
+}
+
+func (p *program) testPlugin(command *cobra.Command, named string) error {
+	settings := testSettings{listSettings: listSettings{Format: formatMarkdown}}
+	if err := settle(command, &settings); err != nil {
+		return err
+	}
+	if err := settings.check(); err != nil {
+		return err
+	}
+	options, err := parseOptions(settings.Options)
+	if err != nil {
+		return err
+	}
+	ctx := command.Context()
+	p.goOn = "run the same command again to start afresh"
+	catalogue, id, err := p.pluginUnderTest(settings.pluginSettings, named)
+	if err != nil {
+		return err
+	}
+	description, err := catalogue.Describe(ctx, id, host.Settings{})
+	if err != nil {
+		return err
+	}
+	if _, err := plugins.Resolve(id.String(), description.Options, options); err != nil {
+		return err
+	}
+	results, err := p.check(ctx, groups(catalogue, id, options))
+	if err != nil {
+		return err
+	}
+	if err := p.writeResults(results, settings.Format); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(results, func(r conformance.Result) bool { return r.Outcome == conformance.Failed }) {
+		return errFailed
+	}
+	return nil
+}
+
+// parseOptions reads "name=value" pairs.
+func parseOptions(pairs []string) (plugins.Values, error) {
+	options := plugins.Values{}
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, plugins.Problemf("--options holds %q; write name=value, as in --options units=9", pair)
+		}
+		if _, twice := options[name]; twice {
+			return nil, plugins.Problemf("--options names %q twice; give it one value", name)
+		}
+		options[name] = value
+	}
+	return options, nil
+}
+
+// pluginUnderTest finds the plugin of a path, or of a name in the catalogue.
+func (p *program) pluginUnderTest(settings pluginSettings, named string) (*host.Catalogue, plugins.ID, error) {
+	info, err := os.Stat(named)
+	if isFile := err == nil && !info.IsDir(); isFile {
+		return executable(named)
+	}
+	catalogue, err := p.catalogue(settings)
+	if err != nil {
+		return nil, plugins.ID{}, err
+	}
+	kind, _, _ := strings.Cut(named, "/")
+	if strings.ContainsAny(named, `/\`) && !slices.Contains(plugins.Kinds, plugins.Kind(kind)) {
+		return nil, plugins.ID{}, plugins.Problemf("there is no file %s, and no kind of plugin %q; give the path of an executable, or KIND/NAME with one of the kinds %s, %s and %s",
+			named, kind, plugins.Kinds[0], plugins.Kinds[1], plugins.Kinds[2])
+	}
+	ids, err := identify(catalogue, named)
+	if err != nil {
+		return nil, plugins.ID{}, err
+	}
+	if len(ids) > 1 {
+		return nil, plugins.ID{}, plugins.Problemf("several plugins are named %q; say which, as in: bittern plugins test %s", named, ids[0])
+	}
+	return catalogue, ids[0], nil
+}
+
+// executable is a catalogue of the folder that holds a file, and the plugin that the
+// file is by its name.
+func executable(path string) (*host.Catalogue, plugins.ID, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, plugins.ID{}, fmt.Errorf("find the plugin: %w", err)
+	}
+	catalogue, err := host.NewCatalogue(nil, filepath.Dir(path))
+	if err != nil {
+		return nil, plugins.ID{}, err
+	}
+	entries, err := catalogue.List()
+	if err != nil {
+		return nil, plugins.ID{}, err
+	}
+	for _, e := range entries {
+		if e.Path == path {
+			return catalogue, e.ID, nil
+		}
+	}
+	return nil, plugins.ID{}, plugins.Problemf("%s is not named as a plugin is; rename it bittern-KIND-NAME, where KIND is %s, %s or %s",
+		path, plugins.Kinds[0], plugins.Kinds[1], plugins.Kinds[2])
+}
+
+func groups(catalogue *host.Catalogue, id plugins.ID, options plugins.Values) []*conformance.Group {
+	sets := []plugins.Values{options}
+	switch id.Kind {
+	case plugins.KindModel:
+		return conformance.Model(conformance.ModelProcess(catalogue, id.Name), sets)
+	case plugins.KindBackend:
+		return conformance.Backend(conformance.BackendProcess(catalogue, id.Name), sets)
+	default: // the catalogue has found it: there is no fourth kind
+		return conformance.Quantizer(conformance.QuantizerProcess(catalogue, id.Name), sets)
+	}
+}
+
+// check runs the checks, with a bar where standard error is a terminal.
+func (p *program) check(ctx context.Context, groups []*conformance.Group) ([]conformance.Result, error) {
+	total := 0
+	for _, g := range groups {
+		total += len(g.Checks)
+	}
+	var bar *progressbar.ProgressBar
+	if terminalWidth(p.stderr) > 0 {
+		bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(p.stderr), progressbar.OptionSetDescription("checks"),
+			progressbar.OptionShowCount(), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(200*time.Millisecond),
+			progressbar.OptionClearOnFinish())
+		defer func() { _ = bar.Clear() }() // fails where the terminal is gone, and there is nobody to tell
+	}
+	var results []conformance.Result
+	err := conformance.RunAll(ctx, groups, func(result conformance.Result) {
+		results = append(results, result)
+		if bar != nil {
+			_ = bar.Add(1) // as above
+		}
+	})
+	return results, err
+}
+
+func (p *program) writeResults(results []conformance.Result, format string) error {
+	if format == formatJSON {
+		return p.json(results)
+	}
+	counts := map[conformance.Outcome]int{}
+	t := table.New("check", "outcome", "expected", "seen")
+	for _, r := range results {
+		counts[r.Outcome]++
+		if err := t.Append(table.Text(r.Check), string(r.Outcome), table.Text(r.Expected), table.Text(r.Seen)); err != nil {
+			return err
+		}
+	}
+	if err := t.Write(p.stdout); err != nil {
+		return err
+	}
+	var said []string
+	for _, outcome := range slices.Sorted(maps.Keys(counts)) {
+		said = append(said, fmt.Sprintf("%d %s", counts[outcome], outcome))
+	}
+	_, err := fmt.Fprintf(p.stdout, "\n%d checks: %s\n", len(results), strings.Join(said, ", "))
+	return err
+}

@@ -1,0 +1,102 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+
+	"bittern/plugins"
+)
+
+var wellFormed = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+func checkDescription(r *recorder, kind plugins.Kind, traits []string, d plugins.Description) {
+	if d.Kind != kind {
+		r.saw("Kind = %q", d.Kind).want("%q", kind)
+	}
+	if !wellFormed.MatchString(d.Name) {
+		r.saw("Name = %q", d.Name).want("lower-case letters and digits, words set off by single hyphens")
+	}
+	if d.API != plugins.APIVersion {
+		r.saw("API = %d", d.API).want("%d", plugins.APIVersion)
+	}
+	if d.Version == "" || d.Summary == "" {
+		r.saw("Version = %q, Summary = %q", d.Version, d.Summary).want("both given")
+	}
+	if strings.ContainsAny(d.Summary, "\n\r") {
+		r.saw("Summary = %q", d.Summary).want("one line")
+	}
+	for _, trait := range d.Traits {
+		if !slices.Contains(traits, trait) {
+			r.saw("the trait %q is not one of %q that the contract knows for a %s", trait, traits, kind).want("a known trait")
+		}
+	}
+	for _, fact := range d.Facts {
+		if fact.Name == "" || fact.Value == "" {
+			r.saw("the fact %+v", fact).want("a fact with a name and a value")
+		}
+	}
+	checkOptions(r, d.Options)
+}
+
+func checkOptions(r *recorder, options []plugins.Option) {
+	seen := make(map[string]bool)
+	for _, o := range options {
+		if !wellFormed.MatchString(o.Name) {
+			r.saw("the option %q", o.Name).want("a name of lower-case letters and digits, words set off by single hyphens")
+		}
+		if seen[o.Name] {
+			r.saw("the option %q is described twice", o.Name).want("a name for each option")
+		}
+		seen[o.Name] = true
+		if o.Doc == "" {
+			r.saw("the option %q has no Doc", o.Name).want("a line on what it does")
+		}
+	}
+	if _, err := plugins.Resolve("the plugin", options, nil); err != nil {
+		r.saw("the defaults do not satisfy the options' own bounds: %v", err).want("defaults that are allowed")
+	}
+}
+
+// checkRefusals sees that options which the description rules out are refused
+// as mistakes of the user's.
+func checkRefusals(r *recorder, options []plugins.Option, configure func(context.Context, plugins.Values) error) {
+	bad := []plugins.Values{{"no-such-option": "1"}}
+	for _, o := range options {
+		switch {
+		case o.Type == plugins.Bool:
+			bad = append(bad, plugins.Values{o.Name: "perhaps"})
+		case o.Type == plugins.String && len(o.Choices) > 0:
+			bad = append(bad, plugins.Values{o.Name: "no such choice"})
+		case (o.Type == plugins.Int || o.Type == plugins.Float) && o.Min <= o.Max:
+			bad = append(bad,
+				plugins.Values{o.Name: fmt.Sprintf("%.0f", math.Floor(o.Min)-1)},
+				plugins.Values{o.Name: fmt.Sprintf("%.0f", math.Ceil(o.Max)+1)},
+				plugins.Values{o.Name: "many"})
+		}
+	}
+	for _, options := range bad {
+		err := configure(r.ctx, options)
+		if _, ok := errors.AsType[*plugins.Problem](err); !ok {
+			r.saw("the options %v are answered with the error %v", options, err).want("a *plugins.Problem")
+		}
+	}
+}
+
+// difference returns the first index at which the bits differ, or −1.
+func difference(a, b []float32) int {
+	for i := range a {
+		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// randomness is the same in every run: a failure can be looked at again.
+func randomness() *rand.Rand { return rand.New(rand.NewPCG(2, 71)) }

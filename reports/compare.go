@@ -1,0 +1,156 @@
+package reports
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"bittern/harness/metric"
+)
+
+// fullPrecision are the bits of a weight that is not quantized.
+const fullPrecision = 32
+
+// significance is the probability from which on a difference counts as chance.
+const significance = 0.05
+
+// compare holds each network against the full-precision one of the same setting.
+// networks[i] is that of groups[i].
+func compare(groups []*group, networks []*Network) {
+	for i, n := range networks {
+		switch bits := n.BitsPerWeight; {
+		case bits.Mean == nil:
+			n.FullPrecision.Missing = bits.Missing
+		case *bits.Mean == fullPrecision:
+			n.compareWith(n)
+		default:
+			if at := reference(groups, networks, i); at >= 0 {
+				n.compareWith(networks[at])
+			} else {
+				n.FullPrecision.Missing = "no network of this task, model and normalization with 32-bit recurrent weights is finished"
+			}
+		}
+	}
+}
+
+// reference is the full-precision network that network i is held against: of the same
+// task, model settings and normalization, and of several the one whose training is
+// most alike; −1 where there is none.
+func reference(groups []*group, networks []*Network, i int) int {
+	best, fewest := -1, math.MaxInt
+	for j, n := range networks {
+		if bits := n.BitsPerWeight.Mean; bits == nil || *bits != fullPrecision || !sameSetting(groups[i], groups[j]) {
+			continue
+		}
+		if d := differences(groups[i].settings, groups[j].settings); d < fewest {
+			best, fewest = j, d
+		}
+	}
+	return best
+}
+
+// sameSetting says whether two groups are of the same task and of models with the same
+// settings, their normalization among them.
+func sameSetting(a, b *group) bool {
+	if a.first.Task != b.first.Task || a.first.Model != b.first.Model || a.first.Metric != b.first.Metric || !slices.Equal(a.first.Settings, b.first.Settings) {
+		return false
+	}
+	for _, one := range []*group{a, b} {
+		for key := range one.settings {
+			if (slices.Contains([]string{"task", "data", "sha256"}, key) || strings.HasPrefix(key, "options.")) && a.settings[key] != b.settings[key] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// differences counts the settings that two groups do not share, those of the quantizer
+// left out.
+func differences(a, b map[string]string) int {
+	count := 0
+	for key, value := range a {
+		if other, ok := b[key]; (!ok || other != value) && !strings.HasPrefix(key, "quantizer.") {
+			count++
+		}
+	}
+	for key := range b {
+		if _, ok := a[key]; !ok && !strings.HasPrefix(key, "quantizer.") {
+			count++
+		}
+	}
+	return count
+}
+
+func (n *Network) compareWith(full *Network) {
+	c := FullPrecision{Itself: n == full, WeightRatio: ratio(&full.WeightBytes, &n.WeightBytes), DeployedRatio: ratio(&full.DeployedBytes, &n.DeployedBytes)}
+	if a, b := n.Deployable, full.Deployable; !c.Itself && a.Mean != nil && b.Mean != nil {
+		c.Delta, c.P = new(*a.Mean-*b.Mean), chance(a, b)
+	}
+	n.FullPrecision = c
+	for i := range n.Deployments {
+		d := &n.Deployments[i]
+		at := slices.IndexFunc(full.Deployments, func(other Deployment) bool { return other.Backend == d.Backend })
+		if at >= 0 {
+			other := full.Deployments[at]
+			d.EnergyRatio, d.SecondsRatio = ratio(other.Energy.Mean, d.Energy.Mean), ratio(other.Seconds.Mean, d.Seconds.Mean)
+		}
+	}
+}
+
+// ratio is a over b, nil where it is not known.
+func ratio(a, b *float64) *float64 {
+	if a == nil || b == nil || *b == 0 {
+		return nil
+	}
+	return new(*a / *b)
+}
+
+// chance is the probability that two means of equal populations differ as much as
+// these, by Welch's test (B. L. Welch, Biometrika 34, 1947); nil where one has a
+// single value and its spread is not known.
+func chance(a, b Figure) *float64 {
+	if a.Std == nil || b.Std == nil {
+		return nil
+	}
+	difference := math.Abs(*a.Mean - *b.Mean)
+	va, vb := *a.Std**a.Std/float64(a.N), *b.Std**b.Std/float64(b.N)
+	switch {
+	case difference == 0:
+		return new(1.0)
+	case va+vb == 0:
+		return new(0.0)
+	}
+	freedom := (va + vb) * (va + vb) / (va*va/float64(a.N-1) + vb*vb/float64(b.N-1))
+	t := distuv.StudentsT{Sigma: 1, Nu: freedom}
+	return new(2 * t.Survival(difference/math.Sqrt(va+vb)))
+}
+
+// indistinguishable says that the seeds cannot tell the network from full precision.
+func (c FullPrecision) indistinguishable() bool { return c.P != nil && *c.P >= significance }
+
+// markFrontiers marks the networks that no other of the same task and metric beats. A
+// metric of which nobody knows the direction has no frontier.
+func markFrontiers(networks []*Network) {
+	for _, n := range networks {
+		n.Frontier = n.ranked() && !slices.ContainsFunc(networks, func(other *Network) bool {
+			return other != n && other.ranked() && other.Task == n.Task && other.Metric == n.Metric && other.dominates(n)
+		})
+	}
+}
+
+func (n *Network) ranked() bool {
+	return n.Deployable.Mean != nil && slices.Contains(metric.All, metric.Metric(n.Metric))
+}
+
+// dominates says that n is at least as good as the other in both score and bytes, and
+// better in one. Both are ranked.
+func (n *Network) dominates(other *Network) bool {
+	m, a, b := metric.Metric(n.Metric), *n.Deployable.Mean, *other.Deployable.Mean
+	if m.Better(b, a) || other.DeployedBytes < n.DeployedBytes {
+		return false
+	}
+	return m.Better(a, b) || n.DeployedBytes < other.DeployedBytes
+}
