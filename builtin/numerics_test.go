@@ -115,7 +115,9 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 		})
 	}
 	for _, make := range []func() backend.Backend{asiclowpower.New, asichighspeed.New, cpu.New} {
-		add(backendNumbers(t, make))
+		backendNumbers(t, make, func(d plugins.Description, program string, digest []byte) {
+			found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()+" "+program] = fingerprint{d.Version, hex.EncodeToString(digest)}
+		})
 	}
 	for _, plugin := range builtin.Plugins() {
 		looked := slices.ContainsFunc(slices.Collect(maps.Keys(found)), func(name string) bool {
@@ -411,17 +413,20 @@ func rename(g *stepgraph.Graph) {
 	}
 }
 
-func backendNumbers(t *testing.T, fresh func() backend.Backend) (plugins.Description, []byte) {
-	ctx, h := t.Context(), sha256.New()
+// backendNumbers finds a backend's numbers of every program: one that is new changes
+// nothing of the others.
+func backendNumbers(t *testing.T, fresh func() backend.Backend, found func(d plugins.Description, program string, digest []byte)) {
+	ctx := t.Context()
 	d, err := fresh().Describe(ctx)
 	must(t, err)
 	resolved, err := plugins.Resolve(d.Name, d.Options, nil)
 	must(t, err)
 	for _, program := range sample.Programs() {
-		b := fresh()
+		b, h := fresh(), sha256.New()
 		_, err = b.Deploy(ctx, backend.Deploy{Options: resolved, Network: program.Network, Weights: program.Weights})
 		if refused, ok := errors.AsType[*backend.ErrUnsupported](err); ok {
 			write(h, program.Name, refused.Reason)
+			found(d, program.Name, h.Sum(nil))
 			continue
 		}
 		must(t, err)
@@ -432,12 +437,11 @@ func backendNumbers(t *testing.T, fresh func() backend.Backend) (plugins.Descrip
 			must(t, err)
 			write(h, score, outputs)
 		}
-		if slices.Contains(d.Traits, backend.TraitTimed) {
-			continue
+		if !slices.Contains(d.Traits, backend.TraitTimed) {
+			cost, err := b.Cost(ctx, backend.CostRequest{Steps: program.Steps})
+			must(t, err)
+			write(h, cost.Energy, cost.Memory, *cost.Cycles, *cost.Seconds)
 		}
-		cost, err := b.Cost(ctx, backend.CostRequest{Steps: program.Steps})
-		must(t, err)
-		write(h, cost.Energy, cost.Memory, *cost.Cycles, *cost.Seconds)
+		found(d, program.Name, h.Sum(nil))
 	}
-	return d, h.Sum(nil)
 }

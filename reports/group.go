@@ -108,6 +108,9 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 	if err := json.Unmarshal(c.Config, &parts); err != nil {
 		return published.Setting{}, fmt.Errorf("the configuration of experiment %s: %w", c.ID, err)
 	}
+	if c.Setting(model.SettingHiddenBits) != "" {
+		return published.Setting{}, nil // no result with rounded hidden states is recorded
+	}
 	e := published.Setting{
 		Task: parts.Task, Corpus: parts.Data, Quantizer: parts.Quantizer.Name, Options: parts.Quantizer.Options,
 		Cell: c.Setting(model.SettingCell), Normalization: c.Setting(model.SettingNormalization),

@@ -9,6 +9,18 @@ import (
 	"bittern/harness/store"
 )
 
+// A network that rounds its hidden states is like none that was published.
+func TestRoundedStatesAreNotPublished(t *testing.T) {
+	t.Parallel()
+	got, err := publishedSetting(store.Experiment{
+		Config:   json.RawMessage(`{"task": "smnist", "data": "mnist", "quantizer": {"name": "none"}}`),
+		Settings: []store.Setting{{Name: "cell", Value: "LSTM"}, {Name: "units", Value: "100"}, {Name: "layers", Value: "1"}, {Name: "normalization", Value: "batch-cell"}, {Name: "hidden bits", Value: "2"}},
+	})
+	if err != nil || !reflect.DeepEqual(got, published.Setting{}) {
+		t.Errorf("got %+v, %v, want nothing to hold it against", got, err)
+	}
+}
+
 // What an experiment is held against says whether its layers read both ways, and the
 // options of its quantizer.
 func TestPublishedSettingHasDirectionsAndOptions(t *testing.T) {

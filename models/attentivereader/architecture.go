@@ -23,6 +23,7 @@ type architecture struct {
 	normalization recurrent.Normalization
 	normalizeCell bool
 	dropout       float64
+	hiddenBits    int
 }
 
 // stream is a text that is read: its inputs and its steps.
@@ -37,7 +38,7 @@ func newArchitecture(given plugins.Values, shape network.Shape) (architecture, e
 	if err != nil {
 		return architecture{}, err
 	}
-	a := architecture{shape: shape, units: v.Int("units"), embedding: v.Int("embedding"), dropout: v.Float("dropout")}
+	a := architecture{shape: shape, units: v.Int("units"), embedding: v.Int("embedding"), dropout: v.Float("dropout"), hiddenBits: v.Int(stack.HiddenBitsOption.Name)}
 	if v.Text("cell") == "gru" {
 		a.kind = recurrent.GRU
 	}
@@ -114,7 +115,7 @@ func (a *architecture) take(shape network.Shape) error {
 func (a *architecture) layer(s stream) recurrent.Config {
 	return recurrent.Config{
 		Kind: a.kind, Steps: s.steps, Batch: a.shape.Sequences, Inputs: a.embedding, Units: a.units,
-		Normalization: a.normalization, NormalizeCell: a.normalizeCell, Masked: true,
+		Normalization: a.normalization, NormalizeCell: a.normalizeCell, HiddenBits: a.hiddenBits, Masked: true,
 	}
 }
 
@@ -175,6 +176,9 @@ func (a *architecture) plan() model.Plan {
 	}
 	if a.dropout > 0 {
 		p.Settings = append(p.Settings, model.Setting{Name: "dropout", Value: strconv.FormatFloat(a.dropout, 'g', -1, 64)})
+	}
+	if a.hiddenBits > 0 {
+		p.Settings = append(p.Settings, model.Setting{Name: model.SettingHiddenBits, Value: strconv.Itoa(a.hiddenBits)})
 	}
 	return p
 }

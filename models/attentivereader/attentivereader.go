@@ -12,7 +12,9 @@
 // It serves tasks of two streams, each with tokens and lengths: the first that the
 // inputs name is the document, the second the question. Both have one vocabulary
 // and share the embedding E. m and g have as many values as a layer has units. Wx
-// and Wh of the four layers go through the quantizer; all else stays full precision.
+// and Wh of the four layers go through the quantizer; all else stays full precision. With
+// option hidden-bits the hidden states of the four layers are rounded, see
+// [recurrent.Config]; r, m and g are not.
 package attentivereader
 
 import (
@@ -20,6 +22,7 @@ import (
 	"errors"
 
 	"bittern/models/recurrent"
+	"bittern/models/stack"
 	"bittern/plugins"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
@@ -50,6 +53,7 @@ func options() []plugins.Option {
 			Doc: "of both products of a layer. batch and batch-shared: over the sequences of the minibatch that have the time step, deployed with one set of statistics for all time steps, as sequences differ in length; layer: over the features of a gate; weight: rows of the matrices scaled to a learned norm; none: plain layers"},
 		{Name: "normalize-cell", Type: plugins.Bool, Default: "true",
 			Doc: "batch and batch-shared of an lstm: true normalises the cell too and gives both products one bias (Ardakani et al., ICLR 2019); false leaves the cell and gives each product a bias (Hou et al., NeurIPS 2019). Other normalizations never normalise the cell"},
+		stack.HiddenBitsOption,
 		{Name: "dropout", Type: plugins.Float, Default: "0", Min: 0, Max: 0.95,
 			Doc: "probability of dropping a feature of the embedding, of what the layers give out, and of g before the softmax, never along time (Zaremba et al., arXiv 1409.2329)"},
 	}

@@ -179,7 +179,7 @@ func (r *rig) oracle() (reference.AttentiveReader, map[string][]float64) {
 	layer := func(s stream) reference.Layer {
 		l := reference.Layer{
 			Steps: s.steps, Batch: r.sizes.sequences, Inputs: a.embedding, Units: a.units,
-			GRU: a.kind == recurrent.GRU, NormalizeCell: a.normalizeCell,
+			GRU: a.kind == recurrent.GRU, NormalizeCell: a.normalizeCell, Bits: a.hiddenBits,
 			Normalization: map[recurrent.Normalization]reference.Normalization{
 				recurrent.NoNorm: reference.None, recurrent.BatchNorm: reference.Batch, recurrent.SharedBatchNorm: reference.Batch,
 				recurrent.LayerNorm: reference.Over, recurrent.WeightNorm: reference.Weight,
@@ -211,6 +211,12 @@ var networks = []plugins.Values{
 	{"units": "3", "embedding": "2", "normalization": "batch-shared"},
 	{"units": "3", "embedding": "2", "normalization": "layer"},
 	{"units": "3", "embedding": "2", "normalization": "weight"},
+}
+
+// rounded are options of networks that round their hidden states.
+var rounded = []plugins.Values{
+	{"units": "3", "embedding": "2", "normalization": "layer", "hidden-bits": "3"},
+	{"units": "3", "embedding": "2", "normalization": "none", "cell": "gru", "hidden-bits": "2"},
 }
 
 // TestGradients holds the loss and the gradient of every parameter against a network in
@@ -253,6 +259,24 @@ func TestGradients(t *testing.T) {
 	}
 }
 
+// TestRoundedLoss holds the loss of networks that round their hidden states against the
+// same. Their gradients, which no finite differences find, are those of the layers, and
+// package recurrent's tests look at them.
+func TestRoundedLoss(t *testing.T) {
+	t.Parallel()
+	for _, options := range rounded {
+		r := build(t, options, sizes{5, 3, 4, 7, 4, true}, 2)
+		r.randomise()
+		r.fill(3)
+		loss := r.step(0)
+		b := r.request.Batch
+		oracle, parameters := r.oracle()
+		if want := oracle.Loss(parameters, b.Int32["text"], b.Int32["asked"], b.Targets, b.Int32["logits"]); math.Abs(loss-want) > 1e-5 {
+			t.Errorf("%v: loss %v, want %v", options, loss, want)
+		}
+	}
+}
+
 func differences(value []float64, loss func() float64) []float64 {
 	const step = 1e-5
 	out := make([]float64, len(value))
@@ -288,7 +312,7 @@ func near(t *testing.T, name string, got []float32, want []float64, tolerance fl
 // answer of each sequence that a frozen evaluation does.
 func TestExport(t *testing.T) {
 	t.Parallel()
-	for _, options := range networks {
+	for _, options := range slices.Concat(networks, rounded) {
 		for _, s := range []sizes{{7, 5, 5, 11, 6, true}, {5, 6, 4, 9, 3, false}} {
 			t.Run(fmt.Sprintf("%v %+v", options, s), func(t *testing.T) {
 				t.Parallel()
@@ -446,13 +470,13 @@ func TestRefusals(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		options             plugins.Values
-		cell, normalization string
+		options                   plugins.Values
+		cell, normalization, bits string
 	}{
-		{plugins.Values{}, "LSTM", "batch-cell"},
-		{plugins.Values{"normalize-cell": "false"}, "LSTM", "batch-shared"}, // one set is deployed
-		{plugins.Values{"cell": "gru"}, "GRU", "batch-shared"},
-		{plugins.Values{"normalization": "layer"}, "LSTM", "layer"},
+		{plugins.Values{}, "LSTM", "batch-cell", ""},
+		{plugins.Values{"normalize-cell": "false"}, "LSTM", "batch-shared", ""}, // one set is deployed
+		{plugins.Values{"cell": "gru"}, "GRU", "batch-shared", ""},
+		{plugins.Values{"normalization": "layer", "hidden-bits": "4"}, "LSTM", "layer", "4"},
 	} {
 		plan, err := New().Plan(t.Context(), test.options, sizes{5, 3, 4, 7, 5, false}.shape())
 		if err != nil {
@@ -462,8 +486,8 @@ func TestSettings(t *testing.T) {
 		for _, s := range plan.Settings {
 			got[s.Name] = s.Value
 		}
-		if got[model.SettingCell] != test.cell || got[model.SettingNormalization] != test.normalization || got[model.SettingUnits] != "256" || got[model.SettingLayers] != "1" {
-			t.Errorf("%v: settings %v, want %s, 256 units, 1 layer and %s", test.options, got, test.cell, test.normalization)
+		if got[model.SettingCell] != test.cell || got[model.SettingNormalization] != test.normalization || got[model.SettingUnits] != "256" || got[model.SettingLayers] != "1" || got[model.SettingHiddenBits] != test.bits {
+			t.Errorf("%v: settings %v, want %s, 256 units, 1 layer, %s and hidden bits %q", test.options, got, test.cell, test.normalization, test.bits)
 		}
 		quantized := 0
 		for _, p := range plan.Parameters {

@@ -17,6 +17,7 @@ var options = []plugins.Values{
 	{"units": "17", "layers": "2", "dropout": "0.3"},
 	{"units": "9", "reset": "before"},
 	{"units": "9", "reset": "before", "normalization": "layer"},
+	{"units": "9", "hidden-bits": "2", "normalization": "layer"},
 }
 
 // Some tasks are refused with these: those of features, and those with a target at

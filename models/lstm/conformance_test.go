@@ -16,6 +16,7 @@ var options = []plugins.Values{
 	{"units": "9", "normalization": "weight"},
 	{"units": "17", "layers": "2", "dropout": "0.3"},
 	{"units": "9", "normalize-cell": "false"},
+	{"units": "9", "hidden-bits": "2"},
 }
 
 // Some tasks are refused with these: those of features, and those with a target at

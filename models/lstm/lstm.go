@@ -7,6 +7,10 @@
 //	        h_t = o∘tanh(BN(c_t; γc, βc))
 //	output: softmax(W·h_t + b)
 //
+// With hidden-bits=k, h_t is the nearest of 2^k evenly spaced levels from −1 to 1,
+// min(1, max(−1, (2·⌊n·h/2⌋ + 1)/n)) of the h above with n = 2^k − 1, and so is h_0; its
+// gradient goes straight through. c_t is not rounded.
+//
 // The equations and starting values are those of Ardakani et al., "Learning
 // Recurrent Binary/Ternary Weights" (ICLR 2019). The other normalizations, and with
 // normalize-cell=false batch and batch-shared, are those of Hou et al.,

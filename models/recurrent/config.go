@@ -3,6 +3,8 @@ package recurrent
 import (
 	"errors"
 	"fmt"
+
+	"bittern/plugins/stepgraph"
 )
 
 // Kind is a recurrent layer's architecture.
@@ -82,6 +84,22 @@ type Config struct {
 
 	// ResetBefore applies a GRU's reset gate before the recurrent product.
 	ResetBefore bool
+
+	// HiddenBits rounds every hidden state, h_0 included, to the nearest of 2^HiddenBits
+	// evenly spaced levels from −1 to 1, in every pass; 0 = none. See
+	// [stepgraph.Rounded] for the rule. h_t is rounded when it is complete: the next
+	// step, what is above and [Layer.Final] have the rounded state alone, and so have
+	// both uses of h_{t−1} in a GRU. Gradients go straight through, as if h_t were not
+	// rounded, also where h_0 or its noise is beyond ±1. The cell state is not rounded.
+	//
+	// Zhou et al., "DoReFa-Net" (arXiv 1606.06160), round activations so, between 0 and
+	// 1; h_t is between −1 and 1. Xu et al., "Alternating Multi-bit Quantization for
+	// Recurrent Neural Networks" (ICLR 2018; recalled, not read), write h_t as
+	// α₁b₁+…+α_k·b_k instead, with signs b and coefficients α that are fitted anew to
+	// each vector, at each step. Here α is 2⁰/n to 2^(k−1)/n with n = 2^k − 1 for all
+	// vectors, so that nothing is fitted when the network runs, and a state far
+	// smaller than 1 has fewer levels.
+	HiddenBits int
 }
 
 // Check returns an error that says how to mend a configuration no layer has.
@@ -99,6 +117,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("%s: normalization %s takes its statistics over the batch; raise the batch to at least 2 or choose another normalization", c.Kind, c.Normalization)
 	case c.NormalizeCell && (c.Kind != LSTM || !c.Normalization.Batch()):
 		return fmt.Errorf("%s: only an LSTM with a normalization of batches normalises its cell state", c.Kind)
+	case c.HiddenBits < 0 || c.HiddenBits > stepgraph.MostBits:
+		return fmt.Errorf("%s: hidden states cannot be rounded to %d bits; give 1 to %d, or 0 to leave them as they are", c.Kind, c.HiddenBits, stepgraph.MostBits)
 	case c.ResetBefore && c.Kind != GRU:
 		return fmt.Errorf("%s: only a GRU has a reset gate", c.Kind)
 	}

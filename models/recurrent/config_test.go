@@ -59,6 +59,8 @@ func TestRefusedConfigs(t *testing.T) {
 		"normalization batch-shared takes": {Kind: GRU, Steps: 1, Batch: 1, Inputs: 1, Units: 1, Normalization: SharedBatchNorm},
 		"only an LSTM":                     {Kind: GRU, Steps: 1, Batch: 2, Inputs: 1, Units: 1, Normalization: BatchNorm, NormalizeCell: true},
 		"normalises its cell":              {Steps: 1, Batch: 2, Inputs: 1, Units: 1, Normalization: LayerNorm, NormalizeCell: true},
+		"cannot be rounded to -1 bits":     {Steps: 1, Batch: 1, Inputs: 1, Units: 1, HiddenBits: -1},
+		"give 1 to 8, or 0":                {Kind: GRU, Steps: 1, Batch: 1, Inputs: 1, Units: 1, HiddenBits: 9},
 		"only a GRU":                       {Steps: 1, Batch: 2, Inputs: 1, Units: 1, ResetBefore: true},
 	} {
 		if l, err := New(nil, c); l != nil || err == nil || !strings.Contains(err.Error(), want) {

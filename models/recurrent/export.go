@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/stepgraph"
 )
 
@@ -13,7 +14,8 @@ import (
 // then as any normalization one ScaleShift of the product, with a row for every step
 // of the scan, or one for all steps: a first step apart where the state it starts from is a
 // constant of the batch, which statistics normalise to 0. The shifts of products
-// that are added up are merged into the first one's.
+// that are added up are merged into the first one's. HiddenBits make h a Round of what
+// it is without, and its initial value one of the levels.
 func (l *layer) Export(w Weights, e Export) (string, error) {
 	c := l.config
 	if err := l.checkWeights(&w); err != nil {
@@ -46,6 +48,24 @@ func (e *exporter) add(n stepgraph.Node) string {
 
 func (e *exporter) op(name string, op stepgraph.Op, size int, inputs ...string) string {
 	return e.add(stepgraph.Node{Name: name, Op: op, Inputs: inputs, Size: size})
+}
+
+// hiddenState adds the state h, and returns its name.
+func (e *exporter) hiddenState() string {
+	initial := append([]float32(nil), e.weights.H0...)
+	if bits := e.config.HiddenBits; bits > 0 {
+		vecmath.Round(initial, initial, bits)
+	}
+	return e.state("h", initial, "h'")
+}
+
+// hiddenNext adds the hidden state after the step, which a node of two inputs makes.
+func (e *exporter) hiddenNext(name string, op stepgraph.Op, x, y string) string {
+	d, bits := e.config.Units, e.config.HiddenBits
+	if bits == 0 {
+		return e.op("h'", op, d, x, y)
+	}
+	return e.add(stepgraph.Node{Name: "h'", Op: stepgraph.Round, Inputs: []string{e.op(name, op, d, x, y)}, Size: d, Bits: bits})
 }
 
 // state adds a state that takes the value next, and returns its name.
@@ -113,7 +133,7 @@ func (e *exporter) slice(name, of string, k int) string {
 
 func (e *exporter) lstm() string {
 	d := e.config.Units
-	h, before := e.state("h", e.weights.H0, "h'"), e.state("c", e.weights.C0, "c'")
+	h, before := e.hiddenState(), e.state("c", e.weights.C0, "c'")
 	hidden, input := e.hidden("Wh·h", h, "Wh", lstmGates), e.input()
 	hidden, input = e.normalise("Wh·h", hidden, "Wx·x", input, 0, lstmGates)
 	a := e.op("a", stepgraph.Add, lstmGates*d, hidden, input)
@@ -124,12 +144,12 @@ func (e *exporter) lstm() string {
 		scale, shift := e.cellTables()
 		c = e.add(stepgraph.Node{Name: "N(c)", Op: stepgraph.ScaleShift, Inputs: []string{c}, Size: d, Scale: scale, Shift: shift})
 	}
-	return e.op("h'", stepgraph.Mul, d, o, e.op("tanh c", stepgraph.Tanh, d, c))
+	return e.hiddenNext("o∘tanh c", stepgraph.Mul, o, e.op("tanh c", stepgraph.Tanh, d, c))
 }
 
 func (e *exporter) gru() string {
 	d := e.config.Units
-	h := e.state("h", e.weights.H0, "h'")
+	h := e.hiddenState()
 	var n, z string
 	if e.config.ResetBefore {
 		n, z = e.resetBefore(h)
@@ -138,7 +158,7 @@ func (e *exporter) gru() string {
 	}
 	rest := e.add(stepgraph.Node{Name: "1−z", Op: stepgraph.ScaleShift, Inputs: []string{z}, Size: d,
 		Scale: constant(d, -1), Shift: constant(d, 1)})
-	return e.op("h'", stepgraph.Add, d, e.op("(1−z)∘n", stepgraph.Mul, d, rest, n), e.op("z∘h", stepgraph.Mul, d, z, h))
+	return e.hiddenNext("(1−z)∘n + z∘h", stepgraph.Add, e.op("(1−z)∘n", stepgraph.Mul, d, rest, n), e.op("z∘h", stepgraph.Mul, d, z, h))
 }
 
 func (e *exporter) resetAfter(h string) (n, z string) {

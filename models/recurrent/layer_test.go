@@ -9,6 +9,7 @@ import (
 
 	"bittern/accel/kernels/team"
 	"bittern/models/internal/reference"
+	"bittern/plugins/stepgraph"
 )
 
 // problem is a layer with an input and a gradient, in both precisions.
@@ -32,7 +33,7 @@ type problem struct {
 func oracle(c Config) reference.Layer {
 	return reference.Layer{
 		Steps: c.Steps, Batch: c.Batch, Inputs: c.Inputs, Units: c.Units,
-		GRU: c.Kind == GRU, ResetBefore: c.ResetBefore, NormalizeCell: c.NormalizeCell, Reverse: c.Reverse,
+		GRU: c.Kind == GRU, ResetBefore: c.ResetBefore, NormalizeCell: c.NormalizeCell, Reverse: c.Reverse, Bits: c.HiddenBits,
 		Normalization: map[Normalization]reference.Normalization{
 			NoNorm: reference.None, BatchNorm: reference.Batch, SharedBatchNorm: reference.Batch,
 			LayerNorm: reference.Over, WeightNorm: reference.Weight,
@@ -42,8 +43,10 @@ func oracle(c Config) reference.Layer {
 
 // newProblem draws a problem. Sequences of a masked layer have all lengths from 0 to
 // one step less than all, and those of a layer with Carry start from states of their own but the first.
-func newProblem(config Config) problem {
-	random := rand.New(rand.NewPCG(5, 6))
+func newProblem(config Config) problem { return drawProblem(config, 6) }
+
+func drawProblem(config Config, seed uint64) problem {
+	random := rand.New(rand.NewPCG(5, seed))
 	p := problem{config: config, layer: oracle(config)}
 	p.weights64 = reference.RandomWeights(p.layer, random)
 	for name, value := range p.layer.Named(p.weights64) {
@@ -222,6 +225,65 @@ func TestAgainstReference(t *testing.T) {
 		l.Prepare(p.pass(Batch, nil))
 		p.compare(t, l)
 	})
+}
+
+// bitsFor is how many bits a test rounds the hidden states of a size to: few where there
+// are so many states that one is always in the middle between two of many levels.
+func bitsFor(units int) int {
+	switch {
+	case units == 1:
+		return 8
+	case units <= 3:
+		return 4
+	case units <= 17:
+		return 2
+	}
+	return 1
+}
+
+// clearProblem draws problems until no hidden state is close to the middle between two
+// levels, so that single precision finds the same ones as double.
+func clearProblem(t *testing.T, config Config) problem {
+	t.Helper()
+	clear := 2e-4
+	if config.Normalization == NoNorm { // whose states are exacter, and many of them near 0
+		clear = 1e-5
+	}
+	for seed := range uint64(300) {
+		p := drawProblem(config, seed)
+		if p.layer.Forward(p.weights64, p.input64, p.start64).Margin > clear {
+			return p
+		}
+	}
+	t.Fatal("every problem has a hidden state in the middle between two levels")
+	return problem{}
+}
+
+// TestHiddenBits does the same with rounded hidden states: the oracle's gradients go
+// straight through, as its own test finds with the rounding taken as a constant.
+func TestHiddenBits(t *testing.T) {
+	t.Parallel()
+	for _, config := range configs {
+		if config.Units > 33 || config.Batch == 2 || config.Batch > 17 {
+			continue // two sequences of few levels are soon the same, and of many states some are in the middle
+		}
+		config.HiddenBits = bitsFor(config.Units)
+		for _, workers := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s %s %+v/%d workers", config.Kind, config.Normalization, config, workers), func(t *testing.T) {
+				t.Parallel()
+				workers := team.New(workers)
+				t.Cleanup(workers.Close)
+				p, l := clearProblem(t, config), newLayer(t, workers, config)
+				l.Prepare(p.pass(Batch, nil))
+				p.compare(t, l)
+				for i, v := range l.Hidden() {
+					if r := float32(stepgraph.Rounded(float64(v), config.HiddenBits)); r != v {
+						t.Fatalf("hidden state %d is %v, no level of %d bits", i, v, config.HiddenBits)
+					}
+				}
+			})
+		}
+	}
 }
 
 // TestInitialNoise does the same with noise on initial states. Of fewer sequences two are

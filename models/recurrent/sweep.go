@@ -45,6 +45,9 @@ func (l *layer) sweepForward(index int) {
 			l.multiplyInputs(w, l.time(s))
 		}
 		l.unit.forward(w, s)
+		if c.HiddenBits > 0 {
+			l.roundStates(w, l.after(l.time(s)))
+		}
 		if c.Masked {
 			l.keepStates(w, s)
 		}
@@ -69,6 +72,20 @@ func (l *layer) start(w *worker) {
 		if l.pass.Noise != nil && !l.carried(row) {
 			vecmath.Add(to, l.pass.Noise[row*units+w.from:row*units+w.to])
 		}
+	}
+	if l.config.HiddenBits > 0 {
+		l.roundStates(w, l.initial())
+	}
+}
+
+// roundStates rounds a worker's units of the hidden states that lie at an index. Backward
+// passes have nothing to do: none of them reads h_t as it was before.
+func (l *layer) roundStates(w *worker, at int) {
+	units := l.config.Units
+	states := l.hidden[at*l.config.Batch*units:]
+	for row := range l.rows() {
+		h := states[row*units+w.from : row*units+w.to]
+		vecmath.Round(h, h, l.config.HiddenBits)
 	}
 }
 

@@ -23,6 +23,7 @@ type Architecture struct {
 	Bidirectional bool    // every layer reads both directions
 	Embedding     int     // features of a token; 0 = one-hot
 	Dropout       float64 // probability
+	HiddenBits    int     // see [recurrent.Config]
 	InitialNoise  float64 // standard deviation of the noise on h_0; see [recurrent.Pass]
 }
 
@@ -35,7 +36,7 @@ func (m Model) architecture(given plugins.Values, shape network.Shape) (Architec
 	a := Architecture{
 		Name: m.Name, Shape: shape, Kind: m.Kind, Units: v.Int("units"), Layers: v.Int("layers"),
 		Bidirectional: v.Bool("bidirectional"), Embedding: v.Int("embedding"), Dropout: v.Float("dropout"),
-		InitialNoise: v.Float("initial-noise"),
+		InitialNoise: v.Float("initial-noise"), HiddenBits: v.Int(HiddenBitsOption.Name),
 	}
 	if a.Normalization, err = recurrent.ParseNormalization(v.Text("normalization")); err != nil {
 		return Architecture{}, err
@@ -148,7 +149,7 @@ func (a Architecture) scans(i int) []scan {
 	_, masked := a.lengths()
 	c := recurrent.Config{
 		Kind: a.Kind, Steps: a.steps(), Batch: a.Shape.Sequences, Inputs: a.width(), Units: a.Units,
-		Normalization: a.Normalization, NormalizeCell: a.NormalizeCell, ResetBefore: a.ResetBefore,
+		Normalization: a.Normalization, NormalizeCell: a.NormalizeCell, ResetBefore: a.ResetBefore, HiddenBits: a.HiddenBits,
 		Carry: a.Shape.Carried, Masked: masked,
 	}
 	if i == 0 {
@@ -250,5 +251,6 @@ func (a Architecture) settings() []model.Setting {
 	add(a.Bidirectional, model.SettingBidirectional, "true")
 	add(a.Embedding > 0, "embedding", strconv.Itoa(a.Embedding))
 	add(a.Dropout > 0, "dropout", strconv.FormatFloat(a.Dropout, 'g', -1, 64))
+	add(a.HiddenBits > 0, model.SettingHiddenBits, strconv.Itoa(a.HiddenBits))
 	return settings
 }

@@ -17,10 +17,11 @@ type oracle struct {
 	rig        *rig
 	parameters map[string][]float64
 	states     map[string]reference.State // that layers ended with, where they are carried
+	margin     float64                    // how close any rounded state was to the middle between two levels
 }
 
 func newOracle(r *rig) *oracle {
-	o := &oracle{rig: r, parameters: map[string][]float64{}, states: map[string]reference.State{}}
+	o := &oracle{rig: r, parameters: map[string][]float64{}, states: map[string]reference.State{}, margin: math.Inf(1)}
 	for _, p := range r.plan.Parameters {
 		o.parameters[p.Name] = double(r.model.session.Effective(p.Name))
 	}
@@ -66,7 +67,7 @@ func (o *oracle) forward() (loss float64, backward func() map[string][]float64, 
 		for _, scan := range a.scans(i) {
 			l := o.layer(scan)
 			l.trace = l.layer.Forward(l.w, x, o.start(scan))
-			ends[scan.layer] = l.trace.Final()
+			ends[scan.layer], o.margin = l.trace.Final(), min(o.margin, l.trace.Margin)
 			directions, states = append(directions, l), append(states, l.trace.H)
 		}
 		layers = append(layers, directions)
@@ -164,7 +165,7 @@ func (o *oracle) layer(s scan) trained {
 	c, batch := s.config, o.rig.request.Batch
 	l := trained{scan: s, layer: reference.Layer{
 		Steps: c.Steps, Batch: c.Batch, Inputs: c.Inputs, Units: c.Units, Reverse: c.Reverse,
-		GRU: c.Kind == recurrent.GRU, ResetBefore: c.ResetBefore, NormalizeCell: c.NormalizeCell,
+		GRU: c.Kind == recurrent.GRU, ResetBefore: c.ResetBefore, NormalizeCell: c.NormalizeCell, Bits: c.HiddenBits,
 		Normalization: map[recurrent.Normalization]reference.Normalization{
 			recurrent.NoNorm: reference.None, recurrent.BatchNorm: reference.Batch, recurrent.SharedBatchNorm: reference.Batch,
 			recurrent.LayerNorm: reference.Over, recurrent.WeightNorm: reference.Weight,

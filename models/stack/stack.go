@@ -6,6 +6,8 @@
 //	layer i reads the hidden states of layer i−1
 //	output: softmax(W·h_t + b) of the last layer's, at every step or at the last
 //
+// With option hidden-bits every h is rounded before anything reads it.
+//
 // With two directions every layer is two, one of which reads sequences from their
 // last step to their first; what is above reads h of both side by side, the output
 // the states that each direction ends with.
@@ -30,6 +32,7 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
+	"bittern/plugins/stepgraph"
 )
 
 // Model says what kind of layer a model plugin stacks and how it describes itself.
@@ -46,6 +49,11 @@ type plugin struct {
 	Model
 	session *Session // nil before Build
 }
+
+// HiddenBitsOption is the option of models whose recurrent layers can round their hidden
+// states; see [recurrent.Config].
+var HiddenBitsOption = plugins.Option{Name: "hidden-bits", Type: plugins.Int, Default: "0", Min: 0, Max: stepgraph.MostBits,
+	Doc: "rounds every hidden state, the first included, to so many bits: to the nearest of 2^bits evenly spaced levels from −1 to 1, which the next step and the layer above read, in training (straight-through gradient), evaluation and the deployed network (as activations of DoReFa-Net, Zhou et al., arXiv 1606.06160); 0 leaves them as they are"}
 
 // options are those of a stack of the model's kind.
 func (m Model) options() []plugins.Option {
@@ -66,6 +74,7 @@ func (m Model) options() []plugins.Option {
 			Doc: "probability of dropping a feature of the embedding, between layers and before the softmax, never along time (Zaremba et al., arXiv 1409.2329)"},
 		{Name: "initial-noise", Type: plugins.Float, Default: "0", Min: 0, Max: 1,
 			Doc: "standard deviation of Gaussian noise on the hidden state that a fresh sequence starts from, drawn for each sequence and layer, in training and where an evaluation normalises with statistics of the batch, never in the deployed network; 0.1 lets batch normalization train on sequences that all begin alike, as images with black borders do (Cooijmans et al., ICLR 2017)"},
+		HiddenBitsOption,
 		{Name: "bidirectional", Type: plugins.Bool, Default: "false",
 			Doc: "every layer reads sequences in both directions, with units in each, and the next layer reads both; for tasks with one target a sequence (Schuster and Paliwal, IEEE Transactions on Signal Processing 45, 1997)"},
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"bittern/plugins/model"
+	"bittern/plugins/stepgraph"
 )
 
 // used is what a model computes with.
@@ -39,8 +40,13 @@ func (s *modelSession) shake(size float64) {
 // where no parameter is 0. It goes along one direction in each parameter, half of it
 // the gradient, along which the loss changes most, and half of it random, for what may be
 // missing in the gradient. Where the differences do not settle, as they may not where
-// a batch's statistics are of few values, nothing is said of a parameter.
+// a batch's statistics are of few values, nothing is said of a parameter. Of a network
+// that rounds values nothing is said at all: its loss has steps, and its gradients, which
+// go straight through the rounding, are not those of its differences.
 func checkGradients(r *recorder, s *modelSession) {
+	if s.rounds(r) {
+		r.skip("the network rounds values, which gradients go straight through and differences of the loss do not")
+	}
 	shape := s.build.Shape
 	shape.Sequences = 8
 	s = s.fresh(r, shape)
@@ -76,6 +82,22 @@ func checkGradients(r *recorder, s *modelSession) {
 	if settled == 0 {
 		r.skip("the loss is not smooth, or no parameter matters to it: its differences settle along no gradient")
 	}
+}
+
+// rounds says that the deployed network has an operation that rounds.
+func (s *modelSession) rounds(r *recorder) bool {
+	s = s.fresh(r, s.build.Shape)
+	s.calibrate(r)
+	exported, err := s.Export(r.ctx)
+	if err != nil {
+		return false // has a check of its own
+	}
+	for _, stage := range exported.Stages {
+		if slices.ContainsFunc(stage.Graph.Nodes, func(n stepgraph.Node) bool { return n.Op == stepgraph.Round }) {
+			return true
+		}
+	}
+	return false
 }
 
 // direction is the gradient with every element made larger or smaller at random, and

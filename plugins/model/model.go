@@ -96,6 +96,9 @@ const (
 	SettingNormalization = "normalization"
 	// SettingBidirectional is "true" where layers read a sequence both ways.
 	SettingBidirectional = "bidirectional"
+	// SettingHiddenBits is to how many bits hidden states are rounded; a network that
+	// does not round them does not have it.
+	SettingHiddenBits = "hidden bits"
 )
 
 // Optimiser says how Update moves the parameters.

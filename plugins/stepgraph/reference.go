@@ -179,6 +179,10 @@ func (r *Reference) node(n Node) []float64 {
 		for i, v := range x {
 			y[i] = (v - mean) / math.Sqrt(variance+n.Epsilon)
 		}
+	case Round:
+		for i, v := range x {
+			y[i] = Rounded(v, n.Bits)
+		}
 	}
 	return y
 }

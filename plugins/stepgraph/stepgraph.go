@@ -8,6 +8,8 @@
 // for the next step.
 package stepgraph
 
+import "math"
+
 // Op is what a node computes. x, y are its inputs in order, W its weight.
 type Op string
 
@@ -27,7 +29,27 @@ const (
 	// variance over the Size values of x: layer normalization without its gain
 	// and bias (Ba et al., arXiv 1607.06450, equation 3).
 	Normalize Op = "normalize"
+
+	// Round is the nearest of 2^Bits evenly spaced levels from −1 to 1; see [Rounded].
+	Round Op = "round"
 )
+
+// MostBits is the most a Round may keep.
+const MostBits = 8
+
+// Rounded is what a Round gives of x with so many bits: the nearest of the levels −1,
+// −1+2/n, …, 1−2/n, 1, where n = 2^bits − 1; of two as near the upper one, so that
+// one bit is the sign, with +1 at 0. It is
+//
+//	min(1, max(−1, (2·⌊n·x/2⌋ + 1)/n))
+//
+// and NaN where x is. The levels are odd whole numbers over n: ±2⁰±2¹…±2^(bits−1).
+// For x between −1 and 1 it is 2·quantize((x+1)/2) − 1 with the uniform quantize of
+// Zhou et al., "DoReFa-Net" (arXiv 1606.06160), equation 5.
+func Rounded(x float64, bits int) float64 {
+	n := float64(int(1)<<bits - 1)
+	return min(1, max(-1, (2*math.Floor(n/2*x)+1)/n))
+}
 
 // Graph is one time step. Nodes stand in an order in which each is computed
 // after its inputs.
@@ -68,6 +90,8 @@ type Node struct {
 	Offset    int      `json:"offset,omitempty"`
 	// Epsilon of a Normalize is above 0 and below 1.
 	Epsilon float64 `json:"epsilon,omitempty"`
+	// Bits of a Round are 1 to MostBits.
+	Bits int `json:"bits,omitempty"`
 	// Scale and Shift of a ScaleShift hold one row of Size values for every
 	// time step they are given for, counted from where the sequence started
 	// fresh; later steps use the last row. A table of no rows leaves its part

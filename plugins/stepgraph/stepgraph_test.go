@@ -11,7 +11,7 @@ import (
 	"bittern/plugins/stepgraph/sample"
 )
 
-// small is a network with every operation but Concat and Normalize, and its weights.
+// small is a network with every operation but Concat, Normalize and Round, and its weights.
 func small() (stepgraph.Graph, map[string]packed.Matrix) {
 	return sample.LSTM{Units: 3, Inputs: 5, Outputs: 4, Steps: 2, Format: sample.Ternary, Seed: 7}.Build()
 }
@@ -44,6 +44,52 @@ func TestNormalizeByHand(t *testing.T) {
 	for i, want := range []float64{-2 / math.Sqrt(5), -1 / math.Sqrt(5), 3 / math.Sqrt(5), 0, 0, 0} {
 		if math.Abs(got[i]-want) > 1e-15 {
 			t.Errorf("value %d is %v, want %v", i, got[i], want)
+		}
+	}
+}
+
+// Two bits have the levels −1, −⅓, ⅓ and 1, and the middles −⅔, 0 and ⅔, which go up.
+func TestRoundByHand(t *testing.T) {
+	t.Parallel()
+	x := []float64{-9, -1, -0.7, -2.0 / 3, -0.6, -1e-300, 0, 0.6, 0.7, 1, 9, math.Inf(-1), math.Inf(1), math.NaN()}
+	g := stepgraph.Graph{Inputs: []stepgraph.Input{{Name: "x", Size: len(x)}}, Output: "y"}
+	for bits, want := range map[int][]float64{
+		1: {-1, -1, -1, -1, -1, -1, 1, 1, 1, 1, 1, -1, 1, math.NaN()},
+		2: {-1, -1, -1, -1.0 / 3, -1.0 / 3, -1.0 / 3, 1.0 / 3, 1.0 / 3, 1, 1, 1, -1, 1, math.NaN()},
+	} {
+		g.Nodes = []stepgraph.Node{{Name: "y", Op: stepgraph.Round, Inputs: []string{"x"}, Size: len(x), Bits: bits}}
+		r, err := stepgraph.NewReference(g, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Step(stepgraph.Value{Vector: x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range want {
+			if got[i] != v && !(math.IsNaN(v) && math.IsNaN(got[i])) {
+				t.Errorf("%v rounded to %d bits is %v, want %v", x[i], bits, got[i], v)
+			}
+		}
+	}
+}
+
+// Any number of bits gives the nearest of the levels, as DoReFa's quantize does between
+// −1 and 1, and gives a level back.
+func TestRoundIsNearest(t *testing.T) {
+	t.Parallel()
+	for bits := 1; bits <= stepgraph.MostBits; bits++ {
+		n := math.Exp2(float64(bits)) - 1
+		for i := range 2001 {
+			x := float64(i-1000)/1000 + 1e-7 // in the middle of none
+			x = min(x, 1)
+			got, want := stepgraph.Rounded(x, bits), 2*math.Round(n*(x+1)/2)/n-1
+			if math.Abs(got-want) > 1e-15 || math.Abs(got-x) > 1/n+1e-15 {
+				t.Errorf("%v rounded to %d bits is %v, want %v", x, bits, got, want)
+			}
+			if again := stepgraph.Rounded(float64(float32(got)), bits); again != got {
+				t.Errorf("the level %v of %d bits is rounded to %v", got, bits, again)
+			}
 		}
 	}
 }
@@ -250,6 +296,14 @@ func TestValidate(t *testing.T) {
 			g.Nodes[9].Scale = stepgraph.Table{Rows: 1, Values: make([]float32, 3)}
 		}, "only a scale-shift takes"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[9].Epsilon = 1e-5 }, "only a normalize takes"},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[9].Bits = 1 }, "only a round takes"},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[9].Op = stepgraph.Round }, "rounds to 0 bits; it must be 1 to 8"},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) {
+			g.Nodes[9].Op, g.Nodes[9].Bits = stepgraph.Round, 9
+		}, "rounds to 9 bits"},
+		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) {
+			g.Nodes[9].Op, g.Nodes[9].Bits, g.Nodes[9].Size = stepgraph.Round, 2, 2
+		}, `has size 2 but its input "a.g" has 3`},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[8].Offset = 10 }, "elements 10 to 13"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[5].Offset = -1 }, "elements -1 to 2"},
 		{func(g *stepgraph.Graph, _ map[string]packed.Matrix) { g.Nodes[1].Scale.Rows = 3 }, "scale table has 24 values; 3 rows of 12 are 36"},

@@ -103,7 +103,7 @@ func (v *validator) define(name string, size int) error {
 
 // arity is the number of inputs of every operation there is.
 var arity = map[Op]int{
-	MatVec: 1, Lookup: 1, Add: 2, Mul: 2, Sigmoid: 1, Tanh: 1, ScaleShift: 1, Slice: 1, Concat: 2, Normalize: 1,
+	MatVec: 1, Lookup: 1, Add: 2, Mul: 2, Sigmoid: 1, Tanh: 1, ScaleShift: 1, Slice: 1, Concat: 2, Normalize: 1, Round: 1,
 }
 
 func (v *validator) node(n Node) error {
@@ -163,7 +163,7 @@ func (v *validator) operands(n Node, sizes []int) error {
 	}
 
 	switch n.Op {
-	case Add, Mul, Sigmoid, Tanh, ScaleShift, Normalize:
+	case Add, Mul, Sigmoid, Tanh, ScaleShift, Normalize, Round:
 		for i, size := range sizes {
 			if size != n.Size {
 				return fmt.Errorf("has size %d but its input %q has %d", n.Size, n.Inputs[i], size)
@@ -186,6 +186,12 @@ func (v *validator) operands(n Node, sizes []int) error {
 	}
 	if n.Op != Normalize && n.Epsilon != 0 {
 		return fmt.Errorf("has an epsilon, which only a normalize takes")
+	}
+	if n.Op == Round && (n.Bits < 1 || n.Bits > MostBits) {
+		return fmt.Errorf("rounds to %d bits; it must be 1 to %d", n.Bits, MostBits)
+	}
+	if n.Op != Round && n.Bits != 0 {
+		return fmt.Errorf("has a number of bits, which only a round takes")
 	}
 	return nil
 }

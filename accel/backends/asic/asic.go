@@ -70,8 +70,8 @@
 //	                       result of the lanes)
 //	normalisation tables   bits of one row of each table · SRAM read
 //	elementwise            for each result of the lanes: a ScaleShift multiply + add
-//	                       whatever of the two it has, an Add add, a Mul multiply, a sigmoid
-//	                       or tanh 12 bits · buffer read
+//	                       whatever of the two it has, an Add add, a Mul multiply, a sigmoid,
+//	                       tanh or Round 12 bits · buffer read
 //	clock and control      P·t − all of the above
 //
 // A multiplication by an α that no table takes in is a ScaleShift. Where the
@@ -85,7 +85,7 @@
 //	12-bit multiply   0.5807949 pJ       fits to Horowitz (ISSCC 2014) in google/qkeras 78ea90f
 //	12-bit add        0.04908126 pJ      the same
 //	SRAM read         0.6603475 pJ/bit   CACTI, 128 KB (timeloop-accelergy-exercises 2d55108)
-//	buffer read       0.05137172 pJ/bit  CACTI, 384 bytes; also a sigmoid or tanh table
+//	buffer read       0.05137172 pJ/bit  CACTI, 384 bytes; also a table of sigmoid, tanh or Round
 //	buffer write      0.1251572 pJ/bit   CACTI, 384 bytes
 //
 // # Memory
@@ -134,6 +134,7 @@
 //	Add, Mul         sum, product of the bounds; 0 · ∞ is 0
 //	Slice, Concat    bound of the operand, the larger bound
 //	Sigmoid, Tanh    1
+//	Round            1, but of 1 bit 1 + 2⁻⁵², which takes an integer bit
 //	state            size of the largest initial value, raised to the bound of the next value
 //	                 after each of as many rounds over all nodes as it takes until none is
 //	                 raised; a state that is raised after the fifth round or later is ∞
@@ -163,6 +164,12 @@
 //   - Each sequence reads its tables at its own position, counted from where it started
 //     fresh.
 //   - Sigmoid and tanh are tables of all 4,096 inputs, correctly rounded to Q0.11.
+//   - So is Round: the level of the 12-bit input, which near the middle between two
+//     levels need not be that of the exact value. With 1 bit it is in Q1.10 and the
+//     levels −1 and +1 are exact, unless integer-bits is 0. With more, a level is an
+//     odd number over 2^Bits − 1, of which Q0.11 holds −1 alone: the others are off by
+//     at most 2⁻¹², and +1 saturates to 1 − 2⁻¹¹. A state of such values takes 12
+//     bits as any other.
 //   - A Slice keeps the format of its operand. A Concat takes an accumulator's where one
 //     operand is one, else the activations' with more integer bits.
 package asic

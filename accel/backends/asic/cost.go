@@ -122,7 +122,7 @@ func (c *cost) estimateEnergy(w datapath.Work, times float64) {
 		c.estimate[elementwise] += rows * e.add
 	case stepgraph.Mul:
 		c.estimate[elementwise] += rows * e.multiply
-	default: // one entry of a sigmoid or tanh table
+	default: // one entry of a table
 		c.estimate[elementwise] += rows * datapath.ActivationBits * e.bufferRead
 	}
 	c.estimate[activations] += rows * datapath.ActivationBits * (float64(w.Operands)*e.bufferRead + e.bufferWrite)

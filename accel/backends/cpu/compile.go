@@ -163,6 +163,8 @@ func (c *compiler) compile(n stepgraph.Node) {
 		c.emit(apply{vecmath.Tanh, y, x})
 	case stepgraph.Normalize:
 		c.emit(normalize{y, x, c.table(c.ones, c.ones, n.Size), n.Epsilon})
+	case stepgraph.Round:
+		c.emit(round{y, x, n.Bits})
 	case stepgraph.Slice:
 		c.emit(move{y, value{x.from + n.Offset, x.from + n.Offset + n.Size}})
 	case stepgraph.Concat:

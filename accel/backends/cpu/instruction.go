@@ -108,6 +108,14 @@ func (i normalize) run(s *session) {
 	vecmath.Scale(y, float32(1/math.Sqrt(variance+i.epsilon)))
 }
 
+// round is y = the nearest levels of x.
+type round struct {
+	y, x value
+	bits int
+}
+
+func (i round) run(s *session) { vecmath.Round(s.at(i.y), s.at(i.x), i.bits) }
+
 // move copies x.
 type move struct{ y, x value }
 

@@ -1,8 +1,8 @@
 // Package vecmath holds the float32 vector kernels of training that are not
 // matrix products: activations, softmax with cross entropy, optimiser updates,
-// dropout and transposition.
+// dropout, rounding and transposition.
 //
-// Every kernel exists in portable Go, which is its specification, and in
+// Every kernel but Round exists in portable Go, which is its specification, and in
 // AVX2 and AVX-512 assembly written by accel/_gen; package isa chooses once
 // per process. An element's result never depends on where in a slice it lies,
 // so work may be cut anywhere without changing a bit. Levels may differ from

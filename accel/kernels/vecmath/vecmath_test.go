@@ -470,6 +470,7 @@ func TestNothingAllocates(t *testing.T) {
 		"Adam":      func() { Adam{0.1, 0.9, 0.999, 1e-8}.Update(x, y, z, v, 1, 1) },
 		"Dropout":   func() { Dropout(x, y, 0.5, 1, 1) },
 		"Sample":    func() { SampleBinary(x, y, 0.5, 1, 2); SampleTernary(x, y, 0.5, 1, 2) },
+		"Round":     func() { Round(x, y, 3) },
 		"Transpose": func() { Transpose(x, 10, y, 10, 10, 10) },
 	} {
 		if n := testing.AllocsPerRun(10, run); n != 0 {
@@ -489,6 +490,7 @@ func TestMismatchPanicsWithBothLengths(t *testing.T) {
 		"Add":                 {func() { Add(seven, five) }, []string{"5", "7"}},
 		"ScaleShift":          {func() { ScaleShift(five, five, five, seven) }, []string{"5", "7"}},
 		"Dot":                 {func() { Dot(five, seven) }, []string{"5", "7"}},
+		"Round":               {func() { Round(five, seven, 1) }, []string{"5", "7"}},
 		"Softmax":             {func() { Softmax(five, seven) }, []string{"5", "7"}},
 		"SoftmaxCrossEntropy": {func() { SoftmaxCrossEntropy(five, 7, 1) }, []string{"5", "7"}},
 		"Adam":                {func() { Adam{}.Update(five, five, five, seven, 1, 1) }, []string{"5", "7"}},

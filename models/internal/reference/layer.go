@@ -30,6 +30,11 @@ type Layer struct {
 	Noise                       []float64 // added to H0 of sequences that start from it, [Batch × Units]; nil = none
 	// Frozen replaces the statistics of the batch where it is not nil.
 	Frozen *Statistics
+	// Bits rounds hidden states, the first too, to the nearest of 2^Bits levels from −1 to
+	// 1; 0 = none. Backward gives straight-through gradients: those of the layer that adds
+	// the Offsets of a trace, which are constants, in place of rounding.
+	Bits    int
+	Offsets [][]float64
 }
 
 // Gates is the number of gates, whose rows are stacked in Wx and Wh: g, f, i, o of
@@ -81,6 +86,11 @@ type Trace struct {
 	steps []step // in order of the scan
 	fresh []bool
 	final State
+
+	// Offsets are what rounding added to the hidden states, first and after each step.
+	// Margin is how close any of them was to the middle between two levels.
+	Offsets [][]float64
+	Margin  float64
 }
 
 type step struct {
@@ -98,8 +108,9 @@ type step struct {
 // (H0, C0) where start is nil.
 func (l Layer) Forward(w Weights, x [][]float64, start *State) *Trace {
 	w.Wh, w.Wx = l.effective(w.Wh, w.GammaH), l.effective(w.Wx, w.GammaX)
-	trace := &Trace{x: x, H: make([][]float64, l.Steps), fresh: make([]bool, l.Batch)}
+	trace := &Trace{x: x, H: make([][]float64, l.Steps), fresh: make([]bool, l.Batch), Margin: math.Inf(1)}
 	h, c := l.start(w, start, trace.fresh)
+	l.round(trace, h)
 	for s := range l.Steps {
 		t := l.time(s)
 		st := step{time: t, valid: l.valid(t), hPrev: h, cPrev: c}
@@ -116,11 +127,34 @@ func (l Layer) Forward(w Weights, x [][]float64, start *State) *Trace {
 				}
 			}
 		}
+		l.round(trace, h)
 		trace.H[t] = h
 		trace.steps = append(trace.steps, st)
 	}
 	trace.final = State{H: h, C: c}
 	return trace
+}
+
+// round rounds hidden states, or adds the offsets in place of that.
+func (l Layer) round(trace *Trace, h []float64) {
+	if l.Bits == 0 {
+		return
+	}
+	steps := math.Exp2(float64(l.Bits)) - 1
+	offsets := make([]float64, len(h))
+	for i, v := range h {
+		at := (v + 1) / 2 * steps
+		level := min(steps, max(0, math.Round(at)))
+		offsets[i] = 2*level/steps - 1 - v
+		if at > 0 && at < steps {
+			trace.Margin = min(trace.Margin, math.Abs(at-math.Floor(at)-0.5)*2/steps)
+		}
+	}
+	if l.Offsets != nil {
+		offsets = l.Offsets[len(trace.Offsets)]
+	}
+	add(h, offsets)
+	trace.Offsets = append(trace.Offsets, offsets)
 }
 
 func (l Layer) start(w Weights, start *State, fresh []bool) (h, c []float64) {

@@ -40,9 +40,12 @@ func TestGradients(t *testing.T) {
 					checkLayer(t, layer, w, x, r, nil)
 				}
 				layer.Frozen = nil
+				layer.Bits = 2
+				checkLayer(t, layer, w, x, r, nil)
+				checkLayer(t, layer, w, x, r, start)
 				layer.Reverse, layer.Lengths = true, []int{layer.Steps, 1, 2}[:layer.Batch]
 				checkLayer(t, layer, w, x, r, start)
-				layer.Reverse = false
+				layer.Reverse, layer.Bits = false, 0
 				checkLayer(t, layer, w, x, r, nil)
 			})
 		}
@@ -51,6 +54,8 @@ func TestGradients(t *testing.T) {
 
 func checkLayer(t *testing.T, layer Layer, w Weights, x, r [][]float64, start *State) {
 	t.Helper()
+	given := layer
+	layer.Offsets = layer.Forward(w, x, start).Offsets
 	loss := func() float64 {
 		var sum float64
 		for step, h := range layer.Forward(w, x, start).H {
@@ -60,13 +65,42 @@ func checkLayer(t *testing.T, layer Layer, w Weights, x, r [][]float64, start *S
 		}
 		return sum
 	}
-	got, dX := layer.Backward(w, layer.Forward(w, x, start), r)
+	got, dX := given.Backward(w, given.Forward(w, x, start), r)
 	values, gradients := layer.Named(w), layer.Named(got)
 	for name, value := range values {
 		compare(t, name, gradients[name], differences(value, loss))
 	}
 	for step := range x {
 		compare(t, fmt.Sprintf("x[%d]", step), dX[step], differences(x[step], loss))
+	}
+}
+
+// Hidden states are levels, the nearest to what they are from the same state without
+// rounding.
+func TestBits(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(5, 6))
+	for _, layer := range Layers(Layer{Steps: 1, Batch: 3, Inputs: 2, Units: 5}) {
+		layer.Bits = 2
+		w, x := RandomWeights(layer, random), randomSteps(1, 6, random)
+		exact := layer
+		exact.Bits = 0
+		copy(w.H0, []float64{-1, 1. / 3, 1. / 3, -1. / 3, 1}) // levels stay
+		rounded, plain := layer.Forward(w, x, nil), exact.Forward(w, x, nil)
+		for i, v := range plain.H[0] {
+			want := -1.0
+			for _, level := range []float64{-1. / 3, 1. / 3, 1} {
+				if math.Abs(level-v) < math.Abs(want-v) {
+					want = level
+				}
+			}
+			if got := rounded.H[0][i]; math.Abs(got-want) > 1e-15 {
+				t.Errorf("%+v: %v is rounded to %v, want %v", layer, v, got, want)
+			}
+			if gap := math.Abs(math.Abs(v-want) - 1./3); rounded.Margin > gap+1e-12 && v > -1 && v < 1 {
+				t.Errorf("%+v: the margin is %v, and %v is %v from the middle of two levels", layer, rounded.Margin, v, gap)
+			}
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ func encodeGraph(a *arena.Arena, g stepgraph.Graph) (*stepgraphv1.Graph, error) 
 		}
 		m.Nodes = append(m.Nodes, &stepgraphv1.Node{
 			Name: n.Name, Op: string(n.Op), Inputs: n.Inputs, Size: int64(n.Size), Weight: n.Weight,
-			Recurrent: n.Recurrent, Offset: int64(n.Offset), Epsilon: n.Epsilon, Scale: scale, Shift: shift,
+			Recurrent: n.Recurrent, Offset: int64(n.Offset), Epsilon: n.Epsilon, Bits: int64(n.Bits), Scale: scale, Shift: shift,
 		})
 	}
 	return m, nil
@@ -63,7 +63,7 @@ func decodeGraph(reader *arena.Reader, m *stepgraphv1.Graph) (stepgraph.Graph, e
 		}
 		g.Nodes = append(g.Nodes, stepgraph.Node{
 			Name: n.GetName(), Op: stepgraph.Op(n.GetOp()), Inputs: n.GetInputs(), Size: int(n.GetSize()), Weight: n.GetWeight(),
-			Recurrent: n.GetRecurrent(), Offset: int(n.GetOffset()), Epsilon: n.GetEpsilon(), Scale: scale, Shift: shift,
+			Recurrent: n.GetRecurrent(), Offset: int(n.GetOffset()), Epsilon: n.GetEpsilon(), Bits: int(n.GetBits()), Scale: scale, Shift: shift,
 		})
 	}
 	return g, nil

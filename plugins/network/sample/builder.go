@@ -22,13 +22,14 @@ type lstm struct {
 	outputs       int // classes; 0 leaves the output layer out
 	rows          int // of tables
 	format        graphs.Format
+	bits          int // of the hidden states; 0 leaves them as they are
 	seed          uint64
 }
 
 func (c lstm) build() (stepgraph.Graph, map[string]packed.Matrix) {
 	return graphs.LSTM{
 		Units: c.units, Inputs: c.inputs, Dense: c.dense, Outputs: c.outputs, Steps: c.rows,
-		Format: c.format, Seed: c.seed,
+		Format: c.format, Bits: c.bits, Seed: c.seed,
 	}.Build()
 }
 

@@ -36,6 +36,7 @@ type Program struct {
 //	lstm-4-bits            whole numbers of 4 bits times a step
 //	lstm-float             full precision
 //	lstm-float-carried     sequences go on in states and in tables
+//	lstm-rounded-carried   hidden states rounded to 3 bits, sequences go on
 //	gru-binary-rows        reset after the product, biases
 //	gru-ternary-carried    with normalisation tables, sequences go on
 //	gru-layer-norm         each gate's products normalised over their features
@@ -57,6 +58,7 @@ func Programs() []Program {
 		scanned("lstm-asymmetric", lstm{units: 7, inputs: 5, outputs: 5, rows: 3, format: graphs.Asymmetric, seed: 14}, false),
 		scanned("lstm-eight-levels", lstm{units: 13, inputs: 7, outputs: 5, rows: 2, format: graphs.EightFree, seed: 15}, false),
 		scanned("lstm-4-bits", lstm{units: 7, inputs: 9, outputs: 5, rows: 4, format: graphs.Uniform, seed: 16}, false),
+		scanned("lstm-rounded-carried", lstm{units: 7, inputs: 6, outputs: 6, rows: 3, format: graphs.Ternary, bits: 3, seed: 22}, true),
 		gruBinaryRows(),
 		gruTernaryCarried(),
 		gruLayerNorm(),

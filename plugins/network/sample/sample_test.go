@@ -70,6 +70,54 @@ func spread(values []float64) float64 {
 	return math.Sqrt(sum / float64(len(values)))
 }
 
+// No value that a program rounds comes near the middle between two levels: a backend in
+// single precision rounds it as the reference does.
+func TestRoundedValuesAreClear(t *testing.T) {
+	t.Parallel()
+	const clear = 1e-4
+	rounds := 0
+	for _, p := range sample.Programs() {
+		for _, s := range p.Network.Stages {
+			for _, n := range s.Graph.Nodes {
+				if n.Op != stepgraph.Round {
+					continue
+				}
+				if len(p.Network.Stages) > 1 || !p.Carried {
+					t.Fatalf("%s: this test runs one scan from one batch to the next", p.Name)
+				}
+				rounds++
+				for _, sequences := range []int{3, 5, 37} {
+					states := make([]*stepgraph.Reference, sequences)
+					for number := range 3 {
+						b := p.Batch(sequences, number)
+						for i := range sequences {
+							if b.Fresh[i] == 1 {
+								var err error
+								if states[i], err = stepgraph.NewReference(s.Graph, p.Weights); err != nil {
+									t.Fatal(err)
+								}
+							}
+							for step := range p.Steps["sequence"] {
+								if _, err := states[i].Step(stepgraph.Value{Token: int(b.Int32[s.Inputs[0]][step*sequences+i])}); err != nil {
+									t.Fatal(err)
+								}
+								for j, v := range states[i].Values()[n.Inputs[0]] {
+									if stepgraph.Rounded(v-clear, n.Bits) != stepgraph.Rounded(v+clear, n.Bits) {
+										t.Errorf("%s: element %d of %s at step %d of sequence %d of %d in batch %d is %v, within %v of where rounding to %d bits changes; choose another seed", p.Name, j, n.Name, step, i, sequences, number, v, clear, n.Bits)
+									}
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	if rounds == 0 {
+		t.Error("no program rounds")
+	}
+}
+
 // Every operation, role and width of weight that the contract has is in a program.
 func TestProgramsCoverTheContract(t *testing.T) {
 	t.Parallel()
@@ -77,7 +125,7 @@ func TestProgramsCoverTheContract(t *testing.T) {
 	for _, of := range [][]any{
 		{network.Scan, network.Softmax, network.WeightedSum, "reverse", "last", "once", "carried", "per row"},
 		{network.Tokens, network.Features, network.Lengths, network.Candidates},
-		{stepgraph.MatVec, stepgraph.Lookup, stepgraph.Add, stepgraph.Mul, stepgraph.Sigmoid, stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat, stepgraph.Normalize},
+		{stepgraph.MatVec, stepgraph.Lookup, stepgraph.Add, stepgraph.Mul, stepgraph.Sigmoid, stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat, stepgraph.Normalize, stepgraph.Round},
 		{1, 2, 3, 4, packed.FullPrecision, "two planes"},
 	} {
 		for _, what := range of {

@@ -21,6 +21,7 @@ type LSTM struct {
 	Outputs int  // classes; 0 leaves the output layer out
 	Steps   int  // rows of every normalisation table
 	Format  Format
+	Bits    int // of the hidden states, which are rounded; 0 leaves them as they are
 	Seed    uint64
 }
 
@@ -80,7 +81,7 @@ func (f Format) Pack(rng *rand.Rand, rows, cols int, scale func(plane int) float
 // there is no output layer. Equal configurations give equal graphs and weights.
 //
 //	a = ScaleShift(Wh·h) + Scale(Wx·x)
-//	c = σ(a_f)∘c + σ(a_i)∘tanh(a_g);  h = σ(a_o)∘tanh(ScaleShift(c))
+//	c = σ(a_f)∘c + σ(a_i)∘tanh(a_g);  h = Round(σ(a_o)∘tanh(ScaleShift(c)))
 //	logits = Shift(W·h)
 func (config LSTM) Build() (stepgraph.Graph, map[string]packed.Matrix) {
 	b := builder{LSTM: config, rng: rand.New(rand.NewPCG(config.Seed, 0x5a3b1e))}
@@ -126,6 +127,14 @@ func (config LSTM) Build() (stepgraph.Graph, map[string]packed.Matrix) {
 			{Name: "h'", Op: stepgraph.Mul, Inputs: []string{"o", "tanh c'"}, Size: units},
 		},
 		Output: "h'",
+	}
+	if config.Bits > 0 {
+		for i, v := range g.States[0].Init {
+			g.States[0].Init[i] = float32(stepgraph.Rounded(float64(v), config.Bits))
+		}
+		exact := &g.Nodes[len(g.Nodes)-1]
+		exact.Name = "o∘tanh c'"
+		g.Nodes = append(g.Nodes, stepgraph.Node{Name: "h'", Op: stepgraph.Round, Inputs: []string{exact.Name}, Size: units, Bits: config.Bits})
 	}
 	if config.Outputs > 0 {
 		weights["softmax.W"] = b.full(config.Outputs, units)

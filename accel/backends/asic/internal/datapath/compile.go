@@ -81,7 +81,7 @@ func supported(s network.Stage) error {
 	for _, n := range s.Graph.Nodes {
 		switch n.Op {
 		case stepgraph.MatVec, stepgraph.Lookup, stepgraph.Add, stepgraph.Mul, stepgraph.Sigmoid,
-			stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat:
+			stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat, stepgraph.Round:
 		case stepgraph.Normalize:
 			return lacks("operation %q of node %q needs circuits for a mean over a vector, a square root and a division; deploy a network with another normalization", n.Op, n.Name)
 		default:
@@ -164,7 +164,8 @@ type matrixKey struct {
 
 type functionKey struct {
 	op       stepgraph.Op
-	fraction int
+	bits     int // of a Round
+	fraction int // of the input
 }
 
 // recurrentPart names the nodes that some state's next value depends on.
@@ -247,10 +248,10 @@ func (c *compiler) node(n stepgraph.Node) {
 		x, y := c.narrow(n.Inputs[0]), c.narrow(n.Inputs[1])
 		result.view = c.newValue(n.Size, activation(c.bounds[n.Name], c.integerBits))
 		c.emit(multiply{x, y, result.view})
-	case stepgraph.Sigmoid, stepgraph.Tanh:
+	case stepgraph.Sigmoid, stepgraph.Tanh, stepgraph.Round:
 		x := c.narrow(n.Inputs[0])
-		result.view = c.newValue(n.Size, unit)
-		c.emit(function{c.function(n.Op, x.format), x, result.view})
+		result.view = c.newValue(n.Size, activation(c.bounds[n.Name], c.integerBits))
+		c.emit(function{c.function(n, x.format, result.format), x, result.view})
 	case stepgraph.Slice:
 		result.view = c.slice(n)
 	case stepgraph.Concat:
@@ -393,14 +394,17 @@ func (c *compiler) scaleShift(n stepgraph.Node, work *Work) view {
 	return result
 }
 
-func (c *compiler) function(op stepgraph.Op, input format) *functionTable {
-	key := functionKey{op, input.fraction}
+func (c *compiler) function(n stepgraph.Node, input, output format) *functionTable {
+	key := functionKey{n.Op, n.Bits, input.fraction}
 	if c.functions[key] == nil {
 		f := sigmoid
-		if op == stepgraph.Tanh {
+		switch n.Op {
+		case stepgraph.Tanh:
 			f = math.Tanh
+		case stepgraph.Round:
+			f = func(x float64) float64 { return stepgraph.Rounded(x, n.Bits) }
 		}
-		c.functions[key] = newFunctionTable(f, input)
+		c.functions[key] = newFunctionTable(f, input, output)
 	}
 	return c.functions[key]
 }

@@ -217,6 +217,42 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
+// Levels are those of the exact rounding of the 12-bit input, as Q0.11 has them: the
+// thirds are 682.67/2048. Both levels of one bit are exact, in a state too.
+func TestRounding(t *testing.T) {
+	t.Parallel()
+	rounded := func(bits int) stepgraph.Graph {
+		g := graph(1, "y", stepgraph.Node{Name: "y", Op: stepgraph.Round, Inputs: []string{"x"}, Size: 1, Bits: bits})
+		g.States = []stepgraph.State{{Name: "before", Size: 1, Init: []float32{1}, Next: "y"}}
+		return g
+	}
+	x := []float32{0, -1.0 / 256, 170.0 / 256, 171.0 / 256, -170.0 / 256, -171.0 / 256, 5, -5}
+	const third, one = 683.0 / 2048, 2047.0 / 2048
+	expect(t, dense(t, compile(t, rounded(2), nil), x...), third, -third, third, one, -third, -1, one, -1)
+	expect(t, dense(t, compile(t, rounded(1), nil), x...), 1, -1, 1, 1, -1, -1, 1, -1)
+	one1 := rounded(1)
+	one1.Nodes = append(one1.Nodes, stepgraph.Node{Name: "z", Op: stepgraph.Slice, Inputs: []string{"before"}, Size: 1})
+	one1.Output = "z"
+	expect(t, dense(t, compile(t, one1, nil), x...), 1, 1, -1, 1, 1, -1, -1, 1)
+	for bits := 1; bits <= stepgraph.MostBits; bits++ {
+		p := compile(t, rounded(bits), nil)
+		for i := -2048; i < 2048; i++ {
+			v := float32(i) / 256
+			got := dense(t, p, v)[0]
+			want, off := stepgraph.Rounded(float64(v), bits), 1.0/4096
+			if want == 1 {
+				off *= 2
+			}
+			if bits == 1 {
+				off = 0
+			}
+			if math.Abs(float64(got)-want) > off {
+				t.Fatalf("%v rounded to %d bits is %v, want %v within %v", v, bits, got, want, off)
+			}
+		}
+	}
+}
+
 // Sums after the recurrent part stay in accumulators of 12 fraction bits.
 func TestOffsetsOfEveryTimeStep(t *testing.T) {
 	t.Parallel()

@@ -140,7 +140,7 @@ func TestFunctionTablesAreCorrectlyRounded(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]func(float64) float64{"sigmoid": sigmoid, "tanh": math.Tanh} {
 		for _, fraction := range []int{3, 8, 11} {
-			table := newFunctionTable(f, format{12, fraction})
+			table := newFunctionTable(f, format{12, fraction}, format{12, 11})
 			for i, got := range table {
 				x := math.Ldexp(float64(i-2048), -fraction)
 				want := math.Min(f(x), 2047.0/2048)

@@ -85,7 +85,7 @@ func TestFormatsBetweenGraphs(t *testing.T) {
 		want  format
 		bound float64
 	}{
-		"activation":  {stepgraph.Node{Name: "y", Op: stepgraph.Sigmoid, Inputs: []string{"x"}, Size: 1}, unit, 1},
+		"activation":  {stepgraph.Node{Name: "y", Op: stepgraph.Sigmoid, Inputs: []string{"x"}, Size: 1}, format{12, 11}, 1},
 		"accumulator": {stepgraph.Node{Name: "y", Op: stepgraph.ScaleShift, Inputs: []string{"x"}, Size: 1, Scale: stepgraph.Table{Rows: 1, Values: []float32{1.0 / 16}}}, accumulator, math.Inf(1)},
 		"feature":     {copied.Nodes[0], format{12, 8}, math.Inf(1)},
 	} {

@@ -67,6 +67,11 @@ func bound(n stepgraph.Node, bounds map[string]float64, weights [2]float64) floa
 		return x
 	case stepgraph.Concat:
 		return max(x, bounds[n.Inputs[1]])
+	case stepgraph.Round:
+		if n.Bits == 1 {
+			return math.Nextafter(1, 2) // takes an integer bit, in which both levels are exact
+		}
+		return 1
 	default: // sigmoid and tanh
 		return 1
 	}

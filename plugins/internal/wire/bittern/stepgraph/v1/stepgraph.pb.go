@@ -233,6 +233,7 @@ type Node struct {
 	Scale         *Table                 `protobuf:"bytes,8,opt,name=scale,proto3" json:"scale,omitempty"`
 	Shift         *Table                 `protobuf:"bytes,9,opt,name=shift,proto3" json:"shift,omitempty"`
 	Epsilon       float64                `protobuf:"fixed64,10,opt,name=epsilon,proto3" json:"epsilon,omitempty"`
+	Bits          int64                  `protobuf:"varint,11,opt,name=bits,proto3" json:"bits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -337,6 +338,13 @@ func (x *Node) GetEpsilon() float64 {
 	return 0
 }
 
+func (x *Node) GetBits() int64 {
+	if x != nil {
+		return x.Bits
+	}
+	return 0
+}
+
 type Table struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rows          int64                  `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
@@ -407,7 +415,7 @@ const file_bittern_stepgraph_v1_stepgraph_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12-\n" +
 	"\x04init\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04init\x12\x12\n" +
-	"\x04next\x18\x04 \x01(\tR\x04next\"\xa4\x02\n" +
+	"\x04next\x18\x04 \x01(\tR\x04next\"\xb8\x02\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\tR\x02op\x12\x16\n" +
@@ -419,7 +427,8 @@ const file_bittern_stepgraph_v1_stepgraph_proto_rawDesc = "" +
 	"\x05scale\x18\b \x01(\v2\x1b.bittern.stepgraph.v1.TableR\x05scale\x121\n" +
 	"\x05shift\x18\t \x01(\v2\x1b.bittern.stepgraph.v1.TableR\x05shift\x12\x18\n" +
 	"\aepsilon\x18\n" +
-	" \x01(\x01R\aepsilon\"N\n" +
+	" \x01(\x01R\aepsilon\x12\x12\n" +
+	"\x04bits\x18\v \x01(\x03R\x04bits\"N\n" +
 	"\x05Table\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x03R\x04rows\x121\n" +
 	"\x06values\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\x06valuesB@Z>bittern/plugins/internal/wire/bittern/stepgraph/v1;stepgraphv1b\x06proto3"
