@@ -117,12 +117,12 @@ func readmeCommand(t *testing.T, root, folder string, environment []string, line
 		}
 		arguments := words[3:]
 		for i, word := range arguments {
-			switch word {
-			case "mine.yaml", "plugins.local":
+			switch {
+			case word == "mine.yaml", strings.HasPrefix(word, "plugins.local"):
 				arguments[i] = filepath.Join(folder, word)
-			case "paper":
+			case word == "paper":
 				arguments[i] = filepath.Join(folder, "paper.yaml")
-			case "--budget":
+			case word == "--budget":
 				environment = slices.DeleteFunc(slices.Clone(environment), func(v string) bool { return strings.HasPrefix(v, "BITTERN_STEPS=") })
 				arguments[i+1] = smallBudget
 			}

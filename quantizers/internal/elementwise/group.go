@@ -82,25 +82,11 @@ func (g Group) MeanSize() float64 {
 // MeanSizeAbove is the mean of |w| over the weights with |w| > threshold. There must be
 // one.
 func (g Group) MeanSizeAbove(threshold float32) float64 {
-	if g.count() == 1 {
-		sum, count := sumAbove(g.Latent, threshold)
-		return sum / float64(count)
-	}
-	type total struct {
-		sum   float64
-		count int
-	}
-	totals := make([]total, g.count())
-	g.run(len(totals), func(i int) {
-		from, to := g.part(i)
-		totals[i].sum, totals[i].count = sumAbove(g.Latent[from:to], threshold)
+	sum, count := g.Sums(func(from, to int) (float64, float64) {
+		sum, count := sumAbove(g.Latent[from:to], threshold)
+		return sum, float64(count)
 	})
-	all := total{}
-	for _, t := range totals {
-		all.sum += t.sum
-		all.count += t.count
-	}
-	return all.sum / float64(all.count)
+	return sum / count
 }
 
 // sumAbove adds up and counts the |w| above a threshold. It chooses by sign bits, as
