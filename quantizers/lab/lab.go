@@ -40,6 +40,11 @@ func New() quantizer.Quantizer {
 	})
 }
 
+// fit has a scale that is not finite where a latent weight or a second moment is not, and
+// 0 where all weights are.
 func fit(g elementwise.Group) elementwise.Fit {
-	return elementwise.Fit{Scale: float32(lossaware.Binary(g.Latent, g.Moments))}
+	weight, product := g.Sums(func(from, to int) (float64, float64) {
+		return lossaware.Weigh(g.Latent[from:to], g.Moments[from:to])
+	})
+	return elementwise.Fit{Scale: float32(product / weight)}
 }

@@ -35,31 +35,16 @@ func (s sums) plus(t sums) sums {
 // alpha is that of the weights that were added, where b is 1 or −1.
 func (s sums) alpha() float64 { return s.product / s.weight }
 
-// chunkSize is in elements: what one goroutine treats at a time.
-const chunkSize = 1 << 13
-
-// Binary returns α of the levels ±1, which is ‖d∘w‖₁ / ‖d‖₁; b is the sign of w. It is
-// not finite where a latent weight or a second moment is not, and 0 where all weights are.
-func Binary(latent, moments []float32) (alpha float64) {
-	parts := make([]sums, (len(latent)+chunkSize-1)/chunkSize)
-	parallel.Each(len(parts), func(part int) {
-		from := part * chunkSize
-		to := min(from+chunkSize, len(latent))
-		var s sums
-		moments := moments[from:to]
-		for i, w := range latent[from:to] {
-			d, size := float64(cost(moments[i])), math.Abs(float64(w))
-			s.weight += d
-			s.product += d * size
-			s.size += size
-		}
-		parts[part] = s
-	})
-	var total sums
-	for _, part := range parts {
-		total = total.plus(part)
+// Weigh returns Σd and Σ d·|w| over some weights. Over those of a matrix, the second
+// divided by the first is α of the levels ±1, ‖d∘w‖₁ / ‖d‖₁; b is the sign of w.
+func Weigh(latent, moments []float32) (weight, product float64) {
+	moments = moments[:len(latent)]
+	for i, w := range latent {
+		d := float64(cost(moments[i]))
+		weight += d
+		product += d * math.Abs(float64(w))
 	}
-	return total.alpha()
+	return weight, product
 }
 
 // A size is the 31 bits of a float32 without its sign, which ascend with it. Weights are
