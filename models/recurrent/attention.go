@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"bittern/accel/kernels/flush"
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
 	"bittern/accel/kernels/vecmath"
@@ -245,7 +246,7 @@ func (a *Attention) attendBackward(worker int) {
 		clear(dUm)
 		for t := range n {
 			m := rowOf(a.m, t*c.Batch+i, c.Units)
-			de := s[t] * (ds[t] - mean) // of the score
+			de := flush.ToZero(s[t] * (ds[t] - mean)) // of the score
 			vecmath.Axpy(dWms, de, m)
 			for j, w := range a.weights.Wms {
 				m[j] = de * w * (1 - m[j]*m[j])

@@ -3,6 +3,7 @@ package recurrent
 import (
 	"errors"
 
+	"bittern/accel/kernels/flush"
 	"bittern/accel/kernels/gates"
 	"bittern/accel/kernels/team"
 )
@@ -264,8 +265,8 @@ func (l *gru) resetBackward(w *worker, s int) {
 			through, next := through.Data[row*through.Stride+from:], next.Data[row*next.Stride+from:]
 			h := before.Data[row*units+from:]
 			for u := range dr {
-				dr[u] = through[u] * h[u] * r[u] * (1 - r[u])
-				next[u] += through[u] * r[u]
+				dr[u] = flush.ToZero(through[u] * h[u] * r[u] * (1 - r[u]))
+				next[u] = flush.ToZero(next[u] + through[u]*r[u])
 			}
 		}
 		for k := gateR; k <= gateZ; k++ {

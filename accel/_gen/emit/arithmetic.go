@@ -105,6 +105,35 @@ func (m Machine) Complement(a, b VecVirtual) VecVirtual {
 	return v
 }
 
+// The bits of an exponent that package accel/kernels/flush tests.
+const (
+	exponentBits        = 0x70000000
+	exponentBitsSquared = 0x60000000
+)
+
+// Flush is flush.ToZero of every lane.
+func (m Machine) Flush(v VecVirtual) VecVirtual { return m.keepWhere(v, Bits(exponentBits)) }
+
+// FlushBeforeSquare is flush.BeforeSquare of every lane.
+func (m Machine) FlushBeforeSquare(v VecVirtual) VecVirtual {
+	return m.keepWhere(v, Bits(exponentBitsSquared))
+}
+
+// keepWhere returns v with those lanes zeroed that have none of the bits.
+func (m Machine) keepWhere(v VecVirtual, bits Constant) VecVirtual {
+	kept := m.Vector()
+	if m.Wide() {
+		keep := K()
+		VPTESTMD_BCST(bits.Mem, v, keep)
+		VMOVAPS_Z(v, keep, kept)
+		return kept
+	}
+	none := m.And(v, bits)
+	VPCMPEQD(m.Zero(), none, none)
+	VANDNPS(v, none, kept)
+	return kept
+}
+
 // BySign returns negative where the sign bit of x is set and positive elsewhere.
 func (m Machine) BySign(x, negative, positive VecVirtual) VecVirtual {
 	v := m.Vector()

@@ -163,7 +163,7 @@ func outputBackward(m emit.Machine) {
 		n, sum := newNormalisation(m, "", tail), m.Zero()
 		// hidden returns dh, o, t and dn = dh·o·(1−t²).
 		hidden := func(rows []emit.Row) (dh, o, t, dn VecVirtual) {
-			dh = m.Add(m.Load(rows[0].Mem(), tail), m.Load(rows[1].Mem(), tail))
+			dh = m.Flush(m.Add(m.Load(rows[0].Mem(), tail), m.Load(rows[1].Mem(), tail)))
 			o, t = m.Load(rows[2].Mem(), tail), m.Load(rows[3].Mem(), tail)
 			return dh, o, t, m.Mul(m.Mul(dh, o), m.Complement(t, t))
 		}
@@ -183,9 +183,9 @@ func outputBackward(m emit.Machine) {
 		m.Rows(rows, func() {
 			rows[6].Fetch()
 			dh, o, t, dn := hidden(rows)
-			m.Store(m.Mul(m.Mul(dh, t), slopeOfSigmoid(m, o)), rows[5].Mem(), tail)
+			m.Store(m.Flush(m.Mul(m.Mul(dh, t), slopeOfSigmoid(m, o))), rows[5].Mem(), tail)
 			dc := n.gradient(m, dn, m.Load(rows[4].Mem(), tail))
-			m.Store(m.Add(dc, m.Load(rows[6].Mem(), tail)), rows[6].Mem(), tail)
+			m.Store(m.Flush(m.Add(dc, m.Load(rows[6].Mem(), tail))), rows[6].Mem(), tail)
 		})
 	})
 }
@@ -211,10 +211,10 @@ func gatesBackward(m emit.Machine) {
 			}
 			dc, c := m.Load(cellGradient.Mem(), tail), m.Load(before.Mem(), tail)
 			g, f, i := m.Load(gates.Gate(0, spacing), tail), m.Load(gates.Gate(1, spacing), tail), m.Load(gates.Gate(2, spacing), tail)
-			m.Store(m.Mul(m.Mul(dc, i), m.Complement(g, g)), gatesGradient.Gate(0, spacing), tail)
-			m.Store(m.Mul(m.Mul(dc, c), slopeOfSigmoid(m, f)), gatesGradient.Gate(1, spacing), tail)
-			m.Store(m.Mul(m.Mul(dc, g), slopeOfSigmoid(m, i)), gatesGradient.Gate(2, spacing), tail)
-			m.Store(m.Mul(dc, f), beforeGradient.Mem(), tail)
+			m.Store(m.Flush(m.Mul(m.Mul(dc, i), m.Complement(g, g))), gatesGradient.Gate(0, spacing), tail)
+			m.Store(m.Flush(m.Mul(m.Mul(dc, c), slopeOfSigmoid(m, f))), gatesGradient.Gate(1, spacing), tail)
+			m.Store(m.Flush(m.Mul(m.Mul(dc, g), slopeOfSigmoid(m, i))), gatesGradient.Gate(2, spacing), tail)
+			m.Store(m.Flush(m.Mul(dc, f)), beforeGradient.Mem(), tail)
 		})
 	})
 }

@@ -27,6 +27,9 @@
 // cache for the next. Strides that are a multiple of 1024 floats put all rows
 // in the same few sets of that cache: pad them by 16.
 //
+// The gradients of a step that are handed on, those of gates, cell and hidden state,
+// are 0 where they would be too small to count, as package flush says.
+//
 // Every kernel exists in portable Go, which is its specification, and in AVX2
 // and AVX-512 assembly; package isa chooses once per process. The result of a
 // column does not depend on which columns are computed with it. Slices too

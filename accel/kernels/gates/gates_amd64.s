@@ -2834,7 +2834,7 @@ row89:
 	RET
 
 // func outputBackwardAVX2(above *float32, next *float32, gate *float32, tanh *float32, cell *float32, gateGradient *float32, cellGradient *float32, aboveStride int, nextStride int, gateStride int, tanhStride int, cellStride int, gateGradientStride int, cellGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ    lanes+168(FP), AX
 	CMPQ    AX, $0x08
@@ -2861,6 +2861,10 @@ row91:
 	VMOVUPS      (AX), Y4
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y4, Y4
+	VANDPS       lanes70000000<>+0(SB), Y4, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y4, Y5, Y4
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (BX), Y6
 	VMULPS       Y5, Y4, Y4
@@ -2908,6 +2912,10 @@ row92:
 	VMOVUPS      (AX), Y2
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y2, Y2
+	VANDPS       lanes70000000<>+0(SB), Y2, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y2, Y5, Y2
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (BX), Y6
 	VMULPS       Y5, Y2, Y7
@@ -2919,6 +2927,10 @@ row92:
 	VSUBPS       Y5, Y6, Y6
 	VMULPS       Y6, Y5, Y5
 	VMULPS       Y5, Y2, Y2
+	VANDPS       lanes70000000<>+0(SB), Y2, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y2, Y5, Y2
 	VMOVUPS      Y2, (DI)
 	VMOVUPS      (SI), Y2
 	VSUBPS       Y3, Y7, Y5
@@ -2927,6 +2939,10 @@ row92:
 	VMULPS       Y4, Y5, Y2
 	VMOVUPS      (R8), Y5
 	VADDPS       Y5, Y2, Y2
+	VANDPS       lanes70000000<>+0(SB), Y2, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y2, Y5, Y2
 	VMOVUPS      Y2, (R8)
 	ADDQ         aboveStride+56(FP), AX
 	ADDQ         nextStride+64(FP), CX
@@ -2967,6 +2983,10 @@ row93:
 	VMASKMOVPS   (AX), Y0, Y5
 	VMASKMOVPS   (CX), Y0, Y6
 	VADDPS       Y6, Y5, Y5
+	VANDPS       lanes70000000<>+0(SB), Y5, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y5, Y6, Y5
 	VMASKMOVPS   (DX), Y0, Y6
 	VMASKMOVPS   (BX), Y0, Y7
 	VMULPS       Y6, Y5, Y5
@@ -3014,6 +3034,10 @@ row94:
 	VMASKMOVPS   (AX), Y0, Y3
 	VMASKMOVPS   (CX), Y0, Y6
 	VADDPS       Y6, Y3, Y3
+	VANDPS       lanes70000000<>+0(SB), Y3, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y3, Y6, Y3
 	VMASKMOVPS   (DX), Y0, Y6
 	VMASKMOVPS   (BX), Y0, Y7
 	VMULPS       Y6, Y3, Y8
@@ -3025,6 +3049,10 @@ row94:
 	VSUBPS       Y6, Y7, Y7
 	VMULPS       Y7, Y6, Y6
 	VMULPS       Y6, Y3, Y3
+	VANDPS       lanes70000000<>+0(SB), Y3, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y3, Y6, Y3
 	VMASKMOVPS   Y3, Y0, (DI)
 	VMASKMOVPS   (SI), Y0, Y3
 	VSUBPS       Y4, Y8, Y6
@@ -3033,6 +3061,10 @@ row94:
 	VMULPS       Y5, Y6, Y3
 	VMASKMOVPS   (R8), Y0, Y6
 	VADDPS       Y6, Y3, Y3
+	VANDPS       lanes70000000<>+0(SB), Y3, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y3, Y6, Y3
 	VMASKMOVPS   Y3, Y0, (R8)
 	ADDQ         aboveStride+56(FP), AX
 	ADDQ         nextStride+64(FP), CX
@@ -3046,8 +3078,18 @@ row94:
 	VZEROUPPER
 	RET
 
+DATA lanes70000000<>+0(SB)/4, $0x70000000
+DATA lanes70000000<>+4(SB)/4, $0x70000000
+DATA lanes70000000<>+8(SB)/4, $0x70000000
+DATA lanes70000000<>+12(SB)/4, $0x70000000
+DATA lanes70000000<>+16(SB)/4, $0x70000000
+DATA lanes70000000<>+20(SB)/4, $0x70000000
+DATA lanes70000000<>+24(SB)/4, $0x70000000
+DATA lanes70000000<>+28(SB)/4, $0x70000000
+GLOBL lanes70000000<>(SB), RODATA|NOPTR, $32
+
 // func gatesBackwardAVX2(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ lanes+96(FP), AX
 	CMPQ AX, $0x08
@@ -3074,20 +3116,36 @@ row96:
 	VBROADCASTSS lanes3f800000<>+0(SB), Y6
 	VFNMADD231PS Y2, Y2, Y6
 	VMULPS       Y6, Y5, Y5
+	VANDPS       lanes70000000<>+0(SB), Y5, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y5, Y6, Y5
 	VMOVUPS      Y5, (SI)
 	VMULPS       Y1, Y0, Y1
 	VBROADCASTSS lanes3f800000<>+0(SB), Y5
 	VSUBPS       Y3, Y5, Y5
 	VMULPS       Y5, Y3, Y5
 	VMULPS       Y5, Y1, Y1
+	VANDPS       lanes70000000<>+0(SB), Y1, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y1, Y5, Y1
 	VMOVUPS      Y1, (SI)(AX*1)
 	VMULPS       Y2, Y0, Y1
 	VBROADCASTSS lanes3f800000<>+0(SB), Y2
 	VSUBPS       Y4, Y2, Y2
 	VMULPS       Y2, Y4, Y2
 	VMULPS       Y2, Y1, Y1
+	VANDPS       lanes70000000<>+0(SB), Y1, Y2
+	VXORPS       Y4, Y4, Y4
+	VPCMPEQD     Y4, Y2, Y2
+	VANDNPS      Y1, Y2, Y1
 	VMOVUPS      Y1, (SI)(AX*2)
 	VMULPS       Y3, Y0, Y0
+	VANDPS       lanes70000000<>+0(SB), Y0, Y1
+	VXORPS       Y2, Y2, Y2
+	VPCMPEQD     Y2, Y1, Y1
+	VANDNPS      Y0, Y1, Y0
 	VMOVUPS      Y0, (DI)
 	ADDQ         cellGradientStride+40(FP), CX
 	ADDQ         gatesStride+48(FP), DX
@@ -3126,20 +3184,36 @@ row97:
 	VBROADCASTSS lanes3f800000<>+0(SB), Y7
 	VFNMADD231PS Y3, Y3, Y7
 	VMULPS       Y7, Y6, Y6
+	VANDPS       lanes70000000<>+0(SB), Y6, Y7
+	VXORPS       Y8, Y8, Y8
+	VPCMPEQD     Y8, Y7, Y7
+	VANDNPS      Y6, Y7, Y6
 	VMASKMOVPS   Y6, Y0, (SI)
 	VMULPS       Y2, Y1, Y2
 	VBROADCASTSS lanes3f800000<>+0(SB), Y6
 	VSUBPS       Y4, Y6, Y6
 	VMULPS       Y6, Y4, Y6
 	VMULPS       Y6, Y2, Y2
+	VANDPS       lanes70000000<>+0(SB), Y2, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y2, Y6, Y2
 	VMASKMOVPS   Y2, Y0, (SI)(AX*1)
 	VMULPS       Y3, Y1, Y2
 	VBROADCASTSS lanes3f800000<>+0(SB), Y3
 	VSUBPS       Y5, Y3, Y3
 	VMULPS       Y3, Y5, Y3
 	VMULPS       Y3, Y2, Y2
+	VANDPS       lanes70000000<>+0(SB), Y2, Y3
+	VXORPS       Y5, Y5, Y5
+	VPCMPEQD     Y5, Y3, Y3
+	VANDNPS      Y2, Y3, Y2
 	VMASKMOVPS   Y2, Y0, (SI)(AX*2)
 	VMULPS       Y4, Y1, Y1
+	VANDPS       lanes70000000<>+0(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VPCMPEQD     Y3, Y2, Y2
+	VANDNPS      Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (DI)
 	ADDQ         cellGradientStride+40(FP), CX
 	ADDQ         gatesStride+48(FP), DX
@@ -3209,7 +3283,7 @@ row100:
 	RET
 
 // func updateBackwardAVX2(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·updateBackwardAVX2(SB), NOSPLIT, $0-168
 	MOVQ         lanes+160(FP), AX
 	CMPQ         AX, $0x08
@@ -3237,6 +3311,10 @@ row102:
 	VMOVUPS      (CX), Y3
 	VMOVUPS      (DX), Y4
 	VADDPS       Y4, Y3, Y3
+	VANDPS       lanes70000000<>+0(SB), Y3, Y4
+	VXORPS       Y5, Y5, Y5
+	VPCMPEQD     Y5, Y4, Y4
+	VANDNPS      Y3, Y4, Y3
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (BX)(AX*1), Y5
 	VMOVUPS      (BX)(AX*2), Y6
@@ -3247,11 +3325,19 @@ row102:
 	VBROADCASTSS lanes3f800000<>+0(SB), Y9
 	VFNMADD231PS Y6, Y6, Y9
 	VMULPS       Y9, Y8, Y8
+	VANDPS       lanes70000000<>+0(SB), Y8, Y9
+	VXORPS       Y10, Y10, Y10
+	VPCMPEQD     Y10, Y9, Y9
+	VANDNPS      Y8, Y9, Y8
 	VMULPS       Y7, Y8, Y7
 	VBROADCASTSS lanes3f800000<>+0(SB), Y9
 	VSUBPS       Y4, Y9, Y9
 	VMULPS       Y9, Y4, Y9
 	VMULPS       Y9, Y7, Y7
+	VANDPS       lanes70000000<>+0(SB), Y7, Y9
+	VXORPS       Y10, Y10, Y10
+	VPCMPEQD     Y10, Y9, Y9
+	VANDNPS      Y7, Y9, Y7
 	VMOVUPS      Y7, (R8)
 	VMOVUPS      (SI), Y7
 	VSUBPS       Y6, Y7, Y6
@@ -3260,11 +3346,23 @@ row102:
 	VSUBPS       Y5, Y7, Y7
 	VMULPS       Y7, Y5, Y7
 	VMULPS       Y7, Y6, Y6
+	VANDPS       lanes70000000<>+0(SB), Y6, Y7
+	VXORPS       Y9, Y9, Y9
+	VPCMPEQD     Y9, Y7, Y7
+	VANDNPS      Y6, Y7, Y6
 	VMOVUPS      Y6, (R8)(AX*1)
 	VMOVUPS      Y8, (R8)(AX*2)
 	VMULPS       Y4, Y8, Y4
+	VANDPS       lanes70000000<>+0(SB), Y4, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y4, Y6, Y4
 	VMOVUPS      Y4, (R9)
 	VMULPS       Y5, Y3, Y3
+	VANDPS       lanes70000000<>+0(SB), Y3, Y4
+	VXORPS       Y5, Y5, Y5
+	VPCMPEQD     Y5, Y4, Y4
+	VANDNPS      Y3, Y4, Y3
 	VMOVUPS      Y3, (R10)
 	ADDQ         aboveStride+64(FP), CX
 	ADDQ         nextStride+72(FP), DX
@@ -3307,6 +3405,10 @@ row103:
 	VMASKMOVPS   (CX), Y0, Y4
 	VMASKMOVPS   (DX), Y0, Y5
 	VADDPS       Y5, Y4, Y4
+	VANDPS       lanes70000000<>+0(SB), Y4, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y4, Y5, Y4
 	VMASKMOVPS   (BX), Y0, Y5
 	VMASKMOVPS   (BX)(AX*1), Y0, Y6
 	VMASKMOVPS   (BX)(AX*2), Y0, Y7
@@ -3317,11 +3419,19 @@ row103:
 	VBROADCASTSS lanes3f800000<>+0(SB), Y10
 	VFNMADD231PS Y7, Y7, Y10
 	VMULPS       Y10, Y9, Y9
+	VANDPS       lanes70000000<>+0(SB), Y9, Y10
+	VXORPS       Y11, Y11, Y11
+	VPCMPEQD     Y11, Y10, Y10
+	VANDNPS      Y9, Y10, Y9
 	VMULPS       Y8, Y9, Y8
 	VBROADCASTSS lanes3f800000<>+0(SB), Y10
 	VSUBPS       Y5, Y10, Y10
 	VMULPS       Y10, Y5, Y10
 	VMULPS       Y10, Y8, Y8
+	VANDPS       lanes70000000<>+0(SB), Y8, Y10
+	VXORPS       Y11, Y11, Y11
+	VPCMPEQD     Y11, Y10, Y10
+	VANDNPS      Y8, Y10, Y8
 	VMASKMOVPS   Y8, Y0, (R8)
 	VMASKMOVPS   (SI), Y0, Y8
 	VSUBPS       Y7, Y8, Y7
@@ -3330,11 +3440,23 @@ row103:
 	VSUBPS       Y6, Y8, Y8
 	VMULPS       Y8, Y6, Y8
 	VMULPS       Y8, Y7, Y7
+	VANDPS       lanes70000000<>+0(SB), Y7, Y8
+	VXORPS       Y10, Y10, Y10
+	VPCMPEQD     Y10, Y8, Y8
+	VANDNPS      Y7, Y8, Y7
 	VMASKMOVPS   Y7, Y0, (R8)(AX*1)
 	VMASKMOVPS   Y9, Y0, (R8)(AX*2)
 	VMULPS       Y5, Y9, Y5
+	VANDPS       lanes70000000<>+0(SB), Y5, Y7
+	VXORPS       Y8, Y8, Y8
+	VPCMPEQD     Y8, Y7, Y7
+	VANDNPS      Y5, Y7, Y5
 	VMASKMOVPS   Y5, Y0, (R9)
 	VMULPS       Y6, Y4, Y4
+	VANDPS       lanes70000000<>+0(SB), Y4, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y4, Y5, Y4
 	VMASKMOVPS   Y4, Y0, (R10)
 	ADDQ         aboveStride+64(FP), CX
 	ADDQ         nextStride+72(FP), DX
@@ -5875,90 +5997,98 @@ TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ    rows+160(FP), DI
 
 row194:
-	PREFETCHT0   128(AX)
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	PREFETCHT0   128(BX)
-	PREFETCHT0   128(SI)
-	VMOVUPS      (AX), Z4
-	VMOVUPS      (CX), Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      (DX), Z5
-	VMOVUPS      (BX), Z6
-	VMULPS       Z5, Z4, Z4
-	VBROADCASTSS lanes3f800000<>+0(SB), Z5
-	VFNMADD231PS Z6, Z6, Z5
-	VMULPS       Z5, Z4, Z4
-	VADDPS       Z4, Z3, Z3
-	VMOVUPS      (SI), Z5
-	VSUBPS       Z0, Z5, Z5
-	VFMADD231PS  Z5, Z4, Z2
-	ADDQ         aboveStride+56(FP), AX
-	ADDQ         nextStride+64(FP), CX
-	ADDQ         gateStride+72(FP), DX
-	ADDQ         tanhStride+80(FP), BX
-	ADDQ         cellStride+88(FP), SI
-	DECQ         DI
-	JNZ          row194
-	MOVQ         betaGradient+136(FP), AX
-	VMOVUPS      (AX), Z4
-	VADDPS       Z3, Z4, Z4
-	VMOVUPS      Z4, (AX)
-	VMULPS       Z1, Z2, Z2
-	MOVQ         gammaGradient+144(FP), AX
-	VMOVUPS      (AX), Z4
-	VADDPS       Z2, Z4, Z4
-	VMOVUPS      Z4, (AX)
-	MOVQ         gamma+128(FP), AX
-	VMOVUPS      (AX), Z4
-	VMULPS       Z1, Z4, Z4
-	VBROADCASTSS share+152(FP), Z5
-	VMULPS       Z5, Z3, Z3
-	VMULPS       Z5, Z2, Z2
-	VMULPS       Z1, Z2, Z1
-	MOVQ         above+0(FP), AX
-	MOVQ         next+8(FP), CX
-	MOVQ         gate+16(FP), DX
-	MOVQ         tanh+24(FP), BX
-	MOVQ         cell+32(FP), SI
-	MOVQ         gateGradient+40(FP), DI
-	MOVQ         cellGradient+48(FP), R8
-	MOVQ         rows+160(FP), R9
+	PREFETCHT0    128(AX)
+	PREFETCHT0    128(CX)
+	PREFETCHT0    128(DX)
+	PREFETCHT0    128(BX)
+	PREFETCHT0    128(SI)
+	VMOVUPS       (AX), Z4
+	VMOVUPS       (CX), Z5
+	VADDPS        Z5, Z4, Z4
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z     Z4, K1, Z4
+	VMOVUPS       (DX), Z5
+	VMOVUPS       (BX), Z6
+	VMULPS        Z5, Z4, Z4
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z5
+	VFNMADD231PS  Z6, Z6, Z5
+	VMULPS        Z5, Z4, Z4
+	VADDPS        Z4, Z3, Z3
+	VMOVUPS       (SI), Z5
+	VSUBPS        Z0, Z5, Z5
+	VFMADD231PS   Z5, Z4, Z2
+	ADDQ          aboveStride+56(FP), AX
+	ADDQ          nextStride+64(FP), CX
+	ADDQ          gateStride+72(FP), DX
+	ADDQ          tanhStride+80(FP), BX
+	ADDQ          cellStride+88(FP), SI
+	DECQ          DI
+	JNZ           row194
+	MOVQ          betaGradient+136(FP), AX
+	VMOVUPS       (AX), Z4
+	VADDPS        Z3, Z4, Z4
+	VMOVUPS       Z4, (AX)
+	VMULPS        Z1, Z2, Z2
+	MOVQ          gammaGradient+144(FP), AX
+	VMOVUPS       (AX), Z4
+	VADDPS        Z2, Z4, Z4
+	VMOVUPS       Z4, (AX)
+	MOVQ          gamma+128(FP), AX
+	VMOVUPS       (AX), Z4
+	VMULPS        Z1, Z4, Z4
+	VBROADCASTSS  share+152(FP), Z5
+	VMULPS        Z5, Z3, Z3
+	VMULPS        Z5, Z2, Z2
+	VMULPS        Z1, Z2, Z1
+	MOVQ          above+0(FP), AX
+	MOVQ          next+8(FP), CX
+	MOVQ          gate+16(FP), DX
+	MOVQ          tanh+24(FP), BX
+	MOVQ          cell+32(FP), SI
+	MOVQ          gateGradient+40(FP), DI
+	MOVQ          cellGradient+48(FP), R8
+	MOVQ          rows+160(FP), R9
 
 row195:
-	PREFETCHT0   128(R8)
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (CX), Z5
-	VADDPS       Z5, Z2, Z2
-	VMOVUPS      (DX), Z5
-	VMOVUPS      (BX), Z6
-	VMULPS       Z5, Z2, Z7
-	VBROADCASTSS lanes3f800000<>+0(SB), Z8
-	VFNMADD231PS Z6, Z6, Z8
-	VMULPS       Z8, Z7, Z7
-	VMULPS       Z6, Z2, Z2
-	VBROADCASTSS lanes3f800000<>+0(SB), Z6
-	VSUBPS       Z5, Z6, Z6
-	VMULPS       Z6, Z5, Z5
-	VMULPS       Z5, Z2, Z2
-	VMOVUPS      Z2, (DI)
-	VMOVUPS      (SI), Z2
-	VSUBPS       Z3, Z7, Z5
-	VSUBPS       Z0, Z2, Z2
-	VFNMADD231PS Z1, Z2, Z5
-	VMULPS       Z4, Z5, Z2
-	VMOVUPS      (R8), Z5
-	VADDPS       Z5, Z2, Z2
-	VMOVUPS      Z2, (R8)
-	ADDQ         aboveStride+56(FP), AX
-	ADDQ         nextStride+64(FP), CX
-	ADDQ         gateStride+72(FP), DX
-	ADDQ         tanhStride+80(FP), BX
-	ADDQ         cellStride+88(FP), SI
-	ADDQ         gateGradientStride+96(FP), DI
-	ADDQ         cellGradientStride+104(FP), R8
-	DECQ         R9
-	JNZ          row195
+	PREFETCHT0    128(R8)
+	VMOVUPS       (AX), Z2
+	VMOVUPS       (CX), Z5
+	VADDPS        Z5, Z2, Z2
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z2, K1
+	VMOVAPS.Z     Z2, K1, Z2
+	VMOVUPS       (DX), Z5
+	VMOVUPS       (BX), Z6
+	VMULPS        Z5, Z2, Z7
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z8
+	VFNMADD231PS  Z6, Z6, Z8
+	VMULPS        Z8, Z7, Z7
+	VMULPS        Z6, Z2, Z2
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z6
+	VSUBPS        Z5, Z6, Z6
+	VMULPS        Z6, Z5, Z5
+	VMULPS        Z5, Z2, Z2
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z2, K1
+	VMOVAPS.Z     Z2, K1, Z2
+	VMOVUPS       Z2, (DI)
+	VMOVUPS       (SI), Z2
+	VSUBPS        Z3, Z7, Z5
+	VSUBPS        Z0, Z2, Z2
+	VFNMADD231PS  Z1, Z2, Z5
+	VMULPS        Z4, Z5, Z2
+	VMOVUPS       (R8), Z5
+	VADDPS        Z5, Z2, Z2
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z2, K1
+	VMOVAPS.Z     Z2, K1, Z2
+	VMOVUPS       Z2, (R8)
+	ADDQ          aboveStride+56(FP), AX
+	ADDQ          nextStride+64(FP), CX
+	ADDQ          gateStride+72(FP), DX
+	ADDQ          tanhStride+80(FP), BX
+	ADDQ          cellStride+88(FP), SI
+	ADDQ          gateGradientStride+96(FP), DI
+	ADDQ          cellGradientStride+104(FP), R8
+	DECQ          R9
+	JNZ           row195
 	VZEROUPPER
 	RET
 
@@ -5980,90 +6110,98 @@ part193:
 	MOVQ      rows+160(FP), DI
 
 row196:
-	PREFETCHT0   128(AX)
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	PREFETCHT0   128(BX)
-	PREFETCHT0   128(SI)
-	VMOVUPS.Z    (AX), K1, Z4
-	VMOVUPS.Z    (CX), K1, Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS.Z    (DX), K1, Z5
-	VMOVUPS.Z    (BX), K1, Z6
-	VMULPS       Z5, Z4, Z4
-	VBROADCASTSS lanes3f800000<>+0(SB), Z5
-	VFNMADD231PS Z6, Z6, Z5
-	VMULPS       Z5, Z4, Z4
-	VADDPS       Z4, Z3, Z3
-	VMOVUPS.Z    (SI), K1, Z5
-	VSUBPS       Z0, Z5, Z5
-	VFMADD231PS  Z5, Z4, Z2
-	ADDQ         aboveStride+56(FP), AX
-	ADDQ         nextStride+64(FP), CX
-	ADDQ         gateStride+72(FP), DX
-	ADDQ         tanhStride+80(FP), BX
-	ADDQ         cellStride+88(FP), SI
-	DECQ         DI
-	JNZ          row196
-	MOVQ         betaGradient+136(FP), AX
-	VMOVUPS.Z    (AX), K1, Z4
-	VADDPS       Z3, Z4, Z4
-	VMOVUPS      Z4, K1, (AX)
-	VMULPS       Z1, Z2, Z2
-	MOVQ         gammaGradient+144(FP), AX
-	VMOVUPS.Z    (AX), K1, Z4
-	VADDPS       Z2, Z4, Z4
-	VMOVUPS      Z4, K1, (AX)
-	MOVQ         gamma+128(FP), AX
-	VMOVUPS.Z    (AX), K1, Z4
-	VMULPS       Z1, Z4, Z4
-	VBROADCASTSS share+152(FP), Z5
-	VMULPS       Z5, Z3, Z3
-	VMULPS       Z5, Z2, Z2
-	VMULPS       Z1, Z2, Z1
-	MOVQ         above+0(FP), AX
-	MOVQ         next+8(FP), CX
-	MOVQ         gate+16(FP), DX
-	MOVQ         tanh+24(FP), BX
-	MOVQ         cell+32(FP), SI
-	MOVQ         gateGradient+40(FP), DI
-	MOVQ         cellGradient+48(FP), R8
-	MOVQ         rows+160(FP), R9
+	PREFETCHT0    128(AX)
+	PREFETCHT0    128(CX)
+	PREFETCHT0    128(DX)
+	PREFETCHT0    128(BX)
+	PREFETCHT0    128(SI)
+	VMOVUPS.Z     (AX), K1, Z4
+	VMOVUPS.Z     (CX), K1, Z5
+	VADDPS        Z5, Z4, Z4
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z4, K2
+	VMOVAPS.Z     Z4, K2, Z4
+	VMOVUPS.Z     (DX), K1, Z5
+	VMOVUPS.Z     (BX), K1, Z6
+	VMULPS        Z5, Z4, Z4
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z5
+	VFNMADD231PS  Z6, Z6, Z5
+	VMULPS        Z5, Z4, Z4
+	VADDPS        Z4, Z3, Z3
+	VMOVUPS.Z     (SI), K1, Z5
+	VSUBPS        Z0, Z5, Z5
+	VFMADD231PS   Z5, Z4, Z2
+	ADDQ          aboveStride+56(FP), AX
+	ADDQ          nextStride+64(FP), CX
+	ADDQ          gateStride+72(FP), DX
+	ADDQ          tanhStride+80(FP), BX
+	ADDQ          cellStride+88(FP), SI
+	DECQ          DI
+	JNZ           row196
+	MOVQ          betaGradient+136(FP), AX
+	VMOVUPS.Z     (AX), K1, Z4
+	VADDPS        Z3, Z4, Z4
+	VMOVUPS       Z4, K1, (AX)
+	VMULPS        Z1, Z2, Z2
+	MOVQ          gammaGradient+144(FP), AX
+	VMOVUPS.Z     (AX), K1, Z4
+	VADDPS        Z2, Z4, Z4
+	VMOVUPS       Z4, K1, (AX)
+	MOVQ          gamma+128(FP), AX
+	VMOVUPS.Z     (AX), K1, Z4
+	VMULPS        Z1, Z4, Z4
+	VBROADCASTSS  share+152(FP), Z5
+	VMULPS        Z5, Z3, Z3
+	VMULPS        Z5, Z2, Z2
+	VMULPS        Z1, Z2, Z1
+	MOVQ          above+0(FP), AX
+	MOVQ          next+8(FP), CX
+	MOVQ          gate+16(FP), DX
+	MOVQ          tanh+24(FP), BX
+	MOVQ          cell+32(FP), SI
+	MOVQ          gateGradient+40(FP), DI
+	MOVQ          cellGradient+48(FP), R8
+	MOVQ          rows+160(FP), R9
 
 row197:
-	PREFETCHT0   128(R8)
-	VMOVUPS.Z    (AX), K1, Z2
-	VMOVUPS.Z    (CX), K1, Z5
-	VADDPS       Z5, Z2, Z2
-	VMOVUPS.Z    (DX), K1, Z5
-	VMOVUPS.Z    (BX), K1, Z6
-	VMULPS       Z5, Z2, Z7
-	VBROADCASTSS lanes3f800000<>+0(SB), Z8
-	VFNMADD231PS Z6, Z6, Z8
-	VMULPS       Z8, Z7, Z7
-	VMULPS       Z6, Z2, Z2
-	VBROADCASTSS lanes3f800000<>+0(SB), Z6
-	VSUBPS       Z5, Z6, Z6
-	VMULPS       Z6, Z5, Z5
-	VMULPS       Z5, Z2, Z2
-	VMOVUPS      Z2, K1, (DI)
-	VMOVUPS.Z    (SI), K1, Z2
-	VSUBPS       Z3, Z7, Z5
-	VSUBPS       Z0, Z2, Z2
-	VFNMADD231PS Z1, Z2, Z5
-	VMULPS       Z4, Z5, Z2
-	VMOVUPS.Z    (R8), K1, Z5
-	VADDPS       Z5, Z2, Z2
-	VMOVUPS      Z2, K1, (R8)
-	ADDQ         aboveStride+56(FP), AX
-	ADDQ         nextStride+64(FP), CX
-	ADDQ         gateStride+72(FP), DX
-	ADDQ         tanhStride+80(FP), BX
-	ADDQ         cellStride+88(FP), SI
-	ADDQ         gateGradientStride+96(FP), DI
-	ADDQ         cellGradientStride+104(FP), R8
-	DECQ         R9
-	JNZ          row197
+	PREFETCHT0    128(R8)
+	VMOVUPS.Z     (AX), K1, Z2
+	VMOVUPS.Z     (CX), K1, Z5
+	VADDPS        Z5, Z2, Z2
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z2, K2
+	VMOVAPS.Z     Z2, K2, Z2
+	VMOVUPS.Z     (DX), K1, Z5
+	VMOVUPS.Z     (BX), K1, Z6
+	VMULPS        Z5, Z2, Z7
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z8
+	VFNMADD231PS  Z6, Z6, Z8
+	VMULPS        Z8, Z7, Z7
+	VMULPS        Z6, Z2, Z2
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z6
+	VSUBPS        Z5, Z6, Z6
+	VMULPS        Z6, Z5, Z5
+	VMULPS        Z5, Z2, Z2
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z2, K2
+	VMOVAPS.Z     Z2, K2, Z2
+	VMOVUPS       Z2, K1, (DI)
+	VMOVUPS.Z     (SI), K1, Z2
+	VSUBPS        Z3, Z7, Z5
+	VSUBPS        Z0, Z2, Z2
+	VFNMADD231PS  Z1, Z2, Z5
+	VMULPS        Z4, Z5, Z2
+	VMOVUPS.Z     (R8), K1, Z5
+	VADDPS        Z5, Z2, Z2
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z2, K2
+	VMOVAPS.Z     Z2, K2, Z2
+	VMOVUPS       Z2, K1, (R8)
+	ADDQ          aboveStride+56(FP), AX
+	ADDQ          nextStride+64(FP), CX
+	ADDQ          gateStride+72(FP), DX
+	ADDQ          tanhStride+80(FP), BX
+	ADDQ          cellStride+88(FP), SI
+	ADDQ          gateGradientStride+96(FP), DI
+	ADDQ          cellGradientStride+104(FP), R8
+	DECQ          R9
+	JNZ           row197
 	VZEROUPPER
 	RET
 
@@ -6082,41 +6220,49 @@ TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ rows+88(FP), R8
 
 row199:
-	PREFETCHT0   128(BX)
-	PREFETCHT0   128(DX)
-	PREFETCHT0   128(DX)(AX*1)
-	PREFETCHT0   128(DX)(AX*2)
-	VMOVUPS      (CX), Z0
-	VMOVUPS      (BX), Z1
-	VMOVUPS      (DX), Z2
-	VMOVUPS      (DX)(AX*1), Z3
-	VMOVUPS      (DX)(AX*2), Z4
-	VMULPS       Z4, Z0, Z5
-	VBROADCASTSS lanes3f800000<>+0(SB), Z6
-	VFNMADD231PS Z2, Z2, Z6
-	VMULPS       Z6, Z5, Z5
-	VMOVUPS      Z5, (SI)
-	VMULPS       Z1, Z0, Z1
-	VBROADCASTSS lanes3f800000<>+0(SB), Z5
-	VSUBPS       Z3, Z5, Z5
-	VMULPS       Z5, Z3, Z5
-	VMULPS       Z5, Z1, Z1
-	VMOVUPS      Z1, (SI)(AX*1)
-	VMULPS       Z2, Z0, Z1
-	VBROADCASTSS lanes3f800000<>+0(SB), Z2
-	VSUBPS       Z4, Z2, Z2
-	VMULPS       Z2, Z4, Z2
-	VMULPS       Z2, Z1, Z1
-	VMOVUPS      Z1, (SI)(AX*2)
-	VMULPS       Z3, Z0, Z0
-	VMOVUPS      Z0, (DI)
-	ADDQ         cellGradientStride+40(FP), CX
-	ADDQ         gatesStride+48(FP), DX
-	ADDQ         beforeStride+56(FP), BX
-	ADDQ         gatesGradientStride+64(FP), SI
-	ADDQ         beforeGradientStride+72(FP), DI
-	DECQ         R8
-	JNZ          row199
+	PREFETCHT0    128(BX)
+	PREFETCHT0    128(DX)
+	PREFETCHT0    128(DX)(AX*1)
+	PREFETCHT0    128(DX)(AX*2)
+	VMOVUPS       (CX), Z0
+	VMOVUPS       (BX), Z1
+	VMOVUPS       (DX), Z2
+	VMOVUPS       (DX)(AX*1), Z3
+	VMOVUPS       (DX)(AX*2), Z4
+	VMULPS        Z4, Z0, Z5
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z6
+	VFNMADD231PS  Z2, Z2, Z6
+	VMULPS        Z6, Z5, Z5
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z5, K1
+	VMOVAPS.Z     Z5, K1, Z5
+	VMOVUPS       Z5, (SI)
+	VMULPS        Z1, Z0, Z1
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z5
+	VSUBPS        Z3, Z5, Z5
+	VMULPS        Z5, Z3, Z5
+	VMULPS        Z5, Z1, Z1
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z1, K1
+	VMOVAPS.Z     Z1, K1, Z1
+	VMOVUPS       Z1, (SI)(AX*1)
+	VMULPS        Z2, Z0, Z1
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z2
+	VSUBPS        Z4, Z2, Z2
+	VMULPS        Z2, Z4, Z2
+	VMULPS        Z2, Z1, Z1
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z1, K1
+	VMOVAPS.Z     Z1, K1, Z1
+	VMOVUPS       Z1, (SI)(AX*2)
+	VMULPS        Z3, Z0, Z0
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z0, K1
+	VMOVAPS.Z     Z0, K1, Z0
+	VMOVUPS       Z0, (DI)
+	ADDQ          cellGradientStride+40(FP), CX
+	ADDQ          gatesStride+48(FP), DX
+	ADDQ          beforeStride+56(FP), BX
+	ADDQ          gatesGradientStride+64(FP), SI
+	ADDQ          beforeGradientStride+72(FP), DI
+	DECQ          R8
+	JNZ           row199
 	VZEROUPPER
 	RET
 
@@ -6133,41 +6279,49 @@ part198:
 	MOVQ  rows+88(FP), R8
 
 row200:
-	PREFETCHT0   128(BX)
-	PREFETCHT0   128(DX)
-	PREFETCHT0   128(DX)(AX*1)
-	PREFETCHT0   128(DX)(AX*2)
-	VMOVUPS.Z    (CX), K1, Z0
-	VMOVUPS.Z    (BX), K1, Z1
-	VMOVUPS.Z    (DX), K1, Z2
-	VMOVUPS.Z    (DX)(AX*1), K1, Z3
-	VMOVUPS.Z    (DX)(AX*2), K1, Z4
-	VMULPS       Z4, Z0, Z5
-	VBROADCASTSS lanes3f800000<>+0(SB), Z6
-	VFNMADD231PS Z2, Z2, Z6
-	VMULPS       Z6, Z5, Z5
-	VMOVUPS      Z5, K1, (SI)
-	VMULPS       Z1, Z0, Z1
-	VBROADCASTSS lanes3f800000<>+0(SB), Z5
-	VSUBPS       Z3, Z5, Z5
-	VMULPS       Z5, Z3, Z5
-	VMULPS       Z5, Z1, Z1
-	VMOVUPS      Z1, K1, (SI)(AX*1)
-	VMULPS       Z2, Z0, Z1
-	VBROADCASTSS lanes3f800000<>+0(SB), Z2
-	VSUBPS       Z4, Z2, Z2
-	VMULPS       Z2, Z4, Z2
-	VMULPS       Z2, Z1, Z1
-	VMOVUPS      Z1, K1, (SI)(AX*2)
-	VMULPS       Z3, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)
-	ADDQ         cellGradientStride+40(FP), CX
-	ADDQ         gatesStride+48(FP), DX
-	ADDQ         beforeStride+56(FP), BX
-	ADDQ         gatesGradientStride+64(FP), SI
-	ADDQ         beforeGradientStride+72(FP), DI
-	DECQ         R8
-	JNZ          row200
+	PREFETCHT0    128(BX)
+	PREFETCHT0    128(DX)
+	PREFETCHT0    128(DX)(AX*1)
+	PREFETCHT0    128(DX)(AX*2)
+	VMOVUPS.Z     (CX), K1, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VMOVUPS.Z     (DX), K1, Z2
+	VMOVUPS.Z     (DX)(AX*1), K1, Z3
+	VMOVUPS.Z     (DX)(AX*2), K1, Z4
+	VMULPS        Z4, Z0, Z5
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z6
+	VFNMADD231PS  Z2, Z2, Z6
+	VMULPS        Z6, Z5, Z5
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z5, K2
+	VMOVAPS.Z     Z5, K2, Z5
+	VMOVUPS       Z5, K1, (SI)
+	VMULPS        Z1, Z0, Z1
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z5
+	VSUBPS        Z3, Z5, Z5
+	VMULPS        Z5, Z3, Z5
+	VMULPS        Z5, Z1, Z1
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z1, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VMOVUPS       Z1, K1, (SI)(AX*1)
+	VMULPS        Z2, Z0, Z1
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z2
+	VSUBPS        Z4, Z2, Z2
+	VMULPS        Z2, Z4, Z2
+	VMULPS        Z2, Z1, Z1
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z1, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VMOVUPS       Z1, K1, (SI)(AX*2)
+	VMULPS        Z3, Z0, Z0
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z0, K2
+	VMOVAPS.Z     Z0, K2, Z0
+	VMOVUPS       Z0, K1, (DI)
+	ADDQ          cellGradientStride+40(FP), CX
+	ADDQ          gatesStride+48(FP), DX
+	ADDQ          beforeStride+56(FP), BX
+	ADDQ          gatesGradientStride+64(FP), SI
+	ADDQ          beforeGradientStride+72(FP), DI
+	DECQ          R8
+	JNZ           row200
 	VZEROUPPER
 	RET
 
@@ -6250,51 +6404,63 @@ TEXT ·updateBackwardAVX512(SB), NOSPLIT, $0-168
 	MOVQ         rows+152(FP), R11
 
 row205:
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	PREFETCHT0   128(SI)
-	VMOVUPS      (CX), Z3
-	VMOVUPS      (DX), Z4
-	VADDPS       Z4, Z3, Z3
-	VMOVUPS      (BX), Z4
-	VMOVUPS      (BX)(AX*1), Z5
-	VMOVUPS      (BX)(AX*2), Z6
-	VMOVUPS      (DI), Z7
-	VFMADD213PS  Z1, Z0, Z7
-	VSUBPS       Z5, Z2, Z8
-	VMULPS       Z8, Z3, Z8
-	VBROADCASTSS lanes3f800000<>+0(SB), Z9
-	VFNMADD231PS Z6, Z6, Z9
-	VMULPS       Z9, Z8, Z8
-	VMULPS       Z7, Z8, Z7
-	VBROADCASTSS lanes3f800000<>+0(SB), Z9
-	VSUBPS       Z4, Z9, Z9
-	VMULPS       Z9, Z4, Z9
-	VMULPS       Z9, Z7, Z7
-	VMOVUPS      Z7, (R8)
-	VMOVUPS      (SI), Z7
-	VSUBPS       Z6, Z7, Z6
-	VMULPS       Z6, Z3, Z6
-	VBROADCASTSS lanes3f800000<>+0(SB), Z7
-	VSUBPS       Z5, Z7, Z7
-	VMULPS       Z7, Z5, Z7
-	VMULPS       Z7, Z6, Z6
-	VMOVUPS      Z6, (R8)(AX*1)
-	VMOVUPS      Z8, (R8)(AX*2)
-	VMULPS       Z4, Z8, Z4
-	VMOVUPS      Z4, (R9)
-	VMULPS       Z5, Z3, Z3
-	VMOVUPS      Z3, (R10)
-	ADDQ         aboveStride+64(FP), CX
-	ADDQ         nextStride+72(FP), DX
-	ADDQ         gatesStride+80(FP), BX
-	ADDQ         beforeStride+88(FP), SI
-	ADDQ         hiddenStride+96(FP), DI
-	ADDQ         gatesGradientStride+104(FP), R8
-	ADDQ         candidateGradientStride+112(FP), R9
-	ADDQ         beforeGradientStride+120(FP), R10
-	DECQ         R11
-	JNZ          row205
+	PREFETCHT0    128(CX)
+	PREFETCHT0    128(DX)
+	PREFETCHT0    128(SI)
+	VMOVUPS       (CX), Z3
+	VMOVUPS       (DX), Z4
+	VADDPS        Z4, Z3, Z3
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z3, K1
+	VMOVAPS.Z     Z3, K1, Z3
+	VMOVUPS       (BX), Z4
+	VMOVUPS       (BX)(AX*1), Z5
+	VMOVUPS       (BX)(AX*2), Z6
+	VMOVUPS       (DI), Z7
+	VFMADD213PS   Z1, Z0, Z7
+	VSUBPS        Z5, Z2, Z8
+	VMULPS        Z8, Z3, Z8
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z9
+	VFNMADD231PS  Z6, Z6, Z9
+	VMULPS        Z9, Z8, Z8
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z8, K1
+	VMOVAPS.Z     Z8, K1, Z8
+	VMULPS        Z7, Z8, Z7
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z9
+	VSUBPS        Z4, Z9, Z9
+	VMULPS        Z9, Z4, Z9
+	VMULPS        Z9, Z7, Z7
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z7, K1
+	VMOVAPS.Z     Z7, K1, Z7
+	VMOVUPS       Z7, (R8)
+	VMOVUPS       (SI), Z7
+	VSUBPS        Z6, Z7, Z6
+	VMULPS        Z6, Z3, Z6
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z7
+	VSUBPS        Z5, Z7, Z7
+	VMULPS        Z7, Z5, Z7
+	VMULPS        Z7, Z6, Z6
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z6, K1
+	VMOVAPS.Z     Z6, K1, Z6
+	VMOVUPS       Z6, (R8)(AX*1)
+	VMOVUPS       Z8, (R8)(AX*2)
+	VMULPS        Z4, Z8, Z4
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z     Z4, K1, Z4
+	VMOVUPS       Z4, (R9)
+	VMULPS        Z5, Z3, Z3
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z3, K1
+	VMOVAPS.Z     Z3, K1, Z3
+	VMOVUPS       Z3, (R10)
+	ADDQ          aboveStride+64(FP), CX
+	ADDQ          nextStride+72(FP), DX
+	ADDQ          gatesStride+80(FP), BX
+	ADDQ          beforeStride+88(FP), SI
+	ADDQ          hiddenStride+96(FP), DI
+	ADDQ          gatesGradientStride+104(FP), R8
+	ADDQ          candidateGradientStride+112(FP), R9
+	ADDQ          beforeGradientStride+120(FP), R10
+	DECQ          R11
+	JNZ           row205
 	VZEROUPPER
 	RET
 
@@ -6319,50 +6485,62 @@ part204:
 	MOVQ         rows+152(FP), R11
 
 row206:
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	PREFETCHT0   128(SI)
-	VMOVUPS.Z    (CX), K1, Z3
-	VMOVUPS.Z    (DX), K1, Z4
-	VADDPS       Z4, Z3, Z3
-	VMOVUPS.Z    (BX), K1, Z4
-	VMOVUPS.Z    (BX)(AX*1), K1, Z5
-	VMOVUPS.Z    (BX)(AX*2), K1, Z6
-	VMOVUPS.Z    (DI), K1, Z7
-	VFMADD213PS  Z1, Z0, Z7
-	VSUBPS       Z5, Z2, Z8
-	VMULPS       Z8, Z3, Z8
-	VBROADCASTSS lanes3f800000<>+0(SB), Z9
-	VFNMADD231PS Z6, Z6, Z9
-	VMULPS       Z9, Z8, Z8
-	VMULPS       Z7, Z8, Z7
-	VBROADCASTSS lanes3f800000<>+0(SB), Z9
-	VSUBPS       Z4, Z9, Z9
-	VMULPS       Z9, Z4, Z9
-	VMULPS       Z9, Z7, Z7
-	VMOVUPS      Z7, K1, (R8)
-	VMOVUPS.Z    (SI), K1, Z7
-	VSUBPS       Z6, Z7, Z6
-	VMULPS       Z6, Z3, Z6
-	VBROADCASTSS lanes3f800000<>+0(SB), Z7
-	VSUBPS       Z5, Z7, Z7
-	VMULPS       Z7, Z5, Z7
-	VMULPS       Z7, Z6, Z6
-	VMOVUPS      Z6, K1, (R8)(AX*1)
-	VMOVUPS      Z8, K1, (R8)(AX*2)
-	VMULPS       Z4, Z8, Z4
-	VMOVUPS      Z4, K1, (R9)
-	VMULPS       Z5, Z3, Z3
-	VMOVUPS      Z3, K1, (R10)
-	ADDQ         aboveStride+64(FP), CX
-	ADDQ         nextStride+72(FP), DX
-	ADDQ         gatesStride+80(FP), BX
-	ADDQ         beforeStride+88(FP), SI
-	ADDQ         hiddenStride+96(FP), DI
-	ADDQ         gatesGradientStride+104(FP), R8
-	ADDQ         candidateGradientStride+112(FP), R9
-	ADDQ         beforeGradientStride+120(FP), R10
-	DECQ         R11
-	JNZ          row206
+	PREFETCHT0    128(CX)
+	PREFETCHT0    128(DX)
+	PREFETCHT0    128(SI)
+	VMOVUPS.Z     (CX), K1, Z3
+	VMOVUPS.Z     (DX), K1, Z4
+	VADDPS        Z4, Z3, Z3
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z3, K2
+	VMOVAPS.Z     Z3, K2, Z3
+	VMOVUPS.Z     (BX), K1, Z4
+	VMOVUPS.Z     (BX)(AX*1), K1, Z5
+	VMOVUPS.Z     (BX)(AX*2), K1, Z6
+	VMOVUPS.Z     (DI), K1, Z7
+	VFMADD213PS   Z1, Z0, Z7
+	VSUBPS        Z5, Z2, Z8
+	VMULPS        Z8, Z3, Z8
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z9
+	VFNMADD231PS  Z6, Z6, Z9
+	VMULPS        Z9, Z8, Z8
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z8, K2
+	VMOVAPS.Z     Z8, K2, Z8
+	VMULPS        Z7, Z8, Z7
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z9
+	VSUBPS        Z4, Z9, Z9
+	VMULPS        Z9, Z4, Z9
+	VMULPS        Z9, Z7, Z7
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z7, K2
+	VMOVAPS.Z     Z7, K2, Z7
+	VMOVUPS       Z7, K1, (R8)
+	VMOVUPS.Z     (SI), K1, Z7
+	VSUBPS        Z6, Z7, Z6
+	VMULPS        Z6, Z3, Z6
+	VBROADCASTSS  lanes3f800000<>+0(SB), Z7
+	VSUBPS        Z5, Z7, Z7
+	VMULPS        Z7, Z5, Z7
+	VMULPS        Z7, Z6, Z6
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z6, K2
+	VMOVAPS.Z     Z6, K2, Z6
+	VMOVUPS       Z6, K1, (R8)(AX*1)
+	VMOVUPS       Z8, K1, (R8)(AX*2)
+	VMULPS        Z4, Z8, Z4
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z4, K2
+	VMOVAPS.Z     Z4, K2, Z4
+	VMOVUPS       Z4, K1, (R9)
+	VMULPS        Z5, Z3, Z3
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z3, K2
+	VMOVAPS.Z     Z3, K2, Z3
+	VMOVUPS       Z3, K1, (R10)
+	ADDQ          aboveStride+64(FP), CX
+	ADDQ          nextStride+72(FP), DX
+	ADDQ          gatesStride+80(FP), BX
+	ADDQ          beforeStride+88(FP), SI
+	ADDQ          hiddenStride+96(FP), DI
+	ADDQ          gatesGradientStride+104(FP), R8
+	ADDQ          candidateGradientStride+112(FP), R9
+	ADDQ          beforeGradientStride+120(FP), R10
+	DECQ          R11
+	JNZ           row206
 	VZEROUPPER
 	RET

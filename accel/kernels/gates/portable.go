@@ -1,6 +1,10 @@
 package gates
 
-import "math"
+import (
+	"math"
+
+	"bittern/accel/kernels/flush"
+)
 
 // portable is the specification of the kernels: one loop over the columns and
 // one down the rows, sums in float64.
@@ -105,13 +109,14 @@ func (portable) updateBackward(p UpdateGradient) {
 			if p.HiddenAbove.Data != nil {
 				dh += p.HiddenAbove.Data[row*p.HiddenAbove.Stride+j]
 			}
+			dh = flush.ToZero(dh)
 			q := p.HiddenScale[j]*p.Hidden.Data[row*p.Hidden.Stride+j] + p.HiddenShift[j]
-			dn := dh * (1 - z) * (1 - n*n)
-			gradient[j] = dn * q * r * (1 - r)
-			gradient[p.Spacing+j] = dh * (p.Before.Data[row*p.Before.Stride+j] - n) * z * (1 - z)
+			dn := flush.ToZero(dh * (1 - z) * (1 - n*n))
+			gradient[j] = flush.ToZero(dn * q * r * (1 - r))
+			gradient[p.Spacing+j] = flush.ToZero(dh * (p.Before.Data[row*p.Before.Stride+j] - n) * z * (1 - z))
 			gradient[2*p.Spacing+j] = dn
-			p.CandidateGradient.Data[row*p.CandidateGradient.Stride+j] = dn * r
-			p.BeforeGradient.Data[row*p.BeforeGradient.Stride+j] = dh * z
+			p.CandidateGradient.Data[row*p.CandidateGradient.Stride+j] = flush.ToZero(dn * r)
+			p.BeforeGradient.Data[row*p.BeforeGradient.Stride+j] = flush.ToZero(dh * z)
 		}
 	}
 }
@@ -175,7 +180,7 @@ func (portable) outputBackward(p OutputGradient) {
 			if p.HiddenNext.Data != nil {
 				dh += p.HiddenNext.Data[r*p.HiddenNext.Stride+j]
 			}
-			return dh
+			return flush.ToZero(dh)
 		}
 		normalGradient := func(r int) float32 {
 			t := p.CellTanh.Data[r*p.CellTanh.Stride+j]
@@ -191,9 +196,10 @@ func (portable) outputBackward(p OutputGradient) {
 		p.GammaGradient[j] += float32(product)
 		c := p.Statistics.centring(j, p.Gamma, sum, product, p.Rows)
 		for r := range p.Rows {
-			p.CellGradient.Data[r*p.CellGradient.Stride+j] += c.gradient(normalGradient(r), p.Cell.Data[r*p.Cell.Stride+j])
+			dc := &p.CellGradient.Data[r*p.CellGradient.Stride+j]
+			*dc = flush.ToZero(*dc + c.gradient(normalGradient(r), p.Cell.Data[r*p.Cell.Stride+j]))
 			o, t := p.Gate.Data[r*p.Gate.Stride+j], p.CellTanh.Data[r*p.CellTanh.Stride+j]
-			p.GateGradient.Data[r*p.GateGradient.Stride+j] = hiddenGradient(r) * t * o * (1 - o)
+			p.GateGradient.Data[r*p.GateGradient.Stride+j] = flush.ToZero(hiddenGradient(r) * t * o * (1 - o))
 		}
 	}
 }
@@ -205,10 +211,10 @@ func (portable) gatesBackward(p GatesGradient) {
 		for j := range p.Columns {
 			g, f, i := activation[j], activation[p.Spacing+j], activation[2*p.Spacing+j]
 			dc, before := p.CellGradient.Data[r*p.CellGradient.Stride+j], p.CellBefore.Data[r*p.CellBefore.Stride+j]
-			gradient[j] = dc * i * (1 - g*g)
-			gradient[p.Spacing+j] = dc * before * f * (1 - f)
-			gradient[2*p.Spacing+j] = dc * g * i * (1 - i)
-			p.CellBeforeGradient.Data[r*p.CellBeforeGradient.Stride+j] = dc * f
+			gradient[j] = flush.ToZero(dc * i * (1 - g*g))
+			gradient[p.Spacing+j] = flush.ToZero(dc * before * f * (1 - f))
+			gradient[2*p.Spacing+j] = flush.ToZero(dc * g * i * (1 - i))
+			p.CellBeforeGradient.Data[r*p.CellBeforeGradient.Stride+j] = flush.ToZero(dc * f)
 		}
 	}
 }

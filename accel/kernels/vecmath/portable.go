@@ -1,6 +1,10 @@
 package vecmath
 
-import "math"
+import (
+	"math"
+
+	"bittern/accel/kernels/flush"
+)
 
 var portable = kernels{
 	exp: func(dst, x []float32) {
@@ -81,8 +85,9 @@ var portable = kernels{
 		rate, spread := common[5], common[6]
 		for i, g := range grad {
 			g *= gradScale
-			m[i] = beta1*m[i] + fresh1*g
-			v[i] = beta2*v[i] + fresh2*(g*g)
+			m[i] = flush.ToZero(beta1*m[i] + fresh1*g)
+			g = flush.BeforeSquare(g)
+			v[i] = flush.ToZero(beta2*v[i] + fresh2*(g*g))
 			root := float32(math.Sqrt(float64(v[i])))
 			value[i] -= rate * m[i] / (spread*root + epsilon)
 		}

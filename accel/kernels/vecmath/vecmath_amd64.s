@@ -930,7 +930,7 @@ done36:
 	RET
 
 // func adamAVX2(value []float32, grad []float32, m []float32, v []float32, common [8]float32)
-// Requires: AVX, FMA3
+// Requires: AVX, AVX2, FMA3
 TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 	MOVQ         value_base+0(FP), AX
 	MOVQ         grad_base+24(FP), CX
@@ -955,13 +955,25 @@ whole37:
 	VMOVUPS     (DX)(DI*4), Y9
 	VMULPS      Y1, Y9, Y9
 	VFMADD231PS Y2, Y8, Y9
+	VANDPS      lanes70000000<>+0(SB), Y9, Y10
+	VXORPS      Y11, Y11, Y11
+	VPCMPEQD    Y11, Y10, Y10
+	VANDNPS     Y9, Y10, Y9
 	VMOVUPS     Y9, (DX)(DI*4)
 	VMOVUPS     (BX)(DI*4), Y10
 	VMULPS      Y3, Y10, Y10
+	VANDPS      lanes60000000<>+0(SB), Y8, Y11
+	VXORPS      Y12, Y12, Y12
+	VPCMPEQD    Y12, Y11, Y11
+	VANDNPS     Y8, Y11, Y8
 	VMULPS      Y8, Y8, Y8
 	VFMADD231PS Y4, Y8, Y10
-	VMOVUPS     Y10, (BX)(DI*4)
-	VSQRTPS     Y10, Y8
+	VANDPS      lanes70000000<>+0(SB), Y10, Y8
+	VXORPS      Y11, Y11, Y11
+	VPCMPEQD    Y11, Y8, Y8
+	VANDNPS     Y10, Y8, Y8
+	VMOVUPS     Y8, (BX)(DI*4)
+	VSQRTPS     Y8, Y8
 	VFMADD213PS Y7, Y6, Y8
 	VMULPS      Y5, Y9, Y9
 	VDIVPS      Y8, Y9, Y8
@@ -984,13 +996,25 @@ rest38:
 	VMASKMOVPS  (DX)(DI*4), Y8, Y9
 	VMULPS      Y1, Y9, Y1
 	VFMADD231PS Y2, Y0, Y1
+	VANDPS      lanes70000000<>+0(SB), Y1, Y2
+	VXORPS      Y9, Y9, Y9
+	VPCMPEQD    Y9, Y2, Y2
+	VANDNPS     Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y8, (DX)(DI*4)
 	VMASKMOVPS  (BX)(DI*4), Y8, Y2
 	VMULPS      Y3, Y2, Y2
+	VANDPS      lanes60000000<>+0(SB), Y0, Y3
+	VXORPS      Y9, Y9, Y9
+	VPCMPEQD    Y9, Y3, Y3
+	VANDNPS     Y0, Y3, Y0
 	VMULPS      Y0, Y0, Y0
 	VFMADD231PS Y4, Y0, Y2
-	VMASKMOVPS  Y2, Y8, (BX)(DI*4)
-	VSQRTPS     Y2, Y0
+	VANDPS      lanes70000000<>+0(SB), Y2, Y0
+	VXORPS      Y3, Y3, Y3
+	VPCMPEQD    Y3, Y0, Y0
+	VANDNPS     Y2, Y0, Y0
+	VMASKMOVPS  Y0, Y8, (BX)(DI*4)
+	VSQRTPS     Y0, Y0
 	VFMADD213PS Y7, Y6, Y0
 	VMULPS      Y5, Y1, Y1
 	VDIVPS      Y0, Y1, Y0
@@ -1001,6 +1025,26 @@ rest38:
 done39:
 	VZEROUPPER
 	RET
+
+DATA lanes70000000<>+0(SB)/4, $0x70000000
+DATA lanes70000000<>+4(SB)/4, $0x70000000
+DATA lanes70000000<>+8(SB)/4, $0x70000000
+DATA lanes70000000<>+12(SB)/4, $0x70000000
+DATA lanes70000000<>+16(SB)/4, $0x70000000
+DATA lanes70000000<>+20(SB)/4, $0x70000000
+DATA lanes70000000<>+24(SB)/4, $0x70000000
+DATA lanes70000000<>+28(SB)/4, $0x70000000
+GLOBL lanes70000000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes60000000<>+0(SB)/4, $0x60000000
+DATA lanes60000000<>+4(SB)/4, $0x60000000
+DATA lanes60000000<>+8(SB)/4, $0x60000000
+DATA lanes60000000<>+12(SB)/4, $0x60000000
+DATA lanes60000000<>+16(SB)/4, $0x60000000
+DATA lanes60000000<>+20(SB)/4, $0x60000000
+DATA lanes60000000<>+24(SB)/4, $0x60000000
+DATA lanes60000000<>+28(SB)/4, $0x60000000
+GLOBL lanes60000000<>(SB), RODATA|NOPTR, $32
 
 // func dropoutAVX2(dst []float32, x []float32, threshold uint32, scale float32, state uint64)
 // Requires: AVX, AVX2
@@ -2042,54 +2086,66 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	XORQ         DI, DI
 
 whole85:
-	CMPQ        SI, $0x10
-	JL          rest86
-	VMOVUPS     (CX)(DI*4), Z8
-	VMULPS      Z0, Z8, Z8
-	VMOVUPS     (DX)(DI*4), Z9
-	VMULPS      Z1, Z9, Z9
-	VFMADD231PS Z2, Z8, Z9
-	VMOVUPS     Z9, (DX)(DI*4)
-	VMOVUPS     (BX)(DI*4), Z10
-	VMULPS      Z3, Z10, Z10
-	VMULPS      Z8, Z8, Z8
-	VFMADD231PS Z4, Z8, Z10
-	VMOVUPS     Z10, (BX)(DI*4)
-	VSQRTPS     Z10, Z8
-	VFMADD213PS Z7, Z6, Z8
-	VMULPS      Z5, Z9, Z9
-	VDIVPS      Z8, Z9, Z8
-	VMOVUPS     (AX)(DI*4), Z9
-	VSUBPS      Z8, Z9, Z8
-	VMOVUPS     Z8, (AX)(DI*4)
-	ADDQ        $0x10, DI
-	SUBQ        $0x10, SI
-	JMP         whole85
+	CMPQ          SI, $0x10
+	JL            rest86
+	VMOVUPS       (CX)(DI*4), Z8
+	VMULPS        Z0, Z8, Z8
+	VMOVUPS       (DX)(DI*4), Z9
+	VMULPS        Z1, Z9, Z9
+	VFMADD231PS   Z2, Z8, Z9
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z9, K1
+	VMOVAPS.Z     Z9, K1, Z9
+	VMOVUPS       Z9, (DX)(DI*4)
+	VMOVUPS       (BX)(DI*4), Z10
+	VMULPS        Z3, Z10, Z10
+	VPTESTMD.BCST lanes60000000<>+0(SB), Z8, K1
+	VMOVAPS.Z     Z8, K1, Z8
+	VMULPS        Z8, Z8, Z8
+	VFMADD231PS   Z4, Z8, Z10
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z10, K1
+	VMOVAPS.Z     Z10, K1, Z8
+	VMOVUPS       Z8, (BX)(DI*4)
+	VSQRTPS       Z8, Z8
+	VFMADD213PS   Z7, Z6, Z8
+	VMULPS        Z5, Z9, Z9
+	VDIVPS        Z8, Z9, Z8
+	VMOVUPS       (AX)(DI*4), Z9
+	VSUBPS        Z8, Z9, Z8
+	VMOVUPS       Z8, (AX)(DI*4)
+	ADDQ          $0x10, DI
+	SUBQ          $0x10, SI
+	JMP           whole85
 
 rest86:
-	TESTQ       SI, SI
-	JZ          done87
-	MOVL        $-1, R8
-	BZHIL       SI, R8, R8
-	KMOVW       R8, K1
-	VMOVUPS.Z   (CX)(DI*4), K1, Z8
-	VMULPS      Z0, Z8, Z0
-	VMOVUPS.Z   (DX)(DI*4), K1, Z8
-	VMULPS      Z1, Z8, Z1
-	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, K1, (DX)(DI*4)
-	VMOVUPS.Z   (BX)(DI*4), K1, Z2
-	VMULPS      Z3, Z2, Z2
-	VMULPS      Z0, Z0, Z0
-	VFMADD231PS Z4, Z0, Z2
-	VMOVUPS     Z2, K1, (BX)(DI*4)
-	VSQRTPS     Z2, Z0
-	VFMADD213PS Z7, Z6, Z0
-	VMULPS      Z5, Z1, Z1
-	VDIVPS      Z0, Z1, Z0
-	VMOVUPS.Z   (AX)(DI*4), K1, Z1
-	VSUBPS      Z0, Z1, Z0
-	VMOVUPS     Z0, K1, (AX)(DI*4)
+	TESTQ         SI, SI
+	JZ            done87
+	MOVL          $-1, R8
+	BZHIL         SI, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     (CX)(DI*4), K1, Z8
+	VMULPS        Z0, Z8, Z0
+	VMOVUPS.Z     (DX)(DI*4), K1, Z8
+	VMULPS        Z1, Z8, Z1
+	VFMADD231PS   Z2, Z0, Z1
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z1, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VMOVUPS       Z1, K1, (DX)(DI*4)
+	VMOVUPS.Z     (BX)(DI*4), K1, Z2
+	VMULPS        Z3, Z2, Z2
+	VPTESTMD.BCST lanes60000000<>+0(SB), Z0, K2
+	VMOVAPS.Z     Z0, K2, Z0
+	VMULPS        Z0, Z0, Z0
+	VFMADD231PS   Z4, Z0, Z2
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z2, K2
+	VMOVAPS.Z     Z2, K2, Z0
+	VMOVUPS       Z0, K1, (BX)(DI*4)
+	VSQRTPS       Z0, Z0
+	VFMADD213PS   Z7, Z6, Z0
+	VMULPS        Z5, Z1, Z1
+	VDIVPS        Z0, Z1, Z0
+	VMOVUPS.Z     (AX)(DI*4), K1, Z1
+	VSUBPS        Z0, Z1, Z0
+	VMOVUPS       Z0, K1, (AX)(DI*4)
 
 done87:
 	VZEROUPPER

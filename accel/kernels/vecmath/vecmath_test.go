@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/accel/kernels/flush"
 	"bittern/accel/kernels/internal/guard"
 	"bittern/accel/kernels/isa"
 )
@@ -311,6 +312,38 @@ func TestAdamStep(t *testing.T) {
 						t.Errorf("step %d, element %d of %d: value, m, v = %v, %v, %v, want %v, %v, %v", step, i, n, value[i], m[i], v[i], want, wantM, wantV)
 					}
 				}
+			}
+		}
+	})
+}
+
+// TestAdamForgets gives parameters one gradient and none after it, or gradients that vanish: the
+// moments come to 0, not to a subnormal number.
+func TestAdamForgets(t *testing.T) {
+	t.Parallel()
+	settings := Adam{Rate: 0.002, Beta1: 0.9, Beta2: 0.9, Epsilon: 1e-8}
+	everyLevel(t, func(t *testing.T, k *kernels) {
+		const n = 33
+		value, grad, m, v := numbers(t, n, 18), numbers(t, n, 19), make([]float32, n), make([]float32, n)
+		for step := 1; step <= 1000; step++ {
+			settings.update(k, value, grad, m, v, step, 1)
+			for i := range grad {
+				for _, moment := range []float32{m[i], v[i]} {
+					if moment != 0 && math.Abs(float64(moment)) < flush.Least {
+						t.Fatalf("step %d, element %d: m, v = %g, %g", step, i, m[i], v[i])
+					}
+				}
+				switch {
+				case i%2 == 0:
+					grad[i] = 0
+				case step%3 == 0 && math.Abs(float64(grad[i])) > flush.Least:
+					grad[i] /= 2
+				}
+			}
+		}
+		for i := range m {
+			if m[i] != 0 && i%2 == 0 || v[i] != 0 {
+				t.Errorf("element %d: m, v = %g, %g", i, m[i], v[i])
 			}
 		}
 	})
