@@ -4,9 +4,10 @@ import (
 	"testing"
 
 	"bittern/builtin"
+	"bittern/internal/conformance/checktest"
+	"bittern/internal/conformance/process"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
-	"bittern/plugins/plugintest"
 )
 
 // particular is how the kit tries a built-in whose defaults are too large for it or
@@ -14,7 +15,7 @@ import (
 // to serve everything.
 var particular = map[plugins.ID]struct {
 	options plugins.Values
-	refused []string // as plugintest.Refusals names them
+	refused []string // of what the kit tries, by its names
 }{
 	{Kind: plugins.KindModel, Name: "lstm"}: {plugins.Values{"units": "9", "layers": "2", "dropout": "0.3"}, []string{"question"}},
 	{Kind: plugins.KindModel, Name: "gru"}:  {plugins.Values{"units": "9", "reset": "before", "normalization": "layer"}, []string{"question"}},
@@ -49,19 +50,15 @@ func TestConformance(t *testing.T) {
 			t.Parallel()
 			p := particular[id]
 			var options []plugins.Values
+			if id.Kind != plugins.KindModel {
+				options = append(options, nil) // the defaults, which make a model too large
+			}
 			if p.options != nil {
 				options = append(options, p.options)
 			}
-			switch id.Kind {
-			case plugins.KindQuantizer:
-				plugintest.QuantizerProcess(t, catalogue, id.Name, options...)
-			case plugins.KindModel:
-				plugintest.ModelProcess(t, catalogue, id.Name, options...).Want(t, p.refused...)
-			case plugins.KindBackend:
-				plugintest.BackendProcess(t, catalogue, id.Name, options...).Want(t, p.refused...)
-			default:
-				t.Errorf("the kit has no test for a plugin of the kind %s", id.Kind)
-			}
+			refusals := &checktest.Refusals{}
+			refusals.Want(t, p.refused...)
+			checktest.Run(t, refusals, process.Groups(catalogue, id, options...))
 		})
 	}
 }

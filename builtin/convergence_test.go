@@ -14,8 +14,8 @@ import (
 	"bittern/harness/schedule"
 	"bittern/harness/store"
 	"bittern/harness/suite"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // learners are the quantizers that must learn, as a suite lists them: each with its

@@ -12,9 +12,9 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
+	"bittern/internal/host"
 	"bittern/models/recurrent"
 	"bittern/plugins"
-	"bittern/plugins/host"
 	"bittern/plugins/model"
 )
 

@@ -16,8 +16,8 @@ import (
 	"bittern/harness/schedule"
 	"bittern/harness/store"
 	"bittern/harness/suite"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // writeImages writes IDX files of n images of 8 x 8 pixels and their classes 0, 1 and 2:

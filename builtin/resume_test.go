@@ -17,8 +17,8 @@ import (
 	"bittern/harness/schedule"
 	"bittern/harness/store"
 	"bittern/harness/suite"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // doomedVariable names the folder of runs of a harness that is to be killed, and

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"bittern/accel/kernels/isa"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // Bench is how the lines are timed.

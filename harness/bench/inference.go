@@ -10,13 +10,13 @@ import (
 
 	"bittern/harness/artifact"
 	"bittern/harness/suite"
+	"bittern/internal/host"
+	graphs "bittern/internal/sample"
 	"bittern/plugins"
 	"bittern/plugins/backend"
-	"bittern/plugins/host"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
-	graphs "bittern/plugins/stepgraph/sample"
 )
 
 // inference is a time step of a packed LSTM at batch 1 on one thread.

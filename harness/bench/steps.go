@@ -9,8 +9,8 @@ import (
 
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
 )

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"bittern/harness/bench"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // benchSettings are the flags of bench.

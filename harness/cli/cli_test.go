@@ -22,8 +22,8 @@ import (
 	"bittern/harness/internal/testplugin"
 	"bittern/harness/store"
 	"bittern/harness/suite"
+	"bittern/internal/null"
 	"bittern/plugins"
-	"bittern/plugins/null"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/sdk"
 )

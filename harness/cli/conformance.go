@@ -13,9 +13,10 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"bittern/internal/conformance"
+	"bittern/internal/conformance/process"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/conformance"
-	"bittern/plugins/host"
 	"bittern/reports/table"
 )
 
@@ -100,7 +101,7 @@ func (p *program) testPlugin(command *cobra.Command, named string) error {
 	if _, err := plugins.Resolve(id.String(), description.Options, options); err != nil {
 		return err
 	}
-	results, err := p.check(ctx, groups(catalogue, id, options))
+	results, err := p.check(ctx, process.Groups(catalogue, id, options))
 	if err != nil {
 		return err
 	}
@@ -176,18 +177,6 @@ func executable(path string) (*host.Catalogue, plugins.ID, error) {
 	}
 	return nil, plugins.ID{}, plugins.Problemf("%s is not named as a plugin is; rename it bittern-KIND-NAME, where KIND is %s, %s or %s",
 		path, plugins.Kinds[0], plugins.Kinds[1], plugins.Kinds[2])
-}
-
-func groups(catalogue *host.Catalogue, id plugins.ID, options plugins.Values) []*conformance.Group {
-	sets := []plugins.Values{options}
-	switch id.Kind {
-	case plugins.KindModel:
-		return conformance.Model(conformance.ModelProcess(catalogue, id.Name), sets)
-	case plugins.KindBackend:
-		return conformance.Backend(conformance.BackendProcess(catalogue, id.Name), sets)
-	default: // the catalogue has found it: there is no fourth kind
-		return conformance.Quantizer(conformance.QuantizerProcess(catalogue, id.Name), sets)
-	}
 }
 
 // check runs the checks, with a bar where standard error is a terminal.

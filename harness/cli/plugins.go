@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 	"bittern/reports/table"
 )
 

@@ -16,8 +16,8 @@ import (
 	"bittern/harness/schedule"
 	"bittern/harness/store"
 	"bittern/harness/suite"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 	"bittern/reports"
 )
 

@@ -11,9 +11,9 @@ import (
 	"bittern/harness/checkpoint"
 	"bittern/harness/store"
 	"bittern/harness/task"
+	"bittern/internal/arena"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/arena"
-	"bittern/plugins/host"
 	"bittern/plugins/model"
 	"bittern/plugins/quantizer"
 )

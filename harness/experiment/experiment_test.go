@@ -24,9 +24,9 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
+	"bittern/internal/arena"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/arena"
-	"bittern/plugins/host"
 	"bittern/plugins/model"
 )
 

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // Failure is why a plugin's work could not be used: the experiment (or the

@@ -10,9 +10,9 @@ import (
 	"bittern/harness/artifact"
 	"bittern/harness/internal/memory"
 	"bittern/harness/task"
-	"bittern/plugins/arena"
+	"bittern/internal/arena"
+	"bittern/internal/host"
 	"bittern/plugins/backend"
-	"bittern/plugins/host"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
 )

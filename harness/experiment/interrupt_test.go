@@ -11,10 +11,10 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
-	"bittern/plugins/arena"
+	"bittern/internal/arena"
+	nullplugins "bittern/internal/null"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
-	nullplugins "bittern/plugins/null"
 	"bittern/plugins/quantizer"
 )
 

@@ -12,11 +12,11 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
+	"bittern/internal/arena"
+	nullplugins "bittern/internal/null"
 	"bittern/plugins"
-	"bittern/plugins/arena"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
-	nullplugins "bittern/plugins/null"
 	"bittern/plugins/quantizer"
 )
 

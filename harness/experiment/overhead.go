@@ -9,7 +9,7 @@ import (
 	"bittern/harness/provenance"
 	"bittern/harness/suite"
 	"bittern/harness/task"
-	"bittern/plugins/host"
+	"bittern/internal/host"
 	"bittern/plugins/model"
 )
 

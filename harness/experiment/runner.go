@@ -19,8 +19,8 @@ import (
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/harness/task"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // maxRestarts bounds how often a lost plugin is started again for one experiment or

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"bittern/harness/task"
+	"bittern/internal/arena"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/arena"
-	"bittern/plugins/host"
 	"bittern/plugins/model"
 	"bittern/plugins/quantizer"
 )

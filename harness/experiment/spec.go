@@ -7,8 +7,8 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // Plugin is a plugin as an experiment uses it: found, described, its options resolved.

@@ -3,7 +3,7 @@ package experiment
 import (
 	"net/url"
 
-	"bittern/plugins/arena"
+	"bittern/internal/arena"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
 	"bittern/plugins/quantizer"

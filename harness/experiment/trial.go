@@ -7,7 +7,7 @@ import (
 
 	"bittern/harness/artifact"
 	"bittern/harness/task"
-	"bittern/plugins/host"
+	"bittern/internal/host"
 	"bittern/plugins/model"
 )
 

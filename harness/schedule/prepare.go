@@ -10,8 +10,8 @@ import (
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/harness/task"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // Prepare turns a suite into its experiments: it loads the data from their

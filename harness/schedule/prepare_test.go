@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"bittern/harness/internal/testplugin"
+	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/host"
 )
 
 // An external plugin is its executable, whatever version it gives itself: another

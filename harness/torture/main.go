@@ -35,7 +35,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bittern/harness/provenance"
-	"bittern/plugins/arena"
+	"bittern/internal/arena"
 )
 
 //go:embed suite.yaml

@@ -19,7 +19,6 @@ package attentivereader
 
 import (
 	"context"
-	"errors"
 
 	"bittern/models/recurrent"
 	"bittern/models/stack"
@@ -33,9 +32,7 @@ const name = "attentive-reader"
 // New returns the plugin. Build makes its network; a second Build replaces it.
 func New() model.Model { return &plugin{} }
 
-type plugin struct {
-	session *session // nil before Build
-}
+type plugin struct{ model.Base }
 
 func options() []plugins.Option {
 	var normalizations []string
@@ -84,56 +81,5 @@ func (p *plugin) Build(_ context.Context, request model.Build) error {
 	if err != nil {
 		return err
 	}
-	if p.session != nil {
-		err := p.session.Close()
-		p.session = nil
-		if err != nil {
-			return err
-		}
-	}
-	p.session, err = newSession(a, request)
-	return err
-}
-
-func (p *plugin) built() (*session, error) {
-	if p.session == nil {
-		return nil, errors.New(name + ": the network is not built; call Build first")
-	}
-	return p.session, nil
-}
-
-// Step implements [model.Model].
-func (p *plugin) Step(_ context.Context, request model.Step) (model.StepResult, error) {
-	s, err := p.built()
-	if err != nil {
-		return model.StepResult{}, err
-	}
-	return s.step(request)
-}
-
-// Update implements [model.Model].
-func (p *plugin) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
-	s, err := p.built()
-	if err != nil {
-		return model.UpdateResult{}, err
-	}
-	return s.Update(request)
-}
-
-// Evaluate implements [model.Model].
-func (p *plugin) Evaluate(_ context.Context, request model.Evaluate) (network.Score, error) {
-	s, err := p.built()
-	if err != nil {
-		return network.Score{}, err
-	}
-	return s.evaluate(request)
-}
-
-// Export implements [model.Model].
-func (p *plugin) Export(context.Context) (network.Network, error) {
-	s, err := p.built()
-	if err != nil {
-		return network.Network{}, err
-	}
-	return s.export()
+	return p.Open(func() (model.Session, error) { return newSession(a, request) })
 }

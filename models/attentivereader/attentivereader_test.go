@@ -78,7 +78,7 @@ func build(t testing.TB, options plugins.Values, s sizes, threads int) *rig {
 	if err := r.model.Build(t.Context(), r.request); err != nil {
 		t.Fatal(err)
 	}
-	r.session = r.model.session
+	r.session = r.model.Session.(*session)
 	t.Cleanup(func() {
 		if err := r.session.Close(); err != nil {
 			t.Error(err)

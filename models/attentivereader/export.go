@@ -19,11 +19,11 @@ const (
 	logitsStage  = "logits"
 )
 
-// export returns the deployed network: the four layers as scans of the embedded
+// Export returns the deployed network: the four layers as scans of the embedded
 // tokens, as [recurrent.Layer] gives their time steps, and the attention over what they
 // read. Weights carry their parameters' names. With a normalization of
-// batches it needs running statistics, which evaluate gathers.
-func (s *session) export() (network.Network, error) {
+// batches it needs running statistics, which Evaluate gathers.
+func (s *session) Export() (network.Network, error) {
 	if err := s.Calibrated(); err != nil {
 		return network.Network{}, err
 	}

@@ -98,15 +98,15 @@ func (s *session) weights(stream, direction int, get func(name string) []float32
 	return w
 }
 
-// step runs forward and backward on the batch and writes the gradients of all parameters.
-func (s *session) step(request model.Step) (model.StepResult, error) {
+// Step runs forward and backward on the batch and writes the gradients of all parameters.
+func (s *session) Step(request model.Step) (model.StepResult, error) {
 	s.prepare(recurrent.Batch)
-	return s.Step(request)
+	return s.Base.Step(request)
 }
 
-// evaluate runs forward on the batch, without dropout. Without a normalization of
+// Evaluate runs forward on the batch, without dropout. Without a normalization of
 // batches all statistics are one.
-func (s *session) evaluate(request model.Evaluate) (network.Score, error) {
+func (s *session) Evaluate(request model.Evaluate) (network.Score, error) {
 	statistics, err := s.Statistics(request)
 	if err != nil {
 		return network.Score{}, err

@@ -23,7 +23,7 @@ type oracle struct {
 func newOracle(r *rig) *oracle {
 	o := &oracle{rig: r, parameters: map[string][]float64{}, states: map[string]reference.State{}, margin: math.Inf(1)}
 	for _, p := range r.plan.Parameters {
-		o.parameters[p.Name] = double(r.model.session.Effective(p.Name))
+		o.parameters[p.Name] = double(r.session().Effective(p.Name))
 	}
 	return o
 }
@@ -53,7 +53,7 @@ type trained struct {
 }
 
 func (o *oracle) forward() (loss float64, backward func() map[string][]float64, ends map[string]reference.State) {
-	a, batch := o.rig.model.session.Architecture, o.rig.request.Batch
+	a, batch := o.rig.session().Architecture, o.rig.request.Batch
 	rows, steps := a.Shape.Sequences, a.steps()
 	ends = map[string]reference.State{}
 	var x [][]float64
@@ -171,12 +171,12 @@ func (o *oracle) layer(s scan) trained {
 			recurrent.LayerNorm: reference.Over, recurrent.WeightNorm: reference.Weight,
 		}[c.Normalization],
 	}}
-	for _, layer := range o.rig.model.session.layers {
+	for _, layer := range o.rig.session().layers {
 		if layer.layer == s.layer && layer.noise != nil {
 			l.layer.Noise = double(layer.noise)
 		}
 	}
-	if name, given := o.rig.model.session.lengths(); given {
+	if name, given := o.rig.session().lengths(); given {
 		for _, n := range batch.Int32[name] {
 			l.layer.Lengths = append(l.layer.Lengths, int(n))
 		}
@@ -204,7 +204,7 @@ func (o *oracle) start(s scan) *reference.State {
 
 // features is what the first layer reads at a step.
 func (o *oracle) features(step int) []float64 {
-	a, batch := o.rig.model.session.Architecture, o.rig.request.Batch
+	a, batch := o.rig.session().Architecture, o.rig.request.Batch
 	in, rows := a.input(), a.Shape.Sequences
 	if in.Role == network.Features {
 		n := rows * in.Size

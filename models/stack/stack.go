@@ -26,7 +26,6 @@ package stack
 
 import (
 	"context"
-	"fmt"
 
 	"bittern/models/recurrent"
 	"bittern/plugins"
@@ -47,7 +46,7 @@ func New(m Model) model.Model { return &plugin{Model: m} }
 
 type plugin struct {
 	Model
-	session *Session // nil before Build
+	model.Base
 }
 
 // HiddenBitsOption is the option of models whose recurrent layers can round their hidden
@@ -110,55 +109,5 @@ func (m *plugin) Build(_ context.Context, request model.Build) error {
 	if err != nil {
 		return err
 	}
-	if m.session != nil {
-		if err := m.session.Close(); err != nil {
-			return err
-		}
-		m.session = nil
-	}
-	m.session, err = NewSession(a, request)
-	return err
-}
-
-// Step implements [model.Model].
-func (m *plugin) Step(_ context.Context, request model.Step) (model.StepResult, error) {
-	s, err := m.built()
-	if err != nil {
-		return model.StepResult{}, err
-	}
-	return s.Step(request)
-}
-
-// Update implements [model.Model].
-func (m *plugin) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
-	s, err := m.built()
-	if err != nil {
-		return model.UpdateResult{}, err
-	}
-	return s.Update(request)
-}
-
-// Evaluate implements [model.Model].
-func (m *plugin) Evaluate(_ context.Context, request model.Evaluate) (network.Score, error) {
-	s, err := m.built()
-	if err != nil {
-		return network.Score{}, err
-	}
-	return s.Evaluate(request)
-}
-
-func (m *plugin) built() (*Session, error) {
-	if m.session == nil {
-		return nil, fmt.Errorf("%s: the network is not built; call Build first", m.Name)
-	}
-	return m.session, nil
-}
-
-// Export implements [model.Model]; see [Session.Export].
-func (m *plugin) Export(context.Context) (network.Network, error) {
-	s, err := m.built()
-	if err != nil {
-		return network.Network{}, err
-	}
-	return s.Export()
+	return m.Open(func() (model.Session, error) { return NewSession(a, request) })
 }

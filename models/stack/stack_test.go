@@ -41,6 +41,9 @@ func build(t testing.TB, options plugins.Values, shape network.Shape, threads in
 	return buildOf(t, newPlugin, options, shape, threads)
 }
 
+// session is the network that the model has built.
+func (r *rig) session() *Session { return r.model.Session.(*Session) }
+
 func buildOf(t testing.TB, create func() model.Model, options plugins.Values, shape network.Shape, threads int) *rig {
 	t.Helper()
 	ctx := context.Background()
@@ -71,7 +74,7 @@ func buildOf(t testing.TB, create func() model.Model, options plugins.Values, sh
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.model.session.Close(); err != nil {
+		if err := r.session().Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -139,11 +142,11 @@ func (r *rig) randomise() {
 func (r *rig) fill(seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 3))
 	shape, batch := r.request.Shape, r.request.Batch
-	in := r.model.session.input()
+	in := r.session().input()
 	for i := range batch.Fresh {
 		batch.Fresh[i] = int32(i % 2)
 	}
-	if lengths, given := r.model.session.lengths(); given {
+	if lengths, given := r.session().lengths(); given {
 		for i := range batch.Int32[lengths] {
 			batch.Int32[lengths][i] = int32(1 + random.IntN(shape.Steps[in.Stream]))
 		}
@@ -394,7 +397,7 @@ func TestExportIsTheFrozenNetwork(t *testing.T) {
 					}
 					i := slices.IndexFunc(r.plan.Parameters, func(p model.Parameter) bool { return p.Name == node.Weight })
 					shape := r.plan.Parameters[i].Shape
-					if weights[node.Weight], err = packed.FromValues(r.model.session.Effective(node.Weight), shape[0], shape[1]); err != nil {
+					if weights[node.Weight], err = packed.FromValues(r.session().Effective(node.Weight), shape[0], shape[1]); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -858,7 +861,7 @@ func TestUpdateAllocatesNothing(t *testing.T) {
 		number := uint64(0)
 		if n := testing.AllocsPerRun(10, func() {
 			number++
-			if _, err := r.model.session.Update(model.Update{Number: number, LearningRate: 0.002, ClipNorm: 1}); err != nil {
+			if _, err := r.session().Update(model.Update{Number: number, LearningRate: 0.002, ClipNorm: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {

@@ -1,13 +1,12 @@
 // Package plugintest is the conformance kit for authors of plugins in Go. One call in
-// a test holds an implementation against the contract, in this process and over
-// the gRPC protocol:
+// a test holds an implementation against the contract, in the test's own process and
+// over the gRPC protocol:
 //
-//	func TestConformance(t *testing.T) { plugintest.Quantizer(t, mine.New) }
+//	func TestConformance(t *testing.T) { plugintest.Quantizer(t, New) }
 //
-// The calls ending in Process do the same with an executable as the harness
-// would start it, in any language; so does `bittern plugins test`, without Go. What is
-// checked, package conformance says. A model may refuse shapes of batches and a backend
-// programs; what a test means to be refused it says with [Refusals.Want].
+// It makes a test of each check, with a name that -test.run can select. A failure says
+// what the check saw and what it wanted. `bittern plugins test` runs the same checks on
+// an executable, in any language.
 package plugintest
 
 import (
@@ -18,137 +17,86 @@ import (
 
 	"google.golang.org/grpc"
 
+	"bittern/internal/arena"
+	"bittern/internal/backendrpc"
+	"bittern/internal/conformance"
+	"bittern/internal/conformance/checktest"
+	"bittern/internal/loopback"
+	"bittern/internal/modelrpc"
+	"bittern/internal/quantizerrpc"
 	"bittern/plugins"
-	"bittern/plugins/arena"
 	"bittern/plugins/backend"
-	"bittern/plugins/conformance"
-	"bittern/plugins/host"
-	"bittern/plugins/internal/backendrpc"
-	"bittern/plugins/internal/loopback"
-	"bittern/plugins/internal/modelrpc"
-	"bittern/plugins/internal/quantizerrpc"
 	"bittern/plugins/model"
 	"bittern/plugins/quantizer"
 )
 
-// Quantizer holds a quantizer against the contract, once with its default
-// options and once with each of the given options.
+// Refusals notes what a plugin refused: shapes of batches for a model, programs for a
+// backend. A refusal is no failure unless the test says with Want which ones it means:
+//
+//	plugintest.Backend(t, New).Want(t, "gru-layer-norm", "attention")
+type Refusals = checktest.Refusals
+
+// Quantizer holds a quantizer against the contract, once with its default options and
+// once with each of the given options.
 func Quantizer(t *testing.T, create func() quantizer.Quantizer, options ...plugins.Values) {
 	t.Helper()
-	run(t, nil, conformance.Quantizer, withDefaults(options), inProcess(create), overGRPC(
+	run(t, conformance.Quantizer, withDefaults(options), create, overGRPC(
 		func(registrar grpc.ServiceRegistrar) io.Closer { return quantizerrpc.Register(registrar, create()) },
 		func(conn grpc.ClientConnInterface, shared *arena.Arena) (quantizer.Quantizer, io.Closer) {
 			return quantizerrpc.NewClient(conn, shared), nothing
 		}))
 }
 
-// QuantizerProcess holds an executable, or a built-in, against the contract.
-func QuantizerProcess(t *testing.T, catalogue *host.Catalogue, name string, options ...plugins.Values) {
-	t.Helper()
-	run(t, nil, conformance.Quantizer, withDefaults(options), conformance.QuantizerProcess(catalogue, name))
-}
-
-// Model holds a model against the contract, once with each of the given
-// options. Give options that make the network small; with none given the
-// defaults are used. The model is built for batches of several shapes; those that it
-// refuses with a Problem are noted, by the names of [conformance.Model].
+// Model holds a model against the contract, once with each of the given options. Give
+// options that make the network small; without any, the model's defaults are used. The
+// model is built for batches of these shapes, of which it may refuse some, but not all,
+// with a [plugins.Problem]:
+//
+//	steps       tokens, and a target at every step
+//	carried     the same, where sequences go on from batch to batch
+//	features    features, and one target a sequence
+//	lengths     tokens in sequences of several lengths, and one target a sequence
+//	question    tokens of a text and of a question, both with lengths, and one target
+//	            a sequence among candidates
 func Model(t *testing.T, create func() model.Model, options ...plugins.Values) *Refusals {
 	t.Helper()
-	refusals := newRefusals()
-	run(t, refusals, conformance.Model, orDefaults(options), inProcess(create), overGRPC(
+	if len(options) == 0 {
+		options = withDefaults(nil)
+	}
+	return run(t, conformance.Model, options, create, overGRPC(
 		func(registrar grpc.ServiceRegistrar) io.Closer { return modelrpc.Register(registrar, create()) },
 		func(conn grpc.ClientConnInterface, shared *arena.Arena) (model.Model, io.Closer) {
 			return modelrpc.NewClient(conn, shared), nothing
 		}))
-	return refusals
 }
 
-// ModelProcess holds an executable, or a built-in, against the contract.
-func ModelProcess(t *testing.T, catalogue *host.Catalogue, name string, options ...plugins.Values) *Refusals {
-	t.Helper()
-	refusals := newRefusals()
-	run(t, refusals, conformance.Model, orDefaults(options), conformance.ModelProcess(catalogue, name))
-	return refusals
-}
-
-// Backend holds a backend against the contract, once with its default options
-// and once with each of the given options. It deploys every program of package
-// network/sample; those that the backend refuses with a reason are noted.
+// Backend holds a backend against the contract, once with its default options and once
+// with each of the given options. It deploys every program of package network/sample; the
+// backend may refuse some of them with a [backend.ErrUnsupported].
 func Backend(t *testing.T, create func() backend.Backend, options ...plugins.Values) *Refusals {
 	t.Helper()
-	refusals := newRefusals()
-	run(t, refusals, conformance.Backend, withDefaults(options), inProcess(create), overGRPC(
+	return run(t, conformance.Backend, withDefaults(options), create, overGRPC(
 		func(registrar grpc.ServiceRegistrar) io.Closer { return backendrpc.Register(registrar, create()) },
 		func(conn grpc.ClientConnInterface, _ *arena.Arena) (backend.Backend, io.Closer) {
 			client := backendrpc.NewClient(conn, "")
 			return client, client
 		}))
-	return refusals
 }
 
-// BackendProcess holds an executable, or a built-in, against the contract.
-func BackendProcess(t *testing.T, catalogue *host.Catalogue, name string, options ...plugins.Values) *Refusals {
+// run checks a plugin in this process and in the other way.
+func run[P any](t *testing.T, groups func(conformance.Way[P], []plugins.Values) []*conformance.Group, options []plugins.Values, create func() P, other conformance.Way[P]) *Refusals {
 	t.Helper()
-	refusals := newRefusals()
-	run(t, refusals, conformance.Backend, withDefaults(options), conformance.BackendProcess(catalogue, name))
-	return refusals
-}
-
-// run makes a test of each check.
-func run[P any](t *testing.T, refusals *Refusals, groups func(conformance.Way[P], []plugins.Values) []*conformance.Group, options []plugins.Values, ways ...conformance.Way[P]) {
-	for _, way := range ways {
-		t.Run(way.Name, func(t *testing.T) {
-			t.Parallel()
-			for _, group := range groups(way, options) {
-				t.Run(group.Name, func(t *testing.T) {
-					t.Parallel()
-					runGroup(t, refusals, group)
-				})
-			}
-		})
-	}
-}
-
-func runGroup(t *testing.T, refusals *Refusals, group *conformance.Group) {
-	t.Cleanup(func() {
-		if err := group.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	refused := map[string]bool{}
-	for _, check := range group.Checks {
-		if refused[check.Of] {
-			continue
-		}
-		name := check.Name
-		if check.Of != "" {
-			name = check.Of + "/" + name
-		}
-		t.Run(name, func(t *testing.T) {
-			result, err := group.Run(t.Context(), check)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if check.Of != "" {
-				refusals.note(check.Of, result)
-			}
-			switch result.Outcome {
-			case conformance.Failed:
-				t.Errorf("%s, want %s", result.Seen, result.Expected)
-			case conformance.Skipped:
-				t.Skip(result.Seen)
-			case conformance.Refused:
-				refused[check.Of] = true
-				t.Skipf("refused: %s", result.Seen)
-			}
-		})
-	}
-}
-
-func inProcess[P any](create func() P) conformance.Way[P] {
-	return conformance.Way[P]{Name: "in process", Open: func(context.Context, *arena.Arena) (P, io.Closer, error) {
+	refusals := &Refusals{}
+	inProcess := conformance.Way[P]{Name: "in process", Open: func(context.Context, *arena.Arena) (P, io.Closer, error) {
 		return create(), nothing, nil
 	}}
+	for _, way := range []conformance.Way[P]{inProcess, other} {
+		t.Run(way.Name, func(t *testing.T) {
+			t.Parallel()
+			checktest.Run(t, refusals, groups(way, options))
+		})
+	}
+	return refusals
 }
 
 // overGRPC serves a plugin over gRPC in this process.
@@ -175,12 +123,4 @@ var nothing = closing(func() error { return nil })
 // withDefaults puts a plugin's default options before those given.
 func withDefaults(options []plugins.Values) []plugins.Values {
 	return append([]plugins.Values{nil}, options...)
-}
-
-// orDefaults are the options given, or a plugin's defaults where there are none.
-func orDefaults(options []plugins.Values) []plugins.Values {
-	if len(options) == 0 {
-		return withDefaults(nil)
-	}
-	return options
 }

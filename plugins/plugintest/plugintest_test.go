@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/internal/null"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
-	"bittern/plugins/null"
 	"bittern/plugins/plugintest"
 	"bittern/plugins/quantizer"
 )

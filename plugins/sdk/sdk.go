@@ -21,11 +21,11 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"bittern/internal/backendrpc"
+	"bittern/internal/modelrpc"
+	"bittern/internal/quantizerrpc"
+	"bittern/internal/wire"
 	"bittern/plugins/backend"
-	"bittern/plugins/internal/backendrpc"
-	"bittern/plugins/internal/modelrpc"
-	"bittern/plugins/internal/quantizerrpc"
-	"bittern/plugins/internal/wire"
 	"bittern/plugins/model"
 	"bittern/plugins/quantizer"
 )

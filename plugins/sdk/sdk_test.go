@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"bittern/internal/null"
+	"bittern/internal/wire"
 	"bittern/plugins"
-	"bittern/plugins/internal/wire"
-	"bittern/plugins/null"
 	"bittern/plugins/sdk"
 )
 

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/internal/sample"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
-	"bittern/plugins/stepgraph/sample"
 )
 
 // small is a network with every operation but Concat, Normalize and Round, and its weights.

@@ -16,13 +16,13 @@ import (
 	"bittern/accel/backends/asic"
 	"bittern/accel/backends/asichighspeed"
 	"bittern/accel/backends/asiclowpower"
+	"bittern/internal/sample"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
 	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
-	"bittern/plugins/stepgraph/sample"
 )
 
 func TestConformance(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"bittern/accel/kernels/isa"
 	"bittern/accel/kernels/lut"
+	"bittern/internal/sample"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
@@ -21,7 +22,6 @@ import (
 	"bittern/plugins/packed"
 	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
-	"bittern/plugins/stepgraph/sample"
 )
 
 func TestConformance(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"bittern/accel/kernels/isa"
-	"bittern/plugins/stepgraph/sample"
+	"bittern/internal/sample"
 )
 
 // BenchmarkMultiply is the recurrent product of an LSTM step, tables included.

@@ -150,19 +150,10 @@ func (q *coin) Freeze(_ context.Context, draw quantizer.Draw) ([]quantizer.Froze
 
 // curved gives every weight its sign times the mean magnitude, in which those weigh more
 // whose second moment is larger.
-type curved struct{ weights []quantizer.Weight }
+type curved struct{ quantizer.Base }
 
 func (*curved) Describe(context.Context) (plugins.Description, error) {
 	return description(plugins.KindQuantizer, "curved", nil, quantizer.TraitSecondMoments)
-}
-
-func (*curved) Plan(context.Context, plugins.Values, []quantizer.Shape) ([]quantizer.State, error) {
-	return nil, nil
-}
-
-func (q *curved) Open(_ context.Context, _ plugins.Values, weights []quantizer.Weight) error {
-	q.weights = weights
-	return nil
 }
 
 // CurvedLevel is the magnitude that the quantizer curved gives all weights of a matrix.
@@ -177,7 +168,7 @@ func CurvedLevel(latent, moment2 []float32) float32 {
 }
 
 func (q *curved) Quantize(context.Context, quantizer.Draw) error {
-	for _, w := range q.weights {
+	for _, w := range q.Weights {
 		level := CurvedLevel(w.Latent, w.Moment2)
 		for i, v := range w.Latent {
 			w.Quantized[i] = float32(math.Copysign(float64(level), float64(v)))
@@ -186,13 +177,9 @@ func (q *curved) Quantize(context.Context, quantizer.Draw) error {
 	return nil
 }
 
-func (*curved) Initialise(context.Context) error                   { return nil }
-func (*curved) Backward(context.Context, quantizer.Backward) error { return nil }
-func (*curved) Project(context.Context) error                      { return nil }
-
 func (q *curved) Freeze(context.Context, quantizer.Draw) ([]quantizer.Frozen, error) {
 	var frozen []quantizer.Frozen
-	for _, w := range q.weights {
+	for _, w := range q.Weights {
 		level := CurvedLevel(w.Latent, w.Moment2)
 		p := quantizer.Plane{Bits: 1, Levels: []float32{-1, 1}, Scales: []float32{level}, Codes: make([]uint16, len(w.Latent))}
 		for i, v := range w.Latent {

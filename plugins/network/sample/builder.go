@@ -5,9 +5,9 @@ import (
 	"math"
 	"math/rand/v2"
 
+	graphs "bittern/internal/sample"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
-	graphs "bittern/plugins/stepgraph/sample"
 )
 
 var (

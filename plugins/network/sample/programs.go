@@ -1,9 +1,9 @@
 package sample
 
 import (
+	graphs "bittern/internal/sample"
 	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
-	graphs "bittern/plugins/stepgraph/sample"
 )
 
 // stream is the one of programs that have one.

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	graphs "bittern/internal/sample"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
-	graphs "bittern/plugins/stepgraph/sample"
 )
 
 // Program is a network with its weights, and how a test runs it. Sizes are odd, so

@@ -12,13 +12,13 @@ import (
 	"bittern/accel/backends/asichighspeed"
 	"bittern/accel/backends/asiclowpower"
 	"bittern/accel/backends/cpu"
+	graphs "bittern/internal/sample"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	networks "bittern/plugins/network/sample"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
-	graphs "bittern/plugins/stepgraph/sample"
 )
 
 // backends run programs through this package, with how far their logits may be from

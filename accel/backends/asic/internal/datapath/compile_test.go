@@ -6,9 +6,9 @@ import (
 	"slices"
 	"testing"
 
+	"bittern/internal/sample"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
-	"bittern/plugins/stepgraph/sample"
 )
 
 func fullPrecision(t *testing.T, values []float32, rows, cols int) packed.Matrix {

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/internal/sample"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
-	"bittern/plugins/stepgraph/sample"
 )
 
 // compiled is a program with its only graph.

@@ -8,12 +8,12 @@ import (
 	"slices"
 	"testing"
 
+	"bittern/internal/sample"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	networks "bittern/plugins/network/sample"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
-	"bittern/plugins/stepgraph/sample"
 )
 
 // A graph that is scanned forward gives the very bits that it gave when a program was

@@ -1,0 +1,208 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"slices"
+
+	"bittern/internal/checked"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/network/sample"
+)
+
+// Backend returns the checks of a backend, once for each set of options; nil are its
+// defaults. It deploys every program of package network/sample.
+func Backend(way Way[backend.Backend], options []plugins.Values) []*Group {
+	return backendContract.groups(way, options)
+}
+
+var backendContract = contract[backend.Backend]{
+	kind:   plugins.KindBackend,
+	traits: []string{backend.TraitTimed},
+	wrap:   checked.Backend,
+	configure: func(ctx context.Context, b backend.Backend, options plugins.Values) error {
+		program := sample.Programs()[0]
+		_, err := b.Deploy(ctx, backend.Deploy{Options: options, Network: program.Network, Weights: program.Weights})
+		return err
+	},
+	checks: func(all *pool[backend.Backend], options plugins.Values) []Check {
+		checks := []Check{{Name: "options have an effect", run: func(r *recorder) { checkOptionEffects(r, all, options) }}}
+		for _, program := range sample.Programs() {
+			for _, c := range backendChecks {
+				if c.where != nil && !c.where(program) {
+					continue
+				}
+				checks = append(checks, Check{Of: program.Name, Name: c.name, run: func(r *recorder) {
+					c.run(r, deploy(r, all, options, program))
+				}})
+			}
+		}
+		return checks
+	},
+}
+
+// backendChecks begin with those that need no Execute, which a machine that only
+// costs refuses.
+var backendChecks = []struct {
+	name  string
+	where func(sample.Program) bool // nil: of every program
+	run   func(*recorder, *machine)
+}{
+	{"Deploy without a weight", nil, checkIncomplete},
+	{"Cost", nil, checkCost},
+	{"Cost's memory", nil, checkMemory},
+	{"Cost of a longer sequence", nil, checkLongerCosts},
+	{"Cost of no steps", nil, checkNoSteps},
+	{"Execute repeats", nil, checkExecuteRepeats},
+	{"Execute scores its outputs", nil, checkScore},
+	{"Execute against exact arithmetic", nil, checkReference},
+	{"sequences stand alone", nil, checkSequencesAlone},
+	{"lengths", func(p sample.Program) bool { return hasLengths(p.Shape(1)) }, checkExecuteLengths},
+	{"state is carried", func(p sample.Program) bool { return p.Carried }, checkCarried},
+	{"batches that do not fit", nil, checkRefusedBatches},
+}
+
+// machine is a backend with a program deployed.
+type machine struct {
+	backend.Backend
+	program  sample.Program
+	request  backend.Deploy
+	deployed backend.Deployed
+}
+
+// deploy deploys a program, in place of the one before. One that the backend does not
+// serve ends the check.
+func deploy(r *recorder, all *pool[backend.Backend], options plugins.Values, program sample.Program) *machine {
+	m := &machine{
+		Backend: all.open(r, 0).plugin, program: program,
+		request: backend.Deploy{Options: options, Network: program.Network, Weights: program.Weights},
+	}
+	var err error
+	m.deployed, err = m.Deploy(r.ctx, m.request)
+	r.served("Deploy", err)
+	return m
+}
+
+// served ends the check where a call returned an error: as refused where it says that
+// the request is not served, and why.
+func (r *recorder) served(call string, err error) {
+	refusal, ok := errors.AsType[*backend.ErrUnsupported](err)
+	if !ok {
+		r.must(call, err)
+		return
+	}
+	if refusal.Reason == "" {
+		r.saw("%s is not supported, but no reason is given", call).want("a reason")
+	}
+	r.refuse(refusal.Reason)
+}
+
+func checkIncomplete(r *recorder, m *machine) {
+	incomplete := m.request
+	incomplete.Weights = maps.Clone(incomplete.Weights)
+	delete(incomplete.Weights, slices.Sorted(maps.Keys(incomplete.Weights))[0])
+	if _, err := m.Deploy(r.ctx, incomplete); err == nil {
+		r.saw("Deploy of a network that lacks a weight: no error").want("it refused")
+	}
+}
+
+// cost skips the check where the machine does not cost.
+func (m *machine) cost(r *recorder, steps map[string]int) backend.Cost {
+	cost, err := m.Cost(r.ctx, backend.CostRequest{Steps: steps})
+	if refusal, ok := errors.AsType[*backend.ErrUnsupported](err); ok && refusal.Reason != "" {
+		r.skip("%s", refusal.Reason)
+	}
+	r.served("Cost", err)
+	return cost
+}
+
+// checkCost sees that each quantity is there or missing for a reason, and that
+// substitutions name what is substituted. That quantities
+// are finite and not negative is checked on the way (package checked).
+func checkCost(r *recorder, m *machine) {
+	cost := m.cost(r, m.program.Steps)
+	quantities := []struct {
+		name  string
+		given bool
+	}{
+		{"cycles", cost.Cycles != nil}, {"seconds", cost.Seconds != nil}, {"energy", len(cost.Energy) > 0},
+		{"area", cost.Area != nil}, {"memory", len(cost.Memory) > 0},
+	}
+	known := map[string]bool{}
+	for _, q := range quantities {
+		known[q.name] = true
+		if reason := cost.Missing[q.name]; q.given == (reason != "") {
+			r.saw("Cost: %s given: %t, reason for missing: %q", q.name, q.given, reason).want("one of the two")
+		}
+	}
+	for quantity := range cost.Missing {
+		if !known[quantity] {
+			r.saw("Cost: Missing names %q", quantity).want("one of cycles, seconds, energy, area and memory")
+		}
+	}
+	if cost.Measured && cost.N < 1 {
+		r.saw("Cost: Measured with N = %d", cost.N).want("the number of timed sequences")
+	}
+	if cost.Measured && cost.Seconds != nil && (cost.SecondsLow == nil || cost.SecondsHigh == nil) {
+		r.saw("Cost: Measured without the quartiles of Seconds").want("SecondsLow and SecondsHigh")
+	}
+	m.checkSubstitutions(r, cost.Substitutions)
+	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "memory": cost.Memory} {
+		if slices.ContainsFunc(parts, func(p backend.Part) bool { return p.Name == "" }) {
+			r.saw("Cost: a part of the %s has no name: %v", name, parts).want("a name for each part")
+		}
+	}
+}
+
+func checkNoSteps(r *recorder, m *machine) {
+	m.cost(r, m.program.Steps)
+	if _, err := m.Cost(r.ctx, backend.CostRequest{}); err == nil {
+		r.saw("Cost of a sequence without steps: no error").want("it refused")
+	}
+}
+
+func (m *machine) checkSubstitutions(r *recorder, substitutions []backend.Substitution) {
+	for _, s := range substitutions {
+		weight, deployed := m.program.Weights[s.Weight]
+		if !deployed || s.From != weight.Format() || s.To == "" || s.To == s.From || s.Reason == "" {
+			r.saw("Cost: substitution %+v", s).want("a deployed weight, what it was deployed as, another thing that it is on this machine, and the reason")
+		}
+	}
+}
+
+// checkLongerCosts sees that modelled figures of a sequence of twice the steps are
+// larger: Cost is of one whole sequence.
+func checkLongerCosts(r *recorder, m *machine) {
+	cost := m.cost(r, m.program.Steps)
+	steps := map[string]int{}
+	for stream, n := range m.program.Steps {
+		steps[stream] = 2 * n
+	}
+	longer := m.cost(r, steps)
+	if cost.Cycles != nil && *cost.Cycles > 0 && (longer.Cycles == nil || *longer.Cycles <= *cost.Cycles) {
+		r.saw("Cost: the cycles of a sequence of twice the steps are no more than %v", *cost.Cycles).want("those of the whole sequence")
+	}
+	if before, after := total(cost.Energy), total(longer.Energy); before > 0 && after <= before {
+		r.saw("Cost: the energy of a sequence of twice the steps is %v J", after).want("more than %v J: that of the whole sequence", before)
+	}
+}
+
+func total(parts []backend.Part) float64 {
+	sum := 0.0
+	for _, p := range parts {
+		sum += p.Value
+	}
+	return sum
+}
+
+// rms is the root of the mean square.
+func rms(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v * v
+	}
+	return math.Sqrt(sum / float64(max(len(values), 1)))
+}

@@ -1,0 +1,219 @@
+// Package conformance holds a plugin against the contract. Authors call it through
+// package plugintest in a test, and users as `bittern plugins test`.
+//
+// A [Check] is one demand of the contract. Checks come in a [Group], whose checks run
+// one after the other, since they may share plugins: to start a process takes longer
+// than most checks. A check ends at the first thing that is wrong, and its [Result]
+// says what was expected and what was seen. A plugin that panics or hangs fails the
+// check that is under way, and the next one gets a fresh plugin. What cannot be
+// survived is a plugin in this process that ends it, or that panics in a goroutine of
+// its own.
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"bittern/internal/wire"
+)
+
+// Outcome says how a check ended.
+type Outcome string
+
+// The outcomes of a check. Skipped are checks of what a plugin has not, such as
+// the backward pass of a quantizer without one. Refused are what a plugin says it does
+// not serve, which it may: the checks of that end there.
+const (
+	Passed  Outcome = "passed"
+	Failed  Outcome = "failed"
+	Skipped Outcome = "skipped"
+	Refused Outcome = "refused"
+)
+
+// Result is what became of a check.
+type Result struct {
+	Check    string  `json:"check"` // its group, what it is about, its name
+	Outcome  Outcome `json:"outcome"`
+	Expected string  `json:"expected,omitempty"` // of a check that failed
+	Seen     string  `json:"seen,omitempty"`     // what was wrong, or the reason of another outcome
+}
+
+// Limit is how long a check may take: a hundred times what one of a small plugin does.
+const Limit = 2 * time.Minute
+
+// grace is how long a check may take to end after its time is up.
+const grace = 2 * time.Second
+
+// Check is one demand of the contract.
+type Check struct {
+	Of   string // the task or program that it is about; empty where it is about none
+	Name string
+	run  func(*recorder)
+}
+
+// Group is checks that run one after the other.
+type Group struct {
+	Name   string
+	Checks []Check
+
+	separate bool
+	limit    time.Duration
+	shared   interface { // the plugins that the checks share
+		close() error
+		abandon() // leaves them as they are, and is not to hand them out again
+	}
+}
+
+// Run runs a check of the group. It returns an error only where ctx has ended.
+func (g *Group) Run(ctx context.Context, check Check) (Result, error) {
+	name := strings.Join(slices.DeleteFunc([]string{g.Name, check.Of, check.Name}, func(part string) bool { return part == "" }), "/")
+	limited, cancel := context.WithTimeout(ctx, g.limit)
+	defer cancel()
+	r := &recorder{ctx: limited}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer r.recoverPanic()
+		check.run(r)
+		r.end(Passed, "", "")
+	}()
+	select {
+	case <-done:
+	case <-limited.Done():
+		// A call to another process ends with the context, one in this process need not.
+		if ctx.Err() == nil {
+			r.end(Failed, "the end of the check within "+g.limit.String(), "the plugin hangs: no answer within "+g.limit.String())
+		}
+		select {
+		case <-done:
+		case <-time.After(grace):
+		}
+		if !g.separate {
+			g.shared.abandon() // what the plugin may still write to has to stay
+		}
+	}
+	if ctx.Err() != nil {
+		return Result{}, context.Cause(ctx)
+	}
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	result := r.result
+	result.Check = name
+	if result.Outcome == "" {
+		result.Outcome, result.Expected, result.Seen = Failed, "the check to come to its end", "the plugin ended the goroutine that called it"
+	}
+	if result.Outcome == Failed {
+		if err := g.shared.close(); err != nil {
+			result.Seen += "; then: " + err.Error()
+		}
+	}
+	return result, nil
+}
+
+// Close ends the plugins that the checks shared.
+func (g *Group) Close() error { return g.shared.close() }
+
+// RunAll runs the checks of all groups and hands each result on. Where a task or a
+// program is refused, it leaves out the checks of it that follow.
+func RunAll(ctx context.Context, groups []*Group, report func(Result)) (err error) {
+	for _, g := range groups {
+		if err := g.runAll(ctx, report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Group) runAll(ctx context.Context, report func(Result)) (err error) {
+	defer func() { err = errors.Join(err, g.Close()) }()
+	refused := map[string]bool{}
+	for _, check := range g.Checks {
+		if refused[check.Of] {
+			continue
+		}
+		result, err := g.Run(ctx, check)
+		if err != nil {
+			return err
+		}
+		refused[check.Of] = check.Of != "" && result.Outcome == Refused
+		report(result)
+	}
+	return nil
+}
+
+// recorder is what a check reports to. The first report ends the check.
+type recorder struct {
+	ctx    context.Context
+	mutex  sync.Mutex
+	result Result
+}
+
+// end records an outcome where there is none yet.
+func (r *recorder) end(outcome Outcome, expected, seen string) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if r.result.Outcome == "" {
+		r.result = Result{Outcome: outcome, Expected: expected, Seen: seen}
+	}
+}
+
+// saw begins the report of a failure: what was seen. It counts with want only.
+func (r *recorder) saw(format string, args ...any) failure {
+	return failure{r, fmt.Sprintf(format, args...)}
+}
+
+type failure struct {
+	r    *recorder
+	seen string
+}
+
+// want says what was expected and ends the check as failed.
+func (f failure) want(format string, args ...any) {
+	f.r.end(Failed, fmt.Sprintf(format, args...), f.seen)
+	runtime.Goexit()
+}
+
+// crashed is the error of a call during which the plugin's process ended; see host.Failure.
+type crashed interface {
+	error
+	LastWords() string // the end of what the process wrote to stderr
+}
+
+// must ends the check as failed where a call to the plugin returned an error.
+func (r *recorder) must(call string, err error) {
+	if err == nil {
+		return
+	}
+	words := ""
+	if crash, ok := errors.AsType[crashed](err); ok && crash.LastWords() != "" {
+		words = "; its last words: " + crash.LastWords()
+	}
+	r.saw("%s: %v%s", call, err, words).want("no error")
+}
+
+// skip ends the check: the plugin has not what it is about.
+func (r *recorder) skip(format string, args ...any) {
+	r.end(Skipped, "", fmt.Sprintf(format, args...))
+	runtime.Goexit()
+}
+
+// refuse ends the check: the plugin does not serve what it is about.
+func (r *recorder) refuse(reason string) {
+	r.end(Refused, "", reason)
+	runtime.Goexit()
+}
+
+// recoverPanic makes a panic of the plugin a failure that says where it was.
+func (r *recorder) recoverPanic() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	r.end(Failed, "no panic", wire.PanicWords(cause))
+}

@@ -1,0 +1,150 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"bittern/internal/arena"
+	"bittern/internal/checked"
+	"bittern/plugins"
+)
+
+// Way is one way to reach the plugin under test.
+type Way[P any] struct {
+	Name string
+	// Open returns a fresh plugin whose tensors lie in the arena, and what ends it.
+	Open func(ctx context.Context, shared *arena.Arena) (P, io.Closer, error)
+	// Separate says that Open starts a process, which can be ended whatever it does.
+	Separate bool
+}
+
+// describer is what all kinds have in common.
+type describer interface {
+	Describe(ctx context.Context) (plugins.Description, error)
+}
+
+// contract is what plugins of one kind are held against.
+type contract[P describer] struct {
+	kind   plugins.Kind
+	traits []string // that the kind knows
+	// wrap checks a plugin's answers as the host would.
+	wrap func(P, checked.Judge) P
+	// configure makes the first call that hands a plugin options.
+	configure func(ctx context.Context, plugin P, options plugins.Values) error
+	// checks are those of a plugin with some options.
+	checks func(all *pool[P], options plugins.Values) []Check
+}
+
+// groups are one of what all kinds have in common, and one for each set of options.
+func (c contract[P]) groups(way Way[P], optionSets []plugins.Values) []*Group {
+	group := func(name string, checks func(*pool[P]) []Check) *Group {
+		shared := &pool[P]{contract: c, way: way}
+		return &Group{Name: name, Checks: checks(shared), separate: way.Separate, limit: Limit, shared: shared}
+	}
+	groups := []*Group{group("all options", func(all *pool[P]) []Check {
+		return []Check{
+			{Name: "Describe", run: func(r *recorder) { checkDescription(r, c.kind, c.traits, all.open(r, 0).description) }},
+			{Name: "option bounds", run: func(r *recorder) {
+				o := all.open(r, 0)
+				checkRefusals(r, o.description.Options, func(ctx context.Context, options plugins.Values) error {
+					return c.configure(ctx, o.plugin, options)
+				})
+			}},
+		}
+	})}
+	for _, options := range optionSets {
+		groups = append(groups, group(optionsName(options), func(all *pool[P]) []Check { return c.checks(all, options) }))
+	}
+	return groups
+}
+
+func optionsName(options plugins.Values) string {
+	if len(options) == 0 {
+		return "default options"
+	}
+	var list []string
+	for name, value := range options {
+		list = append(list, name+"="+value)
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
+}
+
+// pool is the plugins that the checks of a group share: number 0 is the one under
+// test, the others are for what it is compared with. Each has an arena of its own.
+type pool[P describer] struct {
+	contract contract[P]
+	way      Way[P]
+	mutex    sync.Mutex
+	opened   map[int]opened[P]
+	closers  []func() error
+}
+
+// opened is a plugin that serves one session after another.
+type opened[P any] struct {
+	plugin      P
+	bare        P // without the checks of package checked
+	description plugins.Description
+	shared      *arena.Arena
+}
+
+// open returns the plugin of a number, which it starts where there is none.
+func (p *pool[P]) open(r *recorder, number int) opened[P] {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if o, ok := p.opened[number]; ok {
+		return o
+	}
+	var o opened[P]
+	var err error
+	o.shared, err = arena.Create("", 0)
+	r.must("create an arena", err)
+	p.closers = append(p.closers, o.shared.Close)
+	var closer io.Closer
+	o.bare, closer, err = p.way.Open(r.ctx, o.shared)
+	r.must("start the plugin", err)
+	p.closers = append(p.closers, closer.Close)
+	o.description, err = o.bare.Describe(r.ctx)
+	r.must("Describe", err)
+	o.plugin = p.contract.wrap(o.bare, checked.Judge{
+		Owner: plugins.ID{Kind: p.contract.kind, Name: o.description.Name}.String(), Options: o.description.Options, Traits: o.description.Traits,
+		Nonsense: func(call, detail string) error { return &nonsense{call + ": " + detail} },
+	})
+	if p.opened == nil {
+		p.opened = map[int]opened[P]{}
+	}
+	p.opened[number] = o
+	return o
+}
+
+func (p *pool[P]) close() error {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	var errs []error
+	for _, closing := range slices.Backward(p.closers) {
+		errs = append(errs, closing())
+	}
+	p.opened, p.closers = nil, nil
+	return errors.Join(errs...)
+}
+
+func (p *pool[P]) abandon() {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.opened, p.closers = nil, nil
+}
+
+// nonsense is an answer that the host would refuse.
+type nonsense struct{ detail string }
+
+func (n *nonsense) Error() string { return n.detail }
+
+func allocate[T arena.Element](r *recorder, shared *arena.Arena, shape ...int) []T {
+	slice, err := arena.Make[T](shared, shape...)
+	r.must("allocate a tensor", err)
+	return slice
+}

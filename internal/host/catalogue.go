@@ -1,0 +1,316 @@
+// Package host is what the harness calls: it finds plugins, starts each in a
+// process of its own, checks what it says of itself, and supervises every call.
+//
+// A call fails in one of three ways, told apart by errors.As: *plugins.Problem
+// is a mistake the user can mend, *backend.ErrUnsupported a request the backend
+// does not claim to serve, *[Failure] a plugin that crashed, hung, reported a
+// fault or answered nonsense. Anything else is a fault of the host, or the end
+// of the caller's context.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"bittern/internal/arena"
+	"bittern/internal/checked"
+	"bittern/plugins"
+)
+
+// prefix is how the names of plugin executables begin; kind and name follow,
+// set off by hyphens.
+const prefix = "bittern-"
+
+// Catalogue knows the plugins at hand: those built into this executable, and
+// executables named bittern-<kind>-<name> in the plugin folder and, where that is
+// asked for, on PATH.
+//
+// External plugins are trusted code: they run with all rights of the user who
+// starts them. What a Catalogue sees to is that nothing runs which was not asked
+// for: List and Find start nothing, and a checksum is that of what is started.
+type Catalogue struct {
+	builtins []plugins.ID
+	folder   string   // may be empty
+	path     []string // the folders of PATH, where they are searched
+	self     string
+	describe DescribeBuiltin // may be nil
+}
+
+// DescribeBuiltin returns what a built-in plugin says of itself.
+type DescribeBuiltin func(context.Context, plugins.ID) (plugins.Description, error)
+
+// DescribeInProcess lets Describe ask built-ins in this process, by a function that
+// knows all of them, in place of starting each.
+func (c *Catalogue) DescribeInProcess(describe DescribeBuiltin) { c.describe = describe }
+
+// NewCatalogue makes a catalogue of the given built-ins, which this executable
+// serves when it is run with the arguments "plugin <kind>/<name>", and of the
+// executables in a folder (none where it is empty). A folder that cannot be read
+// is a *plugins.Problem. NewCatalogue removes the arenas and sockets that killed
+// runs have left behind.
+func NewCatalogue(builtins []plugins.ID, folder string) (*Catalogue, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the plugins built into this executable: %w", err)
+	}
+	arena.Sweep("")
+	sweepSockets(os.TempDir())
+	if folder != "" {
+		_, err := os.ReadDir(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, plugins.Problemf("the plugin folder %s does not exist; make it, or name the one that holds your plugins", folder)
+		}
+		if err != nil {
+			return nil, plugins.Problemf("the plugin folder %s cannot be read (%v); name a folder that holds your plugins", folder, reason(err))
+		}
+	}
+	return &Catalogue{builtins: slices.Clone(builtins), folder: folder, self: self}, nil
+}
+
+// SearchPath adds the executables on PATH to the catalogue.
+func (c *Catalogue) SearchPath() { c.path = filepath.SplitList(os.Getenv("PATH")) }
+
+// Entry is one plugin that could be started.
+type Entry struct {
+	plugins.ID
+	Path    string `json:"path"` // the executable that serves it
+	Builtin bool   `json:"builtin"`
+	// HiddenBy is the path of the plugin of the same kind and name that is
+	// taken in place of this one: built-ins come first, then the plugin
+	// folder, then PATH in its order.
+	HiddenBy string `json:"hidden_by,omitempty"`
+	// Problem says why the plugin could not be started all the same.
+	Problem string `json:"problem,omitempty"`
+}
+
+func (e Entry) args() []string {
+	if e.Builtin {
+		return []string{"plugin", e.ID.String()}
+	}
+	return nil
+}
+
+// List returns all plugins, sorted by kind and name, hidden ones after those
+// that hide them. It starts none of them.
+func (c *Catalogue) List() ([]Entry, error) {
+	var entries []Entry
+	for _, id := range c.builtins {
+		entries = append(entries, Entry{ID: id, Path: c.self, Builtin: true})
+	}
+	if c.folder != "" {
+		external, err := scan(c.folder)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, external...)
+	}
+	for _, folder := range c.path {
+		external, err := scan(folder)
+		if err != nil {
+			return nil, err
+		}
+		// As in a shell, what is no executable does not count on PATH.
+		entries = append(entries, slices.DeleteFunc(external, func(e Entry) bool { return e.Problem != "" })...)
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int {
+		if order := slices.Index(plugins.Kinds, a.Kind) - slices.Index(plugins.Kinds, b.Kind); order != 0 {
+			return order
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	for i := 1; i < len(entries); i++ {
+		if first := entries[i-1]; first.ID == entries[i].ID {
+			entries[i].HiddenBy = first.Path
+			if first.HiddenBy != "" {
+				entries[i].HiddenBy = first.HiddenBy
+			}
+		}
+	}
+	// A folder may stand on PATH twice, or be the plugin folder too.
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.HiddenBy != "" && !e.Builtin && e.HiddenBy == e.Path })
+	return entries, nil
+}
+
+// scan finds the plugins in a folder. A folder that is missing or closed to the
+// user holds none.
+func scan(folder string) ([]Entry, error) {
+	files, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
+	if err != nil && len(files) == 0 {
+		// PATH may name anything, a file for instance.
+		if info, statErr := os.Stat(folder); statErr == nil && !info.IsDir() {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("look for plugins in %s: %w", folder, err)
+	}
+	var entries []Entry
+	for _, file := range files {
+		id, ok := parse(file.Name())
+		if !ok {
+			continue
+		}
+		path, err := filepath.Abs(filepath.Join(folder, file.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("look for plugins in %s: %w", folder, err)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.IsDir() {
+			continue
+		}
+		entry := Entry{ID: id, Path: path}
+		if !isExecutable(info) {
+			entry.Problem = notExecutable
+		}
+		entries = append(entries, entry)
+	}
+	return entries, nil
+}
+
+// parse reads kind and name from the name of an executable.
+func parse(file string) (plugins.ID, bool) {
+	if runtime.GOOS == "windows" {
+		file = strings.TrimSuffix(file, ".exe")
+	}
+	rest, ok := strings.CutPrefix(file, prefix)
+	if !ok {
+		return plugins.ID{}, false
+	}
+	kind, name, _ := strings.Cut(rest, "-")
+	id := plugins.ID{Kind: plugins.Kind(kind), Name: name}
+	return id, name != "" && slices.Contains(plugins.Kinds, id.Kind)
+}
+
+const notExecutable = "the file is not executable; allow it with chmod +x, or give it another name"
+
+func isExecutable(info fs.FileInfo) bool {
+	if runtime.GOOS == "windows" {
+		return strings.EqualFold(filepath.Ext(info.Name()), ".exe")
+	}
+	return info.Mode()&0o111 != 0
+}
+
+// Find returns the plugin of a kind and name. An unknown one is a
+// *plugins.Problem with the nearest name.
+func (c *Catalogue) Find(id plugins.ID) (Entry, error) {
+	entries, err := c.List()
+	if err != nil {
+		return Entry{}, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.ID == id {
+			if e.Problem != "" {
+				return Entry{}, plugins.Problemf("%s (%s) cannot be started: %s", id, e.Path, e.Problem)
+			}
+			return e, nil
+		}
+		if e.Kind == id.Kind && e.HiddenBy == "" {
+			names = append(names, e.Name)
+		}
+	}
+	if !slices.Contains(plugins.Kinds, id.Kind) {
+		return Entry{}, plugins.Problemf("there is no kind of plugin %q; the kinds are %s, %s and %s", id.Kind, plugins.Kinds[0], plugins.Kinds[1], plugins.Kinds[2])
+	}
+	if len(names) == 0 {
+		return Entry{}, plugins.Problemf("there is no %s at all; put an executable named %s%s-%s into a folder and name that with --plugins", id.Kind, prefix, id.Kind, id.Name)
+	}
+	return Entry{}, plugins.Problemf("there is no %s named %q%s; there are %s", id.Kind, id.Name, plugins.DidYouMean(id.Name, names), strings.Join(names, ", "))
+}
+
+// Checksum returns the SHA-256 of the executable that serves a plugin, in
+// hexadecimal, and whether that is this very executable. It starts nothing. Given
+// as Settings.SHA256, it makes sure that what is started later is the same.
+func (c *Catalogue) Checksum(ctx context.Context, id plugins.ID) (sum string, builtin bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", false, context.Cause(ctx)
+	}
+	entry, err := c.Find(id)
+	if err != nil {
+		return "", false, err
+	}
+	if entry.Builtin {
+		sum, err = ownChecksum()
+		return sum, true, err
+	}
+	file, err := openExecutable(entry, "")
+	if err != nil {
+		return "", false, err
+	}
+	return file.sum, false, file.close()
+}
+
+// Describe starts a plugin, asks it what it is, and ends it; a built-in may be asked in
+// this process instead, see [Catalogue.DescribeInProcess]. A plugin that fails in that
+// is of no use for anything, which is the user's to mend: a *plugins.Problem with the
+// plugin's last words.
+func (c *Catalogue) Describe(ctx context.Context, id plugins.ID, settings Settings) (plugins.Description, error) {
+	if c.describe != nil && settings.SHA256 == "" {
+		entry, err := c.Find(id)
+		if err != nil {
+			return plugins.Description{}, err
+		}
+		if entry.Builtin {
+			return c.describeBuiltin(ctx, id, settings)
+		}
+	}
+	process, err := c.open(ctx, id, settings)
+	if failure, ok := errors.AsType[*Failure](err); ok {
+		said := ""
+		if words := lastWords(failure.Stderr); words != "" && failure.Call != startCall { // which has them already
+			said = "; its last words: " + words
+		}
+		return plugins.Description{}, plugins.Problemf("%s cannot describe itself (%s%s); mend it or do without it", id, failure, said)
+	}
+	if err != nil {
+		return plugins.Description{}, err
+	}
+	return process.Description(), process.Close()
+}
+
+func (c *Catalogue) describeBuiltin(ctx context.Context, id plugins.ID, settings Settings) (plugins.Description, error) {
+	if err := settings.Limits.check(id); err != nil {
+		return plugins.Description{}, err
+	}
+	description, err := c.describe(ctx, id)
+	if err == nil {
+		err = checked.Description(description)
+	}
+	if err != nil {
+		return plugins.Description{}, fmt.Errorf("describe %s: %w", id, err)
+	}
+	return description, nil
+}
+
+func (c *Catalogue) open(ctx context.Context, id plugins.ID, settings Settings) (*Process, error) {
+	switch id.Kind {
+	case plugins.KindQuantizer:
+		p, err := c.Quantizer(ctx, id.Name, settings)
+		if err != nil {
+			return nil, err
+		}
+		return p.Process, nil
+	case plugins.KindModel:
+		p, err := c.Model(ctx, id.Name, settings)
+		if err != nil {
+			return nil, err
+		}
+		return p.Process, nil
+	case plugins.KindBackend:
+		p, err := c.Backend(ctx, id.Name, settings)
+		if err != nil {
+			return nil, err
+		}
+		return p.Process, nil
+	}
+	_, err := c.Find(id)
+	return nil, err
+}

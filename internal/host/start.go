@@ -1,0 +1,211 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+
+	"bittern/internal/arena"
+	"bittern/internal/checked"
+	"bittern/internal/wire"
+	"bittern/plugins"
+)
+
+const (
+	// startDeadline is for loading the executable and making two
+	// certificates, on a machine that is busy with something else.
+	startDeadline = time.Minute
+	// describeDeadline is for a call that does no work.
+	describeDeadline = 20 * time.Second
+	// startCall stands for a call in Failures from before the first.
+	startCall = "start"
+)
+
+// start runs an executable. What it is, describe asks.
+func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err error) {
+	if err := settings.Limits.check(entry.ID); err != nil {
+		return nil, err
+	}
+	file, err := openExecutable(entry, settings.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.close()) }()
+	folder, err := arenaFolder(settings.Arena)
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{id: entry.ID, path: entry.Path, deadline: settings.Deadline, arena: settings.Arena, log: io.Discard, tail: &tail{}}
+	if p.deadline == 0 {
+		p.deadline = DefaultDeadline
+	}
+	if p.sockets, err = newSocketFolder(); err != nil {
+		return nil, err
+	}
+	stderr := io.Writer(p.tail)
+	if settings.Stderr != nil {
+		stderr, p.log = io.MultiWriter(p.tail, settings.Stderr), settings.Stderr
+	}
+	p.client = plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig:  wire.Handshake,
+		Plugins:          plugin.PluginSet{wire.Service: &wire.Plugin{}},
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		AutoMTLS:         true,
+		StartTimeout:     startDeadline,
+		Stderr:           stderr,
+		SyncStdout:       stderr,
+		SyncStderr:       stderr,
+		Logger:           hclog.NewNullLogger(),
+		SkipHostEnv:      true, // Entry.environment chooses
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.sockets.path},
+		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
+			cmd := file.command()
+			cmd.Env = slices.Concat(entry.environment(settings.Environment), spec.Env, []string{
+				arena.FolderVariable + "=" + folder,
+				// Not go-plugin's own folder in ours: addresses of sockets are short.
+				plugin.EnvUnixSocketDir + "=" + p.sockets.path,
+			})
+			var err error
+			p.runner, err = newProcessRunner(ctx, cmd, settings.Limits, p.sockets)
+			return p.runner, err
+		},
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
+			grpc.WithChainUnaryInterceptor(p.call, wire.ClientErrors),
+			// The socket's name is gone by the time an idle connection would be
+			// opened anew.
+			grpc.WithIdleTimeout(0),
+		},
+	})
+	err = p.connect(ctx, entry)
+	if changed := file.check(); changed != nil {
+		err = changed // and no wonder if half a file could not be started
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	p.runner.keep()
+	return p, nil
+}
+
+// arenaFolder is where a plugin puts the tensors of its answers.
+func arenaFolder(a *arena.Arena) (string, error) {
+	if a != nil {
+		return a.Folder(), nil
+	}
+	return arena.Folder()
+}
+
+func (p *Process) connect(ctx context.Context, entry Entry) error {
+	began := time.Now()
+	protocol, err := p.client.Client()
+	if err != nil {
+		return p.startFailure(ctx, entry, time.Since(began), err)
+	}
+	raw, err := protocol.Dispense(wire.Service)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", p.id, err)
+	}
+	p.conn = raw.(grpc.ClientConnInterface)
+	return nil
+}
+
+// startFailure says what to do about a plugin that did not come up.
+func (p *Process) startFailure(ctx context.Context, entry Entry, took time.Duration, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("start %s: %w", p.id, context.Cause(ctx))
+	}
+	if p.runner == nil {
+		return fmt.Errorf("start %s: %w", p.id, err)
+	}
+	if p.runner.cmd.Process == nil {
+		return plugins.Problemf("cannot start %s (%v); check that %s is an executable for this machine", p.id, reason(err), entry.Path)
+	}
+	if took >= startDeadline {
+		p.kill()
+		return p.failure(startCall, Deadline, fmt.Sprintf("no handshake within %s", startDeadline))
+	}
+	version, shookHands := p.runner.printed.version()
+	switch {
+	case shookHands && version != strconv.Itoa(plugins.APIVersion):
+		return plugins.Problemf("%s (%s) speaks version %s of the plugin contract, this bittern version %d; rebuild the plugin against this bittern or install the bittern it was built for",
+			p.id, entry.Path, version, plugins.APIVersion)
+	case shookHands:
+		return p.failure(startCall, Fault, err.Error())
+	case p.runner.printed.String() != "":
+		return plugins.Problemf("%s (%s) is no bittern plugin: it printed %q in place of the handshake; serve it with bittern/plugins/sdk, and print nothing before that",
+			p.id, entry.Path, p.runner.printed.String())
+	}
+	if !p.awaitExit() {
+		return p.failure(startCall, Fault, p.withLastWords(err.Error()))
+	}
+	return p.failure(startCall, Crashed, p.withLastWords(p.runner.state()))
+}
+
+// withLastWords adds what the plugin wrote to stderr last, which is all that is
+// known about a plugin that never came up.
+func (p *Process) withLastWords(text string) string {
+	if words := lastWords(p.Stderr()); words != "" {
+		return text + "; its last words: " + words
+	}
+	return text
+}
+
+// lastWords quotes the last three lines that are not empty: the last one of a
+// Python error names it, the ones before say where.
+func lastWords(stderr string) string {
+	const most, longest = 3, 400 // lines and bytes
+	var lines []string
+	for line := range strings.Lines(stderr) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	words := strings.Join(lines[max(0, len(lines)-most):], " / ")
+	if len(words) > longest {
+		words = "…" + words[len(words)-longest:]
+	}
+	return strconv.Quote(words)
+}
+
+// describe asks what the plugin is and refuses what was not asked for.
+func (p *Process) describe(ctx context.Context, describe func(context.Context) (plugins.Description, error)) error {
+	description, err := describe(ctx)
+	if failure, ok := errors.AsType[*Failure](err); ok && failure.unimplemented {
+		return plugins.Problemf("%s (%s) does not serve a %s; rename it bittern-<kind>-<name> after the kind it serves", p.id, p.path, p.id.Kind)
+	}
+	if err != nil {
+		return err
+	}
+	if description.API != plugins.APIVersion {
+		return plugins.Problemf("%s speaks version %d of the plugin contract, this bittern version %d; rebuild the plugin against this bittern or install the bittern it was built for",
+			p.id, description.API, plugins.APIVersion)
+	}
+	if said := (plugins.ID{Kind: description.Kind, Name: description.Name}); said != p.id {
+		return plugins.Problemf("%s (%s) calls itself %s; rename the executable or mend its description", p.id, p.path, said)
+	}
+	if err := checked.Description(description); err != nil {
+		return p.nonsense("Describe", err.Error())
+	}
+	p.description = description
+	// Nothing connects to the socket a second time. Without its folder a
+	// killed host leaves nothing behind in the folder for temporary files.
+	if err := p.sockets.remove(); err != nil {
+		return fmt.Errorf("start %s: %w", p.id, err)
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+//go:build unix
+
+package host_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bittern/internal/host"
+	"bittern/internal/null"
+	"bittern/plugins/quantizer"
+)
+
+// TestStoppedProcess sees that a process which answers nothing at all, not even
+// the request to end, is killed and does not hold up its host.
+func TestStoppedProcess(t *testing.T) {
+	t.Parallel()
+	for name, closing := range map[string]bool{"at a call": false, "at the end": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q, _ := open(t, null.Name, host.Settings{Deadline: 200 * time.Millisecond})
+			if err := unix.Kill(q.Pid(), unix.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			if !closing {
+				// A signal takes effect some time after it is sent: until then calls are
+				// answered.
+				var err error
+				for end := time.Now().Add(10 * time.Second); err == nil && time.Now().Before(end); {
+					err = q.Quantize(t.Context(), quantizer.Draw{})
+				}
+				if failure, ok := errors.AsType[*host.Failure](err); !ok || failure.Reason != host.Deadline {
+					t.Errorf("Quantize = %v, want a failure that says deadline", err)
+				}
+			}
+			closed := make(chan error, 1)
+			go func() { closed <- q.Close() }()
+			select {
+			case err := <-closed:
+				if err != nil {
+					t.Errorf("Close: %v", err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Error("Close has not returned after 20 s")
+			}
+		})
+	}
+}
