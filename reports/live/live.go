@@ -11,6 +11,7 @@ import (
 
 	"bittern/harness/provenance"
 	"bittern/harness/store"
+	"bittern/reports"
 )
 
 // Phase says what is happening to an experiment.
@@ -39,6 +40,8 @@ type Experiment struct {
 	Phase   Phase
 	Reason  string // of a failure or a stop, or why the steps cannot be read
 	Trained bool   // all but the deployments is done
+	// Finished is when the training ended, as done, failed or stopped.
+	Finished time.Time
 
 	Step  uint64   // training steps done
 	Steps uint64   // planned, if nothing stops the training early; 0 where it is not known
@@ -119,8 +122,9 @@ func NewFollower(runs *store.Store) *Follower {
 	return &Follower{runs: runs, curves: make(map[string]*curve)}
 }
 
-// Read says how far a suite has come. One that the store does not have is empty.
-func (f *Follower) Read(ctx context.Context, suite string) (Suite, error) {
+// Read says how far a suite has come: the experiments of these entries, or all where
+// entries is nil. A suite that the store does not have is empty.
+func (f *Follower) Read(ctx context.Context, suite string, entries []reports.Entry) (Suite, error) {
 	rows, err := f.runs.Experiments(ctx, suite)
 	if err != nil {
 		return Suite{}, err
@@ -128,6 +132,9 @@ func (f *Follower) Read(ctx context.Context, suite string) (Suite, error) {
 	s := Suite{Name: suite}
 	var seconds []float64 // of the trained experiments
 	for _, row := range rows {
+		if entries != nil && !slices.Contains(entries, reports.Entry{Task: row.Task, Model: row.Model, Quantizer: row.Quantizer}) {
+			continue
+		}
 		e, err := f.experiment(ctx, row)
 		if err != nil {
 			return Suite{}, err
@@ -144,7 +151,7 @@ func (f *Follower) Read(ctx context.Context, suite string) (Suite, error) {
 func (f *Follower) experiment(ctx context.Context, row store.Experiment) (Experiment, error) {
 	e := Experiment{
 		ID: row.ID, Task: row.Task, Model: row.Model, Quantizer: row.Quantizer, Seed: row.Seed, Reason: row.Reason,
-		Step: row.Steps, Best: row.BestValidation, Metric: row.Metric, Backends: len(row.Backends), Trained: row.Status == store.Done,
+		Step: row.Steps, Best: row.BestValidation, Metric: row.Metric, Backends: len(row.Backends), Trained: row.Status == store.Done, Finished: row.FinishedAt,
 	}
 	if len(row.Provenance) > 0 {
 		var made provenance.Experiment

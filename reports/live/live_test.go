@@ -14,6 +14,7 @@ import (
 
 	"bittern/harness/provenance"
 	"bittern/harness/store"
+	"bittern/reports"
 )
 
 func must(t *testing.T, err error) {
@@ -100,7 +101,7 @@ func TestPhases(t *testing.T) {
 	must(t, runs.PutDeployment(t.Context(), store.Deployment{Experiment: list[8].ID, Backend: "cpu", Status: store.Done}))
 	must(t, runs.PutDeployment(t.Context(), store.Deployment{Experiment: list[8].ID, Backend: "other", Status: store.Failed, Reason: "of another suite"}))
 
-	suite, err := NewFollower(runs).Read(t.Context(), "s")
+	suite, err := NewFollower(runs).Read(t.Context(), "s", nil)
 	must(t, err)
 	got := make(map[string]Phase)
 	for _, e := range suite.Experiments {
@@ -134,6 +135,10 @@ func TestPhases(t *testing.T) {
 	if n := suite.Count(Queued, Stopped); n != 4 {
 		t.Errorf("%d wait, want 4", n)
 	}
+	only, err := NewFollower(runs).Read(t.Context(), "s", []reports.Entry{{Task: "text", Model: "lstm", Quantizer: "failed"}})
+	if err != nil || len(only.Experiments) != 1 || only.Experiments[0].Phase != Failed {
+		t.Errorf("of one entry: %+v, %v; want the failed experiment alone", only, err)
+	}
 	for _, l := range held {
 		must(t, l.Release())
 	}
@@ -146,7 +151,7 @@ func TestFollowerGoesOn(t *testing.T) {
 	follower := NewFollower(runs)
 	read := func(want int, wantLoss float64) {
 		t.Helper()
-		s, err := follower.Read(t.Context(), "s")
+		s, err := follower.Read(t.Context(), "s", nil)
 		must(t, err)
 		e := s.Experiments[0]
 		if len(e.Curve) != want || want > 0 && *e.Loss != wantLoss {
@@ -160,7 +165,7 @@ func TestFollowerGoesOn(t *testing.T) {
 	read(12, 11)
 	train(t, runs, list[0].ID, 3, 5)
 	read(5, 4)
-	if s, err := follower.Read(t.Context(), "unknown"); err != nil || len(s.Experiments) != 0 {
+	if s, err := follower.Read(t.Context(), "unknown", nil); err != nil || len(s.Experiments) != 0 {
 		t.Errorf("an unknown suite: %+v, %v; want none", s, err)
 	}
 }
