@@ -99,20 +99,6 @@ func suiteFlag(command *cobra.Command) {
 	command.Flags().String("suite", "", "one of "+strings.Join(suite.Names(), ", ")+", or the path of a suite file")
 }
 
-func reportFlags(command *cobra.Command) {
-	var names []string
-	for _, f := range reports.Formats {
-		names = append(names, string(f))
-	}
-	flags := command.Flags()
-	flags.String("format", "", strings.Join(names, ", ")+"; without it terminal on a terminal and else markdown")
-	flags.StringSlice("columns", nil, "only these columns, in this order: "+strings.Join(reports.Columns(), ", "))
-	flags.String("sort", "", "sort by a column; with - in front the largest first, as in --sort=-energy")
-	flags.String("group-by", "", "a table for each "+strings.Join(reports.Groups, ", "))
-	flags.Bool("parts", false, "tables of energy and memory by part too")
-	flags.Bool("wide", false, "all columns, whatever they say and however narrow the terminal is")
-}
-
 func (p *program) runCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "run --suite NAME|FILE", Short: "Train and deploy every combination of a suite, and print its tables", Args: noArguments,
