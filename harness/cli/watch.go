@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/cli/browser"
 	"github.com/spf13/cobra"
 
-	"bittern/harness/store"
 	"bittern/harness/suite"
-	"bittern/plugins"
+	"bittern/reports"
 	"bittern/reports/watch"
 )
 
@@ -72,17 +72,26 @@ func (p *program) watch(ctx context.Context, settings watchSettings) error {
 	if settings.Runs != defaultRuns {
 		options.Command += " --runs " + settings.Runs
 	}
-	_, serve, err := p.serve(settings, options)
+	listener, err := watch.Listen(settings.Address)
 	if err != nil {
 		return err
 	}
-	if err := serve(ctx); err != nil {
-		return err
+	p.announce(listener, settings.Open)
+	return watch.New(options).Serve(ctx, listener) // an interrupt is how it ends
+}
+
+// announce says where the page is, and opens it. Where there is no browser to open it,
+// the address is what the user goes by.
+func (p *program) announce(listener net.Listener, open bool) {
+	url := "http://" + listener.Addr().String() + "/"
+	fmt.Fprintf(p.stderr, "the page is at %s\n", url)
+	if !open {
+		return
 	}
-	if errors.Is(context.Cause(ctx), errInterrupted) {
-		return nil // it is how watch ends
+	browser.Stdout, browser.Stderr = p.stderr, p.stderr
+	if err := browser.OpenURL(url); err != nil {
+		fmt.Fprintf(p.stderr, "no browser could be opened (%s); open the address yourself\n", oneLine(err.Error()))
 	}
-	return context.Cause(ctx)
 }
 
 // watched is the name of the suite and what it lists. It need not have been run yet, if

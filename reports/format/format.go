@@ -39,6 +39,7 @@ func All() []Format {
 	return []Format{
 		{Name: Markdown, About: "tables for people and for pasting", Extension: ".md", Shaped: true, Stream: writeMarkdown},
 		{Name: Terminal, About: "tables fitted to the terminal's width", Shaped: true, Stream: writeTerminal},
+		{Name: "html", About: "a page with plots and tables that sort and filter, in one file that opens offline", Extension: ".html", Shaped: true, Stream: writeHTML},
 		{Name: "csv", About: "a row for each network on each backend, with every figure", Extension: ".csv", Stream: writeCSV},
 		{Name: "json", About: "everything that the run store has of the suite", Extension: ".json", Stream: writeJSON},
 	}

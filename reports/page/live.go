@@ -112,9 +112,7 @@ func newProgress(s live.Suite) (*progress, error) {
 	for _, e := range s.Experiments {
 		p.Rows = append(p.Rows, newExperiment(e))
 	}
-	var err error
-	p.Figures, err = lossFigures(s)
-	return p, err
+	return p, nil
 }
 
 func newExperiment(e live.Experiment) experiment {

@@ -79,7 +79,7 @@ type section struct {
 
 type sheet struct {
 	ID, Heading, Label string
-	Common             string // what all rows have in common
+	Common             template.HTML // what all rows have in common
 	Columns            []column
 	Rows               []row
 }

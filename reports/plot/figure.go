@@ -118,7 +118,7 @@ func (f Figure) Inline(w io.Writer) error {
 	width, height := f.size(false)
 	c := newCanvas(height, "currentColor")
 	f.draw(draw.NewCanvas(c, width, height), false)
-	_, err := fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" id="%s" viewBox="0 0 %s %s" width="%[2]spt" height="%[3]spt" style="max-width:100%%;height:auto" font-family="%s" role="graphics-document document" aria-label="%s">`+"\n%s</svg>\n",
+	_, err := fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" id="%s" viewBox="0 0 %s %s" width="%[2]spt" height="%[3]spt" font-family="%s" role="graphics-document document" aria-label="%s">`+"\n%s</svg>\n",
 		f.ID, number(width), number(height), fonts, escaped(f.Title), c.body.String())
 	return err
 }
