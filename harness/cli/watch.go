@@ -80,6 +80,28 @@ func (p *program) watch(ctx context.Context, settings watchSettings) error {
 	return watch.New(options).Serve(ctx, listener) // an interrupt is how it ends
 }
 
+// watchRun serves the page of a run, if the settings say so, until the function that it
+// returns is called, which lets open pages see the end.
+func (p *program) watchRun(ctx context.Context, settings runSettings, s *suite.Suite) (closePage func() error, err error) {
+	if !settings.Watch {
+		return func() error { return nil }, nil
+	}
+	listener, err := watch.Listen(settings.Address)
+	if err != nil {
+		return nil, err
+	}
+	p.announce(listener, settings.Open)
+	server := watch.New(watch.Options{Runs: settings.Runs, Suite: s.Name, Entries: entriesOf(s), Command: "bittern run --suite " + settings.Suite})
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // an interrupted run is shown until it is saved
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, listener) }()
+	return func() error {
+		server.End()
+		stop()
+		return <-ended
+	}, nil
+}
+
 // announce says where the page is, and opens it. Where there is no browser to open it,
 // the address is what the user goes by.
 func (p *program) announce(listener net.Listener, open bool) {
