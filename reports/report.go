@@ -164,6 +164,11 @@ type Experiment struct {
 	// Unread says why there are no validations though there should be.
 	Unread      string             `json:"validations_unread,omitempty"`
 	Deployments []store.Deployment `json:"deployments"`
+
+	// Training is the loss over the training, and TrainingUnread why it cannot be read.
+	// Only [Report.ReadTraining] sets them.
+	Training       []TrainingLoss `json:"-"`
+	TrainingUnread string         `json:"-"`
 }
 
 // Provenance is what one group of experiments was measured with. An experiment that
