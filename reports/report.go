@@ -181,6 +181,11 @@ type Experiment struct {
 	// Folder is where the run store has the metrics of each step, see
 	// [store.ReadSteps].
 	Folder string `json:"-"`
+
+	// Training is the loss over the training, and TrainingUnread why it cannot be read.
+	// Only [Report.ReadTraining] sets them.
+	Training       []TrainingLoss `json:"-"`
+	TrainingUnread string         `json:"-"`
 }
 
 // Provenance is what one group of experiments was measured with. An experiment that

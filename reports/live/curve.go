@@ -2,13 +2,8 @@ package live
 
 import (
 	"bittern/harness/store"
+	"bittern/reports"
 )
-
-// Point is the training loss at one place of a curve.
-type Point struct {
-	Step float64 // the mean of the steps that the point stands for
-	Loss float64 // their mean, nats a target
-}
 
 // mostPoints bounds a curve: more points than a chart can show cost memory and say
 // nothing. Neighbours are merged beyond it, so a curve has between half of them and all.
@@ -29,8 +24,9 @@ type curve struct {
 }
 
 type sum struct {
-	step, loss float64
-	n          int
+	done uint64 // training steps at its end
+	loss float64
+	n    int
 }
 
 // read adds the steps that the files in an experiment's folder have by now.
@@ -57,7 +53,7 @@ func (c *curve) add(s store.Step) {
 		c.sums = append(c.sums, sum{})
 	}
 	at := &c.sums[len(c.sums)-1]
-	at.step, at.loss, at.n = at.step+float64(s.Step), at.loss+s.Loss, at.n+1
+	at.done, at.loss, at.n = s.Step+1, at.loss+s.Loss, at.n+1
 	c.count++
 	c.last = s
 	if s.Seconds > 0 {
@@ -71,15 +67,15 @@ func (c *curve) merge() {
 	half := c.sums[:0]
 	for i := 0; i < len(c.sums); i += 2 {
 		a, b := c.sums[i], c.sums[i+1]
-		half = append(half, sum{a.step + b.step, a.loss + b.loss, a.n + b.n})
+		half = append(half, sum{b.done, a.loss + b.loss, a.n + b.n})
 	}
 	c.sums, c.stride = half, 2*c.stride
 }
 
-func (c *curve) points() []Point {
-	var points []Point
+func (c *curve) points() []reports.TrainingLoss {
+	var points []reports.TrainingLoss
 	for _, s := range c.sums {
-		points = append(points, Point{s.step / float64(s.n), s.loss / float64(s.n)})
+		points = append(points, reports.TrainingLoss{Step: s.done, Loss: s.loss / float64(s.n)})
 	}
 	return points
 }

@@ -59,7 +59,10 @@ type Experiment struct {
 	// Failures are the deployments that failed.
 	Failures []Failure
 
-	Curve []Point // the training loss of an experiment that is not done
+	// Losses and Validations are those of the training so far, of experiments that are
+	// not trained yet; of others the report has them.
+	Losses      []reports.TrainingLoss
+	Validations []store.Validation
 }
 
 // Failure is a deployment that failed.
@@ -228,12 +231,16 @@ func (f *Follower) follow(e *Experiment, folder string) {
 		c = new(curve)
 		f.curves[e.ID] = c
 	}
-	if err := c.read(folder); err != nil {
+	err := c.read(folder)
+	if err == nil {
+		e.Validations, err = store.ReadValidations(folder)
+	}
+	if err != nil {
 		delete(f.curves, e.ID) // to begin again with the first step
 		e.Reason = err.Error()
 		return
 	}
-	e.Curve = c.points()
+	e.Losses = c.points()
 	if c.count == 0 {
 		return
 	}

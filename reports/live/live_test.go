@@ -154,8 +154,8 @@ func TestFollowerGoesOn(t *testing.T) {
 		s, err := follower.Read(t.Context(), "s", nil)
 		must(t, err)
 		e := s.Experiments[0]
-		if len(e.Curve) != want || want > 0 && *e.Loss != wantLoss {
-			t.Errorf("%d points, last loss %v; want %d and %v", len(e.Curve), e.Loss, want, wantLoss)
+		if len(e.Losses) != want || want > 0 && *e.Loss != wantLoss {
+			t.Errorf("%d points, last loss %v; want %d and %v", len(e.Losses), e.Loss, want, wantLoss)
 		}
 	}
 	read(0, 0)
@@ -183,11 +183,16 @@ func TestCurveMerges(t *testing.T) {
 		t.Errorf("%d points, want between %d and %d", len(points), mostPoints/2, mostPoints)
 	}
 	for i, p := range points {
-		if i > 0 && p.Step <= points[i-1].Step {
-			t.Errorf("point %d is of step %v, behind %v", i, p.Step, points[i-1].Step)
+		var before uint64
+		if i > 0 {
+			before = points[i-1].Step
 		}
-		if math.Abs(p.Loss-(steps-p.Step)) > 1e-9 {
-			t.Errorf("loss at step %v is %v, want %v", p.Step, p.Loss, steps-p.Step)
+		if p.Step <= before {
+			t.Fatalf("point %d is of step %d, behind %d", i, p.Step, before)
+		}
+		// Steps are numbered from 0; these are before to p.Step−1.
+		if want := steps - float64(before+p.Step-1)/2; math.Abs(p.Loss-want) > 1e-9 {
+			t.Errorf("loss of the steps from %d to %d is %v, want %v", before, p.Step, p.Loss, want)
 		}
 	}
 }

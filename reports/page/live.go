@@ -2,6 +2,7 @@ package page
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -10,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"bittern/harness/store"
 	"bittern/plugins"
+	"bittern/reports"
 	"bittern/reports/live"
 )
 
@@ -112,7 +115,36 @@ func newProgress(s live.Suite) (*progress, error) {
 	for _, e := range s.Experiments {
 		p.Rows = append(p.Rows, newExperiment(e))
 	}
-	return p, nil
+	var err error
+	p.Figures, err = curves(s)
+	return p, err
+}
+
+// curves draws the training of the experiments that are not trained yet.
+func curves(s live.Suite) ([]figure, error) {
+	r := &reports.Report{Suite: s.Name}
+	for _, e := range s.Experiments {
+		if len(e.Losses) == 0 {
+			continue
+		}
+		r.Experiments = append(r.Experiments, reports.Experiment{
+			Experiment: store.Experiment{ID: e.ID, Task: e.Task, Model: e.Model, Quantizer: e.Quantizer, Seed: e.Seed, Metric: e.Metric},
+			Training:   e.Losses, Validations: e.Validations,
+		})
+		if !slices.ContainsFunc(r.Networks, func(n *reports.Network) bool {
+			return n.Task == e.Task && n.Model == e.Model && n.Quantizer == e.Quantizer
+		}) {
+			r.Networks = append(r.Networks, &reports.Network{Task: e.Task, Model: e.Model, Quantizer: e.Quantizer, Metric: e.Metric})
+		}
+	}
+	if len(r.Networks) == 0 {
+		return nil, nil
+	}
+	figures, err := drawn(r, "curves", "live-")
+	if _, ok := errors.AsType[*plugins.Problem](err); ok {
+		return nil, nil // there is nothing to draw yet
+	}
+	return figures, err
 }
 
 func newExperiment(e live.Experiment) experiment {

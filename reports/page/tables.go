@@ -142,6 +142,7 @@ func (p *page) addFigures(r *reports.Report) error {
 	if len(r.Networks) == 0 {
 		return nil // the page says so already
 	}
+	r.ReadTraining()
 	for _, kind := range plot.Kinds() {
 		heading, known := places[kind.Name]
 		if !known {
@@ -152,7 +153,7 @@ func (p *page) addFigures(r *reports.Report) error {
 			at = len(p.Sections)
 			p.Sections = append(p.Sections, section{ID: identifier(heading), Heading: heading})
 		}
-		figures, err := drawn(r, kind.Name)
+		figures, err := drawn(r, kind.Name, "")
 		if problem, ok := errors.AsType[*plugins.Problem](err); ok {
 			p.Sections[at].Missing = append(p.Sections[at].Missing, plugins.Line(problem.Sentence))
 			continue
@@ -165,29 +166,23 @@ func (p *page) addFigures(r *reports.Report) error {
 	return nil
 }
 
-func drawn(r *reports.Report, kind string) ([]figure, error) {
+// drawn are the figures of a kind. prefix stands in front of their ids, which must be
+// unique in the page.
+func drawn(r *reports.Report, kind, prefix string) ([]figure, error) {
 	drawings, err := plot.Draw(r, kind)
 	if err != nil {
 		return nil, err
 	}
 	var figures []figure
 	for _, d := range drawings {
-		f, err := newFigure(d)
-		if err != nil {
-			return nil, err
+		d.ID = prefix + d.ID
+		var svg strings.Builder
+		if err := d.Inline(&svg); err != nil {
+			return nil, fmt.Errorf("draw %s: %w", d.Title, err)
 		}
-		figures = append(figures, f)
+		figures = append(figures, figure{ID: "figure-" + d.ID, Title: d.Title, Caption: d.Caption, SVG: template.HTML(svg.String())})
 	}
 	return figures, nil
-}
-
-// newFigure is a drawing as the page has it.
-func newFigure(d plot.Figure) (figure, error) {
-	var svg strings.Builder
-	if err := d.Inline(&svg); err != nil {
-		return figure{}, fmt.Errorf("draw %s: %w", d.Title, err)
-	}
-	return figure{ID: "figure-" + d.ID, Title: d.Title, Caption: d.Caption, SVG: template.HTML(svg.String())}, nil
 }
 
 // identifier is a heading as an id.

@@ -19,13 +19,8 @@ func memory(r *reports.Report) (figures []Figure, nothing string) {
 				out.add(n, n.Deployable.Missing)
 				continue
 			}
-			m := mark{
-				network: n, cost: n.DeployedBytes / 1000, score: *n.Deployable.Mean,
-				title: fmt.Sprintf("%s: %s %s, %s KB deployed%s", name(n), plugins.Line(s.metric), figure(n.Deployable, 1), short(n.DeployedBytes/1000), doubted(n.Doubts)),
-			}
-			if n.Deployable.Std != nil {
-				m.deviation = *n.Deployable.Std
-			}
+			m := newMark(n, n.DeployedBytes/1000, n.Deployable,
+				fmt.Sprintf("%s: %s %s, %s KB deployed%s", name(n), plugins.Line(s.metric), figure(n.Deployable, 1), short(n.DeployedBytes/1000), doubted(n.Doubts)))
 			for _, p := range n.Published {
 				m.published = append(m.published, publishedMark(n, p))
 			}

@@ -22,20 +22,32 @@ func parts(n *reports.Network) []string {
 	return slices.DeleteFunc(plugins.Lines([]string{n.Model, n.Setting, n.Normalization}), func(part string) bool { return part == "" })
 }
 
-// variant is what tells a network from the others of its quantizer in a figure: model,
-// setting and normalization, those that all have in common left out.
-func variant(n *reports.Network, all []*reports.Network) string {
-	var differing []string
-	for _, of := range []func(*reports.Network) string{
-		func(n *reports.Network) string { return n.Model },
-		func(n *reports.Network) string { return n.Setting },
-		func(n *reports.Network) string { return n.Normalization },
-	} {
-		if slices.ContainsFunc(all, func(other *reports.Network) bool { return of(other) != of(n) }) && of(n) != "" {
-			differing = append(differing, plugins.Line(of(n)))
+// variants say what tells each network from the others of its quantizer: the
+// normalization, the model or the setting, and more than one only where it takes more.
+// They are empty where no quantizer has two networks.
+func variants(all []*reports.Network) map[*reports.Network]string {
+	normalization := func(n *reports.Network) string { return n.Normalization }
+	model := func(n *reports.Network) string { return n.Model }
+	setting := func(n *reports.Network) string { return n.Setting }
+	type attribute = func(*reports.Network) string
+	labels := make(map[*reports.Network]string)
+	for _, attributes := range [][]attribute{{}, {normalization}, {model}, {model, normalization}, {setting}, {normalization, setting}, {model, setting}, {model, normalization, setting}} {
+		seen := make(map[[2]string]bool)
+		for _, n := range all {
+			var parts []string
+			for _, of := range attributes {
+				if of(n) != "" {
+					parts = append(parts, plugins.Line(of(n)))
+				}
+			}
+			labels[n] = strings.Join(parts, ", ")
+			seen[[2]string{n.Quantizer, labels[n]}] = true
+		}
+		if len(seen) == len(all) {
+			break
 		}
 	}
-	return strings.Join(differing, ", ")
+	return labels
 }
 
 // figure writes "1.702 ± 0.004 (n=3)", scaled.
@@ -79,4 +91,13 @@ func doubted(doubts []reports.Doubt) string {
 		return ""
 	}
 	return "; in doubt: " + plugins.Line(doubts[0].Reason)
+}
+
+// labelled is a network's name among others: its quantizer, and what tells it from
+// others of that.
+func labelled(n *reports.Network, variant string) string {
+	if variant == "" {
+		return plugins.Line(n.Quantizer)
+	}
+	return plugins.Line(n.Quantizer) + ", " + variant
 }

@@ -33,7 +33,10 @@ type Kind struct {
 // Kinds lists every kind.
 func Kinds() []Kind {
 	return []Kind{
+		{"curves", "validation scores over the training steps, and the training loss, a line for each network", curves},
 		{"memory", "the deployable score against all that is packed, with the Pareto front and what was published", memory},
+		{"energy", "the score as each backend computes it against the energy of a time step, with the Pareto front", energy},
+		{"parts", "energy and memory of each network on each backend by part, as stacked bars", byPart},
 	}
 }
 
@@ -94,6 +97,30 @@ func subjects(r *reports.Report) []subject {
 		all[at].networks = append(all[at].networks, n)
 	}
 	return all
+}
+
+// backends are those that networks were deployed on, in the order of the report.
+func (s subject) backends() []string {
+	var labels []string
+	for _, n := range s.networks {
+		for _, d := range n.Deployments {
+			if !slices.Contains(labels, d.Backend) {
+				labels = append(labels, d.Backend)
+			}
+		}
+	}
+	return labels
+}
+
+// on calls do with each network that was deployed on a backend, and its deployment.
+func (s subject) on(backend string, do func(*reports.Network, *reports.Deployment)) {
+	for _, n := range s.networks {
+		for i := range n.Deployments {
+			if n.Deployments[i].Backend == backend {
+				do(n, &n.Deployments[i])
+			}
+		}
+	}
 }
 
 // leftOut are the networks that a figure does not show, by the reason.

@@ -80,7 +80,7 @@ func drawn(t *testing.T, r *reports.Report, kind string) []Figure {
 // network, a rhombus for each published value, the front with its networks by cost.
 func TestEveryNetworkHasAMark(t *testing.T) {
 	t.Parallel()
-	r := grid(10)
+	r := suite(10)
 	figures := drawn(t, r, "memory")
 	if len(figures) != 1 || figures[0].ID != "memory-warpeace-bpc" {
 		t.Fatalf("figures %+v, want the one of warpeace", figures)
@@ -118,7 +118,7 @@ func TestEveryNetworkHasAMark(t *testing.T) {
 func TestInlineTakesThePagesColours(t *testing.T) {
 	t.Parallel()
 	for _, k := range Kinds() {
-		for _, f := range drawn(t, grid(4), k.Name) {
+		for _, f := range drawn(t, suite(4), k.Name) {
 			var inline, file bytes.Buffer
 			if err := errors.Join(f.Inline(&inline), f.SVG(&file)); err != nil {
 				t.Fatal(err)
@@ -146,7 +146,7 @@ func TestTheSameReportGivesTheSameBytes(t *testing.T) {
 	all := func() []byte {
 		var out bytes.Buffer
 		for _, k := range Kinds() {
-			for _, f := range drawn(t, grid(6), k.Name) {
+			for _, f := range drawn(t, suite(6), k.Name) {
 				out.WriteString(f.ID + f.Title + f.Caption)
 				if err := errors.Join(f.SVG(&out), f.Inline(&out), f.PNG(&out, 40)); err != nil {
 					t.Fatal(err)
@@ -162,7 +162,7 @@ func TestTheSameReportGivesTheSameBytes(t *testing.T) {
 
 func TestPNG(t *testing.T) {
 	t.Parallel()
-	f := drawn(t, grid(3), "memory")[0]
+	f := drawn(t, suite(3), "memory")[0]
 	width := func(dpi float64) int {
 		var out bytes.Buffer
 		if err := f.PNG(&out, dpi); err != nil {
@@ -189,7 +189,7 @@ func TestPNG(t *testing.T) {
 func TestHostileNamesAreText(t *testing.T) {
 	t.Parallel()
 	const hostile = "a<script>alert(1)</script>\n\"&'\x1b[31m\u202e"
-	r := grid(3)
+	r := suite(3)
 	for _, n := range r.Networks {
 		n.Task, n.Model, n.Setting = n.Task+hostile, n.Model+hostile, hostile
 		n.Quantizer += hostile
@@ -234,7 +234,7 @@ func TestHostileNamesAreText(t *testing.T) {
 
 func TestNothingToDraw(t *testing.T) {
 	t.Parallel()
-	unscored := grid(1)
+	unscored := suite(1)
 	for _, n := range unscored.Networks {
 		n.Deployable = reports.Figure{Missing: "it was never frozen"}
 	}
@@ -243,7 +243,7 @@ func TestNothingToDraw(t *testing.T) {
 		kind   string
 		want   string
 	}{
-		{grid(1), "memry", `there is no plot "memry", did you mean "memory"?; use one of `},
+		{suite(1), "memry", `there is no plot "memry", did you mean "memory"?; use one of `},
 		{&reports.Report{Suite: "empty"}, "memory", "the suite empty has nothing to draw as memory: no experiment of it is finished"},
 		{unscored, "memory", "the suite grid has nothing to draw as memory: it was never frozen"},
 	} {
@@ -259,13 +259,13 @@ func TestNothingToDraw(t *testing.T) {
 // in the caption.
 func TestWhatHasNoValueIsNamed(t *testing.T) {
 	t.Parallel()
-	r := grid(3)
+	r := suite(3)
 	r.Networks[1].Deployable = reports.Figure{Missing: "not measured"}
 	f := drawn(t, r, "memory")[0]
 	if got := len(parsed(t, f.Inline).titles("mark")); got != len(r.Networks)-1 {
 		t.Errorf("%d marks, want one less than %d networks", got, len(r.Networks))
 	}
-	if want := "n/a: none, lstm-512, layer (not measured)."; !strings.HasSuffix(f.Caption, want) {
+	if want := "n/a: none, lstm-layer, layer (not measured)."; !strings.HasSuffix(f.Caption, want) {
 		t.Errorf("caption %q, want the end %q", f.Caption, want)
 	}
 }
@@ -274,7 +274,7 @@ func TestWhatHasNoValueIsNamed(t *testing.T) {
 // differ in signs alone.
 func TestTasksAndMetricsHaveFiguresOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	r := grid(3)
+	r := suite(3)
 	r.Networks[3].Metric = "accuracy %"
 	r.Networks[4].Task = "war/peace"
 	r.Networks[5].Task = "war-peace"

@@ -17,9 +17,9 @@ func of(mean, deviation float64) reports.Figure {
 	return reports.Figure{N: 3, Mean: &mean, Std: &deviation}
 }
 
-// grid is a report of quantizers under three normalizations, made up, with the sizes
+// suite is a report of quantizers under three normalizations, made up, with the sizes
 // that such networks have.
-func grid(quantizers int) *reports.Report {
+func suite(quantizers int) *reports.Report {
 	r := &reports.Report{Suite: "grid"}
 	names := []string{"none", "fixed-point", "stochastic-binary", "stochastic-ternary", "binaryconnect", "ternaryconnect", "bwn", "twn", "absmean", "ttq", "lsq", "lab", "lat", "laq", "dorefa", "alternating"}
 	bits := []float64{32, 12, 1, 2, 1, 2, 1, 2, 2, 2, 2, 1, 2, 3, 2, 2}
@@ -28,7 +28,7 @@ func grid(quantizers int) *reports.Report {
 			statistics := []float64{130e3, 150e3, 3600e3}[k]
 			score := 1.69 + 0.12/bits[q] + 0.02*math.Sin(float64(7*q+3*k)) + 0.03*float64(k%2)
 			n := &reports.Network{
-				Task: "warpeace", Model: "lstm-512", Quantizer: name, Normalization: normalization, Metric: "BPC", Seeds: []uint64{1, 2, 3},
+				Task: "warpeace", Model: "lstm-" + normalization, Quantizer: name, Normalization: normalization, Metric: "BPC", Seeds: []uint64{1, 2, 3},
 				Deployable: of(score, 0.008), BitsPerWeight: of(bits[q], 0), DeployedBytes: 153344*bits[q] + statistics,
 				FullPrecision: reports.FullPrecision{Itself: bits[q] == 32},
 			}

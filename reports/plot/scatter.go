@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	gonum "gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
@@ -35,17 +36,27 @@ type scatter struct {
 	marks    []mark
 	looks    map[string]series
 	cost     string // in words, for titles
-	variants []*reports.Network
+	variants map[*reports.Network]string
+}
+
+// newMark marks a network at its score, a figure that has a mean.
+func newMark(n *reports.Network, cost float64, score reports.Figure, title string) mark {
+	m := mark{network: n, cost: cost, score: *score.Mean, title: title}
+	if score.Std != nil {
+		m.deviation = *score.Std
+	}
+	return m
 }
 
 // newScatter finds the front among marks of this metric.
 func newScatter(marks []mark, metricName, cost string, looks map[string]series) *scatter {
 	s := &scatter{marks: marks, looks: looks, cost: cost}
 	points := make([]reports.Point, len(marks))
+	all := make([]*reports.Network, len(marks))
 	for i, m := range marks {
-		points[i] = reports.Point{Score: m.score, Cost: m.cost}
-		s.variants = append(s.variants, m.network)
+		points[i], all[i] = reports.Point{Score: m.score, Cost: m.cost}, m.network
 	}
+	s.variants = variants(all)
 	if !ranked(metricName) || len(marks) < 2 {
 		return s
 	}
@@ -61,7 +72,7 @@ func newScatter(marks []mark, metricName, cost string, looks map[string]series) 
 // chart is the scatter between its axes.
 func (s *scatter) chart(x, y string, mayBeLogarithmic bool) chart {
 	p := axes(x, y)
-	p.Add(s)
+	p.Add(&plotter.Grid{Vertical: grid, Horizontal: grid}, s)
 	spread(&p.X, true)
 	spread(&p.Y, mayBeLogarithmic)
 	c := newChart(p)
@@ -181,7 +192,7 @@ func (s *scatter) plotLabels(c draw.Canvas, at func(cost, score float64) vg.Poin
 	}
 	style := sans(noteSize)
 	for _, m := range slices.Concat(s.front(), slices.DeleteFunc(slices.Clone(s.marks), func(m mark) bool { return m.front })) {
-		label := cut(variant(m.network, s.variants), labelCharacters)
+		label := cut(s.variants[m.network], labelCharacters)
 		if label == "" {
 			continue
 		}
@@ -224,7 +235,8 @@ type icon struct {
 func (i icon) Thumbnail(c *draw.Canvas) {
 	mid := c.Center()
 	if i.line.Width > 0 {
-		c.StrokeLine2(i.line, c.Min.X, mid.Y, c.Max.X, mid.Y)
+		c.StrokeLine2(i.line, c.Min.X, mid.Y, c.Max.X-3, mid.Y)
+		mid.X -= 1.5
 	}
 	c.DrawGlyphNoClip(i.glyph, mid)
 }

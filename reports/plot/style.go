@@ -7,7 +7,6 @@ import (
 
 	gonum "gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -19,11 +18,11 @@ import (
 // palette are the four colours of Okabe & Ito, Color Universal Design (2008,
 // jfly.uni-koeln.de/color), that stand out by 3:1 or more from white and from a dark
 // page alike: blue, vermilion, bluish green, reddish purple.
-var palette = []color.Color{
-	color.NRGBA{R: 0x00, G: 0x72, B: 0xb2, A: 0xff},
-	color.NRGBA{R: 0xd5, G: 0x5e, B: 0x00, A: 0xff},
-	color.NRGBA{R: 0x00, G: 0x9e, B: 0x73, A: 0xff},
-	color.NRGBA{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff},
+var palette = []color.NRGBA{
+	{R: 0x00, G: 0x72, B: 0xb2, A: 0xff},
+	{R: 0xd5, G: 0x5e, B: 0x00, A: 0xff},
+	{R: 0x00, G: 0x9e, B: 0x73, A: 0xff},
+	{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff},
 }
 
 // ink is the colour of text and axes, and of what is in full precision.
@@ -137,6 +136,9 @@ func sans(size vg.Length) text.Style {
 	return text.Style{Color: ink, Font: font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}, Handler: gonum.DefaultTextHandler}
 }
 
+// grid is how the lines of a grid are drawn.
+var grid = draw.LineStyle{Color: faded(0x28), Width: 0.5}
+
 // axes is a plot without data. It has no background.
 func axes(x, y string) *gonum.Plot {
 	p := gonum.New()
@@ -148,8 +150,6 @@ func axes(x, y string) *gonum.Plot {
 		restyle(&axis.Tick.Label, tickSize)
 		axis.Tick.Length = 4
 	}
-	line := draw.LineStyle{Color: faded(0x28), Width: 0.5}
-	p.Add(&plotter.Grid{Vertical: line, Horizontal: line})
 	return p
 }
 
