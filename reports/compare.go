@@ -134,10 +134,22 @@ func (c FullPrecision) indistinguishable() bool { return c.P != nil && *c.P >= s
 // markFrontiers marks the networks that no other of the same task and metric beats. A
 // metric of which nobody knows the direction has no frontier.
 func markFrontiers(networks []*Network) {
+	type kind struct{ task, metric string }
+	ranked := make(map[kind][]*Network)
 	for _, n := range networks {
-		n.Frontier = n.ranked() && !slices.ContainsFunc(networks, func(other *Network) bool {
-			return other != n && other.ranked() && other.Task == n.Task && other.Metric == n.Metric && other.dominates(n)
-		})
+		if n.ranked() {
+			k := kind{n.Task, n.Metric}
+			ranked[k] = append(ranked[k], n)
+		}
+	}
+	for k, alike := range ranked {
+		points := make([]Point, len(alike))
+		for i, n := range alike {
+			points[i] = Point{Score: *n.Deployable.Mean, Cost: n.DeployedBytes}
+		}
+		for i, on := range Front(metric.Metric(k.metric), points) {
+			alike[i].Frontier = on
+		}
 	}
 }
 
@@ -145,12 +157,20 @@ func (n *Network) ranked() bool {
 	return n.Deployable.Mean != nil && slices.Contains(metric.All, metric.Metric(n.Metric))
 }
 
-// dominates says that n is at least as good as the other in both score and bytes, and
-// better in one. Both are ranked.
-func (n *Network) dominates(other *Network) bool {
-	m, a, b := metric.Metric(n.Metric), *n.Deployable.Mean, *other.Deployable.Mean
-	if m.Better(b, a) || other.DeployedBytes < n.DeployedBytes {
-		return false
+// Point is a score and what it costs, of which less is better.
+type Point struct{ Score, Cost float64 }
+
+// Front says of each point whether it is on the Pareto front: no other is at least as
+// good in both score and cost, and better in one. The metric is one of [metric.All].
+func Front(m metric.Metric, points []Point) []bool {
+	front := make([]bool, len(points))
+	for i, p := range points {
+		front[i] = !slices.ContainsFunc(points, func(other Point) bool {
+			if m.Better(p.Score, other.Score) || p.Cost < other.Cost {
+				return false
+			}
+			return m.Better(other.Score, p.Score) || other.Cost < p.Cost
+		})
 	}
-	return m.Better(a, b) || n.DeployedBytes < other.DeployedBytes
+	return front
 }

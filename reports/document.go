@@ -7,116 +7,137 @@ import (
 	"strings"
 
 	"bittern/harness/metric"
-	"bittern/plugins"
 )
 
-// View says which tables are written and how. The zero value shows every table
-// whole but for the columns that say nothing: those that are empty or have the same in
-// all rows, which stand above the table instead.
-type View struct {
-	Columns []string // of these names alone, in this order
-	Sort    string   // by the column of this name; with "-" in front the largest first
-	GroupBy string   // one of Groups: a table for each
-	Parts   bool     // with tables of energy and memory by part
-	Wide    bool     // all columns, whatever they say and however wide the terminal is
-	Width   int      // of the terminal in characters; 0 is no bound
-	Color   bool
+// Document is a report as people read it. All its text is plain, as suites and plugins
+// wrote it: a format escapes what means something to it, and makes a text one line
+// with [plugins.Line].
+type Document struct {
+	Title      string
+	Lead       []string // paragraphs that a reader must know before the tables
+	Sections   []Section
+	Unfinished []string
+	Facts      []string // notes that no cell leads to
+	Provenance []Item
 }
 
-// Groups are what tables can be grouped by.
-var Groups = []string{"task", "quantizer", "backend"}
+// Section is the tables of one kind, such as Results. There are several where tables are
+// grouped, and where tasks have different metrics.
+type Section struct {
+	Heading string
+	Sheets  []Sheet
+}
 
-// groupOf is the group that a line is in; ok is false where it has none.
-func groupOf(l line, by string) (name string, ok bool) {
-	switch by {
-	case "task":
-		return l.Task, true
-	case "quantizer":
-		return l.Quantizer, true
-	case "backend":
-		if l.machine != nil {
-			return l.machine.Backend, true
+// Sheet is one table.
+type Sheet struct {
+	Heading string // empty where the section has this table alone
+	Columns []Column
+	Rows    [][]Cell // each has a cell for each column
+	Common  []Common // what all rows have; of a single row, what it has not
+}
+
+// Column is all that there is to know of a column of a table.
+type Column struct {
+	ID     string // for flags; of the tables of parts it is the part's name
+	Header string // with the unit
+	About  string // what the column says, for the notes; empty where the header says it
+	Right  bool   // aligned right
+	// Rank says when the column has to go where there is no room for all: the highest
+	// first, 0 never.
+	Rank int
+
+	always bool // shown also where all rows have the same
+	cell   func(line) Cell
+}
+
+// Cell is a figure as it is shown or a name.
+type Cell struct {
+	Text string
+	// Value is what the cell sorts by, in the unit that it is stored in (bytes, joules,
+	// seconds); nil for names, which sort by their text, and for what is missing.
+	Value   *float64
+	Notes   []string // footnotes, see [Footnotes]
+	Missing bool     // sorts last in both directions
+}
+
+// Common is a column that is left out, with the cell that every row has in it.
+type Common struct {
+	Column
+	Cell Cell
+}
+
+// Item is one of a list, with a list below it.
+type Item struct {
+	Text  string
+	Below []string
+}
+
+// Footnotes are the notes that cells lead to, each once, in the order of their first use.
+type Footnotes []string
+
+// Number is that of a note, from 1. A note that was not used before is added.
+func (f *Footnotes) Number(note string) int {
+	*f = once(*f, []string{note})
+	return slices.Index(*f, note) + 1
+}
+
+// Abouts says of each column that the table shows, and of each that it leaves out, what
+// it means, as in "Δ: deployable score less that of full precision".
+func (s Sheet) Abouts() []string {
+	var abouts []string
+	add := func(c Column) {
+		if c.About != "" {
+			abouts = append(abouts, c.Header+": "+c.About)
 		}
 	}
-	return "", false
-}
-
-// Columns lists the names of all columns that a View can name.
-func Columns() []string {
-	var names []string
-	for _, k := range kinds() {
-		for _, c := range k.columns(nil, "") {
-			names = once(names, []string{c.id})
-		}
+	for _, c := range s.Columns {
+		add(c)
 	}
-	return names
-}
-
-// Check refuses names that do not exist.
-func (v View) Check() error {
-	known := Columns()
-	named := slices.Clone(v.Columns)
-	if v.Sort != "" {
-		named = append(named, strings.TrimPrefix(v.Sort, "-"))
+	for _, c := range s.Common {
+		add(c.Column)
 	}
-	for _, name := range named {
-		if !slices.Contains(known, name) {
-			return plugins.Problemf("there is no column %q%s; there are %s", name, plugins.DidYouMean(name, known), strings.Join(known, ", "))
-		}
+	return abouts
+}
+
+// CommonLine is the line above the table that names what it leaves out; it is empty
+// where that is nothing. header and cell write a header and a cell.
+func (s Sheet) CommonLine(header func(string) string, cell func(Cell) string) string {
+	var parts []string
+	for _, c := range s.Common {
+		parts = append(parts, header(c.Header)+" "+cell(c.Cell))
 	}
-	if v.GroupBy != "" && !slices.Contains(Groups, v.GroupBy) {
-		return plugins.Problemf("tables cannot be grouped by %q%s; they can by %s", v.GroupBy, plugins.DidYouMean(v.GroupBy, Groups), strings.Join(Groups, ", "))
+	switch {
+	case len(parts) == 0:
+		return ""
+	case len(s.Rows) == 1:
+		return "Left out: " + strings.Join(parts, "; ") + "."
 	}
-	return nil
+	return "All rows: " + strings.Join(parts, "; ") + "."
 }
 
-// document is a report as people read it, in plain text.
-type document struct {
-	title      string
-	lead       []string // paragraphs
-	sections   []section
-	unfinished []string
-	facts      []string // notes that no cell leads to
-	provenance []item
+// Without is the table without column i.
+func (s Sheet) Without(i int) Sheet {
+	s.Columns = slices.Delete(slices.Clone(s.Columns), i, i+1)
+	s.Rows = slices.Clone(s.Rows)
+	for j, row := range s.Rows {
+		s.Rows[j] = slices.Delete(slices.Clone(row), i, i+1)
+	}
+	return s
 }
 
-type section struct {
-	heading string
-	tables  []sheet
-}
-
-// sheet is one table. What all rows have in common is in same.
-type sheet struct {
-	heading string
-	columns []column
-	rows    [][]cell
-	same    []common
-	all     []column // before some were left out
-}
-
-type common struct {
-	column
-	value cell
-}
-
-// item is one of a list, with a list below it.
-type item struct {
-	text  string
-	below []string
-}
-
-func (r *Report) document(v View) document {
-	d := document{title: r.Suite, lead: r.lead(), provenance: r.provenance()}
+// Document lays the report out as a view asks.
+func (r *Report) Document(v View) Document {
+	d := Document{Title: r.Suite, Lead: r.lead(), Provenance: r.provenance()}
 	for _, k := range kinds() {
 		if k.hidden != nil && k.hidden(v) {
 			continue
 		}
 		if tables := k.sheets(k.lines(r), v); len(tables) > 0 {
-			d.sections = append(d.sections, section{k.heading, tables})
+			d.Sections = append(d.Sections, Section{k.heading, tables})
 		}
 	}
 	for _, u := range r.Unfinished {
-		d.unfinished = append(d.unfinished, u.String())
+		d.Unfinished = append(d.Unfinished, u.String())
 	}
 	var metrics []string
 	for _, n := range r.Networks {
@@ -124,12 +145,12 @@ func (r *Report) document(v View) document {
 	}
 	for _, name := range metrics {
 		if m := metric.Metric(name); slices.Contains(metric.All, m) {
-			d.facts = append(d.facts, fmt.Sprintf("%s: %s", m, m.Doc()))
+			d.Facts = append(d.Facts, fmt.Sprintf("%s: %s", m, m.Doc()))
 		}
 	}
 	for _, e := range r.Experiments {
 		if e.Unread != "" {
-			d.facts = append(d.facts, fmt.Sprintf("the validations of experiment %s cannot be read: %s", e.ID, e.Unread))
+			d.Facts = append(d.Facts, fmt.Sprintf("the validations of experiment %s cannot be read: %s", e.ID, e.Unread))
 		}
 	}
 	return d
@@ -156,7 +177,7 @@ func (r *Report) lead() []string {
 
 // sheets are the tables of a kind: one for each metric, since a BPC and a perplexity
 // share no column, and for each group.
-func (k kind) sheets(lines []line, v View) []sheet {
+func (k kind) sheets(lines []line, v View) []Sheet {
 	type part struct{ metric, group string }
 	var parts []part
 	members := make(map[part][]line)
@@ -175,7 +196,7 @@ func (k kind) sheets(lines []line, v View) []sheet {
 		return slices.ContainsFunc(parts, func(p part) bool { return of(p) != of(parts[0]) })
 	}
 	metrics, groups := several(func(p part) string { return p.metric }), several(func(p part) string { return p.group })
-	var sheets []sheet
+	var sheets []Sheet
 	for _, p := range parts {
 		var heading []string
 		if groups || v.GroupBy != "" && p.group != "" {
@@ -184,8 +205,8 @@ func (k kind) sheets(lines []line, v View) []sheet {
 		if metrics {
 			heading = append(heading, p.metric)
 		}
-		if s := newSheet(k.columns(members[p], p.metric), members[p], v); len(s.columns) > 0 {
-			s.heading = strings.Join(heading, ", ")
+		if s := newSheet(k.columns(members[p], p.metric), members[p], v); len(s.Columns) > 0 {
+			s.Heading = strings.Join(heading, ", ")
 			sheets = append(sheets, s)
 		}
 	}
@@ -194,7 +215,7 @@ func (k kind) sheets(lines []line, v View) []sheet {
 
 // newSheet makes a table of the columns that the view asks for; it has none where they
 // are those that only say of what a row is.
-func newSheet(columns []column, lines []line, v View) sheet {
+func newSheet(columns []Column, lines []line, v View) Sheet {
 	lines = slices.Clone(lines)
 	if at := find(columns, strings.TrimPrefix(v.Sort, "-")); at >= 0 {
 		sortBy(lines, columns[at], strings.HasPrefix(v.Sort, "-"))
@@ -202,28 +223,28 @@ func newSheet(columns []column, lines []line, v View) sheet {
 	if len(v.Columns) > 0 {
 		columns = chosen(columns, v.Columns)
 	}
-	s := sheet{columns: columns, all: columns}
+	s := Sheet{Columns: columns}
 	for _, l := range lines {
-		var row []cell
+		var row []Cell
 		for _, c := range columns {
 			row = append(row, c.cell(l))
 		}
-		s.rows = append(s.rows, row)
+		s.Rows = append(s.Rows, row)
 	}
 	if !v.Wide && len(v.Columns) == 0 {
-		s.leaveOut()
+		s = s.leaveOut()
 	}
 	return s
 }
 
 // find is the index of the column with this name, or −1.
-func find(columns []column, id string) int {
-	return slices.IndexFunc(columns, func(c column) bool { return c.id == id })
+func find(columns []Column, id string) int {
+	return slices.IndexFunc(columns, func(c Column) bool { return c.ID == id })
 }
 
 // chosen are the columns of these names, none where all only say of what a row is.
-func chosen(columns []column, ids []string) []column {
-	var picked []column
+func chosen(columns []Column, ids []string) []Column {
+	var picked []Column
 	says := false
 	for _, id := range ids {
 		if at := find(columns, id); at >= 0 {
@@ -239,20 +260,20 @@ func chosen(columns []column, ids []string) []column {
 
 // sortBy sorts by numbers where the column has them, else by text. What is missing
 // comes last in both directions.
-func sortBy(lines []line, c column, descending bool) {
+func sortBy(lines []line, c Column, descending bool) {
 	slices.SortStableFunc(lines, func(a, b line) int {
 		x, y := c.cell(a), c.cell(b)
 		switch {
-		case x.missing && y.missing:
+		case x.Missing && y.Missing:
 			return 0
-		case x.missing:
+		case x.Missing:
 			return 1
-		case y.missing:
+		case y.Missing:
 			return -1
 		}
-		order := cmp.Compare(x.text, y.text)
-		if x.value != nil && y.value != nil {
-			order = cmp.Compare(*x.value, *y.value)
+		order := cmp.Compare(x.Text, y.Text)
+		if x.Value != nil && y.Value != nil {
+			order = cmp.Compare(*x.Value, *y.Value)
 		}
 		if descending {
 			return -order
@@ -263,51 +284,18 @@ func sortBy(lines []line, c column, descending bool) {
 
 // leaveOut takes away the columns that have the same in all rows, and keeps what that
 // is. Of a single row it takes those that are empty.
-func (s *sheet) leaveOut() {
-	for i := 0; i < len(s.columns); i++ {
-		first := s.rows[0][i]
-		same := !slices.ContainsFunc(s.rows, func(row []cell) bool {
-			return row[i].text != first.text || !slices.Equal(row[i].notes, first.notes)
+func (s Sheet) leaveOut() Sheet {
+	for i := 0; i < len(s.Columns); i++ {
+		first := s.Rows[0][i]
+		same := !slices.ContainsFunc(s.Rows, func(row []Cell) bool {
+			return row[i].Text != first.Text || !slices.Equal(row[i].Notes, first.Notes)
 		})
-		if s.columns[i].always || !same || len(s.rows) == 1 && !first.missing {
+		if s.Columns[i].always || !same || len(s.Rows) == 1 && !first.Missing {
 			continue
 		}
-		s.same = append(s.same, common{s.columns[i], first})
-		s.drop(i)
+		s.Common = append(s.Common, Common{s.Columns[i], first})
+		s = s.Without(i)
 		i--
 	}
-}
-
-// drop takes column i away.
-func (s *sheet) drop(i int) {
-	s.columns = slices.Delete(slices.Clone(s.columns), i, i+1)
-	for j := range s.rows {
-		s.rows[j] = slices.Delete(slices.Clone(s.rows[j]), i, i+1)
-	}
-}
-
-// docs gathers what the columns of the written tables mean, each once, and how
-// footnotes are numbered.
-type docs struct {
-	columns []string
-	notes   []string
-}
-
-// number is that of a footnote, in the order of their first use.
-func (d *docs) number(note string) int {
-	d.notes = once(d.notes, []string{note})
-	return slices.Index(d.notes, note) + 1
-}
-
-// explain notes what the columns of a table mean that are in it or said above it.
-func (d *docs) explain(s sheet) {
-	shown := slices.Clone(s.columns)
-	for _, c := range s.same {
-		shown = append(shown, c.column)
-	}
-	for _, c := range s.all {
-		if c.doc != "" && find(shown, c.id) >= 0 {
-			d.columns = once(d.columns, []string{c.name + ": " + c.doc})
-		}
-	}
+	return s
 }

@@ -84,27 +84,27 @@ func (u Unfinished) String() string {
 
 // provenance is what stands folded away: how the networks were trained, frozen and
 // deployed.
-func (r *Report) provenance() []item {
-	var items []item
+func (r *Report) provenance() []Item {
+	var items []Item
 	for _, p := range r.Provenance {
-		i := item{text: p.String()}
+		i := Item{Text: p.String()}
 		for _, s := range p.Sittings {
-			i.below = append(i.below, s.String())
+			i.Below = append(i.Below, s.String())
 		}
 		items = append(items, i)
 	}
 	for _, d := range r.Deployed {
-		items = append(items, item{text: d.String()})
+		items = append(items, Item{Text: d.String()})
 	}
 	return append(append(items, r.freezes()...), r.backendNotes()...)
 }
 
 // freezes says how many sequences the frozen statistics are from, and how the draws of
 // each network scored of which there is more than one.
-func (r *Report) freezes() []item {
-	var items []item
+func (r *Report) freezes() []Item {
+	var items []Item
 	var calibrated []uint64
-	draws := item{text: "the draws of a network's weights, mean ± sd of their test scores in the model itself; deployed is the one that validated best"}
+	draws := Item{Text: "the draws of a network's weights, mean ± sd of their test scores in the model itself; deployed is the one that validated best"}
 	last := ""
 	for _, e := range r.Experiments {
 		if e.CalibrationSequences > 0 {
@@ -122,23 +122,23 @@ func (r *Report) freezes() []item {
 		network := Network{Model: e.Model, Setting: e.Setting}
 		name := fmt.Sprintf("%s / %s / %s: ", e.Task, network.model(), e.Quantizer)
 		if name == last {
-			draws.below[len(draws.below)-1] += "; " + text + ")"
+			draws.Below[len(draws.Below)-1] += "; " + text + ")"
 			continue
 		}
-		draws.below, last = append(draws.below, name+text+")"), name
+		draws.Below, last = append(draws.Below, name+text+")"), name
 	}
 	if len(calibrated) > 0 {
-		items = append(items, item{text: fmt.Sprintf("frozen statistics are gathered over %s training sequences", list(calibrated))})
+		items = append(items, Item{Text: fmt.Sprintf("frozen statistics are gathered over %s training sequences", list(calibrated))})
 	}
-	if len(draws.below) > 0 {
+	if len(draws.Below) > 0 {
 		items = append(items, draws)
 	}
 	return items
 }
 
 // backendNotes are what backends say of single networks.
-func (r *Report) backendNotes() []item {
-	var items []item
+func (r *Report) backendNotes() []Item {
+	var items []Item
 	lines := machineLines(r)
 	for _, l := range lines {
 		common := commonNotes(lines, l.machine.Backend)
@@ -147,12 +147,12 @@ func (r *Report) backendNotes() []item {
 				continue
 			}
 			text := fmt.Sprintf("%s: %s", l.machine.Backend, note)
-			at := slices.IndexFunc(items, func(i item) bool { return i.text == text })
+			at := slices.IndexFunc(items, func(i Item) bool { return i.Text == text })
 			if at < 0 {
 				at = len(items)
-				items = append(items, item{text: text})
+				items = append(items, Item{Text: text})
 			}
-			items[at].below = append(items[at].below, fmt.Sprintf("%s / %s / %s", l.Task, l.model(), l.Quantizer))
+			items[at].Below = append(items[at].Below, fmt.Sprintf("%s / %s / %s", l.Task, l.model(), l.Quantizer))
 		}
 	}
 	return items

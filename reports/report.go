@@ -3,10 +3,9 @@
 //
 // [Collect] makes a [Report] of it: one [Network] for each setting that was trained,
 // over its seeds, with its deployments. group.go gathers their figures, compare.go
-// holds them against full precision and against each other. JSON is the report as it
-// is. CSV has one row for each network on each backend (csv.go). The tables that people
-// read are made of columns, which are data (columns.go): document.go lays them out
-// as a [View] asks, and markdown.go and terminal.go write them.
+// holds them against full precision and against each other. The tables that people
+// read are made of columns, which are data (columns.go, cells.go); [Report.Document]
+// lays them out as a [View] asks. Package format writes both.
 //
 // Names, reasons and notes come from suite files and plugins. In every format they
 // come out as text, whatever is in them.
@@ -18,6 +17,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"bittern/baselines/published"
@@ -61,8 +61,8 @@ type Network struct {
 	Deployable Figure `json:"deployable"`
 	// Doubts are of seeds whose artifact no backend computes as the model does, though
 	// one or more compute it.
-	Doubts     []Doubt `json:"doubts,omitempty"`
-	PaperStyle Figure  `json:"paper_style"` // batch statistics, freshly drawn weights
+	Doubts     Doubts `json:"doubts,omitempty"`
+	PaperStyle Figure `json:"paper_style"` // batch statistics, freshly drawn weights
 
 	BitsPerWeight Figure  `json:"bits_per_weight"`  // of the frozen recurrent weights
 	WeightBytes   float64 `json:"recurrent_bytes"`  // of the recurrent weights alone
@@ -96,7 +96,7 @@ type Deployment struct {
 	Backend  string   `json:"backend"`
 	Seeds    []uint64 `json:"seeds"`
 	Metric   Figure   `json:"metric"`           // as the machine computes it from the packed artifact
-	Doubts   []Doubt  `json:"doubts,omitempty"` // of Metric
+	Doubts   Doubts   `json:"doubts,omitempty"` // of Metric
 	Bytes    *float64 `json:"bytes"`            // everything, as the machine stores it; nil where it does not tell
 	Energy   Figure   `json:"energy_joules"`    // per time step: of a whole sequence, over its steps of all streams
 	Seconds  Figure   `json:"seconds"`          // likewise
@@ -105,8 +105,7 @@ type Deployment struct {
 	Timed    *Timed   `json:"timed,omitempty"` // where it was timed
 	Notes    []string `json:"notes,omitempty"` // what the backend says of its figures
 
-	// Substitutions are what the backend has in place of deployed weights, each once.
-	Substitutions []store.Substitution `json:"substitutions,omitempty"`
+	Substitutions Substitutions `json:"substitutions,omitempty"`
 
 	// EnergyRatio and SecondsRatio are the full-precision network's on the same
 	// backend over these.
@@ -130,6 +129,21 @@ type Doubt struct {
 	Seed   uint64 `json:"seed"`
 	Reason string `json:"reason"`
 }
+
+// Doubts are those of several seeds.
+type Doubts []Doubt
+
+// String says in a line which seeds are in doubt, and why.
+func (doubts Doubts) String() string {
+	var texts []string
+	for _, d := range doubts {
+		texts = append(texts, fmt.Sprintf("seed %d: %s", d.Seed, d.Reason))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Substitutions are what a backend has in place of deployed weights, each once.
+type Substitutions []store.Substitution
 
 // Timed says how sure a time is. Over several seeds it is that of the worst.
 type Timed struct {
@@ -164,6 +178,14 @@ type Experiment struct {
 	// Unread says why there are no validations though there should be.
 	Unread      string             `json:"validations_unread,omitempty"`
 	Deployments []store.Deployment `json:"deployments"`
+	// Folder is where the run store has the metrics of each step, see
+	// [store.ReadSteps].
+	Folder string `json:"-"`
+
+	// Training is the loss over the training, and TrainingUnread why it cannot be read.
+	// Only [Report.ReadTraining] sets them.
+	Training       []TrainingLoss `json:"-"`
+	TrainingUnread string         `json:"-"`
 }
 
 // Provenance is what one group of experiments was measured with. An experiment that
@@ -251,14 +273,14 @@ func Collect(ctx context.Context, s *store.Store, suite string, selection Select
 // finished gathers what belongs to a finished experiment, and lists what is missing of
 // its deployments.
 func (r *Report) finished(ctx context.Context, s *store.Store, c store.Experiment) (*Experiment, error) {
-	e := &Experiment{Experiment: c, Deployments: []store.Deployment{}}
+	e := &Experiment{Experiment: c, Deployments: []store.Deployment{}, Folder: s.ExperimentDir(c.ID)}
 	var scores []float64
 	for _, draw := range c.Draws {
 		scores = append(scores, draw.Test)
 	}
 	e.Drawn = figure(scores, "not recorded")
 	var err error
-	if e.Validations, err = store.ReadValidations(s.ExperimentDir(c.ID)); err != nil {
+	if e.Validations, err = store.ReadValidations(e.Folder); err != nil {
 		e.Unread = err.Error()
 	}
 	if e.Validations == nil {

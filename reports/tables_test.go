@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,8 @@ import (
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/plugins"
-	"bittern/reports/table"
+	"bittern/reports/internal/sample"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -20,7 +20,7 @@ import (
 // and a deployable score.
 func measured(t *testing.T, quantizer, normalization string, seed uint64, bits, score float64, training string) store.Experiment {
 	t.Helper()
-	c := trained(t, seed, 20, fmt.Sprintf(`"task":"characters","data":"grammar","quantizer":{"name":%q},"model":{"options":{"normalization":%q}},"training":{%s}`, quantizer, normalization, training))
+	c := sample.Trained(t, seed, 20, fmt.Sprintf(`"task":"characters","data":"grammar","quantizer":{"name":%q},"model":{"options":{"normalization":%q}},"training":{%s}`, quantizer, normalization, training))
 	c.Quantizer, c.FrozenModel = quantizer, &score
 	c.Settings = []store.Setting{{Name: "units", Value: "8"}, {Name: "normalization", Value: normalization}}
 	c.RecurrentBytes, c.DeployedBytes = 100*bits, int64(1000+100*bits)
@@ -38,7 +38,7 @@ func cellsOf(t *testing.T, r *Report, id string) map[string]string {
 	}
 	cells := make(map[string]string)
 	for _, l := range networkLines(r) {
-		cells[strings.TrimSpace(l.Quantizer+" "+l.Setting)] = columns[at].cell(l).text
+		cells[strings.TrimSpace(l.Quantizer+" "+l.Setting)] = columns[at].cell(l).Text
 	}
 	return cells
 }
@@ -63,7 +63,7 @@ func TestDeltaIsAgainstFullPrecision(t *testing.T) {
 			all = append(all, measured(t, c.quantizer, c.normalization, uint64(seed), c.bits, score, `"epochs":8`))
 		}
 	}
-	r := collect(t, stored(t, all...), Selection{})
+	r := collect(t, sample.Stored(t, all...), Selection{})
 	want := map[string]string{"full": "–", "like": "~", "worse": "+1.000", "same": "~", "single": "+0.490", "alone": "n/a", "old": "n/a"}
 	if diff := cmp.Diff(want, cellsOf(t, r, "delta")); diff != "" {
 		t.Errorf("Δ (-want +got):\n%s", diff)
@@ -87,7 +87,7 @@ func TestDeltaIsAgainstFullPrecision(t *testing.T) {
 // Of several full-precision networks the one that was trained alike is the reference.
 func TestReferenceIsTrainedAlike(t *testing.T) {
 	t.Parallel()
-	r := collect(t, stored(t,
+	r := collect(t, sample.Stored(t,
 		measured(t, "full", "batch", 1, 32, 1.0, `"epochs":8,"steps":0`), measured(t, "full", "batch", 1, 32, 3.0, `"epochs":8,"steps":10`),
 		measured(t, "two", "batch", 1, 2, 1.25, `"epochs":8,"steps":0`), measured(t, "two", "batch", 1, 2, 3.5, `"epochs":8,"steps":10`),
 	), Selection{})
@@ -130,7 +130,7 @@ func TestADoubtOfAllMachinesIsTheNetworks(t *testing.T) {
 			t.Errorf("%+v: doubt %q, want %q", deployments, got, want)
 		}
 	}
-	if got := (cell{text: "1.0"}).doubt([]Doubt{{3, "off"}}); got.text != "1.0 ‼" || got.notes[0] != "‼ in doubt, seed 3: off" {
+	if got := (Cell{Text: "1.0"}).doubt([]Doubt{{3, "off"}}); got.Text != "1.0 ‼" || got.Notes[0] != "‼ in doubt, seed 3: off" {
 		t.Errorf("a doubtful cell is %+v", got)
 	}
 }
@@ -159,7 +159,7 @@ func TestEpochsOfARecipe(t *testing.T) {
 		}
 	}
 	for mean, want := range map[float64]string{0.0412: "0.041 of 200", 1.78: "1.8 of 200", 200: "200 of 200", 123.45: "123.5 of 200"} {
-		if got := epochs(line{Network: &Network{Epochs: Figure{N: 1, Mean: &mean}, RecipeEpochs: 200}}).text; got != want {
+		if got := epochs(line{Network: &Network{Epochs: Figure{N: 1, Mean: &mean}, RecipeEpochs: 200}}).Text; got != want {
 			t.Errorf("%v epochs are written %q, want %q", mean, got, want)
 		}
 	}
@@ -177,15 +177,15 @@ func several() *Report {
 }
 
 // outline names the tables of a document, each with its rows by their first cells.
-func outline(d document) []string {
+func outline(d Document) []string {
 	var lines []string
-	for _, s := range d.sections {
-		for _, sheet := range s.tables {
+	for _, s := range d.Sections {
+		for _, sheet := range s.Sheets {
 			var rows []string
-			for _, row := range sheet.rows {
-				rows = append(rows, row[0].text)
+			for _, row := range sheet.Rows {
+				rows = append(rows, row[0].Text)
 			}
-			lines = append(lines, fmt.Sprintf("%s/%s: %s %s", s.heading, sheet.heading, sheet.columns[0].id, strings.Join(rows, ",")))
+			lines = append(lines, fmt.Sprintf("%s/%s: %s %s", s.Heading, sheet.Heading, sheet.Columns[0].ID, strings.Join(rows, ",")))
 		}
 	}
 	return lines
@@ -212,7 +212,7 @@ func TestViews(t *testing.T) {
 	} {
 		r := several()
 		markFrontiers(r.Networks)
-		if diff := cmp.Diff(test.want, outline(r.document(test.view))); diff != "" {
+		if diff := cmp.Diff(test.want, outline(r.Document(test.view))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -221,7 +221,7 @@ func TestViews(t *testing.T) {
 		`there is no column "sise"`: {Sort: "-sise"},
 		`tables cannot be grouped by "model"; they can by task, quantizer, backend`: {GroupBy: "model"},
 	} {
-		err := several().Write(new(strings.Builder), Markdown, view)
+		err := view.Check()
 		if _, problem := errors.AsType[*plugins.Problem](err); !problem || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%+v: got %v, want a problem that begins %q", view, err, want)
 		}
@@ -234,72 +234,11 @@ func TestColumnsHaveNames(t *testing.T) {
 	for _, k := range kinds() {
 		var seen []string
 		for _, c := range k.columns(nil, "BPC") {
-			if c.id == "" || c.name == "" || strings.HasPrefix(c.id, "-") || strings.Contains(c.id, ",") || slices.Contains(seen, c.id) {
-				t.Errorf("%s has the column %q under the header %q", k.heading, c.id, c.name)
+			if c.ID == "" || c.Header == "" || strings.HasPrefix(c.ID, "-") || strings.Contains(c.ID, ",") || slices.Contains(seen, c.ID) {
+				t.Errorf("%s has the column %q under the header %q", k.heading, c.ID, c.Header)
 			}
-			seen = append(seen, c.id)
+			seen = append(seen, c.ID)
 		}
-	}
-}
-
-func TestCommonCellsStandAbove(t *testing.T) {
-	t.Parallel()
-	r := several()
-	r.Networks = r.Networks[:1]
-	if text := written(t, r, Markdown); !strings.Contains(text, "\nLeft out: normalization –; ") {
-		t.Errorf("a single row keeps empty columns:\n%s", text)
-	}
-	r = several()
-	r.Networks = []*Network{r.Networks[0], r.Networks[2]}
-	text := written(t, r, Markdown)
-	if !strings.Contains(text, "\nAll rows: task text; model m; normalization –; ") || !strings.Contains(text, "| quantizer | bits/weight | deployable BPC |") {
-		t.Errorf("what all rows have does not stand above the table:\n%s", text)
-	}
-	var out strings.Builder
-	if err := r.Write(&out, Markdown, View{Wide: true}); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(out.String(), "| task | model | quantizer | normalization | bits/weight |") {
-		t.Errorf("a wide table lacks columns:\n%s", out.String())
-	}
-}
-
-func TestATerminalHoldsEveryLine(t *testing.T) {
-	t.Parallel()
-	r := collected(t)
-	hostile := collected(t)
-	hostile.Networks[0].Quantizer = "a-" + strings.Repeat("very-", 30) + "long-name"
-	for _, report := range []*Report{r, hostile} {
-		for _, width := range []int{50, 60, 80, 100, 120} {
-			var out strings.Builder
-			if err := report.Write(&out, Terminal, View{Width: width, Parts: true}); err != nil {
-				t.Fatal(err)
-			}
-			for text := range strings.Lines(out.String()) {
-				if got := table.Width(text); got > width && strings.Contains(strings.TrimSpace(text), " ") {
-					t.Errorf("at %d characters a line has %d: %s", width, got, text)
-				}
-			}
-			if dropped := strings.Contains(out.String(), "Left out to fit the terminal: "); width < 100 && !dropped {
-				t.Errorf("at %d characters nothing is left out:\n%s", width, out.String())
-			}
-			if strings.Contains(out.String(), "\x1b") {
-				t.Error("colours that nobody asked for")
-			}
-		}
-	}
-	var wide, coloured strings.Builder
-	if err := r.Write(&wide, Terminal, View{Width: 40, Wide: true, Color: true}); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(wide.String(), "Left out to fit") || !strings.Contains(wide.String(), "experiment e98cb52aa8fc74e2, steps 0 to 1000") {
-		t.Errorf("a wide view is not whole:\n%s", wide.String())
-	}
-	if err := r.Write(&coloured, Terminal, View{Width: 80, Color: true}); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.HasPrefix(coloured.String(), "\x1b[1mgolden\x1b[0m\n") {
-		t.Errorf("headings are not bold:\n%s", coloured.String())
 	}
 }
 
@@ -315,29 +254,33 @@ func TestPartsAreMeansOverSeeds(t *testing.T) {
 	}
 }
 
-// CSV has a row for each network on each backend, and one of a network without any.
-func TestCSVHasARowForEachDeployment(t *testing.T) {
+func TestCommonCellsStandAbove(t *testing.T) {
 	t.Parallel()
-	r := several()
-	r.Networks[0].Deployments[0].EnergyParts = []store.Part{{Name: "fetch", Value: 0.5}, {Name: "rest", Value: 2}}
-	r.Networks[1].Deployments = nil
-	records, err := csv.NewReader(strings.NewReader(written(t, r, CSV))).ReadAll()
-	if err != nil {
-		t.Fatal(err)
+	plain := func(s Sheet) string {
+		return s.CommonLine(func(text string) string { return text }, func(c Cell) string { return c.Text })
 	}
-	at := make(map[string]int)
-	for i, name := range records[0] {
-		if _, twice := at[name]; twice {
-			t.Errorf("two columns are called %s", name)
+	headers := func(s Sheet) (headers []string) {
+		for _, c := range s.Columns {
+			headers = append(headers, c.Header)
 		}
-		at[name] = i
+		return headers
 	}
-	var got []string
-	for _, record := range records[1:] {
-		got = append(got, fmt.Sprintf("%s %s %s %s %s", record[at["task"]], record[at["quantizer"]], record[at["backend"]], record[at["backend_metric"]], record[at["energy_parts"]]))
+	r := several()
+	r.Networks = r.Networks[:1]
+	if line := plain(r.Document(View{}).Sections[0].Sheets[0]); !strings.HasPrefix(line, "Left out: normalization –; ") {
+		t.Errorf("of a single row %q is left out, want what is empty", line)
 	}
-	want := []string{"text b x 2 fetch 0.5; rest 2", "text b y n/a ", "words a n/a n/a n/a", "text a x 1 ", "text a y n/a ", "words b x 80 ", "words b y n/a "}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("records (-want +got):\n%s", diff)
+	r = several()
+	r.Networks = []*Network{r.Networks[0], r.Networks[2]}
+	results := r.Document(View{}).Sections[0].Sheets[0]
+	if line := plain(results); !strings.HasPrefix(line, "All rows: task text; model m; normalization –; ") {
+		t.Errorf("all rows have %q", line)
+	}
+	if diff := cmp.Diff([]string{"quantizer", "bits/weight", "deployable BPC"}, headers(results)); diff != "" {
+		t.Errorf("columns (-want +got):\n%s", diff)
+	}
+	wide := headers(r.Document(View{Wide: true}).Sections[0].Sheets[0])
+	if want := []string{"task", "model", "quantizer", "normalization", "bits/weight"}; len(wide) < len(want) || !slices.Equal(wide[:len(want)], want) {
+		t.Errorf("a wide table has the columns %q, want them to begin with %q", wide, want)
 	}
 }

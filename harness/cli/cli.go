@@ -56,7 +56,7 @@ func Run(args []string, stdout, stderr io.Writer, builtins []Builtin) int {
 	go func() {
 		if _, ok := <-signals; ok {
 			signal.Stop(signals) // a second one ends the program at once
-			fmt.Fprintln(stderr, "stopping after this step; press Ctrl-C again to stop at once")
+			fmt.Fprintln(stderr, "stopping as soon as everything is saved; press Ctrl-C again to stop at once")
 			cancel(errInterrupted)
 		}
 	}()
@@ -140,7 +140,7 @@ Every flag can be set by the environment too: --data by BITTERN_DATA, and so on.
 		return plugins.Problemf("%s; see %s --help", err, command.CommandPath())
 	})
 	root.AddCommand(
-		p.demoCommand(), p.planCommand(), p.runCommand(), p.deployCommand(), p.reportCommand(), p.benchCommand(),
+		p.demoCommand(), p.planCommand(), p.runCommand(), p.deployCommand(), p.reportCommand(), p.watchCommand(), p.benchCommand(),
 		p.suitesCommand(), p.tasksCommand(), p.pluginsCommand(), p.dataCommand(), p.versionCommand(), p.pluginCommand(),
 	)
 	return root

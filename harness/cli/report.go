@@ -2,10 +2,11 @@ package cli
 
 import (
 	"context"
-	"io"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 	"bittern/harness/suite"
 	"bittern/plugins"
 	"bittern/reports"
+	"bittern/reports/format"
 )
 
 func (p *program) reportCommand() *cobra.Command {
@@ -25,8 +27,10 @@ Seeds of the same settings make one row. Where settings differ, such as the leng
 of training, each has a row of its own, which says so.
 
 Tables are fitted to a terminal: columns that have no room are left out, which is said,
-and --wide shows all. Where the output is no terminal they are Markdown. Csv has a row
-for each network on each backend with every figure, and json has everything.`,
+and --wide shows all. Where the output is no terminal they are Markdown.
+
+The formats:
+` + formatList(),
 		Example: `  bittern report --suite char-small
   bittern report --suite char-small --seeds 1,2 --backends cpu
   bittern report --suite char-small --columns quantizer,deployable,kb --sort kb
@@ -47,6 +51,26 @@ for each network on each backend with every figure, and json has everything.`,
 	flags.StringSlice("backends", nil, "only these backends, by the suite's labels")
 	reportFlags(command)
 	return command
+}
+
+// reportFlags say how a report is written.
+func reportFlags(command *cobra.Command) {
+	flags := command.Flags()
+	flags.String("format", "", strings.Join(format.Names(), ", ")+"; without it terminal on a terminal and else markdown")
+	flags.StringSlice("columns", nil, "only these columns, in this order: "+strings.Join(reports.Columns(), ", "))
+	flags.String("sort", "", "sort by a column; with - in front the largest first, as in --sort=-energy")
+	flags.String("group-by", "", "a table for each "+strings.Join(reports.Groups, ", "))
+	flags.Bool("parts", false, "tables of energy and memory by part too")
+	flags.Bool("wide", false, "all columns, whatever they say and however narrow the terminal is")
+	var formats []cobra.Completion
+	for _, f := range format.All() {
+		formats = append(formats, cobra.CompletionWithDesc(f.Name, f.About))
+	}
+	for flag, values := range map[string][]cobra.Completion{"format": formats, "columns": reports.Columns(), "sort": reports.Columns(), "group-by": reports.Groups} {
+		if err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			panic(err) // the flag is not one of those above
+		}
+	}
 }
 
 func (p *program) report(ctx context.Context, settings runSettings) error {
@@ -103,50 +127,66 @@ func (p *program) writeReport(ctx context.Context, runs *store.Store, name strin
 	if err != nil {
 		return err
 	}
-	format, view := p.view(settings)
-	return report.Write(p.stdout, format, view)
+	chosen, err := settings.format(terminalWidth(p.stdout) > 0)
+	if err != nil {
+		return err
+	}
+	return chosen.Stream(p.stdout, report, p.view(settings))
+}
+
+// format is that of a report.
+func (s runSettings) format(terminal bool) (format.Format, error) {
+	switch {
+	case s.Format != "":
+		return format.Find(s.Format)
+	case terminal:
+		return format.Find(format.Terminal)
+	}
+	return format.Find(format.Markdown)
+}
+
+// formatList has a line for each format.
+func formatList() string {
+	var lines []string
+	for _, f := range format.All() {
+		lines = append(lines, fmt.Sprintf("  %-10s %s", f.Name, f.About))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // pipedWidth is how wide a table for a terminal is where the output is none, and the
 // variable COLUMNS does not say it.
 const pipedWidth = 80
 
-// view is how the settings and the terminal want a report.
-func (p *program) view(settings runSettings) (reports.Format, reports.View) {
-	width := terminalWidth(p.stdout)
-	format := reports.Format(settings.Format)
-	switch {
-	case format == "" && width > 0:
-		format = reports.Terminal
-	case format == "":
-		format = reports.Markdown
-	}
-	view := reports.View{
-		Columns: settings.Columns, Sort: settings.Sort, GroupBy: settings.GroupBy, Parts: settings.Parts, Wide: settings.Wide, Width: width,
-		Color: width > 0 && colours(os.Getenv),
-	}
+// view is how the settings and the terminal want the tables.
+func (p *program) view(settings runSettings) reports.View {
+	view := settings.view()
+	view.Width = terminalWidth(p.stdout)
+	view.Color = view.Width > 0 && colours(os.Getenv)
 	if view.Width == 0 {
 		view.Width = pipedWidth
 		if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
 			view.Width = columns
 		}
 	}
-	return format, view
+	return view
+}
+
+func (s runSettings) view() reports.View {
+	return reports.View{Columns: s.Columns, Sort: s.Sort, GroupBy: s.GroupBy, Parts: s.Parts, Wide: s.Wide}
 }
 
 // checkReport refuses an unknown format, or a column that there is not, before hours of
 // training end in it.
 func (s runSettings) checkReport() error {
-	format := reports.Format(s.Format)
-	shaped := s.Sort != "" || s.GroupBy != "" || s.Parts || s.Wide || len(s.Columns) > 0
-	if shaped && (format == reports.JSON || format == reports.CSV) {
-		return plugins.Problemf("--columns, --sort, --group-by, --parts and --wide shape the tables of markdown and terminal; leave them out with --format %s, which has everything", format)
+	chosen, err := s.format(false)
+	if err != nil {
+		return err
 	}
-	if format == "" {
-		format = reports.Markdown
+	if asked := s.Sort != "" || s.GroupBy != "" || s.Parts || s.Wide || len(s.Columns) > 0; asked && !chosen.Shaped {
+		return plugins.Problemf("--columns, --sort, --group-by, --parts and --wide shape tables; leave them out with --format %s, which has everything", chosen.Name)
 	}
-	view := reports.View{Columns: s.Columns, Sort: s.Sort, GroupBy: s.GroupBy}
-	return (&reports.Report{}).Write(io.Discard, format, view)
+	return s.view().Check()
 }
 
 // colours says whether the environment lets a terminal have colours: NO_COLOR forbids

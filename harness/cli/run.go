@@ -46,6 +46,9 @@ type runSettings struct {
 	GroupBy     string        `mapstructure:"group-by"`
 	Parts       bool          `mapstructure:"parts"`
 	Wide        bool          `mapstructure:"wide"`
+	Watch       bool          `mapstructure:"watch"`
+	Address     string        `mapstructure:"address"`
+	Open        bool          `mapstructure:"open"`
 
 	trained bool // only what is trained already is frozen and deployed
 }
@@ -58,7 +61,7 @@ const maxJobs = 256
 const defaultRuns = "runs"
 
 func defaults() runSettings {
-	return runSettings{Runs: defaultRuns, Jobs: 1, Deadline: host.DefaultDeadline}
+	return runSettings{Runs: defaultRuns, Jobs: 1, Deadline: host.DefaultDeadline, Address: defaultAddress}
 }
 
 func runFlags(command *cobra.Command) {
@@ -69,6 +72,8 @@ func runFlags(command *cobra.Command) {
 // experimentFlags are those of commands that run experiments of a suite.
 func experimentFlags(command *cobra.Command) {
 	command.Flags().Int("jobs", defaults().Jobs, fmt.Sprintf("experiments to run at a time, at most %d", maxJobs))
+	command.Flags().Bool("watch", false, "serve a page with progress and results meanwhile, as bittern watch does")
+	addressFlags(command)
 	suiteSettingFlags(command)
 	reportFlags(command)
 }
@@ -99,20 +104,6 @@ func suiteFlag(command *cobra.Command) {
 	command.Flags().String("suite", "", "one of "+strings.Join(suite.Names(), ", ")+", or the path of a suite file")
 }
 
-func reportFlags(command *cobra.Command) {
-	var names []string
-	for _, f := range reports.Formats {
-		names = append(names, string(f))
-	}
-	flags := command.Flags()
-	flags.String("format", "", strings.Join(names, ", ")+"; without it terminal on a terminal and else markdown")
-	flags.StringSlice("columns", nil, "only these columns, in this order: "+strings.Join(reports.Columns(), ", "))
-	flags.String("sort", "", "sort by a column; with - in front the largest first, as in --sort=-energy")
-	flags.String("group-by", "", "a table for each "+strings.Join(reports.Groups, ", "))
-	flags.Bool("parts", false, "tables of energy and memory by part too")
-	flags.Bool("wide", false, "all columns, whatever they say and however narrow the terminal is")
-}
-
 func (p *program) runCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "run --suite NAME|FILE", Short: "Train and deploy every combination of a suite, and print its tables", Args: noArguments,
@@ -133,6 +124,7 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 		Example: `  bittern run --suite char-small --data DIR
   bittern run --suite paper --data DIR --budget 2m
   bittern run --suite mine.yaml --seeds 1,2,3 --epochs 2
+  bittern run --suite mine.yaml --watch --open
   BITTERN_DATA=DIR bittern run --suite char-small`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := defaults()
@@ -158,6 +150,15 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err := check(ctx, catalogue, settings, specs); err != nil {
 		return err
 	}
+	closePage, err := p.watchRun(ctx, settings, s)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := closePage(); err == nil {
+			err = closing
+		}
+	}()
 	machine := provenance.Collect(ctx)
 	if training, err := someToTrain(ctx, settings, specs); err != nil {
 		return err
@@ -337,6 +338,9 @@ func (s runSettings) check() error {
 	}
 	if s.Budget < 0 {
 		return plugins.Problemf("--budget must be longer than nothing, such as 2m, not %s", s.Budget)
+	}
+	if s.Open && !s.Watch {
+		return plugins.Problemf("--open opens the page that --watch serves; give --watch too")
 	}
 	if s.Budget > 0 && s.Steps != nil {
 		return plugins.Problemf("--budget and --steps both say how long to train; give one of them")

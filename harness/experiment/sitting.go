@@ -31,11 +31,15 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.E
 // sit adds a sitting that begins after a number of training steps to those that
 // have contributed to an experiment.
 func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
-	data := spec.Loaded.Data
+	data, shape := spec.Loaded.Data, spec.Loaded.Task.Shape()
+	perEpoch, symbols := spec.Loaded.Task.Training(spec.Seed, 0).Len(), 0
+	for _, steps := range shape.Steps {
+		symbols += shape.Sequences * steps
+	}
 	made := provenance.Experiment{
 		Corpus: data.Name, SHA256: data.SHA256, Synthetic: data.Synthetic, Note: data.Note,
 		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
-		StepsPerEpoch: spec.Loaded.Task.Training(spec.Seed, 0).Len(),
+		StepsPerEpoch: perEpoch, PlannedSteps: spec.Task.Training.Planned(perEpoch), SymbolsPerStep: symbols,
 	}
 	if row.Provenance != nil {
 		var before provenance.Experiment

@@ -60,7 +60,9 @@ type Experiment struct {
 	Model     string `json:"model"`          // plugin and version
 	Quantizer string `json:"quantizer"`
 
-	StepsPerEpoch int `json:"steps_per_epoch,omitempty"` // training steps of a pass over the data
+	StepsPerEpoch  int `json:"steps_per_epoch,omitempty"`  // training steps of a pass over the data
+	PlannedSteps   int `json:"planned_steps,omitempty"`    // training steps of the whole recipe, if nothing stops it early
+	SymbolsPerStep int `json:"symbols_per_step,omitempty"` // time steps of all streams of all sequences of a training step
 
 	// Sittings are those that contributed to the numbers, in order.
 	Sittings []Sitting `json:"sittings"`

@@ -121,6 +121,41 @@ func ReadLocked(experimentDir string, read func() error) error {
 	return read()
 }
 
+// ReadHolder reads who has the lock of the experiment in this folder, without touching
+// the lock. It is zero where nobody has it, nobody ever had, or the file is being written
+// at this moment. A process that was killed still stands there; see [Holder.Alive].
+func ReadHolder(experimentDir string) (Holder, error) {
+	folder, err := runfolder.Open(experimentDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Holder{}, nil
+	}
+	if err != nil {
+		return Holder{}, diskfault.Explain(err, experimentDir)
+	}
+	defer folder.Close()
+	file, err := runfolder.OpenFile(folder, lockName, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Holder{}, nil
+	}
+	if err != nil {
+		return Holder{}, diskfault.Explain(err, filepath.Join(experimentDir, lockName))
+	}
+	defer file.Close()
+	return readHolder(file), nil
+}
+
+// Alive says whether the process may still be running. Of a process on another host
+// nothing else is known, so it counts as alive.
+func (h Holder) Alive() bool {
+	if h.PID == 0 {
+		return false
+	}
+	if host, err := os.Hostname(); err != nil || host != h.Host {
+		return true
+	}
+	return !errors.Is(unix.Kill(h.PID, 0), unix.ESRCH)
+}
+
 // flock takes a lock on the file of an experiment without waiting.
 func flock(file *os.File, kind int, id string) error {
 	err := runfolder.TryLock(file, kind)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -233,32 +232,13 @@ func (s *Steps) each(do func(*os.File) error) error {
 // ReadSteps reads the step metrics in an experiment's folder. An experiment that recorded none
 // has none; the torn last line of a run under way is left out.
 func ReadSteps(experimentDir string) ([]Step, error) {
-	list, err := readLines[Step](experimentDir, stepsName)
-	if err != nil {
-		return nil, err
-	}
-	clocks, err := readLines[clock](experimentDir, secondsName)
-	if err != nil {
-		return nil, err
-	}
-	seconds := make(map[uint64]float64, len(clocks))
-	for _, c := range clocks {
-		seconds[c.Step] = c.Seconds
-	}
-	for i, step := range list {
-		list[i].Seconds = seconds[step.Step]
-	}
-	return list, nil
+	steps, _, err := new(StepFollower).Read(experimentDir)
+	return steps, err
 }
 
 // ReadValidations reads the validations in an experiment's folder, in the order of
 // their steps. An experiment that recorded none has none; a torn last line is left out.
 func ReadValidations(experimentDir string) ([]Validation, error) {
-	return readLines[Validation](experimentDir, validationsName)
-}
-
-func readLines[T line](experimentDir, name string) ([]T, error) {
-	path := filepath.Join(experimentDir, name)
 	folder, err := runfolder.Open(experimentDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -267,23 +247,6 @@ func readLines[T line](experimentDir, name string) ([]T, error) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	defer folder.Close()
-	content, err := runfolder.ReadFile(folder, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	var list []T
-	for line := range bytes.Lines(content) {
-		if !bytes.HasSuffix(line, []byte("\n")) {
-			break
-		}
-		value, _, err := parseLine[T](line)
-		if err != nil {
-			return nil, fmt.Errorf("line %d of %s: %w", len(list)+1, path, err)
-		}
-		list = append(list, value)
-	}
-	return list, nil
+	validations, _, err := follow[Validation](new(tail), folder, validationsName)
+	return validations, err
 }

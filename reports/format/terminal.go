@@ -1,4 +1,4 @@
-package reports
+package format
 
 import (
 	"fmt"
@@ -7,56 +7,59 @@ import (
 	"strings"
 
 	"bittern/plugins"
+	"bittern/reports"
 	"bittern/reports/table"
 )
 
 // least is to how many characters a name is shortened where nothing else helps.
 const least = 8
 
-// terminal writes the report for people at a terminal: every line within its width,
+// writeTerminal writes the report for people at a terminal: every line within its width,
 // and no word wrapped inside. Provenance is counted; a wide view has it whole.
-func (r *Report) terminal(w io.Writer, v View) error {
+func writeTerminal(w io.Writer, r *reports.Report, v reports.View) error {
 	t := terminal{view: v}
-	d := r.document(v)
-	t.heading(d.title)
-	for _, paragraph := range d.lead {
+	d := r.Document(v)
+	t.heading(d.Title)
+	for _, paragraph := range d.Lead {
 		t.paragraph("", plugins.Line(paragraph))
 	}
-	for _, s := range d.sections {
-		t.heading(s.heading)
-		for _, sheet := range s.tables {
-			if sheet.heading != "" {
-				t.heading(sheet.heading)
+	for _, s := range d.Sections {
+		t.heading(s.Heading)
+		for _, sheet := range s.Sheets {
+			if sheet.Heading != "" {
+				t.heading(sheet.Heading)
 			}
 			if err := t.sheet(sheet); err != nil {
 				return err
 			}
 		}
 	}
-	if len(d.unfinished) > 0 {
+	if len(d.Unfinished) > 0 {
 		t.heading("Unfinished")
-		for _, text := range d.unfinished {
+		for _, text := range d.Unfinished {
 			t.paragraph("- ", plugins.Line(text))
 		}
 	}
-	if len(t.docs.columns)+len(d.facts)+len(t.docs.notes) > 0 {
+	notes := once(append(t.abouts, d.Facts...))
+	if len(notes)+len(t.footnotes) > 0 {
 		t.heading("Notes")
 	}
-	for _, text := range append(t.docs.columns, d.facts...) {
+	for _, text := range notes {
 		t.paragraph("- ", plugins.Line(text))
 	}
-	for i, note := range t.docs.notes {
+	for i, note := range t.footnotes {
 		t.paragraph(fmt.Sprintf("[%d] ", i+1), plugins.Line(note))
 	}
-	t.provenance(d.provenance)
+	t.provenance(d.Provenance)
 	_, err := io.WriteString(w, strings.TrimPrefix(t.text.String(), "\n"))
 	return err
 }
 
 type terminal struct {
-	view View
-	docs docs
-	text strings.Builder
+	view      reports.View
+	abouts    []string
+	footnotes reports.Footnotes
+	text      strings.Builder
 }
 
 // heading writes a heading, in bold where there are colours.
@@ -96,14 +99,14 @@ func (t *terminal) width() int {
 	return t.view.Width
 }
 
-func (t *terminal) sheet(s sheet) error {
+func (t *terminal) sheet(s reports.Sheet) error {
 	var dropped []string
 	for {
 		// Footnotes have their numbers only when it is known what is shown.
-		trial := docs{columns: t.docs.columns, notes: slices.Clone(t.docs.notes)}
-		write := writePlain(&trial)
-		line := s.common(write, plugins.Line)
-		built, err := s.table(write, plugins.Line)
+		footnotes := slices.Clone(t.footnotes)
+		write := writePlain(&footnotes)
+		line := s.CommonLine(plugins.Line, write)
+		built, err := textTable(s, plugins.Line, write)
 		if err != nil {
 			return err
 		}
@@ -111,18 +114,18 @@ func (t *terminal) sheet(s sheet) error {
 		if err != nil {
 			return err
 		}
-		if at := s.last(); t.width() > 0 && table.Width(text) > t.width() {
+		if at := last(s.Columns); t.width() > 0 && table.Width(text) > t.width() {
 			if at >= 0 {
-				dropped = append(dropped, s.columns[at].name)
-				s.drop(at)
+				dropped = append(dropped, s.Columns[at].Header)
+				s = s.Without(at)
 				continue
 			}
-			if s.shorten(table.Width(text) - t.width()) {
+			if shorten(s, table.Width(text)-t.width()) {
 				continue
 			}
 		}
-		t.docs = trial
-		t.docs.explain(s)
+		t.footnotes = footnotes
+		t.abouts = append(t.abouts, s.Abouts()...)
 		if line != "" {
 			t.paragraph("", line)
 		}
@@ -134,13 +137,13 @@ func (t *terminal) sheet(s sheet) error {
 	}
 }
 
-func writePlain(notes *docs) func(cell) string {
-	return func(c cell) string {
+func writePlain(footnotes *reports.Footnotes) func(reports.Cell) string {
+	return func(c reports.Cell) string {
 		var numbers []string
-		for _, note := range c.notes {
-			numbers = append(numbers, fmt.Sprint(notes.number(note)))
+		for _, note := range c.Notes {
+			numbers = append(numbers, fmt.Sprint(footnotes.Number(note)))
 		}
-		text := plugins.Line(c.text)
+		text := plugins.Line(c.Text)
 		if len(numbers) > 0 {
 			text += " [" + strings.Join(numbers, ",") + "]"
 		}
@@ -150,10 +153,10 @@ func writePlain(notes *docs) func(cell) string {
 
 // last is the column that has to go next where there is too little room; −1 where each
 // has to stay.
-func (s *sheet) last() int {
+func last(columns []reports.Column) int {
 	at := -1
-	for i, c := range s.columns {
-		if c.rank > 0 && (at < 0 || c.rank >= s.columns[at].rank) {
+	for i, c := range columns {
+		if c.Rank > 0 && (at < 0 || c.Rank >= columns[at].Rank) {
 			at = i
 		}
 	}
@@ -162,11 +165,11 @@ func (s *sheet) last() int {
 
 // shorten takes up to so many characters from the longest name of a row, and from all
 // that are longer than what stays of it. It says whether that was possible.
-func (s *sheet) shorten(by int) bool {
+func shorten(s reports.Sheet, by int) bool {
 	column, longest := -1, least
-	for i, c := range s.columns {
-		for _, row := range s.rows {
-			if n := table.Width(plugins.Line(row[i].text)); !c.right && n > longest {
+	for i, c := range s.Columns {
+		for _, row := range s.Rows {
+			if n := table.Width(plugins.Line(row[i].Text)); !c.Right && n > longest {
 				column, longest = i, n
 			}
 		}
@@ -174,15 +177,15 @@ func (s *sheet) shorten(by int) bool {
 	if column < 0 {
 		return false
 	}
-	for _, row := range s.rows {
-		if text := []rune(plugins.Line(row[column].text)); len(text) > max(least, longest-by) {
-			row[column].text = string(text[:max(least, longest-by)-1]) + "…"
+	for _, row := range s.Rows {
+		if text := []rune(plugins.Line(row[column].Text)); len(text) > max(least, longest-by) {
+			row[column].Text = string(text[:max(least, longest-by)-1]) + "…"
 		}
 	}
 	return true
 }
 
-func (t *terminal) provenance(items []item) {
+func (t *terminal) provenance(items []reports.Item) {
 	if len(items) == 0 {
 		return
 	}
@@ -192,8 +195,8 @@ func (t *terminal) provenance(items []item) {
 		return
 	}
 	for _, item := range items {
-		t.paragraph("- ", plugins.Line(item.text))
-		for _, text := range item.below {
+		t.paragraph("- ", plugins.Line(item.Text))
+		for _, text := range item.Below {
 			t.paragraph("  - ", plugins.Line(text))
 		}
 	}

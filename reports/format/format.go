@@ -1,0 +1,65 @@
+// Package format writes reports: one file for each format, and a list of all.
+//
+// Names, reasons and notes come from suite files and plugins. In every format they come
+// out as text, whatever is in them; a test holds each entry of the list to it.
+package format
+
+import (
+	"io"
+	"os"
+	"strings"
+
+	"bittern/plugins"
+	"bittern/reports"
+)
+
+// Format is a way to write a report. It has either Stream or Folder.
+type Format struct {
+	Name  string
+	About string // a few words for a list
+	// Extension is that of the files that an --output without a --format means, such as
+	// ".md"; empty where no extension means this format.
+	Extension string
+	Shaped    bool // a View shapes it; else it has everything
+
+	// Stream writes the report as one stream.
+	Stream func(io.Writer, *reports.Report, reports.View) error
+	// Folder writes the report as several files into an empty folder.
+	Folder func(*os.Root, *reports.Report) error
+}
+
+// The formats of a report where nothing is said: on a terminal, and elsewhere.
+const (
+	Terminal = "terminal"
+	Markdown = "markdown"
+)
+
+// All lists every format.
+func All() []Format {
+	return []Format{
+		{Name: Markdown, About: "tables for people and for pasting", Extension: ".md", Shaped: true, Stream: writeMarkdown},
+		{Name: Terminal, About: "tables fitted to the terminal's width", Shaped: true, Stream: writeTerminal},
+		{Name: "html", About: "a page with plots and tables that sort and filter, in one file that opens offline", Extension: ".html", Shaped: true, Stream: writeHTML},
+		{Name: "csv", About: "a row for each network on each backend, with every figure", Extension: ".csv", Stream: writeCSV},
+		{Name: "json", About: "everything that the run store has of the suite", Extension: ".json", Stream: writeJSON},
+	}
+}
+
+// Names are those of all formats.
+func Names() []string {
+	var names []string
+	for _, f := range All() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Find returns the format of a name. That there is none is a [*plugins.Problem].
+func Find(name string) (Format, error) {
+	for _, f := range All() {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	return Format{}, plugins.Problemf("there is no report format %q%s; use one of %s", name, plugins.DidYouMean(name, Names()), strings.Join(Names(), ", "))
+}

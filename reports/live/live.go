@@ -1,0 +1,287 @@
+// Package live says how far the experiments of a suite have come, from the run store
+// alone, while other processes write it. It writes nothing and takes no lock.
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"bittern/harness/provenance"
+	"bittern/harness/store"
+	"bittern/reports"
+)
+
+// Phase says what is happening to an experiment.
+type Phase string
+
+// The phases of an experiment. Stopped is one whose process has ended before it was
+// finished, by an interrupt or a kill; to run the suite again goes on with it.
+const (
+	Queued    Phase = "queued"
+	Starting  Phase = "starting"
+	Training  Phase = "training"
+	Deploying Phase = "deploying"
+	Stopped   Phase = "stopped"
+	Done      Phase = "done"
+	Failed    Phase = "failed"
+)
+
+// Active says whether a process is working on the experiment.
+func (p Phase) Active() bool { return p == Starting || p == Training || p == Deploying }
+
+// Experiment is how far one experiment has come.
+type Experiment struct {
+	ID, Task, Model, Quantizer string
+	Seed                       uint64
+
+	Phase   Phase
+	Reason  string // of a failure or a stop, or why the steps cannot be read
+	Trained bool   // all but the deployments is done
+	// Finished is when the training ended, as done, failed or stopped.
+	Finished time.Time
+
+	Step  uint64   // training steps done
+	Steps uint64   // planned, if nothing stops the training early; 0 where it is not known
+	Loss  *float64 // of the last step, nats a target
+	Best  *float64 // validation score so far, in the unit of Metric
+
+	Metric string
+
+	StepSeconds float64       // mean of the last steps; 0 where it is not known
+	Symbols     int           // of a step; 0 where it is not known
+	Remaining   time.Duration // of the training, validations not counted; 0 where it is not known
+
+	Deployed, Backends int // deployments that have ended, and all that the suite asks for
+
+	// Failures are the deployments that failed.
+	Failures []Failure
+
+	// Losses and Validations are those of the training so far, of experiments that are
+	// not trained yet; of others the report has them.
+	Losses      []reports.TrainingLoss
+	Validations []store.Validation
+}
+
+// Failure is a deployment that failed.
+type Failure struct{ Backend, Reason string }
+
+// SymbolsPerSecond is the speed of the training; 0 where it is not known.
+func (e Experiment) SymbolsPerSecond() float64 {
+	if e.StepSeconds == 0 {
+		return 0
+	}
+	return float64(e.Symbols) / e.StepSeconds
+}
+
+// Share is how much of the training is done, from 0 to 1.
+func (e Experiment) Share() float64 {
+	switch {
+	case e.Trained:
+		return 1
+	case e.Steps == 0:
+		return 0
+	}
+	return min(1, float64(e.Step)/float64(e.Steps))
+}
+
+// Suite is how far a suite has come.
+type Suite struct {
+	Name        string
+	Experiments []Experiment  // in the suite's order
+	Remaining   time.Duration // until all are trained, as the others were; 0 where it is not known
+}
+
+// Count counts the experiments in some phases.
+func (s Suite) Count(phases ...Phase) int {
+	n := 0
+	for _, e := range s.Experiments {
+		if slices.Contains(phases, e.Phase) {
+			n++
+		}
+	}
+	return n
+}
+
+// Share is how much of the training of all experiments is done, from 0 to 1.
+func (s Suite) Share() float64 {
+	sum := 0.0
+	for _, e := range s.Experiments {
+		sum += e.Share()
+	}
+	return sum / float64(max(1, len(s.Experiments)))
+}
+
+// Follower reads a suite again and again, and of the training steps only what is new.
+type Follower struct {
+	runs   *store.Store
+	curves map[string]*curve // by the ID of an experiment
+}
+
+// NewFollower makes a follower of the suites in a run store.
+func NewFollower(runs *store.Store) *Follower {
+	return &Follower{runs: runs, curves: make(map[string]*curve)}
+}
+
+// Read says how far a suite has come: the experiments of these entries, or all where
+// entries is nil. A suite that the store does not have is empty.
+func (f *Follower) Read(ctx context.Context, suite string, entries []reports.Entry) (Suite, error) {
+	rows, err := f.runs.Experiments(ctx, suite)
+	if err != nil {
+		return Suite{}, err
+	}
+	s := Suite{Name: suite}
+	var seconds []float64 // of the trained experiments
+	for _, row := range rows {
+		if entries != nil && !slices.Contains(entries, reports.Entry{Task: row.Task, Model: row.Model, Quantizer: row.Quantizer}) {
+			continue
+		}
+		e, err := f.experiment(ctx, row)
+		if err != nil {
+			return Suite{}, err
+		}
+		s.Experiments = append(s.Experiments, e)
+		if e.Trained {
+			seconds = append(seconds, row.TrainSeconds)
+		}
+	}
+	s.Remaining = remaining(s.Experiments, seconds)
+	return s, nil
+}
+
+func (f *Follower) experiment(ctx context.Context, row store.Experiment) (Experiment, error) {
+	e := Experiment{
+		ID: row.ID, Task: row.Task, Model: row.Model, Quantizer: row.Quantizer, Seed: row.Seed, Reason: row.Reason,
+		Step: row.Steps, Best: row.BestValidation, Metric: row.Metric, Backends: len(row.Backends), Trained: row.Status == store.Done, Finished: row.FinishedAt,
+	}
+	if len(row.Provenance) > 0 {
+		var made provenance.Experiment
+		if err := json.Unmarshal(row.Provenance, &made); err != nil {
+			return e, fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
+		}
+		e.Steps, e.Symbols = uint64(made.PlannedSteps), made.SymbolsPerStep
+	}
+	folder := f.runs.ExperimentDir(row.ID)
+	holder, err := store.ReadHolder(folder)
+	if err != nil {
+		return e, err
+	}
+	deployments, err := f.deployments(ctx, row)
+	if err != nil {
+		return e, err
+	}
+	for _, d := range deployments {
+		e.Deployed++
+		if d.Status == store.Failed {
+			e.Failures = append(e.Failures, Failure{d.Backend, d.Reason})
+		}
+	}
+	e.Phase = phase(row, holder.Alive(), e.Deployed < e.Backends)
+	switch {
+	case e.Phase == Queued && e.Trained:
+		e.Reason = "trained, and not deployed on every backend yet"
+	case e.Phase == Stopped:
+		e.Reason = "its process has ended; run the suite again to go on from the last checkpoint"
+	}
+	if e.Trained {
+		delete(f.curves, row.ID)
+		return e, nil
+	}
+	f.follow(&e, folder)
+	return e, nil
+}
+
+// deployments are those of a trained experiment that its suite asks for.
+func (f *Follower) deployments(ctx context.Context, row store.Experiment) ([]store.Deployment, error) {
+	if row.Status != store.Done {
+		return nil, nil
+	}
+	all, err := f.runs.Deployments(ctx, row.ID)
+	return slices.DeleteFunc(all, func(d store.Deployment) bool { return !slices.Contains(row.Backends, d.Backend) }), err
+}
+
+// phase says what is happening to the experiment of a row. alive says whether a process
+// has its lock, undeployed whether a deployment is missing.
+func phase(row store.Experiment, alive, undeployed bool) Phase {
+	switch {
+	case row.Status == store.Done && alive && undeployed:
+		return Deploying
+	case row.Status == store.Done && undeployed:
+		return Queued
+	case row.Status == store.Done:
+		return Done
+	case alive && row.Status == store.Running:
+		return Training
+	case alive:
+		return Starting
+	case row.Status == store.Pending && row.StartedAt.IsZero():
+		return Queued
+	case row.Status == store.Pending || row.Status == store.Running:
+		return Stopped
+	}
+	return Failed
+}
+
+// follow adds what the files of the training steps say.
+func (f *Follower) follow(e *Experiment, folder string) {
+	c := f.curves[e.ID]
+	if c == nil {
+		c = new(curve)
+		f.curves[e.ID] = c
+	}
+	err := c.read(folder)
+	if err == nil {
+		e.Validations, err = store.ReadValidations(folder)
+	}
+	if err != nil {
+		delete(f.curves, e.ID) // to begin again with the first step
+		e.Reason = err.Error()
+		return
+	}
+	e.Losses = c.points()
+	if c.count == 0 {
+		return
+	}
+	e.Step, e.Loss, e.StepSeconds = c.last.Step+1, &c.last.Loss, c.seconds()
+	if e.Phase == Training && e.Steps > e.Step {
+		e.Remaining = time.Duration(float64(e.Steps-e.Step) * e.StepSeconds * float64(time.Second))
+	}
+}
+
+// remaining estimates how long the training of all experiments takes yet: of those that
+// wait as long as of the others in the mean, shared among those under way. It is 0 where
+// nothing is under way or nothing is known.
+func remaining(experiments []Experiment, trained []float64) time.Duration {
+	var left float64 // seconds
+	waiting, active := 0, 0
+	for _, e := range experiments {
+		switch e.Phase {
+		case Queued, Stopped:
+			if !e.Trained {
+				waiting++
+			}
+		case Starting:
+			active++
+			waiting++
+		case Training:
+			active++
+			left += e.Remaining.Seconds()
+			if e.Steps > 0 && e.StepSeconds > 0 {
+				trained = append(trained, float64(e.Steps)*e.StepSeconds)
+			}
+		}
+	}
+	if active == 0 || waiting > 0 && len(trained) == 0 {
+		return 0
+	}
+	sum := 0.0
+	for _, seconds := range trained {
+		sum += seconds
+	}
+	if waiting > 0 {
+		left += float64(waiting) * sum / float64(len(trained))
+	}
+	return time.Duration(left / float64(active) * float64(time.Second))
+}

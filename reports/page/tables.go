@@ -1,0 +1,191 @@
+package page
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bittern/plugins"
+	"bittern/reports"
+	"bittern/reports/plot"
+)
+
+// New makes the page of a report, its tables as a view asks.
+func New(r *reports.Report, view reports.View) (*Page, error) {
+	d := r.Document(view)
+	filled := page{Title: plugins.Line(d.Title), Lead: plugins.Lines(d.Lead), Unfinished: plugins.Lines(d.Unfinished), Counts: counts(r)}
+	var notes reports.Footnotes
+	for _, s := range d.Sections {
+		filled.addSection(s, &notes)
+	}
+	for _, fact := range d.Facts {
+		filled.Explained = append(filled.Explained, plugins.Line(fact))
+	}
+	for i, text := range notes {
+		filled.Notes = append(filled.Notes, note{i + 1, plugins.Line(text)})
+	}
+	for _, i := range d.Provenance {
+		filled.Provenance = append(filled.Provenance, item{plugins.Line(i.Text), plugins.Lines(i.Below)})
+	}
+	return &Page{filled}, filled.addFigures(r)
+}
+
+// counts are what the page begins with.
+func counts(r *reports.Report) []count {
+	var backends []string
+	for _, n := range r.Networks {
+		for _, d := range n.Deployments {
+			if !slices.Contains(backends, d.Backend) {
+				backends = append(backends, d.Backend)
+			}
+		}
+	}
+	all := []count{
+		{"networks", len(r.Networks)}, {"experiments", len(r.Experiments)}, {"backends", len(backends)},
+		{"not finished", len(r.Unfinished)},
+	}
+	return slices.DeleteFunc(all, func(c count) bool { return c.Value == 0 })
+}
+
+// addSection adds the tables of a section, and the notes that they lead to.
+func (p *page) addSection(of reports.Section, notes *reports.Footnotes) {
+	s := section{ID: identifier(of.Heading), Heading: of.Heading}
+	for i, from := range of.Sheets {
+		table := sheet{
+			ID: fmt.Sprintf("%s-%d", s.ID, i+1), Heading: plugins.Line(from.Heading), Label: plugins.Line(strings.TrimSuffix(of.Heading+", "+from.Heading, ", ")),
+			Common: commonLine(from, notes),
+		}
+		for _, about := range from.Abouts() {
+			if about = plugins.Line(about); !slices.Contains(p.Explained, about) {
+				p.Explained = append(p.Explained, about)
+			}
+		}
+		for _, c := range from.Columns {
+			table.Columns = append(table.Columns, column{ID: c.ID, Header: plugins.Line(c.Header), About: plugins.Line(c.About), Right: c.Right})
+		}
+		for i := range from.Rows {
+			table.Rows = append(table.Rows, newRow(from, i, notes))
+		}
+		s.Tables = append(s.Tables, table)
+	}
+	p.Sections = append(p.Sections, s)
+}
+
+// newRow is row i of a table.
+func newRow(of reports.Sheet, i int, notes *reports.Footnotes) row {
+	var r row
+	say := func(column, text string) {
+		switch column {
+		case "task":
+			r.Task = plugins.Line(text)
+		case "quantizer":
+			r.Quantizer = plugins.Line(text)
+		case "backend":
+			r.Backend = plugins.Line(text)
+		}
+	}
+	for _, c := range of.Common {
+		say(c.ID, c.Cell.Text)
+	}
+	for j, from := range of.Rows[i] {
+		say(of.Columns[j].ID, from.Text)
+		c := cell{Text: plugins.Line(from.Text), Class: "text", Notes: numbered(from.Notes, notes)}
+		if of.Columns[j].Right {
+			c.Class = "number"
+		}
+		if from.Missing {
+			c.Class += " missing"
+		}
+		if from.Value != nil {
+			c.Value = strconv.FormatFloat(*from.Value, 'g', -1, 64)
+		}
+		r.Cells = append(r.Cells, c)
+	}
+	return r
+}
+
+func numbered(texts []string, notes *reports.Footnotes) []note {
+	var list []note
+	for _, text := range texts {
+		list = append(list, note{notes.Number(text), plugins.Line(text)})
+	}
+	return list
+}
+
+// commonLine is what all rows of a table have in common, with links to its notes.
+func commonLine(of reports.Sheet, notes *reports.Footnotes) template.HTML {
+	text := func(text string) string { return template.HTMLEscapeString(plugins.Line(text)) }
+	return template.HTML(of.CommonLine(text, func(c reports.Cell) string {
+		html := text(c.Text)
+		for _, n := range numbered(c.Notes, notes) {
+			html += fmt.Sprintf(`<sup><a href="#note-%d" title="%s">%[1]d</a></sup>`, n.Number, text(n.Text))
+		}
+		return html
+	}))
+}
+
+// places are the sections that plots stand in, by their kinds; they are made where the
+// report has none of that heading. A kind that is not here has a section of its own.
+var places = map[string]string{
+	"curves": "Learning curves",
+	"memory": "Accuracy against memory",
+	"energy": "Accuracy against energy",
+	"parts":  "Energy and memory by part",
+}
+
+// addFigures draws all plots of the report. Of a kind that has nothing to draw it says
+// why.
+func (p *page) addFigures(r *reports.Report) error {
+	if len(r.Networks) == 0 {
+		return nil // the page says so already
+	}
+	r.ReadTraining()
+	for _, kind := range plot.Kinds() {
+		heading, known := places[kind.Name]
+		if !known {
+			heading = kind.About
+		}
+		at := slices.IndexFunc(p.Sections, func(s section) bool { return s.Heading == heading })
+		if at < 0 {
+			at = len(p.Sections)
+			p.Sections = append(p.Sections, section{ID: identifier(heading), Heading: heading})
+		}
+		figures, err := drawn(r, kind.Name, "")
+		if problem, ok := errors.AsType[*plugins.Problem](err); ok {
+			p.Sections[at].Missing = append(p.Sections[at].Missing, plugins.Line(problem.Sentence))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		p.Sections[at].Figures = append(p.Sections[at].Figures, figures...)
+	}
+	return nil
+}
+
+// drawn are the figures of a kind. prefix stands in front of their ids, which must be
+// unique in the page.
+func drawn(r *reports.Report, kind, prefix string) ([]figure, error) {
+	drawings, err := plot.Draw(r, kind)
+	if err != nil {
+		return nil, err
+	}
+	var figures []figure
+	for _, d := range drawings {
+		d.ID = prefix + d.ID
+		var svg strings.Builder
+		if err := d.Inline(&svg); err != nil {
+			return nil, fmt.Errorf("draw %s: %w", d.Title, err)
+		}
+		figures = append(figures, figure{ID: "figure-" + d.ID, Title: d.Title, Caption: d.Caption, SVG: template.HTML(svg.String())})
+	}
+	return figures, nil
+}
+
+// identifier is a heading as an id.
+func identifier(heading string) string {
+	return strings.ReplaceAll(strings.ToLower(heading), " ", "-")
+}

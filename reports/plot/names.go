@@ -1,0 +1,103 @@
+package plot
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bittern/harness/metric"
+	"bittern/plugins"
+	"bittern/reports"
+)
+
+// name is a network's in full, within its task.
+func name(n *reports.Network) string {
+	return strings.Join(append([]string{plugins.Line(n.Quantizer)}, parts(n)...), ", ")
+}
+
+// parts are what a network has beside its quantizer; those that it does not have are
+// left out.
+func parts(n *reports.Network) []string {
+	return slices.DeleteFunc(plugins.Lines([]string{n.Model, n.Setting, n.Normalization}), func(part string) bool { return part == "" })
+}
+
+// variants say what tells each network from the others of its quantizer: the
+// normalization, the model or the setting, and more than one only where it takes more.
+// They are empty where no quantizer has two networks.
+func variants(all []*reports.Network) map[*reports.Network]string {
+	normalization := func(n *reports.Network) string { return n.Normalization }
+	model := func(n *reports.Network) string { return n.Model }
+	setting := func(n *reports.Network) string { return n.Setting }
+	type attribute = func(*reports.Network) string
+	labels := make(map[*reports.Network]string)
+	for _, attributes := range [][]attribute{{}, {normalization}, {model}, {model, normalization}, {setting}, {normalization, setting}, {model, setting}, {model, normalization, setting}} {
+		seen := make(map[[2]string]bool)
+		for _, n := range all {
+			var parts []string
+			for _, of := range attributes {
+				if of(n) != "" {
+					parts = append(parts, plugins.Line(of(n)))
+				}
+			}
+			labels[n] = strings.Join(parts, ", ")
+			seen[[2]string{n.Quantizer, labels[n]}] = true
+		}
+		if len(seen) == len(all) {
+			break
+		}
+	}
+	return labels
+}
+
+// figure writes "1.702 ± 0.004 (n=3)", scaled.
+func figure(f reports.Figure, scale float64) string {
+	text := short(*f.Mean * scale)
+	if f.Std != nil {
+		text += " ± " + short(*f.Std*scale)
+	}
+	return fmt.Sprintf("%s (n=%d)", text, f.N)
+}
+
+// short writes a number with four digits, without an exponent where it need not have one.
+func short(f float64) string {
+	if f >= 1000 && f < 1e9 {
+		return strconv.FormatFloat(f, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(f, 'g', 4, 64)
+}
+
+// ranked says whether the direction of a metric is known.
+func ranked(name string) bool { return slices.Contains(metric.All, metric.Metric(name)) }
+
+// direction says in which one a score improves, as in "BPC (lower is better)".
+func direction(name string) string {
+	switch {
+	case !ranked(name):
+		return plugins.Line(name)
+	case metric.Metric(name).HigherIsBetter():
+		return name + " (higher is better)"
+	}
+	return name + " (lower is better)"
+}
+
+// ratios says whether a score may stand on a logarithmic axis: not one of 100.
+func ratios(name string) bool {
+	return !slices.Contains([]metric.Metric{metric.Accuracy, metric.ErrorRate}, metric.Metric(name))
+}
+
+func doubted(doubts []reports.Doubt) string {
+	if len(doubts) == 0 {
+		return ""
+	}
+	return "; in doubt: " + plugins.Line(doubts[0].Reason)
+}
+
+// labelled is a network's name among others: its quantizer, and what tells it from
+// others of that.
+func labelled(n *reports.Network, variant string) string {
+	if variant == "" {
+		return plugins.Line(n.Quantizer)
+	}
+	return plugins.Line(n.Quantizer) + ", " + variant
+}

@@ -1,0 +1,158 @@
+// Package plot draws a report: scores against memory and energy, learning curves,
+// energy and memory by part. It draws from a [reports.Report] alone, with gonum's plot.
+//
+// [Draw] makes the figures of a kind, one for each task and metric, which two tasks or
+// two metrics never share. A [Figure] is written as a file (SVG, PNG) or into a page
+// (Inline). The same report gives the same bytes.
+//
+// A quantizer has one look in all figures of a report. It is told by the shape of its
+// marks and the dashes of its lines as well as by its colour, and what is drawn says
+// its network and value in its title. Names come from suite files: in every format they
+// come out as text, whatever is in them.
+package plot
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"bittern/plugins"
+	"bittern/reports"
+)
+
+// Kind is a kind of plot.
+type Kind struct {
+	Name  string // for flags
+	About string // what it shows, in one line
+
+	draw func(*reports.Report) (figures []Figure, nothing string)
+}
+
+// Kinds lists every kind.
+func Kinds() []Kind {
+	return []Kind{
+		{"curves", "validation scores over the training steps, and the training loss, a line for each network", curves},
+		{"memory", "the deployable score against all that is packed, with the Pareto front and what was published", memory},
+		{"energy", "the score as each backend computes it against the energy of a time step, with the Pareto front", energy},
+		{"parts", "energy and memory of each network on each backend by part, as stacked bars", byPart},
+	}
+}
+
+// Draw makes all figures of a kind. A kind that does not exist, or for which the report
+// has nothing to draw, is a [*plugins.Problem] that says why.
+func Draw(r *reports.Report, kind string) ([]Figure, error) {
+	kinds := Kinds()
+	at := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == kind })
+	if at < 0 {
+		var names []string
+		for _, k := range kinds {
+			names = append(names, k.Name)
+		}
+		return nil, plugins.Problemf("there is no plot %q%s; use one of %s", kind, plugins.DidYouMean(kind, names), strings.Join(names, ", "))
+	}
+	figures, nothing := kinds[at].draw(r)
+	if len(figures) == 0 {
+		if len(r.Networks) == 0 {
+			nothing = "no experiment of it is finished"
+		}
+		return nil, plugins.Problemf("the suite %s has nothing to draw as %s: %s", r.Suite, kind, nothing)
+	}
+	for i := range figures {
+		f := &figures[i]
+		f.Kind = kind
+		id := slug(kind + "-" + f.ID)
+		f.ID = id
+		for n := 2; slices.ContainsFunc(figures[:i], func(other Figure) bool { return other.ID == f.ID }); n++ {
+			f.ID = fmt.Sprintf("%s-%d", id, n)
+		}
+	}
+	return figures, nil
+}
+
+// slug is text of a–z, 0–9 and - alone.
+func slug(text string) string {
+	words := strings.FieldsFunc(strings.ToLower(text), func(c rune) bool {
+		return c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c)
+	})
+	return strings.Join(words, "-")
+}
+
+// subject is what one figure is about: networks of one task whose scores have one metric.
+type subject struct {
+	task, metric string
+	networks     []*reports.Network
+}
+
+// subjects are those of a report, in the order of its networks.
+func subjects(r *reports.Report) []subject {
+	var all []subject
+	for _, n := range r.Networks {
+		at := slices.IndexFunc(all, func(s subject) bool { return s.task == n.Task && s.metric == n.Metric })
+		if at < 0 {
+			at = len(all)
+			all = append(all, subject{task: n.Task, metric: n.Metric})
+		}
+		all[at].networks = append(all[at].networks, n)
+	}
+	return all
+}
+
+// backends are those that networks were deployed on, in the order of the report.
+func (s subject) backends() []string {
+	var labels []string
+	for _, n := range s.networks {
+		for _, d := range n.Deployments {
+			if !slices.Contains(labels, d.Backend) {
+				labels = append(labels, d.Backend)
+			}
+		}
+	}
+	return labels
+}
+
+// on calls do with each network that was deployed on a backend, and its deployment.
+func (s subject) on(backend string, do func(*reports.Network, *reports.Deployment)) {
+	for _, n := range s.networks {
+		for i := range n.Deployments {
+			if n.Deployments[i].Backend == backend {
+				do(n, &n.Deployments[i])
+			}
+		}
+	}
+}
+
+// leftOut are the networks that a figure does not show, by the reason.
+type leftOut struct {
+	reasons []string
+	names   map[string][]string
+}
+
+func (l *leftOut) add(n *reports.Network, reason string) {
+	if l.names == nil {
+		l.names = make(map[string][]string)
+	}
+	reason = cmp.Or(plugins.Line(reason), "no reason is given")
+	if _, ok := l.names[reason]; !ok {
+		l.reasons = append(l.reasons, reason)
+	}
+	l.names[reason] = append(l.names[reason], name(n))
+}
+
+// sentence is the end of a caption, empty where nothing was left out.
+func (l *leftOut) sentence() string {
+	var text strings.Builder
+	for _, reason := range l.reasons {
+		fmt.Fprintf(&text, " n/a: %s (%s).", strings.Join(l.names[reason], "; "), reason)
+	}
+	return text.String()
+}
+
+// first is a reason for which something was left out.
+func (l *leftOut) first() string {
+	if len(l.reasons) == 0 {
+		return ""
+	}
+	return l.reasons[0]
+}
