@@ -113,7 +113,7 @@ const pipedWidth = 80
 
 // view is how the settings and the terminal want a report.
 func (p *program) view(settings runSettings) (reports.Format, reports.View) {
-	width := terminalWidth(p.stdout)
+	width := p.stdout.columns()
 	format := reports.Format(settings.Format)
 	switch {
 	case format == "" && width > 0:
