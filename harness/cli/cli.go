@@ -20,6 +20,7 @@ import (
 
 	"bittern/accel/kernels/isa"
 	"bittern/harness/internal/diskfault"
+	"bittern/harness/internal/terminal"
 	"bittern/plugins"
 )
 
@@ -48,6 +49,7 @@ var errInterrupted = errors.New("interrupted")
 
 // Run runs the command line and returns the exit code.
 func Run(args []string, stdout, stderr io.Writer, builtins []Builtin) int {
+	messages := terminal.New(stderr)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
@@ -56,12 +58,12 @@ func Run(args []string, stdout, stderr io.Writer, builtins []Builtin) int {
 	go func() {
 		if _, ok := <-signals; ok {
 			signal.Stop(signals) // a second one ends the program at once
-			fmt.Fprintln(stderr, "stopping as soon as everything is saved; press Ctrl-C again to stop at once")
+			fmt.Fprintln(messages, "stopping as soon as everything is saved; press Ctrl-C again to stop at once")
 			cancel(errInterrupted)
 		}
 	}()
 	p := &program{
-		stdout: output{stdout}, stderr: stderr, builtins: builtins,
+		stdout: output{stdout}, stderr: messages, builtins: builtins,
 		goOn: "run the same command again to go on from the last checkpoint",
 	}
 	root := p.root()
@@ -81,11 +83,22 @@ func (o output) Write(text []byte) (int, error) {
 	return n, diskfault.Explain(err, "standard output")
 }
 
+// columns are those of the terminal; 0 if standard output is none.
+func (o output) columns() int {
+	file, ok := o.Writer.(*os.File)
+	if !ok {
+		return 0
+	}
+	columns, _ := terminal.Size(file)
+	return columns
+}
+
 // program is what every command needs.
 type program struct {
-	stdout, stderr io.Writer
-	builtins       []Builtin
-	goOn           string // what to do after an interrupt
+	stdout   output
+	stderr   *terminal.Writer
+	builtins []Builtin
+	goOn     string // what to do after an interrupt
 }
 
 func (p *program) exitCode(err error) int {

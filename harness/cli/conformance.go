@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
+	"sync/atomic"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"bittern/harness/internal/terminal"
 	"bittern/internal/conformance"
 	"bittern/internal/conformance/process"
 	"bittern/internal/host"
@@ -179,24 +179,25 @@ func executable(path string) (*host.Catalogue, plugins.ID, error) {
 		path, plugins.Kinds[0], plugins.Kinds[1], plugins.Kinds[2])
 }
 
-// check runs the checks, with a bar where standard error is a terminal.
+// check runs the checks and says how far they have come where standard error is a
+// terminal.
 func (p *program) check(ctx context.Context, groups []*conformance.Group) ([]conformance.Result, error) {
 	total := 0
 	for _, g := range groups {
 		total += len(g.Checks)
 	}
-	var bar *progressbar.ProgressBar
-	if terminalWidth(p.stderr) > 0 {
-		bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(p.stderr), progressbar.OptionSetDescription("checks"),
-			progressbar.OptionShowCount(), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(200*time.Millisecond),
-			progressbar.OptionClearOnFinish())
-		defer func() { _ = bar.Clear() }() // fails where the terminal is gone, and there is nobody to tell
-	}
+	var done, failed atomic.Int64
+	stop := p.stderr.Show(func(columns int) []string {
+		count := fmt.Sprintf("check %d of %d", done.Load(), total)
+		return []string{terminal.Fit(columns, terminal.Part{Text: count}, terminal.Part{Text: fmt.Sprintf("%d failed", failed.Load()), Rank: 1})}
+	})
+	defer stop()
 	var results []conformance.Result
 	err := conformance.RunAll(ctx, groups, func(result conformance.Result) {
 		results = append(results, result)
-		if bar != nil {
-			_ = bar.Add(1) // as above
+		done.Add(1)
+		if result.Outcome == conformance.Failed {
+			failed.Add(1)
 		}
 	})
 	return results, err

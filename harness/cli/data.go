@@ -5,9 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"bittern/harness/dataset"
@@ -159,11 +157,11 @@ func (p *program) getData(command *cobra.Command, name string) error {
 		return err
 	}
 	p.goOn = "run the same command again to go on with what has arrived"
-	shown := &downloads{program: p, width: terminalWidth(p.stderr)}
+	shown := newDownloads(p.stderr)
 	placed, err := dataset.Get(command.Context(), dataset.GetRequest{
 		Name: name, DataDir: settings.Data, From: settings.From, Progress: shown.update,
 	})
-	shown.finish()
+	shown.close()
 	for _, path := range placed {
 		if _, err := fmt.Fprintf(p.stdout, "placed %s\n", path); err != nil {
 			return err
@@ -173,45 +171,6 @@ func (p *program) getData(command *cobra.Command, name string) error {
 		_, err = fmt.Fprintf(p.stdout, "data set %s is in %s already, whole and checked\n", name, filepath.Clean(settings.Data))
 	}
 	return err
-}
-
-// downloads shows the progress of one download after another: a bar on a terminal,
-// otherwise a line every few seconds.
-type downloads struct {
-	*program
-	width   int // of the terminal, 0 where there is none
-	file    string
-	bar     *progressbar.ProgressBar
-	written time.Time
-}
-
-func (d *downloads) update(file string, done, total int64) {
-	const every = 5 * time.Second
-	if file != d.file {
-		d.finish()
-		d.file, d.written = file, time.Now()
-		if d.width > 0 {
-			d.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(d.stderr), progressbar.OptionSetDescription(file),
-				progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(200*time.Millisecond),
-				progressbar.OptionClearOnFinish())
-		} else {
-			fmt.Fprintf(d.stderr, "fetching %s, %d bytes\n", file, total)
-		}
-	}
-	switch {
-	case d.bar != nil:
-		_ = d.bar.Set64(done) // only a terminal that is gone fails here, and there is nobody to tell
-	case time.Since(d.written) >= every:
-		d.written = time.Now()
-		fmt.Fprintf(d.stderr, "fetching %s: %d of %d bytes, %d%%\n", file, done, total, 100*done/total)
-	}
-}
-
-func (d *downloads) finish() {
-	if d.bar != nil {
-		_ = d.bar.Clear() // as above
-		d.bar = nil
-	}
 }
 
 func (p *program) verifyData(command *cobra.Command) error {

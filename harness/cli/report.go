@@ -127,7 +127,7 @@ func (p *program) writeReport(ctx context.Context, runs *store.Store, name strin
 	if err != nil {
 		return err
 	}
-	chosen, err := settings.format(terminalWidth(p.stdout) > 0)
+	chosen, err := settings.format(p.stdout.columns() > 0)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ const pipedWidth = 80
 // view is how the settings and the terminal want the tables.
 func (p *program) view(settings runSettings) reports.View {
 	view := settings.view()
-	view.Width = terminalWidth(p.stdout)
+	view.Width = p.stdout.columns()
 	view.Color = view.Width > 0 && colours(os.Getenv)
 	if view.Width == 0 {
 		view.Width = pipedWidth

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
@@ -199,7 +197,8 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 			return err
 		}
 	}
-	display := schedule.NewDisplay(p.stderr, terminalWidth(p.stderr), len(specs))
+	display := schedule.NewDisplay(p.stderr, len(specs), settings.Jobs)
+	defer display.Close()
 	runner := &experiment.Runner{
 		Catalogue: catalogue, Store: runs, Machine: machine,
 		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line,
@@ -360,20 +359,4 @@ func (p *program) tell(failures []schedule.Failure) {
 			fmt.Fprintf(p.stderr, "    %s\n", strings.TrimRight(line, "\n"))
 		}
 	}
-}
-
-// terminalWidth is in characters; 0 where out is no terminal.
-func terminalWidth(out any) int {
-	if wrapped, ok := out.(output); ok {
-		out = wrapped.Writer
-	}
-	file, ok := out.(*os.File)
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(int(file.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
 }

@@ -20,6 +20,7 @@ type Progress struct {
 	Stage       Stage
 	Step, Steps int           // training steps, or test batches over all backends, done and planned
 	Loss        float64       // of the last step's batch, nats; training only
+	Speed       float64       // targets that the last step trained on, a second; training only
 	Best        *float64      // best validation score so far
 	Metric      metric.Metric // of Best
 	Backend     string        // being deployed on; deploying only

@@ -111,7 +111,10 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 	t.at.Updates++
 	seconds := time.Since(started).Seconds()
 	t.at.Seconds += seconds
-	t.report(Progress{Stage: Training, Step: t.at.Step, Steps: t.steps, Loss: loss, Best: t.at.Best, Metric: t.task.Metric()})
+	t.report(Progress{
+		Stage: Training, Step: t.at.Step, Steps: t.steps, Loss: loss, Speed: float64(t.task.Shape().TargetCount()) / seconds,
+		Best: t.at.Best, Metric: t.task.Metric(),
+	})
 	return t.metrics.Append(store.Step{
 		Step: uint64(number), Epoch: epoch, Loss: loss, GradNorm: gradNorm, LearningRate: rate, Seconds: seconds,
 	})

@@ -2,172 +2,253 @@ package schedule
 
 import (
 	"fmt"
-	"io"
-	"math"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"bittern/harness/experiment"
+	"bittern/harness/internal/terminal"
 )
 
-// Display shows how far a run has come: a bar with the remaining time on a
-// terminal, else a plain line every few seconds.
+// Display shows how far a run has come. On a terminal it is a line for the suite and one
+// for each experiment that is under way; elsewhere it is plain lines, at first every few
+// seconds and later once a minute.
 type Display struct {
-	out   io.Writer
+	out   *terminal.Writer
 	clock func() time.Time
-	every time.Duration // between plain lines
-	bar   *progressbar.ProgressBar
-	room  int // for text beside the bar
+	jobs  int // experiments at a time, at most
+	plain bool
+	stop  func()
 
 	mu      sync.Mutex
 	total   int // experiments
-	done    int
-	shares  map[int]float64 // of the experiments under way, 0 to 1
-	specs   map[int]*experiment.Spec
-	trained map[int]bool // of the experiments under way, those that have trained in this sitting
-	found   float64      // progress made in earlier sittings, in experiments
+	done    int // of them, the failed ones included
+	failed  int
+	found   float64 // progress made in earlier sittings, in experiments
 	started time.Time
-	written time.Time
+	running map[int]*running // by the experiment's number
 }
 
-// parts is the resolution of the bar: parts of one experiment.
-const parts = 1000
+// running is an experiment that is under way.
+type running struct {
+	spec    *experiment.Spec
+	at      experiment.Progress // the last
+	speed   float64             // smoothed; targets a second
+	share   float64             // done of it, from 0 to 1
+	found   float64             // share that earlier sittings did
+	trains  bool                // in this sitting, it is not trained already
+	worked  bool                // something was done for it in this sitting
+	started time.Time
+	written time.Time     // when the last plain line was
+	every   time.Duration // until the next plain line
+}
 
-// barWidth is what the bar with its percentage and times takes of a line.
-const barWidth = 50
+// The time between plain lines of an experiment doubles from the first to the last.
+const (
+	firstPlain = 5 * time.Second
+	lastPlain  = time.Minute
+)
 
-// NewDisplay makes a display of a number of experiments. width is the terminal's, in
-// characters; 0 if the output is not a terminal.
-func NewDisplay(out io.Writer, width, experiments int) *Display {
+// NewDisplay makes a display of a number of experiments, of which so many run at a time.
+// Close it in the end.
+func NewDisplay(out *terminal.Writer, experiments, jobs int) *Display {
+	return newDisplay(out, experiments, jobs, time.Now)
+}
+
+func newDisplay(out *terminal.Writer, experiments, jobs int, clock func() time.Time) *Display {
 	d := &Display{
-		out: out, clock: time.Now, every: 5 * time.Second, room: width - barWidth, total: experiments,
-		shares: make(map[int]float64), specs: make(map[int]*experiment.Spec), trained: make(map[int]bool),
+		out: out, clock: clock, jobs: jobs, plain: !out.Interactive(),
+		total: experiments, started: clock(), running: make(map[int]*running),
 	}
-	d.started = d.clock()
-	d.written = d.started
-	if width > 0 {
-		d.bar = progressbar.NewOptions64(int64(max(1, experiments))*parts,
-			progressbar.OptionSetWriter(out),
-			progressbar.OptionSetPredictTime(false), // it would take what was found for work of this sitting
-			progressbar.OptionSetElapsedTime(true),
-			progressbar.OptionShowDescriptionAtLineEnd(),
-			progressbar.OptionSetWidth(24),
-			progressbar.OptionThrottle(200*time.Millisecond),
-			progressbar.OptionClearOnFinish(),
-		)
-	}
+	d.stop = out.Show(d.lines)
 	return d
 }
 
+// Close takes the progress off the terminal.
+func (d *Display) Close() { d.stop() }
+
 // Line writes a line of its own, such as a warning.
 func (d *Display) Line(line string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.line(line)
-}
-
-func (d *Display) line(line string) {
-	if d.bar != nil {
-		_ = d.bar.Clear() // only a terminal that is gone fails here, and there is nobody to tell
-	}
-	fmt.Fprintln(d.out, line)
-	d.written = d.clock()
+	fmt.Fprintln(d.out, line) // only an output that is gone fails here, and there is nobody to tell
 }
 
 func (d *Display) begin(i int, spec *experiment.Spec) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.specs[i], d.shares[i] = spec, 0
+	now := d.clock()
+	d.running[i] = &running{spec: spec, at: experiment.Progress{Stage: experiment.Starting}, started: now, written: now, every: firstPlain}
+}
+
+func (d *Display) update(i int, p experiment.Progress) {
+	if line := d.updated(i, p); line != "" {
+		d.Line(line)
+	}
+}
+
+// updated takes in the progress of an experiment and returns the plain line that is due,
+// if one is.
+func (d *Display) updated(i int, p experiment.Progress) (line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := d.running[i]
+	r.at = p
+	switch p.Stage {
+	case experiment.Resuming:
+		r.trains, r.found = true, share(p, true)
+		d.found += r.found
+	case experiment.Training:
+		r.trains = true
+		const weight = 0.1 // of the last step: what is shown follows in some ten steps
+		if r.speed == 0 {
+			r.speed = p.Speed
+		}
+		r.speed += weight * (p.Speed - r.speed)
+	}
+	r.worked = r.worked || p.Stage != experiment.Starting && p.Stage != experiment.Resuming
+	r.share = share(p, r.trains)
+	now := d.clock()
+	if !d.plain || now.Sub(r.written) < r.every {
+		return ""
+	}
+	r.written, r.every = now, min(2*r.every, lastPlain)
+	return d.plainLine(r, now)
 }
 
 func (d *Display) end(i int, failed []experiment.Failed, err error) {
+	if line := d.ended(i, failed, err); line != "" {
+		d.Line(line)
+	}
+}
+
+// ended takes an experiment off those that are under way and returns the line that says
+// how it ended, if it is to be told.
+func (d *Display) ended(i int, failed []experiment.Failed, err error) (line string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	spec, trained := d.specs[i], d.trained[i]
-	delete(d.specs, i)
-	delete(d.shares, i)
-	delete(d.trained, i)
-	if err != nil {
-		return
+	r := d.running[i]
+	delete(d.running, i)
+	if err != nil { // it is not finished, and no longer counted
+		d.found -= r.found
+		return ""
 	}
-	if !trained {
-		d.found++
+	if !r.worked {
+		d.found += 1 - r.found
 	}
 	d.done++
 	outcome := "done"
 	if len(failed) > 0 {
 		outcome = "failed"
+		d.failed++
 	}
-	if d.bar == nil || outcome == "failed" {
-		d.line(fmt.Sprintf("[%d/%d] %s: %s%s", d.done, d.total, spec, outcome, d.remaining()))
+	if !d.plain && len(failed) == 0 {
+		return ""
 	}
-	d.advance("")
+	return fmt.Sprintf("[%d/%d] %s: %s%s", d.done, d.total, r.spec, outcome, prefixed("; suite about ", d.remaining(d.clock()), " left"))
 }
 
-func (d *Display) update(i int, p experiment.Progress) {
+// lines are the status lines for a terminal of so many columns.
+func (d *Display) lines(columns int) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.shares[i] = share(p)
-	switch p.Stage {
-	case experiment.Resuming:
-		if !d.trained[i] {
-			d.found += d.shares[i]
+	now := d.clock()
+	const least = 24 // columns of an experiment's name
+	count := terminal.Part{Text: fmt.Sprintf("[%d/%d]", d.done, d.total)}
+	failed, left, percent := terminal.Part{Rank: 1}, terminal.Part{Rank: 2}, terminal.Part{Rank: 3}
+	if d.failed > 0 {
+		failed.Text = fmt.Sprintf("%d failed", d.failed)
+	}
+	if d.total > 1 {
+		left.Text = prefixed("suite ", d.remaining(now), " left")
+		percent.Text = fmt.Sprintf("%.0f %%", 100*d.progress()/float64(d.total))
+	}
+	if d.jobs == 1 {
+		// Its name stands in the suite's line, so that its own has room for all figures.
+		var name terminal.Part
+		lines := []string{""}
+		for _, r := range d.running {
+			name = terminal.Part{Text: r.spec.String(), Least: least}
+			lines = append(lines, terminal.Fit(columns, r.parts(now)...))
 		}
-	case experiment.Training:
-		d.trained[i] = true
+		lines[0] = terminal.Fit(columns, count, name, failed, percent, left)
+		return lines
 	}
-	if d.bar != nil {
-		d.advance(fmt.Sprintf("%s%s (%s)", describe(p), d.remaining(), d.specs[i]))
-		return
+	lines := []string{terminal.Fit(columns, count, terminal.Part{Text: fmt.Sprintf("%d running", len(d.running)), Rank: 4}, failed, percent, left)}
+	for _, i := range slices.Sorted(maps.Keys(d.running)) {
+		r := d.running[i]
+		name := terminal.Part{Text: r.spec.String(), Least: least}
+		lines = append(lines, terminal.Fit(columns, append([]terminal.Part{name}, r.parts(now)...)...))
 	}
-	if d.clock().Sub(d.written) >= d.every {
-		d.line(fmt.Sprintf("[%d/%d] %s: %s%s", d.done, d.total, d.specs[i], describe(p), d.remaining()))
-	}
+	return lines
 }
 
-func (d *Display) advance(text string) {
-	if d.bar == nil {
-		return
-	}
-	// A longer line would wrap, and only its last part would be cleared.
-	if letters := []rune(text); len(letters) > d.room {
-		text = string(letters[:max(0, d.room)])
-	}
-	d.bar.Describe(text)
-	_ = d.bar.Set64(int64(d.progress() * parts)) // as in line
+// parts are what a status line has of an experiment beside its name.
+func (r *running) parts(now time.Time) []terminal.Part {
+	f := r.figures(now)
+	return []terminal.Part{{Text: f.stage}, {Text: f.loss, Rank: 2}, {Text: f.best, Rank: 3}, {Text: f.speed, Rank: 4}, {Text: prefixed("", f.left, " left"), Rank: 1}}
 }
 
-// Close takes the bar off the terminal.
-func (d *Display) Close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.bar != nil {
-		_ = d.bar.Clear() // as in line
+// plainLine is the line of an experiment where no terminal is.
+func (d *Display) plainLine(r *running, now time.Time) string {
+	f := r.figures(now)
+	line := fmt.Sprintf("[%d/%d] %s: %s", d.done, d.total, r.spec, f.stage)
+	for _, text := range []string{f.loss, f.best, f.speed} {
+		line += prefixed(", ", text, "")
 	}
+	line += prefixed(", about ", f.left, " left")
+	if d.total > 1 {
+		line += prefixed("; suite about ", d.remaining(now), " left")
+	}
+	return line
+}
+
+// prefixed is a text between two others; nothing if the text is empty.
+func prefixed(before, text, after string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text + after
 }
 
 // progress is in experiments.
 func (d *Display) progress() float64 {
 	sum := float64(d.done)
-	for _, s := range d.shares {
-		sum += s
+	for _, r := range d.running {
+		sum += r.share
 	}
 	return sum
 }
 
-// remaining estimates from the time and the progress of this sitting; it says
-// nothing before there is something to go by.
-func (d *Display) remaining() string {
-	made := d.progress() - d.found
-	missing := float64(d.total) - d.progress()
-	elapsed := d.clock().Sub(d.started)
+// remaining estimates the time that the suite still takes; empty if there is nothing to
+// go by yet.
+func (d *Display) remaining(now time.Time) string {
+	return estimate(now.Sub(d.started), d.progress()-d.found, float64(d.total)-d.progress())
+}
+
+// estimate is the time that the missing progress takes if it is made as fast as the
+// progress so far. It is empty if that is too little to tell, or nothing is missing.
+func estimate(elapsed time.Duration, made, missing float64) string {
 	if made <= 0 || missing <= 0 || elapsed < time.Second {
 		return ""
 	}
-	left := time.Duration(float64(elapsed) * missing / made)
-	return fmt.Sprintf(", about %s left", left.Round(time.Second))
+	const longest = 1000 * 24 * time.Hour
+	return short(time.Duration(min(float64(elapsed)*missing/made, float64(longest))))
+}
+
+// short is a time in one or two units.
+func short(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 2*time.Minute:
+		return d.Round(time.Second).String()
+	case d < time.Hour-30*time.Second:
+		return fmt.Sprintf("%.0fm", d.Minutes())
+	case d < 2*day:
+		d = d.Round(time.Minute)
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	d = d.Round(time.Hour)
+	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
 }
 
 // The shares of an experiment's time that its stages are taken for: long runs mostly
@@ -177,35 +258,22 @@ const (
 	testingShare  = 0.90
 )
 
-func share(p experiment.Progress) float64 {
-	of := 0.0
-	if p.Steps > 0 {
-		of = float64(p.Step) / float64(p.Steps)
-	}
+// share is how much of an experiment is done, from 0 to 1. One that is trained already,
+// and so does not train, has only its deployments to make.
+func share(p experiment.Progress, trains bool) float64 {
+	of := float64(p.Step) / float64(max(1, p.Steps))
 	switch p.Stage {
 	case experiment.Resuming, experiment.Training, experiment.Validating:
 		return trainingShare * of
 	case experiment.Testing:
-		return trainingShare
+		if trains {
+			return trainingShare
+		}
 	case experiment.Deploying:
-		return testingShare + (1-testingShare)*of
+		if trains {
+			return testingShare + (1-testingShare)*of
+		}
+		return of
 	}
 	return 0
-}
-
-func describe(p experiment.Progress) string {
-	switch p.Stage {
-	case experiment.Training, experiment.Validating:
-		text := fmt.Sprintf("%s, step %d of %d", p.Stage, p.Step, p.Steps)
-		if p.Stage == experiment.Training {
-			text += fmt.Sprintf(", loss %.3f bits", p.Loss/math.Ln2)
-		}
-		if p.Best != nil {
-			text += fmt.Sprintf(", best validation %.3f %s", *p.Best, p.Metric)
-		}
-		return text
-	case experiment.Deploying:
-		return "deploying on " + p.Backend
-	}
-	return string(p.Stage)
 }

@@ -2,6 +2,8 @@ package schedule
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -10,45 +12,60 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bittern/harness/experiment"
+	"bittern/harness/internal/terminal"
 	"bittern/harness/metric"
 	"bittern/harness/suite"
+	"bittern/harness/task"
 )
 
-func TestPlainLinesComeEveryFewSecondsWithTheRemainingTime(t *testing.T) {
-	t.Parallel()
+// moment is a clock that tests set.
+type moment struct{ now time.Time }
+
+func (m *moment) at(seconds int) { m.now = time.Unix(int64(seconds), 0) }
+
+// shown is a display with a clock, and what it has written as plain lines.
+func shown(experiments, jobs int) (*Display, *moment, *bytes.Buffer) {
 	var out bytes.Buffer
-	now := time.Unix(0, 0)
-	d := NewDisplay(&out, 0, 2)
-	d.clock = func() time.Time { return now }
-	d.started, d.written = now, now
-	spec := &experiment.Spec{
-		Task: suite.Task{Label: "text"}, Model: experiment.Plugin{Label: "net"}, Quantizer: experiment.Plugin{Label: "bits"}, Seed: 9,
+	clock := &moment{time.Unix(0, 0)}
+	return newDisplay(terminal.New(&out), experiments, jobs, func() time.Time { return clock.now }), clock, &out
+}
+
+func named(task_, model, quantizer string, seed uint64) *experiment.Spec {
+	return &experiment.Spec{
+		Task: suite.Task{Label: task_}, Loaded: task.Loaded{Unit: "characters"},
+		Model: experiment.Plugin{Label: model}, Quantizer: experiment.Plugin{Label: quantizer}, Seed: seed,
 	}
+}
+
+func TestPlainLinesComeLessAndLessOften(t *testing.T) {
+	t.Parallel()
+	d, clock, out := shown(2, 1)
 	best := 1.5
-	d.begin(0, spec)
+	d.begin(0, named("text", "net", "bits", 9))
 	for _, at := range []struct {
 		second int
 		p      experiment.Progress
 	}{
 		{1, experiment.Progress{Stage: experiment.Starting}},
-		{4, experiment.Progress{Stage: experiment.Training, Step: 1, Steps: 100, Loss: math.Ln2}},
-		{10, experiment.Progress{Stage: experiment.Training, Step: 50, Steps: 100, Loss: 2 * math.Ln2}},
-		{11, experiment.Progress{Stage: experiment.Training, Step: 60, Steps: 100, Loss: math.Ln2}},
+		{4, experiment.Progress{Stage: experiment.Training, Step: 1, Steps: 100, Loss: math.Ln2, Speed: 12345}},
+		{10, experiment.Progress{Stage: experiment.Training, Step: 50, Steps: 100, Loss: 2 * math.Ln2, Speed: 12345}},
+		{16, experiment.Progress{Stage: experiment.Training, Step: 60, Steps: 100, Loss: math.Ln2, Speed: 12345}}, // too early
 		{20, experiment.Progress{Stage: experiment.Validating, Step: 100, Steps: 100, Best: &best, Metric: metric.BPC}},
-		{30, experiment.Progress{Stage: experiment.Deploying, Step: 1, Steps: 2, Backend: "chip"}},
+		{30, experiment.Progress{Stage: experiment.Testing, Step: 100, Steps: 100}}, // too early
+		{40, experiment.Progress{Stage: experiment.Deploying, Step: 1, Steps: 2, Backend: "chip"}},
 	} {
-		now = time.Unix(int64(at.second), 0)
+		clock.at(at.second)
 		d.update(0, at.p)
 	}
-	now = time.Unix(32, 0)
+	clock.at(42)
 	d.end(0, nil, nil)
 	d.Line("a warning")
 	// At 10 s, half of the 85 % that training counts are done: 0.425 of 2 experiments.
 	want := strings.Join([]string{
-		"[0/2] text, net, bits, seed 9: training, step 50 of 100, loss 2.000 bits, about 37s left",
-		"[0/2] text, net, bits, seed 9: validating, step 100 of 100, best validation 1.500 BPC, about 27s left",
-		"[0/2] text, net, bits, seed 9: deploying on chip, about 33s left",
-		"[1/2] text, net, bits, seed 9: done, about 32s left",
+		"[0/2] text, net, bits, seed 9: step 50 of 100, loss 2.000 bits, 12.3k characters/s, about 14s left; suite about 37s left",
+		"[0/2] text, net, bits, seed 9: validating at step 100 of 100, best 1.500 BPC, about 4s left; suite about 27s left",
+		"[0/2] text, net, bits, seed 9: deploying on chip, about 2s left; suite about 44s left",
+		"[1/2] text, net, bits, seed 9: done; suite about 42s left",
 		"a warning", "",
 	}, "\n")
 	if diff := cmp.Diff(want, out.String()); diff != "" {
@@ -59,59 +76,137 @@ func TestPlainLinesComeEveryFewSecondsWithTheRemainingTime(t *testing.T) {
 // What earlier sittings did is progress, but says nothing of this one's speed.
 func TestTimeLeftAfterResuming(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	now := time.Unix(0, 0)
-	d := NewDisplay(&out, 0, 3)
-	d.clock, d.started, d.written = func() time.Time { return now }, now, now
-	d.begin(0, &experiment.Spec{}) // an experiment that was finished before
+	d, clock, out := shown(3, 1)
+	d.begin(0, named("a", "b", "c", 1)) // an experiment that was finished before
 	d.end(0, nil, nil)
-	d.begin(1, &experiment.Spec{})
+	d.begin(1, named("a", "b", "c", 2))
 	d.update(1, experiment.Progress{Stage: experiment.Resuming, Step: 50, Steps: 100})
-	now = time.Unix(20, 0)
+	clock.at(20)
 	d.update(1, experiment.Progress{Stage: experiment.Training, Step: 75, Steps: 100, Loss: math.Ln2})
-	// 25 steps of 85 % of an experiment in 20 s, so 94.1 s an experiment; 1.3625 experiments are missing.
-	if want := "step 75 of 100, loss 1.000 bits, about 2m8s left\n"; !strings.HasSuffix(out.String(), want) {
+	// 25 steps of 85 % of an experiment in 20 s, so 94.1 s an experiment, of which 0.3625
+	// is missing of the one and 1.3625 of all.
+	if want := "step 75 of 100, loss 1.000 bits, about 34s left; suite about 2m left\n"; !strings.HasSuffix(out.String(), want) {
 		t.Errorf("got %q, want it to end in %q", out.String(), want)
 	}
 }
 
-func TestTheBarKeepsToItsLine(t *testing.T) {
+// A suite that is deployed again has nothing but its deployments to go by.
+func TestTimeLeftWithoutTraining(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	const width = 70
-	d := NewDisplay(&out, width, 1)
-	d.begin(0, &experiment.Spec{Task: suite.Task{Label: strings.Repeat("long ", 30)}})
-	for range 2 { // it is drawn at most every 200 ms, with the share known before
-		d.update(0, experiment.Progress{Stage: experiment.Training, Step: 3, Steps: 4})
-		time.Sleep(250 * time.Millisecond)
+	d, clock, out := shown(4, 1)
+	d.begin(0, named("a", "b", "c", 1))
+	d.update(0, experiment.Progress{Stage: experiment.Deploying, Step: 0, Steps: 10, Backend: "chip"})
+	clock.at(10)
+	d.update(0, experiment.Progress{Stage: experiment.Deploying, Step: 5, Steps: 10, Backend: "chip"})
+	if want := "deploying on chip, about 10s left; suite about 1m10s left\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("got %q, want it to end in %q", out.String(), want)
 	}
-	d.update(0, experiment.Progress{Stage: experiment.Training, Step: 3, Steps: 4})
-	d.Close()
-	if !strings.Contains(out.String(), "63%") { // 3/4 of 85 %
-		t.Errorf("the bar shows %q, want 63%%", out.String())
+}
+
+// An experiment that another process has is put off, and is then neither done nor under
+// way.
+func TestProgressOfAnExperimentThatIsPutOff(t *testing.T) {
+	t.Parallel()
+	d, _, out := shown(2, 1)
+	d.begin(0, named("a", "b", "c", 1))
+	d.update(0, experiment.Progress{Stage: experiment.Resuming, Step: 50, Steps: 100})
+	d.end(0, nil, errors.New("held"))
+	if d.done != 0 || d.found != 0 || d.progress() != 0 || out.Len() > 0 {
+		t.Errorf("done %d, found %v, progress %v, text %q; want nothing of all", d.done, d.found, d.progress(), out)
 	}
-	for line := range strings.SplitSeq(out.String(), "\r") {
-		if n := len([]rune(line)); n > width {
-			t.Errorf("a line of %d characters on a terminal of %d: %q", n, width, line)
-		}
+}
+
+// training is a display of two experiments of eight that are under way.
+func training(jobs int) *Display {
+	d, clock, _ := shown(8, jobs)
+	d.done, d.failed = 2, 1
+	best := 1.612
+	for i := range min(jobs, 2) {
+		d.begin(i, named("warpeace", "lstm-512", "stochastic-ternary", uint64(i+1)))
+		d.update(i, experiment.Progress{Stage: experiment.Training, Step: 12000, Steps: 50000, Loss: 2 * math.Ln2, Speed: 14230, Best: &best, Metric: metric.BPC})
+	}
+	clock.at(600)
+	return d
+}
+
+func TestStatusLines(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		jobs, columns int
+		want          []string
+	}{
+		{1, 200, []string{
+			"[2/8]  warpeace, lstm-512, stochastic-ternary, seed 1  1 failed  28 %  suite 26m left",
+			"step 12000 of 50000  loss 2.000 bits  best 1.612 BPC  14.2k characters/s  39m left",
+		}},
+		{1, 79, []string{
+			"[2/8]  …e, lstm-512, stochastic-ternary, seed 1  1 failed  28 %  suite 26m left",
+			"step 12000 of 50000  loss 2.000 bits  best 1.612 BPC  39m left",
+		}},
+		{1, 39, []string{
+			"[2/8]  …chastic-ternary, seed 1",
+			"step 12000 of 50000  39m left",
+		}},
+		{1, 19, []string{
+			"[2/8]  …ary, seed 1",
+			"step 12000 of 50000",
+		}},
+		{2, 200, []string{
+			"[2/8]  2 running  1 failed  30 %  suite 23m left",
+			"warpeace, lstm-512, stochastic-ternary, seed 1  step 12000 of 50000  loss 2.000 bits  best 1.612 BPC  14.2k characters/s  39m left",
+			"warpeace, lstm-512, stochastic-ternary, seed 2  step 12000 of 50000  loss 2.000 bits  best 1.612 BPC  14.2k characters/s  39m left",
+		}},
+		{2, 79, []string{
+			"[2/8]  2 running  1 failed  30 %  suite 23m left",
+			"…chastic-ternary, seed 1  step 12000 of 50000  loss 2.000 bits  39m left",
+			"…chastic-ternary, seed 2  step 12000 of 50000  loss 2.000 bits  39m left",
+		}},
+		{2, 19, []string{"[2/8]  1 failed", "…eed 1  step 12000…", "…eed 2  step 12000…"}},
+	} {
+		t.Run(fmt.Sprintf("%d jobs, %d columns", test.jobs, test.columns), func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, training(test.jobs).lines(test.columns)); diff != "" {
+				t.Errorf("lines (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
 func TestSharesOnlyGrow(t *testing.T) {
 	t.Parallel()
-	last := -1.0
-	for _, p := range []experiment.Progress{
-		{Stage: experiment.Starting},
-		{Stage: experiment.Training, Step: 1, Steps: 2},
-		{Stage: experiment.Validating, Step: 2, Steps: 2},
-		{Stage: experiment.Testing, Step: 2, Steps: 2},
-		{Stage: experiment.Deploying, Step: 0, Steps: 4},
-		{Stage: experiment.Deploying, Step: 4, Steps: 4},
-	} {
-		now := share(p)
-		if now < last || now > 1 {
-			t.Errorf("share of %+v = %v after %v, want no less and at most 1", p, now, last)
+	for _, trains := range []bool{true, false} {
+		last := -1.0
+		for _, p := range []experiment.Progress{
+			{Stage: experiment.Starting},
+			{Stage: experiment.Training, Step: 1, Steps: 2},
+			{Stage: experiment.Validating, Step: 2, Steps: 2},
+			{Stage: experiment.Testing, Step: 2, Steps: 2},
+			{Stage: experiment.Deploying, Step: 0, Steps: 4},
+			{Stage: experiment.Deploying, Step: 4, Steps: 4},
+		} {
+			if !trains && (p.Stage == experiment.Training || p.Stage == experiment.Validating) {
+				continue
+			}
+			now := share(p, trains)
+			if now < last || now > 1 {
+				t.Errorf("share of %+v = %v after %v, want no less and at most 1", p, now, last)
+			}
+			last = now
 		}
-		last = now
+		if last != 1 {
+			t.Errorf("share at the end = %v, want 1", last)
+		}
+	}
+}
+
+func TestShortTimes(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		1499 * time.Millisecond: "1s", 119 * time.Second: "1m59s", 150 * time.Second: "2m", 59*time.Minute + 40*time.Second: "1h00m",
+		133 * time.Minute: "2h13m", 47*time.Hour + 59*time.Minute: "47h59m", 76*time.Hour + 40*time.Minute: "3d05h",
+	} {
+		if got := short(d); got != want {
+			t.Errorf("short(%s) = %q, want %q", d, got, want)
+		}
 	}
 }

@@ -1,11 +1,11 @@
 package schedule
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bittern/harness/experiment"
+	"bittern/harness/internal/terminal"
 	"bittern/harness/internal/testplugin"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
@@ -153,7 +154,7 @@ func TestJobsChangeNoNumber(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := runner(t, catalogue)
-		failures, err := Run(t.Context(), r, specs, jobs, NewDisplay(&bytes.Buffer{}, 0, len(specs)))
+		failures, err := Run(t.Context(), r, specs, jobs, NewDisplay(terminal.New(io.Discard), len(specs), 1))
 		if err != nil || len(failures) > 0 {
 			t.Fatalf("Run with %d jobs = %v, %v", jobs, failures, err)
 		}
@@ -211,7 +212,7 @@ func TestAFaultEndsTheRun(t *testing.T) {
 	cause := errors.New("stopped by the test")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	if _, err := Run(ctx, r, specs, 2, NewDisplay(&bytes.Buffer{}, 0, len(specs))); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, r, specs, 2, NewDisplay(terminal.New(io.Discard), len(specs), 1)); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
 		t.Errorf("Run after an interrupt = %v, want its cause", err)
 	}
 
@@ -234,7 +235,7 @@ func TestAFaultEndsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Store = runs
-	_, err = Run(t.Context(), r, specs, 1, NewDisplay(&bytes.Buffer{}, 0, len(specs)))
+	_, err = Run(t.Context(), r, specs, 1, NewDisplay(terminal.New(io.Discard), len(specs), 1))
 	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, row.ID) {
 		t.Errorf("Run into a folder that cannot be made = %v, want a Problem that names it", err)
 	}
@@ -260,7 +261,7 @@ func TestTwoRunsOnOneFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	alone := runner(t, catalogue)
-	if _, err := Run(t.Context(), alone, specs, 1, NewDisplay(&bytes.Buffer{}, 0, len(specs))); err != nil {
+	if _, err := Run(t.Context(), alone, specs, 1, NewDisplay(terminal.New(io.Discard), len(specs), 1)); err != nil {
 		t.Fatal(err)
 	}
 
@@ -295,7 +296,7 @@ func TestTwoRunsOnOneFolder(t *testing.T) {
 		r := open()
 		running.Go(func() {
 			out := &watched{words: "waiting", seen: told.Done}
-			failures, err := Run(t.Context(), r, specs, 1, NewDisplay(out, 0, len(specs)))
+			failures, err := Run(t.Context(), r, specs, 1, NewDisplay(terminal.New(out), len(specs), 1))
 			if err != nil || len(failures) > 0 {
 				t.Errorf("Run = %v, %v", failures, err)
 			}

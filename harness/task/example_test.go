@@ -64,7 +64,7 @@ func (d drawn) Fill(i int, b network.Batch) error {
 // registerParity is what the package's init function would do.
 func registerParity() {
 	task.Register(task.Definition{
-		Name: "parity", Summary: "is the number of ones odd?; generated; accuracy, of which 50 % is chance",
+		Name: "parity", Summary: "is the number of ones odd?; generated; accuracy, of which 50 % is chance", Unit: "sequences",
 		Data: "parity", // its own, generated
 		Options: []plugins.Option{
 			{Name: "batch", Type: plugins.Int, Default: "32", Min: 1, Max: 1 << 16, Doc: "sequences in a batch"},

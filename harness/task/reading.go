@@ -384,7 +384,7 @@ var questionFolders = []string{"train_questions", "valid_questions", "test_quest
 // cloze is the task over documents with entities.
 func cloze() Definition {
 	return Definition{
-		Name: "cnn-qa", Summary: "which entity of a document a question leaves out; error rate", Shape: dataset.ShapeReading, Data: "cnn-qa",
+		Name: "cnn-qa", Summary: "which entity of a document a question leaves out; error rate", Unit: "questions", Shape: dataset.ShapeReading, Data: "cnn-qa",
 		Options: []plugins.Option{
 			whole(optionBatch, 128, 1, maxBatch, "questions in a batch"),
 			whole(optionLength, 800, 1, maxLength, "tokens that are read of a document, from its beginning"),
@@ -424,7 +424,7 @@ const everyTask = "all"
 // stories is the task over bAbI.
 func stories() Definition {
 	return Definition{
-		Name: "babi", Summary: "answer questions about short stories, 20 kinds of them; mean of the kinds' accuracies", Shape: dataset.ShapeReading, Data: "babi-en",
+		Name: "babi", Summary: "answer questions about short stories, 20 kinds of them; mean of the kinds' accuracies", Unit: "questions", Shape: dataset.ShapeReading, Data: "babi-en",
 		Options: []plugins.Option{
 			whole(optionBatch, 32, 1, maxBatch, "questions in a batch"),
 			whole(optionLength, 400, 1, maxLength, "tokens that are read of a story, the last ones"),

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,6 +20,10 @@ const Default = "characters"
 type Definition struct {
 	Name    string
 	Summary string
+
+	// Unit is what has a target, in the plural, such as characters or images: speed is
+	// told in it. It is "targets" if empty.
+	Unit string
 
 	// Shape is of the data sets that the task takes; empty where it takes none of
 	// package dataset's.
@@ -70,7 +75,7 @@ const delayedCopyData = "delayed-copy"
 func builtin() []Definition {
 	return []Definition{
 		{
-			Name: "characters", Summary: "predict the next byte of a text; BPC", Shape: dataset.ShapeText,
+			Name: "characters", Summary: "predict the next byte of a text; BPC", Unit: "characters", Shape: dataset.ShapeText,
 			Options: append([]plugins.Option{
 				whole("bytes", 0, 0, maxBytes, "use only the first bytes of the data; 0 is all"),
 				whole(optionBatch, 64, 1, maxBatch, "windows in a batch"),
@@ -89,7 +94,7 @@ func builtin() []Definition {
 		stories(),
 		{
 			Name: "delayed-copy", Summary: "repeat every symbol some steps later; generated; accuracy, of which 12.5 % is chance",
-			Shape: dataset.ShapeSequence, Data: delayedCopyData,
+			Unit: "symbols", Shape: dataset.ShapeSequence, Data: delayedCopyData,
 			Options: []plugins.Option{
 				whole(optionBatch, 32, 1, maxBatch, "examples in a batch"),
 				whole(optionLength, 25, 2, maxLength, "steps of an example"),
@@ -159,7 +164,7 @@ func checkOwnText(data string, o plugins.Values) error {
 // images is a task over the pixels of images, in an order.
 func images(name, summary string, order func(pixels int) []int) Definition {
 	return Definition{
-		Name: name, Summary: summary, Shape: dataset.ShapeImages, Data: "mnist",
+		Name: name, Summary: summary, Unit: "images", Shape: dataset.ShapeImages, Data: "mnist",
 		Options: []plugins.Option{
 			whole(optionBatch, 100, 1, maxBatch, "images in a batch"),
 			text("train_images", "", "an IDX file of your own images to train on, from the working directory, in place of data"),
@@ -297,6 +302,7 @@ type Data struct {
 type Loaded struct {
 	Task Task
 	Data Data
+	Unit string // what has a target, in the plural
 
 	// Options are the task's that determine what a network learns. The paths of
 	// files are not among them: Data says what was in those.
@@ -338,7 +344,7 @@ func (l *Loader) Load(ctx context.Context, request Request) (Loaded, error) {
 	for _, file := range d.Files {
 		delete(options, file)
 	}
-	return Loaded{Task: t, Data: found, Options: options}, nil
+	return Loaded{Task: t, Data: found, Unit: cmp.Or(d.Unit, "targets"), Options: options}, nil
 }
 
 func (l *Loader) text(ctx context.Context, data string, o plugins.Values) (*dataset.Text, error) {

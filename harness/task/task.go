@@ -111,9 +111,5 @@ func sized(s network.Shape, b network.Batch) bool {
 			return false
 		}
 	}
-	targets := s.Sequences
-	if s.Targets != "" {
-		targets *= s.Steps[s.Targets]
-	}
-	return b.Sequences == s.Sequences && len(b.Targets) == targets && (!s.Carried || len(b.Fresh) == s.Sequences)
+	return b.Sequences == s.Sequences && len(b.Targets) == s.TargetCount() && (!s.Carried || len(b.Fresh) == s.Sequences)
 }

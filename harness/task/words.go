@@ -157,7 +157,7 @@ func (b *stretchBatches) Fill(i int, batch network.Batch) error {
 // words is the task over words.
 func words() Definition {
 	return Definition{
-		Name: "words", Summary: "predict the next word of a text, the state carried on; perplexity", Shape: dataset.ShapeWords, Data: "ptb-word",
+		Name: "words", Summary: "predict the next word of a text, the state carried on; perplexity", Unit: "words", Shape: dataset.ShapeWords, Data: "ptb-word",
 		Options: append([]plugins.Option{
 			whole(optionBatch, 20, 1, maxBatch, "stretches of the text that are read side by side"),
 			whole(optionLength, 35, 1, maxLength, "words in a window"),

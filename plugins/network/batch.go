@@ -77,6 +77,14 @@ func (s Shape) Tensors() []Tensor {
 	return append(list, Tensor{Name: TensorTargets, Dims: targets})
 }
 
+// TargetCount is how many targets a batch has room for.
+func (s Shape) TargetCount() int {
+	if s.Targets == "" {
+		return s.Sequences
+	}
+	return s.Sequences * s.Steps[s.Targets]
+}
+
 // NewBatch lays out a batch in tensors made by the two functions, which are given
 // the name and the dimensions of each.
 func (s Shape) NewBatch(int32s func(name string, dims []int) ([]int32, error), float32s func(name string, dims []int) ([]float32, error)) (Batch, error) {

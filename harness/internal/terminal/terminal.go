@@ -1,0 +1,162 @@
+// Package terminal writes messages that scroll and, on a terminal, a few status lines
+// below them that are drawn again as they change.
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// refresh is how often status lines are drawn again: often enough to look alive, and
+// soon after the terminal has another size.
+const refresh = 200 * time.Millisecond
+
+// Writer writes messages to a terminal or a file, and keeps status lines below them if it
+// is a terminal. It may be used by several goroutines.
+//
+// The cursor rests at the beginning of the first status line. A terminal that wraps its
+// lines anew when it gets narrower takes the cursor along, so that what is erased before
+// the next drawing is always all of the status lines and nothing else.
+type Writer struct {
+	out  io.Writer
+	size func() (columns, rows int)
+
+	mu      sync.Mutex
+	status  func(columns int) []string // nil if none is shown
+	drawn   string                     // status lines on the terminal; empty if there are none
+	columns int                        // that the terminal had when they were drawn
+	midLine bool                       // the last message has not ended its line
+}
+
+// New makes a writer to out. Status lines are shown if that is a terminal that the cursor
+// can be moved on: the variable TERM is not "dumb".
+func New(out io.Writer) *Writer {
+	w := &Writer{out: out, size: func() (int, int) { return 0, 0 }}
+	if file, ok := out.(*os.File); ok && os.Getenv("TERM") != "dumb" {
+		w.size = func() (int, int) { return Size(file) }
+	}
+	return w
+}
+
+// Size is that of a terminal in characters, as it is now; zeros if the file is none.
+func Size(file *os.File) (columns, rows int) {
+	columns, rows, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0, 0
+	}
+	return columns, rows
+}
+
+// Interactive says whether status lines can be shown.
+func (w *Writer) Interactive() bool {
+	columns, _ := w.size()
+	return columns > 0
+}
+
+// Write writes a message above the status lines.
+func (w *Writer) Write(message []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.erase(); err != nil {
+		return 0, err
+	}
+	n, err := w.out.Write(message)
+	if n > 0 {
+		w.midLine = message[n-1] != '\n'
+	}
+	if err == nil {
+		w.draw()
+	}
+	return n, err
+}
+
+// Show shows status lines until stop is called; one set at a time. lines returns them for
+// a terminal that has room for so many columns, and is called from several goroutines,
+// though not by two at a time. It must not write to w. What is longer than the room is cut.
+//
+// Nothing is shown if w is not interactive.
+func (w *Writer) Show(lines func(columns int) []string) (stop func()) {
+	if !w.Interactive() {
+		return func() {}
+	}
+	w.mu.Lock()
+	w.status = lines
+	w.draw()
+	w.mu.Unlock()
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(refresh)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-ticker.C:
+				w.mu.Lock()
+				w.draw()
+				w.mu.Unlock()
+			}
+		}
+	}()
+	return sync.OnceFunc(func() {
+		close(end)
+		<-ended
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.status = nil
+		_ = w.erase() // only a terminal that is gone fails here, and there is nobody to tell
+	})
+}
+
+const (
+	eraseBelow = "\r\x1b[J"
+	cursorUp   = "\x1b[%dA"
+)
+
+// erase takes the status lines off the terminal.
+func (w *Writer) erase() error {
+	if w.drawn == "" {
+		return nil
+	}
+	w.drawn = ""
+	_, err := io.WriteString(w.out, eraseBelow)
+	return err
+}
+
+// draw shows the status lines as they are now.
+func (w *Writer) draw() {
+	if w.status == nil || w.midLine {
+		return
+	}
+	columns, rows := w.size()
+	if columns <= 0 {
+		return
+	}
+	// The last column stays free: some terminals go on to the next line behind it.
+	room := max(1, columns-1)
+	lines := w.status(room)
+	// What has scrolled off the top could not be erased.
+	if most := max(1, rows-1); rows > 0 && len(lines) > most {
+		hidden := len(lines) - most + 1
+		lines = append(lines[:most-1:most-1], fmt.Sprintf("… and %d more", hidden))
+	}
+	for i, line := range lines {
+		lines[i] = truncate(line, room)
+	}
+	text := strings.Join(lines, "\r\n")
+	if text == w.drawn && columns == w.columns {
+		return
+	}
+	w.drawn, w.columns = text, columns
+	if len(lines) > 1 {
+		text += fmt.Sprintf(cursorUp, len(lines)-1)
+	}
+	_, _ = io.WriteString(w.out, eraseBelow+text+"\r") // as in Show
+}
