@@ -230,7 +230,7 @@ func (p *program) writeOrigin(ctx context.Context, catalogue *host.Catalogue, id
 	if err != nil || entry.Builtin {
 		return err
 	}
-	sum, _, err := catalogue.Checksum(ctx, id)
+	sum, err := catalogue.Checksum(ctx, id)
 	if err != nil {
 		return err
 	}

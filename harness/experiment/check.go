@@ -160,16 +160,19 @@ func (c *Checker) ask(ctx context.Context, spec *Spec, t task.Task) (_ answer, e
 		}
 		c.asked, c.models, c.quantizers = make(map[string]answer), make(started[*host.Model]), make(started[*host.Quantizer])
 	}
-	m, err := c.models.get(spec.Model, func() (*host.Model, error) {
-		return c.Catalogue.Model(ctx, spec.Model.Name, spec.Model.settings(c.arena, c.Deadline, nil))
-	})
-	if err != nil {
-		return answer{}, err
-	}
-	q, err := c.quantizers.get(spec.Quantizer, func() (*host.Quantizer, error) {
-		return c.Catalogue.Quantizer(ctx, spec.Quantizer.Name, spec.Quantizer.settings(c.arena, c.Deadline, nil))
-	})
-	if err != nil {
+	var m *host.Model
+	var q *host.Quantizer
+	if err := together(func() (err error) {
+		m, err = c.models.get(spec.Model, func() (*host.Model, error) {
+			return c.Catalogue.Model(ctx, spec.Model.Name, spec.Model.settings(c.arena, c.Deadline, nil))
+		})
+		return err
+	}, func() (err error) {
+		q, err = c.quantizers.get(spec.Quantizer, func() (*host.Quantizer, error) {
+			return c.Catalogue.Quantizer(ctx, spec.Quantizer.Name, spec.Quantizer.settings(c.arena, c.Deadline, nil))
+		})
+		return err
+	}); err != nil {
 		return answer{}, err
 	}
 	var a answer

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"bittern/harness/dataset"
 	"bittern/harness/provenance"
@@ -16,9 +17,13 @@ import (
 // null is the name of the plugins that compute nothing.
 const null = "null"
 
-// overheadSteps is enough for a median that a few interruptions do not move,
-// and takes a fraction of a second.
-const overheadSteps = 201
+// The steps that are timed: enough for a median that a few interruptions do not move,
+// and no more where the machine is busy, for training waits meanwhile.
+const (
+	fewestOverheadSteps = 21
+	mostOverheadSteps   = 201
+	overheadTime        = 100 * time.Millisecond
+)
 
 // MeasureOverhead times the training step of the null plugins, each in a
 // process of its own as in a real experiment: what the harness itself costs.
@@ -39,14 +44,14 @@ func MeasureOverhead(ctx context.Context, catalogue *host.Catalogue) (_ *provena
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, trial.Close()) }()
-	seconds := make([]float64, overheadSteps)
-	for i := range seconds {
+	var seconds []float64
+	for began := time.Now(); len(seconds) < fewestOverheadSteps || len(seconds) < mostOverheadSteps && time.Since(began) < overheadTime; {
 		took, err := trial.Step(ctx)
 		if err != nil {
 			return nil, err
 		}
-		seconds[i] = took.Seconds()
+		seconds = append(seconds, took.Seconds())
 	}
 	slices.Sort(seconds)
-	return &provenance.Overhead{Seconds: seconds[overheadSteps/2], N: overheadSteps}, nil
+	return &provenance.Overhead{Seconds: seconds[len(seconds)/2], N: len(seconds)}, nil
 }

@@ -1,10 +1,12 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"bittern/harness/task"
@@ -43,17 +45,31 @@ func start(ctx context.Context, catalogue *host.Catalogue, deadline time.Duratio
 	if s.arena, err = arena.Create("", 0); err != nil {
 		return nil, err
 	}
-	m, err := catalogue.Model(ctx, spec.Model.Name, spec.Model.settings(s.arena, deadline, log))
-	if err != nil {
-		return nil, failure(err)
-	}
-	s.model, s.modelProcess = m, m
-	q, err := catalogue.Quantizer(ctx, spec.Quantizer.Name, spec.Quantizer.settings(s.arena, deadline, log))
-	if err != nil {
-		return nil, failure(err)
-	}
-	s.quantizer, s.quantizerProcess = q, q
-	return s, nil
+	err = together(func() error {
+		m, err := catalogue.Model(ctx, spec.Model.Name, spec.Model.settings(s.arena, deadline, log))
+		if err == nil {
+			s.model, s.modelProcess = m, m
+		}
+		return err
+	}, func() error {
+		q, err := catalogue.Quantizer(ctx, spec.Quantizer.Name, spec.Quantizer.settings(s.arena, deadline, log))
+		if err == nil {
+			s.quantizer, s.quantizerProcess = q, q
+		}
+		return err
+	})
+	return s, failure(err)
+}
+
+// together does two things at the same time, which is how long it takes to start
+// processes that wait for each other little. The error is the first one's where it has one.
+func together(first, second func() error) error {
+	var errs [2]error
+	var both sync.WaitGroup
+	both.Go(func() { errs[0] = first() })
+	both.Go(func() { errs[1] = second() })
+	both.Wait()
+	return cmp.Or(errs[0], errs[1])
 }
 
 func (p Plugin) settings(a *arena.Arena, deadline time.Duration, log *pluginLog) host.Settings {

@@ -125,12 +125,9 @@ func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite
 		// itself: the checksum becomes part of what is stored, and every process
 		// of the run is started from these very bytes. Built-in ones are known by
 		// their version, which changes when their numbers do.
-		sum, builtin, err := p.catalogue.Checksum(ctx, id)
-		if err != nil {
+		var err error
+		if entry.SHA256, err = p.catalogue.Checksum(ctx, id); err != nil {
 			return experiment.Plugin{}, err
-		}
-		if !builtin {
-			entry.SHA256 = sum
 		}
 	}
 	key := described{

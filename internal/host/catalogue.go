@@ -226,26 +226,22 @@ func (c *Catalogue) Find(id plugins.ID) (Entry, error) {
 	return Entry{}, plugins.Problemf("there is no %s named %q%s; there are %s", id.Kind, id.Name, plugins.DidYouMean(id.Name, names), strings.Join(names, ", "))
 }
 
-// Checksum returns the SHA-256 of the executable that serves a plugin, in
-// hexadecimal, and whether that is this very executable. It starts nothing. Given
-// as Settings.SHA256, it makes sure that what is started later is the same.
-func (c *Catalogue) Checksum(ctx context.Context, id plugins.ID) (sum string, builtin bool, err error) {
+// Checksum returns the SHA-256 of the executable of an external plugin, in
+// hexadecimal; it is empty for a built-in, whose executable runs already. It starts
+// nothing. Given as Settings.SHA256, it makes sure that what is started later is the same.
+func (c *Catalogue) Checksum(ctx context.Context, id plugins.ID) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return "", false, context.Cause(ctx)
+		return "", context.Cause(ctx)
 	}
 	entry, err := c.Find(id)
-	if err != nil {
-		return "", false, err
-	}
-	if entry.Builtin {
-		sum, err = ownChecksum()
-		return sum, true, err
+	if err != nil || entry.Builtin {
+		return "", err
 	}
 	file, err := openExecutable(entry, "")
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
-	return file.sum, false, file.close()
+	return file.sum, file.close()
 }
 
 // Describe starts a plugin, asks it what it is, and ends it; a built-in may be asked in
