@@ -67,9 +67,7 @@ func reportFlags(command *cobra.Command) {
 		formats = append(formats, cobra.CompletionWithDesc(f.Name, f.About))
 	}
 	for flag, values := range map[string][]cobra.Completion{"format": formats, "columns": reports.Columns(), "sort": reports.Columns(), "group-by": reports.Groups} {
-		if err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-			panic(err) // the flag is not one of those above
-		}
+		complete(command, flag, values, cobra.ShellCompDirectiveNoFileComp)
 	}
 }
 
