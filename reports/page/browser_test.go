@@ -128,6 +128,13 @@ func TestTablesSortAndFilter(t *testing.T) {
 		t.Errorf("of the backend cpu alone: %q", backends)
 	}
 	order("networks, which are of no backend", "stochastic-binary", "none", "binaryconnect")
+	var narrow, wide float64
+	const figure = `document.querySelector("figure")`
+	tab.Eval(figure+".clientWidth", &narrow)
+	tab.Eval(figure+`.querySelector("figcaption button").click()`, nil)
+	if tab.Eval(figure+".clientWidth", &wide); wide < 1.8*narrow {
+		t.Errorf("a figure is %v pixels wide, and enlarged %v", narrow, wide)
+	}
 	if messages := tab.Messages(); len(messages) > 0 {
 		t.Errorf("the console says %q", messages)
 	}

@@ -7,6 +7,7 @@
   const count = document.getElementById("count");
   const selects = [...document.querySelectorAll("#tools select")];
   const sorted = new Map(); // table id -> {column, descending}
+  const large = new Set(); // ids of figures
 
   // Sorting. A column sorts by the numbers of its cells where it has them, else by
   // their text; what is missing comes last in both directions.
@@ -21,6 +22,12 @@
         button.title = "Sort by this column";
         header.append(button);
       }
+    }
+    for (const caption of root.querySelectorAll("figcaption")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "Enlarge";
+      caption.prepend(button);
     }
   }
 
@@ -50,6 +57,20 @@
     if (column >= 0) rows.sort((a, b) => compare(a, b, column, by.descending));
     if (rows.some((row, i) => row !== before[i])) body.append(...rows);
   }
+
+  function scale(figure) {
+    const button = figure.querySelector("figcaption button");
+    figure.classList.toggle("large", large.has(figure.id));
+    button.setAttribute("aria-pressed", large.has(figure.id));
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("figcaption button");
+    if (!button) return;
+    const figure = button.closest("figure");
+    if (!large.delete(figure.id)) large.add(figure.id);
+    scale(figure);
+  });
 
   // A first click sorts ascending, a second descending, a third as the report has it.
   document.addEventListener("click", (event) => {
@@ -99,6 +120,7 @@
 
   function show() {
     document.querySelectorAll("table").forEach(sort);
+    document.querySelectorAll("figure").forEach(scale);
     filter();
   }
 
