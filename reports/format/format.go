@@ -39,6 +39,7 @@ func All() []Format {
 	return []Format{
 		{Name: Markdown, About: "tables for people and for pasting", Extension: ".md", Shaped: true, Stream: writeMarkdown},
 		{Name: Terminal, About: "tables fitted to the terminal's width", Shaped: true, Stream: writeTerminal},
+		{Name: "latex", About: "a document with booktabs tables for papers", Extension: ".tex", Shaped: true, Stream: writeLaTeX},
 		{Name: "csv", About: "a row for each network on each backend, with every figure", Extension: ".csv", Stream: writeCSV},
 		{Name: "json", About: "everything that the run store has of the suite", Extension: ".json", Stream: writeJSON},
 	}
