@@ -41,6 +41,7 @@ type runSettings struct {
 	Again       bool          `mapstructure:"again"`
 	Deadline    time.Duration `mapstructure:"deadline"`
 	Format      string        `mapstructure:"format"`
+	Output      string        `mapstructure:"output"`
 	Columns     []string      `mapstructure:"columns"`
 	Sort        string        `mapstructure:"sort"`
 	GroupBy     string        `mapstructure:"group-by"`
@@ -219,13 +220,14 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err != nil {
 		return err
 	}
-	if err := p.writeReport(context.WithoutCancel(ctx), runs, s.Name, settings, reports.Selection{Entries: entriesOf(s)}); err != nil {
+	err = p.writeReport(context.WithoutCancel(ctx), runs, s.Name, settings, reports.Selection{Entries: entriesOf(s)})
+	if len(failures) == 0 {
 		return err
 	}
-	if len(failures) > 0 {
-		return errFailed
+	if err != nil {
+		fmt.Fprintln(p.stderr, oneLine(err.Error()))
 	}
-	return nil
+	return errFailed
 }
 
 // check refuses experiments that cannot be run.

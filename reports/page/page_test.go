@@ -208,7 +208,9 @@ func TestPageIsDeterministic(t *testing.T) {
 func TestPageWithoutScript(t *testing.T) {
 	t.Parallel()
 	text := written(t, sample.Golden(t), "golden", reports.View{})
-	for _, n := range elements(t, text, func(n *html.Node) bool { return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == "hidden" }) }) {
+	for _, n := range elements(t, text, func(n *html.Node) bool {
+		return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == "hidden" })
+	}) {
 		if id, class := attribute(n, "id"), attribute(n, "class"); id != "tools" && class != "none" && n.Data != "label" {
 			t.Errorf("a <%s> of id %q and class %q is hidden", n.Data, id, class)
 		}
