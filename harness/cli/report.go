@@ -48,10 +48,7 @@ The formats:
 	}
 	suiteFlag(command)
 	runsFlag(command)
-	flags := command.Flags()
-	flags.StringSlice("seeds", nil, "only these seeds, as in 1,2,3")
-	flags.Int("steps", 0, "only experiments that were trained for this many training steps, or were to be with run --steps")
-	flags.StringSlice("backends", nil, "only these backends, by the suite's labels")
+	selectionFlags(command)
 	reportFlags(command)
 	return command
 }
@@ -75,8 +72,28 @@ func reportFlags(command *cobra.Command) {
 	}
 }
 
+// selectionFlags are those of commands that show a part of what the run store has of a
+// suite.
+func selectionFlags(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringSlice("task", nil, "only these tasks, by the suite's labels")
+	flags.StringSlice("seeds", nil, "only these seeds, as in 1,2,3")
+	flags.Int("steps", 0, "only experiments that were trained for this many training steps, or were to be with run --steps")
+	flags.StringSlice("backends", nil, "only these backends, by the suite's labels")
+}
+
 func (p *program) report(ctx context.Context, settings runSettings) error {
 	if err := settings.check(); err != nil {
+		return err
+	}
+	return withRecorded(ctx, settings, func(runs *store.Store, name string, selection reports.Selection) error {
+		return p.writeReport(ctx, runs, name, settings, selection)
+	})
+}
+
+// withRecorded calls do with what the run store has of the suite, as the flags select.
+func withRecorded(ctx context.Context, settings runSettings, do func(runs *store.Store, suite string, selection reports.Selection) error) error {
+	if err := settings.checkSuite(); err != nil {
 		return err
 	}
 	runs, err := store.OpenExisting(ctx, settings.Runs)
@@ -85,8 +102,8 @@ func (p *program) report(ctx context.Context, settings runSettings) error {
 	}
 	name, entries, err := recorded(ctx, runs, settings)
 	if err == nil {
-		err = p.writeReport(ctx, runs, name, settings, reports.Selection{
-			Entries: entries, Seeds: settings.Seeds, Steps: settings.Steps, Backends: settings.Backends,
+		err = do(runs, name, reports.Selection{
+			Entries: entries, Tasks: settings.Tasks, Seeds: settings.Seeds, Steps: settings.Steps, Backends: settings.Backends,
 		})
 	}
 	if closing := runs.Close(); err == nil {

@@ -26,6 +26,7 @@ type runSettings struct {
 	pluginSettings `mapstructure:",squash"`
 
 	Suite       string        `mapstructure:"suite"`
+	Tasks       []string      `mapstructure:"task"`
 	Data        string        `mapstructure:"data"`
 	Runs        string        `mapstructure:"runs"`
 	Seeds       []uint64      `mapstructure:"seeds"`
@@ -336,9 +337,17 @@ func (p *program) trained(ctx context.Context, runs *store.Store, suite string, 
 	return ready, nil
 }
 
-func (s runSettings) check() error {
+// checkSuite refuses that no suite is named.
+func (s runSettings) checkSuite() error {
 	if s.Suite == "" {
 		return plugins.Problemf("name a suite with --suite: one of %s, or the path of a suite file", strings.Join(suite.Names(), ", "))
+	}
+	return nil
+}
+
+func (s runSettings) check() error {
+	if err := s.checkSuite(); err != nil {
+		return err
 	}
 	if s.Jobs < 1 || s.Jobs > maxJobs {
 		return plugins.Problemf("--jobs must be between 1 and %d, not %d", maxJobs, s.Jobs)
