@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -26,10 +27,6 @@ type Live struct {
 	Problem string   // why what is shown may be old
 }
 
-// parts are the templates that a live page consists of, each in the element whose ID is
-// its name behind "part-".
-var parts = []string{"head", "progress", "results", "notes"}
-
 // LivePolicy is the Content-Security-Policy of live pages. A server should send it too.
 var LivePolicy = page{Live: true}.Policy()
 
@@ -42,21 +39,24 @@ func (l Live) Write(w io.Writer) error {
 	return filled.write(w, "page")
 }
 
-// Parts are the parts of the page that may change, as HTML by their names.
-func (l Live) Parts() (map[string]string, error) {
+// Parts are the parts of the page that may change, by their names. Each stands in the
+// element whose ID is the name behind "part-".
+func (l Live) Parts() (map[string]Part, error) {
 	filled, err := l.page()
 	if err != nil {
 		return nil, err
 	}
-	written := make(map[string]string)
-	for _, name := range parts {
-		var text strings.Builder
-		if err := filled.write(&text, name); err != nil {
-			return nil, err
-		}
-		written[name] = text.String()
+	all, err := filled.parts("head", "progress")
+	if err != nil {
+		return nil, err
 	}
-	return written, nil
+	constant := func() (map[string]Part, error) { return filled.parts("results", "notes") }
+	if l.Results != nil {
+		constant = l.Results.constant
+	}
+	more, err := constant()
+	maps.Copy(all, more)
+	return all, err
 }
 
 func (l Live) page() (page, error) {
@@ -65,8 +65,7 @@ func (l Live) page() (page, error) {
 		filled = l.Results.filled
 	}
 	filled.Live = true
-	// Progress says of each experiment what the report says of those without a result.
-	filled.Unfinished = nil
+	filled.Unfinished = nil // what the report says there, Progress says of each experiment
 	for _, name := range l.Suites {
 		if len(l.Suites) > 1 {
 			filled.Suites = append(filled.Suites, suiteLink{name, name == l.Suite.Name})

@@ -148,8 +148,7 @@
   const status = document.getElementById("status");
   if (!status) return;
   const every = 1000; // milliseconds between looks at the run store
-  const parts = new Map(); // name -> HTML as it came
-  let etag = "";
+  const known = new Map(); // name of a part -> hash of what is shown
 
   function same(a, b) {
     return a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.id === b.id;
@@ -194,9 +193,8 @@
     // What the reader looks at stays where it is, whatever grows above it.
     const seen = [...document.querySelectorAll("main [id]")].find((element) => element.getBoundingClientRect().bottom > 0);
     const top = seen && scrollY > 0 ? seen.getBoundingClientRect().top : null;
-    for (const [name, html] of Object.entries(fresh)) {
-      if (parts.get(name) === html) continue;
-      parts.set(name, html);
+    for (const [name, { hash, html }] of fresh) {
+      known.set(name, hash);
       const place = document.getElementById("part-" + name);
       const made = document.createElement("template");
       made.innerHTML = html;
@@ -218,14 +216,14 @@
   async function look() {
     let ended = false;
     try {
-      const answer = await fetch("state" + location.search, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
-      if (answer.status !== 304) {
-        if (!answer.ok) throw new Error(await answer.text());
-        const state = await answer.json();
-        etag = answer.headers.get("ETag") || "";
-        ended = state.ended;
-        update(state.parts);
-      }
+      const query = new URLSearchParams(location.search);
+      for (const hash of known.values()) query.append("known", hash);
+      const answer = await fetch("state?" + query);
+      if (!answer.ok) throw new Error(await answer.text());
+      const state = await answer.json();
+      ended = state.ended;
+      const changed = Object.entries(state.parts).filter(([name, part]) => part.hash !== known.get(name));
+      if (changed.length > 0) update(changed);
       tell(ended ? "the run has ended" : "live", ended ? "ended" : "");
     } catch (problem) {
       tell("no answer from bittern: it has ended, or was stopped", "lost");

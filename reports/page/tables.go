@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"bittern/plugins"
 	"bittern/reports"
@@ -30,7 +31,10 @@ func New(r *reports.Report, view reports.View) (*Page, error) {
 	for _, i := range d.Provenance {
 		filled.Provenance = append(filled.Provenance, item{plugins.Line(i.Text), plugins.Lines(i.Below)})
 	}
-	return &Page{filled}, filled.addFigures(r)
+	if err := filled.addFigures(r); err != nil {
+		return nil, err
+	}
+	return &Page{filled, sync.OnceValues(func() (map[string]Part, error) { return filled.parts("results", "notes") })}, nil
 }
 
 // counts are what the page begins with.
