@@ -73,14 +73,6 @@ func (c Cell) doubt(doubts Doubts) Cell {
 	return c
 }
 
-// model is the model's label with what tells the row from others of the same labels.
-func (n *Network) model() string {
-	if n.Setting == "" {
-		return n.Model
-	}
-	return n.Model + " (" + n.Setting + ")"
-}
-
 func delta(l line) Cell {
 	switch c := l.FullPrecision; {
 	case c.Missing != "":

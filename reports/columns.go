@@ -92,7 +92,7 @@ func identity() []Column {
 	}
 	return []Column{
 		name("task", func(l line) string { return l.Task }),
-		name("model", func(l line) string { return l.model() }),
+		name("model", func(l line) string { return l.ModelName() }),
 		name("quantizer", func(l line) string { return l.Quantizer }),
 		name("normalization", func(l line) string { return l.Normalization }),
 	}

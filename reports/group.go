@@ -226,10 +226,10 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		return
 	}
 	if len(d.Cost.Memory) > 0 {
-		m.Bytes = new(sum(d.Cost.Memory))
+		m.Bytes = new(store.Sum(d.Cost.Memory))
 		m.MemoryParts = d.Cost.Memory
 	}
-	steps := timeSteps(*d.Cost)
+	steps := d.Cost.TimeSteps()
 	const unknown = "the time steps of the sequence are not recorded"
 	switch {
 	case len(d.Cost.Energy) == 0:
@@ -237,7 +237,7 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 	case steps == 0:
 		m.noEnergy = unknown
 	default:
-		m.energy = append(m.energy, sum(d.Cost.Energy)/steps)
+		m.energy = append(m.energy, store.Sum(d.Cost.Energy)/steps)
 		m.addEnergy(d.Cost.Energy, steps)
 	}
 	switch {
@@ -285,15 +285,6 @@ func (m *machine) deployment() Deployment {
 	return d
 }
 
-// timeSteps are those of the sequence that a cost is of, over all its streams.
-func timeSteps(c store.Cost) float64 {
-	steps := 0
-	for _, n := range c.Steps {
-		steps += n
-	}
-	return float64(steps)
-}
-
 func timedOf(c store.Cost) *Timed {
 	t := &Timed{Sequences: c.N}
 	if c.SecondsLow != nil && c.SecondsHigh != nil && *c.Seconds > 0 {
@@ -323,14 +314,6 @@ func once[T comparable](list, more []T) []T {
 		}
 	}
 	return list
-}
-
-func sum(parts []store.Part) float64 {
-	total := 0.0
-	for _, p := range parts {
-		total += p.Value
-	}
-	return total
 }
 
 func (g *group) network() (*Network, error) {

@@ -119,8 +119,7 @@ func (r *Report) freezes() []Item {
 				text += fmt.Sprintf(", deployed %.4f", draw.Test)
 			}
 		}
-		network := Network{Model: e.Model, Setting: e.Setting}
-		name := fmt.Sprintf("%s / %s / %s: ", e.Task, network.model(), e.Quantizer)
+		name := fmt.Sprintf("%s / %s / %s: ", e.Task, e.ModelName(), e.Quantizer)
 		if name == last {
 			draws.Below[len(draws.Below)-1] += "; " + text + ")"
 			continue
@@ -152,7 +151,7 @@ func (r *Report) backendNotes() []Item {
 				at = len(items)
 				items = append(items, Item{Text: text})
 			}
-			items[at].Below = append(items[at].Below, fmt.Sprintf("%s / %s / %s", l.Task, l.model(), l.Quantizer))
+			items[at].Below = append(items[at].Below, fmt.Sprintf("%s / %s / %s", l.Task, l.ModelName(), l.Quantizer))
 		}
 	}
 	return items

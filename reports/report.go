@@ -188,6 +188,20 @@ type Experiment struct {
 	TrainingUnread string         `json:"-"`
 }
 
+// ModelName is the model's label with what tells the network from others of the same
+// labels, as in "lstm-512 (10 steps)".
+func (n *Network) ModelName() string { return modelName(n.Model, n.Setting) }
+
+// ModelName is that of the experiment's [Network].
+func (e *Experiment) ModelName() string { return modelName(e.Model, e.Setting) }
+
+func modelName(model, setting string) string {
+	if setting == "" {
+		return model
+	}
+	return model + " (" + setting + ")"
+}
+
 // Provenance is what one group of experiments was measured with. An experiment that
 // several programs or machines contributed to is in several groups.
 type Provenance struct {

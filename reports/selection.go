@@ -12,7 +12,8 @@ import (
 // Selection says which of the experiments and deployments that a suite has asked for
 // are shown. The zero value selects all, and so does every field that is left out.
 type Selection struct {
-	Entries  []Entry // what the suite lists by now
+	Entries  []Entry  // what the suite lists by now
+	Tasks    []string // labels
 	Seeds    []uint64
 	Steps    *int     // that an experiment was trained for, or was to be trained for at most
 	Backends []string // labels
@@ -27,10 +28,18 @@ func entryOf(c store.Experiment) Entry { return Entry{c.Task, c.Model, c.Quantiz
 // damaged row is always among them, for what it holds is not known. That nothing is
 // left is a [*plugins.Problem].
 func (s Selection) choose(suite string, all []store.Experiment) ([]store.Experiment, error) {
-	var labels []string
+	var labels, tasks []string
 	for _, c := range all {
 		for _, label := range c.Backends {
 			labels = insert(labels, label)
+		}
+		if c.Status != store.Damaged {
+			tasks = insert(tasks, c.Task)
+		}
+	}
+	for _, label := range s.Tasks {
+		if !slices.Contains(tasks, label) {
+			return nil, plugins.Problemf("the suite %s was never run with a task %q%s; it was run with %s", suite, label, plugins.DidYouMean(label, tasks), list(tasks))
 		}
 	}
 	for _, label := range s.Backends {
@@ -46,6 +55,9 @@ func (s Selection) choose(suite string, all []store.Experiment) ([]store.Experim
 			continue
 		}
 		if s.Entries != nil && !slices.Contains(s.Entries, entryOf(c)) {
+			continue
+		}
+		if len(s.Tasks) > 0 && !slices.Contains(s.Tasks, c.Task) {
 			continue
 		}
 		limit, err := stepLimit(c)

@@ -68,6 +68,7 @@ func TestSelection(t *testing.T) {
 		"steps":      {Selection{Steps: new(3256)}, []string{" on cpu, seeds 0, 1, 2"}},
 		"limit":      {Selection{Steps: new(10)}, []string{" on asic, seeds 0", " on cpu, seeds 0"}},
 		"backends":   {Selection{Backends: []string{"asic"}}, []string{" on asic, seeds 0"}},
+		"tasks":      {Selection{Tasks: []string{"grammar"}, Seeds: []uint64{1}}, []string{" on cpu, seeds 1"}},
 		"entries":    {Selection{Entries: []Entry{{"grammar", "bigram", "coin"}}, Seeds: []uint64{2}}, []string{" on cpu, seeds 2"}},
 	} {
 		if diff := cmp.Diff(test.want, rowsOf(collect(t, s, test.selection))); diff != "" {
@@ -75,9 +76,10 @@ func TestSelection(t *testing.T) {
 		}
 	}
 	for want, selection := range map[string]Selection{
-		`with a backend "cpi", did you mean "cpu"?`:  {Backends: []string{"cpi"}},
-		"it has seeds 0, 1, 2, trained for 9, 3256 ": {Steps: new(11)},
-		"lists by now was ever run":                  {Entries: []Entry{}},
+		`with a task "gramer", did you mean "grammar"?; it was run with grammar`: {Tasks: []string{"gramer"}},
+		`with a backend "cpi", did you mean "cpu"?`:                              {Backends: []string{"cpi"}},
+		"it has seeds 0, 1, 2, trained for 9, 3256 ":                             {Steps: new(11)},
+		"lists by now was ever run":                                              {Entries: []Entry{}},
 	} {
 		_, err := Collect(t.Context(), s, "suite", selection)
 		if _, problem := errors.AsType[*plugins.Problem](err); !problem || !strings.Contains(err.Error(), want) {

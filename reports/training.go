@@ -12,7 +12,7 @@ type TrainingLoss struct {
 
 // stretches is how many a training is summarised in at most: enough for a curve, and
 // independent of how long the training was.
-const stretches = 200
+const stretches = 100
 
 // ReadTraining reads the training losses of all experiments from their folders in the run
 // store, which [Collect] does not, for the files are long.

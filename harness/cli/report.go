@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -34,7 +35,9 @@ The formats:
 		Example: `  bittern report --suite char-small
   bittern report --suite char-small --seeds 1,2 --backends cpu
   bittern report --suite char-small --columns quantizer,deployable,kb --sort kb
-  bittern report --suite char-small --format csv --runs DIR`,
+  bittern report --suite char-small --format csv --runs DIR
+  bittern report --suite char-small --output char-small.tex
+  bittern report --suite char-small --format tensorboard --output curves`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := defaults()
 			if err := settle(command, &settings); err != nil {
@@ -45,10 +48,7 @@ The formats:
 	}
 	suiteFlag(command)
 	runsFlag(command)
-	flags := command.Flags()
-	flags.StringSlice("seeds", nil, "only these seeds, as in 1,2,3")
-	flags.Int("steps", 0, "only experiments that were trained for this many training steps, or were to be with run --steps")
-	flags.StringSlice("backends", nil, "only these backends, by the suite's labels")
+	selectionFlags(command)
 	reportFlags(command)
 	return command
 }
@@ -56,7 +56,8 @@ The formats:
 // reportFlags say how a report is written.
 func reportFlags(command *cobra.Command) {
 	flags := command.Flags()
-	flags.String("format", "", strings.Join(format.Names(), ", ")+"; without it terminal on a terminal and else markdown")
+	flags.String("format", "", strings.Join(format.Names(), ", ")+"; without it what the name of the --output ends in, else terminal on a terminal and markdown elsewhere")
+	flags.String("output", "", "write the report to this file in place of standard output, or to this folder where the format is of several files")
 	flags.StringSlice("columns", nil, "only these columns, in this order: "+strings.Join(reports.Columns(), ", "))
 	flags.String("sort", "", "sort by a column; with - in front the largest first, as in --sort=-energy")
 	flags.String("group-by", "", "a table for each "+strings.Join(reports.Groups, ", "))
@@ -67,14 +68,32 @@ func reportFlags(command *cobra.Command) {
 		formats = append(formats, cobra.CompletionWithDesc(f.Name, f.About))
 	}
 	for flag, values := range map[string][]cobra.Completion{"format": formats, "columns": reports.Columns(), "sort": reports.Columns(), "group-by": reports.Groups} {
-		if err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-			panic(err) // the flag is not one of those above
-		}
+		complete(command, flag, values, cobra.ShellCompDirectiveNoFileComp)
 	}
+}
+
+// selectionFlags are those of commands that show a part of what the run store has of a
+// suite.
+func selectionFlags(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringSlice("task", nil, "only these tasks, by the suite's labels")
+	flags.StringSlice("seeds", nil, "only these seeds, as in 1,2,3")
+	flags.Int("steps", 0, "only experiments that were trained for this many training steps, or were to be with run --steps")
+	flags.StringSlice("backends", nil, "only these backends, by the suite's labels")
 }
 
 func (p *program) report(ctx context.Context, settings runSettings) error {
 	if err := settings.check(); err != nil {
+		return err
+	}
+	return withRecorded(ctx, settings, func(runs *store.Store, name string, selection reports.Selection) error {
+		return p.writeReport(ctx, runs, name, settings, selection)
+	})
+}
+
+// withRecorded calls do with what the run store has of the suite, as the flags select.
+func withRecorded(ctx context.Context, settings runSettings, do func(runs *store.Store, suite string, selection reports.Selection) error) error {
+	if err := settings.checkSuite(); err != nil {
 		return err
 	}
 	runs, err := store.OpenExisting(ctx, settings.Runs)
@@ -83,8 +102,8 @@ func (p *program) report(ctx context.Context, settings runSettings) error {
 	}
 	name, entries, err := recorded(ctx, runs, settings)
 	if err == nil {
-		err = p.writeReport(ctx, runs, name, settings, reports.Selection{
-			Entries: entries, Seeds: settings.Seeds, Steps: settings.Steps, Backends: settings.Backends,
+		err = do(runs, name, reports.Selection{
+			Entries: entries, Tasks: settings.Tasks, Seeds: settings.Seeds, Steps: settings.Steps, Backends: settings.Backends,
 		})
 	}
 	if closing := runs.Close(); err == nil {
@@ -131,14 +150,28 @@ func (p *program) writeReport(ctx context.Context, runs *store.Store, name strin
 	if err != nil {
 		return err
 	}
-	return chosen.Stream(p.stdout, report, p.view(settings))
+	switch {
+	case settings.Output == "":
+		err = chosen.Stream(p.stdout, report, p.view(settings))
+	case chosen.Folder != nil:
+		err = writeFolder(settings.Output, func(folder *os.Root) error { return chosen.Folder(folder, report) })
+	default:
+		err = writeFile(settings.Output, func(file io.Writer) error { return chosen.Stream(file, report, p.view(settings)) })
+	}
+	if n := len(report.Unfinished); err == nil && n > 0 && !chosen.Shaped {
+		fmt.Fprintf(p.stderr, "%d experiments or deployments of the suite %s have no result; --format markdown lists them\n", n, plugins.Line(name))
+	}
+	return err
 }
 
-// format is that of a report.
+// format is that of a report. Without a name it is that of the file it is written to, or
+// else depends on whether it is read on a terminal.
 func (s runSettings) format(terminal bool) (format.Format, error) {
 	switch {
 	case s.Format != "":
 		return format.Find(s.Format)
+	case s.Output != "":
+		return format.OfFile(s.Output)
 	case terminal:
 		return format.Find(format.Terminal)
 	}
@@ -149,7 +182,7 @@ func (s runSettings) format(terminal bool) (format.Format, error) {
 func formatList() string {
 	var lines []string
 	for _, f := range format.All() {
-		lines = append(lines, fmt.Sprintf("  %-10s %s", f.Name, f.About))
+		lines = append(lines, fmt.Sprintf("  %-15s %s", f.Name, f.About))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -161,7 +194,9 @@ const pipedWidth = 80
 // view is how the settings and the terminal want the tables.
 func (p *program) view(settings runSettings) reports.View {
 	view := settings.view()
-	view.Width = p.stdout.columns()
+	if settings.Output == "" {
+		view.Width = p.stdout.columns()
+	}
 	view.Color = view.Width > 0 && colours(os.Getenv)
 	if view.Width == 0 {
 		view.Width = pipedWidth
@@ -176,8 +211,8 @@ func (s runSettings) view() reports.View {
 	return reports.View{Columns: s.Columns, Sort: s.Sort, GroupBy: s.GroupBy, Parts: s.Parts, Wide: s.Wide}
 }
 
-// checkReport refuses an unknown format, or a column that there is not, before hours of
-// training end in it.
+// checkReport refuses an unknown format, a column that there is not, or a place that
+// cannot be written, before hours of training end in it.
 func (s runSettings) checkReport() error {
 	chosen, err := s.format(false)
 	if err != nil {
@@ -186,7 +221,18 @@ func (s runSettings) checkReport() error {
 	if asked := s.Sort != "" || s.GroupBy != "" || s.Parts || s.Wide || len(s.Columns) > 0; asked && !chosen.Shaped {
 		return plugins.Problemf("--columns, --sort, --group-by, --parts and --wide shape tables; leave them out with --format %s, which has everything", chosen.Name)
 	}
-	return s.view().Check()
+	if err := s.view().Check(); err != nil {
+		return err
+	}
+	switch {
+	case chosen.Folder != nil && s.Output == "":
+		return plugins.Problemf("a report in the format %s is several files; name a folder for them with --output", chosen.Name)
+	case chosen.Folder != nil:
+		return checkFolder(s.Output)
+	case s.Output != "":
+		return checkFile(s.Output)
+	}
+	return nil
 }
 
 // colours says whether the environment lets a terminal have colours: NO_COLOR forbids

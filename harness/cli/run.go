@@ -24,6 +24,7 @@ type runSettings struct {
 	pluginSettings `mapstructure:",squash"`
 
 	Suite       string        `mapstructure:"suite"`
+	Tasks       []string      `mapstructure:"task"`
 	Data        string        `mapstructure:"data"`
 	Runs        string        `mapstructure:"runs"`
 	Seeds       []uint64      `mapstructure:"seeds"`
@@ -39,6 +40,7 @@ type runSettings struct {
 	Again       bool          `mapstructure:"again"`
 	Deadline    time.Duration `mapstructure:"deadline"`
 	Format      string        `mapstructure:"format"`
+	Output      string        `mapstructure:"output"`
 	Columns     []string      `mapstructure:"columns"`
 	Sort        string        `mapstructure:"sort"`
 	GroupBy     string        `mapstructure:"group-by"`
@@ -100,6 +102,14 @@ func runsFlag(command *cobra.Command) {
 
 func suiteFlag(command *cobra.Command) {
 	command.Flags().String("suite", "", "one of "+strings.Join(suite.Names(), ", ")+", or the path of a suite file")
+	complete(command, "suite", suite.Names(), cobra.ShellCompDirectiveDefault) // files too
+}
+
+// complete offers values of a flag to the shell.
+func complete(command *cobra.Command, flag string, values []cobra.Completion, directive cobra.ShellCompDirective) {
+	if err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, directive)); err != nil {
+		panic(err) // the command has no such flag
+	}
 }
 
 func (p *program) runCommand() *cobra.Command {
@@ -210,13 +220,14 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err != nil {
 		return err
 	}
-	if err := p.writeReport(context.WithoutCancel(ctx), runs, s.Name, settings, reports.Selection{Entries: entriesOf(s)}); err != nil {
+	err = p.writeReport(context.WithoutCancel(ctx), runs, s.Name, settings, reports.Selection{Entries: entriesOf(s)})
+	if len(failures) == 0 {
 		return err
 	}
-	if len(failures) > 0 {
-		return errFailed
+	if err != nil {
+		fmt.Fprintln(p.stderr, oneLine(err.Error()))
 	}
-	return nil
+	return errFailed
 }
 
 // check refuses experiments that cannot be run.
@@ -325,9 +336,17 @@ func (p *program) trained(ctx context.Context, runs *store.Store, suite string, 
 	return ready, nil
 }
 
-func (s runSettings) check() error {
+// checkSuite refuses that no suite is named.
+func (s runSettings) checkSuite() error {
 	if s.Suite == "" {
 		return plugins.Problemf("name a suite with --suite: one of %s, or the path of a suite file", strings.Join(suite.Names(), ", "))
+	}
+	return nil
+}
+
+func (s runSettings) check() error {
+	if err := s.checkSuite(); err != nil {
+		return err
 	}
 	if s.Jobs < 1 || s.Jobs > maxJobs {
 		return plugins.Problemf("--jobs must be between 1 and %d, not %d", maxJobs, s.Jobs)

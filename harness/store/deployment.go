@@ -69,6 +69,25 @@ type Part struct {
 	Value float64 `json:"value"`
 }
 
+// TimeSteps are those of the sequence that the cost is of, over all its streams; 0 where
+// they are not known.
+func (c Cost) TimeSteps() float64 {
+	steps := 0
+	for _, n := range c.Steps {
+		steps += n
+	}
+	return float64(steps)
+}
+
+// Sum is the whole that parts are the shares of.
+func Sum(parts []Part) float64 {
+	total := 0.0
+	for _, p := range parts {
+		total += p.Value
+	}
+	return total
+}
+
 // PutDeployment adds or replaces a deployment of an experiment that is in the store.
 // [ErrDone] refuses to replace a done one by one that is not, unless what
 // determines its figures is another by now.

@@ -7,6 +7,7 @@ package format
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"bittern/plugins"
@@ -40,8 +41,13 @@ func All() []Format {
 		{Name: Markdown, About: "tables for people and for pasting", Extension: ".md", Shaped: true, Stream: writeMarkdown},
 		{Name: Terminal, About: "tables fitted to the terminal's width", Shaped: true, Stream: writeTerminal},
 		{Name: "html", About: "a page with plots and tables that sort and filter, in one file that opens offline", Extension: ".html", Shaped: true, Stream: writeHTML},
+		{Name: "latex", About: "a document with booktabs tables for papers", Extension: ".tex", Shaped: true, Stream: writeLaTeX},
 		{Name: "csv", About: "a row for each network on each backend, with every figure", Extension: ".csv", Stream: writeCSV},
 		{Name: "json", About: "everything that the run store has of the suite", Extension: ".json", Stream: writeJSON},
+		{Name: "benchstat", About: "Go's benchmark format, in which benchstat compares two reports", Stream: writeBenchstat},
+		{Name: "bmf", About: "Bencher Metric Format, for bencher run --adapter json", Stream: writeBMF},
+		{Name: "every-eval-ever", About: "a file for each experiment in the schema of Every Eval Ever " + everyEvalVersion + ", into a folder", Folder: writeEveryEval},
+		{Name: "tensorboard", About: "the training curves as event files, into a folder", Folder: writeTensorBoard},
 	}
 }
 
@@ -62,4 +68,20 @@ func Find(name string) (Format, error) {
 		}
 	}
 	return Format{}, plugins.Problemf("there is no report format %q%s; use one of %s", name, plugins.DidYouMean(name, Names()), strings.Join(Names(), ", "))
+}
+
+// OfFile returns the format that the name of a file means. That it means none is a
+// [*plugins.Problem].
+func OfFile(name string) (Format, error) {
+	var known []string
+	for _, f := range All() {
+		if f.Extension == "" {
+			continue
+		}
+		if strings.EqualFold(filepath.Ext(name), f.Extension) {
+			return f, nil
+		}
+		known = append(known, f.Extension)
+	}
+	return Format{}, plugins.Problemf("the name %s tells no format, as one with %s does; say with --format what to write there", name, strings.Join(known, ", "))
 }

@@ -17,20 +17,22 @@ import (
 // Phase says what is happening to an experiment.
 type Phase string
 
-// The phases of an experiment. Stopped is one whose process has ended before it was
+// The phases of an experiment. Testing is all from the last training step to the stored
+// result: a validation, the freezes and the test. Stopped is one whose process has ended before it was
 // finished, by an interrupt or a kill; to run the suite again goes on with it.
 const (
 	Queued    Phase = "queued"
 	Starting  Phase = "starting"
 	Training  Phase = "training"
+	Testing   Phase = "testing"
 	Deploying Phase = "deploying"
 	Stopped   Phase = "stopped"
 	Done      Phase = "done"
 	Failed    Phase = "failed"
 )
 
-// Active says whether a process is working on the experiment.
-func (p Phase) Active() bool { return p == Starting || p == Training || p == Deploying }
+// Active are the phases in which a process works on the experiment.
+var Active = []Phase{Starting, Training, Testing, Deploying}
 
 // Experiment is how far one experiment has come.
 type Experiment struct {
@@ -245,6 +247,9 @@ func (f *Follower) follow(e *Experiment, folder string) {
 		return
 	}
 	e.Step, e.Loss, e.StepSeconds = c.last.Step+1, &c.last.Loss, c.seconds()
+	if e.Phase == Training && e.Step == e.Steps {
+		e.Phase = Testing
+	}
 	if e.Phase == Training && e.Steps > e.Step {
 		e.Remaining = time.Duration(float64(e.Steps-e.Step) * e.StepSeconds * float64(time.Second))
 	}
@@ -265,7 +270,7 @@ func remaining(experiments []Experiment, trained []float64) time.Duration {
 		case Starting:
 			active++
 			waiting++
-		case Training:
+		case Training, Testing:
 			active++
 			left += e.Remaining.Seconds()
 			if e.Steps > 0 && e.StepSeconds > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -26,10 +27,6 @@ type Live struct {
 	Problem string   // why what is shown may be old
 }
 
-// parts are the templates that a live page consists of, each in the element whose ID is
-// its name behind "part-".
-var parts = []string{"head", "progress", "results", "notes"}
-
 // LivePolicy is the Content-Security-Policy of live pages. A server should send it too.
 var LivePolicy = page{Live: true}.Policy()
 
@@ -42,21 +39,24 @@ func (l Live) Write(w io.Writer) error {
 	return filled.write(w, "page")
 }
 
-// Parts are the parts of the page that may change, as HTML by their names.
-func (l Live) Parts() (map[string]string, error) {
+// Parts are the parts of the page that may change, by their names. Each stands in the
+// element whose ID is the name behind "part-".
+func (l Live) Parts() (map[string]Part, error) {
 	filled, err := l.page()
 	if err != nil {
 		return nil, err
 	}
-	written := make(map[string]string)
-	for _, name := range parts {
-		var text strings.Builder
-		if err := filled.write(&text, name); err != nil {
-			return nil, err
-		}
-		written[name] = text.String()
+	all, err := filled.parts("head", "progress")
+	if err != nil {
+		return nil, err
 	}
-	return written, nil
+	constant := func() (map[string]Part, error) { return filled.parts("results", "notes") }
+	if l.Results != nil {
+		constant = l.Results.constant
+	}
+	more, err := constant()
+	maps.Copy(all, more)
+	return all, err
 }
 
 func (l Live) page() (page, error) {
@@ -65,6 +65,7 @@ func (l Live) page() (page, error) {
 		filled = l.Results.filled
 	}
 	filled.Live = true
+	filled.Unfinished = nil // what the report says there, Progress says of each experiment
 	for _, name := range l.Suites {
 		if len(l.Suites) > 1 {
 			filled.Suites = append(filled.Suites, suiteLink{name, name == l.Suite.Name})
@@ -85,6 +86,7 @@ type progress struct {
 	Summary string
 	Share   string // of the training, 0 to 1
 	Percent string
+	Common  string // what all experiments have in common
 	Columns []column
 	Rows    []experiment
 	Figures []figure
@@ -94,30 +96,48 @@ type progress struct {
 type experiment struct {
 	ID, Task, Model, Quantizer, Phase string
 	Seed                              uint64
-	Order                             int // of the phase, what is under way first
+	Names                             []string // in front of the quantizer: task and model where they differ
+	Order                             int      // of the phase, what is under way first
 	Reasons                           []string
 	Share, Percent, Steps             string
 	Figures                           []cell // loss, best, speed, remaining
 }
 
 // order is how phases sort.
-var order = []live.Phase{live.Training, live.Deploying, live.Starting, live.Failed, live.Stopped, live.Queued, live.Done}
+var order = []live.Phase{live.Training, live.Testing, live.Deploying, live.Starting, live.Failed, live.Stopped, live.Queued, live.Done}
 
 func newProgress(s live.Suite) (*progress, error) {
 	p := &progress{
 		Summary: summary(s), Share: share(s.Share()), Percent: percent(s.Share()),
 		Columns: []column{
-			{ID: "task", Header: "task"}, {ID: "model", Header: "model"}, {ID: "quantizer", Header: "quantizer"}, {ID: "seed", Header: "seed", Right: true},
-			{ID: "phase", Header: "state"}, {ID: "progress", Header: "training"}, {ID: "loss", Header: "loss bits", Right: true},
+			{ID: "quantizer", Header: "quantizer"}, {ID: "seed", Header: "seed", Right: true},
+			{ID: "phase", Header: "state"}, {ID: "progress", Header: "training"}, {ID: "loss", Header: "loss nats", Right: true},
 			{ID: "best", Header: "best validation", Right: true}, {ID: "speed", Header: "symbols/s", Right: true}, {ID: "remaining", Header: "remaining", Right: true},
 		},
 	}
 	for _, e := range s.Experiments {
 		p.Rows = append(p.Rows, newExperiment(e))
 	}
+	p.name("model", func(e experiment) string { return e.Model })
+	p.name("task", func(e experiment) string { return e.Task })
 	var err error
 	p.Figures, err = curves(s)
 	return p, err
+}
+
+// name adds a column in front that says of what experiments are; where all have the same
+// it is said once.
+func (p *progress) name(id string, of func(experiment) string) {
+	if !slices.ContainsFunc(p.Rows, func(e experiment) bool { return of(e) != of(p.Rows[0]) }) {
+		if len(p.Rows) > 1 {
+			p.Common = strings.TrimSuffix(fmt.Sprintf("%s %s; %s", id, of(p.Rows[0]), p.Common), "; ")
+			return
+		}
+	}
+	p.Columns = slices.Insert(p.Columns, 0, column{ID: id, Header: id})
+	for i := range p.Rows {
+		p.Rows[i].Names = slices.Insert(p.Rows[i].Names, 0, of(p.Rows[i]))
+	}
 }
 
 // curves draws the training of the experiments that are not trained yet.
@@ -167,8 +187,7 @@ func newExperiment(e live.Experiment) experiment {
 	}
 	var loss, best cell
 	if e.Loss != nil && !e.Trained {
-		bits := *e.Loss / math.Ln2
-		loss = number(true, bits, fmt.Sprintf("%.3f", bits))
+		loss = number(true, *e.Loss, fmt.Sprintf("%.3f", *e.Loss))
 	} else {
 		loss = number(false, 0, "")
 	}
@@ -205,7 +224,7 @@ func summary(s live.Suite) string {
 		n    int
 		name string
 	}{
-		{s.Count(live.Starting, live.Training, live.Deploying), "running"}, {s.Count(live.Queued), "queued"},
+		{s.Count(live.Active...), "running"}, {s.Count(live.Queued), "queued"},
 		{s.Count(live.Stopped), "stopped"}, {s.Count(live.Failed), "failed"},
 	} {
 		if part.n > 0 {

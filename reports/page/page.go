@@ -17,10 +17,12 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
 	"net/url"
+	"strings"
 )
 
 //go:embed page.html
@@ -38,7 +40,18 @@ var mark string
 var templates = template.Must(template.New("").Parse(layout))
 
 // Page is a report that is ready to be written.
-type Page struct{ filled page }
+type Page struct {
+	filled page
+	// constant are the parts of a live page that are of this report alone, which are
+	// long: they are made once, and only for live pages.
+	constant func() (map[string]Part, error)
+}
+
+// Part is a part of a page as HTML. Its hash tells it from others.
+type Part struct {
+	Hash string `json:"hash"`
+	HTML string `json:"html,omitempty"`
+}
 
 // Write writes the page: the same bytes for the same report.
 func (p *Page) Write(w io.Writer) error { return p.filled.write(w, "page") }
@@ -158,6 +171,25 @@ func (p page) Contents() []section {
 		}
 	}
 	return contents
+}
+
+// part fills a template that is a part of the page.
+func (p page) part(name string) (Part, error) {
+	var text strings.Builder
+	err := p.write(&text, name)
+	digest := sha256.Sum256([]byte(text.String()))
+	return Part{base64.RawURLEncoding.EncodeToString(digest[:]), text.String()}, err
+}
+
+// parts fills several templates.
+func (p page) parts(names ...string) (map[string]Part, error) {
+	filled := make(map[string]Part)
+	var errs []error
+	for _, name := range names {
+		part, err := p.part(name)
+		filled[name], errs = part, append(errs, err)
+	}
+	return filled, errors.Join(errs...)
 }
 
 // write fills a template.

@@ -7,6 +7,7 @@
   const count = document.getElementById("count");
   const selects = [...document.querySelectorAll("#tools select")];
   const sorted = new Map(); // table id -> {column, descending}
+  const large = new Set(); // ids of figures
 
   // Sorting. A column sorts by the numbers of its cells where it has them, else by
   // their text; what is missing comes last in both directions.
@@ -21,6 +22,12 @@
         button.title = "Sort by this column";
         header.append(button);
       }
+    }
+    for (const caption of root.querySelectorAll("figcaption")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "Enlarge";
+      caption.prepend(button);
     }
   }
 
@@ -50,6 +57,20 @@
     if (column >= 0) rows.sort((a, b) => compare(a, b, column, by.descending));
     if (rows.some((row, i) => row !== before[i])) body.append(...rows);
   }
+
+  function scale(figure) {
+    const button = figure.querySelector("figcaption button");
+    figure.classList.toggle("large", large.has(figure.id));
+    button.setAttribute("aria-pressed", large.has(figure.id));
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("figcaption button");
+    if (!button) return;
+    const figure = button.closest("figure");
+    if (!large.delete(figure.id)) large.add(figure.id);
+    scale(figure);
+  });
 
   // A first click sorts ascending, a second descending, a third as the report has it.
   document.addEventListener("click", (event) => {
@@ -99,6 +120,7 @@
 
   function show() {
     document.querySelectorAll("table").forEach(sort);
+    document.querySelectorAll("figure").forEach(scale);
     filter();
   }
 
@@ -126,8 +148,7 @@
   const status = document.getElementById("status");
   if (!status) return;
   const every = 1000; // milliseconds between looks at the run store
-  const parts = new Map(); // name -> HTML as it came
-  let etag = "";
+  const known = new Map(); // name of a part -> hash of what is shown
 
   function same(a, b) {
     return a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.id === b.id;
@@ -172,9 +193,8 @@
     // What the reader looks at stays where it is, whatever grows above it.
     const seen = [...document.querySelectorAll("main [id]")].find((element) => element.getBoundingClientRect().bottom > 0);
     const top = seen && scrollY > 0 ? seen.getBoundingClientRect().top : null;
-    for (const [name, html] of Object.entries(fresh)) {
-      if (parts.get(name) === html) continue;
-      parts.set(name, html);
+    for (const [name, { hash, html }] of fresh) {
+      known.set(name, hash);
       const place = document.getElementById("part-" + name);
       const made = document.createElement("template");
       made.innerHTML = html;
@@ -196,14 +216,14 @@
   async function look() {
     let ended = false;
     try {
-      const answer = await fetch("state" + location.search, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
-      if (answer.status !== 304) {
-        if (!answer.ok) throw new Error(await answer.text());
-        const state = await answer.json();
-        etag = answer.headers.get("ETag") || "";
-        ended = state.ended;
-        update(state.parts);
-      }
+      const query = new URLSearchParams(location.search);
+      for (const hash of known.values()) query.append("known", hash);
+      const answer = await fetch("state?" + query);
+      if (!answer.ok) throw new Error(await answer.text());
+      const state = await answer.json();
+      ended = state.ended;
+      const changed = Object.entries(state.parts).filter(([name, part]) => part.hash !== known.get(name));
+      if (changed.length > 0) update(changed);
       tell(ended ? "the run has ended" : "live", ended ? "ended" : "");
     } catch (problem) {
       tell("no answer from bittern: it has ended, or was stopped", "lost");

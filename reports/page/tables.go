@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"bittern/plugins"
 	"bittern/reports"
@@ -30,7 +31,10 @@ func New(r *reports.Report, view reports.View) (*Page, error) {
 	for _, i := range d.Provenance {
 		filled.Provenance = append(filled.Provenance, item{plugins.Line(i.Text), plugins.Lines(i.Below)})
 	}
-	return &Page{filled}, filled.addFigures(r)
+	if err := filled.addFigures(r); err != nil {
+		return nil, err
+	}
+	return &Page{filled, sync.OnceValues(func() (map[string]Part, error) { return filled.parts("results", "notes") })}, nil
 }
 
 // counts are what the page begins with.
@@ -44,8 +48,7 @@ func counts(r *reports.Report) []count {
 		}
 	}
 	all := []count{
-		{"networks", len(r.Networks)}, {"experiments", len(r.Experiments)}, {"backends", len(backends)},
-		{"not finished", len(r.Unfinished)},
+		{"networks", len(r.Networks)}, {"finished experiments", len(r.Experiments)}, {"backends", len(backends)},
 	}
 	return slices.DeleteFunc(all, func(c count) bool { return c.Value == 0 })
 }
@@ -127,13 +130,14 @@ func commonLine(of reports.Sheet, notes *reports.Footnotes) template.HTML {
 	}))
 }
 
-// places are the sections that plots stand in, by their kinds; they are made where the
-// report has none of that heading. A kind that is not here has a section of its own.
-var places = map[string]string{
-	"curves": "Learning curves",
-	"memory": "Accuracy against memory",
-	"energy": "Accuracy against energy",
-	"parts":  "Energy and memory by part",
+// places are the sections that plots stand in, by their kinds, and the section that
+// each comes before where the report has none of that heading. A kind that is not here
+// has a section of its own at the end.
+var places = map[string]struct{ heading, before string }{
+	"curves": {"Learning curves", ""},
+	"memory": {"Accuracy against memory", "Hardware"},
+	"energy": {"Accuracy against energy", "Hardware"},
+	"parts":  {"Energy and memory by part", "Learning curves"},
 }
 
 // addFigures draws all plots of the report. Of a kind that has nothing to draw it says
@@ -144,15 +148,11 @@ func (p *page) addFigures(r *reports.Report) error {
 	}
 	r.ReadTraining()
 	for _, kind := range plot.Kinds() {
-		heading, known := places[kind.Name]
+		place, known := places[kind.Name]
 		if !known {
-			heading = kind.About
+			place.heading = kind.About
 		}
-		at := slices.IndexFunc(p.Sections, func(s section) bool { return s.Heading == heading })
-		if at < 0 {
-			at = len(p.Sections)
-			p.Sections = append(p.Sections, section{ID: identifier(heading), Heading: heading})
-		}
+		at := p.section(place.heading, place.before)
 		figures, err := drawn(r, kind.Name, "")
 		if problem, ok := errors.AsType[*plugins.Problem](err); ok {
 			p.Sections[at].Missing = append(p.Sections[at].Missing, plugins.Line(problem.Sentence))
@@ -164,6 +164,23 @@ func (p *page) addFigures(r *reports.Report) error {
 		p.Sections[at].Figures = append(p.Sections[at].Figures, figures...)
 	}
 	return nil
+}
+
+// section is the index of the section with this heading. Where there is none it is made,
+// before another or at the end.
+func (p *page) section(heading, before string) int {
+	find := func(heading string) int {
+		return slices.IndexFunc(p.Sections, func(s section) bool { return s.Heading == heading })
+	}
+	at := find(heading)
+	if at >= 0 {
+		return at
+	}
+	if at = find(before); at < 0 {
+		at = len(p.Sections)
+	}
+	p.Sections = slices.Insert(p.Sections, at, section{ID: identifier(heading), Heading: heading})
+	return at
 }
 
 // drawn are the figures of a kind. prefix stands in front of their ids, which must be

@@ -69,7 +69,11 @@ func (f filling) draw(c draw.Canvas, box vg.Rectangle) {
 	}
 }
 
-func (f filling) Thumbnail(c *draw.Canvas) { f.draw(*c, c.Rectangle) }
+func (f filling) Thumbnail(c *draw.Canvas) {
+	box := c.Rectangle
+	box.Max.X -= 4
+	f.draw(*c, box)
+}
 
 // barHeight is the share of a row's height that its bar has, and rowHeight that of a
 // row in points.
@@ -123,6 +127,9 @@ func (b bars) Plot(c draw.Canvas, p *gonum.Plot) {
 		low, high := y(b.level(i)-barHeight/2), y(b.level(i)+barHeight/2)
 		sum := 0.0
 		for _, s := range r.parts {
+			if s.value == 0 {
+				continue
+			}
 			box := vg.Rectangle{Min: vg.Point{X: x(sum), Y: low}, Max: vg.Point{X: x(sum + s.value), Y: high}}
 			titled(c, "part", s.title, func() { s.look.draw(c, box) })
 			sum += s.value

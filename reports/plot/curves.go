@@ -162,7 +162,7 @@ func (l lines) chart() chart {
 	p.Add(&plotter.Grid{Vertical: grid, Horizontal: grid}, l)
 	spread(&p.X, false)
 	spread(&p.Y, ratios(l.unit))
-	p.X.Min = max(0, p.X.Min)
+	p.X.Min, p.X.Tick.Marker = 0, linearTicks{whole: true}
 	c := newChart(p)
 	for _, curve := range l.curves {
 		c.explain(curve.label, icon{line: curve.look.line(), glyph: curve.look.glyph()})
@@ -194,8 +194,9 @@ func (l lines) Plot(c draw.Canvas, p *gonum.Plot) {
 		return points
 	}
 	for _, curve := range l.curves {
-		thin := curve.look.line()
-		thin.Width /= 3
+		pale := curve.look.color
+		pale.A = 0x70
+		thin := draw.LineStyle{Color: pale, Width: lineWidth / 2, Dashes: curve.look.dash}
 		if len(curve.seeds) > 1 {
 			for _, seed := range curve.seeds {
 				titled(c, "seed", "a seed of "+name(curve.network), func() { c.StrokeLines(thin, path(seed)) })

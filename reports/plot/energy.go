@@ -14,6 +14,7 @@ func energy(r *reports.Report) (figures []Figure, nothing string) {
 	looks := seriesOf(r)
 	for _, s := range subjects(r) {
 		unit := plugins.Line(s.metric)
+		first, without := len(figures), ""
 		for _, backend := range s.backends() {
 			var marks []mark
 			var out leftOut
@@ -27,16 +28,20 @@ func energy(r *reports.Report) (figures []Figure, nothing string) {
 			})
 			if len(marks) == 0 {
 				nothing = cmp.Or(nothing, out.first())
+				without += fmt.Sprintf(" n/a on %s (%s).", plugins.Line(backend), out.first())
 				continue
 			}
 			plotted := newScatter(marks, s.metric, "nJ a time step", looks)
 			figures = append(figures, Figure{
 				ID:    s.task + "-" + s.metric + "-" + backend,
 				Title: fmt.Sprintf("%s on %s: %s against energy", plugins.Line(s.task), plugins.Line(backend), unit),
-				Caption: fmt.Sprintf("%s as %s computes it from the packed network, against the energy of a time step there, %s. Bars are the standard deviation over the seeds.%s%s",
-					direction(s.metric), plugins.Line(backend), networks(len(marks)), frontCaption(plotted), out.sentence()),
+				Caption: fmt.Sprintf("%s as %s computes it from the packed network, against the energy of a time step there, %s.%s%s",
+					direction(s.metric), plugins.Line(backend), networks(len(marks)), plotted.caption(), out.sentence()),
 				chart: plotted.chart("energy, nJ a time step", direction(s.metric), ratios(s.metric)),
 			})
+		}
+		for i := range figures[first:] {
+			figures[first+i].Caption += without
 		}
 	}
 	return figures, cmp.Or(nothing, "it was deployed on no backend")

@@ -31,8 +31,8 @@ func memory(r *reports.Report) (figures []Figure, nothing string) {
 			continue
 		}
 		plotted := newScatter(marks, s.metric, "KB deployed", looks)
-		caption := fmt.Sprintf("Deployable %s against all that is packed, %s. Bars are the standard deviation over the seeds.%s",
-			direction(s.metric), networks(len(marks)), frontCaption(plotted))
+		caption := fmt.Sprintf("Deployable %s against all that is packed, %s.%s",
+			direction(s.metric), networks(len(marks)), plotted.caption())
 		if hasPublished(marks) {
 			caption += " A rhombus is a published score, joined to our network of the same setting; one whose source does not print the size of the whole deployment stands at the memory of ours."
 		}
@@ -67,13 +67,6 @@ func hasPublished(marks []mark) bool {
 		}
 	}
 	return false
-}
-
-func frontCaption(s *scatter) string {
-	if len(s.front()) == 0 {
-		return ""
-	}
-	return " The dashed line is the Pareto front: no other network is as good in both and better in one."
 }
 
 func networks(n int) string {

@@ -19,7 +19,15 @@ func name(n *reports.Network) string {
 // parts are what a network has beside its quantizer; those that it does not have are
 // left out.
 func parts(n *reports.Network) []string {
-	return slices.DeleteFunc(plugins.Lines([]string{n.Model, n.Setting, n.Normalization}), func(part string) bool { return part == "" })
+	normalization := ""
+	switch n.Normalization {
+	case "":
+	case "none":
+		normalization = "no normalization"
+	default:
+		normalization = n.Normalization + " normalization"
+	}
+	return slices.DeleteFunc(plugins.Lines([]string{n.Model, n.Setting, normalization}), func(part string) bool { return part == "" })
 }
 
 // variants say what tells each network from the others of its quantizer: the

@@ -28,7 +28,9 @@ func quantities() []quantity {
 			},
 			"Energy of a time step, the mean over the seeds"},
 		{"memory", "KB", 1e-3, func(d *reports.Deployment) []store.Part { return d.MemoryParts },
-			func(*reports.Deployment) string { return "the backend does not tell its memory" },
+			func(d *reports.Deployment) string {
+				return cmp.Or(d.Metric.Missing, "the backend does not tell its memory")
+			},
 			"Memory as the backend stores the network, in KB of 1000 bytes"},
 	}
 }

@@ -30,29 +30,40 @@ type Kind struct {
 	draw func(*reports.Report) (figures []Figure, nothing string)
 }
 
+// Curves is the kind that draws training losses too, where the report has read them
+// ([reports.Report.ReadTraining]).
+const Curves = "curves"
+
 // Kinds lists every kind.
 func Kinds() []Kind {
 	return []Kind{
-		{"curves", "validation scores over the training steps, and the training loss, a line for each network", curves},
+		{Curves, "validation scores over the training steps, and the training loss, a line for each network", curves},
 		{"memory", "the deployable score against all that is packed, with the Pareto front and what was published", memory},
 		{"energy", "the score as each backend computes it against the energy of a time step, with the Pareto front", energy},
 		{"parts", "energy and memory of each network on each backend by part, as stacked bars", byPart},
 	}
 }
 
+// Find is the kind of this name. That there is none is a [*plugins.Problem].
+func Find(name string) (Kind, error) {
+	var names []string
+	for _, k := range Kinds() {
+		if k.Name == name {
+			return k, nil
+		}
+		names = append(names, k.Name)
+	}
+	return Kind{}, plugins.Problemf("there is no plot %q%s; use one of %s", name, plugins.DidYouMean(name, names), strings.Join(names, ", "))
+}
+
 // Draw makes all figures of a kind. A kind that does not exist, or for which the report
 // has nothing to draw, is a [*plugins.Problem] that says why.
 func Draw(r *reports.Report, kind string) ([]Figure, error) {
-	kinds := Kinds()
-	at := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == kind })
-	if at < 0 {
-		var names []string
-		for _, k := range kinds {
-			names = append(names, k.Name)
-		}
-		return nil, plugins.Problemf("there is no plot %q%s; use one of %s", kind, plugins.DidYouMean(kind, names), strings.Join(names, ", "))
+	k, err := Find(kind)
+	if err != nil {
+		return nil, err
 	}
-	figures, nothing := kinds[at].draw(r)
+	figures, nothing := k.draw(r)
 	if len(figures) == 0 {
 		if len(r.Networks) == 0 {
 			nothing = "no experiment of it is finished"

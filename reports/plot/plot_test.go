@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
+	"image/color"
 	"image/png"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	gonum "gonum.org/v1/plot"
 
 	"bittern/plugins"
 	"bittern/reports"
@@ -265,7 +270,7 @@ func TestWhatHasNoValueIsNamed(t *testing.T) {
 	if got := len(parsed(t, f.Inline).titles("mark")); got != len(r.Networks)-1 {
 		t.Errorf("%d marks, want one less than %d networks", got, len(r.Networks))
 	}
-	if want := "n/a: none, lstm-layer, layer (not measured)."; !strings.HasSuffix(f.Caption, want) {
+	if want := "n/a: none, lstm-layer, layer normalization (not measured)."; !strings.HasSuffix(f.Caption, want) {
 		t.Errorf("caption %q, want the end %q", f.Caption, want)
 	}
 }
@@ -284,5 +289,183 @@ func TestTasksAndMetricsHaveFiguresOfTheirOwn(t *testing.T) {
 	}
 	if want := []string{"memory-warpeace-bpc", "memory-warpeace-accuracy", "memory-war-peace-bpc", "memory-war-peace-bpc-2"}; !slices.Equal(ids, want) {
 		t.Errorf("figures %q, want %q", ids, want)
+	}
+}
+
+// TestEnergyHasAFigureForEachBackend also checks that the front is of the backend's own
+// scores, that higher is better where it is, and that backends without energy are named.
+func TestEnergyHasAFigureForEachBackend(t *testing.T) {
+	t.Parallel()
+	r := suite(4)
+	for i, n := range r.Networks {
+		n.Metric = "accuracy %"
+		n.Deployments[0].Metric = of(90-float64(i), 0)
+		n.Deployments[0].Energy = of(float64(12-i)*1e-9, 0)
+	}
+	// Dominated: dearer than the next and worse.
+	r.Networks[5].Deployments[0].Metric = of(1, 0)
+	figures := drawn(t, r, "energy")
+	if len(figures) != 1 || figures[0].ID != "energy-warpeace-accuracy-asic-lowpower" || !strings.HasSuffix(figures[0].Caption, " n/a on cpu (no power meter is read).") {
+		t.Fatalf("figures %+v, want that of asic-lowpower, which says that cpu has none", figures)
+	}
+	root := parsed(t, figures[0].Inline)
+	if got := root.titles("mark"); len(got) != 12 || !strings.Contains(got[1], ": accuracy % 89 (n=1), 11 (n=1) nJ a time step; on the Pareto front") || strings.Contains(got[5], "front") {
+		t.Errorf("marks %q, want twelve, the second on the front and the sixth not", got)
+	}
+	var names []string
+	for i := len(r.Networks) - 1; i >= 0; i-- {
+		if i != 5 {
+			names = append(names, name(r.Networks[i]))
+		}
+	}
+	if got, want := root.titles("front"), "Pareto front, by nJ a time step: "+strings.Join(names, "; "); len(got) != 1 || got[0] != want {
+		t.Errorf("front %q, want %q", got, want)
+	}
+}
+
+func TestCurvesHaveALineForEachNetwork(t *testing.T) {
+	t.Parallel()
+	r := suite(3)
+	e := &r.Experiments[2] // the third seed of the first network stopped early
+	e.Validations = e.Validations[:4]
+	for i := range 3 {
+		r.Experiments[3+i].Validations = nil
+		r.Experiments[3+i].Unread = "line 3 is damaged"
+	}
+	r.Experiments[0].Training = []reports.TrainingLoss{{Step: 10, Loss: 2}, {Step: 20, Loss: 1.5}}
+	figures := drawn(t, r, Curves)
+	if len(figures) != 2 || figures[0].ID != "curves-warpeace-bpc" || figures[1].ID != "curves-warpeace-bpc-loss" {
+		t.Fatalf("figures %+v, want validations and losses", figures)
+	}
+	if want := " n/a: none, lstm-layer, layer normalization (line 3 is damaged)."; !strings.HasSuffix(figures[0].Caption, want) {
+		t.Errorf("caption %q, want the end %q", figures[0].Caption, want)
+	}
+	root := parsed(t, figures[0].Inline)
+	lines := root.titles("line")
+	if len(lines) != 8 || !strings.HasPrefix(lines[0], "none, lstm-weight, weight normalization: BPC ") || !strings.Contains(lines[0], "after 1200 steps (n=3), best") {
+		t.Errorf("lines %q, want eight, the first as far as all seeds go", lines)
+	}
+	if seeds := root.titles("seed"); len(seeds) != 24 {
+		t.Errorf("%d lines of seeds, want three of each of eight networks", len(seeds))
+	}
+	if points := root.titles("point"); len(points) != 4+7*10 || !strings.HasSuffix(points[0], " after 300 steps") {
+		t.Errorf("%d points %q, want four and ten of each other network", len(points), points[0])
+	}
+	loss := parsed(t, figures[1].Inline)
+	if got := loss.titles("line"); len(got) != 1 || got[0] != "none, lstm-weight, weight normalization: nats a target 1.5 after 20 steps (n=1), best 1.5 after 20" {
+		t.Errorf("losses %q", got)
+	}
+}
+
+func TestBarsHaveEveryPart(t *testing.T) {
+	t.Parallel()
+	r := suite(2)
+	figures := drawn(t, r, "parts")
+	var ids []string
+	for _, f := range figures {
+		ids = append(ids, f.ID)
+	}
+	if want := []string{"parts-energy-warpeace-bpc-asic-lowpower", "parts-memory-warpeace-bpc-asic-lowpower", "parts-memory-warpeace-bpc-cpu"}; !slices.Equal(ids, want) {
+		t.Fatalf("figures %q, want %q", ids, want)
+	}
+	root := parsed(t, figures[0].Inline)
+	if got := root.titles("part"); len(got) != 6*5 || got[0] != "none, lstm-weight, weight normalization: weight fetch 3200 nJ a time step of 8000 (40 %)" {
+		t.Errorf("%d parts, the first %q; want five of each network", len(got), got[0])
+	}
+	for _, want := range []string{"none, batch-cell", "fixed-point, weight", "clock and control", "8000"} {
+		if !slices.Contains(root.texts(), want) {
+			t.Errorf("texts %q have no %q", root.texts(), want)
+		}
+	}
+}
+
+// TestEachQuantizerLooksItsOwn checks that no two share shape and colour, and that
+// every colour stands out by 3:1 from a white page and from a dark one (WCAG 2.2,
+// 1.4.11, with its relative luminance).
+func TestEachQuantizerLooksItsOwn(t *testing.T) {
+	t.Parallel()
+	r := &reports.Report{}
+	for i := range len(palette) * len(shapes) {
+		r.Networks = append(r.Networks, &reports.Network{Quantizer: strings.Repeat("q", i+1)})
+	}
+	seen := make(map[string]string)
+	for quantizer, look := range seriesOf(r) {
+		key := fmt.Sprint(look.color, look.shape)
+		if seen[key] != "" {
+			t.Errorf("%s and %s look alike", quantizer, seen[key])
+		}
+		seen[key] = quantizer
+	}
+	luminance := func(c color.NRGBA) float64 {
+		linear := func(v uint8) float64 {
+			if s := float64(v) / 255; s > 0.04045 {
+				return math.Pow((s+0.055)/1.055, 2.4)
+			}
+			return float64(v) / 255 / 12.92
+		}
+		return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
+	}
+	for _, c := range palette {
+		for _, page := range []color.NRGBA{{R: 255, G: 255, B: 255}, {R: 0x18, G: 0x1a, B: 0x1b}} {
+			light, dark := max(luminance(c), luminance(page)), min(luminance(c), luminance(page))
+			if ratio := (light + 0.05) / (dark + 0.05); ratio < 3 {
+				t.Errorf("%v on %v has a contrast of %.2f, want 3", c, page, ratio)
+			}
+		}
+	}
+}
+
+func TestTicksAreRound(t *testing.T) {
+	t.Parallel()
+	labels := func(ticks []gonum.Tick) (labels []string) {
+		for _, tick := range ticks {
+			if !tick.IsMinor() {
+				labels = append(labels, tick.Label)
+			}
+		}
+		return labels
+	}
+	for _, c := range []struct {
+		ticker      gonum.Ticker
+		least, most float64
+		want        []string
+	}{
+		{linearTicks{}, 1.677, 1.861, []string{"1.70", "1.75", "1.80", "1.85"}},
+		{linearTicks{}, 0, 8500, []string{"0", "2000", "4000", "6000", "8000"}},
+		{linearTicks{}, -0.2, 0.21, []string{"-0.2", "-0.1", "0.0", "0.1", "0.2"}},
+		{linearTicks{}, -0.05, 0.21, []string{"-0.05", "0.00", "0.05", "0.10", "0.15", "0.20"}},
+		{linearTicks{}, -0.01, 0.25, []string{"0.00", "0.05", "0.10", "0.15", "0.20", "0.25"}},
+		{linearTicks{whole: true}, 0, 3, []string{"0", "1", "2", "3"}},
+		{logTicks{}, 150, 900, []string{"200", "500"}},
+		{logTicks{}, 0.3, 12, []string{"0.5", "1", "2", "5", "10"}},
+		{logTicks{}, 3, 40000, []string{"10", "100", "1000", "10000"}},
+	} {
+		if got := labels(c.ticker.Ticks(c.least, c.most)); !slices.Equal(got, c.want) {
+			t.Errorf("%T from %v to %v: %q, want %q", c.ticker, c.least, c.most, got, c.want)
+		}
+	}
+}
+
+// TestRangesThatAreNone draws what has one value, or none above 0.
+func TestRangesThatAreNone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ bytes, score float64 }{{1000, 1.7}, {0, 0}, {-1, -3}} {
+		r := suite(1)
+		for _, n := range r.Networks {
+			n.DeployedBytes, n.Deployable = c.bytes, of(c.score, 0)
+		}
+		if got := len(parsed(t, drawn(t, r, "memory")[0].SVG).titles("mark")); got != 3 {
+			t.Errorf("%d marks at %v, want 3", got, c)
+		}
+	}
+}
+
+func TestNamesAreCutInTheMiddle(t *testing.T) {
+	t.Parallel()
+	if got, want := cut("lstm-512-batch-normalised-with-äöü-2", 12), "lstm-51…öü-2"; got != want {
+		t.Errorf("cut %q, want %q", got, want)
+	}
+	if got := cut("short", 12); got != "short" {
+		t.Errorf("cut %q, want short", got)
 	}
 }

@@ -85,7 +85,7 @@ func (s *scatter) chart(x, y string, mayBeLogarithmic bool) chart {
 			c.explain(m.network.Quantizer, icon{glyph: s.looks[m.network.Quantizer].glyph()})
 		}
 	}
-	if len(s.front()) > 0 {
+	if len(s.front()) > 1 {
 		c.explain("Pareto front", icon{line: frontLine})
 	}
 	if published {
@@ -96,6 +96,22 @@ func (s *scatter) chart(x, y string, mayBeLogarithmic bool) chart {
 
 // frontLine is how the Pareto front is drawn.
 var frontLine = draw.LineStyle{Color: faded(0x90), Width: 1, Dashes: []vg.Length{3, 2}}
+
+// caption says how to read the marks and the front.
+func (s *scatter) caption() string {
+	text := ""
+	if slices.ContainsFunc(s.marks, func(m mark) bool { return m.deviation > 0 }) {
+		text = " Bars are the standard deviation over the seeds."
+	}
+	switch front := s.front(); len(front) {
+	case 0:
+	case 1:
+		text += " " + name(front[0].network) + " is better than every other in one and as good or better in the other."
+	default:
+		text += " The dashed line is the Pareto front: no other network is as good in both and better in one."
+	}
+	return text
+}
 
 // front are the marks on the front, the cheapest first.
 func (s *scatter) front() []mark {
@@ -149,7 +165,7 @@ func (s *scatter) plotFront(c draw.Canvas, at func(cost, score float64) vg.Point
 	for _, m := range s.front() {
 		names = append(names, name(m.network))
 	}
-	if len(names) > 0 {
+	if len(names) > 1 {
 		title := "Pareto front, by " + s.cost + ": " + strings.Join(names, "; ")
 		titled(c, "front", title, func() { c.StrokeLines(frontLine, s.steps(at)) })
 	}

@@ -29,7 +29,7 @@ var palette = []color.NRGBA{
 var ink = faded(0xff)
 
 // faded is ink that lets the page shine through.
-func faded(alpha uint8) color.Color { return color.NRGBA{A: alpha} }
+func faded(alpha uint8) color.NRGBA { return color.NRGBA{A: alpha} }
 
 // shapes are the marks of quantizers. Their number and that of the colours have no
 // divisor in common, so that 28 quantizers have looks of their own. A rhombus is kept
@@ -56,7 +56,7 @@ const (
 
 // series is how one quantizer looks in all figures of a report.
 type series struct {
-	color color.Color
+	color color.NRGBA
 	shape draw.GlyphDrawer
 	dash  []vg.Length
 }
@@ -183,9 +183,9 @@ func spread(a *gonum.Axis, mayBeLogarithmic bool) {
 // linearTicks labels the multiples of 1, 2 or 5 times a power of ten that give at most
 // seven labels. gonum's own are at 1.68, 1.77 and 1.86, and are labelled 1.7, 1.8 and
 // 1.9.
-type linearTicks struct{}
+type linearTicks struct{ whole bool } // numbers alone
 
-func (linearTicks) Ticks(least, most float64) []gonum.Tick {
+func (t linearTicks) Ticks(least, most float64) []gonum.Tick {
 	const labels = 7
 	power := math.Floor(math.Log10((most - least) / labels))
 	step := math.Pow(10, power+1)
@@ -195,10 +195,14 @@ func (linearTicks) Ticks(least, most float64) []gonum.Tick {
 			break
 		}
 	}
+	if t.whole {
+		step = max(1, step)
+	}
 	decimals := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
 	var ticks []gonum.Tick
 	for k := math.Ceil(least / step); k*step <= most; k++ {
-		ticks = append(ticks, gonum.Tick{Value: k * step, Label: strconv.FormatFloat(k*step, 'f', decimals, 64)})
+		value := k*step + 0 // which makes 0 of −0
+		ticks = append(ticks, gonum.Tick{Value: value, Label: strconv.FormatFloat(value, 'f', decimals, 64)})
 	}
 	return ticks
 }

@@ -6,13 +6,11 @@ package watch
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,32 +97,32 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 
 // State is what the script of the page asks for.
 type State struct {
-	Parts map[string]string `json:"parts"` // of the page, as HTML by their names
-	Ended bool              `json:"ended"` // nothing will change any more
+	// Parts are those of the page by their names, those that the page has without HTML.
+	Parts map[string]page.Part `json:"parts"`
+	Ended bool                 `json:"ended"` // nothing will change any more
 }
 
+// state answers with the state. The hashes of the parts that the page has stand in the
+// query as known.
 func (s *Server) state(w http.ResponseWriter, r *http.Request) {
 	s.asked.Store(time.Now().UnixNano())
 	ended := s.ended.Load() // before reading, so that what is read is the end
-	parts, err := s.source.read(r.Context(), r.URL.Query().Get("suite")).Parts()
-	var text []byte
-	if err == nil {
-		text, err = json.Marshal(State{Parts: parts, Ended: ended})
-	}
+	query := r.URL.Query()
+	parts, err := s.source.read(r.Context(), query.Get("suite")).Parts()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	digest := sha256.Sum256(text)
-	etag := fmt.Sprintf("%q", base64.RawURLEncoding.EncodeToString(digest[:]))
-	w.Header().Set("ETag", etag)
-	if r.Header.Get("If-None-Match") == etag {
-		w.WriteHeader(http.StatusNotModified)
-	} else {
-		w.Header().Set("Content-Type", "application/json")
-		if _, err := w.Write(text); err != nil {
-			return // the page is gone
+	changed := make(map[string]page.Part)
+	for name, part := range parts {
+		if slices.Contains(query["known"], part.Hash) {
+			part.HTML = ""
 		}
+		changed[name] = part
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(State{Parts: changed, Ended: ended}); err != nil {
+		return // the page is gone
 	}
 	if ended {
 		s.once.Do(func() { close(s.told) })

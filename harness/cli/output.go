@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/google/renameio/v2"
+
+	"bittern/plugins"
+)
+
+// temporaryPrefix begins the names of what is made beside a report until it is whole.
+const temporaryPrefix = ".bittern-report-"
+
+// checkFile refuses a path that a report cannot be written to as a file.
+func checkFile(path string) error {
+	_, err := fileTarget(path)
+	if err == nil {
+		err = checkParent(path)
+	}
+	return unwritten(err, path)
+}
+
+// writeFile writes a file that is there whole or not at all. Of what there was before it
+// keeps the permissions.
+func writeFile(path string, write func(io.Writer) error) (err error) {
+	target, err := fileTarget(path)
+	if err != nil {
+		return unwritten(err, path)
+	}
+	file, err := renameio.NewPendingFile(target, renameio.WithTempDir(filepath.Dir(target)), renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	if err != nil {
+		return unwritten(err, path)
+	}
+	defer func() { err = errors.Join(err, file.Cleanup()) }()
+	if err := write(file); err != nil {
+		return unwritten(err, path)
+	}
+	return unwritten(file.CloseAtomicallyReplace(), path)
+}
+
+// fileTarget is the file that a path leads to, through links. A folder or a device is
+// never replaced.
+func fileTarget(path string) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return path, nil
+	case err != nil:
+		return "", err
+	case info.IsDir():
+		return "", plugins.Problemf("%s is a folder, and the report is one file; name a file with --output", path)
+	case !info.Mode().IsRegular():
+		return "", plugins.Problemf("%s is no regular file; name another with --output, or leave it out to write to standard output", path)
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// checkFolder refuses a path at which a report cannot make a folder of its own. One that
+// has something in it is somebody's.
+func checkFolder(path string) error {
+	entries, err := os.ReadDir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return unwritten(checkParent(path), path)
+	case errors.Is(err, syscall.ENOTDIR):
+		return plugins.Problemf("%s is a file, and the report is several; name a folder with --output", path)
+	case err != nil:
+		return unwritten(err, path)
+	case len(entries) > 0:
+		return plugins.Problemf("the folder %s is not empty, and nothing in it is overwritten; remove it, or name another with --output", path)
+	}
+	return unwritten(checkParent(path), path)
+}
+
+// writeFolder makes a folder that is there whole or not at all, and fills it.
+func writeFolder(path string, write func(*os.Root) error) (err error) {
+	if err := checkFolder(path); err != nil {
+		return err
+	}
+	target, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	temporary, err := os.MkdirTemp(filepath.Dir(target), temporaryPrefix)
+	if err != nil {
+		return unwritten(err, path)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
+	made := filepath.Join(temporary, "report") // with the permissions that the user's umask gives
+	if err := os.Mkdir(made, 0o777); err != nil {
+		return unwritten(err, path)
+	}
+	folder, err := os.OpenRoot(made)
+	if err != nil {
+		return unwritten(err, path)
+	}
+	if err := errors.Join(write(folder), folder.Close()); err != nil {
+		return unwritten(err, path)
+	}
+	return unwritten(os.Rename(made, target), path) // which replaces nothing but an empty folder
+}
+
+// checkParent finds out whether something can be made beside a path.
+func checkParent(path string) error {
+	target, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	probe, err := os.MkdirTemp(filepath.Dir(target), temporaryPrefix)
+	if err != nil {
+		return err
+	}
+	return os.Remove(probe)
+}
+
+// unwritten says of a place that cannot be written what to do. What was run is in the
+// run store, from which the report can be written again.
+func unwritten(err error, path string) error {
+	var problem *plugins.Problem
+	if err == nil || errors.As(err, &problem) {
+		return err
+	}
+	for _, reason := range []error{fs.ErrPermission, fs.ErrNotExist, fs.ErrExist, syscall.EROFS, syscall.ENOTDIR, syscall.ENOTEMPTY, syscall.EBUSY, syscall.ENAMETOOLONG, syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, reason) {
+			return plugins.Problemf("the report cannot be written to %s (%s); name another place with --output, what was run is kept", path, reason)
+		}
+	}
+	return err
+}

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"bittern/harness/internal/diskfault"
+	"bittern/harness/store"
+	"bittern/plugins"
+	"bittern/reports"
+	"bittern/reports/plot"
+)
+
+// plotSettings are runSettings and what plots alone have.
+type plotSettings struct {
+	runSettings `mapstructure:",squash"`
+	DPI         float64 `mapstructure:"dpi"`
+}
+
+// The formats of a plot, which are the extensions of its files too.
+const (
+	svg = "svg"
+	png = "png"
+)
+
+var plotFormats = []cobra.Completion{
+	cobra.CompletionWithDesc(svg, "drawn with lines, for papers and pages"),
+	cobra.CompletionWithDesc(png, "of pixels"),
+}
+
+// defaultDPI is what journals ask of drawings at least, in dots per inch.
+const defaultDPI = 300
+
+// toStdout is the output that is no file.
+const toStdout = "-"
+
+func (p *program) plotCommand() *cobra.Command {
+	var about []string
+	var kinds []cobra.Completion
+	for _, k := range plot.Kinds() {
+		about = append(about, fmt.Sprintf("  %-7s %s", k.Name, k.About))
+		kinds = append(kinds, cobra.CompletionWithDesc(k.Name, k.About))
+	}
+	command := &cobra.Command{
+		Use: "plot KIND --suite NAME|FILE", Short: "Draw a suite's figures from the run store: curves, scores against memory and energy, parts",
+		Long: `Plot draws what the run store has of a suite, without training: a figure for each task
+and metric, and of some kinds for each backend. The kinds:
+
+` + strings.Join(about, "\n") + `
+
+Each figure is a file of its own in the folder --output, or --output names the file,
+or is - for standard output, where there is one figure. What a figure shows and what
+it leaves out is printed beside its path, and is the description of an SVG.`,
+		Example: `  bittern plot memory --suite char-small
+  bittern plot curves --suite char-small --output plots
+  bittern plot energy --suite char-small --backends asic-lowpower --output energy.png
+  bittern plot memory --suite paper --task warpeace --output - | rsvg-convert -f pdf -o memory.pdf`,
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return plugins.Problemf("name the kind of plot, one of %s; see %s --help", strings.Join(plotKinds(), ", "), command.CommandPath())
+			}
+			_, err := plot.Find(args[0])
+			return err
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return kinds, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(command *cobra.Command, args []string) error {
+			settings := plotSettings{runSettings: defaults(), DPI: defaultDPI}
+			settings.Output = "."
+			if err := settle(command, &settings); err != nil {
+				return err
+			}
+			return p.plot(command.Context(), args[0], settings)
+		},
+	}
+	suiteFlag(command)
+	runsFlag(command)
+	selectionFlags(command)
+	flags := command.Flags()
+	flags.String("output", ".", "folder of the figures, or the file of a single one; - is standard output")
+	flags.String("format", svg, "svg or png; without it what the name of --output ends with")
+	flags.Float64("dpi", defaultDPI, fmt.Sprintf("dots per inch of png, %d to %d", plot.MinDPI, plot.MaxDPI))
+	complete(command, "format", plotFormats, cobra.ShellCompDirectiveNoFileComp)
+	return command
+}
+
+func plotKinds() (names []string) {
+	for _, k := range plot.Kinds() {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+func (p *program) plot(ctx context.Context, kind string, settings plotSettings) error {
+	format, err := settings.format()
+	if err != nil {
+		return err
+	}
+	var figures []plot.Figure
+	var unfinished int
+	err = withRecorded(ctx, settings.runSettings, func(runs *store.Store, name string, selection reports.Selection) error {
+		report, err := reports.Collect(ctx, runs, name, selection)
+		if err != nil {
+			return err
+		}
+		if kind == plot.Curves {
+			report.ReadTraining()
+		}
+		unfinished = len(report.Unfinished)
+		figures, err = plot.Draw(report, kind)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	drawings := make([][]byte, len(figures))
+	for i, f := range figures {
+		var drawing bytes.Buffer
+		if format == png {
+			err = f.PNG(&drawing, settings.DPI)
+		} else {
+			err = f.SVG(&drawing)
+		}
+		if err != nil {
+			return err
+		}
+		drawings[i] = drawing.Bytes()
+	}
+	if unfinished > 0 {
+		fmt.Fprintf(p.stderr, "experiments or deployments without a result, which are not drawn: %d; bittern report lists them\n", unfinished)
+	}
+	return p.place(figures, drawings, settings.Output, format)
+}
+
+// format is the one that is asked for, or else that of the file.
+func (s plotSettings) format() (string, error) {
+	extension := fileFormat(s.Output)
+	switch s.Format {
+	case "":
+		return cmp.Or(extension, svg), nil
+	case svg, png:
+		if extension != "" && extension != s.Format {
+			return "", plugins.Problemf("--output %s ends with .%s, but --format is %s; make them agree, or leave --format out", s.Output, extension, s.Format)
+		}
+		return s.Format, nil
+	}
+	return "", plugins.Problemf("there is no format %q of plots%s; use svg or png", s.Format, plugins.DidYouMean(s.Format, []string{svg, png}))
+}
+
+// fileFormat is the format that a path ends with; empty for a folder.
+func fileFormat(path string) string {
+	extension := strings.ToLower(strings.TrimPrefix(filepath.Ext(path), "."))
+	if slices.Contains([]string{svg, png}, extension) {
+		return extension
+	}
+	return ""
+}
+
+// place writes the drawings where output says, and tells where they are.
+func (p *program) place(figures []plot.Figure, drawings [][]byte, output, format string) error {
+	single := output == toStdout || fileFormat(output) != ""
+	if single && len(figures) > 1 {
+		var ids []string
+		for _, f := range figures {
+			ids = append(ids, f.ID)
+		}
+		return plugins.Problemf("--output %s has room for one figure, but there are %d (%s); choose with --task and --backends, or name a folder", output, len(figures), strings.Join(ids, ", "))
+	}
+	if output == toStdout {
+		_, err := p.stdout.Write(drawings[0])
+		return err
+	}
+	for i, f := range figures {
+		path := output
+		if !single {
+			path = filepath.Join(output, f.ID+"."+format)
+		}
+		if err := writeWhole(path, drawings[i]); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(p.stdout, "%s: %s. %s\n", path, f.Title, f.Caption); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeWhole writes a file so that nobody finds a part of it, and makes its folder.
+func writeWhole(path string, content []byte) error {
+	folder := filepath.Dir(path)
+	err := os.MkdirAll(folder, 0o755)
+	if err == nil {
+		err = renameio.WriteFile(path, content, 0o644, renameio.WithTempDir(folder))
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return diskfault.Full(path)
+	}
+	reason := err
+	if fault, ok := errors.AsType[*fs.PathError](err); ok {
+		reason = fault.Err
+	} else if fault, ok := errors.AsType[*os.LinkError](err); ok {
+		reason = fault.Err
+	}
+	return plugins.Problemf("%s cannot be written (%s); make it writable or name another place with --output", path, reason)
+}
