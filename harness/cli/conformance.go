@@ -133,7 +133,11 @@ func parseOptions(pairs []string) (plugins.Values, error) {
 func (p *program) pluginUnderTest(settings pluginSettings, named string) (*host.Catalogue, plugins.ID, error) {
 	info, err := os.Stat(named)
 	if isFile := err == nil && !info.IsDir(); isFile {
-		return executable(named)
+		catalogue, id, err := executable(named)
+		if err == nil {
+			p.verbose(catalogue, settings)
+		}
+		return catalogue, id, err
 	}
 	catalogue, err := p.catalogue(settings)
 	if err != nil {

@@ -40,7 +40,8 @@ type Runner struct {
 	Quiet Quiet
 	// Log takes one line about something worth telling at once, such as a
 	// plugin that is started again.
-	Log func(line string)
+	Log     func(line string)
+	Verbose bool // Log takes what the plugins print too
 }
 
 // Failed is a part of an experiment that could not be finished: its training, where
@@ -189,8 +190,11 @@ func (r *Runner) folder(id string) folder {
 }
 
 // log opens the log of an experiment's plugins. Close it when they have ended.
-func (r *Runner) log(id string) (log *pluginLog, closing func()) {
+func (r *Runner) log(spec *Spec, id string) (log *pluginLog, closing func()) {
 	log = &pluginLog{folder: r.Store.ExperimentDir(id)}
+	if r.Verbose {
+		log.tell = func(plugin Plugin, line string) { r.Log(fmt.Sprintf("%s/%s (%s): %s", plugin.Description.Kind, plugin.Name, spec, line)) }
+	}
 	return log, func() {
 		if err := log.close(); err != nil {
 			r.Log(fmt.Sprintf("what the plugins of experiment %s write is not all kept in its log: %s", id, err))
@@ -238,7 +242,7 @@ func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) e
 // another freeze.
 func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json.RawMessage, row *store.Experiment, report func(Progress)) (err error) {
 	report(Progress{Stage: Starting})
-	log, closeLog := r.log(row.ID)
+	log, closeLog := r.log(spec, row.ID)
 	defer closeLog()
 	s, err := start(ctx, r.Catalogue, r.Deadline, log, spec, t)
 	if err != nil {
@@ -259,7 +263,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 			return err
 		}
 	}
-	report(Progress{Stage: Testing, Step: int(row.Steps), Steps: int(row.Steps), Best: row.BestValidation})
+	report(Progress{Stage: Testing, Step: int(row.Steps), Steps: int(row.Steps), Best: row.BestValidation, Metric: t.Metric()})
 	at := position{Step: int(row.Steps), BestStep: int(row.BestStep), Best: row.BestValidation}
 	if err := f.loadBest(s.tensors, at); err != nil {
 		return err
@@ -314,7 +318,7 @@ func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row 
 	}
 	trainer := newTrainer(s, at, f, metrics, &r.Quiet, report)
 	if at.Step > 0 {
-		report(Progress{Stage: Resuming, Step: at.Step, Steps: trainer.steps, Best: at.Best})
+		report(Progress{Stage: Resuming, Step: at.Step, Steps: trainer.steps, Best: at.Best, Metric: spec.Loaded.Task.Metric()})
 	}
 	err = trainer.run(ctx)
 	row.Steps, row.Epochs = uint64(trainer.at.Step), trainer.at.Epoch

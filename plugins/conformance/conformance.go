@@ -186,8 +186,8 @@ func (r *recorder) must(call string, err error) {
 		return
 	}
 	words := ""
-	if crash, ok := errors.AsType[*host.Failure](err); ok && crash.Reason == host.Crashed && crash.Stderr != "" {
-		words = "; its last words: " + crash.LastWords()
+	if lost, ok := errors.AsType[*host.Failure](err); ok && (lost.Reason == host.Crashed || lost.Reason == host.Deadline) && lost.Stderr != "" {
+		words = "; its last words: " + lost.LastWords()
 	}
 	r.saw("%s: %v%s", call, err, words).want("no error")
 }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,7 +41,8 @@ type Catalogue struct {
 	folder   string   // may be empty
 	path     []string // the folders of PATH, where they are searched
 	self     string
-	describe DescribeBuiltin // may be nil
+	describe DescribeBuiltin            // may be nil
+	output   func(plugins.ID) io.Writer // may be nil
 }
 
 // DescribeBuiltin returns what a built-in plugin says of itself.
@@ -49,6 +51,10 @@ type DescribeBuiltin func(context.Context, plugins.ID) (plugins.Description, err
 // DescribeInProcess lets Describe ask built-ins in this process, by a function that
 // knows all of them, in place of starting each.
 func (c *Catalogue) DescribeInProcess(describe DescribeBuiltin) { c.describe = describe }
+
+// LogOutput has what a plugin prints written to what the function returns for it, where
+// [Settings.Output] says nothing else.
+func (c *Catalogue) LogOutput(output func(plugins.ID) io.Writer) { c.output = output }
 
 // NewCatalogue makes a catalogue of the given built-ins, which this executable
 // serves when it is run with the arguments "plugin <kind>/<name>", and of the

@@ -25,7 +25,7 @@ type Failure struct {
 	Call   string // the method, such as "Step"; "start" before the first
 	Reason Reason
 	Detail string // one line, see [plugins.Line]
-	Stderr string // the last lines of what the plugin wrote to stderr, each so
+	Stderr string // the last lines that the plugin wrote to stderr or stdout, each so
 
 	unimplemented bool // the plugin does not know the method
 }
