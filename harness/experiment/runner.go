@@ -193,7 +193,9 @@ func (r *Runner) folder(id string) folder {
 func (r *Runner) log(spec *Spec, id string) (log *pluginLog, closing func()) {
 	log = &pluginLog{folder: r.Store.ExperimentDir(id)}
 	if r.Verbose {
-		log.tell = func(plugin Plugin, line string) { r.Log(fmt.Sprintf("%s/%s (%s): %s", plugin.Description.Kind, plugin.Name, spec, line)) }
+		log.tell = func(plugin Plugin, line string) {
+			r.Log(fmt.Sprintf("%s/%s (%s): %s", plugin.Description.Kind, plugin.Name, spec, line))
+		}
 	}
 	return log, func() {
 		if err := log.close(); err != nil {

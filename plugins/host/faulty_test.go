@@ -168,10 +168,13 @@ func printALot(*faulty) error {
 	return errors.New("enough said")
 }
 
+// stdout is the process's own; while a plugin is served, os.Stdout is another file.
+var stdout = os.Stdout
+
 // printPast prints to the file descriptor, past what the SDK makes of stdout, as a plugin
 // in C or Python does: a line longer than go-plugin would read, and another.
 func printPast(*faulty) error {
-	_, err := os.NewFile(1, "stdout").WriteString(strings.Repeat("x", 100_000) + "\nand the end\n")
+	_, err := stdout.WriteString(strings.Repeat("x", 100_000) + "\nand the end\n")
 	return errors.Join(err, errors.New("enough said"))
 }
 
