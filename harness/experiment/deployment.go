@@ -12,6 +12,7 @@ import (
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/harness/task"
+	"bittern/plugins/host"
 )
 
 // deployment runs a finished experiment on one backend, unless the store holds what
@@ -63,15 +64,18 @@ func (r *Runner) deploy(ctx context.Context, spec *Spec, row store.Experiment, t
 	if err := f.vouch(); err != nil {
 		return outcome{}, err
 	}
-	deployed, err := artifact.Read(f.artifact(), row.Artifact)
-	if err != nil {
-		return outcome{}, err // no plugin is to blame for it
-	}
 	log, closeLog := r.log(spec, row.ID)
 	defer closeLog()
-	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline, log))
-	if err != nil {
-		return outcome{}, failure(err)
+	var deployed artifact.Network
+	var process *host.Backend
+	if err := r.Quiet.compute(func() (err error) {
+		if deployed, err = artifact.Read(f.artifact(), row.Artifact); err != nil {
+			return err // no plugin is to blame for it
+		}
+		process, err = r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline, log))
+		return failure(err)
+	}); err != nil {
+		return outcome{}, err
 	}
 	defer func() {
 		err = errors.Join(err, process.Close())

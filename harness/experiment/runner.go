@@ -246,8 +246,11 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	report(Progress{Stage: Starting})
 	log, closeLog := r.log(spec, row.ID)
 	defer closeLog()
-	s, err := start(ctx, r.Catalogue, r.Deadline, log, spec, t)
-	if err != nil {
+	var s *session
+	if err := r.Quiet.compute(func() (err error) {
+		s, err = start(ctx, r.Catalogue, r.Deadline, log, spec, t)
+		return err
+	}); err != nil {
 		return err
 	}
 	defer func() { err = s.finish(err) }()
@@ -267,23 +270,23 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	}
 	report(Progress{Stage: Testing, Step: int(row.Steps), Steps: int(row.Steps), Best: row.BestValidation, Metric: t.Metric()})
 	at := position{Step: int(row.Steps), BestStep: int(row.BestStep), Best: row.BestValidation}
-	if err := f.loadBest(s.tensors, at); err != nil {
-		return err
-	}
 	var d *frozenNetwork
 	if err := r.Quiet.compute(func() (err error) {
-		d, err = s.freeze(ctx, spec.Freeze, int(row.BestStep))
+		if err := f.loadBest(s.tensors, at); err != nil {
+			return err
+		}
+		if d, err = s.freeze(ctx, spec.Freeze, int(row.BestStep)); err != nil {
+			return err
+		}
+		if err := r.Store.DropDeployments(context.WithoutCancel(ctx), row.ID); err != nil {
+			return err
+		}
+		row.Artifact, err = artifact.Write(f.artifact(), d.network)
 		return err
 	}); err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := r.Store.DropDeployments(ctx, row.ID); err != nil {
-		return err
-	}
-	if row.Artifact, err = artifact.Write(f.artifact(), d.network); err != nil {
-		return err
-	}
 	row.PaperStyle, row.FrozenModel, row.FrozenLoss = &d.paperStyle.metric, &d.frozen.metric, &d.frozen.loss
 	row.PaperStyleGroups, row.FrozenModelGroups = d.paperStyle.groups, d.frozen.groups
 	row.Freeze, row.Draws, row.CalibrationSequences = freeze, d.draws, d.calibration
@@ -302,11 +305,13 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 // best parameters are then in the folder, and the row says which they are.
 func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (err error) {
 	f.saved = func(at position) error { return r.saved(context.WithoutCancel(ctx), row, at) }
-	at, err := f.loadLast(s.tensors)
-	if errors.Is(err, checkpoint.ErrNone) {
-		err = r.Quiet.compute(func() error { return s.initialise(context.WithoutCancel(ctx)) })
-	}
-	if err != nil {
+	var at position
+	if err := r.Quiet.compute(func() (err error) {
+		if at, err = f.loadLast(s.tensors); errors.Is(err, checkpoint.ErrNone) {
+			return s.initialise(context.WithoutCancel(ctx))
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	metrics, err := store.OpenSteps(f.path, uint64(at.Step))
