@@ -188,7 +188,7 @@ type DeployedMachines struct {
 type Setup struct {
 	provenance.Machine
 	Threads   int    `json:"threads"`
-	Corpus    string `json:"corpus"`
+	Data      string `json:"data"` // name of the data set
 	SHA256    string `json:"sha256"`
 	Synthetic bool   `json:"synthetic,omitempty"`
 	Note      string `json:"note,omitempty"`
@@ -314,7 +314,7 @@ func (r *Report) addProvenance(c store.Experiment) error {
 	}
 	counted := make(map[int]bool)
 	for _, sitting := range p.Sittings {
-		setup := Setup{Machine: sitting.Machine, Threads: sitting.Threads, Corpus: p.Corpus, SHA256: p.SHA256, Synthetic: p.Synthetic, Note: p.Note}
+		setup := Setup{Machine: sitting.Machine, Threads: sitting.Threads, Data: p.Data, SHA256: p.SHA256, Synthetic: p.Synthetic, Note: p.Note}
 		overhead := setup.Overhead
 		setup.Overhead = nil // differs from run to run
 		at := slices.IndexFunc(r.Provenance, func(known Provenance) bool { return known.Setup == setup })

@@ -40,7 +40,7 @@ func filled(t *testing.T) *store.Store {
 		}
 	})
 	stamp, err := json.Marshal(provenance.Experiment{
-		Corpus: "warpeace", SHA256: "fb66",
+		Data: "warpeace", SHA256: "fb66",
 		Sittings: []provenance.Sitting{
 			{Machine: stampedBy("0123456789"), Threads: 2, From: 0, To: 1000},
 			{Machine: stampedBy("0123456789"), Threads: 2, From: 1000, To: 3256},
@@ -247,7 +247,7 @@ func TestOtherFormats(t *testing.T) {
 // An experiment that two programs contributed to says so, and how far each came.
 func TestEverySittingIsListed(t *testing.T) {
 	t.Parallel()
-	p := provenance.Experiment{Corpus: "warpeace", Sittings: []provenance.Sitting{
+	p := provenance.Experiment{Data: "warpeace", Sittings: []provenance.Sitting{
 		{Machine: stampedBy("old"), From: 0, To: 8}, {Machine: stampedBy("new"), From: 8, To: 20}, {Machine: stampedBy("old"), From: 20, To: 21},
 	}}
 	text, err := json.Marshal(p)

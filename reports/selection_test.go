@@ -26,7 +26,7 @@ func trained(t *testing.T, seed, steps uint64, config string) store.Experiment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stamp, err := json.Marshal(provenance.Experiment{Corpus: "grammar", Sittings: []provenance.Sitting{
+	stamp, err := json.Marshal(provenance.Experiment{Data: "grammar", Sittings: []provenance.Sitting{
 		{Machine: stampedBy("old"), To: 1}, {Machine: stampedBy("new"), From: 1, To: steps},
 	}})
 	if err != nil {

@@ -33,7 +33,7 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.E
 func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
 	data := spec.Loaded.Data
 	made := provenance.Experiment{
-		Corpus: data.Name, SHA256: data.SHA256, Synthetic: data.Synthetic, Note: data.Note,
+		Data: data.Name, SHA256: data.SHA256, Synthetic: data.Synthetic, Note: data.Note,
 		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
 		StepsPerEpoch: spec.Loaded.Task.Training(spec.Seed, 0).Len(),
 	}

@@ -128,12 +128,12 @@ func TestPaper(t *testing.T) {
 		labels[label] = c.Suite
 	}
 	want := map[string]int{
-		"paper-characters": 4 * 5,         // four corpora
+		"paper-characters": 4 * 5,         // four data sets
 		"paper-words":      4*3 + 7*2,     // three sizes; Hou et al.'s rows of two
 		"paper-mnist":      5,             //
 		"paper-qa":         2 * 5,         // two data sets
 		"paper-gru":        4,             //
-		"normalized":       3 * (5*3 + 2), // three corpora: five normalizations of three quantizers, and the paper's method
+		"normalized":       3 * (5*3 + 2), // three data sets: five normalizations of three quantizers, and the paper's method
 	}
 	if diff := cmp.Diff(want, count); diff != "" {
 		t.Errorf("experiments of each part (-want +got):\n%s", diff)

@@ -321,10 +321,10 @@ type Request struct {
 type Loader struct {
 	DataDir string // where data sets that are files lie; empty when the user named none
 
-	texts    map[string]*dataset.Text
-	corpora  map[string]*dataset.Words
-	readings map[string]*dataset.Reading
-	pictures map[string]*dataset.Images
+	texts     map[string]*dataset.Text
+	wordTexts map[string]*dataset.Words
+	readings  map[string]*dataset.Reading
+	pictures  map[string]*dataset.Images
 }
 
 // Load makes a task. What the user has to mend is a *plugins.Problem.
