@@ -271,7 +271,7 @@ func identify(catalogue *host.Catalogue, text string) ([]plugins.ID, error) {
 		names = append(names, e.Name)
 	}
 	if len(ids) == 0 {
-		return nil, plugins.Problemf("there is no plugin named %q%s; `bittern plugins list` shows them all", text, plugins.DidYouMean(text, names))
+		return nil, plugins.Problemf("there is no plugin named %q%s; `bittern plugins list` shows them all%s", text, plugins.DidYouMean(text, names), catalogue.Hint("", text))
 	}
 	return ids, nil
 }

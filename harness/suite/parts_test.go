@@ -96,9 +96,9 @@ func TestPartsRefuse(t *testing.T) {
 		"name: x\nparts: [demo]\ntraining: {epochs: 1}":   `test, line 3: the key "training" stands beside parts`,
 		"parts: [demo]":                                   `a suite lacks the key "name"`,
 		"name: two words\nparts: [demo]":                  "test, line 1: name must be one word",
-		"name: x\nparts: [" + own + ", " + other + "]":    `the suites "own" and "other" have other threads, which the parts of a suite must share`,
-		"name: x\nparts: [" + own + ", " + frozen + "]":   `the suites "own" and "frozen" have other freeze`,
-		"name: x\nparts: [paper-gru, char-small]":         `the suites "paper-gru" and "char-small" have other backends`,
+		"name: x\nparts: [" + own + ", " + other + "]":    `the suites "own" and "other" have different threads, which the parts of a suite must share`,
+		"name: x\nparts: [" + own + ", " + frozen + "]":   `the suites "own" and "frozen" have different freeze`,
+		"name: x\nparts: [paper-gru, char-small]":         `the suites "paper-gru" and "char-small" have different backends`,
 		"name: x\nparts: [" + bad + "]":                   "bad.yaml, line 7: training.epochs must be a whole number",
 	} {
 		_, err := Parse("test", []byte(content))
