@@ -121,7 +121,7 @@ func (r *Report) addProvenance(c store.Experiment) error {
 	}
 	counted := make(map[int]bool)
 	for _, sitting := range p.Sittings {
-		setup := Setup{Machine: sitting.Machine, Threads: sitting.Threads, Corpus: p.Corpus, SHA256: p.SHA256, Synthetic: p.Synthetic, Note: p.Note}
+		setup := Setup{Machine: sitting.Machine, Threads: sitting.Threads, Data: p.Data, SHA256: p.SHA256, Synthetic: p.Synthetic, Note: p.Note}
 		overhead := setup.Overhead
 		setup.Overhead = nil // differs from run to run
 		at := slices.IndexFunc(r.Provenance, func(known Provenance) bool { return known.Setup == setup })

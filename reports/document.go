@@ -169,7 +169,7 @@ func (r *Report) lead() []string {
 	}
 	for _, p := range r.Provenance {
 		if what := p.remarks(); what != "" {
-			lead = once(lead, []string{"Data " + p.Corpus + what + "."})
+			lead = once(lead, []string{"Data " + p.Data + what + "."})
 		}
 	}
 	return lead

@@ -112,7 +112,7 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 		return published.Setting{}, nil // no result with rounded hidden states is recorded
 	}
 	e := published.Setting{
-		Task: parts.Task, Corpus: parts.Data, Quantizer: parts.Quantizer.Name, Options: parts.Quantizer.Options,
+		Task: parts.Task, Data: parts.Data, Quantizer: parts.Quantizer.Name, Options: parts.Quantizer.Options,
 		Cell: c.Setting(model.SettingCell), Normalization: c.Setting(model.SettingNormalization),
 		Bidirectional: c.Setting(model.SettingBidirectional) == "true",
 	}

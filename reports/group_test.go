@@ -26,7 +26,7 @@ func TestRoundedStatesAreNotPublished(t *testing.T) {
 func TestPublishedSettingHasDirectionsAndOptions(t *testing.T) {
 	t.Parallel()
 	settings := []store.Setting{{Name: "cell", Value: "LSTM"}, {Name: "units", Value: "100"}, {Name: "layers", Value: "1"}, {Name: "normalization", Value: "batch-cell"}}
-	want := published.Setting{Task: "smnist", Corpus: "mnist", Cell: "LSTM", Units: 100, Layers: 1, Quantizer: "lsq", Options: map[string]string{"bits": "3"}, Normalization: "batch-cell"}
+	want := published.Setting{Task: "smnist", Data: "mnist", Cell: "LSTM", Units: 100, Layers: 1, Quantizer: "lsq", Options: map[string]string{"bits": "3"}, Normalization: "batch-cell"}
 	for _, bidirectional := range []bool{false, true} {
 		if bidirectional {
 			settings = append(settings, store.Setting{Name: "bidirectional", Value: "true"})

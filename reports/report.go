@@ -220,7 +220,7 @@ type DeployedMachines struct {
 type Setup struct {
 	provenance.Machine
 	Threads   int    `json:"threads"`
-	Corpus    string `json:"corpus"`
+	Data      string `json:"data"` // name of the data set
 	SHA256    string `json:"sha256"`
 	Synthetic bool   `json:"synthetic,omitempty"`
 	Note      string `json:"note,omitempty"`

@@ -72,7 +72,7 @@ func TestFiguresOfOtherSeedsSayHowMany(t *testing.T) {
 // An experiment that two programs contributed to says so, and how far each came.
 func TestEverySittingIsListed(t *testing.T) {
 	t.Parallel()
-	p := provenance.Experiment{Corpus: "warpeace", Sittings: []provenance.Sitting{
+	p := provenance.Experiment{Data: "warpeace", Sittings: []provenance.Sitting{
 		{Machine: sample.StampedBy("old"), From: 0, To: 8}, {Machine: sample.StampedBy("new"), From: 8, To: 20}, {Machine: sample.StampedBy("old"), From: 20, To: 21},
 	}}
 	text, err := json.Marshal(p)

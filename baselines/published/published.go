@@ -51,7 +51,7 @@ const (
 type Result struct {
 	Source         string            `json:"source"`
 	Task           string            `json:"task"`
-	Corpus         string            `json:"corpus"`
+	Data           string            `json:"data"`
 	Cell           string            `json:"cell"`
 	Units          int               `json:"units"`
 	Layers         int               `json:"layers"`
@@ -103,7 +103,7 @@ func Results() ([]Result, error) {
 
 func parse(row map[string]string) (Result, error) {
 	r := Result{
-		Source: row["source"], Task: row["task"], Corpus: row["corpus"], Cell: row["cell"], Quantizer: row["quantizer"],
+		Source: row["source"], Task: row["task"], Data: row["data"], Cell: row["cell"], Quantizer: row["quantizer"],
 		Normalization: row["normalization"], Metric: row["metric"], HasValue: row["value"] != "",
 		SizeConvention: SizeConvention(row["size_convention"]), Note: row["note"],
 	}
@@ -155,7 +155,7 @@ func parse(row map[string]string) (Result, error) {
 // Bidirectional and Normalization are settings of the network, as its model tells them.
 type Setting struct {
 	Task          string
-	Corpus        string // name of the data set
+	Data          string // name of the data set
 	Cell          string
 	Units, Layers int
 	Bidirectional bool
@@ -164,7 +164,7 @@ type Setting struct {
 	Normalization string
 }
 
-// For returns the published numbers of the same setting: same task, corpus, cell,
+// For returns the published numbers of the same setting: same task, data set, cell,
 // directions and size, same quantizer with the options of the number, same normalization.
 func For(e Setting) ([]Result, error) {
 	all, err := Results()
@@ -186,6 +186,6 @@ func (r Result) of(e Setting) bool {
 			return false
 		}
 	}
-	return r.Task == e.Task && r.Corpus == e.Corpus && r.Cell == e.Cell && r.Units == e.Units && r.Layers == e.Layers &&
+	return r.Task == e.Task && r.Data == e.Data && r.Cell == e.Cell && r.Units == e.Units && r.Layers == e.Layers &&
 		r.Bidirectional == e.Bidirectional && r.Quantizer == e.Quantizer && r.Normalization == e.Normalization
 }

@@ -63,7 +63,7 @@ func TestSizesFollowTheFormula(t *testing.T) {
 		}
 		sizes++
 		symbols, length := 0, 100
-		switch r.Corpus {
+		switch r.Data {
 		case "warpeace":
 			symbols = 87 // bytes, not characters
 		case "ptb-char":
@@ -76,7 +76,7 @@ func TestSizesFollowTheFormula(t *testing.T) {
 		if got := houSize(r, symbols, length); math.Abs(got-r.SizeKB) >= 1 {
 			off++
 			if r.Note == "" {
-				t.Errorf("%s %s %s: formula %.1f KB, printed %.0f KB", r.Corpus, r.Quantizer, r.Normalization, got, r.SizeKB)
+				t.Errorf("%s %s %s: formula %.1f KB, printed %.0f KB", r.Data, r.Quantizer, r.Normalization, got, r.SizeKB)
 			}
 		}
 	}
@@ -95,14 +95,14 @@ func TestPaperSizesCountRecurrentWeights(t *testing.T) {
 	symbols := map[string]int{"linux": 101, "warpeace": 83, "ptb-char": 50, "text8": 27}
 	checked := 0
 	for _, r := range results {
-		v, ok := symbols[r.Corpus]
+		v, ok := symbols[r.Data]
 		if r.SizeConvention != RecurrentWeights || !ok {
 			continue
 		}
 		checked++
 		binary := math.Round(4 * float64(r.Units) * float64(r.Units+v) / 8 / 1000)
 		if want := binary * float64(r.Bits); r.SizeKB != want {
-			t.Errorf("%s %s: printed %v KB, 4·units·(units+inputs)·bits/8/1000 gives %v", r.Corpus, r.Quantizer, r.SizeKB, want)
+			t.Errorf("%s %s: printed %v KB, 4·units·(units+inputs)·bits/8/1000 gives %v", r.Data, r.Quantizer, r.SizeKB, want)
 		}
 	}
 	if checked != 12 {
@@ -112,14 +112,14 @@ func TestPaperSizesCountRecurrentWeights(t *testing.T) {
 
 func TestForMatchesTheExperiment(t *testing.T) {
 	t.Parallel()
-	got, err := For(Setting{Task: "characters", Corpus: "warpeace", Cell: "LSTM", Units: 512, Layers: 1, Quantizer: "stochastic-ternary", Normalization: "batch-cell"})
+	got, err := For(Setting{Task: "characters", Data: "warpeace", Cell: "LSTM", Units: 512, Layers: 1, Quantizer: "stochastic-ternary", Normalization: "batch-cell"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || got[0].Value != 1.72 || got[1].Value != 1.72 {
 		t.Errorf("got %+v, want both sources' 1.72", got)
 	}
-	none, err := For(Setting{Task: "characters", Corpus: "warpeace", Cell: "LSTM", Units: 128, Layers: 1, Quantizer: "stochastic-ternary", Normalization: "batch"})
+	none, err := For(Setting{Task: "characters", Data: "warpeace", Cell: "LSTM", Units: 128, Layers: 1, Quantizer: "stochastic-ternary", Normalization: "batch"})
 	if err != nil || len(none) != 0 {
 		t.Errorf("got %v, %v for a size nobody published", none, err)
 	}
@@ -129,7 +129,7 @@ func TestForMatchesTheExperiment(t *testing.T) {
 func TestTasksOnTheSameDataStayApart(t *testing.T) {
 	t.Parallel()
 	for task, want := range map[string]int{"smnist": 1, "psmnist": 0} {
-		got, err := For(Setting{Task: task, Corpus: "mnist", Cell: "LSTM", Units: 100, Layers: 1, Quantizer: "stochastic-binary", Normalization: "batch-cell"})
+		got, err := For(Setting{Task: task, Data: "mnist", Cell: "LSTM", Units: 100, Layers: 1, Quantizer: "stochastic-binary", Normalization: "batch-cell"})
 		if err != nil || len(got) != want {
 			t.Errorf("%s: %d results, %v; want %d", task, len(got), err, want)
 		}
@@ -140,12 +140,12 @@ func TestTasksOnTheSameDataStayApart(t *testing.T) {
 func TestDirectionsStayApart(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		task, corpus  string
+		task, data    string
 		units         int
 		bidirectional bool
 		want          int
 	}{{"smnist", "mnist", 100, false, 1}, {"smnist", "mnist", 100, true, 0}, {"cnn-qa", "cnn-qa", 256, false, 0}, {"cnn-qa", "cnn-qa", 256, true, 1}} {
-		got, err := For(Setting{Task: c.task, Corpus: c.corpus, Cell: "LSTM", Units: c.units, Layers: 1, Bidirectional: c.bidirectional, Quantizer: "stochastic-binary", Normalization: "batch-cell"})
+		got, err := For(Setting{Task: c.task, Data: c.data, Cell: "LSTM", Units: c.units, Layers: 1, Bidirectional: c.bidirectional, Quantizer: "stochastic-binary", Normalization: "batch-cell"})
 		if err != nil || len(got) != c.want {
 			t.Errorf("%+v: %d results, %v; want %d", c, len(got), err, c.want)
 		}
@@ -166,7 +166,7 @@ func TestNormalizationsAreSettings(t *testing.T) {
 		}
 	}
 	for quantizer, want := range map[string]float64{"none": 1.69, "binaryconnect": 1.69} {
-		got, err := For(Setting{Task: "characters", Corpus: "warpeace", Cell: "LSTM", Units: 512, Layers: 1, Quantizer: quantizer, Normalization: "layer"})
+		got, err := For(Setting{Task: "characters", Data: "warpeace", Cell: "LSTM", Units: 512, Layers: 1, Quantizer: quantizer, Normalization: "layer"})
 		if err != nil || len(got) != 1 || got[0].Value != want {
 			t.Errorf("%s with layer normalization: %+v, %v, want the poster's %v", quantizer, got, err, want)
 		}
@@ -176,7 +176,7 @@ func TestNormalizationsAreSettings(t *testing.T) {
 // What was published of a quantizer with some bits is held against no other number of bits.
 func TestOptionsStayApart(t *testing.T) {
 	t.Parallel()
-	setting := Setting{Task: "words", Corpus: "ptb-word", Cell: "LSTM", Units: 300, Layers: 1, Quantizer: "alternating", Normalization: "none"}
+	setting := Setting{Task: "words", Data: "ptb-word", Cell: "LSTM", Units: 300, Layers: 1, Quantizer: "alternating", Normalization: "none"}
 	for bits, want := range map[string][]float64{"2": {103.1, 103.1}, "3": {93.8}, "4": {91.4}, "5": nil, "": nil} {
 		if setting.Options = map[string]string{"bits": bits, "cycles": "2"}; bits == "" {
 			delete(setting.Options, "bits")
@@ -209,10 +209,10 @@ func TestRecalledCrossEntropiesAgree(t *testing.T) {
 			t.Errorf("%+v is marked as read in its source, and was not", r)
 		}
 		if r.Source == "hou2018" && r.Quantizer == "binaryconnect" {
-			if math.Abs(r.Value-printed[r.Corpus]) > 0.006 {
-				t.Errorf("%s: %v BPC, others print %v", r.Corpus, r.Value, printed[r.Corpus])
+			if math.Abs(r.Value-printed[r.Data]) > 0.006 {
+				t.Errorf("%s: %v BPC, others print %v", r.Data, r.Value, printed[r.Data])
 			}
-			delete(printed, r.Corpus)
+			delete(printed, r.Data)
 		}
 	}
 	if len(printed) > 0 {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,6 +76,7 @@ func TestScripts(t *testing.T) {
 			"damage":      damage,
 			"empty":       empty,
 			"exchange":    exchange,
+			"log":         searchLog,
 			"newerstore":  newerStore,
 			"oneline":     oneLine,
 			"withoutbest": withoutBest,
@@ -126,6 +128,21 @@ func empty(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if len(entries) > 0 {
 		ts.Fatalf("%s holds %v, want nothing", args[0], entries)
+	}
+}
+
+// searchLog checks that the log of the one experiment in a folder of runs has a line:
+// log FOLDER PATTERN
+func searchLog(ts *testscript.TestScript, neg bool, args []string) {
+	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "log"))
+	ts.Check(err)
+	if len(files) != 1 {
+		ts.Fatalf("%s holds %d logs, want one", args[0], len(files))
+	}
+	text, err := os.ReadFile(files[0])
+	ts.Check(err)
+	if !regexp.MustCompile("(?m)" + args[1]).Match(text) {
+		ts.Fatalf("the log has no line %s:\n%s", args[1], text)
 	}
 }
 

@@ -38,7 +38,7 @@ The exit code is 1 where a check failed, and 2 where the plugin cannot be tried 
 Give a model options that make it small. An external plugin is trusted code: it runs
 with all your rights, as any program that you start.`,
 		Example: `  bittern plugins test ./bittern-quantizer-mine
-  bittern plugins test quantizer/mine --plugins DIR --options levels=3,scale=row
+  bittern plugins test quantizer/mine --plugins DIR --options levels=3 --options scale=row
   bittern plugins test model/lstm --options units=9 --format json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -49,7 +49,7 @@ with all your rights, as any program that you start.`,
 		ValidArgsFunction: p.completePlugin,
 		RunE:              func(command *cobra.Command, args []string) error { return p.testPlugin(command, args[0]) },
 	}
-	command.Flags().StringSlice("options", nil, "options of the plugin, as in units=9,layers=2")
+	command.Flags().StringArray("options", nil, "an option of the plugin, as in units=9; once for each option")
 	return command
 }
 
@@ -119,11 +119,11 @@ func parseOptions(pairs []string) (plugins.Values, error) {
 	options := plugins.Values{}
 	for _, pair := range pairs {
 		name, value, ok := strings.Cut(pair, "=")
-		if !ok {
-			return nil, plugins.Problemf("--options holds %q; write name=value, as in --options units=9", pair)
+		if !ok || name == "" {
+			return nil, plugins.Problemf("--options holds %q; write name=value, as in --options units=9, once for each option", pair)
 		}
 		if _, twice := options[name]; twice {
-			return nil, plugins.Problemf("--options names %q twice; give it one value", name)
+			return nil, plugins.Problemf("--options gives %q twice; give it one value", name)
 		}
 		options[name] = value
 	}
@@ -134,7 +134,11 @@ func parseOptions(pairs []string) (plugins.Values, error) {
 func (p *program) pluginUnderTest(settings pluginSettings, named string) (*host.Catalogue, plugins.ID, error) {
 	info, err := os.Stat(named)
 	if isFile := err == nil && !info.IsDir(); isFile {
-		return executable(named)
+		catalogue, id, err := executable(named)
+		if err == nil {
+			p.verbose(catalogue, settings)
+		}
+		return catalogue, id, err
 	}
 	catalogue, err := p.catalogue(settings)
 	if err != nil {

@@ -36,7 +36,7 @@ licence, and where its publisher describes it.`,
 of --data, and goes on where an earlier download was cut off. A file appears there only
 when it is whole and its content has the SHA-256 that Bittern knows.`,
 		Example: `  bittern data get mnist --data DIR
-  bittern data get text8 --data DIR --from https://mirror.example.org/corpora/`,
+  bittern data get text8 --data DIR --from https://mirror.example.org/data/`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return plugins.Problemf("name one data set, as in: bittern data get mnist --data DIR")

@@ -16,13 +16,13 @@ import (
 	"bittern/harness/dataset"
 )
 
-// A published corpus is fetched from a server that breaks off once, then checked and
+// A published data set is fetched from a server that breaks off once, then checked and
 // listed.
 func TestDataGet(t *testing.T) {
 	t.Parallel()
 	packed, err := os.Open(filepath.Join("..", "..", "..", "shared", "data", "warpeace", "warpeace_input.txt.gz"))
 	if err != nil {
-		t.Skip("skipped fetching a published corpus: ../shared/data is not there")
+		t.Skip("skipped fetching a published data set: ../shared/data is not there")
 	}
 	defer packed.Close()
 	unpacked, err := gzip.NewReader(packed)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 type pluginSettings struct {
 	Plugins string `mapstructure:"plugins"`
 	OnPath  bool   `mapstructure:"plugins-on-path"`
+	Verbose bool   `mapstructure:"verbose"`
 }
 
 func (p *program) catalogue(settings pluginSettings) (*host.Catalogue, error) {
@@ -32,10 +34,21 @@ func (p *program) catalogue(settings pluginSettings) (*host.Catalogue, error) {
 		return nil, err
 	}
 	catalogue.DescribeInProcess(p.describeBuiltin)
+	p.verbose(catalogue, settings)
 	if settings.OnPath {
 		catalogue.SearchPath()
 	}
 	return catalogue, nil
+}
+
+// verbose lets the user see what plugins print, where that is asked for. What they print
+// for an experiment, the runner of that shows.
+func (p *program) verbose(catalogue *host.Catalogue, settings pluginSettings) {
+	if settings.Verbose {
+		catalogue.LogOutput(func(id plugins.ID) io.Writer {
+			return host.Lines(func(line string) { fmt.Fprintf(p.stderr, "%s: %s\n", id, line) })
+		})
+	}
 }
 
 // listSettings are the flags of commands that print a list.
@@ -75,6 +88,7 @@ func listFlags(command *cobra.Command) {
 func pluginFlags(command *cobra.Command) {
 	command.Flags().String("plugins", "", "folder of external plugins, executables named bittern-KIND-NAME")
 	command.Flags().Bool("plugins-on-path", false, "look for external plugins on PATH too, after the folder")
+	command.Flags().Bool("verbose", false, "show what plugins print, line by line, on standard error")
 }
 
 func (p *program) json(value any) error {
@@ -257,7 +271,7 @@ func identify(catalogue *host.Catalogue, text string) ([]plugins.ID, error) {
 		names = append(names, e.Name)
 	}
 	if len(ids) == 0 {
-		return nil, plugins.Problemf("there is no plugin named %q%s; `bittern plugins list` shows them all", text, plugins.DidYouMean(text, names))
+		return nil, plugins.Problemf("there is no plugin named %q%s; `bittern plugins list` shows them all%s", text, plugins.DidYouMean(text, names), catalogue.Hint("", text))
 	}
 	return ids, nil
 }

@@ -30,8 +30,8 @@ func blocks(t *testing.T, language string) []string {
 // of its form, after which this test would find none, is noticed.
 const leastCommands = 12
 
-// corpusOfReadme is what the README's reproduction is trained on.
-const corpusOfReadme = "warpeace"
+// dataOfReadme is what the README's reproduction is trained on.
+const dataOfReadme = "warpeace"
 
 // smallPaper stands for the suite paper, which takes minutes even to plan, and
 // smallBudget for its budget.
@@ -47,12 +47,12 @@ training: {learning_rate: 0.01, epochs: 1, steps: 3}
 	smallBudget = "20ms"
 )
 
-// needsCorpus says whether a command cannot be run without corpusOfReadme. Listing
+// needsData says whether a command cannot be run without dataOfReadme. Listing
 // the data sets can.
-func needsCorpus(line string) bool { return strings.Contains(line, "--suite char-small") }
+func needsData(line string) bool { return strings.Contains(line, "--suite char-small") }
 
 // TestReadme runs every command of the README, in order, in the project's root;
-// those that need a corpus are skipped where it is not beside the project. What would
+// those that need a data set are skipped where it is not beside the project. What would
 // take minutes is made small by the environment variables of its flags, and where
 // they cannot, by smallPaper, smallBudget and fewer units. Nothing is left behind.
 func TestReadme(t *testing.T) {
@@ -74,14 +74,14 @@ func TestReadme(t *testing.T) {
 	environment := append(os.Environ(),
 		asProgram+"=1", "BITTERN_STEPS=2", "BITTERN_BYTES=16000", "BITTERN_DRAWS=1", "BITTERN_CALIBRATION=1", "BITTERN_BACKENDS=cpu", "BITTERN_SMALLEST=true", "BITTERN_THREADS=1",
 		"BITTERN_RUNS="+filepath.Join(folder, "runs"), "BITTERN_ONLY=portable", "BITTERN_FORMAT=json")
-	absent := missing(t, corpusOfReadme, filepath.Join(root, "..", "shared", "data"))
+	absent := missing(t, dataOfReadme, filepath.Join(root, "..", "shared", "data"))
 	found := 0
 	for _, block := range blocks(t, "sh") {
 		for line := range strings.Lines(block) {
 			line = strings.TrimSpace(line)
 			found++
 			t.Run(line, func(t *testing.T) {
-				if absent != "" && needsCorpus(line) {
+				if absent != "" && needsData(line) {
 					t.Skipf("skipped %q: %s", line, absent)
 				}
 				readmeCommand(t, root, folder, environment, line)
@@ -109,7 +109,7 @@ func narrowed(t *testing.T, from, to string) {
 	}
 }
 
-// missing says why a corpus is not to be had in a folder, or nothing.
+// missing says why a data set is not to be had in a folder, or nothing.
 func missing(t *testing.T, name, folder string) string {
 	t.Helper()
 	for _, status := range dataset.List(t.Context(), folder) {
@@ -117,7 +117,7 @@ func missing(t *testing.T, name, folder string) string {
 			return status.Missing
 		}
 	}
-	t.Fatalf("there is no corpus named %s", name)
+	t.Fatalf("there is no data set named %s", name)
 	return ""
 }
 

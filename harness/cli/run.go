@@ -211,7 +211,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	defer display.Close()
 	runner := &experiment.Runner{
 		Catalogue: catalogue, Store: runs, Machine: machine,
-		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line,
+		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line, Verbose: settings.Verbose,
 	}
 	failed, err := schedule.Run(ctx, runner, specs, settings.Jobs, display)
 	display.Close()

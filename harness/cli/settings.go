@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"encoding/csv"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -39,7 +41,7 @@ func settle(command *cobra.Command, settings any) error {
 		Result:           settings,
 		WeaklyTypedInput: true, // the environment is text
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
-			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToWeakSliceHookFunc(",")),
+			mapstructure.StringToTimeDurationHookFunc(), listFromText),
 	})
 	if err != nil {
 		return err
@@ -62,4 +64,16 @@ func settle(command *cobra.Command, settings any) error {
 		}
 	})
 	return problem
+}
+
+// listFromText reads a list of the environment, as flags have it: with commas between, and
+// quotes around an entry that has a comma itself.
+func listFromText(from, to reflect.Type, value any) (any, error) {
+	text, ok := value.(string)
+	if !ok || to.Kind() != reflect.Slice {
+		return value, nil
+	}
+	reader := csv.NewReader(strings.NewReader(text))
+	reader.TrimLeadingSpace = true
+	return reader.Read()
 }

@@ -2,19 +2,19 @@ package dataset
 
 import "context"
 
-// fileText is a corpus of characters that lies in the data directory as the one
+// fileText is a text that lies in the data directory as the one
 // file to split by position, or as train, valid and test.
 type fileText struct {
 	Set
 
-	// trainPercent is the training share of a corpus of one file.
+	// trainPercent is the training share of a text of one file.
 	trainPercent int
 
 	// spaced marks files that carry a space after every character.
 	spaced bool
 }
 
-// asPublished names the split of a corpus that comes in parts.
+// asPublished names the split of a text that comes in parts.
 const asPublished = "as published"
 
 const (
@@ -28,7 +28,7 @@ const (
 	warpeaceBytes = 3_258_246
 )
 
-// publishedTexts are the character corpora of Ardakani et al., "Learning Recurrent
+// publishedTexts are the texts of Ardakani et al., "Learning Recurrent
 // Binary/Ternary Weights" (ICLR 2019), and what stands for those that are hard to
 // come by. Lengths and alphabets are the published ones; the checksums are of
 // the content.

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// dataDir returns the folder of the real corpora beside the project.
+// dataDir returns the folder of the real data sets beside the project.
 func dataDir(t *testing.T) string {
 	t.Helper()
 	root, err := os.Getwd()
@@ -28,7 +28,7 @@ func dataDir(t *testing.T) string {
 	}
 	dir := filepath.Join(root, "..", "shared", "data")
 	if _, err := os.Stat(dir); err != nil {
-		t.Skip("skipped the published corpora: ../shared/data is not there")
+		t.Skip("skipped the published texts: ../shared/data is not there")
 	}
 	return dir
 }
@@ -36,7 +36,7 @@ func dataDir(t *testing.T) string {
 // The published lengths and alphabets: Karpathy, Johnson and Fei-Fei (2015) for
 // War and Peace and Linux, Mikolov et al. (2012) for Penn Treebank. The splits by
 // position follow from the lengths.
-func TestPublishedCorpora(t *testing.T) {
+func TestPublishedTexts(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	for name, want := range map[string]struct {

@@ -6,9 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
-	"slices"
 
 	"bittern/plugins"
 )
@@ -75,9 +73,6 @@ type textEntry interface {
 func Load(ctx context.Context, request Request) (*Text, error) {
 	if request.MaxBytes < 0 {
 		return nil, plugins.Problemf("data set %s: the cap is %d bytes; give a positive number, or 0 for no cap", request.Name, request.MaxBytes)
-	}
-	if info, err := os.Stat(request.Name); err == nil && info.Mode().IsRegular() && !slices.Contains(names(ShapeText), request.Name) {
-		return nil, plugins.Problemf("%q is a file and no data set; name a text of your own as text: %s in place of data", request.Name, request.Name)
 	}
 	found, err := lookup(request.Name, ShapeText)
 	if err != nil {

@@ -61,7 +61,7 @@ func gzipped(t testing.TB, content string) []byte {
 	return zipped.Bytes()
 }
 
-// small is a corpus of one file, and write puts its files into a folder.
+// small is a text of one file, and write puts its files into a folder.
 func small(content string) fileText {
 	return fileText{trainPercent: 80, Set: Set{
 		Name: "small", ByHand: "the origin",

@@ -33,7 +33,11 @@ type outcome struct {
 // nats a target. A machine that is further from it than it claims is in doubt.
 func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, loss float64, quiet *Quiet, report func(done, of int)) (outcome, error) {
 	calls := context.WithoutCancel(ctx)
-	deployed, err := b.Deploy(calls, backend.Deploy{Options: plugin.Options, Network: n.Program, Weights: n.Weights})
+	var deployed backend.Deployed
+	err := quiet.compute(func() (err error) {
+		deployed, err = b.Deploy(calls, backend.Deploy{Options: plugin.Options, Network: n.Program, Weights: n.Weights})
+		return err
+	})
 	if err != nil {
 		return unsupported(outcome{}, err)
 	}
@@ -63,11 +67,11 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 			return outcome{}, err
 		}
 		report(i, batches.Len())
-		if err := batches.Fill(i, batch); err != nil {
-			return outcome{}, err
-		}
 		var one network.Score
 		if err := quiet.compute(func() (err error) {
+			if err := batches.Fill(i, batch); err != nil {
+				return err
+			}
 			one, err = b.Execute(calls, backend.Execute{Batch: batch})
 			return err
 		}); err != nil {

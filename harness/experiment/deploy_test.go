@@ -77,6 +77,58 @@ func mark(t *testing.T, m *marker, groups []string, loss float64) (outcome, erro
 	return deploy(t.Context(), m, Plugin{Label: "slide rule"}, artifact.Network{}, quiz{groups}, loss, &Quiet{}, func(int, int) {})
 }
 
+// watcher is a backend that looks, in each of its calls, at who else may compute.
+type watcher struct {
+	marker
+	t     *testing.T
+	quiet *Quiet
+}
+
+func (w *watcher) look(call string, alone bool) {
+	w.t.Helper()
+	if w.quiet.turn.TryLock() {
+		w.quiet.turn.Unlock()
+		w.t.Errorf("%s: something could be timed beside it", call)
+	}
+	free := w.quiet.turn.TryRLock()
+	if free {
+		w.quiet.turn.RUnlock()
+	}
+	if free == alone {
+		w.t.Errorf("%s: another experiment may compute beside it: %t, want %t", call, free, !alone)
+	}
+}
+
+func (w *watcher) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
+	w.look("Deploy", false)
+	return w.marker.Deploy(ctx, request)
+}
+
+func (w *watcher) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
+	w.look("Cost", true)
+	return w.marker.Cost(ctx, request)
+}
+
+func (w *watcher) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
+	w.look("Execute", false)
+	return w.marker.Execute(ctx, request)
+}
+
+// A machine that is timed has the processors to itself while its cost is taken, and waits
+// its turn for all else.
+func TestATimedBackendIsAlone(t *testing.T) {
+	t.Parallel()
+	w := &watcher{t: t, quiet: &Quiet{}}
+	w.score = func(int) network.Score { return network.Score{LossSum: 1, Count: 1} }
+	timed := Plugin{Label: "stopwatch", Description: plugins.Description{Traits: []string{backend.TraitTimed}}}
+	if _, err := deploy(t.Context(), w, timed, artifact.Network{}, quiz{[]string{""}}, 1, w.quiet, func(int, int) {}); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.requests) != 1 || w.steps == nil {
+		t.Errorf("%d calls of Execute and steps %v of Cost, want one of each", len(w.requests), w.steps)
+	}
+}
+
 // A loss that is none fails its deployment: neither a table nor JSON has room for an
 // infinity.
 func TestAScoreIsANumber(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/harness/task"
+	"bittern/internal/host"
 )
 
 // deployment runs a finished experiment on one backend, unless the store holds what
@@ -36,7 +37,7 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	made := provenance.Deployment{Machine: r.Machine, Backend: backend.String(), Started: time.Now().UTC()}
 	var o outcome
 	err = r.restarting(spec.String()+" on "+backend.Label, func() (err error) {
-		o, err = r.deploy(ctx, row, t, backend, report)
+		o, err = r.deploy(ctx, spec, row, t, backend, report)
 		return err
 	})
 	f, ok := errors.AsType[*Failure](err)
@@ -58,20 +59,23 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
 }
 
-func (r *Runner) deploy(ctx context.Context, row store.Experiment, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
+func (r *Runner) deploy(ctx context.Context, spec *Spec, row store.Experiment, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
 	f := r.folder(row.ID)
 	if err := f.vouch(); err != nil {
 		return outcome{}, err
 	}
-	deployed, err := artifact.Read(f.artifact(), row.Artifact)
-	if err != nil {
-		return outcome{}, err // no plugin is to blame for it
-	}
-	log, closeLog := r.log(row.ID)
+	log, closeLog := r.log(spec, row.ID)
 	defer closeLog()
-	process, err := r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline, log))
-	if err != nil {
-		return outcome{}, failure(err)
+	var deployed artifact.Network
+	var process *host.Backend
+	if err := r.Quiet.compute(func() (err error) {
+		if deployed, err = artifact.Read(f.artifact(), row.Artifact); err != nil {
+			return err // no plugin is to blame for it
+		}
+		process, err = r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline, log))
+		return failure(err)
+	}); err != nil {
+		return outcome{}, err
 	}
 	defer func() {
 		err = errors.Join(err, process.Close())

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -752,22 +753,63 @@ func TestABestNetworkOfAnotherStepIsRefused(t *testing.T) {
 	w.run(t, s)
 }
 
-// What a plugin writes is kept whole in the log of its experiment, of which messages
-// show the last lines.
-func TestWordsOfPluginsReachTheLog(t *testing.T) {
+// What a plugin prints is kept in the log of its experiment, of which messages show the last
+// lines. To stdout it prints past what the SDK makes of it, as other languages do.
+func TestOutputOfPluginsReachesTheLog(t *testing.T) {
 	t.Parallel()
-	w, s := newWorkplace(t, t.TempDir()), spec(t)
-	s.Quantizer = plugin(t, plugins.KindQuantizer, "coin", plugins.Values{"fault": "exit", "at": "4"})
-	if _, err := w.runner.Run(context.Background(), s, ignore); err != nil {
-		t.Fatal(err)
+	for kind, times := range map[string]int{"exit": 3, "hang": 1} { // it is started again twice
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w, s := newWorkplace(t, t.TempDir()), spec(t)
+			options := plugins.Values{"fault": kind, "at": "4"}
+			if kind == "hang" {
+				options["marker"] = filepath.Join(t.TempDir(), "once")
+				w.runner.Deadline = 5 * time.Second
+			}
+			s.Quantizer = plugin(t, plugins.KindQuantizer, "coin", options)
+			var told lineList
+			w.runner.Verbose, w.runner.Log = true, told.add
+			if _, err := w.runner.Run(context.Background(), s, ignore); err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(filepath.Join(w.runner.Store.ExperimentDir(w.row(t, s).ID), "log"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(string(text), "== coin 1.0.0\n") {
+				t.Errorf("the log is %q, want the plugin's name first", text)
+			}
+			for _, line := range []string{"the test plugin fails in step 4: " + kind, "it says so to stdout too"} {
+				if got := strings.Count("\n"+string(text), "\n"+line+"\n"); got != times {
+					t.Errorf("the log has %q %d times, want %d: %q", line, got, times, text)
+				}
+				if got := told.count("quantizer/coin (" + s.String() + "): " + line); got != times {
+					t.Errorf("%q was told %d times, want %d of %q", line, got, times, told.lines)
+				}
+			}
+		})
 	}
-	row := w.row(t, s)
-	text, err := os.ReadFile(filepath.Join(w.runner.Store.ExperimentDir(row.ID), "log"))
-	if err != nil {
-		t.Fatal(err)
+}
+
+// lineList keeps lines that come from several goroutines.
+type lineList struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *lineList) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+}
+
+func (l *lineList) count(line string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.lines {
+		if one == line {
+			n++
+		}
 	}
-	want := strings.Repeat("== coin 1.0.0\nthe test plugin fails in step 4: exit\n", 3) // it is started again twice
-	if string(text) != want {
-		t.Errorf("the log has %q, want %q", text, want)
-	}
+	return n
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"bittern/harness/internal/runfolder"
+	"bittern/internal/host"
 )
 
 const (
@@ -15,12 +16,14 @@ const (
 	maxLog  = 64 << 20
 )
 
-// pluginLog keeps all that the plugins of an experiment write to stderr, of which
-// messages show a line. The file is made when there is something to keep, goes on
-// over sittings and deployments, and takes 64 MiB at most. It is told apart from the
-// results: that it cannot be written fails no experiment.
+// pluginLog keeps all that the plugins of an experiment print, to stdout or stderr, of
+// which messages show the last lines. The file is made when there is something to keep.
+// Later sittings and deployments append to it, until it has 64 MiB. An experiment does not
+// fail because its log cannot be written.
 type pluginLog struct {
 	folder string // the experiment's
+	// tell, if it is not nil, is called with each line that a plugin prints too.
+	tell func(plugin Plugin, line string)
 
 	mu   sync.Mutex
 	file *os.File
@@ -30,11 +33,14 @@ type pluginLog struct {
 }
 
 // of returns what keeps the words of one plugin. A nil log keeps none.
-func (l *pluginLog) of(plugin string) io.Writer {
-	if l == nil {
+func (l *pluginLog) of(plugin Plugin) io.Writer {
+	switch {
+	case l == nil:
 		return nil
+	case l.tell == nil:
+		return logged{l, plugin.String()}
 	}
-	return logged{l, plugin}
+	return io.MultiWriter(logged{l, plugin.String()}, host.Lines(func(line string) { l.tell(plugin, line) }))
 }
 
 type logged struct {

@@ -8,10 +8,10 @@ type Stage string
 // The stages of an experiment, in order.
 const (
 	Starting   Stage = "starting"
-	Resuming   Stage = "resuming" // told once, with the steps done in earlier sittings
+	Resuming   Stage = "resuming" // told once, with the steps that earlier sittings have done
 	Training   Stage = "training"
 	Validating Stage = "validating"
-	Testing    Stage = "testing"
+	Testing    Stage = "freezing and testing"
 	Deploying  Stage = "deploying"
 )
 

@@ -40,7 +40,8 @@ type Runner struct {
 	Quiet Quiet
 	// Log takes one line about something worth telling at once, such as a
 	// plugin that is started again.
-	Log func(line string)
+	Log     func(line string)
+	Verbose bool // Log takes what the plugins print too
 }
 
 // Failed is a part of an experiment that could not be finished: its training, where
@@ -189,8 +190,13 @@ func (r *Runner) folder(id string) folder {
 }
 
 // log opens the log of an experiment's plugins. Close it when they have ended.
-func (r *Runner) log(id string) (log *pluginLog, closing func()) {
+func (r *Runner) log(spec *Spec, id string) (log *pluginLog, closing func()) {
 	log = &pluginLog{folder: r.Store.ExperimentDir(id)}
+	if r.Verbose {
+		log.tell = func(plugin Plugin, line string) {
+			r.Log(fmt.Sprintf("%s/%s (%s): %s", plugin.Description.Kind, plugin.Name, spec, line))
+		}
+	}
 	return log, func() {
 		if err := log.close(); err != nil {
 			r.Log(fmt.Sprintf("what the plugins of experiment %s write is not all kept in its log: %s", id, err))
@@ -238,10 +244,13 @@ func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) e
 // another freeze.
 func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json.RawMessage, row *store.Experiment, report func(Progress)) (err error) {
 	report(Progress{Stage: Starting})
-	log, closeLog := r.log(row.ID)
+	log, closeLog := r.log(spec, row.ID)
 	defer closeLog()
-	s, err := start(ctx, r.Catalogue, r.Deadline, log, spec, t)
-	if err != nil {
+	var s *session
+	if err := r.Quiet.compute(func() (err error) {
+		s, err = start(ctx, r.Catalogue, r.Deadline, log, spec, t)
+		return err
+	}); err != nil {
 		return err
 	}
 	defer func() { err = s.finish(err) }()
@@ -259,25 +268,25 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 			return err
 		}
 	}
-	report(Progress{Stage: Testing, Step: int(row.Steps), Steps: int(row.Steps), Best: row.BestValidation})
+	report(Progress{Stage: Testing, Step: int(row.Steps), Steps: int(row.Steps), Best: row.BestValidation, Metric: t.Metric()})
 	at := position{Step: int(row.Steps), BestStep: int(row.BestStep), Best: row.BestValidation}
-	if err := f.loadBest(s.tensors, at); err != nil {
-		return err
-	}
 	var d *frozenNetwork
 	if err := r.Quiet.compute(func() (err error) {
-		d, err = s.freeze(ctx, spec.Freeze, int(row.BestStep))
+		if err := f.loadBest(s.tensors, at); err != nil {
+			return err
+		}
+		if d, err = s.freeze(ctx, spec.Freeze, int(row.BestStep)); err != nil {
+			return err
+		}
+		if err := r.Store.DropDeployments(context.WithoutCancel(ctx), row.ID); err != nil {
+			return err
+		}
+		row.Artifact, err = artifact.Write(f.artifact(), d.network)
 		return err
 	}); err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := r.Store.DropDeployments(ctx, row.ID); err != nil {
-		return err
-	}
-	if row.Artifact, err = artifact.Write(f.artifact(), d.network); err != nil {
-		return err
-	}
 	row.PaperStyle, row.FrozenModel, row.FrozenLoss = &d.paperStyle.metric, &d.frozen.metric, &d.frozen.loss
 	row.PaperStyleGroups, row.FrozenModelGroups = d.paperStyle.groups, d.frozen.groups
 	row.Freeze, row.Draws, row.CalibrationSequences = freeze, d.draws, d.calibration
@@ -296,11 +305,13 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 // best parameters are then in the folder, and the row says which they are.
 func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (err error) {
 	f.saved = func(at position) error { return r.saved(context.WithoutCancel(ctx), row, at) }
-	at, err := f.loadLast(s.tensors)
-	if errors.Is(err, checkpoint.ErrNone) {
-		err = r.Quiet.compute(func() error { return s.initialise(context.WithoutCancel(ctx)) })
-	}
-	if err != nil {
+	var at position
+	if err := r.Quiet.compute(func() (err error) {
+		if at, err = f.loadLast(s.tensors); errors.Is(err, checkpoint.ErrNone) {
+			return s.initialise(context.WithoutCancel(ctx))
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	metrics, err := store.OpenSteps(f.path, uint64(at.Step))
@@ -314,7 +325,7 @@ func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row 
 	}
 	trainer := newTrainer(s, at, f, metrics, &r.Quiet, report)
 	if at.Step > 0 {
-		report(Progress{Stage: Resuming, Step: at.Step, Steps: trainer.steps, Best: at.Best})
+		report(Progress{Stage: Resuming, Step: at.Step, Steps: trainer.steps, Best: at.Best, Metric: spec.Loaded.Task.Metric()})
 	}
 	err = trainer.run(ctx)
 	row.Steps, row.Epochs = uint64(trainer.at.Step), trainer.at.Epoch

@@ -33,7 +33,7 @@ type session struct {
 	settings []model.Setting // of the model's plan
 }
 
-// start starts the plugins of an experiment, whose words go to the log where there is
+// start starts the plugins of an experiment. What they print goes to the log, if there is
 // one. They are given work by plan and build.
 func start(ctx context.Context, catalogue *host.Catalogue, deadline time.Duration, log *pluginLog, spec *Spec, t task.Task) (_ *session, err error) {
 	s := &session{spec: spec, task: t}
@@ -73,7 +73,7 @@ func together(first, second func() error) error {
 }
 
 func (p Plugin) settings(a *arena.Arena, deadline time.Duration, log *pluginLog) host.Settings {
-	return host.Settings{Arena: a, Deadline: deadline, Stderr: log.of(p.String()), SHA256: p.SHA256, Environment: p.Environment, Limits: p.Limits}
+	return host.Settings{Arena: a, Deadline: deadline, Output: log.of(p), SHA256: p.SHA256, Environment: p.Environment, Limits: p.Limits}
 }
 
 // build lays out the tensors in the arena and opens both plugins on them: the

@@ -37,7 +37,7 @@ func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
 		symbols += shape.Sequences * steps
 	}
 	made := provenance.Experiment{
-		Corpus: data.Name, SHA256: data.SHA256, Synthetic: data.Synthetic, Note: data.Note,
+		Data: data.Name, SHA256: data.SHA256, Synthetic: data.Synthetic, Note: data.Note,
 		Model: spec.Model.String(), Quantizer: spec.Quantizer.String(),
 		StepsPerEpoch: perEpoch, PlannedSteps: spec.Task.Training.Planned(perEpoch), SymbolsPerStep: symbols,
 	}

@@ -5,6 +5,8 @@ package schedule
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"bittern/harness/experiment"
@@ -112,7 +114,7 @@ func (p *preparation) load(ctx context.Context, entry suite.Task) (task.Loaded, 
 	}
 	loaded, err := p.loader.Load(ctx, task.Request{Task: entry.Task, Data: entry.Data, Options: entry.Options})
 	if err != nil {
-		return task.Loaded{}, err
+		return task.Loaded{}, entry.Place.Problem(err)
 	}
 	p.tasks[key] = loaded
 	return loaded, nil
@@ -127,7 +129,7 @@ func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite
 		// their version, which changes when their numbers do.
 		var err error
 		if entry.SHA256, err = p.catalogue.Checksum(ctx, id); err != nil {
-			return experiment.Plugin{}, err
+			return experiment.Plugin{}, entry.Place.Problem(err)
 		}
 	}
 	key := described{
@@ -140,11 +142,11 @@ func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite
 		if description, err = p.catalogue.Describe(ctx, key.ID, host.Settings{
 			SHA256: key.sha256, Environment: entry.Environment, Limits: key.limits,
 		}); err != nil {
-			return experiment.Plugin{}, err
+			return experiment.Plugin{}, entry.Place.Problem(err)
 		}
 		p.descriptions[key] = description
 	}
-	options, err := plugins.Resolve(key.ID.String(), description.Options, entry.Options)
+	options, err := resolve(key.ID, description.Options, entry)
 	if err != nil {
 		return experiment.Plugin{}, err
 	}
@@ -152,4 +154,15 @@ func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite
 		Label: entry.Label, Name: entry.Plugin, SHA256: entry.SHA256, Environment: entry.Environment, Limits: key.limits,
 		Options: options, Description: description,
 	}, nil
+}
+
+// resolve is [plugins.Resolve] of the options of an entry. A problem names the place of the
+// option.
+func resolve(id plugins.ID, options []plugins.Option, entry suite.Plugin) (plugins.Values, error) {
+	for _, name := range slices.Sorted(maps.Keys(entry.Options)) {
+		if _, err := plugins.Resolve(id.String(), options, plugins.Values{name: entry.Options[name]}); err != nil {
+			return nil, entry.Place.OptionProblem(name, err)
+		}
+	}
+	return plugins.Resolve(id.String(), options, entry.Options)
 }

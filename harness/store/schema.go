@@ -16,7 +16,7 @@ import (
 const applicationID = 0x4274726e
 
 // version is of the layout below. A store of another version is refused.
-const version = 4
+const version = 5
 
 // schema makes the tables of an empty database. The statements stand in the database
 // as they stand here, by which damage to them is noticed.

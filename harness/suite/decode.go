@@ -145,6 +145,14 @@ func (d *decoder) decode(path string, f field, node *yaml.Node, into reflect.Val
 	return d.scalar(path, f, node, into)
 }
 
+// value is what a text is the value of, where its key was left out.
+func value(node *yaml.Node) string {
+	if node.Kind == yaml.ScalarNode && !empty(node) {
+		return shorten(node.Value)
+	}
+	return "…"
+}
+
 // empty says whether a key has nothing after it, as where all its entries are
 // commented out.
 func empty(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
@@ -159,7 +167,7 @@ func (d *decoder) mapping(path string, node *yaml.Node, into reflect.Value) erro
 				break
 			}
 		}
-		return faultAt(node, "%s must be keys with their values, such as {%s: …}", owner(path), example.name)
+		return faultAt(node, "%s must be keys with their values, such as {%s: %s}", owner(path), example.name, value(node))
 	}
 	given := make(map[string]*yaml.Node)
 	for i := 0; i < len(node.Content); i += 2 {
@@ -194,7 +202,7 @@ func (d *decoder) mapping(path string, node *yaml.Node, into reflect.Value) erro
 func (d *decoder) task(path string, node *yaml.Node, into *Task) error {
 	own := fieldsOf(reflect.TypeFor[Task]())
 	if node.Kind != yaml.MappingNode {
-		return faultAt(node, "%s must be keys with their values, such as {data: …}", path)
+		return faultAt(node, "%s must be keys with their values, such as {data: %s}", path, value(node))
 	}
 	rest := *node // without the options
 	rest.Content = nil
@@ -274,11 +282,14 @@ func (d *decoder) list(path string, f field, node *yaml.Node, into reflect.Value
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(entries), len(entries)))
 	for i, entry := range entries {
-		item := into.Index(i)
+		item, place := into.Index(i), fmt.Sprintf("%s[%d]", path, i)
+		if node.Kind != yaml.SequenceNode && item.Kind() != reflect.Struct {
+			place = path // it has no brackets
+		}
 		if entry, ok := item.Addr().Interface().(*Task); ok {
 			entry.Task, entry.Training = task.Default, d.suite.Training
 		}
-		if err := d.decode(fmt.Sprintf("%s[%d]", path, i), field{}, entry, item); err != nil {
+		if err := d.decode(place, field{}, entry, item); err != nil {
 			return err
 		}
 	}
@@ -287,14 +298,14 @@ func (d *decoder) list(path string, f field, node *yaml.Node, into reflect.Value
 
 func (d *decoder) scalar(path string, f field, node *yaml.Node, into reflect.Value) error {
 	if node.Kind != yaml.ScalarNode {
-		return faultAt(node, "%s must be a single value", path)
+		return faultAt(node, "%s must be a single value, not a %s", path, kindOf(node))
 	}
 	refuse := func(want string) error {
 		return faultAt(node, "%s must be %s%s, not %s", path, want, f.bounds(), shown(node))
 	}
 	// YAML allows 1_000 for 1000. Its other ways of writing numbers (0x10, 010)
 	// are refused rather than guessed at.
-	digits := strings.ReplaceAll(node.Value, "_", "")
+	digits := digits(node.Value)
 	switch into.Kind() {
 	case reflect.String:
 		text, err := textOf(path, node)
@@ -319,7 +330,11 @@ func (d *decoder) scalar(path string, f field, node *yaml.Node, into reflect.Val
 	case reflect.Uint64:
 		number, err := strconv.ParseUint(digits, 10, 64)
 		if err != nil || ambiguous(digits) {
-			return refuse("a whole number that is not negative")
+			want := "a whole number of at least 0"
+			if !strings.HasSuffix(path, "]") {
+				want += ", or a list of them such as [1, 2, 3]"
+			}
+			return refuse(want)
 		}
 		into.SetUint(number)
 	case reflect.Float64:
@@ -341,6 +356,14 @@ func ambiguous(digits string) bool {
 	return len(digits) > 1 && digits[0] == '0'
 }
 
+// kindOf names what is no scalar.
+func kindOf(node *yaml.Node) string {
+	if node.Kind == yaml.SequenceNode {
+		return "list"
+	}
+	return "mapping of keys"
+}
+
 // shown is a scalar as it stands in the file.
 func shown(node *yaml.Node) string {
 	switch {
@@ -356,7 +379,7 @@ func shown(node *yaml.Node) string {
 func textOf(path string, node *yaml.Node) (string, error) {
 	switch {
 	case node.Kind != yaml.ScalarNode:
-		return "", faultAt(node, "%s must be a single value", path)
+		return "", faultAt(node, "%s must be a single value, not a %s", path, kindOf(node))
 	case empty(node):
 		return "", faultAt(node, "%s has no value; give one or take the key out", path)
 	case strings.ContainsFunc(node.Value, unicode.IsControl):
@@ -368,11 +391,16 @@ func textOf(path string, node *yaml.Node) (string, error) {
 // options reads "units=64", the list ["units=64", …], the mapping {units: 64}
 // or a list of such mappings.
 func (d *decoder) options(path string, node *yaml.Node, into plugins.Values) error {
+	const accepted = "write options as [units=64] or {units: 64}"
 	set := func(at *yaml.Node, name, value string) error {
 		name = strings.TrimSpace(name)
+		if name == "" {
+			return faultAt(at, "%s has an option without a name; %s", path, accepted)
+		}
 		if _, twice := into[name]; twice {
 			return faultAt(at, "%s: option %s is given twice", path, quote(name))
 		}
+		d.lines[join(path, name)] = at.Line
 		into[name] = strings.TrimSpace(value)
 		return nil
 	}
@@ -382,7 +410,7 @@ func (d *decoder) options(path string, node *yaml.Node, into plugins.Values) err
 	case node.Kind == yaml.SequenceNode:
 		for _, item := range node.Content {
 			if item.Kind == yaml.SequenceNode || empty(item) {
-				return faultAt(item, "%s must be a list such as [units=64] or a mapping such as {units: 64}", path)
+				return faultAt(item, "%s has an entry that is no option; %s", path, accepted)
 			}
 			if err := d.options(path, item, into); err != nil {
 				return err
@@ -391,12 +419,15 @@ func (d *decoder) options(path string, node *yaml.Node, into plugins.Values) err
 		return nil
 	case node.Kind == yaml.MappingNode:
 		for i := 0; i < len(node.Content); i += 2 {
-			name := node.Content[i].Value
-			value, err := textOf(path+"."+shorten(name), node.Content[i+1])
+			name, value := node.Content[i], node.Content[i+1]
+			text, err := textOf(join(path, shorten(name.Value)), value)
 			if err != nil {
 				return err
 			}
-			if err := set(node.Content[i], name, value); err != nil {
+			if value.Tag == "!!int" || value.Tag == "!!float" {
+				text = digits(text)
+			}
+			if err := set(name, name.Value, text); err != nil {
 				return err
 			}
 		}
@@ -408,7 +439,10 @@ func (d *decoder) options(path string, node *yaml.Node, into plugins.Values) err
 	}
 	name, value, found := strings.Cut(text, "=")
 	if !found {
-		return faultAt(node, "%s: option %s must be written name=value", path, quote(text))
+		return faultAt(node, "%s: %s is no option; %s, and quote a value that has a comma, as in [\"parts=a,b\"] or {parts: \"a,b\"}", path, quote(text), accepted)
 	}
 	return set(node, name, value)
 }
+
+// digits takes out of a number the _ that YAML allows between its digits.
+func digits(number string) string { return strings.ReplaceAll(number, "_", "") }

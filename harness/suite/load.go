@@ -44,12 +44,12 @@ func load(nameOrPath string, part bool) (*Suite, error) {
 		if err != nil {
 			return nil, err
 		}
-		return parseAs("suite "+nameOrPath, content, part)
+		return parseAs("suite "+nameOrPath, content, part, false)
 	}
 	content, err := read(nameOrPath)
 	switch {
 	case err == nil:
-		return parseAs("suite file "+nameOrPath, content, part)
+		return parseAs("suite file "+nameOrPath, content, part, true)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, plugins.Problemf("suite file %s cannot be read (%v); give a readable YAML file or one of %s",
 			nameOrPath, reason(err), strings.Join(Names(), ", "))
@@ -97,14 +97,21 @@ func reason(err error) error {
 
 // Parse reads a suite from YAML; origin names it in the sentence of a Problem,
 // which also names the line.
-func Parse(origin string, content []byte) (*Suite, error) { return parseAs(origin, content, false) }
+func Parse(origin string, content []byte) (*Suite, error) {
+	return parseAs(origin, content, false, true)
+}
 
-func parseAs(origin string, content []byte, part bool) (*Suite, error) {
+// parseAs reads a suite that may be the part of another. Its entries know their places
+// if the user can mend it.
+func parseAs(origin string, content []byte, part, mendable bool) (*Suite, error) {
 	if len(content) > maxSize {
 		return nil, plugins.Problemf("%s is longer than %d bytes, which no suite is", origin, maxSize)
 	}
-	s, err := fromYAML(content, part)
+	s, line, err := fromYAML(content, part)
 	if err == nil {
+		if mendable {
+			s.place(origin, line)
+		}
 		return s, nil
 	}
 	f, ok := errors.AsType[*fault](err)
@@ -117,34 +124,35 @@ func parseAs(origin string, content []byte, part bool) (*Suite, error) {
 	return nil, plugins.Problemf("%s: %s", origin, f.text)
 }
 
-// fromYAML answers a *fault, or an error of the YAML reader.
-func fromYAML(content []byte, part bool) (*Suite, error) {
+// fromYAML returns the suite and a function that finds the line of a path. What is wrong
+// is a *fault or an error of the YAML reader.
+func fromYAML(content []byte, part bool) (_ *Suite, line func(path string) int, _ error) {
 	root, err := document(content)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s := defaultSuite()
 	d := decoder{suite: s, lines: make(map[string]int)}
 	if err := d.decode("", field{}, root, reflect.ValueOf(s).Elem()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if part && len(s.Parts) > 0 {
-		return nil, &fault{line: d.line("parts"), text: "it is made of parts itself; list its parts in its place"}
+		return nil, nil, &fault{line: d.line("parts"), text: "it is made of parts itself; list its parts in its place"}
 	}
 	if len(s.Parts) > 0 {
 		if f := s.join(); f != nil {
 			f.line = d.line(f.path)
-			return nil, f
+			return nil, nil, f
 		}
 	}
 	s.label()
 	for _, find := range []func() *fault{s.complete, s.check} {
 		if f := find(); f != nil {
 			f.line = d.line(f.path)
-			return nil, f
+			return nil, nil, f
 		}
 	}
-	return s, nil
+	return s, d.line, nil
 }
 
 func oneLine(err error) string {

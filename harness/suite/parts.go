@@ -36,9 +36,9 @@ func (s *Suite) agree() *fault {
 		for _, common := range []struct {
 			key      string
 			one, two any
-		}{{"threads", first.Threads, part.Threads}, {"freeze", first.Freeze, part.Freeze}, {"backends", first.Backends, part.Backends}} {
+		}{{"threads", first.Threads, part.Threads}, {"freeze", first.Freeze, part.Freeze}, {"backends", unplaced(first.Backends), unplaced(part.Backends)}} {
 			if !reflect.DeepEqual(common.one, common.two) {
-				return faultOf(fmt.Sprintf("parts[%d]", i), "the suites %s and %s have other %s, which the parts of a suite must share; make them the same",
+				return faultOf(fmt.Sprintf("parts[%d]", i), "the suites %s and %s have different %s, which the parts of a suite must share; make them the same",
 					quote(first.Name), quote(part.Name), common.key)
 			}
 		}

@@ -96,9 +96,9 @@ func TestPartsRefuse(t *testing.T) {
 		"name: x\nparts: [demo]\ntraining: {epochs: 1}":   `test, line 3: the key "training" stands beside parts`,
 		"parts: [demo]":                                   `a suite lacks the key "name"`,
 		"name: two words\nparts: [demo]":                  "test, line 1: name must be one word",
-		"name: x\nparts: [" + own + ", " + other + "]":    `the suites "own" and "other" have other threads, which the parts of a suite must share`,
-		"name: x\nparts: [" + own + ", " + frozen + "]":   `the suites "own" and "frozen" have other freeze`,
-		"name: x\nparts: [paper-gru, char-small]":         `the suites "paper-gru" and "char-small" have other backends`,
+		"name: x\nparts: [" + own + ", " + other + "]":    `the suites "own" and "other" have different threads, which the parts of a suite must share`,
+		"name: x\nparts: [" + own + ", " + frozen + "]":   `the suites "own" and "frozen" have different freeze`,
+		"name: x\nparts: [paper-gru, char-small]":         `the suites "paper-gru" and "char-small" have different backends`,
 		"name: x\nparts: [" + bad + "]":                   "bad.yaml, line 7: training.epochs must be a whole number",
 	} {
 		_, err := Parse("test", []byte(content))
@@ -128,12 +128,12 @@ func TestPaper(t *testing.T) {
 		labels[label] = c.Suite
 	}
 	want := map[string]int{
-		"paper-characters": 4 * 5,         // four corpora
+		"paper-characters": 4 * 5,         // four data sets
 		"paper-words":      4*3 + 7*2,     // three sizes; Hou et al.'s rows of two
 		"paper-mnist":      5,             //
 		"paper-qa":         2 * 5,         // two data sets
 		"paper-gru":        4,             //
-		"normalized":       3 * (5*3 + 2), // three corpora: five normalizations of three quantizers, and the paper's method
+		"normalized":       3 * (5*3 + 2), // three data sets: five normalizations of three quantizers, and the paper's method
 	}
 	if diff := cmp.Diff(want, count); diff != "" {
 		t.Errorf("experiments of each part (-want +got):\n%s", diff)

@@ -32,6 +32,7 @@
 package suite
 
 import (
+	"maps"
 	"slices"
 
 	"bittern/plugins"
@@ -69,6 +70,8 @@ type Task struct {
 	// Options are the task's, defaults filled in.
 	Options plugins.Values
 
+	Place Place
+
 	// Training is the suite's recipe with the task's own keys applied.
 	Training Training `key:"training" doc:"keys that replace those of the suite's training for this task"`
 }
@@ -84,6 +87,8 @@ type Plugin struct {
 	Environment []string `key:"environment" max:"256" doc:"variables that an external plugin is given beside the few that every one has"`
 	MemoryMiB   int      `key:"memory_mib" min:"0" max:"16777216" doc:"most memory that its process may use, in MiB; 0 is no limit"`
 	Processors  int      `key:"processors" min:"0" max:"1024" doc:"how many processors it runs on; 0 is all"`
+
+	Place Place
 }
 
 // Model is a model plugin.
@@ -97,6 +102,8 @@ type Quantizer struct {
 	Plugin
 	Models       []string       `key:"models" max:"256" doc:"labels of the only models it is meant for; all where the list is empty"`
 	ModelOptions plugins.Values `key:"model_options" doc:"options that replace the model's own in this quantizer's experiments"`
+
+	modelOptions Place // where those stand
 }
 
 // Combination is one experiment of a suite: a task, a model, a quantizer and a seed.
@@ -121,7 +128,7 @@ func (s *Suite) Combinations() []Combination {
 			all = append(all, Combination{
 				Suite:     s.Name,
 				Task:      task,
-				Model:     model.with(quantizer.ModelOptions),
+				Model:     model.with(quantizer),
 				Quantizer: quantizer.Plugin,
 				Seed:      seed,
 			})
@@ -161,14 +168,14 @@ func meant(labels []string, label string) bool {
 	return len(labels) == 0 || slices.Contains(labels, label)
 }
 
-func (m Model) with(replacements plugins.Values) Plugin {
+// with is the model with the options that a quantizer replaces.
+func (m Model) with(q Quantizer) Plugin {
 	plugin := m.Plugin
-	plugin.Options = make(plugins.Values, len(m.Options)+len(replacements))
-	for name, value := range m.Options {
-		plugin.Options[name] = value
-	}
-	for name, value := range replacements {
-		plugin.Options[name] = value
-	}
+	plugin.Options = make(plugins.Values, len(m.Options)+len(q.ModelOptions))
+	maps.Copy(plugin.Options, m.Options)
+	maps.Copy(plugin.Options, q.ModelOptions)
+	plugin.Place.options = make(map[string]string, len(plugin.Options))
+	maps.Copy(plugin.Place.options, m.Place.options)
+	maps.Copy(plugin.Place.options, q.modelOptions.options)
 	return plugin
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -288,6 +289,31 @@ func (d Definition) Resolve(data string, given plugins.Values) (string, plugins.
 	return data, options, d.Check(data, options)
 }
 
+// checkNoFile refuses a file that is given as a data set.
+func (d Definition) checkNoFile(data string) error {
+	if d.Shape == "" || data == d.Data {
+		return nil
+	}
+	if _, err := dataset.Find(data); err == nil {
+		return nil
+	}
+	info, err := os.Stat(data)
+	if err != nil {
+		return nil // it is no file either
+	}
+	what := "file"
+	if info.IsDir() {
+		what = "folder"
+	}
+	switch len(d.Files) {
+	case 0:
+		return plugins.Problemf("%q is a %s and no data set, and the task %s reads data sets alone; `bittern data list` shows them all", data, what, d.Name)
+	case 1:
+		return plugins.Problemf("%q is a %s and no data set; write %s: %s in place of data", data, what, d.Files[0], data)
+	}
+	return plugins.Problemf("%q is a %s and no data set; data of your own are given by %s in place of data", data, what, strings.Join(d.Files, ", "))
+}
+
 // Data says what a task was made of.
 type Data struct {
 	Name      string // of the data set, or of the user's file
@@ -321,10 +347,10 @@ type Request struct {
 type Loader struct {
 	DataDir string // where data sets that are files lie; empty when the user named none
 
-	texts    map[string]*dataset.Text
-	corpora  map[string]*dataset.Words
-	readings map[string]*dataset.Reading
-	pictures map[string]*dataset.Images
+	texts     map[string]*dataset.Text
+	wordTexts map[string]*dataset.Words
+	readings  map[string]*dataset.Reading
+	pictures  map[string]*dataset.Images
 }
 
 // Load makes a task. What the user has to mend is a *plugins.Problem.
@@ -334,6 +360,9 @@ func (l *Loader) Load(ctx context.Context, request Request) (Loaded, error) {
 		return Loaded{}, err
 	}
 	data, options, err := d.Resolve(request.Data, request.Options)
+	if err == nil {
+		err = d.checkNoFile(data)
+	}
 	if err != nil {
 		return Loaded{}, err
 	}

@@ -185,7 +185,7 @@ func words() Definition {
 }
 
 func (l *Loader) words(ctx context.Context, data string, o plugins.Values) (*dataset.Words, error) {
-	return remember(&l.corpora, []string{data, o.Text("text"), o.Text("split"), o.Text("vocabulary")}, func() (*dataset.Words, error) {
+	return remember(&l.wordTexts, []string{data, o.Text("text"), o.Text("split"), o.Text("vocabulary")}, func() (*dataset.Words, error) {
 		if data != "" {
 			return dataset.LoadWords(ctx, data, l.DataDir)
 		}

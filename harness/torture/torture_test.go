@@ -31,7 +31,7 @@ func ranSuite(t *testing.T, seconds float64, metric float64) string {
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	ended := noon.Add(time.Duration(seconds) * time.Second)
 	machine := provenance.Machine{Commit: "c", Overhead: &provenance.Overhead{Seconds: seconds, N: 3}}
-	sittings := provenance.Experiment{Corpus: "c", Sittings: make([]provenance.Sitting, int(seconds))}
+	sittings := provenance.Experiment{Data: "c", Sittings: make([]provenance.Sitting, int(seconds))}
 	if err := s.PutExperiment(t.Context(), store.Experiment{
 		ID: "e", Config: []byte(`{"seed":1}`), Status: store.Done, PaperStyle: &metric, TrainSeconds: seconds,
 		StartedAt: noon, FinishedAt: ended, Provenance: text(t, sittings),

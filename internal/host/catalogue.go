@@ -9,9 +9,11 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,7 +42,8 @@ type Catalogue struct {
 	folder   string   // may be empty
 	path     []string // the folders of PATH, where they are searched
 	self     string
-	describe DescribeBuiltin // may be nil
+	describe DescribeBuiltin            // may be nil
+	output   func(plugins.ID) io.Writer // may be nil
 }
 
 // DescribeBuiltin returns what a built-in plugin says of itself.
@@ -49,6 +52,10 @@ type DescribeBuiltin func(context.Context, plugins.ID) (plugins.Description, err
 // DescribeInProcess lets Describe ask built-ins in this process, by a function that
 // knows all of them, in place of starting each.
 func (c *Catalogue) DescribeInProcess(describe DescribeBuiltin) { c.describe = describe }
+
+// LogOutput has what a plugin prints written to what the function returns for it, where
+// [Settings.Output] says nothing else.
+func (c *Catalogue) LogOutput(output func(plugins.ID) io.Writer) { c.output = output }
 
 // NewCatalogue makes a catalogue of the given built-ins, which this executable
 // serves when it is run with the arguments "plugin <kind>/<name>", and of the
@@ -86,8 +93,10 @@ type Entry struct {
 	// taken in place of this one: built-ins come first, then the plugin
 	// folder, then PATH in its order.
 	HiddenBy string `json:"hidden_by,omitempty"`
-	// Problem says why the plugin could not be started all the same.
+	// Problem says why the plugin cannot be started.
 	Problem string `json:"problem,omitempty"`
+
+	powerless bool // it is found on PATH and cannot be executed
 }
 
 func (e Entry) args() []string {
@@ -116,14 +125,14 @@ func (c *Catalogue) List() ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		// As in a shell, what is no executable does not count on PATH.
-		entries = append(entries, slices.DeleteFunc(external, func(e Entry) bool { return e.Problem != "" })...)
+		for _, e := range external {
+			// As in a shell, what cannot be executed hides nothing on PATH.
+			e.powerless = e.Problem != ""
+			entries = append(entries, e)
+		}
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int {
-		if order := slices.Index(plugins.Kinds, a.Kind) - slices.Index(plugins.Kinds, b.Kind); order != 0 {
-			return order
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(slices.Index(plugins.Kinds, a.Kind)-slices.Index(plugins.Kinds, b.Kind), strings.Compare(a.Name, b.Name), last(a.powerless, b.powerless))
 	})
 	for i := 1; i < len(entries); i++ {
 		if first := entries[i-1]; first.ID == entries[i].ID {
@@ -134,8 +143,19 @@ func (c *Catalogue) List() ([]Entry, error) {
 		}
 	}
 	// A folder may stand on PATH twice, or be the plugin folder too.
-	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.HiddenBy != "" && !e.Builtin && e.HiddenBy == e.Path })
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.HiddenBy != "" && !e.Builtin && (e.powerless || e.HiddenBy == e.Path) })
 	return entries, nil
+}
+
+// last orders what is true after what is false.
+func last(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 // scan finds the plugins in a folder. A folder that is missing or closed to the
@@ -223,7 +243,24 @@ func (c *Catalogue) Find(id plugins.ID) (Entry, error) {
 	if len(names) == 0 {
 		return Entry{}, plugins.Problemf("there is no %s at all; put an executable named %s%s-%s into a folder and name that with --plugins", id.Kind, prefix, id.Kind, id.Name)
 	}
-	return Entry{}, plugins.Problemf("there is no %s named %q%s; there are %s", id.Kind, id.Name, plugins.DidYouMean(id.Name, names), strings.Join(names, ", "))
+	return Entry{}, plugins.Problemf("there is no %s named %q%s; there are %s%s", id.Kind, id.Name, plugins.DidYouMean(id.Name, names), strings.Join(names, ", "), c.Hint(string(id.Kind), id.Name))
+}
+
+// Hint is the end of a sentence that a plugin is not known, and says what an external one
+// may lack: its name, or the folder it is in. kind may be empty.
+func (c *Catalogue) Hint(kind, name string) string {
+	if c.folder == "" {
+		return "; an external plugin is looked for in the folder of --plugins"
+	}
+	if name != filepath.Base(name) {
+		return ""
+	}
+	for _, file := range []string{name, name + ".py", name + ".exe"} {
+		if info, err := os.Stat(filepath.Join(c.folder, file)); err == nil && info.Mode().IsRegular() {
+			return fmt.Sprintf("; %s is not named as a plugin is: rename it %s%s-%s", filepath.Join(c.folder, file), prefix, cmp.Or(kind, "KIND"), name)
+		}
+	}
+	return ""
 }
 
 // Checksum returns the SHA-256 of the executable of an external plugin, in

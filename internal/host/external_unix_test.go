@@ -3,11 +3,14 @@
 package host_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"bittern/internal/host"
 	"bittern/plugins"
@@ -61,4 +64,82 @@ func TestLastWordsOfAStart(t *testing.T) {
 	if strings.Count(problem.Sentence, "ModuleNotFoundError") != 1 {
 		t.Errorf("the problem says it more than once: %s", problem.Sentence)
 	}
+}
+
+// What a plugin prints that never comes up is in the message, and all of it in the output.
+func TestOutputOfAStart(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		commands string
+		call     host.Reason // empty for a problem
+		message  []string
+		output   []string
+	}{
+		"exits": {
+			"echo loading the weights >&2\necho 'no licence \033[31mfound' >&2\nexit 3", host.Crashed,
+			[]string{"quantizer/talks crashed during start: exit status 3;", "loading the weights / no licence", "found"},
+			[]string{"loading the weights\n", "no licence \033[31mfound\n"},
+		},
+		"prints-first": {
+			"echo a warning >&2\necho welcome\necho to the plugin\nsleep 60", "",
+			[]string{`is no bittern plugin: it printed "welcome" in place of the handshake`},
+			[]string{"a warning\n", "welcome\n"},
+		},
+		"prints-and-exits": {
+			"echo welcome\nexit 3", "",
+			[]string{`it printed "welcome" in place of the handshake`},
+			[]string{"welcome\n"},
+		},
+		"hangs": {
+			"echo waiting for a licence >&2\nexec sleep 60", host.Deadline,
+			[]string{"quantizer/talks was killed during start: no handshake within 1s", `its last words: "waiting for a licence"`},
+			[]string{"waiting for a licence\n"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var output lockedBuffer
+			settings := host.Settings{Output: &output}
+			if test.call == host.Deadline {
+				settings.Start = time.Second
+			}
+			_, err := script(t, "talks", test.commands).Quantizer(t.Context(), "talks", settings)
+			failure, _ := errors.AsType[*host.Failure](err)
+			_, mend := errors.AsType[*plugins.Problem](err)
+			if test.call == "" && !mend || test.call != "" && (failure == nil || failure.Reason != test.call) {
+				t.Fatalf("error %#v, want a problem or, if one is named, the failure %q", err, test.call)
+			}
+			for _, want := range test.message {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the message %q lacks %q", err, want)
+				}
+			}
+			if strings.ContainsAny(err.Error(), "\n\033") {
+				t.Errorf("the message %q is no plain line", err)
+			}
+			for _, want := range test.output {
+				if !strings.Contains(output.String(), want) {
+					t.Errorf("the output %q lacks %q", output.String(), want)
+				}
+			}
+		})
+	}
+}
+
+// lockedBuffer is written to by the goroutines of both outputs.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

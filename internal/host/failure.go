@@ -25,15 +25,15 @@ type Failure struct {
 	Call   string // the method, such as "Step"; "start" before the first
 	Reason Reason
 	Detail string // one line, see [plugins.Line]
-	Stderr string // the last lines of what the plugin wrote to stderr, each so
+	Stderr string // the last lines that the plugin wrote to stderr or stdout, each so
 
 	unimplemented bool // the plugin does not know the method
 }
 
-// LastWords quotes the last lines that a plugin which crashed wrote to stderr. It is empty
-// where the plugin wrote none, or still runs.
+// LastWords quotes the last lines that a plugin which crashed or hung printed. It is empty
+// where the plugin printed none, or still runs.
 func (f *Failure) LastWords() string {
-	if f.Reason != Crashed {
+	if f.Reason != Crashed && f.Reason != Deadline {
 		return ""
 	}
 	return lastWords(f.Stderr)

@@ -35,11 +35,12 @@ var served = map[string]func(){
 	"quantizer/refuses": func() {
 		serveQuantizer("refuses", func(*faulty) error { return plugins.Problemf("give it fewer weights") })
 	},
-	"quantizer/nan":       func() { serveQuantizer("nan", writeNaN) },
-	"quantizer/short":     func() { serveQuantizer("short", func(*faulty) error { return nil }) },
-	"quantizer/prints":    func() { serveQuantizer("prints", printALot) },
-	"quantizer/truncates": func() { serveQuantizer("truncates", truncateArena) },
-	"quantizer/noisy":     func() { serveQuantizer("noisy", func(*faulty) error { return errors.New(noise) }) },
+	"quantizer/nan":         func() { serveQuantizer("nan", writeNaN) },
+	"quantizer/short":       func() { serveQuantizer("short", func(*faulty) error { return nil }) },
+	"quantizer/prints":      func() { serveQuantizer("prints", printALot) },
+	"quantizer/prints-past": func() { serveQuantizer("prints-past", printPast) },
+	"quantizer/truncates":   func() { serveQuantizer("truncates", truncateArena) },
+	"quantizer/noisy":       func() { serveQuantizer("noisy", func(*faulty) error { return errors.New(noise) }) },
 	"quantizer/noisy-problem": func() {
 		serveQuantizer("noisy-problem", func(*faulty) error { return plugins.Problemf("%s", noise) })
 	},
@@ -165,6 +166,16 @@ func printALot(*faulty) error {
 		fmt.Println("line", i) // to stdout, which is the host's channel no more
 	}
 	return errors.New("enough said")
+}
+
+// stdout is the process's own; while a plugin is served, os.Stdout is another file.
+var stdout = os.Stdout
+
+// printPast prints to the file descriptor, past what the SDK makes of stdout, as a plugin
+// in C or Python does: a line longer than go-plugin would read, and another.
+func printPast(*faulty) error {
+	_, err := stdout.WriteString(strings.Repeat("x", 100_000) + "\nand the end\n")
+	return errors.Join(err, errors.New("enough said"))
 }
 
 // unsupporting is a backend that executes nothing.

@@ -133,6 +133,7 @@ func TestFailures(t *testing.T) {
 		{name: "hangs", reason: host.Deadline, detail: "no answer within 300ms", stderr: "on the way to hangs", settled: host.Settings{Deadline: 300 * time.Millisecond}},
 		{name: "fails", reason: host.Fault, detail: "the weights are upside down", stderr: "on the way to fails", goesOn: true},
 		{name: "nan", reason: host.Nonsense, detail: "w at row 0, column 4 is NaN, from the latent 4", goesOn: true},
+		{name: "prints-past", reason: host.Fault, detail: "enough said", stderr: "and the end", goesOn: true},
 		{name: "prints", reason: host.Fault, detail: "enough said", stderr: "line 99", goesOn: true},
 	}
 	for _, test := range tests {
@@ -236,7 +237,7 @@ func TestStart(t *testing.T) {
 		"misnamed":    "quantizer/misnamed (" + self + ") calls itself quantizer/somebody-else; rename the executable or mend its description",
 		"newer":       "quantizer/newer " + newer,
 		"wrong-kind":  "quantizer/wrong-kind (" + self + ") does not serve a quantizer; rename it bittern-<kind>-<name> after the kind it serves",
-		"garbage":     "quantizer/garbage (" + self + `) is no bittern plugin: it printed "hello, world" in place of the handshake; serve it with bittern/plugins/sdk, and print nothing before that`,
+		"garbage":     "quantizer/garbage (" + self + `) is no bittern plugin: it printed "hello, world" in place of the handshake; serve it with bittern/plugins/sdk, and print nothing to stdout before that`,
 		"newer-shake": "quantizer/newer-shake (" + self + ") " + newer,
 		"nul":         `there is no quantizer named "nul", did you mean "null"?; there are `,
 	} {
@@ -418,7 +419,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 func TestStderrIsPassedOnAsItComes(t *testing.T) {
 	t.Parallel()
 	var log safeBuilder
-	q, _ := open(t, "fails", host.Settings{Stderr: &log})
+	q, _ := open(t, "fails", host.Settings{Output: &log})
 	if err := q.Quantize(t.Context(), quantizer.Draw{}); err == nil {
 		t.Fatal("Quantize of the plugin that fails = nil, want its error")
 	}

@@ -45,7 +45,7 @@ func TestMessagesAreBoundedLines(t *testing.T) {
 		}
 	}
 	var log safeBuilder
-	q, _ := open(t, "noisy", host.Settings{Stderr: &log})
+	q, _ := open(t, "noisy", host.Settings{Output: &log})
 	if got := q.Description().Version; got != `1\n2` {
 		t.Errorf("Version = %q, want it escaped", got)
 	}

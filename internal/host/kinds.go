@@ -78,6 +78,9 @@ func (c *Catalogue) start(ctx context.Context, id plugins.ID, settings Settings)
 	if err != nil {
 		return nil, err
 	}
+	if settings.Output == nil && c.output != nil {
+		settings.Output = c.output(id)
+	}
 	return start(ctx, entry, settings)
 }
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Settings struct {
 	// Deadline is how long one call may take; 0 means DefaultDeadline. A
 	// plugin that is silent for longer is killed.
 	Deadline time.Duration
+	// Start is how long the plugin may take to start; 0 means a minute.
+	Start time.Duration
 	// SHA256 is what the executable's checksum must be, in hexadecimal; empty
 	// means that any will do. With what Catalogue.Checksum says it keeps a
 	// plugin the same for as long as its results count.
@@ -33,10 +36,13 @@ type Settings struct {
 	Environment []string
 	// Limits are what the plugin may use of the machine.
 	Limits Limits
-	// Stderr receives what the plugin writes to stderr, as it comes; nil
-	// discards it. The last lines are kept for Failures in any case.
-	Stderr io.Writer
+	// Output receives what the plugin writes to stdout and stderr, as it comes; nil
+	// means where [Catalogue.LogOutput] says, or nowhere. The last lines are kept for
+	// Failures in any case.
+	Output io.Writer
 }
+
+func (s Settings) startDeadline() time.Duration { return cmp.Or(s.Start, defaultStartDeadline) }
 
 // DefaultDeadline is how long one call may take where Settings do not say:
 // several times the longest training step or validation batch of the paper's
@@ -76,7 +82,7 @@ func (p *Process) Description() plugins.Description { return p.description }
 // Pid returns the number of the plugin's process.
 func (p *Process) Pid() int { return p.runner.cmd.Process.Pid }
 
-// Stderr returns the last lines that the plugin wrote to stderr.
+// Stderr returns the last lines that the plugin wrote to stderr or stdout.
 func (p *Process) Stderr() string { return p.tail.String() }
 
 // Close ends the plugin and what it has started: politely at first, by force

@@ -1,13 +1,13 @@
 package host
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +29,7 @@ type processRunner struct {
 	stdout, stderr *os.File   // the reading ends
 	theirs         []*os.File // the plugin's ends, closed here once it has them
 
-	printed beginning
+	printed printed       // to stdout
 	read    chan struct{} // closed once all output has been read
 	ended   chan struct{} // closed once the process has been reaped
 	exited  chan struct{} // closed once the process and its output have ended
@@ -39,8 +39,9 @@ type processRunner struct {
 
 var _ runner.Runner = (*processRunner)(nil)
 
-// newProcessRunner prepares a process that ends with ctx until keep is called.
-func newProcessRunner(ctx context.Context, cmd *exec.Cmd, limits Limits, sockets *socketFolder) (*processRunner, error) {
+// newProcessRunner prepares a process that ends with ctx until keep is called. What it
+// prints to stdout that is no handshake goes to log.
+func newProcessRunner(ctx context.Context, cmd *exec.Cmd, limits Limits, sockets *socketFolder, log io.Writer) (*processRunner, error) {
 	r := &processRunner{
 		ctx: ctx, cmd: cmd, limits: limits, sockets: sockets,
 		read: make(chan struct{}), ended: make(chan struct{}), exited: make(chan struct{}),
@@ -65,6 +66,7 @@ func newProcessRunner(ctx context.Context, cmd *exec.Cmd, limits Limits, sockets
 		*stream.ours, *stream.its = reading, writing
 		r.theirs = append(r.theirs, writing)
 	}
+	r.printed.stdout, r.printed.log = bufio.NewReader(r.stdout), log
 	return r, nil
 }
 
@@ -145,7 +147,7 @@ func (r *processRunner) Stdout() io.ReadCloser {
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.TeeReader(r.stdout, &r.printed), r.stdout}
+	}{&r.printed, r.stdout}
 }
 
 func (r *processRunner) Stderr() io.ReadCloser { return r.stderr }
@@ -166,36 +168,4 @@ func (r *processRunner) PluginToHost(network, address string) (string, string, e
 
 func (r *processRunner) HostToPlugin(network, address string) (string, string, error) {
 	return network, address, nil
-}
-
-// beginning keeps the first bytes that a plugin prints: its handshake begins
-// with "core protocol|contract version|network|address|".
-type beginning struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (b *beginning) Write(p []byte) (int, error) {
-	const enough = 80
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.text = append(b.text, p[:min(len(p), enough-len(b.text))]...)
-	return len(p), nil
-}
-
-// version returns the contract version of the handshake, and whether there was one.
-func (b *beginning) version() (version string, ok bool) {
-	parts := strings.SplitN(b.String(), "|", 4)
-	if len(parts) < 4 {
-		return "", false
-	}
-	return parts[1], true
-}
-
-// String returns the first line, as far as it was kept.
-func (b *beginning) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	line, _, _ := strings.Cut(string(b.text), "\n")
-	return strings.TrimSpace(line)
 }

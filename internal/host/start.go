@@ -23,9 +23,9 @@ import (
 )
 
 const (
-	// startDeadline is for loading the executable and making two
+	// defaultStartDeadline is for loading the executable and making two
 	// certificates, on a machine that is busy with something else.
-	startDeadline = time.Minute
+	defaultStartDeadline = time.Minute
 	// describeDeadline is for a call that does no work.
 	describeDeadline = 20 * time.Second
 	// startCall stands for a call in Failures from before the first.
@@ -46,26 +46,26 @@ func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{id: entry.ID, path: entry.Path, deadline: settings.Deadline, arena: settings.Arena, log: io.Discard, tail: &tail{}}
+	p := &Process{id: entry.ID, path: entry.Path, deadline: settings.Deadline, arena: settings.Arena, log: io.Discard, tail: newTail()}
 	if p.deadline == 0 {
 		p.deadline = DefaultDeadline
 	}
 	if p.sockets, err = newSocketFolder(); err != nil {
 		return nil, err
 	}
-	stderr := io.Writer(p.tail)
-	if settings.Stderr != nil {
-		stderr, p.log = io.MultiWriter(p.tail, settings.Stderr), settings.Stderr
+	output := io.Writer(p.tail)
+	if settings.Output != nil {
+		output, p.log = io.MultiWriter(p.tail, settings.Output), settings.Output
 	}
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake,
 		Plugins:          plugin.PluginSet{wire.Service: &wire.Plugin{}},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		AutoMTLS:         true,
-		StartTimeout:     startDeadline,
-		Stderr:           stderr,
-		SyncStdout:       stderr,
-		SyncStderr:       stderr,
+		StartTimeout:     settings.startDeadline(),
+		Stderr:           output,
+		SyncStdout:       output,
+		SyncStderr:       output,
 		Logger:           hclog.NewNullLogger(),
 		SkipHostEnv:      true, // Entry.environment chooses
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.sockets.path},
@@ -77,7 +77,7 @@ func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err
 				plugin.EnvUnixSocketDir + "=" + p.sockets.path,
 			})
 			var err error
-			p.runner, err = newProcessRunner(ctx, cmd, settings.Limits, p.sockets)
+			p.runner, err = newProcessRunner(ctx, cmd, settings.Limits, p.sockets, output)
 			return p.runner, err
 		},
 		GRPCDialOptions: []grpc.DialOption{
@@ -88,7 +88,7 @@ func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err
 			grpc.WithIdleTimeout(0),
 		},
 	})
-	err = p.connect(ctx, entry)
+	err = p.connect(ctx, entry, settings.startDeadline())
 	if changed := file.check(); changed != nil {
 		err = changed // and no wonder if half a file could not be started
 	}
@@ -107,11 +107,11 @@ func arenaFolder(a *arena.Arena) (string, error) {
 	return arena.Folder()
 }
 
-func (p *Process) connect(ctx context.Context, entry Entry) error {
+func (p *Process) connect(ctx context.Context, entry Entry, deadline time.Duration) error {
 	began := time.Now()
 	protocol, err := p.client.Client()
 	if err != nil {
-		return p.startFailure(ctx, entry, time.Since(began), err)
+		return p.startFailure(ctx, entry, deadline, time.Since(began), err)
 	}
 	raw, err := protocol.Dispense(wire.Service)
 	if err != nil {
@@ -121,8 +121,8 @@ func (p *Process) connect(ctx context.Context, entry Entry) error {
 	return nil
 }
 
-// startFailure says what to do about a plugin that did not come up.
-func (p *Process) startFailure(ctx context.Context, entry Entry, took time.Duration, err error) error {
+// startFailure says what to do about a plugin that did not come up, in time or at all.
+func (p *Process) startFailure(ctx context.Context, entry Entry, deadline, took time.Duration, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("start %s: %w", p.id, context.Cause(ctx))
 	}
@@ -132,10 +132,6 @@ func (p *Process) startFailure(ctx context.Context, entry Entry, took time.Durat
 	if p.runner.cmd.Process == nil {
 		return plugins.Problemf("cannot start %s (%v); check that %s is an executable for this machine", p.id, reason(err), entry.Path)
 	}
-	if took >= startDeadline {
-		p.kill()
-		return p.failure(startCall, Deadline, fmt.Sprintf("no handshake within %s", startDeadline))
-	}
 	version, shookHands := p.runner.printed.version()
 	switch {
 	case shookHands && version != strconv.Itoa(plugins.APIVersion):
@@ -143,18 +139,21 @@ func (p *Process) startFailure(ctx context.Context, entry Entry, took time.Durat
 			p.id, entry.Path, version, plugins.APIVersion)
 	case shookHands:
 		return p.failure(startCall, Fault, err.Error())
-	case p.runner.printed.String() != "":
-		return plugins.Problemf("%s (%s) is no bittern plugin: it printed %q in place of the handshake; serve it with bittern/plugins/sdk, and print nothing before that",
-			p.id, entry.Path, p.runner.printed.String())
+	case p.runner.printed.line() != "":
+		return plugins.Problemf("%s (%s) is no bittern plugin: it printed %q in place of the handshake; serve it with bittern/plugins/sdk, and print nothing to stdout before that",
+			p.id, entry.Path, plugins.Line(p.runner.printed.line()))
 	}
 	if !p.awaitExit() {
 		return p.failure(startCall, Fault, p.withLastWords(err.Error()))
 	}
+	if took >= deadline && !p.runner.cmd.ProcessState.Exited() { // go-plugin has killed it
+		return p.failure(startCall, Deadline, p.withLastWords(fmt.Sprintf("no handshake within %s", deadline)))
+	}
 	return p.failure(startCall, Crashed, p.withLastWords(p.runner.state()))
 }
 
-// withLastWords adds what the plugin wrote to stderr last, which is all that is
-// known about a plugin that never came up.
+// withLastWords adds what the plugin printed last, which is all that is known about one
+// that never came up.
 func (p *Process) withLastWords(text string) string {
 	if words := lastWords(p.Stderr()); words != "" {
 		return text + "; its last words: " + words

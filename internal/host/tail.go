@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -9,7 +10,7 @@ import (
 	"bittern/plugins"
 )
 
-// How much of a plugin's stderr is kept: a Go panic with the innermost calls of
+// How much of what a plugin prints is kept: a Go panic with the innermost calls of
 // one goroutine, and of a line that is longer than any of those, such as a
 // progress bar that never ends its own, the end.
 const (
@@ -17,58 +18,68 @@ const (
 	tailLine  = 1000 // bytes, which plugins.Line shows in full
 )
 
-// tail keeps the last lines of what is written to it. They are read as
-// [plugins.Line] shows them: none can write to the terminal what is no text.
-type tail struct {
-	mu    sync.Mutex
-	lines []string
-	line  []byte // the one that has not ended yet
+// Lines makes a writer that calls each with every line that ends, as [plugins.Line] shows
+// it: none can write to the terminal what is no text.
+func Lines(each func(line string)) io.Writer { return &lines{each: each} }
+
+type lines struct {
+	mu   sync.Mutex
+	each func(line string)
+	line []byte // the one that has not ended yet
 }
 
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	n := len(p)
 	for {
 		end := bytes.IndexByte(p, '\n')
 		if end < 0 {
-			t.extend(p)
+			l.extend(p)
 			return n, nil
 		}
-		t.extend(p[:end])
-		t.push(string(t.line))
-		t.line, p = t.line[:0], p[end+1:]
+		l.extend(p[:end])
+		l.each(shown(l.line))
+		l.line, p = l.line[:0], p[end+1:]
 	}
 }
 
 // extend goes on with the line that has not ended.
-func (t *tail) extend(p []byte) {
-	t.line = append(t.line, p[max(0, len(p)-tailLine):]...)
-	if excess := len(t.line) - tailLine; excess > 0 {
-		t.line = append(t.line[:0], t.line[excess:]...)
+func (l *lines) extend(p []byte) {
+	l.line = append(l.line, p[max(0, len(p)-tailLine):]...)
+	if excess := len(l.line) - tailLine; excess > 0 {
+		l.line = append(l.line[:0], l.line[excess:]...)
 	}
 }
 
+// tail keeps the last lines of what is written to it.
+type tail struct {
+	lines
+	kept []string
+}
+
+func newTail() *tail {
+	t := &tail{}
+	t.each = t.push
+	return t
+}
+
 func (t *tail) push(line string) {
-	if len(t.lines) == tailLines {
-		t.lines = append(t.lines[:0], t.lines[1:]...)
+	if len(t.kept) == tailLines {
+		t.kept = append(t.kept[:0], t.kept[1:]...)
 	}
-	t.lines = append(t.lines, line)
+	t.kept = append(t.kept, line)
 }
 
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lines := make([]string, 0, len(t.lines)+1)
-	for _, line := range append(slices.Clone(t.lines), string(t.line)) {
-		lines = append(lines, plugins.Line(overwritten(line)))
-	}
-	return strings.Trim(strings.Join(lines, "\n"), "\n")
+	return strings.Trim(strings.Join(append(slices.Clone(t.kept), shown(t.line)), "\n"), "\n")
 }
 
-// overwritten is what a terminal shows of a line that returns to its beginning,
-// such as a progress bar.
-func overwritten(line string) string {
-	line = strings.TrimRight(line, "\r")
-	return line[strings.LastIndexByte(line, '\r')+1:]
+// shown is what a terminal shows of a line that returns to its beginning, such as a
+// progress bar.
+func shown(line []byte) string {
+	line = bytes.TrimRight(line, "\r")
+	return plugins.Line(string(line[bytes.LastIndexByte(line, '\r')+1:]))
 }

@@ -176,7 +176,7 @@ func evaluationOf(suite string, e *reports.Experiment) (*evaluation, error) {
 		Model:   evalModel{Name: fmt.Sprintf("%s / %s, seed %d", e.ModelName(), e.Quantizer, e.Seed), ID: id, Details: modelDetails(e)},
 		Results: []evalResult{},
 	}
-	data := evalData{Name: made.Corpus, Type: "other", Details: map[string]string{"part": "test", "sha256": made.SHA256, "synthetic": strconv.FormatBool(made.Synthetic)}}
+	data := evalData{Name: made.Data, Type: "other", Details: map[string]string{"part": "test", "sha256": made.SHA256, "synthetic": strconv.FormatBool(made.Synthetic)}}
 	if made.Note != "" {
 		data.Details["note"] = made.Note
 	}

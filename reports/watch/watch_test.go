@@ -80,7 +80,7 @@ func eventually(t *testing.T, url, part, words string) {
 // suite writes the suite "mine" of experiments of these quantizers into a store.
 func suite(t *testing.T, runs *store.Store, quantizers ...string) []store.Experiment {
 	t.Helper()
-	made, err := json.Marshal(provenance.Experiment{Corpus: "text", PlannedSteps: 100, StepsPerEpoch: 50, SymbolsPerStep: 640,
+	made, err := json.Marshal(provenance.Experiment{Data: "text", PlannedSteps: 100, StepsPerEpoch: 50, SymbolsPerStep: 640,
 		Sittings: []provenance.Sitting{{Machine: provenance.Machine{Commit: "0123"}, To: 100}}})
 	must(t, err)
 	var list []store.Experiment

@@ -100,6 +100,10 @@ func faults(kinds ...string) []plugins.Option {
 	}
 }
 
+// stdout is what plugins in other languages print to; while a plugin is served, os.Stdout
+// is another file.
+var stdout = os.Stdout
+
 // fault fails by option.
 type fault struct {
 	kind   string
@@ -124,6 +128,7 @@ func (f fault) strike(step uint64) (nonsense bool) {
 		}
 		file.Close()
 	}
+	fmt.Fprintln(stdout, "it says so to stdout too")
 	fmt.Fprintf(os.Stderr, "the test plugin fails in step %d: %s\n", step, f.kind)
 	switch f.kind {
 	case "kill":

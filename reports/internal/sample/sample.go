@@ -35,7 +35,7 @@ func Golden(t *testing.T) *store.Store {
 		}
 	})
 	stamp, err := json.Marshal(provenance.Experiment{
-		Corpus: "warpeace", SHA256: "fb66",
+		Data: "warpeace", SHA256: "fb66",
 		Sittings: []provenance.Sitting{
 			{Machine: StampedBy("0123456789"), Threads: 2, From: 0, To: 1000},
 			{Machine: StampedBy("0123456789"), Threads: 2, From: 1000, To: 3256},
@@ -124,7 +124,7 @@ func Trained(t *testing.T, seed, steps uint64, config string) store.Experiment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stamp, err := json.Marshal(provenance.Experiment{Corpus: "grammar", Sittings: []provenance.Sitting{
+	stamp, err := json.Marshal(provenance.Experiment{Data: "grammar", Sittings: []provenance.Sitting{
 		{Machine: StampedBy("old"), To: 1}, {Machine: StampedBy("new"), From: 1, To: steps},
 	}})
 	if err != nil {
