@@ -53,7 +53,7 @@ type Sitting struct {
 
 // Experiment is what stands beside the numbers of one trained experiment.
 type Experiment struct {
-	Data      string `json:"data"` // name of the data set
+	Data      string `json:"data"`   // name of the data set
 	SHA256    string `json:"sha256"` // of its content
 	Synthetic bool   `json:"synthetic,omitempty"`
 	Note      string `json:"note,omitempty"` // what the data set says of itself, such as "stand-in"
