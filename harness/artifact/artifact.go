@@ -73,6 +73,9 @@ type layout struct {
 	Bits []int  `json:"bits,omitempty"` // of a code of each plane; none at full precision
 }
 
+// Folder is where an experiment keeps its artifact, in its folder of the run store.
+func Folder(experimentDir string) string { return filepath.Join(experimentDir, "deployed") }
+
 // Bytes is what the deployed network takes: its codes with their padding, its
 // levels and scales, tables and initial states.
 func (n Network) Bytes() int64 {
