@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"bittern/harness/export/onnx"
-	"bittern/harness/internal/onnxruntime"
+	"bittern/harness/export/onnxtest"
 	"bittern/plugins/network"
 	"bittern/plugins/network/sample"
 )
@@ -22,24 +21,20 @@ const tolerance = 1e-4
 // weights, and compares it with the float64 reference; carried ones over several batches.
 func TestRuntimeComputesTheSame(t *testing.T) {
 	t.Parallel()
-	runtime := onnxruntime.Find(t, project)
+	runtime := onnxtest.Find(t, project)
 	const sequences, batches = 5, 3
 	var names []string
 	var programs []sample.Program
-	var jobs []onnxruntime.Job
+	var jobs []onnxtest.Job
 	for _, p := range sample.Programs() {
 		for _, weights := range []onnx.Weights{onnx.Packed, onnx.Int8, onnx.Float32} {
 			model, err := onnx.Compile(p.Network, p.Weights, onnx.Options{Weights: weights, Carried: p.Carried})
 			if err != nil {
 				t.Fatal(err)
 			}
-			job := onnxruntime.Job{Model: write(t, model)}
+			job := onnxtest.Job{Model: write(t, model)}
 			for number := range batches {
-				feeds := onnxruntime.Feeds(p.Batch(sequences, number), p.Shape(sequences))
-				if p.Carried {
-					addStates(p.Network, feeds, sequences)
-				}
-				job.Runs = append(job.Runs, feeds)
+				job.Runs = append(job.Runs, onnxtest.Feeds(p.Network, p.Batch(sequences, number)))
 			}
 			names, programs, jobs = append(names, p.Name+", "+string(weights)), append(programs, p), append(jobs, job)
 		}
@@ -56,7 +51,7 @@ func TestRuntimeComputesTheSame(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			worst, err := onnxruntime.Difference(outputs["logits"], want, b, p.Network)
+			worst, err := onnxtest.Difference(outputs["logits"], want, b, p.Network)
 			if err != nil || !(worst <= tolerance) {
 				t.Errorf("%s, batch %d: logits are up to %.3g off the reference, want %g at most; %v", names[i], number, worst, tolerance, err)
 			}
@@ -75,17 +70,4 @@ func write(t *testing.T, m *onnx.Model) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// addStates adds states and positions to feeds, for the first run, in which every sequence
-// starts fresh: such that it would be noticed if they were looked at.
-func addStates(n network.Network, feeds map[string]onnxruntime.Tensor, sequences int) {
-	for _, stage := range n.Stages {
-		for _, s := range stage.Graph.States {
-			feeds["state/"+stage.Name+"/"+s.Name] = onnxruntime.Of(slices.Repeat([]float32{7}, sequences*s.Size), sequences, s.Size)
-		}
-	}
-	for _, stream := range n.Streams() {
-		feeds["position/"+stream] = onnxruntime.Of(slices.Repeat([]int64{99}, sequences), sequences)
-	}
 }

@@ -1,6 +1,6 @@
-// Package onnxruntime lets tests run ONNX models in ONNX Runtime, by the script of
+// Package onnxtest lets tests run ONNX models in ONNX Runtime, by the script of
 // baselines/peers.
-package onnxruntime
+package onnxtest
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"bittern/plugins/network"
@@ -47,11 +48,11 @@ func (t Tensor) Float32() ([]float32, error) {
 	return values, binary.Read(bytes.NewReader(raw), binary.LittleEndian, values)
 }
 
-// Feeds are the tensors of a batch by the names of a model's inputs; fresh is among them
-// where state is carried.
-func Feeds(b network.Batch, shape network.Shape) map[string]Tensor {
+// Feeds are the inputs of a network's model for a batch, by name. Where state is carried
+// states and positions are among them, which only count where a sequence goes on.
+func Feeds(n network.Network, b network.Batch) map[string]Tensor {
 	feeds := map[string]Tensor{}
-	for _, t := range shape.Tensors() {
+	for _, t := range n.Shape(b.Sequences, b.Steps, b.Fresh != nil).Tensors() {
 		switch {
 		case t.Name == network.TensorTargets:
 		case t.Name == network.TensorFresh:
@@ -61,6 +62,18 @@ func Feeds(b network.Batch, shape network.Shape) map[string]Tensor {
 		default:
 			feeds[t.Name] = Of(b.Int32[t.Name], t.Dims...)
 		}
+	}
+	if b.Fresh == nil {
+		return feeds
+	}
+	const noticed = 7 // if a sequence that starts fresh were to look at it
+	for _, stage := range n.Stages {
+		for _, s := range stage.Graph.States {
+			feeds["state/"+stage.Name+"/"+s.Name] = Of(slices.Repeat([]float32{noticed}, b.Sequences*s.Size), b.Sequences, s.Size)
+		}
+	}
+	for _, stream := range n.Streams() {
+		feeds["position/"+stream] = Of(slices.Repeat([]int64{noticed}, b.Sequences), b.Sequences)
 	}
 	return feeds
 }
