@@ -2,7 +2,6 @@ package artifact
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -23,11 +22,12 @@ const (
 	Values                  // what the codes stand for, F32 [rows, cols]
 )
 
-// Tensors are all numbers of the network, under the names of the package documentation.
+// Tensors are all numbers of the network, under the names of the package documentation and
+// ordered by them.
 func (n Network) Tensors(form Form) []checkpoint.Tensor {
 	var tensors []checkpoint.Tensor
-	for _, name := range slices.Sorted(maps.Keys(n.Weights)) {
-		tensors = append(tensors, weightTensors(name, n.Weights[name], form)...)
+	for name, m := range n.Weights {
+		tensors = append(tensors, weightTensors(name, m, form)...)
 	}
 	for _, stage := range n.Program.Stages {
 		for _, node := range stage.Graph.Nodes {
@@ -41,6 +41,7 @@ func (n Network) Tensors(form Form) []checkpoint.Tensor {
 			tensors = append(tensors, checkpoint.Tensor{Name: stateName(stage.Name, state.Name), Shape: []int{state.Size}, Float32: state.Init})
 		}
 	}
+	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return strings.Compare(a.Name, b.Name) })
 	return tensors
 }
 

@@ -3,7 +3,10 @@ package onnx_test
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"bittern/harness/export/onnx"
@@ -70,4 +73,52 @@ func write(t *testing.T, m *onnx.Model) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// onnxCheck checks the models of its arguments with ONNX's own checker, shapes and types
+// included, those of an operator set that it knows, and prints how many those were.
+const onnxCheck = `
+import onnx, sys
+checked = 0
+for path in sys.argv[1:]:
+    model = onnx.load(path)
+    if model.opset_import[0].version <= onnx.defs.onnx_opset_version():
+        onnx.checker.check_model(model, full_check=True)
+        checked += 1
+print(checked)
+`
+
+// TestCheckerOfONNX asks it about every sample program, where Python has the package onnx.
+func TestCheckerOfONNX(t *testing.T) {
+	t.Parallel()
+	// Debian's packages belong to /usr/bin/python3, which need not be first on PATH.
+	python := ""
+	for _, candidate := range []string{"python3", "/usr/bin/python3"} {
+		if exec.CommandContext(t.Context(), candidate, "-c", "import onnx").Run() == nil {
+			python = candidate
+		}
+	}
+	if python == "" {
+		t.Skip("skipped: no python3 imports onnx (Debian: apt-get install python3-onnx)")
+	}
+	arguments := []string{"-c", onnxCheck}
+	for _, p := range sample.Programs() {
+		for _, weights := range []onnx.Weights{onnx.Packed, onnx.Int8, onnx.Float32} {
+			model, err := onnx.Compile(p.Network, p.Weights, onnx.Options{
+				Weights: weights, Carried: p.Carried, Version: "test", Doc: p.Name, Metadata: []onnx.Property{{Name: "program", Value: p.Name}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			arguments = append(arguments, write(t, model))
+		}
+	}
+	output, err := exec.CommandContext(t.Context(), python, arguments...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	// Any version knows the oldest operator set, which float32 asks for.
+	if checked, err := strconv.Atoi(strings.TrimSpace(string(output))); err != nil || checked < len(sample.Programs()) {
+		t.Errorf("%q models were checked, want at least %d", output, len(sample.Programs()))
+	}
 }
