@@ -55,8 +55,8 @@ var labels = []struct {
 	{"quantizer", func(e store.Experiment) string { return e.Quantizer }, func(c choice) string { return c.Quantizer }},
 }
 
-// completions are what the shell offers: something of each experiment of the run store
-// that the flags so far name. A store that cannot be read offers nothing.
+// completions are what the shell offers: something of each finished experiment of the run
+// store and the suite that the flags so far name. A store that cannot be read offers nothing.
 func completions(command *cobra.Command, of func(store.Experiment) string) []string {
 	c := choice{Runs: defaultRuns}
 	if err := settle(command, &c); err != nil {
@@ -69,7 +69,7 @@ func completions(command *cobra.Command, of func(store.Experiment) string) []str
 	}
 	var offered []string
 	for _, e := range found {
-		if text := of(e); !slices.Contains(offered, text) {
+		if text := of(e); finished(e) == nil && !slices.Contains(offered, text) {
 			offered = append(offered, text)
 		}
 	}

@@ -213,17 +213,20 @@ func (p *program) listNetworks(command *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	found = slices.DeleteFunc(found, func(e store.Experiment) bool { return e.Status != store.Done || e.Artifact == "" })
+	found = slices.DeleteFunc(found, func(e store.Experiment) bool { return finished(e) != nil })
 	if settings.Format == formatJSON {
 		return p.json(networksOf(found))
 	}
 	t := table.New("ID", "task", "model", "quantizer", "seed", "bits", "test", "KB deployed")
 	for _, n := range networksOf(found) {
-		test := "n/a"
+		bits, test := "n/a", "n/a" // of networks that an older version froze
+		if n.Bits > 0 {
+			bits = fmt.Sprintf("%.4g", n.Bits)
+		}
 		if n.Test != nil {
 			test = fmt.Sprintf("%.4g %s", *n.Test, n.Metric)
 		}
-		if err := t.Append(n.ID, n.Task, n.Model, n.Quantizer, fmt.Sprint(n.Seed), fmt.Sprintf("%.4g", n.Bits), test, fmt.Sprintf("%.1f", float64(n.Bytes)/1000)); err != nil {
+		if err := t.Append(n.ID, n.Task, n.Model, n.Quantizer, fmt.Sprint(n.Seed), bits, test, fmt.Sprintf("%.1f", float64(n.Bytes)/1000)); err != nil {
 			return err
 		}
 	}
@@ -237,7 +240,7 @@ type listedNetwork struct {
 	Model     string   `json:"model"`
 	Quantizer string   `json:"quantizer"`
 	Seed      uint64   `json:"seed"`
-	Bits      float64  `json:"bits_per_weight"`
+	Bits      float64  `json:"bits_per_weight,omitempty"`
 	Metric    string   `json:"metric"`
 	Test      *float64 `json:"test,omitempty"` // of the frozen model
 	Bytes     int64    `json:"deployed_bytes"`

@@ -118,7 +118,7 @@ func readmeCommand(t *testing.T, root, folder string, environment []string, line
 		arguments := words[3:]
 		for i, word := range arguments {
 			switch {
-			case word == "mine.yaml", strings.HasPrefix(word, "plugins.local"):
+			case word == "mine.yaml", strings.HasPrefix(word, "plugins.local"), strings.HasSuffix(word, ".onnx"):
 				arguments[i] = filepath.Join(folder, word)
 			case word == "paper":
 				arguments[i] = filepath.Join(folder, "paper.yaml")
@@ -135,6 +135,9 @@ func readmeCommand(t *testing.T, root, folder string, environment []string, line
 		}
 		if !slices.Contains([]string{"bench", "demo", "plan", "report", "run"}, words[3]) {
 			command.Env = append(environment, "BITTERN_FORMAT=markdown")
+		}
+		if words[3] == "export" && words[4] != "list" {
+			command.Env = append(environment, "BITTERN_FORMAT=onnx")
 		}
 	case line == "go test ./...":
 		return // this test is part of it
