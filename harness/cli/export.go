@@ -45,14 +45,19 @@ suite and as many of its labels as tell it apart.
 onnx is the network itself: LSTM and GRU operators where it is made of them, Scan where it is
 not. Tokens, lengths and candidates are int32, logits float32, time first: [steps, sequences,
 classes]. With --carried it also takes and gives out the states, so that a sequence can go on.
-safetensors and npz have its numbers: weights, normalization, initial states.
+safetensors and npz have its numbers: of each weight either weight/NAME/values or, of each
+plane, weight/NAME/codes/PLANE with levels and scales (a weight is the sum over its planes of
+scale times level); table/STAGE/NODE/scale and shift, a row for each time step; and
+state/STAGE/NAME. The program that they belong to is JSON in the metadata, which in npz is the
+text of the array "metadata".
 
 --weights says how quantized weights are stored:
   packed   as codes; in ONNX the narrowest integers that hold them: INT2 (opset 25), INT4
            and INT16 (opset 21), INT8 (opset 17), which are decoded at every run
   int8     as codes of 8 bits, for ONNX runtimes without the narrower ones
   float32  as what the codes stand for, which any runtime computes fastest
-INT2 was tried with ONNX Runtime 1.30. Which opset a file needs is said when it is written.`,
+ONNX Runtime reads opset 25 from version 1.24 on. Which one a file needs is said when it is
+written.`,
 		Example: `  bittern export list
   bittern export 3f2a --output network.onnx
   bittern export --suite char-small --quantizer stochastic-ternary --weights float32

@@ -28,6 +28,8 @@
 //	opset 17, IR 8     ONNX 1.12   float32, 8-bit codes
 //	opset 21, IR 10    ONNX 1.16   4-bit and 16-bit codes
 //	opset 25, IR 13    ONNX 1.20   2-bit codes
+//
+// All three were tried with ONNX Runtime 1.24 and 1.30; 1.23 refuses the last.
 package onnx
 
 import (

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"bittern/harness/export/onnx/internal/onnxpb"
+	"bittern/plugins"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
 )
@@ -88,14 +89,19 @@ func (c *compiler) program() error {
 		case network.WeightedSum:
 			c.weightedSum(s)
 		default:
-			err = fmt.Errorf("ONNX has nothing for the operation %q", s.Op)
+			err = inexpressible(s.Name, fmt.Sprintf("the operation %q", s.Op))
 		}
 		if err != nil {
-			return fmt.Errorf("stage %q: %w", s.Name, err)
+			return err
 		}
 	}
 	c.logits()
 	return nil
+}
+
+// inexpressible is the Problem of something in a stage that this package does not know.
+func inexpressible(stage, what string) error {
+	return plugins.Problemf("the stage %q cannot be written as ONNX, for there is nothing for %s; export the network as safetensors", stage, what)
 }
 
 // logits makes the output.

@@ -24,26 +24,36 @@ const tolerance = 1e-4
 // weights, and compares it with the float64 reference; carried ones over several batches.
 func TestRuntimeComputesTheSame(t *testing.T) {
 	t.Parallel()
+	compare(t, sample.Programs(), onnx.Packed, onnx.Int8, onnx.Float32)
+}
+
+func TestRuntimeComputesOddPrograms(t *testing.T) {
+	t.Parallel()
+	compare(t, odd(t), onnx.Float32)
+}
+
+func compare(t *testing.T, programs []sample.Program, kinds ...onnx.Weights) {
+	t.Helper()
 	runtime := onnxtest.Find(t, project)
 	const sequences, batches = 5, 3
 	var names []string
-	var programs []sample.Program
+	var of []sample.Program
 	var jobs []onnxtest.Job
-	for _, p := range sample.Programs() {
-		for _, weights := range []onnx.Weights{onnx.Packed, onnx.Int8, onnx.Float32} {
+	for _, p := range programs {
+		for _, weights := range kinds {
 			model, err := onnx.Compile(p.Network, p.Weights, onnx.Options{Weights: weights, Carried: p.Carried})
 			if err != nil {
-				t.Fatal(err)
+				t.Fatalf("%s: %v", p.Name, err)
 			}
 			job := onnxtest.Job{Model: write(t, model)}
 			for number := range batches {
 				job.Runs = append(job.Runs, onnxtest.Feeds(p.Network, p.Batch(sequences, number)))
 			}
-			names, programs, jobs = append(names, p.Name+", "+string(weights)), append(programs, p), append(jobs, job)
+			names, of, jobs = append(names, p.Name+", "+string(weights)), append(of, p), append(jobs, job)
 		}
 	}
 	for i, runs := range runtime.Run(t, jobs...) {
-		p := programs[i]
+		p := of[i]
 		reference, err := network.NewReference(p.Network, p.Weights)
 		if err != nil {
 			t.Fatal(err)

@@ -311,10 +311,26 @@ func TestCodesThatDoNotFit(t *testing.T) {
 	}
 	weights["Wh"] = wide
 	_, err = Compile(n, weights, Options{Weights: Int8})
-	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(err.Error(), `"Wh"`) || !strings.Contains(problem.Sentence, "--weights packed or float32") {
+	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, `"Wh"`) || !strings.Contains(problem.Sentence, "--weights packed or float32") {
 		t.Errorf("9-bit codes as int8: %v, want a Problem that names the weight and the other ways", err)
 	}
 	if m, err := Compile(n, weights, Options{Weights: Packed}); err != nil || m.Opset != opsetInt4 {
 		t.Errorf("9-bit codes packed: %v, want INT16 of opset %d", err, opsetInt4)
+	}
+}
+
+// What this package does not know it names, with the stage.
+func TestInexpressible(t *testing.T) {
+	t.Parallel()
+	n, weights := smallLSTM(t)
+	n.Stages[0].Graph.Nodes[0].Op = "median"
+	err := newCompiler(n, weights, Options{Weights: Float32}).program()
+	problem, ok := errors.AsType[*plugins.Problem](err)
+	if want := `the stage "scan" cannot be written as ONNX, for there is nothing for the operation "median" of the node "Wx·x"`; !ok || !strings.Contains(problem.Sentence, want) {
+		t.Errorf("%v, want a Problem with %q", err, want)
+	}
+	n.Stages[0].Op = "median"
+	if err := newCompiler(n, weights, Options{}).program(); err == nil || !strings.Contains(err.Error(), `nothing for the operation "median"`) {
+		t.Errorf("%v, want an error that names the operation of the stage", err)
 	}
 }

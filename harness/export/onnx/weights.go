@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"fmt"
 	"math"
 
 	"bittern/harness/export/onnx/internal/onnxpb"
@@ -32,7 +31,7 @@ func (c *compiler) matrix(name string, o orientation) (string, error) {
 		for i := range m.Planes {
 			plane, err := c.plane(name, m, i, o)
 			if err != nil {
-				return "", fmt.Errorf("the weight %q: %w", name, err)
+				return "", err
 			}
 			if i == 0 {
 				decoded = plane
@@ -78,7 +77,7 @@ func (c *compiler) plane(name string, m packed.Matrix, plane int, o orientation)
 	codes := laidOut(m.Codes(plane), m, o)
 	var levels string
 	if integers, ok := wholeNumbers(p.Levels); ok {
-		kind, err := c.narrowest(integers, signed)
+		kind, err := c.narrowest(name, integers, signed)
 		if err != nil {
 			return "", err
 		}
@@ -89,7 +88,7 @@ func (c *compiler) plane(name string, m packed.Matrix, plane int, o orientation)
 		stored := c.initializer(name+"/codes", kind.kind, kind.pack(elements), dims(m, o)...)
 		levels = c.main.op("DequantizeLinear", name+"/levels", []string{stored, c.scalar(1)})
 	} else {
-		kind, err := c.narrowest([]int{len(p.Levels) - 1}, unsigned)
+		kind, err := c.narrowest(name, []int{len(p.Levels) - 1}, unsigned)
 		if err != nil {
 			return "", err
 		}
@@ -146,8 +145,9 @@ var (
 	}
 )
 
-// narrowest is the first type that has room for all elements and that the options allow.
-func (c *compiler) narrowest(elements []int, types []elementType) (elementType, error) {
+// narrowest is the first type that has room for all elements of a weight and that the
+// options allow.
+func (c *compiler) narrowest(weight string, elements []int, types []elementType) (elementType, error) {
 	for _, t := range types {
 		fits := true
 		for _, e := range elements {
@@ -158,7 +158,7 @@ func (c *compiler) narrowest(elements []int, types []elementType) (elementType, 
 			return t, nil
 		}
 	}
-	return elementType{}, plugins.Problemf("its codes do not fit into 8 bits; export it with --weights %s or %s", Packed, Float32)
+	return elementType{}, plugins.Problemf("the codes of the weight %q do not fit into 8 bits; export the network with --weights %s or %s", weight, Packed, Float32)
 }
 
 // pack lays elements out as ONNX stores them: one after another, those of less than a
