@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -186,19 +185,20 @@ func (c choice) absent(ctx context.Context, runs *store.Store) error {
 
 // finished returns a Problem where an experiment has no deployed network.
 func finished(e store.Experiment) error {
-	again := "run its suite again"
 	switch {
 	case e.Status == store.Done && e.Artifact != "":
 		return nil
+	case e.Status == store.Done:
+		return plugins.Problemf("%s has no deployed network; run its suite again with --again to train it", title(e))
 	case e.Status == store.Failed:
-		return plugins.Problemf("%s has failed (%s); mend that and %s", title(e), e.Reason, again)
+		return plugins.Problemf("%s has failed (%s); mend that and run its suite again", title(e), e.Reason)
 	case e.Status == store.Damaged:
 		return plugins.Problemf("%s cannot be exported: %s", title(e), e.Reason)
 	}
-	return plugins.Problemf("%s is not finished (%s); %s to go on", title(e), e.Status, again)
+	return plugins.Problemf("%s is not finished (%s); run its suite again to go on", title(e), e.Status)
 }
 
-// title names an experiment for people.
+// title names an experiment for people, on one line whatever its labels are.
 func title(e store.Experiment) string {
-	return fmt.Sprintf("%s, %s, %s, seed %s", e.Task, e.Model, e.Quantizer, strconv.FormatUint(e.Seed, 10))
+	return plugins.Line(fmt.Sprintf("%s, %s, %s, seed %d", e.Task, e.Model, e.Quantizer, e.Seed))
 }

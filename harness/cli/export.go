@@ -55,7 +55,7 @@ text of the array "metadata".
   packed   as codes; in ONNX the narrowest integers that hold them: INT2 (opset 25), INT4
            and INT16 (opset 21), INT8 (opset 17), which are decoded at every run
   int8     as codes of 8 bits, for ONNX runtimes without the narrower ones
-  float32  as what the codes stand for, which any runtime computes fastest
+  float32  as what the codes stand for: larger, and nothing is decoded at a run
 ONNX Runtime reads opset 25 from version 1.24 on. Which one a file needs is said when it is
 written.`,
 		Example: `  bittern export list

@@ -14,9 +14,9 @@ import (
 type value struct {
 	name string
 	size int
-	// stepped says that there is one for each step, [steps, sequences, size]; else it is
-	// the same at all, [sequences, size]. In the body of a Scan, and of a constant that is the
-	// same for all sequences, the leading dimensions are missing. A token has no last one.
+	// stepped says that there is a vector for each step: [steps, sequences, size], a token
+	// without the size. Else there is one for all steps, [sequences, size]. In the body of a
+	// Scan, which has one step at a time, no value is stepped.
 	stepped bool
 }
 
