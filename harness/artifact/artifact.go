@@ -1,9 +1,9 @@
 // Package artifact keeps deployed networks on disk: all that a machine needs to
 // run one, and nothing else.
 //
-// An artifact is a folder of two files. graph.json describes the network, the step graphs
-// of its stages and the layout of its weights; deployed.safetensors holds every number of
-// it:
+// An artifact is a folder of two files. program.json has the network's program, the step
+// graphs of its stages and the layout of its weights; deployed.safetensors holds every number
+// of it:
 //
 //	weight/NAME/codes/PLANE    U8  [rows, bytes of a packed row]   see package packed
 //	weight/NAME/levels/PLANE   F32 [levels]
@@ -13,10 +13,10 @@
 //	table/STAGE/NODE/shift     F32 [time steps, size]
 //	state/STAGE/NAME           F32 [size]   value before the first step
 //
-// PLANE counts the planes of codes of a weight from 0. In STAGE, NODE and the NAME of a state "/" stands as "%2F" and "%" as "%25", so that
-// no two tensors have one name.
+// PLANE counts the planes of codes of a weight from 0. In STAGE, NODE and the NAME of a state
+// "/" stands as "%2F" and "%" as "%25", so that no two tensors have one name.
 //
-// graph.json names the checksum of deployed.safetensors, and the checksum of graph.json
+// program.json names the checksum of deployed.safetensors, and the checksum of program.json
 // is the artifact's, which the row of its experiment names: no flipped bit passes.
 package artifact
 
@@ -33,7 +33,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"bittern/harness/checkpoint"
 	"bittern/harness/internal/diskfault"
@@ -41,7 +40,6 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
-	"bittern/plugins/stepgraph"
 )
 
 // Network is a deployed network: its program and the weights that the program names.
@@ -51,15 +49,16 @@ type Network struct {
 }
 
 const (
-	graphName   = "graph.json"
+	programName = "program.json"
 	tensorsName = "deployed.safetensors"
 )
 
 // format is of the layout of an artifact. The first had one step graph and did not
-// say so, the second one codebook for a weight in place of planes.
-const format = 3
+// say so, the second one codebook for a weight in place of planes, the third graph.json in
+// place of program.json.
+const format = 4
 
-// document is graph.json: the network without its numbers.
+// document is program.json: the network without its numbers.
 type document struct {
 	Format  int             `json:"format"`
 	Network network.Network `json:"network"`
@@ -73,6 +72,9 @@ type layout struct {
 	Cols int    `json:"cols"`
 	Bits []int  `json:"bits,omitempty"` // of a code of each plane; none at full precision
 }
+
+// Folder is where an experiment keeps its artifact, in its folder of the run store.
+func Folder(experimentDir string) string { return filepath.Join(experimentDir, "deployed") }
 
 // Bytes is what the deployed network takes: its codes with their padding, its
 // levels and scales, tables and initial states.
@@ -93,8 +95,7 @@ func Write(path string, n Network) (checksum string, err error) {
 	if err := n.Program.Validate(n.Weights); err != nil {
 		return "", err
 	}
-	doc := document{Format: format, Network: n.Program}
-	var tensors []checkpoint.Tensor
+	doc := document{Format: format, Network: n.Outline()}
 	for _, name := range slices.Sorted(maps.Keys(n.Weights)) {
 		m := n.Weights[name]
 		l := layout{Name: name, Rows: m.Rows, Cols: m.Cols}
@@ -102,39 +103,18 @@ func Write(path string, n Network) (checksum string, err error) {
 			l.Bits = append(l.Bits, p.Bits)
 		}
 		doc.Weights = append(doc.Weights, l)
-		tensors = append(tensors, weightTensors(name, m)...)
-	}
-	doc.Network.Stages = slices.Clone(n.Program.Stages)
-	for i := range doc.Network.Stages {
-		stage := &doc.Network.Stages[i]
-		stage.Graph.Nodes = slices.Clone(stage.Graph.Nodes)
-		for j := range stage.Graph.Nodes {
-			node := &stage.Graph.Nodes[j]
-			for kind, table := range tables(node) {
-				if table.Rows > 0 {
-					tensors = append(tensors, checkpoint.Tensor{Name: tableName(stage.Name, node.Name, kind), Shape: []int{table.Rows, node.Size}, Float32: table.Values})
-					table.Values = nil
-				}
-			}
-		}
-		stage.Graph.States = slices.Clone(stage.Graph.States)
-		for j := range stage.Graph.States {
-			state := &stage.Graph.States[j]
-			tensors = append(tensors, checkpoint.Tensor{Name: stateName(stage.Name, state.Name), Shape: []int{state.Size}, Float32: state.Init})
-			state.Init = nil
-		}
 	}
 	folder, err := runfolder.Make(path)
 	if err != nil {
 		return "", diskfault.Explain(err, path)
 	}
 	defer folder.Close()
-	if err := runfolder.Sweep(folder, tensorsName, graphName); err != nil {
+	if err := runfolder.Sweep(folder, tensorsName, programName); err != nil {
 		return "", diskfault.Explain(err, path)
 	}
 	hash := sha256.New()
 	if err := runfolder.Replace(folder, tensorsName, func(w io.Writer) error {
-		return checkpoint.WriteTensors(io.MultiWriter(w, hash), tensors)
+		return checkpoint.WriteTensors(io.MultiWriter(w, hash), n.Tensors(PackedCodes), nil)
 	}); err != nil {
 		return "", diskfault.Explain(err, filepath.Join(path, tensorsName))
 	}
@@ -144,8 +124,8 @@ func Write(path string, n Network) (checksum string, err error) {
 		return "", err
 	}
 	text = append(text, '\n')
-	if err := runfolder.Replace(folder, graphName, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
-		return "", diskfault.Explain(err, filepath.Join(path, graphName))
+	if err := runfolder.Replace(folder, programName, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
+		return "", diskfault.Explain(err, filepath.Join(path, programName))
 	}
 	return digest(text), diskfault.Explain(runfolder.Sync(folder), path)
 }
@@ -166,7 +146,7 @@ func Sweep(path string) error {
 		return diskfault.Explain(err, path)
 	}
 	defer folder.Close()
-	return diskfault.Explain(runfolder.Sweep(folder, tensorsName, graphName), path)
+	return diskfault.Explain(runfolder.Sweep(folder, tensorsName, programName), path)
 }
 
 // Remove deletes the artifact at path. That there is none is no error; a link that
@@ -179,8 +159,8 @@ func Remove(path string) error {
 	if err == nil && info.Mode()&fs.ModeSymlink == 0 {
 		var folder *os.Root
 		if folder, err = runfolder.Open(path); err == nil {
-			err = errors.Join(runfolder.Sweep(folder, tensorsName, graphName),
-				runfolder.RemoveIf(folder, func(name string) bool { return name == tensorsName || name == graphName }),
+			err = errors.Join(runfolder.Sweep(folder, tensorsName, programName),
+				runfolder.RemoveIf(folder, func(name string) bool { return name == tensorsName || name == programName }),
 				folder.Close())
 		}
 	}
@@ -200,12 +180,12 @@ func Read(path, checksum string) (Network, error) {
 		return Network{}, damaged(path, err)
 	}
 	defer folder.Close()
-	text, err := runfolder.ReadFile(folder, graphName)
+	text, err := runfolder.ReadFile(folder, programName)
 	if err != nil {
 		return Network{}, damaged(path, err)
 	}
 	if got := digest(text); got != checksum {
-		return Network{}, damaged(path, fmt.Errorf("%s has SHA-256 %s instead of %s", graphName, got, checksum))
+		return Network{}, damaged(path, fmt.Errorf("%s has SHA-256 %s instead of %s", programName, got, checksum))
 	}
 	var written struct {
 		Format int `json:"format"`
@@ -264,55 +244,4 @@ func Read(path, checksum string) (Network, error) {
 
 func damaged(path string, err error) error {
 	return plugins.Problemf("the deployed network in %s is damaged (%v); run the same command with --again to train the experiment afresh", path, err)
-}
-
-func tables(n *stepgraph.Node) map[string]*stepgraph.Table {
-	return map[string]*stepgraph.Table{"scale": &n.Scale, "shift": &n.Shift}
-}
-
-// escape keeps the names of a stage and of what is in it apart.
-var escape = strings.NewReplacer("%", "%25", "/", "%2F")
-
-func tableName(stage, node, kind string) string {
-	return "table/" + escape.Replace(stage) + "/" + escape.Replace(node) + "/" + kind
-}
-
-func stateName(stage, state string) string {
-	return "state/" + escape.Replace(stage) + "/" + escape.Replace(state)
-}
-
-func weightName(weight, kind string) string { return "weight/" + weight + "/" + kind }
-
-func planeName(weight, kind string, plane int) string {
-	return weightName(weight, fmt.Sprintf("%s/%d", kind, plane))
-}
-
-func weightTensors(name string, m packed.Matrix) []checkpoint.Tensor {
-	if len(m.Planes) == 0 {
-		return []checkpoint.Tensor{{Name: weightName(name, "values"), Shape: []int{m.Rows, m.Cols}, Float32: m.Decode()}}
-	}
-	var tensors []checkpoint.Tensor
-	for i, p := range m.Planes {
-		tensors = append(tensors,
-			checkpoint.Tensor{Name: planeName(name, "codes", i), Shape: []int{m.Rows, p.RowBytes(m.Cols)}, Uint8: p.Data},
-			checkpoint.Tensor{Name: planeName(name, "levels", i), Shape: []int{len(p.Levels)}, Float32: p.Levels},
-			checkpoint.Tensor{Name: planeName(name, "scales", i), Shape: []int{len(p.Scales)}, Float32: p.Scales})
-	}
-	return tensors
-}
-
-func matrix(l layout, tensors map[string]checkpoint.Tensor) (packed.Matrix, error) {
-	if len(l.Bits) == 0 {
-		return packed.FromValues(tensors[weightName(l.Name, "values")].Float32, l.Rows, l.Cols)
-	}
-	m := packed.Matrix{Rows: l.Rows, Cols: l.Cols}
-	for i, bits := range l.Bits {
-		m.Planes = append(m.Planes, packed.Plane{
-			Bits:   bits,
-			Levels: tensors[planeName(l.Name, "levels", i)].Float32,
-			Scales: tensors[planeName(l.Name, "scales", i)].Float32,
-			Data:   tensors[planeName(l.Name, "codes", i)].Uint8,
-		})
-	}
-	return m, nil
 }

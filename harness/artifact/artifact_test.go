@@ -152,9 +152,9 @@ func TestWriteRefusesAnUnsoundNetwork(t *testing.T) {
 func TestReadRefusesDamage(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(folder string) error{
-		"no graph":     func(folder string) error { return os.Remove(filepath.Join(folder, graphName)) },
+		"no program":   func(folder string) error { return os.Remove(filepath.Join(folder, programName)) },
 		"no tensors":   func(folder string) error { return os.Remove(filepath.Join(folder, tensorsName)) },
-		"not JSON":     func(folder string) error { return os.WriteFile(filepath.Join(folder, graphName), []byte("{"), 0o600) },
+		"not JSON":     func(folder string) error { return os.WriteFile(filepath.Join(folder, programName), []byte("{"), 0o600) },
 		"short":        func(folder string) error { return os.Truncate(filepath.Join(folder, tensorsName), 100) },
 		"other shape":  func(folder string) error { return edit(folder, `"cols": 5`, `"cols": 4`) },
 		"other state":  func(folder string) error { return edit(folder, `"name": "h"`, `"name": "k"`) },
@@ -172,7 +172,7 @@ func TestReadRefusesDamage(t *testing.T) {
 			if err := damage(folder); err != nil {
 				t.Fatal(err)
 			}
-			if text, err := os.ReadFile(filepath.Join(folder, graphName)); err == nil {
+			if text, err := os.ReadFile(filepath.Join(folder, programName)); err == nil {
 				checksum = digest(text) // what remains is noticed without it too
 			}
 			_, err = Read(folder, checksum)
@@ -188,11 +188,11 @@ func TestReadRefusesDamage(t *testing.T) {
 func TestAnotherFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{"graph": {"model": "lstm", "nodes": []}, "weights": [], "sha256": ""}`: "in format 1, and this program reads format 3; run the same command with --again",
-		`{"format": 2, "network": "in words"}`:                                   "in format 2, and this program reads format 3",
+		`{"graph": {"model": "lstm", "nodes": []}, "weights": [], "sha256": ""}`: "in format 1, and this program reads format 4; run the same command with --again",
+		`{"format": 2, "network": "in words"}`:                                   "in format 2, and this program reads format 4",
 	} {
 		folder := t.TempDir()
-		if err := os.WriteFile(filepath.Join(folder, graphName), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, programName), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Read(folder, digest([]byte(text)))
@@ -211,7 +211,7 @@ func TestFlippedBits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{graphName, tensorsName} {
+	for _, name := range []string{programName, tensorsName} {
 		path := filepath.Join(folder, name)
 		content, err := os.ReadFile(path)
 		if err != nil {
@@ -258,7 +258,7 @@ func TestSweepAndRemove(t *testing.T) {
 	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 2 {
 		t.Errorf("after Sweep: %v, %v, want the two files of an artifact", entries, err)
 	}
-	kept := filepath.Join(outside, graphName)
+	kept := filepath.Join(outside, programName)
 	if err := os.WriteFile(kept, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestSweepAndRemove(t *testing.T) {
 }
 
 func edit(folder, old, new string) error {
-	path := filepath.Join(folder, graphName)
+	path := filepath.Join(folder, programName)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err

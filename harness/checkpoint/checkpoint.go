@@ -84,7 +84,7 @@ const (
 // for one writer at a time.
 func Save(dir string, manifest Manifest, tensors []Tensor) error {
 	hash := sha256.New()
-	if err := WriteTensors(hash, tensors); err != nil {
+	if err := WriteTensors(hash, tensors, nil); err != nil {
 		return fmt.Errorf("checkpoint of experiment %s: %w", manifest.Experiment, err)
 	}
 	digest := hex.EncodeToString(hash.Sum(nil))
@@ -102,7 +102,7 @@ func replace(dir, name string, tensors []Tensor, manifest []byte) error {
 		return err
 	}
 	defer folder.Close()
-	if err := runfolder.Replace(folder, name, func(w io.Writer) error { return WriteTensors(w, tensors) }); err != nil {
+	if err := runfolder.Replace(folder, name, func(w io.Writer) error { return WriteTensors(w, tensors, nil) }); err != nil {
 		return err
 	}
 	// The manifest must not reach the disk before the name it mentions.

@@ -14,14 +14,15 @@ import (
 	"github.com/nlpodyssey/safetensors"
 )
 
-// WriteTensors writes tensors in the safetensors format, whatever their order
-// always the same bytes. Beside the tensors it needs memory for one of them.
-func WriteTensors(w io.Writer, tensors []Tensor) error {
+// WriteTensors writes tensors in the safetensors format with metadata for people and other
+// programs, whatever their order always the same bytes. Beside the tensors it needs memory
+// for one of them.
+func WriteTensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	views, err := named(tensors)
 	if err != nil {
 		return err
 	}
-	return safetensors.SerializeToWriter(views, nil, w)
+	return safetensors.SerializeToWriter(views, metadata, w)
 }
 
 // ReadTensors reads every tensor of a safetensors file of the given size, ordered

@@ -47,11 +47,11 @@ func TestSameBytesInAnyOrder(t *testing.T) {
 	t.Parallel()
 	var forward, backward bytes.Buffer
 	tensors := state()
-	if err := checkpoint.WriteTensors(&forward, tensors); err != nil {
+	if err := checkpoint.WriteTensors(&forward, tensors, nil); err != nil {
 		t.Fatal(err)
 	}
 	slices.Reverse(tensors)
-	if err := checkpoint.WriteTensors(&backward, tensors); err != nil {
+	if err := checkpoint.WriteTensors(&backward, tensors, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(forward.Bytes(), backward.Bytes()) {
@@ -89,7 +89,7 @@ func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	want := state()
 	var file bytes.Buffer
-	if err := checkpoint.WriteTensors(&file, want); err != nil {
+	if err := checkpoint.WriteTensors(&file, want, nil); err != nil {
 		t.Fatal(err)
 	}
 	got, err := read(file.Bytes())
@@ -109,7 +109,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("no /dev/full to write to: ", err)
 	}
 	defer full.Close()
-	if err := checkpoint.WriteTensors(full, state()); !errors.Is(err, syscall.ENOSPC) {
+	if err := checkpoint.WriteTensors(full, state(), nil); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v, want %v", err, syscall.ENOSPC)
 	}
 }
@@ -117,7 +117,7 @@ func TestFullDisk(t *testing.T) {
 // Whatever is read without an error is written and read again the same.
 func FuzzReadTensors(f *testing.F) {
 	var sound bytes.Buffer
-	if err := checkpoint.WriteTensors(&sound, state()); err != nil {
+	if err := checkpoint.WriteTensors(&sound, state(), nil); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(sound.Bytes())
@@ -130,7 +130,7 @@ func FuzzReadTensors(f *testing.F) {
 			return
 		}
 		var written bytes.Buffer
-		if err := checkpoint.WriteTensors(&written, tensors); err != nil {
+		if err := checkpoint.WriteTensors(&written, tensors, nil); err != nil {
 			t.Fatalf("%q was read but cannot be written: %v", file, err)
 		}
 		again, err := read(written.Bytes())
@@ -138,7 +138,7 @@ func FuzzReadTensors(f *testing.F) {
 			t.Fatalf("%q was written but cannot be read: %v", written.Bytes(), err)
 		}
 		var twice bytes.Buffer
-		if err := checkpoint.WriteTensors(&twice, again); err != nil || !bytes.Equal(written.Bytes(), twice.Bytes()) {
+		if err := checkpoint.WriteTensors(&twice, again, nil); err != nil || !bytes.Equal(written.Bytes(), twice.Bytes()) {
 			t.Errorf("got %q, %v, want %q", twice.Bytes(), err, written.Bytes())
 		}
 	})

@@ -153,7 +153,7 @@ Every flag can be set by the environment too: --data by BITTERN_DATA, and so on.
 		return plugins.Problemf("%s; see %s --help", err, command.CommandPath())
 	})
 	root.AddCommand(
-		p.demoCommand(), p.planCommand(), p.runCommand(), p.deployCommand(), p.reportCommand(), p.plotCommand(), p.watchCommand(), p.benchCommand(),
+		p.demoCommand(), p.planCommand(), p.runCommand(), p.deployCommand(), p.reportCommand(), p.plotCommand(), p.watchCommand(), p.exportCommand(), p.benchCommand(),
 		p.suitesCommand(), p.tasksCommand(), p.pluginsCommand(), p.dataCommand(), p.versionCommand(), p.pluginCommand(),
 	)
 	return root

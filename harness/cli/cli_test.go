@@ -77,6 +77,7 @@ func TestScripts(t *testing.T) {
 			"empty":       empty,
 			"exchange":    exchange,
 			"log":         searchLog,
+			"firstid":     firstID,
 			"newerstore":  newerStore,
 			"oneline":     oneLine,
 			"withoutbest": withoutBest,
@@ -164,6 +165,17 @@ func withoutBest(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s holds %d best networks, want one", args[0], len(folders))
 	}
 	ts.Check(os.RemoveAll(folders[0]))
+}
+
+// firstID sets ID to the first experiment's ID on standard output, and PREFIX to its first
+// digits.
+func firstID(ts *testscript.TestScript, neg bool, args []string) {
+	id := regexp.MustCompile(`[0-9a-f]{16}`).FindString(ts.ReadFile("stdout"))
+	if id == "" {
+		ts.Fatalf("there is no ID on standard output")
+	}
+	ts.Setenv("ID", id)
+	ts.Setenv("PREFIX", id[:6])
 }
 
 // exchange swaps the checkpoints of the two experiments in a folder of runs.

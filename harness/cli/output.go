@@ -13,10 +13,13 @@ import (
 	"bittern/plugins"
 )
 
-// temporaryPrefix begins the names of what is made beside a report until it is whole.
-const temporaryPrefix = ".bittern-report-"
+// standardOutput is what --output says for it.
+const standardOutput = "-"
 
-// checkFile refuses a path that a report cannot be written to as a file.
+// temporaryPrefix begins the names of what is made beside an output until it is whole.
+const temporaryPrefix = ".bittern-output-"
+
+// checkFile refuses a path that cannot be written as a file.
 func checkFile(path string) error {
 	_, err := fileTarget(path)
 	if err == nil {
@@ -53,7 +56,7 @@ func fileTarget(path string) (string, error) {
 	case err != nil:
 		return "", err
 	case info.IsDir():
-		return "", plugins.Problemf("%s is a folder, and the report is one file; name a file with --output", path)
+		return "", plugins.Problemf("%s is a folder; name a file with --output", path)
 	case !info.Mode().IsRegular():
 		return "", plugins.Problemf("%s is no regular file; name another with --output, or leave it out to write to standard output", path)
 	}
@@ -68,7 +71,7 @@ func checkFolder(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return unwritten(checkParent(path), path)
 	case errors.Is(err, syscall.ENOTDIR):
-		return plugins.Problemf("%s is a file, and the report is several; name a folder with --output", path)
+		return plugins.Problemf("%s is a file, and this format writes a folder; name one with --output", path)
 	case err != nil:
 		return unwritten(err, path)
 	case len(entries) > 0:
@@ -122,7 +125,7 @@ func checkParent(path string) error {
 }
 
 // unwritten says of a place that cannot be written what to do. What was run is in the
-// run store, from which the report can be written again.
+// run store, from which all outputs can be written again.
 func unwritten(err error, path string) error {
 	var problem *plugins.Problem
 	if err == nil || errors.As(err, &problem) {
@@ -130,7 +133,7 @@ func unwritten(err error, path string) error {
 	}
 	for _, reason := range []error{fs.ErrPermission, fs.ErrNotExist, fs.ErrExist, syscall.EROFS, syscall.ENOTDIR, syscall.ENOTEMPTY, syscall.EBUSY, syscall.ENAMETOOLONG, syscall.ENOSPC, syscall.EDQUOT} {
 		if errors.Is(err, reason) {
-			return plugins.Problemf("the report cannot be written to %s (%s); name another place with --output, what was run is kept", path, reason)
+			return plugins.Problemf("%s cannot be written (%s); name another place with --output, what was run is kept", path, reason)
 		}
 	}
 	return err

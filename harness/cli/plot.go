@@ -4,19 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
-	"bittern/harness/internal/diskfault"
 	"bittern/harness/store"
 	"bittern/plugins"
 	"bittern/reports"
@@ -42,9 +38,6 @@ var plotFormats = []cobra.Completion{
 
 // defaultDPI is what journals ask of drawings at least, in dots per inch.
 const defaultDPI = 300
-
-// toStdout is the output that is no file.
-const toStdout = "-"
 
 func (p *program) plotCommand() *cobra.Command {
 	var about []string
@@ -174,7 +167,7 @@ func fileFormat(path string) string {
 
 // place writes the drawings where output says, and tells where they are.
 func (p *program) place(figures []plot.Figure, drawings [][]byte, output, format string) error {
-	single := output == toStdout || fileFormat(output) != ""
+	single := output == standardOutput || fileFormat(output) != ""
 	if single && len(figures) > 1 {
 		var ids []string
 		for _, f := range figures {
@@ -182,16 +175,26 @@ func (p *program) place(figures []plot.Figure, drawings [][]byte, output, format
 		}
 		return plugins.Problemf("--output %s has room for one figure, but there are %d (%s); choose with --task and --backends, or name a folder", output, len(figures), strings.Join(ids, ", "))
 	}
-	if output == toStdout {
+	if output == standardOutput {
 		_, err := p.stdout.Write(drawings[0])
 		return err
+	}
+	folder := output
+	if single {
+		folder = filepath.Dir(output)
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return unwritten(err, folder)
 	}
 	for i, f := range figures {
 		path := output
 		if !single {
 			path = filepath.Join(output, f.ID+"."+format)
 		}
-		if err := writeWhole(path, drawings[i]); err != nil {
+		if err := writeFile(path, func(w io.Writer) error {
+			_, err := w.Write(drawings[i])
+			return err
+		}); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintf(p.stdout, "%s: %s. %s\n", path, f.Title, f.Caption); err != nil {
@@ -199,26 +202,4 @@ func (p *program) place(figures []plot.Figure, drawings [][]byte, output, format
 		}
 	}
 	return nil
-}
-
-// writeWhole writes a file so that nobody finds a part of it, and makes its folder.
-func writeWhole(path string, content []byte) error {
-	folder := filepath.Dir(path)
-	err := os.MkdirAll(folder, 0o755)
-	if err == nil {
-		err = renameio.WriteFile(path, content, 0o644, renameio.WithTempDir(folder))
-	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return diskfault.Full(path)
-	}
-	reason := err
-	if fault, ok := errors.AsType[*fs.PathError](err); ok {
-		reason = fault.Err
-	} else if fault, ok := errors.AsType[*os.LinkError](err); ok {
-		reason = fault.Err
-	}
-	return plugins.Problemf("%s cannot be written (%s); make it writable or name another place with --output", path, reason)
 }

@@ -156,6 +156,9 @@ func readmeCommand(t *testing.T, root, folder string, environment []string, line
 		case !slices.Contains([]string{"bench", "demo", "plan", "report", "run"}, words[3]):
 			command.Env = append(environment, "BITTERN_FORMAT=markdown")
 		}
+		if words[3] == "export" && words[4] != "list" {
+			command.Env = append(environment, "BITTERN_FORMAT=onnx")
+		}
 	case line == "go test ./...":
 		return // this test is part of it
 	case strings.HasPrefix(line, "go build -o plugins.local/"):

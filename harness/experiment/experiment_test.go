@@ -159,7 +159,7 @@ func (w *workplace) numbers(tb testing.TB, s *experiment.Spec) numbers {
 	n := numbers{Experiment: w.row(tb, s), Deployments: w.deployments(tb, s), Files: make(map[string]string)}
 	leftovers(tb, w.runner.Store.ExperimentDir(n.Experiment.ID))
 	folder := w.runner.Store.ExperimentDir(n.Experiment.ID)
-	for _, name := range []string{"steps.jsonl", "deployed/graph.json", "deployed/deployed.safetensors"} {
+	for _, name := range []string{"steps.jsonl", "deployed/program.json", "deployed/deployed.safetensors"} {
 		content, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			tb.Fatal(err)

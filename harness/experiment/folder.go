@@ -23,7 +23,7 @@ type folder struct {
 
 func (f folder) last() string     { return filepath.Join(f.path, "last") }
 func (f folder) best() string     { return filepath.Join(f.path, "best") }
-func (f folder) artifact() string { return filepath.Join(f.path, "deployed") }
+func (f folder) artifact() string { return artifact.Folder(f.path) }
 
 // saveLast saves all that resuming needs, and saveBest what a freeze needs.
 func (f folder) saveLast(at position, t *tensors) error {

@@ -350,6 +350,13 @@ func (s *Store) Experiment(ctx context.Context, id string) (Experiment, error) {
 	return found[0], nil
 }
 
+// Matching returns the experiments whose IDs begin with a prefix, ordered by task, model,
+// quantizer and seed, [Damaged] ones among them. The empty prefix is of all.
+func (s *Store) Matching(ctx context.Context, prefix string) ([]Experiment, error) {
+	return collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+`, checksum FROM experiments
+		WHERE substr(id, 1, length(?)) = ? ORDER BY task, model, quantizer, seed, id`, prefix, prefix)
+}
+
 // Experiments returns the experiments of a suite in the suite's order and under its
 // labels, [Damaged] ones among them. A suite that was never recorded has none. A list that is itself damaged is
 // a [*plugins.Problem].

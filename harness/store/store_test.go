@@ -121,6 +121,30 @@ func TestUnknownExperiment(t *testing.T) {
 	}
 }
 
+// IDs are found by their first digits, as text: no digit stands for others.
+func TestMatching(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	for seed, id := range []string{"ab12", "ab34", "cd_%"} {
+		e := finished(uint64(seed))
+		e.ID = id
+		must(t, s.PutExperiment(t.Context(), e))
+	}
+	for prefix, want := range map[string][]string{
+		"": {"ab12", "ab34", "cd_%"}, "ab": {"ab12", "ab34"}, "ab3": {"ab34"}, "ab34": {"ab34"}, "ab345": nil, "_": nil, "%": nil, "cd_": {"cd_%"}, "AB": nil,
+	} {
+		found, err := s.Matching(t.Context(), prefix)
+		must(t, err)
+		var got []string
+		for _, e := range found {
+			got = append(got, e.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", prefix, diff)
+		}
+	}
+}
+
 func TestNotANumberIsRefused(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, t.TempDir())
