@@ -92,13 +92,12 @@ func (s *source) look(ctx context.Context, asked string) (page.Live, error) {
 	}
 	name := s.options.Suite
 	if name == "" {
-		if shown.Suites, err = s.runs.Suites(ctx); err != nil {
+		var last string
+		if shown.Suites, last, err = s.follower.Suites(ctx); err != nil {
 			return shown, err
 		}
 		if name = asked; !slices.Contains(shown.Suites, name) {
-			if name, err = s.last(ctx, shown.Suites); err != nil {
-				return shown, err
-			}
+			name = last
 		}
 	}
 	if shown.Suite, err = s.follower.Read(ctx, name, s.options.Entries); err != nil {
@@ -110,32 +109,6 @@ func (s *source) look(ctx context.Context, asked string) (page.Live, error) {
 	}
 	shown.Results, err = s.result(ctx, shown.Suite)
 	return shown, err
-}
-
-// last is the suite of which something was begun or finished last; of several that share
-// it, the one with the most experiments.
-func (s *source) last(ctx context.Context, suites []string) (string, error) {
-	var last string
-	var when time.Time
-	size := 0
-	for _, name := range suites {
-		experiments, err := s.runs.Experiments(ctx, name)
-		if err != nil {
-			return "", err
-		}
-		var at time.Time
-		for _, e := range experiments {
-			for _, t := range []time.Time{e.StartedAt, e.FinishedAt} {
-				if t.After(at) {
-					at = t
-				}
-			}
-		}
-		if last == "" || at.After(when) || at.Equal(when) && len(experiments) > size {
-			last, when, size = name, at, len(experiments)
-		}
-	}
-	return last, nil
 }
 
 // result is the page of what is finished of a suite, made again where that has changed.
