@@ -172,6 +172,13 @@ func (f *Follower) experiment(row row) (Experiment, error) {
 	return e, nil
 }
 
+// An experiment that trains and has written no step for a minute and for as long as 20 of
+// its steps take is told of: a process on another host may be gone without a trace.
+const (
+	silence     = time.Minute
+	silentSteps = 20
+)
+
 // follow adds what the files of the training steps say.
 func (f *Follower) follow(e *Experiment, folder string) {
 	c := f.curves[e.ID]
@@ -195,6 +202,10 @@ func (f *Follower) follow(e *Experiment, folder string) {
 	e.Step, e.Loss, e.StepSeconds = c.last.Step+1, &c.last.Loss, c.seconds()
 	if e.Phase == Training && e.Step == e.Steps {
 		e.Phase = Testing
+	}
+	if last := c.follower.Written(); e.Phase == Training && time.Since(last) > silence+time.Duration(silentSteps*e.StepSeconds*float64(time.Second)) {
+		e.Reason = fmt.Sprintf("no training step since %s: it may be validating, or its process may be gone", last.Format(time.DateTime))
+		return
 	}
 	if e.Phase == Training && e.Steps > e.Step {
 		e.Remaining = time.Duration(float64(e.Steps-e.Step) * e.StepSeconds * float64(time.Second))
