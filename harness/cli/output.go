@@ -102,7 +102,10 @@ func writeFolder(path string, write func(*os.Root) error) (err error) {
 	if err := errors.Join(write(folder), folder.Close()); err != nil {
 		return unwritten(err, path)
 	}
-	return unwritten(os.Rename(made, target), path) // which replaces nothing but an empty folder
+	if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) { // if it is an empty folder
+		return unwritten(err, path)
+	}
+	return unwritten(os.Rename(made, target), path)
 }
 
 // checkParent finds out whether something can be made beside a path.

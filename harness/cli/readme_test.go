@@ -118,7 +118,7 @@ func readmeCommand(t *testing.T, root, folder string, environment []string, line
 		arguments := words[3:]
 		for i, word := range arguments {
 			switch {
-			case word == "mine.yaml", strings.HasPrefix(word, "plugins.local"):
+			case word == "mine.yaml", strings.HasPrefix(word, "plugins.local"), i > 0 && arguments[i-1] == "--output":
 				arguments[i] = filepath.Join(folder, word)
 			case word == "paper":
 				arguments[i] = filepath.Join(folder, "paper.yaml")

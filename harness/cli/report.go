@@ -18,6 +18,12 @@ import (
 	"bittern/reports/format"
 )
 
+// reportSettings are runSettings and what report alone has.
+type reportSettings struct {
+	runSettings `mapstructure:",squash"`
+	Schema      bool `mapstructure:"schema"`
+}
+
 func (p *program) reportCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "report --suite NAME|FILE", Short: "Print a suite's tables from the run store, without training", Args: noArguments,
@@ -37,18 +43,24 @@ The formats:
   bittern report --suite char-small --columns quantizer,deployable,kb --sort kb
   bittern report --suite char-small --format csv --runs DIR
   bittern report --suite char-small --output char-small.tex
-  bittern report --suite char-small --format tensorboard --output curves`,
+  bittern report --suite char-small --format tensorboard --output curves
+  bittern report --schema`,
 		RunE: func(command *cobra.Command, _ []string) error {
-			settings := defaults()
+			settings := reportSettings{runSettings: defaults()}
 			if err := settle(command, &settings); err != nil {
 				return err
 			}
-			return p.report(command.Context(), settings)
+			if settings.Schema {
+				_, err := io.WriteString(p.stdout, format.Schema)
+				return err
+			}
+			return p.report(command.Context(), settings.runSettings)
 		},
 	}
 	suiteFlag(command)
 	runsFlag(command)
 	selectionFlags(command)
+	command.Flags().Bool("schema", false, "print the JSON Schema of --format json, and nothing else")
 	reportFlags(command)
 	return command
 }

@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,8 +13,22 @@ import (
 	"bittern/reports"
 )
 
-// writeJSON writes the report as it is.
-func writeJSON(w io.Writer, r *reports.Report, _ reports.View) error { return encodeJSON(w, r) }
+// Schema is the JSON Schema of the format json. Its $id ends in a number, which goes up
+// when a field is taken away or means something else; a new one is no other version.
+//
+//go:embed report.schema.json
+var Schema string
+
+// schemaID is the $id of [Schema].
+const schemaID = "urn:bittern:report:1"
+
+// writeJSON writes the report as it is, and which schema it follows.
+func writeJSON(w io.Writer, r *reports.Report, _ reports.View) error {
+	return encodeJSON(w, struct {
+		Schema string `json:"$schema"`
+		*reports.Report
+	}{schemaID, r})
+}
 
 // encodeJSON writes a value with every character that a terminal would not print as its
 // escape \u…, which reads back as the same text.
