@@ -133,7 +133,10 @@ func readmeCommand(t *testing.T, root, folder string, environment []string, line
 			// The runs of bench are a number, not a folder.
 			command.Env = append(environment, "BITTERN_RUNS=1")
 		}
-		if !slices.Contains([]string{"bench", "demo", "plan", "report", "run"}, words[3]) {
+		switch {
+		case words[3] == "plot":
+			command.Env = append(environment, "BITTERN_FORMAT=svg")
+		case !slices.Contains([]string{"bench", "demo", "plan", "report", "run"}, words[3]):
 			command.Env = append(environment, "BITTERN_FORMAT=markdown")
 		}
 	case line == "go test ./...":

@@ -111,9 +111,12 @@ func (f Figure) SVG(w io.Writer) error {
 
 // Inline writes the figure as an svg element to stand within HTML, where Title and
 // Caption are text of the page: without them, on the page's background, text and axes
-// in the page's text colour, as wide as there is room for up to its own size. Each
-// mark is a group of class "mark", each line one of class "line", "front" or "seed"
-// and each part of a bar one of class "part", with a title that says what it is.
+// in the page's text colour. It has its size in points; a page lets it shrink by the
+// style max-width: 100%; height: auto.
+//
+// What is drawn is groups with a title that says what it is, each of a class: mark (a
+// network), published, front; line (a network), its points (point) and seeds (seed);
+// part (of a bar).
 func (f Figure) Inline(w io.Writer) error {
 	width, height := f.size(false)
 	c := newCanvas(height, "currentColor")

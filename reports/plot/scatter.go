@@ -97,11 +97,14 @@ func (s *scatter) chart(x, y string, mayBeLogarithmic bool) chart {
 // frontLine is how the Pareto front is drawn.
 var frontLine = draw.LineStyle{Color: faded(0x90), Width: 1, Dashes: []vg.Length{3, 2}}
 
-// caption says how to read the marks and the front.
+// caption says how to read the marks, their labels and the front.
 func (s *scatter) caption() string {
 	text := ""
 	if slices.ContainsFunc(s.marks, func(m mark) bool { return m.deviation > 0 }) {
 		text = " Bars are the standard deviation over the seeds."
+	}
+	if slices.ContainsFunc(s.marks, func(m mark) bool { return s.variants[m.network] != "" }) {
+		text += " Beside a mark stands, where there is room, what tells it from others of its quantizer."
 	}
 	switch front := s.front(); len(front) {
 	case 0:

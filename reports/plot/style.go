@@ -143,8 +143,8 @@ var grid = draw.LineStyle{Color: faded(0x28), Width: 0.5}
 func axes(x, y string) *gonum.Plot {
 	p := gonum.New()
 	p.BackgroundColor = nil
-	for label, axis := range map[string]*gonum.Axis{x: &p.X, y: &p.Y} {
-		axis.Label.Text = label
+	p.X.Label.Text, p.Y.Label.Text = x, y
+	for _, axis := range []*gonum.Axis{&p.X, &p.Y} {
 		axis.Label.Padding = 3
 		restyle(&axis.Label.TextStyle, labelSize)
 		restyle(&axis.Tick.Label, tickSize)
