@@ -197,6 +197,15 @@ func TestServeSendsWhatHasChanged(t *testing.T) {
 			t.Errorf("%s: status %d, want 404", path, status)
 		}
 	}
+	rebound, err := http.NewRequest(http.MethodGet, url+"state", nil)
+	must(t, err)
+	rebound.Host = "evil.example"
+	answer, err := http.DefaultClient.Do(rebound)
+	must(t, err)
+	must(t, answer.Body.Close())
+	if answer.StatusCode != http.StatusForbidden {
+		t.Errorf("by the name evil.example: status %d, want 403", answer.StatusCode)
+	}
 	// End waits until the page that is open has been told.
 	go server.End()
 	for end := time.Now().Add(time.Minute); !state(t, url).Ended; {
