@@ -41,8 +41,12 @@ type finished struct {
 	page *page.Page
 }
 
-// fresh is how long what was read is used again.
-const fresh = 500 * time.Millisecond
+// fresh is how long what was read is used again, and mostRemembered of how many suites it
+// is kept: a browser may ask for any name.
+const (
+	fresh          = 500 * time.Millisecond
+	mostRemembered = 100
+)
 
 // read says what to show of a suite; asked may be empty. What cannot be read is part of
 // what is shown, for the next look may find it mended.
@@ -54,6 +58,9 @@ func (s *source) read(ctx context.Context, asked string) page.Live {
 	}
 	shown, err := s.look(context.WithoutCancel(ctx), asked) // others use it too
 	if err != nil {
+		if known, ok := s.shown[asked]; ok {
+			shown = known.Live // old, which the problem says
+		}
 		shown.Problem = err.Error()
 		// The database may have been replaced, or need what only opening it does.
 		err = s.shut()
@@ -61,7 +68,7 @@ func (s *source) read(ctx context.Context, asked string) page.Live {
 	if err != nil {
 		shown.Problem += "; " + err.Error()
 	}
-	if s.shown == nil {
+	if s.shown == nil || len(s.shown) > mostRemembered {
 		s.shown = make(map[string]remembered)
 	}
 	s.shown[asked] = remembered{shown, time.Now()}

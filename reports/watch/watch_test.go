@@ -159,12 +159,19 @@ func TestServeFollowsTheStore(t *testing.T) {
 		}
 	}
 
+	// A store that cannot be read is told of, above what was last seen.
+	database := filepath.Join(folder, store.FileName)
+	must(t, os.Rename(database, database+".kept"))
+	must(t, os.WriteFile(database, []byte("no database"), 0o600))
+	eventually(t, url, "progress", "is no run store or is damaged")
+	if results := state(t, url).Parts["results"].HTML; !strings.Contains(results, "1.500") {
+		t.Errorf("the results that were seen before are gone:\n%s", results)
+	}
 	must(t, os.RemoveAll(folder))
 	eventually(t, url, "progress", "There is no run store")
 	again := open(t, folder)
 	suite(t, again, "other")
 	eventually(t, url, "progress", "0 of 1 experiments done, 1 queued")
-	must(t, os.WriteFile(filepath.Join(folder, "broken"), nil, 0o600))
 }
 
 // What has not changed is not sent again, and other paths have nothing.
