@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"bittern/harness/internal/runfolder"
 )
@@ -52,6 +53,14 @@ func (f *StepFollower) Read(experimentDir string) (steps []Step, afresh bool, er
 		steps[i].Seconds = seconds[step.Step]
 	}
 	return steps, afresh, nil
+}
+
+// Written is when the last step was appended; zero before the first.
+func (f *StepFollower) Written() time.Time {
+	if f.steps.file == nil {
+		return time.Time{}
+	}
+	return f.steps.file.ModTime()
 }
 
 // tail is how far a file that grows was read.

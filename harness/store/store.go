@@ -114,6 +114,14 @@ func open(ctx context.Context, dir, mode string) (*Store, error) {
 // Close closes the store.
 func (s *Store) Close() error { return s.explain(s.db.Close()) }
 
+// Version is another number whenever somebody else has changed the database since, so
+// that who reads it again and again can go by what was read before. It means nothing to
+// another [Store].
+func (s *Store) Version(ctx context.Context) (version int64, err error) {
+	err = s.db.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version)
+	return version, s.explain(err)
+}
+
 // ExperimentDir is the folder of an experiment's own files. It may not exist yet.
 func (s *Store) ExperimentDir(id string) string { return filepath.Join(s.dir, id) }
 

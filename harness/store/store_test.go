@@ -637,3 +637,20 @@ func TestSettingsAreFoundByName(t *testing.T) {
 		t.Errorf("cell %q and layers %q, want LSTM and nothing", cell, missing)
 	}
 }
+
+func TestVersionTellsChangesOfOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	reader, writer := openStore(t, dir), openStore(t, dir)
+	before, err := reader.Version(t.Context())
+	must(t, err)
+	same, err := reader.Version(t.Context())
+	must(t, err)
+	must(t, writer.PutSuite(t.Context(), "s", nil, nil))
+	must(t, writer.PutExperiment(t.Context(), Experiment{ID: "one", Config: []byte("{}"), Status: Pending}))
+	after, err := reader.Version(t.Context())
+	must(t, err)
+	if same != before || after == before {
+		t.Errorf("versions %d, %d without a change and %d after one", before, same, after)
+	}
+}

@@ -3,13 +3,9 @@
 package live
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
-	"bittern/harness/provenance"
 	"bittern/harness/store"
 	"bittern/reports"
 )
@@ -18,8 +14,9 @@ import (
 type Phase string
 
 // The phases of an experiment. Testing is all from the last training step to the stored
-// result: a validation, the freezes and the test. Stopped is one whose process has ended before it was
-// finished, by an interrupt or a kill; to run the suite again goes on with it.
+// result: a validation, the freezes and the test. Stopped is one whose process has ended
+// before it was finished, by an interrupt or a kill; to run the suite again goes on with
+// it.
 const (
 	Queued    Phase = "queued"
 	Starting  Phase = "starting"
@@ -116,104 +113,14 @@ func (s Suite) Share() float64 {
 	return sum / float64(max(1, len(s.Experiments)))
 }
 
-// Follower reads a suite again and again, and of the training steps only what is new.
-type Follower struct {
-	runs   *store.Store
-	curves map[string]*curve // by the ID of an experiment
-}
-
-// NewFollower makes a follower of the suites in a run store.
-func NewFollower(runs *store.Store) *Follower {
-	return &Follower{runs: runs, curves: make(map[string]*curve)}
-}
-
-// Read says how far a suite has come: the experiments of these entries, or all where
-// entries is nil. A suite that the store does not have is empty.
-func (f *Follower) Read(ctx context.Context, suite string, entries []reports.Entry) (Suite, error) {
-	rows, err := f.runs.Experiments(ctx, suite)
-	if err != nil {
-		return Suite{}, err
-	}
-	s := Suite{Name: suite}
-	var seconds []float64 // of the trained experiments
-	for _, row := range rows {
-		if entries != nil && !slices.Contains(entries, reports.Entry{Task: row.Task, Model: row.Model, Quantizer: row.Quantizer}) {
-			continue
-		}
-		e, err := f.experiment(ctx, row)
-		if err != nil {
-			return Suite{}, err
-		}
-		s.Experiments = append(s.Experiments, e)
-		if e.Trained {
-			seconds = append(seconds, row.TrainSeconds)
-		}
-	}
-	s.Remaining = remaining(s.Experiments, seconds)
-	return s, nil
-}
-
-func (f *Follower) experiment(ctx context.Context, row store.Experiment) (Experiment, error) {
-	e := Experiment{
-		ID: row.ID, Task: row.Task, Model: row.Model, Quantizer: row.Quantizer, Seed: row.Seed, Reason: row.Reason,
-		Step: row.Steps, Best: row.BestValidation, Metric: row.Metric, Backends: len(row.Backends), Trained: row.Status == store.Done, Finished: row.FinishedAt,
-	}
-	if len(row.Provenance) > 0 {
-		var made provenance.Experiment
-		if err := json.Unmarshal(row.Provenance, &made); err != nil {
-			return e, fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
-		}
-		e.Steps, e.Symbols = uint64(made.PlannedSteps), made.SymbolsPerStep
-	}
-	folder := f.runs.ExperimentDir(row.ID)
-	holder, err := store.ReadHolder(folder)
-	if err != nil {
-		return e, err
-	}
-	deployments, err := f.deployments(ctx, row)
-	if err != nil {
-		return e, err
-	}
-	for _, d := range deployments {
-		e.Deployed++
-		if d.Status == store.Failed {
-			e.Failures = append(e.Failures, Failure{d.Backend, d.Reason})
-		}
-	}
-	e.Phase = phase(row, holder.Alive(), e.Deployed < e.Backends)
+// phase says what is happening to an experiment that is not done with all deployments.
+// alive says whether a process has its lock.
+func phase(row store.Experiment, alive bool) Phase {
 	switch {
-	case e.Phase == Queued && e.Trained:
-		e.Reason = "trained, and not deployed on every backend yet"
-	case e.Phase == Stopped:
-		e.Reason = "its process has ended; run the suite again to go on from the last checkpoint"
-	}
-	if e.Trained {
-		delete(f.curves, row.ID)
-		return e, nil
-	}
-	f.follow(&e, folder)
-	return e, nil
-}
-
-// deployments are those of a trained experiment that its suite asks for.
-func (f *Follower) deployments(ctx context.Context, row store.Experiment) ([]store.Deployment, error) {
-	if row.Status != store.Done {
-		return nil, nil
-	}
-	all, err := f.runs.Deployments(ctx, row.ID)
-	return slices.DeleteFunc(all, func(d store.Deployment) bool { return !slices.Contains(row.Backends, d.Backend) }), err
-}
-
-// phase says what is happening to the experiment of a row. alive says whether a process
-// has its lock, undeployed whether a deployment is missing.
-func phase(row store.Experiment, alive, undeployed bool) Phase {
-	switch {
-	case row.Status == store.Done && alive && undeployed:
+	case row.Status == store.Done && alive:
 		return Deploying
-	case row.Status == store.Done && undeployed:
-		return Queued
 	case row.Status == store.Done:
-		return Done
+		return Queued
 	case alive && row.Status == store.Running:
 		return Training
 	case alive:
@@ -224,35 +131,6 @@ func phase(row store.Experiment, alive, undeployed bool) Phase {
 		return Stopped
 	}
 	return Failed
-}
-
-// follow adds what the files of the training steps say.
-func (f *Follower) follow(e *Experiment, folder string) {
-	c := f.curves[e.ID]
-	if c == nil {
-		c = new(curve)
-		f.curves[e.ID] = c
-	}
-	err := c.read(folder)
-	if err == nil {
-		e.Validations, err = store.ReadValidations(folder)
-	}
-	if err != nil {
-		delete(f.curves, e.ID) // to begin again with the first step
-		e.Reason = err.Error()
-		return
-	}
-	e.Losses = c.points()
-	if c.count == 0 {
-		return
-	}
-	e.Step, e.Loss, e.StepSeconds = c.last.Step+1, &c.last.Loss, c.seconds()
-	if e.Phase == Training && e.Step == e.Steps {
-		e.Phase = Testing
-	}
-	if e.Phase == Training && e.Steps > e.Step {
-		e.Remaining = time.Duration(float64(e.Steps-e.Step) * e.StepSeconds * float64(time.Second))
-	}
 }
 
 // remaining estimates how long the training of all experiments takes yet: of those that

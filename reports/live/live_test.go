@@ -147,6 +147,31 @@ func TestPhases(t *testing.T) {
 	}
 }
 
+// An experiment whose steps have stopped is told of, without a guess at what is left.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	runs, list := rows(t, "one")
+	held := lock(t, runs, list[0].ID)
+	list[0].Status, list[0].StartedAt = store.Running, time.Now()
+	must(t, runs.PutExperiment(t.Context(), list[0]))
+	train(t, runs, list[0].ID, 0, 10)
+	follower := NewFollower(runs)
+	for _, test := range []struct {
+		ago    time.Duration
+		silent bool
+	}{{0, false}, {65 * time.Second, false}, {75 * time.Second, true}} { // 20 steps take 10 s
+		at := time.Now().Add(-test.ago)
+		must(t, os.Chtimes(filepath.Join(runs.ExperimentDir(list[0].ID), "steps.jsonl"), at, at))
+		s, err := follower.Read(t.Context(), "s", nil)
+		must(t, err)
+		e := s.Experiments[0]
+		if told := strings.Contains(e.Reason, "no training step since "+at.Format(time.DateTime)); told != test.silent || (e.Remaining == 0) != test.silent {
+			t.Errorf("%s after its last step: reason %q, %s left; want silent %v", test.ago, e.Reason, e.Remaining, test.silent)
+		}
+	}
+	must(t, held.Release())
+}
+
 // A follower sees what was added since, and that training went back to a checkpoint.
 func TestFollowerGoesOn(t *testing.T) {
 	t.Parallel()

@@ -41,8 +41,12 @@ type finished struct {
 	page *page.Page
 }
 
-// fresh is how long what was read is used again.
-const fresh = 500 * time.Millisecond
+// fresh is how long what was read is used again, and mostRemembered of how many suites it
+// is kept: a browser may ask for any name.
+const (
+	fresh          = 500 * time.Millisecond
+	mostRemembered = 100
+)
 
 // read says what to show of a suite; asked may be empty. What cannot be read is part of
 // what is shown, for the next look may find it mended.
@@ -54,6 +58,9 @@ func (s *source) read(ctx context.Context, asked string) page.Live {
 	}
 	shown, err := s.look(context.WithoutCancel(ctx), asked) // others use it too
 	if err != nil {
+		if known, ok := s.shown[asked]; ok {
+			shown = known.Live // old, which the problem says
+		}
 		shown.Problem = err.Error()
 		// The database may have been replaced, or need what only opening it does.
 		err = s.shut()
@@ -61,7 +68,7 @@ func (s *source) read(ctx context.Context, asked string) page.Live {
 	if err != nil {
 		shown.Problem += "; " + err.Error()
 	}
-	if s.shown == nil {
+	if s.shown == nil || len(s.shown) > mostRemembered {
 		s.shown = make(map[string]remembered)
 	}
 	s.shown[asked] = remembered{shown, time.Now()}
@@ -92,13 +99,12 @@ func (s *source) look(ctx context.Context, asked string) (page.Live, error) {
 	}
 	name := s.options.Suite
 	if name == "" {
-		if shown.Suites, err = s.runs.Suites(ctx); err != nil {
+		var last string
+		if shown.Suites, last, err = s.follower.Suites(ctx); err != nil {
 			return shown, err
 		}
 		if name = asked; !slices.Contains(shown.Suites, name) {
-			if name, err = s.last(ctx, shown.Suites); err != nil {
-				return shown, err
-			}
+			name = last
 		}
 	}
 	if shown.Suite, err = s.follower.Read(ctx, name, s.options.Entries); err != nil {
@@ -110,32 +116,6 @@ func (s *source) look(ctx context.Context, asked string) (page.Live, error) {
 	}
 	shown.Results, err = s.result(ctx, shown.Suite)
 	return shown, err
-}
-
-// last is the suite of which something was begun or finished last; of several that share
-// it, the one with the most experiments.
-func (s *source) last(ctx context.Context, suites []string) (string, error) {
-	var last string
-	var when time.Time
-	size := 0
-	for _, name := range suites {
-		experiments, err := s.runs.Experiments(ctx, name)
-		if err != nil {
-			return "", err
-		}
-		var at time.Time
-		for _, e := range experiments {
-			for _, t := range []time.Time{e.StartedAt, e.FinishedAt} {
-				if t.After(at) {
-					at = t
-				}
-			}
-		}
-		if last == "" || at.After(when) || at.Equal(when) && len(experiments) > size {
-			last, when, size = name, at, len(experiments)
-		}
-	}
-	return last, nil
 }
 
 // result is the page of what is finished of a suite, made again where that has changed.

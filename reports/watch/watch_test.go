@@ -159,12 +159,19 @@ func TestServeFollowsTheStore(t *testing.T) {
 		}
 	}
 
+	// A store that cannot be read is told of, above what was last seen.
+	database := filepath.Join(folder, store.FileName)
+	must(t, os.Rename(database, database+".kept"))
+	must(t, os.WriteFile(database, []byte("no database"), 0o600))
+	eventually(t, url, "progress", "is no run store or is damaged")
+	if results := state(t, url).Parts["results"].HTML; !strings.Contains(results, "1.500") {
+		t.Errorf("the results that were seen before are gone:\n%s", results)
+	}
 	must(t, os.RemoveAll(folder))
 	eventually(t, url, "progress", "There is no run store")
 	again := open(t, folder)
 	suite(t, again, "other")
 	eventually(t, url, "progress", "0 of 1 experiments done, 1 queued")
-	must(t, os.WriteFile(filepath.Join(folder, "broken"), nil, 0o600))
 }
 
 // What has not changed is not sent again, and other paths have nothing.
@@ -196,6 +203,15 @@ func TestServeSendsWhatHasChanged(t *testing.T) {
 		if status, _ := get(t, url+path); status != http.StatusNotFound {
 			t.Errorf("%s: status %d, want 404", path, status)
 		}
+	}
+	rebound, err := http.NewRequest(http.MethodGet, url+"state", nil)
+	must(t, err)
+	rebound.Host = "evil.example"
+	answer, err := http.DefaultClient.Do(rebound)
+	must(t, err)
+	must(t, answer.Body.Close())
+	if answer.StatusCode != http.StatusForbidden {
+		t.Errorf("by the name evil.example: status %d, want 403", answer.StatusCode)
 	}
 	// End waits until the page that is open has been told.
 	go server.End()
