@@ -30,6 +30,8 @@ var shapes = []struct {
 		sequences(network.Tokens, 10000, 35, 20, 10000, true)},
 	{"mnist-100", plugins.Values{"units": "100"},
 		sequences(network.Features, 1, 784, 100, 10, false)},
+	{"mnist-100-plain", plugins.Values{"units": "100", "normalization": "none"}, // its gradients vanish
+		sequences(network.Features, 1, 784, 100, 10, false)},
 }
 
 // BenchmarkStep times one training step and its update on two workers, given
