@@ -41,6 +41,7 @@ var groups = []struct {
 		return err
 	}},
 	{"inference", lines((*Bench).inferenceLines)},
+	{"scoring", lines((*Bench).scoringLines)},
 	{"training", lines((*Bench).stepLines)},
 	{"matrix", lines((*Bench).matrixLines)},
 	{"portable", lines((*Bench).portableLines)},

@@ -21,8 +21,31 @@ type outcome struct {
 	score  *float64
 	groups []store.GroupScore // of score
 	doubt  string             // why the score is not to be trusted
+	// scoredBy is the backend that the score was executed on, where it was another
+	// of the same arithmetic, which arithmetic names.
+	scoredBy, arithmetic string
 	// missing is why there is no score, or no cost.
 	missing string
+}
+
+// scores are those that backends have computed of one network, by arithmetic: what is
+// named in one executable is computed once.
+type scores map[computation]execution
+
+// computation is an arithmetic of an executable. That of the built-in plugins, which is
+// this program, has no hash.
+type computation struct{ sha256, arithmetic string }
+
+// sharable says what a deployed network computes, where that may be taken from another
+// backend: a machine that is timed computes itself.
+func sharable(plugin Plugin, deployed backend.Deployed) (computes computation, ok bool) {
+	return computation{plugin.SHA256, deployed.Arithmetic}, deployed.Arithmetic != "" && !plugin.has(backend.TraitTimed)
+}
+
+// execution is what a test part scored on the backend of a label.
+type execution struct {
+	scored
+	backend string
 }
 
 // deploy asks a backend what a network costs and computes. Score is over the whole test
@@ -31,7 +54,9 @@ type outcome struct {
 //
 // loss is the mean loss of the same frozen network by the model that trained it, in
 // nats a target. A machine that is further from it than it claims is in doubt.
-func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, loss float64, quiet *Quiet, report func(done, of int)) (outcome, error) {
+// What another backend computed by the same arithmetic is taken from known, and what this
+// one computes is added to it.
+func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, loss float64, known scores, quiet *Quiet, report func(done, of int)) (outcome, error) {
 	calls := context.WithoutCancel(ctx)
 	var deployed backend.Deployed
 	err := quiet.compute(func() (err error) {
@@ -39,7 +64,7 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		return err
 	})
 	if err != nil {
-		return unsupported(outcome{}, err)
+		return unsupported(outcome{}, failure(err))
 	}
 	var o outcome
 	turn := quiet.compute
@@ -53,18 +78,41 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		return err
 	})
 	if err != nil {
-		if o, err = unsupported(o, err); err != nil {
+		if o, err = unsupported(o, failure(err)); err != nil {
 			return outcome{}, err
 		}
 	} else {
 		o.cost, o.steps = &cost, steps
 	}
 
+	computes, shared := sharable(plugin, deployed)
+	found, computed := known[computes]
+	if shared && computed {
+		o.scoredBy, o.arithmetic = found.backend, deployed.Arithmetic
+	} else {
+		found.backend = plugin.Label
+		if found.scored, err = execute(ctx, b, plugin, t, quiet, report); err != nil {
+			return unsupported(o, err)
+		}
+		if shared {
+			known[computes] = found
+		}
+	}
+	o.score, o.groups = &found.metric, found.groups
+	if deployed.Tolerance != nil && math.Abs(found.loss-loss) > *deployed.Tolerance {
+		o.doubt = fmt.Sprintf("%s computes a loss of %.4f nats a target and the model that trained the network %.4f, further apart than the %g that the machine claims; the export or the machine is wrong", plugin.Label, found.loss, loss, *deployed.Tolerance)
+	}
+	return o, nil
+}
+
+// execute scores the test part on a machine that has the network.
+func execute(ctx context.Context, b backend.Backend, plugin Plugin, t task.Task, quiet *Quiet, report func(done, of int)) (found scored, err error) {
+	calls := context.WithoutCancel(ctx)
 	batches, batch := t.Evaluation(task.Test), t.Shape().Allocate()
 	var sums tally
 	for i := range batches.Len() {
 		if err := ctx.Err(); err != nil {
-			return outcome{}, err
+			return scored{}, err
 		}
 		report(i, batches.Len())
 		var one network.Score
@@ -73,21 +121,16 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 				return err
 			}
 			one, err = b.Execute(calls, backend.Execute{Batch: batch})
-			return err
+			return failure(err)
 		}); err != nil {
-			return unsupported(o, err)
+			return scored{}, err
 		}
 		sums.add(batches.Group(i), one)
 	}
-	found := sums.score(t.Metric())
-	if !found.finite() {
-		return outcome{}, &Failure{Reason: fmt.Sprintf("%s has losses that sum to %v over %d targets, a score of %v", plugin.Label, sums.total.LossSum, sums.total.Count, found.metric)}
+	if found = sums.score(t.Metric()); !found.finite() {
+		return scored{}, &Failure{Reason: fmt.Sprintf("%s has losses that sum to %v over %d targets, a score of %v", plugin.Label, sums.total.LossSum, sums.total.Count, found.metric)}
 	}
-	o.score, o.groups = &found.metric, found.groups
-	if deployed.Tolerance != nil && math.Abs(found.loss-loss) > *deployed.Tolerance {
-		o.doubt = fmt.Sprintf("%s computes a loss of %.4f nats a target and the model that trained the network %.4f, further apart than the %g that the machine claims; the export or the machine is wrong", plugin.Label, found.loss, loss, *deployed.Tolerance)
-	}
-	return o, nil
+	return found, nil
 }
 
 // unsupported notes why a backend does not serve a request, which is no
@@ -98,5 +141,5 @@ func unsupported(o outcome, err error) (outcome, error) {
 		o.missing = cannot.Reason
 		return o, nil
 	}
-	return outcome{}, failure(err)
+	return outcome{}, err
 }

@@ -47,10 +47,11 @@ func (q quiz) Fill(i int, b network.Batch) error {
 
 // marker is a backend that scores with a function of the batch's number.
 type marker struct {
-	score     func(i int) network.Score
-	tolerance *float64
-	requests  []backend.Execute
-	steps     map[string]int
+	score      func(i int) network.Score
+	tolerance  *float64
+	arithmetic string
+	requests   []backend.Execute
+	steps      map[string]int
 }
 
 func (*marker) Describe(context.Context) (plugins.Description, error) {
@@ -58,7 +59,7 @@ func (*marker) Describe(context.Context) (plugins.Description, error) {
 }
 
 func (m *marker) Deploy(context.Context, backend.Deploy) (backend.Deployed, error) {
-	return backend.Deployed{Tolerance: m.tolerance}, nil
+	return backend.Deployed{Tolerance: m.tolerance, Arithmetic: m.arithmetic}, nil
 }
 
 func (m *marker) Cost(_ context.Context, request backend.CostRequest) (backend.Cost, error) {
@@ -74,7 +75,58 @@ func (m *marker) Execute(_ context.Context, request backend.Execute) (network.Sc
 // mark deploys on the machine; loss is that of the model.
 func mark(t *testing.T, m *marker, groups []string, loss float64) (outcome, error) {
 	t.Helper()
-	return deploy(t.Context(), m, Plugin{Label: "slide rule"}, artifact.Network{}, quiz{groups}, loss, &Quiet{}, func(int, int) {})
+	return deploy(t.Context(), m, Plugin{Label: "slide rule"}, artifact.Network{}, quiz{groups}, loss, scores{}, &Quiet{}, func(int, int) {})
+}
+
+// What two machines of one executable compute alike is executed on the first. Each
+// holds it against its own tolerance.
+func TestOneArithmeticIsExecutedOnce(t *testing.T) {
+	t.Parallel()
+	timed := Plugin{Label: "stopwatch", Description: plugins.Description{Traits: []string{backend.TraitTimed}}}
+	for _, c := range []struct {
+		name       string
+		plugin     Plugin
+		arithmetic string
+		shared     bool
+	}{
+		{"the same", Plugin{Label: "abacus"}, "decimal", true},
+		{"another", Plugin{Label: "abacus"}, "octal", false},
+		{"none", Plugin{Label: "abacus"}, "", false},
+		{"another executable", Plugin{Label: "abacus", SHA256: "1f"}, "decimal", false},
+		{"a timed machine", timed, "decimal", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			known, groups := scores{}, []string{"qa1", "qa2"}
+			run := func(p Plugin, m *marker) outcome {
+				o, err := deploy(t.Context(), m, p, artifact.Network{}, quiz{groups}, 1, known, &Quiet{}, func(int, int) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return o
+			}
+			half := func(i int) network.Score { return network.Score{LossSum: 1.02, Count: 1, Correct: i} }
+			first := run(Plugin{Label: "slide rule"}, &marker{score: half, arithmetic: "decimal", tolerance: new(0.1)})
+			m := &marker{score: func(int) network.Score { return network.Score{LossSum: 1, Count: 1} }, arithmetic: c.arithmetic, tolerance: new(0.01)}
+			second := run(c.plugin, m)
+			if first.scoredBy != "" || first.doubt != "" {
+				t.Errorf("the first is scored by %q, in doubt %q", first.scoredBy, first.doubt)
+			}
+			if c.shared {
+				if len(m.requests) != 0 || second.scoredBy != "slide rule" || second.arithmetic != "decimal" || second.doubt == "" ||
+					*second.score != *first.score || !slices.Equal(second.groups, first.groups) {
+					t.Errorf("%d calls of Execute, outcome %+v; want none and the score of the slide rule, which is in doubt here", len(m.requests), second)
+				}
+				if second.cost == nil {
+					t.Error("it does not say what the network costs")
+				}
+				return
+			}
+			if len(m.requests) != len(groups) || second.scoredBy != "" || *second.score != 0 {
+				t.Errorf("%d calls of Execute, outcome %+v; want a score of its own, 0", len(m.requests), second)
+			}
+		})
+	}
 }
 
 // watcher is a backend that looks, in each of its calls, at who else may compute.

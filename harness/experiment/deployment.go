@@ -16,8 +16,8 @@ import (
 )
 
 // deployment runs a finished experiment on one backend, unless the store holds what
-// came of it.
-func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Experiment, backend Plugin, report func(done, of int)) (*Failure, error) {
+// came of it. See deploy for what scored are.
+func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Experiment, backend Plugin, scored scores, report func(done, of int)) (*Failure, error) {
 	config, err := json.Marshal(deploymentConfig{configPlugin: backend.config(), ISA: isa.Current().String()})
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	made := provenance.Deployment{Machine: r.Machine, Backend: backend.String(), Started: time.Now().UTC()}
 	var o outcome
 	err = r.restarting(spec.String()+" on "+backend.Label, func() (err error) {
-		o, err = r.deploy(ctx, spec, row, t, backend, report)
+		o, err = r.deploy(ctx, spec, row, t, backend, scored, report)
 		return err
 	})
 	f, ok := errors.AsType[*Failure](err)
@@ -52,14 +52,14 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, o.doubt))
 		}
 	}
-	made.Ended = time.Now().UTC()
+	made.Ended, made.ScoredBy, made.Arithmetic = time.Now().UTC(), o.scoredBy, o.arithmetic
 	if d.Provenance, err = json.Marshal(made); err != nil {
 		return nil, err
 	}
 	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
 }
 
-func (r *Runner) deploy(ctx context.Context, spec *Spec, row store.Experiment, t task.Task, plugin Plugin, report func(done, of int)) (_ outcome, err error) {
+func (r *Runner) deploy(ctx context.Context, spec *Spec, row store.Experiment, t task.Task, plugin Plugin, scored scores, report func(done, of int)) (_ outcome, err error) {
 	f := r.folder(row.ID)
 	if err := f.vouch(); err != nil {
 		return outcome{}, err
@@ -83,7 +83,7 @@ func (r *Runner) deploy(ctx context.Context, spec *Spec, row store.Experiment, t
 			f.Stderr = process.Stderr() // complete only now, as in session.finish
 		}
 	}()
-	return deploy(ctx, process, plugin, deployed, t, *row.FrozenLoss, &r.Quiet, report)
+	return deploy(ctx, process, plugin, deployed, t, *row.FrozenLoss, scored, &r.Quiet, report)
 }
 
 // into fills the row of a deployment that did not fail.

@@ -123,8 +123,9 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 		return Forecast{}, err
 	}
 	out.Disk = 2*trial.session.tensors.bytes() + n.Bytes()
+	executed := map[computation]bool{}
 	for _, plugin := range spec.Backends {
-		took, deployed, err := f.deployment(ctx, plugin, n, t)
+		took, deployed, err := f.deployment(ctx, plugin, n, t, executed)
 		if err != nil {
 			return Forecast{}, err
 		}
@@ -196,8 +197,9 @@ var (
 )
 
 // deployment times a network on a backend: a few time steps of one batch, and the
-// sequences that a timed machine times for its cost.
-func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.Network, t task.Task) (took time.Duration, resident int64, err error) {
+// sequences that a timed machine times for its cost. An arithmetic that another backend
+// has executed costs nothing more.
+func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.Network, t task.Task, executed map[computation]bool) (took time.Duration, resident int64, err error) {
 	room, err := arena.Create("", 0)
 	if err != nil {
 		return 0, 0, err
@@ -209,10 +211,18 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	var cannot *backend.ErrUnsupported
-	if _, err := b.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: n.Program, Weights: n.Weights}); errors.As(err, &cannot) {
+	deployed, err := b.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: n.Program, Weights: n.Weights})
+	if errors.As(err, &cannot) {
 		return 0, 0, nil // it will be n/a, which takes no time
 	} else if err != nil {
 		return 0, 0, failure(err)
+	}
+	if computes, ok := sharable(plugin, deployed); ok {
+		if executed[computes] {
+			resident, err = memory.Private(b.Pid())
+			return 0, resident, ignoreMissing(err)
+		}
+		executed[computes] = true
 	}
 
 	shape := t.Shape()

@@ -112,8 +112,9 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 		}
 	}
 	var failed []Failed
+	scored := scores{}
 	for i, backend := range spec.Backends {
-		f, err := r.deployment(ctx, spec, t, row, backend, func(done, of int) {
+		f, err := r.deployment(ctx, spec, t, row, backend, scored, func(done, of int) {
 			report(Progress{Stage: Deploying, Step: i*of + done, Steps: len(spec.Backends) * of, Backend: backend.Label})
 		})
 		if err != nil {

@@ -100,6 +100,11 @@ type Deployment struct {
 	Backend string    `json:"backend"`
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
+
+	// ScoredBy is the backend that executed the network, where it was not this one:
+	// both compute the same Arithmetic, and so the same score.
+	ScoredBy   string `json:"scored_by,omitempty"`
+	Arithmetic string `json:"arithmetic,omitempty"`
 }
 
 // Unknown stands for a commit that cannot be told.

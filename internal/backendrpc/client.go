@@ -87,7 +87,7 @@ func (c *client) deployInto(ctx context.Context, a *arena.Arena, request backend
 	if err != nil {
 		return backend.Deployed{}, err
 	}
-	return backend.Deployed{Tolerance: response.Tolerance}, nil
+	return backend.Deployed{Tolerance: response.Tolerance, Arithmetic: plugins.Line(response.GetArithmetic())}, nil
 }
 
 func encodeMatrix(a *arena.Arena, weight packed.Matrix) (*backendv1.Matrix, error) {

@@ -56,7 +56,7 @@ func (s *server) Deploy(ctx context.Context, request *backendv1.DeployRequest) (
 		deployed, err = s.backend.Deploy(ctx, deploy)
 		return err
 	})
-	return &backendv1.DeployResponse{Tolerance: deployed.Tolerance}, err
+	return &backendv1.DeployResponse{Tolerance: deployed.Tolerance, Arithmetic: deployed.Arithmetic}, err
 }
 
 func readNetwork(m *networkv1.Network) (_ network.Network, err error) {

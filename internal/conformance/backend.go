@@ -29,7 +29,10 @@ var backendContract = contract[backend.Backend]{
 		return err
 	},
 	checks: func(all *pool[backend.Backend], options plugins.Values) []Check {
-		checks := []Check{{Name: "options have an effect", run: func(r *recorder) { checkOptionEffects(r, all, options) }}}
+		checks := []Check{
+			{Name: "options have an effect", run: func(r *recorder) { checkOptionEffects(r, all, options) }},
+			{Name: "one arithmetic, one result", run: func(r *recorder) { checkArithmetic(r, all, options) }},
+		}
 		for _, program := range sample.Programs() {
 			for _, c := range backendChecks {
 				if c.where != nil && !c.where(program) {

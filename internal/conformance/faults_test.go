@@ -250,6 +250,7 @@ var faults = map[string]fault{
 	"a part of the memory dropped":         {message: `Cost: of the memory, "recurrent codes" and "recurrent float32" come to 0 bytes, want at least 7`, groups: onExact(exact{drop: backend.PartCodes}), checks: []string{"Cost's memory"}},
 	"another part of the memory dropped":   {message: `Cost: of the memory, "embedding", "output layer" and parts of other names come to 0 bytes, want at least 140`, groups: onExact(exact{drop: backend.PartOutputLayer}), checks: []string{"Cost's memory"}},
 	"no memory for states":                 {message: `Cost: of the memory, "state" come to 0 bytes`, groups: onExact(exact{drop: backend.PartState}), checks: []string{"Cost's memory"}},
+	"one name for two arithmetics":         {message: `the arithmetic is "float64" both times`, groups: onExact(exact{amplify: true}), checks: []string{"one arithmetic, one result"}},
 	"an option ignored":                    {message: `with the option gain = ["1.25" "0.75"] in place of "1", nothing of any program changes`, groups: onExact(exact{ignoreGain: true}), checks: []string{"options have an effect"}},
 	"a state that is forgotten":            {message: "sequences that go on give other outputs than one long sequence", groups: onExact(exact{forget: true})},
 	"a state that is kept":                 {message: "Execute again: output 0", groups: onExact(exact{keep: true})},

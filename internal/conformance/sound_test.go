@@ -300,7 +300,7 @@ func (m *toy) Export(context.Context) (network.Network, error) {
 type exact struct {
 	forget, keep, firstMark, readFilling, fillOutputs bool
 	allClasses, needOutputs, sharpen, noSoftmax       bool
-	ignoreGain                                        bool
+	ignoreGain, amplify                               bool
 	drop                                              string // a part of the memory
 	output                                            func(float32) float32
 	gain                                              float64
@@ -336,7 +336,7 @@ func (e *exact) Deploy(_ context.Context, request backend.Deploy) (backend.Deplo
 	}
 	var err error
 	e.reference, err = network.NewReference(changed, request.Weights)
-	return backend.Deployed{Tolerance: new(1e-6)}, err
+	return backend.Deployed{Tolerance: new(1e-6), Arithmetic: "float64"}, err
 }
 
 // copied has stages and nodes of its own: the kit's programs stay as they are.
@@ -434,6 +434,9 @@ func (e *exact) Execute(_ context.Context, request backend.Execute) (network.Sco
 			row[c] = float32(logits[at*classes+c])
 			if e.output != nil {
 				row[c] = e.output(row[c])
+			}
+			if e.amplify {
+				row[c] *= float32(e.gain)
 			}
 			if e.sharpen {
 				row[c] *= 1.0001

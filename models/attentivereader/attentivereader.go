@@ -59,7 +59,7 @@ func options() []plugins.Option {
 // Describe implements [model.Model].
 func (p *plugin) Describe(context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindModel, Name: name, Version: "1.0.1", API: plugins.APIVersion,
+		Kind: plugins.KindModel, Name: name, Version: "1.0.2", API: plugins.APIVersion,
 		Summary: "Attentive Reader: two bidirectional readers and attention over the document (Hermann et al., NIPS 2015)",
 		Options: options(),
 		Facts:   []plugins.Fact{{Name: "tasks", Value: "a document and a question, each of tokens with lengths; one answer a question, of candidates where there are some"}},

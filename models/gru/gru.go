@@ -26,7 +26,7 @@ import (
 // New returns the plugin. Build makes its network; a second Build replaces it.
 func New() model.Model {
 	return stack.New(stack.Model{
-		Name: "gru", Version: "2.0.0", Kind: recurrent.GRU,
+		Name: "gru", Version: "2.0.1", Kind: recurrent.GRU,
 		Summary: "GRU (Cho et al., EMNLP 2014) with normalized products and learned start state",
 		Facts:   []plugins.Fact{{Name: "gates", Value: "r, z, n stacked in Wx and Wh; with reset=before n's rows of Wh are Whn"}},
 	})

@@ -27,7 +27,7 @@ import (
 // New returns the plugin. Build makes its network; a second Build replaces it.
 func New() model.Model {
 	return stack.New(stack.Model{
-		Name: "lstm", Version: "2.0.1", Kind: recurrent.LSTM,
+		Name: "lstm", Version: "2.0.2", Kind: recurrent.LSTM,
 		Summary: "LSTM with batch normalization at three places and learned start state (Ardakani et al., ICLR 2019)",
 		Facts:   []plugins.Fact{{Name: "gates", Value: "g, f, i, o stacked in Wx and Wh"}},
 	})

@@ -56,6 +56,11 @@ type Deployed struct {
 	// in nats a target; nil where the machine claims nothing. The harness
 	// marks a result that is further off.
 	Tolerance *float64
+	// Arithmetic names what Execute computes of this network: two backends of one
+	// executable that name the same arithmetic for the same network give the same
+	// outputs and scores to the bit, so that the harness executes one of them. Its words
+	// are the backends' own. Where it is empty, or the machine has TraitTimed, nothing is shared.
+	Arithmetic string
 }
 
 // CostRequest is the argument of [Backend.Cost].

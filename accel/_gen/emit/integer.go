@@ -57,3 +57,20 @@ func (m Machine) ZeroBelow(v, draw, threshold VecVirtual) VecVirtual {
 	VPCMPEQD(threshold, kept, kept)
 	return m.And(v, kept)
 }
+
+// Integers returns the lanes of two vectors of float64, rounded to int32, as one vector.
+func (m Machine) Integers(lower, upper VecVirtual) VecVirtual {
+	v := m.Vector()
+	if m.Wide() {
+		low, high := YMM(), YMM()
+		VCVTPD2DQ(lower, low)
+		VCVTPD2DQ(upper, high)
+		VINSERTI64X4(operand.Imm(1), high, low.AsZ(), v)
+		return v
+	}
+	low, high := XMM(), XMM()
+	VCVTPD2DQY(lower, low)
+	VCVTPD2DQY(upper, high)
+	VINSERTI128(operand.Imm(1), high, low.AsY(), v)
+	return v
+}

@@ -28,7 +28,7 @@ func activations(m emit.Machine) {
 	for _, activation := range []struct {
 		name string
 		of   func(VecVirtual) VecVirtual
-	}{{"exp", m.Exp}, {"sigmoid", m.Sigmoid}, {"tanh", m.Tanh}} {
+	}{{"sigmoid", m.Sigmoid}, {"tanh", m.Tanh}} {
 		m.Function(activation.name, "func(dst, x []float32)")
 		elementwise(m, []string{"x"}, func(v []VecVirtual) VecVirtual { return activation.of(v[0]) })
 	}

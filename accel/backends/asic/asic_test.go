@@ -20,6 +20,7 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
+	programs "bittern/plugins/network/sample"
 	"bittern/plugins/packed"
 	"bittern/plugins/plugintest"
 	"bittern/plugins/stepgraph"
@@ -503,5 +504,36 @@ func TestOddSizes(t *testing.T) {
 				t.Errorf("%v cycles, want %v", *got.Cycles, 10*c.want)
 			}
 		})
+	}
+}
+
+// TestDesignsComputeAlike holds the designs to the name that both give their arithmetic,
+// which another number of integer bits does not have.
+func TestDesignsComputeAlike(t *testing.T) {
+	t.Parallel()
+	for _, program := range programs.Programs() {
+		batch := program.Batch(3, 0)
+		run := func(b backend.Backend, options plugins.Values) (string, []float32) {
+			deployed, err := b.Deploy(t.Context(), backend.Deploy{Options: options, Network: program.Network, Weights: program.Weights})
+			var unsupported *backend.ErrUnsupported
+			if errors.As(err, &unsupported) {
+				return "", nil
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			outputs := make([]float32, len(batch.Targets)*program.Network.Classes())
+			if _, err := b.Execute(t.Context(), backend.Execute{Batch: batch, Outputs: outputs}); err != nil {
+				t.Fatal(err)
+			}
+			return deployed.Arithmetic, outputs
+		}
+		lowName, low := run(asiclowpower.New(), nil)
+		highName, high := run(asichighspeed.New(), nil)
+		if lowName != highName || (lowName == "") != (low == nil) || !slices.Equal(low, high) {
+			t.Errorf("%s: low power computes %q, %v, and high speed %q, %v", program.Name, lowName, low, highName, high)
+		}
+		if name, _ := run(asichighspeed.New(), plugins.Values{"integer-bits": "4"}); name != "" && name == highName {
+			t.Errorf("%s: the arithmetic with 4 integer bits is %q, as that with 3", program.Name, name)
+		}
 	}
 }

@@ -19,6 +19,9 @@ var options = []plugins.Option{{
 	Doc: "most integer bits of the 12-bit activations; values known to be smaller take fewer, larger ones saturate",
 }}
 
+// version is that of all designs, which compute the same.
+const version = "2.1.0"
+
 // New returns the backend of a design.
 func New(design Design) backend.Backend { return &simulator{design: design} }
 
@@ -35,7 +38,7 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 		return plugins.Fact{Name: name, Value: fmt.Sprintf(format, args...), Source: d.Source}
 	}
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: d.Name, Version: "2.1.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: d.Name, Version: version, API: plugins.APIVersion,
 		Summary: d.Summary,
 		Options: options,
 		Facts: []plugins.Fact{
@@ -70,7 +73,11 @@ func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend
 		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", s.design.Name, err)
 	}
 	s.network, s.program, s.execution = request.Network, program, program.NewExecution()
-	return backend.Deployed{Tolerance: new(tolerance)}, nil
+	return backend.Deployed{
+		Tolerance: new(tolerance),
+		// Designs differ in their columns alone, which no number depends on.
+		Arithmetic: fmt.Sprintf("asic %s, %s=%d", version, integerBits, values.Int(integerBits)),
+	}, nil
 }
 
 var errNothingDeployed = errors.New("no network is deployed: call Deploy first")

@@ -115,6 +115,10 @@ func (p *processor) Deploy(ctx context.Context, request backend.Deploy) (backend
 
 var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
 
+// groupSize is how many sequences a worker runs side by side, so that a code that is read
+// serves all of them. The tables of as many lie in the second cache.
+const groupSize = 8
+
 // Execute runs sequences side by side; no result depends on how many.
 func (p *processor) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
 	if p.network == nil {
@@ -124,5 +128,5 @@ func (p *processor) Execute(ctx context.Context, request backend.Execute) (netwo
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	return p.execution.Execute(ctx, request, workers, 1)
+	return p.execution.Execute(ctx, request, workers, groupSize)
 }

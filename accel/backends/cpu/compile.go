@@ -143,34 +143,34 @@ func (c *compiler) compile(n stepgraph.Node) {
 	y := c.place(n.Name, n.Size)
 	switch n.Op {
 	case stepgraph.MatVec:
-		c.emit(c.product(n, y))
+		c.emit(together{c.product(n, y)})
 	case stepgraph.Lookup:
-		c.emit(c.lookup(n, y))
+		c.emit(each{c.lookup(n, y)})
 	case stepgraph.Add:
-		c.emit(c.sum(n, y))
+		c.emit(each{c.sum(n, y)})
 	case stepgraph.Mul:
-		c.emit(multiplyAdd{y, c.operand(n.Inputs[0]), c.operand(n.Inputs[1]), c.table(c.zeros, c.zeros, n.Size)})
+		c.emit(each{multiplyAdd{y, c.operand(n.Inputs[0]), c.operand(n.Inputs[1]), c.table(c.zeros, c.zeros, n.Size)}})
 	case stepgraph.ScaleShift:
 		scale, shift := c.table(n.Scale, c.ones, n.Size), c.table(n.Shift, c.zeros, n.Size)
 		if source := n.Inputs[0]; c.fused[source] {
-			c.emit(multiplyScaleShift{c.product(c.nodes[source], y), scale, shift})
+			c.emit(together{multiplyScaleShift{c.product(c.nodes[source], y), scale, shift}})
 		} else {
-			c.emit(multiplyAdd{y, scale, c.operand(source), shift})
+			c.emit(each{multiplyAdd{y, scale, c.operand(source), shift}})
 		}
 	case stepgraph.Sigmoid:
-		c.emit(apply{vecmath.Sigmoid, y, x})
+		c.emit(each{apply{vecmath.Sigmoid, y, x}})
 	case stepgraph.Tanh:
-		c.emit(apply{vecmath.Tanh, y, x})
+		c.emit(each{apply{vecmath.Tanh, y, x}})
 	case stepgraph.Normalize:
-		c.emit(normalize{y, x, c.table(c.ones, c.ones, n.Size), n.Epsilon})
+		c.emit(each{normalize{y, x, c.table(c.ones, c.ones, n.Size), n.Epsilon}})
 	case stepgraph.Round:
-		c.emit(round{y, x, n.Bits})
+		c.emit(each{round{y, x, n.Bits}})
 	case stepgraph.Slice:
-		c.emit(move{y, value{x.from + n.Offset, x.from + n.Offset + n.Size}})
+		c.emit(each{move{y, value{x.from + n.Offset, x.from + n.Offset + n.Size}}})
 	case stepgraph.Concat:
 		second := c.values[n.Inputs[1]]
-		c.emit(move{value{y.from, y.from + x.size()}, x})
-		c.emit(move{value{y.from + x.size(), y.to}, second})
+		c.emit(each{move{value{y.from, y.from + x.size()}, x}})
+		c.emit(each{move{value{y.from + x.size(), y.to}, second}})
 	default:
 		panic("cpu: operation " + string(n.Op) + " passed validation")
 	}
@@ -199,7 +199,7 @@ func (c *compiler) product(n stepgraph.Node, y value) multiply {
 		slot = len(c.graph.vectors)
 		c.slots[name] = slot
 		c.graph.vectors = append(c.graph.vectors, nil)
-		c.emit(setActivations{slot, c.values[name]})
+		c.emit(each{setActivations{slot, c.values[name]}})
 	}
 	matrix := c.graph.matrices[n.Weight]
 	c.graph.vectors[slot] = append(c.graph.vectors[slot], matrix)
@@ -215,7 +215,7 @@ func (c *compiler) lookup(n stepgraph.Node, y value) lookup {
 }
 
 // sum is an addition, with the multiplication of one side where it is fused.
-func (c *compiler) sum(n stepgraph.Node, y value) instruction {
+func (c *compiler) sum(n stepgraph.Node, y value) interface{ run(s *session) } {
 	for i, name := range n.Inputs {
 		if !c.fused[name] {
 			continue

@@ -89,7 +89,7 @@ func newWeights(packed map[string]packed.Matrix, precision lut.Precision) *weigh
 }
 
 // graph is a step graph made ready to run: nodes turned into instructions. It is not
-// changed by running: any number of goroutines may, each in a session of its own.
+// changed by running: any number of goroutines may, each on a machine of its own.
 type graph struct {
 	stepgraph.Graph
 	*weights
@@ -158,8 +158,58 @@ func (w *weights) substitute(name string) {
 	}
 }
 
-// session runs one sequence at a time through a graph. It is a machine of package
-// program for that one.
+// machine is a session for each of some sequences side by side.
+type machine struct {
+	graph    *graph
+	sessions []*session
+	products []lut.Product // of the instruction under way
+}
+
+// NewMachine makes a machine for so many sequences.
+func (n *graph) NewMachine(sequences int) program.Machine {
+	m := &machine{graph: n, products: make([]lut.Product, sequences)}
+	for range sequences {
+		m.sessions = append(m.sessions, n.newSession())
+	}
+	return m
+}
+
+// Step runs each instruction on all sequences before the next one: a matrix is read once
+// for all of them.
+func (m *machine) Step(sequences int) error {
+	sessions := m.sessions[:sequences]
+	for _, instruction := range m.graph.program {
+		instruction.run(m, sessions)
+	}
+	for _, s := range sessions {
+		s.advance()
+	}
+	return nil
+}
+
+func (m *machine) Reset(sequence int) { m.sessions[sequence].reset() }
+
+// SetToken sets a token below the input's size.
+func (m *machine) SetToken(input, sequence int, token int32) {
+	m.sessions[sequence].tokens[input] = token
+}
+
+// SetVector sets a vector of the input's size.
+func (m *machine) SetVector(input, sequence int, x []float32) {
+	s := m.sessions[sequence]
+	copy(s.at(s.graph.inputs[input]), x)
+}
+
+func (m *machine) Output(sequence int) []float32 {
+	s := m.sessions[sequence]
+	return s.at(s.graph.output)
+}
+
+func (m *machine) Save(sequence int) program.State { return m.sessions[sequence].save() }
+
+func (m *machine) Restore(sequence int, saved program.State) { m.sessions[sequence].restore(saved) }
+
+// session is where one sequence stands in a graph.
 type session struct {
 	graph       *graph
 	memory      []float32
@@ -169,51 +219,32 @@ type session struct {
 	tokens      []int32 // by input
 }
 
-// NewMachine makes a session; sequences must be 1.
-func (n *graph) NewMachine(sequences int) program.Machine {
-	if sequences != 1 {
-		panic("cpu: a session has one sequence")
-	}
-	return n.newSession()
-}
-
 // newSession makes a session that stands before the first time step.
 func (n *graph) newSession() *session {
 	s := &session{graph: n, memory: make([]float32, n.memory), workspace: make([]float32, n.lookups), tokens: make([]int32, len(n.inputs))}
 	for _, matrices := range n.vectors {
 		s.activations = append(s.activations, lut.NewActivations(matrices...))
 	}
-	s.Reset(0)
+	s.reset()
 	return s
 }
 
-func (s *session) Reset(int) {
+func (s *session) reset() {
 	s.step = 0
 	for _, state := range s.graph.states {
 		copy(s.at(state.now), state.init)
 	}
 }
 
-// SetToken sets a token below the input's size.
-func (s *session) SetToken(input, _ int, token int32) { s.tokens[input] = token }
-
-// SetVector sets a vector of the input's size.
-func (s *session) SetVector(input, _ int, x []float32) { copy(s.at(s.graph.inputs[input]), x) }
-
-func (s *session) Step(int) error {
-	for _, instruction := range s.graph.program {
-		instruction.run(s)
-	}
+// advance ends a time step.
+func (s *session) advance() {
 	for _, state := range s.graph.states {
 		copy(s.at(state.now), s.at(state.next))
 	}
 	s.step++
-	return nil
 }
 
-func (s *session) Output(int) []float32 { return s.at(s.graph.output) }
-
-func (s *session) Save(int) program.State {
+func (s *session) save() program.State {
 	saved := program.State{Position: s.step, Values: make([]float32, 0, s.graph.size)}
 	for _, state := range s.graph.states {
 		saved.Values = append(saved.Values, s.at(state.now)...)
@@ -221,7 +252,7 @@ func (s *session) Save(int) program.State {
 	return saved
 }
 
-func (s *session) Restore(_ int, saved program.State) {
+func (s *session) restore(saved program.State) {
 	s.step = saved.Position
 	values := saved.Values
 	for _, state := range s.graph.states {

@@ -8,8 +8,37 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// instruction is one operation on the memory of a session.
-type instruction interface{ run(s *session) }
+// instruction is one operation of a time step on some sessions of a machine.
+type instruction interface {
+	run(m *machine, sessions []*session)
+}
+
+// each is an operation on the memory of one session after the other.
+type each struct {
+	operation interface{ run(s *session) }
+}
+
+func (i each) run(_ *machine, sessions []*session) {
+	for _, s := range sessions {
+		i.operation.run(s)
+	}
+}
+
+// together is a product of one matrix with a vector of each session.
+type together struct {
+	operation interface {
+		weight() *lut.Matrix
+		product(s *session) lut.Product
+	}
+}
+
+func (i together) run(m *machine, sessions []*session) {
+	products := m.products[:len(sessions)]
+	for at, s := range sessions {
+		products[at] = i.operation.product(s)
+	}
+	i.operation.weight().Multiply(products...)
+}
 
 // operand is a value, or a table with a row for each time step.
 type operand struct {
@@ -40,7 +69,11 @@ type multiply struct {
 	y      value
 }
 
-func (i multiply) run(s *session) { i.matrix.Multiply(s.at(i.y), s.activations[i.slot]) }
+func (i multiply) weight() *lut.Matrix { return i.matrix }
+
+func (i multiply) product(s *session) lut.Product {
+	return lut.Product{Y: s.at(i.y), X: s.activations[i.slot]}
+}
 
 // multiplyScaleShift is y = scale∘(W·x) + shift.
 type multiplyScaleShift struct {
@@ -48,8 +81,10 @@ type multiplyScaleShift struct {
 	scale, shift operand
 }
 
-func (i multiplyScaleShift) run(s *session) {
-	i.matrix.MultiplyScaleShift(s.at(i.y), s.activations[i.slot], i.scale.at(s), i.shift.at(s))
+func (i multiplyScaleShift) product(s *session) lut.Product {
+	p := i.multiply.product(s)
+	p.Scale, p.Shift = i.scale.at(s), i.shift.at(s)
+	return p
 }
 
 // lookup is y = the token's column of W.

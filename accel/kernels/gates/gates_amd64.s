@@ -522,7 +522,7 @@ row18:
 	VMOVUPS      (DX), Y4
 	VFMADD231PS  Y4, Y1, Y3
 	VORPS        lanes80000000<>+0(SB), Y3, Y4
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y5
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
 	VROUNDPS     $0x00, Y5, Y5
@@ -544,6 +544,10 @@ row18:
 	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y5, Y4
+	VANDPS       lanes70000000<>+0(SB), Y4, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y4, Y5, Y4
 	VBROADCASTSS lanes3f800000<>+0(SB), Y5
 	VBLENDVPS    Y3, Y4, Y5, Y3
 	VADDPS       lanes3f800000<>+0(SB), Y4, Y4
@@ -580,7 +584,7 @@ row19:
 	VMASKMOVPS   (DX), Y0, Y5
 	VFMADD231PS  Y5, Y2, Y4
 	VORPS        lanes80000000<>+0(SB), Y4, Y5
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y6
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y6
 	VMAXPS       Y5, Y6, Y5
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
 	VROUNDPS     $0x00, Y6, Y6
@@ -602,6 +606,10 @@ row19:
 	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y6, Y5
+	VANDPS       lanes70000000<>+0(SB), Y5, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y5, Y6, Y5
 	VBROADCASTSS lanes3f800000<>+0(SB), Y6
 	VBLENDVPS    Y4, Y5, Y6, Y4
 	VADDPS       lanes3f800000<>+0(SB), Y5, Y5
@@ -615,15 +623,25 @@ row19:
 	VZEROUPPER
 	RET
 
-DATA lanesc2d00000<>+0(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+4(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+8(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+12(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+16(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+20(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+24(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+28(SB)/4, $0xc2d00000
-GLOBL lanesc2d00000<>(SB), RODATA|NOPTR, $32
+DATA lanesc2ae0000<>+0(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+4(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+8(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+12(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+16(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+20(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+24(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+28(SB)/4, $0xc2ae0000
+GLOBL lanesc2ae0000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes70000000<>+0(SB)/4, $0x70000000
+DATA lanes70000000<>+4(SB)/4, $0x70000000
+DATA lanes70000000<>+8(SB)/4, $0x70000000
+DATA lanes70000000<>+12(SB)/4, $0x70000000
+DATA lanes70000000<>+16(SB)/4, $0x70000000
+DATA lanes70000000<>+20(SB)/4, $0x70000000
+DATA lanes70000000<>+24(SB)/4, $0x70000000
+DATA lanes70000000<>+28(SB)/4, $0x70000000
+GLOBL lanes70000000<>(SB), RODATA|NOPTR, $32
 
 // func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
 // Requires: AVX, FMA3, MMX+
@@ -1497,7 +1515,7 @@ row50:
 	VMOVUPS      (DX)(SI*1), Y4
 	VFMADD231PS  Y4, Y1, Y3
 	VORPS        lanes80000000<>+0(SB), Y3, Y4
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y5
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
 	VROUNDPS     $0x00, Y5, Y5
@@ -1519,6 +1537,10 @@ row50:
 	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y5, Y4
+	VANDPS       lanes70000000<>+0(SB), Y4, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y4, Y5, Y4
 	VBROADCASTSS lanes3f800000<>+0(SB), Y5
 	VBLENDVPS    Y3, Y4, Y5, Y3
 	VADDPS       lanes3f800000<>+0(SB), Y4, Y4
@@ -1558,7 +1580,7 @@ row51:
 	VMASKMOVPS   (DX)(SI*1), Y0, Y5
 	VFMADD231PS  Y5, Y2, Y4
 	VORPS        lanes80000000<>+0(SB), Y4, Y5
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y6
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y6
 	VMAXPS       Y5, Y6, Y5
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
 	VROUNDPS     $0x00, Y6, Y6
@@ -1580,6 +1602,10 @@ row51:
 	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y6, Y5
+	VANDPS       lanes70000000<>+0(SB), Y5, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y5, Y6, Y5
 	VBROADCASTSS lanes3f800000<>+0(SB), Y6
 	VBLENDVPS    Y4, Y5, Y6, Y4
 	VADDPS       lanes3f800000<>+0(SB), Y5, Y5
@@ -2249,7 +2275,7 @@ row69:
 	VBROADCASTSS (DX), Y4
 	VFMADD231PS  Y4, Y1, Y3
 	VORPS        lanes80000000<>+0(SB), Y3, Y4
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y5
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
 	VROUNDPS     $0x00, Y5, Y5
@@ -2271,6 +2297,10 @@ row69:
 	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y5, Y4
+	VANDPS       lanes70000000<>+0(SB), Y4, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y4, Y5, Y4
 	VBROADCASTSS lanes3f800000<>+0(SB), Y5
 	VBLENDVPS    Y3, Y4, Y5, Y3
 	VADDPS       lanes3f800000<>+0(SB), Y4, Y4
@@ -2307,7 +2337,7 @@ row70:
 	VBROADCASTSS (DX), Y5
 	VFMADD231PS  Y5, Y2, Y4
 	VORPS        lanes80000000<>+0(SB), Y4, Y5
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y6
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y6
 	VMAXPS       Y5, Y6, Y5
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
 	VROUNDPS     $0x00, Y6, Y6
@@ -2329,6 +2359,10 @@ row70:
 	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y6, Y5
+	VANDPS       lanes70000000<>+0(SB), Y5, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y5, Y6, Y5
 	VBROADCASTSS lanes3f800000<>+0(SB), Y6
 	VBLENDVPS    Y4, Y5, Y6, Y4
 	VADDPS       lanes3f800000<>+0(SB), Y5, Y5
@@ -3078,16 +3112,6 @@ row94:
 	VZEROUPPER
 	RET
 
-DATA lanes70000000<>+0(SB)/4, $0x70000000
-DATA lanes70000000<>+4(SB)/4, $0x70000000
-DATA lanes70000000<>+8(SB)/4, $0x70000000
-DATA lanes70000000<>+12(SB)/4, $0x70000000
-DATA lanes70000000<>+16(SB)/4, $0x70000000
-DATA lanes70000000<>+20(SB)/4, $0x70000000
-DATA lanes70000000<>+24(SB)/4, $0x70000000
-DATA lanes70000000<>+28(SB)/4, $0x70000000
-GLOBL lanes70000000<>(SB), RODATA|NOPTR, $32
-
 // func gatesBackwardAVX2(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
@@ -3815,7 +3839,7 @@ row121:
 	VMOVUPS           (DX), Z4
 	VFMADD231PS       Z4, Z1, Z3
 	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
 	VMAXPS            Z4, Z6, Z4
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x00, Z6, Z6
@@ -3829,6 +3853,8 @@ row121:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VSCALEFPS         Z6, Z7, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
 	VPMOVD2M          Z3, K1
 	VBLENDMPS         Z4, Z6, K1, Z5
@@ -3865,7 +3891,7 @@ row122:
 	VMOVUPS.Z         (DX), K1, Z4
 	VFMADD231PS       Z4, Z1, Z3
 	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
 	VMAXPS            Z4, Z6, Z4
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x00, Z6, Z6
@@ -3879,6 +3905,8 @@ row122:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VSCALEFPS         Z6, Z7, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K2
+	VMOVAPS.Z         Z4, K2, Z4
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
 	VPMOVD2M          Z3, K2
 	VBLENDMPS         Z4, Z6, K2, Z5
@@ -4728,7 +4756,7 @@ row153:
 	VMOVUPS           (DX)(SI*1), Z4
 	VFMADD231PS       Z4, Z1, Z3
 	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
 	VMAXPS            Z4, Z6, Z4
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x00, Z6, Z6
@@ -4742,6 +4770,8 @@ row153:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VSCALEFPS         Z6, Z7, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
 	VPMOVD2M          Z3, K1
 	VBLENDMPS         Z4, Z6, K1, Z5
@@ -4781,7 +4811,7 @@ row154:
 	VMOVUPS.Z         (DX)(SI*1), K1, Z4
 	VFMADD231PS       Z4, Z1, Z3
 	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
 	VMAXPS            Z4, Z6, Z4
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x00, Z6, Z6
@@ -4795,6 +4825,8 @@ row154:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VSCALEFPS         Z6, Z7, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K2
+	VMOVAPS.Z         Z4, K2, Z4
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
 	VPMOVD2M          Z3, K2
 	VBLENDMPS         Z4, Z6, K2, Z5
@@ -5429,7 +5461,7 @@ row172:
 	VBROADCASTSS      (DX), Z4
 	VFMADD231PS       Z4, Z1, Z3
 	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
 	VMAXPS            Z4, Z6, Z4
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x00, Z6, Z6
@@ -5443,6 +5475,8 @@ row172:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VSCALEFPS         Z6, Z7, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
 	VPMOVD2M          Z3, K1
 	VBLENDMPS         Z4, Z6, K1, Z5
@@ -5479,7 +5513,7 @@ row173:
 	VBROADCASTSS      (DX), Z4
 	VFMADD231PS       Z4, Z1, Z3
 	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
 	VMAXPS            Z4, Z6, Z4
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x00, Z6, Z6
@@ -5493,6 +5527,8 @@ row173:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VSCALEFPS         Z6, Z7, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K2
+	VMOVAPS.Z         Z4, K2, Z4
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z6
 	VPMOVD2M          Z3, K2
 	VBLENDMPS         Z4, Z6, K2, Z5

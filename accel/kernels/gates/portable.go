@@ -10,7 +10,7 @@ import (
 // one down the rows, sums in float64.
 type portable struct{}
 
-func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
+func sigmoid(x float32) float32 { return flush.ToZero(float32(1 / (1 + math.Exp(-float64(x))))) }
 func tanh(x float32) float32    { return float32(math.Tanh(float64(x))) }
 
 func (portable) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {

@@ -39,7 +39,7 @@ const SumLimit = 127
 const MaxColumns = 1 << 16
 
 // Activations is a vector made ready for products with one or more matrices. It
-// is also the workspace of a product: one goroutine uses it at a time.
+// is also the workspace of a [Product]: one goroutine uses it at a time.
 type Activations struct {
 	kernels   *kernels
 	precision Precision
@@ -55,6 +55,7 @@ type Activations struct {
 
 	last [blockRows]float32 // sums of a block of fewer rows
 	part []float32          // sums of a further plane
+	unit float32            // that a sum of the product under way is of
 }
 
 // table is the partial sums that one plane looks up, or two planes together.
@@ -71,7 +72,10 @@ func NewActivations(matrices ...*Matrix) *Activations {
 	a := &Activations{kernels: first.kernels, precision: first.precision, n: first.columns}
 	longest, rows := a.n, 0
 	for _, m := range matrices {
-		m.check(m.rows, a)
+		if m.columns != a.n {
+			panic(fmt.Sprintf("lut: activations for matrices of %d and of %d columns", a.n, m.columns))
+		}
+		m.checkActivations(a)
 		for i, s := range m.sums {
 			if i > 0 {
 				rows = max(rows, m.rows)

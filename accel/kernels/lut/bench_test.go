@@ -36,10 +36,47 @@ func BenchmarkMultiply(b *testing.B) {
 						scale, shift := randomVector(rng, 4*units), randomVector(rng, 4*units)
 						for b.Loop() {
 							a.Set(x)
-							laid.MultiplyScaleShift(y, a, scale, shift)
+							laid.Multiply(Product{y, a, scale, shift})
 						}
 					})
 				}
+			}
+		}
+	}
+}
+
+// BenchmarkTogether is the same product of eight vectors, one after the other and together.
+func BenchmarkTogether(b *testing.B) {
+	const vectors = 8
+	for _, units := range []int{512, 1000, 2000} {
+		for name, format := range map[string]sample.Format{"binary": sample.Binary, "ternary": sample.Ternary} {
+			rng := rand.New(rand.NewPCG(1, 1))
+			m := format.Pack(rng, 4*units, units, func(int) float32 { return 1 + rng.Float32() })
+			laid, err := New(m, Int14)
+			if err != nil {
+				b.Fatal(err)
+			}
+			x, products := randomVector(rng, units), make([]Product, vectors)
+			for i := range products {
+				products[i] = Product{Y: make([]float32, 4*units), X: NewActivations(laid)}
+			}
+			for how, multiply := range map[string]func(){
+				"alone": func() {
+					for _, p := range products {
+						laid.Multiply(p)
+					}
+				},
+				"together": func() { laid.Multiply(products...) },
+			} {
+				b.Run(fmt.Sprintf("%s/%d/%s", name, units, how), func(b *testing.B) {
+					for b.Loop() {
+						for _, p := range products {
+							p.X.Set(x)
+						}
+						multiply()
+					}
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*vectors), "ns/vector")
+				})
 			}
 		}
 	}

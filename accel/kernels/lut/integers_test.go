@@ -37,14 +37,15 @@ func (a *Activations) quantized() (q []int16, scale float32) {
 // integers sets dst to the sums of the only planes there are, and returns the
 // activation that a sum of 1 is.
 func (m *Matrix) integers(dst []int32, a *Activations) (unit float32) {
-	m.check(len(dst), a)
 	if m.precision == Exact || len(m.sums) != 1 {
 		panic("a product without whole-number sums, or with several")
 	}
 	sums := make([]float32, len(dst))
-	unit = m.sum(sums, a, 0)
+	products := []Product{{Y: sums, X: a}}
+	m.check(&products[0])
+	m.sum(products, 0)
 	copy(dst, integers(sums))
-	return unit
+	return a.unit
 }
 
 // decodedSums is what integers must find, from the reference decoder: for every

@@ -127,14 +127,14 @@ func TestPlanesAdd(t *testing.T) {
 					}
 					y, a := make([]float32, rows), NewActivations(one)
 					a.Set(x)
-					one.Multiply(y, a)
+					one.Multiply(Product{Y: y, X: a})
 					for r := range y {
 						want[r] += float64(y[r])
 					}
 				}
 				y, a := guard.Floats(t, rows), NewActivations(laid)
 				a.Set(x)
-				laid.Multiply(y, a)
+				laid.Multiply(Product{Y: y, X: a})
 				largest := 0.0
 				for _, v := range x {
 					largest += 4 * math.Abs(float64(v)) // weights are at most 4.2
@@ -169,7 +169,7 @@ func TestCodedSumsAreTheSameEverywhere(t *testing.T) {
 				}
 				y, a := make([]float32, rows), NewActivations(laid)
 				a.Set(x)
-				laid.Multiply(y, a)
+				laid.Multiply(Product{Y: y, X: a})
 				for r, got := range y {
 					want := float32(0)
 					for c, v := range x {
@@ -364,12 +364,12 @@ func checkProduct(t *testing.T, k *kernels, name string, packedMatrix packed.Mat
 	a := NewActivations(m)
 	a.Set(x)
 	y, scaled := guard.Floats(t, rows), guard.Floats(t, rows)
-	m.Multiply(y, a)
+	m.Multiply(Product{Y: y, X: a})
 	scale, shift := x[:min(rows, cols)], x[:min(rows, cols)]
 	for len(scale) < rows {
 		scale, shift = append(scale, 0.5), append(shift[:len(shift):len(shift)], -1)
 	}
-	m.MultiplyScaleShift(scaled, a, scale, shift)
+	m.Multiply(Product{scaled, a, scale, shift})
 
 	activations := make([]float64, cols)
 	most := 0.0
@@ -590,7 +590,7 @@ func TestUnusualActivations(t *testing.T) {
 				a := NewActivations(m)
 				a.Set(x)
 				y := make([]float32, 70)
-				m.Multiply(y, a)
+				m.Multiply(Product{Y: y, X: a})
 				if book.name == "binary" {
 					for r, v := range y {
 						if !test.want(v) {
@@ -599,6 +599,52 @@ func TestUnusualActivations(t *testing.T) {
 					}
 				} else if (y[0] != y[0]) != (test.says == "NaN") {
 					t.Errorf("%s with an activation of %v: got %v, want %s", book.name, test.value, y[0], test.says)
+				}
+			}
+		}
+	})
+}
+
+// What a product gives does not depend on the others that are computed with it, also
+// where the codes are more than a stretch.
+func TestProductsTogether(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, k *kernels) {
+		rng := rand.New(rand.NewPCG(12, 12))
+		const cols = 700
+		for _, precision := range precisions {
+			small := oneOfEach(t, k, rng, 100, cols, precision)
+			large, err := newMatrix(k, randomMatrix(t, rng, 2*stretch*8/cols, cols, codebooks[0].bits, codebooks[0].levels, false), precision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, m := range append(small, large) {
+				rows := m.rows
+				products := make([]Product, 3)
+				var want [][]float32
+				scale, shift := randomVector(rng, rows), randomVector(rng, rows)
+				for n := range products {
+					a := NewActivations(m)
+					x := randomVector(rng, cols)
+					a.Set(x)
+					products[n] = Product{Y: make([]float32, rows), X: a}
+					if n == 1 {
+						products[n].Scale, products[n].Shift = scale, shift
+					}
+					alone := products[n]
+					alone.Y = make([]float32, rows)
+					m.Multiply(alone)
+					want = append(want, alone.Y)
+					a.Set(x)
+					if n == 2 {
+						a.Set(x) // it would read the codes the other way round
+					}
+				}
+				m.Multiply(products...)
+				for n, p := range products {
+					if !slices.Equal(p.Y, want[n]) {
+						t.Fatalf("matrix %d, precision %d, %d rows: product %d of 3 gives other numbers than alone", i, precision, rows, n)
+					}
 				}
 			}
 		}
@@ -618,12 +664,12 @@ func TestReuse(t *testing.T) {
 			y, again, other := make([]float32, rows), make([]float32, rows), make([]float32, rows)
 			for i, m := range matrices {
 				a.Set(first)
-				m.Multiply(y, a)
+				m.Multiply(Product{Y: y, X: a})
 				a.Set(second)
-				m.Multiply(other, a)
+				m.Multiply(Product{Y: other, X: a})
 				a.Set(first)
-				matrices[(i+1)%len(matrices)].Multiply(other, a)
-				m.Multiply(again, a)
+				matrices[(i+1)%len(matrices)].Multiply(Product{Y: other, X: a})
+				m.Multiply(Product{Y: again, X: a})
 				for r := range y {
 					if y[r] != again[r] {
 						t.Fatalf("%s, row %d: got %v the second time, want %v as the first", codebooks[i].name, r, again[r], y[r])
@@ -666,8 +712,8 @@ func TestNoGarbage(t *testing.T) {
 			garbage := testing.AllocsPerRun(10, func() {
 				a.Set(x)
 				for _, m := range matrices {
-					m.Multiply(y, a)
-					m.MultiplyScaleShift(y, a, scale, shift)
+					m.Multiply(Product{Y: y, X: a})
+					m.Multiply(Product{y, a, scale, shift})
 				}
 				columns.Column(y, 3, workspace)
 				columns.ColumnScaleAdd(y, 3, scale, y, workspace)
@@ -715,14 +761,14 @@ func TestRefusals(t *testing.T) {
 		says string
 		call func()
 	}{
-		{"a 3×5 matrix for 4 sums of 5 activations", func() { m.Multiply(make([]float32, 4), a) }},
-		{"a 3×5 matrix for 3 sums of 6 activations", func() { m.Multiply(make([]float32, 3), NewActivations(wider)) }},
-		{"different precisions", func() { m.Multiply(make([]float32, 3), NewActivations(exact)) }},
-		{"2 scales and 3 shifts for a 3×5 matrix", func() { m.MultiplyScaleShift(make([]float32, 3), a, make([]float32, 2), make([]float32, 3)) }},
+		{"a 3×5 matrix for 4 sums of 5 activations", func() { m.Multiply(Product{Y: make([]float32, 4), X: a}) }},
+		{"a 3×5 matrix for 3 sums of 6 activations", func() { m.Multiply(Product{Y: make([]float32, 3), X: NewActivations(wider)}) }},
+		{"different precisions", func() { m.Multiply(Product{Y: make([]float32, 3), X: NewActivations(exact)}) }},
+		{"2 scales and 3 shifts for a 3×5 matrix", func() { m.Multiply(Product{make([]float32, 3), a, make([]float32, 2), make([]float32, 3)}) }},
 		{"vector of 4 elements for activations of 5", func() { a.Set(make([]float32, 4)) }},
-		{"a 3×6 matrix for 3 sums of 5 activations", func() { NewActivations(m, wider) }},
+		{"activations for matrices of 5 and of 6 columns", func() { NewActivations(m, wider) }},
 		{"different precisions", func() { NewActivations(m, exact) }},
-		{"made for products with other matrices", func() { ternary.Multiply(make([]float32, 3), NewActivations(binary)) }},
+		{"made for products with other matrices", func() { ternary.Multiply(Product{Y: make([]float32, 3), X: NewActivations(binary)}) }},
 		{"a workspace of 0 elements for columns that need 160", func() { coded.Column(make([]float32, 3), 0, nil) }},
 		{"column 5 of a 3×5 matrix", func() { columns.Column(make([]float32, 3), 5, nil) }},
 		{"column 0 of a 3×5 matrix into 4 elements", func() { columns.Column(make([]float32, 4), 0, nil) }},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/packed"
 )
 
@@ -136,112 +135,6 @@ func (m *Matrix) Bytes() (codes, levels int) {
 	return codes, levels
 }
 
-// Multiply sets y = W·x, len(y) the matrix's rows.
-func (m *Matrix) Multiply(y []float32, a *Activations) {
-	if factor, ok := m.single(y, a); ok {
-		m.scale(y, factor, m.sums[0])
-		return
-	}
-	m.multiply(y, a)
-}
-
-// MultiplyScaleShift sets y = scale∘(W·x) + shift.
-func (m *Matrix) MultiplyScaleShift(y []float32, a *Activations, scale, shift []float32) {
-	if len(scale) != m.rows || len(shift) != m.rows {
-		panic(fmt.Sprintf("lut: %d scales and %d shifts for a %d×%d matrix", len(scale), len(shift), m.rows, m.columns))
-	}
-	if factor, ok := m.single(y, a); ok && m.whole(m.sums[0]) {
-		m.kernels.fromIntegersScaleShift(y, factor, scale, shift)
-		return
-	} else if ok {
-		m.scale(y, factor, m.sums[0])
-	} else {
-		m.multiply(y, a)
-	}
-	vecmath.ScaleShift(y, scale, y, shift)
-}
-
-// single sums planes into y where one scale for all makes that the product.
-func (m *Matrix) single(y []float32, a *Activations) (factor float32, ok bool) {
-	m.check(len(y), a)
-	if m.values != nil || len(m.sums) != 1 || m.centre != nil || len(m.sums[0].weights) != 1 {
-		return 0, false
-	}
-	return m.sums[0].weights[0] * m.sum(y, a, 0), true
-}
-
-// whole says that the sums of s are whole numbers, not float32.
-func (m *Matrix) whole(s planeSum) bool { return m.precision != Exact && s.coded == nil }
-
-// scale turns y, which holds the sums of s, into y·factor.
-func (m *Matrix) scale(y []float32, factor float32, s planeSum) {
-	switch {
-	case m.whole(s):
-		m.kernels.fromIntegers(y, factor)
-	case factor != 1:
-		vecmath.Scale(y, factor)
-	}
-}
-
-// multiply sets y = W·x for any matrix.
-func (m *Matrix) multiply(y []float32, a *Activations) {
-	if m.values != nil {
-		m.kernels.dense(y, m.values, a.x[:m.columns])
-		return
-	}
-	for i, s := range m.sums {
-		if i == 0 {
-			m.first(y, m.sum(y, a, i), s)
-		} else {
-			part := a.part[:m.rows]
-			m.further(y, part, m.sum(part, a, i), s)
-		}
-	}
-	switch len(m.centre) {
-	case 0:
-	case 1:
-		shift := m.centre[0] * a.total()
-		for r := range y {
-			y[r] += shift
-		}
-	default:
-		vecmath.Axpy(y, a.total(), m.centre)
-	}
-}
-
-// first turns y, which holds the sums of s, into what they are worth.
-func (m *Matrix) first(y []float32, unit float32, s planeSum) {
-	if len(s.weights) == 1 {
-		m.scale(y, unit*s.weights[0], s)
-		return
-	}
-	m.scale(y, unit, s)
-	vecmath.Mul(y, s.weights)
-}
-
-// further adds to y what the sums of s are worth, which part holds and which are lost.
-func (m *Matrix) further(y, part []float32, unit float32, s planeSum) {
-	switch {
-	case len(s.weights) == 1:
-		m.scale(part, unit*s.weights[0], s)
-		vecmath.Add(y, part)
-	case m.whole(s):
-		m.kernels.fromIntegersScaleShift(part, unit, s.weights, y)
-		copy(y, part)
-	default: // float32, of which one is 1
-		vecmath.ScaleShift(y, s.weights, part, y)
-	}
-}
-
-func (m *Matrix) check(rows int, a *Activations) {
-	if rows != m.rows || a.n != m.columns {
-		panic(fmt.Sprintf("lut: a %d×%d matrix for %d sums of %d activations", m.rows, m.columns, rows, a.n))
-	}
-	if a.precision != m.precision || a.kernels != m.kernels {
-		panic("lut: activations and matrix are made for different precisions")
-	}
-}
-
 // layout is where sums over so many planes find their codes.
 func (m *Matrix) layout(planes int) layout {
 	switch m.precision {
@@ -251,55 +144,5 @@ func (m *Matrix) layout(planes int) layout {
 		return m.kernels.int8[planes-1].layout
 	default:
 		return m.kernels.exact[planes-1].layout
-	}
-}
-
-// sum sets y to the sums of plane sum i, float32 for Exact and otherwise int32 in
-// the same place, and returns the activation that a sum of 1 is.
-func (m *Matrix) sum(y []float32, a *Activations, i int) (unit float32) {
-	s := m.sums[i]
-	if s.coded != nil {
-		s.coded.run(y, a.last[:], s.codes, bytesOf(a.x), m.columns, a.backward)
-		return 1
-	}
-	t := a.table(s.planes)
-	switch m.precision {
-	case Int14:
-		m.kernels.int14[s.planes-1].run(integers(y), integers(a.last[:]), s.codes, t.bytes, m.columns, a.backward)
-	case Int8:
-		m.kernels.int8[s.planes-1].run(integers(y), integers(a.last[:]), s.codes, t.bytes, m.columns, a.backward)
-	default:
-		m.kernels.exact[s.planes-1].run(y, a.last[:], s.codes, t.bytes, m.columns, a.backward)
-	}
-	return t.unit
-}
-
-// stretch is how many bytes of codes are summed in one direction at a time.
-const stretch = 128 << 10
-
-// run sums all rows; those of a last block that is not whole pass through last.
-//
-// Codes that do not fit in the cache are read from first to last and then, for
-// the next vector, from last to first: what the cache still holds of one product
-// is read first by the next, not pushed out by it.
-func (k *summation[Sum]) run(dst, last []Sum, codes, tables []byte, columns int, backward bool) {
-	chunks, blockBytes := k.chunks(columns), k.blockBytes(columns)
-	blocks := (len(dst) + blockRows - 1) / blockRows
-	length := max(1, stretch/blockBytes)
-	stretches := (blocks + length - 1) / length
-	for i := range stretches {
-		if backward {
-			i = stretches - 1 - i
-		}
-		from, to := i*length, min((i+1)*length, blocks)
-		rows, part := dst[from*blockRows:min(to*blockRows, len(dst))], codes[from*blockBytes:]
-		whole := len(rows) / blockRows * blockRows
-		if whole > 0 {
-			k.sums(rows[:whole], part, tables, chunks)
-		}
-		if whole < len(rows) {
-			k.sums(last, part[whole/blockRows*blockBytes:], tables, chunks)
-			copy(rows[whole:], last)
-		}
 	}
 }

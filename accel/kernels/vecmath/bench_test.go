@@ -20,7 +20,6 @@ func BenchmarkKernels(b *testing.B) {
 			name string
 			run  func()
 		}{
-			{"exp", func() { k.exp(dst, x) }},
 			{"sigmoid", func() { k.sigmoid(dst, x) }},
 			{"tanh", func() { k.tanh(dst, x) }},
 			{"axpy", func() { k.axpy(dst, 0.5, x) }},

@@ -9,7 +9,7 @@ import (
 // kernels are the functions of one instruction-set level. They trust their
 // arguments: lengths are checked by the public functions.
 type kernels struct {
-	exp, sigmoid, tanh, add, mul func(dst, x []float32)
+	sigmoid, tanh, add, mul func(dst, x []float32)
 
 	axpy       func(dst []float32, a float32, x []float32)
 	scale      func(dst []float32, a float32)
@@ -18,7 +18,8 @@ type kernels struct {
 
 	// max is the largest element but for NaN, −Inf of none.
 	max func(x []float32) float32
-	// expSum sets dst[i] = exp(x[i]−shift) and returns the sum of dst.
+	// expSum sets dst[i] = exp(x[i]−shift), or 0 where that is less than flush.Least, and
+	// returns the sum of dst.
 	expSum func(dst, x []float32, shift float32) float64
 	// sumExp returns what expSum does and stores nothing.
 	sumExp func(x []float32, shift float32) float64

@@ -5,7 +5,7 @@ import "bittern/accel/kernels/isa"
 //go:generate go -C ../../_gen run ./vecmath -pkg vecmath -out ../kernels/vecmath/vecmath_amd64.s -stubs ../kernels/vecmath/stubs_amd64.go
 
 var avx2 = kernels{
-	exp: expAVX2, sigmoid: sigmoidAVX2, tanh: tanhAVX2,
+	sigmoid: sigmoidAVX2, tanh: tanhAVX2,
 	add: addAVX2, mul: mulAVX2, axpy: axpyAVX2,
 	scale: scaleAVX2, scaleShift: scaleShiftAVX2, dot: dotAVX2,
 	max: maxAVX2, expSum: expSumAVX2, sumExp: sumExpAVX2,
@@ -14,7 +14,7 @@ var avx2 = kernels{
 }
 
 var avx512 = kernels{
-	exp: expAVX512, sigmoid: sigmoidAVX512, tanh: tanhAVX512,
+	sigmoid: sigmoidAVX512, tanh: tanhAVX512,
 	add: addAVX512, mul: mulAVX512, axpy: axpyAVX512,
 	scale: scaleAVX512, scaleShift: scaleShiftAVX512, dot: dotAVX512,
 	max: maxAVX512, expSum: expSumAVX512, sumExp: sumExpAVX512,

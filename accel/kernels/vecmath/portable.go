@@ -7,14 +7,9 @@ import (
 )
 
 var portable = kernels{
-	exp: func(dst, x []float32) {
-		for i, v := range x {
-			dst[i] = float32(math.Exp(float64(v)))
-		}
-	},
 	sigmoid: func(dst, x []float32) {
 		for i, v := range x {
-			dst[i] = float32(1 / (1 + math.Exp(-float64(v))))
+			dst[i] = flush.ToZero(float32(1 / (1 + math.Exp(-float64(v)))))
 		}
 	},
 	tanh: func(dst, x []float32) {
@@ -66,7 +61,7 @@ var portable = kernels{
 	expSum: func(dst, x []float32, shift float32) float64 {
 		var sum float64
 		for i, v := range x {
-			e := float32(math.Exp(float64(v - shift)))
+			e := flush.ToZero(float32(math.Exp(float64(v - shift))))
 			dst[i] = e
 			sum += float64(e)
 		}
@@ -75,7 +70,7 @@ var portable = kernels{
 	sumExp: func(x []float32, shift float32) float64 {
 		var sum float64
 		for _, v := range x {
-			sum += float64(float32(math.Exp(float64(v - shift))))
+			sum += float64(flush.ToZero(float32(math.Exp(float64(v - shift)))))
 		}
 		return sum
 	},

@@ -3,9 +3,6 @@
 package vecmath
 
 //go:noescape
-func expAVX2(dst []float32, x []float32)
-
-//go:noescape
 func sigmoidAVX2(dst []float32, x []float32)
 
 //go:noescape
@@ -49,9 +46,6 @@ func sampleBinaryAVX2(dst []float32, x []float32, alpha float32, unit float32, s
 
 //go:noescape
 func sampleTernaryAVX2(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
-
-//go:noescape
-func expAVX512(dst []float32, x []float32)
 
 //go:noescape
 func sigmoidAVX512(dst []float32, x []float32)

@@ -2,9 +2,9 @@
 
 #include "textflag.h"
 
-// func expAVX2(dst []float32, x []float32)
+// func sigmoidAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·expAVX2(SB), NOSPLIT, $0-48
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), AX
 	MOVQ dst_len+8(FP), CX
 	MOVQ x_base+24(FP), DX
@@ -14,46 +14,8 @@ whole1:
 	CMPQ         CX, $0x08
 	JL           rest2
 	VMOVUPS      (DX)(BX*4), Y0
-	VBROADCASTSS lanes42b20000<>+0(SB), Y1
-	VMINPS       Y0, Y1, Y0
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y1
-	VMAXPS       Y0, Y1, Y0
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y0, Y1
-	VROUNDPS     $0x00, Y1, Y1
-	VFNMADD231PS lanes3f317218<>+0(SB), Y1, Y0
-	VFNMADD231PS lanesb102e308<>+0(SB), Y1, Y0
-	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y2
-	VFMADD213PS  lanes3c0913bb<>+0(SB), Y0, Y2
-	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y0, Y2
-	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y0, Y2
-	VFMADD213PS  lanes3effffff<>+0(SB), Y0, Y2
-	VFMADD213PS  lanes3f800000<>+0(SB), Y0, Y2
-	VFMADD213PS  lanes3f800000<>+0(SB), Y0, Y2
-	VCVTPS2DQ    Y1, Y0
-	VPSRAD       $0x01, Y0, Y1
-	VPSUBD       Y1, Y0, Y0
-	VPADDD       lanes0000007f<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y2, Y1
-	VPADDD       lanes0000007f<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y1, Y0
-	VMOVUPS      Y0, (AX)(BX*4)
-	ADDQ         $0x08, BX
-	SUBQ         $0x08, CX
-	JMP          whole1
-
-rest2:
-	TESTQ        CX, CX
-	JZ           done3
-	LEAQ         tailWindow<>+0(SB), SI
-	MOVQ         $0x00000008, DI
-	SUBQ         CX, DI
-	VMOVDQU      (SI)(DI*4), Y0
-	VMASKMOVPS   (DX)(BX*4), Y0, Y1
-	VBROADCASTSS lanes42b20000<>+0(SB), Y2
-	VMINPS       Y1, Y2, Y1
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y2
+	VORPS        lanes80000000<>+0(SB), Y0, Y1
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y2
 	VMAXPS       Y1, Y2, Y1
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y1, Y2
 	VROUNDPS     $0x00, Y2, Y2
@@ -75,31 +37,83 @@ rest2:
 	VPADDD       lanes0000007f<>+0(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y1, Y2, Y1
+	VANDPS       lanes70000000<>+0(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VPCMPEQD     Y3, Y2, Y2
+	VANDNPS      Y1, Y2, Y1
+	VBROADCASTSS lanes3f800000<>+0(SB), Y2
+	VBLENDVPS    Y0, Y1, Y2, Y0
+	VADDPS       lanes3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, CX
+	JMP          whole1
+
+rest2:
+	TESTQ        CX, CX
+	JZ           done3
+	LEAQ         tailWindow<>+0(SB), SI
+	MOVQ         $0x00000008, DI
+	SUBQ         CX, DI
+	VMOVDQU      (SI)(DI*4), Y0
+	VMASKMOVPS   (DX)(BX*4), Y0, Y1
+	VORPS        lanes80000000<>+0(SB), Y1, Y2
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x00, Y3, Y3
+	VFNMADD231PS lanes3f317218<>+0(SB), Y3, Y2
+	VFNMADD231PS lanesb102e308<>+0(SB), Y3, Y2
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y4
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y2, Y4
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y2, Y4
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y2, Y4
+	VFMADD213PS  lanes3effffff<>+0(SB), Y2, Y4
+	VFMADD213PS  lanes3f800000<>+0(SB), Y2, Y4
+	VFMADD213PS  lanes3f800000<>+0(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       lanes0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y3
+	VPADDD       lanes0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y2
+	VANDPS       lanes70000000<>+0(SB), Y2, Y3
+	VXORPS       Y4, Y4, Y4
+	VPCMPEQD     Y4, Y3, Y3
+	VANDNPS      Y2, Y3, Y2
+	VBROADCASTSS lanes3f800000<>+0(SB), Y3
+	VBLENDVPS    Y1, Y2, Y3, Y1
+	VADDPS       lanes3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
 done3:
 	VZEROUPPER
 	RET
 
-DATA lanes42b20000<>+0(SB)/4, $0x42b20000
-DATA lanes42b20000<>+4(SB)/4, $0x42b20000
-DATA lanes42b20000<>+8(SB)/4, $0x42b20000
-DATA lanes42b20000<>+12(SB)/4, $0x42b20000
-DATA lanes42b20000<>+16(SB)/4, $0x42b20000
-DATA lanes42b20000<>+20(SB)/4, $0x42b20000
-DATA lanes42b20000<>+24(SB)/4, $0x42b20000
-DATA lanes42b20000<>+28(SB)/4, $0x42b20000
-GLOBL lanes42b20000<>(SB), RODATA|NOPTR, $32
+DATA lanes80000000<>+0(SB)/4, $0x80000000
+DATA lanes80000000<>+4(SB)/4, $0x80000000
+DATA lanes80000000<>+8(SB)/4, $0x80000000
+DATA lanes80000000<>+12(SB)/4, $0x80000000
+DATA lanes80000000<>+16(SB)/4, $0x80000000
+DATA lanes80000000<>+20(SB)/4, $0x80000000
+DATA lanes80000000<>+24(SB)/4, $0x80000000
+DATA lanes80000000<>+28(SB)/4, $0x80000000
+GLOBL lanes80000000<>(SB), RODATA|NOPTR, $32
 
-DATA lanesc2d00000<>+0(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+4(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+8(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+12(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+16(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+20(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+24(SB)/4, $0xc2d00000
-DATA lanesc2d00000<>+28(SB)/4, $0xc2d00000
-GLOBL lanesc2d00000<>(SB), RODATA|NOPTR, $32
+DATA lanesc2ae0000<>+0(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+4(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+8(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+12(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+16(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+20(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+24(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+28(SB)/4, $0xc2ae0000
+GLOBL lanesc2ae0000<>(SB), RODATA|NOPTR, $32
 
 DATA lanes3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA lanes3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -201,6 +215,16 @@ DATA lanes0000007f<>+24(SB)/4, $0x0000007f
 DATA lanes0000007f<>+28(SB)/4, $0x0000007f
 GLOBL lanes0000007f<>(SB), RODATA|NOPTR, $32
 
+DATA lanes70000000<>+0(SB)/4, $0x70000000
+DATA lanes70000000<>+4(SB)/4, $0x70000000
+DATA lanes70000000<>+8(SB)/4, $0x70000000
+DATA lanes70000000<>+12(SB)/4, $0x70000000
+DATA lanes70000000<>+16(SB)/4, $0x70000000
+DATA lanes70000000<>+20(SB)/4, $0x70000000
+DATA lanes70000000<>+24(SB)/4, $0x70000000
+DATA lanes70000000<>+28(SB)/4, $0x70000000
+GLOBL lanes70000000<>(SB), RODATA|NOPTR, $32
+
 DATA tailWindow<>+0(SB)/4, $0xffffffff
 DATA tailWindow<>+4(SB)/4, $0xffffffff
 DATA tailWindow<>+8(SB)/4, $0xffffffff
@@ -219,101 +243,6 @@ DATA tailWindow<>+56(SB)/4, $0x00000000
 DATA tailWindow<>+60(SB)/4, $0x00000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
-// func sigmoidAVX2(dst []float32, x []float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	XORQ BX, BX
-
-whole4:
-	CMPQ         CX, $0x08
-	JL           rest5
-	VMOVUPS      (DX)(BX*4), Y0
-	VORPS        lanes80000000<>+0(SB), Y0, Y1
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y2
-	VMAXPS       Y1, Y2, Y1
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y1, Y2
-	VROUNDPS     $0x00, Y2, Y2
-	VFNMADD231PS lanes3f317218<>+0(SB), Y2, Y1
-	VFNMADD231PS lanesb102e308<>+0(SB), Y2, Y1
-	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y3
-	VFMADD213PS  lanes3c0913bb<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3effffff<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3f800000<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3f800000<>+0(SB), Y1, Y3
-	VCVTPS2DQ    Y2, Y1
-	VPSRAD       $0x01, Y1, Y2
-	VPSUBD       Y2, Y1, Y1
-	VPADDD       lanes0000007f<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y2
-	VPADDD       lanes0000007f<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y2, Y1
-	VBROADCASTSS lanes3f800000<>+0(SB), Y2
-	VBLENDVPS    Y0, Y1, Y2, Y0
-	VADDPS       lanes3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (AX)(BX*4)
-	ADDQ         $0x08, BX
-	SUBQ         $0x08, CX
-	JMP          whole4
-
-rest5:
-	TESTQ        CX, CX
-	JZ           done6
-	LEAQ         tailWindow<>+0(SB), SI
-	MOVQ         $0x00000008, DI
-	SUBQ         CX, DI
-	VMOVDQU      (SI)(DI*4), Y0
-	VMASKMOVPS   (DX)(BX*4), Y0, Y1
-	VORPS        lanes80000000<>+0(SB), Y1, Y2
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y3
-	VMAXPS       Y2, Y3, Y2
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y2, Y3
-	VROUNDPS     $0x00, Y3, Y3
-	VFNMADD231PS lanes3f317218<>+0(SB), Y3, Y2
-	VFNMADD231PS lanesb102e308<>+0(SB), Y3, Y2
-	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y4
-	VFMADD213PS  lanes3c0913bb<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes3effffff<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y2, Y4
-	VCVTPS2DQ    Y3, Y2
-	VPSRAD       $0x01, Y2, Y3
-	VPSUBD       Y3, Y2, Y2
-	VPADDD       lanes0000007f<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y3
-	VPADDD       lanes0000007f<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y2
-	VBROADCASTSS lanes3f800000<>+0(SB), Y3
-	VBLENDVPS    Y1, Y2, Y3, Y1
-	VADDPS       lanes3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
-
-done6:
-	VZEROUPPER
-	RET
-
-DATA lanes80000000<>+0(SB)/4, $0x80000000
-DATA lanes80000000<>+4(SB)/4, $0x80000000
-DATA lanes80000000<>+8(SB)/4, $0x80000000
-DATA lanes80000000<>+12(SB)/4, $0x80000000
-DATA lanes80000000<>+16(SB)/4, $0x80000000
-DATA lanes80000000<>+20(SB)/4, $0x80000000
-DATA lanes80000000<>+24(SB)/4, $0x80000000
-DATA lanes80000000<>+28(SB)/4, $0x80000000
-GLOBL lanes80000000<>(SB), RODATA|NOPTR, $32
-
 // func tanhAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
@@ -322,9 +251,9 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), DX
 	XORQ BX, BX
 
-whole7:
+whole4:
 	CMPQ         CX, $0x08
-	JL           rest8
+	JL           rest5
 	VMOVUPS      (DX)(BX*4), Y0
 	VANDPS       lanes7fffffff<>+0(SB), Y0, Y1
 	VBROADCASTSS lanes41a00000<>+0(SB), Y2
@@ -360,11 +289,11 @@ whole7:
 	VMOVUPS      Y0, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, CX
-	JMP          whole7
+	JMP          whole4
 
-rest8:
+rest5:
 	TESTQ        CX, CX
-	JZ           done9
+	JZ           done6
 	LEAQ         tailWindow<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         CX, DI
@@ -403,7 +332,7 @@ rest8:
 	VORPS        Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
-done9:
+done6:
 	VZEROUPPER
 	RET
 
@@ -446,12 +375,48 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), BX
 	XORQ SI, SI
 
+whole7:
+	CMPQ    CX, $0x08
+	JL      rest8
+	VMOVUPS (DX)(SI*4), Y0
+	VMOVUPS (BX)(SI*4), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(SI*4)
+	ADDQ    $0x08, SI
+	SUBQ    $0x08, CX
+	JMP     whole7
+
+rest8:
+	TESTQ      CX, CX
+	JZ         done9
+	LEAQ       tailWindow<>+0(SB), DI
+	MOVQ       $0x00000008, R8
+	SUBQ       CX, R8
+	VMOVDQU    (DI)(R8*4), Y0
+	VMASKMOVPS (DX)(SI*4), Y0, Y1
+	VMASKMOVPS (BX)(SI*4), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(SI*4)
+
+done9:
+	VZEROUPPER
+	RET
+
+// func mulAVX2(dst []float32, x []float32)
+// Requires: AVX
+TEXT ·mulAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ SI, SI
+
 whole10:
 	CMPQ    CX, $0x08
 	JL      rest11
 	VMOVUPS (DX)(SI*4), Y0
 	VMOVUPS (BX)(SI*4), Y1
-	VADDPS  Y1, Y0, Y0
+	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)(SI*4)
 	ADDQ    $0x08, SI
 	SUBQ    $0x08, CX
@@ -466,46 +431,10 @@ rest11:
 	VMOVDQU    (DI)(R8*4), Y0
 	VMASKMOVPS (DX)(SI*4), Y0, Y1
 	VMASKMOVPS (BX)(SI*4), Y0, Y2
-	VADDPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (AX)(SI*4)
-
-done12:
-	VZEROUPPER
-	RET
-
-// func mulAVX2(dst []float32, x []float32)
-// Requires: AVX
-TEXT ·mulAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ SI, SI
-
-whole13:
-	CMPQ    CX, $0x08
-	JL      rest14
-	VMOVUPS (DX)(SI*4), Y0
-	VMOVUPS (BX)(SI*4), Y1
-	VMULPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)(SI*4)
-	ADDQ    $0x08, SI
-	SUBQ    $0x08, CX
-	JMP     whole13
-
-rest14:
-	TESTQ      CX, CX
-	JZ         done15
-	LEAQ       tailWindow<>+0(SB), DI
-	MOVQ       $0x00000008, R8
-	SUBQ       CX, R8
-	VMOVDQU    (DI)(R8*4), Y0
-	VMASKMOVPS (DX)(SI*4), Y0, Y1
-	VMASKMOVPS (BX)(SI*4), Y0, Y2
 	VMULPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 
-done15:
+done12:
 	VZEROUPPER
 	RET
 
@@ -519,20 +448,20 @@ TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
 	MOVQ         x_base+32(FP), BX
 	XORQ         SI, SI
 
-whole16:
+whole13:
 	CMPQ        CX, $0x08
-	JL          rest17
+	JL          rest14
 	VMOVUPS     (DX)(SI*4), Y1
 	VMOVUPS     (BX)(SI*4), Y2
 	VFMADD231PS Y2, Y0, Y1
 	VMOVUPS     Y1, (AX)(SI*4)
 	ADDQ        $0x08, SI
 	SUBQ        $0x08, CX
-	JMP         whole16
+	JMP         whole13
 
-rest17:
+rest14:
 	TESTQ       CX, CX
-	JZ          done18
+	JZ          done15
 	LEAQ        tailWindow<>+0(SB), DI
 	MOVQ        $0x00000008, R8
 	SUBQ        CX, R8
@@ -542,7 +471,7 @@ rest17:
 	VFMADD231PS Y3, Y0, Y2
 	VMASKMOVPS  Y2, Y1, (AX)(SI*4)
 
-done18:
+done15:
 	VZEROUPPER
 	RET
 
@@ -555,19 +484,19 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
 	MOVQ         dst_base+0(FP), DX
 	XORQ         BX, BX
 
-whole19:
+whole16:
 	CMPQ    CX, $0x08
-	JL      rest20
+	JL      rest17
 	VMOVUPS (DX)(BX*4), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*4)
 	ADDQ    $0x08, BX
 	SUBQ    $0x08, CX
-	JMP     whole19
+	JMP     whole16
 
-rest20:
+rest17:
 	TESTQ      CX, CX
-	JZ         done21
+	JZ         done18
 	LEAQ       tailWindow<>+0(SB), SI
 	MOVQ       $0x00000008, DI
 	SUBQ       CX, DI
@@ -576,7 +505,7 @@ rest20:
 	VMULPS     Y0, Y2, Y0
 	VMASKMOVPS Y0, Y1, (AX)(BX*4)
 
-done21:
+done18:
 	VZEROUPPER
 	RET
 
@@ -590,9 +519,9 @@ TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-96
 	MOVQ shift_base+72(FP), SI
 	XORQ DI, DI
 
-whole22:
+whole19:
 	CMPQ        CX, $0x08
-	JL          rest23
+	JL          rest20
 	VMOVUPS     (DX)(DI*4), Y0
 	VMOVUPS     (BX)(DI*4), Y1
 	VMOVUPS     (SI)(DI*4), Y2
@@ -600,11 +529,11 @@ whole22:
 	VMOVUPS     Y0, (AX)(DI*4)
 	ADDQ        $0x08, DI
 	SUBQ        $0x08, CX
-	JMP         whole22
+	JMP         whole19
 
-rest23:
+rest20:
 	TESTQ       CX, CX
-	JZ          done24
+	JZ          done21
 	LEAQ        tailWindow<>+0(SB), R8
 	MOVQ        $0x00000008, R9
 	SUBQ        CX, R9
@@ -615,7 +544,7 @@ rest23:
 	VFMADD213PS Y3, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (AX)(DI*4)
 
-done24:
+done21:
 	VZEROUPPER
 	RET
 
@@ -629,9 +558,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-56
 	VXORPS Y1, Y1, Y1
 	XORQ   BX, BX
 
-whole25:
+whole22:
 	CMPQ         DX, $0x08
-	JL           rest26
+	JL           rest23
 	VMOVUPS      (AX)(BX*4), Y2
 	VCVTPS2PD    X2, Y3
 	VEXTRACTF128 $0x01, Y2, X2
@@ -644,11 +573,11 @@ whole25:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
-	JMP          whole25
+	JMP          whole22
 
-rest26:
+rest23:
 	TESTQ        DX, DX
-	JZ           done27
+	JZ           done24
 	LEAQ         tailWindow<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         DX, DI
@@ -664,7 +593,7 @@ rest26:
 	VFMADD231PD  Y4, Y5, Y0
 	VFMADD231PD  Y3, Y2, Y1
 
-done27:
+done24:
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x00, Y0, X1
 	VEXTRACTF128 $0x01, Y0, X0
@@ -684,18 +613,18 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS lanesff800000<>+0(SB), Y1
 	XORQ         DX, DX
 
-whole28:
+whole25:
 	CMPQ    CX, $0x08
-	JL      rest29
+	JL      rest26
 	VMOVUPS (AX)(DX*4), Y2
 	VMAXPS  Y1, Y2, Y1
 	ADDQ    $0x08, DX
 	SUBQ    $0x08, CX
-	JMP     whole28
+	JMP     whole25
 
-rest29:
+rest26:
 	TESTQ      CX, CX
-	JZ         done30
+	JZ         done27
 	LEAQ       tailWindow<>+0(SB), BX
 	MOVQ       $0x00000008, SI
 	SUBQ       CX, SI
@@ -704,7 +633,7 @@ rest29:
 	VBLENDVPS  Y2, Y3, Y0, Y0
 	VMAXPS     Y1, Y0, Y1
 
-done30:
+done27:
 	VEXTRACTF128 $0x00, Y1, X0
 	VEXTRACTF128 $0x01, Y1, X1
 	VMAXPS       X1, X0, X0
@@ -738,14 +667,14 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-64
 	VXORPS       Y3, Y3, Y3
 	XORQ         BX, BX
 
-whole31:
+whole28:
 	CMPQ         DX, $0x08
-	JL           rest32
+	JL           rest29
 	VMOVUPS      (CX)(BX*4), Y4
 	VSUBPS       Y0, Y4, Y4
 	VBROADCASTSS lanes42b20000<>+0(SB), Y5
 	VMINPS       Y4, Y5, Y4
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y5
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
 	VROUNDPS     $0x00, Y5, Y5
@@ -767,6 +696,10 @@ whole31:
 	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y5, Y4
+	VANDPS       lanes70000000<>+0(SB), Y4, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y4, Y5, Y4
 	VMOVUPS      Y4, (AX)(BX*4)
 	VCVTPS2PD    X4, Y5
 	VEXTRACTF128 $0x01, Y4, X4
@@ -775,11 +708,11 @@ whole31:
 	VADDPD       Y4, Y3, Y3
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
-	JMP          whole31
+	JMP          whole28
 
-rest32:
+rest29:
 	TESTQ        DX, DX
-	JZ           done33
+	JZ           done30
 	LEAQ         tailWindow<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         DX, DI
@@ -789,7 +722,7 @@ rest32:
 	VSUBPS       Y0, Y1, Y0
 	VBROADCASTSS lanes42b20000<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y0
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y1
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y1
 	VMAXPS       Y0, Y1, Y0
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y0, Y1
 	VROUNDPS     $0x00, Y1, Y1
@@ -811,6 +744,10 @@ rest32:
 	VPADDD       lanes0000007f<>+0(SB), Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y1, Y0
+	VANDPS       lanes70000000<>+0(SB), Y0, Y1
+	VXORPS       Y5, Y5, Y5
+	VPCMPEQD     Y5, Y1, Y1
+	VANDNPS      Y0, Y1, Y0
 	VMASKMOVPS   Y0, Y4, (AX)(BX*4)
 	VCVTPS2PD    X0, Y1
 	VEXTRACTF128 $0x01, Y0, X0
@@ -818,7 +755,7 @@ rest32:
 	VADDPD       Y1, Y2, Y2
 	VADDPD       Y0, Y3, Y3
 
-done33:
+done30:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -828,6 +765,16 @@ done33:
 	MOVSD        X0, ret+56(FP)
 	VZEROUPPER
 	RET
+
+DATA lanes42b20000<>+0(SB)/4, $0x42b20000
+DATA lanes42b20000<>+4(SB)/4, $0x42b20000
+DATA lanes42b20000<>+8(SB)/4, $0x42b20000
+DATA lanes42b20000<>+12(SB)/4, $0x42b20000
+DATA lanes42b20000<>+16(SB)/4, $0x42b20000
+DATA lanes42b20000<>+20(SB)/4, $0x42b20000
+DATA lanes42b20000<>+24(SB)/4, $0x42b20000
+DATA lanes42b20000<>+28(SB)/4, $0x42b20000
+GLOBL lanes42b20000<>(SB), RODATA|NOPTR, $32
 
 // func sumExpAVX2(x []float32, shift float32) float64
 // Requires: AVX, AVX2, FMA3, SSE2
@@ -840,14 +787,14 @@ TEXT ·sumExpAVX2(SB), NOSPLIT, $0-40
 	VXORPS       Y3, Y3, Y3
 	XORQ         DX, DX
 
-whole34:
+whole31:
 	CMPQ         CX, $0x08
-	JL           rest35
+	JL           rest32
 	VMOVUPS      (AX)(DX*4), Y4
 	VSUBPS       Y0, Y4, Y4
 	VBROADCASTSS lanes42b20000<>+0(SB), Y5
 	VMINPS       Y4, Y5, Y4
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y5
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
 	VROUNDPS     $0x00, Y5, Y5
@@ -869,6 +816,10 @@ whole34:
 	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y5, Y4
+	VANDPS       lanes70000000<>+0(SB), Y4, Y5
+	VXORPS       Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y5
+	VANDNPS      Y4, Y5, Y4
 	VCVTPS2PD    X4, Y5
 	VEXTRACTF128 $0x01, Y4, X4
 	VCVTPS2PD    X4, Y4
@@ -876,11 +827,11 @@ whole34:
 	VADDPD       Y4, Y3, Y3
 	ADDQ         $0x08, DX
 	SUBQ         $0x08, CX
-	JMP          whole34
+	JMP          whole31
 
-rest35:
+rest32:
 	TESTQ        CX, CX
-	JZ           done36
+	JZ           done33
 	LEAQ         tailWindow<>+0(SB), BX
 	MOVQ         $0x00000008, SI
 	SUBQ         CX, SI
@@ -890,7 +841,7 @@ rest35:
 	VSUBPS       Y0, Y1, Y0
 	VBROADCASTSS lanes42b20000<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y0
-	VBROADCASTSS lanesc2d00000<>+0(SB), Y1
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y1
 	VMAXPS       Y0, Y1, Y0
 	VMULPS       lanes3fb8aa3b<>+0(SB), Y0, Y1
 	VROUNDPS     $0x00, Y1, Y1
@@ -912,13 +863,17 @@ rest35:
 	VPADDD       lanes0000007f<>+0(SB), Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y1, Y0
+	VANDPS       lanes70000000<>+0(SB), Y0, Y1
+	VXORPS       Y4, Y4, Y4
+	VPCMPEQD     Y4, Y1, Y1
+	VANDNPS      Y0, Y1, Y0
 	VCVTPS2PD    X0, Y1
 	VEXTRACTF128 $0x01, Y0, X0
 	VCVTPS2PD    X0, Y0
 	VADDPD       Y1, Y2, Y2
 	VADDPD       Y0, Y3, Y3
 
-done36:
+done33:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -947,9 +902,9 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_7+124(FP), Y7
 	XORQ         DI, DI
 
-whole37:
+whole34:
 	CMPQ        SI, $0x08
-	JL          rest38
+	JL          rest35
 	VMOVUPS     (CX)(DI*4), Y8
 	VMULPS      Y0, Y8, Y8
 	VMOVUPS     (DX)(DI*4), Y9
@@ -982,11 +937,11 @@ whole37:
 	VMOVUPS     Y8, (AX)(DI*4)
 	ADDQ        $0x08, DI
 	SUBQ        $0x08, SI
-	JMP         whole37
+	JMP         whole34
 
-rest38:
+rest35:
 	TESTQ       SI, SI
-	JZ          done39
+	JZ          done36
 	LEAQ        tailWindow<>+0(SB), R8
 	MOVQ        $0x00000008, R9
 	SUBQ        SI, R9
@@ -1022,19 +977,9 @@ rest38:
 	VSUBPS      Y0, Y1, Y0
 	VMASKMOVPS  Y0, Y8, (AX)(DI*4)
 
-done39:
+done36:
 	VZEROUPPER
 	RET
-
-DATA lanes70000000<>+0(SB)/4, $0x70000000
-DATA lanes70000000<>+4(SB)/4, $0x70000000
-DATA lanes70000000<>+8(SB)/4, $0x70000000
-DATA lanes70000000<>+12(SB)/4, $0x70000000
-DATA lanes70000000<>+16(SB)/4, $0x70000000
-DATA lanes70000000<>+20(SB)/4, $0x70000000
-DATA lanes70000000<>+24(SB)/4, $0x70000000
-DATA lanes70000000<>+28(SB)/4, $0x70000000
-GLOBL lanes70000000<>(SB), RODATA|NOPTR, $32
 
 DATA lanes60000000<>+0(SB)/4, $0x60000000
 DATA lanes60000000<>+4(SB)/4, $0x60000000
@@ -1059,9 +1004,9 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	XORQ         BX, BX
 
-whole40:
+whole37:
 	CMPQ         CX, $0x08
-	JL           rest41
+	JL           rest38
 	VMOVUPS      (DX)(BX*4), Y4
 	VMULPS       Y3, Y4, Y4
 	VPSRLQ       $0x1e, Y0, Y5
@@ -1093,11 +1038,11 @@ whole40:
 	VMOVUPS      Y4, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, CX
-	JMP          whole40
+	JMP          whole37
 
-rest41:
+rest38:
 	TESTQ        CX, CX
-	JZ           done42
+	JZ           done39
 	LEAQ         tailWindow<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         CX, DI
@@ -1132,7 +1077,7 @@ rest41:
 	VANDPS       Y0, Y3, Y0
 	VMASKMOVPS   Y0, Y4, (AX)(BX*4)
 
-done42:
+done39:
 	VZEROUPPER
 	RET
 
@@ -1175,9 +1120,9 @@ TEXT ·sampleBinaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	XORQ         BX, BX
 
-whole43:
+whole40:
 	CMPQ         DX, $0x08
-	JL           rest44
+	JL           rest41
 	VMOVUPS      (CX)(BX*4), Y6
 	VANDPS       lanes7fffffff<>+0(SB), Y6, Y7
 	VPADDD       Y5, Y7, Y7
@@ -1216,11 +1161,11 @@ whole43:
 	VMOVUPS      Y6, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
-	JMP          whole43
+	JMP          whole40
 
-rest44:
+rest41:
 	TESTQ        DX, DX
-	JZ           done45
+	JZ           done42
 	LEAQ         tailWindow<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         DX, DI
@@ -1262,7 +1207,7 @@ rest44:
 	VORPS        Y0, Y3, Y0
 	VMASKMOVPS   Y0, Y6, (AX)(BX*4)
 
-done45:
+done42:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1302,9 +1247,9 @@ TEXT ·sampleTernaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	XORQ         BX, BX
 
-whole46:
+whole43:
 	CMPQ         DX, $0x08
-	JL           rest47
+	JL           rest44
 	VMOVUPS      (CX)(BX*4), Y6
 	VANDPS       lanes7fffffff<>+0(SB), Y6, Y7
 	VPADDD       Y5, Y7, Y7
@@ -1344,11 +1289,11 @@ whole46:
 	VMOVUPS      Y6, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
-	JMP          whole46
+	JMP          whole43
 
-rest47:
+rest44:
 	TESTQ        DX, DX
-	JZ           done48
+	JZ           done45
 	LEAQ         tailWindow<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         DX, DI
@@ -1391,7 +1336,7 @@ rest47:
 	VANDPS       Y0, Y1, Y0
 	VMASKMOVPS   Y0, Y6, (AX)(BX*4)
 
-done48:
+done45:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1406,68 +1351,6 @@ done48:
 	VZEROUPPER
 	RET
 
-// func expAVX512(dst []float32, x []float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·expAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	XORQ BX, BX
-
-whole49:
-	CMPQ              CX, $0x10
-	JL                rest50
-	VMOVUPS           (DX)(BX*4), Z0
-	VBROADCASTSS      lanes42b20000<>+0(SB), Z1
-	VMINPS            Z0, Z1, Z0
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z1
-	VMAXPS            Z0, Z1, Z0
-	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z0, Z1
-	VRNDSCALEPS       $0x00, Z1, Z1
-	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z1, Z0
-	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z1, Z0
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z2
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z2
-	VSCALEFPS         Z1, Z2, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, CX
-	JMP               whole49
-
-rest50:
-	TESTQ             CX, CX
-	JZ                done51
-	MOVL              $-1, SI
-	BZHIL             CX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (DX)(BX*4), K1, Z0
-	VBROADCASTSS      lanes42b20000<>+0(SB), Z1
-	VMINPS            Z0, Z1, Z0
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z1
-	VMAXPS            Z0, Z1, Z0
-	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z0, Z1
-	VRNDSCALEPS       $0x00, Z1, Z1
-	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z1, Z0
-	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z1, Z0
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z2
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z2
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z2
-	VSCALEFPS         Z1, Z2, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
-
-done51:
-	VZEROUPPER
-	RET
-
 // func sigmoidAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
@@ -1476,12 +1359,12 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), DX
 	XORQ BX, BX
 
-whole52:
+whole46:
 	CMPQ              CX, $0x10
-	JL                rest53
+	JL                rest47
 	VMOVUPS           (DX)(BX*4), Z0
 	VORPS.BCST        lanes80000000<>+0(SB), Z0, Z1
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z2
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z2
 	VMAXPS            Z1, Z2, Z1
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z1, Z2
 	VRNDSCALEPS       $0x00, Z2, Z2
@@ -1495,6 +1378,8 @@ whole52:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z5
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z5
 	VSCALEFPS         Z2, Z5, Z1
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z1, K1
+	VMOVAPS.Z         Z1, K1, Z1
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z2
 	VPMOVD2M          Z0, K1
 	VBLENDMPS         Z1, Z2, K1, Z3
@@ -1503,17 +1388,17 @@ whole52:
 	VMOVUPS           Z0, (AX)(BX*4)
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
-	JMP               whole52
+	JMP               whole46
 
-rest53:
+rest47:
 	TESTQ             CX, CX
-	JZ                done54
+	JZ                done48
 	MOVL              $-1, SI
 	BZHIL             CX, SI, SI
 	KMOVW             SI, K1
 	VMOVUPS.Z         (DX)(BX*4), K1, Z0
 	VORPS.BCST        lanes80000000<>+0(SB), Z0, Z1
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z2
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z2
 	VMAXPS            Z1, Z2, Z1
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z1, Z2
 	VRNDSCALEPS       $0x00, Z2, Z2
@@ -1527,6 +1412,8 @@ rest53:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z3
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z3
 	VSCALEFPS         Z2, Z3, Z1
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z1, K2
+	VMOVAPS.Z         Z1, K2, Z1
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z2
 	VPMOVD2M          Z0, K2
 	VBLENDMPS         Z1, Z2, K2, Z4
@@ -1534,7 +1421,7 @@ rest53:
 	VDIVPS            Z0, Z4, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 
-done54:
+done48:
 	VZEROUPPER
 	RET
 
@@ -1546,9 +1433,9 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), DX
 	XORQ BX, BX
 
-whole55:
+whole49:
 	CMPQ              CX, $0x10
-	JL                rest56
+	JL                rest50
 	VMOVUPS           (DX)(BX*4), Z0
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanes41a00000<>+0(SB), Z2
@@ -1576,11 +1463,11 @@ whole55:
 	VMOVUPS           Z0, (AX)(BX*4)
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
-	JMP               whole55
+	JMP               whole49
 
-rest56:
+rest50:
 	TESTQ             CX, CX
-	JZ                done57
+	JZ                done51
 	MOVL              $-1, SI
 	BZHIL             CX, SI, SI
 	KMOVW             SI, K1
@@ -1610,7 +1497,7 @@ rest56:
 	VORPS             Z0, Z1, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 
-done57:
+done51:
 	VZEROUPPER
 	RET
 
@@ -1623,20 +1510,20 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), BX
 	XORQ SI, SI
 
-whole58:
+whole52:
 	CMPQ    CX, $0x10
-	JL      rest59
+	JL      rest53
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(SI*4)
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
-	JMP     whole58
+	JMP     whole52
 
-rest59:
+rest53:
 	TESTQ     CX, CX
-	JZ        done60
+	JZ        done54
 	MOVL      $-1, DI
 	BZHIL     CX, DI, DI
 	KMOVW     DI, K1
@@ -1645,7 +1532,7 @@ rest59:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-done60:
+done54:
 	VZEROUPPER
 	RET
 
@@ -1658,20 +1545,20 @@ TEXT ·mulAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), BX
 	XORQ SI, SI
 
-whole61:
+whole55:
 	CMPQ    CX, $0x10
-	JL      rest62
+	JL      rest56
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VMULPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(SI*4)
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
-	JMP     whole61
+	JMP     whole55
 
-rest62:
+rest56:
 	TESTQ     CX, CX
-	JZ        done63
+	JZ        done57
 	MOVL      $-1, DI
 	BZHIL     CX, DI, DI
 	KMOVW     DI, K1
@@ -1680,7 +1567,7 @@ rest62:
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-done63:
+done57:
 	VZEROUPPER
 	RET
 
@@ -1694,20 +1581,20 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
 	MOVQ         x_base+32(FP), BX
 	XORQ         SI, SI
 
-whole64:
+whole58:
 	CMPQ        CX, $0x10
-	JL          rest65
+	JL          rest59
 	VMOVUPS     (DX)(SI*4), Z1
 	VMOVUPS     (BX)(SI*4), Z2
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, (AX)(SI*4)
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
-	JMP         whole64
+	JMP         whole58
 
-rest65:
+rest59:
 	TESTQ       CX, CX
-	JZ          done66
+	JZ          done60
 	MOVL        $-1, DI
 	BZHIL       CX, DI, DI
 	KMOVW       DI, K1
@@ -1716,7 +1603,7 @@ rest65:
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (AX)(SI*4)
 
-done66:
+done60:
 	VZEROUPPER
 	RET
 
@@ -1729,19 +1616,19 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	MOVQ         dst_base+0(FP), DX
 	XORQ         BX, BX
 
-whole67:
+whole61:
 	CMPQ    CX, $0x10
-	JL      rest68
+	JL      rest62
 	VMOVUPS (DX)(BX*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(BX*4)
 	ADDQ    $0x10, BX
 	SUBQ    $0x10, CX
-	JMP     whole67
+	JMP     whole61
 
-rest68:
+rest62:
 	TESTQ     CX, CX
-	JZ        done69
+	JZ        done63
 	MOVL      $-1, SI
 	BZHIL     CX, SI, SI
 	KMOVW     SI, K1
@@ -1749,7 +1636,7 @@ rest68:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*4)
 
-done69:
+done63:
 	VZEROUPPER
 	RET
 
@@ -1763,9 +1650,9 @@ TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-96
 	MOVQ shift_base+72(FP), SI
 	XORQ DI, DI
 
-whole70:
+whole64:
 	CMPQ        CX, $0x10
-	JL          rest71
+	JL          rest65
 	VMOVUPS     (DX)(DI*4), Z0
 	VMOVUPS     (BX)(DI*4), Z1
 	VMOVUPS     (SI)(DI*4), Z2
@@ -1773,11 +1660,11 @@ whole70:
 	VMOVUPS     Z0, (AX)(DI*4)
 	ADDQ        $0x10, DI
 	SUBQ        $0x10, CX
-	JMP         whole70
+	JMP         whole64
 
-rest71:
+rest65:
 	TESTQ       CX, CX
-	JZ          done72
+	JZ          done66
 	MOVL        $-1, R8
 	BZHIL       CX, R8, R8
 	KMOVW       R8, K1
@@ -1787,7 +1674,7 @@ rest71:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
 
-done72:
+done66:
 	VZEROUPPER
 	RET
 
@@ -1801,9 +1688,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-56
 	VPXORD Z1, Z1, Z1
 	XORQ   BX, BX
 
-whole73:
+whole67:
 	CMPQ          DX, $0x10
-	JL            rest74
+	JL            rest68
 	VMOVUPS       (AX)(BX*4), Z2
 	VCVTPS2PD     Y2, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y2
@@ -1816,11 +1703,11 @@ whole73:
 	VFMADD231PD   Z2, Z4, Z1
 	ADDQ          $0x10, BX
 	SUBQ          $0x10, DX
-	JMP           whole73
+	JMP           whole67
 
-rest74:
+rest68:
 	TESTQ         DX, DX
-	JZ            done75
+	JZ            done69
 	MOVL          $-1, SI
 	BZHIL         DX, SI, SI
 	KMOVW         SI, K1
@@ -1835,7 +1722,7 @@ rest74:
 	VFMADD231PD   Z3, Z5, Z0
 	VFMADD231PD   Z2, Z4, Z1
 
-done75:
+done69:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -1858,18 +1745,18 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	XORQ         DX, DX
 
-whole76:
+whole70:
 	CMPQ    CX, $0x10
-	JL      rest77
+	JL      rest71
 	VMOVUPS (AX)(DX*4), Z2
 	VMAXPS  Z1, Z2, Z1
 	ADDQ    $0x10, DX
 	SUBQ    $0x10, CX
-	JMP     whole76
+	JMP     whole70
 
-rest77:
+rest71:
 	TESTQ     CX, CX
-	JZ        done78
+	JZ        done72
 	MOVL      $-1, BX
 	BZHIL     CX, BX, BX
 	KMOVW     BX, K1
@@ -1877,7 +1764,7 @@ rest77:
 	VBLENDMPS Z2, Z0, K1, Z3
 	VMAXPS    Z1, Z3, Z1
 
-done78:
+done72:
 	VEXTRACTF64X4 $0x00, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	VMAXPS        Y1, Y0, Y0
@@ -1904,14 +1791,14 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z3, Z3, Z3
 	XORQ         BX, BX
 
-whole79:
+whole73:
 	CMPQ              DX, $0x10
-	JL                rest80
+	JL                rest74
 	VMOVUPS           (CX)(BX*4), Z4
 	VSUBPS            Z0, Z4, Z4
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z6
 	VMINPS            Z4, Z6, Z4
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
 	VMAXPS            Z4, Z6, Z4
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x00, Z6, Z6
@@ -1925,6 +1812,8 @@ whole79:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VSCALEFPS         Z6, Z7, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
 	VMOVUPS           Z4, (AX)(BX*4)
 	VCVTPS2PD         Y4, Z6
 	VEXTRACTF64X4     $0x01, Z4, Y4
@@ -1933,11 +1822,11 @@ whole79:
 	VADDPD            Z4, Z3, Z3
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
-	JMP               whole79
+	JMP               whole73
 
-rest80:
+rest74:
 	TESTQ             DX, DX
-	JZ                done81
+	JZ                done75
 	MOVL              $-1, SI
 	BZHIL             DX, SI, SI
 	KMOVW             SI, K1
@@ -1946,7 +1835,7 @@ rest80:
 	VSUBPS            Z0, Z5, Z0
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z1
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z1
 	VMAXPS            Z0, Z1, Z0
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x00, Z1, Z1
@@ -1960,6 +1849,8 @@ rest80:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z4
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z4
 	VSCALEFPS         Z1, Z4, Z0
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z0, K2
+	VMOVAPS.Z         Z0, K2, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 	VCVTPS2PD         Y0, Z1
 	VEXTRACTF64X4     $0x01, Z0, Y0
@@ -1967,7 +1858,7 @@ rest80:
 	VADDPD            Z1, Z2, Z2
 	VADDPD            Z0, Z3, Z3
 
-done81:
+done75:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1992,14 +1883,14 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	VPXORD       Z3, Z3, Z3
 	XORQ         DX, DX
 
-whole82:
+whole76:
 	CMPQ              CX, $0x10
-	JL                rest83
+	JL                rest77
 	VMOVUPS           (AX)(DX*4), Z4
 	VSUBPS            Z0, Z4, Z4
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z6
 	VMINPS            Z4, Z6, Z4
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
 	VMAXPS            Z4, Z6, Z4
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x00, Z6, Z6
@@ -2013,6 +1904,8 @@ whole82:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
 	VSCALEFPS         Z6, Z7, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
 	VCVTPS2PD         Y4, Z6
 	VEXTRACTF64X4     $0x01, Z4, Y4
 	VCVTPS2PD         Y4, Z4
@@ -2020,11 +1913,11 @@ whole82:
 	VADDPD            Z4, Z3, Z3
 	ADDQ              $0x10, DX
 	SUBQ              $0x10, CX
-	JMP               whole82
+	JMP               whole76
 
-rest83:
+rest77:
 	TESTQ             CX, CX
-	JZ                done84
+	JZ                done78
 	MOVL              $-1, BX
 	BZHIL             CX, BX, BX
 	KMOVW             BX, K1
@@ -2033,7 +1926,7 @@ rest83:
 	VSUBPS            Z0, Z5, Z0
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
-	VBROADCASTSS      lanesc2d00000<>+0(SB), Z1
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z1
 	VMAXPS            Z0, Z1, Z0
 	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x00, Z1, Z1
@@ -2047,13 +1940,15 @@ rest83:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z4
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z4
 	VSCALEFPS         Z1, Z4, Z0
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z0, K1
+	VMOVAPS.Z         Z0, K1, Z0
 	VCVTPS2PD         Y0, Z1
 	VEXTRACTF64X4     $0x01, Z0, Y0
 	VCVTPS2PD         Y0, Z0
 	VADDPD            Z1, Z2, Z2
 	VADDPD            Z0, Z3, Z3
 
-done84:
+done78:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -2085,9 +1980,9 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_7+124(FP), Z7
 	XORQ         DI, DI
 
-whole85:
+whole79:
 	CMPQ          SI, $0x10
-	JL            rest86
+	JL            rest80
 	VMOVUPS       (CX)(DI*4), Z8
 	VMULPS        Z0, Z8, Z8
 	VMOVUPS       (DX)(DI*4), Z9
@@ -2114,11 +2009,11 @@ whole85:
 	VMOVUPS       Z8, (AX)(DI*4)
 	ADDQ          $0x10, DI
 	SUBQ          $0x10, SI
-	JMP           whole85
+	JMP           whole79
 
-rest86:
+rest80:
 	TESTQ         SI, SI
-	JZ            done87
+	JZ            done81
 	MOVL          $-1, R8
 	BZHIL         SI, R8, R8
 	KMOVW         R8, K1
@@ -2147,7 +2042,7 @@ rest86:
 	VSUBPS        Z0, Z1, Z0
 	VMOVUPS       Z0, K1, (AX)(DI*4)
 
-done87:
+done81:
 	VZEROUPPER
 	RET
 
@@ -2164,9 +2059,9 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	XORQ         BX, BX
 
-whole88:
+whole82:
 	CMPQ         CX, $0x10
-	JL           rest89
+	JL           rest83
 	VMOVUPS      (DX)(BX*4), Z4
 	VMULPS       Z3, Z4, Z4
 	VPSRLQ       $0x1e, Z0, Z5
@@ -2183,11 +2078,11 @@ whole88:
 	VMOVUPS      Z4, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, CX
-	JMP          whole88
+	JMP          whole82
 
-rest89:
+rest83:
 	TESTQ        CX, CX
-	JZ           done90
+	JZ           done84
 	MOVL         $-1, SI
 	BZHIL        CX, SI, SI
 	KMOVW        SI, K1
@@ -2206,7 +2101,7 @@ rest89:
 	VMOVUPS.Z    Z3, K2, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-done90:
+done84:
 	VZEROUPPER
 	RET
 
@@ -2241,9 +2136,9 @@ TEXT ·sampleBinaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	XORQ         BX, BX
 
-whole91:
+whole85:
 	CMPQ         DX, $0x10
-	JL           rest92
+	JL           rest86
 	VMOVUPS      (CX)(BX*4), Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -2268,11 +2163,11 @@ whole91:
 	VMOVUPS      Z6, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
-	JMP          whole91
+	JMP          whole85
 
-rest92:
+rest86:
 	TESTQ        DX, DX
-	JZ           done93
+	JZ           done87
 	MOVL         $-1, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -2299,7 +2194,7 @@ rest92:
 	VORPS        Z0, Z3, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-done93:
+done87:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0
@@ -2332,9 +2227,9 @@ TEXT ·sampleTernaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	XORQ         BX, BX
 
-whole94:
+whole88:
 	CMPQ         DX, $0x10
-	JL           rest95
+	JL           rest89
 	VMOVUPS      (CX)(BX*4), Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -2360,11 +2255,11 @@ whole94:
 	VMOVUPS      Z6, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
-	JMP          whole94
+	JMP          whole88
 
-rest95:
+rest89:
 	TESTQ        DX, DX
-	JZ           done96
+	JZ           done90
 	MOVL         $-1, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -2392,7 +2287,7 @@ rest95:
 	VANDPS       Z0, Z1, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-done96:
+done90:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0

@@ -93,7 +93,7 @@ func TestPositionDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	everyLevel(t, func(t *testing.T, k *kernels) {
 		const n = 71
-		for name, activation := range map[string]func(dst, x []float32){"exp": k.exp, "sigmoid": k.sigmoid, "tanh": k.tanh} {
+		for name, activation := range map[string]func(dst, x []float32){"sigmoid": k.sigmoid, "tanh": k.tanh} {
 			x := numbers(t, n, 5)
 			whole := guard.Floats(t, n)
 			activation(whole, x)
@@ -123,7 +123,7 @@ func TestVectorLevelsAgree(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		wide, narrow func(dst, x []float32)
-	}{{"exp", wide.exp, narrow.exp}, {"sigmoid", wide.sigmoid, narrow.sigmoid}, {"tanh", wide.tanh, narrow.tanh}} {
+	}{{"sigmoid", wide.sigmoid, narrow.sigmoid}, {"tanh", wide.tanh, narrow.tanh}} {
 		got, want := make([]float32, len(x)), make([]float32, len(x))
 		c.wide(got, x)
 		c.narrow(want, x)
@@ -154,7 +154,7 @@ func TestSoftmax(t *testing.T) {
 				k.softmax(got, x, 1)
 				for i, v := range x {
 					below := most - float64(v)
-					if below > 70 { // subnormal numbers are near
+					if below > 65 { // it may be flushed
 						continue
 					}
 					want := math.Exp(-below) / sum
@@ -497,7 +497,7 @@ func TestNothingAllocates(t *testing.T) {
 	x, y, z := make([]float32, 100), make([]float32, 100), make([]float32, 100)
 	v := make([]float32, 100)
 	for name, run := range map[string]func(){
-		"Exp": func() { Exp(x, x) }, "Sigmoid": func() { Sigmoid(x, x) }, "Tanh": func() { Tanh(x, x) },
+		"Sigmoid": func() { Sigmoid(x, x) }, "Tanh": func() { Tanh(x, x) },
 		"Dot": func() { Dot(x, y) }, "SumSquares": func() { SumSquares(x) },
 		"SoftmaxCrossEntropy": func() { SoftmaxCrossEntropy(x, 3, 1) }, "CrossEntropy": func() { CrossEntropy(x, 3) },
 		"Adam":      func() { Adam{0.1, 0.9, 0.999, 1e-8}.Update(x, y, z, v, 1, 1) },
@@ -519,7 +519,6 @@ func TestMismatchPanicsWithBothLengths(t *testing.T) {
 		run  func()
 		says []string
 	}{
-		"Exp":                 {func() { Exp(five, seven) }, []string{"5", "7"}},
 		"Add":                 {func() { Add(seven, five) }, []string{"5", "7"}},
 		"ScaleShift":          {func() { ScaleShift(five, five, five, seven) }, []string{"5", "7"}},
 		"Dot":                 {func() { Dot(five, seven) }, []string{"5", "7"}},

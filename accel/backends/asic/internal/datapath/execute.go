@@ -32,7 +32,7 @@ type machine struct {
 	positions []int     // of each sequence in the tables
 	tokens    [][]int32 // by input and sequence
 	values    [][]int32
-	sums      [][]int64
+	sums      [][]float64 // whole numbers
 	outputs   []float32
 	multiplier
 }
@@ -49,7 +49,7 @@ func (g *Graph) newMachine(group int) *machine {
 		m.values = append(m.values, make([]int32, group*size))
 	}
 	for _, size := range g.sums {
-		m.sums = append(m.sums, make([]int64, group*size))
+		m.sums = append(m.sums, make([]float64, group*size))
 	}
 	return m
 }
@@ -125,4 +125,4 @@ func encodeAll(y []int32, x []float32, f format) {
 func (m *machine) at(v view, b int) []int32 { return v.of(m.values[v.buffer], b) }
 
 // sum returns exact sums of sequence b.
-func (m *machine) sum(v view, b int) []int64 { return m.sums[v.buffer][b*v.size : (b+1)*v.size] }
+func (m *machine) sum(v view, b int) []float64 { return m.sums[v.buffer][b*v.size : (b+1)*v.size] }

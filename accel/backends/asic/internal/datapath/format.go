@@ -1,6 +1,10 @@
 package datapath
 
-import "math"
+import (
+	"math"
+
+	"bittern/accel/kernels/fixed"
+)
 
 // format is that of a two's-complement number of so many bits, some of which
 // are fraction bits: value = integer / 2^fraction.
@@ -15,11 +19,8 @@ const accumulatorBits = 24
 // accumulator is the format of the lanes' sums, Q11.12.
 var accumulator = format{accumulatorBits, 12}
 
-// accumulate returns a sum as the accumulators keep it.
-func accumulate(integer int64) int64 {
-	const limit = 1 << (accumulatorBits - 1)
-	return min(limit-1, max(-limit, integer))
-}
+// lanes adds up as the elementwise lanes do.
+var lanes = fixed.NewAccumulator(accumulatorBits)
 
 // activation is the 12-bit format for values up to bound: with as few integer
 // bits as hold it, at most integerBits. The largest value of a format is
@@ -46,32 +47,6 @@ func (f format) decode(integer int32) float32 {
 }
 
 // conversion turns integers of one format into those of another.
-type conversion struct {
-	shift     int
-	low, high int64
-}
-
-func newConversion(from, to format) conversion {
-	limit := int64(1) << (to.bits - 1)
-	return conversion{from.fraction - to.fraction, -limit, limit - 1}
-}
-
-// of returns integer / 2^shift, rounded and saturated.
-func (c conversion) of(integer int64) int32 {
-	return int32(min(c.high, max(c.low, rescale(integer, c.shift))))
-}
-
-// rescale returns integer / 2^shift, rounded to the nearest, ties to even. A
-// negative shift multiplies.
-func rescale(integer int64, shift int) int64 {
-	if shift <= 0 {
-		return integer << -shift
-	}
-	return roundShift(integer, uint(shift))
-}
-
-// roundShift is rescale for shifts from 1 to 62.
-func roundShift(integer int64, shift uint) int64 {
-	half := int64(1) << (shift - 1)
-	return (integer + half - 1 + integer>>shift&1) >> shift
+func conversion(from, to format) fixed.Conversion {
+	return fixed.NewConversion(from.fraction-to.fraction, to.bits)
 }

@@ -4,18 +4,15 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"bittern/accel/kernels/fixed"
 )
 
-func TestRescaleRoundsToTheNearestEven(t *testing.T) {
-	t.Parallel()
-	for _, integer := range []int64{0, 1, -1, 2, -2, 3, -3, 5, -5, 6, -6, 7, 1<<40 + 1<<19, -1<<40 - 3<<19, 123456789, -987654321} {
-		for _, shift := range []int{-3, 0, 1, 2, 3, 12, 20, 41, 62} {
-			want := int64(math.RoundToEven(math.Ldexp(float64(integer), -shift)))
-			if got := rescale(integer, shift); got != want {
-				t.Errorf("rescale(%d, %d) = %d, want %d", integer, shift, got, want)
-			}
-		}
-	}
+// apply is a sum times a factor, as the lanes keep it.
+func apply(integer int64, factor float64) int64 {
+	var y [1]int32
+	fixed.ScaleSums(y[:], []float64{float64(integer)}, []float64{factor}, []int32{0}, lanes, conversion(accumulator, accumulator))
+	return int64(y[0])
 }
 
 func TestActivationFormats(t *testing.T) {
@@ -50,14 +47,14 @@ func TestScalesKeepTheirPrecision(t *testing.T) {
 		}
 		factors[0], factors[1] = top, 0
 		s := newScales(factors, size, fraction)
-		mantissa, shift := s.row(5)
+		row := s.row(5)
 		for i, factor := range factors {
 			integer := int64(rng.IntN(1<<20)) - 1<<19
 			want := math.Ldexp(float64(integer), -fraction) * factor
 			if math.Abs(want) > 2047 {
 				want = math.Copysign(2048, want)
 			}
-			got := math.Ldexp(float64(apply(integer, mantissa[i], shift[i])), -accumulator.fraction)
+			got := math.Ldexp(float64(apply(integer, row[i])), -accumulator.fraction)
 			if bound := math.Abs(want)*0x1p-11 + 0x1p-13; math.Abs(got-want) > bound {
 				t.Errorf("%d/2^%d × %v = %v, want %v within %v", integer, fraction, factor, got, want, bound)
 			}
@@ -85,8 +82,7 @@ func TestExtremeScales(t *testing.T) {
 		{4096, 12, 3, 3 << 12},
 	} {
 		s := newScales([]float64{c.factor}, 1, c.fraction)
-		mantissa, shift := s.row(0)
-		if got := apply(c.integer, mantissa[0], shift[0]); got != c.want {
+		if got := apply(c.integer, s.row(0)[0]); got != c.want {
 			t.Errorf("%d/2^%d × %v = %d/4096, want %d/4096", c.integer, c.fraction, c.factor, got, c.want)
 		}
 	}

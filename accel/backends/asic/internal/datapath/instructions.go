@@ -1,5 +1,7 @@
 package datapath
 
+import "bittern/accel/kernels/fixed"
+
 // instruction is one operation of a time step on the registers of a machine.
 type instruction interface {
 	run(m *machine) error
@@ -17,7 +19,7 @@ func (i lookup) run(m *machine) error {
 		sum := m.sum(i.sum, b)
 		column := i.columns[int(m.tokens[i.input][b])*len(sum):][:len(sum)]
 		for k, weight := range column {
-			sum[k] = int64(weight)
+			sum[k] = float64(weight)
 		}
 	}
 	return nil
@@ -34,40 +36,26 @@ type scaleShift struct {
 }
 
 func (i scaleShift) run(m *machine) error {
-	result := newConversion(accumulator, i.y.format)
+	result := conversion(accumulator, i.y.format)
 	for b := range m.sequences {
-		mantissa, shift := i.scales.row(m.positions[b])
-		offset := i.offsets.row(m.positions[b])
+		factors, offset := i.scales.row(m.positions[b]), i.offsets.row(m.positions[b])
 		if y := m.at(i.y, b); i.exact {
-			scale(y, result, m.sum(i.x, b), mantissa, shift, offset)
+			fixed.ScaleSums(y, m.sum(i.x, b), factors, offset, lanes, result)
 		} else {
-			scale(y, result, m.at(i.x, b), mantissa, shift, offset)
+			fixed.ScaleIntegers(y, m.at(i.x, b), factors, offset, lanes, result)
 		}
 	}
 	return nil
-}
-
-func scale[T int32 | int64](y []int32, result conversion, x []T, mantissa []int32, shift []uint8, offset []int32) {
-	x, mantissa, shift, offset = x[:len(y)], mantissa[:len(y)], shift[:len(y)], offset[:len(y)]
-	for k := range y {
-		scaled := apply(int64(x[k]), mantissa[k], shift[k])
-		y[k] = result.of(accumulate(scaled + int64(offset[k])))
-	}
 }
 
 // add: z = x + y.
 type add struct{ x, y, z view }
 
 func (i add) run(m *machine) error {
-	left := accumulator.fraction - i.x.format.fraction
-	right := accumulator.fraction - i.y.format.fraction
-	result := newConversion(accumulator, i.z.format)
+	left := [2]int32{int32(accumulator.fraction - i.x.format.fraction), int32(accumulator.fraction - i.y.format.fraction)}
+	result := conversion(accumulator, i.z.format)
 	for b := range m.sequences {
-		x, y, z := m.at(i.x, b), m.at(i.y, b), m.at(i.z, b)
-		x, y = x[:len(z)], y[:len(z)]
-		for k := range z {
-			z[k] = result.of(int64(x[k])<<left + int64(y[k])<<right)
-		}
+		fixed.Add(m.at(i.z, b), m.at(i.x, b), m.at(i.y, b), left, result)
 	}
 	return nil
 }
@@ -76,14 +64,9 @@ func (i add) run(m *machine) error {
 type multiply struct{ x, y, z view }
 
 func (i multiply) run(m *machine) error {
-	exact := format{fraction: i.x.format.fraction + i.y.format.fraction}
-	result := newConversion(exact, i.z.format)
+	result := conversion(format{fraction: i.x.format.fraction + i.y.format.fraction}, i.z.format)
 	for b := range m.sequences {
-		x, y, z := m.at(i.x, b), m.at(i.y, b), m.at(i.z, b)
-		x, y = x[:len(z)], y[:len(z)]
-		for k := range z {
-			z[k] = result.of(int64(x[k]) * int64(y[k]))
-		}
+		fixed.Multiply(m.at(i.z, b), m.at(i.x, b), m.at(i.y, b), result)
 	}
 	return nil
 }
@@ -109,16 +92,14 @@ func (i function) run(m *machine) error {
 type move struct{ x, y view }
 
 func (i move) run(m *machine) error {
-	result := newConversion(i.x.format, i.y.format)
+	result := conversion(i.x.format, i.y.format)
 	for b := range m.sequences {
 		x, y := m.at(i.x, b), m.at(i.y, b)
 		if i.x.format == i.y.format {
 			copy(y, x)
 			continue
 		}
-		for k := range y {
-			y[k] = result.of(int64(x[k]))
-		}
+		fixed.Convert(y, x, result)
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package datapath
 
-import "bittern/accel/kernels/matmul"
+import (
+	"bittern/accel/kernels/fixed"
+	"bittern/accel/kernels/matmul"
+)
 
 // The integer products run on the single-precision kernels: a float32 holds every
 // integer up to 2²⁴, so a sum whose sizes add up to no more is exact in whatever
@@ -73,20 +76,18 @@ func (i matVec) run(m *machine) error {
 	m.operand = grow(m.operand, m.sequences*cols)
 	m.product = grow(m.product, m.sequences*rows)
 	for b := range m.sequences {
-		operand := m.operand[b*cols:][:cols]
-		for k, v := range m.at(i.x, b) {
-			operand[k] = float32(v)
-		}
+		fixed.Floats(m.operand[b*cols:][:cols], m.at(i.x, b))
 	}
 	sums := m.sums[i.sum.buffer][:m.sequences*rows]
-	clear(sums)
-	for _, p := range i.pieces {
+	for n, p := range i.pieces {
 		err := m.scratch.MultiplyPacked(m.product, rows, m.operand[p.from:], cols, false, m.sequences, p.matrix, false)
 		if err != nil {
 			return err
 		}
-		for k, v := range m.product {
-			sums[k] += int64(v) << p.shift
+		if unit := float64(int(1) << p.shift); n == 0 {
+			fixed.Widen(sums, m.product, unit)
+		} else {
+			fixed.Accumulate(sums, m.product, unit)
 		}
 	}
 	return nil

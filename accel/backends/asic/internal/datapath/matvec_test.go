@@ -61,8 +61,8 @@ func TestMatVecIsExact(t *testing.T) {
 					for k := range c.cols {
 						want += int64(w.integers[r*c.cols+k]) * int64(m.values[0][b*c.cols+k])
 					}
-					if got := m.sums[0][b*c.rows+r]; got != want {
-						t.Fatalf("row %d of sequence %d is %d, want %d", r, b, got, want)
+					if got := m.sums[0][b*c.rows+r]; got != float64(want) {
+						t.Fatalf("row %d of sequence %d is %v, want %d", r, b, got, want)
 					}
 				}
 			}

@@ -14,12 +14,13 @@ const (
 )
 
 // scales is a table of factors that turn integers of some fraction into
-// accumulator integers: integer·mantissa / 2^shift. It has a row of factors for
-// each time step it is given for; later steps use the last.
+// accumulator integers: integer·mantissa / 2^shift, the factor being mantissa / 2^shift.
+// As a float64 it gives exact products: the mantissa has 12 significant bits, and a sum of
+// up to half a million products of 12-bit numbers has 41. It has a row of factors for each
+// time step it is given for; later steps use the last.
 type scales struct {
 	rows, size int
-	mantissa   []int32
-	shift      []uint8
+	factors    []float64
 	bits       int // stored: equal factors of a single row are kept once
 	rowBits    int // read per time step
 }
@@ -30,7 +31,7 @@ type scales struct {
 func newScales(factors []float64, size, fraction int) scales {
 	s := scales{
 		rows: len(factors) / size, size: size,
-		mantissa: make([]int32, len(factors)), shift: make([]uint8, len(factors)),
+		factors: make([]float64, len(factors)),
 	}
 	entries := len(factors)
 	if largest := slices.Max(factors); s.rows == 1 && largest == slices.Min(factors) {
@@ -48,7 +49,8 @@ func newScales(factors []float64, size, fraction int) scales {
 		}
 	}
 	for i, f := range factors {
-		s.mantissa[i], s.shift[i] = newScale(f, top, fraction)
+		mantissa, shift := newScale(f, top, fraction)
+		s.factors[i] = math.Ldexp(float64(mantissa), -int(shift))
 	}
 	return s
 }
@@ -61,9 +63,8 @@ func newScale(factor float64, top, fraction int) (mantissa int32, shift uint8) {
 	exponent = max(exponent, top-(1<<shiftBits-1))
 	mantissa = format{mantissaBits, mantissaBits - 1 - exponent}.encode(factor)
 	right := fraction + (mantissaBits - 1 - exponent) - accumulator.fraction
-	// roundShift takes shifts from 1 to 62. A shift to the left is made part of
-	// the mantissa: beyond 18 bits, any sum but 0 saturates all the same. Beyond 62
-	// to the right, every sum becomes 0 all the same.
+	// A shift to the left is made part of the mantissa: beyond 18 bits, any sum but 0
+	// saturates all the same. Beyond 62 to the right, every sum becomes 0 all the same.
 	if right < 1 {
 		mantissa, right = mantissa<<min(1-right, 18), 1
 	}
@@ -71,14 +72,9 @@ func newScale(factor float64, top, fraction int) (mantissa int32, shift uint8) {
 }
 
 // row returns the factors for a time step.
-func (s scales) row(step int) (mantissa []int32, shift []uint8) {
+func (s scales) row(step int) []float64 {
 	from := min(step, s.rows-1) * s.size
-	return s.mantissa[from : from+s.size], s.shift[from : from+s.size]
-}
-
-// apply returns integer times a factor, as an accumulator integer.
-func apply(integer int64, mantissa int32, shift uint8) int64 {
-	return accumulate(roundShift(integer*int64(mantissa), uint(shift)))
+	return s.factors[from : from+s.size]
 }
 
 // offsets is a table of accumulator integers; without rows it is all zero.

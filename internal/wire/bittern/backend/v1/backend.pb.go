@@ -309,7 +309,10 @@ type DeployResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The largest difference of the mean loss, in nats a target, from that of
 	// exact arithmetic; absent where the machine claims nothing.
-	Tolerance     *float64 `protobuf:"fixed64,1,opt,name=tolerance,proto3,oneof" json:"tolerance,omitempty"`
+	Tolerance *float64 `protobuf:"fixed64,1,opt,name=tolerance,proto3,oneof" json:"tolerance,omitempty"`
+	// Backends of one executable that name the same arithmetic for the same network
+	// compute the same outputs, which are then executed once; empty claims nothing.
+	Arithmetic    string `protobuf:"bytes,2,opt,name=arithmetic,proto3" json:"arithmetic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,6 +352,13 @@ func (x *DeployResponse) GetTolerance() float64 {
 		return *x.Tolerance
 	}
 	return 0
+}
+
+func (x *DeployResponse) GetArithmetic() string {
+	if x != nil {
+		return x.Arithmetic
+	}
+	return ""
 }
 
 type CostRequest struct {
@@ -770,9 +780,12 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aV\n" +
 	"\fWeightsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x120\n" +
-	"\x05value\x18\x02 \x01(\v2\x1a.bittern.backend.v1.MatrixR\x05value:\x028\x01\"A\n" +
+	"\x05value\x18\x02 \x01(\v2\x1a.bittern.backend.v1.MatrixR\x05value:\x028\x01\"a\n" +
 	"\x0eDeployResponse\x12!\n" +
-	"\ttolerance\x18\x01 \x01(\x01H\x00R\ttolerance\x88\x01\x01B\f\n" +
+	"\ttolerance\x18\x01 \x01(\x01H\x00R\ttolerance\x88\x01\x01\x12\x1e\n" +
+	"\n" +
+	"arithmetic\x18\x02 \x01(\tR\n" +
+	"arithmeticB\f\n" +
 	"\n" +
 	"_tolerance\"\x89\x01\n" +
 	"\vCostRequest\x12@\n" +

@@ -1,0 +1,177 @@
+// Command fixed generates the assembly of accel/kernels/fixed. Each function works on
+// whole vectors: lengths are multiples of the lanes.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
+)
+
+func main() {
+	for _, m := range emit.Machines {
+		scale(m, "scaleSums", "[]float64", sums)
+		scale(m, "scaleIntegers", "[]int32", integers)
+		add(m)
+		multiply(m)
+		convert(m)
+		accumulate(m, "widen", VMULPD)
+		accumulate(m, "accumulate", VFMADD231PD)
+		floats(m)
+	}
+	Generate()
+}
+
+// elements runs body over the elements of the argument of a name, a vector at a time.
+func elements(m emit.Machine, name string, body func(index GPVirtual)) {
+	m.Elements(emit.Length(name), func(index GPVirtual, tail emit.Tail) {
+		if tail == emit.All {
+			body(index)
+		}
+	})
+	m.Return()
+}
+
+// conversion is the argument c, a fixed.Conversion.
+type conversion struct{ left, right, bias, odd, low, high VecVirtual }
+
+func newConversion(m emit.Machine) conversion {
+	var c conversion
+	for i, field := range []*VecVirtual{&c.left, &c.right, &c.bias, &c.odd, &c.low, &c.high} {
+		*field = m.Spread(emit.Place(Param("c").Index(i)))
+	}
+	return c
+}
+
+// of converts v, in its place.
+func (c conversion) of(m emit.Machine, v VecVirtual) VecVirtual {
+	rounding := m.Vector()
+	VPSLLVD(c.left, v, v)
+	VPSRAVD(c.right, v, rounding)
+	rounding = m.And(rounding, c.odd)
+	VPADDD(c.bias, rounding, rounding)
+	VPADDD(rounding, v, v)
+	VPSRAVD(c.right, v, v)
+	return saturate(v, c.low, c.high)
+}
+
+func saturate(v, low, high VecVirtual) VecVirtual {
+	VPMAXSD(low, v, v)
+	VPMINSD(high, v, v)
+	return v
+}
+
+// integers are the two halves of a vector of int32 as float64, and sums those of float64.
+func integers(m emit.Machine, base, index GPVirtual) [2]VecVirtual {
+	var halves [2]VecVirtual
+	for i := range halves {
+		halves[i] = m.Vector()
+		VCVTDQ2PD(emit.At(base, index).Offset(i*m.Bytes()/2), halves[i])
+	}
+	return halves
+}
+
+func sums(m emit.Machine, base, index GPVirtual) [2]VecVirtual {
+	var halves [2]VecVirtual
+	for i := range halves {
+		halves[i] = m.Vector()
+		VMOVUPD(double(base, index).Offset(i*m.Bytes()), halves[i])
+	}
+	return halves
+}
+
+// double addresses element index of the float64 slice at base.
+func double(base, index GPVirtual) operand.Mem {
+	return operand.Mem{Base: base, Index: index, Scale: 8}
+}
+
+// scale writes ScaleSums and ScaleIntegers. What is saturated before it is rounded is
+// what is rounded and then saturated, for the bounds are whole.
+func scale(m emit.Machine, name, operands string, load func(m emit.Machine, base, index GPVirtual) [2]VecVirtual) {
+	m.Function(name, "func(y []int32, x "+operands+", factor []float64, offset []int32, limits [2]float64, c [6]int32)")
+	y, x, factor, offset := emit.Slice("y"), emit.Slice("x"), emit.Slice("factor"), emit.Slice("offset")
+	var bounds, whole [2]VecVirtual
+	for i := range bounds {
+		bounds[i] = m.Vector()
+		VBROADCASTSD(emit.Place(Param("limits").Index(i)), bounds[i])
+		whole[i] = m.Vector()
+	}
+	for i := range whole {
+		whole[i] = m.Integers(bounds[i], bounds[i])
+	}
+	c := newConversion(m)
+	elements(m, "y", func(index GPVirtual) {
+		halves := load(m, x, index)
+		for i, v := range halves {
+			VMULPD(double(factor, index).Offset(i*m.Bytes()), v, v)
+			VMAXPD(bounds[0], v, v)
+			VMINPD(bounds[1], v, v)
+		}
+		v := m.Integers(halves[0], halves[1])
+		VPADDD(emit.At(offset, index), v, v)
+		m.Store(c.of(m, saturate(v, whole[0], whole[1])), emit.At(y, index), emit.All)
+	})
+}
+
+func add(m emit.Machine) {
+	m.Function("add", "func(z, x, y []int32, left [2]int32, c [6]int32)")
+	z, x, y := emit.Slice("z"), emit.Slice("x"), emit.Slice("y")
+	shifts := [2]VecVirtual{m.Spread(emit.Place(Param("left").Index(0))), m.Spread(emit.Place(Param("left").Index(1)))}
+	c := newConversion(m)
+	elements(m, "z", func(index GPVirtual) {
+		a, b := m.Load(emit.At(x, index), emit.All), m.Load(emit.At(y, index), emit.All)
+		VPSLLVD(shifts[0], a, a)
+		VPSLLVD(shifts[1], b, b)
+		VPADDD(b, a, a)
+		m.Store(c.of(m, a), emit.At(z, index), emit.All)
+	})
+}
+
+func multiply(m emit.Machine) {
+	m.Function("multiply", "func(z, x, y []int32, c [6]int32)")
+	z, x, y := emit.Slice("z"), emit.Slice("x"), emit.Slice("y")
+	c := newConversion(m)
+	elements(m, "z", func(index GPVirtual) {
+		v := m.Load(emit.At(x, index), emit.All)
+		VPMULLD(emit.At(y, index), v, v)
+		m.Store(c.of(m, v), emit.At(z, index), emit.All)
+	})
+}
+
+func convert(m emit.Machine) {
+	m.Function("convert", "func(y, x []int32, c [6]int32)")
+	y, x := emit.Slice("y"), emit.Slice("x")
+	c := newConversion(m)
+	elements(m, "y", func(index GPVirtual) {
+		m.Store(c.of(m, m.Load(emit.At(x, index), emit.All)), emit.At(y, index), emit.All)
+	})
+}
+
+// accumulate writes sum = unit·x, or sum += unit·x with the fused instruction.
+func accumulate(m emit.Machine, name string, combine func(...operand.Op)) {
+	m.Function(name, "func(sum []float64, x []float32, unit float64)")
+	sum, x := emit.Slice("sum"), emit.Slice("x")
+	unit := m.Vector()
+	VBROADCASTSD(emit.Argument("unit"), unit)
+	elements(m, "sum", func(index GPVirtual) {
+		for i := range 2 {
+			v, result, to := m.Vector(), m.Vector(), double(sum, index).Offset(i*m.Bytes())
+			VCVTPS2PD(emit.At(x, index).Offset(i*m.Bytes()/2), v)
+			VMOVUPD(to, result)
+			combine(unit, v, result)
+			VMOVUPD(result, to)
+		}
+	})
+}
+
+func floats(m emit.Machine) {
+	m.Function("floats", "func(y []float32, x []int32)")
+	y, x := emit.Slice("y"), emit.Slice("x")
+	elements(m, "y", func(index GPVirtual) {
+		v := m.Vector()
+		VCVTDQ2PS(emit.At(x, index), v)
+		m.Store(v, emit.At(y, index), emit.All)
+	})
+}

@@ -1,0 +1,8 @@
+//go:build !amd64
+
+package fixed
+
+import "bittern/accel/kernels/isa"
+
+// forLevel returns the kernels of a level: portable Go is all there is here.
+func forLevel(isa.Level) *kernels { return &portable }

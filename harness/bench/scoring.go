@@ -1,0 +1,99 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bittern/harness/experiment"
+	"bittern/harness/suite"
+	"bittern/internal/host"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/model"
+)
+
+// scoring is a character model that a simulated accelerator scores text with, a batch of
+// many sequences.
+type scoring struct {
+	quantizer string
+	floor     float64 // goal: at most this times the products in float32
+}
+
+// The integers of a 12-bit weight take two products of 6 bits each.
+var scorings = []scoring{{"stochastic-binary", 2.5}, {"stochastic-ternary", 2.5}, {"fixed-point", 4}}
+
+// scoringLines times a symbol of the text on all threads.
+func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
+	const units, symbols, sequences, length = 512, 87, 64, 100
+	products := []product{
+		{m: sequences, n: 4 * units, k: units, count: length, reused: true},
+		{m: sequences * length, n: symbols, k: units, count: 1},
+	}
+	batch := random{characterShape(symbols, sequences, length)}
+	var lines []Line
+	for _, s := range scorings {
+		ours, alone, err := b.timeScoring(ctx, s, units, batch, products)
+		if err != nil {
+			return nil, fmt.Errorf("scoring %s: %w", s.quantizer, err)
+		}
+		ours.Seconds, alone.Seconds = each(ours.Seconds, sequences*length), each(alone.Seconds, sequences*length)
+		line := newLine(fmt.Sprintf("Scoring/asic-%d/%s", units, s.quantizer), ours)
+		line.hold(floor, alone, "", Goal{Within: s.floor})
+		lines = append(lines, line)
+		b.Progress(line.Name)
+	}
+	return lines, nil
+}
+
+// timeScoring times a batch and, in turn with it, the products alone.
+func (b *Bench) timeScoring(ctx context.Context, s scoring, units int, text random, products []product) (ours, alone Sample, err error) {
+	step := timedStep{
+		name: "scoring", shape: characterShape(text.shape.Classes, 4, 10), // only the network is wanted
+		options:  plugins.Values{"units": fmt.Sprint(units)},
+		training: suite.Training{Optimiser: model.SGD, ValidationCalibration: 1},
+	}
+	trial, err := b.trial(ctx, step, s.quantizer)
+	if err != nil {
+		return ours, alone, err
+	}
+	network, err := trial.Network(ctx, 1)
+	if err := errors.Join(err, trial.Close()); err != nil {
+		return ours, alone, err
+	}
+	const name = "asic-lowpower" // all of its kind compute alike
+	var plugin experiment.Plugin
+	if plugin, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindBackend, Name: name}, nil); err != nil {
+		return ours, alone, err
+	}
+	machine, err := b.Catalogue.Backend(ctx, name, host.Settings{Deadline: b.Deadline})
+	if err != nil {
+		return ours, alone, err
+	}
+	defer func() { err = errors.Join(err, machine.Close()) }()
+	if _, err := machine.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: network.Program, Weights: network.Weights}); err != nil {
+		return ours, alone, err
+	}
+	batch := text.shape.Allocate()
+	if err := text.Fill(0, batch); err != nil {
+		return ours, alone, err
+	}
+	floor := b.prepare(products)
+	defer floor.close()
+	ours.Who, alone.Who = "bittern", "the matrix products alone, by bittern"
+	for range b.Runs {
+		one, err := times(ctx, 1, func() error {
+			_, err := machine.Execute(ctx, backend.Execute{Batch: batch})
+			return err
+		})
+		if err != nil {
+			return ours, alone, err
+		}
+		other, err := times(ctx, 1, floor.run)
+		if err != nil {
+			return ours, alone, err
+		}
+		ours.Seconds, alone.Seconds = append(ours.Seconds, one...), append(alone.Seconds, other...)
+	}
+	return ours, alone, nil
+}
