@@ -332,10 +332,10 @@ func (s runSettings) check() error {
 		return plugins.Problemf("--jobs must be between 1 and %d, not %d", maxJobs, s.Jobs)
 	}
 	if s.Deadline <= 0 {
-		return plugins.Problemf("--deadline must be longer than nothing, such as 10m, not %s", s.Deadline)
+		return plugins.Problemf("--deadline must be more than 0, such as 10m, not %s", s.Deadline)
 	}
 	if s.Budget < 0 {
-		return plugins.Problemf("--budget must be longer than nothing, such as 2m, not %s", s.Budget)
+		return plugins.Problemf("--budget must be more than 0, such as 2m, not %s", s.Budget)
 	}
 	if s.Budget > 0 && s.Steps != nil {
 		return plugins.Problemf("--budget and --steps both say how long to train; give one of them")

@@ -64,7 +64,7 @@ func OpenExisting(ctx context.Context, dir string) (*Store, error) {
 		return nil, plugins.Problemf("there is no run store at %s; run a suite first, or name the folder of another with --runs", path)
 	}
 	if err != nil {
-		return nil, plugins.Problemf("the run store at %s cannot be read: %s", path, err)
+		return nil, plugins.Problemf("the run store at %s cannot be read (%s); make it readable or name another folder with --runs", path, err)
 	}
 	s, err := open(ctx, dir, "ro")
 	if err == nil {
