@@ -69,9 +69,8 @@ func (p *program) report(ctx context.Context, settings runSettings) error {
 	return err
 }
 
-// recorded finds the suite in the run store by its name, or by the name that
-// its file gives it. Entries are what the suite lists; nil where it is known by its
-// name alone.
+// recorded finds the suite in the run store by its name, or by the name in its file.
+// entries is what the suite lists; nil if there is no file and only its name is known.
 func recorded(ctx context.Context, runs *store.Store, settings runSettings) (name string, entries []reports.Entry, err error) {
 	names, err := runs.Suites(ctx)
 	if err != nil {
@@ -89,7 +88,7 @@ func recorded(ctx context.Context, runs *store.Store, settings runSettings) (nam
 	return "", nil, plugins.Problemf("the suite %s was never run into %s; run it first, or name another folder with --runs", s.Name, settings.Runs)
 }
 
-// entriesOf is what a suite lists, by labels.
+// entriesOf lists the combinations of a suite by their labels.
 func entriesOf(s *suite.Suite) []reports.Entry {
 	entries := []reports.Entry{}
 	for _, c := range s.Combinations() {
@@ -107,11 +106,11 @@ func (p *program) writeReport(ctx context.Context, runs *store.Store, name strin
 	return report.Write(p.stdout, format, view)
 }
 
-// pipedWidth is how wide a table for a terminal is where the output is none, and the
-// variable COLUMNS does not say it.
+// pipedWidth is the width of a table for a terminal if the output is no terminal and the
+// variable COLUMNS is not set.
 const pipedWidth = 80
 
-// view is how the settings and the terminal want a report.
+// view returns the format and the shape of a report, by the settings and the terminal.
 func (p *program) view(settings runSettings) (reports.Format, reports.View) {
 	width := p.stdout.columns()
 	format := reports.Format(settings.Format)
@@ -134,8 +133,8 @@ func (p *program) view(settings runSettings) (reports.Format, reports.View) {
 	return format, view
 }
 
-// checkReport refuses an unknown format, or a column that there is not, before hours of
-// training end in it.
+// checkReport refuses an unknown format or column. It is called before a run, so that hours
+// of training do not end with that error.
 func (s runSettings) checkReport() error {
 	format := reports.Format(s.Format)
 	shaped := s.Sort != "" || s.GroupBy != "" || s.Parts || s.Wide || len(s.Columns) > 0

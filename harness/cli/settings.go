@@ -26,10 +26,10 @@ func variable(flag string) string {
 	return environment + "_" + strings.ToUpper(dashes.Replace(flag))
 }
 
-// settle fills settings, whose fields carry the names of flags, from the
-// command line or else the environment, in which an empty variable counts as not
-// set. What neither sets keeps its value, so
-// defaults stand in one place: the flags' own are for the help text alone.
+// settle fills the fields of settings, which are tagged with the names of flags, from the
+// command line or else the environment. An empty variable counts as not set. A field that
+// neither sets keeps its value: that is its default, and the default of the flag is only
+// shown in its help.
 func settle(command *cobra.Command, settings any) error {
 	source := viper.New()
 	source.SetEnvPrefix(environment)

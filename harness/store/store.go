@@ -55,8 +55,8 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	return open(ctx, dir, "rwc")
 }
 
-// OpenExisting opens the run store in dir for reading alone, so that it may be on a
-// file system that cannot be written. That there is none is a [*plugins.Problem].
+// OpenExisting opens the run store in dir for reading only, so that it may be on a file
+// system that cannot be written. If there is none, the error is a [*plugins.Problem].
 func OpenExisting(ctx context.Context, dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
 	_, err := os.Stat(path)

@@ -108,8 +108,8 @@ type decoder struct {
 	lines map[string]int // by path
 }
 
-// line finds the line of a path, or of the nearest that holds it. A key of a
-// task's training that the task does not set is the suite's.
+// line returns the line of a path, or else of the nearest path that contains it. If a task
+// does not set a key of its training, it is the line of the suite's key.
 func (d *decoder) line(path string) int {
 	if line, ok := d.lines[path]; ok {
 		return line
@@ -145,7 +145,8 @@ func (d *decoder) decode(path string, f field, node *yaml.Node, into reflect.Val
 	return d.scalar(path, f, node, into)
 }
 
-// value is what a text is the value of, where its key was left out.
+// value is the text that stands where a mapping was expected, to be shown as the value of
+// the key that is missing.
 func value(node *yaml.Node) string {
 	if node.Kind == yaml.ScalarNode && !empty(node) {
 		return shorten(node.Value)
@@ -198,7 +199,8 @@ func (d *decoder) mapping(path string, node *yaml.Node, into reflect.Value) erro
 	return nil
 }
 
-// task fills an entry of tasks: its own keys, and the options of the task it names.
+// task reads an entry of tasks: the keys of every task, and the options of the task that it
+// names.
 func (d *decoder) task(path string, node *yaml.Node, into *Task) error {
 	own := fieldsOf(reflect.TypeFor[Task]())
 	if node.Kind != yaml.MappingNode {
@@ -241,8 +243,8 @@ func (d *decoder) task(path string, node *yaml.Node, into *Task) error {
 	return nil
 }
 
-// option reads the value of a task's option. A list is for a text: its entries are
-// then joined with commas.
+// option reads the value of a task's option. If the option is a text, the value may be a
+// list, whose entries are joined with commas.
 func (d *decoder) option(path string, f field, node *yaml.Node) (string, error) {
 	d.lines[path] = node.Line
 	if f.kind.Kind() == reflect.String && node.Kind == yaml.SequenceNode {
