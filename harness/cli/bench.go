@@ -80,7 +80,7 @@ func (s benchSettings) check() error {
 	case s.Threads < 1:
 		return plugins.Problemf("--threads must be 1 or more, not %d", s.Threads)
 	case s.Runs < 1 || s.PeerRuns < 1:
-		return plugins.Problemf("--runs and --peer-runs must be 1 or more")
+		return plugins.Problemf("--runs and --peer-runs must be 1 or more, not %d and %d", s.Runs, s.PeerRuns)
 	}
 	return bench.CheckGroups(s.Only)
 }

@@ -149,9 +149,7 @@ Every flag can be set by the environment too: --data by BITTERN_DATA, and so on.
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
-		return plugins.Problemf("%s; see %s --help", err, command.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(
 		p.demoCommand(), p.planCommand(), p.runCommand(), p.deployCommand(), p.reportCommand(), p.plotCommand(), p.watchCommand(), p.exportCommand(), p.benchCommand(),
 		p.suitesCommand(), p.tasksCommand(), p.pluginsCommand(), p.dataCommand(), p.versionCommand(), p.pluginCommand(),

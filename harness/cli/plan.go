@@ -141,8 +141,8 @@ func (p *program) plan(ctx context.Context, settings runSettings, format string)
 	return p.writePlan(out)
 }
 
-// sameButSeed says that two experiments stand in one row of a table. Those of a suite
-// stand together.
+// sameButSeed says whether two experiments differ only in their seed, and so stand in one
+// row of a table. In a suite they follow each other.
 func sameButSeed(a, b *experiment.Spec) bool {
 	return a.Task.Label == b.Task.Label && a.Model.Label == b.Model.Label && a.Quantizer.Label == b.Quantizer.Label
 }
@@ -155,8 +155,8 @@ func existing(ctx context.Context, folder string) (*store.Store, error) {
 	return store.OpenExisting(ctx, folder)
 }
 
-// trained says whether a run store knows the steps that a budget of an experiment stands
-// for, and caps the experiment's at those; and whether it holds the experiment, trained.
+// trained says whether a run store has the number of steps of an experiment's budget, at
+// which it then caps the experiment, and whether it has the experiment trained.
 func trained(ctx context.Context, runs *store.Store, spec *experiment.Spec, budget time.Duration) (known, done bool, err error) {
 	if runs == nil {
 		return false, false, nil
@@ -181,9 +181,9 @@ func trained(ctx context.Context, runs *store.Store, spec *experiment.Spec, budg
 	return true, stored.Status == store.Done, err
 }
 
-// forecast fills in what one seed of an experiment takes, and keeps the steps that a
-// budget, where it is not 0, stands for. What a plugin is to blame for, or too short a
-// budget, makes the experiment impossible, and no others.
+// forecast fills in what one seed of an experiment takes. If there is a budget, it stores
+// the number of steps that fit into it. A plugin that fails or a budget that is too short
+// makes this experiment impossible; the others go on.
 func forecast(ctx context.Context, forecaster *experiment.Forecaster, runs *store.Store, spec *experiment.Spec, budget time.Duration, line *planned) error {
 	f, err := forecaster.Forecast(ctx, spec, budget)
 	if failure, ok := errors.AsType[*experiment.Failure](err); ok {

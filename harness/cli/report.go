@@ -124,9 +124,8 @@ func withRecorded(ctx context.Context, settings runSettings, do func(runs *store
 	return err
 }
 
-// recorded finds the suite in the run store by its name, or by the name that
-// its file gives it. Entries are what the suite lists; nil where it is known by its
-// name alone.
+// recorded finds the suite in the run store by its name, or by the name in its file.
+// entries is what the suite lists; nil if there is no file and only its name is known.
 func recorded(ctx context.Context, runs *store.Store, settings runSettings) (name string, entries []reports.Entry, err error) {
 	names, err := runs.Suites(ctx)
 	if err != nil {
@@ -144,7 +143,7 @@ func recorded(ctx context.Context, runs *store.Store, settings runSettings) (nam
 	return "", nil, plugins.Problemf("the suite %s was never run into %s; run it first, or name another folder with --runs", s.Name, settings.Runs)
 }
 
-// entriesOf is what a suite lists, by labels.
+// entriesOf lists the combinations of a suite by their labels.
 func entriesOf(s *suite.Suite) []reports.Entry {
 	entries := []reports.Entry{}
 	for _, c := range s.Combinations() {
@@ -199,8 +198,8 @@ func formatList() string {
 	return strings.Join(lines, "\n")
 }
 
-// pipedWidth is how wide a table for a terminal is where the output is none, and the
-// variable COLUMNS does not say it.
+// pipedWidth is the width of a table for a terminal if the output is no terminal and the
+// variable COLUMNS is not set.
 const pipedWidth = 80
 
 // view is how the settings and the terminal want the tables.

@@ -69,7 +69,7 @@ func runFlags(command *cobra.Command) {
 	experimentFlags(command)
 }
 
-// experimentFlags are those of commands that run experiments of a suite.
+// experimentFlags adds the flags of commands that run experiments of a suite.
 func experimentFlags(command *cobra.Command) {
 	command.Flags().Int("jobs", defaults().Jobs, fmt.Sprintf("experiments to run at a time, at most %d", maxJobs))
 	command.Flags().Bool("watch", false, "serve a page with progress and results meanwhile, as bittern watch does")
@@ -78,8 +78,8 @@ func experimentFlags(command *cobra.Command) {
 	reportFlags(command)
 }
 
-// suiteSettingFlags are those of commands that need the experiments of a suite: what
-// replaces its settings, and where data and plugins are.
+// suiteSettingFlags adds the flags of commands that need the experiments of a suite: those
+// that replace its settings, and those that say where data and plugins are.
 func suiteSettingFlags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringSlice("seeds", nil, "seeds in place of the suite's, as in 1,2,3")
@@ -242,8 +242,8 @@ func check(ctx context.Context, catalogue *host.Catalogue, settings runSettings,
 	return nil
 }
 
-// someToTrain says whether an experiment is not trained yet, or is to be again. The
-// harness's own cost is measured for what is trained alone.
+// someToTrain says whether any experiment will be trained. Only then the harness's own cost
+// is measured.
 func someToTrain(ctx context.Context, settings runSettings, specs []*experiment.Spec) (_ bool, err error) {
 	if settings.Again {
 		return true, nil
@@ -262,8 +262,8 @@ func someToTrain(ctx context.Context, settings runSettings, specs []*experiment.
 	return false, nil
 }
 
-// experiments are those of the suite that the settings name, with what they replace in
-// it, and the catalogue that their plugins are in.
+// experiments loads the suite that the settings name, replaces its settings by those of the
+// flags, and returns its experiments and the catalogue of their plugins.
 func (p *program) experiments(ctx context.Context, settings runSettings) (*suite.Suite, *host.Catalogue, []*experiment.Spec, error) {
 	if err := settings.check(); err != nil {
 		return nil, nil, nil, err
@@ -313,7 +313,7 @@ Another freeze replaces the figures of the one before.`,
 	return command
 }
 
-// trained leaves the experiments that are trained, and says which are not.
+// trained returns the experiments that are trained, and tells the user which are not.
 func (p *program) trained(ctx context.Context, runs *store.Store, suite string, specs []*experiment.Spec, budget time.Duration) ([]*experiment.Spec, error) {
 	var ready, left []*experiment.Spec
 	for _, spec := range specs {
@@ -352,10 +352,10 @@ func (s runSettings) check() error {
 		return plugins.Problemf("--jobs must be between 1 and %d, not %d", maxJobs, s.Jobs)
 	}
 	if s.Deadline <= 0 {
-		return plugins.Problemf("--deadline must be longer than nothing, such as 10m, not %s", s.Deadline)
+		return plugins.Problemf("--deadline must be more than 0, such as 10m, not %s", s.Deadline)
 	}
 	if s.Budget < 0 {
-		return plugins.Problemf("--budget must be longer than nothing, such as 2m, not %s", s.Budget)
+		return plugins.Problemf("--budget must be more than 0, such as 2m, not %s", s.Budget)
 	}
 	if s.Open && !s.Watch {
 		return plugins.Problemf("--open opens the page that --watch serves; give --watch too")
@@ -366,7 +366,7 @@ func (s runSettings) check() error {
 	return s.checkReport()
 }
 
-// tell writes what failed, with the last words of the plugins.
+// tell writes what failed, with the last lines that the plugins printed.
 func (p *program) tell(failures []schedule.Failure) {
 	for _, f := range failures {
 		where := f.Spec.String()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -25,10 +26,10 @@ func variable(flag string) string {
 	return environment + "_" + strings.ToUpper(dashes.Replace(flag))
 }
 
-// settle fills settings, whose fields carry the names of flags, from the
-// command line or else the environment, in which an empty variable counts as not
-// set. What neither sets keeps its value, so
-// defaults stand in one place: the flags' own are for the help text alone.
+// settle fills the fields of settings, which are tagged with the names of flags, from the
+// command line or else the environment. An empty variable counts as not set. A field that
+// neither sets keeps its value: that is its default, and the default of the flag is only
+// shown in its help.
 func settle(command *cobra.Command, settings any) error {
 	source := viper.New()
 	source.SetEnvPrefix(environment)
@@ -59,8 +60,8 @@ func settle(command *cobra.Command, settings any) error {
 		}
 		value := source.Get(flag.Name)
 		if err := decoder.Decode(map[string]any{flag.Name: value}); err != nil {
-			problem = plugins.Problemf("--%s (%s in the environment) cannot be %q; see %s --help",
-				flag.Name, variable(flag.Name), fmt.Sprint(value), command.CommandPath())
+			problem = plugins.Problemf("--%s (%s in the environment) must be %s, not %q; see %s --help",
+				flag.Name, variable(flag.Name), wanted(flag), fmt.Sprint(value), command.CommandPath())
 		}
 	})
 	return problem
@@ -76,4 +77,42 @@ func listFromText(from, to reflect.Type, value any) (any, error) {
 	reader := csv.NewReader(strings.NewReader(text))
 	reader.TrimLeadingSpace = true
 	return reader.Read()
+}
+
+// flagProblem says in a sentence what is wrong with the flags of a command.
+func flagProblem(command *cobra.Command, err error) error {
+	help := command.CommandPath() + " --help"
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		name := unknown.GetSpecifiedName()
+		if unknown.GetSpecifiedShortnames() != "" {
+			return plugins.Problemf("there is no flag -%s; see %s", name, help)
+		}
+		var names []string
+		command.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, "--"+flag.Name) })
+		return plugins.Problemf("there is no flag --%s%s; see %s", name, plugins.DidYouMean("--"+name, names), help)
+	}
+	if lacking, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return plugins.Problemf("--%s needs a value; see %s", lacking.GetFlag().Name, help)
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return plugins.Problemf("--%s must be %s, not %q; see %s", invalid.GetFlag().Name, wanted(invalid.GetFlag()), invalid.GetValue(), help)
+	}
+	return plugins.Problemf("%s; see %s", err, help)
+}
+
+// wanted is what the value of a flag must be, in words.
+func wanted(flag *pflag.Flag) string {
+	switch {
+	case flag.Name == "seeds":
+		return "whole numbers with commas between, such as 1,2,3"
+	case flag.Value.Type() == "int":
+		return "a whole number"
+	case flag.Value.Type() == "duration":
+		return "a time such as 90s or 2m"
+	case flag.Value.Type() == "bool":
+		return "true or false"
+	case flag.Value.Type() == "stringSlice", flag.Value.Type() == "stringArray":
+		return "a list with commas between its entries"
+	}
+	return "a text"
 }

@@ -207,7 +207,7 @@ func LoadQuestionFolders(ctx context.Context, folders [3]string, maxTrain, maxWo
 func questionFiles(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, plugins.Problemf("the folder %s cannot be read (%s); name one that can", folder, reason(err))
+		return nil, plugins.Problemf("the folder %s cannot be read (%s); name one that can be read", folder, reason(err))
 	}
 	var files []string
 	for _, entry := range entries {
@@ -227,12 +227,12 @@ func questionFiles(folder string) ([]string, error) {
 func readBounded(path string, limit int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, plugins.Problemf("%s cannot be read (%s); name a file that can", path, reason(err))
+		return nil, plugins.Problemf("%s cannot be read (%s); name a file that can be read", path, reason(err))
 	}
 	defer file.Close()
 	content, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {
-		return nil, plugins.Problemf("%s cannot be read (%s); replace it", path, reason(err))
+		return nil, plugins.Problemf("%s cannot be read (%s); name a file that can be read", path, reason(err))
 	}
 	return content, nil
 }

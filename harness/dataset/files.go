@@ -47,7 +47,7 @@ func (s Set) find(dataDir string, source Source) (string, error) {
 		case err == nil && info.Mode().IsRegular():
 			return path, nil
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return "", plugins.Problemf("data set %s cannot be read: %s", s.Name, err)
+			return "", plugins.Problemf("data set %s cannot be read (%s); make its files readable, or name another folder with --data", s.Name, err)
 		}
 	}
 	get := ""
@@ -70,7 +70,7 @@ func (s Set) read(dataDir string, source Source) (content []byte, path string, e
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, path, plugins.Problemf("data set %s cannot be read: %s", s.Name, err)
+		return nil, path, plugins.Problemf("data set %s cannot be read (%s); make its files readable, or name another folder with --data", s.Name, err)
 	}
 	defer file.Close()
 	content, found, err := source.readContent(file, strings.HasSuffix(path, ".gz"))
@@ -133,7 +133,7 @@ const maxFile = 2 << 30
 func readFile(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, plugins.Problemf("%s cannot be read (%s); name a file that can", path, reason(err))
+		return nil, plugins.Problemf("%s cannot be read (%s); name a file that can be read", path, reason(err))
 	}
 	defer file.Close()
 	var r io.Reader = file
@@ -144,7 +144,7 @@ func readFile(path string) ([]byte, error) {
 	}
 	content, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
-		return nil, plugins.Problemf("%s cannot be read (%s); replace it", path, reason(err))
+		return nil, plugins.Problemf("%s cannot be read (%s); name a file that can be read", path, reason(err))
 	}
 	if len(content) > maxFile {
 		return nil, plugins.Problemf("%s holds more than %d bytes, the most that can be loaded; shorten it", path, maxFile)

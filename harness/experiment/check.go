@@ -18,9 +18,8 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// Checker finds out before anything is trained or written whether experiments can be
-// run at all. It starts each plugin once, however many experiments have it. Close it to
-// end them.
+// Checker finds out whether experiments can be run, before anything is trained or written.
+// It starts each plugin once, however many experiments use it. Close ends the plugins.
 type Checker struct {
 	Catalogue *host.Catalogue
 	Deadline  time.Duration
@@ -36,7 +35,7 @@ type Checker struct {
 	quantizers started[*host.Quantizer]
 }
 
-// started are the processes of plugins of a kind, by what a process depends on.
+// started holds the running plugins of a kind, by [processKey].
 type started[P process] map[string]P
 
 func processKey(p Plugin) string {
@@ -88,8 +87,8 @@ type answer struct {
 
 // Check asks the plugins of an experiment whether they can serve it, and reads the
 // checkpoint that training would go on from. What the user has to mend is a
-// *plugins.Problem; a plugin that is at fault will fail its experiment when that is
-// run, and is no error here.
+// *plugins.Problem. A plugin that crashes or answers nonsense is no error here: its
+// experiment will fail when it is run.
 func (c *Checker) Check(ctx context.Context, spec *Spec) error {
 	t := spec.Loaded.Task
 	a, err := c.ask(ctx, spec, t)

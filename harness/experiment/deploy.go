@@ -13,8 +13,8 @@ import (
 	"bittern/plugins/network"
 )
 
-// outcome is what one backend said of one deployed network. A question that
-// the backend does not serve has its reason in missing.
+// outcome is what a backend answered for a deployed network. If it does not serve a
+// request, missing says why.
 type outcome struct {
 	cost   *backend.Cost
 	steps  map[string]int // of the sequence that cost is of
@@ -48,14 +48,14 @@ type execution struct {
 	backend string
 }
 
-// deploy asks a backend what a network costs and computes. Score is over the whole test
-// part, from the logits as the machine computes them: it scores them itself, and the
-// harness has no room for any.
+// deploy asks a backend what a network costs, and lets it compute and score the whole test
+// part. The backend scores its own logits and returns the sums, since the logits of a test
+// part may take gigabytes.
 //
-// loss is the mean loss of the same frozen network by the model that trained it, in
-// nats a target. A machine that is further from it than it claims is in doubt.
-// What another backend computed by the same arithmetic is taken from known, and what this
-// one computes is added to it.
+// loss is the mean loss in nats a target that the model computes with the same frozen
+// network. If the backend's loss is further from it than the tolerance that the backend
+// claims, the outcome is in doubt. A score that another backend computed by the same
+// arithmetic is taken from known; a new one is added to it.
 func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, loss float64, known scores, quiet *Quiet, report func(done, of int)) (outcome, error) {
 	calls := context.WithoutCancel(ctx)
 	var deployed backend.Deployed
@@ -133,8 +133,8 @@ func execute(ctx context.Context, b backend.Backend, plugin Plugin, t task.Task,
 	return found, nil
 }
 
-// unsupported notes why a backend does not serve a request, which is no
-// failure.
+// unsupported notes in the outcome why a backend does not serve a request, which is not a
+// failure. It returns every other error.
 func unsupported(o outcome, err error) (outcome, error) {
 	var cannot *backend.ErrUnsupported
 	if errors.As(err, &cannot) {

@@ -173,7 +173,7 @@ func TestATimedBackendIsAlone(t *testing.T) {
 	w := &watcher{t: t, quiet: &Quiet{}}
 	w.score = func(int) network.Score { return network.Score{LossSum: 1, Count: 1} }
 	timed := Plugin{Label: "stopwatch", Description: plugins.Description{Traits: []string{backend.TraitTimed}}}
-	if _, err := deploy(t.Context(), w, timed, artifact.Network{}, quiz{[]string{""}}, 1, w.quiet, func(int, int) {}); err != nil {
+	if _, err := deploy(t.Context(), w, timed, artifact.Network{}, quiz{[]string{""}}, 1, scores{}, w.quiet, func(int, int) {}); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.requests) != 1 || w.steps == nil {

@@ -15,8 +15,8 @@ import (
 	"bittern/internal/host"
 )
 
-// deployment runs a finished experiment on one backend, unless the store holds what
-// came of it. See deploy for what scored are.
+// deployment deploys a finished experiment on one backend and stores the outcome. It does
+// nothing if the store has that already. For scored see deploy.
 func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Experiment, backend Plugin, scored scores, report func(done, of int)) (*Failure, error) {
 	config, err := json.Marshal(deploymentConfig{configPlugin: backend.config(), ISA: isa.Current().String()})
 	if err != nil {

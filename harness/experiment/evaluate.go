@@ -48,10 +48,10 @@ func (s *session) evaluate(ctx context.Context, part task.Part, statistics model
 	return found, nil
 }
 
-// calibrate gathers the statistics of a deployed network over a number of
-// training batches, as many as an epoch has at most, and counts their sequences.
-// They are those of the epoch after the last one, which the training itself does
-// not see in that order.
+// calibrate gathers the normalization statistics of a deployed network over a number of
+// training batches, at most one epoch of them, and returns how many sequences those have.
+// They are the batches of the epoch after the last one, so that their order is one that
+// training has not seen.
 func (s *session) calibrate(ctx context.Context, number int) (sequences int, err error) {
 	batches := s.task.Training(s.spec.Seed, s.spec.Task.Training.Epochs)
 	calls := context.WithoutCancel(ctx)

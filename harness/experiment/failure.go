@@ -8,14 +8,14 @@ import (
 	"bittern/plugins"
 )
 
-// Failure is why a plugin's work could not be used: the experiment (or the
-// deployment) ends with it, the others go on.
+// Failure says why a plugin's work cannot be used. It ends the experiment or the
+// deployment; the others go on.
 type Failure struct {
 	Reason string // one sentence
 	Stderr string // the last lines the plugin wrote, where there are any
-	// Transient says that the process was lost, by a crash or for being
-	// silent too long, rather than that it answered something unusable. A
-	// experiment is deterministic, so only a transient failure is worth a retry.
+	// Transient says that the process was lost: it crashed or was killed because it did not
+	// answer. Only such a failure is worth a retry: an answer that cannot be used would
+	// come again, since experiments are deterministic.
 	Transient bool
 
 	cause error
@@ -26,7 +26,7 @@ func (f *Failure) Error() string { return f.Reason }
 // Unwrap returns what the plugin's host said.
 func (f *Failure) Unwrap() error { return f.cause }
 
-// process is what the harness must know of a plugin's process to report on it.
+// process is the part of a plugin's process that failures are reported from.
 type process interface {
 	Pid() int
 	Stderr() string

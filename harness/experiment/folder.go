@@ -25,7 +25,8 @@ func (f folder) last() string     { return filepath.Join(f.path, "last") }
 func (f folder) best() string     { return filepath.Join(f.path, "best") }
 func (f folder) artifact() string { return artifact.Folder(f.path) }
 
-// saveLast saves all that resuming needs, and saveBest what a freeze needs.
+// saveLast saves everything that training needs to go on, and saveBest everything that a
+// freeze needs.
 func (f folder) saveLast(at position, t *tensors) error {
 	if err := f.save(f.last(), at, t.resumed()); err != nil || f.saved == nil {
 		return err
@@ -50,9 +51,9 @@ func (f folder) save(path string, at position, tensors []checkpoint.Tensor) erro
 	}, tensors)
 }
 
-// loadLast fills the tensors from the last checkpoint and says where training stood.
-// The error is [checkpoint.ErrNone] where there is none; they then stay as the model
-// built them.
+// loadLast fills the tensors from the last checkpoint and returns where training stood. If
+// there is none, the error is [checkpoint.ErrNone] and the tensors keep the values that the
+// model gave them.
 func (f folder) loadLast(t *tensors) (position, error) { return f.load(f.last(), t.resumed()) }
 
 // loadBest fills the tensors with the best network, which must be the one that the
@@ -68,10 +69,10 @@ func (f folder) loadBest(t *tensors, at position) error {
 	return nil
 }
 
-// checkBest finds out whether training that goes on from a position can come to its
-// end: the best network so far must be there. It may also be that of a validation
-// which is still to be done: a run that ended between saving the network and the
-// position that names it does that validation again and saves the same bytes.
+// checkBest makes sure that the best network is there, without which training that goes on
+// from the position could not be finished. It may also be the network of a validation that
+// the position does not know yet: a run that was killed between saving the network and
+// saving the position does that validation again and saves the same bytes.
 func (f folder) checkBest(t *tensors, at position) error {
 	best, err := f.readBest(t)
 	if err == nil && (best.Step > at.Step || best.Step == at.Step && at.Due) {
@@ -103,7 +104,7 @@ func (f folder) load(path string, tensors []checkpoint.Tensor) (position, error)
 	return at, nil
 }
 
-// removeLast gives up what only an unfinished experiment needs.
+// removeLast removes the last checkpoint, which a finished experiment does not need.
 func (f folder) removeLast() error { return checkpoint.Remove(f.last()) }
 
 // remove deletes the checkpoints and the deployed network, so that training starts
@@ -123,8 +124,8 @@ func (f folder) sweep() error {
 	return errors.Join(checkpoint.Sweep(f.last()), checkpoint.Sweep(f.best()), artifact.Sweep(f.artifact()))
 }
 
-// vouch makes sure that the folder is one of the run store's and no link out of it; what
-// is in it is vouched for by those that open it. A folder that is not there is no error.
+// vouch makes sure that the folder is not a link that leads out of the run store. Files in
+// it are checked when they are opened. A folder that does not exist is no error.
 func (f folder) vouch() error {
 	root, err := runfolder.Open(f.path)
 	if errors.Is(err, fs.ErrNotExist) {

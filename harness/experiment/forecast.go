@@ -17,9 +17,9 @@ import (
 	"bittern/plugins/network"
 )
 
-// Forecast is what an experiment will take on this machine if nothing of it is
-// done yet. It is told from a short calibration: some training steps, one batch
-// that is scored, and a few time steps of one batch on each backend.
+// Forecast is an estimate of the time, memory and disk that a whole experiment takes on
+// this machine. It comes from a short calibration: some training steps, the scoring of one
+// batch, and a few time steps of one batch on each backend.
 type Forecast struct {
 	Steps  int     // of training
 	Epochs float64 // that those are
@@ -37,8 +37,9 @@ type Forecast struct {
 // Time is what the whole experiment takes.
 func (f Forecast) Time() time.Duration { return f.Training + f.Scoring + f.Deploying }
 
-// The calibration of a training step ends when one of these is reached. Its first step
-// meets cold caches and new memory, and counts only where it takes all the time there is.
+// The timing of training steps ends when one of these limits is reached. The first step is
+// slower than others, because caches are cold and memory is new; it counts only if there is
+// no time for a second.
 const (
 	calibrationTime  = 2 * time.Second
 	calibrationSteps = 21
@@ -86,9 +87,9 @@ func (t *Trial) timeSteps(ctx context.Context) (median time.Duration, timed int,
 // StepsWithin is how many training steps a budget of time has room for.
 func StepsWithin(budget, step time.Duration) int { return int(budget / max(1, step)) }
 
-// Forecast calibrates an experiment with its backends. With a budget it trains no
-// more steps than that has room for, and at least one; 0 is no budget. What a plugin
-// is to blame for is a *Failure.
+// Forecast estimates an experiment with its backends. With a budget, the experiment is
+// taken to train as many steps as fit into it, and at least one; 0 is no budget. If a
+// plugin fails, the error is a *Failure.
 func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Duration) (_ Forecast, err error) {
 	t := spec.Loaded.Task
 	trial, err := OpenTrial(ctx, f.Catalogue, f.Deadline, spec, t)
@@ -138,9 +139,9 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 	return out, nil
 }
 
-// scoredBatches counts the batches that an experiment runs forward alone: at each
-// validation the validation part twice and the calibration, at the end the test
-// part, and for each draw the calibration and both parts.
+// scoredBatches counts the batches that are run forward only: at each validation the
+// validation part twice and the calibration batches, at the end the test part, and for each
+// draw the calibration batches and both parts.
 func scoredBatches(spec *Spec, steps, perPass int) int {
 	training := spec.Task.Training
 	valid, test := spec.Loaded.Task.Evaluation(task.Valid).Len(), spec.Loaded.Task.Evaluation(task.Test).Len()
@@ -167,8 +168,8 @@ func (t *Trial) timeEvaluation(ctx context.Context) (time.Duration, error) {
 	return took, nil
 }
 
-// memory is what the plugins and the tensors take, in bytes; 0 where the system does
-// not tell.
+// memory is the memory of the plugins and the tensors in bytes; 0 if the system does not
+// tell.
 func (t *Trial) memory() (int64, error) {
 	sum := t.session.tensors.bytes()
 	for _, pid := range t.Processes() {
@@ -189,8 +190,8 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// A backend is timed on so many time steps of a batch, the next only where the ones
-// before took less than enough.
+// A backend is timed on these numbers of time steps of a batch, one after the other, until
+// one of them takes long enough to be measured.
 var (
 	deployedSteps = []int{1, 1, 8}
 	enough        = 200 * time.Millisecond
@@ -268,8 +269,8 @@ func shortened(shape network.Shape, steps int) network.Shape {
 	return short
 }
 
-// cutShort copies the first time steps of a batch, as many as dst of the shape has.
-// What is laid out time-major begins with them.
+// cutShort copies into dst as many time steps of a batch as dst's shape has, the first
+// ones: tensors are laid out time-major and begin with them.
 func cutShort(dst, batch network.Batch, shape network.Shape) {
 	for name, values := range dst.Float32 {
 		copy(values, batch.Float32[name])

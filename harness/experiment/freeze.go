@@ -15,21 +15,21 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// frozenNetwork is a trained network as it leaves the harness, and how it
-// scores in the model that trained it.
+// frozenNetwork is a trained network ready to be deployed, with its scores as computed by
+// the model that trained it.
 type frozenNetwork struct {
 	network artifact.Network
-	// paperStyle is scored with batch statistics and fresh samples, frozen
-	// with the statistics and the draw that are deployed.
+	// paperStyle is the score with the statistics of each batch and freshly drawn weights;
+	// frozen is that with the statistics and the weights that are deployed.
 	paperStyle, frozen scored
 	draws              []store.FreezeDraw
 	calibration        int     // training sequences that the statistics were gathered over
 	recurrentBytes     float64 // by the paper's accounting: bits of the recurrent weights alone
 }
 
-// freeze scores the best network as the paper does, then draws its weights as
-// often as the suite asks and keeps the draw that validates best. What a machine
-// needs of it, and how that scores in the model that trained it, is the result.
+// freeze scores the best network as the paper does. Then it draws the weights as often as
+// the suite asks and keeps the draw that validates best. It returns that draw, packed, and
+// its scores.
 func (s *session) freeze(ctx context.Context, settings suite.Freeze, bestStep int) (*frozenNetwork, error) {
 	var best frozenNetwork
 	var err error
@@ -126,8 +126,8 @@ func bytesOfBits(m packed.Matrix) float64 {
 	return float64(m.Rows) * float64(m.Cols) * float64(m.Bits()) / 8
 }
 
-// pack lays out the frozen weights. The host has held them against the experiment's
-// own: the same names in the same order, and codes that can be packed.
+// pack packs the frozen weights into bits. The host has checked that they are the
+// experiment's weights in the same order, and that their codes can be packed.
 func (s *session) pack(frozen []quantizer.Frozen) (map[string]packed.Matrix, error) {
 	weights := make(map[string]packed.Matrix, len(frozen))
 	for i, w := range s.tensors.weights {
@@ -140,8 +140,8 @@ func (s *session) pack(frozen []quantizer.Frozen) (map[string]packed.Matrix, err
 	return weights, nil
 }
 
-// complete adds the full-precision weights that the stages' graphs name, such as the
-// output layer's, and leaves out quantized ones that none does.
+// complete adds the full-precision weights that the graphs of the stages use, such as those
+// of the output layer, and removes quantized weights that no graph uses.
 func (s *session) complete(n *artifact.Network) error {
 	named := make(map[string]packed.Matrix)
 	for _, stage := range n.Program.Stages {

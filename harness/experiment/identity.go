@@ -12,8 +12,9 @@ import (
 	"bittern/plugins"
 )
 
-// config is what determines an experiment's numbers, and so its identity in the run
-// store: not its labels, nor how often it saves, nor where it is deployed.
+// config is everything that determines an experiment's numbers. It identifies the
+// experiment in the run store. Labels, the time between checkpoints and the backends are
+// not part of it.
 type config struct {
 	Format    int            `json:"format"` // of this struct
 	Task      string         `json:"task"`
@@ -28,7 +29,8 @@ type config struct {
 	ISA       string         `json:"instruction_set"` // sums are rounded in another order on another
 }
 
-// deploymentConfig is what determines the figures of a deployment beside the network.
+// deploymentConfig is everything beside the network that determines the figures of a
+// deployment.
 type deploymentConfig struct {
 	configPlugin
 	ISA string `json:"instruction_set"`
@@ -96,7 +98,7 @@ func compare(path string, before, after any, list *[]string) {
 	}
 }
 
-// show is a value of a config as a sentence has it.
+// show is a value of a config as it is written in a sentence.
 func show(value any) string {
 	const digest = 64
 	text := fmt.Sprint(value)

@@ -48,7 +48,7 @@ type logged struct {
 	plugin string
 }
 
-// Write never fails: [pluginLog.close] tells.
+// Write never fails: [pluginLog.close] returns the error.
 func (l logged) Write(words []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,10 +1,10 @@
 // Package experiment runs one experiment: a task, a model, a quantizer and a seed, trained
 // once, frozen, packed, and deployed on every backend.
 //
-// An experiment is deterministic: its numbers depend on its settings, seed and thread
-// count alone, however often it was interrupted. Random numbers are keyed by
-// step, checkpoints hold everything that a step reads, and what is kept of a
-// step beyond the last checkpoint is dropped before the step is done again.
+// An experiment is deterministic: its numbers depend only on its settings, seed and thread
+// count, however often it was interrupted. Random numbers are keyed by the step, and
+// checkpoints hold everything that a step reads. Metrics of steps after the last checkpoint
+// are dropped when the experiment goes on, and these steps are done again.
 package experiment
 
 import (
@@ -51,11 +51,11 @@ type Failed struct {
 	Failure
 }
 
-// Run finishes an experiment: whatever of it the store does not hold yet. What plugins
-// are to blame for comes back as Failed; an error means that the run cannot go
-// on, by an interrupt (the cause of ctx's end) or a fault of the harness. Where another
-// process is running the experiment, the error is a [*store.Held] and nothing was done:
-// run it again later, and what the other stored is used.
+// Run does whatever of an experiment the store does not have yet. What fails by the fault
+// of a plugin is returned as Failed. An error means that the run cannot go on: an interrupt
+// (the cause of ctx's end) or a fault of the harness. If another process is running the
+// experiment, the error is a [*store.Held] and nothing was done; call Run again later, and
+// it uses what the other process stored.
 func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ []Failed, err error) {
 	fresh, err := spec.Row()
 	if err != nil {
@@ -127,9 +127,9 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 	return failed, nil
 }
 
-// explain says what of the store is used for an experiment, and why it is
-// trained where a result with the same labels does not serve. frozen says whether
-// what is frozen of it serves.
+// explain tells the user which stored result is used, or why an experiment is trained
+// although there is a result with the same labels. frozen says whether the stored freeze
+// can be used too.
 func (r *Runner) explain(ctx context.Context, spec *Spec, row store.Experiment, frozen bool) error {
 	switch {
 	case row.Status == store.Done && frozen:
@@ -173,7 +173,7 @@ func (r *Runner) row(ctx context.Context, spec *Spec) (store.Experiment, error) 
 	return stored, err
 }
 
-// forget gives up everything that is known of an experiment.
+// forget removes an experiment's results, checkpoints and deployments.
 func (r *Runner) forget(ctx context.Context, row *store.Experiment, spec *Spec) error {
 	fresh, err := spec.Row()
 	if err != nil {
@@ -205,7 +205,7 @@ func (r *Runner) log(spec *Spec, id string) (log *pluginLog, closing func()) {
 	}
 }
 
-// restarting does work again while plugins are lost in it.
+// restarting does work, and does it again if a plugin is lost, up to maxRestarts times.
 func (r *Runner) restarting(what string, work func() error) error {
 	for restart := 1; ; restart++ {
 		err := work()
@@ -217,8 +217,8 @@ func (r *Runner) restarting(what string, work func() error) error {
 	}
 }
 
-// settle stores how training ended. It passes on what ends the whole run. A
-// network that is done stays done where only another freeze of it failed.
+// settle stores how training ended, and returns the errors that end the whole run. A
+// trained network stays done if only another freeze of it failed.
 func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) error {
 	if err == nil {
 		return nil
@@ -240,9 +240,8 @@ func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) e
 	return r.Store.PutExperiment(ctx, *row)
 }
 
-// train is one sitting: it goes on from the last checkpoint to the finished,
-// stored and packed network. Of a network that is trained already it makes
-// another freeze.
+// train is one sitting: it trains from the last checkpoint to the end, freezes the network,
+// and stores it packed. If the network is trained already, it only freezes it again.
 func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json.RawMessage, row *store.Experiment, report func(Progress)) (err error) {
 	report(Progress{Stage: Starting})
 	log, closeLog := r.log(spec, row.ID)

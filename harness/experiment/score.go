@@ -9,7 +9,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// tally sums what batches score, by the groups that the task names them.
+// tally sums the scores of batches by the groups that the task names.
 type tally struct {
 	groups []group // in the order of their first target
 	total  network.Score
@@ -20,7 +20,7 @@ type group struct {
 	sum  network.Score
 }
 
-// add adds a batch of a group. One without a target makes no group.
+// add adds the score of a batch to its group. It ignores a batch without a target.
 func (t *tally) add(name string, batch network.Score) {
 	if batch.Count == 0 {
 		return
@@ -34,14 +34,14 @@ func (t *tally) add(name string, batch network.Score) {
 	t.groups[at].sum.Add(batch)
 }
 
-// scored is what an evaluation comes to.
+// scored is the result of an evaluation.
 type scored struct {
 	metric float64            // in the task's: the mean over groups of the metric of each
 	loss   float64            // mean, nats a target
 	groups []store.GroupScore // nil where the score has no parts
 }
 
-// score is not a number where nothing was added.
+// score is the result so far; its figures are NaN if nothing was added.
 func (t *tally) score(m metric.Metric) scored {
 	s := scored{loss: t.total.LossSum / float64(t.total.Count)}
 	sum := 0.0

@@ -97,7 +97,7 @@ func (s *session) build(ctx context.Context) error {
 	return failure(s.quantizer.Open(ctx, s.spec.Quantizer.Options, s.tensors.weights))
 }
 
-// initialise has the quantizer write the starting values of its states, where training
+// initialise has the quantizer write the starting values of its states. Call it if training
 // does not go on from a checkpoint.
 func (s *session) initialise(ctx context.Context) error {
 	if !s.spec.Quantizer.has(quantizer.TraitInitialise) {
@@ -130,12 +130,12 @@ func (s *session) plan(ctx context.Context) (model.Plan, []quantizer.State, erro
 	return plan, states, nil
 }
 
-// finish closes the session after work that ended with err, and completes the
-// last words of the plugin that is to blame: lines on stderr may lag behind the
-// answer that showed the fault, but not behind the end of the process.
+// finish closes the session after work that ended with err. Then it reads the last lines
+// that the plugin at fault has printed: they may arrive later than the answer that showed
+// the fault, but not later than the end of the process.
 //
-// Work that failed after a plugin had cut the shared tensors short failed by that,
-// whatever it says: a plugin may have crashed for it that is not to blame.
+// If a plugin has truncated the file of the shared tensors, finish reports that instead of
+// err: another plugin may have crashed because of it.
 func (s *session) finish(err error) error {
 	if lost, _ := errors.AsType[*host.Failure](err); err != nil && s.arena.Intact() != nil && (lost == nil || lost.Reason != host.Nonsense) {
 		err = &Failure{

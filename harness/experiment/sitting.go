@@ -10,7 +10,7 @@ import (
 	"bittern/harness/store"
 )
 
-// begin stores that an experiment is being run, and what with.
+// begin stores that an experiment is running, with which plugins, data and machine.
 func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.Experiment, at position) error {
 	if err := r.sit(spec, row, uint64(at.Step)); err != nil {
 		return err
@@ -28,8 +28,8 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.E
 	return r.Store.PutExperiment(ctx, *row)
 }
 
-// sit adds a sitting that begins after a number of training steps to those that
-// have contributed to an experiment.
+// sit adds a new sitting, which begins after the given training step, to the experiment's
+// provenance.
 func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
 	data, shape := spec.Loaded.Data, spec.Loaded.Task.Shape()
 	perEpoch, symbols := spec.Loaded.Task.Training(spec.Seed, 0).Len(), 0
@@ -54,7 +54,7 @@ func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
 	return err
 }
 
-// saved stores, beside a checkpoint that is on disk, that this sitting has come so far.
+// saved stores how far this sitting has come, after its checkpoint has been written.
 func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) error {
 	if err := contributed(row, at, time.Now()); err != nil {
 		return err
@@ -64,7 +64,7 @@ func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) 
 	return r.Store.PutExperiment(ctx, *row)
 }
 
-// contributed notes in the row how far its last sitting has come.
+// contributed notes in the row's provenance how far its last sitting has come.
 func contributed(row *store.Experiment, at position, when time.Time) error {
 	var made provenance.Experiment
 	if err := json.Unmarshal(row.Provenance, &made); err != nil {

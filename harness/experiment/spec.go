@@ -45,8 +45,8 @@ type Spec struct {
 	Freeze    suite.Freeze
 	Backends  []Plugin
 
-	// Listings are where the experiment stands: in its suite, and of a suite of parts
-	// in each part that has it.
+	// Listings are the places of the experiment in its suite and, if that is made of parts,
+	// in each part that lists it.
 	Listings []Listing
 }
 

@@ -62,8 +62,8 @@ func weightShape(p model.Parameter) quantizer.Shape {
 // line is a cache line of 64 bytes in elements of 4; every tensor starts on one.
 const line = 16
 
-// allocate lays out all tensors of an experiment in the arena, zeroed. A plan that this
-// machine has no room for is the Failure of its experiment alone.
+// allocate makes all tensors of an experiment in the arena, filled with zeros. If the
+// machine has no room for the plan, the error is a *Failure of this experiment.
 func allocate(a *arena.Arena, spec *Spec, plan model.Plan, states []quantizer.State, shape network.Shape) (*tensors, error) {
 	optimiser := spec.Task.Training.Optimiser
 	batch, err := shape.NewBatch(
@@ -154,8 +154,8 @@ func elements(shape []int) int {
 	return n
 }
 
-// values maps all that the optimiser moves by name, as a model's Build wants it: the
-// parameters and the trained states.
+// values maps the names of everything that the optimiser trains, parameters and trained
+// states, to their tensors, as a model's Build takes them.
 func (t *tensors) values() map[string]model.Tensors {
 	all := make(map[string]model.Tensors, len(t.parameters))
 	for _, p := range t.parameters {
@@ -189,7 +189,7 @@ func (t *tensors) resetMoments() {
 	}
 }
 
-// bytes is what the tensors take, those of a batch apart.
+// bytes is the size of all tensors but those of a batch.
 func (t *tensors) bytes() int64 {
 	n := 0
 	count := func(t model.Tensors) {
@@ -207,7 +207,7 @@ func (t *tensors) bytes() int64 {
 	return 4 * int64(n)
 }
 
-// size is the number of trained values, those of states among them.
+// size is the number of trained values, including those of states.
 func (t *tensors) size() int64 {
 	var n int64
 	for _, trained := range t.values() {

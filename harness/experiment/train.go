@@ -171,8 +171,8 @@ func (t *trainer) validationDue() bool {
 // freeze draws them, statistics gathered over training batches and frozen. The
 // paper-style score is recorded beside it and decides nothing.
 //
-// The best network is saved before the position that names it, so that a run
-// killed between the two validates this step again and writes the same bytes.
+// The best network is saved before the position that refers to it. A run that is killed
+// between the two does this validation again and writes the same bytes.
 func (t *trainer) validate(ctx context.Context) error {
 	started := time.Now()
 	t.report(Progress{Stage: Validating, Step: t.at.Step, Steps: t.steps, Best: t.at.Best, Metric: t.task.Metric()})
@@ -221,9 +221,9 @@ func (t *trainer) checkpointDue() bool {
 // firstCheckpoint is how far into a sitting the first checkpoint is due.
 const firstCheckpoint = 5 * time.Second
 
-// checkpointGap is the time from a checkpoint to the next, where the last one is
-// saved after the sitting's start: as much again, so that an early kill loses
-// at most half of a sitting, up to the longest gap that the suite allows.
+// checkpointGap is the time until the next checkpoint, if the last one was saved so long
+// after the sitting began. It is the same time again, so that a kill loses at most half of
+// a short sitting, but at most the longest gap that the suite allows.
 func checkpointGap(saved, longest time.Duration) time.Duration {
 	return min(max(saved, firstCheckpoint), longest)
 }

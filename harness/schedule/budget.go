@@ -11,20 +11,21 @@ import (
 	"bittern/plugins"
 )
 
-// Budgets are the steps that budgets stand for, as a run store keeps them.
+// Budgets keeps how many training steps a budget of time was turned into. A run store is
+// one.
 type Budgets interface {
 	BudgetSteps(ctx context.Context, experiment string, budget time.Duration) (steps int, err error)
 	PutBudget(ctx context.Context, experiment string, budget time.Duration, steps int) (int, error)
 }
 
-// ApplyBudget caps the training steps of each experiment at as many as the budget
-// has room for. Where the store knows them they are those; else a short calibration
-// finds them, and they are stored, so that a resumed or a repeated run trains the
-// same steps whatever the machine does meanwhile. Experiments that differ in their
-// seed alone have the same steps. Validations and deployments are not of the budget.
+// ApplyBudget turns a budget of training time into a number of steps, at which it caps each
+// experiment. It takes the number from the store if that has one. Otherwise it times a few
+// steps and stores the number, so that a resumed or repeated run trains as many steps on a
+// machine that is slower by then. Experiments that differ only in their seed get the same
+// number. The time of validations and deployments does not count.
 //
-// A budget that has no room for one step is a *plugins.Problem. An experiment whose
-// plugins fail while it is calibrated is a Failure and left out of what is returned.
+// A budget shorter than one step is a *plugins.Problem. If a plugin fails while steps are
+// timed, the experiment is returned as a Failure and not among the others.
 func ApplyBudget(ctx context.Context, forecaster *experiment.Forecaster, budgets Budgets, specs []*experiment.Spec, budget time.Duration, log func(line string)) ([]*experiment.Spec, []Failure, error) {
 	var ready []*experiment.Spec
 	var failures []Failure
@@ -45,8 +46,8 @@ func ApplyBudget(ctx context.Context, forecaster *experiment.Forecaster, budgets
 	return ready, failures, nil
 }
 
-// ApplyKnownBudget is [ApplyBudget] for an experiment whose steps are stored; where
-// they are not the error is [store.ErrNoBudget].
+// ApplyKnownBudget is [ApplyBudget] for an experiment whose number of steps is stored. If
+// it is not, the error is [store.ErrNoBudget].
 func ApplyKnownBudget(ctx context.Context, budgets Budgets, spec *experiment.Spec, budget time.Duration) error {
 	id, err := budgetID(spec)
 	if err != nil {
@@ -72,9 +73,9 @@ func measureBudget(ctx context.Context, forecaster *experiment.Forecaster, budge
 	return nil
 }
 
-// KeepBudget stores how many steps, each of the time that was measured, a budget has
-// room for, and caps the experiment's steps at what is then stored. A budget that has no room for
-// one step is a *plugins.Problem.
+// KeepBudget stores how many steps of a measured duration fit into a budget, and caps the
+// experiment's steps at the stored number: that of another process if it was first. A
+// budget shorter than one step is a *plugins.Problem.
 func KeepBudget(ctx context.Context, budgets Budgets, spec *experiment.Spec, budget, step time.Duration) error {
 	if step > budget {
 		return plugins.Problemf("one training step of %s takes %s on this machine, and --budget %s has no room for it; give a longer budget", spec, step.Round(time.Millisecond), budget)
@@ -91,8 +92,8 @@ func KeepBudget(ctx context.Context, budgets Budgets, spec *experiment.Spec, bud
 	return nil
 }
 
-// Distinct refuses experiments that a budget has made one and the same: those that
-// differ in the cap on their steps alone.
+// Distinct refuses experiments that a budget has made the same: those that differed only in
+// the cap on their steps.
 func Distinct(specs []*experiment.Spec) error {
 	known := make(map[string]*experiment.Spec)
 	for _, spec := range specs {
@@ -108,8 +109,8 @@ func Distinct(specs []*experiment.Spec) error {
 	return nil
 }
 
-// limit caps the steps of an experiment. One whose suite trains no more steps stays as
-// it is, so that it is the same experiment as without a budget.
+// limit caps the steps of an experiment. If its suite trains no more steps than that, it is
+// left unchanged, and is the same experiment as without a budget.
 func limit(spec *experiment.Spec, steps int) {
 	perEpoch := spec.Loaded.Task.Training(spec.Seed, 0).Len()
 	if steps < spec.Task.Training.Planned(perEpoch) {
@@ -117,8 +118,8 @@ func limit(spec *experiment.Spec, steps int) {
 	}
 }
 
-// budgetID names what a budget is calibrated for: the experiment with any seed and no
-// cap on its steps.
+// budgetID identifies an experiment whatever its seed and the cap on its steps: a budget is
+// the same for all of these.
 func budgetID(spec *experiment.Spec) (string, error) {
 	any := *spec
 	any.Seed, any.Task.Training.Steps = 0, 0

@@ -25,7 +25,8 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 		tasks:        make(map[string]task.Loaded),
 		descriptions: make(map[described]plugins.Description),
 	}
-	// Data first: they are quick to miss, and plugins take a process each.
+	// Load the data first: that fails fast if they are missing, and each plugin takes a
+	// process.
 	combinations := s.Combinations()
 	for _, c := range combinations {
 		if _, err := p.load(ctx, c.Task); err != nil {

@@ -18,14 +18,16 @@ type Failure struct {
 	experiment.Failed
 }
 
-// Run finishes the experiments of a suite, jobs of them at a time, and lists what
-// plugins are to blame for. An experiment that another process is running is put off
-// until all others are done; then Run waits for it and uses what the other stored. The first error that is not a plugin's ends the
-// run; an interrupt lets the experiments under way save first and is returned as the
-// cause of ctx's end, unless one of them fails at that: its error is returned then.
+// Run runs the experiments of a suite, jobs of them at a time, and returns what failed by
+// the fault of a plugin. If another process is running an experiment, Run does the others
+// first, then waits for that one and uses its stored result.
 //
-// The store then lists the experiments under their suite, and those of a suite of parts
-// under each part too.
+// The first error that is no plugin's fault ends the run. After an interrupt the
+// experiments under way save their state, and Run returns the cause of ctx's end; if saving
+// fails, it returns that error.
+//
+// The store lists the experiments under their suite. If a suite is made of parts, it lists
+// them under each part too.
 func Run(parent context.Context, runner *experiment.Runner, specs []*experiment.Spec, jobs int, display *Display) ([]Failure, error) {
 	if err := record(parent, runner.Store, specs); err != nil {
 		return nil, err
@@ -110,9 +112,9 @@ func record(ctx context.Context, runs *store.Store, specs []*experiment.Spec) er
 	return nil
 }
 
-// ending is the error of a run that cause ended, nil where nothing did, given
-// the interrupt, if there was one, and what the experiments ended with: for most
-// of them the cause itself.
+// ending is the error that a run returns. cause is what ended it, nil if nothing did;
+// interrupt is the user's interrupt, nil if there was none; experiments are the errors of
+// the experiments, most of which are the cause itself.
 func ending(cause, interrupt error, experiments []error) error {
 	told := slices.DeleteFunc(experiments, func(err error) bool {
 		return errors.Is(err, cause) || errors.Is(err, context.Canceled)
@@ -130,7 +132,7 @@ func ending(cause, interrupt error, experiments []error) error {
 // pause is how long an experiment that another process is running is left alone.
 const pause = 250 * time.Millisecond
 
-// queue is the experiments that are still to be run, by their numbers in the suite.
+// queue holds the experiments that are still to be run, by their numbers in the suite.
 type queue struct {
 	mu        sync.Mutex
 	fresh     []int         // not tried yet
@@ -151,9 +153,9 @@ func newQueue(count int) *queue {
 	return q
 }
 
-// take returns the next experiment to run. It waits before it returns one that was
-// held, and while others are under way that may turn out to be. It returns false when
-// there is nothing left to do, or ctx is done.
+// take returns the next experiment to run. If only experiments are left that another
+// process was running, it waits a moment before it returns one of them. It returns false if
+// nothing is left to do or ctx is done.
 func (q *queue) take(ctx context.Context) (i int, ok bool) {
 	for ctx.Err() == nil {
 		q.mu.Lock()
@@ -181,8 +183,8 @@ func (q *queue) take(ctx context.Context) (i int, ok bool) {
 	return 0, false
 }
 
-// putBack returns an experiment that another process is running. It reports whether
-// that is news.
+// putBack returns an experiment that another process is running to the queue. It reports
+// whether this is the first time for that experiment.
 func (q *queue) putBack(i int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -192,7 +194,7 @@ func (q *queue) putBack(i int) bool {
 	return news
 }
 
-// done says that an experiment taken is finished.
+// done notes that an experiment is finished.
 func (q *queue) done() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -14,9 +14,9 @@ var ErrNoBudget = errors.New("the run store has no steps for this budget")
 
 const budgetColumns = `experiment, nanoseconds, steps`
 
-// BudgetSteps is how many training steps a budget of an experiment stands for, as
-// it was measured once; [ErrNoBudget] where it was not. The experiment is named by
-// the ID that it would have with seed 0 and without a cap on its steps.
+// BudgetSteps is the number of training steps that a budget of an experiment was turned
+// into. If it never was, the error is [ErrNoBudget]. experiment is the ID that the
+// experiment would have with seed 0 and without a cap on its steps.
 func (s *Store) BudgetSteps(ctx context.Context, experiment string, budget time.Duration) (steps int, err error) {
 	all, err := collect(ctx, s, func(rows *sql.Rows) (int, error) {
 		values, err := rawValues(rows)
@@ -40,9 +40,9 @@ func (s *Store) BudgetSteps(ctx context.Context, experiment string, budget time.
 	return all[0], nil
 }
 
-// PutBudget stores the steps that a budget stands for, so that a run which is
-// resumed or repeated trains as many. Where another process was first, its steps
-// stay and are returned.
+// PutBudget stores the number of training steps that a budget is turned into, so that a
+// resumed or repeated run trains as many. If another process was first, its number stays
+// and is returned.
 func (s *Store) PutBudget(ctx context.Context, experiment string, budget time.Duration, steps int) (int, error) {
 	if first, err := s.BudgetSteps(ctx, experiment, budget); !errors.Is(err, ErrNoBudget) {
 		return first, err

@@ -21,20 +21,20 @@ type Deployment struct {
 	Reason string `json:"reason,omitempty"` // of a failure or of what is not supported
 	Stderr string `json:"stderr,omitempty"`
 
-	// Doubt says why the metric is not to be trusted: it is further from what the
-	// model computes of the same frozen network than the machine claims to be.
+	// Doubt says why the metric is not to be trusted: it differs from what the model
+	// computes with the same frozen network by more than the backend claims.
 	Doubt string `json:"doubt,omitempty"`
 
-	// Metric is of the logits that this machine computes on the test part, in
-	// the unit of [Experiment.Metric]; nil where the machine only costs.
+	// Metric is the score of the logits that this backend computes on the test part, in the
+	// unit of [Experiment.Metric]; nil if the backend does not compute any.
 	Metric     *float64        `json:"metric,omitempty"`
 	Groups     []GroupScore    `json:"groups,omitempty"` // the parts that Metric is the mean of
 	Cost       *Cost           `json:"cost,omitempty"`
 	Provenance json.RawMessage `json:"provenance,omitempty"`
 }
 
-// Cost is what one whole sequence, run by itself, costs on a backend. A quantity that
-// the machine cannot tell is absent, and Missing says why under its name.
+// Cost is what one whole sequence, run by itself, costs on a backend. If the backend does
+// not know a quantity, that is absent and Missing has the reason under its name.
 type Cost struct {
 	Steps    map[string]int    `json:"steps,omitempty"` // time steps of each stream that the sequence has
 	Cycles   *float64          `json:"cycles,omitempty"`
@@ -51,7 +51,8 @@ type Cost struct {
 	SecondsLow  *float64 `json:"seconds_low,omitempty"`
 	SecondsHigh *float64 `json:"seconds_high,omitempty"`
 
-	// Substitutions are the weights that the machine keeps otherwise than deployed.
+	// Substitutions are the weights that the backend stores in another form than the
+	// deployed one.
 	Substitutions []Substitution `json:"substitutions,omitempty"`
 }
 
@@ -88,9 +89,9 @@ func Sum(parts []Part) float64 {
 	return total
 }
 
-// PutDeployment adds or replaces a deployment of an experiment that is in the store.
-// [ErrDone] refuses to replace a done one by one that is not, unless what
-// determines its figures is another by now.
+// PutDeployment adds or replaces a deployment of an experiment that is in the store. If it
+// would replace a deployment that is done by one that is not, with the same Config, the
+// error is [ErrDone].
 func (s *Store) PutDeployment(ctx context.Context, d Deployment) error {
 	if d.Metric != nil && math.IsNaN(*d.Metric) {
 		return fmt.Errorf("experiment %s on %s: the metric is not a number", d.Experiment, d.Backend)

@@ -19,10 +19,9 @@ import (
 // Status says how far an experiment or a deployment has come.
 type Status string
 
-// The states of an experiment. Of these a deployment is done or failed, or else
-// unsupported: the backend does not claim to run such a network. What is read may also
-// be damaged: the row is not what was stored, and of its fields only the key can be
-// relied on. Nothing is stored as damaged.
+// The states of an experiment. A deployment is done, failed, or unsupported: the backend
+// does not claim to run such a network. A row is read as damaged if it is not what was
+// stored; only its key can be relied on then. Nothing is stored as damaged.
 const (
 	Pending     Status = "pending"
 	Running     Status = "running"
@@ -35,8 +34,8 @@ const (
 // ErrNotFound says that the store has no such experiment.
 var ErrNotFound = errors.New("the run store has no such experiment")
 
-// ErrDone refuses to replace a finished result by an unfinished one; only
-// [Store.Reset] gives a finished experiment up.
+// ErrDone is the error of replacing a finished result by an unfinished one. Only
+// [Store.Reset] removes a finished result.
 var ErrDone = errors.New("the result is finished and is not replaced by an unfinished one")
 
 // Experiment is one task × model × quantizer × seed, trained once.
@@ -46,14 +45,14 @@ type Experiment struct {
 	ID     string          `json:"id"`
 	Config json.RawMessage `json:"config"`
 
-	// Task, Model and Quantizer are the labels to show: of [Store.Experiments] those
-	// that the suite gives them, and else those of the suite that stored it first.
+	// Task, Model and Quantizer are labels for tables. [Store.Experiments] returns those of
+	// its suite, and other calls those of the suite that stored the experiment first.
 	Task      string `json:"task"`
 	Model     string `json:"model"`
 	Quantizer string `json:"quantizer"`
 	Seed      uint64 `json:"seed"`
 
-	// Backends are the labels of those that a suite asks for. Only
+	// Backends are the labels of the backends that the suite asks for. Only
 	// [Store.Experiments] sets them.
 	Backends []string `json:"-"`
 
@@ -73,13 +72,13 @@ type Experiment struct {
 	FrozenModel    *float64 `json:"frozen_model,omitempty"`    // test; by the model itself, frozen as deployed
 	FrozenLoss     *float64 `json:"frozen_loss,omitempty"`     // the same in nats a target
 
-	// PaperStyleGroups and FrozenModelGroups are the parts that these figures are the
-	// mean of, in the task's order; empty where they have no parts.
+	// PaperStyleGroups and FrozenModelGroups are the scores of the parts of a task, in its
+	// order. The figures above are their means. They are empty if the task has no parts.
 	PaperStyleGroups  []GroupScore `json:"paper_style_groups,omitempty"`
 	FrozenModelGroups []GroupScore `json:"frozen_model_groups,omitempty"`
 
-	// Freeze is how the network was frozen, what determines the figures beside
-	// Config. Another freeze replaces the figures; training stays as it is.
+	// Freeze is how the network was frozen. With Config it determines the figures. Another
+	// freeze replaces the figures and changes nothing of the training.
 	Freeze json.RawMessage `json:"freeze,omitempty"`
 	// Draws are the freezes of the best network, in the order they were drawn;
 	// one of them is deployed.
@@ -201,11 +200,12 @@ func putExperiment(ctx context.Context, tx *sql.Tx, c Experiment) error {
 	return nil
 }
 
-// PutSuite records that a suite asks for these experiments, in order, each on the
-// backends with these labels, and adds those that are new as pending. The others stay
-// as they are; what the suite calls them is kept in its list. What the suite has asked
-// for before stays listed behind them, and so do the backends: another seed or another
-// length of training hides nothing that is finished.
+// PutSuite records that a suite asks for these experiments, in this order, on the backends
+// with these labels. Experiments that the store does not have are added as pending; the
+// others do not change, and the list of the suite keeps the labels that the suite gives
+// them. Experiments and backends that the suite asked for earlier stay in the list behind
+// the new ones, so that a run with another seed or length of training hides no finished
+// result.
 func (s *Store) PutSuite(ctx context.Context, suite string, experiments []Experiment, backends []string) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		before, err := listed(ctx, tx, suite)
@@ -286,8 +286,8 @@ func (s *Store) Suites(ctx context.Context) ([]string, error) {
 	}, `SELECT DISTINCT suite FROM suite_experiments ORDER BY suite`)
 }
 
-// PutExperiment adds or replaces an experiment. [ErrDone] refuses to replace a done experiment by
-// one that is not. A damaged one is only replaced by [Store.Reset].
+// PutExperiment adds or replaces an experiment. If it would replace one that is done by one
+// that is not, the error is [ErrDone]. Only [Store.Reset] replaces a damaged one.
 func (s *Store) PutExperiment(ctx context.Context, c Experiment) error {
 	for name, figure := range map[string]*float64{
 		"best validation": c.BestValidation, "paper-style": c.PaperStyle, "frozen model": c.FrozenModel, "frozen loss": c.FrozenLoss,
@@ -312,8 +312,7 @@ func (s *Store) PutExperiment(ctx context.Context, c Experiment) error {
 	})
 }
 
-// DropDeployments forgets what a frozen network did on its backends, for it is
-// about to be replaced by another.
+// DropDeployments removes the deployments of a frozen network that is about to be replaced.
 func (s *Store) DropDeployments(ctx context.Context, id string) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM deployments WHERE experiment = ?`, id)
@@ -357,9 +356,9 @@ func (s *Store) Matching(ctx context.Context, prefix string) ([]Experiment, erro
 		WHERE substr(id, 1, length(?)) = ? ORDER BY task, model, quantizer, seed, id`, prefix, prefix)
 }
 
-// Experiments returns the experiments of a suite in the suite's order and under its
-// labels, [Damaged] ones among them. A suite that was never recorded has none. A list that is itself damaged is
-// a [*plugins.Problem].
+// Experiments returns the experiments of a suite in the suite's order and with its labels,
+// including [Damaged] ones; none if the suite was never recorded. If the list itself is
+// damaged, the error is a [*plugins.Problem].
 func (s *Store) Experiments(ctx context.Context, suite string) ([]Experiment, error) {
 	const columns = 8 // of the list, its checksum the last
 	return collect(ctx, s, func(rows *sql.Rows) (Experiment, error) {
@@ -380,9 +379,8 @@ func (s *Store) Experiments(ctx context.Context, suite string) ([]Experiment, er
 		LEFT JOIN (SELECT `+experimentColumns+`, checksum FROM experiments) e ON id = experiment WHERE suite = ? ORDER BY position`, suite)
 }
 
-// Reset makes an experiment that the store has pending again, damaged or not, and drops
-// its results and its deployments. pending is what is known of it before it is run. Its
-// files are the caller's to remove.
+// Reset replaces an experiment of the store, damaged or not, by a pending one, and removes
+// its results and its deployments. The caller removes its files.
 func (s *Store) Reset(ctx context.Context, pending Experiment) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		status, err := statusOf(ctx, tx, "experiments", experimentColumns, `id = ?`, pending.ID)

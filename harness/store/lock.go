@@ -20,8 +20,8 @@ import (
 
 const lockName = "lock"
 
-// Lock is the right to write what belongs to one experiment: its folder, its row and
-// its deployments. One process in all has it.
+// Lock is the right to write what belongs to one experiment: its folder, its row and its
+// deployments. Only one process at a time has it.
 //
 // It is a flock(2) on the file RUNS/ID/lock, which the system releases when the process
 // ends, however it ends; the file itself stays. Between machines it works on file systems
@@ -54,13 +54,13 @@ func (h *Held) Error() string {
 		h.Experiment, h.Holder.PID, h.Holder.Host, h.Holder.Since.Local().Format(time.DateTime))
 }
 
-// Unwrap returns what to do about it, for those that cannot wait.
+// Unwrap returns a *plugins.Problem that says what to do, for callers that cannot wait.
 func (h *Held) Unwrap() error {
 	return plugins.Problemf("%s; run the same command again when that has ended, or name another folder with --runs", h.Error())
 }
 
-// Lock takes the lock of an experiment, whose folder is made where it does not exist.
-// It does not wait: that another has the lock is a [*Held].
+// Lock takes the lock of an experiment and makes its folder if that does not exist. It does
+// not wait: if another process has the lock, the error is a [*Held].
 func (s *Store) Lock(ctx context.Context, id string) (*Lock, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -95,9 +95,9 @@ func (s *Store) Lock(ctx context.Context, id string) (*Lock, error) {
 	return &Lock{file: file}, nil
 }
 
-// ReadLocked lets read look at an experiment's folder while nobody runs the experiment,
-// and keeps those away that would. That somebody is running it is a [*Held]. It writes
-// nothing: that the folder or the lock's file does not exist is no error.
+// ReadLocked calls read while no process is running the experiment, and keeps others from
+// starting it meanwhile. If one is running it, the error is a [*Held]. It writes nothing,
+// so that the folder and the file of the lock need not exist.
 func ReadLocked(experimentDir string, read func() error) error {
 	folder, err := runfolder.Open(experimentDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -175,8 +175,7 @@ func (l *Lock) Release() error {
 	return diskfault.Explain(errors.Join(err, l.file.Close()), l.file.Name())
 }
 
-// readHolder reads who has the lock. Nothing is known where the file is being written
-// at this moment.
+// readHolder reads who has the lock. The holder is empty if the file is just being written.
 func readHolder(file *os.File) Holder {
 	var h Holder
 	const longest = 1 << 12

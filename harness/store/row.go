@@ -55,8 +55,7 @@ func put(ctx context.Context, tx *sql.Tx, table, columns string, values ...any) 
 	return err
 }
 
-// sound says whether values, the last of them the checksum, are a row of the table as it
-// was put.
+// sound says whether values, of which the last is the checksum, are a row as it was stored.
 func sound(table string, values []any) bool {
 	last := len(values) - 1
 	sum, err := checksum(table, values[:last])

@@ -112,8 +112,8 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.inspect(ctx)
 }
 
-// inspect lets SQLite look through the structure of its file (of a value in a row it
-// knows nothing, see checksum), and compares the schema.
+// inspect has SQLite check the structure of its file, and compares the schema. SQLite
+// cannot check the values in rows: see checksum.
 func (s *Store) inspect(ctx context.Context) error {
 	var verdict string
 	if err := s.db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&verdict); err != nil {

@@ -48,7 +48,7 @@ const (
 	validationsName = "validations.jsonl"
 )
 
-// line is what a file of metrics has one of a line.
+// line is the type of a line in a file of metrics.
 type line interface{ Step | clock | Validation }
 
 // Steps appends to the metrics of an experiment, of its training steps and of its
@@ -63,12 +63,12 @@ type Steps struct {
 	validated      uint64
 }
 
-// OpenSteps opens the metrics in an experiment's folder, which is made where it
-// does not exist, and drops what the checkpoint that training goes on from does not
-// know of: done is the number of training steps in it, 0 to begin afresh. Steps are
-// kept below number done, and validations up to the one after step done; if that one is
-// still due, [Steps.AppendValidation] replaces it. A torn last line is dropped too; a
-// line before that is damaged is a [*plugins.Problem].
+// OpenSteps opens the metrics in an experiment's folder, which it makes if it does not
+// exist, to be appended to. It drops what came after the checkpoint that training goes on
+// from, which has done training steps, 0 to begin afresh: it keeps the steps below number
+// done and the validations up to that after step done. If that validation is still due,
+// [Steps.AppendValidation] replaces it. An incomplete last line is dropped; if an earlier
+// line is damaged, the error is a [*plugins.Problem].
 func OpenSteps(experimentDir string, done uint64) (*Steps, error) {
 	folder, err := runfolder.Make(experimentDir)
 	if err != nil {
@@ -176,9 +176,9 @@ func (s *Steps) Append(step Step) error {
 	return appendLine(s.seconds, clock{Step: step.Step, Seconds: step.Seconds})
 }
 
-// AppendValidation records a validation. One of the same step as the last replaces
-// that: it is done again by a run that was stopped before a checkpoint knew of it. A
-// score that is not finite is an error.
+// AppendValidation records a validation. If the last one recorded is of the same step, it
+// is replaced: a run that was stopped before its next checkpoint does the validation again.
+// A score that is not finite is an error.
 func (s *Steps) AppendValidation(v Validation) error {
 	for _, figure := range []float64{v.Deployable, v.PaperStyle} {
 		if math.IsNaN(figure) || math.IsInf(figure, 0) {
@@ -229,15 +229,15 @@ func (s *Steps) each(do func(*os.File) error) error {
 	return errors.Join(errs...)
 }
 
-// ReadSteps reads the step metrics in an experiment's folder. An experiment that recorded none
-// has none; the torn last line of a run under way is left out.
+// ReadSteps reads the metrics of training steps in an experiment's folder; none if there
+// are none. An incomplete last line, of a run that is under way, is left out.
 func ReadSteps(experimentDir string) ([]Step, error) {
 	steps, _, err := new(StepFollower).Read(experimentDir)
 	return steps, err
 }
 
-// ReadValidations reads the validations in an experiment's folder, in the order of
-// their steps. An experiment that recorded none has none; a torn last line is left out.
+// ReadValidations reads the validations in an experiment's folder in the order of their
+// steps; none if there are none. An incomplete last line is left out.
 func ReadValidations(experimentDir string) ([]Validation, error) {
 	folder, err := runfolder.Open(experimentDir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -55,8 +55,8 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	return open(ctx, dir, "rwc")
 }
 
-// OpenExisting opens the run store in dir for reading alone, so that it may be on a
-// file system that cannot be written. That there is none is a [*plugins.Problem].
+// OpenExisting opens the run store in dir for reading only, so that it may be on a file
+// system that cannot be written. If there is none, the error is a [*plugins.Problem].
 func OpenExisting(ctx context.Context, dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
 	_, err := os.Stat(path)
@@ -64,7 +64,7 @@ func OpenExisting(ctx context.Context, dir string) (*Store, error) {
 		return nil, plugins.Problemf("there is no run store at %s; run a suite first, or name the folder of another with --runs", path)
 	}
 	if err != nil {
-		return nil, plugins.Problemf("the run store at %s cannot be read: %s", path, err)
+		return nil, plugins.Problemf("the run store at %s cannot be read (%s); make it readable or name another folder with --runs", path, err)
 	}
 	s, err := open(ctx, dir, "ro")
 	if err == nil {

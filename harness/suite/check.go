@@ -11,8 +11,8 @@ import (
 	"bittern/plugins"
 )
 
-// complete fills in the data set and options that a task's entry leaves out. Of two
-// that cannot go together it makes a fault.
+// complete fills in the data set and the options that a task's entry leaves out. It returns
+// a fault if they cannot go together.
 func (s *Suite) complete() *fault {
 	for i := range s.Tasks {
 		entry := &s.Tasks[i]
@@ -172,7 +172,7 @@ func (t Training) check() *fault {
 	return nil
 }
 
-// unique lists the labels of entries, of which no two may be the same.
+// unique returns the labels of entries. Two that are the same are a fault.
 func unique[T any](what, path string, list []T, label func(T) string) (map[string]bool, *fault) {
 	labels := make(map[string]bool, len(list))
 	for i, entry := range list {

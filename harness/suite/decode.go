@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -108,8 +107,8 @@ type decoder struct {
 	lines map[string]int // by path
 }
 
-// line finds the line of a path, or of the nearest that holds it. A key of a
-// task's training that the task does not set is the suite's.
+// line returns the line of a path, or else of the nearest path that contains it. If a task
+// does not set a key of its training, it is the line of the suite's key.
 func (d *decoder) line(path string) int {
 	if line, ok := d.lines[path]; ok {
 		return line
@@ -145,7 +144,8 @@ func (d *decoder) decode(path string, f field, node *yaml.Node, into reflect.Val
 	return d.scalar(path, f, node, into)
 }
 
-// value is what a text is the value of, where its key was left out.
+// value is the text that stands where a mapping was expected, to be shown as the value of
+// the key that is missing.
 func value(node *yaml.Node) string {
 	if node.Kind == yaml.ScalarNode && !empty(node) {
 		return shorten(node.Value)
@@ -198,7 +198,8 @@ func (d *decoder) mapping(path string, node *yaml.Node, into reflect.Value) erro
 	return nil
 }
 
-// task fills an entry of tasks: its own keys, and the options of the task it names.
+// task reads an entry of tasks: the keys of every task, and the options of the task that it
+// names.
 func (d *decoder) task(path string, node *yaml.Node, into *Task) error {
 	own := fieldsOf(reflect.TypeFor[Task]())
 	if node.Kind != yaml.MappingNode {
@@ -241,8 +242,8 @@ func (d *decoder) task(path string, node *yaml.Node, into *Task) error {
 	return nil
 }
 
-// option reads the value of a task's option. A list is for a text: its entries are
-// then joined with commas.
+// option reads the value of a task's option. If the option is a text, the value may be a
+// list, whose entries are joined with commas.
 func (d *decoder) option(path string, f field, node *yaml.Node) (string, error) {
 	d.lines[path] = node.Line
 	if f.kind.Kind() == reflect.String && node.Kind == yaml.SequenceNode {
@@ -295,154 +296,3 @@ func (d *decoder) list(path string, f field, node *yaml.Node, into reflect.Value
 	}
 	return nil
 }
-
-func (d *decoder) scalar(path string, f field, node *yaml.Node, into reflect.Value) error {
-	if node.Kind != yaml.ScalarNode {
-		return faultAt(node, "%s must be a single value, not a %s", path, kindOf(node))
-	}
-	refuse := func(want string) error {
-		return faultAt(node, "%s must be %s%s, not %s", path, want, f.bounds(), shown(node))
-	}
-	// YAML allows 1_000 for 1000. Its other ways of writing numbers (0x10, 010)
-	// are refused rather than guessed at.
-	digits := digits(node.Value)
-	switch into.Kind() {
-	case reflect.String:
-		text, err := textOf(path, node)
-		if err != nil {
-			return err
-		}
-		if f.choices != nil && !slices.Contains(f.choices, text) {
-			return faultAt(node, "%s must be %s, not %s%s", path, strings.Join(f.choices, " or "), quote(text), plugins.DidYouMean(text, f.choices))
-		}
-		into.SetString(text)
-	case reflect.Bool:
-		if !strings.EqualFold(node.Value, "true") && !strings.EqualFold(node.Value, "false") {
-			return refuse("true or false")
-		}
-		into.SetBool(strings.EqualFold(node.Value, "true"))
-	case reflect.Int:
-		number, err := strconv.ParseInt(digits, 10, strconv.IntSize)
-		if err != nil || ambiguous(digits) || !f.admits(float64(number)) {
-			return refuse("a whole number")
-		}
-		into.SetInt(number)
-	case reflect.Uint64:
-		number, err := strconv.ParseUint(digits, 10, 64)
-		if err != nil || ambiguous(digits) {
-			want := "a whole number of at least 0"
-			if !strings.HasSuffix(path, "]") {
-				want += ", or a list of them such as [1, 2, 3]"
-			}
-			return refuse(want)
-		}
-		into.SetUint(number)
-	case reflect.Float64:
-		number, err := strconv.ParseFloat(digits, 64)
-		if err != nil || !f.admits(number) {
-			return refuse("a number")
-		}
-		into.SetFloat(number)
-	default:
-		panic(fmt.Sprintf("suite: %s has the type %s, which cannot be read", path, into.Type()))
-	}
-	return nil
-}
-
-// ambiguous says whether a number begins with a 0 that some readers of YAML
-// take for octal.
-func ambiguous(digits string) bool {
-	digits = strings.TrimLeft(digits, "+-")
-	return len(digits) > 1 && digits[0] == '0'
-}
-
-// kindOf names what is no scalar.
-func kindOf(node *yaml.Node) string {
-	if node.Kind == yaml.SequenceNode {
-		return "list"
-	}
-	return "mapping of keys"
-}
-
-// shown is a scalar as it stands in the file.
-func shown(node *yaml.Node) string {
-	switch {
-	case empty(node):
-		return "nothing"
-	case node.Tag == "!!str":
-		return quote(node.Value)
-	}
-	return shorten(node.Value)
-}
-
-// textOf reads a text, for which a number or true may stand without quotes.
-func textOf(path string, node *yaml.Node) (string, error) {
-	switch {
-	case node.Kind != yaml.ScalarNode:
-		return "", faultAt(node, "%s must be a single value, not a %s", path, kindOf(node))
-	case empty(node):
-		return "", faultAt(node, "%s has no value; give one or take the key out", path)
-	case strings.ContainsFunc(node.Value, unicode.IsControl):
-		return "", faultAt(node, "%s must be one line without control characters, not %s", path, quote(node.Value))
-	}
-	return node.Value, nil
-}
-
-// options reads "units=64", the list ["units=64", …], the mapping {units: 64}
-// or a list of such mappings.
-func (d *decoder) options(path string, node *yaml.Node, into plugins.Values) error {
-	const accepted = "write options as [units=64] or {units: 64}"
-	set := func(at *yaml.Node, name, value string) error {
-		name = strings.TrimSpace(name)
-		if name == "" {
-			return faultAt(at, "%s has an option without a name; %s", path, accepted)
-		}
-		if _, twice := into[name]; twice {
-			return faultAt(at, "%s: option %s is given twice", path, quote(name))
-		}
-		d.lines[join(path, name)] = at.Line
-		into[name] = strings.TrimSpace(value)
-		return nil
-	}
-	switch {
-	case empty(node):
-		return nil
-	case node.Kind == yaml.SequenceNode:
-		for _, item := range node.Content {
-			if item.Kind == yaml.SequenceNode || empty(item) {
-				return faultAt(item, "%s has an entry that is no option; %s", path, accepted)
-			}
-			if err := d.options(path, item, into); err != nil {
-				return err
-			}
-		}
-		return nil
-	case node.Kind == yaml.MappingNode:
-		for i := 0; i < len(node.Content); i += 2 {
-			name, value := node.Content[i], node.Content[i+1]
-			text, err := textOf(join(path, shorten(name.Value)), value)
-			if err != nil {
-				return err
-			}
-			if value.Tag == "!!int" || value.Tag == "!!float" {
-				text = digits(text)
-			}
-			if err := set(name, name.Value, text); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	text, err := textOf(path, node)
-	if err != nil {
-		return err
-	}
-	name, value, found := strings.Cut(text, "=")
-	if !found {
-		return faultAt(node, "%s: %s is no option; %s, and quote a value that has a comma, as in [\"parts=a,b\"] or {parts: \"a,b\"}", path, quote(text), accepted)
-	}
-	return set(node, name, value)
-}
-
-// digits takes out of a number the _ that YAML allows between its digits.
-func digits(number string) string { return strings.ReplaceAll(number, "_", "") }

@@ -10,9 +10,8 @@ import (
 	"bittern/plugins"
 )
 
-// Override replaces settings of a suite from the command line or the
-// environment; what is nil stays as the file says. The keys it replaces are
-// those of [Keys] that have a flag.
+// Override replaces settings of a suite by those of the command line or the environment. A
+// nil field changes nothing. It has a field for each key of [Keys] that has a flag.
 type Override struct {
 	Seeds   []uint64
 	Threads *int
@@ -22,13 +21,12 @@ type Override struct {
 
 	Draws       *int // of a freeze
 	Calibration *int // batches of a freeze
-	// Backends are labels of the suite's, or else names of plugins, which are
-	// taken with their default options.
+	// Backends are labels of the suite's backends. Any other text is the name of a plugin,
+	// which is used with its default options.
 	Backends []string
 }
 
-// Apply puts the override in force for every task. A value out of bounds is a
-// *plugins.Problem.
+// Apply replaces the settings for every task. A value out of bounds is a *plugins.Problem.
 func (s *Suite) Apply(o Override) error {
 	if len(s.Suites) > 0 {
 		return s.applyToParts(o)

@@ -7,8 +7,8 @@ import (
 	"bittern/plugins"
 )
 
-// join takes in the suites that a suite of parts names. What the parts must have in
-// common, for it holds for a whole run, becomes the suite's own.
+// join loads the suites that a suite of parts names. The settings that hold for a whole run
+// must be the same in all parts, and become the suite's own.
 func (s *Suite) join() *fault {
 	for i, name := range s.Parts {
 		path := fmt.Sprintf("parts[%d]", i)
@@ -29,7 +29,8 @@ func (s *Suite) join() *fault {
 	return s.agree()
 }
 
-// agree refuses parts of which one wants another machine than the first.
+// agree refuses parts whose threads, freeze or backends differ from those of the first
+// part.
 func (s *Suite) agree() *fault {
 	first := s.Suites[0]
 	for i, part := range s.Suites {
@@ -47,8 +48,8 @@ func (s *Suite) agree() *fault {
 	return nil
 }
 
-// applyToParts puts an override in force for every part. The bytes of data are for the
-// parts that have tasks with that option.
+// applyToParts applies an override to every part. The cap on the bytes of data goes to the
+// parts whose tasks have that option.
 func (s *Suite) applyToParts(o Override) error {
 	bytes := o.Bytes
 	o.Bytes = nil

@@ -18,9 +18,9 @@
 //	  - {plugin: cpu}
 //	training: {learning_rate: 0.002, epochs: 5}
 //
-// Every combination is run, but where a model names the tasks it is meant for,
-// or a quantizer the models. A quantizer's model_options replace the model's
-// own for its experiments, and a task's training keys replace the suite's.
+// Every combination is run, unless a model names the tasks that it is meant for, or a
+// quantizer the models. A quantizer's model_options replace the model's own in its
+// experiments, and a task's training keys replace the suite's.
 //
 // A suite may also be made of others, whose experiments it runs:
 //
@@ -43,8 +43,9 @@ type Suite struct {
 	Name    string `key:"name" required:"true" doc:"one word that names the suite in the run store and its table"`
 	Summary string `key:"summary" doc:"what the suite is for, in a few words"`
 
-	// Parts name the suites that a suite is made of. They are in Suites then, and all
-	// that follows is theirs but Threads, Freeze and Backends, which they share.
+	// Parts are the names of the suites that a suite is made of, and Suites are these
+	// suites. Such a suite has Threads, Freeze and Backends, which its parts share; the
+	// other fields below are empty.
 	Parts  []string `key:"parts" min:"1" max:"64" doc:"suites whose experiments this one runs, by name or the path of their files; it has no other key then but name and summary"`
 	Suites []*Suite
 

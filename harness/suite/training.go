@@ -16,8 +16,8 @@ const (
 	Exponential Decay = "exponential"
 )
 
-// Training is a recipe: how an experiment's parameters are found. Its JSON holds what
-// determines the numbers, which how often a run is saved does not.
+// Training is a recipe: how an experiment's parameters are trained. Its JSON has what
+// determines the numbers, so that the time between checkpoints is not in it.
 type Training struct {
 	Optimiser         model.Optimiser `key:"optimiser" json:"optimiser" choices:"adam,sgd" doc:"what moves the latent weights"`
 	LearningRate      float64         `key:"learning_rate" json:"learning_rate" above:"0" doc:"of the first step"`
@@ -41,7 +41,7 @@ type Training struct {
 	CheckpointSeconds int `key:"checkpoint_every_seconds" json:"-" min:"0" max:"1000000000" doc:"longest time between checkpoints; the first ones of a sitting come sooner; 0 is by steps and validation alone"`
 }
 
-// Planned is the number of training steps of a recipe whose epochs have so many.
+// Planned is the number of training steps of the recipe if an epoch has perEpoch steps.
 func (t Training) Planned(perEpoch int) int {
 	if t.Steps > 0 {
 		return min(t.Epochs*perEpoch, t.Steps)
@@ -61,8 +61,8 @@ func (t Training) Rate(step, total, rises int) float64 {
 	return t.LearningRate * math.Pow(t.FinalLearningRate/t.LearningRate, float64(step)/float64(total-1))
 }
 
-// defaultSuite is what a file need not repeat: the paper's optimiser (Adam at
-// 0.002, constant) and the harness's own housekeeping.
+// defaultSuite has the values of keys that a file leaves out: the paper's optimiser (Adam
+// at a constant 0.002), and the harness's own checkpoints and freezes.
 func defaultSuite() *Suite {
 	return &Suite{
 		Threads: 2,
@@ -79,8 +79,8 @@ func defaultSuite() *Suite {
 	}
 }
 
-// Freeze says how a trained network becomes a deployed one. It is no part of
-// what is trained: another freeze of a finished network takes no training.
+// Freeze says how a trained network becomes a deployed one. Training does not depend on it:
+// a trained network can be frozen in another way without training.
 type Freeze struct {
 	Draws              int `key:"draws" json:"draws" min:"1" max:"1000" flag:"draws" doc:"how often the weights are drawn; the draw that validates best is deployed; a deterministic quantizer draws once"`
 	CalibrationBatches int `key:"calibration_batches" json:"calibration_batches" min:"1" max:"1000000000000" flag:"calibration" doc:"training batches that the deployed statistics are gathered over, as many as an epoch has at most"`

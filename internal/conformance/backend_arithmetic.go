@@ -4,9 +4,9 @@ import (
 	"maps"
 	"slices"
 
-	"bittern/internal/sample"
 	"bittern/plugins"
 	"bittern/plugins/backend"
+	"bittern/plugins/network/sample"
 )
 
 // checkArithmetic sees that what the machine names by one arithmetic it computes alike: on

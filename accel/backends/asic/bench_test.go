@@ -4,9 +4,9 @@ import (
 	"testing"
 
 	"bittern/accel/backends/asiclowpower"
+	"bittern/internal/sample"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
-	"bittern/plugins/stepgraph/sample"
 )
 
 // BenchmarkExecute scores text with the paper's LSTM of 512 units, on all processors.
