@@ -30,7 +30,10 @@
 // package host says more.
 package plugins
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+)
 
 // APIVersion is the version of the contract this tree speaks. A plugin built
 // against another major version is refused when it describes itself.
@@ -56,6 +59,15 @@ type ID struct {
 }
 
 func (id ID) String() string { return string(id.Kind) + "/" + id.Name }
+
+// Executable is the file name of an external plugin.
+func (id ID) Executable() string { return "bittern-" + string(id.Kind) + "-" + id.Name }
+
+var name = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// ValidName says whether a plugin or an option can have a name: lower-case letters and
+// digits, words set off by single hyphens.
+func ValidName(text string) bool { return name.MatchString(text) }
 
 // Description is what a plugin says of itself before it is given any work. The
 // host checks options against it: a plugin only ever sees [Values] in which every

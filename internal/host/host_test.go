@@ -159,12 +159,12 @@ func TestFailures(t *testing.T) {
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("the error is %q, want one line", err)
 			}
-			_, err = q.Plan(t.Context(), nil, nil)
+			err = q.Project(t.Context())
 			if test.goesOn && err != nil {
-				t.Errorf("Plan after a %s = %v, want it served", test.reason, err)
+				t.Errorf("Project after a %s = %v, want it served", test.reason, err)
 			}
 			if failure, ok := errors.AsType[*host.Failure](err); !test.goesOn && (!ok || failure.Reason != host.Crashed) {
-				t.Errorf("Plan after a %s = %v, want a failure that says crashed", test.reason, err)
+				t.Errorf("Project after a %s = %v, want a failure that says crashed", test.reason, err)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package python_test
+package examples_test
 
 import (
 	"fmt"

@@ -1,0 +1,90 @@
+package cli_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bittern/plugins"
+	"bittern/plugins/examples"
+)
+
+// TestNewPluginsWork makes a plugin of each kind outside the source tree, runs the commands
+// that are printed in a shell, and sees the plugin's row in the report. Nothing is fetched.
+func TestNewPluginsWork(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("compiles and trains for each kind of plugin")
+	}
+	for _, example := range examples.All {
+		id := plugins.ID{Kind: example.Kind, Name: "my-own"}
+		t.Run(example.Name, func(t *testing.T) {
+			t.Parallel()
+			path := os.Getenv("PATH")
+			if example.Language == examples.Python {
+				path = pythonPath(t)
+			}
+			folder := filepath.Join(t.TempDir(), "my plugins")
+			stdout, stderr, code := run(t, nil, "plugins", "new", string(id.Kind), id.Name, "--lang", string(example.Language), "--dir", folder)
+			if code != 0 {
+				t.Fatalf("plugins new: exit code %d, %s", code, stderr)
+			}
+			script := "set -e\n"
+			for line := range strings.Lines(stdout) {
+				if command, ok := strings.CutPrefix(line, "  "); ok {
+					script += command
+				}
+			}
+			if n := strings.Count(script, "\n"); n != 4 {
+				t.Fatalf("%d commands are printed, want 3:\n%s", n-1, stdout)
+			}
+			c := exec.Command("sh", "-c", script)
+			c.Dir = t.TempDir()
+			c.Env = append(os.Environ(), "PATH="+path, "GOPROXY=off", "BITTERN_STEPS=3", "BITTERN_THREADS=1", "BITTERN_FORMAT=csv")
+			output, err := c.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", script, err, output)
+			}
+			if !strings.Contains(string(output), ","+id.Name+",") {
+				t.Errorf("the report has no row of %s:\n%s", id.Name, output)
+			}
+			checkNames(t, folder, example.Name)
+		})
+	}
+}
+
+// checkNames sees that nothing in a folder has the name of the example still.
+func checkNames(t *testing.T, folder, name string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.Contains(path, "runs") {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		executable := strings.HasPrefix(string(content), "\x7fELF")
+		if strings.Contains(path, name) || !executable && strings.Contains(string(content), name) {
+			t.Errorf("%s still has the name %s", path, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// pythonPath is PATH with a python3 that has the modules of the example.
+func pythonPath(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("PATH")
+	for _, path := range []string{path, "/usr/bin" + string(filepath.ListSeparator) + path} {
+		c := exec.Command("sh", "-c", `python3 -c "import grpc, google.protobuf, cryptography, numpy"`)
+		c.Env = append(os.Environ(), "PATH="+path)
+		if c.Run() == nil {
+			return path
+		}
+	}
+	t.Skip("the Python plugin is not tried: no python3 with grpcio, protobuf, cryptography and numpy")
+	return ""
+}
