@@ -24,7 +24,10 @@ func TestNewPluginsWork(t *testing.T) {
 			t.Parallel()
 			path := os.Getenv("PATH")
 			if example.Language == examples.Python {
-				path = pythonPath(t)
+				var found bool
+				if path, found = pythonPath(); !found {
+					t.Skip(noPython)
+				}
 			}
 			folder := filepath.Join(t.TempDir(), "my plugins")
 			stdout, stderr, code := run(t, nil, "plugins", "new", string(id.Kind), id.Name, "--lang", string(example.Language), "--dir", folder)
@@ -54,17 +57,17 @@ func TestNewPluginsWork(t *testing.T) {
 	}
 }
 
-// pythonPath is PATH with a python3 that has the modules of the example.
-func pythonPath(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("PATH")
+const noPython = "the Python plugin is not tried: no python3 with grpcio, protobuf, cryptography and numpy"
+
+// pythonPath is PATH with a python3 that has the modules of the example, where there is one.
+func pythonPath() (path string, found bool) {
+	path = os.Getenv("PATH")
 	for _, path := range []string{path, "/usr/bin" + string(filepath.ListSeparator) + path} {
 		c := exec.Command("sh", "-c", `python3 -c "import grpc, google.protobuf, cryptography, numpy"`)
 		c.Env = append(os.Environ(), "PATH="+path)
 		if c.Run() == nil {
-			return path
+			return path, true
 		}
 	}
-	t.Skip("the Python plugin is not tried: no python3 with grpcio, protobuf, cryptography and numpy")
-	return ""
+	return path, false
 }

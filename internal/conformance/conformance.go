@@ -191,7 +191,7 @@ func (r *recorder) must(call string, err error) {
 		return
 	}
 	words := ""
-	if crash, ok := errors.AsType[crashed](err); ok && crash.LastWords() != "" {
+	if crash, ok := errors.AsType[crashed](err); ok && crash.LastWords() != "" && !strings.Contains(err.Error(), crash.LastWords()) {
 		words = "; its last words: " + crash.LastWords()
 	}
 	r.saw("%s: %v%s", call, err, words).want("no error")
