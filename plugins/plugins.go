@@ -70,9 +70,8 @@ var name = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 // digits, words set off by single hyphens.
 func ValidName(text string) bool { return name.MatchString(text) }
 
-// Description is what a plugin says of itself before it is given any work. The
-// host checks options against it: a plugin only ever sees [Values] in which every
-// option is there and within its bounds.
+// Description is what a plugin says of itself before it gets any work. Bittern checks options
+// against it: a plugin only ever gets [Values] that have every option, within its bounds.
 type Description struct {
 	Kind    Kind     `json:"kind"`
 	Name    string   `json:"name"`
@@ -81,25 +80,24 @@ type Description struct {
 	Summary string   `json:"summary"`
 	Options []Option `json:"options,omitempty"`
 
-	// Traits name the optional calls and properties a kind defines, such as
-	// "backward" and "project" of a quantizer.
+	// Traits name the optional calls that the plugin has, and properties of it. Each kind
+	// defines its own, such as "backward" and "project" of a quantizer.
 	Traits []string `json:"traits,omitempty"`
 
-	// Facts are further named properties worth showing to a user: a
-	// backend's clock, units, technology and the tables its energy comes from.
+	// Facts are further properties that users are shown, such as a backend's clock and the
+	// tables that its energy comes from.
 	Facts []Fact `json:"facts,omitempty"`
 }
 
-// Fact is one named property of a plugin, with the place it comes from.
+// Fact is one named property of a plugin, and its source.
 type Fact struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`
 	Source string `json:"source,omitempty"`
 }
 
-// Problem is a mistake the user can mend: one sentence that says what to do.
-// It crosses the process border as itself, so the harness can tell it from a
-// fault of the plugin.
+// Problem is a mistake that the user can mend: one sentence that says what to do. Any other
+// error of a plugin is taken as a fault of the plugin.
 type Problem struct{ Sentence string }
 
 func (p *Problem) Error() string { return p.Sentence }
