@@ -10,11 +10,11 @@ import (
 // lineBytes is where [Line] cuts: some ten lines of a terminal.
 const lineBytes = 1000
 
-// Line is how text that a plugin wrote is shown to a user: as one line of at most
-// about 1,000 bytes. What moves the cursor, colours the terminal, turns the
-// direction of writing or is not UTF-8 is written as in a Go string (\n, \x1b,
-// \u202e), spaces around the text are dropped, and of a longer text the end is
-// left out and counted.
+// Line makes one line of at most about 1,000 bytes of a text that a plugin wrote, to be shown
+// to a user. Characters that move the cursor, colour the terminal or change the direction of
+// writing, and bytes that are not UTF-8, are written as in a Go string (\n, \x1b, \u202e).
+// Spaces around the text are dropped. Of a longer text the end is left out, and the line says
+// how many bytes that is.
 func Line(text string) string {
 	text = strings.TrimSpace(text)
 	var line strings.Builder

@@ -21,9 +21,8 @@ const (
 	String OptionType = "string"
 )
 
-// Option describes one setting of a plugin. Min and Max bound numbers
-// (inclusive) and are ignored where Min > Max or the type is not a number;
-// Choices lists the allowed strings where it is not empty.
+// Option describes one setting of a plugin. Min and Max bound a number, both allowed; with
+// Min > Max a number has no bounds. Choices, if there are any, list the allowed strings.
 type Option struct {
 	Name    string     `json:"name"`
 	Type    OptionType `json:"type"`
@@ -37,8 +36,9 @@ type Option struct {
 // Values are the settings given to a plugin, as text keyed by option name.
 type Values map[string]string
 
-// Resolve checks given against the options and returns every option's value,
-// defaults filled in. owner names the plugin in the sentence of a Problem.
+// Resolve checks the given values against the options and returns a value for every option,
+// the default if none was given. A value that is not allowed is a *Problem, which calls the
+// plugin by the name owner.
 func Resolve(owner string, options []Option, given Values) (Values, error) {
 	names := make([]string, len(options))
 	for i, o := range options {

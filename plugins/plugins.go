@@ -1,36 +1,40 @@
-// Package plugins holds the words that every kind of plugin shares: what a
-// plugin says of itself, the options it takes, and how a mistake of the user's
-// is told apart from a fault of the program.
+// Package plugins has what every kind of plugin shares: how a plugin describes itself, the
+// options it takes, and how a user's mistake is told apart from a fault of the program.
 //
-// The packages below it are the contract:
+// An author's module imports these packages, and no others of Bittern's; the rest is
+// internal, or changes without notice:
 //
-//	quantizer, model, backend   one interface each; its .proto is in internal/wire
-//	network                     shapes, batches, scores and the program of a deployed network
-//	stepgraph                   the op-level description of one time step of a stage
-//	packed                      the bit layout of deployed weights
-//	arena                       tensors shared between processes
-//	sdk                         what a plugin author calls to serve one
-//	host                        what the harness calls: find, start, supervise
-//	conformance                 the conformance kit: every check of a plugin, as a value
-//	plugintest                  the kit as a Go test, for plugin authors
-//	null                        a plugin of each kind that does next to nothing
-//	examples                    whole plugins outside the executable, in Go and in Python
+//	bittern/plugins                 descriptions, options, problems of the user
+//	bittern/plugins/quantizer       the contract of quantizers, and a Base to embed
+//	bittern/plugins/model           the contract of models, and a Base to embed
+//	bittern/plugins/backend         the contract of backends
+//	bittern/plugins/network         shapes, batches, scores, and the program of a deployed network
+//	bittern/plugins/network/sample  a program of every kind that backends meet, for their tests
+//	bittern/plugins/stepgraph       what a network computes at one time step
+//	bittern/plugins/packed          the bit layout of deployed weights
+//	bittern/plugins/sdk             serves a plugin
+//	bittern/plugins/plugintest      the conformance kit as a Go test
+//	bittern/models/stack            recurrent layers of one kind under a softmax
+//	bittern/models/recurrent        recurrent layers with their normalizations
+//	bittern/models/graph            automatic differentiation over those layers
 //
-// To add a quantizer, a model or a backend, implement its interface, and call
-// the conformance kit in a test (package plugintest, or for an executable in any
-// language `bittern plugins test PATH`). Served by package sdk from an executable named
-// bittern-<kind>-<name> it is a plugin of its own; with one more line in package
-// builtin it comes within this executable, and a test there holds it to the kit in a
-// process of its own. Nothing else changes: options are
-// checked, lists and reports are made, from what the plugin says of itself.
+// To add a quantizer, a model or a backend, implement its interface, serve it with package
+// sdk from an executable named bittern-<kind>-<name>, and call the conformance kit in a
+// test. `bittern plugins new` writes all of that, as a copy of one of the plugins in the
+// folder examples, and docs/authors.md explains it. A plugin that is to come with Bittern
+// needs one line in package builtin instead of an executable; a test there holds it to the
+// kit in a process of its own. Nothing else changes: lists, checks of options and reports
+// are made from the plugin's description.
 //
-// An external plugin is trusted code: it runs with all rights of the user. It is
-// started only when it is asked for, from the bytes whose checksum was taken, with
-// few environment variables and, on Linux, under the limits that its suite gives;
-// package host says more.
+// An external plugin is trusted code: it runs with all rights of the user. Bittern starts
+// it only when it is asked for, from the bytes whose checksum was taken, with few
+// environment variables and, on Linux, under the limits that its suite gives.
 package plugins
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+)
 
 // APIVersion is the version of the contract this tree speaks. A plugin built
 // against another major version is refused when it describes itself.
@@ -57,9 +61,17 @@ type ID struct {
 
 func (id ID) String() string { return string(id.Kind) + "/" + id.Name }
 
-// Description is what a plugin says of itself before it is given any work. The
-// host checks options against it: a plugin only ever sees [Values] in which every
-// option is there and within its bounds.
+// Executable is the file name of an external plugin.
+func (id ID) Executable() string { return "bittern-" + string(id.Kind) + "-" + id.Name }
+
+var name = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// ValidName says whether a plugin or an option can have a name: lower-case letters and
+// digits, words set off by single hyphens.
+func ValidName(text string) bool { return name.MatchString(text) }
+
+// Description is what a plugin says of itself before it gets any work. Bittern checks options
+// against it: a plugin only ever gets [Values] that have every option, within its bounds.
 type Description struct {
 	Kind    Kind     `json:"kind"`
 	Name    string   `json:"name"`
@@ -68,25 +80,24 @@ type Description struct {
 	Summary string   `json:"summary"`
 	Options []Option `json:"options,omitempty"`
 
-	// Traits name the optional calls and properties a kind defines, such as
-	// "backward" and "project" of a quantizer.
+	// Traits name the optional calls that the plugin has, and properties of it. Each kind
+	// defines its own, such as "backward" and "project" of a quantizer.
 	Traits []string `json:"traits,omitempty"`
 
-	// Facts are further named properties worth showing to a user: a
-	// backend's clock, units, technology and the tables its energy comes from.
+	// Facts are further properties that users are shown, such as a backend's clock and the
+	// tables that its energy comes from.
 	Facts []Fact `json:"facts,omitempty"`
 }
 
-// Fact is one named property of a plugin, with the place it comes from.
+// Fact is one named property of a plugin, and its source.
 type Fact struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`
 	Source string `json:"source,omitempty"`
 }
 
-// Problem is a mistake the user can mend: one sentence that says what to do.
-// It crosses the process border as itself, so the harness can tell it from a
-// fault of the plugin.
+// Problem is a mistake that the user can mend: one sentence that says what to do. Any other
+// error of a plugin is taken as a fault of the plugin.
 type Problem struct{ Sentence string }
 
 func (p *Problem) Error() string { return p.Sentence }

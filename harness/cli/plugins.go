@@ -127,7 +127,7 @@ language, BITTERN_*, and in a suite those that its entry names.`,
 		listFlags(command)
 		pluginFlags(command)
 	}
-	return group("plugins", "Show the plugins at hand and test them", list, describe, test)
+	return group("plugins", "Show the plugins at hand, test them, and start new ones", list, describe, test, p.newCommand())
 }
 
 // listed is one line of the list: where a plugin is and, of a built-in, what it

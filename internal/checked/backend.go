@@ -99,9 +99,9 @@ func (c *checkedBackend) Execute(ctx context.Context, request backend.Execute) (
 	return score, nil
 }
 
-// checkScore returns an error where the score is none of a batch's: a loss that
-// cannot be calculated with, or that lies below 0 by more than rounding, or another
-// number of targets than the batch has.
+// checkScore returns an error if no batch like this can have the score: the loss is not
+// finite or too large, or lies below 0 by more than rounding, or the number of targets is
+// another than the batch's.
 func checkScore(s network.Score, b network.Batch) error {
 	const rounding = 1e-3 // nats a target
 	targets := 0

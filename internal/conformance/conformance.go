@@ -5,9 +5,8 @@
 // one after the other, since they may share plugins: to start a process takes longer
 // than most checks. A check ends at the first thing that is wrong, and its [Result]
 // says what was expected and what was seen. A plugin that panics or hangs fails the
-// check that is under way, and the next one gets a fresh plugin. What cannot be
-// survived is a plugin in this process that ends it, or that panics in a goroutine of
-// its own.
+// check that is under way, and the next one gets a fresh plugin. A plugin in this process
+// that ends the process, or panics in a goroutine of its own, ends the kit too.
 package conformance
 
 import (
@@ -26,9 +25,9 @@ import (
 // Outcome says how a check ended.
 type Outcome string
 
-// The outcomes of a check. Skipped are checks of what a plugin has not, such as
-// the backward pass of a quantizer without one. Refused are what a plugin says it does
-// not serve, which it may: the checks of that end there.
+// The outcomes of a check. A check is skipped if the plugin lacks what it is about, such as
+// a backward pass. A task or program is refused if the plugin says that it does not serve it,
+// which it may; the other checks of that task or program are then left out.
 const (
 	Passed  Outcome = "passed"
 	Failed  Outcome = "failed"
@@ -191,13 +190,13 @@ func (r *recorder) must(call string, err error) {
 		return
 	}
 	words := ""
-	if crash, ok := errors.AsType[crashed](err); ok && crash.LastWords() != "" {
+	if crash, ok := errors.AsType[crashed](err); ok && crash.LastWords() != "" && !strings.Contains(err.Error(), crash.LastWords()) {
 		words = "; its last words: " + crash.LastWords()
 	}
 	r.saw("%s: %v%s", call, err, words).want("no error")
 }
 
-// skip ends the check: the plugin has not what it is about.
+// skip ends the check: the plugin lacks what it is about.
 func (r *recorder) skip(format string, args ...any) {
 	r.end(Skipped, "", fmt.Sprintf(format, args...))
 	runtime.Goexit()

@@ -6,20 +6,17 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strings"
 
 	"bittern/plugins"
 )
 
-var wellFormed = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
 func checkDescription(r *recorder, kind plugins.Kind, traits []string, d plugins.Description) {
 	if d.Kind != kind {
 		r.saw("Kind = %q", d.Kind).want("%q", kind)
 	}
-	if !wellFormed.MatchString(d.Name) {
+	if !plugins.ValidName(d.Name) {
 		r.saw("Name = %q", d.Name).want("lower-case letters and digits, words set off by single hyphens")
 	}
 	if d.API != plugins.APIVersion {
@@ -47,7 +44,7 @@ func checkDescription(r *recorder, kind plugins.Kind, traits []string, d plugins
 func checkOptions(r *recorder, options []plugins.Option) {
 	seen := make(map[string]bool)
 	for _, o := range options {
-		if !wellFormed.MatchString(o.Name) {
+		if !plugins.ValidName(o.Name) {
 			r.saw("the option %q", o.Name).want("a name of lower-case letters and digits, words set off by single hyphens")
 		}
 		if seen[o.Name] {

@@ -42,7 +42,7 @@ func BenchmarkCall(b *testing.B) {
 		kind plugins.Kind
 		call func() error
 	}{
-		{plugins.KindQuantizer, func() error { return q.Project(ctx) }},
+		{plugins.KindQuantizer, func() error { _, err := q.Plan(ctx, nil, nil); return err }},
 		{plugins.KindModel, func() error { _, err := m.Update(ctx, model.Update{}); return err }},
 		{plugins.KindBackend, func() error { _, err := be.Cost(ctx, backend.CostRequest{Steps: program.Steps}); return err }},
 	}

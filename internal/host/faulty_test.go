@@ -93,6 +93,9 @@ func (f *faulty) Plan(_ context.Context, options plugins.Values, weights []quant
 	return []quantizer.State{{Name: "scale=" + options.Text("scale"), Weight: weights[0].Name, Shape: []int{1}}}, nil
 }
 
+// Project is a call that cannot fail.
+func (*faulty) Project(context.Context) error { return nil }
+
 func (f *faulty) Open(ctx context.Context, options plugins.Values, weights []quantizer.Weight) error {
 	f.weights = weights
 	return f.Quantizer.Open(ctx, options, weights)

@@ -139,7 +139,7 @@ func TestFailures(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			q, w := open(t, test.name, test.settled)
+			q, _ := open(t, test.name, test.settled)
 			err := q.Quantize(t.Context(), quantizer.Draw{})
 			failure, ok := errors.AsType[*host.Failure](err)
 			if !ok {
@@ -160,12 +160,12 @@ func TestFailures(t *testing.T) {
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("the error is %q, want one line", err)
 			}
-			_, err = q.Plan(t.Context(), nil, []quantizer.Shape{w.Shape})
+			err = q.Project(t.Context())
 			if test.goesOn && err != nil {
-				t.Errorf("Plan after a %s = %v, want it served", test.reason, err)
+				t.Errorf("Project after a %s = %v, want it served", test.reason, err)
 			}
 			if failure, ok := errors.AsType[*host.Failure](err); !test.goesOn && (!ok || failure.Reason != host.Crashed) {
-				t.Errorf("Plan after a %s = %v, want a failure that says crashed", test.reason, err)
+				t.Errorf("Project after a %s = %v, want a failure that says crashed", test.reason, err)
 			}
 		})
 	}

@@ -93,13 +93,13 @@ func (m *nullModel) Step(context.Context, model.Step) (model.StepResult, error) 
 	return model.StepResult{Loss: score.LossSum / float64(max(score.Count, 1))}, nil
 }
 
-// Update has nothing to do for a parameter whose gradient is as Step leaves it: that
-// is seen faster than the parameter is moved by 0.
+// Update skips parameters whose gradient is zero, as Step leaves it: it is faster to see
+// that than to move a parameter by 0.
 func (m *nullModel) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
 	square := 0.0
 	var moving []model.Tensors
 	for _, p := range m.parameters {
-		if zero(p.Grad) && zero(p.Moment1) {
+		if allZero(p.Grad) && allZero(p.Moment1) {
 			continue
 		}
 		moving = append(moving, p)
@@ -123,9 +123,9 @@ func (m *nullModel) Update(_ context.Context, request model.Update) (model.Updat
 	return model.UpdateResult{GradNorm: norm}, nil
 }
 
-// zero says whether all bits are 0. It compares the bytes with those one place on, which
-// takes as long as to read them: looking must not be what the null model measures.
-func zero(values []float32) bool {
+// allZero says whether all bits are 0. It compares each byte with the next, which takes no
+// longer than reading them: the null model must not measure its own work.
+func allZero(values []float32) bool {
 	if len(values) == 0 {
 		return true
 	}

@@ -1,5 +1,5 @@
-// Package backend is the contract of hardware backends: what a deployed
-// network costs on a machine, and what that machine computes.
+// Package backend is the contract of backend plugins: what a deployed network costs on a
+// machine, and what that machine computes.
 package backend
 
 import (
@@ -12,21 +12,23 @@ import (
 
 // Backend is one simulated or real machine.
 //
-// The life of a session is Deploy, then any number of Cost and Execute.
+// A session is Deploy, and then any number of Cost and Execute. A Backend serves one session
+// at a time.
 type Backend interface {
 	Describe(ctx context.Context) (plugins.Description, error)
 
-	// Deploy loads a network. It may keep the slices of the request.
+	// Deploy loads a network, in place of the one before. It may keep the slices of the
+	// request. A network that the machine cannot run is an *ErrUnsupported.
 	Deploy(ctx context.Context, request Deploy) (Deployed, error)
 
-	// Cost says what one sequence costs on this machine, run by itself. That of a
-	// sequence without steps of a stream is a *plugins.Problem.
+	// Cost says what one sequence costs on this machine when it is run by itself. A sequence
+	// that lacks steps of a stream is a *plugins.Problem.
 	Cost(ctx context.Context, request CostRequest) (Cost, error)
 
-	// Execute runs the deployed network over a batch and scores the logits as
-	// this machine computes them. A sequence that is not fresh goes on where the
-	// same place of the batch before ended. A machine that only costs returns
-	// ErrUnsupported.
+	// Execute runs the deployed network over a batch, with this machine's arithmetic, and
+	// scores the logits. A sequence that is not fresh goes on from the state in which the
+	// sequence at the same place of the previous batch ended. A machine that only costs
+	// returns an *ErrUnsupported.
 	Execute(ctx context.Context, request Execute) (network.Score, error)
 }
 
@@ -34,8 +36,8 @@ type Backend interface {
 // harness computes nothing else meanwhile.
 const TraitTimed = "timed"
 
-// ErrUnsupported answers a request the backend does not claim to serve. It is
-// not a failure: the report shows "n/a" with the reason.
+// ErrUnsupported says that the backend does not serve a request. It is not a failure: the
+// report shows "n/a" with the reason.
 type ErrUnsupported struct{ Reason string }
 
 func (e *ErrUnsupported) Error() string { return "not supported by this backend: " + e.Reason }
@@ -51,10 +53,9 @@ type Deploy struct {
 
 // Deployed is what a machine says of a network that it has loaded.
 type Deployed struct {
-	// Tolerance is the largest difference between the mean loss of the outputs
-	// that Execute computes and that of exact arithmetic on the same network,
-	// in nats a target; nil where the machine claims nothing. The harness
-	// marks a result that is further off.
+	// Tolerance is the largest difference, in nats a target, between the mean loss of the
+	// outputs that Execute computes and the mean loss of exact arithmetic on the same
+	// network; nil if the machine claims nothing. Reports mark a result that is further off.
 	Tolerance *float64
 	// Arithmetic names what Execute computes of this network: two backends of one
 	// executable that name the same arithmetic for the same network give the same
@@ -65,48 +66,49 @@ type Deployed struct {
 
 // CostRequest is the argument of [Backend.Cost].
 type CostRequest struct {
-	Steps map[string]int // time steps of each stream that the sequence has
+	Steps map[string]int // time steps of the sequence, for each stream
 }
 
-// Cost is of one whole sequence that is run by itself. A quantity that a machine
-// cannot tell is nil, and its reason stands in Missing under the quantity's name.
+// Cost is what one whole sequence costs when it is run by itself. A quantity that a machine
+// cannot tell is nil, and Missing has the reason under the quantity's name: "cycles",
+// "seconds", "energy", "area" or "memory".
 type Cost struct {
 	Cycles  *float64 // clock cycles
 	Seconds *float64
 	Energy  []Part   // joules by part
 	Area    *float64 // mm²
 	Memory  []Part   // bytes by part, everything the deployed network needs
-	// Measured is set where the figures were timed, not modelled; N is then the
-	// number of timed sequences, Seconds their median, and SecondsLow and
-	// SecondsHigh their lower and upper quartile.
+	// Measured says that the figures were timed, not modelled. N is then the number of timed
+	// sequences, Seconds their median, and SecondsLow and SecondsHigh their lower and upper
+	// quartile.
 	Measured    bool
 	N           int
 	SecondsLow  *float64
 	SecondsHigh *float64
 	Missing     map[string]string // "energy" → "no power meter", …
-	// Substitutions lists every weight that this machine does not keep as it was
-	// deployed, even where its values stay the same. Costs and outputs are
-	// those of what it keeps.
+	// Substitutions lists every weight that this machine keeps otherwise than it was
+	// deployed, even if its values stay the same. Costs and outputs are those of what it
+	// keeps.
 	Substitutions []Substitution
 	Notes         []string // which tables and designs, whether verified
 }
 
-// Substitution says what a machine has in place of a deployed weight.
+// Substitution says what a machine keeps in place of a deployed weight.
 type Substitution struct {
 	Weight string // its name in the network
-	From   string // as deployed, in the words of packed.Matrix.Format: "4 levels, 2 bits"
-	To     string // as this machine has it: "float32", "12-bit fixed point"
-	Reason string // why, with what becomes of the values
+	From   string // its format as deployed, in the words of packed.Matrix.Format: "4 levels, 2 bits"
+	To     string // its format on this machine: "float32", "12-bit fixed point"
+	Reason string // why, and whether its values change
 }
 
-// Part is one named share of a sum.
+// Part is one named part of a sum.
 type Part struct {
 	Name  string
 	Value float64
 }
 
-// The parts that networks have on every machine, so that costs of several can
-// stand side by side. A machine may have others.
+// The parts that networks have on every machine, so that tables can show several machines
+// side by side. A machine may have others.
 const (
 	PartCodes       = "recurrent codes"   // of the weights of recurrent layers, in the width this machine keeps
 	PartFloats      = "recurrent float32" // weights of recurrent layers that are kept as float32 values
@@ -121,8 +123,8 @@ const (
 // Execute is the argument of [Backend.Execute].
 type Execute struct {
 	Batch network.Batch
-	// Outputs receives the logits where it is not nil: [steps, sequences, classes],
-	// or [sequences, classes] where there is one target a sequence. Those of steps
-	// beyond a sequence's length are 0.
+	// Outputs receives the logits if it is not nil: [steps, sequences, classes], or
+	// [sequences, classes] of a network with one target a sequence. Those of steps beyond a
+	// sequence's length are 0.
 	Outputs []float32
 }

@@ -5,8 +5,8 @@ import (
 	"bittern/plugins/network"
 )
 
-// Validate returns a *plugins.Problem where the request does not fit the network,
-// which must be valid: a batch that is none for it, or no room for the outputs.
+// Validate returns a *plugins.Problem if the batch does not fit the network, which must be
+// valid, or Outputs has another length than the network's logits.
 func (e Execute) Validate(n network.Network) error {
 	b := e.Batch
 	if err := b.Check(n.Shape(b.Sequences, b.Steps, b.Fresh != nil)); err != nil {

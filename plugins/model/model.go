@@ -12,18 +12,18 @@ import (
 // Model is a network with its parameters, gradients and optimiser. The slices
 // it is given live in the shared arena.
 //
-// The life of a session is Plan, Build, then any number of Step, Update,
-// Evaluate and Export. A Model serves one session at a time.
+// A session is Plan, then Build, and then any number of Step, Update, Evaluate and Export.
+// A Model serves one session at a time.
 //
 // # Carried state
 //
-// Where the shape says that state is carried, the batch's Fresh says of each
-// sequence whether it starts from the network's own start state or goes on where
-// the same place of the batch before ended. Training and evaluation each carry a
-// state of their own: Step goes on from the Step before it, Evaluate from the
-// Evaluate before it, and neither sees the other's. Gradients end where a batch
-// begins (truncated back-propagation through time). What Step carries lies in
-// buffers of the plan, so that a resumed run goes on with it.
+// If the shape says that state is carried, Fresh of each batch says for each sequence
+// whether it starts from the network's initial state or goes on from the state in which
+// the sequence at the same place of the previous batch ended. Training and evaluation
+// carry separate states: Step goes on from the previous Step, and Evaluate from the
+// previous Evaluate. Gradients do not cross batches (truncated back-propagation through
+// time). What Step carries lies in buffers of the plan, so that a resumed run goes on with
+// it.
 type Model interface {
 	Describe(ctx context.Context) (plugins.Description, error)
 
@@ -37,35 +37,35 @@ type Model interface {
 	Build(ctx context.Context, request Build) error
 
 	// Step runs forward and backward on the batch and overwrites the Grad of every
-	// parameter of the plan, and of no other. It computes with Quantized where a
-	// parameter has one. Loss is the mean over all targets that are not −1, in nats.
+	// parameter of the plan, and of no other. It computes with the Quantized of parameters
+	// that have one. Loss is the mean over all targets that are not −1, in nats.
 	Step(ctx context.Context, request Step) (StepResult, error)
 
-	// Update applies the optimiser to every Value of Build.Parameters with the
-	// gradients as they stand in Grad: those of the last Step, which the quantizer may
-	// have changed since, and those that it wrote of parameters beyond the plan.
+	// Update applies the optimiser to the Value of every one of Build.Parameters, with the
+	// gradients in Grad: those of the last Step, which the quantizer may have changed
+	// since, and of parameters beyond the plan those that the quantizer wrote.
 	Update(ctx context.Context, request Update) (UpdateResult, error)
 
-	// Evaluate runs forward only on the batch and scores its targets. It computes with
-	// Quantized where a parameter has one.
+	// Evaluate runs forward on the batch, not backward, and scores its targets. It computes
+	// with the Quantized of parameters that have one.
 	Evaluate(ctx context.Context, request Evaluate) (network.Score, error)
 
-	// Export describes the network with its normalisation statistics frozen. It
-	// serves the shape that the network was built for. Weights are named after
-	// their parameters, not contained.
+	// Export describes the network with its normalisation statistics frozen, for the shape
+	// that it was built for. It names weights by their parameters and does not contain
+	// them.
 	Export(ctx context.Context) (network.Network, error)
 }
 
-// Parameter is one trained tensor. Quantize marks the matrices of recurrent
-// layers, which go through the quantizer; Shape is then [outputs, inputs].
+// Parameter is one trained tensor. Quantize marks the matrices of recurrent layers, which
+// the quantizer gets; their Shape is [outputs, inputs].
 type Parameter struct {
 	Name     string
 	Shape    []int
 	Quantize bool
 }
 
-// Buffer is a float32 tensor that is not trained but belongs to the
-// checkpoint, such as normalisation statistics and carried state.
+// Buffer is a float32 tensor that is not trained but saved with checkpoints, such as
+// normalisation statistics and carried state.
 type Buffer struct {
 	Name  string
 	Shape []int
@@ -75,29 +75,28 @@ type Buffer struct {
 type Plan struct {
 	Parameters []Parameter
 	Buffers    []Buffer
-	// Settings say in the field's words what distinguishes this network among
-	// those that the model makes: what tables show of it, and what published
-	// results are found by.
+	// Settings say in the field's words what distinguishes this network from others that
+	// the model makes. Tables show them, and published results are found by them.
 	Settings []Setting
 }
 
 // Setting is one property of a network.
 type Setting struct{ Name, Value string }
 
-// The names of settings that published results are found by, where a model has
-// them. It may have others.
+// The names of the settings that published results are found by. A model has those that
+// apply to it, and may have others.
 const (
 	SettingCell   = "cell"   // "LSTM", "GRU"
 	SettingUnits  = "units"  // hidden units of a recurrent layer
 	SettingLayers = "layers" // recurrent layers, one above the other
 	// SettingNormalization is "none", "batch", "batch-cell", "batch-shared", "layer" or
-	// "weight". "batch" has statistics of each time step; what is deployed with one
-	// set for all of them is "batch-shared".
+	// "weight". "batch" is deployed with statistics of each time step, "batch-shared" with
+	// one set for all time steps.
 	SettingNormalization = "normalization"
 	// SettingBidirectional is "true" where layers read a sequence both ways.
 	SettingBidirectional = "bidirectional"
-	// SettingHiddenBits is to how many bits hidden states are rounded; a network that
-	// does not round them does not have it.
+	// SettingHiddenBits is the number of bits that hidden states are rounded to. A network
+	// that does not round them does not have it.
 	SettingHiddenBits = "hidden bits"
 )
 
@@ -113,8 +112,8 @@ const (
 
 // Tensors are a parameter's tensors, all of the parameter's shape.
 type Tensors struct {
-	Value     []float32 // latent weights where Quantized is not nil
-	Quantized []float32 // nil where the parameter is not quantized
+	Value     []float32 // the latent weights, if the parameter is quantized
+	Quantized []float32 // nil if the parameter is not quantized
 	Grad      []float32
 	Moment1   []float32 // nil for SGD
 	Moment2   []float32 // nil for SGD
@@ -127,10 +126,9 @@ type Build struct {
 	Seed      uint64
 	Threads   int // workers inside the model; results depend on nothing else of the machine
 	Optimiser Optimiser
-	// Parameters are those of the plan, by name, and maybe others beyond it: the states
-	// that the quantizer learns, which have a Value, a Grad and moments of one length
-	// and take no part in the network. Update moves every one of them, and GradNorm and
-	// clipping count them all.
+	// Parameters are those of the plan, by name, and maybe others beyond it: the trained
+	// states of the quantizer. Those have a Value, a Grad and moments, and take no part in
+	// the network. Update moves every parameter, and GradNorm and clipping count them all.
 	Parameters map[string]Tensors
 	Buffers    map[string][]float32
 	// Batch holds the tensors that every batch is written to before a Step or an
@@ -138,8 +136,8 @@ type Build struct {
 	Batch network.Batch
 }
 
-// Step is the argument of [Model.Step]. Number counts steps from 0 and keys
-// dropout masks together with Build.Seed.
+// Step is the argument of [Model.Step]. Number counts steps from 0; it determines dropout
+// masks together with Build.Seed.
 type Step struct {
 	Number uint64
 }
@@ -154,13 +152,13 @@ type StepResult struct {
 type Update struct {
 	Number       uint64
 	LearningRate float64
-	ClipNorm     float64 // gradients are scaled to this norm where it is exceeded; 0 = off
+	ClipNorm     float64 // a larger norm of the gradients is scaled to this one; 0 = off
 }
 
 // UpdateResult is what [Model.Update] reports.
 type UpdateResult struct {
-	// GradNorm is the Euclidean norm over all of Grad before clipping, the
-	// one that is compared with ClipNorm.
+	// GradNorm is the Euclidean norm over all of Grad before clipping, which is compared
+	// with ClipNorm.
 	GradNorm float64
 }
 
@@ -168,11 +166,10 @@ type UpdateResult struct {
 type Statistics string
 
 const (
-	// Batch uses the statistics of all sequences of the batch (the paper's
-	// code).
+	// Batch uses the statistics of all sequences of the batch, as the paper's code does.
 	Batch Statistics = "batch"
-	// Calibrate uses batch statistics and folds them into the frozen ones, one
-	// sequence like the other; with First set it starts them afresh.
+	// Calibrate uses batch statistics and averages them into the frozen ones, each sequence
+	// with the same weight. With First set it forgets the frozen ones before.
 	Calibrate Statistics = "calibrate"
 	// Frozen uses the statistics kept in the buffers, as a deployed network does.
 	Frozen Statistics = "frozen"
@@ -180,11 +177,11 @@ const (
 
 // Evaluate is the argument of [Model.Evaluate].
 //
-// All sequences of a batch are real data. Those without a target fill a last,
-// partial batch: they take part in the statistics of Batch and Calibrate like any
-// other, so that few sequences are normalised as many are. What a sequence adds to
-// the score therefore depends on the others of its batch through the statistics
-// only, and with Frozen not at all.
+// All sequences of a batch are real data. Those without a target fill up the last batch,
+// which would be too small without them. Batch and Calibrate take statistics over them too,
+// so that the last batch is normalised over as many sequences as the others. What a sequence
+// adds to the score depends on the others of its batch through these statistics alone, and
+// with Frozen not at all.
 type Evaluate struct {
 	Statistics Statistics
 	First      bool // with Calibrate: forget what was gathered before

@@ -5,34 +5,34 @@ import (
 	"slices"
 )
 
-// Shape is what a model must know of the task it is built for: how a batch is
-// laid out, and what is predicted.
+// Shape is what a model must know of the task that it is built for: how a batch is laid out,
+// and what is predicted.
 type Shape struct {
 	Inputs    []Input
 	Steps     map[string]int // time steps of each stream
 	Sequences int            // in a batch
 	Classes   int            // of the softmax
-	// Targets is the stream that has a target at each of its steps; empty where
-	// there is one target a sequence.
+	// Targets is the stream that has a target at each of its steps; empty if there is one
+	// target a sequence.
 	Targets string
 	// Carried says that sequences may go on from batch to batch, which each
 	// batch says in Fresh.
 	Carried bool
 }
 
-// Batch is what enters a network and, where it is trained or scored, what is to
-// come out. See the package comment for the layout.
+// Batch is what enters a network and, for training and scoring, what it should predict. The
+// package comment says how the tensors are laid out.
 type Batch struct {
 	Sequences int
 	Steps     map[string]int       // time steps of each stream
 	Int32     map[string][]int32   // tokens, lengths and candidates by name
 	Float32   map[string][]float32 // features by name
-	// Fresh has a 1 for each sequence that starts fresh and a 0 for one that
-	// goes on. It is nil where nothing is carried: all start fresh, and what they
-	// end with is forgotten.
+	// Fresh has a 1 for each sequence that starts fresh and a 0 for each that goes on. It is
+	// nil if no state is carried: all sequences start fresh, and the states in which they
+	// end are forgotten.
 	Fresh []int32
-	// Targets are classes, or −1 where there is none to be scored: in the steps
-	// beyond a sequence's length and in sequences that only fill up the batch.
+	// Targets are classes, or −1 for no target: in the steps beyond a sequence's length and
+	// in sequences that only fill up the batch.
 	Targets []int32
 }
 
@@ -43,14 +43,14 @@ type Tensor struct {
 	Dims    []int
 }
 
-// The names of tensors that are no inputs, which no input may have.
+// The names of the tensors that are not inputs. No input may have one of them.
 const (
 	TensorFresh   = "fresh"
 	TensorTargets = "targets"
 )
 
-// Tensors lists the tensors of a batch: the inputs in their order, fresh where
-// state is carried, and the targets.
+// Tensors lists the tensors of a batch: the inputs in their order, Fresh if state is carried,
+// and the targets.
 func (s Shape) Tensors() []Tensor {
 	var list []Tensor
 	for _, in := range s.Inputs {
@@ -85,8 +85,8 @@ func (s Shape) TargetCount() int {
 	return s.Sequences * s.Steps[s.Targets]
 }
 
-// NewBatch lays out a batch in tensors made by the two functions, which are given
-// the name and the dimensions of each.
+// NewBatch lays out a batch in tensors that the two functions make; they get the name and the
+// dimensions of each.
 func (s Shape) NewBatch(int32s func(name string, dims []int) ([]int32, error), float32s func(name string, dims []int) ([]float32, error)) (Batch, error) {
 	b := Batch{Sequences: s.Sequences, Steps: s.Steps, Int32: map[string][]int32{}, Float32: map[string][]float32{}}
 	for _, t := range s.Tensors() {
@@ -136,8 +136,8 @@ func (n Network) Shape(sequences int, steps map[string]int, carried bool) Shape 
 	return Shape{Inputs: n.Inputs, Steps: steps, Sequences: sequences, Classes: n.Classes(), Targets: n.Targets(), Carried: carried}
 }
 
-// Serves returns an error where the network, which must be valid, is not one for
-// batches of the shape.
+// Serves returns an error if the network, which must be valid, cannot read batches of the
+// shape.
 func (n Network) Serves(s Shape) error {
 	if !slices.Equal(n.Inputs, s.Inputs) {
 		return fmt.Errorf("the network takes the inputs %v, and the task has %v", n.Inputs, s.Inputs)
@@ -158,9 +158,9 @@ func often(stream string) string {
 	return fmt.Sprintf("at every step of the stream %q", stream)
 }
 
-// Check returns an error where the shape is none that a batch can have: no
-// sequence, no class or no step, an input of an unknown role, a name that is taken
-// twice, a stream with two lengths.
+// Check returns an error if no batch can have the shape: it has no sequence, no class or no
+// step, an input of an unknown role, two inputs of one name, or a stream with two inputs of
+// lengths.
 func (s Shape) Check() error {
 	if s.Sequences < 1 || s.Classes < 1 {
 		return fmt.Errorf("a batch of %d sequences and %d classes cannot be run; give at least 1 of each", s.Sequences, s.Classes)
@@ -195,9 +195,9 @@ func (s Shape) Check() error {
 // two numbers within it is no overflow.
 const mostElements = 1<<31 - 1
 
-// Fits returns an error where the batch is not laid out for the shape, or the shape
-// is none: another number of sequences or steps, a tensor that is missing or of
-// another length. It does not look at what the tensors hold.
+// Fits returns an error if the batch is not laid out for the shape, which it checks too: it
+// has another number of sequences or steps, or a tensor is missing or has another length. It
+// does not look at the tensors' elements.
 func (b Batch) Fits(s Shape) error {
 	if err := s.Check(); err != nil {
 		return err
@@ -232,10 +232,10 @@ func (b Batch) Fits(s Shape) error {
 	return nil
 }
 
-// Check returns an error where the batch does not fit the shape, or holds what no
-// batch of it can: a token beyond the vocabulary, a feature that is not finite, a
-// length that no stream has, a sequence without a candidate, a target that is no
-// class or of a step beyond the sequence's length.
+// Check returns an error if the batch does not fit the shape (see [Batch.Fits]) or has an
+// element that is out of bounds: a token beyond the vocabulary, a feature that is not finite,
+// a length below 1 or above the steps of the stream, a sequence without a candidate, or a
+// target that is not a class or lies beyond the sequence's length.
 func (b Batch) Check(s Shape) error {
 	if err := b.Fits(s); err != nil {
 		return err
@@ -317,11 +317,11 @@ func (b Batch) Length(inputs []Input, stream string, sequence int) int {
 	return b.Steps[stream]
 }
 
-// Starts says that a sequence starts fresh.
+// Starts says whether a sequence starts fresh.
 func (b Batch) Starts(sequence int) bool { return b.Fresh == nil || b.Fresh[sequence] == 1 }
 
-// Scored says that a sequence has a target. One that has none only fills up the
-// batch, and need not be run unless it will go on.
+// Scored says whether a sequence has a target. One without only fills up the batch; it need
+// not be run unless it goes on in the next batch.
 func (b Batch) Scored(sequence int) bool {
 	for i := sequence; i < len(b.Targets); i += b.Sequences {
 		if b.Targets[i] >= 0 {
@@ -331,8 +331,8 @@ func (b Batch) Scored(sequence int) bool {
 	return false
 }
 
-// Candidates are the marks of a sequence's candidates, [classes]; nil where all
-// classes are.
+// Candidates has a 1 for each class that is a candidate of the sequence, [classes]. It is nil
+// if all classes are.
 func (b Batch) Candidates(inputs []Input, sequence int) []int32 {
 	in, ok := candidates(inputs)
 	if !ok {

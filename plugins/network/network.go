@@ -2,10 +2,10 @@
 // sequences. A model exports it, and a backend costs or executes it without
 // knowing which model it came from.
 //
-// A program is a list of stages. Most of them scan a step graph (package
-// stepgraph) along a stream; the others work on what a scan leaves. Every value
-// between stages is a sequence, one vector for each step of a stream, or a single
-// vector. The simplest program is one graph that is scanned forward:
+// A program is a list of stages. Most of them scan a step graph (package stepgraph) along a
+// stream; the others work on the output of a scan. Every value between stages is either a
+// sequence, with one vector for each step of a stream, or a single vector. The simplest
+// program is one graph that is scanned forward:
 //
 //	language model       scan(lstm) → logits at every step
 //	classifier           scan(lstm), its last step → logits, once
@@ -14,16 +14,16 @@
 //
 // # Streams
 //
-// A stream is a run of time steps that inputs share: their values at step t
-// belong together. A network that reads a text and a question has two. A batch
-// has a fixed number of steps of each; where a stream has lengths, the steps of a
-// sequence beyond its length are filling that no stage looks at.
+// A stream is a run of time steps that inputs share: their values at step t belong together.
+// A network that reads a text and a question has two. A batch has a fixed number of steps of
+// each. If a stream has lengths, the steps of a sequence beyond its length only fill up the
+// batch, and no stage looks at them.
 //
 // # Carried state
 //
-// Each sequence of a batch starts fresh, from the states' initial values and at
-// the first row of tables, or goes on where the same place of the batch before
-// ended, in states and in tables. A reverse scan always starts fresh.
+// Each sequence of a batch either starts fresh, from the states' initial values and at the
+// first row of tables, or goes on from the states and the rows in which the sequence at the
+// same place of the previous batch ended. A reverse scan always starts fresh.
 //
 // # Batches
 //
@@ -39,9 +39,9 @@ type Network struct {
 	Model  string  `json:"model"`
 	Inputs []Input `json:"inputs"`
 	Stages []Stage `json:"stages"` // each after those it reads
-	// Output names the stage whose value is the logits: a sequence where there
-	// is a target for each step of its stream, else a vector. The softmax over
-	// them is left to who reads them, and no machine is charged for it.
+	// Output names the stage whose value is the logits: a sequence if there is a target at
+	// each step of its stream, or else a vector. The reader of the logits takes the softmax
+	// over them; its cost is counted nowhere.
 	Output string `json:"output"`
 }
 
@@ -52,16 +52,16 @@ type Role string
 const (
 	Tokens   Role = "tokens"   // int32 a step, from 0 to Size−1
 	Features Role = "features" // Size float32 a step
-	// Lengths are how many steps of its stream each sequence has, from the first
-	// one on: int32 a sequence, from 1 to the steps of the stream.
+	// Lengths are the numbers of steps that each sequence has of its stream, counted from
+	// the first: int32 a sequence, from 1 to the steps of the stream.
 	Lengths Role = "lengths"
-	// Candidates are the classes to choose from: Size int32 a sequence, 1 for
-	// one that is a candidate, 0 for one whose probability is 0.
+	// Candidates are the classes to choose from: Size int32 a sequence, 1 for a class that
+	// is a candidate, 0 for a class whose probability is 0.
 	Candidates Role = "candidates"
 )
 
-// Input is what enters with each sequence. A stream has lengths at most once, and
-// a network candidates.
+// Input is what enters with each sequence. A stream has at most one input of lengths, and a
+// network at most one of candidates.
 type Input struct {
 	Name   string `json:"name"`
 	Role   Role   `json:"role"`
@@ -74,10 +74,9 @@ type Op string
 
 // The operations of stages.
 const (
-	// Scan runs a step graph along a stream. Its inputs, in the order of the
-	// graph's, are sequences of one stream and vectors, which are the same at
-	// every step. Where none is a sequence the graph is run once, and has no
-	// states.
+	// Scan runs a step graph along a stream. Its inputs, in the order of the graph's, are
+	// sequences of one stream, and vectors, which are the same at every step. If none of
+	// them is a sequence, the graph is run once and has no states.
 	Scan Op = "scan"
 	// Softmax takes the softmax over the steps of a sequence of one value a
 	// step: e^x / Σe^x.
@@ -93,16 +92,17 @@ type Stage struct {
 	Op     Op       `json:"op"`
 	Inputs []string `json:"inputs"` // of the network, or earlier stages
 
-	// Graph, Reverse and Last are a scan's. Reverse goes from the last step of
-	// each sequence to its first. Last gives only the output of the step that
-	// the scan ends with, a vector; else every step's are given, in order of time.
+	// Graph, Reverse and Last belong to scans. Reverse goes from the last step of each
+	// sequence to its first. With Last the value is a vector, the output of the step that
+	// the scan ends with; without, it is a sequence, the outputs of all steps in order of
+	// time.
 	Graph   stepgraph.Graph `json:"graph,omitzero"`
 	Reverse bool            `json:"reverse,omitempty"`
 	Last    bool            `json:"last,omitempty"`
 }
 
-// Scanned makes the simplest program of a graph with one input: it is scanned
-// forward over the stream "sequence", and gives out logits at every step.
+// Scanned makes the simplest program of a graph with one input: it scans the graph forward
+// along the stream "sequence", and its output is logits at every step.
 func Scanned(model string, g stepgraph.Graph) Network {
 	in := g.Inputs[0]
 	role := Features
@@ -142,15 +142,15 @@ func streams(inputs []Input) []string {
 	return list
 }
 
-// Value is the shape of what an input or a stage gives: Size values, at every
-// step of Stream or, where that is empty, once.
+// Value is the shape of an input or of a stage's value: Size numbers at every step of Stream
+// or, if Stream is empty, once.
 type Value struct {
 	Stream string
 	Size   int
 }
 
-// Values returns the shapes of all inputs and stages by name. Those of a network
-// that is not valid may be empty.
+// Values returns the shapes of all inputs and stages by name. If the network is not valid
+// some may be empty.
 func (n Network) Values() map[string]Value {
 	values := map[string]Value{}
 	for _, in := range n.Inputs {
@@ -187,12 +187,11 @@ func (s Stage) stream(known map[string]Value) string {
 	return ""
 }
 
-// Along returns the stream that a stage works along, or nothing where it is run
-// once.
+// Along returns the stream that a stage works along, or nothing if the stage is run once.
 func (n Network) Along(s Stage) string { return s.stream(n.Values()) }
 
-// Targets is the stream that has a target at each of its steps, or nothing where
-// there is one target a sequence.
+// Targets is the stream that has a target at each of its steps, or nothing if there is one
+// target a sequence.
 func (n Network) Targets() string { return n.Values()[n.Output].Stream }
 
 // Classes is the number of logits.

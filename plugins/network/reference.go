@@ -8,9 +8,8 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// Reference runs a program in plain Go, every value and sum in float64: the
-// oracle that backends are held against. It is slow, and serves one caller at a
-// time.
+// Reference runs a program in plain Go, with every value and sum in float64. Backends are
+// compared with it. It is slow, and serves one caller at a time.
 type Reference struct {
 	network Network
 	weights map[string]packed.Matrix
@@ -29,8 +28,8 @@ func NewReference(n Network, weights map[string]packed.Matrix) (*Reference, erro
 }
 
 // Run returns the logits of a batch, laid out as it is: [steps, sequences, classes]
-// or [sequences, classes]. Those of steps beyond a sequence's length are 0. After a batch
-// without Fresh nothing is carried on, and the next one starts fresh whatever it says.
+// or [sequences, classes]. Those of steps beyond a sequence's length are 0. A batch without
+// Fresh carries no state on: all sequences of the next one start fresh.
 func (r *Reference) Run(b Batch) ([]float64, error) {
 	n := r.network
 	if err := b.Check(n.Shape(b.Sequences, b.Steps, b.Fresh != nil)); err != nil {

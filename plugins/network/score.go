@@ -16,13 +16,12 @@ func (s *Score) Add(other Score) {
 	s.Correct += other.Correct
 }
 
-// Target adds one target's share to s, from the logits of all classes. candidates
-// marks those to choose from with 1; nil is all of them. A target of −1 adds
-// nothing.
+// Target adds the score of one target to s, from the logits of all classes. candidates has a
+// 1 for each class to choose from; nil means all of them. A target of −1 adds nothing.
 //
-// The loss is the logarithm of the softmax, in float64 and shifted by the largest
-// logit so that it neither overflows nor loses the small ones. That of a target
-// that is no candidate is infinite.
+// The loss is the negative logarithm of the target's softmax, in float64. The logits are
+// shifted by the largest, so that no exponential overflows. The loss of a target that is not
+// a candidate is infinite.
 func (s *Score) Target(logits []float32, target int32, candidates []int32) {
 	addTarget(s, logits, target, candidates)
 }

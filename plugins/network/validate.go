@@ -8,9 +8,9 @@ import (
 	"bittern/plugins/packed"
 )
 
-// Validate returns an error, one sentence that names the place, where the
-// program is not one that a backend can run with these weights. Each stage's
-// graph is valid by itself then, and every weight is named by some graph.
+// Validate returns an error if no backend can run the program with these weights. It is one
+// sentence that names the place. In a program without one, each stage's graph is valid by
+// itself, and some graph names every weight.
 func (n Network) Validate(weights map[string]packed.Matrix) error {
 	v := validator{network: n, weights: weights, values: map[string]Value{}, used: map[string]bool{}}
 	for _, in := range n.Inputs {

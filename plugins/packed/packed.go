@@ -81,7 +81,7 @@ type Codes struct {
 	Scales []float32
 }
 
-// Equal says whether two matrices decode from the same bits.
+// Equal says whether two matrices are the same, bit for bit.
 func Equal(a, b Matrix) bool {
 	return a.Rows == b.Rows && a.Cols == b.Cols && bytes.Equal(a.Values, b.Values) &&
 		slices.EqualFunc(a.Planes, b.Planes, func(p, q Plane) bool {
@@ -89,8 +89,8 @@ func Equal(a, b Matrix) bool {
 		})
 }
 
-// Pack lays out a matrix of one or more planes, of rows·cols codes each. It keeps
-// levels and scales.
+// Pack lays out a matrix of one or more planes, of rows·cols codes each. The result shares
+// levels and scales with the planes.
 func Pack(rows, cols int, planes ...Codes) (Matrix, error) {
 	m := Matrix{Rows: rows, Cols: cols}
 	if err := m.validateShape(); err != nil {
@@ -210,8 +210,8 @@ func (p Plane) Scale(r int) float32 {
 	return p.Scales[r]
 }
 
-// Decode returns the Rows·Cols weights row by row: the reference decoder, which
-// every kernel is held against. m must be valid.
+// Decode returns the Rows·Cols weights row by row. It is the reference that every kernel is
+// compared with. m must be valid.
 func (m Matrix) Decode() []float32 {
 	values := make([]float32, m.Rows*m.Cols)
 	if len(m.Planes) == 0 {
@@ -262,9 +262,9 @@ func (m Matrix) LevelBytes() int {
 	return bytes
 }
 
-// Format names the format in words: "float32", the levels of one plane and the width
-// of its codes, as in "3 levels, 2 bits", or the planes, as in "2 planes of 1 bit".
-// "a scale a row" follows where a plane has one.
+// Format names the format in words: "float32", the levels of one plane and the width of its
+// codes, as in "3 levels, 2 bits", or the planes, as in "2 planes of 1 bit". "a scale a row"
+// follows if a plane has a scale for each row.
 func (m Matrix) Format() string {
 	width := func(bits int) string {
 		if bits == 1 {

@@ -77,6 +77,12 @@ var faults = map[string]struct {
 	}, func(t *testing.T) {
 		plugintest.Quantizer(t, func() quantizer.Quantizer { return &untold{Quantizer: null.NewQuantizer()} })
 	}},
+	"a trait without its method": {[]string{
+		"--- FAIL: TestFaulty/in_process/default_options/Backward",
+		`the quantizer has no Backward of its own: write the method, or take the trait "backward" out of the Description`,
+	}, func(t *testing.T) {
+		plugintest.Quantizer(t, func() quantizer.Quantizer { return boastful{null.NewQuantizer()} })
+	}},
 	"a task refused that is meant": {[]string{"features is refused, want it served: give it tokens"}, func(t *testing.T) {
 		plugintest.Model(t, newReader, few).Want(t)
 	}},
@@ -111,6 +117,15 @@ func (u *untold) Backward(context.Context, quantizer.Backward) error {
 		clear(w.Grad)
 	}
 	return nil
+}
+
+// boastful has the trait of a call that it leaves to the Base of the null quantizer.
+type boastful struct{ quantizer.Quantizer }
+
+func (b boastful) Describe(ctx context.Context) (plugins.Description, error) {
+	d, err := b.Quantizer.Describe(ctx)
+	d.Traits = append(d.Traits, quantizer.TraitBackward)
+	return d, err
 }
 
 func TestRefusalsAreNoFaults(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 
 // Base is what most quantizers have in common. Embed it, and write Describe, Quantize and
 // Freeze: Base plans no state, keeps what Open hands over, and answers the optional calls
-// with an error. The harness makes those only where the Description has their traits; then
-// write them too.
+// with an error. Bittern makes an optional call only if the Description has its trait; then
+// write the method too.
 type Base struct {
 	Options plugins.Values // every option of the Description, as Open got them
 	Weights []Weight       // of the session

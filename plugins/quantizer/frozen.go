@@ -6,21 +6,21 @@ import (
 	"bittern/plugins/packed"
 )
 
-// Frozen is one weight matrix as it is deployed: planes of codes, each with its
-// levels and scales, or full-precision values where there are no planes. A weight is
+// Frozen is one weight matrix as it is deployed: planes of codes, each with its levels and
+// scales, or without planes the values in full precision. A weight is
 //
 //	Σ Scales·Levels[code]   over Planes, in order
 //
-// where each product is rounded to float32 and the sum is added in float32: what
-// Quantize writes is, bit for bit, what this gives.
+// where each product is rounded to float32 and the sum is added in float32. It is, bit for
+// bit, what Quantize writes.
 type Frozen struct {
 	Name   string
 	Planes []Plane   // none: full precision
 	Values []float32 // full precision alone: Rows·Cols values
 }
 
-// Plane is a code for each weight. Package packed says how codes are numbered in
-// the usual formats, and lays them out.
+// Plane is a code for each weight. Package packed says how the usual formats number their
+// codes.
 type Plane struct {
 	Bits   int       // width of a code, 1 to 16
 	Codes  []uint16  // Rows·Cols codes, row by row
@@ -28,8 +28,8 @@ type Plane struct {
 	Scales []float32 // one for the matrix, or one a row
 }
 
-// Pack lays out the codes or values of the matrix, which is rows×cols. It keeps levels
-// and scales. What it refuses cannot be deployed.
+// Pack lays out the codes or values of the matrix, which is rows×cols. The result shares
+// levels and scales with f. An error says why the matrix cannot be deployed.
 func (f Frozen) Pack(rows, cols int) (packed.Matrix, error) {
 	if len(f.Planes) == 0 {
 		return packed.FromValues(f.Values, rows, cols)

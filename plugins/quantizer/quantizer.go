@@ -11,9 +11,9 @@ import (
 // Quantizer turns latent weights into quantized ones. The slices it is given
 // live in the shared arena: what it writes there the model reads.
 //
-// The life of a session is Plan, Open, where training starts Initialise, then any
-// number of Quantize, Backward, Project and Freeze. A Quantizer serves one session at
-// a time.
+// A session is Plan, then Open, then Initialise if training starts anew, and then any
+// number of Quantize, Backward, Project and Freeze. A Quantizer serves one session at a
+// time.
 //
 // # State
 //
@@ -30,33 +30,34 @@ type Quantizer interface {
 	// uniquely per weight. The harness allocates them in the arena and checkpoints them.
 	Plan(ctx context.Context, options plugins.Values, weights []Shape) ([]State, error)
 
-	// Open hands over the tensors. State is zero at the start of training; a
-	// resumed run fills it from the checkpoint right after Open. The
-	// quantizer must not treat Open as a place to keep anything else.
+	// Open hands over the tensors. States are zero at the start of training; a run that
+	// is resumed fills them from the checkpoint right after Open.
 	Open(ctx context.Context, options plugins.Values, weights []Weight) error
 
 	// Initialise writes the starting values of states, from the latent weights that the
-	// model starts with. It is called once, before the first training step, and not
-	// where training goes on from a checkpoint. It is called only where the Description
-	// has TraitInitialise; without it states start as zero.
+	// model starts with. It is called once, before the first training step, and not when
+	// training goes on from a checkpoint. It is called only if the Description has
+	// TraitInitialise; without it states start as zero.
 	Initialise(ctx context.Context) error
 
-	// Quantize writes Quantized from Latent for every weight. Equal draws
-	// give equal bytes, whatever was called before.
+	// Quantize writes Quantized from Latent for every weight. Equal draws give equal
+	// bytes, whatever was called before.
 	Quantize(ctx context.Context, draw Draw) error
 
 	// Backward turns the gradient with respect to the quantized weights (in
 	// Grad) into the one with respect to the latent weights, in place, and overwrites
 	// the Grad of every trained state with the gradient with respect to its Value. It
-	// is called, after the Quantize of the same draw, only where the Description has
-	// TraitBackward, which a quantizer with a trained state must have.
+	// is called after the Quantize of the same draw, and only if the Description has
+	// TraitBackward, which a quantizer with a trained state must have. Without the trait
+	// the gradient passes straight through.
 	Backward(ctx context.Context, request Backward) error
 
-	// Project is called after each update, e.g. to clip Latent to [−α, α].
-	// It is called only where the Description has TraitProject.
+	// Project is called after each update, for example to clip Latent to [−α, α]. It is
+	// called only if the Description has TraitProject.
 	Project(ctx context.Context) error
 
-	// Freeze draws the weights once, for deployment.
+	// Freeze returns the weights of a draw as they are deployed. Decoded they are what
+	// Quantize writes for the same draw.
 	Freeze(ctx context.Context, draw Draw) ([]Frozen, error)
 }
 
@@ -72,9 +73,8 @@ const (
 // with the best parameters, so that Freeze sees those of the same step.
 const TraitSecondMoments = "second-moments"
 
-// Draw keys the randomness of one call: a quantizer's random numbers are a
-// function of Seed, Step, the weight's name and the element's index alone, so
-// any step can be replayed.
+// Draw determines the random numbers of one call: a quantizer computes them from Seed,
+// Step, the weight's name and the element's index alone, so that any step can be repeated.
 type Draw struct {
 	Seed uint64
 	Step uint64
@@ -111,14 +111,15 @@ type StateTensors struct {
 	Grad  []float32 // nil unless the state is trained
 }
 
-// Weight is one weight matrix with its tensors, each Rows·Cols long but State.
+// Weight is one weight matrix with its tensors. Each has Rows·Cols elements, but for those
+// of State.
 type Weight struct {
 	Shape
 	Latent    []float32 // full precision, trained
 	Quantized []float32 // what the model computes with
 	Grad      []float32 // loss gradient with respect to Quantized
-	// Moment2 is Adam's second moment estimate of Grad, for loss-aware
-	// quantizers; nil where the optimiser keeps none.
+	// Moment2 is Adam's estimate of the second moment of Grad, for loss-aware quantizers.
+	// It is nil if the optimiser keeps none.
 	Moment2 []float32
 	State   map[string]StateTensors
 }

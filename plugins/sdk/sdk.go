@@ -1,13 +1,14 @@
-// Package sdk is what the author of a plugin calls. A plugin is an executable
-// named bittern-<kind>-<name> whose main is one line:
+// Package sdk serves a plugin. A plugin is an executable named bittern-<kind>-<name> whose
+// main is one line:
 //
-//	func main() { sdk.ServeQuantizer(mine.New()) }
+//	func main() { sdk.ServeQuantizer(New()) }
 //
-// Serving takes care of the process: it speaks the protocol, keeps calls from
-// overlapping, turns a panic of the implementation into an error with the stack
-// on stderr, sends everything printed to the host's log, and ends the process
-// when the host is gone. Run plugintest on the implementation before shipping it, or
-// `bittern plugins test` on the executable.
+// Serving speaks the protocol, lets calls in one at a time, turns a panic of the
+// implementation into an error with the stack on stderr, sends everything that the plugin
+// prints to Bittern's log, and ends the process when Bittern has ended.
+//
+// Hold the implementation against the contract before you ship it: with package plugintest
+// in a test, or with `bittern plugins test` on the executable.
 package sdk
 
 import (
@@ -30,17 +31,17 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// ServeQuantizer serves a quantizer until the host ends it.
+// ServeQuantizer serves a quantizer until Bittern ends the process.
 func ServeQuantizer(q quantizer.Quantizer) {
 	serve(func(registrar grpc.ServiceRegistrar) io.Closer { return quantizerrpc.Register(registrar, q) })
 }
 
-// ServeModel serves a model until the host ends it.
+// ServeModel serves a model until Bittern ends the process.
 func ServeModel(m model.Model) {
 	serve(func(registrar grpc.ServiceRegistrar) io.Closer { return modelrpc.Register(registrar, m) })
 }
 
-// ServeBackend serves a backend until the host ends it.
+// ServeBackend serves a backend until Bittern ends the process.
 func ServeBackend(b backend.Backend) {
 	serve(func(registrar grpc.ServiceRegistrar) io.Closer { return backendrpc.Register(registrar, b) })
 }

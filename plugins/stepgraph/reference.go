@@ -9,8 +9,8 @@ import (
 	"bittern/plugins/packed"
 )
 
-// Reference runs a graph in plain Go, every value and sum in float64: the oracle
-// that backends are held against. It is slow. It serves one caller at a time.
+// Reference runs a graph in plain Go, with every value and sum in float64. Backends are
+// compared with it. It is slow, and serves one caller at a time.
 type Reference struct {
 	graph   Graph
 	weights map[string][]float64 // decoded, row by row
@@ -33,14 +33,14 @@ func NewReference(g Graph, weights map[string]packed.Matrix) (*Reference, error)
 	return r, nil
 }
 
-// Value is what an input is at a time step: a token, or a vector.
+// Value is the value of an input at a time step: a token, or a vector.
 type Value struct {
 	Token  int
 	Vector []float64
 }
 
-// Reset goes back to before the first time step: states have their initial
-// values, tables stand at their first row.
+// Reset goes back to before the first time step: to the states' initial values and the first
+// row of tables.
 func (r *Reference) Reset() {
 	r.position = 0
 	for _, s := range r.graph.States {
@@ -48,8 +48,8 @@ func (r *Reference) Reset() {
 	}
 }
 
-// Step runs one time step on a value for each input, in their order, moves the
-// states on, and returns the graph's output. It belongs to the caller.
+// Step runs one time step on a value for each input, in their order, updates the states, and
+// returns the graph's output, which the caller may keep and change.
 func (r *Reference) Step(inputs ...Value) ([]float64, error) {
 	if len(inputs) != len(r.graph.Inputs) {
 		return nil, fmt.Errorf("step graph: %d inputs are given; it takes %d", len(inputs), len(r.graph.Inputs))
@@ -116,8 +116,8 @@ func (r *Reference) Dense(features []float32) ([]float64, error) {
 	return outputs, nil
 }
 
-// Values returns every value of the last time step by name: what to compare when
-// an output differs.
+// Values returns every value of the last time step by name, for finding where an output
+// begins to differ.
 func (r *Reference) Values() map[string][]float64 { return maps.Clone(r.values) }
 
 func (r *Reference) node(n Node) []float64 {

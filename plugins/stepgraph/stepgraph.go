@@ -34,12 +34,12 @@ const (
 	Round Op = "round"
 )
 
-// MostBits is the most a Round may keep.
+// MostBits is the largest number of bits of a Round.
 const MostBits = 8
 
-// Rounded is what a Round gives of x with so many bits: the nearest of the levels −1,
-// −1+2/n, …, 1−2/n, 1, where n = 2^bits − 1; of two as near the upper one, so that
-// one bit is the sign, with +1 at 0. It is
+// Rounded is the value of a Round of x with a number of bits: the nearest of the levels −1,
+// −1+2/n, …, 1−2/n, 1, where n = 2^bits − 1. Halfway between two levels it is the upper one,
+// so that one bit is the sign, with +1 at 0:
 //
 //	min(1, max(−1, (2·⌊n·x/2⌋ + 1)/n))
 //
@@ -51,13 +51,12 @@ func Rounded(x float64, bits int) float64 {
 	return min(1, max(-1, (2*math.Floor(n/2*x)+1)/n))
 }
 
-// Graph is one time step. Nodes stand in an order in which each is computed
-// after its inputs.
+// Graph is one time step. Each node stands after its inputs.
 type Graph struct {
 	Inputs []Input `json:"inputs"`
 	States []State `json:"states"`
 	Nodes  []Node  `json:"nodes"`
-	Output string  `json:"output"` // the node whose value the step gives out
+	Output string  `json:"output"` // the node whose value is the step's output
 }
 
 // Input is what enters at every step: a token below Size, or a dense vector of
@@ -78,8 +77,8 @@ type State struct {
 
 // Node is one operation. Weight names a matrix for MatVec and Lookup.
 //
-// Recurrent marks weights the quantizer treats (the paper's "recurrent
-// weights"), which have their own memory column.
+// Recurrent marks the weights that go through the quantizer (the paper's "recurrent
+// weights"). Tables have a column for their memory.
 type Node struct {
 	Name      string   `json:"name"`
 	Op        Op       `json:"op"`
@@ -92,10 +91,9 @@ type Node struct {
 	Epsilon float64 `json:"epsilon,omitempty"`
 	// Bits of a Round are 1 to MostBits.
 	Bits int `json:"bits,omitempty"`
-	// Scale and Shift of a ScaleShift hold one row of Size values for every
-	// time step they are given for, counted from where the sequence started
-	// fresh; later steps use the last row. A table of no rows leaves its part
-	// out.
+	// Scale and Shift of a ScaleShift have a row of Size values for each of the first time
+	// steps, counted from the step at which the sequence started fresh. Later steps use the
+	// last row. A table without rows leaves its part of the operation out.
 	Scale Table `json:"scale,omitzero"`
 	Shift Table `json:"shift,omitzero"`
 }

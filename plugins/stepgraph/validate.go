@@ -9,12 +9,11 @@ import (
 	"bittern/plugins/packed"
 )
 
-// Validate returns an error, one sentence that names the place, where the graph
-// is not one that a backend can run with these weights: a name that is missing,
-// taken twice or used before it is computed, a size that does not fit, a weight
-// of another shape or one that no node names, a table of the wrong length, or values
-// of more than 2²⁴ elements in one time step, tokens apart, for which no machine need
-// have room.
+// Validate returns an error if no backend can run the graph with these weights. It is one
+// sentence that names the place: a name that is missing, taken twice or used before it is
+// computed, a size that does not fit, a weight of another shape or one that no node names, a
+// table of the wrong length, or values that have together more than 2²⁴ elements in one time
+// step, not counting tokens: no machine need have room for those.
 func (g Graph) Validate(weights map[string]packed.Matrix) error {
 	v := validator{graph: g, weights: weights, sizes: map[string]int{}, tokens: map[string]bool{}, used: map[string]bool{}}
 	if err := v.entries(); err != nil {

@@ -22,7 +22,7 @@ func main() { sdk.ServeQuantizer(New()) }
 func New() quantizer.Quantizer { return &rounding{} }
 
 // rounding is the quantizer. The Base that it embeds keeps the options and the weights of
-// a session and answers the calls that this quantizer has not.
+// a session and answers the calls that this quantizer does not need.
 type rounding struct{ quantizer.Base }
 
 // Describe says what the plugin is. Bittern shows it to users and checks their options

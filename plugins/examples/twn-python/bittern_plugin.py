@@ -19,12 +19,16 @@ import tempfile
 import threading
 import traceback
 
-import grpc
-import numpy
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+try:
+    import grpc
+    import numpy
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+except ModuleNotFoundError as missing:
+    sys.exit("%s has no module %s, which a Bittern plugin needs; requirements.txt says where it comes from"
+             % (sys.executable, missing.name))
 
 API = 2
 _COOKIE = "a bittern booms in the reeds"
@@ -94,7 +98,8 @@ class Answer:
 
 def serve(service, plugin):
     """Serves an object whose methods are the calls of a service of the contract,
-    such as bittern.quantizer.v1.Quantizer, until the harness ends the process.
+    such as bittern.quantizer.v1.Quantizer, until the harness ends the process. A call
+    that the object has no method for is answered as not implemented.
     """
     if os.environ.get("BITTERN_PLUGIN") != _COOKIE:
         sys.exit("this is a Bittern plugin: put it in the plugin folder or on PATH, "
@@ -126,6 +131,8 @@ def _handlers(service, plugin):
     handlers = {}
     turn = threading.Lock()  # calls do not overlap
     for method in _pool.FindServiceByName(service).methods:
+        if not hasattr(plugin, method.name):
+            continue
         def handle(request, context, call=getattr(plugin, method.name)):
             try:
                 with turn:

@@ -15,7 +15,7 @@ var (
 	float      = graphs.Format{}
 )
 
-// lstm is a batch-normalised LSTM as package stepgraph/sample makes it.
+// lstm is a batch-normalised LSTM as package internal/sample makes it.
 type lstm struct {
 	units, inputs int
 	dense         bool

@@ -1,6 +1,6 @@
 // Package sample makes programs with random weights, and batches for them, for
 // tests and benchmarks of backends: what models would export, without training.
-// The conformance kit (package conformance) deploys all of them.
+// The conformance kit (package plugintest) deploys all of them.
 package sample
 
 import (
@@ -75,10 +75,10 @@ func (p Program) Shape(sequences int) network.Shape {
 	return p.Network.Shape(sequences, p.Steps, p.Carried)
 }
 
-// Batch returns one batch of an endless series with random content: of the program's
-// steps, with lengths from 1 to all of them, and targets of which some are −1, as are
-// all of the second sequence. Where state is carried, all sequences of batch 0
-// start fresh, and about half of those of the others.
+// Batch returns batch number of an endless series with random content. It has the program's
+// steps. Lengths lie between 1 and all steps; some targets are −1, and so are all of the
+// second sequence. If state is carried, all sequences of batch 0 start fresh, and about half
+// of those of later batches.
 func (p Program) Batch(sequences, number int) network.Batch {
 	shape := p.Shape(sequences)
 	rng := rand.New(rand.NewPCG(uint64(number), uint64(sequences)))

@@ -1,10 +1,12 @@
-package python_test
+package examples_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"bittern/internal/conformance/checktest"
@@ -29,9 +31,9 @@ func interpreter(t *testing.T) string {
 	return ""
 }
 
-// TestConformance holds the Python plugin against the contract, as an external
+// TestPythonConformance holds the Python plugin against the contract, as an external
 // executable that the host finds in the plugin folder.
-func TestConformance(t *testing.T) {
+func TestPythonConformance(t *testing.T) {
 	t.Parallel()
 	python := interpreter(t)
 	here, err := os.Getwd()
@@ -39,7 +41,7 @@ func TestConformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	script := fmt.Sprintf("#!/bin/sh\nexec %q -B %q\n", python, filepath.Join(here, "bittern-quantizer-twn-python"))
+	script := fmt.Sprintf("#!/bin/sh\nexec %q -B %q\n", python, filepath.Join(here, "twn-python", "bittern-quantizer-twn-python"))
 	if err := os.WriteFile(filepath.Join(folder, "bittern-quantizer-twn-python"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -48,4 +50,21 @@ func TestConformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	checktest.Run(t, &checktest.Refusals{}, process.Groups(catalogue, plugins.ID{Kind: plugins.KindQuantizer, Name: "twn-python"}))
+}
+
+// A plugin whose Python lacks a module says in one line which, and where it comes from.
+func TestPythonMissesAModule(t *testing.T) {
+	t.Parallel()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("there is no python3")
+	}
+	// With -S it sees the standard library alone.
+	output, err := exec.Command(python, "-B", "-S", filepath.Join("twn-python", "bittern-quantizer-twn-python")).CombinedOutput()
+	if _, failed := errors.AsType[*exec.ExitError](err); !failed {
+		t.Errorf("it ended with %v, want it to fail", err)
+	}
+	if lines := strings.Split(strings.TrimSpace(string(output)), "\n"); len(lines) != 1 || !strings.Contains(lines[0], "has no module grpc") || !strings.Contains(lines[0], "requirements.txt") {
+		t.Errorf("it says %q, want one line that names the module grpc and requirements.txt", output)
+	}
 }

@@ -1,0 +1,249 @@
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"bittern/harness/dataset"
+	"bittern/harness/scaffold"
+)
+
+// TestDocs runs the examples of README.md and of every page in docs, and checks their links.
+// A page is a person at work, who types its `sh` blocks line by line into a shell, in a
+// folder beside the data sets:
+//
+//   - `bittern …` and `go run . …` are this program. What would take minutes is made small
+//     by the environment variables of its flags, and by shrink.
+//   - A `yaml` block says in its title what file it is, as in ```yaml title="mine.yaml",
+//     which lies in that folder.
+//   - A `go` block says in its title of what file of the source it is an excerpt, and must
+//     be one.
+//
+// Commands that need a data set are skipped where it is not beside the project. Nothing is
+// left behind.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(pages, filepath.Join(root, "README.md")) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			testPage(t, root, path, string(text))
+		})
+	}
+}
+
+// block is a fenced block of a page.
+type block struct{ language, title, text string }
+
+var (
+	fence     = regexp.MustCompile("(?ms)^```([a-z]+)(?: title=\"([^\"]+)\")?\n(.*?)^```")
+	reference = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+func testPage(t *testing.T, root, path, text string) {
+	var blocks []block
+	for _, match := range fence.FindAllStringSubmatch(text, -1) {
+		blocks = append(blocks, block{match[1], match[2], match[3]})
+	}
+	if opened := strings.Count("\n"+text, "\n```"); opened != 2*len(blocks) {
+		t.Fatalf("%d lines begin or end a fenced block, and %d blocks were read; a block begins as in ```sh or ```go title=\"main.go\"", opened, len(blocks))
+	}
+	for _, link := range reference.FindAllStringSubmatch(text, -1) {
+		file, _, _ := strings.Cut(link[1], "#")
+		if file == "" || strings.Contains(file, "://") {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), file)); err != nil {
+			t.Errorf("the page links to %s, which is not there", link[1])
+		}
+	}
+	desk := newDesk(t, root)
+	for _, b := range blocks {
+		switch b.language {
+		case "yaml":
+			if b.title == "" {
+				t.Errorf("a yaml block has no title that says what file it is:\n%s", b.text)
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(desk.folder, b.title), []byte(b.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		case "go":
+			file, err := os.ReadFile(filepath.Join(root, b.title))
+			if err != nil || !strings.Contains(string(file), b.text) {
+				t.Errorf("a go block is no excerpt of the file %q of its title (%v):\n%s", b.title, err, b.text)
+			}
+		}
+	}
+	for _, b := range blocks {
+		if b.language != "sh" {
+			continue
+		}
+		for line := range strings.Lines(b.text) {
+			line, _, _ = strings.Cut(line, "   #")
+			desk.run(t, strings.TrimSpace(line))
+		}
+	}
+}
+
+// desk is where the commands of a page are typed.
+type desk struct {
+	folder      string // of the page's files
+	at          string // where the last cd led
+	environment []string
+	absent      string // why there is no data set, or nothing
+	python      bool   // whether there is what a plugin in Python needs
+}
+
+// pythonFolder is that of a page's plugin in Python.
+const pythonFolder = "mine-too"
+
+// dataOfDocs is what the README's reproduction is trained on.
+const dataOfDocs = "warpeace"
+
+// smallPaper stands for the suite paper, which takes minutes even to plan.
+const smallPaper = `name: paper-small
+seeds: [1]
+tasks: [{data: gostd, batch: 4, length: 10}]
+models: [{plugin: lstm, options: [units=8]}]
+quantizers: [{plugin: stochastic-ternary}]
+backends: [{plugin: asic-lowpower}]
+training: {learning_rate: 0.01, epochs: 1, steps: 3}
+`
+
+// shrink replaces what no variable makes small.
+var shrink = strings.NewReplacer(
+	"--suite paper ", "--suite paper-small.yaml ", "--budget 2m", "--budget 20ms",
+	"--suite char-small ", "--suite char-small.yaml ")
+
+// narrowed is the text of a suite with fewer units, which are what its time goes to.
+func narrowed(t *testing.T, path string) string {
+	t.Helper()
+	const units, fewer = "units=512", "units=16"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), units) {
+		t.Fatalf("%s has no %s; say here what makes it quick to train", path, units)
+	}
+	return strings.ReplaceAll(string(text), units, fewer)
+}
+
+// newDesk makes a folder with this program on PATH and the data sets beside it.
+func newDesk(t *testing.T, root string) *desk {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	above := t.TempDir()
+	d := &desk{folder: filepath.Join(above, "work")}
+	d.at = d.folder
+	programs, shared := filepath.Join(above, "bin"), filepath.Join(root, "..", "shared")
+	for _, folder := range []string{d.folder, programs} {
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(shared); err == nil {
+		if err := os.Symlink(shared, filepath.Join(above, "shared")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.absent = missing(t, dataOfDocs, filepath.Join(shared, "data"))
+	for path, content := range map[string]string{
+		filepath.Join(programs, "bittern"):          fmt.Sprintf("#!/bin/sh\n%s=1 exec %q \"$@\"\n", asProgram, self),
+		filepath.Join(d.folder, "paper-small.yaml"): smallPaper,
+		filepath.Join(d.folder, "char-small.yaml"):  narrowed(t, filepath.Join(root, "harness", "suite", "suites", "char-small.yaml")),
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var path string
+	path, d.python = pythonPath()
+	d.environment = append(os.Environ(),
+		"PATH="+programs+string(filepath.ListSeparator)+path, "GOPROXY=off",
+		"BITTERN_DRAWS=1", "BITTERN_CALIBRATION=1", "BITTERN_BACKENDS=cpu", "BITTERN_SMALLEST=true", "BITTERN_THREADS=1",
+		"BITTERN_ONLY=portable")
+	return d
+}
+
+// missing says why a data set is not to be had in a folder, or nothing.
+func missing(t *testing.T, name, folder string) string {
+	t.Helper()
+	for _, status := range dataset.List(t.Context(), folder) {
+		if status.Name == name {
+			return status.Missing
+		}
+	}
+	t.Fatalf("there is no data set named %s", name)
+	return ""
+}
+
+// run runs one line.
+func (d *desk) run(t *testing.T, line string) {
+	words := strings.Fields(line)
+	switch {
+	case len(words) == 0 || line == "go test ./...": // which this test is part of
+		return
+	case words[0] == "cd" && len(words) == 2:
+		d.at = filepath.Join(d.at, words[1])
+		return
+	}
+	t.Run(line, func(t *testing.T) {
+		// Listing the data sets needs none.
+		if d.absent != "" && strings.Contains(line, "--suite char-small") {
+			t.Skipf("skipped %q: %s", line, d.absent)
+		}
+		if !d.python && strings.Contains(line, "--plugins "+pythonFolder) {
+			t.Skip(noPython)
+		}
+		text := strings.TrimSpace(shrink.Replace(strings.Replace(line, "go run . ", "bittern ", 1) + " "))
+		if !slices.Contains([]string{"bittern", "go"}, strings.Fields(text)[0]) {
+			t.Fatalf("the page has the command %q, which this test cannot run; teach it, or write it otherwise", line)
+		}
+		c := exec.Command("sh", "-c", text)
+		c.Dir, c.Env = d.at, append(slices.Clone(d.environment), variables(text, d.folder)...)
+		if output, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", line, err, output)
+		}
+	})
+}
+
+// variables are those that not every command can have.
+func variables(command, folder string) []string {
+	subcommand := strings.Fields(command + " .")[1]
+	var list []string
+	if !strings.Contains(command, scaffold.SuiteFile) { // whose task is no text
+		list = append(list, "BITTERN_BYTES=16000")
+	}
+	if !strings.Contains(command, "--budget") {
+		list = append(list, "BITTERN_STEPS=2")
+	}
+	if slices.Contains([]string{"bench", "demo", "plan", "report", "run"}, subcommand) && !strings.Contains(command, "--output") {
+		list = append(list, "BITTERN_FORMAT=json")
+	}
+	if subcommand == "bench" {
+		return append(list, "BITTERN_RUNS=1") // a number there, not a folder
+	}
+	return append(list, "BITTERN_RUNS="+filepath.Join(folder, "runs"))
+}
