@@ -111,6 +111,9 @@ func (s sheet) table(write func(cell) string, name func(string) string) (*table.
 	}
 	t := table.New(headers...)
 	t.AlignRight(right...)
+	for i, c := range s.columns {
+		t.Rank(c.rank, i)
+	}
 	for _, row := range s.rows {
 		var cells []string
 		for _, c := range row {

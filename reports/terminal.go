@@ -107,19 +107,17 @@ func (t *terminal) sheet(s sheet) error {
 		if err != nil {
 			return err
 		}
+		if at := built.Next(t.width()); at >= 0 {
+			dropped = append(dropped, s.columns[at].name)
+			s.drop(at)
+			continue
+		}
 		text, err := built.Plain()
 		if err != nil {
 			return err
 		}
-		if at := s.last(); t.width() > 0 && table.Width(text) > t.width() {
-			if at >= 0 {
-				dropped = append(dropped, s.columns[at].name)
-				s.drop(at)
-				continue
-			}
-			if s.shorten(table.Width(text) - t.width()) {
-				continue
-			}
+		if excess := table.Width(text) - t.width(); t.width() > 0 && excess > 0 && s.shorten(excess) {
+			continue
 		}
 		t.docs = trial
 		t.docs.explain(s)
@@ -146,18 +144,6 @@ func writePlain(notes *docs) func(cell) string {
 		}
 		return text
 	}
-}
-
-// last is the column that has to go next where there is too little room; −1 where each
-// has to stay.
-func (s *sheet) last() int {
-	at := -1
-	for i, c := range s.columns {
-		if c.rank > 0 && (at < 0 || c.rank >= s.columns[at].rank) {
-			at = i
-		}
-	}
-	return at
 }
 
 // shorten takes up to so many characters from the longest name of a row, and from all

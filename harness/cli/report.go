@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -107,10 +106,6 @@ func (p *program) writeReport(ctx context.Context, runs *store.Store, name strin
 	return report.Write(p.stdout, format, view)
 }
 
-// pipedWidth is how wide a table for a terminal is where the output is none, and the
-// variable COLUMNS does not say it.
-const pipedWidth = 80
-
 // view is how the settings and the terminal want a report.
 func (p *program) view(settings runSettings) (reports.Format, reports.View) {
 	width := terminalWidth(p.stdout)
@@ -121,17 +116,10 @@ func (p *program) view(settings runSettings) (reports.Format, reports.View) {
 	case format == "":
 		format = reports.Markdown
 	}
-	view := reports.View{
-		Columns: settings.Columns, Sort: settings.Sort, GroupBy: settings.GroupBy, Parts: settings.Parts, Wide: settings.Wide, Width: width,
+	return format, reports.View{
+		Columns: settings.Columns, Sort: settings.Sort, GroupBy: settings.GroupBy, Parts: settings.Parts, Wide: settings.Wide, Width: p.textWidth(),
 		Color: width > 0 && colours(os.Getenv),
 	}
-	if view.Width == 0 {
-		view.Width = pipedWidth
-		if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
-			view.Width = columns
-		}
-	}
-	return format, view
 }
 
 // checkReport refuses an unknown format, or a column that there is not, before hours of
