@@ -52,29 +52,6 @@ with all your rights, as any program that you start.`,
 	return command
 }
 
-// completePlugin offers the names of the plugins at hand; the shell adds its files.
-func (p *program) completePlugin(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	settings, err := p.list(command)
-	if err != nil || len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	catalogue, err := p.catalogue(settings.pluginSettings)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
-	entries, err := catalogue.List()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
-	var names []string
-	for _, e := range entries {
-		if e.HiddenBy == "" && e.Problem == "" {
-			names = append(names, e.ID.String())
-		}
-	}
-	return names, cobra.ShellCompDirectiveDefault
-}
-
 func (p *program) testPlugin(command *cobra.Command, named string) error {
 	settings := testSettings{}
 	if err := settle(command, &settings); err != nil {

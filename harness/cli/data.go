@@ -44,13 +44,8 @@ when it is whole and its content has the SHA-256 that Bittern knows.`,
 			}
 			return nil
 		},
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return dataset.Names(), cobra.ShellCompDirectiveNoFileComp
-		},
-		RunE: func(command *cobra.Command, args []string) error { return p.getData(command, args[0]) },
+		ValidArgsFunction: completeDataSet,
+		RunE:              func(command *cobra.Command, args []string) error { return p.getData(command, args[0]) },
 	}
 	get.Flags().String("from", "", "address of a mirror that holds the files under their canonical names")
 	verify := &cobra.Command{

@@ -66,7 +66,8 @@ language, BITTERN_*, and in a suite those that its entry names.`,
 			}
 			return nil
 		},
-		RunE: func(command *cobra.Command, args []string) error { return p.describePlugin(command, args[0]) },
+		ValidArgsFunction: p.completePlugin,
+		RunE:              func(command *cobra.Command, args []string) error { return p.describePlugin(command, args[0]) },
 	}
 	test := p.testCommand()
 	for _, command := range []*cobra.Command{list, describe, test} {
