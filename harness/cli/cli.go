@@ -141,7 +141,7 @@ Every flag can be set by the environment too: --data by BITTERN_DATA, and so on.
 	})
 	root.AddCommand(
 		p.demoCommand(), p.planCommand(), p.runCommand(), p.deployCommand(), p.reportCommand(), p.benchCommand(),
-		p.suitesCommand(), p.tasksCommand(), p.pluginsCommand(), p.dataCommand(), p.versionCommand(), p.pluginCommand(),
+		p.suitesCommand(), p.tasksCommand(), p.pluginsCommand(), p.dataCommand(), p.versionCommand(), p.manCommand(), p.pluginCommand(),
 	)
 	p.complete(root)
 	return root
