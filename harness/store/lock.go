@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bittern/harness/internal/diskfault"
 	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
@@ -23,7 +21,7 @@ const lockName = "lock"
 // Lock is the right to write what belongs to one experiment: its folder, its row and
 // its deployments. One process in all has it.
 //
-// It is a flock(2) on the file RUNS/ID/lock, which the system releases when the process
+// It is a flock(2), or what Windows has of that, on the file RUNS/ID/lock, which the system releases when the process
 // ends, however it ends; the file itself stays. Between machines it works on file systems
 // that pass such locks on: NFS on Linux does (from version 2.6.12 on, unless it is mounted
 // with nolock or local_lock), SMB and cluster file systems do where they are set up to. On
@@ -75,7 +73,7 @@ func (s *Store) Lock(ctx context.Context, id string) (*Lock, error) {
 	if err != nil {
 		return nil, diskfault.Explain(err, filepath.Join(path, lockName))
 	}
-	if err := flock(file, unix.LOCK_EX, id); err != nil {
+	if err := flock(file, runfolder.Exclusive, id); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	host, err := os.Hostname()
@@ -115,19 +113,19 @@ func ReadLocked(experimentDir string, read func() error) error {
 		return diskfault.Explain(err, filepath.Join(experimentDir, lockName))
 	}
 	defer file.Close()
-	if err := flock(file, unix.LOCK_SH, filepath.Base(experimentDir)); err != nil {
+	if err := flock(file, runfolder.Shared, filepath.Base(experimentDir)); err != nil {
 		return err
 	}
 	return read()
 }
 
 // flock takes a lock on the file of an experiment without waiting.
-func flock(file *os.File, kind int, id string) error {
+func flock(file *os.File, kind runfolder.LockKind, id string) error {
 	err := runfolder.TryLock(file, kind)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.EWOULDBLOCK):
+	case errors.Is(err, runfolder.ErrLocked):
 		return &Held{Experiment: id, Holder: readHolder(file)}
 	}
 	return plugins.Problemf("%s cannot be locked (%s); name a folder with --runs on a file system that has locks", file.Name(), err)
