@@ -233,7 +233,7 @@ quantizers:
   - {plugin: coin}
 backends:
   - {plugin: oracle}
-training: {learning_rate: 0.05, epochs: 10}
+training: {learning_rate: 0.05, epochs: 4}
 `
 
 // An interrupt lets the step end, saves, says how to go on and exits with 130;

@@ -53,31 +53,8 @@ with all your rights, as any program that you start.`,
 	return command
 }
 
-// completePlugin offers the names of the plugins at hand; the shell adds its files.
-func (p *program) completePlugin(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	settings, err := p.list(command)
-	if err != nil || len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	catalogue, err := p.catalogue(settings.pluginSettings)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
-	entries, err := catalogue.List()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
-	var names []string
-	for _, e := range entries {
-		if e.HiddenBy == "" && e.Problem == "" {
-			names = append(names, e.ID.String())
-		}
-	}
-	return names, cobra.ShellCompDirectiveDefault
-}
-
 func (p *program) testPlugin(command *cobra.Command, named string) error {
-	settings := testSettings{listSettings: listSettings{Format: formatMarkdown}}
+	settings := testSettings{}
 	if err := settle(command, &settings); err != nil {
 		return err
 	}
@@ -105,7 +82,7 @@ func (p *program) testPlugin(command *cobra.Command, named string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.writeResults(results, settings.Format); err != nil {
+	if err := p.writeResults(results, settings.listSettings); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(results, func(r conformance.Result) bool { return r.Outcome == conformance.Failed }) {
@@ -207,19 +184,24 @@ func (p *program) check(ctx context.Context, groups []*conformance.Group) ([]con
 	return results, err
 }
 
-func (p *program) writeResults(results []conformance.Result, format string) error {
-	if format == formatJSON {
+func (p *program) writeResults(results []conformance.Result, settings listSettings) error {
+	if settings.Format == formatJSON {
 		return p.json(results)
+	}
+	write := table.Text
+	if p.listFormat(settings) == formatTerminal {
+		write = plugins.Line
 	}
 	counts := map[conformance.Outcome]int{}
 	t := table.New("check", "outcome", "expected", "seen")
+	t.Fold(0, 2, 3)
 	for _, r := range results {
 		counts[r.Outcome]++
-		if err := t.Append(table.Text(r.Check), string(r.Outcome), table.Text(r.Expected), table.Text(r.Seen)); err != nil {
+		if err := t.Append(write(r.Check), string(r.Outcome), write(r.Expected), write(r.Seen)); err != nil {
 			return err
 		}
 	}
-	if err := t.Write(p.stdout); err != nil {
+	if err := p.writeTable(t, settings); err != nil {
 		return err
 	}
 	var said []string

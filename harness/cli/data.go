@@ -21,15 +21,14 @@ func (p *program) dataCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List the data sets: what each is, and whether it is there", Args: noArguments,
 		Long: `List names every data set that Bittern knows. Its status says whether it is the
-published data whole, a prefix of it, a stand-in for it, or generated. With --wide or as
-JSON it says all: where each file is looked for, its size and SHA-256, the split, the
-licence, and where its publisher describes it.`,
+published data whole, a prefix of it, a stand-in for it, or generated. With --wide, and
+where the output is no terminal, it says all: size, SHA-256, split, licence, and where its
+publisher describes it. As JSON it also lists each file and where that is looked for.`,
 		Example: `  bittern data list --data DIR
   bittern data list --wide --data DIR
   bittern data list --format json`,
 		RunE: func(command *cobra.Command, _ []string) error { return p.listData(command) },
 	}
-	list.Flags().Bool("wide", false, "show every column, in lines longer than a terminal's")
 	get := &cobra.Command{
 		Use: "get NAME", Short: "Fetch a data set, check it and put it into the data folder",
 		Long: `Get fetches the files of a data set from their canonical address into the folder
@@ -43,13 +42,8 @@ when it is whole and its content has the SHA-256 that Bittern knows.`,
 			}
 			return nil
 		},
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return dataset.Names(), cobra.ShellCompDirectiveNoFileComp
-		},
-		RunE: func(command *cobra.Command, args []string) error { return p.getData(command, args[0]) },
+		ValidArgsFunction: completeDataSet,
+		RunE:              func(command *cobra.Command, args []string) error { return p.getData(command, args[0]) },
 	}
 	get.Flags().String("from", "", "address of a mirror that holds the files under their canonical names")
 	verify := &cobra.Command{
@@ -68,47 +62,22 @@ code is 2 when one differs from what it must be.`,
 	return group("data", "Show, fetch and check the data sets", list, get, verify)
 }
 
-// shortDigest is how many characters of a SHA-256 a narrow table shows.
-const shortDigest = 12
-
 func (p *program) listData(command *cobra.Command) error {
 	settings, err := p.list(command)
 	if err != nil {
 		return err
 	}
-	var own struct {
-		Wide bool `mapstructure:"wide"`
-	}
-	if err := settle(command, &own); err != nil {
-		return err
-	}
 	all := dataset.List(command.Context(), settings.Data)
-	switch {
-	case settings.Format == formatJSON:
+	if settings.Format == formatJSON {
 		return p.json(all)
-	case own.Wide:
-		return p.listDataWide(all)
 	}
-	t := table.New("data set", "shape", "status", "here", "bytes", "SHA-256")
-	t.AlignRight(4)
-	for _, info := range all {
-		size := ""
-		if len(info.Sources) > 0 {
-			size = strconv.FormatInt(contentBytes(info.Set), 10)
-		}
-		digest := info.SHA256
-		if digest != "" {
-			digest = digest[:shortDigest]
-		}
-		if err := t.Append(info.Name, string(info.Shape), string(info.Status), yesNo(info.Present), size, digest); err != nil {
-			return err
-		}
-	}
-	return t.Write(p.stdout)
-}
-
-func (p *program) listDataWide(all []dataset.Info) error {
 	t := table.New("data set", "shape", "status", "here", "what", "train / valid / test", "symbols or classes", "split", "bytes", "SHA-256", "licence", "described at", "note")
+	t.AlignRight(6, 8)
+	t.Fold(4, 7, 12)
+	t.Rank(1, 8)
+	for i, column := range []int{4, 10, 5, 7, 6, 12, 11, 9} {
+		t.Rank(i+2, column)
+	}
 	for _, info := range all {
 		note := info.Note
 		if !info.Present {
@@ -118,20 +87,23 @@ func (p *program) listDataWide(all []dataset.Info) error {
 		for _, n := range info.Parts {
 			sizes = append(sizes, strconv.Itoa(n))
 		}
-		symbols := ""
+		symbols, size := "", ""
 		if info.Vocabulary > 0 {
 			symbols = strconv.Itoa(info.Vocabulary)
+		}
+		if len(info.Sources) > 0 {
+			size = strconv.FormatInt(contentBytes(info.Set), 10)
 		}
 		digest := info.SHA256
 		if digest == "" && len(info.Sources) == 1 {
 			digest = "git blob " + info.Sources[0].GitBlob
 		}
 		if err := t.Append(info.Name, string(info.Shape), string(info.Status), yesNo(info.Present), info.Summary, strings.Join(sizes, " / "), symbols,
-			info.Split, strconv.FormatInt(contentBytes(info.Set), 10), digest, info.Licence, info.Described, note); err != nil {
+			info.Split, size, digest, info.Licence, info.Described, note); err != nil {
 			return err
 		}
 	}
-	return t.Write(p.stdout)
+	return p.writeTable(t, settings)
 }
 
 func contentBytes(set dataset.Set) (sum int64) {
@@ -191,7 +163,7 @@ func (p *program) verifyData(command *cobra.Command) error {
 				return err
 			}
 		}
-		err = t.Write(p.stdout)
+		err = p.writeTable(t, settings)
 	}
 	if err != nil {
 		return err

@@ -84,8 +84,8 @@ written.`,
 	flags.Bool("carried", false, "give an ONNX model inputs and outputs for the states, so that sequences go on from call to call")
 	flags.String("output", "", "file to write, - for standard output; without it TASK-MODEL-QUANTIZER-SEED.FORMAT in the working folder")
 	flags.Bool("force", false, "replace a file that is there")
-	completeValues(command, "format", export.Formats)
-	completeValues(command, "weights", export.Weights)
+	offer(command, "format", export.Formats...)
+	offer(command, "weights", export.Weights...)
 	list := &cobra.Command{
 		Use: "list", Short: "List the trained networks of the run store with their IDs", Args: noArguments,
 		Example: `  bittern export list
@@ -106,18 +106,6 @@ func joined[T ~string](names []T) string {
 		texts = append(texts, string(name))
 	}
 	return strings.Join(texts, ", ")
-}
-
-// completeValues lets the shell complete a flag by its values.
-func completeValues[T ~string](command *cobra.Command, flag string, values []T) {
-	var texts []string
-	for _, v := range values {
-		texts = append(texts, string(v))
-	}
-	err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(texts, cobra.ShellCompDirectiveNoFileComp))
-	if err != nil {
-		panic(err) // there is no such flag
-	}
 }
 
 func (p *program) export(ctx context.Context, settings exportSettings) error {

@@ -54,20 +54,13 @@ in Python needs no source, and is a quantizer.`,
 	command.Flags().String("lang", string(examples.Go), "go or python")
 	command.Flags().String("dir", "", "folder to make (default: NAME)")
 	command.Flags().String("source", "", "folder of Bittern's source (default: where this bittern was built)")
-	offer(command, "lang", string(examples.Go), string(examples.Python))
+	offer(command, "lang", examples.Go, examples.Python)
 	for _, flag := range []string{"dir", "source"} {
 		if err := command.MarkFlagDirname(flag); err != nil {
 			panic(err) // there is no such flag
 		}
 	}
 	return command
-}
-
-// offer completes a flag with some values.
-func offer(command *cobra.Command, flag string, values ...string) {
-	if err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // there is no such flag
-	}
 }
 
 // kinds lists the kinds of plugin.

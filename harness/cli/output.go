@@ -8,8 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/google/renameio/v2"
-
+	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
 )
 
@@ -28,22 +27,18 @@ func checkFile(path string) error {
 	return unwritten(err, path)
 }
 
-// writeFile writes a file that is there whole or not at all. Of what there was before it
-// keeps the permissions.
-func writeFile(path string, write func(io.Writer) error) (err error) {
+// writeFile writes a file that is there whole or not at all.
+func writeFile(path string, write func(io.Writer) error) error {
 	target, err := fileTarget(path)
 	if err != nil {
 		return unwritten(err, path)
 	}
-	file, err := renameio.NewPendingFile(target, renameio.WithTempDir(filepath.Dir(target)), renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	folder, err := os.OpenRoot(filepath.Dir(target))
 	if err != nil {
 		return unwritten(err, path)
 	}
-	defer func() { err = errors.Join(err, file.Cleanup()) }()
-	if err := write(file); err != nil {
-		return unwritten(err, path)
-	}
-	return unwritten(file.CloseAtomicallyReplace(), path)
+	defer folder.Close()
+	return unwritten(runfolder.Replace(folder, filepath.Base(target), write), path)
 }
 
 // fileTarget is the file that a path leads to, through links. A folder or a device is

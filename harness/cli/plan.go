@@ -46,7 +46,7 @@ nothing else. A training with patience may end sooner.`,
 			if err != nil {
 				return err
 			}
-			return p.plan(command.Context(), settings, list.Format)
+			return p.plan(command.Context(), settings, list)
 		},
 	}
 	suiteFlag(command)
@@ -90,7 +90,7 @@ type plan struct {
 	Disk        int64     `json:"disk_bytes"`
 }
 
-func (p *program) plan(ctx context.Context, settings runSettings, format string) (err error) {
+func (p *program) plan(ctx context.Context, settings runSettings, list listSettings) (err error) {
 	settings.Format = defaults().Format // that of a report, and a plan writes none
 	s, catalogue, specs, err := p.experiments(ctx, settings)
 	if err != nil {
@@ -135,10 +135,10 @@ func (p *program) plan(ctx context.Context, settings runSettings, format string)
 		}
 		out.add(line)
 	}
-	if format == formatJSON {
+	if list.Format == formatJSON {
 		return p.json(out)
 	}
-	return p.writePlan(out)
+	return p.writePlan(out, list)
 }
 
 // sameButSeed says whether two experiments differ only in their seed, and so stand in one
@@ -218,9 +218,12 @@ func (o *plan) add(line planned) {
 	}
 }
 
-func (p *program) writePlan(o plan) error {
+func (p *program) writePlan(o plan, list listSettings) error {
 	t := table.New("task", "model", "quantizer", "seeds", "steps", "epochs", "training", "scoring", "deploying", "memory MB", "disk MB")
 	t.AlignRight(3, 4, 5, 6, 7, 8, 9, 10)
+	for i, column := range []int{6, 3, 4, 9, 8, 7, 10, 5} { // training goes last, epochs first
+		t.Rank(i+1, column)
+	}
 	for _, line := range o.Experiments {
 		seeds := strconv.Itoa(line.Seeds)
 		if line.Done > 0 {
@@ -240,7 +243,7 @@ func (p *program) writePlan(o plan) error {
 			return err
 		}
 	}
-	if err := t.Write(p.stdout); err != nil {
+	if err := p.writeTable(t, list); err != nil {
 		return err
 	}
 	var text strings.Builder

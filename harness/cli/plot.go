@@ -89,7 +89,7 @@ it leaves out is printed beside its path, and is the description of an SVG.`,
 	flags.String("output", ".", "folder of the figures, or the file of a single one; - is standard output")
 	flags.String("format", svg, "svg or png; without it what the name of --output ends with")
 	flags.Float64("dpi", defaultDPI, fmt.Sprintf("dots per inch of png, %d to %d", plot.MinDPI, plot.MaxDPI))
-	complete(command, "format", plotFormats, cobra.ShellCompDirectiveNoFileComp)
+	offer(command, "format", plotFormats...)
 	return command
 }
 

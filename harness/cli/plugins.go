@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,50 +50,10 @@ func (p *program) verbose(catalogue *host.Catalogue, settings pluginSettings) {
 	}
 }
 
-// listSettings are the flags of commands that print a list.
-type listSettings struct {
-	pluginSettings `mapstructure:",squash"`
-	Format         string `mapstructure:"format"`
-	Data           string `mapstructure:"data"`
-}
-
-// formats of a list.
-const (
-	formatMarkdown = "markdown"
-	formatJSON     = "json"
-)
-
-func (p *program) list(command *cobra.Command) (listSettings, error) {
-	settings := listSettings{Format: formatMarkdown}
-	if err := settle(command, &settings); err != nil {
-		return settings, err
-	}
-	return settings, settings.check()
-}
-
-func (s listSettings) check() error {
-	known := []string{formatMarkdown, formatJSON}
-	if !slices.Contains(known, s.Format) {
-		return plugins.Problemf("there is no list format %q%s; use one of %s",
-			s.Format, plugins.DidYouMean(s.Format, known), strings.Join(known, ", "))
-	}
-	return nil
-}
-
-func listFlags(command *cobra.Command) {
-	command.Flags().String("format", formatMarkdown, "markdown or json")
-}
-
 func pluginFlags(command *cobra.Command) {
 	command.Flags().String("plugins", "", "folder of external plugins, executables named bittern-KIND-NAME")
 	command.Flags().Bool("plugins-on-path", false, "look for external plugins on PATH too, after the folder")
 	command.Flags().Bool("verbose", false, "show what plugins print, line by line, on standard error")
-}
-
-func (p *program) json(value any) error {
-	encoder := json.NewEncoder(p.stdout)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
 }
 
 func (p *program) pluginsCommand() *cobra.Command {
@@ -103,6 +62,7 @@ func (p *program) pluginsCommand() *cobra.Command {
 		Long: `List shows every plugin and where it is. It starts none: what an external one says
 of itself, "bittern plugins describe NAME" asks it.`,
 		Example: `  bittern plugins list
+  bittern plugins list --wide
   bittern plugins list --format json --plugins DIR`,
 		RunE: func(command *cobra.Command, _ []string) error { return p.listPlugins(command) },
 	}
@@ -120,7 +80,8 @@ language, BITTERN_*, and in a suite those that its entry names.`,
 			}
 			return nil
 		},
-		RunE: func(command *cobra.Command, args []string) error { return p.describePlugin(command, args[0]) },
+		ValidArgsFunction: p.completePlugin,
+		RunE:              func(command *cobra.Command, args []string) error { return p.describePlugin(command, args[0]) },
 	}
 	test := p.testCommand()
 	for _, command := range []*cobra.Command{list, describe, test} {
@@ -166,6 +127,10 @@ func (p *program) listPlugins(command *cobra.Command) error {
 		return p.json(all)
 	}
 	t := table.New("kind", "name", "version", "summary", "options", "where")
+	t.Fold(3, 4)
+	t.Rank(1, 2)
+	t.Rank(2, 5)
+	t.Rank(3, 4)
 	for _, l := range all {
 		version, summary, options := "", l.Problem, ""
 		if l.HiddenBy != "" {
@@ -187,7 +152,7 @@ func (p *program) listPlugins(command *cobra.Command) error {
 			return err
 		}
 	}
-	return t.Write(p.stdout)
+	return p.writeTable(t, settings)
 }
 
 // describeBuiltin asks a built-in what it is, in this process.
@@ -228,7 +193,7 @@ func (p *program) describePlugin(command *cobra.Command, name string) error {
 		if i > 0 {
 			fmt.Fprintln(p.stdout)
 		}
-		if err := p.writeDescription(d); err != nil {
+		if err := p.writeDescription(d, settings); err != nil {
 			return err
 		}
 		if err := p.writeOrigin(command.Context(), catalogue, ids[i]); err != nil {
@@ -276,29 +241,34 @@ func identify(catalogue *host.Catalogue, text string) ([]plugins.ID, error) {
 	return ids, nil
 }
 
-func (p *program) writeDescription(d plugins.Description) error {
-	fmt.Fprintf(p.stdout, "%s/%s %s — %s\n", d.Kind, d.Name, d.Version, d.Summary)
+func (p *program) writeDescription(d plugins.Description, settings listSettings) error {
+	if err := p.writeParagraph(fmt.Sprintf("%s/%s %s — %s", d.Kind, d.Name, d.Version, d.Summary), settings); err != nil {
+		return err
+	}
 	if len(d.Options) > 0 {
 		fmt.Fprintln(p.stdout)
 		t := table.New("option", "type", "default", "allowed", "meaning")
+		t.Fold(3, 4)
+		t.Rank(1, 1)
 		for _, o := range d.Options {
 			if err := t.Append(o.Name, string(o.Type), o.Default, allowed(o), o.Doc); err != nil {
 				return err
 			}
 		}
-		if err := t.Write(p.stdout); err != nil {
+		if err := p.writeTable(t, settings); err != nil {
 			return err
 		}
 	}
 	if len(d.Facts) > 0 {
 		fmt.Fprintln(p.stdout)
 		t := table.New("fact", "value", "source")
+		t.Fold(0, 1, 2)
 		for _, f := range d.Facts {
 			if err := t.Append(f.Name, f.Value, f.Source); err != nil {
 				return err
 			}
 		}
-		return t.Write(p.stdout)
+		return p.writeTable(t, settings)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,13 +74,6 @@ func reportFlags(command *cobra.Command) {
 	flags.String("group-by", "", "a table for each "+strings.Join(reports.Groups, ", "))
 	flags.Bool("parts", false, "tables of energy and memory by part too")
 	flags.Bool("wide", false, "all columns, whatever they say and however narrow the terminal is")
-	var formats []cobra.Completion
-	for _, f := range format.All() {
-		formats = append(formats, cobra.CompletionWithDesc(f.Name, f.About))
-	}
-	for flag, values := range map[string][]cobra.Completion{"format": formats, "columns": reports.Columns(), "sort": reports.Columns(), "group-by": reports.Groups} {
-		complete(command, flag, values, cobra.ShellCompDirectiveNoFileComp)
-	}
 }
 
 // selectionFlags are those of commands that show a part of what the run store has of a
@@ -198,23 +190,11 @@ func formatList() string {
 	return strings.Join(lines, "\n")
 }
 
-// pipedWidth is the width of a table for a terminal if the output is no terminal and the
-// variable COLUMNS is not set.
-const pipedWidth = 80
-
 // view is how the settings and the terminal want the tables.
 func (p *program) view(settings runSettings) reports.View {
 	view := settings.view()
-	if settings.Output == "" {
-		view.Width = p.stdout.columns()
-	}
-	view.Color = view.Width > 0 && colours(os.Getenv)
-	if view.Width == 0 {
-		view.Width = pipedWidth
-		if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
-			view.Width = columns
-		}
-	}
+	view.Width = p.textWidth()
+	view.Color = settings.Output == "" && p.stdout.columns() > 0 && colours(os.Getenv)
 	return view
 }
 

@@ -102,14 +102,6 @@ func runsFlag(command *cobra.Command) {
 
 func suiteFlag(command *cobra.Command) {
 	command.Flags().String("suite", "", "one of "+strings.Join(suite.Names(), ", ")+", or the path of a suite file")
-	complete(command, "suite", suite.Names(), cobra.ShellCompDirectiveDefault) // files too
-}
-
-// complete offers values of a flag to the shell.
-func complete(command *cobra.Command, flag string, values []cobra.Completion, directive cobra.ShellCompDirective) {
-	if err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, directive)); err != nil {
-		panic(err) // the command has no such flag
-	}
 }
 
 func (p *program) runCommand() *cobra.Command {

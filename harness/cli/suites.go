@@ -41,6 +41,12 @@ func (p *program) listKeys(command *cobra.Command) error {
 		return p.json(all)
 	}
 	t := table.New("key", "of task", "type", "default", "allowed", "flag of run, variable", "meaning")
+	t.Fold(4, 5, 6)
+	t.Rank(1, 3)
+	t.Rank(2, 1)
+	t.Rank(3, 2)
+	t.Rank(4, 4)
+	t.Rank(5, 5)
 	for _, key := range all {
 		standard := key.Default
 		if key.Required {
@@ -54,5 +60,5 @@ func (p *program) listKeys(command *cobra.Command) error {
 			return err
 		}
 	}
-	return t.Write(p.stdout)
+	return p.writeTable(t, settings)
 }

@@ -41,6 +41,11 @@ func (p *program) listTasks(command *cobra.Command) error {
 	}
 	all := []listedTask{}
 	t := table.New("task", "what is learnt", "data", "of shape", "data of your own", "options")
+	t.Fold(1, 4, 5)
+	t.Rank(1, 2)
+	t.Rank(2, 5)
+	t.Rank(3, 4)
+	t.Rank(4, 3)
 	for _, d := range task.Definitions() {
 		all = append(all, listedTask{d.Name, d.Summary, string(d.Shape), d.Data, d.Files, d.Options})
 		if err := t.Append(d.Name, d.Summary, d.Data, string(d.Shape), strings.Join(d.Files, ", "), strings.Join(d.OptionNames(), ", ")); err != nil {
@@ -50,5 +55,5 @@ func (p *program) listTasks(command *cobra.Command) error {
 	if settings.Format == formatJSON {
 		return p.json(all)
 	}
-	return t.Write(p.stdout)
+	return p.writeTable(t, settings)
 }

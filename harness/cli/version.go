@@ -2,35 +2,49 @@ package cli
 
 import (
 	"fmt"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
+	"bittern/accel/kernels/isa"
 	"bittern/harness/provenance"
 	"bittern/plugins"
 )
 
 func (p *program) versionCommand() *cobra.Command {
 	command := &cobra.Command{
-		Use: "version", Short: "Show the commit, Go version and instruction set of this program", Args: noArguments,
-		Example: `  bittern version --format json`,
+		Use: "version", Short: "Show version, commit, Go version and instruction set of this program", Args: noArguments,
+		Example: `  bittern version
+  bittern version --format json`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings, err := p.list(command)
 			if err != nil {
 				return err
 			}
-			m := provenance.Collect(command.Context())
+			b := provenance.CollectBuild(command.Context())
 			if settings.Format == formatJSON {
 				return p.json(struct {
-					provenance.Machine
-					PluginAPI int `json:"plugin_api"`
-				}{m, plugins.APIVersion})
+					provenance.Build
+					OS        string `json:"os"`
+					Arch      string `json:"arch"`
+					CPU       string `json:"cpu"`
+					ISA       string `json:"isa"`
+					PluginAPI int    `json:"plugin_api"`
+				}{b, runtime.GOOS, runtime.GOARCH, isa.Features(), isa.Current().String(), plugins.APIVersion})
 			}
-			changed := ""
-			if m.Modified {
-				changed = " with changes"
+			name := "bittern"
+			if b.Version != "" {
+				name += " " + b.Version
 			}
-			_, err = fmt.Fprintf(p.stdout, "bittern at commit %s%s, plugin contract %d, %s %s/%s, %s\n",
-				m.Commit, changed, plugins.APIVersion, m.Go, m.OS, m.Arch, m.CPU)
+			origin := b.Commit
+			if b.Modified {
+				origin += " with changes"
+			}
+			if b.Date != "" {
+				origin += " of " + b.Date
+			}
+			_, err = fmt.Fprintf(p.stdout, "%s at commit %s, plugin contract %d, %s %s/%s, %s\n",
+				name, origin, plugins.APIVersion, b.Go, runtime.GOOS, runtime.GOARCH, isa.Features())
 			return err
 		},
 	}

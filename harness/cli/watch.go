@@ -30,7 +30,7 @@ func addressFlags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.String("address", defaultAddress, "loopback address and port to serve the page on; port 0 is any that is free")
 	flags.Bool("open", false, "open the page in the browser")
-	complete(command, "address", []string{defaultAddress, "127.0.0.1:8080"}, cobra.ShellCompDirectiveNoFileComp)
+	offer(command, "address", defaultAddress, "127.0.0.1:8080")
 }
 
 func (p *program) watchCommand() *cobra.Command {

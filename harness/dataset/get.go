@@ -22,8 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"bittern/harness/internal/diskfault"
 	"bittern/plugins"
 )
@@ -436,8 +434,8 @@ func (f Source) check(r io.Reader, compressed bool, w io.Writer) error {
 	return nil
 }
 
-// pending is files that are written but not yet under their names.
-type pending []*renameio.PendingFile
+// pending is files that are written, but beside their names under temporary ones.
+type pending []*os.File
 
 // add writes a source from r.
 func (p *pending) add(source Source, r io.Reader, dataDir string) error {
@@ -445,18 +443,21 @@ func (p *pending) add(source Source, r io.Reader, dataDir string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return unwritable(err, to)
 	}
-	file, err := renameio.NewPendingFile(to, renameio.WithPermissions(0o644), renameio.WithTempDir(filepath.Dir(to)))
+	file, err := os.CreateTemp(filepath.Dir(to), "."+filepath.Base(to)+"-")
 	if err != nil {
 		return unwritable(err, to)
 	}
 	*p = append(*p, file)
+	if err := file.Chmod(0o644); err != nil {
+		return unwritable(err, to)
+	}
 	return source.check(r, false, file)
 }
 
 func (p pending) discard() error {
 	var errs []error
 	for _, file := range p {
-		errs = append(errs, file.Cleanup())
+		errs = append(errs, file.Close(), os.Remove(file.Name()))
 	}
 	return errors.Join(errs...)
 }
@@ -466,8 +467,11 @@ func (p pending) discard() error {
 func (p pending) place(wanted []Source, dataDir string) (placed []string, err error) {
 	for i, file := range p {
 		to := filepath.Join(dataDir, filepath.FromSlash(wanted[i].Path))
-		if err := file.CloseAtomicallyReplace(); err != nil {
+		if err := file.Sync(); err != nil {
 			return placed, errors.Join(unwritable(err, to), p[i:].discard())
+		}
+		if err := errors.Join(file.Close(), os.Rename(file.Name(), to)); err != nil {
+			return placed, errors.Join(unwritable(err, to), os.Remove(file.Name()), p[i+1:].discard())
 		}
 		placed = append(placed, to)
 		if err := removeOther(to + ".gz"); err != nil {

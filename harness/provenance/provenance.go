@@ -3,14 +3,8 @@
 package provenance
 
 import (
-	"bufio"
 	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
-	"runtime/debug"
-	"strings"
 	"time"
 
 	"bittern/accel/kernels/isa"
@@ -107,78 +101,17 @@ type Deployment struct {
 	Arithmetic string `json:"arithmetic,omitempty"`
 }
 
-// Unknown stands for a commit that cannot be told.
-const Unknown = "unknown"
-
 // Collect describes this program on this machine.
 func Collect(ctx context.Context) Machine {
-	m := Machine{
-		Commit: Unknown,
-		Go:     runtime.Version(),
-		OS:     runtime.GOOS,
-		Arch:   runtime.GOARCH,
-		CPU:    isa.Features(),
-		ISA:    isa.Current().String(),
-		Cores:  runtime.NumCPU(),
+	program := CollectBuild(ctx)
+	return Machine{
+		Commit:   program.Commit,
+		Modified: program.Modified,
+		Go:       program.Go,
+		OS:       runtime.GOOS,
+		Arch:     runtime.GOARCH,
+		CPU:      isa.Features(),
+		ISA:      isa.Current().String(),
+		Cores:    runtime.NumCPU(),
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, setting := range info.Settings {
-			switch setting.Key {
-			case "vcs.revision":
-				m.Commit = setting.Value
-			case "vcs.modified":
-				m.Modified = setting.Value == "true"
-			}
-		}
-	}
-	if m.Commit != Unknown {
-		return m
-	}
-	// go run and go test leave no stamp; they are run inside the checkout.
-	if root, ok := checkout(); ok {
-		m.Commit, m.Modified = head(ctx, root)
-	}
-	return m
-}
-
-// checkout finds the folder of this project's go.mod at or above the working
-// directory.
-func checkout() (string, bool) {
-	folder, err := os.Getwd()
-	if err != nil {
-		return "", false
-	}
-	for {
-		if module(filepath.Join(folder, "go.mod")) == "bittern" {
-			return folder, true
-		}
-		parent := filepath.Dir(folder)
-		if parent == folder {
-			return "", false
-		}
-		folder = parent
-	}
-}
-
-func module(path string) string {
-	file, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if name, ok := strings.CutPrefix(lines.Text(), "module "); ok {
-			return strings.TrimSpace(name)
-		}
-	}
-	return ""
-}
-
-func head(ctx context.Context, root string) (commit string, modified bool) {
-	revision, err := exec.CommandContext(ctx, "git", "-C", root, "rev-parse", "HEAD").Output()
-	if err != nil {
-		return Unknown, false
-	}
-	status, err := exec.CommandContext(ctx, "git", "-C", root, "status", "--porcelain", "--untracked-files=no").Output()
-	return strings.TrimSpace(string(revision)), err != nil || len(status) > 0
 }

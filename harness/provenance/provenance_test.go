@@ -28,13 +28,6 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-func TestHeadOutsideACheckout(t *testing.T) {
-	t.Parallel()
-	if commit, modified := head(t.Context(), t.TempDir()); commit != Unknown || modified {
-		t.Errorf("head of an empty folder = %q, %v, want %q, false", commit, modified, Unknown)
-	}
-}
-
 func TestSittings(t *testing.T) {
 	t.Parallel()
 	clock := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

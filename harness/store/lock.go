@@ -9,9 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"bittern/harness/internal/diskfault"
 	"bittern/harness/internal/runfolder"
@@ -23,7 +22,7 @@ const lockName = "lock"
 // Lock is the right to write what belongs to one experiment: its folder, its row and its
 // deployments. Only one process at a time has it.
 //
-// It is a flock(2) on the file RUNS/ID/lock, which the system releases when the process
+// It is a flock(2), or what Windows has of that, on the file RUNS/ID/lock, which the system releases when the process
 // ends, however it ends; the file itself stays. Between machines it works on file systems
 // that pass such locks on: NFS on Linux does (from version 2.6.12 on, unless it is mounted
 // with nolock or local_lock), SMB and cluster file systems do where they are set up to. On
@@ -75,7 +74,7 @@ func (s *Store) Lock(ctx context.Context, id string) (*Lock, error) {
 	if err != nil {
 		return nil, diskfault.Explain(err, filepath.Join(path, lockName))
 	}
-	if err := flock(file, unix.LOCK_EX, id); err != nil {
+	if err := flock(file, runfolder.Exclusive, id); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	host, err := os.Hostname()
@@ -90,7 +89,7 @@ func (s *Store) Lock(ctx context.Context, id string) (*Lock, error) {
 		_, err = file.WriteAt(append(text, '\n'), 0)
 	}
 	if err != nil {
-		return nil, errors.Join(diskfault.Explain(err, filepath.Join(path, lockName)), file.Close())
+		return nil, errors.Join(diskfault.Explain(err, filepath.Join(path, lockName)), unlock(file))
 	}
 	return &Lock{file: file}, nil
 }
@@ -98,7 +97,7 @@ func (s *Store) Lock(ctx context.Context, id string) (*Lock, error) {
 // ReadLocked calls read while no process is running the experiment, and keeps others from
 // starting it meanwhile. If one is running it, the error is a [*Held]. It writes nothing,
 // so that the folder and the file of the lock need not exist.
-func ReadLocked(experimentDir string, read func() error) error {
+func ReadLocked(experimentDir string, read func() error) (err error) {
 	folder, err := runfolder.Open(experimentDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return read()
@@ -114,10 +113,10 @@ func ReadLocked(experimentDir string, read func() error) error {
 	if err != nil {
 		return diskfault.Explain(err, filepath.Join(experimentDir, lockName))
 	}
-	defer file.Close()
-	if err := flock(file, unix.LOCK_SH, filepath.Base(experimentDir)); err != nil {
-		return err
+	if err := flock(file, runfolder.Shared, filepath.Base(experimentDir)); err != nil {
+		return errors.Join(err, file.Close())
 	}
+	defer func() { err = errors.Join(err, unlock(file)) }()
 	return read()
 }
 
@@ -153,16 +152,20 @@ func (h Holder) Alive() bool {
 	if host, err := os.Hostname(); err != nil || host != h.Host {
 		return true
 	}
-	return !errors.Is(unix.Kill(h.PID, 0), unix.ESRCH)
+	process, err := os.FindProcess(h.PID)
+	if err != nil {
+		return false
+	}
+	return !errors.Is(process.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
 // flock takes a lock on the file of an experiment without waiting.
-func flock(file *os.File, kind int, id string) error {
+func flock(file *os.File, kind runfolder.LockKind, id string) error {
 	err := runfolder.TryLock(file, kind)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.EWOULDBLOCK):
+	case errors.Is(err, runfolder.ErrLocked):
 		return &Held{Experiment: id, Holder: readHolder(file)}
 	}
 	return plugins.Problemf("%s cannot be locked (%s); name a folder with --runs on a file system that has locks", file.Name(), err)
@@ -172,7 +175,14 @@ func flock(file *os.File, kind int, id string) error {
 func (l *Lock) Release() error {
 	// The name of the last holder would be no harm, but would look like one.
 	err := l.file.Truncate(0)
-	return diskfault.Explain(errors.Join(err, l.file.Close()), l.file.Name())
+	return diskfault.Explain(errors.Join(err, unlock(l.file)), l.file.Name())
+}
+
+// unlock gives up the lock of a file and closes it. To close it alone is not enough: a
+// process that is just being started has the file open too until it has become another
+// program, and the lock is theirs together.
+func unlock(file *os.File) error {
+	return errors.Join(runfolder.Unlock(file), file.Close())
 }
 
 // readHolder reads who has the lock. The holder is empty if the file is just being written.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -37,6 +38,22 @@ func TestLockIsHadOnce(t *testing.T) {
 		t.Error("ReadLocked did not read")
 	}
 	lock, err = b.Lock(t.Context(), "one")
+	must(t, err)
+	must(t, lock.Release())
+}
+
+// A process that is just being started has the lock's file open, too, for a moment. It does
+// not keep the lock that is given up meanwhile.
+func TestALockThatIsGivenUpIsFree(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	lock, err := s.Lock(t.Context(), "one")
+	must(t, err)
+	copied, err := syscall.Dup(int(lock.file.Fd()))
+	must(t, err)
+	defer func() { must(t, syscall.Close(copied)) }()
+	must(t, lock.Release())
+	lock, err = s.Lock(t.Context(), "one")
 	must(t, err)
 	must(t, lock.Release())
 }

@@ -19,6 +19,9 @@ func textTable(s reports.Sheet, header func(string) string, cell func(reports.Ce
 	}
 	t := table.New(headers...)
 	t.AlignRight(right...)
+	for i, c := range s.Columns {
+		t.Rank(c.Rank, i)
+	}
 	for _, row := range s.Rows {
 		var cells []string
 		for _, c := range row {

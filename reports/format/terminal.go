@@ -110,19 +110,17 @@ func (t *terminal) sheet(s reports.Sheet) error {
 		if err != nil {
 			return err
 		}
+		if at := built.Next(t.width()); at >= 0 {
+			dropped = append(dropped, s.Columns[at].Header)
+			s = s.Without(at)
+			continue
+		}
 		text, err := built.Plain()
 		if err != nil {
 			return err
 		}
-		if at := last(s.Columns); t.width() > 0 && table.Width(text) > t.width() {
-			if at >= 0 {
-				dropped = append(dropped, s.Columns[at].Header)
-				s = s.Without(at)
-				continue
-			}
-			if shorten(s, table.Width(text)-t.width()) {
-				continue
-			}
+		if excess := table.Width(text) - t.width(); t.width() > 0 && excess > 0 && shorten(s, excess) {
+			continue
 		}
 		t.footnotes = footnotes
 		t.abouts = append(t.abouts, s.Abouts()...)
@@ -149,18 +147,6 @@ func writePlain(footnotes *reports.Footnotes) func(reports.Cell) string {
 		}
 		return text
 	}
-}
-
-// last is the column that has to go next where there is too little room; −1 where each
-// has to stay.
-func last(columns []reports.Column) int {
-	at := -1
-	for i, c := range columns {
-		if c.Rank > 0 && (at < 0 || c.Rank >= columns[at].Rank) {
-			at = i
-		}
-	}
-	return at
 }
 
 // shorten takes up to so many characters from the longest name of a row, and from all

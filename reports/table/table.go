@@ -21,12 +21,14 @@ import (
 type Table struct {
 	headers []string
 	aligned []tw.Align
+	ranks   []int  // see Rank
+	folded  []bool // see Fold
 	rows    [][]string
 }
 
 // New starts a table with the given column headers, all aligned left.
 func New(headers ...string) *Table {
-	t := &Table{headers: headers, aligned: make([]tw.Align, len(headers))}
+	t := &Table{headers: headers, aligned: make([]tw.Align, len(headers)), ranks: make([]int, len(headers)), folded: make([]bool, len(headers))}
 	for i := range t.aligned {
 		t.aligned[i] = tw.AlignLeft
 	}

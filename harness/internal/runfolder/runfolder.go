@@ -143,7 +143,7 @@ func Sync(folder *os.Root) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(opened.Sync(), opened.Close())
+	return errors.Join(syncFolder(opened), opened.Close())
 }
 
 // Sweep removes the temporary files that a killed [Replace] of files with these names,

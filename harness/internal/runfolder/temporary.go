@@ -5,10 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // settling is how old a temporary folder must be to be swept: between the making of one
@@ -28,22 +25,12 @@ func Temporary(dir, prefix string) (path string, remove func() error, err error)
 	}
 	opened, err := os.Open(path)
 	if err == nil {
-		err = TryLock(opened, unix.LOCK_EX)
+		err = lockFolder(opened)
 	}
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(path))
 	}
 	return path, func() error { return errors.Join(os.RemoveAll(path), opened.Close()) }, nil
-}
-
-// TryLock takes a flock(2) of the given kind on a file or folder without waiting. That
-// another has it is [unix.EWOULDBLOCK].
-func TryLock(file *os.File, kind int) error {
-	for {
-		if err := unix.Flock(int(file.Fd()), kind|unix.LOCK_NB); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }
 
 func sweepTemporary(dir, prefix string, before time.Time) error {
@@ -77,11 +64,11 @@ func sweepOne(path string, before time.Time) error {
 	if err != nil {
 		return err
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() || info.ModTime().After(before) {
+	if !own(info) || info.ModTime().After(before) {
 		return nil
 	}
-	err = TryLock(folder, unix.LOCK_EX)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	err = lockFolder(folder)
+	if errors.Is(err, ErrLocked) {
 		return nil // in use
 	}
 	if err != nil {
