@@ -38,7 +38,7 @@ func (p *program) complete(command *cobra.Command) {
 		"sort":     cobra.FixedCompletions(sortable(), cobra.ShellCompDirectiveNoFileComp),
 		"group-by": cobra.FixedCompletions(reports.Groups, cobra.ShellCompDirectiveNoFileComp),
 		"format":   cobra.FixedCompletions(formatsOf(command), cobra.ShellCompDirectiveNoFileComp),
-		"options":  severally(p.pluginOptions),
+		"options":  p.completeOption,
 	}
 	folders := []string{"data", "plugins", "runs"}
 	command.LocalFlags().VisitAll(func(flag *pflag.Flag) {
@@ -89,22 +89,18 @@ func fixedValues(values []string) finder {
 }
 
 // severally completes the last part of a list that is separated by commas, with what the
-// parts before it do not name yet. A value that ends in "=" waits for more.
+// parts before it do not name yet.
 func severally(values finder) cobra.CompletionFunc {
 	return func(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		at := strings.LastIndex(typed, ",") + 1
 		before, part := typed[:at], typed[at:]
-		directive := cobra.ShellCompDirectiveNoFileComp
 		var found []string
 		for _, value := range values(command, args, part) {
 			if strings.HasPrefix(value, part) && !slices.Contains(strings.Split(before, ","), value) {
 				found = append(found, before+value)
-				if strings.HasSuffix(value, "=") {
-					directive |= cobra.ShellCompDirectiveNoSpace
-				}
 			}
 		}
-		return found, directive
+		return found, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -240,6 +236,17 @@ func (p *program) completePlugin(command *cobra.Command, args []string, typed st
 		names = append(names, name)
 	}
 	return names, cobra.ShellCompDirectiveDefault
+}
+
+// completeOption offers an option of the plugin that the arguments name, or its values. A
+// name that ends in "=" waits for more.
+func (p *program) completeOption(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	directive := cobra.ShellCompDirectiveNoFileComp
+	found := beginning(p.pluginOptions(command, args, typed), typed)
+	if slices.ContainsFunc(found, func(value string) bool { return strings.HasSuffix(value, "=") }) {
+		directive |= cobra.ShellCompDirectiveNoSpace
+	}
+	return found, directive
 }
 
 // pluginOptions are those of the plugin that is named first among the arguments, and the

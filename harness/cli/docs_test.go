@@ -105,6 +105,7 @@ func testPage(t *testing.T, root, path, text string) {
 
 // desk is where the commands of a page are typed.
 type desk struct {
+	root        string // of the project
 	folder      string // of the page's files
 	at          string // where the last cd led
 	environment []string
@@ -155,7 +156,7 @@ func newDesk(t *testing.T, root string) *desk {
 		t.Fatal(err)
 	}
 	above := t.TempDir()
-	d := &desk{folder: filepath.Join(above, "work")}
+	d := &desk{root: root, folder: filepath.Join(above, "work")}
 	d.at = d.folder
 	programs, shared := filepath.Join(above, "bin"), filepath.Join(root, "..", "shared")
 	for _, folder := range []string{d.folder, programs} {
@@ -204,6 +205,13 @@ func (d *desk) run(t *testing.T, line string) {
 	words := strings.Fields(line)
 	switch {
 	case len(words) == 0 || line == "go test ./...": // which this test is part of
+		return
+	case line == "go install .": // of a checkout, and not into the user's own folder
+		t.Run(line, func(t *testing.T) {
+			if output, err := exec.Command("go", "install", "-n", d.root).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", line, err, output)
+			}
+		})
 		return
 	case words[0] == "cd" && len(words) == 2:
 		d.at = filepath.Join(d.at, words[1])
