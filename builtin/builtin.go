@@ -8,6 +8,7 @@ import (
 	"bittern/accel/backends/asichighspeed"
 	"bittern/accel/backends/asiclowpower"
 	"bittern/accel/backends/cpu"
+	"bittern/accel/backends/mcu"
 	"bittern/accel/backends/systolic"
 	"bittern/harness/cli"
 	"bittern/internal/null"
@@ -64,6 +65,7 @@ func Plugins() []cli.Builtin {
 		backendPlugin("asic-lowpower", asiclowpower.New),
 		backendPlugin("asic-highspeed", asichighspeed.New),
 		backendPlugin("systolic", systolic.New),
+		backendPlugin("mcu", mcu.New),
 		backendPlugin("cpu", cpu.New),
 		backendPlugin("null", null.NewBackend),
 	}

@@ -27,6 +27,9 @@ type Plane struct {
 	most   float32   // the largest size of them
 }
 
+// Most is the largest size of a whole number of the plane.
+func (p Plane) Most() int { return int(p.most) }
+
 // Bits is the width of a stored weight: that of the codes of all planes.
 func (w *Weight) Bits() int {
 	bits := 0
