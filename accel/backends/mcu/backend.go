@@ -81,10 +81,6 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 	}, ctx.Err()
 }
 
-// tolerance bounds what the rounding to 8 bits may change of the mean loss, in nats a
-// target.
-const tolerance = 0.02
-
 func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
 	if err := ctx.Err(); err != nil {
 		return backend.Deployed{}, err
@@ -105,7 +101,8 @@ func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend
 		return backend.Deployed{}, plugins.Problemf("backend %s: the %s runs at up to %g MHz; give %s of at most that", name, m.name, m.part.megahertz, megahertz)
 	}
 	m.clock = 1e6 * mhz
-	if m.program, err = integer.Compile(request.Network, request.Weights, integer.Precision{Weights: integer.MostBits, Activations: integer.MostBits}); err != nil {
+	rounding := integer.Precision{Weights: integer.MostBits, Activations: integer.MostBits}
+	if m.program, err = integer.Compile(request.Network, request.Weights, rounding); err != nil {
 		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", name, err)
 	}
 	m.values = m.program.Values()
@@ -119,7 +116,7 @@ func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend
 		return backend.Deployed{}, err
 	}
 	s.machine, s.execution = m, m.program.NewExecution()
-	return backend.Deployed{Tolerance: new(tolerance)}, nil
+	return backend.Deployed{Tolerance: new(rounding.Tolerance())}, nil
 }
 
 var errNothingDeployed = errors.New("no network is deployed: call Deploy first")

@@ -52,10 +52,10 @@ var options = []plugins.Option{{
 	Name: stepsAtOnce, Type: plugins.Int, Default: "16", Min: 1, Max: 4096,
 	Doc: "time steps whose products are done at once where none depends on the step before; at most as many as the activation memory has room for",
 }, {
-	Name: weightKiB, Type: plugins.Int, Default: "256", Min: 1, Max: 1 << 20,
+	Name: weightKiB, Type: plugins.Int, Default: "256", Min: 1, Max: 1 << 16,
 	Doc: "KiB of on-chip memory for weights and tables; what does not fit is read from DRAM",
 }, {
-	Name: activationKiB, Type: plugins.Int, Default: "256", Min: 1, Max: 1 << 20,
+	Name: activationKiB, Type: plugins.Int, Default: "256", Min: 1, Max: 1 << 16,
 	Doc: "KiB of on-chip memory for values",
 }, {
 	Name: doubleBuffering, Type: plugins.Bool, Default: "true",
@@ -115,12 +115,6 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 	}, ctx.Err()
 }
 
-// tolerance bounds what the rounding of weights and activations may change of the mean
-// loss, in nats a target.
-func tolerance(activationBits int) float64 {
-	return 0.02 * float64(int(1)<<(integer.MostBits-activationBits))
-}
-
 func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
 	if err := ctx.Err(); err != nil {
 		return backend.Deployed{}, err
@@ -140,7 +134,8 @@ func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend
 		return backend.Deployed{}, plugins.Problemf("backend %s: the weights that fill the array take %.1f KiB with their buffers and the weight memory has %d; give more %s, or a smaller array",
 			name, m.foldBits()/8/1024, m.weightKiB, weightKiB)
 	}
-	if m.program, err = integer.Compile(request.Network, request.Weights, integer.Precision{Weights: integer.MostBits, Activations: m.activationBits}); err != nil {
+	rounding := integer.Precision{Weights: integer.MostBits, Activations: m.activationBits}
+	if m.program, err = integer.Compile(request.Network, request.Weights, rounding); err != nil {
 		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", name, err)
 	}
 	m.values = m.program.Values()
@@ -149,7 +144,7 @@ func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend
 	}
 	m.stored = m.store()
 	s.machine, s.execution = m, m.program.NewExecution()
-	return backend.Deployed{Tolerance: new(tolerance(m.activationBits))}, nil
+	return backend.Deployed{Tolerance: new(rounding.Tolerance())}, nil
 }
 
 var errNothingDeployed = errors.New("no network is deployed: call Deploy first")

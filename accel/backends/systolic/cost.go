@@ -21,11 +21,11 @@ const (
 // traffic is what moves between DRAM and the chip, in bits of a whole sequence.
 type traffic struct {
 	weights, tables float64 // that do not fit
-	values          float64 // inputs, logits, and what a stage leaves and does not fit
+	in, out         float64 // inputs; logits; both with what a stage leaves and does not fit
 	first           float64 // of all, that nothing can hide
 }
 
-func (t traffic) bits() float64 { return t.weights + t.tables + t.values }
+func (t traffic) bits() float64 { return t.weights + t.tables + t.in + t.out }
 
 func (m *machine) traffic(c counts, p placement, steps map[string]int) traffic {
 	var t traffic
@@ -44,21 +44,22 @@ func (m *machine) traffic(c counts, p placement, steps map[string]int) traffic {
 		if in.Role != network.Lengths {
 			often = steps[in.Stream]
 		}
-		t.values += float64(floatBits * size * often)
+		t.in += float64(floatBits * size * often)
 		t.first += float64(floatBits * size)
 	}
 	logits, often := floatBits*m.program.Classes(), 1
 	if stream := m.program.Targets(); stream != "" {
 		often = steps[stream]
 	}
-	t.values += float64(logits * often)
+	t.out += float64(logits * often)
 	t.first += float64(logits)
 	if p.bits > 0 {
 		t.first += m.foldBits()
 	}
 	// What stages leave to later ones is written and read once where it does not fit.
 	room := float64(m.activationKiB*1024*8) - m.largestWorkspace()
-	t.values += 2 * max(0, float64(8*m.program.KeptBytes(steps))-room)
+	spilled := max(0, float64(8*m.program.KeptBytes(steps))-room)
+	t.in, t.out = t.in+spilled, t.out+spilled
 	t.first = min(t.first, t.bits())
 	return t
 }
@@ -100,21 +101,18 @@ func (m *machine) energyParts(c counts, t traffic, seconds float64) []backend.Pa
 	if m.precision > 1 {
 		perMAC += multiply(m.precision, m.activationBits)
 	}
+	reads := c.inputBits + sumBits*c.sumReads + floatBits*c.laneReads + t.out
+	writes := sumBits*c.sumWrites + floatBits*c.laneWrites + t.in
 	return []backend.Part{
 		{Name: weightFetch, Value: weightBits*e.weightRead + t.weights*e.weightWrite},
 		{Name: macs, Value: c.macs * perMAC},
-		{Name: activations, Value: (c.inputBits+floatBits*c.laneReads)*e.activationRead + c.sumsEnergy(e) + (floatBits*c.laneWrites+t.values)*e.activationWrite},
+		{Name: activations, Value: reads*e.activationRead + writes*e.activationWrite},
 		{Name: backend.PartTables, Value: tableBits*e.weightRead + t.tables*e.weightWrite},
 		{Name: elementwise, Value: c.multiplies*e.floatMultiply + c.adds*e.floatAdd},
 		{Name: clockControl, Value: c.array * float64(m.array.rows*m.array.columns*m.clockedBits()) * e.register},
 		{Name: dramPart, Value: t.bits() * m.dramEnergy},
 		{Name: leakage, Value: float64(m.weightKiB+m.activationKiB) * e.leakage * seconds},
 	}
-}
-
-// sumsEnergy is of sums that the array writes and reads again.
-func (c counts) sumsEnergy(e energyTable) float64 {
-	return c.sumWrites*sumBits*e.activationWrite + c.sumReads*sumBits*e.activationRead
 }
 
 // clockedBits are the registers of an element that are clocked at every cycle of the
