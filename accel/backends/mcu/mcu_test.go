@@ -119,6 +119,8 @@ func TestMemoryByHand(t *testing.T) {
 		backend.PartTables:      4 * (4*(20+20+20+5+5) + 3), // four time steps, and the bias
 		backend.PartState:       2 * 5 * 4,
 		backend.PartOutputLayer: 3 * 8,
+		// A token, five vectors of 20, ten of 5, and 3 twice; h rounded twice; the states.
+		backend.PartWorkspace: 4 + 4*(5*20+10*5+2*3) + 2*5 + 2*5*4,
 	} {
 		if got[name] != want {
 			t.Errorf("memory of %s is %v bytes, want %v", name, got[name], want)

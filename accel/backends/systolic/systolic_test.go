@@ -209,6 +209,9 @@ func TestClock(t *testing.T) {
 	if !near(*slow.Seconds, 2**fast.Seconds) {
 		t.Errorf("%v s at 200 MHz, %v at 400", *slow.Seconds, *fast.Seconds)
 	}
+	if got, want := part(t, fast.Energy, "leakage"), 512*3.34e-6/128**fast.Seconds; !near(got, want) {
+		t.Errorf("512 KiB of memory leak %v J, want %v", got, want)
+	}
 	for i, p := range slow.Energy {
 		want := p.Value
 		if p.Name == "leakage" {
@@ -282,6 +285,18 @@ func TestWhatDoesNotFit(t *testing.T) {
 		if more := part(t, tight.Energy, name) - part(t, roomy.Energy, name); math.Abs(more/want-1) > 1e-6 {
 			t.Errorf("%s takes %v J more, want %v", name, more, want)
 		}
+	}
+	// The array waits for the first weights alone, of 16 bytes a cycle; of one, for everything.
+	if got, want := *tight.Cycles-*roomy.Cycles, 2*32*32/16.0; got != want {
+		t.Errorf("%v cycles more, want %v", got, want)
+	}
+	slow := plugins.Values{"weight-kib": "8", "dram-bytes": "1"}
+	if got, want := *cost(t, l, slow).Cycles, weights+tables+10*4*(1+3); !near(got, want) {
+		t.Errorf("at a byte a cycle it takes %v cycles, want %v", got, want)
+	}
+	slow["double-buffering"] = "false" // and keeps room for one array
+	if got, least := *cost(t, l, slow).Cycles, *roomy.Cycles+weights+tables-32*32*10; got < least {
+		t.Errorf("without double buffering it takes %v cycles, want at least %v", got, least)
 	}
 }
 

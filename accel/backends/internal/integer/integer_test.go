@@ -26,9 +26,9 @@ func TestProductsAreExact(t *testing.T) {
 	for name, format := range map[string]sample.Format{
 		"binary": sample.Binary, "ternary rows": sample.PerRow(sample.Ternary), "two planes": sample.TwoPlanes,
 		"4 bits": sample.Uniform, "asymmetric": sample.Asymmetric,
-		"the largest": {Planes: [][]float32{{-127, 127}}},
+		"of one sign": {Planes: [][]float32{{1, 127}}}, // which are rounded, to themselves
 	} {
-		for _, cols := range []int{1, 37, 2500} {
+		for _, cols := range []int{1, 37, 30001} {
 			const rows, sequences, n = 5, 3, 127
 			rng := rand.New(rand.NewPCG(1, uint64(cols)))
 			w, _ := newWeight(format.Pack(rng, rows, cols, func(int) float32 { return 0.3 }), 8)
@@ -83,16 +83,17 @@ func TestWeights(t *testing.T) {
 		rounded bool
 		bits    int
 	}{
-		"binary":      {pack(sample.Binary), false, 1},
-		"ternary":     {pack(sample.PerRow(sample.Ternary)), false, 2},
-		"two planes":  {pack(sample.TwoPlanes), false, 2},
-		"4 bits":      {pack(sample.Uniform), false, 4},
-		"all zero":    {pack(sample.Format{Planes: [][]float32{{0, 0}}}), false, 1},
-		"asymmetric":  {pack(sample.Asymmetric), true, 6},
-		"eight free":  {pack(sample.EightFree), true, 6},
-		"9 bits":      {pack(sample.Format{Planes: [][]float32{wide}}), true, 6},
-		"full":        {full, true, 6},
-		"3 and 3 1/2": {pack(sample.Format{Planes: [][]float32{{2, 3, 7}}}), true, 6},
+		"binary":     {pack(sample.Binary), false, 1},
+		"ternary":    {pack(sample.PerRow(sample.Ternary)), false, 2},
+		"two planes": {pack(sample.TwoPlanes), false, 2},
+		"4 bits":     {pack(sample.Uniform), false, 4},
+		"all zero":   {pack(sample.Format{Planes: [][]float32{{0, 0}}}), false, 1},
+		"asymmetric": {pack(sample.Asymmetric), true, 6},
+		"eight free": {pack(sample.EightFree), true, 6},
+		"9 bits":     {pack(sample.Format{Planes: [][]float32{wide}}), true, 6},
+		"full":       {full, true, 6},
+		"too wide":   {pack(sample.Format{Planes: [][]float32{{1, 3}}}), true, 6}, // for codes of 1 bit
+		"2, 3 and 7": {pack(sample.Format{Planes: [][]float32{{2, 3, 7}}}), true, 6},
 	} {
 		w, rounded := newWeight(c.m, 6)
 		if rounded != c.rounded || w.Bits() != c.bits {
