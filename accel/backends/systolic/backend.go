@@ -67,7 +67,7 @@ var options = []plugins.Option{{
 	Name: dramBytes, Type: plugins.Float, Default: "16", Min: 0.01, Max: 4096,
 	Doc: "bytes that DRAM moves in a cycle of the clock",
 }, {
-	Name: dramType, Type: plugins.String, Default: "lpddr4", Choices: []string{"lpddr4", "lpddr2", "ddr3"},
+	Name: dramType, Type: plugins.String, Default: "lpddr4", Choices: []string{"lpddr4", "lpddr", "ddr3"},
 	Doc: "type of DRAM, which says what a bit takes",
 }}
 
@@ -109,7 +109,7 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 			{Name: "weights", Value: "whole numbers of at most 8 bits, plane by plane as packed; any other is rounded to 8 bits with a scale a row"},
 			{Name: "activations", Value: "rounded to whole numbers with one scale a vector and time step where they are multiplied; everything else is float32"},
 			{Name: "energy table", Value: horowitzCACTI45nm.name, Source: horowitzCACTI45nm.about},
-			{Name: "DRAM", Value: "8 (lpddr4), 40 (lpddr2) or 70 (ddr3) pJ a bit", Source: "accelergy-cacti-plug-in 291018b"},
+			{Name: "DRAM", Value: "8 (lpddr4), 40 (lpddr) or 70 (ddr3) pJ a bit", Source: "accelergy-cacti-plug-in 291018b"},
 			{Name: "clock, vector unit, memory sizes", Value: "options", Source: "assumed"},
 		},
 	}, ctx.Err()

@@ -55,6 +55,6 @@ func multiply(a, b int) float64 {
 }
 
 // dram is the energy of a bit by the type of memory: of accelergy-cacti-plug-in 291018b,
-// which cites public data for LPDDR4, Malladi et al. (ISCA 2012) for LPDDR2 and
+// which cites public data for LPDDR4, Malladi et al. (ISCA 2012) for mobile LPDDR and
 // Chatterjee et al. (MICRO 2017) for DDR3.
-var dram = map[string]float64{"lpddr4": 8 * pico, "lpddr2": 40 * pico, "ddr3": 70 * pico}
+var dram = map[string]float64{"lpddr4": 8 * pico, "lpddr": 40 * pico, "ddr3": 70 * pico}

@@ -16,9 +16,10 @@
 //	output-stationary   ⌈M/R⌉·⌈N/C⌉ folds of R + C + K − 2
 //	input-stationary    ⌈K/R⌉·⌈M/C⌉ folds of 2R + C + N − 2
 //
-// In the first, R cycles load the weights, the first sum leaves after R + 1 more, and the
-// last one M + C − 2 later. These are SCALE-Sim's cycles without stalls; its reports print the number of the
-// last cycle, which is one less. A plane of b-bit codes takes ⌈b/precision⌉ passes.
+// In the first, R cycles load the weights, the first sum leaves after R more, and the last
+// one M + C − 2 later. These are SCALE-Sim's cycles without stalls; its reports print the
+// number of the last cycle, which is one less. A plane of b-bit codes takes ⌈b/precision⌉
+// passes.
 //
 // # Schedule
 //

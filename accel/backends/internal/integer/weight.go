@@ -2,7 +2,6 @@ package integer
 
 import (
 	"math"
-	"sync"
 
 	"bittern/accel/kernels/matmul"
 	"bittern/plugins/packed"
@@ -13,9 +12,7 @@ type Weight struct {
 	Rows, Cols int
 	Planes     []Plane
 
-	once   sync.Once
-	blocks [][]block // of each plane, for products
-	err    error
+	blocks [][]block // of each plane, for products; nil before prepare
 }
 
 // Plane is a whole number for each weight, and the scales that they are multiples of.
@@ -142,24 +139,27 @@ type block struct {
 	packed   matmul.Packed
 }
 
-// prepare packs the planes for products with activations of at most n in size.
+// prepare packs the planes for products with activations of at most n in size, unless
+// they are packed already.
 func (w *Weight) prepare(n float32) error {
-	w.once.Do(func() {
-		for _, p := range w.Planes {
-			width := w.Cols
-			if each := p.most * n; each > 0 {
-				width = max(1, int((1<<24)/each)) // all whole numbers up to 2²⁴ are float32
-			}
-			var blocks []block
-			for from := 0; from < w.Cols && w.err == nil; from += width {
-				b := block{from: from, to: min(from+width, w.Cols)}
-				w.err = b.packed.Pack(p.values[from:], w.Cols, true, b.to-b.from, w.Rows)
-				blocks = append(blocks, b)
-			}
-			w.blocks = append(w.blocks, blocks)
+	if w.blocks != nil {
+		return nil
+	}
+	w.blocks = make([][]block, len(w.Planes))
+	for i, p := range w.Planes {
+		width := w.Cols
+		if each := p.most * n; each > 0 {
+			width = max(1, int((1<<24)/each)) // all whole numbers up to 2²⁴ are float32
 		}
-	})
-	return w.err
+		for from := 0; from < w.Cols; from += width {
+			b := block{from: from, to: min(from+width, w.Cols)}
+			if err := b.packed.Pack(p.values[from:], w.Cols, true, b.to-b.from, w.Rows); err != nil {
+				return err
+			}
+			w.blocks[i] = append(w.blocks[i], b)
+		}
+	}
+	return nil
 }
 
 // column sets y to column c, as the weights are kept.
