@@ -16,13 +16,16 @@ const (
 	elementwise = "elementwise"
 )
 
+// energyParts lists them in the order in which they are shown and summed.
+var energyParts = []string{macs, weightFetch, activations, elementwise, backend.PartTables}
+
 // counts are the cycles of a sequence by part.
 type counts map[string]float64
 
 func (c counts) total() float64 {
 	sum := 0.0
-	for _, n := range c {
-		sum += n
+	for _, name := range energyParts {
+		sum += c[name]
 	}
 	return sum
 }
@@ -119,7 +122,7 @@ func (m *machine) cost(steps map[string]int) (backend.Cost, error) {
 	cycles := c.total()
 	seconds := cycles / m.clock
 	var energy []backend.Part
-	for _, name := range []string{macs, weightFetch, activations, elementwise, backend.PartTables} {
+	for _, name := range energyParts {
 		energy = append(energy, backend.Part{Name: name, Value: c[name] * m.perCycle})
 	}
 	return backend.Cost{

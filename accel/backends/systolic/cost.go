@@ -29,9 +29,9 @@ func (t traffic) bits() float64 { return t.weights + t.tables + t.in + t.out }
 
 func (m *machine) traffic(c counts, p placement, steps map[string]int) traffic {
 	var t traffic
-	for name, share := range p.outside {
-		t.weights += share * c.weights[name]
-		t.tables += share * c.tables[name]
+	for _, s := range m.stored { // in their order, so that the sums are always the same
+		t.weights += p.outside[s.name] * c.weights[s.name]
+		t.tables += p.outside[s.name] * c.tables[s.name]
 	}
 	for _, in := range m.program.Inputs {
 		size, often := 1, 1
@@ -91,11 +91,9 @@ func (m *machine) cost(steps map[string]int) backend.Cost {
 func (m *machine) energyParts(c counts, t traffic, seconds float64) []backend.Part {
 	e := m.energy
 	weightBits, tableBits := 0.0, 0.0
-	for _, bits := range c.weights {
-		weightBits += bits
-	}
-	for _, bits := range c.tables {
-		tableBits += bits
+	for _, s := range m.stored {
+		weightBits += c.weights[s.name]
+		tableBits += c.tables[s.name]
 	}
 	perMAC := add(sumBits)
 	if m.precision > 1 {

@@ -167,7 +167,7 @@ func (w *Weight) column(y []float32, c int) {
 	for i := range w.Planes {
 		p := &w.Planes[i]
 		for r := range y {
-			v := p.scale(r) * p.values[r*w.Cols+c]
+			v := float32(p.scale(r) * p.values[r*w.Cols+c]) // rounded before it is added
 			if i > 0 {
 				v += y[r]
 			}
@@ -212,7 +212,7 @@ func (w *Weight) multiply(y, q, scales []float32, sequences int, work *worker) e
 		p := &w.Planes[i]
 		for s := range sequences {
 			for r := range w.Rows {
-				v := float32(p.scale(r)*scales[s]) * float32(sums[s*w.Rows+r])
+				v := float32(float32(p.scale(r)*scales[s]) * float32(sums[s*w.Rows+r]))
 				if at := s*w.Rows + r; i == 0 {
 					y[at] = v
 				} else {
