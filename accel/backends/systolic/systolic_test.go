@@ -22,6 +22,7 @@ func TestConformance(t *testing.T) {
 	for name, options := range map[string]plugins.Values{
 		"odd and small":     {"rows": "3", "columns": "5", "lanes": "3", "precision": "1", "activation-bits": "4", "weight-kib": "1", "activation-kib": "4", "steps-at-once": "3", "double-buffering": "false"},
 		"output-stationary": {"dataflow": "output-stationary", "rows": "4", "columns": "7"},
+		"input-stationary":  {"dataflow": "input-stationary", "activation-bits": "6", "dram": "ddr3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
