@@ -8,6 +8,8 @@ import (
 	"bittern/accel/backends/asichighspeed"
 	"bittern/accel/backends/asiclowpower"
 	"bittern/accel/backends/cpu"
+	"bittern/accel/backends/mcu"
+	"bittern/accel/backends/systolic"
 	"bittern/harness/cli"
 	"bittern/internal/null"
 	"bittern/models/attentivereader"
@@ -62,6 +64,8 @@ func Plugins() []cli.Builtin {
 		modelPlugin("null", null.NewModel),
 		backendPlugin("asic-lowpower", asiclowpower.New),
 		backendPlugin("asic-highspeed", asichighspeed.New),
+		backendPlugin("systolic", systolic.New),
+		backendPlugin("mcu", mcu.New),
 		backendPlugin("cpu", cpu.New),
 		backendPlugin("null", null.NewBackend),
 	}

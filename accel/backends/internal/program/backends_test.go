@@ -12,6 +12,8 @@ import (
 	"bittern/accel/backends/asichighspeed"
 	"bittern/accel/backends/asiclowpower"
 	"bittern/accel/backends/cpu"
+	"bittern/accel/backends/mcu"
+	"bittern/accel/backends/systolic"
 	graphs "bittern/internal/sample"
 	"bittern/plugins"
 	"bittern/plugins/backend"
@@ -32,6 +34,8 @@ var backends = map[string]struct {
 	"cpu, int14":     {cpu.New, plugins.Values{"timed-sequences": "1", "threads": "3"}, 2e-4},
 	"asic-lowpower":  {asiclowpower.New, nil, 0.02},
 	"asic-highspeed": {asichighspeed.New, nil, 0.02},
+	"systolic":       {systolic.New, nil, 0.02},
+	"mcu":            {mcu.New, plugins.Values{"part": "stm32l4r5"}, 0.02},
 }
 
 // deploy returns nil where the backend does not support the program.

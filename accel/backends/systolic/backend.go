@@ -1,0 +1,167 @@
+package systolic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bittern/accel/backends/internal/integer"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/network"
+)
+
+const name = "systolic"
+
+// The options.
+const (
+	rows            = "rows"
+	columns         = "columns"
+	flow            = "dataflow"
+	precision       = "precision"
+	activationBits  = "activation-bits"
+	lanes           = "lanes"
+	stepsAtOnce     = "steps-at-once"
+	weightKiB       = "weight-kib"
+	activationKiB   = "activation-kib"
+	doubleBuffering = "double-buffering"
+	megahertz       = "megahertz"
+	dramBytes       = "dram-bytes"
+	dramType        = "dram"
+)
+
+var options = []plugins.Option{{
+	Name: rows, Type: plugins.Int, Default: "32", Min: 1, Max: 1024,
+	Doc: "rows of the array, along which sums run",
+}, {
+	Name: columns, Type: plugins.Int, Default: "32", Min: 1, Max: 1024,
+	Doc: "columns of the array",
+}, {
+	Name: flow, Type: plugins.String, Default: string(weightStationary), Choices: []string{string(weightStationary), string(outputStationary), string(inputStationary)},
+	Doc: "what stays in the array",
+}, {
+	Name: precision, Type: plugins.Int, Default: "8", Min: 1, Max: integer.MostBits,
+	Doc: "bits of a weight that an element multiplies; wider ones take several passes",
+}, {
+	Name: activationBits, Type: plugins.Int, Default: "8", Min: 2, Max: integer.MostBits,
+	Doc: "bits that a vector is rounded to before it is multiplied",
+}, {
+	Name: lanes, Type: plugins.Int, Default: "32", Min: 1, Max: 1024,
+	Doc: "lanes of the vector unit, for everything that is no matrix product",
+}, {
+	Name: stepsAtOnce, Type: plugins.Int, Default: "16", Min: 1, Max: 4096,
+	Doc: "time steps whose products are done at once where none depends on the step before; at most as many as the activation memory has room for",
+}, {
+	Name: weightKiB, Type: plugins.Int, Default: "256", Min: 1, Max: 1 << 16,
+	Doc: "KiB of on-chip memory for weights and tables; what does not fit is read from DRAM",
+}, {
+	Name: activationKiB, Type: plugins.Int, Default: "256", Min: 1, Max: 1 << 16,
+	Doc: "KiB of on-chip memory for values",
+}, {
+	Name: doubleBuffering, Type: plugins.Bool, Default: "true",
+	Doc: "whether DRAM is read while the array computes",
+}, {
+	Name: megahertz, Type: plugins.Float, Default: "400", Min: 1, Max: 4000,
+	Doc: "clock, in MHz",
+}, {
+	Name: dramBytes, Type: plugins.Float, Default: "16", Min: 0.01, Max: 4096,
+	Doc: "bytes that DRAM moves in a cycle of the clock",
+}, {
+	Name: dramType, Type: plugins.String, Default: "lpddr4", Choices: []string{"lpddr4", "lpddr", "ddr3"},
+	Doc: "type of DRAM, which says what a bit takes",
+}}
+
+// New returns the backend.
+func New() backend.Backend { return &simulator{} }
+
+type simulator struct {
+	machine   *machine // nil before Deploy
+	execution integer.Execution
+}
+
+// machine is an array with a network deployed.
+type machine struct {
+	array           array
+	precision       int
+	activationBits  int
+	lanes           int
+	weightKiB       int
+	activationKiB   int
+	doubleBuffering bool
+	clock           float64 // Hz
+	dramBits        float64 // a cycle
+	dramEnergy      float64 // joules a bit
+	energy          energyTable
+
+	program *integer.Program
+	values  map[string]network.Value
+	stored  []stored
+	chunks  map[string]int // steps at once by stage
+}
+
+func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
+	return plugins.Description{
+		Kind: plugins.KindBackend, Name: name, Version: "1.0.0", API: plugins.APIVersion,
+		Summary: "simulated systolic array of whole-number multipliers, with its memories and DRAM",
+		Options: options,
+		Facts: []plugins.Fact{
+			{Name: "cycles of products", Value: "those of SCALE-Sim without stalls", Source: "Samajdar et al., arXiv 1811.02883 and ISPASS 2020; scalesim-project/scale-sim-v2 11a8413"},
+			{Name: "weights", Value: "whole numbers of at most 8 bits, plane by plane as packed; any other is rounded to 8 bits with a scale a row"},
+			{Name: "activations", Value: "rounded to whole numbers with one scale a vector and time step where they are multiplied; everything else is float32"},
+			{Name: "energy table", Value: horowitzCACTI45nm.name, Source: horowitzCACTI45nm.about},
+			{Name: "DRAM", Value: "8 (lpddr4), 40 (lpddr) or 70 (ddr3) pJ a bit", Source: "accelergy-cacti-plug-in 291018b"},
+			{Name: "clock, vector unit, memory sizes", Value: "options", Source: "assumed"},
+		},
+	}, ctx.Err()
+}
+
+func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
+	if err := ctx.Err(); err != nil {
+		return backend.Deployed{}, err
+	}
+	o, err := plugins.Resolve("backend "+name, options, request.Options)
+	if err != nil {
+		return backend.Deployed{}, err
+	}
+	m := &machine{
+		array:     array{o.Int(rows), o.Int(columns), dataflow(o.Text(flow))},
+		precision: o.Int(precision), activationBits: o.Int(activationBits), lanes: o.Int(lanes),
+		weightKiB: o.Int(weightKiB), activationKiB: o.Int(activationKiB), doubleBuffering: o.Bool(doubleBuffering),
+		clock: 1e6 * o.Float(megahertz), dramBits: 8 * o.Float(dramBytes), dramEnergy: dram[o.Text(dramType)],
+		energy: horowitzCACTI45nm, chunks: map[string]int{},
+	}
+	if m.foldBits() > float64(m.weightKiB*1024*8) {
+		return backend.Deployed{}, plugins.Problemf("backend %s: the weights that fill the array take %.1f KiB with their buffers and the weight memory has %d; give more %s, or a smaller array",
+			name, m.foldBits()/8/1024, m.weightKiB, weightKiB)
+	}
+	rounding := integer.Precision{Weights: integer.MostBits, Activations: m.activationBits}
+	if m.program, err = integer.Compile(request.Network, request.Weights, rounding); err != nil {
+		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", name, err)
+	}
+	m.values = m.program.Values()
+	if err := m.fitSteps(o.Int(stepsAtOnce)); err != nil {
+		return backend.Deployed{}, err
+	}
+	m.stored = m.store()
+	s.machine, s.execution = m, m.program.NewExecution()
+	return backend.Deployed{Tolerance: new(rounding.Tolerance())}, nil
+}
+
+var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
+
+func (s *simulator) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
+	if s.machine == nil {
+		return backend.Cost{}, errNothingDeployed
+	}
+	if err := s.machine.program.Shape(1, request.Steps, false).Check(); err != nil {
+		return backend.Cost{}, plugins.Problemf("%v", err)
+	}
+	return s.machine.cost(request.Steps), ctx.Err()
+}
+
+func (s *simulator) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
+	if s.machine == nil {
+		return network.Score{}, errNothingDeployed
+	}
+	return s.execution.Execute(ctx, request)
+}

@@ -1,0 +1,143 @@
+package systolic
+
+import (
+	"fmt"
+
+	"bittern/plugins/backend"
+	"bittern/plugins/network"
+)
+
+// The parts of the energy, beside the tables'.
+const (
+	weightFetch  = "weight fetch"
+	macs         = "multiply-accumulate"
+	activations  = "activations"
+	elementwise  = "elementwise"
+	clockControl = "clock and control"
+	dramPart     = "DRAM"
+	leakage      = "leakage"
+)
+
+// traffic is what moves between DRAM and the chip, in bits of a whole sequence.
+type traffic struct {
+	weights, tables float64 // that do not fit
+	in, out         float64 // inputs; logits; both with what a stage leaves and does not fit
+	first           float64 // of all, that nothing can hide
+}
+
+func (t traffic) bits() float64 { return t.weights + t.tables + t.in + t.out }
+
+func (m *machine) traffic(c counts, p placement, steps map[string]int) traffic {
+	var t traffic
+	for _, s := range m.stored { // in their order, so that the sums are always the same
+		t.weights += p.outside[s.name] * c.weights[s.name]
+		t.tables += p.outside[s.name] * c.tables[s.name]
+	}
+	for _, in := range m.program.Inputs {
+		size, often := 1, 1
+		if in.Role == network.Features {
+			size = in.Size
+		}
+		if in.Role == network.Candidates {
+			continue // of who reads the logits
+		}
+		if in.Role != network.Lengths {
+			often = steps[in.Stream]
+		}
+		t.in += float64(floatBits * size * often)
+		t.first += float64(floatBits * size)
+	}
+	logits, often := floatBits*m.program.Classes(), 1
+	if stream := m.program.Targets(); stream != "" {
+		often = steps[stream]
+	}
+	t.out += float64(logits * often)
+	t.first += float64(logits)
+	if p.bits > 0 {
+		t.first += m.foldBits()
+	}
+	// What stages leave to later ones is written and read once where it does not fit.
+	room := float64(m.activationKiB*1024*8) - m.largestWorkspace()
+	spilled := max(0, float64(8*m.program.KeptBytes(steps))-room)
+	t.in, t.out = t.in+spilled, t.out+spilled
+	t.first = min(t.first, t.bits())
+	return t
+}
+
+// cycles is the time of the array and of the vector unit one after the other, and of DRAM
+// beside them or, without double buffering, between them.
+func (m *machine) cycles(c counts, t traffic) float64 {
+	compute, moved, first := c.array+c.lanes, t.bits()/m.dramBits, t.first/m.dramBits
+	if m.doubleBuffering {
+		return first + max(compute, moved-first)
+	}
+	return compute + moved
+}
+
+func (m *machine) cost(steps map[string]int) backend.Cost {
+	c := m.schedule(steps)
+	p := m.place(c)
+	t := m.traffic(c, p, steps)
+	cycles := m.cycles(c, t)
+	seconds, area := cycles/m.clock, m.area()
+	return backend.Cost{
+		Cycles: &cycles, Seconds: &seconds, Area: &area,
+		Energy: m.energyParts(c, t, seconds), Memory: m.memoryParts(steps),
+		Substitutions: m.program.Substitutions, Notes: m.notes(c, p, t, cycles),
+	}
+}
+
+// energyParts are the counted events times the table.
+func (m *machine) energyParts(c counts, t traffic, seconds float64) []backend.Part {
+	e := m.energy
+	weightBits, tableBits := 0.0, 0.0
+	for _, s := range m.stored {
+		weightBits += c.weights[s.name]
+		tableBits += c.tables[s.name]
+	}
+	perMAC := add(sumBits)
+	if m.precision > 1 {
+		perMAC += multiply(m.precision, m.activationBits)
+	}
+	reads := c.inputBits + sumBits*c.sumReads + floatBits*c.laneReads + t.out
+	writes := sumBits*c.sumWrites + floatBits*c.laneWrites + t.in
+	return []backend.Part{
+		{Name: weightFetch, Value: weightBits*e.weightRead + t.weights*e.weightWrite},
+		{Name: macs, Value: c.macs * perMAC},
+		{Name: activations, Value: reads*e.activationRead + writes*e.activationWrite},
+		{Name: backend.PartTables, Value: tableBits*e.weightRead + t.tables*e.weightWrite},
+		{Name: elementwise, Value: c.multiplies*e.floatMultiply + c.adds*e.floatAdd},
+		{Name: clockControl, Value: c.array * float64(m.array.rows*m.array.columns*m.clockedBits()) * e.register},
+		{Name: dramPart, Value: t.bits() * m.dramEnergy},
+		{Name: leakage, Value: float64(m.weightKiB+m.activationKiB) * e.leakage * seconds},
+	}
+}
+
+// clockedBits are the registers of an element that are clocked at every cycle of the
+// array: the activation and the sum that it hands on.
+func (m *machine) clockedBits() int { return m.activationBits + sumBits }
+
+// area is of the array, the memories and the vector unit, in mm².
+func (m *machine) area() float64 {
+	e := m.energy
+	element := e.multiplierArea*float64(m.precision*m.activationBits) + e.registerArea*float64(m.clockedBits()+m.precision)
+	return float64(m.array.rows*m.array.columns)*element +
+		float64((m.weightKiB+m.activationKiB)*1024*8)*e.memoryArea + float64(m.lanes)*e.laneArea
+}
+
+func (m *machine) notes(c counts, p placement, t traffic, cycles float64) []string {
+	a, busy := m.array, 0.0
+	if c.array > 0 {
+		busy = 100 * c.macs / (c.array * float64(a.rows*a.columns))
+	}
+	notes := []string{
+		fmt.Sprintf("%d × %d array, %s, %d-bit weights and %d-bit activations, %.0f MHz, %d lanes: sizes and clock are options", a.rows, a.columns, a.flow, m.precision, m.activationBits, m.clock/1e6, m.lanes),
+		fmt.Sprintf("cycles of products are SCALE-Sim's without stalls; %.1f %% of the elements' cycles multiply", busy),
+		fmt.Sprintf("energy and area by the table %s: %s; nothing is fitted", m.energy.name, m.energy.about),
+		p.describe(m.weightKiB),
+	}
+	if moved := t.bits() / m.dramBits; moved > c.array+c.lanes {
+		notes = append(notes, fmt.Sprintf("DRAM is what this network waits for: it takes %.0f cycles, array and vector unit %.0f", moved, c.array+c.lanes))
+	}
+	return append(notes, fmt.Sprintf("the vector unit takes %.1f %% of the cycles, beside which the array waits (an assumption)", 100*c.lanes/cycles))
+}

@@ -1,0 +1,172 @@
+package systolic
+
+import (
+	"math/bits"
+
+	"bittern/plugins/network"
+	"bittern/plugins/stepgraph"
+)
+
+// latency is of a root, a reciprocal or a division, in cycles: an assumption.
+const latency = 16
+
+// The widths of sums, and of everything that is float32, in bits.
+const (
+	sumBits   = 32
+	floatBits = 32
+)
+
+// counts are the events of a sequence.
+type counts struct {
+	array, lanes          float64 // cycles
+	macs                  float64 // of one pass
+	inputBits             float64 // that the array reads of the activation memory
+	sumReads, sumWrites   float64 // sums that it reads and writes there
+	laneReads, laneWrites float64 // float32 of the activation memory
+	multiplies, adds      float64 // float32
+
+	weights map[string]float64 // bits read by weight
+	tables  map[string]float64 // bits read by stage and node
+}
+
+// schedule counts the events of a sequence with so many steps of each stream.
+func (m *machine) schedule(steps map[string]int) counts {
+	c := counts{weights: map[string]float64{}, tables: map[string]float64{}}
+	for _, s := range m.program.Stages {
+		times := 1
+		if stream := m.program.Along(s); stream != "" {
+			times = steps[stream]
+		}
+		switch s.Op {
+		case network.Scan:
+			m.scan(&c, s, times)
+		case network.Softmax:
+			m.repeat(&c, 1, times, 4, 2, 3, 4, 4)
+			c.lanes += float64(2*bits.Len(uint(m.lanes-1)) + latency)
+		case network.WeightedSum:
+			m.repeat(&c, times, m.values[s.Name].Size, 1, 1, 1, 2, 1)
+		}
+	}
+	return c
+}
+
+// repeat counts an operation of the lanes on so many elements that is done so many times:
+// how often each passes through the lanes, and of each the arithmetic, and what is read
+// and written.
+func (m *machine) repeat(c *counts, times, size, passes, multiplies, adds, reads, writes int) {
+	n := float64(times) * float64(size)
+	c.lanes += float64(times) * float64(passes*blocks(size, m.lanes))
+	c.multiplies += float64(multiplies) * n
+	c.adds += float64(adds) * n
+	c.laneReads += float64(reads) * n
+	c.laneWrites += float64(writes) * n
+}
+
+// scan counts a step graph that is run so many times. Products of the recurrence are of one
+// vector, others of as many as are done at once.
+func (m *machine) scan(c *counts, s network.Stage, times int) {
+	recurrent, sizes, chunk := recurrence(s.Graph), s.Graph.Sizes(), m.chunks[s.Name]
+	rounded := map[string]bool{}
+	for _, n := range s.Graph.Nodes {
+		if n.Op != stepgraph.MatVec {
+			m.vectors(c, s, n, times)
+			continue
+		}
+		depth := sizes[n.Inputs[0]]
+		at, vectors := times, 1
+		if !recurrent[n.Name] {
+			at, vectors = times/chunk, chunk
+		}
+		m.multiply(c, n, depth, vectors, at)
+		m.multiply(c, n, depth, times-at*vectors, 1)
+		// The operand is rounded once for all that multiply it.
+		if !rounded[n.Inputs[0]] {
+			rounded[n.Inputs[0]] = true
+			m.repeat(c, times, depth, 2, 1, 1, 2, 1)
+		}
+		for i, p := range m.program.Weights[n.Weight].Planes {
+			scales := 1
+			if len(p.Scales) > 1 {
+				scales = 2
+			}
+			m.repeat(c, times, n.Size, 1, scales, min(i, 1), 1+min(i, 1), 1)
+		}
+	}
+}
+
+// multiply counts a product that is done so many times.
+func (m *machine) multiply(c *counts, n stepgraph.Node, depth, vectors, times int) {
+	if vectors == 0 || times == 0 {
+		return
+	}
+	p, often := product{outputs: n.Size, depth: depth, vectors: vectors}, float64(times)
+	moved := m.array.accesses(p)
+	for _, plane := range m.program.Weights[n.Weight].Planes {
+		passes := often * float64(blocks(plane.Bits, m.precision))
+		c.array += passes * float64(m.array.cycles(p))
+		c.macs += passes * float64(p.outputs) * float64(p.depth) * float64(p.vectors)
+		c.inputBits += passes * float64(moved.inputs*m.activationBits)
+		// A sum that is not the last of its element is read again, to be added to.
+		c.sumWrites += passes * float64(moved.sums)
+		c.sumReads += passes * float64(moved.sums-p.outputs*p.vectors)
+		c.weights[n.Weight] += often * float64(moved.weights) * float64(plane.Bits)
+	}
+}
+
+// vectors counts any other operation of a graph.
+func (m *machine) vectors(c *counts, s network.Stage, n stepgraph.Node, times int) {
+	switch n.Op {
+	case stepgraph.Slice, stepgraph.Concat: // addresses
+	case stepgraph.Lookup:
+		w := m.program.Weights[n.Weight]
+		for i := range w.Planes {
+			m.repeat(c, times, n.Size, 1, 1, min(i, 1), min(i, 1), 1)
+		}
+		c.weights[n.Weight] += float64(times) * float64(n.Size*w.Bits())
+	case stepgraph.Add:
+		m.repeat(c, times, n.Size, 1, 0, 1, 2, 1)
+	case stepgraph.Mul:
+		m.repeat(c, times, n.Size, 1, 1, 0, 2, 1)
+	case stepgraph.ScaleShift:
+		scale, shift := min(n.Scale.Rows, 1), min(n.Shift.Rows, 1)
+		m.repeat(c, times, n.Size, 1, scale, shift, 1, 1)
+		c.tables[table(s, n)] += float64(times) * float64((scale+shift)*n.Size*floatBits)
+	case stepgraph.Normalize:
+		m.repeat(c, times, n.Size, 3, 2, 3, 3, 1)
+		c.lanes += float64(times) * float64(2*bits.Len(uint(m.lanes-1))+latency)
+	default: // sigmoid, tanh and round: a segment of a piecewise linear function
+		m.repeat(c, times, n.Size, 1, 1, 1, 1, 1)
+	}
+}
+
+// table names the tables of a node.
+func table(s network.Stage, n stepgraph.Node) string { return s.Name + "." + n.Name }
+
+// recurrence are the nodes that lie between a state and the next value of one: those
+// whose value at a step depends on the step before and on which the next depends.
+func recurrence(g stepgraph.Graph) map[string]bool {
+	after := map[string]bool{} // depends on a state
+	for _, s := range g.States {
+		after[s.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, in := range n.Inputs {
+			after[n.Name] = after[n.Name] || after[in]
+		}
+	}
+	before := map[string]bool{} // a state depends on it
+	for _, s := range g.States {
+		before[s.Next] = true
+	}
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		n := g.Nodes[i]
+		for _, in := range n.Inputs {
+			before[in] = before[in] || before[n.Name]
+		}
+	}
+	both := map[string]bool{}
+	for _, n := range g.Nodes {
+		both[n.Name] = after[n.Name] && before[n.Name]
+	}
+	return both
+}

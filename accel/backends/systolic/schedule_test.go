@@ -1,0 +1,90 @@
+package systolic
+
+import (
+	"maps"
+	"testing"
+
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/network"
+	"bittern/plugins/network/sample"
+	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
+)
+
+func deploy(t *testing.T, n network.Network, weights map[string]packed.Matrix) *machine {
+	t.Helper()
+	s := &simulator{}
+	options := plugins.Values{"lanes": "5", "steps-at-once": "3"}
+	if _, err := s.Deploy(t.Context(), backend.Deploy{Options: options, Network: n, Weights: weights}); err != nil {
+		t.Fatal(err)
+	}
+	return s.machine
+}
+
+// Operations that an LSTM lacks take the cycles of the package comment, on 5 lanes.
+func TestOtherOperations(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		node stepgraph.Node
+		want float64 // cycles of a step
+	}{
+		{stepgraph.Node{Op: stepgraph.Normalize, Size: 11, Epsilon: 1e-5}, 3*3 + 2*3 + 16},
+		{stepgraph.Node{Op: stepgraph.Round, Size: 11, Bits: 2}, 3},
+		{stepgraph.Node{Op: stepgraph.Slice, Size: 4, Offset: 2}, 0},
+	} {
+		c.node.Name, c.node.Inputs = "y", []string{"x"}
+		g := stepgraph.Graph{Inputs: []stepgraph.Input{{Name: "x", Size: 11}}, Nodes: []stepgraph.Node{c.node}, Output: "y"}
+		if got := deploy(t, network.Scanned("test", g), nil).schedule(map[string]int{"sequence": 7}); got.lanes != 7*c.want || got.array != 0 {
+			t.Errorf("%s: seven steps take %v cycles, want %v", c.node.Op, got.lanes, 7*c.want)
+		}
+	}
+}
+
+// The softmax and the weighted sum of the attention, over 7 steps of 6 elements.
+func TestAttention(t *testing.T) {
+	t.Parallel()
+	all := sample.Programs()
+	p := all[len(all)-1]
+	m := deploy(t, p.Network, p.Weights)
+	whole, scans := m.schedule(p.Steps), counts{weights: map[string]float64{}, tables: map[string]float64{}}
+	for _, s := range p.Network.Stages {
+		if s.Op == network.Scan {
+			times := 1
+			if stream := p.Network.Along(s); stream != "" {
+				times = p.Steps[stream]
+			}
+			m.scan(&scans, s, times)
+		}
+	}
+	if got, want := whole.lanes-scans.lanes, float64(4*2+2*3+16+7*2); got != want {
+		t.Errorf("attention takes %v cycles, want %v", got, want)
+	}
+}
+
+// The recurrence is what lies between a state and a next value: not what enters, and not
+// what only the output needs.
+func TestRecurrence(t *testing.T) {
+	t.Parallel()
+	node := func(name string, op stepgraph.Op, inputs ...string) stepgraph.Node {
+		return stepgraph.Node{Name: name, Op: op, Inputs: inputs, Size: 2}
+	}
+	g := stepgraph.Graph{
+		Inputs: []stepgraph.Input{{Name: "x", Size: 2}},
+		States: []stepgraph.State{{Name: "h", Size: 2, Next: "h'"}, {Name: "last", Size: 2, Next: "before"}},
+		Nodes: []stepgraph.Node{
+			node("before", stepgraph.Tanh, "x"),
+			node("Wh", stepgraph.Tanh, "h"),
+			node("sum", stepgraph.Add, "before", "Wh"),
+			node("h'", stepgraph.Tanh, "sum"),
+			node("after", stepgraph.Tanh, "h'"),
+			node("delayed", stepgraph.Add, "last", "after"),
+		},
+		Output: "delayed",
+	}
+	got := recurrence(g)
+	maps.DeleteFunc(got, func(_ string, is bool) bool { return !is })
+	if want := map[string]bool{"Wh": true, "sum": true, "h'": true}; !maps.Equal(got, want) {
+		t.Errorf("the recurrence is %v, want %v", got, want)
+	}
+}
