@@ -9,11 +9,11 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// The README's table has every quantizer, with its bits and bytes as it packs an LSTM of
+// The table in docs/plugins.md has every quantizer, with its bits and bytes as it packs an LSTM of
 // 512 units for the 87 symbols of War & Peace.
-func TestTheReadmeListsEveryQuantizer(t *testing.T) {
+func TestDocsListEveryQuantizer(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../README.md")
+	text, err := os.ReadFile("../docs/plugins.md")
 	must(t, err)
 	for _, make := range quantizers {
 		q := make()
@@ -29,7 +29,7 @@ func TestTheReadmeListsEveryQuantizer(t *testing.T) {
 		}
 		row := fmt.Sprintf("| `%s` | %d | %.1f |", d.Name, bits, float64(bytes)/1000)
 		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(row)).Match(text) {
-			t.Errorf("the README's table of quantizers has no row %q", row)
+			t.Errorf("the table of quantizers in docs/plugins.md has no row %q", row)
 		}
 	}
 }
