@@ -37,7 +37,7 @@ var options = []plugins.Option{{
 	Doc: "sequences that are timed, after a quarter as many to warm up; the cost is their median",
 }}
 
-// New returns the backend.
+// New returns the backend "cpu".
 func New() backend.Backend { return &processor{} }
 
 type processor struct {
@@ -89,9 +89,9 @@ func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 	}, ctx.Err()
 }
 
-// tolerances bound what the precision of activations may change of the mean loss, in
-// nats a target: some ten times the most that was seen on the War & Peace networks
-// in reports/results.
+// tolerances bound how far each precision of activations may move the mean loss, in nats a
+// target. They are about ten times the largest difference seen on the War & Peace
+// networks in reports/results.
 var tolerances = map[string]float64{"int14": 1e-4, "int8": 2e-3, "exact": 1e-4}
 
 func (p *processor) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
@@ -115,11 +115,11 @@ func (p *processor) Deploy(ctx context.Context, request backend.Deploy) (backend
 
 var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
 
-// groupSize is how many sequences a worker runs side by side, so that a code that is read
-// serves all of them. The tables of as many lie in the second cache.
+// groupSize is how many sequences a worker runs side by side, so that it reads each code
+// once for all of them. The tables of this many sequences fit in the second-level cache.
 const groupSize = 8
 
-// Execute runs sequences side by side; no result depends on how many.
+// Execute runs sequences side by side. No result depends on how many.
 func (p *processor) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
 	if p.network == nil {
 		return network.Score{}, errNothingDeployed

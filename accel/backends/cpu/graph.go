@@ -1,14 +1,14 @@
-// Package cpu is the backend that is really here: the packed network computed by
-// the processor this runs on, and its time measured.
+// Package cpu is the backend "cpu": the processor that this program runs on computes the
+// packed network, and the time it takes is measured.
 //
 // # Weights
 //
-// Weights are laid out by package lut, plane by plane. A MatVec's are planes of signs
-// where the levels are sums of signs, as those of binary, ternary and multi-bit weights
-// and of whole numbers of up to 8 bits are, else codes of up to 4 bits. A Lookup's are
-// bits where there are up to three levels, else codes. Weights of wider codes are
-// decoded to float32, which is a Substitution; those deployed in full precision are
-// float32 in any case. Scales of rows are kept beside the codes.
+// Package lut lays out the weights, plane by plane. The weights of a MatVec are planes of
+// signs if their levels are sums of signs, as those of binary, ternary and multi-bit weights
+// and of whole numbers of up to 8 bits are; otherwise they are codes of up to 4 bits. The
+// weights of a Lookup are bits if they have up to three levels, otherwise codes. Wider
+// codes are decoded to float32, which the Cost lists as a Substitution. Weights deployed in
+// full precision are float32 in any case. Scales of rows are kept beside the codes.
 //
 // # Memory
 //
@@ -70,7 +70,7 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// weights are those of all graphs of a network by name, laid out for the operations
+// weights are the weights of all graphs of a network by name, laid out for the operations
 // that use them.
 type weights struct {
 	packed    map[string]packed.Matrix
@@ -82,23 +82,23 @@ type weights struct {
 	substitutions []backend.Substitution
 }
 
-// newWeights lays out nothing yet. Weights are exact; precision says how products
-// treat activations.
+// newWeights returns the weights of a network; layOut lays them out later. They are exact.
+// precision says how products treat activations.
 func newWeights(packed map[string]packed.Matrix, precision lut.Precision) *weights {
 	return &weights{packed: packed, precision: precision, matrices: map[string]*lut.Matrix{}, columns: map[string]*lut.Columns{}}
 }
 
-// graph is a step graph made ready to run: nodes turned into instructions. It is not
-// changed by running: any number of goroutines may, each on a machine of its own.
+// graph is a compiled step graph, whose nodes have become instructions. Running does not
+// change it: any number of goroutines may run it, each on a machine of its own.
 type graph struct {
 	stepgraph.Graph
 	*weights
 
 	program []instruction
-	vectors [][]*lut.Matrix // that multiply a vector each
+	vectors [][]*lut.Matrix // for each vector, the matrices that multiply it
 	memory  int             // float32 of all values of a time step
 	lookups int             // float32 that look-ups work in
-	inputs  []value         // in their order; of a token nothing
+	inputs  []value         // in their order; empty for a token
 	states  []state
 	output  value
 	size    int // of all states together
@@ -115,8 +115,8 @@ type state struct {
 	now, next value
 }
 
-// newGraph makes a step graph ready, which must pass [stepgraph.Graph.Validate], and
-// lays out those of its weights that no graph before it has.
+// newGraph compiles a step graph, which must pass [stepgraph.Graph.Validate], and lays out
+// those of its weights that no earlier graph uses.
 func (w *weights) newGraph(g stepgraph.Graph) (*graph, error) {
 	if err := w.layOut(g); err != nil {
 		return nil, err
@@ -147,8 +147,7 @@ func (w *weights) layOut(g stepgraph.Graph) (err error) {
 	return nil
 }
 
-// substitute notes that a weight is kept as float32, which is nothing new for
-// one that was deployed so.
+// substitute notes that a weight is kept as float32, unless it was deployed as float32.
 func (w *weights) substitute(name string) {
 	if weight := w.packed[name]; len(weight.Planes) > 0 {
 		w.substitutions = append(w.substitutions, backend.Substitution{
@@ -158,14 +157,14 @@ func (w *weights) substitute(name string) {
 	}
 }
 
-// machine is a session for each of some sequences side by side.
+// machine runs several sequences side by side, each in a session of its own.
 type machine struct {
 	graph    *graph
 	sessions []*session
-	products []lut.Product // of the instruction under way
+	products []lut.Product // of the instruction that is running
 }
 
-// NewMachine makes a machine for so many sequences.
+// NewMachine makes a machine for the given number of sequences.
 func (n *graph) NewMachine(sequences int) program.Machine {
 	m := &machine{graph: n, products: make([]lut.Product, sequences)}
 	for range sequences {
@@ -174,8 +173,8 @@ func (n *graph) NewMachine(sequences int) program.Machine {
 	return m
 }
 
-// Step runs each instruction on all sequences before the next one: a matrix is read once
-// for all of them.
+// Step runs each instruction on all sequences before the next instruction, so that each
+// matrix is read once for all of them.
 func (m *machine) Step(sequences int) error {
 	sessions := m.sessions[:sequences]
 	for _, instruction := range m.graph.program {
@@ -209,7 +208,7 @@ func (m *machine) Save(sequence int) program.State { return m.sessions[sequence]
 
 func (m *machine) Restore(sequence int, saved program.State) { m.sessions[sequence].restore(saved) }
 
-// session is where one sequence stands in a graph.
+// session is the state of one sequence in a graph.
 type session struct {
 	graph       *graph
 	memory      []float32
@@ -219,7 +218,7 @@ type session struct {
 	tokens      []int32 // by input
 }
 
-// newSession makes a session that stands before the first time step.
+// newSession makes a session before its first time step.
 func (n *graph) newSession() *session {
 	s := &session{graph: n, memory: make([]float32, n.memory), workspace: make([]float32, n.lookups), tokens: make([]int32, len(n.inputs))}
 	for _, matrices := range n.vectors {

@@ -42,10 +42,10 @@ type OutputGradient struct {
 	Statistics Statistics // of the cell; mean 0, rstd 1 where it is not normalised
 	Gamma      []float32  // γc; 1 where the cell is not normalised
 
-	// Outputs. The parameters' gradients and CellGradient are added to.
+	// Outputs. Backward adds to the parameters' gradients and to CellGradient.
 	BetaGradient, GammaGradient []float32
 	GateGradient                Matrix // ∂L/∂a of gate o; may be Gate
-	CellGradient                Matrix // ∂L/∂c; holds the part from the next time step before
+	CellGradient                Matrix // ∂L/∂c; before the call, the part that comes from the next time step
 }
 
 // Backward computes, with dh the gradient of h, ĉ = (c−mean)·rstd, t =
