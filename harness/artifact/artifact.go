@@ -53,8 +53,8 @@ const (
 	tensorsName = "deployed.safetensors"
 )
 
-// format is of the layout of an artifact. The first had one step graph and did not
-// say so, the second one codebook for a weight in place of planes, the third graph.json in
+// format is the version of an artifact's layout. Version 1 had one step graph and no version
+// number, version 2 one codebook for a weight in place of planes, and version 3 graph.json in
 // place of program.json.
 const format = 4
 
@@ -149,8 +149,8 @@ func Sweep(path string) error {
 	return diskfault.Explain(runfolder.Sweep(folder, tensorsName, programName), path)
 }
 
-// Remove deletes the artifact at path. That there is none is no error; a link that
-// stands in its place is removed itself.
+// Remove deletes the artifact at path. It is no error if there is none. If a link takes its
+// place, the link is removed, not its target.
 func Remove(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {

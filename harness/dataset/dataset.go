@@ -2,8 +2,8 @@
 // labelled images and reading questions. It says where each data set comes from,
 // fetches it, checks it against its checksums, parses it strictly and splits it.
 //
-// A data set that is published whole, a prefix of one, and a stand-in for one have
-// different names, so that no figure measured on one is taken for another's.
+// A published data set, a prefix of it, and a stand-in for it have different names, so that a
+// figure measured on one of them is never taken for a figure of another.
 package dataset
 
 import (
@@ -28,7 +28,7 @@ const (
 	ShapeSequence Shape = "sequence" // generated sequences of symbols: [DelayedCopy]
 )
 
-// Status says what a data set is to the one that was published.
+// Status says how a data set relates to published data.
 type Status string
 
 // The statuses.

@@ -114,9 +114,9 @@ func open(ctx context.Context, dir, mode string) (*Store, error) {
 // Close closes the store.
 func (s *Store) Close() error { return s.explain(s.db.Close()) }
 
-// Version is another number whenever somebody else has changed the database since, so
-// that who reads it again and again can go by what was read before. It means nothing to
-// another [Store].
+// Version returns a number that changes whenever another process changes the database, so
+// that a caller who reads it repeatedly knows whether it must read again. Numbers of
+// different [Store] values cannot be compared.
 func (s *Store) Version(ctx context.Context) (version int64, err error) {
 	err = s.db.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version)
 	return version, s.explain(err)
