@@ -198,7 +198,7 @@ func hardwareColumns(lines []line, unit string) []Column {
 	)
 }
 
-// partColumns returns a column for each part that any of the lines has.
+// partColumns has a column for each part that one of the lines has.
 func partColumns(scale float64, decimals int, unit string, perStep bool, parts func(*Deployment) []store.Part) func([]line, string) []Column {
 	return func(lines []line, metricName string) []Column {
 		var names []string

@@ -89,9 +89,9 @@ func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 	}, ctx.Err()
 }
 
-// tolerances bound how far each precision of activations may move the mean loss, in nats a
-// target. They are about ten times the largest difference seen on the War & Peace
-// networks in reports/results.
+// tolerances bound what the precision of activations may change of the mean loss, in
+// nats a target: some ten times the most that was seen on the War & Peace networks
+// in reports/results.
 var tolerances = map[string]float64{"int14": 1e-4, "int8": 2e-3, "exact": 1e-4}
 
 func (p *processor) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
