@@ -76,8 +76,8 @@ type layout struct {
 // Folder is where an experiment keeps its artifact, in its folder of the run store.
 func Folder(experimentDir string) string { return filepath.Join(experimentDir, "deployed") }
 
-// Bytes is what the deployed network takes: its codes with their padding, its
-// levels and scales, tables and initial states.
+// Bytes returns the size of the deployed network: its codes with their padding, levels and
+// scales, tables and initial states.
 func (n Network) Bytes() int64 {
 	total := 0
 	for _, stage := range n.Program.Stages {
@@ -135,8 +135,8 @@ func digest(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Sweep removes what a killed [Write] left half written in the folder at path. A folder
-// that is not there needs no sweeping. Nobody may be writing to it.
+// Sweep removes the half-written files that a killed [Write] left in the folder at path. If
+// there is no folder, it does nothing. No other process may be writing to the folder.
 func Sweep(path string) error {
 	folder, err := runfolder.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

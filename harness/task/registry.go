@@ -258,7 +258,7 @@ func (d Definition) OptionNames() []string {
 
 // Resolve checks the data set and the options of an entry against each other, without
 // looking for any file, and returns both with the defaults filled in. The data set is
-// empty where files of the user's own stand for it. What the user has to mend is a
+// empty if files of the user's own take its place. What the user has to mend is a
 // *plugins.Problem.
 func (d Definition) Resolve(data string, given plugins.Values) (string, plugins.Values, error) {
 	options, err := plugins.Resolve("task "+d.Name, d.Options, given)

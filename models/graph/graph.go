@@ -27,8 +27,8 @@ type Tensor struct {
 // Function is a differentiable function of tensors that the graph runs as one
 // node forward and one node backward.
 //
-// A Function keeps what its backward pass needs between the two calls, so it
-// stands in one place of one graph.
+// A Function keeps what its backward pass needs between the two calls, so it can be used in
+// one place of one graph only.
 type Function interface {
 	// Key names the function with every setting that changes what it
 	// computes.

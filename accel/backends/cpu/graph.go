@@ -12,52 +12,53 @@
 //
 // # Memory
 //
-// In bytes, as laid out here, with the padding, over all stages of the network. A
-// weight is laid out and counted once for all MatVecs that use it, and once for all
-// Lookups.
+// Memory is in bytes, as laid out here and with padding, over all stages of the network. A
+// weight counts once for all MatVecs that use it, and once for all Lookups that do.
 //
-//	recurrent codes       of recurrent weights that are kept as codes. Of a MatVec, planes
-//	                      of signs or codes: rows are filled up to 64, columns to the
-//	                      chunks that package lut has for the precision and the
-//	                      instruction set; 3-bit codes take 3.2 bits. Of a Lookup, a bit a
-//	                      row for each level but the lowest, the rows of every column
-//	                      filled up to 64, or codes, filled up to 16 words of 32 bits
-//	recurrent float32     of recurrent weights that are kept as float32, 4 bytes each. Of a
-//	                      MatVec, rows are filled up to a vector, of 8 with AVX2 and 16
-//	                      with AVX-512; of a Lookup there is no padding
-//	levels                4 bytes for each value that codes stand for: of a MatVec, a weight
-//	                      for each group of planes of signs that are summed together, and the
-//	                      centre where it is not 0; of a Lookup the levels. Each is there once
-//	                      a row where scales are, else once, but 16 times for a Lookup. Of
-//	                      codes 16 levels, and the scales of the rows
-//	normalisation tables  4 bytes for each scale and shift of the graphs, of all the time
-//	                      steps they are given for, with the bias of the output layer
+//	recurrent codes       the recurrent weights that are kept as signs or codes. A MatVec pads
+//	                      rows to a multiple of 64 and columns to the chunks that package
+//	                      lut has for the precision and the instruction set; 3-bit codes
+//	                      take 3.2 bits. A Lookup keeps one bit a row for each level above
+//	                      the lowest, and pads the rows of every column to a multiple of 64;
+//	                      or it keeps codes, padded to 16 words of 32 bits
+//	recurrent float32     the recurrent weights that are kept as float32, 4 bytes each. A
+//	                      MatVec pads rows to a vector, of 8 with AVX2 and 16 with AVX-512;
+//	                      a Lookup has no padding
+//	levels                4 bytes for each value that codes stand for. For signs, these are
+//	                      one weight for each group of planes that are summed together, and
+//	                      the centre if it is not 0; for a Lookup, the levels. If rows have
+//	                      scales, each value is there once a row; otherwise once, or 16
+//	                      times for a Lookup. For codes, these are 16 levels and the scales
+//	                      of the rows
+//	normalisation tables  4 bytes for each scale and shift of the graphs, for every time step
+//	                      that has its own, and for the bias of the output layer
 //	state                 4 bytes for the initial value of each element of a state
-//	embedding             of Lookups that are not recurrent, codes or float32
-//	output layer          of MatVecs that are not recurrent, codes or float32
-//	workspace             what one sequence needs: for each value of a time step of each
-//	                      graph, with the states as they stand, 4 bytes an element,
-//	                      filled up to 64 bytes (a value that is fused into the next
-//	                      operation, or is a slice of another, has no memory of its own);
-//	                      for each vector that is multiplied, its elements as float32,
-//	                      filled up to 16 or the columns of the matrices, but for exact
-//	                      activations the same as 16-bit whole numbers, the tables of
-//	                      partial sums, and a float32 for each row of the largest matrix
-//	                      that sums more than one group of planes; for look-ups of codes and
-//	                      of several planes, a float32 or two for each row of the largest
-//	                      column; and for what a scan
-//	                      gives to a later stage, a softmax over steps and a weighted sum,
-//	                      4 bytes an element, at each step of its stream where it is a
-//	                      sequence
+//	embedding             the weights of Lookups that are not recurrent, codes or float32
+//	output layer          the weights of MatVecs that are not recurrent, codes or float32
+//	workspace             what one sequence needs:
+//	                      - for each value of a time step of each graph, the current states
+//	                        included, 4 bytes an element, padded to 64 bytes. A value that is
+//	                        fused into the next operation, or is a slice of another value,
+//	                        has no memory of its own;
+//	                      - for each vector that is multiplied, its elements as float32,
+//	                        padded to 16 or to the columns of the matrices; unless
+//	                        activations are exact, also its elements as 16-bit whole
+//	                        numbers, the tables of partial sums, and a float32 for each row
+//	                        of the largest matrix that sums more than one group of planes;
+//	                      - for look-ups of codes or of several planes, one or two float32
+//	                        for each row of the largest column;
+//	                      - for the outputs of scans that a later stage reads, of softmaxes
+//	                        over steps and of weighted sums, 4 bytes an element; for a
+//	                        sequence, at each step of its stream
 //
-// Not counted are the program itself, and two vectors for each graph as long as its
-// longest value, of zeros and of ones, which stand in where an operation has no shift
-// or scale, and sum up for a Normalize.
+// Not counted are the program itself and two vectors for each graph, one of zeros and one of
+// ones, as long as its longest value: they take the place of a missing shift or scale, and
+// serve to sum for a Normalize.
 //
 // # Values between stages
 //
-// They are float32, and so are a softmax over steps and a weighted sum. Each graph
-// makes the vectors that it multiplies ready for look-up by itself, at every step.
+// Values between stages are float32; so are a softmax over steps and a weighted sum. Each graph
+// prepares the vectors that it multiplies by itself, at every step.
 package cpu
 
 import (

@@ -92,8 +92,8 @@ type UpdateGradient struct {
 	Rows, Columns int
 	Spacing       int // distance between the gates of a row, in floats
 
-	// The gradient of h is the sum of what comes from the layer above and
-	// from the next time step; HiddenAbove without Data is zero.
+	// The gradient of h is the sum of those that come from the layer above and from the
+	// next time step. HiddenAbove without Data counts as zero.
 	HiddenAbove, HiddenNext Matrix
 
 	Activation               Matrix // r, z, n

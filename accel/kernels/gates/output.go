@@ -32,8 +32,8 @@ func (o Output) Forward() {
 type OutputGradient struct {
 	Rows, Columns int
 
-	// The gradient of h is the sum of what comes from the layer above and
-	// from the next time step; a part without Data is zero.
+	// The gradient of h is the sum of those that come from the layer above and from the
+	// next time step. A matrix without Data counts as zero.
 	HiddenAbove, HiddenNext Matrix
 
 	Gate       Matrix     // o
