@@ -16,7 +16,7 @@ const (
 	wide        = "≈" // a time whose spread is above wideSpread
 )
 
-// named is a cell of text; nothing is "–".
+// named returns a cell of text; an empty text becomes "–".
 func named(text string) Cell {
 	if text == "" {
 		return Cell{Text: "–", Missing: true}
@@ -30,7 +30,7 @@ func missing(reason string) Cell {
 
 func count(n int) Cell { return Cell{Text: strconv.Itoa(n), Value: new(float64(n))} }
 
-// fixed writes numbers with so many decimals.
+// fixed returns a function that writes numbers with the given number of decimals.
 func fixed(decimals int) func(float64) string {
 	return func(f float64) string { return strconv.FormatFloat(f, 'f', decimals, 64) }
 }
@@ -40,8 +40,8 @@ func shortest(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
 
 func kilobytes(bytes *float64) Cell { return Cell{Text: fixed(1)(*bytes / 1000), Value: bytes} }
 
-// figure writes a figure times scale: "1.702", "1.702 ± 0.004" or "n/a", and
-// "1.702 (n=1)" where it is of another number of seeds than the network has.
+// figure writes a figure times scale: "1.702", "1.702 ± 0.004" or "n/a", and "1.702 (n=1)"
+// if it comes from fewer seeds than the network has.
 func (n *Network) figure(f Figure, scale float64, write func(float64) string) Cell {
 	if f.Mean == nil {
 		return missing(f.Missing)
@@ -56,7 +56,8 @@ func (n *Network) figure(f Figure, scale float64, write func(float64) string) Ce
 	return Cell{Text: text, Value: f.Mean}
 }
 
-// times adds how many times less it is than in full precision, where that is known.
+// times adds to a cell how many times less its figure is than in full precision, if that is
+// known.
 func (c Cell) times(ratio *float64) Cell {
 	if ratio != nil && !c.Missing {
 		c.Text += fmt.Sprintf(" (%.1f×)", *ratio)
@@ -139,7 +140,7 @@ func (d *Deployment) wide() bool {
 	return d.Timed != nil && d.Timed.Spread != nil && *d.Timed.Spread > wideSpread
 }
 
-// costCell says where the costs are from, and what they are not the costs of.
+// costCell says where the costs come from, and which weights the backend replaces.
 func costCell(l line) Cell {
 	c := Cell{Text: "simulated"}
 	if l.machine.Measured {
@@ -159,10 +160,10 @@ func costCell(l line) Cell {
 	return c
 }
 
-// String says what stands in for which weights, and why, such as
+// String says what takes the place of which weights, and why, such as
 // "layer0.Wh, layer0.Wx: 16 levels, 4 bits → float32, a look-up keeps three levels".
 func (all Substitutions) String() string {
-	var order []store.Substitution // without their weights
+	var order []store.Substitution // with their weights left out
 	weights := make(map[store.Substitution][]string)
 	for _, s := range all {
 		why := s

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// Collect reads the report of what is selected of a suite. A selection that leaves
-// nothing of it is a [*plugins.Problem].
+// Collect reads the selected part of a suite from the run store. If the selection leaves
+// nothing, the error is a [*plugins.Problem].
 func Collect(ctx context.Context, s *store.Store, suite string, selection Selection) (*Report, error) {
 	experiments, err := s.Experiments(ctx, suite)
 	if err != nil {
@@ -55,8 +55,7 @@ func Collect(ctx context.Context, s *store.Store, suite string, selection Select
 	return r, nil
 }
 
-// finished gathers what belongs to a finished experiment, and lists what is missing of
-// its deployments.
+// finished gathers what belongs to a finished experiment, and lists its missing deployments.
 func (r *Report) finished(ctx context.Context, s *store.Store, c store.Experiment) (*Experiment, error) {
 	e := &Experiment{Experiment: c, Deployments: []store.Deployment{}, Folder: s.ExperimentDir(c.ID)}
 	var scores []float64
@@ -143,7 +142,7 @@ func (r *Report) addProvenance(c store.Experiment) error {
 	return nil
 }
 
-// insert adds a number to an ascending set.
+// insert adds a number to an ascending list without duplicates.
 func insert[T cmp.Ordered](set []T, number T) []T {
 	at, found := slices.BinarySearch(set, number)
 	if found {

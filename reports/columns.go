@@ -11,8 +11,8 @@ import (
 	"bittern/harness/store"
 )
 
-// line is what a row of a table is of: a network, in some tables with one of its
-// deployments or with one result that was published of it.
+// line is the subject of a table's row: a network, in some tables with one of its deployments
+// or with one of its published results.
 type line struct {
 	*Network
 	machine *Deployment
@@ -22,7 +22,7 @@ type line struct {
 // kind is a table of a report.
 type kind struct {
 	heading string
-	// columns are those of rows with the metric of this name.
+	// columns returns the columns for rows whose scores have the named metric.
 	columns func(lines []line, metricName string) []Column
 	lines   func(*Report) []line
 	hidden  func(View) bool // nil is never
@@ -66,8 +66,8 @@ func machineLines(r *Report) (lines []line) {
 	return lines
 }
 
-// frontierLines are the networks on the frontier of each task that has another, the
-// smallest first.
+// frontierLines returns the networks on the Pareto front of each task that has at least two
+// networks, the smallest first.
 func frontierLines(r *Report) (lines []line) {
 	var tasks []string
 	for _, n := range r.Networks {
@@ -85,7 +85,7 @@ func frontierLines(r *Report) (lines []line) {
 	return lines
 }
 
-// identity are the columns that say of what a row is.
+// identity returns the columns that name a row's network.
 func identity() []Column {
 	name := func(id string, of func(line) string) Column {
 		return Column{ID: id, Header: id, cell: func(l line) Cell { return named(of(l)) }}
@@ -226,7 +226,7 @@ func partColumns(scale float64, decimals int, unit string, perStep bool, parts f
 	}
 }
 
-// commonNotes are those that a backend has of every network.
+// commonNotes returns the notes that a backend has for every network.
 func commonNotes(lines []line, backend string) []string {
 	var common []string
 	first := true
@@ -242,7 +242,7 @@ func commonNotes(lines []line, backend string) []string {
 	return common
 }
 
-// stepOf is what a time step is called where the score has this metric.
+// stepOf returns what a time step is called in tasks with this metric.
 func stepOf(name string) string {
 	if metric.Metric(name) == metric.BPC {
 		return "char"

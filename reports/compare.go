@@ -10,14 +10,14 @@ import (
 	"bittern/harness/metric"
 )
 
-// fullPrecision are the bits of a weight that is not quantized.
+// fullPrecision is the number of bits of a weight that is not quantized.
 const fullPrecision = 32
 
-// significance is the probability from which on a difference counts as chance.
+// significance is the probability from which a difference counts as chance.
 const significance = 0.05
 
-// compare holds each network against the full-precision one of the same setting.
-// networks[i] is that of groups[i].
+// compare compares each network with the full-precision network of the same setting.
+// networks[i] belongs to groups[i].
 func compare(groups []*group, networks []*Network) {
 	for i, n := range networks {
 		switch bits := n.BitsPerWeight; {
@@ -35,9 +35,9 @@ func compare(groups []*group, networks []*Network) {
 	}
 }
 
-// reference is the full-precision network that network i is held against: of the same
-// task, model settings and normalization, and of several the one whose training is
-// most alike; −1 where there is none.
+// reference returns the index of the full-precision network that network i is compared with,
+// or −1 if there is none. It has the same task, model settings and normalization; of several,
+// it is the one whose training differs least.
 func reference(groups []*group, networks []*Network, i int) int {
 	best, fewest := -1, math.MaxInt
 	for j, n := range networks {
@@ -67,8 +67,8 @@ func sameSetting(a, b *group) bool {
 	return true
 }
 
-// differences counts the settings that two groups do not share, those of the quantizer
-// left out.
+// differences counts the settings in which two groups differ, except those of the
+// quantizer.
 func differences(a, b map[string]string) int {
 	count := 0
 	for key, value := range a {
@@ -100,7 +100,7 @@ func (n *Network) compareWith(full *Network) {
 	}
 }
 
-// ratio is a over b, nil where it is not known.
+// ratio returns a over b, or nil if either is not known.
 func ratio(a, b *float64) *float64 {
 	if a == nil || b == nil || *b == 0 {
 		return nil
@@ -108,9 +108,9 @@ func ratio(a, b *float64) *float64 {
 	return new(*a / *b)
 }
 
-// chance is the probability that two means of equal populations differ as much as
-// these, by Welch's test (B. L. Welch, Biometrika 34, 1947); nil where one has a
-// single value and its spread is not known.
+// chance returns the probability that the means of two samples from populations with equal
+// means differ at least as much as these, by Welch's test (B. L. Welch, Biometrika 34, 1947).
+// It is nil if one figure has a single value, whose spread is not known.
 func chance(a, b Figure) *float64 {
 	if a.Std == nil || b.Std == nil {
 		return nil
@@ -128,11 +128,11 @@ func chance(a, b Figure) *float64 {
 	return new(2 * t.Survival(difference/math.Sqrt(va+vb)))
 }
 
-// indistinguishable says that the seeds cannot tell the network from full precision.
+// indistinguishable says whether the seeds cannot tell the network from full precision.
 func (c FullPrecision) indistinguishable() bool { return c.P != nil && *c.P >= significance }
 
-// markFrontiers marks the networks that no other of the same task and metric beats. A
-// metric of which nobody knows the direction has no frontier.
+// markFrontiers marks the networks that no other network of the same task and metric beats.
+// Where it is not known whether more or less of a metric is better, no network is marked.
 func markFrontiers(networks []*Network) {
 	type kind struct{ task, metric string }
 	ranked := make(map[kind][]*Network)
@@ -157,10 +157,10 @@ func (n *Network) ranked() bool {
 	return n.Deployable.Mean != nil && slices.Contains(metric.All, metric.Metric(n.Metric))
 }
 
-// Point is a score and what it costs, of which less is better.
+// Point is a score and its cost, such as bytes. A lower cost is better.
 type Point struct{ Score, Cost float64 }
 
-// Front says of each point whether it is on the Pareto front: no other is at least as
+// Front says for each point whether it is on the Pareto front: no other point is at least as
 // good in both score and cost, and better in one. The metric is one of [metric.All].
 func Front(m metric.Metric, points []Point) []bool {
 	front := make([]bool, len(points))

@@ -10,19 +10,19 @@ import (
 )
 
 // Document is a report as people read it. All its text is plain, as suites and plugins
-// wrote it: a format escapes what means something to it, and makes a text one line
-// with [plugins.Line].
+// wrote it: each format escapes the characters that have a meaning in it, and turns a text
+// into one line with [plugins.Line].
 type Document struct {
 	Title      string
 	Lead       []string // paragraphs that a reader must know before the tables
 	Sections   []Section
 	Unfinished []string
-	Facts      []string // notes that no cell leads to
+	Facts      []string // notes that belong to no cell
 	Provenance []Item
 }
 
-// Section is the tables of one kind, such as Results. There are several where tables are
-// grouped, and where tasks have different metrics.
+// Section holds the tables of one kind, such as Results. It has several tables if they are
+// grouped, or if tasks have different metrics.
 type Section struct {
 	Heading string
 	Sheets  []Sheet
@@ -30,59 +30,59 @@ type Section struct {
 
 // Sheet is one table.
 type Sheet struct {
-	Heading string // empty where the section has this table alone
+	Heading string // empty if the section has only this table
 	Columns []Column
 	Rows    [][]Cell // each has a cell for each column
-	Common  []Common // what all rows have; of a single row, what it has not
+	Common  []Common // columns left out because all rows have the same; for a single row, because it has nothing
 }
 
-// Column is all that there is to know of a column of a table.
+// Column describes a column of a table.
 type Column struct {
-	ID     string // for flags; of the tables of parts it is the part's name
+	ID     string // for flags; in the tables of parts it is the part's name
 	Header string // with the unit
-	About  string // what the column says, for the notes; empty where the header says it
+	About  string // what the column says, for the notes; empty if the header is enough
 	Right  bool   // aligned right
-	// Rank says when the column has to go where there is no room for all: the highest
-	// first, 0 never.
+	// Rank says how soon the column is left out if there is no room for all: the highest
+	// rank goes first, and rank 0 stays.
 	Rank int
 
-	always bool // shown also where all rows have the same
+	always bool // shown even if all rows have the same
 	cell   func(line) Cell
 }
 
-// Cell is a figure as it is shown or a name.
+// Cell is a figure, as it is shown, or a name.
 type Cell struct {
 	Text string
-	// Value is what the cell sorts by, in the unit that it is stored in (bytes, joules,
-	// seconds); nil for names, which sort by their text, and for what is missing.
+	// Value is the number that the cell sorts by, in the unit in which it is stored
+	// (bytes, joules, seconds). It is nil for names, which sort by their text, and for
+	// missing figures.
 	Value   *float64
 	Notes   []string // footnotes, see [Footnotes]
 	Missing bool     // sorts last in both directions
 }
 
-// Common is a column that is left out, with the cell that every row has in it.
+// Common is a column that is left out because every row has the same cell in it.
 type Common struct {
 	Column
 	Cell Cell
 }
 
-// Item is one of a list, with a list below it.
+// Item is an entry of a list, with a list below it.
 type Item struct {
 	Text  string
 	Below []string
 }
 
-// Footnotes are the notes that cells lead to, each once, in the order of their first use.
+// Footnotes are the notes of cells, each once, in the order of their first use.
 type Footnotes []string
 
-// Number is that of a note, from 1. A note that was not used before is added.
+// Number returns the number of a note, counted from 1. It adds a note that is new.
 func (f *Footnotes) Number(note string) int {
 	*f = once(*f, []string{note})
 	return slices.Index(*f, note) + 1
 }
 
-// Abouts says of each column that the table shows, and of each that it leaves out, what
-// it means, as in "Δ: deployable score less that of full precision".
+// Abouts explains each column that the table shows, and each that it leaves out, as in "Δ: deployable score less that of full precision".
 func (s Sheet) Abouts() []string {
 	var abouts []string
 	add := func(c Column) {
@@ -99,8 +99,8 @@ func (s Sheet) Abouts() []string {
 	return abouts
 }
 
-// CommonLine is the line above the table that names what it leaves out; it is empty
-// where that is nothing. header and cell write a header and a cell.
+// CommonLine returns the line above the table that names what all rows have in common. It is
+// empty if that is nothing. header and cell write a header and a cell.
 func (s Sheet) CommonLine(header func(string) string, cell func(Cell) string) string {
 	var parts []string
 	for _, c := range s.Common {
@@ -115,7 +115,7 @@ func (s Sheet) CommonLine(header func(string) string, cell func(Cell) string) st
 	return "All rows: " + strings.Join(parts, "; ") + "."
 }
 
-// Without is the table without column i.
+// Without returns the table without column i.
 func (s Sheet) Without(i int) Sheet {
 	s.Columns = slices.Delete(slices.Clone(s.Columns), i, i+1)
 	s.Rows = slices.Clone(s.Rows)
@@ -156,7 +156,7 @@ func (r *Report) Document(v View) Document {
 	return d
 }
 
-// lead is what a reader must know before the tables.
+// lead returns the paragraphs that a reader must know before the tables.
 func (r *Report) lead() []string {
 	var lead []string
 	switch asked := slices.ContainsFunc(r.Experiments, func(e Experiment) bool { return len(e.Backends) > 0 }); {
@@ -175,8 +175,8 @@ func (r *Report) lead() []string {
 	return lead
 }
 
-// sheets are the tables of a kind: one for each metric, since a BPC and a perplexity
-// share no column, and for each group.
+// sheets returns the tables of a kind: one for each group and metric, as a BPC and a
+// perplexity cannot share a column.
 func (k kind) sheets(lines []line, v View) []Sheet {
 	type part struct{ metric, group string }
 	var parts []part
@@ -213,8 +213,8 @@ func (k kind) sheets(lines []line, v View) []Sheet {
 	return sheets
 }
 
-// newSheet makes a table of the columns that the view asks for; it has none where they
-// are those that only say of what a row is.
+// newSheet makes a table of the columns that the view asks for. It has no columns if those
+// would only name the rows' networks.
 func newSheet(columns []Column, lines []line, v View) Sheet {
 	lines = slices.Clone(lines)
 	if at := find(columns, strings.TrimPrefix(v.Sort, "-")); at >= 0 {
@@ -237,12 +237,13 @@ func newSheet(columns []Column, lines []line, v View) Sheet {
 	return s
 }
 
-// find is the index of the column with this name, or −1.
+// find returns the index of the column with this name, or −1.
 func find(columns []Column, id string) int {
 	return slices.IndexFunc(columns, func(c Column) bool { return c.ID == id })
 }
 
-// chosen are the columns of these names, none where all only say of what a row is.
+// chosen returns the columns with these names, or none if they would only name the rows'
+// networks.
 func chosen(columns []Column, ids []string) []Column {
 	var picked []Column
 	says := false
@@ -258,8 +259,8 @@ func chosen(columns []Column, ids []string) []Column {
 	return picked
 }
 
-// sortBy sorts by numbers where the column has them, else by text. What is missing
-// comes last in both directions.
+// sortBy sorts by numbers if the column has them, otherwise by text. Missing figures come last
+// in both directions.
 func sortBy(lines []line, c Column, descending bool) {
 	slices.SortStableFunc(lines, func(a, b line) int {
 		x, y := c.cell(a), c.cell(b)
@@ -282,8 +283,8 @@ func sortBy(lines []line, c Column, descending bool) {
 	})
 }
 
-// leaveOut takes away the columns that have the same in all rows, and keeps what that
-// is. Of a single row it takes those that are empty.
+// leaveOut removes the columns in which all rows have the same, and notes what that is. In a
+// table of a single row it removes the empty columns.
 func (s Sheet) leaveOut() Sheet {
 	for i := 0; i < len(s.Columns); i++ {
 		first := s.Rows[0][i]

@@ -60,8 +60,8 @@ func addTo(groups []*group, e *Experiment) ([]*group, error) {
 	return groups, nil
 }
 
-// settingsOf is all that determines an experiment's figures but its seed: the values
-// of its configuration and of its freeze by their paths, as in "training.epochs".
+// settingsOf returns everything that determines an experiment's figures except its seed: the
+// values of its configuration and of its freeze by their paths, as in "training.epochs".
 func settingsOf(c store.Experiment) (map[string]string, error) {
 	settings := make(map[string]string)
 	for prefix, text := range map[string]json.RawMessage{"": c.Config, "freeze": c.Freeze} {
@@ -95,7 +95,7 @@ func flatten(path string, value any, into map[string]string) {
 	}
 }
 
-// publishedSetting is what an experiment can be held against.
+// publishedSetting returns the setting by which published results of an experiment are found.
 func publishedSetting(c store.Experiment) (published.Setting, error) {
 	var parts struct {
 		Task      string `json:"task"`
@@ -116,7 +116,7 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 		Cell: c.Setting(model.SettingCell), Normalization: c.Setting(model.SettingNormalization),
 		Bidirectional: c.Setting(model.SettingBidirectional) == "true",
 	}
-	// A model without these settings is like none that was published.
+	// A model without these settings matches no published result.
 	for setting, field := range map[string]*int{model.SettingUnits: &e.Units, model.SettingLayers: &e.Layers} {
 		if n, err := strconv.Atoi(c.Setting(setting)); err == nil {
 			*field = n
@@ -125,8 +125,7 @@ func publishedSetting(c store.Experiment) (published.Setting, error) {
 	return e, nil
 }
 
-// distinguish says of groups with the same labels, which follow each other, what tells
-// one from the other.
+// distinguish notes what tells groups with the same labels, which follow each other, apart.
 func distinguish(groups []*group) {
 	for len(groups) > 0 {
 		n := 1
@@ -150,7 +149,7 @@ func distinguishAlike(groups []*group) {
 			}
 		}
 	}
-	// Where groups differ in the length of their training alone, the steps say it best.
+	// Groups that differ only in the length of their training are best told apart by steps.
 	length := []string{"training.epochs", "training.steps"}
 	byLength := !slices.ContainsFunc(keys, func(key string) bool { return !slices.Contains(length, key) })
 	var trained []string
@@ -199,7 +198,7 @@ func (g *group) add(e *Experiment) {
 	}
 }
 
-// machine is that of a backend's label.
+// machine returns the figures of the backend with this label.
 func (g *group) machine(backend string) *machine {
 	for _, m := range g.machines {
 		if m.Backend == backend {
@@ -293,8 +292,8 @@ func timedOf(c store.Cost) *Timed {
 	return t
 }
 
-// worse has the fewer sequences of two and the wider spread, one that is not known the
-// widest. A nil t is none yet.
+// worse combines two into the fewer sequences and the wider spread; a spread that is not known
+// counts as the widest. t is nil if there is none yet.
 func (t *Timed) worse(other *Timed) *Timed {
 	if t == nil {
 		return other
@@ -306,7 +305,7 @@ func (t *Timed) worse(other *Timed) *Timed {
 	return worst
 }
 
-// once adds what a list does not have yet.
+// once appends to a list what it does not have yet.
 func once[T comparable](list, more []T) []T {
 	for _, item := range more {
 		if !slices.Contains(list, item) {
@@ -386,8 +385,8 @@ func (e *Experiment) epochs() (float64, error) {
 	return float64(e.Steps) / float64(e.Validations[0].Step), nil
 }
 
-// doubt is why an experiment's deployable score is not to be trusted: machines compute
-// its artifact, and none as the model does.
+// doubt says why an experiment's deployable score is not to be trusted: backends compute its
+// artifact, and none of them agrees with the model.
 func (e *Experiment) doubt() string {
 	var doubts []string
 	for _, d := range e.Deployments {

@@ -9,7 +9,7 @@ import (
 	"bittern/harness/provenance"
 )
 
-// machineLine says which program it was on what system.
+// machineLine returns which program it was, on which system and processor.
 func machineLine(m provenance.Machine) (commit, system, cpu string) {
 	commit = m.Commit
 	if m.Modified {
@@ -18,7 +18,7 @@ func machineLine(m provenance.Machine) (commit, system, cpu string) {
 	return commit, m.Go + " " + m.OS + "/" + m.Arch, m.CPU
 }
 
-// remarks are what a reader must know of the data, each behind a comma.
+// remarks returns what a reader must know of the data, each remark after a comma.
 func (p Provenance) remarks() string {
 	remarks := ""
 	if p.Synthetic {
@@ -82,7 +82,7 @@ func (u Unfinished) String() string {
 	return fmt.Sprintf("%s: %s / %s / %s, seed %d%s%s", u.Status, u.Task, u.Model, u.Quantizer, u.Seed, where, reason)
 }
 
-// provenance is what stands folded away: how the networks were trained, frozen and
+// provenance returns the folded part of a report: how the networks were trained, frozen and
 // deployed.
 func (r *Report) provenance() []Item {
 	var items []Item
@@ -99,8 +99,8 @@ func (r *Report) provenance() []Item {
 	return append(append(items, r.freezes()...), r.backendNotes()...)
 }
 
-// freezes says how many sequences the frozen statistics are from, and how the draws of
-// each network scored of which there is more than one.
+// freezes says how many sequences the frozen statistics were gathered over, and how the draws
+// of each network with more than one draw scored.
 func (r *Report) freezes() []Item {
 	var items []Item
 	var calibrated []uint64
@@ -135,7 +135,7 @@ func (r *Report) freezes() []Item {
 	return items
 }
 
-// backendNotes are what backends say of single networks.
+// backendNotes returns what backends say of single networks.
 func (r *Report) backendNotes() []Item {
 	var items []Item
 	lines := machineLines(r)

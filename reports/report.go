@@ -1,11 +1,11 @@
 // Package reports turns the run store into comparison tables. It reads what
 // was stored and never starts a plugin.
 //
-// [Collect] makes a [Report] of it: one [Network] for each setting that was trained,
-// over its seeds, with its deployments. group.go gathers their figures, compare.go
-// holds them against full precision and against each other. The tables that people
-// read are made of columns, which are data (columns.go, cells.go); [Report.Document]
-// lays them out as a [View] asks. Package format writes both.
+// [Collect] makes a [Report] of it: one [Network] for each setting that was trained, over its
+// seeds, with its deployments. group.go gathers their figures; compare.go compares them with
+// full precision and with each other. The tables that people read are made of columns, which
+// are data (columns.go, cells.go); [Report.Document] lays them out as a [View] asks. Package
+// format writes both the report and the document.
 //
 // Names, reasons and notes come from suite files and plugins. In every format they
 // come out as text, whatever is in them.
@@ -40,8 +40,8 @@ type Network struct {
 	Model         string `json:"model"`
 	Quantizer     string `json:"quantizer"`
 	Normalization string `json:"normalization"`
-	// Setting tells the network from others of the same names, such as "10 steps" or
-	// "threads 1"; empty where there are none.
+	// Setting tells the network from others with the same names, such as "10 steps" or
+	// "threads 1". It is empty if there are no others.
 	Setting string   `json:"setting,omitempty"`
 	Metric  string   `json:"metric"`
 	Seeds   []uint64 `json:"seeds"`
@@ -55,8 +55,8 @@ type Network struct {
 	// statistics, computed by the model in float32. Backends compute the same artifact
 	// in their own arithmetic; see Deployments.
 	Deployable Figure `json:"deployable"`
-	// Doubts are of seeds whose artifact no backend computes as the model does, though
-	// one or more compute it.
+	// Doubts concern seeds whose artifact was computed by one or more backends, none of
+	// which agrees with the model.
 	Doubts     Doubts `json:"doubts,omitempty"`
 	PaperStyle Figure `json:"paper_style"` // batch statistics, freshly drawn weights
 
@@ -77,12 +77,14 @@ type Network struct {
 // normalization whose recurrent weights have 32 bits.
 type FullPrecision struct {
 	Missing string `json:"missing,omitempty"` // why there is none
-	Itself  bool   `json:"itself,omitempty"`  // the network is that one
-	// Delta is the difference of the deployable means; P is the probability of one as
-	// large by chance (Welch's test), where both have two seeds or more.
+	Itself  bool   `json:"itself,omitempty"`  // this network is the full-precision one
+	// Delta is the difference of the deployable means. P is the probability of a
+	// difference at least as large by chance (Welch's test), if both have two seeds or
+	// more.
 	Delta *float64 `json:"delta,omitempty"`
 	P     *float64 `json:"p,omitempty"`
-	// WeightRatio and DeployedRatio are its bytes over the network's.
+	// WeightRatio and DeployedRatio are the bytes of the full-precision network over
+	// those of this one.
 	WeightRatio   *float64 `json:"recurrent_ratio,omitempty"`
 	DeployedRatio *float64 `json:"deployment_ratio,omitempty"`
 }
@@ -103,8 +105,8 @@ type Deployment struct {
 
 	Substitutions Substitutions `json:"substitutions,omitempty"`
 
-	// EnergyRatio and SecondsRatio are the full-precision network's on the same
-	// backend over these.
+	// EnergyRatio and SecondsRatio are the energy and time of the full-precision network
+	// on the same backend over those of this one.
 	EnergyRatio  *float64 `json:"energy_ratio,omitempty"`
 	SecondsRatio *float64 `json:"seconds_ratio,omitempty"`
 
@@ -120,13 +122,13 @@ type Figure struct {
 	Missing string   `json:"missing,omitempty"`
 }
 
-// Doubt says why one seed's score is not to be trusted.
+// Doubt says why the score of one seed is not to be trusted.
 type Doubt struct {
 	Seed   uint64 `json:"seed"`
 	Reason string `json:"reason"`
 }
 
-// Doubts are those of several seeds.
+// Doubts are the doubts about several seeds.
 type Doubts []Doubt
 
 // String says in a line which seeds are in doubt, and why.
@@ -138,10 +140,10 @@ func (doubts Doubts) String() string {
 	return strings.Join(texts, "; ")
 }
 
-// Substitutions are what a backend has in place of deployed weights, each once.
+// Substitutions list what a backend has in place of deployed weights, each once.
 type Substitutions []store.Substitution
 
-// Timed says how sure a time is. Over several seeds it is that of the worst.
+// Timed says how precise a measured time is. Over several seeds it is that of the worst.
 type Timed struct {
 	Sequences int `json:"sequences"` // of which the time is the median
 	// Spread is (upper − lower quartile) / median of the sequences' times; nil where
@@ -178,17 +180,17 @@ type Experiment struct {
 	// [store.ReadSteps].
 	Folder string `json:"-"`
 
-	// Training is the loss over the training, and TrainingUnread why it cannot be read.
-	// Only [Report.ReadTraining] sets them.
+	// Training is the training loss over time; TrainingUnread says why it cannot be
+	// read. Only [Report.ReadTraining] sets them.
 	Training       []TrainingLoss `json:"-"`
 	TrainingUnread string         `json:"-"`
 }
 
-// ModelName is the model's label with what tells the network from others of the same
+// ModelName is the model's label, with what tells the network from others with the same
 // labels, as in "lstm-512 (10 steps)".
 func (n *Network) ModelName() string { return modelName(n.Model, n.Setting) }
 
-// ModelName is that of the experiment's [Network].
+// ModelName is the ModelName of the experiment's [Network].
 func (e *Experiment) ModelName() string { return modelName(e.Model, e.Setting) }
 
 func modelName(model, setting string) string {

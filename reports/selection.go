@@ -24,9 +24,9 @@ type Entry struct{ Task, Model, Quantizer string }
 
 func entryOf(c store.Experiment) Entry { return Entry{c.Task, c.Model, c.Quantizer} }
 
-// choose returns the selected experiments, each with its selected backends alone. A
-// damaged row is always among them, for what it holds is not known. That nothing is
-// left is a [*plugins.Problem].
+// choose returns the selected experiments, each with only its selected backends. A damaged row
+// is always selected, as it is not known what it holds. If nothing is left, the error is a
+// [*plugins.Problem].
 func (s Selection) choose(suite string, all []store.Experiment) ([]store.Experiment, error) {
 	var labels, tasks []string
 	for _, c := range all {

@@ -15,7 +15,7 @@ type TrainingLoss struct {
 const stretches = 100
 
 // ReadTraining reads the training losses of all experiments from their folders in the run
-// store, which [Collect] does not, for the files are long.
+// store. [Collect] does not do so, because the files are long.
 func (r *Report) ReadTraining() {
 	for i := range r.Experiments {
 		e := &r.Experiments[i]
@@ -32,7 +32,7 @@ func (r *Report) ReadTraining() {
 	}
 }
 
-// stretched are the means of stretches of the same length, the last of which may be
+// stretched returns the mean losses of stretches of equal length; the last one may be
 // shorter.
 func stretched(steps []store.Step) []TrainingLoss {
 	length := (len(steps) + stretches - 1) / stretches

@@ -7,9 +7,9 @@ import (
 	"bittern/plugins"
 )
 
-// View says which tables are written and how. The zero value shows every table
-// whole but for the columns that say nothing: those that are empty or have the same in
-// all rows, which stand above the table instead.
+// View says which tables are written and how. The zero value shows every table without the
+// columns that say nothing: those that are empty, and those that are the same in all rows,
+// which are named above the table instead.
 type View struct {
 	Columns []string // of these names alone, in this order
 	Sort    string   // by the column of this name; with "-" in front the largest first
@@ -23,7 +23,7 @@ type View struct {
 // Groups are what tables can be grouped by.
 var Groups = []string{"task", "quantizer", "backend"}
 
-// groupOf is the group that a line is in; ok is false where it has none.
+// groupOf returns the group of a line; ok is false if it has none.
 func groupOf(l line, by string) (name string, ok bool) {
 	switch by {
 	case "task":

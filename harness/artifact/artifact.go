@@ -53,8 +53,8 @@ const (
 	tensorsName = "deployed.safetensors"
 )
 
-// format is of the layout of an artifact. The first had one step graph and did not
-// say so, the second one codebook for a weight in place of planes, the third graph.json in
+// format is the version of an artifact's layout. Version 1 had one step graph and no version
+// number, version 2 one codebook for a weight in place of planes, and version 3 graph.json in
 // place of program.json.
 const format = 4
 
@@ -76,8 +76,8 @@ type layout struct {
 // Folder is where an experiment keeps its artifact, in its folder of the run store.
 func Folder(experimentDir string) string { return filepath.Join(experimentDir, "deployed") }
 
-// Bytes is what the deployed network takes: its codes with their padding, its
-// levels and scales, tables and initial states.
+// Bytes returns the size of the deployed network: its codes with their padding, levels and
+// scales, tables and initial states.
 func (n Network) Bytes() int64 {
 	total := 0
 	for _, stage := range n.Program.Stages {
@@ -135,8 +135,8 @@ func digest(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Sweep removes what a killed [Write] left half written in the folder at path. A folder
-// that is not there needs no sweeping. Nobody may be writing to it.
+// Sweep removes the half-written files that a killed [Write] left in the folder at path. If
+// there is no folder, it does nothing. No other process may be writing to the folder.
 func Sweep(path string) error {
 	folder, err := runfolder.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -149,8 +149,8 @@ func Sweep(path string) error {
 	return diskfault.Explain(runfolder.Sweep(folder, tensorsName, programName), path)
 }
 
-// Remove deletes the artifact at path. That there is none is no error; a link that
-// stands in its place is removed itself.
+// Remove deletes the artifact at path. It is no error if there is none. If a link takes its
+// place, the link is removed, not its target.
 func Remove(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,7 +11,7 @@ import (
 	"bittern/plugins"
 )
 
-// Bench is how the lines are timed.
+// Bench says how things are timed.
 type Bench struct {
 	Catalogue *host.Catalogue
 	Deadline  time.Duration // of one call to a plugin
@@ -94,7 +94,7 @@ func newLine(name string, ours Sample) Line {
 	return Line{Name: name, Ours: ours, Others: map[string]Sample{}, Missing: map[string]string{}}
 }
 
-// hold sets the line against another's sample, or notes why there is none.
+// hold compares the line with another sample, or notes why there is none.
 func (l *Line) hold(against string, other Sample, reason string, goals ...Goal) {
 	if reason != "" {
 		l.Missing[against] = reason

@@ -33,8 +33,7 @@ func (s Sample) Min() float64 { return slices.Min(s.Seconds) }
 // Max is the longest time.
 func (s Sample) Max() float64 { return slices.Max(s.Seconds) }
 
-// Line is one row of the table: our time, what it is held against, and the
-// goals it has.
+// Line is one row of the table: our time, the times that it is compared with, and its goals.
 type Line struct {
 	Name string // as in Go's benchmark format, without "Benchmark"
 	Ours Sample
@@ -46,7 +45,7 @@ type Line struct {
 	Goals   []Goal
 }
 
-// Goal is what a line must reach against one of its others.
+// Goal is the ratio that a line must reach in comparison with one of its others.
 type Goal struct {
 	Against string
 	// Faster is the least other ÷ ours where it is not 0.

@@ -12,7 +12,7 @@ import (
 // all processes together, in bytes.
 const maxMemory = 1e9
 
-// Memory is what training took of the machine's memory.
+// Memory is how much memory a training took.
 type Memory struct {
 	Name    string `json:"name"`
 	Bytes   int64  `json:"bytes"` // sum over processes of each one's peak

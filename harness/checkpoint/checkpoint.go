@@ -34,7 +34,7 @@ const Format = 2
 // ErrNone says that a folder holds no checkpoint.
 var ErrNone = errors.New("there is no checkpoint")
 
-// Manifest says what a checkpoint is of.
+// Manifest says which experiment a checkpoint belongs to, and how far it had come.
 type Manifest struct {
 	// Experiment is the ID of the experiment: the checksum of all that determines its
 	// numbers. A checkpoint is never loaded into another experiment.
@@ -44,7 +44,7 @@ type Manifest struct {
 	Epoch          int      `json:"epoch"`                     // epochs done
 	BestValidation *float64 `json:"best_validation,omitempty"` // nil before the first validation
 
-	// State is what else the training loop has to remember.
+	// State holds whatever else the training loop has to remember.
 	State json.RawMessage `json:"state,omitempty"`
 }
 
@@ -131,9 +131,9 @@ func isTensorFile(name string) bool {
 }
 
 // Load fills the tensors, whose names, shapes and types must be those saved, from
-// the checkpoint in dir. The error is [ErrNone] where there is none, and a
-// [*plugins.Problem] where it is unreadable, damaged, of another experiment or of a
-// newer format; the tensors are then untouched.
+// the checkpoint in dir. The error is [ErrNone] if there is none, and a
+// [*plugins.Problem] if it cannot be read, is damaged, belongs to another experiment or
+// has a newer format. The tensors are then left unchanged.
 func Load(dir, experiment string, tensors []Tensor) (Manifest, error) {
 	wanted, err := named(tensors)
 	if err != nil {
@@ -192,8 +192,8 @@ func Load(dir, experiment string, tensors []Tensor) (Manifest, error) {
 	return doc.Manifest, nil
 }
 
-// Sweep removes what killed calls of [Save] left half written in dir, and the folder
-// where nothing else is in it. A folder that is not there needs no sweeping.
+// Sweep removes the half-written files that killed calls of [Save] left in dir, and the folder
+// itself if nothing else is in it. If there is no folder, it does nothing.
 func Sweep(dir string) error {
 	folder, err := runfolder.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -218,7 +218,7 @@ func Sweep(dir string) error {
 }
 
 // Remove deletes the checkpoint in dir and the folder, if it holds nothing else.
-// That there is none is no error. A link that stands in the folder's place is removed.
+// It is no error if there is none. If a link takes the folder's place, the link is removed.
 func Remove(dir string) error {
 	info, err := os.Lstat(dir)
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {

@@ -26,7 +26,7 @@ func WriteTensors(w io.Writer, tensors []Tensor, metadata map[string]string) err
 }
 
 // ReadTensors reads every tensor of a safetensors file of the given size, ordered
-// by name. It allocates no more than the size of the file allows for.
+// by name. It never allocates more than the size of the file.
 func ReadTensors(r io.ReaderAt, size int64) ([]Tensor, error) {
 	found, err := readHeader(r, size)
 	if err != nil {

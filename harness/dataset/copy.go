@@ -14,9 +14,9 @@ const DelayedCopyClasses = 8
 const maxCopySteps = 1 << 20
 
 // DelayedCopy generates a memory task: the input of every step is one of the symbols
-// 0 … [DelayedCopyClasses] − 1, each equally likely, and its target is the input of
-// Delay steps before, or −1, which is none, in the first Delay steps. A network without
-// memory can do no better than to guess: accuracy 1/8, and a loss of log 8 nats.
+// 0 … [DelayedCopyClasses] − 1, each equally likely, and its target is the input Delay
+// steps earlier. The first Delay steps have no target, which is −1. A network without
+// memory can only guess: its accuracy is 1/8 and its loss log 8 nats.
 type DelayedCopy struct {
 	Length int // steps of an example, more than Delay
 	Delay  int // at least 1

@@ -2,8 +2,8 @@
 // labelled images and reading questions. It says where each data set comes from,
 // fetches it, checks it against its checksums, parses it strictly and splits it.
 //
-// A data set that is published whole, a prefix of one, and a stand-in for one have
-// different names, so that no figure measured on one is taken for another's.
+// A published data set, a prefix of it, and a stand-in for it have different names, so that a
+// figure measured on one of them is never taken for a figure of another.
 package dataset
 
 import (
@@ -28,7 +28,7 @@ const (
 	ShapeSequence Shape = "sequence" // generated sequences of symbols: [DelayedCopy]
 )
 
-// Status says what a data set is to the one that was published.
+// Status says how a data set relates to published data.
 type Status string
 
 // The statuses.
@@ -47,8 +47,7 @@ type Set struct {
 	Shape   Shape  `json:"shape"`
 	Status  Status `json:"status"`
 
-	// Sources are the files that it is read from. There are none where the data
-	// are generated.
+	// Sources are the files that it is read from; none if the data are generated.
 	Sources []Source `json:"sources,omitempty"`
 
 	// Downloads are the canonical addresses that hold the sources. A set with
@@ -81,7 +80,7 @@ type Source struct {
 	SHA256 string `json:"sha256,omitempty"`
 
 	// GitBlob is git's id of the content: the SHA-1 of a header with the length,
-	// and the content. It stands where nobody published a SHA-256.
+	// and the content. It is used if no SHA-256 was published.
 	GitBlob string `json:"git_blob,omitempty"`
 }
 
@@ -158,8 +157,8 @@ func Find(name string) (Set, error) {
 	return Set{}, plugins.Problemf("there is no data set %q%s; `bittern data list` shows them all", name, plugins.DidYouMean(name, Names()))
 }
 
-// List describes every data set and says whether it is at hand. It looks for
-// files but does not read them.
+// List describes every data set and says whether its files are there. It looks for files but
+// does not read them.
 func List(ctx context.Context, dataDir string) []Info {
 	var list []Info
 	for _, e := range registry() {

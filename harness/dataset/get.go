@@ -46,7 +46,7 @@ type Download struct {
 	SHA256  string  `json:"sha256,omitempty"` // of the download as sent, where known
 	Packing Packing `json:"packing"`
 
-	// Inside is what stands before the names of the sources in an archive.
+	// Inside is the folder of the sources within an archive.
 	Inside string `json:"inside,omitempty"`
 }
 

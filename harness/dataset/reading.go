@@ -82,8 +82,8 @@ type readingEntry interface {
 	load(ctx context.Context, request ReadingRequest) (*Reading, error)
 }
 
-// LoadReading reads a data set of questions and checks it against what is known
-// of it.
+// LoadReading reads a data set of questions and checks it against the known checksums and
+// counts.
 func LoadReading(ctx context.Context, request ReadingRequest) (*Reading, error) {
 	if request.MaxWords < 0 || request.MaxTrain < 0 {
 		return nil, plugins.Problemf("data set %s: %d words and %d questions are asked for; give positive numbers, or 0 for all", request.Name, request.MaxWords, request.MaxTrain)

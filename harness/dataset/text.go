@@ -47,8 +47,8 @@ type Text struct {
 	// Split says in words how Train, Valid and Test were cut.
 	Split string
 
-	// Note is what a table must say beside a figure measured on this text, or
-	// nothing.
+	// Note is a remark that tables must show beside figures measured on this text; it may
+	// be empty.
 	Note string
 }
 

@@ -10,7 +10,7 @@ import (
 	"bittern/plugins"
 )
 
-// State is what [Verify] found of a data set.
+// State is the outcome of [Verify] for a data set.
 type State string
 
 // The states.

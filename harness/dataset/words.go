@@ -16,7 +16,7 @@ import (
 // EndOfSentence is the word that stands at the end of each line.
 const EndOfSentence = "<eos>"
 
-// Unknown is the word that stands for all that are not in the vocabulary.
+// Unknown is the word that replaces all words that are not in the vocabulary.
 const Unknown = "<unk>"
 
 // maxWord bounds the length of a word, in bytes. Longer ones mean that the file

@@ -34,7 +34,7 @@ type Forecast struct {
 	Disk   int64  // bytes
 }
 
-// Time is what the whole experiment takes.
+// Time returns the time that the whole experiment takes.
 func (f Forecast) Time() time.Duration { return f.Training + f.Scoring + f.Deploying }
 
 // The timing of training steps ends when one of these limits is reached. The first step is

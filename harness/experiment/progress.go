@@ -2,7 +2,7 @@ package experiment
 
 import "bittern/harness/metric"
 
-// Stage is what is being done for an experiment.
+// Stage is the kind of work that is under way for an experiment.
 type Stage string
 
 // The stages of an experiment, in order.

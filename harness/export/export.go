@@ -4,9 +4,10 @@
 //	safetensors  its numbers, under the names of package artifact
 //	npz          the same for NumPy
 //
-// With [onnx.Packed] the numbers of a weight are its codes, an element each, with their
-// levels and scales, and with [onnx.Float32] what the codes stand for. Metadata says what was
-// trained on what, and in the files of numbers has the program they belong to.
+// With [onnx.Packed] the numbers of a weight are its codes, one element each, with their levels
+// and scales; with [onnx.Float32] they are the values that the codes stand for. The metadata
+// says what was trained on what. In the files of numbers it also holds the program that they
+// belong to.
 package export
 
 import (
@@ -34,10 +35,10 @@ const (
 	NPZ         Format = "npz"
 )
 
-// Formats are all of them, the one that is meant where none is named first.
+// Formats lists all formats, the default first.
 var Formats = []Format{ONNX, Safetensors, NPZ}
 
-// Weights are the ways to store weights, the one that is meant where none is named first.
+// Weights lists the ways to store weights, the default first.
 var Weights = []onnx.Weights{onnx.Packed, onnx.Int8, onnx.Float32}
 
 // Options says what to write.
@@ -47,7 +48,7 @@ type Options struct {
 	Carried bool // see [onnx.Options]; of ONNX alone
 }
 
-// Check returns a [*plugins.Problem] where the options do not fit together.
+// Check returns a [*plugins.Problem] if the options do not fit together.
 func (o Options) Check() error {
 	if err := known("format", o.Format, Formats); err != nil {
 		return err
@@ -75,8 +76,8 @@ func known[T ~string](what string, given T, all []T) error {
 	return plugins.Problemf("there is no %s %q%s; use one of %s", what, given, plugins.DidYouMean(string(given), names), strings.Join(names, ", "))
 }
 
-// Write writes the deployed network of an experiment, the same network always as the same
-// bytes. version is of this program. The summary tells people what was written.
+// Write writes the deployed network of an experiment. The same network always gives the same
+// bytes. version is that of this program. The summary tells people what was written.
 func Write(w io.Writer, n artifact.Network, of store.Experiment, version string, o Options) (summary string, err error) {
 	if err := o.Check(); err != nil {
 		return "", err

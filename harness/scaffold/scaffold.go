@@ -29,7 +29,8 @@ const modulePath = "bittern"
 const SuiteFile = "suite.yaml"
 
 // Source returns the folder of Bittern's source: the given one or, without one, the folder
-// that this executable was built in. A folder that is none is a *plugins.Problem.
+// that this executable was built in. If that is not Bittern's source, the error is a
+// *plugins.Problem.
 func Source(given string) (string, error) {
 	folder := given
 	if folder == "" {

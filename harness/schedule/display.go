@@ -50,7 +50,7 @@ const (
 	lastPlain  = time.Minute
 )
 
-// NewDisplay makes a display of a number of experiments, of which so many run at a time.
+// NewDisplay makes a display for the given number of experiments, of which jobs run at a time.
 // Close it in the end.
 func NewDisplay(out *terminal.Writer, experiments, jobs int) *Display {
 	return newDisplay(out, experiments, jobs, time.Now)

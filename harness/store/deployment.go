@@ -13,8 +13,8 @@ type Deployment struct {
 	Experiment string `json:"experiment"` // its ID
 	Backend    string `json:"backend"`    // label to show, one of a kind within the experiment
 
-	// Config is what determines the figures beside the experiment itself: the
-	// backend, its version and options.
+	// Config is what determines the figures, together with the experiment: the backend,
+	// its version and options.
 	Config json.RawMessage `json:"config,omitempty"`
 
 	Status Status `json:"status"`
@@ -70,8 +70,8 @@ type Part struct {
 	Value float64 `json:"value"`
 }
 
-// TimeSteps are those of the sequence that the cost is of, over all its streams; 0 where
-// they are not known.
+// TimeSteps returns how many time steps the sequence has, over all its streams; 0 if that is
+// not known.
 func (c Cost) TimeSteps() float64 {
 	steps := 0
 	for _, n := range c.Steps {

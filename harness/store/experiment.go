@@ -103,8 +103,8 @@ type Experiment struct {
 	Provenance   json.RawMessage `json:"provenance,omitempty"`
 }
 
-// BitsPerWeight is that of the network that is deployed; 0 where it was frozen by a
-// program that did not store it.
+// BitsPerWeight returns the bits per weight of the deployed network; 0 if an older program froze
+// it, which did not store them.
 func (c Experiment) BitsPerWeight() float64 {
 	for _, draw := range c.Draws {
 		if draw.Deployed {
@@ -120,8 +120,8 @@ type FreezeDraw struct {
 	Validation float64 `json:"validation"`
 	Test       float64 `json:"test"`
 	Deployed   bool    `json:"deployed,omitempty"` // it validated best
-	// BitsPerWeight is of the deployed draw: the bits of all frozen recurrent weights
-	// over their number, 32 in full precision.
+	// BitsPerWeight is set for the deployed draw: the bits of all frozen recurrent weights
+	// divided by their number, 32 in full precision.
 	BitsPerWeight float64 `json:"bits_per_weight,omitempty"`
 }
 
@@ -349,8 +349,8 @@ func (s *Store) Experiment(ctx context.Context, id string) (Experiment, error) {
 	return found[0], nil
 }
 
-// Matching returns the experiments whose IDs begin with a prefix, ordered by task, model,
-// quantizer and seed, [Damaged] ones among them. The empty prefix is of all.
+// Matching returns the experiments whose IDs begin with a prefix, including [Damaged] ones,
+// ordered by task, model, quantizer and seed. The empty prefix returns all.
 func (s *Store) Matching(ctx context.Context, prefix string) ([]Experiment, error) {
 	return collect(ctx, s, scanExperiment, `SELECT `+experimentColumns+`, checksum FROM experiments
 		WHERE substr(id, 1, length(?)) = ? ORDER BY task, model, quantizer, seed, id`, prefix, prefix)

@@ -16,7 +16,7 @@ import (
 	"bittern/plugins"
 )
 
-// Step is what is recorded of one training step.
+// Step is the record of one training step.
 type Step struct {
 	Step         uint64  `json:"step"` // from 0, as in model.Step
 	Epoch        int     `json:"epoch"`
@@ -29,7 +29,7 @@ type Step struct {
 	Seconds float64 `json:"-"`
 }
 
-// Validation is what one validation found.
+// Validation holds the scores of one validation.
 type Validation struct {
 	Step       uint64  `json:"step"`        // training steps done before it
 	Deployable float64 `json:"deployable"`  // frozen statistics, one draw; this score selects the network

@@ -6,16 +6,16 @@
 //	                           how many training steps a budget stands for
 //	RUNS/ID/steps.jsonl        one line for each training step, see [Steps]
 //	RUNS/ID/validations.jsonl  one line for each validation, see [Validation]
-//	RUNS/ID/seconds.jsonl      what the clock said, apart from what must repeat
-//	RUNS/ID/log                what the plugins wrote to stderr, where they wrote anything
+//	RUNS/ID/seconds.jsonl      the time of each training step, which differs from run to run
+//	RUNS/ID/log                what the plugins printed, if they printed anything
 //	RUNS/ID/lock               held by the process that runs the experiment, see [Lock]
 //
 // Every change is one transaction that is on disk when the call returns.
-// Several processes may use one store, on several machines where the file system they
-// share has working locks (see [Lock]); the database keeps a rollback journal for that,
-// since SQLite's write-ahead log is for one machine.
+// Several processes may use one store, even on several machines if their shared file system
+// has working locks (see [Lock]). For that the database keeps a rollback journal, since
+// SQLite's write-ahead log only works on one machine.
 //
-// Each row carries a checksum. A row that does not fit its own is [Damaged].
+// Each row carries a checksum. A row that does not match its checksum is [Damaged].
 package store
 
 import (
@@ -114,9 +114,9 @@ func open(ctx context.Context, dir, mode string) (*Store, error) {
 // Close closes the store.
 func (s *Store) Close() error { return s.explain(s.db.Close()) }
 
-// Version is another number whenever somebody else has changed the database since, so
-// that who reads it again and again can go by what was read before. It means nothing to
-// another [Store].
+// Version returns a number that changes whenever another process changes the database, so
+// that a caller who reads it repeatedly knows whether it must read again. Numbers of
+// different [Store] values cannot be compared.
 func (s *Store) Version(ctx context.Context) (version int64, err error) {
 	err = s.db.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version)
 	return version, s.explain(err)

@@ -15,10 +15,11 @@ type Place struct {
 	options map[string]string
 }
 
-// Problem says of a problem with the entry where that stands; another error stays as it is.
+// Problem adds to a problem where the entry stands in the file; it leaves other errors as they
+// are.
 func (p Place) Problem(err error) error { return placed(p.entry, err) }
 
-// OptionProblem says of a problem with an option of the entry where that stands.
+// OptionProblem adds to a problem where an option of the entry stands in the file.
 func (p Place) OptionProblem(option string, err error) error { return placed(p.options[option], err) }
 
 func placed(where string, err error) error {

@@ -61,8 +61,8 @@ type Suite struct {
 	Backends   []Plugin    `key:"backends" max:"256" doc:"what each trained network is deployed on; none where the list is empty"`
 }
 
-// Task is one of [task.Definitions] on a data set. Beside the keys below an entry has
-// the options of its task as keys.
+// Task is one of [task.Definitions] with a data set. Besides the keys below, an entry has the
+// options of its task as keys.
 type Task struct {
 	Label string `key:"label" doc:"the entry's name in tables; where it is left out the data set's, or the task's if that has one of its own"`
 	Task  string `key:"task" doc:"what is learnt of the data"`

@@ -13,8 +13,8 @@ import (
 
 // LanguageModel predicts the next symbol of a text.
 //
-// The text is cut into windows of Length inputs; the targets of a window are its
-// inputs moved on by one symbol. The state starts anew in each window.
+// The text is cut into windows of Length inputs. The target at each input is the symbol after
+// it. The state starts anew in each window.
 //
 // In training the windows of an epoch do not overlap, begin at an offset drawn
 // from [0, Length), and come in random order. An epoch has
@@ -22,11 +22,11 @@ import (
 // largest offset; the last partial batch is dropped.
 //
 // In evaluation the windows begin at 0 and come in order, and every symbol of the
-// part but its first is a target once: there are ⌈(N − 1)/Length⌉ windows. What the
-// last one lacks of Length is filled with the training part's symbols at the same
-// steps, which are no targets. A last, partial batch is filled up with windows of the
-// training part, which begin at 0, Length, 2·Length and so on. There are enough of
-// them, because the training part has windows for a whole batch.
+// part except the first is a target once: there are ⌈(N − 1)/Length⌉ windows. If the last
+// window is too short, symbols of the training part at the same steps fill it up; they
+// are not targets. If the last batch is too small, windows of the training part fill it
+// up, which begin at 0, Length, 2·Length and so on. There are enough of them, because the
+// training part has windows for a whole batch.
 type LanguageModel struct {
 	shape network.Shape
 	text  *dataset.Text

@@ -22,13 +22,13 @@ import (
 // sequences, and the candidates among the classes where not all of them are. There is
 // one target a sequence. A document that is longer than the documents' stream is cut.
 //
-// A batch has examples of similar length, so that a model may end at the longest of
-// it. In training an epoch's examples are drawn in random order, so many of them as
-// fill whole batches; each twenty batches in a row are ordered by the length of the
-// document and then of the question, and the batches come in random order. In
-// evaluation the examples of each group are ordered by length, and a batch has
-// examples of one group; a group's last, partial batch is filled up with the first
-// training examples of the group, and of others where there are not enough.
+// A batch has examples of similar length, so that a model can stop after its longest
+// example. In training, an epoch draws its examples in random order, as many as fill whole
+// batches. Within every twenty batches, examples are sorted by the length of the document
+// and then of the question, and then the batches come in random order. In evaluation the
+// examples of each group are sorted by length, and a batch has examples of one group. A
+// group's last, partial batch is filled up with the first training examples of the group,
+// and with those of others if there are not enough.
 type Reading struct {
 	data     *dataset.Reading
 	shape    network.Shape
@@ -63,10 +63,10 @@ var _ Task = (*Reading)(nil)
 // whole document, so the answer is one of them even where it is cut off: no question is
 // left out.
 //
-// There are as many classes as entities, and as many tokens before those of words:
-// class k is the entity with token k. In each example the entities of the data set are
-// exchanged for others of these, so that nothing can be learned of a name. In training
-// the exchange depends on seed, epoch and example, in evaluation on the example alone.
+// Each entity is a class, and has the token of the same number; the tokens of words follow.
+// In each example the entities of the data set are exchanged at random, so that nothing can
+// be learned from a name. In training the exchange depends on seed, epoch and example, in
+// evaluation on the example alone.
 func NewCloze(data *dataset.Reading, batch, length, entities int) (*Reading, error) {
 	if data.Entities == 0 {
 		return nil, plugins.Problemf("data set %s has no entities to choose from; name one that has, such as cnn-qa-standin", data.Name)

@@ -17,36 +17,36 @@ import (
 // Default is the task of a suite's entry that names none.
 const Default = "characters"
 
-// Definition is a task that suites can name, before it has data and options.
+// Definition describes a task that suites can name, before data and options are chosen.
 type Definition struct {
 	Name    string
 	Summary string
 
-	// Unit is what has a target, in the plural, such as characters or images: speed is
-	// told in it. It is "targets" if empty.
+	// Unit is the plural of what has a target, such as characters or images. Speed is
+	// shown in it. Empty means "targets".
 	Unit string
 
-	// Shape is of the data sets that the task takes; empty where it takes none of
-	// package dataset's.
+	// Shape is the shape of the data sets that the task takes; empty if it takes none of
+	// those in package dataset.
 	Shape dataset.Shape
 
-	// Data is the data set of an entry that names none, or nothing: then it must name
-	// one, or files of the user's own.
+	// Data is the default data set. If it is empty, an entry must name a data set or
+	// files of the user's own.
 	Data string
 
 	// Options are the settings of the task.
 	Options []plugins.Option
 
-	// Files are the options that name the files of a user's own data, given all
-	// together in place of a data set. They are text options with an empty default.
+	// Files names the options for the files of a user's own data. They are given all
+	// together, in place of a data set, and are text options with an empty default.
 	Files []string
 
-	// Check refuses a data set and options that cannot go together, without looking
-	// for any file. It is given what [Definition.Resolve] has completed, and data is
-	// empty where files of the user's own are named. It may be nil.
+	// Check refuses a data set and options that do not go together, without looking for
+	// any file. [Definition.Resolve] has filled in both. data is empty if files of the
+	// user's own are named. Check may be nil.
 	Check func(data string, options plugins.Values) error
 
-	// Load makes the task, from what Check has allowed.
+	// Load makes the task. Check has allowed its arguments.
 	Load func(ctx context.Context, l *Loader, data string, options plugins.Values) (Task, Data, error)
 }
 
@@ -124,9 +124,9 @@ var added struct {
 	definitions []Definition
 }
 
-// Register adds a task to those that suites can name: the init function of the package
-// that implements it calls it. It panics where the name is taken, or where a name, a
-// data set or files, or Load is missing.
+// Register adds a task to those that suites can name. The init function of the package that
+// implements the task calls it. It panics if the name is taken, or if the definition lacks a
+// name, Load, or both a data set and files.
 func Register(d Definition) {
 	if d.Name == "" || d.Data == "" && len(d.Files) == 0 || d.Load == nil {
 		panic(fmt.Sprintf("task: the definition of %q lacks a name, data or Load", d.Name))
@@ -258,7 +258,7 @@ func (d Definition) OptionNames() []string {
 
 // Resolve checks the data set and the options of an entry against each other, without
 // looking for any file, and returns both with the defaults filled in. The data set is
-// empty where files of the user's own stand for it. What the user has to mend is a
+// empty if files of the user's own take its place. What the user has to mend is a
 // *plugins.Problem.
 func (d Definition) Resolve(data string, given plugins.Values) (string, plugins.Values, error) {
 	options, err := plugins.Resolve("task "+d.Name, d.Options, given)
@@ -335,15 +335,15 @@ type Loaded struct {
 	Options plugins.Values
 }
 
-// Request names what to load: a task, a data set, and options, neither of which need
-// be complete.
+// Request names what to load: a task, a data set, and options. The data set and options that
+// are left out get their defaults.
 type Request struct {
 	Task    string
 	Data    string
 	Options plugins.Values
 }
 
-// Loader makes tasks. Those over the same data share it.
+// Loader makes tasks. Tasks over the same data share it in memory.
 type Loader struct {
 	DataDir string // where data sets that are files lie; empty when the user named none
 

@@ -3,24 +3,23 @@
 //
 // # Adding a task
 //
-// A task is a [Task] with its [Batches], and a [Definition] that says what suites may
-// say of it. It lives in a package of its own, whose init function calls [Register],
-// and needs nothing of this package's inside; the example of this package is a whole
-// one. The program that knows it is main.go with one import more:
+// A task is a [Task] with its [Batches], and a [Definition] that lists its options for suites.
+// It lives in a package of its own, whose init function calls [Register], and needs nothing
+// from inside this package; this package's example is a complete one. A program that knows
+// the task is main.go with one more import:
 //
 //	import _ "example.com/parity"
 //
-// Any shape will do that package network can describe: several streams, each of tokens
-// or features, with lengths or without, candidates, a target at each step or one a
-// sequence, state that is carried on. [network.Shape] says how the tensors of a batch
-// are laid out, and what enters where there is no target. No model, backend or table
-// has to learn of the task: a model is told the shape, and refuses one that it cannot
-// serve.
+// A task can have any shape that package network can describe: several streams, each of tokens
+// or features, with or without lengths; candidates; a target at each step or one a sequence;
+// state that is carried on. [network.Shape] says how the tensors of a batch are laid out, and
+// what they hold where there is no target. Models, backends and tables need no change: a model
+// is told the shape, and refuses a shape that it cannot serve.
 //
-// Four things are asked of it. What a batch holds depends on seed, epoch and number
-// alone, for an experiment that was stopped goes on to the same bytes. In evaluation
-// every target is there once. What only fills up a batch has the target −1. And Data
-// identifies what was learnt from: results are kept under its SHA256 and the options.
+// A task must keep four rules. What a batch holds depends only on seed, epoch and number, so
+// that an experiment that was stopped goes on to the same bytes. Evaluation shows every target
+// once. Sequences that only fill up a batch have the target −1. And Data identifies the data:
+// results are stored under its SHA256 and the options.
 package task
 
 import (
@@ -48,8 +47,8 @@ type Task interface {
 	// target of the part is in one of them, once.
 	Evaluation(part Part) Batches
 
-	// Steps are the time steps of each stream that a sequence of the test part
-	// has, in the mean and rounded: what the cost of a sequence is told for.
+	// Steps returns how many time steps of each stream a sequence of the test part has,
+	// as a rounded mean. Backends report the cost of a sequence of this length.
 	Steps() map[string]int
 }
 
@@ -63,8 +62,8 @@ const (
 	Test  Part = "test"
 )
 
-// Batches is a finite list of batches. Where state is carried, each goes on from
-// the one before it, and all sequences of the first start fresh.
+// Batches is a finite list of batches. If state is carried, each batch goes on from the one
+// before it, and all sequences of the first batch start fresh.
 type Batches interface {
 	// Len counts the batches.
 	Len() int
@@ -76,15 +75,15 @@ type Batches interface {
 	// missing or of the wrong size are an error.
 	Fill(i int, b network.Batch) error
 
-	// Group names the part of the score that batch i adds to, such as one of
-	// bAbI's twenty tasks. The score is the mean over groups of the metric of
-	// each. It is empty where the score has no parts.
+	// Group names the part of the score that batch i counts in, such as one of bAbI's
+	// twenty tasks. The score is the mean of the groups' metrics. The name is empty if
+	// the score has no parts.
 	Group(i int) string
 }
 
-// Ready returns an error where there is no batch i among n, or where b lacks a tensor
-// of the shape or has one of another size: what a Fill looks at first. Unlike
-// [network.Batch.Fits] it does not allocate where there is no error.
+// Ready returns an error if there is no batch i among n, or if a tensor of b is missing or has
+// another size than the shape says. Fill calls it first. Unlike [network.Batch.Fits] it does
+// not allocate if all is well.
 func Ready(i, n int, s network.Shape, b network.Batch) error {
 	if i < 0 || i >= n {
 		return fmt.Errorf("there is no batch %d among %d", i, n)

@@ -14,7 +14,7 @@ import (
 type architecture struct {
 	shape              network.Shape
 	document, question stream
-	candidates         string // the input of that role; empty where there is none
+	candidates         string // the input with the candidates; empty if there is none
 	vocabulary         int
 
 	kind          recurrent.Kind
@@ -32,7 +32,7 @@ type stream struct {
 	steps                 int
 }
 
-// newArchitecture is that of a shape with given options.
+// newArchitecture returns the architecture for a task's shape and the given options.
 func newArchitecture(given plugins.Values, shape network.Shape) (architecture, error) {
 	v, err := plugins.Resolve("model "+name, options(), given)
 	if err != nil {
@@ -127,9 +127,9 @@ func (a *architecture) softmax() recurrent.SoftmaxConfig {
 	return recurrent.SoftmaxConfig{Steps: 1, Batch: a.shape.Sequences, Units: a.units, Classes: a.shape.Classes}
 }
 
-// attentionName is before the names that [recurrent.AttentionConfig] lists. Parameters and
-// buffers of a layer have the names that layerName makes of those [recurrent.Config]
-// lists, all others those that [stack.Base] knows.
+// attentionName begins the names of the attention's parameters, which
+// [recurrent.AttentionConfig] lists. layerName makes the names of a layer's parameters and
+// buffers from those that [recurrent.Config] lists. All others are named by [stack.Base].
 const attentionName = "attention."
 
 // layerName names a part of the layer that reads stream 0, the document, or 1, the

@@ -9,9 +9,9 @@
 //	            r = Σ s(t)·y(t)                  g = tanh(Wrg·r + Wug·u)
 //	answer:     p ∝ exp(W·g + b) over the candidates
 //
-// It serves tasks of two streams, each with tokens and lengths: the first that the
-// inputs name is the document, the second the question. Both have one vocabulary
-// and share the embedding E. m and g have as many values as a layer has units. Wx
+// It serves tasks of two streams, each with tokens and lengths. The first stream among
+// the inputs is the document, the second the question. Both use one vocabulary and
+// share the embedding E. m and g have as many values as a layer has units. Wx
 // and Wh of the four layers go through the quantizer; all else stays full precision. With
 // option hidden-bits the hidden states of the four layers are rounded, see
 // [recurrent.Config]; r, m and g are not.

@@ -19,10 +19,10 @@ const (
 	logitsStage  = "logits"
 )
 
-// Export returns the deployed network: the four layers as scans of the embedded
-// tokens, as [recurrent.Layer] gives their time steps, and the attention over what they
-// read. Weights carry their parameters' names. With a normalization of
-// batches it needs running statistics, which Evaluate gathers.
+// Export returns the deployed network: a scan of the embedded tokens for each of the four
+// layers, whose time steps [recurrent.Layer] exports, and the attention over their outputs.
+// Weights have the names of their parameters. Batch normalization needs running
+// statistics, which Evaluate gathers.
 func (s *session) Export() (network.Network, error) {
 	if err := s.Calibrated(); err != nil {
 		return network.Network{}, err
@@ -76,7 +76,8 @@ type exporter struct {
 	taken  map[string]bool // names of inputs and stages
 }
 
-// add adds a stage under a name, or where an input has that under one like it, and returns it.
+// add adds a stage and returns its name: the given one, or one like it if an input has
+// that.
 func (e *exporter) add(name string, s network.Stage) string {
 	for e.taken[name] {
 		name += "'"

@@ -11,8 +11,8 @@ import (
 	"bittern/plugins/network"
 )
 
-// session is a built network: its readers on the base of every model. It serves one
-// caller at a time.
+// session is a built network: the readers, on top of the base of every model's session. It
+// serves one caller at a time.
 type session struct {
 	architecture
 	*stack.Base
@@ -90,7 +90,7 @@ func (s *session) assemble() error {
 	return s.Classify(h, s.softmax(), s.Request.Batch.Int32[s.candidates]) // nil where there are none
 }
 
-// weights are the parameters of a layer, each as get finds it by its name.
+// weights returns the parameters of a layer; get finds each by its name.
 func (s *session) weights(stream, direction int, get func(name string) []float32) (w recurrent.Weights) {
 	for _, p := range s.layer(s.streams()[stream]).Parameters() {
 		*w.Field(p.Name) = get(layerName(stream, direction, p.Name))
@@ -104,8 +104,8 @@ func (s *session) Step(request model.Step) (model.StepResult, error) {
 	return s.Base.Step(request)
 }
 
-// Evaluate runs forward on the batch, without dropout. Without a normalization of
-// batches all statistics are one.
+// Evaluate runs forward on the batch, without dropout. The requested statistics only matter
+// with batch normalization.
 func (s *session) Evaluate(request model.Evaluate) (network.Score, error) {
 	statistics, err := s.Statistics(request)
 	if err != nil {

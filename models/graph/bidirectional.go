@@ -13,11 +13,11 @@ type bidirectional struct {
 	dx                []float32    // what the second layer adds to the gradient of x
 }
 
-// Bidirectional returns two layers of one shape, of which the second scans in
-// reverse, as a Function. Its inputs are those LayerInputs names of the first, then
-// the parameters of the second; its output is the hidden states of the first and
-// the second side by side, [Steps·Batch, 2·Units], or those that each scan ends with
-// alone, [Batch, 2·Units].
+// Bidirectional returns two layers of one shape as a Function; the second layer scans in
+// reverse. Its inputs are those that LayerInputs names for the first layer, then the
+// parameters of the second. Its output is the hidden states of both layers side by side,
+// [Steps·Batch, 2·Units], or with lastOnly those after the last step of each scan,
+// [Batch, 2·Units].
 func Bidirectional(forward, backward recurrent.Layer, lastOnly bool) Function {
 	c := forward.Config()
 	f := &bidirectional{

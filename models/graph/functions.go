@@ -13,9 +13,9 @@ type layer struct {
 	lastOnly   bool
 }
 
-// Recurrent returns the layer as a Function. Its inputs are those LayerInputs
-// names; its output is the hidden states, [Steps·Batch, Units], or those that the scan
-// ends with alone, [Batch, Units].
+// Recurrent returns the layer as a Function. LayerInputs names its inputs. Its output is all
+// hidden states, [Steps·Batch, Units], or with lastOnly those after the last step of the
+// scan, [Batch, Units].
 func Recurrent(l recurrent.Layer, lastOnly bool) Function {
 	return layer{l, l.Config().Parameters(), lastOnly}
 }

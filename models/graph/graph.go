@@ -27,8 +27,8 @@ type Tensor struct {
 // Function is a differentiable function of tensors that the graph runs as one
 // node forward and one node backward.
 //
-// A Function keeps what its backward pass needs between the two calls, so it
-// stands in one place of one graph.
+// A Function keeps what its backward pass needs between the two calls, so it can be used in
+// one place of one graph only.
 type Function interface {
 	// Key names the function with every setting that changes what it
 	// computes.
@@ -40,13 +40,13 @@ type Function interface {
 	Forward(inputs []Tensor) error
 
 	// Backward overwrites gradients[i] with the gradient with respect to
-	// inputs[i], given the one with respect to the output. An entry that is
-	// nil is not wanted.
+	// inputs[i], given the gradient with respect to the output. It skips entries
+	// that are nil.
 	Backward(inputs []Tensor, gradient []float32, gradients [][]float32) error
 }
 
-// Graph is a network under construction. The first mistake in building it is
-// kept and returned by [Graph.Compile] and [Graph.Differentiate].
+// Graph is a network under construction. It keeps the first mistake in building it, which
+// [Graph.Compile] and [Graph.Differentiate] return.
 type Graph struct {
 	graph      *G.ExprGraph
 	parameters []*Node
@@ -160,8 +160,8 @@ func (g *Graph) Differentiate(loss *Node) (*Program, error) {
 	return g.Compile()
 }
 
-// differentiating is held while Gorgonia adds gradients to a graph: it puts
-// constants into it that all graphs of a process share, and writes to them.
+// differentiating is locked while Gorgonia adds gradients to a graph, because Gorgonia then
+// writes to constants that all graphs of a process share.
 var differentiating sync.Mutex
 
 // differentiate is Gorgonia's Grad, one graph at a time.

@@ -11,10 +11,10 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Gorgonia differentiates with one node per gradient, a fused operator has one
-// backward pass for all of them. So forward's symbolic derivative is one
-// backward node, which runs the pass and writes every gradient, and one pick
-// node per input, which gives out the gradient already written.
+// Gorgonia wants one node per gradient, but a fused operator computes all gradients in one
+// backward pass. So the symbolic derivative of forward is one backward node, which runs the
+// pass and writes every gradient, and one pick node per input, which returns the gradient
+// that is already written.
 
 // forward is a Function as a Gorgonia Op.
 type forward struct {
@@ -79,8 +79,8 @@ func (op *forward) SymDiff(inputs G.Nodes, output, gradient *G.Node) (G.Nodes, e
 	return out, nil
 }
 
-// backward runs a Function's backward pass; its value is a token that orders
-// the picks after it.
+// backward runs a Function's backward pass. Its value carries no data; it makes the picks
+// run after it.
 type backward struct {
 	operator
 	forward *forward
@@ -100,7 +100,7 @@ func (op *backward) Do(values ...G.Value) (out G.Value, err error) {
 	return G.NewF32(0), nil
 }
 
-// pick gives out one gradient of a backward node.
+// pick returns one gradient of a backward node.
 type pick struct {
 	operator
 	value G.Value
@@ -138,8 +138,8 @@ func (o *operator) Hashcode() uint32 {
 	return h.Sum32()
 }
 
-// recoverTo turns a panic of a Function into an error. The tape machine runs
-// its operators on a goroutine of its own, where nobody else could.
+// recoverTo turns a panic of a Function into an error. It has to happen here, because the
+// tape machine runs operators on a goroutine of its own.
 func recoverTo(err *error, f Function) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s: panic: %v", f.Key(), r)

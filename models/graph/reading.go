@@ -41,10 +41,10 @@ type readers struct {
 	output         []float32
 }
 
-// Readers returns two readers as one Function: of a text, with its outputs at every step,
-// and of a question, with its last. Their batch, inputs and units are the same, and
-// both have lengths. Its inputs are those that ReaderInputs names; its output is
-// [(Steps+1)·Batch, 2·Units], the text's steps and then the question.
+// Readers returns two readers as one Function: one of a text, whose outputs at every step are
+// used, and one of a question, of which only the last is. Both have lengths, and the same
+// batch, inputs and units. ReaderInputs names the inputs of the Function. Its output is
+// [(Steps+1)·Batch, 2·Units]: the text's steps, then the question.
 func Readers(text, question *recurrent.Reader) (Function, error) {
 	a, b := text.Config(), question.Config()
 	if b.Steps = a.Steps; a != b || !a.Masked || text.LastOnly() || !question.LastOnly() {
@@ -142,7 +142,7 @@ type attention struct {
 	parameters []recurrent.Tensor
 }
 
-// Attention returns the operator as a Function of what [Readers] gives out, the lengths of
+// Attention returns the operator as a Function of the output of [Readers], the lengths of
 // the text, [Batch], and the operator's parameters. Its output is [Batch, Units].
 func Attention(a *recurrent.Attention) Function { return attention{a, a.Config().Parameters()} }
 

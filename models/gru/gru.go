@@ -9,8 +9,8 @@
 //
 // With hidden-bits=k, h_t is the nearest of 2^k evenly spaced levels from −1 to 1,
 // min(1, max(−1, (2·⌊n·h/2⌋ + 1)/n)) of the h above with n = 2^k − 1, and so is h_0; its
-// gradient goes straight through. z∘h_{t−1} has the rounded state too, so a change of less
-// than half the distance of two levels is lost.
+// gradient goes straight through. z∘h_{t−1} uses the rounded state too, so that a change of
+// less than half the distance between two levels is lost.
 //
 // Ardakani et al. (ICLR 2019) give no equations for a GRU: the normalization of both
 // products and its starting values are those of their LSTM.

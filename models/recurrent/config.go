@@ -27,12 +27,12 @@ const (
 	//	n = tanh(N(Wx_n·x_t) + β_n + r∘N(Wh_n·h_{t−1}))
 	//	h_t = (1−z)∘n + z∘h_{t−1}
 	//
-	// N(Wh·h) ends in + βh here whatever the normalization. With ResetBefore it is
+	// Here N(Wh·h) includes the bias βh, whatever the normalization. With ResetBefore it is
 	//
 	//	n = tanh(N(Wx_n·x_t) + β_n + N(Wh_n·(r∘h_{t−1})))
 	//
-	// as Cho et al. have it, which takes a second recurrent product a step and
-	// has βh only where the normalization has it.
+	// as Cho et al. have it. That takes a second recurrent product a step, and βh is
+	// there only if the normalization has biases.
 	GRU
 )
 
@@ -64,10 +64,11 @@ type Config struct {
 	// NormalizeCell normalises the cell state of an LSTM; see [BatchNorm].
 	NormalizeCell bool
 
-	// Carry says that sequences may start from states of their own. Without
-	// it all of them start from (h0, c0); Wh·h_0 is then a constant of the
-	// batch, which batch normalization makes exactly 0. With it there is no first
-	// step to count from: one set of running statistics holds for all.
+	// Carry says that sequences may start from states of their own. Without it all
+	// sequences start from (h0, c0), so that Wh·h_0 is the same for the whole batch
+	// and batch normalization makes it exactly 0. With Carry, time steps have no
+	// common start to count from, so that one set of running statistics serves all
+	// of them.
 	Carry bool
 
 	// Reverse scans sequences from their last step to their first. Inputs,
@@ -75,11 +76,10 @@ type Config struct {
 	// order of the scan.
 	Reverse bool
 
-	// Masked says that sequences have lengths of their own, [Input.Lengths].
-	// The steps beyond leave the state as it is, give no gradient to any
-	// parameter or input, and are not counted in any statistics. Steps that no
-	// sequence has cost next to nothing. One set of running statistics holds for
-	// all steps.
+	// Masked says that sequences have lengths of their own, [Input.Lengths]. Steps
+	// beyond a sequence's length leave its state unchanged, give no gradient to any
+	// parameter or input, and do not count in any statistics. Steps that no sequence
+	// has cost next to nothing. One set of running statistics serves all steps.
 	Masked bool
 
 	// ResetBefore applies a GRU's reset gate before the recurrent product.
@@ -88,7 +88,7 @@ type Config struct {
 	// HiddenBits rounds every hidden state, h_0 included, to the nearest of 2^HiddenBits
 	// evenly spaced levels from −1 to 1, in every pass; 0 = none. See
 	// [stepgraph.Rounded] for the rule. h_t is rounded when it is complete: the next
-	// step, what is above and [Layer.Final] have the rounded state alone, and so have
+	// step, the layer above and [Layer.Final] only see the rounded state, and so do
 	// both uses of h_{t−1} in a GRU. Gradients go straight through, as if h_t were not
 	// rounded, also where h_0 or its noise is beyond ±1. The cell state is not rounded.
 	//
@@ -102,7 +102,7 @@ type Config struct {
 	HiddenBits int
 }
 
-// Check returns an error that says how to mend a configuration no layer has.
+// Check returns an error that says how to mend a configuration that no layer can have.
 func (c Config) Check() error {
 	for _, size := range []struct {
 		name  string
@@ -129,15 +129,15 @@ func (c Config) Check() error {
 type Tensor struct {
 	Name     string
 	Shape    []int
-	Quantize bool // a quantizer may treat it
+	Quantize bool // it may be quantized
 }
 
 // Parameters lists the layer's parameters in the order that package graph takes
 // them. Gains of a normalization are called gamma.
 //
-// With ResetBefore the rows of Wh that make n are a matrix of their own, Whn: it
-// multiplies r∘h and the others h, so a quantizer, a backend and a packed
-// weight see the two matrices that there are. All else has the rows of n last.
+// With ResetBefore the rows of Wh for n are a matrix of their own, Whn: it multiplies
+// r∘h, whereas the other rows multiply h. Quantizers and backends so see two matrices. In
+// all other parameters the rows of n come last.
 func (c Config) Parameters() []Tensor {
 	d, wide := c.Units, c.Kind.gates()*c.Units
 	list := []Tensor{
@@ -169,13 +169,14 @@ func (c Config) Parameters() []Tensor {
 	return list
 }
 
-// ownBiases says that the normalization of each product has a bias.
+// ownBiases says whether the normalization gives each product a bias.
 func (c Config) ownBiases() bool { return c.Normalization.centred() && !c.NormalizeCell }
 
-// hiddenBias says that Wh·h has a bias of its own.
+// hiddenBias says whether Wh·h has a bias of its own.
 func (c Config) hiddenBias() bool { return c.ownBiases() || c.resetAfter() }
 
-// resetAfter says that the layer is a GRU whose candidate has two biases.
+// resetAfter says whether the layer is a GRU whose reset gate acts after the recurrent
+// product, so that its candidate has two biases.
 func (c Config) resetAfter() bool { return c.Kind == GRU && !c.ResetBefore }
 
 // Buffers lists the layer's running statistics, in the order of the fields of [Running].
@@ -197,15 +198,15 @@ func (c Config) Buffers() []Tensor {
 	return list
 }
 
-// oneSet says that running statistics are one set for all steps: where the
-// normalization wants it; where sequences go on from before, so that there is no first
-// step to count from; and where they have lengths, for the last steps of a batch are of
-// so few sequences that their variance says nothing.
+// oneSet says whether one set of running statistics serves all steps: if the normalization
+// wants it; if sequences go on from earlier ones, so that steps have no common start to
+// count from; and if sequences have lengths, because so few sequences have the last steps
+// that their variance says nothing.
 func (c Config) oneSet() bool {
 	return c.Normalization == SharedBatchNorm || c.Carry || c.Masked
 }
 
-// inStep says that all sequences are at their first step at the same time.
+// inStep says whether all sequences are at their first step at the same time.
 func (c Config) inStep() bool { return !c.Carry && !(c.Reverse && c.Masked) }
 
 // runningSteps is the number of rows of the running statistics.
@@ -216,15 +217,15 @@ func (c Config) runningSteps() int {
 	return c.Steps
 }
 
-// startsConstant says that the recurrent product of gate k is the same in every
-// sequence at the first step, so that batch normalization makes it 0. With
-// ResetBefore that of n is not, for r depends on x. [Pass.Noise] makes another of
-// it only for the pass.
+// startsConstant says whether the recurrent product of gate k is the same for every
+// sequence at the first step, so that batch normalization makes it 0. With ResetBefore
+// that of n is not, as r depends on x. [Pass.Noise] changes this for single passes only.
 func (c Config) startsConstant(k int) bool {
 	return c.inStep() && !(c.ResetBefore && k == gateN)
 }
 
-// firstHidden is the first step whose recurrent product of gate k the running statistics take in.
+// firstHidden is the first step whose recurrent product of gate k counts in the running
+// statistics.
 func (c Config) firstHidden(k int) int {
 	if c.oneSet() && c.startsConstant(k) {
 		return 1
@@ -269,8 +270,8 @@ func (w *Weights) Field(name string) *[]float32 {
 	return nil
 }
 
-// hiddenRows are the rows of gate k of the matrices Wh and Whn, and of the gates
-// after it that are in the same matrix.
+// hiddenRows returns the rows of gate k in Wh or Whn, followed by those of the later gates
+// in the same matrix.
 func (c Config) hiddenRows(w *Weights, k int) []float32 {
 	if c.ResetBefore && k == gateN {
 		return w.Whn
@@ -278,22 +279,22 @@ func (c Config) hiddenRows(w *Weights, k int) []float32 {
 	return w.Wh[k*c.Units*c.Units:]
 }
 
-// hiddenRow is row j of all gates.
+// hiddenRow returns row j, counted over all gates.
 func (c Config) hiddenRow(w *Weights, j int) []float32 {
 	return c.hiddenRows(w, j/c.Units)[j%c.Units*c.Units:][:c.Units]
 }
 
-// Input is a batch of sequences: ids [Steps × Batch] for a layer over tokens,
-// features [Steps × Batch × Inputs] for another. Of a masked layer it has the
-// number of steps of each sequence, from the first on.
+// Input is a batch of sequences: ids [Steps × Batch] for a layer over tokens, otherwise
+// features [Steps × Batch × Inputs]. For a masked layer it also has the length of each
+// sequence in steps.
 type Input struct {
 	Tokens   []int32
 	Features []float32
 	Lengths  []int32
 }
 
-// State is what a layer carries along time, [Batch × Units] each. A GRU has no
-// cell state.
+// State is the state that a layer carries from step to step, [Batch × Units] each. A GRU
+// has no cell state.
 type State struct{ Hidden, Cell []float32 }
 
 // Pass says how a layer runs.
@@ -307,20 +308,20 @@ type Pass struct {
 	// Start is the state before the first step; nil is (h0, c0). Only a
 	// layer with Carry takes one.
 	Start *State
-	// Fresh says for each sequence of the batch that it starts from (h0, c0)
-	// and not from Start; nil = none does. Only those give h0 and c0 a gradient.
+	// Fresh marks the sequences of the batch that start from (h0, c0) instead of
+	// Start; nil = none. Only those give h0 and c0 a gradient.
 	Fresh []bool
 	// Noise [Batch × Units] is added to h0 where sequences start from it, in passes
-	// that are not Frozen; nil = none. Gradients take it as constant.
+	// that are not Frozen; nil = none. It is a constant to the gradient.
 	//
 	// It gives batch normalization something to divide by where all sequences begin
 	// with the same inputs, as images with the same first pixels do: without it the
 	// variances of such steps are 0, and each of them multiplies the gradient by up
 	// to 1/√[Epsilon]. Cooijmans et al., "Recurrent Batch Normalization" (ICLR 2017),
 	// train on images so, with a standard deviation of 0.1 (option --noise of their
-	// published code). What a pass gathers from the first step's recurrent product is
-	// not deployed even so: h0 is the mean of what it was gathered from, and
-	// normalises to 0.
+	// published code). The statistics that a pass with noise gathers
+	// from the first step's recurrent product are not deployed: h0, without noise,
+	// is their mean and normalises to 0.
 	Noise []float32
 }
 

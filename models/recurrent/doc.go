@@ -1,10 +1,10 @@
 // Package recurrent holds the fused operators that the networks of this
-// project are built from: whole sequences through a recurrent layer, and what
-// goes before and after it, forward and backward, in single precision.
+// project are built from: a recurrent layer over whole sequences, and what comes
+// before and after it, forward and backward, in single precision.
 //
 // Sequences are time-major: the rows of step t of a batch are rows t·Batch to
 // (t+1)·Batch−1 of a matrix. The operators know nothing of each other; a
-// network is made by handing one's output to the next one's input.
+// network hands the output of one operator to the next.
 //
 // A [Layer] is an LSTM or a GRU with one of the [Normalizations]: its [Config]
 // lists its parameters and buffers, [New] makes it, and it runs forward and

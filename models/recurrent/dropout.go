@@ -13,7 +13,7 @@ type Dropout struct {
 	// Key chooses the mask. It must be the same in a forward pass and the
 	// backward pass that follows.
 	Key uint64
-	// Off lets everything pass, as in evaluation.
+	// Off turns dropout off, as in evaluation.
 	Off bool
 
 	probability float64
@@ -31,7 +31,7 @@ func NewDropout(t *team.Team, n int, probability float64) *Dropout {
 	return d
 }
 
-// Probability is the one elements are dropped with.
+// Probability is the probability with which elements are dropped.
 func (d *Dropout) Probability() float64 { return d.probability }
 
 // Output is what Forward writes.
@@ -42,8 +42,8 @@ func (d *Dropout) Forward(x []float32) error {
 	return d.pass(d.output, x)
 }
 
-// Backward overwrites dx with the gradient with respect to x, given the one
-// with respect to the output.
+// Backward overwrites dx with the gradient with respect to x, given the gradient with
+// respect to the output.
 func (d *Dropout) Backward(dx, gradient []float32) error {
 	return d.pass(dx, gradient)
 }

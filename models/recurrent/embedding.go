@@ -43,8 +43,8 @@ func (e *Embedding) Forward(weight []float32, tokens []int32) error {
 	return nil
 }
 
-// Backward overwrites dWeight with the gradient of the matrix, given the one
-// of the output.
+// Backward overwrites dWeight with the gradient with respect to the matrix, given the
+// gradient with respect to the output.
 func (e *Embedding) Backward(tokens []int32, gradient, dWeight []float32) error {
 	if err := errors.Join(
 		mismatch("embedding", "the gradient of the matrix", len(dWeight), e.size, e.vocabulary),

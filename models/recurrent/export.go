@@ -10,12 +10,12 @@ import (
 
 // Export implements [Layer]. Values and weights have the names of the layer's
 // equations: states "h" and "c", products "Wh·h" and "Wx·x", weights "Wh", "Wx" and
-// with ResetBefore "Whn". LayerNorm is a Normalize of each gate's part of a product,
-// then as any normalization one ScaleShift of the product, with a row for every step
-// of the scan, or one for all steps: a first step apart where the state it starts from is a
-// constant of the batch, which statistics normalise to 0. The shifts of products
-// that are added up are merged into the first one's. HiddenBits make h a Round of what
-// it is without, and its initial value one of the levels.
+// with ResetBefore "Whn". LayerNorm becomes a Normalize of each gate's part of a product.
+// Every normalization then becomes one ScaleShift of the product, with one row for all
+// steps or a row for every step of the scan. The first step has a row of its own where all
+// sequences of a batch start from the same state, which statistics normalise to 0. The
+// shifts of products that are added are merged into the shift of the first. With HiddenBits,
+// h is rounded by a Round node, and its initial value is one of the levels.
 func (l *layer) Export(w Weights, e Export) (string, error) {
 	c := l.config
 	if err := l.checkWeights(&w); err != nil {
@@ -59,7 +59,7 @@ func (e *exporter) hiddenState() string {
 	return e.state("h", initial, "h'")
 }
 
-// hiddenNext adds the hidden state after the step, which a node of two inputs makes.
+// hiddenNext adds the hidden state after the step, which a node with two inputs computes.
 func (e *exporter) hiddenNext(name string, op stepgraph.Op, x, y string) string {
 	d, bits := e.config.Units, e.config.HiddenBits
 	if bits == 0 {
@@ -103,7 +103,7 @@ func (e *exporter) normalise(hiddenName, hidden, inputName, input string, first,
 	return hidden, input
 }
 
-// overFeatures adds the normalization of a product over the features of each gate.
+// overFeatures adds a normalization of a product over the features of each gate.
 func (e *exporter) overFeatures(name, product string, gates int) (all string) {
 	d := e.config.Units
 	for k := range gates {
@@ -245,8 +245,8 @@ func (e *exporter) tables(first, last int) (t tables) {
 	return t
 }
 
-// hiddenSide is the scale of column j of Wh·h and the mean it takes off, which running
-// statistics have at an index.
+// hiddenSide returns the scale of column j of Wh·h and the mean that is subtracted from it.
+// running is the column's index in the running statistics.
 func (e *exporter) hiddenSide(j, running int) (scale, mean float64) {
 	w := &e.weights
 	switch e.config.Normalization {
@@ -260,7 +260,7 @@ func (e *exporter) hiddenSide(j, running int) (scale, mean float64) {
 	return over(w.GammaH[j], e.Running.VarianceH[running]), float64(e.Running.MeanH[running])
 }
 
-// inputSide is the same of Wx·x.
+// inputSide is hiddenSide for Wx·x.
 func (e *exporter) inputSide(j, running int) (scale, mean float64) {
 	w, inputs := &e.weights, e.config.Inputs
 	switch e.config.Normalization {

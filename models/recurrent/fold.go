@@ -5,8 +5,8 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// setGains takes the gains of the products from the weights, ones where there are
-// none, and where their gradients go.
+// setGains notes the gains of the products, ones if the weights have none, and where their
+// gradients go.
 func (l *layer) setGains() {
 	f, o, units := &l.fold, &l.ordered, l.config.Units
 	f.betaGrad = l.gradients.Beta
@@ -48,7 +48,8 @@ func (l *layer) prepareFold(w *worker) {
 	}
 }
 
-// apart says that the normalised products of gate k are not added up at once.
+// apart says whether the normalised products of gate k are kept apart: a GRU multiplies one
+// of them by the reset gate before it adds them.
 func (l *layer) apart(k int) bool { return l.config.resetAfter() && k == gruGates-1 }
 
 // normalise makes the scales and shifts of run k of step s, units from ≤ u < to.

@@ -80,7 +80,7 @@ func (l *gru) forward(w *worker, s int) {
 	}
 }
 
-// measureGates finds the batch's statistics of some gates' products.
+// measureGates computes the batch's statistics of some gates' products.
 func (l *gru) measureGates(s, from, to, firstGate, lastGate int) {
 	if !l.config.Normalization.Batch() {
 		return
@@ -97,7 +97,7 @@ func (l *gru) activateGates(s, rows, from, to int) {
 	}
 }
 
-// activateGate computes a gate whose products are added up at once.
+// activateGate computes a gate from the sum of its two products.
 func (l *gru) activateGate(s, k, rows, from, to int) {
 	t, f := l.time(s), &l.fold
 	l.normalise(s, k, from, to)
@@ -192,8 +192,9 @@ func (l *gru) backward(w *worker, s int) {
 	}
 }
 
-// updateBackward takes the units from ≤ u < to of step s from the gradient of h_t to
-// that of the gates' sums, and of the products but for what ResetBefore leaves to resetBackward.
+// updateBackward computes, for the units from ≤ u < to of step s, the gradients of the
+// gates' sums from the gradient of h_t, and those of the products. With ResetBefore,
+// resetBackward computes some of the latter.
 func (l *gru) updateBackward(s, from, to int, above gates.Matrix) {
 	c, t, f := l.config, l.time(s), &l.fold
 	units := c.Units

@@ -6,10 +6,10 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// Initialise writes the published starting values of all parameters but the
-// matrices: gains 0.1 with a normalization of batches (Ardakani et al.), 1 with
-// LayerNorm and the norms of the rows, which it reads, with WeightNorm (Hou et
-// al.); biases and states 0, but β of an LSTM's forget gate 1.
+// Initialise writes the published starting values of all parameters except the matrices.
+// Gains are 0.1 with batch normalization (Ardakani et al.), 1 with LayerNorm, and with
+// WeightNorm the norms of the rows, which it reads (Hou et al.). Biases and states are 0,
+// but β of an LSTM's forget gate is 1.
 func (c Config) Initialise(w Weights) {
 	for _, p := range c.Parameters() {
 		if len(p.Shape) == 1 {

@@ -10,8 +10,8 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// grain is the multiple of hidden units that workers split a layer by: one
-// cache line, so that no two workers write to the same one.
+// grain is the number of hidden units in a cache line. Workers split a layer at multiples of
+// it, so that no two of them write to the same line.
 const grain = 16
 
 // block is the number of columns that go through all of a step's elementwise
@@ -20,9 +20,8 @@ const grain = 16
 // kernels fetch the block after it, as many bytes ahead as accel/_gen/emit says.
 const block = 32
 
-// Layer runs whole sequences through a recurrent layer. Its parameters and
-// buffers are those that its [Config] lists; they are the caller's and given to
-// every call.
+// Layer runs whole sequences through a recurrent layer. Its [Config] lists its parameters
+// and buffers; the caller owns them and passes them to every call.
 type Layer interface {
 	// Config returns the shape the layer was made with.
 	Config() Config
@@ -35,10 +34,10 @@ type Layer interface {
 
 	// Backward overwrites dw with the gradients with respect to the weights,
 	// and dInput [Steps × Batch × Inputs], where it is not nil, with the one
-	// with respect to the features. gradient [Steps × Batch × Units] is the one
-	// with respect to the hidden states, or [Batch × Units] with respect to Last's
-	// alone. It follows a Forward of all rows with the same w and in, whose memory it
-	// uses up.
+	// with respect to the features. gradient is the gradient with respect to the
+	// hidden states, [Steps × Batch × Units], or to those of Last alone, [Batch ×
+	// Units]. Backward must follow a Forward of all rows with the same w and in, and
+	// overwrites the memory that this left.
 	Backward(w Weights, in Input, gradient []float32, dw Weights, dInput []float32) error
 
 	// Hidden returns the hidden states after every step, [Steps × Batch × Units],
@@ -46,7 +45,7 @@ type Layer interface {
 	// the state that it had before them, in the direction of the scan.
 	Hidden() []float32
 
-	// Last returns those of Hidden that the scan ends with, [Batch × Units].
+	// Last returns the hidden states after the last step of the scan, [Batch × Units].
 	Last() []float32
 
 	// Final copies the state after the last step of the scan to state.
@@ -57,7 +56,7 @@ type Layer interface {
 	Export(Weights, Export) (output string, err error)
 }
 
-// Export is where a layer's time step goes in a step graph.
+// Export says where in a step graph a layer puts its time step.
 type Export struct {
 	Graph *stepgraph.Graph
 	Name  func(part string) string // of a value or weight of this layer
@@ -77,7 +76,7 @@ func New(t *team.Team, config Config) (Layer, error) {
 	return newLSTM(t, config), nil
 }
 
-// layer is what LSTM and GRU have in common: everything but the elementwise work
+// layer is what LSTM and GRU have in common: everything except the elementwise work
 // of a step.
 //
 // The hidden units are split over the workers of a team. A worker computes the
@@ -124,8 +123,8 @@ type layer struct {
 	featuresWanted     bool
 }
 
-// unit is what LSTM and GRU do differently. All workers call these functions
-// for every step of the scan, in order.
+// unit is what LSTM and GRU do differently. All workers call these functions for every step
+// of the scan, in its order.
 type unit interface {
 	// start writes the state before the first step, hidden states apart.
 	start(w *worker)
@@ -133,8 +132,8 @@ type unit interface {
 	forward(w *worker, s int)
 	// prepareBackward packs matrices and clears gradients.
 	prepareBackward(w *worker)
-	// backward takes a step from the gradient of its hidden state to the ones
-	// of both products and of what passes them by.
+	// backward computes, from the gradient of a step's hidden state, the gradients of
+	// both products and of what does not go through the products.
 	backward(w *worker, s int)
 	// finishBackward writes the gradients of the state before the first step.
 	finishBackward(w *worker)
@@ -217,7 +216,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	l.forwardSweep, l.backwardSweep, l.normsSweep = l.sweepForward, l.sweepBackward, l.normsBackward
 }
 
-// plain says that a = Wh·h + Wx·x + β, so that both products have the gradient of a.
+// plain says whether a = Wh·h + Wx·x + β, so that both products have the gradient of a.
 func (l *layer) plain() bool { return l.config.Kind == LSTM && l.config.Normalization == NoNorm }
 
 // padded returns a row length of more than n floats that is a whole number of
@@ -438,12 +437,12 @@ func (l *layer) takeErrors() error {
 	return err
 }
 
-// calibrates says that the pass merges its statistics into the running ones.
+// calibrates says whether the pass merges its statistics into the running ones.
 func (l *layer) calibrates() bool {
 	return l.config.Normalization.Batch() && l.pass.Statistics == Calibrate
 }
 
-// batchStatistics says that the pass normalises with the statistics of its own batch.
+// batchStatistics says whether the pass normalises with the statistics of its own batch.
 func (l *layer) batchStatistics() bool {
 	return l.config.Normalization.Batch() && l.pass.Statistics != Frozen
 }

@@ -6,8 +6,8 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// featureStatistics are what LayerNorm keeps. It leaves normalised products in
-// the place of the products, so that what comes after is a gain and a bias.
+// featureStatistics are what LayerNorm keeps. It overwrites the products with the normalised
+// products, so that only a gain and a bias are left to apply.
 type featureStatistics struct {
 	rstdH    []float32 // of Wh·h, [Steps][gates][Batch]
 	rstdX    []float32 // of Wx·x, [rows of inputs or columns][gates]
@@ -35,8 +35,8 @@ func newFeatureStatistics(l *layer) featureStatistics {
 	return f
 }
 
-// inputTable is all that Wx·x is taken from, with its gradient: the columns of Wx for
-// tokens, else the products of every step that any sequence has, rows of all gates.
+// inputTable returns the rows that Wx·x is taken from, with their gradients: the columns of Wx
+// for tokens, otherwise the products of every step that any sequence has.
 func (l *layer) inputTable() (values, gradients []float32, rows int) {
 	if l.config.Tokens {
 		return l.columns, l.columnsGrad, len(l.columns) / l.stride

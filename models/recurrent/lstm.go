@@ -170,7 +170,7 @@ func (l *lstm) backward(w *worker, s int) {
 	}
 }
 
-// column is m from column j on; without data it stays so.
+// column returns m from column j on. A matrix without data stays without.
 func column(m gates.Matrix, j int) gates.Matrix {
 	if m.Data != nil {
 		m.Data = m.Data[j:]
@@ -187,7 +187,7 @@ func (l *lstm) elementsBackward(worker *worker, s, from, to int, above, next gat
 	if !l.plain() {
 		l.activate(s, rows, from, to, gates.Matrix{})
 	}
-	// tanh(N(c)) too is computed again sooner than memory gives it back.
+	// Computing tanh(N(c)) again is faster than reading it from memory.
 	l.output(s, rows, from, to, activation, l.at(l.hiddenAgain, 0, l.cellStride, from))
 	gateO := gates.Matrix{Data: activation.Data[(lstmGates-1)*l.spacing(from):], Stride: l.stride}
 	cellGradient := l.at(l.cellGradient, 0, l.cellStride, from)

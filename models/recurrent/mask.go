@@ -7,14 +7,14 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// mask says which sequences have which steps. The elementwise work of a step goes
-// over all of them: forward, those without it then get the state before back;
-// backward, they enter with gradients of 0, and what came for them is put aside
-// and handed on to the step before.
+// mask says which sequences have which steps. The elementwise work of a step runs over all
+// sequences. In the forward pass, sequences without the step then get their earlier state
+// back. In the backward pass, they take part with gradients of 0; their own gradients are
+// put aside and handed on to the step before.
 type mask struct {
 	sequences [][]int32 // that have each step of the scan
 	chosen    [][]int32 // the tokens of those
-	tokens    []int32   // the input's, or the row for no token, [Steps][Batch]
+	tokens    []int32   // the input's tokens, or the row that stands for none, [Steps][Batch]
 
 	above        []float32 // gradient of h, [Batch][cellStride]
 	hidden, cell []float32 // what is put aside of the gradients of h and c, [Batch][cellStride]
@@ -60,7 +60,7 @@ func (m *mask) set(l *layer) {
 	}
 }
 
-// has says that a sequence has step s of the scan.
+// has says whether a sequence has step s of the scan.
 func (l *layer) has(s, row int) bool { return l.time(s) < int(l.input.Lengths[row]) }
 
 // count is the number of sequences that have step s.
@@ -81,7 +81,7 @@ func (l *layer) keepStates(w *worker, s int) {
 	l.keepRows(s, l.at(l.hidden, l.before(t), units, w.from), l.at(l.hidden, l.after(t), units, w.from), w.to-w.from)
 }
 
-// fillStates gives the times that no sequence has the state before them.
+// fillStates writes the last state to the times that no sequence has.
 func (l *layer) fillStates(w *worker) {
 	units := l.config.Units
 	from := l.at(l.hidden, l.used, units, w.from)
@@ -93,8 +93,8 @@ func (l *layer) fillStates(w *worker) {
 	}
 }
 
-// addFilling adds the gradients of the states that fillStates wrote to that of the one
-// it copied.
+// addFilling adds the gradients of the states that fillStates wrote to the gradient of the
+// state that it copied.
 func (l *layer) addFilling(w *worker) {
 	n := w.to - w.from
 	sum := l.at(l.hiddenNext, 0, l.cellStride, w.from)
@@ -160,8 +160,8 @@ func (l *layer) putBack(s int, aside, data []float32, w *worker) {
 	}
 }
 
-// clearProducts makes the gradients of both products of step s 0 for the sequences without
-// it: those of statistics go to every row.
+// clearProducts sets the gradients of both products of step s to 0 for the sequences without
+// the step. They are not 0 before, as the gradients of statistics go to every row.
 func (l *layer) clearProducts(s int, w *worker) {
 	for k := range l.runs() {
 		l.clearRun(s, w, k)

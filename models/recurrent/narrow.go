@@ -11,14 +11,14 @@ import (
 // all steps to memory and read them back.
 const mostNarrow = 4
 
-// narrow says that the layer reads so few features. LayerNorm normalises the products
-// of all steps at once.
+// narrow says whether the layer reads so few features. With LayerNorm no layer counts as
+// narrow, as it normalises the products of all steps at once.
 func (l *layer) narrow() bool {
 	return !l.config.Tokens && l.config.Inputs <= mostNarrow && l.config.Normalization != LayerNorm
 }
 
-// isSingle says that the one feature a layer reads goes into its gates as it is: what
-// normalises Wx·x over a batch follows from the mean and variance of that number.
+// isSingle says whether the layer reads one feature, so that Wx·x need not be computed: what
+// normalises it over a batch follows from the mean and variance of that feature.
 func (l *layer) isSingle() bool {
 	return l.config.interleaved() && l.config.Normalization.Batch() && !l.config.Tokens && l.config.Inputs == 1
 }
@@ -31,7 +31,8 @@ func (l *layer) inputTime(t int) int {
 	return t
 }
 
-// inputGradientTime is where their gradients do, which of a plain layer are those of Wh·h.
+// inputGradientTime is where the gradients of the products Wx·x of time t lie. In a plain layer
+// they are the gradients of Wh·h.
 func (l *layer) inputGradientTime(t int) int {
 	if l.plain() {
 		return t
@@ -57,9 +58,9 @@ func (l *layer) multiplyInputs(w *worker, t int) {
 	}
 }
 
-// addInputs takes the gradient of Wx·x of time t, of a worker's units, to Wx and,
-// where it is wanted, to x. It sums over the batch before it adds to what other steps
-// gave, so that no sum is of as many terms as all sequences have steps.
+// addInputs adds the gradients of Wx and, if wanted, of x that follow from the gradient of
+// Wx·x at time t, for a worker's units. It sums over the batch before it adds to the sums
+// of other steps, so that no sum has as many terms as all sequences have steps.
 func (l *layer) addInputs(w *worker, t int) {
 	c := l.config
 	gradient := l.inputsGrad[l.inputGradientTime(t)*c.Batch*l.stride:]

@@ -10,8 +10,8 @@ import (
 const Epsilon = 1e-5
 
 // Normalization says how a layer normalises its two products, Wh·h and Wx·x,
-// before it adds them up. But for BatchNorm with the cell state these are the ones
-// of Hou et al., "Normalization Helps Training of Quantized LSTM" (NeurIPS 2019),
+// before it adds them. Except for BatchNorm with the cell state, these are the
+// normalizations of Hou et al., "Normalization Helps Training of Quantized LSTM" (NeurIPS 2019),
 // as their published code (model_lm.py) computes them, with the parameters
 // that the sizes on their poster count.
 type Normalization int
@@ -30,9 +30,9 @@ const (
 	BatchNorm
 
 	// SharedBatchNorm is BatchNorm with one set of running statistics for all
-	// time steps, over batch × time. A pass over a batch's own statistics takes
-	// them for every time step all the same, as Hou et al. do: those of Wh·h
-	// over all steps are not known before the last one is computed.
+	// time steps, over batch × time. A pass that uses the batch's own statistics
+	// still computes them for every time step, as Hou et al. do, because those of
+	// Wh·h over all steps are not known before the last step is computed.
 	SharedBatchNorm
 
 	// LayerNorm takes mean and variance of every sequence and time step over
@@ -41,9 +41,9 @@ const (
 	LayerNorm
 
 	// WeightNorm divides every row of Wx and Wh by its norm and multiplies it
-	// with a gain: W = g·Ŵ/‖Ŵ‖ (Salimans and Kingma, arXiv 1602.07868). Ŵ is
-	// what the layer is given, so of a quantized matrix it is the norm of the
-	// quantized weights, as in Hou et al. A row of zeros stays one and has no gradient.
+	// by a gain: W = g·Ŵ/‖Ŵ‖ (Salimans and Kingma, arXiv 1602.07868). Ŵ is the
+	// matrix that the layer is given; if that is quantized, the norm is that of the
+	// quantized weights, as in Hou et al. A row of zeros stays 0 and has no gradient.
 	WeightNorm
 )
 
@@ -68,10 +68,10 @@ func ParseNormalization(name string) (Normalization, error) {
 	return 0, fmt.Errorf("there is no normalization %q; choose one of %v", name, normalizationNames)
 }
 
-// Batch says that statistics are taken over a batch, and that frozen ones
-// replace them in a deployed network.
+// Batch says whether statistics are taken over a batch, so that frozen ones replace them in
+// a deployed network.
 func (n Normalization) Batch() bool { return n == BatchNorm || n == SharedBatchNorm }
 
-// centred says that the normalization takes off a mean, after which each
-// product has a bias of its own.
+// centred says whether the normalization subtracts a mean, after which each product has a
+// bias of its own.
 func (n Normalization) centred() bool { return n.Batch() || n == LayerNorm }

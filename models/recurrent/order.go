@@ -2,13 +2,13 @@ package recurrent
 
 import "errors"
 
-// mostInterleaved is the number of units up to which the gates of an LSTM lie
-// interleaved. Beyond it what that saves is little beside the products, and to bring
-// the matrices into that order begins to cost.
+// mostInterleaved is the number of units up to which the gates of an LSTM lie interleaved.
+// In larger layers the order saves little beside the cost of the products, and bringing the
+// matrices into it costs more.
 const mostInterleaved = 256
 
-// interleaved says that a row of all gates holds, for each grain of units, their
-// gates one after the other, and not one gate of all units after the other:
+// interleaved says whether a row of all gates holds all gates of one grain of units after
+// another, instead of one gate of all units after another:
 //
 //	g₀…g₁₅ f₀…f₁₅ i₀…i₁₅ o₀…o₁₅ g₁₆…
 //
@@ -20,7 +20,7 @@ func (c Config) interleaved() bool {
 	return c.Kind == LSTM && c.Normalization != LayerNorm && c.Units <= mostInterleaved
 }
 
-// width is how many units have their gates beside each other.
+// width is how many units' values of one gate lie side by side.
 func (l *layer) width() int {
 	if l.config.interleaved() {
 		return grain
@@ -40,7 +40,7 @@ func (l *layer) column(k, u int) int {
 	return l.gates*first + k*l.spacing(u) + u - first
 }
 
-// runs is how many runs of columns a worker's units, or a block of them, have.
+// runs is how many runs of adjacent columns a worker's units, or a block of them, have.
 func (l *layer) runs() int {
 	if l.config.interleaved() {
 		return 1
@@ -78,8 +78,8 @@ func (l *layer) pieces(from, to int, work func(row, column, n int)) {
 	}
 }
 
-// order brings the rows of the units from ≤ u < to of a parameter, of some elements
-// each, into the order of the columns.
+// order copies the rows of the units from ≤ u < to of a parameter, each with the given
+// number of elements, into the order of the columns.
 func (l *layer) order(dst, src []float32, elements, from, to int) {
 	l.pieces(from, to, func(row, column, n int) {
 		copy(dst[column*elements:][:n*elements], src[row*elements:])
@@ -139,14 +139,14 @@ func (l *layer) orderWx() []float32 {
 	return l.ordered.wx
 }
 
-// rowsTogether is about how many sequences' steps addHiddenWeights takes at a time: what
-// they have of the gradients and states is still in the second cache.
+// rowsTogether is about how many rows, one for each sequence of each step, addHiddenWeights
+// takes at a time: their gradients and states are still in the second-level cache.
 const rowsTogether = 200
 
-// addHiddenWeights adds what the steps from s on have of the gradient of a worker's rows
-// of Wh, once that are enough of them or s is the last one of the backward pass. They
-// are taken while the gradients of their products are in the cache: that of all steps
-// at once would have to fetch them back from memory.
+// addHiddenWeights adds the part of the gradient of a worker's rows of Wh that comes from the
+// steps from s on, as soon as there are enough of these steps or s is the last step of the
+// backward pass. The gradients of their products are then still in the cache; one product
+// for all steps would have to fetch them from memory.
 func (l *layer) addHiddenWeights(w *worker, s int) {
 	c := l.config
 	together := max(1, rowsTogether/c.Batch)

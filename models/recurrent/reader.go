@@ -7,8 +7,8 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// Directions are those that a [Reader] reads in: of a sequence of n steps
-// step s is its step s, or backward its step n−1−s.
+// The directions in which a [Reader] reads. Step s of the backward layer is step n−1−s of a
+// sequence of n steps.
 const (
 	ReadForward = iota
 	ReadBackward
@@ -24,9 +24,9 @@ const (
 //
 // where ←h(1) is what the layer that reads backward ends with.
 //
-// Both layers scan forward: the second is given each sequence in reverse order
-// of its own steps. So all sequences are at their first step at the same time in
-// either, whatever their lengths, where batch normalization relies on it.
+// Both layers scan forward: the second is given each sequence with its steps in reverse
+// order. So in either layer all sequences are at their first step at the same time,
+// whatever their lengths, which batch normalization relies on.
 type Reader struct {
 	config   Config
 	lastOnly bool
@@ -45,8 +45,8 @@ type Reader struct {
 	dFeatures []float32
 }
 
-// NewReader returns a reader that runs on t. The configuration is that of
-// either layer, which scans forward over features.
+// NewReader returns a reader that runs on t. Both layers have the same configuration, which
+// scans forward over features.
 func NewReader(t *team.Team, config Config, lastOnly bool) (*Reader, error) {
 	if config.Tokens || config.Reverse || config.Carry {
 		return nil, errors.New("reader: a layer of it takes features, has its direction from its place, and carries no state")
@@ -66,13 +66,13 @@ func NewReader(t *team.Team, config Config, lastOnly bool) (*Reader, error) {
 	return r, nil
 }
 
-// Config is the shape of either layer.
+// Config is the shape of each of the two layers.
 func (r *Reader) Config() Config { return r.config }
 
-// LastOnly says that the output is that of the last steps alone.
+// LastOnly says whether the output is that of the last steps alone.
 func (r *Reader) LastOnly() bool { return r.lastOnly }
 
-// Layer is the one of a direction, to be prepared and exported.
+// Layer returns the layer of a direction, for the caller to prepare and export.
 func (r *Reader) Layer(direction int) Layer { return r.layers[direction] }
 
 // Rows is the number of rows of the output, each of 2·Units.

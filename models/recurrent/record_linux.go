@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adviseHugePages asks for huge pages for the part of a record that is whole ones. A
-// kernel that has none refuses, and the record stays as it is.
+// adviseHugePages asks the system for huge pages, for the part of a record that fills whole
+// pages. A system that has none refuses, and the record stays as it is.
 func adviseHugePages(record []float32) {
 	if 4*len(record) < 2*hugePage {
 		return // there may be no whole one

@@ -2,5 +2,5 @@
 
 package recurrent
 
-// adviseHugePages does nothing where the system is not told.
+// adviseHugePages does nothing on systems other than Linux.
 func adviseHugePages([]float32) {}

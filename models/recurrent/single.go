@@ -7,9 +7,9 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// With one feature x of a sequence, and w of a column of Wx, the product w·x has the mean
-// w·x̄ and the variance w²·var(x) over a batch, so that only the two numbers of x have
-// to be found.
+// A layer that reads one feature x multiplies it by one weight w for each column. Over a
+// batch, w·x has the mean w·x̄ and the variance w²·var(x), so only the mean and variance
+// of x have to be computed.
 
 // featureMoments are what a layer of one feature keeps.
 type featureMoments struct {
@@ -39,7 +39,7 @@ func (l *layer) measureFeature() {
 	}
 }
 
-// reads says that a sequence has a feature at step s.
+// reads says whether a sequence has step s.
 func (l *layer) reads(s, row int) bool { return !l.config.Masked || l.has(s, row) }
 
 // singleMoments are the moments of w·x at step s, of the columns from the first one on.
@@ -62,8 +62,8 @@ func (l *layer) singleMoments(s, first int, mean, rstd []float32) {
 //	∂L/∂γ = w·rstd·Q
 //	∂L/∂w = γ·rstd·Q·(1 − w²·var(x)·rstd²) = γ·rstd³·Epsilon·Q
 //
-// for what passes the statistics takes all of ∂L/∂w but what Epsilon leaves. With
-// statistics that are constants it is Σ dy·x̂ and γ·rstd·Σ dy·x.
+// The second is so small because the gradient through the statistics cancels all of it
+// but a term with Epsilon. With constant statistics the two are Σ dy·x̂ and γ·rstd·Σ dy·x.
 func (l *layer) singleBackward(w *worker, s, from, to int, gradient gates.Matrix) {
 	t, n, f := l.time(s), to-from, &l.fold
 	batch := l.batchStatistics()
@@ -100,8 +100,8 @@ func (l *layer) singleBackward(w *worker, s, from, to int, gradient gates.Matrix
 	}
 }
 
-// singleFeatures adds the gradient that columns have for the feature of every sequence
-// that has step s, w·∂L/∂(w·x) each, given the sums of singleBackward.
+// singleFeatures adds to the gradient of the feature, for every sequence that has step s,
+// the sum over columns of w·∂L/∂(w·x), given the sums of singleBackward.
 func (l *layer) singleFeatures(w *worker, s, from int, gradient gates.Matrix, sums, products []float32) {
 	t, n, slopes := l.time(s), len(sums), w.centre
 	statistics := l.inputStatistics(s, from, from+n)

@@ -18,16 +18,16 @@ type SoftmaxConfig struct {
 	Units, Classes int
 }
 
-// Softmax is a linear layer, the softmax of what it gives and the
-// cross-entropy with the targets:
+// Softmax is a linear layer, the softmax of its output and the cross-entropy with the
+// targets:
 //
 //	logits = H·Wᵀ + b    loss = mean of −log softmax(logits)[target], nats
 //
 // with H [Steps·Batch × Units] and W [Classes × Units]. A target of −1 does not
 // count: its row of H has no part in the loss, and no gradient.
 type Softmax struct {
-	// Candidates, where it is not nil, marks with 1 the classes of each sequence that
-	// there are to choose from, [Batch × Classes]. The others have probability 0.
+	// Candidates, if not nil, marks with 1 the classes that each sequence can choose
+	// from, [Batch × Classes]. The others have probability 0.
 	Candidates []int32
 
 	config     SoftmaxConfig
@@ -79,7 +79,7 @@ func (s *Softmax) Loss(w, bias, h []float32, targets []int32) (float64, error) {
 	return sum / float64(s.count), nil
 }
 
-// Score computes the same forward pass and says how good it is.
+// Score computes the same forward pass and scores the answers.
 func (s *Softmax) Score(w, bias, h []float32, targets []int32) (network.Score, error) {
 	if err := s.forward(w, bias, h, targets); err != nil {
 		return network.Score{}, err
@@ -99,8 +99,8 @@ func (s *Softmax) Score(w, bias, h []float32, targets []int32) (network.Score, e
 	return out, nil
 }
 
-// Backward overwrites dw, dBias and dH with the gradients of scale times the
-// loss that Loss returned. It uses up what Loss left.
+// Backward overwrites dw, dBias and dH with the gradients of scale times the loss that Loss
+// returned. It overwrites what Loss left, so it can be called once.
 func (s *Softmax) Backward(w, h []float32, scale float32, dw, dBias, dH []float32) error {
 	c := s.config
 	rows := c.Steps * c.Batch

@@ -13,23 +13,23 @@ type Statistics int
 const (
 	// Batch takes them from the batch itself.
 	Batch Statistics = iota
-	// Calibrate does so too and merges them into [Pass.Running].
+	// Calibrate takes them from the batch too, and merges them into [Pass.Running].
 	Calibrate
-	// Frozen uses those of [Pass.Running].
+	// Frozen takes them from [Pass.Running].
 	Frozen
 )
 
-// Running are the means and biased variances of everything that was gathered,
-// per time step: H and X [Steps × gates·Units], C [Steps × Units]; with
-// SharedBatchNorm, with Carry and of a masked layer they have one row for all steps. The
-// variance of H before the first step is 0 where all sequences start from one state,
-// and the one row leaves it out.
+// Running are the means and biased variances over everything that was gathered, for each
+// time step: H (of Wh·h) and X (of Wx·x) [Steps × gates·Units], C (of the cell) [Steps ×
+// Units]. With SharedBatchNorm, with Carry and in a masked layer there is one row for all
+// steps. The variance of H at the first step is 0 if all sequences start from one state;
+// a single row leaves that step out.
 type Running struct {
 	Sequences                                            float64 // how many they were gathered from
 	MeanH, VarianceH, MeanX, VarianceX, MeanC, VarianceC []float32
 
-	// Counts are, of a masked layer, the steps of all sequences: those that H
-	// takes in, then those that X and C do. They are exact up to 2²⁴.
+	// Counts are, in a masked layer, how many steps of all sequences were gathered:
+	// first those in H, then those in X and C. They are exact up to 2²⁴.
 	Counts []float32
 }
 
@@ -65,8 +65,8 @@ func (r *Running) check(c Config) error {
 	return err
 }
 
-// moments finds the mean and reciprocal deviation of the columns of step s. Those of
-// a masked layer are over the sequences that have the step.
+// moments computes the mean and reciprocal deviation of the columns at step s; in a masked
+// layer over the sequences that have the step.
 func (l *layer) moments(s int, mean, rstd []float32, x gates.Gathered) {
 	rows := l.rows()
 	if l.config.Masked {
@@ -80,8 +80,8 @@ func (l *layer) moments(s int, mean, rstd []float32, x gates.Gathered) {
 	gates.Moments(mean, rstd, x, rows, Epsilon)
 }
 
-// measure finds the statistics of both products of run k of gates, units from ≤ u < to,
-// where they are the batch's own.
+// measure computes the statistics of both products of run k of gates, units from ≤ u < to,
+// if the pass uses the batch's own.
 func (l *layer) measure(s, k, from, to int) {
 	st, t, wide := &l.statistics, l.time(s), l.gates*l.config.Units
 	at := s * wide
@@ -111,9 +111,9 @@ func (l *layer) measure(s, k, from, to int) {
 	}
 }
 
-// constant says that the recurrent product of gate k is the same in every sequence at
-// the first step of the pass: always, or because all sequences happen to start fresh,
-// without noise of their own.
+// constant says whether the recurrent product of gate k is the same for every sequence at
+// the first step of the pass: always, or because all sequences of this batch start fresh
+// and without noise.
 func (l *layer) constant(k int) bool {
 	if l.pass.Noise != nil {
 		return false
@@ -123,9 +123,9 @@ func (l *layer) constant(k int) bool {
 	return c.startsConstant(k)
 }
 
-// gather merges the moments of step s, columns from ≤ j < from+len(batchMean)
-// of rows of width, into the running mean and variance, which take in the steps
-// from first on.
+// gather merges the moments of step s into the running mean and variance, whose first step
+// is first. The moments are those of the columns from ≤ j < from+len(batchMean) in rows of
+// width.
 func (l *layer) gather(mean, variance, batchMean, batchRstd []float32, s, first, width, from int) {
 	if s < first {
 		return
@@ -148,8 +148,8 @@ func (l *layer) gather(mean, variance, batchMean, batchRstd []float32, s, first,
 	merge(mean[at:at+n], variance[at:at+n], before, batchMean, batchRstd, rows)
 }
 
-// counted is how many steps the running statistics were gathered from before step s,
-// of a masked layer; first is 1 for Wh·h where its first step is left out.
+// counted returns how many steps a masked layer's running statistics were gathered from
+// before step s. first is 1 for Wh·h if its first step is left out.
 func (l *layer) counted(s, first int) float64 {
 	before := float64(l.pass.Running.Counts[1-first])
 	for earlier := first; earlier < s; earlier++ {
@@ -195,10 +195,11 @@ func merge(mean, variance []float32, before float64, batchMean, batchRstd []floa
 	}
 }
 
-// layerStatistics are the statistics a pass normalised with, for its backward
-// pass: H and X [Steps][gates·Units] in the order of the columns, C [Steps][Units]. A normalization that is not
-// over batches has one row for all steps: mean 0 and as reciprocal deviation the
-// one of the rows' norms or 1. So have cell states that are not normalised.
+// layerStatistics are the statistics that a forward pass normalised with, for its backward
+// pass: H and X [Steps][gates·Units] in the order of the columns, C [Steps][Units]. Without
+// batch normalization there is one row for all steps, whose mean is 0 and whose reciprocal
+// deviation is that of the rows' norms, or 1; so it is for cell states that are not
+// normalised.
 type layerStatistics struct {
 	meanH, rstdH, meanX, rstdX, meanC, rstdC []float32
 }
@@ -244,7 +245,7 @@ func (l *layer) freeze() {
 	}
 }
 
-// reciprocalDeviations replaces variances.
+// reciprocalDeviations replaces variances by reciprocal standard deviations.
 func reciprocalDeviations(variances []float32) {
 	for j, v := range variances {
 		variances[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))

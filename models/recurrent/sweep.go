@@ -78,8 +78,8 @@ func (l *layer) start(w *worker) {
 	}
 }
 
-// roundStates rounds a worker's units of the hidden states that lie at an index. Backward
-// passes have nothing to do: none of them reads h_t as it was before.
+// roundStates rounds a worker's units of the hidden states at an index. Backward passes need
+// not know of it, as none of them reads h_t as it was before.
 func (l *layer) roundStates(w *worker, at int) {
 	units := l.config.Units
 	states := l.hidden[at*l.config.Batch*units:]
@@ -89,12 +89,12 @@ func (l *layer) roundStates(w *worker, at int) {
 	}
 }
 
-// carried says that a sequence starts from the state it was given.
+// carried says whether a sequence starts from the state it was given.
 func (l *layer) carried(row int) bool {
 	return l.pass.Start != nil && (l.pass.Fresh == nil || !l.pass.Fresh[row])
 }
 
-// carries says that any sequence does.
+// carries says whether any sequence starts from a state it was given.
 func (l *layer) carries() bool {
 	for row := range l.rows() {
 		if l.carried(row) {
@@ -152,9 +152,9 @@ func (l *layer) inputGradients(t, column int) gates.Matrix {
 	return l.at(l.inputsGrad, l.inputGradientTime(t), l.stride, column)
 }
 
-// activations are the gates of time t. Only a plain LSTM keeps them: other
-// backward passes need the products, from which they are computed again sooner than
-// memory gives them back.
+// activations are the gates of time t. Only a plain LSTM keeps them. The backward passes of
+// other layers need the products anyway, and computing the gates from them again is faster
+// than reading them from memory.
 func (l *layer) activations(t, column int) gates.Matrix {
 	if !l.plain() {
 		t = 0

@@ -6,9 +6,9 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// norms writes the reciprocal norms of n rows of Wh and Wx to where another
-// normalization has its reciprocal deviations, from a column on: both products are
-// multiplied with a gain over them.
+// norms writes the reciprocal norms of n rows of Wh and Wx, from a column on, to where batch
+// normalization has its reciprocal deviations: both products are multiplied by gain and
+// reciprocal norm.
 func (l *layer) norms(row, column, n int) {
 	c, s := l.config, &l.statistics
 	for i := range n {

@@ -27,7 +27,7 @@ type Architecture struct {
 	InitialNoise  float64 // standard deviation of the noise on h_0; see [recurrent.Pass]
 }
 
-// architecture is that of a shape with given options.
+// architecture returns the architecture for a task's shape and the given options.
 func (m Model) architecture(given plugins.Values, shape network.Shape) (Architecture, error) {
 	v, err := plugins.Resolve("model "+m.Name, m.options(), given)
 	if err != nil {
@@ -52,7 +52,7 @@ func (m Model) architecture(given plugins.Values, shape network.Shape) (Architec
 // serves are the shapes that a stack is for.
 const serves = "it serves tasks with one stream that has one input of tokens or of features, with or without lengths, and a target at each step or one a sequence"
 
-// Check returns a problem that says how to mend an architecture no stack has.
+// Check returns a problem that says how to mend an architecture that no stack can have.
 func (a Architecture) Check() error {
 	if err := a.Shape.Check(); err != nil {
 		return plugins.Problemf("model %s cannot be built for this task: %v", a.Name, err)
@@ -101,7 +101,7 @@ func (a Architecture) input() network.Input {
 	return network.Input{}
 }
 
-// lengths is the name of the input that has the lengths of sequences, where there is one.
+// lengths returns the name of the input that has the lengths of sequences, if there is one.
 func (a Architecture) lengths() (name string, given bool) {
 	for _, in := range a.Shape.Inputs {
 		if in.Role == network.Lengths {
@@ -116,7 +116,7 @@ func (a Architecture) tokens() bool { return a.input().Role == network.Tokens }
 // steps is the number of time steps of the stream.
 func (a Architecture) steps() int { return a.Shape.Steps[a.input().Stream] }
 
-// once says that there is one target a sequence.
+// once says whether each sequence has one target, not one at each step.
 func (a Architecture) once() bool { return a.Shape.Targets == "" }
 
 // width is how many values a layer gives out at a step.
@@ -131,7 +131,7 @@ func (a Architecture) width() int {
 // are "layerI.", with two directions "layerI.forward." and "layerI.backward.", and the
 // names that [recurrent.Config] lists.
 const (
-	// The state that the training goes on with, of a layer, [sequences × Units].
+	// A layer's state that the next training batch goes on from, [sequences × Units].
 	hiddenPart = "h"
 	cellPart   = "c"
 )
@@ -168,7 +168,7 @@ func (a Architecture) scans(i int) []scan {
 	return []scan{{layer + ".forward", c}, {layer + ".backward", reverse}}
 }
 
-// output is the shape of the softmax layer: over every step, or over the last.
+// output returns the shape of the softmax layer, which runs at every step or at the last.
 func (a Architecture) output() recurrent.SoftmaxConfig {
 	steps := a.steps()
 	if a.once() {
@@ -177,9 +177,9 @@ func (a Architecture) output() recurrent.SoftmaxConfig {
 	return recurrent.SoftmaxConfig{Steps: steps, Batch: a.Shape.Sequences, Units: a.width(), Classes: a.Shape.Classes}
 }
 
-// Plan lists the parameters and buffers of the stack: the embedding's, each
-// layer's, the softmax's, and for a normalization of batches how many sequences its
-// running statistics were gathered from.
+// Plan lists the parameters and buffers of the stack: those of the embedding, of each layer
+// and of the softmax, and with batch normalization the number of sequences that the running
+// statistics were gathered from.
 func (a Architecture) Plan() model.Plan {
 	p := model.Plan{Settings: a.settings()}
 	add := func(name string, quantize bool, shape ...int) {
@@ -219,8 +219,8 @@ func carriedTensors(c recurrent.Config) []recurrent.Tensor {
 	return list
 }
 
-// NormalizationSetting is the [model.SettingNormalization] of a network: of one with
-// batch normalization, whether the cell is normalised too, or else whether one set of
+// NormalizationSetting returns the [model.SettingNormalization] of a network. With batch
+// normalization it says whether the cell is normalised too and, if not, whether one set of
 // statistics is deployed for all time steps.
 func NormalizationSetting(n recurrent.Normalization, cell, oneSet bool) string {
 	switch {

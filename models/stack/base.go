@@ -18,8 +18,8 @@ const (
 	SoftmaxName   = "softmax.W"   // [classes × units]
 	BiasName      = "softmax.b"   // [classes]
 
-	// SequencesName is the buffer of a network with a normalization of batches that says
-	// how many sequences its running statistics were gathered from, [1].
+	// SequencesName is the buffer of a network with batch normalization that says how many
+	// sequences its running statistics were gathered from, [1].
 	SequencesName = "statistics.sequences"
 )
 
@@ -107,11 +107,11 @@ func (b *Base) Initialise() error {
 	return nil
 }
 
-// Value is what a parameter is trained as.
+// Value returns the tensor in which a parameter is trained.
 func (b *Base) Value(name string) []float32 { return b.Request.Parameters[name].Value }
 
-// Effective is what the network computes with: a parameter's quantized tensor where
-// there is one, else its value.
+// Effective returns the tensor that the network computes with: a parameter's quantized
+// tensor if it has one, otherwise its value.
 func (b *Base) Effective(name string) []float32 {
 	if t := b.Request.Parameters[name]; t.Quantized != nil {
 		return t.Quantized
@@ -119,8 +119,8 @@ func (b *Base) Effective(name string) []float32 {
 	return b.Value(name)
 }
 
-// Parameter adds a parameter of the plan to the graph, with its gradient. A name that
-// is not in the plan panics.
+// Parameter adds a parameter of the plan to the graph, with its gradient. It panics if the
+// plan has no such parameter.
 func (b *Base) Parameter(name string) *graph.Node {
 	for _, p := range b.plan.Parameters {
 		if p.Name == name {
@@ -130,8 +130,9 @@ func (b *Base) Parameter(name string) *graph.Node {
 	panic(b.name + ": no parameter " + name)
 }
 
-// Dropped is x with dropout of a probability, in training alone; x itself where that is 0.
-// The masks follow from the seed, the step's number and the order of the calls.
+// Dropped returns x with dropout, which acts in training alone, or x itself if the
+// probability is 0. The masks follow from the seed, the number of the step and the order of
+// the calls.
 func (b *Base) Dropped(x *graph.Node, probability float64) *graph.Node {
 	if probability == 0 {
 		return x
@@ -141,9 +142,10 @@ func (b *Base) Dropped(x *graph.Node, probability float64) *graph.Node {
 	return b.Graph.Apply(graph.Dropout(d), x)
 }
 
-// Running returns the running statistics of a layer, in the buffers that name makes of the
-// layer's own names; nil where its normalization has none. A network that has any has the
-// buffer [SequencesName], and all its layers see the same sequences.
+// Running returns the running statistics of a layer, or nil if its normalization has none.
+// name turns the layer's own names of its buffers into those of the plan. A network with
+// running statistics has the buffer [SequencesName], and all its layers see the same
+// sequences.
 func (b *Base) Running(layer recurrent.Config, name func(part string) string) *recurrent.Running {
 	if !layer.Normalization.Batch() {
 		return nil
@@ -156,9 +158,9 @@ func (b *Base) Running(layer recurrent.Config, name func(part string) string) *r
 	return r
 }
 
-// Classify ends the network with the softmax over h, of the parameters [SoftmaxName] and
+// Classify ends the network with a softmax over h, whose parameters are [SoftmaxName] and
 // [BiasName], and its loss against the batch's targets. candidates are those of
-// [recurrent.Softmax], nil for all classes. Nothing is added to the graph after it.
+// [recurrent.Softmax], nil for all classes. After it nothing may be added to the graph.
 func (b *Base) Classify(h *graph.Node, config recurrent.SoftmaxConfig, candidates []int32) error {
 	b.hidden = h.Value().Float32
 	var err error
@@ -175,10 +177,10 @@ func (b *Base) Classify(h *graph.Node, config recurrent.SoftmaxConfig, candidate
 	return err
 }
 
-// Statistics says how the layers of a network normalise in an evaluation: by the request's
-// statistics, and without running statistics always by [recurrent.Batch]. It readies the
-// running statistics for that pass: the first of a calibration empties them, and frozen
-// ones that are empty are an error.
+// Statistics returns how the layers of a network normalise in an evaluation: as the request
+// says, or always by [recurrent.Batch] if they have no running statistics. It prepares the
+// running statistics for that pass: the first pass of a calibration clears them. It is an
+// error if frozen statistics are asked for and there are none yet.
 func (b *Base) Statistics(request model.Evaluate) (recurrent.Statistics, error) {
 	if len(b.running) == 0 {
 		return recurrent.Batch, nil
@@ -201,8 +203,8 @@ func (b *Base) Statistics(request model.Evaluate) (recurrent.Statistics, error) 
 	return 0, fmt.Errorf("%s: there are no statistics %q", b.name, request.Statistics)
 }
 
-// Calibrated is an error where the network has running statistics and they are empty: it
-// can then be neither evaluated with frozen statistics nor exported.
+// Calibrated returns an error if the network has running statistics and nothing was gathered
+// in them: it can then be neither evaluated with frozen statistics nor exported.
 func (b *Base) Calibrated() error {
 	if len(b.running) > 0 && b.Request.Buffers[SequencesName][0] == 0 {
 		return fmt.Errorf("%s: the frozen statistics are empty; evaluate with %q first", b.name, model.Calibrate)
@@ -211,7 +213,7 @@ func (b *Base) Calibrated() error {
 }
 
 // Step runs forward, with dropout, and backward on the batch and writes the gradients
-// of all parameters. The layers are prepared for it. A batch without any target is an
+// of all parameters. The caller has prepared the layers. A batch without any target is an
 // error.
 func (b *Base) Step(request model.Step) (model.StepResult, error) {
 	for i, d := range b.dropouts {
@@ -229,8 +231,8 @@ func (b *Base) Update(request model.Update) (model.UpdateResult, error) {
 	return b.optimiser.Update(request)
 }
 
-// Score runs forward on the batch, without dropout, and scores the answers. The layers are
-// prepared for it, with the statistics given, which [Base.Statistics] returned.
+// Score runs forward on the batch, without dropout, and scores the answers. The caller has
+// prepared the layers with the statistics that [Base.Statistics] returned.
 func (b *Base) Score(statistics recurrent.Statistics) (network.Score, error) {
 	for _, d := range b.dropouts {
 		d.Off = true

@@ -10,12 +10,12 @@ import (
 )
 
 // Export returns the deployed network. Its output is the logits; a reader takes
-// their softmax. Weights carry their parameters' names. With a normalization of
-// batches it needs running statistics, which Evaluate gathers.
+// their softmax. Weights have the names of their parameters. Batch normalization needs
+// running statistics, which Evaluate gathers.
 //
-// With a target at each step it is one scan that gives out logits at every step. With
-// one a sequence, a scan gives out the state it ends with and the logits are
-// computed from that, once. With two directions each layer is two scans of its own.
+// If there is a target at each step, the network is one scan that computes logits at every
+// step. If there is one target a sequence, the scan ends with a state, from which the logits
+// are computed once. With two directions, each layer is two scans.
 func (s *Session) Export() (network.Network, error) {
 	if err := s.Calibrated(); err != nil {
 		return network.Network{}, err
@@ -101,7 +101,7 @@ type exporter struct {
 	sources []string // of the stage, in the order of the graph's inputs
 }
 
-// add adds a node, whose value is what the graph gives out unless others follow.
+// add adds a node. The value of the last node that is added is the output of the graph.
 func (e *exporter) add(n stepgraph.Node) string {
 	e.Nodes = append(e.Nodes, n)
 	e.Output = n.Name
@@ -126,7 +126,7 @@ func (e *exporter) read(from source) string {
 	return name
 }
 
-// all is the graph's one input, or its two side by side.
+// all returns the graph's input, or both its inputs side by side.
 func (e *exporter) all() string {
 	if len(e.Inputs) == 1 {
 		return e.Inputs[0].Name

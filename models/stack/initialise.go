@@ -23,11 +23,11 @@ func Random(seed uint64, name string) *rand.Rand {
 const panel = 32
 
 // Orthogonal fills w [rows × cols] with a matrix whose columns, or rows where
-// there are fewer, are orthonormal: normal random vectors made so one after
-// another. That is the Q of a QR decomposition with a positive diagonal, which
-// is distributed evenly over all such matrices (Mezzadri, "How to generate
-// random matrices from the classical compact groups", 2007), as the singular
-// vectors the paper takes are.
+// there are fewer, are orthonormal. It makes normal random vectors orthonormal one
+// after another. The result is the Q of a QR decomposition with a positive diagonal,
+// which is distributed evenly over all such matrices (Mezzadri, "How to generate
+// random matrices from the classical compact groups", 2007), and so are the singular
+// vectors that the paper uses.
 func Orthogonal(w []float32, rows, cols int, random *rand.Rand, products *matmul.Multiplier) error {
 	count, length := min(rows, cols), max(rows, cols)
 	basis := make([]float32, count*length)
@@ -38,7 +38,7 @@ func Orthogonal(w []float32, rows, cols int, random *rand.Rand, products *matmul
 	for from := 0; from < count; from += panel {
 		n := min(panel, count-from)
 		vectors := basis[from*length : (from+n)*length]
-		for range 2 { // once more for what rounding left
+		for range 2 { // twice, to remove what rounding left
 			err := products.Gemm(overlaps, count, false, false, true, n, from, length, vectors, length, basis, length)
 			if err != nil {
 				return err

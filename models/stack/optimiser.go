@@ -12,8 +12,8 @@ import (
 // line is a cache line of float32: no two workers write to the same one.
 const line = 16
 
-// Optimiser moves parameters against their gradients, the elements of each split
-// over a team. It changes Value, and with Adam the moments.
+// Optimiser moves parameters against their gradients. It splits the elements of each
+// parameter over a team. It changes Value, and with Adam the moments.
 type Optimiser struct {
 	team       *team.Team
 	kind       model.Optimiser
@@ -51,9 +51,9 @@ func (o *Optimiser) norm() float64 {
 }
 
 // Update takes one step and returns the Euclidean norm of all gradients before
-// they were clipped, which scales all by one factor (Pascanu et al., arXiv
-// 1211.5063, algorithm 1). Adam's settings but the rate are those its authors
-// recommend: β₁ 0.9, β₂ 0.999, ε 1e-8 (Kingma and Ba, arXiv 1412.6980). Updates are
+// clipping. Clipping scales all gradients by one factor (Pascanu et al., arXiv
+// 1211.5063, algorithm 1). Adam's settings except the rate are those that its
+// authors recommend: β₁ 0.9, β₂ 0.999, ε 1e-8 (Kingma and Ba, arXiv 1412.6980). Updates are
 // counted from 1.
 func (o *Optimiser) Update(request model.Update) (model.UpdateResult, error) {
 	if request.Number < 1 {

@@ -25,15 +25,15 @@ func (s *Session) Step(request model.Step) (model.StepResult, error) {
 	return result, nil
 }
 
-// Evaluate runs forward on the batch, without dropout. With a normalization of
-// batches, [model.Calibrate] merges the batch's statistics into the buffers and
-// [model.Frozen] uses those; without, all statistics are one. Where sequences do not
-// depend on each other and nothing is carried, those after the last one with a
-// target are not computed.
+// Evaluate runs forward on the batch, without dropout. With batch normalization,
+// [model.Calibrate] merges the batch's statistics into the buffers and [model.Frozen] uses
+// the buffers; without batch normalization, the requested statistics do not matter. If
+// sequences do not depend on each other and no state is carried, those after the last one
+// with a target are not computed.
 //
-// The noise on initial states is there where a normalization of batches takes its
-// statistics from the batch, and follows from the seed alone: a pass has no number, and
-// the same batch has the same score whatever came before.
+// Noise on initial states is added when batch normalization takes its statistics from the
+// batch. It follows from the seed alone, so that the same batch has the same score whatever
+// came before.
 func (s *Session) Evaluate(request model.Evaluate) (network.Score, error) {
 	statistics, err := s.Statistics(request)
 	if err != nil {
@@ -67,13 +67,12 @@ func (s *Session) scored() int {
 	return n
 }
 
-// training and evaluation are the states that they go on with.
+// training and evaluation return the state that the next such pass goes on from.
 func (l *layer) training() *recurrent.State   { return l.trained }
 func (l *layer) evaluation() *recurrent.State { return l.evaluated }
 
-// prepare sets how the layers run, over the first rows sequences of the batch
-// or over all where rows is 0, with noise on initial states or without, and the state that
-// sequences go on from.
+// prepare sets how the layers run: over the first rows sequences of the batch, or over all if
+// rows is 0; with or without noise on initial states; and from which state sequences go on.
 func (s *Session) prepare(statistics recurrent.Statistics, rows int, noisy bool, state func(*layer) *recurrent.State) {
 	for i := range s.fresh {
 		s.fresh[i] = s.Request.Batch.Starts(i)
@@ -87,7 +86,7 @@ func (s *Session) prepare(statistics recurrent.Statistics, rows int, noisy bool,
 	}
 }
 
-// evaluation stands for the number of a step in the noise of evaluations.
+// evaluation takes the place of a step's number in the noise of evaluations.
 const evaluation = math.MaxUint64
 
 // drawNoise draws the noise on every layer's initial state, where the network has it.
@@ -112,8 +111,9 @@ func (s *Session) carry(state func(*layer) *recurrent.State) {
 	}
 }
 
-// StepKey is the key of what one part of a network draws at one step, as the mask of a
-// [recurrent.Dropout]. Keys repeat with the seed and are independent else.
+// StepKey returns the key of the random numbers that one part of a network draws at one
+// step, such as the mask of a [recurrent.Dropout]. The same arguments give the same key;
+// other keys are independent of it.
 func StepKey(seed, step uint64, index int) uint64 {
 	h := fnv.New64a()
 	for _, v := range []uint64{seed, step, uint64(index)} {

@@ -16,15 +16,15 @@ type Session struct {
 	*Base
 
 	layers []*layer // of all directions
-	fresh  []bool   // of each sequence, where state is carried
+	fresh  []bool   // whether each sequence starts fresh; nil if no state is carried
 }
 
 // layer is a recurrent layer in one direction, with what it keeps.
 type layer struct {
 	recurrent.Layer
 	scan
-	running *recurrent.Running // nil where a normalization has none
-	// The states that training and evaluation go on with; nil where none is carried.
+	running *recurrent.Running // nil if the normalization has none
+	// The states that training and evaluation go on from; nil if none is carried.
 	trained, evaluated *recurrent.State
 	noise              []float32 // on h_0, [sequences × Units]; nil without
 }

@@ -8,20 +8,20 @@
 //
 // With option hidden-bits every h is rounded before anything reads it.
 //
-// With two directions every layer is two, one of which reads sequences from their
-// last step to their first; what is above reads h of both side by side, the output
-// the states that each direction ends with.
+// With two directions, every layer is a pair, one of which reads sequences from their last
+// step to their first. The layer above reads the hidden states of both, side by side; the
+// output reads the state that each direction ends with.
 //
 // The layers and their normalizations are those of package recurrent. Wx and Wh
 // of every layer go through the quantizer; all else stays full precision. A fresh
 // sequence starts from the learned initial state, in training, evaluation and
 // deployment; one that goes on starts from the state that its place in the batch had.
 //
-// [New] is the whole plugin. A model of another shape embeds [Base], which has what
-// sessions of all models share, and takes recurrent's operators and graph's functions
-// for its layers; [Session] is a stack made so. Where Base does not fit, there are its
-// parts: [Optimiser], [Orthogonal] and [Random] for starting values and [StepKey] for the
-// masks of [recurrent.Dropout].
+// [New] makes the whole plugin. A model of another shape embeds [Base], which has what the
+// sessions of all models share, and builds its layers from the operators of package
+// recurrent and the functions of package graph; [Session] is built so. Where Base does not
+// fit, its parts can be used alone: [Optimiser]; [Orthogonal] and [Random] for starting
+// values; and [StepKey] for the masks of [recurrent.Dropout].
 package stack
 
 import (

@@ -9,8 +9,8 @@ import (
 	"bittern/plugins/model"
 )
 
-// beyond lists, in order, the parameters of the request that the plan does not have: the
-// states that the quantizer learns.
+// beyond lists, in order, the parameters of the request that are not in the plan: the states
+// that the quantizer learns.
 func beyond(plan model.Plan, request model.Build) []string {
 	planned := map[string]bool{}
 	for _, p := range plan.Parameters {
@@ -19,11 +19,10 @@ func beyond(plan model.Plan, request model.Build) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(request.Parameters)), func(name string) bool { return planned[name] })
 }
 
-// checkTensors returns an error that names every tensor which Build was given with
-// another length than the plan's, or not at all: a parameter's Value and Grad, the
-// Quantized of one that is quantized, the moments that the optimiser needs, buffers,
-// and a batch of another layout than the shape's. The tensors of a parameter beyond the
-// plan are as long as its Value.
+// checkTensors returns an error that names every tensor that the request of Build lacks or
+// has with another length than the plan's: a parameter's Value and Grad, its Quantized if it
+// is quantized, the moments that the optimiser needs, buffers, and the tensors of the batch.
+// The tensors of a parameter beyond the plan must be as long as its Value.
 func checkTensors(plan model.Plan, request model.Build) error {
 	var err error
 	check := func(what string, got int, shape []int) { err = errors.Join(err, checkLength(what, got, shape...)) }

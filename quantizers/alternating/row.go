@@ -29,8 +29,8 @@ func (r *row) sum() float64 {
 	return total
 }
 
-// greedy takes one plane after another from what the planes before it leave: the scale is
-// the mean of what is left, by size, and b its sign.
+// greedy subtracts one plane after another from the weights: the scale is the mean size of what
+// the planes before leave, and b its sign.
 func (r *row) greedy() {
 	clear(r.codes)
 	copy(r.residual, r.weights)
@@ -112,8 +112,8 @@ func (r *row) statistics() *statistics {
 	return s
 }
 
-// leastSquares finds the scales α that minimise ‖w − Bα‖², from BᵀB·α = Bᵀw. A plane that
-// depends on those before it, as one that equals another, adds nothing to what they can
+// leastSquares finds the scales α that minimise ‖w − Bα‖², from BᵀB·α = Bᵀw. A plane that is a
+// linear combination of those before it, such as a copy of one, adds nothing to what they can
 // represent and gets the scale 0.
 func (s *statistics) leastSquares(scales []float32) {
 	// dependent is the share of a plane's signs that must be independent of other planes.
@@ -169,7 +169,7 @@ func (s *statistics) leastSquares(scales []float32) {
 	}
 }
 
-// sign returns b of a plane by a code.
+// sign returns b of a plane, given the code.
 func sign(code, plane int) float64 { return float64(code>>plane&1*2 - 1) }
 
 // sums returns the value of each code with the given scales, added up as the planes of
@@ -217,8 +217,8 @@ func newTree(scales []float32) *tree {
 	return t
 }
 
-// code gives the row its codes. A weight in the middle between two values takes the one of
-// the larger size.
+// code sets the codes of the row. A weight in the middle between two values gets the one of the
+// larger size.
 func (t *tree) code(r *row) *statistics {
 	s := new(statistics)
 	codes := r.codes[:len(r.weights)]

@@ -61,7 +61,7 @@ func New() quantizer.Quantizer {
 	})
 }
 
-// step is the one for a largest |w|; it is not finite where that is not, and 0 for 0.
+// step returns the step for a largest |w|. It is not finite if |w| is not, and 0 for 0.
 // Steps are kept within 2⁻¹²⁶ and 2^(128−k), so that they, their inverses and the levels
 // are normal numbers: weights beyond ±2¹²⁷ are clipped.
 func step(largest float32, bits int) float32 {

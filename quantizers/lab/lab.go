@@ -40,8 +40,8 @@ func New() quantizer.Quantizer {
 	})
 }
 
-// fit has a scale that is not finite where a latent weight or a second moment is not, and
-// 0 where all weights are.
+// fit returns a scale that is not finite if a latent weight or a second moment is not, and 0 if
+// all weights are 0.
 func fit(g elementwise.Group) elementwise.Fit {
 	weight, product := g.Sums(func(from, to int) (float64, float64) {
 		return lossaware.Weigh(g.Latent[from:to], g.Moments[from:to])

@@ -22,11 +22,11 @@
 // al. 2025, arXiv 2502.02631; github.com/facebookresearch/ParetoQ, utils_quant.py): a
 // weight is s·sign(w), +s for 0; s starts at mean|w|; its gradient is the sum of the
 // weights' times sign(w), times 1/sqrt(N); the gradient of a latent weight passes where
-// |w| ≤ s. range has no say in it.
+// |w| ≤ s. The option range does not apply to it.
 //
 // The paper does not say what becomes of a step that training pushes to 0 or below. As
-// in ParetoQ's code, weights are then rounded to a step of 1e-5 and the gradient is the one
-// there, so that the step can grow again.
+// in ParetoQ's code, the weights and the gradient are then those of a step of 1e-5, so that
+// the step can grow again.
 //
 // The paper starts from trained weights and rounds what goes into a product too; neither
 // is part of this quantizer.
@@ -79,7 +79,7 @@ func New() quantizer.Quantizer {
 	})
 }
 
-// binary is the rule of one bit but for what all widths share.
+// binary is the rule of one bit, without what all widths share.
 var binary = elementwise.Rule{
 	Initial:  func(g elementwise.Group) []float32 { return []float32{float32(g.MeanSize())} },
 	Kernel:   elementwise.Sign,
@@ -87,7 +87,7 @@ var binary = elementwise.Rule{
 	Backward: backwardOf(1, binaryBackward),
 }
 
-// rule is the rule of more bits but for what all widths share.
+// rule is the rule of more bits, without what all widths share.
 func (c codes) rule() elementwise.Rule {
 	return elementwise.Rule{
 		Initial: func(g elementwise.Group) []float32 { return []float32{c.initial(g.MeanSize())} },

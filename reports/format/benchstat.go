@@ -58,8 +58,8 @@ func writeBenchstat(w io.Writer, r *reports.Report, _ reports.View) error {
 	return nil
 }
 
-// finished refuses a report without any result, of which a format for other tools has
-// nothing to tell.
+// finished refuses a report without any result: formats for other tools have nothing to say
+// about it.
 func finished(r *reports.Report) error {
 	if len(r.Experiments) > 0 {
 		return nil
@@ -67,7 +67,7 @@ func finished(r *reports.Report) error {
 	return plugins.Problemf("no experiment of the suite %s is finished, so there is nothing to write; run the suite, or see with --format markdown what became of it", r.Suite)
 }
 
-// units says of each unit whether less of it is better.
+// units says for each unit whether less of it is better.
 func units(r *reports.Report) []*benchfmt.UnitMetadata {
 	var all []*benchfmt.UnitMetadata
 	add := func(unit, better string) {

@@ -12,10 +12,10 @@ import (
 	"bittern/reports"
 )
 
-// csvColumns are those of the CSV format, in order, behind the suite's name. They say what
-// the fields of [reports.Network], [reports.FullPrecision] and [reports.Deployment] with
-// these names in JSON say; those from backend_metric on are the backend's. Of a network
-// that no backend has deployed d is nil. Figures that are missing are "n/a".
+// csvColumns are the columns of the CSV format in order, after the suite's name. They hold the
+// fields of [reports.Network], [reports.FullPrecision] and [reports.Deployment] that have
+// these names in JSON; the columns from backend_metric on belong to the backend. d is nil for
+// a network that no backend has deployed. Missing figures are "n/a".
 var csvColumns = []struct {
 	name string
 	cell func(n *reports.Network, d *reports.Deployment) string
@@ -80,7 +80,7 @@ var csvColumns = []struct {
 	{"backend_doubt", ofBackend(func(d *reports.Deployment) string { return inert(d.Doubts.String()) })},
 }
 
-// absent stands for a figure that there is not.
+// absent is written for a missing figure.
 const absent = "n/a"
 
 func digits(f *float64) string {
@@ -117,8 +117,8 @@ func partsText(parts []store.Part) string {
 	return strings.Join(texts, "; ")
 }
 
-// writeCSV writes one row for each network on each of its backends, or one alone where
-// it has none.
+// writeCSV writes one row for each network on each of its backends, or a single row if it has
+// none.
 func writeCSV(w io.Writer, r *reports.Report, _ reports.View) error {
 	header := []string{"suite"}
 	for _, c := range csvColumns {

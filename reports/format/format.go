@@ -1,7 +1,7 @@
 // Package format writes reports: one file for each format, and a list of all.
 //
-// Names, reasons and notes come from suite files and plugins. In every format they come
-// out as text, whatever is in them; a test holds each entry of the list to it.
+// Names, reasons and notes come from suite files and plugins. Every format writes them as
+// text, whatever they contain; a test checks this for each entry of the list.
 package format
 
 import (
@@ -21,7 +21,7 @@ type Format struct {
 	// Extension is that of the files that an --output without a --format means, such as
 	// ".md"; empty where no extension means this format.
 	Extension string
-	Shaped    bool // a View shapes it; else it has everything
+	Shaped    bool // it follows a View; otherwise it has everything
 
 	// Stream writes the report as one stream.
 	Stream func(io.Writer, *reports.Report, reports.View) error
@@ -29,7 +29,7 @@ type Format struct {
 	Folder func(*os.Root, *reports.Report) error
 }
 
-// The formats of a report where nothing is said: on a terminal, and elsewhere.
+// The default formats of a report: on a terminal, and elsewhere.
 const (
 	Terminal = "terminal"
 	Markdown = "markdown"
@@ -60,7 +60,8 @@ func Names() []string {
 	return names
 }
 
-// Find returns the format of a name. That there is none is a [*plugins.Problem].
+// Find returns the format with this name. If there is none, the error is a
+// [*plugins.Problem].
 func Find(name string) (Format, error) {
 	for _, f := range All() {
 		if f.Name == name {
@@ -70,8 +71,8 @@ func Find(name string) (Format, error) {
 	return Format{}, plugins.Problemf("there is no report format %q%s; use one of %s", name, plugins.DidYouMean(name, Names()), strings.Join(Names(), ", "))
 }
 
-// OfFile returns the format that the name of a file means. That it means none is a
-// [*plugins.Problem].
+// OfFile returns the format that the extension of a file's name stands for. If it stands for
+// none, the error is a [*plugins.Problem].
 func OfFile(name string) (Format, error) {
 	var known []string
 	for _, f := range All() {

@@ -13,8 +13,8 @@ import (
 	"bittern/reports"
 )
 
-// Schema is the JSON Schema of the format json. Its $id ends in a number, which goes up
-// when a field is taken away or means something else; a new one is no other version.
+// Schema is the JSON Schema of the format json. Its $id ends in a number, which goes up when a
+// field is removed or changes its meaning, but not when one is added.
 //
 //go:embed report.schema.json
 var Schema string

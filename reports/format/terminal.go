@@ -11,7 +11,7 @@ import (
 	"bittern/reports/table"
 )
 
-// least is to how many characters a name is shortened where nothing else helps.
+// least is how many characters of a name are kept when names have to be shortened.
 const least = 8
 
 // writeTerminal writes the report for people at a terminal: every line within its width,

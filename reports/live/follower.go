@@ -12,7 +12,7 @@ import (
 	"bittern/reports"
 )
 
-// Follower reads a suite again and again, and of the training steps only what is new.
+// Follower reads a suite again and again. Of the training steps it reads only new ones.
 type Follower struct {
 	runs    *store.Store
 	curves  map[string]*curve // by the ID of an experiment
@@ -58,8 +58,8 @@ func (f *Follower) Read(ctx context.Context, suite string, entries []reports.Ent
 	return s, nil
 }
 
-// Suites lists the suites that the store has, and the one of which an experiment was begun
-// or finished last; of several that share it, the one with the most experiments.
+// Suites lists the suites in the store, and the one whose experiment was begun or finished
+// last. If several suites share that experiment, it is the one with the most experiments.
 func (f *Follower) Suites(ctx context.Context) (names []string, last string, err error) {
 	if err := f.refresh(ctx); err != nil {
 		return nil, "", err
@@ -91,7 +91,7 @@ func (f *Follower) Suites(ctx context.Context) (names []string, last string, err
 	return f.suites, last, nil
 }
 
-// refresh forgets what was read of the database where that has changed since.
+// refresh discards what was read from the database if that has changed since.
 func (f *Follower) refresh(ctx context.Context) error {
 	version, err := f.runs.Version(ctx)
 	if err == nil && (version != f.version || f.rows == nil) {

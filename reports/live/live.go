@@ -13,10 +13,9 @@ import (
 // Phase says what is happening to an experiment.
 type Phase string
 
-// The phases of an experiment. Testing is all from the last training step to the stored
-// result: a validation, the freezes and the test. Stopped is one whose process has ended
-// before it was finished, by an interrupt or a kill; to run the suite again goes on with
-// it.
+// The phases of an experiment. Testing lasts from the last training step to the stored result:
+// a validation, the freezes and the test. Stopped means that the process ended before the
+// experiment was finished, by an interrupt or a kill; running the suite again resumes it.
 const (
 	Queued    Phase = "queued"
 	Starting  Phase = "starting"
@@ -133,9 +132,9 @@ func phase(row store.Experiment, alive bool) Phase {
 	return Failed
 }
 
-// remaining estimates how long the training of all experiments takes yet: of those that
-// wait as long as of the others in the mean, shared among those under way. It is 0 where
-// nothing is under way or nothing is known.
+// remaining estimates how much longer the training of all experiments takes. It assumes that
+// waiting experiments take the mean time of the others, and that as many run at a time as
+// run now. It is 0 if none runs or nothing is known.
 func remaining(experiments []Experiment, trained []float64) time.Duration {
 	var left float64 // seconds
 	waiting, active := 0, 0

@@ -1,11 +1,11 @@
-// Package page writes a report as a page of HTML: one file that opens offline, with
-// tables that sort and filter, plots, and nothing loaded from elsewhere. [Page] is one of
-// what is finished; [Live] is one of a run that is under way, which a server sends and
-// then brings up to date part by part.
+// Package page writes a report as an HTML page: one file that opens offline, with plots and
+// with tables that sort and filter, and nothing loaded from elsewhere. A [Page] shows what is
+// finished. A [Live] page shows a run that is under way; a server sends it and then updates it
+// part by part.
 //
 // Its script and its style sheet are script.js and style.css beside this file, and the
-// page's Content-Security-Policy lets nothing else run. It can be read without the
-// script: that sorts, filters and updates, and adds no content.
+// page's Content-Security-Policy lets nothing else run. The page can be read without the
+// script, which only sorts, filters and updates.
 //
 // Names, reasons and notes come from suite files and plugins. They come out as text,
 // whatever is in them, by html/template; only the plots, which escape them too, are put

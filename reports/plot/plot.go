@@ -1,14 +1,12 @@
 // Package plot draws a report: scores against memory and energy, learning curves,
 // energy and memory by part. It draws from a [reports.Report] alone, with gonum's plot.
 //
-// [Draw] makes the figures of a kind, one for each task and metric, which two tasks or
-// two metrics never share. A [Figure] is written as a file (SVG, PNG) or into a page
-// (Inline). The same report gives the same bytes.
+// [Draw] makes the figures of a kind: one for each task and metric. A [Figure] is written as a
+// file (SVG, PNG) or into a page (Inline). The same report gives the same bytes.
 //
-// A quantizer has one look in all figures of a report. It is told by the shape of its
-// marks and the dashes of its lines as well as by its colour, and what is drawn says
-// its network and value in its title. Names come from suite files: in every format they
-// come out as text, whatever is in them.
+// A quantizer looks the same in all figures of a report. The shape of its marks and the dashes
+// of its lines tell it apart, as well as its colour; the title of each mark has its network
+// and value. Names come from suite files and are written as text, whatever they contain.
 package plot
 
 import (
@@ -44,7 +42,7 @@ func Kinds() []Kind {
 	}
 }
 
-// Find is the kind of this name. That there is none is a [*plugins.Problem].
+// Find returns the kind with this name. If there is none, the error is a [*plugins.Problem].
 func Find(name string) (Kind, error) {
 	var names []string
 	for _, k := range Kinds() {
@@ -134,7 +132,7 @@ func (s subject) on(backend string, do func(*reports.Network, *reports.Deploymen
 	}
 }
 
-// leftOut are the networks that a figure does not show, by the reason.
+// leftOut lists the networks that a figure does not show, by reason.
 type leftOut struct {
 	reasons []string
 	names   map[string][]string

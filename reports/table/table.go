@@ -1,5 +1,5 @@
-// Package table writes tables whose cells say exactly what they were given, as Markdown
-// and as plain text, through tablewriter.
+// Package table writes tables as Markdown and as plain text, through tablewriter. Cells come
+// out exactly as they were given.
 package table
 
 import (
@@ -35,7 +35,7 @@ func New(headers ...string) *Table {
 	return t
 }
 
-// AlignRight aligns the columns with these numbers (from 0) right.
+// AlignRight aligns the columns with these numbers, counted from 0, to the right.
 func (t *Table) AlignRight(columns ...int) {
 	for _, c := range columns {
 		t.aligned[c] = tw.AlignRight

@@ -8,9 +8,9 @@ import (
 	"bittern/plugins"
 )
 
-// Listen listens on a TCP address such as 127.0.0.1:8080; port 0 is any that is free. An
-// address that other machines can reach, one that is in use and one that cannot be
-// listened on are each a [*plugins.Problem].
+// Listen listens on a TCP address such as 127.0.0.1:8080; port 0 is any free port. The error is
+// a [*plugins.Problem] if other machines could reach the address, if it is in use, or if it
+// cannot be listened on.
 func Listen(address string) (net.Listener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {

@@ -1,7 +1,7 @@
-// Package watch serves the page of a suite while it is run: the progress of every
-// experiment, and the report of what is finished. It reads the run store, which other
-// processes write, and writes nothing. It answers on a loopback address alone (see
-// [Listen]) and to its own page alone.
+// Package watch serves the page of a suite while it is run: the progress of every experiment,
+// and the report of what is finished. It reads the run store, which other processes write,
+// and writes nothing. It listens on a loopback address only (see [Listen]) and answers only
+// its own page.
 package watch
 
 import (
@@ -67,14 +67,15 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return errors.Join(err, s.source.close())
 }
 
-// lookedAt is how long after its last question a page counts as open, and lingering how
-// long [Server.End] waits for it to ask again; the script asks every second.
+// lookedAt is how long a page counts as open after its last request, and lingering how long
+// [Server.End] waits for another request. The script sends one every second.
 const (
 	lookedAt  = 3 * time.Second
 	lingering = 3 * time.Second
 )
 
-// End says that the run is over. It returns when an open page has been told, or none is.
+// End says that the run is over. It returns when an open page has been told so, or if no page
+// is open.
 func (s *Server) End() {
 	s.ended.Store(true)
 	if time.Since(time.Unix(0, s.asked.Load())) > lookedAt {
@@ -97,7 +98,8 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 
 // State is what the script of the page asks for.
 type State struct {
-	// Parts are those of the page by their names, those that the page has without HTML.
+	// Parts are the parts of the page by their names. Parts that the page has already
+	// come without their HTML.
 	Parts map[string]page.Part `json:"parts"`
 	Ended bool                 `json:"ended"` // nothing will change any more
 }

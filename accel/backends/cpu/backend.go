@@ -37,7 +37,7 @@ var options = []plugins.Option{{
 	Doc: "sequences that are timed, after a quarter as many to warm up; the cost is their median",
 }}
 
-// New returns the backend.
+// New returns the backend "cpu".
 func New() backend.Backend { return &processor{} }
 
 type processor struct {
@@ -115,11 +115,11 @@ func (p *processor) Deploy(ctx context.Context, request backend.Deploy) (backend
 
 var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
 
-// groupSize is how many sequences a worker runs side by side, so that a code that is read
-// serves all of them. The tables of as many lie in the second cache.
+// groupSize is how many sequences a worker runs side by side, so that it reads each code
+// once for all of them. The tables of this many sequences fit in the second-level cache.
 const groupSize = 8
 
-// Execute runs sequences side by side; no result depends on how many.
+// Execute runs sequences side by side. No result depends on how many.
 func (p *processor) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
 	if p.network == nil {
 		return network.Score{}, errNothingDeployed

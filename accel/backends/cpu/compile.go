@@ -7,14 +7,14 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// compiler turns the nodes of a graph into instructions. Every node has memory
-// of its own that is written once a step, so an operation may be done later than
-// its place in the graph: that is how one is fused into the only node that uses it.
+// compiler turns the nodes of a graph into instructions. Every node has memory of its own
+// that is written once a step, so an operation may run later than its place in the graph.
+// That is how a node is fused into the only node that uses it.
 type compiler struct {
 	graph  *graph
 	nodes  map[string]stepgraph.Node
 	uses   map[string]int
-	fused  map[string]bool // done by the node that uses it
+	fused  map[string]bool // computed by the node that uses it
 	values map[string]value
 	slots  map[string]int // of activations, by the value they are made from
 
@@ -51,8 +51,8 @@ func (n *graph) compile() {
 	n.output = c.values[n.Output]
 }
 
-// count notes how often each value is used, and makes tables of zeros and ones
-// as long as any.
+// count notes how often each value is used, and makes vectors of zeros and of ones that
+// are as long as the longest value.
 func (c *compiler) count() {
 	longest := 0
 	for _, node := range c.graph.Nodes {
@@ -70,9 +70,10 @@ func (c *compiler) count() {
 	c.ones = stepgraph.Table{Rows: 1, Values: slices.Repeat([]float32{1}, longest)}
 }
 
-// fuse finds the nodes that are done together with the only one that uses them:
-// a product with the scale and shift of it, and a multiplication, by a value or
-// by a table, with the addition of it, where also a look-up that is scaled.
+// fuse finds the nodes that run as one instruction with the only node that uses them: a
+// matrix product with its scale and shift, and a multiplication, by a value or by a table,
+// with the addition that takes its result. If that multiplication scales a look-up, the
+// look-up is part of the instruction too.
 func (c *compiler) fuse() {
 	for _, node := range c.graph.Nodes {
 		switch node.Op {
@@ -93,7 +94,7 @@ func (c *compiler) fuse() {
 	}
 }
 
-// fuseLookup takes the look-up that a scale alone uses in with it.
+// fuseLookup fuses a look-up into its scale, if nothing else uses the look-up.
 func (c *compiler) fuseLookup(scale stepgraph.Node) {
 	source := c.nodes[scale.Inputs[0]]
 	if scale.Op == stepgraph.ScaleShift && source.Op == stepgraph.Lookup && c.uses[source.Name] == 1 {
@@ -101,8 +102,8 @@ func (c *compiler) fuseLookup(scale stepgraph.Node) {
 	}
 }
 
-// isProduct says that an addition may take in the node: it multiplies, adds
-// nothing, and nobody else wants its value.
+// isProduct says whether a node can be fused into an addition: it multiplies, adds nothing,
+// and nothing else uses its value.
 func (c *compiler) isProduct(n stepgraph.Node) bool {
 	if c.uses[n.Name] != 1 {
 		return false
@@ -111,8 +112,7 @@ func (c *compiler) isProduct(n stepgraph.Node) bool {
 		n.Op == stepgraph.ScaleShift && n.Scale.Rows > 0 && n.Shift.Rows == 0 && !c.fused[n.Inputs[0]]
 }
 
-// place gives a value memory. Values begin at a cache line's distance from each
-// other.
+// place gives a value its memory, which begins at a cache line of its own.
 func (c *compiler) place(name string, size int) value {
 	const line = 16 // float32 in a cache line
 	from := c.graph.memory
@@ -127,7 +127,7 @@ func (c *compiler) emit(i instruction) { c.graph.program = append(c.graph.progra
 // operand is a named value.
 func (c *compiler) operand(name string) operand { return operand{value: c.values[name]} }
 
-// table is the rows of t, or of other where t has none.
+// table returns the rows of t, or of other if t has none.
 func (c *compiler) table(t, other stepgraph.Table, size int) operand {
 	if t.Rows == 0 {
 		t = other
@@ -176,8 +176,8 @@ func (c *compiler) compile(n stepgraph.Node) {
 	}
 }
 
-// view makes a slice the part of memory that it is. A slice of a state cannot be
-// one: the state moves on before the output, or another state, is read.
+// view makes a slice share the memory of its operand, without copying. A slice of a state
+// cannot share it: the state changes before the output, or another state, is read.
 func (c *compiler) view(n stepgraph.Node) bool {
 	source := n.Inputs[0]
 	for _, s := range c.graph.States {
@@ -190,8 +190,8 @@ func (c *compiler) view(n stepgraph.Node) bool {
 	return true
 }
 
-// product is a matrix times the value that the node names, made ready once a
-// step for all matrices that multiply it.
+// product returns a matrix times the value that the node names. The value is prepared for
+// multiplication once a step, for all matrices that multiply it.
 func (c *compiler) product(n stepgraph.Node, y value) multiply {
 	name := n.Inputs[0]
 	slot, ready := c.slots[name]
@@ -206,7 +206,7 @@ func (c *compiler) product(n stepgraph.Node, y value) multiply {
 	return multiply{matrix, slot, y}
 }
 
-// lookup is a column of a matrix, for the token that the node names.
+// lookup returns the column of a matrix that belongs to the token that the node names.
 func (c *compiler) lookup(n stepgraph.Node, y value) lookup {
 	input := slices.IndexFunc(c.graph.Inputs, func(in stepgraph.Input) bool { return in.Name == n.Inputs[0] })
 	columns := c.graph.columns[n.Weight]
@@ -214,7 +214,7 @@ func (c *compiler) lookup(n stepgraph.Node, y value) lookup {
 	return lookup{columns, input, y}
 }
 
-// sum is an addition, with the multiplication of one side where it is fused.
+// sum returns an addition, together with the multiplication that is fused into it, if any.
 func (c *compiler) sum(n stepgraph.Node, y value) interface{ run(s *session) } {
 	for i, name := range n.Inputs {
 		if !c.fused[name] {

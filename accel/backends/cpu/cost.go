@@ -15,10 +15,10 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// Cost times whole sequences of random inputs, the same at every call, on one
-// thread: as long as the streams are, with every class a candidate, all from the
-// start. Seconds is their median, and its quartiles are the medians of the lower and
-// of the upper half, both with the middle one where there is one.
+// Cost times whole sequences on one thread. Their inputs are random, the same at every
+// call; they have all the steps of the streams, every class is a candidate, and each
+// starts fresh. Seconds is the median of the times. The quartiles are the medians of the
+// lower and of the upper half; an odd number of times puts the middle one into both.
 func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
 	if p.network == nil {
 		return backend.Cost{}, errNothingDeployed
@@ -52,7 +52,7 @@ func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (back
 	}, nil
 }
 
-// time times one sequence again and again, each time in seconds.
+// time runs one sequence again and again and returns the seconds of each run.
 func (d *deployed) time(ctx context.Context, batch network.Batch, sequences int) ([]float64, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -70,7 +70,7 @@ func (d *deployed) time(ctx context.Context, batch network.Batch, sequences int)
 	return seconds, nil
 }
 
-// randomBatch is one of random inputs, without targets.
+// randomBatch returns a batch of random inputs without targets.
 func randomBatch(shape network.Shape) network.Batch {
 	rng, batch := rand.New(rand.NewPCG(1, 1)), shape.Allocate()
 	for _, in := range shape.Inputs {
@@ -95,14 +95,14 @@ func randomBatch(shape network.Shape) network.Batch {
 	return batch
 }
 
-// quartiles sorts the values, of which there is at least one.
+// quartiles sorts the values, at least one, and returns the quartiles and the median.
 func quartiles(values []float64) (low, middle, high float64) {
 	slices.Sort(values)
 	half := (len(values) + 1) / 2
 	return median(values[:half]), median(values), median(values[len(values)-half:])
 }
 
-// median is of ascending values.
+// median returns the median of ascending values.
 func median(values []float64) float64 {
 	middle := len(values) / 2
 	if len(values)%2 == 1 {

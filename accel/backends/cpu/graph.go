@@ -1,63 +1,64 @@
-// Package cpu is the backend that is really here: the packed network computed by
-// the processor this runs on, and its time measured.
+// Package cpu is the backend "cpu": the processor that this program runs on computes the
+// packed network, and the time it takes is measured.
 //
 // # Weights
 //
-// Weights are laid out by package lut, plane by plane. A MatVec's are planes of signs
-// where the levels are sums of signs, as those of binary, ternary and multi-bit weights
-// and of whole numbers of up to 8 bits are, else codes of up to 4 bits. A Lookup's are
-// bits where there are up to three levels, else codes. Weights of wider codes are
-// decoded to float32, which is a Substitution; those deployed in full precision are
-// float32 in any case. Scales of rows are kept beside the codes.
+// Package lut lays out the weights, plane by plane. The weights of a MatVec are planes of
+// signs if their levels are sums of signs, as those of binary, ternary and multi-bit weights
+// and of whole numbers of up to 8 bits are; otherwise they are codes of up to 4 bits. The
+// weights of a Lookup are bits if they have up to three levels, otherwise codes. Wider
+// codes are decoded to float32, which the Cost lists as a Substitution. Weights deployed in
+// full precision are float32 in any case. Scales of rows are kept beside the codes.
 //
 // # Memory
 //
-// In bytes, as laid out here, with the padding, over all stages of the network. A
-// weight is laid out and counted once for all MatVecs that use it, and once for all
-// Lookups.
+// Memory is in bytes, as laid out here and with padding, over all stages of the network. A
+// weight counts once for all MatVecs that use it, and once for all Lookups that do.
 //
-//	recurrent codes       of recurrent weights that are kept as codes. Of a MatVec, planes
-//	                      of signs or codes: rows are filled up to 64, columns to the
-//	                      chunks that package lut has for the precision and the
-//	                      instruction set; 3-bit codes take 3.2 bits. Of a Lookup, a bit a
-//	                      row for each level but the lowest, the rows of every column
-//	                      filled up to 64, or codes, filled up to 16 words of 32 bits
-//	recurrent float32     of recurrent weights that are kept as float32, 4 bytes each. Of a
-//	                      MatVec, rows are filled up to a vector, of 8 with AVX2 and 16
-//	                      with AVX-512; of a Lookup there is no padding
-//	levels                4 bytes for each value that codes stand for: of a MatVec, a weight
-//	                      for each group of planes of signs that are summed together, and the
-//	                      centre where it is not 0; of a Lookup the levels. Each is there once
-//	                      a row where scales are, else once, but 16 times for a Lookup. Of
-//	                      codes 16 levels, and the scales of the rows
-//	normalisation tables  4 bytes for each scale and shift of the graphs, of all the time
-//	                      steps they are given for, with the bias of the output layer
+//	recurrent codes       the recurrent weights that are kept as signs or codes. A MatVec pads
+//	                      rows to a multiple of 64 and columns to the chunks that package
+//	                      lut has for the precision and the instruction set; 3-bit codes
+//	                      take 3.2 bits. A Lookup keeps one bit a row for each level above
+//	                      the lowest, and pads the rows of every column to a multiple of 64;
+//	                      or it keeps codes, padded to 16 words of 32 bits
+//	recurrent float32     the recurrent weights that are kept as float32, 4 bytes each. A
+//	                      MatVec pads rows to a vector, of 8 with AVX2 and 16 with AVX-512;
+//	                      a Lookup has no padding
+//	levels                4 bytes for each value that codes stand for. For signs, these are
+//	                      one weight for each group of planes that are summed together, and
+//	                      the centre if it is not 0; for a Lookup, the levels. If rows have
+//	                      scales, each value is there once a row; otherwise once, or 16
+//	                      times for a Lookup. For codes, these are 16 levels and the scales
+//	                      of the rows
+//	normalisation tables  4 bytes for each scale and shift of the graphs, for every time step
+//	                      that has its own, and for the bias of the output layer
 //	state                 4 bytes for the initial value of each element of a state
-//	embedding             of Lookups that are not recurrent, codes or float32
-//	output layer          of MatVecs that are not recurrent, codes or float32
-//	workspace             what one sequence needs: for each value of a time step of each
-//	                      graph, with the states as they stand, 4 bytes an element,
-//	                      filled up to 64 bytes (a value that is fused into the next
-//	                      operation, or is a slice of another, has no memory of its own);
-//	                      for each vector that is multiplied, its elements as float32,
-//	                      filled up to 16 or the columns of the matrices, but for exact
-//	                      activations the same as 16-bit whole numbers, the tables of
-//	                      partial sums, and a float32 for each row of the largest matrix
-//	                      that sums more than one group of planes; for look-ups of codes and
-//	                      of several planes, a float32 or two for each row of the largest
-//	                      column; and for what a scan
-//	                      gives to a later stage, a softmax over steps and a weighted sum,
-//	                      4 bytes an element, at each step of its stream where it is a
-//	                      sequence
+//	embedding             the weights of Lookups that are not recurrent, codes or float32
+//	output layer          the weights of MatVecs that are not recurrent, codes or float32
+//	workspace             what one sequence needs:
+//	                      - for each value of a time step of each graph, the current states
+//	                        included, 4 bytes an element, padded to 64 bytes. A value that is
+//	                        fused into the next operation, or is a slice of another value,
+//	                        has no memory of its own;
+//	                      - for each vector that is multiplied, its elements as float32,
+//	                        padded to 16 or to the columns of the matrices; unless
+//	                        activations are exact, also its elements as 16-bit whole
+//	                        numbers, the tables of partial sums, and a float32 for each row
+//	                        of the largest matrix that sums more than one group of planes;
+//	                      - for look-ups of codes or of several planes, one or two float32
+//	                        for each row of the largest column;
+//	                      - for the outputs of scans that a later stage reads, of softmaxes
+//	                        over steps and of weighted sums, 4 bytes an element; for a
+//	                        sequence, at each step of its stream
 //
-// Not counted are the program itself, and two vectors for each graph as long as its
-// longest value, of zeros and of ones, which stand in where an operation has no shift
-// or scale, and sum up for a Normalize.
+// Not counted are the program itself and two vectors for each graph, one of zeros and one of
+// ones, as long as its longest value: they take the place of a missing shift or scale, and
+// serve to sum for a Normalize.
 //
 // # Values between stages
 //
-// They are float32, and so are a softmax over steps and a weighted sum. Each graph
-// makes the vectors that it multiplies ready for look-up by itself, at every step.
+// Values between stages are float32; so are a softmax over steps and a weighted sum. Each graph
+// prepares the vectors that it multiplies by itself, at every step.
 package cpu
 
 import (
@@ -70,7 +71,7 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// weights are those of all graphs of a network by name, laid out for the operations
+// weights are the weights of all graphs of a network by name, laid out for the operations
 // that use them.
 type weights struct {
 	packed    map[string]packed.Matrix
@@ -82,23 +83,23 @@ type weights struct {
 	substitutions []backend.Substitution
 }
 
-// newWeights lays out nothing yet. Weights are exact; precision says how products
-// treat activations.
+// newWeights returns the weights of a network; layOut lays them out later. They are exact.
+// precision says how products treat activations.
 func newWeights(packed map[string]packed.Matrix, precision lut.Precision) *weights {
 	return &weights{packed: packed, precision: precision, matrices: map[string]*lut.Matrix{}, columns: map[string]*lut.Columns{}}
 }
 
-// graph is a step graph made ready to run: nodes turned into instructions. It is not
-// changed by running: any number of goroutines may, each on a machine of its own.
+// graph is a compiled step graph, whose nodes have become instructions. Running does not
+// change it: any number of goroutines may run it, each on a machine of its own.
 type graph struct {
 	stepgraph.Graph
 	*weights
 
 	program []instruction
-	vectors [][]*lut.Matrix // that multiply a vector each
+	vectors [][]*lut.Matrix // for each vector, the matrices that multiply it
 	memory  int             // float32 of all values of a time step
 	lookups int             // float32 that look-ups work in
-	inputs  []value         // in their order; of a token nothing
+	inputs  []value         // in their order; empty for a token
 	states  []state
 	output  value
 	size    int // of all states together
@@ -115,8 +116,8 @@ type state struct {
 	now, next value
 }
 
-// newGraph makes a step graph ready, which must pass [stepgraph.Graph.Validate], and
-// lays out those of its weights that no graph before it has.
+// newGraph compiles a step graph, which must pass [stepgraph.Graph.Validate], and lays out
+// those of its weights that no earlier graph uses.
 func (w *weights) newGraph(g stepgraph.Graph) (*graph, error) {
 	if err := w.layOut(g); err != nil {
 		return nil, err
@@ -147,8 +148,7 @@ func (w *weights) layOut(g stepgraph.Graph) (err error) {
 	return nil
 }
 
-// substitute notes that a weight is kept as float32, which is nothing new for
-// one that was deployed so.
+// substitute notes that a weight is kept as float32, unless it was deployed as float32.
 func (w *weights) substitute(name string) {
 	if weight := w.packed[name]; len(weight.Planes) > 0 {
 		w.substitutions = append(w.substitutions, backend.Substitution{
@@ -158,14 +158,14 @@ func (w *weights) substitute(name string) {
 	}
 }
 
-// machine is a session for each of some sequences side by side.
+// machine runs several sequences side by side, each in a session of its own.
 type machine struct {
 	graph    *graph
 	sessions []*session
-	products []lut.Product // of the instruction under way
+	products []lut.Product // of the instruction that is running
 }
 
-// NewMachine makes a machine for so many sequences.
+// NewMachine makes a machine for the given number of sequences.
 func (n *graph) NewMachine(sequences int) program.Machine {
 	m := &machine{graph: n, products: make([]lut.Product, sequences)}
 	for range sequences {
@@ -174,8 +174,8 @@ func (n *graph) NewMachine(sequences int) program.Machine {
 	return m
 }
 
-// Step runs each instruction on all sequences before the next one: a matrix is read once
-// for all of them.
+// Step runs each instruction on all sequences before the next instruction, so that each
+// matrix is read once for all of them.
 func (m *machine) Step(sequences int) error {
 	sessions := m.sessions[:sequences]
 	for _, instruction := range m.graph.program {
@@ -209,7 +209,7 @@ func (m *machine) Save(sequence int) program.State { return m.sessions[sequence]
 
 func (m *machine) Restore(sequence int, saved program.State) { m.sessions[sequence].restore(saved) }
 
-// session is where one sequence stands in a graph.
+// session is the state of one sequence in a graph.
 type session struct {
 	graph       *graph
 	memory      []float32
@@ -219,7 +219,7 @@ type session struct {
 	tokens      []int32 // by input
 }
 
-// newSession makes a session that stands before the first time step.
+// newSession makes a session before its first time step.
 func (n *graph) newSession() *session {
 	s := &session{graph: n, memory: make([]float32, n.memory), workspace: make([]float32, n.lookups), tokens: make([]int32, len(n.inputs))}
 	for _, matrices := range n.vectors {

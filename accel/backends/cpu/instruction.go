@@ -13,7 +13,7 @@ type instruction interface {
 	run(m *machine, sessions []*session)
 }
 
-// each is an operation on the memory of one session after the other.
+// each is an operation that runs on one session after the other.
 type each struct {
 	operation interface{ run(s *session) }
 }
@@ -24,7 +24,7 @@ func (i each) run(_ *machine, sessions []*session) {
 	}
 }
 
-// together is a product of one matrix with a vector of each session.
+// together is an operation that multiplies one matrix by a vector of each session.
 type together struct {
 	operation interface {
 		weight() *lut.Matrix
@@ -124,8 +124,9 @@ type apply struct {
 
 func (i apply) run(s *session) { i.of(s.at(i.y), s.at(i.x)) }
 
-// normalize is y = (x − mean(x))/√(var(x) + epsilon). Sums are in float64. The mean
-// is taken off twice: what is left of the first one is its rounding to float32.
+// normalize is y = (x − mean(x))/√(var(x) + epsilon), with sums in float64. The mean is
+// subtracted twice: the second time removes the error that rounding the first mean to
+// float32 left.
 type normalize struct {
 	y, x    value
 	ones    operand
@@ -143,7 +144,7 @@ func (i normalize) run(s *session) {
 	vecmath.Scale(y, float32(1/math.Sqrt(variance+i.epsilon)))
 }
 
-// round is y = the nearest levels of x.
+// round is y = the level nearest to each element of x.
 type round struct {
 	y, x value
 	bits int

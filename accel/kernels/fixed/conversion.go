@@ -5,16 +5,17 @@ import (
 	"math"
 )
 
-// Conversion turns whole numbers into others of fewer fraction bits or of more. Its zero
-// value makes 0 of everything.
+// Conversion changes how many fraction bits a fixed-point number has: it shifts the integer,
+// rounds and saturates. The zero value converts every number to 0.
 type Conversion struct {
-	left, right int32 // shifts, of which one is 0
-	bias, odd   int32 // for rounding: half a unit less one, and what of the result decides between two
+	left, right int32 // shifts; one of them is 0
+	bias, odd   int32 // for rounding: half a unit less one, and the bit that decides ties
 	low, high   int32
 }
 
-// NewConversion divides by 2^shift, −30 ≤ shift ≤ 30, and keeps what fits in so many bits,
-// at most 32. Neither a number nor what a negative shift makes of it may need more than 31 bits.
+// NewConversion returns the conversion that divides by 2^shift, −30 ≤ shift ≤ 30, and saturates
+// the result to the given number of bits, at most 32. The number and, for a negative shift, the
+// product must fit in 31 bits.
 func NewConversion(shift, bits int) Conversion {
 	if shift < -30 || shift > 30 || bits < 1 || bits > 32 {
 		panic(fmt.Sprintf("fixed: a conversion to %d bits by a shift of %d", bits, shift))
@@ -29,15 +30,15 @@ func NewConversion(shift, bits int) Conversion {
 	return c
 }
 
-// fields are in the order in which kernels read them.
+// fields returns the fields in the order in which kernels read them.
 func (c Conversion) fields() [6]int32 {
 	return [...]int32{c.left, c.right, c.bias, c.odd, c.low, c.high}
 }
 
-// Accumulator is a sum of so many bits.
+// Accumulator is the range of a saturating sum.
 type Accumulator struct{ limits [2]float64 }
 
-// NewAccumulator has so many bits, at most 30.
+// NewAccumulator returns the range of a signed sum with the given number of bits, at most 30.
 func NewAccumulator(bits int) Accumulator {
 	if bits < 1 || bits > 30 {
 		panic(fmt.Sprintf("fixed: an accumulator of %d bits", bits))

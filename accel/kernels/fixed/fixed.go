@@ -1,34 +1,34 @@
 package fixed
 
-// ScaleSums sets, for each element of y and with whole sums x,
+// ScaleSums sets, for each element, where x holds whole numbers,
 //
 //	y = c(x·factor + offset)
 //
-// where the product, exact in float64, is rounded to an accumulator before the offset is
-// added to it, and the sum is kept in one too. No offset may be larger than it holds.
+// The product is exact in float64 and rounded to an accumulator; then the offset is added, and
+// the sum saturates at the accumulator's limits. Every offset must lie within these limits.
 func ScaleSums(y []int32, x, factor []float64, offset []int32, a Accumulator, c Conversion) {
 	active().ScaleSums(y, x, factor, offset, a, c)
 }
 
-// ScaleIntegers is ScaleSums of other numbers.
+// ScaleIntegers is ScaleSums for int32 inputs.
 func ScaleIntegers(y, x []int32, factor []float64, offset []int32, a Accumulator, c Conversion) {
 	active().ScaleIntegers(y, x, factor, offset, a, c)
 }
 
-// Add sets z = c(x·2^left[0] + y·2^left[1]), both of which must fit in 31 bits.
+// Add sets z = c(x·2^left[0] + y·2^left[1]). Both terms must fit in 31 bits.
 func Add(z, x, y []int32, left [2]int32, c Conversion) { active().Add(z, x, y, left, c) }
 
-// Multiply sets z = c(x·y), where the product must fit in 31 bits.
+// Multiply sets z = c(x·y). The product must fit in 31 bits.
 func Multiply(z, x, y []int32, c Conversion) { active().Multiply(z, x, y, c) }
 
 // Convert sets y = c(x).
 func Convert(y, x []int32, c Conversion) { active().Convert(y, x, c) }
 
-// Widen sets sum = unit·x, which must be exact.
+// Widen sets sum = unit·x. The product must be exact in float64.
 func Widen(sum []float64, x []float32, unit float64) { active().Widen(sum, x, unit) }
 
-// Accumulate adds unit·x to sum, both of which must be exact.
+// Accumulate adds unit·x to sum. Product and sum must be exact in float64.
 func Accumulate(sum []float64, x []float32, unit float64) { active().Accumulate(sum, x, unit) }
 
-// Floats sets y = x, which must have at most 24 bits.
+// Floats converts x to float32. Every number must have at most 24 bits.
 func Floats(y []float32, x []int32) { active().Floats(y, x) }

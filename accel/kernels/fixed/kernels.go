@@ -7,7 +7,7 @@ import (
 )
 
 // kernels are the functions of one instruction-set level. They work on a whole number of
-// vectors of so many lanes; what is left over goes the portable way.
+// vectors of lanes elements; the portable functions compute the rest.
 type kernels struct {
 	lanes int
 
@@ -23,7 +23,7 @@ type kernels struct {
 // active is decided once, at first use, by package isa.
 var active = sync.OnceValue(func() *kernels { return forLevel(isa.Current()) })
 
-// whole is how many of n elements are whole vectors.
+// whole returns how many of n elements fill whole vectors.
 func (k *kernels) whole(n int) int { return n / k.lanes * k.lanes }
 
 func (k *kernels) ScaleSums(y []int32, x, factor []float64, offset []int32, a Accumulator, c Conversion) {

@@ -46,14 +46,14 @@ var portable = kernels{
 	},
 }
 
-// scaled is x·factor + offset as an accumulator of these limits.
+// scaled returns x·factor + offset, saturated at an accumulator's limits.
 func scaled(x, factor float64, offset int32, limits [2]float64) int32 {
 	low, high := limits[0], limits[1]
 	product := int32(math.RoundToEven(min(high, max(low, x*factor))))
 	return min(int32(high), max(int32(low), product+offset))
 }
 
-// of converts x as the fields of a Conversion say.
+// of converts x by the fields of a Conversion.
 func of(c [6]int32, x int32) int32 {
 	left, right, bias, odd, low, high := c[0], c[1], c[2], c[3], c[4], c[5]
 	x <<= left

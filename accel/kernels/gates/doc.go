@@ -9,10 +9,10 @@
 // A step of one worker runs forward through Moments and Fold for both products
 // of each gate, Gates.Forward, Moments and Fold for the cell, Output.Forward;
 // and backward through OutputGradient, GatesGradient and one
-// AffinePairGradient per gate, before which Gates.Forward makes the activations
-// again where they were not kept. That of a GRU runs through Gate.Forward for r and
+// AffinePairGradient per gate. Where the activations were not kept, Gates.Forward
+// computes them again first. A step of a GRU runs forward through Gate.Forward for r and
 // z, Candidate.Forward and Update.Forward; and backward through UpdateGradient,
-// AffinePairGradient for r and z and AffineGradient for either product of n.
+// AffinePairGradient for r and z and AffineGradient for each product of n.
 //
 // # Layout
 //
@@ -27,8 +27,8 @@
 // cache for the next. Strides that are a multiple of 1024 floats put all rows
 // in the same few sets of that cache: pad them by 16.
 //
-// The gradients of a step that are handed on, those of gates, cell and hidden state,
-// are 0 where they would be too small to count, as package flush says.
+// A step hands on the gradients of gates, cell and hidden state. Package flush replaces
+// those by 0 that are too small to matter.
 //
 // Every kernel exists in portable Go, which is its specification, and in AVX2
 // and AVX-512 assembly; package isa chooses once per process. The result of a

@@ -13,7 +13,7 @@ type Gates struct {
 
 	// Outputs.
 	Activation Matrix // g, f, i, o; may be Hidden, or Input where that is in order
-	Cell       Matrix // c; may be CellBefore; without Data it is not computed, and CellBefore not used
+	Cell       Matrix // c; may be CellBefore. Without Data c is not computed and CellBefore not read.
 }
 
 // Forward computes, for every row and column and with k one of g, f, i, o,

@@ -7,8 +7,8 @@ package gates
 //	h = n + z∘(h₋₁ − n) = (1−z)∘n + z∘h₋₁
 //
 // The gates r, z, n of a matrix lie Spacing floats apart, as those of an LSTM do.
-// Where the reset gate acts before the product, n is a Gate like the others, and
-// of what UpdateGradient computes da[n], da[z] and BeforeGradient hold.
+// Where the reset gate acts before the product, n is a Gate like the others, and only
+// da[n], da[z] and BeforeGradient of what UpdateGradient computes are meaningful.
 
 // gruGates is the number of gates, in the order r, z, n.
 const gruGates = 3
@@ -92,8 +92,8 @@ type UpdateGradient struct {
 	Rows, Columns int
 	Spacing       int // distance between the gates of a row, in floats
 
-	// The gradient of h is the sum of what comes from the layer above and
-	// from the next time step; HiddenAbove without Data is zero.
+	// The gradient of h is the sum of those that come from the layer above and from the
+	// next time step. HiddenAbove without Data counts as zero.
 	HiddenAbove, HiddenNext Matrix
 
 	Activation               Matrix // r, z, n

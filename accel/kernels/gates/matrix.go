@@ -9,21 +9,21 @@ type Matrix struct {
 	Stride int
 }
 
-// Gathered is rows of a matrix, some more than once: row r is row Order[r] of
-// the matrix, or row r where Order is nil. A product with one-hot vectors is the
-// columns that they choose, gathered.
+// Gathered selects rows of a matrix, in any order and some more than once: its row r
+// is row Order[r] of the matrix, or row r where Order is nil. So the product of a
+// matrix with one-hot vectors needs no arithmetic: it gathers the columns they choose.
 //
-// Where Scalar is set a row is one number, which stands in all columns, and Order
-// is nil: what a layer reads that has one feature. [Gates], [Gate] and
-// [AffinePairGradient] take such.
+// Where Scalar is set, each row is a single number that counts for all columns, and
+// Order is nil: the input of a layer that has one feature. [Gates], [Gate] and
+// [AffinePairGradient] accept scalar rows.
 type Gathered struct {
 	Matrix
 	Order  []int32
 	Scalar bool
 }
 
-// check is Matrix.check of the rows that the order names. It returns how many rows
-// of the matrix that takes in.
+// check is Matrix.check for the rows that the order names. It returns how many rows
+// the matrix must have for that.
 func (g Gathered) check(name string, rows, reach int) (named int) {
 	if g.Scalar {
 		panic(fmt.Sprintf("gates: %s is scalar where it must not be, or has an order too", name))
@@ -46,7 +46,7 @@ func (g Gathered) check(name string, rows, reach int) (named int) {
 	return int(last) + 1
 }
 
-// checkInput is check where rows may be scalar.
+// checkInput is check for rows that may be scalar.
 func (g Gathered) checkInput(name string, rows, reach int) (named int) {
 	if g.Scalar && g.Order == nil {
 		g.Matrix.check(name, rows, min(reach, 1))
@@ -63,7 +63,7 @@ func (g Gathered) row(r int) []float32 {
 	return g.Data[r*g.Stride:]
 }
 
-// element is the one in row r and column j.
+// element returns the element in row r and column j.
 func (g Gathered) element(r, j int) float32 {
 	if g.Scalar {
 		j = 0
@@ -74,7 +74,7 @@ func (g Gathered) element(r, j int) float32 {
 // gates is the number of gates, in the order g, f, i, o.
 const gates = 4
 
-// check panics unless m holds rows of the width that are reached.
+// check panics unless m holds the given number of rows, each of reach elements.
 func (m Matrix) check(name string, rows, reach int) {
 	if rows > 0 && reach > 0 && (m.Stride < 0 || len(m.Data) < (rows-1)*m.Stride+reach) {
 		panic(fmt.Sprintf("gates: %s has %d elements, which is too few for %d rows of %d at stride %d",

@@ -17,8 +17,8 @@ func Moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
 	active().moments(mean, rstd, x, rows, epsilon)
 }
 
-// Fold makes one scale and shift of a normalisation's statistics and
-// parameters, so that γ·(x−mean)·rstd + β = scale·x + shift:
+// Fold combines the statistics and parameters of a normalisation into one scale and
+// shift, so that γ·(x−mean)·rstd + β = scale·x + shift:
 //
 //	scale[j] = gamma[j]·rstd[j]
 //	shift[j] = beta[j] − scale[j]·mean[j]
@@ -40,12 +40,13 @@ func Fold(scale, shift, gamma, beta, mean, rstd []float32) {
 type Statistics struct {
 	Mean, RStd []float32
 
-	// Batch says that they were taken from these very rows, so the gradient
-	// flows through them too; else they are constants.
+	// Batch is set where the statistics were computed from these same rows, so that
+	// the gradient flows through them too. Otherwise they are constants.
 	Batch bool
 
-	// Count is how many of the rows they were taken from, 0 = all. The
-	// gradient of the others has to be 0 and becomes undefined, but finite.
+	// Count is how many of the rows the statistics were computed from, 0 = all. The
+	// incoming gradient of the other rows must be 0; the one that is written for
+	// them is finite and otherwise undefined.
 	Count int
 }
 
@@ -66,9 +67,9 @@ type AffineGradient struct {
 	Statistics Statistics
 	Gamma      []float32
 
-	// Outputs. The parameters' gradients are added to. ProductGradient may be
-	// Product or Gradient; where Product is gathered it is that of the matrix
-	// it is gathered from and added to, in the rows that the order names.
+	// Outputs. Backward adds to the parameters' gradients. ProductGradient may be
+	// Product or Gradient. Where Product is gathered, ProductGradient belongs to the
+	// matrix it is gathered from, and Backward adds to the rows that the order names.
 	BetaGradient, GammaGradient []float32
 	ProductGradient             Matrix
 }
@@ -97,11 +98,11 @@ type AffinePairGradient struct {
 	HiddenStatistics, InputStatistics Statistics
 	HiddenGamma, InputGamma           []float32
 
-	// Outputs. The parameters' gradients are added to. The matrices may be
-	// any of the matrices above, but not the same one.
+	// Outputs. Backward adds to the parameters' gradients. Each of the matrices may
+	// be one of the matrices above, but not both the same one.
 	//
-	// Where Input is gathered, InputGradient is that of the matrix it is gathered
-	// from: it is added to, in the rows that Input's order names. Where Input is
+	// Where Input is gathered, InputGradient belongs to the matrix it is gathered
+	// from, and Backward adds to the rows that Input's order names. Where Input is
 	// scalar, InputGradient and InputGamma are not used.
 	BetaGradient, HiddenGammaGradient, InputGammaGradient []float32
 	HiddenGradient, InputGradient                         Matrix
@@ -115,7 +116,7 @@ type AffinePairGradient struct {
 //	HiddenGradient = γh·rstd_h·(da − Σda/Rows − ĥ·Σ(da·ĥ)/Rows)
 //	InputGradient  = γx·rstd_x·(da − Σda/Rows − x̂·Σ(da·x̂)/Rows)
 //
-// where a side without batch statistics has only the first term, γ·rstd·da.
+// A side without batch statistics has only the first term, γ·rstd·da.
 func (g AffinePairGradient) Backward() {
 	g.Gradient.check("AffinePairGradient.Gradient", g.Rows, g.Columns)
 	g.Hidden.check("AffinePairGradient.Hidden", g.Rows, g.Columns)

@@ -32,8 +32,8 @@ func (o Output) Forward() {
 type OutputGradient struct {
 	Rows, Columns int
 
-	// The gradient of h is the sum of what comes from the layer above and
-	// from the next time step; a part without Data is zero.
+	// The gradient of h is the sum of those that come from the layer above and from the
+	// next time step. A matrix without Data counts as zero.
 	HiddenAbove, HiddenNext Matrix
 
 	Gate       Matrix     // o
@@ -42,10 +42,10 @@ type OutputGradient struct {
 	Statistics Statistics // of the cell; mean 0, rstd 1 where it is not normalised
 	Gamma      []float32  // γc; 1 where the cell is not normalised
 
-	// Outputs. The parameters' gradients and CellGradient are added to.
+	// Outputs. Backward adds to the parameters' gradients and to CellGradient.
 	BetaGradient, GammaGradient []float32
 	GateGradient                Matrix // ∂L/∂a of gate o; may be Gate
-	CellGradient                Matrix // ∂L/∂c; holds the part from the next time step before
+	CellGradient                Matrix // ∂L/∂c; before the call, the part that comes from the next time step
 }
 
 // Backward computes, with dh the gradient of h, ĉ = (c−mean)·rstd, t =

@@ -154,8 +154,9 @@ func (portable) outputForward(p Output) {
 	}
 }
 
-// centring is what a normalisation's backward pass takes from the gradient of
-// a column: dx = scale·(dy − mean − x̂·slope), from sums over the batch.
+// centring holds the numbers by which a normalisation's backward pass turns the gradient
+// of a column, dy, into dx = scale·(dy − mean − x̂·slope). mean and slope are means over
+// the batch.
 type centring struct{ centre, rstd, scale, mean, slope float32 }
 
 func (s Statistics) centring(j int, gamma []float32, sum, product float64, rows int) centring {

@@ -36,7 +36,7 @@ type assembly struct {
 		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
 		inputMean, inputRstd, inputGammaGradient, betaGradient *float32, rows, lanes int)
 
-	// A share is 1/rows where the gradient flows through the statistics, else 0.
+	// share is the weight of one row in a mean over the batch; see Statistics.share.
 	outputBackward func(above, next, gate, tanh, cell, gateGradient, cellGradient *float32,
 		aboveStride, nextStride, gateStride, tanhStride, cellStride, gateGradientStride, cellGradientStride int,
 		mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
@@ -68,7 +68,7 @@ type assembly struct {
 // vector runs assembly over one block of columns after the other.
 type vector struct{ code *assembly }
 
-// blocks calls work for each block of columns, from its first column on.
+// blocks calls work for each block of columns: its first column and its width.
 func (v vector) blocks(rows, columns int, work func(j, lanes int)) {
 	if rows <= 0 {
 		return
@@ -84,12 +84,12 @@ func (m Matrix) at(j int) *float32 { return &m.Data[j] }
 // bytes is the distance of two rows.
 func (m Matrix) bytes() int { return 4 * m.Stride }
 
-// nothing stands in for a matrix that is absent: at stride 0 all its rows are
-// these zeros.
+// nothing takes the place of an absent matrix: with stride 0 all rows of that are these
+// zeros.
 var nothing [16]float32
 
-// atOrNothing is column j of the first row and the distance of two rows of a
-// matrix that may be absent.
+// atOrNothing returns where column j of the first row lies, and the distance of two rows
+// in bytes, of a matrix that may be absent.
 func (m Matrix) atOrNothing(j int) (*float32, int) {
 	if m.Data == nil {
 		return &nothing[0], 0
@@ -97,7 +97,8 @@ func (m Matrix) atOrNothing(j int) (*float32, int) {
 	return m.at(j), m.bytes()
 }
 
-// share is what each row has of the mean over a batch, 0 where there is none.
+// share returns the weight of one row in a mean over the batch, 1/count, or 0 where the
+// statistics are constants and no gradient flows through them.
 func (s Statistics) share(rows int) float32 {
 	if !s.Batch {
 		return 0

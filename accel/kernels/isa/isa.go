@@ -19,15 +19,15 @@ import (
 // Variable is the environment variable that forces a level.
 const Variable = "BITTERN_ISA"
 
-// Level is an instruction set. Those of one architecture are ordered: a machine
-// that has one has all below it.
+// Level is an instruction set. The levels of one architecture are ordered: a machine that
+// supports one supports all below it.
 type Level int
 
 const (
 	// Portable is plain Go.
 	Portable Level = iota
-	// NEON is the vector instructions of every arm64. Kernels that have none of
-	// their own for it are portable.
+	// NEON is the vector instructions that every arm64 has. A kernel without a NEON
+	// version uses the portable one.
 	NEON
 	// AVX2 is AVX2 and FMA: Intel Haswell, AMD Zen, and later.
 	AVX2
@@ -54,9 +54,9 @@ func Detected() Level {
 // Available lists the levels this machine has, from Portable up.
 func Available() []Level { return detect(runtime.GOARCH, cpuid.CPU.Supports) }
 
-// Current is the level the kernels use. It is decided at first use and does not
-// change after: the one BITTERN_ISA names, or the best where it names none that
-// this machine has (see [Check]).
+// Current returns the level that the kernels use: the one that BITTERN_ISA names, or the best
+// one if it names none that this machine has (see [Check]). It is decided at first use and
+// does not change afterwards.
 func Current() Level {
 	level, _ := decide()
 	return level

@@ -34,8 +34,8 @@ func (p Precision) Limit() int {
 // SumLimit is the largest magnitude of a partial sum that Int8 has rounded.
 const SumLimit = 127
 
-// MaxColumns is the longest vector that whole-number sums of two planes are
-// sure not to overflow for: 2·8191·65536 < 2³¹.
+// MaxColumns is the length up to which whole-number sums of two planes cannot overflow:
+// 2·8191·65536 < 2³¹.
 const MaxColumns = 1 << 16
 
 // Activations is a vector made ready for products with one or more matrices. It
@@ -47,26 +47,26 @@ type Activations struct {
 
 	x        []float32 // filled up with zeros to whole chunks
 	q        []int16   // of whole numbers: x ≈ scale·q
-	rounded  bool      // that q, scale and sum are made from x
+	rounded  bool      // q, scale and sum have been computed from x
 	scale    float32
 	sum      float32 // Σ scale·q
 	tables   [2]table
-	backward bool // the way that codes are read, in turns
+	backward bool // whether the next product reads its codes from last to first; see run
 
 	last [blockRows]float32 // sums of a block of fewer rows
 	part []float32          // sums of a further plane
-	unit float32            // that a sum of the product under way is of
+	unit float32            // what a sum of 1 stands for in the product that is running
 }
 
 // table is the partial sums that one plane looks up, or two planes together.
 type table struct {
 	bytes []byte // nil where no matrix needs it
-	ready bool   // that it is made from the activations
+	ready bool   // it has been computed from the activations
 	unit  float32
 }
 
-// NewActivations makes room for a vector that these matrices multiply, at least
-// one, of equal columns and precision.
+// NewActivations makes room for a vector that the given matrices multiply. There must be
+// at least one, and all must have the same number of columns and the same precision.
 func NewActivations(matrices ...*Matrix) *Activations {
 	first := matrices[0]
 	a := &Activations{kernels: first.kernels, precision: first.precision, n: first.columns}
@@ -100,8 +100,8 @@ func NewActivations(matrices ...*Matrix) *Activations {
 	return a
 }
 
-// kind is the index of the table for sums over so many planes. Only the partial
-// sums that Int8 rounds are others for two than for one.
+// kind returns the index of the table for sums over the given number of planes. Only Int8,
+// which rounds partial sums, needs another table for two planes than for one.
 func (a *Activations) kind(planes int) int {
 	if a.precision == Int8 {
 		return planes - 1
@@ -109,16 +109,16 @@ func (a *Activations) kind(planes int) int {
 	return 0
 }
 
-// Bytes is the memory of the activations: themselves, their tables and the sums
-// of further planes.
+// Bytes is the memory of the activations, of their tables and of the sums of further
+// planes.
 func (a *Activations) Bytes() int {
 	return 4*len(a.x) + 2*len(a.q) + len(a.tables[0].bytes) + len(a.tables[1].bytes) + 4*len(a.part)
 }
 
-// Set takes the vector x. Tables are made when a product first needs them.
+// Set copies the vector x. Tables are computed when a product first needs them.
 //
-// But for Exact, a vector that holds a NaN or an infinity makes every product
-// with looked-up weights NaN.
+// With Int14 and Int8, a vector that holds a NaN or an infinity makes every product with
+// looked-up weights NaN.
 func (a *Activations) Set(x []float32) {
 	if len(x) != a.n {
 		panic(fmt.Sprintf("lut: vector of %d elements for activations of %d", len(x), a.n))
@@ -128,7 +128,7 @@ func (a *Activations) Set(x []float32) {
 	a.backward = !a.backward
 }
 
-// table returns the tables for sums over so many planes.
+// table returns the tables for sums over the given number of planes.
 func (a *Activations) table(planes int) *table {
 	t := &a.tables[a.kind(planes)]
 	if t.ready {
@@ -162,7 +162,7 @@ func (a *Activations) table(planes int) *table {
 	return t
 }
 
-// round makes q, scale and sum from x.
+// round computes q, scale and sum from x.
 func (a *Activations) round() {
 	if a.rounded {
 		return
@@ -191,7 +191,7 @@ func (a *Activations) round() {
 	}
 }
 
-// total is Σ x, as the precision has it.
+// total returns Σ x in the precision's arithmetic.
 func (a *Activations) total() float32 {
 	if a.precision != Exact {
 		a.round()
@@ -204,17 +204,17 @@ func (a *Activations) total() float32 {
 	return float32(sum)
 }
 
-// floats is the float32 that lie in bytes.
+// floats views bytes as float32, without copying.
 func floats(bytes []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(&bytes[0])), len(bytes)/4)
 }
 
-// bytesOf is the bytes of floats.
+// bytesOf views floats as bytes, without copying.
 func bytesOf(floats []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&floats[0])), 4*len(floats))
 }
 
-// integers is the int32 that lie in floats.
+// integers views floats as int32, without copying.
 func integers(floats []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(&floats[0])), len(floats))
 }

@@ -7,15 +7,15 @@ import (
 	"bittern/plugins/packed"
 )
 
-// split is the levels of a plane written as signs; see the package documentation.
-// Its values are multiples of the plane's scales.
+// split is a plane's levels written as sums of signs; see the package documentation. Its
+// numbers are multiples of the plane's scales.
 type split struct {
 	signs   []uint8 // by code: bit p is set where sign plane p is +1
 	centre  float64
 	weights []float64 // by sign plane
 }
 
-// splitLevels writes levels as signs, or says that they cannot be.
+// splitLevels writes levels as sums of signs; it returns false if they are none.
 func splitLevels(levels []float32) (split, bool) {
 	if len(levels) > 256 {
 		return split{}, false
@@ -59,7 +59,7 @@ func splitLevels(levels []float32) (split, bool) {
 	return s, true
 }
 
-// times is the scales of a plane multiplied by a weight: one value, or one a row.
+// times multiplies the scales of a plane, one or one a row, by a weight.
 func times(scales []float32, weight float64) []float32 {
 	products := make([]float32, len(scales))
 	for i, scale := range scales {
@@ -68,8 +68,8 @@ func times(scales []float32, weight float64) []float32 {
 	return products
 }
 
-// centres is what the splits of all planes add to every weight: nothing where that is
-// 0, one value, or one a row.
+// centres returns what the splits of all planes add to every weight: one value, one a row,
+// or nil if it is 0.
 func centres(m packed.Matrix, splits []split) []float32 {
 	scales := 1
 	for _, p := range m.Planes {

@@ -7,16 +7,16 @@ import (
 	"bittern/plugins/packed"
 )
 
-// A plane whose levels are no sum of signs is kept as its codes, of at most
-// codedBits, and multiplied by looking up the level of each.
+// A plane whose levels are not sums of signs is kept as its codes, of at most codedBits
+// each. A product looks up the level of each code.
 const (
 	codedBits   = 4
 	codedLevels = 1 << codedBits
 	codedLanes  = 16 // words of a block of a column
 )
 
-// codedWidth is the width that codes for so many levels are kept in, and false where
-// there are too many. A code of one bit fills words that are longer than any need be.
+// codedWidth returns the bits in which codes for the given number of levels are kept, and
+// false if there are too many levels.
 func codedWidth(levels int) (bits int, ok bool) {
 	if levels > codedLevels {
 		return 0, false
@@ -26,11 +26,12 @@ func codedWidth(levels int) (bits int, ok bool) {
 	return bits, true
 }
 
-// perWord is how many codes go into 32 bits.
+// perWord returns how many codes fit into 32 bits.
 func perWord(bits int) int { return 32 / bits }
 
-// repeated is levels as a code of so many bits finds them that has other bits above
-// it, multiplied by the scale where that is one for all rows.
+// repeated returns the table in which a code of the given bits finds its level whatever
+// bits stand above the code: the levels, repeated. They are multiplied by the scale if
+// there is one for all rows.
 func repeated(levels, scales []float32, bits int) []float32 {
 	all := make([]float32, codedLevels)
 	for i := range all {
@@ -44,7 +45,7 @@ func repeated(levels, scales []float32, bits int) []float32 {
 	return all
 }
 
-// rowScales is the scales of a plane, or nothing where it has only one.
+// rowScales returns the scales of a plane's rows, or nil if it has only one scale.
 func rowScales(p packed.Plane) []float32 {
 	if len(p.Scales) == 1 {
 		return nil
@@ -52,8 +53,9 @@ func rowScales(p packed.Plane) []float32 {
 	return slices.Clone(p.Scales)
 }
 
-// coded is the layout of codes of so many bits: a chunk is as many columns as go into
-// a 32-bit word, of which every row has one. Its tables are the activations.
+// coded returns the layout of codes of the given bits. Every row has one 32-bit word in a
+// chunk, which has as many columns as codes fit into that. Its tables are the activations
+// themselves.
 func coded(bits int) layout {
 	columns := perWord(bits)
 	return layout{
@@ -66,7 +68,7 @@ func coded(bits int) layout {
 	}
 }
 
-// codedSummation is how codes of so many bits are summed.
+// codedSummation returns how codes of the given bits are summed.
 func (k *kernels) codedSummation(levels []float32, bits int) *summation[float32] {
 	return &summation[float32]{coded(bits), func(dst []float32, codes, x []byte, chunks int) {
 		k.codedSums(dst, codes, x, chunks, levels, bits, perWord(bits))
@@ -82,18 +84,18 @@ type codedPlane struct {
 	scales []float32 // one a row, or nothing where levels have the scale
 }
 
-// codedBlock is how many rows a block of a column has.
+// codedBlock returns how many rows of a column a block has.
 func codedBlock(bits int) int { return codedLanes * perWord(bits) }
 
-// filledRows is the rows of a column, filled up to whole blocks.
+// filledRows returns the number of rows, rounded up to whole blocks.
 func filledRows(rows, bits int) int {
 	block := codedBlock(bits)
 	return (rows + block - 1) / block * block
 }
 
-// newCodedPlanes lays out a plane of m, in two where its levels are more than a code
-// looks up: they are sums of what each bit of a code is worth, so that the levels of the
-// upper and of the lower bits sum up to those of both.
+// newCodedPlanes lays out a plane of m. If it has more levels than a code can look up, it
+// becomes two planes, one of the upper bits of the codes and one of the lower bits: each
+// bit of such a code has a value of its own, so that the levels of both add up.
 func newCodedPlanes(m packed.Matrix, plane int) []codedPlane {
 	levels := m.Planes[plane].Levels
 	if bits, ok := codedWidth(len(levels)); ok {
@@ -112,8 +114,8 @@ func newCodedPlanes(m packed.Matrix, plane int) []codedPlane {
 	return []codedPlane{newCodedPlane(m, plane, 0, codedBits, lower), newCodedPlane(m, plane, codedBits, bits, upper)}
 }
 
-// newCodedPlane lays out so many bits of the codes of a plane of m, from bit on, which
-// stand for levels.
+// newCodedPlane lays out some bits of the codes of a plane of m, from the given bit on.
+// levels are what these bits stand for.
 func newCodedPlane(m packed.Matrix, plane, bit, bits int, levels []float32) codedPlane {
 	p := m.Planes[plane]
 	block := codedBlock(bits)

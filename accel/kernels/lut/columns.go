@@ -18,13 +18,13 @@ type Columns struct {
 
 	chosen []chosenPlane
 	coded  []codedPlane
-	order  []bool // by plane, whether it is the next one of coded
-	room   int    // elements of a sum of planes in the workspace; 0 where none is needed
+	order  []bool // by plane: whether it is the next of coded, else of the planes of bits
+	room   int    // elements that a sum of planes takes in the workspace; 0 if none is needed
 
 	values []float32 // column after column
 }
 
-// chosenPlane is a plane of columns as bits of levels.
+// chosenPlane is a plane of columns kept as bits, one for each level above the lowest.
 type chosenPlane struct {
 	bits           []byte // column after column, level after level
 	plane          int    // bytes of one level of a column
@@ -33,7 +33,7 @@ type chosenPlane struct {
 	distance, step int // see kernels.choose
 }
 
-// NewColumns lays out a matrix, which must be valid.
+// NewColumns lays out a valid matrix.
 func NewColumns(m packed.Matrix) (*Columns, error) { return newColumns(active, m) }
 
 func newColumns(k *kernels, m packed.Matrix) (*Columns, error) {
@@ -69,7 +69,7 @@ func newColumns(k *kernels, m packed.Matrix) (*Columns, error) {
 func newChosenPlane(m packed.Matrix, plane int) chosenPlane {
 	p := m.Planes[plane]
 	levels := p.Levels
-	if len(levels) == 1 { // none stands above it: a second one that no code has
+	if len(levels) == 1 { // no level is above it, so add one that no code has
 		levels = []float32{levels[0], levels[0]}
 	}
 	count := len(levels)
@@ -96,7 +96,7 @@ func newChosenPlane(m packed.Matrix, plane int) chosenPlane {
 // Float32 says that the weights are kept as float32 values, not as codes.
 func (c *Columns) Float32() bool { return c.values != nil }
 
-// Bytes is the memory of the weights as laid out, and of their levels and scales.
+// Bytes returns the memory of the weights as laid out, and of their levels and scales.
 func (c *Columns) Bytes() (codes, levels int) {
 	codes = 4 * len(c.values)
 	for _, p := range c.chosen {
@@ -110,8 +110,8 @@ func (c *Columns) Bytes() (codes, levels int) {
 	return codes, levels
 }
 
-// Workspace is how many elements Column and ColumnScaleAdd need to work with; it may
-// be none.
+// Workspace returns how many elements of workspace Column and ColumnScaleAdd need, which
+// may be 0.
 func (c *Columns) Workspace() int {
 	if len(c.order) > 1 {
 		return 2 * c.room
@@ -119,8 +119,8 @@ func (c *Columns) Workspace() int {
 	return c.room
 }
 
-// Column sets y to column number token, len(y) the matrix's rows. It works in the
-// first elements of workspace.
+// Column sets y to column number token; y is as long as the matrix has rows. It overwrites
+// the first elements of workspace.
 func (c *Columns) Column(y []float32, token int, workspace []float32) {
 	c.check(y, token, workspace)
 	switch {
@@ -159,10 +159,10 @@ func (c *Columns) check(y []float32, token int, workspace []float32) {
 	}
 }
 
-// column is a column kept as float32.
+// column returns a column that is kept as float32.
 func (c *Columns) column(token int) []float32 { return c.values[token*c.rows : (token+1)*c.rows] }
 
-// column is the bits of a column.
+// column returns the bits of a column.
 func (p chosenPlane) column(token int) []byte {
 	n := (p.count - 1) * p.plane
 	return p.bits[token*n : (token+1)*n]
@@ -172,7 +172,7 @@ func (c *Columns) choose(y []float32, token int, p chosenPlane) {
 	c.kernels.choose[p.count-2](y, p.column(token), p.plane, p.levels, p.distance, p.step)
 }
 
-// sum is the sum of all planes of a column, in the workspace.
+// sum adds up all planes of a column in the workspace and returns the result there.
 func (c *Columns) sum(token int, workspace []float32) []float32 {
 	chosen, coded := 0, 0
 	for i, isCoded := range c.order {
@@ -194,7 +194,8 @@ func (c *Columns) sum(token int, workspace []float32) []float32 {
 	return workspace[:c.rows]
 }
 
-// decode sets the rows of part to a plane of a column; those beyond are lost.
+// decode sets part to a plane of a column. It fills whole blocks, and so overwrites what
+// follows the rows.
 func (c *Columns) decode(part []float32, token int, p codedPlane) {
 	codes := p.codes[token*p.column : (token+1)*p.column]
 	c.kernels.codedColumn(part[:filledRows(c.rows, p.bits)], codes, p.levels, p.bits, perWord(p.bits))

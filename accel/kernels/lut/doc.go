@@ -1,6 +1,6 @@
-// Package lut multiplies packed matrices with one vector at a time: inference
-// at batch 1, where time goes into reading weights and 1 or 2 bits a weight are
-// read 32 or 16 times as fast as float32.
+// Package lut multiplies packed matrices by one vector at a time. Inference at batch 1
+// spends its time on reading weights, and weights of 1 or 2 bits are read 32 or 16
+// times as fast as float32.
 //
 // # Planes
 //
@@ -17,10 +17,11 @@
 //	 1      0        0        1
 //	 2     +α        1        1
 //
-// It holds for any two or three levels, and for up to 256 whose bits have weights of
-// their own, as whole numbers do. The scales of a plane are part of its weights: one, or
-// one a row. A plane of up to 16 other levels stays codes, see Codes. A matrix with a plane
-// of any other is multiplied as the float32 values it decodes to, as is full precision.
+// Any two or three levels can be written so, and up to 256 levels if each bit of the code
+// has a weight of its own, as in whole numbers. The scales of a plane, one or one a row,
+// are part of its weights. A plane of up to 16 other levels is kept as codes, see Codes.
+// A matrix with any other plane is multiplied as the float32 values it decodes to, and so
+// is a matrix in full precision.
 //
 // # Partial sums
 //
@@ -31,7 +32,7 @@
 // [Exact] holds the sums as float32. [Int14] first rounds the activations to
 // whole numbers
 //
-//	q = round(x·8191/max|x|), to even where two are as near;   |q| ≤ 8191
+//	q = round(x·8191/max|x|), ties to even;   |q| ≤ 8191
 //
 // so that a sum of four fits in 16 bits (4·8191 = 32764), is kept as two bytes,
 // and one instruction looks up 64 of them. The sums of a row are whole numbers

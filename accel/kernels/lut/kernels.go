@@ -16,11 +16,11 @@ type kernels struct {
 	int8Largest [2]func(q []int16) int32
 	exactTables func(tables []byte, x []float32)
 
-	// largest returns the bits of max|x|; those of a NaN are above all others.
+	// largest returns the bits of max|x|. A NaN counts as larger than any number.
 	largest func(x []float32) uint32
 
-	// quantize sets q[i] = x[i]·inverse rounded to the nearest whole number, the
-	// even one of two, and returns Σ q. The length is a multiple of 16.
+	// quantize sets q[i] = x[i]·inverse rounded to the nearest whole number, ties to
+	// even, and returns Σ q. The length is a multiple of 16.
 	quantize func(q []int16, x []float32, inverse float32) int32
 
 	// fromIntegers turns the int32 that y holds into float32: y = y·factor.
@@ -38,14 +38,13 @@ type kernels struct {
 
 	// codedSums sums, in blocks of 64 rows, the levels of codes times x, which holds
 	// float32: dst[r] = Σ levels[code]·x over columns, each product rounded and then
-	// added, column after column, in float32. A chunk is so many columns, an even
-	// number, of codes of so many bits in 32-bit words; see coded. Levels are as
-	// repeated makes them.
+	// added, column after column, in float32. columns is the even number of columns of
+	// a chunk and bits the width of a code; see coded. repeated returns the levels.
 	codedSums func(dst []float32, codes, x []byte, chunks int, levels []float32, bits, columns int)
 
-	// codedColumn sets y to the levels of codes: of the lowest bits of 16 words of 32
-	// bits, then of the next ones of the same words, and so on for so many rows of 16.
-	// The length of y is a multiple of that.
+	// codedColumn sets y to the levels of codes: first those of the lowest code of each
+	// of 16 words of 32 bits, then those of the next code of the same words, and so on,
+	// rows codes in each word. The length of y is a multiple of 16·rows.
 	codedColumn func(y []float32, codes []byte, levels []float32, bits, rows int)
 
 	// dense sets y = W·x where w holds blocks of lanes rows, column after
@@ -54,10 +53,11 @@ type kernels struct {
 	lanes int
 }
 
-// repeats is the widest vector in float32.
+// repeats is the number of float32 in the widest vector.
 const repeats = 16
 
-// summation is how a level sums over one plane of bits, or two of equal weight.
+// summation is how an instruction-set level sums over one plane of bits, or over two planes
+// of equal weight.
 type summation[Sum int32 | float32] struct {
 	layout
 
@@ -65,5 +65,5 @@ type summation[Sum int32 | float32] struct {
 	sums func(dst []Sum, codes, tables []byte, chunks int)
 }
 
-// active is decided once, by package isa.
+// active is chosen once, by package isa.
 var active = forLevel(isa.Current())

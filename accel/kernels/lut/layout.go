@@ -27,7 +27,7 @@ func (l layout) chunks(columns int) int { return (columns + l.chunk - 1) / l.chu
 // blockBytes is the size of the codes of a block of rows.
 func (l layout) blockBytes(columns int) int { return l.chunks(columns) * l.codeBytes }
 
-// code is that of a group, or of its first columns: bit p of signs[c] is set
+// code returns the code of a group, or of its first columns. Bit p of signs[c] is set
 // where plane p of column c is +1.
 func (l layout) code(signs []uint8, planes []int) uint8 {
 	code, digit := uint8(0), uint8(1)

@@ -7,9 +7,8 @@ import (
 	"bittern/plugins/packed"
 )
 
-// Matrix is a weight matrix laid out for products with one vector. It is not
-// changed by them: any number of goroutines may use it, each with Activations
-// of its own.
+// Matrix is a weight matrix laid out for products with one vector. Products do not change
+// it: any number of goroutines may use it, each with Activations of its own.
 type Matrix struct {
 	rows, columns int
 	kernels       *kernels
@@ -31,8 +30,8 @@ type planeSum struct {
 	levels  []float32 // of codes, as they are looked up
 }
 
-// New lays out a matrix, which must be valid, for products of a precision. More
-// than [MaxColumns] columns are refused.
+// New lays out a valid matrix for products of a precision. It refuses more than
+// [MaxColumns] columns.
 func New(m packed.Matrix, precision Precision) (*Matrix, error) {
 	return newMatrix(active, m, precision)
 }
@@ -62,7 +61,8 @@ func newMatrix(k *kernels, m packed.Matrix, precision Precision) (*Matrix, error
 	return laid, nil
 }
 
-// decoded says that a plane can be multiplied neither as signs nor as codes.
+// decoded says whether a plane must be decoded, as it can be multiplied neither as signs
+// nor as codes.
 func decoded(p packed.Plane) bool {
 	if _, ok := splitLevels(p.Levels); ok {
 		return false
@@ -125,7 +125,7 @@ func denseBlocks(m packed.Matrix, lanes int) []float32 {
 // Float32 says that the weights are kept as float32 values, not as codes.
 func (m *Matrix) Float32() bool { return m.values != nil }
 
-// Bytes is the memory of the weights as laid out, and of the values of their codebook.
+// Bytes returns the memory of the weights as laid out, and of the values of their codebook.
 func (m *Matrix) Bytes() (codes, levels int) {
 	codes, levels = 4*len(m.values), 4*len(m.centre)
 	for _, s := range m.sums {
@@ -135,7 +135,7 @@ func (m *Matrix) Bytes() (codes, levels int) {
 	return codes, levels
 }
 
-// layout is where sums over so many planes find their codes.
+// layout returns where sums over the given number of planes find their codes.
 func (m *Matrix) layout(planes int) layout {
 	switch m.precision {
 	case Int14:

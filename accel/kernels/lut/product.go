@@ -32,7 +32,8 @@ func (m *Matrix) Multiply(products ...Product) {
 	}
 }
 
-// take turns the sums of plane sum i into what they are worth.
+// take turns the sums of plane sum i into float32 values: the first plane sum sets Y, the
+// further ones are added to it.
 func (m *Matrix) take(p Product, i int, s planeSum) {
 	switch {
 	case i > 0:
@@ -44,7 +45,8 @@ func (m *Matrix) take(p Product, i int, s planeSum) {
 	}
 }
 
-// shifted says that what scales the sums of the matrix takes in scale and shift too.
+// shifted says whether the step that scales the sums of the matrix also applies the
+// product's Scale and Shift.
 func (m *Matrix) shifted() bool {
 	return len(m.sums) == 1 && m.centre == nil && len(m.sums[0].weights) == 1 && m.whole(m.sums[0])
 }
@@ -80,7 +82,7 @@ func (m *Matrix) scale(y []float32, factor float32, s planeSum) {
 	}
 }
 
-// first turns y, which holds the sums of s, into what they are worth.
+// first turns y, which holds the sums of s, into float32 values.
 func (m *Matrix) first(y []float32, unit float32, s planeSum) {
 	if len(s.weights) == 1 {
 		m.scale(y, unit*s.weights[0], s)
@@ -90,7 +92,7 @@ func (m *Matrix) first(y []float32, unit float32, s planeSum) {
 	vecmath.Mul(y, s.weights)
 }
 
-// further adds to y what the sums of s are worth, which part holds and which are lost.
+// further adds the sums of s, which part holds, to y as float32 values. It overwrites part.
 func (m *Matrix) further(y, part []float32, unit float32, s planeSum) {
 	switch {
 	case len(s.weights) == 1:
@@ -121,8 +123,9 @@ func (m *Matrix) checkActivations(a *Activations) {
 	}
 }
 
-// sum puts the sums of plane sum i, float32 for Exact and otherwise int32 in the same
-// place, where products have them, with the activation that a sum of 1 is.
+// sum computes the sums of plane sum i for all products, into the place that sums names:
+// float32 for Exact, otherwise int32 in the same memory. It also notes what a sum of 1
+// stands for.
 func (m *Matrix) sum(products []Product, i int) {
 	s, backward := m.sums[i], products[0].X.backward
 	for _, p := range products {
@@ -153,7 +156,7 @@ func (m *Matrix) sum(products []Product, i int) {
 	}
 }
 
-// sums is where plane sum i goes: the first to Y.
+// sums returns where plane sum i is put; the first one is put into Y.
 func (p Product) sums(i int) []float32 {
 	if i == 0 {
 		return p.Y
@@ -161,11 +164,11 @@ func (p Product) sums(i int) []float32 {
 	return p.X.part[:len(p.Y)]
 }
 
-// stretch is how many bytes of codes are summed in one direction at a time.
+// stretch is how many bytes of codes are read in one direction at a time.
 const stretch = 128 << 10
 
-// run sums all rows for so many vectors, of says which; those of a last block that is
-// not whole pass through last.
+// run sums all rows for the given number of vectors, which of returns. The sums of a last
+// block that is not whole pass through last.
 //
 // Codes that do not fit in the cache are read from first to last and then, for
 // the next vectors, from last to first: what the cache still holds of one product

@@ -16,7 +16,7 @@ type Multiplier struct {
 	share   func(worker int)
 }
 
-// product is the call that the workers are computing.
+// product is the product that the workers are computing.
 type product struct {
 	c          []float32
 	ldc        int
@@ -33,8 +33,8 @@ func New(t *team.Team) *Multiplier {
 }
 
 // Gemm computes C = op(A)·op(B), or C += op(A)·op(B) where accumulate is set. C is m×n,
-// op(A) m×k and op(B) k×n. It is called outside of a run of the team, by one goroutine
-// at a time.
+// op(A) m×k and op(B) k×n. It must not be called during a run of the team, nor by two
+// goroutines at once.
 func (x *Multiplier) Gemm(c []float32, ldc int, accumulate, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int) error {
 	y := product{c, ldc, accumulate, m, n, k, operand{a, lda, transA}, operand{b, ldb, transB}}
 	for _, err := range [3]error{
@@ -73,15 +73,15 @@ func (x *Multiplier) part(worker int) {
 	x.scratch[worker].gemm(x.kernel, y)
 }
 
-// blockColumns is how many of n columns are multiplied at a time: about k.columns, in
-// blocks of equal width, for A is packed anew for each.
+// blockColumns returns how many of n columns are multiplied at a time: about k.columns. The
+// blocks have equal widths, as A is packed anew for each of them.
 func (k *kernel) blockColumns(n int) int {
 	blocks := max(1, (n+k.columns/2)/k.columns)
 	panels := (n + k.width() - 1) / k.width()
 	return (panels + blocks - 1) / blocks * k.width()
 }
 
-// gemm computes y alone.
+// gemm computes y on one goroutine.
 func (s *Scratch) gemm(k *kernel, y product) {
 	width := k.blockColumns(y.n)
 	for j := 0; j < y.n; j += width {
@@ -95,7 +95,8 @@ func (s *Scratch) gemm(k *kernel, y product) {
 	}
 }
 
-// empty computes a product in which a size is 0: C where only the depth is.
+// empty computes a product in which a size is 0. If only the depth is 0, C becomes 0 unless
+// accumulate is set.
 func empty(c []float32, ldc, m, n int, accumulate bool) {
 	if n == 0 || accumulate {
 		return

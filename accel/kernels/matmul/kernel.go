@@ -1,14 +1,14 @@
 package matmul
 
-// The assembly of other processors is generated from everywhere: go generate
-// reads no file that is not for the machine it runs on.
+// The directive for arm64 stands here because go generate skips files that are not built on
+// the machine it runs on.
 //
 //go:generate go -C ../../_gen run ./neon -pkg matmul -out ../kernels/matmul/matmul_arm64.s -stubs ../kernels/matmul/stubs_arm64.go
 
-// A tile computes C = A·B, or C += A·B where accumulate is set, for a small block of
-// C that stays in registers: the rows and vectors of columns the function is made
-// for, the last vector with only its first last columns. It is this loop, each sum in
-// order of p:
+// A tile computes C = A·B, or C += A·B where accumulate is set, for a small block of C
+// that stays in registers. Each function is made for a fixed number of rows and of vectors
+// of columns; of the last vector it writes the first last columns. It is this loop, each
+// sum in order of p:
 //
 //	for p := range depth {
 //		C[i][j] += a[i*rowStride+p*depthStride] * b[p*width+j]
@@ -28,8 +28,8 @@ type kernel struct {
 	// they meet every panel of a block of depth×columns of B.
 	rows, depth, columns int
 
-	// inPlace says that tiles read A in any order at full speed, so that only large or transposed A
-	// are worth packing.
+	// inPlace says that tiles read A at full speed in any order, so that packing pays only for a
+	// large or transposed A.
 	inPlace bool
 
 	// copyRows copies n rows of 8·eights elements.
@@ -42,7 +42,7 @@ type kernel struct {
 // width is the number of columns in a full panel.
 func (k *kernel) width() int { return k.lanes * k.vectors }
 
-// height is the tallest tile that fits in rows, by its place in heights.
+// height returns the index in heights of the tallest tile that fits in rows.
 func (k *kernel) height(rows int) int {
 	for h, height := range k.heights {
 		if height <= rows {
@@ -52,7 +52,7 @@ func (k *kernel) height(rows int) int {
 	panic("matmul: a kernel without a tile of one row")
 }
 
-// padded is the number of columns, with those added that fill the last vector.
+// padded rounds a number of columns up to whole vectors.
 func (k *kernel) padded(columns int) int {
 	return (columns + k.lanes - 1) / k.lanes * k.lanes
 }
@@ -64,8 +64,8 @@ type panels struct {
 	stored, first int
 }
 
-// multiply computes C (+)= A·B for m rows, n columns and one block of depth. A has its rows lda
-// apart, or where lda is 0 is packed by packRows.
+// multiply computes C (+)= A·B for m rows, n columns and one block of depth. The rows of A are
+// lda apart; if lda is 0, packRows has packed A.
 func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, m, n, depth int, accumulate bool) {
 	for j := 0; j < n; j += k.width() {
 		vectors := min(k.vectors, (n-j+k.lanes-1)/k.lanes)

@@ -11,7 +11,7 @@ func forLevel(level isa.Level) *kernel {
 }
 
 // neon holds 8×12 sums in 24 of the 32 registers: 9 loads feed 24 multiply-adds.
-// Blocks are those of amd64, which nobody has tried to better on arm64.
+// The blocks are those of amd64; no others have been tried on arm64.
 var neon = kernel{
 	lanes:   4,
 	vectors: 3,

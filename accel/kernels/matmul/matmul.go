@@ -5,10 +5,10 @@
 // op(X) is X or its transpose; the leading dimension is always that of X as it
 // is stored.
 //
-// A [Multiplier] computes a whole product on a team of workers. A [Packed]
-// matrix with a [Scratch] is for the recurrent sweep, where each worker multiplies
-// by the same weights at every time step: they are brought into the order in which
-// the kernel reads them once, and used until the weights change.
+// A [Multiplier] computes a whole product on a team of workers. A [Packed] matrix with a
+// [Scratch] is for the recurrent sweep, where each worker multiplies by the same weights at
+// every time step: the weights are packed once, in the order in which the kernel reads
+// them, and used until they change.
 //
 // An element of C is the sum of its k products in order of depth, cut into blocks whose
 // length depends on nothing but the level: neither the number of workers nor the
@@ -18,14 +18,14 @@ package matmul
 
 import "fmt"
 
-// operand is op(X) for a stored X.
+// operand is op(X), given the stored X.
 type operand struct {
 	data       []float32
 	ld         int
 	transposed bool
 }
 
-// from is the storage from element (i, j) of op(X) on.
+// from returns the stored elements from element (i, j) of op(X) on.
 func (x operand) from(i, j int) []float32 {
 	if x.transposed {
 		i, j = j, i
@@ -33,7 +33,7 @@ func (x operand) from(i, j int) []float32 {
 	return x.data[i*x.ld+j:]
 }
 
-// block is op(X) without its first i rows and j columns.
+// block returns op(X) without its first i rows and j columns.
 func (x operand) block(i, j int) operand {
 	return operand{x.from(i, j), x.ld, x.transposed}
 }
@@ -54,14 +54,14 @@ func (x operand) check(name string, rows, columns int) error {
 	if x.ld < columns {
 		return fmt.Errorf("matmul: %s%s is %d×%d but its leading dimension is %d: it must be %d or more", name, how, rows, columns, x.ld, columns)
 	}
-	// Written without a product that could overflow.
+	// This way no product can overflow.
 	if len(x.data) < columns || (len(x.data)-columns)/x.ld < rows-1 {
 		return fmt.Errorf("matmul: %s%s is %d×%d with leading dimension %d but its slice has %d elements", name, how, rows, columns, x.ld, len(x.data))
 	}
 	return nil
 }
 
-// grow returns a slice of n elements, x's own memory where that is enough.
+// grow returns a slice of n elements. It reuses the memory of x if that is large enough.
 func grow(x []float32, n int) []float32 {
 	if cap(x) < n {
 		return make([]float32, n)

@@ -2,9 +2,9 @@ package matmul
 
 import "bittern/accel/kernels/isa"
 
-// Packed holds op(B), k×n, in the order in which the kernel reads it: panels of as
-// many columns as a tile is wide, each panel row after row, the last padded with zeros
-// to whole vectors. The zero value holds the empty matrix; packing again reuses the
+// Packed holds op(B), k×n, in the order in which the kernel reads it: panel after panel, each
+// as wide as a tile and stored row after row. The last panel is padded with zeros to whole
+// vectors. The zero value holds the empty matrix; packing again reuses the
 // memory.
 type Packed struct {
 	kernel *kernel
@@ -41,8 +41,8 @@ func (k *kernel) packColumns(dst []float32, b operand, depth, n int) {
 	}
 }
 
-// packRows packs op(A), m×depth, into blocks of as many rows as the tiles are high, each
-// block column after column. The block of row i starts at dst[i*depth].
+// packRows packs op(A), m×depth, into blocks that have as many rows as a tile, each stored
+// column after column. The block of row i starts at dst[i*depth].
 func (k *kernel) packRows(dst []float32, a operand, m, depth int) {
 	for i := 0; i < m; {
 		height := k.heights[k.height(m-i)]
@@ -73,7 +73,7 @@ func (k *kernel) packAlong(dst []float32, padded int, src []float32, ld, width, 
 	}
 }
 
-// packAcross is packAlong of the transpose of src, width×depth.
+// packAcross is packAlong for the transpose of src, which is width×depth.
 func (k *kernel) packAcross(dst []float32, padded int, src []float32, ld, width, depth int) {
 	even := depth &^ 7
 	j := 0

@@ -2,8 +2,8 @@ package matmul
 
 import "fmt"
 
-// Scratch is the working memory of one worker. The zero value is ready; after the first
-// product of a size it takes no more memory.
+// Scratch is the working memory of one worker. The zero value is ready for use. After the first
+// product of a size it allocates no more memory.
 type Scratch struct {
 	rows    []float32 // packed rows of A
 	columns []float32 // packed columns of B

@@ -13,9 +13,9 @@ import (
 // no longer than it takes to be woken (40 to 80 µs there), so that at worst it doubles a wait.
 const patience = 1 << 17
 
-// gate holds goroutines back until it opens, again and again. Those that wait look
-// for a while, which costs no wake-up, and then sleep, so that a core whose
-// owner was put off it by another process is free for the one they wait for.
+// gate makes goroutines wait until it opens; it is used again and again. A goroutine
+// that waits first polls, because that needs no wake-up, and then sleeps, so that its
+// core is free if the goroutine it waits for has lost its own core to another process.
 type gate struct {
 	opened   atomic.Uint32 // how many times
 	_        cpu.CacheLinePad
@@ -46,8 +46,8 @@ func (g *gate) pass(opened uint32) {
 	g.mutex.Unlock()
 }
 
-// open lets everyone pass who waits for it. Either it sees that a goroutine sleeps, or that one sees
-// the gate open after it said so.
+// open lets all waiting goroutines pass. No wake-up is lost: a goroutine announces its sleep before
+// it looks at the gate for the last time, so either open sees the announcement or it sees the gate open.
 func (g *gate) open() {
 	g.opened.Add(1)
 	if g.asleep.Load() > 0 {

@@ -11,7 +11,7 @@ type meeting struct {
 // meet returns once as many workers as the size have called it.
 func (m *meeting) meet(size int) { m.meetAfter(m.opened.Load(), size) }
 
-// meetAfter is meet of a worker that saw the gate open so many times.
+// meetAfter is meet for a worker that has read how often the gate has opened so far.
 func (m *meeting) meetAfter(opened uint32, size int) {
 	if int(m.arrived.Add(1)) < size {
 		m.pass(opened)

@@ -72,28 +72,28 @@ func (t *Team) share(worker int) {
 	t.end.meet(t.size)
 }
 
-// try calls work and takes down what it panics with.
+// try calls work and records its panic.
 func (t *Team) try(worker int) {
 	defer t.catch()
 	t.work(worker)
 }
 
-// catch releases those that wait at the barrier for a worker that panicked and
-// will not come.
+// catch records a panic and releases the workers that wait at the barrier for the one
+// that panicked.
 func (t *Team) catch() {
 	if value := recover(); value != nil && t.panicked.CompareAndSwap(nil, &failure{value}) {
 		t.barrier.gate.open()
 	}
 }
 
-// abandoned is what a worker leaves its work with after another one panicked.
+// abandoned is the panic by which a worker leaves its work after another one panicked.
 const abandoned = "team: another worker panicked"
 
 // Barrier returns once every worker of the current run has called it. Where one of
-// them panicked it panics itself, which [Team.Run] takes down.
+// them panicked, Barrier panics too, and [Team.Run] recovers that.
 func (t *Team) Barrier() {
-	// A worker that panics says so before it opens the gate: whoever misses the
-	// word here will not be held.
+	// A worker that panics says so before it opens the gate: a worker that does not see
+	// it here finds the gate open and does not wait.
 	opened := t.barrier.opened.Load()
 	if t.panicked.Load() != nil {
 		panic(abandoned)

@@ -5,8 +5,8 @@ package vecmath
 
 // Sigmoid sets dst[i] = 1/(1+exp(−x[i])), within 2.5 ulp (3e-7 of the value).
 //
-// The small values of large negative x are as accurate as the rest, but 0 below flush.Least;
-// ±Inf give 1 and 0.
+// The relative bound holds for the small results of large negative x too, but results below
+// flush.Least are 0. +Inf gives 1 and −Inf gives 0.
 func Sigmoid(dst, x []float32) {
 	sameLength("Sigmoid", len(dst), len(x))
 	active().sigmoid(dst, x)

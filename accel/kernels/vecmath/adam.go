@@ -17,8 +17,8 @@ type Adam struct {
 //	v[i] = Beta2·v[i] + (1−Beta2)·g²
 //	value[i] −= Rate · m[i]/(1−Beta1^step) / (√(v[i]/(1−Beta2^step)) + Epsilon)
 //
-// Moments below flush.Least become 0, and g below flush.LeastSquared has no part in v:
-// the root of either is nothing beside an Epsilon of 1e-8.
+// Moments below flush.Least become 0, and g below flush.LeastSquared does not count in v:
+// either is too small to matter beside an Epsilon of 1e-8.
 //
 // gradScale is 1 unless the gradient is to be averaged or clipped by norm.
 //

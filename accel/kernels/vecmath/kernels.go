@@ -16,15 +16,15 @@ type kernels struct {
 	scaleShift func(dst, scale, x, shift []float32)
 	dot        func(x, y []float32) float64
 
-	// max is the largest element but for NaN, −Inf of none.
+	// max returns the largest element that is not NaN, −Inf if there is none.
 	max func(x []float32) float32
 	// expSum sets dst[i] = exp(x[i]−shift), or 0 where that is less than flush.Least, and
 	// returns the sum of dst.
 	expSum func(dst, x []float32, shift float32) float64
-	// sumExp returns what expSum does and stores nothing.
+	// sumExp returns the same sum as expSum and stores nothing.
 	sumExp func(x []float32, shift float32) float64
 
-	// adam takes what a step has in common for all elements, with the bias
+	// adam's last argument holds what is the same for all elements of a step, with the bias
 	// corrections folded in:
 	//
 	//	gradScale, Beta1, 1−Beta1, Beta2, 1−Beta2,
@@ -37,8 +37,8 @@ type kernels struct {
 	// two elements.
 	dropout func(dst, x []float32, threshold uint32, scale float32, state uint64)
 
-	// These draw likewise: ±alpha by the upper 24 bits of a draw, as a signed or an
-	// unsigned number, times unit.
+	// These draw in the same way. They compare x[i] with the upper 24 bits of a draw,
+	// taken as a signed (binary) or unsigned (ternary) number, times unit.
 	sampleBinary, sampleTernary func(dst, x []float32, alpha, unit float32, state uint64) (finite bool)
 
 	transpose func(dst []float32, ldd int, src []float32, lds, rows, cols int)

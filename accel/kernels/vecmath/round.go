@@ -6,8 +6,9 @@ import "math"
 //
 //	min(1, max(−1, (2·⌊n·src[i]/2⌋ + 1)/n))
 //
-// in float64 and then rounded: of two as near the upper one, and NaN where src[i] is. It
-// is the operation of step graphs by that name, and the same at every level of package isa.
+// computed in float64 and then rounded to float32. Ties go to the upper level, and NaN stays
+// NaN. It is the operation Round of step graphs, and gives the same at every level of
+// package isa.
 func Round(dst, src []float32, bits int) {
 	sameLength("Round", len(dst), len(src))
 	n := float64(int(1)<<bits - 1)

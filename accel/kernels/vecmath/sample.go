@@ -10,8 +10,8 @@ import (
 // It draws +alpha where x[i] > v for a v uniform on the 2²⁴ points of
 // [−alpha, alpha) that are multiples of alpha·2⁻²³.
 //
-// Element first+i takes its half of a word of SplitMix64 with the given key, as
-// [Dropout] says; first is even. Every level draws the same.
+// Element first+i uses its half of a word of SplitMix64 with the given key, as in
+// [Dropout]; first must be even. Every instruction-set level draws the same.
 func SampleBinary(dst, x []float32, alpha float32, key uint64, first int) (finite bool) {
 	checkSample("SampleBinary", dst, x, first)
 	return active().sampleBinary(dst, x, alpha, alpha*0x1p-23, key+uint64(first/2)*splitMixIncrement)
@@ -20,7 +20,7 @@ func SampleBinary(dst, x []float32, alpha float32, key uint64, first int) (finit
 // SampleTernary sets dst[i] = alpha with the sign of x[i] and the probability
 // clip(|x[i]/alpha|, 0, 1), else 0, and says whether all of x is finite. It draws a
 // nonzero where |x[i]| > v for a v uniform on the 2²⁴ points of [0, alpha) that are
-// multiples of alpha·2⁻²⁴. Draws are those of [SampleBinary].
+// multiples of alpha·2⁻²⁴. Its random words are those of [SampleBinary].
 func SampleTernary(dst, x []float32, alpha float32, key uint64, first int) (finite bool) {
 	checkSample("SampleTernary", dst, x, first)
 	return active().sampleTernary(dst, x, alpha, alpha*0x1p-24, key+uint64(first/2)*splitMixIncrement)
@@ -35,8 +35,8 @@ func checkSample(name string, dst, x []float32, first int) {
 
 const signBit = 1 << 31
 
-// overflow has its top bit set where x is an infinity or a NaN, whose exponent is
-// all ones.
+// overflow returns a number whose top bit is set if x is an infinity or a NaN, whose
+// exponent is all ones.
 func overflow(x float32) uint32 { return math.Float32bits(x)&^signBit + 1<<23 }
 
 // sampleBinary and sampleTernary are one loop written twice: called through a

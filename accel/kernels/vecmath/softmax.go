@@ -10,7 +10,7 @@ import (
 //
 // A result is within 3e-7 of the true value and, where x[i] lies d ≤ 65 below the
 // largest element, within 5e-7 + 6e-8·d of it relative to it: a subtraction in
-// float32 errs by half an ulp of d. What lies more than 66 below it gets 0.
+// float32 errs by half an ulp of d. Elements more than 66 below the largest give 0.
 func Softmax(dst, x []float32) {
 	sameLength("Softmax", len(dst), len(x))
 	if len(x) > 0 {
@@ -20,7 +20,7 @@ func Softmax(dst, x []float32) {
 
 // SoftmaxCrossEntropy returns −log softmax(logits)[target] in nats, within
 // 3e-7, and replaces logits by their gradient, scale·(softmax(logits) −
-// onehot(target)). A NaN among the logits makes all of it NaN.
+// onehot(target)). A NaN among the logits makes the result and all gradients NaN.
 func SoftmaxCrossEntropy(logits []float32, target int, scale float32) float64 {
 	checkTarget(logits, target)
 	return active().softmaxCrossEntropy(logits, target, scale)
@@ -34,7 +34,7 @@ func CrossEntropy(logits []float32, target int) float64 {
 }
 
 // ArgMax returns the index of the largest element, the first of equals, and −1
-// for an empty slice. NaN is never the largest; where nothing is, it returns 0.
+// for an empty slice. NaN is never the largest; if all elements are NaN, it returns 0.
 func ArgMax(x []float32) int { return active().argMax(x) }
 
 func (k *kernels) argMax(x []float32) int {

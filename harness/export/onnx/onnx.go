@@ -1,25 +1,25 @@
 // Package onnx writes deployed networks as ONNX models.
 //
-// A program of package network becomes one graph. What a step graph computes without
-// its states is computed for all steps at once; each recurrence that remains is an LSTM or
-// GRU operator where its equations are exactly that operator's, whatever model made it, and
-// else a Scan. Tables that have a row for each time step are looked up by position.
+// A program of package network becomes one graph. The part of a step graph that does not
+// depend on its states is computed for all steps at once. Each recurrence becomes an LSTM or
+// GRU operator if its equations are exactly those of the operator, whatever model made it, and
+// otherwise a Scan. Tables with a row for each time step are looked up by position.
 //
 // # Inputs and outputs
 //
 // The model takes the program's inputs under their names, time-major as everywhere:
 // tokens int32 [steps, sequences], features float32 [steps, sequences, size], lengths
-// int32 [sequences], candidates int32 [sequences, classes]. It gives out "logits",
-// float32 [steps, sequences, classes] or [sequences, classes]; those of steps beyond a
-// sequence's length are 0, and those of classes that are no candidates −∞. Steps and
-// sequences may be any number.
+// int32 [sequences], candidates int32 [sequences, classes]. Its output is "logits",
+// float32 [steps, sequences, classes] or [sequences, classes]. They are 0 at steps beyond a
+// sequence's length and −∞ for classes that are not candidates. The numbers of steps and
+// sequences are free.
 //
 // With [Options.Carried] sequences go on where they ended. The model then takes "fresh",
 // int32 [sequences], 1 for each sequence that starts afresh; "state/STAGE/NAME", float32
-// [sequences, size], for each state of a forward scan, and where tables are looked up
-// along a stream "position/STREAM", int64 [sequences], the time steps since the start. What
-// to give the next call it returns under the same names with "next/" in front. Of a
-// sequence that starts afresh states and position are not looked at.
+// [sequences, size], for each state of a forward scan; and if tables are looked up along
+// a stream, "position/STREAM", int64 [sequences], the time steps since the start. It returns
+// the inputs of the next call under the same names with "next/" in front. The states and
+// positions of sequences that start afresh are ignored.
 //
 // # Versions
 //
@@ -50,12 +50,12 @@ type Weights string
 
 const (
 	// Packed stores codes as the narrowest integers that ONNX has for their levels: INT2,
-	// INT4, INT8 or INT16. DequantizeLinear makes levels of them. Levels that are no whole
-	// numbers stand in a codebook that unsigned codes are looked up in.
+	// INT4, INT8 or INT16. DequantizeLinear turns them into levels. If the levels are not
+	// whole numbers, unsigned codes are looked up in a table of levels instead.
 	Packed Weights = "packed"
-	// Int8 is the same with integers of 8 bits alone, which older runtimes read.
+	// Int8 is Packed with 8-bit integers only, which older runtimes can read.
 	Int8 Weights = "int8"
-	// Float32 stores what the codes stand for.
+	// Float32 stores the values that the codes stand for.
 	Float32 Weights = "float32"
 )
 
@@ -81,7 +81,7 @@ type Model struct {
 	Recurrences []string
 }
 
-// Compile makes a model of a program. What cannot be written with the options is a
+// Compile turns a program into a model. If the options do not allow it, the error is a
 // [*plugins.Problem].
 func Compile(n network.Network, weights map[string]packed.Matrix, o Options) (*Model, error) {
 	if err := n.Validate(weights); err != nil {
@@ -131,7 +131,7 @@ func irVersion(opset int64) int64 {
 	return irBase
 }
 
-// Write writes the model, of the same network always the same bytes.
+// Write writes the model. The same network always gives the same bytes.
 func (m *Model) Write(w io.Writer) error {
 	content, err := proto.MarshalOptions{Deterministic: true}.Marshal(m.proto)
 	if err != nil {

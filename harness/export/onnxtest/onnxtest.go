@@ -95,8 +95,8 @@ func Find(t *testing.T, root string) Runtime {
 	return Runtime{filepath.Join(folder, "logits.mjs")}
 }
 
-// Job is a model, and its inputs by name for one or more runs. What a run gives out as
-// "next/NAME" is the input NAME of the one after it.
+// Job is a model, with its inputs by name for one or more runs. The output "next/NAME" of a run
+// is the input NAME of the next run.
 type Job struct {
 	Model string              `json:"model"` // path of the file
 	Runs  []map[string]Tensor `json:"runs"`

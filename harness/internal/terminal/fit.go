@@ -21,7 +21,7 @@ type Part struct {
 // gap stands between two parts.
 const gap = "  "
 
-// Fit joins the parts that are not empty to a line of at most so many columns.
+// Fit joins the parts that are not empty into a line of at most the given columns.
 func Fit(columns int, parts ...Part) string {
 	parts = slices.DeleteFunc(slices.Clone(parts), func(p Part) bool { return p.Text == "" })
 	for {

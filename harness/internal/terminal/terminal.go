@@ -44,7 +44,8 @@ func New(out io.Writer) *Writer {
 	return w
 }
 
-// Size is that of a terminal in characters, as it is now; zeros if the file is none.
+// Size returns the current size of a terminal in characters, or zeros if the file is not a
+// terminal.
 func Size(file *os.File) (columns, rows int) {
 	columns, rows, err := term.GetSize(int(file.Fd()))
 	if err != nil {
@@ -76,9 +77,9 @@ func (w *Writer) Write(message []byte) (int, error) {
 	return n, err
 }
 
-// Show shows status lines until stop is called; one set at a time. lines returns them for
-// a terminal that has room for so many columns, and is called from several goroutines,
-// though not by two at a time. It must not write to w. What is longer than the room is cut.
+// Show shows status lines until stop is called. There can be one set at a time. lines returns
+// them for a terminal with the given number of columns; longer lines are cut. It is called
+// from several goroutines, but never by two at once, and must not write to w.
 //
 // Nothing is shown if w is not interactive.
 func (w *Writer) Show(lines func(columns int) []string) (stop func()) {

@@ -1,9 +1,8 @@
-// Package elementwise is what the quantizers share that treat each weight by itself
-// but for a scale: a quantized weight is a level of a codebook times the scale of its
-// matrix or row, which a [Rule] derives from the shape or from the latent weights, or it
-// is a sum of planes of signs, each with a scale of its row. The quantizers differ in
-// their rule alone. A rule may have numbers that are learned, such as scales, of each
-// matrix or row.
+// Package elementwise is shared by the quantizers that quantize each weight by itself, given
+// a scale. A quantized weight is a level of a codebook times the scale of its matrix or row,
+// which a [Rule] derives from the shape or from the latent weights; or it is a sum of planes
+// of signs, each with a scale for its row. These quantizers differ only in their rule. A rule
+// may learn numbers, such as scales, for each matrix or row.
 package elementwise
 
 import (
@@ -23,8 +22,8 @@ import (
 
 // Rule is what makes one quantizer differ from another.
 type Rule struct {
-	// Fit finds what the kernel needs to know of a matrix, or of a row where PerRow
-	// is set.
+	// Fit computes what the kernel needs to know of a matrix, or of a row if PerRow is
+	// set.
 	Fit    func(Group) Fit
 	PerRow bool
 
@@ -33,17 +32,18 @@ type Rule struct {
 	Moments bool
 
 	// Learned names the numbers of a group that are trained: the states of the
-	// quantizer. Initial returns their first values, in this order; 0 is an error, that
-	// the group is all zero, and so is one that is not finite, as of a Fit's scale.
+	// quantizer. Initial returns their first values, in this order. A value of 0 means
+	// that the whole group is zero, which is an error, and so is a value that is not
+	// finite, as for the scale of a Fit.
 	Learned []string
 	Initial func(Group) []float32
 
 	// Kernel quantizes with a fit. One that draws cannot be PerRow.
 	Kernel Kernel
 
-	// Levels are the codebook as multiples of the fit's scale, ascending, unless the
-	// fit has a codebook; none means that the weights stay at full precision. A kernel
-	// writes only products of the scale and a level, rounded to float32.
+	// Levels are the codebook, as ascending multiples of the fit's scale, unless the fit
+	// has a codebook of its own. Without levels the weights stay in full precision. A
+	// kernel only writes products of the scale and a level, rounded to float32.
 	Levels []float32
 
 	// Planes takes the place of the fit, the kernel and the levels of a rule that is
@@ -55,8 +55,8 @@ type Rule struct {
 	// learned numbers. Where it is nil the gradient passes straight through.
 	Backward func(Group, Fit)
 
-	// Clip is what the size of latent weights is kept to after each update; nil where
-	// they are left alone.
+	// Clip returns the bound that latent weights are clipped to after each update; nil if
+	// they are not clipped.
 	//
 	// The text of arXiv 1809.11086 clips probabilities, never the latent weights;
 	// nor does its code, whose character models clip the step of an update of
@@ -66,14 +66,14 @@ type Rule struct {
 	Clip func(rows, cols int) float32
 }
 
-// Fit is what a rule finds out about a group before it quantizes it.
+// Fit holds what a rule computes about a group before it quantizes it.
 type Fit struct {
-	// Scale is what a level is multiplied by. 0 is an error, that the group is all
-	// zero, and so is one that is not finite, which is how a rule says that a latent
-	// weight is not.
+	// Scale is what levels are multiplied by. A scale of 0 means that the whole group is
+	// zero, and one that is not finite means that a latent weight is not finite. Both
+	// are errors.
 	Scale float32
-	// Bound is what latent weights are compared with: the threshold of a ternary rule,
-	// or the size of the largest.
+	// Bound is what latent weights are compared with, such as the threshold of a ternary
+	// rule or the size of the largest weight.
 	Bound float32
 	// Levels is a codebook of this matrix alone, in any order, as multiples of the
 	// scale. Only a rule that is not PerRow may have one.
@@ -100,8 +100,8 @@ func Alpha(rows, cols int) float32 {
 // Unit is the scale 1.
 func Unit(rows, cols int) float32 { return 1 }
 
-// Fixed fits a scale that depends on the shape alone, and a third of it as the threshold
-// of deterministic ternary weights.
+// Fixed returns a fit whose scale depends on the shape alone. Its bound is a third of the
+// scale, the threshold of deterministic ternary weights.
 func Fixed(scale func(rows, cols int) float32) func(Group) Fit {
 	return func(g Group) Fit {
 		s := scale(g.Rows, g.Cols)
@@ -132,8 +132,8 @@ type chunk struct{ weight, from, to int }
 // to stay in a first-level cache, and even as kernels ask.
 const chunkSize = 1 << 13
 
-// New makes a quantizer that describes itself so and, once opened with some
-// options, works by the rule that choose returns for them.
+// New makes a quantizer with this description. When it is opened, choose returns the rule for
+// the given options.
 func New(description plugins.Description, choose func(plugins.Values) Rule) *Quantizer {
 	description.Kind = plugins.KindQuantizer
 	description.API = plugins.APIVersion
@@ -363,7 +363,7 @@ func (q *Quantizer) draw(ctx context.Context, draw quantizer.Draw, targets [][]f
 	})
 }
 
-// fitted fits every group and calls work for it, as groups does.
+// fitted calls work for every group with its fit, in the way of groups.
 func (q *Quantizer) fitted(work func(Group, Fit) error) error {
 	return q.groups(func(g Group) error {
 		for k, value := range g.Learned {
@@ -380,7 +380,7 @@ func (q *Quantizer) fitted(work func(Group, Fit) error) error {
 	})
 }
 
-// sound refuses what a rule derived from a group.
+// sound returns an error if a number that a rule derived from a group cannot be used.
 func (q *Quantizer) sound(g Group, derived float32) error {
 	switch {
 	case derived == 0:
@@ -391,8 +391,8 @@ func (q *Quantizer) sound(g Group, derived float32) error {
 	return nil
 }
 
-// groups calls work for every group, on as many goroutines as may run at once: for rows
-// side by side, for the parts of a matrix within the group.
+// groups calls work for every group, on as many goroutines as may run at once: several rows at
+// a time, or a matrix at a time, whose parts then run at once.
 func (q *Quantizer) groups(work func(Group) error) error {
 	if !q.rule.PerRow {
 		for weight := range q.weights {
@@ -420,7 +420,7 @@ func (q *Quantizer) groupSize(weight int) int {
 	return len(q.weights[weight].Latent)
 }
 
-// group is the one that starts at an element of a weight.
+// group returns the group that starts at an element of a weight.
 func (q *Quantizer) group(weight, first int, run runner) Group {
 	w, size := q.weights[weight], q.groupSize(weight)
 	g := Group{Rows: w.Rows, Cols: w.Cols, Latent: w.Latent[first : first+size], weight: weight, first: first, run: run}
@@ -439,10 +439,10 @@ func (q *Quantizer) group(weight, first int, run runner) Group {
 	return g
 }
 
-// place is the index of a group's numbers in the states of its weight.
+// place returns the index of a group's numbers in the states of its weight.
 func (q *Quantizer) place(g Group) int { return g.first / q.groupSize(g.weight) }
 
-// allZero names a group that has no scale.
+// allZero returns the error that a group is zero and so has no scale.
 func (q *Quantizer) allZero(g Group) error {
 	name := q.weights[g.weight].Name
 	if q.rule.PerRow {
@@ -451,7 +451,8 @@ func (q *Quantizer) allZero(g Group) error {
 	return fmt.Errorf("latent weight %s is all zero, so there is no scale for it: check how the model initialises it", name)
 }
 
-// notFinite names the first latent weight, or second moment, that is not a number.
+// notFinite returns an error that names the first latent weight, or second moment, that is not
+// finite.
 func (q *Quantizer) notFinite() error {
 	for _, w := range q.weights {
 		for i, value := range w.Latent {

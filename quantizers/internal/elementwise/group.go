@@ -2,25 +2,25 @@ package elementwise
 
 import "math"
 
-// Group is what shares a scale: a whole matrix, or one of its rows.
+// Group is a set of weights that share a scale: a whole matrix, or one of its rows.
 //
-// Its reductions cut it in parts of a fixed size and join their results in order, so
-// they do not depend on the number of goroutines.
+// Its sums are computed over parts of a fixed size and added in order, so that they do not
+// depend on the number of goroutines.
 type Group struct {
 	Rows, Cols int // of the matrix
 	Latent     []float32
 	Grad       []float32 // nil unless the rule has a Backward
 	Moments    []float32 // Adam's second moments; nil unless the rule needs them
 
-	// Learned are the numbers that the rule learns, in its order, and LearnedGrad is where
-	// Backward writes the gradients with respect to them.
+	// Learned are the numbers that the rule learns, in the rule's order. Backward writes
+	// the gradients with respect to them into LearnedGrad.
 	Learned, LearnedGrad []float32
 
 	weight, first int
 	run           runner
 }
 
-// runner calls work for 0 … n−1, in any order and maybe at once.
+// runner calls work for 0 … n−1, in any order and possibly at once.
 type runner func(n int, work func(int))
 
 func serial(n int, work func(int)) {
@@ -29,8 +29,8 @@ func serial(n int, work func(int)) {
 	}
 }
 
-// Parts calls work for consecutive parts of the group, given as their first element and
-// the one after their last, in any order and maybe at once.
+// Parts calls work for consecutive parts of the group, from ≤ element < to, in any order and
+// possibly at once.
 func (g Group) Parts(work func(from, to int)) {
 	g.run(g.count(), func(i int) { work(g.part(i)) })
 }
@@ -41,13 +41,13 @@ func (g Group) part(i int) (from, to int) {
 	return i * chunkSize, min((i+1)*chunkSize, len(g.Latent))
 }
 
-// Sum adds up what part returns for the parts of the group.
+// Sum adds up the values that part returns for the parts of the group.
 func (g Group) Sum(part func(from, to int) float64) float64 {
 	sum, _ := g.Sums(func(from, to int) (float64, float64) { return part(from, to), 0 })
 	return sum
 }
 
-// Sums is Sum of two numbers at a time.
+// Sums is Sum for two numbers at a time.
 func (g Group) Sums(part func(from, to int) (a, b float64)) (a, b float64) {
 	if g.count() == 1 {
 		return part(g.part(0))
@@ -61,7 +61,7 @@ func (g Group) Sums(part func(from, to int) (a, b float64)) (a, b float64) {
 	return a, b
 }
 
-// MeanSize is the mean of |w|. It is not finite where a latent weight is not.
+// MeanSize returns the mean of |w|. It is not finite if a latent weight is not.
 func (g Group) MeanSize() float64 {
 	return g.Sum(func(from, to int) float64 {
 		var sums [4]float64 // apart, since additions wait for each other
@@ -79,8 +79,8 @@ func (g Group) MeanSize() float64 {
 	}) / float64(len(g.Latent))
 }
 
-// MeanSizeAbove is the mean of |w| over the weights with |w| > threshold. There must be
-// one.
+// MeanSizeAbove returns the mean of |w| over the weights with |w| > threshold, of which there
+// must be at least one.
 func (g Group) MeanSizeAbove(threshold float32) float64 {
 	sum, count := g.Sums(func(from, to int) (float64, float64) {
 		sum, count := sumAbove(g.Latent[from:to], threshold)
@@ -111,11 +111,11 @@ func sumAbove(latent []float32, threshold float32) (sum float64, count int) {
 	return sums[0] + sums[1] + sums[2] + sums[3], count
 }
 
-// MaxSize is the largest |w|, and the place of the first so large. It is not finite
-// where a latent weight is not.
+// MaxSize returns the largest |w| and the index of the first weight of that size. It is not
+// finite if a latent weight is not.
 func (g Group) MaxSize() (largest float32, at int) {
 	type candidate struct {
-		bits uint32 // of |w|, which are ordered as the values are, an infinity and NaN last
+		bits uint32 // of |w|; they sort as the values do, with infinity and NaN last
 		at   int
 	}
 	found := make([]candidate, g.count())

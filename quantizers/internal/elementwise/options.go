@@ -17,8 +17,8 @@ func SamplingOption(standard, doc string) plugins.Option {
 	}
 }
 
-// Scale is the option that chooses a scale: of the matrix or of each row, where it is
-// derived from the latent weights, and else one of the fixed scales.
+// Scale is the option that chooses the scale: one for the matrix or one for each row, if it is
+// derived from the latent weights; otherwise one of the fixed scales.
 const (
 	Scale = "scale"
 
@@ -37,8 +37,8 @@ func GroupOption(standard, doc string) plugins.Option {
 // Clip is the option of whether latent weights are clipped after each update.
 const Clip = "clip"
 
-// ConnectOptions are those of the quantizers that BinaryConnect and TernaryConnect
-// are: a fixed scale and clipping to it.
+// ConnectOptions are the options of binaryconnect and ternaryconnect: a fixed scale, and
+// clipping to it.
 func ConnectOptions() []plugins.Option {
 	return []plugins.Option{
 		{
@@ -49,8 +49,8 @@ func ConnectOptions() []plugins.Option {
 	}
 }
 
-// Connect returns the fixed scale that [ConnectOptions] ask for, and what the latent
-// weights are clipped to, nil for nothing.
+// Connect returns, for given [ConnectOptions], the fixed scale and the bound that latent
+// weights are clipped to, which is nil if they are not clipped.
 func Connect(options plugins.Values) (scale, clip func(rows, cols int) float32) {
 	scale = Alpha
 	if options.Text(Scale) == One {

@@ -7,15 +7,15 @@ import (
 	"bittern/quantizers/internal/parallel"
 )
 
-// Planes is a rule whose weights are, row by row, sums of planes of signs, each with a
-// scale of the row: Σ scale·b with b = ±1.
+// Planes is a rule by which each row of weights is a sum of planes of signs, Σ scale·b with
+// b = ±1. Each plane has a scale for the row.
 type Planes struct {
 	Count int // at most 8
 
 	// Solve finds a code for each weight of a row, in which bit i is set where b of plane
 	// i is +1, and the scales, one of each plane. It returns the value of each code, added
-	// up in the order of the planes. Scales that are all 0 are an error, that the row is
-	// all zero, and so is one that is not finite, which says that a latent weight is not.
+	// up in the order of the planes. If all scales are 0, the row is zero; if one is not
+	// finite, a latent weight is not finite. Both are errors.
 	Solve func(row []float32, codes []uint8, scales []float32) (values []float32)
 }
 

@@ -7,8 +7,9 @@ import (
 	"bittern/quantizers/internal/random"
 )
 
-// A Kernel writes dst[i] from latent[i], which is element first+i of its
-// matrix; α is the fit's scale. One that draws is given an even first. It reports whether every latent weight was finite.
+// A Kernel computes dst[i] from latent[i], which is element first+i of its matrix; α is the
+// fit's scale. For a kernel that draws random numbers, first is even. It reports whether every
+// latent weight was finite.
 //
 // Kernels choose by sign bits, not by branches: the choices are random, and a
 // mispredicted branch would cost more than all else they do.
@@ -19,7 +20,7 @@ const (
 	exponentLow = 1 << 23 // the lowest bit of a float32's exponent
 )
 
-// overflow has its top bit set where bits are those of an infinity or a NaN,
+// overflow returns a number whose top bit is set if bits are those of an infinity or a NaN,
 // whose exponent is all ones.
 func overflow(bits uint32) uint32 { return bits&^signBit + exponentLow }
 

@@ -6,8 +6,8 @@ import (
 	"bittern/quantizers/internal/parallel"
 )
 
-// What the authors' published code has: at most so many rounds, and none after one that
-// changed α by less than the tolerance.
+// The limits of the authors' published code: at most this many rounds, and no further round
+// after one that changed α by less than the tolerance.
 const (
 	rounds    = 10
 	tolerance = 1e-6
@@ -33,7 +33,7 @@ const (
 	PublishedCode
 )
 
-// Alternate returns α as found by turns: b as the levels nearest to w/α, then α from b.
+// Alternate returns α. In turns it sets b to the levels nearest to w/α, and computes α from b.
 func (f *Fit) Alternate(levels Levels, scale Scale) float64 {
 	alpha := f.first()
 	for range rounds {
@@ -51,7 +51,7 @@ func (f *Fit) first() float64 {
 	return f.from(firstThreshold * f.total.size / float64(len(f.elements))).alpha()
 }
 
-// round returns the next α. A round in which every weight is nearest to 0 leaves α.
+// round returns the next α. If every weight is nearest to 0, α stays as it is.
 func (f *Fit) round(levels Levels, scale Scale, alpha float64) float64 {
 	// A weight's b is the sum of the steps between those levels that it reaches.
 	reached := make([]sums, levels.Steps+1)

@@ -17,8 +17,8 @@ func (f *Fit) Exact() float64 {
 	return best.alpha()
 }
 
-// gain is by how much the error is smaller than that of all zeros where the weights that
-// were added are not 0.
+// gain returns by how much the error is smaller than that of all zeros if exactly the weights
+// in s are not 0.
 func (s sums) gain() float64 {
 	if s.weight == 0 {
 		return 0
@@ -26,9 +26,9 @@ func (s sums) gain() float64 {
 	return s.product * s.product / s.weight
 }
 
-// search goes through buckets from the largest sizes to the smallest. within are the sums
-// of those buckets whose bits, of sizes shifted right by shift, are lowest and more; above
-// are those of all larger weights. best becomes the sums of the largest gain.
+// search goes through buckets from the largest sizes to the smallest. within are the sums of
+// the buckets: bucket i holds the sizes which, shifted right by shift, are lowest + i. above
+// are the sums of all larger weights. best becomes the sums with the largest gain.
 func search(within []sums, shift int, lowest uint32, above sums, best *sums, inside func(bits uint32) []element) {
 	for i := len(within) - 1; i >= 0; i-- {
 		if within[i].weight == 0 {
@@ -45,10 +45,10 @@ func search(within []sums, shift int, lowest uint32, above sums, best *sums, ins
 	}
 }
 
-// hasHalf says whether weights that end within a bucket may be the best not to be 0: the
-// half of their α is then between two weights of the bucket. Their α is between those of
-// the weights above the bucket and through it, since the mean of the largest weights falls
-// with their number.
+// hasHalf says whether the best set of nonzero weights may end within a bucket. Half of that
+// set's α then lies between two weights of the bucket. Its α lies between the α of the weights
+// above the bucket and the α with the bucket, since the mean of the largest weights falls as
+// more are added.
 func hasHalf(bits uint32, shift int, above, through sums) bool {
 	const slack = 1e-9 // for the rounding of sums
 	low := float64(math.Float32frombits(bits << shift))
@@ -61,7 +61,7 @@ func hasHalf(bits uint32, shift int, above, through sums) bool {
 	return smallest <= high*(1+slack) && largest*(1+slack) >= low
 }
 
-// look searches within a bucket, by half of the bits that are left.
+// look searches within a bucket, which it sorts by half of the bits that are left.
 func look(elements []element, shift int, bits uint32, above sums, best *sums) {
 	next := shift / 2
 	within := make([]sums, 1<<(shift-next))

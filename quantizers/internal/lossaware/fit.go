@@ -1,5 +1,5 @@
-// Package lossaware finds the scale and the codes of weights whose errors do not cost
-// the same: what the quantizers of Hou, Yao & Kwok ("Loss-aware Binarization of Deep
+// Package lossaware finds the scale and the codes of weights when an error in one weight costs
+// more than in another. It is what the quantizers of Hou, Yao & Kwok ("Loss-aware Binarization of Deep
 // Networks", ICLR 2017, LAB) and Hou & Kwok ("Loss-aware Weight Quantization of Deep
 // Networks", ICLR 2018, LAT and LAQ) have in common.
 //
@@ -70,9 +70,9 @@ func (e element) sums() sums {
 	return sums{d, d * size, size}
 }
 
-// A Fit is the weights of a matrix sorted into buckets by their size, with what an error
-// in each costs. With it the sums over all weights above a threshold take a look at the
-// weights of one bucket, whatever the number of weights. The zero Fit is ready for use.
+// A Fit holds the weights of a matrix, sorted into buckets by size, with the cost of an error
+// in each. To sum over all weights above a threshold, it only has to look at the weights of
+// one bucket. The zero Fit is ready for use.
 type Fit struct {
 	elements []element
 	starts   [buckets + 1]int // of each bucket's elements
@@ -82,9 +82,9 @@ type Fit struct {
 	counts   [groups][buckets]int // of elements, then where the next one goes
 }
 
-// Alpha loads latent weights with their second moments, and returns the α that find finds
-// for them. It is not finite where a weight or a moment is not, and 0 where all weights
-// are; find is then not asked.
+// Alpha loads latent weights with their second moments and returns the α that find computes for
+// them. Without calling find, it returns a number that is not finite if a weight or a moment
+// is not, and 0 if all weights are 0.
 func (f *Fit) Alpha(latent, moments []float32, find func(*Fit) float64) float64 {
 	f.load(latent, moments)
 	if alpha := f.total.alpha(); alpha == 0 || math.IsNaN(alpha) || math.IsInf(alpha, 0) {

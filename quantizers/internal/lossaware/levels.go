@@ -2,8 +2,8 @@ package lossaware
 
 import "math"
 
-// Levels are what b is taken from: 0 and ± some fractions of 1, the largest of which
-// is 1.
+// Levels is the set that b is taken from: 0 and ± some fractions of 1, the largest of which is
+// 1.
 type Levels struct {
 	// Steps is the number of positive levels.
 	Steps int
@@ -40,7 +40,7 @@ func (l Levels) fraction(steps int) float64 {
 	}
 }
 
-// Unit is what the multiples are of.
+// Unit returns the number of which [Levels.Multiples] are the multiples.
 func (l Levels) Unit(alpha float64) float32 {
 	if l.Logarithmic {
 		return float32(alpha)
@@ -48,8 +48,8 @@ func (l Levels) Unit(alpha float64) float32 {
 	return float32(alpha / float64(l.Steps))
 }
 
-// Code writes every weight's place in Multiples: that of the level nearest to it. A weight
-// halfway between two levels takes the larger in size.
+// Code writes, for every weight, the index in Multiples of the level nearest to it. A weight
+// halfway between two levels gets the one of the larger size.
 func (l Levels) Code(codes []uint16, weights []float32, unit float32) {
 	steps := l.Steps
 	inverse := float32(min(1/float64(unit), math.MaxFloat32))
@@ -67,7 +67,7 @@ func (l Levels) Code(codes []uint16, weights []float32, unit float32) {
 
 func size(w float32) float32 { return math.Float32frombits(sizeOf(w)) }
 
-// signed is the code of a level that is step steps from 0 on the side of the weight.
+// signed returns the code of the level that is step steps from 0, on the weight's side.
 func signed(step, steps int, weight float32) uint16 {
 	negative := int(int32(math.Float32bits(weight)) >> 31) // −1 or 0
 	return uint16(steps + (step ^ negative) - negative)

@@ -8,9 +8,9 @@ import (
 )
 
 // Each calls work once for every part from 0 to parts − 1, on as many goroutines as
-// may run at once, and returns when all calls have returned. Which goroutine treats
-// which part is left to chance: a sum over parts must be kept part by part and added
-// in their order, so that it does not depend on the number of goroutines.
+// may run at once, and returns when all calls have returned. Which goroutine gets
+// which part is left to chance. So a sum over parts must be kept part by part and added in
+// their order; then it does not depend on the number of goroutines.
 func Each(parts int, work func(part int)) {
 	workers := min(runtime.GOMAXPROCS(0), parts)
 	if workers == 1 {

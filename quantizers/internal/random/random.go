@@ -1,6 +1,6 @@
-// Package random gives quantizers random numbers that are a function of where
-// they are used, not of when: any training step can be replayed, and work may
-// be split over any number of goroutines.
+// Package random gives quantizers random numbers that depend on where they are used, not on
+// when: any training step can be replayed, and work may be split over any number of
+// goroutines.
 //
 // It is SplitMix64 (Steele, Lea & Flood, "Fast Splittable Pseudorandom Number
 // Generators", OOPSLA 2014) read as a counter-based generator. SplitMix64's
@@ -16,9 +16,9 @@ import (
 	"bittern/accel/kernels/vecmath"
 )
 
-// Stream is the random numbers of one weight matrix at one step: the key of the
-// sampling kernels of accel/kernels/vecmath, which read it as SplitMix64's state. Word n
-// belongs to elements 2n, its low half, and 2n+1.
+// Stream names the random numbers of one weight matrix at one step. It is the key of the
+// sampling kernels in accel/kernels/vecmath, which use it as SplitMix64's state. Element 2n
+// uses the low half of word n, and element 2n+1 the high half.
 type Stream uint64
 
 // NewStream returns the stream of a weight at a step. Names are hashed by

@@ -1,4 +1,4 @@
-// Package sample has run stores for the tests of reports.
+// Package sample makes run stores for the tests of reports.
 package sample
 
 import (

@@ -10,22 +10,22 @@ import (
 	"bittern/plugins/network"
 )
 
-// keptLimit bounds the bytes of the values between stages on one worker: a group is
-// made smaller where it would take more, down to one sequence.
+// keptLimit bounds the bytes of the values between stages on one worker. A group that
+// would take more is made smaller, down to one sequence.
 const keptLimit = 64 << 20
 
-// Execution runs batch after batch through a program, of which sequences may go on
-// in the next one. It serves one caller at a time.
+// Execution runs batch after batch through a program. Sequences may go on from one batch
+// to the next. It serves one caller at a time.
 type Execution struct {
 	program *Program
 	carried [][]*State // by stage and place in the batch; nil where nothing is kept
 }
 
-// NewExecution makes an execution with nothing carried.
+// NewExecution makes an execution that carries no state yet.
 func (p *Program) NewExecution() *Execution { return &Execution{program: p} }
 
-// Execute is [backend.Backend.Execute], with at most so many workers, and groups of
-// at most so many sequences.
+// Execute is [backend.Backend.Execute] with the given limits on the number of workers and
+// on the sequences of a group.
 func (e *Execution) Execute(ctx context.Context, request backend.Execute, workers, group int) (network.Score, error) {
 	p := e.program
 	if err := request.Validate(p.network); err != nil {
@@ -63,9 +63,9 @@ func (e *Execution) Execute(ctx context.Context, request backend.Execute, worker
 	return sum, nil
 }
 
-// groupSize is how many sequences a worker takes at once: at most so many, so few
-// that every worker has some, and no more than the values between their stages allow,
-// which are so many bytes a sequence.
+// groupSize returns how many sequences a worker takes at once: no more than most, so few
+// that every worker has some, and so few that their values between stages, each bytes
+// long, stay within keptLimit.
 func groupSize(most, sequences, workers, bytes int) int {
 	size := min(most, (sequences+workers-1)/workers)
 	if bytes > 0 {
@@ -74,7 +74,7 @@ func groupSize(most, sequences, workers, bytes int) int {
 	return max(1, size)
 }
 
-// run takes the sequences of an order through the program, group after group.
+// run takes the sequences, in the given order, through the program, group after group.
 func (p *Program) run(ctx context.Context, j *Job, order []int, longest map[string]int, workers, group int) error {
 	var (
 		next    atomic.Int64
@@ -102,11 +102,11 @@ func (p *Program) run(ctx context.Context, j *Job, order []int, longest map[stri
 	return nil
 }
 
-// carry is what sequences go on from, and what the next batch will.
+// carry holds the states that sequences go on from, and those that the next batch will.
 type carry struct{ now, next [][]*State }
 
-// begin makes room for what the places of a batch will carry on; other places
-// keep what they have.
+// begin makes room for the states that the places of a batch will end with; other places
+// keep their states.
 func (e *Execution) begin(sequences int) *carry {
 	c := &carry{now: e.carried}
 	for number := range e.program.stages {
@@ -130,12 +130,12 @@ type Job struct {
 	carry   *carry          // nil where nothing is carried
 }
 
-// NewJob makes a job of a batch, which must be valid, that is neither scored nor
-// carried on: to run its sequences for the time that they take.
+// NewJob makes a job of a valid batch whose results are neither scored nor carried on. It
+// serves to time the sequences.
 func (p *Program) NewJob(b network.Batch) *Job { return &Job{program: p, batch: b} }
 
-// order lists the places whose sequences are run, longest first: all where outputs
-// are asked for or states are carried, else those that have a target.
+// order lists the places whose sequences are run, longest first: all places if outputs are
+// asked for or states are carried, otherwise those that have a target.
 func (j *Job) order() []int {
 	all := j.outputs != nil || j.carry != nil
 	var order []int
@@ -153,8 +153,8 @@ func (j *Job) order() []int {
 	return order
 }
 
-// length is the number of steps of a stream that the sequence at a place has; one
-// where there is no stream.
+// length returns how many steps of a stream the sequence at a place has; 1 if there is no
+// stream.
 func (j *Job) length(stream string, place int) int {
 	if stream == "" {
 		return 1
@@ -162,7 +162,8 @@ func (j *Job) length(stream string, place int) int {
 	return j.batch.Length(j.program.network.Inputs, stream, place)
 }
 
-// carried is where a place's sequence goes on, nil where it starts fresh.
+// carried returns the state that the sequence at a place goes on from, nil if it starts
+// fresh.
 func (j *Job) carried(stage, place int) *State {
 	if j.carry == nil || j.batch.Starts(place) || j.carry.now == nil || place >= len(j.carry.now[stage]) {
 		return nil
@@ -170,10 +171,10 @@ func (j *Job) carried(stage, place int) *State {
 	return j.carry.now[stage][place]
 }
 
-// target is where the target of a place at time step t stands.
+// target returns the index of the target of a place at time step t.
 func (j *Job) target(place, t int) int { return t*j.batch.Sequences + place }
 
-// wants says that somebody looks at the logits of a place at time step t.
+// wants says whether the logits of a place at time step t are scored or asked for.
 func (j *Job) wants(place, t int) bool {
 	return j.outputs != nil || j.scores != nil && j.batch.Targets[j.target(place, t)] >= 0
 }

@@ -1,29 +1,28 @@
-// Package program runs the stages of a network (package network) over batches, on
-// step graphs that a backend has compiled: what stands between the stages, who runs
-// when, what is carried, and the score. A backend brings the machine that runs one
-// time step of one graph.
+// Package program runs the stages of a network (package network) over batches, on step
+// graphs that a backend has compiled. It keeps the values between the stages, decides which
+// sequences run when, carries states from batch to batch, and scores the outputs. A backend
+// brings the machine that runs one time step of one graph.
 //
 // # Order of work
 //
 // Sequences are put in groups, longest first, and each group goes through all stages
-// on one worker. A scan of a group runs a time step of all its sequences at once:
-// step s is the s-th that each of them has, of a reverse scan counted from its own
-// last one, and a sequence leaves at its length. Sequences do not depend on each
+// on one worker. A scan of a group runs one time step of all its sequences at once: step s
+// is the s-th step of each sequence, which a reverse scan counts from the sequence's own
+// last step. A sequence leaves the scan at the end of its length. Sequences do not depend on each
 // other: no result depends on groups or workers. Losses are summed for each sequence
 // in the order of its scan, then over the sequences in their order.
 //
 // # Memory
 //
-// What a scan gives is kept only where a later stage reads it, as float32, for the
-// group that a worker has at hand. Logits are scored where they are made, one step at
-// a time.
+// The output of a scan is kept only if a later stage reads it, as float32, and for one
+// group at a time. Logits are scored as soon as they are computed, step by step.
 //
 // # Carried state
 //
-// For each place in the batch and each forward scan along a stream, the states and
-// the position in tables are kept from one Execute to the next where the batch says
-// which sequences are fresh. A batch that does not say it starts all of them fresh,
-// and forgets what was kept. An Execute that fails leaves what was kept as it was.
+// If the batch says which sequences are fresh, the states and the position in tables are
+// kept from one Execute to the next, for each place in the batch and each forward scan along
+// a stream. A batch that does not say so starts all sequences fresh and discards the kept
+// states. An Execute that fails does not change them.
 package program
 
 import "bittern/plugins/network"
@@ -31,32 +30,31 @@ import "bittern/plugins/network"
 // Graph is a step graph that is ready to run. Any number of goroutines may make
 // machines of it.
 type Graph interface {
-	// NewMachine makes a machine for so many sequences side by side.
+	// NewMachine makes a machine for the given number of sequences side by side.
 	NewMachine(sequences int) Machine
 }
 
 // Machine runs a step graph on sequences side by side, which are numbered from 0.
-// Values are float32; a machine that keeps others takes those of its own outputs and
-// states back without a loss.
+// Values are float32. A machine with values of another type must take back its own outputs
+// and states without loss.
 type Machine interface {
 	// Reset puts a sequence before its first time step.
 	Reset(sequence int)
-	// SetToken and SetVector give an input of the graph its value for a sequence,
-	// which it has until it is given another.
+	// SetToken and SetVector set the value of an input for a sequence. It stays until
+	// it is set again.
 	SetToken(input, sequence int, token int32)
 	SetVector(input, sequence int, x []float32)
-	// Step runs one time step of the first sequences.
+	// Step runs one time step of the first sequences; the others stay as they are.
 	Step(sequences int) error
-	// Output is what the last step of a sequence gave out. It is valid until
-	// the machine is called again.
+	// Output returns the output of a sequence's last step. It is valid until the machine
+	// is called again.
 	Output(sequence int) []float32
-	// Save says where a sequence stands, in memory of its own; Restore puts a
-	// sequence there.
+	// Save returns a copy of a sequence's state; Restore sets it.
 	Save(sequence int) State
 	Restore(sequence int, state State)
 }
 
-// State is where a sequence stands.
+// State is the state of a sequence in a scan.
 type State struct {
 	Position int // time steps since it started fresh
 	Values   []float32
@@ -69,15 +67,15 @@ type Program struct {
 	stages  []stage
 }
 
-// stage is one of the network's, prepared.
+// stage is a stage of the network, prepared to run.
 type stage struct {
 	network.Stage
 	graph  Graph  // of a scan
 	along  string // the stream; empty where it is run once
 	inputs []source
 	value  network.Value
-	kept   bool // a later stage reads it, or it is made in memory
-	output bool // it gives out the logits
+	kept   bool // its value is kept: a later stage reads it, or it is computed in memory
+	output bool // its value is the logits
 }
 
 // source is where a stage finds an input: an input of the network by its name, or
@@ -87,11 +85,11 @@ type source struct {
 	token    bool
 	stage    int
 	size     int
-	sequence bool // has a value at each step
+	sequence bool // it has a value at each step
 }
 
-// New prepares a network, which must be valid, of the graphs of its scans by the
-// names of the stages.
+// New prepares a valid network. graphs are the compiled graphs of its scans by the names
+// of their stages.
 func New(n network.Network, graphs map[string]Graph) *Program {
 	p := &Program{network: n, classes: n.Classes()}
 	values, numbers := n.Values(), map[string]int{}
@@ -113,8 +111,8 @@ func New(n network.Network, graphs map[string]Graph) *Program {
 	return p
 }
 
-// KeptBytes is the memory of the values between stages, for one sequence with so
-// many steps of each stream.
+// KeptBytes returns the memory of the values between stages, for one sequence with the
+// given steps of each stream.
 func (p *Program) KeptBytes(steps map[string]int) int {
 	bytes := 0
 	for _, s := range p.stages {
@@ -125,7 +123,7 @@ func (p *Program) KeptBytes(steps map[string]int) int {
 	return bytes
 }
 
-// rows is how many vectors a value is of, for a sequence with so many steps.
+// rows returns how many vectors a value has, for a sequence with the given steps.
 func rows(v network.Value, steps map[string]int) int {
 	if v.Stream == "" {
 		return 1

@@ -13,7 +13,7 @@ import (
 type Worker struct {
 	program  *Program
 	machines []Machine // of the scans
-	kept     []kept    // what stages gave, where a later one reads it
+	kept     []kept    // the values of stages, where a later stage reads them
 	slots    []slot
 }
 
@@ -32,11 +32,11 @@ func (k kept) row(member, t int) []float32 {
 type slot struct {
 	member int // its number in the group
 	place  int // in the batch
-	steps  int // that it has
+	steps  int // its length
 }
 
-// NewWorker makes a worker for groups of so many sequences with at most so many
-// steps of each stream.
+// NewWorker makes a worker for groups of the given number of sequences, which have at most
+// the given steps of each stream.
 func (p *Program) NewWorker(group int, steps map[string]int) *Worker {
 	w := &Worker{program: p, slots: make([]slot, group)}
 	for _, s := range p.stages {
@@ -55,7 +55,7 @@ func (p *Program) NewWorker(group int, steps map[string]int) *Worker {
 }
 
 // Run takes the sequences at the given places of a batch through all stages and
-// hands their logits to the job. It makes no garbage unless states are carried.
+// hands their logits to the job. It allocates no memory unless states are carried.
 func (w *Worker) Run(ctx context.Context, j *Job, places []int) error {
 	for i := range w.program.stages {
 		var err error
@@ -123,10 +123,11 @@ func (w *Worker) scan(ctx context.Context, j *Job, number int, places []int) err
 	return nil
 }
 
-// carries says that sequences may go on where they ended.
+// carries says whether a stage's sequences can go on from one batch to the next.
 func (s *stage) carries() bool { return s.Op == network.Scan && s.along != "" && !s.Reverse }
 
-// time is the time step of the stream that is a sequence's step-th of the scan.
+// time returns which time step of the stream a sequence is at in step number step of the
+// scan.
 func (s *stage) time(step int, at slot) int {
 	if s.Reverse {
 		return at.steps - 1 - step
@@ -144,7 +145,7 @@ func (w *Worker) arrange(j *Job, s *stage, places []int) []slot {
 	return slots
 }
 
-// set gives an input of a scan its value at time step t.
+// set sets an input of a scan to its value at time step t.
 func (w *Worker) set(j *Job, m Machine, s *stage, input, i int, at slot, t int) {
 	if from := &s.inputs[input]; from.token {
 		m.SetToken(input, i, j.batch.Int32[from.input][t*j.batch.Sequences+at.place])
@@ -153,7 +154,7 @@ func (w *Worker) set(j *Job, m Machine, s *stage, input, i int, at slot, t int) 
 	}
 }
 
-// vector is a value at time step t.
+// vector returns a value at time step t.
 func (w *Worker) vector(j *Job, from *source, member, place, t int) []float32 {
 	if from.input == "" {
 		return w.kept[from.stage].row(member, t)
@@ -162,7 +163,7 @@ func (w *Worker) vector(j *Job, from *source, member, place, t int) []float32 {
 	return j.batch.Float32[from.input][at : at+from.size]
 }
 
-// give keeps what a scan gave out at time step t, and hands logits to the job.
+// give keeps the output of a scan at time step t, and hands logits to the job.
 func (w *Worker) give(j *Job, number int, at slot, t int, m Machine, i int) {
 	s := &w.program.stages[number]
 	wanted := s.output && j.wants(at.place, t)
@@ -178,7 +179,7 @@ func (w *Worker) give(j *Job, number int, at slot, t int, m Machine, i int) {
 	}
 }
 
-// softmax is that over the steps, in float32.
+// softmax computes the softmax over the steps, in float32.
 func (w *Worker) softmax(j *Job, number int, places []int) {
 	s, result := &w.program.stages[number], w.kept[number]
 	for member, place := range places {
@@ -195,7 +196,7 @@ func (w *Worker) softmax(j *Job, number int, places []int) {
 	}
 }
 
-// weightedSum is that over the steps, in float32 and in the order of time.
+// weightedSum computes the weighted sum over the steps, in float32 and in the order of time.
 func (w *Worker) weightedSum(j *Job, number int, places []int) {
 	s := &w.program.stages[number]
 	for member, place := range places {

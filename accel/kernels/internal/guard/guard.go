@@ -1,6 +1,6 @@
-// Package guard makes slices for tests of kernels that must not leave them:
-// what lies before a slice is watched for changes, and behind it lies, where
-// the system can, a page whose reading or writing stops the program.
+// Package guard makes slices that show when a kernel under test leaves them. The memory
+// before a slice is checked for changes. Behind it lies, if the system allows it, a page
+// that stops the program when it is read or written.
 package guard
 
 import (
@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// canary is a NaN that no arithmetic makes: it shows where it was overwritten,
-// and whoever computes with it gets NaN.
+// canary is a NaN that no arithmetic produces. An element that no longer is one was
+// overwritten, and whatever is computed from one is NaN.
 const canary = 0x7FA5C0DE
 
-// Floats returns a slice of n float32 that are canaries. When the test ends,
-// writes right before the slice are reported.
+// Floats returns a slice of n canaries. When the test ends, it reports writes right before
+// the slice.
 func Floats(t testing.TB, n int) []float32 {
 	t.Helper()
 	const margin = 64
@@ -27,14 +27,14 @@ func Floats(t testing.TB, n int) []float32 {
 	return all[margin : margin+n : margin+n]
 }
 
-// Fill makes canaries of x.
+// Fill sets all elements of x to the canary.
 func Fill(x []float32) {
 	for i := range x {
 		x[i] = math.Float32frombits(canary)
 	}
 }
 
-// Changed returns the index of the first element that is no canary, or −1.
+// Changed returns the index of the first element that is not the canary, or −1.
 func Changed(x []float32) int {
 	for i, v := range x {
 		if math.Float32bits(v) != canary {
