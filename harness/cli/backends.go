@@ -108,11 +108,12 @@ func explanationOf(ctx context.Context, catalogue *host.Catalogue, name string, 
 		return backend.Explanation{}, err
 	}
 	defer func() { err = errors.Join(err, process.Close()) }()
-	options, _, err := host.ReadFiles(process.Description().Options, given, "")
+	options, paths, err := host.ReadFiles(process.Description().Options, given, "")
 	if err != nil {
 		return backend.Explanation{}, err
 	}
-	return process.Explain(ctx, options)
+	explanation, err := process.Explain(ctx, options)
+	return explanation, host.InFile(paths, err)
 }
 
 func (p *program) writeExplanation(e backend.Explanation) error {

@@ -176,19 +176,9 @@ func (p *preparation) backend(ctx context.Context, entry suite.Plugin) (experime
 	}
 	_, err = process.Explain(ctx, plugin.Options)
 	if err := errors.Join(err, process.Close()); err != nil {
-		for _, option := range slices.Sorted(maps.Keys(paths)) {
-			return plugin, entry.Place.OptionProblem(option, inFile(paths[option], err))
-		}
+		return plugin, entry.Place.OptionProblem(slices.Min(slices.Collect(maps.Keys(paths))), host.InFile(paths, err))
 	}
 	return plugin, nil
-}
-
-// inFile says of a problem which file it is in; another error stays as it is.
-func inFile(path string, err error) error {
-	if problem, ok := errors.AsType[*plugins.Problem](err); ok {
-		return plugins.Problemf("%s: %s", path, problem.Sentence)
-	}
-	return err
 }
 
 // resolve is [plugins.Resolve] of the options of an entry, with the content of those that

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"bittern/plugins"
@@ -40,6 +41,16 @@ func ReadFiles(options []plugins.Option, given plugins.Values, folder string) (v
 		values[o.Name], paths[o.Name] = content, path
 	}
 	return values, paths, nil
+}
+
+// InFile says of a problem with values that [ReadFiles] has read which file it may be in;
+// another error stays as it is.
+func InFile(paths map[string]string, err error) error {
+	problem, ok := errors.AsType[*plugins.Problem](err)
+	if !ok || len(paths) == 0 {
+		return err
+	}
+	return plugins.Problemf("%s: %s", strings.Join(slices.Sorted(maps.Values(paths)), ", "), problem.Sentence)
 }
 
 func orChoices(o plugins.Option) string {

@@ -14,8 +14,9 @@ import (
 type Design struct {
 	Name           string   `yaml:"name"`
 	Summary        string   `yaml:"summary"`
-	Source         string   `yaml:"source"` // of the figures, with whether they are verified
-	Node           int      `yaml:"node"`   // nm
+	Source         string   `yaml:"source"`  // of the figures, with whether they are verified
+	Assumed        []string `yaml:"assumed"` // keys whose values the source does not give
+	Node           int      `yaml:"node"`    // nm
 	Voltage        float64  `yaml:"voltage"`
 	ClockMHz       float64  `yaml:"clock_mhz"`
 	ActivationBits int      `yaml:"activation_bits"`

@@ -3,6 +3,7 @@ package asic
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"bittern/accel/backends/internal/energy"
 	"bittern/plugins"
@@ -21,6 +22,7 @@ func (s *simulator) Explain(ctx context.Context, options plugins.Values) (backen
 		Notes: []string{
 			"energy table " + m.costs.Table.Name + ": " + m.costs.Table.About,
 			m.factors.String() + "; the fit has the smallest sum of squares of the relative errors of power and of area over the paper's five designs, which are recalled, unverified",
+			"the weight memories of the paper's designs have the depth, a power of two, whose area by ihp130-scaled is nearest to the published ones: their bottom-up areas are no prediction, their bottom-up powers are",
 			"chips that took no part in the fit have other units, memories and clocks than the paper's designs: the errors say how far the model carries",
 			"energies and leakage are scaled between nodes and voltages by " + energy.ScalingSource,
 		},
@@ -29,31 +31,35 @@ func (s *simulator) Explain(ctx context.Context, options plugins.Values) (backen
 
 // constants are those of the design.
 func (d Design) constants() []backend.Constant {
-	of := func(name string, value float64, unit, source string) backend.Constant {
-		return backend.Constant{Name: name, Value: value, Unit: unit, Source: source}
+	of := func(name string, value float64, unit, key string) backend.Constant {
+		c := backend.Constant{Name: name, Value: value, Unit: unit, Source: d.Source}
+		if slices.Contains(d.Assumed, key) {
+			c.Source = "an assumption"
+		}
+		return c
 	}
 	list := []backend.Constant{
-		of("node", float64(d.Node), "nm", d.Source),
-		of("voltage", d.Voltage, "V", d.Source),
-		of("clock", d.ClockMHz, "MHz", d.Source),
-		of("activation", float64(d.ActivationBits), "bits", d.Source),
-		of("lanes", float64(d.Lanes), "", d.Source),
-		of("activation memory, words", float64(d.Activations.Words), "", d.Source),
-		of("function table, words", float64(d.Functions.Words), "", d.Source),
+		of("node", float64(d.Node), "nm", "node"),
+		of("voltage", d.Voltage, "V", "voltage"),
+		of("clock", d.ClockMHz, "MHz", "clock_mhz"),
+		of("activation", float64(d.ActivationBits), "bits", "activation_bits"),
+		of("lanes", float64(d.Lanes), "", "lanes"),
+		of("activation memory, words", float64(d.Activations.Words), "", "activations"),
+		of("function table, words", float64(d.Functions.Words), "", "functions"),
 	}
 	for _, w := range widths {
 		c := d.column(w)
 		list = append(list,
-			of(w.String()+" column, units", float64(c.Units), "", d.Source),
-			of(w.String()+" column, accumulator", float64(c.AccumulatorBits), "bits", d.Source),
-			of(w.String()+" column, weight memory, words", float64(c.Weights.Words), "", d.Source),
-			of(w.String()+" column, weight memory, banks", float64(c.Weights.Banks), "", d.Source),
-			of(w.String()+" column, weight memory, port", float64(c.Weights.PortBits), "bits", d.Source),
-			of(w.String()+" column, weight memory", c.Weights.bits()/8000, "KB", d.Source),
+			of(w.String()+" column, units", float64(c.Units), "", "units"),
+			of(w.String()+" column, accumulator", float64(c.AccumulatorBits), "bits", "accumulator_bits"),
+			of(w.String()+" column, weight memory, words", float64(c.Weights.Words), "", "weights"),
+			of(w.String()+" column, weight memory, banks", float64(c.Weights.Banks), "", "weights"),
+			of(w.String()+" column, weight memory, port", float64(c.Weights.PortBits), "bits", "weights"),
+			of(w.String()+" column, weight memory", c.Weights.bits()/8000, "KB", "weights"),
 		)
 	}
 	if d.DRAM != nil {
-		list = append(list, of("DRAM "+d.DRAM.Type, float64(d.DRAM.BitsPerCycle), "bits a cycle", d.Source))
+		list = append(list, of("DRAM "+d.DRAM.Type, float64(d.DRAM.BitsPerCycle), "bits a cycle", "dram"))
 	}
 	return list
 }

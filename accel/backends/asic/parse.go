@@ -56,7 +56,7 @@ func readable(err error) string {
 // keysOf names the keys that a part of a design has, by the name of its type.
 func keysOf(part, wrong string) string {
 	keys := map[string][]string{
-		"Design":  {"name", "summary", "source", "node", "voltage", "clock_mhz", "activation_bits", "lanes", "overlap", "activations", "functions", "columns", "dram"},
+		"Design":  {"name", "summary", "source", "assumed", "node", "voltage", "clock_mhz", "activation_bits", "lanes", "overlap", "activations", "functions", "columns", "dram"},
 		"Columns": {"binary", "ternary", "twelve_bit"}, "Column": {"units", "accumulator_bits", "weights", "published"},
 		"Memory": {"words", "banks", "port_bits"}, "Functions": {"words"},
 		"Published": {"gops", "area_mm2", "power_mw"}, "DRAM": {"type", "bits_per_cycle"},
@@ -100,6 +100,11 @@ func (d Design) check() *fault {
 	if !plugins.ValidName(d.Name) {
 		refuse("name", "lower-case letters and digits, words set off by single hyphens", strconv.Quote(d.Name))
 	}
+	for _, key := range d.Assumed {
+		if !slices.Contains(assumable, key) {
+			refuse("assumed", "a list of "+strings.Join(assumable, ", "), strconv.Quote(key))
+		}
+	}
 	if !slices.Contains(energy.Nodes(), d.Node) {
 		refuse("node", "one of "+strings.Trim(fmt.Sprint(energy.Nodes()), "[]")+" (nm)", d.Node)
 	}
@@ -138,5 +143,9 @@ func (d Design) check() *fault {
 	}
 	return &list[0]
 }
+
+// assumable are the keys that a design may list as assumed; accumulator_bits and weights are
+// those of all columns.
+var assumable = []string{"node", "voltage", "clock_mhz", "lanes", "overlap", "activations", "functions", "units", "accumulator_bits", "weights", "dram"}
 
 func plain(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }
