@@ -5,6 +5,7 @@ package builtin
 import (
 	"context"
 
+	"bittern/accel/backends/asic"
 	"bittern/accel/backends/asichighspeed"
 	"bittern/accel/backends/asiclowpower"
 	"bittern/accel/backends/cpu"
@@ -62,6 +63,7 @@ func Plugins() []cli.Builtin {
 		modelPlugin("gru", gru.New),
 		modelPlugin("attentive-reader", attentivereader.New),
 		modelPlugin("null", null.NewModel),
+		backendPlugin("asic", asic.New),
 		backendPlugin("asic-lowpower", asiclowpower.New),
 		backendPlugin("asic-highspeed", asichighspeed.New),
 		backendPlugin("systolic", systolic.New),

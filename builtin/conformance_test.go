@@ -23,6 +23,7 @@ var particular = map[plugins.ID]struct {
 		plugins.Values{"units": "9", "embedding": "7", "normalization": "none"}, []string{"steps", "carried", "features", "lengths"},
 	},
 	{Kind: plugins.KindModel, Name: "null"}:             {plugins.Values{"units": "3"}, nil},
+	{Kind: plugins.KindBackend, Name: "asic"}:           {nil, []string{"gru-layer-norm", "attention"}},
 	{Kind: plugins.KindBackend, Name: "asic-lowpower"}:  {nil, []string{"gru-layer-norm", "attention"}},
 	{Kind: plugins.KindBackend, Name: "asic-highspeed"}: {nil, []string{"gru-layer-norm", "attention"}},
 	{Kind: plugins.KindBackend, Name: "cpu"}:            {plugins.Values{"timed-sequences": "2"}, nil},

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/accel/backends/asic"
 	"bittern/accel/backends/asichighspeed"
 	"bittern/accel/backends/asiclowpower"
 	"bittern/accel/backends/cpu"
@@ -116,7 +117,7 @@ func fingerprints(t *testing.T) map[string]fingerprint {
 			found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()+" "+options] = fingerprint{d.Version, hex.EncodeToString(digest)}
 		})
 	}
-	for _, make := range []func() backend.Backend{asiclowpower.New, asichighspeed.New, systolic.New, mcu.New, cpu.New} {
+	for _, make := range []func() backend.Backend{asic.New, asiclowpower.New, asichighspeed.New, systolic.New, mcu.New, cpu.New} {
 		backendNumbers(t, make, func(d plugins.Description, program string, digest []byte) {
 			found[plugins.ID{Kind: d.Kind, Name: d.Name}.String()+" "+program] = fingerprint{d.Version, hex.EncodeToString(digest)}
 		})

@@ -19,10 +19,16 @@ const (
 	Float  OptionType = "float"
 	Bool   OptionType = "bool"
 	String OptionType = "string"
+
+	// File is text that users keep in a file. They give its path, relative to the suite's
+	// file or, with a flag, to the working directory; the plugin is given its content. A
+	// value that is one of the Choices is given as it is and names no file.
+	File OptionType = "file"
 )
 
 // Option describes one setting of a plugin. Min and Max bound a number, both allowed; with
-// Min > Max a number has no bounds. Choices, if there are any, list the allowed strings.
+// Min > Max a number has no bounds. Choices, if there are any, list the allowed strings, or
+// those that a File may be beside the content of one.
 type Option struct {
 	Name    string     `json:"name"`
 	Type    OptionType `json:"type"`
@@ -92,6 +98,11 @@ func (o Option) check(text string) error {
 	case String:
 		if len(o.Choices) > 0 && !slices.Contains(o.Choices, text) {
 			return fmt.Errorf("must be one of %s", strings.Join(o.Choices, ", "))
+		}
+		return nil
+	case File:
+		if strings.TrimSpace(text) == "" && !slices.Contains(o.Choices, text) {
+			return fmt.Errorf("must be %sthe content of a file", strings.Join(append(slices.Clone(o.Choices), ""), ", or "))
 		}
 		return nil
 	default:

@@ -26,18 +26,24 @@ type kind struct {
 	columns func(lines []line, metricName string) []Column
 	lines   func(*Report) []line
 	hidden  func(View) bool // nil is never
+	// machines says that its rows are networks on backends.
+	machines bool
 }
 
 // kinds are the tables of a report, in order.
 func kinds() []kind {
 	noParts := func(v View) bool { return !v.Parts || len(v.Columns) > 0 }
+	noSequences := func(v View) bool {
+		return !v.Hardware && !slices.ContainsFunc(sequenceColumns(nil, "")[len(identity())+1:], func(c Column) bool { return slices.Contains(v.Columns, c.ID) })
+	}
 	return []kind{
-		{"Results", resultColumns, networkLines, nil},
-		{"Against the literature", literatureColumns, publishedLines, func(v View) bool { return len(v.Columns) > 0 && !slices.Contains(v.Columns, "published") }},
-		{"Accuracy against memory", frontierColumns, frontierLines, func(v View) bool { return len(v.Columns) > 0 }},
-		{"Hardware", hardwareColumns, machineLines, nil},
-		{"Energy by part", partColumns(1e9, 1, "nJ", true, func(d *Deployment) []store.Part { return d.EnergyParts }), machineLines, noParts},
-		{"Memory by part", partColumns(1e-3, 1, "KB", false, func(d *Deployment) []store.Part { return d.MemoryParts }), machineLines, noParts},
+		{"Results", resultColumns, networkLines, nil, false},
+		{"Against the literature", literatureColumns, publishedLines, func(v View) bool { return len(v.Columns) > 0 && !slices.Contains(v.Columns, "published") }, false},
+		{"Accuracy against memory", frontierColumns, frontierLines, func(v View) bool { return len(v.Columns) > 0 }, false},
+		{"Hardware", hardwareColumns, machineLines, nil, true},
+		{"Sequences", sequenceColumns, machineLines, noSequences, true},
+		{"Energy by part", partColumns(1e9, 1, "nJ", true, func(d *Deployment) []store.Part { return d.EnergyParts }), machineLines, noParts, true},
+		{"Memory by part", partColumns(1e-3, 1, "KB", false, func(d *Deployment) []store.Part { return d.MemoryParts }), machineLines, noParts, true},
 	}
 }
 
@@ -195,6 +201,35 @@ func hardwareColumns(lines []line, unit string) []Column {
 			return l.figure(Figure{N: len(l.Seeds), Mean: l.machine.Area.Mean, Missing: l.machine.Area.Missing}, 1, fixed(2))
 		}},
 		Column{ID: "cost", Header: "cost is", Rank: 4, About: substituted + " the backend keeps these weights otherwise than deployed; its score, bytes and costs are those of what it keeps", cell: costCell},
+	)
+}
+
+// sequenceColumns are of a whole sequence that is run by itself, and of the clock.
+func sequenceColumns(_ []line, unit string) []Column {
+	step := stepOf(unit)
+	times := func(f Figure, factor float64) Figure {
+		if f.Mean != nil {
+			f.Mean = new(*f.Mean * factor)
+		}
+		return Figure{N: f.N, Mean: f.Mean, Missing: f.Missing}
+	}
+	return append(identity(),
+		Column{ID: "backend", Header: "backend", cell: func(l line) Cell { return named(l.machine.Backend) }},
+		Column{ID: "cycles", Header: "cycles/" + step, Right: true, Rank: 1, About: "clock cycles of a whole sequence over the time steps of all its streams",
+			cell: func(l line) Cell { return l.figure(l.machine.Cycles, 1, fixed(1)) }},
+		Column{ID: "throughput", Header: step + "s/s", Right: true, Rank: 2, About: "time steps a second, of sequences that are run one after the other",
+			cell: func(l line) Cell {
+				f := l.machine.Seconds
+				if f.Mean != nil && *f.Mean > 0 {
+					f = Figure{N: f.N, Mean: new(1 / *f.Mean)}
+				}
+				return l.figure(f, 1, fixed(0))
+			}},
+		Column{ID: "sequence-steps", Header: "steps", Right: true, Rank: 5, About: "time steps of the sequence, of all its streams", cell: func(l line) Cell { return count(int(l.machine.Steps)) }},
+		Column{ID: "latency", Header: "latency µs", Right: true, Rank: 3, About: "time of the whole sequence",
+			cell: func(l line) Cell { return l.figure(times(l.machine.Seconds, l.machine.Steps), 1e6, fixed(1)) }},
+		Column{ID: "sequence-energy", Header: "energy µJ/sequence", Right: true, Rank: 4, About: "energy of the whole sequence",
+			cell: func(l line) Cell { return l.figure(times(l.machine.Energy, l.machine.Steps), 1e6, fixed(3)) }},
 	)
 }
 

@@ -129,7 +129,7 @@ func (s Sheet) Without(i int) Sheet {
 func (r *Report) Document(v View) Document {
 	d := Document{Title: r.Suite, Lead: r.lead(), Provenance: r.provenance()}
 	for _, k := range kinds() {
-		if k.hidden != nil && k.hidden(v) {
+		if k.hidden != nil && k.hidden(v) || v.Hardware && !k.machines {
 			continue
 		}
 		if tables := k.sheets(k.lines(r), v); len(tables) > 0 {

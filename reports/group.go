@@ -30,8 +30,8 @@ type group struct {
 // machine gathers one backend's figures over the seeds of a group.
 type machine struct {
 	Deployment
-	metric, energy, seconds, area      []float64
-	noMetric, noEnergy, noTime, noArea string
+	metric, energy, seconds, cycles, area        []float64
+	noMetric, noEnergy, noTime, noCycles, noArea string
 }
 
 // addTo adds an experiment to the group of its setting, or else to a new one behind
@@ -221,7 +221,7 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.Doubts = append(m.Doubts, Doubt{seed, d.Doubt})
 	}
 	if d.Cost == nil {
-		m.noEnergy, m.noTime, m.noArea = d.Reason, d.Reason, d.Reason
+		m.noEnergy, m.noTime, m.noCycles, m.noArea = d.Reason, d.Reason, d.Reason, d.Reason
 		return
 	}
 	if len(d.Cost.Memory) > 0 {
@@ -247,6 +247,15 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 	default:
 		m.seconds = append(m.seconds, *d.Cost.Seconds/steps)
 	}
+	switch {
+	case d.Cost.Cycles == nil:
+		m.noCycles = d.Cost.Missing["cycles"]
+	case steps == 0:
+		m.noCycles = unknown
+	default:
+		m.cycles = append(m.cycles, *d.Cost.Cycles/steps)
+	}
+	m.Steps = steps
 	if d.Cost.Area != nil {
 		m.area = append(m.area, *d.Cost.Area)
 	} else {
@@ -280,7 +289,7 @@ func (m *machine) addEnergy(parts []store.Part, steps float64) {
 func (m *machine) deployment() Deployment {
 	d := m.Deployment
 	d.Metric, d.Energy, d.Seconds = figure(m.metric, m.noMetric), figure(m.energy, m.noEnergy), figure(m.seconds, m.noTime)
-	d.Area = figure(m.area, m.noArea)
+	d.Cycles, d.Area = figure(m.cycles, m.noCycles), figure(m.area, m.noArea)
 	return d
 }
 

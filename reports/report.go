@@ -98,6 +98,8 @@ type Deployment struct {
 	Bytes    *float64 `json:"bytes"`            // everything, as the machine stores it; nil where it does not tell
 	Energy   Figure   `json:"energy_joules"`    // per time step: of a whole sequence, over its steps of all streams
 	Seconds  Figure   `json:"seconds"`          // likewise
+	Cycles   Figure   `json:"cycles"`           // likewise
+	Steps    float64  `json:"sequence_steps"`   // time steps of that sequence, of all its streams
 	Area     Figure   `json:"area_mm2"`
 	Measured bool     `json:"cost_measured"`   // timed, not simulated
 	Timed    *Timed   `json:"timed,omitempty"` // where it was timed

@@ -15,9 +15,11 @@ type View struct {
 	Sort    string   // by the column of this name; with "-" in front the largest first
 	GroupBy string   // one of Groups: a table for each
 	Parts   bool     // with tables of energy and memory by part
-	Wide    bool     // all columns, whatever they say and however wide the terminal is
-	Width   int      // of the terminal in characters; 0 is no bound
-	Color   bool
+	// Hardware leaves out the tables that are not of networks on backends.
+	Hardware bool
+	Wide     bool // all columns, whatever they say and however wide the terminal is
+	Width    int  // of the terminal in characters; 0 is no bound
+	Color    bool
 }
 
 // Groups are what tables can be grouped by.

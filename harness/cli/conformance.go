@@ -75,6 +75,9 @@ func (p *program) testPlugin(command *cobra.Command, named string) error {
 	if err != nil {
 		return err
 	}
+	if options, _, err = host.ReadFiles(description.Options, options, ""); err != nil {
+		return err
+	}
 	if _, err := plugins.Resolve(id.String(), description.Options, options); err != nil {
 		return err
 	}

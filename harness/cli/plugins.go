@@ -276,6 +276,8 @@ func (p *program) writeDescription(d plugins.Description, settings listSettings)
 func allowed(o plugins.Option) string {
 	number := o.Type == plugins.Int || o.Type == plugins.Float
 	switch {
+	case o.Type == plugins.File && len(o.Choices) > 0:
+		return strings.Join(o.Choices, ", ") + ", or a file's path"
 	case len(o.Choices) > 0:
 		return strings.Join(o.Choices, ", ")
 	case o.Type == plugins.Bool:

@@ -199,7 +199,7 @@ func (p *program) view(settings runSettings) reports.View {
 }
 
 func (s runSettings) view() reports.View {
-	return reports.View{Columns: s.Columns, Sort: s.Sort, GroupBy: s.GroupBy, Parts: s.Parts, Wide: s.Wide}
+	return reports.View{Columns: s.Columns, Sort: s.Sort, GroupBy: s.GroupBy, Parts: s.Parts || s.hardware, Wide: s.Wide, Hardware: s.hardware}
 }
 
 // checkReport refuses an unknown format, a column that there is not, or a place that

@@ -50,7 +50,8 @@ type runSettings struct {
 	Address     string        `mapstructure:"address"`
 	Open        bool          `mapstructure:"open"`
 
-	trained bool // only what is trained already is frozen and deployed
+	trained  bool // only what is trained already is frozen and deployed
+	hardware bool // only tables of networks on backends
 }
 
 // maxJobs bounds the experiments at a time: each has two processes and its

@@ -58,6 +58,10 @@ func (*marker) Describe(context.Context) (plugins.Description, error) {
 	return plugins.Description{}, nil
 }
 
+func (*marker) Explain(context.Context, plugins.Values) (backend.Explanation, error) {
+	return backend.Explanation{}, nil
+}
+
 func (m *marker) Deploy(context.Context, backend.Deploy) (backend.Deployed, error) {
 	return backend.Deployed{Tolerance: m.tolerance, Arithmetic: m.arithmetic}, nil
 }

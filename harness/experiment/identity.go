@@ -107,6 +107,8 @@ func show(value any) string {
 		return "not given"
 	case len(text) == digest:
 		return text[:12] + "…"
+	case strings.Contains(text, "\n"): // the content of a file
+		return fmt.Sprintf("a file of %d bytes", len(text))
 	}
 	return text
 }

@@ -4,6 +4,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,7 +36,7 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 	}
 	var backends []experiment.Plugin
 	for _, b := range s.Backends {
-		plugin, err := p.plugin(ctx, plugins.KindBackend, b)
+		plugin, err := p.backend(ctx, b)
 		if err != nil {
 			return nil, err
 		}
@@ -157,13 +158,44 @@ func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite
 	}, nil
 }
 
-// resolve is [plugins.Resolve] of the options of an entry. A problem names the place of the
-// option.
+// backend is the plugin of an entry. What its options name as files is looked at by the
+// backend itself, before anything is trained: no bounds of an option can say what a file may
+// hold.
+func (p *preparation) backend(ctx context.Context, entry suite.Plugin) (experiment.Plugin, error) {
+	plugin, err := p.plugin(ctx, plugins.KindBackend, entry)
+	if err != nil {
+		return plugin, err
+	}
+	_, paths, err := host.ReadFiles(plugin.Description.Options, entry.Options, entry.Place.Folder)
+	if err != nil || len(paths) == 0 {
+		return plugin, err
+	}
+	process, err := p.catalogue.Backend(ctx, entry.Plugin, host.Settings{SHA256: plugin.SHA256, Environment: entry.Environment, Limits: plugin.Limits})
+	if err != nil {
+		return plugin, entry.Place.Problem(err)
+	}
+	_, err = process.Explain(ctx, plugin.Options)
+	if err := errors.Join(err, process.Close()); err != nil {
+		return plugin, entry.Place.OptionProblem(slices.Min(slices.Collect(maps.Keys(paths))), host.InFile(paths, err))
+	}
+	return plugin, nil
+}
+
+// resolve is [plugins.Resolve] of the options of an entry, with the content of those that
+// are files. A problem names the place of the option.
 func resolve(id plugins.ID, options []plugins.Option, entry suite.Plugin) (plugins.Values, error) {
 	for _, name := range slices.Sorted(maps.Keys(entry.Options)) {
-		if _, err := plugins.Resolve(id.String(), options, plugins.Values{name: entry.Options[name]}); err != nil {
+		one, _, err := host.ReadFiles(options, plugins.Values{name: entry.Options[name]}, entry.Place.Folder)
+		if err == nil {
+			_, err = plugins.Resolve(id.String(), options, one)
+		}
+		if err != nil {
 			return nil, entry.Place.OptionProblem(name, err)
 		}
 	}
-	return plugins.Resolve(id.String(), options, entry.Options)
+	values, _, err := host.ReadFiles(options, entry.Options, entry.Place.Folder)
+	if err != nil {
+		return nil, err
+	}
+	return plugins.Resolve(id.String(), options, values)
 }

@@ -44,12 +44,12 @@ func load(nameOrPath string, part bool) (*Suite, error) {
 		if err != nil {
 			return nil, err
 		}
-		return parseAs("suite "+nameOrPath, content, part, false)
+		return parseAs("suite "+nameOrPath, "", content, part, false)
 	}
 	content, err := read(nameOrPath)
 	switch {
 	case err == nil:
-		return parseAs("suite file "+nameOrPath, content, part, true)
+		return parseAs("suite file "+nameOrPath, filepath.Dir(nameOrPath), content, part, true)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, plugins.Problemf("suite file %s cannot be read (%v); give a readable YAML file or one of %s",
 			nameOrPath, reason(err), strings.Join(Names(), ", "))
@@ -98,19 +98,19 @@ func reason(err error) error {
 // Parse reads a suite from YAML; origin names it in the sentence of a Problem,
 // which also names the line.
 func Parse(origin string, content []byte) (*Suite, error) {
-	return parseAs(origin, content, false, true)
+	return parseAs(origin, "", content, false, true)
 }
 
 // parseAs reads a suite that may be the part of another. Its entries know their places
 // if the user can mend it.
-func parseAs(origin string, content []byte, part, mendable bool) (*Suite, error) {
+func parseAs(origin, folder string, content []byte, part, mendable bool) (*Suite, error) {
 	if len(content) > maxSize {
 		return nil, plugins.Problemf("%s is longer than %d bytes, which no suite is", origin, maxSize)
 	}
 	s, line, err := fromYAML(content, part)
 	if err == nil {
 		if mendable {
-			s.place(origin, line)
+			s.place(origin, folder, line)
 		}
 		return s, nil
 	}

@@ -11,6 +11,8 @@ import (
 // file mine.yaml, line 4: models[0]". It is empty for what a suite that comes with the
 // program says, which its users cannot mend, and for what a flag says.
 type Place struct {
+	// Folder holds the suite file; what the entry's options name as files is relative to it.
+	Folder  string
 	entry   string
 	options map[string]string
 }
@@ -30,10 +32,11 @@ func placed(where string, err error) error {
 }
 
 // place notes where the entries of the suite stand in the file.
-func (s *Suite) place(file string, line func(path string) int) {
+func (s *Suite) place(file, folder string, line func(path string) int) {
 	at := func(path string) string { return fmt.Sprintf("%s, line %d: %s", file, line(path), shorten(path)) }
 	of := func(path, key, list string, options plugins.Values) Place {
 		p := Place{
+			Folder:  folder,
 			entry:   fmt.Sprintf("%s, line %d: %s", file, line(join(path, key)), path),
 			options: make(map[string]string, len(options)),
 		}

@@ -23,6 +23,7 @@ import (
 
 // recorder notes what it is called with and answers with every field set.
 type recorder struct {
+	explain plugins.Values
 	deploy  backend.Deploy
 	cost    backend.CostRequest
 	execute backend.Execute
@@ -31,6 +32,11 @@ type recorder struct {
 
 func (r *recorder) Describe(context.Context) (plugins.Description, error) {
 	return filled.New[plugins.Description](), r.fail
+}
+
+func (r *recorder) Explain(_ context.Context, options plugins.Values) (backend.Explanation, error) {
+	r.explain = options
+	return filled.New[backend.Explanation](), r.fail
 }
 
 func (r *recorder) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {

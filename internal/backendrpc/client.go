@@ -52,6 +52,14 @@ func (c *client) Describe(ctx context.Context) (plugins.Description, error) {
 	return wire.DecodeDescription(response.GetDescription()), err
 }
 
+func (c *client) Explain(ctx context.Context, options plugins.Values) (backend.Explanation, error) {
+	response, err := c.remote.Explain(ctx, &backendv1.ExplainRequest{Options: options})
+	if err != nil {
+		return backend.Explanation{}, err
+	}
+	return decodeExplanation(response), nil
+}
+
 func (c *client) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
 	deployment, err := arena.Create(c.folder, 0)
 	if err != nil {

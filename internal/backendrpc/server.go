@@ -38,6 +38,11 @@ func (s *server) Describe(ctx context.Context, _ *backendv1.DescribeRequest) (*b
 	return &backendv1.DescribeResponse{Description: wire.EncodeDescription(description)}, err
 }
 
+func (s *server) Explain(ctx context.Context, request *backendv1.ExplainRequest) (*backendv1.ExplainResponse, error) {
+	explanation, err := s.backend.Explain(ctx, request.GetOptions())
+	return encodeExplanation(explanation), err
+}
+
 func (s *server) Deploy(ctx context.Context, request *backendv1.DeployRequest) (*backendv1.DeployResponse, error) {
 	var deployed backend.Deployed
 	err := s.session.Replace(func(mapping *arena.Mapping) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 )
@@ -33,6 +34,30 @@ func (c *checkedBackend) Deploy(ctx context.Context, request backend.Deploy) (ba
 		return backend.Deployed{}, c.judge.nonsense("Deploy", "its tolerance is %v", *deployed.Tolerance)
 	}
 	return deployed, nil
+}
+
+func (c *checkedBackend) Explain(ctx context.Context, options plugins.Values) (backend.Explanation, error) {
+	resolved, err := c.judge.resolve(options)
+	if err != nil {
+		return backend.Explanation{}, err
+	}
+	explanation, err := c.Backend.Explain(ctx, resolved)
+	if err != nil {
+		return backend.Explanation{}, err
+	}
+	for _, constant := range explanation.Constants {
+		if !bounded(constant.Value) {
+			return backend.Explanation{}, c.judge.nonsense("Explain", "the constant %s is %v", constant.Name, constant.Value)
+		}
+	}
+	for _, r := range explanation.Calibration {
+		for _, value := range []float64{r.Published, r.BottomUp, r.Fitted} {
+			if !plausible(value) {
+				return backend.Explanation{}, c.judge.nonsense("Explain", "the %s of %s is %v", r.Quantity, r.Machine, value)
+			}
+		}
+	}
+	return explanation, nil
 }
 
 func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {

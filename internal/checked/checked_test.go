@@ -455,12 +455,13 @@ func TestModelExport(t *testing.T) {
 
 // machine is a backend that answers what it is told to.
 type machine struct {
-	options  plugins.Values
-	deployed backend.Deployed
-	cost     backend.Cost
-	outputs  []float32
-	score    network.Score
-	err      error
+	options     plugins.Values
+	deployed    backend.Deployed
+	cost        backend.Cost
+	explanation backend.Explanation
+	outputs     []float32
+	score       network.Score
+	err         error
 }
 
 func (m *machine) Describe(context.Context) (plugins.Description, error) {
@@ -469,6 +470,10 @@ func (m *machine) Describe(context.Context) (plugins.Description, error) {
 func (m *machine) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
 	m.options = request.Options
 	return m.deployed, m.err
+}
+func (m *machine) Explain(_ context.Context, options plugins.Values) (backend.Explanation, error) {
+	m.options = options
+	return m.explanation, nil
 }
 func (m *machine) Cost(context.Context, backend.CostRequest) (backend.Cost, error) {
 	return m.cost, nil

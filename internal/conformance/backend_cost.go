@@ -158,7 +158,7 @@ func otherValues(o plugins.Option, value string) []string {
 	switch {
 	case o.Type == plugins.Bool:
 		values = []string{"true", "false"}
-	case o.Type == plugins.String:
+	case o.Type == plugins.String, o.Type == plugins.File:
 		values = o.Choices
 	default:
 		number, err := strconv.ParseFloat(value, 64)

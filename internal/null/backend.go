@@ -12,10 +12,17 @@ import (
 // logits of a network that tells no class from another.
 func NewBackend() backend.Backend { return &nullBackend{} }
 
+const noMachine = "there is no machine behind the null backend"
+
 type nullBackend struct{ network network.Network }
 
 func (*nullBackend) Describe(context.Context) (plugins.Description, error) {
 	return describe(plugins.KindBackend, "costs nothing, gives out zeros; measures the harness's own cost"), nil
+}
+
+func (*nullBackend) Explain(_ context.Context, options plugins.Values) (backend.Explanation, error) {
+	_, err := plugins.Resolve("the null backend", nil, options)
+	return backend.Explanation{Notes: []string{noMachine}}, err
 }
 
 func (b *nullBackend) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
@@ -30,11 +37,10 @@ func (b *nullBackend) Cost(_ context.Context, request backend.CostRequest) (back
 	if err := b.network.Shape(1, request.Steps, false).Check(); err != nil {
 		return backend.Cost{}, plugins.Problemf("%v", err)
 	}
-	const reason = "there is no machine behind the null backend"
 	zero := 0.0
 	return backend.Cost{
 		Cycles: &zero, Seconds: &zero,
-		Missing: map[string]string{"energy": reason, "area": reason, "memory": reason},
+		Missing: map[string]string{"energy": noMachine, "area": noMachine, "memory": noMachine},
 	}, nil
 }
 

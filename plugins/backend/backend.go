@@ -17,6 +17,10 @@ import (
 type Backend interface {
 	Describe(ctx context.Context) (plugins.Description, error)
 
+	// Explain says what the machine's figures are made of. It is asked before anything is
+	// trained too: options that no machine can have are a *plugins.Problem.
+	Explain(ctx context.Context, options plugins.Values) (Explanation, error)
+
 	// Deploy loads a network, in place of the one before. It may keep the slices of the
 	// request. A network that the machine cannot run is an *ErrUnsupported.
 	Deploy(ctx context.Context, request Deploy) (Deployed, error)
@@ -118,6 +122,19 @@ const (
 	PartEmbedding   = "embedding"
 	PartOutputLayer = "output layer"
 	PartWorkspace   = "workspace"
+)
+
+// The parts of the energy of recurrent layers. That of other layers may be a whole part, as
+// of the memory.
+const (
+	PartArithmetic       = "arithmetic" // of matrix products, and of elementwise sums and products
+	PartWeightMemory     = "weight memory"
+	PartActivationMemory = "activation memory"
+	PartNormalization    = "normalization"
+	PartNonlinear        = "nonlinear units" // sigmoid, tanh, rounding
+	PartDRAM             = "DRAM"
+	PartLeakage          = "leakage"
+	PartClock            = "clock and control"
 )
 
 // Execute is the argument of [Backend.Execute].

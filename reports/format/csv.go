@@ -53,6 +53,8 @@ var csvColumns = []struct {
 	{"seconds", ofBackend(func(d *reports.Deployment) string { return digits(d.Seconds.Mean) })},
 	{"seconds_std", ofBackend(func(d *reports.Deployment) string { return digits(d.Seconds.Std) })},
 	{"seconds_ratio", ofBackend(func(d *reports.Deployment) string { return digits(d.SecondsRatio) })},
+	{"cycles", ofBackend(func(d *reports.Deployment) string { return digits(d.Cycles.Mean) })},
+	{"sequence_steps", ofBackend(func(d *reports.Deployment) string { return digits(&d.Steps) })},
 	{"area_mm2", ofBackend(func(d *reports.Deployment) string { return digits(d.Area.Mean) })},
 	{"cost_measured", ofBackend(func(d *reports.Deployment) string { return strconv.FormatBool(d.Measured) })},
 	{"timed_sequences", ofBackend(func(d *reports.Deployment) string {

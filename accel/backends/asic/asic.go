@@ -1,10 +1,11 @@
 // Package asic simulates recurrent accelerators of the shape that "Learning
 // Recurrent Binary/Ternary Weights" (Ardakani et al., ICLR 2019, arXiv
-// 1809.11086, section 6) reports: a column of multiply-accumulate (MAC) units in
-// TSMC 65 nm at 400 MHz, with activations in 12-bit fixed point. A [Design] gives
-// the units, area and power of the column for binary, ternary and 12-bit weights.
-// The paper's figures are recalled, not read in the paper: everything that shows
-// them says "unverified".
+// 1809.11086, section 6) reports: a column of multiply-accumulate (MAC) units for each
+// width of weights, with activations in 12-bit fixed point. A [Design], which is the
+// content of a design file, gives units, clock, node, memories and all else that is a
+// parameter; the paper's own designs are two that come with the program. The paper's
+// figures are recalled, not read in the paper: everything that shows them says
+// "unverified".
 //
 // # Which column
 //
@@ -20,8 +21,7 @@
 // plane are of different size, {−a, +b} or {−a, 0, +b}, its units need a second
 // accumulator, one for each level, and the lanes a second multiplication: the pass has
 // two results, each multiplied by its own of a and b; one whose level is 0 is left out.
-// The published area and power are said for units with one accumulator; the second adds
-// nothing to them here, as no more is added up than in one. Matrices that are not recurrent, such as the output layer and embeddings,
+// The second accumulator takes no energy or area here, as no more is added up than in one. Matrices that are not recurrent, such as the output layer and embeddings,
 // always take 12-bit weights and run on a 12-bit column beside the recurrent one.
 // Where the column is not made for a weight's own format, that is a Substitution of
 // the Cost.
@@ -32,61 +32,49 @@
 // blocks of N rows: each cycle one element is broadcast to the units, and each unit
 // adds its product. A time step of a graph takes
 //
-//	MatVec                          ⌈R/N⌉·C for each pass
-//	Lookup (one column is read)     ⌈R/N⌉ for each pass
+//	MatVec                          ⌈R/N⌉·C·s for each pass
+//	Lookup (one column is read)     ⌈R/N⌉·s for each pass
 //	α of a pass, further passes     ⌈R/L⌉ for a multiplication by α that no table takes in and
 //	                                for each sum of two results
 //	Slice, Concat (wiring)          0
 //	Normalize                       not supported: there is no mean over a vector, no square root and no divider
 //	every other operation           ⌈Size/L⌉, on L lanes
 //
-// and a sequence takes the sum over all scans, one after the other: a time step of the
+// where s = ⌈N · bits of a weight / bits that the weight memory gives in a cycle⌉. Scans go
+// one after the other: a time step of the
 // graph for each step of the stream, or one where the graph is run once. A vector that
-// is the same at every step is multiplied at every step. The operations over steps are
+// is the same at every step is multiplied at every step. Within a scan the work is scheduled:
+// each starts once what it waits for is done and its circuit is free. Where nothing overlaps
+// there is one circuit, and a scan takes the sum. With "lanes" in the design's overlap the
+// lanes are a circuit of their own, with "layers" the 12-bit column of other layers is, which has
+// lanes of its own then. The operations over steps are
 //
 //	softmax                         not supported: there is no exponential and no divider
 //	weighted-sum                    not supported: there is no sum of vectors over the steps
 //
 // L is the Design's Lanes. The lanes, each with a 12-bit multiplier, an adder and a
-// table, are an assumption: the paper as recalled does not say how normalisation and
-// gates are computed. They do not overlap with the column, which is cautious.
+// table, are an assumption: the paper as recalled does not say how normalization and
+// gates are computed.
 //
-//	seconds = cycles / clock
+// Where a design names a DRAM, the share of the weights that exceeds the memory of their column
+// streams in whenever it is used: work then takes the longer of its own cycles and the
+// transfer's. Without one all weights count as on the chip, and a note says how many are not.
 //
-// # Energy
+// # Energy and area
 //
-// Recurrent work is each MatVec and Lookup of recurrent weights, and each other
-// operation that the states of its graph depend on. It takes the column's published
-// power for its time, P·t. Its parts are estimated from below with the table
-// paper-recalled-65nm, and what is left is called "clock and control", so that they
-// always sum to P·t:
+// Energy is counted events × a table (package energy), in the process of the design;
+// Explain lists the formulas, every figure with its source, and how far the model is from
+// what was published of real designs. Idle units of a tail are clocked and fetch nothing. The lanes
+// clock a register for each result, and columns and lanes that have nothing to do are
+// not clocked. All energy of recurrent work is in parts, that of other layers is a whole
+// part each, and leakage is that of everything for the time of the sequence.
 //
-//	weight fetch           bits read · SRAM read: of a MatVec R·C weights, of a Lookup R,
-//	                       in the column's width of 1, 2 or 12 bits, for each pass
-//	multiply-accumulate    R·C of a MatVec · add for each pass, and · multiply too with 12-bit
-//	                       weights
-//	activations            12 bits · (buffer read for each cycle of a MatVec and for each
-//	                       operand of each result of the lanes, buffer write for each
-//	                       result of the lanes)
-//	normalisation tables   bits of one row of each table · SRAM read
-//	elementwise            for each result of the lanes: a ScaleShift multiply + add
-//	                       whatever of the two it has, an Add add, a Mul multiply, a sigmoid,
-//	                       tanh or Round 12 bits · buffer read
-//	clock and control      P·t − all of the above
+// A function table has fewer words than the 4,096 inputs: that a symmetric one with
+// interpolation gives the same values is an assumption. The area is that of the recurrent column,
+// units and weight memory, which is what the paper's figures are taken to cover.
 //
-// A multiplication by an α that no table takes in is a ScaleShift. Where the
-// estimates alone exceed P·t they are scaled down to it, and a note gives the
-// ratio. The other layers are whole parts: P·t of the 12-bit column.
-//
-// The table scales figures published for 45 nm by 1.332/1.0177 = 1.3088334, which is
-// the quotient of energies at 65 nm and 45 nm (low power), both at 1.0 V, by
-// Stillmaker & Baas (Integration 58, 2017). Scaled, to seven digits:
-//
-//	12-bit multiply   0.5807949 pJ       fits to Horowitz (ISSCC 2014) in google/qkeras 78ea90f
-//	12-bit add        0.04908126 pJ      the same
-//	SRAM read         0.6603475 pJ/bit   CACTI, 128 KB (timeloop-accelergy-exercises 2d55108)
-//	buffer read       0.05137172 pJ/bit  CACTI, 384 bytes; also a table of sigmoid, tanh or Round
-//	buffer write      0.1251572 pJ/bit   CACTI, 384 bytes
+// The figures of the table are multiplied by four constants unless the option calibration
+// is "none": those of calibration/factors.csv, which are fitted to the paper's five designs.
 //
 // # Memory
 //
@@ -173,52 +161,3 @@
 //   - A Slice keeps the format of its operand. A Concat takes an accumulator's where one
 //     operand is one, else the activations' with more integer bits.
 package asic
-
-import (
-	"fmt"
-
-	"bittern/accel/backends/asic/internal/datapath"
-)
-
-// Column is a column of MAC units for one width of weights, with the memories
-// and control that the published area and power cover.
-type Column struct {
-	Units int
-	Area  float64 // mm²
-	Power float64 // W
-}
-
-// Design is an accelerator: its columns, of which the recurrent weights choose
-// one.
-type Design struct {
-	Name       string
-	Summary    string
-	Technology string
-	Source     string  // of the figures, with whether they are verified
-	Clock      float64 // Hz
-	Lanes      int     // for elementwise operations
-	Binary     Column
-	Ternary    Column
-	TwelveBit  Column
-}
-
-// column is the one for a width of weights.
-func (d Design) column(w datapath.Width) Column {
-	switch w {
-	case datapath.Binary:
-		return d.Binary
-	case datapath.Ternary:
-		return d.Ternary
-	default:
-		return d.TwelveBit
-	}
-}
-
-// throughput is in operations per second: a MAC counts as two.
-func (d Design) throughput(c Column) float64 { return 2 * float64(c.Units) * d.Clock }
-
-// describe is a column in words.
-func (d Design) describe(c Column) string {
-	return fmt.Sprintf("%d units, %.0f GOps/s, %.2f mm², %.0f mW",
-		c.Units, d.throughput(c)/1e9, c.Area, c.Power*1e3)
-}

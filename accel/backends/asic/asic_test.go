@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/parser"
-	"go/token"
+	"maps"
 	"math"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -29,7 +26,7 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for name, create := range map[string]func() backend.Backend{
-		"asic-lowpower": asiclowpower.New, "asic-highspeed": asichighspeed.New,
+		"asic-lowpower": asiclowpower.New, "asic-highspeed": asichighspeed.New, "asic": asic.New,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -39,12 +36,40 @@ func TestConformance(t *testing.T) {
 }
 
 // tiny has figures that are easy to reckon with by hand.
-var tiny = asic.Design{
-	Name: "tiny", Source: "made up", Clock: 1e6, Lanes: 2,
-	Binary:    asic.Column{Units: 4, Area: 1, Power: 1},
-	Ternary:   asic.Column{Units: 2, Area: 2, Power: 2},
-	TwelveBit: asic.Column{Units: 3, Area: 4, Power: 8},
+const tiny = `
+name: tiny
+source: made up
+node: 65
+voltage: 1
+clock_mhz: 1
+activation_bits: 12
+lanes: 2
+activations: {words: 512, banks: 1, port_bits: 12}
+functions: {words: 256}
+columns:
+  binary: {units: 4, accumulator_bits: 24, weights: {words: 2048, banks: 1, port_bits: 4}}
+  ternary: {units: 2, accumulator_bits: 24, weights: {words: 2048, banks: 1, port_bits: 4}}
+  twelve_bit: {units: 3, accumulator_bits: 32, weights: {words: 2048, banks: 1, port_bits: 36}}
+`
+
+// designed is the backend "asic" with a design.
+type designed struct {
+	backend.Backend
+	design string
+	more   plugins.Values
 }
+
+func (d designed) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
+	request.Options = maps.Clone(request.Options)
+	if request.Options == nil {
+		request.Options = plugins.Values{}
+	}
+	request.Options["design"] = d.design
+	maps.Copy(request.Options, d.more)
+	return d.Backend.Deploy(ctx, request)
+}
+
+func with(design string) backend.Backend { return designed{asic.New(), design, nil} }
 
 // cost is that of a sequence of 10 steps through a graph.
 func cost(t *testing.T, b backend.Backend, g stepgraph.Graph, weights map[string]packed.Matrix) backend.Cost {
@@ -90,41 +115,26 @@ func TestCyclesByHand(t *testing.T) {
 		name      string
 		format    sample.Format
 		recurrent float64
-		column    asic.Column
 		codeBytes float64
 		levels    float64 // bytes
 	}{
-		{"binary", sample.Binary, 5*5 + 5 + 60, tiny.Binary, 20 * (5 + 7) / 8.0, 0},
-		{"ternary", sample.Ternary, 10*5 + 10 + 60, tiny.Ternary, 20 * (5 + 7) * 2 / 8.0, 0},
-		{"full precision", sample.Format{}, 7*5 + 7 + 60, tiny.TwelveBit, 20 * (5 + 7) * 12 / 8.0, 0},
-		{"two planes", sample.TwoPlanes, 2*(5*5+5) + 60 + 60, tiny.Binary, 2 * 20 * (5 + 7) / 8.0, 4 * 16 / 8.0},
-		{"two planes per row", sample.PerRow(sample.TwoPlanes), 2*(5*5+5) + 60 + 60, tiny.Binary, 2 * 20 * (5 + 7) / 8.0, 4 * 20 * 16 / 8.0},
-		{"two scales", sample.Asymmetric, 10*5 + 10 + 60 + 60, tiny.Ternary, 20 * (5 + 7) * 2 / 8.0, 4 * 16 / 8.0},
-		{"4 bits", sample.Uniform, 4*(5*5+5) + 60 + 2*7*10, tiny.Binary, 4 * 20 * (5 + 7) / 8.0, 8 * 16 / 8.0},
+		{"binary", sample.Binary, 5*5 + 5 + 60, 20 * (5 + 7) / 8.0, 0},
+		{"ternary", sample.Ternary, 10*5 + 10 + 60, 20 * (5 + 7) * 2 / 8.0, 0},
+		{"full precision", sample.Format{}, 7*5 + 7 + 60, 20 * (5 + 7) * 12 / 8.0, 0},
+		{"two planes", sample.TwoPlanes, 2*(5*5+5) + 60 + 60, 2 * 20 * (5 + 7) / 8.0, 4 * 16 / 8.0},
+		{"two planes per row", sample.PerRow(sample.TwoPlanes), 2*(5*5+5) + 60 + 60, 2 * 20 * (5 + 7) / 8.0, 4 * 20 * 16 / 8.0},
+		{"two scales", sample.Asymmetric, 10*5 + 10 + 60 + 60, 20 * (5 + 7) * 2 / 8.0, 4 * 16 / 8.0},
+		{"4 bits", sample.Uniform, 4*(5*5+5) + 60 + 2*7*10, 4 * 20 * (5 + 7) / 8.0, 8 * 16 / 8.0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: c.format, Seed: 1}.Build()
-			got := cost(t, asic.New(tiny), g, weights)
+			got := cost(t, with(tiny), g, weights)
 			if want := 10 * (c.recurrent + 7); *got.Cycles != want {
 				t.Errorf("%v cycles, want %v", *got.Cycles, want)
 			}
 			if want := 10 * (c.recurrent + 7) / 1e6; !near(*got.Seconds, want) {
 				t.Errorf("%v seconds, want %v", *got.Seconds, want)
-			}
-			if *got.Area != c.column.Area {
-				t.Errorf("area %v, want %v", *got.Area, c.column.Area)
-			}
-			energy := values(got.Energy)
-			if want := tiny.TwelveBit.Power * 10 * 7 / 1e6; !near(energy["output layer"], want) {
-				t.Errorf("the output layer takes %v J, want %v", energy["output layer"], want)
-			}
-			recurrent := -energy["output layer"]
-			for _, part := range energy {
-				recurrent += part
-			}
-			if want := c.column.Power * 10 * c.recurrent / 1e6; !near(recurrent, want) {
-				t.Errorf("the recurrent parts sum to %v J, want power × time = %v", recurrent, want)
 			}
 			for name, want := range map[string]float64{
 				"recurrent codes": c.codeBytes,
@@ -155,128 +165,6 @@ func TestCyclesByHand(t *testing.T) {
 	}
 }
 
-// joules reads the energies of the events from the package comment, where a reader
-// would find them.
-func joules(t *testing.T) map[string]float64 {
-	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "asic.go", nil, parser.ParseComments|parser.PackageClauseOnly)
-	if err != nil {
-		t.Fatal(err)
-	}
-	energies := map[string]float64{}
-	for _, line := range regexp.MustCompile(`(?m)^\t(\S+ \S+) +([0-9.]+) pJ`).FindAllStringSubmatch(file.Doc.Text(), -1) {
-		value, err := strconv.ParseFloat(line[2], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		energies[line[1]] = value * 1e-12
-	}
-	if len(energies) != 5 {
-		t.Fatalf("the package comment gives the energies %v, want five", energies)
-	}
-	return energies
-}
-
-// The energies are those of their sources at 45 nm, times the quotient.
-func TestEnergiesAreThoseOfTheirSources(t *testing.T) {
-	t.Parallel()
-	const scaled = 1.332 / 1.0177 * 1e-12 // joules at 65 nm per picojoule at 45 nm
-	e := joules(t)
-	for name, picojoules := range map[string]float64{
-		"12-bit multiply": 0.002994791667*144 + 0.001041666667*12,
-		"12-bit add":      0.003125 * 12,
-		"SRAM read":       32.29 / 64,
-		"buffer read":     0.628 / 16,
-		"buffer write":    1.53 / 16,
-	} {
-		if want := picojoules * scaled; math.Abs(e[name]/want-1) > 1e-6 {
-			t.Errorf("%s takes %v J by the package comment, %v by its source", name, e[name], want)
-		}
-	}
-}
-
-// The parts of the energy are what a reader of the package comment computes by its
-// formulas and numbers, for the recurrent work of an LSTM of 230 units and 7 symbols on
-// a published design.
-func TestEnergyIsThatOfThePackageComment(t *testing.T) {
-	t.Parallel()
-	e := joules(t)
-	for _, c := range []struct {
-		name   string
-		format sample.Format
-		width  float64
-		power  float64 // W, of 100 units
-	}{
-		{"binary", sample.Binary, 1, 0.037},
-		{"ternary", sample.Ternary, 2, 0.061},
-		{"12-bit", sample.Format{}, 12, 0.336},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			const gates, units = 4 * 230, 230
-			g, weights := sample.LSTM{Units: units, Inputs: 7, Outputs: 3, Steps: 2, Format: c.format}.Build()
-			got := cost(t, asiclowpower.New(), g, weights)
-			const product = 10 * units // cycles: ten blocks of 100 rows
-			// Two scale-shifts of the products and their sum; four gates; f∘c, i∘g, c',
-			// the scale-shift of c', its tanh and h'.
-			const scaleShifts, adds, muls, functions = 2*gates + units, gates + units, 3 * units, 5 * units
-			perMAC := e["12-bit add"]
-			if c.width == 12 {
-				perMAC += e["12-bit multiply"]
-			}
-			want := map[string]float64{
-				"weight fetch":        (gates*units + gates) * c.width * e["SRAM read"],
-				"multiply-accumulate": gates * units * perMAC,
-				"activations": 12 * (product*e["buffer read"] +
-					(scaleShifts+functions+2*adds+2*muls)*e["buffer read"] +
-					(scaleShifts+functions+adds+muls)*e["buffer write"]),
-				"normalisation tables": ((2*gates+units)*16 + (gates+units)*24) * e["SRAM read"],
-				"elementwise": scaleShifts*(e["12-bit multiply"]+e["12-bit add"]) + adds*e["12-bit add"] +
-					muls*e["12-bit multiply"] + functions*12*e["buffer read"],
-			}
-			const output = 10 * (units + 1) // cycles: one block, and the bias on the lanes
-			rest := c.power * (*got.Cycles - output) / 400e6
-			for name := range want {
-				want[name] *= 10 // time steps
-				rest -= want[name]
-			}
-			want["clock and control"] = rest
-			energy := values(got.Energy)
-			for name, value := range want {
-				if math.Abs(energy[name]/value-1) > 1e-6 {
-					t.Errorf("%s takes %v J, by the package comment %v", name, energy[name], value)
-				}
-			}
-			if rest <= 0 {
-				t.Errorf("clock and control is %v J, want some to compare", rest)
-			}
-		})
-	}
-}
-
-// Estimates beyond the published power are scaled down to it, and said to be.
-func TestEstimatesBeyondThePower(t *testing.T) {
-	t.Parallel()
-	faint := tiny
-	faint.Ternary.Power = 1e-9
-	g, weights := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 1, Format: sample.Ternary}.Build()
-	got := cost(t, asic.New(faint), g, weights)
-	energy := values(got.Energy)
-	recurrent := -energy["output layer"]
-	for _, part := range energy {
-		recurrent += part
-	}
-	if want := 1e-9 * (*got.Cycles - 70) / 1e6; math.Abs(recurrent/want-1) > 1e-3 { // a small difference of large numbers
-		t.Errorf("the recurrent parts sum to %v J, want %v", recurrent, want)
-	}
-	if energy["clock and control"] != 0 {
-		t.Errorf("clock and control takes %v J, want none", energy["clock and control"])
-	}
-	if notes := strings.Join(got.Notes, "\n"); !strings.Contains(notes, "scaled down") {
-		t.Errorf("no note says that the estimates were scaled down:\n%s", notes)
-	}
-}
-
 // The published throughput is units × 2 × clock, and every cell of the recalled
 // table shows in the description as unverified.
 func TestPublishedDesigns(t *testing.T) {
@@ -286,15 +174,15 @@ func TestPublishedDesigns(t *testing.T) {
 		want    map[string]string
 	}{
 		"asic-lowpower": {asiclowpower.New(), map[string]string{
-			"12-bit column":  "100 units, 80 GOps/s, 2.56 mm², 336 mW",
-			"binary column":  "100 units, 80 GOps/s, 0.24 mm², 37 mW",
-			"ternary column": "100 units, 80 GOps/s, 0.42 mm², 61 mW",
+			"12-bit column":  "100 units, 80 GOps/s, published 2.56 mm², 336 mW",
+			"binary column":  "100 units, 80 GOps/s, published 0.24 mm², 37 mW",
+			"ternary column": "100 units, 80 GOps/s, published 0.42 mm², 61 mW",
 			"clock":          "400 MHz",
 		}},
 		"asic-highspeed": {asichighspeed.New(), map[string]string{
-			"12-bit column":  "100 units, 80 GOps/s, 2.56 mm², 336 mW",
-			"binary column":  "1000 units, 800 GOps/s, 2.54 mm², 347 mW",
-			"ternary column": "500 units, 400 GOps/s, 2.16 mm², 302 mW",
+			"12-bit column":  "100 units, 80 GOps/s, published 2.56 mm², 336 mW",
+			"binary column":  "1000 units, 800 GOps/s, published 2.54 mm², 347 mW",
+			"ternary column": "500 units, 400 GOps/s, published 2.16 mm², 302 mW",
 			"clock":          "400 MHz",
 		}},
 	} {
@@ -319,55 +207,10 @@ func TestPublishedDesigns(t *testing.T) {
 	}
 }
 
-// At the paper's size the matrix products dominate, the estimates fit into the
-// published power, and the parts sum to power × time.
-func TestPowerTimesTimeOfPublishedDesigns(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name    string
-		backend backend.Backend
-		format  sample.Format
-		units   int
-		power   float64
-	}{
-		{"low power, binary", asiclowpower.New(), sample.Binary, 100, 0.037},
-		{"low power, ternary", asiclowpower.New(), sample.Ternary, 100, 0.061},
-		{"low power, 12-bit", asiclowpower.New(), sample.Format{}, 100, 0.336},
-		{"high speed, binary", asichighspeed.New(), sample.Binary, 1000, 0.347},
-		{"high speed, ternary", asichighspeed.New(), sample.Ternary, 500, 0.302},
-		{"high speed, 12-bit", asichighspeed.New(), sample.Format{}, 100, 0.336},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			g, weights := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 2, Format: c.format}.Build()
-			got := cost(t, c.backend, g, weights)
-			blocks := float64((2048 + c.units - 1) / c.units)
-			const lanes, output = 3*21 + 4*6 + 6*6, 10 * (512 + 1)
-			if want := 10*(blocks*512+blocks+lanes) + output; *got.Cycles != want {
-				t.Errorf("%v cycles, want %v", *got.Cycles, want)
-			}
-			energy, sum := values(got.Energy), 0.0
-			for _, part := range energy {
-				if part < 0 {
-					t.Errorf("parts of the energy are %v, want none below zero", energy)
-				}
-				sum += part
-			}
-			if want := (c.power*(*got.Cycles-output) + 0.336*output) / 400e6; !near(sum, want) {
-				t.Errorf("energy is %v J, want %v", sum, want)
-			}
-			if notes := strings.Join(got.Notes, "\n"); !strings.Contains(notes, "unverified") || !strings.Contains(notes, "paper-recalled-65nm") {
-				t.Errorf("notes do not name the energy table and say \"unverified\":\n%s", notes)
-			}
-			t.Logf("%.0f cycles, %v", *got.Cycles, energy)
-		})
-	}
-}
-
 func TestUnsupportedAndBadRequests(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	b := asic.New(tiny)
+	b := with(tiny)
 	if _, err := b.Cost(ctx, backend.CostRequest{Steps: map[string]int{"sequence": 1}}); err == nil {
 		t.Error("Cost before Deploy: no error")
 	}
@@ -446,17 +289,9 @@ func TestCostOfStages(t *testing.T) {
 		Output: "logits",
 	}
 	weights := map[string]packed.Matrix{"W": matrix(4, 2), "V": matrix(3, 8)}
-	got := costOf(t, asic.New(tiny), n, weights, map[string]int{"text": 10, "question": 3})
+	got := costOf(t, with(tiny), n, weights, map[string]int{"text": 10, "question": 3})
 	if *got.Cycles != 13*8+8 {
 		t.Errorf("%v cycles, want 13·8 + 8", *got.Cycles)
-	}
-	energy := values(got.Energy)
-	sum := -energy["output layer"]
-	for _, part := range energy {
-		sum += part
-	}
-	if want := 8.0 * 13 * 8 / 1e6; !near(sum, want) || !near(energy["output layer"], 8.0*8/1e6) {
-		t.Errorf("%v J of recurrent work and %v of the output layer, want %v and %v", sum, energy["output layer"], want, 8.0*8/1e6)
 	}
 	memory := values(got.Memory)
 	for name, want := range map[string]float64{
@@ -471,7 +306,7 @@ func TestCostOfStages(t *testing.T) {
 	}
 	// Every step of a text that a later graph reads waits in the workspace.
 	n.Stages[0].Last = false
-	if got := values(costOf(t, asic.New(tiny), n, weights, map[string]int{"text": 10, "question": 3}).Memory)["workspace"]; got != 11*4*12/8.0 {
+	if got := values(costOf(t, with(tiny), n, weights, map[string]int{"text": 10, "question": 3}).Memory)["workspace"]; got != 11*4*12/8.0 {
 		t.Errorf("the workspace is %v bytes, want %v", got, 11*4*12/8.0)
 	}
 }
@@ -499,7 +334,7 @@ func TestOddSizes(t *testing.T) {
 				},
 				Output: "y",
 			}
-			got := cost(t, asic.New(tiny), g, map[string]packed.Matrix{"w": w})
+			got := cost(t, with(tiny), g, map[string]packed.Matrix{"w": w})
 			if *got.Cycles != 10*c.want {
 				t.Errorf("%v cycles, want %v", *got.Cycles, 10*c.want)
 			}

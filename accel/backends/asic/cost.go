@@ -2,70 +2,133 @@ package asic
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"bittern/accel/backends/asic/internal/datapath"
 	"bittern/plugins/backend"
 	"bittern/plugins/stepgraph"
 )
 
-// The parts of a cost. The first six sum to the recurrent column's power times
-// its time.
-const (
-	weightFetch  = "weight fetch"
-	macs         = "multiply-accumulate"
-	activations  = "activations"
-	tables       = backend.PartTables
-	elementwise  = "elementwise"
-	clockControl = "clock and control"
-	outputLayer  = backend.PartOutputLayer
-	embedding    = backend.PartEmbedding
-)
-
-// cost is that of one whole sequence of a program on a design.
+// cost is that of one whole sequence of a program on a machine.
 type cost struct {
-	design  Design
-	energy  energyTable
+	model
 	program *datapath.Program
 	steps   map[string]int // of each stream
 
-	recurrent float64            // cycles
-	others    map[string]float64 // cycles of outputLayer and embedding
-	lanes     float64            // cycles, of all the above, of the lanes
-	estimate  map[string]float64 // joules of the recurrent column from below
+	cycles float64 // of the schedule
+	lanes  float64 // of the lanes, one after the other
+	work   float64 // of all work, one after the other
+	energy map[string]float64
+	// spilled is the share of the weights that do not fit into the memory of their column.
+	spilled map[bool]float64 // by whether they are recurrent
 }
 
-func newCost(d Design, p *datapath.Program, steps map[string]int) *cost {
-	c := &cost{
-		design: d, energy: paperRecalled65nm, program: p, steps: steps,
-		others: map[string]float64{}, estimate: map[string]float64{},
+func newCost(m model, p *datapath.Program, steps map[string]int) *cost {
+	c := &cost{model: m, program: p, steps: steps, energy: map[string]float64{}, spilled: map[bool]float64{}}
+	for _, recurrent := range []bool{true, false} {
+		bits := c.weightBits(recurrent)
+		if room := m.design.column(c.width(recurrent)).Weights.bits(); bits > room {
+			c.spilled[recurrent] = 1 - room/bits
+		}
 	}
 	for _, g := range p.Graphs {
-		times := 1.0
+		times := 1
 		if g.Stream != "" {
-			times = float64(steps[g.Stream])
+			times = steps[g.Stream]
 		}
-		for _, w := range g.Work {
-			cycles := times * c.cycles(w)
-			if isElementwise(w.Op) {
-				c.lanes += cycles
-			}
-			if w.Recurrent {
-				c.recurrent += cycles
-				c.estimateEnergy(w, times)
-			} else {
-				c.others[layer(w)] += cycles
-			}
+		cycles := make([]float64, len(g.Work))
+		for i, w := range g.Work {
+			cycles[i] = c.one(w, float64(times))
 		}
+		c.cycles += m.design.schedule(g.Work, cycles, times)
 	}
+	seconds := c.cycles / m.design.clock()
+	c.energy[leakage] = c.leakagePower() * seconds
 	return c
 }
 
-func isElementwise(op stepgraph.Op) bool {
-	switch op {
-	case stepgraph.MatVec, stepgraph.Lookup, stepgraph.Slice, stepgraph.Concat:
-		return false
+// width is that of the column that recurrent and other weights run on.
+func (c *cost) width(recurrent bool) datapath.Width {
+	if recurrent {
+		return c.program.Recurrent
 	}
-	return true
+	return datapath.TwelveBit
+}
+
+func (c *cost) weightBits(recurrent bool) float64 {
+	bits := 0
+	for _, g := range c.program.Graphs {
+		for _, w := range g.Work {
+			if w.Recurrent == recurrent {
+				bits += w.WeightBits
+			}
+		}
+	}
+	return float64(bits)
+}
+
+// one adds the energy of some work that is done so many times, and returns the cycles
+// of one time.
+func (c *cost) one(w datapath.Work, times float64) float64 {
+	width := c.width(w.Recurrent)
+	cycles := c.model.cycles(w, width)
+	parts := c.energyOf(w, width, cycles)
+	if bits := c.fetched(w, width); bits > 0 {
+		parts[dramTransfer] = bits * c.costs.DRAM(c.design.DRAM.Type)
+		// It streams in while the column works.
+		cycles = max(cycles, bits/float64(c.design.DRAM.BitsPerCycle))
+	}
+	for _, name := range slices.Sorted(maps.Keys(parts)) { // sums are the same to the bit
+		part := name
+		if !w.Recurrent && name != dramTransfer {
+			part = layer(w)
+		}
+		c.energy[part] += times * parts[name]
+	}
+	if isElementwise(w.Op) {
+		c.lanes += times * cycles
+	}
+	c.work += times * cycles
+	return cycles
+}
+
+// fetched are the bits of weights that come from the DRAM for some work.
+func (c *cost) fetched(w datapath.Work, width datapath.Width) float64 {
+	if c.design.DRAM == nil {
+		return 0
+	}
+	bits := c.spilled[w.Recurrent] * float64(w.Rows) * float64(width)
+	switch w.Op {
+	case stepgraph.MatVec:
+		return bits * float64(w.Columns)
+	case stepgraph.Lookup:
+		return bits
+	}
+	return 0
+}
+
+// hasLayers says whether the program has work that is not recurrent.
+func (c *cost) hasLayers() bool {
+	for _, g := range c.program.Graphs {
+		for _, w := range g.Work {
+			if !w.Recurrent {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// leakagePower is that of the recurrent column, of the lanes and the activations and,
+// where there are layers that are not recurrent, of the 12-bit column, in watts.
+func (c *cost) leakagePower() float64 {
+	width := c.program.Recurrent
+	power := c.columnLeakage(c.design.column(width), width) + c.restLeakage()
+	if c.hasLayers() {
+		power += c.columnLeakage(c.design.Columns.TwelveBit, datapath.TwelveBit)
+	}
+	return power
 }
 
 // layer is the part that work outside of the recurrent layers belongs to.
@@ -76,96 +139,28 @@ func layer(w datapath.Work) string {
 	return outputLayer
 }
 
-// cycles are those of one time step, as the package comment says.
-func (c *cost) cycles(w datapath.Work) float64 {
-	blocks := func(units int) float64 { return float64((w.Rows + units - 1) / units) }
-	column := c.design.TwelveBit
-	if w.Recurrent {
-		column = c.design.column(c.program.Recurrent)
-	}
-	switch {
-	case w.Op == stepgraph.MatVec:
-		return blocks(column.Units) * float64(w.Columns)
-	case w.Op == stepgraph.Lookup:
-		return blocks(column.Units)
-	case isElementwise(w.Op):
-		return blocks(c.design.Lanes)
-	default:
-		return 0
-	}
-}
-
-// estimateEnergy adds what the events of some recurrent work take, done so many times.
-func (c *cost) estimateEnergy(w datapath.Work, times float64) {
-	e := c.energy
-	rows := times * float64(w.Rows)
-	switch w.Op {
-	case stepgraph.MatVec:
-		perMAC := e.add
-		if w.Width == datapath.TwelveBit {
-			perMAC += e.multiply
-		}
-		count := rows * float64(w.Columns)
-		c.estimate[weightFetch] += count * float64(w.Width) * e.sramRead
-		c.estimate[macs] += count * perMAC
-		c.estimate[activations] += times * c.cycles(w) * datapath.ActivationBits * e.bufferRead
-		return
-	case stepgraph.Lookup:
-		c.estimate[weightFetch] += rows * float64(w.Width) * e.sramRead
-		return
-	case stepgraph.Slice, stepgraph.Concat:
-		return
-	case stepgraph.ScaleShift:
-		c.estimate[tables] += times * float64(w.RowBits) * e.sramRead
-		c.estimate[elementwise] += rows * (e.multiply + e.add)
-	case stepgraph.Add:
-		c.estimate[elementwise] += rows * e.add
-	case stepgraph.Mul:
-		c.estimate[elementwise] += rows * e.multiply
-	default: // one entry of a table
-		c.estimate[elementwise] += rows * datapath.ActivationBits * e.bufferRead
-	}
-	c.estimate[activations] += rows * datapath.ActivationBits * (float64(w.Operands)*e.bufferRead + e.bufferWrite)
-}
-
 // report is the cost as the contract has it.
 func (c *cost) report() backend.Cost {
-	cycles := c.recurrent
-	for _, n := range c.others {
-		cycles += n
-	}
-	seconds := cycles / c.design.Clock
-	column := c.design.column(c.program.Recurrent)
-	parts, ratio := c.energyParts(column)
+	cycles, seconds := c.cycles, c.cycles/c.design.clock()
+	units, memory := c.columnArea(c.design.column(c.program.Recurrent), c.program.Recurrent)
+	area := units + memory
 	return backend.Cost{
-		Cycles: &cycles, Seconds: &seconds, Energy: parts, Area: &column.Area,
-		Memory: c.memory(), Substitutions: c.program.Substitutions, Notes: c.notes(column, cycles, ratio),
+		Cycles: &cycles, Seconds: &seconds, Energy: c.energyParts(), Area: &area,
+		Memory: c.memory(), Substitutions: c.program.Substitutions, Notes: c.notes(area),
 	}
 }
 
-// energyParts breaks power times time down, and returns the estimate from below
-// over the power times time of the recurrent column.
-func (c *cost) energyParts(column Column) (parts []backend.Part, ratio float64) {
-	total := column.Power * c.recurrent / c.design.Clock
-	names := []string{weightFetch, macs, activations, tables, elementwise}
-	estimated := 0.0
-	for _, name := range names {
-		estimated += c.estimate[name]
+// energyParts are all parts of recurrent work, and of other work those that there are.
+func (c *cost) energyParts() (parts []backend.Part) {
+	for _, name := range []string{arithmetic, weightMemory, activationMemory, normalization, nonlinear, clockControl, leakage} {
+		parts = append(parts, backend.Part{Name: name, Value: c.energy[name]})
 	}
-	if total > 0 {
-		ratio = estimated / total
-	}
-	shrink := 1 / max(1, ratio)
-	for _, name := range names {
-		parts = append(parts, backend.Part{Name: name, Value: c.estimate[name] * shrink})
-	}
-	parts = append(parts, backend.Part{Name: clockControl, Value: max(0, total-estimated)})
-	for _, name := range []string{embedding, outputLayer} {
-		if cycles, ok := c.others[name]; ok {
-			parts = append(parts, backend.Part{Name: name, Value: c.design.TwelveBit.Power * cycles / c.design.Clock})
+	for _, name := range []string{dramTransfer, embedding, outputLayer} {
+		if joules, ok := c.energy[name]; ok {
+			parts = append(parts, backend.Part{Name: name, Value: joules})
 		}
 	}
-	return parts, ratio
+	return parts
 }
 
 // memory is what the datapath stores, in bytes: codes of the column's width
@@ -174,7 +169,7 @@ func (c *cost) energyParts(column Column) (parts []backend.Part, ratio float64) 
 // initial value), whole layers for what is not recurrent, and what graphs leave to
 // later ones.
 func (c *cost) memory() []backend.Part {
-	const codes, levels, state = backend.PartCodes, backend.PartLevels, backend.PartState
+	const codes, levels, tables, state = backend.PartCodes, backend.PartLevels, backend.PartTables, backend.PartState
 	bits := map[string]int{state: c.program.StateBits(), backend.PartWorkspace: c.program.KeptBits(c.steps)}
 	for _, g := range c.program.Graphs {
 		for _, w := range g.Work {
@@ -196,24 +191,45 @@ func (c *cost) memory() []backend.Part {
 	return parts
 }
 
-func (c *cost) notes(column Column, cycles, ratio float64) []string {
+func (c *cost) notes(area float64) []string {
 	d, width := c.design, c.program.Recurrent
+	column := d.column(width)
+	power := sum(c.power(column, width))
 	notes := []string{
-		fmt.Sprintf("%s column at %.0f MHz: %s (%s)", width, d.Clock/1e6, d.describe(column), d.Source),
-		fmt.Sprintf("energy is published power × time; its parts are by the table %s: %s", c.energy.name, c.energy.about),
-		"area is that of the recurrent column in mm², as published; it has no room added for the memory listed here",
+		fmt.Sprintf("%s column at %g MHz: %d units, %.0f GOps/s; by the model %.2f mm² and %.0f mW while all units work%s",
+			width, d.ClockMHz, column.Units, d.throughput(width)/1e9, area, power*1e3, published(column, d.Source)),
+		fmt.Sprintf("energy is counted events × the table %s in %s, %s", c.costs.Table.Name, c.costs.Process, c.factors),
+		"area is that of the recurrent column, units and weight memory, in mm²",
 	}
-	if len(c.others) > 0 {
-		notes = append(notes, fmt.Sprintf("layers that are not recurrent take 12-bit weights and run after it on a 12-bit column (%s), which the area leaves out", d.describe(d.TwelveBit)))
+	if c.hasLayers() {
+		notes = append(notes, fmt.Sprintf("layers that are not recurrent take 12-bit weights and run on a 12-bit column of %d units, which the area leaves out", d.Columns.TwelveBit.Units))
+	}
+	for _, recurrent := range []bool{true, false} {
+		if c.spilled[recurrent] == 0 {
+			continue
+		}
+		what, how := "recurrent weights", "the design names no DRAM, so they count as if they were on the chip"
+		if !recurrent {
+			what = "other weights"
+		}
+		if d.DRAM != nil {
+			how = "they come from " + d.DRAM.Type + " whenever they are used"
+		}
+		notes = append(notes, fmt.Sprintf("%.0f %% of the %s do not fit into the memory of their column: %s", 100*c.spilled[recurrent], what, how))
 	}
 	if c.program.KeptBits(c.steps) > 0 {
 		notes = append(notes, "what a graph leaves to a later one is workspace; the energy has no part for writing and reading it")
 	}
-	if cycles > 0 {
-		notes = append(notes, fmt.Sprintf("elementwise operations take %.1f %% of the cycles, on %d lanes that do not overlap with the column (an assumption)", 100*c.lanes/cycles, d.Lanes))
-	}
-	if ratio > 1 {
-		notes = append(notes, fmt.Sprintf("the estimated parts of the energy exceed the published power by %.1f %% and are scaled down to it", 100*(ratio-1)))
+	if c.work > 0 {
+		notes = append(notes, fmt.Sprintf("elementwise operations take %.1f %% of the work's cycles, on %d lanes (an assumption)", 100*c.lanes/c.work, d.Lanes))
 	}
 	return notes
+}
+
+// published are the figures of a column's source.
+func published(c Column, source string) string {
+	if c.Published == nil {
+		return ""
+	}
+	return fmt.Sprintf(", published %g mm² and %g mW (%s)", c.Published.Area, c.Published.Power, source)
 }

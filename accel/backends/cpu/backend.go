@@ -89,6 +89,16 @@ func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 	}, ctx.Err()
 }
 
+func (p *processor) Explain(ctx context.Context, given plugins.Values) (backend.Explanation, error) {
+	if _, err := plugins.Resolve("backend "+name, options, given); err != nil {
+		return backend.Explanation{}, err
+	}
+	return backend.Explanation{Notes: []string{
+		"seconds are measured: the median over sequences, each run by itself on one thread of this computer",
+		"memory is what the tables, codes and buffers of the program take; there is no model, and no constant",
+	}}, ctx.Err()
+}
+
 // tolerances bound what the precision of activations may change of the mean loss, in
 // nats a target: some ten times the most that was seen on the War & Peace networks
 // in reports/results.

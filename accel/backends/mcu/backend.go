@@ -81,13 +81,11 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 	}, ctx.Err()
 }
 
-func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
-	if err := ctx.Err(); err != nil {
-		return backend.Deployed{}, err
-	}
-	o, err := plugins.Resolve("backend "+name, options, request.Options)
+// resolve is the machine of some options, without a network.
+func resolve(given plugins.Values) (*machine, plugins.Values, error) {
+	o, err := plugins.Resolve("backend "+name, options, given)
 	if err != nil {
-		return backend.Deployed{}, err
+		return nil, nil, err
 	}
 	m := &machine{
 		name: o.Text(partName), part: parts[o.Text(partName)], waitStates: o.Int(waitStates),
@@ -98,9 +96,20 @@ func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend
 		mhz = m.part.megahertz
 	}
 	if mhz > m.part.megahertz {
-		return backend.Deployed{}, plugins.Problemf("backend %s: the %s runs at up to %g MHz; give %s of at most that", name, m.name, m.part.megahertz, megahertz)
+		return nil, nil, plugins.Problemf("backend %s: the %s runs at up to %g MHz; give %s of at most that", name, m.name, m.part.megahertz, megahertz)
 	}
 	m.clock = 1e6 * mhz
+	return m, o, nil
+}
+
+func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
+	if err := ctx.Err(); err != nil {
+		return backend.Deployed{}, err
+	}
+	m, o, err := resolve(request.Options)
+	if err != nil {
+		return backend.Deployed{}, err
+	}
 	rounding := integer.Precision{Weights: integer.MostBits, Activations: integer.MostBits}
 	if m.program, err = integer.Compile(request.Network, request.Weights, rounding); err != nil {
 		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", name, err)

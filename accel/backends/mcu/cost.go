@@ -10,14 +10,14 @@ import (
 
 // The parts of the energy, beside the tables'.
 const (
-	weightFetch = "weight fetch"
-	macs        = "multiply-accumulate"
-	activations = "activations"
+	weightFetch = backend.PartWeightMemory
+	macs        = backend.PartArithmetic
+	activations = backend.PartActivationMemory
 	elementwise = "elementwise"
 )
 
 // energyParts lists them in the order in which they are shown and summed.
-var energyParts = []string{macs, weightFetch, activations, elementwise, backend.PartTables}
+var energyParts = []string{macs, weightFetch, activations, elementwise, backend.PartNormalization}
 
 // counts are the cycles of a sequence by part.
 type counts map[string]float64
@@ -93,7 +93,7 @@ func (m *machine) step(c counts, g stepgraph.Graph, times float64) {
 		case stepgraph.ScaleShift:
 			tables := min(n.Scale.Rows, 1) + min(n.Shift.Rows, 1)
 			c[elementwise] += size * (floatLoad + floatStore + loop + float64(tables)*(floatLoad+floatOp))
-			c[backend.PartTables] += m.wait(float64(32*tables*n.Size)) * times
+			c[backend.PartNormalization] += m.wait(float64(32*tables*n.Size)) * times
 		case stepgraph.Add, stepgraph.Mul:
 			c[elementwise] += size * binary
 		case stepgraph.Sigmoid:

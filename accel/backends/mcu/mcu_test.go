@@ -87,11 +87,11 @@ func TestCyclesByHand(t *testing.T) {
 			t.Parallel()
 			got := cost(t, sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: c.format, Seed: 1}, c.options, 10)
 			want := map[string]float64{
-				"multiply-accumulate":  c.planes*(10*(2*(12+2*c.unpack)+13)+9*20) + (c.planes-1)*3*20 + 133,
-				"activations":          188,
-				"elementwise":          c.planes*10*20 + (c.planes-1)*3*20 + 540 + 1045 + 215 + 24,
-				"weight fetch":         4 * (c.planes*c.bits*(20*5+20) + 8*3*5) / 64,
-				"normalisation tables": 4 * 32 * 73 / 64,
+				backend.PartArithmetic:       c.planes*(10*(2*(12+2*c.unpack)+13)+9*20) + (c.planes-1)*3*20 + 133,
+				backend.PartActivationMemory: 188,
+				"elementwise":                c.planes*10*20 + (c.planes-1)*3*20 + 540 + 1045 + 215 + 24,
+				backend.PartWeightMemory:     4 * (c.planes*c.bits*(20*5+20) + 8*3*5) / 64,
+				backend.PartNormalization:    4 * 32 * 73 / 64,
 			}
 			cycles, energy := 0.0, values(got.Energy)
 			for name, n := range want {

@@ -115,13 +115,11 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 	}, ctx.Err()
 }
 
-func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
-	if err := ctx.Err(); err != nil {
-		return backend.Deployed{}, err
-	}
-	o, err := plugins.Resolve("backend "+name, options, request.Options)
+// resolve is the machine of some options, without a network.
+func resolve(given plugins.Values) (*machine, plugins.Values, error) {
+	o, err := plugins.Resolve("backend "+name, options, given)
 	if err != nil {
-		return backend.Deployed{}, err
+		return nil, nil, err
 	}
 	m := &machine{
 		array:     array{o.Int(rows), o.Int(columns), dataflow(o.Text(flow))},
@@ -131,8 +129,19 @@ func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend
 		energy: horowitzCACTI45nm, chunks: map[string]int{},
 	}
 	if m.foldBits() > float64(m.weightKiB*1024*8) {
-		return backend.Deployed{}, plugins.Problemf("backend %s: the weights that fill the array take %.1f KiB with their buffers and the weight memory has %d; give more %s, or a smaller array",
+		return nil, nil, plugins.Problemf("backend %s: the weights that fill the array take %.1f KiB with their buffers and the weight memory has %d; give more %s, or a smaller array",
 			name, m.foldBits()/8/1024, m.weightKiB, weightKiB)
+	}
+	return m, o, nil
+}
+
+func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
+	if err := ctx.Err(); err != nil {
+		return backend.Deployed{}, err
+	}
+	m, o, err := resolve(request.Options)
+	if err != nil {
+		return backend.Deployed{}, err
 	}
 	rounding := integer.Precision{Weights: integer.MostBits, Activations: m.activationBits}
 	if m.program, err = integer.Compile(request.Network, request.Weights, rounding); err != nil {

@@ -9,13 +9,13 @@ import (
 
 // The parts of the energy, beside the tables'.
 const (
-	weightFetch  = "weight fetch"
-	macs         = "multiply-accumulate"
-	activations  = "activations"
+	weightFetch  = backend.PartWeightMemory
+	macs         = backend.PartArithmetic
+	activations  = backend.PartActivationMemory
 	elementwise  = "elementwise"
-	clockControl = "clock and control"
-	dramPart     = "DRAM"
-	leakage      = "leakage"
+	clockControl = backend.PartClock
+	dramPart     = backend.PartDRAM
+	leakage      = backend.PartLeakage
 )
 
 // traffic is what moves between DRAM and the chip, in bits of a whole sequence.
@@ -105,7 +105,7 @@ func (m *machine) energyParts(c counts, t traffic, seconds float64) []backend.Pa
 		{Name: weightFetch, Value: weightBits*e.weightRead + t.weights*e.weightWrite},
 		{Name: macs, Value: c.macs * perMAC},
 		{Name: activations, Value: reads*e.activationRead + writes*e.activationWrite},
-		{Name: backend.PartTables, Value: tableBits*e.weightRead + t.tables*e.weightWrite},
+		{Name: backend.PartNormalization, Value: tableBits*e.weightRead + t.tables*e.weightWrite},
 		{Name: elementwise, Value: c.multiplies*e.floatMultiply + c.adds*e.floatAdd},
 		{Name: clockControl, Value: c.array * float64(m.array.rows*m.array.columns*m.clockedBits()) * e.register},
 		{Name: dramPart, Value: t.bits() * m.dramEnergy},

@@ -55,14 +55,14 @@
 //
 // Counted events times the table horowitz-cacti-45nm, of 45 nm; nothing is fitted:
 //
-//	weight fetch          bits read of the weight memory, in the width of the codes, for
+//	weight memory         bits read of the weight memory, in the width of the codes, for
 //	                      every load of a fold; bits that come from DRAM are written there too
-//	multiply-accumulate   for each product of a pass, an addition of 32 bits and, of a
+//	arithmetic            for each product of a pass, an addition of 32 bits and, of a
 //	                      precision above 1, a multiplication of precision × activation-bits
-//	activations           bits read and written of the activation memory: what the array
+//	activation memory     bits read and written of the activation memory: what the array
 //	                      takes in and, of 32 bits, its sums, which are read again where a
 //	                      fold adds to them, and operands and results of the vector unit
-//	normalisation tables  bits read, 32 an element
+//	normalization         bits read, 32 an element
 //	elementwise           float32 multiplications and additions of the vector unit
 //	clock and control     the registers that each element hands on, of 32 +
 //	                      activation-bits, at each cycle of the array, used or not

@@ -117,12 +117,12 @@ func TestCyclesByHand(t *testing.T) {
 				t.Errorf("%v seconds, want %v", *got.Seconds, want)
 			}
 			// Ten tokens and thirty logits at 8 pJ a bit.
-			if got, want := part(t, got.Energy, "DRAM"), 10*4*32*8e-12; !near(got, want) {
+			if got, want := part(t, got.Energy, backend.PartDRAM), 10*4*32*8e-12; !near(got, want) {
 				t.Errorf("DRAM takes %v J, want %v", got, want)
 			}
 			// Half the registers of each element are clocked, used or not: 40 bits.
 			array := compute - float64(10*(lanes+c.lanes))
-			if got, want := part(t, got.Energy, "clock and control"), array*12*40*0.009e-12; !near(got, want) {
+			if got, want := part(t, got.Energy, backend.PartClock), array*12*40*0.009e-12; !near(got, want) {
 				t.Errorf("the clock takes %v J, want %v", got, want)
 			}
 		})
@@ -140,15 +140,15 @@ func TestEnergyAndMemoryByHand(t *testing.T) {
 	} {
 		got := cost(t, sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: sample.Binary, Seed: 1}, plugins.Values{"precision": precision})
 		want := 10 * (20*5 + c.passes*3*5) * (0.1 + c.multiply) * 1e-12
-		if got := part(t, got.Energy, "multiply-accumulate"); !near(got, want) {
+		if got := part(t, got.Energy, backend.PartArithmetic); !near(got, want) {
 			t.Errorf("precision %s: products take %v J, want %v", precision, got, want)
 		}
 	}
 	// A step reads Wh and a column of Wx, of a bit; the output layer, of 8 bits, is read 3 times.
-	if got, want := part(t, got.Energy, "weight fetch"), (10*(20*5+20)+3*3*5*8)*25.87/64*1e-12; !near(got, want) {
+	if got, want := part(t, got.Energy, backend.PartWeightMemory), (10*(20*5+20)+3*3*5*8)*25.87/64*1e-12; !near(got, want) {
 		t.Errorf("weights take %v J, want %v", got, want)
 	}
-	if got, want := part(t, got.Energy, "normalisation tables"), 10*(20+20+20+5+5+3)*32*25.87/64*1e-12; !near(got, want) {
+	if got, want := part(t, got.Energy, backend.PartNormalization), 10*(20+20+20+5+5+3)*32*25.87/64*1e-12; !near(got, want) {
 		t.Errorf("tables take %v J, want %v", got, want)
 	}
 	for name, want := range map[string]float64{
@@ -181,7 +181,7 @@ func TestVectorsByHand(t *testing.T) {
 	)
 	read, write := 25.87/64*1e-12, 19.65/64*1e-12
 	want := 10 * ((8*30+32*(23+reads+3))*read + 32*(46+writes+1)*write)
-	if got := part(t, got.Energy, "activations"); !near(got, want) {
+	if got := part(t, got.Energy, backend.PartActivationMemory); !near(got, want) {
 		t.Errorf("activations take %v J, want %v", got, want)
 	}
 	if got, want := part(t, got.Energy, "elementwise"), 10*(multiplies*3.7+adds*0.9)*1e-12; !near(got, want) {
@@ -210,12 +210,12 @@ func TestClock(t *testing.T) {
 	if !near(*slow.Seconds, 2**fast.Seconds) {
 		t.Errorf("%v s at 200 MHz, %v at 400", *slow.Seconds, *fast.Seconds)
 	}
-	if got, want := part(t, fast.Energy, "leakage"), 512*3.34e-6/128**fast.Seconds; !near(got, want) {
+	if got, want := part(t, fast.Energy, backend.PartLeakage), 512*3.34e-6/128**fast.Seconds; !near(got, want) {
 		t.Errorf("512 KiB of memory leak %v J, want %v", got, want)
 	}
 	for i, p := range slow.Energy {
 		want := p.Value
-		if p.Name == "leakage" {
+		if p.Name == backend.PartLeakage {
 			want /= 2
 		}
 		if got := fast.Energy[i].Value; p.Value <= 0 || !near(got, want) {
@@ -281,7 +281,7 @@ func TestWhatDoesNotFit(t *testing.T) {
 	weights := float64(wh+scales-(8*1024-2*32*32))/(wh+scales)*wh*10 + 256*10 + 3*64
 	const tables = 4 * (256*3 + 64*2 + 3) * 10
 	for name, want := range map[string]float64{
-		"DRAM": 8 * (weights + tables) * 8e-12, "weight fetch": 8 * weights * 19.65 / 64 * 1e-12, "normalisation tables": 8 * tables * 19.65 / 64 * 1e-12,
+		"DRAM": 8 * (weights + tables) * 8e-12, backend.PartWeightMemory: 8 * weights * 19.65 / 64 * 1e-12, backend.PartNormalization: 8 * tables * 19.65 / 64 * 1e-12,
 	} {
 		if more := part(t, tight.Energy, name) - part(t, roomy.Energy, name); math.Abs(more/want-1) > 1e-6 {
 			t.Errorf("%s takes %v J more, want %v", name, more, want)
@@ -327,7 +327,7 @@ func TestSpilledValues(t *testing.T) {
 	roomy := costOf(t, p, plugins.Values{"steps-at-once": "1", "activation-kib": "1024"})
 	tight := costOf(t, p, plugins.Values{"steps-at-once": "1", "activation-kib": "4"})
 	spilled := 8 * (part(t, tight.Memory, backend.PartWorkspace) - 4*1024)
-	if got, want := part(t, tight.Energy, "DRAM")-part(t, roomy.Energy, "DRAM"), 2*spilled*8e-12; spilled <= 0 || math.Abs(got/want-1) > 1e-6 {
+	if got, want := part(t, tight.Energy, backend.PartDRAM)-part(t, roomy.Energy, backend.PartDRAM), 2*spilled*8e-12; spilled <= 0 || math.Abs(got/want-1) > 1e-6 {
 		t.Errorf("DRAM takes %v J more, want %v", got, want)
 	}
 }

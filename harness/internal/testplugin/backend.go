@@ -20,6 +20,10 @@ func (*oracle) Describe(context.Context) (plugins.Description, error) {
 	return description(plugins.KindBackend, "oracle", faults("kill", "exit", "hang", "panic", "nan"))
 }
 
+func (*oracle) Explain(context.Context, plugins.Values) (backend.Explanation, error) {
+	return backend.Explanation{Notes: []string{"a cycle for every value"}}, nil
+}
+
 func (b *oracle) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
 	b.network, b.fault = request.Network, newFault(request.Options)
 	var err error
@@ -65,6 +69,10 @@ type mute struct{}
 
 func (*mute) Describe(context.Context) (plugins.Description, error) {
 	return description(plugins.KindBackend, "mute", nil)
+}
+
+func (*mute) Explain(context.Context, plugins.Values) (backend.Explanation, error) {
+	return backend.Explanation{Notes: []string{"it has no words"}}, nil
 }
 
 func (*mute) Deploy(context.Context, backend.Deploy) (backend.Deployed, error) {

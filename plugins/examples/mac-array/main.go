@@ -58,6 +58,21 @@ func (*array) Describe(context.Context) (plugins.Description, error) {
 	}, nil
 }
 
+// Explain says what the figures of Cost are made of.
+func (a *array) Explain(_ context.Context, options plugins.Values) (backend.Explanation, error) {
+	return backend.Explanation{
+		Constants: []backend.Constant{
+			{Name: "multiply-accumulate", Value: joulesPerMAC * 1e12, Unit: "pJ", Node: "45 nm", Source: "Horowitz, ISSCC 2014, 45 nm (recalled)"},
+			{Name: "units", Value: float64(options.Int("units")), Source: "option"},
+			{Name: "clock", Value: options.Float("megahertz"), Unit: "MHz", Source: "option"},
+		},
+		Formulas: []backend.Formula{
+			{Quantity: "cycles", Expression: "⌈multiply-accumulates of a time step / units⌉, at least 1, for each time step"},
+			{Quantity: "energy", Expression: "multiply-accumulates · energy of one"},
+		},
+	}, nil
+}
+
 // Deploy loads a network. A machine that cannot run it returns a *backend.ErrUnsupported
 // with the reason, which the report shows; this one runs all.
 func (a *array) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {

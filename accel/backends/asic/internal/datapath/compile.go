@@ -118,6 +118,7 @@ type compiler struct {
 	recurrent map[string]bool // nodes that the states depend on
 	operands  map[string]operand
 	narrowed  map[string]view // values as activations
+	done      map[string]int  // index of the last work of each node
 }
 
 // compile compiles a graph with inputs in their order; those that are tokens count for
@@ -130,6 +131,7 @@ func (s *shared) compile(g stepgraph.Graph, inputs []input) *Graph {
 		recurrent: recurrentPart(g),
 		operands:  map[string]operand{},
 		narrowed:  map[string]view{},
+		done:      map[string]int{},
 	}
 	bounds := map[string]float64{}
 	for i, in := range g.Inputs {
@@ -137,14 +139,39 @@ func (s *shared) compile(g stepgraph.Graph, inputs []input) *Graph {
 	}
 	c.bounds = ranges(g, bounds, s.matrices)
 	c.entries(inputs)
+	first := map[string]int{} // index of the first work of each node
 	for _, n := range g.Nodes {
+		first[n.Name] = len(c.Work)
 		c.node(n)
+		c.done[n.Name] = len(c.Work) - 1
 	}
 	for i, s := range g.States {
 		c.states[i].next = c.operands[s.Next].view
 	}
+	c.order(first)
 	c.output, c.bound = c.operands[g.Output].view, c.bounds[g.Output]
 	return c.Graph
+}
+
+// order notes what each work waits for: the first of a node for the node's inputs, the
+// others of the node each for the one before.
+func (c *compiler) order(first map[string]int) {
+	for _, n := range c.graph.Nodes {
+		work := &c.Work[first[n.Name]]
+		for _, name := range n.Inputs {
+			if at, ok := c.done[name]; ok {
+				work.After = append(work.After, at)
+			}
+			for _, s := range c.graph.States {
+				if s.Name == name {
+					work.Since = append(work.Since, c.done[s.Next])
+				}
+			}
+		}
+		for i := first[n.Name] + 1; i <= c.done[n.Name]; i++ {
+			c.Work[i].After = []int{i - 1}
+		}
+	}
 }
 
 // operand is a value as later operations find it: a view or, where alpha is not

@@ -30,6 +30,14 @@ func (w Width) String() string {
 	}
 }
 
+// Key is the width's in a design file.
+func (w Width) Key() string {
+	if w == TwelveBit {
+		return "twelve_bit"
+	}
+	return w.String()
+}
+
 // weights is what the column multiplies, in words.
 func (w Width) weights() string {
 	switch w {
@@ -78,10 +86,14 @@ type Work struct {
 	// depend on or, for a MatVec or Lookup, that its weights are recurrent. The
 	// rest runs on the 12-bit column.
 	Recurrent bool
-	Rows      int   // elements of the result
-	Columns   int   // MatVec and Lookup: elements of the operand
-	Operands  int   // values read for each element of the result
-	Width     Width // MatVec and Lookup: bits of a weight
+	Rows      int // elements of the result
+	Columns   int // MatVec and Lookup: elements of the operand
+	Operands  int // values read for each element of the result
+
+	// After and Since are the indexes in the graph's Work of what must be done before, of
+	// this time step and of the one before.
+	After, Since []int
+	Width        Width // MatVec and Lookup: bits of a weight
 
 	// Alpha marks a multiplication by α that no scale-shift of the graph takes in.
 	Alpha bool

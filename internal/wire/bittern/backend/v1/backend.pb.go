@@ -106,6 +106,347 @@ func (x *DescribeResponse) GetDescription() *v1.Description {
 	return nil
 }
 
+type ExplainRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Options       map[string]string      `protobuf:"bytes,1,rep,name=options,proto3" json:"options,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // every option, defaults filled in
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRequest) Reset() {
+	*x = ExplainRequest{}
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRequest) ProtoMessage() {}
+
+func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRequest) Descriptor() ([]byte, []int) {
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ExplainRequest) GetOptions() map[string]string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+type ExplainResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Constants     []*Constant            `protobuf:"bytes,1,rep,name=constants,proto3" json:"constants,omitempty"`
+	Formulas      []*Formula             `protobuf:"bytes,2,rep,name=formulas,proto3" json:"formulas,omitempty"`
+	Calibration   []*Residual            `protobuf:"bytes,3,rep,name=calibration,proto3" json:"calibration,omitempty"`
+	Notes         []string               `protobuf:"bytes,4,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainResponse) Reset() {
+	*x = ExplainResponse{}
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainResponse) ProtoMessage() {}
+
+func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
+func (*ExplainResponse) Descriptor() ([]byte, []int) {
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ExplainResponse) GetConstants() []*Constant {
+	if x != nil {
+		return x.Constants
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetFormulas() []*Formula {
+	if x != nil {
+		return x.Formulas
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetCalibration() []*Residual {
+	if x != nil {
+		return x.Calibration
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+type Constant struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
+	Unit          string                 `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"` // "65 nm, 1 V"; empty where it is of no technology
+	Source        string                 `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Constant) Reset() {
+	*x = Constant{}
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Constant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Constant) ProtoMessage() {}
+
+func (x *Constant) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Constant.ProtoReflect.Descriptor instead.
+func (*Constant) Descriptor() ([]byte, []int) {
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Constant) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Constant) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Constant) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Constant) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Constant) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+type Formula struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Quantity      string                 `protobuf:"bytes,1,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Expression    string                 `protobuf:"bytes,2,opt,name=expression,proto3" json:"expression,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Formula) Reset() {
+	*x = Formula{}
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Formula) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Formula) ProtoMessage() {}
+
+func (x *Formula) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Formula.ProtoReflect.Descriptor instead.
+func (*Formula) Descriptor() ([]byte, []int) {
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Formula) GetQuantity() string {
+	if x != nil {
+		return x.Quantity
+	}
+	return ""
+}
+
+func (x *Formula) GetExpression() string {
+	if x != nil {
+		return x.Expression
+	}
+	return ""
+}
+
+// Residual is a published figure beside what the model says of the same machine.
+type Residual struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Machine       string                 `protobuf:"bytes,1,opt,name=machine,proto3" json:"machine,omitempty"`
+	Quantity      string                 `protobuf:"bytes,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Unit          string                 `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	Published     float64                `protobuf:"fixed64,4,opt,name=published,proto3" json:"published,omitempty"`
+	BottomUp      float64                `protobuf:"fixed64,5,opt,name=bottom_up,json=bottomUp,proto3" json:"bottom_up,omitempty"` // without fitted constants
+	Fitted        float64                `protobuf:"fixed64,6,opt,name=fitted,proto3" json:"fitted,omitempty"`
+	InFit         bool                   `protobuf:"varint,7,opt,name=in_fit,json=inFit,proto3" json:"in_fit,omitempty"` // the machine took part in the fit
+	Source        string                 `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Residual) Reset() {
+	*x = Residual{}
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Residual) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Residual) ProtoMessage() {}
+
+func (x *Residual) ProtoReflect() protoreflect.Message {
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Residual.ProtoReflect.Descriptor instead.
+func (*Residual) Descriptor() ([]byte, []int) {
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Residual) GetMachine() string {
+	if x != nil {
+		return x.Machine
+	}
+	return ""
+}
+
+func (x *Residual) GetQuantity() string {
+	if x != nil {
+		return x.Quantity
+	}
+	return ""
+}
+
+func (x *Residual) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Residual) GetPublished() float64 {
+	if x != nil {
+		return x.Published
+	}
+	return 0
+}
+
+func (x *Residual) GetBottomUp() float64 {
+	if x != nil {
+		return x.BottomUp
+	}
+	return 0
+}
+
+func (x *Residual) GetFitted() float64 {
+	if x != nil {
+		return x.Fitted
+	}
+	return 0
+}
+
+func (x *Residual) GetInFit() bool {
+	if x != nil {
+		return x.InFit
+	}
+	return false
+}
+
+func (x *Residual) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
 // Matrix is a weight matrix as deployed; see the Go package packed for the
 // layout of its data.
 type Matrix struct {
@@ -120,7 +461,7 @@ type Matrix struct {
 
 func (x *Matrix) Reset() {
 	*x = Matrix{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[2]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -132,7 +473,7 @@ func (x *Matrix) String() string {
 func (*Matrix) ProtoMessage() {}
 
 func (x *Matrix) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[2]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -145,7 +486,7 @@ func (x *Matrix) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Matrix.ProtoReflect.Descriptor instead.
 func (*Matrix) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{2}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Matrix) GetRows() int64 {
@@ -189,7 +530,7 @@ type Plane struct {
 
 func (x *Plane) Reset() {
 	*x = Plane{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[3]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -201,7 +542,7 @@ func (x *Plane) String() string {
 func (*Plane) ProtoMessage() {}
 
 func (x *Plane) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[3]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -214,7 +555,7 @@ func (x *Plane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plane.ProtoReflect.Descriptor instead.
 func (*Plane) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{3}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Plane) GetBits() int64 {
@@ -256,7 +597,7 @@ type DeployRequest struct {
 
 func (x *DeployRequest) Reset() {
 	*x = DeployRequest{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[4]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -268,7 +609,7 @@ func (x *DeployRequest) String() string {
 func (*DeployRequest) ProtoMessage() {}
 
 func (x *DeployRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[4]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -281,7 +622,7 @@ func (x *DeployRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployRequest.ProtoReflect.Descriptor instead.
 func (*DeployRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{4}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeployRequest) GetOptions() map[string]string {
@@ -319,7 +660,7 @@ type DeployResponse struct {
 
 func (x *DeployResponse) Reset() {
 	*x = DeployResponse{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[5]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -331,7 +672,7 @@ func (x *DeployResponse) String() string {
 func (*DeployResponse) ProtoMessage() {}
 
 func (x *DeployResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[5]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -344,7 +685,7 @@ func (x *DeployResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeployResponse.ProtoReflect.Descriptor instead.
 func (*DeployResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{5}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeployResponse) GetTolerance() float64 {
@@ -370,7 +711,7 @@ type CostRequest struct {
 
 func (x *CostRequest) Reset() {
 	*x = CostRequest{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[6]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +723,7 @@ func (x *CostRequest) String() string {
 func (*CostRequest) ProtoMessage() {}
 
 func (x *CostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[6]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +736,7 @@ func (x *CostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CostRequest.ProtoReflect.Descriptor instead.
 func (*CostRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{6}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CostRequest) GetSteps() map[string]int64 {
@@ -415,7 +756,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -427,7 +768,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[7]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -440,7 +781,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{7}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Part) GetName() string {
@@ -469,7 +810,7 @@ type Substitution struct {
 
 func (x *Substitution) Reset() {
 	*x = Substitution{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +822,7 @@ func (x *Substitution) String() string {
 func (*Substitution) ProtoMessage() {}
 
 func (x *Substitution) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[8]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +835,7 @@ func (x *Substitution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Substitution.ProtoReflect.Descriptor instead.
 func (*Substitution) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{8}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Substitution) GetWeight() string {
@@ -545,7 +886,7 @@ type CostResponse struct {
 
 func (x *CostResponse) Reset() {
 	*x = CostResponse{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +898,7 @@ func (x *CostResponse) String() string {
 func (*CostResponse) ProtoMessage() {}
 
 func (x *CostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[9]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +911,7 @@ func (x *CostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CostResponse.ProtoReflect.Descriptor instead.
 func (*CostResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{9}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CostResponse) GetCycles() float64 {
@@ -667,7 +1008,7 @@ type ExecuteRequest struct {
 
 func (x *ExecuteRequest) Reset() {
 	*x = ExecuteRequest{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +1020,7 @@ func (x *ExecuteRequest) String() string {
 func (*ExecuteRequest) ProtoMessage() {}
 
 func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[10]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +1033,7 @@ func (x *ExecuteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteRequest.ProtoReflect.Descriptor instead.
 func (*ExecuteRequest) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{10}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExecuteRequest) GetBatch() *v11.Batch {
@@ -718,7 +1059,7 @@ type ExecuteResponse struct {
 
 func (x *ExecuteResponse) Reset() {
 	*x = ExecuteResponse{}
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[11]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +1071,7 @@ func (x *ExecuteResponse) String() string {
 func (*ExecuteResponse) ProtoMessage() {}
 
 func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_bittern_backend_v1_backend_proto_msgTypes[11]
+	mi := &file_bittern_backend_v1_backend_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +1084,7 @@ func (x *ExecuteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecuteResponse.ProtoReflect.Descriptor instead.
 func (*ExecuteResponse) Descriptor() ([]byte, []int) {
-	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{11}
+	return file_bittern_backend_v1_backend_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExecuteResponse) GetScore() *v11.Score {
@@ -760,7 +1101,37 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	" bittern/backend/v1/backend.proto\x12\x12bittern.backend.v1\x1a bittern/network/v1/network.proto\x1a\x1ebittern/plugin/v1/plugin.proto\"\x11\n" +
 	"\x0fDescribeRequest\"T\n" +
 	"\x10DescribeResponse\x12@\n" +
-	"\vdescription\x18\x01 \x01(\v2\x1e.bittern.plugin.v1.DescriptionR\vdescription\"\x96\x01\n" +
+	"\vdescription\x18\x01 \x01(\v2\x1e.bittern.plugin.v1.DescriptionR\vdescription\"\x97\x01\n" +
+	"\x0eExplainRequest\x12I\n" +
+	"\aoptions\x18\x01 \x03(\v2/.bittern.backend.v1.ExplainRequest.OptionsEntryR\aoptions\x1a:\n" +
+	"\fOptionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdc\x01\n" +
+	"\x0fExplainResponse\x12:\n" +
+	"\tconstants\x18\x01 \x03(\v2\x1c.bittern.backend.v1.ConstantR\tconstants\x127\n" +
+	"\bformulas\x18\x02 \x03(\v2\x1b.bittern.backend.v1.FormulaR\bformulas\x12>\n" +
+	"\vcalibration\x18\x03 \x03(\v2\x1c.bittern.backend.v1.ResidualR\vcalibration\x12\x14\n" +
+	"\x05notes\x18\x04 \x03(\tR\x05notes\"t\n" +
+	"\bConstant\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x12\n" +
+	"\x04unit\x18\x03 \x01(\tR\x04unit\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12\x16\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\"E\n" +
+	"\aFormula\x12\x1a\n" +
+	"\bquantity\x18\x01 \x01(\tR\bquantity\x12\x1e\n" +
+	"\n" +
+	"expression\x18\x02 \x01(\tR\n" +
+	"expression\"\xd6\x01\n" +
+	"\bResidual\x12\x18\n" +
+	"\amachine\x18\x01 \x01(\tR\amachine\x12\x1a\n" +
+	"\bquantity\x18\x02 \x01(\tR\bquantity\x12\x12\n" +
+	"\x04unit\x18\x03 \x01(\tR\x04unit\x12\x1c\n" +
+	"\tpublished\x18\x04 \x01(\x01R\tpublished\x12\x1b\n" +
+	"\tbottom_up\x18\x05 \x01(\x01R\bbottomUp\x12\x16\n" +
+	"\x06fitted\x18\x06 \x01(\x01R\x06fitted\x12\x15\n" +
+	"\x06in_fit\x18\a \x01(\bR\x05inFit\x12\x16\n" +
+	"\x06source\x18\b \x01(\tR\x06source\"\x96\x01\n" +
 	"\x06Matrix\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x12\n" +
 	"\x04cols\x18\x02 \x01(\x03R\x04cols\x121\n" +
@@ -830,9 +1201,10 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\x05batch\x18\x01 \x01(\v2\x19.bittern.network.v1.BatchR\x05batch\x123\n" +
 	"\aoutputs\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\aoutputs\"B\n" +
 	"\x0fExecuteResponse\x12/\n" +
-	"\x05score\x18\x01 \x01(\v2\x19.bittern.network.v1.ScoreR\x05score2\xd0\x02\n" +
+	"\x05score\x18\x01 \x01(\v2\x19.bittern.network.v1.ScoreR\x05score2\xa4\x03\n" +
 	"\aBackend\x12U\n" +
-	"\bDescribe\x12#.bittern.backend.v1.DescribeRequest\x1a$.bittern.backend.v1.DescribeResponse\x12O\n" +
+	"\bDescribe\x12#.bittern.backend.v1.DescribeRequest\x1a$.bittern.backend.v1.DescribeResponse\x12R\n" +
+	"\aExplain\x12\".bittern.backend.v1.ExplainRequest\x1a#.bittern.backend.v1.ExplainResponse\x12O\n" +
 	"\x06Deploy\x12!.bittern.backend.v1.DeployRequest\x1a\".bittern.backend.v1.DeployResponse\x12I\n" +
 	"\x04Cost\x12\x1f.bittern.backend.v1.CostRequest\x1a .bittern.backend.v1.CostResponse\x12R\n" +
 	"\aExecute\x12\".bittern.backend.v1.ExecuteRequest\x1a#.bittern.backend.v1.ExecuteResponseB4Z2bittern/internal/wire/bittern/backend/v1;backendv1b\x06proto3"
@@ -849,62 +1221,74 @@ func file_bittern_backend_v1_backend_proto_rawDescGZIP() []byte {
 	return file_bittern_backend_v1_backend_proto_rawDescData
 }
 
-var file_bittern_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_bittern_backend_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_bittern_backend_v1_backend_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: bittern.backend.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: bittern.backend.v1.DescribeResponse
-	(*Matrix)(nil),           // 2: bittern.backend.v1.Matrix
-	(*Plane)(nil),            // 3: bittern.backend.v1.Plane
-	(*DeployRequest)(nil),    // 4: bittern.backend.v1.DeployRequest
-	(*DeployResponse)(nil),   // 5: bittern.backend.v1.DeployResponse
-	(*CostRequest)(nil),      // 6: bittern.backend.v1.CostRequest
-	(*Part)(nil),             // 7: bittern.backend.v1.Part
-	(*Substitution)(nil),     // 8: bittern.backend.v1.Substitution
-	(*CostResponse)(nil),     // 9: bittern.backend.v1.CostResponse
-	(*ExecuteRequest)(nil),   // 10: bittern.backend.v1.ExecuteRequest
-	(*ExecuteResponse)(nil),  // 11: bittern.backend.v1.ExecuteResponse
-	nil,                      // 12: bittern.backend.v1.DeployRequest.OptionsEntry
-	nil,                      // 13: bittern.backend.v1.DeployRequest.WeightsEntry
-	nil,                      // 14: bittern.backend.v1.CostRequest.StepsEntry
-	nil,                      // 15: bittern.backend.v1.CostResponse.MissingEntry
-	(*v1.Description)(nil),   // 16: bittern.plugin.v1.Description
-	(*v1.Tensor)(nil),        // 17: bittern.plugin.v1.Tensor
-	(*v11.Network)(nil),      // 18: bittern.network.v1.Network
-	(*v11.Batch)(nil),        // 19: bittern.network.v1.Batch
-	(*v11.Score)(nil),        // 20: bittern.network.v1.Score
+	(*ExplainRequest)(nil),   // 2: bittern.backend.v1.ExplainRequest
+	(*ExplainResponse)(nil),  // 3: bittern.backend.v1.ExplainResponse
+	(*Constant)(nil),         // 4: bittern.backend.v1.Constant
+	(*Formula)(nil),          // 5: bittern.backend.v1.Formula
+	(*Residual)(nil),         // 6: bittern.backend.v1.Residual
+	(*Matrix)(nil),           // 7: bittern.backend.v1.Matrix
+	(*Plane)(nil),            // 8: bittern.backend.v1.Plane
+	(*DeployRequest)(nil),    // 9: bittern.backend.v1.DeployRequest
+	(*DeployResponse)(nil),   // 10: bittern.backend.v1.DeployResponse
+	(*CostRequest)(nil),      // 11: bittern.backend.v1.CostRequest
+	(*Part)(nil),             // 12: bittern.backend.v1.Part
+	(*Substitution)(nil),     // 13: bittern.backend.v1.Substitution
+	(*CostResponse)(nil),     // 14: bittern.backend.v1.CostResponse
+	(*ExecuteRequest)(nil),   // 15: bittern.backend.v1.ExecuteRequest
+	(*ExecuteResponse)(nil),  // 16: bittern.backend.v1.ExecuteResponse
+	nil,                      // 17: bittern.backend.v1.ExplainRequest.OptionsEntry
+	nil,                      // 18: bittern.backend.v1.DeployRequest.OptionsEntry
+	nil,                      // 19: bittern.backend.v1.DeployRequest.WeightsEntry
+	nil,                      // 20: bittern.backend.v1.CostRequest.StepsEntry
+	nil,                      // 21: bittern.backend.v1.CostResponse.MissingEntry
+	(*v1.Description)(nil),   // 22: bittern.plugin.v1.Description
+	(*v1.Tensor)(nil),        // 23: bittern.plugin.v1.Tensor
+	(*v11.Network)(nil),      // 24: bittern.network.v1.Network
+	(*v11.Batch)(nil),        // 25: bittern.network.v1.Batch
+	(*v11.Score)(nil),        // 26: bittern.network.v1.Score
 }
 var file_bittern_backend_v1_backend_proto_depIdxs = []int32{
-	16, // 0: bittern.backend.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
-	3,  // 1: bittern.backend.v1.Matrix.planes:type_name -> bittern.backend.v1.Plane
-	17, // 2: bittern.backend.v1.Matrix.values:type_name -> bittern.plugin.v1.Tensor
-	17, // 3: bittern.backend.v1.Plane.levels:type_name -> bittern.plugin.v1.Tensor
-	17, // 4: bittern.backend.v1.Plane.scales:type_name -> bittern.plugin.v1.Tensor
-	17, // 5: bittern.backend.v1.Plane.data:type_name -> bittern.plugin.v1.Tensor
-	12, // 6: bittern.backend.v1.DeployRequest.options:type_name -> bittern.backend.v1.DeployRequest.OptionsEntry
-	18, // 7: bittern.backend.v1.DeployRequest.network:type_name -> bittern.network.v1.Network
-	13, // 8: bittern.backend.v1.DeployRequest.weights:type_name -> bittern.backend.v1.DeployRequest.WeightsEntry
-	14, // 9: bittern.backend.v1.CostRequest.steps:type_name -> bittern.backend.v1.CostRequest.StepsEntry
-	7,  // 10: bittern.backend.v1.CostResponse.energy:type_name -> bittern.backend.v1.Part
-	7,  // 11: bittern.backend.v1.CostResponse.memory:type_name -> bittern.backend.v1.Part
-	15, // 12: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
-	8,  // 13: bittern.backend.v1.CostResponse.substitutions:type_name -> bittern.backend.v1.Substitution
-	19, // 14: bittern.backend.v1.ExecuteRequest.batch:type_name -> bittern.network.v1.Batch
-	17, // 15: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
-	20, // 16: bittern.backend.v1.ExecuteResponse.score:type_name -> bittern.network.v1.Score
-	2,  // 17: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
-	0,  // 18: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
-	4,  // 19: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
-	6,  // 20: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
-	10, // 21: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
-	1,  // 22: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
-	5,  // 23: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
-	9,  // 24: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
-	11, // 25: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
-	22, // [22:26] is the sub-list for method output_type
-	18, // [18:22] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	22, // 0: bittern.backend.v1.DescribeResponse.description:type_name -> bittern.plugin.v1.Description
+	17, // 1: bittern.backend.v1.ExplainRequest.options:type_name -> bittern.backend.v1.ExplainRequest.OptionsEntry
+	4,  // 2: bittern.backend.v1.ExplainResponse.constants:type_name -> bittern.backend.v1.Constant
+	5,  // 3: bittern.backend.v1.ExplainResponse.formulas:type_name -> bittern.backend.v1.Formula
+	6,  // 4: bittern.backend.v1.ExplainResponse.calibration:type_name -> bittern.backend.v1.Residual
+	8,  // 5: bittern.backend.v1.Matrix.planes:type_name -> bittern.backend.v1.Plane
+	23, // 6: bittern.backend.v1.Matrix.values:type_name -> bittern.plugin.v1.Tensor
+	23, // 7: bittern.backend.v1.Plane.levels:type_name -> bittern.plugin.v1.Tensor
+	23, // 8: bittern.backend.v1.Plane.scales:type_name -> bittern.plugin.v1.Tensor
+	23, // 9: bittern.backend.v1.Plane.data:type_name -> bittern.plugin.v1.Tensor
+	18, // 10: bittern.backend.v1.DeployRequest.options:type_name -> bittern.backend.v1.DeployRequest.OptionsEntry
+	24, // 11: bittern.backend.v1.DeployRequest.network:type_name -> bittern.network.v1.Network
+	19, // 12: bittern.backend.v1.DeployRequest.weights:type_name -> bittern.backend.v1.DeployRequest.WeightsEntry
+	20, // 13: bittern.backend.v1.CostRequest.steps:type_name -> bittern.backend.v1.CostRequest.StepsEntry
+	12, // 14: bittern.backend.v1.CostResponse.energy:type_name -> bittern.backend.v1.Part
+	12, // 15: bittern.backend.v1.CostResponse.memory:type_name -> bittern.backend.v1.Part
+	21, // 16: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
+	13, // 17: bittern.backend.v1.CostResponse.substitutions:type_name -> bittern.backend.v1.Substitution
+	25, // 18: bittern.backend.v1.ExecuteRequest.batch:type_name -> bittern.network.v1.Batch
+	23, // 19: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
+	26, // 20: bittern.backend.v1.ExecuteResponse.score:type_name -> bittern.network.v1.Score
+	7,  // 21: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
+	0,  // 22: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
+	2,  // 23: bittern.backend.v1.Backend.Explain:input_type -> bittern.backend.v1.ExplainRequest
+	9,  // 24: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
+	11, // 25: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
+	15, // 26: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
+	1,  // 27: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
+	3,  // 28: bittern.backend.v1.Backend.Explain:output_type -> bittern.backend.v1.ExplainResponse
+	10, // 29: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
+	14, // 30: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
+	16, // 31: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
+	27, // [27:32] is the sub-list for method output_type
+	22, // [22:27] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_bittern_backend_v1_backend_proto_init() }
@@ -912,15 +1296,15 @@ func file_bittern_backend_v1_backend_proto_init() {
 	if File_bittern_backend_v1_backend_proto != nil {
 		return
 	}
-	file_bittern_backend_v1_backend_proto_msgTypes[5].OneofWrappers = []any{}
-	file_bittern_backend_v1_backend_proto_msgTypes[9].OneofWrappers = []any{}
+	file_bittern_backend_v1_backend_proto_msgTypes[10].OneofWrappers = []any{}
+	file_bittern_backend_v1_backend_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bittern_backend_v1_backend_proto_rawDesc), len(file_bittern_backend_v1_backend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -221,7 +221,7 @@ func (x *Description) GetFacts() []*Fact {
 type Option struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"` // "int", "float", "bool" or "string"
+	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"` // "int", "float", "bool", "string" or "file", of which a plugin is given the content
 	Default       string                 `protobuf:"bytes,3,opt,name=default,proto3" json:"default,omitempty"`
 	Min           float64                `protobuf:"fixed64,4,opt,name=min,proto3" json:"min,omitempty"`
 	Max           float64                `protobuf:"fixed64,5,opt,name=max,proto3" json:"max,omitempty"`
