@@ -14,8 +14,8 @@ import (
 	"bittern/plugins"
 )
 
-// choice is which experiments of a run store are meant: those whose IDs begin with id,
-// or of a suite those that have the labels. What is empty chooses nothing.
+// choice says which experiments of a run store are meant: those whose IDs begin with id, or
+// those of a suite that have the given labels. Empty fields do not restrict the choice.
 type choice struct {
 	Runs      string  `mapstructure:"runs"`
 	Suite     string  `mapstructure:"suite"`
@@ -54,8 +54,8 @@ var labels = []struct {
 	{"quantizer", func(e store.Experiment) string { return e.Quantizer }, func(c choice) string { return c.Quantizer }},
 }
 
-// completions are what the shell offers: something of each finished experiment of the run
-// store and the suite that the flags so far name. A store that cannot be read offers nothing.
+// completions returns what the shell offers: a label of each finished experiment, of the run
+// store and the suite that the flags name so far. If the store cannot be read, it is nothing.
 func completions(command *cobra.Command, of func(store.Experiment) string) []string {
 	c := choice{Runs: defaultRuns}
 	if err := settle(command, &c); err != nil {
@@ -75,7 +75,7 @@ func completions(command *cobra.Command, of func(store.Experiment) string) []str
 	return offered
 }
 
-// experiments are those that are chosen, of which there may be none.
+// experiments returns the chosen experiments, which may be none.
 func (c choice) experiments(ctx context.Context) (_ []store.Experiment, err error) {
 	runs, err := store.OpenExisting(ctx, c.Runs)
 	if err != nil {

@@ -57,8 +57,8 @@ type Experiment struct {
 	// Failures are the deployments that failed.
 	Failures []Failure
 
-	// Losses and Validations are those of the training so far, of experiments that are
-	// not trained yet; of others the report has them.
+	// Losses and Validations are those of the training so far. They are empty for
+	// experiments that are trained, as the report has them.
 	Losses      []reports.TrainingLoss
 	Validations []store.Validation
 }

@@ -22,7 +22,7 @@ import (
 type Live struct {
 	Suite   live.Suite
 	Suites  []string // to choose from; none where the page is of one suite alone
-	Results *Page    // of what is finished; nil where it is not known
+	Results *Page    // of what is finished; nil if that is not known
 	Waiting string   // why there is nothing to show, and what to do
 	Problem string   // why what is shown may be old
 }
@@ -125,8 +125,8 @@ func newProgress(s live.Suite) (*progress, error) {
 	return p, err
 }
 
-// name adds a column in front that says of what experiments are; where all have the same
-// it is said once.
+// name adds a column in front with a name of each experiment, such as its task. If all have the
+// same, it is said once instead.
 func (p *progress) name(id string, of func(experiment) string) {
 	if !slices.ContainsFunc(p.Rows, func(e experiment) bool { return of(e) != of(p.Rows[0]) }) {
 		if len(p.Rows) > 1 {

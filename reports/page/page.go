@@ -102,7 +102,7 @@ type column struct {
 	Right             bool
 }
 
-// row says of what it is, for the filters; Backend is empty where it is of none.
+// row is a row of a table, with the names that the filters use; Backend may be empty.
 type row struct {
 	Task, Quantizer, Backend string
 	Cells                    []cell

@@ -130,9 +130,9 @@ func commonLine(of reports.Sheet, notes *reports.Footnotes) template.HTML {
 	}))
 }
 
-// places are the sections that plots stand in, by their kinds, and the section that
-// each comes before where the report has none of that heading. A kind that is not here
-// has a section of its own at the end.
+// places says, by kind of plot, which heading its section has. If the report has no such
+// section, one is made in front of the section that the field before names. A kind that is
+// not listed gets a section of its own at the end.
 var places = map[string]struct{ heading, before string }{
 	"curves": {"Learning curves", ""},
 	"memory": {"Accuracy against memory", "Hardware"},
@@ -140,8 +140,7 @@ var places = map[string]struct{ heading, before string }{
 	"parts":  {"Energy and memory by part", "Learning curves"},
 }
 
-// addFigures draws all plots of the report. Of a kind that has nothing to draw it says
-// why.
+// addFigures draws all plots of the report. If there is nothing to draw of a kind, it says why.
 func (p *page) addFigures(r *reports.Report) error {
 	if len(r.Networks) == 0 {
 		return nil // the page says so already
@@ -166,8 +165,8 @@ func (p *page) addFigures(r *reports.Report) error {
 	return nil
 }
 
-// section is the index of the section with this heading. Where there is none it is made,
-// before another or at the end.
+// section returns the index of the section with this heading. If there is none, it makes one,
+// in front of another or at the end.
 func (p *page) section(heading, before string) int {
 	find := func(heading string) int {
 		return slices.IndexFunc(p.Sections, func(s section) bool { return s.Heading == heading })
@@ -183,8 +182,8 @@ func (p *page) section(heading, before string) int {
 	return at
 }
 
-// drawn are the figures of a kind. prefix stands in front of their ids, which must be
-// unique in the page.
+// drawn returns the figures of a kind. Their ids begin with prefix, as ids must be unique in the
+// page.
 func drawn(r *reports.Report, kind, prefix string) ([]figure, error) {
 	drawings, err := plot.Draw(r, kind)
 	if err != nil {

@@ -79,8 +79,8 @@ func curves(r *reports.Report) (figures []Figure, nothing string) {
 	return figures, nothing
 }
 
-// curves are those of the networks of one figure, whose caption goes on behind what it
-// shows; nil and the reason where no experiment has samples.
+// curves returns the figure with the curves of a subject's networks, or nil and the reason if no
+// experiment has samples.
 func (s subject) curves(r *reports.Report, looks map[string]series, l lines, samples func(*reports.Experiment) ([]sample, string)) (*Figure, string) {
 	var out leftOut
 	several := false

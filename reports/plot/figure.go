@@ -17,8 +17,8 @@ import (
 // Figure is a drawing of a report. Its texts are in one line.
 type Figure struct {
 	Kind string // of [Kinds]
-	// ID is of a–z, 0–9 and -, begins with the kind, and is unique among all figures of a
-	// report. It is a name for files, and stands in front of all ids in the SVG.
+	// ID consists of a–z, 0–9 and -, begins with the kind, and is unique among all figures
+	// of a report. Files are named by it, and all ids in the SVG begin with it.
 	ID      string
 	Title   string
 	Caption string // what is shown, how to read it, and what is left out and why
@@ -114,9 +114,9 @@ func (f Figure) SVG(w io.Writer) error {
 // in the page's text colour. It has its size in points; a page lets it shrink by the
 // style max-width: 100%; height: auto.
 //
-// What is drawn is groups with a title that says what it is, each of a class: mark (a
-// network), published, front; line (a network), its points (point) and seeds (seed);
-// part (of a bar).
+// Everything drawn is a group with a title that says what it is. The classes of groups are mark
+// (a network), published, front; line (a network), point and seed (of a line); and part (of a
+// bar).
 func (f Figure) Inline(w io.Writer) error {
 	width, height := f.size(false)
 	c := newCanvas(height, "currentColor")

@@ -16,8 +16,7 @@ func name(n *reports.Network) string {
 	return strings.Join(append([]string{plugins.Line(n.Quantizer)}, parts(n)...), ", ")
 }
 
-// parts are what a network has beside its quantizer; those that it does not have are
-// left out.
+// parts returns the names of a network besides its quantizer, without empty ones.
 func parts(n *reports.Network) []string {
 	normalization := ""
 	switch n.Normalization {
@@ -30,9 +29,9 @@ func parts(n *reports.Network) []string {
 	return slices.DeleteFunc(plugins.Lines([]string{n.Model, n.Setting, normalization}), func(part string) bool { return part == "" })
 }
 
-// variants say what tells each network from the others of its quantizer: the
-// normalization, the model or the setting, and more than one only where it takes more.
-// They are empty where no quantizer has two networks.
+// variants returns what tells each network from the others of its quantizer: normalization,
+// model or setting, and more than one of these only if one is not enough. They are empty if
+// no quantizer has two networks.
 func variants(all []*reports.Network) map[*reports.Network]string {
 	normalization := func(n *reports.Network) string { return n.Normalization }
 	model := func(n *reports.Network) string { return n.Model }
@@ -78,7 +77,7 @@ func short(f float64) string {
 // ranked says whether the direction of a metric is known.
 func ranked(name string) bool { return slices.Contains(metric.All, metric.Metric(name)) }
 
-// direction says in which one a score improves, as in "BPC (lower is better)".
+// direction says in which direction a score improves, as in "BPC (lower is better)".
 func direction(name string) string {
 	switch {
 	case !ranked(name):
@@ -89,7 +88,7 @@ func direction(name string) string {
 	return name + " (lower is better)"
 }
 
-// ratios says whether a score may stand on a logarithmic axis: not one of 100.
+// ratios says whether a score may be drawn on a logarithmic axis, which percentages may not.
 func ratios(name string) bool {
 	return !slices.Contains([]metric.Metric{metric.Accuracy, metric.ErrorRate}, metric.Metric(name))
 }

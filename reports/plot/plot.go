@@ -94,7 +94,7 @@ type subject struct {
 	networks     []*reports.Network
 }
 
-// subjects are those of a report, in the order of its networks.
+// subjects returns the subjects of a report, in the order of its networks.
 func subjects(r *reports.Report) []subject {
 	var all []subject
 	for _, n := range r.Networks {
@@ -108,7 +108,7 @@ func subjects(r *reports.Report) []subject {
 	return all
 }
 
-// backends are those that networks were deployed on, in the order of the report.
+// backends returns the backends that networks were deployed on, in the order of the report.
 func (s subject) backends() []string {
 	var labels []string
 	for _, n := range s.networks {
@@ -121,7 +121,7 @@ func (s subject) backends() []string {
 	return labels
 }
 
-// on calls do with each network that was deployed on a backend, and its deployment.
+// on calls do with each network that was deployed on the backend, and with that deployment.
 func (s subject) on(backend string, do func(*reports.Network, *reports.Deployment)) {
 	for _, n := range s.networks {
 		for i := range n.Deployments {

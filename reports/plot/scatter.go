@@ -30,8 +30,7 @@ type publishedValue struct {
 	title       string
 }
 
-// scatter is a plotter of marks, of the Pareto front among them and of what was
-// published.
+// scatter is a plotter of marks, of the Pareto front among them and of published values.
 type scatter struct {
 	marks    []mark
 	looks    map[string]series
@@ -186,9 +185,9 @@ func (s *scatter) steps(at func(cost, score float64) vg.Point) (corners []vg.Poi
 	return corners
 }
 
-// plotLabels says beside each mark what tells its network from others of its quantizer,
-// where there is room: first on the front, and else in the order of the report. The
-// titles have what has no room.
+// plotLabels writes beside each mark what tells its network from others of its quantizer, if
+// there is room. Marks on the front come first, the others in the order of the report. The
+// titles of marks have all labels.
 func (s *scatter) plotLabels(c draw.Canvas, at func(cost, score float64) vg.Point) {
 	const gap = markRadius + 1.5
 	var taken []vg.Rectangle

@@ -25,7 +25,7 @@ var palette = []color.NRGBA{
 	{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff},
 }
 
-// ink is the colour of text and axes, and of what is in full precision.
+// ink is the colour of text and axes, and of networks in full precision.
 var ink = faded(0xff)
 
 // faded is ink that lets the page shine through.
@@ -180,9 +180,8 @@ func spread(a *gonum.Axis, mayBeLogarithmic bool) {
 	a.Tick.Marker = linearTicks{}
 }
 
-// linearTicks labels the multiples of 1, 2 or 5 times a power of ten that give at most
-// seven labels. gonum's own are at 1.68, 1.77 and 1.86, and are labelled 1.7, 1.8 and
-// 1.9.
+// linearTicks labels multiples of 1, 2 or 5 times a power of ten, so that there are at most
+// seven labels. gonum's own ticks may lie at 1.68, 1.77 and 1.86 and read 1.7, 1.8 and 1.9.
 type linearTicks struct{ whole bool } // numbers alone
 
 func (t linearTicks) Ticks(least, most float64) []gonum.Tick {
@@ -207,9 +206,9 @@ func (t linearTicks) Ticks(least, most float64) []gonum.Tick {
 	return ticks
 }
 
-// logTicks labels 1, 2 and 5 of each power of ten, or the powers alone where an axis
-// has more than three. gonum's own labels the powers alone, of which a range of
-// 150 to 900 has none.
+// logTicks labels 1, 2 and 5 of each power of ten, or only the powers if an axis has more than
+// three of them. gonum's own ticks only label the powers, and the range from 150 to 900 has
+// none.
 type logTicks struct{}
 
 func (logTicks) Ticks(least, most float64) []gonum.Tick {
@@ -236,8 +235,8 @@ func (logTicks) Ticks(least, most float64) []gonum.Tick {
 	return ticks
 }
 
-// cut is a name in one line of at most so many characters. What goes is in the middle,
-// for names of networks often begin alike.
+// cut returns a name in one line of at most the given characters. It leaves out the middle,
+// because names of networks often begin alike.
 func cut(name string, characters int) string {
 	letters := []rune(plugins.Line(name))
 	if len(letters) <= characters {
