@@ -31,6 +31,7 @@ type group struct {
 type machine struct {
 	Deployment
 	metric, energy, seconds, cycles, area        []float64
+	recurrentEnergy, recurrentArea               []float64
 	noMetric, noEnergy, noTime, noCycles, noArea string
 }
 
@@ -238,6 +239,7 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.noEnergy = unknown
 	default:
 		m.energy = append(m.energy, store.Sum(d.Cost.Energy)/steps)
+		m.recurrentEnergy = append(m.recurrentEnergy, store.Sum(inside(d.Cost.Energy))/steps)
 		m.addEnergy(d.Cost.Energy, steps)
 	}
 	switch {
@@ -257,8 +259,10 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.cycles = append(m.cycles, *d.Cost.Cycles/steps)
 	}
 	m.Steps = steps
-	if d.Cost.Area != nil {
-		m.area = append(m.area, *d.Cost.Area)
+	if len(d.Cost.Area) > 0 {
+		m.area = append(m.area, store.Sum(d.Cost.Area))
+		m.recurrentArea = append(m.recurrentArea, store.Sum(inside(d.Cost.Area)))
+		m.AreaParts = d.Cost.Area
 	} else {
 		m.noArea = d.Cost.Missing["area"]
 	}
@@ -280,10 +284,15 @@ func (m *machine) addEnergy(parts []store.Part, steps float64) {
 		at := slices.IndexFunc(m.EnergyParts, func(p store.Part) bool { return p.Name == part.Name })
 		if at < 0 {
 			at = len(m.EnergyParts)
-			m.EnergyParts = append(m.EnergyParts, store.Part{Name: part.Name})
+			m.EnergyParts = append(m.EnergyParts, store.Part{Name: part.Name, Outside: part.Outside})
 		}
 		m.EnergyParts[at].Value += part.Value / steps / n
 	}
+}
+
+// inside are the parts of recurrent layers.
+func inside(parts []store.Part) []store.Part {
+	return slices.DeleteFunc(slices.Clone(parts), func(p store.Part) bool { return p.Outside })
 }
 
 // deployment summarises what was gathered.
@@ -291,6 +300,7 @@ func (m *machine) deployment() Deployment {
 	d := m.Deployment
 	d.Metric, d.Energy, d.Seconds = figure(m.metric, m.noMetric), figure(m.energy, m.noEnergy), figure(m.seconds, m.noTime)
 	d.Cycles, d.Area = figure(m.cycles, m.noCycles), figure(m.area, m.noArea)
+	d.RecurrentEnergy, d.RecurrentArea = figure(m.recurrentEnergy, m.noEnergy), figure(m.recurrentArea, m.noArea)
 	return d
 }
 

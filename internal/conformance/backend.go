@@ -132,7 +132,7 @@ func checkCost(r *recorder, m *machine) {
 		given bool
 	}{
 		{"cycles", cost.Cycles != nil}, {"seconds", cost.Seconds != nil}, {"energy", len(cost.Energy) > 0},
-		{"area", cost.Area != nil}, {"memory", len(cost.Memory) > 0},
+		{"area", len(cost.Area) > 0}, {"memory", len(cost.Memory) > 0},
 	}
 	known := map[string]bool{}
 	for _, q := range quantities {
@@ -153,7 +153,7 @@ func checkCost(r *recorder, m *machine) {
 		r.saw("Cost: Measured without the quartiles of Seconds").want("SecondsLow and SecondsHigh")
 	}
 	m.checkSubstitutions(r, cost.Substitutions)
-	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "memory": cost.Memory} {
+	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "area": cost.Area, "memory": cost.Memory} {
 		if slices.ContainsFunc(parts, func(p backend.Part) bool { return p.Name == "" }) {
 			r.saw("Cost: a part of the %s has no name: %v", name, parts).want("a name for each part")
 		}
