@@ -31,6 +31,7 @@ var backendContract = contract[backend.Backend]{
 	checks: func(all *pool[backend.Backend], options plugins.Values) []Check {
 		checks := []Check{
 			{Name: "options have an effect", run: func(r *recorder) { checkOptionEffects(r, all, options) }},
+			{Name: "Explain", run: func(r *recorder) { checkExplain(r, all, options) }},
 			{Name: "one arithmetic, one result", run: func(r *recorder) { checkArithmetic(r, all, options) }},
 		}
 		for _, program := range sample.Programs() {
@@ -59,6 +60,7 @@ var backendChecks = []struct {
 	{"Cost's memory", nil, checkMemory},
 	{"Cost of a longer sequence", nil, checkLongerCosts},
 	{"Cost of no steps", nil, checkNoSteps},
+	{"Cost of fewer bits", severalPlanes, checkFewerBits},
 	{"Execute repeats", nil, checkExecuteRepeats},
 	{"Execute scores its outputs", nil, checkScore},
 	{"Execute against exact arithmetic", nil, checkReference},
