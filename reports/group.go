@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -33,6 +34,7 @@ type machine struct {
 	metric, energy, seconds, cycles, area        []float64
 	recurrentEnergy, recurrentArea               []float64
 	noMetric, noEnergy, noTime, noCycles, noArea string
+	noRecurrent                                  string
 }
 
 // addTo adds an experiment to the group of its setting, or else to a new one behind
@@ -232,6 +234,13 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 	}
 	steps := d.Cost.TimeSteps()
 	const unknown = "the time steps of the sequence are not recorded"
+	// A cost that was stored before areas had parts has no area and no reason for that, and
+	// its parts are not marked.
+	const unmarked = "it was stored before parts said whether they are of recurrent layers; deploy the suite again"
+	marked := len(d.Cost.Area) > 0 || d.Cost.Missing["area"] != ""
+	if !marked {
+		m.noRecurrent = unmarked
+	}
 	switch {
 	case len(d.Cost.Energy) == 0:
 		m.noEnergy = d.Cost.Missing["energy"]
@@ -239,7 +248,9 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.noEnergy = unknown
 	default:
 		m.energy = append(m.energy, store.Sum(d.Cost.Energy)/steps)
-		m.recurrentEnergy = append(m.recurrentEnergy, store.Sum(inside(d.Cost.Energy))/steps)
+		if marked {
+			m.recurrentEnergy = append(m.recurrentEnergy, store.Sum(inside(d.Cost.Energy))/steps)
+		}
 		m.addEnergy(d.Cost.Energy, steps)
 	}
 	switch {
@@ -300,7 +311,7 @@ func (m *machine) deployment() Deployment {
 	d := m.Deployment
 	d.Metric, d.Energy, d.Seconds = figure(m.metric, m.noMetric), figure(m.energy, m.noEnergy), figure(m.seconds, m.noTime)
 	d.Cycles, d.Area = figure(m.cycles, m.noCycles), figure(m.area, m.noArea)
-	d.RecurrentEnergy, d.RecurrentArea = figure(m.recurrentEnergy, m.noEnergy), figure(m.recurrentArea, m.noArea)
+	d.RecurrentEnergy, d.RecurrentArea = figure(m.recurrentEnergy, cmp.Or(m.noEnergy, m.noRecurrent)), figure(m.recurrentArea, m.noArea)
 	return d
 }
 

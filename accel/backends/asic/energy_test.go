@@ -230,3 +230,25 @@ func TestAreaByPart(t *testing.T) {
 		}
 	}
 }
+
+// More units take fewer cycles and more area, and overlap takes fewer cycles for the same
+// dynamic energy.
+func TestUnitsAndOverlap(t *testing.T) {
+	t.Parallel()
+	small := changed(t)
+	large := changed(t, "binary: {units: 4, accumulator_bits: 24, weights: {words: 2048, banks: 1, port_bits: 4}}",
+		"binary: {units: 8, accumulator_bits: 24, weights: {words: 2048, banks: 1, port_bits: 8}}")
+	if *large.Cycles >= *small.Cycles || values(large.Area)["arithmetic"] <= values(small.Area)["arithmetic"] {
+		t.Errorf("8 units take %v cycles and %v mm², 4 take %v and %v", *large.Cycles, values(large.Area)["arithmetic"], *small.Cycles, values(small.Area)["arithmetic"])
+	}
+	overlapped := changed(t, "lanes: 2", "lanes: 2\noverlap: [lanes, layers]")
+	if *overlapped.Cycles >= *small.Cycles {
+		t.Errorf("with overlap it takes %v cycles, without %v", *overlapped.Cycles, *small.Cycles)
+	}
+	before, after := values(small.Energy), values(overlapped.Energy)
+	for name, want := range before {
+		if !strings.HasPrefix(name, "leakage") && after[name] != want {
+			t.Errorf("with overlap %s takes %v J, without %v", name, after[name], want)
+		}
+	}
+}
