@@ -43,6 +43,7 @@ func kinds() []kind {
 		{"Hardware", hardwareColumns, machineLines, nil, true},
 		{"Sequences", sequenceColumns, machineLines, noSequences, true},
 		{"Energy by part", partColumns(1e9, 1, "nJ", true, func(d *Deployment) []store.Part { return d.EnergyParts }), machineLines, noParts, true},
+		{"Area by part", partColumns(1, 3, "mm²", false, func(d *Deployment) []store.Part { return d.AreaParts }), machineLines, noParts, true},
 		{"Memory by part", partColumns(1e-3, 1, "KB", false, func(d *Deployment) []store.Part { return d.MemoryParts }), machineLines, noParts, true},
 	}
 }
@@ -230,6 +231,10 @@ func sequenceColumns(_ []line, unit string) []Column {
 			cell: func(l line) Cell { return l.figure(times(l.machine.Seconds, l.machine.Steps), 1e6, fixed(1)) }},
 		Column{ID: "sequence-energy", Header: "energy µJ/sequence", Right: true, Rank: 4, About: "energy of the whole sequence",
 			cell: func(l line) Cell { return l.figure(times(l.machine.Energy, l.machine.Steps), 1e6, fixed(3)) }},
+		Column{ID: "recurrent-energy", Header: "recurrent layers nJ/" + step, Right: true, Rank: 6, About: "energy of recurrent layers alone, as figures of accelerators are published: without other layers and what does not fit on the chip",
+			cell: func(l line) Cell { return l.figure(l.machine.RecurrentEnergy, 1e9, fixed(1)) }},
+		Column{ID: "recurrent-area", Header: "recurrent layers mm²", Right: true, Rank: 7, About: "area likewise",
+			cell: func(l line) Cell { return l.figure(times(l.machine.RecurrentArea, 1), 1, fixed(2)) }},
 	)
 }
 

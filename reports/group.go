@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -31,7 +32,9 @@ type group struct {
 type machine struct {
 	Deployment
 	metric, energy, seconds, cycles, area        []float64
+	recurrentEnergy, recurrentArea               []float64
 	noMetric, noEnergy, noTime, noCycles, noArea string
+	noRecurrent                                  string
 }
 
 // addTo adds an experiment to the group of its setting, or else to a new one behind
@@ -230,6 +233,13 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 	}
 	steps := d.Cost.TimeSteps()
 	const unknown = "the time steps of the sequence are not recorded"
+	// A cost that was stored before areas had parts has no area and no reason for that, and
+	// its parts are not marked.
+	const unmarked = "it was stored before parts said whether they are of recurrent layers; deploy the suite again"
+	marked := len(d.Cost.Area) > 0 || d.Cost.Missing["area"] != ""
+	if !marked {
+		m.noRecurrent = unmarked
+	}
 	switch {
 	case len(d.Cost.Energy) == 0:
 		m.noEnergy = d.Cost.Missing["energy"]
@@ -237,6 +247,9 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.noEnergy = unknown
 	default:
 		m.energy = append(m.energy, store.Sum(d.Cost.Energy)/steps)
+		if marked {
+			m.recurrentEnergy = append(m.recurrentEnergy, store.Sum(inside(d.Cost.Energy))/steps)
+		}
 		m.addEnergy(d.Cost.Energy, steps)
 	}
 	switch {
@@ -256,8 +269,10 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.cycles = append(m.cycles, *d.Cost.Cycles/steps)
 	}
 	m.Steps = steps
-	if d.Cost.Area != nil {
-		m.area = append(m.area, *d.Cost.Area)
+	if len(d.Cost.Area) > 0 {
+		m.area = append(m.area, store.Sum(d.Cost.Area))
+		m.recurrentArea = append(m.recurrentArea, store.Sum(inside(d.Cost.Area)))
+		m.AreaParts = d.Cost.Area
 	} else {
 		m.noArea = d.Cost.Missing["area"]
 	}
@@ -279,10 +294,15 @@ func (m *machine) addEnergy(parts []store.Part, steps float64) {
 		at := slices.IndexFunc(m.EnergyParts, func(p store.Part) bool { return p.Name == part.Name })
 		if at < 0 {
 			at = len(m.EnergyParts)
-			m.EnergyParts = append(m.EnergyParts, store.Part{Name: part.Name})
+			m.EnergyParts = append(m.EnergyParts, store.Part{Name: part.Name, Outside: part.Outside})
 		}
 		m.EnergyParts[at].Value += part.Value / steps / n
 	}
+}
+
+// inside are the parts of recurrent layers.
+func inside(parts []store.Part) []store.Part {
+	return slices.DeleteFunc(slices.Clone(parts), func(p store.Part) bool { return p.Outside })
 }
 
 // deployment summarises what was gathered.
@@ -290,6 +310,7 @@ func (m *machine) deployment() Deployment {
 	d := m.Deployment
 	d.Metric, d.Energy, d.Seconds = figure(m.metric, m.noMetric), figure(m.energy, m.noEnergy), figure(m.seconds, m.noTime)
 	d.Cycles, d.Area = figure(m.cycles, m.noCycles), figure(m.area, m.noArea)
+	d.RecurrentEnergy, d.RecurrentArea = figure(m.recurrentEnergy, cmp.Or(m.noEnergy, m.noRecurrent)), figure(m.recurrentArea, m.noArea)
 	return d
 }
 

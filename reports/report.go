@@ -91,16 +91,21 @@ type FullPrecision struct {
 
 // Deployment is a network on one backend, over all seeds that it computed or costed.
 type Deployment struct {
-	Backend  string   `json:"backend"`
-	Seeds    []uint64 `json:"seeds"`
-	Metric   Figure   `json:"metric"`           // as the machine computes it from the packed artifact
-	Doubts   Doubts   `json:"doubts,omitempty"` // of Metric
-	Bytes    *float64 `json:"bytes"`            // everything, as the machine stores it; nil where it does not tell
-	Energy   Figure   `json:"energy_joules"`    // per time step: of a whole sequence, over its steps of all streams
-	Seconds  Figure   `json:"seconds"`          // likewise
-	Cycles   Figure   `json:"cycles"`           // likewise
-	Steps    float64  `json:"sequence_steps"`   // time steps of that sequence, of all its streams
-	Area     Figure   `json:"area_mm2"`
+	Backend string   `json:"backend"`
+	Seeds   []uint64 `json:"seeds"`
+	Metric  Figure   `json:"metric"`           // as the machine computes it from the packed artifact
+	Doubts  Doubts   `json:"doubts,omitempty"` // of Metric
+	Bytes   *float64 `json:"bytes"`            // everything, as the machine stores it; nil where it does not tell
+	Energy  Figure   `json:"energy_joules"`    // per time step: of a whole sequence, over its steps of all streams
+	Seconds Figure   `json:"seconds"`          // likewise
+	Cycles  Figure   `json:"cycles"`           // likewise
+	Steps   float64  `json:"sequence_steps"`   // time steps of that sequence, of all its streams
+	Area    Figure   `json:"area_mm2"`
+	// RecurrentEnergy and RecurrentArea are of the recurrent layers alone, as figures of
+	// accelerators are published: without the parts that the backend says are outside of them.
+	RecurrentEnergy Figure `json:"recurrent_energy_joules"` // per time step
+	RecurrentArea   Figure `json:"recurrent_area_mm2"`
+
 	Measured bool     `json:"cost_measured"`   // timed, not simulated
 	Timed    *Timed   `json:"timed,omitempty"` // where it was timed
 	Notes    []string `json:"notes,omitempty"` // what the backend says of its figures
@@ -113,6 +118,7 @@ type Deployment struct {
 	SecondsRatio *float64 `json:"seconds_ratio,omitempty"`
 
 	EnergyParts []store.Part `json:"energy_parts,omitempty"` // joules per time step, the mean over the seeds
+	AreaParts   []store.Part `json:"area_parts,omitempty"`   // mm²
 	MemoryParts []store.Part `json:"memory_parts,omitempty"` // bytes
 }
 

@@ -13,6 +13,7 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/internal/host"
+	"bittern/plugins/backend"
 )
 
 // deployment deploys a finished experiment on one backend and stores the outcome. It does
@@ -97,17 +98,19 @@ func (o outcome) into(d *store.Deployment) {
 	}
 	d.Cost = &store.Cost{
 		Steps:  o.steps,
-		Cycles: o.cost.Cycles, Seconds: o.cost.Seconds, Area: o.cost.Area,
+		Cycles: o.cost.Cycles, Seconds: o.cost.Seconds,
 		Measured: o.cost.Measured, N: o.cost.N, Missing: o.cost.Missing, Notes: o.cost.Notes,
 		SecondsLow: o.cost.SecondsLow, SecondsHigh: o.cost.SecondsHigh,
 	}
 	for _, s := range o.cost.Substitutions {
 		d.Cost.Substitutions = append(d.Cost.Substitutions, store.Substitution(s))
 	}
-	for _, part := range o.cost.Energy {
-		d.Cost.Energy = append(d.Cost.Energy, store.Part(part))
+	d.Cost.Energy, d.Cost.Area, d.Cost.Memory = stored(o.cost.Energy), stored(o.cost.Area), stored(o.cost.Memory)
+}
+
+func stored(parts []backend.Part) (list []store.Part) {
+	for _, part := range parts {
+		list = append(list, store.Part(part))
 	}
-	for _, part := range o.cost.Memory {
-		d.Cost.Memory = append(d.Cost.Memory, store.Part(part))
-	}
+	return list
 }

@@ -39,11 +39,11 @@ type Cost struct {
 	Steps    map[string]int    `json:"steps,omitempty"` // time steps of each stream that the sequence has
 	Cycles   *float64          `json:"cycles,omitempty"`
 	Seconds  *float64          `json:"seconds,omitempty"`
-	Energy   []Part            `json:"energy,omitempty"` // joules
-	Area     *float64          `json:"area,omitempty"`   // mm²
-	Memory   []Part            `json:"memory,omitempty"` // bytes
-	Measured bool              `json:"measured"`         // timed, not modelled
-	N        int               `json:"n,omitempty"`      // timed sequences, of which Seconds is the median
+	Energy   []Part            `json:"energy,omitempty"`     // joules
+	Area     []Part            `json:"area_parts,omitempty"` // mm²
+	Memory   []Part            `json:"memory,omitempty"`     // bytes
+	Measured bool              `json:"measured"`             // timed, not modelled
+	N        int               `json:"n,omitempty"`          // timed sequences, of which Seconds is the median
 	Missing  map[string]string `json:"missing,omitempty"`
 	Notes    []string          `json:"notes,omitempty"`
 
@@ -68,6 +68,8 @@ type Substitution struct {
 type Part struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
+	// Outside marks what published figures of recurrent accelerators leave out.
+	Outside bool `json:"outside,omitempty"`
 }
 
 // TimeSteps returns how many time steps the sequence has, over all its streams; 0 if that is

@@ -282,7 +282,7 @@ func TestDeployments(t *testing.T) {
 			Experiment: c.ID, Backend: "asic-lowpower", Config: json.RawMessage(`{"bits":12}`), Status: Done, Metric: figure(1.7999999999999998),
 			Groups: []GroupScore{{"qa1", 1.5, 3}},
 			Cost: &Cost{
-				Steps: map[string]int{"text": 12, "question": 4}, Cycles: figure(12_288), Energy: []Part{{"multiply-accumulate", 1.5e-7}, {"memory", 3e-8}}, Area: figure(0.42),
+				Steps: map[string]int{"text": 12, "question": 4}, Cycles: figure(12_288), Energy: []Part{{Name: "multiply-accumulate", Value: 1.5e-7}, {Name: "memory", Value: 3e-8, Outside: true}}, Area: []Part{{Name: "all", Value: 0.42}},
 				Missing: map[string]string{"seconds": "no clock"}, Notes: []string{"unverified"},
 				Substitutions: []Substitution{{Weight: "Wh", From: "float32", To: "12-bit fixed point", Reason: "values are rounded"}},
 			},

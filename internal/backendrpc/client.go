@@ -133,7 +133,7 @@ func (c *client) Cost(ctx context.Context, request backend.CostRequest) (backend
 		missing[plugins.Line(quantity)] = plugins.Line(reason)
 	}
 	return backend.Cost{
-		Cycles: response.Cycles, Seconds: response.Seconds, Area: response.Area,
+		Cycles: response.Cycles, Seconds: response.Seconds, Area: decodeParts(response.GetArea()),
 		Energy: decodeParts(response.GetEnergy()), Memory: decodeParts(response.GetMemory()),
 		Measured: response.GetMeasured(), N: int(response.GetN()),
 		Missing: missing, Notes: plugins.Lines(response.GetNotes()),
@@ -191,7 +191,7 @@ func executeBytes(request backend.Execute) int {
 func encodeParts(parts []backend.Part) []*backendv1.Part {
 	var m []*backendv1.Part
 	for _, p := range parts {
-		m = append(m, &backendv1.Part{Name: p.Name, Value: p.Value})
+		m = append(m, &backendv1.Part{Name: p.Name, Value: p.Value, Outside: p.Outside})
 	}
 	return m
 }
@@ -217,7 +217,7 @@ func decodeSubstitutions(m []*backendv1.Substitution) []backend.Substitution {
 func decodeParts(m []*backendv1.Part) []backend.Part {
 	var parts []backend.Part
 	for _, p := range m {
-		parts = append(parts, backend.Part{Name: plugins.Line(p.GetName()), Value: p.GetValue()})
+		parts = append(parts, backend.Part{Name: plugins.Line(p.GetName()), Value: p.GetValue(), Outside: p.GetOutside()})
 	}
 	return parts
 }

@@ -95,7 +95,7 @@ func viewMatrix(mapping *arena.Mapping, m *backendv1.Matrix) (packed.Matrix, err
 func (s *server) Cost(ctx context.Context, request *backendv1.CostRequest) (*backendv1.CostResponse, error) {
 	cost, err := s.backend.Cost(ctx, backend.CostRequest{Steps: wire.DecodeSteps(request.GetSteps())})
 	return &backendv1.CostResponse{
-		Cycles: cost.Cycles, Seconds: cost.Seconds, Area: cost.Area,
+		Cycles: cost.Cycles, Seconds: cost.Seconds, Area: encodeParts(cost.Area),
 		Energy: encodeParts(cost.Energy), Memory: encodeParts(cost.Memory),
 		Measured: cost.Measured, N: int64(cost.N), Missing: cost.Missing, Notes: cost.Notes,
 		Substitutions: encodeSubstitutions(cost.Substitutions),

@@ -72,7 +72,7 @@ func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) 
 		name  string
 		value *float64
 	}{
-		{"cycles", cost.Cycles}, {"seconds", cost.Seconds}, {"area", cost.Area},
+		{"cycles", cost.Cycles}, {"seconds", cost.Seconds},
 		{"the lower quartile of seconds", cost.SecondsLow}, {"the upper quartile of seconds", cost.SecondsHigh},
 	} {
 		if quantity.value != nil && !plausible(*quantity.value) {
@@ -87,7 +87,7 @@ func (c *checkedBackend) Cost(ctx context.Context, request backend.CostRequest) 
 	for _, quantity := range []struct {
 		name  string
 		parts []backend.Part
-	}{{"energy", cost.Energy}, {"memory", cost.Memory}} {
+	}{{"energy", cost.Energy}, {"area", cost.Area}, {"memory", cost.Memory}} {
 		for _, part := range quantity.parts {
 			if !plausible(part.Value) {
 				return backend.Cost{}, c.judge.nonsense("Cost", "the %s of %s is %v", quantity.name, part.Name, part.Value)

@@ -31,6 +31,7 @@ var backendContract = contract[backend.Backend]{
 	checks: func(all *pool[backend.Backend], options plugins.Values) []Check {
 		checks := []Check{
 			{Name: "options have an effect", run: func(r *recorder) { checkOptionEffects(r, all, options) }},
+			{Name: "Explain", run: func(r *recorder) { checkExplain(r, all, options) }},
 			{Name: "one arithmetic, one result", run: func(r *recorder) { checkArithmetic(r, all, options) }},
 		}
 		for _, program := range sample.Programs() {
@@ -59,6 +60,7 @@ var backendChecks = []struct {
 	{"Cost's memory", nil, checkMemory},
 	{"Cost of a longer sequence", nil, checkLongerCosts},
 	{"Cost of no steps", nil, checkNoSteps},
+	{"Cost of fewer bits", severalPlanes, checkFewerBits},
 	{"Execute repeats", nil, checkExecuteRepeats},
 	{"Execute scores its outputs", nil, checkScore},
 	{"Execute against exact arithmetic", nil, checkReference},
@@ -132,7 +134,7 @@ func checkCost(r *recorder, m *machine) {
 		given bool
 	}{
 		{"cycles", cost.Cycles != nil}, {"seconds", cost.Seconds != nil}, {"energy", len(cost.Energy) > 0},
-		{"area", cost.Area != nil}, {"memory", len(cost.Memory) > 0},
+		{"area", len(cost.Area) > 0}, {"memory", len(cost.Memory) > 0},
 	}
 	known := map[string]bool{}
 	for _, q := range quantities {
@@ -153,7 +155,7 @@ func checkCost(r *recorder, m *machine) {
 		r.saw("Cost: Measured without the quartiles of Seconds").want("SecondsLow and SecondsHigh")
 	}
 	m.checkSubstitutions(r, cost.Substitutions)
-	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "memory": cost.Memory} {
+	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "area": cost.Area, "memory": cost.Memory} {
 		if slices.ContainsFunc(parts, func(p backend.Part) bool { return p.Name == "" }) {
 			r.saw("Cost: a part of the %s has no name: %v", name, parts).want("a name for each part")
 		}

@@ -234,6 +234,9 @@ var faults = map[string]fault{
 	"a substitution by itself":            {message: `Cost: substitution {Weight:softmax.W From:float32`, groups: onBackend(&faultyBackend{substitute: "softmax.W"})},
 	"a cost of no steps":                  {message: "Cost of a sequence without steps: no error", groups: onBackend(&faultyBackend{costAll: true})},
 	"cycles of a step":                    {message: "the cycles of a sequence of twice the steps", groups: onBackend(&faultyBackend{cycles: 3})},
+	"a machine that explains nothing":     {message: "Explain says nothing", groups: onBackend(&faultyBackend{silent: true}), checks: []string{"Explain"}},
+	"a constant from nowhere":             {message: "Explain: the constant {Name:guess Value:1", groups: onBackend(&faultyBackend{guess: true}), checks: []string{"Explain"}},
+	"bits that are cheaper the more":      {message: "with the first plane of each weight alone the memory is", groups: onExact(exact{inverse: true}), checks: []string{"Cost of fewer bits"}},
 	"outputs that differ":                 {message: "Execute again: output 0", groups: onBackend(&faultyBackend{drift: true})},
 	"outputs left out":                    {message: "is NaN", groups: onBackend(&faultyBackend{writeNothing: true})},
 	"sequences that are not their own":    {message: "sequence 0 alone: output 0", groups: onBackend(&faultyBackend{mix: true})},
@@ -552,11 +555,22 @@ type faultyBackend struct {
 	backend.Backend
 	forget, substitute               string
 	drift, writeNothing, mix, refuse bool
-	timed                            bool
+	timed, silent, guess             bool
 	claim, deployAll, executeAll     bool
 	costAll                          bool
 	cycles                           float64
 	calls                            int
+}
+
+func (b *faultyBackend) Explain(ctx context.Context, options plugins.Values) (backend.Explanation, error) {
+	e, err := b.Backend.Explain(ctx, options)
+	if b.silent {
+		e = backend.Explanation{}
+	}
+	if b.guess {
+		e.Constants = []backend.Constant{{Name: "guess", Value: 1}}
+	}
+	return e, err
 }
 
 func (b *faultyBackend) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {

@@ -300,7 +300,7 @@ func (m *toy) Export(context.Context) (network.Network, error) {
 type exact struct {
 	forget, keep, firstMark, readFilling, fillOutputs bool
 	allClasses, needOutputs, sharpen, noSoftmax       bool
-	ignoreGain, amplify                               bool
+	ignoreGain, amplify, inverse                      bool
 	drop                                              string // a part of the memory
 	output                                            func(float32) float32
 	gain                                              float64
@@ -387,7 +387,11 @@ func (e *exact) memory() (parts []backend.Part) {
 	}
 	for _, part := range []string{backend.PartCodes, backend.PartOutputLayer, backend.PartState, backend.PartTables} {
 		if part != e.drop {
-			parts = append(parts, backend.Part{Name: part, Value: float64(bytes[part])})
+			size := float64(bytes[part])
+			if e.inverse {
+				size = 1e9 / (1 + size)
+			}
+			parts = append(parts, backend.Part{Name: part, Value: size})
 		}
 	}
 	return parts

@@ -79,9 +79,9 @@ type CostRequest struct {
 type Cost struct {
 	Cycles  *float64 // clock cycles
 	Seconds *float64
-	Energy  []Part   // joules by part
-	Area    *float64 // mm²
-	Memory  []Part   // bytes by part, everything the deployed network needs
+	Energy  []Part // joules by part
+	Area    []Part // mm² by part
+	Memory  []Part // bytes by part, everything the deployed network needs
 	// Measured says that the figures were timed, not modelled. N is then the number of timed
 	// sequences, Seconds their median, and SecondsLow and SecondsHigh their lower and upper
 	// quartile.
@@ -109,6 +109,10 @@ type Substitution struct {
 type Part struct {
 	Name  string
 	Value float64
+	// Outside says that the part is of what figures of recurrent accelerators leave out when
+	// they are published: layers that are not recurrent, and what does not fit on the chip.
+	// Tables show the sum with these parts and without.
+	Outside bool
 }
 
 // The parts that networks have on every machine, so that tables can show several machines
@@ -135,6 +139,12 @@ const (
 	PartDRAM             = "DRAM"
 	PartLeakage          = "leakage"
 	PartClock            = "clock and control"
+)
+
+// The parts of the area beside those above that have one.
+const (
+	PartLanes         = "elementwise lanes"
+	PartFurtherMemory = "further memory" // what does not fit into the memories of the machine, where nothing outside holds it
 )
 
 // Execute is the argument of [Backend.Execute].

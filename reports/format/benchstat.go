@@ -117,7 +117,9 @@ func writeLine(out *benchfmt.Writer, e *reports.Experiment, d *store.Deployment)
 			if len(c.Memory) > 0 {
 				add(new(store.Sum(c.Memory)), machineUnit)
 			}
-			add(c.Area, areaUnit)
+			if len(c.Area) > 0 {
+				add(new(store.Sum(c.Area)), areaUnit)
+			}
 		}
 		if err := addMachine(result, *d); err != nil {
 			return err

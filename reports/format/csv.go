@@ -56,6 +56,8 @@ var csvColumns = []struct {
 	{"cycles", ofBackend(func(d *reports.Deployment) string { return digits(d.Cycles.Mean) })},
 	{"sequence_steps", ofBackend(func(d *reports.Deployment) string { return digits(&d.Steps) })},
 	{"area_mm2", ofBackend(func(d *reports.Deployment) string { return digits(d.Area.Mean) })},
+	{"recurrent_energy_joules", ofBackend(func(d *reports.Deployment) string { return digits(d.RecurrentEnergy.Mean) })},
+	{"recurrent_area_mm2", ofBackend(func(d *reports.Deployment) string { return digits(d.RecurrentArea.Mean) })},
 	{"cost_measured", ofBackend(func(d *reports.Deployment) string { return strconv.FormatBool(d.Measured) })},
 	{"timed_sequences", ofBackend(func(d *reports.Deployment) string {
 		if d.Timed == nil {
@@ -70,6 +72,7 @@ var csvColumns = []struct {
 		return digits(d.Timed.Spread)
 	})},
 	{"energy_parts", ofBackend(func(d *reports.Deployment) string { return inert(partsText(d.EnergyParts)) })},
+	{"area_parts", ofBackend(func(d *reports.Deployment) string { return inert(partsText(d.AreaParts)) })},
 	{"memory_parts", ofBackend(func(d *reports.Deployment) string { return inert(partsText(d.MemoryParts)) })},
 	{"published", func(n *reports.Network, _ *reports.Deployment) string {
 		var texts []string

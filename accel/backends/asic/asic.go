@@ -21,8 +21,9 @@
 // plane are of different size, {−a, +b} or {−a, 0, +b}, its units need a second
 // accumulator, one for each level, and the lanes a second multiplication: the pass has
 // two results, each multiplied by its own of a and b; one whose level is 0 is left out.
-// The second accumulator takes no energy or area here, as no more is added up than in one. Matrices that are not recurrent, such as the output layer and embeddings,
-// always take 12-bit weights and run on a 12-bit column beside the recurrent one.
+// The second accumulator takes no energy or area here, as no more is added up than in one.
+// Matrices that are not recurrent, such as the output layer and embeddings, always take
+// 12-bit weights and run on a 12-bit column beside the recurrent one.
 // Where the column is not made for a weight's own format, that is a Substitution of
 // the Cost.
 //
@@ -66,12 +67,17 @@
 // Explain lists the formulas, every figure with its source, and how far the model is from
 // what was published of real designs. Idle units of a tail are clocked and fetch nothing. The lanes
 // clock a register for each result, and columns and lanes that have nothing to do are
-// not clocked. All energy of recurrent work is in parts, that of other layers is a whole
-// part each, and leakage is that of everything for the time of the sequence.
+// not clocked. Leakage is that of the recurrent column, the lanes and the activation memory
+// for the time of the sequence. What other layers do is a whole part each, and the leakage
+// of their column another.
 //
 // A function table has fewer words than the 4,096 inputs: that a symmetric one with
-// interpolation gives the same values is an assumption. The area is that of the recurrent column,
-// units and weight memory, which is what the paper's figures are taken to cover.
+// interpolation gives the same values is an assumption.
+//
+// The area of the recurrent column, units and weight memory, is what the paper's figures are
+// taken to cover. Outside of that are the activation memory, the lanes, the 12-bit column of
+// other layers, and "further memory": tables, states and, where no DRAM is named, weights
+// that do not fit. The energy of other layers and of the DRAM is outside too.
 //
 // The figures of the table are multiplied by four constants unless the option calibration
 // is "none": those of calibration/factors.csv, which are fitted to the paper's five designs.

@@ -1,6 +1,7 @@
 package asic
 
 import (
+	"bytes"
 	"embed"
 	"encoding/csv"
 	"fmt"
@@ -27,11 +28,11 @@ var calibrationFiles embed.FS
 
 // records are the rows of a file of the calibration, without its header.
 func records(name string) [][]string {
-	file, err := calibrationFiles.Open("calibration/" + name)
+	content, err := calibrationFiles.ReadFile("calibration/" + name)
 	if err != nil {
 		panic(err) // the file is part of the executable
 	}
-	all, err := csv.NewReader(file).ReadAll()
+	all, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
 	if err != nil {
 		panic(fmt.Sprintf("asic: %s: %v", name, err))
 	}

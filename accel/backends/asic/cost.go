@@ -45,6 +45,9 @@ func newCost(m model, p *datapath.Program, steps map[string]int) *cost {
 	}
 	seconds := c.cycles / m.design.clock()
 	c.energy[leakage] = c.leakagePower() * seconds
+	if c.hasLayers() {
+		c.energy[otherLeakage] = c.columnLeakage(m.design.Columns.TwelveBit, datapath.TwelveBit) * seconds
+	}
 	return c
 }
 
@@ -120,15 +123,10 @@ func (c *cost) hasLayers() bool {
 	return false
 }
 
-// leakagePower is that of the recurrent column, of the lanes and the activations and,
-// where there are layers that are not recurrent, of the 12-bit column, in watts.
+// leakagePower is that of the recurrent column, of the lanes and the activations, in watts.
 func (c *cost) leakagePower() float64 {
 	width := c.program.Recurrent
-	power := c.columnLeakage(c.design.column(width), width) + c.restLeakage()
-	if c.hasLayers() {
-		power += c.columnLeakage(c.design.Columns.TwelveBit, datapath.TwelveBit)
-	}
-	return power
+	return c.columnLeakage(c.design.column(width), width) + c.restLeakage()
 }
 
 // layer is the part that work outside of the recurrent layers belongs to.
@@ -142,12 +140,45 @@ func layer(w datapath.Work) string {
 // report is the cost as the contract has it.
 func (c *cost) report() backend.Cost {
 	cycles, seconds := c.cycles, c.cycles/c.design.clock()
-	units, memory := c.columnArea(c.design.column(c.program.Recurrent), c.program.Recurrent)
-	area := units + memory
 	return backend.Cost{
-		Cycles: &cycles, Seconds: &seconds, Energy: c.energyParts(), Area: &area,
-		Memory: c.memory(), Substitutions: c.program.Substitutions, Notes: c.notes(area),
+		Cycles: &cycles, Seconds: &seconds, Energy: c.energyParts(), Area: c.areaParts(),
+		Memory: c.memory(), Substitutions: c.program.Substitutions, Notes: c.notes(),
 	}
+}
+
+// areaParts are the recurrent column, which is what its source gives an area of, and
+// outside of that all else that the network needs.
+func (c *cost) areaParts() []backend.Part {
+	units, memory := c.columnArea(c.design.column(c.program.Recurrent), c.program.Recurrent)
+	outside := func(name string, area float64) backend.Part {
+		return backend.Part{Name: name, Value: area, Outside: true}
+	}
+	parts := []backend.Part{
+		{Name: arithmetic, Value: units}, {Name: weightMemory, Value: memory},
+		outside(activationMemory, c.memoryArea(c.design.Activations.bits(), c.design.Activations.Words)),
+		outside(backend.PartLanes, c.lanesArea()),
+		outside(backend.PartFurtherMemory, c.memoryArea(c.furtherBits(), c.design.Columns.TwelveBit.Weights.Words)),
+	}
+	if c.hasLayers() {
+		units, memory := c.columnArea(c.design.Columns.TwelveBit, datapath.TwelveBit)
+		parts = append(parts, outside(outputLayer, units+memory))
+	}
+	return parts
+}
+
+// furtherBits are those of what no memory of the design is for: tables, states, what graphs
+// leave to others and, without a DRAM, weights that do not fit.
+func (c *cost) furtherBits() float64 {
+	bits := float64(c.program.StateBits() + c.program.KeptBits(c.steps))
+	for _, g := range c.program.Graphs {
+		for _, w := range g.Work {
+			bits += float64(w.TableBits)
+		}
+	}
+	if c.design.DRAM == nil {
+		bits += c.spilled[true]*c.weightBits(true) + c.spilled[false]*c.weightBits(false)
+	}
+	return bits
 }
 
 // energyParts are all parts of recurrent work, and of other work those that there are.
@@ -155,9 +186,9 @@ func (c *cost) energyParts() (parts []backend.Part) {
 	for _, name := range []string{arithmetic, weightMemory, activationMemory, normalization, nonlinear, clockControl, leakage} {
 		parts = append(parts, backend.Part{Name: name, Value: c.energy[name]})
 	}
-	for _, name := range []string{dramTransfer, embedding, outputLayer} {
+	for _, name := range []string{dramTransfer, embedding, outputLayer, otherLeakage} {
 		if joules, ok := c.energy[name]; ok {
-			parts = append(parts, backend.Part{Name: name, Value: joules})
+			parts = append(parts, backend.Part{Name: name, Value: joules, Outside: true})
 		}
 	}
 	return parts
@@ -191,18 +222,19 @@ func (c *cost) memory() []backend.Part {
 	return parts
 }
 
-func (c *cost) notes(area float64) []string {
+func (c *cost) notes() []string {
 	d, width := c.design, c.program.Recurrent
 	column := d.column(width)
+	units, memory := c.columnArea(column, width)
 	power := sum(c.power(column, width))
 	notes := []string{
 		fmt.Sprintf("%s column at %g MHz: %d units, %.0f GOps/s; by the model %.2f mm² and %.0f mW while all units work%s",
-			width, d.ClockMHz, column.Units, d.throughput(width)/1e9, area, power*1e3, published(column, d.Source)),
+			width, d.ClockMHz, column.Units, d.throughput(width)/1e9, units+memory, power*1e3, published(column, d.Source)),
 		fmt.Sprintf("energy is counted events × the table %s in %s, %s", c.costs.Table.Name, c.costs.Process, c.factors),
-		"area is that of the recurrent column, units and weight memory, in mm²",
+		"the area of the recurrent layers is that of their column, units and weight memory; the rest is what the whole network needs beside it",
 	}
 	if c.hasLayers() {
-		notes = append(notes, fmt.Sprintf("layers that are not recurrent take 12-bit weights and run on a 12-bit column of %d units, which the area leaves out", d.Columns.TwelveBit.Units))
+		notes = append(notes, fmt.Sprintf("layers that are not recurrent take 12-bit weights and run on a 12-bit column of %d units beside it", d.Columns.TwelveBit.Units))
 	}
 	for _, recurrent := range []bool{true, false} {
 		if c.spilled[recurrent] == 0 {

@@ -111,6 +111,7 @@ func TestTwiceTheClock(t *testing.T) {
 	}
 	before, after := values(slow.Energy), values(fast.Energy)
 	before["leakage"] /= 2
+	before["leakage of other layers"] /= 2
 	for name, want := range before {
 		if !near(after[name], want) {
 			t.Errorf("%s takes %v J, want %v", name, after[name], want)
@@ -194,5 +195,60 @@ func TestNoWork(t *testing.T) {
 	}
 	if *got.Cycles != 0 {
 		t.Errorf("no work takes %v cycles", *got.Cycles)
+	}
+}
+
+// The area of the recurrent layers is that of the column alone, as it is published; what
+// the whole network needs beside it is outside.
+func TestAreaByPart(t *testing.T) {
+	t.Parallel()
+	g, weights := sample.LSTM{Units: 512, Inputs: 87, Outputs: 87, Steps: 2, Format: sample.Binary}.Build()
+	got := cost(t, asic.Instance("asic-lowpower"), g, weights)
+	inside, outside := 0.0, map[string]float64{}
+	for _, part := range got.Area {
+		if part.Outside {
+			outside[part.Name] = part.Value
+			continue
+		}
+		inside += part.Value
+	}
+	if math.Abs(inside/0.24-1) > 0.1 {
+		t.Errorf("the binary column has %v mm², want it within 10 %% of the published 0.24", inside)
+	}
+	for _, name := range []string{"activation memory", "elementwise lanes", "further memory", "output layer"} {
+		if outside[name] <= 0 {
+			t.Errorf("%s has %v mm², want some: %v", name, outside[name], got.Area)
+		}
+	}
+	// 2,048 · 599 binary weights, of which 204,800 fit, take most of the further memory.
+	if per := outside["further memory"] / (2048*599 - 204800); per < 0.8e-6 || per > 1.2e-6 {
+		t.Errorf("the further memory has %v mm² for each bit of the weights that do not fit", per)
+	}
+	for _, part := range got.Energy {
+		if other := part.Name == "output layer" || part.Name == "leakage of other layers"; other != part.Outside {
+			t.Errorf("the energy of %s: outside %t", part.Name, part.Outside)
+		}
+	}
+}
+
+// More units take fewer cycles and more area, and overlap takes fewer cycles for the same
+// dynamic energy.
+func TestUnitsAndOverlap(t *testing.T) {
+	t.Parallel()
+	small := changed(t)
+	large := changed(t, "binary: {units: 4, accumulator_bits: 24, weights: {words: 2048, banks: 1, port_bits: 4}}",
+		"binary: {units: 8, accumulator_bits: 24, weights: {words: 2048, banks: 1, port_bits: 8}}")
+	if *large.Cycles >= *small.Cycles || values(large.Area)["arithmetic"] <= values(small.Area)["arithmetic"] {
+		t.Errorf("8 units take %v cycles and %v mm², 4 take %v and %v", *large.Cycles, values(large.Area)["arithmetic"], *small.Cycles, values(small.Area)["arithmetic"])
+	}
+	overlapped := changed(t, "lanes: 2", "lanes: 2\noverlap: [lanes, layers]")
+	if *overlapped.Cycles >= *small.Cycles {
+		t.Errorf("with overlap it takes %v cycles, without %v", *overlapped.Cycles, *small.Cycles)
+	}
+	before, after := values(small.Energy), values(overlapped.Energy)
+	for name, want := range before {
+		if !strings.HasPrefix(name, "leakage") && after[name] != want {
+			t.Errorf("with overlap %s takes %v J, without %v", name, after[name], want)
+		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// The parts of the energy. Those of layers that are not recurrent are one part each.
+// The parts of the energy. What other layers than the recurrent ones do is one part each.
 const (
 	arithmetic       = backend.PartArithmetic
 	weightMemory     = backend.PartWeightMemory
@@ -17,6 +17,7 @@ const (
 	dramTransfer     = backend.PartDRAM
 	leakage          = backend.PartLeakage
 	clockControl     = backend.PartClock
+	otherLeakage     = "leakage of other layers"
 	outputLayer      = backend.PartOutputLayer
 	embedding        = backend.PartEmbedding
 )
@@ -78,7 +79,12 @@ func (m model) columnArea(c Column, w datapath.Width) (units, memory float64) {
 		unit += m.costs.MultiplierArea(m.design.ActivationBits, int(w))
 	}
 	return float64(c.Units) * unit * m.factors.LogicArea,
-		c.Weights.bits() * m.costs.SRAMArea(c.Weights.Words) * m.factors.MemoryArea
+		m.memoryArea(c.Weights.bits(), c.Weights.Words)
+}
+
+// memoryArea is that of so many bits in memories with so many words, in mm².
+func (m model) memoryArea(bits float64, words int) float64 {
+	return bits * m.costs.SRAMArea(words) * m.factors.MemoryArea
 }
 
 // columnLeakage is the power that a column leaks, in watts.
@@ -91,8 +97,8 @@ func (m model) columnLeakage(c Column, w datapath.Width) float64 {
 func (m model) lanesArea() float64 {
 	bits := m.design.ActivationBits
 	lane := m.costs.MultiplierArea(bits, bits) + m.costs.AdderArea(accumulatorBits) + m.costs.RegisterArea(accumulatorBits)
-	table := float64(m.design.Functions.Words*bits) * m.costs.SRAMArea(m.design.Functions.Words)
-	return float64(m.design.Lanes) * (lane*m.factors.LogicArea + table*m.factors.MemoryArea)
+	table := m.memoryArea(float64(m.design.Functions.Words*bits), m.design.Functions.Words)
+	return float64(m.design.Lanes) * (lane*m.factors.LogicArea + table)
 }
 
 // restLeakage is the power that all but the columns leaks, in watts.

@@ -750,6 +750,7 @@ type Part struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
+	Outside       bool                   `protobuf:"varint,3,opt,name=outside,proto3" json:"outside,omitempty"` // of what is published of recurrent accelerators
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -796,6 +797,13 @@ func (x *Part) GetValue() float64 {
 		return x.Value
 	}
 	return 0
+}
+
+func (x *Part) GetOutside() bool {
+	if x != nil {
+		return x.Outside
+	}
+	return false
 }
 
 type Substitution struct {
@@ -871,7 +879,7 @@ type CostResponse struct {
 	Cycles        *float64               `protobuf:"fixed64,1,opt,name=cycles,proto3,oneof" json:"cycles,omitempty"`
 	Seconds       *float64               `protobuf:"fixed64,2,opt,name=seconds,proto3,oneof" json:"seconds,omitempty"`
 	Energy        []*Part                `protobuf:"bytes,3,rep,name=energy,proto3" json:"energy,omitempty"`
-	Area          *float64               `protobuf:"fixed64,4,opt,name=area,proto3,oneof" json:"area,omitempty"`
+	Area          []*Part                `protobuf:"bytes,4,rep,name=area,proto3" json:"area,omitempty"` // mm²
 	Memory        []*Part                `protobuf:"bytes,5,rep,name=memory,proto3" json:"memory,omitempty"`
 	Measured      bool                   `protobuf:"varint,6,opt,name=measured,proto3" json:"measured,omitempty"`
 	N             int64                  `protobuf:"varint,7,opt,name=n,proto3" json:"n,omitempty"`
@@ -935,11 +943,11 @@ func (x *CostResponse) GetEnergy() []*Part {
 	return nil
 }
 
-func (x *CostResponse) GetArea() float64 {
-	if x != nil && x.Area != nil {
-		return *x.Area
+func (x *CostResponse) GetArea() []*Part {
+	if x != nil {
+		return x.Area
 	}
-	return 0
+	return nil
 }
 
 func (x *CostResponse) GetMemory() []*Part {
@@ -1164,20 +1172,21 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\n" +
 	"StepsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"0\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"J\n" +
 	"\x04Part\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value\"b\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x18\n" +
+	"\aoutside\x18\x03 \x01(\bR\aoutside\"b\n" +
 	"\fSubstitution\x12\x16\n" +
 	"\x06weight\x18\x01 \x01(\tR\x06weight\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x03 \x01(\tR\x02to\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xe3\x04\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xef\x04\n" +
 	"\fCostResponse\x12\x1b\n" +
 	"\x06cycles\x18\x01 \x01(\x01H\x00R\x06cycles\x88\x01\x01\x12\x1d\n" +
 	"\aseconds\x18\x02 \x01(\x01H\x01R\aseconds\x88\x01\x01\x120\n" +
-	"\x06energy\x18\x03 \x03(\v2\x18.bittern.backend.v1.PartR\x06energy\x12\x17\n" +
-	"\x04area\x18\x04 \x01(\x01H\x02R\x04area\x88\x01\x01\x120\n" +
+	"\x06energy\x18\x03 \x03(\v2\x18.bittern.backend.v1.PartR\x06energy\x12,\n" +
+	"\x04area\x18\x04 \x03(\v2\x18.bittern.backend.v1.PartR\x04area\x120\n" +
 	"\x06memory\x18\x05 \x03(\v2\x18.bittern.backend.v1.PartR\x06memory\x12\x1a\n" +
 	"\bmeasured\x18\x06 \x01(\bR\bmeasured\x12\f\n" +
 	"\x01n\x18\a \x01(\x03R\x01n\x12G\n" +
@@ -1185,16 +1194,15 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\x05notes\x18\t \x03(\tR\x05notes\x12F\n" +
 	"\rsubstitutions\x18\n" +
 	" \x03(\v2 .bittern.backend.v1.SubstitutionR\rsubstitutions\x12$\n" +
-	"\vseconds_low\x18\v \x01(\x01H\x03R\n" +
+	"\vseconds_low\x18\v \x01(\x01H\x02R\n" +
 	"secondsLow\x88\x01\x01\x12&\n" +
-	"\fseconds_high\x18\f \x01(\x01H\x04R\vsecondsHigh\x88\x01\x01\x1a:\n" +
+	"\fseconds_high\x18\f \x01(\x01H\x03R\vsecondsHigh\x88\x01\x01\x1a:\n" +
 	"\fMissingEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\t\n" +
 	"\a_cyclesB\n" +
 	"\n" +
-	"\b_secondsB\a\n" +
-	"\x05_areaB\x0e\n" +
+	"\b_secondsB\x0e\n" +
 	"\f_seconds_lowB\x0f\n" +
 	"\r_seconds_high\"v\n" +
 	"\x0eExecuteRequest\x12/\n" +
@@ -1267,28 +1275,29 @@ var file_bittern_backend_v1_backend_proto_depIdxs = []int32{
 	19, // 12: bittern.backend.v1.DeployRequest.weights:type_name -> bittern.backend.v1.DeployRequest.WeightsEntry
 	20, // 13: bittern.backend.v1.CostRequest.steps:type_name -> bittern.backend.v1.CostRequest.StepsEntry
 	12, // 14: bittern.backend.v1.CostResponse.energy:type_name -> bittern.backend.v1.Part
-	12, // 15: bittern.backend.v1.CostResponse.memory:type_name -> bittern.backend.v1.Part
-	21, // 16: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
-	13, // 17: bittern.backend.v1.CostResponse.substitutions:type_name -> bittern.backend.v1.Substitution
-	25, // 18: bittern.backend.v1.ExecuteRequest.batch:type_name -> bittern.network.v1.Batch
-	23, // 19: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
-	26, // 20: bittern.backend.v1.ExecuteResponse.score:type_name -> bittern.network.v1.Score
-	7,  // 21: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
-	0,  // 22: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
-	2,  // 23: bittern.backend.v1.Backend.Explain:input_type -> bittern.backend.v1.ExplainRequest
-	9,  // 24: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
-	11, // 25: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
-	15, // 26: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
-	1,  // 27: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
-	3,  // 28: bittern.backend.v1.Backend.Explain:output_type -> bittern.backend.v1.ExplainResponse
-	10, // 29: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
-	14, // 30: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
-	16, // 31: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
-	27, // [27:32] is the sub-list for method output_type
-	22, // [22:27] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	12, // 15: bittern.backend.v1.CostResponse.area:type_name -> bittern.backend.v1.Part
+	12, // 16: bittern.backend.v1.CostResponse.memory:type_name -> bittern.backend.v1.Part
+	21, // 17: bittern.backend.v1.CostResponse.missing:type_name -> bittern.backend.v1.CostResponse.MissingEntry
+	13, // 18: bittern.backend.v1.CostResponse.substitutions:type_name -> bittern.backend.v1.Substitution
+	25, // 19: bittern.backend.v1.ExecuteRequest.batch:type_name -> bittern.network.v1.Batch
+	23, // 20: bittern.backend.v1.ExecuteRequest.outputs:type_name -> bittern.plugin.v1.Tensor
+	26, // 21: bittern.backend.v1.ExecuteResponse.score:type_name -> bittern.network.v1.Score
+	7,  // 22: bittern.backend.v1.DeployRequest.WeightsEntry.value:type_name -> bittern.backend.v1.Matrix
+	0,  // 23: bittern.backend.v1.Backend.Describe:input_type -> bittern.backend.v1.DescribeRequest
+	2,  // 24: bittern.backend.v1.Backend.Explain:input_type -> bittern.backend.v1.ExplainRequest
+	9,  // 25: bittern.backend.v1.Backend.Deploy:input_type -> bittern.backend.v1.DeployRequest
+	11, // 26: bittern.backend.v1.Backend.Cost:input_type -> bittern.backend.v1.CostRequest
+	15, // 27: bittern.backend.v1.Backend.Execute:input_type -> bittern.backend.v1.ExecuteRequest
+	1,  // 28: bittern.backend.v1.Backend.Describe:output_type -> bittern.backend.v1.DescribeResponse
+	3,  // 29: bittern.backend.v1.Backend.Explain:output_type -> bittern.backend.v1.ExplainResponse
+	10, // 30: bittern.backend.v1.Backend.Deploy:output_type -> bittern.backend.v1.DeployResponse
+	14, // 31: bittern.backend.v1.Backend.Cost:output_type -> bittern.backend.v1.CostResponse
+	16, // 32: bittern.backend.v1.Backend.Execute:output_type -> bittern.backend.v1.ExecuteResponse
+	28, // [28:33] is the sub-list for method output_type
+	23, // [23:28] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_bittern_backend_v1_backend_proto_init() }
