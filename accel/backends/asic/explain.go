@@ -22,7 +22,7 @@ func (s *simulator) Explain(ctx context.Context, options plugins.Values) (backen
 		Notes: []string{
 			"energy table " + m.costs.Table.Name + ": " + m.costs.Table.About,
 			m.factors.String() + "; the fit has the smallest sum of squares of the relative errors of power and of area over the paper's five designs, which are recalled, unverified",
-			"the weight memories of the paper's designs have the depth, a power of two, whose area by ihp130-scaled is nearest to the published ones: their bottom-up areas are no prediction, their bottom-up powers are",
+			"the weight memories of the paper's designs have the depth, a power of two, whose area by ihp130-scaled is nearest to the published ones, and their ports were chosen when those areas were known: their bottom-up areas are no prediction, and their bottom-up powers are not independent of that choice",
 			"chips that took no part in the fit have other units, memories and clocks than the paper's designs: the errors say how far the model carries",
 			"energies and leakage are scaled between nodes and voltages by " + energy.ScalingSource,
 		},

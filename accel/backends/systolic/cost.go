@@ -79,9 +79,9 @@ func (m *machine) cost(steps map[string]int) backend.Cost {
 	p := m.place(c)
 	t := m.traffic(c, p, steps)
 	cycles := m.cycles(c, t)
-	seconds, area := cycles/m.clock, m.area()
+	seconds := cycles / m.clock
 	return backend.Cost{
-		Cycles: &cycles, Seconds: &seconds, Area: &area,
+		Cycles: &cycles, Seconds: &seconds, Area: m.area(),
 		Energy: m.energyParts(c, t, seconds), Memory: m.memoryParts(steps),
 		Substitutions: m.program.Substitutions, Notes: m.notes(c, p, t, cycles),
 	}
@@ -118,11 +118,15 @@ func (m *machine) energyParts(c counts, t traffic, seconds float64) []backend.Pa
 func (m *machine) clockedBits() int { return m.activationBits + sumBits }
 
 // area is of the array, the memories and the vector unit, in mm².
-func (m *machine) area() float64 {
+func (m *machine) area() []backend.Part {
 	e := m.energy
 	element := e.multiplierArea*float64(m.precision*m.activationBits) + e.registerArea*float64(m.clockedBits()+m.precision)
-	return float64(m.array.rows*m.array.columns)*element +
-		float64((m.weightKiB+m.activationKiB)*1024*8)*e.memoryArea + float64(m.lanes)*e.laneArea
+	return []backend.Part{
+		{Name: backend.PartArithmetic, Value: float64(m.array.rows*m.array.columns) * element},
+		{Name: backend.PartWeightMemory, Value: float64(m.weightKiB*1024*8) * e.memoryArea},
+		{Name: backend.PartActivationMemory, Value: float64(m.activationKiB*1024*8) * e.memoryArea},
+		{Name: backend.PartLanes, Value: float64(m.lanes) * e.laneArea},
+	}
 }
 
 func (m *machine) notes(c counts, p placement, t traffic, cycles float64) []string {

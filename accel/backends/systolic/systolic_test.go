@@ -196,7 +196,7 @@ func TestAreaByHand(t *testing.T) {
 	l := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: sample.Binary}
 	const others = 512.0/128*429746 + 32*(278+6350)
 	for precision, element := range map[string]float64{"8": 417 + 48*5.98, "4": 417.0/2 + 44*5.98} {
-		if got, want := *cost(t, l, plugins.Values{"precision": precision}).Area, (1024*element+others)*1e-6; !near(got, want) {
+		if got, want := total(cost(t, l, plugins.Values{"precision": precision}).Area), (1024*element+others)*1e-6; !near(got, want) {
 			t.Errorf("precision %s: %v mm², want %v", precision, got, want)
 		}
 	}
