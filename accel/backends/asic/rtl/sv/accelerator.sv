@@ -36,7 +36,7 @@ module accelerator
     input logic load_old,
     input int load_address,
     input logic signed [23:0] load_value,
-    input int tokens[TOKENS],
+    input logic [TOKENS*32-1:0] tokens,
     output logic busy,
     output logic done
 );
@@ -106,7 +106,7 @@ module accelerator
     first = at.op == LOOKUP || element == 0;
     if (column_on) begin
       if (at.op == LOOKUP) begin
-        word = at.weights + block * at.columns + tokens[at.token];
+        word = at.weights + block * at.columns + int'(tokens[at.token*32+:32]);
       end else begin
         word = at.weights + block * at.columns + element;
         if (element < at.split) x = 12'(read(at.x, element));

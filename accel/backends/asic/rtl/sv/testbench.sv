@@ -13,7 +13,8 @@ module testbench
 ();
 `include "parameters.svh"
   logic clk = 0, reset = 1, start = 0, place = 0, load = 0, load_old = 0, busy, done;
-  int position = 0, address = 0, tokens[TOKENS];
+  int position = 0, address = 0;
+  logic [TOKENS*32-1:0] tokens = '0;
   logic signed [23:0] value = 0;
   always #1 clk = ~clk;
 
@@ -101,7 +102,7 @@ module testbench
       place = 0;
       fill(1);
       for (int step = 0; step < steps; step++) begin
-        for (int i = 0; i < token_count; i++) tokens[i] = next_number();
+        for (int i = 0; i < token_count; i++) tokens[i*32+:32] = next_number();
         fill(0);
         start = 1;
         @(negedge clk);
