@@ -22,6 +22,7 @@ import (
 	"bittern/harness/internal/diskfault"
 	"bittern/harness/internal/terminal"
 	"bittern/plugins"
+	"bittern/plugins/backend"
 )
 
 // Builtin is a plugin that comes within this executable. Serve is called in
@@ -31,6 +32,8 @@ type Builtin struct {
 	plugins.ID
 	Serve    func()
 	Describe func(context.Context) (plugins.Description, error)
+	// Backend makes the plugin in this process, where it is a backend.
+	Backend func() backend.Backend
 }
 
 // The exit codes.
@@ -152,7 +155,7 @@ Every flag can be set by the environment too: --data by BITTERN_DATA, and so on.
 	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(
 		p.demoCommand(), p.planCommand(), p.runCommand(), p.deployCommand(), p.reportCommand(), p.plotCommand(), p.watchCommand(), p.exportCommand(), p.benchCommand(),
-		p.suitesCommand(), p.tasksCommand(), p.pluginsCommand(), p.dataCommand(), p.versionCommand(), p.manCommand(), p.pluginCommand(),
+		p.suitesCommand(), p.tasksCommand(), p.pluginsCommand(), p.backendsCommand(), p.dataCommand(), p.versionCommand(), p.manCommand(), p.pluginCommand(),
 	)
 	p.complete(root)
 	return root

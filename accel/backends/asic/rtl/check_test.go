@@ -113,5 +113,63 @@ func TestTheMachineIsTheSimulator(t *testing.T) {
 	}
 }
 
-var _ = strings.Replace
-var _ fstest.MapFS
+// altered is the sources with one text replaced by another.
+func altered(t *testing.T, file, old, replacement string) fs.FS {
+	t.Helper()
+	all := fstest.MapFS{}
+	for _, name := range files {
+		text, err := fs.ReadFile(sources, "sv/"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == file {
+			if strings.Count(string(text), old) != 1 {
+				t.Fatalf("%s has not %q once", name, old)
+			}
+			text = []byte(strings.Replace(string(text), old, replacement, 1))
+		}
+		all["sv/"+name] = &fstest.MapFile{Data: text}
+	}
+	return all
+}
+
+// A fault of the SystemVerilog is found: ties that are rounded up, a unit with a wrong gate,
+// an instruction that reads the wrong gate of the LSTM.
+func TestFaultsAreFound(t *testing.T) {
+	needVerilator(t)
+	t.Parallel()
+	mismatches := func(t *testing.T, sv fs.FS, fault func(i *image)) int64 {
+		all := samples(t, datapath.Binary)[:1]
+		for _, i := range all[0].images {
+			fault(i)
+		}
+		got, err := machine(t, datapath.Binary, all, sv).check(t.Context(), all[0].program, all[0].images, all[0].windows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Mismatches
+	}
+	for name, fault := range map[string]struct {
+		sv fs.FS
+		of func(i *image)
+	}{
+		"rounding": {altered(t, "fixed.sv", "((x >>> shift) & 1)", "1"), func(*image) {}},
+		"unit":     {altered(t, "unit.sv", "(x ^ {12{negative}})", "(x | {12{negative}})"), func(*image) {}},
+		"gate": {sources, func(i *image) {
+			var tables []*datapath.Micro
+			for n := range i.code.Instructions {
+				if m := &i.code.Instructions[n]; m.Op == datapath.MicroTable {
+					tables = append(tables, m)
+				}
+			}
+			tables[0].X, tables[1].X = tables[1].X, tables[0].X
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if n := mismatches(t, fault.sv, fault.of); n == 0 {
+				t.Error("no bit differs")
+			}
+		})
+	}
+}
