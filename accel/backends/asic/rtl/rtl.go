@@ -139,7 +139,7 @@ func build(ctx context.Context, room sizes, sv fs.FS) (_ *testbench, err error) 
 		return nil, err
 	}
 	arguments := append([]string{
-		"--binary", "--timing", "-O3", "-j", "2", "-Wno-fatal", "-Wno-WIDTH", "--unroll-count", "1", "--top-module", "testbench",
+		"--binary", "--timing", "-O3", "-j", "2", "-Wno-fatal", "-Wno-WIDTH", "--unroll-count", "1024", "--unroll-stmts", "1", "--top-module", "testbench",
 		"-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0", "-Mdir", "build", "-o", "testbench",
 	}, files...)
 	return t, run(ctx, folder, verilator, arguments...)
