@@ -13,6 +13,7 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
+	"bittern/reports/table"
 )
 
 func (p *program) backendsCommand() *cobra.Command {
@@ -24,6 +25,7 @@ type rtlSettings struct {
 	choice  `mapstructure:",squash"`
 	Data    string `mapstructure:"data"`
 	Check   bool   `mapstructure:"check"`
+	Synth   string `mapstructure:"synth"`
 	Windows int    `mapstructure:"windows"`
 	Format  string `mapstructure:"format"`
 }
@@ -42,9 +44,15 @@ exit code is 1 where anything differs.
 Name the network by its ID or the first digits of it, which "bittern export list" shows, or by
 its suite and as many of its labels as tell it apart. It needs Verilator 5, g++ and make, which
 are the Debian packages verilator, g++ and make. Compiling the machine of 100 units takes about a
-minute.`,
+minute.
+
+With --synth LIBERTY, Yosys makes gates of the columns for binary, ternary and 12-bit weights, of
+the standard cells of that file, and the table has the area of their cells and its ratios beside
+those published. The published area has memories and control in it, which the cells have not. It
+needs no trained network.`,
 		Example: `  bittern backends rtl asic-lowpower --check --suite demo --quantizer stochastic-ternary
-  bittern backends rtl asic-lowpower 3f2a --check --windows 10 --data DIR --format json`,
+  bittern backends rtl asic-lowpower 3f2a --check --windows 10 --data DIR --format json
+  bittern backends rtl asic-lowpower --synth sg13g2_stdcell_typ_1p20V_25C.lib.gz`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return plugins.Problemf("name one backend and one experiment at most; see %s --help", command.CommandPath())
@@ -65,11 +73,12 @@ minute.`,
 			if len(args) == 2 {
 				settings.id = args[1]
 			}
-			return p.checkRTL(command.Context(), args[0], settings)
+			return p.runRTL(command.Context(), args[0], settings)
 		},
 	}
 	flags := command.Flags()
 	flags.Bool("check", false, "run windows in Verilator and compare every bit")
+	flags.String("synth", "", "liberty file whose cells the columns are made of")
 	flags.Int("windows", standardWindows, "sequences of the test part that are checked")
 	flags.String("format", formatMarkdown, formatMarkdown+" (a line) or "+formatJSON)
 	offer(command, "format", formatMarkdown, formatJSON)
@@ -106,7 +115,7 @@ func (p *program) rtl(name string) (backend.RTL, error) {
 	return nil, plugins.Problemf("there is no built-in backend %q%s; those with a machine in SystemVerilog are %s", name, plugins.DidYouMean(name, p.withRTL()), strings.Join(p.withRTL(), ", "))
 }
 
-func (p *program) checkRTL(ctx context.Context, name string, settings rtlSettings) error {
+func (p *program) runRTL(ctx context.Context, name string, settings rtlSettings) error {
 	if err := (listSettings{Format: settings.Format}).check(); err != nil {
 		return err
 	}
@@ -114,8 +123,11 @@ func (p *program) checkRTL(ctx context.Context, name string, settings rtlSetting
 	if err != nil {
 		return err
 	}
-	if !settings.Check {
-		return plugins.Problemf("say what to do with the machine: --check compares it with the simulator")
+	switch {
+	case settings.Check == (settings.Synth != ""):
+		return plugins.Problemf("say what to do with the machine: either --check, which compares it with the simulator, or --synth LIBERTY, which makes gates of its columns")
+	case settings.Synth != "":
+		return p.synthesizeRTL(ctx, machine, settings)
 	}
 	of, n, err := settings.network(ctx)
 	if err != nil {
@@ -140,6 +152,29 @@ func (p *program) checkRTL(ctx context.Context, name string, settings rtlSetting
 	if err == nil && !found.Same() {
 		err = errFailed
 	}
+	return err
+}
+
+// synthesizeRTL prints the columns as gates.
+func (p *program) synthesizeRTL(ctx context.Context, machine backend.RTL, settings rtlSettings) error {
+	columns, err := machine.SynthesizeRTL(ctx, settings.Synth)
+	if err != nil {
+		return err
+	}
+	if settings.Format == formatJSON {
+		return p.json(columns)
+	}
+	t := table.New("column", "units", "cell area", "ratio", "published ratio, with memories")
+	for _, c := range columns {
+		if err := t.Append(c.Weights, fmt.Sprint(c.Units), fmt.Sprintf("%.0f", c.CellArea),
+			fmt.Sprintf("%.2f", c.CellArea/columns[0].CellArea), fmt.Sprintf("%.2f", c.PublishedArea/columns[0].PublishedArea)); err != nil {
+			return err
+		}
+	}
+	if err := t.Write(p.stdout); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "\nPublished: %s. Cell areas are of the units alone, in the unit of the liberty file.\n", columns[0].Source)
 	return err
 }
 

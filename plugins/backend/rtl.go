@@ -17,6 +17,19 @@ type RTL interface {
 	// ways and compares what they give. A tool that is missing is a *plugins.Problem that says
 	// how to install it.
 	CheckRTL(ctx context.Context, batches iter.Seq2[network.Batch, error], windows int) (RTLCheck, error)
+	// SynthesizeRTL makes gates of the columns, of the cells of a liberty file, which may be
+	// packed with gzip. The first column is what others are compared with.
+	SynthesizeRTL(ctx context.Context, liberty string) ([]RTLColumn, error)
+}
+
+// RTLColumn is a column of units as gates, without memories and control, beside what was
+// published of the column with them.
+type RTLColumn struct {
+	Weights       string  `json:"weights"`
+	Units         int     `json:"units"`
+	CellArea      float64 `json:"cell_area"`          // in the unit of the liberty file, mostly µm²
+	PublishedArea float64 `json:"published_area_mm2"` // for as many units
+	Source        string  `json:"source"`             // of PublishedArea
 }
 
 // RTLCheck is what a check has found.

@@ -103,3 +103,22 @@ func pick[T any](to, from []T, rows int, places []int, sequences int) {
 		}
 	}
 }
+
+// SynthesizeRTL synthesizes a column of as many units as the 12-bit one has for each width
+// of weights, so that units are compared.
+func (s *simulator) SynthesizeRTL(ctx context.Context, liberty string) ([]backend.RTLColumn, error) {
+	units := s.design.TwelveBit.Units
+	var columns []backend.RTLColumn
+	for _, width := range []datapath.Width{datapath.Binary, datapath.Ternary, datapath.TwelveBit} {
+		area, err := rtl.CellArea(ctx, liberty, units, width)
+		if err != nil {
+			return nil, err
+		}
+		published := s.design.column(width)
+		columns = append(columns, backend.RTLColumn{
+			Weights: width.String(), Units: units, CellArea: area,
+			PublishedArea: published.Area / float64(published.Units) * float64(units), Source: s.design.Source,
+		})
+	}
+	return columns, nil
+}
