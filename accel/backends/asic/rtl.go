@@ -42,12 +42,7 @@ func (s *simulator) CheckRTL(ctx context.Context, batches iter.Seq2[network.Batc
 			for _, stream := range s.network.Streams() {
 				steps[stream] = batch.Length(s.network.Inputs, stream, place)
 			}
-			c := newCost(s.design, s.program, steps)
-			cycles := c.recurrent
-			for _, n := range c.others {
-				cycles += n
-			}
-			check.SimulatedCycles += int64(cycles)
+			check.SimulatedCycles += int64(*newCost(s.design, s.program, steps).report().Cycles)
 		}
 		if check.Windows == windows {
 			break
