@@ -94,5 +94,6 @@ func backendPlugin(name string, make func() backend.Backend) cli.Builtin {
 		ID:       plugins.ID{Kind: plugins.KindBackend, Name: name},
 		Serve:    func() { sdk.ServeBackend(make()) },
 		Describe: func(ctx context.Context) (plugins.Description, error) { return make().Describe(ctx) },
+		Backend:  make,
 	}
 }

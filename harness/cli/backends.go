@@ -18,8 +18,8 @@ import (
 )
 
 func (p *program) backendsCommand() *cobra.Command {
-	return group("backends", "Show what the figures of hardware backends are made of, and compare trained networks on them",
-		p.explainCommand(), p.compareCommand())
+	return group("backends", "Show what the figures of hardware backends are made of, compare trained networks on them, and check machines against their hardware description",
+		p.explainCommand(), p.compareCommand(), p.rtlCommand())
 }
 
 func (p *program) explainCommand() *cobra.Command {

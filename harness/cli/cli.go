@@ -22,6 +22,7 @@ import (
 	"bittern/harness/internal/diskfault"
 	"bittern/harness/internal/terminal"
 	"bittern/plugins"
+	"bittern/plugins/backend"
 )
 
 // Builtin is a plugin that comes within this executable. Serve is called in
@@ -31,6 +32,8 @@ type Builtin struct {
 	plugins.ID
 	Serve    func()
 	Describe func(context.Context) (plugins.Description, error)
+	// Backend makes the plugin in this process, where it is a backend.
+	Backend func() backend.Backend
 }
 
 // The exit codes.

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -8,7 +9,9 @@ import (
 	"strings"
 
 	"bittern/accel/kernels/isa"
+	"bittern/harness/store"
 	"bittern/harness/suite"
+	"bittern/harness/task"
 	"bittern/plugins"
 )
 
@@ -61,6 +64,23 @@ func (s *Spec) config() (json.RawMessage, error) {
 
 func (p Plugin) config() configPlugin {
 	return configPlugin{Name: p.Name, Version: p.Description.Version, SHA256: p.SHA256, Options: p.Options}
+}
+
+// LoadTask loads the task that an experiment of the run store was trained on. Data that have
+// changed since, or that are files of the user's own, are a *plugins.Problem.
+func LoadTask(ctx context.Context, of store.Experiment, loader *task.Loader) (task.Task, error) {
+	var c config
+	if err := json.Unmarshal(of.Config, &c); err != nil {
+		return nil, fmt.Errorf("reading what %s was trained on: %w", of.ID, err)
+	}
+	loaded, err := loader.Load(ctx, task.Request{Task: c.Task, Data: c.Data, Options: c.Options})
+	if err != nil {
+		return nil, err
+	}
+	if loaded.Data.SHA256 != c.SHA256 {
+		return nil, plugins.Problemf("the data of %s have changed since it was trained; run its suite again", c.Data)
+	}
+	return loaded.Task, nil
 }
 
 // differences says in words what two configs do not share, such as

@@ -355,7 +355,7 @@ func (c *compiler) exactSums(n stepgraph.Node, m matrix, part int) operand {
 	if n.Op == stepgraph.Lookup {
 		sum := c.newSum(m.rows, m.fraction, m.alpha)
 		token := slices.IndexFunc(c.graph.Inputs, func(in stepgraph.Input) bool { return in.Name == n.Inputs[0] })
-		c.emit(lookup{m.columns(), token, sum.view})
+		c.emit(lookup{m, m.columns(), token, sum.view})
 		return sum
 	}
 	x := c.narrow(n.Inputs[0])
@@ -364,7 +364,7 @@ func (c *compiler) exactSums(n stepgraph.Node, m matrix, part int) operand {
 	if c.pieces[key] == nil {
 		c.pieces[key] = cut(m)
 	}
-	c.emit(matVec{x, sum.view, c.pieces[key]})
+	c.emit(matVec{x, sum.view, m, c.pieces[key]})
 	return sum
 }
 
@@ -391,7 +391,7 @@ func (c *compiler) onlyScaled(name string) bool {
 func (c *compiler) multiplyAlpha(n stepgraph.Node, recurrent bool, sum operand) view {
 	table := newScales(sum.alpha, n.Size, sum.format.fraction)
 	result := c.newValue(n.Size, accumulator)
-	c.emit(scaleShift{sum.view, true, table, newOffsets(nil, n.Size), result})
+	c.emit(scaleShift{sum.view, true, table.bits == 0, table, newOffsets(nil, n.Size), result})
 	if table.bits > 0 { // else the column's sum is the value
 		c.Work = append(c.Work, Work{
 			Name: "α of " + n.Name, Op: stepgraph.ScaleShift, Recurrent: recurrent, Rows: n.Size, Operands: 1, Alpha: true,
@@ -415,7 +415,7 @@ func (c *compiler) scaleShift(n stepgraph.Node, work *Work) view {
 	table := newScales(factors, n.Size, x.format.fraction)
 	offsets := newOffsets(n.Shift.Values, n.Size)
 	result := c.newValue(n.Size, c.format(n.Name))
-	c.emit(scaleShift{x.view, x.alpha != nil, table, offsets, result})
+	c.emit(scaleShift{x.view, x.alpha != nil, false, table, offsets, result})
 	work.TableBits = table.bits + offsets.bits()
 	work.RowBits = table.rowBits + offsets.rowBits()
 	return result

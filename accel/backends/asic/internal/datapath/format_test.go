@@ -95,7 +95,7 @@ func TestMantissas(t *testing.T) {
 	for _, c := range []struct {
 		factor   float64
 		top      int
-		mantissa int32
+		mantissa int16
 		exponent int // factor ≈ mantissa · 2^(exponent−11)
 	}{
 		{1 - 0x1p-13, 0, 2047, 0},
@@ -106,9 +106,8 @@ func TestMantissas(t *testing.T) {
 		{0x1p-17, 0, 512, -15},
 		{0x1p-25, 0, 2, -15},
 	} {
-		const fraction = 20
-		mantissa, shift := newScale(c.factor, c.top, fraction)
-		if want := fraction + 11 - c.exponent - 12; mantissa != c.mantissa || int(shift) != want {
+		mantissa, shift := newScale(c.factor, c.top)
+		if want := c.top - c.exponent; mantissa != c.mantissa || int(shift) != want {
 			t.Errorf("scale %v below 2^%d is %d shifted by %d, want %d by %d", c.factor, c.top, mantissa, shift, c.mantissa, want)
 		}
 	}

@@ -9,8 +9,9 @@ type instruction interface {
 
 // lookup: sum = column token of the matrix.
 type lookup struct {
-	columns []int16
-	input   int // which token
+	weights matrix
+	columns []int16 // of the weights
+	input   int     // which token
 	sum     view
 }
 
@@ -30,6 +31,7 @@ func (i lookup) run(m *machine) error {
 type scaleShift struct {
 	x       view
 	exact   bool
+	wiring  bool // the sums are the values: it takes no time
 	scales  scales
 	offsets offsets
 	y       view

@@ -17,8 +17,9 @@ const (
 
 // matVec: sum = W·x for all sequences of a group.
 type matVec struct {
-	x, sum view
-	pieces []piece
+	x, sum  view
+	weights matrix
+	pieces  []piece // of the weights
 }
 
 // piece is part of the bits of some columns of W.

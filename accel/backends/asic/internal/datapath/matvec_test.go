@@ -52,7 +52,7 @@ func TestMatVecIsExact(t *testing.T) {
 					m.values[0][i] = -2048
 				}
 			}
-			if err := (matVec{x, sum, cut(w)}).run(m); err != nil {
+			if err := (matVec{x: x, sum: sum, pieces: cut(w)}).run(m); err != nil {
 				t.Fatal(err)
 			}
 			for b := range c.sequences {

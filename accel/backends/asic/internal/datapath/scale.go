@@ -21,6 +21,9 @@ const (
 type scales struct {
 	rows, size int
 	factors    []float64
+	mantissas  []int16
+	shifts     []uint8 // as stored: below the shift of 0, which is one of exponent to the right
+	exponent   int
 	bits       int // stored: equal factors of a single row are kept once
 	rowBits    int // read per time step
 }
@@ -31,7 +34,7 @@ type scales struct {
 func newScales(factors []float64, size, fraction int) scales {
 	s := scales{
 		rows: len(factors) / size, size: size,
-		factors: make([]float64, len(factors)),
+		factors: make([]float64, len(factors)), mantissas: make([]int16, len(factors)), shifts: make([]uint8, len(factors)),
 	}
 	entries := len(factors)
 	if largest := slices.Max(factors); s.rows == 1 && largest == slices.Min(factors) {
@@ -48,27 +51,28 @@ func newScales(factors []float64, size, fraction int) scales {
 			top = max(top, e)
 		}
 	}
+	if top == math.MinInt {
+		top = 0 // all are 0
+	}
+	s.exponent = fraction + (mantissaBits - 1 - top) - accumulator.fraction
 	for i, f := range factors {
-		mantissa, shift := newScale(f, top, fraction)
-		s.factors[i] = math.Ldexp(float64(mantissa), -int(shift))
+		mantissa, shift := newScale(f, top)
+		s.mantissas[i], s.shifts[i] = mantissa, shift
+		// Beyond 17 bits to the left, any sum but 0 saturates all the same. Beyond 62 to
+		// the right, every sum becomes 0 all the same.
+		s.factors[i] = math.Ldexp(float64(mantissa), -min(62, max(-17, s.exponent+int(shift))))
 	}
 	return s
 }
 
-func newScale(factor float64, top, fraction int) (mantissa int32, shift uint8) {
+// newScale rounds a factor of a table whose largest has the exponent top.
+func newScale(factor float64, top int) (mantissa int16, shift uint8) {
 	if factor == 0 {
-		return 0, 1
+		return 0, 0
 	}
 	_, exponent := math.Frexp(factor)
 	exponent = max(exponent, top-(1<<shiftBits-1))
-	mantissa = format{mantissaBits, mantissaBits - 1 - exponent}.encode(factor)
-	right := fraction + (mantissaBits - 1 - exponent) - accumulator.fraction
-	// A shift to the left is made part of the mantissa: beyond 18 bits, any sum but 0
-	// saturates all the same. Beyond 62 to the right, every sum becomes 0 all the same.
-	if right < 1 {
-		mantissa, right = mantissa<<min(1-right, 18), 1
-	}
-	return mantissa, uint8(min(right, 62))
+	return int16(format{mantissaBits, mantissaBits - 1 - exponent}.encode(factor)), uint8(top - exponent)
 }
 
 // row returns the factors for a time step.

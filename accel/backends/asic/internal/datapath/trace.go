@@ -1,0 +1,97 @@
+package datapath
+
+import (
+	"context"
+	"slices"
+
+	"bittern/accel/backends/internal/program"
+	"bittern/plugins/backend"
+	"bittern/plugins/network"
+)
+
+// Window is what one sequence does on one graph: where it starts, and of each time step
+// what goes in and what comes out, as the integers that the machine holds.
+type Window struct {
+	Graph    int // number in Program.Graphs
+	Position int
+	States   [][]int32
+	Steps    []Step
+}
+
+// Step is a time step. Inputs are nil where they are tokens; tokens are 0 where they are
+// none.
+type Step struct {
+	Tokens []int32
+	Inputs [][]int32
+	States [][]int32 // after it
+	Output []int32
+}
+
+// Trace executes a batch of the network that the program is compiled of, and returns all
+// that its sequences do.
+func (p *Program) Trace(ctx context.Context, n network.Network, batch network.Batch) ([]Window, error) {
+	var windows []Window
+	graphs, number := map[string]program.Graph{}, 0
+	for _, s := range n.Stages {
+		graphs[s.Name] = traced{p.Graphs[number], number, &windows}
+		number++
+	}
+	_, err := program.New(n, graphs).NewExecution().Execute(ctx, backend.Execute{Batch: batch}, 1, 1)
+	return windows, err
+}
+
+// traced is a graph whose machines add to windows.
+type traced struct {
+	*Graph
+	number  int
+	windows *[]Window
+}
+
+func (t traced) NewMachine(group int) program.Machine { return tracer{t, t.newMachine(group)} }
+
+// tracer is a machine of one sequence.
+type tracer struct {
+	traced
+	*machine
+}
+
+func (t tracer) Reset(b int) {
+	t.machine.Reset(b)
+	t.begin()
+}
+
+func (t tracer) Restore(b int, saved program.State) {
+	t.machine.Restore(b, saved)
+	t.begin()
+}
+
+func (t tracer) begin() {
+	*t.windows = append(*t.windows, Window{Graph: t.number, Position: t.positions[0], States: t.registers()})
+}
+
+func (t tracer) registers() [][]int32 {
+	var all [][]int32
+	for _, s := range t.machine.states {
+		all = append(all, slices.Clone(t.at(s.register, 0)))
+	}
+	return all
+}
+
+func (t tracer) Step(sequences int) error {
+	var step Step
+	for i, entry := range t.machine.inputs {
+		step.Tokens = append(step.Tokens, t.tokens[i][0])
+		var x []int32
+		if entry.size > 0 {
+			x = slices.Clone(t.at(entry, 0))
+		}
+		step.Inputs = append(step.Inputs, x)
+	}
+	if err := t.machine.Step(sequences); err != nil {
+		return err
+	}
+	step.States, step.Output = t.registers(), slices.Clone(t.at(t.machine.output, 0))
+	last := &(*t.windows)[len(*t.windows)-1]
+	last.Steps = append(last.Steps, step)
+	return nil
+}

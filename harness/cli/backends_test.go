@@ -1,0 +1,28 @@
+package cli_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// What a user has to mend about backends rtl is one sentence, and nothing is run.
+func TestRTLOfTheUser(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{}, "name one backend"},
+		{[]string{"asic-lowpwer", "--check"}, `did you mean "asic-lowpower"?`},
+		{[]string{"cpu", "--check"}, "has no machine in SystemVerilog"},
+		{[]string{"asic-lowpower"}, "either --check"},
+		{[]string{"asic-lowpower", "--check", "--synth", "cells.lib"}, "either --check"},
+		{[]string{"asic-lowpower", "--check"}, "name an experiment"},
+		{[]string{"asic-lowpower", "--check", "--format", "xml"}, "format"},
+	} {
+		stdout, stderr, code := run(t, nil, append([]string{"backends", "rtl"}, c.args...)...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("backends rtl %v: exit code %d, %q and %q; want 2 and %q", c.args, code, stdout, stderr, c.want)
+		}
+	}
+}

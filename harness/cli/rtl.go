@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bittern/harness/experiment"
+	"bittern/harness/task"
+	"bittern/plugins"
+	"bittern/plugins/backend"
+	"bittern/plugins/network"
+	"bittern/reports/table"
+)
+
+// rtlSettings are the flags of backends rtl.
+type rtlSettings struct {
+	choice  `mapstructure:",squash"`
+	Data    string `mapstructure:"data"`
+	Check   bool   `mapstructure:"check"`
+	Synth   string `mapstructure:"synth"`
+	Windows int    `mapstructure:"windows"`
+	Format  string `mapstructure:"format"`
+}
+
+// standardWindows is how many sequences are checked where nobody says.
+const standardWindows = 2
+
+func (p *program) rtlCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use: "rtl NAME [ID]", Short: "Check a simulated machine against its SystemVerilog",
+		Long: `Rtl takes a backend whose machine is also written in SystemVerilog. With --check it runs
+windows of the test part through a trained network in Verilator and compares every bit of the
+states and outputs after each time step, and the cycles, with what the backend simulates. The
+exit code is 1 where anything differs.
+
+Name the network by its ID or the first digits of it, which "bittern export list" shows, or by
+its suite and as many of its labels as tell it apart. It needs Verilator 5, g++ and make, which
+are the Debian packages verilator, g++ and make. Compiling the machine of 100 units takes about a
+minute.
+
+With --synth LIBERTY, Yosys makes gates of the columns for binary, ternary and 12-bit weights, of
+the standard cells of that file, and the table has the area of their cells and its ratios beside
+those published. The published area has memories and control in it, which the cells have not. It
+needs no trained network.`,
+		Example: `  bittern backends rtl asic-lowpower --check --suite demo --quantizer stochastic-ternary
+  bittern backends rtl asic-lowpower 3f2a --check --windows 10 --data DIR --format json
+  bittern backends rtl asic-lowpower --synth sg13g2_stdcell_typ_1p20V_25C.lib.gz`,
+		Args: func(command *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return plugins.Problemf("name one backend and one experiment at most; see %s --help", command.CommandPath())
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return p.withRTL(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(command *cobra.Command, args []string) error {
+			settings := rtlSettings{choice: choice{Runs: defaultRuns}, Windows: standardWindows, Format: formatMarkdown}
+			if err := settle(command, &settings); err != nil {
+				return err
+			}
+			if len(args) == 2 {
+				settings.id = args[1]
+			}
+			return p.runRTL(command.Context(), args[0], settings)
+		},
+	}
+	flags := command.Flags()
+	flags.Bool("check", false, "run windows in Verilator and compare every bit")
+	flags.String("synth", "", "liberty file whose cells the columns are made of")
+	flags.Int("windows", standardWindows, "sequences of the test part that are checked")
+	flags.String("format", formatMarkdown, formatMarkdown+" (a line) or "+formatJSON)
+	offer(command, "format", formatMarkdown, formatJSON)
+	choiceFlags(command)
+	dataFlags(command)
+	return command
+}
+
+// withRTL names the backends that have a machine in SystemVerilog.
+func (p *program) withRTL() []string {
+	var names []string
+	for _, b := range p.builtins {
+		if b.Backend == nil {
+			continue
+		}
+		if _, ok := b.Backend().(backend.RTL); ok {
+			names = append(names, b.Name)
+		}
+	}
+	return names
+}
+
+// rtl makes the backend of a name.
+func (p *program) rtl(name string) (backend.RTL, error) {
+	for _, b := range p.builtins {
+		if b.Kind != plugins.KindBackend || b.Name != name || b.Backend == nil {
+			continue
+		}
+		if found, ok := b.Backend().(backend.RTL); ok {
+			return found, nil
+		}
+		return nil, plugins.Problemf("the backend %s has no machine in SystemVerilog; those that have are %s", name, strings.Join(p.withRTL(), ", "))
+	}
+	return nil, plugins.Problemf("there is no built-in backend %q%s; those with a machine in SystemVerilog are %s", name, plugins.DidYouMean(name, p.withRTL()), strings.Join(p.withRTL(), ", "))
+}
+
+func (p *program) runRTL(ctx context.Context, name string, settings rtlSettings) error {
+	if err := (listSettings{Format: settings.Format}).check(); err != nil {
+		return err
+	}
+	machine, err := p.rtl(name)
+	if err != nil {
+		return err
+	}
+	switch {
+	case settings.Check == (settings.Synth != ""):
+		return plugins.Problemf("say what to do with the machine: either --check, which compares it with the simulator, or --synth LIBERTY, which makes gates of its columns")
+	case settings.Synth != "":
+		return p.synthesizeRTL(ctx, machine, settings)
+	}
+	of, n, err := settings.network(ctx)
+	if err != nil {
+		return err
+	}
+	t, err := experiment.LoadTask(ctx, of, &task.Loader{DataDir: settings.Data})
+	if err != nil {
+		return err
+	}
+	if _, err := machine.Deploy(ctx, backend.Deploy{Network: n.Program, Weights: n.Weights}); err != nil {
+		return err
+	}
+	found, err := machine.CheckRTL(ctx, testBatches(t), settings.Windows)
+	if err != nil {
+		return err
+	}
+	if settings.Format == formatJSON {
+		err = p.json(found)
+	} else {
+		_, err = fmt.Fprintf(p.stdout, "%s, %s: %s\n", name, title(of), found)
+	}
+	if err == nil && !found.Same() {
+		err = errFailed
+	}
+	return err
+}
+
+// synthesizeRTL prints the columns as gates.
+func (p *program) synthesizeRTL(ctx context.Context, machine backend.RTL, settings rtlSettings) error {
+	columns, err := machine.SynthesizeRTL(ctx, settings.Synth)
+	if err != nil {
+		return err
+	}
+	if settings.Format == formatJSON {
+		return p.json(columns)
+	}
+	t := table.New("column", "units", "cell area", "ratio", "published ratio, with memories")
+	for _, c := range columns {
+		if err := t.Append(c.Weights, fmt.Sprint(c.Units), fmt.Sprintf("%.0f", c.CellArea),
+			fmt.Sprintf("%.2f", c.CellArea/columns[0].CellArea), fmt.Sprintf("%.2f", c.PublishedArea/columns[0].PublishedArea)); err != nil {
+			return err
+		}
+	}
+	if err := t.Write(p.stdout); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "\nPublished: %s. Cell areas are of the units alone, in the unit of the liberty file.\n", columns[0].Source)
+	return err
+}
+
+// testBatches are those of the test part, each valid until the next.
+func testBatches(t task.Task) iter.Seq2[network.Batch, error] {
+	return func(yield func(network.Batch, error) bool) {
+		batches, batch := t.Evaluation(task.Test), t.Shape().Allocate()
+		for i := range batches.Len() {
+			if !yield(batch, batches.Fill(i, batch)) {
+				return
+			}
+		}
+	}
+}
