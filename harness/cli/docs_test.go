@@ -119,7 +119,7 @@ training: {learning_rate: 0.01, epochs: 1, steps: 3}
 
 // shrink replaces what no variable makes small.
 var shrink = strings.NewReplacer(
-	"--suite paper ", "--suite paper-small.yaml ", "--budget 2m", "--budget 20ms",
+	"--suite paper ", "--suite paper-small.yaml ", "--budget 2m", "--budget 500ms",
 	"--suite char-small ", "--suite char-small.yaml ")
 
 // narrowed is the text of a suite with fewer units, which are what its time goes to.
