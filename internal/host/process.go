@@ -68,6 +68,7 @@ type Process struct {
 	runner      *processRunner
 	sockets     *socketFolder
 	conn        grpc.ClientConnInterface
+	streams     []*stream // which tail and the log are fed from
 	tail        *tail
 	log         io.Writer    // receives what is too long for a Failure
 	arena       *arena.Arena // shared with the plugin; nil for a backend
@@ -83,7 +84,24 @@ func (p *Process) Description() plugins.Description { return p.description }
 func (p *Process) Pid() int { return p.runner.cmd.Process.Pid }
 
 // Stderr returns the last lines that the plugin wrote to stderr or stdout.
-func (p *Process) Stderr() string { return p.tail.String() }
+func (p *Process) Stderr() string {
+	p.flush()
+	return p.tail.String()
+}
+
+// flush takes the line that has not ended, of each stream, to the tail and the log.
+func (p *Process) flush() {
+	for _, s := range p.streams {
+		s.flush()
+	}
+}
+
+// stream returns a writer for what comes from one place, to is where all of it goes.
+func (p *Process) stream(to io.Writer) io.Writer {
+	s := &stream{to: to}
+	p.streams = append(p.streams, s)
+	return s
+}
 
 // Close ends the plugin and what it has started: politely at first, by force
 // after two seconds. It may be called more than once. It is an error when the
@@ -106,6 +124,7 @@ func (p *Process) Close() error {
 			err = fmt.Errorf("%s: process %d has not ended %s after it was killed", p.id, p.Pid(), closeDeadline-grace)
 		}
 		force.Stop()
+		p.flush()
 		if p.release != nil {
 			err = errors.Join(err, p.release())
 		}

@@ -63,9 +63,9 @@ func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		AutoMTLS:         true,
 		StartTimeout:     settings.startDeadline(),
-		Stderr:           output,
-		SyncStdout:       output,
-		SyncStderr:       output,
+		Stderr:           p.stream(output),
+		SyncStdout:       p.stream(output),
+		SyncStderr:       p.stream(output),
 		Logger:           hclog.NewNullLogger(),
 		SkipHostEnv:      true, // Entry.environment chooses
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.sockets.path},

@@ -52,6 +52,44 @@ func (l *lines) extend(p []byte) {
 	}
 }
 
+// stream passes on what comes from one place as whole lines, a write each, so that lines of
+// several streams do not run into each other. What is no line yet waits, a line that is
+// longer than maxWaiting goes on in pieces.
+type stream struct {
+	mu      sync.Mutex
+	to      io.Writer
+	waiting []byte
+}
+
+const maxWaiting = 64 << 10 // bytes
+
+func (s *stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = append(s.waiting, p...)
+	if end := bytes.LastIndexByte(s.waiting, '\n') + 1; end > 0 {
+		s.pass(end)
+	}
+	if len(s.waiting) > maxWaiting {
+		s.pass(len(s.waiting))
+	}
+	return len(p), nil
+}
+
+// flush passes on what waits.
+func (s *stream) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pass(len(s.waiting))
+}
+
+func (s *stream) pass(n int) {
+	if n > 0 {
+		_, _ = s.to.Write(s.waiting[:n]) // the log tells for itself that it cannot be written
+		s.waiting = append(s.waiting[:0], s.waiting[n:]...)
+	}
+}
+
 // tail keeps the last lines of what is written to it.
 type tail struct {
 	lines

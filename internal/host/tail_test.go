@@ -38,3 +38,21 @@ func TestTailEscapes(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestLinesOfSeveralStreamsStayWhole(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	a, b := &stream{to: &log}, &stream{to: &log}
+	long := strings.Repeat("x", maxWaiting+1)
+	for _, write := range []struct {
+		to   *stream
+		text string
+	}{{a, "one"}, {b, "two\nth"}, {a, "\n"}, {b, "ree\n"}, {a, long}, {a, "\nfo"}} {
+		fmt.Fprint(write.to, write.text)
+	}
+	a.flush()
+	b.flush()
+	if got, want := log.String(), "two\none\nthree\n"+long+"\nfo"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
