@@ -22,11 +22,8 @@ var particular = map[plugins.ID]struct {
 	{Kind: plugins.KindModel, Name: "attentive-reader"}: {
 		plugins.Values{"units": "9", "embedding": "7", "normalization": "none"}, []string{"steps", "carried", "features", "lengths"},
 	},
-	{Kind: plugins.KindModel, Name: "null"}:             {plugins.Values{"units": "3"}, nil},
-	{Kind: plugins.KindBackend, Name: "asic"}:           {nil, []string{"gru-layer-norm", "attention"}},
-	{Kind: plugins.KindBackend, Name: "asic-lowpower"}:  {nil, []string{"gru-layer-norm", "attention"}},
-	{Kind: plugins.KindBackend, Name: "asic-highspeed"}: {nil, []string{"gru-layer-norm", "attention"}},
-	{Kind: plugins.KindBackend, Name: "cpu"}:            {plugins.Values{"timed-sequences": "2"}, nil},
+	{Kind: plugins.KindModel, Name: "null"}:  {plugins.Values{"units": "3"}, nil},
+	{Kind: plugins.KindBackend, Name: "cpu"}: {plugins.Values{"timed-sequences": "2"}, nil},
 }
 
 // TestConformance holds every built-in against the contract in a process of its own.

@@ -37,7 +37,7 @@ var options = []plugins.Option{
 }
 
 // version is that of all designs, which compute the same.
-const version = "3.0.0"
+const version = "3.1.0"
 
 // New returns the backend "asic", which is any design: one that comes with the program or
 // that of a file.
@@ -142,6 +142,11 @@ func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend
 	program, err := datapath.Compile(request.Network, request.Weights, values.Int(integerBits))
 	if err != nil {
 		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", s.name, err)
+	}
+	if program.Root != "" && m.design.Root == nil {
+		return backend.Deployed{}, &backend.ErrUnsupported{Reason: fmt.Sprintf(
+			"%s needs a unit for roots, which the design %s does not have; add one to the design file, such as root: {cycles: %d}",
+			program.Root, m.design.Name, rootCycles)}
 	}
 	s.model, s.network, s.program, s.execution = m, request.Network, program, program.NewExecution()
 	return backend.Deployed{

@@ -33,15 +33,12 @@ func newCost(m model, p *datapath.Program, steps map[string]int) *cost {
 		}
 	}
 	for _, g := range p.Graphs {
-		times := 1
-		if g.Stream != "" {
-			times = steps[g.Stream]
-		}
-		cycles := make([]float64, len(g.Work))
-		for i, w := range g.Work {
+		work, times := g.Schedule(steps)
+		cycles := make([]float64, len(work))
+		for i, w := range work {
 			cycles[i] = c.one(w, float64(times))
 		}
-		c.cycles += m.design.schedule(g.Work, cycles, times)
+		c.cycles += m.design.schedule(work, cycles, times)
 	}
 	seconds := c.cycles / m.design.clock()
 	c.energy[leakage] = c.leakagePower() * seconds
@@ -123,16 +120,24 @@ func (c *cost) hasLayers() bool {
 	return false
 }
 
-// leakagePower is that of the recurrent column, of the lanes and the activations, in watts.
+// leakagePower is that of the recurrent column, of the lanes and the activations and, where the
+// program needs it, of the root unit, in watts.
 func (c *cost) leakagePower() float64 {
 	width := c.program.Recurrent
-	return c.columnLeakage(c.design.column(width), width) + c.restLeakage()
+	power := c.columnLeakage(c.design.column(width), width) + c.restLeakage()
+	if c.program.Root != "" {
+		power += c.rootLeakage()
+	}
+	return power
 }
 
 // layer is the part that work outside of the recurrent layers belongs to.
 func layer(w datapath.Work) string {
-	if w.Op == stepgraph.Lookup {
+	switch w.Op {
+	case stepgraph.Lookup:
 		return embedding
+	case datapath.Softmax, datapath.WeightedSum:
+		return attention
 	}
 	return outputLayer
 }
@@ -158,6 +163,9 @@ func (c *cost) areaParts() []backend.Part {
 		outside(activationMemory, c.memoryArea(c.design.Activations.bits(), c.design.Activations.Words)),
 		outside(backend.PartLanes, c.lanesArea()),
 		outside(backend.PartFurtherMemory, c.memoryArea(c.furtherBits(), c.design.Columns.TwelveBit.Weights.Words)),
+	}
+	if c.program.Root != "" {
+		parts = append(parts, outside(rootUnit, c.rootArea()))
 	}
 	if c.hasLayers() {
 		units, memory := c.columnArea(c.design.Columns.TwelveBit, datapath.TwelveBit)
@@ -186,7 +194,7 @@ func (c *cost) energyParts() (parts []backend.Part) {
 	for _, name := range []string{arithmetic, weightMemory, activationMemory, normalization, nonlinear, clockControl, leakage} {
 		parts = append(parts, backend.Part{Name: name, Value: c.energy[name]})
 	}
-	for _, name := range []string{dramTransfer, embedding, outputLayer, otherLeakage} {
+	for _, name := range []string{dramTransfer, embedding, attention, outputLayer, otherLeakage} {
 		if joules, ok := c.energy[name]; ok {
 			parts = append(parts, backend.Part{Name: name, Value: joules, Outside: true})
 		}

@@ -26,6 +26,7 @@ type Design struct {
 	Activations Memory    `yaml:"activations"`
 	Functions   Functions `yaml:"functions"`
 	Columns     Columns   `yaml:"columns"`
+	Root        *Root     `yaml:"root"` // nil: the machine has neither layer normalization nor attention
 	DRAM        *DRAM     `yaml:"dram"` // nil: weights count as on chip, whatever their size
 }
 
@@ -60,6 +61,11 @@ func (m Memory) perCycle() int { return m.Banks * m.PortBits }
 // Functions are the tables of sigmoid, tanh and roundings, one in each lane.
 type Functions struct {
 	Words int `yaml:"words"`
+}
+
+// Root is the unit for roots and reciprocals, see package datapath.
+type Root struct {
+	Cycles int `yaml:"cycles"` // of a root
 }
 
 // Published are figures that the source of a design gives for a column. They take part in

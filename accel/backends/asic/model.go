@@ -20,6 +20,7 @@ const (
 	otherLeakage     = "leakage of other layers"
 	outputLayer      = backend.PartOutputLayer
 	embedding        = backend.PartEmbedding
+	attention        = "attention" // softmax and weighted sum
 )
 
 // accumulatorBits is the width of the lanes' sums and result registers.
@@ -130,6 +131,8 @@ func (m model) cycles(w datapath.Work, width datapath.Width) float64 {
 		return blocks * float64(w.Columns)
 	case w.Op == stepgraph.Lookup:
 		return blocks
+	case isVector(w.Op):
+		return m.vectorCycles(w)
 	case isElementwise(w.Op):
 		return float64(ceil(w.Rows, m.design.Lanes))
 	default:
@@ -164,6 +167,8 @@ func (m model) energyOf(w datapath.Work, width datapath.Width, cycles float64) m
 		return parts
 	case stepgraph.Slice, stepgraph.Concat:
 		return parts
+	case stepgraph.Normalize, datapath.Softmax, datapath.WeightedSum:
+		return m.vectorEnergy(w)
 	case stepgraph.ScaleShift:
 		bits := m.design.ActivationBits
 		parts[normalization] = rows*(m.multiply(bits, bits)+m.add(accumulatorBits)) + float64(w.RowBits)*m.read(column.Weights.Words)

@@ -56,9 +56,9 @@ func readable(err error) string {
 // keysOf names the keys that a part of a design has, by the name of its type.
 func keysOf(part, wrong string) string {
 	keys := map[string][]string{
-		"Design":  {"name", "summary", "source", "assumed", "node", "voltage", "clock_mhz", "activation_bits", "lanes", "overlap", "activations", "functions", "columns", "dram"},
+		"Design":  {"name", "summary", "source", "assumed", "node", "voltage", "clock_mhz", "activation_bits", "lanes", "overlap", "activations", "functions", "columns", "root", "dram"},
 		"Columns": {"binary", "ternary", "twelve_bit"}, "Column": {"units", "accumulator_bits", "weights", "published"},
-		"Memory": {"words", "banks", "port_bits"}, "Functions": {"words"},
+		"Memory": {"words", "banks", "port_bits"}, "Functions": {"words"}, "Root": {"cycles"},
 		"Published": {"gops", "area_mm2", "power_mw"}, "DRAM": {"type", "bits_per_cycle"},
 	}[part]
 	return plugins.DidYouMean(wrong, keys) + "; there are " + strings.Join(keys, ", ")
@@ -132,6 +132,9 @@ func (d Design) check() *fault {
 			number(key+".published.power_mw", c.Published.Power, 1e-6, 1e6)
 		}
 	}
+	if d.Root != nil {
+		number("root.cycles", float64(d.Root.Cycles), 1, 1<<10)
+	}
 	if d.DRAM != nil {
 		if !slices.Contains(energy.DRAMs(), d.DRAM.Type) {
 			refuse("dram.type", "one of "+strings.Join(energy.DRAMs(), ", "), strconv.Quote(d.DRAM.Type))
@@ -146,6 +149,6 @@ func (d Design) check() *fault {
 
 // assumable are the keys that a design may list as assumed; accumulator_bits and weights are
 // those of all columns.
-var assumable = []string{"node", "voltage", "clock_mhz", "lanes", "overlap", "activations", "functions", "units", "accumulator_bits", "weights", "dram"}
+var assumable = []string{"node", "voltage", "clock_mhz", "lanes", "overlap", "activations", "functions", "units", "accumulator_bits", "weights", "root", "dram"}
 
 func plain(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }

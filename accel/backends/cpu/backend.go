@@ -70,7 +70,7 @@ func newDeployed(n network.Network, matrices map[string]packed.Matrix, precision
 		}
 		d.graphs, graphs[s.Name] = append(d.graphs, g), g
 	}
-	d.program = program.New(n, graphs)
+	d.program = program.New(n, graphs, nil)
 	return d, nil
 }
 

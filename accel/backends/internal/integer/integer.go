@@ -96,7 +96,7 @@ func Compile(n network.Network, matrices map[string]packed.Matrix, precision Pre
 		}
 		graphs[s.Name] = g
 	}
-	p.Program = program.New(n, graphs)
+	p.Program = program.New(n, graphs, nil)
 	return p, nil
 }
 

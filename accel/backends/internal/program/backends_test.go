@@ -38,14 +38,10 @@ var backends = map[string]struct {
 	"mcu":            {mcu.New, plugins.Values{"part": "stm32l4r5"}, 0.02},
 }
 
-// deploy returns nil where the backend does not support the program.
 func deploy(t *testing.T, name string, n network.Network, weights map[string]packed.Matrix) backend.Backend {
 	t.Helper()
 	b := backends[name].create()
 	_, err := b.Deploy(t.Context(), backend.Deploy{Options: backends[name].options, Network: n, Weights: weights})
-	if _, unsupported := errors.AsType[*backend.ErrUnsupported](err); unsupported && strings.HasPrefix(name, "asic") {
-		return nil
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,19 +84,14 @@ func rounds(n network.Network) bool {
 	return false
 }
 
-// Every backend runs every program that it supports as the reference does, batch
+// Every backend runs every program as the reference does, batch
 // after batch, and its score is that of its logits, whether they are asked for or not.
 func TestPrograms(t *testing.T) {
 	t.Parallel()
 	const sequences, batches = 37, 3
 	for name, b := range backends {
-		unsupported := 0
 		for _, p := range networks.Programs() {
 			machine := deploy(t, name, p.Network, p.Weights)
-			if machine == nil {
-				unsupported++
-				continue
-			}
 			t.Run(name+"/"+p.Name, func(t *testing.T) {
 				t.Parallel()
 				reference, err := network.NewReference(p.Network, p.Weights)
@@ -143,9 +134,6 @@ func TestPrograms(t *testing.T) {
 					t.Errorf("logits are off by %.2g of their root mean square, want at most %.2g", off, most)
 				}
 			})
-		}
-		if want := map[bool]int{true: 2, false: 0}[strings.HasPrefix(name, "asic")]; unsupported != want {
-			t.Errorf("%s does not support %d programs, want %d: attention and layer normalization", name, unsupported, want)
 		}
 	}
 }

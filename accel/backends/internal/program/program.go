@@ -25,7 +25,10 @@
 // states. An Execute that fails does not change them.
 package program
 
-import "bittern/plugins/network"
+import (
+	"bittern/accel/kernels/vecmath"
+	"bittern/plugins/network"
+)
 
 // Graph is a step graph that is ready to run. Any number of goroutines may make
 // machines of it.
@@ -54,6 +57,23 @@ type Machine interface {
 	Restore(sequence int, state State)
 }
 
+// Operation computes a stage over the steps of one sequence. x has a value for each step. A
+// softmax gets no rows and writes a value for each step to y; a weighted sum writes
+// Σ x[t]·rows[t] to y. It serves one caller at a time.
+type Operation func(y, x []float32, rows [][]float32)
+
+// inFloat32 are the operations of a backend that brings none of its own: in float32 and in
+// the order of time.
+var inFloat32 = map[network.Op]Operation{
+	network.Softmax: func(y, x []float32, _ [][]float32) { vecmath.Softmax(y, x) },
+	network.WeightedSum: func(y, x []float32, rows [][]float32) {
+		clear(y)
+		for t, weight := range x {
+			vecmath.Axpy(y, weight, rows[t])
+		}
+	},
+}
+
 // State is the state of a sequence in a scan.
 type State struct {
 	Position int // time steps since it started fresh
@@ -70,12 +90,14 @@ type Program struct {
 // stage is a stage of the network, prepared to run.
 type stage struct {
 	network.Stage
-	graph  Graph  // of a scan
-	along  string // the stream; empty where it is run once
-	inputs []source
-	value  network.Value
-	kept   bool // its value is kept: a later stage reads it, or it is computed in memory
-	output bool // its value is the logits
+	graph Graph // of a scan
+	// operation makes that of a softmax or a weighted sum.
+	operation func() Operation
+	along     string // the stream; empty where it is run once
+	inputs    []source
+	value     network.Value
+	kept      bool // its value is kept: a later stage reads it, or it is computed in memory
+	output    bool // its value is the logits
 }
 
 // source is where a stage finds an input: an input of the network by its name, or
@@ -89,12 +111,16 @@ type source struct {
 }
 
 // New prepares a valid network. graphs are the compiled graphs of its scans by the names
-// of their stages.
-func New(n network.Network, graphs map[string]Graph) *Program {
+// of their stages. operations make those of the other stages, one for each worker; a stage
+// that has none there is computed in float32.
+func New(n network.Network, graphs map[string]Graph, operations map[string]func() Operation) *Program {
 	p := &Program{network: n, classes: n.Classes()}
 	values, numbers := n.Values(), map[string]int{}
 	for i, s := range n.Stages {
 		prepared := stage{Stage: s, graph: graphs[s.Name], along: n.Along(s), value: values[s.Name], kept: s.Op != network.Scan, output: s.Name == n.Output}
+		if prepared.operation = operations[s.Name]; prepared.operation == nil {
+			prepared.operation = func() Operation { return inFloat32[s.Op] }
+		}
 		for _, name := range s.Inputs {
 			from := source{size: values[name].Size, sequence: values[name].Stream != ""}
 			if in, ok := n.Input(name); ok {

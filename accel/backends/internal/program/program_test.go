@@ -142,7 +142,7 @@ func TestScans(t *testing.T) {
 		if err := n.Validate(nil); err != nil {
 			t.Fatal(err)
 		}
-		p := New(n, map[string]Graph{"out": one, "last": one, "first": one, "backward": one, "again": two})
+		p := New(n, map[string]Graph{"out": one, "last": one, "first": one, "backward": one, "again": two}, nil)
 		batch := powers(n)
 		got := slices.Repeat([]float32{-1}, len(batch.Targets))
 		if _, err := p.NewExecution().Execute(t.Context(), backend.Execute{Batch: batch, Outputs: got}, 1, 4); err != nil {
@@ -183,7 +183,7 @@ func TestFillingIsNotRun(t *testing.T) {
 		if c.room > 0 {
 			request.Outputs = make([]float32, c.room)
 		}
-		score, err := New(n, map[string]Graph{"out": g}).NewExecution().Execute(t.Context(), request, 1, 4)
+		score, err := New(n, map[string]Graph{"out": g}, nil).NewExecution().Execute(t.Context(), request, 1, 4)
 		if err != nil || score.Count != 6 {
 			t.Errorf("%s: %d targets, %v; want 6", c.name, score.Count, err)
 		}
@@ -200,7 +200,7 @@ func TestCarriedStates(t *testing.T) {
 	for _, reverse := range []bool{false, true} {
 		g := &summing{inputs: 1}
 		n := features("out", network.Stage{Name: "out", Op: network.Scan, Inputs: []string{"x"}, Graph: g.graph(), Last: true, Reverse: reverse})
-		e := New(n, map[string]Graph{"out": g}).NewExecution()
+		e := New(n, map[string]Graph{"out": g}, nil).NewExecution()
 		for _, c := range []struct {
 			fresh         []int32
 			fails         bool
@@ -264,7 +264,7 @@ func TestCancel(t *testing.T) {
 		return nil
 	}}
 	n := features("out", network.Stage{Name: "out", Op: network.Scan, Inputs: []string{"x"}, Graph: g.graph()})
-	_, err := New(n, map[string]Graph{"out": g}).NewExecution().Execute(ctx, backend.Execute{Batch: powers(n)}, 1, 4)
+	_, err := New(n, map[string]Graph{"out": g}, nil).NewExecution().Execute(ctx, backend.Execute{Batch: powers(n)}, 1, 4)
 	if !errors.Is(err, context.Canceled) || len(g.steps) != 2 {
 		t.Errorf("error %v after %d steps, want %v after 2", err, len(g.steps), context.Canceled)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/network"
 )
 
@@ -15,6 +14,10 @@ type Worker struct {
 	machines []Machine // of the scans
 	kept     []kept    // the values of stages, where a later stage reads them
 	slots    []slot
+
+	operations []Operation // over the steps
+	x          []float32   // what they read of one sequence
+	rows       [][]float32
 }
 
 // kept is a value of each sequence of a group: rows of size values.
@@ -41,10 +44,15 @@ func (p *Program) NewWorker(group int, steps map[string]int) *Worker {
 	w := &Worker{program: p, slots: make([]slot, group)}
 	for _, s := range p.stages {
 		var machine Machine
+		var operation Operation
 		if s.Op == network.Scan {
 			machine = s.graph.NewMachine(group)
+		} else {
+			operation = s.operation()
+			most := steps[s.along]
+			w.x, w.rows = slices.Grow(w.x, most), slices.Grow(w.rows, most)
 		}
-		w.machines = append(w.machines, machine)
+		w.machines, w.operations = append(w.machines, machine), append(w.operations, operation)
 		value := kept{size: s.value.Size, rows: rows(s.value, steps)}
 		if s.kept {
 			value.values = make([]float32, group*value.rows*value.size)
@@ -62,10 +70,8 @@ func (w *Worker) Run(ctx context.Context, j *Job, places []int) error {
 		switch s := &w.program.stages[i]; s.Op {
 		case network.Scan:
 			err = w.scan(ctx, j, i, places)
-		case network.Softmax:
-			w.softmax(j, i, places)
-		case network.WeightedSum:
-			w.weightedSum(j, i, places)
+		case network.Softmax, network.WeightedSum:
+			w.overSteps(j, i, places)
 		}
 		if err != nil {
 			return fmt.Errorf("stage %q: %w", w.program.stages[i].Name, err)
@@ -179,35 +185,26 @@ func (w *Worker) give(j *Job, number int, at slot, t int, m Machine, i int) {
 	}
 }
 
-// softmax computes the softmax over the steps, in float32.
-func (w *Worker) softmax(j *Job, number int, places []int) {
+// overSteps computes a softmax or a weighted sum of each sequence.
+func (w *Worker) overSteps(j *Job, number int, places []int) {
 	s, result := &w.program.stages[number], w.kept[number]
 	for member, place := range places {
-		x := result.values[member*result.rows:][:j.length(s.along, place)]
+		x, rows := w.x[:j.length(s.along, place)], w.rows[:0]
 		for t := range x {
 			x[t] = w.vector(j, &s.inputs[0], member, place, t)[0]
-		}
-		vecmath.Softmax(x, x)
-		for t := range x {
-			if s.output && j.wants(place, t) {
-				j.take(place, t, x[t:t+1])
+			if s.Op == network.WeightedSum {
+				rows = append(rows, w.vector(j, &s.inputs[1], member, place, t))
 			}
 		}
-	}
-}
-
-// weightedSum computes the weighted sum over the steps, in float32 and in the order of time.
-func (w *Worker) weightedSum(j *Job, number int, places []int) {
-	s := &w.program.stages[number]
-	for member, place := range places {
-		sum := w.kept[number].row(member, 0)
-		clear(sum)
-		for t := range j.length(s.along, place) {
-			weight := w.vector(j, &s.inputs[0], member, place, t)[0]
-			vecmath.Axpy(sum, weight, w.vector(j, &s.inputs[1], member, place, t))
+		y := result.row(member, 0)
+		if s.Op == network.Softmax {
+			y = result.values[member*result.rows:][:len(x)]
 		}
-		if s.output && j.wants(place, 0) {
-			j.take(place, 0, sum)
+		w.operations[number](y, x, rows)
+		for t := range len(y) / result.size {
+			if s.output && j.wants(place, t) {
+				j.take(place, t, y[t*result.size:][:result.size])
+			}
 		}
 	}
 }

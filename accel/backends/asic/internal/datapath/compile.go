@@ -25,7 +25,7 @@ func Compile(n network.Network, weights map[string]packed.Matrix, integerBits in
 		return nil, err
 	}
 	shared := &shared{
-		Program:     &Program{},
+		Program:     &Program{Root: rootOf(n), operations: map[string]func() program.Operation{}},
 		integerBits: integerBits,
 		weights:     weights,
 		others:      map[string]matrix{},
@@ -50,16 +50,23 @@ func Compile(n network.Network, weights map[string]packed.Matrix, integerBits in
 			from := input{bound: math.Inf(1), format: activation(math.Inf(1), integerBits)}
 			if earlier := graphs[name]; earlier != nil {
 				earlier.kept = true
-				from = input{earlier.bound, earlier.output.format}
+				from = earlier.gift(integerBits)
 			}
 			inputs = append(inputs, from)
 		}
-		g := shared.compile(s.Graph, inputs)
+		var g *Graph
+		if s.Op == network.Scan {
+			g = shared.compile(s.Graph, inputs)
+			machines[s.Name] = g
+		} else {
+			g = shared.attention(s, values[s.Name].Size, inputs)
+			shared.operations[s.Name] = g.attention.operation
+		}
 		g.Stream, g.gives = n.Along(s), values[s.Name].Stream
-		graphs[s.Name], machines[s.Name] = g, g
+		graphs[s.Name] = g
 		shared.Graphs = append(shared.Graphs, g)
 	}
-	shared.program = program.New(n, machines)
+	shared.program = program.New(n, machines, shared.operations)
 	return shared.Program, nil
 }
 
@@ -70,11 +77,7 @@ func supported(s network.Stage) error {
 		return &backend.ErrUnsupported{Reason: fmt.Sprintf(format, args...)}
 	}
 	switch s.Op {
-	case network.Scan:
-	case network.Softmax:
-		return lacks("operation %q of stage %q needs circuits for an exponential and a division; deploy a network without attention", s.Op, s.Name)
-	case network.WeightedSum:
-		return lacks("operation %q of stage %q needs a circuit that sums vectors over the time steps, each times a weight; deploy a network without attention", s.Op, s.Name)
+	case network.Scan, network.Softmax, network.WeightedSum:
 	default:
 		return lacks("operation %q of stage %q", s.Op, s.Name)
 	}
@@ -83,12 +86,30 @@ func supported(s network.Stage) error {
 		case stepgraph.MatVec, stepgraph.Lookup, stepgraph.Add, stepgraph.Mul, stepgraph.Sigmoid,
 			stepgraph.Tanh, stepgraph.ScaleShift, stepgraph.Slice, stepgraph.Concat, stepgraph.Round:
 		case stepgraph.Normalize:
-			return lacks("operation %q of node %q needs circuits for a mean over a vector, a square root and a division; deploy a network with another normalization", n.Op, n.Name)
+			if n.Size > mostNormalized {
+				return lacks("operation %q of node %q is over %d values; the sums of its circuits hold at most %d", n.Op, n.Name, n.Size, mostNormalized)
+			}
 		default:
 			return lacks("operation %q of node %q", n.Op, n.Name)
 		}
 	}
 	return nil
+}
+
+// rootOf names the first operation of the network that needs the root unit; it is empty where
+// none does.
+func rootOf(n network.Network) string {
+	for _, s := range n.Stages {
+		if s.Op == network.Softmax {
+			return fmt.Sprintf("operation %q of stage %q", s.Op, s.Name)
+		}
+		for _, node := range s.Graph.Nodes {
+			if node.Op == stepgraph.Normalize {
+				return fmt.Sprintf("operation %q of node %q", node.Op, node.Name)
+			}
+		}
+	}
+	return ""
 }
 
 // shared is what all graphs of a network have in common.
@@ -105,8 +126,18 @@ type shared struct {
 
 // input is what a graph is given: how large at most, and in which format.
 type input struct {
-	bound  float64
-	format format
+	bound   float64
+	format  format
+	factors bool // a softmax's: a weighted sum takes them as they are
+}
+
+// gift is what a graph gives to later ones. All but weighted sums read the factors of a softmax
+// as activations.
+func (g *Graph) gift(integerBits int) input {
+	if g.attention != nil && g.attention.op == network.Softmax {
+		return input{g.bound, activation(g.bound, integerBits), true}
+	}
+	return input{g.bound, g.output.format, false}
 }
 
 // compiler turns a graph into instructions.
@@ -283,6 +314,10 @@ func (c *compiler) node(n stepgraph.Node) {
 		result.view = c.slice(n)
 	case stepgraph.Concat:
 		result.view = c.concat(n)
+	case stepgraph.Normalize:
+		x := c.operands[n.Inputs[0]].view
+		result.view = c.newValue(n.Size, accumulator)
+		c.emit(normalize{x, result.view, newNormalization(n.Size, n.Epsilon, x.format)})
 	}
 	c.operands[n.Name] = result
 	c.Work = append(c.Work, work)
@@ -316,91 +351,6 @@ func (c *compiler) narrow(name string) view {
 	return narrowed
 }
 
-// product is a MatVec or a Lookup: exact sums where the weight is one matrix. Of
-// several, each one's are multiplied by its α and added up, as accumulators.
-func (c *compiler) product(n stepgraph.Node, work *Work) operand {
-	parts := c.matrices(n)
-	work.Recurrent = n.Recurrent
-	work.Columns, work.Width = parts[0].cols, parts[0].width
-	if !c.counted[n.Weight] {
-		c.counted[n.Weight] = true
-		for _, m := range parts {
-			if !m.second {
-				work.WeightBits += m.rows * m.cols * int(m.width)
-			}
-		}
-	}
-	result := c.exactSums(n, parts[0], 0)
-	if len(parts) == 1 {
-		return result
-	}
-	total := c.multiplyAlpha(n, n.Recurrent, result)
-	for i, m := range parts[1:] {
-		if !m.second {
-			further := *work
-			further.WeightBits, further.Name = 0, fmt.Sprintf("%s, part %d", n.Name, i+1)
-			c.Work = append(c.Work, further)
-		}
-		part := c.multiplyAlpha(n, n.Recurrent, c.exactSums(n, m, i+1))
-		next := c.newValue(n.Size, accumulator)
-		c.emit(add{total, part, next})
-		c.Work = append(c.Work, Work{Name: fmt.Sprintf("sum of %s, part %d", n.Name, i+1), Op: stepgraph.Add, Recurrent: n.Recurrent, Rows: n.Size, Operands: 2})
-		total = next
-	}
-	return operand{view: total}
-}
-
-// exactSums are those of a MatVec or a Lookup with one part of its weight.
-func (c *compiler) exactSums(n stepgraph.Node, m matrix, part int) operand {
-	if n.Op == stepgraph.Lookup {
-		sum := c.newSum(m.rows, m.fraction, m.alpha)
-		token := slices.IndexFunc(c.graph.Inputs, func(in stepgraph.Input) bool { return in.Name == n.Inputs[0] })
-		c.emit(lookup{m, m.columns(), token, sum.view})
-		return sum
-	}
-	x := c.narrow(n.Inputs[0])
-	sum := c.newSum(m.rows, m.fraction+x.format.fraction, m.alpha)
-	key := matrixKey{n.Weight, n.Recurrent, part}
-	if c.pieces[key] == nil {
-		c.pieces[key] = cut(m)
-	}
-	c.emit(matVec{x, sum.view, m, c.pieces[key]})
-	return sum
-}
-
-// onlyScaled reports whether every reader of a sum is a scale-shift, whose table
-// then takes α in.
-func (c *compiler) onlyScaled(name string) bool {
-	if name == c.graph.Output {
-		return false
-	}
-	for _, s := range c.graph.States {
-		if s.Next == name {
-			return false
-		}
-	}
-	for _, n := range c.graph.Nodes {
-		if n.Op != stepgraph.ScaleShift && slices.Contains(n.Inputs, name) {
-			return false
-		}
-	}
-	return true
-}
-
-// multiplyAlpha brings sums into accumulators by a scale of their own.
-func (c *compiler) multiplyAlpha(n stepgraph.Node, recurrent bool, sum operand) view {
-	table := newScales(sum.alpha, n.Size, sum.format.fraction)
-	result := c.newValue(n.Size, accumulator)
-	c.emit(scaleShift{sum.view, true, table.bits == 0, table, newOffsets(nil, n.Size), result})
-	if table.bits > 0 { // else the column's sum is the value
-		c.Work = append(c.Work, Work{
-			Name: "α of " + n.Name, Op: stepgraph.ScaleShift, Recurrent: recurrent, Rows: n.Size, Operands: 1, Alpha: true,
-			TableBits: table.bits, RowBits: table.rowBits,
-		})
-	}
-	return result
-}
-
 func (c *compiler) scaleShift(n stepgraph.Node, work *Work) view {
 	x := c.operands[n.Inputs[0]]
 	factors := slices.Repeat([]float64{1}, max(1, n.Scale.Rows)*n.Size)
@@ -412,7 +362,7 @@ func (c *compiler) scaleShift(n stepgraph.Node, work *Work) view {
 			factors[i] *= x.alpha[i%n.Size]
 		}
 	}
-	table := newScales(factors, n.Size, x.format.fraction)
+	table := newScales(factors, n.Size, x.format.fraction, accumulator)
 	offsets := newOffsets(n.Shift.Values, n.Size)
 	result := c.newValue(n.Size, c.format(n.Name))
 	c.emit(scaleShift{x.view, x.alpha != nil, false, table, offsets, result})

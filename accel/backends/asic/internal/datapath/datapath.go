@@ -6,6 +6,7 @@ package datapath
 import (
 	"bittern/accel/backends/internal/program"
 	"bittern/plugins/backend"
+	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
 )
 
@@ -54,19 +55,24 @@ func (w Width) weights() string {
 type Program struct {
 	// Recurrent is the column that the recurrent weights run on.
 	Recurrent Width
-	Graphs    []*Graph // of the scans, in their order
+	Graphs    []*Graph // of the stages, in their order
 	// Substitutions lists the weights whose column is not made for their format.
 	Substitutions []backend.Substitution
 
-	program *program.Program
+	// Root is the operation that needs the root unit, with its place; empty where none does.
+	Root string
+
+	program    *program.Program
+	operations map[string]func() program.Operation // of the stages that are no scans
 }
 
-// Graph is the step graph of a scan.
+// Graph is the step graph of a scan, or a stage over all steps of a sequence.
 type Graph struct {
 	Stream string // that it is scanned along; empty where it is run once
-	Work   []Work // of one time step
+	Work   []Work // of one time step; of a softmax that of all steps, in rows
 
-	inputs       []view // in their order; tokens have none
+	attention    *attention // nil for a scan
+	inputs       []view     // in their order; tokens have none
 	states       []state
 	instructions []instruction
 	output       view
@@ -81,7 +87,7 @@ type Graph struct {
 // Work is what one operation of a time step asks of the hardware.
 type Work struct {
 	Name string
-	Op   stepgraph.Op
+	Op   stepgraph.Op // or Softmax or WeightedSum
 	// Recurrent says that it belongs to the part of the graph that the states
 	// depend on or, for a MatVec or Lookup, that its weights are recurrent. The
 	// rest runs on the 12-bit column.
@@ -103,6 +109,19 @@ type Work struct {
 	RowBits    int // the part of TableBits that one time step reads
 }
 
+// Schedule is the work of a sequence with the given steps of each stream, and how often it is done.
+func (g *Graph) Schedule(steps map[string]int) (work []Work, times int) {
+	if g.Stream == "" {
+		return g.Work, 1
+	}
+	if times = steps[g.Stream]; g.attention == nil || g.attention.op != network.Softmax {
+		return g.Work, times
+	}
+	all := g.Work[0]
+	all.Rows = times
+	return []Work{all}, 1
+}
+
 // state is a vector of 12-bit registers.
 type state struct {
 	register view
@@ -122,8 +141,8 @@ func (p *Program) StateBits() int {
 	return bits
 }
 
-// KeptBits is the storage of what graphs give to later stages, in its own format, for
-// one sequence with so many steps of each stream.
+// KeptBits is the storage of what graphs give to later stages, in its own format, and of
+// weighted sums while they are added up, for one sequence with so many steps of each stream.
 func (p *Program) KeptBits(steps map[string]int) int {
 	bits := 0
 	for _, g := range p.Graphs {
@@ -135,6 +154,11 @@ func (p *Program) KeptBits(steps map[string]int) int {
 			rows = steps[g.gives]
 		}
 		bits += rows * g.output.size * g.output.format.bits
+	}
+	for _, g := range p.Graphs {
+		if g.attention != nil && g.attention.op == network.WeightedSum {
+			bits += g.output.size * accumulatorBits
+		}
 	}
 	return bits
 }

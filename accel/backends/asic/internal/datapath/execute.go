@@ -35,6 +35,7 @@ type machine struct {
 	sums      [][]float64 // whole numbers
 	outputs   []float32
 	multiplier
+	normalizer
 }
 
 // NewMachine makes a machine for a group of sequences.

@@ -337,12 +337,12 @@ func TestUnsupportedOperationsAreNamed(t *testing.T) {
 		n.Stages = append(n.Stages, network.Stage{Name: "over steps", Op: op, Inputs: []string{"scan"}})
 		return n
 	}
+	long := node(stepgraph.Normalize)
+	long.Stages[0].Graph.Nodes[0].Size = 1<<15 + 1
 	for says, n := range map[string]network.Network{
-		"a mean over a vector, a square root and a division": node(stepgraph.Normalize),
-		`"glance" of node "y"`:                               node("glance"),
-		"an exponential and a division":                      stage(network.Softmax),
-		"sums vectors over the time steps":                   stage(network.WeightedSum),
-		`"glance" of stage "over steps"`:                     stage("glance"),
+		`"normalize" of node "y" is over 32769 values`: long,
+		`"glance" of node "y"`:                         node("glance"),
+		`"glance" of stage "over steps"`:               stage("glance"),
 	} {
 		_, err := Compile(n, nil, 3)
 		var unsupported *backend.ErrUnsupported

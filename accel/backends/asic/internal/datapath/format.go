@@ -19,6 +19,13 @@ const accumulatorBits = 24
 // accumulator is the format of the lanes' sums, Q11.12.
 var accumulator = format{accumulatorBits, 12}
 
+// accumulatorFor is the 24-bit format with the most fraction bits that holds values up to bound,
+// but with at most the 11 integer bits of an accumulator.
+func accumulatorFor(bound float64) format {
+	f := activation(bound, accumulatorBits-1-accumulator.fraction)
+	return format{accumulatorBits, f.fraction + accumulatorBits - ActivationBits}
+}
+
 // lanes adds up as the elementwise lanes do.
 var lanes = fixed.NewAccumulator(accumulatorBits)
 

@@ -46,7 +46,7 @@ func TestScalesKeepTheirPrecision(t *testing.T) {
 			factors[i] = top * math.Exp2(-14*rng.Float64()) * float64(1-2*(i%2))
 		}
 		factors[0], factors[1] = top, 0
-		s := newScales(factors, size, fraction)
+		s := newScales(factors, size, fraction, accumulator)
 		row := s.row(5)
 		for i, factor := range factors {
 			integer := int64(rng.IntN(1<<20)) - 1<<19
@@ -81,7 +81,7 @@ func TestExtremeScales(t *testing.T) {
 		{1, 0, 2047, 2047 << 12},
 		{4096, 12, 3, 3 << 12},
 	} {
-		s := newScales([]float64{c.factor}, 1, c.fraction)
+		s := newScales([]float64{c.factor}, 1, c.fraction, accumulator)
 		if got := apply(c.integer, s.row(0)[0]); got != c.want {
 			t.Errorf("%d/2^%d × %v = %d/4096, want %d/4096", c.integer, c.fraction, c.factor, got, c.want)
 		}
@@ -125,7 +125,7 @@ func TestEqualScalesAreStoredOnce(t *testing.T) {
 		{[]float64{0.5, 0.25, 0.5}, 3, 3 * scaleBits},
 		{[]float64{0.5, 0.5}, 1, 2 * scaleBits}, // a row for each of two time steps
 	} {
-		if got := newScales(c.factors, c.size, 8).bits; got != c.want {
+		if got := newScales(c.factors, c.size, 8, accumulator).bits; got != c.want {
 			t.Errorf("factors %v in rows of %d take %d bits, want %d", c.factors, c.size, got, c.want)
 		}
 	}

@@ -38,7 +38,7 @@ type scaleShift struct {
 }
 
 func (i scaleShift) run(m *machine) error {
-	result := conversion(accumulator, i.y.format)
+	result := conversion(i.scales.to, i.y.format)
 	for b := range m.sequences {
 		factors, offset := i.scales.row(m.positions[b]), i.offsets.row(m.positions[b])
 		if y := m.at(i.y, b); i.exact {
@@ -54,8 +54,9 @@ func (i scaleShift) run(m *machine) error {
 type add struct{ x, y, z view }
 
 func (i add) run(m *machine) error {
-	left := [2]int32{int32(accumulator.fraction - i.x.format.fraction), int32(accumulator.fraction - i.y.format.fraction)}
-	result := conversion(accumulator, i.z.format)
+	sum := format{fraction: max(accumulator.fraction, i.x.format.fraction, i.y.format.fraction)}
+	left := [2]int32{int32(sum.fraction - i.x.format.fraction), int32(sum.fraction - i.y.format.fraction)}
+	result := conversion(sum, i.z.format)
 	for b := range m.sequences {
 		fixed.Add(m.at(i.z, b), m.at(i.x, b), m.at(i.y, b), left, result)
 	}

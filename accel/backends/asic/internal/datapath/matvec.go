@@ -95,9 +95,9 @@ func (i matVec) run(m *machine) error {
 }
 
 // grow returns n elements, of the same memory where that is enough.
-func grow(x []float32, n int) []float32 {
+func grow[T any](x []T, n int) []T {
 	if cap(x) < n {
-		return make([]float32, n)
+		return make([]T, n)
 	}
 	return x[:n]
 }

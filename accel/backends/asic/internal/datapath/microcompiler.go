@@ -22,6 +22,9 @@ type microcompiler struct {
 // Microcode returns the graph as microcode, or a *backend.ErrUnsupported that says what the
 // machine has no wires for.
 func (g *Graph) Microcode() (*Microcode, error) {
+	if g.attention != nil {
+		return nil, noCircuit("attention")
+	}
 	c := &microcompiler{
 		Graph: g, moves: map[int][]move{}, wired: map[int]view{}, states: map[int]view{},
 		matrices: map[*int16]int{}, tables: map[*functionTable]int{},
@@ -97,6 +100,11 @@ func (c *microcompiler) edges() error {
 	var err error
 	c.Output, err = c.resolve(output)
 	return err
+}
+
+// noCircuit is the error of an operation that the machine in SystemVerilog has no circuit for.
+func noCircuit(what string) error {
+	return &backend.ErrUnsupported{Reason: "the machine in SystemVerilog has no circuit for " + what}
 }
 
 func unwired(format string, args ...any) error {
@@ -209,6 +217,8 @@ func (c *microcompiler) instruction(i instruction) error {
 			c.Tables = append(c.Tables, i.table)
 		}
 		return c.lanes(Micro{Op: MicroTable, Rows: i.y.size, Table: number, Z: c.to(i.y, i.y.format)}, i.x, nil)
+	case normalize:
+		return noCircuit("a normalization over a vector")
 	default:
 		return unwired("instruction %T", i)
 	}
@@ -281,7 +291,7 @@ func (m *Matrix) join(second matrix) {
 }
 
 func (c *microcompiler) scale(i scaleShift) error {
-	m := Micro{Op: MicroScale, Rows: i.y.size, Exponent: i.scales.exponent, Z: c.to(i.y, accumulator)}
+	m := Micro{Op: MicroScale, Rows: i.y.size, Exponent: i.scales.exponent, Z: c.to(i.y, i.scales.to)}
 	m.Scales = Rows{Address: len(c.Scales), Rows: i.scales.rows, RowWords: i.scales.size, Each: 1}
 	entries := len(i.scales.mantissas)
 	if i.scales.bits <= scaleBits && i.scales.rows == 1 {

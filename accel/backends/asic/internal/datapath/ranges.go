@@ -72,6 +72,8 @@ func bound(n stepgraph.Node, bounds map[string]float64, weights [2]float64) floa
 			return math.Nextafter(1, 2) // takes an integer bit, in which both levels are exact
 		}
 		return 1
+	case stepgraph.Normalize:
+		return math.Sqrt(float64(n.Size)) // the squares add up to at most the size
 	default: // sigmoid and tanh
 		return 1
 	}

@@ -24,16 +24,17 @@ type scales struct {
 	mantissas  []int16
 	shifts     []uint8 // as stored: below the shift of 0, which is one of exponent to the right
 	exponent   int
-	bits       int // stored: equal factors of a single row are kept once
-	rowBits    int // read per time step
+	to         format // of the products, before offsets are added
+	bits       int    // stored: equal factors of a single row are kept once
+	rowBits    int    // read per time step
 }
 
-// newScales rounds factors, rows of size, for integers with the given fraction
-// bits. A factor is kept as a mantissa of 12 bits and a shift of 4 bits below
+// newScales rounds factors, rows of size, that turn integers with the given fraction
+// bits into a format of 24 bits. A factor is kept as a mantissa of 12 bits and a shift of 4 bits below
 // the exponent of the largest: those less than 2^−15 of it lose mantissa bits.
-func newScales(factors []float64, size, fraction int) scales {
+func newScales(factors []float64, size, fraction int, to format) scales {
 	s := scales{
-		rows: len(factors) / size, size: size,
+		rows: len(factors) / size, size: size, to: to,
 		factors: make([]float64, len(factors)), mantissas: make([]int16, len(factors)), shifts: make([]uint8, len(factors)),
 	}
 	entries := len(factors)
@@ -54,7 +55,7 @@ func newScales(factors []float64, size, fraction int) scales {
 	if top == math.MinInt {
 		top = 0 // all are 0
 	}
-	s.exponent = fraction + (mantissaBits - 1 - top) - accumulator.fraction
+	s.exponent = fraction + (mantissaBits - 1 - top) - to.fraction
 	for i, f := range factors {
 		mantissa, shift := newScale(f, top)
 		s.mantissas[i], s.shifts[i] = mantissa, shift

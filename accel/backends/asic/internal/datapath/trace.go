@@ -28,7 +28,7 @@ type Step struct {
 }
 
 // Trace executes a batch of the network that the program is compiled of, and returns all
-// that its sequences do.
+// that its sequences do in scans.
 func (p *Program) Trace(ctx context.Context, n network.Network, batch network.Batch) ([]Window, error) {
 	var windows []Window
 	graphs, number := map[string]program.Graph{}, 0
@@ -36,7 +36,7 @@ func (p *Program) Trace(ctx context.Context, n network.Network, batch network.Ba
 		graphs[s.Name] = traced{p.Graphs[number], number, &windows}
 		number++
 	}
-	_, err := program.New(n, graphs).NewExecution().Execute(ctx, backend.Execute{Batch: batch}, 1, 1)
+	_, err := program.New(n, graphs, p.operations).NewExecution().Execute(ctx, backend.Execute{Batch: batch}, 1, 1)
 	return windows, err
 }
 

@@ -1,0 +1,102 @@
+package asic
+
+import (
+	"math/bits"
+
+	"bittern/accel/backends/asic/internal/datapath"
+	"bittern/plugins/stepgraph"
+)
+
+// The circuits of layer normalization and attention, see "Vectors" in the package comment.
+const (
+	rootUnit = "root unit and wide sums" // part of the area
+
+	// rootCycles are what a root takes: leading zeros and table, three products, and the
+	// product with a constant or with itself.
+	rootCycles = 5
+
+	rootTableWords = 192
+	sumBits        = 40 // of the lanes' sum of a vector
+	squareBits     = 64 // of their sum of squares or of exponentials
+	factorBits     = 16 // of a weight of the attention
+	halfBits       = 12 // of the halves of a deviation, of which a square takes three products
+)
+
+// isVector says that an operation is over all elements of a vector or all steps of a sequence.
+func isVector(op stepgraph.Op) bool {
+	return op == stepgraph.Normalize || op == datapath.Softmax || op == datapath.WeightedSum
+}
+
+// vectorCycles are those of such an operation: passes of the lanes over all elements, and steps
+// in which lanes add up the results of other lanes, or compare them.
+func (m model) vectorCycles(w datapath.Work) float64 {
+	lanes := m.design.Lanes
+	pass, together := ceil(w.Rows, lanes), bits.Len(uint(min(w.Rows, lanes)-1))
+	switch w.Op {
+	case stepgraph.Normalize:
+		// Sum, the mean as a product; deviation and its square in three products, sum; root; product.
+		return float64(pass + together + 1 + 4*pass + together + m.design.Root.Cycles + pass)
+	case datapath.Softmax:
+		// Largest; product with log₂ e, table, sum; reciprocal, product.
+		return float64(pass + together + 3*pass + together + m.design.Root.Cycles + pass)
+	default: // weighted sum: a product
+		return float64(pass)
+	}
+}
+
+// vectorEnergy is the energy of such an operation by part, in joules.
+func (m model) vectorEnergy(w datapath.Work) map[string]float64 {
+	d, rows := m.design, float64(w.Rows)
+	sums := rows + float64(min(w.Rows, d.Lanes)-1) // with those of other lanes
+	product := m.multiply(d.ActivationBits, d.ActivationBits)
+	read, write := m.read(d.Activations.Words), m.write(d.Activations.Words)
+	switch w.Op {
+	case stepgraph.Normalize:
+		return map[string]float64{
+			normalization: sums*(m.add(sumBits)+m.add(squareBits)) + m.multiply(sumBits, 24) + m.rootEnergy() +
+				rows*(m.add(accumulatorBits)+3*m.multiply(halfBits, halfBits)+product+m.add(accumulatorBits)),
+			activationMemory: rows * accumulatorBits * (3*read + 2*write),
+			clockControl:     rows * (sumBits + squareBits + 2*accumulatorBits) * m.register(),
+		}
+	case datapath.Softmax:
+		return map[string]float64{
+			arithmetic:       sums*(m.add(accumulatorBits)+m.add(squareBits)) + m.rootEnergy() + rows*(m.add(accumulatorBits)+2*product),
+			nonlinear:        rows * float64(d.ActivationBits) * m.read(d.Functions.Words),
+			activationMemory: rows * (2*accumulatorBits*read + factorBits*(read+2*write)),
+			clockControl:     rows * (2*accumulatorBits + squareBits + 2*factorBits) * m.register(),
+		}
+	default:
+		return map[string]float64{
+			arithmetic:       rows * (product + m.add(accumulatorBits)),
+			activationMemory: (rows*float64(d.ActivationBits)+factorBits)*read + rows*accumulatorBits*(read+write),
+			clockControl:     rows * accumulatorBits * m.register(),
+		}
+	}
+}
+
+// rootEnergy is the energy of a root, in joules: a word of the table and the products of package
+// datapath.
+func (m model) rootEnergy() float64 {
+	return float64(m.design.ActivationBits)*m.read(rootTableWords) + m.add(26) +
+		m.multiply(12, 12) + m.multiply(24, 24) + m.multiply(12, 26) + m.multiply(17, 17)
+}
+
+// rootLogic is the area of the logic of the root unit, and of what the lanes' sums are wider
+// than accumulators, in mm². Counters of leading zeros and shifters are left out.
+func (m model) rootLogic() float64 {
+	unit := m.costs.MultiplierArea(24, 26) + m.costs.AdderArea(26) + m.costs.RegisterArea(63+24+12+24+26+17)
+	wider := m.costs.AdderArea(squareBits-accumulatorBits) + m.costs.RegisterArea(squareBits-accumulatorBits)
+	return (unit + float64(m.design.Lanes)*wider) * m.factors.LogicArea
+}
+
+func (m model) rootTableBits() float64 { return float64(rootTableWords * m.design.ActivationBits) }
+
+// rootArea is rootLogic with the table.
+func (m model) rootArea() float64 {
+	return m.rootLogic() + m.memoryArea(m.rootTableBits(), rootTableWords)
+}
+
+// rootLeakage is the power that both leak, in watts.
+func (m model) rootLeakage() float64 {
+	return m.costs.LogicLeakage(m.rootLogic()) + m.costs.SRAMLeakage(m.rootTableBits())
+}
