@@ -66,8 +66,8 @@ func (a *attention) operation() program.Operation {
 	return (&weightedSum{attention: a}).run
 }
 
-// log2e is log₂ e as a factor: 1477/1024.
-var log2e = newFactor(uint64(math.Round(math.Ldexp(math.Log2E, 40))), -40)
+// log2e is log₂ e with 12 fraction bits, 1 + 1813/4096: a lane multiplies by 1813 and adds.
+const log2e = 1<<ActivationBits + 1813
 
 // exponentials holds the mantissas of 2^−f for every f of 12 fraction bits from 0 to 1.
 var exponentials = func() (table [1 << ActivationBits]uint64) {
@@ -81,10 +81,8 @@ var exponentials = func() (table [1 << ActivationBits]uint64) {
 // exponential is e^−u as a factor, of u ≥ 0 with some fraction bits: as e^−u = 2^−(k+f), a table
 // has the mantissa and k is the exponent.
 func exponential(u int64, fraction int) factor {
-	// The units of f are 2^−12.
-	shift := fraction - ActivationBits + (mantissaBits - 1) - log2e.exponent
-	power := int64(shifted(uint64(u)*log2e.mantissa, shift))
-	return factor{exponentials[power&(1<<ActivationBits-1)], -int(power >> ActivationBits)}
+	power := shifted(uint64(u)*log2e, fraction) // with 12 fraction bits
+	return factor{exponentials[power%(1<<ActivationBits)], -int(power >> ActivationBits)}
 }
 
 // mostShift is how far below 1 a factor of attention has all bits of its mantissa.
