@@ -257,6 +257,16 @@ func (c *cost) notes() []string {
 		}
 		notes = append(notes, fmt.Sprintf("%.0f %% of the %s do not fit into the memory of their column: %s", 100*c.spilled[recurrent], what, how))
 	}
+	for _, g := range c.program.Graphs {
+		for _, w := range g.Work {
+			if has := d.column(c.width(w.Recurrent)).AccumulatorBits; w.SumBits > has {
+				notes = append(notes, fmt.Sprintf("sums of %s may take %d bits, and the accumulators of the %s column have %d: a sum that overflows them counts as it is", w.Name, w.SumBits, c.width(w.Recurrent), has))
+			}
+		}
+	}
+	if c.program.Root != "" {
+		notes = append(notes, fmt.Sprintf("%s takes a unit for roots and sums of %d and %d bits on the lanes, which no published figure covers", c.program.Root, sumBits, squareBits))
+	}
 	if c.program.KeptBits(c.steps) > 0 {
 		notes = append(notes, "what a graph leaves to a later one is workspace; the energy has no part for writing and reading it")
 	}

@@ -62,7 +62,7 @@ func (m model) vectorEnergy(w datapath.Work) map[string]float64 {
 		return map[string]float64{
 			arithmetic:       sums*(m.add(accumulatorBits)+m.add(squareBits)) + m.rootEnergy() + rows*(m.add(accumulatorBits)+2*product),
 			nonlinear:        rows * float64(d.ActivationBits) * m.read(d.Functions.Words),
-			activationMemory: rows * (2*accumulatorBits*read + factorBits*(read+2*write)),
+			activationMemory: rows * ((2*accumulatorBits+factorBits)*read + 2*factorBits*write),
 			clockControl:     rows * (2*accumulatorBits + squareBits + 2*factorBits) * m.register(),
 		}
 	default:

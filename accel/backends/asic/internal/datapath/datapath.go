@@ -101,6 +101,8 @@ type Work struct {
 	After, Since []int
 	Width        Width // MatVec and Lookup: bits of a weight
 
+	SumBits int // MatVec: of the widest sum there can be, with its sign
+
 	// Alpha marks a multiplication by α that no scale-shift of the graph takes in.
 	Alpha bool
 

@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"bittern/plugins/stepgraph"
@@ -13,6 +14,9 @@ func (c *compiler) product(n stepgraph.Node, work *Work) operand {
 	parts := c.matrices(n)
 	work.Recurrent = n.Recurrent
 	work.Columns, work.Width = parts[0].cols, parts[0].width
+	if n.Op == stepgraph.MatVec {
+		work.SumBits = sumBits(parts)
+	}
 	if !c.counted[n.Weight] {
 		c.counted[n.Weight] = true
 		for _, m := range parts {
@@ -39,6 +43,21 @@ func (c *compiler) product(n stepgraph.Node, work *Work) operand {
 		total = next
 	}
 	return operand{view: total}
+}
+
+// sumBits hold every sum of a row with 12-bit operands, as two's complement.
+func sumBits(parts []matrix) int {
+	largest := 0
+	for _, m := range parts {
+		for row := range slices.Chunk(m.integers, m.cols) {
+			size := 0
+			for _, integer := range row {
+				size += max(int(integer), -int(integer))
+			}
+			largest = max(largest, size)
+		}
+	}
+	return bits.Len(uint(largest*largestIn)) + 1
 }
 
 // exactSums are those of a MatVec or a Lookup with one part of its weight.
