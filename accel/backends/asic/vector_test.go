@@ -13,6 +13,7 @@ import (
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
+	programs "bittern/plugins/network/sample"
 	"bittern/plugins/packed"
 	"bittern/plugins/stepgraph"
 )
@@ -140,7 +141,8 @@ func TestOnlyWhatNeedsARootPaysForIt(t *testing.T) {
 	}
 }
 
-// A design without the unit refuses both, and a sum that accumulators may not hold is told.
+// A design without the unit refuses both, and so does the SystemVerilog, which has none; a sum
+// that accumulators may not hold is told.
 func TestRootsAreMissedAndOverflowIsTold(t *testing.T) {
 	t.Parallel()
 	_, err := with(tiny).Deploy(t.Context(), backend.Deploy{Network: attending()})
@@ -162,6 +164,20 @@ func TestRootsAreMissedAndOverflowIsTold(t *testing.T) {
 		notes := strings.Join(cost(t, with(design), g, map[string]packed.Matrix{"w": w}).Notes, "\n")
 		if got := strings.Contains(notes, "sums of y may take 16 bits, and the accumulators of the binary column have 15"); got != want {
 			t.Errorf("with accumulators of %s bits the notes are %q", bits, notes)
+		}
+	}
+	for _, p := range programs.Programs() {
+		want, refused := map[string]string{"gru-layer-norm": "a normalization over a vector", "attention": "attention"}[p.Name]
+		if !refused {
+			continue
+		}
+		b := with(rooted).(designed)
+		if _, err := b.Deploy(t.Context(), backend.Deploy{Network: p.Network, Weights: p.Weights}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.Backend.(backend.RTL).CheckRTL(t.Context(), batchesOf(p.Batch(3, 0)), 1)
+		if !errors.As(err, new(*backend.ErrUnsupported)) || !strings.Contains(err.Error(), "the machine in SystemVerilog has no circuit for "+want) {
+			t.Errorf("%s in SystemVerilog: error %v, want ErrUnsupported that names the circuit", p.Name, err)
 		}
 	}
 	if _, err := asic.Parse(strings.Replace(rooted, "cycles: 7", "cycles: 0", 1)); !errors.As(err, new(*plugins.Problem)) || !strings.Contains(err.Error(), "root.cycles must be between 1 and 1024, not 0") {
