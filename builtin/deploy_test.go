@@ -37,10 +37,14 @@ func TestEveryNormalizationIsDeployed(t *testing.T) {
 		must(t, err)
 		return experiment.Plugin{Label: name, Name: name, Options: resolved, Description: d}
 	}
-	loaded, err := new(task.Loader).Load(t.Context(), task.Request{
-		Task: "characters", Data: "grammar", Options: plugins.Values{"bytes": "1500", "batch": "7", "length": "23"},
-	})
-	must(t, err)
+	load := func(request task.Request) task.Loaded {
+		loaded, err := new(task.Loader).Load(t.Context(), request)
+		must(t, err)
+		return loaded
+	}
+	characters := task.Request{Task: "characters", Data: "grammar", Options: plugins.Values{"bytes": "1500", "batch": "7", "length": "23"}}
+	reading := task.Request{Task: "cnn-qa", Data: "cnn-qa-standin", Options: plugins.Values{"questions": "64", "batch": "64", "length": "23"}}
+	tasks := map[string]task.Loaded{characters.Task: load(characters), reading.Task: load(reading)}
 	runs, err := store.Open(t.Context(), t.TempDir())
 	must(t, err)
 	defer func() { must(t, runs.Close()) }()
@@ -61,12 +65,18 @@ func TestEveryNormalizationIsDeployed(t *testing.T) {
 		network{"gru", plugins.Values{"reset": "before"}},
 		network{"lstm", plugins.Values{"normalization": "layer"}},
 		network{"lstm", plugins.Values{"normalization": "weight"}},
-		network{"lstm", plugins.Values{"normalize-cell": "false"}})
+		network{"lstm", plugins.Values{"normalize-cell": "false"}},
+		network{"attentive-reader", plugins.Values{"embedding": "9", "normalization": "layer"}})
 	for _, n := range networks {
 		n.options["units"] = "17"
+		request := characters
+		if n.model == "attentive-reader" {
+			request = reading
+		}
+		loaded := tasks[request.Task]
 		spec := &experiment.Spec{
 			Task: suite.Task{
-				Label: "grammar", Task: "characters", Data: "grammar", Options: loaded.Options,
+				Label: request.Data, Task: request.Task, Data: request.Data, Options: loaded.Options,
 				Training: suite.Training{
 					Optimiser: model.Adam, LearningRate: 0.02, FinalLearningRate: 0.01, Decay: suite.Exponential,
 					Epochs: 1, Steps: 5, ValidateEvery: 5, ValidationCalibration: 1, CheckpointSteps: 100,
