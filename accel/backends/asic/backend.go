@@ -112,6 +112,9 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 		facts = append(facts, fact(w.String()+" column", "%s", d.describe(w)))
 	}
 	facts = append(facts, plugins.Fact{Name: "elementwise lanes", Value: fmt.Sprint(d.Lanes), Source: "assumed"})
+	if d.Root != nil {
+		facts = append(facts, plugins.Fact{Name: "unit for roots", Value: fmt.Sprintf("%d cycles a root or a reciprocal, for layer normalization and attention", d.Root.Cycles), Source: "assumed"})
+	}
 	description.Facts = append(facts, description.Facts...)
 	return description, ctx.Err()
 }

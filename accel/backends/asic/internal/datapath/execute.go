@@ -2,6 +2,7 @@ package datapath
 
 import (
 	"context"
+	"math"
 	"runtime"
 
 	"bittern/accel/backends/internal/program"
@@ -116,9 +117,11 @@ func (m *machine) Restore(b int, saved program.State) {
 	}
 }
 
+// encodeAll is encode for many values: a float32 times a power of two is exact.
 func encodeAll(y []int32, x []float32, f format) {
+	unit, limit := math.Ldexp(1, f.fraction), math.Ldexp(1, f.bits-1)
 	for i, v := range x {
-		y[i] = f.encode(float64(v))
+		y[i] = int32(min(limit-1, max(-limit, math.RoundToEven(unit*float64(v)))))
 	}
 }
 
