@@ -36,11 +36,11 @@ var options = []plugins.Option{
 	},
 }
 
-// version is that of all designs, which compute the same.
+// version is the version of every design: all compute the same outputs.
 const version = "3.1.0"
 
-// New returns the backend "asic", which is any design: one that comes with the program or
-// that of a file.
+// New returns the backend "asic". Its option says which design it simulates: one that comes with
+// the program, or a design file.
 func New() backend.Backend {
 	return &simulator{name: name, options: append([]plugins.Option{{
 		Name: designOption, Type: plugins.File, Default: "asic-lowpower", Choices: designNames(),
@@ -56,7 +56,7 @@ func Instance(design string) backend.Backend {
 
 type simulator struct {
 	name      string
-	design    string // empty: the option of that name says it
+	design    string // empty if the option "design" names it
 	options   []plugins.Option
 	model     model
 	network   network.Network
@@ -119,7 +119,7 @@ func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 	return description, ctx.Err()
 }
 
-// describe is a column in words, with the figures of its source.
+// describe returns a sentence about a column, with the figures that its source publishes.
 func (d Design) describe(w datapath.Width) string {
 	c := d.column(w)
 	text := fmt.Sprintf("%d units, %.0f GOps/s", c.Units, d.throughput(w)/1e9)
@@ -129,8 +129,8 @@ func (d Design) describe(w datapath.Width) string {
 	return text
 }
 
-// tolerance bounds what 12-bit arithmetic may change of the mean loss, in nats a
-// target. It is four times the most that was seen: 0.008 nats (0.012 BPC), of the
+// tolerance is how much 12-bit arithmetic may change the mean loss, in nats a
+// target. It is four times the largest change that was seen: 0.008 nats (0.012 BPC), of the
 // ternary War & Peace network in reports/results.
 const tolerance = 0.032
 

@@ -16,7 +16,7 @@ import (
 	"bittern/plugins/backend"
 )
 
-// The calibrations that the option of that name knows.
+// The option for the calibration, and its choices.
 const (
 	calibrationOption = "calibration"
 	fitted            = "fitted"
@@ -26,7 +26,7 @@ const (
 //go:embed calibration/*.csv
 var calibrationFiles embed.FS
 
-// records are the rows of a file of the calibration, without its header.
+// records returns the rows of a file in the folder calibration, without the header.
 func records(name string) [][]string {
 	content, err := calibrationFiles.ReadFile("calibration/" + name)
 	if err != nil {
@@ -50,7 +50,7 @@ func number(text string) float64 {
 	return value
 }
 
-// factorsOf are the fitted constants of a table, which fit finds.
+// factorsOf returns the stored factors of a table. They are those that fit finds.
 func factorsOf(table string) factors {
 	for _, r := range records("factors.csv") {
 		if r[0] == table {
@@ -77,7 +77,7 @@ type point struct {
 	width  datapath.Width
 }
 
-// points are the paper's five designs, which take part in the fit, and chips that do not.
+// points lists the paper's five designs, which take part in the fit, and chips that do not.
 func points() []point {
 	var all []point
 	for _, name := range designNames() {
@@ -96,7 +96,7 @@ func points() []point {
 	for _, r := range records("chips.csv") {
 		units, weight, activation := int(number(r[4])), int(number(r[5])), int(number(r[6]))
 		kilobytes, words := number(r[8]), int(number(r[9]))
-		// As many banks of a weight as hold what the chip has.
+		// A bank gives one weight a cycle; there are as many as hold what the chip's memory holds.
 		banks := int(kilobytes * 8000 / float64(words*weight))
 		all = append(all, point{
 			name: r[0], source: r[12],
@@ -115,12 +115,12 @@ func points() []point {
 	return all
 }
 
-// model is the point's, by a table and factors.
+// model returns the model of the machine with the figures of a table and some factors.
 func (p point) model(table *energy.Table, f factors) model {
 	return model{p.design, table.In(p.design.process()), f}
 }
 
-// figures are the power in watts and the area in mm² of a point.
+// figures returns the modelled power in watts and area in mm².
 func (p point) figures(table *energy.Table, f factors) (watts, area float64) {
 	m := p.model(table, f)
 	units, memory := m.columnArea(p.column, p.width)
@@ -137,7 +137,7 @@ func fit(table *energy.Table) (factors, error) {
 		}
 		m, published := p.model(table, uncalibrated), p.column.Published
 		parts := m.power(p.column, p.width)
-		watts := published.Power/1e3 - parts[leakage] // no factor has leakage
+		watts := published.Power/1e3 - parts[leakage] // leakage is not multiplied by a factor
 		powers = append(powers, (parts[weightMemory]+parts[activationMemory])/watts, (parts[arithmetic]+parts[clockControl])/watts)
 		units, memory := m.columnArea(p.column, p.width)
 		areas = append(areas, memory/published.Area, units/published.Area)
@@ -154,8 +154,8 @@ func fit(table *energy.Table) (factors, error) {
 	return factors{power.AtVec(0), power.AtVec(1), area.AtVec(0), area.AtVec(1)}, nil
 }
 
-// residuals are what the model says of every point beside what is published, without
-// constants that were fitted and with them.
+// residuals sets what is published of every point beside what the model says, without and with
+// the fitted factors.
 func residuals(table *energy.Table) []backend.Residual {
 	var list []backend.Residual
 	for _, p := range points() {
@@ -180,7 +180,7 @@ func residuals(table *energy.Table) []backend.Residual {
 	return list
 }
 
-// sum adds parts up in the order of their names, so that it is the same to the bit.
+// sum adds parts up in the order of their names, so that the result is always the same to the bit.
 func sum(parts map[string]float64) float64 {
 	total := 0.0
 	for _, name := range slices.Sorted(maps.Keys(parts)) {

@@ -10,18 +10,19 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// cost is that of one whole sequence of a program on a machine.
+// cost is what one whole sequence of a program costs on a machine.
 type cost struct {
 	model
 	program *datapath.Program
 	steps   map[string]int // of each stream
 
 	cycles float64 // of the schedule
-	lanes  float64 // of the lanes, one after the other
-	work   float64 // of all work, one after the other
+	lanes  float64 // of the work on the lanes, if nothing overlapped
+	work   float64 // of all work, if nothing overlapped
 	energy map[string]float64
-	// spilled is the share of the weights that do not fit into the memory of their column.
-	spilled map[bool]float64 // by whether they are recurrent
+	// spilled is the share of the weights that do not fit into the memory of their column, of
+	// recurrent weights under true and of the others under false.
+	spilled map[bool]float64
 }
 
 func newCost(m model, p *datapath.Program, steps map[string]int) *cost {
@@ -48,7 +49,7 @@ func newCost(m model, p *datapath.Program, steps map[string]int) *cost {
 	return c
 }
 
-// width is that of the column that recurrent and other weights run on.
+// width returns the width of the column that recurrent or other weights run on.
 func (c *cost) width(recurrent bool) datapath.Width {
 	if recurrent {
 		return c.program.Recurrent
@@ -68,18 +69,18 @@ func (c *cost) weightBits(recurrent bool) float64 {
 	return float64(bits)
 }
 
-// one adds the energy of some work that is done so many times, and returns the cycles
-// of one time.
+// one adds the energy of an operation that is done so many times, and returns the cycles
+// that it takes once.
 func (c *cost) one(w datapath.Work, times float64) float64 {
 	width := c.width(w.Recurrent)
 	cycles := c.model.cycles(w, width)
 	parts := c.energyOf(w, width, cycles)
 	if bits := c.fetched(w, width); bits > 0 {
 		parts[dramTransfer] = bits * c.costs.DRAM(c.design.DRAM.Type)
-		// It streams in while the column works.
+		// The weights stream in while the column works.
 		cycles = max(cycles, bits/float64(c.design.DRAM.BitsPerCycle))
 	}
-	for _, name := range slices.Sorted(maps.Keys(parts)) { // sums are the same to the bit
+	for _, name := range slices.Sorted(maps.Keys(parts)) { // in a fixed order, so that sums are the same to the bit
 		part := name
 		if !w.Recurrent && name != dramTransfer {
 			part = layer(w)
@@ -93,7 +94,7 @@ func (c *cost) one(w datapath.Work, times float64) float64 {
 	return cycles
 }
 
-// fetched are the bits of weights that come from the DRAM for some work.
+// fetched returns how many bits of weights an operation takes from the DRAM.
 func (c *cost) fetched(w datapath.Work, width datapath.Width) float64 {
 	if c.design.DRAM == nil {
 		return 0
@@ -120,8 +121,8 @@ func (c *cost) hasLayers() bool {
 	return false
 }
 
-// leakagePower is that of the recurrent column, of the lanes and the activations and, where the
-// program needs it, of the root unit, in watts.
+// leakagePower is the power in watts that leaks from the recurrent column, the lanes, the
+// activation memory and, if the program needs it, the root unit.
 func (c *cost) leakagePower() float64 {
 	width := c.program.Recurrent
 	power := c.columnLeakage(c.design.column(width), width) + c.restLeakage()
@@ -131,7 +132,8 @@ func (c *cost) leakagePower() float64 {
 	return power
 }
 
-// layer is the part that work outside of the recurrent layers belongs to.
+// layer names the part of energy and memory to which an operation outside of the recurrent layers
+// belongs.
 func layer(w datapath.Work) string {
 	switch w.Op {
 	case stepgraph.Lookup:
@@ -142,7 +144,7 @@ func layer(w datapath.Work) string {
 	return outputLayer
 }
 
-// report is the cost as the contract has it.
+// report returns the cost in the form of the contract.
 func (c *cost) report() backend.Cost {
 	cycles, seconds := c.cycles, c.cycles/c.design.clock()
 	return backend.Cost{
@@ -151,8 +153,8 @@ func (c *cost) report() backend.Cost {
 	}
 }
 
-// areaParts are the recurrent column, which is what its source gives an area of, and
-// outside of that all else that the network needs.
+// areaParts returns the area of the recurrent column, which is what its source publishes, and, as
+// outside parts, of everything else that the network needs.
 func (c *cost) areaParts() []backend.Part {
 	units, memory := c.columnArea(c.design.column(c.program.Recurrent), c.program.Recurrent)
 	outside := func(name string, area float64) backend.Part {
@@ -174,7 +176,7 @@ func (c *cost) areaParts() []backend.Part {
 	return parts
 }
 
-// furtherBits are those of what no memory of the design is for: tables, states, what graphs
+// furtherBits counts the bits for which the design has no memory: tables, states, what graphs
 // leave to others and, without a DRAM, weights that do not fit.
 func (c *cost) furtherBits() float64 {
 	bits := float64(c.program.StateBits() + c.program.KeptBits(c.steps))
@@ -189,7 +191,8 @@ func (c *cost) furtherBits() float64 {
 	return bits
 }
 
-// energyParts are all parts of recurrent work, and of other work those that there are.
+// energyParts returns all parts of the recurrent layers, and those parts of other layers that the
+// network has.
 func (c *cost) energyParts() (parts []backend.Part) {
 	for _, name := range []string{arithmetic, weightMemory, activationMemory, normalization, nonlinear, clockControl, leakage} {
 		parts = append(parts, backend.Part{Name: name, Value: c.energy[name]})
@@ -202,11 +205,8 @@ func (c *cost) energyParts() (parts []backend.Part) {
 	return parts
 }
 
-// memory is what the datapath stores, in bytes: codes of the column's width
-// without padding, α where no table takes it in, tables with a row for each time step they
-// are given for, two 12-bit words for each element of a state (its register and its
-// initial value), whole layers for what is not recurrent, and what graphs leave to
-// later ones.
+// memory returns what the datapath stores, in bytes; the package comment says what each part
+// holds. A layer that is not recurrent is one part.
 func (c *cost) memory() []backend.Part {
 	const codes, levels, tables, state = backend.PartCodes, backend.PartLevels, backend.PartTables, backend.PartState
 	bits := map[string]int{state: c.program.StateBits(), backend.PartWorkspace: c.program.KeptBits(c.steps)}
@@ -276,7 +276,7 @@ func (c *cost) notes() []string {
 	return notes
 }
 
-// published are the figures of a column's source.
+// published returns the figures that the source of a column publishes, as the end of a note.
 func published(c Column, source string) string {
 	if c.Published == nil {
 		return ""

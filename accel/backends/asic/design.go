@@ -14,7 +14,7 @@ import (
 type Design struct {
 	Name           string   `yaml:"name"`
 	Summary        string   `yaml:"summary"`
-	Source         string   `yaml:"source"`  // of the figures, with whether they are verified
+	Source         string   `yaml:"source"`  // of the figures, and whether they are verified
 	Assumed        []string `yaml:"assumed"` // keys whose values the source does not give
 	Node           int      `yaml:"node"`    // nm
 	Voltage        float64  `yaml:"voltage"`
@@ -27,7 +27,7 @@ type Design struct {
 	Functions   Functions `yaml:"functions"`
 	Columns     Columns   `yaml:"columns"`
 	Root        *Root     `yaml:"root"` // nil: the machine has neither layer normalization nor attention
-	DRAM        *DRAM     `yaml:"dram"` // nil: weights count as on chip, whatever their size
+	DRAM        *DRAM     `yaml:"dram"` // nil: all weights count as on the chip
 }
 
 // Columns are those of a design, one for each width of weights.
@@ -58,12 +58,13 @@ func (m Memory) bits() float64 { return float64(m.Words) * float64(m.Banks) * fl
 // perCycle are the bits that can be read in a cycle.
 func (m Memory) perCycle() int { return m.Banks * m.PortBits }
 
-// Functions are the tables of sigmoid, tanh and roundings, one in each lane.
+// Functions are the function tables: each lane has one, for sigmoid, tanh, roundings and
+// exponentials.
 type Functions struct {
 	Words int `yaml:"words"`
 }
 
-// Root is the unit for roots and reciprocals, see package datapath.
+// Root is the unit for roots and reciprocals, see "Vectors" in the package comment.
 type Root struct {
 	Cycles int `yaml:"cycles"` // of a root
 }
@@ -94,7 +95,7 @@ func (d Design) clock() float64 { return d.ClockMHz * 1e6 }
 
 func (d Design) process() energy.Process { return energy.Process{Node: d.Node, Voltage: d.Voltage} }
 
-// column is the one for a width of weights.
+// column returns the column for a width of weights.
 func (d Design) column(w datapath.Width) Column {
 	switch w {
 	case datapath.Binary:
@@ -106,7 +107,7 @@ func (d Design) column(w datapath.Width) Column {
 	}
 }
 
-// widths are those of the columns.
+// widths are the widths of weights that there are columns for.
 var widths = []datapath.Width{datapath.Binary, datapath.Ternary, datapath.TwelveBit}
 
 // throughput is in operations per second while all units work: a MAC counts as two.
@@ -115,7 +116,7 @@ func (d Design) throughput(w datapath.Width) float64 {
 	return 2 * float64(c.Units) * d.clock() / float64(c.stretch(w))
 }
 
-// stretch is the number of cycles in which the memory gives a weight to each unit.
+// stretch is the number of cycles that the memory takes to give every unit a weight.
 func (c Column) stretch(w datapath.Width) int { return ceil(c.Units*int(w), c.Weights.perCycle()) }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
@@ -136,8 +137,8 @@ func designNames() []string {
 	return names
 }
 
-// load returns the design of that name, or the one that the text of a design file
-// describes.
+// load returns the design that comes with the program under a name, or else parses the text of a
+// design file.
 func load(design string) (Design, error) {
 	if slices.Contains(designNames(), design) {
 		content, err := designs.ReadFile(path.Join("designs", design+".yaml"))

@@ -29,7 +29,7 @@ func (s *simulator) Explain(ctx context.Context, options plugins.Values) (backen
 	}, ctx.Err()
 }
 
-// constants are those of the design.
+// constants lists the figures of the design.
 func (d Design) constants() []backend.Constant {
 	of := func(name string, value float64, unit, key string) backend.Constant {
 		c := backend.Constant{Name: name, Value: value, Unit: unit, Source: d.Source}
@@ -67,8 +67,8 @@ func (d Design) constants() []backend.Constant {
 	return list
 }
 
-// tableConstants are the figures of the energy table in the process of the design, and the
-// factors of the calibration.
+// tableConstants lists the figures of the energy table, scaled to the process of the design, and
+// the factors of the calibration.
 func (m model) tableConstants() []backend.Constant {
 	var list []backend.Constant
 	for _, r := range m.costs.Table.Rows {
@@ -96,7 +96,7 @@ func (m model) tableConstants() []backend.Constant {
 	)
 }
 
-// formulas are those of the package comment.
+// formulas say how energy, cycles and areas follow from the constants.
 var formulas = []backend.Formula{
 	{Quantity: "cycles of a product of R × C on N units", Expression: "⌈R/N⌉ · C · s for each plane of the weight, s = ⌈N · bits of a weight / bits that the memory gives a cycle⌉"},
 	{Quantity: "cycles of a look-up of R", Expression: "⌈R/N⌉ · s for each plane"},

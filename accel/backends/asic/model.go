@@ -7,7 +7,7 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// The parts of the energy. What other layers than the recurrent ones do is one part each.
+// The parts of the energy. Each layer that is not recurrent is one part.
 const (
 	arithmetic       = backend.PartArithmetic
 	weightMemory     = backend.PartWeightMemory
@@ -23,11 +23,11 @@ const (
 	attention        = "attention" // softmax and weighted sum
 )
 
-// accumulatorBits is the width of the lanes' sums and result registers.
+// accumulatorBits is the width of the sums and of the result registers in the lanes.
 const accumulatorBits = 24
 
-// factors are what a calibration multiplies the figures of a table by. Without one all
-// are 1.
+// factors are the numbers by which a calibration multiplies the figures of a table. Without a
+// calibration all are 1.
 type factors struct {
 	Memory     float64 // energy of memories
 	Logic      float64 // energy of arithmetic and registers
@@ -37,7 +37,7 @@ type factors struct {
 
 var uncalibrated = factors{1, 1, 1, 1}
 
-// model has the events of a machine and what each costs.
+// model says what each event on a machine costs.
 type model struct {
 	design  Design
 	costs   energy.Costs
@@ -62,18 +62,18 @@ func (m model) mac(c Column, w datapath.Width) float64 {
 	return e
 }
 
-// registers is the energy of the registers of a column in a cycle, in joules: a sum and a
-// weight in each unit, and the activation that all of them are given.
+// registers is the energy of the registers of a column in a cycle, in joules: each unit has a sum
+// and a weight, and the column has the activation that all units get.
 func (m model) registers(c Column, w datapath.Width) float64 {
 	return float64(c.Units*(c.AccumulatorBits+int(w))+m.design.ActivationBits) * m.register()
 }
 
-// activation is the energy of reading one, in joules.
+// activation is the energy of reading an activation, in joules.
 func (m model) activation() float64 {
 	return float64(m.design.ActivationBits) * m.read(m.design.Activations.Words)
 }
 
-// columnArea is that of the units of a column and of its memory, in mm².
+// columnArea returns the area of the units of a column and that of its memory, in mm².
 func (m model) columnArea(c Column, w datapath.Width) (units, memory float64) {
 	unit := m.costs.AdderArea(c.AccumulatorBits) + m.costs.RegisterArea(c.AccumulatorBits)
 	if w > datapath.Ternary {
@@ -83,7 +83,7 @@ func (m model) columnArea(c Column, w datapath.Width) (units, memory float64) {
 		m.memoryArea(c.Weights.bits(), c.Weights.Words)
 }
 
-// memoryArea is that of so many bits in memories with so many words, in mm².
+// memoryArea is the area of a number of bits in memories with the given words, in mm².
 func (m model) memoryArea(bits float64, words int) float64 {
 	return bits * m.costs.SRAMArea(words) * m.factors.MemoryArea
 }
@@ -94,7 +94,7 @@ func (m model) columnLeakage(c Column, w datapath.Width) float64 {
 	return m.costs.LogicLeakage(units) + m.costs.SRAMLeakage(c.Weights.bits())
 }
 
-// lanesArea is that of the lanes with their tables of functions, in mm².
+// lanesArea is the area of the lanes with their function tables, in mm².
 func (m model) lanesArea() float64 {
 	bits := m.design.ActivationBits
 	lane := m.costs.MultiplierArea(bits, bits) + m.costs.AdderArea(accumulatorBits) + m.costs.RegisterArea(accumulatorBits)
@@ -102,14 +102,14 @@ func (m model) lanesArea() float64 {
 	return float64(m.design.Lanes) * (lane*m.factors.LogicArea + table)
 }
 
-// restLeakage is the power that all but the columns leaks, in watts.
+// restLeakage is the power that leaks from lanes and activation memory, in watts.
 func (m model) restLeakage() float64 {
 	tables := float64(m.design.Lanes * m.design.Functions.Words * m.design.ActivationBits)
 	return m.costs.LogicLeakage(m.lanesArea()) + m.costs.SRAMLeakage(tables+m.design.Activations.bits())
 }
 
-// power is what a column draws while all its units work, by part, in watts. It is what a
-// published power is held against.
+// power is what a column draws while all its units work, by part, in watts. Published powers are
+// compared with it.
 func (m model) power(c Column, w datapath.Width) map[string]float64 {
 	perSecond := m.design.clock() / float64(c.stretch(w))
 	macs := float64(c.Units) * perSecond
@@ -122,7 +122,7 @@ func (m model) power(c Column, w datapath.Width) map[string]float64 {
 	}
 }
 
-// cycles are those of some work in one time step, without the time of the DRAM.
+// cycles returns the cycles of an operation in one time step, without the time of the DRAM.
 func (m model) cycles(w datapath.Work, width datapath.Width) float64 {
 	column := m.design.column(width)
 	blocks := float64(ceil(w.Rows, column.Units) * column.stretch(width))
@@ -148,8 +148,8 @@ func isElementwise(op stepgraph.Op) bool {
 	return true
 }
 
-// energyOf is the energy of some work in one time step by part, in joules, without the
-// DRAM's. Cycles are those of the work.
+// energyOf is the energy of an operation in one time step by part, in joules, without that of the
+// DRAM. cycles are those of the operation.
 func (m model) energyOf(w datapath.Work, width datapath.Width, cycles float64) map[string]float64 {
 	column, rows := m.design.column(width), float64(w.Rows)
 	parts := map[string]float64{}

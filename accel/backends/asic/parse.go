@@ -15,8 +15,8 @@ import (
 	"bittern/plugins"
 )
 
-// Parse reads a design file. What is wrong with it is a *plugins.Problem with the line,
-// the key and its bounds.
+// Parse reads a design file. A mistake in it is a *plugins.Problem with the line, the key and its
+// bounds.
 func Parse(text string) (Design, error) {
 	var d Design
 	var document yaml.Node
@@ -41,7 +41,7 @@ func Parse(text string) (Design, error) {
 	return d, nil
 }
 
-// readable is an error of the YAML reader as the end of a sentence.
+// readable returns an error of the YAML reader as the end of a sentence.
 func readable(err error) string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	text = strings.TrimPrefix(strings.TrimPrefix(text, "yaml: "), "unmarshal errors: ")
@@ -53,7 +53,8 @@ func readable(err error) string {
 	return text
 }
 
-// keysOf names the keys that a part of a design has, by the name of its type.
+// keysOf lists the keys of a part of a design, given the name of its type, and suggests one for a
+// wrong key.
 func keysOf(part, wrong string) string {
 	keys := map[string][]string{
 		"Design":  {"name", "summary", "source", "assumed", "node", "voltage", "clock_mhz", "activation_bits", "lanes", "overlap", "activations", "functions", "columns", "root", "dram"},
@@ -64,7 +65,8 @@ func keysOf(part, wrong string) string {
 	return plugins.DidYouMean(wrong, keys) + "; there are " + strings.Join(keys, ", ")
 }
 
-// lineOf returns the line of a key, or that of the nearest part that holds it.
+// lineOf returns the line of a key; if the key is missing, the line of the part that should have
+// it.
 func lineOf(node *yaml.Node, path []string) (line int, found bool) {
 	for i := 0; i < len(node.Content)-1; i += 2 {
 		if key, value := node.Content[i], node.Content[i+1]; key.Value == path[0] {
@@ -77,10 +79,10 @@ func lineOf(node *yaml.Node, path []string) (line int, found bool) {
 	return node.Line, false
 }
 
-// fault is a key whose value no machine can have.
+// fault is a key with a value that no machine can have.
 type fault struct{ key, allowed, value string }
 
-// check returns the first fault.
+// check returns the first fault of a design, nil if there is none.
 func (d Design) check() *fault {
 	var list []fault
 	refuse := func(key, allowed string, value any) { list = append(list, fault{key, allowed, fmt.Sprint(value)}) }
@@ -147,8 +149,8 @@ func (d Design) check() *fault {
 	return &list[0]
 }
 
-// assumable are the keys that a design may list as assumed; accumulator_bits and weights are
-// those of all columns.
+// assumable are the keys that a design may list as assumed. units, accumulator_bits and weights
+// stand for those of all columns.
 var assumable = []string{"node", "voltage", "clock_mhz", "lanes", "overlap", "activations", "functions", "units", "accumulator_bits", "weights", "root", "dram"}
 
 func plain(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }

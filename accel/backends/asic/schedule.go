@@ -5,10 +5,10 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// schedule is the number of cycles that a graph takes for so many time steps, where each
-// work takes the given cycles. Work starts once what it waits for is done and its
-// circuit is free; each circuit takes its work in the order of the program. What does
-// not overlap in the design is one circuit, so that without any overlap it is the sum.
+// schedule returns the cycles that a graph takes for a number of time steps, given the cycles of
+// each operation. An operation starts as soon as those that it waits for are done and its
+// circuit is free. A circuit takes its operations in the order of the program. Circuits that do
+// not overlap in the design count as one, so without any overlap the result is the sum.
 func (d Design) schedule(work []datapath.Work, cycles []float64, steps int) float64 {
 	var free [circuits]float64
 	previous, end := make([]float64, len(work)), 0.0
@@ -24,7 +24,7 @@ func (d Design) schedule(work []datapath.Work, cycles []float64, steps int) floa
 				start = max(start, previous[k])
 			}
 			current[i] = start
-			if cycles[i] > 0 { // wiring keeps no circuit
+			if cycles[i] > 0 { // wiring does not occupy a circuit
 				current[i] += cycles[i]
 				free[circuit] = current[i]
 			}
@@ -43,8 +43,8 @@ const (
 	circuits
 )
 
-// circuit is the one that does some work. Layers that are not recurrent have lanes of
-// their own where they overlap.
+// circuit returns the circuit of an operation. If other layers overlap with the recurrent ones,
+// they have lanes of their own.
 func (d Design) circuit(w datapath.Work) int {
 	switch {
 	case !w.Recurrent && d.overlaps(overlapLayers):

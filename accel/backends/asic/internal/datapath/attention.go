@@ -19,20 +19,20 @@ const (
 // attention is a stage that works over all steps of a sequence at once.
 type attention struct {
 	op      network.Op
-	x       format // of a softmax's values; of a weighted sum's weights, unless they are a softmax's
-	factors bool   // the weights are a softmax's
+	x       format // of the scores of a softmax, or of the weights of a weighted sum
+	factors bool   // the weights are the factors of a softmax, and x does not count
 	rows    format // of the vectors of a weighted sum
 	sum     format // of its accumulators
 	y       format
 }
 
-// attention makes the graph of such a stage, which has no instructions.
+// attention compiles such a stage, with values of the given size, to a graph without instructions.
 func (s *shared) attention(stage network.Stage, size int, inputs []input) *Graph {
 	a := &attention{op: stage.Op, x: inputs[0].format}
 	g := &Graph{attention: a, bound: 1}
 	work := Work{Name: stage.Name, Op: stepgraph.Op(stage.Op), Rows: 1, Operands: 1}
 	if stage.Op == network.Softmax {
-		a.y = format{bits: scaleBits} // of any exponent: a factor each
+		a.y = format{bits: scaleBits} // factors: only their storage counts
 	} else {
 		rows := inputs[1]
 		g.bound = math.Inf(1)
@@ -49,7 +49,7 @@ func (s *shared) attention(stage network.Stage, size int, inputs []input) *Graph
 	return g
 }
 
-// operation makes what computes the stage for one caller.
+// operation returns a function that computes the stage. It serves one caller at a time.
 func (a *attention) operation() program.Operation {
 	if a.op == network.Softmax {
 		var values []int32
@@ -78,18 +78,18 @@ var exponentials = func() (table [1 << ActivationBits]uint64) {
 	return table
 }()
 
-// exponential is e^−u as a factor, of u ≥ 0 with some fraction bits: as e^−u = 2^−(k+f), a table
-// has the mantissa and k is the exponent.
+// exponential returns e^−u as a factor, where u ≥ 0 has the given fraction bits. Written as
+// 2^−(k+f), its mantissa is in a table at f, and k is its exponent.
 func exponential(u int64, fraction int) factor {
 	power := shifted(uint64(u)*log2e, fraction) // with 12 fraction bits
 	return factor{exponentials[power%(1<<ActivationBits)], -int(power >> ActivationBits)}
 }
 
-// mostShift is how far below 1 a factor of attention has all bits of its mantissa.
+// mostShift is the largest shift that a stored factor can have.
 const mostShift = 1<<shiftBits - 1
 
-// stored is a factor as 12 and 4 bits hold it: one above 1 saturates to 1 − 2^−11, and below
-// 2^−16 it has fewer bits.
+// stored returns a factor as a mantissa of 12 bits and a shift of 4 bits hold it: a factor from 1
+// on saturates to 1 − 2^−11, and one below 2^−16 loses bits of its mantissa.
 func (f factor) stored() factor {
 	if f.exponent > 0 {
 		return factor{1<<(mantissaBits-1) - 1, 0}
@@ -116,8 +116,8 @@ func softmax(weights []factor, x []int32, fraction int) {
 	}
 }
 
-// weightedSum adds up vectors of one sequence on the lanes, each times a factor or an activation:
-// the product is rounded to an accumulator, in the order of time.
+// weightedSum is the working memory of a weighted sum. The lanes multiply each vector by its
+// weight, round the products to accumulators and add them up in the order of time.
 type weightedSum struct {
 	*attention
 	row, sum []int32

@@ -15,12 +15,12 @@ type compiler struct {
 	bounds    map[string]float64
 	recurrent map[string]bool // nodes that the states depend on
 	operands  map[string]operand
-	narrowed  map[string]view // values as activations
+	narrowed  map[string]view // values that are accumulators, rounded to activations
 	done      map[string]int  // index of the last work of each node
 }
 
-// compile compiles a graph with inputs in their order; those that are tokens count for
-// nothing.
+// compile compiles a graph. inputs describe its inputs in their order; for tokens the description
+// is not used.
 func (s *shared) compile(g stepgraph.Graph, inputs []input) *Graph {
 	c := &compiler{
 		shared:    s,
@@ -51,8 +51,8 @@ func (s *shared) compile(g stepgraph.Graph, inputs []input) *Graph {
 	return c.Graph
 }
 
-// order notes what each work waits for: the first of a node for the node's inputs, the
-// others of the node each for the one before.
+// order sets what each work waits for: the first work of a node waits for the node's inputs, and
+// each further one for the one before it.
 func (c *compiler) order(first map[string]int) {
 	for _, n := range c.graph.Nodes {
 		work := &c.Work[first[n.Name]]
@@ -72,19 +72,19 @@ func (c *compiler) order(first map[string]int) {
 	}
 }
 
-// operand is a value as later operations find it: a view or, where alpha is not
-// nil, exact sums yet to be multiplied by the α of each row.
+// operand is the result of a node as later operations read it: a view of values or, if alpha is
+// not nil, of exact sums that are not yet multiplied by the α of each row.
 type operand struct {
 	view
 	alpha []float64
 }
 
-// matrixKey names a weight as integers: one that is recurrent may be in another
-// width.
+// matrixKey identifies a weight as integers. A weight that is used both as recurrent and not may
+// have two widths.
 type matrixKey struct {
 	weight    string
 	recurrent bool
-	part      int // of the sum that the weight is
+	part      int // number of the matrix in the sum of matrices that the weight is
 }
 
 type functionKey struct {
@@ -93,7 +93,7 @@ type functionKey struct {
 	fraction int // of the input
 }
 
-// recurrentPart names the nodes that some state's next value depends on.
+// recurrentPart returns the nodes that the next value of some state depends on.
 func recurrentPart(g stepgraph.Graph) map[string]bool {
 	part := map[string]bool{}
 	for _, s := range g.States {
@@ -193,8 +193,8 @@ func (c *compiler) node(n stepgraph.Node) {
 	}
 }
 
-// format is that of a node's sums: accumulators after the recurrent part, where
-// outputs are made, and activations within it.
+// format returns the format of a sum or a scale-shift: an activation in the recurrent part, an
+// accumulator after it, where outputs are made.
 func (c *compiler) format(name string) format {
 	if c.recurrent[name] {
 		return activation(c.bounds[name], c.integerBits)
@@ -253,8 +253,8 @@ func (c *compiler) function(n stepgraph.Node, input, output format) *functionTab
 	return c.functions[key]
 }
 
-// slice is wiring: a view of some elements. Those of a register are copied, lest
-// they change when the states move on.
+// slice is wiring: a view of some elements. Elements of a register are copied, because they
+// change when the states take their next values.
 func (c *compiler) slice(n stepgraph.Node) view {
 	x := c.operands[n.Inputs[0]].view
 	x.offset += n.Offset
@@ -267,8 +267,8 @@ func (c *compiler) slice(n stepgraph.Node) view {
 	return result
 }
 
-// concat is wiring too. Activations of two formats take the one with fewer
-// fraction bits.
+// concat is wiring too. If the operands differ in format, the result is an accumulator if one is,
+// else it has the format with fewer fraction bits.
 func (c *compiler) concat(n stepgraph.Node) view {
 	x, y := c.operands[n.Inputs[0]].view, c.operands[n.Inputs[1]].view
 	f := x.format

@@ -1,6 +1,6 @@
-// Package datapath is the arithmetic of the accelerators of package asic: a step
-// graph turned into integer instructions, run bit for bit, and what each of them
-// asks of the hardware. The number formats are described there.
+// Package datapath is the arithmetic of the accelerators of package asic. It compiles a network
+// to integer instructions, runs them bit for bit, and says what work each operation is for the
+// hardware. The comment of package asic describes the number formats and the circuits.
 package datapath
 
 import (
@@ -10,10 +10,10 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// Width is the bits of a weight that a column of MAC units is built for.
+// Width is how many bits of a weight a column of MAC units is built for.
 type Width int
 
-// The columns there are.
+// The widths that columns are built for.
 const (
 	Binary    Width = 1
 	Ternary   Width = 2
@@ -31,7 +31,7 @@ func (w Width) String() string {
 	}
 }
 
-// Key is the width's in a design file.
+// Key is the name of the column in a design file.
 func (w Width) Key() string {
 	if w == TwelveBit {
 		return "twelve_bit"
@@ -39,7 +39,7 @@ func (w Width) Key() string {
 	return w.String()
 }
 
-// weights is what the column multiplies, in words.
+// weights says in words which weights the column multiplies.
 func (w Width) weights() string {
 	switch w {
 	case Binary:
@@ -59,7 +59,7 @@ type Program struct {
 	// Substitutions lists the weights whose column is not made for their format.
 	Substitutions []backend.Substitution
 
-	// Root is the operation that needs the root unit, with its place; empty where none does.
+	// Root names the first operation that needs the root unit; it is empty if none does.
 	Root string
 
 	program    *program.Program
@@ -68,50 +68,50 @@ type Program struct {
 
 // Graph is the step graph of a scan, or a stage over all steps of a sequence.
 type Graph struct {
-	Stream string // that it is scanned along; empty where it is run once
-	Work   []Work // of one time step; of a softmax that of all steps, in rows
+	Stream string // that it is scanned along; empty if it is run once
+	Work   []Work // of one time step; see Schedule
 
 	attention    *attention // nil for a scan
 	inputs       []view     // in their order; tokens have none
 	states       []state
 	instructions []instruction
 	output       view
-	gives        string  // stream of what the stage gives; empty for a vector
-	kept         bool    // a later stage reads that
-	bound        float64 // on its size
+	gives        string  // the stream of the stage's value; empty for a vector
+	kept         bool    // a later stage reads the value
+	bound        float64 // on the size of the value
 
 	values []int // elements of each buffer of values, per sequence
-	sums   []int // the same of the exact sums
+	sums   []int // elements of each buffer of exact sums
 }
 
-// Work is what one operation of a time step asks of the hardware.
+// Work is an operation of a time step, as far as its cost depends on it.
 type Work struct {
 	Name string
 	Op   stepgraph.Op // or Softmax or WeightedSum
-	// Recurrent says that it belongs to the part of the graph that the states
-	// depend on or, for a MatVec or Lookup, that its weights are recurrent. The
-	// rest runs on the 12-bit column.
+	// Recurrent says that the states depend on the operation or, for a MatVec or Lookup, that
+	// its weights are recurrent. Other products run on the 12-bit column.
 	Recurrent bool
 	Rows      int // elements of the result
 	Columns   int // MatVec and Lookup: elements of the operand
 	Operands  int // values read for each element of the result
 
-	// After and Since are the indexes in the graph's Work of what must be done before, of
-	// this time step and of the one before.
+	// After and Since are indexes in the graph's Work: the operation waits for those in After of
+	// the same time step, and for those in Since of the time step before.
 	After, Since []int
 	Width        Width // MatVec and Lookup: bits of a weight
 
-	SumBits int // MatVec: of the widest sum there can be, with its sign
+	SumBits int // MatVec: bits of the largest sum there can be, with its sign
 
-	// Alpha marks a multiplication by α that no scale-shift of the graph takes in.
+	// Alpha marks a multiplication by α that no table of a scale-shift contains.
 	Alpha bool
 
-	WeightBits int // storage of the weights, where no earlier Work of the network counts them
+	WeightBits int // storage of the weights; 0 if an earlier Work of the network counts them
 	TableBits  int // storage of scales and offsets
 	RowBits    int // the part of TableBits that one time step reads
 }
 
-// Schedule is the work of a sequence with the given steps of each stream, and how often it is done.
+// Schedule returns the operations of the graph for a sequence with the given steps of each stream,
+// and how often they are done. A softmax is one operation with a row for each step.
 func (g *Graph) Schedule(steps map[string]int) (work []Work, times int) {
 	if g.Stream == "" {
 		return g.Work, 1
@@ -143,8 +143,8 @@ func (p *Program) StateBits() int {
 	return bits
 }
 
-// KeptBits is the storage of what graphs give to later stages, in its own format, and of
-// weighted sums while they are added up, for one sequence with so many steps of each stream.
+// KeptBits is the storage of the values that later stages read, each in its own format, and of the
+// accumulators of weighted sums, for one sequence with the given steps of each stream.
 func (p *Program) KeptBits(steps map[string]int) int {
 	bits := 0
 	for _, g := range p.Graphs {
@@ -165,7 +165,7 @@ func (p *Program) KeptBits(steps map[string]int) int {
 	return bits
 }
 
-// view is some elements of a buffer, which holds stride elements per sequence.
+// view is a range of elements of a buffer that holds stride elements for each sequence.
 type view struct {
 	buffer, offset, size, stride int
 	format                       format

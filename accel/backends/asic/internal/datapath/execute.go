@@ -10,14 +10,14 @@ import (
 	"bittern/plugins/network"
 )
 
-// groupSize is how many sequences run side by side, so that a weight that is
-// read from memory serves all of them.
+// groupSize is how many sequences run side by side: a weight is read from memory once for all of
+// them.
 const groupSize = 32
 
 // Execution runs batch after batch. It serves one caller at a time.
 type Execution struct{ *program.Execution }
 
-// NewExecution makes an execution of the program with nothing carried.
+// NewExecution makes an execution of the program that carries no state yet.
 func (p *Program) NewExecution() Execution { return Execution{p.program.NewExecution()} }
 
 // Execute runs a batch as [backend.Backend.Execute] says. Sequences do not depend on
@@ -29,7 +29,7 @@ func (e Execution) Execute(ctx context.Context, request backend.Execute) (networ
 // machine is the registers of one group of sequences.
 type machine struct {
 	*Graph
-	sequences int       // that the time step at hand is of
+	sequences int       // that take part in the time step
 	positions []int     // of each sequence in the tables
 	tokens    [][]int32 // by input and sequence
 	values    [][]int32
@@ -65,8 +65,8 @@ func (m *machine) Reset(b int) {
 
 func (m *machine) SetToken(input, b int, token int32) { m.tokens[input][b] = token }
 
-// SetVector rounds a vector to the format of the input, which changes nothing where
-// it is the output of another graph.
+// SetVector rounds a vector to the format of the input. The output of another graph has that
+// format already and stays as it is.
 func (m *machine) SetVector(input, b int, x []float32) {
 	entry := m.inputs[input]
 	encodeAll(m.at(entry, b), x, entry.format)
@@ -117,7 +117,7 @@ func (m *machine) Restore(b int, saved program.State) {
 	}
 }
 
-// encodeAll is encode for many values: a float32 times a power of two is exact.
+// encodeAll encodes many values. It multiplies by a power of two, which is exact.
 func encodeAll(y []int32, x []float32, f format) {
 	unit, limit := math.Ldexp(1, f.fraction), math.Ldexp(1, f.bits-1)
 	for i, v := range x {
@@ -125,8 +125,8 @@ func encodeAll(y []int32, x []float32, f format) {
 	}
 }
 
-// at returns a value of sequence b.
+// at returns the elements of a view for sequence b.
 func (m *machine) at(v view, b int) []int32 { return v.of(m.values[v.buffer], b) }
 
-// sum returns exact sums of sequence b.
+// sum returns the exact sums of a view for sequence b.
 func (m *machine) sum(v view, b int) []float64 { return m.sums[v.buffer][b*v.size : (b+1)*v.size] }

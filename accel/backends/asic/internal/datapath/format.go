@@ -6,8 +6,8 @@ import (
 	"bittern/accel/kernels/fixed"
 )
 
-// format is that of a two's-complement number of so many bits, some of which
-// are fraction bits: value = integer / 2^fraction.
+// format describes a two's-complement number: how many bits it has, and how many of them are
+// fraction bits. Its value is integer / 2^fraction.
 type format struct{ bits, fraction int }
 
 // ActivationBits is the width of everything that enters a multiplier, a table or
@@ -19,20 +19,19 @@ const accumulatorBits = 24
 // accumulator is the format of the lanes' sums, Q11.12.
 var accumulator = format{accumulatorBits, 12}
 
-// accumulatorFor is the 24-bit format with the most fraction bits that holds values up to bound,
-// but with at most the 11 integer bits of an accumulator.
+// accumulatorFor returns the 24-bit format for values up to bound. It has as many fraction bits as
+// the bound allows, and at most 11 integer bits, as many as an accumulator.
 func accumulatorFor(bound float64) format {
 	f := activation(bound, accumulatorBits-1-accumulator.fraction)
 	return format{accumulatorBits, f.fraction + accumulatorBits - ActivationBits}
 }
 
-// lanes adds up as the elementwise lanes do.
+// lanes is the range in which sums on the lanes saturate.
 var lanes = fixed.NewAccumulator(accumulatorBits)
 
-// activation is the 12-bit format for values up to bound: with as few integer
-// bits as hold it, at most integerBits. The largest value of a format is
-// 2^−fraction short of a power of two, to which a bound of a power of two
-// saturates.
+// activation returns the 12-bit format for values up to bound. It has as few integer bits as the
+// bound allows, and at most integerBits. The largest number of a format is 2^−fraction below a
+// power of two. So if the bound is a power of two, the bound itself saturates to that number.
 func activation(bound float64, integerBits int) format {
 	integer := 0
 	for integer < integerBits && bound > math.Ldexp(1, integer) {

@@ -2,8 +2,8 @@ package datapath
 
 import "math"
 
-// functionTable holds a function of every 12-bit input of a format, correctly
-// rounded to another; input i stands at index i + 2048.
+// functionTable has the value of a function for every 12-bit input of one format, correctly
+// rounded to another format. The value of input i is at index i + 2048.
 type functionTable [1 << ActivationBits]int16
 
 func newFunctionTable(f func(float64) float64, input, output format) *functionTable {

@@ -7,11 +7,11 @@ type instruction interface {
 	run(m *machine) error
 }
 
-// lookup: sum = column token of the matrix.
+// lookup: sum = the column of the matrix that the token names.
 type lookup struct {
 	weights matrix
-	columns []int16 // of the weights
-	input   int     // which token
+	columns []int16 // the weights, column after column
+	input   int     // number of the input that is the token
 	sum     view
 }
 
@@ -26,12 +26,12 @@ func (i lookup) run(m *machine) error {
 	return nil
 }
 
-// scaleShift: y = x · scale + offset, x being exact sums or a value. Each sequence has
-// the row of the tables for its own position.
+// scaleShift: y = x · scale + offset, where x is exact sums or a value. Each sequence reads the
+// row of the tables at its own position.
 type scaleShift struct {
 	x       view
 	exact   bool
-	wiring  bool // the sums are the values: it takes no time
+	wiring  bool // every factor is 1, so that the sums are the values: it takes no time
 	scales  scales
 	offsets offsets
 	y       view

@@ -5,10 +5,9 @@ import (
 	"bittern/accel/kernels/matmul"
 )
 
-// The integer products run on the single-precision kernels: a float32 holds every
-// integer up to 2²⁴, so a sum whose sizes add up to no more is exact in whatever
-// order it is made. Weights of 12 bits are cut into two pieces of 6 bits, and the
-// depth into blocks for which that bound holds.
+// Products of integers are computed by the float32 kernels. A float32 holds every integer up to
+// 2²⁴, so a sum is exact in any order if the sizes of its terms add up to no more than that. To
+// keep within it, weights of 12 bits are cut into two pieces of 6 bits, and the columns into blocks.
 const (
 	exact      = 1 << 24
 	pieceShift = 6
@@ -22,10 +21,10 @@ type matVec struct {
 	pieces  []piece // of the weights
 }
 
-// piece is part of the bits of some columns of W.
+// piece is some of the bits of the weights in a block of columns of W.
 type piece struct {
-	from   int // column
-	shift  int // of the bits
+	from   int // the first column
+	shift  int // a number of the piece counts 2^shift
 	matrix *matmul.Packed
 }
 
@@ -51,7 +50,7 @@ func cut(w matrix) []piece {
 		for from := 0; from < w.cols; from += depth {
 			packed := new(matmul.Packed)
 			if err := packed.Pack(values[from:], w.cols, true, min(depth, w.cols-from), w.rows); err != nil {
-				panic(err) // the matrix was validated: a fault of this package
+				panic(err) // a fault of this package: the matrix was validated
 			}
 			pieces = append(pieces, piece{from, shift, packed})
 		}
@@ -59,8 +58,8 @@ func cut(w matrix) []piece {
 	return pieces
 }
 
-// bitsOf returns the piece of an integer at a shift: the pieces, each from −32 to
-// 32, times 2^shift sum to the integer.
+// bitsOf returns the piece of an integer at a shift. The pieces are from −32 to 32, and their sum,
+// each times 2^shift, is the integer.
 func bitsOf(integer, shift int, cut bool) int {
 	if !cut {
 		return integer
@@ -94,7 +93,7 @@ func (i matVec) run(m *machine) error {
 	return nil
 }
 
-// grow returns n elements, of the same memory where that is enough.
+// grow returns n elements, in the memory of x if that is large enough.
 func grow[T any](x []T, n int) []T {
 	if cap(x) < n {
 		return make([]T, n)

@@ -1,8 +1,9 @@
 package datapath
 
-// Microcode is the step graph of a scan as the control of the machine reads it: one
-// instruction for each operation that takes time, and what is in its memories. What takes
-// none, moves and sums that are values, is part of what reads or writes.
+// Microcode is the step graph of a scan in the form that the control of the machine reads: an
+// instruction for each operation that takes time, and the content of the memories. Moves, and
+// sums that are values as they are, take no time: they are part of the instructions that read or
+// write them.
 type Microcode struct {
 	Instructions []Micro
 	ValueWords   int // of a bank of values
@@ -54,8 +55,8 @@ type Segment struct {
 	Operand
 }
 
-// Rows is a table with a row of RowWords for each time step. Each is 1 where every element
-// has an entry of its own and 0 where all share one.
+// Rows is a table with a row of RowWords for each time step. Each is 1 if every element
+// has an entry of its own and 0 if all share one.
 type Rows struct{ Address, Rows, RowWords, Each int }
 
 // Scale is a factor as stored.

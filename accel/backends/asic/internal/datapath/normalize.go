@@ -6,19 +6,20 @@ import (
 	"bittern/accel/kernels/fixed"
 )
 
-// mostNormalized is the longest vector that is normalised: the sum of the squares of so many
-// deviations of 24 bits, and as large an epsilon, have less than 64 bits.
+// mostNormalized is the most elements of a vector that can be normalised: the squares of so many
+// deviations of 24 bits add up to at most 2⁶¹, n·ε is at most as large, and the root unit takes
+// numbers below 2⁶³.
 const mostNormalized = 1 << 15
 
-// normalize: y = (x − mean x) / √(var x + ε), with accumulators as the result. The lanes add up
-// x, then the squares of the deviations from the mean. Both sums are exact. The root unit makes
-// a factor of the second, and the lanes multiply the deviations by it.
+// normalize: y = (x − mean x) / √(var x + ε), where y are accumulators. The lanes add up x, and
+// then the squares of the deviations from the mean. Both sums are exact. The root unit computes a
+// factor from the second sum, and the lanes multiply the deviations by it.
 type normalize struct {
 	x, y view
 	normalization
 }
 
-// normalization has what is computed of n and ε before anything runs.
+// normalization has the constants of a normalization, which depend on n and ε only.
 type normalization struct {
 	share      int64 // 1/n, a whole number of 24 bits over 2^shareShift
 	shareShift int
@@ -48,8 +49,8 @@ func newNormalization(n int, epsilon float64, x format) normalization {
 	}
 }
 
-// deviations sets d = x − mean x, saturated to accumulators, and returns the factor that they are
-// to be multiplied by, for units of 1.
+// deviations sets d = x − mean x, saturated to 24 bits, and returns the factor that makes the
+// normalised values of d as integers.
 func (c normalization) deviations(d, x []int32) factor {
 	var sum int64
 	for _, v := range x {

@@ -8,8 +8,8 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// product is a MatVec or a Lookup: exact sums where the weight is one matrix. Of
-// several, each one's are multiplied by its α and added up, as accumulators.
+// product compiles a MatVec or a Lookup. If the weight is one matrix the result is exact sums. If
+// it is several, the sums of each are multiplied by its α, and the products added, as accumulators.
 func (c *compiler) product(n stepgraph.Node, work *Work) operand {
 	parts := c.matrices(n)
 	work.Recurrent = n.Recurrent
@@ -45,7 +45,7 @@ func (c *compiler) product(n stepgraph.Node, work *Work) operand {
 	return operand{view: total}
 }
 
-// sumBits hold every sum of a row with 12-bit operands, as two's complement.
+// sumBits returns how many bits hold the sum of every row for any 12-bit operands, with the sign.
 func sumBits(parts []matrix) int {
 	largest := 0
 	for _, m := range parts {
@@ -60,7 +60,7 @@ func sumBits(parts []matrix) int {
 	return bits.Len(uint(largest*largestIn)) + 1
 }
 
-// exactSums are those of a MatVec or a Lookup with one part of its weight.
+// exactSums compiles a MatVec or a Lookup with one of the matrices of its weight.
 func (c *compiler) exactSums(n stepgraph.Node, m matrix, part int) operand {
 	if n.Op == stepgraph.Lookup {
 		sum := c.newSum(m.rows, m.fraction, m.alpha)
@@ -78,8 +78,8 @@ func (c *compiler) exactSums(n stepgraph.Node, m matrix, part int) operand {
 	return sum
 }
 
-// onlyScaled reports whether every reader of a sum is a scale-shift, whose table
-// then takes α in.
+// onlyScaled reports whether every reader of a sum is a scale-shift. Then α becomes part of the
+// scales in its table.
 func (c *compiler) onlyScaled(name string) bool {
 	if name == c.graph.Output {
 		return false
@@ -111,8 +111,9 @@ func (c *compiler) onlyNormalized(name string) bool {
 	return true
 }
 
-// sumFormat is that of the sums of a MatVec or a Lookup, times α. A normalization takes away the
-// size of what it reads, so it gets as many fraction bits as the bound leaves.
+// sumFormat returns the format of the sums of a MatVec or a Lookup, times α. The result of a
+// normalization does not depend on how large its operand is, so a small operand gets as many
+// fraction bits as its bound allows.
 func (c *compiler) sumFormat(n stepgraph.Node) format {
 	if c.onlyNormalized(n.Name) {
 		return accumulatorFor(c.bounds[n.Name])
@@ -120,13 +121,13 @@ func (c *compiler) sumFormat(n stepgraph.Node) format {
 	return accumulator
 }
 
-// multiplyAlpha brings sums into accumulators by a scale of their own.
+// multiplyAlpha compiles the multiplication of sums by their α, which makes accumulators of them.
 func (c *compiler) multiplyAlpha(n stepgraph.Node, recurrent bool, sum operand) view {
 	to := c.sumFormat(n)
 	table := newScales(sum.alpha, n.Size, sum.format.fraction, to)
 	result := c.newValue(n.Size, to)
 	c.emit(scaleShift{sum.view, true, table.bits == 0, table, newOffsets(nil, n.Size), result})
-	if table.bits > 0 { // else the column's sum is the value
+	if table.bits > 0 { // else every α is 1, and the column's sum is the value
 		c.Work = append(c.Work, Work{
 			Name: "α of " + n.Name, Op: stepgraph.ScaleShift, Recurrent: recurrent, Rows: n.Size, Operands: 1, Alpha: true,
 			TableBits: table.bits, RowBits: table.rowBits,

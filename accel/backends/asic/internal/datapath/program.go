@@ -50,7 +50,7 @@ func Compile(n network.Network, weights map[string]packed.Matrix, integerBits in
 			from := input{bound: math.Inf(1), format: activation(math.Inf(1), integerBits)}
 			if earlier := graphs[name]; earlier != nil {
 				earlier.kept = true
-				from = earlier.gift(integerBits)
+				from = earlier.value(integerBits)
 			}
 			inputs = append(inputs, from)
 		}
@@ -96,8 +96,8 @@ func supported(s network.Stage) error {
 	return nil
 }
 
-// rootOf names the first operation of the network that needs the root unit; it is empty where
-// none does.
+// rootOf names the first operation of the network that needs the root unit; it is empty if none
+// does.
 func rootOf(n network.Network) string {
 	for _, s := range n.Stages {
 		if s.Op == network.Softmax {
@@ -119,21 +119,21 @@ type shared struct {
 	weights     map[string]packed.Matrix
 	recurrents  map[string][]matrix // recurrent weights by name
 	others      map[string]matrix   // all other weights
-	counted     map[string]bool     // weights whose storage a Work counts
+	counted     map[string]bool     // weights whose storage some Work counts already
 	pieces      map[matrixKey][]piece
 	functions   map[functionKey]*functionTable
 }
 
-// input is what a graph is given: how large at most, and in which format.
+// input describes an input of a graph: a bound on its size, and its format.
 type input struct {
 	bound   float64
 	format  format
-	factors bool // a softmax's: a weighted sum takes them as they are
+	factors bool // it is a softmax: a weighted sum multiplies by its factors as they are
 }
 
-// gift is what a graph gives to later ones. All but weighted sums read the factors of a softmax
-// as activations.
-func (g *Graph) gift(integerBits int) input {
+// value describes the value of the stage as an input of later ones. All but weighted sums read
+// the factors of a softmax as activations.
+func (g *Graph) value(integerBits int) input {
 	if g.attention != nil && g.attention.op == network.Softmax {
 		return input{g.bound, activation(g.bound, integerBits), true}
 	}

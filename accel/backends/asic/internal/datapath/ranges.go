@@ -7,13 +7,13 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// patience is how many rounds a state's bound may grow before it is taken to
-// have none: a cell that adds to itself grows for ever.
+// patience is how many rounds the bound of a state may grow before the state counts as unbounded,
+// such as a cell that is added to itself.
 const patience = 4
 
-// ranges adds to the bounds of the inputs a bound on the size of every value of the
-// graph by name, +Inf where none can be shown. The states' bounds hold by induction:
-// they hold at the start, and no step leaves them.
+// ranges takes bounds on the sizes of the inputs and adds one for every other value of the
+// graph, by name; +Inf means that there is none. The bounds of states hold by induction: they hold
+// for the initial values, and if they hold before a step they hold after it.
 func ranges(g stepgraph.Graph, bounds map[string]float64, matrices func(stepgraph.Node) []matrix) map[string]float64 {
 	for _, s := range g.States {
 		bounds[s.Name] = largest(s.Init)
@@ -45,8 +45,8 @@ func ranges(g stepgraph.Graph, bounds map[string]float64, matrices func(stepgrap
 	}
 }
 
-// bound is that of a node, given those of its inputs and its weights' largest
-// size and largest row sum.
+// bound returns the bound of a node, given the bounds of its inputs, and of its weights the largest
+// size and the largest sum of a row's sizes.
 func bound(n stepgraph.Node, bounds map[string]float64, weights [2]float64) float64 {
 	x := bounds[n.Inputs[0]]
 	switch n.Op {
@@ -73,13 +73,13 @@ func bound(n stepgraph.Node, bounds map[string]float64, weights [2]float64) floa
 		}
 		return 1
 	case stepgraph.Normalize:
-		return math.Sqrt(float64(n.Size)) // the squares add up to at most the size
+		return math.Sqrt(float64(n.Size)) // the squares of the elements add up to at most their number
 	default: // sigmoid and tanh
 		return 1
 	}
 }
 
-// product of bounds: what is always 0 stays 0 however large the other is.
+// product multiplies bounds. 0 times anything is 0, also if the other has no bound.
 func product(x, y float64) float64 {
 	if x == 0 || y == 0 {
 		return 0
@@ -87,7 +87,7 @@ func product(x, y float64) float64 {
 	return x * y
 }
 
-// largest is the largest size among values, 0 where there are none.
+// largest is the largest size among values, 0 if there are none.
 func largest(values []float32) float64 {
 	if len(values) == 0 {
 		return 0

@@ -29,8 +29,8 @@ var rootTable = func() (table [3 << indexFraction]uint64) {
 	return table
 }()
 
-// root is g·2^−rootFraction·2^−p, about 1/√A of a whole number A from 1 to 2⁶³−1. It is off by
-// at most 2^−15 of itself, and ½ ≤ g·2^−rootFraction ≤ 1.
+// root computes 1/√A ≈ g·2^−rootFraction·2^−p for a whole number A from 1 to 2⁶³−1. The value is
+// off by at most 2.25 units of g, and ½ ≤ g·2^−rootFraction ≤ 1.
 func root(A uint64) (g uint64, p int) {
 	p = (bits.Len64(A) - 1) / 2
 	a := A << max(0, operandFraction-2*p)
@@ -42,7 +42,7 @@ func root(A uint64) (g uint64, p int) {
 	return shifted(first*rest, firstFraction+squareFraction+1-rootFraction), p
 }
 
-// reciprocal is about 1/A of a whole number A from 1 to 2⁶³−1, as a factor.
+// reciprocal computes 1/A as a factor, for a whole number A from 1 to 2⁶³−1.
 func reciprocal(A uint64) factor {
 	g, p := root(A)
 	return newFactor(g*g, -2*rootFraction-2*p)
@@ -61,8 +61,8 @@ func shifted(x uint64, shift int) uint64 {
 	return y
 }
 
-// factor is mantissa·2^(exponent−11), which a lane multiplies by as by the scales of a table. A
-// mantissa is 0 or has the 11 bits from 1024 to 2047.
+// factor is mantissa·2^(exponent−11). A lane multiplies by it as by a scale of a table. The mantissa
+// is 0 or from 1024 to 2047.
 type factor struct {
 	mantissa uint64
 	exponent int

@@ -13,25 +13,26 @@ const (
 	offsetBits   = accumulatorBits
 )
 
-// scales is a table of factors that turn integers of some fraction into
-// accumulator integers: integer·mantissa / 2^shift, the factor being mantissa / 2^shift.
-// As a float64 it gives exact products: the mantissa has 12 significant bits, and a sum of
-// up to half a million products of 12-bit numbers has 41. It has a row of factors for each
-// time step it is given for; later steps use the last.
+// scales is a table of factors by which integers are multiplied to become integers of an
+// accumulator. A factor is mantissa / 2^shift. Products with factors as float64 are exact: the
+// mantissa has 12 significant bits, and a sum of
+// up to half a million products of 12-bit numbers has 41. The table has a row of factors for each
+// time step that it is given for; later steps use the last.
 type scales struct {
 	rows, size int
 	factors    []float64
 	mantissas  []int16
-	shifts     []uint8 // as stored: below the shift of 0, which is one of exponent to the right
+	shifts     []uint8 // as stored: the right shift is exponent + shift
 	exponent   int
 	to         format // of the products, before offsets are added
-	bits       int    // stored: equal factors of a single row are kept once
-	rowBits    int    // read per time step
+	bits       int    // that are stored: equal factors of a single row are stored once
+	rowBits    int    // that a time step reads
 }
 
-// newScales rounds factors, rows of size, that turn integers with the given fraction
-// bits into a format of 24 bits. A factor is kept as a mantissa of 12 bits and a shift of 4 bits below
-// the exponent of the largest: those less than 2^−15 of it lose mantissa bits.
+// newScales rounds factors, in rows of the given size, by which integers with the given fraction
+// bits become numbers of the format to, which has 24 bits. A factor is stored as a mantissa of 12
+// bits and a shift of 4 bits below the exponent of the largest factor; factors smaller than 2^−15
+// of the largest lose bits of the mantissa.
 func newScales(factors []float64, size, fraction int, to format) scales {
 	s := scales{
 		rows: len(factors) / size, size: size, to: to,
@@ -59,8 +60,8 @@ func newScales(factors []float64, size, fraction int, to format) scales {
 	for i, f := range factors {
 		mantissa, shift := newScale(f, top)
 		s.mantissas[i], s.shifts[i] = mantissa, shift
-		// Beyond 17 bits to the left, any sum but 0 saturates all the same. Beyond 62 to
-		// the right, every sum becomes 0 all the same.
+		// A larger shift changes nothing: by 17 bits to the left every sum but 0 saturates, and
+		// by 62 to the right every sum becomes 0.
 		s.factors[i] = math.Ldexp(float64(mantissa), -min(62, max(-17, s.exponent+int(shift))))
 	}
 	return s
@@ -82,7 +83,7 @@ func (s scales) row(step int) []float64 {
 	return s.factors[from : from+s.size]
 }
 
-// offsets is a table of accumulator integers; without rows it is all zero.
+// offsets is a table of offsets as integers of an accumulator. Without rows all are 0.
 type offsets struct {
 	rows, size int
 	values     []int32

@@ -9,8 +9,8 @@ import (
 	"bittern/plugins/network"
 )
 
-// Window is what one sequence does on one graph: where it starts, and of each time step
-// what goes in and what comes out, as the integers that the machine holds.
+// Window records a sequence on one graph: where it starts and, for each time step, what goes in
+// and what comes out, as the integers that the machine holds.
 type Window struct {
 	Graph    int // number in Program.Graphs
 	Position int
@@ -18,8 +18,8 @@ type Window struct {
 	Steps    []Step
 }
 
-// Step is a time step. Inputs are nil where they are tokens; tokens are 0 where they are
-// none.
+// Step is a time step. Inputs that are tokens are nil in Inputs, and inputs that are not are 0 in
+// Tokens.
 type Step struct {
 	Tokens []int32
 	Inputs [][]int32
@@ -27,8 +27,8 @@ type Step struct {
 	Output []int32
 }
 
-// Trace executes a batch of the network that the program is compiled of, and returns all
-// that its sequences do in scans.
+// Trace executes a batch of the network n, which must be the one that the program is compiled of,
+// and returns a window for each sequence in each scan.
 func (p *Program) Trace(ctx context.Context, n network.Network, batch network.Batch) ([]Window, error) {
 	var windows []Window
 	graphs, number := map[string]program.Graph{}, 0
@@ -40,7 +40,7 @@ func (p *Program) Trace(ctx context.Context, n network.Network, batch network.Ba
 	return windows, err
 }
 
-// traced is a graph whose machines add to windows.
+// traced is a graph whose machines add what they do to windows.
 type traced struct {
 	*Graph
 	number  int
@@ -49,7 +49,7 @@ type traced struct {
 
 func (t traced) NewMachine(group int) program.Machine { return tracer{t, t.newMachine(group)} }
 
-// tracer is a machine of one sequence.
+// tracer is a machine of one sequence that adds what it does to windows.
 type tracer struct {
 	traced
 	*machine

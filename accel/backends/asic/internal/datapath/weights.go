@@ -10,21 +10,21 @@ import (
 )
 
 // matrix is a weight matrix as integers: weight = integer · alpha[row] / 2^fraction.
-// A weight that takes several is their sum.
+// Some weights are a sum of several matrices.
 type matrix struct {
 	rows, cols int
 	integers   []int16 // row by row
 	alpha      []float64
 	fraction   int
 	width      Width
-	// second says that the sums are made in the pass of the matrix before it: units
+	// second says that the matrix is multiplied in the same pass as the one before it: the units
 	// have two accumulators, one for each of two levels.
 	second bool
 }
 
-// signs returns a weight as matrices of signs or of single bits, −1, 0 and +1 times an
-// α, one pass of the column for each that is not second; false where it takes more
-// than codes of passBits bits, or levels that are no sums of signs.
+// signs returns a weight as a sum of matrices of −1, 0 and +1, each times its α. The column takes
+// a pass for each matrix that is not second. It returns false if the codes have more than passBits
+// bits, or if the levels are no sums of signs.
 func signs(m packed.Matrix) ([]matrix, bool) {
 	var sum []matrix
 	if len(m.Planes) == 0 {
@@ -46,16 +46,15 @@ func signs(m packed.Matrix) ([]matrix, bool) {
 // passBits is the widest code that is multiplied bit by bit.
 const passBits = 4
 
-// pass is what the column multiplies at a time, as multiples of a plane's scale: for
-// each code the number of a symbol, and the values of two symbols, of which a third
-// between them is 0.
+// pass is what the column multiplies by in one pass: a symbol for each code of a plane. The symbol
+// −1 stands for low, +1 for high, both in units of the plane's scale, and 0 for 0.
 type pass struct {
 	symbols   []int8 // by code: −1, 0 or +1
 	low, high float64
 	width     Width
 }
 
-// split writes the levels of a plane as passes, or says that they cannot be.
+// split returns passes that add up to the levels of a plane, or false if there are none.
 func split(levels []float32) ([]pass, bool) {
 	last := len(levels) - 1
 	first := float64(levels[0])
@@ -69,8 +68,9 @@ func split(levels []float32) ([]pass, bool) {
 	case last >= 1<<passBits:
 		return nil, false
 	}
-	// A pass for each bit of the code: signs around 0 where the levels are, else bits
-	// that count from 0, of which the highest starts at the lowest level.
+	// There is a pass for each bit of the code. If the levels lie around 0, a bit stands for plus
+	// or minus half its worth. Else a bit stands for 0 or its worth, and the highest bit adds the
+	// lowest level.
 	bits := bits.Len(uint(last))
 	worth := make([]float64, bits)
 	largest, centre := 0.0, first
@@ -108,8 +108,8 @@ func split(levels []float32) ([]pass, bool) {
 	return passes, true
 }
 
-// matrices are what a pass sums up of a plane's codes: signs where its levels are of one
-// size, else the bits of either level that is not 0.
+// matrices returns what a pass multiplies by for the codes of a plane: one matrix of signs if both
+// levels have the same size, else a matrix of bits for each level that is not 0.
 func (p pass) matrices(m packed.Matrix, plane packed.Plane, codes []uint16) []matrix {
 	sums := func(of func(symbol int8) int16, level float64, second bool) matrix {
 		result := matrix{rows: m.Rows, cols: m.Cols, width: p.width, second: second, integers: make([]int16, len(codes))}
@@ -134,8 +134,8 @@ func (p pass) matrices(m packed.Matrix, plane packed.Plane, codes []uint16) []ma
 	return both
 }
 
-// twelveBit rounds a matrix to 12-bit integers over the power of two that its
-// largest weight allows, and says whether that changed any weight.
+// twelveBit rounds a matrix to 12-bit integers, with as many fraction bits as its largest weight
+// allows, and says whether that changed any weight.
 func twelveBit(m packed.Matrix) (result matrix, rounded bool) {
 	values := m.Decode()
 	var largest float64
@@ -187,8 +187,8 @@ func (m matrix) columns() []int16 {
 	return across
 }
 
-// recurrentWeights turns all recurrent matrices into integers of one width, the
-// narrowest column that has them all, and lists those that are made for another.
+// recurrentWeights returns all recurrent weights as integers for the narrowest column that can
+// multiply all of them, and the substitutions of weights that would fit a narrower one.
 func recurrentWeights(names []string, weights map[string]packed.Matrix) (map[string][]matrix, Width, []backend.Substitution) {
 	width, widest := Binary, ""
 	if len(names) == 0 {
@@ -223,7 +223,7 @@ func recurrentWeights(names []string, weights map[string]packed.Matrix) (map[str
 	return result, width, substitutions
 }
 
-// twelveBits is recurrentWeights where the weight named wide is no sum of signs.
+// twelveBits is recurrentWeights if the weight named wide is no sum of signs.
 func twelveBits(names []string, weights map[string]packed.Matrix, wide string) (map[string][]matrix, Width, []backend.Substitution) {
 	result, substitutions := make(map[string][]matrix, len(names)), []backend.Substitution(nil)
 	const only = "the binary and ternary columns take planes of two levels, of three with 0 between, and codes of at most 4 bits that are sums of signs"
@@ -239,7 +239,7 @@ func twelveBits(names []string, weights map[string]packed.Matrix, wide string) (
 	return result, TwelveBit, substitutions
 }
 
-// inTwelveBits is the substitution of a weight by 12-bit fixed point.
+// inTwelveBits returns the substitution of a weight by 12-bit fixed point.
 func inTwelveBits(name string, weight packed.Matrix, rounded bool, reason string) backend.Substitution {
 	if rounded {
 		reason += "; values are rounded"
