@@ -33,7 +33,7 @@ var options = []plugins.Option{{
 	Doc: "whether codes of at most 4 bits are kept packed and looked up when they are multiplied, or as bytes",
 }, {
 	Name: megahertz, Type: plugins.Float, Default: "0", Min: 0, Max: 120,
-	Doc: "clock, in MHz; 0 is the part's fastest",
+	Role: backend.RoleClock, Doc: "clock, in MHz; 0 is the part's fastest",
 }, {
 	Name: microamperes, Type: plugins.Float, Default: "79", Min: 1, Max: 1000,
 	Doc: "current of the whole part in run mode, in µA for each MHz",

@@ -62,7 +62,7 @@ var options = []plugins.Option{{
 	Doc: "whether DRAM is read while the array computes",
 }, {
 	Name: megahertz, Type: plugins.Float, Default: "400", Min: 1, Max: 4000,
-	Doc: "clock, in MHz",
+	Role: backend.RoleClock, Doc: "clock, in MHz",
 }, {
 	Name: dramBytes, Type: plugins.Float, Default: "16", Min: 0.01, Max: 4096,
 	Doc: "bytes that DRAM moves in a cycle of the clock",

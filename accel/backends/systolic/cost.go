@@ -109,7 +109,7 @@ func (m *machine) energyParts(c counts, t traffic, seconds float64) []backend.Pa
 		{Name: elementwise, Value: c.multiplies*e.floatMultiply + c.adds*e.floatAdd},
 		{Name: clockControl, Value: c.array * float64(m.array.rows*m.array.columns*m.clockedBits()) * e.register},
 		{Name: dramPart, Value: t.bits() * m.dramEnergy},
-		{Name: leakage, Value: float64(m.weightKiB+m.activationKiB) * e.leakage * seconds},
+		{Name: leakage, Value: float64(m.weightKiB+m.activationKiB) * e.leakage * seconds, Static: true},
 	}
 }
 
