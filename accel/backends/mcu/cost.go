@@ -1,6 +1,7 @@
 package mcu
 
 import (
+	"context"
 	"fmt"
 
 	"bittern/plugins/backend"
@@ -114,7 +115,7 @@ func (m *machine) step(c counts, g stepgraph.Graph, times float64) {
 // of 64 bits.
 func (m *machine) wait(bits float64) float64 { return bits / 64 * float64(m.waitStates) }
 
-func (m *machine) cost(steps map[string]int) (backend.Cost, error) {
+func (m *machine) Cost(ctx context.Context, steps map[string]int) (backend.Cost, error) {
 	if err := m.fitSRAM(steps); err != nil {
 		return backend.Cost{}, err
 	}
@@ -135,5 +136,5 @@ func (m *machine) cost(steps map[string]int) (backend.Cost, error) {
 			fmt.Sprintf("cycles by hand from the loops of CMSIS-NN and the core's instructions; kernels for codes of less than 8 bits, %d wait states of flash and %d cycles for e^x are assumptions", m.waitStates, exponential),
 			fmt.Sprintf("flash: %.1f of %d KiB with %d for code; SRAM: %.1f of %d KiB with %d for the stack", m.flashBytes()/1024+codeKiB, m.part.flashKiB, codeKiB, m.sramBytes(steps)/1024+stackKiB, m.part.sramKiB, stackKiB),
 		},
-	}, nil
+	}, ctx.Err()
 }

@@ -2,8 +2,6 @@ package systolic
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"bittern/accel/backends/internal/integer"
 	"bittern/plugins"
@@ -74,10 +72,7 @@ var options = []plugins.Option{{
 // New returns the backend.
 func New() backend.Backend { return &simulator{} }
 
-type simulator struct {
-	machine   *machine // nil before Deploy
-	execution integer.Execution
-}
+type simulator struct{ integer.Session }
 
 // machine is an array with a network deployed.
 type machine struct {
@@ -136,41 +131,19 @@ func resolve(given plugins.Values) (*machine, plugins.Values, error) {
 }
 
 func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
-	if err := ctx.Err(); err != nil {
-		return backend.Deployed{}, err
-	}
 	m, o, err := resolve(request.Options)
 	if err != nil {
 		return backend.Deployed{}, err
 	}
 	rounding := integer.Precision{Weights: integer.MostBits, Activations: m.activationBits}
-	if m.program, err = integer.Compile(request.Network, request.Weights, rounding); err != nil {
-		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", name, err)
-	}
-	m.values = m.program.Values()
-	if err := m.fitSteps(o.Int(stepsAtOnce)); err != nil {
-		return backend.Deployed{}, err
-	}
+	return s.Session.Deploy(ctx, request, rounding, func(p *integer.Program) (integer.Machine, error) {
+		return m, m.load(p, o.Int(stepsAtOnce))
+	})
+}
+
+// load puts a program on the machine.
+func (m *machine) load(p *integer.Program, atOnce int) error {
+	m.program, m.values = p, p.Values()
 	m.stored = m.store()
-	s.machine, s.execution = m, m.program.NewExecution()
-	return backend.Deployed{Tolerance: new(rounding.Tolerance())}, nil
-}
-
-var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
-
-func (s *simulator) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
-	if s.machine == nil {
-		return backend.Cost{}, errNothingDeployed
-	}
-	if err := s.machine.program.Shape(1, request.Steps, false).Check(); err != nil {
-		return backend.Cost{}, plugins.Problemf("%v", err)
-	}
-	return s.machine.cost(request.Steps), ctx.Err()
-}
-
-func (s *simulator) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
-	if s.machine == nil {
-		return network.Score{}, errNothingDeployed
-	}
-	return s.execution.Execute(ctx, request)
+	return m.fitSteps(atOnce)
 }

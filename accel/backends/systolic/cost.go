@@ -1,6 +1,7 @@
 package systolic
 
 import (
+	"context"
 	"fmt"
 
 	"bittern/plugins/backend"
@@ -74,7 +75,7 @@ func (m *machine) cycles(c counts, t traffic) float64 {
 	return compute + moved
 }
 
-func (m *machine) cost(steps map[string]int) backend.Cost {
+func (m *machine) Cost(ctx context.Context, steps map[string]int) (backend.Cost, error) {
 	c := m.schedule(steps)
 	p := m.place(c)
 	t := m.traffic(c, p, steps)
@@ -84,7 +85,7 @@ func (m *machine) cost(steps map[string]int) backend.Cost {
 		Cycles: &cycles, Seconds: &seconds, Area: m.area(),
 		Energy: m.energyParts(c, t, seconds), Memory: m.memoryParts(steps),
 		Substitutions: m.program.Substitutions, Notes: m.notes(c, p, t, cycles),
-	}
+	}, ctx.Err()
 }
 
 // energyParts are the counted events times the table.

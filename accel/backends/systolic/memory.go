@@ -22,32 +22,19 @@ type stored struct {
 // store lists what the network keeps, in the order of its first use.
 func (m *machine) store() []stored {
 	var list []stored
-	known := map[string]int{}
+	known := map[string]bool{"": true}
 	for _, s := range m.program.Stages {
 		for _, n := range s.Graph.Nodes {
 			if rows := n.Scale.Rows + n.Shift.Rows; rows > 0 {
 				list = append(list, stored{name: table(s, n), part: backend.PartTables, bits: float64(rows * n.Size * floatBits)})
 			}
-			if n.Weight == "" {
+			if known[n.Weight] {
 				continue
 			}
-			part := backend.PartOutputLayer
-			switch {
-			case n.Recurrent:
-				part = backend.PartCodes
-			case n.Op == stepgraph.Lookup:
-				part = backend.PartEmbedding
-			}
-			if at, ok := known[n.Weight]; ok {
-				if part == backend.PartCodes {
-					list[at].part = part
-				}
-				continue
-			}
-			known[n.Weight] = len(list)
+			known[n.Weight] = true
 			w := m.program.Weights[n.Weight]
 			list = append(list, stored{
-				name: n.Weight, part: part,
+				name: n.Weight, part: m.program.Parts[n.Weight],
 				bits: float64(w.Rows) * float64(w.Cols) * float64(w.Bits()), side: float64(floatBits * w.ScaleCount()),
 			})
 		}

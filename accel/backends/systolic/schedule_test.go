@@ -4,8 +4,8 @@ import (
 	"maps"
 	"testing"
 
+	"bittern/accel/backends/internal/integer"
 	"bittern/plugins"
-	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/network/sample"
 	"bittern/plugins/packed"
@@ -14,12 +14,18 @@ import (
 
 func deploy(t *testing.T, n network.Network, weights map[string]packed.Matrix) *machine {
 	t.Helper()
-	s := &simulator{}
-	options := plugins.Values{"lanes": "5", "steps-at-once": "3"}
-	if _, err := s.Deploy(t.Context(), backend.Deploy{Options: options, Network: n, Weights: weights}); err != nil {
+	m, _, err := resolve(plugins.Values{"lanes": "5"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return s.machine
+	compiled, err := integer.Compile(n, weights, integer.Precision{Weights: 8, Activations: 8})
+	if err == nil {
+		err = m.load(compiled, 3)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // Operations that an LSTM lacks take the cycles of the package comment, on 5 lanes.

@@ -38,6 +38,7 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
 )
 
 // MostBits is the widest whole number that is multiplied, sign included.
@@ -62,6 +63,7 @@ type Program struct {
 	*program.Program
 	network.Network
 	Weights       map[string]*Weight
+	Parts         map[string]string      // of the memory that each weight belongs to, see package backend
 	Substitutions []backend.Substitution // of weights that are rounded, by the order of their first use
 }
 
@@ -70,14 +72,18 @@ func Compile(n network.Network, matrices map[string]packed.Matrix, precision Pre
 	if err := n.Validate(matrices); err != nil {
 		return nil, err
 	}
-	p := &Program{Network: n, Weights: map[string]*Weight{}}
+	p := &Program{Network: n, Weights: map[string]*Weight{}, Parts: map[string]string{}}
 	graphs := map[string]program.Graph{}
 	for _, s := range n.Stages {
 		if s.Op != network.Scan {
 			continue
 		}
 		for _, node := range s.Graph.Nodes {
-			if node.Weight == "" || p.Weights[node.Weight] != nil {
+			if node.Weight == "" {
+				continue
+			}
+			p.use(node)
+			if p.Weights[node.Weight] != nil {
 				continue
 			}
 			m := matrices[node.Weight]
@@ -98,6 +104,20 @@ func Compile(n network.Network, matrices map[string]packed.Matrix, precision Pre
 	}
 	p.Program = program.New(n, graphs)
 	return p, nil
+}
+
+// use notes what a weight is for: recurrent if one of its nodes is, else what the first says.
+func (p *Program) use(n stepgraph.Node) {
+	_, known := p.Parts[n.Weight]
+	switch {
+	case n.Recurrent:
+		p.Parts[n.Weight] = backend.PartCodes
+	case known:
+	case n.Op == stepgraph.Lookup:
+		p.Parts[n.Weight] = backend.PartEmbedding
+	default:
+		p.Parts[n.Weight] = backend.PartOutputLayer
+	}
 }
 
 // groupSize is how many sequences run side by side, so that a weight that is read from
