@@ -123,6 +123,9 @@ type Part struct {
 	// sequence takes, whatever it computes: leakage, a clock that is never gated. The energy
 	// of other parts is that of events, and does not depend on the clock.
 	Static bool
+	// Assumed says that the part follows from a figure that the user gave: it is neither
+	// measured nor modelled. Tables say so.
+	Assumed bool
 }
 
 // The parts that networks have on every machine, so that tables can show several machines
