@@ -84,7 +84,7 @@ func newDeployed(n network.Network, matrices map[string]packed.Matrix, precision
 
 func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: name, Version: "2.1.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: name, Version: "2.2.0", API: plugins.APIVersion,
 		Summary: "this machine's processor, measured: packed weights multiplied by table look-up",
 		Options: options,
 		Traits:  []string{backend.TraitTimed},

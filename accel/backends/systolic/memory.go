@@ -126,7 +126,7 @@ type placement struct {
 // much as there is room for. Where all does not fit, a part of the memory is kept free for
 // what comes in: a fold of the array, and another one where it is filled while the first
 // is used.
-func (m *machine) place(c counts) placement {
+func (m *machine) place(c *counts) placement {
 	reads := func(s stored) float64 { return (c.weights[s.name] + c.tables[s.name]) / s.bits }
 	order := slices.Clone(m.stored)
 	slices.SortStableFunc(order, func(a, b stored) int { return cmp.Compare(reads(b), reads(a)) })

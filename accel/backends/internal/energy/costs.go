@@ -50,6 +50,12 @@ func (c Costs) Multiply(a, b int) float64 { return c.product(multiply, a, b) }
 // Add is the energy of a sum of so many bits, in joules.
 func (c Costs) Add(bits int) float64 { return c.one(add) * float64(bits) }
 
+// FloatMultiply is the energy of a product of two float32 numbers, in joules.
+func (c Costs) FloatMultiply() float64 { return c.one(floatMultiply) }
+
+// FloatAdd is the energy of a sum of two float32 numbers, in joules.
+func (c Costs) FloatAdd() float64 { return c.one(floatAdd) }
+
 // Register is the energy that a bit of a register takes in a clock cycle, in joules.
 func (c Costs) Register() float64 { return c.one(register) }
 
