@@ -111,8 +111,8 @@ func (m *machine) step(c counts, g stepgraph.Graph, times float64) {
 	}
 }
 
-// wait is what reading so many bits of flash holds the core up: wait states for each line
-// of 64 bits.
+// wait returns the cycles that the core waits for so many bits of flash: the wait states of
+// each line of 64 bits.
 func (m *machine) wait(bits float64) float64 { return bits / 64 * float64(m.waitStates) }
 
 func (m *machine) Cost(ctx context.Context, steps map[string]int) (backend.Cost, error) {

@@ -34,8 +34,8 @@ func (m *machine) flashBytes() float64 {
 	return sum
 }
 
-// sramBytes are the states and the values of the graph that has the most, and what stages
-// leave to later ones.
+// sramBytes is what a sequence takes of the SRAM: the states, the values of the graph that
+// has the most, and what stages leave to later ones.
 func (m *machine) sramBytes(steps map[string]int) float64 {
 	states, most := 0, 0
 	for _, s := range m.program.Stages {

@@ -15,11 +15,11 @@ const (
 	nonlinear     = backend.PartNonlinear
 )
 
-// traffic is what moves between DRAM and the chip, in bits of a whole sequence.
+// traffic is what moves between DRAM and the chip for a whole sequence, in bits.
 type traffic struct {
 	weights, tables float64 // that do not fit
-	in, out         float64 // inputs; logits; both with what a stage leaves and does not fit
-	first           float64 // of all, that nothing can hide
+	in, out         float64 // inputs and logits, each with what stages leave to each other and does not fit
+	first           float64 // the part of all of it that array and vector unit have to wait for
 }
 
 func (t traffic) bits() float64 { return t.weights + t.tables + t.in + t.out }
@@ -61,8 +61,8 @@ func (m *machine) traffic(c *counts, p placement, steps map[string]int) traffic 
 	return t
 }
 
-// cycles is the time of the array and of the vector unit one after the other, and of DRAM
-// beside them or, without double buffering, between them.
+// cycles adds those of the array and of the vector unit. Those of DRAM run beside them or,
+// without double buffering, are added too.
 func (m *machine) cycles(c *counts, t traffic) float64 {
 	compute, moved, first := c.array+c.lanes, t.bits()/m.dramBits, t.first/m.dramBits
 	if m.doubleBuffering {

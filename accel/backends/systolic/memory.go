@@ -62,8 +62,8 @@ func (m *machine) memoryParts(steps map[string]int) []backend.Part {
 	return parts
 }
 
-// stepBits are the values of one time step of a stage's graph, whole vectors of float32,
-// with the whole numbers that they are rounded to and the states.
+// stepBits is what a graph works on at one time step: its inputs, states and values as
+// float32, and the whole numbers that vectors are rounded to.
 func (m *machine) stepBits(g stepgraph.Graph) int {
 	bits, sizes := 0, g.Sizes()
 	for _, in := range g.Inputs {
@@ -87,7 +87,7 @@ func (m *machine) stepBits(g stepgraph.Graph) int {
 	return bits
 }
 
-// largestWorkspace is that of the graph that works on the most, in bits.
+// largestWorkspace returns the bits of the graph that works on the most.
 func (m *machine) largestWorkspace() float64 {
 	most := 0
 	for _, s := range m.program.Stages {
@@ -115,17 +115,15 @@ func (m *machine) fitSteps(atOnce int) error {
 	return nil
 }
 
-// placement is what of the stored is outside of the chip.
+// placement says which of the stored weights and tables are outside of the chip.
 type placement struct {
-	outside map[string]float64 // share by name, of what does not fit
-	bits    float64            // outside
-	total   float64            // stored
+	outside map[string]float64 // by name, the share that does not fit
+	bits    float64            // outside, of all
+	total   float64            // bits of all
 }
 
-// place puts what is read the most for each bit that it takes into the weight memory, as
-// much as there is room for. Where all does not fit, a part of the memory is kept free for
-// what comes in: a fold of the array, and another one where it is filled while the first
-// is used.
+// place fills the weight memory with what is read the most for each bit that it takes. If
+// not everything fits, the memory also keeps room for the weights that the array loads next.
 func (m *machine) place(c *counts) placement {
 	reads := func(s stored) float64 { return (c.weights[s.name] + c.tables[s.name]) / s.bits }
 	order := slices.Clone(m.stored)
@@ -150,7 +148,8 @@ func (m *machine) place(c *counts) placement {
 	return p
 }
 
-// foldBits are the weights of the array that are under way.
+// foldBits is the room for the weights that the array loads next: of one fold, or of two
+// with double buffering.
 func (m *machine) foldBits() float64 {
 	fold := float64(m.array.rows * m.array.columns * m.precision)
 	if m.doubleBuffering {

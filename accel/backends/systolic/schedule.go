@@ -98,8 +98,8 @@ func (m *machine) serial(c *counts, times int, part string, multiplies int) {
 	c.adds[part] += float64(times) * float64(2*(m.lanes-1)+newtonAdds)
 }
 
-// scan counts a step graph that is run so many times. Products of the recurrence are of one
-// vector, others of as many as are done at once.
+// scan counts so many time steps of a graph. A product in the recurrence has one vector, any
+// other as many as are done at once.
 func (m *machine) scan(c *counts, s network.Stage, times int) {
 	recurrent, sizes, chunk := recurrence(s.Graph), s.Graph.Sizes(), m.chunks[s.Name]
 	rounded := map[string]bool{}

@@ -18,7 +18,7 @@ func (t *Table) In(p Process) Costs { return Costs{t, p} }
 // scaled is a figure in the process, in J, W or mm².
 func (c Costs) scaled(r Row) float64 { return c.Scaled(r) * units[r.Unit] }
 
-// Scaled is a figure in the process, in its own unit. What is not of a node stays.
+// Scaled is a figure in the process, in its own unit. A figure of no node stays as it is.
 func (c Costs) Scaled(r Row) float64 {
 	switch {
 	case r.Process.Node == 0:

@@ -3,12 +3,14 @@
 //
 // # Weights
 //
-// The weights of a plane are whole numbers times a step, which is part of its scale,
-// where its levels are: signs, {−α, 0, +α}, uniform levels. A plane of k-bit codes has
-// whole numbers below 2ᵏ in size, and keeps its width; at most 8 bits. A matrix of
-// several such planes is multiplied plane by plane. Any other matrix is rounded, each
-// row by itself, to whole numbers of Precision.Weights bits: with n = 2^(bits−1) − 1 and
-// m the largest size of a weight of the row, to round(w·n/m) times m/n. That is a
+// A plane keeps its weights if its levels are whole numbers times a step, as signs, {−α, 0,
+// +α} and uniform levels are. The step becomes part of its scale. The whole numbers of
+// k-bit codes must be below 2ᵏ in size, and k at most 8. A matrix of several such planes is
+// multiplied plane by plane.
+//
+// Any other matrix is rounded to whole numbers of Precision.Weights bits, each row by
+// itself: with n = 2^(bits−1) − 1 and m the largest size of a weight of the row, a weight w
+// becomes round(w·n/m), which stands for that times m/n. The cost lists it as a
 // Substitution.
 //
 // # Activations
