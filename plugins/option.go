@@ -28,7 +28,8 @@ const (
 
 // Option describes one setting of a plugin. Min and Max bound a number, both allowed; with
 // Min > Max a number has no bounds. Choices, if there are any, list the allowed strings, or
-// those that a File may be beside the content of one.
+// those that a File may be beside the content of one. Role is a word that the plugin's kind
+// defines, such as backend.RoleClock; most options have none.
 type Option struct {
 	Name    string     `json:"name"`
 	Type    OptionType `json:"type"`
@@ -36,6 +37,7 @@ type Option struct {
 	Min     float64    `json:"min,omitempty"`
 	Max     float64    `json:"max,omitempty"`
 	Choices []string   `json:"choices,omitempty"`
+	Role    string     `json:"role,omitempty"`
 	Doc     string     `json:"doc"`
 }
 

@@ -146,6 +146,9 @@ func costCell(l line) Cell {
 	if l.machine.Measured {
 		c.Text = "measured"
 	}
+	if slices.ContainsFunc(l.machine.EnergyParts, func(p store.Part) bool { return p.Assumed }) {
+		c.Text += ", energy assumed"
+	}
 	if t := l.machine.Timed; t != nil {
 		note := fmt.Sprintf("timed: the median of n=%d sequences", t.Sequences)
 		if t.Spread == nil {

@@ -294,7 +294,7 @@ func (m *machine) addEnergy(parts []store.Part, steps float64) {
 		at := slices.IndexFunc(m.EnergyParts, func(p store.Part) bool { return p.Name == part.Name })
 		if at < 0 {
 			at = len(m.EnergyParts)
-			m.EnergyParts = append(m.EnergyParts, store.Part{Name: part.Name, Outside: part.Outside})
+			m.EnergyParts = append(m.EnergyParts, store.Part{Name: part.Name, Outside: part.Outside, Static: part.Static, Assumed: part.Assumed})
 		}
 		m.EnergyParts[at].Value += part.Value / steps / n
 	}

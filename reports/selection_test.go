@@ -196,6 +196,21 @@ func TestATimeOfSeveralSeedsIsAsSureAsTheWorst(t *testing.T) {
 	}
 }
 
+// Energy that the user stated is told from energy that was measured.
+func TestAssumedEnergyIsTold(t *testing.T) {
+	t.Parallel()
+	for want, parts := range map[string][]store.Part{
+		"measured":                 {{Name: "idle processor", Value: 1, Static: true}, {Name: "computing", Value: 2}},
+		"measured, energy assumed": {{Name: "assumed power × time", Value: 3, Static: true, Assumed: true}},
+	} {
+		var m machine
+		m.add(1, store.Deployment{Cost: &store.Cost{Steps: map[string]int{"sequence": 1}, Measured: true, Energy: parts}})
+		if got := costCell(line{machine: &m.Deployment}); got.Text != want {
+			t.Errorf("of %+v the cost is %q, want %q", parts, got.Text, want)
+		}
+	}
+}
+
 func TestSubstitutesAreMarked(t *testing.T) {
 	t.Parallel()
 	var substitutions Substitutions

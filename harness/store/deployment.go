@@ -70,6 +70,10 @@ type Part struct {
 	Value float64 `json:"value"`
 	// Outside marks what published figures of recurrent accelerators leave out.
 	Outside bool `json:"outside,omitempty"`
+	// Static marks energy that is drawn for as long as the sequence takes, whatever is computed.
+	Static bool `json:"static,omitempty"`
+	// Assumed marks what follows from a figure that the user gave.
+	Assumed bool `json:"assumed,omitempty"`
 }
 
 // TimeSteps returns how many time steps the sequence has, over all its streams; 0 if that is

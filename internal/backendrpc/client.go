@@ -191,7 +191,7 @@ func executeBytes(request backend.Execute) int {
 func encodeParts(parts []backend.Part) []*backendv1.Part {
 	var m []*backendv1.Part
 	for _, p := range parts {
-		m = append(m, &backendv1.Part{Name: p.Name, Value: p.Value, Outside: p.Outside})
+		m = append(m, &backendv1.Part{Name: p.Name, Value: p.Value, Outside: p.Outside, Static: p.Static, Assumed: p.Assumed})
 	}
 	return m
 }
@@ -217,7 +217,7 @@ func decodeSubstitutions(m []*backendv1.Substitution) []backend.Substitution {
 func decodeParts(m []*backendv1.Part) []backend.Part {
 	var parts []backend.Part
 	for _, p := range m {
-		parts = append(parts, backend.Part{Name: plugins.Line(p.GetName()), Value: p.GetValue(), Outside: p.GetOutside()})
+		parts = append(parts, backend.Part{Name: plugins.Line(p.GetName()), Value: p.GetValue(), Outside: p.GetOutside(), Static: p.GetStatic(), Assumed: p.GetAssumed()})
 	}
 	return parts
 }

@@ -22,6 +22,7 @@ func Backend(way Way[backend.Backend], options []plugins.Values) []*Group {
 var backendContract = contract[backend.Backend]{
 	kind:   plugins.KindBackend,
 	traits: []string{backend.TraitTimed},
+	roles:  []string{backend.RoleClock},
 	wrap:   checked.Backend,
 	configure: func(ctx context.Context, b backend.Backend, options plugins.Values) error {
 		program := sample.Programs()[0]
@@ -33,6 +34,10 @@ var backendContract = contract[backend.Backend]{
 			{Name: "options have an effect", run: func(r *recorder) { checkOptionEffects(r, all, options) }},
 			{Name: "Explain", run: func(r *recorder) { checkExplain(r, all, options) }},
 			{Name: "one arithmetic, one result", run: func(r *recorder) { checkArithmetic(r, all, options) }},
+			{Name: "Cost of more units", run: func(r *recorder) { checkMoreUnits(r, all, options) }},
+			{Name: "Cost of wider weights", run: func(r *recorder) { checkWiderWeights(r, all, options) }},
+			{Name: "Cost of no work", run: func(r *recorder) { checkNoWork(r, all, options) }},
+			{Name: "Cost at another clock", run: func(r *recorder) { checkClock(r, all, options) }},
 		}
 		for _, program := range sample.Programs() {
 			for _, c := range backendChecks {
@@ -156,8 +161,17 @@ func checkCost(r *recorder, m *machine) {
 	}
 	m.checkSubstitutions(r, cost.Substitutions)
 	for name, parts := range map[string][]backend.Part{"energy": cost.Energy, "area": cost.Area, "memory": cost.Memory} {
-		if slices.ContainsFunc(parts, func(p backend.Part) bool { return p.Name == "" }) {
-			r.saw("Cost: a part of the %s has no name: %v", name, parts).want("a name for each part")
+		seen := map[string]bool{}
+		for _, p := range parts {
+			switch {
+			case p.Name == "":
+				r.saw("Cost: a part of the %s has no name: %v", name, parts).want("a name for each part")
+			case seen[p.Name]:
+				r.saw("Cost: %q is a part of the %s twice", p.Name, name).want("each part once: the sum of the parts is the whole")
+			case p.Static && name != "energy":
+				r.saw("Cost: %q is a static part of the %s", p.Name, name).want("static parts in the energy only")
+			}
+			seen[p.Name] = true
 		}
 	}
 }
@@ -175,23 +189,6 @@ func (m *machine) checkSubstitutions(r *recorder, substitutions []backend.Substi
 		if !deployed || s.From != weight.Format() || s.To == "" || s.To == s.From || s.Reason == "" {
 			r.saw("Cost: substitution %+v", s).want("a deployed weight, what it was deployed as, another thing that it is on this machine, and the reason")
 		}
-	}
-}
-
-// checkLongerCosts sees that modelled figures of a sequence of twice the steps are
-// larger: Cost is of one whole sequence.
-func checkLongerCosts(r *recorder, m *machine) {
-	cost := m.cost(r, m.program.Steps)
-	steps := map[string]int{}
-	for stream, n := range m.program.Steps {
-		steps[stream] = 2 * n
-	}
-	longer := m.cost(r, steps)
-	if cost.Cycles != nil && *cost.Cycles > 0 && (longer.Cycles == nil || *longer.Cycles <= *cost.Cycles) {
-		r.saw("Cost: the cycles of a sequence of twice the steps are no more than %v", *cost.Cycles).want("those of the whole sequence")
-	}
-	if before, after := total(cost.Energy), total(longer.Energy); before > 0 && after <= before {
-		r.saw("Cost: the energy of a sequence of twice the steps is %v J", after).want("more than %v J: that of the whole sequence", before)
 	}
 }
 

@@ -161,18 +161,21 @@ func otherValues(o plugins.Option, value string) []string {
 	case o.Type == plugins.String, o.Type == plugins.File:
 		values = o.Choices
 	default:
-		number, err := strconv.ParseFloat(value, 64)
+		near, err := strconv.ParseFloat(value, 64)
 		if err != nil {
 			return nil
 		}
 		for _, step := range []float64{1, -1} {
 			if o.Type == plugins.Float {
-				step *= max(math.Abs(number), 1) / 4
+				step *= max(math.Abs(near), 1) / 4
 			}
-			if n := number + step; o.Min > o.Max || n >= o.Min && n <= o.Max {
-				values = append(values, strconv.FormatFloat(n, 'f', -1, 64))
+			if n := near + step; o.Min > o.Max || n >= o.Min && n <= o.Max {
+				values = append(values, number(n))
 			}
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == value })
 }
+
+// number is a number as the text of an option.
+func number(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }

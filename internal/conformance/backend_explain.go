@@ -1,12 +1,8 @@
 package conformance
 
 import (
-	"maps"
-	"slices"
-
 	"bittern/plugins"
 	"bittern/plugins/backend"
-	"bittern/plugins/network/sample"
 )
 
 // checkExplain sees that the machine says what its figures are made of, and from where. That
@@ -32,56 +28,4 @@ func checkExplain(r *recorder, all *pool[backend.Backend], options plugins.Value
 			r.saw("Explain: the residual %+v", c).want("a machine, a quantity, and what was published of it with its source")
 		}
 	}
-}
-
-// severalPlanes says whether a weight of the program has several planes.
-func severalPlanes(p sample.Program) bool {
-	for _, w := range p.Weights {
-		if len(w.Planes) > 1 {
-			return true
-		}
-	}
-	return false
-}
-
-// checkFewerBits sees that a network costs no more where each weight is its first plane
-// alone.
-func checkFewerBits(r *recorder, m *machine) {
-	before := m.cost(r, m.program.Steps)
-	if before.Measured {
-		r.skip("the machine times its costs")
-	}
-	fewer := m.request
-	fewer.Weights = maps.Clone(fewer.Weights)
-	for _, name := range slices.Sorted(maps.Keys(fewer.Weights)) {
-		if w := fewer.Weights[name]; len(w.Planes) > 1 {
-			w.Planes = w.Planes[:1]
-			fewer.Weights[name] = w
-		}
-	}
-	_, err := m.Deploy(r.ctx, fewer)
-	r.served("Deploy of the first planes alone", err)
-	after := m.cost(r, m.program.Steps)
-	const rounding = 1 + 1e-9
-	for _, quantity := range []struct {
-		name          string
-		before, after float64
-	}{
-		{"energy", total(before.Energy), total(after.Energy)},
-		{"memory", total(before.Memory), total(after.Memory)},
-		{"cycles", told(before.Cycles), told(after.Cycles)},
-		{"seconds", told(before.Seconds), told(after.Seconds)},
-	} {
-		if quantity.after > quantity.before*rounding {
-			r.saw("Cost: with the first plane of each weight alone the %s is %v", quantity.name, quantity.after).want("at most %v, that of all planes", quantity.before)
-		}
-	}
-}
-
-// told is a quantity, 0 where the machine does not tell it.
-func told(quantity *float64) float64 {
-	if quantity == nil {
-		return 0
-	}
-	return *quantity
 }

@@ -12,7 +12,7 @@ import (
 	"bittern/plugins"
 )
 
-func checkDescription(r *recorder, kind plugins.Kind, traits []string, d plugins.Description) {
+func checkDescription(r *recorder, kind plugins.Kind, traits, roles []string, d plugins.Description) {
 	if d.Kind != kind {
 		r.saw("Kind = %q", d.Kind).want("%q", kind)
 	}
@@ -38,11 +38,11 @@ func checkDescription(r *recorder, kind plugins.Kind, traits []string, d plugins
 			r.saw("the fact %+v", fact).want("a fact with a name and a value")
 		}
 	}
-	checkOptions(r, d.Options)
+	checkOptions(r, kind, roles, d.Options)
 }
 
-func checkOptions(r *recorder, options []plugins.Option) {
-	seen := make(map[string]bool)
+func checkOptions(r *recorder, kind plugins.Kind, roles []string, options []plugins.Option) {
+	seen, played := make(map[string]bool), make(map[string]string)
 	for _, o := range options {
 		if !plugins.ValidName(o.Name) {
 			r.saw("the option %q", o.Name).want("a name of lower-case letters and digits, words set off by single hyphens")
@@ -54,6 +54,16 @@ func checkOptions(r *recorder, options []plugins.Option) {
 		if o.Doc == "" {
 			r.saw("the option %q has no Doc", o.Name).want("a line on what it does")
 		}
+		if o.Role == "" {
+			continue
+		}
+		if !slices.Contains(roles, o.Role) {
+			r.saw("the role %q of the option %q is not one of %q that the contract knows for a %s", o.Role, o.Name, roles, kind).want("a known role, or none")
+		}
+		if other, ok := played[o.Role]; ok {
+			r.saw("the options %q and %q both have the role %q", other, o.Name, o.Role).want("one option of each role")
+		}
+		played[o.Role] = o.Name
 	}
 	if _, err := plugins.Resolve("the plugin", options, nil); err != nil {
 		r.saw("the defaults do not satisfy the options' own bounds: %v", err).want("defaults that are allowed")

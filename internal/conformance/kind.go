@@ -31,6 +31,7 @@ type describer interface {
 type contract[P describer] struct {
 	kind   plugins.Kind
 	traits []string // that the kind knows
+	roles  []string // of options, likewise
 	// wrap checks a plugin's answers as the host would.
 	wrap func(P, checked.Judge) P
 	// configure makes the first call that hands a plugin options.
@@ -47,7 +48,7 @@ func (c contract[P]) groups(way Way[P], optionSets []plugins.Values) []*Group {
 	}
 	groups := []*Group{group("all options", func(all *pool[P]) []Check {
 		return []Check{
-			{Name: "Describe", run: func(r *recorder) { checkDescription(r, c.kind, c.traits, all.open(r, 0).description) }},
+			{Name: "Describe", run: func(r *recorder) { checkDescription(r, c.kind, c.traits, c.roles, all.open(r, 0).description) }},
 			{Name: "option bounds", run: func(r *recorder) {
 				o := all.open(r, 0)
 				checkRefusals(r, o.description.Options, func(ctx context.Context, options plugins.Values) error {

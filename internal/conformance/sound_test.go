@@ -301,9 +301,12 @@ type exact struct {
 	forget, keep, firstMark, readFilling, fillOutputs bool
 	allClasses, needOutputs, sharpen, noSoftmax       bool
 	ignoreGain, amplify, inverse                      bool
+	twice, flat, narrow, overhead                     bool // of the energy
+	dynamicLeakage, fastIsDear, deaf                  bool
+	role                                              string // of the clock, in place of its own
 	drop                                              string // a part of the memory
 	output                                            func(float32) float32
-	gain                                              float64
+	gain, clock                                       float64 // clock in Hz
 	weights                                           map[string]packed.Matrix
 	change                                            func(*network.Network)
 	network                                           network.Network // as it was deployed
@@ -311,9 +314,14 @@ type exact struct {
 	calls                                             int
 }
 
-func (*exact) Describe(context.Context) (plugins.Description, error) {
+func (e *exact) Describe(context.Context) (plugins.Description, error) {
+	role := backend.RoleClock
+	if e.role != "" {
+		role = e.role
+	}
 	return plugins.Description{Kind: plugins.KindBackend, Name: "exact", Version: "1.0.0", API: plugins.APIVersion, Summary: "computes in float64", Options: []plugins.Option{
-		{Name: "gain", Type: plugins.Float, Default: "1", Min: 0.5, Max: 2, Doc: "cycles a step"},
+		{Name: "gain", Type: plugins.Float, Default: "1", Min: 0.5, Max: 2, Doc: "cycles a multiplication"},
+		{Name: "megahertz", Type: plugins.Float, Default: "100", Min: 1, Max: 1000, Role: role, Doc: "clock"},
 	}}, nil
 }
 
@@ -322,6 +330,7 @@ func (e *exact) Deploy(_ context.Context, request backend.Deploy) (backend.Deplo
 		return backend.Deployed{}, err
 	}
 	e.network, e.weights, e.gain = request.Network, request.Weights, request.Options.Float("gain")
+	e.clock = 1e6 * request.Options.Float("megahertz")
 	if e.ignoreGain {
 		e.gain = 1
 	}
@@ -356,12 +365,54 @@ func (e *exact) Cost(_ context.Context, request backend.CostRequest) (backend.Co
 	if err := e.network.Shape(1, request.Steps, false).Check(); err != nil {
 		return backend.Cost{}, plugins.Problemf("%v", err)
 	}
-	cycles := 0.0
-	for _, steps := range request.Steps {
-		cycles += e.gain * float64(steps)
+	cycles, joules := 0.0, 0.0
+	for _, stage := range e.network.Stages {
+		times := 1.0
+		if stream := e.network.Along(stage); stream != "" {
+			times = float64(request.Steps[stream])
+		}
+		cycles += times
+		macs := stage.Graph.MACs()
+		for _, n := range stage.Graph.Nodes {
+			cycles += e.gain * times * float64(macs[n.Name])
+			joules += times * e.energy(n, macs[n.Name])
+		}
+		if e.overhead {
+			joules += times * 1e-12
+		}
 	}
-	const reason = "nobody asks"
-	return backend.Cost{Cycles: &cycles, Missing: map[string]string{"seconds": reason, "energy": reason, "area": reason}, Memory: e.memory()}, nil
+	seconds := cycles / e.clock
+	if e.deaf {
+		seconds = cycles / math.Sqrt(1e8*e.clock)
+	}
+	if e.fastIsDear {
+		joules *= e.clock
+	}
+	parts := []backend.Part{{Name: backend.PartArithmetic, Value: joules}, {Name: backend.PartLeakage, Value: 1e-3 * seconds, Static: !e.dynamicLeakage}}
+	if e.twice {
+		parts = append(parts, parts[0])
+	}
+	return backend.Cost{Cycles: &cycles, Seconds: &seconds, Energy: parts, Missing: map[string]string{"area": "nobody asks"}, Memory: e.memory()}, nil
+}
+
+// energy is that of the multiplications of a node in a time step, of one for each bit of a
+// weight.
+func (e *exact) energy(n stepgraph.Node, macs int) float64 {
+	bits := 0.0
+	for _, p := range e.weights[n.Weight].Planes {
+		if e.narrow {
+			bits += 1 / float64(p.Bits)
+		} else {
+			bits += float64(p.Bits)
+		}
+	}
+	if bits == 0 {
+		bits = 32
+	}
+	if e.flat {
+		macs = min(macs, 1)
+	}
+	return 1e-12 * bits * float64(macs)
 }
 
 // memory counts float32 states and tables, and weights as they were deployed.

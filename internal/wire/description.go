@@ -14,7 +14,7 @@ func EncodeDescription(d plugins.Description) *pluginv1.Description {
 	for _, o := range d.Options {
 		m.Options = append(m.Options, &pluginv1.Option{
 			Name: o.Name, Type: string(o.Type), Default: o.Default,
-			Min: o.Min, Max: o.Max, Choices: o.Choices, Doc: o.Doc,
+			Min: o.Min, Max: o.Max, Choices: o.Choices, Role: o.Role, Doc: o.Doc,
 		})
 	}
 	for _, f := range d.Facts {
@@ -34,7 +34,7 @@ func DecodeDescription(m *pluginv1.Description) plugins.Description {
 	for _, o := range m.GetOptions() {
 		d.Options = append(d.Options, plugins.Option{
 			Name: line(o.GetName()), Type: plugins.OptionType(line(o.GetType())), Default: line(o.GetDefault()),
-			Min: o.GetMin(), Max: o.GetMax(), Choices: plugins.Lines(o.GetChoices()), Doc: line(o.GetDoc()),
+			Min: o.GetMin(), Max: o.GetMax(), Choices: plugins.Lines(o.GetChoices()), Role: line(o.GetRole()), Doc: line(o.GetDoc()),
 		})
 	}
 	for _, f := range m.GetFacts() {

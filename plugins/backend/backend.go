@@ -40,6 +40,12 @@ type Backend interface {
 // harness computes nothing else meanwhile.
 const TraitTimed = "timed"
 
+// RoleClock is the role of the option, a number of MHz, that is the clock of the whole
+// machine. At half the clock a sequence takes the same cycles, twice the time, twice the
+// energy of Static parts and the same energy of others. A machine of which a part keeps a
+// time of its own, as a DRAM may, gives no option this role.
+const RoleClock = "clock"
+
 // ErrUnsupported says that the backend does not serve a request. It is not a failure: the
 // report shows "n/a" with the reason.
 type ErrUnsupported struct{ Reason string }
@@ -113,6 +119,13 @@ type Part struct {
 	// they are published: layers that are not recurrent, and what does not fit on the chip.
 	// Tables show the sum with these parts and without.
 	Outside bool
+	// Static says of a part of the energy that the machine draws it for as long as the
+	// sequence takes, whatever it computes: leakage, a clock that is never gated. The energy
+	// of other parts is that of events, and does not depend on the clock.
+	Static bool
+	// Assumed says that the part follows from a figure that the user gave: it is neither
+	// measured nor modelled. Tables say so.
+	Assumed bool
 }
 
 // The parts that networks have on every machine, so that tables can show several machines

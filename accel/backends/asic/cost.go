@@ -195,11 +195,11 @@ func (c *cost) furtherBits() float64 {
 // network has.
 func (c *cost) energyParts() (parts []backend.Part) {
 	for _, name := range []string{arithmetic, weightMemory, activationMemory, normalization, nonlinear, clockControl, leakage} {
-		parts = append(parts, backend.Part{Name: name, Value: c.energy[name]})
+		parts = append(parts, backend.Part{Name: name, Value: c.energy[name], Static: name == leakage})
 	}
 	for _, name := range []string{dramTransfer, embedding, attention, outputLayer, otherLeakage} {
 		if joules, ok := c.energy[name]; ok {
-			parts = append(parts, backend.Part{Name: name, Value: joules, Outside: true})
+			parts = append(parts, backend.Part{Name: name, Value: joules, Outside: true, Static: name == otherLeakage})
 		}
 	}
 	return parts

@@ -2,7 +2,6 @@ package asic
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"bittern/accel/backends/internal/energy"
@@ -70,25 +69,8 @@ func (d Design) constants() []backend.Constant {
 // tableConstants lists the figures of the energy table, scaled to the process of the design, and
 // the factors of the calibration.
 func (m model) tableConstants() []backend.Constant {
-	var list []backend.Constant
-	for _, r := range m.costs.Table.Rows {
-		name, node := r.Quantity, ""
-		if r.Words > 0 {
-			name = fmt.Sprintf("%s, %d × %d bits", r.Quantity, r.Words, r.Bits)
-		}
-		source := r.Source
-		if r.Process.Node > 0 {
-			node = m.costs.Process.String()
-			from := fmt.Sprintf("%d nm", r.Process.Node)
-			if r.Process.Voltage > 0 {
-				from = r.Process.String()
-			}
-			source = fmt.Sprintf("%g %s at %s: %s", r.Value, r.Unit, from, r.Source)
-		}
-		list = append(list, backend.Constant{Name: name, Value: m.costs.Scaled(r), Unit: r.Unit, Node: node, Source: source})
-	}
 	const source = "fitted to the paper's five designs, see the calibration"
-	return append(list,
+	return append(m.costs.Constants(),
 		backend.Constant{Name: "factor of memory energy", Value: m.factors.Memory, Source: source},
 		backend.Constant{Name: "factor of arithmetic and register energy", Value: m.factors.Logic, Source: source},
 		backend.Constant{Name: "factor of memory area", Value: m.factors.MemoryArea, Source: source},

@@ -2,10 +2,10 @@ package cpu
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 
+	"bittern/accel/backends/cpu/internal/rapl"
 	"bittern/accel/backends/internal/program"
 	"bittern/accel/kernels/isa"
 	"bittern/accel/kernels/lut"
@@ -22,6 +22,7 @@ const (
 	activations = "activations"
 	threads     = "threads"
 	timed       = "timed-sequences"
+	power       = "power"
 )
 
 var precisions = map[string]lut.Precision{"int14": lut.Int14, "int8": lut.Int8, "exact": lut.Exact}
@@ -35,15 +36,18 @@ var options = []plugins.Option{{
 }, {
 	Name: timed, Type: plugins.Int, Default: "31", Min: 1, Max: 100_000,
 	Doc: "sequences that are timed, after a quarter as many to warm up; the cost is their median",
+}, {
+	Name: power, Type: plugins.Float, Default: "0", Min: 0, Max: 10_000,
+	Doc: "watts that the processor is assumed to draw, where its energy cannot be measured; 0 assumes nothing, and the energy is n/a",
 }}
 
 // New returns the backend "cpu".
-func New() backend.Backend { return &processor{} }
+func New() backend.Backend { return &processor{counters: rapl.Folder} }
 
 type processor struct {
-	options   plugins.Values
-	network   *deployed // nil before Deploy
-	execution *program.Execution
+	program.Session
+	counters string // the folder of the energy counters
+	meter    *meter // nil before it is opened, or where there is none
 }
 
 // deployed is a network that is ready to run.
@@ -52,6 +56,10 @@ type deployed struct {
 	weights *weights
 	graphs  []*graph // of the scans, in their order
 	program *program.Program
+
+	processor *processor
+	options   plugins.Values
+	execution *program.Execution
 }
 
 func newDeployed(n network.Network, matrices map[string]packed.Matrix, precision lut.Precision) (*deployed, error) {
@@ -76,7 +84,7 @@ func newDeployed(n network.Network, matrices map[string]packed.Matrix, precision
 
 func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: name, Version: "2.1.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: name, Version: "2.2.0", API: plugins.APIVersion,
 		Summary: "this machine's processor, measured: packed weights multiplied by table look-up",
 		Options: options,
 		Traits:  []string{backend.TraitTimed},
@@ -85,6 +93,7 @@ func (p *processor) Describe(ctx context.Context) (plugins.Description, error) {
 			{Name: "weights", Value: "as packed, plane by plane; codes of more than 8 bits, or of more than 4 that are no sums of signs, and full precision, as float32"},
 			{Name: "activations", Value: fmt.Sprintf("whole numbers of at most ±%d, partial sums of at most ±%d, or float32; everything else float32", lut.Int14.Limit(), lut.SumLimit)},
 			{Name: "timing", Value: "one thread, one sequence at a time; median over sequences"},
+			{Name: "energy", Value: "that of the processor's own counters (RAPL), where Linux gives them and lets this user read them; else the option power times the time", Source: rapl.Folder},
 		},
 	}, ctx.Err()
 }
@@ -95,6 +104,7 @@ func (p *processor) Explain(ctx context.Context, given plugins.Values) (backend.
 	}
 	return backend.Explanation{Notes: []string{
 		"seconds are measured: the median over sequences, each run by itself on one thread of this computer",
+		"energy is counted by the processor (RAPL): of all that runs on it, in two parts, what it draws while idle and what is more; where it cannot be read it is the option power times seconds, an assumption, or n/a",
 		"memory is what the tables, codes and buffers of the program take; there is no model, and no constant",
 	}}, ctx.Err()
 }
@@ -115,28 +125,24 @@ func (p *processor) Deploy(ctx context.Context, request backend.Deploy) (backend
 	if err := isa.Check(); err != nil {
 		return backend.Deployed{}, plugins.Problemf("%v", err)
 	}
-	network, err := newDeployed(request.Network, request.Weights, precisions[values.Text(activations)])
+	d, err := newDeployed(request.Network, request.Weights, precisions[values.Text(activations)])
 	if err != nil {
 		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", name, err)
 	}
-	p.options, p.network, p.execution = values, network, network.program.NewExecution()
+	d.processor, d.options, d.execution = p, values, d.program.NewExecution()
+	p.Set(request.Network, d)
 	return backend.Deployed{Tolerance: new(tolerances[values.Text(activations)])}, nil
 }
-
-var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
 
 // groupSize is how many sequences a worker runs side by side, so that it reads each code
 // once for all of them. The tables of this many sequences fit in the second-level cache.
 const groupSize = 8
 
 // Execute runs sequences side by side. No result depends on how many.
-func (p *processor) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
-	if p.network == nil {
-		return network.Score{}, errNothingDeployed
-	}
-	workers := p.options.Int(threads)
+func (d *deployed) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
+	workers := d.options.Int(threads)
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	return p.execution.Execute(ctx, request, workers, groupSize)
+	return d.execution.Execute(ctx, request, workers, groupSize)
 }

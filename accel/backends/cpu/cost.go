@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"bittern/accel/kernels/isa"
-	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
@@ -18,56 +17,91 @@ import (
 // Cost times whole sequences on one thread. Their inputs are random, the same at every
 // call; they have all the steps of the streams, every class is a candidate, and each
 // starts fresh. Seconds is the median of the times. The quartiles are the medians of the
-// lower and of the upper half; an odd number of times puts the middle one into both.
-func (p *processor) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
-	if p.network == nil {
-		return backend.Cost{}, errNothingDeployed
+// lower and of the upper half; an odd number of times puts the middle one into both. Energy
+// is the mean over the sequences that ran while it was counted.
+func (d *deployed) Cost(ctx context.Context, steps map[string]int) (backend.Cost, error) {
+	n := d.options.Int(timed)
+	meter, noMeter := d.processor.open(ctx)
+	if err := ctx.Err(); err != nil {
+		return backend.Cost{}, err
 	}
-	shape := p.network.Shape(1, request.Steps, false)
-	if err := shape.Check(); err != nil {
-		return backend.Cost{}, plugins.Problemf("%v", err)
-	}
-	n := p.options.Int(timed)
-	seconds, err := p.network.time(ctx, randomBatch(shape), n)
+	ran, err := d.time(ctx, randomBatch(d.Shape(1, steps, false)), n, meter)
 	if err != nil {
 		return backend.Cost{}, err
 	}
-	low, middle, high := quartiles(seconds)
-	return backend.Cost{
+	low, middle, high := quartiles(ran.seconds)
+	cost := backend.Cost{
 		Seconds:    &middle,
 		SecondsLow: &low, SecondsHigh: &high,
-		Memory:   p.network.memoryParts(request.Steps),
+		Memory:   d.memoryParts(steps),
 		Measured: true,
 		N:        n,
 		Missing: map[string]string{
 			"cycles": "the clock changes while it runs and is not read",
-			"energy": "no power meter is read",
 			"area":   "the processor does more than this network",
 		},
-		Substitutions: p.network.weights.substitutions,
+		Substitutions: d.weights.substitutions,
 		Notes: []string{
-			fmt.Sprintf("timed on %s, one thread, activations %s", isa.Features(), p.options.Text(activations)),
+			fmt.Sprintf("timed on %s, one thread, activations %s", isa.Features(), d.options.Text(activations)),
 			"memory is as laid out here: codes and tables with their padding, and the workspace of one sequence",
 		},
-	}, nil
+	}
+	switch watts := d.options.Float(power); {
+	case meter != nil:
+		cost.Energy = ran.energyParts(meter.idle)
+		cost.Notes = append(cost.Notes, meter.note(ran.runs))
+	case watts > 0:
+		cost.Energy = []backend.Part{{Name: assumedPart, Value: watts * middle, Static: true, Assumed: true}}
+		cost.Notes = append(cost.Notes, fmt.Sprintf("energy is an assumption: %g W, which the option %s states, times the time; it is not measured: %v", watts, power, noMeter))
+	default:
+		cost.Missing["energy"] = fmt.Sprintf("%v; or state what the processor draws with the option %s", noMeter, power)
+	}
+	return cost, nil
 }
 
-// time runs one sequence again and again and returns the seconds of each run.
-func (d *deployed) time(ctx context.Context, batch network.Batch, sequences int) ([]float64, error) {
+// timing is what was measured of sequences that ran one after the other.
+type timing struct {
+	seconds []float64 // of each
+	runs    int       // whose energy was counted: they, and as many more as the window takes
+	elapsed float64   // seconds, of these runs
+	joules  float64   // of these runs
+}
+
+// time runs one sequence again and again. Where there is a meter it goes on for as long as
+// that takes.
+func (d *deployed) time(ctx context.Context, batch network.Batch, sequences int, meter *meter) (timing, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	worker, job, first := d.program.NewWorker(1, batch.Steps), d.program.NewJob(batch), []int{0}
-	var seconds []float64
-	for i := -max(1, sequences/4); i < sequences; i++ {
-		start := time.Now()
+	for range max(1, sequences/4) { // to warm up
 		if err := worker.Run(ctx, job, first); err != nil {
-			return nil, err
-		}
-		if i >= 0 {
-			seconds = append(seconds, time.Since(start).Seconds())
+			return timing{}, err
 		}
 	}
-	return seconds, nil
+	var t timing
+	begin, window := time.Now(), time.Duration(0)
+	if meter != nil {
+		if _, err := meter.Joules(); err != nil {
+			return timing{}, err
+		}
+		begin, window = time.Now(), meter.window
+	}
+	for t.runs < sequences || time.Since(begin) < window {
+		start := time.Now()
+		if err := worker.Run(ctx, job, first); err != nil {
+			return timing{}, err
+		}
+		if t.runs < sequences {
+			t.seconds = append(t.seconds, time.Since(start).Seconds())
+		}
+		t.runs++
+	}
+	t.elapsed = time.Since(begin).Seconds()
+	var err error
+	if meter != nil {
+		t.joules, err = meter.Joules()
+	}
+	return t, err
 }
 
 // randomBatch returns a batch of random inputs without targets.

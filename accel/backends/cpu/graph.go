@@ -83,8 +83,8 @@ type weights struct {
 	substitutions []backend.Substitution
 }
 
-// newWeights returns the weights of a network; layOut lays them out later. They are exact.
-// precision says how products treat activations.
+// newWeights returns the weights of a network; layOut lays them out later. Their values stay
+// exact; precision says how products treat activations.
 func newWeights(packed map[string]packed.Matrix, precision lut.Precision) *weights {
 	return &weights{packed: packed, precision: precision, matrices: map[string]*lut.Matrix{}, columns: map[string]*lut.Columns{}}
 }

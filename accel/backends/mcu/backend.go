@@ -2,8 +2,6 @@ package mcu
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"bittern/accel/backends/internal/integer"
 	"bittern/plugins"
@@ -33,7 +31,7 @@ var options = []plugins.Option{{
 	Doc: "whether codes of at most 4 bits are kept packed and looked up when they are multiplied, or as bytes",
 }, {
 	Name: megahertz, Type: plugins.Float, Default: "0", Min: 0, Max: 120,
-	Doc: "clock, in MHz; 0 is the part's fastest",
+	Role: backend.RoleClock, Doc: "clock, in MHz; 0 is the part's fastest",
 }, {
 	Name: microamperes, Type: plugins.Float, Default: "79", Min: 1, Max: 1000,
 	Doc: "current of the whole part in run mode, in µA for each MHz",
@@ -48,10 +46,7 @@ var options = []plugins.Option{{
 // New returns the backend.
 func New() backend.Backend { return &simulator{} }
 
-type simulator struct {
-	machine   *machine // nil before Deploy
-	execution integer.Execution
-}
+type simulator struct{ integer.Session }
 
 // machine is a part with a network deployed.
 type machine struct {
@@ -69,7 +64,7 @@ type machine struct {
 
 func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: name, Version: "1.0.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: name, Version: "2.0.0", API: plugins.APIVersion,
 		Summary: "simulated microcontroller with a Cortex-M4F core, by its instructions' cycles",
 		Options: options,
 		Facts: []plugins.Fact{
@@ -103,49 +98,24 @@ func resolve(given plugins.Values) (*machine, plugins.Values, error) {
 }
 
 func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
-	if err := ctx.Err(); err != nil {
-		return backend.Deployed{}, err
-	}
 	m, o, err := resolve(request.Options)
 	if err != nil {
 		return backend.Deployed{}, err
 	}
 	rounding := integer.Precision{Weights: integer.MostBits, Activations: integer.MostBits}
-	if m.program, err = integer.Compile(request.Network, request.Weights, rounding); err != nil {
-		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", name, err)
-	}
-	m.values = m.program.Values()
-	for weight, w := range m.program.Weights {
-		for _, p := range w.Planes {
-			m.kernels[weight] = append(m.kernels[weight], kernelOf(p.Bits, p.Most(), o.Text(weights) == "bytes"))
+	return s.Session.Deploy(ctx, request, rounding, func(p *integer.Program) (integer.Machine, error) {
+		return m, m.load(p, o.Text(weights) == "bytes")
+	})
+}
+
+// load puts a program on the machine. With bytes no code is kept packed.
+func (m *machine) load(p *integer.Program, bytes bool) error {
+	m.program, m.values = p, p.Values()
+	for weight, w := range p.Weights {
+		for _, plane := range w.Planes {
+			m.kernels[weight] = append(m.kernels[weight], kernelOf(plane.Bits, plane.Most(), bytes))
 		}
 	}
 	m.store()
-	if err := m.fitFlash(); err != nil {
-		return backend.Deployed{}, err
-	}
-	s.machine, s.execution = m, m.program.NewExecution()
-	return backend.Deployed{Tolerance: new(rounding.Tolerance())}, nil
-}
-
-var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
-
-func (s *simulator) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
-	if s.machine == nil {
-		return backend.Cost{}, errNothingDeployed
-	}
-	if err := s.machine.program.Shape(1, request.Steps, false).Check(); err != nil {
-		return backend.Cost{}, plugins.Problemf("%v", err)
-	}
-	if err := ctx.Err(); err != nil {
-		return backend.Cost{}, err
-	}
-	return s.machine.cost(request.Steps)
-}
-
-func (s *simulator) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
-	if s.machine == nil {
-		return network.Score{}, errNothingDeployed
-	}
-	return s.execution.Execute(ctx, request)
+	return m.fitFlash()
 }

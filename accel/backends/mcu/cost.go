@@ -1,6 +1,7 @@
 package mcu
 
 import (
+	"context"
 	"fmt"
 
 	"bittern/plugins/backend"
@@ -8,16 +9,16 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// The parts of the energy, beside the tables'.
+// The parts of the cycles, and so of the energy.
 const (
-	weightFetch = backend.PartWeightMemory
-	macs        = backend.PartArithmetic
-	activations = backend.PartActivationMemory
-	elementwise = "elementwise"
+	arithmetic    = backend.PartArithmetic
+	weightMemory  = backend.PartWeightMemory
+	normalization = backend.PartNormalization
+	nonlinear     = backend.PartNonlinear
 )
 
 // energyParts lists them in the order in which they are shown and summed.
-var energyParts = []string{macs, weightFetch, activations, elementwise, backend.PartNormalization}
+var energyParts = []string{arithmetic, weightMemory, normalization, nonlinear}
 
 // counts are the cycles of a sequence by part.
 type counts map[string]float64
@@ -42,9 +43,9 @@ func (m *machine) count(steps map[string]int) counts {
 		case network.Scan:
 			m.step(c, s.Graph, times)
 		case network.Softmax:
-			c[elementwise] += times*(largestValue+exponential+3*floatOp+floatLoad+floatStore+loop+unary) + division
+			c[nonlinear] += times*(largestValue+exponential+3*floatOp+floatLoad+floatStore+loop+unary) + division
 		case network.WeightedSum:
-			c[elementwise] += times * float64(m.values[s.Name].Size) * (binary + floatLoad + floatOp)
+			c[arithmetic] += times * float64(m.values[s.Name].Size) * (binary + floatLoad + floatOp)
 		}
 	}
 	return c
@@ -77,44 +78,44 @@ func (m *machine) step(c counts, g stepgraph.Graph, times float64) {
 			depth := sizes[n.Inputs[0]]
 			if !rounded[n.Inputs[0]] { // once for all products of it
 				rounded[n.Inputs[0]] = true
-				c[activations] += times*float64(depth)*rounding + times*division
+				c[arithmetic] += times*float64(depth)*rounding + times*division
 			}
 			for i, k := range m.kernels[n.Weight] {
 				pairs := times * float64((n.Size+1)/2)
-				c[macs] += pairs * (float64((depth+3)/4)*k.block() + rowPair)
-				c[macs] += size * (result + float64(min(i, 1))*added)
-				c[weightFetch] += m.wait(float64(k.bits*n.Size*depth)) * times
+				c[arithmetic] += pairs * (float64((depth+3)/4)*k.block() + rowPair)
+				c[arithmetic] += size * (result + float64(min(i, 1))*added)
+				c[weightMemory] += m.wait(float64(k.bits*n.Size*depth)) * times
 			}
 		case stepgraph.Lookup:
 			for i, k := range m.kernels[n.Weight] {
-				c[elementwise] += size * (looked + float64(min(i, 1))*added)
-				c[weightFetch] += m.wait(float64(k.bits*n.Size)) * times
+				c[arithmetic] += size * (looked + float64(min(i, 1))*added)
+				c[weightMemory] += m.wait(float64(k.bits*n.Size)) * times
 			}
 		case stepgraph.ScaleShift:
 			tables := min(n.Scale.Rows, 1) + min(n.Shift.Rows, 1)
-			c[elementwise] += size * (floatLoad + floatStore + loop + float64(tables)*(floatLoad+floatOp))
-			c[backend.PartNormalization] += m.wait(float64(32*tables*n.Size)) * times
+			c[normalization] += size * (floatLoad + floatStore + loop + float64(tables)*(floatLoad+floatOp))
+			c[normalization] += m.wait(float64(32*tables*n.Size)) * times
 		case stepgraph.Add, stepgraph.Mul:
-			c[elementwise] += size * binary
+			c[arithmetic] += size * binary
 		case stepgraph.Sigmoid:
-			c[elementwise] += size * sigmoid
+			c[nonlinear] += size * sigmoid
 		case stepgraph.Tanh:
-			c[elementwise] += size * tangent
+			c[nonlinear] += size * tangent
 		case stepgraph.Round:
-			c[elementwise] += size * round
+			c[nonlinear] += size * round
 		case stepgraph.Normalize:
-			c[elementwise] += size*normalize + times*(3*division+root)
+			c[normalization] += size*normalize + times*(3*division+root)
 		case stepgraph.Concat:
-			c[elementwise] += size * copied
+			c[arithmetic] += size * copied
 		}
 	}
 }
 
-// wait is what reading so many bits of flash holds the core up: wait states for each line
-// of 64 bits.
+// wait returns the cycles that the core waits for so many bits of flash: the wait states of
+// each line of 64 bits.
 func (m *machine) wait(bits float64) float64 { return bits / 64 * float64(m.waitStates) }
 
-func (m *machine) cost(steps map[string]int) (backend.Cost, error) {
+func (m *machine) Cost(ctx context.Context, steps map[string]int) (backend.Cost, error) {
 	if err := m.fitSRAM(steps); err != nil {
 		return backend.Cost{}, err
 	}
@@ -135,5 +136,5 @@ func (m *machine) cost(steps map[string]int) (backend.Cost, error) {
 			fmt.Sprintf("cycles by hand from the loops of CMSIS-NN and the core's instructions; kernels for codes of less than 8 bits, %d wait states of flash and %d cycles for e^x are assumptions", m.waitStates, exponential),
 			fmt.Sprintf("flash: %.1f of %d KiB with %d for code; SRAM: %.1f of %d KiB with %d for the stack", m.flashBytes()/1024+codeKiB, m.part.flashKiB, codeKiB, m.sramBytes(steps)/1024+stackKiB, m.part.sramKiB, stackKiB),
 		},
-	}, nil
+	}, ctx.Err()
 }

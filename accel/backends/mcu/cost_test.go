@@ -3,7 +3,7 @@ package mcu
 import (
 	"testing"
 
-	"bittern/plugins/backend"
+	"bittern/accel/backends/internal/integer"
 	"bittern/plugins/network"
 	programs "bittern/plugins/network/sample"
 	"bittern/plugins/stepgraph"
@@ -81,11 +81,18 @@ func TestKernels(t *testing.T) {
 
 func machineOf(t *testing.T, n network.Network, p programs.Program) *machine {
 	t.Helper()
-	s := &simulator{}
-	if _, err := s.Deploy(t.Context(), backend.Deploy{Network: n, Weights: p.Weights}); err != nil {
+	m, _, err := resolve(nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return s.machine
+	compiled, err := integer.Compile(n, p.Weights, integer.Precision{Weights: 8, Activations: 8})
+	if err == nil {
+		err = m.load(compiled, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func total(t *testing.T, n network.Network, steps map[string]int) float64 {

@@ -49,6 +49,10 @@ func (s *simulator) Explain(ctx context.Context, given plugins.Values) (backend.
 			{Quantity: "u", Expression: "1 bit 4.25, 2 bits 4.5, 3 and 4 bits 7, bytes 4, 16 bits 4; look-ups of less than 8 bits are assumed"},
 			{Quantity: "cycles of flash", Expression: "bits of weights and tables / 64 · wait states"},
 			{Quantity: "energy of a part", Expression: "its cycles · energy of a cycle"},
+			{Quantity: arithmetic, Expression: "cycles of products, roundings, look-ups, sums and products of elements"},
+			{Quantity: weightMemory, Expression: "cycles that the core waits for weights"},
+			{Quantity: normalization, Expression: "cycles of ScaleShift and of Normalize (17 an element, 56 a vector), and that the core waits for tables"},
+			{Quantity: nonlinear, Expression: "cycles of sigmoid (41), tanh (43), rounding (20) and softmax (42 a step and 14)"},
 		},
 		Notes: []string{
 			"products are the loop of CMSIS-NN's arm_nn_vec_mat_mult_t_s8 (ARM-software/CMSIS-NN 058a6a1) on a Cortex-M4F; the package comment has every other operation",

@@ -11,36 +11,14 @@ import (
 // store counts what the network keeps in flash, in bytes by part.
 func (m *machine) store() {
 	m.flash = map[string]float64{}
-	part := map[string]string{}
-	var names []string
 	for _, s := range m.program.Stages {
 		m.flash[backend.PartTables] += float64(s.Graph.TableBytes())
 		m.flash[backend.PartState] += float64(s.Graph.StateBytes())
-		for _, n := range s.Graph.Nodes {
-			if n.Weight == "" {
-				continue
-			}
-			of := backend.PartOutputLayer
-			switch {
-			case n.Recurrent:
-				of = backend.PartCodes
-			case n.Op == stepgraph.Lookup:
-				of = backend.PartEmbedding
-			}
-			known, seen := part[n.Weight]
-			if !seen {
-				names = append(names, n.Weight)
-			}
-			if known != backend.PartCodes {
-				part[n.Weight] = of
-			}
-		}
 	}
-	for _, name := range names {
-		w := m.program.Weights[name]
+	for name, w := range m.program.Weights {
 		for _, k := range m.kernels[name] {
 			rowBytes := (w.Cols*k.bits + 31) / 32 * 4 // rows begin at a word
-			m.flash[part[name]] += float64(w.Rows * rowBytes)
+			m.flash[m.program.Parts[name]] += float64(w.Rows * rowBytes)
 			m.flash[backend.PartLevels] += float64(k.tableBytes)
 		}
 		m.flash[backend.PartLevels] += float64(4 * w.ScaleCount())
@@ -56,8 +34,8 @@ func (m *machine) flashBytes() float64 {
 	return sum
 }
 
-// sramBytes are the states and the values of the graph that has the most, and what stages
-// leave to later ones.
+// sramBytes is what a sequence takes of the SRAM: the states, the values of the graph that
+// has the most, and what stages leave to later ones.
 func (m *machine) sramBytes(steps map[string]int) float64 {
 	states, most := 0, 0
 	for _, s := range m.program.Stages {

@@ -44,8 +44,8 @@ const (
 // The loop of an elementwise operation is unrolled four times.
 const loop = (integerOp + branch) / 4.0
 
-// exponential is e^x by hand: two conversions, four operations of the range reduction, a
-// polynomial of degree 6 and the power of two.
+// exponential is e^x, counted by hand: two conversions, four operations to reduce the range,
+// a polynomial of degree 6, and the power of two.
 const exponential = 2*floatOp + 4*floatOp + 6*2*floatOp + 2*integerOp
 
 // compare is a floating-point comparison with a conditional move: VCMP, VMRS, IT, VMOV.
@@ -58,8 +58,8 @@ type kernel struct {
 	tableBytes int     // that codes are looked up in
 }
 
-// kernelOf chooses by the width of codes and the largest size of a weight. Where
-// weights are kept as bytes that is all there is.
+// kernelOf chooses by the width of codes and the largest size of a weight. With bytes, no
+// code is kept packed.
 func kernelOf(width, most int, bytes bool) kernel {
 	switch {
 	case most > math.MaxInt8: // pairs of 16 bits as they are
@@ -75,8 +75,8 @@ func kernelOf(width, most int, bytes bool) kernel {
 	}
 }
 
-// block is what two rows times four elements take: the elements loaded and extended, the
-// weights of both rows unpacked, four double multiply-accumulates, and the loop.
+// block returns the cycles of two rows times four elements: to load and extend the elements,
+// to unpack the weights of both rows, four multiply-accumulates of pairs, and the loop.
 func (k kernel) block() float64 {
 	return load + 2*simd + 2*k.unpack + 4*simd + integerOp + branch
 }

@@ -47,10 +47,10 @@ func (a array) cycles(p product) int {
 	return along * across * fold
 }
 
-// accesses are the elements that a product moves between the array and the memories:
-// weights and inputs that are read, and sums that are written. Each element that stays
-// is read once, one that streams once for every fold across it, and a sum is written
-// once for every fold of the depth.
+// accesses are the elements that a product moves between the array and the memories: weights
+// and inputs that it reads, and sums that it writes. What stays in the array is read once;
+// what streams through it is read once for each fold that it passes; and a sum is written
+// once for each fold of the depth.
 type accesses struct{ weights, inputs, sums int }
 
 func (a array) accesses(p product) accesses {

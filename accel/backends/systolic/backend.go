@@ -2,9 +2,9 @@ package systolic
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"strconv"
 
+	"bittern/accel/backends/internal/energy"
 	"bittern/accel/backends/internal/integer"
 	"bittern/plugins"
 	"bittern/plugins/backend"
@@ -28,7 +28,20 @@ const (
 	megahertz       = "megahertz"
 	dramBytes       = "dram-bytes"
 	dramType        = "dram"
+	energyTable     = "energy-table"
+	node            = "node"
+	voltage         = "voltage"
 )
+
+// The memories are made of banks, of which one is read or written at a time. These are the
+// most words of a bank, and the bits of a word: assumptions.
+const (
+	bankWords = 2048
+	wordBits  = 64
+)
+
+// bank is the words of a bank of a memory with so many KiB.
+func bank(kib int) int { return min(bankWords, kib*1024*8/wordBits) }
 
 var options = []plugins.Option{{
 	Name: rows, Type: plugins.Int, Default: "32", Min: 1, Max: 1024,
@@ -62,22 +75,36 @@ var options = []plugins.Option{{
 	Doc: "whether DRAM is read while the array computes",
 }, {
 	Name: megahertz, Type: plugins.Float, Default: "400", Min: 1, Max: 4000,
-	Doc: "clock, in MHz",
+	Role: backend.RoleClock, Doc: "clock, in MHz",
 }, {
 	Name: dramBytes, Type: plugins.Float, Default: "16", Min: 0.01, Max: 4096,
 	Doc: "bytes that DRAM moves in a cycle of the clock",
 }, {
-	Name: dramType, Type: plugins.String, Default: "lpddr4", Choices: []string{"lpddr4", "lpddr", "ddr3"},
+	Name: dramType, Type: plugins.String, Default: "lpddr4", Choices: energy.DRAMs(),
 	Doc: "type of DRAM, which says what a bit takes",
+}, {
+	Name: energyTable, Type: plugins.String, Default: "ihp130-scaled", Choices: energy.Names(),
+	Doc: "the figures that energies and areas are made of",
+}, {
+	Name: node, Type: plugins.String, Default: "65", Choices: nodes(),
+	Doc: "technology node in nm, to which the table is scaled",
+}, {
+	Name: voltage, Type: plugins.Float, Default: "1", Min: energy.LowestVoltage, Max: energy.HighestVoltage,
+	Doc: "supply, in V, to which the table is scaled",
 }}
+
+func nodes() []string {
+	var names []string
+	for _, n := range energy.Nodes() {
+		names = append(names, strconv.Itoa(n))
+	}
+	return names
+}
 
 // New returns the backend.
 func New() backend.Backend { return &simulator{} }
 
-type simulator struct {
-	machine   *machine // nil before Deploy
-	execution integer.Execution
-}
+type simulator struct{ integer.Session }
 
 // machine is an array with a network deployed.
 type machine struct {
@@ -90,8 +117,8 @@ type machine struct {
 	doubleBuffering bool
 	clock           float64 // Hz
 	dramBits        float64 // a cycle
-	dramEnergy      float64 // joules a bit
-	energy          energyTable
+	dram            string  // its type
+	costs           energy.Costs
 
 	program *integer.Program
 	values  map[string]network.Value
@@ -101,16 +128,15 @@ type machine struct {
 
 func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: name, Version: "1.0.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: name, Version: "2.0.0", API: plugins.APIVersion,
 		Summary: "simulated systolic array of whole-number multipliers, with its memories and DRAM",
 		Options: options,
 		Facts: []plugins.Fact{
 			{Name: "cycles of products", Value: "those of SCALE-Sim without stalls", Source: "Samajdar et al., arXiv 1811.02883 and ISPASS 2020; scalesim-project/scale-sim-v2 11a8413"},
 			{Name: "weights", Value: "whole numbers of at most 8 bits, plane by plane as packed; any other is rounded to 8 bits with a scale a row"},
 			{Name: "activations", Value: "rounded to whole numbers with one scale a vector and time step where they are multiplied; everything else is float32"},
-			{Name: "energy table", Value: horowitzCACTI45nm.name, Source: horowitzCACTI45nm.about},
-			{Name: "DRAM", Value: "8 (lpddr4), 40 (lpddr) or 70 (ddr3) pJ a bit", Source: "accelergy-cacti-plug-in 291018b"},
-			{Name: "clock, vector unit, memory sizes", Value: "options", Source: "assumed"},
+			{Name: "energy", Value: "counted events × a table, which nothing is fitted to; bittern backends explain " + name + " has every constant"},
+			{Name: "clock, node, vector unit, memory sizes", Value: "options", Source: "assumed"},
 		},
 	}, ctx.Err()
 }
@@ -125,9 +151,13 @@ func resolve(given plugins.Values) (*machine, plugins.Values, error) {
 		array:     array{o.Int(rows), o.Int(columns), dataflow(o.Text(flow))},
 		precision: o.Int(precision), activationBits: o.Int(activationBits), lanes: o.Int(lanes),
 		weightKiB: o.Int(weightKiB), activationKiB: o.Int(activationKiB), doubleBuffering: o.Bool(doubleBuffering),
-		clock: 1e6 * o.Float(megahertz), dramBits: 8 * o.Float(dramBytes), dramEnergy: dram[o.Text(dramType)],
-		energy: horowitzCACTI45nm, chunks: map[string]int{},
+		clock: 1e6 * o.Float(megahertz), dramBits: 8 * o.Float(dramBytes), dram: o.Text(dramType), chunks: map[string]int{},
 	}
+	nanometres, err := strconv.Atoi(o.Text(node))
+	if err != nil {
+		return nil, nil, err
+	}
+	m.costs = energy.Find(o.Text(energyTable)).In(energy.Process{Node: nanometres, Voltage: o.Float(voltage)})
 	if m.foldBits() > float64(m.weightKiB*1024*8) {
 		return nil, nil, plugins.Problemf("backend %s: the weights that fill the array take %.1f KiB with their buffers and the weight memory has %d; give more %s, or a smaller array",
 			name, m.foldBits()/8/1024, m.weightKiB, weightKiB)
@@ -136,41 +166,19 @@ func resolve(given plugins.Values) (*machine, plugins.Values, error) {
 }
 
 func (s *simulator) Deploy(ctx context.Context, request backend.Deploy) (backend.Deployed, error) {
-	if err := ctx.Err(); err != nil {
-		return backend.Deployed{}, err
-	}
 	m, o, err := resolve(request.Options)
 	if err != nil {
 		return backend.Deployed{}, err
 	}
 	rounding := integer.Precision{Weights: integer.MostBits, Activations: m.activationBits}
-	if m.program, err = integer.Compile(request.Network, request.Weights, rounding); err != nil {
-		return backend.Deployed{}, fmt.Errorf("deploying on %s: %w", name, err)
-	}
-	m.values = m.program.Values()
-	if err := m.fitSteps(o.Int(stepsAtOnce)); err != nil {
-		return backend.Deployed{}, err
-	}
+	return s.Session.Deploy(ctx, request, rounding, func(p *integer.Program) (integer.Machine, error) {
+		return m, m.load(p, o.Int(stepsAtOnce))
+	})
+}
+
+// load puts a program on the machine.
+func (m *machine) load(p *integer.Program, atOnce int) error {
+	m.program, m.values = p, p.Values()
 	m.stored = m.store()
-	s.machine, s.execution = m, m.program.NewExecution()
-	return backend.Deployed{Tolerance: new(rounding.Tolerance())}, nil
-}
-
-var errNothingDeployed = errors.New("no network is deployed: call Deploy first")
-
-func (s *simulator) Cost(ctx context.Context, request backend.CostRequest) (backend.Cost, error) {
-	if s.machine == nil {
-		return backend.Cost{}, errNothingDeployed
-	}
-	if err := s.machine.program.Shape(1, request.Steps, false).Check(); err != nil {
-		return backend.Cost{}, plugins.Problemf("%v", err)
-	}
-	return s.machine.cost(request.Steps), ctx.Err()
-}
-
-func (s *simulator) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
-	if s.machine == nil {
-		return network.Score{}, errNothingDeployed
-	}
-	return s.execution.Execute(ctx, request)
+	return m.fitSteps(atOnce)
 }

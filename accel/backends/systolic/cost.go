@@ -1,33 +1,30 @@
 package systolic
 
 import (
+	"context"
 	"fmt"
 
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 )
 
-// The parts of the energy, beside the tables'.
+// The parts of the energy that the lanes share with others.
 const (
-	weightFetch  = backend.PartWeightMemory
-	macs         = backend.PartArithmetic
-	activations  = backend.PartActivationMemory
-	elementwise  = "elementwise"
-	clockControl = backend.PartClock
-	dramPart     = backend.PartDRAM
-	leakage      = backend.PartLeakage
+	arithmetic    = backend.PartArithmetic
+	normalization = backend.PartNormalization
+	nonlinear     = backend.PartNonlinear
 )
 
-// traffic is what moves between DRAM and the chip, in bits of a whole sequence.
+// traffic is what moves between DRAM and the chip for a whole sequence, in bits.
 type traffic struct {
 	weights, tables float64 // that do not fit
-	in, out         float64 // inputs; logits; both with what a stage leaves and does not fit
-	first           float64 // of all, that nothing can hide
+	in, out         float64 // inputs and logits, each with what stages leave to each other and does not fit
+	first           float64 // the part of all of it that array and vector unit have to wait for
 }
 
 func (t traffic) bits() float64 { return t.weights + t.tables + t.in + t.out }
 
-func (m *machine) traffic(c counts, p placement, steps map[string]int) traffic {
+func (m *machine) traffic(c *counts, p placement, steps map[string]int) traffic {
 	var t traffic
 	for _, s := range m.stored { // in their order, so that the sums are always the same
 		t.weights += p.outside[s.name] * c.weights[s.name]
@@ -64,9 +61,9 @@ func (m *machine) traffic(c counts, p placement, steps map[string]int) traffic {
 	return t
 }
 
-// cycles is the time of the array and of the vector unit one after the other, and of DRAM
-// beside them or, without double buffering, between them.
-func (m *machine) cycles(c counts, t traffic) float64 {
+// cycles adds those of the array and of the vector unit. Those of DRAM run beside them or,
+// without double buffering, are added too.
+func (m *machine) cycles(c *counts, t traffic) float64 {
 	compute, moved, first := c.array+c.lanes, t.bits()/m.dramBits, t.first/m.dramBits
 	if m.doubleBuffering {
 		return first + max(compute, moved-first)
@@ -74,7 +71,7 @@ func (m *machine) cycles(c counts, t traffic) float64 {
 	return compute + moved
 }
 
-func (m *machine) cost(steps map[string]int) backend.Cost {
+func (m *machine) Cost(ctx context.Context, steps map[string]int) (backend.Cost, error) {
 	c := m.schedule(steps)
 	p := m.place(c)
 	t := m.traffic(c, p, steps)
@@ -84,52 +81,71 @@ func (m *machine) cost(steps map[string]int) backend.Cost {
 		Cycles: &cycles, Seconds: &seconds, Area: m.area(),
 		Energy: m.energyParts(c, t, seconds), Memory: m.memoryParts(steps),
 		Substitutions: m.program.Substitutions, Notes: m.notes(c, p, t, cycles),
-	}
+	}, ctx.Err()
 }
 
 // energyParts are the counted events times the table.
-func (m *machine) energyParts(c counts, t traffic, seconds float64) []backend.Part {
-	e := m.energy
+func (m *machine) energyParts(c *counts, t traffic, seconds float64) []backend.Part {
+	e := m.costs
 	weightBits, tableBits := 0.0, 0.0
 	for _, s := range m.stored {
 		weightBits += c.weights[s.name]
 		tableBits += c.tables[s.name]
 	}
-	perMAC := add(sumBits)
+	perMAC := e.Add(sumBits)
 	if m.precision > 1 {
-		perMAC += multiply(m.precision, m.activationBits)
+		perMAC += e.Multiply(m.precision, m.activationBits)
 	}
+	inLanes := func(part string) float64 { return c.multiplies[part]*e.FloatMultiply() + c.adds[part]*e.FloatAdd() }
+	weights, values := bank(m.weightKiB), bank(m.activationKiB)
 	reads := c.inputBits + sumBits*c.sumReads + floatBits*c.laneReads + t.out
 	writes := sumBits*c.sumWrites + floatBits*c.laneWrites + t.in
 	return []backend.Part{
-		{Name: weightFetch, Value: weightBits*e.weightRead + t.weights*e.weightWrite},
-		{Name: macs, Value: c.macs * perMAC},
-		{Name: activations, Value: reads*e.activationRead + writes*e.activationWrite},
-		{Name: backend.PartNormalization, Value: tableBits*e.weightRead + t.tables*e.weightWrite},
-		{Name: elementwise, Value: c.multiplies*e.floatMultiply + c.adds*e.floatAdd},
-		{Name: clockControl, Value: c.array * float64(m.array.rows*m.array.columns*m.clockedBits()) * e.register},
-		{Name: dramPart, Value: t.bits() * m.dramEnergy},
-		{Name: leakage, Value: float64(m.weightKiB+m.activationKiB) * e.leakage * seconds},
+		{Name: arithmetic, Value: c.macs*perMAC + inLanes(arithmetic)},
+		{Name: backend.PartWeightMemory, Value: weightBits*e.Read(weights) + t.weights*e.Write(weights)},
+		{Name: backend.PartActivationMemory, Value: reads*e.Read(values) + writes*e.Write(values)},
+		{Name: normalization, Value: inLanes(normalization) + tableBits*e.Read(weights) + t.tables*e.Write(weights)},
+		{Name: nonlinear, Value: inLanes(nonlinear)},
+		{Name: backend.PartClock, Value: c.array * float64(m.array.rows*m.array.columns*m.clockedBits()) * e.Register()},
+		{Name: backend.PartDRAM, Value: t.bits() * e.DRAM(m.dram)},
+		{Name: backend.PartLeakage, Value: m.leakage() * seconds, Static: true},
 	}
+}
+
+// leakage is the power that the machine leaks, in watts.
+func (m *machine) leakage() float64 {
+	elements, lanes := m.logicArea()
+	return m.costs.LogicLeakage(elements+lanes) + m.costs.SRAMLeakage(float64((m.weightKiB+m.activationKiB)*1024*8))
 }
 
 // clockedBits are the registers of an element that are clocked at every cycle of the
 // array: the activation and the sum that it hands on.
 func (m *machine) clockedBits() int { return m.activationBits + sumBits }
 
+// logicArea is that of the elements of the array and of the lanes, in mm². A lane is taken to
+// be a multiplier and an adder of 32 bits.
+func (m *machine) logicArea() (elements, lanes float64) {
+	element := m.costs.AdderArea(sumBits) + m.costs.RegisterArea(m.clockedBits()+m.precision)
+	if m.precision > 1 {
+		element += m.costs.MultiplierArea(m.precision, m.activationBits)
+	}
+	lane := m.costs.MultiplierArea(floatBits, floatBits) + m.costs.AdderArea(floatBits)
+	return float64(m.array.rows*m.array.columns) * element, float64(m.lanes) * lane
+}
+
 // area is of the array, the memories and the vector unit, in mm².
 func (m *machine) area() []backend.Part {
-	e := m.energy
-	element := e.multiplierArea*float64(m.precision*m.activationBits) + e.registerArea*float64(m.clockedBits()+m.precision)
+	elements, lanes := m.logicArea()
+	memory := func(kib int) float64 { return float64(kib*1024*8) * m.costs.SRAMArea(bank(kib)) }
 	return []backend.Part{
-		{Name: backend.PartArithmetic, Value: float64(m.array.rows*m.array.columns) * element},
-		{Name: backend.PartWeightMemory, Value: float64(m.weightKiB*1024*8) * e.memoryArea},
-		{Name: backend.PartActivationMemory, Value: float64(m.activationKiB*1024*8) * e.memoryArea},
-		{Name: backend.PartLanes, Value: float64(m.lanes) * e.laneArea},
+		{Name: arithmetic, Value: elements},
+		{Name: backend.PartWeightMemory, Value: memory(m.weightKiB)},
+		{Name: backend.PartActivationMemory, Value: memory(m.activationKiB)},
+		{Name: backend.PartLanes, Value: lanes},
 	}
 }
 
-func (m *machine) notes(c counts, p placement, t traffic, cycles float64) []string {
+func (m *machine) notes(c *counts, p placement, t traffic, cycles float64) []string {
 	a, busy := m.array, 0.0
 	if c.array > 0 {
 		busy = 100 * c.macs / (c.array * float64(a.rows*a.columns))
@@ -137,7 +153,7 @@ func (m *machine) notes(c counts, p placement, t traffic, cycles float64) []stri
 	notes := []string{
 		fmt.Sprintf("%d × %d array, %s, %d-bit weights and %d-bit activations, %.0f MHz, %d lanes: sizes and clock are options", a.rows, a.columns, a.flow, m.precision, m.activationBits, m.clock/1e6, m.lanes),
 		fmt.Sprintf("cycles of products are SCALE-Sim's without stalls; %.1f %% of the elements' cycles multiply", busy),
-		fmt.Sprintf("energy and area by the table %s: %s; nothing is fitted", m.energy.name, m.energy.about),
+		fmt.Sprintf("energy and area are counted events and circuits × the table %s in %s; nothing is fitted", m.costs.Table.Name, m.costs.Process),
 		p.describe(m.weightKiB),
 	}
 	if moved := t.bits() / m.dramBits; moved > c.array+c.lanes {

@@ -22,32 +22,19 @@ type stored struct {
 // store lists what the network keeps, in the order of its first use.
 func (m *machine) store() []stored {
 	var list []stored
-	known := map[string]int{}
+	known := map[string]bool{"": true}
 	for _, s := range m.program.Stages {
 		for _, n := range s.Graph.Nodes {
 			if rows := n.Scale.Rows + n.Shift.Rows; rows > 0 {
 				list = append(list, stored{name: table(s, n), part: backend.PartTables, bits: float64(rows * n.Size * floatBits)})
 			}
-			if n.Weight == "" {
+			if known[n.Weight] {
 				continue
 			}
-			part := backend.PartOutputLayer
-			switch {
-			case n.Recurrent:
-				part = backend.PartCodes
-			case n.Op == stepgraph.Lookup:
-				part = backend.PartEmbedding
-			}
-			if at, ok := known[n.Weight]; ok {
-				if part == backend.PartCodes {
-					list[at].part = part
-				}
-				continue
-			}
-			known[n.Weight] = len(list)
+			known[n.Weight] = true
 			w := m.program.Weights[n.Weight]
 			list = append(list, stored{
-				name: n.Weight, part: part,
+				name: n.Weight, part: m.program.Parts[n.Weight],
 				bits: float64(w.Rows) * float64(w.Cols) * float64(w.Bits()), side: float64(floatBits * w.ScaleCount()),
 			})
 		}
@@ -75,8 +62,8 @@ func (m *machine) memoryParts(steps map[string]int) []backend.Part {
 	return parts
 }
 
-// stepBits are the values of one time step of a stage's graph, whole vectors of float32,
-// with the whole numbers that they are rounded to and the states.
+// stepBits is what a graph works on at one time step: its inputs, states and values as
+// float32, and the whole numbers that vectors are rounded to.
 func (m *machine) stepBits(g stepgraph.Graph) int {
 	bits, sizes := 0, g.Sizes()
 	for _, in := range g.Inputs {
@@ -100,7 +87,7 @@ func (m *machine) stepBits(g stepgraph.Graph) int {
 	return bits
 }
 
-// largestWorkspace is that of the graph that works on the most, in bits.
+// largestWorkspace returns the bits of the graph that works on the most.
 func (m *machine) largestWorkspace() float64 {
 	most := 0
 	for _, s := range m.program.Stages {
@@ -128,18 +115,16 @@ func (m *machine) fitSteps(atOnce int) error {
 	return nil
 }
 
-// placement is what of the stored is outside of the chip.
+// placement says which of the stored weights and tables are outside of the chip.
 type placement struct {
-	outside map[string]float64 // share by name, of what does not fit
-	bits    float64            // outside
-	total   float64            // stored
+	outside map[string]float64 // by name, the share that does not fit
+	bits    float64            // outside, of all
+	total   float64            // bits of all
 }
 
-// place puts what is read the most for each bit that it takes into the weight memory, as
-// much as there is room for. Where all does not fit, a part of the memory is kept free for
-// what comes in: a fold of the array, and another one where it is filled while the first
-// is used.
-func (m *machine) place(c counts) placement {
+// place fills the weight memory with what is read the most for each bit that it takes. If
+// not everything fits, the memory also keeps room for the weights that the array loads next.
+func (m *machine) place(c *counts) placement {
 	reads := func(s stored) float64 { return (c.weights[s.name] + c.tables[s.name]) / s.bits }
 	order := slices.Clone(m.stored)
 	slices.SortStableFunc(order, func(a, b stored) int { return cmp.Compare(reads(b), reads(a)) })
@@ -163,7 +148,8 @@ func (m *machine) place(c counts) placement {
 	return p
 }
 
-// foldBits are the weights of the array that are under way.
+// foldBits is the room for the weights that the array loads next: of one fold, or of two
+// with double buffering.
 func (m *machine) foldBits() float64 {
 	fold := float64(m.array.rows * m.array.columns * m.precision)
 	if m.doubleBuffering {

@@ -7,8 +7,16 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// latency is of a root, a reciprocal or a division, in cycles: an assumption.
-const latency = 16
+// A root, a reciprocal or a division begins with a table of 8 bits and takes two steps of
+// Newton's method, each of four operations that wait for the one before for two cycles: an
+// assumption. These are the cycles, and the float32 multiplications and additions: of y ←
+// y·(1.5 − ½x·y·y) with ½x for a root, of y ← y·(2 − x·y) and a product for a division.
+const (
+	latency          = 16
+	rootMultiplies   = 7
+	divideMultiplies = 5
+	newtonAdds       = 2
+)
 
 // The widths of sums, and of everything that is float32, in bits.
 const (
@@ -23,15 +31,20 @@ type counts struct {
 	inputBits             float64 // that the array reads of the activation memory
 	sumReads, sumWrites   float64 // sums that it reads and writes there
 	laneReads, laneWrites float64 // float32 of the activation memory
-	multiplies, adds      float64 // float32
+
+	multiplies, adds map[string]float64 // float32 of the lanes, by part of the energy
 
 	weights map[string]float64 // bits read by weight
 	tables  map[string]float64 // bits read by stage and node
 }
 
+func newCounts() *counts {
+	return &counts{multiplies: map[string]float64{}, adds: map[string]float64{}, weights: map[string]float64{}, tables: map[string]float64{}}
+}
+
 // schedule counts the events of a sequence with so many steps of each stream.
-func (m *machine) schedule(steps map[string]int) counts {
-	c := counts{weights: map[string]float64{}, tables: map[string]float64{}}
+func (m *machine) schedule(steps map[string]int) *counts {
+	c := newCounts()
 	for _, s := range m.program.Stages {
 		times := 1
 		if stream := m.program.Along(s); stream != "" {
@@ -39,31 +52,54 @@ func (m *machine) schedule(steps map[string]int) counts {
 		}
 		switch s.Op {
 		case network.Scan:
-			m.scan(&c, s, times)
+			m.scan(c, s, times)
 		case network.Softmax:
-			m.repeat(&c, 1, times, 4, 2, 3, 4, 4)
-			c.lanes += float64(2*bits.Len(uint(m.lanes-1)) + latency)
+			m.pass(c, 1, times, softmax)
+			m.serial(c, 1, nonlinear, divideMultiplies)
 		case network.WeightedSum:
-			m.repeat(&c, times, m.values[s.Name].Size, 1, 1, 1, 2, 1)
+			m.pass(c, times, m.values[s.Name].Size, laneWork{arithmetic, 1, 1, 1, 2, 1})
 		}
 	}
 	return c
 }
 
-// repeat counts an operation of the lanes on so many elements that is done so many times:
-// how often each passes through the lanes, and of each the arithmetic, and what is read
-// and written.
-func (m *machine) repeat(c *counts, times, size, passes, multiplies, adds, reads, writes int) {
-	n := float64(times) * float64(size)
-	c.lanes += float64(times) * float64(passes*blocks(size, m.lanes))
-	c.multiplies += float64(multiplies) * n
-	c.adds += float64(adds) * n
-	c.laneReads += float64(reads) * n
-	c.laneWrites += float64(writes) * n
+// laneWork is what an operation of the lanes does for each element of a vector.
+type laneWork struct {
+	part             string // of the energy
+	passes           int    // how often it passes through the lanes
+	multiplies, adds int    // float32
+	reads, writes    int    // float32 of the activation memory
 }
 
-// scan counts a step graph that is run so many times. Products of the recurrence are of one
-// vector, others of as many as are done at once.
+// The operations that take several passes. A softmax finds the largest; subtracts it, and
+// takes e^x from a table of straight segments; adds up; and multiplies by the reciprocal of
+// the sum. A Normalize adds up; subtracts the mean, squares and adds up; and subtracts the
+// mean and multiplies by the reciprocal of the root.
+var (
+	softmax   = laneWork{nonlinear, 4, 2, 4, 4, 2}
+	normalize = laneWork{normalization, 3, 2, 4, 3, 1}
+)
+
+// pass counts an operation of the lanes on so many elements that is done so many times.
+func (m *machine) pass(c *counts, times, size int, w laneWork) {
+	n := float64(times) * float64(size)
+	c.lanes += float64(times) * float64(w.passes*blocks(size, m.lanes))
+	c.multiplies[w.part] += float64(w.multiplies) * n
+	c.adds[w.part] += float64(w.adds) * n
+	c.laneReads += float64(w.reads) * n
+	c.laneWrites += float64(w.writes) * n
+}
+
+// serial counts, of an operation that is done so many times, the two sums that the lanes
+// have in parts, each added up in a tree, and a root or division of what they give.
+func (m *machine) serial(c *counts, times int, part string, multiplies int) {
+	c.lanes += float64(times) * float64(2*bits.Len(uint(m.lanes-1))+latency)
+	c.multiplies[part] += float64(times) * float64(multiplies)
+	c.adds[part] += float64(times) * float64(2*(m.lanes-1)+newtonAdds)
+}
+
+// scan counts so many time steps of a graph. A product in the recurrence has one vector, any
+// other as many as are done at once.
 func (m *machine) scan(c *counts, s network.Stage, times int) {
 	recurrent, sizes, chunk := recurrence(s.Graph), s.Graph.Sizes(), m.chunks[s.Name]
 	rounded := map[string]bool{}
@@ -82,14 +118,14 @@ func (m *machine) scan(c *counts, s network.Stage, times int) {
 		// The operand is rounded once for all that multiply it.
 		if !rounded[n.Inputs[0]] {
 			rounded[n.Inputs[0]] = true
-			m.repeat(c, times, depth, 2, 1, 1, 2, 1)
+			m.pass(c, times, depth, laneWork{arithmetic, 2, 1, 1, 2, 1})
 		}
 		for i, p := range m.program.Weights[n.Weight].Planes {
 			scales := 1
 			if len(p.Scales) > 1 {
 				scales = 2
 			}
-			m.repeat(c, times, n.Size, 1, scales, min(i, 1), 1+min(i, 1), 1)
+			m.pass(c, times, n.Size, laneWork{arithmetic, 1, scales, min(i, 1), 1 + min(i, 1), 1})
 		}
 	}
 }
@@ -120,22 +156,22 @@ func (m *machine) vectors(c *counts, s network.Stage, n stepgraph.Node, times in
 	case stepgraph.Lookup:
 		w := m.program.Weights[n.Weight]
 		for i := range w.Planes {
-			m.repeat(c, times, n.Size, 1, 1, min(i, 1), min(i, 1), 1)
+			m.pass(c, times, n.Size, laneWork{arithmetic, 1, 1, min(i, 1), min(i, 1), 1})
 		}
 		c.weights[n.Weight] += float64(times) * float64(n.Size*w.Bits())
 	case stepgraph.Add:
-		m.repeat(c, times, n.Size, 1, 0, 1, 2, 1)
+		m.pass(c, times, n.Size, laneWork{arithmetic, 1, 0, 1, 2, 1})
 	case stepgraph.Mul:
-		m.repeat(c, times, n.Size, 1, 1, 0, 2, 1)
+		m.pass(c, times, n.Size, laneWork{arithmetic, 1, 1, 0, 2, 1})
 	case stepgraph.ScaleShift:
 		scale, shift := min(n.Scale.Rows, 1), min(n.Shift.Rows, 1)
-		m.repeat(c, times, n.Size, 1, scale, shift, 1, 1)
+		m.pass(c, times, n.Size, laneWork{normalization, 1, scale, shift, 1, 1})
 		c.tables[table(s, n)] += float64(times) * float64((scale+shift)*n.Size*floatBits)
 	case stepgraph.Normalize:
-		m.repeat(c, times, n.Size, 3, 2, 3, 3, 1)
-		c.lanes += float64(times) * float64(2*bits.Len(uint(m.lanes-1))+latency)
+		m.pass(c, times, n.Size, normalize)
+		m.serial(c, times, normalization, rootMultiplies)
 	default: // sigmoid, tanh and round: a segment of a piecewise linear function
-		m.repeat(c, times, n.Size, 1, 1, 1, 1, 1)
+		m.pass(c, times, n.Size, laneWork{nonlinear, 1, 1, 1, 1, 1})
 	}
 }
 

@@ -1,11 +1,13 @@
-// Package systolic simulates a systolic array: a grid of processing elements that each
-// multiply a weight by an activation, add the sum from above and hand both on. Its cycles
-// are those of SCALE-Sim (Samajdar et al., arXiv 1811.02883; "A Systematic Methodology for
-// Characterizing Scalability of DNN Accelerators using SCALE-Sim", ISPASS 2020).
+// Package systolic simulates a systolic array: a grid of processing elements, each of which
+// multiplies a weight by an activation, adds the sum from the element above, and hands the
+// activation and the sum on. Its cycles are those of SCALE-Sim (Samajdar et al., arXiv
+// 1811.02883; "A Systematic Methodology for Characterizing Scalability of DNN Accelerators
+// using SCALE-Sim", ISPASS 2020).
 //
-// Sizes, clock, widths and memories are options; their defaults are assumptions, of
-// which 32 × 32 elements are SCALE-Sim's example. What it computes is said by package
-// integer: whole-number products, everything else in float32.
+// Sizes, clock, widths, memories and process are options. Their defaults are assumptions: 32
+// × 32 elements are SCALE-Sim's example, and 65 nm at 1.0 V and 400 MHz are those of the
+// accelerators of package asic, so that both can be compared. Package integer says what the
+// array computes: products of whole numbers, and everything else in float32.
 //
 // # Cycles of a product
 //
@@ -16,22 +18,23 @@
 //	output-stationary   ⌈M/R⌉·⌈N/C⌉ folds of R + C + K − 2
 //	input-stationary    ⌈K/R⌉·⌈M/C⌉ folds of 2R + C + N − 2
 //
-// In the first, R cycles load the weights, the first sum leaves after R more, and the last
-// one M + C − 2 later. These are SCALE-Sim's cycles without stalls; its reports print the
-// number of the last cycle, which is one less. A plane of b-bit codes takes ⌈b/precision⌉
-// passes.
+// In a weight-stationary fold the array loads the weights for R cycles; the first sum leaves
+// R cycles later, and the last one M + C − 2 after that. These are SCALE-Sim's cycles
+// without stalls. Its reports print the number of the last cycle, which is one less, as they
+// count from 0. A plane of b-bit codes takes ⌈b/precision⌉ passes over the array.
 //
 // # Schedule
 //
-// A sequence is run by itself. A product between a state and the next value of one is
-// of one vector, M = 1. All others, such as an output layer's or of what a layer below
-// gave out, are done for steps-at-once time steps together, or as many as the activation
-// memory has room for, and the rest of the sequence at its end.
+// A sequence runs by itself. A product between a state and its next value has one vector, M
+// = 1. All other products, such as those of an output layer or of a layer below, are done
+// for steps-at-once time steps together, or for as many as the activation memory has room
+// for, and for the rest of the sequence at its end.
 //
-// The vector unit has L lanes, each with a float32 multiplier and an adder and a table of
-// straight segments; it does not overlap with the array. Of S elements it takes, for
+// The vector unit has L lanes, each with a float32 multiplier, an adder and a table of
+// straight segments, for sigmoid, tanh, e^x and roundings. The array waits while it works.
+// On S elements it takes, in cycles,
 //
-//	the rounding of a vector that is multiplied   2⌈S/L⌉, once for all products of it
+//	rounding a vector that is multiplied          2⌈S/L⌉, once for all products of it
 //	the scales of a product, a Lookup             ⌈S/L⌉ for each plane
 //	Add, Mul, ScaleShift, Sigmoid, Tanh, Round    ⌈S/L⌉
 //	Normalize                                     3⌈S/L⌉ + 2⌈log₂L⌉ + 16
@@ -39,40 +42,52 @@
 //	weighted-sum                                  ⌈S/L⌉ for each step
 //	Slice, Concat                                 0
 //
+// 2⌈log₂L⌉ cycles are two sums over the lanes, each in a tree; 16 are a root or a division,
+// which are float32 too: two steps of Newton's method on a value that a table gives with 8
+// bits. That is an assumption.
+//
 // # Memories
 //
-// What is read the most for each bit that it takes stays in the weight memory, for good:
-// its first loading is not charged. What does not fit is read from DRAM at each use. Where
-// not everything fits, room for the weights of the array is kept free, twice with double
-// buffering. Inputs come from DRAM and logits go there, 32 bits each, and so does
-// what stages leave to each other and has no room in the activation memory.
+// Weights and tables that are read the most for each bit they take stay in the weight
+// memory. To load them there once is not charged. What has no room is read from DRAM
+// whenever it is used. Then the weight memory also keeps room for the weights that the array
+// loads next, of one fold, or of two with double buffering. Inputs come from DRAM and
+// logits go there, in 32 bits, and so does what a stage leaves to a later one and has no
+// room in the activation memory.
 //
-// DRAM takes bits/(8·dram-bytes) cycles. With double buffering they pass beside array and
-// vector unit, all but those of the first fold, the first inputs and the last logits:
-// the time is first + max(compute, all − first). Without, it is compute + all.
+// DRAM takes bits/(8·dram-bytes) cycles. With double buffering, these run beside those of
+// array and vector unit, but for the DRAM cycles of the first fold, the first inputs and the
+// last logits: the time is first + max(compute, all − first). Without it, the time is
+// compute + all.
 //
 // # Energy
 //
-// Counted events times the table horowitz-cacti-45nm, of 45 nm; nothing is fitted:
+// Counted events times a table of package energy in the machine's process. Nothing is
+// fitted. A memory is read and written by banks of at most 2,048 words of 64 bits.
 //
-//	weight memory         bits read of the weight memory, in the width of the codes, for
-//	                      every load of a fold; bits that come from DRAM are written there too
-//	arithmetic            for each product of a pass, an addition of 32 bits and, of a
-//	                      precision above 1, a multiplication of precision × activation-bits
-//	activation memory     bits read and written of the activation memory: what the array
-//	                      takes in and, of 32 bits, its sums, which are read again where a
-//	                      fold adds to them, and operands and results of the vector unit
-//	normalization         bits read, 32 an element
-//	elementwise           float32 multiplications and additions of the vector unit
+//	arithmetic            for each product of a pass an addition of 32 bits and, with a
+//	                      precision above 1, a multiplication of precision × activation-bits;
+//	                      roundings, scales, Add, Mul and weighted sums in float32
+//	weight memory         bits that are read, in the width of the codes, for every load of a
+//	                      fold; bits that come from DRAM are written there too
+//	activation memory     bits that are read and written: what the array takes in; its sums
+//	                      of 32 bits, which are read again where a fold adds to them;
+//	                      operands and results of the vector unit
+//	normalization         ScaleShift and Normalize in float32, and 32 bits for each value that
+//	                      is read from a table
+//	nonlinear units       Sigmoid, Tanh, Round and softmax in float32; a segment is a
+//	                      multiplication and an addition
 //	clock and control     the registers that each element hands on, of 32 +
 //	                      activation-bits, at each cycle of the array, used or not
-//	DRAM                  bits times those of its type
-//	leakage               of the memories, for the whole time
+//	DRAM                  bits times the energy of a bit
+//	leakage               of memories, elements and lanes, for the whole time
 //
-// The clocks of the vector unit, wires and the leakage of logic are left out.
+// A root takes 7 multiplications and 2 additions, a division 5 and 2. The clocks of the
+// vector unit, its tables of segments and wires are left out.
 //
 // # Area
 //
-// Elements (multiplier, registers), memories and lanes, by the same table. Control, wires
-// and pads are left out.
+// Elements (multiplier, adder, registers), memories and lanes, by the same table. A lane is
+// taken to be a multiplier and an adder of 32 bits, in place of those of float32. Control,
+// wires and pads are left out.
 package systolic

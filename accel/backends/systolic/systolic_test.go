@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/accel/backends/internal/energy"
 	"bittern/accel/backends/systolic"
 	"bittern/internal/sample"
 	"bittern/plugins"
@@ -31,9 +32,25 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// Figures by hand are those of the table horowitz-cacti as its arithmetic was published, in
+// 45 nm at 0.9 V; its memories are scaled from 1.0 V. A bank of 2,048 words is in it. The
+// area of its bits lies between those of 192 and 16,384 words.
+var (
+	published      = plugins.Values{"energy-table": "horowitz-cacti", "node": "45", "voltage": "0.9"}
+	lower          = energy.Scale(energy.Process{Node: 45, Voltage: 1}, energy.Process{Node: 45, Voltage: 0.9})
+	read, write    = 51.80 / 256 * 1e-12 * lower, 66.24 / 256 * 1e-12 * lower
+	areaOfBit      = 0.462 * math.Pow(0.410/0.462, math.Log(2048.0/192)/math.Log(16384.0/192))
+	areaOfElement  = 32*8.69 + 48*5.98 + 64*6.20 // of 8 × 8 bits
+	areaOfLane     = 1024*6.20 + 32*8.69
+	bitsOfMemories = 512.0 * 8192
+)
+
 // cost deploys an LSTM of an odd size and returns what ten steps of it cost.
 func cost(t *testing.T, l sample.LSTM, options plugins.Values) backend.Cost {
 	t.Helper()
+	all := maps.Clone(published)
+	maps.Copy(all, options)
+	options = all
 	g, weights := l.Build()
 	return costOf(t, programs.Program{Network: network.Scanned("test", g), Weights: weights, Steps: map[string]int{"sequence": 10}}, options)
 }
@@ -135,21 +152,19 @@ func TestEnergyAndMemoryByHand(t *testing.T) {
 	got := cost(t, sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: sample.Binary, Seed: 1}, plugins.Values{"steps-at-once": "4"})
 	for precision, c := range map[string]struct{ passes, multiply float64 }{ // of the 8 bits of the output layer; 8 bits by it
 		"8": {1, 0.002994791667*64 + 0.001041666667*8},
-		"2": {4, 0.002994791667*16 + 0.001041666667*5},
+		"2": {4, 0.002994791667*16 + 0.001041666667*8},
 		"1": {8, 0},
 	} {
 		got := cost(t, sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: sample.Binary, Seed: 1}, plugins.Values{"precision": precision})
-		want := 10 * (20*5 + c.passes*3*5) * (0.1 + c.multiply) * 1e-12
+		const lanes = 71*3.7 + 35*0.9 // see TestVectorsByHand
+		want := 10 * ((20*5+c.passes*3*5)*(0.1+c.multiply) + lanes) * 1e-12
 		if got := part(t, got.Energy, backend.PartArithmetic); !near(got, want) {
 			t.Errorf("precision %s: products take %v J, want %v", precision, got, want)
 		}
 	}
 	// A step reads Wh and a column of Wx, of a bit; the output layer, of 8 bits, is read 3 times.
-	if got, want := part(t, got.Energy, backend.PartWeightMemory), (10*(20*5+20)+3*3*5*8)*25.87/64*1e-12; !near(got, want) {
+	if got, want := part(t, got.Energy, backend.PartWeightMemory), (10*(20*5+20)+3*3*5*8)*read; !near(got, want) {
 		t.Errorf("weights take %v J, want %v", got, want)
-	}
-	if got, want := part(t, got.Energy, backend.PartNormalization), 10*(20+20+20+5+5+3)*32*25.87/64*1e-12; !near(got, want) {
-		t.Errorf("tables take %v J, want %v", got, want)
 	}
 	for name, want := range map[string]float64{
 		backend.PartCodes: 20 * (5 + 7) / 8.0, backend.PartLevels: 4 * (1 + 1 + 3),
@@ -174,57 +189,70 @@ func TestVectorsByHand(t *testing.T) {
 	got := cost(t, sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: sample.Binary, Seed: 1},
 		plugins.Values{"rows": "3", "columns": "4", "lanes": "2", "steps-at-once": "4"})
 	const (
-		reads      = 20 + (20 + 0 + 3) + (20 + 20 + 40) + 20 + (30 + 5 + 5 + 10) + 3
-		writes     = 10 + (20 + 20 + 3) + (20 + 20 + 20) + 20 + (15 + 5 + 5 + 5) + 3
-		multiplies = 10 + (20 + 20 + 6) + (20 + 20) + 20 + (10 + 5 + 5 + 5)
-		adds       = 10 + (20 + 20) + 20 + (5 + 5 + 5) + 3
+		reads  = 20 + (20 + 0 + 3) + (20 + 20 + 40) + 20 + (30 + 5 + 5 + 10) + 3
+		writes = 10 + (20 + 20 + 3) + (20 + 20 + 20) + 20 + (15 + 5 + 5 + 5) + 3
 	)
-	read, write := 25.87/64*1e-12, 19.65/64*1e-12
 	want := 10 * ((8*30+32*(23+reads+3))*read + 32*(46+writes+1)*write)
 	if got := part(t, got.Energy, backend.PartActivationMemory); !near(got, want) {
 		t.Errorf("activations take %v J, want %v", got, want)
 	}
-	if got, want := part(t, got.Energy, "elementwise"), 10*(multiplies*3.7+adds*0.9)*1e-12; !near(got, want) {
-		t.Errorf("the vector unit takes %v J, want %v", got, want)
+	// Multiplications and additions of float32:
+	//
+	//	arithmetic        roundings 10, 10; scales 20 + 20 + 2·3, 0; the sum of BN 0, 20;
+	//	                  f∘c, i∘g, h' 15, 0; c' 0, 5
+	//	normalization     BN of Wh·h 20, 20; of Wx·x 20, 0; of c' 5, 5; bias 0, 3
+	//	nonlinear units   five of 5 elements, a segment each
+	for name, want := range map[string]float64{
+		backend.PartNonlinear:     10 * (25*3.7 + 25*0.9) * 1e-12,
+		backend.PartNormalization: 10 * ((45*3.7+28*0.9)*1e-12 + 73*32*read),
+		backend.PartArithmetic:    10 * ((71*3.7+35*0.9)*1e-12 + (20*5+3*5)*(0.1+0.002994791667*64+0.001041666667*8)*1e-12),
+	} {
+		if got := part(t, got.Energy, name); !near(got, want) {
+			t.Errorf("%s takes %v J, want %v", name, got, want)
+		}
 	}
 }
 
-// Elements of 8 × 8 bits with 48 bits of registers, 512 KiB of memory and 32 lanes; and
-// half as wide.
+// 1,024 elements with 48 bits of registers, 512 KiB of memory and 32 lanes; and with
+// weights of 4 bits, and of a bit, which no multiplier multiplies.
 func TestAreaByHand(t *testing.T) {
 	t.Parallel()
 	l := sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: sample.Binary}
-	const others = 512.0/128*429746 + 32*(278+6350)
-	for precision, element := range map[string]float64{"8": 417 + 48*5.98, "4": 417.0/2 + 44*5.98} {
-		if got, want := total(cost(t, l, plugins.Values{"precision": precision}).Area), (1024*element+others)*1e-6; !near(got, want) {
+	for precision, element := range map[string]float64{"8": areaOfElement, "4": areaOfElement - 4*5.98 - 32*6.20, "1": areaOfElement - 7*5.98 - 64*6.20} {
+		got, want := total(cost(t, l, plugins.Values{"precision": precision}).Area), (1024*element+bitsOfMemories*areaOfBit+32*areaOfLane)*1e-6
+		if !near(got, want) {
 			t.Errorf("precision %s: %v mm², want %v", precision, got, want)
 		}
 	}
 }
 
-// With twice the clock a sequence takes half the time and the same energy but for leakage.
-func TestClock(t *testing.T) {
+func TestLeakageByHand(t *testing.T) {
 	t.Parallel()
-	l := sample.LSTM{Units: 17, Inputs: 7, Outputs: 3, Steps: 1, Format: sample.Binary}
-	slow, fast := cost(t, l, plugins.Values{"megahertz": "200"}), cost(t, l, plugins.Values{"megahertz": "400"})
-	if !near(*slow.Seconds, 2**fast.Seconds) {
-		t.Errorf("%v s at 200 MHz, %v at 400", *slow.Seconds, *fast.Seconds)
-	}
-	if got, want := part(t, fast.Energy, backend.PartLeakage), 512*3.34e-6/128**fast.Seconds; !near(got, want) {
-		t.Errorf("512 KiB of memory leak %v J, want %v", got, want)
-	}
-	for i, p := range slow.Energy {
-		want := p.Value
-		if p.Name == backend.PartLeakage {
-			want /= 2
-		}
-		if got := fast.Energy[i].Value; p.Value <= 0 || !near(got, want) {
-			t.Errorf("%s takes %v J at 400 MHz, want %v", p.Name, got, want)
-		}
+	got := cost(t, sample.LSTM{Units: 17, Inputs: 7, Outputs: 3, Steps: 1, Format: sample.Binary}, nil)
+	watts := bitsOfMemories*0.0000032e-6*lower + (1024*areaOfElement+32*areaOfLane)*0.0000119e-3
+	if got, want := part(t, got.Energy, backend.PartLeakage), watts**got.Seconds; !near(got, want) {
+		t.Errorf("it leaks %v J, want %v", got, want)
 	}
 }
 
-// More units, wider weights, more steps and less memory never cost less.
+// The table is scaled to the process, and another one has other figures.
+func TestProcess(t *testing.T) {
+	t.Parallel()
+	l := sample.LSTM{Units: 17, Inputs: 7, Outputs: 3, Steps: 1, Format: sample.Binary}
+	before, smaller := cost(t, l, nil), cost(t, l, plugins.Values{"node": "7", "voltage": "0.7"})
+	factor := energy.Scale(energy.Process{Node: 45, Voltage: 0.9}, energy.Process{Node: 7, Voltage: 0.7})
+	if got, want := part(t, smaller.Energy, backend.PartNonlinear), factor*part(t, before.Energy, backend.PartNonlinear); !near(got, want) {
+		t.Errorf("in 7 nm at 0.7 V nonlinear units take %v J, want %v", got, want)
+	}
+	if got, want := total(smaller.Area), energy.ScaleArea(45, 7)*total(before.Area); !near(got, want) {
+		t.Errorf("in 7 nm it has %v mm², want %v", got, want)
+	}
+	if other := cost(t, l, plugins.Values{"energy-table": "ihp130-scaled"}); part(t, other.Energy, backend.PartWeightMemory) == part(t, before.Energy, backend.PartWeightMemory) {
+		t.Error("by another table the weight memory takes the same")
+	}
+}
+
+// Wider weights, less memory and fewer steps at once never cost less.
 func TestMonotone(t *testing.T) {
 	t.Parallel()
 	sized := func(units int, format sample.Format, options plugins.Values) backend.Cost {
@@ -240,7 +268,6 @@ func TestMonotone(t *testing.T) {
 	}
 	slow := func(kib string) plugins.Values { return with("weight-kib", kib, "dram-bytes", "0.1") }
 	for name, series := range map[string][]backend.Cost{
-		"units":          {sized(5, sample.Binary, small), sized(23, sample.Binary, small), sized(64, sample.Binary, small), sized(131, sample.Binary, small)},
 		"bits":           {sized(64, sample.Binary, small), sized(64, sample.Ternary, small), sized(64, sample.Uniform, small), sized(64, sample.Format{}, small)},
 		"weight memory":  {sized(64, sample.Format{}, slow("64")), sized(64, sample.Format{}, slow("5")), sized(64, sample.Format{}, slow("1"))},
 		"DRAM":           {sized(64, sample.Format{}, with("dram-bytes", "64")), sized(64, sample.Format{}, small), sized(64, sample.Format{}, with("dram-bytes", "0.1"))},
@@ -280,11 +307,17 @@ func TestWhatDoesNotFit(t *testing.T) {
 	const wh, scales = 256 * 64, 4 * 256
 	weights := float64(wh+scales-(8*1024-2*32*32))/(wh+scales)*wh*10 + 256*10 + 3*64
 	const tables = 4 * (256*3 + 64*2 + 3) * 10
+	// The smaller memory has banks of half the words, which take less.
+	costs := energy.Find("horowitz-cacti").In(energy.Process{Node: 45, Voltage: 0.9})
+	smaller := costs.Read(1024) / costs.Read(2048)
+	lanes := part(t, roomy.Energy, backend.PartNormalization) - 8*tables*read
 	for name, want := range map[string]float64{
-		"DRAM": 8 * (weights + tables) * 8e-12, backend.PartWeightMemory: 8 * weights * 19.65 / 64 * 1e-12, backend.PartNormalization: 8 * tables * 19.65 / 64 * 1e-12,
+		backend.PartDRAM:          part(t, roomy.Energy, backend.PartDRAM) + 8*(weights+tables)*8e-12,
+		backend.PartWeightMemory:  part(t, roomy.Energy, backend.PartWeightMemory)*smaller + 8*weights*costs.Write(1024),
+		backend.PartNormalization: lanes + 8*tables*(read*smaller+costs.Write(1024)),
 	} {
-		if more := part(t, tight.Energy, name) - part(t, roomy.Energy, name); math.Abs(more/want-1) > 1e-6 {
-			t.Errorf("%s takes %v J more, want %v", name, more, want)
+		if got := part(t, tight.Energy, name); math.Abs(got/want-1) > 1e-6 {
+			t.Errorf("%s takes %v J, want %v", name, got, want)
 		}
 	}
 	// The array waits for the first weights alone, of 16 bytes a cycle; of one, for everything.

@@ -50,7 +50,7 @@ func (*array) Describe(context.Context) (plugins.Description, error) {
 		Summary: "a simulated array of float32 multiply-accumulate units",
 		Options: []plugins.Option{
 			{Name: "units", Type: plugins.Int, Default: "64", Min: 1, Max: 1 << 16, Doc: "multiply-accumulate units"},
-			{Name: "megahertz", Type: plugins.Float, Default: "400", Min: 1, Max: 10000, Doc: "clock"},
+			{Name: "megahertz", Type: plugins.Float, Default: "400", Min: 1, Max: 10000, Role: backend.RoleClock, Doc: "clock"},
 		},
 		Facts: []plugins.Fact{
 			{Name: "energy of a multiply-accumulate", Value: "4.6 pJ", Source: "Horowitz, ISSCC 2014, 45 nm (recalled)"},

@@ -18,7 +18,7 @@ func (t *Table) In(p Process) Costs { return Costs{t, p} }
 // scaled is a figure in the process, in J, W or mm².
 func (c Costs) scaled(r Row) float64 { return c.Scaled(r) * units[r.Unit] }
 
-// Scaled is a figure in the process, in its own unit. What is not of a node stays.
+// Scaled is a figure in the process, in its own unit. A figure of no node stays as it is.
 func (c Costs) Scaled(r Row) float64 {
 	switch {
 	case r.Process.Node == 0:
@@ -49,6 +49,12 @@ func (c Costs) Multiply(a, b int) float64 { return c.product(multiply, a, b) }
 
 // Add is the energy of a sum of so many bits, in joules.
 func (c Costs) Add(bits int) float64 { return c.one(add) * float64(bits) }
+
+// FloatMultiply is the energy of a product of two float32 numbers, in joules.
+func (c Costs) FloatMultiply() float64 { return c.one(floatMultiply) }
+
+// FloatAdd is the energy of a sum of two float32 numbers, in joules.
+func (c Costs) FloatAdd() float64 { return c.one(floatAdd) }
 
 // Register is the energy that a bit of a register takes in a clock cycle, in joules.
 func (c Costs) Register() float64 { return c.one(register) }

@@ -115,7 +115,7 @@ func parse(record []string) (row Row, err error) {
 
 // check returns an error where a quantity that every machine needs is missing.
 func (t *Table) check() error {
-	for _, quantity := range []string{multiply, add, register, sramRead, sramWrite, sramLeakage, sramArea, multiplierArea, adderArea, registerArea, logicLeakage} {
+	for _, quantity := range []string{multiply, add, floatMultiply, floatAdd, register, sramRead, sramWrite, sramLeakage, sramArea, multiplierArea, adderArea, registerArea, logicLeakage} {
 		if len(t.rows(quantity)) == 0 {
 			return fmt.Errorf("%s is missing", quantity)
 		}
@@ -131,6 +131,8 @@ func (t *Table) rows(quantity string) []Row {
 const (
 	multiply       = "multiply"
 	add            = "add"
+	floatMultiply  = "float32 multiply"
+	floatAdd       = "float32 add"
 	register       = "register" // a clock cycle of a register
 	sramRead       = "sram read"
 	sramWrite      = "sram write"

@@ -8,7 +8,7 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// graph is a step graph whose weights are ready. It does not change.
+// graph is a step graph whose weights are packed for products. It does not change.
 type graph struct {
 	stepgraph.Graph
 	weights map[string]*Weight
@@ -56,9 +56,9 @@ type machine struct {
 	positions []int       // of each sequence in the tables
 	tokens    [][]int32   // by input and sequence
 	values    [][]float32 // by number, [sequences, size]
-	whole     [][]float32 // the same rounded, where a matrix multiplies it
-	units     [][]float32 // what the whole numbers of a sequence are in units of
-	fresh     []bool      // of values that are rounded at this step already
+	whole     [][]float32 // by number, the rounded value, where a matrix multiplies it
+	units     [][]float32 // by number and sequence, the scale of its whole numbers
+	fresh     []bool      // by number, whether this step's value is rounded already
 	worker
 }
 
@@ -80,7 +80,7 @@ func (g *graph) NewMachine(sequences int) program.Machine {
 	return m
 }
 
-// of is a value of one sequence.
+// of returns a value of one sequence.
 func (m *machine) of(name string, sequence int) []float32 {
 	v := m.graph.values[name]
 	size := m.sizes[v]

@@ -3,12 +3,14 @@
 //
 // # Weights
 //
-// The weights of a plane are whole numbers times a step, which is part of its scale,
-// where its levels are: signs, {−α, 0, +α}, uniform levels. A plane of k-bit codes has
-// whole numbers below 2ᵏ in size, and keeps its width; at most 8 bits. A matrix of
-// several such planes is multiplied plane by plane. Any other matrix is rounded, each
-// row by itself, to whole numbers of Precision.Weights bits: with n = 2^(bits−1) − 1 and
-// m the largest size of a weight of the row, to round(w·n/m) times m/n. That is a
+// A plane keeps its weights if its levels are whole numbers times a step, as signs, {−α, 0,
+// +α} and uniform levels are. The step becomes part of its scale. The whole numbers of
+// k-bit codes must be below 2ᵏ in size, and k at most 8. A matrix of several such planes is
+// multiplied plane by plane.
+//
+// Any other matrix is rounded to whole numbers of Precision.Weights bits, each row by
+// itself: with n = 2^(bits−1) − 1 and m the largest size of a weight of the row, a weight w
+// becomes round(w·n/m), which stands for that times m/n. The cost lists it as a
 // Substitution.
 //
 // # Activations
@@ -38,6 +40,7 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
+	"bittern/plugins/stepgraph"
 )
 
 // MostBits is the widest whole number that is multiplied, sign included.
@@ -62,6 +65,7 @@ type Program struct {
 	*program.Program
 	network.Network
 	Weights       map[string]*Weight
+	Parts         map[string]string      // of the memory that each weight belongs to, see package backend
 	Substitutions []backend.Substitution // of weights that are rounded, by the order of their first use
 }
 
@@ -70,14 +74,18 @@ func Compile(n network.Network, matrices map[string]packed.Matrix, precision Pre
 	if err := n.Validate(matrices); err != nil {
 		return nil, err
 	}
-	p := &Program{Network: n, Weights: map[string]*Weight{}}
+	p := &Program{Network: n, Weights: map[string]*Weight{}, Parts: map[string]string{}}
 	graphs := map[string]program.Graph{}
 	for _, s := range n.Stages {
 		if s.Op != network.Scan {
 			continue
 		}
 		for _, node := range s.Graph.Nodes {
-			if node.Weight == "" || p.Weights[node.Weight] != nil {
+			if node.Weight == "" {
+				continue
+			}
+			p.use(node)
+			if p.Weights[node.Weight] != nil {
 				continue
 			}
 			m := matrices[node.Weight]
@@ -98,6 +106,20 @@ func Compile(n network.Network, matrices map[string]packed.Matrix, precision Pre
 	}
 	p.Program = program.New(n, graphs, nil)
 	return p, nil
+}
+
+// use notes what a weight is for: recurrent if one of its nodes is, else what the first says.
+func (p *Program) use(n stepgraph.Node) {
+	_, known := p.Parts[n.Weight]
+	switch {
+	case n.Recurrent:
+		p.Parts[n.Weight] = backend.PartCodes
+	case known:
+	case n.Op == stepgraph.Lookup:
+		p.Parts[n.Weight] = backend.PartEmbedding
+	default:
+		p.Parts[n.Weight] = backend.PartOutputLayer
+	}
 }
 
 // groupSize is how many sequences run side by side, so that a weight that is read from

@@ -45,8 +45,8 @@ func (w *Weight) ScaleCount() int {
 	return n
 }
 
-// newWeight keeps the planes of a matrix where they are whole numbers, else rounds it to
-// so many bits.
+// newWeight keeps the planes of a matrix if all of them are whole numbers. Otherwise it
+// rounds the matrix to so many bits.
 func newWeight(m packed.Matrix, bits int) (w *Weight, rounded bool) {
 	w = &Weight{Rows: m.Rows, Cols: m.Cols}
 	for i, p := range m.Planes {
@@ -72,8 +72,9 @@ func newWeight(m packed.Matrix, bits int) (w *Weight, rounded bool) {
 	return w, true
 }
 
-// wholeLevels are the levels of a plane as whole numbers below 2^Bits in size, times a
-// step: the smallest size of a level that is not 0.
+// wholeLevels returns the levels of a plane as whole numbers times a step, which is the
+// smallest size of a level that is not 0. The plane is not ok if they are no such numbers,
+// or are not below 2^Bits in size.
 func wholeLevels(p packed.Plane) (whole []float32, step float32, ok bool) {
 	if p.Bits > MostBits {
 		return nil, 0, false
@@ -110,8 +111,8 @@ func roundRows(m packed.Matrix, bits int) Plane {
 // largest is the largest whole number of so many bits that has a negative.
 func largest(bits int) float32 { return float32(int(1)<<(bits-1) - 1) }
 
-// quantize sets q to the whole numbers of at most n in size that are nearest to x in
-// units of the scale that it returns, with which the largest element of x is n.
+// quantize sets q to x in units of the scale that it returns, rounded to whole numbers. In
+// these units the largest size of an element is n.
 func quantize(q, x []float32, n float32) (scale float32) {
 	most := float32(0)
 	for _, v := range x {
@@ -162,7 +163,7 @@ func (w *Weight) prepare(n float32) error {
 	return nil
 }
 
-// column sets y to column c, as the weights are kept.
+// column sets y to column c, in float32.
 func (w *Weight) column(y []float32, c int) {
 	for i := range w.Planes {
 		p := &w.Planes[i]
@@ -190,8 +191,8 @@ type worker struct {
 	sums    []float64
 }
 
-// multiply sets y, [sequences, Rows], to the weight times q, [sequences, Cols], whose rows
-// are in units of scales.
+// multiply sets y, [sequences, Rows], to the weight times q, [sequences, Cols]. Each row of
+// q is in units of the scale of its sequence.
 func (w *Weight) multiply(y, q, scales []float32, sequences int, work *worker) error {
 	size := sequences * w.Rows
 	if len(work.sums) < size {

@@ -751,6 +751,8 @@ type Part struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
 	Outside       bool                   `protobuf:"varint,3,opt,name=outside,proto3" json:"outside,omitempty"` // of what is published of recurrent accelerators
+	Static        bool                   `protobuf:"varint,4,opt,name=static,proto3" json:"static,omitempty"`   // of an energy: drawn for as long as the sequence takes, whatever is computed
+	Assumed       bool                   `protobuf:"varint,5,opt,name=assumed,proto3" json:"assumed,omitempty"` // follows from a figure that the user gave: neither measured nor modelled
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -802,6 +804,20 @@ func (x *Part) GetValue() float64 {
 func (x *Part) GetOutside() bool {
 	if x != nil {
 		return x.Outside
+	}
+	return false
+}
+
+func (x *Part) GetStatic() bool {
+	if x != nil {
+		return x.Static
+	}
+	return false
+}
+
+func (x *Part) GetAssumed() bool {
+	if x != nil {
+		return x.Assumed
 	}
 	return false
 }
@@ -1172,11 +1188,13 @@ const file_bittern_backend_v1_backend_proto_rawDesc = "" +
 	"\n" +
 	"StepsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"J\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"|\n" +
 	"\x04Part\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x18\n" +
-	"\aoutside\x18\x03 \x01(\bR\aoutside\"b\n" +
+	"\aoutside\x18\x03 \x01(\bR\aoutside\x12\x16\n" +
+	"\x06static\x18\x04 \x01(\bR\x06static\x12\x18\n" +
+	"\aassumed\x18\x05 \x01(\bR\aassumed\"b\n" +
 	"\fSubstitution\x12\x16\n" +
 	"\x06weight\x18\x01 \x01(\tR\x06weight\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +

@@ -227,6 +227,7 @@ type Option struct {
 	Max           float64                `protobuf:"fixed64,5,opt,name=max,proto3" json:"max,omitempty"`
 	Choices       []string               `protobuf:"bytes,6,rep,name=choices,proto3" json:"choices,omitempty"`
 	Doc           string                 `protobuf:"bytes,7,opt,name=doc,proto3" json:"doc,omitempty"`
+	Role          string                 `protobuf:"bytes,8,opt,name=role,proto3" json:"role,omitempty"` // a word that the kind of plugin defines, such as "clock" of a backend; mostly empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -306,6 +307,13 @@ func (x *Option) GetChoices() []string {
 func (x *Option) GetDoc() string {
 	if x != nil {
 		return x.Doc
+	}
+	return ""
+}
+
+func (x *Option) GetRole() string {
+	if x != nil {
+		return x.Role
 	}
 	return ""
 }
@@ -454,7 +462,7 @@ const file_bittern_plugin_v1_plugin_proto_rawDesc = "" +
 	"\asummary\x18\x05 \x01(\tR\asummary\x123\n" +
 	"\aoptions\x18\x06 \x03(\v2\x19.bittern.plugin.v1.OptionR\aoptions\x12\x16\n" +
 	"\x06traits\x18\a \x03(\tR\x06traits\x12-\n" +
-	"\x05facts\x18\b \x03(\v2\x17.bittern.plugin.v1.FactR\x05facts\"\x9a\x01\n" +
+	"\x05facts\x18\b \x03(\v2\x17.bittern.plugin.v1.FactR\x05facts\"\xae\x01\n" +
 	"\x06Option\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x18\n" +
@@ -462,7 +470,8 @@ const file_bittern_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x03min\x18\x04 \x01(\x01R\x03min\x12\x10\n" +
 	"\x03max\x18\x05 \x01(\x01R\x03max\x12\x18\n" +
 	"\achoices\x18\x06 \x03(\tR\achoices\x12\x10\n" +
-	"\x03doc\x18\a \x01(\tR\x03doc\"H\n" +
+	"\x03doc\x18\a \x01(\tR\x03doc\x12\x12\n" +
+	"\x04role\x18\b \x01(\tR\x04role\"H\n" +
 	"\x04Fact\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
