@@ -243,14 +243,14 @@ func find(columns []Column, id string) int {
 }
 
 // chosen returns the columns with these names, or none if they would only name the rows'
-// networks.
+// networks and backends.
 func chosen(columns []Column, ids []string) []Column {
 	var picked []Column
 	says := false
 	for _, id := range ids {
 		if at := find(columns, id); at >= 0 {
 			picked = append(picked, columns[at])
-			says = says || find(identity(), id) < 0
+			says = says || !identifies(id)
 		}
 	}
 	if !says {

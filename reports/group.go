@@ -15,6 +15,7 @@ import (
 	"bittern/baselines/published"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
+	"bittern/plugins/backend"
 	"bittern/plugins/model"
 )
 
@@ -230,6 +231,7 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 	if len(d.Cost.Memory) > 0 {
 		m.Bytes = new(store.Sum(d.Cost.Memory))
 		m.MemoryParts = d.Cost.Memory
+		m.RecurrentBytes = recurrentBytes(d.Cost.Memory)
 	}
 	steps := d.Cost.TimeSteps()
 	const unknown = "the time steps of the sequence are not recorded"
@@ -298,6 +300,22 @@ func (m *machine) addEnergy(parts []store.Part, steps float64) {
 		}
 		m.EnergyParts[at].Value += part.Value / steps / n
 	}
+}
+
+// recurrentBytes are the weights of recurrent layers, without the levels that their codes
+// stand for; nil where a machine has no such part.
+func recurrentBytes(parts []store.Part) *float64 {
+	var bytes *float64
+	for _, p := range parts {
+		if p.Name != backend.PartCodes && p.Name != backend.PartFloats {
+			continue
+		}
+		if bytes == nil {
+			bytes = new(float64)
+		}
+		*bytes += p.Value
+	}
+	return bytes
 }
 
 // inside are the parts of recurrent layers.

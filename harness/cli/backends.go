@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -127,7 +125,7 @@ func (p *program) writeExplanation(e backend.Explanation) error {
 		{heading: "Calibration", table: table.New("machine", "quantity", "published", "bottom-up", "error", "fitted", "error", "in the fit", "source of the published")},
 	}
 	for _, c := range e.Constants {
-		sections[0].rows = append(sections[0].rows, []string{c.Name, significant(c.Value), c.Unit, c.Node, c.Source})
+		sections[0].rows = append(sections[0].rows, []string{c.Name, reports.Significant(c.Value), c.Unit, c.Node, c.Source})
 	}
 	for _, f := range e.Formulas {
 		sections[1].rows = append(sections[1].rows, []string{f.Quantity, f.Expression})
@@ -138,8 +136,8 @@ func (p *program) writeExplanation(e backend.Explanation) error {
 			part = "yes"
 		}
 		sections[2].rows = append(sections[2].rows, []string{
-			r.Machine, r.Quantity + " " + r.Unit, significant(r.Published), significant(r.BottomUp), deviation(r.BottomUp, r.Published),
-			significant(r.Fitted), deviation(r.Fitted, r.Published), part, r.Source,
+			r.Machine, r.Quantity + " " + r.Unit, reports.Significant(r.Published), reports.Significant(r.BottomUp), reports.Deviation(r.BottomUp, r.Published),
+			reports.Significant(r.Fitted), reports.Deviation(r.Fitted, r.Published), part, r.Source,
 		})
 	}
 	for _, s := range sections {
@@ -161,29 +159,6 @@ func (p *program) writeExplanation(e backend.Explanation) error {
 		fmt.Fprintf(p.stdout, "- %s\n", note)
 	}
 	return nil
-}
-
-// significant is a figure with four significant digits; whole numbers have all.
-func significant(value float64) string {
-	if value == math.Trunc(value) && math.Abs(value) < 1e9 {
-		return strconv.FormatFloat(value, 'f', -1, 64)
-	}
-	return strconv.FormatFloat(value, 'g', 4, 64)
-}
-
-// deviation is how far a value is from what was published: in percent, or as a factor where
-// it is off by two or more.
-func deviation(value, published float64) string {
-	switch ratio := value / published; {
-	case published == 0:
-		return "n/a"
-	case ratio >= 2:
-		return fmt.Sprintf("× %.1f", ratio)
-	case ratio <= 0.5:
-		return fmt.Sprintf("÷ %.1f", 1/ratio)
-	default:
-		return fmt.Sprintf("%+.1f %%", 100*(ratio-1))
-	}
 }
 
 func (p *program) compareCommand() *cobra.Command {

@@ -16,11 +16,13 @@ import (
 // outcome is what a backend answered for a deployed network. If it does not serve a
 // request, missing says why.
 type outcome struct {
-	cost   *backend.Cost
-	steps  map[string]int // of the sequence that cost is of
-	score  *float64
-	groups []store.GroupScore // of score
-	doubt  string             // why the score is not to be trusted
+	cost  *backend.Cost
+	steps map[string]int // of the sequence that cost is of
+	// calibration is what the model behind the cost says of machines with published figures.
+	calibration []backend.Residual
+	score       *float64
+	groups      []store.GroupScore // of score
+	doubt       string             // why the score is not to be trusted
 	// scoredBy is the backend that the score was executed on, where it was another
 	// of the same arithmetic, which arithmetic names.
 	scoredBy, arithmetic string
@@ -83,6 +85,11 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		}
 	} else {
 		o.cost, o.steps = &cost, steps
+		explanation, err := b.Explain(calls, plugin.Options)
+		if err != nil {
+			return outcome{}, failure(err)
+		}
+		o.calibration = explanation.Calibration
 	}
 
 	computes, shared := sharable(plugin, deployed)

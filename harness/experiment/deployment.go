@@ -105,6 +105,9 @@ func (o outcome) into(d *store.Deployment) {
 	for _, s := range o.cost.Substitutions {
 		d.Cost.Substitutions = append(d.Cost.Substitutions, store.Substitution(s))
 	}
+	for _, r := range o.calibration {
+		d.Cost.Calibration = append(d.Cost.Calibration, store.Residual(r))
+	}
 	d.Cost.Energy, d.Cost.Area, d.Cost.Memory = stored(o.cost.Energy), stored(o.cost.Area), stored(o.cost.Memory)
 }
 
