@@ -35,7 +35,7 @@ type machine struct {
 	metric, energy, seconds, cycles, area        []float64
 	recurrentEnergy, recurrentArea               []float64
 	noMetric, noEnergy, noTime, noCycles, noArea string
-	noRecurrent                                  string
+	noRecurrentEnergy, noRecurrentArea           string
 }
 
 // addTo adds an experiment to the group of its setting, or else to a new one behind
@@ -235,13 +235,9 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 	}
 	steps := d.Cost.TimeSteps()
 	const unknown = "the time steps of the sequence are not recorded"
-	// A cost that was stored before areas had parts has no area and no reason for that, and
-	// its parts are not marked.
-	const unmarked = "it was stored before parts said whether they are of recurrent layers; deploy the suite again"
-	marked := len(d.Cost.Area) > 0 || d.Cost.Missing["area"] != ""
-	if !marked {
-		m.noRecurrent = unmarked
-	}
+	// Every network has an output layer, so a machine that tells other layers apart has a part
+	// outside of the recurrent ones.
+	const together = "the backend does not tell recurrent layers from others"
 	switch {
 	case len(d.Cost.Energy) == 0:
 		m.noEnergy = d.Cost.Missing["energy"]
@@ -249,8 +245,10 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.noEnergy = unknown
 	default:
 		m.energy = append(m.energy, store.Sum(d.Cost.Energy)/steps)
-		if marked {
-			m.recurrentEnergy = append(m.recurrentEnergy, store.Sum(inside(d.Cost.Energy))/steps)
+		if recurrent := inside(d.Cost.Energy); len(recurrent) < len(d.Cost.Energy) {
+			m.recurrentEnergy = append(m.recurrentEnergy, store.Sum(recurrent)/steps)
+		} else {
+			m.noRecurrentEnergy = together
 		}
 		m.addEnergy(d.Cost.Energy, steps)
 	}
@@ -273,7 +271,11 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 	m.Steps = steps
 	if len(d.Cost.Area) > 0 {
 		m.area = append(m.area, store.Sum(d.Cost.Area))
-		m.recurrentArea = append(m.recurrentArea, store.Sum(inside(d.Cost.Area)))
+		if recurrent := inside(d.Cost.Area); len(recurrent) < len(d.Cost.Area) {
+			m.recurrentArea = append(m.recurrentArea, store.Sum(recurrent))
+		} else {
+			m.noRecurrentArea = together
+		}
 		m.AreaParts = d.Cost.Area
 	} else {
 		m.noArea = d.Cost.Missing["area"]
@@ -328,7 +330,7 @@ func (m *machine) deployment() Deployment {
 	d := m.Deployment
 	d.Metric, d.Energy, d.Seconds = figure(m.metric, m.noMetric), figure(m.energy, m.noEnergy), figure(m.seconds, m.noTime)
 	d.Cycles, d.Area = figure(m.cycles, m.noCycles), figure(m.area, m.noArea)
-	d.RecurrentEnergy, d.RecurrentArea = figure(m.recurrentEnergy, cmp.Or(m.noEnergy, m.noRecurrent)), figure(m.recurrentArea, m.noArea)
+	d.RecurrentEnergy, d.RecurrentArea = figure(m.recurrentEnergy, cmp.Or(m.noEnergy, m.noRecurrentEnergy)), figure(m.recurrentArea, cmp.Or(m.noArea, m.noRecurrentArea))
 	return d
 }
 

@@ -76,17 +76,17 @@ func recurrentColumns(_ []line, unit string) []Column {
 	}
 	return append(identity(),
 		Column{ID: "backend", Header: "backend", cell: func(l line) Cell { return named(l.machine.Backend) }},
-		Column{ID: "recurrent-energy", Header: "energy nJ/" + stepOf(unit), Right: true, Rank: 1, About: "energy of recurrent layers alone, as figures of accelerators are published: without other layers and what does not fit on the chip (× less than full precision on the same backend)",
+		Column{ID: "recurrent-energy", Header: "recurrent energy nJ/" + stepOf(unit), Right: true, Rank: 1, About: "energy of recurrent layers alone, as figures of accelerators are published: without other layers and what does not fit on the chip (× less than full precision on the same backend)",
 			cell: func(l line) Cell {
 				return l.figure(l.machine.RecurrentEnergy, 1e9, fixed(1)).times(l.machine.RecurrentEnergyRatio)
 			}},
 		Column{ID: "recurrent-energy-share", Header: "% of all energy", Right: true, Rank: 2, About: "its share of the energy of the whole network, which Hardware has",
 			cell: func(l line) Cell { return share(l.machine.RecurrentEnergy, l.machine.Energy) }},
-		Column{ID: "recurrent-area", Header: "area mm²", Right: true, Rank: 3, About: "area likewise",
+		Column{ID: "recurrent-area", Header: "recurrent area mm²", Right: true, Rank: 3, About: "area likewise",
 			cell: func(l line) Cell { return l.figure(times(l.machine.RecurrentArea, 1), 1, fixed(2)) }},
 		Column{ID: "recurrent-area-share", Header: "% of all area", Right: true, Rank: 4, About: "its share of the area that the whole network needs",
 			cell: func(l line) Cell { return share(l.machine.RecurrentArea, l.machine.Area) }},
-		Column{ID: "recurrent-kb", Header: "KB weights", Right: true, Rank: 5, About: "weights of recurrent layers as this backend stores them, which is what papers count; KB of 1000 bytes", cell: func(l line) Cell {
+		Column{ID: "recurrent-kb", Header: "recurrent weights KB", Right: true, Rank: 5, About: "weights of recurrent layers as this backend stores them, which is what papers count; KB of 1000 bytes", cell: func(l line) Cell {
 			if l.machine.RecurrentBytes == nil {
 				return missing("the backend does not tell the memory of recurrent weights")
 			}

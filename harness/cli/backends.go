@@ -16,8 +16,8 @@ import (
 )
 
 func (p *program) backendsCommand() *cobra.Command {
-	return group("backends", "Show what the figures of hardware backends are made of, compare trained networks on them, and check machines against their hardware description",
-		p.explainCommand(), p.compareCommand(), p.rtlCommand())
+	return group("backends", "Show what the figures of hardware backends are made of, compare networks on them, and check machines against their hardware description",
+		p.explainCommand(), p.estimateCommand(), p.compareCommand(), p.rtlCommand())
 }
 
 func (p *program) explainCommand() *cobra.Command {
@@ -166,9 +166,11 @@ func (p *program) compareCommand() *cobra.Command {
 		Use: "compare --suite NAME|FILE", Short: "Show each trained network of a suite on each of its backends, without training", Args: noArguments,
 		Long: `Compare prints the hardware tables of a report alone: of each trained network on each
 backend its score as that machine computes it, cycles, latency, throughput, energy of a
-time step and of a sequence, and energy and memory by part. × is against the
-full-precision network on the same backend. It reads the run store; backends that a
-network was not deployed on yet, "bittern deploy --backends" adds.`,
+time step and of a sequence; the same of the recurrent layers alone, as papers count;
+energy, area and memory by part; and how far the backends' models are from
+machines with published figures. × is against the full-precision network on the same
+backend. It reads the run store; backends that a network was not deployed on yet,
+"bittern deploy --backends" adds, and "bittern backends estimate" needs no training.`,
 		Example: `  bittern backends compare --suite char-small
   bittern backends compare --suite char-small --group-by backend --format csv`,
 		RunE: func(command *cobra.Command, _ []string) error {
