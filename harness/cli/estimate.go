@@ -2,13 +2,8 @@ package cli
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
-
-	"bittern/harness/experiment"
-	"bittern/plugins"
 )
 
 func (p *program) estimateCommand() *cobra.Command {
@@ -52,28 +47,4 @@ suite's first is taken.`,
 	pluginFlags(command)
 	reportFlags(command)
 	return command
-}
-
-// estimated are the experiments that differ in more than their seed, of tasks with the given
-// labels; without labels those of all tasks.
-func estimated(specs []*experiment.Spec, tasks []string) ([]*experiment.Spec, error) {
-	var labels []string
-	for _, spec := range specs {
-		if !slices.Contains(labels, spec.Task.Label) {
-			labels = append(labels, spec.Task.Label)
-		}
-	}
-	for _, label := range tasks {
-		if !slices.Contains(labels, label) {
-			return nil, plugins.Problemf("the suite has no task %q%s; it has %s", label, plugins.DidYouMean(label, labels), strings.Join(labels, ", "))
-		}
-	}
-	var chosen []*experiment.Spec
-	for _, spec := range specs {
-		wanted := len(tasks) == 0 || slices.Contains(tasks, spec.Task.Label)
-		if wanted && (len(chosen) == 0 || !sameButSeed(chosen[len(chosen)-1], spec)) {
-			chosen = append(chosen, spec)
-		}
-	}
-	return chosen, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,9 +151,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		return err
 	}
 	if settings.untrained {
-		if specs, err = estimated(specs, settings.Tasks); err != nil {
-			return err
-		}
+		specs = slices.CompactFunc(specs, sameButSeed)
 	}
 	if err := check(ctx, catalogue, settings, specs); err != nil {
 		return err
@@ -281,7 +280,7 @@ func (p *program) experiments(ctx context.Context, settings runSettings) (*suite
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	specs, err := schedule.Prepare(ctx, s, catalogue, settings.Data)
+	specs, err := schedule.Prepare(ctx, s, catalogue, settings.Data, settings.Tasks...)
 	return s, catalogue, specs, err
 }
 
