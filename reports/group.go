@@ -225,7 +225,7 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.Doubts = append(m.Doubts, Doubt{seed, d.Doubt})
 	}
 	if d.Cost == nil {
-		m.noEnergy, m.noTime, m.noCycles, m.noArea = d.Reason, d.Reason, d.Reason, d.Reason
+		m.noEnergy, m.noTime, m.noCycles, m.noArea, m.Unsupported = d.Reason, d.Reason, d.Reason, d.Reason, d.Reason
 		return
 	}
 	if len(d.Cost.Memory) > 0 {

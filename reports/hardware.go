@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -26,7 +27,7 @@ func hardwareColumns(lines []line, unit string) []Column {
 			cell: timeCell},
 		Column{ID: "machine-kb", Header: "KB", Right: true, Rank: 3, About: "all that the network needs, states included, as this backend stores it; KB of 1000 bytes", cell: func(l line) Cell {
 			if l.machine.Bytes == nil {
-				return missing("the backend does not tell its memory")
+				return missing(cmp.Or(l.machine.Unsupported, "the backend does not tell its memory"))
 			}
 			return kilobytes(l.machine.Bytes)
 		}},
@@ -52,7 +53,12 @@ func sequenceColumns(_ []line, unit string) []Column {
 				}
 				return l.figure(f, 1, fixed(0))
 			}},
-		Column{ID: "sequence-steps", Header: "steps", Right: true, Rank: 5, About: "time steps of the sequence, of all its streams", cell: func(l line) Cell { return count(int(l.machine.Steps)) }},
+		Column{ID: "sequence-steps", Header: "steps", Right: true, Rank: 5, About: "time steps of the sequence, of all its streams", cell: func(l line) Cell {
+			if l.machine.Steps == 0 {
+				return missing(cmp.Or(l.machine.Unsupported, "they are not recorded"))
+			}
+			return count(int(l.machine.Steps))
+		}},
 		Column{ID: "latency", Header: "latency µs", Right: true, Rank: 3, About: "time of the whole sequence",
 			cell: func(l line) Cell { return l.figure(times(l.machine.Seconds, l.machine.Steps), 1e6, fixed(1)) }},
 		Column{ID: "sequence-energy", Header: "energy µJ/sequence", Right: true, Rank: 4, About: "energy of the whole sequence",
@@ -74,6 +80,9 @@ func recurrentColumns(_ []line, unit string) []Column {
 		of := *part.Mean / *whole.Mean
 		return Cell{Text: fixed(1)(100 * of), Value: &of}
 	}
+	noWeights := func(l line) string {
+		return cmp.Or(l.machine.Unsupported, "the backend does not tell the memory of recurrent weights")
+	}
 	return append(identity(),
 		Column{ID: "backend", Header: "backend", cell: func(l line) Cell { return named(l.machine.Backend) }},
 		Column{ID: "recurrent-energy", Header: "recurrent energy nJ/" + stepOf(unit), Right: true, Rank: 1, About: "energy of recurrent layers alone, as figures of accelerators are published: without other layers and what does not fit on the chip (× less than full precision on the same backend)",
@@ -88,13 +97,13 @@ func recurrentColumns(_ []line, unit string) []Column {
 			cell: func(l line) Cell { return share(l.machine.RecurrentArea, l.machine.Area) }},
 		Column{ID: "recurrent-kb", Header: "recurrent weights KB", Right: true, Rank: 5, About: "weights of recurrent layers as this backend stores them, which is what papers count; KB of 1000 bytes", cell: func(l line) Cell {
 			if l.machine.RecurrentBytes == nil {
-				return missing("the backend does not tell the memory of recurrent weights")
+				return missing(noWeights(l))
 			}
 			return kilobytes(l.machine.RecurrentBytes)
 		}},
 		Column{ID: "recurrent-kb-share", Header: "% of all KB", Right: true, Rank: 6, About: "their share of the memory of the whole network",
 			cell: func(l line) Cell {
-				return share(Figure{Mean: l.machine.RecurrentBytes, Missing: "the backend does not tell the memory of recurrent weights"}, Figure{Mean: l.machine.Bytes})
+				return share(Figure{Mean: l.machine.RecurrentBytes, Missing: noWeights(l)}, Figure{Mean: l.machine.Bytes})
 			}},
 	)
 }

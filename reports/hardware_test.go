@@ -163,3 +163,23 @@ func TestUntrainedNetworks(t *testing.T) {
 		t.Errorf("columns %q", headers)
 	}
 }
+
+// A network that a machine cannot run has the reason in the place of every figure.
+func TestUnsupportedNetworks(t *testing.T) {
+	t.Parallel()
+	c := measured(t, "full", "layer", 1, 32, 1.5, `"epochs":8`)
+	c.Backends = []string{"large", "small"}
+	s := sample.Stored(t, c)
+	sample.Deploy(t, s, store.Deployment{Experiment: c.ID, Backend: "small", Metric: new(1.5), Cost: costed(1, 1)})
+	const reason = "it needs a circuit for a root"
+	if err := s.PutDeployment(t.Context(), store.Deployment{Experiment: c.ID, Backend: "large", Status: store.Unsupported, Reason: reason}); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range collect(t, s, Selection{}).Document(View{Hardware: true}).Sections[:3] {
+		for _, cell := range part.Sheets[0].Rows[0][1:] { // behind the backend
+			if cell.Text != "n/a" || !slices.Equal(cell.Notes, []string{"n/a: " + reason}) {
+				t.Errorf("%s has the cell %q with the notes %q, want n/a with the reason", part.Heading, cell.Text, cell.Notes)
+			}
+		}
+	}
+}

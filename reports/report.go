@@ -95,6 +95,9 @@ type FullPrecision struct {
 type Deployment struct {
 	Backend string   `json:"backend"`
 	Seeds   []uint64 `json:"seeds"`
+	// Unsupported says why the backend has no figures of the network, where it has none.
+	Unsupported string `json:"unsupported,omitempty"`
+
 	Metric  Figure   `json:"metric"`           // as the machine computes it from the packed artifact
 	Doubts  Doubts   `json:"doubts,omitempty"` // of Metric
 	Bytes   *float64 `json:"bytes"`            // everything, as the machine stores it; nil where it does not tell
