@@ -142,6 +142,9 @@ func (d *Deployment) wide() bool {
 
 // costCell says where the costs come from, and which weights the backend replaces.
 func costCell(l line) Cell {
+	if l.machine.Unsupported != "" {
+		return missing(l.machine.Unsupported)
+	}
 	c := Cell{Text: "simulated"}
 	if l.machine.Measured {
 		c.Text = "measured"

@@ -83,6 +83,7 @@ func (r *Report) finished(ctx context.Context, s *store.Store, c store.Experimen
 		if !slices.Contains(c.Backends, d.Backend) {
 			continue // another suite asked for it
 		}
+		r.addCalibration(&d)
 		e.Deployments = append(e.Deployments, d)
 		if d.Status != store.Done && d.Status != store.Unsupported {
 			r.Unfinished = append(r.Unfinished, Unfinished{c.Task, c.Model, c.Quantizer, c.Seed, d.Backend, d.Status, d.Reason})

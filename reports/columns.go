@@ -4,19 +4,18 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"bittern/baselines/published"
-	"bittern/harness/metric"
 	"bittern/harness/store"
 )
 
 // line is the subject of a table's row: a network, in some tables with one of its deployments
-// or with one of its published results.
+// or with one of its published results. That of a published machine has an empty network.
 type line struct {
 	*Network
-	machine *Deployment
-	printed *published.Result
+	machine  *Deployment
+	printed  *published.Result
+	residual *residual
 }
 
 // kind is a table of a report.
@@ -26,25 +25,36 @@ type kind struct {
 	columns func(lines []line, metricName string) []Column
 	lines   func(*Report) []line
 	hidden  func(View) bool // nil is never
-	// machines says that its rows are networks on backends.
+	// machines says that it is of backends.
 	machines bool
 }
 
 // kinds are the tables of a report, in order.
 func kinds() []kind {
-	noParts := func(v View) bool { return !v.Parts || len(v.Columns) > 0 }
-	noSequences := func(v View) bool {
-		return !v.Hardware && !slices.ContainsFunc(sequenceColumns(nil, "")[len(identity())+1:], func(c Column) bool { return slices.Contains(v.Columns, c.ID) })
-	}
 	return []kind{
-		{"Results", resultColumns, networkLines, nil, false},
-		{"Against the literature", literatureColumns, publishedLines, func(v View) bool { return len(v.Columns) > 0 && !slices.Contains(v.Columns, "published") }, false},
-		{"Accuracy against memory", frontierColumns, frontierLines, func(v View) bool { return len(v.Columns) > 0 }, false},
-		{"Hardware", hardwareColumns, machineLines, nil, true},
-		{"Sequences", sequenceColumns, machineLines, noSequences, true},
-		{"Energy by part", partColumns(1e9, 1, "nJ", true, func(d *Deployment) []store.Part { return d.EnergyParts }), machineLines, noParts, true},
-		{"Area by part", partColumns(1, 3, "mm²", false, func(d *Deployment) []store.Part { return d.AreaParts }), machineLines, noParts, true},
-		{"Memory by part", partColumns(1e-3, 1, "KB", false, func(d *Deployment) []store.Part { return d.MemoryParts }), machineLines, noParts, true},
+		{heading: "Results", columns: resultColumns, lines: networkLines},
+		{heading: "Against the literature", columns: literatureColumns, lines: publishedLines, hidden: func(v View) bool { return len(v.Columns) > 0 && !slices.Contains(v.Columns, "published") }},
+		{heading: "Accuracy against memory", columns: frontierColumns, lines: frontierLines, hidden: func(v View) bool { return len(v.Columns) > 0 }},
+		{heading: "Hardware", columns: hardwareColumns, lines: machineLines, machines: true},
+		{heading: "Sequences", columns: sequenceColumns, lines: machineLines, hidden: unasked(sequenceColumns), machines: true},
+		{heading: "Recurrent layers alone", columns: recurrentColumns, lines: machineLines, hidden: unasked(recurrentColumns), machines: true},
+		{heading: "Energy by part", columns: partColumns(1e9, 1, "nJ", true, func(d *Deployment) []store.Part { return d.EnergyParts }), lines: machineLines, hidden: noParts, machines: true},
+		{heading: "Area by part", columns: partColumns(1, 3, "mm²", false, func(d *Deployment) []store.Part { return d.AreaParts }), lines: machineLines, hidden: noParts, machines: true},
+		{heading: "Memory by part", columns: partColumns(1e-3, 1, "KB", false, func(d *Deployment) []store.Part { return d.MemoryParts }), lines: machineLines, hidden: noParts, machines: true},
+		{heading: "Published machines", columns: calibrationColumns, lines: calibrationLines, hidden: unasked(calibrationColumns), machines: true},
+	}
+}
+
+func noParts(v View) bool { return !v.Parts || len(v.Columns) > 0 }
+
+// unasked hides a table that only reports of hardware have, unless the view names one of the
+// columns that say something in it.
+func unasked(columns func([]line, string) []Column) func(View) bool {
+	return func(v View) bool {
+		if len(v.Columns) == 0 {
+			return !v.Hardware
+		}
+		return len(chosen(columns(nil, ""), v.Columns)) == 0
 	}
 }
 
@@ -104,6 +114,9 @@ func identity() []Column {
 		name("normalization", func(l line) string { return l.Normalization }),
 	}
 }
+
+// identifies says whether a column only names a row's network or backend.
+func identifies(id string) bool { return id == "backend" || find(identity(), id) >= 0 }
 
 func resultColumns(_ []line, unit string) []Column {
 	return append(identity(),
@@ -174,118 +187,4 @@ func frontierColumns(lines []line, unit string) []Column {
 		columns[i].always = columns[i].Right
 	}
 	return columns
-}
-
-func hardwareColumns(lines []line, unit string) []Column {
-	step := stepOf(unit)
-	return append(identity(),
-		Column{ID: "backend", Header: "backend", cell: func(l line) Cell {
-			c := named(l.machine.Backend)
-			if notes := commonNotes(lines, l.machine.Backend); len(notes) > 0 {
-				c.Notes = []string{strings.Join(notes, "; ")}
-			}
-			return c
-		}},
-		Column{ID: "machine-metric", Header: "computed " + unit, Right: true, always: true, About: "as the machine computes it from the packed artifact",
-			cell: func(l line) Cell { return l.figure(l.machine.Metric, 1, fixed(3)).doubt(l.machine.Doubts) }},
-		Column{ID: "energy", Header: "energy nJ/" + step, Right: true, Rank: 1, About: "energy of a whole sequence that is run by itself over the time steps of all its streams (× less than full precision on the same backend)",
-			cell: func(l line) Cell { return l.figure(l.machine.Energy, 1e9, fixed(1)).times(l.machine.EnergyRatio) }},
-		Column{ID: "time", Header: "time µs/" + step, Right: true, Rank: 2, About: "likewise time; of a machine that is timed the median. " + wide + " marks a time whose sequences spread widely: (upper − lower quartile) / median is above " + shortest(wideSpread),
-			cell: timeCell},
-		Column{ID: "machine-kb", Header: "KB", Right: true, Rank: 3, About: "all that the network needs, states included, as this backend stores it; KB of 1000 bytes", cell: func(l line) Cell {
-			if l.machine.Bytes == nil {
-				return missing("the backend does not tell its memory")
-			}
-			return kilobytes(l.machine.Bytes)
-		}},
-		Column{ID: "area", Header: "area mm²", Right: true, Rank: 5, cell: func(l line) Cell {
-			return l.figure(Figure{N: len(l.Seeds), Mean: l.machine.Area.Mean, Missing: l.machine.Area.Missing}, 1, fixed(2))
-		}},
-		Column{ID: "cost", Header: "cost is", Rank: 4, About: substituted + " the backend keeps these weights otherwise than deployed; its score, bytes and costs are those of what it keeps", cell: costCell},
-	)
-}
-
-// sequenceColumns are of a whole sequence that is run by itself, and of the clock.
-func sequenceColumns(_ []line, unit string) []Column {
-	step := stepOf(unit)
-	times := func(f Figure, factor float64) Figure {
-		if f.Mean != nil {
-			f.Mean = new(*f.Mean * factor)
-		}
-		return Figure{N: f.N, Mean: f.Mean, Missing: f.Missing}
-	}
-	return append(identity(),
-		Column{ID: "backend", Header: "backend", cell: func(l line) Cell { return named(l.machine.Backend) }},
-		Column{ID: "cycles", Header: "cycles/" + step, Right: true, Rank: 1, About: "clock cycles of a whole sequence over the time steps of all its streams",
-			cell: func(l line) Cell { return l.figure(l.machine.Cycles, 1, fixed(1)) }},
-		Column{ID: "throughput", Header: step + "s/s", Right: true, Rank: 2, About: "time steps a second, of sequences that are run one after the other",
-			cell: func(l line) Cell {
-				f := l.machine.Seconds
-				if f.Mean != nil && *f.Mean > 0 {
-					f = Figure{N: f.N, Mean: new(1 / *f.Mean)}
-				}
-				return l.figure(f, 1, fixed(0))
-			}},
-		Column{ID: "sequence-steps", Header: "steps", Right: true, Rank: 5, About: "time steps of the sequence, of all its streams", cell: func(l line) Cell { return count(int(l.machine.Steps)) }},
-		Column{ID: "latency", Header: "latency µs", Right: true, Rank: 3, About: "time of the whole sequence",
-			cell: func(l line) Cell { return l.figure(times(l.machine.Seconds, l.machine.Steps), 1e6, fixed(1)) }},
-		Column{ID: "sequence-energy", Header: "energy µJ/sequence", Right: true, Rank: 4, About: "energy of the whole sequence",
-			cell: func(l line) Cell { return l.figure(times(l.machine.Energy, l.machine.Steps), 1e6, fixed(3)) }},
-		Column{ID: "recurrent-energy", Header: "recurrent layers nJ/" + step, Right: true, Rank: 6, About: "energy of recurrent layers alone, as figures of accelerators are published: without other layers and what does not fit on the chip",
-			cell: func(l line) Cell { return l.figure(l.machine.RecurrentEnergy, 1e9, fixed(1)) }},
-		Column{ID: "recurrent-area", Header: "recurrent layers mm²", Right: true, Rank: 7, About: "area likewise",
-			cell: func(l line) Cell { return l.figure(times(l.machine.RecurrentArea, 1), 1, fixed(2)) }},
-	)
-}
-
-// partColumns has a column for each part that one of the lines has.
-func partColumns(scale float64, decimals int, unit string, perStep bool, parts func(*Deployment) []store.Part) func([]line, string) []Column {
-	return func(lines []line, metricName string) []Column {
-		var names []string
-		for _, l := range lines {
-			for _, part := range parts(l.machine) {
-				names = once(names, []string{part.Name})
-			}
-		}
-		unit := unit
-		if perStep {
-			unit += "/" + stepOf(metricName)
-		}
-		columns := append(identity(), Column{ID: "backend", Header: "backend", cell: func(l line) Cell { return named(l.machine.Backend) }})
-		for i, name := range names {
-			columns = append(columns, Column{ID: name, Header: name + " " + unit, Right: true, Rank: i + 1, cell: func(l line) Cell {
-				for _, part := range parts(l.machine) {
-					if part.Name == name {
-						return Cell{Text: fixed(decimals)(part.Value * scale), Value: new(part.Value)}
-					}
-				}
-				return Cell{Text: "–", Missing: true}
-			}})
-		}
-		return columns
-	}
-}
-
-// commonNotes returns the notes that a backend has for every network.
-func commonNotes(lines []line, backend string) []string {
-	var common []string
-	first := true
-	for _, l := range lines {
-		if l.machine.Backend != backend {
-			continue
-		}
-		if first {
-			common, first = slices.Clone(l.machine.Notes), false
-		}
-		common = slices.DeleteFunc(common, func(note string) bool { return !slices.Contains(l.machine.Notes, note) })
-	}
-	return common
-}
-
-// stepOf returns what a time step is called in tasks with this metric.
-func stepOf(name string) string {
-	if metric.Metric(name) == metric.BPC {
-		return "char"
-	}
-	return "step"
 }

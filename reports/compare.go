@@ -96,6 +96,7 @@ func (n *Network) compareWith(full *Network) {
 		if at >= 0 {
 			other := full.Deployments[at]
 			d.EnergyRatio, d.SecondsRatio = ratio(other.Energy.Mean, d.Energy.Mean), ratio(other.Seconds.Mean, d.Seconds.Mean)
+			d.RecurrentEnergyRatio = ratio(other.RecurrentEnergy.Mean, d.RecurrentEnergy.Mean)
 		}
 	}
 }

@@ -167,6 +167,9 @@ func (r *Report) lead() []string {
 	case !asked:
 		lead = append(lead, "The suite asks for no backend: no machine has computed the packed networks, and there are no costs.")
 	}
+	if len(r.Experiments) > 0 && !slices.ContainsFunc(r.Experiments, func(e Experiment) bool { return e.Steps > 0 || e.FrozenModel != nil }) {
+		lead = append(lead, "No network is trained: costs are of networks with their starting weights, and there are no scores.")
+	}
 	for _, p := range r.Provenance {
 		if what := p.remarks(); what != "" {
 			lead = once(lead, []string{"Data " + p.Data + what + "."})
@@ -243,14 +246,14 @@ func find(columns []Column, id string) int {
 }
 
 // chosen returns the columns with these names, or none if they would only name the rows'
-// networks.
+// networks and backends.
 func chosen(columns []Column, ids []string) []Column {
 	var picked []Column
 	says := false
 	for _, id := range ids {
 		if at := find(columns, id); at >= 0 {
 			picked = append(picked, columns[at])
-			says = says || find(identity(), id) < 0
+			says = says || !identifies(id)
 		}
 	}
 	if !says {
@@ -291,7 +294,7 @@ func (s Sheet) leaveOut() Sheet {
 		same := !slices.ContainsFunc(s.Rows, func(row []Cell) bool {
 			return row[i].Text != first.Text || !slices.Equal(row[i].Notes, first.Notes)
 		})
-		if s.Columns[i].always || !same || len(s.Rows) == 1 && !first.Missing {
+		if s.Columns[i].always && !first.Missing || !same || len(s.Rows) == 1 && !first.Missing {
 			continue
 		}
 		s.Common = append(s.Common, Common{s.Columns[i], first})

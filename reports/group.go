@@ -15,6 +15,7 @@ import (
 	"bittern/baselines/published"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
+	"bittern/plugins/backend"
 	"bittern/plugins/model"
 )
 
@@ -34,7 +35,7 @@ type machine struct {
 	metric, energy, seconds, cycles, area        []float64
 	recurrentEnergy, recurrentArea               []float64
 	noMetric, noEnergy, noTime, noCycles, noArea string
-	noRecurrent                                  string
+	noRecurrentEnergy, noRecurrentArea           string
 }
 
 // addTo adds an experiment to the group of its setting, or else to a new one behind
@@ -224,22 +225,19 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.Doubts = append(m.Doubts, Doubt{seed, d.Doubt})
 	}
 	if d.Cost == nil {
-		m.noEnergy, m.noTime, m.noCycles, m.noArea = d.Reason, d.Reason, d.Reason, d.Reason
+		m.noEnergy, m.noTime, m.noCycles, m.noArea, m.Unsupported = d.Reason, d.Reason, d.Reason, d.Reason, d.Reason
 		return
 	}
 	if len(d.Cost.Memory) > 0 {
 		m.Bytes = new(store.Sum(d.Cost.Memory))
 		m.MemoryParts = d.Cost.Memory
+		m.RecurrentBytes = recurrentBytes(d.Cost.Memory)
 	}
 	steps := d.Cost.TimeSteps()
 	const unknown = "the time steps of the sequence are not recorded"
-	// A cost that was stored before areas had parts has no area and no reason for that, and
-	// its parts are not marked.
-	const unmarked = "it was stored before parts said whether they are of recurrent layers; deploy the suite again"
-	marked := len(d.Cost.Area) > 0 || d.Cost.Missing["area"] != ""
-	if !marked {
-		m.noRecurrent = unmarked
-	}
+	// Every network has an output layer, so a machine that tells other layers apart has a part
+	// outside of the recurrent ones.
+	const together = "the backend does not tell recurrent layers from others"
 	switch {
 	case len(d.Cost.Energy) == 0:
 		m.noEnergy = d.Cost.Missing["energy"]
@@ -247,8 +245,10 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 		m.noEnergy = unknown
 	default:
 		m.energy = append(m.energy, store.Sum(d.Cost.Energy)/steps)
-		if marked {
-			m.recurrentEnergy = append(m.recurrentEnergy, store.Sum(inside(d.Cost.Energy))/steps)
+		if recurrent := inside(d.Cost.Energy); len(recurrent) < len(d.Cost.Energy) {
+			m.recurrentEnergy = append(m.recurrentEnergy, store.Sum(recurrent)/steps)
+		} else {
+			m.noRecurrentEnergy = together
 		}
 		m.addEnergy(d.Cost.Energy, steps)
 	}
@@ -271,7 +271,11 @@ func (m *machine) add(seed uint64, d store.Deployment) {
 	m.Steps = steps
 	if len(d.Cost.Area) > 0 {
 		m.area = append(m.area, store.Sum(d.Cost.Area))
-		m.recurrentArea = append(m.recurrentArea, store.Sum(inside(d.Cost.Area)))
+		if recurrent := inside(d.Cost.Area); len(recurrent) < len(d.Cost.Area) {
+			m.recurrentArea = append(m.recurrentArea, store.Sum(recurrent))
+		} else {
+			m.noRecurrentArea = together
+		}
 		m.AreaParts = d.Cost.Area
 	} else {
 		m.noArea = d.Cost.Missing["area"]
@@ -300,6 +304,22 @@ func (m *machine) addEnergy(parts []store.Part, steps float64) {
 	}
 }
 
+// recurrentBytes are the weights of recurrent layers, without the levels that their codes
+// stand for; nil where a machine has no such part.
+func recurrentBytes(parts []store.Part) *float64 {
+	var bytes *float64
+	for _, p := range parts {
+		if p.Name != backend.PartCodes && p.Name != backend.PartFloats {
+			continue
+		}
+		if bytes == nil {
+			bytes = new(float64)
+		}
+		*bytes += p.Value
+	}
+	return bytes
+}
+
 // inside are the parts of recurrent layers.
 func inside(parts []store.Part) []store.Part {
 	return slices.DeleteFunc(slices.Clone(parts), func(p store.Part) bool { return p.Outside })
@@ -310,7 +330,7 @@ func (m *machine) deployment() Deployment {
 	d := m.Deployment
 	d.Metric, d.Energy, d.Seconds = figure(m.metric, m.noMetric), figure(m.energy, m.noEnergy), figure(m.seconds, m.noTime)
 	d.Cycles, d.Area = figure(m.cycles, m.noCycles), figure(m.area, m.noArea)
-	d.RecurrentEnergy, d.RecurrentArea = figure(m.recurrentEnergy, cmp.Or(m.noEnergy, m.noRecurrent)), figure(m.recurrentArea, m.noArea)
+	d.RecurrentEnergy, d.RecurrentArea = figure(m.recurrentEnergy, cmp.Or(m.noEnergy, m.noRecurrentEnergy)), figure(m.recurrentArea, cmp.Or(m.noArea, m.noRecurrentArea))
 	return d
 }
 

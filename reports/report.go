@@ -32,6 +32,8 @@ type Report struct {
 	Experiments []Experiment       `json:"experiments"`
 	Provenance  []Provenance       `json:"provenance"`
 	Deployed    []DeployedMachines `json:"deployed,omitempty"`
+	// Calibration has what the models behind the costs say of machines with published figures.
+	Calibration []Calibration `json:"calibration,omitempty"`
 }
 
 // Network is one task × model × quantizer of one setting, over all finished seeds.
@@ -93,6 +95,9 @@ type FullPrecision struct {
 type Deployment struct {
 	Backend string   `json:"backend"`
 	Seeds   []uint64 `json:"seeds"`
+	// Unsupported says why the backend has no figures of the network, where it has none.
+	Unsupported string `json:"unsupported,omitempty"`
+
 	Metric  Figure   `json:"metric"`           // as the machine computes it from the packed artifact
 	Doubts  Doubts   `json:"doubts,omitempty"` // of Metric
 	Bytes   *float64 `json:"bytes"`            // everything, as the machine stores it; nil where it does not tell
@@ -105,6 +110,9 @@ type Deployment struct {
 	// accelerators are published: without the parts that the backend says are outside of them.
 	RecurrentEnergy Figure `json:"recurrent_energy_joules"` // per time step
 	RecurrentArea   Figure `json:"recurrent_area_mm2"`
+	// RecurrentBytes are the weights of recurrent layers, as the machine stores them; nil where
+	// it does not tell.
+	RecurrentBytes *float64 `json:"recurrent_bytes"`
 
 	Measured bool     `json:"cost_measured"`   // timed, not simulated
 	Timed    *Timed   `json:"timed,omitempty"` // where it was timed
@@ -112,10 +120,12 @@ type Deployment struct {
 
 	Substitutions Substitutions `json:"substitutions,omitempty"`
 
-	// EnergyRatio and SecondsRatio are the energy and time of the full-precision network
-	// on the same backend over those of this one.
-	EnergyRatio  *float64 `json:"energy_ratio,omitempty"`
-	SecondsRatio *float64 `json:"seconds_ratio,omitempty"`
+	// EnergyRatio, SecondsRatio and RecurrentEnergyRatio are the energy, time and energy of
+	// the recurrent layers of the full-precision network on the same backend over those of
+	// this one.
+	EnergyRatio          *float64 `json:"energy_ratio,omitempty"`
+	SecondsRatio         *float64 `json:"seconds_ratio,omitempty"`
+	RecurrentEnergyRatio *float64 `json:"recurrent_energy_ratio,omitempty"`
 
 	EnergyParts []store.Part `json:"energy_parts,omitempty"` // joules per time step, the mean over the seeds
 	AreaParts   []store.Part `json:"area_parts,omitempty"`   // mm²

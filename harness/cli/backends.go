@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +16,8 @@ import (
 )
 
 func (p *program) backendsCommand() *cobra.Command {
-	return group("backends", "Show what the figures of hardware backends are made of, compare trained networks on them, and check machines against their hardware description",
-		p.explainCommand(), p.compareCommand(), p.rtlCommand())
+	return group("backends", "Show what the figures of hardware backends are made of, compare networks on them, and check machines against their hardware description",
+		p.explainCommand(), p.estimateCommand(), p.compareCommand(), p.rtlCommand())
 }
 
 func (p *program) explainCommand() *cobra.Command {
@@ -127,7 +125,7 @@ func (p *program) writeExplanation(e backend.Explanation) error {
 		{heading: "Calibration", table: table.New("machine", "quantity", "published", "bottom-up", "error", "fitted", "error", "in the fit", "source of the published")},
 	}
 	for _, c := range e.Constants {
-		sections[0].rows = append(sections[0].rows, []string{c.Name, significant(c.Value), c.Unit, c.Node, c.Source})
+		sections[0].rows = append(sections[0].rows, []string{c.Name, reports.Significant(c.Value), c.Unit, c.Node, c.Source})
 	}
 	for _, f := range e.Formulas {
 		sections[1].rows = append(sections[1].rows, []string{f.Quantity, f.Expression})
@@ -138,8 +136,8 @@ func (p *program) writeExplanation(e backend.Explanation) error {
 			part = "yes"
 		}
 		sections[2].rows = append(sections[2].rows, []string{
-			r.Machine, r.Quantity + " " + r.Unit, significant(r.Published), significant(r.BottomUp), deviation(r.BottomUp, r.Published),
-			significant(r.Fitted), deviation(r.Fitted, r.Published), part, r.Source,
+			r.Machine, r.Quantity + " " + r.Unit, reports.Significant(r.Published), reports.Significant(r.BottomUp), reports.Deviation(r.BottomUp, r.Published),
+			reports.Significant(r.Fitted), reports.Deviation(r.Fitted, r.Published), part, r.Source,
 		})
 	}
 	for _, s := range sections {
@@ -163,37 +161,16 @@ func (p *program) writeExplanation(e backend.Explanation) error {
 	return nil
 }
 
-// significant is a figure with four significant digits; whole numbers have all.
-func significant(value float64) string {
-	if value == math.Trunc(value) && math.Abs(value) < 1e9 {
-		return strconv.FormatFloat(value, 'f', -1, 64)
-	}
-	return strconv.FormatFloat(value, 'g', 4, 64)
-}
-
-// deviation is how far a value is from what was published: in percent, or as a factor where
-// it is off by two or more.
-func deviation(value, published float64) string {
-	switch ratio := value / published; {
-	case published == 0:
-		return "n/a"
-	case ratio >= 2:
-		return fmt.Sprintf("× %.1f", ratio)
-	case ratio <= 0.5:
-		return fmt.Sprintf("÷ %.1f", 1/ratio)
-	default:
-		return fmt.Sprintf("%+.1f %%", 100*(ratio-1))
-	}
-}
-
 func (p *program) compareCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "compare --suite NAME|FILE", Short: "Show each trained network of a suite on each of its backends, without training", Args: noArguments,
 		Long: `Compare prints the hardware tables of a report alone: of each trained network on each
 backend its score as that machine computes it, cycles, latency, throughput, energy of a
-time step and of a sequence, and energy and memory by part. × is against the
-full-precision network on the same backend. It reads the run store; backends that a
-network was not deployed on yet, "bittern deploy --backends" adds.`,
+time step and of a sequence; the same of the recurrent layers alone, as papers count;
+energy, area and memory by part; and how far the backends' models are from
+machines with published figures. × is against the full-precision network on the same
+backend. It reads the run store; backends that a network was not deployed on yet,
+"bittern deploy --backends" adds, and "bittern backends estimate" needs no training.`,
 		Example: `  bittern backends compare --suite char-small
   bittern backends compare --suite char-small --group-by backend --format csv`,
 		RunE: func(command *cobra.Command, _ []string) error {

@@ -44,21 +44,30 @@ prints the table. It keeps nothing unless --runs names a folder.`,
 	return command
 }
 
-func (p *program) demo(command *cobra.Command, settings runSettings) (err error) {
-	if settings.Runs == "" {
-		folder, remove, making := runfolder.Temporary(os.TempDir(), "bittern-demo-")
-		if making != nil {
-			return plugins.Problemf("there is no place for the demo (%s); let TMPDIR name a folder that can be written, or name one with --runs", making)
-		}
-		defer func() {
-			if removing := remove(); err == nil {
-				err = removing
-			}
-		}()
-		settings.Runs = folder
-		p.goOn = "nothing was kept, which naming a folder with --runs would change"
+func (p *program) demo(command *cobra.Command, settings runSettings) error {
+	if settings.Runs != "" {
+		return p.runSuite(command.Context(), settings, p.introduce)
 	}
-	return p.runSuite(command.Context(), settings, p.introduce)
+	p.goOn = "nothing was kept, which naming a folder with --runs would change"
+	return p.temporaryRuns("bittern-demo-", func(runs string) error {
+		settings.Runs = runs
+		return p.runSuite(command.Context(), settings, p.introduce)
+	})
+}
+
+// temporaryRuns has work done with a folder for a run store that is deleted afterwards. Its
+// name begins with prefix.
+func (p *program) temporaryRuns(prefix string, work func(runs string) error) (err error) {
+	folder, remove, making := runfolder.Temporary(os.TempDir(), prefix)
+	if making != nil {
+		return plugins.Problemf("there is no place for temporary files (%s); let TMPDIR name a folder that can be written", making)
+	}
+	defer func() {
+		if removing := remove(); err == nil {
+			err = removing
+		}
+	}()
+	return work(folder)
 }
 
 // introduce says what the demo is trained on.

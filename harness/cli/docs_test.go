@@ -97,15 +97,15 @@ type desk struct {
 	folder      string // of the page's files
 	at          string // where the last cd led
 	environment []string
-	absent      string // why there is no data set, or nothing
-	python      bool   // whether there is what a plugin in Python needs
+	absent      map[string]string // why there is no data set, or nothing, by the suite that needs it
+	python      bool              // whether there is what a plugin in Python needs
 }
 
 // pythonFolder is that of a page's plugin in Python.
 const pythonFolder = "mine-too"
 
-// dataOfDocs is what the page of the reproduction trains on.
-const dataOfDocs = "warpeace"
+// dataOfDocs are what the suites of the pages train on.
+var dataOfDocs = map[string]string{"char-small": "warpeace", "paper-hardware": "mnist"}
 
 // smallPaper stands for the suite paper, which takes minutes even to plan.
 const smallPaper = `name: paper-small
@@ -157,7 +157,10 @@ func newDesk(t *testing.T, root string) *desk {
 			t.Fatal(err)
 		}
 	}
-	d.absent = missing(t, dataOfDocs, filepath.Join(shared, "data"))
+	d.absent = map[string]string{}
+	for suite, data := range dataOfDocs {
+		d.absent[suite] = missing(t, data, filepath.Join(shared, "data"))
+	}
 	for path, content := range map[string]string{
 		filepath.Join(programs, "bittern"):          fmt.Sprintf("#!/bin/sh\n%s=1 exec %q \"$@\"\n", asProgram, self),
 		filepath.Join(d.folder, "paper-small.yaml"): smallPaper,
@@ -207,8 +210,10 @@ func (d *desk) run(t *testing.T, line string) {
 	}
 	t.Run(line, func(t *testing.T) {
 		// Listing the data sets needs none.
-		if d.absent != "" && strings.Contains(line, "--suite char-small") {
-			t.Skipf("skipped %q: %s", line, d.absent)
+		for suite, absent := range d.absent {
+			if absent != "" && strings.Contains(line, "--suite "+suite) {
+				t.Skipf("skipped %q: %s", line, absent)
+			}
 		}
 		if !d.python && strings.Contains(line, "--plugins "+pythonFolder) {
 			t.Skip(noPython)

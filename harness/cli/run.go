@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,8 +51,9 @@ type runSettings struct {
 	Address     string        `mapstructure:"address"`
 	Open        bool          `mapstructure:"open"`
 
-	trained  bool // only what is trained already is frozen and deployed
-	hardware bool // only tables of networks on backends
+	trained   bool // only what is trained already is frozen and deployed
+	untrained bool // networks are deployed with their starting weights
+	hardware  bool // only tables of networks on backends
 }
 
 // maxJobs bounds the experiments at a time: each has two processes and its
@@ -148,6 +150,9 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err != nil {
 		return err
 	}
+	if settings.untrained {
+		specs = slices.CompactFunc(specs, sameButSeed)
+	}
 	if err := check(ctx, catalogue, settings, specs); err != nil {
 		return err
 	}
@@ -163,7 +168,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	machine := provenance.Collect(ctx)
 	if training, err := someToTrain(ctx, settings, specs); err != nil {
 		return err
-	} else if training {
+	} else if training && !settings.untrained {
 		if machine.Overhead, err = experiment.MeasureOverhead(ctx, catalogue); err != nil {
 			return err
 		}
@@ -204,7 +209,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	defer display.Close()
 	runner := &experiment.Runner{
 		Catalogue: catalogue, Store: runs, Machine: machine,
-		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line, Verbose: settings.Verbose,
+		Deadline: settings.Deadline, Again: settings.Again, Untrained: settings.untrained, Log: display.Line, Verbose: settings.Verbose,
 	}
 	failed, err := schedule.Run(ctx, runner, specs, settings.Jobs, display)
 	display.Close()
@@ -275,7 +280,7 @@ func (p *program) experiments(ctx context.Context, settings runSettings) (*suite
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	specs, err := schedule.Prepare(ctx, s, catalogue, settings.Data)
+	specs, err := schedule.Prepare(ctx, s, catalogue, settings.Data, settings.Tasks...)
 	return s, catalogue, specs, err
 }
 

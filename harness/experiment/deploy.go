@@ -16,11 +16,13 @@ import (
 // outcome is what a backend answered for a deployed network. If it does not serve a
 // request, missing says why.
 type outcome struct {
-	cost   *backend.Cost
-	steps  map[string]int // of the sequence that cost is of
-	score  *float64
-	groups []store.GroupScore // of score
-	doubt  string             // why the score is not to be trusted
+	cost  *backend.Cost
+	steps map[string]int // of the sequence that cost is of
+	// calibration is what the model behind the cost says of machines with published figures.
+	calibration []backend.Residual
+	score       *float64
+	groups      []store.GroupScore // of score
+	doubt       string             // why the score is not to be trusted
 	// scoredBy is the backend that the score was executed on, where it was another
 	// of the same arithmetic, which arithmetic names.
 	scoredBy, arithmetic string
@@ -48,25 +50,19 @@ type execution struct {
 	backend string
 }
 
-// deploy asks a backend what a network costs, and lets it compute and score the whole test
-// part. The backend scores its own logits and returns the sums, since the logits of a test
-// part may take gigabytes.
-//
-// loss is the mean loss in nats a target that the model computes with the same frozen
-// network. If the backend's loss is further from it than the tolerance that the backend
-// claims, the outcome is in doubt. A score that another backend computed by the same
-// arithmetic is taken from known; a new one is added to it.
-func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, loss float64, known scores, quiet *Quiet, report func(done, of int)) (outcome, error) {
+// costed loads a network on a backend and asks what a sequence costs. deployed is nil where
+// the backend cannot run the network.
+func costed(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, quiet *Quiet) (deployed *backend.Deployed, o outcome, err error) {
 	calls := context.WithoutCancel(ctx)
-	var deployed backend.Deployed
-	err := quiet.compute(func() (err error) {
-		deployed, err = b.Deploy(calls, backend.Deploy{Options: plugin.Options, Network: n.Program, Weights: n.Weights})
+	err = quiet.compute(func() error {
+		loaded, err := b.Deploy(calls, backend.Deploy{Options: plugin.Options, Network: n.Program, Weights: n.Weights})
+		deployed = &loaded
 		return err
 	})
 	if err != nil {
-		return unsupported(outcome{}, failure(err))
+		o, err = unsupported(outcome{}, failure(err))
+		return nil, o, err
 	}
-	var o outcome
 	turn := quiet.compute
 	if plugin.has(backend.TraitTimed) {
 		turn = quiet.alone
@@ -78,14 +74,30 @@ func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		return err
 	})
 	if err != nil {
-		if o, err = unsupported(o, failure(err)); err != nil {
-			return outcome{}, err
-		}
-	} else {
-		o.cost, o.steps = &cost, steps
+		o, err = unsupported(outcome{}, failure(err))
+		return deployed, o, err
 	}
+	explanation, err := b.Explain(calls, plugin.Options)
+	if err != nil {
+		return nil, outcome{}, failure(err)
+	}
+	return deployed, outcome{cost: &cost, steps: steps, calibration: explanation.Calibration}, nil
+}
 
-	computes, shared := sharable(plugin, deployed)
+// deploy asks a backend what a network costs, and lets it compute and score the whole test
+// part. The backend scores its own logits and returns the sums, since the logits of a test
+// part may take gigabytes.
+//
+// loss is the mean loss in nats a target that the model computes with the same frozen
+// network. If the backend's loss is further from it than the tolerance that the backend
+// claims, the outcome is in doubt. A score that another backend computed by the same
+// arithmetic is taken from known; a new one is added to it.
+func deploy(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Network, t task.Task, loss float64, known scores, quiet *Quiet, report func(done, of int)) (outcome, error) {
+	deployed, o, err := costed(ctx, b, plugin, n, t, quiet)
+	if err != nil || deployed == nil {
+		return o, err
+	}
+	computes, shared := sharable(plugin, *deployed)
 	found, computed := known[computes]
 	if shared && computed {
 		o.scoredBy, o.arithmetic = found.backend, deployed.Arithmetic

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,6 +85,11 @@ func (r *Runner) deploy(ctx context.Context, spec *Spec, row store.Experiment, t
 			f.Stderr = process.Stderr() // complete only now, as in session.finish
 		}
 	}()
+	if r.Untrained {
+		_, o, err := costed(ctx, process, plugin, deployed, t, &r.Quiet)
+		o.missing = cmp.Or(o.missing, "the network is not trained")
+		return o, err
+	}
 	return deploy(ctx, process, plugin, deployed, t, *row.FrozenLoss, scored, &r.Quiet, report)
 }
 
@@ -104,6 +110,9 @@ func (o outcome) into(d *store.Deployment) {
 	}
 	for _, s := range o.cost.Substitutions {
 		d.Cost.Substitutions = append(d.Cost.Substitutions, store.Substitution(s))
+	}
+	for _, r := range o.calibration {
+		d.Cost.Calibration = append(d.Cost.Calibration, store.Residual(r))
 	}
 	d.Cost.Energy, d.Cost.Area, d.Cost.Memory = stored(o.cost.Energy), stored(o.cost.Area), stored(o.cost.Memory)
 }

@@ -277,6 +277,32 @@ func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 	}
 }
 
+// A network with its starting weights costs what it costs when it is trained.
+func TestUntrainedNetworksAreCosted(t *testing.T) {
+	t.Parallel()
+	trained, untrained, s := newWorkplace(t, t.TempDir()), newWorkplace(t, t.TempDir()), spec(t)
+	untrained.runner.Untrained = true
+	trained.run(t, s)
+	untrained.run(t, s)
+	row, want := untrained.row(t, s), trained.row(t, s)
+	if row.Status != store.Done || row.Steps != 0 || row.FrozenModel != nil || row.PaperStyle != nil {
+		t.Errorf("%s after %d steps, scores %v and %v, want done without steps or scores", row.Status, row.Steps, row.FrozenModel, row.PaperStyle)
+	}
+	if row.RecurrentBytes != want.RecurrentBytes || row.DeployedBytes != want.DeployedBytes || row.BitsPerWeight() != want.BitsPerWeight() {
+		t.Errorf("%v and %d bytes, %v bits a weight, want %v, %d and %v", row.RecurrentBytes, row.DeployedBytes, row.BitsPerWeight(), want.RecurrentBytes, want.DeployedBytes, want.BitsPerWeight())
+	}
+	deployments := untrained.deployments(t, s)
+	for i, d := range trained.deployments(t, s) {
+		got := deployments[i]
+		if got.Backend != d.Backend || got.Status != d.Status || !cmp.Equal(got.Cost, d.Cost) {
+			t.Errorf("untrained: %+v, trained: %+v", got, d)
+		}
+		if d.Cost != nil && (got.Metric != nil || got.Reason != "the network is not trained" || len(got.Cost.Calibration) != 1) {
+			t.Errorf("%s: score %v, reason %q, calibration %v", got.Backend, got.Metric, got.Reason, got.Cost.Calibration)
+		}
+	}
+}
+
 func TestEqualSeedsGiveEqualBytes(t *testing.T) {
 	t.Parallel()
 	a, b, s := newWorkplace(t, t.TempDir()), newWorkplace(t, t.TempDir()), spec(t)

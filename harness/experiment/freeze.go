@@ -73,15 +73,38 @@ func (s *session) freeze(ctx context.Context, settings suite.Freeze, bestStep in
 			return nil, err
 		}
 	}
+	s.size(&best)
+	return &best, nil
+}
+
+// untrained is the network with its starting weights, drawn once. Its statistics are of one
+// training batch, so that they differ as those of a trained network do. It has no scores.
+func (s *session) untrained(ctx context.Context) (*frozenNetwork, error) {
+	weights, err := s.fixWeights(ctx, deploymentDraw(s.spec.Seed, 0))
+	if err != nil {
+		return nil, err
+	}
+	n := frozenNetwork{draws: []store.FreezeDraw{{Deployed: true}}}
+	if n.calibration, err = s.calibrate(ctx, 1); err != nil {
+		return nil, err
+	}
+	if n.network, err = s.export(ctx, weights); err != nil {
+		return nil, err
+	}
+	s.size(&n)
+	return &n, nil
+}
+
+// size counts what the recurrent weights of the deployed draw take.
+func (s *session) size(n *frozenNetwork) {
 	count := 0
 	for _, w := range s.tensors.weights {
-		best.recurrentBytes += bytesOfBits(best.network.Weights[w.Name])
+		n.recurrentBytes += bytesOfBits(n.network.Weights[w.Name])
 		count += w.Rows * w.Cols
 	}
 	if count > 0 {
-		best.draws[deployedDraw(best.draws)].BitsPerWeight = 8 * best.recurrentBytes / float64(count)
+		n.draws[deployedDraw(n.draws)].BitsPerWeight = 8 * n.recurrentBytes / float64(count)
 	}
-	return &best, nil
 }
 
 // deployedDraw is the index of the draw that is deployed.

@@ -3,12 +3,146 @@ package experiment
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
+	"bittern/harness/artifact"
+	"bittern/harness/checkpoint"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
+	"bittern/harness/task"
 )
+
+// train is one sitting: it trains from the last checkpoint to the end, freezes the network,
+// and stores it packed. If the network is trained already, it only freezes it again.
+func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json.RawMessage, row *store.Experiment, report func(Progress)) (err error) {
+	report(Progress{Stage: Starting})
+	log, closeLog := r.log(spec, row.ID)
+	defer closeLog()
+	var s *session
+	if err := r.Quiet.compute(func() (err error) {
+		s, err = start(ctx, r.Catalogue, r.Deadline, log, spec, t)
+		return err
+	}); err != nil {
+		return err
+	}
+	defer func() { err = s.finish(err) }()
+	defer s.arena.Guard(&err)()
+	if err := r.Quiet.compute(func() error { return s.build(context.WithoutCancel(ctx)) }); err != nil {
+		return err
+	}
+	f := r.folder(row.ID)
+	var d *frozenNetwork
+	var at position
+	if r.Untrained {
+		d, err = r.untrained(ctx, spec, s, row)
+	} else {
+		d, at, err = r.best(ctx, spec, s, f, row, report)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.Quiet.compute(func() (err error) {
+		if err := r.Store.DropDeployments(context.WithoutCancel(ctx), row.ID); err != nil {
+			return err
+		}
+		row.Artifact, err = artifact.Write(f.artifact(), d.network)
+		return err
+	}); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	if !r.Untrained {
+		row.PaperStyle, row.FrozenModel, row.FrozenLoss = &d.paperStyle.metric, &d.frozen.metric, &d.frozen.loss
+		row.PaperStyleGroups, row.FrozenModelGroups = d.paperStyle.groups, d.frozen.groups
+	}
+	row.Freeze, row.Draws, row.CalibrationSequences = freeze, d.draws, d.calibration
+	row.RecurrentBytes, row.DeployedBytes = d.recurrentBytes, d.network.Bytes()
+	row.Status, row.FinishedAt = store.Done, time.Now()
+	if err := contributed(row, at, row.FinishedAt); err != nil {
+		return err
+	}
+	if err := r.Store.PutExperiment(ctx, *row); err != nil {
+		return err
+	}
+	return f.removeLast()
+}
+
+// best trains the network, unless it is, and freezes its best parameters, which at is of.
+func (r *Runner) best(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (d *frozenNetwork, at position, err error) {
+	if row.Status == store.Done {
+		err = r.sit(spec, row, row.Steps)
+	} else {
+		err = r.fit(ctx, spec, s, f, row, report)
+	}
+	if err != nil {
+		return nil, at, err
+	}
+	report(Progress{Stage: Testing, Step: int(row.Steps), Steps: int(row.Steps), Best: row.BestValidation, Metric: spec.Loaded.Task.Metric()})
+	at = position{Step: int(row.Steps), BestStep: int(row.BestStep), Best: row.BestValidation}
+	if err := r.Quiet.compute(func() (err error) {
+		if err := f.loadBest(s.tensors, at); err != nil {
+			return err
+		}
+		d, err = s.freeze(ctx, spec.Freeze, int(row.BestStep))
+		return err
+	}); err != nil {
+		return nil, at, err
+	}
+	return d, at, nil
+}
+
+// untrained freezes the network with its starting weights.
+func (r *Runner) untrained(ctx context.Context, spec *Spec, s *session, row *store.Experiment) (d *frozenNetwork, err error) {
+	err = r.Quiet.compute(func() error { return s.initialise(context.WithoutCancel(ctx)) })
+	if err == nil {
+		err = r.begin(ctx, spec, s, row, position{})
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = r.Quiet.compute(func() (err error) {
+		d, err = s.untrained(ctx)
+		return err
+	})
+	return d, err
+}
+
+// fit trains the network from its last checkpoint to the end of its recipe. Its
+// best parameters are then in the folder, and the row says which they are.
+func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (err error) {
+	f.saved = func(at position) error { return r.saved(context.WithoutCancel(ctx), row, at) }
+	var at position
+	if err := r.Quiet.compute(func() (err error) {
+		if at, err = f.loadLast(s.tensors); errors.Is(err, checkpoint.ErrNone) {
+			return s.initialise(context.WithoutCancel(ctx))
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	metrics, err := store.OpenSteps(f.path, uint64(at.Step))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, metrics.Close()) }()
+
+	if err := r.begin(ctx, spec, s, row, at); err != nil {
+		return err
+	}
+	trainer := newTrainer(s, at, f, metrics, &r.Quiet, report)
+	if at.Step > 0 {
+		report(Progress{Stage: Resuming, Step: at.Step, Steps: trainer.steps, Best: at.Best, Metric: spec.Loaded.Task.Metric()})
+	}
+	err = trainer.run(ctx)
+	row.Steps, row.Epochs = uint64(trainer.at.Step), trainer.at.Epoch
+	row.BestValidation, row.BestStep, row.TrainSeconds = trainer.at.Best, uint64(trainer.at.BestStep), trainer.at.Seconds
+	if err != nil {
+		return err
+	}
+	return r.Store.PutExperiment(ctx, *row)
+}
 
 // begin stores that an experiment is running, with which plugins, data and machine.
 func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.Experiment, at position) error {

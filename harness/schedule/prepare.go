@@ -17,10 +17,11 @@ import (
 	"bittern/plugins"
 )
 
-// Prepare turns a suite into its experiments: it loads the data from their
-// folder, asks every plugin what it is and resolves the options. What the user
-// has to mend is a *plugins.Problem. It writes nothing.
-func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dataDir string) ([]*experiment.Spec, error) {
+// Prepare turns a suite into its experiments, of the tasks with the given labels or,
+// without labels, of all: it loads their data from the folder, asks every plugin what it
+// is and resolves the options. What the user has to mend is a *plugins.Problem. It writes
+// nothing.
+func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dataDir string, tasks ...string) ([]*experiment.Spec, error) {
 	p := preparation{
 		catalogue: catalogue, loader: task.Loader{DataDir: dataDir},
 		tasks:        make(map[string]task.Loaded),
@@ -28,7 +29,10 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 	}
 	// Load the data first: that fails fast if they are missing, and each plugin takes a
 	// process.
-	combinations := s.Combinations()
+	combinations, err := ofTasks(s.Combinations(), tasks)
+	if err != nil {
+		return nil, err
+	}
 	for _, c := range combinations {
 		if _, err := p.load(ctx, c.Task); err != nil {
 			return nil, err
@@ -75,6 +79,25 @@ func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dat
 		specs = append(specs, spec)
 	}
 	return specs, nil
+}
+
+// ofTasks are the combinations of tasks with the given labels; without labels all.
+func ofTasks(all []suite.Combination, tasks []string) ([]suite.Combination, error) {
+	var labels []string
+	for _, c := range all {
+		if !slices.Contains(labels, c.Task.Label) {
+			labels = append(labels, c.Task.Label)
+		}
+	}
+	for _, label := range tasks {
+		if !slices.Contains(labels, label) {
+			return nil, plugins.Problemf("the suite has no task %q%s; it has %s", label, plugins.DidYouMean(label, labels), strings.Join(labels, ", "))
+		}
+	}
+	if len(tasks) == 0 {
+		return all, nil
+	}
+	return slices.DeleteFunc(all, func(c suite.Combination) bool { return !slices.Contains(tasks, c.Task.Label) }), nil
 }
 
 // preparation remembers what was loaded and asked, since experiments share it.

@@ -54,6 +54,22 @@ type Cost struct {
 	// Substitutions are the weights that the backend stores in another form than the
 	// deployed one.
 	Substitutions []Substitution `json:"substitutions,omitempty"`
+
+	// Calibration is what the model that these figures come from says of machines with
+	// published figures. A report has it once for all deployments, and not here.
+	Calibration []Residual `json:"calibration,omitempty"`
+}
+
+// Residual is a published figure of a machine beside what a model says of that machine.
+type Residual struct {
+	Machine   string  `json:"machine"`
+	Quantity  string  `json:"quantity"`
+	Unit      string  `json:"unit,omitempty"`
+	Published float64 `json:"published"`
+	BottomUp  float64 `json:"bottom_up"` // without any constant that was fitted
+	Fitted    float64 `json:"fitted"`    // with the constants that were fitted
+	InFit     bool    `json:"in_fit"`    // the machine took part in the fit
+	Source    string  `json:"source,omitempty"`
 }
 
 // Substitution is what a machine has in place of a deployed weight, and why.

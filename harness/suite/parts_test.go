@@ -154,3 +154,36 @@ func TestPaper(t *testing.T) {
 		t.Errorf("the words are trained with %+v", got)
 	}
 }
+
+// The suite of hardware has the widths, normalizations and machines that are compared, and
+// that of the paper's hardware every network of the paper.
+func TestHardwareSuitesAreWhole(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct {
+		experiments, backends int
+		networks              []string
+	}{
+		"hardware": {2 * 4, 7, []string{"warpeace batch dorefa-4", "warpeace layer none", "warpeace layer stochastic-ternary"}},
+		"paper-hardware": {9 * 3, 2, []string{
+			"ptb-char lstm-1000 none", "warpeace lstm-512 stochastic-binary", "linux-standin lstm-512 none", "text8-prefix lstm-2000 stochastic-ternary", "words lstm-300 none",
+			"words lstm-650 none", "words lstm-2x1500 stochastic-binary", "smnist lstm-100 none", "cnn-qa-standin reader-256 stochastic-ternary",
+		}},
+	} {
+		s, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		has := map[string]bool{}
+		for _, c := range s.Combinations() {
+			has[c.Task.Label+" "+c.Model.Label+" "+c.Quantizer.Label] = true
+		}
+		if len(has) != want.experiments || len(s.Backends) != want.backends {
+			t.Errorf("%s has %d experiments on %d backends, want %d on %d", name, len(has), len(s.Backends), want.experiments, want.backends)
+		}
+		for _, one := range want.networks {
+			if !has[one] {
+				t.Errorf("%s lacks %s", name, one)
+			}
+		}
+	}
+}

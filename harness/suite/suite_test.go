@@ -362,7 +362,7 @@ func TestKeys(t *testing.T) {
 
 func TestEmbeddedSuitesLoad(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"char-small", "demo", "demo-smallest", "normalized", "paper", "paper-characters", "paper-gru", "paper-mnist", "paper-qa", "paper-words", "quantizers"}, Names()); diff != "" {
+	if diff := cmp.Diff([]string{"char-small", "demo", "demo-smallest", "hardware", "normalized", "paper", "paper-characters", "paper-gru", "paper-hardware", "paper-mnist", "paper-qa", "paper-words", "quantizers"}, Names()); diff != "" {
 		t.Fatalf("embedded suites (-want +got):\n%s", diff)
 	}
 	for _, name := range Names() {
@@ -393,7 +393,7 @@ func TestLoad(t *testing.T) {
 		"no/such.yaml":        "there is no suite file no/such.yaml",
 		filepath.Dir(file):    "cannot be read (it is a folder)",
 		large:                 "cannot be read (it is longer than 1048576 bytes",
-		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest, normalized, paper, paper-characters, paper-gru, paper-mnist, paper-qa, paper-words, quantizers`,
+		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest, hardware, normalized, paper, paper-characters, paper-gru, paper-hardware, paper-mnist, paper-qa, paper-words, quantizers`,
 	} {
 		_, err := Load(nameOrPath)
 		var problem *plugins.Problem

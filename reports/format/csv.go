@@ -58,6 +58,8 @@ var csvColumns = []struct {
 	{"area_mm2", ofBackend(func(d *reports.Deployment) string { return digits(d.Area.Mean) })},
 	{"recurrent_energy_joules", ofBackend(func(d *reports.Deployment) string { return digits(d.RecurrentEnergy.Mean) })},
 	{"recurrent_area_mm2", ofBackend(func(d *reports.Deployment) string { return digits(d.RecurrentArea.Mean) })},
+	{"recurrent_energy_ratio", ofBackend(func(d *reports.Deployment) string { return digits(d.RecurrentEnergyRatio) })},
+	{"backend_recurrent_bytes", ofBackend(func(d *reports.Deployment) string { return digits(d.RecurrentBytes) })},
 	{"cost_measured", ofBackend(func(d *reports.Deployment) string { return strconv.FormatBool(d.Measured) })},
 	{"timed_sequences", ofBackend(func(d *reports.Deployment) string {
 		if d.Timed == nil {

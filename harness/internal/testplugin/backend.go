@@ -21,7 +21,10 @@ func (*oracle) Describe(context.Context) (plugins.Description, error) {
 }
 
 func (*oracle) Explain(context.Context, plugins.Values) (backend.Explanation, error) {
-	return backend.Explanation{Notes: []string{"a cycle for every value"}}, nil
+	return backend.Explanation{
+		Calibration: []backend.Residual{{Machine: "Delphi", Quantity: "answers", Unit: "1/s", Published: 2, BottomUp: 1, Fitted: 2, InFit: true, Source: "made up"}},
+		Notes:       []string{"a cycle for every value"},
+	}, nil
 }
 
 func (b *oracle) Deploy(_ context.Context, request backend.Deploy) (backend.Deployed, error) {
