@@ -106,6 +106,7 @@ func (p *program) plot(ctx context.Context, kind string, settings plotSettings) 
 		return err
 	}
 	var figures []plot.Figure
+	var missing string
 	var unfinished int
 	err = withRecorded(ctx, settings.runSettings, func(runs *store.Store, name string, selection reports.Selection) error {
 		report, err := reports.Collect(ctx, runs, name, selection)
@@ -116,7 +117,7 @@ func (p *program) plot(ctx context.Context, kind string, settings plotSettings) 
 			report.ReadTraining()
 		}
 		unfinished = len(report.Unfinished)
-		figures, err = plot.Draw(report, kind)
+		figures, missing, err = plot.Draw(report, kind)
 		return err
 	})
 	if err != nil {
@@ -137,6 +138,9 @@ func (p *program) plot(ctx context.Context, kind string, settings plotSettings) 
 	}
 	if unfinished > 0 {
 		fmt.Fprintf(p.stderr, "experiments or deployments without a result, which are not drawn: %d; bittern report lists them\n", unfinished)
+	}
+	if missing != "" {
+		fmt.Fprintln(p.stderr, missing)
 	}
 	return p.place(figures, drawings, settings.Output, format)
 }
