@@ -30,10 +30,12 @@ its test, and a suite that compares it with two that come with Bittern. It works
 change it into yours. docs/authors.md in Bittern's source explains the rest.
 
 A plugin in Go is a module of its own, whose go.mod replaces Bittern's module by the folder
-of its source: the one that this bittern was built in, or the one that --source names. One
-in Python needs no source, and is a quantizer.`,
+of its source: the one that this bittern was built in, or the one that --source names. A
+released bittern was built elsewhere, so name a checkout with --source. A plugin in Python
+needs no source, and is a quantizer.`,
 		Example: `  bittern plugins new quantizer mine
   bittern plugins new backend mine --dir plugins/mine
+  bittern plugins new model mine --source ~/bittern
   bittern plugins new quantizer mine --lang python`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {

@@ -32,9 +32,14 @@ const SuiteFile = "suite.yaml"
 // that this executable was built in. If that is not Bittern's source, the error is a
 // *plugins.Problem.
 func Source(given string) (string, error) {
+	_, file, _, _ := runtime.Caller(0) // this function is on the stack
+	return source(given, file)
+}
+
+// source is [Source] in an executable that names this file so.
+func source(given, file string) (string, error) {
 	folder := given
 	if folder == "" {
-		_, file, _, _ := runtime.Caller(0)
 		folder = filepath.Dir(filepath.Dir(filepath.Dir(file)))
 	}
 	if !filepath.IsAbs(folder) && given == "" { // built with -trimpath, as releases are
