@@ -9,8 +9,8 @@ import (
 	"bittern/plugins/network/sample"
 )
 
-// checkExplain sees that the machine says what its figures are made of, and from where. That
-// values are finite is checked on the way (package checked).
+// checkExplain checks that the backend says which constants its figures are computed from, and
+// where these come from. Package checked has checked that values are finite.
 func checkExplain(r *recorder, all *pool[backend.Backend], options plugins.Values) {
 	e, err := all.open(r, 0).plugin.Explain(r.ctx, options)
 	r.must("Explain", err)
@@ -34,7 +34,7 @@ func checkExplain(r *recorder, all *pool[backend.Backend], options plugins.Value
 	}
 }
 
-// severalPlanes says whether a weight of the program has several planes.
+// severalPlanes reports whether a weight of the program has several planes.
 func severalPlanes(p sample.Program) bool {
 	for _, w := range p.Weights {
 		if len(w.Planes) > 1 {
@@ -44,8 +44,8 @@ func severalPlanes(p sample.Program) bool {
 	return false
 }
 
-// checkFewerBits sees that a network costs no more where each weight is its first plane
-// alone.
+// checkFewerBits checks that a network does not cost more if only the first plane of each weight
+// is left.
 func checkFewerBits(r *recorder, m *machine) {
 	before := m.cost(r, m.program.Steps)
 	if before.Measured {
@@ -78,7 +78,7 @@ func checkFewerBits(r *recorder, m *machine) {
 	}
 }
 
-// told is a quantity, 0 where the machine does not tell it.
+// told returns a quantity, or 0 if the backend does not tell it.
 func told(quantity *float64) float64 {
 	if quantity == nil {
 		return 0
