@@ -14,8 +14,8 @@ import (
 	"bittern/plugins/examples"
 )
 
-// A copy has the plugin's name wherever the example has its own, and no file is missing.
-// That the copies build and run, the command line's tests show.
+// TestNew checks that a copy has the plugin's name instead of the example's everywhere, and that
+// no file is missing. The tests of the command line check that copies build and run.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	source, err := scaffold.Source("")
@@ -48,7 +48,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// A plugin is built with the versions that Bittern has.
+// TestGoMod checks that a plugin requires its modules in the versions that Bittern requires.
 func TestGoMod(t *testing.T) {
 	t.Parallel()
 	source, err := scaffold.Source("")
@@ -89,7 +89,7 @@ func TestGoMod(t *testing.T) {
 	}
 }
 
-// TestSource covers executables that were built with -trimpath, which know no folder.
+// TestSource has executables that were built with -trimpath, which do not know their source.
 func TestSource(t *testing.T) {
 	t.Parallel()
 	here, err := scaffold.Source("")
