@@ -50,7 +50,7 @@ An option that is a file, such as a design, is given by its path.`,
 	return command
 }
 
-// completeBackend offers the names of the backends at hand.
+// completeBackend offers the names of the backends that can be started.
 func (p *program) completeBackend(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	settings, err := p.list(command)
 	if err != nil || len(args) > 0 {
@@ -99,8 +99,8 @@ func (p *program) explain(command *cobra.Command, name string) error {
 	return p.writeExplanation(explanation)
 }
 
-// explanationOf starts a backend and asks it. Paths among its options are relative to the
-// working directory.
+// explanationOf starts a backend and asks for its explanation. Paths in its options are relative
+// to the working directory.
 func explanationOf(ctx context.Context, catalogue *host.Catalogue, name string, given plugins.Values) (_ backend.Explanation, err error) {
 	process, err := catalogue.Backend(ctx, name, host.Settings{})
 	if err != nil {
@@ -163,7 +163,7 @@ func (p *program) writeExplanation(e backend.Explanation) error {
 	return nil
 }
 
-// significant is a figure with four significant digits; whole numbers have all.
+// significant writes a number with four significant digits, or a whole number with all digits.
 func significant(value float64) string {
 	if value == math.Trunc(value) && math.Abs(value) < 1e9 {
 		return strconv.FormatFloat(value, 'f', -1, 64)
@@ -171,8 +171,8 @@ func significant(value float64) string {
 	return strconv.FormatFloat(value, 'g', 4, 64)
 }
 
-// deviation is how far a value is from what was published: in percent, or as a factor where
-// it is off by two or more.
+// deviation returns how far a value is from the published one: in percent, or as a factor if it
+// is off by two or more.
 func deviation(value, published float64) string {
 	switch ratio := value / published; {
 	case published == 0:

@@ -15,7 +15,7 @@ import (
 	"bittern/plugins/examples"
 )
 
-// newSettings are the flags of a new plugin.
+// newSettings are the flags of plugins new.
 type newSettings struct {
 	Language string `mapstructure:"lang"`
 	Dir      string `mapstructure:"dir"`
@@ -112,7 +112,7 @@ func (p *program) newPlugin(command *cobra.Command, id plugins.ID) error {
 	return nil
 }
 
-// exampleFor is the example that a new plugin is a copy of.
+// exampleFor returns the example that a new plugin is copied from.
 func (p *program) exampleFor(id plugins.ID, language string) (examples.Example, error) {
 	var names []string
 	for _, kind := range plugins.Kinds {
@@ -139,8 +139,8 @@ func (p *program) exampleFor(id plugins.ID, language string) (examples.Example, 
 	return examples.Example{}, plugins.Problemf("there is no %s in %s to start from, only a quantizer; leave --lang out, or make a quantizer", id.Kind, language)
 }
 
-// nextCommands try a new plugin. They work when they are pasted into a shell, in this
-// order.
+// nextCommands returns commands that try a new plugin. A user can paste them into a shell, in
+// this order.
 func nextCommands(language examples.Language, id plugins.ID, folder string) ([]string, error) {
 	enter := "cd " + shellWord(folder)
 	if language == examples.Go {
@@ -153,7 +153,7 @@ func nextCommands(language examples.Language, id plugins.ID, folder string) ([]s
 	build, bittern := "", shellWord(self)
 	if onPath, err := exec.LookPath("bittern"); err == nil && sameFile(onPath, self) {
 		bittern = "bittern"
-	} else if strings.HasPrefix(self, filepath.Join(os.TempDir(), "go-build")) { // go run removes it
+	} else if strings.HasPrefix(self, filepath.Join(os.TempDir(), "go-build")) { // go run removes this executable
 		source, err := scaffold.Source("")
 		if err != nil {
 			return nil, err
@@ -172,7 +172,7 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// shellWord quotes a path for a shell where that is needed.
+// shellWord quotes a path for a shell, if it must be quoted.
 func shellWord(path string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./", r) || r == filepath.Separator
