@@ -198,8 +198,8 @@ type Experiment struct {
 	// [store.ReadSteps].
 	Folder string `json:"-"`
 
-	// Training is the training loss over time; TrainingUnread says why it cannot be
-	// read. Only [Report.ReadTraining] sets them.
+	// Training is the training loss over time. If it is empty, TrainingUnread says why.
+	// Only [Report.ReadTraining] sets them.
 	Training       []TrainingLoss `json:"-"`
 	TrainingUnread string         `json:"-"`
 }

@@ -28,6 +28,9 @@ func (r *Report) ReadTraining() {
 			e.TrainingUnread = err.Error()
 			continue
 		}
+		if len(steps) == 0 {
+			e.TrainingUnread = "no training step is recorded"
+		}
 		e.Training = stretched(steps)
 	}
 }

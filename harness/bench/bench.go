@@ -11,26 +11,26 @@ import (
 	"bittern/plugins"
 )
 
-// Bench says how things are timed.
+// Bench says how to time.
 type Bench struct {
 	Catalogue *host.Catalogue
-	Deadline  time.Duration // of one call to a plugin
+	Deadline  time.Duration // of a call to a plugin
 	Threads   int
-	Runs      int // counted runs of ours, and of the peers' short ones
-	PeerRuns  int // counted runs of a peer's training step, which takes seconds
+	Runs      int // how often ours, and the short programs of peers, are timed
+	PeerRuns  int // how often a training step of a peer, which takes seconds, is timed
 	Peers     *Peers
 	Progress  func(line string)
 }
 
-// Result is everything that was timed.
+// Result has everything that was timed.
 type Result struct {
 	CPU    string
 	Lines  []Line
 	Memory []Memory
 }
 
-// groups are the parts of the bench in the order they run. Memory comes first,
-// while this process has not grown by what the others need.
+// groups are the parts of the bench, in the order in which they run. Memory is the first, before
+// the others make this process larger.
 var groups = []struct {
 	name string
 	run  func(b *Bench, ctx context.Context, r *Result) error
@@ -55,7 +55,7 @@ func lines(run func(*Bench, context.Context) ([]Line, error)) func(*Bench, conte
 	}
 }
 
-// Groups names the parts of the bench.
+// Groups returns the names of the parts of the bench.
 func Groups() []string {
 	var names []string
 	for _, g := range groups {
@@ -64,7 +64,7 @@ func Groups() []string {
 	return names
 }
 
-// CheckGroups refuses a name that is no group.
+// CheckGroups returns a *plugins.Problem if a name is not that of a group.
 func CheckGroups(names []string) error {
 	known := Groups()
 	for _, name := range names {
@@ -75,8 +75,8 @@ func CheckGroups(names []string) error {
 	return nil
 }
 
-// Run times the groups named in only, or all where it is empty. On an error
-// the result holds what was finished.
+// Run times the named groups, or all if only is empty. After an error, the result has what was
+// finished before it.
 func (b *Bench) Run(ctx context.Context, only []string) (*Result, error) {
 	r := &Result{CPU: isa.Features()}
 	for _, g := range groups {
@@ -94,7 +94,7 @@ func newLine(name string, ours Sample) Line {
 	return Line{Name: name, Ours: ours, Others: map[string]Sample{}, Missing: map[string]string{}}
 }
 
-// hold compares the line with another sample, or notes why there is none.
+// hold adds another sample to compare with and its goals, or the reason why there is none.
 func (l *Line) hold(against string, other Sample, reason string, goals ...Goal) {
 	if reason != "" {
 		l.Missing[against] = reason

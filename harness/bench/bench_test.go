@@ -114,7 +114,8 @@ func TestProductsAreTimed(t *testing.T) {
 	}
 }
 
-// A peer that fails is an error, not a missing peer: a table must not hide it.
+// TestPeerFailureIsAnError checks that a peer that fails is an error. As a missing peer, it
+// would be hidden.
 func TestPeerFailureIsAnError(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

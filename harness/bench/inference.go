@@ -19,15 +19,15 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// inference is a time step of a packed LSTM at batch 1 on one thread.
+// inference is a time step of a packed LSTM, with one sequence on one thread.
 type inference struct {
-	weights        string // in the name of the line
+	weights        string // as the name of the line has them
 	units, symbols int
-	float, int8    float64 // goals; 0 = none
+	float, int8    float64 // goals; 0 is none
 
 	quantizer string
-	// format, where it has planes, is what the recurrent weights are packed in in place of
-	// the quantizer's, with random codes: no time depends on them.
+	// format, if it has planes, replaces the format of the quantizer's recurrent weights. Codes
+	// are then random, since no time depends on them.
 	format graphs.Format
 }
 
@@ -47,15 +47,15 @@ func inferences() []inference {
 	}
 }
 
-// activations are the precisions in which the cpu backend takes them. Goals are
-// held with the first, which is as precise as that of the peer they are against.
+// activations are the precisions of activations in the cpu backend. Goals are for the first,
+// which is as precise as the peer.
 var activations = []string{"int8", "int14"}
 
-// inferenceLength is how many time steps a timed sequence has: the paper's.
+// inferenceLength is how many time steps a timed sequence has, as in the paper.
 const inferenceLength = 100
 
 func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
-	// The float and int8 peers of a size serve all weights.
+	// The float and int8 peers of a size are the same for all weights.
 	type key struct {
 		units     int
 		precision string
@@ -102,11 +102,10 @@ func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
 	return lines, nil
 }
 
-// timeInference deploys a fresh network on the cpu backend, once for each of
-// activations. Each time is of a time step: the backend's own median over the sequences
-// it timed, over their time steps.
+// timeInference deploys a new network on the cpu backend, once for each of activations. A time
+// is that of one time step: the backend's median time of a sequence, divided by its time steps.
 func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err error) {
-	// A small batch: only the network is wanted, and it is the same at any.
+	// A small batch will do, because the exported network does not depend on it.
 	trial, err := b.trial(ctx, timedStep{
 		name:     "inference",
 		shape:    characterShape(i.symbols, 4, inferenceLength),
@@ -121,13 +120,13 @@ func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err
 	if err != nil {
 		return nil, err
 	}
-	// The peer is one LSTM layer without a softmax layer, so ours is too.
+	// The peer is one LSTM layer without a softmax layer, so ours must be one too.
 	if err := recurrentPart(&deployed); err != nil {
 		return nil, err
 	}
 	if len(i.format.Planes) > 0 {
 		rng := rand.New(rand.NewPCG(1, 1))
-		for name, m := range deployed.Weights { // all are recurrent
+		for name, m := range deployed.Weights { // all weights are recurrent now
 			deployed.Weights[name] = i.format.Pack(rng, m.Rows, m.Cols, func(int) float32 { return (0.5 + rng.Float32()) / float32(i.units) })
 		}
 	}
@@ -169,7 +168,7 @@ func (b *Bench) timeDeployed(ctx context.Context, deployed artifact.Network, opt
 	return sample, nil
 }
 
-// recurrentPart drops the output layer: the output becomes the state that it reads.
+// recurrentPart removes the output layer. The state that this layer reads becomes the output.
 func recurrentPart(n *artifact.Network) error {
 	at := slices.IndexFunc(n.Program.Stages, func(s network.Stage) bool { return s.Name == n.Program.Output })
 	g := &n.Program.Stages[at].Graph

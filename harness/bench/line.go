@@ -1,6 +1,6 @@
-// Package bench times Bittern's kernels, training steps and packed inference,
-// beside the floor of the machine and the peers that are installed, and says
-// which of its goals were reached.
+// Package bench times Bittern's kernels, training steps and packed inference. It compares them
+// with the floor (the matrix products alone, in float32) and with the peers that are installed,
+// and says which goals were reached.
 package bench
 
 import (
@@ -8,16 +8,16 @@ import (
 	"slices"
 )
 
-// Sample is one thing timed N times in this run.
+// Sample is something that was timed N times in this run.
 type Sample struct {
 	Who     string    `json:"who"`
 	Seconds []float64 `json:"seconds"` // in the order they were taken
 }
 
-// N is how often the thing was timed.
+// N returns how often it was timed.
 func (s Sample) N() int { return len(s.Seconds) }
 
-// Median is the middle time, the mean of the two middle ones where N is even.
+// Median returns the median, in seconds. If N is even, it is the mean of the two middle times.
 func (s Sample) Median() float64 {
 	sorted := slices.Sorted(slices.Values(s.Seconds))
 	middle := len(sorted) / 2
@@ -27,30 +27,30 @@ func (s Sample) Median() float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// Min is the shortest time.
+// Min returns the shortest time, in seconds.
 func (s Sample) Min() float64 { return slices.Min(s.Seconds) }
 
-// Max is the longest time.
+// Max returns the longest time, in seconds.
 func (s Sample) Max() float64 { return slices.Max(s.Seconds) }
 
-// Line is one row of the table: our time, the times that it is compared with, and its goals.
+// Line is a row of the table: our time, those that it is compared with, and its goals.
 type Line struct {
 	Name string // as in Go's benchmark format, without "Benchmark"
 	Ours Sample
-	// Others are the floor and the peers that were timed, by the names the
-	// goals use.
+	// Others are the samples that ours is compared with, such as the floor and peers, by the
+	// names that goals use.
 	Others map[string]Sample
-	// Missing says why a floor or peer was not timed.
+	// Missing gives the reason for each that was not timed.
 	Missing map[string]string
 	Goals   []Goal
 }
 
-// Goal is the ratio that a line must reach in comparison with one of its others.
+// Goal is a ratio that must be reached in comparison with one of the others.
 type Goal struct {
 	Against string
-	// Faster is the least other ÷ ours where it is not 0.
+	// Faster, if it is not 0, is the least allowed value of other ÷ ours.
 	Faster float64
-	// Within is the most ours ÷ other where it is not 0.
+	// Within, if it is not 0, is the largest allowed value of ours ÷ other.
 	Within float64
 }
 
@@ -61,18 +61,18 @@ func (g Goal) String() string {
 	return fmt.Sprintf("≥ %g × faster than %s", g.Faster, g.Against)
 }
 
-// Outcome is how a goal came out.
+// Outcome says whether a goal was reached.
 type Outcome string
 
-// A goal is reached, missed, or was not measured because its peer is missing.
+// A goal is reached, missed, or not measured because its peer is missing.
 const (
 	Reached     Outcome = "reached"
 	Missed      Outcome = "missed"
 	NotMeasured Outcome = "not measured"
 )
 
-// Judge compares the medians. ratio is ours ÷ other for a Within goal and
-// other ÷ ours for a Faster goal, 0 where it was not measured.
+// Judge compares the medians. ratio is ours ÷ other for Within, and other ÷ ours for Faster. It
+// is 0 if the goal was not measured.
 func (l Line) Judge(g Goal) (outcome Outcome, ratio float64) {
 	other, ok := l.Others[g.Against]
 	if !ok || l.Ours.N() == 0 {
@@ -92,7 +92,7 @@ func (l Line) Judge(g Goal) (outcome Outcome, ratio float64) {
 	return Missed, ratio
 }
 
-// Misses lists, in one sentence each, the goals that were measured and not reached.
+// Misses returns a sentence for each goal that was measured and not reached.
 func (r *Result) Misses() []string {
 	var misses []string
 	for _, line := range r.Lines {

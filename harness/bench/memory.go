@@ -8,19 +8,19 @@ import (
 	"bittern/harness/internal/memory"
 )
 
-// maxMemory is the goal for training Penn Treebank characters at 1000 units:
-// all processes together, in bytes.
+// maxMemory is how many bytes all processes together may take to train on Penn Treebank
+// characters with 1000 units. This is a goal.
 const maxMemory = 1e9
 
-// Memory is how much memory a training took.
+// Memory is how much memory a training took, in bytes.
 type Memory struct {
 	Name    string `json:"name"`
-	Bytes   int64  `json:"bytes"` // sum over processes of each one's peak
+	Bytes   int64  `json:"bytes"` // sum of the peaks of all processes
 	Goal    int64  `json:"goal"`
 	Missing string `json:"missing,omitempty"`
 }
 
-// Outcome says whether the goal was reached.
+// Outcome returns whether the goal was reached.
 func (m Memory) Outcome() Outcome {
 	switch {
 	case m.Missing != "":
@@ -31,9 +31,9 @@ func (m Memory) Outcome() Outcome {
 	return Missed
 }
 
-// peakMemory trains a few steps of a character model and adds up the peak
-// resident memory of the harness and its plugins. What they share counts once
-// for each, so the sum is an upper bound.
+// peakMemory trains a few steps of a character model, and adds up the peaks of the resident
+// memory of the harness and its plugins. Shared memory counts once for each process, so the sum
+// is an upper bound.
 func (b *Bench) peakMemory(ctx context.Context) (_ Memory, err error) {
 	e := characters(1000, 50, 0, 0, 0)
 	m := Memory{Name: "PeakMemory/characters-1000", Goal: maxMemory}

@@ -13,15 +13,15 @@ import (
 
 // Peers runs the scripts of baselines/peers.
 type Peers struct {
-	Folder string // where the scripts lie
+	Folder string // of the scripts
 
-	python     string // an interpreter that imports torch
-	pythonMiss string // why there is none
-	nodeMiss   string // why ONNX Runtime cannot be asked
+	python     string // an interpreter that can import torch
+	pythonMiss string // the reason if there is none
+	nodeMiss   string // the reason if ONNX Runtime cannot be run
 }
 
-// FindPeers looks for the scripts' interpreters and packages. What is missing
-// is no error: asking for it returns a reason.
+// FindPeers finds the interpreters and packages of the scripts. What is missing is no error: the
+// peer's sample then has a reason instead.
 func FindPeers(ctx context.Context, folder string) *Peers {
 	p := &Peers{Folder: folder}
 	if _, err := os.Stat(filepath.Join(folder, "pytorch.py")); err != nil {
@@ -30,7 +30,7 @@ func FindPeers(ctx context.Context, folder string) *Peers {
 		return p
 	}
 	p.pythonMiss = "not installed: no python3 imports torch (Debian: apt-get install python3-torch libopenblas0-pthread)"
-	// Debian's packages belong to /usr/bin/python3, which need not be first on PATH.
+	// Debian's packages are installed for /usr/bin/python3, which may not be the first on PATH.
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
 		if exec.CommandContext(ctx, python, "-c", "import torch").Run() == nil {
 			p.python, p.pythonMiss = python, ""
@@ -45,14 +45,14 @@ func FindPeers(ctx context.Context, folder string) *Peers {
 	return p
 }
 
-// answer is what both scripts print.
+// answer is what both scripts print, as JSON.
 type answer struct {
 	Peer    string    `json:"peer"`
 	BLAS    string    `json:"blas"`
 	Seconds []float64 `json:"seconds"`
 }
 
-// torch runs pytorch.py. A non-empty reason says why there is no sample.
+// torch runs pytorch.py. If it cannot be run, reason says why and there is no sample.
 func (p *Peers) torch(ctx context.Context, arguments ...string) (sample Sample, reason string, err error) {
 	if p.pythonMiss != "" {
 		return Sample{}, p.pythonMiss, nil
@@ -67,7 +67,7 @@ func (p *Peers) torch(ctx context.Context, arguments ...string) (sample Sample, 
 	return Sample{Who: a.Peer + " with OpenBLAS", Seconds: a.Seconds}, "", nil
 }
 
-// onnx runs onnxruntime.mjs; see [Peers.torch].
+// onnx runs onnxruntime.mjs. If it cannot be run, reason says why and there is no sample.
 func (p *Peers) onnx(ctx context.Context, arguments ...string) (sample Sample, reason string, err error) {
 	if p.nodeMiss != "" {
 		return Sample{}, p.nodeMiss, nil

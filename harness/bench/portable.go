@@ -15,9 +15,8 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// portableLines hold the plain-Go kernel against gonum. The kernels choose
-// their instruction set once a process, so another level takes another process:
-// this executable again.
+// portableLines compares the kernel in plain Go with gonum. A process chooses its instruction
+// set at the start and keeps it, so this executable is run again at the other level.
 func (b *Bench) portableLines(ctx context.Context) ([]Line, error) {
 	if isa.Current() != isa.Portable {
 		return b.again(ctx, isa.Portable, "portable")

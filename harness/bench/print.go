@@ -12,8 +12,8 @@ import (
 	"bittern/reports/table"
 )
 
-// WriteTable prints the result as a Markdown table: one row for every goal, and
-// one for everything else that a line is held against.
+// WriteTable writes the result as a Markdown table. It has a row for each goal, and one for each
+// other comparison.
 func (r *Result) WriteTable(w io.Writer) error {
 	t := table.New("what", "ours", "n", "held against", "its time", "n", "ratio", "goal", "outcome")
 	t.AlignRight(1, 2, 4, 5, 6)
@@ -43,7 +43,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 			other := line.Others[name]
 			ratio := other.Median() / line.Ours.Median()
 			if name == floor {
-				ratio = 1 / ratio // how many times the floor, as its goals say
+				ratio = 1 / ratio // how many times the floor's time, as the goals have it
 			}
 			if err := t.Append(line.Name, ours, n, other.Who, spread(other), fmt.Sprint(other.N()), fmt.Sprintf("%.2f", ratio), "none", ""); err != nil {
 				return err
@@ -66,7 +66,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 
 func megabytes(bytes int64) string { return fmt.Sprintf("%.0f MB", float64(bytes)/1e6) }
 
-// spread writes a median with its minimum and maximum in a fitting unit.
+// spread writes a median with its minimum and maximum, in a suitable unit.
 func spread(s Sample) string {
 	unit, scale := "s", 1.0
 	switch m := s.Median(); {
@@ -78,8 +78,7 @@ func spread(s Sample) string {
 	return fmt.Sprintf("%.4g %s (%.4g–%.4g)", s.Median()*scale, unit, s.Min()*scale, s.Max()*scale)
 }
 
-// WriteBenchmark prints every time in Go's benchmark format, which benchstat
-// reads: one result line a run.
+// WriteBenchmark writes every time as a line in Go's benchmark format, which benchstat reads.
 func (r *Result) WriteBenchmark(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "goos: %s\ngoarch: %s\npkg: bittern\ncpu: %s\n", runtime.GOOS, runtime.GOARCH, r.CPU); err != nil {
 		return err
@@ -111,7 +110,7 @@ func (r *Result) WriteBenchmark(w io.Writer) error {
 	return nil
 }
 
-// benchmarkWord makes a name that holds no space, as the format asks.
+// benchmarkWord returns a name without spaces, as the format requires.
 func benchmarkWord(name string) string { return strings.ReplaceAll(name, " ", "-") }
 
 type jsonSample struct {
@@ -144,7 +143,7 @@ func toJSON(s Sample) jsonSample {
 	return jsonSample{s.Who, s.N(), s.Median(), s.Min(), s.Max(), s.Seconds}
 }
 
-// line reads back what WriteJSON wrote of a line.
+// line returns the line that WriteJSON has written.
 func (j jsonLine) line() Line {
 	l := newLine(j.Name, Sample{})
 	if j.Ours != nil {
@@ -160,7 +159,7 @@ func (j jsonLine) line() Line {
 	return l
 }
 
-// WriteJSON prints every figure with n, median, minimum and maximum.
+// WriteJSON writes every figure with n, median, minimum and maximum.
 func (r *Result) WriteJSON(w io.Writer) error {
 	out := struct {
 		CPU    string     `json:"cpu"`

@@ -11,7 +11,7 @@ import (
 	"bittern/accel/kernels/team"
 )
 
-// The names goals use for what a line is held against.
+// The names of what lines are compared with, as goals use them.
 const (
 	openBLAS  = "OpenBLAS"
 	gonumBLAS = "gonum"
@@ -23,9 +23,9 @@ const (
 	onnxInt8  = "ONNX Runtime int8"
 )
 
-// product is count matrix products [m,k]·[k,n]. A transposed side is stored
-// the other way round. Where reused is set the right side is the same each
-// time, as the recurrent weights are at every time step.
+// product is count matrix products [m,k]·[k,n]. A transposed side is stored transposed. If
+// reused is set, the right side is the same each time, as recurrent weights are at all time
+// steps.
 type product struct {
 	m, n, k        int
 	transA, transB bool
@@ -43,25 +43,25 @@ func (p product) name() string {
 	return fmt.Sprintf("%dx%dx%d-%s%s", p.m, p.k, p.n, side(p.transA), side(p.transB))
 }
 
-// argument is the product as pytorch.py takes it.
+// argument returns the product as an argument of pytorch.py.
 func (p product) argument() string {
 	name := p.name()
 	return fmt.Sprintf("%d,%d,%d,%s,%d", p.m, p.n, p.k, name[len(name)-2:], p.count)
 }
 
-// operations counts one multiplication and one addition for each term.
+// operations returns the number of multiplications and additions.
 func (p product) operations() float64 {
 	return 2 * float64(p.m) * float64(p.n) * float64(p.k) * float64(p.count)
 }
 
-// operands are the memory a product runs on.
+// operands is the memory that a product works on.
 type operands struct {
 	product
 	a, b, c    []float32
 	lda, ldb   int
 	multiplier *matmul.Multiplier
-	packed     []matmul.Packed  // one a worker, for a reused right side
-	scratch    []matmul.Scratch // likewise
+	packed     []matmul.Packed  // one for each worker, if the right side is reused
+	scratch    []matmul.Scratch // one for each worker
 }
 
 func newOperands(p product, t *team.Team, multiplier *matmul.Multiplier) *operands {
@@ -84,8 +84,8 @@ func newOperands(p product, t *team.Team, multiplier *matmul.Multiplier) *operan
 	return o
 }
 
-// run computes the product count times: as one product each, or with the
-// right side packed once and split over the workers by columns.
+// run computes the product count times. If the right side is reused, it is packed once and its
+// columns are divided among the workers.
 func (o *operands) run(t *team.Team) error {
 	if !o.reused {
 		for range o.count {
@@ -119,7 +119,8 @@ func (o *operands) run(t *team.Team) error {
 	return nil
 }
 
-// times runs work once without counting it, then runs times.
+// times runs work once without timing it, and then the given number of times. It returns the
+// seconds of each run.
 func times(ctx context.Context, runs int, work func() error) ([]float64, error) {
 	seconds := make([]float64, 0, runs)
 	for run := -1; run < runs; run++ {
@@ -137,7 +138,7 @@ func times(ctx context.Context, runs int, work func() error) ([]float64, error) 
 	return seconds, nil
 }
 
-// prepared are products with their operands, ready to be timed.
+// prepared has products and their operands, ready to be timed.
 type prepared struct {
 	team     *team.Team
 	operands []*operands
@@ -164,7 +165,7 @@ func (p *prepared) run() error {
 
 func (p *prepared) close() { p.team.Close() }
 
-// timeProducts times the products one after another, by us and by OpenBLAS.
+// timeProducts times the products one after another, with our kernels and with OpenBLAS.
 func (b *Bench) timeProducts(ctx context.Context, products []product, runs int) (ours, theirs Sample, reason string, err error) {
 	p := b.prepare(products)
 	defer p.close()
@@ -184,9 +185,9 @@ func (b *Bench) timeOpenBLAS(ctx context.Context, products []product, runs int) 
 	return b.Peers.torch(ctx, arguments...)
 }
 
-// matrixProducts are the shapes whose single-precision product is held against
-// OpenBLAS: a time step at 512 and 1000 units, the weight gradient, a square,
-// and sizes that fill no vector.
+// matrixProducts returns the shapes for which our kernels are compared with OpenBLAS: a time
+// step at 512 and 1000 units, the gradient of the weights, a square, and sizes that are no
+// multiple of a vector.
 func matrixProducts() []product {
 	var all []product
 	for _, shape := range [][3]int{{64, 512, 2048}, {64, 1000, 4000}, {2048, 2048, 2048}, {61, 509, 2039}, {127, 1003, 701}} {
@@ -196,14 +197,14 @@ func matrixProducts() []product {
 			}
 		}
 	}
-	// The weight gradient: dWᵀ = Hᵀ·dA over 6400 symbols.
+	// The gradient of the weights: dWᵀ = Hᵀ·dA over 6400 symbols.
 	return append(all, product{m: 512, k: 6400, n: 2048, transA: true, count: 1})
 }
 
 func (b *Bench) matrixLines(ctx context.Context) ([]Line, error) {
 	var lines []Line
 	for _, p := range matrixProducts() {
-		p.count = max(1, int(1e10/p.operations())) // tens of milliseconds a run: sleeping cores wake in the first few
+		p.count = max(1, int(1e10/p.operations())) // a run takes tens of milliseconds, of which cores that were asleep need the first few to wake up
 		ours, theirs, reason, err := b.timeProducts(ctx, []product{p}, b.Runs)
 		if err != nil {
 			return nil, err
@@ -216,7 +217,7 @@ func (b *Bench) matrixLines(ctx context.Context) ([]Line, error) {
 	return lines, nil
 }
 
-// each divides times of count repetitions.
+// each divides the seconds of count repetitions by count.
 func each(seconds []float64, count int) []float64 {
 	out := make([]float64, len(seconds))
 	for i, s := range seconds {

@@ -8,10 +8,11 @@ import (
 	"bittern/plugins/network"
 )
 
-// stream is the only one of the bench's tasks.
+// stream is the name of the only stream.
 const stream = "sequence"
 
-// characterShape is a batch of a task that predicts the next of so many symbols.
+// characterShape returns the shape of a batch for predicting the next symbol, out of this many
+// symbols.
 func characterShape(symbols, sequences, steps int) network.Shape {
 	return network.Shape{
 		Inputs: []network.Input{{Name: "inputs", Role: network.Tokens, Stream: stream, Size: symbols}},
@@ -19,8 +20,9 @@ func characterShape(symbols, sequences, steps int) network.Shape {
 	}
 }
 
-// random is a task over noise: a step's time does not depend on its data. All sequences
-// have all steps, all classes are candidates, and where state is carried all go on.
+// random is a task of random data, since the time of a step does not depend on its data. All
+// sequences have all steps, all classes are candidates, and with carried state no sequence
+// starts fresh.
 type random struct{ shape network.Shape }
 
 func (r random) Shape() network.Shape  { return r.shape }
@@ -30,12 +32,12 @@ func (r random) Steps() map[string]int { return r.shape.Steps }
 func (r random) Training(uint64, int) task.Batches { return r }
 func (r random) Evaluation(task.Part) task.Batches { return r }
 
-// Len is how many batches calibration may take.
+// Len is the number of batches for calibration.
 func (r random) Len() int { return 1 }
 
 func (r random) Group(int) string { return "" }
 
-// Fill writes tokens, features and targets drawn from the batch's number.
+// Fill writes random tokens, features and targets; the seed is the number of the batch.
 func (r random) Fill(i int, b network.Batch) error {
 	if err := task.Ready(i, r.Len(), r.shape, b); err != nil {
 		return err

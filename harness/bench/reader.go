@@ -9,9 +9,8 @@ import (
 	"bittern/plugins/network"
 )
 
-// reader is the training step of question answering: the attentive reader at the
-// paper's sizes, over documents and questions that have all their steps, as the peer's
-// have.
+// reader is the training step of question answering: the attentive reader with the paper's
+// sizes. As those of the peer, its documents and questions have all their steps.
 func reader() timedStep {
 	const sequences, document, question, units, embedding, vocabulary, classes = 32, 400, 20, 256, 200, 10000, 550
 	text := func(name string) []network.Input {
@@ -41,8 +40,8 @@ func reader() timedStep {
 	} {
 		e.peers[0].arguments = append(e.peers[0].arguments, "--"+size.name, strconv.Itoa(size.value))
 	}
-	// One layer of each direction and stream over embedded tokens, m of the attention over the
-	// whole document, and what is computed once a sequence.
+	// First the layers of both directions over the embedded text and question. Then m of the
+	// attention over the whole text, and what is computed once for each sequence.
 	for _, steps := range []int{document, question} {
 		for range 2 {
 			e.alone = append(e.alone, layerProducts(4*units, sequences, steps, units, embedding)...)
@@ -56,8 +55,9 @@ func reader() timedStep {
 	return e
 }
 
-// layerProducts are the products of a recurrent layer with so many rows of all gates over
-// dense inputs, or where there are 0 over one-hot ones, forward and backward.
+// layerProducts returns the products of a recurrent layer forward and backward. gates is the
+// number of rows of all gates together; inputs is the number of dense inputs, or 0 if inputs are
+// one-hot.
 func layerProducts(gates, sequences, steps, units, inputs int) []product {
 	all := []product{
 		{m: sequences, n: gates, k: units, transB: true, count: steps, reused: true},
@@ -70,7 +70,8 @@ func layerProducts(gates, sequences, steps, units, inputs int) []product {
 	return all
 }
 
-// linearProducts are those of a linear layer over some rows, forward and backward.
+// linearProducts returns the products of a linear layer over this many rows, forward and
+// backward.
 func linearProducts(rows, outputs, inputs int) []product {
 	return []product{
 		{m: rows, n: outputs, k: inputs, transB: true, count: 1},

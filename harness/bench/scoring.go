@@ -13,17 +13,17 @@ import (
 	"bittern/plugins/model"
 )
 
-// scoring is a character model that a simulated accelerator scores text with, a batch of
-// many sequences.
+// scoring is a character model whose text a simulated accelerator scores, in batches of many
+// sequences.
 type scoring struct {
 	quantizer string
-	floor     float64 // goal: at most this times the products in float32
+	floor     float64 // goal: at most so many times the time of the products in float32
 }
 
-// The integers of a 12-bit weight take two products of 6 bits each.
+// The whole numbers of 12-bit weights take two products of 6 bits each.
 var scorings = []scoring{{"stochastic-binary", 2.5}, {"stochastic-ternary", 2.5}, {"fixed-point", 4}}
 
-// scoringLines times a symbol of the text on all threads.
+// scoringLines times the scoring of one symbol of text, on all threads.
 func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
 	const units, symbols, sequences, length = 512, 87, 64, 100
 	products := []product{
@@ -46,10 +46,10 @@ func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
 	return lines, nil
 }
 
-// timeScoring times a batch and, in turn with it, the products alone.
+// timeScoring times a batch and the products alone, in turn.
 func (b *Bench) timeScoring(ctx context.Context, s scoring, units int, text random, products []product) (ours, alone Sample, err error) {
 	step := timedStep{
-		name: "scoring", shape: characterShape(text.shape.Classes, 4, 10), // only the network is wanted
+		name: "scoring", shape: characterShape(text.shape.Classes, 4, 10), // the exported network is all that is needed
 		options:  plugins.Values{"units": fmt.Sprint(units)},
 		training: suite.Training{Optimiser: model.SGD, ValidationCalibration: 1},
 	}
@@ -61,7 +61,7 @@ func (b *Bench) timeScoring(ctx context.Context, s scoring, units int, text rand
 	if err := errors.Join(err, trial.Close()); err != nil {
 		return ours, alone, err
 	}
-	const name = "asic-lowpower" // all of its kind compute alike
+	const name = "asic-lowpower" // all simulated accelerators compute alike
 	var plugin experiment.Plugin
 	if plugin, err = b.plugin(ctx, plugins.ID{Kind: plugins.KindBackend, Name: name}, nil); err != nil {
 		return ours, alone, err

@@ -15,29 +15,29 @@ import (
 	"bittern/plugins/network"
 )
 
-// timedStep is one training step that is timed: through the plugin processes,
-// as in a run, with stochastic ternary weights.
+// timedStep is a training step to be timed. As in a run, it goes through the plugin processes;
+// its weights are stochastic ternary.
 type timedStep struct {
 	name     string
 	shape    network.Shape
-	model    string         // empty for lstm
+	model    string         // empty is lstm
 	options  plugins.Values // of the model
 	training suite.Training
-	// layers says the sizes of the recurrent layers, for the floor.
+	// units and layers are the sizes of the recurrent layers, from which the floor is computed.
 	units, layers int
-	embedding     int // features a token is embedded in; 0 = one-hot look-up
-	// alone are the step's matrix products, of a model that is more than such layers.
+	embedding     int // features of an embedded token; 0 is a one-hot look-up
+	// alone are the matrix products of the step, if the model has more than such layers.
 	alone []product
 
 	peers []peerGoal
-	floor float64 // goal: at most this times the floor; 0 = none
-	// beside is another step that is timed in turn with this one, and within the most
-	// that this one may take of its time.
+	floor float64 // goal: at most so many times the floor; 0 is none
+	// beside is another step, timed in turn with this one. within is the largest allowed ratio
+	// of the time of this step to that of the other.
 	beside *timedStep
 	within float64
 }
 
-// peerGoal is a peer's script arguments and what must be reached against it.
+// peerGoal has the arguments of a peer's script, and the goal in comparison with it.
 type peerGoal struct {
 	against   string
 	faster    float64
@@ -56,7 +56,7 @@ func characters(units, symbols int, within, plain, looped float64) timedStep {
 	}
 }
 
-// gru is the character model as a GRU, beside the LSTM of its size.
+// gru is the character model with a GRU, to be compared with the LSTM of its size.
 func gru(units, symbols int) timedStep {
 	e := characters(units, symbols, 0, 4, 0)
 	lstm := e
@@ -84,7 +84,7 @@ func words(units, layers int, dropout string) timedStep {
 	}
 }
 
-// timedSteps are the training steps of the paper's tasks.
+// timedSteps returns the training steps of the paper's tasks.
 func timedSteps() []timedStep {
 	return []timedStep{
 		characters(512, 87, 1.35, 4, 5),
@@ -108,9 +108,9 @@ func timedSteps() []timedStep {
 	}
 }
 
-// products are the matrix products that one training step cannot do without:
-// the recurrent products forward and backward at every time step, the
-// weight gradients, the softmax layer, and the input products of dense inputs.
+// products returns the matrix products that a training step needs in any implementation: the
+// recurrent ones forward and backward at every time step, the gradients of the weights, the
+// softmax layer, and those of dense inputs.
 func (e timedStep) products() []product {
 	if e.alone != nil {
 		return e.alone
@@ -125,7 +125,7 @@ func (e timedStep) products() []product {
 		all = append(all, layerProducts(4*e.units, batch, length, e.units, inputs)...)
 	}
 	rows := batch * length
-	if e.shape.Targets == "" { // the last step alone is classified
+	if e.shape.Targets == "" { // only the last step is classified
 		rows = batch
 	}
 	return append(all, linearProducts(rows, e.shape.Classes, e.units)...)
@@ -181,8 +181,8 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (Line, error) {
 	return line, nil
 }
 
-// timeSteps times steps and, in turn with them, their matrix products alone and the
-// step that they are held against, so that all see the machine at the same speed.
+// timeSteps times steps, their matrix products alone, and the steps beside them, one of each in
+// turn, so that changes in the machine's speed affect all alike.
 func (b *Bench) timeSteps(ctx context.Context, e timedStep) (steps, products, beside Sample, err error) {
 	trial, err := b.trial(ctx, e, "stochastic-ternary")
 	if err != nil {
@@ -199,7 +199,7 @@ func (b *Bench) timeSteps(ctx context.Context, e timedStep) (steps, products, be
 	alone := b.prepare(e.products())
 	defer alone.close()
 	steps.Who, products.Who, beside.Who = "bittern", "bittern", "bittern"
-	for run := -2; run < b.Runs; run++ { // the first ones map and fill memory
+	for run := -2; run < b.Runs; run++ { // the first two are not counted, since they map and fill memory
 		step, err := trial.Step(ctx)
 		if err != nil {
 			return steps, products, beside, err

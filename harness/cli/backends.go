@@ -48,7 +48,7 @@ An option that is a file, such as a design, is given by its path.`,
 	return command
 }
 
-// completeBackend offers the names of the backends at hand.
+// completeBackend offers the names of the backends that can be started.
 func (p *program) completeBackend(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	settings, err := p.list(command)
 	if err != nil || len(args) > 0 {
@@ -97,8 +97,8 @@ func (p *program) explain(command *cobra.Command, name string) error {
 	return p.writeExplanation(explanation)
 }
 
-// explanationOf starts a backend and asks it. Paths among its options are relative to the
-// working directory.
+// explanationOf starts a backend and asks for its explanation. Paths in its options are relative
+// to the working directory.
 func explanationOf(ctx context.Context, catalogue *host.Catalogue, name string, given plugins.Values) (_ backend.Explanation, err error) {
 	process, err := catalogue.Backend(ctx, name, host.Settings{})
 	if err != nil {

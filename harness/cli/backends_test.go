@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// What a user has to mend about backends rtl is one sentence, and nothing is run.
+// TestRTLOfTheUser checks that a mistake of the user in backends rtl is one sentence, and that
+// nothing is run.
 func TestRTLOfTheUser(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -28,8 +28,8 @@ type benchSettings struct {
 	Deadline time.Duration `mapstructure:"deadline"`
 }
 
-// The formats of bench: the table and the benchmark lines under it, or one of
-// the two alone, or every figure.
+// The formats of bench: the table with the benchmark lines below it, one of the two alone, or
+// every figure as JSON.
 const (
 	benchAll   = "all"
 	benchTable = "table"
@@ -100,7 +100,7 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 		Progress: func(line string) { fmt.Fprintln(p.stderr, "timed", line) },
 	}
 	result, err := b.Run(ctx, settings.Only)
-	// What was timed before an error is worth showing.
+	// After an error, what was timed before it is printed.
 	return errors.Join(err, p.writeBench(result, settings))
 }
 

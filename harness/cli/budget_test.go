@@ -22,8 +22,8 @@ backends: []
 training: {learning_rate: 0.05, epochs: 1000, validate_every: 100000}
 `
 
-// A budget becomes steps once; a repeated run, and one with those steps given, train
-// the same network.
+// TestBudget checks that a budget is turned into a number of steps once. A repeated run, and one
+// that is given this number of steps, train the same network.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -67,14 +67,14 @@ func TestBudget(t *testing.T) {
 		t.Errorf("with the steps given: %+v, want %+v", given, first)
 	}
 
-	// A budget for more than the suite trains changes nothing.
+	// A budget that is larger than the suite needs changes nothing.
 	whole, _ := do("whole", "--epochs", "1")
 	same, stderr := do("whole", "--epochs", "1", "--budget", "1h")
 	if fmt.Sprint(same) != fmt.Sprint(whole) || strings.Count(stderr, "reusing") != 2 {
 		t.Errorf("with more than enough: %+v, %q, want %+v, reused", same, stderr, whole)
 	}
 
-	// What is done takes no time in a plan; what is not, does.
+	// In a plan, what is done takes no time, and the rest does.
 	stdout, stderr, code := run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms", "--format", "json")
 	if code != 0 || !strings.Contains(stdout, `"done": 2`) || !strings.Contains(stdout, `"seconds": 0,`) || strings.Contains(stderr, "calibrating") {
 		t.Errorf("the plan of what is done: exit code %d, %s, %s", code, stdout, stderr)
@@ -107,7 +107,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// What plan says that a budget has room for is what run trains, calibrated once.
+// TestAPlanKeepsItsBudget checks that run trains the steps which plan says a budget has room
+// for, with one calibration for both.
 func TestAPlanKeepsItsBudget(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -137,14 +138,15 @@ func TestAPlanKeepsItsBudget(t *testing.T) {
 		t.Errorf("run trained %v steps and said %q, want the plan's %d without another calibration", got, stderr, steps)
 	}
 
-	// Too short a budget is told where its experiment stands.
+	// A budget that is too short is reported in the line of its experiment.
 	stdout, stderr, code = run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "short"), "--budget", "1ns")
 	if code != 0 || !strings.Contains(stdout, "has no room for it; give a longer budget") {
 		t.Errorf("a budget of 1 ns: exit code %d, %s, %s", code, stdout, stderr)
 	}
 }
 
-// Experiments that differ in their steps alone are one where a budget caps both lower.
+// TestABudgetThatMakesExperimentsOne has experiments that differ only in their steps. If a
+// budget limits both to fewer, they are the same experiment.
 func TestABudgetThatMakesExperimentsOne(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -14,8 +14,8 @@ import (
 	"bittern/plugins"
 )
 
-// choice says which experiments of a run store are meant: those whose IDs begin with id, or
-// those of a suite that have the given labels. Empty fields do not restrict the choice.
+// choice selects experiments of a run store: those whose IDs begin with id, or those of a suite
+// that have the given labels. Empty fields select everything.
 type choice struct {
 	Runs      string  `mapstructure:"runs"`
 	Suite     string  `mapstructure:"suite"`
@@ -43,7 +43,7 @@ func choiceFlags(command *cobra.Command) {
 	flags.Uint64("seed", 0, "only the experiment with this seed")
 }
 
-// labels are those of an experiment, by the names of their flags.
+// labels are the labels that a choice can ask for, by the names of their flags.
 var labels = []struct {
 	name  string
 	of    func(store.Experiment) string
@@ -54,8 +54,8 @@ var labels = []struct {
 	{"quantizer", func(e store.Experiment) string { return e.Quantizer }, func(c choice) string { return c.Quantizer }},
 }
 
-// completions returns what the shell offers: a label of each finished experiment, of the run
-// store and the suite that the flags name so far. If the store cannot be read, it is nothing.
+// completions returns a label of each finished experiment that the run store and the suite of
+// the flags have. If the store cannot be read, there are none.
 func completions(command *cobra.Command, of func(store.Experiment) string) []string {
 	c := choice{Runs: defaultRuns}
 	if err := settle(command, &c); err != nil {
@@ -75,7 +75,7 @@ func completions(command *cobra.Command, of func(store.Experiment) string) []str
 	return offered
 }
 
-// experiments returns the chosen experiments, which may be none.
+// experiments returns the selected experiments, which may be none.
 func (c choice) experiments(ctx context.Context) (_ []store.Experiment, err error) {
 	runs, err := store.OpenExisting(ctx, c.Runs)
 	if err != nil {
@@ -121,10 +121,11 @@ func (c choice) of(ctx context.Context, runs *store.Store) ([]store.Experiment, 
 	return found, nil
 }
 
-// mostNamed is how many experiments an error names.
+// mostNamed is how many experiments an error names at most.
 const mostNamed = 5
 
-// network reads the deployed network of the one experiment that is chosen.
+// network reads the deployed network of the only selected experiment. None or several are a
+// *plugins.Problem.
 func (c choice) network(ctx context.Context) (of store.Experiment, n artifact.Network, err error) {
 	if c.id == "" && c.Suite == "" {
 		return of, n, plugins.Problemf("name an experiment by its ID, which `bittern export list` shows, or by --suite and its labels")
@@ -167,7 +168,7 @@ func (c choice) network(ctx context.Context) (of store.Experiment, n artifact.Ne
 	return of, n, err
 }
 
-// absent says that no experiment is meant.
+// absent returns the error for a choice that selects no experiment.
 func (c choice) absent(ctx context.Context, runs *store.Store) error {
 	if c.id == "" {
 		return plugins.Problemf("no experiment of the suite %s is meant; `bittern export list --suite %s` shows what there is", c.Suite, c.Suite)
@@ -183,7 +184,7 @@ func (c choice) absent(ctx context.Context, runs *store.Store) error {
 	return plugins.Problemf("the run store %s has no experiment whose ID begins with %q%s; `bittern export list` shows what there is", c.Runs, c.id, plugins.DidYouMean(c.id, ids))
 }
 
-// finished returns a Problem where an experiment has no deployed network.
+// finished returns a *plugins.Problem if an experiment has no deployed network.
 func finished(e store.Experiment) error {
 	switch {
 	case e.Status == store.Done && e.Artifact != "":
@@ -198,7 +199,7 @@ func finished(e store.Experiment) error {
 	return plugins.Problemf("%s is not finished (%s); run its suite again to go on", title(e), e.Status)
 }
 
-// title names an experiment for people, on one line whatever its labels are.
+// title returns the name of an experiment for people, in one line whatever its labels are.
 func title(e store.Experiment) string {
 	return plugins.Line(fmt.Sprintf("%s, %s, %s, seed %d", e.Task, e.Model, e.Quantizer, e.Seed))
 }

@@ -6,7 +6,8 @@ import (
 	"bittern/harness/store"
 )
 
-// What has no deployed network says why, and what to do.
+// TestUnfinishedExperiments checks that the error for an experiment without a deployed network
+// says why and what to do.
 func TestUnfinishedExperiments(t *testing.T) {
 	t.Parallel()
 	of := func(status store.Status, artifact, reason string) store.Experiment {

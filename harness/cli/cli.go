@@ -1,9 +1,8 @@
 // Package cli is Bittern's command line.
 //
-// Results go to standard output; progress, warnings and errors to standard
-// error. The exit code is 0 when all went well, 1 when an experiment or deployment
-// failed or the program is at fault, 2 when the user has something to mend, and
-// 130 after an interrupt.
+// Results are written to standard output; progress, warnings and errors to standard error. The
+// exit code is 0 if all went well, 1 if an experiment or deployment failed or the program has a
+// fault, 2 if the user made a mistake, and 130 after an interrupt.
 package cli
 
 import (
@@ -25,14 +24,13 @@ import (
 	"bittern/plugins/backend"
 )
 
-// Builtin is a plugin that comes within this executable. Serve is called in
-// the plugin's own process and does not return while the plugin is in use;
-// Describe is the plugin's own, and is called in any process.
+// Builtin is a plugin in this executable. Serve is called in the plugin's own process, and does
+// not return while the plugin is used. Describe describes the plugin, in any process.
 type Builtin struct {
 	plugins.ID
 	Serve    func()
 	Describe func(context.Context) (plugins.Description, error)
-	// Backend makes the plugin in this process, where it is a backend.
+	// Backend makes the plugin in this process. It is nil if the plugin is no backend.
 	Backend func() backend.Backend
 }
 
@@ -41,10 +39,10 @@ const (
 	exitDone        = 0
 	exitFailed      = 1
 	exitProblem     = 2
-	exitInterrupted = 130 // 128 + SIGINT, as a shell would say it
+	exitInterrupted = 130 // 128 + SIGINT, as in a shell
 )
 
-// errFailed ends a command whose failures were told already.
+// errFailed ends a command after its failures were printed.
 var errFailed = errors.New("a part of the suite failed")
 
 // errInterrupted is the cause of a context that a signal ended.
@@ -60,7 +58,7 @@ func Run(args []string, stdout, stderr io.Writer, builtins []Builtin) int {
 	defer signal.Stop(signals)
 	go func() {
 		if _, ok := <-signals; ok {
-			signal.Stop(signals) // a second one ends the program at once
+			signal.Stop(signals) // a second signal ends the program at once
 			fmt.Fprintln(messages, "stopping as soon as everything is saved; press Ctrl-C again to stop at once")
 			cancel(errInterrupted)
 		}
@@ -78,7 +76,7 @@ func Run(args []string, stdout, stderr io.Writer, builtins []Builtin) int {
 	return p.exitCode(err)
 }
 
-// output is standard output; a full disk behind it is the user's to mend.
+// output is standard output. A full disk behind it is a *plugins.Problem.
 type output struct{ io.Writer }
 
 func (o output) Write(text []byte) (int, error) {
@@ -86,7 +84,7 @@ func (o output) Write(text []byte) (int, error) {
 	return n, diskfault.Explain(err, "standard output")
 }
 
-// columns are those of the terminal; 0 if standard output is none.
+// columns returns the columns of the terminal, or 0 if standard output is not one.
 func (o output) columns() int {
 	file, ok := o.Writer.(*os.File)
 	if !ok {
@@ -96,12 +94,12 @@ func (o output) columns() int {
 	return columns
 }
 
-// program is what every command needs.
+// program has what every command needs.
 type program struct {
 	stdout   output
 	stderr   *terminal.Writer
 	builtins []Builtin
-	goOn     string // what to do after an interrupt
+	goOn     string // what to do after an interrupt, for the user
 }
 
 func (p *program) exitCode(err error) int {
@@ -161,7 +159,8 @@ Every flag can be set by the environment too: --data by BITTERN_DATA, and so on.
 	return root
 }
 
-// noArguments refuses arguments, and an unknown command with the nearest name.
+// noArguments returns an error if there are arguments. For an unknown command it names the
+// nearest one.
 func noArguments(command *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -178,7 +177,7 @@ func noArguments(command *cobra.Command, args []string) error {
 	return plugins.Problemf("there is no command %q%s; see %s --help", args[0], plugins.DidYouMean(args[0], names), command.CommandPath())
 }
 
-// group makes a command that only holds others.
+// group returns a command that only has other commands.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use: use, Short: short, Args: noArguments,

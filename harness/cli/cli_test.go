@@ -29,7 +29,7 @@ import (
 	"bittern/plugins/sdk"
 )
 
-// bittern is the program with the test plugins among its built-ins.
+// bittern is the program, with the test plugins as built-in plugins.
 func bittern() {
 	builtins := builtin.Plugins()
 	for _, id := range testplugin.IDs {
@@ -42,12 +42,12 @@ func bittern() {
 	os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr, builtins))
 }
 
-// asProgram makes the test binary be the program.
+// asProgram is the environment variable that makes the test binary run as the program.
 const asProgram = "BITTERN_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	// The program starts itself for its plugins; under go test that is this
-	// binary, whatever its name.
+	// The program starts itself to serve plugins. Under go test, this binary is the program,
+	// whatever its name is.
 	if len(os.Args) == 3 && os.Args[1] == "plugin" || os.Getenv(asProgram) != "" {
 		bittern()
 	}
@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// penny is an external plugin, which scripts find on PATH where they ask for it.
+// penny is an external plugin; scripts find it on PATH.
 type penny struct{ quantizer.Quantizer }
 
 func (p penny) Describe(ctx context.Context) (plugins.Description, error) {
@@ -104,7 +104,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// oneLine checks that standard error is one line: a sentence of what to do.
+// oneLine checks that standard error is one line, which says what to do.
 func oneLine(ts *testscript.TestScript, neg bool, args []string) {
 	stderr := ts.ReadFile("stderr")
 	if n := bytes.Count([]byte(stderr), []byte("\n")); n != 1 {
@@ -115,7 +115,7 @@ func oneLine(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// newerStore makes a run store of a version that does not exist yet.
+// newerStore makes a run store of a version that no program knows yet.
 func newerStore(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open("sqlite", filepath.Join(ts.MkAbs(args[0]), store.FileName))
 	ts.Check(err)
@@ -123,7 +123,7 @@ func newerStore(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(err, db.Close()))
 }
 
-// empty checks that there is nothing in a folder.
+// empty checks that a folder is empty.
 func empty(ts *testscript.TestScript, neg bool, args []string) {
 	entries, err := os.ReadDir(ts.MkAbs(args[0]))
 	ts.Check(err)
@@ -132,8 +132,8 @@ func empty(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// searchLog checks that the log of the one experiment in a folder of runs has a line:
-// log FOLDER PATTERN
+// searchLog checks that the log of the only experiment in a folder of runs has a line: log
+// FOLDER PATTERN
 func searchLog(ts *testscript.TestScript, neg bool, args []string) {
 	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "log"))
 	ts.Check(err)
@@ -147,7 +147,7 @@ func searchLog(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// damage overwrites the one file that a pattern matches.
+// damage overwrites the only file that a pattern matches.
 func damage(ts *testscript.TestScript, neg bool, args []string) {
 	files, err := filepath.Glob(ts.MkAbs(args[0]))
 	ts.Check(err)
@@ -157,7 +157,7 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(files[0], []byte("{\n"), 0o600))
 }
 
-// withoutBest removes the best network of the one experiment in a folder of runs.
+// withoutBest removes the best network of the only experiment in a folder of runs.
 func withoutBest(ts *testscript.TestScript, neg bool, args []string) {
 	folders, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "best"))
 	ts.Check(err)
@@ -167,8 +167,8 @@ func withoutBest(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.RemoveAll(folders[0]))
 }
 
-// firstID sets ID to the first experiment's ID on standard output, and PREFIX to its first
-// digits.
+// firstID reads standard output and sets ID to the ID of the first experiment, and PREFIX to the
+// first digits of it.
 func firstID(ts *testscript.TestScript, neg bool, args []string) {
 	id := regexp.MustCompile(`[0-9a-f]{16}`).FindString(ts.ReadFile("stdout"))
 	if id == "" {
@@ -189,7 +189,7 @@ func exchange(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(os.Rename(folders[0], aside), os.Rename(folders[1], folders[0]), os.Rename(aside, folders[1])))
 }
 
-// checksum writes the SHA-256 of a command in place of CHECKSUM in a file.
+// checksum replaces CHECKSUM in a file by the SHA-256 of an executable.
 func checksum(ts *testscript.TestScript, neg bool, args []string) {
 	path, err := exec.LookPath(args[0])
 	ts.Check(err)
@@ -199,7 +199,8 @@ func checksum(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 
-// Every flag that the list of a suite's keys names is one of run.
+// TestFlagsOfKeysAreFlagsOfRun checks that run has every flag which the list of a suite's keys
+// names.
 func TestFlagsOfKeysAreFlagsOfRun(t *testing.T) {
 	t.Parallel()
 	help, _, code := run(t, nil, "run", "--help")
@@ -236,8 +237,9 @@ backends:
 training: {learning_rate: 0.05, epochs: 4}
 `
 
-// An interrupt lets the step end, saves, says how to go on and exits with 130;
-// the run that goes on leaves the table of one that was never interrupted.
+// TestInterrupt checks that an interrupted run finishes its step, saves, says how to go on, and
+// exits with 130; and that the run which goes on prints the table of one that was never
+// interrupted.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -279,7 +281,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// run runs the program, with something done while it runs.
+// run runs the program, and calls meanwhile while it runs.
 func run(t *testing.T, meanwhile func(*exec.Cmd), args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	self, err := os.Executable()

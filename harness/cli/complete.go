@@ -16,8 +16,8 @@ import (
 	"bittern/reports/format"
 )
 
-// offer gives the shell the values of a flag that only some commands have, or that has
-// others there. What every command has by the same name is in complete.
+// offer completes the values of a flag that only some commands have, or that has special values
+// in this command. Flags with the same values in every command are in complete.
 func offer[T ~string](command *cobra.Command, flag string, values ...T) {
 	var texts []string
 	for _, v := range values {
@@ -28,8 +28,8 @@ func offer[T ~string](command *cobra.Command, flag string, values ...T) {
 	}
 }
 
-// complete gives the shell the values of flags, by the flags' names, in a command and all
-// below it; see also offer. A completion starts no plugin: it offers what is known without.
+// complete completes the values of flags, by their names, in a command and all below it; see
+// also offer. Completion starts no plugin: it offers what is known without.
 func (p *program) complete(command *cobra.Command) {
 	values := map[string]cobra.CompletionFunc{
 		"suite":    p.completeSuite,
@@ -45,14 +45,14 @@ func (p *program) complete(command *cobra.Command) {
 		var err error
 		_, offered := command.GetFlagCompletionFunc(flag.Name)
 		switch number := strings.HasPrefix(flag.Value.Type(), "int"); {
-		case number, offered: // as the runs of bench are a number
+		case number, offered: // of bench, --runs is a number
 		case values[flag.Name] != nil:
 			err = command.RegisterFlagCompletionFunc(flag.Name, values[flag.Name])
 		case slices.Contains(folders, flag.Name):
 			err = command.MarkFlagDirname(flag.Name)
 		}
 		if err != nil {
-			panic(err) // VisitAll has just named the flag, and it had no completion
+			panic(err) // VisitAll has named the flag, and it had no completion
 		}
 	})
 	for _, below := range command.Commands() {
@@ -60,7 +60,7 @@ func (p *program) complete(command *cobra.Command) {
 	}
 }
 
-// formatsOf are the formats of what a command prints.
+// formatsOf returns the formats that a command can print.
 func formatsOf(command *cobra.Command) []string {
 	if command.Flags().Lookup("columns") == nil {
 		return listFormats
@@ -72,7 +72,8 @@ func formatsOf(command *cobra.Command) []string {
 	return names
 }
 
-// sortable are the values of --sort: a column, or with "-" in front the largest first.
+// sortable returns the values of --sort: each column, and with "-" in front to put the largest
+// first.
 func sortable() []string {
 	var values []string
 	for _, column := range reports.Columns() {
@@ -81,15 +82,15 @@ func sortable() []string {
 	return values
 }
 
-// finder finds the values that one part of a flag's list may have.
+// finder finds the values for one part of a flag's list.
 type finder func(command *cobra.Command, args []string, part string) []string
 
 func fixedValues(values []string) finder {
 	return func(*cobra.Command, []string, string) []string { return values }
 }
 
-// severally completes the last part of a list that is separated by commas, with what the
-// parts before it do not name yet.
+// severally completes the last part of a list with commas. It leaves out what the parts before
+// it have.
 func severally(values finder) cobra.CompletionFunc {
 	return func(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		at := strings.LastIndex(typed, ",") + 1
@@ -104,8 +105,8 @@ func severally(values finder) cobra.CompletionFunc {
 	}
 }
 
-// completeSuite offers the suites that come with the program and, to commands that only read
-// the run store and so need no data, those in it; the shell adds its files.
+// completeSuite offers the suites that come with the program. To commands that only read the run
+// store, and so need no data, it offers the suites in it too. The shell adds files.
 func (p *program) completeSuite(command *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	names := suite.Names()
 	if command.Flags().Lookup("data") == nil {
@@ -124,13 +125,13 @@ func (p *program) completeSuite(command *cobra.Command, _ []string, typed string
 	return names, cobra.ShellCompDirectiveDefault
 }
 
-// beginning are the names that begin with what is typed.
+// beginning returns the names that begin with what was typed.
 func beginning(names []string, typed string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, typed) })
 }
 
-// stored lists the suites of the run store that a command's flags name; none where it
-// cannot be read.
+// stored lists the suites of the run store that a command's flags name. If the store cannot be
+// read, there are none.
 func (p *program) stored(command *cobra.Command) []string {
 	settings := defaults()
 	if err := settle(command, &settings); err != nil {
@@ -148,8 +149,8 @@ func (p *program) stored(command *cobra.Command) []string {
 	return names
 }
 
-// backendLabels are those of the suite that is named, and the names of backend plugins
-// where a suite's backends can be replaced by others.
+// backendLabels returns the labels of the suite's backends and, if the command can replace
+// these, the names of backend plugins.
 func (p *program) backendLabels(command *cobra.Command, _ []string, _ string) []string {
 	settings := defaults()
 	if err := settle(command, &settings); err != nil {
@@ -175,7 +176,8 @@ func (p *program) backendLabels(command *cobra.Command, _ []string, _ string) []
 	return labels
 }
 
-// storedBackends are the labels of the backends that a suite in the run store was deployed on.
+// storedBackends returns the labels of the backends on which the run store has networks of a
+// suite.
 func storedBackends(ctx context.Context, runs *store.Store, name string) []string {
 	experiments, err := runs.Experiments(ctx, name)
 	if err != nil {
@@ -196,7 +198,8 @@ func storedBackends(ctx context.Context, runs *store.Store, name string) []strin
 	return labels
 }
 
-// pluginsAtHand are those that can be started; none where their folder cannot be read.
+// pluginsAtHand returns the plugins that can be started. If their folder cannot be read, there
+// are none.
 func (p *program) pluginsAtHand(command *cobra.Command) []plugins.ID {
 	var settings pluginSettings
 	if err := settle(command, &settings); err != nil {
@@ -219,7 +222,7 @@ func (p *program) pluginsAtHand(command *cobra.Command) []plugins.ID {
 	return ids
 }
 
-// completePlugin offers the plugins at hand, by kind and name; the shell adds its files.
+// completePlugin offers the plugins that can be started, by kind and name. The shell adds files.
 func (p *program) completePlugin(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -238,8 +241,8 @@ func (p *program) completePlugin(command *cobra.Command, args []string, typed st
 	return names, cobra.ShellCompDirectiveDefault
 }
 
-// completeOption offers an option of the plugin that the arguments name, or its values. A
-// name that ends in "=" waits for more.
+// completeOption offers an option of the plugin that the arguments name, or a value of it. After
+// a name that ends in "=", the shell adds no space.
 func (p *program) completeOption(command *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	directive := cobra.ShellCompDirectiveNoFileComp
 	found := beginning(p.pluginOptions(command, args, typed), typed)
@@ -249,8 +252,9 @@ func (p *program) completeOption(command *cobra.Command, args []string, typed st
 	return found, directive
 }
 
-// pluginOptions are those of the plugin that is named first among the arguments, and the
-// values of the one that is being given. An external plugin would have to be started for its own.
+// pluginOptions returns the options of the plugin that the first argument names, or the values
+// of the option that is being typed. It has none of an external plugin, which would have to be
+// started.
 func (p *program) pluginOptions(command *cobra.Command, args []string, part string) []string {
 	if len(args) == 0 {
 		return nil
@@ -287,7 +291,7 @@ func (p *program) pluginOptions(command *cobra.Command, args []string, part stri
 	return values
 }
 
-// completeDataSet offers the data sets.
+// completeDataSet offers the names of data sets.
 func completeDataSet(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp

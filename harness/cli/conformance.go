@@ -20,7 +20,7 @@ import (
 	"bittern/reports/table"
 )
 
-// testSettings are the flags of a test of a plugin.
+// testSettings are the flags of plugins test.
 type testSettings struct {
 	listSettings `mapstructure:",squash"`
 	Options      []string `mapstructure:"options"`
@@ -94,7 +94,7 @@ func (p *program) testPlugin(command *cobra.Command, named string) error {
 	return nil
 }
 
-// parseOptions reads "name=value" pairs.
+// parseOptions parses pairs "name=value".
 func parseOptions(pairs []string) (plugins.Values, error) {
 	options := plugins.Values{}
 	for _, pair := range pairs {
@@ -110,7 +110,8 @@ func parseOptions(pairs []string) (plugins.Values, error) {
 	return options, nil
 }
 
-// pluginUnderTest finds the plugin of a path, or of a name in the catalogue.
+// pluginUnderTest returns the plugin that a path or a name stands for, and a catalogue that has
+// it.
 func (p *program) pluginUnderTest(settings pluginSettings, named string) (*host.Catalogue, plugins.ID, error) {
 	info, err := os.Stat(named)
 	if isFile := err == nil && !info.IsDir(); isFile {
@@ -139,8 +140,8 @@ func (p *program) pluginUnderTest(settings pluginSettings, named string) (*host.
 	return catalogue, ids[0], nil
 }
 
-// executable is a catalogue of the folder that holds a file, and the plugin that the
-// file is by its name.
+// executable returns the plugin that the name of a file stands for, and a catalogue of the
+// file's folder.
 func executable(path string) (*host.Catalogue, plugins.ID, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -163,8 +164,7 @@ func executable(path string) (*host.Catalogue, plugins.ID, error) {
 		path, plugins.Kinds[0], plugins.Kinds[1], plugins.Kinds[2])
 }
 
-// check runs the checks and says how far they have come where standard error is a
-// terminal.
+// check runs the checks. If standard error is a terminal, it shows the progress.
 func (p *program) check(ctx context.Context, groups []*conformance.Group) ([]conformance.Result, error) {
 	total := 0
 	for _, g := range groups {

@@ -16,8 +16,8 @@ import (
 	"bittern/harness/dataset"
 )
 
-// A published data set is fetched from a server that breaks off once, then checked and
-// listed.
+// TestDataGet downloads a published data set from a server that breaks off once. Then it checks
+// and lists the data set.
 func TestDataGet(t *testing.T) {
 	t.Parallel()
 	packed, err := os.Open(filepath.Join("..", "..", "..", "shared", "data", "warpeace", "warpeace_input.txt.gz"))

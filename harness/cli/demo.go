@@ -11,7 +11,7 @@ import (
 	"bittern/plugins"
 )
 
-// demoSettings are runSettings and what the demo alone has.
+// demoSettings are runSettings and the flags that only demo has.
 type demoSettings struct {
 	runSettings `mapstructure:",squash"`
 	Smallest    bool `mapstructure:"smallest"`
@@ -70,7 +70,7 @@ func (p *program) temporaryRuns(prefix string, work func(runs string) error) (er
 	return work(folder)
 }
 
-// introduce says what the demo is trained on.
+// introduce prints what the demo is trained on.
 func (p *program) introduce(specs []*experiment.Spec) error {
 	data := specs[0].Loaded.Data
 	kind := "real"

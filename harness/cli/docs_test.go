@@ -14,19 +14,16 @@ import (
 	"bittern/harness/scaffold"
 )
 
-// TestDocs runs the examples of README.md and of every page in docs.
-// A page is a person at work, who types its `sh` blocks line by line into a shell, in a
-// folder beside the data sets:
+// TestDocs runs the examples of README.md and of every page in docs. It types the `sh` blocks of
+// a page line by line into a shell, in a folder beside the data sets:
 //
-//   - `bittern …` and `go run . …` are this program. What would take minutes is made small
-//     by the environment variables of its flags, and by shrink.
-//   - A `yaml` block says in its title what file it is, as in ```yaml title="mine.yaml",
-//     which lies in that folder.
-//   - A `go` block says in its title of what file of the source it is an excerpt, and must
-//     be one.
+//   - `bittern …` and `go run . …` run this program. Environment variables of its flags, and
+//     shrink, make fast what would take minutes.
+//   - A `yaml` block with a title, as in ```yaml title="mine.yaml", is a file of that name in
+//     the folder.
+//   - A `go` block must be an excerpt of the source file that its title names.
 //
-// Commands that need a data set are skipped where it is not beside the project. Nothing is
-// left behind.
+// Commands whose data set is not beside the project are skipped. No file is left behind.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
@@ -94,20 +91,20 @@ func testPage(t *testing.T, root, text string) {
 // desk is where the commands of a page are typed.
 type desk struct {
 	root        string // of the project
-	folder      string // of the page's files
-	at          string // where the last cd led
+	folder      string // of the files that the page names
+	at          string // the working directory, after the last cd
 	environment []string
-	absent      map[string]string // why there is no data set, or nothing, by the suite that needs it
-	python      bool              // whether there is what a plugin in Python needs
+	absent      map[string]string // why there is no data set, empty if there is, by the suite that needs it
+	python      bool              // there is a python3 with the modules that a plugin needs
 }
 
-// pythonFolder is that of a page's plugin in Python.
+// pythonFolder is the folder of the Python plugin that a page makes.
 const pythonFolder = "mine-too"
 
-// dataOfDocs are what the suites of the pages train on.
+// dataOfDocs are the data sets that the suites of the pages use.
 var dataOfDocs = map[string]string{"char-small": "warpeace", "paper-hardware": "mnist"}
 
-// smallPaper stands for the suite paper, which takes minutes even to plan.
+// smallPaper replaces the suite paper, which takes minutes even to plan.
 const smallPaper = `name: paper-small
 seeds: [1]
 tasks: [{data: gostd, batch: 4, length: 10}]
@@ -117,12 +114,12 @@ backends: [{plugin: asic-lowpower}]
 training: {learning_rate: 0.01, epochs: 1, steps: 3}
 `
 
-// shrink replaces what no variable makes small.
+// shrink makes commands fast for which no environment variable does.
 var shrink = strings.NewReplacer(
 	"--suite paper ", "--suite paper-small.yaml ", "--budget 2m", "--budget 500ms",
 	"--suite char-small ", "--suite char-small.yaml ")
 
-// narrowed is the text of a suite with fewer units, which are what its time goes to.
+// narrowed returns the text of a suite with fewer units, which take most of its time.
 func narrowed(t *testing.T, path string) string {
 	t.Helper()
 	const units, fewer = "units=512", "units=16"
@@ -179,7 +176,7 @@ func newDesk(t *testing.T, root string) *desk {
 	return d
 }
 
-// missing says why a data set is not to be had in a folder, or nothing.
+// missing says why a data set cannot be had in a folder; empty if it can.
 func missing(t *testing.T, name, folder string) string {
 	t.Helper()
 	for _, status := range dataset.List(t.Context(), folder) {
@@ -195,9 +192,9 @@ func missing(t *testing.T, name, folder string) string {
 func (d *desk) run(t *testing.T, line string) {
 	words := strings.Fields(line)
 	switch {
-	case len(words) == 0 || line == "go test ./...": // which this test is part of
+	case len(words) == 0 || line == "go test ./...": // runs this test too
 		return
-	case line == "go install .": // of a checkout, and not into the user's own folder
+	case line == "go install .": // would write to the user's own folder
 		t.Run(line, func(t *testing.T) {
 			if output, err := exec.Command("go", "install", "-n", d.root).CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", line, err, output)
@@ -209,7 +206,7 @@ func (d *desk) run(t *testing.T, line string) {
 		return
 	}
 	t.Run(line, func(t *testing.T) {
-		// Listing the data sets needs none.
+		// Listing the data sets works without them.
 		for suite, absent := range d.absent {
 			if absent != "" && strings.Contains(line, "--suite "+suite) {
 				t.Skipf("skipped %q: %s", line, absent)
@@ -230,11 +227,11 @@ func (d *desk) run(t *testing.T, line string) {
 	})
 }
 
-// variables are those that not every command can have.
+// variables returns the environment variables that only some commands may have.
 func variables(command, folder string) []string {
 	subcommand := strings.Fields(command + " .")[1]
 	var list []string
-	if !strings.Contains(command, scaffold.SuiteFile) { // whose task is no text
+	if !strings.Contains(command, scaffold.SuiteFile) { // the task of that suite has no text
 		list = append(list, "BITTERN_BYTES=16000")
 	}
 	if !strings.Contains(command, "--budget") {
@@ -244,7 +241,7 @@ func variables(command, folder string) []string {
 		list = append(list, "BITTERN_FORMAT=json")
 	}
 	if subcommand == "bench" {
-		return append(list, "BITTERN_RUNS=1") // a number there, not a folder
+		return append(list, "BITTERN_RUNS=1") // a number of runs here, not a folder
 	}
 	return append(list, "BITTERN_RUNS="+filepath.Join(folder, "runs"))
 }

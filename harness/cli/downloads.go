@@ -10,8 +10,8 @@ import (
 	"bittern/harness/internal/terminal"
 )
 
-// downloads shows the progress of one download after another: a line that changes on a
-// terminal, and elsewhere a line every few seconds.
+// downloads shows the progress of one download after another: on a terminal as a line that
+// changes, elsewhere as a new line every few seconds.
 type downloads struct {
 	out  *terminal.Writer
 	stop func()
@@ -19,9 +19,9 @@ type downloads struct {
 	mu          sync.Mutex
 	file        string
 	done, total int64 // bytes
-	before      int64 // bytes that were there when the download began
+	before      int64 // bytes that were there before the download began
 	began       time.Time
-	written     time.Time // when the last plain line was
+	written     time.Time // when the last line was written
 }
 
 func newDownloads(out *terminal.Writer) *downloads {
@@ -38,8 +38,8 @@ func (d *downloads) update(file string, done, total int64) {
 	}
 }
 
-// updated takes in how far a download has come and returns the plain line that is due, if
-// one is.
+// updated records the progress of a download. It returns the next line to write, or "" if none
+// is due yet.
 func (d *downloads) updated(file string, done, total int64) (line string) {
 	const every = 5 * time.Second
 	d.mu.Lock()
@@ -57,7 +57,7 @@ func (d *downloads) updated(file string, done, total int64) (line string) {
 	return ""
 }
 
-// lines are the status lines for a terminal of so many columns.
+// lines returns the status lines for a terminal of this many columns.
 func (d *downloads) lines(columns int) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

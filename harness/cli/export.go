@@ -150,7 +150,7 @@ func (p *program) export(ctx context.Context, settings exportSettings) error {
 	return err
 }
 
-// fileName is made of an experiment's labels, which may be anything.
+// fileName returns a file name made of an experiment's labels, which may have any characters.
 func fileName(of store.Experiment) string {
 	return strings.Map(func(r rune) rune {
 		if r < 128 && (r == '-' || r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z') {
@@ -160,11 +160,11 @@ func fileName(of store.Experiment) string {
 	}, fmt.Sprintf("%s-%s-%s-%d", of.Task, of.Model, of.Quantizer, of.Seed))
 }
 
-// checkNew refuses a file that is there already.
+// checkNew returns an error if a file exists.
 func checkNew(path string) error {
 	info, err := os.Stat(path)
 	if err != nil || info.IsDir() {
-		return nil // writeFile says what is wrong
+		return nil // writeFile returns the error
 	}
 	return plugins.Problemf("%s is there already; replace it with --force, or name another file with --output", path)
 }
@@ -190,7 +190,7 @@ func (p *program) listNetworks(command *cobra.Command) error {
 	}
 	t := table.New("ID", "task", "model", "quantizer", "seed", "bits", "test", "KB deployed")
 	for _, n := range networksOf(found) {
-		bits, test := "n/a", "n/a" // of networks that an older version froze
+		bits, test := "n/a", "n/a" // networks that an older version froze have neither
 		if n.Bits > 0 {
 			bits = fmt.Sprintf("%.4g", n.Bits)
 		}
@@ -204,7 +204,7 @@ func (p *program) listNetworks(command *cobra.Command) error {
 	return t.Write(p.stdout)
 }
 
-// listedNetwork is a line of export list.
+// listedNetwork is a line of the list of networks.
 type listedNetwork struct {
 	ID        string   `json:"id"`
 	Task      string   `json:"task"`

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A disk that fills up while a suite runs ends the run with one sentence; with
-// room again, the same command finishes to the numbers of an undisturbed run.
+// TestRunOnAFullDisk fills the disk while a suite runs: the run must end with one sentence. When
+// there is space again, the same command must give the numbers of a run that was not disturbed.
 func TestRunOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -33,7 +33,7 @@ func TestRunOnAFullDisk(t *testing.T) {
 	if err := os.Mkdir(runs, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	// A file system of its own, which only these processes see.
+	// The mounted file system is visible only to these processes.
 	const mount = `mount -t tmpfs -o size="$1" none "$2" || exit 99`
 	if err := exec.Command("unshare", "-rm", "sh", "-c", mount, "sh", "64k", runs).Run(); err != nil {
 		t.Skipf("full disk not tried: no file system of its own can be made for it (%v)", err)
@@ -75,7 +75,8 @@ func content(t *testing.T, path string) string {
 	return string(text)
 }
 
-// Standard output may be a file on a full disk.
+// TestOutputToAFullDisk checks that the error is one sentence if standard output is a file on a
+// full disk.
 func TestOutputToAFullDisk(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

@@ -19,14 +19,14 @@ import (
 
 var update = flag.Bool("update", false, "write the list of keys in docs/suites.md anew")
 
-// suiteKey is what `suites keys --format json` says of a key.
+// suiteKey is a key as `suites keys --format json` prints it.
 type suiteKey struct {
 	Name, Task, Type, Default, Allowed, Flag, Variable, Doc string
 	Required                                                bool
 }
 
-// TestDocsHaveEveryKey holds the list of keys in docs/suites.md to the program's, which is
-// what suite files are checked against.
+// TestDocsHaveEveryKey checks that docs/suites.md lists exactly the keys that the program allows
+// in suite files.
 func TestDocsHaveEveryKey(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -59,11 +59,11 @@ func TestDocsHaveEveryKey(t *testing.T) {
 	}
 }
 
-// lists are the keys whose entries are plugins.
+// lists are the keys of lists of plugins.
 var lists = []string{"models[]", "quantizers[]", "backends[]"}
 
-// keysPage is the list of keys in Markdown, a table for each mapping of a suite file. What
-// the entries of all three lists of plugins have is said once.
+// keysPage returns the list of keys in Markdown, with a table for each mapping of a suite file.
+// The keys that entries of all three lists of plugins have are written once.
 func keysPage(keys []suiteKey) string {
 	var page strings.Builder
 	of := func(mapping, task string) (found []suiteKey) {
@@ -114,8 +114,8 @@ func keysPage(keys []suiteKey) string {
 	return page.String()
 }
 
-// parent splits the name of a key into that of its mapping, which is empty for the suite
-// itself, and the key in it.
+// parent splits the name of a key into the mapping, which is empty for the suite itself, and the
+// key in that mapping.
 func parent(name string) (mapping, key string) {
 	at := strings.LastIndex(name, ".")
 	if at < 0 {
@@ -131,7 +131,7 @@ func quoted(text string) string {
 	return "`" + text + "`"
 }
 
-// escaped is text for a cell of a Markdown table.
+// escaped returns text for a cell of a Markdown table.
 func escaped(text string) string {
 	return strings.NewReplacer("|", `\|`, "<", `\<`, "[", `\[`).Replace(text)
 }

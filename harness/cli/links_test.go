@@ -16,8 +16,8 @@ var (
 	notInSlug = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 )
 
-// TestLinks follows every link of every Markdown page of the project: the file must be
-// there, and what follows # must be a heading of it. Links to other sites are listed only.
+// TestLinks checks every link of every Markdown page of the project: the file must exist, and a
+// heading for what follows #. It only logs links to other sites.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
@@ -35,7 +35,7 @@ func TestLinks(t *testing.T) {
 	t.Logf("not followed: %s", strings.Join(slices.Compact(external), " "))
 }
 
-// TestReadmeLinksEveryPage holds README.md to the pages in docs.
+// TestReadmeLinksEveryPage checks that README.md links every page in docs.
 func TestReadmeLinksEveryPage(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
@@ -51,7 +51,7 @@ func TestReadmeLinksEveryPage(t *testing.T) {
 	}
 }
 
-// markdownPages are the Markdown files of the project, but for those of tests.
+// markdownPages returns the Markdown files of the project, without those of tests.
 func markdownPages(t *testing.T, root string) []string {
 	t.Helper()
 	var pages []string
@@ -72,7 +72,7 @@ func markdownPages(t *testing.T, root string) []string {
 	return pages
 }
 
-// linksOf are the targets of a page's links and images.
+// linksOf returns the targets of a page's links and images.
 func linksOf(t *testing.T, page string) []string {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -86,7 +86,7 @@ func linksOf(t *testing.T, page string) []string {
 	return links
 }
 
-// broken says what is wrong with a relative link, or nothing.
+// broken says what is wrong with a relative link, or "".
 func broken(t *testing.T, page, link string) string {
 	t.Helper()
 	file, anchor, _ := strings.Cut(link, "#")
@@ -112,7 +112,7 @@ func broken(t *testing.T, page, link string) string {
 	return "but no heading there gives the anchor " + anchor
 }
 
-// slug is the anchor that GitHub makes of a heading.
+// slug returns the anchor that GitHub gives to a heading.
 func slug(title string) string {
 	return strings.ReplaceAll(notInSlug.ReplaceAllString(strings.ToLower(title), ""), " ", "-")
 }

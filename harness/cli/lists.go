@@ -17,12 +17,12 @@ import (
 // listSettings are the flags of commands that print a list.
 type listSettings struct {
 	pluginSettings `mapstructure:",squash"`
-	Format         string `mapstructure:"format"` // empty: that of the output, see listFormat
+	Format         string `mapstructure:"format"` // see listFormat; empty if the user gave none
 	Wide           bool   `mapstructure:"wide"`
 	Data           string `mapstructure:"data"`
 }
 
-// formats of a list.
+// The formats of a list.
 const (
 	formatMarkdown = "markdown"
 	formatTerminal = "terminal"
@@ -58,8 +58,8 @@ func (p *program) json(value any) error {
 	return encoder.Encode(value)
 }
 
-// listFormat is the format that a list is written in: what the user asks for, else what
-// suits the output.
+// listFormat returns the format of a list: the one that the user asked for, or else one for
+// people on a terminal and Markdown elsewhere.
 func (p *program) listFormat(settings listSettings) string {
 	switch {
 	case settings.Format != "":
@@ -70,7 +70,7 @@ func (p *program) listFormat(settings listSettings) string {
 	return formatMarkdown
 }
 
-// writeTable writes a table as Markdown, with a line for each row, or fitted to the terminal.
+// writeTable writes a table fitted to the terminal, or as Markdown with one line for each row.
 func (p *program) writeTable(t *table.Table, settings listSettings) error {
 	if p.listFormat(settings) != formatTerminal {
 		return t.Write(p.stdout)
@@ -91,7 +91,7 @@ func (p *program) writeTable(t *table.Table, settings listSettings) error {
 	return err
 }
 
-// writeParagraph writes a text of one line, broken between words for a terminal.
+// writeParagraph writes one line of text. On a terminal it breaks the line between words.
 func (p *program) writeParagraph(text string, settings listSettings) error {
 	if p.listFormat(settings) == formatTerminal && !settings.Wide {
 		text = strings.Join(table.Wrap(text, p.textWidth()), "\n")
@@ -100,11 +100,11 @@ func (p *program) writeParagraph(text string, settings listSettings) error {
 	return err
 }
 
-// pipedWidth is how wide a text for a terminal is where the output is none, and the
-// variable COLUMNS does not say it.
+// pipedWidth is the width of text for a terminal if standard output is not one and the variable
+// COLUMNS is not set.
 const pipedWidth = 80
 
-// textWidth is how wide a text for a terminal is, in characters.
+// textWidth returns the width of text for a terminal, in characters.
 func (p *program) textWidth() int {
 	if width := p.stdout.columns(); width > 0 {
 		return width

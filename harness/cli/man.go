@@ -33,7 +33,7 @@ the same bytes.`,
 	}
 	command.Flags().String("dir", "", "folder for the pages")
 	if err := command.MarkFlagDirname("dir"); err != nil {
-		panic(err) // the flag was made just now
+		panic(err) // the flag was added just now
 	}
 	return command
 }
@@ -43,7 +43,7 @@ func writeManual(command *cobra.Command, folder string) error {
 		return noManual(folder, err)
 	}
 	root := command.Root()
-	root.DisableAutoGenTag = true // no page says when it was written
+	root.DisableAutoGenTag = true // so that the pages are the same on every day
 	header := &doc.GenManHeader{Section: "1", Manual: "Bittern", Source: "bittern"}
 	build := provenance.CollectBuild(command.Context())
 	if build.Version != "" {

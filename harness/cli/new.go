@@ -15,7 +15,7 @@ import (
 	"bittern/plugins/examples"
 )
 
-// newSettings are the flags of a new plugin.
+// newSettings are the flags of plugins new.
 type newSettings struct {
 	Language string `mapstructure:"lang"`
 	Dir      string `mapstructure:"dir"`
@@ -30,10 +30,12 @@ its test, and a suite that compares it with two that come with Bittern. It works
 change it into yours. docs/authors.md in Bittern's source explains the rest.
 
 A plugin in Go is a module of its own, whose go.mod replaces Bittern's module by the folder
-of its source: the one that this bittern was built in, or the one that --source names. One
-in Python needs no source, and is a quantizer.`,
+of its source: the one that this bittern was built in, or the one that --source names. A
+released bittern was built elsewhere, so name a checkout with --source. A plugin in Python
+needs no source, and is a quantizer.`,
 		Example: `  bittern plugins new quantizer mine
   bittern plugins new backend mine --dir plugins/mine
+  bittern plugins new model mine --source ~/bittern
   bittern plugins new quantizer mine --lang python`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -110,7 +112,7 @@ func (p *program) newPlugin(command *cobra.Command, id plugins.ID) error {
 	return nil
 }
 
-// exampleFor is the example that a new plugin is a copy of.
+// exampleFor returns the example that a new plugin is copied from.
 func (p *program) exampleFor(id plugins.ID, language string) (examples.Example, error) {
 	var names []string
 	for _, kind := range plugins.Kinds {
@@ -137,8 +139,8 @@ func (p *program) exampleFor(id plugins.ID, language string) (examples.Example, 
 	return examples.Example{}, plugins.Problemf("there is no %s in %s to start from, only a quantizer; leave --lang out, or make a quantizer", id.Kind, language)
 }
 
-// nextCommands try a new plugin. They work when they are pasted into a shell, in this
-// order.
+// nextCommands returns commands that try a new plugin. A user can paste them into a shell, in
+// this order.
 func nextCommands(language examples.Language, id plugins.ID, folder string) ([]string, error) {
 	enter := "cd " + shellWord(folder)
 	if language == examples.Go {
@@ -151,7 +153,7 @@ func nextCommands(language examples.Language, id plugins.ID, folder string) ([]s
 	build, bittern := "", shellWord(self)
 	if onPath, err := exec.LookPath("bittern"); err == nil && sameFile(onPath, self) {
 		bittern = "bittern"
-	} else if strings.HasPrefix(self, filepath.Join(os.TempDir(), "go-build")) { // go run removes it
+	} else if strings.HasPrefix(self, filepath.Join(os.TempDir(), "go-build")) { // go run removes this executable
 		source, err := scaffold.Source("")
 		if err != nil {
 			return nil, err
@@ -170,7 +172,7 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// shellWord quotes a path for a shell where that is needed.
+// shellWord quotes a path for a shell, if it must be quoted.
 func shellWord(path string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./", r) || r == filepath.Separator

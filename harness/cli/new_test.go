@@ -11,8 +11,8 @@ import (
 	"bittern/plugins/examples"
 )
 
-// TestNewPluginsWork makes a plugin of each kind outside the source tree, runs the commands
-// that are printed in a shell, and sees the plugin's row in the report. Nothing is fetched.
+// TestNewPluginsWork makes a plugin of each kind outside the source tree, runs the printed
+// commands in a shell, and checks that the report has the plugin's row. Nothing is downloaded.
 func TestNewPluginsWork(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -59,7 +59,8 @@ func TestNewPluginsWork(t *testing.T) {
 
 const noPython = "the Python plugin is not tried: no python3 with grpcio, protobuf, cryptography and numpy"
 
-// pythonPath is PATH with a python3 that has the modules of the example, where there is one.
+// pythonPath returns a PATH whose python3 has the modules that the example needs; found is false
+// if there is none.
 func pythonPath() (path string, found bool) {
 	path = os.Getenv("PATH")
 	for _, path := range []string{path, "/usr/bin" + string(filepath.ListSeparator) + path} {

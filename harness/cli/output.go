@@ -12,13 +12,14 @@ import (
 	"bittern/plugins"
 )
 
-// standardOutput is what --output says for it.
+// standardOutput is the value of --output that stands for standard output.
 const standardOutput = "-"
 
-// temporaryPrefix begins the names of what is made beside an output until it is whole.
+// temporaryPrefix is the prefix of files and folders that are made beside an output until it is
+// complete.
 const temporaryPrefix = ".bittern-output-"
 
-// checkFile refuses a path that cannot be written as a file.
+// checkFile returns an error if a path cannot be written as a file.
 func checkFile(path string) error {
 	_, err := fileTarget(path)
 	if err == nil {
@@ -27,7 +28,7 @@ func checkFile(path string) error {
 	return unwritten(err, path)
 }
 
-// writeFile writes a file that is there whole or not at all.
+// writeFile writes a file completely or not at all.
 func writeFile(path string, write func(io.Writer) error) error {
 	target, err := fileTarget(path)
 	if err != nil {
@@ -41,8 +42,8 @@ func writeFile(path string, write func(io.Writer) error) error {
 	return unwritten(runfolder.Replace(folder, filepath.Base(target), write), path)
 }
 
-// fileTarget is the file that a path leads to, through links. A folder or a device is
-// never replaced.
+// fileTarget returns the file that a path leads to, through links. A folder or a device is an
+// error, since neither must be replaced.
 func fileTarget(path string) (string, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -58,8 +59,8 @@ func fileTarget(path string) (string, error) {
 	return filepath.EvalSymlinks(path)
 }
 
-// checkFolder refuses a path at which a report cannot make a folder of its own. One that
-// has something in it is somebody's.
+// checkFolder returns an error if a report cannot make a folder at the path. A folder that is
+// not empty is an error too.
 func checkFolder(path string) error {
 	entries, err := os.ReadDir(path)
 	switch {
@@ -75,7 +76,7 @@ func checkFolder(path string) error {
 	return unwritten(checkParent(path), path)
 }
 
-// writeFolder makes a folder that is there whole or not at all, and fills it.
+// writeFolder makes a folder and fills it, completely or not at all.
 func writeFolder(path string, write func(*os.Root) error) (err error) {
 	if err := checkFolder(path); err != nil {
 		return err
@@ -89,7 +90,7 @@ func writeFolder(path string, write func(*os.Root) error) (err error) {
 		return unwritten(err, path)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
-	made := filepath.Join(temporary, "report") // with the permissions that the user's umask gives
+	made := filepath.Join(temporary, "report") // a new folder, with the permissions of the user's umask
 	if err := os.Mkdir(made, 0o777); err != nil {
 		return unwritten(err, path)
 	}
@@ -100,13 +101,13 @@ func writeFolder(path string, write func(*os.Root) error) (err error) {
 	if err := errors.Join(write(folder), folder.Close()); err != nil {
 		return unwritten(err, path)
 	}
-	if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) { // if it is an empty folder
+	if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) { // removes it if it is an empty folder
 		return unwritten(err, path)
 	}
 	return unwritten(os.Rename(made, target), path)
 }
 
-// checkParent finds out whether something can be made beside a path.
+// checkParent returns an error if nothing can be made beside a path.
 func checkParent(path string) error {
 	target, err := filepath.Abs(path)
 	if err != nil {
@@ -119,8 +120,8 @@ func checkParent(path string) error {
 	return os.Remove(probe)
 }
 
-// unwritten says of a place that cannot be written what to do. What was run is in the
-// run store, from which all outputs can be written again.
+// unwritten returns the error for a place that cannot be written, with what to do. Nothing is
+// lost: all outputs can be written again from the run store.
 func unwritten(err error, path string) error {
 	var problem *plugins.Problem
 	if err == nil || errors.As(err, &problem) {

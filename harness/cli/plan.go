@@ -56,15 +56,15 @@ nothing else. A training with patience may end sooner.`,
 	return command
 }
 
-// planned is one line of a plan: an experiment with all its seeds.
+// planned is a line of a plan: an experiment with all its seeds.
 type planned struct {
 	Task      string `json:"task"`
 	Model     string `json:"model"`
 	Quantizer string `json:"quantizer"`
 	Seeds     int    `json:"seeds"`
-	Done      int    `json:"done"` // seeds that the run store holds, trained
+	Done      int    `json:"done"` // seeds that the run store has trained
 
-	// The rest is of one seed, and absent where all are done.
+	// The rest is for one seed, and missing if all are done.
 	Steps      int     `json:"steps,omitempty"`
 	Epochs     float64 `json:"epochs,omitempty"`
 	Step       float64 `json:"step_seconds,omitempty"`
@@ -76,22 +76,22 @@ type planned struct {
 	Impossible string  `json:"impossible,omitempty"` // why it cannot be run
 }
 
-// seconds are those of the seeds that are not done.
+// seconds returns the time of all seeds that are not done.
 func (l planned) seconds() float64 {
 	return float64(l.Seeds-l.Done) * (l.Training + l.Scoring + l.Deploying)
 }
 
-// plan is what is printed as JSON.
+// plan is a plan as JSON.
 type plan struct {
 	Suite       string    `json:"suite"`
 	Experiments []planned `json:"experiments"`
 	Seconds     float64   `json:"seconds"`
-	Memory      *int64    `json:"memory_bytes,omitempty"` // the most that one experiment takes
+	Memory      *int64    `json:"memory_bytes,omitempty"` // of the experiment that takes the most
 	Disk        int64     `json:"disk_bytes"`
 }
 
 func (p *program) plan(ctx context.Context, settings runSettings, list listSettings) (err error) {
-	settings.Format = defaults().Format // that of a report, and a plan writes none
+	settings.Format = defaults().Format // --format is that of a report, and a plan writes none
 	s, catalogue, specs, err := p.experiments(ctx, settings)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (p *program) plan(ctx context.Context, settings runSettings, list listSetti
 				line.Done++
 			}
 			if known {
-				budget = 0 // the experiment's steps are capped by what is stored
+				budget = 0 // the stored steps already limit the experiment
 			}
 			specs = specs[1:]
 		}
@@ -141,13 +141,13 @@ func (p *program) plan(ctx context.Context, settings runSettings, list listSetti
 	return p.writePlan(out, list)
 }
 
-// sameButSeed says whether two experiments differ only in their seed, and so stand in one
-// row of a table. In a suite they follow each other.
+// sameButSeed reports whether two experiments differ only in their seed, so that a table has one
+// row for both. They follow each other in a suite.
 func sameButSeed(a, b *experiment.Spec) bool {
 	return a.Task.Label == b.Task.Label && a.Model.Label == b.Model.Label && a.Quantizer.Label == b.Quantizer.Label
 }
 
-// existing opens the run store in a folder for reading; nil where there is none.
+// existing opens the run store in a folder for reading. It returns nil if there is none.
 func existing(ctx context.Context, folder string) (*store.Store, error) {
 	if _, err := os.Stat(filepath.Join(folder, store.FileName)); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -155,8 +155,8 @@ func existing(ctx context.Context, folder string) (*store.Store, error) {
 	return store.OpenExisting(ctx, folder)
 }
 
-// trained says whether a run store has the number of steps of an experiment's budget, at
-// which it then caps the experiment, and whether it has the experiment trained.
+// trained reports whether a run store has the steps of an experiment's budget (it then limits
+// the experiment to these steps), and whether it has the experiment trained.
 func trained(ctx context.Context, runs *store.Store, spec *experiment.Spec, budget time.Duration) (known, done bool, err error) {
 	if runs == nil {
 		return false, false, nil
@@ -181,9 +181,9 @@ func trained(ctx context.Context, runs *store.Store, spec *experiment.Spec, budg
 	return true, stored.Status == store.Done, err
 }
 
-// forecast fills in what one seed of an experiment takes. If there is a budget, it stores
-// the number of steps that fit into it. A plugin that fails or a budget that is too short
-// makes this experiment impossible; the others go on.
+// forecast computes what one seed of an experiment takes. If there is a budget, it stores how
+// many steps fit into it. If a plugin fails or the budget is too short, only this experiment is
+// marked as impossible.
 func forecast(ctx context.Context, forecaster *experiment.Forecaster, runs *store.Store, spec *experiment.Spec, budget time.Duration, line *planned) error {
 	f, err := forecaster.Forecast(ctx, spec, budget)
 	if failure, ok := errors.AsType[*experiment.Failure](err); ok {
@@ -221,7 +221,7 @@ func (o *plan) add(line planned) {
 func (p *program) writePlan(o plan, list listSettings) error {
 	t := table.New("task", "model", "quantizer", "seeds", "steps", "epochs", "training", "scoring", "deploying", "memory MB", "disk MB")
 	t.AlignRight(3, 4, 5, 6, 7, 8, 9, 10)
-	for i, column := range []int{6, 3, 4, 9, 8, 7, 10, 5} { // training goes last, epochs first
+	for i, column := range []int{6, 3, 4, 9, 8, 7, 10, 5} { // training is left out last, epochs first
 		t.Rank(i+1, column)
 	}
 	for _, line := range o.Experiments {
@@ -258,7 +258,7 @@ func (p *program) writePlan(o plan, list listSettings) error {
 	return err
 }
 
-// clock is a time as people read it.
+// clock writes a time for people.
 func clock(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	if d < time.Minute {

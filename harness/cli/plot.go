@@ -19,13 +19,13 @@ import (
 	"bittern/reports/plot"
 )
 
-// plotSettings are runSettings and what plots alone have.
+// plotSettings are runSettings and the flags that only plot has.
 type plotSettings struct {
 	runSettings `mapstructure:",squash"`
 	DPI         float64 `mapstructure:"dpi"`
 }
 
-// The formats of a plot, which are the extensions of its files too.
+// The formats of a plot, which are also the extensions of its files.
 const (
 	svg = "svg"
 	png = "png"
@@ -36,7 +36,8 @@ var plotFormats = []cobra.Completion{
 	cobra.CompletionWithDesc(png, "of pixels"),
 }
 
-// defaultDPI is what journals ask of drawings at least, in dots per inch.
+// defaultDPI is the resolution that journals usually ask for line drawings at least, in dots per
+// inch.
 const defaultDPI = 300
 
 func (p *program) plotCommand() *cobra.Command {
@@ -106,6 +107,7 @@ func (p *program) plot(ctx context.Context, kind string, settings plotSettings) 
 		return err
 	}
 	var figures []plot.Figure
+	var missing string
 	var unfinished int
 	err = withRecorded(ctx, settings.runSettings, func(runs *store.Store, name string, selection reports.Selection) error {
 		report, err := reports.Collect(ctx, runs, name, selection)
@@ -116,7 +118,7 @@ func (p *program) plot(ctx context.Context, kind string, settings plotSettings) 
 			report.ReadTraining()
 		}
 		unfinished = len(report.Unfinished)
-		figures, err = plot.Draw(report, kind)
+		figures, missing, err = plot.Draw(report, kind)
 		return err
 	})
 	if err != nil {
@@ -138,10 +140,13 @@ func (p *program) plot(ctx context.Context, kind string, settings plotSettings) 
 	if unfinished > 0 {
 		fmt.Fprintf(p.stderr, "experiments or deployments without a result, which are not drawn: %d; bittern report lists them\n", unfinished)
 	}
+	if missing != "" {
+		fmt.Fprintln(p.stderr, missing)
+	}
 	return p.place(figures, drawings, settings.Output, format)
 }
 
-// format is the one that is asked for, or else that of the file.
+// format returns the format that the user asked for, or else that of the output file, or svg.
 func (s plotSettings) format() (string, error) {
 	extension := fileFormat(s.Output)
 	switch s.Format {
@@ -156,7 +161,7 @@ func (s plotSettings) format() (string, error) {
 	return "", plugins.Problemf("there is no format %q of plots%s; use svg or png", s.Format, plugins.DidYouMean(s.Format, []string{svg, png}))
 }
 
-// fileFormat is the format that a path ends with; empty for a folder.
+// fileFormat returns the format that a path ends with, or "" for a folder.
 func fileFormat(path string) string {
 	extension := strings.ToLower(strings.TrimPrefix(filepath.Ext(path), "."))
 	if slices.Contains([]string{svg, png}, extension) {
@@ -165,7 +170,7 @@ func fileFormat(path string) string {
 	return ""
 }
 
-// place writes the drawings where output says, and tells where they are.
+// place writes the drawings to output, and prints where they are and what they show.
 func (p *program) place(figures []plot.Figure, drawings [][]byte, output, format string) error {
 	single := output == standardOutput || fileFormat(output) != ""
 	if single && len(figures) > 1 {

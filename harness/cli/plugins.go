@@ -16,7 +16,7 @@ import (
 	"bittern/reports/table"
 )
 
-// pluginSettings are the flags that say where external plugins are looked for.
+// pluginSettings are the flags that say where external plugins are.
 type pluginSettings struct {
 	Plugins string `mapstructure:"plugins"`
 	OnPath  bool   `mapstructure:"plugins-on-path"`
@@ -40,8 +40,8 @@ func (p *program) catalogue(settings pluginSettings) (*host.Catalogue, error) {
 	return catalogue, nil
 }
 
-// verbose lets the user see what plugins print, where that is asked for. What they print
-// for an experiment, the runner of that shows.
+// verbose prints what plugins print, if the user asked for it. This is for plugins that are
+// started outside of experiments; the runner prints what those of experiments do.
 func (p *program) verbose(catalogue *host.Catalogue, settings pluginSettings) {
 	if settings.Verbose {
 		catalogue.LogOutput(func(id plugins.ID) io.Writer {
@@ -91,8 +91,7 @@ language, BITTERN_*, and in a suite those that its entry names.`,
 	return group("plugins", "Show the plugins at hand, test them, and start new ones", list, describe, test, p.newCommand())
 }
 
-// listed is one line of the list: where a plugin is and, of a built-in, what it
-// says of itself.
+// listed is a line of the list: where a plugin is and, if it is built in, its description.
 type listed struct {
 	host.Entry
 	Description *plugins.Description `json:"description,omitempty"`
@@ -155,7 +154,7 @@ func (p *program) listPlugins(command *cobra.Command) error {
 	return p.writeTable(t, settings)
 }
 
-// describeBuiltin asks a built-in what it is, in this process.
+// describeBuiltin describes a built-in plugin without starting a process.
 func (p *program) describeBuiltin(ctx context.Context, id plugins.ID) (plugins.Description, error) {
 	for _, b := range p.builtins {
 		if b.ID == id {
@@ -203,7 +202,7 @@ func (p *program) describePlugin(command *cobra.Command, name string) error {
 	return nil
 }
 
-// writeOrigin says of an external plugin which file it is.
+// writeOrigin prints the file and checksum of an external plugin.
 func (p *program) writeOrigin(ctx context.Context, catalogue *host.Catalogue, id plugins.ID) error {
 	entry, err := catalogue.Find(id)
 	if err != nil || entry.Builtin {
@@ -217,8 +216,8 @@ func (p *program) writeOrigin(ctx context.Context, catalogue *host.Catalogue, id
 	return err
 }
 
-// identify finds the plugins meant by "kind/name", or by a name alone, which
-// plugins of several kinds may share.
+// identify finds the plugins that "kind/name" or a name alone stands for. Plugins of several
+// kinds may have the same name.
 func identify(catalogue *host.Catalogue, text string) ([]plugins.ID, error) {
 	if kind, name, ok := strings.Cut(text, "/"); ok {
 		return []plugins.ID{{Kind: plugins.Kind(kind), Name: name}}, nil
@@ -288,8 +287,7 @@ func allowed(o plugins.Option) string {
 	return "any"
 }
 
-// pluginCommand serves a built-in plugin; the host starts this executable with
-// it.
+// pluginCommand serves a built-in plugin. The host starts this executable with it.
 func (p *program) pluginCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "plugin KIND/NAME", Short: "Serve a built-in plugin to the program that starts it", Hidden: true,

@@ -17,7 +17,7 @@ import (
 	"bittern/reports/format"
 )
 
-// reportSettings are runSettings and what report alone has.
+// reportSettings are runSettings and the flags that only report has.
 type reportSettings struct {
 	runSettings `mapstructure:",squash"`
 	Schema      bool `mapstructure:"schema"`
@@ -64,7 +64,7 @@ The formats:
 	return command
 }
 
-// reportFlags say how a report is written.
+// reportFlags adds the flags that say how a report is written.
 func reportFlags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.String("format", "", strings.Join(format.Names(), ", ")+"; without it what the name of the --output ends in, else terminal on a terminal and markdown elsewhere")
@@ -76,8 +76,7 @@ func reportFlags(command *cobra.Command) {
 	flags.Bool("wide", false, "all columns, whatever they say and however narrow the terminal is")
 }
 
-// selectionFlags are those of commands that show a part of what the run store has of a
-// suite.
+// selectionFlags adds the flags that select a part of what the run store has of a suite.
 func selectionFlags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringSlice("task", nil, "only these tasks, by the suite's labels")
@@ -95,7 +94,8 @@ func (p *program) report(ctx context.Context, settings runSettings) error {
 	})
 }
 
-// withRecorded calls do with what the run store has of the suite, as the flags select.
+// withRecorded opens the run store and calls do with it, the name of the suite, and what the
+// flags select.
 func withRecorded(ctx context.Context, settings runSettings, do func(runs *store.Store, suite string, selection reports.Selection) error) error {
 	if err := settings.checkSuite(); err != nil {
 		return err
@@ -116,8 +116,8 @@ func withRecorded(ctx context.Context, settings runSettings, do func(runs *store
 	return err
 }
 
-// recorded finds the suite in the run store by its name, or by the name in its file.
-// entries is what the suite lists; nil if there is no file and only its name is known.
+// recorded finds the suite in the run store by its name, or by the name in its file. entries are
+// the combinations that the suite lists; nil if there is no file and only the name is known.
 func recorded(ctx context.Context, runs *store.Store, settings runSettings) (name string, entries []reports.Entry, err error) {
 	names, err := runs.Suites(ctx)
 	if err != nil {
@@ -135,7 +135,7 @@ func recorded(ctx context.Context, runs *store.Store, settings runSettings) (nam
 	return "", nil, plugins.Problemf("the suite %s was never run into %s; run it first, or name another folder with --runs", s.Name, settings.Runs)
 }
 
-// entriesOf lists the combinations of a suite by their labels.
+// entriesOf returns the combinations of a suite, by their labels.
 func entriesOf(s *suite.Suite) []reports.Entry {
 	entries := []reports.Entry{}
 	for _, c := range s.Combinations() {
@@ -167,8 +167,8 @@ func (p *program) writeReport(ctx context.Context, runs *store.Store, name strin
 	return err
 }
 
-// format is that of a report. Without a name it is that of the file it is written to, or
-// else depends on whether it is read on a terminal.
+// format returns the format of a report: the one that the user asked for, or that of the output
+// file. Without either it depends on whether standard output is a terminal.
 func (s runSettings) format(terminal bool) (format.Format, error) {
 	switch {
 	case s.Format != "":
@@ -181,7 +181,7 @@ func (s runSettings) format(terminal bool) (format.Format, error) {
 	return format.Find(format.Markdown)
 }
 
-// formatList has a line for each format.
+// formatList describes each format in a line.
 func formatList() string {
 	var lines []string
 	for _, f := range format.All() {
@@ -190,7 +190,7 @@ func formatList() string {
 	return strings.Join(lines, "\n")
 }
 
-// view is how the settings and the terminal want the tables.
+// view returns how the tables are written, as the settings and the terminal have it.
 func (p *program) view(settings runSettings) reports.View {
 	view := settings.view()
 	view.Width = p.textWidth()
@@ -202,8 +202,8 @@ func (s runSettings) view() reports.View {
 	return reports.View{Columns: s.Columns, Sort: s.Sort, GroupBy: s.GroupBy, Parts: s.Parts || s.hardware, Wide: s.Wide, Hardware: s.hardware}
 }
 
-// checkReport refuses an unknown format, a column that there is not, or a place that
-// cannot be written, before hours of training end in it.
+// checkReport refuses, before hours of training, an unknown format or column, and an output that
+// cannot be written.
 func (s runSettings) checkReport() error {
 	chosen, err := s.format(false)
 	if err != nil {
@@ -226,8 +226,8 @@ func (s runSettings) checkReport() error {
 	return nil
 }
 
-// colours says whether the environment lets a terminal have colours: NO_COLOR forbids
-// them with any value but the empty one (https://no-color.org).
+// colours reports whether the environment allows colours on a terminal: a NO_COLOR that is not
+// empty forbids them (https://no-color.org).
 func colours(environment func(string) string) bool {
 	return environment("NO_COLOR") == "" && environment("TERM") != "dumb"
 }

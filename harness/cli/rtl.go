@@ -26,7 +26,7 @@ type rtlSettings struct {
 	Format  string `mapstructure:"format"`
 }
 
-// standardWindows is how many sequences are checked where nobody says.
+// standardWindows is how many sequences are checked unless the user says.
 const standardWindows = 2
 
 func (p *program) rtlCommand() *cobra.Command {
@@ -83,7 +83,7 @@ needs no trained network.`,
 	return command
 }
 
-// withRTL names the backends that have a machine in SystemVerilog.
+// withRTL returns the names of the backends that have SystemVerilog.
 func (p *program) withRTL() []string {
 	var names []string
 	for _, b := range p.builtins {
@@ -97,7 +97,7 @@ func (p *program) withRTL() []string {
 	return names
 }
 
-// rtl makes the backend of a name.
+// rtl makes the backend of this name. One without SystemVerilog is a *plugins.Problem.
 func (p *program) rtl(name string) (backend.RTL, error) {
 	for _, b := range p.builtins {
 		if b.Kind != plugins.KindBackend || b.Name != name || b.Backend == nil {
@@ -151,7 +151,7 @@ func (p *program) runRTL(ctx context.Context, name string, settings rtlSettings)
 	return err
 }
 
-// synthesizeRTL prints the columns as gates.
+// synthesizeRTL prints the columns of the machine after synthesis to gates.
 func (p *program) synthesizeRTL(ctx context.Context, machine backend.RTL, settings rtlSettings) error {
 	columns, err := machine.SynthesizeRTL(ctx, settings.Synth)
 	if err != nil {
@@ -174,7 +174,7 @@ func (p *program) synthesizeRTL(ctx context.Context, machine backend.RTL, settin
 	return err
 }
 
-// testBatches are those of the test part, each valid until the next.
+// testBatches returns the batches of the test part. Each is valid until the next.
 func testBatches(t task.Task) iter.Seq2[network.Batch, error] {
 	return func(yield func(network.Batch, error) bool) {
 		batches, batch := t.Evaluation(task.Test), t.Shape().Allocate()

@@ -51,16 +51,16 @@ type runSettings struct {
 	Address     string        `mapstructure:"address"`
 	Open        bool          `mapstructure:"open"`
 
-	trained   bool // only what is trained already is frozen and deployed
-	untrained bool // networks are deployed with their starting weights
-	hardware  bool // only tables of networks on backends
+	trained   bool // freeze and deploy only networks that are trained already
+	untrained bool // deploy networks with their starting weights
+	hardware  bool // print only tables of networks on backends
 }
 
-// maxJobs bounds the experiments at a time: each has two processes and its
-// tensors in shared memory, and no machine that runs Bittern has more use for them.
+// maxJobs is how many experiments can run at a time. Each has two processes and its tensors in
+// shared memory, and no machine that runs Bittern can use more.
 const maxJobs = 256
 
-// defaultRuns is where runs are kept, in the working directory.
+// defaultRuns is the folder of run stores in the working directory.
 const defaultRuns = "runs"
 
 func defaults() runSettings {
@@ -72,7 +72,7 @@ func runFlags(command *cobra.Command) {
 	experimentFlags(command)
 }
 
-// experimentFlags adds the flags of commands that run experiments of a suite.
+// experimentFlags adds the flags of commands that run the experiments of a suite.
 func experimentFlags(command *cobra.Command) {
 	command.Flags().Int("jobs", defaults().Jobs, fmt.Sprintf("experiments to run at a time, at most %d", maxJobs))
 	command.Flags().Bool("watch", false, "serve a page with progress and results meanwhile, as bittern watch does")
@@ -81,8 +81,8 @@ func experimentFlags(command *cobra.Command) {
 	reportFlags(command)
 }
 
-// suiteSettingFlags adds the flags of commands that need the experiments of a suite: those
-// that replace its settings, and those that say where data and plugins are.
+// suiteSettingFlags adds the flags of commands that need the experiments of a suite: those that
+// replace its settings, and those that name folders of data and plugins.
 func suiteSettingFlags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringSlice("seeds", nil, "seeds in place of the suite's, as in 1,2,3")
@@ -143,8 +143,8 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 	return command
 }
 
-// runSuite checks everything, then runs the suite and prints its tables.
-// introduce, where it is not nil, prints something before the training.
+// runSuite checks everything, then runs the suite and prints its tables. If introduce is not
+// nil, it is called before the training.
 func (p *program) runSuite(ctx context.Context, settings runSettings, introduce func([]*experiment.Spec) error) (err error) {
 	s, catalogue, specs, err := p.experiments(ctx, settings)
 	if err != nil {
@@ -228,7 +228,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	return errFailed
 }
 
-// check refuses experiments that cannot be run.
+// check returns an error if any of the experiments cannot be run.
 func check(ctx context.Context, catalogue *host.Catalogue, settings runSettings, specs []*experiment.Spec) (err error) {
 	checker := experiment.Checker{Catalogue: catalogue, Deadline: settings.Deadline, Runs: settings.Runs, Again: settings.Again}
 	defer func() { err = errors.Join(err, checker.Close()) }()
@@ -240,15 +240,15 @@ func check(ctx context.Context, catalogue *host.Catalogue, settings runSettings,
 	return nil
 }
 
-// someToTrain says whether any experiment will be trained. Only then the harness's own cost
-// is measured.
+// someToTrain reports whether an experiment will be trained. Only then is the harness's own cost
+// measured.
 func someToTrain(ctx context.Context, settings runSettings, specs []*experiment.Spec) (_ bool, err error) {
 	if settings.Again {
 		return true, nil
 	}
 	runs, err := existing(ctx, settings.Runs)
 	if err != nil || runs == nil {
-		return true, nil // opening it to write, which comes next, says what is wrong with it
+		return true, nil // opening it for writing, which is next, returns the error
 	}
 	defer func() { err = errors.Join(err, runs.Close()) }()
 	for _, spec := range specs {
@@ -260,8 +260,8 @@ func someToTrain(ctx context.Context, settings runSettings, specs []*experiment.
 	return false, nil
 }
 
-// experiments loads the suite that the settings name, replaces its settings by those of the
-// flags, and returns its experiments and the catalogue of their plugins.
+// experiments loads the suite that the settings name, and replaces its settings by those of the
+// flags. It returns the suite, the catalogue of its plugins, and its experiments.
 func (p *program) experiments(ctx context.Context, settings runSettings) (*suite.Suite, *host.Catalogue, []*experiment.Spec, error) {
 	if err := settings.check(); err != nil {
 		return nil, nil, nil, err
@@ -284,7 +284,7 @@ func (p *program) experiments(ctx context.Context, settings runSettings) (*suite
 	return s, catalogue, specs, err
 }
 
-// deployCommand makes other deployments of networks that are trained.
+// deployCommand deploys trained networks again, on other backends or with other options.
 func (p *program) deployCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "deploy --suite NAME|FILE", Short: "Freeze and deploy a suite's trained networks again, without training", Args: noArguments,
@@ -311,7 +311,7 @@ Another freeze replaces the figures of the one before.`,
 	return command
 }
 
-// trained returns the experiments that are trained, and tells the user which are not.
+// trained returns the experiments that are trained, and prints which are not.
 func (p *program) trained(ctx context.Context, runs *store.Store, suite string, specs []*experiment.Spec, budget time.Duration) ([]*experiment.Spec, error) {
 	var ready, left []*experiment.Spec
 	for _, spec := range specs {
@@ -334,7 +334,7 @@ func (p *program) trained(ctx context.Context, runs *store.Store, suite string, 
 	return ready, nil
 }
 
-// checkSuite refuses that no suite is named.
+// checkSuite returns an error if no suite is named.
 func (s runSettings) checkSuite() error {
 	if s.Suite == "" {
 		return plugins.Problemf("name a suite with --suite: one of %s, or the path of a suite file", strings.Join(suite.Names(), ", "))
@@ -364,7 +364,7 @@ func (s runSettings) check() error {
 	return s.checkReport()
 }
 
-// tell writes what failed, with the last lines that the plugins printed.
+// tell prints what failed and why, with the last lines that the plugins printed.
 func (p *program) tell(failures []schedule.Failure) {
 	for _, f := range failures {
 		where := f.Spec.String()

@@ -15,21 +15,21 @@ import (
 	"bittern/plugins"
 )
 
-// dashes turns the name of a flag into that of a variable.
+// dashes turns the name of a flag into that of an environment variable.
 var dashes = strings.NewReplacer("-", "_")
 
-// environment is what the names of all environment variables begin with.
+// environment is the prefix of all environment variables.
 const environment = "BITTERN"
 
-// variable is the environment variable that stands for a flag.
+// variable returns the environment variable of a flag.
 func variable(flag string) string {
 	return environment + "_" + strings.ToUpper(dashes.Replace(flag))
 }
 
-// settle fills the fields of settings, which are tagged with the names of flags, from the
-// command line or else the environment. An empty variable counts as not set. A field that
-// neither sets keeps its value: that is its default, and the default of the flag is only
-// shown in its help.
+// settle fills the fields of settings from the command line or, if that does not have the flag,
+// the environment. The fields are tagged with the names of flags. An empty variable counts as
+// not set. A field that neither sets keeps its value, so that is the default. The default of the
+// flag itself is only shown in its help.
 func settle(command *cobra.Command, settings any) error {
 	source := viper.New()
 	source.SetEnvPrefix(environment)
@@ -40,20 +40,20 @@ func settle(command *cobra.Command, settings any) error {
 	}
 	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
 		Result:           settings,
-		WeaklyTypedInput: true, // the environment is text
+		WeaklyTypedInput: true, // values from the environment are text
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
 			mapstructure.StringToTimeDurationHookFunc(), listFromText),
 	})
 	if err != nil {
 		return err
 	}
-	// One at a time, so that what cannot be read is named as the user knows it.
+	// Fields are decoded one at a time, so that an error can name the flag.
 	var problem error
 	command.Flags().VisitAll(func(flag *pflag.Flag) {
 		if problem != nil || !source.IsSet(flag.Name) {
 			return
 		}
-		// Most often the value was to be a shell variable that is not set.
+		// The usual cause is a shell variable that is not set.
 		if text := flag.Value.String(); flag.Changed && (text == "" || text == "[]") {
 			problem = plugins.Problemf("--%s is empty; give it a value or leave it out", flag.Name)
 			return
@@ -67,8 +67,8 @@ func settle(command *cobra.Command, settings any) error {
 	return problem
 }
 
-// listFromText reads a list of the environment, as flags have it: with commas between, and
-// quotes around an entry that has a comma itself.
+// listFromText parses a list from the environment as flags are parsed: with commas between the
+// entries, and quotes around an entry that has a comma itself.
 func listFromText(from, to reflect.Type, value any) (any, error) {
 	text, ok := value.(string)
 	if !ok || to.Kind() != reflect.Slice {
@@ -79,7 +79,7 @@ func listFromText(from, to reflect.Type, value any) (any, error) {
 	return reader.Read()
 }
 
-// flagProblem says in a sentence what is wrong with the flags of a command.
+// flagProblem returns a *plugins.Problem that says what is wrong with the flags of a command.
 func flagProblem(command *cobra.Command, err error) error {
 	help := command.CommandPath() + " --help"
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
@@ -100,7 +100,7 @@ func flagProblem(command *cobra.Command, err error) error {
 	return plugins.Problemf("%s; see %s", err, help)
 }
 
-// wanted is what the value of a flag must be, in words.
+// wanted says in words what the value of a flag must be.
 func wanted(flag *pflag.Flag) string {
 	switch {
 	case flag.Name == "seeds":

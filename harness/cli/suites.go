@@ -18,7 +18,7 @@ func (p *program) suitesCommand() *cobra.Command {
 	return group("suites", "Show what a suite file may say", keys)
 }
 
-// listedKey is a key with the environment variable of its flag.
+// listedKey is a key of a suite file, with the environment variable of its flag.
 type listedKey struct {
 	suite.Key
 	Variable string `json:"variable,omitempty"`

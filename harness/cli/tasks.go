@@ -24,7 +24,7 @@ entry reads that names none; data of your own are given by the options listed be
 	return group("tasks", "Show what can be learnt", list)
 }
 
-// listedTask is what is shown of a task.
+// listedTask is a line of the list of tasks.
 type listedTask struct {
 	Name    string           `json:"name"`
 	Summary string           `json:"summary"`

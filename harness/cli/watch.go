@@ -23,7 +23,7 @@ type watchSettings struct {
 	Open    bool   `mapstructure:"open"`
 }
 
-// defaultAddress is any free port of this machine.
+// defaultAddress is a free port on the loopback address.
 const defaultAddress = "127.0.0.1:0"
 
 func addressFlags(command *cobra.Command) {
@@ -78,11 +78,11 @@ func (p *program) watch(ctx context.Context, settings watchSettings) error {
 		return err
 	}
 	p.announce(listener, settings.Open)
-	return watch.New(options).Serve(ctx, listener) // an interrupt is how it ends
+	return watch.New(options).Serve(ctx, listener) // returns nil after an interrupt
 }
 
-// watchRun serves the page of a run, if the settings say so, until the function that it
-// returns is called, which lets open pages see the end.
+// watchRun serves the page of a run, if the settings say so. The function that it returns closes
+// the page, after open browsers have seen the end of the run.
 func (p *program) watchRun(ctx context.Context, settings runSettings, s *suite.Suite) (closePage func() error, err error) {
 	if !settings.Watch {
 		return func() error { return nil }, nil
@@ -93,7 +93,7 @@ func (p *program) watchRun(ctx context.Context, settings runSettings, s *suite.S
 	}
 	p.announce(listener, settings.Open)
 	server := watch.New(watch.Options{Runs: settings.Runs, Suite: s.Name, Entries: entriesOf(s), Command: "bittern run --suite " + settings.Suite})
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // an interrupted run is shown until it is saved
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // an interrupted run is served until it is saved
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ctx, listener) }()
 	return func() error {
@@ -103,8 +103,8 @@ func (p *program) watchRun(ctx context.Context, settings runSettings, s *suite.S
 	}, nil
 }
 
-// announce says where the page is, and opens it. Where there is no browser to open it,
-// the address is what the user goes by.
+// announce prints where the page is, and opens it if the user asked for that. Without a browser
+// it says so, since the user can open the address.
 func (p *program) announce(listener net.Listener, open bool) {
 	url := "http://" + listener.Addr().String() + "/"
 	fmt.Fprintf(p.stderr, "the page is at %s\n", url)
@@ -117,8 +117,8 @@ func (p *program) announce(listener net.Listener, open bool) {
 	}
 }
 
-// watched is the name of the suite and what it lists. It need not have been run yet, if
-// the program or a file says what it is.
+// watched returns the name of the suite and the combinations that it lists. The suite need not
+// have been run yet if it comes with the program or has a file.
 func watched(ctx context.Context, settings watchSettings) (name string, entries []reports.Entry, err error) {
 	s, loading := suite.Load(settings.Suite)
 	runs, err := existing(ctx, settings.Runs)

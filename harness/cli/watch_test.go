@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// served starts a command that serves a page, and finds its address in what it writes.
-// ended waits for its end, and returns what it wrote to stdout and stderr since.
+// served starts a command that serves a page, and reads the page's address from what it prints.
+// ended waits until the command ends, and returns what it has printed since.
 func served(t *testing.T, args ...string) (command *exec.Cmd, url string, ended func() (stdout, stderr string, code int)) {
 	t.Helper()
 	self, err := os.Executable()
@@ -56,7 +56,7 @@ func served(t *testing.T, args ...string) (command *exec.Cmd, url string, ended 
 	}
 }
 
-// page waits until what is served has words in it. It ends early where the server has.
+// page waits until the page has the words in it. If the server has ended, the test fails.
 func page(t *testing.T, url, words string) {
 	t.Helper()
 	text := ""
@@ -74,7 +74,7 @@ func page(t *testing.T, url, words string) {
 	t.Fatalf("there is no %q in\n%s", words, text)
 }
 
-// Watch serves until Ctrl-C, which is no failure, and makes nothing.
+// TestWatch checks that watch serves until Ctrl-C, exits with 0, and makes no files.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "runs")
@@ -95,7 +95,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// A run serves its own page, whose numbers change while it trains, and ends with it.
+// TestRunServesItsPage checks that a run serves its page, which changes while it trains, until
+// it ends.
 func TestRunServesItsPage(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -106,7 +107,7 @@ func TestRunServesItsPage(t *testing.T) {
 	runs := filepath.Join(folder, "runs")
 	_, url, ended := served(t, "run", "--suite", suite, "--runs", runs, "--watch")
 	page(t, url, ">step ")
-	watcher, watching, watched := served(t, "watch", "--runs", runs) // another process shows the same
+	watcher, watching, watched := served(t, "watch", "--runs", runs) // another process serves the same
 	page(t, watching, "training loss")
 	stdout, stderr, code := ended()
 	if code != 0 || !strings.Contains(stdout, "## Results") {

@@ -21,23 +21,28 @@ import (
 	"bittern/plugins/examples"
 )
 
-// modulePath is Bittern's. It has no public home yet, so the module of a plugin replaces
-// it by a folder.
+// modulePath is the path of Bittern's module. The module has no public home yet, so that of a
+// plugin replaces it by a folder.
 const modulePath = "bittern"
 
-// SuiteFile is the file of a new plugin's suite.
+// SuiteFile is the name of the suite file of a new plugin.
 const SuiteFile = "suite.yaml"
 
-// Source returns the folder of Bittern's source: the given one or, without one, the folder
-// that this executable was built in. If that is not Bittern's source, the error is a
-// *plugins.Problem.
+// Source returns the folder of Bittern's source: the given one or, if that is empty, the folder
+// that this executable was built in. If it is not known or does not have the source, the error
+// is a *plugins.Problem.
 func Source(given string) (string, error) {
+	_, file, _, _ := runtime.Caller(0) // does not fail: this function is on the stack
+	return source(given, file)
+}
+
+// source is [Source] in an executable whose path of this file is the given one.
+func source(given, file string) (string, error) {
 	folder := given
 	if folder == "" {
-		_, file, _, _ := runtime.Caller(0)
 		folder = filepath.Dir(filepath.Dir(filepath.Dir(file)))
 	}
-	if !filepath.IsAbs(folder) && given == "" { // built with -trimpath, as releases are
+	if !filepath.IsAbs(folder) && given == "" { // it was built with -trimpath, as releases are
 		return "", plugins.Problemf("this bittern does not know where its source is, which a plugin in Go is built with; name a checkout of it with --source")
 	}
 	folder, err := filepath.Abs(folder)
@@ -51,11 +56,11 @@ func Source(given string) (string, error) {
 	return folder, nil
 }
 
-// Files are the contents of a folder by path.
+// Files has the contents of a folder's files, by path.
 type Files map[string][]byte
 
-// New returns the files of a plugin, a copy of an example under the name of id. source is
-// the folder of Bittern's source, which a plugin in Go is built with.
+// New returns the files of a plugin: a copy of an example under the name of id. A plugin in Go
+// is built with the Bittern in the folder source.
 func New(example examples.Example, id plugins.ID, source string) (Files, error) {
 	files := Files{".gitignore": fmt.Appendf(nil, "/runs/\n")}
 	copied := example.Files()
@@ -85,8 +90,8 @@ func New(example examples.Example, id plugins.ID, source string) (Files, error) 
 	return files, nil
 }
 
-// goMod is the go.mod of a plugin's module. It requires what Bittern requires, in the same
-// versions, so that the module builds at once and without a network, and has Bittern's
+// goMod returns the go.mod of a plugin's module. It requires the modules that Bittern requires
+// in the same versions, so that it builds at once and without a network. It has Bittern's
 // command as a tool: `go tool bittern`.
 func goMod(path, source string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(source, "go.mod"))
@@ -112,8 +117,8 @@ func goMod(path, source string) ([]byte, error) {
 	return f.Format()
 }
 
-// Write writes files to a folder, which it makes. One that exists and is not empty is a
-// *plugins.Problem.
+// Write makes a folder and writes the files to it. If the folder exists and is not empty, the
+// error is a *plugins.Problem.
 func (files Files) Write(folder string) error {
 	entries, err := os.ReadDir(folder)
 	switch {
@@ -139,7 +144,7 @@ func (files Files) Write(folder string) error {
 	return nil
 }
 
-// reason is what the system says, without the path.
+// reason returns the system's reason for an error, without the path.
 func reason(err error) error {
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return path.Err

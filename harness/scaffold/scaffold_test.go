@@ -14,8 +14,8 @@ import (
 	"bittern/plugins/examples"
 )
 
-// A copy has the plugin's name wherever the example has its own, and no file is missing.
-// That the copies build and run, the command line's tests show.
+// TestNew checks that a copy has the plugin's name instead of the example's everywhere, and that
+// no file is missing. The tests of the command line check that copies build and run.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	source, err := scaffold.Source("")
@@ -48,7 +48,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// A plugin is built with the versions that Bittern has.
+// TestGoMod checks that a plugin requires its modules in the versions that Bittern requires.
 func TestGoMod(t *testing.T) {
 	t.Parallel()
 	source, err := scaffold.Source("")
@@ -89,10 +89,25 @@ func TestGoMod(t *testing.T) {
 	}
 }
 
-func TestSourceRefuses(t *testing.T) {
+// TestSource has executables that were built with -trimpath, which do not know their source.
+func TestSource(t *testing.T) {
 	t.Parallel()
-	_, err := scaffold.Source(t.TempDir())
-	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, "--source") {
-		t.Errorf("the source in an empty folder: %v, want a problem that names --source", err)
+	here, err := scaffold.Source("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const trimmed = "bittern/harness/scaffold/scaffold.go"
+	if got, err := scaffold.SourceIn(here, trimmed); got != here || err != nil {
+		t.Errorf("a released executable takes the given source as %q, error %v; want %q", got, err, here)
+	}
+	for _, c := range []struct{ given, file, want string }{
+		{t.TempDir(), trimmed, "Bittern's source is not in "},
+		{"", trimmed, "this bittern does not know where its source is"},
+		{"", filepath.Join(t.TempDir(), trimmed), "Bittern's source is not in "},
+	} {
+		_, err := scaffold.SourceIn(c.given, c.file)
+		if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.HasPrefix(problem.Sentence, c.want) || !strings.HasSuffix(problem.Sentence, "name a checkout of it with --source") {
+			t.Errorf("source %q of an executable with %s: %v, want the problem %q that names --source", c.given, c.file, err, c.want)
+		}
 	}
 }

@@ -1,18 +1,17 @@
 //go:build linux
 
-// Command torture kills a small suite at random, harness and plugins by SIGKILL,
-// and compares every number it stored in the end with those of an undisturbed
-// run. It is for Linux, where the processes that a killed one leaves can be found.
+// Command torture kills the processes of a small suite at random: the harness and its plugins,
+// by SIGKILL. Then it compares every number that the suite stored with those of an undisturbed
+// run. It needs Linux, which can find the processes that a killed one leaves behind.
 //
 //	go run ./harness/torture -minutes 60 -kills 1000 -report reports/results/torture.md
 //
-// A round is a new folder of runs. One run of the suite, and in every second round
-// two at once, are started again whenever they were killed, until the round has
-// had its kills; then one more run finishes what is left. A second run takes other
-// experiments, or waits until the first has ended.
+// A round begins with a new folder of runs. One run of the suite, or two at once in every second
+// round, are started again after each kill. When the round has had its kills, one more run
+// finishes the rest. A second run takes other experiments, or waits until the first has ended.
 //
-// The seed decides which process is killed and after what delay; what the
-// process was doing then is the system's choice.
+// The seed decides which process is killed and after what time. What the process is doing then
+// is up to the system.
 package main
 
 import (
@@ -74,20 +73,20 @@ func main() {
 	}
 }
 
-// tool is what all rounds share.
+// tool has what all rounds share.
 type tool struct {
-	bittern string // the executable under torture
+	bittern string // the executable to be tortured
 	suite   string
-	work    string // holds the folders of the rounds
+	work    string // the folder of the rounds
 	random  *rand.Rand
 
 	undisturbed traces
-	takes       time.Duration // of an undisturbed run
+	takes       time.Duration // how long an undisturbed run takes
 }
 
-// torture runs rounds until the time is over or ctx ends, and says so on out.
+// torture runs rounds until the time is over or ctx ends, and writes what happened to out.
 func torture(ctx context.Context, s settings, out io.Writer) (total tally, err error) {
-	// Processes whose parent was killed become children of this one, not of init.
+	// Processes whose parent was killed become children of this process, not of init.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return total, fmt.Errorf("become the parent of orphans: %w", err)
 	}
@@ -96,7 +95,7 @@ func torture(ctx context.Context, s settings, out io.Writer) (total tally, err e
 		return total, err
 	}
 	defer func() {
-		// What went wrong stays for whoever looks into it.
+		// If anything went wrong, the folder is kept for whoever looks into it.
 		if total.clean() && (err == nil || ctx.Err() != nil) {
 			err = errors.Join(err, os.RemoveAll(t.work))
 		} else {
@@ -107,7 +106,7 @@ func torture(ctx context.Context, s settings, out io.Writer) (total tally, err e
 		return total, err
 	}
 	fmt.Fprintf(out, "seed %d; an undisturbed run takes %.1f s\n", s.seed, t.takes.Seconds())
-	machine := provenance.Collect(ctx) // now: the checkout may move on
+	machine := provenance.Collect(ctx) // now, since the checkout may change meanwhile
 	var lines []string
 	end := time.Now().Add(time.Duration(s.minutes * float64(time.Minute)))
 	for number := 1; ctx.Err() == nil && time.Now().Before(end) && (s.kills == 0 || total.kills() < s.kills); number++ {
@@ -132,9 +131,9 @@ func torture(ctx context.Context, s settings, out io.Writer) (total tally, err e
 	return total, context.Cause(ctx)
 }
 
-// prepare builds the program and runs the suite twice undisturbed: the first run
-// is what all are compared with, and the second shows that the comparison
-// leaves out what the clock decides.
+// prepare builds the program and runs the suite twice, undisturbed. All runs are compared with
+// the first. The second must be equal to it; otherwise the comparison has values that depend on
+// the clock.
 func (t *tool) prepare(ctx context.Context) error {
 	t.bittern, t.suite = filepath.Join(t.work, "bittern"), filepath.Join(t.work, "suite.yaml")
 	build := exec.CommandContext(ctx, "go", "build", "-o", t.bittern, "bittern")
@@ -170,12 +169,11 @@ func (t *tool) prepare(ctx context.Context) error {
 	return nil
 }
 
-// place is where a round's runs keep things: nothing in it is shared with
-// another round.
+// place has the folders of a round's runs. Rounds share none of them.
 type place struct {
 	*tool
 	folder string
-	arenas string // in memory, as arenas are
+	arenas string // in memory
 	logs   int
 }
 
@@ -198,7 +196,7 @@ func (p *place) runs() string      { return filepath.Join(p.folder, "runs") }
 func (p *place) temporary() string { return filepath.Join(p.folder, "tmp") }
 func (p *place) home() string      { return filepath.Join(p.folder, "home") }
 
-// close removes the arenas, and all the rest too if that is not to be kept.
+// close removes the arenas and, unless keep is set, everything else.
 func (p *place) close(keep bool) error {
 	err := os.RemoveAll(p.arenas)
 	if !keep {
@@ -207,7 +205,7 @@ func (p *place) close(keep bool) error {
 	return err
 }
 
-// environment is that of the tool without its own settings of Bittern.
+// environment returns the environment of this tool without the variables of Bittern.
 func (p *place) environment() []string {
 	var kept []string
 	for _, variable := range os.Environ() {
@@ -218,7 +216,7 @@ func (p *place) environment() []string {
 	return append(kept, "HOME="+p.home(), "TMPDIR="+p.temporary(), arena.FolderVariable+"="+p.arenas)
 }
 
-// traces are what the runs of a place left.
+// traces returns what the runs in a place left behind.
 func (p *place) traces() (traces, error) {
 	found := traces{paths: make(map[string]bool), values: make(map[string]string)}
 	if err := found.addRuns(p.runs()); err != nil {
@@ -232,7 +230,7 @@ func (p *place) traces() (traces, error) {
 	return found, nil
 }
 
-// markdown is the file of the flag -report.
+// markdown returns the content of the file that -report names.
 func markdown(machine provenance.Machine, s settings, lines []string, total tally) string {
 	const shown = 20
 	if len(lines) > shown {

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is one that /proc lists.
+// process is a process that /proc lists.
 type process struct {
 	pid, parent int
 	name        string
 	zombie      bool
 }
 
-// descendants lists the living children of a process, their children and so on.
+// descendants returns the living children of a process, their children and so on.
 func descendants(ancestor int) ([]process, error) {
 	all, err := processes()
 	if err != nil {
@@ -51,7 +51,7 @@ func processes() ([]process, error) {
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-			continue // it ended just now
+			continue // it has just ended
 		}
 		if err != nil {
 			return nil, err
@@ -65,8 +65,8 @@ func processes() ([]process, error) {
 	return list, nil
 }
 
-// parseStat reads "PID (NAME) STATE PARENT …" (proc_pid_stat(5)); the name may
-// hold anything, parentheses too.
+// parseStat parses "PID (NAME) STATE PARENT …" (proc_pid_stat(5)). The name may have any
+// characters, parentheses too.
 func parseStat(text []byte) (process, error) {
 	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
 	if open < 0 || end < open {
@@ -87,9 +87,9 @@ func parseStat(text []byte) (process, error) {
 	return process{pid: pid, parent: parent, name: string(text[open+1 : end]), zombie: string(fields[0]) == "Z"}, nil
 }
 
-// kill ends a descendant of this process, as kill -9 does. It reports whether there was
-// something to kill. The number of a process that has ended may have been given to a stranger, so the
-// process is first held by a file descriptor and then looked at again.
+// kill kills a descendant of this process with SIGKILL, and reports whether there was one. After
+// the process has ended, its number may belong to another process. So kill opens a file
+// descriptor of the process first, and then checks again that it is a descendant.
 func kill(pid int) (killed bool, err error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {

@@ -19,17 +19,17 @@ import (
 	"bittern/harness/store"
 )
 
-// tally counts what happened in a round, or in all of them.
+// tally counts what happened, in one round or in all.
 type tally struct {
-	together    int // runs at once; of a round only
+	together    int // how many runs at once; only for one round
 	sittings    int
-	harnesses   int // killed
-	plugins     int // killed
-	atWork      int // kills of a harness, or of its plugins, that was running an experiment
-	waited      int // sittings that waited for an experiment of another one
+	harnesses   int // how many were killed
+	plugins     int // how many were killed
+	atWork      int // kills of a harness, or of one of its plugins, while it ran an experiment
+	waited      int // how many sittings waited for an experiment of another one
 	differences []string
 	leftovers   []string
-	exits       []string // of runs that should not have ended so
+	exits       []string // of runs that should not have ended like this
 }
 
 func (t *tally) kills() int { return t.harnesses + t.plugins }
@@ -54,7 +54,7 @@ func (t *tally) line() string {
 		t.sittings, t.harnesses, t.plugins, t.atWork, t.waited, len(t.differences), len(t.leftovers), len(t.exits))
 }
 
-// summary is the last line of all.
+// summary is the last line that is printed.
 func (t *tally) summary() string {
 	text := fmt.Sprintf("%d kills, %d differences, %d leftovers", t.kills(), len(t.differences), len(t.leftovers))
 	if len(t.exits) > 0 {
@@ -63,7 +63,7 @@ func (t *tally) summary() string {
 	return text
 }
 
-// complaints lists what went wrong; of the differences in one file or table the
+// complaints returns what went wrong. Of the differences in one file or table it has only the
 // first few.
 func (t *tally) complaints() []string {
 	const shown = 3
@@ -83,23 +83,23 @@ func (t *tally) complaints() []string {
 	return append(all, t.leftovers...)
 }
 
-// container is the file or table that a difference lies in.
+// container returns the file or table that a difference is in.
 func container(difference string) string {
 	name, _, _ := strings.Cut(difference, " ")
 	segments := strings.Split(name, "/")
 	return strings.Join(segments[:min(2, len(segments))], "/")
 }
 
-// Of one round, the kills it has at least and at most.
+// How many kills a round has, at least and at most.
 const (
 	leastKills = 10
 	mostKills  = 30
 )
 
-// attempts bounds how often the run that finishes a round is tried.
+// attempts is how often the last run of a round is tried.
 const attempts = 3
 
-// round tortures a new folder of runs and compares what is in it in the end.
+// round tortures runs in a new folder, and compares the result with that of the undisturbed run.
 func (t *tool) round(ctx context.Context, number, together int) (_ tally, err error) {
 	r := tally{together: together}
 	p, err := t.newPlace(fmt.Sprintf("round-%d", number))
@@ -118,7 +118,7 @@ func (t *tool) round(ctx context.Context, number, together int) (_ tally, err er
 		r.sittings++
 		p.await(ctx, s)
 		if ctx.Err() != nil {
-			return r, nil // interrupted: nothing to compare
+			return r, nil // it was interrupted, so there is nothing to compare
 		}
 		if s.judge(&r); s.exit() == 0 {
 			break
@@ -138,8 +138,8 @@ func (t *tool) round(ctx context.Context, number, together int) (_ tally, err er
 	return r, nil
 }
 
-// torture kills processes of the runs in a place, and starts runs that were killed
-// again, until enough kills were made or all runs are done.
+// torture kills processes of the runs and starts the killed runs again, until there were enough
+// kills or all runs are done.
 func (p *place) torture(ctx context.Context, r *tally, kills int) error {
 	slots := make([]*sitting, r.together)
 	done := make([]bool, r.together)
@@ -189,9 +189,9 @@ func (p *place) torture(ctx context.Context, r *tally, kills int) error {
 	return nil
 }
 
-// pause waits for a random time, or until a sitting ends, whose slot it returns
-// then; -1 otherwise. Starting a run takes longer than its work, so half of the
-// pauses begin only when a run has an experiment.
+// pause waits for a random time, or until a sitting ends; it then returns the sitting's slot,
+// and −1 otherwise. Starting a run takes longer than its work. So half of the pauses begin only
+// when a run has begun an experiment.
 func (p *place) pause(ctx context.Context, slots []*sitting) (int, error) {
 	const look = 20 * time.Millisecond
 	wait := time.Duration(p.random.ExpFloat64() * float64(p.takes) / 6)
@@ -220,7 +220,7 @@ func (p *place) anyWorking(slots []*sitting) (bool, error) {
 	return false, nil
 }
 
-// endedWithin returns the slot of a sitting that ends within a time; -1 if none does.
+// endedWithin waits until a sitting ends and returns its slot, or −1 after the given time.
 func (p *place) endedWithin(ctx context.Context, slots []*sitting, wait time.Duration) int {
 	timer := time.After(wait)
 	ended := make(chan int, len(slots))
@@ -247,8 +247,8 @@ func (p *place) endedWithin(ctx context.Context, slots []*sitting, wait time.Dur
 	return -1
 }
 
-// kill ends one process of the sittings: in half of the cases a harness, else one
-// of its plugins. Where that harness has none at the moment, nothing is killed.
+// kill kills a process of the sittings: in half of all cases a harness, otherwise one of its
+// plugins. If that harness has no plugin at the moment, it kills nothing.
 func (p *place) kill(r *tally, slots []*sitting) error {
 	running := slices.DeleteFunc(slices.Clone(slots), func(s *sitting) bool { return s == nil })
 	s := running[p.random.IntN(len(running))]
@@ -275,8 +275,8 @@ func (p *place) kill(r *tally, slots []*sitting) error {
 	return err
 }
 
-// working says whether a harness is running an experiment, as the locks say, or was
-// until it was killed.
+// working reports whether a harness is running an experiment, or was when it was killed. The
+// locks of experiments tell.
 func (p *place) working(harness int) (bool, error) {
 	locks, err := filepath.Glob(filepath.Join(p.runs(), "*", "lock"))
 	if err != nil {
@@ -287,7 +287,7 @@ func (p *place) working(harness int) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		var holder store.Holder // empty where nobody holds it, cut short where it is being written
+		var holder store.Holder // empty if nobody has the lock; incomplete while it is being written
 		if json.Unmarshal(text, &holder) == nil && holder.PID == harness {
 			return true, nil
 		}
@@ -295,12 +295,12 @@ func (p *place) working(harness int) (bool, error) {
 	return false, nil
 }
 
-// orphans lists the processes that the runs of a round left, and ends them. They
-// get a while to end by themselves.
+// orphans returns the processes that the runs of a round have left behind, and kills them. It
+// gives them time to end by themselves first.
 func orphans() ([]string, error) {
 	const patience = 5 * time.Second
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		// All that this process started itself was waited for.
+		// This process has waited for all processes that it started itself.
 		for {
 			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
 				break

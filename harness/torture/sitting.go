@@ -19,8 +19,8 @@ import (
 // sitting is one run of the suite.
 type sitting struct {
 	command       *exec.Cmd
-	stderr        string        // the file of its standard error
-	ended         chan struct{} // closed at its end
+	stderr        string        // the file with its standard error
+	ended         chan struct{} // closed when it has ended
 	harnessKilled bool
 	pluginKilled  bool
 	hung          bool
@@ -29,14 +29,14 @@ type sitting struct {
 func (p *place) start() (*sitting, error) {
 	p.logs++
 	s := &sitting{stderr: filepath.Join(p.folder, fmt.Sprintf("stderr-%d", p.logs)), ended: make(chan struct{})}
-	// A file, not a pipe: a process that outlives the harness would hold that open.
+	// With a pipe, a process that outlives the harness would keep it open.
 	stderr, err := os.Create(s.stderr)
 	if err != nil {
 		return nil, err
 	}
 	s.command = exec.Command(p.bittern, "run", "--suite", p.suite, "--runs", p.runs())
 	s.command.Env, s.command.Stderr, s.command.Dir = p.environment(), stderr, p.folder
-	// Ctrl-C is for the tool to act on.
+	// Ctrl-C must reach this tool alone.
 	s.command.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	err = s.command.Start()
 	if closing := stderr.Close(); err == nil {
@@ -46,18 +46,18 @@ func (p *place) start() (*sitting, error) {
 		return nil, err
 	}
 	go func() {
-		_ = s.command.Wait() // ProcessState says it all
+		_ = s.command.Wait() // ProcessState has the result
 		close(s.ended)
 	}()
 	return s, nil
 }
 
-// patience is how long a run may take: much longer than an undisturbed one, for the
-// machine may have become busy.
+// patience is how long a run may take: much longer than an undisturbed one, because the machine
+// may be busy.
 func (p *place) patience() time.Duration { return time.Minute + 20*p.takes }
 
-// await waits for the end of a sitting, which is brought about after a long
-// time or the end of ctx.
+// await waits until a sitting has ended. When its time is over or ctx ends, it kills the
+// sitting.
 func (p *place) await(ctx context.Context, s *sitting) {
 	select {
 	case <-s.ended:
@@ -66,11 +66,11 @@ func (p *place) await(ctx context.Context, s *sitting) {
 		s.hung = true
 	case <-ctx.Done():
 	}
-	_ = s.command.Process.Kill() // it may have ended by itself just now
+	_ = s.command.Process.Kill() // fails if it has just ended by itself
 	<-s.ended
 }
 
-// runAlone is an undisturbed run.
+// runAlone runs the suite undisturbed.
 func (p *place) runAlone(ctx context.Context) error {
 	s, err := p.start()
 	if err != nil {
@@ -88,7 +88,7 @@ func (p *place) runAlone(ctx context.Context) error {
 	return nil
 }
 
-// exit is the exit code; -1 after a signal.
+// exit returns the exit code, or −1 after a signal.
 func (s *sitting) exit() int { return s.command.ProcessState.ExitCode() }
 
 // judge records how a sitting ended.
@@ -110,7 +110,7 @@ func (s *sitting) judge(r *tally) {
 	}
 }
 
-// ending is how a sitting ended and what had been done to it.
+// ending says how a sitting ended, and what had been done to it.
 type ending struct {
 	code         int // -1 after a signal
 	killed       bool
@@ -118,16 +118,15 @@ type ending struct {
 	stderr       []byte
 }
 
-// waiting matches the line of a run that waits for an experiment of another one.
+// waiting matches the line in which a run says that it waits for an experiment of another run.
 var waiting = regexp.MustCompile(`(?m); waiting$`)
 
 // trace matches the stack of a program that crashed.
 var trace = regexp.MustCompile(`(?m)^goroutine \d+ \[`)
 
-// fault says what is wrong with an ending; nothing where it is as it should be. A
-// run whose plugin was killed may fail, and says so with 1, or with 2 where
-// that happened before the training; any other does neither, for a second run on
-// the folder waits.
+// fault says what is wrong with an ending, or "". A run whose plugin was killed may fail, with
+// exit code 1, or 2 if the plugin was killed before the training. No other run may fail; not
+// even a second run in the same folder, which waits.
 func (e ending) fault() string {
 	switch {
 	case trace.Match(e.stderr):

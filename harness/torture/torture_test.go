@@ -19,8 +19,8 @@ import (
 	"bittern/harness/store"
 )
 
-// ranSuite makes a folder of runs as a suite of one experiment leaves it, a timing
-// in each place where there is one.
+// ranSuite makes a folder of runs as after a suite of one experiment, with timings wherever a
+// run has some.
 func ranSuite(t *testing.T, seconds float64, metric float64) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -116,7 +116,7 @@ func TestCompareSeesEveryStoredNumberAndFile(t *testing.T) {
 	for name, test := range map[string]struct {
 		metric  float64
 		disturb func(t *testing.T, folder string)
-		want    []string // each is how one difference or leftover begins
+		want    []string // how each difference or leftover begins
 	}{
 		"the clock alone": {2, func(*testing.T, string) {}, nil},
 		"another number": {3, func(*testing.T, string) {}, []string{
@@ -198,8 +198,7 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// grandchild starts a shell that starts a cat, both of which live until the pipe
-// that is returned is closed.
+// grandchild starts a shell that starts a cat. Both live until the returned pipe is closed.
 func grandchild(t *testing.T) (*exec.Cmd, io.Closer) {
 	t.Helper()
 	command := exec.Command("sh", "-c", "cat; exit 3")
@@ -214,7 +213,7 @@ func grandchild(t *testing.T) (*exec.Cmd, io.Closer) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// The echo shows that cat runs.
+	// The echo shows that cat is running.
 	if _, err := stdin.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +237,7 @@ func TestKillFindsDescendantsAndNobodyElse(t *testing.T) {
 	if killed, err := kill(found[0].pid); !killed || err != nil {
 		t.Fatalf("the kill says %v, %v", killed, err)
 	}
-	// The shell outlives the cat, whose end it waits for.
+	// The shell waits for the cat and outlives it.
 	if err := command.Wait(); command.ProcessState.ExitCode() != 3 {
 		t.Errorf("the shell ended with %v, want exit status 3 after its child was killed", err)
 	}

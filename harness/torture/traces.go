@@ -19,19 +19,17 @@ import (
 	"strconv"
 	"strings"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"bittern/harness/store"
 )
 
-// exemption names values that two undisturbed runs do not have in common. The
-// segments of a pattern match those of a value's name, as path.Match does, and
-// everything below.
+// exemption names values that differ between undisturbed runs. Its pattern matches the segments
+// of a name as path.Match does; an exemption covers everything below a name that matches.
 type exemption struct{ pattern, reason string }
 
-// exempt is all that is not compared: what the clock decides, how the work was
-// divided into sittings, and checksums over such values, which the runs themselves
-// check.
+// exempt lists everything that is not compared: what depends on the clock, how the work was
+// divided into sittings, and checksums of such values. The runs themselves verify the checksums.
 var exempt = []exemption{
 	{store.FileName + "/experiments/*/train_seconds", "how long training took"},
 	{store.FileName + "/experiments/*/started_at", "a time of day"},
@@ -66,16 +64,16 @@ func exempted(name string) bool {
 	})
 }
 
-// traces are what runs left: every file and folder, and every stored value by its
-// name. Names are those of files, and go on within a database as
-// TABLE/KEY/COLUMN and within JSON by keys and indices.
+// traces are the files and folders that runs left, and every stored value by its name. The name
+// begins with that of the file. In a database it goes on with TABLE/KEY/COLUMN, and in JSON with
+// keys and indices.
 type traces struct {
 	paths  map[string]bool
 	values map[string]string
 }
 
-// compare lists how others differ from t, and what is left besides: files and
-// folders that t does not have.
+// compare returns how others differ from t, and the leftovers: files and folders that t does not
+// have.
 func (t traces) compare(others traces) (differences, leftovers []string) {
 	for _, name := range slices.Sorted(maps.Keys(t.values)) {
 		if exempted(name) {
@@ -83,7 +81,7 @@ func (t traces) compare(others traces) (differences, leftovers []string) {
 		}
 		switch got, ok := others.values[name]; {
 		case !ok && missing(path.Dir(name), t.values, others.values):
-			// All that holds it is missing, which is one difference.
+			// If the file or row with the value is missing, that counts as one difference.
 		case !ok:
 			differences = append(differences, name+" is missing")
 		case got != t.values[name]:
@@ -103,14 +101,14 @@ func (t traces) compare(others traces) (differences, leftovers []string) {
 	return differences, leftovers
 }
 
-// missing says whether others lack a value that t has.
+// missing reports whether others lack a value that t has.
 func missing(name string, t, others map[string]string) bool {
 	_, known := t[name]
 	_, found := others[name]
 	return known && !found
 }
 
-// within says whether a value lies in a file that is a leftover itself.
+// within reports whether a value is in a file that is a leftover.
 func within(name string, paths, known map[string]bool) bool {
 	for ; name != "."; name = path.Dir(name) {
 		if paths[name] {
@@ -120,7 +118,7 @@ func within(name string, paths, known map[string]bool) bool {
 	return false
 }
 
-// addPaths adds the names of all that is in a folder.
+// addPaths adds the names of everything in a folder.
 func (t traces) addPaths(name, folder string) error {
 	return t.walk(name, folder, func(string, string) error { return nil })
 }
@@ -134,14 +132,14 @@ func (t traces) addRuns(folder string) error {
 			return nil
 		}
 		if strings.HasPrefix(name, store.FileName) {
-			return nil // SQLite's own; a path that is compared, with no value
+			return nil // a file of SQLite, of which only the name is compared
 		}
 		return t.addFile(name, file)
 	})
 	if err != nil || database == "" {
 		return err
 	}
-	// Last, for opening a database makes files beside it.
+	// This comes last, because opening a database makes files beside it.
 	return t.addDatabase(store.FileName, database)
 }
 
@@ -185,10 +183,10 @@ func (t traces) addFile(name, file string) error {
 	return nil
 }
 
-// addJSON adds the values of a JSON text one by one; of another text the whole.
+// addJSON adds each value of a JSON text. A text that is no JSON is one value.
 func (t traces) addJSON(name string, text []byte) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber() // compared as written
+	decoder.UseNumber() // numbers are compared as they are written
 	var value any
 	if err := decoder.Decode(&value); err != nil || decoder.More() {
 		t.values[name] = strconv.Quote(string(text))
@@ -237,7 +235,8 @@ func (t traces) addDatabase(name, file string) (err error) {
 	return nil
 }
 
-// addTable names a row by its primary key, the columns joined by commas.
+// addTable adds the rows of a table. The name of a row is its primary key, with commas between
+// the columns.
 func (t traces) addTable(name string, db *sql.DB, table string) (err error) {
 	keys, err := names(db, `SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk`, table)
 	if err != nil {
@@ -290,11 +289,11 @@ func (t traces) addCell(name string, cell any) {
 	case []byte:
 		t.values[name] = fmt.Sprintf("%x", cell)
 	default:
-		t.values[name] = fmt.Sprint(cell) // a float64 in as many digits as it needs
+		t.values[name] = fmt.Sprint(cell) // Sprint writes as many digits of a float64 as it needs
 	}
 }
 
-// names returns the one column of text that a query has.
+// names returns the only column of a query, which is text.
 func names(db *sql.DB, query string, args ...any) (list []string, err error) {
 	rows, err := db.QueryContext(context.Background(), query, args...)
 	if err != nil {

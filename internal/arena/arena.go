@@ -1,21 +1,17 @@
-// Package arena holds tensors that several processes share: files in memory
-// that each of them maps. Messages between the processes carry handles
-// ([Tensor]), never elements.
+// Package arena holds tensors that several processes share. They lie in files in memory that
+// each process maps. Messages between the processes carry handles ([Tensor]), never elements.
 //
-// An [Arena] is the side that makes tensors and owns the files; a [Mapping] is
-// the side that views them, and a [Reader] the side that copies them out of a
-// file it does not trust. The files are private to the user (mode 0600), lie in a
-// folder of the user's own ([Folder]) and are removed when the arena is closed.
-// Each is locked while its owner lives, so [Sweep] can tell the files of a killed
-// process from those in use, whatever became of the process number in their
-// names.
+// An [Arena] makes tensors and owns the files. A [Mapping] views tensors in place. A [Reader]
+// copies tensors out of files that it does not trust. Only the user can read the files (mode
+// 0600), which lie in a folder of the user's own ([Folder]). Closing the arena removes them. The
+// owner of a file keeps it locked while it lives, so [Sweep] can tell the files of killed
+// processes from those in use. Process numbers, which are given again, would not tell.
 //
-// Whoever may write to a file may also cut it short, and touching what is then
-// missing of a mapping ends a process (SIGBUS). Linux can seal a file against
-// that, but only one without a name (memfd), which others can open through
-// /proc/<pid>/fd alone, and only where they may trace the owner: not from a
-// sandbox. So the arena's owner is ready for it instead: [Arena.Guard] turns the
-// fault into an error.
+// A process that may write to a file may also cut it short. Another process that touches the
+// missing part of its mapping then dies of SIGBUS. Linux can seal a file against that, but only
+// one without a name (memfd). Others can open such a file only through /proc/<pid>/fd and only
+// if they may trace its owner, which a sandbox forbids. So files are not sealed; instead
+// [Arena.Guard] turns the fault into an error.
 package arena
 
 import (
@@ -31,25 +27,26 @@ import (
 	"bittern/plugins"
 )
 
-// ErrOutside answers a slice that does not lie in the arena.
+// ErrOutside says that a slice does not lie in the arena.
 var ErrOutside = errors.New("the slice does not lie in the arena")
 
-// ErrTruncated says that tensors are gone: another process cut their file short
-// while it was mapped here.
+// ErrTruncated says that another process cut short a file that is mapped here, so that tensors
+// are gone.
 var ErrTruncated = errors.New("the file of shared tensors was cut short by another process")
 
 var errClosed = errors.New("the arena is closed")
 
 const (
 	prefix = "bittern-arena-"
-	// alignment is a cache line, and the widest vector register (AVX-512).
+	// alignment is the size of a cache line and of the widest vector register (AVX-512), in
+	// bytes.
 	alignment = 64
-	// leastSegment keeps an arena that grows by many small tensors from
-	// becoming many files.
+	// leastSegment is the size of the smallest file, so that an arena of many small tensors does
+	// not have many files.
 	leastSegment = 64 << 10
 )
 
-// Arena makes tensors. It may be used by several goroutines.
+// Arena makes tensors. Several goroutines may use it.
 type Arena struct {
 	folder string
 
@@ -59,17 +56,16 @@ type Arena struct {
 	closed   bool
 }
 
-// segment is one file; memory is its content, used its allocated beginning.
+// segment is one file of an arena. The first used bytes of memory, its content, are allocated.
 type segment struct {
 	file   *os.File
 	memory mmap.MMap
 	used   int
 }
 
-// Create makes an arena in a folder ([Folder] where it is empty) with room for
-// size bytes, all of which is reserved at once: a machine without that much
-// room says so here, not in the middle of a run. Size 0 reserves nothing. The
-// arena grows by further files where more is asked of it.
+// Create makes an arena in a folder, or in [Folder] if folder is empty. It reserves size bytes
+// at once; 0 reserves nothing. A machine without that much memory is a *plugins.Problem here,
+// and not a crash in the middle of a run. An arena that needs more makes further files.
 func Create(folder string, size int) (*Arena, error) {
 	if folder == "" {
 		var err error
@@ -77,7 +73,7 @@ func Create(folder string, size int) (*Arena, error) {
 			return nil, err
 		}
 	}
-	folder, err := filepath.Abs(folder) // other processes may run elsewhere
+	folder, err := filepath.Abs(folder) // other processes may have another working directory
 	if err != nil {
 		return nil, fmt.Errorf("create a tensor arena: %w", err)
 	}
@@ -90,8 +86,8 @@ func Create(folder string, size int) (*Arena, error) {
 	return a, nil
 }
 
-// Reserve makes room for size more bytes at once, however much is left. It is
-// for an arena that must exist before its size is known.
+// Reserve reserves size more bytes at once, even if there is room left. It is for an arena that
+// is made before its size is known.
 func (a *Arena) Reserve(size int) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -104,7 +100,7 @@ func (a *Arena) Reserve(size int) error {
 	return a.grow(size)
 }
 
-// Folder returns where the arena keeps its files.
+// Folder returns the folder of the arena's files.
 func (a *Arena) Folder() string { return a.folder }
 
 // Files returns the paths of the arena's files.
@@ -118,7 +114,7 @@ func (a *Arena) Files() []string {
 	return files
 }
 
-// Size returns the bytes reserved by all files of the arena.
+// Size returns how many bytes all files of the arena have; 0 if a is nil.
 func (a *Arena) Size() int {
 	if a == nil {
 		return 0
@@ -128,8 +124,8 @@ func (a *Arena) Size() int {
 	return a.total
 }
 
-// Close unmaps and removes the files. Slices made in the arena must not be
-// touched any more.
+// Close unmaps and removes the files. Slices that were made in the arena must not be used
+// afterwards.
 func (a *Arena) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -152,7 +148,7 @@ func (a *Arena) allocate(size int) ([]byte, error) {
 			return memory, nil
 		}
 	}
-	// Doubling keeps the number of files logarithmic in the arena's size.
+	// Each file is as large as all before it together, so there are few.
 	if err := a.grow(max(size, a.total, leastSegment)); err != nil {
 		return nil, err
 	}
@@ -198,8 +194,8 @@ func (a *Arena) grow(size int) (err error) {
 	return nil
 }
 
-// createLocked makes an empty arena file and locks it. A sweep that runs
-// between the two steps may remove the file: then another one is made.
+// createLocked makes an empty arena file and locks it. If a sweep has removed the file between
+// the two steps, it makes another one.
 func createLocked(folder string) (*os.File, error) {
 	for {
 		file, err := os.CreateTemp(folder, fmt.Sprintf("%s%d-*", prefix, os.Getpid()))
@@ -222,8 +218,8 @@ func createLocked(folder string) (*os.File, error) {
 	}
 }
 
-// discard removes a file. That somebody removed it before is no error: readers
-// of an answer remove its file as soon as they have mapped it.
+// discard closes and removes a file. It may be gone already: a reader of an answer removes its
+// file as soon as it has read it.
 func discard(file *os.File) error {
 	closing := file.Close()
 	removing := os.Remove(file.Name())
@@ -234,7 +230,7 @@ func discard(file *os.File) error {
 }
 
 func (a *Arena) find(start unsafe.Pointer, size int) (file string, offset int64, ok bool) {
-	if a == nil { // no arena holds nothing
+	if a == nil { // no arena has this slice
 		return "", 0, false
 	}
 	a.mu.Lock()
@@ -248,7 +244,7 @@ func (a *Arena) find(start unsafe.Pointer, size int) (file string, offset int64,
 	return "", 0, false
 }
 
-// binarySize writes a number of bytes in MiB, or KiB below one.
+// binarySize writes a size in MiB, or in KiB if it is below one MiB.
 func binarySize(bytes int) string {
 	if bytes < 1<<20 {
 		return fmt.Sprintf("%d KiB", bytes>>10)
@@ -256,12 +252,11 @@ func binarySize(bytes int) string {
 	return fmt.Sprintf("%d MiB", bytes>>20)
 }
 
-// Mapping views tensors that other processes made. It may be used by one
-// goroutine at a time.
+// Mapping views tensors that other processes made. Only one goroutine may use it at a time.
 type Mapping struct{ files map[string]mmap.MMap }
 
-// Close unmaps every file. Slices viewed through the mapping must not be
-// touched any more.
+// Close unmaps every file. Slices that were viewed through the mapping must not be used
+// afterwards.
 func (m *Mapping) Close() error {
 	var errs []error
 	for _, memory := range m.files {
@@ -305,8 +300,8 @@ func mapExisting(path string) (mmap.MMap, error) {
 	return memory, errors.Join(err, file.Close())
 }
 
-// openExisting opens the arena file that another process named. A pipe, a link
-// or anything else that is no plain file is refused.
+// openExisting opens the arena file that another process named. It refuses pipes, links and
+// everything else that is not a regular file.
 func openExisting(path string, how int) (*os.File, os.FileInfo, error) {
 	if !isName(filepath.Base(path)) {
 		return nil, nil, errors.New("this is not the name of an arena")

@@ -17,8 +17,8 @@ import (
 	"bittern/plugins"
 )
 
-// ownerVariable makes the test binary the owner of an arena in the folder it
-// names, until its stdin ends.
+// ownerVariable is an environment variable that names a folder. The test binary then makes an
+// arena there and keeps it until its stdin ends.
 const ownerVariable = "BITTERN_TEST_ARENA_OWNER"
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		fmt.Println(a.Files()[0])
-		_, _ = os.Stdin.Read(make([]byte, 1)) // an end is all that comes
+		_, _ = os.Stdin.Read(make([]byte, 1)) // returns when stdin ends
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
@@ -266,8 +266,8 @@ func TestViewRefuses(t *testing.T) {
 	}
 }
 
-// FuzzView sees that no handle whatever leads outside the file: every element of
-// what is viewed can be read.
+// FuzzView checks that no handle leads outside the file: View either refuses it, or every
+// element can be read.
 func FuzzView(f *testing.F) {
 	a, err := arena.Create(f.TempDir(), 1)
 	if err != nil {
@@ -305,7 +305,7 @@ func FuzzView(f *testing.F) {
 	})
 }
 
-// read touches every element that a handle stands for and counts them.
+// read reads every element of a tensor and returns how many there are.
 func read[T arena.Element](mapping *arena.Mapping, tensor arena.Tensor) int {
 	slice, err := arena.View[T](mapping, tensor)
 	if err != nil {
@@ -344,8 +344,8 @@ func TestNoRoomLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestSweep sees that files of the living stay, including this process's own,
-// and those of the dead go, whatever process number stands in their names.
+// TestSweep checks that Sweep keeps the files of living processes, this one among them, and
+// removes those of dead ones, whatever process number their names have.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -376,7 +376,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer own.Close()
-	// A dead owner's number that was given out again: to this process.
+	// The process number of a dead owner was given to another process: this one.
 	reused := filepath.Join(folder, fmt.Sprintf("bittern-arena-%d-left", os.Getpid()))
 	foreign := filepath.Join(folder, "somebody-elses")
 	for _, path := range []string{reused, foreign} {
@@ -397,7 +397,7 @@ func TestSweep(t *testing.T) {
 	if err := owner.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = owner.Wait() // it reports the signal
+	_ = owner.Wait() // the error says that a signal ended it
 	sweep(theirs)
 	sweep()
 	for _, path := range []string{own.Files()[0], foreign} {
@@ -407,8 +407,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestCreateWhileSweeping sees that a file is never swept between being made
-// and being locked.
+// TestCreateWhileSweeping checks that no file is swept after it was made and before it is
+// locked.
 func TestCreateWhileSweeping(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

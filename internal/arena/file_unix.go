@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// plainly opens a file without following a link and without waiting for the other
-// end of a pipe.
+// plainly are flags for opening a file: links are not followed, and opening a pipe does not wait
+// for its other end.
 const plainly = unix.O_NOFOLLOW | unix.O_NONBLOCK
 
 // own reports whether a file belongs to this user.
@@ -20,10 +20,10 @@ func own(info os.FileInfo) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// lock takes the lock that shows a file's owner to be alive.
+// lock takes the lock of a file, which shows that the file's owner is alive. It waits for it.
 func lock(file *os.File) error { return flock(file, unix.LOCK_EX) }
 
-// tryLock reports whether nobody held the lock, and takes it.
+// tryLock takes the lock of a file unless another process has it. It reports whether it did.
 func tryLock(file *os.File) (bool, error) {
 	err := flock(file, unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {

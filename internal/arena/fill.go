@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// fill writes zeros, the portable way to reserve room in any file system.
+// fill writes zeros, which reserves the space of a file on every file system.
 func fill(file *os.File, size int64) error {
 	_, err := io.CopyN(io.NewOffsetWriter(file, 0), zeros{}, size)
 	return err

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestFill covers the way of reserving room that systems without fallocate take.
+// TestFill covers the way that systems without fallocate reserve space.
 func TestFill(t *testing.T) {
 	t.Parallel()
 	file, err := os.Create(filepath.Join(t.TempDir(), "zeros"))

@@ -10,20 +10,18 @@ import (
 	"bittern/plugins"
 )
 
-// FolderVariable names the environment variable that moves arenas to another
-// folder, for machines whose /dev/shm is too small (containers often give it
-// 64 MiB).
+// FolderVariable is the environment variable that names another folder for arenas. Machines
+// whose /dev/shm is too small need it (containers often give it 64 MiB).
 const FolderVariable = "BITTERN_ARENA_FOLDER"
 
-// spares is how many other names are tried where somebody else has taken the
-// name of this user's folder.
+// spares is how many other names are tried if somebody else has the name of this user's folder.
 const spares = 9
 
-// Folder returns where arenas are kept: the folder that FolderVariable names,
-// else a folder of this user's own, bittern-<uid>, in /dev/shm where there is
-// one, else in the folder for temporary files. It makes the user's own folder
-// (mode 0700). A file, a link or a folder of somebody else's under that name is
-// left alone, and bittern-<uid>-2 and so on are tried in its place.
+// Folder returns the folder of arenas. It is the one that FolderVariable names; without that, a
+// folder bittern-<uid> of this user's own (mode 0700), which Folder makes, in /dev/shm or, if
+// that does not exist, in the folder for temporary files. If that name belongs to a file, a link
+// or another user's folder, Folder tries bittern-<uid>-2 and so on. Without a usable folder the
+// error is a *plugins.Problem.
 func Folder() (string, error) {
 	if folder := os.Getenv(FolderVariable); folder != "" {
 		return folder, nil
@@ -31,8 +29,8 @@ func Folder() (string, error) {
 	return userFolder(sharedMemory("/dev/shm"))
 }
 
-// sharedMemory returns a folder where there is one, else the folder for
-// temporary files.
+// sharedMemory returns the given folder, or the one for temporary files if there is no such
+// folder.
 func sharedMemory(folder string) string {
 	if info, err := os.Stat(folder); err == nil && info.IsDir() {
 		return folder
@@ -60,7 +58,8 @@ func userFolder(parent string) (string, error) {
 
 var errTaken = errors.New("it is no folder of this user alone")
 
-// private makes a folder that nobody else may enter, or sees that it is one.
+// private makes a folder that no other user may enter, unless it exists. If something else has
+// its name, the error is errTaken.
 func private(folder string) error {
 	if err := os.Mkdir(folder, 0o700); err == nil || !errors.Is(err, os.ErrExist) {
 		return err
@@ -76,5 +75,5 @@ func private(folder string) error {
 	return nil
 }
 
-// isName reports whether a file's name is that of an arena.
+// isName reports whether a file name is that of an arena.
 func isName(name string) bool { return strings.HasPrefix(name, prefix) && name != prefix }

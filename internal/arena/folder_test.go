@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestWithoutSharedMemory makes an arena as a system does that has no /dev/shm,
-// or something else of that name.
+// TestWithoutSharedMemory makes an arena on a system where /dev/shm does not exist or is no
+// folder.
 func TestWithoutSharedMemory(t *testing.T) {
 	t.Parallel()
 	missing, file := filepath.Join(t.TempDir(), "shm"), filepath.Join(t.TempDir(), "shm")

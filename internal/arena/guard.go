@@ -6,8 +6,8 @@ import (
 	"runtime/debug"
 )
 
-// Intact returns ErrTruncated where a file of the arena is shorter than what is
-// mapped of it. Its tensors must then not be touched outside [Arena.Guard].
+// Intact returns an error that wraps ErrTruncated if a file of the arena is shorter than its
+// mapping. Tensors may then be touched only under [Arena.Guard].
 func (a *Arena) Intact() error {
 	if a == nil {
 		return nil
@@ -47,7 +47,7 @@ func (a *Arena) Guard(err *error) func() {
 		if !ok || !a.covers(fault.Addr()) {
 			panic(cause)
 		}
-		if *err = a.Intact(); *err == nil { // a hole where there was no room to fill it
+		if *err = a.Intact(); *err == nil { // the file has its size, but there was no memory for a hole in it
 			*err = ErrTruncated
 		}
 	}

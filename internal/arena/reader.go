@@ -8,12 +8,11 @@ import (
 	"unsafe"
 )
 
-// Reader copies tensors out of files that other processes made. It maps nothing,
-// so a file that is cut short meanwhile is an error and no fault. It may be used
-// by one goroutine at a time.
+// Reader copies tensors out of files that other processes made. It maps nothing: if a file is
+// cut short, reading it is an error and not a fault. Only one goroutine may use it at a time.
 type Reader struct {
-	// Limit bounds the bytes that are copied in all; 0 sets no bound. A file may
-	// claim more bytes than any machine has (it need not have filled them).
+	// Limit is how many bytes may be copied in all; 0 is no limit. A file can be larger than the
+	// memory of any machine, since holes take no space.
 	Limit int64
 
 	files map[string]*os.File
@@ -54,7 +53,9 @@ func (r *Reader) file(path string) (*os.File, error) {
 	return file, nil
 }
 
-// Read returns a copy of a tensor that another process made.
+// Read returns a copy of a tensor that another process made. A file that was cut short is
+// ErrTruncated; a tensor of another type, one that does not lie within its file, or one beyond
+// Limit is an error too.
 func Read[T Element](r *Reader, tensor Tensor) ([]T, error) {
 	n, err := tensor.elements(typeOf[T]())
 	if err != nil {

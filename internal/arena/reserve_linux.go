@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// large is a size from which on it is worth asking how much memory is free.
+// large is the size in bytes from which reserve asks how much memory is free.
 const large = 64 << 20
 
-// reserve gives a file its size and the room for it. Growing the file alone
-// would let a full file system kill the process at the first touch (SIGBUS).
-// A large file in memory that exceeds what is left of it is refused first: the
-// system would rather kill processes than say so.
+// reserve gives a file its size and the disk space or memory for it. With the size alone, a
+// write to a file system that is full would kill the process (SIGBUS). reserve refuses a large
+// file in memory if less memory is free than it needs, because the system would kill processes
+// instead of refusing it.
 func reserve(file *os.File, size int64) error {
 	var system unix.Statfs_t
 	if err := unix.Fstatfs(int(file.Fd()), &system); err != nil {
@@ -41,8 +41,8 @@ func reserve(file *os.File, size int64) error {
 	}
 }
 
-// freeMemory is what the system can give without swapping, in bytes
-// (MemAvailable of proc_meminfo(5)).
+// freeMemory returns how many bytes of memory the system can give without swapping (MemAvailable
+// of proc_meminfo(5)).
 func freeMemory() (int64, error) {
 	content, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -57,6 +57,6 @@ func freeMemory() (int64, error) {
 	return 0, errors.New("/proc/meminfo does not say how much memory is available")
 }
 
-// adviseHugePages asks for large pages, which shared memory gets only where a
-// process asks. It is advice: a system that cannot follow it loses nothing.
+// adviseHugePages asks for huge pages, which shared memory gets only if a process asks. Its
+// error is ignored: without huge pages all works, only slower.
 func adviseHugePages(memory []byte) { _ = unix.Madvise(memory, unix.MADV_HUGEPAGE) }

@@ -4,8 +4,8 @@ package arena
 
 import "os"
 
-// reserve gives a file its size and the room for it.
+// reserve gives a file its size and the disk space or memory for it.
 func reserve(file *os.File, size int64) error { return fill(file, size) }
 
-// adviseHugePages does nothing where shared files have no large pages.
+// adviseHugePages does nothing: only Linux has huge pages for shared files.
 func adviseHugePages([]byte) {}

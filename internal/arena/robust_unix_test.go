@@ -14,7 +14,7 @@ import (
 	"bittern/plugins"
 )
 
-// newArena is an arena of one file, and the tensor in it.
+// newArena makes an arena of one file, with one tensor.
 func newArena(t *testing.T) (*Arena, []float32) {
 	t.Helper()
 	a, err := Create(t.TempDir(), 0)
@@ -33,7 +33,7 @@ func newArena(t *testing.T) (*Arena, []float32) {
 	return a, tensor
 }
 
-// TestGuard cuts an arena short under its owner's hands.
+// TestGuard cuts an arena short while its owner uses it.
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	a, tensor := newArena(t)
@@ -68,7 +68,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// TestGuardLetsOtherPanicsPass sees that a fault of the program's own stays one.
+// TestGuardLetsOtherPanicsPass checks that Guard does not recover a fault outside the arena.
 func TestGuardLetsOtherPanicsPass(t *testing.T) {
 	t.Parallel()
 	a, _ := newArena(t)
@@ -101,7 +101,7 @@ func touchTruncated(t *testing.T) {
 	tensor[0] = 1
 }
 
-// TestReaderRefuses reads what a broken or hostile plugin might name.
+// TestReaderRefuses gives Read tensors that a broken or hostile plugin might name.
 func TestReaderRefuses(t *testing.T) {
 	t.Parallel()
 	a, tensor := newArena(t)
@@ -122,7 +122,7 @@ func TestReaderRefuses(t *testing.T) {
 
 	folder := t.TempDir()
 	place := func(name string) string { return filepath.Join(folder, prefix+name) }
-	immense := place("immense") // no block of it is filled
+	immense := place("immense") // a file of holes, which takes no space
 	for _, err := range []error{
 		syscall.Mkfifo(place("pipe"), 0o600), os.Mkdir(place("folder"), 0o700), os.Symlink(good.File, place("link")),
 		os.WriteFile(immense, nil, 0o600), os.Truncate(immense, 1<<40),
@@ -157,8 +157,8 @@ func TestReaderRefuses(t *testing.T) {
 	}
 }
 
-// TestSweepSkipsWhatIsNotOurs puts under the name of an arena whatever another
-// user might, in a folder whose own name has the letters of a pattern.
+// TestSweepSkipsWhatIsNotOurs gives the name of an arena to whatever another user might. The
+// folder's own name has characters of a glob pattern.
 func TestSweepSkipsWhatIsNotOurs(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "shared [a-z*")
@@ -193,7 +193,7 @@ func TestSweepSkipsWhatIsNotOurs(t *testing.T) {
 	}
 }
 
-// TestUserFolder takes the names of a user's folder away one after another.
+// TestUserFolder takes the names of a user's folder, one after another, for something else.
 func TestUserFolder(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()

@@ -5,18 +5,17 @@ import (
 	"path/filepath"
 )
 
-// Sweep removes the arenas in a folder ([Folder] where it is empty) whose owners
-// are dead, and returns their paths. It tidies up, so nothing it finds is an
-// error: what is not a plain file of this user's own is skipped, and so is what
-// cannot be opened, locked or removed.
+// Sweep removes the arenas in a folder, or in [Folder] if it is empty, whose owners are dead,
+// and returns their paths. It skips everything else: what is not a regular file of this user,
+// and what it cannot open, lock or remove. It has no error, because nothing depends on it.
 func Sweep(folder string) []string {
 	if folder == "" {
 		var err error
 		if folder, err = Folder(); err != nil {
-			return nil // whoever creates an arena is told
+			return nil // Create returns the error too
 		}
 	}
-	// Of a folder that cannot be read to its end, what was read.
+	// Of a folder that cannot be read whole, ReadDir returns what it could read.
 	entries, _ := os.ReadDir(folder)
 	var removed []string
 	for _, entry := range entries {
@@ -30,9 +29,9 @@ func Sweep(folder string) []string {
 	return removed
 }
 
-// sweepOne removes a file if its lock is free: the system frees the locks of a
-// process however it ends, and a process number that was given out again does
-// not hold them.
+// sweepOne removes a file if its lock is free, and reports whether it did. The system frees the
+// locks of a process however it ends. The process number in the name would not do: it may have
+// been given to another process.
 func sweepOne(path string) (removed bool) {
 	file, info, err := openExisting(path, os.O_RDWR)
 	if err != nil {

@@ -53,17 +53,17 @@ func typeOf[T Element]() Type {
 
 func sizeOf[T Element]() int { return int(unsafe.Sizeof(*new(T))) }
 
-// Tensor says where a tensor lies. It is what travels between processes in
-// place of the elements.
+// Tensor is a handle: it says where a tensor lies. Processes send it to each other instead of
+// the elements.
 type Tensor struct {
-	File   string // path of the arena file; empty where there are no elements
+	File   string // path of the arena file; empty if there are no elements
 	Offset int64  // bytes from the start of the file
 	Type   Type
 	Shape  []int // row-major
 }
 
-// elements returns the product of a shape, refusing negative sizes and sums of
-// bytes that no machine can address.
+// elements returns the product of a shape. A negative size is an error, and so is a shape whose
+// bytes no machine can address.
 func elements(shape []int) (int, error) {
 	n := 1
 	for _, size := range shape {
@@ -95,9 +95,9 @@ func Make[T Element](a *Arena, shape ...int) ([]T, error) {
 	return cast[T](memory), nil
 }
 
-// Locate returns the handle of a slice that lies in the arena, shaped as given
-// (a vector where no shape is given). It is the caller's error to give a shape
-// of another size than the slice.
+// Locate returns the handle of a slice that lies in the arena. Its shape is the given one, or
+// that of a vector if none is given. A slice elsewhere is ErrOutside; a shape that does not have
+// the slice's number of elements is an error.
 func Locate[T Element](a *Arena, slice []T, shape ...int) (Tensor, error) {
 	if len(shape) == 0 {
 		shape = []int{len(slice)}
@@ -142,7 +142,8 @@ func View[T Element](m *Mapping, tensor Tensor) ([]T, error) {
 	return cast[T](memory[tensor.Offset : tensor.Offset+size]), nil
 }
 
-// elements returns how many there are, all of the type that is wanted.
+// elements returns how many elements there are. If they are not of the wanted type, it is an
+// error.
 func (t Tensor) elements(want Type) (int, error) {
 	if t.Type != want {
 		return 0, fmt.Errorf("the tensor holds %s where %s is wanted", t.Type, want)
@@ -150,8 +151,8 @@ func (t Tensor) elements(want Type) (int, error) {
 	return elements(t.Shape)
 }
 
-// within returns an error where a tensor of size bytes does not lie within its
-// file of so many.
+// within returns an error if a tensor of size bytes, whose elements have width bytes, does not
+// lie within a file of so many bytes, or is not aligned to its elements.
 func (t Tensor) within(size int64, width int, file int64) error {
 	if t.Offset < 0 || t.Offset%int64(width) != 0 || t.Offset > file-size {
 		return fmt.Errorf("a tensor of %d bytes at offset %d does not lie within the %d bytes of %s", size, t.Offset, file, t.File)

@@ -21,7 +21,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// recorder notes what it is called with and answers with every field set.
+// recorder records the arguments of each call, and answers with every field set.
 type recorder struct {
 	explain plugins.Values
 	deploy  backend.Deploy
@@ -57,7 +57,8 @@ func (r *recorder) Execute(_ context.Context, request backend.Execute) (network.
 	return filled.New[network.Score](), r.fail
 }
 
-// copied outlives the call whose tensors it is a copy of.
+// copied returns a copy that stays valid after the call, when the tensors of the request are
+// gone.
 func copied(e backend.Execute) backend.Execute {
 	e.Batch.Int32, e.Batch.Float32 = maps.Clone(e.Batch.Int32), maps.Clone(e.Batch.Float32)
 	for name, values := range e.Batch.Int32 {
@@ -70,7 +71,7 @@ func copied(e backend.Execute) backend.Execute {
 	return e
 }
 
-// connect keeps the arenas in a folder of the test's own.
+// connect puts the arenas into a folder of this test, whose path it returns.
 func connect(t *testing.T, r *recorder) (backendrpc.Client, string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -115,7 +116,7 @@ func TestEverythingCrosses(t *testing.T) {
 	}
 	same(t, "the description", description, filled.New[plugins.Description]())
 
-	for range 3 { // each deployment takes the place of the one before
+	for range 3 { // each deployment replaces the one before
 		deployed, err := client.Deploy(ctx, filled.New[backend.Deploy]())
 		if err != nil {
 			t.Fatal(err)
@@ -189,7 +190,7 @@ func TestRefusalsCrossAsThemselvesAndLeaveNothing(t *testing.T) {
 	}
 }
 
-// What the other side sends need not make sense: it is an error, and no crash.
+// A request that makes no sense is an error, and crashes nothing.
 func TestEmptyRequestsAreErrors(t *testing.T) {
 	t.Parallel()
 	conn := loopback.Connect(t, func(registrar grpc.ServiceRegistrar) {

@@ -18,16 +18,15 @@ import (
 	"bittern/plugins/packed"
 )
 
-// Client is the backend at the other end of a connection. Close gives up the
-// tensors it shares with it.
+// Client is the backend at the other end of a connection. Close removes the tensors that it
+// shares with the backend.
 type Client interface {
 	backend.Backend
 	io.Closer
 }
 
-// NewClient returns the backend at the other end of a connection. It copies
-// what it is given into arenas of its own in a folder (arena.Folder() where it is
-// empty).
+// NewClient returns the backend at the other end of a connection. It copies the tensors of
+// requests into arenas of its own in the folder, or in arena.Folder() if folder is empty.
 func NewClient(conn grpc.ClientConnInterface, folder string) Client {
 	return &client{remote: backendv1.NewBackendClient(conn), folder: folder}
 }
@@ -158,7 +157,7 @@ func (c *client) Execute(ctx context.Context, request backend.Execute) (_ networ
 		if outputs, err = arena.Make[float32](call, len(request.Outputs)); err != nil {
 			return network.Score{}, fmt.Errorf("execute: outputs: %w", err)
 		}
-		copy(outputs, request.Outputs) // the plugin finds what an implementation in this process would
+		copy(outputs, request.Outputs) // the backend sees what it would see in this process
 		if m.Outputs, err = wire.Locate(call, outputs); err != nil {
 			return network.Score{}, fmt.Errorf("execute: outputs: %w", err)
 		}
@@ -171,8 +170,8 @@ func (c *client) Execute(ctx context.Context, request backend.Execute) (_ networ
 	return wire.DecodeScore(response.GetScore()), nil
 }
 
-// executeBytes is room for all tensors of the request, each of which starts on a
-// cache line.
+// executeBytes returns the bytes that all tensors of the request take in an arena, where each
+// starts on a cache line.
 func executeBytes(request backend.Execute) int {
 	const line = 64
 	elements := len(request.Batch.Fresh) + len(request.Batch.Targets) + len(request.Outputs)

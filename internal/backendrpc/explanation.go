@@ -23,8 +23,8 @@ func encodeExplanation(e backend.Explanation) *backendv1.ExplainResponse {
 	return m
 }
 
-// decodeExplanation is the inverse of encodeExplanation, but for what cannot be shown in
-// one line.
+// decodeExplanation is the inverse of encodeExplanation, except that it makes every text one
+// printable line ([plugins.Line]).
 func decodeExplanation(m *backendv1.ExplainResponse) backend.Explanation {
 	line := plugins.Line
 	e := backend.Explanation{Notes: plugins.Lines(m.GetNotes())}

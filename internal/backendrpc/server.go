@@ -17,8 +17,8 @@ import (
 	"bittern/plugins/packed"
 )
 
-// Register serves a backend. Calls must not overlap. Closing gives up the
-// tensors that are still mapped.
+// Register serves a backend. Calls must not overlap. Close unmaps the tensors that the backend
+// still uses.
 func Register(registrar grpc.ServiceRegistrar, b backend.Backend) io.Closer {
 	s := &server{backend: b}
 	backendv1.RegisterBackendServer(registrar, s)

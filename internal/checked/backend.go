@@ -10,7 +10,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// Backend wraps a backend.
+// Backend wraps a backend: it fills in default options and checks answers.
 func Backend(next backend.Backend, judge Judge) backend.Backend {
 	return &checkedBackend{Backend: next, judge: judge}
 }
@@ -107,7 +107,7 @@ func shown(quantity *float64) string {
 func plausible(quantity float64) bool { return bounded(quantity) && quantity >= 0 }
 
 func (c *checkedBackend) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
-	// What the backend forgets to write stays NaN.
+	// An element that the backend forgets to write stays NaN.
 	for i := range request.Outputs {
 		request.Outputs[i] = float32(math.NaN())
 	}
@@ -124,9 +124,8 @@ func (c *checkedBackend) Execute(ctx context.Context, request backend.Execute) (
 	return score, nil
 }
 
-// checkScore returns an error if no batch like this can have the score: the loss is not
-// finite or too large, or lies below 0 by more than rounding, or the number of targets is
-// another than the batch's.
+// checkScore returns an error if no batch like this can have the score: the loss is not finite,
+// is too large, or is below 0 by more than rounding; or the batch has another number of targets.
 func checkScore(s network.Score, b network.Batch) error {
 	const rounding = 1e-3 // nats a target
 	targets := 0

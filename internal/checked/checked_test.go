@@ -36,7 +36,7 @@ func (n *nonsense) Error() string { return n.call + ": " + n.detail }
 
 func refuse(call, detail string) error { return &nonsense{call, detail} }
 
-// verdict checks an error: "" wants none, else nonsense that has want in it.
+// verdict fails the test unless err is nil, if want is empty, or nonsense that contains want.
 func verdict(t *testing.T, what string, err error, want string) {
 	t.Helper()
 	if want == "" {
@@ -50,7 +50,7 @@ func verdict(t *testing.T, what string, err error, want string) {
 	}
 }
 
-// answers is a quantizer that answers what it is told to.
+// answers is a quantizer that gives the answers it is told to.
 type answers struct {
 	options   plugins.Values
 	states    []quantizer.State
@@ -143,7 +143,7 @@ func TestQuantizerValues(t *testing.T) {
 	}
 }
 
-// TestTrainedStates holds the gradients of states against what Backward has to write.
+// TestTrainedStates checks that Backward must write every gradient of a trained state.
 func TestTrainedStates(t *testing.T) {
 	t.Parallel()
 	withTrait := judge
@@ -172,14 +172,13 @@ func TestTrainedStates(t *testing.T) {
 	}
 }
 
-// TestQuantizerKeepsItsHandsOff writes what is no number to tensors that training
-// goes on from.
+// TestQuantizerKeepsItsHandsOff lets calls write NaN to tensors that training goes on from.
 func TestQuantizerKeepsItsHandsOff(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		harm func(quantizer.Weight)
 		want string
-		// in is where it is found out, of the calls that might have done it.
+		// in is the call that is blamed, of those that might have written it.
 		in string
 	}{
 		"nothing":             {func(quantizer.Weight) {}, "", "Initialise Quantize Backward Project Freeze"},
@@ -214,8 +213,8 @@ func TestQuantizerKeepsItsHandsOff(t *testing.T) {
 	}
 }
 
-// TestAnswersThatCannotBeRead sees that tensors which are not there are the
-// plugin's fault, not the harness's.
+// TestAnswersThatCannotBeRead checks that tensors which are not there are the plugin's fault,
+// not the harness's.
 func TestAnswersThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []error{arena.ErrTruncated, wire.ErrUnreadable} {
@@ -272,7 +271,7 @@ func TestQuantizerFreeze(t *testing.T) {
 	}
 }
 
-// network is a model that answers what it is told to.
+// answering is a model that gives the answers it is told to.
 type answering struct {
 	plan     model.Plan
 	options  plugins.Values
@@ -316,7 +315,7 @@ func TestModelPlan(t *testing.T) {
 		"no parameters":     {model.Plan{}, "no parameter to train"},
 		"a parameter twice": {model.Plan{Parameters: []model.Parameter{parameter, parameter}}, `the parameter "w" is listed twice`},
 		"a size of 0":       {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{2, 0}}}}, "the shape [2 0] has a size below 1"},
-		// The product of these sizes is 0 where it overflows.
+		// The product of these sizes overflows to 0.
 		"too many elements":                {model.Plan{Parameters: []model.Parameter{{Name: "w", Shape: []int{1 << 16, 1 << 16, 1 << 16, 1 << 16}}}}, "[65536 65536 65536 65536] has more than"},
 		"many that are too large together": {model.Plan{Parameters: many(65536, 1<<46)}, `parameter "p1": the shape [70368744177664] brings all that is asked for to more than`},
 		"buffers that are":                 {model.Plan{Parameters: []model.Parameter{parameter}, Buffers: []model.Buffer{{Name: "b", Shape: []int{1 << 46}}, {Name: "c", Shape: []int{1 << 46}}}}, `buffer "c"`},
@@ -364,13 +363,13 @@ func TestModelUpdate(t *testing.T) {
 	verdict(t, "Build with infinity", m.Build(t.Context(), model.Build{Shape: aShape, Batch: aBatch, Parameters: values}), "Build: element 3 of the parameter w is -Inf")
 }
 
-// scores are answers about aBatch, which has 6 targets.
+// scores are answers for aBatch, which has 6 targets.
 var scores = []struct {
 	score network.Score
 	want  string
 }{
 	{network.Score{LossSum: 9, Count: 6, Correct: 6}, ""},
-	{network.Score{LossSum: -1e-6, Count: 6}, ""}, // rounding
+	{network.Score{LossSum: -1e-6, Count: 6}, ""}, // within rounding of 0
 	{network.Score{LossSum: -1, Count: 6}, "sums to -1 over 6"},
 	{network.Score{LossSum: inf, Count: 6}, "sums to +Inf"},
 	{network.Score{LossSum: nan, Count: 6}, "sums to NaN"},
@@ -453,7 +452,7 @@ func TestModelExport(t *testing.T) {
 	}
 }
 
-// machine is a backend that answers what it is told to.
+// machine is a backend that gives the answers it is told to.
 type machine struct {
 	options     plugins.Values
 	deployed    backend.Deployed

@@ -6,8 +6,8 @@ import (
 	"bittern/plugins"
 )
 
-// Description returns an error where what a plugin says of itself cannot be
-// shown: an option's bound that is no number.
+// Description returns an error if a description cannot be shown because the bound of an option
+// is not a finite number.
 func Description(d plugins.Description) error {
 	for _, o := range d.Options {
 		if !finite(o.Min) || !finite(o.Max) {

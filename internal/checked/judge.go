@@ -1,6 +1,6 @@
-// Package checked wraps plugins so that a mistake is found where it is made:
-// options are resolved against the plugin's description before the plugin sees
-// them, and answers that cannot be used (NaN, a wrong shape) become errors.
+// Package checked wraps plugins so that mistakes are found where they are made. It resolves
+// options against the plugin's description before the plugin sees them, and turns answers that
+// cannot be used (NaN, a wrong shape) into errors.
 package checked
 
 import (
@@ -14,10 +14,10 @@ import (
 	"bittern/plugins"
 )
 
-// Judge is what the wrappers of all kinds need to know.
+// Judge is what the wrappers know of the plugin, and how they report its mistakes.
 type Judge struct {
-	Owner   string           // the plugin, in a Problem about an option
-	Options []plugins.Option // from its Description, like Traits
+	Owner   string           // the plugin, as a Problem with an option names it
+	Options []plugins.Option // of the plugin's Description, as are Traits
 	Traits  []string
 	// Nonsense makes the error of a call whose answer cannot be used.
 	Nonsense func(call, detail string) error
@@ -27,8 +27,8 @@ func (j Judge) resolve(options plugins.Values) (plugins.Values, error) {
 	return plugins.Resolve(j.Owner, j.Options, options)
 }
 
-// blame turns the error of a call into nonsense where it says that what the
-// plugin left behind cannot be read.
+// blame returns the error of a call. If it says that the tensors of the answer cannot be read,
+// it is the plugin's mistake, and blame turns it into nonsense.
 func (j Judge) blame(call string, err error) error {
 	if errors.Is(err, arena.ErrTruncated) || errors.Is(err, wire.ErrUnreadable) {
 		return j.nonsense(call, "%s", err)
@@ -40,15 +40,15 @@ func (j Judge) nonsense(call, format string, args ...any) error {
 	return j.Nonsense(call, fmt.Sprintf(format, args...))
 }
 
-// mostElements bounds all the tensors that a plugin asks for: more than any
-// machine's memory, and yet so little that their bytes, with a gradient and
-// moments for each, can be counted.
+// mostElements is how many elements all the tensors together may have that a plugin asks for.
+// That is more than any machine's memory holds, and few enough that their bytes, with a gradient
+// and moments for each, fit an int.
 const mostElements = math.MaxInt >> 16
 
-// elements counts what a plugin asks for.
+// elements counts the elements of the tensors that a plugin asks for.
 type elements int
 
-// add counts a tensor, or refuses it where it is of no size or too large.
+// add counts a tensor. A size below 1 is an error, and so is a sum that is too large.
 func (e *elements) add(shape []int) error {
 	n := 1
 	for _, size := range shape {
@@ -67,7 +67,7 @@ func (e *elements) add(shape []int) error {
 	return nil
 }
 
-// names finds names that are empty or given twice.
+// names is the set of names given so far.
 type names map[string]bool
 
 func (n names) add(what, name string) error {
@@ -84,18 +84,17 @@ func (n names) add(what, name string) error {
 	return nil
 }
 
-// mostQuantity bounds losses, norms, energies and the like: beyond anything
-// meant, and yet so little that sums and ratios of them stay finite.
+// mostQuantity is the largest loss, norm, energy and the like. No real one comes near it, and
+// sums and ratios of quantities below it stay finite.
 const mostQuantity = 1e100
 
-// bounded reports whether a quantity is a number that can be calculated with.
+// bounded reports whether a quantity is a number of reasonable size.
 func bounded(x float64) bool { return math.Abs(x) <= mostQuantity } // false for NaN
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// notFinite returns the index of the first NaN or infinity, or −1. It runs over
-// all weights at every training step, so it first looks whether there is any at
-// all.
+// notFinite returns the index of the first NaN or infinity, or −1. It runs over all weights at
+// every training step, so it first asks allFinite, which is faster.
 func notFinite(values []float32) int {
 	if allFinite(values) {
 		return -1
@@ -108,8 +107,9 @@ func notFinite(values []float32) int {
 	return -1
 }
 
-// allFinite looks for an exponent that is all ones: adding one to it carries into
-// the sign bit. It takes two values at a time, which is twice as fast.
+// allFinite reports whether no value is NaN or infinite, which are the values whose exponent is
+// all ones: adding one to such an exponent carries into the sign bit. It takes two values at a
+// time, which is twice as fast.
 func allFinite(values []float32) bool {
 	const (
 		magnitude    = 1<<31 - 1

@@ -13,7 +13,7 @@ func TestNotFinite(t *testing.T) {
 	for i := range all {
 		all[i] = finite[i%len(finite)]
 	}
-	for from := range 3 { // at either half of a word
+	for from := range 3 { // the value comes first or second of its pair
 		for n := range 35 {
 			values := all[from : from+n]
 			if got := notFinite(values); got != -1 {

@@ -11,7 +11,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// Model wraps a model.
+// Model wraps a model: it fills in default options and checks answers.
 func Model(next model.Model, judge Judge) model.Model {
 	return &checkedModel{Model: next, judge: judge}
 }
@@ -90,8 +90,8 @@ func (c *checkedModel) Build(ctx context.Context, request model.Build) error {
 	return c.finiteValues("Build")
 }
 
-// Update writes every value, and each is looked at: what a quantizer makes of it
-// next must not be taken for the quantizer's doing.
+// Update checks every value that the update wrote. Otherwise the quantizer, which reads them
+// next, would be blamed for a NaN that the model wrote.
 func (c *checkedModel) Update(ctx context.Context, request model.Update) (model.UpdateResult, error) {
 	result, err := c.Model.Update(ctx, request)
 	if err != nil {
@@ -149,8 +149,8 @@ func (c *checkedModel) Export(ctx context.Context) (network.Network, error) {
 	return exported, nil
 }
 
-// checkNames refuses names that cannot be shown. What else a network must be shows
-// once there are weights (see [network.Network.Validate]).
+// checkNames returns an error if a name in the network is not one line of printable text. The
+// rest of the network is checked when there are weights (see [network.Network.Validate]).
 func checkNames(n network.Network) error {
 	shown := []string{n.Model, n.Output}
 	for _, in := range n.Inputs {

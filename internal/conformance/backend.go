@@ -13,8 +13,8 @@ import (
 	"bittern/plugins/network/sample"
 )
 
-// Backend returns the checks of a backend, once for each set of options; nil are its
-// defaults. It deploys every program of package network/sample.
+// Backend returns the checks of a backend, once for each set of options; nil means the defaults.
+// It deploys every program of package network/sample.
 func Backend(way Way[backend.Backend], options []plugins.Values) []*Group {
 	return backendContract.groups(way, options)
 }
@@ -53,11 +53,10 @@ var backendContract = contract[backend.Backend]{
 	},
 }
 
-// backendChecks begin with those that need no Execute, which a machine that only
-// costs refuses.
+// backendChecks begin with those that do not call Execute, since some backends only tell costs.
 var backendChecks = []struct {
 	name  string
-	where func(sample.Program) bool // nil: of every program
+	where func(sample.Program) bool // nil: every program
 	run   func(*recorder, *machine)
 }{
 	{"Deploy without a weight", nil, checkIncomplete},
@@ -75,7 +74,7 @@ var backendChecks = []struct {
 	{"batches that do not fit", nil, checkRefusedBatches},
 }
 
-// machine is a backend with a program deployed.
+// machine is a backend on which a program is deployed.
 type machine struct {
 	backend.Backend
 	program  sample.Program
@@ -83,8 +82,8 @@ type machine struct {
 	deployed backend.Deployed
 }
 
-// deploy deploys a program, in place of the one before. One that the backend does not
-// serve ends the check.
+// deploy deploys a program in place of the one before. If the backend does not serve it, the
+// check ends.
 func deploy(r *recorder, all *pool[backend.Backend], options plugins.Values, program sample.Program) *machine {
 	m := &machine{
 		Backend: all.open(r, 0).plugin, program: program,
@@ -96,8 +95,8 @@ func deploy(r *recorder, all *pool[backend.Backend], options plugins.Values, pro
 	return m
 }
 
-// served ends the check where a call returned an error: as refused where it says that
-// the request is not served, and why.
+// served ends the check if a call returned an error. The outcome is Refused if the error says
+// that the backend does not serve the request.
 func (r *recorder) served(call string, err error) {
 	refusal, ok := errors.AsType[*backend.ErrUnsupported](err)
 	if !ok {
@@ -119,7 +118,7 @@ func checkIncomplete(r *recorder, m *machine) {
 	}
 }
 
-// cost skips the check where the machine does not cost.
+// cost returns the cost of a sequence. It skips the check if the backend tells no costs.
 func (m *machine) cost(r *recorder, steps map[string]int) backend.Cost {
 	cost, err := m.Cost(r.ctx, backend.CostRequest{Steps: steps})
 	if refusal, ok := errors.AsType[*backend.ErrUnsupported](err); ok && refusal.Reason != "" {
@@ -129,9 +128,9 @@ func (m *machine) cost(r *recorder, steps map[string]int) backend.Cost {
 	return cost
 }
 
-// checkCost sees that each quantity is there or missing for a reason, and that
-// substitutions name what is substituted. That quantities
-// are finite and not negative is checked on the way (package checked).
+// checkCost checks that each quantity is there or has a reason why it is missing, and that
+// substitutions name weights of the network. Package checked has checked that quantities are
+// finite and not negative.
 func checkCost(r *recorder, m *machine) {
 	cost := m.cost(r, m.program.Steps)
 	quantities := []struct {
@@ -200,7 +199,7 @@ func total(parts []backend.Part) float64 {
 	return sum
 }
 
-// rms is the root of the mean square.
+// rms returns the root mean square.
 func rms(values []float64) float64 {
 	sum := 0.0
 	for _, v := range values {

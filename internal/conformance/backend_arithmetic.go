@@ -9,9 +9,9 @@ import (
 	"bittern/plugins/network/sample"
 )
 
-// checkArithmetic sees that what the machine names by one arithmetic it computes alike: on
-// another instance, and with every other option that it names the same arithmetic for. What
-// another machine of the executable computes is not seen here.
+// checkArithmetic checks that the backend computes alike whatever it names by the same
+// arithmetic: in another instance, and with every other option for which it names that
+// arithmetic. It does not check other backends of the executable.
 func checkArithmetic(r *recorder, all *pool[backend.Backend], options plugins.Values) {
 	o, other := all.open(r, 0), all.open(r, 1)
 	if slices.Contains(o.description.Traits, backend.TraitTimed) {

@@ -14,9 +14,9 @@ import (
 	"bittern/plugins/packed"
 )
 
-// checkMemory sees that the parts of the memory hold what has to be kept: the weights in
-// no less than the information that they have (or, of weights which the machine says it
-// keeps in another form, one bit each), states and tables in something.
+// checkMemory checks that the parts of the memory are large enough: weights need the bytes of
+// their information (or one bit each, if the backend says that it stores them in another form),
+// and states and tables need some.
 func checkMemory(r *recorder, m *machine) {
 	cost := m.cost(r, m.program.Steps)
 	if len(cost.Memory) == 0 {
@@ -70,7 +70,7 @@ func checkMemory(r *recorder, m *machine) {
 	}
 }
 
-// leastBytes is what the information of a weight takes.
+// leastBytes returns how many bytes the information of a weight needs.
 func leastBytes(w packed.Matrix, substituted bool) float64 {
 	bits := float64(packed.FullPrecision)
 	if len(w.Planes) > 0 {
@@ -85,7 +85,7 @@ func leastBytes(w packed.Matrix, substituted bool) float64 {
 	return bits * float64(w.Rows*w.Cols) / 8
 }
 
-// outcome is all that a machine says of a program.
+// outcome is all that a backend says of a program.
 type outcome struct {
 	Refused  string
 	Deployed backend.Deployed
@@ -93,8 +93,8 @@ type outcome struct {
 	Outputs  []float32
 }
 
-// checkOptionEffects changes each option of the machine, and sees that something of what it
-// says of a program changes with it.
+// checkOptionEffects changes each option of the backend, and checks that something changes in
+// what it says of a program.
 func checkOptionEffects(r *recorder, all *pool[backend.Backend], options plugins.Values) {
 	o := all.open(r, 0)
 	if slices.Contains(o.description.Traits, backend.TraitTimed) {
@@ -151,8 +151,8 @@ func outcomeOf(r *recorder, b backend.Backend, options plugins.Values, program s
 	return out
 }
 
-// otherValues are allowed ones beside the value that an option has: up to two numbers
-// near it, all choices, or none where any text may be given.
+// otherValues returns allowed values besides the one that an option has: up to two numbers near
+// it, or all choices. There are none for an option that may be any text.
 func otherValues(o plugins.Option, value string) []string {
 	var values []string
 	switch {

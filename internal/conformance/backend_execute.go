@@ -8,11 +8,11 @@ import (
 	"bittern/plugins/network"
 )
 
-// backendSequences are those of a batch: the second has no target, and the last one
-// step where there are lengths.
+// backendSequences is how many sequences a batch has. The second has no target. If the program
+// has lengths, the last has one step.
 const backendSequences = 3
 
-// run is what Execute answers, with outputs.
+// run is the answer of Execute, with outputs.
 type run struct {
 	score   network.Score
 	outputs []float32
@@ -31,8 +31,8 @@ func (m *machine) run(r *recorder, what string, b network.Batch) run {
 	return run{score, request.Outputs}
 }
 
-// checkExecuteRepeats sees that scores and outputs repeat, and that the score does not
-// depend on whether outputs are asked for.
+// checkExecuteRepeats checks that the same batch gives the same score and outputs again, and the
+// same score without outputs.
 func checkExecuteRepeats(r *recorder, m *machine) {
 	batch := m.program.Batch(backendSequences, 0)
 	want := m.run(r, "of a batch", batch)
@@ -48,7 +48,7 @@ func checkExecuteRepeats(r *recorder, m *machine) {
 	}
 }
 
-// checkExecuteLengths sees that nothing depends on the steps beyond lengths.
+// checkExecuteLengths checks that steps beyond a sequence's length change nothing.
 func checkExecuteLengths(r *recorder, m *machine) {
 	batch := m.program.Batch(backendSequences, 0)
 	want := m.run(r, "of a batch", batch)
@@ -61,7 +61,8 @@ func checkExecuteLengths(r *recorder, m *machine) {
 	}
 }
 
-// checkScore scores the outputs.
+// checkScore compares the score with that of the outputs, which must be 0 beyond a sequence's
+// length.
 func checkScore(r *recorder, m *machine) {
 	b := m.program.Batch(backendSequences, 0)
 	answer := m.run(r, "of a batch", b)
@@ -80,8 +81,8 @@ func checkScore(r *recorder, m *machine) {
 	}
 }
 
-// compare looks at the outputs of the sequences that pick chooses. Sequences
-// without a target need not be run, unless they go on.
+// compare compares the outputs of the sequences that pick chooses. It skips sequences without a
+// target unless their state is carried on, because a backend need not run them.
 func (m *machine) compare(r *recorder, what string, b network.Batch, got, want run, pick func(sequence int) bool) {
 	classes := m.program.Network.Classes()
 	for at := range b.Targets {
@@ -95,7 +96,7 @@ func (m *machine) compare(r *recorder, what string, b network.Batch, got, want r
 	}
 }
 
-// checkSequencesAlone runs sequences without the others.
+// checkSequencesAlone runs each sequence without the others, and compares.
 func checkSequencesAlone(r *recorder, m *machine) {
 	batch := m.program.Batch(backendSequences, 0)
 	want := m.run(r, "of a batch", batch)
@@ -115,8 +116,8 @@ func (m *machine) runAlone(r *recorder, b network.Batch, want run, i int) {
 	}
 }
 
-// checkCarried sees that sequences go on where those of the batch before ended, as
-// one long sequence would, and that a fresh one starts as the first did.
+// checkCarried checks that a sequence goes on from where it ended in the batch before, as one
+// long sequence would, and that a fresh one begins anew.
 func checkCarried(r *recorder, m *machine) {
 	shape := m.shape()
 	first, second := m.program.Batch(backendSequences, 0), m.program.Batch(backendSequences, 1)
@@ -137,9 +138,9 @@ func checkCarried(r *recorder, m *machine) {
 	m.compare(r, "a sequence that goes on among fresh ones", second, mixed, on, func(i int) bool { return !fresh(i) })
 }
 
-// checkReference runs a series of batches beside the reference. The tolerance that
-// a machine claims is of the mean loss over many targets; here there are few, and
-// every one of them is held against it with a margin.
+// checkReference compares a series of batches with the reference. The tolerance that a backend
+// claims holds for the mean loss over many targets. Here the targets are few, so each is
+// compared, with a margin.
 func checkReference(r *recorder, m *machine) {
 	if m.deployed.Tolerance == nil {
 		r.skip("the machine claims no tolerance")
@@ -172,7 +173,8 @@ func checkReference(r *recorder, m *machine) {
 	}
 }
 
-// differences are those of outputs that must be right, with their exact values.
+// differences returns the differences between outputs and exact values, and the exact values, of
+// those outputs that must be right.
 func (m *machine) differences(b network.Batch, outputs []float32, exact []float64) (differences, logits []float64) {
 	classes := m.program.Network.Classes()
 	for k := range outputs {
@@ -184,8 +186,8 @@ func (m *machine) differences(b network.Batch, outputs []float32, exact []float6
 	return differences, logits
 }
 
-// checkRefusedBatches sees that batches which do not fit the network are answered
-// with an error, and that the machine goes on afterwards.
+// checkRefusedBatches checks that a batch which does not fit the network is an error, and that
+// the backend works afterwards.
 func checkRefusedBatches(r *recorder, m *machine) {
 	good := m.program.Batch(backendSequences, 0)
 	want := m.run(r, "of a batch", good)

@@ -5,8 +5,8 @@ import (
 	"bittern/plugins/backend"
 )
 
-// checkExplain sees that the machine says what its figures are made of, and from where. That
-// values are finite is checked on the way (package checked).
+// checkExplain checks that the backend says which constants its figures are computed from, and
+// where these come from. Package checked has checked that values are finite.
 func checkExplain(r *recorder, all *pool[backend.Backend], options plugins.Values) {
 	e, err := all.open(r, 0).plugin.Explain(r.ctx, options)
 	r.must("Explain", err)

@@ -7,7 +7,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// cloned is a batch of its own with the same content.
+// cloned returns a copy of a batch.
 func cloned(b network.Batch) network.Batch {
 	b.Int32, b.Float32 = maps.Clone(b.Int32), maps.Clone(b.Float32)
 	for name, values := range b.Int32 {
@@ -20,7 +20,7 @@ func cloned(b network.Batch) network.Batch {
 	return b
 }
 
-// withFresh is the batch with other marks.
+// withFresh returns the batch with other marks of which sequences start fresh.
 func withFresh(b network.Batch, fresh func(sequence int) bool) network.Batch {
 	b.Fresh = make([]int32, b.Sequences)
 	for i := range b.Fresh {
@@ -34,7 +34,7 @@ func withFresh(b network.Batch, fresh func(sequence int) bool) network.Batch {
 func all(int) bool  { return true }
 func none(int) bool { return false }
 
-// copyBatch overwrites a batch with the content of one of the same shape.
+// copyBatch copies the content of a batch to another of the same shape.
 func copyBatch(to, from network.Batch) {
 	for name, values := range from.Int32 {
 		copy(to.Int32[name], values)
@@ -46,7 +46,7 @@ func copyBatch(to, from network.Batch) {
 	copy(to.Targets, from.Targets)
 }
 
-// sequence is the batch of one sequence.
+// sequence returns a batch with sequence i alone.
 func sequence(s network.Shape, b network.Batch, i int) network.Batch {
 	one := s
 	one.Sequences = 1
@@ -65,16 +65,16 @@ func sequence(s network.Shape, b network.Batch, i int) network.Batch {
 	return alone
 }
 
-// takeColumn copies one sequence's rows of [steps, sequences, width], or of
-// [sequences, width].
+// takeColumn copies what sequence i has of a tensor [steps, sequences, width] or [sequences,
+// width].
 func takeColumn[T any](to, from []T, sequences, i, width int) {
 	for t := range len(to) / width {
 		copy(to[t*width:(t+1)*width], from[(t*sequences+i)*width:])
 	}
 }
 
-// joined is the batch of a shape with twice the steps, whose sequences are those
-// of two batches one after the other.
+// joined returns a shape with twice the steps, and a batch of it whose sequences are those of
+// the first batch followed by those of the second.
 func joined(s network.Shape, first, second network.Batch) (network.Shape, network.Batch) {
 	long := s
 	long.Steps = map[string]int{}
@@ -93,7 +93,7 @@ func joined(s network.Shape, first, second network.Batch) (network.Shape, networ
 	return long, b
 }
 
-// disturb changes what enters in the steps of a batch that pick chooses.
+// disturb changes the inputs of the steps that pick chooses.
 func disturb(s network.Shape, b network.Batch, pick func(in network.Input, step, sequence int) bool) {
 	for _, in := range s.Inputs {
 		tokens, features := b.Int32[in.Name], b.Float32[in.Name]
@@ -114,14 +114,14 @@ func disturb(s network.Shape, b network.Batch, pick func(in network.Input, step,
 	}
 }
 
-// beyond picks the steps beyond the lengths of sequences.
+// beyond returns a pick of the steps beyond the lengths of sequences.
 func beyond(s network.Shape, b network.Batch) func(in network.Input, step, sequence int) bool {
 	return func(in network.Input, step, sequence int) bool {
 		return step >= b.Length(s.Inputs, in.Stream, sequence)
 	}
 }
 
-// hasLengths says that a stream of the shape has.
+// hasLengths reports whether a stream of the shape has lengths.
 func hasLengths(s network.Shape) bool {
 	return slices.ContainsFunc(s.Inputs, func(in network.Input) bool { return in.Role == network.Lengths })
 }

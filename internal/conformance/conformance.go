@@ -1,12 +1,11 @@
-// Package conformance holds a plugin against the contract. Authors call it through
-// package plugintest in a test, and users as `bittern plugins test`.
+// Package conformance checks a plugin against the contract. Authors use it through package
+// plugintest in a test, and users as `bittern plugins test`.
 //
-// A [Check] is one demand of the contract. Checks come in a [Group], whose checks run
-// one after the other, since they may share plugins: to start a process takes longer
-// than most checks. A check ends at the first thing that is wrong, and its [Result]
-// says what was expected and what was seen. A plugin that panics or hangs fails the
-// check that is under way, and the next one gets a fresh plugin. A plugin in this process
-// that ends the process, or panics in a goroutine of its own, ends the kit too.
+// A [Check] is one demand of the contract. The checks of a [Group] run one after the other and
+// share plugins, since starting a process takes longer than most checks. A check ends at the
+// first thing that is wrong, and its [Result] says what was expected and what was seen. If a
+// plugin panics or hangs, the check that is running fails, and the next one gets a new plugin. A
+// plugin in this process that exits, or panics in a goroutine of its own, ends this process.
 package conformance
 
 import (
@@ -37,13 +36,13 @@ const (
 
 // Result is what became of a check.
 type Result struct {
-	Check    string  `json:"check"` // its group, what it is about, its name
+	Check    string  `json:"check"` // its group, what it is about, and its name
 	Outcome  Outcome `json:"outcome"`
-	Expected string  `json:"expected,omitempty"` // of a check that failed
+	Expected string  `json:"expected,omitempty"` // if the check failed
 	Seen     string  `json:"seen,omitempty"`     // what was wrong, or the reason of another outcome
 }
 
-// Limit is how long a check may take: a hundred times what one of a small plugin does.
+// Limit is how long a check may take, about a hundred times what it takes with a small plugin.
 const Limit = 2 * time.Minute
 
 // grace is how long a check may take to end after its time is up.
@@ -51,12 +50,12 @@ const grace = 2 * time.Second
 
 // Check is one demand of the contract.
 type Check struct {
-	Of   string // the task or program that it is about; empty where it is about none
+	Of   string // the task or program that the check is about; empty if it is about none
 	Name string
 	run  func(*recorder)
 }
 
-// Group is checks that run one after the other.
+// Group is a set of checks that run one after the other.
 type Group struct {
 	Name   string
 	Checks []Check
@@ -65,11 +64,11 @@ type Group struct {
 	limit    time.Duration
 	shared   interface { // the plugins that the checks share
 		close() error
-		abandon() // leaves them as they are, and is not to hand them out again
+		abandon() // gives them up without ending them
 	}
 }
 
-// Run runs a check of the group. It returns an error only where ctx has ended.
+// Run runs a check of the group. It returns an error only if ctx ended.
 func (g *Group) Run(ctx context.Context, check Check) (Result, error) {
 	name := strings.Join(slices.DeleteFunc([]string{g.Name, check.Of, check.Name}, func(part string) bool { return part == "" }), "/")
 	limited, cancel := context.WithTimeout(ctx, g.limit)
@@ -85,7 +84,7 @@ func (g *Group) Run(ctx context.Context, check Check) (Result, error) {
 	select {
 	case <-done:
 	case <-limited.Done():
-		// A call to another process ends with the context, one in this process need not.
+		// A call to another process ends with the context; one in this process may go on.
 		if ctx.Err() == nil {
 			r.end(Failed, "the end of the check within "+g.limit.String(), "the plugin hangs: no answer within "+g.limit.String())
 		}
@@ -94,7 +93,7 @@ func (g *Group) Run(ctx context.Context, check Check) (Result, error) {
 		case <-time.After(grace):
 		}
 		if !g.separate {
-			g.shared.abandon() // what the plugin may still write to has to stay
+			g.shared.abandon() // the plugin may still write to the tensors, which must stay
 		}
 	}
 	if ctx.Err() != nil {
@@ -115,11 +114,11 @@ func (g *Group) Run(ctx context.Context, check Check) (Result, error) {
 	return result, nil
 }
 
-// Close ends the plugins that the checks shared.
+// Close ends the plugins that the checks share.
 func (g *Group) Close() error { return g.shared.close() }
 
-// RunAll runs the checks of all groups and hands each result on. Where a task or a
-// program is refused, it leaves out the checks of it that follow.
+// RunAll runs the checks of all groups and reports each result. After a task or program was
+// refused, it leaves out the other checks of it.
 func RunAll(ctx context.Context, groups []*Group, report func(Result)) (err error) {
 	for _, g := range groups {
 		if err := g.runAll(ctx, report); err != nil {
@@ -146,14 +145,14 @@ func (g *Group) runAll(ctx context.Context, report func(Result)) (err error) {
 	return nil
 }
 
-// recorder is what a check reports to. The first report ends the check.
+// recorder records the result of a check. The first record ends the check.
 type recorder struct {
 	ctx    context.Context
 	mutex  sync.Mutex
 	result Result
 }
 
-// end records an outcome where there is none yet.
+// end records an outcome and ends the check, unless one is recorded.
 func (r *recorder) end(outcome Outcome, expected, seen string) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -162,7 +161,7 @@ func (r *recorder) end(outcome Outcome, expected, seen string) {
 	}
 }
 
-// saw begins the report of a failure: what was seen. It counts with want only.
+// saw begins the report of a failure with what was seen. Its want ends the report.
 func (r *recorder) saw(format string, args ...any) failure {
 	return failure{r, fmt.Sprintf(format, args...)}
 }
@@ -172,19 +171,19 @@ type failure struct {
 	seen string
 }
 
-// want says what was expected and ends the check as failed.
+// want completes the report with what was expected, and ends the check as failed.
 func (f failure) want(format string, args ...any) {
 	f.r.end(Failed, fmt.Sprintf(format, args...), f.seen)
 	runtime.Goexit()
 }
 
-// crashed is the error of a call during which the plugin's process ended; see host.Failure.
+// crashed is the error of a call during which the process of the plugin ended (host.Failure).
 type crashed interface {
 	error
-	LastWords() string // the end of what the process wrote to stderr
+	LastWords() string // the last lines that the process printed
 }
 
-// must ends the check as failed where a call to the plugin returned an error.
+// must ends the check as failed if a call to the plugin returned an error.
 func (r *recorder) must(call string, err error) {
 	if err == nil {
 		return
@@ -196,19 +195,19 @@ func (r *recorder) must(call string, err error) {
 	r.saw("%s: %v%s", call, err, words).want("no error")
 }
 
-// skip ends the check: the plugin lacks what it is about.
+// skip ends the check because the plugin lacks what it is about.
 func (r *recorder) skip(format string, args ...any) {
 	r.end(Skipped, "", fmt.Sprintf(format, args...))
 	runtime.Goexit()
 }
 
-// refuse ends the check: the plugin does not serve what it is about.
+// refuse ends the check because the plugin does not serve the task or program.
 func (r *recorder) refuse(reason string) {
 	r.end(Refused, "", reason)
 	runtime.Goexit()
 }
 
-// recoverPanic makes a panic of the plugin a failure that says where it was.
+// recoverPanic turns a panic of the plugin into a failure that says where it was.
 func (r *recorder) recoverPanic() {
 	cause := recover()
 	if cause == nil {

@@ -70,8 +70,8 @@ func checkOptions(r *recorder, kind plugins.Kind, roles []string, options []plug
 	}
 }
 
-// checkRefusals sees that options which the description rules out are refused
-// as mistakes of the user's.
+// checkRefusals checks that options which the description rules out are refused with a
+// *plugins.Problem.
 func checkRefusals(r *recorder, options []plugins.Option, configure func(context.Context, plugins.Values) error) {
 	bad := []plugins.Values{{"no-such-option": "1"}}
 	for _, o := range options {
@@ -95,7 +95,7 @@ func checkRefusals(r *recorder, options []plugins.Option, configure func(context
 	}
 }
 
-// difference returns the first index at which the bits differ, or −1.
+// difference returns the first index at which the bits of two slices differ, or −1.
 func difference(a, b []float32) int {
 	for i := range a {
 		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
@@ -105,5 +105,6 @@ func difference(a, b []float32) int {
 	return -1
 }
 
-// randomness is the same in every run: a failure can be looked at again.
+// randomness returns a generator that is the same in every run, so that failures can be
+// repeated.
 func randomness() *rand.Rand { return rand.New(rand.NewPCG(2, 71)) }

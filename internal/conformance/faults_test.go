@@ -21,16 +21,16 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// fault is a plugin with one fault, held against the contract.
+// fault is a plugin with one fault, and what should find it.
 type fault struct {
-	message string // a part of what the check says that finds it
+	message string // part of the message of the check that finds it
 	groups  []*conformance.Group
-	checks  []string // which find it, by their names, and no others; nil: any
+	checks  []string // the names of all checks that find it; nil: any
 }
 
-// TestTheKitFindsFaults holds implementations with one fault each against the contract
-// and sees that a check fails with the message that belongs to the fault. The plugins
-// that the faulty ones are made of pass (package null, TestSoundPluginsPass).
+// TestTheKitFindsFaults runs the checks on plugins with one fault each, and checks that one of
+// them fails with the message for that fault. Without their faults the plugins pass: see the
+// tests of package null, and TestSoundPluginsPass.
 func TestTheKitFindsFaults(t *testing.T) {
 	t.Parallel()
 	for name, f := range faults {
@@ -286,7 +286,7 @@ var faults = map[string]fault{
 	"a score that is not exact":      {message: "of exact arithmetic; the tolerance is 1e-06", groups: onExact(exact{sharpen: true})},
 }
 
-// inProcess is the way to a plugin of this process.
+// inProcess returns the way to start a plugin in this process.
 func inProcess[P any](create func() P) conformance.Way[P] {
 	return conformance.Way[P]{Name: "in process", Open: func(context.Context, *arena.Arena) (P, io.Closer, error) {
 		return create(), io.NopCloser(nil), nil
@@ -305,7 +305,7 @@ func withTraits(traits ...string) func(*plugins.Description) {
 	return func(d *plugins.Description) { d.Traits = traits }
 }
 
-// onBackward is a quantizer that makes each gradient another.
+// onBackward returns the checks of a quantizer whose Backward changes each gradient.
 func onBackward(change func(i int, g float32) float32) []*conformance.Group {
 	return onQuantizer(func(q *faultyQuantizer) {
 		q.describe = withTraits(quantizer.TraitBackward)
@@ -353,14 +353,14 @@ func fill(values []float32, value float32) {
 	}
 }
 
-// faultyQuantizer is the null quantizer but for what is set.
+// faultyQuantizer is the null quantizer with the faults that are set.
 type faultyQuantizer struct {
 	quantizer.Quantizer
 	describe func(*plugins.Description)
 	write    func(*faultyQuantizer, quantizer.Weight, quantizer.Draw)
 	freeze   func(quantizer.Weight) quantizer.Frozen
 	project  func(quantizer.Weight)
-	states   bool // a state "scale" of each weight
+	states   bool // each weight has a state "scale"
 	trained  bool
 
 	initialise func(quantizer.Weight)
@@ -434,22 +434,22 @@ func (q *faultyQuantizer) Freeze(ctx context.Context, draw quantizer.Draw) ([]qu
 	return frozen, nil
 }
 
-// faultyModel is the null model but for what is set.
+// faultyModel is the null model with the faults that are set.
 type faultyModel struct {
 	model.Model
 	accumulate, drift, countAll, wrongLoss, refuse, once bool
 	useLatent, moveAlways, spoilQuantized, randomStart   bool
 	quantizeNothing                                      bool
 	scoreFilling                                         bool
-	leaveOut                                             model.Statistics // that are taken over sequences with a target only
+	leaveOut                                             model.Statistics // taken only over sequences with a target
 	norm                                                 float64
-	gradient                                             float32 // that Step leaves
+	gradient                                             float32 // left by Step
 	rename                                               string
 	steps                                                int
 	build                                                model.Build
 }
 
-// starts counts the models built, which is the draw of randomStart.
+// starts counts the models that were built; randomStart draws from it.
 var starts atomic.Int32
 
 func (m *faultyModel) Plan(ctx context.Context, options plugins.Values, shape network.Shape) (model.Plan, error) {
@@ -530,8 +530,7 @@ func (m *faultyModel) Evaluate(ctx context.Context, request model.Evaluate) (net
 	return score, err
 }
 
-// mean is a statistic of the first steps of all sequences, or of those that have a
-// target only.
+// mean returns a statistic of the first steps of all sequences, or only of those with a target.
 func (m *faultyModel) mean(scored bool) float64 {
 	b, in := m.build.Batch, m.build.Shape.Inputs[0]
 	sum, n := 0.0, 0
@@ -558,7 +557,7 @@ func (m *faultyModel) Export(ctx context.Context) (network.Network, error) {
 	return exported, err
 }
 
-// faultyBackend is the null backend but for what is set.
+// faultyBackend is the null backend with the faults that are set.
 type faultyBackend struct {
 	backend.Backend
 	forget, substitute               string

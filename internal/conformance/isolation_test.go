@@ -18,8 +18,8 @@ import (
 	"bittern/plugins/sdk"
 )
 
-// TestMain lets the host start this binary as a plugin whose Freeze fails in the way
-// that its name says.
+// TestMain lets the host start this binary as a plugin whose Freeze fails in the way that its
+// name says.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "plugin" {
 		_, name, _ := strings.Cut(os.Args[2], "/")
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// freezing is the null quantizer but for its Freeze.
+// freezing is the null quantizer with another Freeze.
 type freezing struct {
 	quantizer.Quantizer
 	how string
@@ -54,7 +54,8 @@ func (f freezing) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.
 	return nil, errors.New("the ice breaks")
 }
 
-// What a plugin does in one call fails the checks that make the call, and no others.
+// TestChecksAreIsolated checks that a fault in one call makes the checks fail that make this
+// call, and no others.
 func TestChecksAreIsolated(t *testing.T) {
 	t.Parallel()
 	catalogue, err := host.NewCatalogue([]plugins.ID{
@@ -82,7 +83,7 @@ func TestChecksAreIsolated(t *testing.T) {
 			}
 			freezes := 4 // checks that call Freeze
 			if c.how == "hanging" {
-				// Of which one is enough to wait for, and all others end long before that.
+				// One of them has to time out; the others end long before that.
 				groups[1].SetLimit(5 * time.Second)
 				groups[1].Checks = slices.DeleteFunc(groups[1].Checks, func(c conformance.Check) bool { return c.Name != "Freeze" && c.Name != "NaN" })
 				freezes = 1

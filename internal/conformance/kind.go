@@ -13,34 +13,35 @@ import (
 	"bittern/plugins"
 )
 
-// Way is one way to reach the plugin under test.
+// Way says how to start the plugin under test.
 type Way[P any] struct {
 	Name string
-	// Open returns a fresh plugin whose tensors lie in the arena, and what ends it.
+	// Open returns a new plugin, whose tensors lie in the arena, and a Closer that ends it.
 	Open func(ctx context.Context, shared *arena.Arena) (P, io.Closer, error)
-	// Separate says that Open starts a process, which can be ended whatever it does.
+	// Separate says that the plugin runs in another process, which can be killed.
 	Separate bool
 }
 
-// describer is what all kinds have in common.
+// describer is what the plugins of all kinds have in common.
 type describer interface {
 	Describe(ctx context.Context) (plugins.Description, error)
 }
 
-// contract is what plugins of one kind are held against.
+// contract is what the checks need to know of a kind of plugin.
 type contract[P describer] struct {
 	kind   plugins.Kind
-	traits []string // that the kind knows
-	roles  []string // of options, likewise
+	traits []string // all traits of the kind
+	roles  []string // all roles of options of the kind
 	// wrap checks a plugin's answers as the host would.
 	wrap func(P, checked.Judge) P
-	// configure makes the first call that hands a plugin options.
+	// configure makes the first call that gives a plugin options.
 	configure func(ctx context.Context, plugin P, options plugins.Values) error
-	// checks are those of a plugin with some options.
+	// checks returns the checks of a plugin with these options.
 	checks func(all *pool[P], options plugins.Values) []Check
 }
 
-// groups are one of what all kinds have in common, and one for each set of options.
+// groups returns one group of checks that all kinds have in common, and one for each set of
+// options.
 func (c contract[P]) groups(way Way[P], optionSets []plugins.Values) []*Group {
 	group := func(name string, checks func(*pool[P]) []Check) *Group {
 		shared := &pool[P]{contract: c, way: way}
@@ -75,8 +76,8 @@ func optionsName(options plugins.Values) string {
 	return strings.Join(list, " ")
 }
 
-// pool is the plugins that the checks of a group share: number 0 is the one under
-// test, the others are for what it is compared with. Each has an arena of its own.
+// pool is the plugins that the checks of a group share. Number 0 is the one under test; it is
+// compared with the others. Each has its own arena.
 type pool[P describer] struct {
 	contract contract[P]
 	way      Way[P]
@@ -93,7 +94,7 @@ type opened[P any] struct {
 	shared      *arena.Arena
 }
 
-// open returns the plugin of a number, which it starts where there is none.
+// open returns the plugin of this number. It starts the plugin unless it runs already.
 func (p *pool[P]) open(r *recorder, number int) opened[P] {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -139,7 +140,7 @@ func (p *pool[P]) abandon() {
 	p.opened, p.closers = nil, nil
 }
 
-// nonsense is an answer that the host would refuse.
+// nonsense is the error for an answer that the host would refuse.
 type nonsense struct{ detail string }
 
 func (n *nonsense) Error() string { return n.detail }

@@ -10,8 +10,8 @@ import (
 	"bittern/plugins/network"
 )
 
-// Model returns the checks of a model, once for each set of options; nil are its
-// defaults. The model is built for batches of several shapes, by these names:
+// Model returns the checks of a model, once for each set of options; nil means the defaults. The
+// model is built for batches of several shapes, with these names:
 //
 //	steps       tokens, and a target at every step
 //	carried     the same, where sequences go on from batch to batch
@@ -29,7 +29,7 @@ type task struct {
 	shape network.Shape
 }
 
-// modelTasks have sizes that are no multiple of any vector. A model may refuse one
+// modelTasks returns tasks whose sizes are no multiple of any vector. A model may refuse tasks
 // that it is not made for, but not all.
 func modelTasks() []task {
 	tokens := func(name string, size int) network.Input {
@@ -90,7 +90,7 @@ var modelContract = contract[model.Model]{
 
 var modelChecks = []struct {
 	name  string
-	where func(network.Shape) bool // nil: on every task
+	where func(network.Shape) bool // nil: every task
 	run   func(*recorder, *modelSession)
 }{
 	{"Plan repeats", nil, checkPlanRepeats},
@@ -121,7 +121,7 @@ var modelChecks = []struct {
 
 func isCarried(s network.Shape) bool { return s.Carried }
 
-// checkServes sees that there is something to check.
+// checkServes checks that the model serves a task at all.
 func checkServes(r *recorder, m model.Model, options plugins.Values) {
 	reason := ""
 	for _, task := range modelTasks() {

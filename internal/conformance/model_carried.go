@@ -18,8 +18,8 @@ func (s *modelSession) evaluateSeries(r *recorder, batches ...network.Batch) (la
 	return last
 }
 
-// checkEvaluateGoesOn sees that a fresh sequence is scored as at the start, whatever
-// was scored before, and that each sequence of a batch obeys its own mark.
+// checkEvaluateGoesOn checks that a fresh sequence has the same score whatever was scored
+// before, and that each sequence of a batch is fresh or not by its own mark.
 func checkEvaluateGoesOn(r *recorder, s *modelSession) {
 	s.calibrate(r)
 	first, second := randomBatch(s.build.Shape, 1), randomBatch(s.build.Shape, 2)
@@ -46,13 +46,13 @@ func checkEvaluateGoesOn(r *recorder, s *modelSession) {
 	}
 }
 
-// nearScore allows for another order of sums.
+// nearScore compares scores but for rounding, since sums may be taken in another order.
 func nearScore(a, b network.Score) bool {
 	return a.Count == b.Count && a.Correct == b.Correct && math.Abs(a.LossSum-b.LossSum) <= 1e-5*(1+math.Abs(b.LossSum))
 }
 
-// checkLongSequence sees that an evaluation that goes on is that of one long
-// sequence, where the score depends on no statistics of a batch.
+// checkLongSequence checks that two evaluations, of which the second goes on, score like one of
+// the whole sequence, if the score does not depend on statistics of a batch.
 func checkLongSequence(r *recorder, s *modelSession) {
 	s.calibrate(r)
 	first, second := randomBatch(s.build.Shape, 1), withFresh(randomBatch(s.build.Shape, 2), none)
@@ -75,8 +75,8 @@ func checkLongSequence(r *recorder, s *modelSession) {
 	}
 }
 
-// checkResume sees that what a step carries lies in buffers: another session with
-// the same buffers goes on in the same way.
+// checkResume checks that everything a step leaves for the next is in buffers: another session
+// with the same buffers must go on in the same way.
 func checkResume(r *recorder, s *modelSession) {
 	first, second := randomBatch(s.build.Shape, 1), randomBatch(s.build.Shape, 2)
 	afresh, on := withFresh(second, all), withFresh(second, none)
@@ -111,7 +111,7 @@ func checkResume(r *recorder, s *modelSession) {
 	}
 }
 
-// checkEvaluateState sees that steps do not touch the state of evaluation.
+// checkEvaluateState checks that training steps do not change the state of evaluation.
 func checkEvaluateState(r *recorder, s *modelSession) {
 	s.calibrate(r)
 	first, second := randomBatch(s.build.Shape, 1), randomBatch(s.build.Shape, 2)
@@ -126,7 +126,7 @@ func checkEvaluateState(r *recorder, s *modelSession) {
 	}
 }
 
-// checkStepState sees that evaluation does not touch the state of steps.
+// checkStepState checks that evaluation does not change the state of training steps.
 func checkStepState(r *recorder, s *modelSession) {
 	s.calibrate(r)
 	first, second := randomBatch(s.build.Shape, 1), randomBatch(s.build.Shape, 2)

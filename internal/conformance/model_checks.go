@@ -60,7 +60,7 @@ func checkGradOverwritten(r *recorder, s *modelSession) {
 	}
 }
 
-// checkUsesQuantized sees that the latent weights take no part in a step.
+// checkUsesQuantized checks that a step does not use latent weights.
 func checkUsesQuantized(r *recorder, s *modelSession) {
 	buffers := s.buffers()
 	want := s.step(r)
@@ -83,7 +83,7 @@ func checkUpdate(r *recorder, s *modelSession) {
 	values, quantizedBefore, grads := s.copied(value), s.copied(quantized), s.copied(grad)
 	s.update(r, model.Update{Number: 1, LearningRate: 0})
 	sameTensors(r, "values after an update of learning rate 0", s.copied(value), values)
-	for _, p := range s.build.Parameters { // as if that update had not been
+	for _, p := range s.build.Parameters { // undo the update
 		clear(p.Moment1)
 		clear(p.Moment2)
 	}
@@ -92,7 +92,8 @@ func checkUpdate(r *recorder, s *modelSession) {
 	sameTensors(r, "quantized values after Update", s.copied(quantized), quantizedBefore)
 	for name, after := range s.copied(value) {
 		for i, g := range grads[name] {
-			// Adam's first step is the learning rate against the gradient's sign.
+			// Adam's first update moves a value by the learning rate, against the sign of the
+			// gradient.
 			if moved := float64(after[i] - values[name][i]); math.Abs(float64(g)) > 1e-3 && moved*float64(g) >= 0 {
 				r.saw("element %d of %s moved by %v on a gradient of %v", i, name, moved, g).want("it to move against it")
 			}
@@ -100,8 +101,8 @@ func checkUpdate(r *recorder, s *modelSession) {
 	}
 }
 
-// checkGradNorm scales the gradients after a step, as a quantizer's Backward
-// may, and sees that Update reports the norm of what it found, clipped or not.
+// checkGradNorm scales the gradients after a step, as Backward of a quantizer may, and checks
+// that Update reports the norm of the scaled gradients before any clipping.
 func checkGradNorm(r *recorder, s *modelSession) {
 	s.step(r)
 	square := 0.0
@@ -120,9 +121,9 @@ func checkGradNorm(r *recorder, s *modelSession) {
 	}
 }
 
-// checkBeyondThePlan builds the model with a parameter that its plan does not have, as a
-// state is that the quantizer learns. Build and Step leave it alone, and Update moves it
-// as it moves a parameter of the plan with the same value, gradient and moments.
+// checkBeyondThePlan builds the model with a parameter that its plan does not have, as a state
+// that the quantizer learns is. Build and Step must not touch it. Update must move it like a
+// parameter of the plan with the same value, gradient and moments.
 func checkBeyondThePlan(r *recorder, s *modelSession) {
 	twin := s.plan.Parameters[0]
 	beyond := model.Parameter{Name: twin.Name + "/state", Shape: twin.Shape}

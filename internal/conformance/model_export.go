@@ -11,10 +11,10 @@ import (
 	"bittern/plugins/packed"
 )
 
-// checkExport sees that the exported network, run by the reference, computes what
-// the model does with frozen statistics, over several batches where state is carried.
-// Every parameter is moved before that, so that a bias which starts as 0 or gates which
-// start alike are seen, and what is quantized differs from its latent weights.
+// checkExport checks that the exported network, run by the reference, computes what the model
+// computes with frozen statistics; over several batches if state is carried. Before that it
+// changes every parameter, so that a bias of 0 or gates that are equal at the start hide no
+// mistake, and quantized weights differ from latent ones.
 func checkExport(r *recorder, s *modelSession) {
 	s.shake(0.2)
 	s.calibrate(r)
@@ -49,7 +49,7 @@ func checkExport(r *recorder, s *modelSession) {
 	}
 }
 
-// deployedWeights packs, in full precision, the parameters that the network names.
+// deployedWeights packs the parameters that the network names, in full precision.
 func (s *modelSession) deployedWeights(r *recorder, exported network.Network) map[string]packed.Matrix {
 	weights := make(map[string]packed.Matrix)
 	for _, stage := range exported.Stages {

@@ -10,7 +10,8 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// used is what a model computes with.
+// used returns the values that a model computes with: the quantized ones if the parameter is
+// quantized.
 func used(t model.Tensors) []float32 {
 	if t.Quantized != nil {
 		return t.Quantized
@@ -18,11 +19,11 @@ func used(t model.Tensors) []float32 {
 	return t.Value
 }
 
-// names are those of the parameters, in order.
+// names returns the names of the parameters, sorted.
 func (s *modelSession) names() []string { return slices.Sorted(maps.Keys(s.build.Parameters)) }
 
-// shake adds a random number of the given size to every element of every parameter, and
-// another to what is quantized.
+// shake adds normal random numbers, whose standard deviation is size, to every element of every
+// parameter, and others to every quantized element.
 func (s *modelSession) shake(size float64) {
 	random := randomness()
 	for _, name := range s.names() {
@@ -36,13 +37,12 @@ func (s *modelSession) shake(size float64) {
 	}
 }
 
-// checkGradients compares the gradients of a step with differences of its loss, at a place
-// where no parameter is 0. It goes along one direction in each parameter, half of it
-// the gradient, along which the loss changes most, and half of it random, for what may be
-// missing in the gradient. Where the differences do not settle, as they may not where
-// a batch's statistics are of few values, nothing is said of a parameter. Of a network
-// that rounds values nothing is said at all: its loss has steps, and its gradients, which
-// go straight through the rounding, are not those of its differences.
+// checkGradients compares the gradients of a step with differences of its loss, at a point where
+// no parameter is 0. In each parameter it takes one direction: half of it is the gradient, along
+// which the loss changes most, and half is random, to find what the gradient lacks. A parameter
+// whose differences do not settle passes; that happens if a batch has statistics of few values.
+// A network that rounds values is skipped, because its loss has steps, and its gradients go
+// straight through the rounding.
 func checkGradients(r *recorder, s *modelSession) {
 	if s.rounds(r) {
 		r.skip("the network rounds values, which gradients go straight through and differences of the loss do not")
@@ -84,13 +84,13 @@ func checkGradients(r *recorder, s *modelSession) {
 	}
 }
 
-// rounds says that the deployed network has an operation that rounds.
+// rounds reports whether the deployed network has an operation that rounds.
 func (s *modelSession) rounds(r *recorder) bool {
 	s = s.fresh(r, s.build.Shape)
 	s.calibrate(r)
 	exported, err := s.Export(r.ctx)
 	if err != nil {
-		return false // has a check of its own
+		return false // checkExport reports it
 	}
 	for _, stage := range exported.Stages {
 		if slices.ContainsFunc(stage.Graph.Nodes, func(n stepgraph.Node) bool { return n.Op == stepgraph.Round }) {
@@ -100,8 +100,8 @@ func (s *modelSession) rounds(r *recorder) bool {
 	return false
 }
 
-// direction is the gradient with every element made larger or smaller at random, and
-// something random added, in the norm 1; nil where the gradient is 0.
+// direction returns a unit vector: the gradient with each element scaled at random, plus a
+// random vector. It is nil if the gradient is 0.
 func direction(gradient []float32, random *rand.Rand) []float64 {
 	square := 0.0
 	for _, g := range gradient {
@@ -122,8 +122,9 @@ func direction(gradient []float32, random *rand.Rand) []float64 {
 	return along
 }
 
-// slope is that of the loss along a direction, by differences over shorter and shorter
-// steps: the claimed one where a difference is near it, another where the last ones
+// slope returns the slope of the loss along a direction, from differences over ever shorter
+// steps. It returns the claimed slope if a difference is near it, and another one if the last
+// differences agree on it. If they do not agree, ok is false.
 // agree on that, and not ok where they do not.
 func slope(values []float32, direction []float64, claimed float64, loss func() float64) (slope float64, ok bool) {
 	const (
@@ -154,7 +155,7 @@ func slope(values []float32, direction []float64, claimed float64, loss func() f
 	return slope, ok
 }
 
-// checkSeed sees that another seed gives other starting values.
+// checkSeed checks that another seed gives other initial values.
 func checkSeed(r *recorder, s *modelSession) {
 	drawn := false
 	for _, name := range s.names() {
@@ -173,8 +174,8 @@ func checkSeed(r *recorder, s *modelSession) {
 	r.saw("the parameters start with the same values for the seeds %d and %d", firstSeed, firstSeed+1).want("other ones, drawn by Build.Seed")
 }
 
-// fillGradients writes random gradients, as a quantizer might leave them, times a factor,
-// and returns their norm.
+// fillGradients writes random gradients times a factor, in place of a quantizer's, and returns
+// their norm.
 func (s *modelSession) fillGradients(seed uint64, factor float64) float64 {
 	random := rand.New(rand.NewPCG(seed, 29))
 	square := 0.0
@@ -188,7 +189,8 @@ func (s *modelSession) fillGradients(seed uint64, factor float64) float64 {
 	return math.Sqrt(square)
 }
 
-// checkSGD sees that plain gradient descent descends, by the learning rate.
+// checkSGD checks that plain gradient descent moves each value by the learning rate times the
+// gradient, downwards.
 func checkSGD(r *recorder, s *modelSession) {
 	const rate = 0.25
 	sgd := buildModelWith(r, s.plugins, 1, s.options, s.build.Shape, firstSeed, model.SGD)
@@ -207,16 +209,16 @@ func checkSGD(r *recorder, s *modelSession) {
 	}
 }
 
-// checkClipping sees that gradients above ClipNorm are scaled down to it: an update with
-// ClipNorm is that of the gradients which are scaled so beforehand.
+// checkClipping checks that gradients whose norm is above ClipNorm are scaled down to it: an
+// update with ClipNorm equals one without it on gradients that were scaled before.
 func checkClipping(r *recorder, s *modelSession) {
 	const share = 0.25
 	for _, optimiser := range []model.Optimiser{model.Adam, model.SGD} {
 		after := func(number int, factor float64, clip bool) *modelSession {
 			session := buildModelWith(r, s.plugins, number, s.options, s.build.Shape, firstSeed, optimiser)
 			for update := range uint64(2) {
-				// The second is small enough not to be clipped: with Adam alone, a scale
-				// of all gradients alike would not show in the values.
+				// The second update is not clipped. With Adam, one alone would not do: scaling
+				// all gradients alike does not change the first update.
 				request := model.Update{Number: update + 1, LearningRate: 0.01}
 				if update == 1 {
 					factor = share
@@ -245,9 +247,9 @@ func checkClipping(r *recorder, s *modelSession) {
 	}
 }
 
-// checkMoments hands values and moments to another session, as a resumed run does, and
-// sees that the next update there is that of the session before: the optimiser counts
-// with Update.Number and keeps all that it knows in the moments.
+// checkMoments copies values and moments to another session, as a resumed run does. The next
+// update must be the same in both: so the optimiser takes its count from Update.Number, and
+// keeps everything else in the moments.
 func checkMoments(r *recorder, s *modelSession) {
 	for number := range uint64(3) {
 		s.fillGradients(number, 1)
@@ -267,7 +269,7 @@ func checkMoments(r *recorder, s *modelSession) {
 	sameTensors(r, "values after update 4 in a fresh session with the values and moments of update 3", resumed.copied(value), s.copied(value))
 }
 
-// checkEvaluateQuantized sees that the latent weights take no part in an evaluation.
+// checkEvaluateQuantized checks that an evaluation does not use latent weights.
 func checkEvaluateQuantized(r *recorder, s *modelSession) {
 	s.calibrate(r)
 	for _, statistics := range []model.Statistics{model.Batch, model.Frozen} {

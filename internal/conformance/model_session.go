@@ -13,7 +13,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// modelSession is a model that has been built on tensors of its own.
+// modelSession is a model that was built on tensors of the check.
 type modelSession struct {
 	model.Model
 	plugins *pool[model.Model]
@@ -22,17 +22,17 @@ type modelSession struct {
 	build   model.Build
 }
 
-// firstSeed is that of every session but one.
+// firstSeed is the seed of every session but one.
 const firstSeed = 42
 
-// buildModel builds the plugin of a number with Adam, which ends its session before.
+// buildModel builds the plugin of this number with Adam. That ends the plugin's session before.
 func buildModel(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape) *modelSession {
 	return buildModelWith(r, all, number, options, shape, firstSeed, model.Adam)
 }
 
-// buildModelWith builds a model with a seed and an optimiser, and with parameters beyond its plan. What
-// Build must leave alone, the values of those, is 7. A shape that the model does not serve
-// ends the check.
+// buildModelWith builds a model with this seed, optimiser, and parameters beyond its plan. Their
+// values are 7, and Build must not change them. If the model does not serve the shape, the check
+// ends.
 func buildModelWith(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape, seed uint64, optimiser model.Optimiser, beyond ...model.Parameter) *modelSession {
 	o := all.open(r, number)
 	ctx, shared := r.ctx, o.shared
@@ -81,13 +81,13 @@ func buildModelWith(r *recorder, all *pool[model.Model], number int, options plu
 	return s
 }
 
-// fresh is a session of another plugin, which ends the one of it before.
+// fresh returns a session of another plugin, whose session before ends.
 func (s *modelSession) fresh(r *recorder, shape network.Shape) *modelSession {
 	return buildModel(r, s.plugins, 1, s.options, shape)
 }
 
-// randomBatch has random content, a target wherever there can be one, and
-// sequences of several lengths that all start fresh.
+// randomBatch returns a batch with random content, a target wherever one can be, and sequences
+// of several lengths that all start fresh.
 func randomBatch(shape network.Shape, seed uint64) network.Batch {
 	random := rand.New(rand.NewPCG(71, seed))
 	b := shape.Allocate()
@@ -120,7 +120,7 @@ func randomBatch(shape network.Shape, seed uint64) network.Batch {
 	return b
 }
 
-// fill writes the content of a batch to the model's own.
+// fill copies a batch into that of the model.
 func (s *modelSession) fill(b network.Batch) { copyBatch(s.build.Batch, b) }
 
 func (s *modelSession) step(r *recorder) model.StepResult {
@@ -145,13 +145,13 @@ func (s *modelSession) evaluate(r *recorder, request model.Evaluate) network.Sco
 	return score
 }
 
-// calibrate gives the frozen statistics something to hold.
+// calibrate runs a batch, so that there are frozen statistics.
 func (s *modelSession) calibrate(r *recorder) {
 	s.evaluate(r, model.Evaluate{Statistics: model.Calibrate, First: true})
 	s.evaluate(r, model.Evaluate{Statistics: model.Calibrate})
 }
 
-// copied returns copies of the tensors that pick chooses, by parameter.
+// copied returns copies of the tensors that pick chooses, by the name of the parameter.
 func (s *modelSession) copied(pick func(model.Tensors) []float32) map[string][]float32 {
 	copies := make(map[string][]float32)
 	for name, tensors := range s.build.Parameters {
@@ -174,7 +174,7 @@ func sameTensors(r *recorder, what string, got, want map[string][]float32) {
 	}
 }
 
-// buffers copies what a step may change beside the gradients.
+// buffers returns copies of everything that a step may change besides gradients.
 func (s *modelSession) buffers() map[string][]float32 {
 	copies := make(map[string][]float32)
 	for name, buffer := range s.build.Buffers {

@@ -8,7 +8,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// withoutTargets is the batch with −1 for the targets that drop chooses.
+// withoutTargets returns the batch with −1 for the targets that drop chooses.
 func withoutTargets(b network.Batch, drop func(at int) bool) network.Batch {
 	b.Targets = slices.Clone(b.Targets)
 	for at := range b.Targets {
@@ -19,8 +19,8 @@ func withoutTargets(b network.Batch, drop func(at int) bool) network.Batch {
 	return b
 }
 
-// parts are the batch's targets one sequence at a time, and where there are
-// several a sequence, those of odd and of even steps.
+// parts returns batches with a part of the targets each: those of one sequence and, if a
+// sequence has several, those of its odd and of its even steps.
 func parts(b network.Batch) []network.Batch {
 	var list []network.Batch
 	for i := range b.Sequences {
@@ -35,8 +35,8 @@ func parts(b network.Batch) []network.Batch {
 		withoutTargets(first, func(at int) bool { return at/b.Sequences%2 == 1 }))
 }
 
-// checkEvaluateTargets sees that targets of −1 are not scored, but that their
-// sequences take part in the statistics of a batch.
+// checkEvaluateTargets checks that targets of −1 are not scored, and that their sequences still
+// count in the statistics of the batch.
 func checkEvaluateTargets(r *recorder, s *modelSession) {
 	s.calibrate(r)
 	batch := randomBatch(s.build.Shape, 0)
@@ -72,8 +72,8 @@ func checkEvaluateTargets(r *recorder, s *modelSession) {
 	}
 }
 
-// checkStepTargets sees that the loss is the mean over the targets that are not
-// −1, and that the gradients are those of this mean.
+// checkStepTargets checks that the loss is the mean over the targets that are not −1, and that
+// the gradients are those of this mean.
 func checkStepTargets(r *recorder, s *modelSession) {
 	batch := randomBatch(s.build.Shape, 0)
 	buffers := s.buffers()
@@ -121,7 +121,7 @@ func targets(b network.Batch) int {
 	return n
 }
 
-// checkLengths sees that nothing depends on the steps beyond a sequence's length.
+// checkLengths checks that steps beyond a sequence's length change nothing.
 func checkLengths(r *recorder, s *modelSession) {
 	s.calibrate(r)
 	batch := randomBatch(s.build.Shape, 0)

@@ -8,14 +8,14 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// Quantizer returns the checks of a quantizer, once for each set of options; nil are
-// its defaults.
+// Quantizer returns the checks of a quantizer, once for each set of options; nil means the
+// defaults.
 func Quantizer(way Way[quantizer.Quantizer], options []plugins.Values) []*Group {
 	return quantizerContract.groups(way, options)
 }
 
-// quantizerShapes are what every check runs on: the smallest, and sizes that
-// are no multiple of any vector or word.
+// quantizerShapes are the shapes that every check uses: the smallest, and sizes that are no
+// multiple of any vector or machine word.
 var quantizerShapes = []quantizer.Shape{{Name: "one", Rows: 1, Cols: 1}, {Name: "small", Rows: 3, Cols: 5}, {Name: "odd", Rows: 17, Cols: 33}}
 
 var quantizerContract = contract[quantizer.Quantizer]{

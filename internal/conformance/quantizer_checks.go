@@ -28,8 +28,8 @@ func checkDraws(r *recorder, s *quantizerSession) {
 	}
 }
 
-// checkAlone sees that a weight's numbers depend on its name and not on what
-// else is in the session.
+// checkAlone checks that the results for a weight depend on its name and not on the other
+// weights of the session.
 func checkAlone(r *recorder, s *quantizerSession) {
 	draw := quantizer.Draw{Seed: 3, Step: 5}
 	all := s.quantize(r, draw)
@@ -66,10 +66,10 @@ func checkInputsStay(r *recorder, s *quantizerSession) {
 	}
 }
 
-// checkFreeze sees that what is deployed is what was trained: every quantized
-// value is a level of the codebook, and where there is no chance involved the
-// frozen weights are the quantized ones. That codes fit their bits and codebooks
-// their rows is checked on the way (package checked).
+// checkFreeze checks that what is deployed is what was trained. Every quantized value must be a
+// level of the codebook. Without randomness, the frozen weights must equal the quantized ones.
+// Package checked has checked that codes fit their bits and that there are as many scales as
+// rows or one.
 func checkFreeze(r *recorder, s *quantizerSession) {
 	draw := quantizer.Draw{Seed: 5, Step: 9}
 	stochastic := s.stochastic(r)
@@ -98,7 +98,7 @@ func decode(r *recorder, f quantizer.Frozen, w quantizer.Weight) []float32 {
 	return matrix.Decode()
 }
 
-// checkLevels sees that every quantized value is one that the planes can give.
+// checkLevels checks that the planes can represent every quantized value.
 func checkLevels(r *recorder, w quantizer.Weight, f quantizer.Frozen, quantized []float32) {
 	if len(f.Planes) == 0 {
 		return
@@ -114,7 +114,7 @@ func checkLevels(r *recorder, w quantizer.Weight, f quantizer.Frozen, quantized 
 	}
 }
 
-// deployable is every value that a weight of a row can have.
+// deployable returns every value that a weight of a row can have.
 func deployable(f quantizer.Frozen, row int) []float32 {
 	sums := []float32{0}
 	for _, p := range f.Planes {
@@ -133,12 +133,13 @@ func deployable(f quantizer.Frozen, row int) []float32 {
 	return sums
 }
 
-// near allows for a scale that is computed in another order.
+// near compares values but for rounding, since a scale may be computed in another order.
 func near(a, b float32) bool {
 	return math.Abs(float64(a-b)) <= 1e-5*math.Max(math.Abs(float64(a)), math.Abs(float64(b)))
 }
 
-// checkInitialise sees that states start from the latent weights alone, which stay.
+// checkInitialise checks that states start from the latent weights alone, and that these do not
+// change.
 func checkInitialise(r *recorder, s *quantizerSession) {
 	if !slices.Contains(s.description.Traits, quantizer.TraitInitialise) {
 		r.skip("%s has no trait %q", s.description.Name, quantizer.TraitInitialise)
@@ -190,8 +191,7 @@ func checkProject(r *recorder, s *quantizerSession) {
 	s.equal(r, "Latent projected twice", project(), once)
 }
 
-// checkNaN sees that a latent weight that is not a number does not turn into a
-// sound one behind the user's back.
+// checkNaN checks that a NaN among the latent weights does not become a number unnoticed.
 func checkNaN(r *recorder, s *quantizerSession) {
 	for _, latent := range []float64{math.NaN(), math.Inf(1)} {
 		s.weights[2].Latent[100] = float32(latent)

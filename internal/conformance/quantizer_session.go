@@ -9,7 +9,7 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// quantizerSession is a quantizer that has been opened on weights of its own.
+// quantizerSession is a quantizer that was opened on weights of the check.
 type quantizerSession struct {
 	quantizer.Quantizer
 	bare        quantizer.Quantizer // without the checks of package checked
@@ -19,8 +19,8 @@ type quantizerSession struct {
 	weights     []quantizer.Weight
 }
 
-// openQuantizer opens the plugin of a number as training starts, which ends its session
-// before.
+// openQuantizer opens the plugin of this number as at the start of training. That ends the
+// plugin's session before.
 func openQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, options plugins.Values, shapes []quantizer.Shape) *quantizerSession {
 	s := planQuantizer(r, all, number, options, shapes)
 	if s.has(quantizer.TraitInitialise) {
@@ -29,7 +29,7 @@ func openQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, opti
 	return s
 }
 
-// planQuantizer opens the plugin of a number with states of zero.
+// planQuantizer opens the plugin of this number with states of zeros.
 func planQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, options plugins.Values, shapes []quantizer.Shape) *quantizerSession {
 	o := all.open(r, number)
 	ctx, shared := r.ctx, o.shared
@@ -57,7 +57,7 @@ func planQuantizer(r *recorder, all *pool[quantizer.Quantizer], number int, opti
 	return s
 }
 
-// states copies what the quantizer learns: the values of every state, or their gradients.
+// states returns copies of the values or the gradients of all states, as pick chooses.
 func (s *quantizerSession) states(pick func(quantizer.StateTensors) []float32) map[string][]float32 {
 	copies := make(map[string][]float32)
 	for _, w := range s.weights {
@@ -72,9 +72,8 @@ func stateValue(t quantizer.StateTensors) []float32 { return t.Value }
 
 func stateGrad(t quantizer.StateTensors) []float32 { return t.Grad }
 
-// fillWeight gives a weight the values it might have in training: latents up to
-// the Glorot bound √(6/(rows+cols)), zero among them where there are several. Equal
-// shapes get equal values.
+// fillWeight gives a weight values as in training: latent values up to the Glorot bound
+// √(6/(rows+cols)), with a zero if there are several. Equal shapes get equal values.
 func fillWeight(w quantizer.Weight) {
 	random := randomness()
 	bound := math.Sqrt(6 / float64(w.Rows+w.Cols))
@@ -83,12 +82,12 @@ func fillWeight(w quantizer.Weight) {
 		w.Grad[i] = float32(0.1 * random.NormFloat64())
 		w.Moment2[i] = w.Grad[i] * w.Grad[i]
 	}
-	if len(w.Latent) > 1 { // no quantizer need find a scale for a matrix of zeros
+	if len(w.Latent) > 1 { // a quantizer may have no scale for a matrix of zeros
 		w.Latent[len(w.Latent)/2] = 0
 	}
 }
 
-// fresh is a session of another plugin, which ends the one of it before.
+// fresh returns a session of another plugin, whose session before ends.
 func (s *quantizerSession) fresh(r *recorder, shapes ...quantizer.Shape) *quantizerSession {
 	return openQuantizer(r, s.plugins, 1, s.options, shapes)
 }
@@ -96,7 +95,7 @@ func (s *quantizerSession) fresh(r *recorder, shapes ...quantizer.Shape) *quanti
 func (s *quantizerSession) quantize(r *recorder, draw quantizer.Draw) [][]float32 {
 	for _, w := range s.weights {
 		for i := range w.Quantized {
-			w.Quantized[i] = float32(math.NaN()) // every element must be written
+			w.Quantized[i] = float32(math.NaN()) // the quantizer must write every element
 		}
 	}
 	if err := s.Quantize(r.ctx, draw); err != nil {
@@ -117,7 +116,7 @@ func (s *quantizerSession) equal(r *recorder, what string, got, want [][]float32
 	}
 }
 
-// varies says whether the draws given differ in any weight.
+// varies reports whether quantized weights differ between the draws.
 func (s *quantizerSession) varies(r *recorder, draws ...quantizer.Draw) bool {
 	first := s.quantize(r, draws[0])
 	for _, draw := range draws[1:] {

@@ -10,8 +10,8 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// train does one step as the harness does, with the gradients of a random loss and an
-// optimiser that goes against each gradient.
+// train does one training step as the harness does, with the gradients of a random loss. The
+// optimiser is plain gradient descent.
 func (s *quantizerSession) train(r *recorder, step uint64) {
 	const rate = 1e-3
 	draw := quantizer.Draw{Seed: 4, Step: step}
@@ -45,15 +45,15 @@ func (s *quantizerSession) has(trait string) bool {
 	return slices.Contains(s.description.Traits, trait)
 }
 
-// checkResumed trains for some steps, hands latent weights, second moments and states to
-// a session of another plugin as a resumed run does, and goes on with both: whatever a
-// quantizer keeps elsewhere is missing there.
+// checkResumed trains for some steps, copies latent weights, second moments and states to a
+// session of another plugin, as a resumed run does, and trains both further. Anything that a
+// quantizer keeps elsewhere is missing in the other session, which then differs.
 func checkResumed(r *recorder, s *quantizerSession) {
 	const before, after = 3, 3
 	for step := range uint64(before) {
 		s.train(r, step)
 	}
-	resumed := planQuantizer(r, s.plugins, 1, s.options, quantizerShapes) // not initialised: a resumed run is not
+	resumed := planQuantizer(r, s.plugins, 1, s.options, quantizerShapes) // a resumed run does not call Initialise
 	for k, w := range s.weights {
 		to := resumed.weights[k]
 		copy(to.Latent, w.Latent)
@@ -89,8 +89,8 @@ func checkResumed(r *recorder, s *quantizerSession) {
 	}
 }
 
-// checkTraits calls what the description does not ask for, and sees that nothing comes
-// of it: the harness never makes these calls. A quantizer may answer them with an error
+// checkTraits makes the calls whose traits the description does not have, and checks that they
+// change nothing, since the harness never makes them. A quantizer may answer them with an error
 // or a panic.
 func checkTraits(r *recorder, s *quantizerSession) {
 	draw := quantizer.Draw{Seed: 2, Step: 3}
@@ -131,13 +131,13 @@ func checkTraits(r *recorder, s *quantizerSession) {
 	}
 }
 
-// answered says whether a call came back without an error or a panic.
+// answered reports whether a call returned without an error or a panic.
 func answered(call func() error) (ok bool) {
 	defer func() { ok = recover() == nil && ok }()
 	return call() == nil
 }
 
-// quantizerTensors are those that a weight has, by what they are.
+// quantizerTensors returns the tensors of a weight by their names.
 func quantizerTensors(w quantizer.Weight) map[string][]float32 {
 	all := map[string][]float32{"the latent weights": w.Latent, "the quantized weights": w.Quantized, "the gradient": w.Grad}
 	for name, state := range w.State {
@@ -146,11 +146,11 @@ func quantizerTensors(w quantizer.Weight) map[string][]float32 {
 	return all
 }
 
-// checkDirection looks at the gradients that Backward makes of several random ones. A
-// rule may scale them, drop some or add what a scale of the whole matrix brings; but over
-// a matrix they must not point against those that came in, they must not depend on them
-// in any other way than linearly, and where every gradient is multiplied by one number,
-// the same in all matrices, that is the straight-through gradient with a mistake.
+// checkDirection compares gradients before and after Backward, for several random ones. A rule
+// may scale gradients, drop some, or add the gradient of a scale of the matrix. But over a whole
+// matrix the result must not point against the gradient that came in, and must depend on it
+// linearly. If all gradients of all matrices are multiplied by the same number, that is the
+// straight-through gradient with a mistake.
 func checkDirection(r *recorder, s *quantizerSession) {
 	if !s.has(quantizer.TraitBackward) {
 		r.skip("%s has no trait %q: its gradient goes straight through", s.description.Name, quantizer.TraitBackward)

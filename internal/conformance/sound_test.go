@@ -15,8 +15,8 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// A model and a backend that compute pass the kit, but for the faults that
-// TestTheKitFindsFaults gives them.
+// TestSoundPluginsPass checks that a model and a backend which really compute pass.
+// TestTheKitFindsFaults gives them faults.
 func TestSoundPluginsPass(t *testing.T) {
 	t.Parallel()
 	for name, groups := range map[string][]*conformance.Group{
@@ -42,7 +42,7 @@ type toy struct {
 	meanOfAll, gradientOfAll, readFilling        bool
 	evaluateFresh, evaluateOn, stepFresh, stepOn bool
 	firstMark, hidden, shared, fade, sticky      bool
-	planOnly, stepAll, buildAll                  bool // of parameters beyond the plan
+	planOnly, stepAll, buildAll                  bool // faults with parameters beyond the plan
 	ascend, ignoreClip, ownCount, ownSteps       bool
 	oneSeed, latent, swapDecays, forgetBias      bool
 	factor                                       float64 // of gradients; 0 means 1
@@ -104,8 +104,7 @@ func (m *toy) Build(_ context.Context, build model.Build) error {
 	return nil
 }
 
-// pass runs the batch, and where grad is not nil adds up the gradients of the sum of
-// the losses.
+// pass runs the batch. If grad is not nil, it adds up the gradients of the sum of the losses.
 func (m *toy) pass(r, state []float32, fresh, on bool, grad map[string][]float64) network.Score {
 	b, o, bias, decay := m.build.Batch, m.build.Parameters["O"].Value, m.build.Parameters["b"].Value, m.build.Parameters["d"].Value
 	vocabulary, classes := m.tokens.Size, m.build.Shape.Classes
@@ -213,7 +212,7 @@ func (m *toy) Step(context.Context, model.Step) (model.StepResult, error) {
 	if m.meanOfAll {
 		count = whole
 	}
-	if m.steps++; m.ownSteps && m.steps%2 == 0 { // as a mask would be drawn anew
+	if m.steps++; m.ownSteps && m.steps%2 == 0 { // every other step differs, as with a mask that is drawn anew
 		score.LossSum *= 1.01
 	}
 	if m.sticky {
@@ -296,7 +295,7 @@ func (m *toy) Export(context.Context) (network.Network, error) {
 	}, nil
 }
 
-// exact is a machine that computes as the reference does.
+// exact is a backend that computes as the reference does.
 type exact struct {
 	forget, keep, firstMark, readFilling, fillOutputs bool
 	allClasses, needOutputs, sharpen, noSoftmax       bool
@@ -304,12 +303,12 @@ type exact struct {
 	twice, flat, narrow, overhead                     bool // of the energy
 	dynamicLeakage, fastIsDear, deaf                  bool
 	role                                              string // of the clock, in place of its own
-	drop                                              string // a part of the memory
+	drop                                              string // the part of the memory that it leaves out
 	output                                            func(float32) float32
 	gain, clock                                       float64 // clock in Hz
 	weights                                           map[string]packed.Matrix
 	change                                            func(*network.Network)
-	network                                           network.Network // as it was deployed
+	network                                           network.Network // as deployed
 	reference                                         *network.Reference
 	calls                                             int
 }
@@ -348,7 +347,8 @@ func (e *exact) Deploy(_ context.Context, request backend.Deploy) (backend.Deplo
 	return backend.Deployed{Tolerance: new(1e-6), Arithmetic: "float64"}, err
 }
 
-// copied has stages and nodes of its own: the kit's programs stay as they are.
+// copied returns a network with its own stages and nodes, since the programs of the kit must not
+// change.
 func copied(n network.Network) network.Network {
 	n.Stages = append([]network.Stage(nil), n.Stages...)
 	for i := range n.Stages {
@@ -415,7 +415,7 @@ func (e *exact) energy(n stepgraph.Node, macs int) float64 {
 	return 1e-12 * bits * float64(macs)
 }
 
-// memory counts float32 states and tables, and weights as they were deployed.
+// memory returns float32 states and tables, and weights as they were deployed.
 func (e *exact) memory() (parts []backend.Part) {
 	bytes := map[string]int{}
 	counted := map[string]bool{"": true}

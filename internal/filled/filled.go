@@ -1,5 +1,5 @@
-// Package filled makes test values in which every field is set and no two are
-// alike, so that a conversion that forgets or swaps a field shows.
+// Package filled makes test values in which every field is set and no two fields are equal. A
+// conversion that forgets a field or swaps two then fails its test.
 package filled
 
 import (
@@ -7,8 +7,8 @@ import (
 	"reflect"
 )
 
-// New returns a T with every exported field set, slices and maps of three
-// elements, and pointers to set values.
+// New returns a T with every exported field set: slices and maps have three elements, and
+// pointers point to values that are set.
 func New[T any]() T {
 	var value T
 	next := 0

@@ -15,7 +15,7 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// BenchmarkCall is the round trip of a call that does nothing, for each kind.
+// BenchmarkCall measures a call that does nothing, there and back, for each kind.
 func BenchmarkCall(b *testing.B) {
 	catalogue := newCatalogue(b, "")
 	ctx := b.Context()
@@ -57,10 +57,9 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// BenchmarkTrainingStepBoundary makes the calls of one training step (Quantize,
-// Step, Update) on null plugins, in this process and in processes of their own.
-// The difference is what the process border costs a step; the paper's steps take
-// hundreds of milliseconds.
+// BenchmarkTrainingStepBoundary makes the calls of one training step (Quantize, Step, Update) on
+// null plugins, in this process and in processes of their own. The difference is what the
+// process border costs a step. A step of the paper's networks takes hundreds of milliseconds.
 func BenchmarkTrainingStepBoundary(b *testing.B) {
 	for _, units := range []int{512, 1000} {
 		b.Run(fmt.Sprintf("units=%d/in-process", units), func(b *testing.B) {

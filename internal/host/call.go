@@ -17,12 +17,11 @@ import (
 	"bittern/plugins/backend"
 )
 
-// settle is how long the last lines of stderr may lag behind the answer that
-// reports a fault.
+// settle is how long the last lines of stderr may arrive after the answer that reports a fault.
 const settle = 50 * time.Millisecond
 
-// call is the interceptor that every request to the plugin goes through: it
-// sets the deadline and turns what goes wrong into a Failure.
+// call intercepts every request to the plugin. It sets the deadline, and turns what goes wrong
+// into a Failure.
 func (p *Process) call(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	if !wire.Ours(method) {
 		return invoke(ctx, method, request, response, conn, options...)
@@ -52,12 +51,13 @@ func (p *Process) call(ctx context.Context, method string, request, response any
 	}
 	answer := status.Convert(err)
 	if answer.Code() == codes.Canceled || answer.Code() == codes.DeadlineExceeded {
-		// The plugin's side knows the deadline too, and its clock may be ahead.
+		// The plugin sees the deadline too. If its clock is ahead, it answers before the
+		// deadline has passed here.
 		if end, ok := limited.Deadline(); ok && time.Until(end) < settle {
 			<-limited.Done()
 		}
 	}
-	if ctx.Err() != nil { // the caller's doing, not the plugin's
+	if ctx.Err() != nil { // the caller ended it, not the plugin
 		return fmt.Errorf("%s: %s: %w", p.id, name, context.Cause(ctx))
 	}
 	if limited.Err() != nil {
@@ -66,7 +66,7 @@ func (p *Process) call(ctx context.Context, method string, request, response any
 		return p.failure(name, Deadline, fmt.Sprintf("no answer within %s", deadline))
 	}
 	if answer.Code() == codes.Unavailable && !p.awaitExit() {
-		p.kill() // a plugin that cannot be reached is of no further use
+		p.kill() // a plugin that cannot be reached is useless
 		p.awaitExit()
 		return p.failure(name, Crashed, "the connection broke: "+answer.Message())
 	}
@@ -83,7 +83,7 @@ func (p *Process) failure(call string, reason Reason, detail string) *Failure {
 	return &Failure{Plugin: p.id, Call: call, Reason: reason, Detail: p.line(detail), Stderr: p.Stderr()}
 }
 
-// line is [plugins.Line]; the log receives what is lost by it.
+// line is [plugins.Line]. Text that this shortens is written to the log in full.
 func (p *Process) line(text string) string {
 	line := plugins.Line(text)
 	if line != text {
@@ -92,7 +92,7 @@ func (p *Process) line(text string) string {
 	return line
 }
 
-// nonsense makes the Failure of an answer that cannot be used.
+// nonsense returns the Failure for an answer that cannot be used.
 func (p *Process) nonsense(call, detail string) error { return p.failure(call, Nonsense, detail) }
 
 func (p *Process) exited() bool {
@@ -104,8 +104,8 @@ func (p *Process) exited() bool {
 	}
 }
 
-// awaitExit waits a little for the process to end and says whether it did. All
-// of its stderr has been read by then.
+// awaitExit waits the grace at most for the process to end, and reports whether it did. Its
+// stderr has then been read to the end.
 func (p *Process) awaitExit() bool {
 	select {
 	case <-p.runner.exited:

@@ -1,11 +1,10 @@
-// Package host is what the harness calls: it finds plugins, starts each in a
-// process of its own, checks what it says of itself, and supervises every call.
+// Package host is what the harness calls. It finds plugins, starts each in a process of its own,
+// checks what the plugin says of itself, and supervises every call.
 //
-// A call fails in one of three ways, told apart by errors.As: *plugins.Problem
-// is a mistake the user can mend, *backend.ErrUnsupported a request the backend
-// does not claim to serve, *[Failure] a plugin that crashed, hung, reported a
-// fault or answered nonsense. Anything else is a fault of the host, or the end
-// of the caller's context.
+// errors.As tells three kinds of errors apart. A *plugins.Problem is a mistake that the user can
+// correct. A *backend.ErrUnsupported is a request that the backend does not claim to serve. A
+// *[Failure] is a plugin that crashed, hung, reported a fault or answered nonsense. Any other
+// error is a fault of the host, or the end of the caller's context.
 package host
 
 import (
@@ -26,21 +25,20 @@ import (
 	"bittern/plugins"
 )
 
-// prefix is how the names of plugin executables begin; kind and name follow,
-// set off by hyphens.
+// prefix begins the names of plugin executables. Kind and name follow, with a hyphen between
+// them.
 const prefix = "bittern-"
 
-// Catalogue knows the plugins at hand: those built into this executable, and
-// executables named bittern-<kind>-<name> in the plugin folder and, where that is
-// asked for, on PATH.
+// Catalogue lists the plugins that can be started: those built into this executable, and
+// executables named bittern-<kind>-<name> in the plugin folder and, after SearchPath, on PATH.
 //
-// External plugins are trusted code: they run with all rights of the user who
-// starts them. What a Catalogue sees to is that nothing runs which was not asked
-// for: List and Find start nothing, and a checksum is that of what is started.
+// External plugins are trusted code: they have all rights of the user who starts them. A
+// Catalogue only makes sure that nothing runs unless it was asked for: List and Find start
+// nothing, and what is started is what the checksum was taken of.
 type Catalogue struct {
 	builtins []plugins.ID
 	folder   string   // may be empty
-	path     []string // the folders of PATH, where they are searched
+	path     []string // the folders of PATH; none unless they are searched
 	self     string
 	describe DescribeBuiltin            // may be nil
 	output   func(plugins.ID) io.Writer // may be nil
@@ -49,19 +47,18 @@ type Catalogue struct {
 // DescribeBuiltin returns what a built-in plugin says of itself.
 type DescribeBuiltin func(context.Context, plugins.ID) (plugins.Description, error)
 
-// DescribeInProcess lets Describe ask built-ins in this process, by a function that
-// knows all of them, in place of starting each.
+// DescribeInProcess makes Describe ask built-in plugins in this process, through the given
+// function, instead of starting each.
 func (c *Catalogue) DescribeInProcess(describe DescribeBuiltin) { c.describe = describe }
 
-// LogOutput has what a plugin prints written to what the function returns for it, where
-// [Settings.Output] says nothing else.
+// LogOutput sends what a plugin prints to the writer that output returns for it, unless
+// [Settings.Output] is set.
 func (c *Catalogue) LogOutput(output func(plugins.ID) io.Writer) { c.output = output }
 
-// NewCatalogue makes a catalogue of the given built-ins, which this executable
-// serves when it is run with the arguments "plugin <kind>/<name>", and of the
-// executables in a folder (none where it is empty). A folder that cannot be read
-// is a *plugins.Problem. NewCatalogue removes the arenas and sockets that killed
-// runs have left behind.
+// NewCatalogue returns a catalogue of the given built-in plugins and of the executables in a
+// folder; none if folder is empty. This executable serves a built-in plugin when it is run with
+// the arguments "plugin <kind>/<name>". A folder that cannot be read is a *plugins.Problem.
+// NewCatalogue removes the arenas and sockets that killed runs have left behind.
 func NewCatalogue(builtins []plugins.ID, folder string) (*Catalogue, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -89,14 +86,14 @@ type Entry struct {
 	plugins.ID
 	Path    string `json:"path"` // the executable that serves it
 	Builtin bool   `json:"builtin"`
-	// HiddenBy is the path of the plugin of the same kind and name that is
-	// taken in place of this one: built-ins come first, then the plugin
-	// folder, then PATH in its order.
+	// HiddenBy is the path of the plugin of the same kind and name that is used instead of this
+	// one. Built-in plugins come first, then those in the plugin folder, then those on PATH in
+	// its order.
 	HiddenBy string `json:"hidden_by,omitempty"`
 	// Problem says why the plugin cannot be started.
 	Problem string `json:"problem,omitempty"`
 
-	powerless bool // it is found on PATH and cannot be executed
+	powerless bool // it is on PATH but cannot be executed
 }
 
 func (e Entry) args() []string {
@@ -106,8 +103,8 @@ func (e Entry) args() []string {
 	return nil
 }
 
-// List returns all plugins, sorted by kind and name, hidden ones after those
-// that hide them. It starts none of them.
+// List returns all plugins, sorted by kind and name. Hidden plugins come after those that hide
+// them. It starts none.
 func (c *Catalogue) List() ([]Entry, error) {
 	var entries []Entry
 	for _, id := range c.builtins {
@@ -126,7 +123,7 @@ func (c *Catalogue) List() ([]Entry, error) {
 			return nil, err
 		}
 		for _, e := range external {
-			// As in a shell, what cannot be executed hides nothing on PATH.
+			// On PATH a file that cannot be executed hides no other, as in a shell.
 			e.powerless = e.Problem != ""
 			entries = append(entries, e)
 		}
@@ -142,12 +139,12 @@ func (c *Catalogue) List() ([]Entry, error) {
 			}
 		}
 	}
-	// A folder may stand on PATH twice, or be the plugin folder too.
+	// A folder may be on PATH twice, or be the plugin folder too.
 	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.HiddenBy != "" && !e.Builtin && (e.powerless || e.HiddenBy == e.Path) })
 	return entries, nil
 }
 
-// last orders what is true after what is false.
+// last compares two values, false before true.
 func last(a, b bool) int {
 	switch {
 	case a == b:
@@ -158,15 +155,15 @@ func last(a, b bool) int {
 	return -1
 }
 
-// scan finds the plugins in a folder. A folder that is missing or closed to the
-// user holds none.
+// scan finds the plugins in a folder. If the folder does not exist or the user may not read it,
+// there are none.
 func scan(folder string) ([]Entry, error) {
 	files, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil, nil
 	}
 	if err != nil && len(files) == 0 {
-		// PATH may name anything, a file for instance.
+		// PATH may name something that is no folder.
 		if info, statErr := os.Stat(folder); statErr == nil && !info.IsDir() {
 			return nil, nil
 		}
@@ -195,7 +192,7 @@ func scan(folder string) ([]Entry, error) {
 	return entries, nil
 }
 
-// parse reads kind and name from the name of an executable.
+// parse returns the kind and name that the file name of an executable has.
 func parse(file string) (plugins.ID, bool) {
 	if runtime.GOOS == "windows" {
 		file = strings.TrimSuffix(file, ".exe")
@@ -218,8 +215,8 @@ func isExecutable(info fs.FileInfo) bool {
 	return info.Mode()&0o111 != 0
 }
 
-// Find returns the plugin of a kind and name. An unknown one is a
-// *plugins.Problem with the nearest name.
+// Find returns the plugin of this kind and name. If there is none, the error is a
+// *plugins.Problem that names the nearest name.
 func (c *Catalogue) Find(id plugins.ID) (Entry, error) {
 	entries, err := c.List()
 	if err != nil {
@@ -246,8 +243,8 @@ func (c *Catalogue) Find(id plugins.ID) (Entry, error) {
 	return Entry{}, plugins.Problemf("there is no %s named %q%s; there are %s%s", id.Kind, id.Name, plugins.DidYouMean(id.Name, names), strings.Join(names, ", "), c.Hint(string(id.Kind), id.Name))
 }
 
-// Hint is the end of a sentence that a plugin is not known, and says what an external one
-// may lack: its name, or the folder it is in. kind may be empty.
+// Hint ends a sentence which says that a plugin is not known. It says what an external plugin
+// may lack: the right name, or the right folder. kind may be empty.
 func (c *Catalogue) Hint(kind, name string) string {
 	if c.folder == "" {
 		return "; an external plugin is looked for in the folder of --plugins"
@@ -263,9 +260,9 @@ func (c *Catalogue) Hint(kind, name string) string {
 	return ""
 }
 
-// Checksum returns the SHA-256 of the executable of an external plugin, in
-// hexadecimal; it is empty for a built-in, whose executable runs already. It starts
-// nothing. Given as Settings.SHA256, it makes sure that what is started later is the same.
+// Checksum returns the SHA-256 of the executable of an external plugin, in hexadecimal; empty
+// for a built-in plugin, whose executable already runs. It starts nothing. With it as
+// Settings.SHA256, a plugin is started only if it is still the same.
 func (c *Catalogue) Checksum(ctx context.Context, id plugins.ID) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", context.Cause(ctx)
@@ -281,10 +278,10 @@ func (c *Catalogue) Checksum(ctx context.Context, id plugins.ID) (string, error)
 	return file.sum, file.close()
 }
 
-// Describe starts a plugin, asks it what it is, and ends it; a built-in may be asked in
-// this process instead, see [Catalogue.DescribeInProcess]. A plugin that fails in that
-// is of no use for anything, which is the user's to mend: a *plugins.Problem with the
-// plugin's last words.
+// Describe starts a plugin, asks for its description, and ends it. If
+// [Catalogue.DescribeInProcess] was called, it asks a built-in plugin in this process instead. A
+// plugin that fails here is of no use, and the user has to repair or replace it: the error is a
+// *plugins.Problem with the last lines that the plugin printed.
 func (c *Catalogue) Describe(ctx context.Context, id plugins.ID, settings Settings) (plugins.Description, error) {
 	if c.describe != nil && settings.SHA256 == "" {
 		entry, err := c.Find(id)
@@ -298,7 +295,7 @@ func (c *Catalogue) Describe(ctx context.Context, id plugins.ID, settings Settin
 	process, err := c.open(ctx, id, settings)
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		said := ""
-		if words := lastWords(failure.Stderr); words != "" && failure.Call != startCall { // which has them already
+		if words := lastWords(failure.Stderr); words != "" && failure.Call != startCall { // whose Detail has them
 			said = "; its last words: " + words
 		}
 		return plugins.Description{}, plugins.Problemf("%s cannot describe itself (%s%s); mend it or do without it", id, failure, said)

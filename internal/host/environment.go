@@ -7,20 +7,19 @@ import (
 	"strings"
 )
 
-// What an external plugin sees of the environment, besides what its Settings
-// name: enough to find programs, its own files and a place for temporary ones,
-// and nothing that may be a secret.
+// The variables that every external plugin gets: enough to find programs, its own files and a
+// place for temporary ones, and none that may be a secret.
 var (
 	passedNames = []string{
 		"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE",
-		// Without these no program runs on Windows.
+		// No program runs on Windows without these.
 		"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA",
 	}
 	passedPrefixes = []string{"LC_", "BITTERN_"}
 )
 
-// environment returns the variables that a plugin is started with. A built-in
-// has those of its host, since it is its host's own code.
+// environment returns the variables that a plugin is started with. A built-in plugin has those
+// of its host, since it is code of the host.
 func (e Entry) environment(named []string) []string {
 	all := os.Environ()
 	if e.Builtin {
@@ -31,7 +30,7 @@ func (e Entry) environment(named []string) []string {
 		if slices.Contains(named, name) {
 			return false
 		}
-		if runtime.GOOS == "windows" { // where case does not count
+		if runtime.GOOS == "windows" { // which ignores case
 			name = strings.ToUpper(name)
 		}
 		return !slices.Contains(passedNames, name) &&

@@ -16,23 +16,21 @@ import (
 	"bittern/plugins"
 )
 
-// executable is the file that serves a plugin. It is opened once: its checksum
-// is taken of the open file, and where the system has /proc, the open file is
-// what is started, whatever the path leads to by then. Elsewhere it is started
-// by its path. Either way [executable.check] finds out afterwards whether the
-// content or, where that counts, the path has changed.
+// executable is the file that serves a plugin. It is opened once, and its checksum is taken of
+// the open file. A system with /proc starts the open file, whatever the path leads to by then;
+// other systems start the path. [executable.check] finds out afterwards whether the content has
+// changed or, without /proc, the path leads to another file.
 //
-// A script that is started so finds /proc/self/fd/3 as its own path.
+// A script that is started as an open file finds /proc/self/fd/3 as its own path.
 type executable struct {
 	entry  Entry
-	file   *os.File // nil for a built-in: nobody can change the code that runs already
+	file   *os.File // nil for a built-in plugin: the code that runs already cannot change
 	before fs.FileInfo
 	sum    string // SHA-256 of the file, in hexadecimal
 }
 
-// openExecutable opens the executable of a plugin. want is what its checksum
-// must be; with none, any executable will do. A file that cannot be read and a
-// checksum that differs are *plugins.Problems.
+// openExecutable opens the executable of a plugin. want is its checksum; empty allows any. A
+// file that cannot be read or has another checksum is a *plugins.Problem.
 func openExecutable(entry Entry, want string) (_ *executable, err error) {
 	if digest, err := hex.DecodeString(want); want != "" && (err != nil || len(digest) != sha256.Size) {
 		return nil, plugins.Problemf("the checksum %q of %s is no SHA-256; give 64 hexadecimal digits", want, entry.ID)
@@ -66,7 +64,7 @@ func (e *executable) open() (err error) {
 	return nil
 }
 
-// checksum reads a file from its beginning to its end.
+// checksum returns the SHA-256 of a file, in hexadecimal.
 func checksum(file *os.File) (string, error) {
 	hash := sha256.New()
 	if _, err := io.Copy(hash, io.NewSectionReader(file, 0, math.MaxInt64)); err != nil {
@@ -75,7 +73,8 @@ func checksum(file *os.File) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// ownChecksum is that of this very executable, which is large and never changes.
+// ownChecksum returns the checksum of this executable. It is taken once, since the file is
+// large.
 var ownChecksum = sync.OnceValues(func() (sum string, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -89,7 +88,7 @@ var ownChecksum = sync.OnceValues(func() (sum string, err error) {
 	return checksum(file)
 })
 
-// command makes the command that starts the plugin.
+// command returns the command that starts the plugin.
 func (e *executable) command() *exec.Cmd {
 	cmd := exec.Command(e.entry.Path, e.entry.args()...)
 	switch {
@@ -102,7 +101,8 @@ func (e *executable) command() *exec.Cmd {
 	return cmd
 }
 
-// check says whether what was started is what the checksum was taken of.
+// check returns an error if the file that was started may be another than the one that the
+// checksum was taken of.
 func (e *executable) check() error {
 	if e.entry.Builtin {
 		return nil
@@ -136,11 +136,11 @@ func (e *executable) close() error {
 	return e.file.Close()
 }
 
-// byDescriptor says whether an open file can be started.
+// byDescriptor says whether the system can start an open file.
 var byDescriptor = exists("/proc/self/fd")
 
-// running is a path of this very executable, even after another one has been
-// installed over it where the system has /proc.
+// running returns a path of this executable. With /proc, it leads to this executable even if
+// another one has been installed in its place.
 func running(path string) string {
 	const link = "/proc/self/exe"
 	if exists(link) {
@@ -154,7 +154,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// reason leaves out of an error what its sentence says already.
+// reason returns the cause of an error without the path, which the sentence around it has.
 func reason(err error) error {
 	if e, ok := err.(*fs.PathError); ok {
 		return e.Err

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// untouched says whether a file has not been written, renamed or removed
-// between the two looks. Who writes a file cannot set the time of this change.
+// untouched reports whether a file was not written, renamed or removed between two calls of
+// Stat. It compares the time of the last change (ctime), which no program can set.
 func untouched(before, after fs.FileInfo) bool {
 	a, ok := before.Sys().(*syscall.Stat_t)
 	b, also := after.Sys().(*syscall.Stat_t)

@@ -4,6 +4,6 @@ package host
 
 import "io/fs"
 
-// untouched says whether a file has not been written between the two looks, as
-// far as its time tells.
+// untouched reports whether a file was not written between two calls of Stat. It compares the
+// time of the last write, which a program can set.
 func untouched(before, after fs.FileInfo) bool { return before.ModTime().Equal(after.ModTime()) }

@@ -16,7 +16,8 @@ import (
 	"bittern/plugins"
 )
 
-// script makes the catalogue of one external quantizer, a shell script.
+// script returns a catalogue of one external quantizer, which is a shell script of these
+// commands.
 func script(t *testing.T, name, commands string) *host.Catalogue {
 	t.Helper()
 	folder := t.TempDir()
@@ -30,8 +31,8 @@ func script(t *testing.T, name, commands string) *host.Catalogue {
 	return catalogue
 }
 
-// TestEnvironment sees that an external plugin gets a short list of variables
-// and what is named besides.
+// TestEnvironment checks that an external plugin gets the few variables that all get, those that
+// its settings name, and no others.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	catalogue := script(t, "env", "env | sort >&2\nexit 1\n")
@@ -66,12 +67,13 @@ func TestLastWordsOfAStart(t *testing.T) {
 	}
 }
 
-// What a plugin prints that never comes up is in the message, and all of it in the output.
+// TestOutputOfAStart checks that the message about a plugin which does not start has its last
+// lines, and that the output has all of them.
 func TestOutputOfAStart(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		commands string
-		call     host.Reason // empty for a problem
+		call     host.Reason // empty if it is a problem
 		message  []string
 		output   []string
 	}{
@@ -126,7 +128,7 @@ func TestOutputOfAStart(t *testing.T) {
 	}
 }
 
-// lockedBuffer is written to by the goroutines of both outputs.
+// lockedBuffer is a buffer that several goroutines may write to.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -14,15 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// family is the plugins of this process and what they leave behind.
+// family is the plugins of this process and the processes that they leave behind.
 //
-// A process that a plugin starts is usually in the plugin's process group and is
-// killed with it. One that left the group (by setsid, say) is found as follows.
-// This process declares itself a subreaper, so orphans become its children. A
-// child in another process group that was not started here is a plugin's: a
-// program that uses this package leaves it to this package to start children in
-// groups of their own. Which plugin's it is, its environment tells, where every
-// plugin has another folder for its socket.
+// A process that a plugin starts is usually in the plugin's process group and is killed with it.
+// A process that left the group (with setsid, say) is found as follows. This process declares
+// itself a subreaper, so orphans become its children. A child that is in another process group
+// and was not started by this package belongs to a plugin; so a program that uses this package
+// must not start such children itself. The environment of the child tells which plugin it
+// belongs to, because each plugin has another folder for its socket.
 var family = struct {
 	sync.Mutex
 	adopt sync.Once
@@ -45,14 +44,13 @@ func startChild(cmd *exec.Cmd, limits Limits, sockets string) error {
 	return nil
 }
 
-// waitChild waits for a plugin to end, ends what it has left behind, and then
-// reaps it. Until then its number, which is also that of its process group,
-// belongs to no other process.
+// waitChild waits until a plugin ends, kills the processes that it has left behind, and reaps
+// it. Until it is reaped, no other process or group can have its number.
 func waitChild(cmd *exec.Cmd) error {
 	pid := cmd.Process.Pid
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR { //nolint:errorlint // as the kernel returns it
 	}
-	_ = killGroup(cmd.Process) // it fails where nobody is left in the group
+	_ = killGroup(cmd.Process) // fails if nobody is left in the group
 	killOrphans(pid)
 	family.Lock()
 	defer family.Unlock()
@@ -61,9 +59,9 @@ func waitChild(cmd *exec.Cmd) error {
 	return err
 }
 
-// killOrphans kills and reaps what a plugin that has ended has left behind, and
-// reaps what other plugins' left behind that ended by itself. It gives up on a
-// process that the system cannot kill within the grace.
+// killOrphans kills and reaps the processes that a plugin which has ended left behind. It also
+// reaps those of other plugins that have ended by themselves. After the grace it gives up on
+// processes that the system cannot kill.
 func killOrphans(plugin int) {
 	killed := make(map[int]bool)
 	for end := time.Now().Add(grace); killOrphansOnce(plugin, killed) > 0 && time.Now().Before(end); {
@@ -71,8 +69,9 @@ func killOrphans(plugin int) {
 	}
 }
 
-// killOrphansOnce returns how many have not been reaped yet. Whom killed names
-// counts without a further look: a process that is ending shows no environment.
+// killOrphansOnce returns how many are not reaped yet. It adds those that it kills to killed.
+// Those are counted without reading their environment, which a process that is ending no longer
+// shows.
 func killOrphansOnce(plugin int, killed map[int]bool) (left int) {
 	family.Lock()
 	defer family.Unlock()
@@ -81,7 +80,7 @@ func killOrphansOnce(plugin int, killed map[int]bool) (left int) {
 		case orphan.ended:
 			_, _ = unix.Wait4(orphan.pid, nil, unix.WNOHANG, nil) // it has ended
 		case killed[orphan.pid] || orphan.group == plugin || leftBy(orphan.pid, plugin):
-			_ = unix.Kill(orphan.pid, unix.SIGKILL) // a child that nobody else reaps
+			_ = unix.Kill(orphan.pid, unix.SIGKILL) // a child that only this process reaps, so the number is still its own
 			killed[orphan.pid] = true
 			left++
 		}
@@ -89,8 +88,8 @@ func killOrphansOnce(plugin int, killed map[int]bool) (left int) {
 	return left
 }
 
-// leftBy says whether a plugin that has ended has left an orphan behind. An
-// orphan that has hidden whose it is counts once no plugin is left.
+// leftBy reports whether a plugin that has ended left an orphan behind. An orphan that hides its
+// environment counts as left behind once no plugin is alive.
 func leftBy(orphan, ended int) bool {
 	folder := socketsOf(orphan)
 	others := 0
@@ -106,12 +105,12 @@ func leftBy(orphan, ended int) bool {
 	return folder != "" || others == 0
 }
 
-// socketsOf reads the socket folder from the environment that a process was
-// started with; empty where it has none.
+// socketsOf returns the socket folder in the environment that a process was started with; empty
+// if it has none.
 func socketsOf(pid int) string {
 	environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
-		return "" // it has ended, or hides
+		return "" // it has ended, or its environment cannot be read
 	}
 	for variable := range bytes.SplitSeq(environment, []byte{0}) {
 		if folder, ok := bytes.CutPrefix(variable, []byte(plugin.EnvUnixSocketDir+"=")); ok {
@@ -126,11 +125,11 @@ type orphan struct {
 	ended      bool
 }
 
-// orphans lists the children of this process that it did not start.
+// orphans returns the children of this process that this package did not start.
 func orphans() []orphan {
 	files, err := os.ReadDir("/proc")
 	if err != nil {
-		return nil // without /proc nothing can be found
+		return nil // without /proc none can be found
 	}
 	self, group := os.Getpid(), unix.Getpgrp()
 	var found []orphan
@@ -146,7 +145,7 @@ func orphans() []orphan {
 		if err != nil {
 			continue // it has ended
 		}
-		// The name, in brackets, may hold anything: "7 (a) b) S 1 7 …".
+		// The name in brackets may have any characters: "7 (a) b) S 1 7 …".
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		if len(fields) < 3 || fields[1] != strconv.Itoa(self) {
 			continue

@@ -14,7 +14,7 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// Plugins that leave something behind, which holds the pipes to the host.
+// These plugins leave a process behind that holds the pipes to the host.
 func init() {
 	for name, litter := range map[string]func() (int, error){
 		"litters-in-its-group":   func() (int, error) { return background(&syscall.SysProcAttr{}) },
@@ -43,7 +43,7 @@ func background(attributes *syscall.SysProcAttr) (int, error) {
 	return cmd.Process.Pid, nil
 }
 
-// daemon leaves a process behind whose parent has ended.
+// daemon starts a process whose parent then ends, and returns its number.
 func daemon() (int, error) {
 	reading, writing, err := os.Pipe()
 	if err != nil {
@@ -61,8 +61,8 @@ func daemon() (int, error) {
 	return pid, err
 }
 
-// TestWhatAPluginLeavesBehind sees that it ends with the plugin, wherever it
-// went, and that it does not hold up the host.
+// TestWhatAPluginLeavesBehind checks that such a process ends with the plugin, whatever group it
+// is in, and that the host does not wait for it.
 func TestWhatAPluginLeavesBehind(t *testing.T) {
 	t.Parallel()
 	for name := range served {
@@ -87,7 +87,7 @@ func TestWhatAPluginLeavesBehind(t *testing.T) {
 				}
 				t.Cleanup(func() {
 					if running(t, pid) {
-						_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended just now
+						_ = syscall.Kill(pid, syscall.SIGKILL) // fails if it has ended just now
 					}
 				})
 				if crash {
@@ -106,7 +106,7 @@ func TestWhatAPluginLeavesBehind(t *testing.T) {
 				case <-time.After(20 * time.Second):
 					t.Fatal("Close has not returned after 20 s")
 				}
-				// Reaped too: it is a child of this process by now.
+				// It must be reaped too, since it is now a child of this process.
 				if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
 					t.Errorf("process %d is still there after Close", pid)
 				}

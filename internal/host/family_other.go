@@ -7,6 +7,6 @@ import "os/exec"
 // startChild starts a plugin.
 func startChild(cmd *exec.Cmd, limits Limits, _ string) error { return limits.start(cmd) }
 
-// waitChild waits for a plugin to end. What it has left behind is only found on
-// Linux; here it lives on, without the pipes to its host.
+// waitChild waits until a plugin ends. The processes that it leaves behind are found only on
+// Linux; on other systems they live on, without pipes to the host.
 func waitChild(cmd *exec.Cmd) error { return cmd.Wait() }

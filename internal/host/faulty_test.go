@@ -18,8 +18,8 @@ import (
 	"bittern/plugins/sdk"
 )
 
-// served are the plugins that the test binary can be: the null plugins and
-// every way of being broken.
+// served has the plugins that the test binary can be: the null plugins, and one for every way of
+// being broken.
 var served = map[string]func(){
 	"quantizer/null": func() { sdk.ServeQuantizer(null.NewQuantizer()) },
 	"model/null":     func() { sdk.ServeModel(null.NewModel()) },
@@ -59,7 +59,7 @@ var served = map[string]func(){
 	"quantizer/never-starts": func() { fmt.Fprintln(os.Stderr, "no licence found"); os.Exit(7) },
 }
 
-// faulty is the null quantizer with a Quantize of its own.
+// faulty is the null quantizer with another Quantize.
 type faulty struct {
 	quantizer.Quantizer
 	name     string
@@ -88,12 +88,12 @@ func (f *faulty) Describe(ctx context.Context) (plugins.Description, error) {
 	return d, err
 }
 
-// Plan reports the options it was given through the name of a state.
+// Plan shows in the name of a state which options it was given.
 func (f *faulty) Plan(_ context.Context, options plugins.Values, weights []quantizer.Shape) ([]quantizer.State, error) {
 	return []quantizer.State{{Name: "scale=" + options.Text("scale"), Weight: weights[0].Name, Shape: []int{1}}}, nil
 }
 
-// Project is a call that cannot fail.
+// Project never fails.
 func (*faulty) Project(context.Context) error { return nil }
 
 func (f *faulty) Open(ctx context.Context, options plugins.Values, weights []quantizer.Weight) error {
@@ -118,7 +118,7 @@ func (f *faulty) Freeze(ctx context.Context, draw quantizer.Draw) ([]quantizer.F
 	return frozen, err
 }
 
-// noise is what a plugin might say to take over the terminal.
+// noise is what a plugin might print to take over the terminal.
 var noise = "line one\nline two\x1b[2J\xff" + strings.Repeat("!", 100_000)
 
 // truncateArena cuts short every arena that this process has mapped.
@@ -143,8 +143,7 @@ func writeNaN(f *faulty) error {
 	return nil
 }
 
-// hoard asks for two gigabytes in pieces, which cost nothing while nobody writes
-// into them.
+// hoard allocates two gigabytes in pieces. It does not write to them, so they take no memory.
 func hoard(f *faulty) error {
 	for range 32 {
 		f.hoard = append(f.hoard, make([]byte, 64<<20))
@@ -166,16 +165,16 @@ func panicOutside(*faulty) error {
 
 func printALot(*faulty) error {
 	for i := range 100 {
-		fmt.Println("line", i) // to stdout, which is the host's channel no more
+		fmt.Println("line", i) // to stdout, which no longer leads to the host
 	}
 	return errors.New("enough said")
 }
 
-// stdout is the process's own; while a plugin is served, os.Stdout is another file.
+// stdout is the process's stdout; while a plugin is served, os.Stdout is another file.
 var stdout = os.Stdout
 
-// printPast prints to the file descriptor, past what the SDK makes of stdout, as a plugin
-// in C or Python does: a line longer than go-plugin would read, and another.
+// printPast prints to the file descriptor itself, as a plugin in C or Python does: a line that
+// is longer than go-plugin reads, and another.
 func printPast(*faulty) error {
 	_, err := stdout.WriteString(strings.Repeat("x", 100_000) + "\nand the end\n")
 	return errors.Join(err, errors.New("enough said"))

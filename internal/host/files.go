@@ -14,13 +14,13 @@ import (
 	"bittern/plugins"
 )
 
-// mostFileBytes bounds the content of an option, which is stored with every result.
+// mostFileBytes is how long the content of an option may be, since every result stores it.
 const mostFileBytes = 64 << 10
 
-// ReadFiles returns the values with the content of the file in place of the path, for
-// each option that is a file. Paths are relative to the folder; the working directory where
-// it is empty. A file that cannot be read is a *plugins.Problem. paths has those that
-// were read, by the option's name.
+// ReadFiles replaces, for each option that is a file, the path in given by the content of the
+// file. Paths are relative to folder, or to the working directory if folder is empty. A file
+// that cannot be read is a *plugins.Problem. paths has the paths of those that were read, by the
+// option's name.
 func ReadFiles(options []plugins.Option, given plugins.Values, folder string) (values plugins.Values, paths map[string]string, err error) {
 	values, paths = maps.Clone(given), map[string]string{}
 	for _, o := range options {
@@ -43,8 +43,8 @@ func ReadFiles(options []plugins.Option, given plugins.Values, folder string) (v
 	return values, paths, nil
 }
 
-// InFile says of a problem with values that [ReadFiles] has read which file it may be in;
-// another error stays as it is.
+// InFile adds to a *plugins.Problem with values from [ReadFiles] which file the mistake may be
+// in. It returns other errors as they are.
 func InFile(paths map[string]string, err error) error {
 	problem, ok := errors.AsType[*plugins.Problem](err)
 	if !ok || len(paths) == 0 {
@@ -61,8 +61,8 @@ func orChoices(o plugins.Option) string {
 	return text
 }
 
-// readFile reads a text file. What is no regular file is not even opened: a pipe would
-// block.
+// readFile reads a text file. It does not open anything but a regular file, since opening a pipe
+// would block.
 func readFile(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// newCatalogue knows everything that the test binary serves.
+// newCatalogue returns a catalogue of all plugins that the test binary serves.
 func newCatalogue(t testing.TB, folder string) *host.Catalogue {
 	t.Helper()
 	var ids []plugins.ID
@@ -72,7 +72,7 @@ func newWeight(t testing.TB, shared *arena.Arena, rows, cols int) quantizer.Weig
 	return w
 }
 
-// open starts a quantizer and gives it one weight of 3 × 5.
+// open starts a quantizer and opens it with one weight of 3 × 5.
 func open(t *testing.T, name string, settings host.Settings) (*host.Quantizer, quantizer.Weight) {
 	t.Helper()
 	if settings.Arena == nil {
@@ -116,14 +116,14 @@ func TestWhatAPluginWritesIsSeenHere(t *testing.T) {
 	}
 }
 
-// TestFailures runs each broken plugin to the call at which it breaks.
+// TestFailures calls each broken plugin until the call at which it breaks.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
 		reason  host.Reason
-		detail  string // must be part of Detail
-		stderr  string // must be part of Stderr
+		detail  string // part of Detail
+		stderr  string // part of Stderr
 		goesOn  bool   // the process serves the next call
 		settled host.Settings
 	}{
@@ -225,7 +225,7 @@ func TestOptionsAreResolvedBeforeThePluginSeesThem(t *testing.T) {
 	}
 }
 
-// TestStart holds what a user reads when a plugin cannot be used at all.
+// TestStart checks what a user reads if a plugin cannot be used at all.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -266,7 +266,7 @@ func TestStart(t *testing.T) {
 	})
 }
 
-// TestExternal starts plugins by the name of their executable.
+// TestExternal finds and starts plugins by the names of their executables.
 func TestExternal(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -355,8 +355,8 @@ func TestNotExecutable(t *testing.T) {
 	}
 }
 
-// TestCancel sees that the caller's context is obeyed and not held against the
-// plugin, and that closing does not wait for a call that never returns.
+// TestCancel checks that a call ends with the caller's context, that this is not the plugin's
+// failure, and that Close does not wait for a call that never returns.
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	q, _ := open(t, "hangs", host.Settings{})
@@ -431,7 +431,7 @@ func TestStderrIsPassedOnAsItComes(t *testing.T) {
 	}
 }
 
-// safeBuilder is a strings.Builder for a writer and a reader.
+// safeBuilder is a strings.Builder that one goroutine may write while another reads it.
 type safeBuilder struct {
 	mu      sync.Mutex
 	builder strings.Builder
@@ -459,8 +459,8 @@ func TestPluginFolderMustBeThere(t *testing.T) {
 	}
 }
 
-// TestDescribeFails sees that a plugin which cannot say what it is, is the
-// user's to replace, and that its last words are told.
+// TestDescribeFails checks that a plugin which cannot describe itself is a problem for the user,
+// with the last lines that it printed.
 func TestDescribeFails(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{

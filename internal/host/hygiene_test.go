@@ -12,8 +12,8 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// TestATruncatedArenaIsTheFailureOfItsPlugin would end this process by SIGBUS
-// where the harness touched the tensors without looking.
+// TestATruncatedArenaIsTheFailureOfItsPlugin would die of SIGBUS if the harness touched tensors
+// without a guard.
 func TestATruncatedArenaIsTheFailureOfItsPlugin(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/proc/self/maps"); err != nil {
@@ -33,8 +33,8 @@ func TestATruncatedArenaIsTheFailureOfItsPlugin(t *testing.T) {
 	}
 }
 
-// TestMessagesAreBoundedLines sees that nothing which a plugin says reaches the
-// terminal but as text of one bounded line, and that the log has all of it.
+// TestMessagesAreBoundedLines checks that whatever a plugin says comes to the terminal as one
+// printable line of bounded length, and that the log has all of it.
 func TestMessagesAreBoundedLines(t *testing.T) {
 	t.Parallel()
 	const shown = `line one\nline two\x1b[2J`

@@ -16,8 +16,8 @@ import (
 	"bittern/plugins"
 )
 
-// waitToBeKilled is the host that TestKilledHost kills: it starts the plugin,
-// says so, and waits.
+// waitToBeKilled is the host that TestKilledHost kills. It starts the plugin, prints that it
+// did, and waits.
 func waitToBeKilled(name string) {
 	fail := func(err error) {
 		if err != nil {
@@ -35,8 +35,8 @@ func waitToBeKilled(name string) {
 	time.Sleep(time.Minute)
 }
 
-// TestKilledHost kills a host without warning: its plugin ends, the next start
-// removes its arena, and nothing of the two is left among the temporary files.
+// TestKilledHost kills a host without warning. The plugin must end, the next start must remove
+// the arena, and no temporary file may be left of either.
 func TestKilledHost(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -68,7 +68,7 @@ func TestKilledHost(t *testing.T) {
 	if err := command.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = command.Wait() // it reports the signal
+	_ = command.Wait() // the error says that a signal ended it
 
 	for end := time.Now().Add(10 * time.Second); running(t, pid); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -87,8 +87,8 @@ func TestKilledHost(t *testing.T) {
 	}
 }
 
-// running says whether a process runs. One that has ended but that nobody has
-// waited for does not.
+// running reports whether a process runs. A process that has ended but has not been reaped does
+// not.
 func running(t *testing.T, pid int) bool {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -99,7 +99,7 @@ func running(t *testing.T, pid int) bool {
 		return false
 	}
 	if err != nil {
-		return false // it ended while it was being read
+		return false // it ended meanwhile
 	}
 	_, state, _ := strings.Cut(string(stat), ") ")
 	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")

@@ -14,8 +14,8 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// Quantizer is a quantizer in a process of its own. Its options may leave out
-// what has a default; its answers are checked.
+// Quantizer is a quantizer in a process of its own. Its options may leave out those that have a
+// default. Its answers are checked.
 type Quantizer struct {
 	quantizer.Quantizer
 	*Process
@@ -33,7 +33,7 @@ type Backend struct {
 	*Process
 }
 
-// Quantizer starts the quantizer of that name.
+// Quantizer starts the quantizer of this name.
 func (c *Catalogue) Quantizer(ctx context.Context, name string, settings Settings) (*Quantizer, error) {
 	process, err := c.start(ctx, plugins.ID{Kind: plugins.KindQuantizer, Name: name}, settings)
 	if err != nil {
@@ -46,7 +46,7 @@ func (c *Catalogue) Quantizer(ctx context.Context, name string, settings Setting
 	return &Quantizer{Quantizer: checked.Quantizer(remote, process.judge()), Process: process}, nil
 }
 
-// Model starts the model of that name.
+// Model starts the model of this name.
 func (c *Catalogue) Model(ctx context.Context, name string, settings Settings) (*Model, error) {
 	process, err := c.start(ctx, plugins.ID{Kind: plugins.KindModel, Name: name}, settings)
 	if err != nil {
@@ -59,7 +59,7 @@ func (c *Catalogue) Model(ctx context.Context, name string, settings Settings) (
 	return &Model{Model: checked.Model(remote, process.judge()), Process: process}, nil
 }
 
-// Backend starts the backend of that name.
+// Backend starts the backend of this name.
 func (c *Catalogue) Backend(ctx context.Context, name string, settings Settings) (*Backend, error) {
 	process, err := c.start(ctx, plugins.ID{Kind: plugins.KindBackend, Name: name}, settings)
 	if err != nil {

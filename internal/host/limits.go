@@ -6,14 +6,14 @@ import (
 	"bittern/plugins"
 )
 
-// Limits are what a plugin's process, and each process that it starts, may use;
-// 0 is no limit. Linux alone can set them.
+// Limits are what a plugin's process, and each process that it starts, may use. 0 is no limit.
+// Only Linux can set them.
 type Limits struct {
-	// Memory is how many bytes of its own the process may use: heap and
-	// writable data, not the shared tensors nor reserved addresses. A plugin
-	// that wants more is refused it by the system and usually crashes. The
-	// limit is set as soon as the executable has been loaded. A Go plugin may
-	// overstep it once: its runtime turns reserved addresses into memory, which
+	// Memory is how many bytes of its own the process may use: heap and writable data, but
+	// neither shared tensors nor reserved addresses. The system refuses more to a plugin, which
+	// then usually crashes. The limit is set as soon as the executable has been loaded. A Go
+	// plugin may exceed it once: its runtime turns reserved addresses into memory, which the
+	// kernel counts only at the next request.
 	// the kernel counts only when something else is asked for.
 	Memory int64
 	// Processors is how many of the host's processors the process runs on.
@@ -21,7 +21,7 @@ type Limits struct {
 	Processors int
 }
 
-// check refuses what this machine cannot do.
+// check returns an error if this machine cannot set the limits.
 func (l Limits) check(owner plugins.ID) error {
 	if l.Memory < 0 || l.Processors < 0 {
 		return plugins.Problemf("%s: memory and processors must not be negative", owner)

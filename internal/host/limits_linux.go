@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processors returns how many processors this process may run on.
+// processors returns how many processors this process may use; ok is false if the system does
+// not say.
 func processors() (n int, ok bool) {
 	var all unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &all); err != nil {
@@ -18,11 +19,12 @@ func processors() (n int, ok bool) {
 	return all.Count(), true
 }
 
-// turn spreads plugins with few processors over all there are.
+// turn is where the next plugin with a limit on processors begins, so that plugins are spread
+// over all.
 var turn atomic.Uint32
 
-// start starts a process under the limits. The caller has locked the thread:
-// the process inherits the processors of the thread that starts it.
+// start starts a process under the limits. The caller must have locked the goroutine to its
+// thread, because the process inherits the processors of the thread that starts it.
 func (l Limits) start(cmd *exec.Cmd) (err error) {
 	if l.Processors > 0 {
 		var all, some unix.CPUSet
@@ -51,8 +53,8 @@ func (l Limits) start(cmd *exec.Cmd) (err error) {
 	if err := cmd.Start(); err != nil || l.Memory == 0 {
 		return err
 	}
-	// RLIMIT_DATA and not RLIMIT_AS: Go reserves a gigabyte of addresses that it
-	// never uses, and the arena's shared memory is the host's.
+	// It is RLIMIT_DATA and not RLIMIT_AS, because Go reserves a gigabyte of addresses that it
+	// never uses, and the shared memory of the arena belongs to the host.
 	var limit unix.Rlimit
 	err = unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_DATA, nil, &limit)
 	if err == nil {
@@ -61,8 +63,8 @@ func (l Limits) start(cmd *exec.Cmd) (err error) {
 		err = unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_DATA, &limit, nil)
 	}
 	if err != nil {
-		_ = killGroup(cmd.Process) // it never ran as it should have
-		_ = cmd.Wait()             // it reports the signal
+		_ = killGroup(cmd.Process) // it runs without its limits
+		_ = cmd.Wait()             // the error says that a signal ended it
 		return fmt.Errorf("limit the memory: %w", err)
 	}
 	return nil

@@ -27,7 +27,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	q, _ = open(t, "hoards", host.Settings{Limits: host.Limits{Memory: 512 << 20}})
 	err := q.Quantize(t.Context(), quantizer.Draw{})
-	// In what words Go's runtime ends depends on what it wanted the memory for.
+	// The last words of Go's runtime depend on what it wanted the memory for.
 	if failure, ok := errors.AsType[*host.Failure](err); !ok || failure.Reason != host.Crashed || failure.Detail != "exit status 2" {
 		t.Errorf("with a limit: Quantize = %v, want a crash with exit status 2", err)
 	}
@@ -39,7 +39,7 @@ func TestProcessorLimit(t *testing.T) {
 	if err := q.Quantize(t.Context(), quantizer.Draw{}); err == nil || !strings.Contains(err.Error(), "runs on 1") {
 		t.Errorf("Quantize = %v, want that it runs on 1", err)
 	}
-	// The host itself keeps all of its processors.
+	// The host itself still has all of its processors.
 	q, _ = open(t, "processors", host.Settings{})
 	err := q.Quantize(t.Context(), quantizer.Draw{})
 	if runtime.NumCPU() > 1 && (err == nil || strings.Contains(err.Error(), "runs on 1")) {

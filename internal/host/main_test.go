@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// hostVariable makes the test binary a host that waits to be killed, with the
-// plugin named in it.
+// hostVariable is an environment variable that names a plugin. The test binary is then a host
+// that starts this plugin and waits to be killed.
 const hostVariable = "BITTERN_TEST_HOST"
 
-// TestMain lets the test binary be the plugins that the tests start: a built-in
-// is run as `<this executable> plugin <kind>/<name>`, an external one as
-// bittern-<kind>-<name>, which is then a link to this executable.
+// TestMain lets the test binary serve the plugins that the tests start. It is run as `<this
+// executable> plugin <kind>/<name>` for a built-in plugin, and through a link named
+// bittern-<kind>-<name> for an external one.
 func TestMain(m *testing.M) {
 	if id := os.Getenv(hostVariable); id != "" && os.Getenv("BITTERN_PLUGIN") == "" {
 		waitToBeKilled(id)
@@ -27,11 +27,11 @@ func TestMain(m *testing.M) {
 		served["quantizer/"+strings.TrimSuffix(name, ".exe")]()
 		return
 	}
-	// Under the race detector every plugin would take a second longer to exit.
+	// Under the race detector every plugin would take a second longer to exit without this.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
 		panic(err)
 	}
-	// What TestEnvironment looks for.
+	// TestEnvironment looks for these.
 	for _, name := range []string{"A_SECRET", "ASKED_FOR", "LC_TEST"} {
 		if err := os.Setenv(name, "value of "+name); err != nil {
 			panic(err)

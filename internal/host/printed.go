@@ -7,25 +7,25 @@ import (
 	"sync"
 )
 
-// printed reads what a plugin prints to stdout. The first line is to be its handshake,
-// "core protocol|contract version|network|address|…"; readers get that line alone. All
-// else goes to the log, as if it had been written to stderr: in Python and other languages
-// print writes to stdout.
+// printed reads what a plugin prints to stdout. The first line should be its handshake, "core
+// protocol|contract version|network|address|…", and is all that readers get. The rest goes to
+// the log, as if the plugin had printed it to stderr, because print in Python and other
+// languages writes to stdout.
 type printed struct {
 	stdout *bufio.Reader
 	log    io.Writer
 
 	mu    sync.Mutex
-	first []byte // line, as far as it is kept
+	first []byte // the first line, as much of it as is kept
 	begun bool   // the first line has been read
-	rest  []byte // of the first line, to be read
+	rest  []byte // of the first line, which Read has yet to return
 }
 
-// longestFirst is how much of the first line is kept: far more than a handshake takes.
+// longestFirst is how many bytes of the first line are kept, far more than a handshake has.
 const longestFirst = 4096
 
-// Read reads the first line. The next call returns when stdout has ended, and takes all
-// that comes until then to the log.
+// Read returns the first line. The next call returns when stdout has ended; until then it writes
+// everything to the log.
 func (p *printed) Read(buffer []byte) (int, error) {
 	if !p.begun {
 		p.begun = true
@@ -39,12 +39,12 @@ func (p *printed) Read(buffer []byte) (int, error) {
 		return n, nil
 	}
 	for {
-		line, err := p.stdout.ReadSlice('\n') // a longer line comes in pieces
+		line, err := p.stdout.ReadSlice('\n') // returns a long line in pieces
 		if err != nil && err != bufio.ErrBufferFull && len(line) > 0 {
-			line = append(line, '\n') // what comes last ends its line
+			line = append(line, '\n') // stdout ended within a line
 		}
 		if len(line) > 0 {
-			_, _ = p.log.Write(line) // the log tells for itself that it cannot be written
+			_, _ = p.log.Write(line) // the log reports its own errors
 		}
 		if err != nil && err != bufio.ErrBufferFull {
 			return 0, err
@@ -67,7 +67,7 @@ func (p *printed) readFirst() error {
 	return nil
 }
 
-// version returns the contract version of the handshake, and whether there was one.
+// version returns the contract version of the handshake; ok is false if there was no handshake.
 func (p *printed) version() (version string, ok bool) {
 	parts := strings.SplitN(p.line(), "|", 4)
 	if len(parts) < 4 {
@@ -76,7 +76,7 @@ func (p *printed) version() (version string, ok bool) {
 	return parts[1], true
 }
 
-// line is the first line.
+// line returns the first line.
 func (p *printed) line() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

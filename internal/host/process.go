@@ -17,45 +17,43 @@ import (
 	"bittern/plugins"
 )
 
-// Settings are how a plugin is run.
+// Settings say how a plugin is run.
 type Settings struct {
-	// Arena holds the tensors that are handed to a quantizer or a model. A
-	// backend needs none.
+	// Arena has the tensors of a quantizer or a model. A backend needs none.
 	Arena *arena.Arena
-	// Deadline is how long one call may take; 0 means DefaultDeadline. A
-	// plugin that is silent for longer is killed.
+	// Deadline is how long one call may take; 0 means DefaultDeadline. A plugin that takes
+	// longer is killed.
 	Deadline time.Duration
-	// Start is how long the plugin may take to start; 0 means a minute.
+	// Start is how long the plugin may take to start; 0 means one minute.
 	Start time.Duration
-	// SHA256 is what the executable's checksum must be, in hexadecimal; empty
-	// means that any will do. With what Catalogue.Checksum says it keeps a
-	// plugin the same for as long as its results count.
+	// SHA256 is the checksum that the executable must have, in hexadecimal; empty allows any.
+	// With the result of Catalogue.Checksum, every start runs the same plugin, whatever happens
+	// to the file.
 	SHA256 string
-	// Environment names variables that an external plugin is given beside the
-	// few that every one has: PATH, HOME, TMPDIR, the language, BITTERN_*.
+	// Environment names variables that an external plugin gets besides those that all get: PATH,
+	// HOME, TMPDIR, the language and BITTERN_*.
 	Environment []string
 	// Limits are what the plugin may use of the machine.
 	Limits Limits
-	// Output receives what the plugin writes to stdout and stderr, as it comes; nil
-	// means where [Catalogue.LogOutput] says, or nowhere. The last lines are kept for
-	// Failures in any case.
+	// Output receives what the plugin prints to stdout and stderr, as it comes. If it is nil,
+	// the writer of [Catalogue.LogOutput] does, if there is one. Failures have the last lines in
+	// any case.
 	Output io.Writer
 }
 
 func (s Settings) startDeadline() time.Duration { return cmp.Or(s.Start, defaultStartDeadline) }
 
-// DefaultDeadline is how long one call may take where Settings do not say:
-// several times the longest training step or validation batch of the paper's
-// networks on one slow core.
+// DefaultDeadline is how long one call may take if Settings have no Deadline. It is several
+// times the longest training step or validation batch of the paper's networks on one slow core.
 const DefaultDeadline = 10 * time.Minute
 
-// grace is how long a process may take to end after its connection broke or after
-// it was asked to.
+// grace is how long a process may take to end after its connection broke or after it was asked
+// to.
 const grace = 2 * time.Second
 
-// closeDeadline is how long Close takes at most. It is longer than the three
-// times grace that an unwilling plugin with unwilling children takes: to be
-// asked, to be reaped, to have its pipes closed.
+// closeDeadline is how long Close takes at most. A plugin that does not obey takes three times
+// the grace, and Close must take longer: the plugin is asked to end, it is reaped with what it
+// started, and its pipes are closed.
 const closeDeadline = 5 * grace
 
 // Process is a running plugin.
@@ -68,13 +66,13 @@ type Process struct {
 	runner      *processRunner
 	sockets     *socketFolder
 	conn        grpc.ClientConnInterface
-	streams     []*stream // which tail and the log are fed from
+	streams     []*stream // they write to the tail and the log
 	tail        *tail
-	log         io.Writer    // receives what is too long for a Failure
+	log         io.Writer    // all that the plugin prints, and messages that are too long for a Failure
 	arena       *arena.Arena // shared with the plugin; nil for a backend
 	close       sync.Once
 	closed      atomic.Bool
-	release     func() error // gives up the tensors shared with the plugin
+	release     func() error // removes the tensors shared with the plugin
 }
 
 // Description returns what the plugin said of itself when it was started.
@@ -89,28 +87,28 @@ func (p *Process) Stderr() string {
 	return p.tail.String()
 }
 
-// flush takes the line that has not ended, of each stream, to the tail and the log.
+// flush writes the unfinished line of each stream to the tail and the log.
 func (p *Process) flush() {
 	for _, s := range p.streams {
 		s.flush()
 	}
 }
 
-// stream returns a writer for what comes from one place, to is where all of it goes.
+// stream returns a writer for one of the plugin's outputs. It writes whole lines to the given
+// one.
 func (p *Process) stream(to io.Writer) io.Writer {
 	s := &stream{to: to}
 	p.streams = append(p.streams, s)
 	return s
 }
 
-// Close ends the plugin and what it has started: politely at first, by force
-// after two seconds. It may be called more than once. It is an error when the
-// system does not end the process.
+// Close ends the plugin and the processes that it has started: it asks first, and kills after
+// two seconds. It may be called more than once. It is an error if the system does not end the
+// process.
 func (p *Process) Close() error {
 	var err error
 	p.close.Do(func() {
-		// Asking politely has no time limit of its own in go-plugin, and a
-		// stopped process never answers.
+		// go-plugin asks without a time limit, and a process that is stopped never answers.
 		force := time.AfterFunc(grace, p.kill)
 		p.closed.Store(true)
 		done := make(chan struct{})
@@ -133,7 +131,7 @@ func (p *Process) Close() error {
 	return err
 }
 
-// kill ends the process by force. It fails only where there is nothing to kill.
+// kill kills the process. It fails only if there is nothing to kill, so it returns no error.
 func (p *Process) kill() {
 	if p.runner != nil {
 		_ = p.runner.Kill(context.Background())

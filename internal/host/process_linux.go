@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// isolate puts a plugin into a process group of its own, so that Ctrl-C reaches
-// the host alone and the host decides what is saved first; and has the kernel
-// kill the plugin when the thread that started it ends.
+// isolate puts a plugin into a process group of its own. Ctrl-C then reaches only the host,
+// which decides what is saved first. It also makes the kernel kill the plugin when the thread
+// that started it ends.
 func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

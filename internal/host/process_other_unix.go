@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// isolate puts a plugin into a process group of its own, so that Ctrl-C reaches
-// the host alone and the host decides what is saved first.
+// isolate puts a plugin into a process group of its own. Ctrl-C then reaches only the host,
+// which decides what is saved first.
 func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killGroup kills a plugin together with the processes it started.
+// killGroup kills a plugin and the processes of its group.
 func killGroup(process *os.Process) error {
 	err := unix.Kill(-process.Pid, unix.SIGKILL)
 	if errors.Is(err, unix.ESRCH) {

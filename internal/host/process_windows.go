@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// isolate puts a plugin into a process group of its own, so that Ctrl-C reaches
-// the host alone and the host decides what is saved first.
+// isolate puts a plugin into a process group of its own. Ctrl-C then reaches only the host,
+// which decides what is saved first.
 func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 )
 
-// processRunner starts a plugin's process such that it cannot outlive the host:
-// its stdin is a pipe that ends when the host does (every system), and on Linux
-// the kernel kills it besides. What the plugin started ends with it; a process
-// that lives on all the same cannot hold up the host by the pipes it inherited.
+// processRunner starts the process of a plugin such that it cannot outlive the host. Its stdin
+// is a pipe that closes when the host ends, on every system; on Linux the kernel kills it
+// besides. The processes that the plugin started end with it. A process that lives on all the
+// same inherits pipes, but the host does not wait for it.
 type processRunner struct {
-	ctx     context.Context // ends the process until keep is called
+	ctx     context.Context // kills the process when it ends, until keep is called
 	keep    func() bool
 	cmd     *exec.Cmd
 	limits  Limits
@@ -27,20 +27,20 @@ type processRunner struct {
 
 	hold           *os.File   // the writing end of the plugin's stdin
 	stdout, stderr *os.File   // the reading ends
-	theirs         []*os.File // the plugin's ends, closed here once it has them
+	theirs         []*os.File // the plugin's ends, which this process closes once the plugin has them
 
-	printed printed       // to stdout
+	printed printed       // what comes from stdout
 	read    chan struct{} // closed once all output has been read
 	ended   chan struct{} // closed once the process has been reaped
 	exited  chan struct{} // closed once the process and its output have ended
-	waited  error         // what waiting for the process gave
+	waited  error         // the result of waiting for the process
 	once    sync.Once
 }
 
 var _ runner.Runner = (*processRunner)(nil)
 
-// newProcessRunner prepares a process that ends with ctx until keep is called. What it
-// prints to stdout that is no handshake goes to log.
+// newProcessRunner prepares a process, which is killed if ctx ends before keep is called. What
+// it prints to stdout besides its handshake goes to log.
 func newProcessRunner(ctx context.Context, cmd *exec.Cmd, limits Limits, sockets *socketFolder, log io.Writer) (*processRunner, error) {
 	r := &processRunner{
 		ctx: ctx, cmd: cmd, limits: limits, sockets: sockets,
@@ -70,7 +70,7 @@ func newProcessRunner(ctx context.Context, cmd *exec.Cmd, limits Limits, sockets
 	return r, nil
 }
 
-// closePipes closes ends of pipes. Closing one fails only where it is closed.
+// closePipes closes ends of pipes. Closing one fails only if it is closed already.
 func (r *processRunner) closePipes(files ...*os.File) {
 	for _, file := range files {
 		if file != nil {
@@ -94,10 +94,10 @@ func (r *processRunner) Start(context.Context) error {
 	return nil
 }
 
-// supervise starts the process and stays with it until the end.
+// supervise starts the process, and returns when it has ended and its output has been read.
 func (r *processRunner) supervise(started chan<- error) {
-	// Linux counts a parent as dead when the *thread* that started the child
-	// ends, so the thread stays with the child.
+	// To Linux a parent is dead when the *thread* that started the child ends. So this goroutine
+	// keeps the thread until the child has ended.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := startChild(r.cmd, r.limits, r.sockets.path)
@@ -108,20 +108,20 @@ func (r *processRunner) supervise(started chan<- error) {
 	r.waited = waitChild(r.cmd)
 	close(r.ended)
 	r.closePipes(r.hold)
-	// Somebody may still hold the other ends of the pipes.
+	// Another process may still hold the other ends of the pipes.
 	select {
 	case <-r.read:
 	case <-time.After(grace):
 	}
 	r.closePipes(r.stdout, r.stderr)
 	select {
-	case <-r.read: // what had come before is being read
+	case <-r.read: // what was printed before is still being read
 	case <-time.After(grace):
 	}
 	close(r.exited)
 }
 
-// Wait is called once all output has been read.
+// Wait waits until the process has ended. go-plugin calls it when all output has been read.
 func (r *processRunner) Wait(context.Context) error {
 	r.once.Do(func() { close(r.read) })
 	<-r.exited
@@ -130,7 +130,7 @@ func (r *processRunner) Wait(context.Context) error {
 
 func (r *processRunner) Kill(context.Context) error {
 	select {
-	case <-r.ended: // its number may belong to another process by now
+	case <-r.ended: // another process may have its number by now
 		return nil
 	default:
 	}
@@ -140,7 +140,7 @@ func (r *processRunner) Kill(context.Context) error {
 	return killGroup(r.cmd.Process)
 }
 
-// state says how the process ended, such as "signal: killed".
+// state says how the process ended, as in "signal: killed".
 func (r *processRunner) state() string { return r.cmd.ProcessState.String() }
 
 func (r *processRunner) Stdout() io.ReadCloser {

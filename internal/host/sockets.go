@@ -12,19 +12,19 @@ import (
 
 const (
 	socketPrefix = "bittern-plugin-"
-	// longestSocket is what fits into the address of a socket, in bytes: 104
-	// with the zero at its end on macOS, 108 on Linux.
+	// longestSocket is how many bytes the path of a socket may have: with the zero at its end,
+	// 104 on macOS and 108 on Linux.
 	longestSocket = 103
-	// socketName is as long as the names that go-plugin gives to sockets.
+	// socketName has the length of the names that go-plugin gives to sockets.
 	socketName = "plugin1234567890"
 )
 
-// socketFolder is a folder of its own for the socket of one plugin, among the
-// temporary files. It is locked while the host lives, so that the folders of
-// killed hosts can be told from those in use.
+// socketFolder is a folder among the temporary files for the socket of one plugin. The host
+// keeps it locked while it lives, so that the folders of killed hosts can be told from those in
+// use.
 type socketFolder struct {
 	path string
-	lock *os.File // nil where the system locks no folders
+	lock *os.File // nil if the system locks no folders
 }
 
 func newSocketFolder() (*socketFolder, error) {
@@ -45,14 +45,14 @@ func newSocketFolder() (*socketFolder, error) {
 			}
 			return f, nil
 		}
-		// Between its making and its locking a sweep took it for one left behind.
+		// A sweep took the folder for one left behind before it was locked.
 		if removing := f.remove(); err != nil || removing != nil {
 			return nil, fmt.Errorf("make a folder for the sockets of plugins: %w", errors.Join(err, removing))
 		}
 	}
 }
 
-// remove may be called more than once.
+// remove removes the folder and its lock. It may be called more than once.
 func (f *socketFolder) remove() error {
 	err := os.RemoveAll(f.path)
 	if f.lock != nil {
@@ -61,9 +61,8 @@ func (f *socketFolder) remove() error {
 	return err
 }
 
-// sweepSockets removes the socket folders that killed hosts of this user have
-// left behind in a folder for temporary files. What cannot be looked at or removed is left for another time: it
-// is in nobody's way.
+// sweepSockets removes the socket folders that killed hosts of this user have left behind in a
+// folder for temporary files. It leaves what it cannot look at or remove to a later call.
 func sweepSockets(folder string) {
 	files, err := os.ReadDir(folder)
 	if err != nil {

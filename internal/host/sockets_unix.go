@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFolder locks a folder of this user's. It is not free where another
-// process holds the lock; then, and for a link or somebody else's folder, there
-// is nothing to close. The system frees the locks of a process however it ends.
+// lockFolder locks a folder of this user. free is false if another process has the lock, or if
+// the path is a link or another user's folder; lock is then nil. The system frees the locks of a
+// process however it ends.
 func lockFolder(path string) (lock *os.File, free bool, err error) {
 	folder, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, false, nil // removed by another process's sweep
+		return nil, false, nil // another process's sweep has removed it
 	}
 	if err != nil {
 		return nil, false, err

@@ -23,16 +23,16 @@ import (
 )
 
 const (
-	// defaultStartDeadline is for loading the executable and making two
-	// certificates, on a machine that is busy with something else.
+	// defaultStartDeadline is enough to load the executable and make two certificates on a
+	// machine that is busy with something else.
 	defaultStartDeadline = time.Minute
-	// describeDeadline is for a call that does no work.
+	// describeDeadline is enough for a call that does no work.
 	describeDeadline = 20 * time.Second
-	// startCall stands for a call in Failures from before the first.
+	// startCall is Failure.Call if a plugin fails before the first call.
 	startCall = "start"
 )
 
-// start runs an executable. What it is, describe asks.
+// start runs an executable, without asking yet what it is ([Process.describe] does).
 func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err error) {
 	if err := settings.Limits.check(entry.ID); err != nil {
 		return nil, err
@@ -67,13 +67,14 @@ func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err
 		SyncStdout:       p.stream(output),
 		SyncStderr:       p.stream(output),
 		Logger:           hclog.NewNullLogger(),
-		SkipHostEnv:      true, // Entry.environment chooses
+		SkipHostEnv:      true, // Entry.environment chooses the variables
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.sockets.path},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
 			cmd := file.command()
 			cmd.Env = slices.Concat(entry.environment(settings.Environment), spec.Env, []string{
 				arena.FolderVariable + "=" + folder,
-				// Not go-plugin's own folder in ours: addresses of sockets are short.
+				// Without this, go-plugin makes a folder of its own in ours, and the socket's
+				// path may become too long.
 				plugin.EnvUnixSocketDir + "=" + p.sockets.path,
 			})
 			var err error
@@ -83,14 +84,14 @@ func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err
 		GRPCDialOptions: []grpc.DialOption{
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
 			grpc.WithChainUnaryInterceptor(p.call, wire.ClientErrors),
-			// The socket's name is gone by the time an idle connection would be
-			// opened anew.
+			// gRPC closes idle connections and opens them again, but the file of the socket is
+			// gone by then.
 			grpc.WithIdleTimeout(0),
 		},
 	})
 	err = p.connect(ctx, entry, settings.startDeadline())
 	if changed := file.check(); changed != nil {
-		err = changed // and no wonder if half a file could not be started
+		err = changed // half a file cannot be started, so this is the reason
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -99,7 +100,7 @@ func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err
 	return p, nil
 }
 
-// arenaFolder is where a plugin puts the tensors of its answers.
+// arenaFolder returns the folder in which a plugin puts the tensors of its answers.
 func arenaFolder(a *arena.Arena) (string, error) {
 	if a != nil {
 		return a.Folder(), nil
@@ -121,7 +122,8 @@ func (p *Process) connect(ctx context.Context, entry Entry, deadline time.Durati
 	return nil
 }
 
-// startFailure says what to do about a plugin that did not come up, in time or at all.
+// startFailure returns the error for a plugin that did not start, or not in time, with what to
+// do about it.
 func (p *Process) startFailure(ctx context.Context, entry Entry, deadline, took time.Duration, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("start %s: %w", p.id, context.Cause(ctx))
@@ -152,8 +154,8 @@ func (p *Process) startFailure(ctx context.Context, entry Entry, deadline, took 
 	return p.failure(startCall, Crashed, p.withLastWords(p.runner.state()))
 }
 
-// withLastWords adds what the plugin printed last, which is all that is known about one
-// that never came up.
+// withLastWords adds the last lines that the plugin printed. Nothing else is known about a
+// plugin that did not start.
 func (p *Process) withLastWords(text string) string {
 	if words := lastWords(p.Stderr()); words != "" {
 		return text + "; its last words: " + words
@@ -161,8 +163,8 @@ func (p *Process) withLastWords(text string) string {
 	return text
 }
 
-// lastWords quotes the last three lines that are not empty: the last one of a
-// Python error names it, the ones before say where.
+// lastWords quotes the last three lines that are not empty. Of a Python error, the last one
+// names it and those before say where it was.
 func lastWords(stderr string) string {
 	const most, longest = 3, 400 // lines and bytes
 	var lines []string
@@ -181,7 +183,8 @@ func lastWords(stderr string) string {
 	return strconv.Quote(words)
 }
 
-// describe asks what the plugin is and refuses what was not asked for.
+// describe asks for the plugin's description. It refuses a plugin of another kind or name, and
+// one of another contract.
 func (p *Process) describe(ctx context.Context, describe func(context.Context) (plugins.Description, error)) error {
 	description, err := describe(ctx)
 	if failure, ok := errors.AsType[*Failure](err); ok && failure.unimplemented {
@@ -201,8 +204,8 @@ func (p *Process) describe(ctx context.Context, describe func(context.Context) (
 		return p.nonsense("Describe", err.Error())
 	}
 	p.description = description
-	// Nothing connects to the socket a second time. Without its folder a
-	// killed host leaves nothing behind in the folder for temporary files.
+	// Nothing connects to the socket again. Without its folder, a host that is killed leaves
+	// nothing among the temporary files.
 	if err := p.sockets.remove(); err != nil {
 		return fmt.Errorf("start %s: %w", p.id, err)
 	}

@@ -14,8 +14,8 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// TestStoppedProcess sees that a process which answers nothing at all, not even
-// the request to end, is killed and does not hold up its host.
+// TestStoppedProcess checks that a process which answers nothing, not even the request to end,
+// is killed, and that its host does not wait for it.
 func TestStoppedProcess(t *testing.T) {
 	t.Parallel()
 	for name, closing := range map[string]bool{"at a call": false, "at the end": true} {
@@ -26,7 +26,7 @@ func TestStoppedProcess(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !closing {
-				// A signal takes effect some time after it is sent: until then calls are
+				// The signal takes effect some time after it is sent. Until then calls are
 				// answered.
 				var err error
 				for end := time.Now().Add(10 * time.Second); err == nil && time.Now().Before(end); {

@@ -10,22 +10,22 @@ import (
 	"bittern/plugins"
 )
 
-// How much of what a plugin prints is kept: a Go panic with the innermost calls of
-// one goroutine, and of a line that is longer than any of those, such as a
-// progress bar that never ends its own, the end.
+// How much is kept of what a plugin prints. It is enough for a Go panic with the innermost calls
+// of one goroutine. Of a longer line, such as a progress bar that never ends its line, the end
+// is kept.
 const (
 	tailLines = 40
-	tailLine  = 1000 // bytes, which plugins.Line shows in full
+	tailLine  = 1000 // bytes, which plugins.Line shows whole
 )
 
-// Lines makes a writer that calls each with every line that ends, as [plugins.Line] shows
-// it: none can write to the terminal what is no text.
+// Lines returns a writer that calls each with every line, when it ends, as [plugins.Line] shows
+// it: so a plugin cannot send control characters to the terminal.
 func Lines(each func(line string)) io.Writer { return &lines{each: each} }
 
 type lines struct {
 	mu   sync.Mutex
 	each func(line string)
-	line []byte // the one that has not ended yet
+	line []byte // the line that has not ended yet
 }
 
 func (l *lines) Write(p []byte) (int, error) {
@@ -44,7 +44,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	}
 }
 
-// extend goes on with the line that has not ended.
+// extend appends to the line that has not ended.
 func (l *lines) extend(p []byte) {
 	l.line = append(l.line, p[max(0, len(p)-tailLine):]...)
 	if excess := len(l.line) - tailLine; excess > 0 {
@@ -52,9 +52,9 @@ func (l *lines) extend(p []byte) {
 	}
 }
 
-// stream passes on what comes from one place as whole lines, a write each, so that lines of
-// several streams do not run into each other. What is no line yet waits, a line that is
-// longer than maxWaiting goes on in pieces.
+// stream writes what comes from one output as whole lines, one write each, so that lines of
+// several streams stay apart. It keeps a line that has not ended. If that becomes longer than
+// maxWaiting, it writes the line in pieces.
 type stream struct {
 	mu      sync.Mutex
 	to      io.Writer
@@ -76,7 +76,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush passes on what waits.
+// flush writes what is kept of an unfinished line.
 func (s *stream) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,12 +85,12 @@ func (s *stream) flush() {
 
 func (s *stream) pass(n int) {
 	if n > 0 {
-		_, _ = s.to.Write(s.waiting[:n]) // the log tells for itself that it cannot be written
+		_, _ = s.to.Write(s.waiting[:n]) // the log reports its own errors
 		s.waiting = append(s.waiting[:0], s.waiting[n:]...)
 	}
 }
 
-// tail keeps the last lines of what is written to it.
+// tail keeps the last lines that are written to it.
 type tail struct {
 	lines
 	kept []string
@@ -115,8 +115,7 @@ func (t *tail) String() string {
 	return strings.Trim(strings.Join(append(slices.Clone(t.kept), shown(t.line)), "\n"), "\n")
 }
 
-// shown is what a terminal shows of a line that returns to its beginning, such as a
-// progress bar.
+// shown returns what a terminal shows of a line with carriage returns, such as a progress bar.
 func shown(line []byte) string {
 	line = bytes.TrimRight(line, "\r")
 	return plugins.Line(string(line[bytes.LastIndexByte(line, '\r')+1:]))

@@ -16,7 +16,7 @@ func TestTailKeepsTheEnd(t *testing.T) {
 		t.Errorf("got %d lines from %q to %q, want the last %d and the one that has not ended", len(got), got[0], got[len(got)-1], tailLines)
 	}
 
-	// A line that never ends costs no more memory than a long one.
+	// A line that never ends takes no more memory than a long one.
 	bar := newTail()
 	for i := range 10_000 {
 		fmt.Fprintf(bar, "\r%d of 10000", i)

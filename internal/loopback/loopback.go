@@ -15,8 +15,8 @@ import (
 	"bittern/internal/wire"
 )
 
-// Serve serves what register registers, and returns a connection to it and what ends
-// both.
+// Serve starts a server in this process, to which register adds its services. It returns a
+// connection to it, and a function that closes the connection and stops the server.
 func Serve(register func(grpc.ServiceRegistrar)) (*grpc.ClientConn, func() error, error) {
 	listener := bufconn.Listen(1 << 16)
 	conn, err := grpc.NewClient("passthrough:plugin",
@@ -37,7 +37,7 @@ func Serve(register func(grpc.ServiceRegistrar)) (*grpc.ClientConn, func() error
 	}, nil
 }
 
-// Connect is [Serve] until the test ends.
+// Connect serves as [Serve] does until the test ends, and returns the connection.
 func Connect(t testing.TB, register func(grpc.ServiceRegistrar)) grpc.ClientConnInterface {
 	t.Helper()
 	conn, end, err := Serve(register)

@@ -16,8 +16,8 @@ import (
 	"bittern/plugins/network"
 )
 
-// NewClient returns the model at the other end of a connection. The slices
-// given to its Build must lie in the arena.
+// NewClient returns the model at the other end of a connection. The slices given to its Build
+// must lie in the arena; otherwise Build returns an error that wraps arena.ErrOutside.
 func NewClient(conn grpc.ClientConnInterface, a *arena.Arena) model.Model {
 	return &client{remote: modelv1.NewModelClient(conn), arena: a}
 }

@@ -22,7 +22,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// recorder notes what it is called with and answers with every field set.
+// recorder records the arguments of each call, and answers with every field set.
 type recorder struct {
 	options  plugins.Values
 	shape    network.Shape
@@ -65,7 +65,7 @@ func (r *recorder) Export(context.Context) (network.Network, error) {
 	return filled.New[network.Network](), nil
 }
 
-// shape has every property that a shape can have.
+// shape sets every property of a shape.
 var shape = network.Shape{
 	Inputs: []network.Input{
 		{Name: "text", Role: network.Tokens, Stream: "words", Size: 8},
@@ -139,7 +139,7 @@ func TestEverythingCrosses(t *testing.T) {
 	for name, p := range build.Parameters {
 		p.Value, p.Grad = share(t, shared, p.Value), share(t, shared, p.Grad)
 		p.Quantized, p.Moment1, p.Moment2 = share(t, shared, p.Quantized), share(t, shared, p.Moment1), share(t, shared, p.Moment2)
-		if first { // as with a parameter that is not quantized, under SGD
+		if first { // a parameter that is not quantized has none of these under SGD
 			p.Quantized, p.Moment1, p.Moment2 = nil, nil, nil
 		}
 		build.Parameters[name], first = p, false
@@ -202,7 +202,7 @@ func TestBuildNamesTheTensorOutsideTheArena(t *testing.T) {
 	}
 }
 
-// What the other side sends need not make sense: it is an error, and no crash.
+// A request that makes no sense is an error, and crashes nothing.
 func TestServerRefusesShapesAndBatchesThatAreNone(t *testing.T) {
 	t.Parallel()
 	r := &recorder{}

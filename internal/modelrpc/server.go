@@ -15,8 +15,8 @@ import (
 	"bittern/plugins/model"
 )
 
-// Register serves a model. Calls must not overlap. Closing gives up the tensors
-// that are still mapped.
+// Register serves a model. Calls must not overlap. Close unmaps the tensors of the session and
+// removes those of the last answer.
 func Register(registrar grpc.ServiceRegistrar, m model.Model) io.Closer {
 	s := &server{model: m}
 	modelv1.RegisterModelServer(registrar, s)

@@ -8,8 +8,8 @@ import (
 	"bittern/plugins/network"
 )
 
-// NewBackend returns a machine that costs nothing and gives out zeros, the
-// logits of a network that tells no class from another.
+// NewBackend returns a backend that costs nothing and computes nothing: its outputs are zeros,
+// with which all classes are equally probable.
 func NewBackend() backend.Backend { return &nullBackend{} }
 
 const noMachine = "there is no machine behind the null backend"

@@ -14,20 +14,20 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// NewModel returns a model that neither computes nor learns: a network with one
-// recurrent matrix of the size of an LSTM's and an output layer of zeros, which
-// predicts all classes alike. It serves every shape with a token or a feature.
+// NewModel returns a model that computes nothing and learns nothing. It has one recurrent matrix
+// of the size of an LSTM's, and an output layer of zeros, which makes all classes equally
+// probable. It serves every shape that has an input of tokens or features.
 func NewModel() model.Model { return &nullModel{} }
 
 type nullModel struct {
-	parameters []model.Tensors // of the plan, and then those beyond it in order
+	parameters []model.Tensors // those of the plan, and then those beyond the plan, in order of their names
 	optimiser  model.Optimiser
 	units      int
 	shape      network.Shape
 	batch      network.Batch
 }
 
-const planned = 2 // parameters of the plan
+const planned = 2 // how many parameters the plan has
 
 const (
 	recurrent = "recurrent" // [4·units, units], the matrix that is quantized
@@ -54,8 +54,8 @@ func (*nullModel) Plan(_ context.Context, options plugins.Values, shape network.
 	}, nil
 }
 
-// read is the input that the network pretends to read: the first of the stream
-// that has the targets, or of any where there is one target a sequence.
+// read returns the input that the network pretends to read: the first input of the stream that
+// has the targets, or the first of any stream if a sequence has one target.
 func read(shape network.Shape) (network.Input, bool) {
 	i := slices.IndexFunc(shape.Inputs, func(in network.Input) bool {
 		return (in.Role == network.Tokens || in.Role == network.Features) && (shape.Targets == "" || in.Stream == shape.Targets)
@@ -93,8 +93,8 @@ func (m *nullModel) Step(context.Context, model.Step) (model.StepResult, error) 
 	return model.StepResult{Loss: score.LossSum / float64(max(score.Count, 1))}, nil
 }
 
-// Update skips parameters whose gradient is zero, as Step leaves it: it is faster to see
-// that than to move a parameter by 0.
+// Update skips parameters whose gradient is zero, as Step leaves it: finding that out is faster
+// than moving a parameter by 0.
 func (m *nullModel) Update(_ context.Context, request model.Update) (model.UpdateResult, error) {
 	square := 0.0
 	var moving []model.Tensors
@@ -123,8 +123,8 @@ func (m *nullModel) Update(_ context.Context, request model.Update) (model.Updat
 	return model.UpdateResult{GradNorm: norm}, nil
 }
 
-// allZero says whether all bits are 0. It compares each byte with the next, which takes no
-// longer than reading them: the null model must not measure its own work.
+// allZero reports whether all bits are 0. It compares each byte with the next, which takes no
+// longer than reading them: the time of the null model must be that of the harness.
 func allZero(values []float32) bool {
 	if len(values) == 0 {
 		return true
@@ -152,7 +152,8 @@ func (m *nullModel) Evaluate(context.Context, model.Evaluate) (network.Score, er
 	return m.score(), nil
 }
 
-// Export describes h' = first quarter of (recurrent·h), logits = output·h'.
+// Export describes a network whose h is the first quarter of recurrent·h, and whose logits are
+// output·h.
 func (m *nullModel) Export(context.Context) (network.Network, error) {
 	in, _ := read(m.shape)
 	return network.Network{

@@ -1,6 +1,5 @@
-// Package null holds a plugin of each kind that does next to nothing. What a
-// run with them takes is the cost of the harness itself; reports print it in
-// their footer.
+// Package null has a plugin of each kind that does almost nothing. The time of a run with them
+// is the cost of the harness itself, which reports print in their footer.
 package null
 
 import (
@@ -11,16 +10,16 @@ import (
 	"bittern/plugins/network"
 )
 
-// Name is what all three are called.
+// Name is the name of all three.
 const Name = "null"
 
 func describe(kind plugins.Kind, summary string) plugins.Description {
 	return plugins.Description{Kind: kind, Name: Name, Version: "2.0.0", API: plugins.APIVersion, Summary: summary}
 }
 
-// zeroLogits is the score of logits that are all 0: each target costs ln n where
-// there are n classes, or n candidates among them, and the first of these counts as
-// the most probable one.
+// zeroLogits returns the score of logits that are all 0. A target then costs ln n nats, where n
+// is the number of classes, or of the candidates among them; the prediction is the first of
+// these.
 func zeroLogits(b network.Batch, inputs []network.Input, classes int) network.Score {
 	losses, firsts := make([]float64, b.Sequences), make([]int32, b.Sequences)
 	for i := range b.Sequences {

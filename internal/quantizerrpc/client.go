@@ -15,8 +15,8 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// NewClient returns the quantizer at the other end of a connection. The slices
-// given to its Open must lie in the arena.
+// NewClient returns the quantizer at the other end of a connection. The slices given to its Open
+// must lie in the arena; otherwise Open returns an error that wraps arena.ErrOutside.
 func NewClient(conn grpc.ClientConnInterface, a *arena.Arena) quantizer.Quantizer {
 	return &client{remote: quantizerv1.NewQuantizerClient(conn), arena: a}
 }

@@ -16,7 +16,7 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// recorder notes what it is called with and answers with every field set.
+// recorder records the arguments of each call, and answers with every field set.
 type recorder struct {
 	options plugins.Values
 	shapes  []quantizer.Shape
@@ -101,7 +101,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-// shareWeight moves a weight's tensors into the arena.
+// shareWeight replaces a weight's tensors by copies in the arena.
 func shareWeight(t *testing.T, shared *arena.Arena, w *quantizer.Weight) {
 	t.Helper()
 	share := func(slice []float32) []float32 {
@@ -147,9 +147,9 @@ func TestEverythingCrosses(t *testing.T) {
 		weights[i].Rows, weights[i].Cols = 1, 3 // the slices have three elements
 		shareWeight(t, shared, &weights[i])
 	}
-	weights[1].Moment2 = nil // as with an optimiser that keeps none
+	weights[1].Moment2 = nil // an optimiser without second moments has none
 	for name, state := range weights[1].State {
-		state.Grad = nil // as of states that are not trained
+		state.Grad = nil // a state that is not trained has none
 		weights[1].State[name] = state
 	}
 	if err := client.Open(ctx, options, weights); err != nil {

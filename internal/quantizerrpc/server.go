@@ -14,8 +14,8 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// Register serves a quantizer. Calls must not overlap. Closing gives up the
-// tensors that are still mapped.
+// Register serves a quantizer. Calls must not overlap. Close unmaps the tensors of the session
+// and removes those of the last answer.
 func Register(registrar grpc.ServiceRegistrar, q quantizer.Quantizer) io.Closer {
 	s := &server{quantizer: q}
 	quantizerv1.RegisterQuantizerServer(registrar, s)

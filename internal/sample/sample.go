@@ -12,30 +12,30 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// LSTM says which graph to make: one layer with batch normalisation at the
-// three places of the paper, statistics of its own for each of Steps time steps.
+// LSTM says which graph to make: one layer with batch normalisation at the three places of the
+// paper, and separate statistics for each of Steps time steps.
 type LSTM struct {
 	Units   int
-	Inputs  int  // vocabulary, or features per step where Dense is set
-	Dense   bool // dense input in place of a token
+	Inputs  int  // size of the vocabulary, or features of a step if Dense is set
+	Dense   bool // the input is a dense vector instead of a token
 	Outputs int  // classes; 0 leaves the output layer out
 	Steps   int  // rows of every normalisation table
 	Format  Format
-	Bits    int // of the hidden states, which are rounded; 0 leaves them as they are
+	Bits    int // of the hidden states, which are rounded to so many; 0 does not round
 	Seed    uint64
 }
 
-// Format is how recurrent weights are stored: the levels of each plane of codes, in
-// units of its scale, or full precision where there are no planes. The scale of a
-// plane is half that of the one before it.
+// Format says how recurrent weights are stored: the levels of each plane of codes in units of
+// the plane's scale, or full precision if there are no planes. The scale of a plane is half that
+// of the plane before it.
 type Format struct {
 	Planes [][]float32
-	Rows   bool // a scale of its own for every row
+	Rows   bool // every row has its own scale; otherwise the matrix has one
 }
 
-// Binary and Ternary are the formats of the paper. The others are of other quantizers:
-// multi-bit weights α₁b₁ + α₂b₂, ternary ones with two scales, 4-bit whole numbers
-// times a step, and eight levels that follow no rule.
+// Binary and Ternary are the formats of the paper. The others come from other quantizers:
+// multi-bit weights α₁b₁ + α₂b₂, ternary weights with two scales, 4-bit whole numbers times a
+// step, and eight levels without a rule.
 var (
 	Binary     = Format{Planes: [][]float32{{-1, 1}}}
 	Ternary    = Format{Planes: [][]float32{{-1, 0, 1}}}
@@ -45,15 +45,14 @@ var (
 	EightFree  = Format{Planes: [][]float32{{-1.5, -1, -0.25, -0.1, 0.2, 0.4, 0.9, 2}}}
 )
 
-// PerRow is a format with a scale of its own for every row.
+// PerRow returns the format with a scale for every row.
 func PerRow(f Format) Format {
 	f.Rows = true
 	return f
 }
 
-// Pack makes a rows×cols matrix of random codes, uniform over the levels. The scales
-// of each plane are what scale returns for the plane's number; it is called once, or
-// for every row.
+// Pack returns a rows×cols matrix of random codes, uniform over the levels. It asks scale for
+// the scales of a plane, given the plane's number: once, or once for every row if f.Rows.
 func (f Format) Pack(rng *rand.Rand, rows, cols int, scale func(plane int) float32) packed.Matrix {
 	var planes []packed.Codes
 	for i, levels := range f.Planes {
@@ -77,8 +76,8 @@ func (f Format) Pack(rng *rand.Rand, rows, cols int, scale func(plane int) float
 	return m
 }
 
-// Build returns the graph and its weights. The output is the logits, or h where
-// there is no output layer. Equal configurations give equal graphs and weights.
+// Build returns the graph and its weights by name. The output is the logits, or h if there is no
+// output layer. Equal configurations give equal graphs and weights.
 //
 //	a = ScaleShift(Wh·h) + Scale(Wx·x)
 //	c = σ(a_f)∘c + σ(a_i)∘tanh(a_g);  h = Round(σ(a_o)∘tanh(ScaleShift(c)))
@@ -86,8 +85,8 @@ func (f Format) Pack(rng *rand.Rand, rows, cols int, scale func(plane int) float
 func (config LSTM) Build() (stepgraph.Graph, map[string]packed.Matrix) {
 	b := builder{LSTM: config, rng: rand.New(rand.NewPCG(config.Seed, 0x5a3b1e))}
 	units, gates := config.Units, 4*config.Units
-	// α as in the paper, ½·√(6/(fan_in + 4·units)); a scale near 1/√(fan_in)/α
-	// gives pre-activations of unit variance, as batch normalisation does.
+	// α is that of the paper, ½·√(6/(fan_in + 4·units)). A scale near 1/√(fan_in)/α gives
+	// pre-activations of unit variance, as batch normalisation does.
 	alpha := func(fanIn int) float32 { return float32(math.Sqrt(6/float64(fanIn+gates)) / 2) }
 	unit := func(fanIn int) float32 { return 1 / (alpha(fanIn) * float32(math.Sqrt(float64(fanIn)))) }
 	weights := map[string]packed.Matrix{
@@ -152,7 +151,7 @@ type builder struct {
 	rng *rand.Rand
 }
 
-// recurrent is a weight matrix of the network's format with a scale around alpha.
+// recurrent makes a weight matrix in the network's format, with scales around alpha.
 func (b *builder) recurrent(rows, cols int, alpha float32) packed.Matrix {
 	if len(b.Format.Planes) == 0 {
 		return b.full(rows, cols)
@@ -166,7 +165,7 @@ func (b *builder) recurrent(rows, cols int, alpha float32) packed.Matrix {
 	})
 }
 
-// full is a full-precision matrix whose rows keep the variance of their input.
+// full makes a full-precision matrix whose products have the variance of their input.
 func (b *builder) full(rows, cols int) packed.Matrix {
 	m, err := packed.FromValues(b.uniform(rows*cols, float32(math.Sqrt(3/float64(cols)))), rows, cols)
 	if err != nil {
@@ -175,7 +174,7 @@ func (b *builder) full(rows, cols int) packed.Matrix {
 	return m
 }
 
-// scales is a normalisation table of values around the given one.
+// scales makes a normalisation table of random values around the given one.
 func (b *builder) scales(size int, around float32) stepgraph.Table {
 	table := b.shifts(size)
 	for i, v := range table.Values {
@@ -184,12 +183,12 @@ func (b *builder) scales(size int, around float32) stepgraph.Table {
 	return table
 }
 
-// shifts is a normalisation table of values around zero.
+// shifts makes a normalisation table of random values around 0.
 func (b *builder) shifts(size int) stepgraph.Table {
 	return stepgraph.Table{Rows: b.Steps, Values: b.uniform(b.Steps*size, 0.2)}
 }
 
-// uniform is n values in [−bound, bound).
+// uniform draws n values from [−bound, bound).
 func (b *builder) uniform(n int, bound float32) []float32 {
 	values := make([]float32, n)
 	for i := range values {

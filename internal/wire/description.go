@@ -5,7 +5,7 @@ import (
 	"bittern/plugins"
 )
 
-// EncodeDescription is the wire form of a description.
+// EncodeDescription returns the wire form of a description.
 func EncodeDescription(d plugins.Description) *pluginv1.Description {
 	m := &pluginv1.Description{
 		Kind: string(d.Kind), Name: d.Name, Version: d.Version, Api: int64(d.API),
@@ -23,8 +23,8 @@ func EncodeDescription(d plugins.Description) *pluginv1.Description {
 	return m
 }
 
-// DecodeDescription is the inverse of EncodeDescription, but for what cannot be
-// shown in one line (see [plugins.Line]).
+// DecodeDescription is the inverse of EncodeDescription, except that it makes every text one
+// printable line ([plugins.Line]).
 func DecodeDescription(m *pluginv1.Description) plugins.Description {
 	line := plugins.Line
 	d := plugins.Description{

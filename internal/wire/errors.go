@@ -13,17 +13,17 @@ import (
 	"bittern/plugins/backend"
 )
 
-// MaxMessage is the largest message either side receives, in bytes. No tensor
-// travels in a message, so the largest one is a network, at about 100 bytes a
-// node; 4 MiB hold some 40 000 nodes, and stop a runaway peer early.
+// MaxMessage is the size of the largest message that either side receives, in bytes. No tensor
+// is in a message, so the largest is a network with about 100 bytes a node: 4 MiB are some 40
+// 000 nodes. A peer that sends more is stopped early.
 const MaxMessage = 4 << 20
 
-// services is how the methods of our own services begin. go-plugin's services
-// share the connection and keep their own ways.
+// services is the prefix of the methods of our own services. go-plugin's services use the same
+// connection and report errors in their own way.
 const services = "/bittern."
 
-// ServeErrors lets problems and unsupported requests cross the process border
-// as themselves. The two codes are ones that gRPC itself never produces.
+// ServeErrors sends a *plugins.Problem and a *backend.ErrUnsupported as gRPC statuses that
+// ClientErrors turns back into them. It uses two codes that gRPC itself never produces.
 func ServeErrors(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	response, err := handler(ctx, request)
 	if err == nil || !Ours(info.FullMethod) {
@@ -41,8 +41,7 @@ func ServeErrors(ctx context.Context, request any, info *grpc.UnaryServerInfo, h
 	return nil, status.FromContextError(err).Err()
 }
 
-// ClientErrors is the other half of ServeErrors. Every other error stays a gRPC
-// status.
+// ClientErrors is the inverse of ServeErrors. Every other error stays a gRPC status.
 func ClientErrors(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	err := invoke(ctx, method, request, response, conn, options...)
 	if err == nil || !Ours(method) {
@@ -57,5 +56,5 @@ func ClientErrors(ctx context.Context, method string, request, response any, con
 	return err
 }
 
-// Ours reports whether a full gRPC method name belongs to the contract.
+// Ours reports whether the full name of a gRPC method belongs to the contract.
 func Ours(method string) bool { return strings.HasPrefix(method, services) }

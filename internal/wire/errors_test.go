@@ -15,7 +15,7 @@ import (
 	"bittern/plugins/backend"
 )
 
-// cross sends an error through both interceptors.
+// cross sends an error through both interceptors, as a call does.
 func cross(method string, err error) error {
 	_, onTheWire := wire.ServeErrors(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: method},
 		func(context.Context, any) (any, error) { return nil, err })
@@ -47,7 +47,7 @@ func TestErrorsCross(t *testing.T) {
 			t.Errorf("%v crosses with the code %s, want %s", cause, got, want)
 		}
 	}
-	// go-plugin's own services use these codes in their own ways.
+	// go-plugin's own services use the two codes for errors of their own.
 	theirs := status.Error(codes.InvalidArgument, "no such stream")
 	if err := cross("/plugin.GRPCStdio/StreamStdio", theirs); !errors.Is(err, theirs) {
 		t.Errorf("an error of go-plugin's own service crosses as %v, want it untouched", err)

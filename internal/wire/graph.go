@@ -8,8 +8,7 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// encodeGraph is the wire form of a step graph; its tables are copied into the
-// arena.
+// encodeGraph returns the wire form of a step graph. It copies the tables into the arena.
 func encodeGraph(a *arena.Arena, g stepgraph.Graph) (*stepgraphv1.Graph, error) {
 	m := &stepgraphv1.Graph{Output: g.Output}
 	for _, in := range g.Inputs {

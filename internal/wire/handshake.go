@@ -9,20 +9,20 @@ import (
 	"bittern/plugins"
 )
 
-// Handshake is what host and plugin must agree on before they speak. The cookie
-// keeps a user from running a plugin by hand; it is no security.
+// Handshake is what host and plugin must agree on before they speak. The cookie tells a user who
+// starts a plugin by hand that it is a plugin; it protects nothing.
 var Handshake = plugin.HandshakeConfig{
 	ProtocolVersion:  plugins.APIVersion,
 	MagicCookieKey:   "BITTERN_PLUGIN",
 	MagicCookieValue: "a bittern booms in the reeds",
 }
 
-// Service is the one name under which go-plugin dispenses: an executable serves
-// one plugin.
+// Service is the name that go-plugin dispenses a plugin by. There is one, since an executable
+// serves one plugin.
 const Service = "plugin"
 
-// Plugin ties go-plugin to a plugin kind: the plugin's side registers its
-// service, the host's side gets the bare connection.
+// Plugin makes a plugin kind known to go-plugin. The plugin's side registers its service; the
+// host's side gets the connection.
 type Plugin struct {
 	plugin.NetRPCUnsupportedPlugin
 	Register func(grpc.ServiceRegistrar)

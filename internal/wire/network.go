@@ -9,8 +9,8 @@ import (
 	"bittern/plugins/network"
 )
 
-// EncodeNetwork is the wire form of a program; the tables of its step graphs are
-// copied into the arena.
+// EncodeNetwork returns the wire form of a program. It copies the tables of its step graphs into
+// the arena.
 func EncodeNetwork(a *arena.Arena, n network.Network) (*networkv1.Network, error) {
 	m := &networkv1.Network{Model: n.Model, Inputs: encodeInputs(n.Inputs), Output: n.Output}
 	for _, s := range n.Stages {
@@ -56,7 +56,7 @@ func decodeInputs(m []*networkv1.Input) []network.Input {
 	return inputs
 }
 
-// EncodeShape is the wire form of a shape.
+// EncodeShape returns the wire form of a shape.
 func EncodeShape(s network.Shape) *networkv1.Shape {
 	return &networkv1.Shape{
 		Inputs: encodeInputs(s.Inputs), Steps: EncodeSteps(s.Steps), Sequences: int64(s.Sequences),
@@ -64,7 +64,7 @@ func EncodeShape(s network.Shape) *networkv1.Shape {
 	}
 }
 
-// DecodeShape is the inverse of EncodeShape. What it returns may fail
+// DecodeShape is the inverse of EncodeShape. The peer may send anything, so callers must call
 // [network.Shape.Check].
 func DecodeShape(m *networkv1.Shape) network.Shape {
 	return network.Shape{
@@ -73,7 +73,7 @@ func DecodeShape(m *networkv1.Shape) network.Shape {
 	}
 }
 
-// EncodeSteps is the wire form of the time steps of streams.
+// EncodeSteps returns the wire form of the time steps of streams.
 func EncodeSteps(steps map[string]int) map[string]int64 {
 	m := make(map[string]int64, len(steps))
 	for stream, n := range steps {
@@ -91,7 +91,7 @@ func DecodeSteps(m map[string]int64) map[string]int {
 	return steps
 }
 
-// EncodeScore is the wire form of a score.
+// EncodeScore returns the wire form of a score.
 func EncodeScore(s network.Score) *networkv1.Score {
 	return &networkv1.Score{LossSum: s.LossSum, Count: int64(s.Count), Correct: int64(s.Correct)}
 }
@@ -101,14 +101,14 @@ func DecodeScore(m *networkv1.Score) network.Score {
 	return network.Score{LossSum: m.GetLossSum(), Count: int(m.GetCount()), Correct: int(m.GetCorrect())}
 }
 
-// LocateBatch is the wire form of a batch whose tensors lie in the arena.
+// LocateBatch returns the wire form of a batch whose tensors lie in the arena.
 func LocateBatch(a *arena.Arena, b network.Batch) (*networkv1.Batch, error) {
 	return encodeBatch(b,
 		func(values []int32) (*pluginv1.Tensor, error) { return Locate(a, values) },
 		func(values []float32) (*pluginv1.Tensor, error) { return Locate(a, values) })
 }
 
-// CopyBatch is the wire form of a batch whose tensors are copied into the arena.
+// CopyBatch returns the wire form of a batch, whose tensors it copies into the arena.
 func CopyBatch(a *arena.Arena, b network.Batch) (*networkv1.Batch, error) {
 	return encodeBatch(b,
 		func(values []int32) (*pluginv1.Tensor, error) { return Copy(a, values) },
@@ -140,8 +140,8 @@ func encodeBatch(b network.Batch, int32s func([]int32) (*pluginv1.Tensor, error)
 	return m, nil
 }
 
-// ViewBatch is the batch that its wire form stands for, in place. What it returns
-// may fail [network.Batch.Fits].
+// ViewBatch is the inverse of LocateBatch and CopyBatch; the batch lies in the mapping. The peer
+// may send anything, so callers must call [network.Batch.Fits].
 func ViewBatch(mapping *arena.Mapping, m *networkv1.Batch) (network.Batch, error) {
 	b := network.Batch{
 		Sequences: int(m.GetSequences()), Steps: DecodeSteps(m.GetSteps()),

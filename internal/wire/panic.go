@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// RecoverPanics answers a call whose implementation panics with an error, and writes
-// the stack to stderr.
+// RecoverPanics answers a call whose implementation panics with an error, and writes the stack
+// to stderr.
 func RecoverPanics(stderr io.Writer) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
 		defer func() {
@@ -28,8 +28,8 @@ func RecoverPanics(stderr io.Writer) grpc.UnaryServerInterceptor {
 	}
 }
 
-// PanicWords says what panicked, and where. It is called by the deferred function
-// that has recovered the panic.
+// PanicWords returns one line that says what the panic was and where. The deferred function that
+// has recovered the panic must call it itself.
 func PanicWords(cause any) string {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])

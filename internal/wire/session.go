@@ -8,12 +8,12 @@ import (
 	"bittern/internal/arena"
 )
 
-// Session holds the files whose tensors a plugin was handed for longer than one
-// call. The zero value is an empty session.
+// Session holds the mapping of the tensors that a plugin uses for longer than one call. The zero
+// value is an empty session.
 type Session struct{ current *arena.Mapping }
 
-// Replace runs open with a new mapping. When open succeeds the mapping takes
-// the place of the one before, which is unmapped; else the session stays as it was.
+// Replace runs open with a new mapping. If open succeeds, the mapping replaces the one before,
+// which is unmapped; otherwise the session stays as it was.
 func (s *Session) Replace(open func(*arena.Mapping) error) error {
 	next := new(arena.Mapping)
 	if err := open(next); err != nil {
@@ -37,12 +37,12 @@ func (s *Session) Close() error {
 	return err
 }
 
-// Answer holds the tensors of a plugin's last response, whose size the host
-// could not know beforehand. The zero value is empty.
+// Answer holds the tensors of a plugin's last response. The plugin makes them, since the host
+// does not know their size beforehand. The zero value is empty.
 type Answer struct{ current *arena.Arena }
 
-// Next returns an arena for the tensors of a new response and gives up those of
-// the response before.
+// Next returns an arena for the tensors of a new response, and removes those of the response
+// before.
 func (a *Answer) Next() (*arena.Arena, error) {
 	if err := a.Close(); err != nil {
 		return nil, err
@@ -65,17 +65,16 @@ func (a *Answer) Close() error {
 	return err
 }
 
-// answerMargin is what an answer may hold beyond the tensors of its session, in
-// bytes: the normalization tables of long sequences.
+// answerMargin is how many bytes an answer may have beyond the size of the session's tensors.
+// The normalization tables of long sequences need them.
 const answerMargin = 256 << 20
 
-// ErrUnreadable says that the tensors of an answer are not where it says they are.
+// ErrUnreadable says that the tensors of an answer cannot be read where it says that they are.
 var ErrUnreadable = errors.New("the tensors of the answer cannot be read")
 
-// ReadAnswer runs read on a response's tensors, and removes their files
-// afterwards: a plugin that is killed then leaves nothing behind. An answer may
-// hold as much as the session's arena and answerMargin together. What read returns
-// is ErrUnreadable.
+// ReadAnswer runs read on the tensors of a response and then removes their files, so that a
+// plugin which is killed leaves nothing behind. An answer may have as many bytes as the
+// session's arena and answerMargin together. An error of read is wrapped in ErrUnreadable.
 func ReadAnswer(session *arena.Arena, read func(*arena.Reader) error) error {
 	reader := &arena.Reader{Limit: int64(session.Size()) + answerMargin}
 	err := read(reader)
@@ -85,8 +84,7 @@ func ReadAnswer(session *arena.Arena, read func(*arena.Reader) error) error {
 	files := reader.Files()
 	err = errors.Join(err, reader.Close())
 	for _, file := range files {
-		// Where the file cannot be removed yet (Windows, while the plugin
-		// still maps it) the plugin removes it itself.
+		// Windows cannot remove a file that the plugin still maps; there the plugin removes it.
 		_ = os.Remove(file)
 	}
 	return err

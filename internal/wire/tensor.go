@@ -5,10 +5,10 @@ import (
 	pluginv1 "bittern/internal/wire/bittern/plugin/v1"
 )
 
-// A nil slice means in the contract that there is no tensor; on the wire the
-// field is then left out.
+// In the contract a nil slice says that there is no tensor. On the wire the field is then left
+// out.
 
-// Locate is the handle of a slice that must lie in the arena already.
+// Locate returns the handle of a slice, which must lie in the arena already.
 func Locate[T arena.Element](a *arena.Arena, slice []T, shape ...int) (*pluginv1.Tensor, error) {
 	if slice == nil {
 		return nil, nil
@@ -20,7 +20,7 @@ func Locate[T arena.Element](a *arena.Arena, slice []T, shape ...int) (*pluginv1
 	return encodeTensor(tensor), nil
 }
 
-// Copy puts the elements of a slice into the arena.
+// Copy copies a slice into the arena and returns the handle of the copy.
 func Copy[T arena.Element](a *arena.Arena, slice []T) (*pluginv1.Tensor, error) {
 	if slice == nil {
 		return nil, nil
@@ -33,7 +33,7 @@ func Copy[T arena.Element](a *arena.Arena, slice []T) (*pluginv1.Tensor, error) 
 	return Locate(a, shared)
 }
 
-// View is the slice that a handle stands for, in place.
+// View returns the slice that a handle describes, without copying it.
 func View[T arena.Element](m *arena.Mapping, tensor *pluginv1.Tensor) ([]T, error) {
 	if tensor == nil {
 		return nil, nil
@@ -41,7 +41,7 @@ func View[T arena.Element](m *arena.Mapping, tensor *pluginv1.Tensor) ([]T, erro
 	return arena.View[T](m, decodeTensor(tensor))
 }
 
-// Read is a copy of the slice that a handle stands for.
+// Read returns a copy of the slice that a handle describes.
 func Read[T arena.Element](r *arena.Reader, tensor *pluginv1.Tensor) ([]T, error) {
 	if tensor == nil {
 		return nil, nil
@@ -57,7 +57,7 @@ func decodeTensor(m *pluginv1.Tensor) arena.Tensor {
 	return arena.Tensor{File: m.GetFile(), Offset: m.GetOffset(), Type: arena.Type(m.GetType()), Shape: Ints(m.GetShape())}
 }
 
-// Int64s is the wire form of a shape.
+// Int64s returns the wire form of a shape.
 func Int64s(shape []int) []int64 {
 	sizes := make([]int64, len(shape))
 	for i, size := range shape {

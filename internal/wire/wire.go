@@ -1,10 +1,10 @@
-// Package wire holds what the shims of every plugin kind share: the generated
-// protobuf, its conversion to and from the structs of the contract, and how
-// errors cross the process border. Nothing outside internal sees it.
+// Package wire holds what the gRPC code of all plugin kinds shares: the generated protobuf code,
+// the conversions between it and the structs of the contract, and how errors cross the process
+// border. No package outside internal imports it.
 //
-// The .proto files are the contract for authors in other languages. After a
-// change to one, run `go generate ./internal/wire`: it needs Go alone,
-// the generators live in the module under tools/.
+// The .proto files are the contract for authors in other languages. After a change to one, run
+// `go generate ./internal/wire`. That needs only Go: the generators are in the module under
+// tools/.
 package wire
 
 //go:generate go -C ../../tools tool buf lint ../internal/wire

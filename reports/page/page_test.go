@@ -3,6 +3,8 @@ package page_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -193,6 +195,29 @@ func TestPageIsSelfContained(t *testing.T) {
 				t.Errorf("%s: %q is not in the page as text", name, want)
 			}
 		}
+	}
+}
+
+// TestUnreadStepsAreSaid damages the files of training steps of all experiments: the page has
+// the validations, and says in place of the losses why there are none.
+func TestUnreadStepsAreSaid(t *testing.T) {
+	t.Parallel()
+	all := []store.Experiment{sample.Trained(t, 1, 10, `"task":"characters"`), sample.Trained(t, 2, 10, `"task":"characters"`)}
+	s := sample.Stored(t, all...)
+	for _, e := range all {
+		steps, err := store.OpenSteps(s.ExperimentDir(e.ID), 0)
+		must(t, err)
+		must(t, steps.AppendValidation(store.Validation{Step: 10, Deployable: 2.5, PaperStyle: 2.4}))
+		must(t, steps.Close())
+		must(t, os.WriteFile(filepath.Join(s.ExperimentDir(e.ID), "steps.jsonl"), []byte("{\n"), 0o600))
+	}
+	text := written(t, s, "suite", reports.View{})
+	if figures := elements(t, text, named("figure")); !slices.ContainsFunc(figures, func(n *html.Node) bool { return attribute(n, "id") == "figure-curves-grammar-bpc" }) {
+		t.Error("the page has no validations")
+	}
+	want := "n/a: grammar: training loss (metrics: byte 0 of "
+	if !slices.ContainsFunc(elements(t, text, named("p")), func(n *html.Node) bool { return strings.HasPrefix(words(n), want) }) {
+		t.Errorf("the page does not say %q", want)
 	}
 }
 

@@ -140,7 +140,7 @@ var places = map[string]struct{ heading, before string }{
 	"parts":  {"Energy and memory by part", "Learning curves"},
 }
 
-// addFigures draws all plots of the report. If there is nothing to draw of a kind, it says why.
+// addFigures draws all plots of the report. It says what cannot be drawn, and why.
 func (p *page) addFigures(r *reports.Report) error {
 	if len(r.Networks) == 0 {
 		return nil // the page says so already
@@ -152,7 +152,7 @@ func (p *page) addFigures(r *reports.Report) error {
 			place.heading = kind.About
 		}
 		at := p.section(place.heading, place.before)
-		figures, err := drawn(r, kind.Name, "")
+		figures, missing, err := drawn(r, kind.Name, "")
 		if problem, ok := errors.AsType[*plugins.Problem](err); ok {
 			p.Sections[at].Missing = append(p.Sections[at].Missing, plugins.Line(problem.Sentence))
 			continue
@@ -161,6 +161,9 @@ func (p *page) addFigures(r *reports.Report) error {
 			return err
 		}
 		p.Sections[at].Figures = append(p.Sections[at].Figures, figures...)
+		if missing != "" {
+			p.Sections[at].Missing = append(p.Sections[at].Missing, missing)
+		}
 	}
 	return nil
 }
@@ -182,23 +185,22 @@ func (p *page) section(heading, before string) int {
 	return at
 }
 
-// drawn returns the figures of a kind. Their ids begin with prefix, as ids must be unique in the
-// page.
-func drawn(r *reports.Report, kind, prefix string) ([]figure, error) {
-	drawings, err := plot.Draw(r, kind)
+// drawn returns the figures of a kind, and which are missing and why ([plot.Draw]). Their ids
+// begin with prefix, as ids must be unique in the page.
+func drawn(r *reports.Report, kind, prefix string) (figures []figure, missing string, err error) {
+	drawings, missing, err := plot.Draw(r, kind)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var figures []figure
 	for _, d := range drawings {
 		d.ID = prefix + d.ID
 		var svg strings.Builder
 		if err := d.Inline(&svg); err != nil {
-			return nil, fmt.Errorf("draw %s: %w", d.Title, err)
+			return nil, "", fmt.Errorf("draw %s: %w", d.Title, err)
 		}
 		figures = append(figures, figure{ID: "figure-" + d.ID, Title: d.Title, Caption: d.Caption, SVG: template.HTML(svg.String())})
 	}
-	return figures, nil
+	return figures, missing, nil
 }
 
 // identifier is a heading as an id.

@@ -36,8 +36,9 @@ type lines struct {
 
 // curves draws the validation scores of each task over the training steps, and the
 // training losses where they were read ([reports.Report.ReadTraining]).
-func curves(r *reports.Report) (figures []Figure, nothing string) {
+func curves(r *reports.Report) (figures []Figure, out leftOut) {
 	looks := seriesOf(r)
+	trainingRead := slices.ContainsFunc(r.Experiments, func(e reports.Experiment) bool { return len(e.Training) > 0 || e.TrainingUnread != "" })
 	lower := func(a, b float64) bool { return a < b }
 	for _, s := range subjects(r) {
 		unit := plugins.Line(s.metric)
@@ -45,6 +46,7 @@ func curves(r *reports.Report) (figures []Figure, nothing string) {
 		if ranked(s.metric) {
 			scores.better = metric.Metric(s.metric).Better
 		}
+		title := fmt.Sprintf("%s: validation %s during training", plugins.Line(s.task), unit)
 		f, why := s.curves(r, looks, scores, func(e *reports.Experiment) ([]sample, string) {
 			var samples []sample
 			for _, v := range e.Validations {
@@ -52,31 +54,35 @@ func curves(r *reports.Report) (figures []Figure, nothing string) {
 			}
 			return samples, cmp.Or(e.Unread, "no validation is recorded")
 		})
-		nothing = cmp.Or(nothing, why)
-		if f != nil {
-			f.ID, f.Title = s.task+"-"+s.metric, fmt.Sprintf("%s: validation %s during training", plugins.Line(s.task), unit)
+		if f == nil {
+			out.add(title, why)
+		} else {
+			f.ID, f.Title = s.task+"-"+s.metric, title
 			f.Caption = fmt.Sprintf("Validation %s of the deployable form, which selects the network, over the training steps%s", direction(s.metric), f.Caption)
 			f.chart.plot.Y.Label.Text = "validation " + direction(s.metric)
 			figures = append(figures, *f)
 		}
-		if !slices.ContainsFunc(r.Experiments, func(e reports.Experiment) bool { return len(e.Training) > 0 }) {
+		if !trainingRead {
 			continue
 		}
-		f, _ = s.curves(r, looks, lines{unit: "nats a target", better: lower}, func(e *reports.Experiment) ([]sample, string) {
+		title = fmt.Sprintf("%s: training loss", plugins.Line(s.task))
+		f, why = s.curves(r, looks, lines{unit: "nats a target", better: lower}, func(e *reports.Experiment) ([]sample, string) {
 			var samples []sample
 			for _, t := range e.Training {
 				samples = append(samples, sample{float64(t.Step), t.Loss})
 			}
-			return samples, cmp.Or(e.TrainingUnread, "no training step is recorded")
+			return samples, e.TrainingUnread
 		})
-		if f != nil {
-			f.ID, f.Title = s.task+"-"+s.metric+"-loss", fmt.Sprintf("%s: training loss", plugins.Line(s.task))
+		if f == nil {
+			out.add(title, why)
+		} else {
+			f.ID, f.Title = s.task+"-"+s.metric+"-loss", title
 			f.Caption = fmt.Sprintf("Training loss (lower is better), the mean of each stretch of training steps%s", f.Caption)
 			f.chart.plot.Y.Label.Text = "training loss, nats a target"
 			figures = append(figures, *f)
 		}
 	}
-	return figures, nothing
+	return figures, out
 }
 
 // curves returns the figure with the curves of a subject's networks, or nil and the reason if no
@@ -86,7 +92,7 @@ func (s subject) curves(r *reports.Report, looks map[string]series, l lines, sam
 	several := false
 	for _, n := range s.networks {
 		c := curve{network: n, look: looks[n.Quantizer]}
-		why := ""
+		var unread leftOut // of the seeds
 		for i := range r.Experiments {
 			e := &r.Experiments[i]
 			if e.Task != n.Task || e.Model != n.Model || e.Quantizer != n.Quantizer || e.Setting != n.Setting {
@@ -94,21 +100,22 @@ func (s subject) curves(r *reports.Report, looks map[string]series, l lines, sam
 			}
 			seed, reason := samples(e)
 			if len(seed) == 0 {
-				why = reason
+				unread.add(fmt.Sprintf("%s, seed %d", name(n), e.Seed), reason)
 				continue
 			}
 			c.seeds = append(c.seeds, seed)
 		}
 		if len(c.seeds) == 0 {
-			out.add(n, why)
+			out.add(name(n), unread.reason())
 			continue
 		}
+		out.join(unread)
 		several = several || len(c.seeds) > 1
 		c.mean = mean(c.seeds)
 		l.curves = append(l.curves, c)
 	}
 	if len(l.curves) == 0 {
-		return nil, out.first()
+		return nil, out.reason()
 	}
 	l.distinguish()
 	caption := ", " + networks(len(l.curves)) + "."

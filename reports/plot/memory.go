@@ -9,14 +9,14 @@ import (
 )
 
 // memory draws deployable scores against all that is packed, in KB of 1000 bytes.
-func memory(r *reports.Report) (figures []Figure, nothing string) {
+func memory(r *reports.Report) (figures []Figure, undrawn leftOut) {
 	looks := seriesOf(r)
 	for _, s := range subjects(r) {
 		var marks []mark
 		var out leftOut
 		for _, n := range s.networks {
 			if n.Deployable.Mean == nil {
-				out.add(n, n.Deployable.Missing)
+				out.add(name(n), n.Deployable.Missing)
 				continue
 			}
 			m := newMark(n, n.DeployedBytes/1000, n.Deployable,
@@ -26,8 +26,9 @@ func memory(r *reports.Report) (figures []Figure, nothing string) {
 			}
 			marks = append(marks, m)
 		}
+		title := fmt.Sprintf("%s: deployable %s against memory", plugins.Line(s.task), plugins.Line(s.metric))
 		if len(marks) == 0 {
-			nothing = out.first()
+			undrawn.add(title, out.reason())
 			continue
 		}
 		plotted := newScatter(marks, s.metric, "KB deployed", looks)
@@ -37,11 +38,11 @@ func memory(r *reports.Report) (figures []Figure, nothing string) {
 			caption += " A rhombus is a published score, joined to our network of the same setting; one whose source does not print the size of the whole deployment stands at the memory of ours."
 		}
 		figures = append(figures, Figure{
-			ID: s.task + "-" + s.metric, Title: fmt.Sprintf("%s: deployable %s against memory", plugins.Line(s.task), plugins.Line(s.metric)), Caption: caption + out.sentence(),
+			ID: s.task + "-" + s.metric, Title: title, Caption: caption + out.sentence(),
 			chart: plotted.chart("KB deployed", "deployable "+direction(s.metric), ratios(s.metric)),
 		})
 	}
-	return figures, nothing
+	return figures, undrawn
 }
 
 // publishedMark places what was published of a network.

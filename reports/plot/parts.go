@@ -36,31 +36,34 @@ func quantities() []quantity {
 }
 
 // byPart draws energy and memory of each backend as bars of their parts.
-func byPart(r *reports.Report) (figures []Figure, nothing string) {
+func byPart(r *reports.Report) (figures []Figure, undrawn leftOut) {
 	for _, s := range subjects(r) {
 		for _, q := range quantities() {
 			for _, backend := range s.backends() {
-				f, out := s.stacked(q, backend)
+				title := fmt.Sprintf("%s on %s: %s by part", plugins.Line(s.task), plugins.Line(backend), q.name)
+				f, why := s.stacked(q, backend)
 				if f == nil {
-					nothing = cmp.Or(nothing, out.first())
+					undrawn.add(title, why)
 					continue
 				}
+				f.Title = title
 				figures = append(figures, *f)
 			}
 		}
 	}
-	return figures, cmp.Or(nothing, "it was deployed on no backend")
+	return figures, undrawn
 }
 
-// stacked is the figure of one backend; nil where none of its networks has parts.
-func (s subject) stacked(q quantity, backend string) (*Figure, leftOut) {
+// stacked returns the figure of one backend, without its title; or nil and the reason if none
+// of its networks has parts.
+func (s subject) stacked(q quantity, backend string) (f *Figure, why string) {
 	var out leftOut
 	var shown []*reports.Network
 	var deployed []*reports.Deployment
 	var names []string // of the parts, in the order of the backend
 	s.on(backend, func(n *reports.Network, d *reports.Deployment) {
 		if len(q.parts(d)) == 0 {
-			out.add(n, q.missing(d))
+			out.add(name(n), q.missing(d))
 			return
 		}
 		shown, deployed = append(shown, n), append(deployed, d)
@@ -71,7 +74,7 @@ func (s subject) stacked(q quantity, backend string) (*Figure, leftOut) {
 		}
 	})
 	if len(shown) == 0 {
-		return nil, out
+		return nil, out.reason()
 	}
 	labels := variants(shown)
 	var b bars
@@ -84,10 +87,9 @@ func (s subject) stacked(q quantity, backend string) (*Figure, leftOut) {
 	}
 	return &Figure{
 		ID:      q.name + "-" + s.task + "-" + s.metric + "-" + backend,
-		Title:   fmt.Sprintf("%s on %s: %s by part", plugins.Line(s.task), plugins.Line(backend), q.name),
 		Caption: fmt.Sprintf("%s, by part, on %s, %s. The number behind a bar is its sum.%s", q.about, plugins.Line(backend), networks(len(shown)), out.sentence()),
 		chart:   c,
-	}, out
+	}, ""
 }
 
 // rowCharacters is how long the name beside a bar is at most.

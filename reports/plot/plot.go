@@ -25,7 +25,7 @@ type Kind struct {
 	Name  string // for flags
 	About string // what it shows, in one line
 
-	draw func(*reports.Report) (figures []Figure, nothing string)
+	draw func(*reports.Report) (figures []Figure, out leftOut)
 }
 
 // Curves is the kind that draws training losses too, where the report has read them
@@ -54,19 +54,21 @@ func Find(name string) (Kind, error) {
 	return Kind{}, plugins.Problemf("there is no plot %q%s; use one of %s", name, plugins.DidYouMean(name, names), strings.Join(names, ", "))
 }
 
-// Draw makes all figures of a kind. A kind that does not exist, or for which the report
-// has nothing to draw, is a [*plugins.Problem] that says why.
-func Draw(r *reports.Report, kind string) ([]Figure, error) {
+// Draw makes all figures of a kind. If some of them cannot be drawn, missing says which and
+// why; otherwise it is empty. If none can be drawn, or the kind does not exist, the error is a
+// [*plugins.Problem] that says why.
+func Draw(r *reports.Report, kind string) (figures []Figure, missing string, err error) {
 	k, err := Find(kind)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	figures, nothing := k.draw(r)
+	figures, out := k.draw(r)
 	if len(figures) == 0 {
+		reason := cmp.Or(out.reason(), "it was deployed on no backend")
 		if len(r.Networks) == 0 {
-			nothing = "no experiment of it is finished"
+			reason = "no experiment of it is finished"
 		}
-		return nil, plugins.Problemf("the suite %s has nothing to draw as %s: %s", r.Suite, kind, nothing)
+		return nil, "", plugins.Problemf("the suite %s has nothing to draw as %s: %s", r.Suite, kind, reason)
 	}
 	for i := range figures {
 		f := &figures[i]
@@ -77,7 +79,7 @@ func Draw(r *reports.Report, kind string) ([]Figure, error) {
 			f.ID = fmt.Sprintf("%s-%d", id, n)
 		}
 	}
-	return figures, nil
+	return figures, strings.TrimSpace(out.sentence()), nil
 }
 
 // slug is text of a–z, 0–9 and - alone.
@@ -132,13 +134,14 @@ func (s subject) on(backend string, do func(*reports.Network, *reports.Deploymen
 	}
 }
 
-// leftOut lists the networks that a figure does not show, by reason.
+// leftOut lists what is not shown, by reason: the networks and seeds that a figure lacks, or
+// the figures that a kind lacks.
 type leftOut struct {
 	reasons []string
 	names   map[string][]string
 }
 
-func (l *leftOut) add(n *reports.Network, reason string) {
+func (l *leftOut) add(name, reason string) {
 	if l.names == nil {
 		l.names = make(map[string][]string)
 	}
@@ -146,10 +149,19 @@ func (l *leftOut) add(n *reports.Network, reason string) {
 	if _, ok := l.names[reason]; !ok {
 		l.reasons = append(l.reasons, reason)
 	}
-	l.names[reason] = append(l.names[reason], name(n))
+	l.names[reason] = append(l.names[reason], name)
 }
 
-// sentence is the end of a caption, empty where nothing was left out.
+// join adds what another list has.
+func (l *leftOut) join(other leftOut) {
+	for _, reason := range other.reasons {
+		for _, name := range other.names[reason] {
+			l.add(name, reason)
+		}
+	}
+}
+
+// sentence names all that was left out, as the end of a caption; it is empty if nothing was.
 func (l *leftOut) sentence() string {
 	var text strings.Builder
 	for _, reason := range l.reasons {
@@ -158,10 +170,14 @@ func (l *leftOut) sentence() string {
 	return text.String()
 }
 
-// first is a reason for which something was left out.
-func (l *leftOut) first() string {
-	if len(l.reasons) == 0 {
+// reason says in short why everything was left out; it is empty if nothing was.
+func (l *leftOut) reason() string {
+	switch n := len(l.reasons); n {
+	case 0:
 		return ""
+	case 1:
+		return l.reasons[0]
+	default:
+		return fmt.Sprintf("%s; and %d more reasons", l.reasons[0], n-1)
 	}
-	return l.reasons[0]
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"image/png"
 	"io"
 	"regexp"
@@ -69,7 +70,7 @@ func parsed(t *testing.T, write func(io.Writer) error) element {
 
 func drawn(t *testing.T, r *reports.Report, kind string) []Figure {
 	t.Helper()
-	figures, err := Draw(r, kind)
+	figures, _, err := Draw(r, kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +248,7 @@ func TestNothingToDraw(t *testing.T) {
 		{&reports.Report{Suite: "empty"}, "memory", "the suite empty has nothing to draw as memory: no experiment of it is finished"},
 		{unscored, "memory", "the suite grid has nothing to draw as memory: it was never frozen"},
 	} {
-		_, err := Draw(c.report, c.kind)
+		_, _, err := Draw(c.report, c.kind)
 		problem, ok := errors.AsType[*plugins.Problem](err)
 		if !ok || !strings.HasPrefix(problem.Sentence, c.want) {
 			t.Errorf("%s: %v, want the problem %q", c.kind, err, c.want)
@@ -267,6 +268,40 @@ func TestWhatHasNoValueIsNamed(t *testing.T) {
 	}
 	if want := "n/a: none, lstm-layer, layer normalization (not measured)."; !strings.HasSuffix(f.Caption, want) {
 		t.Errorf("caption %q, want the end %q", f.Caption, want)
+	}
+}
+
+// TestMissingFiguresAreNamed checks of every kind that a figure which cannot be drawn is named
+// with its reason, though others of the kind are drawn.
+func TestMissingFiguresAreNamed(t *testing.T) {
+	t.Parallel()
+	r := suite(2)
+	bare := r.Networks[5] // a task of its own, with nothing to draw
+	bare.Task, bare.Deployable = "ptb", reports.Figure{Missing: "never frozen"}
+	for i := range bare.Deployments {
+		d := &bare.Deployments[i]
+		d.Energy, d.EnergyParts, d.MemoryParts = reports.Figure{Missing: "not metered"}, nil, nil
+	}
+	for i := range r.Experiments {
+		e := &r.Experiments[i]
+		e.Training = []reports.TrainingLoss{{Step: 10, Loss: 2}}
+		if i >= len(r.Experiments)-3 {
+			e.Task, e.Validations, e.Unread, e.Training, e.TrainingUnread = "ptb", nil, "line 3 is damaged", nil, fmt.Sprintf("seed %d is damaged", e.Seed)
+		}
+	}
+	for kind, want := range map[string]string{
+		Curves:   "n/a: ptb: validation BPC during training (line 3 is damaged). n/a: ptb: training loss (seed 1 is damaged; and 2 more reasons).",
+		"memory": "n/a: ptb: deployable BPC against memory (never frozen).",
+		"energy": "n/a: warpeace on cpu: BPC against energy (no power meter is read). n/a: ptb on asic-lowpower: BPC against energy; ptb on cpu: BPC against energy (not metered).",
+		"parts":  "n/a: warpeace on cpu: energy by part (no power meter is read). n/a: ptb on asic-lowpower: energy by part; ptb on cpu: energy by part (not metered). n/a: ptb on asic-lowpower: memory by part; ptb on cpu: memory by part (the backend does not tell its memory).",
+	} {
+		figures, missing, err := Draw(r, kind)
+		if len(figures) == 0 || missing != want || err != nil {
+			t.Errorf("%s: %d figures, missing %q, error %v; want missing %q", kind, len(figures), missing, err, want)
+		}
+	}
+	if _, missing, err := Draw(suite(2), "memory"); missing != "" || err != nil {
+		t.Errorf("missing %q, error %v of a report that has everything", missing, err)
 	}
 }
 

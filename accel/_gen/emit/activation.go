@@ -8,23 +8,24 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// exponential are the coefficients of r², r³, … r⁶ of
+// exponential has the coefficients of r², r³, … r⁶ of
 //
 //	exp(r) ≈ 1 + r + r²·Q(r)   for |r| ≤ ln(2)/2,
 //
-// the polynomial whose largest relative error in exp(r)−1 is the least (found
-// by Lawson's iteration on 20001 points); rounded to float32 as here that error is 1.7e-8.
+// Of all such polynomials, this one has the smallest maximum of the relative error in exp(r)−1
+// (found by Lawson's iteration on 20001 points). Rounded to float32, as here, that error is
+// 1.7e-8.
 var exponential = []float64{0.49999997, 0.16666543, 0.0416672, 0.0083665205, 0.0013882517}
 
-// ln 2 as the sum of two float32, so that n·ln 2 may be subtracted almost
-// exactly (Cody and Waite).
+// ln 2 is the sum of these two float32, so that subtracting n·ln 2 is almost exact (Cody and
+// Waite).
 var (
 	ln2High = float64(float32(math.Ln2))
 	ln2Low  = math.Ln2 - ln2High
 )
 
-// reduce writes x = n·ln 2 + r with n whole and |r| ≤ ln(2)/2, and the quotient
-// Q(r) above. x becomes r.
+// reduce returns n and the quotient Q(r) above such that x = n·ln 2 + r, where n is whole and
+// |r| ≤ ln(2)/2. It replaces x by r.
 func (m Machine) reduce(x VecVirtual) (n, quotient VecVirtual) {
 	n = m.Round(m.Mul(x, Float(math.Log2E)))
 	m.SubProduct(x, n, Float(ln2High))
@@ -37,14 +38,14 @@ func (m Machine) reduce(x VecVirtual) (n, quotient VecVirtual) {
 	return n, quotient
 }
 
-// Above expHighest exp is +Inf in float32. At expLowest it is near the smallest normal
-// number: VSCALEFPS takes an Intel processor some hundred cycles when its result is less.
+// Above expHighest, exp is +Inf in float32. At expLowest it is near the smallest normal number:
+// for smaller results VSCALEFPS takes an Intel processor about a hundred cycles.
 const (
 	expLowest  = -87
 	expHighest = 89
 )
 
-// Exp returns exp(x), or 0 where that is less than flush.Least.
+// Exp returns exp(x), or 0 if that is below flush.Least.
 func (m Machine) Exp(x VecVirtual) VecVirtual {
 	return m.Flush(m.expBelow(m.Min(m.Constant(Float(expHighest)), x)))
 }
@@ -65,8 +66,8 @@ func (m Machine) timesPowerOfTwo(v, n VecVirtual) VecVirtual {
 		VSCALEFPS(n, v, scaled)
 		return scaled
 	}
-	// Half of n at a time keeps either factor a normal number, and the first
-	// product exact.
+	// 2ⁿ is split into two powers of about n/2, so that both are normal numbers and the first
+	// product is exact.
 	whole, half, rest := m.Vector(), m.Vector(), m.Vector()
 	VCVTPS2DQ(n, whole)
 	VPSRAD(operand.Imm(1), whole, half)
@@ -76,7 +77,7 @@ func (m Machine) timesPowerOfTwo(v, n VecVirtual) VecVirtual {
 
 // powerOfTwo returns 2ⁿ for int32 lanes −126 ≤ n ≤ 127.
 func (m Machine) powerOfTwo(n VecVirtual) VecVirtual {
-	const bias, fraction = 127, 23 // of the float32 format
+	const bias, fraction = 127, 23 // of float32
 	v := m.Vector()
 	m.with(VPADDD, VPADDD_BCST, Bits(bias), n, v)
 	VPSLLD(operand.Imm(fraction), v, v)
@@ -85,22 +86,22 @@ func (m Machine) powerOfTwo(n VecVirtual) VecVirtual {
 
 const signBit = 1 << 31
 
-// Sigmoid returns 1/(1+exp(−x)), or 0 where that is less than flush.Least.
+// Sigmoid returns 1/(1+exp(−x)), or 0 if that is below flush.Least.
 func (m Machine) Sigmoid(x VecVirtual) VecVirtual {
-	// With e = exp(−|x|) ≤ 1 it is 1/(1+e) or e/(1+e), so that neither side
-	// overflows and small results keep their precision.
+	// With e = exp(−|x|) ≤ 1 the result is 1/(1+e) or e/(1+e). So nothing overflows, and small
+	// results keep their precision.
 	e := m.Flush(m.expBelow(m.Or(x, Bits(signBit))))
 	numerator := m.BySign(x, e, m.Constant(Float(1)))
 	return m.Div(numerator, m.Add(e, Float(1)))
 }
 
-// tanhHighest is where tanh is 1 in float32: 1−tanh(10) = 4e-9.
+// tanhHighest is where tanh becomes 1 in float32: 1−tanh(10) = 4e-9.
 const tanhHighest = 10
 
 // Tanh returns tanh(x).
 func (m Machine) Tanh(x VecVirtual) VecVirtual {
-	// tanh|x| = d/(d+2) with d = exp(2|x|)−1 = 2ⁿ·(exp(r)−1) + (2ⁿ−1): near 0
-	// n is 0 and d keeps the precision of r.
+	// tanh|x| = d/(d+2) with d = exp(2|x|)−1 = 2ⁿ·(exp(r)−1) + (2ⁿ−1). Near 0, n is 0 and d has
+	// the precision of r.
 	magnitude := m.And(x, Bits(signBit-1))
 	r := m.Min(m.Constant(Float(2*tanhHighest)), m.Add(magnitude, magnitude))
 	n, d := m.reduce(r)

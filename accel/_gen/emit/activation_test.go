@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestExponential holds the polynomial, evaluated in float64, to the error that
-// its comment states.
+// TestExponential checks that the polynomial, evaluated in float64, has no larger error than its
+// comment says.
 func TestExponential(t *testing.T) {
 	t.Parallel()
 	const steps, bound = 100_000, 1.7e-8

@@ -6,11 +6,11 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// instruction is one of avo's constructors.
+// instruction is a function of avo that appends an instruction.
 type instruction = func(...operand.Op)
 
-// with appends plain(b, rest…), or its broadcasting form where b is a constant
-// and the machine has one.
+// with appends plain(b, rest…), or its broadcasting form if b is a constant and the machine has
+// that form.
 func (m Machine) with(plain, broadcast instruction, b operand.Op, rest ...operand.Op) {
 	if c, ok := b.(Constant); ok {
 		b = c.Mem
@@ -27,7 +27,7 @@ func (m Machine) binary(plain, broadcast instruction, a VecVirtual, b operand.Op
 	return v
 }
 
-// Add returns a + b. Here and below b is a vector or a Constant.
+// Add returns a + b. Here and below, b is a vector or a Constant.
 func (m Machine) Add(a VecVirtual, b operand.Op) VecVirtual {
 	return m.binary(VADDPS, VADDPS_BCST, a, b)
 }
@@ -72,7 +72,7 @@ func (m Machine) Sqrt(a VecVirtual) VecVirtual {
 	return v
 }
 
-// Round returns the whole number nearest to a, the even one of two.
+// Round returns the whole number nearest to a; of two that are equally near, the even one.
 func (m Machine) Round(a VecVirtual) VecVirtual {
 	v := m.Vector()
 	if m.Wide() {
@@ -105,21 +105,21 @@ func (m Machine) Complement(a, b VecVirtual) VecVirtual {
 	return v
 }
 
-// The bits of an exponent that package accel/kernels/flush tests.
+// The exponent bits that package accel/kernels/flush tests.
 const (
 	exponentBits        = 0x70000000
 	exponentBitsSquared = 0x60000000
 )
 
-// Flush is flush.ToZero of every lane.
+// Flush applies flush.ToZero to every lane.
 func (m Machine) Flush(v VecVirtual) VecVirtual { return m.keepWhere(v, Bits(exponentBits)) }
 
-// FlushBeforeSquare is flush.BeforeSquare of every lane.
+// FlushBeforeSquare applies flush.BeforeSquare to every lane.
 func (m Machine) FlushBeforeSquare(v VecVirtual) VecVirtual {
 	return m.keepWhere(v, Bits(exponentBitsSquared))
 }
 
-// keepWhere returns v with those lanes zeroed that have none of the bits.
+// keepWhere returns v with the lanes set to 0 in which none of the bits is set.
 func (m Machine) keepWhere(v VecVirtual, bits Constant) VecVirtual {
 	kept := m.Vector()
 	if m.Wide() {
@@ -134,7 +134,8 @@ func (m Machine) keepWhere(v VecVirtual, bits Constant) VecVirtual {
 	return kept
 }
 
-// BySign returns negative where the sign bit of x is set and positive elsewhere.
+// BySign returns the lanes of negative where the sign bit of x is set, and those of positive
+// elsewhere.
 func (m Machine) BySign(x, negative, positive VecVirtual) VecVirtual {
 	v := m.Vector()
 	if m.Wide() {
@@ -163,14 +164,14 @@ func (m Machine) Doubles(v VecVirtual) (lower, upper VecVirtual) {
 	return lower, upper
 }
 
-// AccumulateDoubles adds the lanes of v to two vectors of float64 sums.
+// AccumulateDoubles adds the lanes of v, as float64, to two vectors of sums.
 func (m Machine) AccumulateDoubles(sums [2]VecVirtual, v VecVirtual) {
 	lower, upper := m.Doubles(v)
 	VADDPD(lower, sums[0], sums[0])
 	VADDPD(upper, sums[1], sums[1])
 }
 
-// SumDoubles returns the sum of all lanes of the float64 sums.
+// SumDoubles returns the sum of all lanes of two vectors of float64.
 func (m Machine) SumDoubles(sums [2]VecVirtual) VecVirtual {
 	VADDPD(sums[1], sums[0], sums[0])
 	total := m.fold(sums[0], VADDPD)
@@ -180,7 +181,7 @@ func (m Machine) SumDoubles(sums [2]VecVirtual) VecVirtual {
 	return total
 }
 
-// Fold combines the 32-bit lanes of v into the first of the result.
+// Fold combines the 32-bit lanes of v into the first lane of the result.
 func (m Machine) Fold(v VecVirtual, combine func(...operand.Op)) VecVirtual {
 	first := m.fold(v, combine)
 	for _, neighbours := range []uint64{0x4E, 0xB1} { // halves, then pairs
@@ -191,7 +192,7 @@ func (m Machine) Fold(v VecVirtual, combine func(...operand.Op)) VecVirtual {
 	return first
 }
 
-// fold combines the parts of v, 128 bits each, into one.
+// fold combines the 128-bit parts of v into one.
 func (m Machine) fold(v VecVirtual, combine instruction) VecVirtual {
 	if m.Wide() {
 		low, high := YMM(), YMM()

@@ -10,37 +10,38 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Constant is a number in read-only memory, repeated to the width of AVX2;
+// Constant is a number in read-only memory. It is repeated to the width of an AVX2 register;
 // AVX-512 instructions broadcast its first element.
 type Constant struct{ operand.Mem }
 
-// Float is the constant of value v.
+// Float returns the constant of value v in float32.
 func Float(v float64) Constant { return Bits(math.Float32bits(float32(v))) }
 
-// Bits is the constant of four bytes with this pattern.
+// Bits returns the constant of four bytes with this pattern.
 func Bits(pattern uint32) Constant {
 	return Constant{Table(fmt.Sprintf("lanes%08x", pattern), slices.Repeat([]operand.U32{operand.U32(pattern)}, 8))}
 }
 
-// Word is the constant of eight bytes with this pattern.
+// Word returns the constant of eight bytes with this pattern.
 func Word(pattern uint64) Constant {
 	return Constant{Table(fmt.Sprintf("words%016x", pattern), slices.Repeat([]operand.U64{operand.U64(pattern)}, 4))}
 }
 
-// Constant returns a vector that holds c in every lane.
+// Constant returns a vector with c in every lane.
 func (m Machine) Constant(c Constant) VecVirtual { return m.Spread(c.Mem) }
 
-// tailWindow is eight lanes of ones and eight of zeros: from lane 8−n on it is
-// the mask of the first n lanes.
+// tailWindow is eight lanes of ones followed by eight of zeros. The eight lanes that begin at
+// lane 8−n are the mask of the first n lanes.
 func tailWindow() operand.Mem {
 	return Table("tailWindow", slices.Concat(
 		slices.Repeat([]operand.U32{math.MaxUint32}, 8), slices.Repeat([]operand.U32{0}, 8)))
 }
 
-// tables are those already in the file that is being written.
+// tables has the tables that are already in the file being written.
 var tables = map[string]operand.Mem{}
 
-// Table puts elements into read-only memory, once for each name.
+// Table puts elements into read-only memory and returns their address. Each name is written
+// once.
 func Table[C operand.Constant](name string, elements []C) operand.Mem {
 	at, written := tables[name]
 	if !written {

@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// AddWords sets a = a + b in 64-bit lanes; b is a vector or a table.
+// AddWords sets a = a + b in 64-bit lanes. b is a vector or a table in memory.
 func (m Machine) AddWords(a VecVirtual, b operand.Op) { VPADDQ(b, a, a) }
 
 // Include sets the bits of a that are set in b.
@@ -28,8 +28,8 @@ func (m Machine) MulWords(a VecVirtual, b Constant) VecVirtual {
 		VPMULLQ_BCST(b.Mem, a, v)
 		return v
 	}
-	// AVX2 multiplies 32 × 32 bits: low·low + (high·low + low·high)·2³², where the
-	// sum of the crossed products is that of a vector times b with halves swapped.
+	// AVX2 multiplies 32 by 32 bits. So the product is low·low + (high·low + low·high)·2³². The
+	// sum in brackets comes from one product of a with b whose halves are swapped.
 	factor, swapped, crossed, carried, v := m.Vector(), m.Vector(), m.Vector(), m.Vector(), m.Vector()
 	VPBROADCASTQ(b.Mem, factor)
 	VPSHUFD(operand.Imm(0xB1), factor, swapped)
@@ -42,7 +42,7 @@ func (m Machine) MulWords(a VecVirtual, b Constant) VecVirtual {
 	return v
 }
 
-// ZeroBelow returns v with those lanes zeroed in which draw < threshold, as
+// ZeroBelow returns v with the lanes set to 0 whose draw is below the threshold, compared as
 // unsigned 32-bit numbers.
 func (m Machine) ZeroBelow(v, draw, threshold VecVirtual) VecVirtual {
 	kept := m.Vector()
@@ -58,7 +58,7 @@ func (m Machine) ZeroBelow(v, draw, threshold VecVirtual) VecVirtual {
 	return m.And(v, kept)
 }
 
-// Integers returns the lanes of two vectors of float64, rounded to int32, as one vector.
+// Integers rounds the lanes of two vectors of float64 to int32 and returns them as one vector.
 func (m Machine) Integers(lower, upper VecVirtual) VecVirtual {
 	v := m.Vector()
 	if m.Wide() {

@@ -1,9 +1,9 @@
-// Package emit writes float32 vector code that is the same for AVX2 and
-// AVX-512 but for the width of a register: a [Machine] stands for one of them
-// and its methods append instructions to avo's current function.
+// Package emit writes float32 vector code once for AVX2 and AVX-512, which differ in the width
+// of a register. A [Machine] stands for one of them; its methods append instructions to avo's
+// current function.
 //
-// Methods that return a vector put it in a fresh register and keep their
-// operands; methods that return nothing change their first one.
+// Methods that return a vector put it into a new register and leave their operands as they are.
+// Methods that return nothing change their first operand.
 package emit
 
 import (
@@ -15,22 +15,22 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Machine is an instruction set and its vector width.
+// Machine is an instruction set with the width of its vectors.
 type Machine struct {
-	Suffix string // of the names of its functions
-	Lanes  int    // float32 per vector
+	Suffix string // of function names
+	Lanes  int    // float32 in a vector
 }
 
-// Machines are the instruction sets that kernels are written for.
+// Machines has the instruction sets that kernels are generated for.
 var Machines = []Machine{{"AVX2", 8}, {"AVX512", 16}}
 
-// Wide says that the machine has AVX-512.
+// Wide reports whether the machine has AVX-512.
 func (m Machine) Wide() bool { return m.Lanes == 16 }
 
-// Bytes is the size of a vector.
+// Bytes is the size of a vector in bytes.
 func (m Machine) Bytes() int { return 4 * m.Lanes }
 
-// Function begins the function name+Suffix of the given signature.
+// Function begins the function name+Suffix with this signature.
 func (m Machine) Function(name, signature string) {
 	TEXT(name+m.Suffix, NOSPLIT, signature)
 	Pragma("noescape")
@@ -42,7 +42,7 @@ func (m Machine) Return() {
 	RET()
 }
 
-// Vector allocates a register.
+// Vector allocates a vector register.
 func (m Machine) Vector() VecVirtual {
 	if m.Wide() {
 		return ZMM()
@@ -50,7 +50,7 @@ func (m Machine) Vector() VecVirtual {
 	return YMM()
 }
 
-// half is the lower half of v.
+// half returns the lower half of v.
 func (m Machine) half(v VecVirtual) Register {
 	if m.Wide() {
 		return v.AsY()
@@ -58,19 +58,19 @@ func (m Machine) half(v VecVirtual) Register {
 	return v.AsX()
 }
 
-// Pointer loads an argument that is a pointer or an integer.
+// Pointer loads an argument that is a pointer or an integer into a register.
 func Pointer(name string) GPVirtual { return Load(Param(name), GP64()).(GPVirtual) }
 
-// Slice loads the base of an argument that is a slice.
+// Slice loads the address of the first element of an argument that is a slice.
 func Slice(name string) GPVirtual { return Load(Param(name).Base(), GP64()).(GPVirtual) }
 
 // Length loads the length of an argument that is a slice.
 func Length(name string) GPVirtual { return Load(Param(name).Len(), GP64()).(GPVirtual) }
 
-// Argument is the place of an argument, to be used as an operand.
+// Argument returns an argument as a memory operand.
 func Argument(name string) operand.Mem { return Place(Param(name)) }
 
-// Place is where a part of an argument is.
+// Place returns a part of an argument as a memory operand.
 func Place(part gotypes.Component) operand.Mem {
 	argument, err := part.Resolve()
 	if err != nil {
@@ -79,15 +79,15 @@ func Place(part gotypes.Component) operand.Mem {
 	return argument.Addr
 }
 
-// Tail says which lanes take part. Its zero value is all of them.
+// Tail says which lanes of a vector are used. The zero value is all of them.
 type Tail struct {
 	mask Register // an opmask on AVX-512, a vector of signs on AVX2
 }
 
-// All takes every lane.
+// All uses every lane.
 var All Tail
 
-// First returns the tail of the first n lanes, 0 ≤ n ≤ Lanes.
+// First returns a tail of the first n lanes, 0 ≤ n ≤ Lanes.
 func (m Machine) First(n GPVirtual) Tail {
 	if m.Wide() {
 		bits, mask := GP32(), K()
@@ -105,7 +105,7 @@ func (m Machine) First(n GPVirtual) Tail {
 	return Tail{mask}
 }
 
-// Load reads a vector; lanes outside tail become 0 and are not touched in memory.
+// Load loads a vector. Lanes outside tail become 0, and their memory is not read.
 func (m Machine) Load(from operand.Mem, tail Tail) VecVirtual {
 	v := m.Vector()
 	switch {
@@ -119,7 +119,7 @@ func (m Machine) Load(from operand.Mem, tail Tail) VecVirtual {
 	return v
 }
 
-// LoadOr reads a vector; lanes outside tail are taken from other.
+// LoadOr loads a vector. Lanes outside tail are taken from other, and their memory is not read.
 func (m Machine) LoadOr(from operand.Mem, tail Tail, other VecVirtual) VecVirtual {
 	v := m.Load(from, tail)
 	if tail == All {
@@ -134,7 +134,7 @@ func (m Machine) LoadOr(from operand.Mem, tail Tail, other VecVirtual) VecVirtua
 	return merged
 }
 
-// Store writes the lanes of tail.
+// Store stores the lanes of tail.
 func (m Machine) Store(v VecVirtual, to operand.Mem, tail Tail) {
 	switch {
 	case tail == All:
@@ -157,15 +157,15 @@ func (m Machine) Zero() VecVirtual {
 	return v
 }
 
-// Spread returns a vector whose lanes all hold the float32 at from.
+// Spread returns a vector with the float32 at from in every lane.
 func (m Machine) Spread(from operand.Mem) VecVirtual {
 	v := m.Vector()
 	VBROADCASTSS(from, v)
 	return v
 }
 
-// Elements runs body over count elements, a vector at a time and at the end
-// for the tail; index is the element that a vector starts at. count is used up.
+// Elements runs body for count elements, one vector at a time, and at the end for the tail.
+// index is the first element of the vector. count is 0 afterwards.
 func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)) {
 	whole, rest, done := Unique("whole"), Unique("rest"), Unique("done")
 	index := GP64()
@@ -184,7 +184,8 @@ func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)
 	Label(done)
 }
 
-// Unique makes a label of name: a body written twice has its loops twice.
+// Unique returns a new label that begins with name. A body that is written twice needs two
+// labels for each of its loops.
 func Unique(name string) string {
 	labels++
 	return fmt.Sprintf("%s%d", name, labels)
@@ -192,5 +193,5 @@ func Unique(name string) string {
 
 var labels int
 
-// At addresses element index of the float32 slice at base.
+// At is the address of element index of a float32 slice.
 func At(base, index GPVirtual) operand.Mem { return operand.Mem{Base: base, Index: index, Scale: 4} }

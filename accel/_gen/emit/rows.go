@@ -6,8 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Columns writes body twice: for a whole vector of columns, and for the first
-// ones of a vector, as the argument lanes says. The function returns after either.
+// Columns writes body twice: for a whole vector of columns, and for the first columns of a
+// vector. The argument lanes chooses between them. The function returns after either.
 func (m Machine) Columns(body func(tail Tail)) {
 	part, lanes := Unique("part"), Pointer("lanes")
 	CMPQ(lanes, operand.Imm(uint64(m.Lanes)))
@@ -19,19 +19,19 @@ func (m Machine) Columns(body func(tail Tail)) {
 	m.Return()
 }
 
-// Row walks down a block of columns: it stands at an element of a matrix whose
-// rows are as far apart as the argument stride says, in bytes.
+// Row is a pointer that moves down the rows of a matrix, within a block of columns. The argument
+// stride says how far apart the rows are, in bytes.
 type Row struct {
 	at     GPVirtual
 	stride string
 
-	order, offset GPVirtual // of a gathered row: the next entry, and the row's place
+	order, offset GPVirtual // of a gathered row: the next entry of order, and the offset of the row
 }
 
-// NewRow starts at the argument name and moves by the argument name+"Stride".
+// NewRow starts at the argument name and moves by the argument name+"Stride", in bytes.
 func NewRow(name string) Row { return Row{at: Pointer(name), stride: name + "Stride"} }
 
-// NewRows starts at each of the arguments.
+// NewRows returns a NewRow for each of the arguments.
 func NewRows(names ...string) []Row {
 	rows := make([]Row, len(names))
 	for i, name := range names {
@@ -40,16 +40,16 @@ func NewRows(names ...string) []Row {
 	return rows
 }
 
-// NewGatheredRow goes from row to row of the matrix at the argument name as the
-// int32 at the argument "order" say.
+// NewGatheredRow moves through the rows of the matrix at the argument name in the order that the
+// int32 at the argument "order" give.
 func NewGatheredRow(name string) Row {
 	return Row{at: Pointer(name), stride: name + "Stride", order: Pointer("order"), offset: GP64()}
 }
 
-// gathered says that the row is one of NewGatheredRow.
+// gathered reports whether the row is from NewGatheredRow.
 func (r Row) gathered() bool { return r.order != nil }
 
-// enter is called before a row is used.
+// enter computes the addresses of gathered rows. It is called before a row is used.
 func enter(walkers []Row) {
 	for _, r := range walkers {
 		if r.gathered() {
@@ -69,15 +69,15 @@ func advance(walkers []Row) {
 	}
 }
 
-// ahead is how far in front of a row its next columns are fetched, in bytes:
-// rows lie pages apart, which no prefetcher of the processor follows. Package
-// recurrent goes through units in blocks of as many.
+// ahead is how many bytes ahead the next columns of a row are fetched. Rows are pages apart, so
+// the processor's prefetchers do not follow them. Package recurrent processes units in blocks of
+// as many bytes.
 const ahead = 128
 
-// Fetch asks for columns of the row that are worked on soon.
+// Fetch prefetches the columns of the row that the next call works on.
 func (r Row) Fetch() { PREFETCHT0(r.Mem().Offset(ahead)) }
 
-// Mem addresses the row's first element.
+// Mem is the address of the row's first element.
 func (r Row) Mem() operand.Mem {
 	if r.gathered() {
 		return operand.Mem{Base: r.at, Index: r.offset, Scale: 1}
@@ -85,7 +85,7 @@ func (r Row) Mem() operand.Mem {
 	return operand.Mem{Base: r.at}
 }
 
-// Gate addresses the first element of gate k, 0 to 2, where the gates are spacing bytes apart.
+// Gate is the address of the first element of gate k, 0 to 2. The gates are spacing bytes apart.
 func (r Row) Gate(k int, spacing GPVirtual) operand.Mem {
 	if k == 0 {
 		return r.Mem()
@@ -93,11 +93,11 @@ func (r Row) Gate(k int, spacing GPVirtual) operand.Mem {
 	return operand.Mem{Base: r.at, Index: spacing, Scale: uint8(k)}
 }
 
-// FetchGate is Fetch for gate k.
+// FetchGate prefetches as Fetch does, for gate k.
 func (r Row) FetchGate(k int, spacing GPVirtual) { PREFETCHT0(r.Gate(k, spacing).Offset(ahead)) }
 
-// Rows runs body for as many rows as the argument rows says, at least one, and
-// moves the walkers on after each.
+// Rows runs body once for each row and moves the walkers to the next row after each. The
+// argument rows is the number of rows, at least 1.
 func (m Machine) Rows(walkers []Row, body func()) {
 	top, count := Unique("row"), Pointer("rows")
 	Label(top)
@@ -108,8 +108,8 @@ func (m Machine) Rows(walkers []Row, body func()) {
 	JNZ(operand.LabelRef(top))
 }
 
-// Sum returns the sum of addend over the rows. Four partial sums hide the
-// latency of an addition.
+// Sum returns the sum of addend over the rows. It keeps four partial sums, so that an addition
+// need not wait for the one before.
 func (m Machine) Sum(row Row, addend func(sum VecVirtual)) VecVirtual {
 	var sums [4]VecVirtual
 	for i := range sums {

@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Transpose4x4 transposes the 4 × 4 float32 in either half of four 256-bit registers.
+// Transpose4x4 transposes the 4 × 4 float32 in each half of four 256-bit registers.
 func Transpose4x4(rows [4]VecVirtual) (columns [4]VecVirtual) {
 	var pairs [4]VecVirtual
 	for i := range 4 {

@@ -1,5 +1,5 @@
-// Command fixed generates the assembly of accel/kernels/fixed. Each function works on
-// whole vectors: lengths are multiples of the lanes.
+// Command fixed generates the assembly of accel/kernels/fixed. Each function works on whole
+// vectors: lengths are multiples of the lanes.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	Generate()
 }
 
-// elements runs body over the elements of the argument of a name, a vector at a time.
+// elements runs body for the elements of an argument, one vector at a time.
 func elements(m emit.Machine, name string, body func(index GPVirtual)) {
 	m.Elements(emit.Length(name), func(index GPVirtual, tail emit.Tail) {
 		if tail == emit.All {
@@ -34,7 +34,7 @@ func elements(m emit.Machine, name string, body func(index GPVirtual)) {
 	m.Return()
 }
 
-// conversion is the argument c, a fixed.Conversion.
+// conversion is the argument c, a fixed.Conversion, in registers.
 type conversion struct{ left, right, bias, odd, low, high VecVirtual }
 
 func newConversion(m emit.Machine) conversion {
@@ -45,7 +45,7 @@ func newConversion(m emit.Machine) conversion {
 	return c
 }
 
-// of converts v, in its place.
+// of converts v in place.
 func (c conversion) of(m emit.Machine, v VecVirtual) VecVirtual {
 	rounding := m.Vector()
 	VPSLLVD(c.left, v, v)
@@ -63,7 +63,7 @@ func saturate(v, low, high VecVirtual) VecVirtual {
 	return v
 }
 
-// integers are the two halves of a vector of int32 as float64, and sums those of float64.
+// integers loads a vector of int32 as two vectors of float64.
 func integers(m emit.Machine, base, index GPVirtual) [2]VecVirtual {
 	var halves [2]VecVirtual
 	for i := range halves {
@@ -82,13 +82,13 @@ func sums(m emit.Machine, base, index GPVirtual) [2]VecVirtual {
 	return halves
 }
 
-// double addresses element index of the float64 slice at base.
+// double is the address of element index of a float64 slice.
 func double(base, index GPVirtual) operand.Mem {
 	return operand.Mem{Base: base, Index: index, Scale: 8}
 }
 
-// scale writes ScaleSums and ScaleIntegers. What is saturated before it is rounded is
-// what is rounded and then saturated, for the bounds are whole.
+// scale writes ScaleSums and ScaleIntegers. They limit values before rounding them. The bounds
+// are whole numbers, so the result is the same as with rounding first.
 func scale(m emit.Machine, name, operands string, load func(m emit.Machine, base, index GPVirtual) [2]VecVirtual) {
 	m.Function(name, "func(y []int32, x "+operands+", factor []float64, offset []int32, limits [2]float64, c [6]int32)")
 	y, x, factor, offset := emit.Slice("y"), emit.Slice("x"), emit.Slice("factor"), emit.Slice("offset")
@@ -149,7 +149,7 @@ func convert(m emit.Machine) {
 	})
 }
 
-// accumulate writes sum = unit·x, or sum += unit·x with the fused instruction.
+// accumulate writes sum = unit·x, or sum += unit·x with a fused multiply-add.
 func accumulate(m emit.Machine, name string, combine func(...operand.Op)) {
 	m.Function(name, "func(sum []float64, x []float32, unit float64)")
 	sum, x := emit.Slice("sum"), emit.Slice("x")

@@ -7,13 +7,13 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// normalisation is y = γ·(x−centre)·rstd + β on its way back: first it sums
-// what its input's gradient needs, then it gives that gradient row by row.
+// normalisation is the backward pass of y = γ·(x−centre)·rstd + β. The first pass over the rows
+// adds up the sums that the gradient of x needs; the second computes that gradient row by row.
 type normalisation struct {
 	centre, rstd VecVirtual
 	product      VecVirtual // Σ dy·(x−centre)
 	scale        VecVirtual // γ·rstd
-	mean, slope  VecVirtual // Σdy/rows and rstd·Σ(dy·x̂)/rows, or 0
+	mean, slope  VecVirtual // Σdy/rows and rstd·Σ(dy·x̂)/rows, or 0 for constant statistics
 }
 
 func newNormalisation(m emit.Machine, prefix string, tail emit.Tail) *normalisation {
@@ -24,7 +24,7 @@ func newNormalisation(m emit.Machine, prefix string, tail emit.Tail) *normalisat
 	}
 }
 
-// argument is the name of an argument of the function for one of a pair.
+// argument returns the name of an argument, for one of two normalisations.
 func argument(prefix, name string) string {
 	if prefix == "" {
 		return name
@@ -36,8 +36,8 @@ func (n *normalisation) add(m emit.Machine, dy, x VecVirtual) {
 	m.AddProduct(n.product, dy, m.Sub(x, n.centre))
 }
 
-// finish adds to γ's gradient and prepares for gradient; sum is Σ dy. The
-// argument share is 1/rows, or 0 where the statistics are constants.
+// finish adds to the gradient of γ and prepares for gradient. sum is Σ dy. The argument share is
+// 1/rows, or 0 if the statistics are constants.
 func (n *normalisation) finish(m emit.Machine, prefix string, sum VecVirtual, tail emit.Tail) {
 	product := m.Mul(n.product, n.rstd)
 	addVector(m, product, argument(prefix, "gammaGradient"), tail)
@@ -54,8 +54,8 @@ func (n *normalisation) gradient(m emit.Machine, dy, x VecVirtual) VecVirtual {
 	return m.Mul(d, n.scale)
 }
 
-// affinePairBackward writes AffinePairGradient.Backward. Gradients of gathered
-// rows are added to the rows of their order.
+// affinePairBackward writes AffinePairGradient.Backward. If rows are gathered, their gradients
+// are added to the rows that order gives.
 func affinePairBackward(m emit.Machine, from source) {
 	m.Function("affinePairBackward"+from.suffix, "func(gradient, hidden, input, hiddenGradient, inputGradient *float32, "+
 		"gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int"+from.argument+", "+
@@ -93,8 +93,8 @@ func affinePairBackward(m emit.Machine, from source) {
 	})
 }
 
-// affinePairBackwardScalar writes AffinePairGradient.Backward for scalar inputs, which
-// have no gradient of their own.
+// affinePairBackwardScalar writes AffinePairGradient.Backward for scalar inputs, whose gradient
+// is not needed.
 func affinePairBackwardScalar(m emit.Machine) {
 	m.Function("affinePairBackwardScalar", "func(gradient, hidden, input, hiddenGradient *float32, "+
 		"gradientStride, hiddenStride, inputStride, hiddenGradientStride int, "+
@@ -153,8 +153,8 @@ func affineBackward(m emit.Machine, from source) {
 	})
 }
 
-// outputBackward writes OutputGradient.Backward. The gradient of the
-// normalised cell is computed twice rather than stored.
+// outputBackward writes OutputGradient.Backward. It computes the gradient of the normalised cell
+// twice, which is cheaper than storing it.
 func outputBackward(m emit.Machine) {
 	m.Function("outputBackward", "func(above, next, gate, tanh, cell, gateGradient, cellGradient *float32, "+
 		"aboveStride, nextStride, gateStride, tanhStride, cellStride, gateGradientStride, cellGradientStride int, "+
@@ -190,7 +190,7 @@ func outputBackward(m emit.Machine) {
 	})
 }
 
-// slopeOfSigmoid returns σ·(1−σ).
+// slopeOfSigmoid returns the derivative σ·(1−σ).
 func slopeOfSigmoid(m emit.Machine, sigma VecVirtual) VecVirtual {
 	return m.Mul(sigma, m.Sub(m.Constant(emit.Float(1)), sigma))
 }

@@ -6,7 +6,7 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// gateForward writes one gate of Gates.Forward.
+// gateForward writes Gates.Forward for one gate.
 func gateForward(m emit.Machine, from source, name string, activation func(VecVirtual) VecVirtual) {
 	m.Function(name+from.suffix, "func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int"+from.argument+", "+
 		"hiddenScale, inputScale, shift *float32, rows, lanes int)")
@@ -24,7 +24,7 @@ func gateForward(m emit.Machine, from source, name string, activation func(VecVi
 	})
 }
 
-// cellForward writes the end of Gates.Forward: c = f·c₋₁ + i·g.
+// cellForward writes the last step of Gates.Forward: c = f·c₋₁ + i·g.
 func cellForward(m emit.Machine) {
 	m.Function("cellForward", "func(cell, before, gates *float32, cellStride, beforeStride, gatesStride, spacing, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {

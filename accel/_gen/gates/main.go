@@ -1,5 +1,5 @@
-// Command gates generates the assembly of accel/kernels/gates. Each function works on
-// one vector of columns and all their rows; strides are in bytes.
+// Command gates generates the assembly of accel/kernels/gates. Each function works on one vector
+// of columns and on all rows of it. Strides are in bytes.
 package main
 
 import (
@@ -35,8 +35,8 @@ func main() {
 	Generate()
 }
 
-// source is how the rows of an input lie: in order, gathered from a table by
-// the argument order, some more than once, or as one number for all columns.
+// source says how the rows of an input are stored: in order; gathered from a table by the
+// argument order, where a row may occur more than once; or as one number for all columns.
 type source struct {
 	suffix, argument string
 	row              func(name string) emit.Row
@@ -53,7 +53,7 @@ func loadColumns(m emit.Machine, row emit.Row, tail emit.Tail) VecVirtual {
 	return m.Load(row.Mem(), tail)
 }
 
-// vector loads the columns of the argument name, a vector with one element for each.
+// vector loads the columns of the argument name, which has one element for each column.
 func vector(m emit.Machine, name string, tail emit.Tail) VecVirtual {
 	return m.Load(operand.Mem{Base: emit.Pointer(name)}, tail)
 }

@@ -8,8 +8,8 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// largest returns the bits of the largest magnitude: magnitudes compare as
-// whole numbers do, and NaN lies above infinity.
+// largest returns the bits of the largest magnitude. Magnitudes are ordered like their bits as
+// whole numbers, and NaN is above infinity.
 func largest(m emit.Machine) {
 	m.Function("largest", "func(x []float32) uint32")
 	x, count := emit.Slice("x"), emit.Length("x")
@@ -24,8 +24,8 @@ func largest(m emit.Machine) {
 	m.Return()
 }
 
-// quantize sets q = x·inverse, rounded to the nearest whole number, the even one
-// of two, and returns the sum of q. The length of x is a multiple of 16.
+// quantize sets q = x·inverse, rounded to the nearest whole number (of two, the even one), and
+// returns the sum of q. The length of x is a multiple of 16.
 func quantize(m emit.Machine) {
 	m.Function("quantize", "func(q []int16, x []float32, inverse float32) int32")
 	q, x, count := emit.Slice("q"), emit.Slice("x"), emit.Length("x")
@@ -53,7 +53,8 @@ func quantize(m emit.Machine) {
 	m.Return()
 }
 
-// fromIntegers turns int32 lanes into float32: y = y·factor, and y·factor·scale + shift.
+// fromIntegers converts int32 lanes to float32. It writes two functions: y = y·factor, and y =
+// y·factor·scale + shift.
 func fromIntegers(m emit.Machine) {
 	convert := func(y, index GPVirtual, tail emit.Tail, factor VecVirtual) VecVirtual {
 		v := m.Vector()

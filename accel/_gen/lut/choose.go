@@ -10,11 +10,11 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// choose sets y[i] to the highest of levels whose bit i is set, or to level 0,
-// which has no bits. The bits of level k begin at byte (k−1)·plane of bits. The
-// value of level k for element i is levels[k·distance + i·step]: a step of 1
-// holds a value for each element, a step of 0 one for all, repeated to a vector.
-// chooseScaleAdd sets y[i] to scale[i] times that, plus other[i].
+// choose sets y[i] to the highest level whose bit i is set, or to level 0, which has no bits.
+// The bits of level k begin at byte (k−1)·plane of bits. The value of level k for element i is
+// levels[k·distance + i·step]. With step 1 each element has its own value; with step 0 all have
+// the same, which is stored as a whole vector. chooseScaleAdd sets y[i] to scale[i] times that
+// value plus other[i].
 func choose(m emit.Machine, levels int) {
 	for _, scaled := range []bool{false, true} {
 		name, arguments := "choose", ""
@@ -52,7 +52,7 @@ func choose(m emit.Machine, levels int) {
 	}
 }
 
-// whereSet takes the lanes whose bit at bits is set from set, the others from clear.
+// whereSet takes lanes from set if their bit at bits is set, and from clear otherwise.
 func whereSet(m emit.Machine, bits Mem, set, clear VecVirtual) VecVirtual {
 	v := m.Vector()
 	if m.Wide() {

@@ -8,11 +8,11 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// codedSums sums blocks of 64 rows of codes times activations. A chunk of as many
-// columns as codes of so many bits go into 32 is 256 bytes, one row a lane, the
-// first column lowest. Levels are 16: a code is looked up with whatever bits stand
-// above it in four bits, so shorter codes find their levels repeated. A product is
-// rounded before it is added, so that every machine gives the same sums.
+// codedSums sums blocks of 64 rows of codes times activations. A chunk has as many columns as
+// codes fit into 32 bits. It is 256 bytes, with a row in each lane, whose lowest bits are the
+// first column. There are always 16 levels, since four bits select one: shorter codes have bits
+// of the next code above them, so their levels are repeated. A product is rounded before it is
+// added, so that every machine gives the same sums.
 func codedSums(m emit.Machine) {
 	m.Function("codedSums", "func(dst []float32, codes, x []byte, chunks int, levels []float32, bits, columns int)")
 	dst, blocks := emit.Slice("dst"), emit.Length("dst")
@@ -21,7 +21,8 @@ func codedSums(m emit.Machine) {
 	level := levelOf(m)
 	SHRQ(Imm(6), blocks)
 
-	// Four vectors of rows at a time, so that one is added to while others are.
+	// Four vectors of rows are summed at a time, so that an addition need not wait for the one
+	// before.
 	const vectors, blockRows, unrolled = 4, 64, 2
 	rows := vectors * m.Lanes
 	Label("block")
@@ -40,7 +41,7 @@ func codedSums(m emit.Machine) {
 		}
 		Load(Param("columns"), columns)
 		Label(column)
-		for i := range unrolled { // columns is even
+		for i := range unrolled { // the number of columns is even
 			activation := m.Spread(Mem{Base: x, Disp: 4 * i})
 			for i, word := range words {
 				product := m.Mul(level(word), activation)
@@ -65,8 +66,8 @@ func codedSums(m emit.Machine) {
 	m.Return()
 }
 
-// codedColumn sets y to the levels of codes. A block of 16 words of 32 bits holds as
-// many rows a word as codes go into it: first the lowest code of each word.
+// codedColumn sets y to the levels of codes. A block is 16 words of 32 bits. Each word has as
+// many rows as codes fit; first come the rows in the lowest bits of all words.
 func codedColumn(m emit.Machine) {
 	m.Function("codedColumn", "func(y []float32, codes []byte, levels []float32, bits, rows int)")
 	y, count, codes, rows := emit.Slice("y"), emit.Length("y"), emit.Slice("codes"), GP64()
@@ -96,15 +97,15 @@ func codedColumn(m emit.Machine) {
 	m.Return()
 }
 
-// shiftCount loads the argument bits to shift vectors by.
+// shiftCount loads the argument bits as a count for vector shifts.
 func shiftCount() VecVirtual {
 	bits := XMM()
 	VMOVQ(emit.Pointer("bits"), bits)
 	return bits
 }
 
-// levelOf reads the argument levels and returns what looks up the lowest four bits of
-// each lane in it.
+// levelOf loads the argument levels. The function that it returns selects a level by the lowest
+// four bits of each lane.
 func levelOf(m emit.Machine) func(word VecVirtual) VecVirtual {
 	levels := emit.Slice("levels")
 	lower := m.Vector()
@@ -116,7 +117,7 @@ func levelOf(m emit.Machine) func(word VecVirtual) VecVirtual {
 			return level
 		}
 	}
-	// A permutation reads eight entries, so both halves are read and bit 3 chooses.
+	// A permutation reads eight entries. So both halves are read, and bit 3 chooses.
 	upper := m.Vector()
 	VMOVUPS(Mem{Base: levels, Disp: m.Bytes()}, upper)
 	return func(word VecVirtual) VecVirtual {

@@ -10,11 +10,11 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// entries counts the 16 entries of a table in their order.
+// entries has the 16 entries of a table in order.
 var entries = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 
-// signs is a constant of 16 pairs of words: the signs that table entry e gives
-// to the activations 2·pair and 2·pair+1 of a group, −1 where its bit is clear.
+// signs is a constant of 16 pairs of words. They are the signs by which table entry e multiplies
+// the activations 2·pair and 2·pair+1 of a group: −1 if the activation's bit in e is clear.
 func signs(name string, pair int, order []int) Mem {
 	var words []U16
 	for _, e := range order {
@@ -29,8 +29,8 @@ func signs(name string, pair int, order []int) Mem {
 	return emit.Table(name, words)
 }
 
-// negative is a constant of float32 sign bits: set where entry e of a table
-// takes activation j of its group with a minus, bit j of e clear.
+// negative is a constant of float32 sign bits. The bit is set for table entry e if e subtracts
+// activation j of its group, because bit j of e is clear.
 func negative(j int) Mem {
 	var bits []U32
 	for _, e := range entries {
@@ -43,12 +43,12 @@ func negative(j int) Mem {
 	return emit.Table(fmt.Sprintf("negative%d", j), bits)
 }
 
-// broadcast16 fills v with a 16-bit pattern.
+// broadcast16 sets every word of v to a 16-bit pattern.
 func broadcast16(pattern uint16, v VecVirtual) {
 	broadcast32(uint32(pattern)<<16|uint32(pattern), v)
 }
 
-// broadcast32 fills v with a 32-bit pattern.
+// broadcast32 sets every lane of v to a 32-bit pattern.
 func broadcast32(pattern uint32, v VecVirtual) {
 	scratch, x := GP32(), XMM()
 	MOVL(U32(pattern), scratch)

@@ -8,12 +8,12 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// unrolled is the number of columns that are summed apart, to hide the time a
-// multiply-add takes.
+// unrolled is how many columns are summed separately, so that a multiply-add need not wait for
+// the one before.
 const unrolled = 8
 
-// dense sets y = W·x where w holds blocks of as many rows as a vector has lanes,
-// column after column. The last block may be of fewer rows in y.
+// dense sets y = W·x. w has blocks of as many rows as a vector has lanes, stored column after
+// column. In y the last block may have fewer rows.
 func dense(m emit.Machine) {
 	m.Function("dense", "func(y, w, x []float32)")
 	y, count, w := emit.Slice("y"), emit.Length("y"), emit.Slice("w")

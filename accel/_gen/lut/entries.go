@@ -6,8 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 )
 
-// entrySize is the bytes of a partial sum in a table of whole numbers: two hold
-// the sum, one holds it rounded.
+// entrySize is how many bytes an integer partial sum has in a table: two hold it exactly, one
+// holds it rounded.
 type entrySize int
 
 const (
@@ -15,7 +15,7 @@ const (
 	twoBytes entrySize = 2
 )
 
-// precision is the name that the package has for the activations of the size.
+// precision returns the name that package lut gives to activations of this size.
 func (s entrySize) precision() string {
 	if s == oneByte {
 		return "int8"
@@ -33,7 +33,7 @@ func (s entrySize) tables(suffix string) {
 	Pragma("noescape")
 }
 
-// sums begins the function that sums over planes.
+// sums begins the function that sums over this number of planes.
 func (s entrySize) sums(planes int, suffix string) {
 	TEXT(fmt.Sprintf("%sSums%d%s", s.precision(), planes, suffix), NOSPLIT, "func(dst []int32, codes, tables []byte, chunks int)")
 	Pragma("noescape")

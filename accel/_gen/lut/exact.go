@@ -10,8 +10,7 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// exactTablesAVX512 makes one table of 16 float32 sums for each group of 4
-// activations.
+// exactTablesAVX512 makes a table of 16 float32 sums for each group of 4 activations.
 func exactTablesAVX512() {
 	TEXT("exactTablesAVX512", NOSPLIT, "func(tables []byte, x []float32)")
 	Pragma("noescape")
@@ -77,8 +76,8 @@ func exactTablesAVX2() {
 	RET()
 }
 
-// exactSums sums blocks of 64 rows. A chunk of 32 columns is 256 bytes of codes a
-// plane, one row a lane: nibble n of a lane is the index into the table of group n.
+// exactSums sums blocks of 64 rows. For each plane, a chunk of 32 columns is 256 bytes of codes
+// with a row in each lane. Bits 4·n to 4·n+3 of a lane are the index into the table of group n.
 func exactSums(m emit.Machine, planes int) {
 	m.Function(fmt.Sprintf("exactSums%d", planes), "func(dst []float32, codes, tables []byte, chunks int)")
 	dst, blocks := emit.Slice("dst"), emit.Length("dst")
@@ -116,8 +115,8 @@ func exactSums(m emit.Machine, planes int) {
 	m.Return()
 }
 
-// partialSums reads a table and returns what looks up nibble n of each lane of
-// codes in it.
+// partialSums loads a table. The function that it returns selects an entry by bits 4·n to 4·n+3
+// of each lane of codes.
 func partialSums(m emit.Machine, table Mem, n int) func(codes Mem) VecVirtual {
 	if m.Wide() {
 		entries := m.Vector()
@@ -133,8 +132,8 @@ func partialSums(m emit.Machine, table Mem, n int) func(codes Mem) VecVirtual {
 			return partial
 		}
 	}
-	// A permutation reads eight entries, so both halves of the table are read and
-	// bit 3 of the index chooses.
+	// A permutation reads eight entries. So both halves of the table are read, and bit 3 of the
+	// index chooses.
 	lower, upper := m.Vector(), m.Vector()
 	VMOVUPS(table, lower)
 	VMOVUPS(table.Offset(32), upper)

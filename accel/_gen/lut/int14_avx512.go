@@ -6,13 +6,13 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// int14TablesAVX512 makes the tables of 16 activations, a chunk: the lower
-// bytes of the sums of four groups, then the upper bytes. Packing words and then
-// bytes within quarters of a vector puts entry e of group g at
+// int14TablesAVX512 makes the tables of a chunk of 16 activations: the lower bytes of the sums
+// of four groups, then the upper bytes. Packing to words and then to bytes works within quarters
+// of a vector, which puts entry e of group g at byte
 //
 //	16·(e>>2) + 4·g + e&3
 //
-// which is why codes keep their bits at places 0, 1, 4 and 5 of an index.
+// So codes have their bits at places 0, 1, 4 and 5 of an index.
 func int14TablesAVX512() {
 	twoBytes.tables("AVX512")
 	tables := Load(Param("tables").Base(), GP64())
@@ -55,10 +55,9 @@ func int14TablesAVX512() {
 	RET()
 }
 
-// int14SumsAVX512 sums blocks of 64 rows. A chunk of 16 columns is two
-// vectors of codes a plane, each two indices a byte; an index reads 16 rows × 4
-// groups of partial sums, whose lower and upper bytes a dot product with ones
-// adds up over the groups.
+// int14SumsAVX512 sums blocks of 64 rows. For each plane, a chunk of 16 columns is two vectors
+// of codes, with two indices in a byte. An index selects the partial sums of 16 rows × 4 groups.
+// A dot product with ones adds their lower and upper bytes over the groups.
 func int14SumsAVX512(planes int) {
 	twoBytes.sums(planes, "AVX512")
 	dst := Load(Param("dst").Base(), GP64())

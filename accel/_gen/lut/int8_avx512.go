@@ -10,21 +10,21 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// A digits is what the 5 bits of a code of int8 on AVX-512 stand for.
+// digits says what the 5 bits of a code stand for in int8 on AVX-512.
 type digits struct {
 	planes int
-	group  int                      // activations
-	factor func(code, j int) uint16 // of activation j of a group
+	group  int                      // how many activations
+	factor func(code, j int) uint16 // by which code multiplies activation j of a group
 }
 
-// codeBits is the width of a code: VPERMI2B reads 128 entries, those of 4 groups.
+// codeBits is the width of a code: VPERMI2B reads 128 entries, which are those of 4 groups.
 const codeBits = 5
 
 var (
-	// signs of 5 activations: ±1.
+	// One plane: the signs ±1 of 5 activations.
 	fiveSigns = digits{planes: 1, group: 5, factor: func(code, j int) uint16 { return uint16(code>>j&1*2 - 1) }}
 
-	// sums of the signs of two planes for 3 activations: −2, 0 and 2, digits to base 3.
+	// Two planes: the sums −2, 0 and 2 of two signs, for 3 activations, as digits to base 3.
 	threeTrits = digits{planes: 2, group: 3, factor: func(code, j int) uint16 {
 		if code >= 27 {
 			return 0
@@ -33,7 +33,7 @@ var (
 	}}
 )
 
-// factors is the constant of what each code makes of activation j.
+// factors is a constant of the factors by which the codes multiply activation j.
 func (d digits) factors(j int) Mem {
 	var words []U16
 	for code := range 1 << codeBits {
@@ -42,8 +42,9 @@ func (d digits) factors(j int) Mem {
 	return emit.Table(fmt.Sprintf("factors%d%d", d.planes, j), words)
 }
 
-// int8LargestAVX512 returns the largest magnitude of a partial sum. Groups lie
-// head after head: a mask of the heads reads one activation of every group.
+// int8LargestAVX512 returns the largest magnitude of a partial sum. Groups are stored one after
+// the other, so a mask that has the first lane of every group reads the first activation of
+// every group.
 func int8LargestAVX512(d digits) {
 	TEXT(fmt.Sprintf("int8Largest%dAVX512", d.planes), NOSPLIT, "func(q []int16) int32")
 	Pragma("noescape")
@@ -75,7 +76,7 @@ func int8LargestAVX512(d digits) {
 	SUBQ(Imm(uint64(groups*d.group)), count)
 	JNZ(LabelRef("next"))
 
-	// Words are not negative: as halves of 32 bits, the larger of both is kept.
+	// Words are not negative, so of two words in 32 bits the larger can be taken.
 	other, low := ZMM(), ZMM()
 	VPSRLD(Imm(16), most, other)
 	VPMAXSW(other, most, most)
@@ -89,16 +90,15 @@ func int8LargestAVX512(d digits) {
 	RET()
 }
 
-// codesAhead is how far in front of the codes that are summed others are fetched:
-// four chunks, the best of those tried on Zen 5, whose own prefetchers are not
-// as quick where codes lie in the third-level cache.
+// codesAhead is how far ahead codes are prefetched, in bytes: four chunks. Of the distances that
+// were tried this was the fastest on Zen 5, whose own prefetchers are slower if codes are in the
+// third-level cache.
 const codesAhead = 4 * 5 * 64
 
-// wide is the machine of the functions that are for AVX-512 alone.
+// wide is the machine of functions that exist only for AVX-512.
 var wide = emit.Machines[1]
 
-// int8TablesAVX512 makes the tables of 8 groups: the entry of a code is at byte
-// 32·group + code.
+// int8TablesAVX512 makes the tables of 8 groups. The entry of a code is at byte 32·group + code.
 func int8TablesAVX512(d digits) {
 	TEXT(fmt.Sprintf("int8Tables%dAVX512", d.planes), NOSPLIT, "func(tables []byte, q []int16, multiplier int16)")
 	Pragma("noescape")
@@ -132,12 +132,12 @@ func int8TablesAVX512(d digits) {
 	RET()
 }
 
-// int8SumsAVX512 sums blocks of 64 rows. A chunk is 8 groups of activations and
-// five vectors of codes: eight vectors of 5-bit codes, of which three are spread
-// over the upper bits of the five that hold the others. A code reads 16 rows × 4
-// groups of partial sums, which a dot product with ones adds up over the groups.
+// int8SumsAVX512 sums blocks of 64 rows. A chunk is 8 groups of activations and five vectors of
+// codes. These are eight vectors of 5-bit codes: three of them are stored in the upper bits of
+// the five others. A code selects the partial sums of 16 rows × 4 groups, which a dot product
+// with ones adds over the groups.
 //
-// There are two tables a chunk, and a set of sums for each.
+// A chunk has two tables, with separate sums for each.
 func int8SumsAVX512(planes int) {
 	oneByte.sums(planes, "AVX512")
 	dst, blocks := emit.Slice("dst"), emit.Length("dst")
@@ -175,8 +175,8 @@ func int8SumsAVX512(planes int) {
 		VPERMI2B(entries[i/4][1], entries[i/4][0], index)
 		VPDPBUSD(index, ones, sums[i])
 	}
-	var spread [8]VecVirtual // the last three, as they come together
-	// take adds the bits of v, shifted to the right, to index i.
+	var spread [8]VecVirtual // the last three, which come in parts
+	// take shifts v right and adds these bits of it to index i.
 	take := func(i int, v VecVirtual, right uint64, bits uint32) {
 		const andOr = 0xEA // (shifted & bits) | others
 		others := groups

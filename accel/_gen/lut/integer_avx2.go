@@ -10,9 +10,9 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// integerTablesAVX2 makes one table for each group of 4 activations: its 16
-// single bytes plus 128, which makes them unsigned, or the lower bytes and then
-// the upper ones plus 128.
+// integerTablesAVX2 makes a table for each group of 4 activations. With entries of one byte it
+// has the 16 entries plus 128, which makes them unsigned. With two bytes it has the lower bytes,
+// and then the upper bytes plus 128.
 func integerTablesAVX2(size entrySize) {
 	size.tables("AVX2")
 	tables := Load(Param("tables").Base(), GP64())
@@ -20,8 +20,8 @@ func integerTablesAVX2(size entrySize) {
 	groups := Load(Param("q").Len(), GP64())
 	SHRQ(Imm(2), groups)
 
-	// Packing 32 bits into 16 works within halves of a vector: these orders make
-	// the sums come out by entry.
+	// Packing 32 bits into 16 works within halves of a vector. With these orders the sums come
+	// out in the order of the entries.
 	orders := [2][]int{{0, 1, 2, 3, 8, 9, 10, 11}, {4, 5, 6, 7, 12, 13, 14, 15}}
 	var low, high [2]VecVirtual
 	for i, order := range orders {
@@ -76,8 +76,8 @@ func integerTablesAVX2(size entrySize) {
 	RET()
 }
 
-// int8LargestAVX2 returns the largest Σ|q| of a group of 4 activations. The
-// length is a multiple of 8.
+// int8LargestAVX2 returns the largest Σ|q| of a group of 4 activations. The length is a multiple
+// of 8.
 func int8LargestAVX2() {
 	TEXT("int8LargestAVX2", NOSPLIT, "func(q []int16) int32")
 	Pragma("noescape")
@@ -104,16 +104,17 @@ func int8LargestAVX2() {
 	RET()
 }
 
-// groupsPerSegment bounds the bytes added into an unsigned word: 257 of 255.
+// groupsPerSegment is how many groups are added before a word is emptied. An unsigned word holds
+// the sum of 257 bytes of 255.
 const groupsPerSegment = 256
 
-// integerSumsAVX2 sums blocks of 64 rows. A chunk of 8 columns, two groups, is
-// two vectors of codes a plane, one row a byte: its lower nibble is the index of
-// the first group, its upper one of the second.
+// integerSumsAVX2 sums blocks of 64 rows. For each plane, a chunk of 8 columns (two groups) is
+// two vectors of codes with a row in each byte. The lower half of the byte is the index of the
+// first group, the upper half that of the second.
 //
-// Bytes are added in words, even and odd rows together: one sum of whole words
-// modulo 2¹⁶ and one of their upper bytes, the odd rows, which taken out of the
-// first leaves the even rows. Words are emptied into dst after a segment.
+// Bytes are added as words of two rows, even and odd. One sum is of whole words modulo 2¹⁶, the
+// other of their upper bytes, which are the odd rows. Subtracting the second from the first
+// gives the even rows. After each segment the words are added to dst.
 func integerSumsAVX2(size entrySize, planes int) {
 	size.sums(planes, "AVX2")
 	dst := Load(Param("dst").Base(), GP64())
@@ -125,7 +126,8 @@ func integerSumsAVX2(size entrySize, planes int) {
 	nibble := YMM()
 	broadcast32(0x0F0F0F0F, nibble)
 
-	// The bias of the uppermost bytes, 128 or 128·256 a group, comes off at the start.
+	// The sums begin with the bias of the upper bytes subtracted, which is 128 or 128·256 for
+	// each group.
 	start, startX := GP64(), XMM()
 	Load(Param("chunks"), start)
 	IMUL3Q(I32(-128<<(8*(size-1))*2*entrySize(planes)), start, start)
@@ -144,7 +146,7 @@ func integerSumsAVX2(size entrySize, planes int) {
 	Load(Param("chunks"), left)
 
 	Label("segment")
-	var whole, odd [2][2]VecVirtual // by half of the block, by byte of an entry
+	var whole, odd [2][2]VecVirtual // by half of the block, and by byte of an entry
 	for v := range whole {
 		for b := range int(size) {
 			whole[v][b], odd[v][b] = YMM(), YMM()

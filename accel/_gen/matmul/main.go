@@ -9,11 +9,11 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// vectors is the width of the widest tile.
+// vectors is the width of the widest tile, in vectors.
 const vectors = 3
 
-// heights are those of the tiles: as many rows as leave registers for the columns of B and
-// an element of A.
+// heights are the numbers of rows of the tiles: as many as leave registers for the columns of B
+// and an element of A.
 func heights(m emit.Machine) []int {
 	if m.Wide() {
 		return []int{8, 4, 2, 1}

@@ -8,7 +8,8 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// copyRows generates the copy of n rows of whole eights of columns. It pays over copy because rows are short.
+// copyRows writes a copy of n rows, whose columns are a multiple of eight. Rows are short, so it
+// is faster than Go's copy.
 func copyRows() {
 	TEXT("copyRowsAVX2", NOSPLIT, "func(dst []float32, dstStride int, src []float32, srcStride, eights, n int)")
 	Pragma("noescape")
@@ -37,7 +38,7 @@ func copyRows() {
 	RET()
 }
 
-// transpose generates the transpose of 8 rows, 8 columns at a time.
+// transpose writes the transpose of 8 rows, 8 columns at a time.
 func transpose() {
 	TEXT("transpose8AVX2", NOSPLIT, "func(dst []float32, dstStride int, src []float32, srcStride, n int)")
 	Pragma("noescape")
@@ -52,8 +53,8 @@ func transpose() {
 
 	Label("block")
 	for half := range 2 {
-		// The lower lane of a register has four elements of one row, the upper lane those of the
-		// row four below: from there on no element changes lanes.
+		// The lower half of a register has four elements of one row, the upper half those of the
+		// row four below. So the rest of the transpose stays within halves.
 		var in [4]VecVirtual
 		for i := range in {
 			in[i] = YMM()

@@ -6,8 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// rows addresses up to 8 rows that lie a stride apart: of each four, the first has a register, the
-// others are an index of one, two and three strides away.
+// rows has the addresses of up to 8 rows that are a stride apart. Of each four rows, the first
+// has a register; the others are one, two and three strides away from it, as an index.
 type rows struct {
 	bases         []Register
 	stride, three Register

@@ -10,8 +10,9 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// tile generates a tile of some rows and vectors of columns. The sums stay in registers over the whole
-// depth: each step loads the vectors of B once, and each element of A into all lanes of a register.
+// tile writes a tile of this many rows and vectors of columns. The sums stay in registers over
+// the whole depth. Each step loads the vectors of B once, and each element of A into all lanes
+// of a register.
 func tile(m emit.Machine, height, width int) {
 	m.Function(fmt.Sprintf("tile%dx%d", height, width*m.Lanes),
 		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)")
@@ -21,8 +22,8 @@ func tile(m emit.Machine, height, width int) {
 	SHLQ(Imm(2), depthStride)
 	b, depth := emit.Slice("b"), emit.Pointer("depth")
 
-	// C is needed only when the sums are done: by then it is here. A prefetch beyond its last
-	// column reads nothing.
+	// C is needed only after the sums, and the prefetch brings it until then. A prefetch beyond
+	// its last column does no harm.
 	c := rowsOf(emit.Slice("c"), emit.Pointer("ldc"), height)
 	for i := range height {
 		for at := 0; at < m.Bytes()*width; at += 64 {

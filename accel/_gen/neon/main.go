@@ -1,5 +1,5 @@
-// Command neon generates the arm64 assembly of accel/kernels/matmul. avo writes amd64
-// alone, so this prints the text of instructions itself.
+// Command neon generates the arm64 assembly of accel/kernels/matmul. avo writes only amd64, so
+// this command prints the text of the instructions itself.
 package main
 
 import (
@@ -10,8 +10,8 @@ import (
 	"os"
 )
 
-// Registers of a tile. R18, R27 and R28 belong to the platform, the assembler
-// and Go; R9 to R16 walk down the rows of A, V8 to V31 hold the sums.
+// Registers of a tile. R18, R27 and R28 are reserved by the platform, the assembler and Go. R9
+// to R16 point into the rows of A, and V8 to V31 hold the sums.
 const (
 	c, ldc, a           = "R0", "R1", "R2"
 	rowStride, nextStep = "R3", "R4"
@@ -46,7 +46,7 @@ func main() {
 	}
 }
 
-// tile writes a function of the type tile of accel/kernels/matmul.
+// tile writes a function of the type tile in accel/kernels/matmul.
 type tile struct {
 	to            *bytes.Buffer
 	rows, vectors int
@@ -62,7 +62,7 @@ func (t tile) label(format string, arguments ...any) {
 	fmt.Fprintf(t.to, format+":\n", arguments...)
 }
 
-// sum is the register of the sums of a row and vector.
+// sum returns the register with the sums of this row and vector.
 func (t tile) sum(row, vector int) string {
 	return fmt.Sprintf("V%d", firstSum+row*t.vectors+vector)
 }
@@ -123,8 +123,8 @@ func (t tile) write() {
 	t.emit("RET")
 }
 
-// put writes a whole vector, or adds it where accumulate says so: the sum and 1
-// times what was there, which is rounded once.
+// put stores a vector of sums or, if the argument accumulate is set, adds what is stored there.
+// The addition is a multiply-add with the factor 1, so it is rounded once.
 func (t tile) put(label, sum string) {
 	t.emit("CBZ %s, %s", accumulate, label)
 	t.emit("VLD1 (%s), [%s.S4]", at, old)
@@ -133,7 +133,7 @@ func (t tile) put(label, sum string) {
 	t.emit("VST1.P [%s.S4], 16(%s)", sum, at)
 }
 
-// putLast writes the first elements of a vector, as many as last says.
+// putLast stores the first lanes of a vector, as many as the argument last says.
 func (t tile) putLast(row int, sum string) {
 	t.emit("CMP $%d, %s", lanes, last)
 	t.emit("BNE row%dpart", row)

@@ -7,7 +7,7 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// adam takes its common numbers in the order that accel/kernels/vecmath documents.
+// adam reads its numbers from the argument in the order that accel/kernels/vecmath documents.
 func adam(m emit.Machine) {
 	m.Function("adam", "func(value, grad, m, v []float32, common [8]float32)")
 	value, grad, first, second := emit.Slice("value"), emit.Slice("grad"), emit.Slice("m"), emit.Slice("v")

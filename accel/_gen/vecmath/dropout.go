@@ -15,8 +15,8 @@ const (
 	finisher   = 0x94D049BB133111EB
 )
 
-// dropout draws one 64-bit word for two elements: a vector of words is a
-// vector of 32-bit draws in the order of the elements.
+// dropout draws a 64-bit word for two elements. A vector of words is a vector of 32-bit draws in
+// the order of the elements.
 func dropout(m emit.Machine) {
 	m.Function("dropout", "func(dst, x []float32, threshold uint32, scale float32, state uint64)")
 	draws := newGenerator(m)
@@ -27,7 +27,7 @@ func dropout(m emit.Machine) {
 	})
 }
 
-// xorShifted returns z ⊕ z≫by of 64-bit words.
+// xorShifted returns z ⊕ (z ≫ by) in 64-bit lanes.
 func xorShifted(m emit.Machine, z VecVirtual, by uint64) VecVirtual {
 	v := m.Vector()
 	VPSRLQ(operand.Imm(by), z, v)

@@ -7,7 +7,8 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// elementwise writes dst[i] = body(of the other slices at i) for len(dst) elements.
+// elementwise writes a function that sets dst[i] = body(the other slices at i) for len(dst)
+// elements.
 func elementwise(m emit.Machine, others []string, body func(values []VecVirtual) VecVirtual) {
 	dst, count := emit.Slice("dst"), emit.Length("dst")
 	bases := make([]GPVirtual, len(others))
@@ -70,7 +71,7 @@ func linear(m emit.Machine) {
 	returnSum(m, sums)
 }
 
-// returnSum ends a function that returns the sum of float64 sums.
+// returnSum ends a function by returning the sum of all lanes of sums.
 func returnSum(m emit.Machine, sums [2]VecVirtual) {
 	Store(m.SumDoubles(sums).AsX(), ReturnIndex(0))
 	m.Return()

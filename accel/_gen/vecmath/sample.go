@@ -8,16 +8,16 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// generator draws from SplitMix64 as dropout says: a vector of words is a vector of
+// generator draws from SplitMix64 as dropout does. A vector of 64-bit words is a vector of
 // 32-bit draws in the order of the elements.
 type generator struct{ state, stride VecVirtual }
 
-// newGenerator starts at the argument state.
+// newGenerator begins with the argument state.
 func newGenerator(m emit.Machine) generator {
 	words := m.Lanes / 2
 	offsets := make([]operand.U64, words)
 	for i := range offsets {
-		offsets[i] = operand.U64(i+1) * increment // wraps around, as it should
+		offsets[i] = operand.U64(i+1) * increment // overflows, as intended
 	}
 	g := generator{m.Vector(), m.Vector()}
 	VPBROADCASTQ(emit.Argument("state"), g.state)
@@ -26,7 +26,7 @@ func newGenerator(m emit.Machine) generator {
 	return g
 }
 
-// next returns a vector of draws.
+// next returns the next vector of draws.
 func (g generator) next(m emit.Machine) VecVirtual {
 	z := m.MulWords(xorShifted(m, g.state, 30), emit.Word(multiplier))
 	z = m.MulWords(xorShifted(m, z, 27), emit.Word(finisher))
@@ -36,8 +36,8 @@ func (g generator) next(m emit.Machine) VecVirtual {
 
 const sign = 0x80000000
 
-// sampleBinary sets dst to +alpha where x > the draw, as a signed number, times
-// unit, else to −alpha.
+// sampleBinary sets dst to +alpha if x > draw·unit, where draw is a signed number, and to −alpha
+// otherwise.
 func sampleBinary(m emit.Machine) {
 	sample(m, "sampleBinary", func(x, draw, alpha, unit VecVirtual) VecVirtual {
 		VPSRAD(operand.Imm(8), draw, draw)
@@ -48,8 +48,8 @@ func sampleBinary(m emit.Machine) {
 	})
 }
 
-// sampleTernary sets dst to alpha with the sign of x where |x| > the draw, as an
-// unsigned number, times unit, else to 0.
+// sampleTernary sets dst to alpha with the sign of x if |x| > draw·unit, where draw is an
+// unsigned number, and to 0 otherwise.
 func sampleTernary(m emit.Machine) {
 	sample(m, "sampleTernary", func(x, draw, alpha, unit VecVirtual) VecVirtual {
 		VPSRLD(operand.Imm(8), draw, draw)
@@ -60,8 +60,8 @@ func sampleTernary(m emit.Machine) {
 	})
 }
 
-// sample writes dst[i] = choose(x[i], draw i, …) and returns whether all of x is
-// finite: adding 1 to an exponent that is all ones carries into the sign.
+// sample sets dst[i] = choose(x[i], draw i, …) and returns whether all of x is finite. If an
+// exponent is all ones, adding 1 to it carries into the sign bit.
 func sample(m emit.Machine, name string, choose func(x, draw, alpha, unit VecVirtual) VecVirtual) {
 	m.Function(name, "func(dst, x []float32, alpha, unit float32, state uint64) bool")
 	dst, x, count := emit.Slice("dst"), emit.Slice("x"), emit.Length("x")

@@ -15,7 +15,7 @@ func softmax(m emit.Machine) {
 	lowest := m.Constant(emit.Float(math.Inf(-1)))
 	most := m.Constant(emit.Float(math.Inf(-1)))
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
-		// With most as the operand that NaN gives way to.
+		// VMAXPS returns this operand, most, if the other is NaN.
 		VMAXPS(most, m.LoadOr(emit.At(x, index), tail, lowest), most)
 	})
 	Store(m.Fold(most, VMAXPS).AsX(), ReturnIndex(0))
@@ -31,8 +31,8 @@ func softmax(m emit.Machine) {
 	sumOfExponentials(m, func(VecVirtual, GPVirtual, emit.Tail) {})
 }
 
-// sumOfExponentials writes the rest of a function that returns Σ exp(x[i]−shift);
-// each vector of exponentials is offered to use.
+// sumOfExponentials writes the rest of a function that returns Σ exp(x[i]−shift). It calls use
+// with each vector of exponentials.
 func sumOfExponentials(m emit.Machine, use func(e VecVirtual, index GPVirtual, tail emit.Tail)) {
 	x, count := emit.Slice("x"), emit.Length("x")
 	shift, lowest := m.Spread(emit.Argument("shift")), m.Constant(emit.Float(math.Inf(-1)))

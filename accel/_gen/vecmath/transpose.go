@@ -8,14 +8,15 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// transpose writes the transposition of a square of 8 × 8; the strides are in bytes.
+// transpose writes the function that transposes a square of 8 × 8. Strides are in bytes.
 func transpose() {
 	TEXT("transpose8x8", NOSPLIT, "func(dst *float32, dstStride int, src *float32, srcStride int)")
 	Pragma("noescape")
 	src, srcStride := Load(Param("src"), GP64()), Load(Param("srcStride"), GP64())
 
-	// Lanes 0–3 of register i are the left half of row i, lanes 4–7 that of row
-	// i+4; the same for the right half: what follows then stays within lanes.
+	// Lanes 0–3 of register i are the left half of row i, and lanes 4–7 that of row i+4. The
+	// right halves are loaded alike. Everything that follows then stays within halves of
+	// registers.
 	below := GP64()
 	LEAQ(operand.Mem{Base: src, Index: srcStride, Scale: 4}, below)
 	var left, right [4]VecVirtual

@@ -1,5 +1,5 @@
-// Package diskfault tells a user what to do about a disk that is full or a
-// folder that cannot be written.
+// Package diskfault says what a user can do about a disk that is full, or a folder that cannot
+// be written.
 package diskfault
 
 import (
@@ -11,9 +11,9 @@ import (
 	"bittern/plugins"
 )
 
-// Explain turns an error met while writing path into a [*plugins.Problem] where
-// the user can mend it, and otherwise adds the path to it. A nil error and a
-// Problem pass through.
+// Explain turns an error that occurred while writing path into a [*plugins.Problem] if the user
+// can do something about it. To other errors it adds the path. It returns nil and Problems as
+// they are.
 func Explain(err error, path string) error {
 	var problem *plugins.Problem
 	switch {
@@ -29,12 +29,12 @@ func Explain(err error, path string) error {
 	return fmt.Errorf("write %s: %w", path, err)
 }
 
-// Full is the Problem of a full disk.
+// Full returns the Problem for a full disk.
 func Full(path string) error {
 	return plugins.Problemf("the disk is full: %s could not be written; free some space and run the same command again to go on where it stopped", path)
 }
 
-// Unwritable is the Problem of a place that refuses to be written.
+// Unwritable returns the Problem for a path that cannot be written, for this reason.
 func Unwritable(path, reason string) error {
 	return plugins.Problemf("%s cannot be written (%s); make it writable or name another folder with --runs", path, reason)
 }

@@ -1,4 +1,4 @@
-// Package memory reads what a process takes of the machine's memory.
+// Package memory reads how much memory a process uses.
 package memory
 
 import (
@@ -8,14 +8,13 @@ import (
 	"strings"
 )
 
-// PeakResident is the largest resident set that a process has had, in bytes
-// (VmHWM of proc(5)). It counts what the process shares with others. The error is
-// [os.ErrNotExist] on a system that has no /proc.
+// PeakResident returns the largest resident set that a process has had, in bytes (VmHWM of
+// proc(5)). It includes memory that the process shares with others. On a system without /proc
+// the error is [os.ErrNotExist].
 func PeakResident(pid int) (int64, error) { return status(pid, "VmHWM:") }
 
-// Private is the resident memory of a process that it shares with no other and no
-// file, in bytes (RssAnon of proc(5)). The error is [os.ErrNotExist] on a system
-// that has no /proc.
+// Private returns the resident memory that a process shares with no other process and no file,
+// in bytes (RssAnon of proc(5)). On a system without /proc the error is [os.ErrNotExist].
 func Private(pid int) (int64, error) { return status(pid, "RssAnon:") }
 
 func status(pid int, field string) (int64, error) {

@@ -5,11 +5,11 @@ import "errors"
 // ErrLocked says that another process has the lock.
 var ErrLocked = errors.New("another process has the lock")
 
-// LockKind is what others may have of a file at the same time.
+// LockKind says which locks other processes may have of the file at the same time.
 type LockKind int
 
 // The kinds of locks.
 const (
-	Exclusive LockKind = iota // no other lock
-	Shared                    // other shared locks
+	Exclusive LockKind = iota // none
+	Shared                    // shared ones
 )

@@ -1,9 +1,9 @@
-// Package runfolder opens what a run store keeps in its folders without ever following
-// a symbolic link out of them, and replaces files whole.
+// Package runfolder opens the files of a run store without following a symbolic link out of its
+// folders, and replaces files as a whole.
 //
-// A folder is opened as an [os.Root], so nothing that is opened through it lies
-// elsewhere. Links, pipes and devices are refused even where they point inside:
-// Bittern makes none. What is refused is a [*plugins.Problem].
+// A folder is opened as an [os.Root], so everything that is opened through it lies in it. Links,
+// pipes and devices are refused even if they point inside, because Bittern makes none. The error
+// is then a [*plugins.Problem].
 package runfolder
 
 import (
@@ -19,8 +19,8 @@ import (
 	"bittern/plugins"
 )
 
-// Open opens the folder at path. The path may lead through links, but must not end in
-// one. That there is none is [fs.ErrNotExist].
+// Open opens the folder at path. The path may lead through links, but its last element must not
+// be one. If there is no such folder, the error is [fs.ErrNotExist].
 func Open(path string) (*os.Root, error) {
 	parent, name, err := above(path)
 	if err != nil {
@@ -38,7 +38,7 @@ func Open(path string) (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What was looked at is what was opened.
+	// The folder that was checked must be the one that was opened.
 	opened, err := root.Stat(".")
 	if err == nil && !os.SameFile(info, opened) {
 		err = refuse(path, info, "folder")
@@ -49,7 +49,7 @@ func Open(path string) (*os.Root, error) {
 	return root, nil
 }
 
-// Make is like [Open], and makes the folder and those above it where there are none.
+// Make is like [Open], but makes the folder and those above it if they do not exist.
 func Make(path string) (*os.Root, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -107,9 +107,9 @@ func refuse(path string, info fs.FileInfo, want string) error {
 	return plugins.Problemf("%s is %s, which is never followed inside a folder of runs; remove it, or name another folder with --runs", path, what)
 }
 
-// Replace makes the file name of the folder hold what write writes. The file is
-// complete on disk, under its name, when Replace returns nil; until then it is what it
-// was. A process that is killed leaves a temporary file, which [Sweep] removes.
+// Replace writes a file of the folder anew. Until Replace returns nil, the file has its old
+// content; then it is complete on disk. A process that is killed leaves a temporary file, which
+// [Sweep] removes.
 func Replace(folder *os.Root, name string, write func(io.Writer) error) (err error) {
 	temporary := temporaryPrefix(name) + rand.Text()
 	file, err := folder.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -146,8 +146,8 @@ func Sync(folder *os.Root) error {
 	return errors.Join(syncFolder(opened), opened.Close())
 }
 
-// Sweep removes the temporary files that a killed [Replace] of files with these names,
-// or names that begin with them, left behind. Nobody may be writing to the folder.
+// Sweep removes the temporary files that a [Replace] left behind when its process was killed,
+// for files whose names are these or begin with them. No process may write to the folder.
 func Sweep(folder *os.Root, names ...string) error {
 	return RemoveIf(folder, func(name string) bool {
 		for _, n := range names {
@@ -159,8 +159,8 @@ func Sweep(folder *os.Root, names ...string) error {
 	})
 }
 
-// RemoveIf removes the files of the folder that doomed says so of; a link is removed
-// itself, and not what it points to.
+// RemoveIf removes the files of the folder for which doomed returns true. It removes a link
+// itself, not its target.
 func RemoveIf(folder *os.Root, doomed func(name string) bool) error {
 	entries, err := fs.ReadDir(folder.FS(), ".")
 	if err != nil {

@@ -53,7 +53,7 @@ func TestLinksAreRefused(t *testing.T) {
 	wantProblem(t, err, "is a symbolic link")
 	_, err = ReadFile(folder, "file")
 	wantProblem(t, err, "is a symbolic link")
-	// Replacing and removing have the link itself in hand.
+	// Replace and RemoveIf work on the link itself.
 	must(t, Replace(folder, "file", write("inside")))
 	if got, err := ReadFile(folder, "file"); err != nil || string(got) != "inside" {
 		t.Errorf("after Replace: %q, %v, want inside", got, err)
@@ -68,7 +68,7 @@ func TestLinksAreRefused(t *testing.T) {
 		t.Errorf("folder holds %v, %v, want the one file", entries, err)
 	}
 	must(t, syscall.Mkfifo(filepath.Join(inside, "pipe"), 0o600))
-	_, err = ReadFile(folder, "pipe") // would wait for ever
+	_, err = ReadFile(folder, "pipe") // reading would wait forever
 	wantProblem(t, err, "not a regular file")
 }
 

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TryLock takes a flock(2) of a file without waiting. That another process has it is
-// [ErrLocked]. The system releases it when the process ends, however it ends.
+// TryLock locks a file with flock(2) without waiting. If another process has the lock, the error
+// is [ErrLocked]. The system releases the lock when the process ends, however it ends.
 func TryLock(file *os.File, kind LockKind) error {
 	how := unix.LOCK_EX
 	if kind == Shared {
@@ -27,7 +27,7 @@ func TryLock(file *os.File, kind LockKind) error {
 	}
 }
 
-// Unlock releases the lock of a file for all that have it open by the same opening.
+// Unlock releases the lock of a file, for every process that inherited the open file.
 func Unlock(file *os.File) error {
 	for {
 		if err := unix.Flock(int(file.Fd()), unix.LOCK_UN); !errors.Is(err, unix.EINTR) {
@@ -38,7 +38,7 @@ func Unlock(file *os.File) error {
 
 func lockFolder(folder *os.File) error { return TryLock(folder, Exclusive) }
 
-// own says whether a file or folder is this user's.
+// own reports whether a file or folder belongs to this user.
 func own(info os.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(stat.Uid) == os.Geteuid()

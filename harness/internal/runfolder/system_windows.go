@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// beyond is far behind a file's content: Windows lets nobody else read the bytes that an
-// exclusive lock covers.
+// beyond is where the locked byte of a file is: far behind the content, since a process on
+// Windows cannot read the bytes that another has locked.
 var beyond = windows.Overlapped{OffsetHigh: 1 << 30}
 
-// TryLock takes a lock of a file without waiting. That another process has it is
-// [ErrLocked]. The system releases it when the process ends, however it ends.
+// TryLock locks a file without waiting. If another process has the lock, the error is
+// [ErrLocked]. The system releases the lock when the process ends, however it ends.
 func TryLock(file *os.File, kind LockKind) error {
 	flags := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
 	if kind == Exclusive {
@@ -32,12 +32,12 @@ func Unlock(file *os.File) error {
 	return windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, &at)
 }
 
-// lockFolder locks nothing: Windows locks files alone.
+// lockFolder does nothing, because Windows locks only files.
 func lockFolder(*os.File) error { return nil }
 
-// own is false of everything, so that no folder in use, which no lock shows, is taken for
-// one that was left behind.
+// own is always false. Without a lock, a folder in use looks like one that was left behind, and
+// must not be removed.
 func own(os.FileInfo) bool { return false }
 
-// syncFolder does nothing: Windows syncs files alone.
+// syncFolder does nothing, because Windows syncs only files.
 func syncFolder(*os.File) error { return nil }

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// settling is how old a temporary folder must be to be swept: between the making of one
-// and its locking it looks like one that was left behind.
+// settling is how old a temporary folder must be before it is swept. After it is made and before
+// it is locked, it looks like one that was left behind.
 const settling = time.Minute
 
-// Temporary makes a folder with a name that begins with prefix in the folder dir and
-// holds a lock on it until remove is called, which deletes it. Folders with that prefix
-// that a process of this user has left behind by being killed are deleted first.
+// Temporary makes a folder in dir whose name begins with prefix, and locks it. remove deletes it
+// and releases the lock. Before that, Temporary deletes the folders with this prefix that killed
+// processes of this user left behind.
 func Temporary(dir, prefix string) (path string, remove func() error, err error) {
 	if err := sweepTemporary(dir, prefix, time.Now().Add(-settling)); err != nil {
 		return "", nil, err
@@ -48,11 +48,11 @@ func sweepTemporary(dir, prefix string, before time.Time) error {
 	return nil
 }
 
-// sweepOne deletes a folder that is this user's, old enough, and locked by nobody.
+// sweepOne deletes a folder that belongs to this user, is old enough, and is not locked.
 func sweepOne(path string, before time.Time) error {
 	root, err := Open(path)
 	if err != nil {
-		return nil // a link, a file, another's, or gone by now: not ours
+		return nil // a link, a file, another user's, or gone by now
 	}
 	defer root.Close()
 	folder, err := root.Open(".")

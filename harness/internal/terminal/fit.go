@@ -10,18 +10,18 @@ import (
 // Part is a part of a status line.
 type Part struct {
 	Text string
-	// Rank says how soon the part is left out if there is no room: the highest goes
-	// first, and one of rank 0 stays.
+	// Rank says in which order parts are left out if there is no room: the highest rank goes
+	// first. A part of rank 0 is never left out.
 	Rank int
-	// Least, if it is not 0, is how many columns of its end are kept before other parts
-	// are left out: names differ most at their end.
+	// Least is how many columns at the end of the part are kept before other parts are left out,
+	// because names differ most at their ends. 0 keeps the whole part.
 	Least int
 }
 
-// gap stands between two parts.
+// gap is the space between two parts.
 const gap = "  "
 
-// Fit joins the parts that are not empty into a line of at most the given columns.
+// Fit joins the parts that are not empty into a line of at most this many columns.
 func Fit(columns int, parts ...Part) string {
 	parts = slices.DeleteFunc(slices.Clone(parts), func(p Part) bool { return p.Text == "" })
 	for {
@@ -52,7 +52,7 @@ func Fit(columns int, parts ...Part) string {
 	return truncate(join(parts), columns)
 }
 
-// shortest is how many columns of a part are worth showing.
+// shortest is the smallest number of columns to which a part is shortened.
 const shortest = 6
 
 func width(parts []Part) int { return twwidth.WidthNoCache(join(parts)) }
@@ -65,7 +65,7 @@ func join(parts []Part) string {
 	return strings.Join(texts, gap)
 }
 
-// end is the end of a text in at most so many columns.
+// end returns the end of a text, at most this many columns.
 func end(text string, columns int) string {
 	runes := []rune(text)
 	for len(runes) > 0 && twwidth.WidthNoCache("…"+string(runes)) > columns {
@@ -74,7 +74,7 @@ func end(text string, columns int) string {
 	return "…" + string(runes)
 }
 
-// truncate is the beginning of a text in at most so many columns.
+// truncate returns the beginning of a text, at most this many columns.
 func truncate(text string, columns int) string {
 	if twwidth.WidthNoCache(text) <= columns {
 		return text

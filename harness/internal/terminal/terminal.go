@@ -1,5 +1,5 @@
-// Package terminal writes messages that scroll and, on a terminal, a few status lines
-// below them that are drawn again as they change.
+// Package terminal writes messages that scroll. On a terminal it shows a few status lines below
+// them, which change.
 package terminal
 
 import (
@@ -13,29 +13,29 @@ import (
 	"golang.org/x/term"
 )
 
-// refresh is how often status lines are drawn again: often enough to look alive, and
-// soon after the terminal has another size.
+// refresh is how often status lines are drawn again: often enough that they look alive and that
+// a new size of the terminal has an effect soon.
 const refresh = 200 * time.Millisecond
 
-// Writer writes messages to a terminal or a file, and keeps status lines below them if it
-// is a terminal. It may be used by several goroutines.
+// Writer writes messages to a terminal or a file. On a terminal it keeps status lines below
+// them. Several goroutines may use it.
 //
-// The cursor rests at the beginning of the first status line. A terminal that wraps its
-// lines anew when it gets narrower takes the cursor along, so that what is erased before
-// the next drawing is always all of the status lines and nothing else.
+// The cursor is at the beginning of the first status line. If a terminal becomes narrower and
+// wraps its lines anew, the cursor moves with that line. So what is erased before the next
+// drawing is always all status lines and nothing else.
 type Writer struct {
 	out  io.Writer
 	size func() (columns, rows int)
 
 	mu      sync.Mutex
 	status  func(columns int) []string // nil if none is shown
-	drawn   string                     // status lines on the terminal; empty if there are none
-	columns int                        // that the terminal had when they were drawn
+	drawn   string                     // the status lines on the terminal; empty if there are none
+	columns int                        // of the terminal when they were drawn
 	midLine bool                       // the last message has not ended its line
 }
 
-// New makes a writer to out. Status lines are shown if that is a terminal that the cursor
-// can be moved on: the variable TERM is not "dumb".
+// New returns a writer to out. It shows status lines if out is a terminal whose cursor can be
+// moved, which is so unless the variable TERM is "dumb".
 func New(out io.Writer) *Writer {
 	w := &Writer{out: out, size: func() (int, int) { return 0, 0 }}
 	if file, ok := out.(*os.File); ok && os.Getenv("TERM") != "dumb" {
@@ -54,7 +54,7 @@ func Size(file *os.File) (columns, rows int) {
 	return columns, rows
 }
 
-// Interactive says whether status lines can be shown.
+// Interactive reports whether status lines can be shown.
 func (w *Writer) Interactive() bool {
 	columns, _ := w.size()
 	return columns > 0
@@ -77,11 +77,11 @@ func (w *Writer) Write(message []byte) (int, error) {
 	return n, err
 }
 
-// Show shows status lines until stop is called. There can be one set at a time. lines returns
-// them for a terminal with the given number of columns; longer lines are cut. It is called
+// Show shows status lines until stop is called. Only one set of them can be shown at a time.
+// lines returns them for a terminal with this many columns; longer lines are cut. It is called
 // from several goroutines, but never by two at once, and must not write to w.
 //
-// Nothing is shown if w is not interactive.
+// If w is not interactive, nothing is shown.
 func (w *Writer) Show(lines func(columns int) []string) (stop func()) {
 	if !w.Interactive() {
 		return func() {}
@@ -112,7 +112,7 @@ func (w *Writer) Show(lines func(columns int) []string) (stop func()) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.status = nil
-		_ = w.erase() // only a terminal that is gone fails here, and there is nobody to tell
+		_ = w.erase() // fails only if the terminal is gone, and then nobody is there to be told
 	})
 }
 
@@ -121,7 +121,7 @@ const (
 	cursorUp   = "\x1b[%dA"
 )
 
-// erase takes the status lines off the terminal.
+// erase removes the status lines from the terminal.
 func (w *Writer) erase() error {
 	if w.drawn == "" {
 		return nil
@@ -131,7 +131,7 @@ func (w *Writer) erase() error {
 	return err
 }
 
-// draw shows the status lines as they are now.
+// draw draws the status lines.
 func (w *Writer) draw() {
 	if w.status == nil || w.midLine {
 		return
@@ -140,10 +140,10 @@ func (w *Writer) draw() {
 	if columns <= 0 {
 		return
 	}
-	// The last column stays free: some terminals go on to the next line behind it.
+	// The last column stays free, because some terminals move to the next line after it.
 	room := max(1, columns-1)
 	lines := w.status(room)
-	// What has scrolled off the top could not be erased.
+	// Lines that scroll off the top could not be erased.
 	if most := max(1, rows-1); rows > 0 && len(lines) > most {
 		hidden := len(lines) - most + 1
 		lines = append(lines[:most-1:most-1], fmt.Sprintf("… and %d more", hidden))

@@ -15,9 +15,9 @@ import (
 	"github.com/hinshun/vt10x"
 )
 
-// screen is a terminal of its own: a pseudo-terminal, and what a user sees of it.
+// screen is a pseudo-terminal, and what a user sees on it.
 type screen struct {
-	*os.File // the side of the program
+	*os.File // the program's side
 	t        *testing.T
 	master   *os.File
 	vt       vt10x.Terminal
@@ -44,11 +44,11 @@ func (s *screen) resize(columns, rows int) {
 	s.vt.Resize(columns, rows)
 }
 
-// seen are the lines on the screen, without empty ones at the end.
+// seen returns the lines on the screen, without empty ones at the end.
 func (s *screen) seen() []string {
 	s.t.Helper()
 	const end = "\x00END\x00"
-	if _, err := s.WriteString(end); err != nil { // the program has written all that comes before
+	if _, err := s.WriteString(end); err != nil { // the terminal has received all that came before
 		s.t.Fatal(err)
 	}
 	var text []byte
@@ -81,7 +81,7 @@ func (s *screen) want(lines ...string) {
 	}
 }
 
-// still is a writer to a terminal that draws only when the test says so.
+// still returns a writer that draws status lines only when the test calls draw.
 func still(out *screen, lines func(int) []string) *Writer {
 	w := New(out.File)
 	w.status = lines
@@ -129,7 +129,7 @@ func TestStatusLinesStayBelowMessagesAtEveryWidth(t *testing.T) {
 	}
 }
 
-// A terminal that scrolls keeps its messages, and the status lines stand at its end.
+// TestStatusLinesOnAFullScreen checks that messages scroll and status lines stay at the end.
 func TestStatusLinesOnAFullScreen(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	s := newScreen(t, 40, 5)
@@ -140,7 +140,8 @@ func TestStatusLinesOnAFullScreen(t *testing.T) {
 	s.want("message 18", "message 19", "one", "two", "three")
 }
 
-// What would scroll off the top could not be erased again.
+// TestMoreLinesThanTheScreenHas checks that only as many lines are drawn as fit, because lines
+// that scroll off the top cannot be erased.
 func TestMoreLinesThanTheScreenHas(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	s := newScreen(t, 40, 5)
@@ -171,7 +172,7 @@ func TestTheWidthIsMeasuredAgain(t *testing.T) {
 	s.want(strings.Repeat("a", 59), strings.Repeat("b", 59))
 }
 
-// A message in pieces is not torn apart by status lines.
+// TestAMessageInPieces checks that no status lines come between the pieces of a line.
 func TestAMessageInPieces(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	s := newScreen(t, 40, 6)
@@ -183,7 +184,8 @@ func TestAMessageInPieces(t *testing.T) {
 	s.want("half and half", "status")
 }
 
-// Status lines come by themselves, and leave nothing behind.
+// TestShowAndStop checks that status lines are drawn again by themselves, and that nothing of
+// them is left.
 func TestShowAndStop(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	s := newScreen(t, 40, 6)

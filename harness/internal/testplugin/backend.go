@@ -9,7 +9,7 @@ import (
 	"bittern/plugins/network"
 )
 
-// oracle runs networks in float64 and costs a cycle for every value.
+// oracle runs networks in float64. A value costs a cycle.
 type oracle struct {
 	reference *network.Reference
 	network   network.Network
@@ -54,7 +54,7 @@ func (b *oracle) Cost(_ context.Context, request backend.CostRequest) (backend.C
 	}, nil
 }
 
-// Execute gives no outputs, for the harness asks for none.
+// Execute returns no outputs, because the harness asks for none.
 func (b *oracle) Execute(_ context.Context, request backend.Execute) (network.Score, error) {
 	if request.Outputs != nil {
 		return network.Score{}, &backend.ErrUnsupported{Reason: "an oracle tells scores alone"}
@@ -67,7 +67,7 @@ func (b *oracle) Execute(_ context.Context, request backend.Execute) (network.Sc
 	return score, err
 }
 
-// mute supports nothing.
+// mute refuses everything as unsupported.
 type mute struct{}
 
 func (*mute) Describe(context.Context) (plugins.Description, error) {

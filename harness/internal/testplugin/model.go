@@ -13,22 +13,21 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// bigram predicts a symbol from the one before: logits W[:, x] + b, with W
-// [symbols, symbols] quantized. Its buffer "shift" holds a statistic that
-// training gathers and that only a frozen evaluation uses: it makes frozen
-// scores depend on calibration, as batch normalization would.
+// bigram predicts a symbol from the one before: logits W[:, x] + b, where W [symbols, symbols]
+// is quantized. Training gathers a statistic in the buffer "shift", and only a frozen evaluation
+// uses it; so frozen scores depend on calibration, as with batch normalization.
 //
-// Where state is carried, half of the row of the step before is added to the
-// logits, and of that training goes on in the buffer "carried".
+// If state is carried, half of the row of the step before is added to the logits. Training keeps
+// that row in the buffer "carried".
 type bigram struct {
 	build model.Build
 	fault fault
 	calls float64
 
-	evaluated []float32 // what evaluations carry, as the buffer "carried" is what training does
+	evaluated []float32 // the rows that evaluations carry; training has the buffer "carried"
 }
 
-// echo is the share of the row of the step before.
+// echo is the factor of the row of the step before.
 const echo = 0.5
 
 func (*bigram) Describe(context.Context) (plugins.Description, error) {
@@ -62,9 +61,9 @@ func (*bigram) Plan(_ context.Context, options plugins.Values, shape network.Sha
 	switch options.Text("fault") {
 	case "shape":
 		plan.Parameters[0].Shape = []int{shape.Classes}
-	case "immense": // than any machine's memory
+	case "immense": // larger than any machine's memory
 		plan.Parameters = append(plan.Parameters, model.Parameter{Name: "ballast", Shape: []int{1 << 44}})
-	case "overflow": // together 2⁶² elements
+	case "overflow": // 2⁶² elements together
 		for i := range 1 << 16 {
 			plan.Parameters = append(plan.Parameters, model.Parameter{Name: fmt.Sprint("ballast ", i), Shape: []int{1 << 46}})
 		}
@@ -117,9 +116,9 @@ func (m *bigram) Step(ctx context.Context, request model.Step) (model.StepResult
 
 func (m *bigram) symbols() int { return m.build.Shape.Inputs[0].Size }
 
-// forward runs the batch and calls each with the probabilities of every target; before
-// is the symbol of the step before in the batch, or −1. carried, where state is carried,
-// has the rows that sequences go on from, and then those that they end with.
+// forward runs the batch and calls each with the probabilities at every target. before is the
+// symbol of the step before in the batch, or −1. If state is carried, carried has the rows that
+// sequences go on from, and afterwards those that they end with.
 func (m *bigram) forward(carried []float32, frozen bool, each func(x, before, y int, p []float64)) network.Score {
 	shape, batch, symbols := m.build.Shape, m.build.Batch, m.symbols()
 	in := shape.Inputs[0]
@@ -178,7 +177,7 @@ func (m *bigram) Update(_ context.Context, request model.Update) (model.UpdateRe
 	const beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 	correction1 := 1 - math.Pow(beta1, float64(request.Number))
 	correction2 := 1 - math.Pow(beta2, float64(request.Number))
-	names := slices.Sorted(maps.Keys(m.build.Parameters)) // W, b, and the states that are trained
+	names := slices.Sorted(maps.Keys(m.build.Parameters)) // W, b, and the trained states
 	square := 0.0
 	for _, name := range names {
 		for _, g := range m.build.Parameters[name].Grad {

@@ -13,9 +13,9 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// coin flips a coin for every weight: ±scale, more likely the latent weight's
-// sign. The scale is a state that is trained, so that a resumed run shows
-// whether states and their moments are kept.
+// coin flips a coin for every weight: +scale or −scale, where the sign of the latent weight is
+// more probable. The scale is a trained state, so a resumed run shows whether states and their
+// moments are kept.
 type coin struct {
 	weights []quantizer.Weight
 	fixed   bool
@@ -57,7 +57,7 @@ func (q *coin) note(format string, args ...any) error {
 	return errors.Join(err, file.Close())
 }
 
-// Initialise adds 1 to the scales, which start as 0.
+// Initialise adds 1 to the scales, which are 0 before.
 func (q *coin) Initialise(context.Context) error {
 	for _, w := range q.weights {
 		w.State["scale"].Value[0]++
@@ -65,10 +65,10 @@ func (q *coin) Initialise(context.Context) error {
 	return q.note("initialise")
 }
 
-// scale is the magnitude of the state: an optimiser may take that below 0.
+// scale returns the magnitude of the state, since an optimiser may make that negative.
 func scale(w quantizer.Weight) float32 { return float32(math.Abs(float64(w.State["scale"].Value[0]))) }
 
-// up says by element whether the coin shows +scale.
+// up returns for each element whether the coin shows +scale.
 func (q *coin) up(w quantizer.Weight, draw quantizer.Draw) []bool {
 	if q.fixed {
 		draw = quantizer.Draw{}
@@ -92,7 +92,7 @@ func (q *coin) Quantize(_ context.Context, draw quantizer.Draw) error {
 		if err := truncateArenas(); err != nil {
 			return err
 		}
-		q.weights[0].Quantized[0] = 0 // is gone, which ends the process
+		q.weights[0].Quantized[0] = 0 // the memory is gone, so this ends the process
 	}
 	for _, w := range q.weights {
 		for i, heads := range q.up(w, draw) {
@@ -148,15 +148,15 @@ func (q *coin) Freeze(_ context.Context, draw quantizer.Draw) ([]quantizer.Froze
 	return frozen, nil
 }
 
-// curved gives every weight its sign times the mean magnitude, in which those weigh more
-// whose second moment is larger.
+// curved gives each weight its sign times a mean of the magnitudes, in which weights with a
+// larger second moment count more.
 type curved struct{ quantizer.Base }
 
 func (*curved) Describe(context.Context) (plugins.Description, error) {
 	return description(plugins.KindQuantizer, "curved", nil, quantizer.TraitSecondMoments)
 }
 
-// CurvedLevel is the magnitude that the quantizer curved gives all weights of a matrix.
+// CurvedLevel returns the magnitude that curved gives to all weights of a matrix.
 func CurvedLevel(latent, moment2 []float32) float32 {
 	sum, total := 0.0, 0.0
 	for i, v := range latent {

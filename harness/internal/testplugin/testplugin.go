@@ -1,5 +1,5 @@
-// Package testplugin has plugins for the harness's tests: small enough that an
-// experiment takes a moment, real enough that it learns, and able to fail on demand.
+// Package testplugin has plugins for the harness's tests. With them an experiment takes a
+// moment, and still it learns. They can fail on demand.
 //
 // The test binary serves them to itself: its TestMain calls [Main].
 package testplugin
@@ -29,15 +29,14 @@ var IDs = []plugins.ID{
 	{Kind: plugins.KindBackend, Name: "mute"},
 }
 
-// Main serves a plugin where the test binary was started as one, and otherwise
-// runs the tests.
+// Main serves a plugin if the test binary was started to do that, and runs the tests otherwise.
 func Main(m *testing.M) {
 	Serve(os.Args)
 	os.Exit(m.Run())
 }
 
-// Serve serves the plugin that the arguments ask for and does not return, or
-// returns at once where they ask for none.
+// Serve serves the plugin that the arguments ask for, and then does not return. If they ask for
+// none, it returns at once.
 func Serve(args []string) {
 	id := ""
 	if len(args) == 3 && args[1] == "plugin" {
@@ -61,7 +60,7 @@ func Serve(args []string) {
 	os.Exit(0)
 }
 
-// Describe returns what a plugin of this package says of itself.
+// Describe returns the description of a plugin of this package.
 func Describe(ctx context.Context, id plugins.ID) (plugins.Description, error) {
 	implementation := implement(id.String())
 	if implementation == nil {
@@ -74,7 +73,7 @@ type describer interface {
 	Describe(context.Context) (plugins.Description, error)
 }
 
-// implement makes the plugin "kind/name", or nil.
+// implement returns the plugin "kind/name", or nil if there is none.
 func implement(id string) describer {
 	switch id {
 	case "model/bigram":
@@ -91,7 +90,7 @@ func implement(id string) describer {
 	return nil
 }
 
-// faults are the options by which a plugin fails on demand.
+// faults are the options that make a plugin fail.
 func faults(kinds ...string) []plugins.Option {
 	return []plugins.Option{
 		{Name: "fault", Type: plugins.String, Default: "none", Choices: append([]string{"none"}, kinds...), Doc: "how to fail"},
@@ -100,11 +99,11 @@ func faults(kinds ...string) []plugins.Option {
 	}
 }
 
-// stdout is what plugins in other languages print to; while a plugin is served, os.Stdout
-// is another file.
+// stdout is the file that plugins in other languages print to. While a plugin is served,
+// os.Stdout is another file.
 var stdout = os.Stdout
 
-// fault fails by option.
+// fault is how a plugin fails, from its options.
 type fault struct {
 	kind   string
 	at     uint64
@@ -115,8 +114,8 @@ func newFault(options plugins.Values) fault {
 	return fault{kind: options.Text("fault"), at: uint64(options.Int("at")), marker: options.Text("marker")}
 }
 
-// strike fails in step number step where that was asked for. It returns true
-// where the caller is to answer nonsense.
+// strike fails at step number step, if the options say so. It returns true if the caller must
+// answer nonsense.
 func (f fault) strike(step uint64) (nonsense bool) {
 	if f.kind == "none" || step != f.at {
 		return false
@@ -158,7 +157,7 @@ func truncateArenas() error {
 	}
 	for line := range strings.Lines(string(maps)) {
 		line = strings.TrimSpace(line)
-		// Answers that the host has read are removed, and still mapped.
+		// The files of answers that the host has read are removed but still mapped.
 		removed := strings.HasSuffix(line, " (deleted)")
 		if at := strings.IndexByte(line, '/'); at >= 0 && strings.Contains(line, "/bittern-arena-") && !removed {
 			if err := os.Truncate(line[at:], 0); err != nil {
@@ -175,7 +174,7 @@ func description(kind plugins.Kind, name string, options []plugins.Option, trait
 	}, nil
 }
 
-// slow makes steps take long enough to be interrupted.
+// slow makes steps long enough to be interrupted.
 func slow(ctx context.Context, options plugins.Values) {
 	if pause := options.Int("pause"); pause > 0 {
 		select {

@@ -1,4 +1,4 @@
-// Package checktest makes Go tests of the checks of package conformance.
+// Package checktest runs the checks of package conformance as Go tests.
 package checktest
 
 import (
@@ -10,7 +10,7 @@ import (
 	"bittern/internal/conformance"
 )
 
-// Run makes a test of each check, and notes in refusals what the plugin refuses.
+// Run runs each check as a subtest, and records in refusals what the plugin refuses.
 func Run(t *testing.T, refusals *Refusals, groups []*conformance.Group) {
 	t.Helper()
 	for _, group := range groups {
@@ -57,13 +57,12 @@ func runGroup(t *testing.T, refusals *Refusals, group *conformance.Group) {
 	}
 }
 
-// Refusals notes what a plugin refused: shapes of batches for a model, programs for a
-// backend. A plugin may refuse them; a test says with Want which ones it means to. The
-// zero value is ready for use.
+// Refusals records what a plugin refused: tasks for a model, programs for a backend. A plugin
+// may refuse them; with Want, a test says which it should. The zero value is ready for use.
 type Refusals struct {
 	mutex   sync.Mutex
 	tried   map[string]bool
-	refused map[string]string // the reason by name
+	refused map[string]string // the reason, by name
 }
 
 func (r *Refusals) note(name string, result conformance.Result) {
@@ -78,8 +77,8 @@ func (r *Refusals) note(name string, result conformance.Result) {
 	}
 }
 
-// Want fails the test at its end unless the plugin refused these, with any of its
-// options, and no others. It ignores what -test.run left out.
+// Want makes the test fail at its end unless the plugin refused exactly these, with any of its
+// options. It ignores what -test.run left out.
 //
 //	plugintest.Backend(t, mine.New).Want(t, "gru-layer-norm", "attention")
 func (r *Refusals) Want(t *testing.T, names ...string) {

@@ -1,5 +1,5 @@
-// Package process holds plugins in processes of their own against the contract: it
-// starts each as the harness does, and hands it to the checks of package conformance.
+// Package process runs the checks of package conformance on plugins in processes of their own,
+// which it starts as the harness does.
 package process
 
 import (
@@ -15,8 +15,8 @@ import (
 	"bittern/plugins/quantizer"
 )
 
-// Groups returns the checks of an executable or a built-in of the catalogue, once for
-// each set of options; nil are its defaults.
+// Groups returns the checks of an external or built-in plugin of the catalogue, once for each
+// set of options; nil means the defaults.
 func Groups(catalogue *host.Catalogue, id plugins.ID, options ...plugins.Values) []*conformance.Group {
 	if len(options) == 0 {
 		options = []plugins.Values{nil}
@@ -38,7 +38,7 @@ func Groups(catalogue *host.Catalogue, id plugins.ID, options ...plugins.Values)
 			}
 			return b.Backend, b.Process, nil
 		}), options)
-	default: // a catalogue has no fourth kind
+	default: // a catalogue has three kinds
 		return conformance.Quantizer(way(func(ctx context.Context, settings host.Settings) (quantizer.Quantizer, *host.Process, error) {
 			q, err := catalogue.Quantizer(ctx, id.Name, settings)
 			if err != nil {
@@ -51,7 +51,7 @@ func Groups(catalogue *host.Catalogue, id plugins.ID, options ...plugins.Values)
 
 func way[P any](start func(context.Context, host.Settings) (P, *host.Process, error)) conformance.Way[P] {
 	return conformance.Way[P]{Name: "in its own process", Separate: true, Open: func(ctx context.Context, shared *arena.Arena) (P, io.Closer, error) {
-		// The deadline is below the check's, so that the failure names the call.
+		// The deadline is shorter than that of the check, so that the failure names the call.
 		plugin, process, err := start(ctx, host.Settings{Arena: shared, Deadline: conformance.Limit / 2})
 		return plugin, process, err
 	}}

@@ -2,23 +2,22 @@ package reference
 
 import "math"
 
-// AttentiveReader is the network of Hermann et al., "Teaching Machines to Read and
-// Comprehend" (NIPS 2015), section 3.3, over two layers each that read a text and a
-// question: one from the first step of a sequence to its last, one from its last to
-// its first.
+// AttentiveReader is the network of Hermann et al., "Teaching Machines to Read and Comprehend"
+// (NIPS 2015), section 3.3. Two layers read the text and two read the question: of each two, one
+// reads from the first step of a sequence to its last, the other from the last to the first.
 //
 //	y(t) = →y(t) ‖ ←y(t) of the text        u = →y(n) ‖ ←y(1) of the question
 //	m(t) = tanh(Wym·y(t) + Wum·u)           s(t) ∝ exp(wms·m(t))
 //	r = Σ s(t)·y(t)    g = tanh(Wrg·r + Wug·u)    p ∝ exp(W·g + b) of the candidates
 type AttentiveReader struct {
-	Text, Question Layer // with lengths, in the forward direction
+	Text, Question Layer // with lengths; in the forward direction
 	Vocabulary     int
-	Units, Classes int // of m and g; of p
+	Units, Classes int // the units of m and g; the classes of p
 }
 
-// Loss returns the mean of −log p of the targets that are not −1. The parameters have
-// the names and shapes of the model's plan; text and question are [Steps × Batch]
-// and candidates [Batch × Classes] marks, or nil.
+// Loss returns the mean of −log p over the targets that are not −1, in nats. The parameters p
+// have the names and shapes of the model's plan. text and question are tokens [Steps × Batch],
+// candidates are marks [Batch × Classes] or nil.
 func (a AttentiveReader) Loss(p map[string][]float64, text, question, targets, candidates []int32) float64 {
 	y := a.Text.BothWays(a.Text.named(p, "document.forward."), a.Text.named(p, "document.backward."), a.embed(p["embedding.W"], a.Text, text))
 	asked := a.Question.BothWays(a.Question.named(p, "question.forward."), a.Question.named(p, "question.backward."), a.embed(p["embedding.W"], a.Question, question))
@@ -51,7 +50,7 @@ func (a AttentiveReader) Loss(p map[string][]float64, text, question, targets, c
 	return sum / float64(count)
 }
 
-// Attend returns g of one sequence, whose rows are y and whose question is u.
+// Attend returns g of one sequence, with y as its rows and u as its question.
 func (a AttentiveReader) Attend(p map[string][]float64, y [][]float64, u []float64) []float64 {
 	n := len(u)
 	row := func(name string, i int) []float64 { return p["attention."+name][i*n : (i+1)*n] }
@@ -76,10 +75,9 @@ func (a AttentiveReader) Attend(p map[string][]float64, y [][]float64, u []float
 	return g
 }
 
-// BothWays returns the hidden states of two layers side by side in order of time,
-// [Steps][Batch × 2·Units]: of one that scans x, and of one that scans each sequence
-// from its last step to its first. Both start at the first step of the scan. Beyond a
-// sequence's length they are 0.
+// BothWays returns the hidden states of two layers side by side in the order of time,
+// [Steps][Batch × 2·Units]. One scans x forward; the other scans each sequence from its last
+// step to its first. Both begin fresh. Beyond the length of a sequence they are 0.
 func (l Layer) BothWays(forward, backward Weights, x [][]float64) [][]float64 {
 	ahead := l.Forward(forward, x, nil).H
 	back := l.turned(l.Forward(backward, l.turned(x, l.Inputs), nil).H, l.Units)
@@ -96,7 +94,8 @@ func (l Layer) BothWays(forward, backward Weights, x [][]float64) [][]float64 {
 	return out
 }
 
-// turned has the steps of each sequence in reverse order, rows of width; 0 beyond its length.
+// turned returns the steps of each sequence in reverse order, as rows of this width. Beyond a
+// sequence's length they are 0.
 func (l Layer) turned(x [][]float64, width int) [][]float64 {
 	out := make([][]float64, len(x))
 	for t := range x {
@@ -110,7 +109,7 @@ func (l Layer) turned(x [][]float64, width int) [][]float64 {
 	return out
 }
 
-// named collects a layer's weights from those whose names have a prefix.
+// named returns the weights of a layer, whose names in p begin with prefix.
 func (l Layer) named(p map[string][]float64, prefix string) Weights {
 	var w Weights
 	for name, field := range w.fields() {
@@ -119,7 +118,7 @@ func (l Layer) named(p map[string][]float64, prefix string) Weights {
 	return w
 }
 
-// embed looks up columns of w [Inputs × Vocabulary].
+// embed looks up the columns of w [Inputs × Vocabulary] for tokens.
 func (a AttentiveReader) embed(w []float64, l Layer, tokens []int32) [][]float64 {
 	out := make([][]float64, l.Steps)
 	for t := range out {

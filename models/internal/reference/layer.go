@@ -1,20 +1,18 @@
-// Package reference computes the recurrent networks of this project in plain
-// float64 loops that follow their equations line by line. It is the oracle the
-// fused operators are held against, and is itself held against finite
-// differences.
+// Package reference computes the recurrent networks of this project in plain float64 loops that
+// follow their equations line by line. The fused operators are compared with it in tests, and it
+// is itself compared with finite differences.
 package reference
 
 import "math"
 
-// Layer is a recurrent layer. With N the normalization of a product and its bias,
-// an LSTM is
+// Layer is a recurrent layer. Let N be the normalization of a product with its bias. An LSTM is
 //
 //	a_t = N(Wh·h_{t−1}) + N(Wx·x_t) + β
 //	(g,f,i,o) = (tanh, σ, σ, σ)(a_t)
 //	c_t = f∘c_{t−1} + i∘g
-//	h_t = o∘tanh(N(c_t)), where N is the identity but with NormalizeCell
+//	h_t = o∘tanh(N(c_t)), where N is the identity unless NormalizeCell is set
 //
-// and a GRU
+// and a GRU is
 //
 //	r, z = σ(N(Wh·h_{t−1}) + N(Wx·x_t) + β) of their rows
 //	n = tanh(N(Wx·x_t) + β + r∘N(Wh·h_{t−1})) of its rows,
@@ -26,19 +24,19 @@ type Layer struct {
 	Normalization               Normalization
 	NormalizeCell               bool
 	Reverse                     bool      // scan from the last step to the first
-	Lengths                     []int     // of the sequences; nil = all have all steps. Beyond, the state stays.
-	Noise                       []float64 // added to H0 of sequences that start from it, [Batch × Units]; nil = none
-	// Frozen replaces the statistics of the batch where it is not nil.
+	Lengths                     []int     // of the sequences; nil: all have all steps. Beyond its length the state of a sequence does not change.
+	Noise                       []float64 // added to H0 of sequences that start from it, [Batch × Units]; nil: none
+	// Frozen, if it is not nil, replaces the statistics of the batch.
 	Frozen *Statistics
-	// Bits rounds hidden states, the first too, to the nearest of 2^Bits levels from −1 to
-	// 1; 0 = none. Backward gives straight-through gradients: those of the layer that adds
-	// the Offsets of a trace, which are constants, in place of rounding.
+	// Bits rounds hidden states, the first ones too, to the nearest of 2^Bits levels from −1 to
+	// 1; 0 rounds nothing. Backward then gives straight-through gradients. They are those of a
+	// layer that adds the Offsets of the trace, as constants, instead of rounding.
 	Bits    int
 	Offsets [][]float64
 }
 
-// Gates is the number of gates, whose rows are stacked in Wx and Wh: g, f, i, o of
-// an LSTM, r, z, n of a GRU.
+// Gates returns the number of gates. Their rows are stacked in Wx and Wh: g, f, i, o for an
+// LSTM, and r, z, n for a GRU.
 func (l Layer) Gates() int {
 	if l.GRU {
 		return 3
@@ -59,36 +57,36 @@ const (
 	gateN
 )
 
-// Weights are the parameters of a layer, or the gradients with respect to
-// them: Wx [gates·Units × Inputs] and Wh [gates·Units × Units] row-major; Beta, the
-// gains GammaH and GammaX and the biases BetaH and BetaX of the products
-// [gates·Units]; GammaC, BetaC, H0 and C0 [Units]. Those a layer has not are nil.
+// Weights are the parameters of a layer, or the gradients with respect to them: Wx [gates·Units
+// × Inputs] and Wh [gates·Units × Units], row-major; Beta, and the gains GammaH, GammaX and
+// biases BetaH, BetaX of the products [gates·Units]; GammaC, BetaC, H0 and C0 [Units]. Those
+// that a layer does not have are nil.
 type Weights struct {
 	Wx, Wh, Beta, GammaH, GammaX, BetaH, BetaX, GammaC, BetaC, H0, C0 []float64
 }
 
-// Statistics are means and variances per step of the scan: H and X are
-// [Steps][gates·Units], C is [Steps][Units].
+// Statistics are means and variances at each step of the scan. H and X are [Steps][gates·Units],
+// C is [Steps][Units].
 type Statistics struct {
 	MeanH, VarianceH, MeanX, VarianceX, MeanC, VarianceC [][]float64
 }
 
-// State is the hidden and cell state of every sequence, [Batch × Units].
+// State is the hidden and the cell state of every sequence, [Batch × Units].
 type State struct {
 	H, C  []float64
-	Fresh []bool // sequences that start from (H0, C0) all the same; nil = none
+	Fresh []bool // sequences that start from (H0, C0) nevertheless; nil: none
 }
 
-// Trace is what a forward pass leaves for the backward pass.
+// Trace is what the backward pass needs of the forward pass.
 type Trace struct {
-	H     [][]float64 // hidden states after each step in order of time, [Steps][Batch × Units]
+	H     [][]float64 // hidden states after each step, in the order of time, [Steps][Batch × Units]
 	x     [][]float64
-	steps []step // in order of the scan
+	steps []step // in the order of the scan
 	fresh []bool
 	final State
 
-	// Offsets are what rounding added to the hidden states, first and after each step.
-	// Margin is how close any of them was to the middle between two levels.
+	// Offsets are what rounding added to the hidden states, before the first step and after
+	// each. Margin is the smallest distance of a state from the middle between two levels.
 	Offsets [][]float64
 	Margin  float64
 }
@@ -96,16 +94,16 @@ type Trace struct {
 type step struct {
 	time         int
 	valid        []bool
-	nh, nx       []normalized // of each gate
-	gate         [][]float64  // of each gate, [Batch × Units]
+	nh, nx       []normalized // for each gate
+	gate         [][]float64  // for each gate, [Batch × Units]
 	c, tanhC     []float64    // [Batch × Units]
 	nc           normalized
 	reset        []float64 // r∘h
 	hPrev, cPrev []float64
 }
 
-// Forward runs the layer over x [Steps][Batch × Inputs] from start, or from
-// (H0, C0) where start is nil.
+// Forward runs the layer over x [Steps][Batch × Inputs], from the state start or, if that is
+// nil, from (H0, C0).
 func (l Layer) Forward(w Weights, x [][]float64, start *State) *Trace {
 	w.Wh, w.Wx = l.effective(w.Wh, w.GammaH), l.effective(w.Wx, w.GammaX)
 	trace := &Trace{x: x, H: make([][]float64, l.Steps), fresh: make([]bool, l.Batch), Margin: math.Inf(1)}
@@ -135,7 +133,7 @@ func (l Layer) Forward(w Weights, x [][]float64, start *State) *Trace {
 	return trace
 }
 
-// round rounds hidden states, or adds the offsets in place of that.
+// round rounds hidden states, or adds the offsets of a trace instead.
 func (l Layer) round(trace *Trace, h []float64) {
 	if l.Bits == 0 {
 		return
@@ -185,7 +183,7 @@ func (l Layer) time(s int) int {
 	return s
 }
 
-// valid says which sequences have the step at time t.
+// valid returns which sequences have a step at time t.
 func (l Layer) valid(t int) []bool {
 	out := make([]bool, l.Batch)
 	for row := range out {
@@ -194,7 +192,7 @@ func (l Layer) valid(t int) []bool {
 	return out
 }
 
-// products computes gate k's normalised products.
+// products computes the normalised products of gate k.
 func (l Layer) products(w Weights, st *step, s, k int, h, x []float64) {
 	d := l.Units
 	rows := func(w []float64, width int) []float64 { return w[k*d*width : (k+1)*d*width] }
@@ -209,7 +207,7 @@ func (l Layer) products(w Weights, st *step, s, k int, h, x []float64) {
 	st.nx = append(st.nx, l.normalize(ax, part(w.GammaX, k, d), part(w.BetaX, k, d), st.valid, meanX, varianceX))
 }
 
-// part is gate k's part of a vector, which may be nil.
+// part returns the part of gate k in a vector, which may be nil.
 func part(v []float64, k, d int) []float64 {
 	if len(v) == 0 {
 		return nil
@@ -303,11 +301,11 @@ func (tr *Trace) Statistics() *Statistics {
 	return &out
 }
 
-// Final is the state after the last step of the scan.
+// Final returns the state after the last step of the scan.
 func (tr *Trace) Final() State { return tr.final }
 
-// Backward returns the gradients with respect to the weights and to x, given
-// the gradient dH [Steps][Batch × Units] with respect to the trace's H.
+// Backward returns the gradients with respect to the weights and to x, from dH [Steps][Batch ×
+// Units], the gradient with respect to the trace's H.
 func (l Layer) Backward(w Weights, trace *Trace, dH [][]float64) (Weights, [][]float64) {
 	given := w
 	w.Wh, w.Wx = l.effective(w.Wh, w.GammaH), l.effective(w.Wx, w.GammaX)
@@ -321,7 +319,7 @@ func (l Layer) Backward(w Weights, trace *Trace, dH [][]float64) (Weights, [][]f
 		st := &trace.steps[s]
 		b.x = trace.x[st.time]
 		b.dX[st.time] = make([]float64, len(b.x))
-		inside, past := make([]float64, len(dh)), make([]float64, len(dh)) // through the step, and past it
+		inside, past := make([]float64, len(dh)), make([]float64, len(dh)) // gradients through the step, and past sequences that do not have it
 		pastC := make([]float64, len(dh))
 		for i := range dh {
 			to := inside
@@ -354,17 +352,17 @@ func (l Layer) Backward(w Weights, trace *Trace, dH [][]float64) (Weights, [][]f
 	return b.g, b.dX
 }
 
-// backward is a backward pass on its way.
+// backward is the state of a backward pass.
 type backward struct {
 	Layer
 	w, g Weights
-	x    []float64 // of the step
+	x    []float64 // the inputs of the step
 	dX   [][]float64
-	dc   []float64 // gradient of the cell state after the step, then before it
+	dc   []float64 // gradient of the cell state after the step, and then of that before it
 }
 
-// product takes the gradients of gate k's normalised products to the weights and to x, and
-// returns the one of the state h that Wh was multiplied with.
+// product computes, from the gradients of the normalised products of gate k, those of the
+// weights and of x. It returns the gradient of h, the state that Wh was multiplied by.
 func (b *backward) product(st *step, k int, dyh, dyx, h []float64) []float64 {
 	d, g := b.Units, &b.g
 	dah := st.nh[k].backward(dyh, part(g.GammaH, k, d), part(g.BetaH, k, d))

@@ -6,30 +6,30 @@ import "math"
 // Normalization" (ICLR 2017).
 const Epsilon = 1e-5
 
-// Normalization is how a layer normalises its products.
+// Normalization says how a layer normalises its products.
 type Normalization string
 
 // The normalizations.
 const (
 	None   Normalization = ""
-	Batch  Normalization = "batch"  // mean and variance of a feature over the batch
-	Over   Normalization = "layer"  // of a sequence over the features of a gate
-	Weight Normalization = "weight" // the rows of the matrices divided by their norms
+	Batch  Normalization = "batch"  // mean and variance of each feature over the batch
+	Over   Normalization = "layer"  // mean and variance over the features of a gate, for each sequence
+	Weight Normalization = "weight" // the rows of the matrices are divided by their norms
 )
 
-// normalized is y = γ∘x̂ + β with x̂ = (x − mean)/√(variance + ε), mean and
-// variance taken over groups of elements; without groups y is x.
+// normalized is y = γ∘x̂ + β with x̂ = (x − mean)/√(variance + ε). Mean and variance are taken
+// over groups of elements. Without groups y is x.
 type normalized struct {
 	y, hat         []float64 // [rows × columns]
 	gamma          []float64 // [columns]
-	groups         [][]int   // the elements of each
+	groups         [][]int   // the indices of the elements of each group
 	rstd           []float64 // of each group
-	mean, variance []float64 // of each column, of Batch
+	mean, variance []float64 // of each column, with Batch
 	frozen         bool
 }
 
-// normalize normalises x [Batch × columns]. Where mean is not nil it and variance, of
-// each column, are constants. Sequences that are not valid stay out.
+// normalize normalises x [Batch × columns]. If mean is not nil, mean and variance are those of
+// each column, and constants. Sequences that are not valid are left out.
 func (l Layer) normalize(x, gamma, beta []float64, valid []bool, mean, variance []float64) normalized {
 	y := append([]float64(nil), x...)
 	n := normalized{y: y, gamma: gamma, frozen: mean != nil, mean: mean, variance: variance}
@@ -92,8 +92,8 @@ func moments(x []float64, group []int) (mean, variance float64) {
 	return mean, variance
 }
 
-// backward returns the gradient with respect to x and adds those with
-// respect to γ and β to dGamma and dBeta, where there are any.
+// backward returns the gradient with respect to x. It adds those with respect to γ and β to
+// dGamma and dBeta, unless these are nil.
 func (n normalized) backward(dy, dGamma, dBeta []float64) []float64 {
 	for i := range dy {
 		if len(dBeta) > 0 {
@@ -121,8 +121,8 @@ func (n normalized) backward(dy, dGamma, dBeta []float64) []float64 {
 	return dx
 }
 
-// effective returns the matrix that w [len(gain) rows] stands for: with Weight
-// g·w/‖w‖ of every row.
+// effective returns the matrix that products use for w [len(gain) rows]. With Weight, each row
+// is g·w/‖w‖.
 func (l Layer) effective(w, gain []float64) []float64 {
 	if l.Normalization != Weight {
 		return w
@@ -135,8 +135,8 @@ func (l Layer) effective(w, gain []float64) []float64 {
 	return out
 }
 
-// effectiveBackward turns the gradient of the effective matrix into that of w, in
-// place, and of its gain.
+// effectiveBackward turns dW, the gradient of the effective matrix, into that of w, and computes
+// that of the gain.
 func (l Layer) effectiveBackward(w, gain, dW, dGain []float64) {
 	if l.Normalization != Weight {
 		return

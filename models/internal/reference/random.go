@@ -2,9 +2,8 @@ package reference
 
 import "math/rand/v2"
 
-// RandomWeights returns weights of a layer drawn from a normal distribution
-// of standard deviation ½, with the gammas around ½ so that no gradient
-// vanishes.
+// RandomWeights returns normally distributed weights for a layer, with mean 0 and standard
+// deviation ½. The mean of the gammas is ½, so that no gradient vanishes.
 func RandomWeights(l Layer, random *rand.Rand) Weights {
 	d, wide := l.Units, l.Gates()*l.Units
 	draw := func(n int, offset float64) []float64 {
@@ -34,7 +33,7 @@ func RandomWeights(l Layer, random *rand.Rand) Weights {
 	return w
 }
 
-// Layers returns a layer of the size for every kind and normalization.
+// Layers returns a layer of this size for every kind and normalization.
 func Layers(size Layer) []Layer {
 	var list []Layer
 	for _, n := range []Normalization{None, Batch, Over, Weight} {
@@ -53,7 +52,7 @@ func Layers(size Layer) []Layer {
 	return list
 }
 
-// fields are the weights under the names parameters carry in a plan.
+// fields returns the weights by the names that parameters have in a plan.
 func (w *Weights) fields() map[string]*[]float64 {
 	return map[string]*[]float64{
 		"Wx": &w.Wx, "Wh": &w.Wh, "gamma_h": &w.GammaH, "gamma_x": &w.GammaX, "beta": &w.Beta, "beta_h": &w.BetaH, "beta_x": &w.BetaX,
@@ -61,8 +60,8 @@ func (w *Weights) fields() map[string]*[]float64 {
 	}
 }
 
-// Named returns the weights that there are under the names parameters carry in a plan.
-// The rows of Wh that multiply r∘h are Whn there.
+// Named returns the weights that the layer has, by the names that parameters have in a plan. The
+// rows of Wh that multiply r∘h are called Whn there.
 func (l Layer) Named(w Weights) map[string][]float64 {
 	out := map[string][]float64{}
 	for name, field := range w.fields() {

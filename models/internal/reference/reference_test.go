@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/diff/fd"
 )
 
-// TestGradients holds every analytic gradient against central differences of
-// a random projection of the outputs, Σ R∘H.
+// TestGradients compares every analytic gradient with central differences. The loss is a random
+// projection of the outputs, Σ R∘H.
 func TestGradients(t *testing.T) {
 	t.Parallel()
 	for _, size := range []Layer{
@@ -75,7 +75,7 @@ func checkLayer(t *testing.T, layer Layer, w Weights, x, r [][]float64, start *S
 	}
 }
 
-// Hidden states are levels, the nearest to what they are from the same state without
+// TestBits checks that hidden states are levels, and the nearest ones to the states without
 // rounding.
 func TestBits(t *testing.T) {
 	t.Parallel()
@@ -85,7 +85,7 @@ func TestBits(t *testing.T) {
 		w, x := RandomWeights(layer, random), randomSteps(1, 6, random)
 		exact := layer
 		exact.Bits = 0
-		copy(w.H0, []float64{-1, 1. / 3, 1. / 3, -1. / 3, 1}) // levels stay
+		copy(w.H0, []float64{-1, 1. / 3, 1. / 3, -1. / 3, 1}) // states that are levels already do not change
 		rounded, plain := layer.Forward(w, x, nil), exact.Forward(w, x, nil)
 		for i, v := range plain.H[0] {
 			want := -1.0
@@ -121,15 +121,15 @@ func TestSoftmaxGradients(t *testing.T) {
 	}
 }
 
-// fourthOrder errs by h⁴: batch normalization of states that are almost the same curves
-// within 1e-4, where errors of h² are too large.
+// fourthOrder has an error of h⁴. Batch normalization of states that are almost equal curves
+// within 1e-4, where an error of h² is too large.
 var fourthOrder = fd.Formula{
 	Stencil:    []fd.Point{{Loc: -2, Coeff: 1. / 12}, {Loc: -1, Coeff: -8. / 12}, {Loc: 1, Coeff: 8. / 12}, {Loc: 2, Coeff: -1. / 12}},
 	Derivative: 1, Step: 1e-6,
 }
 
-// differences returns the central differences of loss with respect to value,
-// which loss reads; value is left as it was.
+// differences returns the central differences of loss with respect to value, which loss reads.
+// It restores value.
 func differences(value []float64, loss func() float64) []float64 {
 	at := append([]float64(nil), value...)
 	out := fd.Gradient(nil, func(v []float64) float64 {
@@ -143,9 +143,9 @@ func differences(value []float64, loss func() float64) []float64 {
 func compare(t *testing.T, name string, got, want []float64) {
 	t.Helper()
 	for i := range want {
-		// Central differences with h = 1e-6 err by about ε/h ≈ 1e-9
-		// times the function's size, which batch normalization of nearly
-		// constant columns raises by up to 1/√ε.
+		// The error of central differences with h = 1e-6 is about ε/h ≈ 1e-9 times the size of
+		// the function. Batch normalization of columns that are almost constant multiplies it by
+		// up to 1/√ε.
 		if math.Abs(got[i]-want[i]) > 2e-6*(1+math.Abs(want[i])) {
 			t.Errorf("gradient of %s[%d]: got %v, finite differences %v", name, i, got[i], want[i])
 		}

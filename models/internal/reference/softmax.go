@@ -2,12 +2,12 @@ package reference
 
 import "math"
 
-// Softmax is a linear layer and the cross-entropy of its softmax: logits =
-// h·Wᵀ + b over Rows rows, W [Classes × Units].
+// Softmax is a linear layer, logits = h·Wᵀ + b over Rows rows with W [Classes × Units], and the
+// cross-entropy of its softmax.
 type Softmax struct{ Rows, Units, Classes int }
 
-// Loss returns the mean of −log p(target) over the targets that are not −1, in nats,
-// and the logits [Rows × Classes].
+// Loss returns the mean of −log p(target) over the targets that are not −1, in nats, and the
+// logits [Rows × Classes].
 func (s Softmax) Loss(w, bias, h []float64, targets []int32) (float64, []float64) {
 	logits := multiply(h, w, s.Rows, s.Classes, s.Units)
 	var loss float64
