@@ -24,6 +24,7 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/null"
+	"bittern/internal/testexec"
 	"bittern/plugins"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/sdk"
@@ -70,6 +71,8 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
+		// Some of a script's files are executables.
+		Setup: func(*testscript.Env) error { testexec.Wait(); return nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":       exits,
 			"checksum":    checksum,
