@@ -95,3 +95,19 @@ func TestSweepSockets(t *testing.T) {
 		t.Error("the sweep removed what is not its own")
 	}
 }
+
+// A built-in trusts whoever speaks to its socket.
+func TestNobodyElseEntersASocketFolder(t *testing.T) {
+	t.Parallel()
+	folder, err := newSocketFolder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(folder.path)
+	if err != nil || info.Mode() != os.ModeDir|0o700 {
+		t.Errorf("the folder's mode is %v, %v; want it open to its owner alone", info.Mode(), err)
+	}
+	if err := folder.remove(); err != nil {
+		t.Error(err)
+	}
+}
