@@ -24,6 +24,7 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/null"
+	"bittern/internal/testexec"
 	"bittern/plugins"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/sdk"
@@ -70,6 +71,8 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
+		// Some of a script's files are executables.
+		Setup: func(*testscript.Env) error { testexec.Wait(); return nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":       exits,
 			"checksum":    checksum,
@@ -229,13 +232,24 @@ threads: 1
 tasks:
   - {data: grammar, bytes: 1500, batch: 7, length: 23}
 models:
-  - {plugin: bigram, options: [pause=20]}
+  - {plugin: bigram, options: [pause=500, "while=%s"]}
 quantizers:
   - {plugin: coin}
 backends:
   - {plugin: oracle}
-training: {learning_rate: 0.05, epochs: 4}
+training: {learning_rate: 0.05, epochs: 8}
 `
+
+// slowRun writes a suite whose 56 steps take half a minute as long as a file exists, and no
+// time otherwise. It returns both paths; the file does not exist yet.
+func slowRun(t *testing.T, folder string) (suite, slow string) {
+	t.Helper()
+	suite, slow = filepath.Join(folder, "slow.yaml"), filepath.Join(folder, "slow")
+	if err := os.WriteFile(suite, fmt.Appendf(nil, slowSuite, slow), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return suite, slow
+}
 
 // TestInterrupt checks that an interrupted run finishes its step, saves, says how to go on, and
 // exits with 130; and that the run which goes on prints the table of one that was never
@@ -243,25 +257,28 @@ training: {learning_rate: 0.05, epochs: 4}
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	suite := filepath.Join(folder, "slow.yaml")
-	if err := os.WriteFile(suite, []byte(slowSuite), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	suite, slow := slowRun(t, folder)
 	undisturbed, _, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "undisturbed"), "--format", "csv")
 	if code != 0 {
 		t.Fatalf("the undisturbed run exited with %d", code)
 	}
 
 	runs := filepath.Join(folder, "runs")
+	if err := os.WriteFile(slow, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	interrupt := func(command *exec.Cmd) {
-		for {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 			files, err := filepath.Glob(filepath.Join(runs, "*", "steps.jsonl"))
 			if err == nil && len(files) == 1 {
-				if content, err := os.ReadFile(files[0]); err == nil && bytes.Count(content, []byte("\n")) >= 5 {
+				if content, err := os.ReadFile(files[0]); err == nil && bytes.Count(content, []byte("\n")) >= 3 {
 					break
 				}
 			}
-			time.Sleep(2 * time.Millisecond)
+			if time.Now().After(end) {
+				t.Error("there are no three steps after a minute")
+				break
+			}
 		}
 		if err := command.Process.Signal(os.Interrupt); err != nil {
 			t.Error(err)
@@ -274,6 +291,9 @@ func TestInterrupt(t *testing.T) {
 	saved, err := filepath.Glob(filepath.Join(runs, "*", "last", "checkpoint.json"))
 	if err != nil || len(saved) != 1 {
 		t.Errorf("checkpoints after the interrupt: %v, %v, want one", saved, err)
+	}
+	if err := os.Remove(slow); err != nil {
+		t.Fatal(err)
 	}
 	again, stderr, code := run(t, nil, "run", "--suite", suite, "--runs", runs, "--format", "csv")
 	if code != 0 || again != undisturbed {

@@ -12,6 +12,7 @@ import (
 
 	"bittern/harness/dataset"
 	"bittern/harness/scaffold"
+	"bittern/internal/testexec"
 )
 
 // TestDocs runs the examples of README.md and of every page in docs. It types the `sh` blocks of
@@ -163,9 +164,7 @@ func newDesk(t *testing.T, root string) *desk {
 		filepath.Join(d.folder, "paper-small.yaml"): smallPaper,
 		filepath.Join(d.folder, "char-small.yaml"):  narrowed(t, filepath.Join(root, "harness", "suite", "suites", "char-small.yaml")),
 	} {
-		if err := os.WriteFile(path, []byte(content), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		testexec.Write(t, path, []byte(content))
 	}
 	var path string
 	path, d.python = pythonPath()

@@ -17,10 +17,7 @@ import (
 func TestRunOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	suite := filepath.Join(folder, "slow.yaml")
-	if err := os.WriteFile(suite, []byte(strings.Replace(slowSuite, "pause=20", "pause=0", 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	suite, _ := slowRun(t, folder)
 	undisturbed, _, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "undisturbed"), "--format", "csv")
 	if code != 0 {
 		t.Fatalf("the undisturbed run exits with %d, want 0", code)

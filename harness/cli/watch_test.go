@@ -100,8 +100,8 @@ func TestWatch(t *testing.T) {
 func TestRunServesItsPage(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	suite := filepath.Join(folder, "slow.yaml")
-	if err := os.WriteFile(suite, []byte(slowSuite), 0o600); err != nil {
+	suite, slow := slowRun(t, folder)
+	if err := os.WriteFile(slow, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	runs := filepath.Join(folder, "runs")
@@ -109,6 +109,9 @@ func TestRunServesItsPage(t *testing.T) {
 	page(t, url, ">step ")
 	watcher, watching, watched := served(t, "watch", "--runs", runs) // another process serves the same
 	page(t, watching, "training loss")
+	if err := os.Remove(slow); err != nil {
+		t.Fatal(err)
+	}
 	stdout, stderr, code := ended()
 	if code != 0 || !strings.Contains(stdout, "## Results") {
 		t.Errorf("exit code %d, stdout %q, stderr %q, want the tables", code, stdout, stderr)

@@ -27,6 +27,7 @@ import (
 	"bittern/harness/task"
 	"bittern/internal/arena"
 	"bittern/internal/host"
+	"bittern/internal/testexec"
 	"bittern/plugins"
 	"bittern/plugins/model"
 )
@@ -653,9 +654,7 @@ func TestCheckStartsAPluginOnce(t *testing.T) {
 	folder := t.TempDir()
 	starts := filepath.Join(folder, "starts")
 	script := fmt.Sprintf("#!/bin/sh\necho >> '%s'\nexec '%s' plugin model/bigram\n", starts, self)
-	if err := os.WriteFile(filepath.Join(folder, "bittern-model-bigram"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testexec.Write(t, filepath.Join(folder, "bittern-model-bigram"), []byte(script))
 	// Of the built-ins, without the model.
 	external, err := host.NewCatalogue(testplugin.IDs[1:], folder)
 	if err != nil {

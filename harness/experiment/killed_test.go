@@ -1,6 +1,7 @@
 package experiment_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,13 +16,17 @@ import (
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
-	"bittern/plugins"
 )
 
-// doomedVariable names the folder of runs of a harness that is to be killed.
-const doomedVariable = "BITTERN_TEST_DOOMED_RUNS"
+// doomedVariable names the folder of runs of a harness that is to be killed, and
+// doomedStep the step of training in which it waits for that.
+const (
+	doomedVariable = "BITTERN_TEST_DOOMED_RUNS"
+	doomedStep     = "BITTERN_TEST_DOOMED_STEP"
+)
 
-// doomed is the harness that is to be killed: the test binary, started again.
+// doomed is the harness that is to be killed: the test binary, started again. It says so
+// when it waits.
 func doomed() {
 	ctx := context.Background()
 	s, err := store.Open(ctx, os.Getenv(doomedVariable))
@@ -31,19 +36,22 @@ func doomed() {
 			runner := &experiment.Runner{
 				Catalogue: catalogue, Store: s, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
 			}
-			_, err = runner.Run(ctx, text, ignore)
+			_, err = runner.Run(ctx, text, func(p experiment.Progress) {
+				if p.Stage == experiment.Training && fmt.Sprint(p.Step) == os.Getenv(doomedStep) {
+					fmt.Println("waiting")
+					select {}
+				}
+			})
 		}
 	}
 	fmt.Fprintln(os.Stderr, "the doomed harness lived on:", err)
 	os.Exit(1)
 }
 
-// doomedSpec is the test's experiment, of sequences that go on from batch to batch, with
-// steps that leave time to be killed in.
+// doomedSpec is the test's experiment, of sequences that go on from batch to batch.
 func doomedSpec() (*experiment.Spec, error) {
 	var tb recorder
 	s := carriedSpec(&tb)
-	s.Model = plugin(&tb, plugins.KindModel, "bigram", plugins.Values{"pause": "15"})
 	return s, tb.err
 }
 
@@ -70,10 +78,9 @@ func TestAKilledHarnessGoesOnToTheSameBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := filepath.Join(runs, row.ID, "steps.jsonl")
 	// Killed twice: before the first checkpoint (step 4), and between later ones.
-	for _, after := range []int{2, 14} {
-		killAfter(t, runs, steps, after)
+	for _, step := range []int{3, 15} {
+		killIn(t, runs, step, func(int) {})
 	}
 	// What a kill within the writing of a file leaves, or of a first checkpoint.
 	for _, name := range []string{"deployed/.deployed.safetensors17", "best/.checkpoint.json4", "last/.tensors-0123.safetensors9"} {
@@ -117,16 +124,12 @@ func TestTwoHarnessesOnOneFolder(t *testing.T) {
 	undisturbed.run(t, s)
 
 	runs := t.TempDir()
-	row, err := s.Row()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, held := newWorkplace(t, runs), false
-	whileRunning(t, runs, filepath.Join(runs, row.ID, "steps.jsonl"), 6, func(pid int) {
+	w := newWorkplace(t, runs)
+	killIn(t, runs, 7, func(pid int) {
 		trained := false
 		_, err := w.runner.Run(context.Background(), s, func(experiment.Progress) { trained = true })
 		var h *store.Held
-		if held = errors.As(err, &h); !held || h.Holder.PID != pid || trained {
+		if !errors.As(err, &h) || h.Holder.PID != pid || trained {
 			t.Errorf("Run = %v, trained %v, want the experiment held by process %d", err, trained, pid)
 		}
 		checker := &experiment.Checker{Catalogue: catalogue, Runs: runs}
@@ -135,23 +138,13 @@ func TestTwoHarnessesOnOneFolder(t *testing.T) {
 			t.Errorf("Check = %v, want it to leave another's checkpoint alone", err)
 		}
 	})
-	if !held {
-		t.Fatal("the two did not meet")
-	}
 	w.run(t, s) // the kill has released the lock
 	same(t, undisturbed.numbers(t, s), w.numbers(t, s))
 }
 
-// killAfter runs a harness and kills it, as kill -9 does, once it has recorded
-// a number of steps.
-func killAfter(t *testing.T, runs, steps string, lines int) {
-	t.Helper()
-	whileRunning(t, runs, steps, lines, func(int) {})
-}
-
-// whileRunning does something beside a harness that has recorded a number of steps,
-// and then kills it.
-func whileRunning(t *testing.T, runs, steps string, lines int, do func(pid int)) {
+// killIn runs a harness into a step of training, does something beside it, and kills it, as
+// kill -9 does.
+func killIn(t *testing.T, runs string, step int, do func(pid int)) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -159,29 +152,26 @@ func whileRunning(t *testing.T, runs, steps string, lines int, do func(pid int))
 	}
 	var stderr bytes.Buffer
 	command := exec.Command(self)
-	command.Env = append(os.Environ(), doomedVariable+"="+runs)
+	command.Env = append(os.Environ(), doomedVariable+"="+runs, doomedStep+"="+fmt.Sprint(step))
 	command.Stderr = &stderr
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
-	for {
-		select {
-		case err := <-ended:
-			t.Fatalf("the harness ended (%v) before step %d: %s", err, lines, stderr.String())
-		case <-time.After(2 * time.Millisecond):
-		}
-		content, err := os.ReadFile(steps)
-		if err == nil && bytes.Count(content, []byte("\n")) >= lines {
-			break
-		}
+	said, err := bufio.NewReader(stdout).ReadString('\n')
+	if err == nil {
+		do(command.Process.Pid)
 	}
-	do(command.Process.Pid)
 	if err := command.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	ended := command.Wait()
+	if said != "waiting\n" {
+		t.Fatalf("the harness ended (%v) before step %d, saying %q: %s", ended, step, said, stderr.String())
+	}
 }
 
 func decode(t testing.TB, content []byte, into any) {

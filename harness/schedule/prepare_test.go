@@ -11,6 +11,7 @@ import (
 
 	"bittern/harness/internal/testplugin"
 	"bittern/internal/host"
+	"bittern/internal/testexec"
 	"bittern/plugins"
 )
 
@@ -35,9 +36,7 @@ func TestARebuiltPluginMakesOtherExperiments(t *testing.T) {
 		if build == "second" { // what is behind the end of a program changes nothing that it does
 			content = append(slices.Clone(program), build...)
 		}
-		if err := os.WriteFile(filepath.Join(folder, "bittern-quantizer-coin"), content, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		testexec.Write(t, filepath.Join(folder, "bittern-quantizer-coin"), content)
 		catalogue, err := host.NewCatalogue(builtins, folder)
 		if err != nil {
 			t.Fatal(err)

@@ -24,6 +24,7 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/host"
+	"bittern/internal/testexec"
 	"bittern/plugins"
 )
 
@@ -105,9 +106,7 @@ func TestPrepareOfAPluginThatCannotDescribeItself(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	broken := filepath.Join(folder, "bittern-model-broken")
-	if err := os.WriteFile(broken, []byte("#!/bin/sh\necho out of order >&2\nexit 7\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testexec.Write(t, broken, []byte("#!/bin/sh\necho out of order >&2\nexit 7\n"))
 	catalogue, err := host.NewCatalogue(testplugin.IDs, folder)
 	if err != nil {
 		t.Fatal(err)

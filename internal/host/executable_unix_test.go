@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	"bittern/internal/testexec"
 	"bittern/plugins"
 )
 
 func openScript(t *testing.T) *executable {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bittern-quantizer-x")
-	write(t, path, "#!/bin/sh\necho verified\n")
+	testexec.Write(t, path, []byte("#!/bin/sh\necho verified\n"))
 	e, err := openExecutable(Entry{ID: plugins.ID{Kind: plugins.KindQuantizer, Name: "x"}, Path: path}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -26,19 +27,12 @@ func openScript(t *testing.T) *executable {
 	return e
 }
 
-func write(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o700); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestStartsWhatWasHashed replaces an executable after its checksum was taken.
 func TestStartsWhatWasHashed(t *testing.T) {
 	t.Parallel()
 	e := openScript(t)
 	other := e.entry.Path + ".new"
-	write(t, other, "#!/bin/sh\necho swapped\n")
+	testexec.Write(t, other, []byte("#!/bin/sh\necho swapped\n"))
 	if err := os.Rename(other, e.entry.Path); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +58,7 @@ func TestWrittenWhileStarting(t *testing.T) {
 	if err := e.check(); err != nil {
 		t.Fatalf("check = %v before anything happened, want nil", err)
 	}
-	write(t, e.entry.Path, "#!/bin/sh\necho replaced\n")
+	testexec.Write(t, e.entry.Path, []byte("#!/bin/sh\necho replaced\n"))
 	want := "quantizer/x (" + e.entry.Path + ") was changed while it was being started; try again once it is installed"
 	if err := e.check(); err == nil || err.Error() != want {
 		t.Errorf("check = %v, want %s", err, want)
@@ -79,9 +73,9 @@ func TestSweepSockets(t *testing.T) {
 		if err := os.Mkdir(path(name), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(path(name), "socket"), "")
+		testexec.Write(t, filepath.Join(path(name), "socket"), []byte(""))
 	}
-	write(t, path("file"), "")
+	testexec.Write(t, path("file"), []byte(""))
 	elsewhere := t.TempDir()
 	if err := os.Symlink(elsewhere, path("link")); err != nil {
 		t.Fatal(err)
@@ -99,5 +93,21 @@ func TestSweepSockets(t *testing.T) {
 	}
 	if !exists(elsewhere) || !exists(filepath.Join(path("alive"), "socket")) {
 		t.Error("the sweep removed what is not its own")
+	}
+}
+
+// A built-in trusts whoever speaks to its socket.
+func TestNobodyElseEntersASocketFolder(t *testing.T) {
+	t.Parallel()
+	folder, err := newSocketFolder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(folder.path)
+	if err != nil || info.Mode() != os.ModeDir|0o700 {
+		t.Errorf("the folder's mode is %v, %v; want it open to its owner alone", info.Mode(), err)
+	}
+	if err := folder.remove(); err != nil {
+		t.Error(err)
 	}
 }

@@ -5,14 +5,13 @@ package host_test
 import (
 	"bytes"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"bittern/internal/host"
+	"bittern/internal/testexec"
 	"bittern/plugins"
 )
 
@@ -21,9 +20,7 @@ import (
 func script(t *testing.T, name, commands string) *host.Catalogue {
 	t.Helper()
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "bittern-quantizer-"+name), []byte("#!/bin/sh\n"+commands), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testexec.Write(t, filepath.Join(folder, "bittern-quantizer-"+name), []byte("#!/bin/sh\n"+commands))
 	catalogue, err := host.NewCatalogue(nil, folder)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +91,7 @@ func TestOutputOfAStart(t *testing.T) {
 		},
 		"hangs": {
 			"echo waiting for a licence >&2\nexec sleep 60", host.Deadline,
-			[]string{"quantizer/talks was killed during start: no handshake within 1s", `its last words: "waiting for a licence"`},
+			[]string{"quantizer/talks was killed during start: no handshake within " + patience.String(), `its last words: "waiting for a licence"`},
 			[]string{"waiting for a licence\n"},
 		},
 	} {
@@ -103,7 +100,7 @@ func TestOutputOfAStart(t *testing.T) {
 			var output lockedBuffer
 			settings := host.Settings{Output: &output}
 			if test.call == host.Deadline {
-				settings.Start = time.Second
+				settings.Start = patience
 			}
 			_, err := script(t, "talks", test.commands).Quantizer(t.Context(), "talks", settings)
 			failure, _ := errors.AsType[*host.Failure](err)

@@ -18,6 +18,7 @@ import (
 	"bittern/internal/conformance/process"
 	"bittern/internal/host"
 	"bittern/internal/null"
+	"bittern/internal/testexec"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/quantizer"
@@ -72,7 +73,11 @@ func newWeight(t testing.TB, shared *arena.Arena, rows, cols int) quantizer.Weig
 	return w
 }
 
-// open starts a quantizer and opens it with one weight of 3 × 5.
+// patience is the deadline of a plugin that hangs, in which it must still do what comes
+// before that on a busy machine.
+const patience = 3 * time.Second
+
+// open starts a quantizer and gives it one weight of 3 × 5.
 func open(t *testing.T, name string, settings host.Settings) (*host.Quantizer, quantizer.Weight) {
 	t.Helper()
 	if settings.Arena == nil {
@@ -130,7 +135,7 @@ func TestFailures(t *testing.T) {
 		{name: "exits", reason: host.Crashed, detail: "exit status 3", stderr: "on the way to exits"},
 		{name: "panics", reason: host.Fault, detail: "index out of luck", stderr: "faulty_test.go", goesOn: true},
 		{name: "panics-outside", reason: host.Crashed, detail: "exit status 2", stderr: "nobody recovers this"},
-		{name: "hangs", reason: host.Deadline, detail: "no answer within 300ms", stderr: "on the way to hangs", settled: host.Settings{Deadline: 300 * time.Millisecond}},
+		{name: "hangs", reason: host.Deadline, detail: "no answer within " + patience.String(), stderr: "on the way to hangs", settled: host.Settings{Deadline: patience}},
 		{name: "fails", reason: host.Fault, detail: "the weights are upside down", stderr: "on the way to fails", goesOn: true},
 		{name: "nan", reason: host.Nonsense, detail: "w at row 0, column 4 is NaN, from the latent 4", goesOn: true},
 		{name: "prints-past", reason: host.Fault, detail: "enough said", stderr: "and the end", goesOn: true},
@@ -342,9 +347,7 @@ func TestNotExecutable(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "bittern-quantizer-text")
-	if err := os.WriteFile(path, []byte("just text"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testexec.Write(t, path, []byte("just text"))
 	catalogue, err := host.NewCatalogue(nil, folder)
 	if err != nil {
 		t.Fatal(err)
@@ -464,10 +467,10 @@ func TestPluginFolderMustBeThere(t *testing.T) {
 func TestDescribeFails(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"hangs-in-describe": `quantizer/hangs-in-describe cannot describe itself (quantizer/hangs-in-describe was killed during Describe: no answer within 200ms; its last words: "still thinking"); mend it or do without it`,
+		"hangs-in-describe": `quantizer/hangs-in-describe cannot describe itself (quantizer/hangs-in-describe was killed during Describe: no answer within ` + patience.String() + `; its last words: "still thinking"); mend it or do without it`,
 		"never-starts":      `quantizer/never-starts cannot describe itself (quantizer/never-starts crashed during start: exit status 7; its last words: "no licence found"); mend it or do without it`,
 	} {
-		_, err := newCatalogue(t, "").Describe(t.Context(), plugins.ID{Kind: plugins.KindQuantizer, Name: name}, host.Settings{Deadline: 200 * time.Millisecond})
+		_, err := newCatalogue(t, "").Describe(t.Context(), plugins.ID{Kind: plugins.KindQuantizer, Name: name}, host.Settings{Deadline: patience})
 		if problem, ok := errors.AsType[*plugins.Problem](err); !ok || problem.Sentence != want {
 			t.Errorf("Describe of %s = %v, want the problem %s", name, err, want)
 		}

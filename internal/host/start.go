@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,11 +58,15 @@ func start(ctx context.Context, entry Entry, settings Settings) (_ *Process, err
 	if settings.Output != nil {
 		output, p.log = io.MultiWriter(p.tail, settings.Output), settings.Output
 	}
+	// A built-in listens on a socket in a folder that only this user may enter, except on
+	// Windows, where it has a port, which anybody on this computer can reach; so may what
+	// an external plugin listens on. The two certificates cost more than all else of a
+	// start.
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake,
 		Plugins:          plugin.PluginSet{wire.Service: &wire.Plugin{}},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		AutoMTLS:         true,
+		AutoMTLS:         !entry.Builtin || runtime.GOOS == "windows",
 		StartTimeout:     settings.startDeadline(),
 		Stderr:           p.stream(output),
 		SyncStdout:       p.stream(output),

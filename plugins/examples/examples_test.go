@@ -12,6 +12,7 @@ import (
 	"bittern/internal/conformance/checktest"
 	"bittern/internal/conformance/process"
 	"bittern/internal/host"
+	"bittern/internal/testexec"
 	"bittern/plugins"
 )
 
@@ -42,9 +43,7 @@ func TestPythonConformance(t *testing.T) {
 	}
 	folder := t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\nexec %q -B %q\n", python, filepath.Join(here, "twn-python", "bittern-quantizer-twn-python"))
-	if err := os.WriteFile(filepath.Join(folder, "bittern-quantizer-twn-python"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testexec.Write(t, filepath.Join(folder, "bittern-quantizer-twn-python"), []byte(script))
 	catalogue, err := host.NewCatalogue(nil, folder)
 	if err != nil {
 		t.Fatal(err)

@@ -13,30 +13,44 @@ import (
 // no longer than it takes to be woken (40 to 80 µs there), so that at worst it doubles a wait.
 const patience = 1 << 17
 
+// leastPatience is the share of the patience that remains where looking has been in vain
+// again and again.
+const leastPatience = 1.0 / 16
+
 // gate makes goroutines wait until it opens; it is used again and again. A goroutine
 // that waits first polls, because that needs no wake-up, and then sleeps, so that its
 // core is free if the goroutine it waits for has lost its own core to another process.
+// On a busy machine that is so most of the time, and polling only keeps the core from
+// others: after a wait that ended in sleep the next ones poll for less long, until one is
+// short again.
 type gate struct {
 	opened   atomic.Uint32 // how many times
 	_        cpu.CacheLinePad
-	patience int
+	most     int32        // looks before sleeping, at most
+	patience atomic.Int32 // looks before sleeping, in the next wait
 	asleep   atomic.Int32
 	mutex    sync.Mutex
 	wake     sync.Cond
 }
 
-func (g *gate) init(patience int) {
-	g.patience = patience
+func (g *gate) init(patience int32) {
+	g.most = patience
+	g.patience.Store(patience)
 	g.wake.L = &g.mutex
 }
 
 // pass returns once the gate has opened more than the given number of times.
 func (g *gate) pass(opened uint32) {
-	for range g.patience {
+	patience := g.patience.Load()
+	for range patience {
 		if g.opened.Load() != opened {
+			if patience < g.most {
+				g.patience.Store(min(2*patience, g.most))
+			}
 			return
 		}
 	}
+	g.patience.Store(max(patience/4, int32(leastPatience*float64(g.most))))
 	g.mutex.Lock()
 	g.asleep.Add(1)
 	for g.opened.Load() == opened {

@@ -131,7 +131,7 @@ func TestCloseEndsTheWorkers(t *testing.T) {
 	workers := New(8)
 	workers.Run(func(int) {})
 	workers.Close()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for runtime.NumGoroutine() > before {
 		if time.Now().After(deadline) {
 			t.Fatalf("got %d goroutines after Close, want %d", runtime.NumGoroutine(), before)

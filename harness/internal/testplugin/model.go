@@ -33,6 +33,7 @@ const echo = 0.5
 func (*bigram) Describe(context.Context) (plugins.Description, error) {
 	options := append(faults("kill", "exit", "hang", "panic", "nan", "shape", "immense", "overflow"),
 		plugins.Option{Name: "pause", Type: plugins.Int, Default: "0", Max: 10000, Doc: "milliseconds a step takes"},
+		plugins.Option{Name: "while", Type: plugins.String, Doc: "a file; steps pause only while it exists; empty = always"},
 		plugins.Option{Name: "lie", Type: plugins.Bool, Default: "false", Doc: "export another network than the one that is trained"},
 		plugins.Option{Name: "misfit", Type: plugins.Bool, Default: "false", Doc: "export a network for another task"},
 		plugins.Option{Name: "refuse", Type: plugins.Bool, Default: "false", Doc: "refuse every task"})

@@ -174,12 +174,17 @@ func description(kind plugins.Kind, name string, options []plugins.Option, trait
 	}, nil
 }
 
-// slow makes steps long enough to be interrupted.
+// slow makes a step take longer, so that a test can meet the training under way. With a
+// file in the option "while", steps are slow only as long as that exists.
 func slow(ctx context.Context, options plugins.Values) {
-	if pause := options.Int("pause"); pause > 0 {
-		select {
-		case <-time.After(time.Duration(pause) * time.Millisecond):
-		case <-ctx.Done():
+	file, pause := options.Text("while"), time.Duration(options.Int("pause"))*time.Millisecond
+	if pause == 0 {
+		return
+	}
+	const look = 10 * time.Millisecond
+	for end := time.Now().Add(pause); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(min(look, pause)) {
+		if _, err := os.Stat(file); file != "" && err != nil {
+			return
 		}
 	}
 }

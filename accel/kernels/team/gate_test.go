@@ -1,0 +1,52 @@
+package team
+
+import (
+	"runtime"
+	"testing"
+)
+
+// Who has waited in vain polls for less long the next time, and longer again once a wait
+// was short.
+func TestPatienceFollowsTheWaits(t *testing.T) {
+	t.Parallel()
+	const most = 1 << 10
+	var g gate
+	g.init(most)
+	want := func(when string, want int32) {
+		t.Helper()
+		if got := g.patience.Load(); got != want {
+			t.Errorf("%s: a patience of %d looks, want %d", when, got, want)
+		}
+	}
+	long := func() {
+		opened, done := g.opened.Load(), make(chan struct{})
+		go func() {
+			defer close(done)
+			g.pass(opened)
+		}()
+		for g.asleep.Load() == 0 {
+			runtime.Gosched()
+		}
+		g.open()
+		<-done
+	}
+	short := func() { g.pass(g.opened.Load() - 1) } // it is open
+	short()
+	want("after a short wait", most)
+	long()
+	want("after a long wait", most/4)
+	long()
+	long()
+	want("after several", most/16)
+	short()
+	want("after a short wait then", most/8)
+	for range 3 {
+		short()
+	}
+	want("after more short waits", most)
+
+	g.init(0) // of a team with more workers than cores
+	long()
+	short()
+	want("of none", 0)
+}
