@@ -12,6 +12,7 @@ import (
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
 	"bittern/harness/schedule"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -203,10 +204,10 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	display := schedule.NewDisplay(p.stderr, len(specs), settings.Jobs)
 	defer display.Close()
 	runner := &experiment.Runner{
-		Catalogue: catalogue, Store: runs, Machine: machine,
+		Catalogue: catalogue, Storage: storage.InFolder(runs), Machine: machine,
 		Deadline: settings.Deadline, Again: settings.Again, Log: display.Line, Verbose: settings.Verbose,
 	}
-	failed, err := schedule.Run(ctx, runner, specs, settings.Jobs, display)
+	failed, err := schedule.Run(ctx, runs, runner, specs, settings.Jobs, display)
 	display.Close()
 	failures = append(failures, failed...)
 	p.tell(failures)

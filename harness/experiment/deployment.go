@@ -23,7 +23,7 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	if err != nil {
 		return nil, err
 	}
-	known, err := r.Store.Deployments(ctx, row.ID)
+	known, err := r.Storage.Journal.Deployments(ctx, row.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -57,20 +57,16 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	if d.Provenance, err = json.Marshal(made); err != nil {
 		return nil, err
 	}
-	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
+	return f, r.Storage.Journal.PutDeployment(context.WithoutCancel(ctx), d)
 }
 
 func (r *Runner) deploy(ctx context.Context, spec *Spec, row store.Experiment, t task.Task, plugin Plugin, scored scores, report func(done, of int)) (_ outcome, err error) {
-	f := r.folder(row.ID)
-	if err := f.vouch(); err != nil {
-		return outcome{}, err
-	}
 	log, closeLog := r.log(spec, row.ID)
 	defer closeLog()
 	var deployed artifact.Network
 	var process *host.Backend
 	if err := r.Quiet.compute(func() (err error) {
-		if deployed, err = artifact.Read(f.artifact(), row.Artifact); err != nil {
+		if deployed, err = r.Storage.Artifacts.Read(ctx, row.ID, row.Artifact); err != nil {
 			return err // no plugin is to blame for it
 		}
 		process, err = r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline, log))

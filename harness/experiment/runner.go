@@ -12,11 +12,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
-	"bittern/harness/artifact"
 	"bittern/harness/checkpoint"
 	"bittern/harness/provenance"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/internal/host"
@@ -31,7 +32,7 @@ const maxRestarts = 2
 // Runner runs experiments into a run store.
 type Runner struct {
 	Catalogue *host.Catalogue
-	Store     *store.Store
+	Storage   storage.Storage
 	Machine   provenance.Machine
 	Deadline  time.Duration // of one call to a plugin; 0 = the host's default
 	Again     bool          // train experiments afresh that are finished
@@ -61,17 +62,17 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 	if err != nil {
 		return nil, err
 	}
-	lock, err := r.Store.Lock(ctx, fresh.ID)
+	release, err := r.Storage.Journal.Lock(ctx, fresh.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		if releasing := lock.Release(); releasing != nil {
+		if releasing := release(); releasing != nil {
 			err = errors.Join(err, releasing)
 		}
 	}()
 	if !r.Again { // which removes everything
-		if err := r.folder(fresh.ID).sweep(); err != nil {
+		if err := errors.Join(r.Storage.Checkpoints.Sweep(ctx, fresh.ID), r.Storage.Artifacts.Sweep(ctx, fresh.ID)); err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +85,7 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 	}
 	if row.Status == store.Done && !r.Again {
 		// A run that was killed at the very end may have left it.
-		if err := r.folder(row.ID).removeLast(); err != nil {
+		if err := r.saver(row.ID).removeLast(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +146,7 @@ func (r *Runner) explain(ctx context.Context, spec *Spec, row store.Experiment, 
 	if err != nil {
 		return err
 	}
-	twin, err := r.Store.LastDone(ctx, labelled)
+	twin, err := r.Storage.Journal.LastDone(ctx, labelled)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -166,7 +167,7 @@ func (r *Runner) row(ctx context.Context, spec *Spec) (store.Experiment, error) 
 	if err != nil {
 		return store.Experiment{}, err
 	}
-	stored, err := r.Store.Experiment(ctx, row.ID)
+	stored, err := r.Storage.Journal.Experiment(ctx, row.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return row, nil
 	}
@@ -179,20 +180,30 @@ func (r *Runner) forget(ctx context.Context, row *store.Experiment, spec *Spec) 
 	if err != nil {
 		return err
 	}
-	if err := r.Store.Reset(ctx, fresh); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := r.Storage.Journal.Reset(ctx, fresh); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	*row = fresh
-	return r.folder(row.ID).remove()
+	return r.remove(ctx, row.ID)
 }
 
-func (r *Runner) folder(id string) folder {
-	return folder{path: r.Store.ExperimentDir(id), id: id}
+// remove deletes the checkpoints and the deployed network, so that training starts
+// afresh. The metrics are cut when it does.
+func (r *Runner) remove(ctx context.Context, id string) error {
+	checkpoints, artifacts := r.Storage.Checkpoints, r.Storage.Artifacts
+	return errors.Join(checkpoints.Remove(ctx, storage.Last, id), checkpoints.Remove(ctx, storage.Best, id), artifacts.Remove(ctx, id))
+}
+
+func (r *Runner) saver(id string) saver {
+	return saver{Checkpoints: r.Storage.Checkpoints, id: id}
 }
 
 // log opens the log of an experiment's plugins. Close it when they have ended.
 func (r *Runner) log(spec *Spec, id string) (log *pluginLog, closing func()) {
-	log = &pluginLog{folder: r.Store.ExperimentDir(id)}
+	log = &pluginLog{}
+	if r.Storage.Logs != "" {
+		log.folder = filepath.Join(r.Storage.Logs, id)
+	}
 	if r.Verbose {
 		log.tell = func(plugin Plugin, line string) {
 			r.Log(fmt.Sprintf("%s/%s (%s): %s", plugin.Description.Kind, plugin.Name, spec, line))
@@ -234,10 +245,10 @@ func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) e
 	row.FinishedAt = time.Now()
 	if !ok {
 		row.Status = store.Pending // to be gone on with from its checkpoint
-		return errors.Join(err, r.Store.PutExperiment(ctx, *row))
+		return errors.Join(err, r.Storage.Journal.PutExperiment(ctx, *row))
 	}
 	row.Status, row.Reason, row.Stderr = store.Failed, f.Reason, f.Stderr
-	return r.Store.PutExperiment(ctx, *row)
+	return r.Storage.Journal.PutExperiment(ctx, *row)
 }
 
 // train is one sitting: it trains from the last checkpoint to the end, freezes the network,
@@ -258,7 +269,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	if err := r.Quiet.compute(func() error { return s.build(context.WithoutCancel(ctx)) }); err != nil {
 		return err
 	}
-	f := r.folder(row.ID)
+	f := r.saver(row.ID)
 	if row.Status == store.Done {
 		if err := r.sit(spec, row, row.Steps); err != nil {
 			return err
@@ -272,16 +283,16 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	at := position{Step: int(row.Steps), BestStep: int(row.BestStep), Best: row.BestValidation}
 	var d *frozenNetwork
 	if err := r.Quiet.compute(func() (err error) {
-		if err := f.loadBest(s.tensors, at); err != nil {
+		if err := f.loadBest(ctx, s.tensors, at); err != nil {
 			return err
 		}
 		if d, err = s.freeze(ctx, spec.Freeze, int(row.BestStep)); err != nil {
 			return err
 		}
-		if err := r.Store.DropDeployments(context.WithoutCancel(ctx), row.ID); err != nil {
+		if err := r.Storage.Journal.DropDeployments(context.WithoutCancel(ctx), row.ID); err != nil {
 			return err
 		}
-		row.Artifact, err = artifact.Write(f.artifact(), d.network)
+		row.Artifact, err = r.Storage.Artifacts.Write(context.WithoutCancel(ctx), row.ID, d.network)
 		return err
 	}); err != nil {
 		return err
@@ -295,26 +306,26 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	if err := contributed(row, at, row.FinishedAt); err != nil {
 		return err
 	}
-	if err := r.Store.PutExperiment(ctx, *row); err != nil {
+	if err := r.Storage.Journal.PutExperiment(ctx, *row); err != nil {
 		return err
 	}
-	return f.removeLast()
+	return f.removeLast(ctx)
 }
 
 // fit trains the network from its last checkpoint to the end of its recipe. Its
 // best parameters are then in the folder, and the row says which they are.
-func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (err error) {
+func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f saver, row *store.Experiment, report func(Progress)) (err error) {
 	f.saved = func(at position) error { return r.saved(context.WithoutCancel(ctx), row, at) }
 	var at position
 	if err := r.Quiet.compute(func() (err error) {
-		if at, err = f.loadLast(s.tensors); errors.Is(err, checkpoint.ErrNone) {
+		if at, err = f.loadLast(ctx, s.tensors); errors.Is(err, checkpoint.ErrNone) {
 			return s.initialise(context.WithoutCancel(ctx))
 		}
 		return err
 	}); err != nil {
 		return err
 	}
-	metrics, err := store.OpenSteps(f.path, uint64(at.Step))
+	metrics, err := r.Storage.Journal.Metrics(ctx, row.ID, uint64(at.Step))
 	if err != nil {
 		return err
 	}
@@ -333,5 +344,5 @@ func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row 
 	if err != nil {
 		return err
 	}
-	return r.Store.PutExperiment(ctx, *row)
+	return r.Storage.Journal.PutExperiment(ctx, *row)
 }

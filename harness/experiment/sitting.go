@@ -25,7 +25,7 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.E
 		row.StartedAt = time.Now()
 	}
 	row.FinishedAt = time.Time{}
-	return r.Store.PutExperiment(ctx, *row)
+	return r.Storage.Journal.PutExperiment(ctx, *row)
 }
 
 // sit adds a new sitting, which begins after the given training step, to the experiment's
@@ -61,7 +61,7 @@ func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) 
 	}
 	row.Steps, row.Epochs = uint64(at.Step), at.Epoch
 	row.BestValidation, row.BestStep, row.TrainSeconds = at.Best, uint64(at.BestStep), at.Seconds
-	return r.Store.PutExperiment(ctx, *row)
+	return r.Storage.Journal.PutExperiment(ctx, *row)
 }
 
 // contributed notes in the row's provenance how far its last sitting has come.
