@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"bittern/accel/kernels/isa"
 	"bittern/harness/artifact"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
@@ -19,7 +18,7 @@ import (
 // deployment deploys a finished experiment on one backend and stores the outcome. It does
 // nothing if the store has that already. For scored see deploy.
 func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Experiment, backend Plugin, scored scores, report func(done, of int)) (*Failure, error) {
-	config, err := json.Marshal(deploymentConfig{configPlugin: backend.config(), ISA: isa.Current().String()})
+	config, err := backend.deploymentConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -30,9 +29,10 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	for _, d := range known {
 		if d.Backend == backend.Label && d.Status == store.Damaged {
 			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, "what the run store had of it is damaged; deploying it again"))
-		} else if d.Backend == backend.Label && string(d.Config) == string(config) && d.Status != store.Failed {
-			return nil, nil
 		}
+	}
+	if deployed(known, backend.Label, config) {
+		return nil, nil
 	}
 	d := store.Deployment{Experiment: row.ID, Backend: backend.Label, Config: config}
 	made := provenance.Deployment{Machine: r.Machine, Backend: backend.String(), Started: time.Now().UTC()}
