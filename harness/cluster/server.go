@@ -2,14 +2,18 @@ package cluster
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"bittern/harness/internal/diskfault"
+	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
 )
 
@@ -22,7 +26,9 @@ type Server struct {
 // StartServer starts a server that listens on a free port of the loopback interface, for
 // those who know its URL, and keeps what it stores in a folder. The folder is for one
 // server at a time.
-func StartServer(folder string) (*Server, error) { return startServer(folder, server.RANDOM_PORT, rand.Text()) }
+func StartServer(folder string) (*Server, error) {
+	return startServer(folder, server.RANDOM_PORT, rand.Text())
+}
 
 func startServer(folder string, port int, token string) (*Server, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -42,6 +48,27 @@ func startServer(folder string, port int, token string) (*Server, error) {
 		return nil, plugins.Problemf("the NATS server of this run cannot keep its data in %s; make the folder writable, or name another with --runs", folder)
 	}
 	return &Server{server: s, token: token}, nil
+}
+
+// LockFolder takes the folder of a server's data, which is made where it does not exist, until
+// what it returns is closed.
+func LockFolder(folder string) (io.Closer, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, diskfault.Explain(err, folder)
+	}
+	path := filepath.Join(folder, "lock")
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, diskfault.Explain(err, path)
+	}
+	err = runfolder.TryLock(file, runfolder.Exclusive)
+	if errors.Is(err, runfolder.ErrLocked) {
+		err = plugins.Problemf("another run has its workers in %s; wait until it has ended, or name another folder with --runs", folder)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // URL is the address of the server, with the token that opens it.

@@ -180,11 +180,17 @@ func (r *Runner) forget(ctx context.Context, row *store.Experiment, spec *Spec) 
 	if err != nil {
 		return err
 	}
-	if err := r.Storage.Journal.Reset(ctx, fresh); err != nil && !errors.Is(err, store.ErrNotFound) {
+	*row = fresh
+	return r.Forget(ctx, fresh)
+}
+
+// Forget makes an experiment one that was never run: pending is its row. The caller has its
+// lock.
+func (r *Runner) Forget(ctx context.Context, pending store.Experiment) error {
+	if err := r.Storage.Journal.Reset(ctx, pending); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	*row = fresh
-	return r.remove(ctx, row.ID)
+	return r.remove(ctx, pending.ID)
 }
 
 // remove deletes the checkpoints and the deployed network, so that training starts

@@ -1,0 +1,288 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"bittern/accel/kernels/isa"
+	"bittern/harness/experiment"
+	"bittern/harness/provenance"
+	"bittern/harness/schedule"
+	"bittern/harness/store"
+	"bittern/plugins"
+)
+
+// Remote has workers run experiments, and gathers what they find in a run store. It is a
+// [schedule.Runner].
+type Remote struct {
+	cluster *Cluster
+	runs    *store.Store
+	log     func(line string)
+	build   provenance.Build
+
+	own bool
+
+	mu   sync.Mutex
+	told map[string]bool   // lines of workers
+	jobs map[string]string // checksums of jobs that were submitted, by experiment
+}
+
+var _ schedule.Runner = (*Remote)(nil)
+
+// NewRemote makes a Remote. Log takes lines worth telling at once. If the server is this run's
+// own, what was gathered is removed there.
+func NewRemote(ctx context.Context, c *Cluster, runs *store.Store, own bool, log func(line string)) *Remote {
+	return &Remote{
+		cluster: c, runs: runs, log: log, own: own, build: provenance.CollectBuild(ctx),
+		told: map[string]bool{}, jobs: map[string]string{},
+	}
+}
+
+// Check refuses experiments that no worker can take, where there are workers, and tells which
+// workers can take them.
+func (r *Remote) Check(ctx context.Context, specs []*experiment.Spec) error {
+	members, err := r.cluster.Members(ctx)
+	if err != nil {
+		return err
+	}
+	level := isa.Current().String()
+	if len(members) == 0 {
+		r.log(fmt.Sprintf("no worker is connected to %s; start some with bittern worker --nats URL", r.cluster.options))
+		return nil
+	}
+	able := map[string]bool{}
+	for _, s := range specs {
+		job, err := s.Job()
+		if err != nil {
+			return err
+		}
+		var reasons []string
+		for _, m := range members {
+			if why := m.lacks(job, level, r.build); why != "" {
+				reasons = append(reasons, fmt.Sprintf("%s %s", m, why))
+			} else {
+				able[m.String()] = true
+			}
+		}
+		if len(reasons) == len(members) {
+			return plugins.Problemf("no worker can take %s: %s", s, strings.Join(reasons, "; "))
+		}
+	}
+	var names []string
+	for _, m := range members {
+		if able[m.String()] {
+			names = append(names, m.String())
+		}
+	}
+	r.log(fmt.Sprintf("experiments with the instruction set %s go to %s", level, strings.Join(names, ", ")))
+	return nil
+}
+
+// Submit queues experiments that the run store does not have yet, in the order of work, the
+// longest first, so that the last worker does not finish alone: work compares how long they
+// take. With again what is known of them is removed, here and at the server. Call it before Run.
+func (r *Remote) Submit(ctx context.Context, specs []*experiment.Spec, work func(*experiment.Spec) float64, again bool) error {
+	sorted := slices.Clone(specs)
+	slices.SortStableFunc(sorted, func(a, b *experiment.Spec) int {
+		return int(math.Copysign(1, work(b)-work(a)))
+	})
+	for _, s := range sorted {
+		row, err := s.Row()
+		if err != nil {
+			return err
+		}
+		if again {
+			if err := r.forget(ctx, row); err != nil {
+				return err
+			}
+		} else if done, err := experiment.Complete(ctx, folderOf(r.runs).Journal, s); done || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.seed(ctx, row.ID); err != nil {
+			return err
+		}
+		if r.jobs[row.ID], err = r.cluster.queue(ctx, s, r.build); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run waits until workers have finished an experiment, and gathers what they found.
+func (r *Remote) Run(ctx context.Context, s *experiment.Spec, report func(experiment.Progress)) (_ []experiment.Failed, err error) {
+	row, err := s.Row()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := r.runs.Lock(ctx, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	if done, err := experiment.Complete(ctx, folderOf(r.runs).Journal, s); done || err != nil {
+		return nil, err
+	}
+	report(experiment.Progress{Stage: experiment.Waiting})
+	found, err := r.await(ctx, s, row.ID, report)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.gather(ctx, found); err != nil {
+		return nil, err
+	}
+	if r.own {
+		err = r.cluster.forget(ctx, row.ID)
+	}
+	return found.Failed, err
+}
+
+// await follows an experiment until its job is finished and all its metrics are written.
+func (r *Remote) await(parent context.Context, s *experiment.Spec, id string, report func(experiment.Progress)) (_ record, err error) {
+	ctx, stop := context.WithCancel(parent)
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer stop()
+
+	job := r.jobs[id]
+	if job == "" { // somebody was running it when the others were submitted
+		if job, err = r.cluster.queue(ctx, s, r.build); err != nil {
+			return record{}, err
+		}
+	}
+	heard := make(chan *nats.Msg, 64)
+	for _, subject := range []string{progressSubject, noticesSubject} {
+		subscription, err := r.cluster.nc.ChanSubscribe(subject+id, heard)
+		if err != nil {
+			return record{}, r.cluster.explain(err)
+		}
+		defer func() { _ = subscription.Unsubscribe() }()
+	}
+	var watcher jetstream.KeyWatcher
+	if watcher, err = r.cluster.experiments.Watch(ctx, id); err != nil {
+		return record{}, r.cluster.explain(err)
+	}
+	defer func() { _ = watcher.Stop() }()
+
+	written := make(chan uint64, 1) // sequence number of the last chunk
+	fault := make(chan error, 1)
+	following.Go(func() {
+		replay := replay{folder: r.runs.ExperimentDir(id)}
+		err := r.cluster.follow(ctx, id, func(sequence uint64, text []byte) error {
+			if err := replay.add(text); err != nil {
+				return err
+			}
+			select {
+			case <-written:
+			default:
+			}
+			written <- sequence
+			return nil
+		})
+		if err := errors.Join(err, replay.close()); err != nil {
+			fault <- err
+		}
+	})
+	var done *record
+	metrics := uint64(0)
+	for done == nil || metrics < done.Metrics {
+		select {
+		case <-parent.Done():
+			return record{}, context.Cause(parent)
+		case err := <-fault:
+			return record{}, err
+		case metrics = <-written:
+		case m := <-heard:
+			r.hear(m, report)
+		case entry, open := <-watcher.Updates():
+			if !open {
+				return record{}, r.cluster.explain(nats.ErrConnectionClosed)
+			}
+			if entry == nil {
+				continue // the end of what was there before
+			}
+			found, err := readRecord(id, entry.Value())
+			if err != nil {
+				return record{}, err
+			}
+			if found.State != finished {
+				done = nil
+				continue
+			}
+			if found.Job != job && !found.complete(ctx, s) {
+				// It was the job of another run, which asked for less.
+				if job, err = r.cluster.queue(ctx, s, r.build); err != nil {
+					return record{}, err
+				}
+				continue
+			}
+			done = &found
+		}
+	}
+	stop()
+	following.Wait() // the metrics are closed
+	select {
+	case err := <-fault:
+		return record{}, err
+	default:
+	}
+	return *done, nil
+}
+
+// hear passes on what a worker says.
+func (r *Remote) hear(m *nats.Msg, report func(experiment.Progress)) {
+	if len(m.Data) > maxMessage {
+		return
+	}
+	if strings.HasPrefix(m.Subject, noticesSubject) {
+		line := plugins.Line(string(m.Data))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !r.told[line] {
+			r.told[line] = true
+			r.log(line)
+		}
+		return
+	}
+	var p experiment.Progress
+	if json.Unmarshal(m.Data, &p) == nil {
+		report(p)
+	}
+}
+
+// complete says whether the record has everything of an experiment.
+func (r record) complete(ctx context.Context, s *experiment.Spec) bool {
+	done, err := experiment.Complete(ctx, recordJournal{record: r}, s)
+	return done && err == nil
+}
+
+// forget removes an experiment's results, here and at the server.
+func (r *Remote) forget(ctx context.Context, row store.Experiment) (err error) {
+	lock, err := r.runs.Lock(ctx, row.ID)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	if err := r.cluster.forget(ctx, row.ID); err != nil {
+		return err
+	}
+	runner := experiment.Runner{Storage: folderOf(r.runs)}
+	return runner.Forget(ctx, row)
+}
+
+// folder is an experiment's folder in the run store.
+func (r *Remote) folder(id string, kind string) string {
+	return filepath.Join(r.runs.ExperimentDir(id), kind)
+}
