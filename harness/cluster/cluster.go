@@ -114,8 +114,13 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, o.refused(err)
 	}
 	c := &Cluster{options: o, nc: nc}
-	if err := c.prepare(ctx); err != nil {
+	one, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if err := c.prepare(one); err != nil {
 		nc.Close()
+		if silent(err) && ctx.Err() == nil {
+			err = plugins.Problemf("the NATS server at %s does not answer (%s); see whether it is well, or name another with --nats", o, err)
+		}
 		return nil, err
 	}
 	return c, nil
@@ -154,8 +159,6 @@ func (o Options) refused(err error) error {
 
 // prepare makes streams and buckets where there are none.
 func (c *Cluster) prepare(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
 	if c.js, err = jetstream.New(c.nc); err != nil {
 		return err
 	}

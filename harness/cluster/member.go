@@ -94,8 +94,8 @@ func (c *Cluster) Members(ctx context.Context) ([]Member, error) {
 				return err
 			}
 			var m Member
-			if len(entry.Value()) > maxMessage || json.Unmarshal(entry.Value(), &m) != nil {
-				continue // not written by this version of bittern
+			if len(entry.Value()) > maxMessage || json.Unmarshal(entry.Value(), &m) != nil || m.ID != key {
+				continue // it is only being started, or was not written by this version of bittern
 			}
 			m.Seen = entry.Created()
 			list = append(list, m)
@@ -118,7 +118,7 @@ type membership struct {
 	member  Member
 }
 
-// join puts this process into the list of workers.
+// join describes this process as a worker. It is in the list when it gives a sign of life.
 func (c *Cluster) join(ctx context.Context, id string, build provenance.Build, machine provenance.Machine, catalogue *host.Catalogue) (*membership, error) {
 	name, err := os.Hostname()
 	if err != nil {
@@ -142,7 +142,7 @@ func (c *Cluster) join(ctx context.Context, id string, build provenance.Build, m
 		}
 		m.member.Plugins = append(m.member.Plugins, MemberPlugin{ID: entry.ID, SHA256: sum})
 	}
-	return m, m.tell(ctx)
+	return m, nil
 }
 
 // update changes what the worker is said to do.
@@ -173,21 +173,22 @@ const mostSkew = 5 * time.Minute
 // compareClocks refuses a machine whose clock is wrong.
 func (m *membership) compareClocks(ctx context.Context, now func() time.Time) error {
 	return m.cluster.patiently(ctx, func(ctx context.Context) error {
-		if _, err := m.cluster.workers.PutString(ctx, "clock-"+m.member.ID, "{}"); err != nil {
+		before := now()
+		if _, err := m.cluster.workers.PutString(ctx, m.member.ID, "{}"); err != nil {
 			return err
 		}
-		entry, err := m.cluster.workers.Get(ctx, "clock-"+m.member.ID)
+		entry, err := m.cluster.workers.Get(ctx, m.member.ID)
 		if err != nil {
 			return err
 		}
-		if skew := now().Sub(entry.Created()).Round(time.Minute); skew > mostSkew || skew < -mostSkew {
+		if skew := before.Sub(entry.Created()).Round(time.Minute); skew > mostSkew || skew < -mostSkew {
 			word := "ahead of"
 			if skew < 0 {
 				word, skew = "behind", -skew
 			}
 			return plugins.Problemf("the clock of this machine is %s %s that of the NATS server; set it right and start the worker again", skew, word)
 		}
-		return m.cluster.workers.Purge(ctx, "clock-"+m.member.ID)
+		return nil
 	})
 }
 

@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"bittern/accel/kernels/isa"
 	"bittern/harness/experiment"
@@ -149,6 +149,10 @@ func (r *Remote) Run(ctx context.Context, s *experiment.Spec, report func(experi
 	return found.Failed, err
 }
 
+// lookAgain is how often a record is looked at. A watch of JetStream would tell of a change at
+// once, but takes longer to find its feet after the server was started again.
+const lookAgain = 500 * time.Millisecond
+
 // await follows an experiment until its job is finished and all its metrics are written.
 func (r *Remote) await(parent context.Context, s *experiment.Spec, id string, report func(experiment.Progress)) (_ record, err error) {
 	ctx, stop := context.WithCancel(parent)
@@ -170,12 +174,6 @@ func (r *Remote) await(parent context.Context, s *experiment.Spec, id string, re
 		}
 		defer func() { _ = subscription.Unsubscribe() }()
 	}
-	var watcher jetstream.KeyWatcher
-	if watcher, err = r.cluster.experiments.Watch(ctx, id); err != nil {
-		return record{}, r.cluster.explain(err)
-	}
-	defer func() { _ = watcher.Stop() }()
-
 	written := make(chan uint64, 1) // sequence number of the last chunk
 	fault := make(chan error, 1)
 	following.Go(func() {
@@ -195,6 +193,8 @@ func (r *Remote) await(parent context.Context, s *experiment.Spec, id string, re
 			fault <- err
 		}
 	})
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
 	var done *record
 	metrics := uint64(0)
 	for done == nil || metrics < done.Metrics {
@@ -206,14 +206,8 @@ func (r *Remote) await(parent context.Context, s *experiment.Spec, id string, re
 		case metrics = <-written:
 		case m := <-heard:
 			r.hear(m, report)
-		case entry, open := <-watcher.Updates():
-			if !open {
-				return record{}, r.cluster.explain(nats.ErrConnectionClosed)
-			}
-			if entry == nil {
-				continue // the end of what was there before
-			}
-			found, err := readRecord(id, entry.Value())
+		case <-look.C:
+			found, _, err := r.cluster.record(ctx, id)
 			if err != nil {
 				return record{}, err
 			}

@@ -60,6 +60,9 @@ func (w *Worker) Work(ctx context.Context) (err error) {
 	if err := w.membership.compareClocks(ctx, w.now); err != nil {
 		return err
 	}
+	if err := w.membership.tell(ctx); err != nil {
+		return err
+	}
 	w.desk, w.workshop = w.Cluster.newDesk(w.membership.member.String()), schedule.NewWorkshop(w.Catalogue, w.Data)
 	beats, stop := context.WithCancel(ctx)
 	var beating sync.WaitGroup
@@ -85,7 +88,7 @@ func (w *Worker) Work(ctx context.Context) (err error) {
 		}
 		if err != nil {
 			// The server may have been replaced by one that knows nothing.
-			if err := w.Cluster.prepare(ctx); err != nil {
+			if err := w.Cluster.patiently(ctx, w.Cluster.prepare); err != nil {
 				return err
 			}
 			if jobs, err = w.Cluster.jobs(ctx); err != nil {
