@@ -78,9 +78,35 @@ func (s runSettings) checkWorkers() error {
 	return s.natsSettings.check()
 }
 
-// onWorkers has workers run the experiments of a suite, and gathers what they find. What times
+// server connects to the NATS server of the settings, and makes sure that workers can take the
+// experiments. It is nil if no server is named.
+func (p *program) server(ctx context.Context, settings runSettings, specs []*experiment.Spec) (*cluster.Cluster, error) {
+	if settings.NATS == "" {
+		return nil, nil
+	}
+	c, err := settings.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.CheckWorkers(ctx, untimed(specs), func(line string) { fmt.Fprintln(p.stderr, line) }); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func untimed(specs []*experiment.Spec) []*experiment.Spec {
+	list := make([]*experiment.Spec, len(specs))
+	for i, s := range specs {
+		list[i] = s.Untimed()
+	}
+	return list
+}
+
+// onWorkers has workers run the experiments of a suite, those of a server or of this machine
+// where it is nil, and gathers what they find. What times
 // itself on this machine is not among it: see Untimed of an experiment.
-func (p *program) onWorkers(ctx context.Context, settings runSettings, runs *store.Store, specs []*experiment.Spec, work map[string]float64) (_ []schedule.Failure, err error) {
+func (p *program) onWorkers(ctx context.Context, settings runSettings, runs *store.Store, specs []*experiment.Spec, server *cluster.Cluster, work map[string]float64) (_ []schedule.Failure, err error) {
 	display := schedule.NewDisplay(p.stderr, len(specs), max(2, len(specs)))
 	defer display.Close()
 	if settings.Workers > 0 {
@@ -90,28 +116,19 @@ func (p *program) onWorkers(ctx context.Context, settings runSettings, runs *sto
 		}
 		defer func() { team.close() }()
 		ctx, settings.NATS = team.ctx, team.server.URL()
+		if server, err = settings.connect(ctx); err != nil {
+			return nil, err
+		}
+		defer server.Close()
 	} else {
 		p.goOn = "the workers go on; run the same command again to gather what they find"
 	}
-	c, err := settings.connect(ctx)
-	if err != nil {
+	specs = untimed(specs)
+	remote := cluster.NewRemote(ctx, server, runs, settings.Workers > 0, display.Line)
+	if err := remote.Submit(ctx, specs, func(s *experiment.Spec) float64 { return work[s.String()] }, settings.Again); err != nil {
 		return nil, err
 	}
-	defer c.Close()
-	untimed := make([]*experiment.Spec, len(specs))
-	for i, s := range specs {
-		untimed[i] = s.Untimed()
-	}
-	remote := cluster.NewRemote(ctx, c, runs, settings.Workers > 0, display.Line)
-	if settings.Workers == 0 {
-		if err := remote.Check(ctx, untimed); err != nil {
-			return nil, err
-		}
-	}
-	if err := remote.Submit(ctx, untimed, func(s *experiment.Spec) float64 { return work[s.String()] }, settings.Again); err != nil {
-		return nil, err
-	}
-	return schedule.Run(ctx, runs, remote, untimed, len(untimed), display)
+	return schedule.Run(ctx, runs, remote, specs, len(specs), display)
 }
 
 // team is the worker processes of this machine, and the server between them and the run.

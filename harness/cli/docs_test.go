@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/harness/cluster"
 	"bittern/harness/dataset"
 	"bittern/harness/scaffold"
 )
@@ -22,6 +23,8 @@ import (
 //     by the environment variables of its flags, and by shrink.
 //   - A `yaml` block says in its title what file it is, as in ```yaml title="mine.yaml",
 //     which lies in that folder.
+//   - `nats://host:4222` is a server that is started for the page. A `bittern worker` there goes
+//     on beside what is typed next, until the page is done.
 //   - A `go` block says in its title of what file of the source it is an excerpt, and must
 //     be one.
 //
@@ -99,6 +102,7 @@ type desk struct {
 	environment []string
 	absent      string // why there is no data set, or nothing
 	python      bool   // whether there is what a plugin in Python needs
+	nats        string // URL of the server that was started for the page; empty if none was
 }
 
 // pythonFolder is that of a page's plugin in Python.
@@ -205,6 +209,13 @@ func (d *desk) run(t *testing.T, line string) {
 		d.at = filepath.Join(d.at, words[1])
 		return
 	}
+	if strings.Contains(line, hostOfDocs) {
+		line = strings.ReplaceAll(line, hostOfDocs, d.server(t))
+	}
+	if len(words) > 1 && words[0] == "bittern" && words[1] == "worker" {
+		d.beside(t, line)
+		return
+	}
 	t.Run(line, func(t *testing.T) {
 		// Listing the data sets needs none.
 		if d.absent != "" && strings.Contains(line, "--suite char-small") {
@@ -221,6 +232,43 @@ func (d *desk) run(t *testing.T, line string) {
 		c.Dir, c.Env = d.at, append(slices.Clone(d.environment), variables(text, d.folder)...)
 		if output, err := c.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", line, err, output)
+		}
+	})
+}
+
+// hostOfDocs is the NATS server of a page.
+const hostOfDocs = "nats://host:4222"
+
+// server starts a NATS server for the page, once.
+func (d *desk) server(t *testing.T) string {
+	t.Helper()
+	if d.nats == "" {
+		s, err := cluster.StartServer(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		d.nats = s.URL()
+	}
+	return d.nats
+}
+
+// beside runs a line until the page is done.
+func (d *desk) beside(t *testing.T, line string) {
+	t.Helper()
+	c := exec.Command("sh", "-c", "exec "+line)
+	c.Dir, c.Env = d.at, d.environment
+	var output strings.Builder
+	c.Stdout, c.Stderr = &output, &output
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		if _ = c.Wait(); c.ProcessState.ExitCode() != 130 {
+			t.Errorf("%s: exit code %d, want that of an interrupt\n%s", line, c.ProcessState.ExitCode(), output.String())
 		}
 	})
 }

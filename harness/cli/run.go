@@ -156,6 +156,13 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if err != nil {
 		return err
 	}
+	server, err := p.server(ctx, settings, specs)
+	if err != nil {
+		return err
+	}
+	if server != nil {
+		defer server.Close()
+	}
 	work, err := check(ctx, catalogue, settings, specs)
 	if err != nil {
 		return err
@@ -210,7 +217,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		}
 	}
 	if settings.distributed() {
-		failed, err := p.onWorkers(ctx, settings, runs, specs, work)
+		failed, err := p.onWorkers(ctx, settings, runs, specs, server, work)
 		if failures = append(failures, failed...); err != nil {
 			p.tell(failures)
 			return err

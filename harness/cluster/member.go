@@ -111,6 +111,46 @@ func (c *Cluster) Members(ctx context.Context) ([]Member, error) {
 	return list, err
 }
 
+// CheckWorkers refuses experiments that no worker can take, where there are workers, and tells
+// which workers can take them.
+func (c *Cluster) CheckWorkers(ctx context.Context, specs []*experiment.Spec, log func(line string)) error {
+	members, err := c.Members(ctx)
+	if err != nil {
+		return err
+	}
+	level, build := isa.Current().String(), provenance.CollectBuild(ctx)
+	if len(members) == 0 {
+		log(fmt.Sprintf("no worker is connected to %s; start some with bittern worker --nats URL", c.options))
+		return nil
+	}
+	able := map[string]bool{}
+	for _, s := range specs {
+		job, err := s.Job()
+		if err != nil {
+			return err
+		}
+		var reasons []string
+		for _, m := range members {
+			if why := m.lacks(job, level, build); why != "" {
+				reasons = append(reasons, fmt.Sprintf("%s %s", m, why))
+			} else {
+				able[m.String()] = true
+			}
+		}
+		if len(reasons) == len(members) {
+			return plugins.Problemf("no worker can take %s: %s", s, strings.Join(reasons, "; "))
+		}
+	}
+	var names []string
+	for _, m := range members {
+		if able[m.String()] {
+			names = append(names, m.String())
+		}
+	}
+	log(fmt.Sprintf("experiments with the instruction set %s go to %s", level, strings.Join(names, ", ")))
+	return nil
+}
+
 // membership keeps a worker in the list of those that are alive.
 type membership struct {
 	cluster *Cluster

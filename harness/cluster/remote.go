@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"bittern/accel/kernels/isa"
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
 	"bittern/harness/schedule"
@@ -46,46 +44,6 @@ func NewRemote(ctx context.Context, c *Cluster, runs *store.Store, own bool, log
 		cluster: c, runs: runs, log: log, own: own, build: provenance.CollectBuild(ctx),
 		told: map[string]bool{}, jobs: map[string]string{},
 	}
-}
-
-// Check refuses experiments that no worker can take, where there are workers, and tells which
-// workers can take them.
-func (r *Remote) Check(ctx context.Context, specs []*experiment.Spec) error {
-	members, err := r.cluster.Members(ctx)
-	if err != nil {
-		return err
-	}
-	level := isa.Current().String()
-	if len(members) == 0 {
-		r.log(fmt.Sprintf("no worker is connected to %s; start some with bittern worker --nats URL", r.cluster.options))
-		return nil
-	}
-	able := map[string]bool{}
-	for _, s := range specs {
-		job, err := s.Job()
-		if err != nil {
-			return err
-		}
-		var reasons []string
-		for _, m := range members {
-			if why := m.lacks(job, level, r.build); why != "" {
-				reasons = append(reasons, fmt.Sprintf("%s %s", m, why))
-			} else {
-				able[m.String()] = true
-			}
-		}
-		if len(reasons) == len(members) {
-			return plugins.Problemf("no worker can take %s: %s", s, strings.Join(reasons, "; "))
-		}
-	}
-	var names []string
-	for _, m := range members {
-		if able[m.String()] {
-			names = append(names, m.String())
-		}
-	}
-	r.log(fmt.Sprintf("experiments with the instruction set %s go to %s", level, strings.Join(names, ", ")))
-	return nil
 }
 
 // Submit queues experiments that the run store does not have yet, in the order of work, the

@@ -462,12 +462,12 @@ func TestAPluginThatNoWorkerHas(t *testing.T) {
 	t.Parallel()
 	server, s := startTestServer(t), prepare(t, "3", 0)
 	c := connect(t, server.URL())
-	r := NewRemote(t.Context(), c, openRuns(t), false, func(string) {})
-	must(t, r.Check(t.Context(), s)) // as long as there is no worker, one may come
+	check := func() error { return c.CheckWorkers(t.Context(), s, func(string) {}) }
+	must(t, check()) // as long as there is no worker, one may come
 	lacking, err := host.NewCatalogue(testplugin.IDs[1:], "")
 	must(t, err)
-	member, err := c.join(t.Context(), "one", r.build, provenance.Machine{}, lacking)
+	member, err := c.join(t.Context(), "one", provenance.CollectBuild(t.Context()), provenance.Machine{}, lacking)
 	must(t, err)
 	must(t, member.tell(t.Context()))
-	wantProblem(t, r.Check(t.Context(), s), "has no "+testplugin.IDs[0].String())
+	wantProblem(t, check(), "has no "+testplugin.IDs[0].String())
 }
