@@ -185,6 +185,7 @@ func (c checkpoints) Where(kind storage.Kind, experiment string) string {
 
 func (c checkpoints) Save(_ context.Context, kind storage.Kind, manifest checkpoint.Manifest, tensors []checkpoint.Tensor) error {
 	var content bytes.Buffer
+	content.Grow(bytesOf(tensors))
 	if err := checkpoint.WriteTensors(&content, tensors, nil); err != nil {
 		return fmt.Errorf("checkpoint of experiment %s: %w", manifest.Experiment, err)
 	}
@@ -192,6 +193,16 @@ func (c checkpoints) Save(_ context.Context, kind storage.Kind, manifest checkpo
 		k.saving[kind] = &snapshot{savedAt{Manifest: manifest}, content.Bytes()}
 		return nil
 	})
+}
+
+// bytesOf is about the size of a file of tensors.
+func bytesOf(tensors []checkpoint.Tensor) int {
+	const header = 256 // of a tensor
+	sum := header
+	for _, t := range tensors {
+		sum += header + 4*(len(t.Float32)+len(t.Int32)) + 2*len(t.Uint16) + len(t.Uint8)
+	}
+	return sum
 }
 
 func (c checkpoints) Load(ctx context.Context, kind storage.Kind, experiment string, tensors []checkpoint.Tensor) (checkpoint.Manifest, error) {

@@ -160,12 +160,8 @@ type membership struct {
 
 // join describes this process as a worker. It is in the list when it gives a sign of life.
 func (c *Cluster) join(ctx context.Context, id string, build provenance.Build, machine provenance.Machine, catalogue *host.Catalogue) (*membership, error) {
-	name, err := os.Hostname()
-	if err != nil {
-		name = "unknown"
-	}
 	m := &membership{cluster: c, member: Member{
-		ID: id, Host: name, PID: os.Getpid(), ISA: isa.Current().String(), CPU: machine.CPU, Cores: machine.Cores,
+		ID: id, Host: hostname(), PID: os.Getpid(), ISA: isa.Current().String(), CPU: machine.CPU, Cores: machine.Cores,
 		Build: build, Started: time.Now().UTC(),
 	}}
 	entries, err := catalogue.List()
@@ -183,6 +179,14 @@ func (c *Cluster) join(ctx context.Context, id string, build provenance.Build, m
 		m.member.Plugins = append(m.member.Plugins, MemberPlugin{ID: entry.ID, SHA256: sum})
 	}
 	return m, nil
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
 }
 
 // update changes what the worker is said to do.

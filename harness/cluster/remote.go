@@ -50,6 +50,17 @@ func NewRemote(ctx context.Context, c *Cluster, runs *store.Store, own bool, log
 // longest first, so that the last worker does not finish alone: work compares how long they
 // take. With again what is known of them is removed, here and at the server. Call it before Run.
 func (r *Remote) Submit(ctx context.Context, specs []*experiment.Spec, work func(*experiment.Spec) float64, again bool) error {
+	if r.own { // of a suite that was interrupted, jobs may be left
+		if err := r.cluster.patiently(ctx, func(ctx context.Context) error {
+			stream, err := r.cluster.js.Stream(ctx, jobsStream)
+			if err == nil {
+				err = stream.Purge(ctx)
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+	}
 	sorted := slices.Clone(specs)
 	slices.SortStableFunc(sorted, func(a, b *experiment.Spec) int {
 		return int(math.Copysign(1, work(b)-work(a)))
@@ -171,6 +182,9 @@ func (r *Remote) await(parent context.Context, s *experiment.Spec, id string, re
 			}
 			if found.State != finished {
 				done = nil
+				if err := r.show(ctx, found); err != nil {
+					return record{}, err
+				}
 				continue
 			}
 			if found.Job != job && !found.complete(ctx, s) {
@@ -191,6 +205,19 @@ func (r *Remote) await(parent context.Context, s *experiment.Spec, id string, re
 	default:
 	}
 	return *done, nil
+}
+
+// show notes in the run store that an experiment is under way, for those who look at it. A
+// result is not replaced.
+func (r *Remote) show(ctx context.Context, found record) error {
+	if found.Row == nil || found.Row.Status != store.Running {
+		return nil
+	}
+	err := r.runs.PutExperiment(ctx, *found.Row)
+	if errors.Is(err, store.ErrDone) {
+		return nil
+	}
+	return err
 }
 
 // hear passes on what a worker says.

@@ -146,6 +146,9 @@ func (w *Worker) job(ctx context.Context, m jetstream.Msg) error {
 		return err
 	}
 	failed, err := w.run(ctx, spec)
+	if problem, ok := errors.AsType[*plugins.Problem](err); ok && ctx.Err() == nil && lastTry(m) {
+		failed, err = []experiment.Failed{{Failure: experiment.Failure{Reason: problem.Sentence}}}, nil
+	}
 	if err == nil {
 		err = w.finish(ctx, checksum(m.Data()), claim, failed)
 	} else if ctx.Err() != nil {
@@ -162,13 +165,22 @@ func (w *Worker) job(ctx context.Context, m jetstream.Msg) error {
 	}
 	if problem, ok := errors.AsType[*plugins.Problem](err); ok {
 		w.notice(in.Job.ID, fmt.Sprintf("%s: %s", spec, problem.Sentence))
-		return m.NakWithDelay(refusedAgain)
+		return m.NakWithDelay(refusedAgain) // it may be this machine's
 	}
 	if err != nil {
 		return err
 	}
 	w.Log(fmt.Sprintf("%s: finished", spec))
 	return w.Cluster.patiently(context.WithoutCancel(ctx), func(ctx context.Context) error { return m.DoubleAck(ctx) })
+}
+
+// tries is how often a job is given to a worker before what is wrong is taken for the
+// experiment's fault, not the machine's.
+const tries = 5
+
+func lastTry(m jetstream.Msg) bool {
+	about, err := m.Metadata()
+	return err == nil && about.NumDelivered >= tries
 }
 
 // spec is the experiment of a job, if this machine can take it.
@@ -188,7 +200,7 @@ func (w *Worker) run(ctx context.Context, spec *experiment.Spec) ([]experiment.F
 	w.membership.update(func(m *Member) { m.Experiment, m.Name = row.ID, spec.String() })
 	defer w.membership.update(func(m *Member) { m.Experiment, m.Name, m.Stage, m.Step, m.Steps, m.Speed = "", "", "", 0, 0, 0 })
 	runner := &experiment.Runner{
-		Catalogue: w.Catalogue, Storage: w.desk.storage(), Machine: w.Machine, Deadline: w.Deadline,
+		Catalogue: w.Catalogue, Storage: w.desk.storage(), Machine: w.Machine, Host: w.membership.member.Host, Deadline: w.Deadline,
 		Log: func(line string) { w.notice(row.ID, line) }, Verbose: w.Verbose,
 	}
 	var told time.Time

@@ -34,6 +34,7 @@ type Runner struct {
 	Catalogue *host.Catalogue
 	Storage   storage.Storage
 	Machine   provenance.Machine
+	Host      string        // name of this machine, where the run is elsewhere
 	Deadline  time.Duration // of one call to a plugin; 0 = the host's default
 	Again     bool          // train experiments afresh that are finished
 	// Quiet keeps the experiments of this runner still while a backend times

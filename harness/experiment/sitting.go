@@ -48,7 +48,7 @@ func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
 		}
 		made.Sittings = before.Sittings
 	}
-	made.Begin(provenance.Sitting{Machine: r.Machine, Threads: spec.Threads, Started: time.Now().UTC()}, step)
+	made.Begin(provenance.Sitting{Machine: r.Machine, Host: r.Host, Threads: spec.Threads, Started: time.Now().UTC()}, step)
 	text, err := json.Marshal(made)
 	row.Provenance = text
 	return err
