@@ -12,6 +12,7 @@ import (
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
 	"bittern/harness/schedule"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -99,7 +100,7 @@ freeze: {draws: 1}
 			must(t, err)
 			defer func() { must(t, runs.Close()) }()
 			runner := experiment.Runner{
-				Catalogue: catalogue, Store: runs, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(line string) { t.Log(line) },
+				Catalogue: catalogue, Storage: storage.InFolder(runs), Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(line string) { t.Log(line) },
 			}
 			failed, err := runner.Run(t.Context(), spec, func(experiment.Progress) {})
 			if err != nil || len(failed) > 0 {

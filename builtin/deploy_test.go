@@ -8,6 +8,7 @@ import (
 	"bittern/builtin"
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
@@ -49,7 +50,7 @@ func TestEveryNormalizationIsDeployed(t *testing.T) {
 	must(t, err)
 	defer func() { must(t, runs.Close()) }()
 	runner := experiment.Runner{
-		Catalogue: catalogue, Store: runs, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
+		Catalogue: catalogue, Storage: storage.InFolder(runs), Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
 	}
 
 	type network struct {

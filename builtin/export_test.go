@@ -16,6 +16,7 @@ import (
 	"bittern/harness/export/onnxtest"
 	"bittern/harness/provenance"
 	"bittern/harness/schedule"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
@@ -84,7 +85,7 @@ func TestExportedNetworksComputeTheSame(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { must(t, runs.Close()) })
 	runner := &experiment.Runner{
-		Catalogue: catalogue, Store: runs, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
+		Catalogue: catalogue, Storage: storage.InFolder(runs), Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
 	}
 	var jobs []onnxtest.Job
 	var checks []func(outputs []map[string]onnxtest.Tensor)
@@ -153,9 +154,9 @@ func trained(t *testing.T, runner *experiment.Runner, spec *experiment.Spec) (ar
 	}
 	row, err := spec.Row()
 	must(t, err)
-	row, err = runner.Store.Experiment(t.Context(), row.ID)
+	row, err = runner.Storage.Journal.Experiment(t.Context(), row.ID)
 	must(t, err)
-	n, err := artifact.Read(artifact.Folder(runner.Store.ExperimentDir(row.ID)), row.Artifact)
+	n, err := runner.Storage.Artifacts.Read(t.Context(), row.ID, row.Artifact)
 	must(t, err)
 	return n, row
 }

@@ -14,6 +14,7 @@ import (
 	"bittern/builtin"
 	"bittern/harness/experiment"
 	"bittern/harness/schedule"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -102,7 +103,7 @@ freeze: {draws: 2, calibration_batches: 4}
 			t.Error(err)
 		}
 	}()
-	runner := &experiment.Runner{Catalogue: catalogue, Store: runs, Deadline: time.Minute, Log: func(line string) { t.Log(line) }}
+	runner := &experiment.Runner{Catalogue: catalogue, Storage: storage.InFolder(runs), Deadline: time.Minute, Log: func(line string) { t.Log(line) }}
 	for _, spec := range prepare(content) {
 		failed, err := runner.Run(t.Context(), spec, func(experiment.Progress) {})
 		if err != nil || len(failed) > 0 {

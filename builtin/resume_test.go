@@ -15,6 +15,7 @@ import (
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
 	"bittern/harness/schedule"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -90,7 +91,7 @@ func train(ctx context.Context, runs, quantizer string, progress func(experiment
 		return err
 	}
 	runner := experiment.Runner{
-		Catalogue: catalogue, Store: s, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
+		Catalogue: catalogue, Storage: storage.InFolder(s), Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
 	}
 	failed, err := runner.Run(ctx, spec, progress)
 	if err == nil && len(failed) > 0 {

@@ -130,7 +130,7 @@ func (r *Report) addProvenance(c store.Experiment) error {
 			r.Provenance = append(r.Provenance, Provenance{Setup: setup})
 		}
 		group := &r.Provenance[at]
-		group.Sittings = append(group.Sittings, Sitting{c.ID, sitting.Started, sitting.Ended, sitting.From, sitting.To})
+		group.Sittings = append(group.Sittings, Sitting{c.ID, sitting.Started, sitting.Ended, sitting.From, sitting.To, sitting.Host})
 		if overhead != nil && !slices.Contains(group.Overheads, *overhead) {
 			group.Overheads = append(group.Overheads, *overhead)
 		}

@@ -58,7 +58,11 @@ func (s Sitting) String() string {
 	if !s.Ended.IsZero() {
 		ended = s.Ended.Format(time.DateTime)
 	}
-	return fmt.Sprintf("experiment %s, steps %d to %d, began %s, ended %s", s.Experiment, s.From, s.To, s.Started.Format(time.DateTime), ended)
+	on := ""
+	if s.Host != "" {
+		on = ", on " + s.Host
+	}
+	return fmt.Sprintf("experiment %s, steps %d to %d, began %s, ended %s%s", s.Experiment, s.From, s.To, s.Started.Format(time.DateTime), ended, on)
 }
 
 func list[T any](items []T) string {

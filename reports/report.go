@@ -253,4 +253,5 @@ type Sitting struct {
 	Ended      time.Time `json:"ended,omitzero"`
 	From       uint64    `json:"from"` // training steps done before it and by its end
 	To         uint64    `json:"to"`
+	Host       string    `json:"host,omitempty"` // of the worker, if one did it
 }

@@ -89,11 +89,11 @@ func (n Network) Bytes() int64 {
 	return int64(total)
 }
 
-// Write saves the network in the folder at path, which is made where it does not exist,
-// and returns the artifact's checksum, by which it is read.
-func Write(path string, n Network) (checksum string, err error) {
+// Encode writes deployed.safetensors of the network, and returns program.json and the
+// artifact's checksum.
+func Encode(tensors io.Writer, n Network) (program []byte, checksum string, err error) {
 	if err := n.Program.Validate(n.Weights); err != nil {
-		return "", err
+		return nil, "", err
 	}
 	doc := document{Format: format, Network: n.Outline()}
 	for _, name := range slices.Sorted(maps.Keys(n.Weights)) {
@@ -104,6 +104,25 @@ func Write(path string, n Network) (checksum string, err error) {
 		}
 		doc.Weights = append(doc.Weights, l)
 	}
+	hash := sha256.New()
+	if err := checkpoint.WriteTensors(io.MultiWriter(tensors, hash), n.Tensors(PackedCodes), nil); err != nil {
+		return nil, "", err
+	}
+	doc.SHA256 = hex.EncodeToString(hash.Sum(nil))
+	text, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return nil, "", err
+	}
+	text = append(text, '\n')
+	return text, digest(text), nil
+}
+
+// Write saves the network in the folder at path, which is made where it does not exist,
+// and returns the artifact's checksum, by which it is read.
+func Write(path string, n Network) (checksum string, err error) {
+	if err := n.Program.Validate(n.Weights); err != nil {
+		return "", err
+	}
 	folder, err := runfolder.Make(path)
 	if err != nil {
 		return "", diskfault.Explain(err, path)
@@ -112,22 +131,17 @@ func Write(path string, n Network) (checksum string, err error) {
 	if err := runfolder.Sweep(folder, tensorsName, programName); err != nil {
 		return "", diskfault.Explain(err, path)
 	}
-	hash := sha256.New()
-	if err := runfolder.Replace(folder, tensorsName, func(w io.Writer) error {
-		return checkpoint.WriteTensors(io.MultiWriter(w, hash), n.Tensors(PackedCodes), nil)
+	var program []byte
+	if err := runfolder.Replace(folder, tensorsName, func(w io.Writer) (err error) {
+		program, checksum, err = Encode(w, n)
+		return err
 	}); err != nil {
 		return "", diskfault.Explain(err, filepath.Join(path, tensorsName))
 	}
-	doc.SHA256 = hex.EncodeToString(hash.Sum(nil))
-	text, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return "", err
-	}
-	text = append(text, '\n')
-	if err := runfolder.Replace(folder, programName, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
+	if err := runfolder.Replace(folder, programName, func(w io.Writer) error { _, err := w.Write(program); return err }); err != nil {
 		return "", diskfault.Explain(err, filepath.Join(path, programName))
 	}
-	return digest(text), diskfault.Explain(runfolder.Sync(folder), path)
+	return checksum, diskfault.Explain(runfolder.Sync(folder), path)
 }
 
 func digest(content []byte) string {
@@ -184,42 +198,62 @@ func Read(path, checksum string) (Network, error) {
 	if err != nil {
 		return Network{}, damaged(path, err)
 	}
-	if got := digest(text); got != checksum {
-		return Network{}, damaged(path, fmt.Errorf("%s has SHA-256 %s instead of %s", programName, got, checksum))
+	n, err := Decode(text, func() ([]byte, error) { return runfolder.ReadFile(folder, tensorsName) }, checksum)
+	if other, ok := errors.AsType[*otherFormat](err); ok {
+		return Network{}, plugins.Problemf("the deployed network in %s was written by another version of bittern, in format %d, and this program reads format %d; run the same command with --again to train the experiment afresh", path, other.found, format)
+	}
+	if err != nil {
+		return Network{}, damaged(path, err)
+	}
+	return n, nil
+}
+
+// otherFormat says that an artifact was written by another version of this program.
+type otherFormat struct{ found int }
+
+func (o *otherFormat) Error() string {
+	return fmt.Sprintf("it has format %d, and this program reads format %d", o.found, format)
+}
+
+// Decode is the network of a program.json and a deployed.safetensors, which tensors reads. The
+// error says what is damaged.
+func Decode(program []byte, tensors func() ([]byte, error), checksum string) (Network, error) {
+	if got := digest(program); got != checksum {
+		return Network{}, fmt.Errorf("%s has SHA-256 %s instead of %s", programName, got, checksum)
 	}
 	var written struct {
 		Format int `json:"format"`
 	}
-	if err := json.Unmarshal(text, &written); err != nil {
-		return Network{}, damaged(path, err)
+	if err := json.Unmarshal(program, &written); err != nil {
+		return Network{}, err
 	}
 	if written.Format != format {
-		return Network{}, plugins.Problemf("the deployed network in %s was written by another version of bittern, in format %d, and this program reads format %d; run the same command with --again to train the experiment afresh", path, max(1, written.Format), format)
+		return Network{}, &otherFormat{max(1, written.Format)}
 	}
 	var doc document
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return Network{}, damaged(path, err)
+	if err := json.Unmarshal(program, &doc); err != nil {
+		return Network{}, err
 	}
-	content, err := runfolder.ReadFile(folder, tensorsName)
+	content, err := tensors()
 	if err != nil {
-		return Network{}, damaged(path, err)
+		return Network{}, err
 	}
 	if got := digest(content); got != doc.SHA256 {
-		return Network{}, damaged(path, fmt.Errorf("%s has SHA-256 %s instead of %s", tensorsName, got, doc.SHA256))
+		return Network{}, fmt.Errorf("%s has SHA-256 %s instead of %s", tensorsName, got, doc.SHA256)
 	}
 	list, err := checkpoint.ReadTensors(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
-		return Network{}, damaged(path, err)
+		return Network{}, err
 	}
-	tensors := make(map[string]checkpoint.Tensor, len(list))
+	named := make(map[string]checkpoint.Tensor, len(list))
 	for _, t := range list {
-		tensors[t.Name] = t
+		named[t.Name] = t
 	}
 	n := Network{Program: doc.Network, Weights: make(map[string]packed.Matrix, len(doc.Weights))}
 	for _, l := range doc.Weights {
-		m, err := matrix(l, tensors)
+		m, err := matrix(l, named)
 		if err != nil {
-			return Network{}, damaged(path, err)
+			return Network{}, err
 		}
 		n.Weights[l.Name] = m
 	}
@@ -227,17 +261,17 @@ func Read(path, checksum string) (Network, error) {
 		for i := range stage.Graph.Nodes {
 			node := &stage.Graph.Nodes[i]
 			for kind, table := range tables(node) {
-				table.Values = tensors[tableName(stage.Name, node.Name, kind)].Float32
+				table.Values = named[tableName(stage.Name, node.Name, kind)].Float32
 			}
 		}
 		for i := range stage.Graph.States {
 			state := &stage.Graph.States[i]
-			state.Init = tensors[stateName(stage.Name, state.Name)].Float32
+			state.Init = named[stateName(stage.Name, state.Name)].Float32
 		}
 	}
 	// Validation notices every tensor that is missing or of another size.
 	if err := n.Program.Validate(n.Weights); err != nil {
-		return Network{}, damaged(path, err)
+		return Network{}, err
 	}
 	return n, nil
 }

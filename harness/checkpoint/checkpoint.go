@@ -139,57 +139,79 @@ func Load(dir, experiment string, tensors []Tensor) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
+	var manifest Manifest
+	err = open(dir, experiment, func(doc document, file *os.File, size int64) error {
+		found, err := readHeader(file, size)
+		if err != nil {
+			return refuse(dir, "is damaged", err)
+		}
+		if err := found.match(wanted); err != nil {
+			return refuse(dir, "does not fit the experiment", err)
+		}
+		if err := found.read(file, wanted); err != nil {
+			return fmt.Errorf("read the checkpoint in %s: %w", dir, err)
+		}
+		manifest = doc.Manifest
+		return nil
+	})
+	return manifest, err
+}
+
+// Read is [Load] of whatever tensors the checkpoint has, in the order of their names.
+func Read(dir, experiment string) (manifest Manifest, tensors []Tensor, err error) {
+	err = open(dir, experiment, func(doc document, file *os.File, size int64) (err error) {
+		if tensors, err = ReadTensors(file, size); err != nil {
+			return refuse(dir, "is damaged", err)
+		}
+		manifest = doc.Manifest
+		return nil
+	})
+	return manifest, tensors, err
+}
+
+// open calls read with the checkpoint in dir, whose tensors have the checksum that is noted.
+func open(dir, experiment string, read func(doc document, file *os.File, size int64) error) error {
 	folder, err := runfolder.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Manifest{}, ErrNone
+		return ErrNone
 	}
 	if err != nil {
-		return Manifest{}, refuse(dir, "cannot be read", err)
+		return refuse(dir, "cannot be read", err)
 	}
 	defer folder.Close()
 	text, err := runfolder.ReadFile(folder, manifestName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Manifest{}, ErrNone
+		return ErrNone
 	}
 	if err != nil {
-		return Manifest{}, refuse(dir, "cannot be read", err)
+		return refuse(dir, "cannot be read", err)
 	}
 	doc, err := parse(text)
 	if err != nil {
-		return Manifest{}, refuse(dir, "is damaged", err)
+		return refuse(dir, "is damaged", err)
 	}
 	if doc.Format > Format {
-		return Manifest{}, plugins.Problemf("the checkpoint in %s has format %d, and this program reads %d; use a newer bittern, or run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
+		return plugins.Problemf("the checkpoint in %s has format %d, and this program reads %d; use a newer bittern, or run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
 	}
 	if doc.Format < Format {
-		return Manifest{}, plugins.Problemf("the checkpoint in %s has format %d of an older bittern, and this program reads %d; run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
+		return plugins.Problemf("the checkpoint in %s has format %d of an older bittern, and this program reads %d; run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
 	}
 	if doc.Experiment != experiment {
-		return Manifest{}, plugins.Problemf("the checkpoint in %s belongs to experiment %s and not to %s; remove the folder, or name another with --runs", dir, doc.Experiment, experiment)
+		return plugins.Problemf("the checkpoint in %s belongs to experiment %s and not to %s; remove the folder, or name another with --runs", dir, doc.Experiment, experiment)
 	}
 	file, err := runfolder.OpenFile(folder, doc.File, os.O_RDONLY)
 	if err != nil {
-		return Manifest{}, refuse(dir, "cannot be read", err)
+		return refuse(dir, "cannot be read", err)
 	}
 	defer file.Close()
 	size, digest, err := digestOf(file)
 	if err != nil {
-		return Manifest{}, refuse(dir, "cannot be read", err)
+		return refuse(dir, "cannot be read", err)
 	}
 	if digest != doc.SHA256 {
-		return Manifest{}, refuse(dir, "is damaged", fmt.Errorf("%s has SHA-256 %s instead of %s", doc.File, digest, doc.SHA256))
+		return refuse(dir, "is damaged", fmt.Errorf("%s has SHA-256 %s instead of %s", doc.File, digest, doc.SHA256))
 	}
-	found, err := readHeader(file, size)
-	if err != nil {
-		return Manifest{}, refuse(dir, "is damaged", err)
-	}
-	if err := found.match(wanted); err != nil {
-		return Manifest{}, refuse(dir, "does not fit the experiment", err)
-	}
-	if err := found.read(file, wanted); err != nil {
-		return Manifest{}, fmt.Errorf("read the checkpoint in %s: %w", dir, err)
-	}
-	return doc.Manifest, nil
+	return read(doc, file, size)
 }
 
 // Sweep removes the half-written files that killed calls of [Save] left in dir, and the folder

@@ -48,6 +48,23 @@ func ReadTensors(r io.ReaderAt, size int64) ([]Tensor, error) {
 	return tensors, found.read(r, views)
 }
 
+// FillTensors fills tensors from a safetensors file of the given size, which must hold those
+// tensors, with their shapes and types, and no others. If it does not, they are left unchanged.
+func FillTensors(r io.ReaderAt, size int64, tensors []Tensor) error {
+	wanted, err := named(tensors)
+	if err != nil {
+		return err
+	}
+	found, err := readHeader(r, size)
+	if err == nil {
+		err = found.match(wanted)
+	}
+	if err != nil {
+		return err
+	}
+	return found.read(r, wanted)
+}
+
 // contents says where in a file the tensors lie, by name. The package
 // safetensors reads that only from a file held entirely in memory, so the
 // checks of the format are made here.

@@ -153,6 +153,7 @@ Every flag can be set by the environment too: --data by BITTERN_DATA, and so on.
 	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(
 		p.demoCommand(), p.planCommand(), p.runCommand(), p.deployCommand(), p.reportCommand(), p.plotCommand(), p.watchCommand(), p.exportCommand(), p.benchCommand(),
+		p.workerCommand(), p.workersCommand(),
 		p.suitesCommand(), p.tasksCommand(), p.pluginsCommand(), p.backendsCommand(), p.dataCommand(), p.versionCommand(), p.manCommand(), p.pluginCommand(),
 	)
 	p.complete(root)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/harness/cluster"
 	"bittern/harness/dataset"
 	"bittern/harness/scaffold"
 	"bittern/internal/testexec"
@@ -22,6 +23,8 @@ import (
 //     shrink, make fast what would take minutes.
 //   - A `yaml` block with a title, as in ```yaml title="mine.yaml", is a file of that name in
 //     the folder.
+//   - `nats://host:4222` is a server that is started for the page. A `bittern worker` there goes
+//     on beside what is typed next, until the page is done.
 //   - A `go` block must be an excerpt of the source file that its title names.
 //
 // Commands whose data set is not beside the project are skipped. No file is left behind.
@@ -97,6 +100,7 @@ type desk struct {
 	environment []string
 	absent      map[string]string // why there is no data set, empty if there is, by the suite that needs it
 	python      bool              // there is a python3 with the modules that a plugin needs
+	nats        string            // URL of the server that was started for the page; empty if none was
 }
 
 // pythonFolder is the folder of the Python plugin that a page makes.
@@ -204,6 +208,13 @@ func (d *desk) run(t *testing.T, line string) {
 		d.at = filepath.Join(d.at, words[1])
 		return
 	}
+	if strings.Contains(line, hostOfDocs) {
+		line = strings.ReplaceAll(line, hostOfDocs, d.server(t))
+	}
+	if len(words) > 1 && words[0] == "bittern" && words[1] == "worker" {
+		d.beside(t, line)
+		return
+	}
 	t.Run(line, func(t *testing.T) {
 		// Listing the data sets works without them.
 		for suite, absent := range d.absent {
@@ -222,6 +233,43 @@ func (d *desk) run(t *testing.T, line string) {
 		c.Dir, c.Env = d.at, append(slices.Clone(d.environment), variables(text, d.folder)...)
 		if output, err := c.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", line, err, output)
+		}
+	})
+}
+
+// hostOfDocs is the NATS server of a page.
+const hostOfDocs = "nats://host:4222"
+
+// server starts a NATS server for the page, once.
+func (d *desk) server(t *testing.T) string {
+	t.Helper()
+	if d.nats == "" {
+		s, err := cluster.StartServer(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		d.nats = s.URL()
+	}
+	return d.nats
+}
+
+// beside runs a line until the page is done.
+func (d *desk) beside(t *testing.T, line string) {
+	t.Helper()
+	c := exec.Command("sh", "-c", "exec "+line)
+	c.Dir, c.Env = d.at, d.environment
+	var output strings.Builder
+	c.Stdout, c.Stderr = &output, &output
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		if _ = c.Wait(); c.ProcessState.ExitCode() != 130 {
+			t.Errorf("%s: exit code %d, want that of an interrupt\n%s", line, c.ProcessState.ExitCode(), output.String())
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
 	"bittern/harness/schedule"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -23,7 +24,9 @@ import (
 // runSettings are the flags of commands that run a suite.
 type runSettings struct {
 	pluginSettings `mapstructure:",squash"`
+	natsSettings   `mapstructure:",squash"`
 
+	Workers     int           `mapstructure:"workers"`
 	Suite       string        `mapstructure:"suite"`
 	Tasks       []string      `mapstructure:"task"`
 	Data        string        `mapstructure:"data"`
@@ -128,6 +131,8 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
   bittern run --suite paper --data DIR --budget 2m
   bittern run --suite mine.yaml --seeds 1,2,3 --epochs 2
   bittern run --suite mine.yaml --watch --open
+  bittern run --suite paper --data DIR --workers 4
+  bittern run --suite paper --data DIR --nats nats://host:4222
   BITTERN_DATA=DIR bittern run --suite char-small`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := defaults()
@@ -140,6 +145,8 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 	suiteFlag(command)
 	runsFlag(command)
 	runFlags(command)
+	command.Flags().Int("workers", 0, fmt.Sprintf("have this many worker processes on this machine run the experiments, at most %d", maxWorkers))
+	natsFlags(command)
 	return command
 }
 
@@ -153,7 +160,15 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if settings.untrained {
 		specs = slices.CompactFunc(specs, sameButSeed)
 	}
-	if err := check(ctx, catalogue, settings, specs); err != nil {
+	server, err := p.server(ctx, settings, specs)
+	if err != nil {
+		return err
+	}
+	if server != nil {
+		defer server.Close()
+	}
+	work, err := check(ctx, catalogue, settings, specs)
+	if err != nil {
 		return err
 	}
 	closePage, err := p.watchRun(ctx, settings, s)
@@ -205,13 +220,21 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 			return err
 		}
 	}
+	if settings.distributed() {
+		failed, err := p.onWorkers(ctx, settings, runs, specs, server, work)
+		if failures = append(failures, failed...); err != nil {
+			p.tell(failures)
+			return err
+		}
+		specs, settings.Again = timed(specs, failed), false // the rest is for this machine, with nothing else under way
+	}
 	display := schedule.NewDisplay(p.stderr, len(specs), settings.Jobs)
 	defer display.Close()
 	runner := &experiment.Runner{
-		Catalogue: catalogue, Store: runs, Machine: machine,
+		Catalogue: catalogue, Storage: storage.InFolder(runs), Machine: machine,
 		Deadline: settings.Deadline, Again: settings.Again, Untrained: settings.untrained, Log: display.Line, Verbose: settings.Verbose,
 	}
-	failed, err := schedule.Run(ctx, runner, specs, settings.Jobs, display)
+	failed, err := schedule.Run(ctx, runs, runner, specs, settings.Jobs, display)
 	display.Close()
 	failures = append(failures, failed...)
 	p.tell(failures)
@@ -228,16 +251,32 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	return errFailed
 }
 
-// check returns an error if any of the experiments cannot be run.
-func check(ctx context.Context, catalogue *host.Catalogue, settings runSettings, specs []*experiment.Spec) (err error) {
+// timed are the experiments with a backend that times itself, without those that failed.
+func timed(specs []*experiment.Spec, failures []schedule.Failure) []*experiment.Spec {
+	failed := make(map[string]bool)
+	for _, f := range failures {
+		failed[f.Spec.String()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(specs), func(s *experiment.Spec) bool {
+		return failed[s.String()] || len(s.Untimed().Backends) == len(s.Backends)
+	})
+}
+
+// check refuses experiments that cannot be run. If workers run them, it returns how long they
+// take, as [experiment.Checker.Work] says, by their names.
+func check(ctx context.Context, catalogue *host.Catalogue, settings runSettings, specs []*experiment.Spec) (work map[string]float64, err error) {
 	checker := experiment.Checker{Catalogue: catalogue, Deadline: settings.Deadline, Runs: settings.Runs, Again: settings.Again}
 	defer func() { err = errors.Join(err, checker.Close()) }()
+	work = make(map[string]float64)
 	for _, spec := range specs {
 		if err := checker.Check(ctx, spec); err != nil {
-			return err
+			return nil, err
+		}
+		if settings.distributed() {
+			work[spec.String()] = checker.Work(ctx, spec)
 		}
 	}
-	return nil
+	return work, nil
 }
 
 // someToTrain reports whether an experiment will be trained. Only then is the harness's own cost
@@ -357,6 +396,9 @@ func (s runSettings) check() error {
 	}
 	if s.Open && !s.Watch {
 		return plugins.Problemf("--open opens the page that --watch serves; give --watch too")
+	}
+	if err := s.checkWorkers(); err != nil {
+		return err
 	}
 	if s.Budget > 0 && s.Steps != nil {
 		return plugins.Problemf("--budget and --steps both say how long to train; give one of them")

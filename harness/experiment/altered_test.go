@@ -131,7 +131,7 @@ func TestTheRateIsDividedWhenValidationDoesNotImprove(t *testing.T) {
 	t.Parallel()
 	w, s := newWorkplace(t, t.TempDir()), carriedSpec(t)
 	w.run(t, s)
-	folder := w.runner.Store.ExperimentDir(w.row(t, s).ID)
+	folder := w.store.ExperimentDir(w.row(t, s).ID)
 	validations, err := store.ReadValidations(folder)
 	if err != nil {
 		t.Fatal(err)

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"bittern/harness/checkpoint"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/internal/arena"
@@ -105,16 +104,18 @@ func (c *Checker) Check(ctx context.Context, spec *Spec) error {
 	if err != nil {
 		return err
 	}
-	f := folder{path: filepath.Join(c.Runs, row.ID), id: row.ID}
-	if _, err := os.Lstat(f.last()); err != nil {
-		return nil // none yet, or a folder that the run store will say more of
+	err = storage.ReadSaved(c.Runs, row.ID, func(checkpoints storage.Checkpoints) error {
+		return c.load(ctx, saver{Checkpoints: checkpoints, id: row.ID}, spec, t, a)
+	})
+	if _, held := errors.AsType[*store.Held](err); held {
+		return nil // its checkpoint is another's, and changes
 	}
-	return c.load(f, spec, t, a)
+	return err
 }
 
 // load reads a checkpoint into tensors as training would. A plan that there is no
 // room for fails its experiment when that is run, and is no error here.
-func (c *Checker) load(f folder, spec *Spec, t task.Task, a answer) (err error) {
+func (c *Checker) load(ctx context.Context, f saver, spec *Spec, t task.Task, a answer) (err error) {
 	room, err := arena.Create("", 0)
 	if err != nil {
 		return err
@@ -127,20 +128,30 @@ func (c *Checker) load(f folder, spec *Spec, t task.Task, a answer) (err error) 
 	if err != nil {
 		return err
 	}
-	err = store.ReadLocked(f.path, func() error {
-		at, err := f.loadLast(tensors)
-		if errors.Is(err, checkpoint.ErrNone) {
-			return nil
-		}
-		if err != nil || at.Best == nil {
-			return err
-		}
-		return f.checkBest(tensors, at)
-	})
-	if _, held := errors.AsType[*store.Held](err); held {
-		return nil // its checkpoint is another's, and changes
+	at, err := f.loadLast(ctx, tensors)
+	if errors.Is(err, checkpoint.ErrNone) {
+		return nil
 	}
-	return err
+	if err != nil || at.Best == nil {
+		return err
+	}
+	return f.checkBest(ctx, tensors, at)
+}
+
+// Work compares how long experiments take to train: the multiplications with their quantized
+// weights, up to a factor that is the same for all. It is 0 where a plugin does not tell.
+func (c *Checker) Work(ctx context.Context, spec *Spec) float64 {
+	t := spec.Loaded.Task
+	a, err := c.ask(ctx, spec, t)
+	if err != nil {
+		return 0
+	}
+	weights := 0
+	for _, shape := range weightShapes(a.plan) {
+		weights += shape.Rows * shape.Cols
+	}
+	steps := spec.Task.Training.Planned(t.Training(spec.Seed, 0).Len())
+	return float64(steps) * float64(t.Shape().Sequences) * float64(total(t.Shape().Steps)) * float64(weights)
 }
 
 func (c *Checker) ask(ctx context.Context, spec *Spec, t task.Task) (_ answer, err error) {

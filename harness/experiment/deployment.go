@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"bittern/accel/kernels/isa"
 	"bittern/harness/artifact"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
@@ -20,20 +19,21 @@ import (
 // deployment deploys a finished experiment on one backend and stores the outcome. It does
 // nothing if the store has that already. For scored see deploy.
 func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row store.Experiment, backend Plugin, scored scores, report func(done, of int)) (*Failure, error) {
-	config, err := json.Marshal(deploymentConfig{configPlugin: backend.config(), ISA: isa.Current().String()})
+	config, err := backend.deploymentConfig()
 	if err != nil {
 		return nil, err
 	}
-	known, err := r.Store.Deployments(ctx, row.ID)
+	known, err := r.Storage.Journal.Deployments(ctx, row.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range known {
 		if d.Backend == backend.Label && d.Status == store.Damaged {
 			r.Log(fmt.Sprintf("%s on %s: %s", spec, backend.Label, "what the run store had of it is damaged; deploying it again"))
-		} else if d.Backend == backend.Label && string(d.Config) == string(config) && d.Status != store.Failed {
-			return nil, nil
 		}
+	}
+	if deployed(known, backend.Label, config) {
+		return nil, nil
 	}
 	d := store.Deployment{Experiment: row.ID, Backend: backend.Label, Config: config}
 	made := provenance.Deployment{Machine: r.Machine, Backend: backend.String(), Started: time.Now().UTC()}
@@ -58,20 +58,16 @@ func (r *Runner) deployment(ctx context.Context, spec *Spec, t task.Task, row st
 	if d.Provenance, err = json.Marshal(made); err != nil {
 		return nil, err
 	}
-	return f, r.Store.PutDeployment(context.WithoutCancel(ctx), d)
+	return f, r.Storage.Journal.PutDeployment(context.WithoutCancel(ctx), d)
 }
 
 func (r *Runner) deploy(ctx context.Context, spec *Spec, row store.Experiment, t task.Task, plugin Plugin, scored scores, report func(done, of int)) (_ outcome, err error) {
-	f := r.folder(row.ID)
-	if err := f.vouch(); err != nil {
-		return outcome{}, err
-	}
 	log, closeLog := r.log(spec, row.ID)
 	defer closeLog()
 	var deployed artifact.Network
 	var process *host.Backend
 	if err := r.Quiet.compute(func() (err error) {
-		if deployed, err = artifact.Read(f.artifact(), row.Artifact); err != nil {
+		if deployed, err = r.Storage.Artifacts.Read(ctx, row.ID, row.Artifact); err != nil {
 			return err // no plugin is to blame for it
 		}
 		process, err = r.Catalogue.Backend(ctx, plugin.Name, plugin.settings(nil, r.Deadline, log))

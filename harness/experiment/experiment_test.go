@@ -22,6 +22,7 @@ import (
 	"bittern/harness/experiment"
 	"bittern/harness/internal/testplugin"
 	"bittern/harness/provenance"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
@@ -91,6 +92,7 @@ func plugin(tb testing.TB, kind plugins.Kind, name string, options plugins.Value
 // workplace is a run store in a folder, and what was logged.
 type workplace struct {
 	runner *experiment.Runner
+	store  *store.Store
 	runs   string
 	log    []string
 }
@@ -106,9 +108,9 @@ func newWorkplace(tb testing.TB, runs string) *workplace {
 			tb.Error(err)
 		}
 	})
-	w := &workplace{runs: runs}
+	w := &workplace{store: s, runs: runs}
 	w.runner = &experiment.Runner{
-		Catalogue: catalogue, Store: s, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute,
+		Catalogue: catalogue, Storage: storage.InFolder(s), Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute,
 		Log: func(line string) { w.log = append(w.log, line) },
 	}
 	return w
@@ -131,7 +133,7 @@ func (w *workplace) row(tb testing.TB, s *experiment.Spec) store.Experiment {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	stored, err := w.runner.Store.Experiment(context.Background(), row.ID)
+	stored, err := w.store.Experiment(context.Background(), row.ID)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -140,7 +142,7 @@ func (w *workplace) row(tb testing.TB, s *experiment.Spec) store.Experiment {
 
 func (w *workplace) deployments(tb testing.TB, s *experiment.Spec) []store.Deployment {
 	tb.Helper()
-	list, err := w.runner.Store.Deployments(context.Background(), w.row(tb, s).ID)
+	list, err := w.store.Deployments(context.Background(), w.row(tb, s).ID)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -158,8 +160,8 @@ type numbers struct {
 func (w *workplace) numbers(tb testing.TB, s *experiment.Spec) numbers {
 	tb.Helper()
 	n := numbers{Experiment: w.row(tb, s), Deployments: w.deployments(tb, s), Files: make(map[string]string)}
-	leftovers(tb, w.runner.Store.ExperimentDir(n.Experiment.ID))
-	folder := w.runner.Store.ExperimentDir(n.Experiment.ID)
+	leftovers(tb, w.store.ExperimentDir(n.Experiment.ID))
+	folder := w.store.ExperimentDir(n.Experiment.ID)
 	for _, name := range []string{"steps.jsonl", "deployed/program.json", "deployed/deployed.safetensors"} {
 		content, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
@@ -266,14 +268,14 @@ func TestAnExperimentLeavesItsNumbers(t *testing.T) {
 	if oracle.Cost == nil || oracle.Cost.Missing["area"] == "" || *oracle.Cost.Cycles != float64(23*2*symbols) {
 		t.Errorf("oracle cost = %+v, want %d cycles for a sequence of 23 steps and a reason for the missing area", oracle.Cost, 23*2*symbols)
 	}
-	steps, err := store.ReadSteps(w.runner.Store.ExperimentDir(row.ID))
+	steps, err := store.ReadSteps(w.store.ExperimentDir(row.ID))
 	if err != nil || len(steps) != 21 {
 		t.Fatalf("%d steps recorded, %v, want 21", len(steps), err)
 	}
 	if first, last := steps[0].LearningRate, steps[20].LearningRate; first != 0.05 || math.Abs(last-0.01) > 1e-12 {
 		t.Errorf("learning rate from %v to %v, want 0.05 to 0.01", first, last)
 	}
-	if _, err := os.Stat(filepath.Join(w.runner.Store.ExperimentDir(row.ID), "last")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(w.store.ExperimentDir(row.ID), "last")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the last checkpoint of a finished experiment is still there: %v", err)
 	}
 }
@@ -572,7 +574,7 @@ func TestPatienceStopsEarlyAndTheBestIsKept(t *testing.T) {
 	var state struct {
 		BestStep int `json:"best_step"`
 	}
-	content, err := os.ReadFile(filepath.Join(w.runner.Store.ExperimentDir(row.ID), "best", "checkpoint.json"))
+	content, err := os.ReadFile(filepath.Join(w.store.ExperimentDir(row.ID), "best", "checkpoint.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -694,7 +696,7 @@ func TestDamageIsToldAndMendedByAgain(t *testing.T) {
 	w, s := newWorkplace(t, t.TempDir()), spec(t)
 	w.run(t, s)
 	want := w.numbers(t, s)
-	folder := w.runner.Store.ExperimentDir(want.Experiment.ID)
+	folder := w.store.ExperimentDir(want.Experiment.ID)
 	outside := t.TempDir()
 	for _, c := range []struct {
 		name, want string
@@ -754,7 +756,7 @@ func TestABestNetworkOfAnotherStepIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := w.runner.Store.ExperimentDir(row.ID)
+	folder := w.store.ExperimentDir(row.ID)
 	// After the first validation the best network is kept; when testing begins it is
 	// put back in place of the best of all.
 	kept := filepath.Join(t.TempDir(), "best")
@@ -797,7 +799,7 @@ func TestOutputOfPluginsReachesTheLog(t *testing.T) {
 			if _, err := w.runner.Run(context.Background(), s, ignore); err != nil {
 				t.Fatal(err)
 			}
-			text, err := os.ReadFile(filepath.Join(w.runner.Store.ExperimentDir(w.row(t, s).ID), "log"))
+			text, err := os.ReadFile(filepath.Join(w.store.ExperimentDir(w.row(t, s).ID), "log"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"math"
+	"path/filepath"
 	"testing"
 
 	"bittern/harness/checkpoint"
 	"bittern/harness/dataset"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
@@ -94,17 +96,13 @@ func hookedTrainer(t *testing.T, evaluate func() error) *trainer {
 		t.Fatal(err)
 	}
 	q.weights = s.tensors.weights
-	f := folder{path: t.TempDir(), id: "hooked"}
-	metrics, err := store.OpenSteps(f.path, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		if err := errors.Join(metrics.Close(), shared.Close()); err != nil {
+		if err := shared.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return newTrainer(s, position{}, f, metrics, &Quiet{}, func(Progress) {})
+	saver, metrics := kept(t, "hooked")
+	return newTrainer(s, position{}, saver, metrics, &Quiet{}, func(Progress) {})
 }
 
 // An interrupt during validation is saved for and is the outcome; a fault of that
@@ -127,7 +125,7 @@ func TestAFailedValidationIsToldInAnInterrupt(t *testing.T) {
 			if err := trainer.run(ctx); !errors.Is(err, test.want) {
 				t.Errorf("run = %v, want %v", err, test.want)
 			}
-			if _, err := trainer.folder.load(trainer.folder.last(), nil); errors.Is(err, checkpoint.ErrNone) != (test.savedAs != nil) {
+			if _, err := trainer.saver.load(t.Context(), storage.Last, nil); errors.Is(err, checkpoint.ErrNone) != (test.savedAs != nil) {
 				t.Errorf("the last checkpoint: %v, want %v", err, test.savedAs)
 			}
 		})
@@ -142,7 +140,7 @@ func TestTheRecordedGradientNormIsTheClippedOne(t *testing.T) {
 	if err := trainer.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	steps, err := store.ReadSteps(trainer.folder.path)
+	steps, err := store.ReadSteps(filepath.Dir(trainer.saver.Where(storage.Last, trainer.saver.id)))
 	if err != nil || len(steps) != 4 {
 		t.Fatalf("%d steps recorded, %v; want 4", len(steps), err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 )
 
@@ -34,7 +35,7 @@ func doomed() {
 		var text *experiment.Spec
 		if text, err = doomedSpec(); err == nil {
 			runner := &experiment.Runner{
-				Catalogue: catalogue, Store: s, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
+				Catalogue: catalogue, Storage: storage.InFolder(s), Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
 			}
 			_, err = runner.Run(ctx, text, func(p experiment.Progress) {
 				if p.Stage == experiment.Training && fmt.Sprint(p.Step) == os.Getenv(doomedStep) {

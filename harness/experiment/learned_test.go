@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"bittern/harness/dataset"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
@@ -60,6 +62,26 @@ func (q *stepping) Backward(_ context.Context, request quantizer.Backward) error
 	return nil
 }
 
+// kept is where an experiment of a new run store is kept.
+func kept(t *testing.T, id string) (saver, storage.Metrics) {
+	t.Helper()
+	runs, err := store.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := storage.InFolder(runs)
+	metrics, err := s.Journal.Metrics(t.Context(), id, 0)
+	if err != nil {
+		t.Fatal(errors.Join(err, runs.Close()))
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(metrics.Close(), runs.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return saver{Checkpoints: s.Checkpoints, id: id}, metrics
+}
+
 // steppingTrainer trains the null model with the quantizer stepping, in this process.
 func steppingTrainer(t *testing.T, training suite.Training) (*trainer, *stepping) {
 	t.Helper()
@@ -77,17 +99,13 @@ func steppingTrainer(t *testing.T, training suite.Training) (*trainer, *stepping
 	if err := errors.Join(s.build(t.Context()), s.initialise(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	f := folder{path: t.TempDir(), id: "stepping"}
-	metrics, err := store.OpenSteps(f.path, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		if err := errors.Join(metrics.Close(), shared.Close()); err != nil {
+		if err := shared.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return newTrainer(s, position{}, f, metrics, &Quiet{}, func(Progress) {}), q
+	saver, metrics := kept(t, "stepping")
+	return newTrainer(s, position{}, saver, metrics, &Quiet{}, func(Progress) {}), q
 }
 
 // The optimiser moves a trained state as it moves a parameter: with the step's learning
@@ -136,7 +154,7 @@ func TestATrainedStateIsMovedByTheOptimiser(t *testing.T) {
 			if got := q.weights[0].State["count"].Value[0]; got != steps {
 				t.Errorf("the state that is not trained = %v, want %d as the quantizer counted", got, steps)
 			}
-			recorded, err := store.ReadSteps(trainer.folder.path)
+			recorded, err := store.ReadSteps(filepath.Dir(trainer.saver.Where(storage.Last, trainer.saver.id)))
 			if err != nil || len(recorded) != steps {
 				t.Fatalf("%d steps recorded, %v; want %d", len(recorded), err, steps)
 			}
@@ -189,16 +207,17 @@ func TestStatesOfOddNamesAreSaved(t *testing.T) {
 		}
 		return tensors
 	}
-	before, after, f := fresh(), fresh(), folder{path: t.TempDir(), id: "odd"}
+	before, after := fresh(), fresh()
+	f, _ := kept(t, "odd")
 	for i, s := range before.states {
 		for j, values := range [][]float32{s.Value, s.Moment1, s.Moment2} {
 			values[0], values[1] = float32(i), float32(j)
 		}
 	}
-	if err := f.saveLast(position{Step: 7}, before); err != nil {
+	if err := f.saveLast(t.Context(), position{Step: 7}, before); err != nil {
 		t.Fatal(err)
 	}
-	if at, err := f.loadLast(after); err != nil || at.Step != 7 {
+	if at, err := f.loadLast(t.Context(), after); err != nil || at.Step != 7 {
 		t.Fatalf("loadLast = %+v, %v", at, err)
 	}
 	for i, s := range after.states {

@@ -21,7 +21,7 @@ const (
 // Later sittings and deployments append to it, until it has 64 MiB. An experiment does not
 // fail because its log cannot be written.
 type pluginLog struct {
-	folder string // the experiment's
+	folder string // the experiment's; nothing is kept where it is empty
 	// tell, if it is not nil, is called with each line that a plugin prints too.
 	tell func(plugin Plugin, line string)
 
@@ -52,7 +52,7 @@ type logged struct {
 func (l logged) Write(words []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err == nil {
+	if l.err == nil && l.folder != "" {
 		l.err = l.write(l.plugin, words)
 	}
 	return len(words), nil

@@ -7,6 +7,7 @@ type Stage string
 
 // The stages of an experiment, in order.
 const (
+	Waiting    Stage = "waiting for a worker" // only of an experiment that workers run
 	Starting   Stage = "starting"
 	Resuming   Stage = "resuming" // told once, with the steps that earlier sittings have done
 	Training   Stage = "training"

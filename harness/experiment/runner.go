@@ -12,9 +12,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"bittern/harness/provenance"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/internal/host"
 	"bittern/plugins"
@@ -28,12 +30,13 @@ const maxRestarts = 2
 // Runner runs experiments into a run store.
 type Runner struct {
 	Catalogue *host.Catalogue
-	Store     *store.Store
+	Storage   storage.Storage
 	Machine   provenance.Machine
+	Host      string        // name of this machine, where the run is elsewhere
 	Deadline  time.Duration // of one call to a plugin; 0 = the host's default
 	Again     bool          // train experiments afresh that are finished
 	// Untrained has networks deployed with their starting weights, for what they cost: nothing
-	// is trained or scored. Their results count as finished, so Store must be one that is
+	// is trained or scored. Their results count as finished, so Storage must be one that is
 	// thrown away.
 	Untrained bool
 	// Quiet keeps the experiments of this runner still while a backend times
@@ -62,17 +65,17 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 	if err != nil {
 		return nil, err
 	}
-	lock, err := r.Store.Lock(ctx, fresh.ID)
+	release, err := r.Storage.Journal.Lock(ctx, fresh.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		if releasing := lock.Release(); releasing != nil {
+		if releasing := release(); releasing != nil {
 			err = errors.Join(err, releasing)
 		}
 	}()
 	if !r.Again { // which removes everything
-		if err := r.folder(fresh.ID).sweep(); err != nil {
+		if err := errors.Join(r.Storage.Checkpoints.Sweep(ctx, fresh.ID), r.Storage.Artifacts.Sweep(ctx, fresh.ID)); err != nil {
 			return nil, err
 		}
 	}
@@ -85,7 +88,7 @@ func (r *Runner) Run(ctx context.Context, spec *Spec, report func(Progress)) (_ 
 	}
 	if row.Status == store.Done && !r.Again {
 		// A run that was killed at the very end may have left it.
-		if err := r.folder(row.ID).removeLast(); err != nil {
+		if err := r.saver(row.ID).removeLast(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -146,7 +149,7 @@ func (r *Runner) explain(ctx context.Context, spec *Spec, row store.Experiment, 
 	if err != nil {
 		return err
 	}
-	twin, err := r.Store.LastDone(ctx, labelled)
+	twin, err := r.Storage.Journal.LastDone(ctx, labelled)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -167,7 +170,7 @@ func (r *Runner) row(ctx context.Context, spec *Spec) (store.Experiment, error) 
 	if err != nil {
 		return store.Experiment{}, err
 	}
-	stored, err := r.Store.Experiment(ctx, row.ID)
+	stored, err := r.Storage.Journal.Experiment(ctx, row.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return row, nil
 	}
@@ -180,20 +183,36 @@ func (r *Runner) forget(ctx context.Context, row *store.Experiment, spec *Spec) 
 	if err != nil {
 		return err
 	}
-	if err := r.Store.Reset(ctx, fresh); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
 	*row = fresh
-	return r.folder(row.ID).remove()
+	return r.Forget(ctx, fresh)
 }
 
-func (r *Runner) folder(id string) folder {
-	return folder{path: r.Store.ExperimentDir(id), id: id}
+// Forget makes an experiment one that was never run: pending is its row. The caller has its
+// lock.
+func (r *Runner) Forget(ctx context.Context, pending store.Experiment) error {
+	if err := r.Storage.Journal.Reset(ctx, pending); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return r.remove(ctx, pending.ID)
+}
+
+// remove deletes the checkpoints and the deployed network, so that training starts
+// afresh. The metrics are cut when it does.
+func (r *Runner) remove(ctx context.Context, id string) error {
+	checkpoints, artifacts := r.Storage.Checkpoints, r.Storage.Artifacts
+	return errors.Join(checkpoints.Remove(ctx, storage.Last, id), checkpoints.Remove(ctx, storage.Best, id), artifacts.Remove(ctx, id))
+}
+
+func (r *Runner) saver(id string) saver {
+	return saver{Checkpoints: r.Storage.Checkpoints, id: id}
 }
 
 // log opens the log of an experiment's plugins. Close it when they have ended.
 func (r *Runner) log(spec *Spec, id string) (log *pluginLog, closing func()) {
-	log = &pluginLog{folder: r.Store.ExperimentDir(id)}
+	log = &pluginLog{}
+	if r.Storage.Logs != "" {
+		log.folder = filepath.Join(r.Storage.Logs, id)
+	}
 	if r.Verbose {
 		log.tell = func(plugin Plugin, line string) {
 			r.Log(fmt.Sprintf("%s/%s (%s): %s", plugin.Description.Kind, plugin.Name, spec, line))
@@ -235,8 +254,8 @@ func (r *Runner) settle(ctx context.Context, row *store.Experiment, err error) e
 	row.FinishedAt = time.Now()
 	if !ok {
 		row.Status = store.Pending // to be gone on with from its checkpoint
-		return errors.Join(err, r.Store.PutExperiment(ctx, *row))
+		return errors.Join(err, r.Storage.Journal.PutExperiment(ctx, *row))
 	}
 	row.Status, row.Reason, row.Stderr = store.Failed, f.Reason, f.Stderr
-	return r.Store.PutExperiment(ctx, *row)
+	return r.Storage.Journal.PutExperiment(ctx, *row)
 }

@@ -36,7 +36,7 @@ func TestTheDeployableScoreSelects(t *testing.T) {
 		s.Seed, s.Backends, s.Freeze.Draws = seed, nil, 1
 		w.run(t, s)
 		row := w.row(t, s)
-		validations, err := store.ReadValidations(w.runner.Store.ExperimentDir(row.ID))
+		validations, err := store.ReadValidations(w.store.ExperimentDir(row.ID))
 		if err != nil || len(validations) != 5 {
 			t.Fatalf("seed %d: %d validations, %v, want 5", seed, len(validations), err)
 		}
@@ -151,7 +151,7 @@ func TestWhatIsReusedIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.runner.Store.PutSuite(t.Context(), "suite", []store.Experiment{row}, nil); err != nil {
+	if err := w.store.PutSuite(t.Context(), "suite", []store.Experiment{row}, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.run(t, s)

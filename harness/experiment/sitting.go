@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"bittern/harness/artifact"
 	"bittern/harness/checkpoint"
 	"bittern/harness/provenance"
 	"bittern/harness/store"
@@ -32,7 +31,7 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	if err := r.Quiet.compute(func() error { return s.build(context.WithoutCancel(ctx)) }); err != nil {
 		return err
 	}
-	f := r.folder(row.ID)
+	f := r.saver(row.ID)
 	var d *frozenNetwork
 	var at position
 	if r.Untrained {
@@ -44,10 +43,10 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 		return err
 	}
 	if err := r.Quiet.compute(func() (err error) {
-		if err := r.Store.DropDeployments(context.WithoutCancel(ctx), row.ID); err != nil {
+		if err := r.Storage.Journal.DropDeployments(context.WithoutCancel(ctx), row.ID); err != nil {
 			return err
 		}
-		row.Artifact, err = artifact.Write(f.artifact(), d.network)
+		row.Artifact, err = r.Storage.Artifacts.Write(context.WithoutCancel(ctx), row.ID, d.network)
 		return err
 	}); err != nil {
 		return err
@@ -63,14 +62,14 @@ func (r *Runner) train(ctx context.Context, spec *Spec, t task.Task, freeze json
 	if err := contributed(row, at, row.FinishedAt); err != nil {
 		return err
 	}
-	if err := r.Store.PutExperiment(ctx, *row); err != nil {
+	if err := r.Storage.Journal.PutExperiment(ctx, *row); err != nil {
 		return err
 	}
-	return f.removeLast()
+	return f.removeLast(ctx)
 }
 
 // best trains the network, unless it is, and freezes its best parameters, which at is of.
-func (r *Runner) best(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (d *frozenNetwork, at position, err error) {
+func (r *Runner) best(ctx context.Context, spec *Spec, s *session, f saver, row *store.Experiment, report func(Progress)) (d *frozenNetwork, at position, err error) {
 	if row.Status == store.Done {
 		err = r.sit(spec, row, row.Steps)
 	} else {
@@ -82,7 +81,7 @@ func (r *Runner) best(ctx context.Context, spec *Spec, s *session, f folder, row
 	report(Progress{Stage: Testing, Step: int(row.Steps), Steps: int(row.Steps), Best: row.BestValidation, Metric: spec.Loaded.Task.Metric()})
 	at = position{Step: int(row.Steps), BestStep: int(row.BestStep), Best: row.BestValidation}
 	if err := r.Quiet.compute(func() (err error) {
-		if err := f.loadBest(s.tensors, at); err != nil {
+		if err := f.loadBest(ctx, s.tensors, at); err != nil {
 			return err
 		}
 		d, err = s.freeze(ctx, spec.Freeze, int(row.BestStep))
@@ -111,18 +110,18 @@ func (r *Runner) untrained(ctx context.Context, spec *Spec, s *session, row *sto
 
 // fit trains the network from its last checkpoint to the end of its recipe. Its
 // best parameters are then in the folder, and the row says which they are.
-func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row *store.Experiment, report func(Progress)) (err error) {
+func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f saver, row *store.Experiment, report func(Progress)) (err error) {
 	f.saved = func(at position) error { return r.saved(context.WithoutCancel(ctx), row, at) }
 	var at position
 	if err := r.Quiet.compute(func() (err error) {
-		if at, err = f.loadLast(s.tensors); errors.Is(err, checkpoint.ErrNone) {
+		if at, err = f.loadLast(ctx, s.tensors); errors.Is(err, checkpoint.ErrNone) {
 			return s.initialise(context.WithoutCancel(ctx))
 		}
 		return err
 	}); err != nil {
 		return err
 	}
-	metrics, err := store.OpenSteps(f.path, uint64(at.Step))
+	metrics, err := r.Storage.Journal.Metrics(ctx, row.ID, uint64(at.Step))
 	if err != nil {
 		return err
 	}
@@ -141,7 +140,7 @@ func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f folder, row 
 	if err != nil {
 		return err
 	}
-	return r.Store.PutExperiment(ctx, *row)
+	return r.Storage.Journal.PutExperiment(ctx, *row)
 }
 
 // begin stores that an experiment is running, with which plugins, data and machine.
@@ -159,7 +158,7 @@ func (r *Runner) begin(ctx context.Context, spec *Spec, s *session, row *store.E
 		row.StartedAt = time.Now()
 	}
 	row.FinishedAt = time.Time{}
-	return r.Store.PutExperiment(ctx, *row)
+	return r.Storage.Journal.PutExperiment(ctx, *row)
 }
 
 // sit adds a new sitting, which begins after the given training step, to the experiment's
@@ -182,7 +181,7 @@ func (r *Runner) sit(spec *Spec, row *store.Experiment, step uint64) error {
 		}
 		made.Sittings = before.Sittings
 	}
-	made.Begin(provenance.Sitting{Machine: r.Machine, Threads: spec.Threads, Started: time.Now().UTC()}, step)
+	made.Begin(provenance.Sitting{Machine: r.Machine, Host: r.Host, Threads: spec.Threads, Started: time.Now().UTC()}, step)
 	text, err := json.Marshal(made)
 	row.Provenance = text
 	return err
@@ -195,7 +194,7 @@ func (r *Runner) saved(ctx context.Context, row *store.Experiment, at position) 
 	}
 	row.Steps, row.Epochs = uint64(at.Step), at.Epoch
 	row.BestValidation, row.BestStep, row.TrainSeconds = at.Best, uint64(at.BestStep), at.Seconds
-	return r.Store.PutExperiment(ctx, *row)
+	return r.Storage.Journal.PutExperiment(ctx, *row)
 }
 
 // contributed notes in the row's provenance how far its last sitting has come.

@@ -9,6 +9,7 @@ import (
 	"bittern/harness/task"
 	"bittern/internal/host"
 	"bittern/plugins"
+	"bittern/plugins/backend"
 )
 
 // Plugin is a plugin as an experiment uses it: found, described, its options resolved.
@@ -53,6 +54,14 @@ type Spec struct {
 // String names the experiment for people: what is trained on what.
 func (s *Spec) String() string {
 	return fmt.Sprintf("%s, %s, %s, seed %d", s.Task.Label, s.Model.Label, s.Quantizer.Label, s.Seed)
+}
+
+// Untimed is the experiment without those backends that time themselves on this machine, which
+// are best left to a machine that does nothing else meanwhile.
+func (s *Spec) Untimed() *Spec {
+	untimed := *s
+	untimed.Backends = slices.DeleteFunc(slices.Clone(s.Backends), func(p Plugin) bool { return p.has(backend.TraitTimed) })
+	return &untimed
 }
 
 // Row is the experiment as the run store first knows it.

@@ -41,7 +41,7 @@ func (w *workplace) bestTensors(tb testing.TB, s *experiment.Spec) map[string][]
 func (w *workplace) deployedLevel(tb testing.TB, s *experiment.Spec) float32 {
 	tb.Helper()
 	row := w.row(tb, s)
-	n, err := artifact.Read(filepath.Join(w.runner.Store.ExperimentDir(row.ID), "deployed"), row.Artifact)
+	n, err := artifact.Read(filepath.Join(w.store.ExperimentDir(row.ID), "deployed"), row.Artifact)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestInitialiseIsCalledOnceAndBackwardSeesTheUpdate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps, err := store.ReadSteps(w.runner.Store.ExperimentDir(w.row(t, s).ID))
+	steps, err := store.ReadSteps(w.store.ExperimentDir(w.row(t, s).ID))
 	if err != nil {
 		t.Fatal(err)
 	}

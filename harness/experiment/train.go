@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/plugins/model"
@@ -36,16 +37,16 @@ type trainer struct {
 	batches task.Batches
 	started time.Time // of this sitting
 	saved   time.Time
-	folder  folder
-	metrics *store.Steps
+	saver   saver
+	metrics storage.Metrics
 	quiet   *Quiet
 	report  func(Progress)
 }
 
-func newTrainer(s *session, at position, f folder, metrics *store.Steps, quiet *Quiet, report func(Progress)) *trainer {
+func newTrainer(s *session, at position, f saver, metrics storage.Metrics, quiet *Quiet, report func(Progress)) *trainer {
 	training := s.spec.Task.Training
 	now := time.Now()
-	t := &trainer{session: s, at: at, folder: f, metrics: metrics, quiet: quiet, report: report, started: now, saved: now}
+	t := &trainer{session: s, at: at, saver: f, metrics: metrics, quiet: quiet, report: report, started: now, saved: now}
 	t.perPass = s.task.Training(s.spec.Seed, 0).Len()
 	t.steps = training.Planned(t.perPass)
 	return t
@@ -56,7 +57,7 @@ func newTrainer(s *session, at position, f folder, metrics *store.Steps, quiet *
 func (t *trainer) run(ctx context.Context) error {
 	for !t.at.Finished {
 		if ctx.Err() != nil {
-			return errors.Join(context.Cause(ctx), t.save())
+			return errors.Join(context.Cause(ctx), t.save(ctx))
 		}
 		if err := t.quiet.compute(func() error { return t.proceed(ctx) }); err != nil {
 			return err
@@ -84,7 +85,7 @@ func (t *trainer) proceed(ctx context.Context) error {
 	}
 	t.at.Due = t.validationDue()
 	if !t.at.Due && t.checkpointDue() {
-		return t.save()
+		return t.save(ctx)
 	}
 	return nil
 }
@@ -197,7 +198,7 @@ func (t *trainer) validate(ctx context.Context) error {
 	t.at.Due = false
 	if t.at.Best == nil || t.task.Metric().Better(deployable.metric, *t.at.Best) {
 		t.at.Best, t.at.BestStep, t.at.Stale = &deployable.metric, t.at.Step, 0
-		if err := t.folder.saveBest(t.at, t.tensors); err != nil {
+		if err := t.saver.saveBest(context.WithoutCancel(ctx), t.at, t.tensors); err != nil {
 			return err
 		}
 	} else {
@@ -206,7 +207,7 @@ func (t *trainer) validate(ctx context.Context) error {
 	}
 	patience := t.spec.Task.Training.Patience
 	t.at.Finished = t.at.Step >= t.steps || patience > 0 && t.at.Stale >= patience
-	return t.save()
+	return t.save(ctx)
 }
 
 func (t *trainer) checkpointDue() bool {
@@ -228,10 +229,10 @@ func checkpointGap(saved, longest time.Duration) time.Duration {
 	return min(max(saved, firstCheckpoint), longest)
 }
 
-func (t *trainer) save() error {
+func (t *trainer) save(ctx context.Context) error {
 	t.saved = time.Now()
 	if err := t.metrics.Sync(); err != nil {
 		return err
 	}
-	return t.folder.saveLast(t.at, t.tensors)
+	return t.saver.saveLast(context.WithoutCancel(ctx), t.at, t.tensors)
 }

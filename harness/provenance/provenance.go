@@ -36,6 +36,7 @@ type Overhead struct {
 // Sitting is a stretch of work without an interruption, by one program on one machine.
 type Sitting struct {
 	Machine
+	Host    string    `json:"host,omitempty"` // name of the machine, if a worker did this for a run elsewhere
 	Threads int       `json:"threads"`
 	Started time.Time `json:"started"`
 	// Ended is when the sitting last saved something, or came to its end; zero where

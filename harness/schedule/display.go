@@ -92,8 +92,14 @@ func (d *Display) updated(i int, p experiment.Progress) (line string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := d.running[i]
+	now := d.clock()
+	if r.at.Stage == experiment.Waiting && p.Stage != experiment.Waiting {
+		r.started, r.written = now, now
+	}
 	r.at = p
 	switch p.Stage {
+	case experiment.Waiting:
+		return ""
 	case experiment.Resuming:
 		r.trains, r.found = true, share(p, true)
 		d.found += r.found
@@ -107,7 +113,6 @@ func (d *Display) updated(i int, p experiment.Progress) (line string) {
 	}
 	r.worked = r.worked || p.Stage != experiment.Starting && p.Stage != experiment.Resuming
 	r.share = share(p, r.trains)
-	now := d.clock()
 	if !d.plain || now.Sub(r.written) < r.every {
 		return ""
 	}
@@ -173,8 +178,9 @@ func (d *Display) lines(columns int) []string {
 		lines[0] = terminal.Fit(columns, count, name, failed, percent, left)
 		return lines
 	}
-	lines := []string{terminal.Fit(columns, count, terminal.Part{Text: fmt.Sprintf("%d running", len(d.running)), Rank: 4}, failed, percent, left)}
-	for _, i := range slices.Sorted(maps.Keys(d.running)) {
+	working := slices.DeleteFunc(slices.Sorted(maps.Keys(d.running)), func(i int) bool { return d.running[i].at.Stage == experiment.Waiting })
+	lines := []string{terminal.Fit(columns, count, terminal.Part{Text: fmt.Sprintf("%d running", len(working)), Rank: 4}, failed, percent, left)}
+	for _, i := range working {
 		r := d.running[i]
 		name := terminal.Part{Text: r.spec.String(), Least: least}
 		lines = append(lines, terminal.Fit(columns, append([]terminal.Part{name}, r.parts(now)...)...))

@@ -22,11 +22,7 @@ import (
 // is and resolves the options. What the user has to mend is a *plugins.Problem. It writes
 // nothing.
 func Prepare(ctx context.Context, s *suite.Suite, catalogue *host.Catalogue, dataDir string, tasks ...string) ([]*experiment.Spec, error) {
-	p := preparation{
-		catalogue: catalogue, loader: task.Loader{DataDir: dataDir},
-		tasks:        make(map[string]task.Loaded),
-		descriptions: make(map[described]plugins.Description),
-	}
+	p := newPreparation(catalogue, dataDir)
 	// Load the data first: that fails fast if they are missing, and each plugin takes a
 	// process.
 	combinations, err := ofTasks(s.Combinations(), tasks)
@@ -115,6 +111,14 @@ type described struct {
 	limits      host.Limits
 }
 
+func newPreparation(catalogue *host.Catalogue, dataDir string) *preparation {
+	return &preparation{
+		catalogue: catalogue, loader: task.Loader{DataDir: dataDir},
+		tasks:        make(map[string]task.Loaded),
+		descriptions: make(map[described]plugins.Description),
+	}
+}
+
 func (p *preparation) spec(ctx context.Context, c suite.Combination) (*experiment.Spec, error) {
 	loaded, err := p.load(ctx, c.Task)
 	if err != nil {
@@ -157,28 +161,35 @@ func (p *preparation) plugin(ctx context.Context, kind plugins.Kind, entry suite
 			return experiment.Plugin{}, entry.Place.Problem(err)
 		}
 	}
-	key := described{
-		ID: id, sha256: entry.SHA256, environment: strings.Join(entry.Environment, " "),
-		limits: host.Limits{Memory: int64(entry.MemoryMiB) << 20, Processors: entry.Processors},
+	settings := host.Settings{
+		SHA256: entry.SHA256, Environment: entry.Environment,
+		Limits: host.Limits{Memory: int64(entry.MemoryMiB) << 20, Processors: entry.Processors},
 	}
-	description, ok := p.descriptions[key]
-	if !ok {
-		var err error
-		if description, err = p.catalogue.Describe(ctx, key.ID, host.Settings{
-			SHA256: key.sha256, Environment: entry.Environment, Limits: key.limits,
-		}); err != nil {
-			return experiment.Plugin{}, entry.Place.Problem(err)
-		}
-		p.descriptions[key] = description
+	description, err := p.describe(ctx, id, settings)
+	if err != nil {
+		return experiment.Plugin{}, entry.Place.Problem(err)
 	}
-	options, err := resolve(key.ID, description.Options, entry)
+	options, err := resolve(id, description.Options, entry)
 	if err != nil {
 		return experiment.Plugin{}, err
 	}
 	return experiment.Plugin{
-		Label: entry.Label, Name: entry.Plugin, SHA256: entry.SHA256, Environment: entry.Environment, Limits: key.limits,
+		Label: entry.Label, Name: entry.Plugin, SHA256: entry.SHA256, Environment: entry.Environment, Limits: settings.Limits,
 		Options: options, Description: description,
 	}, nil
+}
+
+// describe asks a plugin what it is.
+func (p *preparation) describe(ctx context.Context, id plugins.ID, settings host.Settings) (plugins.Description, error) {
+	key := described{ID: id, sha256: settings.SHA256, environment: strings.Join(settings.Environment, " "), limits: settings.Limits}
+	if description, ok := p.descriptions[key]; ok {
+		return description, nil
+	}
+	description, err := p.catalogue.Describe(ctx, id, settings)
+	if err == nil {
+		p.descriptions[key] = description
+	}
+	return description, err
 }
 
 // backend is the plugin of an entry. What its options name as files is looked at by the

@@ -18,6 +18,12 @@ type Failure struct {
 	experiment.Failed
 }
 
+// Runner does whatever of an experiment the run store does not have yet, as
+// [experiment.Runner.Run] says.
+type Runner interface {
+	Run(ctx context.Context, spec *experiment.Spec, report func(experiment.Progress)) ([]experiment.Failed, error)
+}
+
 // Run runs the experiments of a suite, jobs of them at a time, and returns what failed by
 // the fault of a plugin. If another process is running an experiment, Run does the others
 // first, then waits for that one and uses its stored result.
@@ -28,8 +34,8 @@ type Failure struct {
 //
 // The store lists the experiments under their suite. If a suite is made of parts, it lists
 // them under each part too.
-func Run(parent context.Context, runner *experiment.Runner, specs []*experiment.Spec, jobs int, display *Display) ([]Failure, error) {
-	if err := record(parent, runner.Store, specs); err != nil {
+func Run(parent context.Context, runs *store.Store, runner Runner, specs []*experiment.Spec, jobs int, display *Display) ([]Failure, error) {
+	if err := record(parent, runs, specs); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(parent)

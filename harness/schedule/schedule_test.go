@@ -21,6 +21,7 @@ import (
 	"bittern/harness/internal/terminal"
 	"bittern/harness/internal/testplugin"
 	"bittern/harness/provenance"
+	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -66,7 +67,13 @@ func prepare(t *testing.T, content string) ([]*experiment.Spec, *host.Catalogue,
 	return specs, catalogue, err
 }
 
-func runner(t *testing.T, catalogue *host.Catalogue) *experiment.Runner {
+// stored is a runner and the run store that it keeps experiments in.
+type stored struct {
+	*experiment.Runner
+	Store *store.Store
+}
+
+func runner(t *testing.T, catalogue *host.Catalogue) stored {
 	t.Helper()
 	runs, err := store.Open(t.Context(), t.TempDir())
 	if err != nil {
@@ -77,7 +84,9 @@ func runner(t *testing.T, catalogue *host.Catalogue) *experiment.Runner {
 			t.Error(err)
 		}
 	})
-	return &experiment.Runner{Catalogue: catalogue, Store: runs, Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {}}
+	return stored{&experiment.Runner{
+		Catalogue: catalogue, Storage: storage.InFolder(runs), Machine: provenance.Machine{Commit: "test"}, Deadline: time.Minute, Log: func(string) {},
+	}, runs}
 }
 
 func TestPrepareResolvesEveryExperiment(t *testing.T) {
@@ -153,7 +162,7 @@ func TestJobsChangeNoNumber(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := runner(t, catalogue)
-		failures, err := Run(t.Context(), r, specs, jobs, NewDisplay(terminal.New(io.Discard), len(specs), 1))
+		failures, err := Run(t.Context(), r.Store, r, specs, jobs, NewDisplay(terminal.New(io.Discard), len(specs), 1))
 		if err != nil || len(failures) > 0 {
 			t.Fatalf("Run with %d jobs = %v, %v", jobs, failures, err)
 		}
@@ -211,7 +220,7 @@ func TestAFaultEndsTheRun(t *testing.T) {
 	cause := errors.New("stopped by the test")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	if _, err := Run(ctx, r, specs, 2, NewDisplay(terminal.New(io.Discard), len(specs), 1)); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, r.Store, r, specs, 2, NewDisplay(terminal.New(io.Discard), len(specs), 1)); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
 		t.Errorf("Run after an interrupt = %v, want its cause", err)
 	}
 
@@ -233,8 +242,8 @@ func TestAFaultEndsTheRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, row.ID), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.Store = runs
-	_, err = Run(t.Context(), r, specs, 1, NewDisplay(terminal.New(io.Discard), len(specs), 1))
+	r.Store, r.Storage = runs, storage.InFolder(runs)
+	_, err = Run(t.Context(), r.Store, r, specs, 1, NewDisplay(terminal.New(io.Discard), len(specs), 1))
 	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, row.ID) {
 		t.Errorf("Run into a folder that cannot be made = %v, want a Problem that names it", err)
 	}
@@ -260,12 +269,12 @@ func TestTwoRunsOnOneFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	alone := runner(t, catalogue)
-	if _, err := Run(t.Context(), alone, specs, 1, NewDisplay(terminal.New(io.Discard), len(specs), 1)); err != nil {
+	if _, err := Run(t.Context(), alone.Store, alone, specs, 1, NewDisplay(terminal.New(io.Discard), len(specs), 1)); err != nil {
 		t.Fatal(err)
 	}
 
 	folder := t.TempDir()
-	open := func() *experiment.Runner {
+	open := func() stored {
 		runs, err := store.Open(t.Context(), folder)
 		if err != nil {
 			t.Fatal(err)
@@ -275,9 +284,9 @@ func TestTwoRunsOnOneFolder(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		return &experiment.Runner{
-			Catalogue: alone.Catalogue, Store: runs, Machine: alone.Machine, Deadline: alone.Deadline, Log: alone.Log,
-		}
+		return stored{&experiment.Runner{
+			Catalogue: alone.Catalogue, Storage: storage.InFolder(runs), Machine: alone.Machine, Deadline: alone.Deadline, Log: alone.Log,
+		}, runs}
 	}
 	// A third process has the second experiment until both have found that out.
 	first, err := specs[1].Row()
@@ -295,7 +304,7 @@ func TestTwoRunsOnOneFolder(t *testing.T) {
 		r := open()
 		running.Go(func() {
 			out := &watched{words: "waiting", seen: told.Done}
-			failures, err := Run(t.Context(), r, specs, 1, NewDisplay(terminal.New(out), len(specs), 1))
+			failures, err := Run(t.Context(), r.Store, r, specs, 1, NewDisplay(terminal.New(out), len(specs), 1))
 			if err != nil || len(failures) > 0 {
 				t.Errorf("Run = %v, %v", failures, err)
 			}

@@ -36,6 +36,26 @@ type Validation struct {
 	PaperStyle float64 `json:"paper_style"` // batch statistics, fresh draws
 }
 
+// Check refuses a step with a figure that is not finite.
+func (s Step) Check() error {
+	for _, figure := range []float64{s.Loss, s.GradNorm, s.LearningRate, s.Seconds} {
+		if math.IsNaN(figure) || math.IsInf(figure, 0) {
+			return fmt.Errorf("step %d cannot be recorded: %+v is not finite", s.Step, s)
+		}
+	}
+	return nil
+}
+
+// Check refuses a validation with a score that is not finite.
+func (v Validation) Check() error {
+	for _, figure := range []float64{v.Deployable, v.PaperStyle} {
+		if math.IsNaN(figure) || math.IsInf(figure, 0) {
+			return fmt.Errorf("the validation after step %d cannot be recorded: %+v is not finite", v.Step, v)
+		}
+	}
+	return nil
+}
+
 // clock is one line of the file of seconds.
 type clock struct {
 	Step    uint64  `json:"step"`
@@ -165,10 +185,8 @@ func parseLine[T line](line []byte) (value T, number uint64, err error) {
 // Append records a step. A loss or norm that is not finite is an error: such a
 // experiment has failed, and the reason belongs in its row.
 func (s *Steps) Append(step Step) error {
-	for _, figure := range []float64{step.Loss, step.GradNorm, step.LearningRate, step.Seconds} {
-		if math.IsNaN(figure) || math.IsInf(figure, 0) {
-			return fmt.Errorf("step %d cannot be recorded: %+v is not finite", step.Step, step)
-		}
+	if err := step.Check(); err != nil {
+		return err
 	}
 	if err := appendLine(s.steps, step); err != nil {
 		return err
@@ -180,10 +198,8 @@ func (s *Steps) Append(step Step) error {
 // is replaced: a run that was stopped before its next checkpoint does the validation again.
 // A score that is not finite is an error.
 func (s *Steps) AppendValidation(v Validation) error {
-	for _, figure := range []float64{v.Deployable, v.PaperStyle} {
-		if math.IsNaN(figure) || math.IsInf(figure, 0) {
-			return fmt.Errorf("the validation after step %d cannot be recorded: %+v is not finite", v.Step, v)
-		}
+	if err := v.Check(); err != nil {
+		return err
 	}
 	end, err := s.validations.Seek(0, io.SeekEnd)
 	if err != nil {

@@ -122,6 +122,9 @@ func (s *Store) Version(ctx context.Context) (version int64, err error) {
 	return version, s.explain(err)
 }
 
+// Dir is the folder of the run store.
+func (s *Store) Dir() string { return s.dir }
+
 // ExperimentDir is the folder of an experiment's own files. It may not exist yet.
 func (s *Store) ExperimentDir(id string) string { return filepath.Join(s.dir, id) }
 
