@@ -62,7 +62,8 @@ func TestSoftmaxByHand(t *testing.T) {
 	}
 }
 
-// A weight is within 2⁻⁹ of the exact one, however many there are, and all add up to 1 within 2⁻¹⁰.
+// A weight of at least 2⁻⁸ is within 2⁻⁹ of itself, and a smaller one is off by at most 2⁻¹⁷,
+// however many there are. All add up to 1 within 2⁻¹⁰.
 func TestSoftmax(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(5, 5))
