@@ -106,10 +106,10 @@
 //	1 pass      the weights: products of two factors
 //
 // A weight is stored with a shift of 4 bits, so below 2⁻¹⁶ its mantissa has fewer bits; 1 saturates
-// to 1 − 2⁻¹¹. Weights are within 2⁻⁹ of themselves. A weighted sum multiplies an element of each
-// step by the weight, rounds the product to an accumulator, and adds. Steps beyond the length of
-// a sequence take no part. Candidates are a mask on the logits, whose softmax the reader of the
-// logits takes.
+// to 1 − 2⁻¹¹. A weight of at least 2⁻⁸ is within 2⁻⁹ of itself, and a smaller one is off by at most
+// 2⁻¹⁷. A weighted sum multiplies the vector of each step by the step's weight, rounds the products
+// to accumulators, and adds them up. Steps beyond the length of a sequence take no part. Candidates
+// are a mask on the logits; the reader of the logits takes the softmax over those.
 //
 // # Energy and area
 //

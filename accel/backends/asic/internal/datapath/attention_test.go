@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"bittern/plugins/backend"
@@ -11,10 +12,11 @@ import (
 	"bittern/plugins/stepgraph"
 )
 
-// By hand: log₂ e is 5909/4096, so e⁻¹ is ½·2^(−1813/4096), which is 1507/2¹².
+// By hand: log₂ e is 5909/4096, so e⁻¹ is ½·2^(−1813/4096), which is 1507/2¹², and e⁻¹⁶ is
+// 2⁻²³·2^(−336/4096).
 func TestExponentialsByHand(t *testing.T) {
 	t.Parallel()
-	for u, want := range map[int64]factor{0: {2047, 0}, 4096: {1507, -1}, 8192: {1109, -2}, 2840: {2047, -1}} {
+	for u, want := range map[int64]factor{0: {2047, 0}, 4096: {1507, -1}, 8192: {1109, -2}, 2840: {2047, -1}, 1 << 16: {1935, -23}} {
 		if got := exponential(u, 12); got != want {
 			t.Errorf("e^−%v is %+v, want %+v", float64(u)/4096, got, want)
 		}
@@ -60,7 +62,8 @@ func TestSoftmaxByHand(t *testing.T) {
 	}
 }
 
-// A weight is within 2⁻⁹ of the exact one, however many there are, and all add up to 1 within 2⁻¹⁰.
+// A weight of at least 2⁻⁸ is within 2⁻⁹ of itself, and a smaller one is off by at most 2⁻¹⁷,
+// however many there are. All add up to 1 within 2⁻¹⁰.
 func TestSoftmax(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(5, 5))
@@ -163,6 +166,29 @@ func TestMemoryOfAttention(t *testing.T) {
 	p := over(t, "sum", softmaxStage, sumStage)
 	if got, want := p.KeptBits(map[string]int{"sequence": 10}), 10*(12+2*12)+10*16+2*24; got != want {
 		t.Errorf("values between stages take %d bits, want %d", got, want)
+	}
+}
+
+// The weights of a softmax add up to 1, so a weighted sum of hidden states is in Q0.11, and its
+// accumulators in Q0.23. Other weights have no bound.
+func TestFormatsOfAttention(t *testing.T) {
+	t.Parallel()
+	hidden := network.Stage{Name: "hidden", Op: network.Scan, Inputs: []string{"row"},
+		Graph: graph(2, "h", stepgraph.Node{Name: "h", Op: stepgraph.Tanh, Inputs: []string{"x"}, Size: 2})}
+	read, given := sumStage, sumStage
+	read.Inputs = []string{"weights", "hidden"}
+	given.Inputs = []string{"score", "hidden"}
+	for _, c := range []struct {
+		program *Program
+		sum, y  format
+	}{
+		{over(t, "sum", softmaxStage, hidden, read), format{24, 23}, format{12, 11}},
+		{over(t, "sum", hidden, given), accumulator, format{12, 8}},
+	} {
+		at := slices.IndexFunc(c.program.Graphs, func(g *Graph) bool { return g.attention != nil && g.attention.op == network.WeightedSum })
+		if a := c.program.Graphs[at].attention; a.sum != c.sum || a.y != c.y {
+			t.Errorf("a weighted sum is added up as %+v and given as %+v, want %+v and %+v", a.sum, a.y, c.sum, c.y)
+		}
 	}
 }
 
