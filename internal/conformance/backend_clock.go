@@ -10,7 +10,7 @@ import (
 	"bittern/plugins/network/sample"
 )
 
-// checkClock sees that time goes with the clock, and the energy of events does not.
+// checkClock checks that time goes with the clock, and the energy of events does not.
 func checkClock(r *recorder, all *pool[backend.Backend], options plugins.Values) {
 	o := all.open(r, 0)
 	at := slices.IndexFunc(o.description.Options, func(option plugins.Option) bool { return option.Role == backend.RoleClock })

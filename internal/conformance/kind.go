@@ -30,8 +30,8 @@ type describer interface {
 // contract is what plugins of one kind are held against.
 type contract[P describer] struct {
 	kind   plugins.Kind
-	traits []string // that the kind knows
-	roles  []string // of options, likewise
+	traits []string // all traits of the kind
+	roles  []string // all roles that its options can have
 	// wrap checks a plugin's answers as the host would.
 	wrap func(P, checked.Judge) P
 	// configure makes the first call that hands a plugin options.

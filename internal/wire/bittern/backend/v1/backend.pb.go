@@ -750,7 +750,7 @@ type Part struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
-	Outside       bool                   `protobuf:"varint,3,opt,name=outside,proto3" json:"outside,omitempty"` // of what is published of recurrent accelerators
+	Outside       bool                   `protobuf:"varint,3,opt,name=outside,proto3" json:"outside,omitempty"` // published figures of recurrent accelerators leave this part out
 	Static        bool                   `protobuf:"varint,4,opt,name=static,proto3" json:"static,omitempty"`   // of an energy: drawn for as long as the sequence takes, whatever is computed
 	Assumed       bool                   `protobuf:"varint,5,opt,name=assumed,proto3" json:"assumed,omitempty"` // follows from a figure that the user gave: neither measured nor modelled
 	unknownFields protoimpl.UnknownFields
