@@ -151,6 +151,7 @@ func costCell(l line) Cell {
 	}
 	if slices.ContainsFunc(l.machine.EnergyParts, func(p store.Part) bool { return p.Assumed }) {
 		c.Text += ", energy assumed"
+		c.Notes = append(c.Notes, "energy assumed: it follows from a figure that the user stated, and is neither measured nor modelled")
 	}
 	if t := l.machine.Timed; t != nil {
 		note := fmt.Sprintf("timed: the median of n=%d sequences", t.Sequences)

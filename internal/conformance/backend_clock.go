@@ -10,7 +10,7 @@ import (
 	"bittern/plugins/network/sample"
 )
 
-// checkClock sees that at another clock the time is another, and the energy of events is not.
+// checkClock checks that time goes with the clock, and the energy of events does not.
 func checkClock(r *recorder, all *pool[backend.Backend], options plugins.Values) {
 	o := all.open(r, 0)
 	at := slices.IndexFunc(o.description.Options, func(option plugins.Option) bool { return option.Role == backend.RoleClock })
@@ -42,8 +42,8 @@ func checkClock(r *recorder, all *pool[backend.Backend], options plugins.Values)
 	}
 }
 
-// checkClocked compares a cost with that at another clock, at which time passes so many
-// times as slowly.
+// checkClocked compares a cost with that at another clock, at which a cycle takes slower
+// times as long.
 func checkClocked(r *recorder, what string, before, after backend.Cost, slower float64) {
 	expected := []quantity{{"cycles", *before.Cycles}, {"seconds", slower * *before.Seconds}}
 	got := []quantity{{"cycles", told(after.Cycles)}, {"seconds", told(after.Seconds)}}

@@ -16,7 +16,8 @@ import (
 // slack is how much larger one sum may be than another that equals it but for rounding.
 const slack = 1 + 1e-9
 
-// quantity is one of a cost, summed over its parts; 0 if the machine does not tell it.
+// quantity is one quantity of a cost, summed over its parts. It is 0 if the backend does not
+// tell it.
 type quantity struct {
 	name  string
 	value float64
@@ -29,6 +30,7 @@ func quantities(c backend.Cost) []quantity {
 	}
 }
 
+// told returns a quantity, or 0 if the backend does not tell it.
 func told(quantity *float64) float64 {
 	if quantity == nil {
 		return 0
@@ -36,7 +38,7 @@ func told(quantity *float64) float64 {
 	return *quantity
 }
 
-// dynamic is the energy of all parts that are not static.
+// dynamic returns the energy of all parts that are not static.
 func dynamic(parts []backend.Part) float64 {
 	sum := 0.0
 	for _, p := range parts {
@@ -65,13 +67,13 @@ func costOf(r *recorder, b backend.Backend, options plugins.Values, program samp
 	return cost, true
 }
 
-// lstm is a program of an LSTM with so many units, whose recurrent weights have the format.
+// lstm returns a program of an LSTM with so many units, whose recurrent weights have the format.
 func lstm(name string, units int, format graphs.Format) sample.Program {
 	g, weights := graphs.LSTM{Units: units, Inputs: 7, Outputs: 7, Steps: 3, Format: format, Seed: 1}.Build()
 	return sample.Program{Name: name, Network: network.Scanned(name, g), Weights: weights, Steps: map[string]int{"sequence": 9}}
 }
 
-// checkGrowing sees that no quantity falls from one program of the list to the next. It
+// checkGrowing checks that no quantity falls from one program of the list to the next. It
 // returns the costs of those that the machine serves.
 func checkGrowing(r *recorder, b backend.Backend, options plugins.Values, programs []sample.Program) []backend.Cost {
 	var costs []backend.Cost
@@ -97,7 +99,7 @@ func checkGrowing(r *recorder, b backend.Backend, options plugins.Values, progra
 	return costs
 }
 
-// checkMoreUnits sees that a larger network costs no less, and more energy and memory.
+// checkMoreUnits checks that a larger network costs no less, and more energy and memory.
 func checkMoreUnits(r *recorder, all *pool[backend.Backend], options plugins.Values) {
 	b := all.open(r, 0).plugin
 	for _, format := range []graphs.Format{graphs.Binary, {}} {
@@ -118,7 +120,7 @@ func checkMoreUnits(r *recorder, all *pool[backend.Backend], options plugins.Val
 	}
 }
 
-// checkWiderWeights sees that the same network costs no less with wider weights. These
+// checkWiderWeights checks that the same network costs no less with wider weights. These
 // have levels that are evenly spaced and without a 0, which sums of signs are too. There are
 // enough of them that a machine's look-up table for a format takes less than they do.
 func checkWiderWeights(r *recorder, all *pool[backend.Backend], options plugins.Values) {
@@ -134,8 +136,8 @@ func checkWiderWeights(r *recorder, all *pool[backend.Backend], options plugins.
 	})
 }
 
-// checkNoWork deploys a network that gives out a part of what comes in. It takes no
-// energy but that of moving these numbers, and what is drawn whatever is computed.
+// checkNoWork deploys a network that gives out a part of what comes in, and checks that it
+// takes no energy but for moving these numbers, and what is drawn whatever is computed.
 func checkNoWork(r *recorder, all *pool[backend.Backend], options plugins.Values) {
 	wire := sample.Program{Name: "a network without work", Steps: map[string]int{"sequence": 9}, Network: network.Scanned("wire", stepgraph.Graph{
 		Inputs: []stepgraph.Input{{Name: "x", Size: 5}},
@@ -154,7 +156,7 @@ func checkNoWork(r *recorder, all *pool[backend.Backend], options plugins.Values
 	}
 }
 
-// checkLongerCosts sees that the figures of a sequence of twice the steps are those of the
+// checkLongerCosts checks that the figures of a sequence of twice the steps are those of the
 // whole sequence: cycles and energy are more, and nothing is less.
 func checkLongerCosts(r *recorder, m *machine) {
 	cost := m.cost(r, m.program.Steps)
@@ -172,7 +174,7 @@ func checkLongerCosts(r *recorder, m *machine) {
 	}
 }
 
-// severalPlanes says whether a weight of the program has several planes.
+// severalPlanes reports whether a weight of the program has several planes.
 func severalPlanes(p sample.Program) bool {
 	for _, w := range p.Weights {
 		if len(w.Planes) > 1 {
@@ -182,8 +184,8 @@ func severalPlanes(p sample.Program) bool {
 	return false
 }
 
-// checkFewerBits sees that a network costs no more where each weight is its first plane
-// alone.
+// checkFewerBits checks that a network does not cost more if only the first plane of each
+// weight is left.
 func checkFewerBits(r *recorder, m *machine) {
 	before := m.cost(r, m.program.Steps)
 	if before.Measured {

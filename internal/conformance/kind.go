@@ -31,7 +31,7 @@ type describer interface {
 type contract[P describer] struct {
 	kind   plugins.Kind
 	traits []string // all traits of the kind
-	roles  []string // all roles of options of the kind
+	roles  []string // all roles that its options can have
 	// wrap checks a plugin's answers as the host would.
 	wrap func(P, checked.Judge) P
 	// configure makes the first call that gives a plugin options.

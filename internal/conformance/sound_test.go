@@ -300,9 +300,9 @@ type exact struct {
 	forget, keep, firstMark, readFilling, fillOutputs bool
 	allClasses, needOutputs, sharpen, noSoftmax       bool
 	ignoreGain, amplify, inverse                      bool
-	twice, flat, narrow, overhead                     bool // of the energy
-	dynamicLeakage, fastIsDear, deaf                  bool
-	role                                              string // of the clock, in place of its own
+	twice, flat, narrow, overhead                     bool   // faults of the energy
+	dynamicLeakage, fastIsDear, deaf                  bool   // faults with the clock
+	role                                              string // the role of the option megahertz, if it is not the clock
 	drop                                              string // the part of the memory that it leaves out
 	output                                            func(float32) float32
 	gain, clock                                       float64 // clock in Hz

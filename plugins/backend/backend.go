@@ -121,7 +121,8 @@ type Part struct {
 	Outside bool
 	// Static says of a part of the energy that the machine draws it for as long as the
 	// sequence takes, whatever it computes: leakage, a clock that is never gated. The energy
-	// of other parts is that of events, and does not depend on the clock.
+	// of other parts is that of events: it does not depend on the clock, and is 0 where
+	// nothing is computed. PartActivationMemory and PartDRAM may move inputs and logits then.
 	Static bool
 	// Assumed says that the part follows from a figure that the user gave: it is neither
 	// measured nor modelled. Tables say so.

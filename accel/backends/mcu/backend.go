@@ -21,8 +21,6 @@ const (
 	waitStates   = "wait-states"
 )
 
-const currentSource = "79 µA/MHz in run mode, data sheet DS12469 Rev 7"
-
 var options = []plugins.Option{{
 	Name: partName, Type: plugins.String, Default: "stm32l476", Choices: []string{"stm32l412", "stm32l452", "stm32l476", "stm32l4r5"},
 	Doc: "microcontroller, which says how much flash and SRAM there is, and the fastest clock",

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Costs are the figures of a table in a process.
+// Costs are the figures of a table, scaled to a process.
 type Costs struct {
 	Table   *Table
 	Process Process
 }
 
-// In returns the figures in a process, which must be in order (see [Process.Check]).
+// In returns the figures in a process, which must pass [Process.Check].
 func (t *Table) In(p Process) Costs { return Costs{t, p} }
 
 // scaled is a figure in the process, in J, W or mm².
@@ -31,7 +31,8 @@ func (c Costs) Scaled(r Row) float64 {
 
 func (c Costs) one(quantity string) float64 { return c.scaled(c.Table.rows(quantity)[0]) }
 
-// product is a quantity that grows with the product of two widths and with the larger.
+// product is a quantity with two terms: one grows with the product of two widths, the other
+// with the larger of them.
 func (c Costs) product(quantity string, a, b int) float64 {
 	sum := 0.0
 	for _, r := range c.Table.rows(quantity) {
@@ -65,9 +66,10 @@ func (c Costs) Read(words int) float64 { return c.perBit(sramRead, words) }
 // Write is the energy of writing a bit, see [Costs.Read].
 func (c Costs) Write(words int) float64 { return c.perBit(sramWrite, words) }
 
-// perBit interpolates between the memories of the table, straight on logarithmic scales
-// of words and of the quantity for each bit. Beyond them it is that of the nearest.
-// Memories of the same number of words count as their geometric mean.
+// perBit interpolates a quantity for each bit between the memories of the table, straight on
+// logarithmic scales of words and of the quantity. A memory that is smaller or larger than
+// all of them has the figure of the nearest. Memories with the same number of words count as
+// one, with their geometric mean.
 func (c Costs) perBit(quantity string, words int) float64 {
 	type point struct{ x, y, n float64 }
 	var points []point

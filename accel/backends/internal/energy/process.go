@@ -58,8 +58,8 @@ func Nodes() []int {
 	return slices.SortedFunc(maps.Keys(nodes), func(a, b int) int { return b - a })
 }
 
-// Scale is the energy of an event in the process to over that in the process from. The
-// same factor scales leakage, for which there is no fit.
+// Scale returns the energy of an event in the process to, divided by that in the process
+// from. Leakage, for which there is no fit, is scaled by the same factor.
 func Scale(from, to Process) float64 { return to.relative() / from.relative() }
 
 func (p Process) relative() float64 {
@@ -67,5 +67,5 @@ func (p Process) relative() float64 {
 	return n.a*p.Voltage*p.Voltage + n.b*p.Voltage + n.c
 }
 
-// ScaleArea is the area of a circuit at the node to over that at the node from.
+// ScaleArea returns the area of a circuit at the node to, divided by that at the node from.
 func ScaleArea(from, to int) float64 { return nodes[to].area / nodes[from].area }

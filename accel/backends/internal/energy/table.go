@@ -1,6 +1,6 @@
-// Package energy has what events and circuits cost: named tables of energies, areas and
-// leakage as data, with a source for each figure, and their scaling from the node and
-// voltage that they were published for to those of a machine.
+// Package energy says what events and circuits cost. Its tables are data: energies, areas and
+// leakage, with a source for each figure. It scales them from the node and voltage that they
+// were published for to those of a machine.
 //
 // Published tables differ by 3 to 18 times on the same event, so a figure that was
 // computed with one means little without its name.
@@ -145,7 +145,7 @@ const (
 	dram           = "dram " // a prefix
 )
 
-// units are those that figures may have, as J, W and mm².
+// units are those that figures may have, each in J, W or mm².
 var units = map[string]float64{
 	"pJ": 1e-12, "pJ/bit": 1e-12, "pJ/bit²": 1e-12,
 	"µW/bit": 1e-6, "mW/µm²": 1e-3,
