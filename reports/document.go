@@ -46,7 +46,7 @@ type Column struct {
 	// rank goes first, and rank 0 stays.
 	Rank int
 
-	always bool // shown even if all rows have the same
+	always bool // shown even if all rows have the same figure
 	cell   func(line) Cell
 }
 
@@ -294,7 +294,7 @@ func (s Sheet) leaveOut() Sheet {
 		same := !slices.ContainsFunc(s.Rows, func(row []Cell) bool {
 			return row[i].Text != first.Text || !slices.Equal(row[i].Notes, first.Notes)
 		})
-		if s.Columns[i].always && !first.Missing || !same || len(s.Rows) == 1 && !first.Missing {
+		if s.Columns[i].always && (!first.Missing || len(s.Rows) == 1) || !same || len(s.Rows) == 1 && !first.Missing {
 			continue
 		}
 		s.Common = append(s.Common, Common{s.Columns[i], first})

@@ -152,9 +152,11 @@ func TestTablesOfColumns(t *testing.T) {
 func TestUntrainedNetworks(t *testing.T) {
 	t.Parallel()
 	c := sample.Trained(t, 1, 0, full)
-	c.FrozenModel, c.Backends = nil, []string{"large"}
+	c.FrozenModel, c.Backends = nil, []string{"large", "small"}
 	s := sample.Stored(t, c)
-	sample.Deploy(t, s, store.Deployment{Experiment: c.ID, Backend: "large", Reason: "the network is not trained", Cost: costed(1, 1)})
+	for i, label := range c.Backends {
+		sample.Deploy(t, s, store.Deployment{Experiment: c.ID, Backend: label, Reason: "the network is not trained", Cost: costed(float64(i+1), 1)})
+	}
 	d := collect(t, s, Selection{}).Document(View{Hardware: true})
 	if len(d.Lead) != 1 || !strings.HasPrefix(d.Lead[0], "No network is trained") {
 		t.Errorf("the report begins %q", d.Lead)

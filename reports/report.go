@@ -2,10 +2,11 @@
 // was stored and never starts a plugin.
 //
 // [Collect] makes a [Report] of it: one [Network] for each setting that was trained, over its
-// seeds, with its deployments. group.go gathers their figures; compare.go compares them with
-// full precision and with each other. The tables that people read are made of columns, which
-// are data (columns.go, cells.go); [Report.Document] lays them out as a [View] asks. Package
-// format writes both the report and the document.
+// seeds, with its deployments. group.go and machine.go gather their figures; compare.go
+// compares them with full precision and with each other. The tables that people read are made
+// of columns, which are data (columns.go, hardware.go, calibration.go, cells.go);
+// [Report.Document] lays them out as a [View] asks. Package format writes both the report and
+// the document.
 //
 // Names, reasons and notes come from suite files and plugins. In every format they
 // come out as text, whatever is in them.
