@@ -19,7 +19,7 @@ models:
 quantizers:
   - {plugin: coin}
 backends: []
-training: {learning_rate: 0.05, epochs: 1000, validate_every: 100000}
+training: {learning_rate: 0.05, epochs: 1048576, validate_every: 100000000}
 `
 
 // TestBudget checks that a budget is turned into a number of steps once. A repeated run, and one
@@ -52,14 +52,14 @@ func TestBudget(t *testing.T) {
 		}
 		return r, stderr
 	}
-	first, stderr := do("runs", "--budget", "40ms")
+	first, stderr := do("runs", "--budget", "400ms")
 	steps := first.Networks[0].Steps[0]
-	said := fmt.Sprintf("40ms of training are %d steps", steps)
-	if strings.Count(stderr, "40ms of training are") != 1 || !strings.Contains(stderr, said) || steps < 1 {
+	said := fmt.Sprintf("400ms of training are %d steps", steps)
+	if strings.Count(stderr, "400ms of training are") != 1 || !strings.Contains(stderr, said) || steps < 1 {
 		t.Errorf("the first run says %q, want %q once", stderr, said)
 	}
-	again, stderr := do("runs", "--budget", "40ms")
-	if fmt.Sprint(again) != fmt.Sprint(first) || strings.Contains(stderr, "40ms of training are") || !strings.Contains(stderr, "reusing") {
+	again, stderr := do("runs", "--budget", "400ms")
+	if fmt.Sprint(again) != fmt.Sprint(first) || strings.Contains(stderr, "400ms of training are") || !strings.Contains(stderr, "reusing") {
 		t.Errorf("repeated: %+v, %q, want the first run's %+v without another calibration", again, stderr, first)
 	}
 	given, _ := do("elsewhere", "--steps", fmt.Sprint(steps))
@@ -75,7 +75,7 @@ func TestBudget(t *testing.T) {
 	}
 
 	// In a plan, what is done takes no time, and the rest does.
-	stdout, stderr, code := run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms", "--format", "json")
+	stdout, stderr, code := run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "400ms", "--format", "json")
 	if code != 0 || !strings.Contains(stdout, `"done": 2`) || !strings.Contains(stdout, `"seconds": 0,`) || strings.Contains(stderr, "calibrating") {
 		t.Errorf("the plan of what is done: exit code %d, %s, %s", code, stdout, stderr)
 	}
@@ -118,7 +118,7 @@ func TestAPlanKeepsItsBudget(t *testing.T) {
 	}
 	planned := func() (steps int) {
 		t.Helper()
-		stdout, stderr, code := run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms", "--format", "json")
+		stdout, stderr, code := run(t, nil, "plan", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "400ms", "--format", "json")
 		var plan struct{ Experiments []struct{ Steps int } }
 		if err := json.Unmarshal([]byte(stdout), &plan); err != nil || code != 0 || len(plan.Experiments) != 1 {
 			t.Fatalf("the plan: exit code %d, %v, %s, %s", code, err, stdout, stderr)
@@ -129,7 +129,7 @@ func TestAPlanKeepsItsBudget(t *testing.T) {
 	if again := planned(); again != steps || steps < 1 {
 		t.Errorf("the second plan has %d steps, the first %d", again, steps)
 	}
-	stdout, stderr, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms", "--format", "json")
+	stdout, stderr, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "400ms", "--format", "json")
 	var done struct{ Networks []struct{ Steps []int } }
 	if err := json.Unmarshal([]byte(stdout), &done); err != nil || code != 0 || len(done.Networks) != 1 {
 		t.Fatalf("the run: exit code %d, %v, %s", code, err, stderr)
@@ -160,7 +160,7 @@ func TestABudgetThatMakesExperimentsOne(t *testing.T) {
 	if err := os.WriteFile(suite, []byte(first+"tasks:\n"+entries+rest), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, stderr, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "40ms")
+	_, stderr, code := run(t, nil, "run", "--suite", suite, "--runs", filepath.Join(folder, "runs"), "--budget", "400ms")
 	if code != 2 || !strings.Contains(stderr, "differ in their training steps alone, and --budget gives both the same") {
 		t.Errorf("exit code %d, %q, want the two tasks named as one", code, stderr)
 	}
