@@ -27,8 +27,7 @@ type Settings struct {
 	// Start is how long the plugin may take to start; 0 means one minute.
 	Start time.Duration
 	// SHA256 is the checksum that the executable must have, in hexadecimal; empty allows any.
-	// With the result of Catalogue.Checksum, every start runs the same plugin, whatever happens
-	// to the file.
+	// With the result of Catalogue.Checksum, a plugin whose file has changed since is refused.
 	SHA256 string
 	// Environment names variables that an external plugin gets besides those that all get: PATH,
 	// HOME, TMPDIR, the language and BITTERN_*.
