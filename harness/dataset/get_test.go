@@ -365,9 +365,7 @@ func TestGetDoesNotHang(t *testing.T) {
 
 func TestGetWithoutANetwork(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(nil)
-	address := server.URL
-	server.Close()
+	const address = "http://127.0.0.1:1" // nobody listens there, unlike perhaps on a port that was just given up
 	set := published(Plain, []byte(smallText), "", smallText)
 	_, err := quick.get(t.Context(), set, GetRequest{DataDir: t.TempDir(), From: address})
 	wantProblem(t, err, "data set small could not be fetched from "+address, "connection refused", "or place the origin as", digest(smallText))

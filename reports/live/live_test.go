@@ -51,13 +51,13 @@ func rows(t *testing.T, quantizers ...string) (*store.Store, []store.Experiment)
 	return runs, list
 }
 
-// train appends steps of half a second whose loss is their number.
-func train(t *testing.T, runs *store.Store, id string, from, to int) {
+// train appends steps whose loss is their number.
+func train(t *testing.T, runs *store.Store, id string, from, to int, seconds float64) {
 	t.Helper()
 	steps, err := store.OpenSteps(runs.ExperimentDir(id), uint64(from))
 	must(t, err)
 	for i := from; i < to; i++ {
-		must(t, steps.Append(store.Step{Step: uint64(i), Loss: float64(i), Seconds: 0.5}))
+		must(t, steps.Append(store.Step{Step: uint64(i), Loss: float64(i), Seconds: seconds}))
 	}
 	must(t, steps.Close())
 }
@@ -82,10 +82,10 @@ func TestPhases(t *testing.T) {
 	put(2, func(e *store.Experiment) {
 		e.Status, e.StartedAt, e.BestValidation, e.Steps = store.Running, time.Now(), &best, 20
 	})
-	train(t, runs, list[2].ID, 0, 40)
+	train(t, runs, list[2].ID, 0, 40, 0.5)
 	held = append(held, lock(t, runs, list[9].ID))
 	put(9, func(e *store.Experiment) { e.Status, e.StartedAt = store.Running, time.Now() })
-	train(t, runs, list[9].ID, 0, 100)
+	train(t, runs, list[9].ID, 0, 100, 0.5)
 	put(3, func(e *store.Experiment) { e.Status, e.StartedAt = store.Running, time.Now() })
 	ended := exec.Command(os.Args[0], "-test.run=^$")
 	must(t, ended.Run())
@@ -154,12 +154,13 @@ func TestSilence(t *testing.T) {
 	held := lock(t, runs, list[0].ID)
 	list[0].Status, list[0].StartedAt = store.Running, time.Now()
 	must(t, runs.PutExperiment(t.Context(), list[0]))
-	train(t, runs, list[0].ID, 0, 10)
+	// Of long steps, so that it does not matter how long this test takes: 20 take 167 minutes.
+	train(t, runs, list[0].ID, 0, 10, 500)
 	follower := NewFollower(runs)
 	for _, test := range []struct {
 		ago    time.Duration
 		silent bool
-	}{{0, false}, {65 * time.Second, false}, {75 * time.Second, true}} { // 20 steps take 10 s
+	}{{0, false}, {160 * time.Minute, false}, {180 * time.Minute, true}} {
 		at := time.Now().Add(-test.ago)
 		must(t, os.Chtimes(filepath.Join(runs.ExperimentDir(list[0].ID), "steps.jsonl"), at, at))
 		s, err := follower.Read(t.Context(), "s", nil)
@@ -187,11 +188,11 @@ func TestFollowerGoesOn(t *testing.T) {
 		}
 	}
 	read(0, 0)
-	train(t, runs, list[0].ID, 0, 10)
+	train(t, runs, list[0].ID, 0, 10, 0.5)
 	read(10, 9)
-	train(t, runs, list[0].ID, 10, 12)
+	train(t, runs, list[0].ID, 10, 12, 0.5)
 	read(12, 11)
-	train(t, runs, list[0].ID, 3, 5)
+	train(t, runs, list[0].ID, 3, 5, 0.5)
 	read(5, 4)
 	if s, err := follower.Read(t.Context(), "unknown", nil); err != nil || len(s.Experiments) != 0 {
 		t.Errorf("an unknown suite: %+v, %v; want none", s, err)

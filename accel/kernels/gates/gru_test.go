@@ -124,7 +124,6 @@ func TestGRUAgainstFloat64(t *testing.T) {
 func (s *gruStep) check(t *testing.T, j int) {
 	t.Helper()
 	near := func(name string, got array, r, gate int, want figure) {
-		t.Helper()
 		expect(t, name, got, r, gate, j, want)
 	}
 	var dy, dx []figure

@@ -13,9 +13,13 @@ import (
 // no longer than it takes to be woken (40 to 80 µs there), so that at worst it doubles a wait.
 const patience = 1 << 17
 
-// leastPatience is the share of the patience that remains where looking has been in vain
-// again and again.
-const leastPatience = 1.0 / 16
+// After waits that ended in sleep the patience falls to its leastShare-th part. The wait
+// after every retry-th of them has all of the patience again: else a gate whose waits became
+// short, but longer than what is left, would sleep for ever.
+const (
+	leastShare = 16
+	retry      = 16
+)
 
 // gate makes goroutines wait until it opens; it is used again and again. A goroutine
 // that waits first polls, because that needs no wake-up, and then sleeps, so that its
@@ -26,8 +30,9 @@ const leastPatience = 1.0 / 16
 type gate struct {
 	opened   atomic.Uint32 // how many times
 	_        cpu.CacheLinePad
-	most     int32        // looks before sleeping, at most
-	patience atomic.Int32 // looks before sleeping, in the next wait
+	most     int32         // looks before sleeping, at most
+	patience atomic.Int32  // looks before sleeping, in the next wait
+	vain     atomic.Uint32 // waits that ended in sleep
 	asleep   atomic.Int32
 	mutex    sync.Mutex
 	wake     sync.Cond
@@ -50,7 +55,11 @@ func (g *gate) pass(opened uint32) {
 			return
 		}
 	}
-	g.patience.Store(max(patience/4, int32(leastPatience*float64(g.most))))
+	next := max(patience/4, g.most/leastShare)
+	if g.vain.Add(1)%retry == 0 {
+		next = g.most
+	}
+	g.patience.Store(next)
 	g.mutex.Lock()
 	g.asleep.Add(1)
 	for g.opened.Load() == opened {

@@ -45,6 +45,15 @@ func TestPatienceFollowsTheWaits(t *testing.T) {
 	}
 	want("after more short waits", most)
 
+	for g.vain.Load()%retry != retry-1 {
+		long()
+	}
+	want("after many long waits", most/16)
+	long()
+	want("in the wait that tries again", most)
+	short()
+	want("after that was short", most)
+
 	g.init(0) // of a team with more workers than cores
 	long()
 	short()
