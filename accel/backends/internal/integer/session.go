@@ -38,5 +38,9 @@ func (s *Session) Deploy(ctx context.Context, request backend.Deploy, precision 
 		return backend.Deployed{}, err
 	}
 	s.Set(request.Network, deployed{m, p.NewExecution()})
-	return backend.Deployed{Tolerance: new(precision.Tolerance())}, nil
+	return backend.Deployed{
+		Tolerance: new(precision.Tolerance()),
+		// No output depends on the machine.
+		Arithmetic: fmt.Sprintf("whole numbers of %d bits times those of %d", precision.Weights, precision.Activations),
+	}, nil
 }
