@@ -87,10 +87,11 @@ func (d *desk) change(id string, change func(k *claim) error) error {
 
 type journal struct{ *desk }
 
-// Lock goes on with a claim that the worker has already, and otherwise makes one.
+// Lock goes on with a claim that the worker has already, and will end itself; otherwise it
+// makes one.
 func (j journal) Lock(ctx context.Context, id string) (release func() error, err error) {
-	if k, err := j.claimed(id); err == nil {
-		return func() error { return k.flush(k.ctx) }, nil
+	if _, err := j.claimed(id); err == nil {
+		return func() error { return nil }, nil
 	}
 	k, err := j.take(ctx, id)
 	if err != nil {
