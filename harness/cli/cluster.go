@@ -131,6 +131,17 @@ func (p *program) onWorkers(ctx context.Context, settings runSettings, runs *sto
 	return schedule.Run(ctx, runs, remote, specs, len(specs), display)
 }
 
+// timed are the experiments with a backend that times itself, without those that failed.
+func timed(specs []*experiment.Spec, failures []schedule.Failure) []*experiment.Spec {
+	failed := make(map[string]bool)
+	for _, f := range failures {
+		failed[f.Spec.String()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(specs), func(s *experiment.Spec) bool {
+		return failed[s.String()] || len(s.Untimed().Backends) == len(s.Backends)
+	})
+}
+
 // team is the worker processes of this machine, and the server between them and the run.
 type team struct {
 	ctx    context.Context // ends when no worker is left

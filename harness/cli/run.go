@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -249,17 +248,6 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		fmt.Fprintln(p.stderr, oneLine(err.Error()))
 	}
 	return errFailed
-}
-
-// timed are the experiments with a backend that times itself, without those that failed.
-func timed(specs []*experiment.Spec, failures []schedule.Failure) []*experiment.Spec {
-	failed := make(map[string]bool)
-	for _, f := range failures {
-		failed[f.Spec.String()] = true
-	}
-	return slices.DeleteFunc(slices.Clone(specs), func(s *experiment.Spec) bool {
-		return failed[s.String()] || len(s.Untimed().Backends) == len(s.Backends)
-	})
 }
 
 // check refuses experiments that cannot be run. If workers run them, it returns how long they

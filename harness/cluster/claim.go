@@ -199,13 +199,21 @@ func (k *claim) sendAll() error {
 // fileName is a name that no other file has.
 func (k *claim) fileName(what string) string { return k.id + "/" + what + "/" + rand.Text() }
 
-// flushTime is how long a worker that ends waits until everything is sent.
-const flushTime = time.Minute
+// flushTime is how long a worker that ends waits until everything is sent, and lostTime if
+// there is no connection: the server has most likely ended with the run.
+const (
+	flushTime = time.Minute
+	lostTime  = 3 * time.Second
+)
 
 // release waits until everything is sent, and ends the claim.
 func (k *claim) release() error {
 	defer k.close()
-	ctx, cancel := context.WithTimeout(k.ctx, flushTime)
+	longest := flushTime
+	if !k.cluster.nc.IsConnected() {
+		longest = lostTime
+	}
+	ctx, cancel := context.WithTimeout(k.ctx, longest)
 	defer cancel()
 	return k.flush(ctx)
 }

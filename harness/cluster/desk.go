@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"bittern/harness/artifact"
 	"bittern/harness/checkpoint"
 	"bittern/harness/storage"
 	"bittern/harness/store"
@@ -87,10 +86,11 @@ func (d *desk) change(id string, change func(k *claim) error) error {
 
 type journal struct{ *desk }
 
-// Lock goes on with a claim that the worker has already, and otherwise makes one.
+// Lock goes on with a claim that the worker has already, and will end itself; otherwise it
+// makes one.
 func (j journal) Lock(ctx context.Context, id string) (release func() error, err error) {
-	if k, err := j.claimed(id); err == nil {
-		return func() error { return k.flush(k.ctx) }, nil
+	if _, err := j.claimed(id); err == nil {
+		return func() error { return nil }, nil
 	}
 	k, err := j.take(ctx, id)
 	if err != nil {
@@ -254,72 +254,3 @@ func (c checkpoints) Remove(_ context.Context, kind storage.Kind, experiment str
 
 // Sweep does nothing: what no record names is removed with its experiment.
 func (c checkpoints) Sweep(context.Context, string) error { return nil }
-
-type artifacts struct{ *desk }
-
-func (a artifacts) Write(ctx context.Context, experiment string, n artifact.Network) (checksum string, err error) {
-	k, err := a.claimed(experiment)
-	if err != nil {
-		return "", err
-	}
-	var content bytes.Buffer
-	program, checksum, err := artifact.Encode(&content, n)
-	if err != nil {
-		return "", err
-	}
-	files := artifactFiles{Checksum: checksum}
-	if files.Program, err = a.cluster.upload(ctx, k.fileName("program"), program); err != nil {
-		return "", err
-	}
-	if files.Tensors, err = a.cluster.upload(ctx, k.fileName("deployed"), content.Bytes()); err != nil {
-		return "", err
-	}
-	return checksum, a.put(k, &files)
-}
-
-func (a artifacts) put(k *claim, files *artifactFiles) error {
-	return k.change(func() error {
-		if old := k.next.Artifact; old != nil {
-			k.trash = append(k.trash, old.Program.Name, old.Tensors.Name)
-		}
-		k.next.Artifact = files
-		return nil
-	})
-}
-
-func (a artifacts) Read(ctx context.Context, experiment, checksum string) (artifact.Network, error) {
-	var files *artifactFiles
-	if err := a.read(experiment, func(k *claim) { files = k.next.Artifact }); err != nil {
-		return artifact.Network{}, err
-	}
-	return a.cluster.network(ctx, experiment, checksum, files)
-}
-
-// network reads a deployed network.
-func (c *Cluster) network(ctx context.Context, experiment, checksum string, files *artifactFiles) (n artifact.Network, err error) {
-	if files == nil {
-		err = errors.New("it is not there")
-	}
-	var program []byte
-	if err == nil {
-		program, err = c.download(ctx, files.Program)
-	}
-	if err == nil {
-		n, err = artifact.Decode(program, func() ([]byte, error) { return c.download(ctx, files.Tensors) }, checksum)
-	}
-	if err == nil || silent(err) || errors.Is(err, context.Canceled) {
-		return n, err
-	}
-	return artifact.Network{}, plugins.Problemf("the deployed network of experiment %s at %s cannot be used (%s); run the suite with --again to train the experiment afresh", experiment, c.options, err)
-}
-
-func (a artifacts) Remove(_ context.Context, experiment string) error {
-	k, err := a.claimed(experiment)
-	if err != nil {
-		return err
-	}
-	return a.put(k, nil)
-}
-
-// Sweep does nothing, as that of checkpoints.
-func (a artifacts) Sweep(context.Context, string) error { return nil }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
@@ -52,7 +52,7 @@ func (w *Worker) Work(ctx context.Context) (err error) {
 		w.now = time.Now
 	}
 	w.build = provenance.CollectBuild(ctx)
-	id := nuid.Next()
+	id := rand.Text()
 	if w.membership, err = w.Cluster.join(ctx, id, w.build, w.Machine, w.Catalogue); err != nil {
 		return err
 	}
