@@ -17,9 +17,10 @@ const (
 
 // matVec: sum = W·x for all sequences of a group.
 type matVec struct {
-	x, sum  view
-	weights matrix
-	pieces  []piece // of the weights
+	x, sum    view
+	weights   matrix
+	pieces    []piece // of the weights
+	recurrent bool    // so are the weights
 }
 
 // piece is part of the bits of some columns of W.
