@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -94,6 +95,13 @@ func need(t *testing.T, tools ...string) {
 	}
 }
 
+// wired are programs that no design is too small for, by the width of their recurrent weights:
+// GRUs, several layers, several graphs, embeddings, carried states and rounded ones.
+var wired = map[datapath.Width][]string{
+	datapath.Binary:  {"lstm-binary", "lstm-float-carried", "gru-binary-rows", "dense-last", "tagger"},
+	datapath.Ternary: {"lstm-ternary", "lstm-rounded-carried", "gru-ternary-carried", "two-layers", "bidirectional"},
+}
+
 // The SystemVerilog machine computes the bits of the simulator for all programs that the
 // datapath has: LSTM and GRU, several streams and layers, all formats of weights.
 func TestTheMachineIsTheSimulator(t *testing.T) {
@@ -103,6 +111,11 @@ func TestTheMachineIsTheSimulator(t *testing.T) {
 		t.Run(width.String(), func(t *testing.T) {
 			t.Parallel()
 			all := samples(t, width)
+			for _, name := range wired[width] {
+				if !slices.ContainsFunc(all, func(s traced) bool { return s.name == name }) {
+					t.Errorf("the machine has no wires for %s", name)
+				}
+			}
 			b := machine(t, width, all, sources)
 			for _, s := range all {
 				got, err := b.check(t.Context(), s.program, s.images, s.windows)
