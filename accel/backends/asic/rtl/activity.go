@@ -18,9 +18,8 @@ const mostCycles = 1 << 20
 
 // activity is how often the cells of a unit change their outputs while the column works.
 type activity struct {
-	cycles int64
-	// changes of the most active output of each cell, of a cycle
-	changes []float64
+	cycles  int64     // in which changes were counted
+	changes []float64 // per cycle, of the output of each cell that changes most
 }
 
 // job is what one unit of a column does in one time step.
@@ -29,8 +28,8 @@ type job struct {
 	unit     int
 }
 
-// jobs are those of a column of so many units in some windows, of which as many are chosen,
-// evenly, as mostCycles leaves room for.
+// jobs are those of a column of so many units in some windows. Of more than fit into mostCycles
+// some are chosen, evenly over units and time steps.
 func jobs(windows []datapath.Window, units int) ([]job, error) {
 	var all []job
 	cycles := 0
@@ -61,8 +60,8 @@ func jobs(windows []datapath.Window, units int) ([]job, error) {
 	return some, nil
 }
 
-// stimulus writes what a unit is given, see activity.sv. Units that have no row are
-// given the code 0, as the words of the weight memory have it.
+// stimulus writes what a unit is given, as activity.sv says. In the last block of rows a unit
+// may have none: it is given the code 0, which the weight memory has there.
 func (g *gates) stimulus(w *bufio.Writer, all []job, units int) error {
 	for _, j := range all {
 		var cycles []uint32

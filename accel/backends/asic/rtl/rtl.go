@@ -14,6 +14,14 @@
 // A unit adds a product and a lane makes an element in each cycle, without a pipeline, since
 // the cycles are those of package asic. The memories of values and sums are read by as many
 // lanes at a time as there are; how banks would do that is left open.
+//
+// # Gates
+//
+// A column is its units and nothing else, so Yosys makes gates of one unit, of the standard
+// cells of a liberty file. For their power they are given what a column multiplies in windows
+// of a trained network: the operands that the simulator computes, which Check holds to this
+// machine, in the order in which the control goes through rows and columns. Verilator counts
+// the changes of each cell's output, and OpenSTA tells the power of each cell at that.
 package rtl
 
 import (
@@ -104,7 +112,8 @@ type testbench struct{ folder string }
 
 func (t *testbench) Close() error { return os.RemoveAll(t.folder) }
 
-// build compiles the machine of some sizes. The first compilation of a machine takes a while.
+// build compiles a machine that has room for some sizes. With 100 units that takes some twenty
+// seconds of a core.
 func build(ctx context.Context, room sizes, sv fs.FS) (_ *testbench, err error) {
 	verilator, err := findVerilator()
 	if err != nil {

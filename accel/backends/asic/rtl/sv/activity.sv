@@ -3,10 +3,11 @@
 // the next, and compares the sums with those of the module unit, which is what the gates
 // were made of.
 //
-// stimulus.txt: runs of cycles, each a count and so many hexadecimal numbers, in whose bits
-// are, from the highest, signs, first, the weight and x. What a run before has left is not
-// counted. activity.txt: the cycles in which changes were counted, the cycles in which
-// sums differ, and the changes of each net, in the order in which package rtl lists them.
+// stimulus.txt has runs of cycles: a count and so many hexadecimal numbers, in whose bits
+// are, from the highest, signs, first, the weight and x. Changes from the end of one run to
+// the first cycle of the next are not counted. activity.txt gets the number of cycles in which
+// changes were counted, the number of those in which the sums differ, and the changes of each
+// net, in the order in which package rtl lists the nets.
 module activity #(
     parameter int WEIGHT_BITS = 1,
     parameter int SUM_BITS = 24,
