@@ -165,7 +165,7 @@ func (p *program) section(heading string, t *table.Table) error {
 	return t.Write(p.stdout)
 }
 
-func milliwatts(watts float64) string { return fmt.Sprintf("%.3g", 1e3*watts) }
+func milliwatts(watts float64) string { return significant(1e3 * watts) }
 
 // ratio is n/a where one of the two is not known.
 func ratio(value, base float64) string {
