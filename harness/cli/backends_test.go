@@ -20,6 +20,10 @@ func TestRTLOfTheUser(t *testing.T) {
 		{[]string{"asic-lowpower", "--check", "--synth", "cells.lib"}, "either --check"},
 		{[]string{"asic-lowpower", "--check"}, "name an experiment"},
 		{[]string{"asic-lowpower", "--check", "--format", "xml"}, "format"},
+		{[]string{"asic-lowpower", "--check", "--format", "terminal"}, "format"},
+		{[]string{"asic-lowpower", "--check", "--windows", "0"}, "at least 1"},
+		{[]string{"asic-lowpower", "3f", "4f", "--check"}, "one ID"},
+		{[]string{"asic-lowpower", "3f", "--synth", "cells.lib", "--runs", "none"}, "none"},
 	} {
 		stdout, stderr, code := run(t, nil, append([]string{"backends", "rtl"}, c.args...)...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {

@@ -9,11 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"bittern/harness/experiment"
+	"bittern/harness/store"
 	"bittern/harness/task"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
-	"bittern/reports/table"
 )
 
 // rtlSettings are the flags of backends rtl.
@@ -31,7 +31,7 @@ const standardWindows = 2
 
 func (p *program) rtlCommand() *cobra.Command {
 	command := &cobra.Command{
-		Use: "rtl NAME [ID]", Short: "Check a simulated machine against its SystemVerilog",
+		Use: "rtl NAME [ID...]", Short: "Check a simulated machine against its SystemVerilog, or make gates of it",
 		Long: `Rtl takes a backend whose machine is also written in SystemVerilog. With --check it runs
 windows of the test part through a trained network in Verilator and compares every bit of the
 states and outputs after each time step, and the cycles, with what the backend simulates. The
@@ -42,16 +42,27 @@ its suite and as many of its labels as tell it apart. It needs Verilator 5, g++ 
 are the Debian packages verilator, g++ and make. Compiling the machine of 100 units takes about a
 minute.
 
-With --synth LIBERTY, Yosys makes gates of the columns for binary, ternary and 12-bit weights, of
-the standard cells of that file, and the table has the area of their cells and its ratios beside
-those published. The published area has memories and control in it, which the cells have not. It
-needs no trained network.`,
+With --synth LIBERTY, Yosys (Debian package yosys) makes gates of the columns for binary, ternary
+and 12-bit weights, of the standard cells of that file, and a table has the area of their cells
+and its ratios beside those published, without and with the weight memories, which the published
+ones have in them. That needs no trained network.
+
+Where networks are named, by IDs or by a suite, a second table has the power of the columns that
+their recurrent weights run on: windows of the test part are played to the gates of units in
+Verilator, which counts how often the output of each cell changes, and OpenSTA (Debian package
+opensta) tells the power of each cell at that. Name a binary, a ternary and a full-precision
+network to compare the three columns. What cannot be told is n/a with its reason.
+
+The exit code is 2 where something has to be mended by you, such as a tool that is missing or a
+file that is no liberty file.`,
 		Example: `  bittern backends rtl asic-lowpower --check --suite demo --quantizer stochastic-ternary
   bittern backends rtl asic-lowpower 3f2a --check --windows 10 --data DIR --format json
-  bittern backends rtl asic-lowpower --synth sg13g2_stdcell_typ_1p20V_25C.lib.gz`,
+  bittern backends rtl asic-lowpower --synth sg13g2_stdcell_typ_1p20V_25C.lib.gz
+  bittern backends rtl asic-lowpower 3f2a 81c0 d77e --synth sg13g2_stdcell_typ_1p20V_25C.lib.gz
+  bittern backends rtl asic-lowpower --synth cells.lib --suite demo --model lstm-128 --format json`,
 		Args: func(command *cobra.Command, args []string) error {
-			if len(args) < 1 || len(args) > 2 {
-				return plugins.Problemf("name one backend and one experiment at most; see %s --help", command.CommandPath())
+			if len(args) < 1 {
+				return plugins.Problemf("name one backend; see %s --help", command.CommandPath())
 			}
 			return nil
 		},
@@ -66,17 +77,14 @@ needs no trained network.`,
 			if err := settle(command, &settings); err != nil {
 				return err
 			}
-			if len(args) == 2 {
-				settings.id = args[1]
-			}
-			return p.runRTL(command.Context(), args[0], settings)
+			return p.runRTL(command.Context(), args[0], args[1:], settings)
 		},
 	}
 	flags := command.Flags()
 	flags.Bool("check", false, "run windows in Verilator and compare every bit")
 	flags.String("synth", "", "liberty file whose cells the columns are made of")
-	flags.Int("windows", standardWindows, "sequences of the test part that are checked")
-	flags.String("format", formatMarkdown, formatMarkdown+" (a line) or "+formatJSON)
+	flags.Int("windows", standardWindows, "sequences of the test part that are run")
+	flags.String("format", formatMarkdown, formatMarkdown+" or "+formatJSON)
 	offer(command, "format", formatMarkdown, formatJSON)
 	choiceFlags(command)
 	dataFlags(command)
@@ -111,29 +119,27 @@ func (p *program) rtl(name string) (backend.RTL, error) {
 	return nil, plugins.Problemf("there is no built-in backend %q%s; those with a machine in SystemVerilog are %s", name, plugins.DidYouMean(name, p.withRTL()), strings.Join(p.withRTL(), ", "))
 }
 
-func (p *program) runRTL(ctx context.Context, name string, settings rtlSettings) error {
-	if err := (listSettings{Format: settings.Format}).check(); err != nil {
-		return err
-	}
+func (p *program) runRTL(ctx context.Context, name string, ids []string, settings rtlSettings) error {
 	machine, err := p.rtl(name)
 	if err != nil {
 		return err
 	}
 	switch {
+	case settings.Format != formatMarkdown && settings.Format != formatJSON:
+		return plugins.Problemf("there is no format %q here; use %s or %s", settings.Format, formatMarkdown, formatJSON)
+	case settings.Windows < 1:
+		return plugins.Problemf("%d windows cannot be run; give at least 1", settings.Windows)
 	case settings.Check == (settings.Synth != ""):
 		return plugins.Problemf("say what to do with the machine: either --check, which compares it with the simulator, or --synth LIBERTY, which makes gates of its columns")
 	case settings.Synth != "":
-		return p.synthesizeRTL(ctx, machine, settings)
+		return p.synthesizeRTL(ctx, machine, ids, settings)
+	case len(ids) > 1:
+		return plugins.Problemf("one network is checked at a time; name one ID")
+	case len(ids) == 1:
+		settings.id = ids[0]
 	}
-	of, n, err := settings.network(ctx)
+	of, t, err := settings.deploy(ctx, machine)
 	if err != nil {
-		return err
-	}
-	t, err := experiment.LoadTask(ctx, of, &task.Loader{DataDir: settings.Data})
-	if err != nil {
-		return err
-	}
-	if _, err := machine.Deploy(ctx, backend.Deploy{Network: n.Program, Weights: n.Weights}); err != nil {
 		return err
 	}
 	found, err := machine.CheckRTL(ctx, testBatches(t), settings.Windows)
@@ -151,27 +157,19 @@ func (p *program) runRTL(ctx context.Context, name string, settings rtlSettings)
 	return err
 }
 
-// synthesizeRTL prints the columns of the machine after synthesis to gates.
-func (p *program) synthesizeRTL(ctx context.Context, machine backend.RTL, settings rtlSettings) error {
-	columns, err := machine.SynthesizeRTL(ctx, settings.Synth)
+// deploy puts the network of the one experiment that is chosen on a machine, and loads its
+// task.
+func (s rtlSettings) deploy(ctx context.Context, machine backend.RTL) (store.Experiment, task.Task, error) {
+	of, n, err := s.network(ctx)
 	if err != nil {
-		return err
+		return of, nil, err
 	}
-	if settings.Format == formatJSON {
-		return p.json(columns)
+	t, err := experiment.LoadTask(ctx, of, &task.Loader{DataDir: s.Data})
+	if err != nil {
+		return of, nil, err
 	}
-	t := table.New("column", "units", "cell area", "ratio", "published ratio, with memories")
-	for _, c := range columns {
-		if err := t.Append(c.Weights, fmt.Sprint(c.Units), fmt.Sprintf("%.0f", c.CellArea),
-			fmt.Sprintf("%.2f", c.CellArea/columns[0].CellArea), fmt.Sprintf("%.2f", c.PublishedArea/columns[0].PublishedArea)); err != nil {
-			return err
-		}
-	}
-	if err := t.Write(p.stdout); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(p.stdout, "\nPublished: %s. Cell areas are of the units alone, in the unit of the liberty file.\n", columns[0].Source)
-	return err
+	_, err = machine.Deploy(ctx, backend.Deploy{Network: n.Program, Weights: n.Weights})
+	return of, t, err
 }
 
 // testBatches returns the batches of the test part. Each is valid until the next.

@@ -20,17 +20,41 @@ type RTL interface {
 	// SynthesizeRTL makes gates of the columns, of the cells of a liberty file, which may be
 	// packed with gzip. The first column is what others are compared with.
 	SynthesizeRTL(ctx context.Context, liberty string) ([]RTLColumn, error)
+	// PowerRTL tells what the column of the deployed network's recurrent weights draws as such
+	// gates while it computes so many sequences of the batches. What the gates have not is an
+	// *ErrUnsupported, a tool that is missing a *plugins.Problem.
+	PowerRTL(ctx context.Context, liberty string, batches iter.Seq2[network.Batch, error], windows int) (RTLPower, error)
 }
 
-// RTLColumn is a column of units as gates, without memories and control, beside what was
-// published of the column with them.
+// RTLColumn is a column of units as gates, without control, beside what was published of
+// the column.
 type RTLColumn struct {
 	Weights       string  `json:"weights"`
 	Units         int     `json:"units"`
-	CellArea      float64 `json:"cell_area"`          // in the unit of the liberty file, mostly µm²
-	PublishedArea float64 `json:"published_area_mm2"` // for as many units
-	Source        string  `json:"source"`             // of PublishedArea
+	CellArea      float64 `json:"cell_area"`              // in the unit of the liberty file, mostly µm²
+	MemoryArea    float64 `json:"weight_memory_area_um2"` // of the design's weight memory, by MemorySource
+	PublishedArea float64 `json:"published_area_mm2"`     // for as many units
+	Source        string  `json:"source"`                 // of PublishedArea
+	MemorySource  string  `json:"weight_memory_source"`
 }
+
+// RTLPower is what a column of units as gates draws while it works, in watts.
+type RTLPower struct {
+	Weights   string  `json:"weights"`
+	Units     int     `json:"units"`
+	ClockMHz  float64 `json:"clock_mhz"`
+	Windows   int     `json:"windows"`
+	Cycles    int64   `json:"cycles"`            // of a unit, in which the changes of its cells were counted
+	Changes   float64 `json:"changes_per_cycle"` // of the output of a cell, the mean over cells
+	Internal  float64 `json:"internal_w"`        // within cells
+	Switching float64 `json:"switching_w"`       // of what cells drive
+	Leakage   float64 `json:"leakage_w"`
+	Memory    float64 `json:"weight_memory_w"` // a word read in each cycle, by MemorySource of the column
+	Published float64 `json:"published_w"`     // for as many units, with memories; 0 if there is none
+}
+
+// Cells is what all cells draw.
+func (p RTLPower) Cells() float64 { return p.Internal + p.Switching + p.Leakage }
 
 // RTLCheck is what a check has found.
 type RTLCheck struct {

@@ -7,6 +7,7 @@ import (
 
 	"bittern/accel/backends/asic/internal/datapath"
 	"bittern/accel/backends/asic/rtl"
+	"bittern/accel/backends/internal/energy"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
@@ -16,20 +17,29 @@ var _ backend.RTL = (*simulator)(nil)
 
 // CheckRTL runs windows on the machine of package rtl.
 func (s *simulator) CheckRTL(ctx context.Context, batches iter.Seq2[network.Batch, error], windows int) (backend.RTLCheck, error) {
-	if s.program == nil {
-		return backend.RTLCheck{}, errNothingDeployed
-	}
-	if err := s.model.design.inSystemVerilog(); err != nil {
+	traced, check, err := s.trace(ctx, batches, windows)
+	if err != nil {
 		return backend.RTLCheck{}, err
 	}
-	if windows < 1 {
-		return backend.RTLCheck{}, plugins.Problemf("%d windows cannot be checked; give at least 1", windows)
+	found, err := s.machine().Check(ctx, s.program, traced)
+	check.Steps, check.Bits, check.Mismatches, check.Cycles, check.First = found.Steps, found.Bits, found.Mismatches, found.Cycles, found.First
+	return check, err
+}
+
+// trace runs so many sequences that have a target on the simulator, and tells the cycles.
+func (s *simulator) trace(ctx context.Context, batches iter.Seq2[network.Batch, error], windows int) (traced []datapath.Window, check backend.RTLCheck, err error) {
+	if s.program == nil {
+		return nil, check, errNothingDeployed
 	}
-	var check backend.RTLCheck
-	var traced []datapath.Window
+	if err := s.model.design.inSystemVerilog(); err != nil {
+		return nil, check, err
+	}
+	if windows < 1 {
+		return nil, check, plugins.Problemf("%d windows cannot be run; give at least 1", windows)
+	}
 	for batch, err := range batches {
 		if err != nil {
-			return backend.RTLCheck{}, err
+			return nil, check, err
 		}
 		some, places := scored(s.network, batch, windows-check.Windows)
 		check.Windows += len(places)
@@ -38,7 +48,7 @@ func (s *simulator) CheckRTL(ctx context.Context, batches iter.Seq2[network.Batc
 		}
 		more, err := s.program.Trace(ctx, s.network, some)
 		if err != nil {
-			return backend.RTLCheck{}, err
+			return nil, check, err
 		}
 		traced = append(traced, more...)
 		for _, place := range places {
@@ -53,11 +63,9 @@ func (s *simulator) CheckRTL(ctx context.Context, batches iter.Seq2[network.Batc
 		}
 	}
 	if check.Windows == 0 {
-		return backend.RTLCheck{}, plugins.Problemf("no sequence has a target, so there is nothing to check")
+		return nil, check, plugins.Problemf("no sequence has a target, so there is nothing to run")
 	}
-	found, err := s.machine().Check(ctx, s.program, traced)
-	check.Steps, check.Bits, check.Mismatches, check.Cycles, check.First = found.Steps, found.Bits, found.Mismatches, found.Cycles, found.First
-	return check, err
+	return traced, check, nil
 }
 
 // inSystemVerilog refuses a design that has what the machine of package rtl has not.
@@ -124,25 +132,64 @@ func pick[T any](to, from []T, rows int, places []int, sequences int) {
 	}
 }
 
-// SynthesizeRTL synthesizes a column of as many units as the 12-bit one has for each width
-// of weights, so that units are compared.
+// SynthesizeRTL tells the area of columns of as many units as the 12-bit one has for each
+// width of weights, so that units are compared.
 func (s *simulator) SynthesizeRTL(ctx context.Context, liberty string) ([]backend.RTLColumn, error) {
 	_, m, err := s.resolve(nil)
 	if err != nil {
 		return nil, err
 	}
-	units := m.design.Columns.TwelveBit.Units
+	d, units := m.design, m.design.Columns.TwelveBit.Units
 	var columns []backend.RTLColumn
-	for _, width := range []datapath.Width{datapath.Binary, datapath.Ternary, datapath.TwelveBit} {
-		area, err := rtl.CellArea(ctx, liberty, units, width)
+	for _, width := range widths {
+		area, err := d.unit(width).CellArea(ctx, liberty)
 		if err != nil {
 			return nil, err
 		}
-		column := backend.RTLColumn{Weights: width.String(), Units: units, CellArea: area, Source: m.design.Source}
-		if c := m.design.column(width); c.Published != nil {
-			column.PublishedArea = c.Published.Area / float64(c.Units) * float64(units)
+		c := d.column(width)
+		share := float64(units) / float64(c.Units)
+		column := backend.RTLColumn{
+			Weights: width.String(), Units: units, CellArea: area * float64(units), Source: d.Source,
+			MemoryArea:   1e6 * share * c.Weights.bits() * memories.SRAMArea(c.Weights.Words),
+			MemorySource: fmt.Sprintf("table %s in %s", memories.Table.Name, memories.Process),
+		}
+		if c.Published != nil {
+			column.PublishedArea = c.Published.Area * share
 		}
 		columns = append(columns, column)
 	}
 	return columns, nil
+}
+
+// memories are of the process of the open cells that the SystemVerilog was tried with.
+var memories = energy.Find(defaultTable).In(energy.Process{Node: 130, Voltage: 1.2})
+
+// unit is that of a column.
+func (d Design) unit(width datapath.Width) rtl.Unit {
+	return rtl.Unit{Weights: width, SumBits: d.column(width).AccumulatorBits}
+}
+
+// PowerRTL tells the power of a column of as many units as the 12-bit one has.
+func (s *simulator) PowerRTL(ctx context.Context, liberty string, batches iter.Seq2[network.Batch, error], windows int) (backend.RTLPower, error) {
+	traced, check, err := s.trace(ctx, batches, windows)
+	if err != nil {
+		return backend.RTLPower{}, err
+	}
+	d, width := s.model.design, s.program.Recurrent
+	c, units := d.column(width), d.Columns.TwelveBit.Units
+	found, err := d.unit(width).Power(ctx, liberty, units, d.ClockMHz, traced)
+	if err != nil {
+		return backend.RTLPower{}, err
+	}
+	word := float64(units) * float64(width)
+	power := backend.RTLPower{
+		Weights: width.String(), Units: units, ClockMHz: d.ClockMHz, Windows: check.Windows,
+		Cycles: found.Cycles, Changes: found.Changes,
+		Internal: found.Internal, Switching: found.Switching, Leakage: found.Leakage,
+		Memory: d.clock()*word*memories.Read(c.Weights.Words) + memories.SRAMLeakage(c.Weights.bits()*float64(units)/float64(c.Units)),
+	}
+	if c.Published != nil {
+		power.Published = 1e-3 * c.Published.Power / float64(c.Units) * float64(units)
+	}
+	return power, nil
 }

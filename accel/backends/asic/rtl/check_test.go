@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -80,24 +81,41 @@ func machine(t *testing.T, width datapath.Width, all []traced, sv fs.FS) *testbe
 	return b
 }
 
-func needVerilator(t *testing.T) {
+// need skips a test where a tool is missing, which a Debian package of a name has.
+func need(t *testing.T, tools ...string) {
 	t.Helper()
-	for _, tool := range []string{"verilator", "g++", "make"} {
+	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("there is no %s on this machine (on Debian: apt-get install verilator g++ make)", tool)
+			debian := tool
+			if tool == "sta" {
+				debian = "opensta"
+			}
+			t.Skipf("there is no %s on this machine (on Debian: apt-get install %s)", tool, debian)
 		}
 	}
+}
+
+// wired are programs that no design is too small for, by the width of their recurrent weights:
+// GRUs, several layers, several graphs, embeddings, carried states and rounded ones.
+var wired = map[datapath.Width][]string{
+	datapath.Binary:  {"lstm-binary", "lstm-float-carried", "gru-binary-rows", "dense-last", "tagger"},
+	datapath.Ternary: {"lstm-ternary", "lstm-rounded-carried", "gru-ternary-carried", "two-layers", "bidirectional"},
 }
 
 // The SystemVerilog machine computes the bits of the simulator for all programs that the
 // datapath has: LSTM and GRU, several streams and layers, all formats of weights.
 func TestTheMachineIsTheSimulator(t *testing.T) {
-	needVerilator(t)
+	need(t, "verilator", "g++", "make")
 	t.Parallel()
 	for _, width := range []datapath.Width{datapath.Binary, datapath.Ternary} {
 		t.Run(width.String(), func(t *testing.T) {
 			t.Parallel()
 			all := samples(t, width)
+			for _, name := range wired[width] {
+				if !slices.ContainsFunc(all, func(s traced) bool { return s.name == name }) {
+					t.Errorf("the machine has no wires for %s", name)
+				}
+			}
 			b := machine(t, width, all, sources)
 			for _, s := range all {
 				got, err := b.check(t.Context(), s.program, s.images, s.windows)
@@ -136,7 +154,7 @@ func altered(t *testing.T, file, old, replacement string) fs.FS {
 // A fault of the SystemVerilog is found: ties that are rounded up, a unit with a wrong gate,
 // an instruction that reads the wrong gate of the LSTM.
 func TestFaultsAreFound(t *testing.T) {
-	needVerilator(t)
+	need(t, "verilator", "g++", "make")
 	t.Parallel()
 	mismatches := func(t *testing.T, sv fs.FS, fault func(i *image)) int64 {
 		all := samples(t, datapath.Binary)[:1]

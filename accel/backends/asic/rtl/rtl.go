@@ -14,6 +14,14 @@
 // A unit adds a product and a lane makes an element in each cycle, without a pipeline, since
 // the cycles are those of package asic. The memories of values and sums are read by as many
 // lanes at a time as there are; how banks would do that is left open.
+//
+// # Gates
+//
+// A column is its units and nothing else, so Yosys makes gates of one unit, of the standard
+// cells of a liberty file. For their power they are given what a column multiplies in windows
+// of a trained network: the operands that the simulator computes, which Check holds to this
+// machine, in the order in which the control goes through rows and columns. Verilator counts
+// the changes of each cell's output, and OpenSTA tells the power of each cell at that.
 package rtl
 
 import (
@@ -104,16 +112,11 @@ type testbench struct{ folder string }
 
 func (t *testbench) Close() error { return os.RemoveAll(t.folder) }
 
-// build compiles the machine of some sizes. The first compilation of a machine takes a while.
+// build compiles a machine that has room for some sizes. With 100 units that takes some twenty
+// seconds of a core.
 func build(ctx context.Context, room sizes, sv fs.FS) (_ *testbench, err error) {
-	verilator, err := find("verilator", "verilator")
+	verilator, err := findVerilator()
 	if err != nil {
-		return nil, err
-	}
-	if _, err := find("g++", "g++"); err != nil {
-		return nil, err
-	}
-	if _, err := find("make", "make"); err != nil {
 		return nil, err
 	}
 	folder, err := os.MkdirTemp("", "bittern-rtl-")
@@ -126,14 +129,8 @@ func build(ctx context.Context, room sizes, sv fs.FS) (_ *testbench, err error) 
 			err = errors.Join(err, t.Close())
 		}
 	}()
-	for _, name := range files {
-		text, err := fs.ReadFile(sv, "sv/"+name)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
-			return nil, err
-		}
+	if err := copySources(folder, sv, files...); err != nil {
+		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(folder, "parameters.svh"), []byte(room.parameters()), 0o644); err != nil {
 		return nil, err
@@ -142,7 +139,8 @@ func build(ctx context.Context, room sizes, sv fs.FS) (_ *testbench, err error) 
 		"--binary", "--timing", "-O3", "-j", "2", "-Wno-fatal", "-Wno-WIDTH", "--unroll-count", "1024", "--unroll-stmts", "1", "--top-module", "testbench",
 		"-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0", "-Mdir", "build", "-o", "testbench",
 	}, files...)
-	return t, run(ctx, folder, verilator, arguments...)
+	_, err = run(ctx, folder, verilator, arguments...)
+	return t, err
 }
 
 // check runs the windows of a program whose graphs are these images.
@@ -177,7 +175,7 @@ func (t *testbench) simulate(ctx context.Context, i *image, windows []datapath.W
 	if err := writeFile(filepath.Join(t.folder, "stimulus.txt"), func(w *bufio.Writer) { i.stimulus(w, windows) }); err != nil {
 		return nil, err
 	}
-	if err := run(ctx, t.folder, filepath.Join(t.folder, "build", "testbench")); err != nil {
+	if _, err := run(ctx, t.folder, filepath.Join(t.folder, "build", "testbench")); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(filepath.Join(t.folder, "results.txt"))
@@ -192,22 +190,33 @@ func find(program, debian string) (string, error) {
 	return path, nil
 }
 
-// run runs a tool in a folder; an error has the end of what it printed.
-func run(ctx context.Context, folder, program string, arguments ...string) error {
+// findVerilator looks for Verilator and what it compiles with.
+func findVerilator() (path string, err error) {
+	for _, tool := range []string{"make", "g++", "verilator"} {
+		if path, err = find(tool, tool); err != nil {
+			return "", err
+		}
+	}
+	return path, nil
+}
+
+// run runs a tool in a folder and returns what it printed. An error has the beginning of that,
+// or of its first error.
+func run(ctx context.Context, folder, program string, arguments ...string) ([]byte, error) {
 	command := exec.CommandContext(ctx, program, arguments...)
 	command.Dir = folder
 	output, err := command.CombinedOutput()
 	if err == nil {
-		return nil
+		return output, nil
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	text := strings.TrimSpace(string(output))
 	if at := strings.Index(text, "%Error"); at >= 0 {
 		text = text[at:]
 	}
-	return fmt.Errorf("%s: %w: %s", filepath.Base(program), err, text[:min(len(text), 2000)])
+	return nil, fmt.Errorf("%s: %w: %s", filepath.Base(program), err, text[:min(len(text), 2000)])
 }
 
 // stimulus writes what the testbench reads.

@@ -16,9 +16,10 @@ const (
 
 // matVec: sum = W·x for all sequences of a group.
 type matVec struct {
-	x, sum  view
-	weights matrix
-	pieces  []piece // of the weights
+	x, sum    view
+	weights   matrix
+	pieces    []piece // of the weights
+	recurrent bool    // so are the weights
 }
 
 // piece is some of the bits of the weights in a block of columns of W.

@@ -261,11 +261,15 @@ func (c *microcompiler) product(m Micro, weights matrix, sum view) error {
 	if !ok {
 		number = len(c.Matrices)
 		c.matrices[&weights.integers[0]] = number
-		c.Matrices = append(c.Matrices, Matrix{Width: weights.width, Rows: weights.rows, Cols: weights.cols, Codes: weights.integers, Signs: slices.Contains(weights.integers, -1)})
+		c.Matrices = append(c.Matrices, newMatrix(weights))
 	}
 	m.Rows, m.Matrix, m.Z = weights.rows, number, z
 	c.Instructions = append(c.Instructions, m)
 	return nil
+}
+
+func newMatrix(w matrix) Matrix {
+	return Matrix{Width: w.width, Rows: w.rows, Cols: w.cols, Codes: w.integers, Signs: slices.Contains(w.integers, -1)}
 }
 
 // lastProduct is the pass that is written last.

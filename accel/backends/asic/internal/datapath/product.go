@@ -74,7 +74,7 @@ func (c *compiler) exactSums(n stepgraph.Node, m matrix, part int) operand {
 	if c.pieces[key] == nil {
 		c.pieces[key] = cut(m)
 	}
-	c.emit(matVec{x, sum.view, m, c.pieces[key]})
+	c.emit(matVec{x, sum.view, m, c.pieces[key], n.Recurrent})
 	return sum
 }
 

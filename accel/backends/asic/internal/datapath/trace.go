@@ -25,6 +25,17 @@ type Step struct {
 	Inputs [][]int32
 	States [][]int32 // after it
 	Output []int32
+	// Products are those of the recurrent weights, in the order in which the column makes them.
+	Products []Product
+}
+
+// Product is a matrix times a vector.
+type Product struct {
+	Matrix Matrix
+	X      []int32
+	// Second says that the second accumulators of the units make it in the pass of the one
+	// before.
+	Second bool
 }
 
 // Trace executes a batch of the network n, which must be the one that the program is compiled of,
@@ -47,12 +58,33 @@ type traced struct {
 	windows *[]Window
 }
 
-func (t traced) NewMachine(group int) program.Machine { return tracer{t, t.newMachine(group)} }
+func (t traced) NewMachine(group int) program.Machine {
+	graph, products := *t.Graph, new([]Product)
+	graph.instructions = slices.Clone(graph.instructions)
+	for i, instruction := range graph.instructions {
+		if product, ok := instruction.(matVec); ok && product.recurrent {
+			graph.instructions[i] = recorded{product, products}
+		}
+	}
+	return tracer{t, graph.newMachine(group), products}
+}
+
+// recorded is a product that is noted down too.
+type recorded struct {
+	matVec
+	products *[]Product
+}
+
+func (r recorded) run(m *machine) error {
+	*r.products = append(*r.products, Product{newMatrix(r.weights), slices.Clone(m.at(r.x, 0)), r.weights.second})
+	return r.matVec.run(m)
+}
 
 // tracer is a machine of one sequence that adds what it does to windows.
 type tracer struct {
 	traced
 	*machine
+	products *[]Product // of the time step at hand
 }
 
 func (t tracer) Reset(b int) {
@@ -90,6 +122,7 @@ func (t tracer) Step(sequences int) error {
 	if err := t.machine.Step(sequences); err != nil {
 		return err
 	}
+	step.Products, *t.products = *t.products, nil
 	step.States, step.Output = t.registers(), slices.Clone(t.at(t.machine.output, 0))
 	last := &(*t.windows)[len(*t.windows)-1]
 	last.Steps = append(last.Steps, step)

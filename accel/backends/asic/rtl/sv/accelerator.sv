@@ -192,8 +192,9 @@ module accelerator
   endgenerate
 
   // What a cycle writes. The memories are written by blocking assignments, which a
-  // simulator can do in a loop: no other process reads them at this edge for a result.
-  // The columns do, and begin afresh in the next cycle.
+  // simulator can do in a loop. At the same clock edge only the accumulators of the
+  // units take in something that depends on the memories. Where a memory is written,
+  // that is not used: the units begin afresh with the next block.
   int base;
   assign base = at.z.address + row + (bank ? VALUE_WORDS : 0);
   always @(posedge clk) begin

@@ -2,11 +2,11 @@
 // stimulus.txt, and writes after each time step what results.txt is to hold. It decides
 // nothing: package rtl compares.
 //
-// stimulus.txt: the instructions of a time step, the tokens of one, the number of words to
-// write out, and of each its memory, address, shift
-// and bits; then of each window its time steps, its position in the tables and the states that
-// it starts with, and of each time step its tokens and the inputs that it starts with. States
-// and inputs are a count and so many pairs of address and value.
+// stimulus.txt has the number of instructions of a time step, of its tokens and of the words
+// to write out, and of each such word its memory, address, shift and bits. For each window
+// follow the number of its time steps, its position in the tables and the states that it starts
+// with, and for each time step its tokens and the inputs that it starts with. States and inputs
+// are a count and so many pairs of address and value.
 module testbench
   import fixed::*;
   import microcode::*;
