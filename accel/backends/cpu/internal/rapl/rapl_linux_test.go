@@ -2,6 +2,7 @@ package rapl
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,14 +17,21 @@ func TestNoPermission(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := domain(t, folder, "intel-rapl:0", "package-0", "1", "2")
-	for name, mode := range map[string]os.FileMode{filepath.Dir(folder): 0o755, folder: 0o755, filepath.Join(path, "energy_uj"): 0} {
+	for name, mode := range map[string]os.FileMode{folder: 0o755, filepath.Join(path, "energy_uj"): 0} {
 		if err := os.Chmod(name, mode); err != nil {
 			t.Fatal(err)
 		}
 	}
+	// The other user may not enter the folders above it, so it is named by a descriptor.
+	opened, err := os.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	folder = fmt.Sprintf("/proc/self/fd/%d", opened.Fd())
 	const nobody = 65534
 	cannot := errors.New("root cannot become another user here")
-	opened := make(chan error)
+	answer := make(chan error)
 	go func() {
 		// Root may read everything, so this thread becomes another user. It ends with the
 		// goroutine, as nothing unlocks it.
@@ -31,14 +39,14 @@ func TestNoPermission(t *testing.T) {
 		if os.Geteuid() == 0 {
 			unix.SetfsuidRetUid(nobody)
 			if now, err := unix.SetfsuidRetUid(-1); err != nil || now != nobody {
-				opened <- cannot
+				answer <- cannot
 				return
 			}
 		}
 		_, err := Open(folder)
-		opened <- err
+		answer <- err
 	}()
-	err := <-opened
+	err = <-answer
 	if err == cannot {
 		t.Skip(err)
 	}
