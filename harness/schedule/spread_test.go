@@ -1,6 +1,13 @@
 package schedule_test
 
 import (
+	_ "embed"
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,5 +57,59 @@ func TestLongestFirst(t *testing.T) {
 	}
 	if diff := cmp.Diff([]uint64{2, 5, 4, 0, 1, 3}, got); diff != "" {
 		t.Errorf("the seeds in their order differ (-want +got):\n%s", diff)
+	}
+}
+
+// paperDurations are how long the experiments of paper-characters, paper-words and paper-qa
+// take, in the order in which workers are given them: by the plan of "--budget 2m" on a machine
+// of two cores, and by the paper's recipes, whose training and scoring are as many times longer
+// as they have more steps and batches.
+//
+//go:embed testdata/paper.csv
+var paperDurations string
+
+// The table in the documentation has these durations.
+func TestPaperOnManyWorkers(t *testing.T) {
+	t.Parallel()
+	lines, err := csv.NewReader(strings.NewReader(paperDurations)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	durations := func(column, seeds int) (list []time.Duration, sum time.Duration) {
+		for _, line := range lines[1:] {
+			seconds, err := strconv.Atoi(line[column])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range seeds {
+				list = append(list, time.Duration(seconds)*time.Second)
+				sum += list[len(list)-1]
+			}
+		}
+		return list, sum
+	}
+	const twoMinutes, recipe = 3, 4
+	var want strings.Builder
+	for _, workers := range []int{1, 2, 4, 8, 16, 32} {
+		fmt.Fprintf(&want, "| %d |", workers)
+		for _, column := range []int{twoMinutes, recipe} {
+			for _, seeds := range []int{1, 3} {
+				list, sum := durations(column, seeds)
+				took := schedule.Spread(list, workers)
+				efficiency := float64(sum) / (float64(workers) * float64(took))
+				if seeds == 3 && workers <= 16 && efficiency < 0.95 {
+					t.Errorf("%d workers have an efficiency of %.3f with three seeds, want at least 0.95", workers, efficiency)
+				}
+				fmt.Fprintf(&want, " %.1f | %.2f |", took.Hours(), efficiency)
+			}
+		}
+		want.WriteString("\n")
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "many-machines.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(page), want.String()) {
+		t.Errorf("docs/many-machines.md lacks this table:\n%s", want.String())
 	}
 }
