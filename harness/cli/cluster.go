@@ -61,17 +61,17 @@ func (s natsSettings) connect(ctx context.Context) (*cluster.Cluster, error) {
 }
 
 // distributed says whether workers run the experiments.
-func (s runSettings) distributed() bool { return s.NATS != "" || s.Workers > 0 }
+func (s runSettings) distributed() bool { return s.NATS != "" || s.workers > 0 }
 
 // maxWorkers bounds the worker processes of one machine.
 const maxWorkers = 256
 
 func (s runSettings) checkWorkers() error {
 	switch {
-	case s.NATS != "" && s.Workers > 0:
+	case s.NATS != "" && s.workers > 0:
 		return plugins.Problemf("--nats and --workers both say who runs the experiments; give one of them")
-	case s.Workers < 0 || s.Workers > maxWorkers:
-		return plugins.Problemf("--workers must be between 1 and %d, not %d", maxWorkers, s.Workers)
+	case s.workers < 0 || s.workers > maxWorkers:
+		return plugins.Problemf("--workers must be between 1 and %d, not %d", maxWorkers, s.workers)
 	case s.distributed() && s.Jobs != defaults().Jobs:
 		return plugins.Problemf("--jobs is for experiments that this process runs; with --nats or --workers each worker runs one at a time")
 	}
@@ -109,7 +109,7 @@ func untimed(specs []*experiment.Spec) []*experiment.Spec {
 func (p *program) onWorkers(ctx context.Context, settings runSettings, runs *store.Store, specs []*experiment.Spec, server *cluster.Cluster, work map[string]float64) (_ []schedule.Failure, err error) {
 	display := schedule.NewDisplay(p.stderr, len(specs), max(2, len(specs)))
 	defer display.Close()
-	if settings.Workers > 0 {
+	if settings.workers > 0 {
 		team, err := p.startTeam(ctx, settings, display.Line)
 		if err != nil {
 			return nil, err
@@ -124,7 +124,7 @@ func (p *program) onWorkers(ctx context.Context, settings runSettings, runs *sto
 		p.goOn = "the workers go on; run the same command again to gather what they find"
 	}
 	specs = untimed(specs)
-	remote := cluster.NewRemote(ctx, server, runs, settings.Workers > 0, display.Line)
+	remote := cluster.NewRemote(ctx, server, runs, settings.workers > 0, display.Line)
 	if err := remote.Submit(ctx, specs, func(s *experiment.Spec) float64 { return work[s.String()] }, settings.Again); err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (p *program) startTeam(ctx context.Context, settings runSettings, log func(
 	if t.server, err = cluster.StartServer(folder); err != nil {
 		return nil, err
 	}
-	for number := range settings.Workers {
+	for number := range settings.workers {
 		if err := t.hire(number+1, settings, log); err != nil {
 			return nil, err
 		}

@@ -33,8 +33,10 @@ With --budget the run store keeps the steps that were found, and "bittern run" w
 same budget trains those. Without it nothing is written.
 
 The times are for one experiment after the other (--jobs 1) on a machine that does
-nothing else. A training with patience may end sooner.`,
+nothing else. A training with patience may end sooner. With --workers, plan also says how
+long so many workers take, each on a machine like this one that does nothing else.`,
 		Example: `  bittern plan --suite demo
+  bittern plan --suite demo --workers 2,4,8
   bittern plan --suite paper --data DIR --budget 2m
   bittern plan --suite mine.yaml --format json`,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -42,15 +44,22 @@ nothing else. A training with patience may end sooner.`,
 			if err := settle(command, &settings); err != nil {
 				return err
 			}
+			var teams struct {
+				Workers []int `mapstructure:"workers"`
+			}
+			if err := settle(command, &teams); err != nil {
+				return err
+			}
 			list, err := p.list(command)
 			if err != nil {
 				return err
 			}
-			return p.plan(command.Context(), settings, list)
+			return p.plan(command.Context(), settings, teams.Workers, list)
 		},
 	}
 	suiteFlag(command)
 	runsFlag(command)
+	command.Flags().IntSlice("workers", nil, "also say how long so many workers take, as in 2,4,8")
 	suiteSettingFlags(command)
 	listFlags(command)
 	return command
@@ -71,6 +80,7 @@ type planned struct {
 	Training   float64 `json:"training_seconds,omitempty"`
 	Scoring    float64 `json:"scoring_seconds,omitempty"`
 	Deploying  float64 `json:"deploying_seconds,omitempty"`
+	Timed      float64 `json:"timed_deploying_seconds,omitempty"` // of Deploying: on backends that time themselves
 	Memory     *int64  `json:"memory_bytes,omitempty"`
 	Disk       int64   `json:"disk_bytes,omitempty"`
 	Impossible string  `json:"impossible,omitempty"` // why it cannot be run
@@ -88,9 +98,13 @@ type plan struct {
 	Seconds     float64   `json:"seconds"`
 	Memory      *int64    `json:"memory_bytes,omitempty"` // of the experiment that takes the most
 	Disk        int64     `json:"disk_bytes"`
+	Spread      *spread   `json:"spread,omitempty"`
 }
 
-func (p *program) plan(ctx context.Context, settings runSettings, list listSettings) (err error) {
+func (p *program) plan(ctx context.Context, settings runSettings, workers []int, list listSettings) (err error) {
+	if err := checkTeams(workers); err != nil {
+		return err
+	}
 	settings.Format = defaults().Format // --format is that of a report, and a plan writes none
 	s, catalogue, specs, err := p.experiments(ctx, settings)
 	if err != nil {
@@ -107,12 +121,17 @@ func (p *program) plan(ctx context.Context, settings runSettings, list listSetti
 	if runs != nil {
 		defer func() { err = errors.Join(err, runs.Close()) }()
 	}
+	order, err := orderOf(ctx, catalogue, settings, specs, len(workers) > 0)
+	if err != nil {
+		return err
+	}
 	forecaster := &experiment.Forecaster{Catalogue: catalogue, Deadline: settings.Deadline}
-	out := plan{Suite: s.Name}
+	out, lines := plan{Suite: s.Name}, map[string]planned{}
 	for len(specs) > 0 {
 		one := specs[0]
 		line := planned{Task: one.Task.Label, Model: one.Model.Label, Quantizer: one.Quantizer.Label}
 		budget := settings.Budget
+		var left []*experiment.Spec // not done
 		for len(specs) > 0 && sameButSeed(specs[0], one) {
 			known, done, err := trained(ctx, runs, specs[0], settings.Budget)
 			if err != nil {
@@ -121,6 +140,8 @@ func (p *program) plan(ctx context.Context, settings runSettings, list listSetti
 			line.Seeds++
 			if done {
 				line.Done++
+			} else {
+				left = append(left, specs[0])
 			}
 			if known {
 				budget = 0 // the stored steps already limit the experiment
@@ -134,6 +155,12 @@ func (p *program) plan(ctx context.Context, settings runSettings, list listSetti
 			}
 		}
 		out.add(line)
+		for _, spec := range left {
+			lines[spec.String()] = line
+		}
+	}
+	if len(workers) > 0 {
+		out.Spread = spreadOf(order, lines, workers)
 	}
 	if list.Format == formatJSON {
 		return p.json(out)
@@ -205,7 +232,7 @@ func forecast(ctx context.Context, forecaster *experiment.Forecaster, runs *stor
 	}
 	line.Steps, line.Epochs, line.Step = f.Steps, f.Epochs, f.Step.Seconds()
 	line.Training, line.Scoring, line.Deploying = f.Training.Seconds(), f.Scoring.Seconds(), f.Deploying.Seconds()
-	line.Memory, line.Disk = f.Memory, f.Disk
+	line.Timed, line.Memory, line.Disk = f.Timed.Seconds(), f.Memory, f.Disk
 	return nil
 }
 
@@ -254,8 +281,10 @@ func (p *program) writePlan(o plan, list listSettings) error {
 	}
 	fmt.Fprintf(&text, "\nAll of them, one after the other: %s, at most %s MB of memory at a time, %s MB on disk.\n", clock(o.Seconds), megabytes(o.Memory), megabytes(&o.Disk))
 	fmt.Fprintf(&text, "Times are of one seed, on this machine when it does nothing else, from a short calibration.\n")
-	_, err := fmt.Fprint(p.stdout, text.String())
-	return err
+	if _, err := fmt.Fprint(p.stdout, text.String()); err != nil || o.Spread == nil {
+		return err
+	}
+	return p.writeSpread(*o.Spread, list)
 }
 
 // clock writes a time for people.

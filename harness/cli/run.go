@@ -26,7 +26,6 @@ type runSettings struct {
 	pluginSettings `mapstructure:",squash"`
 	natsSettings   `mapstructure:",squash"`
 
-	Workers     int           `mapstructure:"workers"`
 	Suite       string        `mapstructure:"suite"`
 	Tasks       []string      `mapstructure:"task"`
 	Data        string        `mapstructure:"data"`
@@ -54,6 +53,7 @@ type runSettings struct {
 	Address     string        `mapstructure:"address"`
 	Open        bool          `mapstructure:"open"`
 
+	workers   int  // processes on this machine that run the experiments; 0 = this process runs them
 	trained   bool // freeze and deploy only networks that are trained already
 	untrained bool // deploy networks with their starting weights
 	hardware  bool // print only tables of networks on backends
@@ -139,6 +139,13 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 			if err := settle(command, &settings); err != nil {
 				return err
 			}
+			var team struct {
+				Workers int `mapstructure:"workers"`
+			}
+			if err := settle(command, &team); err != nil {
+				return err
+			}
+			settings.workers = team.Workers
 			return p.runSuite(command.Context(), settings, nil)
 		},
 	}

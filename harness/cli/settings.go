@@ -103,7 +103,7 @@ func flagProblem(command *cobra.Command, err error) error {
 // wanted says in words what the value of a flag must be.
 func wanted(flag *pflag.Flag) string {
 	switch {
-	case flag.Name == "seeds":
+	case flag.Name == "seeds", flag.Value.Type() == "intSlice":
 		return "whole numbers with commas between, such as 1,2,3"
 	case flag.Value.Type() == "int":
 		return "a whole number"

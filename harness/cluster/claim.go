@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,10 +30,11 @@ type claim struct {
 	saving  map[storage.Kind]*snapshot
 	storing map[storage.Kind]*snapshot // is being sent
 	chunks  []chunk
-	number  int      // of the next chunk
-	trash   []string // files that the next record does not name any more
-	asked   int      // changes so far
-	sent    int      // of them
+	number  int             // of the next chunk
+	trash   []string        // files that the next record does not name any more
+	made    map[string]bool // files that no record names yet
+	asked   int             // changes so far
+	sent    int             // of them
 
 	revision uint64 // of the record on the server; only the sender uses it
 	lost     error  // why nothing can be sent any more
@@ -68,7 +70,7 @@ func (c *Cluster) claim(ctx context.Context, id, worker string) (*claim, error) 
 		k := &claim{
 			cluster: c, id: id, epoch: revision, revision: revision, next: r,
 			wake: make(chan struct{}, 1), done: make(chan struct{}), changed: make(chan struct{}),
-			saving: map[storage.Kind]*snapshot{}, storing: map[storage.Kind]*snapshot{},
+			saving: map[storage.Kind]*snapshot{}, storing: map[storage.Kind]*snapshot{}, made: map[string]bool{},
 		}
 		k.ctx, k.stop = context.WithCancel(context.WithoutCancel(ctx))
 		go k.send()
@@ -133,14 +135,39 @@ func (k *claim) send() {
 		case <-k.wake:
 		}
 		if err := k.sendAll(); err != nil {
-			k.mu.Lock()
-			k.lost = err
-			close(k.changed)
-			k.changed = make(chan struct{})
-			k.mu.Unlock()
+			k.lose(err)
 			return
 		}
 	}
+}
+
+// lose notes why nothing can be sent any more, and removes what was sent in vain.
+func (k *claim) lose(why error) {
+	k.mu.Lock()
+	k.lost = why
+	made := slices.Collect(maps.Keys(k.made))
+	close(k.changed)
+	k.changed = make(chan struct{})
+	k.mu.Unlock()
+	if _, lost := errors.AsType[*Lost](why); lost {
+		k.cluster.remove(context.WithoutCancel(k.ctx), made...)
+	}
+}
+
+// upload stores a file under a name that no other has. It is for a record to name.
+func (k *claim) upload(ctx context.Context, what string, content []byte) (file, error) {
+	f, err := k.cluster.upload(ctx, k.id+"/"+what+"/"+rand.Text(), content)
+	if err != nil {
+		return f, err
+	}
+	k.mu.Lock()
+	lost := k.lost
+	k.made[f.Name] = true
+	k.mu.Unlock()
+	if lost != nil {
+		k.cluster.remove(ctx, f.Name)
+	}
+	return f, lost
 }
 
 // sendAll sends what is asked for now, all of it with one record.
@@ -157,7 +184,6 @@ func (k *claim) sendAll() error {
 		}
 	}
 	r.Saved = maps.Clone(r.Saved)
-	var made []string
 	for kind, s := range snapshots {
 		if old, ok := r.Saved[kind]; ok {
 			trash = append(trash, old.Tensors.Name)
@@ -166,11 +192,9 @@ func (k *claim) sendAll() error {
 			delete(r.Saved, kind)
 			continue
 		}
-		name := k.fileName(string(kind))
-		if s.manifest.Tensors, err = k.cluster.upload(k.ctx, name, s.content); err != nil {
+		if s.manifest.Tensors, err = k.upload(k.ctx, string(kind), s.content); err != nil {
 			return err
 		}
-		made = append(made, name)
 		if r.Saved == nil {
 			r.Saved = map[storage.Kind]savedAt{}
 		}
@@ -179,9 +203,6 @@ func (k *claim) sendAll() error {
 	r.Writer = rand.Text()
 	revision, err := k.cluster.replace(k.ctx, r, k.revision)
 	if err != nil {
-		if _, lost := errors.AsType[*Lost](err); lost {
-			k.cluster.remove(k.ctx, made...)
-		}
 		return err
 	}
 	k.revision = revision
@@ -189,15 +210,15 @@ func (k *claim) sendAll() error {
 	k.mu.Lock()
 	k.sent, k.storing = target, map[storage.Kind]*snapshot{}
 	k.next.Saved, k.next.Metrics = r.Saved, r.Metrics
+	for _, name := range r.files() {
+		delete(k.made, name)
+	}
 	close(k.changed)
 	k.changed = make(chan struct{})
 	k.mu.Unlock()
 	k.cluster.remove(k.ctx, trash...)
 	return nil
 }
-
-// fileName is a name that no other file has.
-func (k *claim) fileName(what string) string { return k.id + "/" + what + "/" + rand.Text() }
 
 // flushTime is how long a worker that ends waits until everything is sent, and lostTime if
 // there is no connection: the server has most likely ended with the run.

@@ -93,21 +93,25 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 		nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // what it concerns is told by the call
 	}
-	for _, file := range []struct {
-		path, flag string
+	for _, given := range []struct {
+		flag, file string
 		option     nats.Option
 	}{
-		{o.Credentials, "nats-creds", nats.UserCredentials(o.Credentials)},
-		{o.Authority, "nats-tls-ca", nats.RootCAs(o.Authority)},
-		{o.Certificate, "nats-tls-cert", nats.ClientCert(o.Certificate, o.Key)},
+		{"nats-creds", o.Credentials, nats.UserCredentials(o.Credentials)},
+		{"nats-tls-ca", o.Authority, nats.RootCAs(o.Authority)},
+		{"nats-tls-key", o.Key, nil}, // is an option together with the certificate
+		{"nats-tls-cert", o.Certificate, nats.ClientCert(o.Certificate, o.Key)},
 	} {
-		if file.path == "" {
+		if given.file == "" {
 			continue
 		}
-		if _, err := os.ReadFile(file.path); err != nil {
-			return nil, plugins.Problemf("--%s cannot be read (%s); name a file that can", file.flag, err)
+		_, err := os.ReadFile(given.file)
+		if err == nil && given.option != nil {
+			settings, err = append(settings, given.option), given.option(&nats.Options{})
 		}
-		settings = append(settings, file.option)
+		if err != nil {
+			return nil, plugins.Problemf("--%s cannot be used (%s); name another file", given.flag, strings.TrimPrefix(err.Error(), "nats: "))
+		}
 	}
 	nc, err := nats.Connect(o.URL, settings...)
 	if err != nil {
@@ -149,8 +153,8 @@ func (o Options) refused(err error) error {
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
 		return plugins.Problemf("the NATS server at %s refuses these credentials; give others with --nats-creds, or in the URL", o)
-	case strings.Contains(err.Error(), "tls"), strings.Contains(err.Error(), "x509"):
-		return plugins.Problemf("the NATS server at %s cannot be talked to over TLS (%s); see --nats-tls-ca, --nats-tls-cert and --nats-tls-key", o, err)
+	case errors.Is(err, nats.ErrSecureConnWanted), strings.Contains(err.Error(), "tls"), strings.Contains(err.Error(), "x509"):
+		return plugins.Problemf("the NATS server at %s cannot be talked to over TLS (%s); see --nats-tls-ca, --nats-tls-cert and --nats-tls-key", o, strings.TrimPrefix(err.Error(), "nats: "))
 	case strings.Contains(err.Error(), "nkeys"), strings.Contains(err.Error(), "jwt"):
 		return plugins.Problemf("the file of --nats-creds is no credentials file (%s); name the one that was made for this server", err)
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,9 +44,8 @@ func NewRemote(ctx context.Context, c *Cluster, runs *store.Store, own bool, log
 	}
 }
 
-// Submit queues experiments that the run store does not have yet, in the order of work, the
-// longest first, so that the last worker does not finish alone: work compares how long they
-// take. With again what is known of them is removed, here and at the server. Call it before Run.
+// Submit queues experiments that the run store does not have yet, in the order of
+// [schedule.LongestFirst]. With again what is known of them is removed, here and at the server. Call it before Run.
 func (r *Remote) Submit(ctx context.Context, specs []*experiment.Spec, work func(*experiment.Spec) float64, again bool) error {
 	if r.own { // of a suite that was interrupted, jobs may be left
 		if err := r.cluster.patiently(ctx, func(ctx context.Context) error {
@@ -61,11 +58,7 @@ func (r *Remote) Submit(ctx context.Context, specs []*experiment.Spec, work func
 			return err
 		}
 	}
-	sorted := slices.Clone(specs)
-	slices.SortStableFunc(sorted, func(a, b *experiment.Spec) int {
-		return int(math.Copysign(1, work(b)-work(a)))
-	})
-	for _, s := range sorted {
+	for _, s := range schedule.LongestFirst(specs, work) {
 		row, err := s.Row()
 		if err != nil {
 			return err

@@ -362,7 +362,8 @@ func TestKillsAtRandom(t *testing.T) {
 	specs, folder := prepare(t, seeds, 20), t.TempDir()
 	want := alone(t, prepare(t, seeds, 20))
 	random := rand.New(rand.NewPCG(uint64(*kills), 1))
-	for done := 0; done < *kills; {
+	rounds, servers := 0, 0
+	for done := 0; done < *kills; rounds++ {
 		server, url := startServerProcess(t, filepath.Join(folder, strconv.Itoa(done)), "-1")
 		port := url[strings.LastIndex(url, ":")+1:]
 		workers := []*exec.Cmd{startWorker(t, url), startWorker(t, url)}
@@ -384,6 +385,7 @@ func TestKillsAtRandom(t *testing.T) {
 				} else {
 					kill(server)
 					server, _ = startServerProcess(t, here, port)
+					servers++
 				}
 				done++
 			}
@@ -396,4 +398,5 @@ func TestKillsAtRandom(t *testing.T) {
 			kill(w)
 		}
 	}
+	t.Logf("killed %d workers and %d servers in %d runs of %d experiments each", *kills-servers, servers, rounds, len(specs))
 }

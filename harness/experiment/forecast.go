@@ -24,11 +24,12 @@ type Forecast struct {
 	Steps  int     // of training
 	Epochs float64 // that those are
 	Step   time.Duration
-	Timed  int // training steps of which Step is the median
+	N      int // training steps of which Step is the median
 
 	Training  time.Duration
 	Scoring   time.Duration // validations, calibrations and the freeze, with all its draws: less where the quantizer is deterministic
-	Deploying time.Duration
+	Deploying time.Duration // on all backends
+	Timed     time.Duration // of Deploying: on backends that time themselves, see [Spec.Untimed]
 
 	Memory *int64 // bytes, at most at a time; nil where the system does not tell
 	Disk   int64  // bytes
@@ -98,7 +99,7 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 	}
 	defer func() { err = errors.Join(err, trial.Close()) }()
 	var out Forecast
-	if out.Step, out.Timed, err = trial.timeSteps(ctx); err != nil {
+	if out.Step, out.N, err = trial.timeSteps(ctx); err != nil {
 		return Forecast{}, err
 	}
 	perPass := t.Training(spec.Seed, 0).Len()
@@ -131,6 +132,9 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 			return Forecast{}, err
 		}
 		out.Deploying += took
+		if plugin.has(backend.TraitTimed) {
+			out.Timed += took
+		}
 		resident = max(resident, deployed)
 	}
 	if resident > 0 {
