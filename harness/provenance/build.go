@@ -6,8 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +32,8 @@ const Unknown = "unknown"
 var version, commit, date string
 
 // CollectBuild describes this program: by the stamps of a release, else by those of the Go
-// toolchain, else by git where it is run inside its checkout, as go run and go test do.
+// toolchain, else by git where go run or go test has just built it from the checkout that
+// it is run in.
 func CollectBuild(ctx context.Context) Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -40,10 +43,24 @@ func CollectBuild(ctx context.Context) Build {
 	if b.Commit != Unknown {
 		return b
 	}
-	if root, ok := checkout(); ok {
-		b.askGit(ctx, root)
+	if path, err := os.Executable(); err == nil && justBuilt(path) {
+		if root, ok := checkout(); ok {
+			b.askGit(ctx, root)
+		}
 	}
 	return b
+}
+
+// cached is the folder that go run keeps an executable in: its hash, and -d.
+var cached = regexp.MustCompile(`^[0-9a-f]{64}-d$`)
+
+// justBuilt says whether go run or go test has built an executable, by its path: in a
+// temporary folder go-build… or in the cache of builds. Any other may be of other sources
+// than those of the folder that it is run in.
+func justBuilt(path string) bool {
+	return slices.ContainsFunc(strings.Split(filepath.ToSlash(path), "/"), func(folder string) bool {
+		return strings.HasPrefix(folder, "go-build") || cached.MatchString(folder)
+	})
 }
 
 // readStamps adds what the Go toolchain has written into an executable to what the release has.

@@ -1,6 +1,7 @@
 package provenance
 
 import (
+	"os"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -59,6 +60,28 @@ func TestStamps(t *testing.T) {
 		info := &debug.BuildInfo{Main: debug.Module{Version: c.version}, Settings: c.settings}
 		if diff := cmp.Diff(c.want, readStamps(c.stamped, info)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// An executable of go build without stamps may be older than the checkout it is run in.
+func TestJustBuilt(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const hash = "c6022409788e39330004cc0f02367dafdede303112384d0c1718aeb8c52cd41a"
+	for path, want := range map[string]bool{
+		self: true, // by go test
+		"/tmp/go-build2550972333/b001/exe/bittern": true,
+		"/home/me/cache/c6/" + hash + "-d/bittern": true,
+		"/home/me/bittern/bittern":                 false,
+		"/home/me/cache/c6/" + hash + "/bittern":   false,
+		"/home/me/my-go-builds/bittern":            false,
+	} {
+		if got := justBuilt(path); got != want {
+			t.Errorf("justBuilt(%q) = %v, want %v", path, got, want)
 		}
 	}
 }
