@@ -205,6 +205,7 @@ func findVerilator() (path string, err error) {
 func run(ctx context.Context, folder, program string, arguments ...string) ([]byte, error) {
 	command := exec.CommandContext(ctx, program, arguments...)
 	command.Dir = folder
+	together(command)
 	output, err := command.CombinedOutput()
 	if err == nil {
 		return output, nil
