@@ -7,20 +7,66 @@ import (
 	"bittern/plugins/model"
 )
 
+// evaluation is all that a score follows from.
+type evaluation struct {
+	part       task.Part
+	statistics model.Statistics
+	network    uint64 // see [tensors.fingerprint]
+}
+
 // sampled evaluates as the paper's code does: every batch with its own
 // statistics and freshly drawn weights.
 func (s *session) sampled(ctx context.Context, part task.Part, purpose string, step int) (scored, error) {
-	return s.evaluate(ctx, part, model.Batch, func(ctx context.Context, batch int) error {
+	draw := func(ctx context.Context, batch int) error {
 		return failure(s.quantizer.Quantize(ctx, drawFor(purpose, s.spec.Seed, step, batch)))
-	})
+	}
+	batches, calls := s.task.Evaluation(part).Len(), context.WithoutCancel(ctx)
+	var first uint64
+	for i := range batches {
+		if err := ctx.Err(); err != nil {
+			return scored{}, err
+		}
+		if err := draw(calls, i); err != nil {
+			return scored{}, err
+		}
+		drawn := s.tensors.fingerprint(model.Batch)
+		if i == 0 {
+			first = drawn
+		} else if drawn != first {
+			return s.evaluate(ctx, part, model.Batch, draw)
+		}
+	}
+	return s.evaluateOnce(ctx, part, model.Batch) // the quantizer does not draw
 }
 
 // frozen evaluates as a deployed network does: with the weights that stand in
 // Quantized and the statistics kept in the buffers; see [session.fixWeights].
 func (s *session) frozen(ctx context.Context, part task.Part) (scored, error) {
-	return s.evaluate(ctx, part, model.Frozen, func(context.Context, int) error { return nil })
+	return s.evaluateOnce(ctx, part, model.Frozen)
 }
 
+// evaluateOnce evaluates with the weights that stand in Quantized. The same network has the
+// same score: it is not evaluated again before it moves.
+func (s *session) evaluateOnce(ctx context.Context, part task.Part, statistics model.Statistics) (scored, error) {
+	if !s.tensors.hasStatistics() {
+		statistics = model.Frozen // all statistics give the same score
+	}
+	this := evaluation{part, statistics, s.tensors.fingerprint(statistics)}
+	if found, known := s.evaluated[this]; known {
+		return found, nil
+	}
+	found, err := s.evaluate(ctx, part, statistics, func(context.Context, int) error { return nil })
+	if err != nil {
+		return scored{}, err
+	}
+	if s.evaluated == nil {
+		s.evaluated = map[evaluation]scored{}
+	}
+	s.evaluated[this] = found
+	return found, nil
+}
+
+// evaluate scores a part of the data. prepare is called before each batch.
 func (s *session) evaluate(ctx context.Context, part task.Part, statistics model.Statistics, prepare func(ctx context.Context, batch int) error) (scored, error) {
 	batches := s.task.Evaluation(part)
 	calls := context.WithoutCancel(ctx) // a batch that has begun is finished
@@ -49,10 +95,13 @@ func (s *session) evaluate(ctx context.Context, part task.Part, statistics model
 }
 
 // calibrate gathers the normalization statistics of a deployed network over a number of
-// training batches, at most one epoch of them, and returns how many sequences those have.
-// They are the batches of the epoch after the last one, so that their order is one that
-// training has not seen.
+// training batches, at most one epoch of them, and returns how many sequences those have: 0
+// if it has no statistics. They are the batches of the epoch after the last one, so that
+// their order is one that training has not seen.
 func (s *session) calibrate(ctx context.Context, number int) (sequences int, err error) {
+	if !s.tensors.hasStatistics() {
+		return 0, nil
+	}
 	batches := s.task.Training(s.spec.Seed, s.spec.Task.Training.Epochs)
 	calls := context.WithoutCancel(ctx)
 	for i := range min(number, batches.Len()) {

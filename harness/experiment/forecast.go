@@ -15,6 +15,7 @@ import (
 	"bittern/plugins/backend"
 	"bittern/plugins/model"
 	"bittern/plugins/network"
+	"bittern/plugins/quantizer"
 )
 
 // Forecast is an estimate of the time, memory and disk that a whole experiment takes on
@@ -27,7 +28,7 @@ type Forecast struct {
 	N      int // training steps of which Step is the median
 
 	Training  time.Duration
-	Scoring   time.Duration // validations, calibrations and the freeze, with all its draws: less where the quantizer is deterministic
+	Scoring   time.Duration // validations, calibrations and the freeze, with all its draws
 	Deploying time.Duration // on all backends
 	Timed     time.Duration // of Deploying: on backends that time themselves, see [Spec.Untimed]
 
@@ -114,7 +115,11 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 	if err != nil {
 		return Forecast{}, err
 	}
-	out.Scoring = batch * time.Duration(scoredBatches(spec, out.Steps, perPass))
+	draws, err := trial.draws(ctx)
+	if err != nil {
+		return Forecast{}, err
+	}
+	out.Scoring = batch * time.Duration(scoredBatches(spec, out.Steps, perPass, draws, trial.session.tensors.hasStatistics()))
 
 	resident, err := trial.memory()
 	if err != nil {
@@ -145,8 +150,9 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 
 // scoredBatches counts the batches that are run forward only: at each validation the
 // validation part twice and the calibration batches, at the end the test part, and for each
-// draw the calibration batches and both parts.
-func scoredBatches(spec *Spec, steps, perPass int) int {
+// draw the calibration batches and both parts. A quantizer that does not draw has one draw,
+// and without statistics besides each part is run once for the same network.
+func scoredBatches(spec *Spec, steps, perPass int, draws, statistics bool) int {
 	training := spec.Task.Training
 	valid, test := spec.Loaded.Task.Evaluation(task.Valid).Len(), spec.Loaded.Task.Evaluation(task.Test).Len()
 	every := training.ValidateEvery
@@ -154,9 +160,34 @@ func scoredBatches(spec *Spec, steps, perPass int) int {
 		every = perPass
 	}
 	validations := (steps + every - 1) / every
-	calibration := func(batches int) int { return min(batches, perPass) }
+	if !draws && !statistics {
+		freezes := min(validations-1, 1) // of a network that the last validation may not have scored
+		return (validations+freezes)*valid + test
+	}
+	calibration := func(batches int) int {
+		if !statistics {
+			return 0
+		}
+		return min(batches, perPass)
+	}
+	frozen := 1
+	if draws {
+		frozen = spec.Freeze.Draws
+	}
 	return validations*(2*valid+calibration(training.ValidationCalibration)) +
-		test + spec.Freeze.Draws*(calibration(spec.Freeze.CalibrationBatches)+valid+test)
+		test + frozen*(calibration(spec.Freeze.CalibrationBatches)+valid+test)
+}
+
+// draws says whether the quantizer draws weights: other ones in the next step.
+func (t *Trial) draws(ctx context.Context) (bool, error) {
+	var drawn [2]uint64
+	for i := range drawn {
+		if err := t.session.quantizer.Quantize(ctx, quantizer.Draw{Seed: t.session.spec.Seed, Step: t.steps + uint64(i)}); err != nil {
+			return false, failure(err)
+		}
+		drawn[i] = t.session.tensors.fingerprint(model.Batch)
+	}
+	return drawn[0] != drawn[1], nil
 }
 
 // timeEvaluation scores the batch at hand twice and times the second time.

@@ -31,6 +31,8 @@ type session struct {
 	arena    *arena.Arena
 	tensors  *tensors
 	settings []model.Setting // of the model's plan
+
+	evaluated map[evaluation]scored // since the weights moved
 }
 
 // start starts the plugins of an experiment. What they print goes to the log, if there is

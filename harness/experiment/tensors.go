@@ -1,7 +1,10 @@
 package experiment
 
 import (
+	"hash/maphash"
 	"net/url"
+	"slices"
+	"unsafe"
 
 	"bittern/internal/arena"
 	"bittern/plugins/model"
@@ -175,6 +178,39 @@ func (t *tensors) bufferValues() map[string][]float32 {
 		all[b.Name] = b.Values
 	}
 	return all
+}
+
+// hasStatistics says whether normalization has statistics that are gathered for deployment.
+func (t *tensors) hasStatistics() bool {
+	return slices.ContainsFunc(t.buffers, func(b buffer) bool { return b.Statistic })
+}
+
+// seed makes fingerprints of one process alike.
+var seed = maphash.MakeSeed()
+
+// fingerprint tells networks apart by what an evaluation with such statistics reads: the
+// weights that stand in Quantized, the parameters that are not quantized, and with frozen
+// statistics those.
+func (t *tensors) fingerprint(statistics model.Statistics) uint64 {
+	var all maphash.Hash
+	all.SetSeed(seed)
+	add := func(values []float32) {
+		sum := maphash.Bytes(seed, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values)))
+		maphash.WriteComparable(&all, sum)
+	}
+	for _, p := range t.parameters {
+		if p.Quantize {
+			add(p.Quantized)
+		} else {
+			add(p.Value)
+		}
+	}
+	for _, b := range t.buffers {
+		if b.Statistic && statistics == model.Frozen {
+			add(b.Values)
+		}
+	}
+	return all.Sum64()
 }
 
 // resetMoments makes the optimiser start afresh.

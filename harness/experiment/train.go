@@ -125,6 +125,7 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 // weights, find the gradient, move the latent weights. gradNorm is the one that
 // clipping went by.
 func (s *session) advance(ctx context.Context, number uint64, update model.Update) (loss, gradNorm float64, err error) {
+	clear(s.evaluated)
 	draw := quantizer.Draw{Seed: s.spec.Seed, Step: number}
 	if err := s.quantizer.Quantize(ctx, draw); err != nil {
 		return 0, 0, failure(err)

@@ -180,12 +180,13 @@ var faults = map[string]fault{
 		q.project = func(w quantizer.Weight) { w.Latent[0] /= 2 }
 	})},
 
-	"gradients accumulated":       {message: "still is, want every one overwritten", groups: onModel(func(m *faultyModel) { m.accumulate = true })},
-	"a loss that differs":         {message: "the same step again", groups: onModel(func(m *faultyModel) { m.drift = true })},
-	"a norm that is not the norm": {message: "GradNorm of gradients clipped to 0 = 5, want 0", groups: onModel(func(m *faultyModel) { m.norm = 5 })},
-	"a norm as of Step":           {message: "GradNorm of gradients clipped to 0 = 1, want 3", groups: onModel(func(m *faultyModel) { m.norm, m.gradient = -2, 1 })},
-	"a count of all targets":      {message: "over 15 targets, 0 of them correct, where the batch has 5 targets", groups: onModel(func(m *faultyModel) { m.countAll = true })},
-	"filling in the loss":         {message: "with batch statistics, the scores of parts of a batch's targets", groups: onModel(func(m *faultyModel) { m.scoreFilling = true })},
+	"gradients accumulated":          {message: "still is, want every one overwritten", groups: onModel(func(m *faultyModel) { m.accumulate = true })},
+	"a loss that differs":            {message: "the same step again", groups: onModel(func(m *faultyModel) { m.drift = true })},
+	"a norm that is not the norm":    {message: "GradNorm of gradients clipped to 0 = 5, want 0", groups: onModel(func(m *faultyModel) { m.norm = 5 })},
+	"a norm as of Step":              {message: "GradNorm of gradients clipped to 0 = 1, want 3", groups: onModel(func(m *faultyModel) { m.norm, m.gradient = -2, 1 })},
+	"a count of all targets":         {message: "over 15 targets, 0 of them correct, where the batch has 5 targets", groups: onModel(func(m *faultyModel) { m.countAll = true })},
+	"filling in the loss":            {message: "with batch statistics, the scores of parts of a batch's targets", groups: onModel(func(m *faultyModel) { m.scoreFilling = true })},
+	"a statistic that is not marked": {message: "no buffer of the plan is marked Statistic, and with batch statistics Evaluate = ", groups: onModel(func(m *faultyModel) { m.unmarked = true })},
 	"filling left out of a batch's statistics": {message: "with batch statistics, the scores of parts of a batch's targets", groups: onModel(func(m *faultyModel) {
 		m.leaveOut = model.Batch
 	})},
@@ -439,7 +440,7 @@ type faultyModel struct {
 	model.Model
 	accumulate, drift, countAll, wrongLoss, refuse, once bool
 	useLatent, moveAlways, spoilQuantized, randomStart   bool
-	quantizeNothing                                      bool
+	quantizeNothing, unmarked                            bool
 	scoreFilling                                         bool
 	leaveOut                                             model.Statistics // taken only over sequences with a target
 	norm                                                 float64
@@ -460,7 +461,7 @@ func (m *faultyModel) Plan(ctx context.Context, options plugins.Values, shape ne
 	for i := range plan.Parameters {
 		plan.Parameters[i].Quantize = plan.Parameters[i].Quantize && !m.quantizeNothing
 	}
-	plan.Buffers = append(plan.Buffers, model.Buffer{Name: "mean", Shape: []int{1}})
+	plan.Buffers = append(plan.Buffers, model.Buffer{Name: "mean", Shape: []int{1}, Statistic: !m.unmarked})
 	return plan, err
 }
 

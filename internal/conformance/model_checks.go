@@ -183,6 +183,12 @@ func checkEvaluate(r *recorder, s *modelSession) {
 		}
 		s.restore(buffers)
 	}
+	if !slices.ContainsFunc(s.plan.Buffers, func(b model.Buffer) bool { return b.Statistic }) {
+		ofBatch, frozen := s.evaluate(r, model.Evaluate{Statistics: model.Batch}), s.evaluate(r, model.Evaluate{Statistics: model.Frozen})
+		if ofBatch != frozen {
+			r.saw("no buffer of the plan is marked Statistic, and with batch statistics Evaluate = %+v", ofBatch).want("%+v as with frozen ones, or the mark", frozen)
+		}
+	}
 	sameTensors(r, "values after Evaluate", s.copied(value), values)
 	sameTensors(r, "gradients after Evaluate", s.copied(grad), grads)
 }

@@ -42,7 +42,7 @@ func (c *client) Plan(ctx context.Context, options plugins.Values, shape network
 		plan.Parameters = append(plan.Parameters, model.Parameter{Name: p.GetName(), Shape: wire.Ints(p.GetShape()), Quantize: p.GetQuantize()})
 	}
 	for _, b := range response.GetBuffers() {
-		plan.Buffers = append(plan.Buffers, model.Buffer{Name: b.GetName(), Shape: wire.Ints(b.GetShape())})
+		plan.Buffers = append(plan.Buffers, model.Buffer{Name: b.GetName(), Shape: wire.Ints(b.GetShape()), Statistic: b.GetStatistic()})
 	}
 	for _, s := range response.GetSettings() {
 		plan.Settings = append(plan.Settings, model.Setting{Name: s.GetName(), Value: s.GetValue()})

@@ -48,7 +48,7 @@ func (s *server) Plan(ctx context.Context, request *modelv1.PlanRequest) (*model
 		response.Parameters = append(response.Parameters, &modelv1.Parameter{Name: p.Name, Shape: wire.Int64s(p.Shape), Quantize: p.Quantize})
 	}
 	for _, b := range plan.Buffers {
-		response.Buffers = append(response.Buffers, &modelv1.Buffer{Name: b.Name, Shape: wire.Int64s(b.Shape)})
+		response.Buffers = append(response.Buffers, &modelv1.Buffer{Name: b.Name, Shape: wire.Int64s(b.Shape), Statistic: b.Statistic})
 	}
 	for _, setting := range plan.Settings {
 		response.Settings = append(response.Settings, &modelv1.Setting{Name: setting.Name, Value: setting.Value})

@@ -154,7 +154,7 @@ func (a *architecture) plan() model.Plan {
 				add(layerName(i, direction, t.Name), t.Quantize, t.Shape...)
 			}
 			for _, t := range c.Buffers() {
-				p.Buffers = append(p.Buffers, model.Buffer{Name: layerName(i, direction, t.Name), Shape: t.Shape})
+				p.Buffers = append(p.Buffers, model.Buffer{Name: layerName(i, direction, t.Name), Shape: t.Shape, Statistic: true})
 			}
 		}
 	}
@@ -164,7 +164,7 @@ func (a *architecture) plan() model.Plan {
 	add(stack.SoftmaxName, false, a.shape.Classes, a.units)
 	add(stack.BiasName, false, a.shape.Classes)
 	if a.normalization.Batch() {
-		p.Buffers = append(p.Buffers, model.Buffer{Name: stack.SequencesName, Shape: []int{1}})
+		p.Buffers = append(p.Buffers, model.Buffer{Name: stack.SequencesName, Shape: []int{1}, Statistic: true})
 	}
 	p.Settings = []model.Setting{
 		{Name: model.SettingCell, Value: a.kind.String()},

@@ -193,7 +193,10 @@ func (a Architecture) Plan() model.Plan {
 			for _, tensor := range scan.config.Parameters() {
 				add(scan.name(tensor.Name), tensor.Quantize, tensor.Shape...)
 			}
-			for _, tensor := range append(scan.config.Buffers(), carriedTensors(scan.config)...) {
+			for _, tensor := range scan.config.Buffers() {
+				p.Buffers = append(p.Buffers, model.Buffer{Name: scan.name(tensor.Name), Shape: tensor.Shape, Statistic: true})
+			}
+			for _, tensor := range carriedTensors(scan.config) {
 				p.Buffers = append(p.Buffers, model.Buffer{Name: scan.name(tensor.Name), Shape: tensor.Shape})
 			}
 		}
@@ -201,7 +204,7 @@ func (a Architecture) Plan() model.Plan {
 	add(SoftmaxName, false, a.Shape.Classes, a.width())
 	add(BiasName, false, a.Shape.Classes)
 	if a.Normalization.Batch() {
-		p.Buffers = append(p.Buffers, model.Buffer{Name: SequencesName, Shape: []int{1}})
+		p.Buffers = append(p.Buffers, model.Buffer{Name: SequencesName, Shape: []int{1}, Statistic: true})
 	}
 	return p
 }

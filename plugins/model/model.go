@@ -64,11 +64,12 @@ type Parameter struct {
 	Quantize bool
 }
 
-// Buffer is a float32 tensor that is not trained but saved with checkpoints, such as
-// normalisation statistics and carried state.
+// Buffer is a float32 tensor that is not trained but saved with checkpoints: a normalisation
+// statistic or carried state.
 type Buffer struct {
-	Name  string
-	Shape []int
+	Name      string
+	Shape     []int
+	Statistic bool // of normalisation: Calibrate writes it and Frozen reads it
 }
 
 // Plan is everything a network keeps between steps.
@@ -162,7 +163,8 @@ type UpdateResult struct {
 	GradNorm float64
 }
 
-// Statistics says which normalisation statistics a forward pass uses.
+// Statistics says which normalisation statistics a forward pass uses. With a plan of which no
+// buffer is a Statistic, Batch and Frozen give the same score, and Calibrate is not called for.
 type Statistics string
 
 const (

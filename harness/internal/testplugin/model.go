@@ -53,7 +53,7 @@ func (*bigram) Plan(_ context.Context, options plugins.Values, shape network.Sha
 			{Name: "W", Shape: []int{shape.Classes, symbols}, Quantize: true},
 			{Name: "b", Shape: []int{shape.Classes}},
 		},
-		Buffers:  []model.Buffer{{Name: "shift", Shape: []int{shape.Classes}}},
+		Buffers:  []model.Buffer{{Name: "shift", Shape: []int{shape.Classes}, Statistic: true}},
 		Settings: []model.Setting{{Name: model.SettingCell, Value: "bigram"}, {Name: model.SettingNormalization, Value: "none"}},
 	}
 	if shape.Carried {

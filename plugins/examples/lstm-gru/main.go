@@ -129,14 +129,14 @@ func (d design) plan() model.Plan {
 			p.Parameters = append(p.Parameters, model.Parameter{Name: layerName(i, t.Name), Shape: t.Shape, Quantize: t.Quantize})
 		}
 		for _, t := range c.Buffers() {
-			p.Buffers = append(p.Buffers, model.Buffer{Name: layerName(i, t.Name), Shape: t.Shape})
+			p.Buffers = append(p.Buffers, model.Buffer{Name: layerName(i, t.Name), Shape: t.Shape, Statistic: true})
 		}
 	}
 	p.Parameters = append(p.Parameters,
 		model.Parameter{Name: stack.SoftmaxName, Shape: []int{d.softmax.Classes, d.softmax.Units}},
 		model.Parameter{Name: stack.BiasName, Shape: []int{d.softmax.Classes}})
 	if d.configs[0].Normalization.Batch() {
-		p.Buffers = append(p.Buffers, model.Buffer{Name: stack.SequencesName, Shape: []int{1}})
+		p.Buffers = append(p.Buffers, model.Buffer{Name: stack.SequencesName, Shape: []int{1}, Statistic: true})
 	}
 	return p
 }

@@ -221,6 +221,7 @@ type Buffer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Shape         []int64                `protobuf:"varint,2,rep,packed,name=shape,proto3" json:"shape,omitempty"`
+	Statistic     bool                   `protobuf:"varint,3,opt,name=statistic,proto3" json:"statistic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -267,6 +268,13 @@ func (x *Buffer) GetShape() []int64 {
 		return x.Shape
 	}
 	return nil
+}
+
+func (x *Buffer) GetStatistic() bool {
+	if x != nil {
+		return x.Statistic
+	}
+	return false
 }
 
 type Setting struct {
@@ -979,10 +987,11 @@ const file_bittern_model_v1_model_proto_rawDesc = "" +
 	"\tParameter\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05shape\x18\x02 \x03(\x03R\x05shape\x12\x1a\n" +
-	"\bquantize\x18\x03 \x01(\bR\bquantize\"2\n" +
+	"\bquantize\x18\x03 \x01(\bR\bquantize\"P\n" +
 	"\x06Buffer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05shape\x18\x02 \x03(\x03R\x05shape\"3\n" +
+	"\x05shape\x18\x02 \x03(\x03R\x05shape\x12\x1c\n" +
+	"\tstatistic\x18\x03 \x01(\bR\tstatistic\"3\n" +
 	"\aSetting\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\xb6\x01\n" +
