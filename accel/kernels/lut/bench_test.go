@@ -49,7 +49,7 @@ func BenchmarkMultiply(b *testing.B) {
 func BenchmarkTogether(b *testing.B) {
 	const vectors = 8
 	for _, units := range []int{512, 1000, 2000} {
-		for name, format := range map[string]sample.Format{"binary": sample.Binary, "ternary": sample.Ternary} {
+		for name, format := range map[string]sample.Format{"binary": sample.Binary, "ternary": sample.Ternary, "float32": {}} {
 			rng := rand.New(rand.NewPCG(1, 1))
 			m := format.Pack(rng, 4*units, units, func(int) float32 { return 1 + rng.Float32() })
 			laid, err := New(m, Int14)
