@@ -69,16 +69,16 @@ func togetherVectors(m emit.Machine) int {
 	return 4
 }
 
-// denseAhead is how far ahead columns of W are prefetched.
-const denseAhead = 8
-
 // denseTogether adds products with some columns of two blocks of rows of W to sums. The columns
 // are those that dense sums separately from others: every one of unrolled. An element of x is
 // one of each vector.
+//
+// Columns that are so far apart are not read at the speed of the memory. So every step prefetches
+// the next lines of ahead, which will be read later.
 func denseTogether(m emit.Machine) {
-	m.Function("denseTogether", "func(sums, w, x []float32, block, columns int)")
+	m.Function("denseTogether", "func(sums, w, x []float32, block, columns int, ahead []float32)")
 	to, w, x, columns := emit.Slice("sums"), emit.Slice("w"), emit.Slice("x"), emit.Pointer("columns")
-	block := emit.Pointer("block")
+	block, ahead := emit.Pointer("block"), emit.Slice("ahead")
 	vectors, step := togetherVectors(m), unrolled*m.Bytes()
 	var sums [togetherBlocks][]VecVirtual
 	at := func(b, v int) Mem { return Mem{Base: to, Disp: (b*vectors + v) * m.Bytes()} }
@@ -91,8 +91,11 @@ func denseTogether(m emit.Machine) {
 	var rows [togetherBlocks]VecVirtual
 	for b, from := range []Mem{{Base: w}, {Base: w, Index: block, Scale: 4}} {
 		rows[b] = m.Load(from, emit.All)
-		PREFETCHT0(from.Offset(denseAhead * step))
 	}
+	for line := 0; line < togetherBlocks*m.Bytes(); line += 64 {
+		PREFETCHT0(Mem{Base: ahead, Disp: line})
+	}
+	ADDQ(U32(uint32(togetherBlocks*m.Bytes())), ahead)
 	for v := range vectors {
 		element := m.Spread(Mem{Base: x, Disp: 4 * v})
 		for b, row := range rows {

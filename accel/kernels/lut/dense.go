@@ -11,12 +11,8 @@ import (
 func (m *Matrix) dense(products []Product) {
 	if m.kernels.denseTogether != nil && len(products) > 1 {
 		d := denseScratches.Get().(*denseScratch)
-		defer denseScratches.Put(d)
-		for len(products) > 0 {
-			n := min(m.kernels.together, len(products))
-			d.multiply(m, products[:n])
-			products = products[n:]
-		}
+		d.multiply(m, products)
+		denseScratches.Put(d)
 		return
 	}
 	for _, p := range products {
@@ -26,24 +22,32 @@ func (m *Matrix) dense(products []Product) {
 
 // denseScratch is what products of several vectors work in.
 type denseScratch struct {
-	x    []float32 // column after column, an element of each vector
+	x    []float32 // of each together vectors, column after column, an element of each
 	sums []float32 // denseApart times those of two blocks
 }
 
 var denseScratches = sync.Pool{New: func() any { return new(denseScratch) }}
 
-// multiply computes products with a few vectors, each with the sums that the kernel dense has.
+// multiply computes products with several vectors, each with the sums that the kernel dense has.
+// Two blocks of W are multiplied by all vectors before the next ones are read.
 func (d *denseScratch) multiply(m *Matrix, products []Product) {
 	k := m.kernels
 	d.gather(k.together, m.columns, products)
 	block := k.lanes * m.columns
 	done := 0 // rows
 	for ; done+k.lanes < m.rows; done += 2 * k.lanes {
-		d.sum(k, m.values[done*m.columns:], block, m.columns)
-		for v, p := range products {
-			for b := range 2 {
-				from := done + b*k.lanes
-				copy(p.Y[from:min(from+k.lanes, m.rows)], d.sums[(b*k.together+v)*k.lanes:])
+		w := m.values[done*m.columns:]
+		for first := 0; first < len(products); first += k.together {
+			ahead := w[:0]
+			if first == 0 {
+				ahead = w[2*block:]
+			}
+			d.sum(k, w, d.x[first*m.columns:], ahead, block, m.columns)
+			for v, p := range products[first:min(first+k.together, len(products))] {
+				for b := range 2 {
+					from := done + b*k.lanes
+					copy(p.Y[from:min(from+k.lanes, m.rows)], d.sums[(b*k.together+v)*k.lanes:])
+				}
 			}
 		}
 	}
@@ -54,35 +58,35 @@ func (d *denseScratch) multiply(m *Matrix, products []Product) {
 	}
 }
 
-// gather writes the vectors of the products to x. Where there are fewer than together, the
-// others are of zeros.
+// gather writes the vectors of the products to x, filled up with vectors of zeros.
 func (d *denseScratch) gather(together, columns int, products []Product) {
-	d.x = slices.Grow(d.x[:0], together*columns)[:together*columns]
-	for v := range together {
-		if v >= len(products) {
-			for c := range columns {
-				d.x[c*together+v] = 0
-			}
-			continue
-		}
-		for c, value := range products[v].X.x[:columns] {
-			d.x[c*together+v] = value
+	size := (len(products) + together - 1) / together * together * columns
+	d.x = slices.Grow(d.x[:0], size)[:size]
+	if len(products)%together != 0 {
+		clear(d.x[len(products)/together*together*columns:])
+	}
+	for i, p := range products {
+		x := d.x[i/together*together*columns+i%together:]
+		for c, value := range p.X.x[:columns] {
+			x[c*together] = value
 		}
 	}
 }
 
-// sum sets the first of the sums to the products of two blocks with all columns.
-func (d *denseScratch) sum(k *kernels, w []float32, block, columns int) {
+// sum sets the first of the sums to the products of two blocks with all columns. Meanwhile the
+// memory of ahead is brought closer, if it is not empty.
+func (d *denseScratch) sum(k *kernels, w, x, ahead []float32, block, columns int) {
 	size := 2 * k.together * k.lanes
 	d.sums = slices.Grow(d.sums[:0], denseApart*size)[:denseApart*size]
 	clear(d.sums)
 	if whole := columns / denseApart; whole > 0 {
 		for i := range denseApart {
-			k.denseTogether(d.sums[i*size:], w[i*k.lanes:], d.x[i*k.together:], block, whole)
+			from := min(i*whole*2*k.lanes, len(ahead))
+			k.denseTogether(d.sums[i*size:], w[i*k.lanes:], x[i*k.together:], block, whole, ahead[from:])
 		}
 	}
 	for c := columns / denseApart * denseApart; c < columns; c++ {
-		k.denseTogether(d.sums, w[c*k.lanes:], d.x[c*k.together:], block, 1)
+		k.denseTogether(d.sums, w[c*k.lanes:], x[c*k.together:], block, 1, nil)
 	}
 	for n := denseApart / 2; n > 0; n /= 2 {
 		vecmath.Add(d.sums[:n*size], d.sums[n*size:2*n*size])

@@ -55,9 +55,10 @@ type kernels struct {
 	// denseTogether adds products of two blocks of w, which are block elements apart, with
 	// together vectors: sums holds the lanes rows of a block for one vector after the other,
 	// then those of the next block. Of the columns it takes one, and then each denseApart
-	// columns further on, columns in all. x has together elements for each column of w. It is
-	// nil where products with several vectors are computed one after the other.
-	denseTogether func(sums, w, x []float32, block, columns int)
+	// columns further on, columns in all. x has together elements for each column of w. As
+	// many elements of ahead as it takes of w are prefetched. It is nil where products with
+	// several vectors are computed one after the other.
+	denseTogether func(sums, w, x []float32, block, columns int, ahead []float32)
 	together      int
 }
 

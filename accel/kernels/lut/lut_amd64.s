@@ -4608,14 +4608,15 @@ done28:
 	VZEROUPPER
 	RET
 
-// func denseTogetherAVX2(sums []float32, w []float32, x []float32, block int, columns int)
+// func denseTogetherAVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·denseTogetherAVX2(SB), NOSPLIT, $0-88
+TEXT ·denseTogetherAVX2(SB), NOSPLIT, $0-112
 	MOVQ    sums_base+0(FP), AX
 	MOVQ    w_base+24(FP), CX
 	MOVQ    x_base+48(FP), DX
 	MOVQ    columns+80(FP), BX
 	MOVQ    block+72(FP), SI
+	MOVQ    ahead_base+88(FP), DI
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
@@ -4627,9 +4628,9 @@ TEXT ·denseTogetherAVX2(SB), NOSPLIT, $0-88
 
 column:
 	VMOVUPS      (CX), Y8
-	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX)(SI*4), Y9
-	PREFETCHT0   2048(CX)(SI*4)
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000040, DI
 	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y4
@@ -5318,14 +5319,15 @@ done62:
 	VZEROUPPER
 	RET
 
-// func denseTogetherAVX512(sums []float32, w []float32, x []float32, block int, columns int)
+// func denseTogetherAVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·denseTogetherAVX512(SB), NOSPLIT, $0-88
+TEXT ·denseTogetherAVX512(SB), NOSPLIT, $0-112
 	MOVQ    sums_base+0(FP), AX
 	MOVQ    w_base+24(FP), CX
 	MOVQ    x_base+48(FP), DX
 	MOVQ    columns+80(FP), BX
 	MOVQ    block+72(FP), SI
+	MOVQ    ahead_base+88(FP), DI
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS 128(AX), Z2
@@ -5345,9 +5347,10 @@ TEXT ·denseTogetherAVX512(SB), NOSPLIT, $0-88
 
 column:
 	VMOVUPS      (CX), Z16
-	PREFETCHT0   4096(CX)
 	VMOVUPS      (CX)(SI*4), Z17
-	PREFETCHT0   4096(CX)(SI*4)
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         $0x00000080, DI
 	VBROADCASTSS (DX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z8
