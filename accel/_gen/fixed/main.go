@@ -17,9 +17,9 @@ func main() {
 		add(m)
 		multiply(m)
 		convert(m)
-		accumulate(m, "widen", VMULPD)
-		accumulate(m, "accumulate", VFMADD231PD)
-		floats(m)
+		widen(m, "widen", false)
+		widen(m, "accumulate", true)
+		narrow(m)
 	}
 	Generate()
 }
@@ -149,29 +149,34 @@ func convert(m emit.Machine) {
 	})
 }
 
-// accumulate writes sum = unit·x, or sum += unit·x with a fused multiply-add.
-func accumulate(m emit.Machine, name string, combine func(...operand.Op)) {
-	m.Function(name, "func(sum []float64, x []float32, unit float64)")
+// widen writes sum = x, or sum += x.
+func widen(m emit.Machine, name string, add bool) {
+	m.Function(name, "func(sum []float64, x []int32)")
 	sum, x := emit.Slice("sum"), emit.Slice("x")
-	unit := m.Vector()
-	VBROADCASTSD(emit.Argument("unit"), unit)
 	elements(m, "sum", func(index GPVirtual) {
-		for i := range 2 {
-			v, result, to := m.Vector(), m.Vector(), double(sum, index).Offset(i*m.Bytes())
-			VCVTPS2PD(emit.At(x, index).Offset(i*m.Bytes()/2), v)
-			VMOVUPD(to, result)
-			combine(unit, v, result)
-			VMOVUPD(result, to)
+		for i, v := range integers(m, x, index) {
+			to := double(sum, index).Offset(i * m.Bytes())
+			if add {
+				VADDPD(to, v, v)
+			}
+			VMOVUPD(v, to)
 		}
 	})
 }
 
-func floats(m emit.Machine) {
-	m.Function("floats", "func(y []float32, x []int32)")
+// narrow writes y = x. AVX2 packs within halves of a vector, so the quarters are put in order.
+func narrow(m emit.Machine) {
+	m.Function("narrow", "func(y []int16, x []int32)")
 	y, x := emit.Slice("y"), emit.Slice("x")
 	elements(m, "y", func(index GPVirtual) {
-		v := m.Vector()
-		VCVTDQ2PS(emit.At(x, index), v)
-		m.Store(v, emit.At(y, index), emit.All)
+		to := operand.Mem{Base: y, Index: index, Scale: 2}
+		v := m.Load(emit.At(x, index), emit.All)
+		if m.Wide() {
+			VPMOVDW(v, to)
+			return
+		}
+		VPACKSSDW(v, v, v)
+		VPERMQ(operand.Imm(0b1000), v, v)
+		VMOVDQU(v.AsX(), to)
 	})
 }

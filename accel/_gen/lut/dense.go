@@ -56,3 +56,60 @@ func dense(m emit.Machine) {
 	})
 	m.Return()
 }
+
+// togetherBlocks is how many blocks of rows are multiplied together.
+const togetherBlocks = 2
+
+// togetherVectors is how many vectors they are multiplied by: as many as leave registers for the
+// blocks and an element.
+func togetherVectors(m emit.Machine) int {
+	if m.Wide() {
+		return 8
+	}
+	return 4
+}
+
+// denseTogether adds products with some columns of two blocks of rows of W to sums. The columns
+// are those that dense sums separately from others: every one of unrolled. An element of x is
+// one of each vector.
+//
+// Columns that are so far apart are not read at the speed of the memory. So every step prefetches
+// the next lines of ahead, which will be read later.
+func denseTogether(m emit.Machine) {
+	m.Function("denseTogether", "func(sums, w, x []float32, block, columns int, ahead []float32)")
+	to, w, x, columns := emit.Slice("sums"), emit.Slice("w"), emit.Slice("x"), emit.Pointer("columns")
+	block, ahead := emit.Pointer("block"), emit.Slice("ahead")
+	vectors, step := togetherVectors(m), unrolled*m.Bytes()
+	var sums [togetherBlocks][]VecVirtual
+	at := func(b, v int) Mem { return Mem{Base: to, Disp: (b*vectors + v) * m.Bytes()} }
+	for b := range sums {
+		for v := range vectors {
+			sums[b] = append(sums[b], m.Load(at(b, v), emit.All))
+		}
+	}
+	Label("column")
+	var rows [togetherBlocks]VecVirtual
+	for b, from := range []Mem{{Base: w}, {Base: w, Index: block, Scale: 4}} {
+		rows[b] = m.Load(from, emit.All)
+	}
+	for line := 0; line < togetherBlocks*m.Bytes(); line += 64 {
+		PREFETCHT0(Mem{Base: ahead, Disp: line})
+	}
+	ADDQ(U32(uint32(togetherBlocks*m.Bytes())), ahead)
+	for v := range vectors {
+		element := m.Spread(Mem{Base: x, Disp: 4 * v})
+		for b, row := range rows {
+			m.AddProduct(sums[b][v], element, row)
+		}
+	}
+	ADDQ(U32(uint32(step)), w)
+	ADDQ(U32(uint32(4*unrolled*vectors)), x)
+	DECQ(columns)
+	JNZ(LabelRef("column"))
+	for b := range sums {
+		for v, sum := range sums[b] {
+			m.Store(sum, at(b, v), emit.All)
+		}
+	}
+	m.Return()
+}

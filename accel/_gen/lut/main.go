@@ -40,6 +40,7 @@ func main() {
 		codedSums(m)
 		codedColumn(m)
 		dense(m)
+		denseTogether(m)
 	}
 	Generate()
 }

@@ -12,6 +12,15 @@ import (
 // vectors is the width of the widest tile, in vectors.
 const vectors = 3
 
+// integerVectors is the same for tiles of whole numbers. On AVX2 these need a register for
+// products.
+func integerVectors(m emit.Machine) int {
+	if m.Wide() {
+		return vectors
+	}
+	return 2
+}
+
 // heights are the numbers of rows of the tiles: as many as leave registers for the columns of B
 // and an element of A.
 func heights(m emit.Machine) []int {
@@ -26,6 +35,9 @@ func main() {
 		for _, height := range heights(m) {
 			for width := 1; width <= vectors; width++ {
 				tile(m, height, width)
+			}
+			for width := 1; width <= integerVectors(m); width++ {
+				integerTile(m, height, width)
 			}
 		}
 	}

@@ -24,11 +24,11 @@ func Multiply(z, x, y []int32, c Conversion) { active().Multiply(z, x, y, c) }
 // Convert sets y = c(x).
 func Convert(y, x []int32, c Conversion) { active().Convert(y, x, c) }
 
-// Widen sets sum = unit·x. The product must be exact in float64.
-func Widen(sum []float64, x []float32, unit float64) { active().Widen(sum, x, unit) }
+// Widen sets sum = x.
+func Widen(sum []float64, x []int32) { active().Widen(sum, x) }
 
-// Accumulate adds unit·x to sum. Product and sum must be exact in float64.
-func Accumulate(sum []float64, x []float32, unit float64) { active().Accumulate(sum, x, unit) }
+// Accumulate adds x to sum, which must stay exact in float64.
+func Accumulate(sum []float64, x []int32) { active().Accumulate(sum, x) }
 
-// Floats converts x to float32. Every number must have at most 24 bits.
-func Floats(y []float32, x []int32) { active().Floats(y, x) }
+// Narrow converts x to numbers of 16 bits, which must hold them.
+func Narrow(y []int16, x []int32) { active().Narrow(y, x) }

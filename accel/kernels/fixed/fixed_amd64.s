@@ -290,26 +290,21 @@ done15:
 	VZEROUPPER
 	RET
 
-// func widenAVX2(sum []float64, x []float32, unit float64)
+// func widenAVX2(sum []float64, x []int32)
 // Requires: AVX
-TEXT ·widenAVX2(SB), NOSPLIT, $0-56
-	MOVQ         sum_base+0(FP), AX
-	MOVQ         x_base+24(FP), CX
-	VBROADCASTSD unit+48(FP), Y0
-	MOVQ         sum_len+8(FP), DX
-	XORQ         BX, BX
+TEXT ·widenAVX2(SB), NOSPLIT, $0-48
+	MOVQ sum_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ sum_len+8(FP), DX
+	XORQ BX, BX
 
 whole16:
 	CMPQ      DX, $0x08
 	JL        rest17
-	VCVTPS2PD (CX)(BX*4), Y1
-	VMOVUPD   (AX)(BX*8), Y2
-	VMULPD    Y0, Y1, Y2
-	VMOVUPD   Y2, (AX)(BX*8)
-	VCVTPS2PD 16(CX)(BX*4), Y1
-	VMOVUPD   32(AX)(BX*8), Y2
-	VMULPD    Y0, Y1, Y2
-	VMOVUPD   Y2, 32(AX)(BX*8)
+	VCVTDQ2PD (CX)(BX*4), Y0
+	VCVTDQ2PD 16(CX)(BX*4), Y1
+	VMOVUPD   Y0, (AX)(BX*8)
+	VMOVUPD   Y1, 32(AX)(BX*8)
 	ADDQ      $0x08, BX
 	SUBQ      $0x08, DX
 	JMP       whole16
@@ -326,29 +321,26 @@ done18:
 	VZEROUPPER
 	RET
 
-// func accumulateAVX2(sum []float64, x []float32, unit float64)
-// Requires: AVX, FMA3
-TEXT ·accumulateAVX2(SB), NOSPLIT, $0-56
-	MOVQ         sum_base+0(FP), AX
-	MOVQ         x_base+24(FP), CX
-	VBROADCASTSD unit+48(FP), Y0
-	MOVQ         sum_len+8(FP), DX
-	XORQ         BX, BX
+// func accumulateAVX2(sum []float64, x []int32)
+// Requires: AVX
+TEXT ·accumulateAVX2(SB), NOSPLIT, $0-48
+	MOVQ sum_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ sum_len+8(FP), DX
+	XORQ BX, BX
 
 whole19:
-	CMPQ        DX, $0x08
-	JL          rest20
-	VCVTPS2PD   (CX)(BX*4), Y1
-	VMOVUPD     (AX)(BX*8), Y2
-	VFMADD231PD Y0, Y1, Y2
-	VMOVUPD     Y2, (AX)(BX*8)
-	VCVTPS2PD   16(CX)(BX*4), Y1
-	VMOVUPD     32(AX)(BX*8), Y2
-	VFMADD231PD Y0, Y1, Y2
-	VMOVUPD     Y2, 32(AX)(BX*8)
-	ADDQ        $0x08, BX
-	SUBQ        $0x08, DX
-	JMP         whole19
+	CMPQ      DX, $0x08
+	JL        rest20
+	VCVTDQ2PD (CX)(BX*4), Y0
+	VCVTDQ2PD 16(CX)(BX*4), Y1
+	VADDPD    (AX)(BX*8), Y0, Y0
+	VMOVUPD   Y0, (AX)(BX*8)
+	VADDPD    32(AX)(BX*8), Y1, Y1
+	VMOVUPD   Y1, 32(AX)(BX*8)
+	ADDQ      $0x08, BX
+	SUBQ      $0x08, DX
+	JMP       whole19
 
 rest20:
 	TESTQ   DX, DX
@@ -362,9 +354,9 @@ done21:
 	VZEROUPPER
 	RET
 
-// func floatsAVX2(y []float32, x []int32)
-// Requires: AVX
-TEXT ·floatsAVX2(SB), NOSPLIT, $0-48
+// func narrowAVX2(y []int16, x []int32)
+// Requires: AVX, AVX2
+TEXT ·narrowAVX2(SB), NOSPLIT, $0-48
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -373,8 +365,10 @@ TEXT ·floatsAVX2(SB), NOSPLIT, $0-48
 whole22:
 	CMPQ      DX, $0x08
 	JL        rest23
-	VCVTDQ2PS (CX)(BX*4), Y0
-	VMOVUPS   Y0, (AX)(BX*4)
+	VMOVUPS   (CX)(BX*4), Y0
+	VPACKSSDW Y0, Y0, Y0
+	VPERMQ    $0x08, Y0, Y0
+	VMOVDQU   X0, (AX)(BX*2)
 	ADDQ      $0x08, BX
 	SUBQ      $0x08, DX
 	JMP       whole22
@@ -656,26 +650,21 @@ done39:
 	VZEROUPPER
 	RET
 
-// func widenAVX512(sum []float64, x []float32, unit float64)
+// func widenAVX512(sum []float64, x []int32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·widenAVX512(SB), NOSPLIT, $0-56
-	MOVQ         sum_base+0(FP), AX
-	MOVQ         x_base+24(FP), CX
-	VBROADCASTSD unit+48(FP), Z0
-	MOVQ         sum_len+8(FP), DX
-	XORQ         BX, BX
+TEXT ·widenAVX512(SB), NOSPLIT, $0-48
+	MOVQ sum_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ sum_len+8(FP), DX
+	XORQ BX, BX
 
 whole40:
 	CMPQ      DX, $0x10
 	JL        rest41
-	VCVTPS2PD (CX)(BX*4), Z1
-	VMOVUPD   (AX)(BX*8), Z2
-	VMULPD    Z0, Z1, Z2
-	VMOVUPD   Z2, (AX)(BX*8)
-	VCVTPS2PD 32(CX)(BX*4), Z1
-	VMOVUPD   64(AX)(BX*8), Z2
-	VMULPD    Z0, Z1, Z2
-	VMOVUPD   Z2, 64(AX)(BX*8)
+	VCVTDQ2PD (CX)(BX*4), Z0
+	VCVTDQ2PD 32(CX)(BX*4), Z1
+	VMOVUPD   Z0, (AX)(BX*8)
+	VMOVUPD   Z1, 64(AX)(BX*8)
 	ADDQ      $0x10, BX
 	SUBQ      $0x10, DX
 	JMP       whole40
@@ -691,29 +680,26 @@ done42:
 	VZEROUPPER
 	RET
 
-// func accumulateAVX512(sum []float64, x []float32, unit float64)
+// func accumulateAVX512(sum []float64, x []int32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·accumulateAVX512(SB), NOSPLIT, $0-56
-	MOVQ         sum_base+0(FP), AX
-	MOVQ         x_base+24(FP), CX
-	VBROADCASTSD unit+48(FP), Z0
-	MOVQ         sum_len+8(FP), DX
-	XORQ         BX, BX
+TEXT ·accumulateAVX512(SB), NOSPLIT, $0-48
+	MOVQ sum_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ sum_len+8(FP), DX
+	XORQ BX, BX
 
 whole43:
-	CMPQ        DX, $0x10
-	JL          rest44
-	VCVTPS2PD   (CX)(BX*4), Z1
-	VMOVUPD     (AX)(BX*8), Z2
-	VFMADD231PD Z0, Z1, Z2
-	VMOVUPD     Z2, (AX)(BX*8)
-	VCVTPS2PD   32(CX)(BX*4), Z1
-	VMOVUPD     64(AX)(BX*8), Z2
-	VFMADD231PD Z0, Z1, Z2
-	VMOVUPD     Z2, 64(AX)(BX*8)
-	ADDQ        $0x10, BX
-	SUBQ        $0x10, DX
-	JMP         whole43
+	CMPQ      DX, $0x10
+	JL        rest44
+	VCVTDQ2PD (CX)(BX*4), Z0
+	VCVTDQ2PD 32(CX)(BX*4), Z1
+	VADDPD    (AX)(BX*8), Z0, Z0
+	VMOVUPD   Z0, (AX)(BX*8)
+	VADDPD    64(AX)(BX*8), Z1, Z1
+	VMOVUPD   Z1, 64(AX)(BX*8)
+	ADDQ      $0x10, BX
+	SUBQ      $0x10, DX
+	JMP       whole43
 
 rest44:
 	TESTQ DX, DX
@@ -726,22 +712,22 @@ done45:
 	VZEROUPPER
 	RET
 
-// func floatsAVX512(y []float32, x []int32)
+// func narrowAVX512(y []int16, x []int32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·floatsAVX512(SB), NOSPLIT, $0-48
+TEXT ·narrowAVX512(SB), NOSPLIT, $0-48
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
 whole46:
-	CMPQ      DX, $0x10
-	JL        rest47
-	VCVTDQ2PS (CX)(BX*4), Z0
-	VMOVUPS   Z0, (AX)(BX*4)
-	ADDQ      $0x10, BX
-	SUBQ      $0x10, DX
-	JMP       whole46
+	CMPQ    DX, $0x10
+	JL      rest47
+	VMOVUPS (CX)(BX*4), Z0
+	VPMOVDW Z0, (AX)(BX*2)
+	ADDQ    $0x10, BX
+	SUBQ    $0x10, DX
+	JMP     whole46
 
 rest47:
 	TESTQ DX, DX

@@ -144,21 +144,21 @@ func TestScale(t *testing.T) {
 func TestSums(t *testing.T) {
 	t.Parallel()
 	everyLevel(t, func(t *testing.T, k *kernels, n int, rng *rand.Rand) {
-		x, integers := numbers[float32](t, rng, n, 24), numbers[int32](t, rng, n, 24)
+		x, y := numbers[int32](t, rng, n, 32), numbers[int32](t, rng, n, 32)
 		sum, want := guard.Slice[float64](t, n), make([]float64, n)
-		k.Widen(sum, x, 64)
-		k.Accumulate(sum, x, -3)
-		for i, v := range x {
-			want[i] = 61 * float64(v)
+		k.Widen(sum, x)
+		k.Accumulate(sum, y)
+		for i := range want {
+			want[i] = float64(int64(x[i]) + int64(y[i]))
 		}
 		if !slices.Equal(sum, want) {
-			t.Errorf("61 times %v is %v", x, sum)
+			t.Errorf("%v plus %v is %v", x, y, sum)
 		}
-		floats := guard.Slice[float32](t, n)
-		k.Floats(floats, integers)
-		for i, v := range integers {
-			if floats[i] != float32(v) {
-				t.Errorf("%d as a float32 is %v", v, floats[i])
+		words, narrow := numbers[int32](t, rng, n, 16), guard.Slice[int16](t, n)
+		k.Narrow(narrow, words)
+		for i, v := range words {
+			if int32(narrow[i]) != v {
+				t.Errorf("%d in 16 bits is %d", v, narrow[i])
 			}
 		}
 	})

@@ -16,8 +16,8 @@ type kernels struct {
 	add               func(z, x, y []int32, left [2]int32, c [6]int32)
 	multiply          func(z, x, y []int32, c [6]int32)
 	convert           func(y, x []int32, c [6]int32)
-	widen, accumulate func(sum []float64, x []float32, unit float64)
-	floats            func(y []float32, x []int32)
+	widen, accumulate func(sum []float64, x []int32)
+	narrow            func(y []int16, x []int32)
 }
 
 // active is decided once, at first use, by package isa.
@@ -56,20 +56,20 @@ func (k *kernels) Convert(y, x []int32, c Conversion) {
 	portable.convert(y[n:], x[n:m], c.fields())
 }
 
-func (k *kernels) Widen(sum []float64, x []float32, unit float64) {
+func (k *kernels) Widen(sum []float64, x []int32) {
 	n, m := k.whole(len(sum)), len(sum)
-	k.widen(sum[:n], x[:n], unit)
-	portable.widen(sum[n:], x[n:m], unit)
+	k.widen(sum[:n], x[:n])
+	portable.widen(sum[n:], x[n:m])
 }
 
-func (k *kernels) Accumulate(sum []float64, x []float32, unit float64) {
+func (k *kernels) Accumulate(sum []float64, x []int32) {
 	n, m := k.whole(len(sum)), len(sum)
-	k.accumulate(sum[:n], x[:n], unit)
-	portable.accumulate(sum[n:], x[n:m], unit)
+	k.accumulate(sum[:n], x[:n])
+	portable.accumulate(sum[n:], x[n:m])
 }
 
-func (k *kernels) Floats(y []float32, x []int32) {
+func (k *kernels) Narrow(y []int16, x []int32) {
 	n, m := k.whole(len(y)), len(y)
-	k.floats(y[:n], x[:n])
-	portable.floats(y[n:], x[n:m])
+	k.narrow(y[:n], x[:n])
+	portable.narrow(y[n:], x[n:m])
 }

@@ -8,14 +8,14 @@ var avx2 = kernels{
 	lanes:     8,
 	scaleSums: scaleSumsAVX2, scaleIntegers: scaleIntegersAVX2,
 	add: addAVX2, multiply: multiplyAVX2, convert: convertAVX2,
-	widen: widenAVX2, accumulate: accumulateAVX2, floats: floatsAVX2,
+	widen: widenAVX2, accumulate: accumulateAVX2, narrow: narrowAVX2,
 }
 
 var avx512 = kernels{
 	lanes:     16,
 	scaleSums: scaleSumsAVX512, scaleIntegers: scaleIntegersAVX512,
 	add: addAVX512, multiply: multiplyAVX512, convert: convertAVX512,
-	widen: widenAVX512, accumulate: accumulateAVX512, floats: floatsAVX512,
+	widen: widenAVX512, accumulate: accumulateAVX512, narrow: narrowAVX512,
 }
 
 // forLevel returns the kernels of a level that this machine has.

@@ -29,19 +29,19 @@ var portable = kernels{
 			y[i] = of(c, x[i])
 		}
 	},
-	widen: func(sum []float64, x []float32, unit float64) {
+	widen: func(sum []float64, x []int32) {
 		for i := range sum {
-			sum[i] = unit * float64(x[i])
+			sum[i] = float64(x[i])
 		}
 	},
-	accumulate: func(sum []float64, x []float32, unit float64) {
+	accumulate: func(sum []float64, x []int32) {
 		for i := range sum {
-			sum[i] += unit * float64(x[i])
+			sum[i] += float64(x[i])
 		}
 	},
-	floats: func(y []float32, x []int32) {
+	narrow: func(y []int16, x []int32) {
 		for i := range y {
-			y[i] = float32(x[i])
+			y[i] = int16(x[i])
 		}
 	},
 }

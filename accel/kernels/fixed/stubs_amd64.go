@@ -18,13 +18,13 @@ func multiplyAVX2(z []int32, x []int32, y []int32, c [6]int32)
 func convertAVX2(y []int32, x []int32, c [6]int32)
 
 //go:noescape
-func widenAVX2(sum []float64, x []float32, unit float64)
+func widenAVX2(sum []float64, x []int32)
 
 //go:noescape
-func accumulateAVX2(sum []float64, x []float32, unit float64)
+func accumulateAVX2(sum []float64, x []int32)
 
 //go:noescape
-func floatsAVX2(y []float32, x []int32)
+func narrowAVX2(y []int16, x []int32)
 
 //go:noescape
 func scaleSumsAVX512(y []int32, x []float64, factor []float64, offset []int32, limits [2]float64, c [6]int32)
@@ -42,10 +42,10 @@ func multiplyAVX512(z []int32, x []int32, y []int32, c [6]int32)
 func convertAVX512(y []int32, x []int32, c [6]int32)
 
 //go:noescape
-func widenAVX512(sum []float64, x []float32, unit float64)
+func widenAVX512(sum []float64, x []int32)
 
 //go:noescape
-func accumulateAVX512(sum []float64, x []float32, unit float64)
+func accumulateAVX512(sum []float64, x []int32)
 
 //go:noescape
-func floatsAVX512(y []float32, x []int32)
+func narrowAVX512(y []int16, x []int32)

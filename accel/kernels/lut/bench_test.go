@@ -7,6 +7,7 @@ import (
 
 	"bittern/accel/kernels/isa"
 	"bittern/internal/sample"
+	"bittern/plugins/packed"
 )
 
 // BenchmarkMultiply is the recurrent product of an LSTM step, tables included.
@@ -49,9 +50,15 @@ func BenchmarkMultiply(b *testing.B) {
 func BenchmarkTogether(b *testing.B) {
 	const vectors = 8
 	for _, units := range []int{512, 1000, 2000} {
-		for name, format := range map[string]sample.Format{"binary": sample.Binary, "ternary": sample.Ternary} {
+		for name, format := range map[string]sample.Format{"binary": sample.Binary, "ternary": sample.Ternary, "float32": {}} {
 			rng := rand.New(rand.NewPCG(1, 1))
-			m := format.Pack(rng, 4*units, units, func(int) float32 { return 1 + rng.Float32() })
+			m, err := packed.FromValues(randomVector(rng, 4*units*units), 4*units, units)
+			if len(format.Planes) > 0 {
+				m = format.Pack(rng, 4*units, units, func(int) float32 { return 1 + rng.Float32() })
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
 			laid, err := New(m, Int14)
 			if err != nil {
 				b.Fatal(err)

@@ -51,7 +51,21 @@ type kernels struct {
 	// column; the last block may be of fewer rows in y.
 	dense func(y, w, x []float32)
 	lanes int
+
+	// denseTogether adds products of two blocks of w, which are block elements apart, with
+	// together vectors: sums holds the lanes rows of a block for one vector after the other,
+	// then those of the next block. Of the columns it takes one, and then each denseApart
+	// columns further on, columns in all. x has together elements for each column of w. As
+	// many elements of ahead as it takes of w are prefetched. It is nil where products with
+	// several vectors are computed one after the other.
+	denseTogether func(sums, w, x []float32, block, columns int, ahead []float32)
+	together      int
 }
+
+// denseApart is how many sums dense keeps for a row at the vector levels: sum i is that of
+// columns i, i + denseApart and so on, and sum 0 also that of the columns beyond the last whole
+// denseApart. In the end the upper half of the sums is added to the lower, until one is left.
+const denseApart = 8
 
 // repeats is the number of float32 in the widest vector.
 const repeats = 16

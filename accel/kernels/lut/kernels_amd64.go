@@ -31,6 +31,8 @@ var avx2 = kernels{
 	codedColumn:            codedColumnAVX2,
 	dense:                  denseAVX2,
 	lanes:                  8,
+	denseTogether:          denseTogetherAVX2,
+	together:               4,
 }
 
 var avx512 = kernels{
@@ -60,6 +62,8 @@ var avx512 = kernels{
 	codedColumn:            codedColumnAVX512,
 	dense:                  denseAVX512,
 	lanes:                  16,
+	denseTogether:          denseTogetherAVX512,
+	together:               8,
 }
 
 // The layouts are the drawings of the package documentation.

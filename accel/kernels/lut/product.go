@@ -27,6 +27,9 @@ func (m *Matrix) Multiply(products ...Product) {
 			m.take(p, i, s)
 		}
 	}
+	if m.values != nil {
+		m.dense(products)
+	}
 	for _, p := range products {
 		m.finish(p)
 	}
@@ -54,8 +57,6 @@ func (m *Matrix) shifted() bool {
 // finish does what follows the sums.
 func (m *Matrix) finish(p Product) {
 	switch {
-	case m.values != nil:
-		m.kernels.dense(p.Y, m.values, p.X.x[:m.columns])
 	case len(m.centre) == 1:
 		shift := m.centre[0] * p.X.total()
 		for r := range p.Y {

@@ -102,6 +102,9 @@ func codedColumnAVX2(y []float32, codes []byte, levels []float32, bits int, rows
 func denseAVX2(y []float32, w []float32, x []float32)
 
 //go:noescape
+func denseTogetherAVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+
+//go:noescape
 func largestAVX512(x []float32) uint32
 
 //go:noescape
@@ -133,3 +136,6 @@ func codedColumnAVX512(y []float32, codes []byte, levels []float32, bits int, ro
 
 //go:noescape
 func denseAVX512(y []float32, w []float32, x []float32)
+
+//go:noescape
+func denseTogetherAVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)

@@ -55,3 +55,39 @@ var avx2 = kernel{
 	copyRows:  copyRowsAVX2,
 	transpose: transpose8AVX2,
 }
+
+// integersForLevel returns the kernel of a level for whole numbers.
+func integersForLevel(level isa.Level) *integerKernel {
+	switch level {
+	case isa.AVX512:
+		return &integersAVX512
+	case isa.AVX2:
+		return &integersAVX2
+	}
+	return &portableIntegers
+}
+
+// integersAVX512 has the tiles of avx512.
+var integersAVX512 = integerKernel{
+	lanes:   16,
+	vectors: 3,
+	heights: []int{8, 4, 2, 1},
+	tiles: [][]integerTile{
+		{integerTile8x16AVX512, integerTile8x32AVX512, integerTile8x48AVX512},
+		{integerTile4x16AVX512, integerTile4x32AVX512, integerTile4x48AVX512},
+		{integerTile2x16AVX512, integerTile2x32AVX512, integerTile2x48AVX512},
+		{integerTile1x16AVX512, integerTile1x32AVX512, integerTile1x48AVX512},
+	},
+}
+
+// integersAVX2 holds 4×16 sums in 8 of the 16 registers.
+var integersAVX2 = integerKernel{
+	lanes:   8,
+	vectors: 2,
+	heights: []int{4, 2, 1},
+	tiles: [][]integerTile{
+		{integerTile4x8AVX2, integerTile4x16AVX2},
+		{integerTile2x8AVX2, integerTile2x16AVX2},
+		{integerTile1x8AVX2, integerTile1x16AVX2},
+	},
+}

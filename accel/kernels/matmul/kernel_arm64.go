@@ -29,3 +29,6 @@ var neon = kernel{
 	copyRows:  copyRows,
 	transpose: transpose8,
 }
+
+// integersForLevel returns the kernel of a level for whole numbers.
+func integersForLevel(isa.Level) *integerKernel { return &portableIntegers }

@@ -6,3 +6,6 @@ import "bittern/accel/kernels/isa"
 
 // forLevel returns the kernel of a level.
 func forLevel(isa.Level) *kernel { return &portable }
+
+// integersForLevel returns the kernel of a level for whole numbers.
+func integersForLevel(isa.Level) *integerKernel { return &portableIntegers }

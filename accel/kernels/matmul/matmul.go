@@ -1,4 +1,5 @@
-// Package matmul multiplies single-precision matrices.
+// Package matmul multiplies single-precision matrices, and matrices of whole numbers exactly; see
+// [Integers].
 //
 // Matrices are row-major with a leading dimension: element (i, j) of an m×n
 // matrix x is x[i*ldx+j] with ldx ≥ n, and x ends no earlier than its last element.

@@ -404,6 +404,318 @@ store:
 	VZEROUPPER
 	RET
 
+// func integerTile8x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile8x16AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       $0x00000004, SI
+	MOVQ       b_base+64(FP), DI
+	MOVQ       depth+88(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+
+step:
+	VMOVUPS      (DI), Z8
+	VPBROADCASTD (AX), Z9
+	VPDPWSSD     Z8, Z9, Z0
+	VPBROADCASTD (AX)(CX*1), Z9
+	VPDPWSSD     Z8, Z9, Z1
+	VPBROADCASTD (AX)(CX*2), Z9
+	VPDPWSSD     Z8, Z9, Z2
+	VPBROADCASTD (AX)(DX*1), Z9
+	VPDPWSSD     Z8, Z9, Z3
+	VPBROADCASTD (BX), Z9
+	VPDPWSSD     Z8, Z9, Z4
+	VPBROADCASTD (BX)(CX*1), Z9
+	VPDPWSSD     Z8, Z9, Z5
+	VPBROADCASTD (BX)(CX*2), Z9
+	VPDPWSSD     Z8, Z9, Z6
+	VPBROADCASTD (BX)(DX*1), Z9
+	VPDPWSSD     Z8, Z9, Z7
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+	ADDQ         $0x40, DI
+	DECQ         R8
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, K1, (R9)
+	VMOVUPS      Z1, K1, (R9)(R10*1)
+	VMOVUPS      Z2, K1, (R9)(R10*2)
+	VMOVUPS      Z3, K1, (R9)(R11*1)
+	VMOVUPS      Z4, K1, (R12)
+	VMOVUPS      Z5, K1, (R12)(R10*1)
+	VMOVUPS      Z6, K1, (R12)(R10*2)
+	VMOVUPS      Z7, K1, (R12)(R11*1)
+	VZEROUPPER
+	RET
+
+// func integerTile8x32AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile8x32AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       $0x00000004, SI
+	MOVQ       b_base+64(FP), DI
+	MOVQ       depth+88(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	PREFETCHT0 64(R12)(R11*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+
+step:
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	VPBROADCASTD (AX), Z18
+	VPDPWSSD     Z16, Z18, Z0
+	VPDPWSSD     Z17, Z18, Z1
+	VPBROADCASTD (AX)(CX*1), Z18
+	VPDPWSSD     Z16, Z18, Z2
+	VPDPWSSD     Z17, Z18, Z3
+	VPBROADCASTD (AX)(CX*2), Z18
+	VPDPWSSD     Z16, Z18, Z4
+	VPDPWSSD     Z17, Z18, Z5
+	VPBROADCASTD (AX)(DX*1), Z18
+	VPDPWSSD     Z16, Z18, Z6
+	VPDPWSSD     Z17, Z18, Z7
+	VPBROADCASTD (BX), Z18
+	VPDPWSSD     Z16, Z18, Z8
+	VPDPWSSD     Z17, Z18, Z9
+	VPBROADCASTD (BX)(CX*1), Z18
+	VPDPWSSD     Z16, Z18, Z10
+	VPDPWSSD     Z17, Z18, Z11
+	VPBROADCASTD (BX)(CX*2), Z18
+	VPDPWSSD     Z16, Z18, Z12
+	VPDPWSSD     Z17, Z18, Z13
+	VPBROADCASTD (BX)(DX*1), Z18
+	VPDPWSSD     Z16, Z18, Z14
+	VPDPWSSD     Z17, Z18, Z15
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+	ADDQ         $0x80, DI
+	DECQ         R8
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, (R9)
+	VMOVUPS      Z1, K1, 64(R9)
+	VMOVUPS      Z2, (R9)(R10*1)
+	VMOVUPS      Z3, K1, 64(R9)(R10*1)
+	VMOVUPS      Z4, (R9)(R10*2)
+	VMOVUPS      Z5, K1, 64(R9)(R10*2)
+	VMOVUPS      Z6, (R9)(R11*1)
+	VMOVUPS      Z7, K1, 64(R9)(R11*1)
+	VMOVUPS      Z8, (R12)
+	VMOVUPS      Z9, K1, 64(R12)
+	VMOVUPS      Z10, (R12)(R10*1)
+	VMOVUPS      Z11, K1, 64(R12)(R10*1)
+	VMOVUPS      Z12, (R12)(R10*2)
+	VMOVUPS      Z13, K1, 64(R12)(R10*2)
+	VMOVUPS      Z14, (R12)(R11*1)
+	VMOVUPS      Z15, K1, 64(R12)(R11*1)
+	VZEROUPPER
+	RET
+
+// func integerTile8x48AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile8x48AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       $0x00000004, SI
+	MOVQ       b_base+64(FP), DI
+	MOVQ       depth+88(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 128(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 128(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 128(R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 128(R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 128(R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	PREFETCHT0 64(R12)(R11*1)
+	PREFETCHT0 128(R12)(R11*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+
+step:
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	VMOVUPS      128(DI), Z26
+	VPBROADCASTD (AX), Z27
+	VPDPWSSD     Z24, Z27, Z0
+	VPDPWSSD     Z25, Z27, Z1
+	VPDPWSSD     Z26, Z27, Z2
+	VPBROADCASTD (AX)(CX*1), Z27
+	VPDPWSSD     Z24, Z27, Z3
+	VPDPWSSD     Z25, Z27, Z4
+	VPDPWSSD     Z26, Z27, Z5
+	VPBROADCASTD (AX)(CX*2), Z27
+	VPDPWSSD     Z24, Z27, Z6
+	VPDPWSSD     Z25, Z27, Z7
+	VPDPWSSD     Z26, Z27, Z8
+	VPBROADCASTD (AX)(DX*1), Z27
+	VPDPWSSD     Z24, Z27, Z9
+	VPDPWSSD     Z25, Z27, Z10
+	VPDPWSSD     Z26, Z27, Z11
+	VPBROADCASTD (BX), Z27
+	VPDPWSSD     Z24, Z27, Z12
+	VPDPWSSD     Z25, Z27, Z13
+	VPDPWSSD     Z26, Z27, Z14
+	VPBROADCASTD (BX)(CX*1), Z27
+	VPDPWSSD     Z24, Z27, Z15
+	VPDPWSSD     Z25, Z27, Z16
+	VPDPWSSD     Z26, Z27, Z17
+	VPBROADCASTD (BX)(CX*2), Z27
+	VPDPWSSD     Z24, Z27, Z18
+	VPDPWSSD     Z25, Z27, Z19
+	VPDPWSSD     Z26, Z27, Z20
+	VPBROADCASTD (BX)(DX*1), Z27
+	VPDPWSSD     Z24, Z27, Z21
+	VPDPWSSD     Z25, Z27, Z22
+	VPDPWSSD     Z26, Z27, Z23
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+	ADDQ         $0xc0, DI
+	DECQ         R8
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, (R9)
+	VMOVUPS      Z1, 64(R9)
+	VMOVUPS      Z2, K1, 128(R9)
+	VMOVUPS      Z3, (R9)(R10*1)
+	VMOVUPS      Z4, 64(R9)(R10*1)
+	VMOVUPS      Z5, K1, 128(R9)(R10*1)
+	VMOVUPS      Z6, (R9)(R10*2)
+	VMOVUPS      Z7, 64(R9)(R10*2)
+	VMOVUPS      Z8, K1, 128(R9)(R10*2)
+	VMOVUPS      Z9, (R9)(R11*1)
+	VMOVUPS      Z10, 64(R9)(R11*1)
+	VMOVUPS      Z11, K1, 128(R9)(R11*1)
+	VMOVUPS      Z12, (R12)
+	VMOVUPS      Z13, 64(R12)
+	VMOVUPS      Z14, K1, 128(R12)
+	VMOVUPS      Z15, (R12)(R10*1)
+	VMOVUPS      Z16, 64(R12)(R10*1)
+	VMOVUPS      Z17, K1, 128(R12)(R10*1)
+	VMOVUPS      Z18, (R12)(R10*2)
+	VMOVUPS      Z19, 64(R12)(R10*2)
+	VMOVUPS      Z20, K1, 128(R12)(R10*2)
+	VMOVUPS      Z21, (R12)(R11*1)
+	VMOVUPS      Z22, 64(R12)(R11*1)
+	VMOVUPS      Z23, K1, 128(R12)(R11*1)
+	VZEROUPPER
+	RET
+
 // func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
@@ -653,6 +965,201 @@ store:
 	VZEROUPPER
 	RET
 
+// func integerTile4x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile4x16AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       $0x00000004, BX
+	MOVQ       b_base+64(FP), SI
+	MOVQ       depth+88(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+
+step:
+	VMOVUPS      (SI), Z4
+	VPBROADCASTD (AX), Z5
+	VPDPWSSD     Z4, Z5, Z0
+	VPBROADCASTD (AX)(CX*1), Z5
+	VPDPWSSD     Z4, Z5, Z1
+	VPBROADCASTD (AX)(CX*2), Z5
+	VPDPWSSD     Z4, Z5, Z2
+	VPBROADCASTD (AX)(DX*1), Z5
+	VPDPWSSD     Z4, Z5, Z3
+	ADDQ         BX, AX
+	ADDQ         $0x40, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, K1, (R8)
+	VMOVUPS      Z1, K1, (R8)(R9*1)
+	VMOVUPS      Z2, K1, (R8)(R9*2)
+	VMOVUPS      Z3, K1, (R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func integerTile4x32AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile4x32AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       $0x00000004, BX
+	MOVQ       b_base+64(FP), SI
+	MOVQ       depth+88(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+
+step:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Z9
+	VPBROADCASTD (AX), Z10
+	VPDPWSSD     Z8, Z10, Z0
+	VPDPWSSD     Z9, Z10, Z1
+	VPBROADCASTD (AX)(CX*1), Z10
+	VPDPWSSD     Z8, Z10, Z2
+	VPDPWSSD     Z9, Z10, Z3
+	VPBROADCASTD (AX)(CX*2), Z10
+	VPDPWSSD     Z8, Z10, Z4
+	VPDPWSSD     Z9, Z10, Z5
+	VPBROADCASTD (AX)(DX*1), Z10
+	VPDPWSSD     Z8, Z10, Z6
+	VPDPWSSD     Z9, Z10, Z7
+	ADDQ         BX, AX
+	ADDQ         $0x80, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, (R8)
+	VMOVUPS      Z1, K1, 64(R8)
+	VMOVUPS      Z2, (R8)(R9*1)
+	VMOVUPS      Z3, K1, 64(R8)(R9*1)
+	VMOVUPS      Z4, (R8)(R9*2)
+	VMOVUPS      Z5, K1, 64(R8)(R9*2)
+	VMOVUPS      Z6, (R8)(R10*1)
+	VMOVUPS      Z7, K1, 64(R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func integerTile4x48AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile4x48AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       $0x00000004, BX
+	MOVQ       b_base+64(FP), SI
+	MOVQ       depth+88(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 128(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 128(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	PREFETCHT0 128(R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+
+step:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	VMOVUPS      128(SI), Z14
+	VPBROADCASTD (AX), Z15
+	VPDPWSSD     Z12, Z15, Z0
+	VPDPWSSD     Z13, Z15, Z1
+	VPDPWSSD     Z14, Z15, Z2
+	VPBROADCASTD (AX)(CX*1), Z15
+	VPDPWSSD     Z12, Z15, Z3
+	VPDPWSSD     Z13, Z15, Z4
+	VPDPWSSD     Z14, Z15, Z5
+	VPBROADCASTD (AX)(CX*2), Z15
+	VPDPWSSD     Z12, Z15, Z6
+	VPDPWSSD     Z13, Z15, Z7
+	VPDPWSSD     Z14, Z15, Z8
+	VPBROADCASTD (AX)(DX*1), Z15
+	VPDPWSSD     Z12, Z15, Z9
+	VPDPWSSD     Z13, Z15, Z10
+	VPDPWSSD     Z14, Z15, Z11
+	ADDQ         BX, AX
+	ADDQ         $0xc0, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, (R8)
+	VMOVUPS      Z1, 64(R8)
+	VMOVUPS      Z2, K1, 128(R8)
+	VMOVUPS      Z3, (R8)(R9*1)
+	VMOVUPS      Z4, 64(R8)(R9*1)
+	VMOVUPS      Z5, K1, 128(R8)(R9*1)
+	VMOVUPS      Z6, (R8)(R9*2)
+	VMOVUPS      Z7, 64(R8)(R9*2)
+	VMOVUPS      Z8, K1, 128(R8)(R9*2)
+	VMOVUPS      Z9, (R8)(R10*1)
+	VMOVUPS      Z10, 64(R8)(R10*1)
+	VMOVUPS      Z11, K1, 128(R8)(R10*1)
+	VZEROUPPER
+	RET
+
 // func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-113
@@ -824,6 +1331,141 @@ store:
 	VZEROUPPER
 	RET
 
+// func integerTile2x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile2x16AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, DX
+	MOVQ       b_base+64(FP), BX
+	MOVQ       depth+88(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+
+step:
+	VMOVUPS      (BX), Z2
+	VPBROADCASTD (AX), Z3
+	VPDPWSSD     Z2, Z3, Z0
+	VPBROADCASTD (AX)(CX*1), Z3
+	VPDPWSSD     Z2, Z3, Z1
+	ADDQ         DX, AX
+	ADDQ         $0x40, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, K1, (DI)
+	VMOVUPS      Z1, K1, (DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func integerTile2x32AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile2x32AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, DX
+	MOVQ       b_base+64(FP), BX
+	MOVQ       depth+88(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+
+step:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	VPBROADCASTD (AX), Z6
+	VPDPWSSD     Z4, Z6, Z0
+	VPDPWSSD     Z5, Z6, Z1
+	VPBROADCASTD (AX)(CX*1), Z6
+	VPDPWSSD     Z4, Z6, Z2
+	VPDPWSSD     Z5, Z6, Z3
+	ADDQ         DX, AX
+	ADDQ         $0x80, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, K1, 64(DI)
+	VMOVUPS      Z2, (DI)(R8*1)
+	VMOVUPS      Z3, K1, 64(DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func integerTile2x48AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile2x48AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, DX
+	MOVQ       b_base+64(FP), BX
+	MOVQ       depth+88(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	PREFETCHT0 128(DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+
+step:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(BX), Z8
+	VPBROADCASTD (AX), Z9
+	VPDPWSSD     Z6, Z9, Z0
+	VPDPWSSD     Z7, Z9, Z1
+	VPDPWSSD     Z8, Z9, Z2
+	VPBROADCASTD (AX)(CX*1), Z9
+	VPDPWSSD     Z6, Z9, Z3
+	VPDPWSSD     Z7, Z9, Z4
+	VPDPWSSD     Z8, Z9, Z5
+	ADDQ         DX, AX
+	ADDQ         $0xc0, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, 64(DI)
+	VMOVUPS      Z2, K1, 128(DI)
+	VMOVUPS      Z3, (DI)(R8*1)
+	VMOVUPS      Z4, 64(DI)(R8*1)
+	VMOVUPS      Z5, K1, 128(DI)(R8*1)
+	VZEROUPPER
+	RET
+
 // func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
@@ -956,6 +1598,114 @@ store:
 	VMOVUPS Z0, (SI)
 	VMOVUPS Z1, 64(SI)
 	VMOVUPS Z2, K1, 128(SI)
+	VZEROUPPER
+	RET
+
+// func integerTile1x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile1x16AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, CX
+	MOVQ       b_base+64(FP), DX
+	MOVQ       depth+88(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VPXORD     Z0, Z0, Z0
+
+step:
+	VMOVUPS      (DX), Z1
+	VPBROADCASTD (AX), Z2
+	VPDPWSSD     Z1, Z2, Z0
+	ADDQ         CX, AX
+	ADDQ         $0x40, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, K1, (SI)
+	VZEROUPPER
+	RET
+
+// func integerTile1x32AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile1x32AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, CX
+	MOVQ       b_base+64(FP), DX
+	MOVQ       depth+88(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+
+step:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VPBROADCASTD (AX), Z4
+	VPDPWSSD     Z2, Z4, Z0
+	VPDPWSSD     Z3, Z4, Z1
+	ADDQ         CX, AX
+	ADDQ         $0x80, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func integerTile1x48AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·integerTile1x48AVX512(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, CX
+	MOVQ       b_base+64(FP), DX
+	MOVQ       depth+88(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 128(SI)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+
+step:
+	VMOVUPS      (DX), Z3
+	VMOVUPS      64(DX), Z4
+	VMOVUPS      128(DX), Z5
+	VPBROADCASTD (AX), Z6
+	VPDPWSSD     Z3, Z6, Z0
+	VPDPWSSD     Z4, Z6, Z1
+	VPDPWSSD     Z5, Z6, Z2
+	ADDQ         CX, AX
+	ADDQ         $0xc0, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, 64(SI)
+	VMOVUPS      Z2, K1, 128(SI)
 	VZEROUPPER
 	RET
 
@@ -1221,6 +1971,129 @@ store:
 	VZEROUPPER
 	RET
 
+// func integerTile4x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·integerTile4x8AVX2(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       $0x00000004, BX
+	MOVQ       b_base+64(FP), SI
+	MOVQ       depth+88(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+
+step:
+	VMOVUPS      (SI), Y4
+	VPBROADCASTD (AX), Y5
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y0, Y0
+	VPBROADCASTD (AX)(CX*1), Y5
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y1, Y1
+	VPBROADCASTD (AX)(CX*2), Y5
+	VPMADDWD     Y4, Y5, Y5
+	VPADDD       Y5, Y2, Y2
+	VPBROADCASTD (AX)(DX*1), Y5
+	VPMADDWD     Y4, Y5, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         BX, AX
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y4
+	VMASKMOVPS   Y0, Y4, (R8)
+	VMASKMOVPS   Y1, Y4, (R8)(R9*1)
+	VMASKMOVPS   Y2, Y4, (R8)(R9*2)
+	VMASKMOVPS   Y3, Y4, (R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func integerTile4x16AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·integerTile4x16AVX2(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       $0x00000004, BX
+	MOVQ       b_base+64(FP), SI
+	MOVQ       depth+88(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+
+step:
+	VMOVUPS      (SI), Y8
+	VMOVUPS      32(SI), Y9
+	VPBROADCASTD (AX), Y10
+	VPMADDWD     Y8, Y10, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDWD     Y9, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD (AX)(CX*1), Y10
+	VPMADDWD     Y8, Y10, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y9, Y10, Y10
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD (AX)(CX*2), Y10
+	VPMADDWD     Y8, Y10, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y9, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD (AX)(DX*1), Y10
+	VPMADDWD     Y8, Y10, Y8
+	VPADDD       Y8, Y6, Y6
+	VPMADDWD     Y9, Y10, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         BX, AX
+	ADDQ         $0x40, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y8
+	VMOVUPS      Y0, (R8)
+	VMASKMOVPS   Y1, Y8, 32(R8)
+	VMOVUPS      Y2, (R8)(R9*1)
+	VMASKMOVPS   Y3, Y8, 32(R8)(R9*1)
+	VMOVUPS      Y4, (R8)(R9*2)
+	VMASKMOVPS   Y5, Y8, 32(R8)(R9*2)
+	VMOVUPS      Y6, (R8)(R10*1)
+	VMASKMOVPS   Y7, Y8, 32(R8)(R10*1)
+	VZEROUPPER
+	RET
+
 // func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile2x8AVX2(SB), NOSPLIT, $0-113
@@ -1391,6 +2264,93 @@ store:
 	VZEROUPPER
 	RET
 
+// func integerTile2x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·integerTile2x8AVX2(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, DX
+	MOVQ       b_base+64(FP), BX
+	MOVQ       depth+88(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+
+step:
+	VMOVUPS      (BX), Y2
+	VPBROADCASTD (AX), Y3
+	VPMADDWD     Y2, Y3, Y3
+	VPADDD       Y3, Y0, Y0
+	VPBROADCASTD (AX)(CX*1), Y3
+	VPMADDWD     Y2, Y3, Y2
+	VPADDD       Y2, Y1, Y1
+	ADDQ         DX, AX
+	ADDQ         $0x20, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y2
+	VMASKMOVPS   Y0, Y2, (DI)
+	VMASKMOVPS   Y1, Y2, (DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func integerTile2x16AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·integerTile2x16AVX2(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, DX
+	MOVQ       b_base+64(FP), BX
+	MOVQ       depth+88(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+
+step:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VPBROADCASTD (AX), Y6
+	VPMADDWD     Y4, Y6, Y7
+	VPADDD       Y7, Y0, Y0
+	VPMADDWD     Y5, Y6, Y6
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD (AX)(CX*1), Y6
+	VPMADDWD     Y4, Y6, Y4
+	VPADDD       Y4, Y2, Y2
+	VPMADDWD     Y5, Y6, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         DX, AX
+	ADDQ         $0x40, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y4
+	VMOVUPS      Y0, (DI)
+	VMASKMOVPS   Y1, Y4, 32(DI)
+	VMOVUPS      Y2, (DI)(R8*1)
+	VMASKMOVPS   Y3, Y4, 32(DI)(R8*1)
+	VZEROUPPER
+	RET
+
 // func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·tile1x8AVX2(SB), NOSPLIT, $0-113
@@ -1524,6 +2484,77 @@ store:
 	VMOVUPS    Y0, (SI)
 	VMOVUPS    Y1, 32(SI)
 	VMASKMOVPS Y2, Y3, 64(SI)
+	VZEROUPPER
+	RET
+
+// func integerTile1x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·integerTile1x8AVX2(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, CX
+	MOVQ       b_base+64(FP), DX
+	MOVQ       depth+88(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VXORPS     Y0, Y0, Y0
+
+step:
+	VMOVUPS      (DX), Y1
+	VPBROADCASTD (AX), Y2
+	VPMADDWD     Y1, Y2, Y1
+	VPADDD       Y1, Y0, Y0
+	ADDQ         CX, AX
+	ADDQ         $0x20, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y1
+	VMASKMOVPS   Y0, Y1, (SI)
+	VZEROUPPER
+	RET
+
+// func integerTile1x16AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·integerTile1x16AVX2(SB), NOSPLIT, $0-104
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       $0x00000004, CX
+	MOVQ       b_base+64(FP), DX
+	MOVQ       depth+88(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+
+step:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VPBROADCASTD (AX), Y4
+	VPMADDWD     Y2, Y4, Y2
+	VPADDD       Y2, Y0, Y0
+	VPMADDWD     Y3, Y4, Y2
+	VPADDD       Y2, Y1, Y1
+	ADDQ         CX, AX
+	ADDQ         $0x40, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+96(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y2
+	VMOVUPS      Y0, (SI)
+	VMASKMOVPS   Y1, Y2, 32(SI)
 	VZEROUPPER
 	RET
 

@@ -12,6 +12,15 @@ func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStrid
 func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
+func integerTile8x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile8x32AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile8x48AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
 func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
@@ -19,6 +28,15 @@ func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStrid
 
 //go:noescape
 func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
+
+//go:noescape
+func integerTile4x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile4x32AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile4x48AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 
 //go:noescape
 func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
@@ -30,6 +48,15 @@ func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStrid
 func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
+func integerTile2x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile2x32AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile2x48AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
 func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
@@ -37,6 +64,15 @@ func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStrid
 
 //go:noescape
 func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
+
+//go:noescape
+func integerTile1x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile1x32AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile1x48AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 
 //go:noescape
 func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
@@ -48,6 +84,12 @@ func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride 
 func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
+func integerTile4x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile4x16AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
 func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
@@ -57,6 +99,12 @@ func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride 
 func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
+func integerTile2x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile2x16AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
 func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
@@ -64,6 +112,12 @@ func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride 
 
 //go:noescape
 func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
+
+//go:noescape
+func integerTile1x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile1x16AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 
 //go:noescape
 func copyRowsAVX2(dst []float32, dstStride int, src []float32, srcStride int, eights int, n int)

@@ -7,18 +7,8 @@ import (
 	"testing"
 )
 
-func TestPiecesSumToTheInteger(t *testing.T) {
-	t.Parallel()
-	for integer := -2048; integer <= 2047; integer++ {
-		low, high := bitsOf(integer, 0, true), bitsOf(integer, pieceShift, true)
-		if low+high<<pieceShift != integer || max(low, -low, high, -high) > 32 {
-			t.Errorf("%d is cut into %d and %d: want sizes up to 32 that make it up", integer, low, high)
-		}
-	}
-}
-
 // Sums must be exact, also where every product has the largest size there is and
-// the depth is more than one block.
+// there is more than one block of columns.
 func TestMatVecIsExact(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -52,7 +42,7 @@ func TestMatVecIsExact(t *testing.T) {
 					m.values[0][i] = -2048
 				}
 			}
-			if err := (matVec{x: x, sum: sum, pieces: cut(w)}).run(m); err != nil {
+			if err := (matVec{x: x, sum: sum, packed: pack(w)}).run(m); err != nil {
 				t.Fatal(err)
 			}
 			for b := range c.sequences {

@@ -71,10 +71,10 @@ func (c *compiler) exactSums(n stepgraph.Node, m matrix, part int) operand {
 	x := c.narrow(n.Inputs[0])
 	sum := c.newSum(m.rows, m.fraction+x.format.fraction, m.alpha)
 	key := matrixKey{n.Weight, n.Recurrent, part}
-	if c.pieces[key] == nil {
-		c.pieces[key] = cut(m)
+	if c.packed[key] == nil {
+		c.packed[key] = pack(m)
 	}
-	c.emit(matVec{x, sum.view, m, c.pieces[key], n.Recurrent})
+	c.emit(matVec{x, sum.view, m, c.packed[key], n.Recurrent})
 	return sum
 }
 

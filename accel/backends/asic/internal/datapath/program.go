@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"bittern/accel/backends/internal/program"
+	"bittern/accel/kernels/matmul"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/packed"
@@ -30,7 +31,7 @@ func Compile(n network.Network, weights map[string]packed.Matrix, integerBits in
 		weights:     weights,
 		others:      map[string]matrix{},
 		counted:     map[string]bool{},
-		pieces:      map[matrixKey][]piece{},
+		packed:      map[matrixKey]*matmul.Integers{},
 		functions:   map[functionKey]*functionTable{},
 	}
 	var names []string
@@ -120,7 +121,7 @@ type shared struct {
 	recurrents  map[string][]matrix // recurrent weights by name
 	others      map[string]matrix   // all other weights
 	counted     map[string]bool     // weights whose storage some Work counts already
-	pieces      map[matrixKey][]piece
+	packed      map[matrixKey]*matmul.Integers
 	functions   map[functionKey]*functionTable
 }
 
