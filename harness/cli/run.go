@@ -54,6 +54,7 @@ type runSettings struct {
 	Open        bool          `mapstructure:"open"`
 
 	workers   int  // processes on this machine that run the experiments; 0 = this process runs them
+	oneClass  bool // of machines, for all experiments
 	trained   bool // freeze and deploy only networks that are trained already
 	untrained bool // deploy networks with their starting weights
 	hardware  bool // print only tables of networks on backends
@@ -133,6 +134,7 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
   bittern run --suite mine.yaml --watch --open
   bittern run --suite paper --data DIR --workers 4
   bittern run --suite paper --data DIR --nats nats://host:4222
+  bittern run --suite paper --data DIR --nats nats://host:4222 --same-machine-class
   BITTERN_DATA=DIR bittern run --suite char-small`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := defaults()
@@ -140,12 +142,13 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 				return err
 			}
 			var team struct {
-				Workers int `mapstructure:"workers"`
+				Workers  int  `mapstructure:"workers"`
+				OneClass bool `mapstructure:"same-machine-class"`
 			}
 			if err := settle(command, &team); err != nil {
 				return err
 			}
-			settings.workers = team.Workers
+			settings.workers, settings.oneClass = team.Workers, team.OneClass
 			return p.runSuite(command.Context(), settings, nil)
 		},
 	}
@@ -153,6 +156,7 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 	runsFlag(command)
 	runFlags(command)
 	command.Flags().Int("workers", 0, fmt.Sprintf("have this many worker processes on this machine run the experiments, at most %d", maxWorkers))
+	command.Flags().Bool("same-machine-class", false, "with --nats or --workers: have all experiments run by machines with one processor and instruction set")
 	natsFlags(command)
 	return command
 }
@@ -228,7 +232,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		}
 	}
 	if settings.distributed() {
-		failed, err := p.onWorkers(ctx, settings, runs, specs, server, work)
+		failed, err := p.onWorkers(ctx, settings, s.Name, runs, specs, server, work)
 		if failures = append(failures, failed...); err != nil {
 			p.tell(failures)
 			return err

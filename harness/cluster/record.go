@@ -31,6 +31,7 @@ type record struct {
 	Experiment string `json:"experiment"`
 	State      state  `json:"state"`
 	Job        string `json:"job,omitempty"`    // checksum of the job that was queued last
+	Class      string `json:"class,omitempty"`  // of the machines that may take that job; empty for all
 	Worker     string `json:"worker,omitempty"` // that has the experiment, or had it last
 	// Writer is a random text of each write. By it a writer whose answer was lost knows its
 	// own write again.

@@ -118,7 +118,12 @@ func (r *Remote) seed(ctx context.Context, id string) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.copyTo(ctx, desk.storage(), row), desk.leave(k))
+	copied := r.copyTo(ctx, desk.storage(), row)
+	waits := k.change(func() error { // nobody runs it until it is queued
+		k.next.State = ""
+		return nil
+	})
+	return errors.Join(copied, waits, desk.leave(k))
 }
 
 // copyTo writes everything that the run store has of an experiment.
