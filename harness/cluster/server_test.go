@@ -62,7 +62,7 @@ func TestServersThatCannotBeUsed(t *testing.T) {
 			if test.want == "" {
 				must(t, err)
 				defer c.Close()
-				_, err = c.upload(t.Context(), "large", make([]byte, 1<<20))
+				_, err = c.upload(t.Context(), "large", make([]byte, 1<<20), nil)
 				test.want = "cannot store more"
 			}
 			wantProblem(t, err, test.want)

@@ -51,7 +51,7 @@ func (r *Remote) gather(ctx context.Context, found record) error {
 		if err != nil || saved.Manifest.Experiment != row.ID {
 			return plugins.Problemf("the %s checkpoint of experiment %s at the server is damaged (%v); run the suite with --again", kind, row.ID, err)
 		}
-		if err := to.Checkpoints.Save(ctx, kind, saved.Manifest, tensors); err != nil {
+		if err := to.Checkpoints.Save(ctx, kind, saved.Manifest, tensors, nil); err != nil {
 			return err
 		}
 	}
@@ -134,7 +134,7 @@ func (r *Remote) copyTo(ctx context.Context, to storage.Storage, row store.Exper
 			continue
 		}
 		if err == nil {
-			err = to.Checkpoints.Save(ctx, kind, manifest, tensors)
+			err = to.Checkpoints.Save(ctx, kind, manifest, tensors, nil)
 		}
 		if err != nil {
 			return err
