@@ -145,7 +145,14 @@ func (p *program) onWorkers(ctx context.Context, settings runSettings, suite str
 	if err := remote.Submit(ctx, specs, func(s *experiment.Spec) float64 { return work[s.String()] }, settings.Again); err != nil {
 		return nil, err
 	}
-	return schedule.Run(ctx, runs, remote, specs, len(specs), display)
+	failures, err := schedule.Run(ctx, runs, remote, specs, len(specs), display)
+	if err != nil {
+		return failures, err
+	}
+	if err := remote.Sweep(ctx, specs); err != nil {
+		display.Line(fmt.Sprintf("files that no result names may be left at the server: %s", err))
+	}
+	return failures, nil
 }
 
 // timed are the experiments with a backend that times itself, without those that failed.

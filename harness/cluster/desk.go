@@ -253,5 +253,5 @@ func (c checkpoints) Remove(_ context.Context, kind storage.Kind, experiment str
 	})
 }
 
-// Sweep does nothing: what no record names is removed with its experiment.
+// Sweep does nothing: what no record names is removed when the suite is gathered.
 func (c checkpoints) Sweep(context.Context, string) error { return nil }

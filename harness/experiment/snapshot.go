@@ -28,6 +28,15 @@ func newSnapshot(a *arena.Arena, t *tensors) (*snapshot, error) {
 	return s, s.take()
 }
 
+// bytesOf is the size of tensors of a checkpoint.
+func bytesOf(list []checkpoint.Tensor) int64 {
+	n := 0
+	for _, t := range list {
+		n += len(t.Float32)
+	}
+	return 4 * int64(n)
+}
+
 // alike makes tensors of the same shapes for what is saved.
 func (t *tensors) alike() *tensors {
 	made := func(values []float32) []float32 {
