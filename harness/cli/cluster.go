@@ -72,6 +72,8 @@ func (s runSettings) checkWorkers() error {
 		return plugins.Problemf("--nats and --workers both say who runs the experiments; give one of them")
 	case s.oneClass && !s.distributed():
 		return plugins.Problemf("--same-machine-class says which workers run the experiments; give --nats or --workers too")
+	case s.plan != "" && !s.distributed():
+		return plugins.Problemf("--plan orders the experiments for workers; give --nats or --workers too")
 	case s.workers < 0 || s.workers > maxWorkers:
 		return plugins.Problemf("--workers must be between 1 and %d, not %d", maxWorkers, s.workers)
 	case s.distributed() && s.Jobs != defaults().Jobs:
