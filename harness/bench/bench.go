@@ -43,6 +43,7 @@ var groups = []struct {
 	{"inference", lines((*Bench).inferenceLines)},
 	{"scoring", lines((*Bench).scoringLines)},
 	{"training", lines((*Bench).stepLines)},
+	{"checkpoints", lines((*Bench).checkpointLines)},
 	{"matrix", lines((*Bench).matrixLines)},
 	{"portable", lines((*Bench).portableLines)},
 }

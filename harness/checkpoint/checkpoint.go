@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"bittern/harness/internal/diskfault"
+	"bittern/harness/internal/pace"
 	"bittern/harness/internal/runfolder"
 	"bittern/plugins"
 )
@@ -81,10 +82,11 @@ const (
 // Save replaces the checkpoint in dir, which is made where it does not exist.
 // The checkpoint before stays valid until the new one is complete. A full disk
 // and a folder that cannot be written are each a [*plugins.Problem]. A folder is
-// for one writer at a time.
-func Save(dir string, manifest Manifest, tensors []Tensor) error {
+// for one writer at a time. The tensors must not change meanwhile. Work goes on at the given
+// pace, nil for as fast as it can.
+func Save(dir string, manifest Manifest, tensors []Tensor, p *pace.Pace) error {
 	hash := sha256.New()
-	if err := WriteTensors(hash, tensors, nil); err != nil {
+	if err := WriteTensors(p.Writer(hash), tensors, nil); err != nil {
 		return fmt.Errorf("checkpoint of experiment %s: %w", manifest.Experiment, err)
 	}
 	digest := hex.EncodeToString(hash.Sum(nil))
@@ -93,16 +95,16 @@ func Save(dir string, manifest Manifest, tensors []Tensor) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint of experiment %s: %w", manifest.Experiment, err)
 	}
-	return diskfault.Explain(replace(dir, doc.File, tensors, text), dir)
+	return diskfault.Explain(replace(dir, doc.File, tensors, text, p), dir)
 }
 
-func replace(dir, name string, tensors []Tensor, manifest []byte) error {
+func replace(dir, name string, tensors []Tensor, manifest []byte, p *pace.Pace) error {
 	folder, err := runfolder.Make(dir)
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
-	if err := runfolder.Replace(folder, name, func(w io.Writer) error { return WriteTensors(w, tensors, nil) }); err != nil {
+	if err := runfolder.Replace(folder, name, func(w io.Writer) error { return WriteTensors(p.Writer(w), tensors, nil) }); err != nil {
 		return err
 	}
 	// The manifest must not reach the disk before the name it mentions.

@@ -51,7 +51,7 @@ func save(t *testing.T, dir string, step uint64, tensors []checkpoint.Tensor) {
 	t.Helper()
 	best := 1.75
 	manifest := checkpoint.Manifest{Experiment: "experiment", Step: step, Epoch: 2, BestValidation: &best, State: json.RawMessage(`{"patience":3}`)}
-	if err := checkpoint.Save(dir, manifest, tensors); err != nil {
+	if err := checkpoint.Save(dir, manifest, tensors, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -297,7 +297,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	if err := os.Symlink(outside, link); err != nil {
 		t.Fatal(err)
 	}
-	wantProblem(t, checkpoint.Save(link, checkpoint.Manifest{Experiment: "experiment", Step: 8}, state()), "symbolic link", link)
+	wantProblem(t, checkpoint.Save(link, checkpoint.Manifest{Experiment: "experiment", Step: 8}, state(), nil), "symbolic link", link)
 	_, err := checkpoint.Load(link, "experiment", blank(state()))
 	wantProblem(t, err, "symbolic link", link)
 	if err := checkpoint.Remove(link); err != nil {
@@ -398,7 +398,7 @@ func TestSaveRefusesWrongTensors(t *testing.T) {
 		"same name":     {{Name: "a", Shape: []int{1}, Uint8: []uint8{1}}, {Name: "a", Shape: []int{1}, Uint8: []uint8{1}}},
 		"reserved name": {{Name: "__metadata__", Shape: []int{1}, Uint8: []uint8{1}}},
 	} {
-		if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment"}, tensors); err == nil {
+		if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment"}, tensors, nil); err == nil {
 			t.Errorf("%s: saved without an error", name)
 		}
 	}
@@ -413,7 +413,7 @@ func TestUnwritableFolder(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := checkpoint.Save(filepath.Join(file, "experiment"), checkpoint.Manifest{Experiment: "experiment"}, state())
+	err := checkpoint.Save(filepath.Join(file, "experiment"), checkpoint.Manifest{Experiment: "experiment"}, state(), nil)
 	wantProblem(t, err, "cannot be written", "--runs")
 }
 
@@ -450,7 +450,7 @@ func BenchmarkSave(b *testing.B) {
 	b.SetBytes(int64(4 * len(weights.Float32)))
 	for step := 0; b.Loop(); step++ {
 		weights.Float32[0] = float32(step)
-		if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment"}, []checkpoint.Tensor{weights}); err != nil {
+		if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment"}, []checkpoint.Tensor{weights}, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -459,7 +459,7 @@ func BenchmarkSave(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	dir := b.TempDir()
 	weights := []checkpoint.Tensor{{Name: "weights", Shape: []int{3, 4_200_000}, Float32: make([]float32, 3*4_200_000)}}
-	if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment"}, weights); err != nil {
+	if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment"}, weights, nil); err != nil {
 		b.Fatal(err)
 	}
 	b.SetBytes(int64(4 * len(weights[0].Float32)))

@@ -32,7 +32,7 @@ func marked(step float32) []checkpoint.Tensor {
 
 func saveForEver(dir string) {
 	for step := 1; ; step++ {
-		if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment", Step: uint64(step)}, marked(float32(step))); err != nil {
+		if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment", Step: uint64(step)}, marked(float32(step)), nil); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -44,8 +44,8 @@ func (p *program) benchCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use: "bench", Short: "Time kernels, training steps and packed inference against the floor and the peers installed", Args: noArguments,
 		Long: `Bench times matrix products, training steps through the plugin processes,
-inference of packed networks and text scored by a simulated accelerator, in one
-run with the floor (the step's matrix products alone) and with PyTorch and ONNX
+checkpoints beside them, inference of packed networks and text scored by a
+simulated accelerator, in one run with the floor (the step's matrix products alone) and with PyTorch and ONNX
 Runtime where they are installed. It prints a table, and every time in Go's
 benchmark format for benchstat.`,
 		Example: `  bittern bench

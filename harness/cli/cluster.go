@@ -70,6 +70,10 @@ func (s runSettings) checkWorkers() error {
 	switch {
 	case s.NATS != "" && s.workers > 0:
 		return plugins.Problemf("--nats and --workers both say who runs the experiments; give one of them")
+	case s.oneClass && !s.distributed():
+		return plugins.Problemf("--same-machine-class says which workers run the experiments; give --nats or --workers too")
+	case s.plan != "" && !s.distributed():
+		return plugins.Problemf("--plan orders the experiments for workers; give --nats or --workers too")
 	case s.workers < 0 || s.workers > maxWorkers:
 		return plugins.Problemf("--workers must be between 1 and %d, not %d", maxWorkers, s.workers)
 	case s.distributed() && s.Jobs != defaults().Jobs:
@@ -88,7 +92,12 @@ func (p *program) server(ctx context.Context, settings runSettings, specs []*exp
 	if err != nil {
 		return nil, err
 	}
-	if err := c.CheckWorkers(ctx, untimed(specs), func(line string) { fmt.Fprintln(p.stderr, line) }); err != nil {
+	log := func(line string) {
+		if !settings.oneClass { // which is told when it is settled
+			fmt.Fprintln(p.stderr, line)
+		}
+	}
+	if err := c.CheckWorkers(ctx, untimed(specs), log); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -106,7 +115,7 @@ func untimed(specs []*experiment.Spec) []*experiment.Spec {
 // onWorkers has workers run the experiments of a suite, those of a server or of this machine
 // where it is nil, and gathers what they find. What times
 // itself on this machine is not among it: see Untimed of an experiment.
-func (p *program) onWorkers(ctx context.Context, settings runSettings, runs *store.Store, specs []*experiment.Spec, server *cluster.Cluster, work map[string]float64) (_ []schedule.Failure, err error) {
+func (p *program) onWorkers(ctx context.Context, settings runSettings, suite string, runs *store.Store, specs []*experiment.Spec, server *cluster.Cluster, work map[string]float64) (_ []schedule.Failure, err error) {
 	display := schedule.NewDisplay(p.stderr, len(specs), max(2, len(specs)))
 	defer display.Close()
 	if settings.workers > 0 {
@@ -125,10 +134,27 @@ func (p *program) onWorkers(ctx context.Context, settings runSettings, runs *sto
 	}
 	specs = untimed(specs)
 	remote := cluster.NewRemote(ctx, server, runs, settings.workers > 0, display.Line)
+	if settings.oneClass {
+		if err := remote.KeepToOneClass(ctx, suite, specs, settings.Again); err != nil {
+			return nil, err
+		}
+		watching, stop := context.WithCancel(ctx)
+		var watch sync.WaitGroup
+		watch.Go(func() { remote.WatchClass(watching) })
+		defer watch.Wait()
+		defer stop()
+	}
 	if err := remote.Submit(ctx, specs, func(s *experiment.Spec) float64 { return work[s.String()] }, settings.Again); err != nil {
 		return nil, err
 	}
-	return schedule.Run(ctx, runs, remote, specs, len(specs), display)
+	failures, err := schedule.Run(ctx, runs, remote, specs, len(specs), display)
+	if err != nil {
+		return failures, err
+	}
+	if err := remote.Sweep(ctx, specs); err != nil {
+		display.Line(fmt.Sprintf("files that no result names may be left at the server: %s", err))
+	}
+	return failures, nil
 }
 
 // timed are the experiments with a backend that times itself, without those that failed.

@@ -53,10 +53,12 @@ type runSettings struct {
 	Address     string        `mapstructure:"address"`
 	Open        bool          `mapstructure:"open"`
 
-	workers   int  // processes on this machine that run the experiments; 0 = this process runs them
-	trained   bool // freeze and deploy only networks that are trained already
-	untrained bool // deploy networks with their starting weights
-	hardware  bool // print only tables of networks on backends
+	workers   int    // processes on this machine that run the experiments; 0 = this process runs them
+	oneClass  bool   // of machines, for all experiments
+	plan      string // file of a plan, by which workers are given the longest experiments first; may be empty
+	trained   bool   // freeze and deploy only networks that are trained already
+	untrained bool   // deploy networks with their starting weights
+	hardware  bool   // print only tables of networks on backends
 }
 
 // maxJobs is how many experiments can run at a time. Each has two processes and its tensors in
@@ -133,6 +135,7 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
   bittern run --suite mine.yaml --watch --open
   bittern run --suite paper --data DIR --workers 4
   bittern run --suite paper --data DIR --nats nats://host:4222
+  bittern run --suite paper --data DIR --nats nats://host:4222 --same-machine-class
   BITTERN_DATA=DIR bittern run --suite char-small`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := defaults()
@@ -140,12 +143,14 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 				return err
 			}
 			var team struct {
-				Workers int `mapstructure:"workers"`
+				Workers  int    `mapstructure:"workers"`
+				OneClass bool   `mapstructure:"same-machine-class"`
+				Plan     string `mapstructure:"plan"`
 			}
 			if err := settle(command, &team); err != nil {
 				return err
 			}
-			settings.workers = team.Workers
+			settings.workers, settings.oneClass, settings.plan = team.Workers, team.OneClass, team.Plan
 			return p.runSuite(command.Context(), settings, nil)
 		},
 	}
@@ -153,6 +158,8 @@ everything else is set in its file, whose keys "bittern suites keys" lists.`,
 	runsFlag(command)
 	runFlags(command)
 	command.Flags().Int("workers", 0, fmt.Sprintf("have this many worker processes on this machine run the experiments, at most %d", maxWorkers))
+	command.Flags().Bool("same-machine-class", false, "with --nats or --workers: have all experiments run by machines with one processor and instruction set")
+	command.Flags().String("plan", "", "with --nats or --workers: hand out the experiments by the times in this file of bittern plan --format json, the longest first")
 	natsFlags(command)
 	return command
 }
@@ -228,7 +235,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		}
 	}
 	if settings.distributed() {
-		failed, err := p.onWorkers(ctx, settings, runs, specs, server, work)
+		failed, err := p.onWorkers(ctx, settings, s.Name, runs, specs, server, work)
 		if failures = append(failures, failed...); err != nil {
 			p.tell(failures)
 			return err
@@ -259,16 +266,25 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 }
 
 // check refuses experiments that cannot be run. If workers run them, it returns how long they
-// take, as [experiment.Checker.Work] says, by their names.
+// take in comparison with each other, by their names: as the plan says that is given, or else as
+// [experiment.Checker.Work] says.
 func check(ctx context.Context, catalogue *host.Catalogue, settings runSettings, specs []*experiment.Spec) (work map[string]float64, err error) {
 	checker := experiment.Checker{Catalogue: catalogue, Deadline: settings.Deadline, Runs: settings.Runs, Again: settings.Again}
 	defer func() { err = errors.Join(err, checker.Close()) }()
-	work = make(map[string]float64)
+	if settings.plan != "" {
+		if work, err = plannedWork(settings.plan, specs); err != nil {
+			return nil, err
+		}
+	}
+	estimate := settings.distributed() && work == nil
+	if estimate {
+		work = make(map[string]float64)
+	}
 	for _, spec := range specs {
 		if err := checker.Check(ctx, spec); err != nil {
 			return nil, err
 		}
-		if settings.distributed() {
+		if estimate {
 			work[spec.String()] = checker.Work(ctx, spec)
 		}
 	}

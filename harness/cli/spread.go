@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,10 @@ type teamTime struct {
 	Workers    int      `json:"workers"`
 	Seconds    float64  `json:"seconds"`              // without the backends that time themselves
 	Efficiency *float64 `json:"efficiency,omitempty"` // the time of one worker, over workers times Seconds
+
+	// The same where run is given this plan: the experiments are then in the order of its times.
+	Planned           float64  `json:"planned_seconds"`
+	PlannedEfficiency *float64 `json:"planned_efficiency,omitempty"`
 }
 
 func checkTeams(workers []int) error {
@@ -65,19 +70,22 @@ func spreadOf(order []*experiment.Spec, lines map[string]planned, workers []int)
 		if !ok || line.Impossible != "" {
 			continue
 		}
-		d := time.Duration((line.Training + line.Scoring + line.Deploying - line.Timed) * float64(time.Second))
+		d := time.Duration(line.worker() * float64(time.Second))
 		if durations, sum = append(durations, d), sum+d; d > longest {
 			longest, out.Longest = d, s.String()
 		}
 		out.Timed += line.Timed
 	}
 	out.Seconds = longest.Seconds()
+	ordered := slices.Clone(durations)
+	slices.Sort(ordered)
+	slices.Reverse(ordered)
 	for _, n := range workers {
-		took := schedule.Spread(durations, n)
-		team := teamTime{Workers: n, Seconds: took.Seconds()}
+		took, planned := schedule.Spread(durations, n), schedule.Spread(ordered, n)
+		team := teamTime{Workers: n, Seconds: took.Seconds(), Planned: planned.Seconds()}
 		if took > 0 {
-			efficiency := float64(sum) / (float64(n) * float64(took))
-			team.Efficiency = &efficiency
+			team.Efficiency = new(float64(sum) / (float64(n) * float64(took)))
+			team.PlannedEfficiency = new(float64(sum) / (float64(n) * float64(planned)))
 		}
 		out.Teams = append(out.Teams, team)
 	}
@@ -85,18 +93,18 @@ func spreadOf(order []*experiment.Spec, lines map[string]planned, workers []int)
 }
 
 func (p *program) writeSpread(s spread, list listSettings) error {
-	t := table.New("workers", "time", "efficiency")
-	t.AlignRight(0, 1, 2)
+	t := table.New("workers", "time", "efficiency", "time with --plan", "efficiency with --plan")
+	t.AlignRight(0, 1, 2, 3, 4)
 	bound := 0 // the first team that takes as long as the longest experiment
 	for _, team := range s.Teams {
-		efficiency := "n/a"
+		efficiency, planned := "n/a", "n/a"
 		if team.Efficiency != nil {
-			efficiency = strconv.FormatFloat(*team.Efficiency, 'f', 2, 64)
+			efficiency, planned = strconv.FormatFloat(*team.Efficiency, 'f', 2, 64), strconv.FormatFloat(*team.PlannedEfficiency, 'f', 2, 64)
 			if team.Seconds == s.Seconds && (bound == 0 || team.Workers < bound) {
 				bound = team.Workers
 			}
 		}
-		if err := t.Append(strconv.Itoa(team.Workers), clock(team.Seconds), efficiency); err != nil {
+		if err := t.Append(strconv.Itoa(team.Workers), clock(team.Seconds), efficiency, clock(team.Planned), planned); err != nil {
 			return err
 		}
 	}
@@ -107,7 +115,7 @@ func (p *program) writeSpread(s spread, list listSettings) error {
 		return err
 	}
 	var text strings.Builder
-	fmt.Fprintln(&text, "\nEfficiency is the time of one worker, over the number of workers times their time.")
+	fmt.Fprintln(&text, "\nEfficiency is the time of one worker, over the number of workers times their time. With --plan, run hands out the experiments by the times of this plan, which it reads from a file (--format json).")
 	if s.Longest == "" {
 		fmt.Fprintln(&text, "It is n/a, because nothing is left to run.")
 	}

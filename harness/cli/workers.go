@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -126,7 +127,7 @@ func (p *program) workers(command *cobra.Command, settings workersSettings) erro
 	if len(members) == 0 {
 		return p.writeParagraph("No worker is connected; start some with bittern worker --nats URL.", settings.listSettings)
 	}
-	t := table.New("host", "process", "instruction set", "cores", "experiment", "stage", "step", "targets/s", "seen")
+	t := table.New("host", "process", "class", "cores", "experiment", "stage", "step", "targets/s", "seen")
 	t.AlignRight(1, 3, 6, 7)
 	t.Fold(4)
 	for i, column := range []int{3, 7, 6, 1} {
@@ -144,7 +145,7 @@ func (p *program) workers(command *cobra.Command, settings workersSettings) erro
 			speed = strconv.FormatFloat(m.Speed, 'f', 0, 64)
 		}
 		seen := time.Since(m.Seen).Round(time.Second).String() + " ago"
-		if err := t.Append(m.Host, strconv.Itoa(m.PID), m.ISA, strconv.Itoa(m.Cores), name, m.Stage, step, speed, seen); err != nil {
+		if err := t.Append(m.Host, strconv.Itoa(m.PID), cmp.Or(m.Class, "n/a, "+m.ISA), strconv.Itoa(m.Cores), name, m.Stage, step, speed, seen); err != nil {
 			return err
 		}
 	}

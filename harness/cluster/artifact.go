@@ -23,10 +23,10 @@ func (a artifacts) Write(ctx context.Context, experiment string, n artifact.Netw
 		return "", err
 	}
 	files := artifactFiles{Checksum: checksum}
-	if files.Program, err = k.upload(ctx, "program", program); err != nil {
+	if files.Program, err = k.upload(ctx, "program", program, nil); err != nil {
 		return "", err
 	}
-	if files.Tensors, err = k.upload(ctx, "deployed", content.Bytes()); err != nil {
+	if files.Tensors, err = k.upload(ctx, "deployed", content.Bytes(), nil); err != nil {
 		return "", err
 	}
 	return checksum, a.put(k, &files)

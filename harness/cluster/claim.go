@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"bittern/harness/internal/pace"
 	"bittern/harness/storage"
 )
 
@@ -35,6 +36,8 @@ type claim struct {
 	made    map[string]bool // files that no record names yet
 	asked   int             // changes so far
 	sent    int             // of them
+	waiting int             // who waits until all is sent
+	pace    *pace.Pace      // of what is being sent
 
 	revision uint64 // of the record on the server; only the sender uses it
 	lost     error  // why nothing can be sent any more
@@ -103,19 +106,28 @@ func (k *claim) change(change func() error) error {
 func (k *claim) flush(ctx context.Context) error {
 	k.mu.Lock()
 	target := k.asked
+	k.waiting++
+	k.pace.Hurry()
 	for {
 		if k.lost != nil || k.sent >= target {
 			defer k.mu.Unlock()
+			k.waiting--
 			return k.lost
 		}
 		changed := k.changed
 		k.mu.Unlock()
+		var gone error
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			gone = context.Cause(ctx)
 		case <-changed:
 		}
 		k.mu.Lock()
+		if gone != nil {
+			defer k.mu.Unlock()
+			k.waiting--
+			return gone
+		}
 	}
 }
 
@@ -155,8 +167,8 @@ func (k *claim) lose(why error) {
 }
 
 // upload stores a file under a name that no other has. It is for a record to name.
-func (k *claim) upload(ctx context.Context, what string, content []byte) (file, error) {
-	f, err := k.cluster.upload(ctx, k.id+"/"+what+"/"+rand.Text(), content)
+func (k *claim) upload(ctx context.Context, what string, content []byte, p *pace.Pace) (file, error) {
+	f, err := k.cluster.upload(ctx, k.id+"/"+what+"/"+rand.Text(), content, p)
 	if err != nil {
 		return f, err
 	}
@@ -173,6 +185,10 @@ func (k *claim) upload(ctx context.Context, what string, content []byte) (file, 
 // sendAll sends what is asked for now, all of it with one record.
 func (k *claim) sendAll() error {
 	k.mu.Lock()
+	p := pace.Slow()
+	if k.pace = p; k.waiting > 0 {
+		p.Hurry()
+	}
 	target, chunks, snapshots, trash, r := k.asked, k.chunks, k.saving, k.trash, k.next
 	k.chunks, k.saving, k.storing, k.trash = nil, map[storage.Kind]*snapshot{}, snapshots, nil
 	k.mu.Unlock()
@@ -192,7 +208,7 @@ func (k *claim) sendAll() error {
 			delete(r.Saved, kind)
 			continue
 		}
-		if s.manifest.Tensors, err = k.upload(k.ctx, string(kind), s.content); err != nil {
+		if s.manifest.Tensors, err = k.upload(k.ctx, string(kind), s.content, p); err != nil {
 			return err
 		}
 		if r.Saved == nil {

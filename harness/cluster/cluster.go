@@ -5,9 +5,11 @@
 // one rule: every write to what is known of an experiment names the revision that it replaces,
 // so that a worker which lost its job can write nothing more. On the server there are
 //
-//	stream  bittern_1_jobs         bittern.1.jobs.ISA.ID: a job, until it is acknowledged as finished
+//	stream  bittern_1_jobs         bittern.1.jobs.ISA.ID: a job, until it is acknowledged as finished;
+//	                               bittern.1.jobs.ISA.CLASS.ID if only machines of a class may take it
 //	stream  bittern_1_metrics      bittern.1.metrics.ID: training steps and validations, in chunks
 //	bucket  bittern_1_experiments  ID: the row, deployments and checkpoints of an experiment, see record
+//	bucket  bittern_1_classes      a suite: the class of machines that it keeps to
 //	bucket  bittern_1_workers      a worker: what it is and does; an entry lives for half a minute
 //	objects bittern_1_files        checkpoints and deployed networks, which a record names
 //
@@ -36,6 +38,7 @@ const (
 	jobsStream        = "bittern_1_jobs"
 	metricsStream     = "bittern_1_metrics"
 	experimentsBucket = "bittern_1_experiments"
+	classesBucket     = "bittern_1_classes"
 	workersBucket     = "bittern_1_workers"
 	filesBucket       = "bittern_1_files"
 
@@ -80,6 +83,7 @@ type Cluster struct {
 	nc          *nats.Conn
 	js          jetstream.JetStream
 	experiments jetstream.KeyValue
+	classes     jetstream.KeyValue
 	workers     jetstream.KeyValue
 	files       jetstream.ObjectStore
 }
@@ -189,6 +193,11 @@ func (c *Cluster) prepare(ctx context.Context) (err error) {
 	}
 	if c.experiments, err = c.bucket(ctx, jetstream.KeyValueConfig{
 		Bucket: experimentsBucket, Description: "what is known of each experiment", MaxValueSize: maxMessage,
+	}); err != nil {
+		return err
+	}
+	if c.classes, err = c.bucket(ctx, jetstream.KeyValueConfig{
+		Bucket: classesBucket, Description: "the class of machines that a suite keeps to", MaxValueSize: maxMessage,
 	}); err != nil {
 		return err
 	}

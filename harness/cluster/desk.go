@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"bittern/harness/checkpoint"
+	"bittern/harness/internal/pace"
 	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/plugins"
@@ -183,10 +184,10 @@ func (c checkpoints) Where(kind storage.Kind, experiment string) string {
 	return fmt.Sprintf("the %s checkpoint of experiment %s at %s", kind, experiment, c.cluster.options)
 }
 
-func (c checkpoints) Save(_ context.Context, kind storage.Kind, manifest checkpoint.Manifest, tensors []checkpoint.Tensor) error {
+func (c checkpoints) Save(_ context.Context, kind storage.Kind, manifest checkpoint.Manifest, tensors []checkpoint.Tensor, p *pace.Pace) error {
 	var content bytes.Buffer
 	content.Grow(bytesOf(tensors))
-	if err := checkpoint.WriteTensors(&content, tensors, nil); err != nil {
+	if err := checkpoint.WriteTensors(p.Writer(&content), tensors, nil); err != nil {
 		return fmt.Errorf("checkpoint of experiment %s: %w", manifest.Experiment, err)
 	}
 	return c.change(manifest.Experiment, func(k *claim) error {
@@ -252,5 +253,5 @@ func (c checkpoints) Remove(_ context.Context, kind storage.Kind, experiment str
 	})
 }
 
-// Sweep does nothing: what no record names is removed with its experiment.
+// Sweep does nothing: what no record names is removed when the suite is gathered.
 func (c checkpoints) Sweep(context.Context, string) error { return nil }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -19,7 +20,8 @@ import (
 // message is a job in the queue.
 type message struct {
 	Format int              `json:"format"`
-	Build  provenance.Build `json:"build"` // of the program that queued it
+	Build  provenance.Build `json:"build"`           // of the program that queued it
+	Class  string           `json:"class,omitempty"` // of the machines that may take it; empty for all
 	Job    experiment.Job   `json:"job"`
 }
 
@@ -56,14 +58,23 @@ func buildName(b provenance.Build) string {
 	return name
 }
 
-// queue puts the job of an experiment into the queue, unless it is there or finished already,
-// and returns its checksum. A job that another run has queued is not replaced.
-func (c *Cluster) queue(ctx context.Context, s *experiment.Spec, build provenance.Build) (sum string, err error) {
+// subject is where a job for machines of a class, empty for all, is queued.
+func subject(level, class, id string) string {
+	if class != "" {
+		level += "." + classToken(class)
+	}
+	return jobsSubject + level + "." + id
+}
+
+// queue puts the job of an experiment into the queue, for machines of a class if one is given,
+// unless it is there or finished already, and returns its checksum. A job that another run has
+// queued is not replaced; if it is for other machines, that is a [*plugins.Problem].
+func (c *Cluster) queue(ctx context.Context, s *experiment.Spec, build provenance.Build, class string) (sum string, err error) {
 	job, err := s.Job()
 	if err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(message{Format: format, Build: build, Job: job})
+	text, err := json.Marshal(message{Format: format, Build: build, Class: class, Job: job})
 	if err != nil {
 		return "", err
 	}
@@ -79,8 +90,14 @@ func (c *Cluster) queue(ctx context.Context, s *experiment.Spec, build provenanc
 		if r.State == finished && r.Job == sum && len(r.Failed) == 0 {
 			return sum, nil
 		}
+		if (r.State == queued || r.State == running) && r.Class != class {
+			if class != "" {
+				return "", queuedElsewhere(s, r.Class, class)
+			}
+			class = r.Class
+		}
 		if r.State == finished || r.State == "" {
-			r.State, r.Job, r.Writer, r.Failed = queued, sum, rand.Text(), nil
+			r.State, r.Job, r.Class, r.Writer, r.Failed = queued, sum, class, rand.Text(), nil
 			_, err = c.replace(ctx, r, revision)
 		}
 		if _, taken := errors.AsType[*Lost](err); taken {
@@ -92,7 +109,7 @@ func (c *Cluster) queue(ctx context.Context, s *experiment.Spec, build provenanc
 		break
 	}
 	err = c.patiently(ctx, func(ctx context.Context) error {
-		_, err := c.js.Publish(ctx, jobsSubject+isa.Current().String()+"."+job.ID, text)
+		_, err := c.js.Publish(ctx, subject(isa.Current().String(), class, job.ID), text)
 		return err
 	})
 	if errors.Is(err, errQueued) {
@@ -120,27 +137,74 @@ func (c *Cluster) forget(ctx context.Context, id string) error {
 			return err
 		}
 		c.remove(ctx, files...)
-		return c.patiently(ctx, func(ctx context.Context) error {
-			stream, err := c.js.Stream(ctx, metricsStream)
-			if err == nil {
-				err = stream.Purge(ctx, jetstream.WithPurgeSubject(metricsSubject+id))
+		// A job that is left is of the state before: of other machines, it may be.
+		for _, s := range []string{subject("*", "", id), subject("*.*", "", id)} {
+			if err := c.purge(ctx, jobsStream, jetstream.WithPurgeSubject(s)); err != nil {
+				return err
 			}
-			return err
-		})
+		}
+		return c.purge(ctx, metricsStream, jetstream.WithPurgeSubject(metricsSubject+id))
 	}
 }
 
-// jobs is the queue of those jobs that this machine's instruction set can take.
-func (c *Cluster) jobs(ctx context.Context) (consumer jetstream.Consumer, err error) {
+func (c *Cluster) purge(ctx context.Context, name string, which ...jetstream.StreamPurgeOpt) error {
+	return c.patiently(ctx, func(ctx context.Context) error {
+		stream, err := c.js.Stream(ctx, name)
+		if err == nil {
+			err = stream.Purge(ctx, which...)
+		}
+		return err
+	})
+}
+
+// queues are those whose jobs this machine can take.
+type queues struct {
+	all jetstream.Consumer // for machines of all classes with the instruction set
+	own jetstream.Consumer // for those of this machine's class; nil if it is of none
+}
+
+func (c *Cluster) queues(ctx context.Context, class string) (q queues, err error) {
 	level := isa.Current().String()
+	if q.all, err = c.consumer(ctx, "workers-"+level, "workers with the instruction set "+level, subject(level, "", "*")); err != nil || class == "" {
+		return q, err
+	}
+	q.own, err = c.consumer(ctx, "workers-"+level+"-"+classToken(class), "workers of the class "+class, subject(level, class, "*"))
+	return q, err
+}
+
+func (c *Cluster) consumer(ctx context.Context, name, description, subjects string) (consumer jetstream.Consumer, err error) {
 	err = c.patiently(ctx, func(ctx context.Context) error {
 		consumer, err = c.js.CreateOrUpdateConsumer(ctx, jobsStream, jetstream.ConsumerConfig{
-			Durable: "workers-" + level, Description: "workers with the instruction set " + level,
-			FilterSubject: jobsSubject + level + ".*", AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.options.lease,
+			Durable: name, Description: description,
+			FilterSubject: subjects, AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.options.lease,
 		})
 		return err
 	})
 	return consumer, err
+}
+
+// next waits a moment for a job. The error is jetstream.ErrNoMessages if there is none.
+func (q queues) next(ctx context.Context) (jetstream.Msg, error) {
+	if q.own != nil {
+		batch, err := q.own.FetchNoWait(1)
+		if err != nil {
+			return nil, err
+		}
+		for m := range batch.Messages() {
+			return m, nil
+		}
+		if err := batch.Error(); err != nil {
+			return nil, err
+		}
+	}
+	const wait = 500 * time.Millisecond
+	one, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	m, err := q.all.Next(jetstream.FetchContext(one))
+	if errors.Is(err, jetstream.ErrNoHeartbeat) || errors.Is(err, context.DeadlineExceeded) {
+		err = jetstream.ErrNoMessages
+	}
+	return m, err
 }
 
 // refusal says why this machine does not take a job of another build.

@@ -27,6 +27,7 @@ type Member struct {
 	PID     int              `json:"pid"`
 	ISA     string           `json:"isa"`
 	CPU     string           `json:"cpu"`
+	Class   string           `json:"class,omitempty"` // see [provenance.Machine.Class]
 	Cores   int              `json:"cores"`
 	Build   provenance.Build `json:"build"`
 	Plugins []MemberPlugin   `json:"plugins"`
@@ -123,32 +124,40 @@ func (c *Cluster) CheckWorkers(ctx context.Context, specs []*experiment.Spec, lo
 		log(fmt.Sprintf("no worker is connected to %s; start some with bittern worker --nats URL", c.options))
 		return nil
 	}
+	able, err := ableMembers(members, specs, level, build)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, m := range able {
+		names = append(names, m.String())
+	}
+	log(fmt.Sprintf("experiments with the instruction set %s go to %s", level, strings.Join(names, ", ")))
+	return nil
+}
+
+// ableMembers lists the workers that can take some of the experiments. One that none can take
+// is a [*plugins.Problem].
+func ableMembers(members []Member, specs []*experiment.Spec, level string, build provenance.Build) ([]Member, error) {
 	able := map[string]bool{}
 	for _, s := range specs {
 		job, err := s.Job()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var reasons []string
 		for _, m := range members {
 			if why := m.lacks(job, level, build); why != "" {
 				reasons = append(reasons, fmt.Sprintf("%s %s", m, why))
 			} else {
-				able[m.String()] = true
+				able[m.ID] = true
 			}
 		}
 		if len(reasons) == len(members) {
-			return plugins.Problemf("no worker can take %s: %s", s, strings.Join(reasons, "; "))
+			return nil, plugins.Problemf("no worker can take %s: %s", s, strings.Join(reasons, "; "))
 		}
 	}
-	var names []string
-	for _, m := range members {
-		if able[m.String()] {
-			names = append(names, m.String())
-		}
-	}
-	log(fmt.Sprintf("experiments with the instruction set %s go to %s", level, strings.Join(names, ", ")))
-	return nil
+	return slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return !able[m.ID] }), nil
 }
 
 // membership keeps a worker in the list of those that are alive.
@@ -161,7 +170,7 @@ type membership struct {
 // join describes this process as a worker. It is in the list when it gives a sign of life.
 func (c *Cluster) join(ctx context.Context, id string, build provenance.Build, machine provenance.Machine, catalogue *host.Catalogue) (*membership, error) {
 	m := &membership{cluster: c, member: Member{
-		ID: id, Host: hostname(), PID: os.Getpid(), ISA: isa.Current().String(), CPU: machine.CPU, Cores: machine.Cores,
+		ID: id, Host: hostname(), PID: os.Getpid(), ISA: isa.Current().String(), CPU: machine.CPU, Class: machine.Class(), Cores: machine.Cores,
 		Build: build, Started: time.Now().UTC(),
 	}}
 	entries, err := catalogue.List()

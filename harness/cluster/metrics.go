@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -61,6 +62,8 @@ func (c *Cluster) publishChunk(ctx context.Context, id string, part chunk) (sequ
 // metrics collects what is appended into chunks.
 type metrics struct {
 	claim *claim
+
+	mu    sync.Mutex
 	next  chunk
 	since time.Time // the last chunk
 }
@@ -78,23 +81,33 @@ func (m *metrics) Append(step store.Step) error {
 	if err := step.Check(); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.next.Steps, m.next.Seconds = append(m.next.Steps, step), append(m.next.Seconds, step.Seconds)
 	if len(m.next.Steps) < chunkSteps && time.Since(m.since) < chunkTime {
 		return nil
 	}
-	return m.Sync()
+	return m.handOver()
 }
 
 func (m *metrics) AppendValidation(v store.Validation) error {
 	if err := v.Check(); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.next.Validations = append(m.next.Validations, v)
 	return nil
 }
 
 // Sync hands over what was appended: it is sent before any checkpoint that is saved later.
 func (m *metrics) Sync() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.handOver()
+}
+
+func (m *metrics) handOver() error {
 	if !m.next.Begin && len(m.next.Steps)+len(m.next.Validations) == 0 {
 		return nil
 	}

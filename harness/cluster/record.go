@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 
 	"bittern/harness/checkpoint"
 	"bittern/harness/experiment"
+	"bittern/harness/internal/pace"
 	"bittern/harness/storage"
 	"bittern/harness/store"
 	"bittern/plugins"
@@ -31,6 +33,7 @@ type record struct {
 	Experiment string `json:"experiment"`
 	State      state  `json:"state"`
 	Job        string `json:"job,omitempty"`    // checksum of the job that was queued last
+	Class      string `json:"class,omitempty"`  // of the machines that may take that job; empty for all
 	Worker     string `json:"worker,omitempty"` // that has the experiment, or had it last
 	// Writer is a random text of each write. By it a writer whose answer was lost knows its
 	// own write again.
@@ -142,10 +145,10 @@ func (c *Cluster) replace(ctx context.Context, r record, revision uint64) (uint6
 	return 0, &Lost{Experiment: r.Experiment}
 }
 
-// upload stores a file under a name of its own.
-func (c *Cluster) upload(ctx context.Context, name string, content []byte) (file, error) {
+// upload stores a file under a name of its own, at the given pace.
+func (c *Cluster) upload(ctx context.Context, name string, content []byte, p *pace.Pace) (file, error) {
 	err := c.patientlyLong(ctx, len(content), func(ctx context.Context) error {
-		_, err := c.files.PutBytes(ctx, name, content)
+		_, err := c.files.Put(ctx, jetstream.ObjectMeta{Name: name}, p.Reader(bytes.NewReader(content)))
 		return err
 	})
 	return file{Name: name, Size: uint64(len(content))}, err

@@ -26,7 +26,8 @@ type Remote struct {
 	log     func(line string)
 	build   provenance.Build
 
-	own bool
+	own   bool
+	class string // of the machines that may take the experiments; empty for all
 
 	mu   sync.Mutex
 	told map[string]bool   // lines of workers
@@ -48,13 +49,7 @@ func NewRemote(ctx context.Context, c *Cluster, runs *store.Store, own bool, log
 // [schedule.LongestFirst]. With again what is known of them is removed, here and at the server. Call it before Run.
 func (r *Remote) Submit(ctx context.Context, specs []*experiment.Spec, work func(*experiment.Spec) float64, again bool) error {
 	if r.own { // of a suite that was interrupted, jobs may be left
-		if err := r.cluster.patiently(ctx, func(ctx context.Context) error {
-			stream, err := r.cluster.js.Stream(ctx, jobsStream)
-			if err == nil {
-				err = stream.Purge(ctx)
-			}
-			return err
-		}); err != nil {
+		if err := r.cluster.purge(ctx, jobsStream); err != nil {
 			return err
 		}
 	}
@@ -76,7 +71,7 @@ func (r *Remote) Submit(ctx context.Context, specs []*experiment.Spec, work func
 		if err := r.seed(ctx, row.ID); err != nil {
 			return err
 		}
-		if r.jobs[row.ID], err = r.cluster.queue(ctx, s, r.build); err != nil {
+		if r.jobs[row.ID], err = r.cluster.queue(ctx, s, r.build, r.class); err != nil {
 			return err
 		}
 	}
@@ -124,7 +119,7 @@ func (r *Remote) await(parent context.Context, s *experiment.Spec, id string, re
 
 	job := r.jobs[id]
 	if job == "" { // somebody was running it when the others were submitted
-		if job, err = r.cluster.queue(ctx, s, r.build); err != nil {
+		if job, err = r.cluster.queue(ctx, s, r.build, r.class); err != nil {
 			return record{}, err
 		}
 	}
@@ -182,7 +177,7 @@ func (r *Remote) await(parent context.Context, s *experiment.Spec, id string, re
 			}
 			if found.Job != job && !found.complete(ctx, s) {
 				// It was the job of another run, which asked for less.
-				if job, err = r.cluster.queue(ctx, s, r.build); err != nil {
+				if job, err = r.cluster.queue(ctx, s, r.build, r.class); err != nil {
 					return record{}, err
 				}
 				continue

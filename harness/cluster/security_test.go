@@ -146,7 +146,7 @@ func wantConnection(t *testing.T, o Options, sentence string) {
 	}
 	must(t, err)
 	defer c.Close()
-	_, err = c.upload(t.Context(), "file", make([]byte, 1000))
+	_, err = c.upload(t.Context(), "file", make([]byte, 1000), nil)
 	must(t, err)
 }
 

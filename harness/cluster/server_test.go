@@ -30,7 +30,7 @@ func with(url, user string) string { return strings.Replace(url, "//", "//"+user
 
 // docs are the subjects that docs/many-machines.md asks for.
 var docs = []string{
-	"bittern.1.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.bittern_1_experiments.>", "$KV.bittern_1_workers.>", "$O.bittern_1_files.>", "_INBOX.>",
+	"bittern.1.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.bittern_1_experiments.>", "$KV.bittern_1_classes.>", "$KV.bittern_1_workers.>", "$O.bittern_1_files.>", "_INBOX.>",
 }
 
 // A user with the permissions that the documentation lists can run and work.
@@ -62,7 +62,7 @@ func TestServersThatCannotBeUsed(t *testing.T) {
 			if test.want == "" {
 				must(t, err)
 				defer c.Close()
-				_, err = c.upload(t.Context(), "large", make([]byte, 1<<20))
+				_, err = c.upload(t.Context(), "large", make([]byte, 1<<20), nil)
 				test.want = "cannot store more"
 			}
 			wantProblem(t, err, test.want)

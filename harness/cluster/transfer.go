@@ -51,7 +51,7 @@ func (r *Remote) gather(ctx context.Context, found record) error {
 		if err != nil || saved.Manifest.Experiment != row.ID {
 			return plugins.Problemf("the %s checkpoint of experiment %s at the server is damaged (%v); run the suite with --again", kind, row.ID, err)
 		}
-		if err := to.Checkpoints.Save(ctx, kind, saved.Manifest, tensors); err != nil {
+		if err := to.Checkpoints.Save(ctx, kind, saved.Manifest, tensors, nil); err != nil {
 			return err
 		}
 	}
@@ -118,7 +118,12 @@ func (r *Remote) seed(ctx context.Context, id string) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.copyTo(ctx, desk.storage(), row), desk.leave(k))
+	copied := r.copyTo(ctx, desk.storage(), row)
+	waits := k.change(func() error { // nobody runs it until it is queued
+		k.next.State = ""
+		return nil
+	})
+	return errors.Join(copied, waits, desk.leave(k))
 }
 
 // copyTo writes everything that the run store has of an experiment.
@@ -129,7 +134,7 @@ func (r *Remote) copyTo(ctx context.Context, to storage.Storage, row store.Exper
 			continue
 		}
 		if err == nil {
-			err = to.Checkpoints.Save(ctx, kind, manifest, tensors)
+			err = to.Checkpoints.Save(ctx, kind, manifest, tensors, nil)
 		}
 		if err != nil {
 			return err

@@ -70,20 +70,22 @@ func (w *Worker) Work(ctx context.Context) (err error) {
 	defer beating.Wait()
 	defer stop()
 
-	jobs, err := w.Cluster.jobs(ctx)
+	jobs, err := w.Cluster.queues(ctx, w.Machine.Class())
 	if err != nil {
 		return err
 	}
 	w.Log(fmt.Sprintf("waiting for experiments from %s", w.Cluster.options))
+	passed := passedOver{class: w.Machine.Class(), log: w.Log, told: map[string]bool{}}
 	for ctx.Err() == nil {
-		const wait = 2 * time.Second
-		one, cancel := context.WithTimeout(ctx, wait)
-		m, err := jobs.Next(jetstream.FetchContext(one))
-		cancel()
+		m, err := jobs.next(ctx)
 		if ctx.Err() != nil {
 			break // a job that came in this moment is given to another when its lease ends
 		}
-		if errors.Is(err, jetstream.ErrNoMessages) || errors.Is(err, jetstream.ErrNoHeartbeat) || silent(w.Cluster.explain(err)) {
+		if errors.Is(err, jetstream.ErrNoMessages) {
+			passed.look(ctx, w.Cluster)
+			continue
+		}
+		if silent(w.Cluster.explain(err)) {
 			continue
 		}
 		if err != nil {
@@ -91,7 +93,7 @@ func (w *Worker) Work(ctx context.Context) (err error) {
 			if err := w.Cluster.patiently(ctx, w.Cluster.prepare); err != nil {
 				return err
 			}
-			if jobs, err = w.Cluster.jobs(ctx); err != nil {
+			if jobs, err = w.Cluster.queues(ctx, w.Machine.Class()); err != nil {
 				return err
 			}
 			continue

@@ -614,10 +614,10 @@ func TestCheck(t *testing.T) {
 		make func() error
 	}{
 		{"belongs to experiment 0123456789abcdef", func() error {
-			return checkpoint.Save(last, checkpoint.Manifest{Experiment: "0123456789abcdef"}, nil)
+			return checkpoint.Save(last, checkpoint.Manifest{Experiment: "0123456789abcdef"}, nil, nil)
 		}},
 		{"does not fit the experiment", func() error {
-			return checkpoint.Save(last, checkpoint.Manifest{Experiment: row.ID}, nil)
+			return checkpoint.Save(last, checkpoint.Manifest{Experiment: row.ID}, nil, nil)
 		}},
 		{"is damaged", func() error {
 			return os.WriteFile(filepath.Join(last, "checkpoint.json"), []byte("{"), 0o600)
@@ -763,6 +763,9 @@ func TestABestNetworkOfAnotherStepIsRefused(t *testing.T) {
 	_, err = w.runner.Run(context.Background(), s, func(p experiment.Progress) {
 		switch {
 		case p.Stage == experiment.Training && p.Step == 6:
+			for _, err := os.Stat(filepath.Join(folder, "best", "checkpoint.json")); err != nil; _, err = os.Stat(filepath.Join(folder, "best", "checkpoint.json")) {
+				time.Sleep(time.Millisecond) // it is saved in the background
+			}
 			if err := os.CopyFS(kept, os.DirFS(filepath.Join(folder, "best"))); err != nil {
 				t.Error(err)
 			}

@@ -102,7 +102,7 @@ func hookedTrainer(t *testing.T, evaluate func() error) *trainer {
 		}
 	})
 	saver, metrics := kept(t, "hooked")
-	return newTrainer(s, position{}, saver, metrics, &Quiet{}, func(Progress) {})
+	return begun(t, s, saver, metrics)
 }
 
 // An interrupt during validation is saved for and is the outcome; a fault of that
@@ -125,7 +125,7 @@ func TestAFailedValidationIsToldInAnInterrupt(t *testing.T) {
 			if err := trainer.run(ctx); !errors.Is(err, test.want) {
 				t.Errorf("run = %v, want %v", err, test.want)
 			}
-			if _, err := trainer.saver.load(t.Context(), storage.Last, nil); errors.Is(err, checkpoint.ErrNone) != (test.savedAs != nil) {
+			if _, err := trainer.saves.saver.load(t.Context(), storage.Last, nil); errors.Is(err, checkpoint.ErrNone) != (test.savedAs != nil) {
 				t.Errorf("the last checkpoint: %v, want %v", err, test.savedAs)
 			}
 		})
@@ -140,7 +140,7 @@ func TestTheRecordedGradientNormIsTheClippedOne(t *testing.T) {
 	if err := trainer.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	steps, err := store.ReadSteps(filepath.Dir(trainer.saver.Where(storage.Last, trainer.saver.id)))
+	steps, err := store.ReadSteps(filepath.Dir(trainer.saves.saver.Where(storage.Last, trainer.saves.saver.id)))
 	if err != nil || len(steps) != 4 {
 		t.Fatalf("%d steps recorded, %v; want 4", len(steps), err)
 	}

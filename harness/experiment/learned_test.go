@@ -82,6 +82,16 @@ func kept(t *testing.T, id string) (saver, storage.Metrics) {
 	return saver{Checkpoints: s.Checkpoints, id: id}, metrics
 }
 
+// begun is a trainer at the beginning.
+func begun(t *testing.T, s *session, f saver, metrics storage.Metrics) *trainer {
+	t.Helper()
+	trainer, err := newTrainer(s, position{}, f, metrics, &Quiet{}, func(Progress) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trainer
+}
+
 // steppingTrainer trains the null model with the quantizer stepping, in this process.
 func steppingTrainer(t *testing.T, training suite.Training) (*trainer, *stepping) {
 	t.Helper()
@@ -105,7 +115,7 @@ func steppingTrainer(t *testing.T, training suite.Training) (*trainer, *stepping
 		}
 	})
 	saver, metrics := kept(t, "stepping")
-	return newTrainer(s, position{}, saver, metrics, &Quiet{}, func(Progress) {}), q
+	return begun(t, s, saver, metrics), q
 }
 
 // The optimiser moves a trained state as it moves a parameter: with the step's learning
@@ -154,7 +164,7 @@ func TestATrainedStateIsMovedByTheOptimiser(t *testing.T) {
 			if got := q.weights[0].State["count"].Value[0]; got != steps {
 				t.Errorf("the state that is not trained = %v, want %d as the quantizer counted", got, steps)
 			}
-			recorded, err := store.ReadSteps(filepath.Dir(trainer.saver.Where(storage.Last, trainer.saver.id)))
+			recorded, err := store.ReadSteps(filepath.Dir(trainer.saves.saver.Where(storage.Last, trainer.saves.saver.id)))
 			if err != nil || len(recorded) != steps {
 				t.Fatalf("%d steps recorded, %v; want %d", len(recorded), err, steps)
 			}
@@ -214,7 +224,7 @@ func TestStatesOfOddNamesAreSaved(t *testing.T) {
 			values[0], values[1] = float32(i), float32(j)
 		}
 	}
-	if err := f.saveLast(t.Context(), position{Step: 7}, before); err != nil {
+	if err := f.saveLast(t.Context(), position{Step: 7}, before, nil); err != nil {
 		t.Fatal(err)
 	}
 	if at, err := f.loadLast(t.Context(), after); err != nil || at.Step != 7 {

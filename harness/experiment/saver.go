@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"bittern/harness/checkpoint"
+	"bittern/harness/internal/pace"
 	"bittern/harness/storage"
 	"bittern/plugins"
 )
@@ -20,25 +21,25 @@ type saver struct {
 
 // saveLast saves everything that training needs to go on, and saveBest everything that a
 // freeze needs.
-func (s saver) saveLast(ctx context.Context, at position, t *tensors) error {
-	if err := s.save(ctx, storage.Last, at, t.resumed()); err != nil || s.saved == nil {
+func (s saver) saveLast(ctx context.Context, at position, t *tensors, p *pace.Pace) error {
+	if err := s.save(ctx, storage.Last, at, t.resumed(), p); err != nil || s.saved == nil {
 		return err
 	}
 	return s.saved(at)
 }
 
-func (s saver) saveBest(ctx context.Context, at position, t *tensors) error {
-	return s.save(ctx, storage.Best, at, t.frozen())
+func (s saver) saveBest(ctx context.Context, at position, t *tensors, p *pace.Pace) error {
+	return s.save(ctx, storage.Best, at, t.frozen(), p)
 }
 
-func (s saver) save(ctx context.Context, kind storage.Kind, at position, tensors []checkpoint.Tensor) error {
+func (s saver) save(ctx context.Context, kind storage.Kind, at position, tensors []checkpoint.Tensor, p *pace.Pace) error {
 	state, err := json.Marshal(at)
 	if err != nil {
 		return err
 	}
 	return s.Save(ctx, kind, checkpoint.Manifest{
 		Experiment: s.id, Step: uint64(at.Step), Epoch: at.Epoch, BestValidation: at.Best, State: state,
-	}, tensors)
+	}, tensors, p)
 }
 
 // loadLast fills the tensors from the last checkpoint and returns where training stood. If

@@ -130,7 +130,10 @@ func (r *Runner) fit(ctx context.Context, spec *Spec, s *session, f saver, row *
 	if err := r.begin(ctx, spec, s, row, at); err != nil {
 		return err
 	}
-	trainer := newTrainer(s, at, f, metrics, &r.Quiet, report)
+	trainer, err := newTrainer(s, at, f, metrics, &r.Quiet, report)
+	if err != nil {
+		return err
+	}
 	if at.Step > 0 {
 		report(Progress{Stage: Resuming, Step: at.Step, Steps: trainer.steps, Best: at.Best, Metric: spec.Loaded.Task.Metric()})
 	}

@@ -37,27 +37,37 @@ type trainer struct {
 	batches task.Batches
 	started time.Time // of this sitting
 	saved   time.Time
-	saver   saver
+	saves   background
 	metrics storage.Metrics
 	quiet   *Quiet
 	report  func(Progress)
 }
 
-func newTrainer(s *session, at position, f saver, metrics storage.Metrics, quiet *Quiet, report func(Progress)) *trainer {
+func newTrainer(s *session, at position, f saver, metrics storage.Metrics, quiet *Quiet, report func(Progress)) (*trainer, error) {
 	training := s.spec.Task.Training
+	snapshot, err := newSnapshot(s.arena, s.tensors)
+	if err != nil {
+		return nil, err
+	}
 	now := time.Now()
-	t := &trainer{session: s, at: at, saver: f, metrics: metrics, quiet: quiet, report: report, started: now, saved: now}
+	t := &trainer{session: s, at: at, saves: background{saver: f, metrics: metrics, snapshot: snapshot}, metrics: metrics, quiet: quiet, report: report, started: now, saved: now}
 	t.perPass = s.task.Training(s.spec.Seed, 0).Len()
 	t.steps = training.Planned(t.perPass)
-	return t
+	return t, nil
 }
 
 // run trains until the recipe is fulfilled or validation no longer improves.
-// When ctx is done it finishes the step, saves and returns the cause.
-func (t *trainer) run(ctx context.Context) error {
+// When ctx is done it finishes the step, saves and returns the cause. All that it has saved is
+// stored when it returns.
+func (t *trainer) run(ctx context.Context) (err error) {
+	defer func() {
+		if saving := t.saves.wait(); saving != nil {
+			err = errors.Join(err, saving)
+		}
+	}()
 	for !t.at.Finished {
 		if ctx.Err() != nil {
-			return errors.Join(context.Cause(ctx), t.save(ctx))
+			return errors.Join(context.Cause(ctx), t.save(ctx, nil))
 		}
 		if err := t.quiet.compute(func() error { return t.proceed(ctx) }); err != nil {
 			return err
@@ -84,10 +94,11 @@ func (t *trainer) proceed(ctx context.Context) error {
 		return err
 	}
 	t.at.Due = t.validationDue()
-	if !t.at.Due && t.checkpointDue() {
-		return t.save(ctx)
+	busy, err := t.saves.busy()
+	if err == nil && !t.at.Due && t.checkpointDue(busy) {
+		err = t.save(ctx, nil)
 	}
-	return nil
+	return err
 }
 
 func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) error {
@@ -197,27 +208,29 @@ func (t *trainer) validate(ctx context.Context) error {
 	}
 	t.at.Seconds += time.Since(started).Seconds()
 	t.at.Due = false
+	var best *position
 	if t.at.Best == nil || t.task.Metric().Better(deployable.metric, *t.at.Best) {
 		t.at.Best, t.at.BestStep, t.at.Stale = &deployable.metric, t.at.Step, 0
-		if err := t.saver.saveBest(context.WithoutCancel(ctx), t.at, t.tensors); err != nil {
-			return err
-		}
+		at := t.at
+		best = &at
 	} else {
 		t.at.Stale++
 		t.at.Rises++
 	}
 	patience := t.spec.Task.Training.Patience
 	t.at.Finished = t.at.Step >= t.steps || patience > 0 && t.at.Stale >= patience
-	return t.save(ctx)
+	return t.save(ctx, best)
 }
 
-func (t *trainer) checkpointDue() bool {
+// checkpointDue says whether it is time for a checkpoint. One that is due by the clock comes
+// later while the one before it is being saved: training does not wait for that.
+func (t *trainer) checkpointDue(saving bool) bool {
 	training := t.spec.Task.Training
 	if training.CheckpointSteps > 0 && t.at.Step%training.CheckpointSteps == 0 {
 		return true
 	}
 	longest := time.Duration(training.CheckpointSeconds) * time.Second
-	return longest > 0 && time.Since(t.saved) >= checkpointGap(t.saved.Sub(t.started), longest)
+	return longest > 0 && !saving && time.Since(t.saved) >= checkpointGap(t.saved.Sub(t.started), longest)
 }
 
 // firstCheckpoint is how far into a sitting the first checkpoint is due.
@@ -230,10 +243,8 @@ func checkpointGap(saved, longest time.Duration) time.Duration {
 	return min(max(saved, firstCheckpoint), longest)
 }
 
-func (t *trainer) save(ctx context.Context) error {
+// save begins to save where training stands, and the best network if that is new.
+func (t *trainer) save(ctx context.Context, best *position) error {
 	t.saved = time.Now()
-	if err := t.metrics.Sync(); err != nil {
-		return err
-	}
-	return t.saver.saveLast(context.WithoutCancel(ctx), t.at, t.tensors)
+	return t.saves.save(context.WithoutCancel(ctx), best, t.at)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bittern/harness/artifact"
+	"bittern/harness/storage"
 	"bittern/harness/task"
 	"bittern/internal/host"
 	"bittern/plugins/model"
@@ -50,6 +51,35 @@ func (t *Trial) Step(ctx context.Context) (time.Duration, error) {
 	t.steps++
 	return time.Since(started), nil
 }
+
+// Saves saves checkpoints of a trial, as those of a training are saved.
+type Saves struct {
+	background
+	close func() error
+}
+
+// Checkpoints has the trial save checkpoints in a place that is thrown away.
+func (t *Trial) Checkpoints(ctx context.Context, s storage.Storage) (*Saves, error) {
+	const id = "trial"
+	metrics, err := s.Journal.Metrics(ctx, id, 0)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := newSnapshot(t.session.arena, t.session.tensors)
+	if err != nil {
+		return nil, errors.Join(err, metrics.Close())
+	}
+	return &Saves{background{saver: saver{Checkpoints: s.Checkpoints, id: id}, metrics: metrics, snapshot: snapshot}, metrics.Close}, nil
+}
+
+// Save begins a checkpoint. A training would wait until it returns.
+func (s *Saves) Save(ctx context.Context) error { return s.save(ctx, nil, position{}) }
+
+// Busy says whether a checkpoint is being saved.
+func (s *Saves) Busy() (bool, error) { return s.busy() }
+
+// Close waits until the checkpoint that is being saved is.
+func (s *Saves) Close() error { return errors.Join(s.wait(), s.close()) }
 
 // Network freezes the network as it stands, with the statistics of some training
 // batches.

@@ -5,6 +5,7 @@ package provenance
 import (
 	"context"
 	"runtime"
+	"strings"
 	"time"
 
 	"bittern/accel/kernels/isa"
@@ -26,6 +27,16 @@ type Machine struct {
 	Overhead *Overhead `json:"overhead,omitempty"`
 }
 
+// Class names the kind of machine: its processor, and the instruction set in use. It is empty
+// where the processor does not tell its name.
+func (m Machine) Class() string {
+	name, _, _ := strings.Cut(m.CPU, "; ")
+	if name == "" || name == isa.UnknownCPU {
+		return ""
+	}
+	return name + ", " + m.ISA
+}
+
 // Overhead is the time of one training step's calls on the null plugins, which
 // compute nothing: the harness, the process boundary and the waking of processes.
 type Overhead struct {
@@ -45,6 +56,9 @@ type Sitting struct {
 	From  uint64    `json:"from"` // training steps done before it
 	To    uint64    `json:"to"`   // training steps done and saved by its end
 }
+
+// Contributed says whether the network has steps of this sitting.
+func (s Sitting) Contributed() bool { return s.To > s.From }
 
 // Experiment is what stands beside the numbers of one trained experiment.
 type Experiment struct {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"bittern/accel/kernels/isa"
 )
 
 func TestCollect(t *testing.T) {
@@ -59,5 +61,22 @@ func TestSittings(t *testing.T) {
 	want := []string{" 2:0-0", " 2:0-8 3:8-8", " 2:0-8 3:8-12 4:12-12", " 2:0-8 3:8-12 4:12-12 5:12-12", " 6:0-0"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("sittings as start:from-to (-want +got):\n%s", diff)
+	}
+}
+
+func TestClass(t *testing.T) {
+	t.Parallel()
+	for want, m := range map[string]Machine{
+		"AMD EPYC 9B45, avx512": {CPU: "AMD EPYC 9B45; avx512 (AVX2 FMA3)", ISA: "avx512"},
+		"Chip, portable":        {CPU: "Chip; portable", ISA: "portable"},
+	} {
+		if got := m.Class(); got != want {
+			t.Errorf("the class of %q is %q, want %q", m.CPU, got, want)
+		}
+	}
+	for _, cpu := range []string{"", isa.UnknownCPU + "; neon"} {
+		if got := (Machine{CPU: cpu, ISA: "neon"}).Class(); got != "" {
+			t.Errorf("the class of %q is %q, want none", cpu, got)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"bittern/harness/artifact"
 	"bittern/harness/checkpoint"
 	"bittern/harness/internal/diskfault"
+	"bittern/harness/internal/pace"
 	"bittern/harness/internal/runfolder"
 	"bittern/harness/store"
 )
@@ -76,11 +77,11 @@ func (c folderCheckpoints) Where(kind Kind, experiment string) string {
 	return filepath.Join(c.folder(experiment), string(kind))
 }
 
-func (c folderCheckpoints) Save(_ context.Context, kind Kind, manifest checkpoint.Manifest, tensors []checkpoint.Tensor) error {
+func (c folderCheckpoints) Save(_ context.Context, kind Kind, manifest checkpoint.Manifest, tensors []checkpoint.Tensor, p *pace.Pace) error {
 	if err := c.vouch(manifest.Experiment); err != nil {
 		return err
 	}
-	return checkpoint.Save(c.Where(kind, manifest.Experiment), manifest, tensors)
+	return checkpoint.Save(c.Where(kind, manifest.Experiment), manifest, tensors, p)
 }
 
 func (c folderCheckpoints) Load(_ context.Context, kind Kind, experiment string, tensors []checkpoint.Tensor) (checkpoint.Manifest, error) {

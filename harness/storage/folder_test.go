@@ -62,7 +62,7 @@ func TestReadSaved(t *testing.T) {
 	if err := read(); err != nil || calls != 0 {
 		t.Errorf("ReadSaved of nothing = %v after %d calls, want none", err, calls)
 	}
-	if err := s.Checkpoints.Save(t.Context(), storage.Last, checkpoint.Manifest{Experiment: "one"}, nil); err != nil {
+	if err := s.Checkpoints.Save(t.Context(), storage.Last, checkpoint.Manifest{Experiment: "one"}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := read(); err != nil || calls != 1 {

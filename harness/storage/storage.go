@@ -7,6 +7,7 @@ import (
 
 	"bittern/harness/artifact"
 	"bittern/harness/checkpoint"
+	"bittern/harness/internal/pace"
 	"bittern/harness/store"
 )
 
@@ -43,7 +44,8 @@ type Journal interface {
 	Metrics(ctx context.Context, experiment string, done uint64) (Metrics, error)
 }
 
-// Metrics appends to the metrics of an experiment; see [store.Steps].
+// Metrics appends to the metrics of an experiment; see [store.Steps]. Sync may be called beside
+// another method.
 type Metrics interface {
 	Append(step store.Step) error
 	AppendValidation(v store.Validation) error
@@ -63,7 +65,7 @@ const (
 // Checkpoints keeps the states of the training of experiments. See package checkpoint for
 // what its functions of the same names do.
 type Checkpoints interface {
-	Save(ctx context.Context, kind Kind, manifest checkpoint.Manifest, tensors []checkpoint.Tensor) error
+	Save(ctx context.Context, kind Kind, manifest checkpoint.Manifest, tensors []checkpoint.Tensor, p *pace.Pace) error
 	Load(ctx context.Context, kind Kind, experiment string, tensors []checkpoint.Tensor) (checkpoint.Manifest, error)
 	Remove(ctx context.Context, kind Kind, experiment string) error
 	// Sweep removes what a process that was killed left half written. The caller has the

@@ -68,7 +68,7 @@ func ranSuite(t *testing.T, seconds float64, metric float64) string {
 	}
 	if err := checkpoint.Save(filepath.Join(folder, "e", "best"), checkpoint.Manifest{
 		Experiment: "e", Step: 3, BestValidation: &metric, State: text(t, map[string]float64{"seconds": seconds}),
-	}, nil); err != nil {
+	}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	lock, err := s.Lock(t.Context(), "e")

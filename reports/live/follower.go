@@ -139,6 +139,11 @@ func (f *Follower) experiment(row row) (Experiment, error) {
 			return e, fmt.Errorf("the provenance of experiment %s: %w", row.ID, err)
 		}
 		e.Steps, e.Symbols = uint64(made.PlannedSteps), made.SymbolsPerStep
+		for _, s := range made.Sittings {
+			if s.Host != "" && !slices.Contains(e.Hosts, s.Host) {
+				e.Hosts = append(e.Hosts, s.Host)
+			}
+		}
 	}
 	for _, d := range row.deployments {
 		e.Deployed++

@@ -41,6 +41,8 @@ type Experiment struct {
 	// Finished is when the training ended, as done, failed or stopped.
 	Finished time.Time
 
+	Hosts []string // workers' machines that have trained it, in order; empty if this run did
+
 	Step  uint64   // training steps done
 	Steps uint64   // planned, if nothing stops the training early; 0 where it is not known
 	Loss  *float64 // of the last step, nats a target

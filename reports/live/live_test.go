@@ -80,6 +80,14 @@ func TestPhases(t *testing.T) {
 	best := 1.75
 	held := []*store.Lock{lock(t, runs, list[1].ID), lock(t, runs, list[2].ID), lock(t, runs, list[6].ID)}
 	put(2, func(e *store.Experiment) {
+		var made provenance.Experiment
+		must(t, json.Unmarshal(e.Provenance, &made))
+		for _, host := range []string{"lab-1", "lab-2", "lab-1"} {
+			made.Sittings = append(made.Sittings, provenance.Sitting{Host: host})
+		}
+		var err error
+		e.Provenance, err = json.Marshal(made)
+		must(t, err)
 		e.Status, e.StartedAt, e.BestValidation, e.Steps = store.Running, time.Now(), &best, 20
 	})
 	train(t, runs, list[2].ID, 0, 40, 0.5)
@@ -120,6 +128,9 @@ func TestPhases(t *testing.T) {
 	e := suite.Experiments[2]
 	if e.Step != 40 || e.Steps != 100 || *e.Loss != 39 || *e.Best != best || e.SymbolsPerSecond() != 1280 || e.Remaining != 30*time.Second || e.Share() != 0.4 {
 		t.Errorf("the one that trains: %+v, speed %v, share %v; want step 40 of 100, loss 39, 1280 symbols/s, 30 s left", e, e.SymbolsPerSecond(), e.Share())
+	}
+	if diff := cmp.Diff([]string{"lab-1", "lab-2"}, e.Hosts); diff != "" {
+		t.Errorf("where it was trained (-want +got):\n%s", diff)
 	}
 	if e := suite.Experiments[5]; e.Reason != "the plugin crashed" {
 		t.Errorf("reason of the failure %q", e.Reason)

@@ -174,6 +174,9 @@ func newExperiment(e live.Experiment) experiment {
 		Phase: string(e.Phase), Order: slices.Index(order, e.Phase),
 		Share: share(e.Share()), Percent: percent(e.Share()), Steps: steps(e),
 	}
+	if len(e.Hosts) > 0 {
+		row.Steps += ", on " + plugins.Line(strings.Join(e.Hosts, ", "))
+	}
 	if e.Reason != "" {
 		row.Reasons = append(row.Reasons, plugins.Line(e.Reason))
 	}

@@ -137,9 +137,13 @@ func TestPageIsSelfContained(t *testing.T) {
 	must(t, hostile.PutSuite(t.Context(), evil, []store.Experiment{c}, c.Backends))
 	progress, err := live.NewFollower(hostile).Read(t.Context(), evil, nil)
 	must(t, err)
-	progress.Experiments[0].Phase, progress.Experiments[0].Reason = live.Failed, quote
+	progress.Experiments[0].Phase, progress.Experiments[0].Reason, progress.Experiments[0].Hosts = live.Failed, quote, []string{"lab-1", script}
 	var running strings.Builder
 	must(t, page.Live{Suite: progress, Suites: []string{evil, script}, Problem: script, Waiting: quote}.Write(&running))
+
+	if want := html.EscapeString(", on lab-1, " + script); !strings.Contains(running.String(), want) {
+		t.Errorf("the live page does not say %q, where the experiment was trained", want)
+	}
 
 	for name, text := range map[string]string{
 		"golden": written(t, sample.Golden(t), "golden", reports.View{}), "hostile": written(t, hostile, evil, reports.View{Parts: true}), "live": running.String(),

@@ -69,6 +69,9 @@ func Check() error {
 	return err
 }
 
+// UnknownCPU stands in [Features] for a processor that does not tell its name.
+const UnknownCPU = "unknown CPU"
+
 // Features describes machine and level in a line, for the provenance of a measured number:
 // "AMD EPYC; avx512 (AVX2 FMA3 AVX512F AVX512BW …)".
 func Features() string {
@@ -80,7 +83,7 @@ func Features() string {
 	}
 	brand := strings.Join(strings.Fields(cpuid.CPU.BrandName), " ")
 	if brand == "" {
-		brand = "unknown CPU"
+		brand = UnknownCPU
 	}
 	if len(has) == 0 {
 		return fmt.Sprintf("%s; %s", brand, Current())

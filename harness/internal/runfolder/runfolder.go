@@ -121,7 +121,7 @@ func Replace(folder *os.Root, name string, write func(io.Writer) error) (err err
 			err = errors.Join(err, folder.Remove(temporary))
 		}
 	}()
-	buffered := bufio.NewWriterSize(file, 1<<20)
+	buffered := bufio.NewWriterSize(file, 64<<10)
 	err = write(buffered)
 	if err == nil {
 		err = buffered.Flush()

@@ -276,8 +276,8 @@ func checkpointsAreKept(t *testing.T, p Place) {
 	locked(t, p, func(s storage.Storage) {
 		for step := range uint64(3) {
 			saved := tensors(float32(step))
-			must(t, s.Checkpoints.Save(t.Context(), storage.Best, manifest(step), saved))
-			must(t, s.Checkpoints.Save(t.Context(), storage.Last, manifest(step+1), tensors(float32(step+1))))
+			must(t, s.Checkpoints.Save(t.Context(), storage.Best, manifest(step), saved, nil))
+			must(t, s.Checkpoints.Save(t.Context(), storage.Last, manifest(step+1), tensors(float32(step+1)), nil))
 			saved[0].Float32[0] = -1 // training goes on while it is being saved
 		}
 		wantCheckpoint(t, s, storage.Last, 3)
@@ -299,7 +299,7 @@ func checkpointsAreKept(t *testing.T, p Place) {
 
 func checkpointsFit(t *testing.T, p Place) {
 	locked(t, p, func(s storage.Storage) {
-		must(t, s.Checkpoints.Save(t.Context(), storage.Last, manifest(1), tensors(1)))
+		must(t, s.Checkpoints.Save(t.Context(), storage.Last, manifest(1), tensors(1), nil))
 		into := tensors(0)
 		into[0].Shape = []int{3, 2}
 		_, err := s.Checkpoints.Load(t.Context(), storage.Last, id, into)
@@ -352,7 +352,7 @@ func oneWriter(t *testing.T, p Place) {
 	first, second := p.Open(t), p.Open(t)
 	release, err := first.Journal.Lock(t.Context(), id)
 	must(t, err)
-	must(t, first.Checkpoints.Save(t.Context(), storage.Best, manifest(1), tensors(1)))
+	must(t, first.Checkpoints.Save(t.Context(), storage.Best, manifest(1), tensors(1), nil))
 	must(t, first.Journal.PutExperiment(t.Context(), pending()))
 	other, err := second.Journal.Lock(t.Context(), id)
 	if _, held := errors.AsType[*store.Held](err); held {
@@ -377,7 +377,7 @@ func releaseKeeps(t *testing.T, p Place) {
 	running := pending()
 	running.Status, running.Steps = store.Running, 5
 	locked(t, p, func(s storage.Storage) {
-		must(t, s.Checkpoints.Save(t.Context(), storage.Last, manifest(5), tensors(5)))
+		must(t, s.Checkpoints.Save(t.Context(), storage.Last, manifest(5), tensors(5), nil))
 		must(t, s.Journal.PutExperiment(t.Context(), running))
 	})
 	locked(t, p, func(s storage.Storage) { wantCheckpoint(t, s, storage.Last, 5) })

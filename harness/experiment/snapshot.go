@@ -1,0 +1,99 @@
+package experiment
+
+import (
+	"cmp"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"bittern/harness/checkpoint"
+	"bittern/internal/arena"
+	"bittern/plugins/model"
+)
+
+// snapshot is a copy of the tensors that training goes on from, in memory that is kept for the
+// next. Nothing else of a checkpoint has to be done between two training steps.
+type snapshot struct {
+	arena    *arena.Arena
+	from, to []checkpoint.Tensor
+	copied   *tensors // of to
+}
+
+// newSnapshot makes a snapshot, which is the first, so that later ones find memory that the
+// system has given already.
+func newSnapshot(a *arena.Arena, t *tensors) (*snapshot, error) {
+	s := &snapshot{arena: a, from: t.resumed(), copied: t.alike()}
+	s.to = s.copied.resumed()
+	return s, s.take()
+}
+
+// bytesOf is the size of tensors of a checkpoint.
+func bytesOf(list []checkpoint.Tensor) int64 {
+	n := 0
+	for _, t := range list {
+		n += len(t.Float32)
+	}
+	return 4 * int64(n)
+}
+
+// alike makes tensors of the same shapes for what is saved.
+func (t *tensors) alike() *tensors {
+	made := func(values []float32) []float32 {
+		if values == nil {
+			return nil
+		}
+		return make([]float32, len(values))
+	}
+	trained := func(t model.Tensors) model.Tensors {
+		return model.Tensors{Value: made(t.Value), Moment1: made(t.Moment1), Moment2: made(t.Moment2)}
+	}
+	out := &tensors{freezesMoments: t.freezesMoments, parameters: slices.Clone(t.parameters), buffers: slices.Clone(t.buffers), states: slices.Clone(t.states)}
+	for i, p := range t.parameters {
+		out.parameters[i].Tensors = trained(p.Tensors)
+	}
+	for i, b := range t.buffers {
+		out.buffers[i].Values = made(b.Values)
+	}
+	for i, s := range t.states {
+		out.states[i].Tensors = trained(s.Tensors)
+	}
+	return out
+}
+
+// take copies the tensors on as many processors as bring it on: the plugins have nothing to do
+// meanwhile.
+func (s *snapshot) take() error {
+	const (
+		copiers = 4       // more than these do not get more out of memory
+		piece   = 1 << 18 // elements
+	)
+	type part struct{ to, from []float32 }
+	var parts []part
+	for i, t := range s.from {
+		from, to := t.Float32, s.to[i].Float32
+		for begin := 0; begin < len(from); begin += piece {
+			end := min(begin+piece, len(from))
+			parts = append(parts, part{to[begin:end], from[begin:end]})
+		}
+	}
+	var next atomic.Int64
+	errs := make([]error, min(copiers, runtime.GOMAXPROCS(0), max(1, len(parts))))
+	work := func(err *error) {
+		defer s.arena.Guard(err)()
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(parts) {
+				return
+			}
+			copy(parts[i].to, parts[i].from)
+		}
+	}
+	var others sync.WaitGroup
+	for i := range errs[1:] {
+		others.Go(func() { work(&errs[i+1]) })
+	}
+	work(&errs[0])
+	others.Wait()
+	return cmp.Or(errs...)
+}
