@@ -40,7 +40,9 @@ func main() {
 		codedSums(m)
 		codedColumn(m)
 		dense(m)
-		denseTogether(m)
+		for _, vectors := range togetherVectors(m) {
+			denseTogether(m, vectors)
+		}
 	}
 	Generate()
 }

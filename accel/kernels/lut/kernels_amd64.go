@@ -31,8 +31,7 @@ var avx2 = kernels{
 	codedColumn:            codedColumnAVX2,
 	dense:                  denseAVX2,
 	lanes:                  8,
-	denseTogether:          denseTogetherAVX2,
-	together:               4,
+	together:               []denseTogether{{4, denseTogether4AVX2}, {2, denseTogether2AVX2}},
 }
 
 var avx512 = kernels{
@@ -62,8 +61,7 @@ var avx512 = kernels{
 	codedColumn:            codedColumnAVX512,
 	dense:                  denseAVX512,
 	lanes:                  16,
-	denseTogether:          denseTogetherAVX512,
-	together:               8,
+	together:               []denseTogether{{8, denseTogether8AVX512}, {4, denseTogether4AVX512}, {2, denseTogether2AVX512}},
 }
 
 // The layouts are the drawings of the package documentation.

@@ -4608,9 +4608,9 @@ done28:
 	VZEROUPPER
 	RET
 
-// func denseTogetherAVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// func denseTogether4AVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·denseTogetherAVX2(SB), NOSPLIT, $0-112
+TEXT ·denseTogether4AVX2(SB), NOSPLIT, $0-112
 	MOVQ    sums_base+0(FP), AX
 	MOVQ    w_base+24(FP), CX
 	MOVQ    x_base+48(FP), DX
@@ -4655,6 +4655,42 @@ column:
 	VMOVUPS      Y5, 160(AX)
 	VMOVUPS      Y6, 192(AX)
 	VMOVUPS      Y7, 224(AX)
+	VZEROUPPER
+	RET
+
+// func denseTogether2AVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·denseTogether2AVX2(SB), NOSPLIT, $0-112
+	MOVQ    sums_base+0(FP), AX
+	MOVQ    w_base+24(FP), CX
+	MOVQ    x_base+48(FP), DX
+	MOVQ    columns+80(FP), BX
+	MOVQ    block+72(FP), SI
+	MOVQ    ahead_base+88(FP), DI
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+
+column:
+	VMOVUPS      (CX), Y4
+	VMOVUPS      (CX)(SI*4), Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000040, DI
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	DECQ         BX
+	JNZ          column
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -5319,9 +5355,9 @@ done62:
 	VZEROUPPER
 	RET
 
-// func denseTogetherAVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// func denseTogether8AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·denseTogetherAVX512(SB), NOSPLIT, $0-112
+TEXT ·denseTogether8AVX512(SB), NOSPLIT, $0-112
 	MOVQ    sums_base+0(FP), AX
 	MOVQ    w_base+24(FP), CX
 	MOVQ    x_base+48(FP), DX
@@ -5395,5 +5431,93 @@ column:
 	VMOVUPS      Z13, 832(AX)
 	VMOVUPS      Z14, 896(AX)
 	VMOVUPS      Z15, 960(AX)
+	VZEROUPPER
+	RET
+
+// func denseTogether4AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·denseTogether4AVX512(SB), NOSPLIT, $0-112
+	MOVQ    sums_base+0(FP), AX
+	MOVQ    w_base+24(FP), CX
+	MOVQ    x_base+48(FP), DX
+	MOVQ    columns+80(FP), BX
+	MOVQ    block+72(FP), SI
+	MOVQ    ahead_base+88(FP), DI
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+
+column:
+	VMOVUPS      (CX), Z8
+	VMOVUPS      (CX)(SI*4), Z9
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         $0x00000080, DI
+	VBROADCASTSS (DX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 4(DX), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(DX), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 12(DX), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, DX
+	DECQ         BX
+	JNZ          column
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	VMOVUPS      Z4, 256(AX)
+	VMOVUPS      Z5, 320(AX)
+	VMOVUPS      Z6, 384(AX)
+	VMOVUPS      Z7, 448(AX)
+	VZEROUPPER
+	RET
+
+// func denseTogether2AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·denseTogether2AVX512(SB), NOSPLIT, $0-112
+	MOVQ    sums_base+0(FP), AX
+	MOVQ    w_base+24(FP), CX
+	MOVQ    x_base+48(FP), DX
+	MOVQ    columns+80(FP), BX
+	MOVQ    block+72(FP), SI
+	MOVQ    ahead_base+88(FP), DI
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+
+column:
+	VMOVUPS      (CX), Z4
+	VMOVUPS      (CX)(SI*4), Z5
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         $0x00000080, DI
+	VBROADCASTSS (DX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 4(DX), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000040, DX
+	DECQ         BX
+	JNZ          column
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
 	VZEROUPPER
 	RET

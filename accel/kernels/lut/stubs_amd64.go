@@ -102,7 +102,10 @@ func codedColumnAVX2(y []float32, codes []byte, levels []float32, bits int, rows
 func denseAVX2(y []float32, w []float32, x []float32)
 
 //go:noescape
-func denseTogetherAVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+func denseTogether4AVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+
+//go:noescape
+func denseTogether2AVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
 
 //go:noescape
 func largestAVX512(x []float32) uint32
@@ -138,4 +141,10 @@ func codedColumnAVX512(y []float32, codes []byte, levels []float32, bits int, ro
 func denseAVX512(y []float32, w []float32, x []float32)
 
 //go:noescape
-func denseTogetherAVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+func denseTogether8AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+
+//go:noescape
+func denseTogether4AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+
+//go:noescape
+func denseTogether2AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
