@@ -82,7 +82,15 @@ type summation[Sum int32 | float32] struct {
 
 	// sums sums rows in blocks: dst[r] = Σ ±activation over planes and columns.
 	sums func(dst []Sum, codes, tables []byte, chunks int)
+
+	// together adds the same sums of togetherSums vectors to dst, over some chunks of so many
+	// blocks: first is the number of their first table, codes begins with them, and skip bytes
+	// of codes lie behind those of a block. It is nil where there is none.
+	together func(dst *[togetherSums][]Sum, codes []byte, tables *[togetherSums][]byte, first, chunks, skip, blocks int)
 }
+
+// togetherSums is how many vectors are summed together.
+const togetherSums = 4
 
 // active is chosen once, by package isa.
 var active = forLevel(isa.Current())

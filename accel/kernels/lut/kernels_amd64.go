@@ -6,16 +6,16 @@ import "bittern/accel/kernels/isa"
 
 var avx2 = kernels{
 	int14: [2]summation[int32]{
-		{nibblesAVX2(1, 64), int14Sums1AVX2},
-		{nibblesAVX2(2, 64), int14Sums2AVX2},
+		{nibblesAVX2(1, 64), int14Sums1AVX2, nil},
+		{nibblesAVX2(2, 64), int14Sums2AVX2, nil},
 	},
 	int8: [2]summation[int32]{
-		{nibblesAVX2(1, 32), int8Sums1AVX2},
-		{nibblesAVX2(2, 32), int8Sums2AVX2},
+		{nibblesAVX2(1, 32), int8Sums1AVX2, nil},
+		{nibblesAVX2(2, 32), int8Sums2AVX2, nil},
 	},
 	exact: [2]summation[float32]{
-		{words(1), exactSums1AVX2},
-		{words(2), exactSums2AVX2},
+		{words(1), exactSums1AVX2, nil},
+		{words(2), exactSums2AVX2, nil},
 	},
 	int14Tables:            int14TablesAVX2,
 	int8Tables:             [2]func([]byte, []int16, int16){int8TablesAVX2, int8TablesAVX2},
@@ -36,16 +36,16 @@ var avx2 = kernels{
 
 var avx512 = kernels{
 	int14: [2]summation[int32]{
-		{nibblesAVX512(1), int14Sums1AVX512},
-		{nibblesAVX512(2), int14Sums2AVX512},
+		{nibblesAVX512(1), int14Sums1AVX512, int14Together1AVX512},
+		{nibblesAVX512(2), int14Sums2AVX512, int14Together2AVX512},
 	},
 	int8: [2]summation[int32]{
-		{fives(1, 5), int8Sums1AVX512},
-		{fives(2, 3), int8Sums2AVX512},
+		{fives(1, 5), int8Sums1AVX512, nil},
+		{fives(2, 3), int8Sums2AVX512, nil},
 	},
 	exact: [2]summation[float32]{
-		{words(1), exactSums1AVX512},
-		{words(2), exactSums2AVX512},
+		{words(1), exactSums1AVX512, nil},
+		{words(2), exactSums2AVX512, nil},
 	},
 	int14Tables:            int14TablesAVX512,
 	int8Tables:             [2]func([]byte, []int16, int16){int8Tables1AVX512, int8Tables2AVX512},

@@ -27,6 +27,9 @@ func int14TablesAVX2(tables []byte, q []int16)
 func int14Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
+func int14Together1AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
+
+//go:noescape
 func int8Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
@@ -37,6 +40,9 @@ func int14Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
 func int14Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int14Together2AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
 
 //go:noescape
 func int8Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
