@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"bittern/harness/artifact"
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -23,8 +24,18 @@ type scoring struct {
 // The whole numbers of 12-bit weights take two products of 6 bits each.
 var scorings = []scoring{{"stochastic-binary", 2.5}, {"stochastic-ternary", 2.5}, {"fixed-point", 4}}
 
-// scoringLines times the scoring of one symbol of text, on all threads.
+// scoringLines times the scoring of text.
 func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
+	simulated, err := b.simulatedLines(ctx)
+	if err != nil {
+		return nil, err
+	}
+	together, err := b.togetherLines(ctx)
+	return append(simulated, together...), err
+}
+
+// simulatedLines times the scoring of one symbol of text by simulated accelerators, on all threads.
+func (b *Bench) simulatedLines(ctx context.Context) ([]Line, error) {
 	const units, symbols, sequences, length = 512, 87, 64, 100
 	products := []product{
 		{m: sequences, n: 4 * units, k: units, count: length, reused: true},
@@ -48,17 +59,8 @@ func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
 
 // timeScoring times a batch and the products alone, in turn.
 func (b *Bench) timeScoring(ctx context.Context, s scoring, units int, text random, products []product) (ours, alone Sample, err error) {
-	step := timedStep{
-		name: "scoring", shape: characterShape(text.shape.Classes, 4, 10), // the exported network is all that is needed
-		options:  plugins.Values{"units": fmt.Sprint(units)},
-		training: suite.Training{Optimiser: model.SGD, ValidationCalibration: 1},
-	}
-	trial, err := b.trial(ctx, step, s.quantizer)
+	network, err := b.characterNetwork(ctx, s.quantizer, units, text.shape.Classes)
 	if err != nil {
-		return ours, alone, err
-	}
-	network, err := trial.Network(ctx, 1)
-	if err := errors.Join(err, trial.Close()); err != nil {
 		return ours, alone, err
 	}
 	const name = "asic-lowpower" // all simulated accelerators compute alike
@@ -96,4 +98,18 @@ func (b *Bench) timeScoring(ctx context.Context, s scoring, units int, text rand
 		ours.Seconds, alone.Seconds = append(ours.Seconds, one...), append(alone.Seconds, other...)
 	}
 	return ours, alone, nil
+}
+
+// characterNetwork is an untrained character model, as it is deployed.
+func (b *Bench) characterNetwork(ctx context.Context, quantizer string, units, symbols int) (artifact.Network, error) {
+	trial, err := b.trial(ctx, timedStep{
+		name: "scoring", shape: characterShape(symbols, 4, 10), // the exported network is all that is needed
+		options:  plugins.Values{"units": fmt.Sprint(units)},
+		training: suite.Training{Optimiser: model.SGD, ValidationCalibration: 1},
+	}, quantizer)
+	if err != nil {
+		return artifact.Network{}, err
+	}
+	network, err := trial.Network(ctx, 1)
+	return network, errors.Join(err, trial.Close())
 }

@@ -26,6 +26,13 @@ func (s *Score) Target(logits []float32, target int32, candidates []int32) {
 	addTarget(s, logits, target, candidates)
 }
 
+// TargetOf adds the score of one target as [Score.Target] does where all classes are candidates.
+// best is the first of the most probable classes, and sum that of math.Exp of all logits less the
+// largest, in order.
+func (s *Score) TargetOf(logits []float32, target int32, best int, sum float64) {
+	addSummed(s, logits, target, best, sum)
+}
+
 func addTarget[T float32 | float64](s *Score, logits []T, target int32, candidates []int32) {
 	if target < 0 {
 		return
@@ -42,15 +49,22 @@ func addTarget[T float32 | float64](s *Score, logits []T, target int32, candidat
 			sum += math.Exp(float64(v) - shift)
 		}
 	}
+	if !allowed(candidates, int(target)) {
+		s.Count++
+		s.LossSum = math.Inf(1)
+		return
+	}
+	addSummed(s, logits, target, best, sum)
+}
+
+// addSummed adds the score of a target. sum is that of the exponentials of all logits, shifted by
+// that of the class best.
+func addSummed[T float32 | float64](s *Score, logits []T, target int32, best int, sum float64) {
 	s.Count++
 	if best == int(target) {
 		s.Correct++
 	}
-	if !allowed(candidates, int(target)) {
-		s.LossSum = math.Inf(1)
-		return
-	}
-	s.LossSum += math.Log(sum) + shift - float64(logits[target])
+	s.LossSum += math.Log(sum) + float64(logits[best]) - float64(logits[target])
 }
 
 func allowed(candidates []int32, class int) bool { return candidates == nil || candidates[class] == 1 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -60,13 +62,13 @@ func dense(m emit.Machine) {
 // togetherBlocks is how many blocks of rows are multiplied together.
 const togetherBlocks = 2
 
-// togetherVectors is how many vectors they are multiplied by: as many as leave registers for the
-// blocks and an element.
-func togetherVectors(m emit.Machine) int {
+// togetherVectors are the numbers of vectors that they are multiplied by: as many as leave
+// registers for the blocks and an element, and fewer.
+func togetherVectors(m emit.Machine) []int {
 	if m.Wide() {
-		return 8
+		return []int{8, 4, 2}
 	}
-	return 4
+	return []int{4, 2}
 }
 
 // denseTogether adds products with some columns of two blocks of rows of W to sums. The columns
@@ -75,11 +77,11 @@ func togetherVectors(m emit.Machine) int {
 //
 // Columns that are so far apart are not read at the speed of the memory. So every step prefetches
 // the next lines of ahead, which will be read later.
-func denseTogether(m emit.Machine) {
-	m.Function("denseTogether", "func(sums, w, x []float32, block, columns int, ahead []float32)")
+func denseTogether(m emit.Machine, vectors int) {
+	m.Function(fmt.Sprintf("denseTogether%d", vectors), "func(sums, w, x []float32, block, columns int, ahead []float32)")
 	to, w, x, columns := emit.Slice("sums"), emit.Slice("w"), emit.Slice("x"), emit.Pointer("columns")
 	block, ahead := emit.Pointer("block"), emit.Slice("ahead")
-	vectors, step := togetherVectors(m), unrolled*m.Bytes()
+	step := unrolled * m.Bytes()
 	var sums [togetherBlocks][]VecVirtual
 	at := func(b, v int) Mem { return Mem{Base: to, Disp: (b*vectors + v) * m.Bytes()} }
 	for b := range sums {

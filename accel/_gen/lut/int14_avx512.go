@@ -1,9 +1,13 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
 )
 
 // int14TablesAVX512 makes the tables of a chunk of 16 activations: the lower bytes of the sums
@@ -116,6 +120,111 @@ func int14SumsAVX512(planes int) {
 		VMOVDQU32(lower[i], Mem{Base: dst, Disp: 64 * i})
 	}
 	ADDQ(U32(256), dst)
+	DECQ(blocks)
+	JNZ(LabelRef("block"))
+	VZEROUPPER()
+	RET()
+}
+
+// togetherInt14 is how many vectors int14TogetherAVX512 sums for.
+const togetherInt14 = 4
+
+// int14TogetherAVX512 adds the sums of several vectors to dst. An index is computed once for all
+// of them. Half a block of rows is summed at a time, over some chunks of it; skip bytes of codes
+// lie between these and those of the next block.
+func int14TogetherAVX512(planes int) {
+	TEXT(fmt.Sprintf("int14Together%dAVX512", planes), NOSPLIT,
+		"func(dst *[4][]int32, codes []byte, tables *[4][]byte, first, chunks, skip, blocks int)")
+	Pragma("noescape")
+	codes := emit.Slice("codes")
+	const slice = 24 // bytes
+	all := emit.Pointer("tables")
+	first := emit.Pointer("first")
+	SHLQ(Imm(7), first)
+	var tables [togetherInt14]Register
+	for v := range tables {
+		tables[v] = GP64()
+		MOVQ(Mem{Base: all, Disp: slice * v}, tables[v])
+		ADDQ(first, tables[v])
+	}
+
+	indexMask, groups, ones := ZMM(), ZMM(), ZMM()
+	broadcast32(0x33333333, indexMask)
+	broadcast32(0x0C080400, groups)
+	broadcast32(0x01010101, ones)
+	blocks, row := emit.Pointer("blocks"), GP64()
+	XORQ(row, row)
+
+	var lower, upper [togetherInt14][2]VecVirtual
+	for v := range tables {
+		for half := range 2 {
+			lower[v][half], upper[v][half] = ZMM(), ZMM()
+		}
+	}
+
+	Label("block")
+	start, at, left := GP64(), GP64(), GP64()
+	MOVQ(codes, start)
+	for rows := range 2 {
+		chunk := emit.Unique("chunk")
+		for v := range tables {
+			for half := range 2 {
+				VPXORD(lower[v][half], lower[v][half], lower[v][half])
+				VPXORD(upper[v][half], upper[v][half], upper[v][half])
+			}
+		}
+		MOVQ(start, codes)
+		XORQ(at, at)
+		Load(Param("chunks"), left)
+		Label(chunk)
+		var indices [2][2]VecVirtual
+		for plane := range planes {
+			from := Mem{Base: codes, Disp: 64 * (2*plane + rows)}
+			for half := range 2 {
+				index := ZMM()
+				if half == 0 {
+					VMOVDQU32(from, index)
+				} else {
+					VPSRLD(Imm(2), from, index)
+				}
+				VPTERNLOGD(U8(0xEA), groups, indexMask, index) // (index & indexMask) | groups
+				indices[plane][half] = index
+			}
+		}
+		for v, table := range tables {
+			lowerTable, upperTable := ZMM(), ZMM()
+			VMOVDQU32(Mem{Base: table, Index: at, Scale: 1}, lowerTable)
+			VMOVDQU32(Mem{Base: table, Index: at, Scale: 1, Disp: 64}, upperTable)
+			for plane := range planes {
+				for half, index := range indices[plane] {
+					low, high := ZMM(), ZMM()
+					VPERMB(lowerTable, index, low)
+					VPERMB(upperTable, index, high)
+					VPDPBUSD(ones, low, lower[v][half])
+					VPDPBUSD(high, ones, upper[v][half])
+				}
+			}
+		}
+		ADDQ(U32(uint32(128*planes)), codes)
+		ADDQ(U32(128), at)
+		DECQ(left)
+		JNZ(LabelRef(chunk))
+
+		to := GP64()
+		for v := range tables {
+			Load(Param("dst"), to)
+			MOVQ(Mem{Base: to, Disp: slice * v}, to)
+			for half := range 2 {
+				place := Mem{Base: to, Index: row, Scale: 1, Disp: 128*rows + 64*half}
+				VPSLLD(Imm(8), upper[v][half], upper[v][half])
+				VPADDD(upper[v][half], lower[v][half], lower[v][half])
+				VPADDD(place, lower[v][half], lower[v][half])
+				VMOVDQU32(lower[v][half], place)
+			}
+		}
+	}
+	ADDQ(emit.Argument("skip"), codes)
+	ADDQ(U32(256), row)
 	DECQ(blocks)
 	JNZ(LabelRef("block"))
 	VZEROUPPER()

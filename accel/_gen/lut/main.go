@@ -18,6 +18,7 @@ func main() {
 	}
 	for planes := 1; planes <= 2; planes++ {
 		int14SumsAVX512(planes)
+		int14TogetherAVX512(planes)
 		int8SumsAVX512(planes)
 		for _, size := range []entrySize{oneByte, twoBytes} {
 			integerSumsAVX2(size, planes)
@@ -40,7 +41,9 @@ func main() {
 		codedSums(m)
 		codedColumn(m)
 		dense(m)
-		denseTogether(m)
+		for _, vectors := range togetherVectors(m) {
+			denseTogether(m, vectors)
+		}
 	}
 	Generate()
 }

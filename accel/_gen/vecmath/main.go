@@ -12,6 +12,7 @@ func main() {
 		activations(m)
 		linear(m)
 		softmax(m)
+		exponentials(m)
 		adam(m)
 		dropout(m)
 		sampleBinary(m)

@@ -134,9 +134,29 @@ func (p *processor) Deploy(ctx context.Context, request backend.Deploy) (backend
 	return backend.Deployed{Tolerance: new(tolerances[values.Text(activations)])}, nil
 }
 
-// groupSize is how many sequences a worker runs side by side, so that it reads each code
-// once for all of them. The tables of this many sequences fit in the second-level cache.
-const groupSize = 8
+// A worker runs fewGrouped sequences side by side, whose values and tables leave the second-level
+// cache to the codes. Float32 weights that do not fit in it are read from further away, and then
+// manyGrouped sequences share each that is read.
+const (
+	fewGrouped  = 8
+	manyGrouped = 32
+	cachedBytes = 1 << 20
+)
+
+// groupSize is how many sequences a worker runs side by side.
+func (w *weights) groupSize() int {
+	bytes := 0
+	for _, m := range w.matrices {
+		if m.Float32() {
+			codes, _ := m.Bytes()
+			bytes += codes
+		}
+	}
+	if bytes > cachedBytes {
+		return manyGrouped
+	}
+	return fewGrouped
+}
 
 // Execute runs sequences side by side. No result depends on how many.
 func (d *deployed) Execute(ctx context.Context, request backend.Execute) (network.Score, error) {
@@ -144,5 +164,5 @@ func (d *deployed) Execute(ctx context.Context, request backend.Execute) (networ
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	return d.execution.Execute(ctx, request, workers, groupSize)
+	return d.execution.Execute(ctx, request, workers, d.weights.groupSize())
 }

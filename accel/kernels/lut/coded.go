@@ -70,7 +70,7 @@ func coded(bits int) layout {
 
 // codedSummation returns how codes of the given bits are summed.
 func (k *kernels) codedSummation(levels []float32, bits int) *summation[float32] {
-	return &summation[float32]{coded(bits), func(dst []float32, codes, x []byte, chunks int) {
+	return &summation[float32]{layout: coded(bits), sums: func(dst []float32, codes, x []byte, chunks int) {
 		k.codedSums(dst, codes, x, chunks, levels, bits, perWord(bits))
 	}}
 }

@@ -52,14 +52,19 @@ type kernels struct {
 	dense func(y, w, x []float32)
 	lanes int
 
-	// denseTogether adds products of two blocks of w, which are block elements apart, with
-	// together vectors: sums holds the lanes rows of a block for one vector after the other,
-	// then those of the next block. Of the columns it takes one, and then each denseApart
-	// columns further on, columns in all. x has together elements for each column of w. As
-	// many elements of ahead as it takes of w are prefetched. It is nil where products with
-	// several vectors are computed one after the other.
-	denseTogether func(sums, w, x []float32, block, columns int, ahead []float32)
-	together      int
+	// together has the kernels for several vectors, the one for the most first. It is empty
+	// where products with several vectors are computed one after the other.
+	together []denseTogether
+}
+
+// denseTogether multiplies by a number of vectors. add adds products of two blocks of w, which are
+// block elements apart, to sums, which hold the lanes rows of a block for one vector after the
+// other, then those of the next block. Of the columns it takes one, and then each denseApart
+// columns further on, columns in all. x has an element of each vector for each column of w. As
+// many elements of ahead as it takes of w are prefetched.
+type denseTogether struct {
+	vectors int
+	add     func(sums, w, x []float32, block, columns int, ahead []float32)
 }
 
 // denseApart is how many sums dense keeps for a row at the vector levels: sum i is that of
@@ -77,7 +82,15 @@ type summation[Sum int32 | float32] struct {
 
 	// sums sums rows in blocks: dst[r] = Σ ±activation over planes and columns.
 	sums func(dst []Sum, codes, tables []byte, chunks int)
+
+	// together adds the same sums of togetherSums vectors to dst, over some chunks of so many
+	// blocks: first is the number of their first table, codes begins with them, and skip bytes
+	// of codes lie behind those of a block. It is nil where there is none.
+	together func(dst *[togetherSums][]Sum, codes []byte, tables *[togetherSums][]byte, first, chunks, skip, blocks int)
 }
+
+// togetherSums is how many vectors are summed together.
+const togetherSums = 4
 
 // active is chosen once, by package isa.
 var active = forLevel(isa.Current())

@@ -6,16 +6,16 @@ import "bittern/accel/kernels/isa"
 
 var avx2 = kernels{
 	int14: [2]summation[int32]{
-		{nibblesAVX2(1, 64), int14Sums1AVX2},
-		{nibblesAVX2(2, 64), int14Sums2AVX2},
+		{nibblesAVX2(1, 64), int14Sums1AVX2, nil},
+		{nibblesAVX2(2, 64), int14Sums2AVX2, nil},
 	},
 	int8: [2]summation[int32]{
-		{nibblesAVX2(1, 32), int8Sums1AVX2},
-		{nibblesAVX2(2, 32), int8Sums2AVX2},
+		{nibblesAVX2(1, 32), int8Sums1AVX2, nil},
+		{nibblesAVX2(2, 32), int8Sums2AVX2, nil},
 	},
 	exact: [2]summation[float32]{
-		{words(1), exactSums1AVX2},
-		{words(2), exactSums2AVX2},
+		{words(1), exactSums1AVX2, nil},
+		{words(2), exactSums2AVX2, nil},
 	},
 	int14Tables:            int14TablesAVX2,
 	int8Tables:             [2]func([]byte, []int16, int16){int8TablesAVX2, int8TablesAVX2},
@@ -31,22 +31,21 @@ var avx2 = kernels{
 	codedColumn:            codedColumnAVX2,
 	dense:                  denseAVX2,
 	lanes:                  8,
-	denseTogether:          denseTogetherAVX2,
-	together:               4,
+	together:               []denseTogether{{4, denseTogether4AVX2}, {2, denseTogether2AVX2}},
 }
 
 var avx512 = kernels{
 	int14: [2]summation[int32]{
-		{nibblesAVX512(1), int14Sums1AVX512},
-		{nibblesAVX512(2), int14Sums2AVX512},
+		{nibblesAVX512(1), int14Sums1AVX512, int14Together1AVX512},
+		{nibblesAVX512(2), int14Sums2AVX512, int14Together2AVX512},
 	},
 	int8: [2]summation[int32]{
-		{fives(1, 5), int8Sums1AVX512},
-		{fives(2, 3), int8Sums2AVX512},
+		{fives(1, 5), int8Sums1AVX512, nil},
+		{fives(2, 3), int8Sums2AVX512, nil},
 	},
 	exact: [2]summation[float32]{
-		{words(1), exactSums1AVX512},
-		{words(2), exactSums2AVX512},
+		{words(1), exactSums1AVX512, nil},
+		{words(2), exactSums2AVX512, nil},
 	},
 	int14Tables:            int14TablesAVX512,
 	int8Tables:             [2]func([]byte, []int16, int16){int8Tables1AVX512, int8Tables2AVX512},
@@ -62,8 +61,7 @@ var avx512 = kernels{
 	codedColumn:            codedColumnAVX512,
 	dense:                  denseAVX512,
 	lanes:                  16,
-	denseTogether:          denseTogetherAVX512,
-	together:               8,
+	together:               []denseTogether{{8, denseTogether8AVX512}, {4, denseTogether4AVX512}, {2, denseTogether2AVX512}},
 }
 
 // The layouts are the drawings of the package documentation.

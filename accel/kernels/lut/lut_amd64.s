@@ -776,6 +776,260 @@ chunk:
 	VZEROUPPER
 	RET
 
+// func int14Together1AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+TEXT ·int14Together1AVX512(SB), NOSPLIT, $0-72
+	MOVQ         codes_base+8(FP), AX
+	MOVQ         tables+32(FP), CX
+	MOVQ         first+40(FP), DX
+	SHLQ         $0x07, DX
+	MOVQ         (CX), BX
+	ADDQ         DX, BX
+	MOVQ         24(CX), SI
+	ADDQ         DX, SI
+	MOVQ         48(CX), DI
+	ADDQ         DX, DI
+	MOVQ         72(CX), CX
+	ADDQ         DX, CX
+	MOVL         $0x33333333, DX
+	MOVD         DX, X0
+	VPBROADCASTD X0, Z0
+	MOVL         $0x0c080400, DX
+	MOVD         DX, X1
+	VPBROADCASTD X1, Z1
+	MOVL         $0x01010101, DX
+	MOVD         DX, X2
+	VPBROADCASTD X2, Z2
+	MOVQ         blocks+64(FP), DX
+	XORQ         R8, R8
+
+block:
+	MOVQ   AX, R9
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   R9, AX
+	XORQ   R10, R10
+	MOVQ   chunks+48(FP), R11
+
+chunk1:
+	VMOVDQU32  (AX), Z19
+	VPTERNLOGD $0xea, Z1, Z0, Z19
+	VPSRLD     $0x02, (AX), Z20
+	VPTERNLOGD $0xea, Z1, Z0, Z20
+	VMOVDQU32  (BX)(R10*1), Z21
+	VMOVDQU32  64(BX)(R10*1), Z22
+	VPERMB     Z21, Z19, Z23
+	VPERMB     Z22, Z19, Z24
+	VPDPBUSD   Z2, Z23, Z3
+	VPDPBUSD   Z24, Z2, Z4
+	VPERMB     Z21, Z20, Z21
+	VPERMB     Z22, Z20, Z22
+	VPDPBUSD   Z2, Z21, Z5
+	VPDPBUSD   Z22, Z2, Z6
+	VMOVDQU32  (SI)(R10*1), Z21
+	VMOVDQU32  64(SI)(R10*1), Z22
+	VPERMB     Z21, Z19, Z23
+	VPERMB     Z22, Z19, Z24
+	VPDPBUSD   Z2, Z23, Z7
+	VPDPBUSD   Z24, Z2, Z8
+	VPERMB     Z21, Z20, Z21
+	VPERMB     Z22, Z20, Z22
+	VPDPBUSD   Z2, Z21, Z9
+	VPDPBUSD   Z22, Z2, Z10
+	VMOVDQU32  (DI)(R10*1), Z21
+	VMOVDQU32  64(DI)(R10*1), Z22
+	VPERMB     Z21, Z19, Z23
+	VPERMB     Z22, Z19, Z24
+	VPDPBUSD   Z2, Z23, Z11
+	VPDPBUSD   Z24, Z2, Z12
+	VPERMB     Z21, Z20, Z21
+	VPERMB     Z22, Z20, Z22
+	VPDPBUSD   Z2, Z21, Z13
+	VPDPBUSD   Z22, Z2, Z14
+	VMOVDQU32  (CX)(R10*1), Z21
+	VMOVDQU32  64(CX)(R10*1), Z22
+	VPERMB     Z21, Z19, Z23
+	VPERMB     Z22, Z19, Z19
+	VPDPBUSD   Z2, Z23, Z15
+	VPDPBUSD   Z19, Z2, Z16
+	VPERMB     Z21, Z20, Z19
+	VPERMB     Z22, Z20, Z20
+	VPDPBUSD   Z2, Z19, Z17
+	VPDPBUSD   Z20, Z2, Z18
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, R10
+	DECQ       R11
+	JNZ        chunk1
+	MOVQ       dst+0(FP), AX
+	MOVQ       (AX), AX
+	VPSLLD     $0x08, Z4, Z4
+	VPADDD     Z4, Z3, Z3
+	VPADDD     (AX)(R8*1), Z3, Z3
+	VMOVDQU32  Z3, (AX)(R8*1)
+	VPSLLD     $0x08, Z6, Z6
+	VPADDD     Z6, Z5, Z5
+	VPADDD     64(AX)(R8*1), Z5, Z5
+	VMOVDQU32  Z5, 64(AX)(R8*1)
+	MOVQ       dst+0(FP), AX
+	MOVQ       24(AX), AX
+	VPSLLD     $0x08, Z8, Z8
+	VPADDD     Z8, Z7, Z7
+	VPADDD     (AX)(R8*1), Z7, Z7
+	VMOVDQU32  Z7, (AX)(R8*1)
+	VPSLLD     $0x08, Z10, Z10
+	VPADDD     Z10, Z9, Z9
+	VPADDD     64(AX)(R8*1), Z9, Z9
+	VMOVDQU32  Z9, 64(AX)(R8*1)
+	MOVQ       dst+0(FP), AX
+	MOVQ       48(AX), AX
+	VPSLLD     $0x08, Z12, Z12
+	VPADDD     Z12, Z11, Z11
+	VPADDD     (AX)(R8*1), Z11, Z11
+	VMOVDQU32  Z11, (AX)(R8*1)
+	VPSLLD     $0x08, Z14, Z14
+	VPADDD     Z14, Z13, Z13
+	VPADDD     64(AX)(R8*1), Z13, Z13
+	VMOVDQU32  Z13, 64(AX)(R8*1)
+	MOVQ       dst+0(FP), AX
+	MOVQ       72(AX), AX
+	VPSLLD     $0x08, Z16, Z16
+	VPADDD     Z16, Z15, Z15
+	VPADDD     (AX)(R8*1), Z15, Z15
+	VMOVDQU32  Z15, (AX)(R8*1)
+	VPSLLD     $0x08, Z18, Z18
+	VPADDD     Z18, Z17, Z17
+	VPADDD     64(AX)(R8*1), Z17, Z17
+	VMOVDQU32  Z17, 64(AX)(R8*1)
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	MOVQ       R9, AX
+	XORQ       R10, R10
+	MOVQ       chunks+48(FP), R11
+
+chunk2:
+	VMOVDQU32  64(AX), Z19
+	VPTERNLOGD $0xea, Z1, Z0, Z19
+	VPSRLD     $0x02, 64(AX), Z20
+	VPTERNLOGD $0xea, Z1, Z0, Z20
+	VMOVDQU32  (BX)(R10*1), Z21
+	VMOVDQU32  64(BX)(R10*1), Z22
+	VPERMB     Z21, Z19, Z23
+	VPERMB     Z22, Z19, Z24
+	VPDPBUSD   Z2, Z23, Z3
+	VPDPBUSD   Z24, Z2, Z4
+	VPERMB     Z21, Z20, Z21
+	VPERMB     Z22, Z20, Z22
+	VPDPBUSD   Z2, Z21, Z5
+	VPDPBUSD   Z22, Z2, Z6
+	VMOVDQU32  (SI)(R10*1), Z21
+	VMOVDQU32  64(SI)(R10*1), Z22
+	VPERMB     Z21, Z19, Z23
+	VPERMB     Z22, Z19, Z24
+	VPDPBUSD   Z2, Z23, Z7
+	VPDPBUSD   Z24, Z2, Z8
+	VPERMB     Z21, Z20, Z21
+	VPERMB     Z22, Z20, Z22
+	VPDPBUSD   Z2, Z21, Z9
+	VPDPBUSD   Z22, Z2, Z10
+	VMOVDQU32  (DI)(R10*1), Z21
+	VMOVDQU32  64(DI)(R10*1), Z22
+	VPERMB     Z21, Z19, Z23
+	VPERMB     Z22, Z19, Z24
+	VPDPBUSD   Z2, Z23, Z11
+	VPDPBUSD   Z24, Z2, Z12
+	VPERMB     Z21, Z20, Z21
+	VPERMB     Z22, Z20, Z22
+	VPDPBUSD   Z2, Z21, Z13
+	VPDPBUSD   Z22, Z2, Z14
+	VMOVDQU32  (CX)(R10*1), Z21
+	VMOVDQU32  64(CX)(R10*1), Z22
+	VPERMB     Z21, Z19, Z23
+	VPERMB     Z22, Z19, Z19
+	VPDPBUSD   Z2, Z23, Z15
+	VPDPBUSD   Z19, Z2, Z16
+	VPERMB     Z21, Z20, Z19
+	VPERMB     Z22, Z20, Z20
+	VPDPBUSD   Z2, Z19, Z17
+	VPDPBUSD   Z20, Z2, Z18
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, R10
+	DECQ       R11
+	JNZ        chunk2
+	MOVQ       dst+0(FP), R9
+	MOVQ       (R9), R9
+	VPSLLD     $0x08, Z4, Z4
+	VPADDD     Z4, Z3, Z3
+	VPADDD     128(R9)(R8*1), Z3, Z3
+	VMOVDQU32  Z3, 128(R9)(R8*1)
+	VPSLLD     $0x08, Z6, Z6
+	VPADDD     Z6, Z5, Z5
+	VPADDD     192(R9)(R8*1), Z5, Z5
+	VMOVDQU32  Z5, 192(R9)(R8*1)
+	MOVQ       dst+0(FP), R9
+	MOVQ       24(R9), R9
+	VPSLLD     $0x08, Z8, Z8
+	VPADDD     Z8, Z7, Z7
+	VPADDD     128(R9)(R8*1), Z7, Z7
+	VMOVDQU32  Z7, 128(R9)(R8*1)
+	VPSLLD     $0x08, Z10, Z10
+	VPADDD     Z10, Z9, Z9
+	VPADDD     192(R9)(R8*1), Z9, Z9
+	VMOVDQU32  Z9, 192(R9)(R8*1)
+	MOVQ       dst+0(FP), R9
+	MOVQ       48(R9), R9
+	VPSLLD     $0x08, Z12, Z12
+	VPADDD     Z12, Z11, Z11
+	VPADDD     128(R9)(R8*1), Z11, Z11
+	VMOVDQU32  Z11, 128(R9)(R8*1)
+	VPSLLD     $0x08, Z14, Z14
+	VPADDD     Z14, Z13, Z13
+	VPADDD     192(R9)(R8*1), Z13, Z13
+	VMOVDQU32  Z13, 192(R9)(R8*1)
+	MOVQ       dst+0(FP), R9
+	MOVQ       72(R9), R9
+	VPSLLD     $0x08, Z16, Z16
+	VPADDD     Z16, Z15, Z15
+	VPADDD     128(R9)(R8*1), Z15, Z15
+	VMOVDQU32  Z15, 128(R9)(R8*1)
+	VPSLLD     $0x08, Z18, Z18
+	VPADDD     Z18, Z17, Z17
+	VPADDD     192(R9)(R8*1), Z17, Z17
+	VMOVDQU32  Z17, 192(R9)(R8*1)
+	ADDQ       skip+56(FP), AX
+	ADDQ       $0x00000100, R8
+	DECQ       DX
+	JNZ        block
+	VZEROUPPER
+	RET
+
 // func int8Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 // Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+, SSE2
 TEXT ·int8Sums1AVX512(SB), NOSPLIT, $0-80
@@ -1281,6 +1535,332 @@ chunk:
 	VMOVDQU32  Z9, 192(AX)
 	ADDQ       $0x00000100, AX
 	DECQ       CX
+	JNZ        block
+	VZEROUPPER
+	RET
+
+// func int14Together2AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+TEXT ·int14Together2AVX512(SB), NOSPLIT, $0-72
+	MOVQ         codes_base+8(FP), AX
+	MOVQ         tables+32(FP), CX
+	MOVQ         first+40(FP), DX
+	SHLQ         $0x07, DX
+	MOVQ         (CX), BX
+	ADDQ         DX, BX
+	MOVQ         24(CX), SI
+	ADDQ         DX, SI
+	MOVQ         48(CX), DI
+	ADDQ         DX, DI
+	MOVQ         72(CX), CX
+	ADDQ         DX, CX
+	MOVL         $0x33333333, DX
+	MOVD         DX, X0
+	VPBROADCASTD X0, Z0
+	MOVL         $0x0c080400, DX
+	MOVD         DX, X1
+	VPBROADCASTD X1, Z1
+	MOVL         $0x01010101, DX
+	MOVD         DX, X2
+	VPBROADCASTD X2, Z2
+	MOVQ         blocks+64(FP), DX
+	XORQ         R8, R8
+
+block:
+	MOVQ   AX, R9
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   R9, AX
+	XORQ   R10, R10
+	MOVQ   chunks+48(FP), R11
+
+chunk3:
+	VMOVDQU32  (AX), Z19
+	VPTERNLOGD $0xea, Z1, Z0, Z19
+	VPSRLD     $0x02, (AX), Z20
+	VPTERNLOGD $0xea, Z1, Z0, Z20
+	VMOVDQU32  128(AX), Z21
+	VPTERNLOGD $0xea, Z1, Z0, Z21
+	VPSRLD     $0x02, 128(AX), Z22
+	VPTERNLOGD $0xea, Z1, Z0, Z22
+	VMOVDQU32  (BX)(R10*1), Z23
+	VMOVDQU32  64(BX)(R10*1), Z24
+	VPERMB     Z23, Z19, Z25
+	VPERMB     Z24, Z19, Z26
+	VPDPBUSD   Z2, Z25, Z3
+	VPDPBUSD   Z26, Z2, Z4
+	VPERMB     Z23, Z20, Z25
+	VPERMB     Z24, Z20, Z26
+	VPDPBUSD   Z2, Z25, Z5
+	VPDPBUSD   Z26, Z2, Z6
+	VPERMB     Z23, Z21, Z25
+	VPERMB     Z24, Z21, Z26
+	VPDPBUSD   Z2, Z25, Z3
+	VPDPBUSD   Z26, Z2, Z4
+	VPERMB     Z23, Z22, Z23
+	VPERMB     Z24, Z22, Z24
+	VPDPBUSD   Z2, Z23, Z5
+	VPDPBUSD   Z24, Z2, Z6
+	VMOVDQU32  (SI)(R10*1), Z23
+	VMOVDQU32  64(SI)(R10*1), Z24
+	VPERMB     Z23, Z19, Z25
+	VPERMB     Z24, Z19, Z26
+	VPDPBUSD   Z2, Z25, Z7
+	VPDPBUSD   Z26, Z2, Z8
+	VPERMB     Z23, Z20, Z25
+	VPERMB     Z24, Z20, Z26
+	VPDPBUSD   Z2, Z25, Z9
+	VPDPBUSD   Z26, Z2, Z10
+	VPERMB     Z23, Z21, Z25
+	VPERMB     Z24, Z21, Z26
+	VPDPBUSD   Z2, Z25, Z7
+	VPDPBUSD   Z26, Z2, Z8
+	VPERMB     Z23, Z22, Z23
+	VPERMB     Z24, Z22, Z24
+	VPDPBUSD   Z2, Z23, Z9
+	VPDPBUSD   Z24, Z2, Z10
+	VMOVDQU32  (DI)(R10*1), Z23
+	VMOVDQU32  64(DI)(R10*1), Z24
+	VPERMB     Z23, Z19, Z25
+	VPERMB     Z24, Z19, Z26
+	VPDPBUSD   Z2, Z25, Z11
+	VPDPBUSD   Z26, Z2, Z12
+	VPERMB     Z23, Z20, Z25
+	VPERMB     Z24, Z20, Z26
+	VPDPBUSD   Z2, Z25, Z13
+	VPDPBUSD   Z26, Z2, Z14
+	VPERMB     Z23, Z21, Z25
+	VPERMB     Z24, Z21, Z26
+	VPDPBUSD   Z2, Z25, Z11
+	VPDPBUSD   Z26, Z2, Z12
+	VPERMB     Z23, Z22, Z23
+	VPERMB     Z24, Z22, Z24
+	VPDPBUSD   Z2, Z23, Z13
+	VPDPBUSD   Z24, Z2, Z14
+	VMOVDQU32  (CX)(R10*1), Z23
+	VMOVDQU32  64(CX)(R10*1), Z24
+	VPERMB     Z23, Z19, Z25
+	VPERMB     Z24, Z19, Z19
+	VPDPBUSD   Z2, Z25, Z15
+	VPDPBUSD   Z19, Z2, Z16
+	VPERMB     Z23, Z20, Z19
+	VPERMB     Z24, Z20, Z20
+	VPDPBUSD   Z2, Z19, Z17
+	VPDPBUSD   Z20, Z2, Z18
+	VPERMB     Z23, Z21, Z19
+	VPERMB     Z24, Z21, Z20
+	VPDPBUSD   Z2, Z19, Z15
+	VPDPBUSD   Z20, Z2, Z16
+	VPERMB     Z23, Z22, Z19
+	VPERMB     Z24, Z22, Z20
+	VPDPBUSD   Z2, Z19, Z17
+	VPDPBUSD   Z20, Z2, Z18
+	ADDQ       $0x00000100, AX
+	ADDQ       $0x00000080, R10
+	DECQ       R11
+	JNZ        chunk3
+	MOVQ       dst+0(FP), AX
+	MOVQ       (AX), AX
+	VPSLLD     $0x08, Z4, Z4
+	VPADDD     Z4, Z3, Z3
+	VPADDD     (AX)(R8*1), Z3, Z3
+	VMOVDQU32  Z3, (AX)(R8*1)
+	VPSLLD     $0x08, Z6, Z6
+	VPADDD     Z6, Z5, Z5
+	VPADDD     64(AX)(R8*1), Z5, Z5
+	VMOVDQU32  Z5, 64(AX)(R8*1)
+	MOVQ       dst+0(FP), AX
+	MOVQ       24(AX), AX
+	VPSLLD     $0x08, Z8, Z8
+	VPADDD     Z8, Z7, Z7
+	VPADDD     (AX)(R8*1), Z7, Z7
+	VMOVDQU32  Z7, (AX)(R8*1)
+	VPSLLD     $0x08, Z10, Z10
+	VPADDD     Z10, Z9, Z9
+	VPADDD     64(AX)(R8*1), Z9, Z9
+	VMOVDQU32  Z9, 64(AX)(R8*1)
+	MOVQ       dst+0(FP), AX
+	MOVQ       48(AX), AX
+	VPSLLD     $0x08, Z12, Z12
+	VPADDD     Z12, Z11, Z11
+	VPADDD     (AX)(R8*1), Z11, Z11
+	VMOVDQU32  Z11, (AX)(R8*1)
+	VPSLLD     $0x08, Z14, Z14
+	VPADDD     Z14, Z13, Z13
+	VPADDD     64(AX)(R8*1), Z13, Z13
+	VMOVDQU32  Z13, 64(AX)(R8*1)
+	MOVQ       dst+0(FP), AX
+	MOVQ       72(AX), AX
+	VPSLLD     $0x08, Z16, Z16
+	VPADDD     Z16, Z15, Z15
+	VPADDD     (AX)(R8*1), Z15, Z15
+	VMOVDQU32  Z15, (AX)(R8*1)
+	VPSLLD     $0x08, Z18, Z18
+	VPADDD     Z18, Z17, Z17
+	VPADDD     64(AX)(R8*1), Z17, Z17
+	VMOVDQU32  Z17, 64(AX)(R8*1)
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	MOVQ       R9, AX
+	XORQ       R10, R10
+	MOVQ       chunks+48(FP), R11
+
+chunk4:
+	VMOVDQU32  64(AX), Z19
+	VPTERNLOGD $0xea, Z1, Z0, Z19
+	VPSRLD     $0x02, 64(AX), Z20
+	VPTERNLOGD $0xea, Z1, Z0, Z20
+	VMOVDQU32  192(AX), Z21
+	VPTERNLOGD $0xea, Z1, Z0, Z21
+	VPSRLD     $0x02, 192(AX), Z22
+	VPTERNLOGD $0xea, Z1, Z0, Z22
+	VMOVDQU32  (BX)(R10*1), Z23
+	VMOVDQU32  64(BX)(R10*1), Z24
+	VPERMB     Z23, Z19, Z25
+	VPERMB     Z24, Z19, Z26
+	VPDPBUSD   Z2, Z25, Z3
+	VPDPBUSD   Z26, Z2, Z4
+	VPERMB     Z23, Z20, Z25
+	VPERMB     Z24, Z20, Z26
+	VPDPBUSD   Z2, Z25, Z5
+	VPDPBUSD   Z26, Z2, Z6
+	VPERMB     Z23, Z21, Z25
+	VPERMB     Z24, Z21, Z26
+	VPDPBUSD   Z2, Z25, Z3
+	VPDPBUSD   Z26, Z2, Z4
+	VPERMB     Z23, Z22, Z23
+	VPERMB     Z24, Z22, Z24
+	VPDPBUSD   Z2, Z23, Z5
+	VPDPBUSD   Z24, Z2, Z6
+	VMOVDQU32  (SI)(R10*1), Z23
+	VMOVDQU32  64(SI)(R10*1), Z24
+	VPERMB     Z23, Z19, Z25
+	VPERMB     Z24, Z19, Z26
+	VPDPBUSD   Z2, Z25, Z7
+	VPDPBUSD   Z26, Z2, Z8
+	VPERMB     Z23, Z20, Z25
+	VPERMB     Z24, Z20, Z26
+	VPDPBUSD   Z2, Z25, Z9
+	VPDPBUSD   Z26, Z2, Z10
+	VPERMB     Z23, Z21, Z25
+	VPERMB     Z24, Z21, Z26
+	VPDPBUSD   Z2, Z25, Z7
+	VPDPBUSD   Z26, Z2, Z8
+	VPERMB     Z23, Z22, Z23
+	VPERMB     Z24, Z22, Z24
+	VPDPBUSD   Z2, Z23, Z9
+	VPDPBUSD   Z24, Z2, Z10
+	VMOVDQU32  (DI)(R10*1), Z23
+	VMOVDQU32  64(DI)(R10*1), Z24
+	VPERMB     Z23, Z19, Z25
+	VPERMB     Z24, Z19, Z26
+	VPDPBUSD   Z2, Z25, Z11
+	VPDPBUSD   Z26, Z2, Z12
+	VPERMB     Z23, Z20, Z25
+	VPERMB     Z24, Z20, Z26
+	VPDPBUSD   Z2, Z25, Z13
+	VPDPBUSD   Z26, Z2, Z14
+	VPERMB     Z23, Z21, Z25
+	VPERMB     Z24, Z21, Z26
+	VPDPBUSD   Z2, Z25, Z11
+	VPDPBUSD   Z26, Z2, Z12
+	VPERMB     Z23, Z22, Z23
+	VPERMB     Z24, Z22, Z24
+	VPDPBUSD   Z2, Z23, Z13
+	VPDPBUSD   Z24, Z2, Z14
+	VMOVDQU32  (CX)(R10*1), Z23
+	VMOVDQU32  64(CX)(R10*1), Z24
+	VPERMB     Z23, Z19, Z25
+	VPERMB     Z24, Z19, Z19
+	VPDPBUSD   Z2, Z25, Z15
+	VPDPBUSD   Z19, Z2, Z16
+	VPERMB     Z23, Z20, Z19
+	VPERMB     Z24, Z20, Z20
+	VPDPBUSD   Z2, Z19, Z17
+	VPDPBUSD   Z20, Z2, Z18
+	VPERMB     Z23, Z21, Z19
+	VPERMB     Z24, Z21, Z20
+	VPDPBUSD   Z2, Z19, Z15
+	VPDPBUSD   Z20, Z2, Z16
+	VPERMB     Z23, Z22, Z19
+	VPERMB     Z24, Z22, Z20
+	VPDPBUSD   Z2, Z19, Z17
+	VPDPBUSD   Z20, Z2, Z18
+	ADDQ       $0x00000100, AX
+	ADDQ       $0x00000080, R10
+	DECQ       R11
+	JNZ        chunk4
+	MOVQ       dst+0(FP), R9
+	MOVQ       (R9), R9
+	VPSLLD     $0x08, Z4, Z4
+	VPADDD     Z4, Z3, Z3
+	VPADDD     128(R9)(R8*1), Z3, Z3
+	VMOVDQU32  Z3, 128(R9)(R8*1)
+	VPSLLD     $0x08, Z6, Z6
+	VPADDD     Z6, Z5, Z5
+	VPADDD     192(R9)(R8*1), Z5, Z5
+	VMOVDQU32  Z5, 192(R9)(R8*1)
+	MOVQ       dst+0(FP), R9
+	MOVQ       24(R9), R9
+	VPSLLD     $0x08, Z8, Z8
+	VPADDD     Z8, Z7, Z7
+	VPADDD     128(R9)(R8*1), Z7, Z7
+	VMOVDQU32  Z7, 128(R9)(R8*1)
+	VPSLLD     $0x08, Z10, Z10
+	VPADDD     Z10, Z9, Z9
+	VPADDD     192(R9)(R8*1), Z9, Z9
+	VMOVDQU32  Z9, 192(R9)(R8*1)
+	MOVQ       dst+0(FP), R9
+	MOVQ       48(R9), R9
+	VPSLLD     $0x08, Z12, Z12
+	VPADDD     Z12, Z11, Z11
+	VPADDD     128(R9)(R8*1), Z11, Z11
+	VMOVDQU32  Z11, 128(R9)(R8*1)
+	VPSLLD     $0x08, Z14, Z14
+	VPADDD     Z14, Z13, Z13
+	VPADDD     192(R9)(R8*1), Z13, Z13
+	VMOVDQU32  Z13, 192(R9)(R8*1)
+	MOVQ       dst+0(FP), R9
+	MOVQ       72(R9), R9
+	VPSLLD     $0x08, Z16, Z16
+	VPADDD     Z16, Z15, Z15
+	VPADDD     128(R9)(R8*1), Z15, Z15
+	VMOVDQU32  Z15, 128(R9)(R8*1)
+	VPSLLD     $0x08, Z18, Z18
+	VPADDD     Z18, Z17, Z17
+	VPADDD     192(R9)(R8*1), Z17, Z17
+	VMOVDQU32  Z17, 192(R9)(R8*1)
+	ADDQ       skip+56(FP), AX
+	ADDQ       $0x00000100, R8
+	DECQ       DX
 	JNZ        block
 	VZEROUPPER
 	RET
@@ -3756,19 +4336,19 @@ TEXT ·largestAVX2(SB), NOSPLIT, $0-28
 	VXORPS Y0, Y0, Y0
 	XORQ   DX, DX
 
-whole1:
+whole5:
 	CMPQ    CX, $0x08
-	JL      rest2
+	JL      rest6
 	VMOVUPS (AX)(DX*4), Y1
 	VANDPS  lanes7fffffff<>+0(SB), Y1, Y1
 	VPMAXUD Y1, Y0, Y0
 	ADDQ    $0x08, DX
 	SUBQ    $0x08, CX
-	JMP     whole1
+	JMP     whole5
 
-rest2:
+rest6:
 	TESTQ      CX, CX
-	JZ         done3
+	JZ         done7
 	LEAQ       tailWindow<>+0(SB), BX
 	MOVQ       $0x00000008, SI
 	SUBQ       CX, SI
@@ -3777,7 +4357,7 @@ rest2:
 	VANDPS     lanes7fffffff<>+0(SB), Y1, Y1
 	VPMAXUD    Y1, Y0, Y0
 
-done3:
+done7:
 	VEXTRACTF128 $0x00, Y0, X1
 	VEXTRACTF128 $0x01, Y0, X0
 	VPMAXUD      X0, X1, X1
@@ -3859,20 +4439,20 @@ TEXT ·fromIntegersAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS factor+24(FP), Y0
 	XORQ         DX, DX
 
-whole4:
+whole8:
 	CMPQ      CX, $0x08
-	JL        rest5
+	JL        rest9
 	VMOVUPS   (AX)(DX*4), Y1
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (AX)(DX*4)
 	ADDQ      $0x08, DX
 	SUBQ      $0x08, CX
-	JMP       whole4
+	JMP       whole8
 
-rest5:
+rest9:
 	TESTQ      CX, CX
-	JZ         done6
+	JZ         done10
 	LEAQ       tailWindow<>+0(SB), BX
 	MOVQ       $0x00000008, SI
 	SUBQ       CX, SI
@@ -3882,7 +4462,7 @@ rest5:
 	VMULPS     Y0, Y2, Y0
 	VMASKMOVPS Y0, Y1, (AX)(DX*4)
 
-done6:
+done10:
 	VZEROUPPER
 	RET
 
@@ -3896,9 +4476,9 @@ TEXT ·fromIntegersScaleShiftAVX2(SB), NOSPLIT, $0-80
 	VBROADCASTSS factor+24(FP), Y0
 	XORQ         SI, SI
 
-whole7:
+whole11:
 	CMPQ        CX, $0x08
-	JL          rest8
+	JL          rest12
 	VMOVUPS     (AX)(SI*4), Y1
 	VCVTDQ2PS   Y1, Y1
 	VMULPS      Y0, Y1, Y1
@@ -3908,11 +4488,11 @@ whole7:
 	VMOVUPS     Y1, (AX)(SI*4)
 	ADDQ        $0x08, SI
 	SUBQ        $0x08, CX
-	JMP         whole7
+	JMP         whole11
 
-rest8:
+rest12:
 	TESTQ       CX, CX
-	JZ          done9
+	JZ          done13
 	LEAQ        tailWindow<>+0(SB), DI
 	MOVQ        $0x00000008, R8
 	SUBQ        CX, R8
@@ -3925,7 +4505,7 @@ rest8:
 	VFMADD213PS Y3, Y2, Y0
 	VMASKMOVPS  Y0, Y1, (AX)(SI*4)
 
-done9:
+done13:
 	VZEROUPPER
 	RET
 
@@ -3941,9 +4521,9 @@ TEXT ·choose2AVX2(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole10:
+whole14:
 	CMPQ         CX, $0x08
-	JL           rest11
+	JL           rest15
 	MOVQ         R11, R9
 	IMULQ        R8, R9
 	LEAQ         (SI)(R9*4), R9
@@ -3962,11 +4542,11 @@ whole10:
 	VMOVUPS      Y0, (AX)(R11*4)
 	ADDQ         $0x08, R11
 	SUBQ         $0x08, CX
-	JMP          whole10
+	JMP          whole14
 
-rest11:
+rest15:
 	TESTQ        CX, CX
-	JZ           done12
+	JZ           done16
 	LEAQ         tailWindow<>+0(SB), R9
 	MOVQ         $0x00000008, R10
 	SUBQ         CX, R10
@@ -3988,7 +4568,7 @@ rest11:
 	ADDQ         BX, R10
 	VMASKMOVPS   Y1, Y0, (AX)(R11*4)
 
-done12:
+done16:
 	VZEROUPPER
 	RET
 
@@ -4016,9 +4596,9 @@ TEXT ·chooseScaleAdd2AVX2(SB), NOSPLIT, $0-144
 	MOVQ other_base+120(FP), R10
 	XORQ R13, R13
 
-whole13:
+whole17:
 	CMPQ         CX, $0x08
-	JL           rest14
+	JL           rest18
 	MOVQ         R13, R11
 	IMULQ        R8, R11
 	LEAQ         (SI)(R11*4), R11
@@ -4040,11 +4620,11 @@ whole13:
 	VMOVUPS      Y0, (AX)(R13*4)
 	ADDQ         $0x08, R13
 	SUBQ         $0x08, CX
-	JMP          whole13
+	JMP          whole17
 
-rest14:
+rest18:
 	TESTQ        CX, CX
-	JZ           done15
+	JZ           done19
 	LEAQ         tailWindow<>+0(SB), R11
 	MOVQ         $0x00000008, R12
 	SUBQ         CX, R12
@@ -4069,7 +4649,7 @@ rest14:
 	VFMADD213PS  Y3, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(R13*4)
 
-done15:
+done19:
 	VZEROUPPER
 	RET
 
@@ -4085,9 +4665,9 @@ TEXT ·choose3AVX2(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole16:
+whole20:
 	CMPQ         CX, $0x08
-	JL           rest17
+	JL           rest21
 	MOVQ         R11, R9
 	IMULQ        R8, R9
 	LEAQ         (SI)(R9*4), R9
@@ -4114,11 +4694,11 @@ whole16:
 	VMOVUPS      Y0, (AX)(R11*4)
 	ADDQ         $0x08, R11
 	SUBQ         $0x08, CX
-	JMP          whole16
+	JMP          whole20
 
-rest17:
+rest21:
 	TESTQ        CX, CX
-	JZ           done18
+	JZ           done22
 	LEAQ         tailWindow<>+0(SB), R9
 	MOVQ         $0x00000008, R10
 	SUBQ         CX, R10
@@ -4148,7 +4728,7 @@ rest17:
 	ADDQ         BX, R10
 	VMASKMOVPS   Y1, Y0, (AX)(R11*4)
 
-done18:
+done22:
 	VZEROUPPER
 	RET
 
@@ -4166,9 +4746,9 @@ TEXT ·chooseScaleAdd3AVX2(SB), NOSPLIT, $0-144
 	MOVQ other_base+120(FP), R10
 	XORQ R13, R13
 
-whole19:
+whole23:
 	CMPQ         CX, $0x08
-	JL           rest20
+	JL           rest24
 	MOVQ         R13, R11
 	IMULQ        R8, R11
 	LEAQ         (SI)(R11*4), R11
@@ -4198,11 +4778,11 @@ whole19:
 	VMOVUPS      Y0, (AX)(R13*4)
 	ADDQ         $0x08, R13
 	SUBQ         $0x08, CX
-	JMP          whole19
+	JMP          whole23
 
-rest20:
+rest24:
 	TESTQ        CX, CX
-	JZ           done21
+	JZ           done25
 	LEAQ         tailWindow<>+0(SB), R11
 	MOVQ         $0x00000008, R12
 	SUBQ         CX, R12
@@ -4235,7 +4815,7 @@ rest20:
 	VFMADD213PS  Y3, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(R13*4)
 
-done21:
+done25:
 	VZEROUPPER
 	RET
 
@@ -4261,14 +4841,14 @@ block:
 	MOVQ   x_base+48(FP), BX
 	MOVQ   chunks+72(FP), DI
 
-chunk22:
+chunk26:
 	VMOVUPS (SI), Y4
 	VMOVUPS 32(SI), Y6
 	VMOVUPS 64(SI), Y8
 	VMOVUPS 96(SI), Y10
 	MOVQ    columns+112(FP), R8
 
-column23:
+column27:
 	VBROADCASTSS (BX), Y11
 	VPSLLD       $0x1c, Y4, Y12
 	VPERMPS      Y1, Y4, Y13
@@ -4329,10 +4909,10 @@ column23:
 	VPSRLD       X0, Y10, Y10
 	ADDQ         $0x08, BX
 	SUBQ         $0x02, R8
-	JNZ          column23
+	JNZ          column27
 	ADDQ         $0x00000100, SI
 	DECQ         DI
-	JNZ          chunk22
+	JNZ          chunk26
 	VMOVUPS      Y3, (AX)
 	VMOVUPS      Y5, 32(AX)
 	VMOVUPS      Y7, 64(AX)
@@ -4345,14 +4925,14 @@ column23:
 	MOVQ         x_base+48(FP), BX
 	MOVQ         chunks+72(FP), DI
 
-chunk24:
+chunk28:
 	VMOVUPS (SI), Y4
 	VMOVUPS 32(SI), Y6
 	VMOVUPS 64(SI), Y8
 	VMOVUPS 96(SI), Y10
 	MOVQ    columns+112(FP), R8
 
-column25:
+column29:
 	VBROADCASTSS (BX), Y11
 	VPSLLD       $0x1c, Y4, Y12
 	VPERMPS      Y1, Y4, Y13
@@ -4413,10 +4993,10 @@ column25:
 	VPSRLD       X0, Y10, Y10
 	ADDQ         $0x08, BX
 	SUBQ         $0x02, R8
-	JNZ          column25
+	JNZ          column29
 	ADDQ         $0x00000100, SI
 	DECQ         DI
-	JNZ          chunk24
+	JNZ          chunk28
 	VMOVUPS      Y3, 128(AX)
 	VMOVUPS      Y5, 160(AX)
 	VMOVUPS      Y7, 192(AX)
@@ -4477,9 +5057,9 @@ TEXT ·denseAVX2(SB), NOSPLIT, $0-72
 	MOVQ x_len+56(FP), SI
 	XORQ R8, R8
 
-whole26:
+whole30:
 	CMPQ   CX, $0x08
-	JL     rest27
+	JL     rest31
 	MOVQ   x_base+48(FP), BX
 	MOVQ   SI, DI
 	VXORPS Y0, Y0, Y0
@@ -4491,9 +5071,9 @@ whole26:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-many29:
+many33:
 	CMPQ         DI, $0x08
-	JL           few30
+	JL           few34
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  (DX), Y8, Y0
 	VBROADCASTSS 4(BX), Y8
@@ -4513,21 +5093,21 @@ many29:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, DI
-	JMP          many29
+	JMP          many33
 
-few30:
+few34:
 	TESTQ DI, DI
-	JZ    done32
+	JZ    done36
 
-last31:
+last35:
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  (DX), Y8, Y0
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000020, DX
 	DECQ         DI
-	JNZ          last31
+	JNZ          last35
 
-done32:
+done36:
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y6, Y2, Y2
@@ -4538,11 +5118,11 @@ done32:
 	VMOVUPS Y0, (AX)(R8*4)
 	ADDQ    $0x08, R8
 	SUBQ    $0x08, CX
-	JMP     whole26
+	JMP     whole30
 
-rest27:
+rest31:
 	TESTQ   CX, CX
-	JZ      done28
+	JZ      done32
 	LEAQ    tailWindow<>+0(SB), BX
 	MOVQ    $0x00000008, DI
 	SUBQ    CX, DI
@@ -4558,9 +5138,9 @@ rest27:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 
-many33:
+many37:
 	CMPQ         DI, $0x08
-	JL           few34
+	JL           few38
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	VBROADCASTSS 4(BX), Y9
@@ -4580,21 +5160,21 @@ many33:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, DI
-	JMP          many33
+	JMP          many37
 
-few34:
+few38:
 	TESTQ DI, DI
-	JZ    done36
+	JZ    done40
 
-last35:
+last39:
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000020, DX
 	DECQ         DI
-	JNZ          last35
+	JNZ          last39
 
-done36:
+done40:
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y6, Y2, Y2
 	VADDPS     Y7, Y3, Y3
@@ -4604,13 +5184,13 @@ done36:
 	VADDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)(R8*4)
 
-done28:
+done32:
 	VZEROUPPER
 	RET
 
-// func denseTogetherAVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// func denseTogether4AVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·denseTogetherAVX2(SB), NOSPLIT, $0-112
+TEXT ·denseTogether4AVX2(SB), NOSPLIT, $0-112
 	MOVQ    sums_base+0(FP), AX
 	MOVQ    w_base+24(FP), CX
 	MOVQ    x_base+48(FP), DX
@@ -4658,6 +5238,42 @@ column:
 	VZEROUPPER
 	RET
 
+// func denseTogether2AVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·denseTogether2AVX2(SB), NOSPLIT, $0-112
+	MOVQ    sums_base+0(FP), AX
+	MOVQ    w_base+24(FP), CX
+	MOVQ    x_base+48(FP), DX
+	MOVQ    columns+80(FP), BX
+	MOVQ    block+72(FP), SI
+	MOVQ    ahead_base+88(FP), DI
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+
+column:
+	VMOVUPS      (CX), Y4
+	VMOVUPS      (CX)(SI*4), Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000040, DI
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	DECQ         BX
+	JNZ          column
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VZEROUPPER
+	RET
+
 // func largestAVX512(x []float32) uint32
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, BMI2, SSE2
 TEXT ·largestAVX512(SB), NOSPLIT, $0-28
@@ -4666,19 +5282,19 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	VPXORD Z0, Z0, Z0
 	XORQ   DX, DX
 
-whole37:
+whole41:
 	CMPQ        CX, $0x10
-	JL          rest38
+	JL          rest42
 	VMOVUPS     (AX)(DX*4), Z1
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 	ADDQ        $0x10, DX
 	SUBQ        $0x10, CX
-	JMP         whole37
+	JMP         whole41
 
-rest38:
+rest42:
 	TESTQ       CX, CX
-	JZ          done39
+	JZ          done43
 	MOVL        $-1, BX
 	BZHIL       CX, BX, BX
 	KMOVW       BX, K1
@@ -4686,7 +5302,7 @@ rest38:
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 
-done39:
+done43:
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	VPMAXUD       Y0, Y1, Y1
@@ -4743,20 +5359,20 @@ TEXT ·fromIntegersAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS factor+24(FP), Z0
 	XORQ         DX, DX
 
-whole40:
+whole44:
 	CMPQ      CX, $0x10
-	JL        rest41
+	JL        rest45
 	VMOVUPS   (AX)(DX*4), Z1
 	VCVTDQ2PS Z1, Z1
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, (AX)(DX*4)
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
-	JMP       whole40
+	JMP       whole44
 
-rest41:
+rest45:
 	TESTQ     CX, CX
-	JZ        done42
+	JZ        done46
 	MOVL      $-1, BX
 	BZHIL     CX, BX, BX
 	KMOVW     BX, K1
@@ -4765,7 +5381,7 @@ rest41:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(DX*4)
 
-done42:
+done46:
 	VZEROUPPER
 	RET
 
@@ -4779,9 +5395,9 @@ TEXT ·fromIntegersScaleShiftAVX512(SB), NOSPLIT, $0-80
 	VBROADCASTSS factor+24(FP), Z0
 	XORQ         SI, SI
 
-whole43:
+whole47:
 	CMPQ        CX, $0x10
-	JL          rest44
+	JL          rest48
 	VMOVUPS     (AX)(SI*4), Z1
 	VCVTDQ2PS   Z1, Z1
 	VMULPS      Z0, Z1, Z1
@@ -4791,11 +5407,11 @@ whole43:
 	VMOVUPS     Z1, (AX)(SI*4)
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
-	JMP         whole43
+	JMP         whole47
 
-rest44:
+rest48:
 	TESTQ       CX, CX
-	JZ          done45
+	JZ          done49
 	MOVL        $-1, DI
 	BZHIL       CX, DI, DI
 	KMOVW       DI, K1
@@ -4807,7 +5423,7 @@ rest44:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*4)
 
-done45:
+done49:
 	VZEROUPPER
 	RET
 
@@ -4823,9 +5439,9 @@ TEXT ·choose2AVX512(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole46:
+whole50:
 	CMPQ      CX, $0x10
-	JL        rest47
+	JL        rest51
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -4841,11 +5457,11 @@ whole46:
 	VMOVUPS   Z2, (AX)(R11*4)
 	ADDQ      $0x10, R11
 	SUBQ      $0x10, CX
-	JMP       whole46
+	JMP       whole50
 
-rest47:
+rest51:
 	TESTQ     CX, CX
-	JZ        done48
+	JZ        done52
 	MOVL      $-1, R9
 	BZHIL     CX, R9, R9
 	KMOVW     R9, K1
@@ -4863,7 +5479,7 @@ rest47:
 	ADDQ      BX, R10
 	VMOVUPS   Z3, K1, (AX)(R11*4)
 
-done48:
+done52:
 	VZEROUPPER
 	RET
 
@@ -4881,9 +5497,9 @@ TEXT ·chooseScaleAdd2AVX512(SB), NOSPLIT, $0-144
 	MOVQ other_base+120(FP), R10
 	XORQ R13, R13
 
-whole49:
+whole53:
 	CMPQ        CX, $0x10
-	JL          rest50
+	JL          rest54
 	MOVQ        R13, R11
 	IMULQ       R8, R11
 	LEAQ        (SI)(R11*4), R11
@@ -4902,11 +5518,11 @@ whole49:
 	VMOVUPS     Z2, (AX)(R13*4)
 	ADDQ        $0x10, R13
 	SUBQ        $0x10, CX
-	JMP         whole49
+	JMP         whole53
 
-rest50:
+rest54:
 	TESTQ       CX, CX
-	JZ          done51
+	JZ          done55
 	MOVL        $-1, R11
 	BZHIL       CX, R11, R11
 	KMOVW       R11, K1
@@ -4927,7 +5543,7 @@ rest50:
 	VFMADD213PS Z1, Z0, Z3
 	VMOVUPS     Z3, K1, (AX)(R13*4)
 
-done51:
+done55:
 	VZEROUPPER
 	RET
 
@@ -4943,9 +5559,9 @@ TEXT ·choose3AVX512(SB), NOSPLIT, $0-96
 	MOVQ step+88(FP), R8
 	XORQ R11, R11
 
-whole52:
+whole56:
 	CMPQ      CX, $0x10
-	JL        rest53
+	JL        rest57
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -4966,11 +5582,11 @@ whole52:
 	VMOVUPS   Z3, (AX)(R11*4)
 	ADDQ      $0x10, R11
 	SUBQ      $0x10, CX
-	JMP       whole52
+	JMP       whole56
 
-rest53:
+rest57:
 	TESTQ     CX, CX
-	JZ        done54
+	JZ        done58
 	MOVL      $-1, R9
 	BZHIL     CX, R9, R9
 	KMOVW     R9, K1
@@ -4993,7 +5609,7 @@ rest53:
 	ADDQ      BX, R10
 	VMOVUPS   Z5, K1, (AX)(R11*4)
 
-done54:
+done58:
 	VZEROUPPER
 	RET
 
@@ -5011,9 +5627,9 @@ TEXT ·chooseScaleAdd3AVX512(SB), NOSPLIT, $0-144
 	MOVQ other_base+120(FP), R10
 	XORQ R13, R13
 
-whole55:
+whole59:
 	CMPQ        CX, $0x10
-	JL          rest56
+	JL          rest60
 	MOVQ        R13, R11
 	IMULQ       R8, R11
 	LEAQ        (SI)(R11*4), R11
@@ -5037,11 +5653,11 @@ whole55:
 	VMOVUPS     Z3, (AX)(R13*4)
 	ADDQ        $0x10, R13
 	SUBQ        $0x10, CX
-	JMP         whole55
+	JMP         whole59
 
-rest56:
+rest60:
 	TESTQ       CX, CX
-	JZ          done57
+	JZ          done61
 	MOVL        $-1, R11
 	BZHIL       CX, R11, R11
 	KMOVW       R11, K1
@@ -5067,7 +5683,7 @@ rest56:
 	VFMADD213PS Z1, Z0, Z5
 	VMOVUPS     Z5, K1, (AX)(R13*4)
 
-done57:
+done61:
 	VZEROUPPER
 	RET
 
@@ -5092,14 +5708,14 @@ block:
 	MOVQ   x_base+48(FP), DX
 	MOVQ   chunks+72(FP), SI
 
-chunk58:
+chunk62:
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z5
 	VMOVUPS 128(BX), Z7
 	VMOVUPS 192(BX), Z9
 	MOVQ    columns+112(FP), DI
 
-column59:
+column63:
 	VBROADCASTSS (DX), Z10
 	VPERMPS      Z1, Z3, Z11
 	VMULPS       Z10, Z11, Z11
@@ -5136,10 +5752,10 @@ column59:
 	VPSRLD       X0, Z9, Z9
 	ADDQ         $0x08, DX
 	SUBQ         $0x02, DI
-	JNZ          column59
+	JNZ          column63
 	ADDQ         $0x00000100, BX
 	DECQ         SI
-	JNZ          chunk58
+	JNZ          chunk62
 	VMOVUPS      Z2, (AX)
 	VMOVUPS      Z4, 64(AX)
 	VMOVUPS      Z6, 128(AX)
@@ -5189,9 +5805,9 @@ TEXT ·denseAVX512(SB), NOSPLIT, $0-72
 	MOVQ x_len+56(FP), SI
 	XORQ R8, R8
 
-whole60:
+whole64:
 	CMPQ   CX, $0x10
-	JL     rest61
+	JL     rest65
 	MOVQ   x_base+48(FP), BX
 	MOVQ   SI, DI
 	VPXORD Z0, Z0, Z0
@@ -5203,9 +5819,9 @@ whole60:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-many63:
+many67:
 	CMPQ         DI, $0x08
-	JL           few64
+	JL           few68
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	VBROADCASTSS 4(BX), Z8
@@ -5225,21 +5841,21 @@ many63:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, DI
-	JMP          many63
+	JMP          many67
 
-few64:
+few68:
 	TESTQ DI, DI
-	JZ    done66
+	JZ    done70
 
-last65:
+last69:
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000040, DX
 	DECQ         DI
-	JNZ          last65
+	JNZ          last69
 
-done66:
+done70:
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -5250,11 +5866,11 @@ done66:
 	VMOVUPS Z0, (AX)(R8*4)
 	ADDQ    $0x10, R8
 	SUBQ    $0x10, CX
-	JMP     whole60
+	JMP     whole64
 
-rest61:
+rest65:
 	TESTQ  CX, CX
-	JZ     done62
+	JZ     done66
 	MOVL   $-1, BX
 	BZHIL  CX, BX, BX
 	KMOVW  BX, K1
@@ -5269,9 +5885,9 @@ rest61:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 
-many67:
+many71:
 	CMPQ         DI, $0x08
-	JL           few68
+	JL           few72
 	VBROADCASTSS (BX), Z0
 	VFMADD231PS  (DX), Z0, Z9
 	VBROADCASTSS 4(BX), Z0
@@ -5291,21 +5907,21 @@ many67:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, DI
-	JMP          many67
+	JMP          many71
 
-few68:
+few72:
 	TESTQ DI, DI
-	JZ    done70
+	JZ    done74
 
-last69:
+last73:
 	VBROADCASTSS (BX), Z0
 	VFMADD231PS  (DX), Z0, Z9
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000040, DX
 	DECQ         DI
-	JNZ          last69
+	JNZ          last73
 
-done70:
+done74:
 	VADDPS  Z13, Z9, Z9
 	VADDPS  Z14, Z10, Z10
 	VADDPS  Z15, Z11, Z11
@@ -5315,13 +5931,13 @@ done70:
 	VADDPS  Z10, Z9, Z9
 	VMOVUPS Z9, K1, (AX)(R8*4)
 
-done62:
+done66:
 	VZEROUPPER
 	RET
 
-// func denseTogetherAVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// func denseTogether8AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·denseTogetherAVX512(SB), NOSPLIT, $0-112
+TEXT ·denseTogether8AVX512(SB), NOSPLIT, $0-112
 	MOVQ    sums_base+0(FP), AX
 	MOVQ    w_base+24(FP), CX
 	MOVQ    x_base+48(FP), DX
@@ -5395,5 +6011,93 @@ column:
 	VMOVUPS      Z13, 832(AX)
 	VMOVUPS      Z14, 896(AX)
 	VMOVUPS      Z15, 960(AX)
+	VZEROUPPER
+	RET
+
+// func denseTogether4AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·denseTogether4AVX512(SB), NOSPLIT, $0-112
+	MOVQ    sums_base+0(FP), AX
+	MOVQ    w_base+24(FP), CX
+	MOVQ    x_base+48(FP), DX
+	MOVQ    columns+80(FP), BX
+	MOVQ    block+72(FP), SI
+	MOVQ    ahead_base+88(FP), DI
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+
+column:
+	VMOVUPS      (CX), Z8
+	VMOVUPS      (CX)(SI*4), Z9
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         $0x00000080, DI
+	VBROADCASTSS (DX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 4(DX), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(DX), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 12(DX), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, DX
+	DECQ         BX
+	JNZ          column
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
+	VMOVUPS      Z4, 256(AX)
+	VMOVUPS      Z5, 320(AX)
+	VMOVUPS      Z6, 384(AX)
+	VMOVUPS      Z7, 448(AX)
+	VZEROUPPER
+	RET
+
+// func denseTogether2AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·denseTogether2AVX512(SB), NOSPLIT, $0-112
+	MOVQ    sums_base+0(FP), AX
+	MOVQ    w_base+24(FP), CX
+	MOVQ    x_base+48(FP), DX
+	MOVQ    columns+80(FP), BX
+	MOVQ    block+72(FP), SI
+	MOVQ    ahead_base+88(FP), DI
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+
+column:
+	VMOVUPS      (CX), Z4
+	VMOVUPS      (CX)(SI*4), Z5
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         $0x00000080, DI
+	VBROADCASTSS (DX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 4(DX), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000040, DX
+	DECQ         BX
+	JNZ          column
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z3, 192(AX)
 	VZEROUPPER
 	RET

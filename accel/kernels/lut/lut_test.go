@@ -620,7 +620,7 @@ func TestProductsTogether(t *testing.T) {
 			}
 			for i, m := range append(small, large) {
 				rows := m.rows
-				products := make([]Product, 3)
+				products := make([]Product, 6)
 				var want [][]float32
 				scale, shift := randomVector(rng, rows), randomVector(rng, rows)
 				for n := range products {
@@ -643,7 +643,7 @@ func TestProductsTogether(t *testing.T) {
 				m.Multiply(products...)
 				for n, p := range products {
 					if !slices.Equal(p.Y, want[n]) {
-						t.Fatalf("matrix %d, precision %d, %d rows: product %d of 3 gives other numbers than alone", i, precision, rows, n)
+						t.Fatalf("matrix %d, precision %d, %d rows: product %d of 6 gives other numbers than alone", i, precision, rows, n)
 					}
 				}
 			}

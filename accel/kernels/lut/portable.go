@@ -10,16 +10,16 @@ import (
 // long as any other here, so it should be worth as many columns as it can.
 var portable = kernels{
 	int14: [2]summation[int32]{
-		{doubleWords(1), sumBytes1[int32]},
-		{doubleWords(2), sumBytes2[int32]},
+		{doubleWords(1), sumBytes1[int32], nil},
+		{doubleWords(2), sumBytes2[int32], nil},
 	},
 	int8: [2]summation[int32]{
-		{doubleWords(1), sumBytes1[int32]},
-		{doubleWords(2), sumBytes2[int32]},
+		{doubleWords(1), sumBytes1[int32], nil},
+		{doubleWords(2), sumBytes2[int32], nil},
 	},
 	exact: [2]summation[float32]{
-		{doubleWords(1), sumBytes1[float32]},
-		{doubleWords(2), sumBytes2[float32]},
+		{doubleWords(1), sumBytes1[float32], nil},
+		{doubleWords(2), sumBytes2[float32], nil},
 	},
 	int14Tables:            byteTables[int16, int32],
 	int8Tables:             [2]func([]byte, []int16, int16){roundedByteTables, roundedByteTables},

@@ -186,17 +186,51 @@ func (k *summation[Sum]) run(vectors int, of func(vector int) (dst, last []Sum, 
 		}
 		from, to := i*length, min((i+1)*length, blocks)
 		part := codes[from*blockBytes:]
-		for vector := range vectors {
-			dst, last, tables := of(vector)
-			rows := dst[from*blockRows : min(to*blockRows, len(dst))]
-			whole := len(rows) / blockRows * blockRows
+		whole := min(to, len(first)/blockRows) - from // without a last block that is not whole
+		for vector := 0; vector < vectors; {
+			if k.together != nil && whole > 0 && vector+togetherSums <= vectors {
+				k.sumTogether(vector, of, part, from*blockRows, whole, chunks)
+				for range togetherSums {
+					k.sumLast(vector, of, part, from, to, chunks)
+					vector++
+				}
+				continue
+			}
+			dst, _, tables := of(vector)
 			if whole > 0 {
-				k.sums(rows[:whole], part, tables, chunks)
+				k.sums(dst[from*blockRows:(from+whole)*blockRows], part, tables, chunks)
 			}
-			if whole < len(rows) {
-				k.sums(last, part[whole/blockRows*blockBytes:], tables, chunks)
-				copy(rows[whole:], last)
-			}
+			k.sumLast(vector, of, part, from, to, chunks)
+			vector++
 		}
+	}
+}
+
+// sumLast sums the block that is not whole, if it is among the blocks from … to.
+func (k *summation[Sum]) sumLast(vector int, of func(vector int) (dst, last []Sum, tables []byte), part []byte, from, to, chunks int) {
+	dst, last, tables := of(vector)
+	if whole := len(dst) / blockRows; whole < to {
+		k.sums(last, part[(whole-from)*chunks*k.codeBytes:], tables, chunks)
+		copy(dst[whole*blockRows:], last)
+	}
+}
+
+// togetherChunks is the most chunks that are summed together before the next ones, so that the
+// tables of the vectors stay in the first-level cache.
+const togetherChunks = 48
+
+// sumTogether sums whole blocks for the vectors from the given one on, from the given row on.
+func (k *summation[Sum]) sumTogether(vector int, of func(vector int) (dst, last []Sum, tables []byte), part []byte, row, blocks, chunks int) {
+	var dst [togetherSums][]Sum
+	var tables [togetherSums][]byte
+	for i := range dst {
+		dst[i], _, tables[i] = of(vector + i)
+		dst[i] = dst[i][row:][:blocks*blockRows]
+		clear(dst[i])
+	}
+	strips := (chunks + togetherChunks - 1) / togetherChunks
+	for i := range strips {
+		from, to := i*chunks/strips, (i+1)*chunks/strips
+		k.together(&dst, part[from*k.codeBytes:], &tables, from, to-from, (chunks-to+from)*k.codeBytes, blocks)
 	}
 }

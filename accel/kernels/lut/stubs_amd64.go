@@ -27,6 +27,9 @@ func int14TablesAVX2(tables []byte, q []int16)
 func int14Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
+func int14Together1AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
+
+//go:noescape
 func int8Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
@@ -37,6 +40,9 @@ func int14Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
 func int14Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int14Together2AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
 
 //go:noescape
 func int8Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
@@ -102,7 +108,10 @@ func codedColumnAVX2(y []float32, codes []byte, levels []float32, bits int, rows
 func denseAVX2(y []float32, w []float32, x []float32)
 
 //go:noescape
-func denseTogetherAVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+func denseTogether4AVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+
+//go:noescape
+func denseTogether2AVX2(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
 
 //go:noescape
 func largestAVX512(x []float32) uint32
@@ -138,4 +147,10 @@ func codedColumnAVX512(y []float32, codes []byte, levels []float32, bits int, ro
 func denseAVX512(y []float32, w []float32, x []float32)
 
 //go:noescape
-func denseTogetherAVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+func denseTogether8AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+
+//go:noescape
+func denseTogether4AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)
+
+//go:noescape
+func denseTogether2AVX512(sums []float32, w []float32, x []float32, block int, columns int, ahead []float32)

@@ -24,6 +24,12 @@ type kernels struct {
 	// sumExp returns the same sum as expSum and stores nothing.
 	sumExp func(x []float32, shift float32) float64
 
+	// exponentials sets dst[i] = math.Exp(x[i]−shift), to the bit, for as many elements as fill
+	// vectors of lanes. It returns false, and dst is of no use, if a difference is below −700
+	// or NaN. No difference is above 0. It is nil where math.Exp is used.
+	exponentials func(dst []float64, x []float32, shift float64) bool
+	lanes        int
+
 	// adam's last argument holds what is the same for all elements of a step, with the bias
 	// corrections folded in:
 	//

@@ -9,6 +9,7 @@ var avx2 = kernels{
 	add: addAVX2, mul: mulAVX2, axpy: axpyAVX2,
 	scale: scaleAVX2, scaleShift: scaleShiftAVX2, dot: dotAVX2,
 	max: maxAVX2, expSum: expSumAVX2, sumExp: sumExpAVX2,
+	exponentials: exponentialsAVX2, lanes: 8,
 	adam: adamAVX2, dropout: dropoutAVX2, transpose: transposeAVX,
 	sampleBinary: sampleBinaryAVX2, sampleTernary: sampleTernaryAVX2,
 }
@@ -18,6 +19,7 @@ var avx512 = kernels{
 	add: addAVX512, mul: mulAVX512, axpy: axpyAVX512,
 	scale: scaleAVX512, scaleShift: scaleShiftAVX512, dot: dotAVX512,
 	max: maxAVX512, expSum: expSumAVX512, sumExp: sumExpAVX512,
+	exponentials: exponentialsAVX512, lanes: 16,
 	adam: adamAVX512, dropout: dropoutAVX512, transpose: transposeAVX,
 	sampleBinary: sampleBinaryAVX512, sampleTernary: sampleTernaryAVX512,
 }

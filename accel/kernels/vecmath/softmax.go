@@ -37,6 +37,33 @@ func CrossEntropy(logits []float32, target int) float64 {
 // for an empty slice. NaN is never the largest; if all elements are NaN, it returns 0.
 func ArgMax(x []float32) int { return active().argMax(x) }
 
+// SumExp returns Σ math.Exp(x[i] − shift) in float64, to the bit as that sum is in order. shift is
+// the largest element.
+func SumExp(x []float32, shift float32) float64 { return active().sumExponentials(x, float64(shift)) }
+
+func (k *kernels) sumExponentials(x []float32, shift float64) float64 {
+	sum := 0.0
+	var powers [256]float64
+	for len(x) > 0 {
+		part := x[:min(len(x), len(powers))]
+		x = x[len(part):]
+		done := 0
+		if k.exponentials != nil {
+			whole := len(part) / k.lanes * k.lanes
+			if k.exponentials(powers[:whole], part[:whole], shift) {
+				done = whole
+			}
+		}
+		for i, v := range part[done:] {
+			powers[done+i] = math.Exp(float64(v) - shift)
+		}
+		for _, power := range powers[:len(part)] {
+			sum += power
+		}
+	}
+	return sum
+}
+
 func (k *kernels) argMax(x []float32) int {
 	if len(x) == 0 {
 		return -1

@@ -36,6 +36,9 @@ func expSumAVX2(dst []float32, x []float32, shift float32) float64
 func sumExpAVX2(x []float32, shift float32) float64
 
 //go:noescape
+func exponentialsAVX2(dst []float64, x []float32, shift float64) bool
+
+//go:noescape
 func adamAVX2(value []float32, grad []float32, m []float32, v []float32, common [8]float32)
 
 //go:noescape
@@ -79,6 +82,9 @@ func expSumAVX512(dst []float32, x []float32, shift float32) float64
 
 //go:noescape
 func sumExpAVX512(x []float32, shift float32) float64
+
+//go:noescape
+func exponentialsAVX512(dst []float64, x []float32, shift float64) bool
 
 //go:noescape
 func adamAVX512(value []float32, grad []float32, m []float32, v []float32, common [8]float32)

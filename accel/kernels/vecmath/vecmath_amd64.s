@@ -884,6 +884,198 @@ done33:
 	VZEROUPPER
 	RET
 
+// func exponentialsAVX2(dst []float64, x []float32, shift float64) bool
+// Requires: AVX, AVX2, FMA3
+TEXT ·exponentialsAVX2(SB), NOSPLIT, $0-57
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	VBROADCASTSD shift+48(FP), Y0
+	VPCMPEQD     Y1, Y1, Y1
+	XORQ         BX, BX
+
+whole34:
+	CMPQ         DX, $0x08
+	JL           rest35
+	VCVTPS2PD    (CX)(BX*4), Y2
+	VSUBPD       Y0, Y2, Y2
+	VBROADCASTSD wordsc085e00000000000<>+0(SB), Y3
+	VCMPPD       $0x1d, Y3, Y2, Y3
+	VANDPD       Y3, Y1, Y1
+	VMULPD       words3ff71547652b82fe<>+0(SB), Y2, Y3
+	VCVTPD2DQY   Y3, X4
+	VCVTDQ2PD    X4, Y3
+	VFNMADD231PD words3fe62e42fefa3000<>+0(SB), Y3, Y2
+	VFNMADD231PD words3d53de6af278ece6<>+0(SB), Y3, Y2
+	VMULPD       words3fb0000000000000<>+0(SB), Y2, Y2
+	VBROADCASTSD words3efa01a01a01a01a<>+0(SB), Y3
+	VFMADD213PD  words3f2a01a01a01a01a<>+0(SB), Y2, Y3
+	VFMADD213PD  words3f56c16c16c16c17<>+0(SB), Y2, Y3
+	VFMADD213PD  words3f81111111111111<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fa5555555555555<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fc5555555555555<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fe0000000000000<>+0(SB), Y2, Y3
+	VFMADD213PD  words3ff0000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VFMADD213PD  words3ff0000000000000<>+0(SB), Y3, Y2
+	VPMOVSXDQ    X4, Y3
+	VPBROADCASTQ words00000000000003ff<>+0(SB), Y4
+	VPADDQ       Y4, Y3, Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y2, Y2
+	VMOVUPD      Y2, (AX)(BX*8)
+	VCVTPS2PD    16(CX)(BX*4), Y2
+	VSUBPD       Y0, Y2, Y2
+	VBROADCASTSD wordsc085e00000000000<>+0(SB), Y3
+	VCMPPD       $0x1d, Y3, Y2, Y3
+	VANDPD       Y3, Y1, Y1
+	VMULPD       words3ff71547652b82fe<>+0(SB), Y2, Y3
+	VCVTPD2DQY   Y3, X4
+	VCVTDQ2PD    X4, Y3
+	VFNMADD231PD words3fe62e42fefa3000<>+0(SB), Y3, Y2
+	VFNMADD231PD words3d53de6af278ece6<>+0(SB), Y3, Y2
+	VMULPD       words3fb0000000000000<>+0(SB), Y2, Y2
+	VBROADCASTSD words3efa01a01a01a01a<>+0(SB), Y3
+	VFMADD213PD  words3f2a01a01a01a01a<>+0(SB), Y2, Y3
+	VFMADD213PD  words3f56c16c16c16c17<>+0(SB), Y2, Y3
+	VFMADD213PD  words3f81111111111111<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fa5555555555555<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fc5555555555555<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fe0000000000000<>+0(SB), Y2, Y3
+	VFMADD213PD  words3ff0000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VFMADD213PD  words3ff0000000000000<>+0(SB), Y3, Y2
+	VPMOVSXDQ    X4, Y3
+	VPBROADCASTQ words00000000000003ff<>+0(SB), Y4
+	VPADDQ       Y4, Y3, Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y2, Y2
+	VMOVUPD      Y2, 32(AX)(BX*8)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JMP          whole34
+
+rest35:
+	TESTQ   DX, DX
+	JZ      done36
+	LEAQ    tailWindow<>+0(SB), AX
+	MOVQ    $0x00000008, CX
+	SUBQ    DX, CX
+	VMOVDQU (AX)(CX*4), Y0
+
+done36:
+	VMOVMSKPD Y1, AX
+	XORL      CX, CX
+	CMPL      AX, $0x0f
+	SETEQ     CL
+	MOVB      CL, ret+56(FP)
+	VZEROUPPER
+	RET
+
+DATA wordsc085e00000000000<>+0(SB)/8, $0xc085e00000000000
+DATA wordsc085e00000000000<>+8(SB)/8, $0xc085e00000000000
+DATA wordsc085e00000000000<>+16(SB)/8, $0xc085e00000000000
+DATA wordsc085e00000000000<>+24(SB)/8, $0xc085e00000000000
+GLOBL wordsc085e00000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
+DATA words3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
+DATA words3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
+DATA words3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
+GLOBL words3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
+
+DATA words3fe62e42fefa3000<>+0(SB)/8, $0x3fe62e42fefa3000
+DATA words3fe62e42fefa3000<>+8(SB)/8, $0x3fe62e42fefa3000
+DATA words3fe62e42fefa3000<>+16(SB)/8, $0x3fe62e42fefa3000
+DATA words3fe62e42fefa3000<>+24(SB)/8, $0x3fe62e42fefa3000
+GLOBL words3fe62e42fefa3000<>(SB), RODATA|NOPTR, $32
+
+DATA words3d53de6af278ece6<>+0(SB)/8, $0x3d53de6af278ece6
+DATA words3d53de6af278ece6<>+8(SB)/8, $0x3d53de6af278ece6
+DATA words3d53de6af278ece6<>+16(SB)/8, $0x3d53de6af278ece6
+DATA words3d53de6af278ece6<>+24(SB)/8, $0x3d53de6af278ece6
+GLOBL words3d53de6af278ece6<>(SB), RODATA|NOPTR, $32
+
+DATA words3fb0000000000000<>+0(SB)/8, $0x3fb0000000000000
+DATA words3fb0000000000000<>+8(SB)/8, $0x3fb0000000000000
+DATA words3fb0000000000000<>+16(SB)/8, $0x3fb0000000000000
+DATA words3fb0000000000000<>+24(SB)/8, $0x3fb0000000000000
+GLOBL words3fb0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words3efa01a01a01a01a<>+0(SB)/8, $0x3efa01a01a01a01a
+DATA words3efa01a01a01a01a<>+8(SB)/8, $0x3efa01a01a01a01a
+DATA words3efa01a01a01a01a<>+16(SB)/8, $0x3efa01a01a01a01a
+DATA words3efa01a01a01a01a<>+24(SB)/8, $0x3efa01a01a01a01a
+GLOBL words3efa01a01a01a01a<>(SB), RODATA|NOPTR, $32
+
+DATA words3f2a01a01a01a01a<>+0(SB)/8, $0x3f2a01a01a01a01a
+DATA words3f2a01a01a01a01a<>+8(SB)/8, $0x3f2a01a01a01a01a
+DATA words3f2a01a01a01a01a<>+16(SB)/8, $0x3f2a01a01a01a01a
+DATA words3f2a01a01a01a01a<>+24(SB)/8, $0x3f2a01a01a01a01a
+GLOBL words3f2a01a01a01a01a<>(SB), RODATA|NOPTR, $32
+
+DATA words3f56c16c16c16c17<>+0(SB)/8, $0x3f56c16c16c16c17
+DATA words3f56c16c16c16c17<>+8(SB)/8, $0x3f56c16c16c16c17
+DATA words3f56c16c16c16c17<>+16(SB)/8, $0x3f56c16c16c16c17
+DATA words3f56c16c16c16c17<>+24(SB)/8, $0x3f56c16c16c16c17
+GLOBL words3f56c16c16c16c17<>(SB), RODATA|NOPTR, $32
+
+DATA words3f81111111111111<>+0(SB)/8, $0x3f81111111111111
+DATA words3f81111111111111<>+8(SB)/8, $0x3f81111111111111
+DATA words3f81111111111111<>+16(SB)/8, $0x3f81111111111111
+DATA words3f81111111111111<>+24(SB)/8, $0x3f81111111111111
+GLOBL words3f81111111111111<>(SB), RODATA|NOPTR, $32
+
+DATA words3fa5555555555555<>+0(SB)/8, $0x3fa5555555555555
+DATA words3fa5555555555555<>+8(SB)/8, $0x3fa5555555555555
+DATA words3fa5555555555555<>+16(SB)/8, $0x3fa5555555555555
+DATA words3fa5555555555555<>+24(SB)/8, $0x3fa5555555555555
+GLOBL words3fa5555555555555<>(SB), RODATA|NOPTR, $32
+
+DATA words3fc5555555555555<>+0(SB)/8, $0x3fc5555555555555
+DATA words3fc5555555555555<>+8(SB)/8, $0x3fc5555555555555
+DATA words3fc5555555555555<>+16(SB)/8, $0x3fc5555555555555
+DATA words3fc5555555555555<>+24(SB)/8, $0x3fc5555555555555
+GLOBL words3fc5555555555555<>(SB), RODATA|NOPTR, $32
+
+DATA words3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
+DATA words3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
+DATA words3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
+DATA words3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
+GLOBL words3fe0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA words3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA words3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA words3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL words3ff0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words4000000000000000<>+0(SB)/8, $0x4000000000000000
+DATA words4000000000000000<>+8(SB)/8, $0x4000000000000000
+DATA words4000000000000000<>+16(SB)/8, $0x4000000000000000
+DATA words4000000000000000<>+24(SB)/8, $0x4000000000000000
+GLOBL words4000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words00000000000003ff<>+0(SB)/8, $0x00000000000003ff
+DATA words00000000000003ff<>+8(SB)/8, $0x00000000000003ff
+DATA words00000000000003ff<>+16(SB)/8, $0x00000000000003ff
+DATA words00000000000003ff<>+24(SB)/8, $0x00000000000003ff
+GLOBL words00000000000003ff<>(SB), RODATA|NOPTR, $32
+
 // func adamAVX2(value []float32, grad []float32, m []float32, v []float32, common [8]float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·adamAVX2(SB), NOSPLIT, $0-128
@@ -902,9 +1094,9 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_7+124(FP), Y7
 	XORQ         DI, DI
 
-whole34:
+whole37:
 	CMPQ        SI, $0x08
-	JL          rest35
+	JL          rest38
 	VMOVUPS     (CX)(DI*4), Y8
 	VMULPS      Y0, Y8, Y8
 	VMOVUPS     (DX)(DI*4), Y9
@@ -937,11 +1129,11 @@ whole34:
 	VMOVUPS     Y8, (AX)(DI*4)
 	ADDQ        $0x08, DI
 	SUBQ        $0x08, SI
-	JMP         whole34
+	JMP         whole37
 
-rest35:
+rest38:
 	TESTQ       SI, SI
-	JZ          done36
+	JZ          done39
 	LEAQ        tailWindow<>+0(SB), R8
 	MOVQ        $0x00000008, R9
 	SUBQ        SI, R9
@@ -977,7 +1169,7 @@ rest35:
 	VSUBPS      Y0, Y1, Y0
 	VMASKMOVPS  Y0, Y8, (AX)(DI*4)
 
-done36:
+done39:
 	VZEROUPPER
 	RET
 
@@ -1004,9 +1196,9 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	XORQ         BX, BX
 
-whole37:
+whole40:
 	CMPQ         CX, $0x08
-	JL           rest38
+	JL           rest41
 	VMOVUPS      (DX)(BX*4), Y4
 	VMULPS       Y3, Y4, Y4
 	VPSRLQ       $0x1e, Y0, Y5
@@ -1038,11 +1230,11 @@ whole37:
 	VMOVUPS      Y4, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, CX
-	JMP          whole37
+	JMP          whole40
 
-rest38:
+rest41:
 	TESTQ        CX, CX
-	JZ           done39
+	JZ           done42
 	LEAQ         tailWindow<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         CX, DI
@@ -1077,7 +1269,7 @@ rest38:
 	VANDPS       Y0, Y3, Y0
 	VMASKMOVPS   Y0, Y4, (AX)(BX*4)
 
-done39:
+done42:
 	VZEROUPPER
 	RET
 
@@ -1120,9 +1312,9 @@ TEXT ·sampleBinaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	XORQ         BX, BX
 
-whole40:
+whole43:
 	CMPQ         DX, $0x08
-	JL           rest41
+	JL           rest44
 	VMOVUPS      (CX)(BX*4), Y6
 	VANDPS       lanes7fffffff<>+0(SB), Y6, Y7
 	VPADDD       Y5, Y7, Y7
@@ -1161,11 +1353,11 @@ whole40:
 	VMOVUPS      Y6, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
-	JMP          whole40
+	JMP          whole43
 
-rest41:
+rest44:
 	TESTQ        DX, DX
-	JZ           done42
+	JZ           done45
 	LEAQ         tailWindow<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         DX, DI
@@ -1207,7 +1399,7 @@ rest41:
 	VORPS        Y0, Y3, Y0
 	VMASKMOVPS   Y0, Y6, (AX)(BX*4)
 
-done42:
+done45:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1247,9 +1439,9 @@ TEXT ·sampleTernaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	XORQ         BX, BX
 
-whole43:
+whole46:
 	CMPQ         DX, $0x08
-	JL           rest44
+	JL           rest47
 	VMOVUPS      (CX)(BX*4), Y6
 	VANDPS       lanes7fffffff<>+0(SB), Y6, Y7
 	VPADDD       Y5, Y7, Y7
@@ -1289,11 +1481,11 @@ whole43:
 	VMOVUPS      Y6, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
-	JMP          whole43
+	JMP          whole46
 
-rest44:
+rest47:
 	TESTQ        DX, DX
-	JZ           done45
+	JZ           done48
 	LEAQ         tailWindow<>+0(SB), SI
 	MOVQ         $0x00000008, DI
 	SUBQ         DX, DI
@@ -1336,7 +1528,7 @@ rest44:
 	VANDPS       Y0, Y1, Y0
 	VMASKMOVPS   Y0, Y6, (AX)(BX*4)
 
-done45:
+done48:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1359,9 +1551,9 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), DX
 	XORQ BX, BX
 
-whole46:
+whole49:
 	CMPQ              CX, $0x10
-	JL                rest47
+	JL                rest50
 	VMOVUPS           (DX)(BX*4), Z0
 	VORPS.BCST        lanes80000000<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z2
@@ -1388,11 +1580,11 @@ whole46:
 	VMOVUPS           Z0, (AX)(BX*4)
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
-	JMP               whole46
+	JMP               whole49
 
-rest47:
+rest50:
 	TESTQ             CX, CX
-	JZ                done48
+	JZ                done51
 	MOVL              $-1, SI
 	BZHIL             CX, SI, SI
 	KMOVW             SI, K1
@@ -1421,7 +1613,7 @@ rest47:
 	VDIVPS            Z0, Z4, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 
-done48:
+done51:
 	VZEROUPPER
 	RET
 
@@ -1433,9 +1625,9 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), DX
 	XORQ BX, BX
 
-whole49:
+whole52:
 	CMPQ              CX, $0x10
-	JL                rest50
+	JL                rest53
 	VMOVUPS           (DX)(BX*4), Z0
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanes41a00000<>+0(SB), Z2
@@ -1463,11 +1655,11 @@ whole49:
 	VMOVUPS           Z0, (AX)(BX*4)
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
-	JMP               whole49
+	JMP               whole52
 
-rest50:
+rest53:
 	TESTQ             CX, CX
-	JZ                done51
+	JZ                done54
 	MOVL              $-1, SI
 	BZHIL             CX, SI, SI
 	KMOVW             SI, K1
@@ -1497,7 +1689,7 @@ rest50:
 	VORPS             Z0, Z1, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 
-done51:
+done54:
 	VZEROUPPER
 	RET
 
@@ -1510,47 +1702,12 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), BX
 	XORQ SI, SI
 
-whole52:
-	CMPQ    CX, $0x10
-	JL      rest53
-	VMOVUPS (DX)(SI*4), Z0
-	VMOVUPS (BX)(SI*4), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)(SI*4)
-	ADDQ    $0x10, SI
-	SUBQ    $0x10, CX
-	JMP     whole52
-
-rest53:
-	TESTQ     CX, CX
-	JZ        done54
-	MOVL      $-1, DI
-	BZHIL     CX, DI, DI
-	KMOVW     DI, K1
-	VMOVUPS.Z (DX)(SI*4), K1, Z0
-	VMOVUPS.Z (BX)(SI*4), K1, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (AX)(SI*4)
-
-done54:
-	VZEROUPPER
-	RET
-
-// func mulAVX512(dst []float32, x []float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·mulAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ SI, SI
-
 whole55:
 	CMPQ    CX, $0x10
 	JL      rest56
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
-	VMULPS  Z1, Z0, Z0
+	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(SI*4)
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
@@ -1564,10 +1721,45 @@ rest56:
 	KMOVW     DI, K1
 	VMOVUPS.Z (DX)(SI*4), K1, Z0
 	VMOVUPS.Z (BX)(SI*4), K1, Z1
-	VMULPS    Z1, Z0, Z0
+	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
 done57:
+	VZEROUPPER
+	RET
+
+// func mulAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·mulAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ SI, SI
+
+whole58:
+	CMPQ    CX, $0x10
+	JL      rest59
+	VMOVUPS (DX)(SI*4), Z0
+	VMOVUPS (BX)(SI*4), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(SI*4)
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, CX
+	JMP     whole58
+
+rest59:
+	TESTQ     CX, CX
+	JZ        done60
+	MOVL      $-1, DI
+	BZHIL     CX, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (DX)(SI*4), K1, Z0
+	VMOVUPS.Z (BX)(SI*4), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*4)
+
+done60:
 	VZEROUPPER
 	RET
 
@@ -1581,20 +1773,20 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
 	MOVQ         x_base+32(FP), BX
 	XORQ         SI, SI
 
-whole58:
+whole61:
 	CMPQ        CX, $0x10
-	JL          rest59
+	JL          rest62
 	VMOVUPS     (DX)(SI*4), Z1
 	VMOVUPS     (BX)(SI*4), Z2
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, (AX)(SI*4)
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
-	JMP         whole58
+	JMP         whole61
 
-rest59:
+rest62:
 	TESTQ       CX, CX
-	JZ          done60
+	JZ          done63
 	MOVL        $-1, DI
 	BZHIL       CX, DI, DI
 	KMOVW       DI, K1
@@ -1603,7 +1795,7 @@ rest59:
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (AX)(SI*4)
 
-done60:
+done63:
 	VZEROUPPER
 	RET
 
@@ -1616,19 +1808,19 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	MOVQ         dst_base+0(FP), DX
 	XORQ         BX, BX
 
-whole61:
+whole64:
 	CMPQ    CX, $0x10
-	JL      rest62
+	JL      rest65
 	VMOVUPS (DX)(BX*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(BX*4)
 	ADDQ    $0x10, BX
 	SUBQ    $0x10, CX
-	JMP     whole61
+	JMP     whole64
 
-rest62:
+rest65:
 	TESTQ     CX, CX
-	JZ        done63
+	JZ        done66
 	MOVL      $-1, SI
 	BZHIL     CX, SI, SI
 	KMOVW     SI, K1
@@ -1636,7 +1828,7 @@ rest62:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*4)
 
-done63:
+done66:
 	VZEROUPPER
 	RET
 
@@ -1650,9 +1842,9 @@ TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-96
 	MOVQ shift_base+72(FP), SI
 	XORQ DI, DI
 
-whole64:
+whole67:
 	CMPQ        CX, $0x10
-	JL          rest65
+	JL          rest68
 	VMOVUPS     (DX)(DI*4), Z0
 	VMOVUPS     (BX)(DI*4), Z1
 	VMOVUPS     (SI)(DI*4), Z2
@@ -1660,11 +1852,11 @@ whole64:
 	VMOVUPS     Z0, (AX)(DI*4)
 	ADDQ        $0x10, DI
 	SUBQ        $0x10, CX
-	JMP         whole64
+	JMP         whole67
 
-rest65:
+rest68:
 	TESTQ       CX, CX
-	JZ          done66
+	JZ          done69
 	MOVL        $-1, R8
 	BZHIL       CX, R8, R8
 	KMOVW       R8, K1
@@ -1674,7 +1866,7 @@ rest65:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
 
-done66:
+done69:
 	VZEROUPPER
 	RET
 
@@ -1688,9 +1880,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-56
 	VPXORD Z1, Z1, Z1
 	XORQ   BX, BX
 
-whole67:
+whole70:
 	CMPQ          DX, $0x10
-	JL            rest68
+	JL            rest71
 	VMOVUPS       (AX)(BX*4), Z2
 	VCVTPS2PD     Y2, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y2
@@ -1703,11 +1895,11 @@ whole67:
 	VFMADD231PD   Z2, Z4, Z1
 	ADDQ          $0x10, BX
 	SUBQ          $0x10, DX
-	JMP           whole67
+	JMP           whole70
 
-rest68:
+rest71:
 	TESTQ         DX, DX
-	JZ            done69
+	JZ            done72
 	MOVL          $-1, SI
 	BZHIL         DX, SI, SI
 	KMOVW         SI, K1
@@ -1722,7 +1914,7 @@ rest68:
 	VFMADD231PD   Z3, Z5, Z0
 	VFMADD231PD   Z2, Z4, Z1
 
-done69:
+done72:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -1745,18 +1937,18 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	XORQ         DX, DX
 
-whole70:
+whole73:
 	CMPQ    CX, $0x10
-	JL      rest71
+	JL      rest74
 	VMOVUPS (AX)(DX*4), Z2
 	VMAXPS  Z1, Z2, Z1
 	ADDQ    $0x10, DX
 	SUBQ    $0x10, CX
-	JMP     whole70
+	JMP     whole73
 
-rest71:
+rest74:
 	TESTQ     CX, CX
-	JZ        done72
+	JZ        done75
 	MOVL      $-1, BX
 	BZHIL     CX, BX, BX
 	KMOVW     BX, K1
@@ -1764,7 +1956,7 @@ rest71:
 	VBLENDMPS Z2, Z0, K1, Z3
 	VMAXPS    Z1, Z3, Z1
 
-done72:
+done75:
 	VEXTRACTF64X4 $0x00, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	VMAXPS        Y1, Y0, Y0
@@ -1791,9 +1983,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z3, Z3, Z3
 	XORQ         BX, BX
 
-whole73:
+whole76:
 	CMPQ              DX, $0x10
-	JL                rest74
+	JL                rest77
 	VMOVUPS           (CX)(BX*4), Z4
 	VSUBPS            Z0, Z4, Z4
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z6
@@ -1822,11 +2014,11 @@ whole73:
 	VADDPD            Z4, Z3, Z3
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
-	JMP               whole73
+	JMP               whole76
 
-rest74:
+rest77:
 	TESTQ             DX, DX
-	JZ                done75
+	JZ                done78
 	MOVL              $-1, SI
 	BZHIL             DX, SI, SI
 	KMOVW             SI, K1
@@ -1858,7 +2050,7 @@ rest74:
 	VADDPD            Z1, Z2, Z2
 	VADDPD            Z0, Z3, Z3
 
-done75:
+done78:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1883,9 +2075,9 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	VPXORD       Z3, Z3, Z3
 	XORQ         DX, DX
 
-whole76:
+whole79:
 	CMPQ              CX, $0x10
-	JL                rest77
+	JL                rest80
 	VMOVUPS           (AX)(DX*4), Z4
 	VSUBPS            Z0, Z4, Z4
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z6
@@ -1913,11 +2105,11 @@ whole76:
 	VADDPD            Z4, Z3, Z3
 	ADDQ              $0x10, DX
 	SUBQ              $0x10, CX
-	JMP               whole76
+	JMP               whole79
 
-rest77:
+rest80:
 	TESTQ             CX, CX
-	JZ                done78
+	JZ                done81
 	MOVL              $-1, BX
 	BZHIL             CX, BX, BX
 	KMOVW             BX, K1
@@ -1948,7 +2140,7 @@ rest77:
 	VADDPD            Z1, Z2, Z2
 	VADDPD            Z0, Z3, Z3
 
-done78:
+done81:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1959,6 +2151,113 @@ done78:
 	VUNPCKHPD     X1, X1, X0
 	VADDPD        X0, X1, X1
 	MOVSD         X1, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func exponentialsAVX512(dst []float64, x []float32, shift float64) bool
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, BMI2
+TEXT ·exponentialsAVX512(SB), NOSPLIT, $0-57
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	VBROADCASTSD shift+48(FP), Z0
+	VPCMPEQD     Y1, Y1, Y1
+	XORQ         BX, BX
+
+whole82:
+	CMPQ              DX, $0x10
+	JL                rest83
+	VCVTPS2PD         (CX)(BX*4), Z2
+	VSUBPD            Z0, Z2, Z2
+	VBROADCASTSD      wordsc085e00000000000<>+0(SB), Z3
+	VCMPPD            $0x1d, Z3, Z2, K1
+	VPMOVM2Q          K1, Z3
+	VEXTRACTI64X4     $0x01, Z3, Y4
+	VPAND             Y4, Y1, Y1
+	VPAND             Y3, Y1, Y1
+	VMULPD.BCST       words3ff71547652b82fe<>+0(SB), Z2, Z3
+	VCVTPD2DQ         Z3, Y4
+	VCVTDQ2PD         Y4, Z3
+	VFNMADD231PD.BCST words3fe62e42fefa3000<>+0(SB), Z3, Z2
+	VFNMADD231PD.BCST words3d53de6af278ece6<>+0(SB), Z3, Z2
+	VMULPD.BCST       words3fb0000000000000<>+0(SB), Z2, Z2
+	VBROADCASTSD      words3efa01a01a01a01a<>+0(SB), Z3
+	VFMADD213PD.BCST  words3f2a01a01a01a01a<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3f56c16c16c16c17<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3f81111111111111<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fa5555555555555<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fc5555555555555<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fe0000000000000<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3ff0000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3ff0000000000000<>+0(SB), Z3, Z2
+	VPMOVSXDQ         Y4, Z3
+	VPBROADCASTQ      words00000000000003ff<>+0(SB), Z4
+	VPADDQ            Z4, Z3, Z3
+	VPSLLQ            $0x34, Z3, Z3
+	VMULPD            Z3, Z2, Z2
+	VMOVUPD           Z2, (AX)(BX*8)
+	VCVTPS2PD         32(CX)(BX*4), Z2
+	VSUBPD            Z0, Z2, Z2
+	VBROADCASTSD      wordsc085e00000000000<>+0(SB), Z3
+	VCMPPD            $0x1d, Z3, Z2, K1
+	VPMOVM2Q          K1, Z3
+	VEXTRACTI64X4     $0x01, Z3, Y4
+	VPAND             Y4, Y1, Y1
+	VPAND             Y3, Y1, Y1
+	VMULPD.BCST       words3ff71547652b82fe<>+0(SB), Z2, Z3
+	VCVTPD2DQ         Z3, Y4
+	VCVTDQ2PD         Y4, Z3
+	VFNMADD231PD.BCST words3fe62e42fefa3000<>+0(SB), Z3, Z2
+	VFNMADD231PD.BCST words3d53de6af278ece6<>+0(SB), Z3, Z2
+	VMULPD.BCST       words3fb0000000000000<>+0(SB), Z2, Z2
+	VBROADCASTSD      words3efa01a01a01a01a<>+0(SB), Z3
+	VFMADD213PD.BCST  words3f2a01a01a01a01a<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3f56c16c16c16c17<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3f81111111111111<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fa5555555555555<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fc5555555555555<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fe0000000000000<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3ff0000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3ff0000000000000<>+0(SB), Z3, Z2
+	VPMOVSXDQ         Y4, Z3
+	VPBROADCASTQ      words00000000000003ff<>+0(SB), Z4
+	VPADDQ            Z4, Z3, Z3
+	VPSLLQ            $0x34, Z3, Z3
+	VMULPD            Z3, Z2, Z2
+	VMOVUPD           Z2, 64(AX)(BX*8)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, DX
+	JMP               whole82
+
+rest83:
+	TESTQ DX, DX
+	JZ    done84
+	MOVL  $-1, AX
+	BZHIL DX, AX, AX
+	KMOVW AX, K1
+
+done84:
+	VMOVMSKPD Y1, AX
+	XORL      CX, CX
+	CMPL      AX, $0x0f
+	SETEQ     CL
+	MOVB      CL, ret+56(FP)
 	VZEROUPPER
 	RET
 
@@ -1980,9 +2279,9 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_7+124(FP), Z7
 	XORQ         DI, DI
 
-whole79:
+whole85:
 	CMPQ          SI, $0x10
-	JL            rest80
+	JL            rest86
 	VMOVUPS       (CX)(DI*4), Z8
 	VMULPS        Z0, Z8, Z8
 	VMOVUPS       (DX)(DI*4), Z9
@@ -2009,11 +2308,11 @@ whole79:
 	VMOVUPS       Z8, (AX)(DI*4)
 	ADDQ          $0x10, DI
 	SUBQ          $0x10, SI
-	JMP           whole79
+	JMP           whole85
 
-rest80:
+rest86:
 	TESTQ         SI, SI
-	JZ            done81
+	JZ            done87
 	MOVL          $-1, R8
 	BZHIL         SI, R8, R8
 	KMOVW         R8, K1
@@ -2042,7 +2341,7 @@ rest80:
 	VSUBPS        Z0, Z1, Z0
 	VMOVUPS       Z0, K1, (AX)(DI*4)
 
-done81:
+done87:
 	VZEROUPPER
 	RET
 
@@ -2059,9 +2358,9 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	XORQ         BX, BX
 
-whole82:
+whole88:
 	CMPQ         CX, $0x10
-	JL           rest83
+	JL           rest89
 	VMOVUPS      (DX)(BX*4), Z4
 	VMULPS       Z3, Z4, Z4
 	VPSRLQ       $0x1e, Z0, Z5
@@ -2078,11 +2377,11 @@ whole82:
 	VMOVUPS      Z4, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, CX
-	JMP          whole82
+	JMP          whole88
 
-rest83:
+rest89:
 	TESTQ        CX, CX
-	JZ           done84
+	JZ           done90
 	MOVL         $-1, SI
 	BZHIL        CX, SI, SI
 	KMOVW        SI, K1
@@ -2101,7 +2400,7 @@ rest83:
 	VMOVUPS.Z    Z3, K2, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-done84:
+done90:
 	VZEROUPPER
 	RET
 
@@ -2136,9 +2435,9 @@ TEXT ·sampleBinaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	XORQ         BX, BX
 
-whole85:
+whole91:
 	CMPQ         DX, $0x10
-	JL           rest86
+	JL           rest92
 	VMOVUPS      (CX)(BX*4), Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -2163,11 +2462,11 @@ whole85:
 	VMOVUPS      Z6, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
-	JMP          whole85
+	JMP          whole91
 
-rest86:
+rest92:
 	TESTQ        DX, DX
-	JZ           done87
+	JZ           done93
 	MOVL         $-1, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -2194,7 +2493,7 @@ rest86:
 	VORPS        Z0, Z3, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-done87:
+done93:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0
@@ -2227,9 +2526,9 @@ TEXT ·sampleTernaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	XORQ         BX, BX
 
-whole88:
+whole94:
 	CMPQ         DX, $0x10
-	JL           rest89
+	JL           rest95
 	VMOVUPS      (CX)(BX*4), Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -2255,11 +2554,11 @@ whole88:
 	VMOVUPS      Z6, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
-	JMP          whole88
+	JMP          whole94
 
-rest89:
+rest95:
 	TESTQ        DX, DX
-	JZ           done90
+	JZ           done96
 	MOVL         $-1, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -2287,7 +2586,7 @@ rest89:
 	VANDPS       Z0, Z1, Z0
 	VMOVUPS      Z0, K1, (AX)(BX*4)
 
-done90:
+done96:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0

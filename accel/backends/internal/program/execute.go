@@ -2,10 +2,12 @@ package program
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 
+	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 )
@@ -186,6 +188,18 @@ func (j *Job) take(place, t int, logits []float32) {
 		copy(j.outputs[at*j.program.classes:], logits)
 	}
 	if j.scores != nil {
-		j.scores[place].Target(logits, j.batch.Targets[at], j.batch.Candidates(j.program.network.Inputs, place))
+		score(&j.scores[place], logits, j.batch.Targets[at], j.batch.Candidates(j.program.network.Inputs, place))
 	}
+}
+
+// score is [network.Score.Target], faster where all classes are candidates.
+func score(s *network.Score, logits []float32, target int32, candidates []int32) {
+	if target >= 0 && candidates == nil {
+		best := vecmath.ArgMax(logits)
+		if sum := vecmath.SumExp(logits, logits[best]); !math.IsNaN(sum) {
+			s.TargetOf(logits, target, best, sum)
+			return
+		}
+	}
+	s.Target(logits, target, candidates)
 }
