@@ -56,7 +56,7 @@ var activations = []string{"int8", "int14"}
 
 const (
 	inferenceLength    = 100 // time steps of a timed sequence, as in the paper
-	inferenceSequences = 31  // of a turn, whose median counts; the cpu backend's default
+	inferenceSequences = 15  // of a turn, whose median counts
 )
 
 func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Peers runs the scripts of baselines/peers.
@@ -96,9 +97,10 @@ func (p *Peers) start(ctx context.Context, interpreter, script string, arguments
 		return nil, hello{}, err
 	}
 	answers := json.NewDecoder(stdout)
+	end := sync.OnceValue(func() error { return errors.Join(stdin.Close(), command.Wait()) })
 	// failed ends the process, which has sent no answer, and returns what it printed last.
 	failed := func(err error) error {
-		ending := errors.Join(stdin.Close(), command.Wait())
+		ending := end()
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -123,7 +125,7 @@ func (p *Peers) start(ctx context.Context, interpreter, script string, arguments
 			}
 			return seconds, nil
 		},
-		close: func() error { return errors.Join(stdin.Close(), command.Wait()) },
+		close: end,
 	}, h, nil
 }
 

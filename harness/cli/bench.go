@@ -126,6 +126,7 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 		Runs: settings.Runs, Peers: bench.FindPeers(ctx, settings.Peers),
 		Progress: func(line string) { fmt.Fprintln(p.stderr, "timed", line) },
 	}
+	p.goOn = "the parts that were finished are printed, and kept with --save"
 	result, err := b.Run(ctx, settings.Only)
 	// After an error, the parts that were finished before it are printed and saved.
 	printing := p.writeBench(result, settings)
