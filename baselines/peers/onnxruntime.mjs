@@ -1,12 +1,15 @@
-// Times one LSTM layer at batch 1 in ONNX Runtime and prints one JSON object.
+// Times one LSTM layer at batch 1 in ONNX Runtime, one turn for each line of standard input.
 //
 // usage: node onnxruntime.mjs --units U --symbols V --precision float32|int8
-//                             [--steps L] [--runs N] [--warmup W] [--threads T]
+//                             [--steps L] [--sequences N] [--threads T]
 //
 // The model is generated here: one LSTM node (float32), or one
 // DynamicQuantizeLSTM node (int8 weights, activations quantised at run time),
-// fed one-hot vectors of V symbols for L time steps. "seconds" holds the time
-// of each run divided by L.
+// fed one-hot vectors of V symbols for L time steps. Once it is ready it prints
+// a JSON object that names ONNX Runtime. Then it runs N sequences for each line
+// that it reads, after one that is not timed, and prints the median of their
+// seconds divided by L, until its input ends.
+import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import ort from "onnxruntime-node";
 import protobuf from "protobufjs";
@@ -30,11 +33,11 @@ const FLOAT = 1, INT8 = 3, INT = 2;
 
 const { values: flags } = parseArgs({ options: {
   units: { type: "string" }, symbols: { type: "string" }, precision: { type: "string" },
-  steps: { type: "string", default: "200" }, runs: { type: "string", default: "9" },
-  warmup: { type: "string", default: "2" }, threads: { type: "string", default: "1" },
+  steps: { type: "string", default: "200" }, sequences: { type: "string", default: "31" },
+  threads: { type: "string", default: "1" },
 } });
-const [units, symbols, steps, runs, warmup, threads] =
-  ["units", "symbols", "steps", "runs", "warmup", "threads"].map((name) => {
+const [units, symbols, steps, sequences, threads] =
+  ["units", "symbols", "steps", "sequences", "threads"].map((name) => {
     const n = Number(flags[name]);
     if (!Number.isInteger(n) || n < 0) throw new Error(`--${name} must be a whole number, not ${flags[name]}`);
     return n;
@@ -88,10 +91,14 @@ const session = await ort.InferenceSession.create(model(), {
 const oneHot = new Float32Array(steps * symbols);
 for (let t = 0; t < steps; t++) oneHot[t * symbols + (t * 7) % symbols] = 1;
 const feeds = { X: new ort.Tensor("float32", oneHot, [steps, 1, symbols]) };
-const seconds = [];
-for (let run = -warmup; run < runs; run++) {
-  const start = process.hrtime.bigint();
-  await session.run(feeds);
-  if (run >= 0) seconds.push(Number(process.hrtime.bigint() - start) / 1e9 / steps);
+console.log(JSON.stringify({ peer: `ONNX Runtime ${ort.env.versions.node}` }));
+for await (const _ of createInterface({ input: process.stdin })) {
+  const seconds = [];
+  for (let n = -1; n < sequences; n++) {
+    const start = process.hrtime.bigint();
+    await session.run(feeds);
+    if (n >= 0) seconds.push(Number(process.hrtime.bigint() - start) / 1e9 / steps);
+  }
+  seconds.sort((a, b) => a - b);
+  console.log(seconds[Math.floor(seconds.length / 2)]);
 }
-console.log(JSON.stringify({ peer: `ONNX Runtime ${ort.env.versions.node}`, seconds }));

@@ -1,11 +1,14 @@
-"""Times PyTorch on one shape and prints one JSON object.
+"""Times PyTorch on one shape, one turn for each line of standard input.
 
 usage: python3 pytorch.py products M,N,K,TT,COUNT ...
        python3 pytorch.py train  --units U --batch B --length L --symbols V [--cell | --gru]
        python3 pytorch.py word   --units U --layers N --batch B --length L --symbols V --dropout P
        python3 pytorch.py mnist  --units U --batch B --length L
        python3 pytorch.py reader --units U --embedding E --batch B --length L --question Q --symbols V --classes C
-common: --threads T --runs N --warmup W
+common: --threads T
+
+Once it is ready it prints a JSON object that names PyTorch and its BLAS. Then it takes a turn for
+each line that it reads, and prints the seconds that the turn took, until its input ends.
 
 `products` runs torch.mm, which is whatever BLAS this PyTorch links, COUNT times
 for each [M,K]·[K,N]; TT says for each side whether it is stored transposed (n
@@ -90,15 +93,14 @@ def blas():
     return "reference BLAS"
 
 
-def timed(step, runs, warmup):
-    for _ in range(warmup):
+def timed(step, warm):
+    """Returns the seconds of a step. With warm, a step that is not timed comes first, because
+    another program has left caches and cores cold."""
+    if warm:
         step()
-    seconds = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
 
 
 def products(args):
@@ -223,8 +225,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--threads", type=int, default=2)
-    common.add_argument("--runs", type=int, default=5)
-    common.add_argument("--warmup", type=int, default=1)
     kinds = parser.add_subparsers(dest="kind", required=True)
     p = kinds.add_parser("products", parents=[common])
     p.add_argument("product", nargs="+")
@@ -249,9 +249,10 @@ def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     step = {"products": products, "train": train, "word": word, "mnist": mnist, "reader": reader}[args.kind](args)
-    seconds = timed(step, args.runs, args.warmup)
-    json.dump({"peer": f"PyTorch {torch.__version__}", "blas": blas(), "seconds": seconds}, sys.stdout)
-    print()
+    print(json.dumps({"peer": f"PyTorch {torch.__version__}", "blas": blas()}), flush=True)
+    while sys.stdin.readline():
+        # A training step takes seconds: what is cold at its start does not show.
+        print(timed(step, args.kind == "products"), flush=True)
 
 
 if __name__ == "__main__":

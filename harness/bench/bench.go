@@ -1,3 +1,7 @@
+// Package bench measures Bittern's kernels, training steps, packed inference, memory and start. It
+// compares them with the floor (the matrix products alone, in float32) and with the peers that are
+// installed, all in turn, and judges by confidence intervals which goals were reached. The goals of
+// each class of processors are in goals.csv.
 package bench
 
 import (
@@ -7,67 +11,80 @@ import (
 	"time"
 
 	"bittern/accel/kernels/isa"
+	"bittern/harness/provenance"
 	"bittern/internal/host"
 	"bittern/plugins"
 )
 
-// Bench says how to time.
+// Bench says how to measure.
 type Bench struct {
 	Catalogue *host.Catalogue
 	Deadline  time.Duration // of a call to a plugin
+	Data      string        // folder of data sets, which memory and start need; "" is none
 	Threads   int
-	Runs      int // how often ours, and the short programs of peers, are timed
-	PeerRuns  int // how often a training step of a peer, which takes seconds, is timed
+	Runs      int // counted rounds of everything
 	Peers     *Peers
 	Progress  func(line string)
 }
 
-// Result has everything that was timed.
+// Result has everything that was measured on a processor.
 type Result struct {
-	CPU    string
-	Lines  []Line
-	Memory []Memory
+	Processor isa.Processor `json:"processor"`
+	Parts     []Part        `json:"parts"` // in the order of [Parts]
 }
 
-// groups are the parts of the bench, in the order in which they run. Memory is the first, before
-// the others make this process larger.
-var groups = []struct {
-	name string
-	run  func(b *Bench, ctx context.Context, r *Result) error
-}{
-	{"memory", func(b *Bench, ctx context.Context, r *Result) error {
-		m, err := b.peakMemory(ctx)
-		r.Memory = append(r.Memory, m)
-		return err
-	}},
-	{"inference", lines((*Bench).inferenceLines)},
-	{"scoring", lines((*Bench).scoringLines)},
-	{"training", lines((*Bench).stepLines)},
-	{"checkpoints", lines((*Bench).checkpointLines)},
-	{"matrix", lines((*Bench).matrixLines)},
-	{"portable", lines((*Bench).portableLines)},
+// Part is one part of the bench.
+type Part struct {
+	Name    string             `json:"part"`
+	Machine provenance.Machine `json:"machine"`
+	Threads int                `json:"threads"`
+	Runs    int                `json:"runs"`
+	Started time.Time          `json:"started"`
+	Seconds float64            `json:"seconds"` // how long the part took
+	Lines   []Line             `json:"lines"`
 }
 
-func lines(run func(*Bench, context.Context) ([]Line, error)) func(*Bench, context.Context, *Result) error {
-	return func(b *Bench, ctx context.Context, r *Result) error {
-		l, err := run(b, ctx)
-		r.Lines = append(r.Lines, l...)
-		return err
+func (r *Result) lines() []Line {
+	var lines []Line
+	for _, part := range r.Parts {
+		lines = append(lines, part.Lines...)
 	}
+	return lines
 }
 
-// Groups returns the names of the parts of the bench.
-func Groups() []string {
+// goals returns those of the processor's class.
+func (r *Result) goals() Goals {
+	class, _ := classify(r.Processor)
+	return goalsByClass()[class]
+}
+
+// parts are in the order in which they are measured.
+var parts = []struct {
+	name    string
+	measure func(*Bench, context.Context) ([]Line, error)
+}{
+	{"memory", (*Bench).memoryLines},
+	{"start", (*Bench).startLines},
+	{"inference", (*Bench).inferenceLines},
+	{"scoring", (*Bench).scoringLines},
+	{"training", (*Bench).stepLines},
+	{"checkpoints", (*Bench).checkpointLines},
+	{"matrix", (*Bench).matrixLines},
+	{"portable", (*Bench).portableLines},
+}
+
+// Parts returns the names of the parts of the bench.
+func Parts() []string {
 	var names []string
-	for _, g := range groups {
-		names = append(names, g.name)
+	for _, p := range parts {
+		names = append(names, p.name)
 	}
 	return names
 }
 
-// CheckGroups returns a *plugins.Problem if a name is not that of a group.
-func CheckGroups(names []string) error {
-	known := Groups()
+// CheckParts returns a *plugins.Problem if a name is not that of a part.
+func CheckParts(names []string) error {
+	known := Parts()
 	for _, name := range names {
 		if !slices.Contains(known, name) {
 			return plugins.Problemf("bench has no part %q%s; its parts are %s", name, plugins.DidYouMean(name, known), strings.Join(known, ", "))
@@ -76,34 +93,39 @@ func CheckGroups(names []string) error {
 	return nil
 }
 
-// Run times the named groups, or all if only is empty. After an error, the result has what was
-// finished before it.
+// Run measures the named parts, or all if only is empty. After an error, the result has the parts
+// that were finished before it.
 func (b *Bench) Run(ctx context.Context, only []string) (*Result, error) {
-	r := &Result{CPU: isa.Features()}
-	for _, g := range groups {
-		if len(only) > 0 && !slices.Contains(only, g.name) {
+	r := &Result{Processor: isa.ThisProcessor()}
+	machine := provenance.Collect(ctx)
+	for _, p := range parts {
+		if len(only) > 0 && !slices.Contains(only, p.name) {
 			continue
 		}
-		if err := g.run(b, ctx, r); err != nil {
+		started := time.Now()
+		lines, err := p.measure(b, ctx)
+		if err != nil {
 			return r, err
 		}
+		r.Parts = append(r.Parts, Part{
+			Name: p.name, Machine: machine, Threads: b.Threads, Runs: b.Runs,
+			Started: started.UTC().Truncate(time.Second), Seconds: time.Since(started).Seconds(), Lines: lines,
+		})
 	}
 	return r, nil
 }
 
-func newLine(name string, ours Sample) Line {
-	return Line{Name: name, Ours: ours, Others: map[string]Sample{}, Missing: map[string]string{}}
-}
-
-// hold adds another sample to compare with and its goals, or the reason why there is none.
-func (l *Line) hold(against string, other Sample, reason string, goals ...Goal) {
-	if reason != "" {
-		l.Missing[against] = reason
-	} else {
-		l.Others[against] = other
+// Merge adds the parts of an earlier result that this one lacks. The result is of the same
+// processor.
+func (r *Result) Merge(earlier *Result) {
+	var merged []Part
+	for _, name := range Parts() {
+		named := func(p Part) bool { return p.Name == name }
+		if at := slices.IndexFunc(r.Parts, named); at >= 0 {
+			merged = append(merged, r.Parts[at])
+		} else if at := slices.IndexFunc(earlier.Parts, named); at >= 0 {
+			merged = append(merged, earlier.Parts[at])
+		}
 	}
-	for _, goal := range goals {
-		goal.Against = against
-		l.Goals = append(l.Goals, goal)
-	}
+	r.Parts = merged
 }

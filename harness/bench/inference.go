@@ -21,29 +21,32 @@ import (
 
 // inference is a time step of a packed LSTM, with one sequence on one thread.
 type inference struct {
-	weights        string // as the name of the line has them
-	units, symbols int
-	float, int8    float64 // goals; 0 is none
-
+	weights   string // as the name of the line has them
 	quantizer string
 	// format, if it has planes, replaces the format of the quantizer's recurrent weights. Codes
 	// are then random, since no time depends on them.
 	format graphs.Format
 }
 
-func inferences() []inference {
-	const binary, ternary = "stochastic-binary", "stochastic-ternary"
-	return []inference{
-		{weights: binary, units: 512, symbols: 87, float: 10, int8: 3, quantizer: binary},
-		{weights: binary, units: 1000, symbols: 50, float: 15, int8: 4, quantizer: binary},
-		{weights: binary, units: 2000, symbols: 27, float: 40, int8: 6, quantizer: binary},
-		{weights: ternary, units: 512, symbols: 87, int8: 2, quantizer: ternary},
-		{weights: ternary, units: 1000, symbols: 50, int8: 2.5, quantizer: ternary},
-		{weights: ternary, units: 2000, symbols: 27, int8: 4, quantizer: ternary},
-		// The other formats of up to two bits.
-		{weights: "binary-rows", units: 1000, symbols: 50, int8: 1.5, quantizer: binary, format: graphs.PerRow(graphs.Binary)},
-		{weights: "two-planes-rows", units: 1000, symbols: 50, int8: 1.5, quantizer: binary, format: graphs.PerRow(graphs.TwoPlanes)},
-		{weights: "ternary-two-scales", units: 1000, symbols: 50, int8: 1.5, quantizer: binary, format: graphs.Asymmetric},
+// inferences are the networks of one size, which are timed in turn.
+type inferences struct {
+	units, symbols int
+	networks       []inference
+}
+
+func allInferences() []inferences {
+	binary := inference{weights: "stochastic-binary", quantizer: "stochastic-binary"}
+	ternary := inference{weights: "stochastic-ternary", quantizer: "stochastic-ternary"}
+	return []inferences{
+		{512, 87, []inference{binary, ternary}},
+		{1000, 50, []inference{
+			binary, ternary,
+			// The other formats of up to two bits.
+			{weights: "binary-rows", quantizer: binary.quantizer, format: graphs.PerRow(graphs.Binary)},
+			{weights: "two-planes-rows", quantizer: binary.quantizer, format: graphs.PerRow(graphs.TwoPlanes)},
+			{weights: "ternary-two-scales", quantizer: binary.quantizer, format: graphs.Asymmetric},
+		}},
+		{2000, 27, []inference{binary, ternary}},
 	}
 }
 
@@ -51,121 +54,129 @@ func inferences() []inference {
 // which is as precise as the peer.
 var activations = []string{"int8", "int14"}
 
-// inferenceLength is how many time steps a timed sequence has, as in the paper.
-const inferenceLength = 100
+const (
+	inferenceLength    = 100 // time steps of a timed sequence, as in the paper
+	inferenceSequences = 15  // of a turn, whose median counts
+)
 
 func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
-	// The float and int8 peers of a size are the same for all weights.
-	type key struct {
-		units     int
-		precision string
-	}
-	type timed struct {
-		sample Sample
-		reason string
-	}
-	peers := map[key]timed{}
 	var lines []Line
-	for _, i := range inferences() {
-		ours, err := b.timeInference(ctx, i)
+	for _, size := range allInferences() {
+		found, err := b.inferencesOfSize(ctx, size)
 		if err != nil {
-			return nil, fmt.Errorf("%s at %d units: %w", i.weights, i.units, err)
+			return nil, fmt.Errorf("inference at %d units: %w", size.units, err)
 		}
-		first := len(lines)
-		for n, sample := range ours {
-			lines = append(lines, newLine(fmt.Sprintf("Inference/%s-%d/%s", i.weights, i.units, activations[n]), sample))
-		}
-		for _, p := range []struct {
-			against, precision string
-			faster             float64
-		}{{onnxInt8, "int8", i.int8}, {onnxFloat, "float32", i.float}} {
-			known, ok := peers[key{i.units, p.precision}]
-			if !ok {
-				known.sample, known.reason, err = b.Peers.onnx(ctx, "--units", strconv.Itoa(i.units), "--symbols", strconv.Itoa(i.symbols),
-					"--precision", p.precision, "--steps", strconv.Itoa(inferenceLength), "--runs", strconv.Itoa(b.Runs), "--threads", "1")
-				if err != nil {
-					return nil, err
-				}
-				known.sample.Who += " " + p.precision
-				peers[key{i.units, p.precision}] = known
-			}
-			for n := range ours {
-				if n == 0 && p.faster != 0 {
-					lines[first+n].hold(p.against, known.sample, known.reason, Goal{Faster: p.faster})
-				} else {
-					lines[first+n].hold(p.against, known.sample, known.reason)
-				}
-			}
-		}
-		b.Progress(fmt.Sprintf("Inference/%s-%d", i.weights, i.units))
+		lines = append(lines, found...)
 	}
 	return lines, nil
 }
 
-// timeInference deploys a new network on the cpu backend, once for each of activations. A time
-// is that of one time step: the backend's median time of a sequence, divided by its time steps.
-func (b *Bench) timeInference(ctx context.Context, i inference) (_ []Sample, err error) {
+func (b *Bench) inferencesOfSize(ctx context.Context, size inferences) (_ []Line, err error) {
+	var all []*contestant
+	defer func() { closeAll(&err, all...) }()
+	for _, network := range size.networks {
+		deployed, err := b.packed(ctx, network, size)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", network.weights, err)
+		}
+		for _, precision := range activations {
+			c, err := b.deploy(ctx, deployed, plugins.Values{"activations": precision})
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", network.weights, err)
+			}
+			all = append(all, c)
+		}
+	}
+	ours := len(all)
+	peers := []struct{ against, precision, reason string }{{onnxInt8, "int8", ""}, {onnxFloat, "float32", ""}}
+	for i := range peers {
+		p := &peers[i]
+		var c *contestant
+		if c, p.reason, err = b.Peers.onnx(ctx, "--units", strconv.Itoa(size.units), "--symbols", strconv.Itoa(size.symbols),
+			"--precision", p.precision, "--steps", strconv.Itoa(inferenceLength), "--sequences", strconv.Itoa(inferenceSequences), "--threads", "1"); err != nil {
+			return nil, err
+		}
+		if c != nil {
+			c.who += " " + p.precision
+		}
+		all = append(all, c)
+	}
+	samples, err := b.inTurn(ctx, all...)
+	if err != nil {
+		return nil, err
+	}
+	var lines []Line
+	for i, sample := range samples[:ours] {
+		weights, precision := size.networks[i/len(activations)].weights, activations[i%len(activations)]
+		line := newLine(fmt.Sprintf("Inference/%s-%d/%s", weights, size.units, precision), sample)
+		for n, p := range peers {
+			line.compare(p.against, samples[ours+n], p.reason)
+		}
+		lines = append(lines, line)
+		b.Progress(line.Name)
+	}
+	return lines, nil
+}
+
+// packed makes a new network and packs its weights.
+func (b *Bench) packed(ctx context.Context, i inference, size inferences) (_ artifact.Network, err error) {
 	// A small batch will do, because the exported network does not depend on it.
 	trial, err := b.trial(ctx, timedStep{
 		name:     "inference",
-		shape:    characterShape(i.symbols, 4, inferenceLength),
-		options:  plugins.Values{"units": strconv.Itoa(i.units)},
+		shape:    characterShape(size.symbols, 4, inferenceLength),
+		options:  plugins.Values{"units": strconv.Itoa(size.units)},
 		training: suite.Training{Optimiser: model.SGD, ValidationCalibration: 1},
 	}, i.quantizer)
 	if err != nil {
-		return nil, err
+		return artifact.Network{}, err
 	}
 	defer func() { err = errors.Join(err, trial.Close()) }()
 	deployed, err := trial.Network(ctx, 1)
 	if err != nil {
-		return nil, err
+		return artifact.Network{}, err
 	}
 	// The peer is one LSTM layer without a softmax layer, so ours must be one too.
 	if err := recurrentPart(&deployed); err != nil {
-		return nil, err
+		return artifact.Network{}, err
 	}
 	if len(i.format.Planes) > 0 {
 		rng := rand.New(rand.NewPCG(1, 1))
 		for name, m := range deployed.Weights { // all weights are recurrent now
-			deployed.Weights[name] = i.format.Pack(rng, m.Rows, m.Cols, func(int) float32 { return (0.5 + rng.Float32()) / float32(i.units) })
+			deployed.Weights[name] = i.format.Pack(rng, m.Rows, m.Cols, func(int) float32 { return (0.5 + rng.Float32()) / float32(size.units) })
 		}
 	}
-	samples := make([]Sample, len(activations))
-	for n, precision := range activations {
-		if samples[n], err = b.timeDeployed(ctx, deployed, plugins.Values{"activations": precision}); err != nil {
-			return nil, err
-		}
-	}
-	return samples, nil
+	return deployed, nil
 }
 
-// timeDeployed times a network on the cpu backend with these options.
-func (b *Bench) timeDeployed(ctx context.Context, deployed artifact.Network, options plugins.Values) (_ Sample, err error) {
+// deploy starts the cpu backend with a network. The time of a turn is that of one time step: the
+// backend's median time of a sequence, divided by its time steps.
+func (b *Bench) deploy(ctx context.Context, deployed artifact.Network, options plugins.Values) (*contestant, error) {
+	options["timed-sequences"] = strconv.Itoa(inferenceSequences)
 	plugin, err := b.plugin(ctx, plugins.ID{Kind: plugins.KindBackend, Name: "cpu"}, options)
 	if err != nil {
-		return Sample{}, err
+		return nil, err
 	}
 	cpu, err := b.Catalogue.Backend(ctx, "cpu", host.Settings{Deadline: b.Deadline})
 	if err != nil {
-		return Sample{}, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, cpu.Close()) }()
 	if _, err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: deployed.Program, Weights: deployed.Weights}); err != nil {
-		return Sample{}, err
+		return nil, errors.Join(err, cpu.Close())
 	}
-	sample := Sample{Who: "bittern"}
-	for range b.Runs {
-		cost, err := cpu.Cost(ctx, backend.CostRequest{Steps: map[string]int{stream: inferenceLength}})
-		if err != nil {
-			return Sample{}, err
-		}
-		if cost.Seconds == nil || !cost.Measured {
-			return Sample{}, fmt.Errorf("the cpu backend timed nothing")
-		}
-		sample.Seconds = append(sample.Seconds, *cost.Seconds)
-	}
-	sample.Seconds = each(sample.Seconds, inferenceLength)
-	return sample, nil
+	return &contestant{
+		who: "bittern",
+		turn: func(ctx context.Context) (float64, error) {
+			cost, err := cpu.Cost(ctx, backend.CostRequest{Steps: map[string]int{stream: inferenceLength}})
+			if err != nil {
+				return 0, err
+			}
+			if cost.Seconds == nil || !cost.Measured {
+				return 0, fmt.Errorf("the cpu backend timed nothing")
+			}
+			return *cost.Seconds / inferenceLength, nil
+		},
+		close: cpu.Close,
+	}, nil
 }
 
 // recurrentPart removes the output layer. The state that this layer reads becomes the output.

@@ -4,59 +4,44 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"bittern/harness/internal/memory"
 )
 
-// maxMemory is how many bytes all processes together may take to train on Penn Treebank
-// characters with 1000 units. This is a goal.
-const maxMemory = 1e9
+// betweenLooks is how long memory is not looked at. A look walks all pages of the processes.
+const betweenLooks = 20 * time.Millisecond
 
-// Memory is how much memory a training took, in bytes.
-type Memory struct {
-	Name    string `json:"name"`
-	Bytes   int64  `json:"bytes"` // sum of the peaks of all processes
-	Goal    int64  `json:"goal"`
-	Missing string `json:"missing,omitempty"`
-}
-
-// Outcome returns whether the goal was reached.
-func (m Memory) Outcome() Outcome {
-	switch {
-	case m.Missing != "":
-		return NotMeasured
-	case m.Bytes <= m.Goal:
-		return Reached
-	}
-	return Missed
-}
-
-// peakMemory trains a few steps of a character model, and adds up the peaks of the resident
-// memory of the harness and its plugins. Shared memory counts once for each process, so the sum
-// is an upper bound.
-func (b *Bench) peakMemory(ctx context.Context) (_ Memory, err error) {
-	e := characters(1000, 50, 0, 0, 0)
-	m := Memory{Name: "PeakMemory/characters-1000", Goal: maxMemory}
-	trial, err := b.trial(ctx, e, "stochastic-ternary")
-	if err != nil {
-		return m, err
-	}
-	defer func() { err = errors.Join(err, trial.Close()) }()
-	for range 3 {
-		if _, err := trial.Step(ctx); err != nil {
-			return m, err
+// memoryLines trains on Penn Treebank characters with 1000 units, for a few steps and a checkpoint,
+// and finds the largest memory of the harness and its plugins together. It is the proportional set
+// size (PSS), in which a page that several processes share counts once.
+func (b *Bench) memoryLines(ctx context.Context) ([]Line, error) {
+	line := newLine("PeakMemory/characters-1000", Sample{Who: "bittern"})
+	line.Unit = Bytes
+	for range b.Runs {
+		var peak int64
+		var last time.Time
+		look := func(pid int) error {
+			if time.Since(last) < betweenLooks {
+				return nil
+			}
+			bytes, err := memory.Together(pid)
+			peak, last = max(peak, bytes), time.Now()
+			return err
 		}
-	}
-	for _, pid := range append(trial.Processes(), os.Getpid()) {
-		bytes, err := memory.PeakResident(pid)
+		_, reason, err := b.run(ctx, observedRun{task: "ptb-char", units: 1000, steps: 3}, look)
 		if errors.Is(err, os.ErrNotExist) {
-			m.Missing = "this system has no /proc/PID/status"
-			return m, nil
+			err, reason = nil, "this system has no /proc/PID/smaps_rollup"
 		}
 		if err != nil {
-			return m, err
+			return nil, err
 		}
-		m.Bytes += bytes
+		if reason != "" {
+			line.Missing[""] = reason
+			return []Line{line}, nil
+		}
+		line.Ours.Values = append(line.Ours.Values, float64(peak))
 	}
-	return m, nil
+	b.Progress(line.Name)
+	return []Line{line}, nil
 }

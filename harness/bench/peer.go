@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Peers runs the scripts of baselines/peers.
@@ -45,58 +48,85 @@ func FindPeers(ctx context.Context, folder string) *Peers {
 	return p
 }
 
-// answer is what both scripts print, as JSON.
-type answer struct {
-	Peer    string    `json:"peer"`
-	BLAS    string    `json:"blas"`
-	Seconds []float64 `json:"seconds"`
+// hello is the first line that a script prints, as JSON, once it is ready.
+type hello struct {
+	Peer string `json:"peer"`
+	BLAS string `json:"blas"`
 }
 
-// torch runs pytorch.py. If it cannot be run, reason says why and there is no sample.
-func (p *Peers) torch(ctx context.Context, arguments ...string) (sample Sample, reason string, err error) {
+// torch starts pytorch.py. If it cannot be run, reason says why and there is no contestant.
+func (p *Peers) torch(ctx context.Context, arguments ...string) (c *contestant, reason string, err error) {
 	if p.pythonMiss != "" {
-		return Sample{}, p.pythonMiss, nil
+		return nil, p.pythonMiss, nil
 	}
-	a, err := p.run(ctx, p.python, "pytorch.py", arguments)
+	c, h, err := p.start(ctx, p.python, "pytorch.py", arguments)
 	if err != nil {
-		return Sample{}, "", err
+		return nil, "", err
 	}
-	if a.BLAS != "openblas" {
-		return Sample{}, fmt.Sprintf("%s computes with %s: install libopenblas0-pthread", a.Peer, a.BLAS), nil
+	if h.BLAS != "openblas" {
+		return nil, fmt.Sprintf("%s computes with %s: install libopenblas0-pthread", h.Peer, h.BLAS), c.close()
 	}
-	return Sample{Who: a.Peer + " with OpenBLAS", Seconds: a.Seconds}, "", nil
+	c.who += " with OpenBLAS"
+	return c, "", nil
 }
 
-// onnx runs onnxruntime.mjs. If it cannot be run, reason says why and there is no sample.
-func (p *Peers) onnx(ctx context.Context, arguments ...string) (sample Sample, reason string, err error) {
+// onnx starts onnxruntime.mjs. If it cannot be run, reason says why and there is no contestant.
+func (p *Peers) onnx(ctx context.Context, arguments ...string) (c *contestant, reason string, err error) {
 	if p.nodeMiss != "" {
-		return Sample{}, p.nodeMiss, nil
+		return nil, p.nodeMiss, nil
 	}
-	a, err := p.run(ctx, "node", "onnxruntime.mjs", arguments)
-	if err != nil {
-		return Sample{}, "", err
-	}
-	return Sample{Who: a.Peer, Seconds: a.Seconds}, "", nil
+	c, _, err = p.start(ctx, "node", "onnxruntime.mjs", arguments)
+	return c, "", err
 }
 
-func (p *Peers) run(ctx context.Context, interpreter, script string, arguments []string) (answer, error) {
+// start starts a script and waits until it is ready. Then the script does one turn for each line
+// that it is sent, and answers with the seconds, until its input ends.
+func (p *Peers) start(ctx context.Context, interpreter, script string, arguments []string) (*contestant, hello, error) {
 	command := exec.CommandContext(ctx, interpreter, append([]string{filepath.Join(p.Folder, script)}, arguments...)...)
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil {
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	stdin, err := command.StdinPipe()
+	if err != nil {
+		return nil, hello{}, err
+	}
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		return nil, hello{}, err
+	}
+	if err := command.Start(); err != nil {
+		return nil, hello{}, err
+	}
+	answers := json.NewDecoder(stdout)
+	end := sync.OnceValue(func() error { return errors.Join(stdin.Close(), command.Wait()) })
+	// failed ends the process, which has sent no answer, and returns what it printed last.
+	failed := func(err error) error {
+		ending := end()
 		if ctx.Err() != nil {
-			return answer{}, ctx.Err()
+			return ctx.Err()
 		}
-		return answer{}, fmt.Errorf("peer script %s %s: %w: %s", script, strings.Join(arguments, " "), err, lastLine(stderr.String()))
+		if ending != nil {
+			err = ending
+		}
+		return fmt.Errorf("peer script %s %s: %w: %s", script, strings.Join(arguments, " "), err, lastLine(stderr.String()))
 	}
-	var a answer
-	if err := json.Unmarshal(stdout.Bytes(), &a); err != nil {
-		return answer{}, fmt.Errorf("peer script %s printed no result: %w", script, err)
+	var h hello
+	if err := answers.Decode(&h); err != nil {
+		return nil, hello{}, failed(err)
 	}
-	if len(a.Seconds) == 0 {
-		return answer{}, fmt.Errorf("peer script %s timed nothing", script)
-	}
-	return a, nil
+	return &contestant{
+		who: h.Peer, polls: true,
+		turn: func(context.Context) (float64, error) {
+			if _, err := io.WriteString(stdin, "turn\n"); err != nil {
+				return 0, failed(err)
+			}
+			var seconds float64
+			if err := answers.Decode(&seconds); err != nil {
+				return 0, failed(err)
+			}
+			return seconds, nil
+		},
+		close: end,
+	}, h, nil
 }
 
 func lastLine(text string) string {

@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,15 +16,11 @@ import (
 
 // portableLines compares the kernel in plain Go with gonum. A process chooses its instruction
 // set at the start and keeps it, so this executable is run again at the other level.
-func (b *Bench) portableLines(ctx context.Context) ([]Line, error) {
+func (b *Bench) portableLines(ctx context.Context) (_ []Line, err error) {
 	if isa.Current() != isa.Portable {
 		return b.again(ctx, isa.Portable, "portable")
 	}
 	p := product{m: 64, k: 512, n: 2048, count: 1}
-	ours, _, _, err := b.timeProducts(ctx, []product{p}, b.Runs)
-	if err != nil {
-		return nil, err
-	}
 	matrix := func(rows, columns int) blas32.General {
 		x := blas32.General{Rows: rows, Cols: columns, Stride: columns, Data: make([]float32, rows*columns)}
 		for i := range x.Data {
@@ -34,15 +29,18 @@ func (b *Bench) portableLines(ctx context.Context) ([]Line, error) {
 		return x
 	}
 	x, y, z := matrix(p.m, p.k), matrix(p.k, p.n), matrix(p.m, p.n)
-	seconds, err := times(ctx, b.Runs, func() error {
+	own := b.alone([]product{p})
+	gonum := &contestant{who: "gonum", turn: timed(func() error {
 		blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, x, y, 0, z)
 		return nil
-	})
+	})}
+	defer closeAll(&err, own)
+	samples, err := b.inTurn(ctx, own, gonum)
 	if err != nil {
 		return nil, err
 	}
-	line := newLine("MatrixProduct/portable-"+p.name(), ours)
-	line.hold(gonumBLAS, Sample{Who: "gonum", Seconds: seconds}, "", Goal{Within: 2})
+	line := newLine("MatrixProduct/portable-"+p.name(), samples[0])
+	line.compare(gonumBLAS, samples[1], "")
 	b.Progress(line.Name)
 	return []Line{line}, nil
 }
@@ -61,13 +59,9 @@ func (b *Bench) again(ctx context.Context, level isa.Level, group string) ([]Lin
 	if err := command.Run(); err != nil {
 		return nil, fmt.Errorf("bench at %s=%s: %w: %s", isa.Variable, level, err, lastLine(stderr.String()))
 	}
-	var answer struct{ Lines []jsonLine }
-	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil {
+	result, err := ReadJSON(stdout.Bytes())
+	if err != nil {
 		return nil, fmt.Errorf("bench at %s=%s: %w", isa.Variable, level, err)
 	}
-	var lines []Line
-	for _, j := range answer.Lines {
-		lines = append(lines, j.line())
-	}
-	return lines, nil
+	return result.lines(), nil
 }

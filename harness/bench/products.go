@@ -5,22 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"time"
 
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
-)
-
-// The names of what lines are compared with, as goals use them.
-const (
-	openBLAS  = "OpenBLAS"
-	gonumBLAS = "gonum"
-	floor     = "the floor"
-	torchLSTM = "PyTorch"
-	torchCell = "PyTorch's loop of the same cell"
-	ourLSTM   = "the LSTM's step"
-	onnxFloat = "ONNX Runtime float32"
-	onnxInt8  = "ONNX Runtime int8"
 )
 
 // product is count matrix products [m,k]·[k,n]. A transposed side is stored transposed. If
@@ -119,25 +106,6 @@ func (o *operands) run(t *team.Team) error {
 	return nil
 }
 
-// times runs work once without timing it, and then the given number of times. It returns the
-// seconds of each run.
-func times(ctx context.Context, runs int, work func() error) ([]float64, error) {
-	seconds := make([]float64, 0, runs)
-	for run := -1; run < runs; run++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		start := time.Now()
-		if err := work(); err != nil {
-			return nil, err
-		}
-		if run >= 0 {
-			seconds = append(seconds, time.Since(start).Seconds())
-		}
-	}
-	return seconds, nil
-}
-
 // prepared has products and their operands, ready to be timed.
 type prepared struct {
 	team     *team.Team
@@ -165,20 +133,34 @@ func (p *prepared) run() error {
 
 func (p *prepared) close() { p.team.Close() }
 
-// timeProducts times the products one after another, with our kernels and with OpenBLAS.
-func (b *Bench) timeProducts(ctx context.Context, products []product, runs int) (ours, theirs Sample, reason string, err error) {
+// alone returns the products as a contestant, computed by our kernels one after another.
+func (b *Bench) alone(products []product) *contestant {
 	p := b.prepare(products)
-	defer p.close()
-	seconds, err := times(ctx, runs, p.run)
+	return &contestant{
+		who:   "bittern",
+		turn:  timed(p.run),
+		close: func() error { p.close(); return nil },
+	}
+}
+
+// timeProducts times the products with our kernels and with OpenBLAS.
+func (b *Bench) timeProducts(ctx context.Context, products []product) (ours, theirs Sample, reason string, err error) {
+	peer, reason, err := b.openBLAS(ctx, products)
 	if err != nil {
 		return ours, theirs, "", err
 	}
-	theirs, reason, err = b.timeOpenBLAS(ctx, products, runs)
-	return Sample{Who: "bittern", Seconds: seconds}, theirs, reason, err
+	own := b.alone(products)
+	defer closeAll(&err, own, peer)
+	samples, err := b.inTurn(ctx, own, peer)
+	if err != nil {
+		return ours, theirs, "", err
+	}
+	return samples[0], samples[1], reason, nil
 }
 
-func (b *Bench) timeOpenBLAS(ctx context.Context, products []product, runs int) (Sample, string, error) {
-	arguments := []string{"products", "--threads", strconv.Itoa(b.Threads), "--runs", strconv.Itoa(runs)}
+// openBLAS returns the products as a contestant that computes them with OpenBLAS.
+func (b *Bench) openBLAS(ctx context.Context, products []product) (*contestant, string, error) {
+	arguments := []string{"products", "--threads", strconv.Itoa(b.Threads)}
 	for _, p := range products {
 		arguments = append(arguments, p.argument())
 	}
@@ -205,23 +187,14 @@ func (b *Bench) matrixLines(ctx context.Context) ([]Line, error) {
 	var lines []Line
 	for _, p := range matrixProducts() {
 		p.count = max(1, int(1e10/p.operations())) // a run takes tens of milliseconds, of which cores that were asleep need the first few to wake up
-		ours, theirs, reason, err := b.timeProducts(ctx, []product{p}, b.Runs)
+		ours, theirs, reason, err := b.timeProducts(ctx, []product{p})
 		if err != nil {
 			return nil, err
 		}
-		line := newLine("MatrixProduct/"+p.name(), Sample{ours.Who, each(ours.Seconds, p.count)})
-		line.hold(openBLAS, Sample{theirs.Who, each(theirs.Seconds, p.count)}, reason, Goal{Faster: 0.9})
+		line := newLine("MatrixProduct/"+p.name(), each(ours, p.count))
+		line.compare(openBLAS, each(theirs, p.count), reason)
 		lines = append(lines, line)
 		b.Progress(line.Name)
 	}
 	return lines, nil
-}
-
-// each divides the seconds of count repetitions by count.
-func each(seconds []float64, count int) []float64 {
-	out := make([]float64, len(seconds))
-	for i, s := range seconds {
-		out[i] = s / float64(count)
-	}
-	return out
 }

@@ -29,7 +29,7 @@ func reader() timedStep {
 		},
 		options:  plugins.Values{"units": strconv.Itoa(units), "embedding": strconv.Itoa(embedding)},
 		training: suite.Training{Optimiser: model.Adam, LearningRate: 0.003},
-		peers:    []peerGoal{{torchLSTM, 3, []string{"reader"}}},
+		peers:    []peerStep{{torchLSTM, []string{"reader"}}},
 	}
 	for _, size := range []struct {
 		name  string

@@ -14,15 +14,11 @@ import (
 	"bittern/plugins/model"
 )
 
-// scoring is a character model whose text a simulated accelerator scores, in batches of many
-// sequences.
-type scoring struct {
-	quantizer string
-	floor     float64 // goal: at most so many times the time of the products in float32
-}
-
+// scorings are the quantizers of a character model whose text a simulated accelerator scores, in
+// batches of many sequences.
+//
 // The whole numbers of 12-bit weights take two products of 6 bits each.
-var scorings = []scoring{{"stochastic-binary", 2.5}, {"stochastic-ternary", 2.5}, {"fixed-point", 4}}
+var scorings = []string{"stochastic-binary", "stochastic-ternary", "fixed-point"}
 
 // scoringLines times the scoring of text.
 func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
@@ -43,14 +39,13 @@ func (b *Bench) simulatedLines(ctx context.Context) ([]Line, error) {
 	}
 	batch := random{characterShape(symbols, sequences, length)}
 	var lines []Line
-	for _, s := range scorings {
-		ours, alone, err := b.timeScoring(ctx, s, units, batch, products)
+	for _, quantizer := range scorings {
+		ours, alone, err := b.timeScoring(ctx, quantizer, units, batch, products)
 		if err != nil {
-			return nil, fmt.Errorf("scoring %s: %w", s.quantizer, err)
+			return nil, fmt.Errorf("scoring %s: %w", quantizer, err)
 		}
-		ours.Seconds, alone.Seconds = each(ours.Seconds, sequences*length), each(alone.Seconds, sequences*length)
-		line := newLine(fmt.Sprintf("Scoring/asic-%d/%s", units, s.quantizer), ours)
-		line.hold(floor, alone, "", Goal{Within: s.floor})
+		line := newLine(fmt.Sprintf("Scoring/asic-%d/%s", units, quantizer), each(ours, sequences*length))
+		line.compare(floor, each(alone, sequences*length), "")
 		lines = append(lines, line)
 		b.Progress(line.Name)
 	}
@@ -58,8 +53,8 @@ func (b *Bench) simulatedLines(ctx context.Context) ([]Line, error) {
 }
 
 // timeScoring times a batch and the products alone, in turn.
-func (b *Bench) timeScoring(ctx context.Context, s scoring, units int, text random, products []product) (ours, alone Sample, err error) {
-	network, err := b.characterNetwork(ctx, s.quantizer, units, text.shape.Classes)
+func (b *Bench) timeScoring(ctx context.Context, quantizer string, units int, text random, products []product) (ours, alone Sample, err error) {
+	network, err := b.characterNetwork(ctx, quantizer, units, text.shape.Classes)
 	if err != nil {
 		return ours, alone, err
 	}
@@ -80,24 +75,18 @@ func (b *Bench) timeScoring(ctx context.Context, s scoring, units int, text rand
 	if err := text.Fill(0, batch); err != nil {
 		return ours, alone, err
 	}
-	floor := b.prepare(products)
-	defer floor.close()
-	ours.Who, alone.Who = "bittern", "the matrix products alone, by bittern"
-	for range b.Runs {
-		one, err := times(ctx, 1, func() error {
-			_, err := machine.Execute(ctx, backend.Execute{Batch: batch})
-			return err
-		})
-		if err != nil {
-			return ours, alone, err
-		}
-		other, err := times(ctx, 1, floor.run)
-		if err != nil {
-			return ours, alone, err
-		}
-		ours.Seconds, alone.Seconds = append(ours.Seconds, one...), append(alone.Seconds, other...)
+	scored := &contestant{who: "bittern", turn: timed(func() error {
+		_, err := machine.Execute(ctx, backend.Execute{Batch: batch})
+		return err
+	})}
+	floor := b.alone(products)
+	defer closeAll(&err, floor)
+	samples, err := b.inTurn(ctx, scored, floor)
+	if err != nil {
+		return ours, alone, err
 	}
-	return ours, alone, nil
+	samples[1].Who = aloneBy + samples[1].Who
+	return samples[0], samples[1], nil
 }
 
 // characterNetwork is an untrained character model, as it is deployed.

@@ -2,10 +2,9 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
-	"time"
 
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
@@ -29,40 +28,35 @@ type timedStep struct {
 	// alone are the matrix products of the step, if the model has more than such layers.
 	alone []product
 
-	peers []peerGoal
-	floor float64 // goal: at most so many times the floor; 0 is none
-	// beside is another step, timed in turn with this one. within is the largest allowed ratio
-	// of the time of this step to that of the other.
-	beside *timedStep
-	within float64
+	peers  []peerStep
+	beside *timedStep // another step, to compare with
 }
 
-// peerGoal has the arguments of a peer's script, and the goal in comparison with it.
-type peerGoal struct {
+// peerStep has the arguments of a peer's script.
+type peerStep struct {
 	against   string
-	faster    float64
 	arguments []string
 }
 
-func characters(units, symbols int, within, plain, looped float64) timedStep {
+func characters(units, symbols int) timedStep {
 	arguments := []string{"train", "--units", strconv.Itoa(units), "--batch", "64", "--length", "100", "--symbols", strconv.Itoa(symbols)}
 	return timedStep{
 		name:     fmt.Sprintf("TrainingStep/characters-%d", units),
 		shape:    characterShape(symbols, 64, 100),
 		options:  plugins.Values{"units": strconv.Itoa(units)},
 		training: suite.Training{Optimiser: model.Adam, LearningRate: 0.002},
-		units:    units, layers: 1, floor: within,
-		peers: []peerGoal{{torchLSTM, plain, arguments}, {torchCell, looped, append(arguments[:len(arguments):len(arguments)], "--cell")}},
+		units:    units, layers: 1,
+		peers: []peerStep{{torchLSTM, arguments}, {torchCell, append(slices.Clip(arguments), "--cell")}},
 	}
 }
 
 // gru is the character model with a GRU, to be compared with the LSTM of its size.
 func gru(units, symbols int) timedStep {
-	e := characters(units, symbols, 0, 4, 0)
+	e := characters(units, symbols)
 	lstm := e
 	e.name, e.model = fmt.Sprintf("TrainingStep/characters-gru-%d", units), "gru"
-	e.beside, e.within = &lstm, 0.85
-	e.peers = []peerGoal{{torchLSTM, 4, append(e.peers[0].arguments[:len(e.peers[0].arguments):len(e.peers[0].arguments)], "--gru")}}
+	e.beside = &lstm
+	e.peers = []peerStep{{torchLSTM, append(slices.Clip(e.peers[0].arguments), "--gru")}}
 	rows := 64 * 100
 	e.alone = append(layerProducts(3*units, 64, 100, units, 0), linearProducts(rows, symbols, units)...)
 	return e
@@ -79,7 +73,7 @@ func words(units, layers int, dropout string) timedStep {
 			"embedding": strconv.Itoa(units), "dropout": dropout},
 		training: suite.Training{Optimiser: model.SGD, LearningRate: 20, ClipNorm: 0.25},
 		units:    units, layers: layers, embedding: units,
-		peers: []peerGoal{{torchLSTM, 2, []string{"word", "--units", strconv.Itoa(units), "--layers", strconv.Itoa(layers),
+		peers: []peerStep{{torchLSTM, []string{"word", "--units", strconv.Itoa(units), "--layers", strconv.Itoa(layers),
 			"--batch", "20", "--length", "35", "--symbols", strconv.Itoa(symbols), "--dropout", dropout}}},
 	}
 }
@@ -87,8 +81,8 @@ func words(units, layers int, dropout string) timedStep {
 // timedSteps returns the training steps of the paper's tasks.
 func timedSteps() []timedStep {
 	return []timedStep{
-		characters(512, 87, 1.35, 4, 5),
-		characters(1000, 50, 1.25, 3.3, 4),
+		characters(512, 87),
+		characters(1000, 50),
 		gru(512, 87),
 		words(300, 1, "0.5"),
 		words(650, 1, "0.65"),
@@ -101,8 +95,8 @@ func timedSteps() []timedStep {
 			},
 			options:  plugins.Values{"units": "100", "initial-noise": "0.1"},
 			training: suite.Training{Optimiser: model.Adam, LearningRate: 0.001},
-			units:    100, layers: 1, floor: 1.6,
-			peers: []peerGoal{{torchLSTM, 3, []string{"mnist", "--units", "100", "--batch", "100", "--length", "784"}}},
+			units:    100, layers: 1,
+			peers: []peerStep{{torchLSTM, []string{"mnist", "--units", "100", "--batch", "100", "--length", "784"}}},
 		},
 		reader(),
 	}
@@ -144,87 +138,77 @@ func (b *Bench) stepLines(ctx context.Context) ([]Line, error) {
 	return lines, nil
 }
 
-func (b *Bench) stepLine(ctx context.Context, e timedStep) (Line, error) {
-	ours, mine, beside, err := b.timeSteps(ctx, e)
+// aloneBy begins the name of a floor.
+const aloneBy = "the matrix products alone, by "
+
+func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
+	var all []*contestant
+	defer func() { closeAll(&err, all...) }()
+	own, err := b.ourStep(ctx, e)
 	if err != nil {
 		return Line{}, err
 	}
-	line := newLine(e.name, ours)
+	all = append(all, own, b.alone(e.products()), nil)
+	const ours, mine, beside = 0, 1, 2
 	if e.beside != nil {
-		line.hold(ourLSTM, beside, "", Goal{Within: e.within})
-	}
-	theirs, reason, err := b.timeOpenBLAS(ctx, e.products(), b.Runs)
-	if err != nil {
-		return Line{}, err
-	}
-	lowest := mine
-	if reason == "" && theirs.Median() < mine.Median() {
-		lowest = theirs
-	}
-	lowest.Who = "the matrix products alone, by " + lowest.Who
-	if e.floor != 0 {
-		line.hold(floor, lowest, "", Goal{Within: e.floor})
-	} else {
-		line.hold(floor, lowest, "")
-	}
-	for _, p := range e.peers {
-		arguments := append(p.arguments[:len(p.arguments):len(p.arguments)], "--threads", strconv.Itoa(b.Threads), "--runs", strconv.Itoa(b.PeerRuns))
-		sample, reason, err := b.Peers.torch(ctx, arguments...)
-		if err != nil {
+		if all[beside], err = b.ourStep(ctx, *e.beside); err != nil {
 			return Line{}, err
 		}
-		if p.against == torchCell {
-			sample.Who += ", BN + ternary cell as a loop"
+	}
+	theirs, noBLAS, err := b.openBLAS(ctx, e.products())
+	if err != nil {
+		return Line{}, err
+	}
+	all = append(all, theirs)
+	first, reasons := len(all), make([]string, len(e.peers))
+	for i, p := range e.peers {
+		var c *contestant
+		if c, reasons[i], err = b.Peers.torch(ctx, append(slices.Clip(p.arguments), "--threads", strconv.Itoa(b.Threads))...); err != nil {
+			return Line{}, err
 		}
-		line.hold(p.against, sample, reason, Goal{Faster: p.faster})
+		if c != nil && p.against == torchCell {
+			c.who += ", BN + ternary cell as a loop"
+		}
+		all = append(all, c)
+	}
+	samples, err := b.inTurn(ctx, all...)
+	if err != nil {
+		return Line{}, err
+	}
+	line := newLine(e.name, samples[ours])
+	if e.beside != nil {
+		samples[beside].Who = ourLSTM + ", by " + samples[beside].Who
+		line.compare(ourLSTM, samples[beside], "")
+	}
+	lowest := samples[mine]
+	if other := samples[first-1]; noBLAS == "" && other.Median() < lowest.Median() {
+		lowest = other
+	}
+	lowest.Who = aloneBy + lowest.Who
+	line.compare(floor, lowest, "")
+	for i, p := range e.peers {
+		line.compare(p.against, samples[first+i], reasons[i])
 	}
 	return line, nil
 }
 
-// timeSteps times steps, their matrix products alone, and the steps beside them, one of each in
-// turn, so that changes in the machine's speed affect all alike.
-func (b *Bench) timeSteps(ctx context.Context, e timedStep) (steps, products, beside Sample, err error) {
+// ourStep returns a training step as a contestant.
+func (b *Bench) ourStep(ctx context.Context, e timedStep) (*contestant, error) {
 	trial, err := b.trial(ctx, e, "stochastic-ternary")
 	if err != nil {
-		return steps, products, beside, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, trial.Close()) }()
-	var other *experiment.Trial
-	if e.beside != nil {
-		if other, err = b.trial(ctx, *e.beside, "stochastic-ternary"); err != nil {
-			return steps, products, beside, err
-		}
-		defer func() { err = errors.Join(err, other.Close()) }()
-	}
-	alone := b.prepare(e.products())
-	defer alone.close()
-	steps.Who, products.Who, beside.Who = "bittern", "bittern", "bittern"
-	for run := -2; run < b.Runs; run++ { // the first two are not counted, since they map and fill memory
-		step, err := trial.Step(ctx)
-		if err != nil {
-			return steps, products, beside, err
-		}
-		start := time.Now()
-		if err := alone.run(); err != nil {
-			return steps, products, beside, err
-		}
-		taken := time.Since(start)
-		var second time.Duration
-		if other != nil {
-			if second, err = other.Step(ctx); err != nil {
-				return steps, products, beside, err
+	return &contestant{
+		who: "bittern",
+		turn: func(ctx context.Context) (float64, error) {
+			if _, err := trial.Step(ctx); err != nil { // not timed: another contestant has left caches cold
+				return 0, err
 			}
-		}
-		if run < 0 {
-			continue
-		}
-		steps.Seconds = append(steps.Seconds, step.Seconds())
-		products.Seconds = append(products.Seconds, taken.Seconds())
-		if other != nil {
-			beside.Seconds = append(beside.Seconds, second.Seconds())
-		}
-	}
-	return steps, products, beside, nil
+			took, err := trial.Step(ctx)
+			return took.Seconds(), err
+		},
+		close: trial.Close,
+	}, nil
 }
 
 // trial starts the plugins of a timed step.

@@ -10,29 +10,21 @@ import (
 	"bittern/plugins/backend"
 )
 
-// together is a character model that the cpu backend runs with one sequence, and with many side
-// by side: a weight that is read serves all of them.
-type together struct {
-	quantizer string
-	faster    float64 // goal
-}
-
-var togethers = []together{{"stochastic-binary", 2}, {"stochastic-ternary", 2}, {"none", 4}}
-
-// single is what many sequences are compared with.
-const single = "one sequence"
+// togethers are the quantizers of a character model that the cpu backend runs with one sequence,
+// and with many side by side: a weight that is read serves all of them.
+var togethers = []string{"stochastic-binary", "stochastic-ternary", "none"}
 
 // togetherLines times a time step of a sequence on one thread.
 func (b *Bench) togetherLines(ctx context.Context) ([]Line, error) {
 	const units, symbols = 2000, 27
 	var lines []Line
-	for _, t := range togethers {
-		many, one, err := b.timeTogether(ctx, t.quantizer, units, symbols)
+	for _, quantizer := range togethers {
+		many, one, err := b.timeTogether(ctx, quantizer, units, symbols)
 		if err != nil {
-			return nil, fmt.Errorf("scoring %s: %w", t.quantizer, err)
+			return nil, fmt.Errorf("scoring %s: %w", quantizer, err)
 		}
-		line := newLine(fmt.Sprintf("Scoring/cpu-%d/%s", units, t.quantizer), many)
-		line.hold(single, one, "", Goal{Faster: t.faster})
+		line := newLine(fmt.Sprintf("Scoring/cpu-%d/%s", units, quantizer), many)
+		line.compare(single, one, "")
 		lines = append(lines, line)
 		b.Progress(line.Name)
 	}
@@ -64,24 +56,23 @@ func (b *Bench) timeTogether(ctx context.Context, quantizer string, units, symbo
 	if err := text.Fill(0, batch); err != nil {
 		return many, one, err
 	}
-	many.Who, one.Who = "bittern", fmt.Sprintf("%s in place of %d", single, sequences)
-	for range b.Runs {
-		took, err := times(ctx, 1, func() error {
-			_, err := cpu.Execute(ctx, backend.Execute{Batch: batch})
-			return err
-		})
-		if err != nil {
-			return many, one, err
-		}
+	together := &contestant{who: "bittern", turn: timed(func() error {
+		_, err := cpu.Execute(ctx, backend.Execute{Batch: batch})
+		return err
+	})}
+	alone := &contestant{who: fmt.Sprintf("%s in place of %d", single, sequences), turn: func(ctx context.Context) (float64, error) {
 		cost, err := cpu.Cost(ctx, backend.CostRequest{Steps: map[string]int{stream: length}})
 		if err != nil {
-			return many, one, err
+			return 0, err
 		}
 		if cost.Seconds == nil || !cost.Measured {
-			return many, one, errors.New("the cpu backend timed nothing")
+			return 0, errors.New("the cpu backend timed nothing")
 		}
-		many.Seconds, one.Seconds = append(many.Seconds, took...), append(one.Seconds, *cost.Seconds)
+		return *cost.Seconds, nil
+	}}
+	samples, err := b.inTurn(ctx, together, alone)
+	if err != nil {
+		return many, one, err
 	}
-	many.Seconds, one.Seconds = each(many.Seconds, sequences*length), each(one.Seconds, length)
-	return many, one, nil
+	return each(samples[0], sequences*length), each(samples[1], length), nil
 }

@@ -20,11 +20,12 @@ type benchSettings struct {
 
 	Only     []string      `mapstructure:"only"`
 	Check    bool          `mapstructure:"check"`
+	Save     string        `mapstructure:"save"`
 	Format   string        `mapstructure:"format"`
+	Data     string        `mapstructure:"data"`
 	Peers    string        `mapstructure:"peers"`
 	Threads  int           `mapstructure:"threads"`
 	Runs     int           `mapstructure:"runs"`
-	PeerRuns int           `mapstructure:"peer-runs"`
 	Deadline time.Duration `mapstructure:"deadline"`
 }
 
@@ -40,16 +41,27 @@ const (
 var benchFormats = []string{benchAll, benchTable, benchLines, benchJSON}
 
 func (p *program) benchCommand() *cobra.Command {
-	d := benchSettings{Format: benchAll, Peers: "baselines/peers", Threads: 2, Runs: 9, PeerRuns: 3, Deadline: host.DefaultDeadline}
+	d := benchSettings{Format: benchAll, Peers: "baselines/peers", Threads: 2, Runs: 9, Deadline: host.DefaultDeadline}
 	command := &cobra.Command{
-		Use: "bench", Short: "Time kernels, training steps and packed inference against the floor and the peers installed", Args: noArguments,
+		Use: "bench", Short: "Measure kernels, training steps, packed inference, memory and start against the floor and the peers installed", Args: noArguments,
 		Long: `Bench times matrix products, training steps through the plugin processes,
 checkpoints beside them, inference of packed networks and text scored by a
-simulated accelerator, in one run with the floor (the step's matrix products alone) and with PyTorch and ONNX
-Runtime where they are installed. It prints a table, and every time in Go's
-benchmark format for benchstat.`,
+simulated accelerator, in turn with the floor (the step's matrix products alone)
+and with PyTorch and ONNX Runtime where they are installed. It also measures the memory of a training and
+how long the program takes to start, for which it needs the data of ptb-char and
+warpeace (--data). It prints a table, and every value in Go's benchmark format
+for benchstat.
+
+A goal is reached or missed if the whole confidence interval is; where the runs
+cannot tell, the outcome is ~. Each class of processors has its own goals; on a
+processor of no class nothing is judged.
+
+With --save a page for this class of processors, and the same as JSON, are
+written into a folder. If the folder has them already, the parts that were not
+measured now are kept, so that a long bench can be made in parts.`,
 		Example: `  bittern bench
   bittern bench --only inference,matrix --check
+  bittern bench --only training --save reports/results/bench --data DIR
   bittern bench --format json > bench.json
   BITTERN_ISA=avx2 bittern bench --only matrix`,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -61,15 +73,23 @@ benchmark format for benchstat.`,
 		},
 	}
 	flags := command.Flags()
-	flags.StringSlice("only", nil, "parts to run: "+strings.Join(bench.Groups(), ", "))
-	flags.Bool("check", false, "exit with 1 when a goal is missed, and say which")
+	flags.StringSlice("only", nil, "parts to run: "+strings.Join(bench.Parts(), ", "))
+	flags.Bool("check", false, "exit with 1 if a goal is missed, its whole interval beyond the bound, and say which")
+	flags.String("save", "", "folder for the page and JSON of this class of processors; the parts that it has and that are not measured now are kept")
 	flags.String("format", d.Format, strings.Join(benchFormats, ", "))
 	flags.String("peers", d.Peers, "folder of the peers' scripts")
 	flags.Int("threads", d.Threads, "workers of our kernels and threads of the peers in matrix products and training")
-	flags.Int("runs", d.Runs, "counted runs of each thing")
-	flags.Int("peer-runs", d.PeerRuns, "counted runs of a peer's training step")
+	flags.Int("runs", d.Runs, "counted rounds; an interval needs 6 or more")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
+	dataFlags(command)
 	pluginFlags(command)
+	offer(command, "format", benchFormats...)
+	if err := errors.Join(
+		command.RegisterFlagCompletionFunc("only", severally(fixedValues(bench.Parts()))),
+		command.MarkFlagDirname("save"), command.MarkFlagDirname("peers"),
+	); err != nil {
+		panic(err) // there is no such flag
+	}
 	return command
 }
 
@@ -79,15 +99,22 @@ func (s benchSettings) check() error {
 		return plugins.Problemf("bench has no format %q%s; use one of %s", s.Format, plugins.DidYouMean(s.Format, benchFormats), strings.Join(benchFormats, ", "))
 	case s.Threads < 1:
 		return plugins.Problemf("--threads must be 1 or more, not %d", s.Threads)
-	case s.Runs < 1 || s.PeerRuns < 1:
-		return plugins.Problemf("--runs and --peer-runs must be 1 or more, not %d and %d", s.Runs, s.PeerRuns)
+	case s.Runs < 1:
+		return plugins.Problemf("--runs must be 1 or more, not %d", s.Runs)
 	}
-	return bench.CheckGroups(s.Only)
+	return bench.CheckParts(s.Only)
 }
 
 func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 	if err := settings.check(); err != nil {
 		return err
+	}
+	var saved *bench.Result
+	if settings.Save != "" { // read first, since a mistake should not be told after a long bench
+		var err error
+		if saved, err = bench.Saved(settings.Save); err != nil {
+			return err
+		}
 	}
 	catalogue, err := p.catalogue(settings.pluginSettings)
 	if err != nil {
@@ -95,13 +122,30 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 	}
 	ctx := command.Context()
 	b := &bench.Bench{
-		Catalogue: catalogue, Deadline: settings.Deadline, Threads: settings.Threads,
-		Runs: settings.Runs, PeerRuns: settings.PeerRuns, Peers: bench.FindPeers(ctx, settings.Peers),
+		Catalogue: catalogue, Deadline: settings.Deadline, Data: settings.Data, Threads: settings.Threads,
+		Runs: settings.Runs, Peers: bench.FindPeers(ctx, settings.Peers),
 		Progress: func(line string) { fmt.Fprintln(p.stderr, "timed", line) },
 	}
+	p.goOn = "the parts that were finished are printed, and kept with --save"
 	result, err := b.Run(ctx, settings.Only)
-	// After an error, what was timed before it is printed.
-	return errors.Join(err, p.writeBench(result, settings))
+	// After an error, the parts that were finished before it are printed and saved.
+	printing := p.writeBench(result, settings)
+	return errors.Join(err, p.saveBench(result, saved, settings.Save), printing)
+}
+
+// saveBench saves the result with the parts that were saved before and that it lacks.
+func (p *program) saveBench(result, saved *bench.Result, folder string) error {
+	if folder == "" || len(result.Parts) == 0 {
+		return nil
+	}
+	if saved != nil {
+		result.Merge(saved)
+	}
+	page, err := result.Save(folder)
+	if err == nil {
+		fmt.Fprintln(p.stderr, "saved", page)
+	}
+	return err
 }
 
 func (p *program) writeBench(result *bench.Result, settings benchSettings) error {

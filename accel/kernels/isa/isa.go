@@ -81,14 +81,10 @@ func Features() string {
 			has = append(has, feature.String())
 		}
 	}
-	brand := strings.Join(strings.Fields(cpuid.CPU.BrandName), " ")
-	if brand == "" {
-		brand = UnknownCPU
-	}
 	if len(has) == 0 {
-		return fmt.Sprintf("%s; %s", brand, Current())
+		return fmt.Sprintf("%s; %s", brand(), Current())
 	}
-	return fmt.Sprintf("%s; %s (%s)", brand, Current(), strings.Join(has, " "))
+	return fmt.Sprintf("%s; %s (%s)", brand(), Current(), strings.Join(has, " "))
 }
 
 var (
