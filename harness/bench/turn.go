@@ -10,7 +10,7 @@ import (
 type contestant struct {
 	who string
 	// turn takes one turn and returns its seconds.
-	turn func(context.Context) (float64, error)
+	turn  func(context.Context) (float64, error)
 	polls bool // its threads may poll for more work after a turn, and so hold up the next
 	close func() error
 }
