@@ -52,6 +52,9 @@ func lineNames() []string {
 	for _, quantizer := range scorings {
 		names = append(names, "Scoring/asic-512/"+quantizer)
 	}
+	for _, quantizer := range togethers {
+		names = append(names, "Scoring/cpu-2000/"+quantizer)
+	}
 	for _, step := range timedSteps() {
 		names = append(names, step.name)
 	}

@@ -68,6 +68,7 @@ const (
 	torchLSTM = "PyTorch"
 	torchCell = "PyTorch's loop of the same cell"
 	ourLSTM   = "the LSTM's step"
+	single    = "one sequence"
 	onnxFloat = "ONNX Runtime float32"
 	onnxInt8  = "ONNX Runtime int8"
 )

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"bittern/harness/artifact"
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -19,8 +20,18 @@ import (
 // The whole numbers of 12-bit weights take two products of 6 bits each.
 var scorings = []string{"stochastic-binary", "stochastic-ternary", "fixed-point"}
 
-// scoringLines times the scoring of one symbol of text, on all threads.
+// scoringLines times the scoring of text.
 func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
+	simulated, err := b.simulatedLines(ctx)
+	if err != nil {
+		return nil, err
+	}
+	together, err := b.togetherLines(ctx)
+	return append(simulated, together...), err
+}
+
+// simulatedLines times the scoring of one symbol of text by simulated accelerators, on all threads.
+func (b *Bench) simulatedLines(ctx context.Context) ([]Line, error) {
 	const units, symbols, sequences, length = 512, 87, 64, 100
 	products := []product{
 		{m: sequences, n: 4 * units, k: units, count: length, reused: true},
@@ -43,17 +54,8 @@ func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
 
 // timeScoring times a batch and the products alone, in turn.
 func (b *Bench) timeScoring(ctx context.Context, quantizer string, units int, text random, products []product) (ours, alone Sample, err error) {
-	step := timedStep{
-		name: "scoring", shape: characterShape(text.shape.Classes, 4, 10), // the exported network is all that is needed
-		options:  plugins.Values{"units": fmt.Sprint(units)},
-		training: suite.Training{Optimiser: model.SGD, ValidationCalibration: 1},
-	}
-	trial, err := b.trial(ctx, step, quantizer)
+	network, err := b.characterNetwork(ctx, quantizer, units, text.shape.Classes)
 	if err != nil {
-		return ours, alone, err
-	}
-	network, err := trial.Network(ctx, 1)
-	if err := errors.Join(err, trial.Close()); err != nil {
 		return ours, alone, err
 	}
 	const name = "asic-lowpower" // all simulated accelerators compute alike
@@ -85,4 +87,18 @@ func (b *Bench) timeScoring(ctx context.Context, quantizer string, units int, te
 	}
 	samples[1].Who = aloneBy + samples[1].Who
 	return samples[0], samples[1], nil
+}
+
+// characterNetwork is an untrained character model, as it is deployed.
+func (b *Bench) characterNetwork(ctx context.Context, quantizer string, units, symbols int) (artifact.Network, error) {
+	trial, err := b.trial(ctx, timedStep{
+		name: "scoring", shape: characterShape(symbols, 4, 10), // the exported network is all that is needed
+		options:  plugins.Values{"units": fmt.Sprint(units)},
+		training: suite.Training{Optimiser: model.SGD, ValidationCalibration: 1},
+	}, quantizer)
+	if err != nil {
+		return artifact.Network{}, err
+	}
+	network, err := trial.Network(ctx, 1)
+	return network, errors.Join(err, trial.Close())
 }

@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"github.com/nlpodyssey/safetensors"
-	"golang.org/x/sys/cpu"
 )
 
 // Tensor is a named array. Exactly one of the slices is not nil and holds as many
@@ -28,7 +27,7 @@ type elements struct {
 	dtype  safetensors.DType
 	shape  []int
 	length int
-	encode func() []byte           // little-endian
+	encode func() []byte           // little-endian; not to be changed
 	decode func(r io.Reader) error // fills the tensor
 }
 
@@ -98,25 +97,24 @@ func (e elements) Shape() []uint64 {
 }
 
 func numbers[E float32 | int32 | uint16](dtype safetensors.DType, values []E) elements {
-	if !cpu.IsBigEndian { // the values are the bytes of the file: a copy would take memory and time
-		bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), binary.Size(values))
-		return elements{
-			dtype: dtype, length: len(values),
-			encode: func() []byte { return bytes },
-			decode: func(r io.Reader) error { _, err := io.ReadFull(r, bytes); return err },
-		}
-	}
 	return elements{
 		dtype: dtype, length: len(values),
-		encode: func() []byte {
-			encoded, err := binary.Append(make([]byte, 0, binary.Size(values)), binary.LittleEndian, values)
-			if err != nil {
-				panic(err) // only for types without a fixed size
-			}
-			return encoded
-		},
+		encode: func() []byte { return littleEndian(values) },
 		decode: func(r io.Reader) error { return binary.Read(r, binary.LittleEndian, values) },
 	}
+}
+
+// littleEndian returns the bytes of values: their own memory where this machine has that order,
+// a copy elsewhere.
+func littleEndian[E float32 | int32 | uint16](values []E) []byte {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), binary.Size(values))
+	}
+	encoded, err := binary.Append(make([]byte, 0, binary.Size(values)), binary.LittleEndian, values)
+	if err != nil {
+		panic(err) // only for types without a fixed size
+	}
+	return encoded
 }
 
 // allocate makes a tensor for what a file holds.
