@@ -148,10 +148,18 @@ func (b *Bench) packed(ctx context.Context, i inference, size inferences) (_ art
 	return deployed, nil
 }
 
-// deploy starts the cpu backend with a network. The time of a turn is that of one time step: the
-// backend's median time of a sequence, divided by its time steps.
+// deploy starts the cpu backend with a network, to be timed by sequences of inferenceLength.
 func (b *Bench) deploy(ctx context.Context, deployed artifact.Network, options plugins.Values) (*contestant, error) {
 	options["timed-sequences"] = strconv.Itoa(inferenceSequences)
+	cpu, err := b.cpu(ctx, deployed, options)
+	if err != nil {
+		return nil, err
+	}
+	return oneSequence(cpu, inferenceLength), nil
+}
+
+// cpu starts the cpu backend with a network.
+func (b *Bench) cpu(ctx context.Context, deployed artifact.Network, options plugins.Values) (*host.Backend, error) {
 	plugin, err := b.plugin(ctx, plugins.ID{Kind: plugins.KindBackend, Name: "cpu"}, options)
 	if err != nil {
 		return nil, err
@@ -163,20 +171,26 @@ func (b *Bench) deploy(ctx context.Context, deployed artifact.Network, options p
 	if _, err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: deployed.Program, Weights: deployed.Weights}); err != nil {
 		return nil, errors.Join(err, cpu.Close())
 	}
+	return cpu, nil
+}
+
+// oneSequence is a backend that runs a sequence by itself. The time of a turn is that of one time
+// step: the backend's median time of a sequence, divided by its length.
+func oneSequence(cpu *host.Backend, length int) *contestant {
 	return &contestant{
 		who: "bittern",
 		turn: func(ctx context.Context) (float64, error) {
-			cost, err := cpu.Cost(ctx, backend.CostRequest{Steps: map[string]int{stream: inferenceLength}})
+			cost, err := cpu.Cost(ctx, backend.CostRequest{Steps: map[string]int{stream: length}})
 			if err != nil {
 				return 0, err
 			}
 			if cost.Seconds == nil || !cost.Measured {
 				return 0, fmt.Errorf("the cpu backend timed nothing")
 			}
-			return *cost.Seconds / inferenceLength, nil
+			return *cost.Seconds / float64(length), nil
 		},
 		close: cpu.Close,
-	}, nil
+	}
 }
 
 // recurrentPart removes the output layer. The state that this layer reads becomes the output.

@@ -68,11 +68,11 @@ const (
 	torchLSTM = "PyTorch"
 	torchCell = "PyTorch's loop of the same cell"
 	ourLSTM   = "the LSTM's step"
+	single    = "one sequence"
 	onnxFloat = "ONNX Runtime float32"
 	onnxInt8  = "ONNX Runtime int8"
 
 	undisturbed = "steps without a checkpoint"
-	single      = "one sequence"
 )
 
 // multiples are the names for which a comparison says how many times their time ours is. For the

@@ -2,10 +2,8 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"bittern/internal/host"
 	"bittern/plugins"
 	"bittern/plugins/backend"
 )
@@ -39,40 +37,24 @@ func (b *Bench) timeTogether(ctx context.Context, quantizer string, units, symbo
 	if err != nil {
 		return many, one, err
 	}
-	plugin, err := b.plugin(ctx, plugins.ID{Kind: plugins.KindBackend, Name: "cpu"}, plugins.Values{"threads": "1", "timed-sequences": "3"})
+	cpu, err := b.cpu(ctx, network, plugins.Values{"threads": "1", "timed-sequences": "3"})
 	if err != nil {
-		return many, one, err
-	}
-	cpu, err := b.Catalogue.Backend(ctx, "cpu", host.Settings{Deadline: b.Deadline})
-	if err != nil {
-		return many, one, err
-	}
-	defer func() { err = errors.Join(err, cpu.Close()) }()
-	if _, err := cpu.Deploy(ctx, backend.Deploy{Options: plugin.Options, Network: network.Program, Weights: network.Weights}); err != nil {
 		return many, one, err
 	}
 	text := random{characterShape(symbols, sequences, length)}
 	batch := text.shape.Allocate()
+	alone := oneSequence(cpu, length)
+	defer closeAll(&err, alone)
 	if err := text.Fill(0, batch); err != nil {
 		return many, one, err
 	}
-	together := &contestant{who: "bittern", turn: timed(func() error {
+	alone.who = fmt.Sprintf("%s in place of %d", single, sequences)
+	samples, err := b.inTurn(ctx, &contestant{who: "bittern", turn: timed(func() error {
 		_, err := cpu.Execute(ctx, backend.Execute{Batch: batch})
 		return err
-	})}
-	alone := &contestant{who: fmt.Sprintf("%s in place of %d", single, sequences), turn: func(ctx context.Context) (float64, error) {
-		cost, err := cpu.Cost(ctx, backend.CostRequest{Steps: map[string]int{stream: length}})
-		if err != nil {
-			return 0, err
-		}
-		if cost.Seconds == nil || !cost.Measured {
-			return 0, errors.New("the cpu backend timed nothing")
-		}
-		return *cost.Seconds, nil
-	}}
-	samples, err := b.inTurn(ctx, together, alone)
+	})}, alone)
 	if err != nil {
 		return many, one, err
 	}
-	return each(samples[0], sequences*length), each(samples[1], length), nil
+	return each(samples[0], sequences*length), samples[1], nil
 }

@@ -10,14 +10,13 @@ import (
 type contestant struct {
 	who string
 	// turn takes one turn and returns its seconds.
-	turn func(context.Context) (float64, error)
-	// polls says that its threads wait for more work with the processor at full load after a turn.
-	polls bool
+	turn  func(context.Context) (float64, error)
+	polls bool // its threads may poll for more work after a turn, and so hold up the next
 	close func() error
 }
 
-// rest is how long nothing is timed after the turn of a contestant that polls. OpenBLAS's threads
-// poll for 2²⁶ cycles: 30 ms at 2.3 GHz.
+// rest is how long nothing is timed after the turn of a contestant that polls. Threads of OpenBLAS
+// poll until OPENBLAS_THREAD_TIMEOUT, some tens of milliseconds by default.
 const rest = 50 * time.Millisecond
 
 // inTurn lets the contestants take turns, one of each a round, so that changes in the machine's

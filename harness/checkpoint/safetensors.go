@@ -15,7 +15,8 @@ import (
 )
 
 // WriteTensors writes tensors in the safetensors format with metadata for people and other
-// programs, whatever their order always the same bytes.
+// programs, whatever their order always the same bytes. Beside the tensors it needs memory
+// for one of them.
 func WriteTensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	views, err := named(tensors)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"github.com/nlpodyssey/safetensors"
-	"golang.org/x/sys/cpu"
 )
 
 // Tensor is a named array. Exactly one of the slices is not nil and holds as many
@@ -98,14 +97,6 @@ func (e elements) Shape() []uint64 {
 }
 
 func numbers[E float32 | int32 | uint16](dtype safetensors.DType, values []E) elements {
-	if !cpu.IsBigEndian { // the values are the bytes of the file: a copy would take memory and time
-		bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), binary.Size(values))
-		return elements{
-			dtype: dtype, length: len(values),
-			encode: func() []byte { return bytes },
-			decode: func(r io.Reader) error { _, err := io.ReadFull(r, bytes); return err },
-		}
-	}
 	return elements{
 		dtype: dtype, length: len(values),
 		encode: func() []byte { return littleEndian(values) },
