@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"bittern/harness/artifact"
 	"bittern/harness/experiment"
@@ -31,7 +32,11 @@ func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
 		return nil, err
 	}
 	together, err := b.togetherLines(ctx)
-	return append(simulated, together...), err
+	if err != nil {
+		return simulated, err
+	}
+	evaluation, err := b.evaluationLines(ctx)
+	return slices.Concat(simulated, together, evaluation), err
 }
 
 // simulatedLines times the scoring of one symbol of text by simulated accelerators, on all threads.

@@ -13,7 +13,6 @@ import (
 	"bittern/internal/arena"
 	"bittern/internal/host"
 	"bittern/plugins/backend"
-	"bittern/plugins/model"
 	"bittern/plugins/network"
 )
 
@@ -161,15 +160,10 @@ func scoredBatches(spec *Spec, steps, perPass int) int {
 
 // timeEvaluation scores the batch at hand twice and times the second time.
 func (t *Trial) timeEvaluation(ctx context.Context) (time.Duration, error) {
-	var took time.Duration
-	for range 2 {
-		started := time.Now()
-		if _, err := t.session.model.Evaluate(ctx, model.Evaluate{Statistics: model.Batch}); err != nil {
-			return 0, failure(err)
-		}
-		took = time.Since(started)
+	if _, err := t.Evaluate(ctx); err != nil {
+		return 0, err
 	}
-	return took, nil
+	return t.Evaluate(ctx)
 }
 
 // memory is the memory of the plugins and the tensors in bytes; 0 if the system does not
