@@ -22,8 +22,7 @@ type scoring struct {
 	floor     float64 // goal: at most so many times the time of the products in float32
 }
 
-// The whole numbers of 12-bit weights take two products of 6 bits each.
-var scorings = []scoring{{"stochastic-binary", 2.5}, {"stochastic-ternary", 2.5}, {"fixed-point", 4}}
+var scorings = []scoring{{"stochastic-binary", 1.6}, {"stochastic-ternary", 1.6}, {"fixed-point", 1.6}}
 
 // scoringLines times the scoring of text.
 func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
