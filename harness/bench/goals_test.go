@@ -55,6 +55,9 @@ func lineNames() []string {
 	for _, quantizer := range scorings {
 		names = append(names, "Scoring/asic-512/"+quantizer)
 	}
+	for _, units := range evaluationSizes {
+		names = append(names, fmt.Sprintf("Evaluation/characters-%d", units))
+	}
 	for _, quantizer := range togethers {
 		names = append(names, "Scoring/cpu-2000/"+quantizer)
 	}

@@ -72,9 +72,10 @@ const (
 	onnxFloat = "ONNX Runtime float32"
 	onnxInt8  = "ONNX Runtime int8"
 
+	aStep       = "a training step"
 	undisturbed = "steps without a checkpoint"
 )
 
 // multiples are the names for which a comparison says how many times their time ours is. For the
 // others, which are peers, it says how many times as fast ours is.
-var multiples = []string{floor, gonumBLAS, ourLSTM, undisturbed}
+var multiples = []string{floor, gonumBLAS, ourLSTM, aStep, undisturbed}

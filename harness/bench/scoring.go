@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"bittern/harness/artifact"
 	"bittern/harness/experiment"
@@ -16,8 +17,6 @@ import (
 
 // scorings are the quantizers of a character model whose text a simulated accelerator scores, in
 // batches of many sequences.
-//
-// The whole numbers of 12-bit weights take two products of 6 bits each.
 var scorings = []string{"stochastic-binary", "stochastic-ternary", "fixed-point"}
 
 // scoringLines times the scoring of text.
@@ -27,7 +26,11 @@ func (b *Bench) scoringLines(ctx context.Context) ([]Line, error) {
 		return nil, err
 	}
 	together, err := b.togetherLines(ctx)
-	return append(simulated, together...), err
+	if err != nil {
+		return simulated, err
+	}
+	evaluation, err := b.evaluationLines(ctx)
+	return slices.Concat(simulated, together, evaluation), err
 }
 
 // simulatedLines times the scoring of one symbol of text by simulated accelerators, on all threads.

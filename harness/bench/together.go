@@ -32,7 +32,7 @@ func (b *Bench) togetherLines(ctx context.Context) ([]Line, error) {
 // timeTogether times a batch of many sequences, and the sequences that the backend times one by
 // one, in turn.
 func (b *Bench) timeTogether(ctx context.Context, quantizer string, units, symbols int) (many, one Sample, err error) {
-	const sequences, length = 32, 10
+	const sequences, length = 32, 20
 	network, err := b.characterNetwork(ctx, quantizer, units, symbols)
 	if err != nil {
 		return many, one, err

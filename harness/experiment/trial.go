@@ -81,6 +81,14 @@ func (s *Saves) Busy() (bool, error) { return s.busy() }
 // Close waits until the checkpoint that is being saved is.
 func (s *Saves) Close() error { return errors.Join(s.wait(), s.close()) }
 
+// Evaluate scores the batch of the last step, as a validation does with the statistics of each
+// batch, and returns how long it took.
+func (t *Trial) Evaluate(ctx context.Context) (time.Duration, error) {
+	started := time.Now()
+	_, err := t.session.model.Evaluate(ctx, model.Evaluate{Statistics: model.Batch})
+	return time.Since(started), failure(err)
+}
+
 // Network freezes the network as it stands, with the statistics of some training
 // batches.
 func (t *Trial) Network(ctx context.Context, batches int) (artifact.Network, error) {

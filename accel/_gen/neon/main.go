@@ -39,6 +39,11 @@ func main() {
 			fmt.Fprintf(declarations, "\n//go:noescape\nfunc %s(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)\n", t.name())
 		}
 	}
+	for _, rows := range []int{8, 4, 2, 1} {
+		t := integerTile{assembly, rows}
+		t.write()
+		fmt.Fprintf(declarations, "\n//go:noescape\nfunc %s%s\n", t.name(), integerSignature)
+	}
 	for file, text := range map[string]*bytes.Buffer{*out: assembly, *stubs: declarations} {
 		if err := os.WriteFile(file, text.Bytes(), 0o644); err != nil {
 			log.Fatal(err)

@@ -1,4 +1,4 @@
-// Package lut multiplies packed matrices by one vector at a time. Inference at batch 1
+// Package lut multiplies packed matrices by one vector or by several. Inference at batch 1
 // spends its time on reading weights, and weights of 1 or 2 bits are read 32 or 16
 // times as fast as float32.
 //
@@ -58,6 +58,13 @@
 // instruction set gives the same sums. A row is a lane of 32 bits: 32 ÷ k columns of
 // k-bit codes, the first lowest; shifted right by k after each column. What stands above
 // a code is looked up with it, in levels that are repeated to 16.
+//
+// # Several vectors
+//
+// A product with several vectors has the bits of the products with each. What it saves is
+// reading: a stretch of the codes is read for all vectors, an index is made once for four
+// (Int14 on AVX-512), and float32 weights are read once for up to eight. Look-ups themselves are not
+// shared, so that signs gain less than float32 weights do.
 //
 // # Layout
 //

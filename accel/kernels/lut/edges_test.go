@@ -29,6 +29,14 @@ func TestNothingBehindSlices(t *testing.T) {
 			columns := n%7 + 1
 			k.dense(y, guard.Slice[float32](t, (n+k.lanes-1)/k.lanes*k.lanes*columns), guard.Slice[float32](t, columns))
 		}
+		for _, together := range k.together {
+			for taken := 1; taken <= 2; taken++ {
+				columns := (taken-1)*denseApart + 1
+				block := k.lanes * columns
+				together.add(guard.Slice[float32](t, 2*together.vectors*k.lanes), guard.Slice[float32](t, 2*block),
+					guard.Slice[float32](t, together.vectors*columns), block, taken, nil)
+			}
+		}
 		for chunks := 1; chunks <= 3; chunks++ {
 			for bits := 1; bits <= codedBits; bits++ {
 				s := k.codedSummation(guard.Slice[float32](t, codedLevels), bits)
@@ -69,6 +77,18 @@ func edges[Sum int32 | float32](t *testing.T, s *summation[Sum], tables []byte, 
 			if sum != 0 {
 				t.Fatalf("row %d of %d with activations of 0: got %v, want 0", r, len(dst), sum)
 			}
+		}
+		if s.together == nil {
+			continue
+		}
+		for first := range chunks { // the chunks from that one on
+			var all [togetherSums][]Sum
+			var same [togetherSums][]byte
+			for i := range all {
+				all[i], same[i] = guard.Slice[Sum](t, blocks*blockRows), tables
+			}
+			codes := guard.Slice[byte](t, blocks*chunks*s.codeBytes)
+			s.together(&all, codes[first*s.codeBytes:], &same, first, chunks-first, first*s.codeBytes, blocks)
 		}
 	}
 }

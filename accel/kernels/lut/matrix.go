@@ -7,7 +7,7 @@ import (
 	"bittern/plugins/packed"
 )
 
-// Matrix is a weight matrix laid out for products with one vector. Products do not change
+// Matrix is a weight matrix laid out for products with vectors. Products do not change
 // it: any number of goroutines may use it, each with Activations of its own.
 type Matrix struct {
 	rows, columns int

@@ -2548,3 +2548,701 @@ row0lane2:
 	MOVW.P R19, 4(R17)
 row0done:
 	RET
+
+// func integerTile8x8NEON(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+TEXT ·integerTile8x8NEON(SB), NOSPLIT, $0-104
+	MOVD c_base+0(FP), R0
+	MOVD ldc+24(FP), R1
+	MOVD a_base+32(FP), R2
+	MOVD rowStride+56(FP), R3
+	MOVD b_base+64(FP), R5
+	MOVD depth+88(FP), R6
+	MOVD last+96(FP), R7
+	LSL $2, R1, R1
+	LSL $2, R3, R3
+	MOVD $4, R4
+	MOVD R2, R9
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	ADD R3, R9, R10
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	ADD R3, R10, R11
+	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V21.B16, V21.B16, V21.B16
+	ADD R3, R11, R12
+	VEOR V22.B16, V22.B16, V22.B16
+	VEOR V23.B16, V23.B16, V23.B16
+	ADD R3, R12, R13
+	VEOR V24.B16, V24.B16, V24.B16
+	VEOR V25.B16, V25.B16, V25.B16
+	ADD R3, R13, R14
+	VEOR V26.B16, V26.B16, V26.B16
+	VEOR V27.B16, V27.B16, V27.B16
+	ADD R3, R14, R15
+	VEOR V28.B16, V28.B16, V28.B16
+	VEOR V29.B16, V29.B16, V29.B16
+	ADD R3, R15, R16
+	VEOR V30.B16, V30.B16, V30.B16
+	VEOR V31.B16, V31.B16, V31.B16
+step:
+	VLD2.P 32(R5), [V0.H8, V1.H8]
+	VLD1R.P (R9)(R4), [V2.S4]
+	WORD $0x0F422010 // SMLAL V16.S4, V0, V2.H[0]
+	WORD $0x4F422011 // SMLAL2 V17.S4, V0, V2.H[0]
+	WORD $0x0F522030 // SMLAL V16.S4, V1, V2.H[1]
+	WORD $0x4F522031 // SMLAL2 V17.S4, V1, V2.H[1]
+	VLD1R.P (R10)(R4), [V3.S4]
+	WORD $0x0F432012 // SMLAL V18.S4, V0, V3.H[0]
+	WORD $0x4F432013 // SMLAL2 V19.S4, V0, V3.H[0]
+	WORD $0x0F532032 // SMLAL V18.S4, V1, V3.H[1]
+	WORD $0x4F532033 // SMLAL2 V19.S4, V1, V3.H[1]
+	VLD1R.P (R11)(R4), [V4.S4]
+	WORD $0x0F442014 // SMLAL V20.S4, V0, V4.H[0]
+	WORD $0x4F442015 // SMLAL2 V21.S4, V0, V4.H[0]
+	WORD $0x0F542034 // SMLAL V20.S4, V1, V4.H[1]
+	WORD $0x4F542035 // SMLAL2 V21.S4, V1, V4.H[1]
+	VLD1R.P (R12)(R4), [V5.S4]
+	WORD $0x0F452016 // SMLAL V22.S4, V0, V5.H[0]
+	WORD $0x4F452017 // SMLAL2 V23.S4, V0, V5.H[0]
+	WORD $0x0F552036 // SMLAL V22.S4, V1, V5.H[1]
+	WORD $0x4F552037 // SMLAL2 V23.S4, V1, V5.H[1]
+	VLD1R.P (R13)(R4), [V6.S4]
+	WORD $0x0F462018 // SMLAL V24.S4, V0, V6.H[0]
+	WORD $0x4F462019 // SMLAL2 V25.S4, V0, V6.H[0]
+	WORD $0x0F562038 // SMLAL V24.S4, V1, V6.H[1]
+	WORD $0x4F562039 // SMLAL2 V25.S4, V1, V6.H[1]
+	VLD1R.P (R14)(R4), [V7.S4]
+	WORD $0x0F47201A // SMLAL V26.S4, V0, V7.H[0]
+	WORD $0x4F47201B // SMLAL2 V27.S4, V0, V7.H[0]
+	WORD $0x0F57203A // SMLAL V26.S4, V1, V7.H[1]
+	WORD $0x4F57203B // SMLAL2 V27.S4, V1, V7.H[1]
+	VLD1R.P (R15)(R4), [V8.S4]
+	WORD $0x0F48201C // SMLAL V28.S4, V0, V8.H[0]
+	WORD $0x4F48201D // SMLAL2 V29.S4, V0, V8.H[0]
+	WORD $0x0F58203C // SMLAL V28.S4, V1, V8.H[1]
+	WORD $0x4F58203D // SMLAL2 V29.S4, V1, V8.H[1]
+	VLD1R.P (R16)(R4), [V9.S4]
+	WORD $0x0F49201E // SMLAL V30.S4, V0, V9.H[0]
+	WORD $0x4F49201F // SMLAL2 V31.S4, V0, V9.H[0]
+	WORD $0x0F59203E // SMLAL V30.S4, V1, V9.H[1]
+	WORD $0x4F59203F // SMLAL2 V31.S4, V1, V9.H[1]
+	SUBS $1, R6, R6
+	BNE step
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row0part
+	VST1 [V16.S4, V17.S4], (R17)
+	B row0done
+row0part:
+	VMOV V16.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row0done
+	VMOV V16.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row0done
+	VMOV V16.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row0done
+	VMOV V16.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row0done
+	VMOV V17.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row0done
+	VMOV V17.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row0done
+	VMOV V17.S[2], R19
+	MOVW.P R19, 4(R17)
+row0done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row1part
+	VST1 [V18.S4, V19.S4], (R17)
+	B row1done
+row1part:
+	VMOV V18.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row1done
+	VMOV V18.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row1done
+	VMOV V18.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row1done
+	VMOV V18.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row1done
+	VMOV V19.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row1done
+	VMOV V19.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row1done
+	VMOV V19.S[2], R19
+	MOVW.P R19, 4(R17)
+row1done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row2part
+	VST1 [V20.S4, V21.S4], (R17)
+	B row2done
+row2part:
+	VMOV V20.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row2done
+	VMOV V20.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row2done
+	VMOV V20.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row2done
+	VMOV V20.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row2done
+	VMOV V21.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row2done
+	VMOV V21.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row2done
+	VMOV V21.S[2], R19
+	MOVW.P R19, 4(R17)
+row2done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row3part
+	VST1 [V22.S4, V23.S4], (R17)
+	B row3done
+row3part:
+	VMOV V22.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row3done
+	VMOV V22.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row3done
+	VMOV V22.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row3done
+	VMOV V22.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row3done
+	VMOV V23.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row3done
+	VMOV V23.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row3done
+	VMOV V23.S[2], R19
+	MOVW.P R19, 4(R17)
+row3done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row4part
+	VST1 [V24.S4, V25.S4], (R17)
+	B row4done
+row4part:
+	VMOV V24.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row4done
+	VMOV V24.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row4done
+	VMOV V24.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row4done
+	VMOV V24.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row4done
+	VMOV V25.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row4done
+	VMOV V25.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row4done
+	VMOV V25.S[2], R19
+	MOVW.P R19, 4(R17)
+row4done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row5part
+	VST1 [V26.S4, V27.S4], (R17)
+	B row5done
+row5part:
+	VMOV V26.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row5done
+	VMOV V26.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row5done
+	VMOV V26.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row5done
+	VMOV V26.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row5done
+	VMOV V27.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row5done
+	VMOV V27.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row5done
+	VMOV V27.S[2], R19
+	MOVW.P R19, 4(R17)
+row5done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row6part
+	VST1 [V28.S4, V29.S4], (R17)
+	B row6done
+row6part:
+	VMOV V28.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row6done
+	VMOV V28.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row6done
+	VMOV V28.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row6done
+	VMOV V28.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row6done
+	VMOV V29.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row6done
+	VMOV V29.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row6done
+	VMOV V29.S[2], R19
+	MOVW.P R19, 4(R17)
+row6done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row7part
+	VST1 [V30.S4, V31.S4], (R17)
+	B row7done
+row7part:
+	VMOV V30.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row7done
+	VMOV V30.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row7done
+	VMOV V30.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row7done
+	VMOV V30.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row7done
+	VMOV V31.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row7done
+	VMOV V31.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row7done
+	VMOV V31.S[2], R19
+	MOVW.P R19, 4(R17)
+row7done:
+	RET
+
+// func integerTile4x8NEON(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+TEXT ·integerTile4x8NEON(SB), NOSPLIT, $0-104
+	MOVD c_base+0(FP), R0
+	MOVD ldc+24(FP), R1
+	MOVD a_base+32(FP), R2
+	MOVD rowStride+56(FP), R3
+	MOVD b_base+64(FP), R5
+	MOVD depth+88(FP), R6
+	MOVD last+96(FP), R7
+	LSL $2, R1, R1
+	LSL $2, R3, R3
+	MOVD $4, R4
+	MOVD R2, R9
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	ADD R3, R9, R10
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	ADD R3, R10, R11
+	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V21.B16, V21.B16, V21.B16
+	ADD R3, R11, R12
+	VEOR V22.B16, V22.B16, V22.B16
+	VEOR V23.B16, V23.B16, V23.B16
+step:
+	VLD2.P 32(R5), [V0.H8, V1.H8]
+	VLD1R.P (R9)(R4), [V2.S4]
+	WORD $0x0F422010 // SMLAL V16.S4, V0, V2.H[0]
+	WORD $0x4F422011 // SMLAL2 V17.S4, V0, V2.H[0]
+	WORD $0x0F522030 // SMLAL V16.S4, V1, V2.H[1]
+	WORD $0x4F522031 // SMLAL2 V17.S4, V1, V2.H[1]
+	VLD1R.P (R10)(R4), [V3.S4]
+	WORD $0x0F432012 // SMLAL V18.S4, V0, V3.H[0]
+	WORD $0x4F432013 // SMLAL2 V19.S4, V0, V3.H[0]
+	WORD $0x0F532032 // SMLAL V18.S4, V1, V3.H[1]
+	WORD $0x4F532033 // SMLAL2 V19.S4, V1, V3.H[1]
+	VLD1R.P (R11)(R4), [V4.S4]
+	WORD $0x0F442014 // SMLAL V20.S4, V0, V4.H[0]
+	WORD $0x4F442015 // SMLAL2 V21.S4, V0, V4.H[0]
+	WORD $0x0F542034 // SMLAL V20.S4, V1, V4.H[1]
+	WORD $0x4F542035 // SMLAL2 V21.S4, V1, V4.H[1]
+	VLD1R.P (R12)(R4), [V5.S4]
+	WORD $0x0F452016 // SMLAL V22.S4, V0, V5.H[0]
+	WORD $0x4F452017 // SMLAL2 V23.S4, V0, V5.H[0]
+	WORD $0x0F552036 // SMLAL V22.S4, V1, V5.H[1]
+	WORD $0x4F552037 // SMLAL2 V23.S4, V1, V5.H[1]
+	SUBS $1, R6, R6
+	BNE step
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row0part
+	VST1 [V16.S4, V17.S4], (R17)
+	B row0done
+row0part:
+	VMOV V16.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row0done
+	VMOV V16.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row0done
+	VMOV V16.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row0done
+	VMOV V16.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row0done
+	VMOV V17.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row0done
+	VMOV V17.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row0done
+	VMOV V17.S[2], R19
+	MOVW.P R19, 4(R17)
+row0done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row1part
+	VST1 [V18.S4, V19.S4], (R17)
+	B row1done
+row1part:
+	VMOV V18.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row1done
+	VMOV V18.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row1done
+	VMOV V18.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row1done
+	VMOV V18.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row1done
+	VMOV V19.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row1done
+	VMOV V19.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row1done
+	VMOV V19.S[2], R19
+	MOVW.P R19, 4(R17)
+row1done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row2part
+	VST1 [V20.S4, V21.S4], (R17)
+	B row2done
+row2part:
+	VMOV V20.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row2done
+	VMOV V20.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row2done
+	VMOV V20.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row2done
+	VMOV V20.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row2done
+	VMOV V21.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row2done
+	VMOV V21.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row2done
+	VMOV V21.S[2], R19
+	MOVW.P R19, 4(R17)
+row2done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row3part
+	VST1 [V22.S4, V23.S4], (R17)
+	B row3done
+row3part:
+	VMOV V22.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row3done
+	VMOV V22.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row3done
+	VMOV V22.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row3done
+	VMOV V22.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row3done
+	VMOV V23.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row3done
+	VMOV V23.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row3done
+	VMOV V23.S[2], R19
+	MOVW.P R19, 4(R17)
+row3done:
+	RET
+
+// func integerTile2x8NEON(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+TEXT ·integerTile2x8NEON(SB), NOSPLIT, $0-104
+	MOVD c_base+0(FP), R0
+	MOVD ldc+24(FP), R1
+	MOVD a_base+32(FP), R2
+	MOVD rowStride+56(FP), R3
+	MOVD b_base+64(FP), R5
+	MOVD depth+88(FP), R6
+	MOVD last+96(FP), R7
+	LSL $2, R1, R1
+	LSL $2, R3, R3
+	MOVD $4, R4
+	MOVD R2, R9
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	ADD R3, R9, R10
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+step:
+	VLD2.P 32(R5), [V0.H8, V1.H8]
+	VLD1R.P (R9)(R4), [V2.S4]
+	WORD $0x0F422010 // SMLAL V16.S4, V0, V2.H[0]
+	WORD $0x4F422011 // SMLAL2 V17.S4, V0, V2.H[0]
+	WORD $0x0F522030 // SMLAL V16.S4, V1, V2.H[1]
+	WORD $0x4F522031 // SMLAL2 V17.S4, V1, V2.H[1]
+	VLD1R.P (R10)(R4), [V3.S4]
+	WORD $0x0F432012 // SMLAL V18.S4, V0, V3.H[0]
+	WORD $0x4F432013 // SMLAL2 V19.S4, V0, V3.H[0]
+	WORD $0x0F532032 // SMLAL V18.S4, V1, V3.H[1]
+	WORD $0x4F532033 // SMLAL2 V19.S4, V1, V3.H[1]
+	SUBS $1, R6, R6
+	BNE step
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row0part
+	VST1 [V16.S4, V17.S4], (R17)
+	B row0done
+row0part:
+	VMOV V16.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row0done
+	VMOV V16.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row0done
+	VMOV V16.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row0done
+	VMOV V16.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row0done
+	VMOV V17.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row0done
+	VMOV V17.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row0done
+	VMOV V17.S[2], R19
+	MOVW.P R19, 4(R17)
+row0done:
+	ADD R1, R0, R0
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row1part
+	VST1 [V18.S4, V19.S4], (R17)
+	B row1done
+row1part:
+	VMOV V18.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row1done
+	VMOV V18.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row1done
+	VMOV V18.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row1done
+	VMOV V18.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row1done
+	VMOV V19.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row1done
+	VMOV V19.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row1done
+	VMOV V19.S[2], R19
+	MOVW.P R19, 4(R17)
+row1done:
+	RET
+
+// func integerTile1x8NEON(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+TEXT ·integerTile1x8NEON(SB), NOSPLIT, $0-104
+	MOVD c_base+0(FP), R0
+	MOVD ldc+24(FP), R1
+	MOVD a_base+32(FP), R2
+	MOVD rowStride+56(FP), R3
+	MOVD b_base+64(FP), R5
+	MOVD depth+88(FP), R6
+	MOVD last+96(FP), R7
+	LSL $2, R1, R1
+	LSL $2, R3, R3
+	MOVD $4, R4
+	MOVD R2, R9
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+step:
+	VLD2.P 32(R5), [V0.H8, V1.H8]
+	VLD1R.P (R9)(R4), [V2.S4]
+	WORD $0x0F422010 // SMLAL V16.S4, V0, V2.H[0]
+	WORD $0x4F422011 // SMLAL2 V17.S4, V0, V2.H[0]
+	WORD $0x0F522030 // SMLAL V16.S4, V1, V2.H[1]
+	WORD $0x4F522031 // SMLAL2 V17.S4, V1, V2.H[1]
+	SUBS $1, R6, R6
+	BNE step
+	MOVD R0, R17
+	CMP $8, R7
+	BNE row0part
+	VST1 [V16.S4, V17.S4], (R17)
+	B row0done
+row0part:
+	VMOV V16.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $1, R7
+	BEQ row0done
+	VMOV V16.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $2, R7
+	BEQ row0done
+	VMOV V16.S[2], R19
+	MOVW.P R19, 4(R17)
+	CMP $3, R7
+	BEQ row0done
+	VMOV V16.S[3], R19
+	MOVW.P R19, 4(R17)
+	CMP $4, R7
+	BEQ row0done
+	VMOV V17.S[0], R19
+	MOVW.P R19, 4(R17)
+	CMP $5, R7
+	BEQ row0done
+	VMOV V17.S[1], R19
+	MOVW.P R19, 4(R17)
+	CMP $6, R7
+	BEQ row0done
+	VMOV V17.S[2], R19
+	MOVW.P R19, 4(R17)
+row0done:
+	RET

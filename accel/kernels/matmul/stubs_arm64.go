@@ -37,3 +37,15 @@ func tile1x8NEON(c []float32, ldc int, a []float32, rowStride int, depthStride i
 
 //go:noescape
 func tile1x12NEON(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
+
+//go:noescape
+func integerTile8x8NEON(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile4x8NEON(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile2x8NEON(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
+
+//go:noescape
+func integerTile1x8NEON(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)

@@ -18,7 +18,7 @@ type graph struct {
 	rounded []bool         // values that a matrix multiplies
 }
 
-func compile(g stepgraph.Graph, weights map[string]*Weight, activations int) (*graph, error) {
+func compile(g stepgraph.Graph, weights map[string]*Weight, activations int) *graph {
 	c := &graph{Graph: g, weights: weights, most: largest(activations), values: map[string]int{}}
 	define := func(name string, size int) {
 		c.values[name] = len(c.sizes)
@@ -43,11 +43,9 @@ func compile(g stepgraph.Graph, weights map[string]*Weight, activations int) (*g
 			continue
 		}
 		c.rounded[c.values[n.Inputs[0]]] = true
-		if err := weights[n.Weight].prepare(c.most); err != nil {
-			return nil, err
-		}
+		weights[n.Weight].prepare(c.most)
 	}
-	return c, nil
+	return c
 }
 
 // machine runs a graph on sequences side by side.
@@ -105,9 +103,7 @@ func (m *machine) Step(sequences int) error {
 	for i := range m.Nodes {
 		n := &m.Nodes[i]
 		if n.Op == stepgraph.MatVec {
-			if err := m.multiply(n, sequences); err != nil {
-				return err
-			}
+			m.multiply(n, sequences)
 			continue
 		}
 		for s := range sequences {
@@ -142,7 +138,7 @@ func (m *machine) Restore(sequence int, saved program.State) {
 }
 
 // multiply runs a MatVec. Its operand is rounded once a step for all that multiply it.
-func (m *machine) multiply(n *stepgraph.Node, sequences int) error {
+func (m *machine) multiply(n *stepgraph.Node, sequences int) {
 	x := m.graph.values[n.Inputs[0]]
 	if size := m.sizes[x]; !m.fresh[x] {
 		for s := range sequences {
@@ -150,7 +146,7 @@ func (m *machine) multiply(n *stepgraph.Node, sequences int) error {
 		}
 		m.fresh[x] = true
 	}
-	return m.weights[n.Weight].multiply(m.values[m.graph.values[n.Name]], m.whole[x], m.units[x], sequences, &m.worker)
+	m.weights[n.Weight].multiply(m.values[m.graph.values[n.Name]], m.whole[x], m.units[x], sequences, &m.worker)
 }
 
 // run runs any other operation for one sequence.

@@ -101,11 +101,7 @@ func Compile(n network.Network, matrices map[string]packed.Matrix, precision Pre
 			}
 			p.Weights[node.Weight] = w
 		}
-		g, err := compile(s.Graph, p.Weights, precision.Activations)
-		if err != nil {
-			return nil, fmt.Errorf("stage %q: %w", s.Name, err)
-		}
-		graphs[s.Name] = g
+		graphs[s.Name] = compile(s.Graph, p.Weights, precision.Activations)
 	}
 	p.Program = program.New(n, graphs, nil)
 	return p, nil

@@ -2,7 +2,9 @@ package integer
 
 import (
 	"math"
+	"slices"
 
+	"bittern/accel/kernels/fixed"
 	"bittern/accel/kernels/matmul"
 	"bittern/plugins/packed"
 )
@@ -12,7 +14,7 @@ type Weight struct {
 	Rows, Cols int
 	Planes     []Plane
 
-	blocks [][]block // of each plane, for products; nil before prepare
+	packed []*matmul.Integers // the planes, for products; nil before prepare
 }
 
 // Plane is a whole number for each weight, and the scales that they are multiples of.
@@ -134,33 +136,19 @@ func quantize(q, x []float32, n float32) (scale float32) {
 
 func abs(x float32) float32 { return float32(math.Abs(float64(x))) }
 
-// block is some columns of a plane, few enough that a product is exact in float32.
-type block struct {
-	from, to int
-	packed   matmul.Packed
-}
-
 // prepare packs the planes for products with activations of at most n in size, unless
 // they are packed already.
-func (w *Weight) prepare(n float32) error {
-	if w.blocks != nil {
-		return nil
+func (w *Weight) prepare(n float32) {
+	if w.packed != nil {
+		return
 	}
-	w.blocks = make([][]block, len(w.Planes))
-	for i, p := range w.Planes {
-		width := w.Cols
-		if each := p.most * n; each > 0 {
-			width = max(1, int((1<<24)/each)) // all whole numbers up to 2²⁴ are float32
+	for _, p := range w.Planes {
+		whole := make([]int16, len(p.values))
+		for i, v := range p.values {
+			whole[i] = int16(v)
 		}
-		for from := 0; from < w.Cols; from += width {
-			b := block{from: from, to: min(from+width, w.Cols)}
-			if err := b.packed.Pack(p.values[from:], w.Cols, true, b.to-b.from, w.Rows); err != nil {
-				return err
-			}
-			w.blocks[i] = append(w.blocks[i], b)
-		}
+		w.packed = append(w.packed, matmul.PackIntegers(whole, w.Rows, w.Cols, int(n)))
 	}
-	return nil
 }
 
 // column sets y to column c, in float32.
@@ -186,34 +174,36 @@ func (p *Plane) scale(r int) float32 {
 
 // worker is the memory that products work in.
 type worker struct {
-	scratch matmul.Scratch
-	product []float32
+	x       []int16
+	product []int32
 	sums    []float64
 }
 
 // multiply sets y, [sequences, Rows], to the weight times q, [sequences, Cols]. Each row of
 // q is in units of the scale of its sequence.
-func (w *Weight) multiply(y, q, scales []float32, sequences int, work *worker) error {
-	size := sequences * w.Rows
-	if len(work.sums) < size {
-		work.sums, work.product = make([]float64, size), make([]float32, size)
+func (w *Weight) multiply(y, q, scales []float32, sequences int, work *worker) {
+	size, stride := sequences*w.Rows, w.packed[0].Stride()
+	work.sums, work.product = slices.Grow(work.sums[:0], size)[:size], slices.Grow(work.product[:0], size)[:size]
+	work.x = slices.Grow(work.x[:0], sequences*stride)[:sequences*stride]
+	for s := range sequences {
+		x := work.x[s*stride:]
+		for c, v := range q[s*w.Cols : (s+1)*w.Cols] {
+			x[c] = int16(v)
+		}
 	}
-	for i := range w.Planes {
-		sums := work.sums[:size]
-		clear(sums)
-		for k := range w.blocks[i] {
-			b := &w.blocks[i][k]
-			if err := work.scratch.MultiplyPacked(work.product, w.Rows, q[b.from:], w.Cols, false, sequences, &b.packed, false); err != nil {
-				return err
-			}
-			for j, v := range work.product[:size] {
-				sums[j] += float64(v)
+	for i, packed := range w.packed {
+		for block := range packed.Blocks() {
+			packed.Multiply(work.product, work.x, sequences, block)
+			if block == 0 {
+				fixed.Widen(work.sums, work.product)
+			} else {
+				fixed.Accumulate(work.sums, work.product)
 			}
 		}
 		p := &w.Planes[i]
 		for s := range sequences {
 			for r := range w.Rows {
-				v := float32(float32(p.scale(r)*scales[s]) * float32(sums[s*w.Rows+r]))
+				v := float32(float32(p.scale(r)*scales[s]) * float32(work.sums[s*w.Rows+r]))
 				if at := s*w.Rows + r; i == 0 {
 					y[at] = v
 				} else {
@@ -222,5 +212,4 @@ func (w *Weight) multiply(y, q, scales []float32, sequences int, work *worker) e
 			}
 		}
 	}
-	return nil
 }
