@@ -291,21 +291,22 @@ type passedOver struct {
 
 // look tells of suites that have jobs in the queue now. What cannot be read is told the next time.
 func (p *passedOver) look(ctx context.Context, c *Cluster) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	const longest = 2 * time.Second // a job may come meanwhile
+	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	jobs, err := c.js.Stream(ctx, jobsStream)
 	if err != nil {
 		return
 	}
-	level := isa.Current().String()
-	info, err := jobs.Info(ctx, jetstream.WithSubjectFilter(subject(level, "", "*.*")))
+	info, err := jobs.Info(ctx, jetstream.WithSubjectFilter(subject("*", "", "*.*")))
 	if err != nil {
 		return
 	}
 	waiting := map[string]bool{}
 	for s := range info.State.Subjects {
-		token, _, _ := strings.Cut(strings.TrimPrefix(s, jobsSubject+level+"."), ".")
-		waiting[token] = true
+		if parts := strings.Split(strings.TrimPrefix(s, jobsSubject), "."); len(parts) == 3 { // ISA.CLASS.ID
+			waiting[parts[1]] = true
+		}
 	}
 	delete(waiting, classToken(p.class))
 	if len(waiting) == 0 {

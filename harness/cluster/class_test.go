@@ -239,10 +239,10 @@ func TestAJobIsQueuedOnce(t *testing.T) {
 
 	// A worker of another class is told, once.
 	told := &lines{}
-	passed := passedOver{class: class("beta"), log: told.log, told: map[string]bool{}}
+	passed := passedOver{class: "beta, another", log: told.log, told: map[string]bool{}} // with another instruction set
 	passed.look(t.Context(), c)
 	passed.look(t.Context(), c)
-	if !slices.Equal(told.told, []string{"the suite slow keeps to machines of " + class("alpha") + "; this one, of " + class("beta") + ", takes none of its experiments"}) {
+	if !slices.Equal(told.told, []string{"the suite slow keeps to machines of " + class("alpha") + "; this one, of beta, another, takes none of its experiments"}) {
 		t.Errorf("a worker of another class says %q", told.told)
 	}
 	own := passedOver{class: class("alpha"), log: func(line string) { t.Errorf("a worker of the class says %q", line) }, told: map[string]bool{}}

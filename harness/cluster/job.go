@@ -9,6 +9,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"bittern/accel/kernels/isa"
@@ -183,8 +184,8 @@ func (c *Cluster) consumer(ctx context.Context, name, description, subjects stri
 	return consumer, err
 }
 
-// next waits a moment for a job. The error is jetstream.ErrNoMessages if there is none.
-func (q queues) next(ctx context.Context) (jetstream.Msg, error) {
+// next waits a moment for a job. The error is jetstream.ErrNoMessages if none comes.
+func (q queues) next() (jetstream.Msg, error) {
 	if q.own != nil {
 		batch, err := q.own.FetchNoWait(1)
 		if err != nil {
@@ -197,11 +198,10 @@ func (q queues) next(ctx context.Context) (jetstream.Msg, error) {
 			return nil, err
 		}
 	}
+	// The server ends the wait. A job that it sends in the last moment is still taken.
 	const wait = 500 * time.Millisecond
-	one, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	m, err := q.all.Next(jetstream.FetchContext(one))
-	if errors.Is(err, jetstream.ErrNoHeartbeat) || errors.Is(err, context.DeadlineExceeded) {
+	m, err := q.all.Next(jetstream.FetchMaxWait(wait))
+	if errors.Is(err, nats.ErrTimeout) {
 		err = jetstream.ErrNoMessages
 	}
 	return m, err

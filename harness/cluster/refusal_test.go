@@ -86,4 +86,11 @@ func TestAPluginThatNoWorkerHas(t *testing.T) {
 	must(t, err)
 	must(t, member.tell(t.Context()))
 	wantProblem(t, check(), "has no "+testplugin.IDs[0].String())
+
+	able := join(t, c, "alpha")[0] // who may take what is told
+	told := &lines{}
+	must(t, c.CheckWorkers(t.Context(), s, told.log))
+	if want := "experiments with the instruction set " + able.member.ISA + " go to " + able.member.String(); len(told.told) != 1 || !strings.HasPrefix(told.told[0], want) {
+		t.Errorf("told was %q, want %q", told.told, want)
+	}
 }

@@ -1,6 +1,10 @@
 package cluster
 
 import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +46,18 @@ func TestTheDocumentedPermissionsAreEnough(t *testing.T) {
 	}}), "lab:secret")
 	startWorker(t, url)
 	specs := prepare(t, "3", 0)
-	compare(t, alone(t, specs), remotely(t, url, specs, ignore), specs)
+	runs := remotely(t, url, specs, ignore)
+	compare(t, alone(t, specs), runs, specs)
+	must(t, filepath.WalkDir(runs.Dir(), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if bytes.Contains(content, []byte("lab:secret")) || bytes.Contains(content, []byte(url)) {
+			t.Errorf("%s has the URL with the password", path)
+		}
+		return err
+	}))
 }
 
 func TestServersThatCannotBeUsed(t *testing.T) {

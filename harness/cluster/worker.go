@@ -77,9 +77,12 @@ func (w *Worker) Work(ctx context.Context) (err error) {
 	w.Log(fmt.Sprintf("waiting for experiments from %s", w.Cluster.options))
 	passed := passedOver{class: w.Machine.Class(), log: w.Log, told: map[string]bool{}}
 	for ctx.Err() == nil {
-		m, err := jobs.next(ctx)
+		m, err := jobs.next()
 		if ctx.Err() != nil {
-			break // a job that came in this moment is given to another when its lease ends
+			if m != nil {
+				_ = m.Nak() // otherwise another is given it when the lease ends
+			}
+			break
 		}
 		if errors.Is(err, jetstream.ErrNoMessages) {
 			passed.look(ctx, w.Cluster)
