@@ -10,22 +10,35 @@ import (
 // one down the rows, sums in float64.
 type portable struct{}
 
+// strip is how many columns are summed side by side where training spends its time: one column
+// alone waits for each of its additions, and reads a cache line of every row for one element.
+const strip = 16
+
 func sigmoid(x float32) float32 { return flush.ToZero(float32(1 / (1 + math.Exp(-float64(x))))) }
 func tanh(x float32) float32    { return float32(math.Tanh(float64(x))) }
 
 func (portable) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
-	for j := range mean {
-		var sum, squares float64
+	for from := 0; from < len(mean); from += strip {
+		columns := min(strip, len(mean)-from)
+		var centre, squares [strip]float64
 		for r := range rows {
-			sum += float64(x.row(r)[j])
+			for j, v := range x.row(r)[from:][:columns] {
+				centre[j] += float64(v)
+			}
 		}
-		centre := sum / float64(rows)
+		for j := range columns {
+			centre[j] /= float64(rows)
+		}
 		for r := range rows {
-			deviation := float64(x.row(r)[j]) - centre
-			squares += deviation * deviation
+			for j, v := range x.row(r)[from:][:columns] {
+				deviation := float64(v) - centre[j]
+				squares[j] += deviation * deviation
+			}
 		}
-		mean[j] = float32(centre)
-		rstd[j] = float32(1 / math.Sqrt(squares/float64(rows)+float64(epsilon)))
+		for j := range columns {
+			mean[from+j] = float32(centre[j])
+			rstd[from+j] = float32(1 / math.Sqrt(squares[j]/float64(rows)+float64(epsilon)))
+		}
 	}
 }
 
@@ -221,34 +234,59 @@ func (portable) gatesBackward(p GatesGradient) {
 }
 
 func (portable) affinePairBackward(p AffinePairGradient) {
-	for j := range p.Columns {
-		var sum, hiddenProduct, inputProduct float64
-		inputGradient := Gathered{Matrix: p.InputGradient, Order: p.Input.Order}
-		for r := range p.Rows {
-			da := float64(p.Gradient.Data[r*p.Gradient.Stride+j])
-			sum += da
-			hiddenProduct += da * float64((p.Hidden.Data[r*p.Hidden.Stride+j]-p.HiddenStatistics.Mean[j])*p.HiddenStatistics.RStd[j])
-			inputProduct += da * float64((p.Input.element(r, j)-p.InputStatistics.Mean[j])*p.InputStatistics.RStd[j])
-		}
-		p.BetaGradient[j] += float32(sum)
-		p.HiddenGammaGradient[j] += float32(hiddenProduct)
-		p.InputGammaGradient[j] += float32(inputProduct)
-		hidden := p.HiddenStatistics.centring(j, p.HiddenGamma, sum, hiddenProduct, p.Rows)
-		var input centring
-		if !p.Input.Scalar {
-			input = p.InputStatistics.centring(j, p.InputGamma, sum, inputProduct, p.Rows)
-		}
-		for r := range p.Rows {
-			da := p.Gradient.Data[r*p.Gradient.Stride+j]
-			h, x := p.Hidden.Data[r*p.Hidden.Stride+j], p.Input.element(r, j)
-			p.HiddenGradient.Data[r*p.HiddenGradient.Stride+j] = hidden.gradient(da, h)
-			if p.Input.Scalar {
-				continue
+	inputGradient := Gathered{Matrix: p.InputGradient, Order: p.Input.Order}
+	for from := 0; from < p.Columns; from += strip {
+		columns := min(strip, p.Columns-from)
+		row := func(x Matrix, r int) []float32 { return x.Data[r*x.Stride+from:][:columns] }
+		var repeated [strip]float32
+		inputRow := func(r int) []float32 {
+			if !p.Input.Scalar {
+				return p.Input.row(r)[from:][:columns]
 			}
-			if to := &inputGradient.row(r)[j]; p.Input.Order != nil {
-				*to += input.gradient(da, x)
-			} else {
-				*to = input.gradient(da, x)
+			for j := range repeated {
+				repeated[j] = p.Input.row(r)[0]
+			}
+			return repeated[:columns]
+		}
+		hiddenMean, hiddenRStd := p.HiddenStatistics.Mean[from:][:columns], p.HiddenStatistics.RStd[from:][:columns]
+		inputMean, inputRStd := p.InputStatistics.Mean[from:][:columns], p.InputStatistics.RStd[from:][:columns]
+		var sum, hiddenProduct, inputProduct [strip]float64
+		for r := range p.Rows {
+			hidden, input := row(p.Hidden, r), inputRow(r)
+			for j, gradient := range row(p.Gradient, r) {
+				da := float64(gradient)
+				sum[j] += da
+				hiddenProduct[j] += da * float64((hidden[j]-hiddenMean[j])*hiddenRStd[j])
+				inputProduct[j] += da * float64((input[j]-inputMean[j])*inputRStd[j])
+			}
+		}
+		var ofHidden, ofInput [strip]centring
+		for i := range columns {
+			j := from + i
+			p.BetaGradient[j] += float32(sum[i])
+			p.HiddenGammaGradient[j] += float32(hiddenProduct[i])
+			p.InputGammaGradient[j] += float32(inputProduct[i])
+			ofHidden[i] = p.HiddenStatistics.centring(j, p.HiddenGamma, sum[i], hiddenProduct[i], p.Rows)
+			if !p.Input.Scalar {
+				ofInput[i] = p.InputStatistics.centring(j, p.InputGamma, sum[i], inputProduct[i], p.Rows)
+			}
+		}
+		for r := range p.Rows {
+			gradient, hidden, input, toHidden := row(p.Gradient, r), row(p.Hidden, r), inputRow(r), row(p.HiddenGradient, r)
+			var toInput []float32
+			if !p.Input.Scalar {
+				toInput = inputGradient.row(r)[from:][:columns]
+			}
+			for j, da := range gradient {
+				h, x := hidden[j], input[j]
+				toHidden[j] = ofHidden[j].gradient(da, h)
+				switch {
+				case p.Input.Scalar:
+				case p.Input.Order != nil:
+					toInput[j] += ofInput[j].gradient(da, x)
+				default:
+					toInput[j] = ofInput[j].gradient(da, x)
+				}
 			}
 		}
 	}

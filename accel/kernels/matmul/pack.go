@@ -58,17 +58,24 @@ func (k *kernel) packRows(dst []float32, a operand, m, depth int) {
 // packAlong writes depth rows of width elements, ld apart in src, one after the other, each
 // padded with zeros.
 func (k *kernel) packAlong(dst []float32, padded int, src []float32, ld, width, depth int) {
-	even := width &^ 7
-	if even > 0 {
-		k.copyRows(dst, padded, src, ld, even/8, depth)
+	j := width &^ 7
+	if j > 0 {
+		k.copyRows(dst, padded, src, ld, j/8, depth)
 	}
-	for j := even; j < padded; j++ {
+	if width-j >= 4 {
 		for p := range depth {
-			if j < width {
-				dst[p*padded+j] = src[p*ld+j]
-			} else {
-				dst[p*padded+j] = 0
-			}
+			*(*[4]float32)(dst[p*padded+j:]) = [4]float32(src[p*ld+j:])
+		}
+		j += 4
+	}
+	for ; j < width; j++ {
+		for p := range depth {
+			dst[p*padded+j] = src[p*ld+j]
+		}
+	}
+	if width < padded {
+		for p := range depth {
+			clear(dst[p*padded:][width:padded])
 		}
 	}
 }
