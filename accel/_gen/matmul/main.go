@@ -23,13 +23,21 @@ func heights(m emit.Machine) []int {
 
 func main() {
 	for _, m := range slices.Backward(emit.Machines) {
-		for _, height := range heights(m) {
-			for width := 1; width <= vectors; width++ {
-				tile(m, height, width)
-			}
-		}
+		tiles(m, product{name: "tile", step: multiplyAdd})
 	}
+	tiles(emit.Machine{Suffix: "BF16", Lanes: 16}, product{name: "dot", pairs: true, step: dot})
 	copyRows()
 	transpose()
+	pairAlong()
+	pairAcross()
 	Generate()
+}
+
+// tiles writes the tiles of a kernel.
+func tiles(m emit.Machine, p product) {
+	for _, height := range heights(m) {
+		for width := 1; width <= vectors; width++ {
+			p.tile(m, height, width)
+		}
+	}
 }

@@ -10,12 +10,46 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
+// product is what tiles compute with.
+type product struct {
+	name  string // of functions
+	pairs bool   // A and B have pairs of bfloat16, and columns have scales
+	// step adds the products of one step of depth, of a column of A with a row of B, to sums.
+	step func(m emit.Machine, a rows, b Register, sums [][]VecVirtual)
+}
+
+// multiplyAdd loads the vectors of B once, and each element of A into all lanes of a register.
+func multiplyAdd(m emit.Machine, a rows, b Register, sums [][]VecVirtual) {
+	eachElement(m, a, b, sums, func(element, column, sum VecVirtual) { VFMADD231PS(column, element, sum) })
+}
+
+// dot is multiplyAdd for pairs.
+func dot(m emit.Machine, a rows, b Register, sums [][]VecVirtual) {
+	eachElement(m, a, b, sums, emit.DotBFloat16)
+}
+
+func eachElement(m emit.Machine, a rows, b Register, sums [][]VecVirtual, add func(element, column, sum VecVirtual)) {
+	columns := make([]VecVirtual, len(sums[0]))
+	for v := range columns {
+		columns[v] = m.Load(Mem{Base: b, Disp: m.Bytes() * v}, emit.All)
+	}
+	for i := range sums {
+		element := m.Spread(a.row(i, 0))
+		for v, column := range columns {
+			add(element, column, sums[i][v])
+		}
+	}
+}
+
 // tile writes a tile of this many rows and vectors of columns. The sums stay in registers over
-// the whole depth. Each step loads the vectors of B once, and each element of A into all lanes
-// of a register.
-func tile(m emit.Machine, height, width int) {
-	m.Function(fmt.Sprintf("tile%dx%d", height, width*m.Lanes),
-		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)")
+// the whole depth.
+func (p product) tile(m emit.Machine, height, width int) {
+	scale := ""
+	if p.pairs {
+		scale = ", scale []float32"
+	}
+	m.Function(fmt.Sprintf("%s%dx%d", p.name, height, width*m.Lanes),
+		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool"+scale+")")
 
 	a := rowsOf(emit.Slice("a"), emit.Pointer("rowStride"), height)
 	depthStride := emit.Pointer("depthStride")
@@ -39,30 +73,35 @@ func tile(m emit.Machine, height, width int) {
 	}
 
 	Label("step")
-	columns := make([]VecVirtual, width)
-	for v := range columns {
-		columns[v] = m.Load(Mem{Base: b, Disp: m.Bytes() * v}, emit.All)
-	}
-	for i := range height {
-		element := m.Spread(a.row(i, 0))
-		for v, column := range columns {
-			VFMADD231PS(column, element, sums[i][v])
-		}
-	}
+	p.step(m, a, b, sums)
 	a.advance(depthStride)
 	ADDQ(Imm(uint64(m.Bytes()*width)), b)
 	DECQ(depth)
 	JNZ(LabelRef("step"))
 
 	last := m.First(emit.Pointer("last"))
+	tail := func(v int) emit.Tail {
+		if v == width-1 {
+			return last
+		}
+		return emit.All
+	}
+	if p.pairs {
+		scale := emit.Slice("scale")
+		TESTQ(scale, scale)
+		JZ(LabelRef("unscaled"))
+		for v := range width {
+			factor := m.Load(Mem{Base: scale, Disp: m.Bytes() * v}, tail(v))
+			for i := range height {
+				VMULPS(factor, sums[i][v], sums[i][v])
+			}
+		}
+		Label("unscaled")
+	}
 	each := func(do func(sum VecVirtual, at Mem, tail emit.Tail)) {
 		for i := range height {
 			for v, sum := range sums[i] {
-				tail := emit.All
-				if v == width-1 {
-					tail = last
-				}
-				do(sum, c.row(i, m.Bytes()*v), tail)
+				do(sum, c.row(i, m.Bytes()*v), tail(v))
 			}
 		}
 	}

@@ -21,6 +21,8 @@ func TestDetect(t *testing.T) {
 		{"Haswell", "amd64", []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3}, []Level{Portable, AVX2}},
 		{"Skylake-X has no VBMI and no VNNI", "amd64", iceLake[:6], []Level{Portable, AVX2}},
 		{"Ice Lake", "amd64", iceLake, []Level{Portable, AVX2, AVX512}},
+		{"Zen 4", "amd64", append(slices.Clone(iceLake), bf16...), []Level{Portable, AVX2, AVX512, AVX512BF16}},
+		{"Cooper Lake has no VBMI", "amd64", append(slices.Clone(iceLake[:6]), bf16...), []Level{Portable, AVX2}},
 		{"AVX-512 without AVX2", "amd64", avx512, []Level{Portable}},
 		{"any arm64", "arm64", nil, []Level{Portable, NEON}},
 		{"another", "riscv64", nil, []Level{Portable}},
@@ -56,6 +58,9 @@ func TestChoose(t *testing.T) {
 		{"portable", []Level{Portable, AVX2, AVX512}, Portable, ""},
 		{"AVX2", []Level{Portable, AVX2, AVX512}, AVX2, ""},
 		{"avx512", []Level{Portable, AVX2, AVX512}, AVX512, ""},
+		{"avx512+bf16", []Level{Portable, AVX2, AVX512, AVX512BF16}, AVX512BF16, ""},
+		{"avx512", []Level{Portable, AVX2, AVX512, AVX512BF16}, AVX512, ""},
+		{"avx512+bf16", []Level{Portable, AVX2, AVX512}, AVX512, "does not have it; use portable, avx2, avx512, or unset it"},
 		{"neon", []Level{Portable, NEON}, NEON, ""},
 		{"avx512", []Level{Portable, AVX2}, AVX2, "does not have it; use portable, avx2, or unset it"},
 		{"avx2", []Level{Portable}, Portable, "does not have it; use portable"},
@@ -73,6 +78,20 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// TestFloat32Level holds that a level of bfloat16 computes with float32 as the level below it, whose
+// name stands in the identity of experiments.
+func TestFloat32Level(t *testing.T) {
+	t.Parallel()
+	for _, level := range []Level{Portable, NEON, AVX2, AVX512} {
+		if got := level.float32(); got != level {
+			t.Errorf("%v computes with float32 as %v, want as itself", level, got)
+		}
+	}
+	if got := AVX512BF16.float32(); got != AVX512 {
+		t.Errorf("%v computes with float32 as %v, want as %v", AVX512BF16, got, AVX512)
+	}
+}
+
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	levels := Available()
@@ -82,8 +101,8 @@ func TestEnvironment(t *testing.T) {
 	if !slices.Contains(levels, Current()) {
 		t.Errorf("got level %v on a machine that has %v", Current(), levels)
 	}
-	if !strings.Contains(Features(), Current().String()) {
-		t.Errorf("got features %q, want the level %v in it", Features(), Current())
+	if !strings.Contains(Features(), BFloat16().String()) {
+		t.Errorf("got features %q, want the level %v in it", Features(), BFloat16())
 	}
 	if got := Level(7).String(); got != "isa.Level(7)" {
 		t.Errorf("got %q for a level that is none", got)

@@ -17,15 +17,19 @@ package matmul
 // width is the padded width of the panel b: its vectors times the lanes.
 type tile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)
 
-// kernel is how one instruction-set level multiplies.
+// kernel is how one instruction-set level multiplies with one arithmetic.
 type kernel struct {
 	lanes   int      // floats in a vector
 	vectors int      // vectors in a full panel
 	heights []int    // rows of the tiles, falling to 1
 	tiles   [][]tile // tiles[h][v-1] has heights[h] rows and v vectors
 
+	// A kernel of bfloat16 has these in place of tiles, and computes with words.
+	dots    [][]dot
+	pairing pairing
+
 	// A product is cut into blocks of rows×depth of A, which stay in the second-level cache while
-	// they meet every panel of a block of depth×columns of B.
+	// they meet every panel of a block of depth×columns of B. depth is even.
 	rows, depth, columns int
 
 	// inPlace says that tiles read A at full speed in any order, so that packing pays only for a
@@ -37,6 +41,17 @@ type kernel struct {
 
 	// transpose writes the transpose of an 8×n block of src, n a multiple of 8, to dst.
 	transpose func(dst []float32, dstStride int, src []float32, srcStride, n int)
+}
+
+// pairs says whether the kernel computes with words.
+func (k *kernel) pairs() bool { return k.dots != nil }
+
+// stored is the depth of packed matrices.
+func (k *kernel) stored(depth int) int {
+	if k.pairs() {
+		return words(depth)
+	}
+	return depth
 }
 
 // width is the number of columns in a full panel.
@@ -62,23 +77,32 @@ func (k *kernel) padded(columns int) int {
 type panels struct {
 	data          []float32
 	stored, first int
+	scale         []float32 // of columns; nil where they have none
 }
 
-// multiply computes C (+)= A·B for m rows, n columns and one block of depth. The rows of A are
-// lda apart; if lda is 0, packRows has packed A.
+// multiply computes C (+)= A·B for m rows, n columns and one block of depth, which a kernel of
+// pairs counts in words. The rows of A are lda apart; if lda is 0, packRows has packed A.
 func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, m, n, depth int, accumulate bool) {
 	for j := 0; j < n; j += k.width() {
 		vectors := min(k.vectors, (n-j+k.lanes-1)/k.lanes)
 		last := n - j - (vectors-1)*k.lanes
 		last = min(last, k.lanes)
 		panel := b.data[j*b.stored+b.first*vectors*k.lanes:]
+		var scale []float32
+		if b.scale != nil {
+			scale = b.scale[j:]
+		}
 		for i := 0; i < m; {
 			h := k.height(m - i)
 			rowStride, depthStride, start := lda, 1, i*lda
 			if lda == 0 {
 				rowStride, depthStride, start = 1, k.heights[h], i*depth
 			}
-			k.tiles[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate)
+			if k.pairs() {
+				k.dots[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate, scale)
+			} else {
+				k.tiles[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate)
+			}
 			i += k.heights[h]
 		}
 	}

@@ -15,6 +15,34 @@ func forLevel(level isa.Level) *kernel {
 	return &portable
 }
 
+// forBFloat16 returns the kernel of bfloat16 of a level.
+func forBFloat16(level isa.Level) *kernel {
+	if level == isa.AVX512BF16 {
+		return &avx512BF16
+	}
+	return &portableBFloat16
+}
+
+// avx512BF16 is as avx512: its panels and tiles have as many words as those have floats.
+var avx512BF16 = kernel{
+	lanes:   16,
+	vectors: 3,
+	heights: []int{8, 4, 2, 1},
+	dots: [][]dot{
+		{dot8x16BF16, dot8x32BF16, dot8x48BF16},
+		{dot4x16BF16, dot4x32BF16, dot4x48BF16},
+		{dot2x16BF16, dot2x32BF16, dot2x48BF16},
+		{dot1x16BF16, dot1x32BF16, dot1x48BF16},
+	},
+	pairing:   pairing{pairAlongBF16, pairAcrossBF16},
+	rows:      128,
+	depth:     depthBFloat16,
+	columns:   960,
+	inPlace:   true,
+	copyRows:  copyRowsAVX2,
+	transpose: transpose8AVX2,
+}
+
 // Both vector levels add in the same order, so they agree to the bit. The blocks are the
 // best of those tried on Zen 5: 256 KiB of A, which leave half of the smallest second-level
 // cache of their time to the panel, and a depth long enough that C is seldom read again.

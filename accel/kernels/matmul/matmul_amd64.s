@@ -1527,6 +1527,1137 @@ store:
 	VZEROUPPER
 	RET
 
+// func dot8x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot8x16BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       depthStride+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+96(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+
+step:
+	VMOVUPS      (DI), Z8
+	VBROADCASTSS (AX), Z9
+	LONG $0x483ed262; WORD $0xc152 // VDPBF16PS Z9, Z8, Z0
+	VBROADCASTSS (AX)(CX*1), Z9
+	LONG $0x483ed262; WORD $0xc952 // VDPBF16PS Z9, Z8, Z1
+	VBROADCASTSS (AX)(CX*2), Z9
+	LONG $0x483ed262; WORD $0xd152 // VDPBF16PS Z9, Z8, Z2
+	VBROADCASTSS (AX)(DX*1), Z9
+	LONG $0x483ed262; WORD $0xd952 // VDPBF16PS Z9, Z8, Z3
+	VBROADCASTSS (BX), Z9
+	LONG $0x483ed262; WORD $0xe152 // VDPBF16PS Z9, Z8, Z4
+	VBROADCASTSS (BX)(CX*1), Z9
+	LONG $0x483ed262; WORD $0xe952 // VDPBF16PS Z9, Z8, Z5
+	VBROADCASTSS (BX)(CX*2), Z9
+	LONG $0x483ed262; WORD $0xf152 // VDPBF16PS Z9, Z8, Z6
+	VBROADCASTSS (BX)(DX*1), Z9
+	LONG $0x483ed262; WORD $0xf952 // VDPBF16PS Z9, Z8, Z7
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+	ADDQ         $0x40, DI
+	DECQ         R8
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS.Z    (AX), K1, Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Z8, Z1, Z1
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z8, Z3, Z3
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z5, Z5
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z7, Z7
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (R9), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VMOVUPS.Z (R9)(R10*1), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VMOVUPS.Z (R9)(R10*2), K1, Z8
+	VADDPS    Z8, Z2, Z2
+	VMOVUPS.Z (R9)(R11*1), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VMOVUPS.Z (R12), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS.Z (R12)(R10*1), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VMOVUPS.Z (R12)(R10*2), K1, Z8
+	VADDPS    Z8, Z6, Z6
+	VMOVUPS.Z (R12)(R11*1), K1, Z8
+	VADDPS    Z8, Z7, Z7
+
+store:
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K1, (R9)(R10*1)
+	VMOVUPS Z2, K1, (R9)(R10*2)
+	VMOVUPS Z3, K1, (R9)(R11*1)
+	VMOVUPS Z4, K1, (R12)
+	VMOVUPS Z5, K1, (R12)(R10*1)
+	VMOVUPS Z6, K1, (R12)(R10*2)
+	VMOVUPS Z7, K1, (R12)(R11*1)
+	VZEROUPPER
+	RET
+
+// func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot8x32BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       depthStride+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+96(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	PREFETCHT0 64(R12)(R11*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+
+step:
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	VBROADCASTSS (AX), Z18
+	LONG $0x407eb262; WORD $0xc252 // VDPBF16PS Z18, Z16, Z0
+	LONG $0x4076b262; WORD $0xca52 // VDPBF16PS Z18, Z17, Z1
+	VBROADCASTSS (AX)(CX*1), Z18
+	LONG $0x407eb262; WORD $0xd252 // VDPBF16PS Z18, Z16, Z2
+	LONG $0x4076b262; WORD $0xda52 // VDPBF16PS Z18, Z17, Z3
+	VBROADCASTSS (AX)(CX*2), Z18
+	LONG $0x407eb262; WORD $0xe252 // VDPBF16PS Z18, Z16, Z4
+	LONG $0x4076b262; WORD $0xea52 // VDPBF16PS Z18, Z17, Z5
+	VBROADCASTSS (AX)(DX*1), Z18
+	LONG $0x407eb262; WORD $0xf252 // VDPBF16PS Z18, Z16, Z6
+	LONG $0x4076b262; WORD $0xfa52 // VDPBF16PS Z18, Z17, Z7
+	VBROADCASTSS (BX), Z18
+	LONG $0x407e3262; WORD $0xc252 // VDPBF16PS Z18, Z16, Z8
+	LONG $0x40763262; WORD $0xca52 // VDPBF16PS Z18, Z17, Z9
+	VBROADCASTSS (BX)(CX*1), Z18
+	LONG $0x407e3262; WORD $0xd252 // VDPBF16PS Z18, Z16, Z10
+	LONG $0x40763262; WORD $0xda52 // VDPBF16PS Z18, Z17, Z11
+	VBROADCASTSS (BX)(CX*2), Z18
+	LONG $0x407e3262; WORD $0xe252 // VDPBF16PS Z18, Z16, Z12
+	LONG $0x40763262; WORD $0xea52 // VDPBF16PS Z18, Z17, Z13
+	VBROADCASTSS (BX)(DX*1), Z18
+	LONG $0x407e3262; WORD $0xf252 // VDPBF16PS Z18, Z16, Z14
+	LONG $0x40763262; WORD $0xfa52 // VDPBF16PS Z18, Z17, Z15
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+	ADDQ         $0x80, DI
+	DECQ         R8
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z16
+	VMULPS       Z16, Z0, Z0
+	VMULPS       Z16, Z2, Z2
+	VMULPS       Z16, Z4, Z4
+	VMULPS       Z16, Z6, Z6
+	VMULPS       Z16, Z8, Z8
+	VMULPS       Z16, Z10, Z10
+	VMULPS       Z16, Z12, Z12
+	VMULPS       Z16, Z14, Z14
+	VMOVUPS.Z    64(AX), K1, Z16
+	VMULPS       Z16, Z1, Z1
+	VMULPS       Z16, Z3, Z3
+	VMULPS       Z16, Z5, Z5
+	VMULPS       Z16, Z7, Z7
+	VMULPS       Z16, Z9, Z9
+	VMULPS       Z16, Z11, Z11
+	VMULPS       Z16, Z13, Z13
+	VMULPS       Z16, Z15, Z15
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R9), Z0, Z0
+	VMOVUPS.Z 64(R9), K1, Z16
+	VADDPS    Z16, Z1, Z1
+	VADDPS    (R9)(R10*1), Z2, Z2
+	VMOVUPS.Z 64(R9)(R10*1), K1, Z16
+	VADDPS    Z16, Z3, Z3
+	VADDPS    (R9)(R10*2), Z4, Z4
+	VMOVUPS.Z 64(R9)(R10*2), K1, Z16
+	VADDPS    Z16, Z5, Z5
+	VADDPS    (R9)(R11*1), Z6, Z6
+	VMOVUPS.Z 64(R9)(R11*1), K1, Z16
+	VADDPS    Z16, Z7, Z7
+	VADDPS    (R12), Z8, Z8
+	VMOVUPS.Z 64(R12), K1, Z16
+	VADDPS    Z16, Z9, Z9
+	VADDPS    (R12)(R10*1), Z10, Z10
+	VMOVUPS.Z 64(R12)(R10*1), K1, Z16
+	VADDPS    Z16, Z11, Z11
+	VADDPS    (R12)(R10*2), Z12, Z12
+	VMOVUPS.Z 64(R12)(R10*2), K1, Z16
+	VADDPS    Z16, Z13, Z13
+	VADDPS    (R12)(R11*1), Z14, Z14
+	VMOVUPS.Z 64(R12)(R11*1), K1, Z16
+	VADDPS    Z16, Z15, Z15
+
+store:
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	VMOVUPS Z2, (R9)(R10*1)
+	VMOVUPS Z3, K1, 64(R9)(R10*1)
+	VMOVUPS Z4, (R9)(R10*2)
+	VMOVUPS Z5, K1, 64(R9)(R10*2)
+	VMOVUPS Z6, (R9)(R11*1)
+	VMOVUPS Z7, K1, 64(R9)(R11*1)
+	VMOVUPS Z8, (R12)
+	VMOVUPS Z9, K1, 64(R12)
+	VMOVUPS Z10, (R12)(R10*1)
+	VMOVUPS Z11, K1, 64(R12)(R10*1)
+	VMOVUPS Z12, (R12)(R10*2)
+	VMOVUPS Z13, K1, 64(R12)(R10*2)
+	VMOVUPS Z14, (R12)(R11*1)
+	VMOVUPS Z15, K1, 64(R12)(R11*1)
+	VZEROUPPER
+	RET
+
+// func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot8x48BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       depthStride+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+96(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 128(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 128(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 128(R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 128(R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 128(R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	PREFETCHT0 64(R12)(R11*1)
+	PREFETCHT0 128(R12)(R11*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+
+step:
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	VMOVUPS      128(DI), Z26
+	VBROADCASTSS (AX), Z27
+	LONG $0x403e9262; WORD $0xc352 // VDPBF16PS Z27, Z24, Z0
+	LONG $0x40369262; WORD $0xcb52 // VDPBF16PS Z27, Z25, Z1
+	LONG $0x402e9262; WORD $0xd352 // VDPBF16PS Z27, Z26, Z2
+	VBROADCASTSS (AX)(CX*1), Z27
+	LONG $0x403e9262; WORD $0xdb52 // VDPBF16PS Z27, Z24, Z3
+	LONG $0x40369262; WORD $0xe352 // VDPBF16PS Z27, Z25, Z4
+	LONG $0x402e9262; WORD $0xeb52 // VDPBF16PS Z27, Z26, Z5
+	VBROADCASTSS (AX)(CX*2), Z27
+	LONG $0x403e9262; WORD $0xf352 // VDPBF16PS Z27, Z24, Z6
+	LONG $0x40369262; WORD $0xfb52 // VDPBF16PS Z27, Z25, Z7
+	LONG $0x402e1262; WORD $0xc352 // VDPBF16PS Z27, Z26, Z8
+	VBROADCASTSS (AX)(DX*1), Z27
+	LONG $0x403e1262; WORD $0xcb52 // VDPBF16PS Z27, Z24, Z9
+	LONG $0x40361262; WORD $0xd352 // VDPBF16PS Z27, Z25, Z10
+	LONG $0x402e1262; WORD $0xdb52 // VDPBF16PS Z27, Z26, Z11
+	VBROADCASTSS (BX), Z27
+	LONG $0x403e1262; WORD $0xe352 // VDPBF16PS Z27, Z24, Z12
+	LONG $0x40361262; WORD $0xeb52 // VDPBF16PS Z27, Z25, Z13
+	LONG $0x402e1262; WORD $0xf352 // VDPBF16PS Z27, Z26, Z14
+	VBROADCASTSS (BX)(CX*1), Z27
+	LONG $0x403e1262; WORD $0xfb52 // VDPBF16PS Z27, Z24, Z15
+	LONG $0x40368262; WORD $0xc352 // VDPBF16PS Z27, Z25, Z16
+	LONG $0x402e8262; WORD $0xcb52 // VDPBF16PS Z27, Z26, Z17
+	VBROADCASTSS (BX)(CX*2), Z27
+	LONG $0x403e8262; WORD $0xd352 // VDPBF16PS Z27, Z24, Z18
+	LONG $0x40368262; WORD $0xdb52 // VDPBF16PS Z27, Z25, Z19
+	LONG $0x402e8262; WORD $0xe352 // VDPBF16PS Z27, Z26, Z20
+	VBROADCASTSS (BX)(DX*1), Z27
+	LONG $0x403e8262; WORD $0xeb52 // VDPBF16PS Z27, Z24, Z21
+	LONG $0x40368262; WORD $0xf352 // VDPBF16PS Z27, Z25, Z22
+	LONG $0x402e8262; WORD $0xfb52 // VDPBF16PS Z27, Z26, Z23
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+	ADDQ         $0xc0, DI
+	DECQ         R8
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z18, Z18
+	VMULPS       Z24, Z21, Z21
+	VMOVUPS      64(AX), Z24
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z19, Z19
+	VMULPS       Z24, Z22, Z22
+	VMOVUPS.Z    128(AX), K1, Z24
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z17, Z17
+	VMULPS       Z24, Z20, Z20
+	VMULPS       Z24, Z23, Z23
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R9), Z0, Z0
+	VADDPS    64(R9), Z1, Z1
+	VMOVUPS.Z 128(R9), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	VADDPS    (R9)(R10*1), Z3, Z3
+	VADDPS    64(R9)(R10*1), Z4, Z4
+	VMOVUPS.Z 128(R9)(R10*1), K1, Z24
+	VADDPS    Z24, Z5, Z5
+	VADDPS    (R9)(R10*2), Z6, Z6
+	VADDPS    64(R9)(R10*2), Z7, Z7
+	VMOVUPS.Z 128(R9)(R10*2), K1, Z24
+	VADDPS    Z24, Z8, Z8
+	VADDPS    (R9)(R11*1), Z9, Z9
+	VADDPS    64(R9)(R11*1), Z10, Z10
+	VMOVUPS.Z 128(R9)(R11*1), K1, Z24
+	VADDPS    Z24, Z11, Z11
+	VADDPS    (R12), Z12, Z12
+	VADDPS    64(R12), Z13, Z13
+	VMOVUPS.Z 128(R12), K1, Z24
+	VADDPS    Z24, Z14, Z14
+	VADDPS    (R12)(R10*1), Z15, Z15
+	VADDPS    64(R12)(R10*1), Z16, Z16
+	VMOVUPS.Z 128(R12)(R10*1), K1, Z24
+	VADDPS    Z24, Z17, Z17
+	VADDPS    (R12)(R10*2), Z18, Z18
+	VADDPS    64(R12)(R10*2), Z19, Z19
+	VMOVUPS.Z 128(R12)(R10*2), K1, Z24
+	VADDPS    Z24, Z20, Z20
+	VADDPS    (R12)(R11*1), Z21, Z21
+	VADDPS    64(R12)(R11*1), Z22, Z22
+	VMOVUPS.Z 128(R12)(R11*1), K1, Z24
+	VADDPS    Z24, Z23, Z23
+
+store:
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	VMOVUPS Z2, K1, 128(R9)
+	VMOVUPS Z3, (R9)(R10*1)
+	VMOVUPS Z4, 64(R9)(R10*1)
+	VMOVUPS Z5, K1, 128(R9)(R10*1)
+	VMOVUPS Z6, (R9)(R10*2)
+	VMOVUPS Z7, 64(R9)(R10*2)
+	VMOVUPS Z8, K1, 128(R9)(R10*2)
+	VMOVUPS Z9, (R9)(R11*1)
+	VMOVUPS Z10, 64(R9)(R11*1)
+	VMOVUPS Z11, K1, 128(R9)(R11*1)
+	VMOVUPS Z12, (R12)
+	VMOVUPS Z13, 64(R12)
+	VMOVUPS Z14, K1, 128(R12)
+	VMOVUPS Z15, (R12)(R10*1)
+	VMOVUPS Z16, 64(R12)(R10*1)
+	VMOVUPS Z17, K1, 128(R12)(R10*1)
+	VMOVUPS Z18, (R12)(R10*2)
+	VMOVUPS Z19, 64(R12)(R10*2)
+	VMOVUPS Z20, K1, 128(R12)(R10*2)
+	VMOVUPS Z21, (R12)(R11*1)
+	VMOVUPS Z22, 64(R12)(R11*1)
+	VMOVUPS Z23, K1, 128(R12)(R11*1)
+	VZEROUPPER
+	RET
+
+// func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot4x16BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+
+step:
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (AX), Z5
+	LONG $0x485ef262; WORD $0xc552 // VDPBF16PS Z5, Z4, Z0
+	VBROADCASTSS (AX)(CX*1), Z5
+	LONG $0x485ef262; WORD $0xcd52 // VDPBF16PS Z5, Z4, Z1
+	VBROADCASTSS (AX)(CX*2), Z5
+	LONG $0x485ef262; WORD $0xd552 // VDPBF16PS Z5, Z4, Z2
+	VBROADCASTSS (AX)(DX*1), Z5
+	LONG $0x485ef262; WORD $0xdd52 // VDPBF16PS Z5, Z4, Z3
+	ADDQ         BX, AX
+	ADDQ         $0x40, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS.Z    (AX), K1, Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z1, Z1
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z3, Z3
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (R8), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VMOVUPS.Z (R8)(R9*1), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS.Z (R8)(R9*2), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	VMOVUPS.Z (R8)(R10*1), K1, Z4
+	VADDPS    Z4, Z3, Z3
+
+store:
+	VMOVUPS Z0, K1, (R8)
+	VMOVUPS Z1, K1, (R8)(R9*1)
+	VMOVUPS Z2, K1, (R8)(R9*2)
+	VMOVUPS Z3, K1, (R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func dot4x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot4x32BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+
+step:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Z9
+	VBROADCASTSS (AX), Z10
+	LONG $0x483ed262; WORD $0xc252 // VDPBF16PS Z10, Z8, Z0
+	LONG $0x4836d262; WORD $0xca52 // VDPBF16PS Z10, Z9, Z1
+	VBROADCASTSS (AX)(CX*1), Z10
+	LONG $0x483ed262; WORD $0xd252 // VDPBF16PS Z10, Z8, Z2
+	LONG $0x4836d262; WORD $0xda52 // VDPBF16PS Z10, Z9, Z3
+	VBROADCASTSS (AX)(CX*2), Z10
+	LONG $0x483ed262; WORD $0xe252 // VDPBF16PS Z10, Z8, Z4
+	LONG $0x4836d262; WORD $0xea52 // VDPBF16PS Z10, Z9, Z5
+	VBROADCASTSS (AX)(DX*1), Z10
+	LONG $0x483ed262; WORD $0xf252 // VDPBF16PS Z10, Z8, Z6
+	LONG $0x4836d262; WORD $0xfa52 // VDPBF16PS Z10, Z9, Z7
+	ADDQ         BX, AX
+	ADDQ         $0x80, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z6, Z6
+	VMOVUPS.Z    64(AX), K1, Z8
+	VMULPS       Z8, Z1, Z1
+	VMULPS       Z8, Z3, Z3
+	VMULPS       Z8, Z5, Z5
+	VMULPS       Z8, Z7, Z7
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R8), Z0, Z0
+	VMOVUPS.Z 64(R8), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VADDPS    (R8)(R9*1), Z2, Z2
+	VMOVUPS.Z 64(R8)(R9*1), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VADDPS    (R8)(R9*2), Z4, Z4
+	VMOVUPS.Z 64(R8)(R9*2), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VADDPS    (R8)(R10*1), Z6, Z6
+	VMOVUPS.Z 64(R8)(R10*1), K1, Z8
+	VADDPS    Z8, Z7, Z7
+
+store:
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	VMOVUPS Z2, (R8)(R9*1)
+	VMOVUPS Z3, K1, 64(R8)(R9*1)
+	VMOVUPS Z4, (R8)(R9*2)
+	VMOVUPS Z5, K1, 64(R8)(R9*2)
+	VMOVUPS Z6, (R8)(R10*1)
+	VMOVUPS Z7, K1, 64(R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func dot4x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot4x48BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 128(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 128(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	PREFETCHT0 128(R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+
+step:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	VMOVUPS      128(SI), Z14
+	VBROADCASTSS (AX), Z15
+	LONG $0x481ed262; WORD $0xc752 // VDPBF16PS Z15, Z12, Z0
+	LONG $0x4816d262; WORD $0xcf52 // VDPBF16PS Z15, Z13, Z1
+	LONG $0x480ed262; WORD $0xd752 // VDPBF16PS Z15, Z14, Z2
+	VBROADCASTSS (AX)(CX*1), Z15
+	LONG $0x481ed262; WORD $0xdf52 // VDPBF16PS Z15, Z12, Z3
+	LONG $0x4816d262; WORD $0xe752 // VDPBF16PS Z15, Z13, Z4
+	LONG $0x480ed262; WORD $0xef52 // VDPBF16PS Z15, Z14, Z5
+	VBROADCASTSS (AX)(CX*2), Z15
+	LONG $0x481ed262; WORD $0xf752 // VDPBF16PS Z15, Z12, Z6
+	LONG $0x4816d262; WORD $0xff52 // VDPBF16PS Z15, Z13, Z7
+	LONG $0x480e5262; WORD $0xc752 // VDPBF16PS Z15, Z14, Z8
+	VBROADCASTSS (AX)(DX*1), Z15
+	LONG $0x481e5262; WORD $0xcf52 // VDPBF16PS Z15, Z12, Z9
+	LONG $0x48165262; WORD $0xd752 // VDPBF16PS Z15, Z13, Z10
+	LONG $0x480e5262; WORD $0xdf52 // VDPBF16PS Z15, Z14, Z11
+	ADDQ         BX, AX
+	ADDQ         $0xc0, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z12
+	VMULPS       Z12, Z0, Z0
+	VMULPS       Z12, Z3, Z3
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Z12, Z9, Z9
+	VMOVUPS      64(AX), Z12
+	VMULPS       Z12, Z1, Z1
+	VMULPS       Z12, Z4, Z4
+	VMULPS       Z12, Z7, Z7
+	VMULPS       Z12, Z10, Z10
+	VMOVUPS.Z    128(AX), K1, Z12
+	VMULPS       Z12, Z2, Z2
+	VMULPS       Z12, Z5, Z5
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Z12, Z11, Z11
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R8), Z0, Z0
+	VADDPS    64(R8), Z1, Z1
+	VMOVUPS.Z 128(R8), K1, Z12
+	VADDPS    Z12, Z2, Z2
+	VADDPS    (R8)(R9*1), Z3, Z3
+	VADDPS    64(R8)(R9*1), Z4, Z4
+	VMOVUPS.Z 128(R8)(R9*1), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	VADDPS    (R8)(R9*2), Z6, Z6
+	VADDPS    64(R8)(R9*2), Z7, Z7
+	VMOVUPS.Z 128(R8)(R9*2), K1, Z12
+	VADDPS    Z12, Z8, Z8
+	VADDPS    (R8)(R10*1), Z9, Z9
+	VADDPS    64(R8)(R10*1), Z10, Z10
+	VMOVUPS.Z 128(R8)(R10*1), K1, Z12
+	VADDPS    Z12, Z11, Z11
+
+store:
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, K1, 128(R8)
+	VMOVUPS Z3, (R8)(R9*1)
+	VMOVUPS Z4, 64(R8)(R9*1)
+	VMOVUPS Z5, K1, 128(R8)(R9*1)
+	VMOVUPS Z6, (R8)(R9*2)
+	VMOVUPS Z7, 64(R8)(R9*2)
+	VMOVUPS Z8, K1, 128(R8)(R9*2)
+	VMOVUPS Z9, (R8)(R10*1)
+	VMOVUPS Z10, 64(R8)(R10*1)
+	VMOVUPS Z11, K1, 128(R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func dot2x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot2x16BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+
+step:
+	VMOVUPS      (BX), Z2
+	VBROADCASTSS (AX), Z3
+	LONG $0x486ef262; WORD $0xc352 // VDPBF16PS Z3, Z2, Z0
+	VBROADCASTSS (AX)(CX*1), Z3
+	LONG $0x486ef262; WORD $0xcb52 // VDPBF16PS Z3, Z2, Z1
+	ADDQ         DX, AX
+	ADDQ         $0x40, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS.Z    (AX), K1, Z2
+	VMULPS       Z2, Z0, Z0
+	VMULPS       Z2, Z1, Z1
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (DI), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS.Z (DI)(R8*1), K1, Z2
+	VADDPS    Z2, Z1, Z1
+
+store:
+	VMOVUPS Z0, K1, (DI)
+	VMOVUPS Z1, K1, (DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func dot2x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot2x32BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+
+step:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	VBROADCASTSS (AX), Z6
+	LONG $0x485ef262; WORD $0xc652 // VDPBF16PS Z6, Z4, Z0
+	LONG $0x4856f262; WORD $0xce52 // VDPBF16PS Z6, Z5, Z1
+	VBROADCASTSS (AX)(CX*1), Z6
+	LONG $0x485ef262; WORD $0xd652 // VDPBF16PS Z6, Z4, Z2
+	LONG $0x4856f262; WORD $0xde52 // VDPBF16PS Z6, Z5, Z3
+	ADDQ         DX, AX
+	ADDQ         $0x80, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS.Z    64(AX), K1, Z4
+	VMULPS       Z4, Z1, Z1
+	VMULPS       Z4, Z3, Z3
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (DI), Z0, Z0
+	VMOVUPS.Z 64(DI), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VADDPS    (DI)(R8*1), Z2, Z2
+	VMOVUPS.Z 64(DI)(R8*1), K1, Z4
+	VADDPS    Z4, Z3, Z3
+
+store:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, K1, 64(DI)
+	VMOVUPS Z2, (DI)(R8*1)
+	VMOVUPS Z3, K1, 64(DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func dot2x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot2x48BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	PREFETCHT0 128(DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+
+step:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(BX), Z8
+	VBROADCASTSS (AX), Z9
+	LONG $0x484ed262; WORD $0xc152 // VDPBF16PS Z9, Z6, Z0
+	LONG $0x4846d262; WORD $0xc952 // VDPBF16PS Z9, Z7, Z1
+	LONG $0x483ed262; WORD $0xd152 // VDPBF16PS Z9, Z8, Z2
+	VBROADCASTSS (AX)(CX*1), Z9
+	LONG $0x484ed262; WORD $0xd952 // VDPBF16PS Z9, Z6, Z3
+	LONG $0x4846d262; WORD $0xe152 // VDPBF16PS Z9, Z7, Z4
+	LONG $0x483ed262; WORD $0xe952 // VDPBF16PS Z9, Z8, Z5
+	ADDQ         DX, AX
+	ADDQ         $0xc0, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z6
+	VMULPS       Z6, Z0, Z0
+	VMULPS       Z6, Z3, Z3
+	VMOVUPS      64(AX), Z6
+	VMULPS       Z6, Z1, Z1
+	VMULPS       Z6, Z4, Z4
+	VMOVUPS.Z    128(AX), K1, Z6
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Z6, Z5, Z5
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (DI), Z0, Z0
+	VADDPS    64(DI), Z1, Z1
+	VMOVUPS.Z 128(DI), K1, Z6
+	VADDPS    Z6, Z2, Z2
+	VADDPS    (DI)(R8*1), Z3, Z3
+	VADDPS    64(DI)(R8*1), Z4, Z4
+	VMOVUPS.Z 128(DI)(R8*1), K1, Z6
+	VADDPS    Z6, Z5, Z5
+
+store:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, K1, 128(DI)
+	VMOVUPS Z3, (DI)(R8*1)
+	VMOVUPS Z4, 64(DI)(R8*1)
+	VMOVUPS Z5, K1, 128(DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func dot1x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot1x16BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VPXORD     Z0, Z0, Z0
+
+step:
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS (AX), Z2
+	LONG $0x4876f262; WORD $0xc252 // VDPBF16PS Z2, Z1, Z0
+	ADDQ         CX, AX
+	ADDQ         $0x40, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS.Z    (AX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (SI), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+store:
+	VMOVUPS Z0, K1, (SI)
+	VZEROUPPER
+	RET
+
+// func dot1x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot1x32BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+
+step:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS (AX), Z4
+	LONG $0x486ef262; WORD $0xc452 // VDPBF16PS Z4, Z2, Z0
+	LONG $0x4866f262; WORD $0xcc52 // VDPBF16PS Z4, Z3, Z1
+	ADDQ         CX, AX
+	ADDQ         $0x80, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z2
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z2
+	VMULPS       Z2, Z1, Z1
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (SI), Z0, Z0
+	VMOVUPS.Z 64(SI), K1, Z2
+	VADDPS    Z2, Z1, Z1
+
+store:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func dot1x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot1x48BF16(SB), NOSPLIT, $0-144
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 128(SI)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+
+step:
+	VMOVUPS      (DX), Z3
+	VMOVUPS      64(DX), Z4
+	VMOVUPS      128(DX), Z5
+	VBROADCASTSS (AX), Z6
+	LONG $0x4866f262; WORD $0xc652 // VDPBF16PS Z6, Z3, Z0
+	LONG $0x485ef262; WORD $0xce52 // VDPBF16PS Z6, Z4, Z1
+	LONG $0x4856f262; WORD $0xd652 // VDPBF16PS Z6, Z5, Z2
+	ADDQ         CX, AX
+	ADDQ         $0xc0, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z3
+	VMULPS       Z3, Z0, Z0
+	VMOVUPS      64(AX), Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS.Z    128(AX), K1, Z3
+	VMULPS       Z3, Z2, Z2
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (SI), Z0, Z0
+	VADDPS    64(SI), Z1, Z1
+	VMOVUPS.Z 128(SI), K1, Z3
+	VADDPS    Z3, Z2, Z2
+
+store:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, K1, 128(SI)
+	VZEROUPPER
+	RET
+
 // func copyRowsAVX2(dst []float32, dstStride int, src []float32, srcStride int, eights int, n int)
 // Requires: AVX
 TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-80
@@ -1623,3 +2754,83 @@ block:
 	JNZ         block
 	VZEROUPPER
 	RET
+
+// func pairAlongBF16(dst []float32, src []float32, scale []float32, factor float32, n int)
+// Requires: AVX, AVX512F, AVX512_BF16
+TEXT ·pairAlongBF16(SB), NOSPLIT, $0-88
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         src_base+24(FP), CX
+	MOVQ         scale_base+48(FP), DX
+	MOVQ         n+80(FP), BX
+	VBROADCASTSS factor+72(FP), Z0
+	XORQ         SI, SI
+	TESTQ        DX, DX
+	JNZ          scaled
+
+plain:
+	VMULPS  (CX)(SI*1), Z0, Z1
+	VMULPS  64(CX)(SI*1), Z0, Z2
+	LONG $0x486ff262; WORD $0xc972 // VCVTNE2PS2BF16 Z1, Z2, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x80, SI
+	ADDQ    $0x40, AX
+	SUBQ    $0x20, BX
+	JNZ     plain
+	VZEROUPPER
+	RET
+
+scaled:
+	VMULPS  (CX)(SI*1), Z0, Z1
+	VMULPS  (DX)(SI*1), Z1, Z1
+	VMULPS  64(CX)(SI*1), Z0, Z2
+	VMULPS  64(DX)(SI*1), Z2, Z2
+	LONG $0x486ff262; WORD $0xc972 // VCVTNE2PS2BF16 Z1, Z2, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x80, SI
+	ADDQ    $0x40, AX
+	SUBQ    $0x20, BX
+	JNZ     scaled
+	VZEROUPPER
+	RET
+
+// func pairAcrossBF16(dst []float32, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
+TEXT ·pairAcrossBF16(SB), NOSPLIT, $0-88
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         low_base+24(FP), CX
+	MOVQ         high_base+48(FP), DX
+	MOVQ         n+80(FP), BX
+	VBROADCASTSS lowFactor+72(FP), Z0
+	VBROADCASTSS highFactor+76(FP), Z1
+	VMOVDQU16    interleaved<>+0(SB), Z2
+	XORQ         SI, SI
+
+pairs:
+	VMULPS  (CX)(SI*4), Z0, Z3
+	VMULPS  (DX)(SI*4), Z1, Z4
+	LONG $0x485ff262; WORD $0xdb72 // VCVTNE2PS2BF16 Z3, Z4, Z3
+	VPERMW  Z3, Z2, Z3
+	VMOVUPS Z3, (AX)(SI*4)
+	ADDQ    $0x10, SI
+	CMPQ    SI, BX
+	JB      pairs
+	VZEROUPPER
+	RET
+
+DATA interleaved<>+0(SB)/4, $0x00100000
+DATA interleaved<>+4(SB)/4, $0x00110001
+DATA interleaved<>+8(SB)/4, $0x00120002
+DATA interleaved<>+12(SB)/4, $0x00130003
+DATA interleaved<>+16(SB)/4, $0x00140004
+DATA interleaved<>+20(SB)/4, $0x00150005
+DATA interleaved<>+24(SB)/4, $0x00160006
+DATA interleaved<>+28(SB)/4, $0x00170007
+DATA interleaved<>+32(SB)/4, $0x00180008
+DATA interleaved<>+36(SB)/4, $0x00190009
+DATA interleaved<>+40(SB)/4, $0x001a000a
+DATA interleaved<>+44(SB)/4, $0x001b000b
+DATA interleaved<>+48(SB)/4, $0x001c000c
+DATA interleaved<>+52(SB)/4, $0x001d000d
+DATA interleaved<>+56(SB)/4, $0x001e000e
+DATA interleaved<>+60(SB)/4, $0x001f000f
+GLOBL interleaved<>(SB), RODATA|NOPTR, $64

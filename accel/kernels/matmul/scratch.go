@@ -7,6 +7,8 @@ import "fmt"
 type Scratch struct {
 	rows    []float32 // packed rows of A
 	columns []float32 // packed columns of B
+	words   []float32 // of A
+	spare   []float32 // what packing columns needs
 }
 
 // MultiplyPacked computes C = op(A)·P, or C += op(A)·P where accumulate is set. C is m×n and
@@ -27,7 +29,8 @@ func (s *Scratch) MultiplyPacked(c []float32, ldc int, a []float32, lda int, tra
 	}
 	for first := 0; first < p.k; first += p.kernel.depth {
 		depth := min(p.kernel.depth, p.k-first)
-		s.multiply(p.kernel, c, ldc, left.block(0, first), panels{p.data, p.k, first}, m, p.n, depth, accumulate || first > 0)
+		packed := panels{p.data, p.kernel.stored(p.k), p.kernel.stored(first), p.scales.columns}
+		s.multiply(p.kernel, c, ldc, left.block(0, first), packed, m, p.n, depth, accumulate || first > 0, p.scales.block(first, 0).depth)
 	}
 	return nil
 }
@@ -36,20 +39,37 @@ func (s *Scratch) MultiplyPacked(c []float32, ldc int, a []float32, lda int, tra
 // rows than panel by panel: at depth 1 twice as quick, beyond 16 no longer (Zen 5, 64×2048).
 const shallow = 16
 
-// multiply computes C (+)= op(A)·P for m rows, n columns and one block of depth.
-func (s *Scratch) multiply(k *kernel, c []float32, ldc int, a operand, b panels, m, n, depth int, accumulate bool) {
+// multiply computes C (+)= op(A)·P for m rows, n columns and one block of depth. Column p of A is
+// multiplied by scale[p] where scale is not nil.
+func (s *Scratch) multiply(k *kernel, c []float32, ldc int, a operand, b panels, m, n, depth int, accumulate bool, scale []float32) {
 	block := k.rows
 	if depth <= shallow {
 		block = k.heights[0]
 	}
+	stored := k.stored(depth)
 	for i := 0; i < m; i += block {
 		rows := min(block, m-i)
-		if k.inPlace && !a.transposed && m <= k.rows {
-			k.multiply(c[i*ldc:], ldc, a.from(i, 0), a.ld, b, rows, n, depth, accumulate)
+		left := a.block(i, 0)
+		if k.pairs() {
+			left = s.pair(k, left, rows, depth, scale)
+		}
+		if k.inPlace && !left.transposed && (m <= k.rows || k.pairs()) {
+			k.multiply(c[i*ldc:], ldc, left.data, left.ld, b, rows, n, stored, accumulate)
 			continue
 		}
-		s.rows = grow(s.rows, rows*depth)
-		k.packRows(s.rows, a.block(i, 0), rows, depth)
-		k.multiply(c[i*ldc:], ldc, s.rows, 0, b, rows, n, depth, accumulate)
+		s.rows = grow(s.rows, rows*stored)
+		k.packRows(s.rows, left, rows, stored)
+		k.multiply(c[i*ldc:], ldc, s.rows, 0, b, rows, n, stored, accumulate)
 	}
+}
+
+// pair returns op(A), m×depth, as words. Column p is multiplied by scale[p] where scale is not nil.
+func (s *Scratch) pair(k *kernel, a operand, m, depth int, scale []float32) operand {
+	s.words = grow(s.words, m*words(depth))
+	if a.transposed {
+		k.pairing.columns(s.words, m, a.data, a.ld, m, depth, factors{scale: scale})
+		return operand{s.words, m, true}
+	}
+	k.pairing.rows(s.words, a.data, a.ld, m, depth, scale, factors{})
+	return operand{s.words, words(depth), false}
 }

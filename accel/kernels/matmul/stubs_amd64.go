@@ -66,7 +66,49 @@ func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride 
 func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
 
 //go:noescape
+func dot8x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot4x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot4x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot2x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot2x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot2x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot1x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot1x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
+func dot1x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+
+//go:noescape
 func copyRowsAVX2(dst []float32, dstStride int, src []float32, srcStride int, eights int, n int)
 
 //go:noescape
 func transpose8AVX2(dst []float32, dstStride int, src []float32, srcStride int, n int)
+
+//go:noescape
+func pairAlongBF16(dst []float32, src []float32, scale []float32, factor float32, n int)
+
+//go:noescape
+func pairAcrossBF16(dst []float32, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
