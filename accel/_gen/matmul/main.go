@@ -23,13 +23,17 @@ func heights(m emit.Machine) []int {
 
 func main() {
 	for _, m := range slices.Backward(emit.Machines) {
-		tiles(m, product{name: "tile", step: multiplyAdd})
+		tiles(m, product{name: "tile", flushes: true, step: multiplyAdd})
 	}
-	tiles(emit.Machine{Suffix: "BF16", Lanes: 16}, product{name: "dot", pairs: true, step: dot})
+	tiles(emit.Machine{Suffix: "BF16", Lanes: 16}, product{name: "dot", step: dot})
 	copyRows()
 	transpose()
 	pairAlong()
 	pairAcross()
+	for _, m := range slices.Backward(emit.Machines) {
+		roundAlong(m)
+		roundAcross(m)
+	}
 	Generate()
 }
 

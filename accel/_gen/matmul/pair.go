@@ -46,7 +46,7 @@ func pairAlong() {
 // pairAcross writes the rounding of two rows into pairs, one of each, 16 at a time. Each row is
 // multiplied by a factor.
 func pairAcross() {
-	wide.Function("pairAcross", "func(dst, low, high []float32, lowFactor, highFactor float32, n int)")
+	wide.Function("pairAcross", "func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, n int)")
 	dst, low, high, n := emit.Slice("dst"), emit.Slice("low"), emit.Slice("high"), emit.Pointer("n")
 	lowFactor, highFactor := wide.Spread(emit.Argument("lowFactor")), wide.Spread(emit.Argument("highFactor"))
 	order := ZMM()

@@ -12,8 +12,10 @@ import (
 
 // product is what tiles compute with.
 type product struct {
-	name  string // of functions
-	pairs bool   // A and B have pairs of bfloat16, and columns have scales
+	name string // of functions
+	// flushes says whether the tiles set the processor to treat subnormal numbers as 0 where their
+	// argument flush is set. The others always do so.
+	flushes bool
 	// step adds the products of one step of depth, of a column of A with a row of B, to sums.
 	step func(m emit.Machine, a rows, b Register, sums [][]VecVirtual)
 }
@@ -44,12 +46,8 @@ func eachElement(m emit.Machine, a rows, b Register, sums [][]VecVirtual, add fu
 // tile writes a tile of this many rows and vectors of columns. The sums stay in registers over
 // the whole depth.
 func (p product) tile(m emit.Machine, height, width int) {
-	scale := ""
-	if p.pairs {
-		scale = ", scale []float32"
-	}
 	m.Function(fmt.Sprintf("%s%dx%d", p.name, height, width*m.Lanes),
-		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool"+scale+")")
+		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32, flush bool)")
 
 	a := rowsOf(emit.Slice("a"), emit.Pointer("rowStride"), height)
 	depthStride := emit.Pointer("depthStride")
@@ -72,6 +70,10 @@ func (p product) tile(m emit.Machine, height, width int) {
 		}
 	}
 
+	var control Mem
+	if p.flushes {
+		control = flush()
+	}
 	Label("step")
 	p.step(m, a, b, sums)
 	a.advance(depthStride)
@@ -86,18 +88,19 @@ func (p product) tile(m emit.Machine, height, width int) {
 		}
 		return emit.All
 	}
-	if p.pairs {
-		scale := emit.Slice("scale")
-		TESTQ(scale, scale)
-		JZ(LabelRef("unscaled"))
-		for v := range width {
-			factor := m.Load(Mem{Base: scale, Disp: m.Bytes() * v}, tail(v))
-			for i := range height {
-				VMULPS(factor, sums[i][v], sums[i][v])
-			}
-		}
-		Label("unscaled")
+	if p.flushes {
+		restore(control)
 	}
+	scale := emit.Slice("scale")
+	TESTQ(scale, scale)
+	JZ(LabelRef("unscaled"))
+	for v := range width {
+		factor := m.Load(Mem{Base: scale, Disp: m.Bytes() * v}, tail(v))
+		for i := range height {
+			VMULPS(factor, sums[i][v], sums[i][v])
+		}
+	}
+	Label("unscaled")
 	each := func(do func(sum VecVirtual, at Mem, tail emit.Tail)) {
 		for i := range height {
 			for v, sum := range sums[i] {
@@ -118,4 +121,30 @@ func (p product) tile(m emit.Machine, height, width int) {
 	Label("store")
 	each(m.Store)
 	m.Return()
+}
+
+// flush has the processor treat subnormal numbers as 0, operands and results, if the argument flush
+// is set. It returns where the control word before it is. Go does not change it within a function of
+// assembly.
+func flush() Mem {
+	const flushToZero, subnormalsAreZero = 1 << 15, 1 << 6
+	before := AllocLocal(8)
+	wanted, word := Load(Param("flush"), GP8()), GP32()
+	TESTB(wanted, wanted)
+	JZ(LabelRef("step"))
+	STMXCSR(before)
+	MOVL(before, word)
+	ORL(U32(flushToZero|subnormalsAreZero), word)
+	MOVL(word, before.Offset(4))
+	LDMXCSR(before.Offset(4))
+	return before
+}
+
+// restore ends what flush began.
+func restore(before Mem) {
+	wanted := Load(Param("flush"), GP8())
+	TESTB(wanted, wanted)
+	JZ(LabelRef("flushed"))
+	LDMXCSR(before)
+	Label("flushed")
 }

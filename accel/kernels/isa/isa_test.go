@@ -68,12 +68,23 @@ func TestChoose(t *testing.T) {
 		{"avx2", []Level{Portable, NEON}, NEON, "does not have it; use portable, neon"},
 		{"sse", []Level{Portable, AVX2}, AVX2, "no instruction set: use portable, avx2"},
 	} {
-		got, err := choose(test.forced, test.available)
+		got, err := choose(test.forced, test.available, cpuid.AMD)
 		if got != test.want {
 			t.Errorf("%s=%q with %v: got %v, want %v", Variable, test.forced, test.available, got, test.want)
 		}
 		if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s=%q with %v: got error %v, want one that says %q", Variable, test.forced, test.available, err, test.says)
+		}
+	}
+}
+
+// TestIntelMultipliesInFloat32 holds that Intel's slow instruction is used only where it is named.
+func TestIntelMultipliesInFloat32(t *testing.T) {
+	t.Parallel()
+	available := []Level{Portable, AVX2, AVX512, AVX512BF16}
+	for forced, want := range map[string]Level{"": AVX512, "avx512+bf16": AVX512BF16, "avx2": AVX2, "sse": AVX512} {
+		if got, _ := choose(forced, available, cpuid.Intel); got != want {
+			t.Errorf("%s=%q on Intel: got %v, want %v", Variable, forced, got, want)
 		}
 	}
 }

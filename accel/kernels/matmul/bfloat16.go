@@ -2,28 +2,28 @@ package matmul
 
 import "math"
 
-// A product of bfloat16 rounds both operands, to nearest even, and sums in float32. It computes
-// with words: the bits of two bfloat16 that are neighbours in depth, the first in the lower half,
-// stored in the place of one float32. A matrix of words has half the depth, rounded up, and is
-// packed like one of float32. Where the depth is odd the last word ends with 0.
+// A product of bfloat16 rounds both operands, to nearest even, and sums in float32. At every level
+// it has the bits of VDPBF16PS (Intel SDM volume 2), which takes numbers in pairs that are neighbours
+// in depth: to each sum it adds the product of the second numbers first and then that of the first
+// ones, each with one rounding to nearest even. Subnormal numbers count as 0, and a sum that becomes
+// one is 0. Where the depth is odd the last pair ends with 0.
 //
-// A word of A and one of B add to their sum as VDPBF16PS has it (Intel SDM volume 2): the product
-// of the upper halves first, then that of the lower halves, each with one rounding to nearest
-// even. Subnormal numbers count as 0, and a sum that becomes one is 0.
+// The instruction reads a pair from one word, the first number in the lower half. A word is
+// stored as the bits of a float32, so that a matrix of words is packed like one of float32
+// with half the depth. Kernels without the instruction store a pair as two float32, the second
+// number first, and then compute as those of float32.
 
-// A dot is a tile of words. It multiplies the sum of column j by scale[j], where scale is not nil,
-// before it writes or adds it to C.
-type dot func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32)
-
-// pairing is how a level makes words.
+// pairing is how a level rounds numbers to pairs.
 type pairing struct {
-	// along rounds n numbers of a row, a multiple of 32, to n/2 words. Each is multiplied by
-	// factor and, if scale is not nil, then by its own of scale.
+	floats int // that a pair takes
+
+	// along rounds n numbers of a row, a multiple of 32. Each is multiplied by factor before, and
+	// by its own of scale if scale is not nil.
 	along func(dst, src, scale []float32, factor float32, n int)
 
-	// across rounds two rows of n numbers, a multiple of 16, to n words, after it multiplied each
-	// row by its factor.
-	across func(dst, low, high []float32, lowFactor, highFactor float32, n int)
+	// across rounds two rows of n numbers, a multiple of 16, after it multiplied each by its factor.
+	// Pairs of two floats go to two rows that are dstStride apart.
+	across func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, n int)
 }
 
 // roundBFloat16 returns v as bfloat16: to nearest even, a subnormal as 0.
@@ -83,8 +83,8 @@ var portableBFloat16 = kernel{
 	lanes:     8,
 	vectors:   1,
 	heights:   []int{1},
-	dots:      [][]dot{{dot1x8}},
-	pairing:   pairing{pairAlong, pairAcross},
+	full:      [][]fullTile{{dot1x8}},
+	pairing:   &pairing{1, pairAlong, pairAcross},
 	rows:      128,
 	depth:     depthBFloat16,
 	columns:   960,
@@ -93,8 +93,8 @@ var portableBFloat16 = kernel{
 	transpose: transpose8,
 }
 
-// dot1x8 is a dot of one row and 8 columns, in plain Go.
-func dot1x8(c []float32, _ int, a []float32, _, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32) {
+// dot1x8 is a tile of words, of one row and 8 columns.
+func dot1x8(c []float32, _ int, a []float32, _, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32, _ bool) {
 	var sums [8]float32
 	for p := range depth {
 		low, high := halves(a[p*depthStride])
@@ -114,36 +114,23 @@ func dot1x8(c []float32, _ int, a []float32, _, depthStride int, b []float32, de
 	}
 }
 
-// pairAlong is pairing.along for any n. A last number without a neighbour is paired with 0.
+// pairAlong is pairing.along with words.
 func pairAlong(dst, src, scale []float32, factor float32, n int) {
-	at := func(i int) float32 {
-		if i >= n {
-			return 0
-		}
-		v := src[i] * factor
-		if scale != nil {
-			v = float32(v) * scale[i]
-		}
-		return v
-	}
 	for i := 0; i < n; i += 2 {
-		dst[i/2] = word(at(i), at(i+1))
-	}
-}
-
-// pairAcross is pairing.across for any n. If high is nil it counts as zeros.
-func pairAcross(dst, low, high []float32, lowFactor, highFactor float32, n int) {
-	for i := range n {
-		var h float32
-		if high != nil {
-			h = high[i] * highFactor
+		low, high := src[i]*factor, src[i+1]*factor
+		if scale != nil {
+			low, high = float32(low)*scale[i], float32(high)*scale[i+1]
 		}
-		dst[i] = word(low[i]*lowFactor, h)
+		dst[i/2] = word(low, high)
 	}
 }
 
-// words is how many words a depth takes.
-func words(depth int) int { return (depth + 1) / 2 }
+// pairAcross is pairing.across with words.
+func pairAcross(dst []float32, _ int, low, high []float32, lowFactor, highFactor float32, n int) {
+	for i := range n {
+		dst[i] = word(low[i]*lowFactor, high[i]*highFactor)
+	}
+}
 
 // factors are those of the stored rows of a matrix, or their inverses. Without scale all are 1.
 type factors struct {
@@ -172,39 +159,66 @@ func (f factors) from(row int) factors {
 	return f
 }
 
-// rows writes rows of depth numbers as rows of words. Each row is multiplied by its factor, each
-// of its numbers by the number's own of scale, which may be nil.
-func (p pairing) rows(dst, src []float32, ld, rows, depth int, scale []float32, f factors) {
-	even := depth &^ 31
+// rows rounds rows of depth numbers, in pairs along each row. A row is multiplied by its factor, and
+// each of its numbers by the number's own of scale, which may be nil.
+func (p *pairing) rows(e *edge, dst, src []float32, ld, rows, depth int, scale []float32, f factors) {
+	even, stored := depth&^31, (depth+1)/2*p.floats
 	for i := range rows {
-		to, from, factor := dst[i*words(depth):][:words(depth)], src[i*ld:][:depth], f.of(i)
-		var rest []float32
-		if scale != nil {
-			rest = scale[even:depth]
-		}
+		to, from, factor := dst[i*stored:][:stored], src[i*ld:][:depth], f.of(i)
 		if even > 0 {
 			p.along(to, from, scale, factor, even)
 		}
-		pairAlong(to[even/2:], from[even:], rest, factor, depth-even)
+		if even == depth {
+			continue
+		}
+		var own []float32
+		if scale != nil {
+			own = e.second.fill(scale[even:depth])
+		}
+		p.along(e.pairs[:], e.first.fill(from[even:]), own, factor, 32)
+		copy(to[even/2*p.floats:], e.pairs[:])
 	}
 }
 
-// columns writes depth rows of numbers as rows of words, each of padded words.
-func (p pairing) columns(dst []float32, padded int, src []float32, ld, columns, depth int, f factors) {
+// columns rounds depth rows of numbers, in pairs of one row and the next. Rows of dst have padded
+// floats.
+func (p *pairing) columns(e *edge, dst []float32, padded int, src []float32, ld, columns, depth int, f factors) {
 	even := columns &^ 15
 	for q := 0; q < depth; q += 2 {
-		to, low := dst[q/2*padded:][:padded], src[q*ld:][:columns]
-		clear(to[columns:])
-		if q+1 == depth {
-			pairAcross(to, low, nil, f.of(q), 0, columns)
-			continue
+		to, low := dst[q/2*p.floats*padded:][:p.floats*padded], src[q*ld:][:columns]
+		var high []float32
+		var highFactor float32
+		if q+1 < depth {
+			high, highFactor = src[(q+1)*ld:][:columns], f.of(q+1)
 		}
-		high := src[(q+1)*ld:][:columns]
-		if even > 0 {
-			p.across(to, low, high, f.of(q), f.of(q+1), even)
+		if even > 0 && high != nil {
+			p.across(to, padded, low, high, f.of(q), highFactor, even)
 		}
-		pairAcross(to[even:], low[even:], high[even:], f.of(q), f.of(q+1), columns-even)
+		first := even
+		if high == nil {
+			first = 0
+		}
+		for j := first; j < padded; j += 16 {
+			p.across(e.pairs[:], 16, e.first.fill(low[min(j, columns):]), e.second.fill(high[min(j, len(high)):]), f.of(q), highFactor, 16)
+			for row := range p.floats {
+				copy(to[row*padded+j:(row+1)*padded], e.pairs[row*16:][:16])
+			}
+		}
 	}
+}
+
+// edge is the memory in which the end of a row is filled up with zeros.
+type edge struct {
+	first, second numbers
+	pairs         [32]float32
+}
+
+type numbers [32]float32
+
+// fill returns x, as far as there is room for it, followed by zeros.
+func (n *numbers) fill(x []float32) []float32 {
+	clear(n[copy(n[:], x):])
+	return n[:]
 }
 
 // RowScales writes the largest magnitude of each row of b, rows×columns with leading dimension ldb.

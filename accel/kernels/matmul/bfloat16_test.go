@@ -9,22 +9,27 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	"bittern/accel/kernels/isa"
 	"bittern/accel/kernels/team"
 )
 
-// fused returns the kernel of the instruction, or skips the test where there is none.
-func fused(t *testing.T) *kernel {
+// fast are the kernels of bfloat16 but the portable one, which the others are compared with.
+func fast(t *testing.T) []variant {
 	t.Helper()
-	k := forBFloat16(isa.AVX512BF16)
-	if k == &portableBFloat16 || isa.AvailableBFloat16()[len(isa.AvailableBFloat16())-1] != isa.AVX512BF16 {
-		t.Skip("skipped: this machine has no products of bfloat16 to compare with")
+	var list []variant
+	for _, one := range variants() {
+		if one.kernel.pairing != nil && one.kernel != &portableBFloat16 {
+			list = append(list, one)
+		}
 	}
-	return k
+	if list == nil {
+		t.Skip("skipped: this machine has no kernel of bfloat16 to compare with the portable one")
+	}
+	return list
 }
 
 // sameBits says whether two numbers have the same bits, or are both NaN.
@@ -49,14 +54,13 @@ func awkward(random *rand.Rand, data []float32) {
 	}
 }
 
-// TestPortableHasTheBitsOfVDPBF16PS compares plain Go with the instruction: on sizes around the edges
-// of tiles and pairs, on numbers of every kind, with and without scales.
-func TestPortableHasTheBitsOfVDPBF16PS(t *testing.T) {
+// TestBFloat16LevelsAgree compares plain Go with the other kernels, that of VDPBF16PS among them: on
+// sizes around the edges of tiles and pairs, on numbers of every kind, with and without scales.
+func TestBFloat16LevelsAgree(t *testing.T) {
 	t.Parallel()
-	instruction := fused(t)
 	workers := team.New(1)
 	defer workers.Close()
-	want, got := newMultiplier(workers, &portableBFloat16), newMultiplier(workers, instruction)
+	want := newMultiplier(workers, &portableBFloat16)
 	random := rand.New(rand.NewPCG(16, 8))
 	subnormal, special := 0, 0
 	for trial := range 400 {
@@ -80,22 +84,25 @@ func TestPortableHasTheBitsOfVDPBF16PS(t *testing.T) {
 			scale = make([]float32, stored)
 			RowScales(scale, b, ldb, stored, ldb)
 		}
-		other := append([]float32(nil), c...)
-		for _, side := range []struct {
-			x *Multiplier
-			c []float32
-		}{{want, c}, {got, other}} {
-			if err := side.x.GemmScaled(side.c, s.n, s.accumulate, s.transA, s.transB, s.m, s.n, s.k, a, lda, b, ldb, scale); err != nil {
+		multiply := func(x *Multiplier, c []float32) []float32 {
+			c = slices.Clone(c)
+			if err := x.GemmScaled(c, s.n, s.accumulate, s.transA, s.transB, s.m, s.n, s.k, a, lda, b, ldb, scale); err != nil {
 				t.Fatal(err)
 			}
+			return c
 		}
-		for i := range c {
-			if !sameBits(other[i], c[i]) {
-				t.Fatalf("%v, scaled %v: C[%d][%d]: got %v of the instruction, want %v as of plain Go", s, scale != nil, i/s.n, i%s.n, other[i], c[i])
+		want := multiply(want, c)
+		for _, one := range fast(t) {
+			for i, got := range multiply(newMultiplier(workers, one.kernel), c) {
+				if !sameBits(got, want[i]) {
+					t.Fatalf("%v, %v, scaled %v: C[%d][%d]: got %x, want %x", one, s, scale != nil, i/s.n, i%s.n, got, want[i])
+				}
 			}
-			if c[i] != c[i] || math.IsInf(float64(c[i]), 0) {
+		}
+		for _, c := range want {
+			if c != c || math.IsInf(float64(c), 0) {
 				special++
-			} else if c[i] == 0 {
+			} else if c == 0 {
 				subnormal++
 			}
 		}
@@ -138,12 +145,13 @@ func TestAddProductRoundsOnce(t *testing.T) {
 			continue // it cannot be made with one product
 		}
 		a, b, c := []float32{test.sum, 0, 0, test.x}, []float32{1, 0, 0, test.y}, []float32{0}
-		x := newMultiplier(workers, forBFloat16(isa.BFloat16()))
-		if err := x.Gemm(c, 1, false, false, false, 1, 1, 4, a, 4, b, 1); err != nil {
-			t.Fatal(err)
-		}
-		if c[0] != test.want {
-			t.Errorf("%x·1 + %x·%x at the level %v: got %x, want %x", test.sum, test.x, test.y, isa.BFloat16(), c[0], test.want)
+		for _, one := range fast(t) {
+			if err := newMultiplier(workers, one.kernel).Gemm(c, 1, false, false, false, 1, 1, 4, a, 4, b, 1); err != nil {
+				t.Fatal(err)
+			}
+			if c[0] != test.want {
+				t.Errorf("%v: %x·1 + %x·%x: got %x, want %x", one, test.sum, test.x, test.y, c[0], test.want)
+			}
 		}
 	}
 	if got := addProduct(1, 0, float32(math.Inf(1))); got == got {
@@ -165,26 +173,28 @@ func TestRoundBFloat16(t *testing.T) {
 	if got := rounded(math.Float32frombits(0x7f800001)); got == got {
 		t.Errorf("a NaN became %v", got)
 	}
-	k := fused(t)
 	src := make([]float32, 0, 1<<16)
 	for upper := range uint32(1 << 9) {
 		for _, lower := range []uint32{0, 1, 0x7fff, 0x8000, 0x8001, 0xffff, 0x17fff, 0x18000, 0x18001, 0x7f0000, 0x7f7fff, 0x7f8000, 0x7fffff, 0x400000, 0x3fffff, 0x10000} {
 			src = append(src, math.Float32frombits(upper<<23|lower))
 		}
 	}
-	dst, across := make([]float32, len(src)/2), make([]float32, len(src)/2)
-	k.pairing.along(dst, src, nil, 1, len(src))
 	half := len(src) / 2
-	k.pairing.across(across, src, src[half:], 1, 1, half)
-	for i := range dst {
-		for _, one := range []struct {
-			name      string
-			got       float32
-			low, high float32
-		}{{"along", dst[i], src[2*i], src[2*i+1]}, {"across", across[i], src[i], src[half+i]}} {
-			low, high := halves(one.got)
-			if !sameBits(low, rounded(one.low)) || !sameBits(high, rounded(one.high)) {
-				t.Fatalf("%s: %x and %x: got %x and %x, want %x and %x", one.name, one.low, one.high, low, high, rounded(one.low), rounded(one.high))
+	for _, one := range fast(t) {
+		p := one.kernel.pairing
+		along, across := make([]float32, half*p.floats), make([]float32, half*p.floats)
+		p.along(along, src, nil, 1, len(src))
+		p.across(across, half, src, src[half:], 1, 1, half)
+		for i := range half {
+			first, second := halves(along[i])
+			firstAcross, secondAcross := halves(across[i])
+			if p.floats == 2 {
+				first, second, firstAcross, secondAcross = along[2*i+1], along[2*i], across[half+i], across[i]
+			}
+			for _, got := range [][2]float32{{first, src[2*i]}, {second, src[2*i+1]}, {firstAcross, src[i]}, {secondAcross, src[half+i]}} {
+				if !sameBits(got[0], rounded(got[1])) {
+					t.Fatalf("%v: %x: got %x, want %x", one, got[1], got[0], rounded(got[1]))
+				}
 			}
 		}
 	}
@@ -217,7 +227,7 @@ func TestScaledWeightsAreExact(t *testing.T) {
 	workers := team.New(1)
 	defer workers.Close()
 	for _, one := range variants() {
-		if !one.kernel.pairs() {
+		if one.kernel.pairing == nil {
 			continue
 		}
 		x := newMultiplier(workers, one.kernel)

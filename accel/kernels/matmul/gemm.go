@@ -49,7 +49,7 @@ func (x *Multiplier) Gemm(c []float32, ldc int, accumulate, transA, transB bool,
 // as [Packed.PackBFloat16] does. One of float32 needs none, and does not read them.
 func (x *Multiplier) GemmScaled(c []float32, ldc int, accumulate, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, scale []float32) error {
 	y := product{c: c, ldc: ldc, accumulate: accumulate, m: m, n: n, k: k, a: operand{a, lda, transA}, b: operand{b, ldb, transB}}
-	if x.kernel.pairs() {
+	if x.kernel.pairing != nil {
 		y.scales = y.b.scales(scale)
 	}
 	for _, err := range [4]error{

@@ -17,6 +17,10 @@ package matmul
 // width is the padded width of the panel b: its vectors times the lanes.
 type tile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)
 
+// A fullTile also multiplies the sum of column j by scale[j], if scale is not nil, before it writes
+// or adds it to C. Where flush is set it takes subnormal operands and sums as 0.
+type fullTile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32, flush bool)
+
 // kernel is how one instruction-set level multiplies with one arithmetic.
 type kernel struct {
 	lanes   int      // floats in a vector
@@ -24,9 +28,12 @@ type kernel struct {
 	heights []int    // rows of the tiles, falling to 1
 	tiles   [][]tile // tiles[h][v-1] has heights[h] rows and v vectors
 
-	// A kernel of bfloat16 has these in place of tiles, and computes with words.
-	dots    [][]dot
-	pairing pairing
+	// Some kernels have these in place of tiles: those of bfloat16, and those of float32 whose
+	// tiles serve bfloat16 too.
+	full [][]fullTile
+
+	// pairing is how a kernel of bfloat16 rounds its operands; nil for one of float32.
+	pairing *pairing
 
 	// A product is cut into blocks of rows×depth of A, which stay in the second-level cache while
 	// they meet every panel of a block of depth×columns of B. depth is even.
@@ -43,13 +50,10 @@ type kernel struct {
 	transpose func(dst []float32, dstStride int, src []float32, srcStride, n int)
 }
 
-// pairs says whether the kernel computes with words.
-func (k *kernel) pairs() bool { return k.dots != nil }
-
-// stored is the depth of packed matrices.
+// stored is how many floats a depth takes in packed matrices.
 func (k *kernel) stored(depth int) int {
-	if k.pairs() {
-		return words(depth)
+	if k.pairing != nil {
+		return (depth + 1) / 2 * k.pairing.floats
 	}
 	return depth
 }
@@ -80,8 +84,8 @@ type panels struct {
 	scale         []float32 // of columns; nil where they have none
 }
 
-// multiply computes C (+)= A·B for m rows, n columns and one block of depth, which a kernel of
-// pairs counts in words. The rows of A are lda apart; if lda is 0, packRows has packed A.
+// multiply computes C (+)= A·B for m rows, n columns and one block of depth, counted in floats as
+// they are stored. The rows of A are lda apart; if lda is 0, packRows has packed A.
 func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, m, n, depth int, accumulate bool) {
 	for j := 0; j < n; j += k.width() {
 		vectors := min(k.vectors, (n-j+k.lanes-1)/k.lanes)
@@ -98,10 +102,10 @@ func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, 
 			if lda == 0 {
 				rowStride, depthStride, start = 1, k.heights[h], i*depth
 			}
-			if k.pairs() {
-				k.dots[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate, scale)
-			} else {
+			if k.full == nil {
 				k.tiles[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate)
+			} else {
+				k.full[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate, scale, k.pairing != nil)
 			}
 			i += k.heights[h]
 		}

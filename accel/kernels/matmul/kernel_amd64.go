@@ -17,30 +17,15 @@ func forLevel(level isa.Level) *kernel {
 
 // forBFloat16 returns the kernel of bfloat16 of a level.
 func forBFloat16(level isa.Level) *kernel {
-	if level == isa.AVX512BF16 {
+	switch level {
+	case isa.AVX512BF16:
 		return &avx512BF16
+	case isa.AVX512:
+		return &avx512Rounded
+	case isa.AVX2:
+		return &avx2Rounded
 	}
 	return &portableBFloat16
-}
-
-// avx512BF16 is as avx512: its panels and tiles have as many words as those have floats.
-var avx512BF16 = kernel{
-	lanes:   16,
-	vectors: 3,
-	heights: []int{8, 4, 2, 1},
-	dots: [][]dot{
-		{dot8x16BF16, dot8x32BF16, dot8x48BF16},
-		{dot4x16BF16, dot4x32BF16, dot4x48BF16},
-		{dot2x16BF16, dot2x32BF16, dot2x48BF16},
-		{dot1x16BF16, dot1x32BF16, dot1x48BF16},
-	},
-	pairing:   pairing{pairAlongBF16, pairAcrossBF16},
-	rows:      128,
-	depth:     depthBFloat16,
-	columns:   960,
-	inPlace:   true,
-	copyRows:  copyRowsAVX2,
-	transpose: transpose8AVX2,
 }
 
 // Both vector levels add in the same order, so they agree to the bit. The blocks are the
@@ -52,7 +37,7 @@ var avx512 = kernel{
 	lanes:   16,
 	vectors: 3,
 	heights: []int{8, 4, 2, 1},
-	tiles: [][]tile{
+	full: [][]fullTile{
 		{tile8x16AVX512, tile8x32AVX512, tile8x48AVX512},
 		{tile4x16AVX512, tile4x32AVX512, tile4x48AVX512},
 		{tile2x16AVX512, tile2x32AVX512, tile2x48AVX512},
@@ -71,7 +56,7 @@ var avx2 = kernel{
 	lanes:   8,
 	vectors: 3,
 	heights: []int{4, 2, 1},
-	tiles: [][]tile{
+	full: [][]fullTile{
 		{tile4x8AVX2, tile4x16AVX2, tile4x24AVX2},
 		{tile2x8AVX2, tile2x16AVX2, tile2x24AVX2},
 		{tile1x8AVX2, tile1x16AVX2, tile1x24AVX2},
@@ -82,4 +67,35 @@ var avx2 = kernel{
 	inPlace:   true,
 	copyRows:  copyRowsAVX2,
 	transpose: transpose8AVX2,
+}
+
+// avx512BF16 is as avx512: its panels and tiles have as many words as those have floats.
+var avx512BF16 = kernel{
+	lanes:   16,
+	vectors: 3,
+	heights: []int{8, 4, 2, 1},
+	full: [][]fullTile{
+		{dot8x16BF16, dot8x32BF16, dot8x48BF16},
+		{dot4x16BF16, dot4x32BF16, dot4x48BF16},
+		{dot2x16BF16, dot2x32BF16, dot2x48BF16},
+		{dot1x16BF16, dot1x32BF16, dot1x48BF16},
+	},
+	pairing:   &pairing{1, pairAlongBF16, pairAcrossBF16},
+	rows:      128,
+	depth:     depthBFloat16,
+	columns:   960,
+	inPlace:   true,
+	copyRows:  copyRowsAVX2,
+	transpose: transpose8AVX2,
+}
+
+// avx512Rounded and avx2Rounded compute as the kernels of float32 with rounded operands.
+var (
+	avx512Rounded = avx512.rounded(pairing{2, roundAlongAVX512, roundAcrossAVX512})
+	avx2Rounded   = avx2.rounded(pairing{2, roundAlongAVX2, roundAcrossAVX2})
+)
+
+func (k kernel) rounded(p pairing) kernel {
+	k.pairing, k.depth = &p, depthBFloat16
+	return k
 }

@@ -2,9 +2,9 @@
 
 #include "textflag.h"
 
-// func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
+// func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile8x16AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -35,6 +35,14 @@ TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
+	MOVB       flush+144(FP), R13
+	TESTB      R13, R13
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R13
+	ORL        $0x00008040, R13
+	MOVL       R13, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DI), Z8
@@ -63,25 +71,45 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VMOVUPS.Z    (R9), K1, Z8
-	VADDPS       Z8, Z0, Z0
-	VMOVUPS.Z    (R9)(R10*1), K1, Z8
-	VADDPS       Z8, Z1, Z1
-	VMOVUPS.Z    (R9)(R10*2), K1, Z8
-	VADDPS       Z8, Z2, Z2
-	VMOVUPS.Z    (R9)(R11*1), K1, Z8
-	VADDPS       Z8, Z3, Z3
-	VMOVUPS.Z    (R12), K1, Z8
-	VADDPS       Z8, Z4, Z4
-	VMOVUPS.Z    (R12)(R10*1), K1, Z8
-	VADDPS       Z8, Z5, Z5
-	VMOVUPS.Z    (R12)(R10*2), K1, Z8
-	VADDPS       Z8, Z6, Z6
-	VMOVUPS.Z    (R12)(R11*1), K1, Z8
-	VADDPS       Z8, Z7, Z7
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS.Z (AX), K1, Z8
+	VMULPS    Z8, Z0, Z0
+	VMULPS    Z8, Z1, Z1
+	VMULPS    Z8, Z2, Z2
+	VMULPS    Z8, Z3, Z3
+	VMULPS    Z8, Z4, Z4
+	VMULPS    Z8, Z5, Z5
+	VMULPS    Z8, Z6, Z6
+	VMULPS    Z8, Z7, Z7
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (R9), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VMOVUPS.Z (R9)(R10*1), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VMOVUPS.Z (R9)(R10*2), K1, Z8
+	VADDPS    Z8, Z2, Z2
+	VMOVUPS.Z (R9)(R11*1), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VMOVUPS.Z (R12), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS.Z (R12)(R10*1), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VMOVUPS.Z (R12)(R10*2), K1, Z8
+	VADDPS    Z8, Z6, Z6
+	VMOVUPS.Z (R12)(R11*1), K1, Z8
+	VADDPS    Z8, Z7, Z7
 
 store:
 	VMOVUPS Z0, K1, (R9)
@@ -95,9 +123,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
+// func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile8x32AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -144,6 +172,14 @@ TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z13, Z13, Z13
 	VPXORD     Z14, Z14, Z14
 	VPXORD     Z15, Z15, Z15
+	MOVB       flush+144(FP), R13
+	TESTB      R13, R13
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R13
+	ORL        $0x00008040, R13
+	MOVL       R13, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DI), Z16
@@ -181,33 +217,62 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R9), Z0, Z0
-	VMOVUPS.Z    64(R9), K1, Z16
-	VADDPS       Z16, Z1, Z1
-	VADDPS       (R9)(R10*1), Z2, Z2
-	VMOVUPS.Z    64(R9)(R10*1), K1, Z16
-	VADDPS       Z16, Z3, Z3
-	VADDPS       (R9)(R10*2), Z4, Z4
-	VMOVUPS.Z    64(R9)(R10*2), K1, Z16
-	VADDPS       Z16, Z5, Z5
-	VADDPS       (R9)(R11*1), Z6, Z6
-	VMOVUPS.Z    64(R9)(R11*1), K1, Z16
-	VADDPS       Z16, Z7, Z7
-	VADDPS       (R12), Z8, Z8
-	VMOVUPS.Z    64(R12), K1, Z16
-	VADDPS       Z16, Z9, Z9
-	VADDPS       (R12)(R10*1), Z10, Z10
-	VMOVUPS.Z    64(R12)(R10*1), K1, Z16
-	VADDPS       Z16, Z11, Z11
-	VADDPS       (R12)(R10*2), Z12, Z12
-	VMOVUPS.Z    64(R12)(R10*2), K1, Z16
-	VADDPS       Z16, Z13, Z13
-	VADDPS       (R12)(R11*1), Z14, Z14
-	VMOVUPS.Z    64(R12)(R11*1), K1, Z16
-	VADDPS       Z16, Z15, Z15
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z16
+	VMULPS    Z16, Z0, Z0
+	VMULPS    Z16, Z2, Z2
+	VMULPS    Z16, Z4, Z4
+	VMULPS    Z16, Z6, Z6
+	VMULPS    Z16, Z8, Z8
+	VMULPS    Z16, Z10, Z10
+	VMULPS    Z16, Z12, Z12
+	VMULPS    Z16, Z14, Z14
+	VMOVUPS.Z 64(AX), K1, Z16
+	VMULPS    Z16, Z1, Z1
+	VMULPS    Z16, Z3, Z3
+	VMULPS    Z16, Z5, Z5
+	VMULPS    Z16, Z7, Z7
+	VMULPS    Z16, Z9, Z9
+	VMULPS    Z16, Z11, Z11
+	VMULPS    Z16, Z13, Z13
+	VMULPS    Z16, Z15, Z15
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R9), Z0, Z0
+	VMOVUPS.Z 64(R9), K1, Z16
+	VADDPS    Z16, Z1, Z1
+	VADDPS    (R9)(R10*1), Z2, Z2
+	VMOVUPS.Z 64(R9)(R10*1), K1, Z16
+	VADDPS    Z16, Z3, Z3
+	VADDPS    (R9)(R10*2), Z4, Z4
+	VMOVUPS.Z 64(R9)(R10*2), K1, Z16
+	VADDPS    Z16, Z5, Z5
+	VADDPS    (R9)(R11*1), Z6, Z6
+	VMOVUPS.Z 64(R9)(R11*1), K1, Z16
+	VADDPS    Z16, Z7, Z7
+	VADDPS    (R12), Z8, Z8
+	VMOVUPS.Z 64(R12), K1, Z16
+	VADDPS    Z16, Z9, Z9
+	VADDPS    (R12)(R10*1), Z10, Z10
+	VMOVUPS.Z 64(R12)(R10*1), K1, Z16
+	VADDPS    Z16, Z11, Z11
+	VADDPS    (R12)(R10*2), Z12, Z12
+	VMOVUPS.Z 64(R12)(R10*2), K1, Z16
+	VADDPS    Z16, Z13, Z13
+	VADDPS    (R12)(R11*1), Z14, Z14
+	VMOVUPS.Z 64(R12)(R11*1), K1, Z16
+	VADDPS    Z16, Z15, Z15
 
 store:
 	VMOVUPS Z0, (R9)
@@ -229,9 +294,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile8x48AVX512(SB), NOSPLIT, $0-113
+// func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile8x48AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -294,6 +359,14 @@ TEXT ·tile8x48AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z21, Z21, Z21
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
+	MOVB       flush+144(FP), R13
+	TESTB      R13, R13
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R13
+	ORL        $0x00008040, R13
+	MOVL       R13, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DI), Z24
@@ -340,41 +413,79 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R9), Z0, Z0
-	VADDPS       64(R9), Z1, Z1
-	VMOVUPS.Z    128(R9), K1, Z24
-	VADDPS       Z24, Z2, Z2
-	VADDPS       (R9)(R10*1), Z3, Z3
-	VADDPS       64(R9)(R10*1), Z4, Z4
-	VMOVUPS.Z    128(R9)(R10*1), K1, Z24
-	VADDPS       Z24, Z5, Z5
-	VADDPS       (R9)(R10*2), Z6, Z6
-	VADDPS       64(R9)(R10*2), Z7, Z7
-	VMOVUPS.Z    128(R9)(R10*2), K1, Z24
-	VADDPS       Z24, Z8, Z8
-	VADDPS       (R9)(R11*1), Z9, Z9
-	VADDPS       64(R9)(R11*1), Z10, Z10
-	VMOVUPS.Z    128(R9)(R11*1), K1, Z24
-	VADDPS       Z24, Z11, Z11
-	VADDPS       (R12), Z12, Z12
-	VADDPS       64(R12), Z13, Z13
-	VMOVUPS.Z    128(R12), K1, Z24
-	VADDPS       Z24, Z14, Z14
-	VADDPS       (R12)(R10*1), Z15, Z15
-	VADDPS       64(R12)(R10*1), Z16, Z16
-	VMOVUPS.Z    128(R12)(R10*1), K1, Z24
-	VADDPS       Z24, Z17, Z17
-	VADDPS       (R12)(R10*2), Z18, Z18
-	VADDPS       64(R12)(R10*2), Z19, Z19
-	VMOVUPS.Z    128(R12)(R10*2), K1, Z24
-	VADDPS       Z24, Z20, Z20
-	VADDPS       (R12)(R11*1), Z21, Z21
-	VADDPS       64(R12)(R11*1), Z22, Z22
-	VMOVUPS.Z    128(R12)(R11*1), K1, Z24
-	VADDPS       Z24, Z23, Z23
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z24
+	VMULPS    Z24, Z0, Z0
+	VMULPS    Z24, Z3, Z3
+	VMULPS    Z24, Z6, Z6
+	VMULPS    Z24, Z9, Z9
+	VMULPS    Z24, Z12, Z12
+	VMULPS    Z24, Z15, Z15
+	VMULPS    Z24, Z18, Z18
+	VMULPS    Z24, Z21, Z21
+	VMOVUPS   64(AX), Z24
+	VMULPS    Z24, Z1, Z1
+	VMULPS    Z24, Z4, Z4
+	VMULPS    Z24, Z7, Z7
+	VMULPS    Z24, Z10, Z10
+	VMULPS    Z24, Z13, Z13
+	VMULPS    Z24, Z16, Z16
+	VMULPS    Z24, Z19, Z19
+	VMULPS    Z24, Z22, Z22
+	VMOVUPS.Z 128(AX), K1, Z24
+	VMULPS    Z24, Z2, Z2
+	VMULPS    Z24, Z5, Z5
+	VMULPS    Z24, Z8, Z8
+	VMULPS    Z24, Z11, Z11
+	VMULPS    Z24, Z14, Z14
+	VMULPS    Z24, Z17, Z17
+	VMULPS    Z24, Z20, Z20
+	VMULPS    Z24, Z23, Z23
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R9), Z0, Z0
+	VADDPS    64(R9), Z1, Z1
+	VMOVUPS.Z 128(R9), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	VADDPS    (R9)(R10*1), Z3, Z3
+	VADDPS    64(R9)(R10*1), Z4, Z4
+	VMOVUPS.Z 128(R9)(R10*1), K1, Z24
+	VADDPS    Z24, Z5, Z5
+	VADDPS    (R9)(R10*2), Z6, Z6
+	VADDPS    64(R9)(R10*2), Z7, Z7
+	VMOVUPS.Z 128(R9)(R10*2), K1, Z24
+	VADDPS    Z24, Z8, Z8
+	VADDPS    (R9)(R11*1), Z9, Z9
+	VADDPS    64(R9)(R11*1), Z10, Z10
+	VMOVUPS.Z 128(R9)(R11*1), K1, Z24
+	VADDPS    Z24, Z11, Z11
+	VADDPS    (R12), Z12, Z12
+	VADDPS    64(R12), Z13, Z13
+	VMOVUPS.Z 128(R12), K1, Z24
+	VADDPS    Z24, Z14, Z14
+	VADDPS    (R12)(R10*1), Z15, Z15
+	VADDPS    64(R12)(R10*1), Z16, Z16
+	VMOVUPS.Z 128(R12)(R10*1), K1, Z24
+	VADDPS    Z24, Z17, Z17
+	VADDPS    (R12)(R10*2), Z18, Z18
+	VADDPS    64(R12)(R10*2), Z19, Z19
+	VMOVUPS.Z 128(R12)(R10*2), K1, Z24
+	VADDPS    Z24, Z20, Z20
+	VADDPS    (R12)(R11*1), Z21, Z21
+	VADDPS    64(R12)(R11*1), Z22, Z22
+	VMOVUPS.Z 128(R12)(R11*1), K1, Z24
+	VADDPS    Z24, Z23, Z23
 
 store:
 	VMOVUPS Z0, (R9)
@@ -404,9 +515,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
+// func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile4x16AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -427,6 +538,14 @@ TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (SI), Z4
@@ -446,17 +565,33 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VMOVUPS.Z    (R8), K1, Z4
-	VADDPS       Z4, Z0, Z0
-	VMOVUPS.Z    (R8)(R9*1), K1, Z4
-	VADDPS       Z4, Z1, Z1
-	VMOVUPS.Z    (R8)(R9*2), K1, Z4
-	VADDPS       Z4, Z2, Z2
-	VMOVUPS.Z    (R8)(R10*1), K1, Z4
-	VADDPS       Z4, Z3, Z3
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS.Z (AX), K1, Z4
+	VMULPS    Z4, Z0, Z0
+	VMULPS    Z4, Z1, Z1
+	VMULPS    Z4, Z2, Z2
+	VMULPS    Z4, Z3, Z3
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (R8), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VMOVUPS.Z (R8)(R9*1), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS.Z (R8)(R9*2), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	VMOVUPS.Z (R8)(R10*1), K1, Z4
+	VADDPS    Z4, Z3, Z3
 
 store:
 	VMOVUPS Z0, K1, (R8)
@@ -466,9 +601,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-113
+// func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile4x32AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -497,6 +632,14 @@ TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (SI), Z8
@@ -521,21 +664,42 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R8), Z0, Z0
-	VMOVUPS.Z    64(R8), K1, Z8
-	VADDPS       Z8, Z1, Z1
-	VADDPS       (R8)(R9*1), Z2, Z2
-	VMOVUPS.Z    64(R8)(R9*1), K1, Z8
-	VADDPS       Z8, Z3, Z3
-	VADDPS       (R8)(R9*2), Z4, Z4
-	VMOVUPS.Z    64(R8)(R9*2), K1, Z8
-	VADDPS       Z8, Z5, Z5
-	VADDPS       (R8)(R10*1), Z6, Z6
-	VMOVUPS.Z    64(R8)(R10*1), K1, Z8
-	VADDPS       Z8, Z7, Z7
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z8
+	VMULPS    Z8, Z0, Z0
+	VMULPS    Z8, Z2, Z2
+	VMULPS    Z8, Z4, Z4
+	VMULPS    Z8, Z6, Z6
+	VMOVUPS.Z 64(AX), K1, Z8
+	VMULPS    Z8, Z1, Z1
+	VMULPS    Z8, Z3, Z3
+	VMULPS    Z8, Z5, Z5
+	VMULPS    Z8, Z7, Z7
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R8), Z0, Z0
+	VMOVUPS.Z 64(R8), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VADDPS    (R8)(R9*1), Z2, Z2
+	VMOVUPS.Z 64(R8)(R9*1), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VADDPS    (R8)(R9*2), Z4, Z4
+	VMOVUPS.Z 64(R8)(R9*2), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VADDPS    (R8)(R10*1), Z6, Z6
+	VMOVUPS.Z 64(R8)(R10*1), K1, Z8
+	VADDPS    Z8, Z7, Z7
 
 store:
 	VMOVUPS Z0, (R8)
@@ -549,9 +713,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile4x48AVX512(SB), NOSPLIT, $0-113
+// func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile4x48AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -588,6 +752,14 @@ TEXT ·tile4x48AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z9, Z9, Z9
 	VPXORD     Z10, Z10, Z10
 	VPXORD     Z11, Z11, Z11
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (SI), Z12
@@ -617,25 +789,51 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R8), Z0, Z0
-	VADDPS       64(R8), Z1, Z1
-	VMOVUPS.Z    128(R8), K1, Z12
-	VADDPS       Z12, Z2, Z2
-	VADDPS       (R8)(R9*1), Z3, Z3
-	VADDPS       64(R8)(R9*1), Z4, Z4
-	VMOVUPS.Z    128(R8)(R9*1), K1, Z12
-	VADDPS       Z12, Z5, Z5
-	VADDPS       (R8)(R9*2), Z6, Z6
-	VADDPS       64(R8)(R9*2), Z7, Z7
-	VMOVUPS.Z    128(R8)(R9*2), K1, Z12
-	VADDPS       Z12, Z8, Z8
-	VADDPS       (R8)(R10*1), Z9, Z9
-	VADDPS       64(R8)(R10*1), Z10, Z10
-	VMOVUPS.Z    128(R8)(R10*1), K1, Z12
-	VADDPS       Z12, Z11, Z11
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z12
+	VMULPS    Z12, Z0, Z0
+	VMULPS    Z12, Z3, Z3
+	VMULPS    Z12, Z6, Z6
+	VMULPS    Z12, Z9, Z9
+	VMOVUPS   64(AX), Z12
+	VMULPS    Z12, Z1, Z1
+	VMULPS    Z12, Z4, Z4
+	VMULPS    Z12, Z7, Z7
+	VMULPS    Z12, Z10, Z10
+	VMOVUPS.Z 128(AX), K1, Z12
+	VMULPS    Z12, Z2, Z2
+	VMULPS    Z12, Z5, Z5
+	VMULPS    Z12, Z8, Z8
+	VMULPS    Z12, Z11, Z11
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R8), Z0, Z0
+	VADDPS    64(R8), Z1, Z1
+	VMOVUPS.Z 128(R8), K1, Z12
+	VADDPS    Z12, Z2, Z2
+	VADDPS    (R8)(R9*1), Z3, Z3
+	VADDPS    64(R8)(R9*1), Z4, Z4
+	VMOVUPS.Z 128(R8)(R9*1), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	VADDPS    (R8)(R9*2), Z6, Z6
+	VADDPS    64(R8)(R9*2), Z7, Z7
+	VMOVUPS.Z 128(R8)(R9*2), K1, Z12
+	VADDPS    Z12, Z8, Z8
+	VADDPS    (R8)(R10*1), Z9, Z9
+	VADDPS    64(R8)(R10*1), Z10, Z10
+	VMOVUPS.Z 128(R8)(R10*1), K1, Z12
+	VADDPS    Z12, Z11, Z11
 
 store:
 	VMOVUPS Z0, (R8)
@@ -653,9 +851,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-113
+// func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile2x16AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -670,6 +868,14 @@ TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 (DI)(R8*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (BX), Z2
@@ -685,13 +891,27 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VMOVUPS.Z    (DI), K1, Z2
-	VADDPS       Z2, Z0, Z0
-	VMOVUPS.Z    (DI)(R8*1), K1, Z2
-	VADDPS       Z2, Z1, Z1
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS.Z (AX), K1, Z2
+	VMULPS    Z2, Z0, Z0
+	VMULPS    Z2, Z1, Z1
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (DI), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS.Z (DI)(R8*1), K1, Z2
+	VADDPS    Z2, Z1, Z1
 
 store:
 	VMOVUPS Z0, K1, (DI)
@@ -699,9 +919,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-113
+// func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile2x32AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -720,6 +940,14 @@ TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (BX), Z4
@@ -738,15 +966,32 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (DI), Z0, Z0
-	VMOVUPS.Z    64(DI), K1, Z4
-	VADDPS       Z4, Z1, Z1
-	VADDPS       (DI)(R8*1), Z2, Z2
-	VMOVUPS.Z    64(DI)(R8*1), K1, Z4
-	VADDPS       Z4, Z3, Z3
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z4
+	VMULPS    Z4, Z0, Z0
+	VMULPS    Z4, Z2, Z2
+	VMOVUPS.Z 64(AX), K1, Z4
+	VMULPS    Z4, Z1, Z1
+	VMULPS    Z4, Z3, Z3
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (DI), Z0, Z0
+	VMOVUPS.Z 64(DI), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VADDPS    (DI)(R8*1), Z2, Z2
+	VMOVUPS.Z 64(DI)(R8*1), K1, Z4
+	VADDPS    Z4, Z3, Z3
 
 store:
 	VMOVUPS Z0, (DI)
@@ -756,9 +1001,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile2x48AVX512(SB), NOSPLIT, $0-113
+// func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile2x48AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -781,6 +1026,14 @@ TEXT ·tile2x48AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z3, Z3, Z3
 	VPXORD     Z4, Z4, Z4
 	VPXORD     Z5, Z5, Z5
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (BX), Z6
@@ -802,17 +1055,37 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (DI), Z0, Z0
-	VADDPS       64(DI), Z1, Z1
-	VMOVUPS.Z    128(DI), K1, Z6
-	VADDPS       Z6, Z2, Z2
-	VADDPS       (DI)(R8*1), Z3, Z3
-	VADDPS       64(DI)(R8*1), Z4, Z4
-	VMOVUPS.Z    128(DI)(R8*1), K1, Z6
-	VADDPS       Z6, Z5, Z5
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z6
+	VMULPS    Z6, Z0, Z0
+	VMULPS    Z6, Z3, Z3
+	VMOVUPS   64(AX), Z6
+	VMULPS    Z6, Z1, Z1
+	VMULPS    Z6, Z4, Z4
+	VMOVUPS.Z 128(AX), K1, Z6
+	VMULPS    Z6, Z2, Z2
+	VMULPS    Z6, Z5, Z5
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (DI), Z0, Z0
+	VADDPS    64(DI), Z1, Z1
+	VMOVUPS.Z 128(DI), K1, Z6
+	VADDPS    Z6, Z2, Z2
+	VADDPS    (DI)(R8*1), Z3, Z3
+	VADDPS    64(DI)(R8*1), Z4, Z4
+	VMOVUPS.Z 128(DI)(R8*1), K1, Z6
+	VADDPS    Z6, Z5, Z5
 
 store:
 	VMOVUPS Z0, (DI)
@@ -824,9 +1097,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
+// func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile1x16AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -839,6 +1112,14 @@ TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
 	SHLQ       $0x02, DI
 	PREFETCHT0 (SI)
 	VPXORD     Z0, Z0, Z0
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DX), Z1
@@ -852,20 +1133,33 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VMOVUPS.Z    (SI), K1, Z1
-	VADDPS       Z1, Z0, Z0
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS.Z (AX), K1, Z1
+	VMULPS    Z1, Z0, Z0
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (SI), K1, Z1
+	VADDPS    Z1, Z0, Z0
 
 store:
 	VMOVUPS Z0, K1, (SI)
 	VZEROUPPER
 	RET
 
-// func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-113
+// func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile1x32AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -880,6 +1174,14 @@ TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-113
 	PREFETCHT0 64(SI)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DX), Z2
@@ -895,12 +1197,27 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (SI), Z0, Z0
-	VMOVUPS.Z    64(SI), K1, Z2
-	VADDPS       Z2, Z1, Z1
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z2
+	VMULPS    Z2, Z0, Z0
+	VMOVUPS.Z 64(AX), K1, Z2
+	VMULPS    Z2, Z1, Z1
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (SI), Z0, Z0
+	VMOVUPS.Z 64(SI), K1, Z2
+	VADDPS    Z2, Z1, Z1
 
 store:
 	VMOVUPS Z0, (SI)
@@ -908,9 +1225,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile1x48AVX512(SB), NOSPLIT, $0-113
+// func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile1x48AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -927,6 +1244,14 @@ TEXT ·tile1x48AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DX), Z3
@@ -944,13 +1269,30 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (SI), Z0, Z0
-	VADDPS       64(SI), Z1, Z1
-	VMOVUPS.Z    128(SI), K1, Z3
-	VADDPS       Z3, Z2, Z2
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z3
+	VMULPS    Z3, Z0, Z0
+	VMOVUPS   64(AX), Z3
+	VMULPS    Z3, Z1, Z1
+	VMOVUPS.Z 128(AX), K1, Z3
+	VMULPS    Z3, Z2, Z2
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (SI), Z0, Z0
+	VADDPS    64(SI), Z1, Z1
+	VMOVUPS.Z 128(SI), K1, Z3
+	VADDPS    Z3, Z2, Z2
 
 store:
 	VMOVUPS Z0, (SI)
@@ -959,9 +1301,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-113
+// func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile4x8AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -982,6 +1324,14 @@ TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-113
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (SI), Y4
@@ -1002,17 +1352,33 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y4
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VMASKMOVPS   (R8), Y4, Y5
-	VADDPS       Y5, Y0, Y0
-	VMASKMOVPS   (R8)(R9*1), Y4, Y5
-	VADDPS       Y5, Y1, Y1
-	VMASKMOVPS   (R8)(R9*2), Y4, Y5
-	VADDPS       Y5, Y2, Y2
-	VMASKMOVPS   (R8)(R10*1), Y4, Y5
-	VADDPS       Y5, Y3, Y3
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMASKMOVPS (AX), Y4, Y5
+	VMULPS     Y5, Y0, Y0
+	VMULPS     Y5, Y1, Y1
+	VMULPS     Y5, Y2, Y2
+	VMULPS     Y5, Y3, Y3
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VMASKMOVPS (R8), Y4, Y5
+	VADDPS     Y5, Y0, Y0
+	VMASKMOVPS (R8)(R9*1), Y4, Y5
+	VADDPS     Y5, Y1, Y1
+	VMASKMOVPS (R8)(R9*2), Y4, Y5
+	VADDPS     Y5, Y2, Y2
+	VMASKMOVPS (R8)(R10*1), Y4, Y5
+	VADDPS     Y5, Y3, Y3
 
 store:
 	VMASKMOVPS Y0, Y4, (R8)
@@ -1040,9 +1406,9 @@ DATA tailWindow<>+56(SB)/4, $0x00000000
 DATA tailWindow<>+60(SB)/4, $0x00000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
-// func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-113
+// func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile4x16AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1067,6 +1433,14 @@ TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-113
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (SI), Y8
@@ -1092,21 +1466,42 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y8
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R8), Y0, Y0
-	VMASKMOVPS   32(R8), Y8, Y9
-	VADDPS       Y9, Y1, Y1
-	VADDPS       (R8)(R9*1), Y2, Y2
-	VMASKMOVPS   32(R8)(R9*1), Y8, Y9
-	VADDPS       Y9, Y3, Y3
-	VADDPS       (R8)(R9*2), Y4, Y4
-	VMASKMOVPS   32(R8)(R9*2), Y8, Y9
-	VADDPS       Y9, Y5, Y5
-	VADDPS       (R8)(R10*1), Y6, Y6
-	VMASKMOVPS   32(R8)(R10*1), Y8, Y9
-	VADDPS       Y9, Y7, Y7
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y9
+	VMULPS     Y9, Y0, Y0
+	VMULPS     Y9, Y2, Y2
+	VMULPS     Y9, Y4, Y4
+	VMULPS     Y9, Y6, Y6
+	VMASKMOVPS 32(AX), Y8, Y9
+	VMULPS     Y9, Y1, Y1
+	VMULPS     Y9, Y3, Y3
+	VMULPS     Y9, Y5, Y5
+	VMULPS     Y9, Y7, Y7
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (R8), Y0, Y0
+	VMASKMOVPS 32(R8), Y8, Y9
+	VADDPS     Y9, Y1, Y1
+	VADDPS     (R8)(R9*1), Y2, Y2
+	VMASKMOVPS 32(R8)(R9*1), Y8, Y9
+	VADDPS     Y9, Y3, Y3
+	VADDPS     (R8)(R9*2), Y4, Y4
+	VMASKMOVPS 32(R8)(R9*2), Y8, Y9
+	VADDPS     Y9, Y5, Y5
+	VADDPS     (R8)(R10*1), Y6, Y6
+	VMASKMOVPS 32(R8)(R10*1), Y8, Y9
+	VADDPS     Y9, Y7, Y7
 
 store:
 	VMOVUPS    Y0, (R8)
@@ -1120,9 +1515,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile4x24AVX2(SB), NOSPLIT, $0-113
+// func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile4x24AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1155,6 +1550,14 @@ TEXT ·tile4x24AVX2(SB), NOSPLIT, $0-113
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (SI), Y12
@@ -1185,25 +1588,51 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y12
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R8), Y0, Y0
-	VADDPS       32(R8), Y1, Y1
-	VMASKMOVPS   64(R8), Y12, Y13
-	VADDPS       Y13, Y2, Y2
-	VADDPS       (R8)(R9*1), Y3, Y3
-	VADDPS       32(R8)(R9*1), Y4, Y4
-	VMASKMOVPS   64(R8)(R9*1), Y12, Y13
-	VADDPS       Y13, Y5, Y5
-	VADDPS       (R8)(R9*2), Y6, Y6
-	VADDPS       32(R8)(R9*2), Y7, Y7
-	VMASKMOVPS   64(R8)(R9*2), Y12, Y13
-	VADDPS       Y13, Y8, Y8
-	VADDPS       (R8)(R10*1), Y9, Y9
-	VADDPS       32(R8)(R10*1), Y10, Y10
-	VMASKMOVPS   64(R8)(R10*1), Y12, Y13
-	VADDPS       Y13, Y11, Y11
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y13
+	VMULPS     Y13, Y0, Y0
+	VMULPS     Y13, Y3, Y3
+	VMULPS     Y13, Y6, Y6
+	VMULPS     Y13, Y9, Y9
+	VMOVUPS    32(AX), Y13
+	VMULPS     Y13, Y1, Y1
+	VMULPS     Y13, Y4, Y4
+	VMULPS     Y13, Y7, Y7
+	VMULPS     Y13, Y10, Y10
+	VMASKMOVPS 64(AX), Y12, Y13
+	VMULPS     Y13, Y2, Y2
+	VMULPS     Y13, Y5, Y5
+	VMULPS     Y13, Y8, Y8
+	VMULPS     Y13, Y11, Y11
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (R8), Y0, Y0
+	VADDPS     32(R8), Y1, Y1
+	VMASKMOVPS 64(R8), Y12, Y13
+	VADDPS     Y13, Y2, Y2
+	VADDPS     (R8)(R9*1), Y3, Y3
+	VADDPS     32(R8)(R9*1), Y4, Y4
+	VMASKMOVPS 64(R8)(R9*1), Y12, Y13
+	VADDPS     Y13, Y5, Y5
+	VADDPS     (R8)(R9*2), Y6, Y6
+	VADDPS     32(R8)(R9*2), Y7, Y7
+	VMASKMOVPS 64(R8)(R9*2), Y12, Y13
+	VADDPS     Y13, Y8, Y8
+	VADDPS     (R8)(R10*1), Y9, Y9
+	VADDPS     32(R8)(R10*1), Y10, Y10
+	VMASKMOVPS 64(R8)(R10*1), Y12, Y13
+	VADDPS     Y13, Y11, Y11
 
 store:
 	VMOVUPS    Y0, (R8)
@@ -1221,9 +1650,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile2x8AVX2(SB), NOSPLIT, $0-113
+// func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile2x8AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1238,6 +1667,14 @@ TEXT ·tile2x8AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (DI)(R8*1)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (BX), Y2
@@ -1254,13 +1691,27 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y2
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VMASKMOVPS   (DI), Y2, Y3
-	VADDPS       Y3, Y0, Y0
-	VMASKMOVPS   (DI)(R8*1), Y2, Y3
-	VADDPS       Y3, Y1, Y1
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMASKMOVPS (AX), Y2, Y3
+	VMULPS     Y3, Y0, Y0
+	VMULPS     Y3, Y1, Y1
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VMASKMOVPS (DI), Y2, Y3
+	VADDPS     Y3, Y0, Y0
+	VMASKMOVPS (DI)(R8*1), Y2, Y3
+	VADDPS     Y3, Y1, Y1
 
 store:
 	VMASKMOVPS Y0, Y2, (DI)
@@ -1268,9 +1719,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile2x16AVX2(SB), NOSPLIT, $0-113
+// func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile2x16AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1287,6 +1738,14 @@ TEXT ·tile2x16AVX2(SB), NOSPLIT, $0-113
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (BX), Y4
@@ -1306,15 +1765,32 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y4
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (DI), Y0, Y0
-	VMASKMOVPS   32(DI), Y4, Y5
-	VADDPS       Y5, Y1, Y1
-	VADDPS       (DI)(R8*1), Y2, Y2
-	VMASKMOVPS   32(DI)(R8*1), Y4, Y5
-	VADDPS       Y5, Y3, Y3
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y5
+	VMULPS     Y5, Y0, Y0
+	VMULPS     Y5, Y2, Y2
+	VMASKMOVPS 32(AX), Y4, Y5
+	VMULPS     Y5, Y1, Y1
+	VMULPS     Y5, Y3, Y3
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (DI), Y0, Y0
+	VMASKMOVPS 32(DI), Y4, Y5
+	VADDPS     Y5, Y1, Y1
+	VADDPS     (DI)(R8*1), Y2, Y2
+	VMASKMOVPS 32(DI)(R8*1), Y4, Y5
+	VADDPS     Y5, Y3, Y3
 
 store:
 	VMOVUPS    Y0, (DI)
@@ -1324,9 +1800,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile2x24AVX2(SB), NOSPLIT, $0-113
+// func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile2x24AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1347,6 +1823,14 @@ TEXT ·tile2x24AVX2(SB), NOSPLIT, $0-113
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (BX), Y6
@@ -1369,17 +1853,37 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y6
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (DI), Y0, Y0
-	VADDPS       32(DI), Y1, Y1
-	VMASKMOVPS   64(DI), Y6, Y7
-	VADDPS       Y7, Y2, Y2
-	VADDPS       (DI)(R8*1), Y3, Y3
-	VADDPS       32(DI)(R8*1), Y4, Y4
-	VMASKMOVPS   64(DI)(R8*1), Y6, Y7
-	VADDPS       Y7, Y5, Y5
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y7
+	VMULPS     Y7, Y0, Y0
+	VMULPS     Y7, Y3, Y3
+	VMOVUPS    32(AX), Y7
+	VMULPS     Y7, Y1, Y1
+	VMULPS     Y7, Y4, Y4
+	VMASKMOVPS 64(AX), Y6, Y7
+	VMULPS     Y7, Y2, Y2
+	VMULPS     Y7, Y5, Y5
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (DI), Y0, Y0
+	VADDPS     32(DI), Y1, Y1
+	VMASKMOVPS 64(DI), Y6, Y7
+	VADDPS     Y7, Y2, Y2
+	VADDPS     (DI)(R8*1), Y3, Y3
+	VADDPS     32(DI)(R8*1), Y4, Y4
+	VMASKMOVPS 64(DI)(R8*1), Y6, Y7
+	VADDPS     Y7, Y5, Y5
 
 store:
 	VMOVUPS    Y0, (DI)
@@ -1391,9 +1895,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile1x8AVX2(SB), NOSPLIT, $0-113
+// func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile1x8AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1406,6 +1910,14 @@ TEXT ·tile1x8AVX2(SB), NOSPLIT, $0-113
 	SHLQ       $0x02, DI
 	PREFETCHT0 (SI)
 	VXORPS     Y0, Y0, Y0
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DX), Y1
@@ -1420,20 +1932,33 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VMASKMOVPS   (SI), Y1, Y2
-	VADDPS       Y2, Y0, Y0
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMASKMOVPS (AX), Y1, Y2
+	VMULPS     Y2, Y0, Y0
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VMASKMOVPS (SI), Y1, Y2
+	VADDPS     Y2, Y0, Y0
 
 store:
 	VMASKMOVPS Y0, Y1, (SI)
 	VZEROUPPER
 	RET
 
-// func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-113
+// func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile1x16AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1447,6 +1972,14 @@ TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-113
 	PREFETCHT0 (SI)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DX), Y2
@@ -1463,12 +1996,27 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y2
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (SI), Y0, Y0
-	VMASKMOVPS   32(SI), Y2, Y3
-	VADDPS       Y3, Y1, Y1
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMASKMOVPS 32(AX), Y2, Y3
+	VMULPS     Y3, Y1, Y1
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (SI), Y0, Y0
+	VMASKMOVPS 32(SI), Y2, Y3
+	VADDPS     Y3, Y1, Y1
 
 store:
 	VMOVUPS    Y0, (SI)
@@ -1476,9 +2024,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile1x24AVX2(SB), NOSPLIT, $0-113
+// func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile1x24AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1494,6 +2042,14 @@ TEXT ·tile1x24AVX2(SB), NOSPLIT, $0-113
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DX), Y3
@@ -1512,13 +2068,30 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y3
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (SI), Y0, Y0
-	VADDPS       32(SI), Y1, Y1
-	VMASKMOVPS   64(SI), Y3, Y4
-	VADDPS       Y4, Y2, Y2
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y4
+	VMULPS     Y4, Y0, Y0
+	VMOVUPS    32(AX), Y4
+	VMULPS     Y4, Y1, Y1
+	VMASKMOVPS 64(AX), Y3, Y4
+	VMULPS     Y4, Y2, Y2
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (SI), Y0, Y0
+	VADDPS     32(SI), Y1, Y1
+	VMASKMOVPS 64(SI), Y3, Y4
+	VADDPS     Y4, Y2, Y2
 
 store:
 	VMOVUPS    Y0, (SI)
@@ -1527,9 +2100,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot8x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot8x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot8x16BF16(SB), NOSPLIT, $0-144
+TEXT ·dot8x16BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1634,9 +2207,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot8x32BF16(SB), NOSPLIT, $0-144
+TEXT ·dot8x32BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1791,9 +2364,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot8x48BF16(SB), NOSPLIT, $0-144
+TEXT ·dot8x48BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1998,9 +2571,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot4x16BF16(SB), NOSPLIT, $0-144
+TEXT ·dot4x16BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -2070,9 +2643,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot4x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot4x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot4x32BF16(SB), NOSPLIT, $0-144
+TEXT ·dot4x32BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -2168,9 +2741,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot4x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot4x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot4x48BF16(SB), NOSPLIT, $0-144
+TEXT ·dot4x48BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -2292,9 +2865,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot2x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot2x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot2x16BF16(SB), NOSPLIT, $0-144
+TEXT ·dot2x16BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -2346,9 +2919,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot2x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot2x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot2x32BF16(SB), NOSPLIT, $0-144
+TEXT ·dot2x32BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -2414,9 +2987,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot2x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot2x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot2x48BF16(SB), NOSPLIT, $0-144
+TEXT ·dot2x48BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -2496,9 +3069,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot1x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot1x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot1x16BF16(SB), NOSPLIT, $0-144
+TEXT ·dot1x16BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -2542,9 +3115,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot1x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot1x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot1x32BF16(SB), NOSPLIT, $0-144
+TEXT ·dot1x32BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -2596,9 +3169,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func dot1x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32)
+// func dot1x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot1x48BF16(SB), NOSPLIT, $0-144
+TEXT ·dot1x48BF16(SB), NOSPLIT, $0-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -2793,15 +3366,15 @@ scaled:
 	VZEROUPPER
 	RET
 
-// func pairAcrossBF16(dst []float32, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
+// func pairAcrossBF16(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
-TEXT ·pairAcrossBF16(SB), NOSPLIT, $0-88
+TEXT ·pairAcrossBF16(SB), NOSPLIT, $0-96
 	MOVQ         dst_base+0(FP), AX
-	MOVQ         low_base+24(FP), CX
-	MOVQ         high_base+48(FP), DX
-	MOVQ         n+80(FP), BX
-	VBROADCASTSS lowFactor+72(FP), Z0
-	VBROADCASTSS highFactor+76(FP), Z1
+	MOVQ         low_base+32(FP), CX
+	MOVQ         high_base+56(FP), DX
+	MOVQ         n+88(FP), BX
+	VBROADCASTSS lowFactor+80(FP), Z0
+	VBROADCASTSS highFactor+84(FP), Z1
 	VMOVDQU16    interleaved<>+0(SB), Z2
 	XORQ         SI, SI
 
@@ -2834,3 +3407,247 @@ DATA interleaved<>+52(SB)/4, $0x001d000d
 DATA interleaved<>+56(SB)/4, $0x001e000e
 DATA interleaved<>+60(SB)/4, $0x001f000f
 GLOBL interleaved<>(SB), RODATA|NOPTR, $64
+
+// func roundAlongAVX512(dst []float32, src []float32, scale []float32, factor float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·roundAlongAVX512(SB), NOSPLIT, $0-88
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         src_base+24(FP), CX
+	MOVQ         scale_base+48(FP), DX
+	MOVQ         n+80(FP), BX
+	VBROADCASTSS factor+72(FP), Z0
+	VBROADCASTSS lanes00000001<>+0(SB), Z1
+	VBROADCASTSS lanes00007fff<>+0(SB), Z2
+	VBROADCASTSS lanesffff0000<>+0(SB), Z3
+	VBROADCASTSS lanes80000000<>+0(SB), Z4
+	VBROADCASTSS lanes7f800000<>+0(SB), Z5
+	XORQ         SI, SI
+
+vector:
+	VMULPS (CX)(SI*4), Z0, Z6
+	TESTQ  DX, DX
+	JZ     unscaled
+	VMULPS (DX)(SI*4), Z6, Z6
+
+unscaled:
+	VPSRLD     $0x10, Z6, Z7
+	VANDPS     Z1, Z7, Z7
+	VPADDD     Z2, Z7, Z7
+	VPADDD     Z6, Z7, Z7
+	VCMPPS     $0x03, Z6, Z6, K1
+	VPORD.BCST lanes00400000<>+0(SB), Z6, K1, Z7
+	VPTESTNMD  Z5, Z6, K1
+	VPANDD     Z4, Z6, K1, Z7
+	VANDPS     Z3, Z7, Z6
+	VPERMILPS  $0xb1, Z6, Z6
+	VMOVUPS    Z6, (AX)(SI*4)
+	ADDQ       $0x10, SI
+	CMPQ       SI, BX
+	JB         vector
+	VZEROUPPER
+	RET
+
+DATA lanes00000001<>+0(SB)/4, $0x00000001
+DATA lanes00000001<>+4(SB)/4, $0x00000001
+DATA lanes00000001<>+8(SB)/4, $0x00000001
+DATA lanes00000001<>+12(SB)/4, $0x00000001
+DATA lanes00000001<>+16(SB)/4, $0x00000001
+DATA lanes00000001<>+20(SB)/4, $0x00000001
+DATA lanes00000001<>+24(SB)/4, $0x00000001
+DATA lanes00000001<>+28(SB)/4, $0x00000001
+GLOBL lanes00000001<>(SB), RODATA|NOPTR, $32
+
+DATA lanes00007fff<>+0(SB)/4, $0x00007fff
+DATA lanes00007fff<>+4(SB)/4, $0x00007fff
+DATA lanes00007fff<>+8(SB)/4, $0x00007fff
+DATA lanes00007fff<>+12(SB)/4, $0x00007fff
+DATA lanes00007fff<>+16(SB)/4, $0x00007fff
+DATA lanes00007fff<>+20(SB)/4, $0x00007fff
+DATA lanes00007fff<>+24(SB)/4, $0x00007fff
+DATA lanes00007fff<>+28(SB)/4, $0x00007fff
+GLOBL lanes00007fff<>(SB), RODATA|NOPTR, $32
+
+DATA lanesffff0000<>+0(SB)/4, $0xffff0000
+DATA lanesffff0000<>+4(SB)/4, $0xffff0000
+DATA lanesffff0000<>+8(SB)/4, $0xffff0000
+DATA lanesffff0000<>+12(SB)/4, $0xffff0000
+DATA lanesffff0000<>+16(SB)/4, $0xffff0000
+DATA lanesffff0000<>+20(SB)/4, $0xffff0000
+DATA lanesffff0000<>+24(SB)/4, $0xffff0000
+DATA lanesffff0000<>+28(SB)/4, $0xffff0000
+GLOBL lanesffff0000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes80000000<>+0(SB)/4, $0x80000000
+DATA lanes80000000<>+4(SB)/4, $0x80000000
+DATA lanes80000000<>+8(SB)/4, $0x80000000
+DATA lanes80000000<>+12(SB)/4, $0x80000000
+DATA lanes80000000<>+16(SB)/4, $0x80000000
+DATA lanes80000000<>+20(SB)/4, $0x80000000
+DATA lanes80000000<>+24(SB)/4, $0x80000000
+DATA lanes80000000<>+28(SB)/4, $0x80000000
+GLOBL lanes80000000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes7f800000<>+0(SB)/4, $0x7f800000
+DATA lanes7f800000<>+4(SB)/4, $0x7f800000
+DATA lanes7f800000<>+8(SB)/4, $0x7f800000
+DATA lanes7f800000<>+12(SB)/4, $0x7f800000
+DATA lanes7f800000<>+16(SB)/4, $0x7f800000
+DATA lanes7f800000<>+20(SB)/4, $0x7f800000
+DATA lanes7f800000<>+24(SB)/4, $0x7f800000
+DATA lanes7f800000<>+28(SB)/4, $0x7f800000
+GLOBL lanes7f800000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes00400000<>+0(SB)/4, $0x00400000
+DATA lanes00400000<>+4(SB)/4, $0x00400000
+DATA lanes00400000<>+8(SB)/4, $0x00400000
+DATA lanes00400000<>+12(SB)/4, $0x00400000
+DATA lanes00400000<>+16(SB)/4, $0x00400000
+DATA lanes00400000<>+20(SB)/4, $0x00400000
+DATA lanes00400000<>+24(SB)/4, $0x00400000
+DATA lanes00400000<>+28(SB)/4, $0x00400000
+GLOBL lanes00400000<>(SB), RODATA|NOPTR, $32
+
+// func roundAcrossAVX512(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·roundAcrossAVX512(SB), NOSPLIT, $0-96
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dstStride+24(FP), CX
+	MOVQ         low_base+32(FP), DX
+	MOVQ         high_base+56(FP), BX
+	MOVQ         n+88(FP), SI
+	VBROADCASTSS lowFactor+80(FP), Z0
+	VBROADCASTSS highFactor+84(FP), Z1
+	VBROADCASTSS lanes00000001<>+0(SB), Z2
+	VBROADCASTSS lanes00007fff<>+0(SB), Z3
+	VBROADCASTSS lanesffff0000<>+0(SB), Z4
+	VBROADCASTSS lanes80000000<>+0(SB), Z5
+	VBROADCASTSS lanes7f800000<>+0(SB), Z6
+	LEAQ         (AX)(CX*4), CX
+	XORQ         DI, DI
+
+vector:
+	VMULPS     (BX)(DI*4), Z1, Z7
+	VPSRLD     $0x10, Z7, Z8
+	VANDPS     Z2, Z8, Z8
+	VPADDD     Z3, Z8, Z8
+	VPADDD     Z7, Z8, Z8
+	VCMPPS     $0x03, Z7, Z7, K1
+	VPORD.BCST lanes00400000<>+0(SB), Z7, K1, Z8
+	VPTESTNMD  Z6, Z7, K1
+	VPANDD     Z5, Z7, K1, Z8
+	VANDPS     Z4, Z8, Z7
+	VMOVUPS    Z7, (AX)(DI*4)
+	VMULPS     (DX)(DI*4), Z0, Z7
+	VPSRLD     $0x10, Z7, Z8
+	VANDPS     Z2, Z8, Z8
+	VPADDD     Z3, Z8, Z8
+	VPADDD     Z7, Z8, Z8
+	VCMPPS     $0x03, Z7, Z7, K1
+	VPORD.BCST lanes00400000<>+0(SB), Z7, K1, Z8
+	VPTESTNMD  Z6, Z7, K1
+	VPANDD     Z5, Z7, K1, Z8
+	VANDPS     Z4, Z8, Z7
+	VMOVUPS    Z7, (CX)(DI*4)
+	ADDQ       $0x10, DI
+	CMPQ       DI, SI
+	JB         vector
+	VZEROUPPER
+	RET
+
+// func roundAlongAVX2(dst []float32, src []float32, scale []float32, factor float32, n int)
+// Requires: AVX, AVX2
+TEXT ·roundAlongAVX2(SB), NOSPLIT, $0-88
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         src_base+24(FP), CX
+	MOVQ         scale_base+48(FP), DX
+	MOVQ         n+80(FP), BX
+	VBROADCASTSS factor+72(FP), Y0
+	VBROADCASTSS lanes00000001<>+0(SB), Y1
+	VBROADCASTSS lanes00007fff<>+0(SB), Y2
+	VBROADCASTSS lanesffff0000<>+0(SB), Y3
+	VBROADCASTSS lanes80000000<>+0(SB), Y4
+	VBROADCASTSS lanes7f800000<>+0(SB), Y5
+	XORQ         SI, SI
+
+vector:
+	VMULPS (CX)(SI*4), Y0, Y6
+	TESTQ  DX, DX
+	JZ     unscaled
+	VMULPS (DX)(SI*4), Y6, Y6
+
+unscaled:
+	VPSRLD    $0x10, Y6, Y7
+	VANDPS    Y1, Y7, Y7
+	VPADDD    Y2, Y7, Y7
+	VPADDD    Y6, Y7, Y7
+	VCMPPS    $0x03, Y6, Y6, Y8
+	VORPS     lanes00400000<>+0(SB), Y6, Y9
+	VBLENDVPS Y8, Y9, Y7, Y7
+	VANDPS    Y5, Y6, Y8
+	VXORPS    Y9, Y9, Y9
+	VPCMPEQD  Y9, Y8, Y8
+	VANDPS    Y4, Y6, Y6
+	VBLENDVPS Y8, Y6, Y7, Y7
+	VANDPS    Y3, Y7, Y6
+	VPERMILPS $0xb1, Y6, Y6
+	VMOVUPS   Y6, (AX)(SI*4)
+	ADDQ      $0x08, SI
+	CMPQ      SI, BX
+	JB        vector
+	VZEROUPPER
+	RET
+
+// func roundAcrossAVX2(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
+// Requires: AVX, AVX2
+TEXT ·roundAcrossAVX2(SB), NOSPLIT, $0-96
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dstStride+24(FP), CX
+	MOVQ         low_base+32(FP), DX
+	MOVQ         high_base+56(FP), BX
+	MOVQ         n+88(FP), SI
+	VBROADCASTSS lowFactor+80(FP), Y0
+	VBROADCASTSS highFactor+84(FP), Y1
+	VBROADCASTSS lanes00000001<>+0(SB), Y2
+	VBROADCASTSS lanes00007fff<>+0(SB), Y3
+	VBROADCASTSS lanesffff0000<>+0(SB), Y4
+	VBROADCASTSS lanes80000000<>+0(SB), Y5
+	VBROADCASTSS lanes7f800000<>+0(SB), Y6
+	LEAQ         (AX)(CX*4), CX
+	XORQ         DI, DI
+
+vector:
+	VMULPS    (BX)(DI*4), Y1, Y7
+	VPSRLD    $0x10, Y7, Y8
+	VANDPS    Y2, Y8, Y8
+	VPADDD    Y3, Y8, Y8
+	VPADDD    Y7, Y8, Y8
+	VCMPPS    $0x03, Y7, Y7, Y9
+	VORPS     lanes00400000<>+0(SB), Y7, Y10
+	VBLENDVPS Y9, Y10, Y8, Y8
+	VANDPS    Y6, Y7, Y9
+	VXORPS    Y10, Y10, Y10
+	VPCMPEQD  Y10, Y9, Y9
+	VANDPS    Y5, Y7, Y7
+	VBLENDVPS Y9, Y7, Y8, Y8
+	VANDPS    Y4, Y8, Y7
+	VMOVUPS   Y7, (AX)(DI*4)
+	VMULPS    (DX)(DI*4), Y0, Y7
+	VPSRLD    $0x10, Y7, Y8
+	VANDPS    Y2, Y8, Y8
+	VPADDD    Y3, Y8, Y8
+	VPADDD    Y7, Y8, Y8
+	VCMPPS    $0x03, Y7, Y7, Y9
+	VORPS     lanes00400000<>+0(SB), Y7, Y10
+	VBLENDVPS Y9, Y10, Y8, Y8
+	VANDPS    Y6, Y7, Y9
+	VXORPS    Y10, Y10, Y10
+	VPCMPEQD  Y10, Y9, Y9
+	VANDPS    Y5, Y7, Y7
+	VBLENDVPS Y9, Y7, Y8, Y8
+	VANDPS    Y4, Y8, Y7
+	VMOVUPS   Y7, (CX)(DI*4)
+	ADDQ      $0x08, DI
+	CMPQ      DI, SI
+	JB        vector
+	VZEROUPPER
+	RET

@@ -10,7 +10,7 @@ type Packed struct {
 	kernel *kernel
 	k, n   int
 	data   []float32
-	spare  []float32
+	spare  spare
 	scales scales
 }
 
@@ -42,19 +42,25 @@ func (p *Packed) pack(kernel *kernel, b []float32, ldb int, transB bool, k, n in
 	return nil
 }
 
+// spare is what rounding needs besides the matrix that it fills.
+type spare struct {
+	rows []float32 // of some columns of B
+	edge edge
+}
+
 // packColumns packs op(B), depth×n, into panels of columns.
-func (k *kernel) packColumns(dst []float32, spare *[]float32, b operand, depth, n int, s scales) {
+func (k *kernel) packColumns(dst []float32, s *spare, b operand, depth, n int, scale scales) {
 	stored := k.stored(depth)
 	for j := 0; j < n; j += k.width() {
 		columns := min(k.width(), n-j)
 		to, padded, from := dst[j*stored:], k.padded(columns), b.from(0, j)
 		switch {
-		case k.pairs() && b.transposed:
-			*spare = grow(*spare, columns*stored)
-			k.pairing.rows(*spare, from, b.ld, columns, depth, nil, factors{s.columns, true}.from(j))
-			k.packAcross(to, padded, *spare, stored, columns, stored)
-		case k.pairs():
-			k.pairing.columns(to, padded, from, b.ld, columns, depth, factors{s.depth, true})
+		case k.pairing != nil && b.transposed:
+			s.rows = grow(s.rows, columns*stored)
+			k.pairing.rows(&s.edge, s.rows, from, b.ld, columns, depth, nil, factors{scale.columns, true}.from(j))
+			k.packAcross(to, padded, s.rows, stored, columns, stored)
+		case k.pairing != nil:
+			k.pairing.columns(&s.edge, to, padded, from, b.ld, columns, depth, factors{scale.depth, true})
 		case b.transposed:
 			k.packAcross(to, padded, from, b.ld, columns, depth)
 		default:

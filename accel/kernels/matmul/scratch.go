@@ -7,8 +7,8 @@ import "fmt"
 type Scratch struct {
 	rows    []float32 // packed rows of A
 	columns []float32 // packed columns of B
-	words   []float32 // of A
-	spare   []float32 // what packing columns needs
+	pairs   []float32 // of A, rounded
+	spare   spare
 }
 
 // MultiplyPacked computes C = op(A)·P, or C += op(A)·P where accumulate is set. C is m×n and
@@ -50,10 +50,10 @@ func (s *Scratch) multiply(k *kernel, c []float32, ldc int, a operand, b panels,
 	for i := 0; i < m; i += block {
 		rows := min(block, m-i)
 		left := a.block(i, 0)
-		if k.pairs() {
+		if k.pairing != nil {
 			left = s.pair(k, left, rows, depth, scale)
 		}
-		if k.inPlace && !left.transposed && (m <= k.rows || k.pairs()) {
+		if k.inPlace && !left.transposed && (m <= k.rows || k.pairing != nil) {
 			k.multiply(c[i*ldc:], ldc, left.data, left.ld, b, rows, n, stored, accumulate)
 			continue
 		}
@@ -63,13 +63,14 @@ func (s *Scratch) multiply(k *kernel, c []float32, ldc int, a operand, b panels,
 	}
 }
 
-// pair returns op(A), m×depth, as words. Column p is multiplied by scale[p] where scale is not nil.
+// pair returns op(A), m×depth, rounded. Column p is multiplied by scale[p] where scale is not nil.
 func (s *Scratch) pair(k *kernel, a operand, m, depth int, scale []float32) operand {
-	s.words = grow(s.words, m*words(depth))
+	stored := k.stored(depth)
+	s.pairs = grow(s.pairs, m*stored)
 	if a.transposed {
-		k.pairing.columns(s.words, m, a.data, a.ld, m, depth, factors{scale: scale})
-		return operand{s.words, m, true}
+		k.pairing.columns(&s.spare.edge, s.pairs, m, a.data, a.ld, m, depth, factors{scale: scale})
+		return operand{s.pairs, m, true}
 	}
-	k.pairing.rows(s.words, a.data, a.ld, m, depth, scale, factors{})
-	return operand{s.words, words(depth), false}
+	k.pairing.rows(&s.spare.edge, s.pairs, a.data, a.ld, m, depth, scale, factors{})
+	return operand{s.pairs, stored, false}
 }
