@@ -225,11 +225,19 @@ func (n *numbers) fill(x []float32) []float32 {
 // If b is weights of which every row is −α, 0 and α, and a row is divided by its scale, nothing is
 // lost when it is rounded to bfloat16.
 func RowScales(scale, b []float32, ldb, rows, columns int) {
+	const magnitude = 1<<31 - 1
 	for i := range rows {
-		var largest uint32
-		for _, v := range b[i*ldb:][:columns] {
-			largest = max(largest, math.Float32bits(v)&^(1<<31)) // in the order of magnitudes, NaN last
+		row := b[i*ldb:][:columns]
+		var one, two, three, four uint32 // in the order of magnitudes, NaN last
+		for ; len(row) >= 4; row = row[4:] {
+			one = max(one, math.Float32bits(row[0])&magnitude)
+			two = max(two, math.Float32bits(row[1])&magnitude)
+			three = max(three, math.Float32bits(row[2])&magnitude)
+			four = max(four, math.Float32bits(row[3])&magnitude)
 		}
-		scale[i] = math.Float32frombits(largest)
+		for _, v := range row {
+			one = max(one, math.Float32bits(v)&magnitude)
+		}
+		scale[i] = math.Float32frombits(max(one, two, three, four))
 	}
 }
