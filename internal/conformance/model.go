@@ -66,8 +66,9 @@ func modelTasks() []task {
 }
 
 var modelContract = contract[model.Model]{
-	kind: plugins.KindModel,
-	wrap: checked.Model,
+	kind:   plugins.KindModel,
+	traits: []string{model.TraitBFloat16},
+	wrap:   checked.Model,
 	configure: func(ctx context.Context, m model.Model, options plugins.Values) error {
 		_, err := m.Plan(ctx, options, modelTasks()[0].shape)
 		return err

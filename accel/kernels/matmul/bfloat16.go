@@ -74,6 +74,13 @@ func addProduct(sum, x, y float32) float32 {
 	return float32(s)
 }
 
+// addWords returns sum with the two products of a pair of each added.
+func addWords(sum, a, b float32) float32 {
+	low, high := halves(a)
+	l, h := halves(b)
+	return addProduct(addProduct(sum, high, h), low, l)
+}
+
 // depthBFloat16 is the depth of a block at every level. A sum starts anew in each block, so another
 // depth would give other bits.
 const depthBFloat16 = 1024
@@ -97,10 +104,8 @@ var portableBFloat16 = kernel{
 func dot1x8(c []float32, _ int, a []float32, _, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32, _ bool) {
 	var sums [8]float32
 	for p := range depth {
-		low, high := halves(a[p*depthStride])
 		for j, columns := range b[p*8:][:8] {
-			l, h := halves(columns)
-			sums[j] = addProduct(addProduct(sums[j], high, h), low, l)
+			sums[j] = addWords(sums[j], a[p*depthStride], columns)
 		}
 	}
 	for j, sum := range sums[:last] {

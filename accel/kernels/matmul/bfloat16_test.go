@@ -32,13 +32,13 @@ func fast(t *testing.T) []variant {
 	return list
 }
 
-// sameBits says whether two numbers have the same bits, or are both NaN.
-func sameBits(x, y float32) bool {
+// identical says whether two numbers have the same bits, or are both NaN.
+func identical(x, y float32) bool {
 	return math.Float32bits(x) == math.Float32bits(y) || x != x && y != y
 }
 
-// awkward draws float32 numbers of all kinds, so that sums overflow, cancel and become subnormal.
-func awkward(random *rand.Rand, data []float32) {
+// drawAwkward draws float32 numbers of all kinds, so that sums overflow, cancel and become subnormal.
+func drawAwkward(random *rand.Rand, data []float32) {
 	kind := random.IntN(4)
 	for i := range data {
 		switch bits := random.Uint32(); kind {
@@ -69,9 +69,9 @@ func TestBFloat16LevelsAgree(t *testing.T) {
 			s.k += depthBFloat16 // more than one block
 		}
 		a, b, c := make([]float32, s.m*s.k), make([]float32, s.k*s.n), make([]float32, s.m*s.n)
-		awkward(random, a)
-		awkward(random, b)
-		awkward(random, c)
+		drawAwkward(random, a)
+		drawAwkward(random, b)
+		drawAwkward(random, c)
 		lda, ldb, stored := s.k, s.n, s.k
 		if s.transA {
 			lda = s.m
@@ -94,7 +94,7 @@ func TestBFloat16LevelsAgree(t *testing.T) {
 		want := multiply(want, c)
 		for _, one := range fast(t) {
 			for i, got := range multiply(newMultiplier(workers, one.kernel), c) {
-				if !sameBits(got, want[i]) {
+				if !identical(got, want[i]) {
 					t.Fatalf("%v, %v, scaled %v: C[%d][%d]: got %x, want %x", one, s, scale != nil, i/s.n, i%s.n, got, want[i])
 				}
 			}
@@ -192,7 +192,7 @@ func TestRoundBFloat16(t *testing.T) {
 				first, second, firstAcross, secondAcross = along[2*i+1], along[2*i], across[half+i], across[i]
 			}
 			for _, got := range [][2]float32{{first, src[2*i]}, {second, src[2*i+1]}, {firstAcross, src[i]}, {secondAcross, src[half+i]}} {
-				if !sameBits(got[0], rounded(got[1])) {
+				if !identical(got[0], rounded(got[1])) {
 					t.Fatalf("%v: %x: got %x, want %x", one, got[1], got[0], rounded(got[1]))
 				}
 			}

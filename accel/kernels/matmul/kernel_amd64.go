@@ -1,6 +1,11 @@
 package matmul
 
-import "bittern/accel/kernels/isa"
+import (
+	"math/rand/v2"
+	"sync"
+
+	"bittern/accel/kernels/isa"
+)
 
 //go:generate go -C ../../_gen run ./matmul -pkg matmul -out ../kernels/matmul/matmul_amd64.s -stubs ../kernels/matmul/stubs_amd64.go
 
@@ -19,7 +24,10 @@ func forLevel(level isa.Level) *kernel {
 func forBFloat16(level isa.Level) *kernel {
 	switch level {
 	case isa.AVX512BF16:
-		return &avx512BF16
+		if sameBits() {
+			return &avx512BF16
+		}
+		return &avx512Rounded
 	case isa.AVX512:
 		return &avx512Rounded
 	case isa.AVX2:
@@ -67,6 +75,39 @@ var avx2 = kernel{
 	inPlace:   true,
 	copyRows:  copyRowsAVX2,
 	transpose: transpose8AVX2,
+}
+
+// sameBits says whether this processor's VDPBF16PS has the bits that Intel documents. Results are
+// told apart by the level of float32 alone, so that one which has not is not used. It
+// multiplies numbers with all digits, and of sizes at which sums round, cancel and vanish.
+var sameBits = sync.OnceValue(func() bool {
+	const columns, depth = 16, 256
+	var a [depth]float32
+	var b [depth * columns]float32
+	random := rand.New(rand.NewPCG(1, 16))
+	for _, numbers := range [][]float32{a[:], b[:]} {
+		for i := range numbers {
+			numbers[i] = word(awkward(random), awkward(random))
+		}
+	}
+	var got [columns]float32
+	dot1x16BF16(got[:], columns, a[:], depth, 1, b[:], depth, columns, false, nil, true)
+	for j, got := range got {
+		var want float32
+		for p := range depth {
+			want = addWords(want, a[p], b[p*columns+j])
+		}
+		if got != want {
+			return false
+		}
+	}
+	return true
+})
+
+// awkward returns a number of one of three sizes.
+func awkward(random *rand.Rand) float32 {
+	scale := [...]float64{1, 0x1p-12, 0x1p-63}[random.IntN(3)]
+	return float32(random.NormFloat64() * scale)
 }
 
 // avx512BF16 is as avx512: its panels and tiles have as many words as those have floats.
