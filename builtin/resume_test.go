@@ -20,19 +20,27 @@ import (
 	"bittern/harness/suite"
 	"bittern/internal/host"
 	"bittern/plugins"
+	"bittern/plugins/model"
 )
 
 // doomedVariable names the folder of runs of a harness that is to be killed, and
-// doomedQuantizer the quantizer that it trains with.
+// doomedQuantizer and doomedArithmetic say what it trains with.
 const (
-	doomedVariable  = "BITTERN_TEST_DOOMED_RUNS"
-	doomedQuantizer = "BITTERN_TEST_DOOMED_QUANTIZER"
+	doomedVariable   = "BITTERN_TEST_DOOMED_RUNS"
+	doomedQuantizer  = "BITTERN_TEST_DOOMED_QUANTIZER"
+	doomedArithmetic = "BITTERN_TEST_DOOMED_ARITHMETIC"
 )
+
+// recipe is what the experiments of this file differ in.
+type recipe struct {
+	quantizer  string // as an entry of a suite
+	arithmetic model.Arithmetic
+}
 
 // doomed is a harness that kills itself, as kill -9 would, between two checkpoints: the
 // test binary, started again.
 func doomed() {
-	err := train(context.Background(), os.Getenv(doomedVariable), os.Getenv(doomedQuantizer), func(p experiment.Progress) {
+	err := train(context.Background(), os.Getenv(doomedVariable), recipe{os.Getenv(doomedQuantizer), model.Arithmetic(os.Getenv(doomedArithmetic))}, func(p experiment.Progress) {
 		if p.Stage == experiment.Training && p.Step == 14 {
 			self, err := os.FindProcess(os.Getpid())
 			if err == nil {
@@ -46,8 +54,8 @@ func doomed() {
 	os.Exit(1)
 }
 
-// learning is an experiment with the quantizer, saved every 4 of its 40 steps.
-func learning(ctx context.Context, quantizer string) (*experiment.Spec, *host.Catalogue, error) {
+// learning is an experiment of the recipe, saved every 4 of its 40 steps.
+func learning(ctx context.Context, of recipe) (*experiment.Spec, *host.Catalogue, error) {
 	var ids []plugins.ID
 	for _, plugin := range builtin.Plugins() {
 		ids = append(ids, plugin.ID)
@@ -67,9 +75,9 @@ models:
 quantizers: [%s]
 backends:
   - {plugin: cpu}
-training: {learning_rate: 0.02, epochs: 1, validate_every: 10, checkpoint_every_steps: 4}
+training: {learning_rate: 0.02, epochs: 1, validate_every: 10, checkpoint_every_steps: 4, arithmetic: %s}
 freeze: {draws: 1}
-`, quantizer))
+`, of.quantizer, of.arithmetic))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,8 +89,8 @@ freeze: {draws: 1}
 }
 
 // train runs the experiment to its end, from where the folder of runs has it.
-func train(ctx context.Context, runs, quantizer string, progress func(experiment.Progress)) error {
-	spec, catalogue, err := learning(ctx, quantizer)
+func train(ctx context.Context, runs string, of recipe, progress func(experiment.Progress)) error {
+	spec, catalogue, err := learning(ctx, of)
 	if err != nil {
 		return err
 	}
@@ -103,27 +111,28 @@ func train(ctx context.Context, runs, quantizer string, progress func(experiment
 	return err
 }
 
-// TestLearnedScalesGoOnToTheSameBytes kills a harness between two checkpoints of a
-// quantizer with trained states; what goes on from the last one must end as what was not
-// disturbed: every step's loss, the best network with its states, and what is deployed.
-func TestLearnedScalesGoOnToTheSameBytes(t *testing.T) {
+// TestGoesOnToTheSameBytes kills a harness between two checkpoints of a quantizer with
+// trained states, or of training with bfloat16; what goes on from the last one must end as what was
+// not disturbed: every step's loss, the best network with its states, and what is deployed.
+func TestGoesOnToTheSameBytes(t *testing.T) {
 	t.Parallel()
-	for name, quantizer := range map[string]string{
-		"ttq":         "{plugin: ttq}",
-		"lsq":         "{plugin: lsq}",
-		"lsq per row": "{plugin: lsq, options: [bits=4, scale=row]}",
+	for name, of := range map[string]recipe{
+		"ttq":         {"{plugin: ttq}", model.Float32},
+		"lsq":         {"{plugin: lsq}", model.Float32},
+		"lsq per row": {"{plugin: lsq, options: [bits=4, scale=row]}", model.Float32},
+		"bfloat16":    {"{plugin: stochastic-ternary}", model.BFloat16},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			spec, _, err := learning(t.Context(), quantizer)
+			spec, _, err := learning(t.Context(), of)
 			must(t, err)
 			row, err := spec.Row()
 			must(t, err)
 			undisturbed, runs := t.TempDir(), t.TempDir()
-			must(t, train(t.Context(), undisturbed, quantizer, func(experiment.Progress) {}))
-			killed(t, runs, quantizer)
+			must(t, train(t.Context(), undisturbed, of, func(experiment.Progress) {}))
+			killed(t, runs, of)
 			from := 0
-			must(t, train(t.Context(), runs, quantizer, func(p experiment.Progress) {
+			must(t, train(t.Context(), runs, of, func(p experiment.Progress) {
 				if p.Stage == experiment.Resuming {
 					from = p.Step
 				}
@@ -142,12 +151,12 @@ func TestLearnedScalesGoOnToTheSameBytes(t *testing.T) {
 }
 
 // killed runs a harness that kills itself.
-func killed(t *testing.T, runs, quantizer string) {
+func killed(t *testing.T, runs string, of recipe) {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
 	command := exec.CommandContext(t.Context(), self)
-	command.Env = append(os.Environ(), doomedVariable+"="+runs, doomedQuantizer+"="+quantizer)
+	command.Env = append(os.Environ(), doomedVariable+"="+runs, doomedQuantizer+"="+of.quantizer, doomedArithmetic+"="+string(of.arithmetic))
 	output, err := command.CombinedOutput()
 	if _, ok := errors.AsType[*exec.ExitError](err); !ok || bytes.Contains(output, []byte("lived on")) {
 		t.Fatalf("the harness ended with %v, want it killed: %s", err, output)

@@ -51,6 +51,7 @@ func Collect(ctx context.Context, s *store.Store, suite string, selection Select
 		}
 	}
 	compare(groups, r.Networks)
+	compareArithmetics(groups, r.Networks)
 	markFrontiers(r.Networks)
 	return r, nil
 }
@@ -119,9 +120,13 @@ func (r *Report) addProvenance(c store.Experiment) error {
 	if err := json.Unmarshal(c.Provenance, &p); err != nil {
 		return fmt.Errorf("the provenance of experiment %s: %w", c.ID, err)
 	}
+	settings, err := settingsOf(c)
+	if err != nil {
+		return err
+	}
 	counted := make(map[int]bool)
 	for _, sitting := range p.Sittings {
-		setup := Setup{Machine: sitting.Machine, Threads: sitting.Threads, Data: p.Data, SHA256: p.SHA256, Synthetic: p.Synthetic, Note: p.Note}
+		setup := Setup{Machine: sitting.Machine, Threads: sitting.Threads, Arithmetic: arithmetic(settings), Data: p.Data, SHA256: p.SHA256, Synthetic: p.Synthetic, Note: p.Note}
 		overhead := setup.Overhead
 		setup.Overhead = nil // differs from run to run
 		at := slices.IndexFunc(r.Provenance, func(known Provenance) bool { return known.Setup == setup })

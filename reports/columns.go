@@ -34,6 +34,9 @@ func kinds() []kind {
 	return []kind{
 		{heading: "Results", columns: resultColumns, lines: networkLines},
 		{heading: "Against the literature", columns: literatureColumns, lines: publishedLines, hidden: func(v View) bool { return len(v.Columns) > 0 && !slices.Contains(v.Columns, "published") }},
+		{heading: "Arithmetic of training", columns: arithmeticColumns, lines: roundedLines, hidden: func(v View) bool {
+			return len(v.Columns) > 0 && len(chosen(arithmeticColumns(nil, ""), v.Columns)) == 0
+		}},
 		{heading: "Accuracy against memory", columns: frontierColumns, lines: frontierLines, hidden: func(v View) bool { return len(v.Columns) > 0 }},
 		{heading: "Hardware", columns: hardwareColumns, lines: machineLines, machines: true},
 		{heading: "Sequences", columns: sequenceColumns, lines: machineLines, hidden: unasked(sequenceColumns), machines: true},

@@ -70,6 +70,7 @@ func settingsOf(c store.Experiment) (map[string]string, error) {
 		flatten(prefix, value, settings)
 	}
 	delete(settings, "seed")
+	settings[arithmeticKey] = arithmetic(settings)
 	return settings, nil
 }
 
@@ -128,7 +129,17 @@ func distinguish(groups []*group) {
 		if n > 1 {
 			distinguishAlike(groups[:n])
 		}
+		for _, g := range groups[:n] {
+			g.nameArithmetic()
+		}
 		groups = groups[n:]
+	}
+}
+
+// nameArithmetic has the setting of a group name its arithmetic, if that is not float32.
+func (g *group) nameArithmetic() {
+	if a := arithmetic(g.settings); a != string(model.Float32) && !strings.Contains(g.setting, a) {
+		g.setting = strings.TrimSuffix(a+", "+g.setting, ", ")
 	}
 }
 
@@ -222,6 +233,7 @@ func (g *group) network() (*Network, error) {
 	n := &Network{
 		Task: g.first.Task, Model: g.first.Model, Quantizer: g.first.Quantizer, Setting: g.setting,
 		Normalization: g.published.Normalization, Metric: g.first.Metric, RecipeEpochs: recipe,
+		Arithmetic:  arithmetic(g.settings),
 		WeightBytes: g.first.RecurrentBytes, DeployedBytes: float64(g.first.DeployedBytes),
 		Published: printed, Deployments: []Deployment{},
 	}

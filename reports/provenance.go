@@ -41,8 +41,8 @@ func (p Provenance) String() string {
 		}
 		overhead = strings.Join(runs, ", ")
 	}
-	return fmt.Sprintf("%d experiments, seeds %s, trained for %s steps, measured at commit %s, %s, %d threads of %d cores, %s; data %s (SHA-256 %s)%s; a training step on the null plugins: %s",
-		p.Experiments, list(p.Seeds), list(p.Steps), commit, system, p.Threads, p.Cores, cpu, p.Data, p.SHA256, p.remarks(), overhead)
+	return fmt.Sprintf("%d experiments, seeds %s, trained for %s steps with products of %s, measured at commit %s, %s, %d threads of %d cores, %s; data %s (SHA-256 %s)%s; a training step on the null plugins: %s",
+		p.Experiments, list(p.Seeds), list(p.Steps), p.Arithmetic, commit, system, p.Threads, p.Cores, cpu, p.Data, p.SHA256, p.remarks(), overhead)
 }
 
 // String says in a line what deployments were computed with.

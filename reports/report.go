@@ -44,7 +44,8 @@ type Network struct {
 	Quantizer     string `json:"quantizer"`
 	Normalization string `json:"normalization"`
 	// Setting tells the network from others with the same names, such as "10 steps" or
-	// "threads 1". It is empty if there are no others.
+	// "threads 1", and names its arithmetic if that is not float32. It is empty if there are no
+	// others.
 	Setting string   `json:"setting,omitempty"`
 	Metric  string   `json:"metric"`
 	Seeds   []uint64 `json:"seeds"`
@@ -68,6 +69,10 @@ type Network struct {
 	DeployedBytes float64 `json:"deployment_bytes"` // everything, as it is packed
 
 	FullPrecision FullPrecision `json:"full_precision"`
+	// Arithmetic is what the matrix products of its training computed with; see
+	// [model.Arithmetic]. Rounding is nil where it is float32, or no such network is finished.
+	Arithmetic string    `json:"arithmetic"`
+	Rounding   *Rounding `json:"rounding,omitempty"`
 	// Frontier says that no other network of the same task and metric is at least as good
 	// in both Deployable and DeployedBytes, and better in one.
 	Frontier bool `json:"frontier"`
@@ -240,11 +245,13 @@ type DeployedMachines struct {
 // Setup is what the experiments of a group have in common.
 type Setup struct {
 	provenance.Machine
-	Threads   int    `json:"threads"`
-	Data      string `json:"data"` // name of the data set
-	SHA256    string `json:"sha256"`
-	Synthetic bool   `json:"synthetic,omitempty"`
-	Note      string `json:"note,omitempty"`
+	Threads int `json:"threads"`
+	// Arithmetic is what the matrix products of training computed with.
+	Arithmetic string `json:"arithmetic"`
+	Data       string `json:"data"` // name of the data set
+	SHA256     string `json:"sha256"`
+	Synthetic  bool   `json:"synthetic,omitempty"`
+	Note       string `json:"note,omitempty"`
 }
 
 // Sitting is one stretch of training of an experiment.

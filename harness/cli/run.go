@@ -34,6 +34,7 @@ type runSettings struct {
 	Threads     *int          `mapstructure:"threads"`
 	Epochs      *int          `mapstructure:"epochs"`
 	Steps       *int          `mapstructure:"steps"`
+	Arithmetic  string        `mapstructure:"arithmetic"`
 	Budget      time.Duration `mapstructure:"budget"`
 	Bytes       *int          `mapstructure:"bytes"`
 	Draws       *int          `mapstructure:"draws"`
@@ -100,6 +101,7 @@ func suiteSettingFlags(command *cobra.Command) {
 	flags.Int("calibration", 0, "training batches that deployed statistics are gathered over, in place of the suite's")
 	flags.StringSlice("backends", nil, "backends to deploy on in place of the suite's: its labels, or names of plugins")
 	flags.Duration("deadline", defaults().Deadline, "how long one call to a plugin may take before it counts as hung")
+	arithmeticFlag(command)
 	dataFlags(command)
 	pluginFlags(command)
 }
@@ -127,7 +129,7 @@ not counted: a short calibration finds how many steps those are, and the run sto
 keeps them, so a run that is resumed or repeated trains the same steps. What the whole
 suite will take is told by "bittern plan".
 
-The flags for seeds, threads, epochs, steps and bytes replace what the suite says;
+The flags for seeds, threads, epochs, steps, arithmetic and bytes replace what the suite says;
 everything else is set in its file, whose keys "bittern suites keys" lists.`,
 		Example: `  bittern run --suite char-small --data DIR
   bittern run --suite paper --data DIR --budget 2m
@@ -323,7 +325,7 @@ func (p *program) experiments(ctx context.Context, settings runSettings) (*suite
 	}
 	if err := s.Apply(suite.Override{
 		Seeds: settings.Seeds, Threads: settings.Threads, Epochs: settings.Epochs, Steps: settings.Steps, Bytes: settings.Bytes,
-		Draws: settings.Draws, Calibration: settings.Calibration, Backends: settings.Backends,
+		Arithmetic: settings.Arithmetic, Draws: settings.Draws, Calibration: settings.Calibration, Backends: settings.Backends,
 	}); err != nil {
 		return nil, nil, nil, err
 	}
@@ -332,6 +334,7 @@ func (p *program) experiments(ctx context.Context, settings runSettings) (*suite
 		return nil, nil, nil, err
 	}
 	specs, err := schedule.Prepare(ctx, s, catalogue, settings.Data, settings.Tasks...)
+	p.tellSlowProducts(specs)
 	return s, catalogue, specs, err
 }
 

@@ -86,12 +86,12 @@ func (s *session) build(ctx context.Context) error {
 		return err
 	}
 	s.settings = plan.Settings
-	shape, optimiser := s.task.Shape(), s.spec.Task.Training.Optimiser
+	shape, training := s.task.Shape(), s.spec.Task.Training
 	if s.tensors, err = allocate(s.arena, s.spec, plan, states, shape); err != nil {
 		return err
 	}
 	if err := s.model.Build(ctx, model.Build{
-		Options: s.spec.Model.Options, Shape: shape, Seed: s.spec.Seed, Threads: s.spec.Threads, Optimiser: optimiser,
+		Options: s.spec.Model.Options, Shape: shape, Seed: s.spec.Seed, Threads: s.spec.Threads, Optimiser: training.Optimiser, Arithmetic: training.Arithmetic,
 		Parameters: s.tensors.values(), Buffers: s.tensors.bufferValues(), Batch: s.tensors.batch,
 	}); err != nil {
 		return failure(err)
@@ -114,6 +114,9 @@ func (s *session) plan(ctx context.Context) (model.Plan, []quantizer.State, erro
 	optimiser := s.spec.Task.Training.Optimiser
 	if s.spec.Quantizer.has(quantizer.TraitSecondMoments) && optimiser != model.Adam {
 		return model.Plan{}, nil, plugins.Problemf("quantizer %s needs Adam's second moments, and this experiment trains with %s; set training optimiser: %s", s.spec.Quantizer.Label, optimiser, model.Adam)
+	}
+	if arithmetic := s.spec.Task.Training.Arithmetic; !arithmetic.IsZero() && !s.spec.Model.has(model.TraitBFloat16) {
+		return model.Plan{}, nil, plugins.Problemf("model %s trains with float32 alone, and task %s with %s; set training arithmetic: %s", s.spec.Model.Label, s.spec.Task.Label, arithmetic, model.Float32)
 	}
 	plan, err := s.model.Plan(ctx, s.spec.Model.Options, s.task.Shape())
 	if err != nil {

@@ -5,9 +5,11 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"bittern/harness/task"
 	"bittern/plugins"
+	"bittern/plugins/model"
 )
 
 // Override replaces settings of a suite by those of the command line or the environment. A
@@ -18,6 +20,8 @@ type Override struct {
 	Epochs  *int
 	Steps   *int
 	Bytes   *int // of each task that has the option
+
+	Arithmetic string // of training; empty changes nothing
 
 	Draws       *int // of a freeze
 	Calibration *int // batches of a freeze
@@ -74,6 +78,14 @@ func (s *Suite) Apply(o Override) error {
 			return plugins.Problemf("--seeds must be a list%s, not %d", f.bounds(), len(o.Seeds))
 		}
 		s.Seeds = o.Seeds
+	}
+	if o.Arithmetic != "" {
+		if f := withFlag(trainingKeys, "arithmetic"); !slices.Contains(f.choices, o.Arithmetic) {
+			return plugins.Problemf("--%s must be %s, not %q%s", f.flag, strings.Join(f.choices, " or "), o.Arithmetic, plugins.DidYouMean(o.Arithmetic, f.choices))
+		}
+		for i := range s.Tasks {
+			s.Tasks[i].Training.Arithmetic = model.Arithmetic(o.Arithmetic)
+		}
 	}
 	if len(o.Backends) > 0 {
 		s.Backends = s.backends(o.Backends)

@@ -41,6 +41,7 @@ training:
   final_learning_rate: 0.001
   decay: exponential
   clip_norm: 0.25
+  arithmetic: bfloat16
   epochs: 3
   steps: 100
   validate_every: 10
@@ -65,7 +66,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 	t.Parallel()
 	s := parse(t, complete)
 	want := Training{
-		Optimiser: model.Adam, LearningRate: 0.002, FinalLearningRate: 0.001, Decay: Exponential, ClipNorm: 0.25,
+		Optimiser: model.Adam, LearningRate: 0.002, FinalLearningRate: 0.001, Decay: Exponential, ClipNorm: 0.25, Arithmetic: model.BFloat16,
 		Epochs: 3, Steps: 100, ValidateEvery: 10, Patience: 2, ResetMomentsEvery: 500, ResetMomentsEpoch: true,
 		ValidationCalibration: 6, CheckpointSteps: 50, CheckpointSeconds: 30,
 	}

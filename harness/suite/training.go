@@ -19,18 +19,19 @@ const (
 // Training is a recipe: how an experiment's parameters are trained. Its JSON has what
 // determines the numbers, so that the time between checkpoints is not in it.
 type Training struct {
-	Optimiser         model.Optimiser `key:"optimiser" json:"optimiser" choices:"adam,sgd" doc:"what moves the latent weights"`
-	LearningRate      float64         `key:"learning_rate" json:"learning_rate" above:"0" doc:"of the first step"`
-	FinalLearningRate float64         `key:"final_learning_rate" json:"final_learning_rate" min:"0" doc:"with decay exponential the rate of the last step, above 0; with decay_on_rise the lowest that it is divided down to, 0 where there is none"`
-	Decay             Decay           `key:"decay" json:"decay" choices:"constant,exponential" doc:"how the learning rate moves from the first step to the last"`
-	DecayOnRise       float64         `key:"decay_on_rise" json:"decay_on_rise" min:"0" max:"1000" doc:"divide the learning rate by this, above 1, after each validation whose deployable score is no better than the best before it; 0 is off"`
-	ClipNorm          float64         `key:"clip_norm" json:"clip_norm" min:"0" doc:"bound on the norm of the gradient over all parameters; 0 is off"`
-	Epochs            int             `key:"epochs" json:"epochs" min:"1" max:"1048576" flag:"epochs" doc:"passes over the training part"`
-	Steps             int             `key:"steps" json:"steps" min:"0" max:"1000000000000" flag:"steps" doc:"train at most this many steps; 0 is no cap"`
-	ValidateEvery     int             `key:"validate_every" json:"validate_every" min:"0" max:"1000000000000" doc:"steps between validations; 0 is once an epoch"`
-	Patience          int             `key:"patience" json:"patience" min:"0" max:"1000000000000" doc:"validations without a new best after which training stops; 0 is never"`
-	ResetMomentsEvery int             `key:"reset_moments_every" json:"reset_moments_every" min:"0" max:"1000000000000" doc:"steps of an epoch after which the optimiser's moments restart; 0 is never"`
-	ResetMomentsEpoch bool            `key:"reset_moments_epoch" json:"reset_moments_epoch" doc:"restart the moments with each epoch, as the paper's code does"`
+	Optimiser         model.Optimiser  `key:"optimiser" json:"optimiser" choices:"adam,sgd" doc:"what moves the latent weights"`
+	LearningRate      float64          `key:"learning_rate" json:"learning_rate" above:"0" doc:"of the first step"`
+	FinalLearningRate float64          `key:"final_learning_rate" json:"final_learning_rate" min:"0" doc:"with decay exponential the rate of the last step, above 0; with decay_on_rise the lowest that it is divided down to, 0 where there is none"`
+	Decay             Decay            `key:"decay" json:"decay" choices:"constant,exponential" doc:"how the learning rate moves from the first step to the last"`
+	DecayOnRise       float64          `key:"decay_on_rise" json:"decay_on_rise" min:"0" max:"1000" doc:"divide the learning rate by this, above 1, after each validation whose deployable score is no better than the best before it; 0 is off"`
+	ClipNorm          float64          `key:"clip_norm" json:"clip_norm" min:"0" doc:"bound on the norm of the gradient over all parameters; 0 is off"`
+	Arithmetic        model.Arithmetic `key:"arithmetic" json:"arithmetic,omitzero" choices:"float32,bfloat16" flag:"arithmetic" doc:"what the matrix products of training compute with; bfloat16 rounds their operands and sums in float32, and all else stays float32"`
+	Epochs            int              `key:"epochs" json:"epochs" min:"1" max:"1048576" flag:"epochs" doc:"passes over the training part"`
+	Steps             int              `key:"steps" json:"steps" min:"0" max:"1000000000000" flag:"steps" doc:"train at most this many steps; 0 is no cap"`
+	ValidateEvery     int              `key:"validate_every" json:"validate_every" min:"0" max:"1000000000000" doc:"steps between validations; 0 is once an epoch"`
+	Patience          int              `key:"patience" json:"patience" min:"0" max:"1000000000000" doc:"validations without a new best after which training stops; 0 is never"`
+	ResetMomentsEvery int              `key:"reset_moments_every" json:"reset_moments_every" min:"0" max:"1000000000000" doc:"steps of an epoch after which the optimiser's moments restart; 0 is never"`
+	ResetMomentsEpoch bool             `key:"reset_moments_epoch" json:"reset_moments_epoch" doc:"restart the moments with each epoch, as the paper's code does"`
 
 	// ValidationCalibration counts the training batches that the frozen
 	// statistics of a validation are gathered over; see [Freeze] for those of
@@ -70,6 +71,7 @@ func defaultSuite() *Suite {
 			Optimiser:    model.Adam,
 			LearningRate: 0.002,
 			Decay:        Constant,
+			Arithmetic:   model.Float32,
 			Epochs:       1,
 
 			ValidationCalibration: 20,

@@ -220,6 +220,7 @@ var faults = map[string]fault{
 	"an export without a bias":            {message: "batch 0: the exported network scores", groups: onToy(toy{forgetBias: true}), checks: []string{"Export"}},
 	"clipping ignored":                    {message: "after an update with ClipNorm a quarter of the gradients' norm and one more, element 0 of ", groups: onToy(toy{ignoreClip: true}), checks: []string{"Update clips"}},
 	"SGD that ascends":                    {message: "with SGD and a learning rate of 0.25, element 0 of O goes from", groups: onToy(toy{ascend: true}), checks: []string{"Update with SGD"}},
+	"bfloat16 that rounds nothing":        {message: "with bfloat16 every gradient is that of float32", groups: onToy(toy{claimsBFloat16: true}), checks: []string{"Step with bfloat16"}},
 	"a seed ignored":                      {message: "the parameters start with the same values for the seeds 42 and 43", groups: onToy(toy{oneSeed: true}), checks: []string{"Build draws by the seed"}},
 	"a step counter of its own":           {message: "the same step again = ", groups: onToy(toy{ownSteps: true})},
 	"an update counter of its own":        {message: "values after update 4 in a fresh session with the values and moments of update 3: element 0 of ", groups: onToy(toy{ownCount: true}), checks: []string{"Update goes on from moments"}},

@@ -66,8 +66,9 @@ func modelTasks() []task {
 }
 
 var modelContract = contract[model.Model]{
-	kind: plugins.KindModel,
-	wrap: checked.Model,
+	kind:   plugins.KindModel,
+	traits: []string{model.TraitBFloat16},
+	wrap:   checked.Model,
 	configure: func(ctx context.Context, m model.Model, options plugins.Values) error {
 		_, err := m.Plan(ctx, options, modelTasks()[0].shape)
 		return err
@@ -100,6 +101,7 @@ var modelChecks = []struct {
 	{"Step overwrites Grad", nil, checkGradOverwritten},
 	{"Step uses Quantized", nil, checkUsesQuantized},
 	{"Step's gradients", nil, checkGradients},
+	{"Step with bfloat16", nil, checkBFloat16},
 	{"Step without some targets", nil, checkStepTargets},
 	{"Update", nil, checkUpdate},
 	{"Update's gradient norm", nil, checkGradNorm},

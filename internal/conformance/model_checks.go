@@ -128,7 +128,7 @@ func checkBeyondThePlan(r *recorder, s *modelSession) {
 	twin := s.plan.Parameters[0]
 	beyond := model.Parameter{Name: twin.Name + "/state", Shape: twin.Shape}
 	for _, optimiser := range []model.Optimiser{model.Adam, model.SGD} {
-		s := buildModelWith(r, s.plugins, 1, s.options, s.build.Shape, firstSeed, optimiser, beyond)
+		s := buildModelWith(r, s.plugins, 1, s.options, s.build.Shape, firstSeed, optimiser, model.Float32, beyond)
 		of, state := s.build.Parameters[twin.Name], s.build.Parameters[beyond.Name]
 		for i := range state.Grad {
 			state.Grad[i] = float32(i%5) - 1.5

@@ -165,7 +165,7 @@ func checkSeed(r *recorder, s *modelSession) {
 	if !drawn {
 		r.skip("every parameter starts with one value in all its elements")
 	}
-	other := buildModelWith(r, s.plugins, 1, s.options, s.build.Shape, firstSeed+1, model.Adam)
+	other := buildModelWith(r, s.plugins, 1, s.options, s.build.Shape, firstSeed+1, model.Adam, model.Float32)
 	for _, name := range s.names() {
 		if difference(s.build.Parameters[name].Value, other.build.Parameters[name].Value) >= 0 {
 			return
@@ -193,7 +193,7 @@ func (s *modelSession) fillGradients(seed uint64, factor float64) float64 {
 // gradient, downwards.
 func checkSGD(r *recorder, s *modelSession) {
 	const rate = 0.25
-	sgd := buildModelWith(r, s.plugins, 1, s.options, s.build.Shape, firstSeed, model.SGD)
+	sgd := buildModelWith(r, s.plugins, 1, s.options, s.build.Shape, firstSeed, model.SGD, model.Float32)
 	before := sgd.copied(value)
 	sgd.fillGradients(1, 1)
 	gradients := sgd.copied(grad)
@@ -215,7 +215,7 @@ func checkClipping(r *recorder, s *modelSession) {
 	const share = 0.25
 	for _, optimiser := range []model.Optimiser{model.Adam, model.SGD} {
 		after := func(number int, factor float64, clip bool) *modelSession {
-			session := buildModelWith(r, s.plugins, number, s.options, s.build.Shape, firstSeed, optimiser)
+			session := buildModelWith(r, s.plugins, number, s.options, s.build.Shape, firstSeed, optimiser, model.Float32)
 			for update := range uint64(2) {
 				// The second update is not clipped. With Adam, one alone would not do: scaling
 				// all gradients alike does not change the first update.

@@ -27,13 +27,13 @@ const firstSeed = 42
 
 // buildModel builds the plugin of this number with Adam. That ends the plugin's session before.
 func buildModel(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape) *modelSession {
-	return buildModelWith(r, all, number, options, shape, firstSeed, model.Adam)
+	return buildModelWith(r, all, number, options, shape, firstSeed, model.Adam, model.Float32)
 }
 
-// buildModelWith builds a model with this seed, optimiser, and parameters beyond its plan. Their
+// buildModelWith builds a model with this seed, optimiser, arithmetic, and parameters beyond its plan. Their
 // values are 7, and Build must not change them. If the model does not serve the shape, the check
 // ends.
-func buildModelWith(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape, seed uint64, optimiser model.Optimiser, beyond ...model.Parameter) *modelSession {
+func buildModelWith(r *recorder, all *pool[model.Model], number int, options plugins.Values, shape network.Shape, seed uint64, optimiser model.Optimiser, arithmetic model.Arithmetic, beyond ...model.Parameter) *modelSession {
 	o := all.open(r, number)
 	ctx, shared := r.ctx, o.shared
 	s := &modelSession{Model: o.plugin, plugins: all, options: options}
@@ -48,7 +48,7 @@ func buildModelWith(r *recorder, all *pool[model.Model], number int, options plu
 		func(_ string, dims []int) ([]float32, error) { return arena.Make[float32](shared, dims...) })
 	r.must("allocate a batch", err)
 	s.build = model.Build{
-		Options: options, Shape: shape, Seed: seed, Threads: 2, Optimiser: optimiser,
+		Options: options, Shape: shape, Seed: seed, Threads: 2, Optimiser: optimiser, Arithmetic: arithmetic,
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{}, Batch: batch,
 	}
 	for _, p := range slices.Concat(s.plan.Parameters, beyond) {

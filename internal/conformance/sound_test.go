@@ -45,6 +45,7 @@ type toy struct {
 	planOnly, stepAll, buildAll                  bool // faults with parameters beyond the plan
 	ascend, ignoreClip, ownCount, ownSteps       bool
 	oneSeed, latent, swapDecays, forgetBias      bool
+	claimsBFloat16                               bool
 	factor                                       float64 // of gradients; 0 means 1
 	steps, updates                               int
 	build                                        model.Build
@@ -53,8 +54,12 @@ type toy struct {
 	evaluated, trained                           []float32 // state, [sequences, units]
 }
 
-func (*toy) Describe(context.Context) (plugins.Description, error) {
-	return plugins.Description{Kind: plugins.KindModel, Name: "toy", Version: "1.0.0", API: plugins.APIVersion, Summary: "adds up"}, nil
+func (m *toy) Describe(context.Context) (plugins.Description, error) {
+	d := plugins.Description{Kind: plugins.KindModel, Name: "toy", Version: "1.0.0", API: plugins.APIVersion, Summary: "adds up"}
+	if m.claimsBFloat16 {
+		d.Traits = []string{model.TraitBFloat16}
+	}
+	return d, nil
 }
 
 func (m *toy) Plan(_ context.Context, _ plugins.Values, shape network.Shape) (model.Plan, error) {

@@ -53,7 +53,7 @@ func (c *client) Plan(ctx context.Context, options plugins.Values, shape network
 func (c *client) Build(ctx context.Context, request model.Build) error {
 	m := &modelv1.BuildRequest{
 		Options: request.Options, Shape: wire.EncodeShape(request.Shape), Seed: request.Seed,
-		Threads: int64(request.Threads), Optimiser: string(request.Optimiser),
+		Threads: int64(request.Threads), Optimiser: string(request.Optimiser), Arithmetic: string(request.Arithmetic),
 		Parameters: make(map[string]*modelv1.Tensors, len(request.Parameters)),
 		Buffers:    make(map[string]*pluginv1.Tensor, len(request.Buffers)),
 	}

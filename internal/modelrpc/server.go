@@ -70,7 +70,7 @@ func (s *server) Build(ctx context.Context, request *modelv1.BuildRequest) (*mod
 func viewBuild(mapping *arena.Mapping, request *modelv1.BuildRequest) (model.Build, error) {
 	build := model.Build{
 		Options: request.GetOptions(), Shape: wire.DecodeShape(request.GetShape()), Seed: request.GetSeed(),
-		Threads: int(request.GetThreads()), Optimiser: model.Optimiser(request.GetOptimiser()),
+		Threads: int(request.GetThreads()), Optimiser: model.Optimiser(request.GetOptimiser()), Arithmetic: model.Arithmetic(request.GetArithmetic()),
 		Parameters: make(map[string]model.Tensors, len(request.GetParameters())),
 		Buffers:    make(map[string][]float32, len(request.GetBuffers())),
 	}

@@ -62,6 +62,7 @@ func (p *plugin) Describe(context.Context) (plugins.Description, error) {
 		Kind: plugins.KindModel, Name: name, Version: "1.0.2", API: plugins.APIVersion,
 		Summary: "Attentive Reader: two bidirectional readers and attention over the document (Hermann et al., NIPS 2015)",
 		Options: options(),
+		Traits:  []string{model.TraitBFloat16},
 		Facts:   []plugins.Fact{{Name: "tasks", Value: "a document and a question, each of tokens with lengths; one answer a question, of candidates where there are some"}},
 	}, nil
 }

@@ -18,6 +18,7 @@ type session struct {
 	*stack.Base
 
 	readers [2]*recurrent.Reader // of the document and the question
+	attends *recurrent.Attention
 	running [2][recurrent.Directions]*recurrent.Running
 }
 
@@ -81,12 +82,12 @@ func (s *session) assemble() error {
 	}
 	y := s.Dropped(g.Apply(readers, inputs...), s.dropout)
 
-	attention := graph.Attention(recurrent.NewAttention(s.Team, s.attention()))
+	s.attends = recurrent.NewAttention(s.Team, s.attention())
 	inputs = []*graph.Node{y, lengths(s.document, "attention")}
 	for _, t := range s.attention().Parameters() {
 		inputs = append(inputs, s.Parameter(attentionName+t.Name))
 	}
-	h := s.Dropped(g.Apply(attention, inputs...), s.dropout)
+	h := s.Dropped(g.Apply(graph.Attention(s.attends), inputs...), s.dropout)
 	return s.Classify(h, s.softmax(), s.Request.Batch.Int32[s.candidates]) // nil where there are none
 }
 
@@ -100,7 +101,7 @@ func (s *session) weights(stream, direction int, get func(name string) []float32
 
 // Step runs forward and backward on the batch and writes the gradients of all parameters.
 func (s *session) Step(request model.Step) (model.StepResult, error) {
-	s.prepare(recurrent.Batch)
+	s.prepare(recurrent.Pass{Statistics: recurrent.Batch, BFloat16: s.Rounds()})
 	return s.Base.Step(request)
 }
 
@@ -111,15 +112,17 @@ func (s *session) Evaluate(request model.Evaluate) (network.Score, error) {
 	if err != nil {
 		return network.Score{}, err
 	}
-	s.prepare(statistics)
+	s.prepare(recurrent.Pass{Statistics: statistics})
 	return s.Score(statistics)
 }
 
-// prepare sets how the layers run.
-func (s *session) prepare(statistics recurrent.Statistics) {
+// prepare sets how the readers and the attention run.
+func (s *session) prepare(pass recurrent.Pass) {
+	s.attends.BFloat16 = pass.BFloat16
 	for i, reader := range s.readers {
 		for direction, running := range s.running[i] {
-			reader.Layer(direction).Prepare(recurrent.Pass{Statistics: statistics, Running: running})
+			pass.Running = running
+			reader.Layer(direction).Prepare(pass)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"bittern/accel/kernels/flush"
-	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
 	"bittern/accel/kernels/vecmath"
 )
@@ -65,10 +64,14 @@ func (w *AttentionWeights) check(c AttentionConfig) error {
 //	m(t) = tanh(Wym·y(t) + Wum·u)     s(t) ∝ exp(wms·m(t)) over the steps of a sequence
 //	r = Σ s(t)·y(t)                   g = tanh(Wrg·r + Wug·u)
 type Attention struct {
-	config     AttentionConfig
-	team       *team.Team
-	multiplier *matmul.Multiplier
-	longest    int // steps of the longest sequence of the batch
+	// BFloat16 has the products of the next Forward and its Backward round as those of [Pass].
+	BFloat16 bool
+
+	config AttentionConfig
+	team   *team.Team
+	multipliers
+	scales  attentionScales
+	longest int // steps of the longest sequence of the batch
 
 	m          []float32 // then its gradient, [Steps × Batch × Units]
 	um         []float32 // Wum·u, then its gradient, [Batch × Units]
@@ -92,7 +95,7 @@ type Attention struct {
 func NewAttention(t *team.Team, config AttentionConfig) *Attention {
 	c := config
 	a := &Attention{
-		config: c, team: t, multiplier: matmul.New(t),
+		config: c, team: t, multipliers: newMultipliers(t), scales: newAttentionScales(c),
 		m: make([]float32, c.Steps*c.Batch*c.Units), um: make([]float32, c.Batch*c.Units),
 		s: make([]float32, c.Batch*c.Steps), ds: make([]float32, c.Batch*c.Steps),
 		r: make([]float32, c.Batch*c.Features), dr: make([]float32, c.Batch*c.Features),
@@ -119,15 +122,18 @@ func (a *Attention) Forward(w AttentionWeights, y, u []float32, lengths []int32)
 	if err := a.set(w, y, u, lengths); err != nil {
 		return err
 	}
+	if a.BFloat16 {
+		a.scales.set(c, w)
+	}
 	if err := errors.Join(
-		a.multiplier.Gemm(a.um, c.Units, false, false, true, c.Batch, c.Units, c.Features, u, c.Features, w.Wum, c.Features),
-		a.multiplier.Gemm(a.m, c.Units, false, false, true, a.longest*c.Batch, c.Units, c.Features, y, c.Features, w.Wym, c.Features)); err != nil {
+		a.multiply(a.um, c.Units, false, false, true, c.Batch, c.Units, c.Features, u, c.Features, w.Wum, a.scales.um),
+		a.multiply(a.m, c.Units, false, false, true, a.longest*c.Batch, c.Units, c.Features, y, c.Features, w.Wym, a.scales.ym)); err != nil {
 		return err
 	}
 	a.team.Run(a.ahead)
 	if err := errors.Join(
-		a.multiplier.Gemm(a.g, c.Units, false, false, true, c.Batch, c.Units, c.Features, a.r, c.Features, w.Wrg, c.Features),
-		a.multiplier.Gemm(a.g, c.Units, true, false, true, c.Batch, c.Units, c.Features, u, c.Features, w.Wug, c.Features)); err != nil {
+		a.multiply(a.g, c.Units, false, false, true, c.Batch, c.Units, c.Features, a.r, c.Features, w.Wrg, a.scales.rg),
+		a.multiply(a.g, c.Units, true, false, true, c.Batch, c.Units, c.Features, u, c.Features, w.Wug, a.scales.ug)); err != nil {
 		return err
 	}
 	a.team.Run(a.activate)
@@ -149,10 +155,10 @@ func (a *Attention) Backward(w AttentionWeights, y, u []float32, lengths []int32
 	a.team.Run(a.deactivate)
 	rows := a.longest * c.Batch
 	if err := errors.Join(
-		a.multiplier.Gemm(dw.Wrg, c.Features, false, true, false, c.Units, c.Features, c.Batch, a.dg, c.Units, a.r, c.Features),
-		a.multiplier.Gemm(dw.Wug, c.Features, false, true, false, c.Units, c.Features, c.Batch, a.dg, c.Units, u, c.Features),
-		a.multiplier.Gemm(a.dr, c.Features, false, false, false, c.Batch, c.Features, c.Units, a.dg, c.Units, w.Wrg, c.Features),
-		a.multiplier.Gemm(dU, c.Features, false, false, false, c.Batch, c.Features, c.Units, a.dg, c.Units, w.Wug, c.Features)); err != nil {
+		a.multiplier(a.BFloat16).Gemm(dw.Wrg, c.Features, false, true, false, c.Units, c.Features, c.Batch, a.dg, c.Units, a.r, c.Features),
+		a.multiplier(a.BFloat16).Gemm(dw.Wug, c.Features, false, true, false, c.Units, c.Features, c.Batch, a.dg, c.Units, u, c.Features),
+		a.multiply(a.dr, c.Features, false, false, false, c.Batch, c.Features, c.Units, a.dg, c.Units, w.Wrg, a.scales.rg),
+		a.multiply(dU, c.Features, false, false, false, c.Batch, c.Features, c.Units, a.dg, c.Units, w.Wug, a.scales.ug)); err != nil {
 		return err
 	}
 	a.team.Run(a.back)
@@ -161,10 +167,10 @@ func (a *Attention) Backward(w AttentionWeights, y, u []float32, lengths []int32
 		vecmath.Add(dw.Wms, a.dWms[i*c.Units:(i+1)*c.Units])
 	}
 	return errors.Join(
-		a.multiplier.Gemm(dw.Wum, c.Features, false, true, false, c.Units, c.Features, c.Batch, a.um, c.Units, u, c.Features),
-		a.multiplier.Gemm(dU, c.Features, true, false, false, c.Batch, c.Features, c.Units, a.um, c.Units, w.Wum, c.Features),
-		a.multiplier.Gemm(dw.Wym, c.Features, false, true, false, c.Units, c.Features, rows, a.m, c.Units, y, c.Features),
-		a.multiplier.Gemm(dY, c.Features, true, false, false, rows, c.Features, c.Units, a.m, c.Units, w.Wym, c.Features))
+		a.multiplier(a.BFloat16).Gemm(dw.Wum, c.Features, false, true, false, c.Units, c.Features, c.Batch, a.um, c.Units, u, c.Features),
+		a.multiply(dU, c.Features, true, false, false, c.Batch, c.Features, c.Units, a.um, c.Units, w.Wum, a.scales.um),
+		a.multiplier(a.BFloat16).Gemm(dw.Wym, c.Features, false, true, false, c.Units, c.Features, rows, a.m, c.Units, y, c.Features),
+		a.multiply(dY, c.Features, true, false, false, rows, c.Features, c.Units, a.m, c.Units, w.Wym, a.scales.ym))
 }
 
 // set checks and keeps the arguments of a pass.

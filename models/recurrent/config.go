@@ -323,6 +323,11 @@ type Pass struct {
 	// from the first step's recurrent product are not deployed: h0, without noise,
 	// is their mean and normalises to 0.
 	Noise []float32
+	// BFloat16 has the matrix products, forward and backward, round their operands to bfloat16
+	// and sum in float32. All else is as without it. A row of weights is divided by its
+	// largest magnitude before and its products are multiplied by that, so that binary and
+	// ternary weights lose nothing. The products with at most 4 features are not rounded.
+	BFloat16 bool
 }
 
 func (c Config) checkWeights(w *Weights) error {

@@ -156,9 +156,9 @@ func (l *gru) prepareBackward(w *worker) {
 	together := gruGates
 	if l.config.ResetBefore {
 		together = gateN
-		w.err = errors.Join(w.err, w.candidate.Pack(l.weights.Whn[w.from:], units, false, units, n))
+		w.err = errors.Join(w.err, l.pack(&w.candidate, l.weights.Whn[w.from:], units, false, units, n, l.scales.hidden[gateN*units:]))
 	}
-	w.err = errors.Join(w.err, w.backward.Pack(l.weights.Wh[w.from:], units, false, together*units, n))
+	w.err = errors.Join(w.err, l.pack(&w.backward, l.weights.Wh[w.from:], units, false, together*units, n, l.scales.hidden))
 }
 
 func (l *gru) backward(w *worker, s int) {

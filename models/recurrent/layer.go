@@ -89,8 +89,9 @@ type layer struct {
 	unit       unit
 	parameters []Tensor
 	team       *team.Team
-	multiplier *matmul.Multiplier
-	workers    []worker
+	multipliers
+	scales  weightScales
+	workers []worker
 
 	used       int // steps that any sequence of the pass has: those in front, in order of time
 	gates      int
@@ -112,6 +113,7 @@ type layer struct {
 	features      featureStatistics // of LayerNorm
 	mask          mask
 	forwardSweep  func(worker int)
+	scaleSweep    func(worker int)
 	backwardSweep func(worker int)
 	normsSweep    func(worker int)
 
@@ -145,6 +147,7 @@ type unit interface {
 type worker struct {
 	index, from, to int // units
 	hidden          [lstmGates]matmul.Packed
+	outputs         [lstmGates][]float32     // where their products go
 	inputs          [lstmGates]matmul.Packed // Wxᵀ of a narrow layer
 	backward        matmul.Packed
 	candidate       matmul.Packed // of gate n, where that has a product of its own
@@ -161,9 +164,10 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	steps, batch, units := config.Steps, config.Batch, config.Units
 	l.config, l.unit, l.team, l.used = config, u, t, steps
 	l.parameters = config.Parameters()
-	l.multiplier = matmul.New(t)
+	l.multipliers = newMultipliers(t)
 	l.workers = make([]worker, t.Size())
 	l.gates = config.Kind.gates()
+	l.scales = newWeightScales(l)
 	l.stride, l.cellStride = padded(l.gates*units), padded(units)
 	for i := range l.workers {
 		l.workers[i].index = i
@@ -213,7 +217,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	if config.Masked {
 		l.mask = newMask(l)
 	}
-	l.forwardSweep, l.backwardSweep, l.normsSweep = l.sweepForward, l.sweepBackward, l.normsBackward
+	l.forwardSweep, l.backwardSweep, l.normsSweep, l.scaleSweep = l.sweepForward, l.sweepBackward, l.normsBackward, l.scaleInputs
 }
 
 // plain says whether a = Wh·h + Wx·x + β, so that both products have the gradient of a.
@@ -329,8 +333,12 @@ func (l *layer) Forward(w Weights, in Input) error {
 		l.measureFeature()
 	}
 	if !c.Tokens && !l.narrow() {
-		if err := l.multiplier.Gemm(l.inputs, l.stride, false, false, true,
-			l.used*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, l.orderWx(), c.Inputs); err != nil {
+		wx := l.orderWx()
+		if l.pass.BFloat16 {
+			l.team.Run(l.scaleSweep)
+		}
+		if err := l.multiplier(l.pass.BFloat16).GemmScaled(l.inputs, l.stride, false, false, true,
+			l.used*c.Batch, l.gates*c.Units, c.Inputs, in.Features, c.Inputs, wx, c.Inputs, l.scales.inputs); err != nil {
 			return err
 		}
 	}
@@ -379,7 +387,7 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 		if c.interleaved() {
 			wx, dWx = l.ordered.wx, l.ordered.wxGrad
 		}
-		if err := l.multiplier.Gemm(dWx, c.Inputs, false, true, false,
+		if err := l.multiplier(l.pass.BFloat16).Gemm(dWx, c.Inputs, false, true, false,
 			l.gates*c.Units, c.Inputs, rows, l.inputsGrad, l.stride, in.Features, c.Inputs); err != nil {
 			return err
 		}
@@ -388,8 +396,8 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 		}
 		if dInput != nil {
 			clear(dInput[rows*c.Inputs:])
-			if err := l.multiplier.Gemm(dInput, c.Inputs, false, false, false,
-				rows, c.Inputs, l.gates*c.Units, l.inputsGrad, l.stride, wx, c.Inputs); err != nil {
+			if err := l.multiplier(l.pass.BFloat16).GemmScaled(dInput, c.Inputs, false, false, false,
+				rows, c.Inputs, l.gates*c.Units, l.inputsGrad, l.stride, wx, c.Inputs, l.scales.inputs); err != nil {
 				return err
 			}
 		}
@@ -404,7 +412,7 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 // one matrix, from those of their products with states [Steps][Batch][Units].
 func (l *layer) hiddenWeightsBackward(states []float32, from, to int) error {
 	d, rows := l.config.Units, l.used*l.config.Batch
-	return l.multiplier.Gemm(l.config.hiddenRows(&l.gradients, from), d, false, true, false,
+	return l.multiplier(l.pass.BFloat16).Gemm(l.config.hiddenRows(&l.gradients, from), d, false, true, false,
 		(to-from)*d, d, rows, l.products[from*d:], l.stride, states, d)
 }
 

@@ -135,7 +135,7 @@ func (l *lstm) prepareBackward(w *worker) {
 	}
 	if w.to > w.from {
 		units := l.config.Units
-		w.err = errors.Join(w.err, w.backward.Pack(l.orderedWh()[w.from:], units, false, lstmGates*units, w.to-w.from))
+		w.err = errors.Join(w.err, l.pack(&w.backward, l.orderedWh()[w.from:], units, false, lstmGates*units, w.to-w.from, l.scales.hidden))
 	}
 }
 

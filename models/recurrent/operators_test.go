@@ -492,17 +492,21 @@ func TestAllocations(t *testing.T) {
 		}
 		p := newProblem(config)
 		l := newLayer(t, workers, config)
-		l.Prepare(p.pass(Batch, nil))
 		dw := newWeights(config)
-		if n := testing.AllocsPerRun(10, func() {
-			if err := l.Forward(p.weights, p.input); err != nil {
-				t.Fatal(err)
+		for _, bfloat16 := range []bool{false, true} {
+			pass := p.pass(Batch, nil)
+			pass.BFloat16 = bfloat16
+			l.Prepare(pass)
+			if n := testing.AllocsPerRun(10, func() {
+				if err := l.Forward(p.weights, p.input); err != nil {
+					t.Fatal(err)
+				}
+				if err := l.Backward(p.weights, p.input, p.gradient, dw, nil); err != nil {
+					t.Fatal(err)
+				}
+			}); n != 0 {
+				t.Errorf("%+v: %v allocations per pass, want none", config, n)
 			}
-			if err := l.Backward(p.weights, p.input, p.gradient, dw, nil); err != nil {
-				t.Fatal(err)
-			}
-		}); n != 0 {
-			t.Errorf("%+v: %v allocations per pass, want none", config, n)
 		}
 	}
 	s := NewSoftmax(workers, SoftmaxConfig{Steps: 3, Batch: 4, Units: 5, Classes: 33})

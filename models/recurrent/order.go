@@ -159,6 +159,6 @@ func (l *layer) addHiddenWeights(w *worker, s int) {
 	first, last := l.run(0, w.from, w.to)
 	gradient := l.ordered.whGrad[first*c.Units:]
 	w.err = errors.Join(w.err,
-		w.states.Pack(l.stateBefore(t), c.Units, false, rows, c.Units),
+		l.pack(&w.states, l.stateBefore(t), c.Units, false, rows, c.Units, nil),
 		w.scratch.MultiplyPacked(gradient, c.Units, l.at(l.products, t, l.stride, first).Data, l.stride, true, last-first, &w.states, after > steps))
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"bittern/accel/kernels/gates"
-	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
 	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/network"
@@ -30,16 +29,19 @@ type Softmax struct {
 	// from, [Batch × Classes]. The others have probability 0.
 	Candidates []int32
 
-	config     SoftmaxConfig
-	team       *team.Team
-	multiplier *matmul.Multiplier
-	stride     int
-	logits     []float32 // then their gradient
-	loss       []float64 // of each row
-	correct    []bool
-	train      func(worker int)
-	score      func(worker int)
-	sumBias    func(worker int)
+	// BFloat16 has the products of Loss and Backward round as those of [Pass].
+	BFloat16 bool
+
+	config SoftmaxConfig
+	team   *team.Team
+	multipliers
+	stride  int
+	logits  []float32 // then their gradient
+	loss    []float64 // of each row
+	correct []bool
+	train   func(worker int)
+	score   func(worker int)
+	sumBias func(worker int)
 
 	bias, dBias []float32
 	targets     []int32
@@ -51,7 +53,7 @@ type Softmax struct {
 func NewSoftmax(t *team.Team, config SoftmaxConfig) *Softmax {
 	rows := config.Steps * config.Batch
 	s := &Softmax{
-		config: config, team: t, multiplier: matmul.New(t), stride: padded(config.Classes),
+		config: config, team: t, multipliers: newMultipliers(t), stride: padded(config.Classes),
 		loss: make([]float64, rows), correct: make([]bool, rows),
 	}
 	s.logits = make([]float32, rows*s.stride)
@@ -65,7 +67,7 @@ func (s *Softmax) Config() SoftmaxConfig { return s.config }
 // Loss returns the mean loss of the targets [Steps × Batch] that count and leaves
 // what Backward needs. It is an error if none does.
 func (s *Softmax) Loss(w, bias, h []float32, targets []int32) (float64, error) {
-	if err := s.forward(w, bias, h, targets); err != nil {
+	if err := s.forward(w, bias, h, targets, s.BFloat16); err != nil {
 		return 0, err
 	}
 	if s.count == 0 {
@@ -81,7 +83,7 @@ func (s *Softmax) Loss(w, bias, h []float32, targets []int32) (float64, error) {
 
 // Score computes the same forward pass and scores the answers.
 func (s *Softmax) Score(w, bias, h []float32, targets []int32) (network.Score, error) {
-	if err := s.forward(w, bias, h, targets); err != nil {
+	if err := s.forward(w, bias, h, targets, false); err != nil {
 		return network.Score{}, err
 	}
 	s.team.Run(s.score)
@@ -119,11 +121,11 @@ func (s *Softmax) Backward(w, h []float32, scale float32, dw, dBias, dH []float3
 	s.team.Run(s.sumBias)
 	clear(dH[s.rows*c.Units:])
 	return errors.Join(
-		s.multiplier.Gemm(dw, c.Units, false, true, false, c.Classes, c.Units, s.rows, s.logits, s.stride, h, c.Units),
-		s.multiplier.Gemm(dH, c.Units, false, false, false, s.rows, c.Units, c.Classes, s.logits, s.stride, w, c.Units))
+		s.multiplier(s.BFloat16).Gemm(dw, c.Units, false, true, false, c.Classes, c.Units, s.rows, s.logits, s.stride, h, c.Units),
+		s.multiplier(s.BFloat16).Gemm(dH, c.Units, false, false, false, s.rows, c.Units, c.Classes, s.logits, s.stride, w, c.Units))
 }
 
-func (s *Softmax) forward(w, bias, h []float32, targets []int32) error {
+func (s *Softmax) forward(w, bias, h []float32, targets []int32, bfloat16 bool) error {
 	c := s.config
 	rows := c.Steps * c.Batch
 	if err := errors.Join(
@@ -147,7 +149,7 @@ func (s *Softmax) forward(w, bias, h []float32, targets []int32) error {
 			s.count, s.rows = s.count+1, row+1
 		}
 	}
-	return s.multiplier.Gemm(s.logits, s.stride, false, false, true, s.rows, c.Classes, c.Units, h, c.Units, w, c.Units)
+	return s.multiplier(bfloat16).Gemm(s.logits, s.stride, false, false, true, s.rows, c.Classes, c.Units, h, c.Units, w, c.Units)
 }
 
 // row returns the logits of a row.

@@ -10,7 +10,6 @@ import (
 // sweepForward is one worker's part of the forward pass.
 func (l *layer) sweepForward(index int) {
 	c, w := l.config, &l.workers[index]
-	n := w.to - w.from
 	if c.Tokens || l.narrow() {
 		l.pieces(w.from, w.to, func(row, column, n int) {
 			vecmath.Transpose(l.columns[column:], l.stride, l.weights.Wx[row*c.Inputs:], c.Inputs, n, c.Inputs)
@@ -18,12 +17,13 @@ func (l *layer) sweepForward(index int) {
 	}
 	if c.interleaved() {
 		l.order(l.ordered.wh, l.weights.Wh, c.Units, w.from, w.to)
-		w.err = errors.Join(w.err, w.hidden[0].Pack(l.ordered.wh[l.gates*w.from*c.Units:], c.Units, true, c.Units, l.gates*n))
 	}
 	for k := range l.runs() {
-		if !c.interleaved() {
-			w.err = errors.Join(w.err, w.hidden[k].Pack(c.hiddenRows(&l.weights, k)[w.from*c.Units:], c.Units, true, c.Units, n))
+		if l.pass.BFloat16 {
+			l.scaleHidden(w, k)
 		}
+		first, last := l.run(k, w.from, w.to)
+		w.err = errors.Join(w.err, l.pack(&w.hidden[k], l.hiddenRun(w, k), c.Units, true, c.Units, last-first, l.scales.hidden[first:]))
 		if l.narrow() && !l.isSingle() {
 			first, last := l.run(k, w.from, w.to)
 			w.err = errors.Join(w.err, w.inputs[k].Pack(l.columns[first:], l.stride, false, c.Inputs, last-first))
@@ -112,9 +112,9 @@ func (l *layer) multiply(w *worker, t int, states []float32, from, to int) {
 	units := l.config.Units
 	for k := from; k < to; k++ {
 		first, _ := l.run(k, w.from, w.to)
-		out := l.at(l.products, t, l.stride, first)
-		w.err = errors.Join(w.err, w.scratch.MultiplyPacked(out.Data, out.Stride, states, units, false, l.rows(), &w.hidden[k], false))
+		w.outputs[k] = l.at(l.products, t, l.stride, first).Data
 	}
+	w.err = errors.Join(w.err, w.scratch.MultiplyEach(w.outputs[from:to], l.stride, states, units, false, l.rows(), w.hidden[from:to]))
 }
 
 // stateBefore is h before time t.

@@ -80,6 +80,9 @@ func (b *Base) Close() error {
 	return err
 }
 
+// Rounds says whether the matrix products of a step are of bfloat16.
+func (b *Base) Rounds() bool { return b.Request.Arithmetic == model.BFloat16 }
+
 // Initialise writes starting values of all parameters and clears the buffers. Matrices
 // start orthogonal, as Ardakani et al. have those of layers and softmax, the one named
 // [EmbeddingName] uniform in ±0.1 (Zaremba et al., arXiv 1409.2329; Hermann et al. start
@@ -169,6 +172,7 @@ func (b *Base) Classify(h *graph.Node, config recurrent.SoftmaxConfig, candidate
 	}
 	b.softmax = recurrent.NewSoftmax(b.Team, config)
 	b.softmax.Candidates = candidates
+	b.softmax.BFloat16 = b.Rounds()
 	b.loss = graph.SoftmaxLoss(b.softmax)
 	targets := b.Request.Batch.Targets
 	loss := b.Graph.Apply(b.loss, h, b.Parameter(SoftmaxName), b.Parameter(BiasName),

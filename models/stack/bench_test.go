@@ -3,7 +3,10 @@ package stack
 import (
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"testing"
+	"time"
 
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
@@ -50,6 +53,41 @@ func BenchmarkStep(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// BenchmarkArithmetics times the same steps with products of float32 and of bfloat16 in turn, and
+// reports the ratio of the medians: how many times as long a step with bfloat16 takes.
+func BenchmarkArithmetics(b *testing.B) {
+	for _, shape := range shapes {
+		b.Run(shape.name, func(b *testing.B) {
+			var rigs [2]*rig
+			var times [2][]float64
+			for i, arithmetic := range []model.Arithmetic{model.Float32, model.BFloat16} {
+				rigs[i] = buildOf(b, newPlugin, shape.options, shape.shape, 2, arithmetic)
+				for _, t := range rigs[i].request.Parameters { // ternary, as nothing else is quantized here
+					for j, v := range t.Quantized {
+						t.Quantized[j] = float32(math.Copysign(math.Round(float64(min(1, 8*max(v, -v)))), float64(v))) / 16
+					}
+				}
+				rigs[i].fill(1)
+				rigs[i].step(0)
+			}
+			for number := uint64(1); b.Loop(); number++ {
+				for i, r := range rigs {
+					start := time.Now()
+					r.step(number)
+					times[i] = append(times[i], time.Since(start).Seconds())
+				}
+			}
+			for i := range times {
+				slices.Sort(times[i])
+			}
+			n := len(times[0])
+			b.ReportMetric(times[1][n/2]/times[0][n/2], "median-ratio")
+			b.ReportMetric(times[1][0]/times[0][0], "best-ratio")
+			b.ReportMetric(times[0][0]*1e3, "float32-best-ms")
 		})
 	}
 }

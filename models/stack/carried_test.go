@@ -40,10 +40,10 @@ func TestWindowsAreOneSequence(t *testing.T) {
 				options := plugins.Values{"units": "13", "layers": "2", "normalization": normalization}
 				shape := characters
 				shape.Steps = map[string]int{"text": windows * characters.Steps["text"]}
-				long := buildOf(t, create, options, shape, 2)
+				long := buildOf(t, create, options, shape, 2, model.Float32)
 				long.randomise()
 				same := func() *rig {
-					r := buildOf(t, create, options, carried(characters), 2)
+					r := buildOf(t, create, options, carried(characters), 2, model.Float32)
 					for name, p := range r.request.Parameters {
 						copy(p.Value, long.request.Parameters[name].Value)
 						copy(p.Quantized, long.request.Parameters[name].Quantized)

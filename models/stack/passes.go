@@ -16,7 +16,7 @@ import (
 // the request's number. A batch without any target is an error.
 func (s *Session) Step(request model.Step) (model.StepResult, error) {
 	s.drawNoise(request.Number)
-	s.prepare(recurrent.Batch, 0, true, (*layer).training)
+	s.prepare(recurrent.Pass{Statistics: recurrent.Batch, BFloat16: s.Rounds()}, true, (*layer).training)
 	result, err := s.Base.Step(request)
 	if err != nil {
 		return model.StepResult{}, err
@@ -49,7 +49,7 @@ func (s *Session) Evaluate(request model.Evaluate) (network.Score, error) {
 	if noisy {
 		s.drawNoise(evaluation)
 	}
-	s.prepare(statistics, rows, noisy, (*layer).evaluation)
+	s.prepare(recurrent.Pass{Statistics: statistics, Rows: rows}, noisy, (*layer).evaluation)
 	score, err := s.Score(statistics)
 	if err != nil {
 		return network.Score{}, err
@@ -71,14 +71,14 @@ func (s *Session) scored() int {
 func (l *layer) training() *recurrent.State   { return l.trained }
 func (l *layer) evaluation() *recurrent.State { return l.evaluated }
 
-// prepare sets how the layers run: over the first rows sequences of the batch, or over all if
-// rows is 0; with or without noise on initial states; and from which state sequences go on.
-func (s *Session) prepare(statistics recurrent.Statistics, rows int, noisy bool, state func(*layer) *recurrent.State) {
+// prepare sets how the layers run: as pass says; with or without noise on initial states; and from
+// which state sequences go on.
+func (s *Session) prepare(pass recurrent.Pass, noisy bool, state func(*layer) *recurrent.State) {
 	for i := range s.fresh {
 		s.fresh[i] = s.Request.Batch.Starts(i)
 	}
 	for _, l := range s.layers {
-		pass := recurrent.Pass{Statistics: statistics, Rows: rows, Running: l.running, Start: state(l), Fresh: s.fresh}
+		pass.Running, pass.Start, pass.Fresh, pass.Noise = l.running, state(l), s.fresh, nil
 		if noisy {
 			pass.Noise = l.noise
 		}

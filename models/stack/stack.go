@@ -90,7 +90,7 @@ func (m *plugin) Describe(context.Context) (plugins.Description, error) {
 	tasks := plugins.Fact{Name: "tasks", Value: "one stream of tokens or features, a target at each step or one a sequence"}
 	return plugins.Description{
 		Kind: plugins.KindModel, Name: m.Name, Version: m.Version, API: plugins.APIVersion,
-		Summary: m.Summary, Options: m.options(), Facts: append([]plugins.Fact{tasks}, m.Facts...),
+		Summary: m.Summary, Options: m.options(), Traits: []string{model.TraitBFloat16}, Facts: append([]plugins.Fact{tasks}, m.Facts...),
 	}, nil
 }
 

@@ -38,13 +38,13 @@ type rig struct {
 
 func build(t testing.TB, options plugins.Values, shape network.Shape, threads int) *rig {
 	t.Helper()
-	return buildOf(t, newPlugin, options, shape, threads)
+	return buildOf(t, newPlugin, options, shape, threads, model.Float32)
 }
 
 // session is the network that the model has built.
 func (r *rig) session() *Session { return r.model.Session.(*Session) }
 
-func buildOf(t testing.TB, create func() model.Model, options plugins.Values, shape network.Shape, threads int) *rig {
+func buildOf(t testing.TB, create func() model.Model, options plugins.Values, shape network.Shape, threads int, arithmetic model.Arithmetic) *rig {
 	t.Helper()
 	ctx := context.Background()
 	r := &rig{t: t, model: create().(*plugin)}
@@ -56,7 +56,7 @@ func buildOf(t testing.TB, create func() model.Model, options plugins.Values, sh
 		t.Fatal(err)
 	}
 	r.request = model.Build{
-		Options: resolved, Shape: shape, Seed: 11, Threads: threads, Optimiser: model.Adam,
+		Options: resolved, Shape: shape, Seed: 11, Threads: threads, Optimiser: model.Adam, Arithmetic: arithmetic,
 		Parameters: map[string]model.Tensors{}, Buffers: map[string][]float32{}, Batch: shape.Allocate(),
 	}
 	for _, p := range r.plan.Parameters {
@@ -316,7 +316,7 @@ func TestStepAgainstReference(t *testing.T) {
 		for threads := 1; threads <= 3; threads++ {
 			t.Run(fmt.Sprintf("%s/%d threads", n.name, threads), func(t *testing.T) {
 				t.Parallel()
-				r := buildOf(t, n.make, n.options, n.shape, threads)
+				r := buildOf(t, n.make, n.options, n.shape, threads, model.Float32)
 				r.randomise()
 				o := newOracle(r)
 				if n.shape.Carried {
@@ -373,7 +373,7 @@ func TestExportIsTheFrozenNetwork(t *testing.T) {
 	for _, n := range networks {
 		t.Run(n.name, func(t *testing.T) {
 			t.Parallel()
-			r := buildOf(t, n.make, n.options, n.shape, 2)
+			r := buildOf(t, n.make, n.options, n.shape, 2, model.Float32)
 			r.randomise()
 			for batch := range 3 {
 				r.fill(uint64(10 + batch))
@@ -679,7 +679,7 @@ func TestInitialValues(t *testing.T) {
 			t.Errorf("%s starts as %v, want %v", name, got, want)
 		}
 	}
-	gru := buildOf(t, newGRU, plugins.Values{"units": "5", "normalization": "layer"}, characters, 1)
+	gru := buildOf(t, newGRU, plugins.Values{"units": "5", "normalization": "layer"}, characters, 1, model.Float32)
 	if got := gru.request.Parameters["layer0.gamma_x"].Value; !slices.Equal(got, slices.Repeat([]float32{1}, 15)) {
 		t.Errorf("gains of a layer normalization start as %v, want ones", got)
 	}
@@ -689,7 +689,7 @@ func TestInitialValues(t *testing.T) {
 	// With gains that are the rows' norms, weight normalization changes nothing.
 	for _, reset := range []string{"after", "before"} {
 		start := func(normalization string) network.Score {
-			r := buildOf(t, newGRU, plugins.Values{"units": "5", "normalization": normalization, "reset": reset}, characters, 1)
+			r := buildOf(t, newGRU, plugins.Values{"units": "5", "normalization": normalization, "reset": reset}, characters, 1, model.Float32)
 			for _, p := range r.request.Parameters {
 				copy(p.Quantized, p.Value)
 			}

@@ -111,6 +111,23 @@ const (
 	SGD  Optimiser = "sgd"
 )
 
+// Arithmetic says what the matrix products of a Step compute with.
+type Arithmetic string
+
+// Float32 rounds no operand. BFloat16 rounds the operands of the products, forward and backward,
+// to bfloat16, and sums in float32; latent weights, statistics, gates, losses and the optimiser stay
+// float32, and so does Evaluate. Weights of which all in a row are −α, 0 or α lose nothing.
+const (
+	Float32  Arithmetic = "float32"
+	BFloat16 Arithmetic = "bfloat16"
+)
+
+// IsZero says whether it is Float32, which the identity of an experiment does not name.
+func (a Arithmetic) IsZero() bool { return a == "" || a == Float32 }
+
+// TraitBFloat16 is the Trait of a model that can train with [BFloat16].
+const TraitBFloat16 = "bfloat16"
+
 // Tensors are a parameter's tensors, all of the parameter's shape.
 type Tensors struct {
 	Value     []float32 // the latent weights, if the parameter is quantized
@@ -127,6 +144,8 @@ type Build struct {
 	Seed      uint64
 	Threads   int // workers inside the model; results depend on nothing else of the machine
 	Optimiser Optimiser
+	// Arithmetic is BFloat16 only for a model with [TraitBFloat16].
+	Arithmetic Arithmetic
 	// Parameters are those of the plan, by name, and maybe others beyond it: the trained
 	// states of the quantizer. Those have a Value, a Grad and moments, and take no part in
 	// the network. Update moves every parameter, and GradNorm and clipping count them all.

@@ -32,16 +32,30 @@ func heights(m emit.Machine) []int {
 
 func main() {
 	for _, m := range slices.Backward(emit.Machines) {
+		tiles(m, product{name: "tile", flushes: true, step: multiplyAdd})
 		for _, height := range heights(m) {
-			for width := 1; width <= vectors; width++ {
-				tile(m, height, width)
-			}
 			for width := 1; width <= integerVectors(m); width++ {
 				integerTile(m, height, width)
 			}
 		}
 	}
+	tiles(emit.Machine{Suffix: "BF16", Lanes: 16}, product{name: "dot", step: dot})
 	copyRows()
 	transpose()
+	pairAlong()
+	pairAcross()
+	for _, m := range slices.Backward(emit.Machines) {
+		roundAlong(m)
+		roundAcross(m)
+	}
 	Generate()
+}
+
+// tiles writes the tiles of a kernel.
+func tiles(m emit.Machine, p product) {
+	for _, height := range heights(m) {
+		for width := 1; width <= vectors; width++ {
+			p.tile(m, height, width)
+		}
+	}
 }

@@ -10,24 +10,72 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
+// product is what tiles compute with.
+type product struct {
+	name string // of functions
+	// flushes says whether the tiles set the processor to treat subnormal numbers as 0 where their
+	// argument flush is set. The others always do so.
+	flushes bool
+	// step adds the products of one step of depth, of a column of A with a row of B, to sums.
+	step func(m emit.Machine, a rows, b Register, sums [][]VecVirtual)
+}
+
+// multiplyAdd loads the vectors of B once, and each element of A into all lanes of a register.
+func multiplyAdd(m emit.Machine, a rows, b Register, sums [][]VecVirtual) {
+	eachElement(m, a, b, sums, func(element, column, sum VecVirtual) { VFMADD231PS(column, element, sum) })
+}
+
+// dot is multiplyAdd for pairs.
+func dot(m emit.Machine, a rows, b Register, sums [][]VecVirtual) {
+	eachElement(m, a, b, sums, emit.DotBFloat16)
+}
+
+func eachElement(m emit.Machine, a rows, b Register, sums [][]VecVirtual, add func(element, column, sum VecVirtual)) {
+	columns := make([]VecVirtual, len(sums[0]))
+	for v := range columns {
+		columns[v] = m.Load(Mem{Base: b, Disp: m.Bytes() * v}, emit.All)
+	}
+	for i := range sums {
+		element := m.Spread(a.row(i, 0))
+		for v, column := range columns {
+			add(element, column, sums[i][v])
+		}
+	}
+}
+
 // tile writes a tile of this many rows and vectors of columns. The sums stay in registers over
-// the whole depth. Each step loads the vectors of B once, and each element of A into all lanes
-// of a register.
-func tile(m emit.Machine, height, width int) {
-	m.Function(fmt.Sprintf("tile%dx%d", height, width*m.Lanes),
-		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)")
+// the whole depth.
+func (p product) tile(m emit.Machine, height, width int) {
+	m.Function(fmt.Sprintf("%s%dx%d", p.name, height, width*m.Lanes),
+		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32, flush bool)")
 
 	a := rowsOf(emit.Slice("a"), emit.Pointer("rowStride"), height)
 	depthStride := emit.Pointer("depthStride")
 	SHLQ(Imm(2), depthStride)
-	c, sums := sumsOf(m, a, height, width, func(columns []VecVirtual, a Mem, sums []VecVirtual) {
-		element := m.Spread(a)
-		for v, column := range columns {
-			VFMADD231PS(column, element, sums[v])
+	var control Mem
+	begin := func() {
+		if p.flushes {
+			control = flush()
 		}
-	}, func() { a.advance(depthStride) })
-
+	}
+	c, sums := sumsOf(m, height, width, begin, func(b Register, sums [][]VecVirtual) {
+		p.step(m, a, b, sums)
+		a.advance(depthStride)
+	})
 	last := m.First(emit.Pointer("last"))
+	if p.flushes {
+		restore(control)
+	}
+	scale := emit.Slice("scale")
+	TESTQ(scale, scale)
+	JZ(LabelRef("unscaled"))
+	for v := range width {
+		factor := m.Load(Mem{Base: scale, Disp: m.Bytes() * v}, tailOf(v, width, last))
+		for i := range height {
+			VMULPS(factor, sums[i][v], sums[i][v])
+		}
+	}
+	Label("unscaled")
 	accumulate := Load(Param("accumulate"), GP8())
 	TESTB(accumulate, accumulate)
 	JZ(LabelRef("store"))
@@ -52,27 +100,26 @@ func integerTile(m emit.Machine, height, width int) {
 	a := rowsOf(emit.Slice("a"), emit.Pointer("rowStride"), height)
 	next := GP64()
 	MOVQ(U32(4), next)
-	c, sums := sumsOf(m, a, height, width, func(columns []VecVirtual, a Mem, sums []VecVirtual) {
-		pair := m.Vector()
-		VPBROADCASTD(a, pair)
-		for v, column := range columns {
+	c, sums := sumsOf(m, height, width, func() {}, func(b Register, sums [][]VecVirtual) {
+		eachElement(m, a, b, sums, func(pair, column, sum VecVirtual) {
 			if m.Wide() {
-				VPDPWSSD(column, pair, sums[v])
-				continue
+				VPDPWSSD(column, pair, sum)
+				return
 			}
 			products := m.Vector()
 			VPMADDWD(column, pair, products)
-			VPADDD(products, sums[v], sums[v])
-		}
-	}, func() { a.advance(next) })
+			VPADDD(products, sum, sum)
+		})
+		a.advance(next)
+	})
 	c.each(m, sums, m.First(emit.Pointer("last")), m.Store)
 	m.Return()
 }
 
-// sumsOf sums over the depth of a tile. add adds the products of an element of A, and advance
-// moves to the next step. C is needed only after the sums, and the prefetch brings it until then.
-// A prefetch beyond its last column does no harm.
-func sumsOf(m emit.Machine, a rows, height, width int, add func(columns []VecVirtual, a Mem, sums []VecVirtual), advance func()) (c rows, sums [][]VecVirtual) {
+// sumsOf sums over the depth of a tile. begin comes before the first step, and step adds the
+// products of one step to the sums and moves A to the next. C is needed only after the sums, and
+// the prefetch brings it until then. A prefetch beyond its last column does no harm.
+func sumsOf(m emit.Machine, height, width int, begin func(), step func(b Register, sums [][]VecVirtual)) (c rows, sums [][]VecVirtual) {
 	b, depth := emit.Slice("b"), emit.Pointer("depth")
 	c = rowsOf(emit.Slice("c"), emit.Pointer("ldc"), height)
 	for i := range height {
@@ -88,31 +135,54 @@ func sumsOf(m emit.Machine, a rows, height, width int, add func(columns []VecVir
 		}
 	}
 
+	begin()
 	Label("step")
-	columns := make([]VecVirtual, width)
-	for v := range columns {
-		columns[v] = m.Load(Mem{Base: b, Disp: m.Bytes() * v}, emit.All)
-	}
-	for i := range height {
-		add(columns, a.row(i, 0), sums[i])
-	}
-	advance()
+	step(b, sums)
 	ADDQ(Imm(uint64(m.Bytes()*width)), b)
 	DECQ(depth)
 	JNZ(LabelRef("step"))
 	return c, sums
 }
 
-// each runs do for the sums of a tile and their places in C. Of the last vector of a row, the
-// lanes of last are used.
+// each runs do for the sums of a tile and their places in C.
 func (r rows) each(m emit.Machine, sums [][]VecVirtual, last emit.Tail, do func(sum VecVirtual, at Mem, tail emit.Tail)) {
 	for i := range sums {
 		for v, sum := range sums[i] {
-			tail := emit.All
-			if v == len(sums[i])-1 {
-				tail = last
-			}
-			do(sum, r.row(i, m.Bytes()*v), tail)
+			do(sum, r.row(i, m.Bytes()*v), tailOf(v, len(sums[i]), last))
 		}
 	}
+}
+
+// tailOf returns the lanes that are used of vector v of a row: of the last one, those of last.
+func tailOf(v, width int, last emit.Tail) emit.Tail {
+	if v == width-1 {
+		return last
+	}
+	return emit.All
+}
+
+// flush has the processor treat subnormal numbers as 0, operands and results, if the argument flush
+// is set. It returns where the control word before it is. Go does not change it within a function of
+// assembly.
+func flush() Mem {
+	const flushToZero, subnormalsAreZero = 1 << 15, 1 << 6
+	before := AllocLocal(8)
+	wanted, word := Load(Param("flush"), GP8()), GP32()
+	TESTB(wanted, wanted)
+	JZ(LabelRef("step"))
+	STMXCSR(before)
+	MOVL(before, word)
+	ORL(U32(flushToZero|subnormalsAreZero), word)
+	MOVL(word, before.Offset(4))
+	LDMXCSR(before.Offset(4))
+	return before
+}
+
+// restore ends what flush began.
+func restore(before Mem) {
+	wanted := Load(Param("flush"), GP8())
+	TESTB(wanted, wanted)
+	JZ(LabelRef("flushed"))
+	LDMXCSR(before)
+	Label("flushed")
 }

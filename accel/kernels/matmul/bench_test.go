@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"bittern/accel/kernels/isa"
 	"bittern/accel/kernels/team"
 )
 
@@ -35,10 +34,10 @@ var measured = []struct {
 func BenchmarkGemm(b *testing.B) {
 	workers := team.New(2)
 	defer workers.Close()
-	for _, one := range measured {
-		for _, level := range isa.Available() {
-			b.Run(fmt.Sprintf("%v/%v", one.shape, level), func(b *testing.B) {
-				s, x := one.shape, newAt(workers, level)
+	for _, product := range measured {
+		for _, one := range variants() {
+			b.Run(fmt.Sprintf("%v/%v", product.shape, one), func(b *testing.B) {
+				s, x := product.shape, newMultiplier(workers, one.kernel)
 				left, right, c := filled(s.m, s.k, s.transA, s.padding), filled(s.k, s.n, s.transB, s.padding), filled(s.m, s.n, false, s.padding)
 				measure(b, 2*float64(s.m)*float64(s.n)*float64(s.k), func() error {
 					return x.Gemm(c.data, c.ld, false, s.transA, s.transB, s.m, s.n, s.k, left.data, left.ld, right.data, right.ld)
@@ -51,14 +50,13 @@ func BenchmarkGemm(b *testing.B) {
 // BenchmarkPacked is one worker's products of a time step: four gates, each of 1/8 of the columns.
 func BenchmarkPacked(b *testing.B) {
 	for _, size := range [][2]int{{64, 512}, {64, 1000}, {100, 100}, {20, 300}, {20, 1500}} {
-		for _, level := range isa.Available() {
+		for _, one := range variants() {
 			m, d := size[0], size[1]
-			b.Run(fmt.Sprintf("%dx%dx4x%d/%v", m, d, d/2, level), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%dx%dx4x%d/%v", m, d, d/2, one), func(b *testing.B) {
 				weights := filled(d, d/2, false, 16)
 				var gates [4]Packed
 				for gate := range gates {
-					gates[gate].kernel = forLevel(level)
-					if err := gates[gate].Pack(weights.data, weights.ld, false, d, d/2); err != nil {
+					if err := gates[gate].pack(one.kernel, weights.data, weights.ld, false, d, d/2, nil); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -80,12 +78,12 @@ func BenchmarkPacked(b *testing.B) {
 // BenchmarkPack is the packing of a gate's weights, as stored and transposed.
 func BenchmarkPack(b *testing.B) {
 	for _, transposed := range []bool{false, true} {
-		for _, level := range isa.Available() {
-			b.Run(fmt.Sprintf("512x256/transposed=%v/%v", transposed, level), func(b *testing.B) {
+		for _, one := range variants() {
+			b.Run(fmt.Sprintf("512x256/transposed=%v/%v", transposed, one), func(b *testing.B) {
 				weights := filled(512, 256, transposed, 16)
-				p := Packed{kernel: forLevel(level)}
+				var p Packed
 				for b.Loop() {
-					if err := p.Pack(weights.data, weights.ld, transposed, 512, 256); err != nil {
+					if err := p.pack(one.kernel, weights.data, weights.ld, transposed, 512, 256, nil); err != nil {
 						b.Fatal(err)
 					}
 				}

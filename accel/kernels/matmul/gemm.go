@@ -23,11 +23,17 @@ type product struct {
 	accumulate bool
 	m, n, k    int
 	a, b       operand
+	scales     scales // of B
 }
 
-// New returns a Multiplier that splits its products over t.
-func New(t *team.Team) *Multiplier {
-	x := &Multiplier{team: t, kernel: forLevel(isa.Current()), scratch: make([]Scratch, t.Size())}
+// New returns a Multiplier of float32 that splits its products over t.
+func New(t *team.Team) *Multiplier { return newMultiplier(t, forLevel(isa.Current())) }
+
+// NewBFloat16 returns a Multiplier of bfloat16 that splits its products over t.
+func NewBFloat16(t *team.Team) *Multiplier { return newMultiplier(t, forBFloat16(isa.BFloat16())) }
+
+func newMultiplier(t *team.Team, k *kernel) *Multiplier {
+	x := &Multiplier{team: t, kernel: k, scratch: make([]Scratch, t.Size())}
 	x.share = x.part // made once, so that Gemm does not allocate
 	return x
 }
@@ -36,9 +42,18 @@ func New(t *team.Team) *Multiplier {
 // op(A) m×k and op(B) k×n. It must not be called during a run of the team, nor by two
 // goroutines at once.
 func (x *Multiplier) Gemm(c []float32, ldc int, accumulate, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int) error {
-	y := product{c, ldc, accumulate, m, n, k, operand{a, lda, transA}, operand{b, ldb, transB}}
-	for _, err := range [3]error{
-		operand{c, ldc, false}.check("C", m, n), y.a.check("A", m, k), y.b.check("B", k, n),
+	return x.GemmScaled(c, ldc, accumulate, transA, transB, m, n, k, a, lda, b, ldb, nil)
+}
+
+// GemmScaled is Gemm with the scales of the stored rows of B, which a Multiplier of bfloat16 uses
+// as [Packed.PackBFloat16] does. One of float32 needs none, and does not read them.
+func (x *Multiplier) GemmScaled(c []float32, ldc int, accumulate, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, scale []float32) error {
+	y := product{c: c, ldc: ldc, accumulate: accumulate, m: m, n: n, k: k, a: operand{a, lda, transA}, b: operand{b, ldb, transB}}
+	if x.kernel.pairing != nil {
+		y.scales = y.b.scales(scale)
+	}
+	for _, err := range [4]error{
+		operand{c, ldc, false}.check("C", m, n), y.a.check("A", m, k), y.b.check("B", k, n), y.b.checkScale(scale, k, n),
 	} {
 		if err != nil {
 			return fmt.Errorf("%w (in C %d×%d = op(A) %d×%d · op(B) %d×%d)", err, m, n, m, k, k, n)
@@ -69,6 +84,7 @@ func (x *Multiplier) part(worker int) {
 			return
 		}
 		y.n, y.c, y.b = to-from, y.c[from:], y.b.block(0, from)
+		y.scales = y.scales.block(0, from)
 	}
 	x.scratch[worker].gemm(x.kernel, y)
 }
@@ -88,9 +104,11 @@ func (s *Scratch) gemm(k *kernel, y product) {
 		columns := min(width, y.n-j)
 		for p := 0; p < y.k; p += k.depth {
 			depth := min(k.depth, y.k-p)
-			s.columns = grow(s.columns, depth*k.padded(columns))
-			k.packColumns(s.columns, y.b.block(p, j), depth, columns)
-			s.multiply(k, y.c[j:], y.ldc, y.a.block(0, p), panels{s.columns, depth, 0}, y.m, columns, depth, y.accumulate || p > 0)
+			block := y.scales.block(p, j)
+			s.columns = grow(s.columns, k.stored(depth)*k.padded(columns))
+			k.packColumns(s.columns, &s.spare, y.b.block(p, j), depth, columns, block)
+			s.targets = append(s.targets[:0], target{y.c[j:], columns, panels{s.columns, k.stored(depth), 0, block.columns}})
+			s.multiply(k, s.targets, y.ldc, y.a.block(0, p), y.m, depth, y.accumulate || p > 0, block.depth)
 		}
 	}
 }

@@ -17,15 +17,26 @@ package matmul
 // width is the padded width of the panel b: its vectors times the lanes.
 type tile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)
 
-// kernel is how one instruction-set level multiplies.
+// A fullTile also multiplies the sum of column j by scale[j], if scale is not nil, before it writes
+// or adds it to C. Where flush is set it takes subnormal operands and sums as 0.
+type fullTile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32, flush bool)
+
+// kernel is how one instruction-set level multiplies with one arithmetic.
 type kernel struct {
 	lanes   int      // floats in a vector
 	vectors int      // vectors in a full panel
 	heights []int    // rows of the tiles, falling to 1
 	tiles   [][]tile // tiles[h][v-1] has heights[h] rows and v vectors
 
+	// Some kernels have these in place of tiles: those of bfloat16, and those of float32 whose
+	// tiles serve bfloat16 too.
+	full [][]fullTile
+
+	// pairing is how a kernel of bfloat16 rounds its operands; nil for one of float32.
+	pairing *pairing
+
 	// A product is cut into blocks of rows×depth of A, which stay in the second-level cache while
-	// they meet every panel of a block of depth×columns of B.
+	// they meet every panel of a block of depth×columns of B. depth is even.
 	rows, depth, columns int
 
 	// inPlace says that tiles read A at full speed in any order, so that packing pays only for a
@@ -37,6 +48,14 @@ type kernel struct {
 
 	// transpose writes the transpose of an 8×n block of src, n a multiple of 8, to dst.
 	transpose func(dst []float32, dstStride int, src []float32, srcStride, n int)
+}
+
+// stored is how many floats a depth takes in packed matrices.
+func (k *kernel) stored(depth int) int {
+	if k.pairing != nil {
+		return (depth + 1) / 2 * k.pairing.floats
+	}
+	return depth
 }
 
 // width is the number of columns in a full panel.
@@ -62,23 +81,32 @@ func (k *kernel) padded(columns int) int {
 type panels struct {
 	data          []float32
 	stored, first int
+	scale         []float32 // of columns; nil where they have none
 }
 
-// multiply computes C (+)= A·B for m rows, n columns and one block of depth. The rows of A are
-// lda apart; if lda is 0, packRows has packed A.
+// multiply computes C (+)= A·B for m rows, n columns and one block of depth, counted in floats as
+// they are stored. The rows of A are lda apart; if lda is 0, packRows has packed A.
 func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, m, n, depth int, accumulate bool) {
 	for j := 0; j < n; j += k.width() {
 		vectors := min(k.vectors, (n-j+k.lanes-1)/k.lanes)
 		last := n - j - (vectors-1)*k.lanes
 		last = min(last, k.lanes)
 		panel := b.data[j*b.stored+b.first*vectors*k.lanes:]
+		var scale []float32
+		if b.scale != nil {
+			scale = b.scale[j:]
+		}
 		for i := 0; i < m; {
 			h := k.height(m - i)
 			rowStride, depthStride, start := lda, 1, i*lda
 			if lda == 0 {
 				rowStride, depthStride, start = 1, k.heights[h], i*depth
 			}
-			k.tiles[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate)
+			if k.full == nil {
+				k.tiles[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate)
+			} else {
+				k.full[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate, scale, k.pairing != nil)
+			}
 			i += k.heights[h]
 		}
 	}

@@ -10,6 +10,10 @@ func forLevel(level isa.Level) *kernel {
 	return &portable
 }
 
+// forBFloat16 returns the kernel of bfloat16 of a level. BFDOT of arm64 rounds otherwise than
+// VDPBF16PS, so plain Go takes its place.
+func forBFloat16(isa.Level) *kernel { return &portableBFloat16 }
+
 // neon holds 8×12 sums in 24 of the 32 registers: 9 loads feed 24 multiply-adds.
 // The blocks are those of amd64; no others have been tried on arm64.
 var neon = kernel{

@@ -69,3 +69,36 @@ func grow(x []float32, n int) []float32 {
 	}
 	return x[:n]
 }
+
+// scales are those of the stored rows of B: of its columns if B is transposed, else of the
+// depth. Where B has none both are nil.
+type scales struct{ columns, depth []float32 }
+
+func (x operand) scales(scale []float32) scales {
+	if x.transposed {
+		return scales{columns: scale}
+	}
+	return scales{depth: scale}
+}
+
+// block returns the scales of B without its first i rows and j columns.
+func (s scales) block(i, j int) scales {
+	if s.depth != nil {
+		s.depth = s.depth[i:]
+	}
+	if s.columns != nil {
+		s.columns = s.columns[j:]
+	}
+	return s
+}
+
+// checkScale returns an error unless op(X), rows×columns, has no scale or one for each stored row.
+func (x operand) checkScale(scale []float32, rows, columns int) error {
+	if x.transposed {
+		rows = columns
+	}
+	if scale != nil && len(scale) < rows {
+		return fmt.Errorf("matmul: B as stored has %d rows and %d scales", rows, len(scale))
+	}
+	return nil
+}

@@ -2,9 +2,9 @@
 
 #include "textflag.h"
 
-// func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
+// func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile8x16AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -35,6 +35,14 @@ TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
+	MOVB       flush+144(FP), R13
+	TESTB      R13, R13
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R13
+	ORL        $0x00008040, R13
+	MOVL       R13, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DI), Z8
@@ -63,25 +71,45 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VMOVUPS.Z    (R9), K1, Z8
-	VADDPS       Z8, Z0, Z0
-	VMOVUPS.Z    (R9)(R10*1), K1, Z8
-	VADDPS       Z8, Z1, Z1
-	VMOVUPS.Z    (R9)(R10*2), K1, Z8
-	VADDPS       Z8, Z2, Z2
-	VMOVUPS.Z    (R9)(R11*1), K1, Z8
-	VADDPS       Z8, Z3, Z3
-	VMOVUPS.Z    (R12), K1, Z8
-	VADDPS       Z8, Z4, Z4
-	VMOVUPS.Z    (R12)(R10*1), K1, Z8
-	VADDPS       Z8, Z5, Z5
-	VMOVUPS.Z    (R12)(R10*2), K1, Z8
-	VADDPS       Z8, Z6, Z6
-	VMOVUPS.Z    (R12)(R11*1), K1, Z8
-	VADDPS       Z8, Z7, Z7
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS.Z (AX), K1, Z8
+	VMULPS    Z8, Z0, Z0
+	VMULPS    Z8, Z1, Z1
+	VMULPS    Z8, Z2, Z2
+	VMULPS    Z8, Z3, Z3
+	VMULPS    Z8, Z4, Z4
+	VMULPS    Z8, Z5, Z5
+	VMULPS    Z8, Z6, Z6
+	VMULPS    Z8, Z7, Z7
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (R9), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VMOVUPS.Z (R9)(R10*1), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VMOVUPS.Z (R9)(R10*2), K1, Z8
+	VADDPS    Z8, Z2, Z2
+	VMOVUPS.Z (R9)(R11*1), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VMOVUPS.Z (R12), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS.Z (R12)(R10*1), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VMOVUPS.Z (R12)(R10*2), K1, Z8
+	VADDPS    Z8, Z6, Z6
+	VMOVUPS.Z (R12)(R11*1), K1, Z8
+	VADDPS    Z8, Z7, Z7
 
 store:
 	VMOVUPS Z0, K1, (R9)
@@ -95,9 +123,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
+// func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile8x32AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -144,6 +172,14 @@ TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z13, Z13, Z13
 	VPXORD     Z14, Z14, Z14
 	VPXORD     Z15, Z15, Z15
+	MOVB       flush+144(FP), R13
+	TESTB      R13, R13
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R13
+	ORL        $0x00008040, R13
+	MOVL       R13, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DI), Z16
@@ -181,33 +217,62 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R9), Z0, Z0
-	VMOVUPS.Z    64(R9), K1, Z16
-	VADDPS       Z16, Z1, Z1
-	VADDPS       (R9)(R10*1), Z2, Z2
-	VMOVUPS.Z    64(R9)(R10*1), K1, Z16
-	VADDPS       Z16, Z3, Z3
-	VADDPS       (R9)(R10*2), Z4, Z4
-	VMOVUPS.Z    64(R9)(R10*2), K1, Z16
-	VADDPS       Z16, Z5, Z5
-	VADDPS       (R9)(R11*1), Z6, Z6
-	VMOVUPS.Z    64(R9)(R11*1), K1, Z16
-	VADDPS       Z16, Z7, Z7
-	VADDPS       (R12), Z8, Z8
-	VMOVUPS.Z    64(R12), K1, Z16
-	VADDPS       Z16, Z9, Z9
-	VADDPS       (R12)(R10*1), Z10, Z10
-	VMOVUPS.Z    64(R12)(R10*1), K1, Z16
-	VADDPS       Z16, Z11, Z11
-	VADDPS       (R12)(R10*2), Z12, Z12
-	VMOVUPS.Z    64(R12)(R10*2), K1, Z16
-	VADDPS       Z16, Z13, Z13
-	VADDPS       (R12)(R11*1), Z14, Z14
-	VMOVUPS.Z    64(R12)(R11*1), K1, Z16
-	VADDPS       Z16, Z15, Z15
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z16
+	VMULPS    Z16, Z0, Z0
+	VMULPS    Z16, Z2, Z2
+	VMULPS    Z16, Z4, Z4
+	VMULPS    Z16, Z6, Z6
+	VMULPS    Z16, Z8, Z8
+	VMULPS    Z16, Z10, Z10
+	VMULPS    Z16, Z12, Z12
+	VMULPS    Z16, Z14, Z14
+	VMOVUPS.Z 64(AX), K1, Z16
+	VMULPS    Z16, Z1, Z1
+	VMULPS    Z16, Z3, Z3
+	VMULPS    Z16, Z5, Z5
+	VMULPS    Z16, Z7, Z7
+	VMULPS    Z16, Z9, Z9
+	VMULPS    Z16, Z11, Z11
+	VMULPS    Z16, Z13, Z13
+	VMULPS    Z16, Z15, Z15
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R9), Z0, Z0
+	VMOVUPS.Z 64(R9), K1, Z16
+	VADDPS    Z16, Z1, Z1
+	VADDPS    (R9)(R10*1), Z2, Z2
+	VMOVUPS.Z 64(R9)(R10*1), K1, Z16
+	VADDPS    Z16, Z3, Z3
+	VADDPS    (R9)(R10*2), Z4, Z4
+	VMOVUPS.Z 64(R9)(R10*2), K1, Z16
+	VADDPS    Z16, Z5, Z5
+	VADDPS    (R9)(R11*1), Z6, Z6
+	VMOVUPS.Z 64(R9)(R11*1), K1, Z16
+	VADDPS    Z16, Z7, Z7
+	VADDPS    (R12), Z8, Z8
+	VMOVUPS.Z 64(R12), K1, Z16
+	VADDPS    Z16, Z9, Z9
+	VADDPS    (R12)(R10*1), Z10, Z10
+	VMOVUPS.Z 64(R12)(R10*1), K1, Z16
+	VADDPS    Z16, Z11, Z11
+	VADDPS    (R12)(R10*2), Z12, Z12
+	VMOVUPS.Z 64(R12)(R10*2), K1, Z16
+	VADDPS    Z16, Z13, Z13
+	VADDPS    (R12)(R11*1), Z14, Z14
+	VMOVUPS.Z 64(R12)(R11*1), K1, Z16
+	VADDPS    Z16, Z15, Z15
 
 store:
 	VMOVUPS Z0, (R9)
@@ -229,9 +294,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile8x48AVX512(SB), NOSPLIT, $0-113
+// func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile8x48AVX512(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -294,6 +359,14 @@ TEXT ·tile8x48AVX512(SB), NOSPLIT, $0-113
 	VPXORD     Z21, Z21, Z21
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
+	MOVB       flush+144(FP), R13
+	TESTB      R13, R13
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R13
+	ORL        $0x00008040, R13
+	MOVL       R13, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (DI), Z24
@@ -340,41 +413,79 @@ step:
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R9), Z0, Z0
-	VADDPS       64(R9), Z1, Z1
-	VMOVUPS.Z    128(R9), K1, Z24
-	VADDPS       Z24, Z2, Z2
-	VADDPS       (R9)(R10*1), Z3, Z3
-	VADDPS       64(R9)(R10*1), Z4, Z4
-	VMOVUPS.Z    128(R9)(R10*1), K1, Z24
-	VADDPS       Z24, Z5, Z5
-	VADDPS       (R9)(R10*2), Z6, Z6
-	VADDPS       64(R9)(R10*2), Z7, Z7
-	VMOVUPS.Z    128(R9)(R10*2), K1, Z24
-	VADDPS       Z24, Z8, Z8
-	VADDPS       (R9)(R11*1), Z9, Z9
-	VADDPS       64(R9)(R11*1), Z10, Z10
-	VMOVUPS.Z    128(R9)(R11*1), K1, Z24
-	VADDPS       Z24, Z11, Z11
-	VADDPS       (R12), Z12, Z12
-	VADDPS       64(R12), Z13, Z13
-	VMOVUPS.Z    128(R12), K1, Z24
-	VADDPS       Z24, Z14, Z14
-	VADDPS       (R12)(R10*1), Z15, Z15
-	VADDPS       64(R12)(R10*1), Z16, Z16
-	VMOVUPS.Z    128(R12)(R10*1), K1, Z24
-	VADDPS       Z24, Z17, Z17
-	VADDPS       (R12)(R10*2), Z18, Z18
-	VADDPS       64(R12)(R10*2), Z19, Z19
-	VMOVUPS.Z    128(R12)(R10*2), K1, Z24
-	VADDPS       Z24, Z20, Z20
-	VADDPS       (R12)(R11*1), Z21, Z21
-	VADDPS       64(R12)(R11*1), Z22, Z22
-	VMOVUPS.Z    128(R12)(R11*1), K1, Z24
-	VADDPS       Z24, Z23, Z23
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z24
+	VMULPS    Z24, Z0, Z0
+	VMULPS    Z24, Z3, Z3
+	VMULPS    Z24, Z6, Z6
+	VMULPS    Z24, Z9, Z9
+	VMULPS    Z24, Z12, Z12
+	VMULPS    Z24, Z15, Z15
+	VMULPS    Z24, Z18, Z18
+	VMULPS    Z24, Z21, Z21
+	VMOVUPS   64(AX), Z24
+	VMULPS    Z24, Z1, Z1
+	VMULPS    Z24, Z4, Z4
+	VMULPS    Z24, Z7, Z7
+	VMULPS    Z24, Z10, Z10
+	VMULPS    Z24, Z13, Z13
+	VMULPS    Z24, Z16, Z16
+	VMULPS    Z24, Z19, Z19
+	VMULPS    Z24, Z22, Z22
+	VMOVUPS.Z 128(AX), K1, Z24
+	VMULPS    Z24, Z2, Z2
+	VMULPS    Z24, Z5, Z5
+	VMULPS    Z24, Z8, Z8
+	VMULPS    Z24, Z11, Z11
+	VMULPS    Z24, Z14, Z14
+	VMULPS    Z24, Z17, Z17
+	VMULPS    Z24, Z20, Z20
+	VMULPS    Z24, Z23, Z23
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R9), Z0, Z0
+	VADDPS    64(R9), Z1, Z1
+	VMOVUPS.Z 128(R9), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	VADDPS    (R9)(R10*1), Z3, Z3
+	VADDPS    64(R9)(R10*1), Z4, Z4
+	VMOVUPS.Z 128(R9)(R10*1), K1, Z24
+	VADDPS    Z24, Z5, Z5
+	VADDPS    (R9)(R10*2), Z6, Z6
+	VADDPS    64(R9)(R10*2), Z7, Z7
+	VMOVUPS.Z 128(R9)(R10*2), K1, Z24
+	VADDPS    Z24, Z8, Z8
+	VADDPS    (R9)(R11*1), Z9, Z9
+	VADDPS    64(R9)(R11*1), Z10, Z10
+	VMOVUPS.Z 128(R9)(R11*1), K1, Z24
+	VADDPS    Z24, Z11, Z11
+	VADDPS    (R12), Z12, Z12
+	VADDPS    64(R12), Z13, Z13
+	VMOVUPS.Z 128(R12), K1, Z24
+	VADDPS    Z24, Z14, Z14
+	VADDPS    (R12)(R10*1), Z15, Z15
+	VADDPS    64(R12)(R10*1), Z16, Z16
+	VMOVUPS.Z 128(R12)(R10*1), K1, Z24
+	VADDPS    Z24, Z17, Z17
+	VADDPS    (R12)(R10*2), Z18, Z18
+	VADDPS    64(R12)(R10*2), Z19, Z19
+	VMOVUPS.Z 128(R12)(R10*2), K1, Z24
+	VADDPS    Z24, Z20, Z20
+	VADDPS    (R12)(R11*1), Z21, Z21
+	VADDPS    64(R12)(R11*1), Z22, Z22
+	VMOVUPS.Z 128(R12)(R11*1), K1, Z24
+	VADDPS    Z24, Z23, Z23
 
 store:
 	VMOVUPS Z0, (R9)
@@ -401,6 +512,792 @@ store:
 	VMOVUPS Z21, (R12)(R11*1)
 	VMOVUPS Z22, 64(R12)(R11*1)
 	VMOVUPS Z23, K1, 128(R12)(R11*1)
+	VZEROUPPER
+	RET
+
+// func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile4x16AVX512(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (AX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (AX)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (AX)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (AX)(DX*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         BX, AX
+	ADDQ         $0x40, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS.Z (AX), K1, Z4
+	VMULPS    Z4, Z0, Z0
+	VMULPS    Z4, Z1, Z1
+	VMULPS    Z4, Z2, Z2
+	VMULPS    Z4, Z3, Z3
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (R8), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VMOVUPS.Z (R8)(R9*1), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS.Z (R8)(R9*2), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	VMOVUPS.Z (R8)(R10*1), K1, Z4
+	VADDPS    Z4, Z3, Z3
+
+store:
+	VMOVUPS Z0, K1, (R8)
+	VMOVUPS Z1, K1, (R8)(R9*1)
+	VMOVUPS Z2, K1, (R8)(R9*2)
+	VMOVUPS Z3, K1, (R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile4x32AVX512(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Z9
+	VBROADCASTSS (AX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (AX)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (AX)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (AX)(DX*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         BX, AX
+	ADDQ         $0x80, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z8
+	VMULPS    Z8, Z0, Z0
+	VMULPS    Z8, Z2, Z2
+	VMULPS    Z8, Z4, Z4
+	VMULPS    Z8, Z6, Z6
+	VMOVUPS.Z 64(AX), K1, Z8
+	VMULPS    Z8, Z1, Z1
+	VMULPS    Z8, Z3, Z3
+	VMULPS    Z8, Z5, Z5
+	VMULPS    Z8, Z7, Z7
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R8), Z0, Z0
+	VMOVUPS.Z 64(R8), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VADDPS    (R8)(R9*1), Z2, Z2
+	VMOVUPS.Z 64(R8)(R9*1), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VADDPS    (R8)(R9*2), Z4, Z4
+	VMOVUPS.Z 64(R8)(R9*2), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VADDPS    (R8)(R10*1), Z6, Z6
+	VMOVUPS.Z 64(R8)(R10*1), K1, Z8
+	VADDPS    Z8, Z7, Z7
+
+store:
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	VMOVUPS Z2, (R8)(R9*1)
+	VMOVUPS Z3, K1, 64(R8)(R9*1)
+	VMOVUPS Z4, (R8)(R9*2)
+	VMOVUPS Z5, K1, 64(R8)(R9*2)
+	VMOVUPS Z6, (R8)(R10*1)
+	VMOVUPS Z7, K1, 64(R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile4x48AVX512(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 128(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 128(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	PREFETCHT0 128(R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	VMOVUPS      128(SI), Z14
+	VBROADCASTSS (AX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS (AX)(CX*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS (AX)(CX*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS (AX)(DX*1), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Z14, Z15, Z11
+	ADDQ         BX, AX
+	ADDQ         $0xc0, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z12
+	VMULPS    Z12, Z0, Z0
+	VMULPS    Z12, Z3, Z3
+	VMULPS    Z12, Z6, Z6
+	VMULPS    Z12, Z9, Z9
+	VMOVUPS   64(AX), Z12
+	VMULPS    Z12, Z1, Z1
+	VMULPS    Z12, Z4, Z4
+	VMULPS    Z12, Z7, Z7
+	VMULPS    Z12, Z10, Z10
+	VMOVUPS.Z 128(AX), K1, Z12
+	VMULPS    Z12, Z2, Z2
+	VMULPS    Z12, Z5, Z5
+	VMULPS    Z12, Z8, Z8
+	VMULPS    Z12, Z11, Z11
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R8), Z0, Z0
+	VADDPS    64(R8), Z1, Z1
+	VMOVUPS.Z 128(R8), K1, Z12
+	VADDPS    Z12, Z2, Z2
+	VADDPS    (R8)(R9*1), Z3, Z3
+	VADDPS    64(R8)(R9*1), Z4, Z4
+	VMOVUPS.Z 128(R8)(R9*1), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	VADDPS    (R8)(R9*2), Z6, Z6
+	VADDPS    64(R8)(R9*2), Z7, Z7
+	VMOVUPS.Z 128(R8)(R9*2), K1, Z12
+	VADDPS    Z12, Z8, Z8
+	VADDPS    (R8)(R10*1), Z9, Z9
+	VADDPS    64(R8)(R10*1), Z10, Z10
+	VMOVUPS.Z 128(R8)(R10*1), K1, Z12
+	VADDPS    Z12, Z11, Z11
+
+store:
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, K1, 128(R8)
+	VMOVUPS Z3, (R8)(R9*1)
+	VMOVUPS Z4, 64(R8)(R9*1)
+	VMOVUPS Z5, K1, 128(R8)(R9*1)
+	VMOVUPS Z6, (R8)(R9*2)
+	VMOVUPS Z7, 64(R8)(R9*2)
+	VMOVUPS Z8, K1, 128(R8)(R9*2)
+	VMOVUPS Z9, (R8)(R10*1)
+	VMOVUPS Z10, 64(R8)(R10*1)
+	VMOVUPS Z11, K1, 128(R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile2x16AVX512(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (BX), Z2
+	VBROADCASTSS (AX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (AX)(CX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         DX, AX
+	ADDQ         $0x40, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS.Z (AX), K1, Z2
+	VMULPS    Z2, Z0, Z0
+	VMULPS    Z2, Z1, Z1
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (DI), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS.Z (DI)(R8*1), K1, Z2
+	VADDPS    Z2, Z1, Z1
+
+store:
+	VMOVUPS Z0, K1, (DI)
+	VMOVUPS Z1, K1, (DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile2x32AVX512(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	VBROADCASTSS (AX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (AX)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         DX, AX
+	ADDQ         $0x80, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z4
+	VMULPS    Z4, Z0, Z0
+	VMULPS    Z4, Z2, Z2
+	VMOVUPS.Z 64(AX), K1, Z4
+	VMULPS    Z4, Z1, Z1
+	VMULPS    Z4, Z3, Z3
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (DI), Z0, Z0
+	VMOVUPS.Z 64(DI), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VADDPS    (DI)(R8*1), Z2, Z2
+	VMOVUPS.Z 64(DI)(R8*1), K1, Z4
+	VADDPS    Z4, Z3, Z3
+
+store:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, K1, 64(DI)
+	VMOVUPS Z2, (DI)(R8*1)
+	VMOVUPS Z3, K1, 64(DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile2x48AVX512(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	PREFETCHT0 128(DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(BX), Z8
+	VBROADCASTSS (AX), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z1
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (AX)(CX*1), Z9
+	VFMADD231PS  Z6, Z9, Z3
+	VFMADD231PS  Z7, Z9, Z4
+	VFMADD231PS  Z8, Z9, Z5
+	ADDQ         DX, AX
+	ADDQ         $0xc0, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z6
+	VMULPS    Z6, Z0, Z0
+	VMULPS    Z6, Z3, Z3
+	VMOVUPS   64(AX), Z6
+	VMULPS    Z6, Z1, Z1
+	VMULPS    Z6, Z4, Z4
+	VMOVUPS.Z 128(AX), K1, Z6
+	VMULPS    Z6, Z2, Z2
+	VMULPS    Z6, Z5, Z5
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (DI), Z0, Z0
+	VADDPS    64(DI), Z1, Z1
+	VMOVUPS.Z 128(DI), K1, Z6
+	VADDPS    Z6, Z2, Z2
+	VADDPS    (DI)(R8*1), Z3, Z3
+	VADDPS    64(DI)(R8*1), Z4, Z4
+	VMOVUPS.Z 128(DI)(R8*1), K1, Z6
+	VADDPS    Z6, Z5, Z5
+
+store:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, K1, 128(DI)
+	VMOVUPS Z3, (DI)(R8*1)
+	VMOVUPS Z4, 64(DI)(R8*1)
+	VMOVUPS Z5, K1, 128(DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile1x16AVX512(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VPXORD     Z0, Z0, Z0
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         CX, AX
+	ADDQ         $0x40, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS.Z (AX), K1, Z1
+	VMULPS    Z1, Z0, Z0
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (SI), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+store:
+	VMOVUPS Z0, K1, (SI)
+	VZEROUPPER
+	RET
+
+// func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile1x32AVX512(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS (AX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         CX, AX
+	ADDQ         $0x80, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z2
+	VMULPS    Z2, Z0, Z0
+	VMOVUPS.Z 64(AX), K1, Z2
+	VMULPS    Z2, Z1, Z1
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (SI), Z0, Z0
+	VMOVUPS.Z 64(SI), K1, Z2
+	VADDPS    Z2, Z1, Z1
+
+store:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·tile1x48AVX512(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 128(SI)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (DX), Z3
+	VMOVUPS      64(DX), Z4
+	VMOVUPS      128(DX), Z5
+	VBROADCASTSS (AX), Z6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	ADDQ         CX, AX
+	ADDQ         $0xc0, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ      scale_base+120(FP), AX
+	TESTQ     AX, AX
+	JZ        unscaled
+	VMOVUPS   (AX), Z3
+	VMULPS    Z3, Z0, Z0
+	VMOVUPS   64(AX), Z3
+	VMULPS    Z3, Z1, Z1
+	VMOVUPS.Z 128(AX), K1, Z3
+	VMULPS    Z3, Z2, Z2
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (SI), Z0, Z0
+	VADDPS    64(SI), Z1, Z1
+	VMOVUPS.Z 128(SI), K1, Z3
+	VADDPS    Z3, Z2, Z2
+
+store:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, K1, 128(SI)
 	VZEROUPPER
 	RET
 
@@ -439,21 +1336,21 @@ TEXT ·integerTile8x16AVX512(SB), NOSPLIT, $0-104
 
 step:
 	VMOVUPS      (DI), Z8
-	VPBROADCASTD (AX), Z9
+	VBROADCASTSS (AX), Z9
 	VPDPWSSD     Z8, Z9, Z0
-	VPBROADCASTD (AX)(CX*1), Z9
+	VBROADCASTSS (AX)(CX*1), Z9
 	VPDPWSSD     Z8, Z9, Z1
-	VPBROADCASTD (AX)(CX*2), Z9
+	VBROADCASTSS (AX)(CX*2), Z9
 	VPDPWSSD     Z8, Z9, Z2
-	VPBROADCASTD (AX)(DX*1), Z9
+	VBROADCASTSS (AX)(DX*1), Z9
 	VPDPWSSD     Z8, Z9, Z3
-	VPBROADCASTD (BX), Z9
+	VBROADCASTSS (BX), Z9
 	VPDPWSSD     Z8, Z9, Z4
-	VPBROADCASTD (BX)(CX*1), Z9
+	VBROADCASTSS (BX)(CX*1), Z9
 	VPDPWSSD     Z8, Z9, Z5
-	VPBROADCASTD (BX)(CX*2), Z9
+	VBROADCASTSS (BX)(CX*2), Z9
 	VPDPWSSD     Z8, Z9, Z6
-	VPBROADCASTD (BX)(DX*1), Z9
+	VBROADCASTSS (BX)(DX*1), Z9
 	VPDPWSSD     Z8, Z9, Z7
 	ADDQ         SI, AX
 	ADDQ         SI, BX
@@ -527,28 +1424,28 @@ TEXT ·integerTile8x32AVX512(SB), NOSPLIT, $0-104
 step:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
-	VPBROADCASTD (AX), Z18
+	VBROADCASTSS (AX), Z18
 	VPDPWSSD     Z16, Z18, Z0
 	VPDPWSSD     Z17, Z18, Z1
-	VPBROADCASTD (AX)(CX*1), Z18
+	VBROADCASTSS (AX)(CX*1), Z18
 	VPDPWSSD     Z16, Z18, Z2
 	VPDPWSSD     Z17, Z18, Z3
-	VPBROADCASTD (AX)(CX*2), Z18
+	VBROADCASTSS (AX)(CX*2), Z18
 	VPDPWSSD     Z16, Z18, Z4
 	VPDPWSSD     Z17, Z18, Z5
-	VPBROADCASTD (AX)(DX*1), Z18
+	VBROADCASTSS (AX)(DX*1), Z18
 	VPDPWSSD     Z16, Z18, Z6
 	VPDPWSSD     Z17, Z18, Z7
-	VPBROADCASTD (BX), Z18
+	VBROADCASTSS (BX), Z18
 	VPDPWSSD     Z16, Z18, Z8
 	VPDPWSSD     Z17, Z18, Z9
-	VPBROADCASTD (BX)(CX*1), Z18
+	VBROADCASTSS (BX)(CX*1), Z18
 	VPDPWSSD     Z16, Z18, Z10
 	VPDPWSSD     Z17, Z18, Z11
-	VPBROADCASTD (BX)(CX*2), Z18
+	VBROADCASTSS (BX)(CX*2), Z18
 	VPDPWSSD     Z16, Z18, Z12
 	VPDPWSSD     Z17, Z18, Z13
-	VPBROADCASTD (BX)(DX*1), Z18
+	VBROADCASTSS (BX)(DX*1), Z18
 	VPDPWSSD     Z16, Z18, Z14
 	VPDPWSSD     Z17, Z18, Z15
 	ADDQ         SI, AX
@@ -648,35 +1545,35 @@ step:
 	VMOVUPS      (DI), Z24
 	VMOVUPS      64(DI), Z25
 	VMOVUPS      128(DI), Z26
-	VPBROADCASTD (AX), Z27
+	VBROADCASTSS (AX), Z27
 	VPDPWSSD     Z24, Z27, Z0
 	VPDPWSSD     Z25, Z27, Z1
 	VPDPWSSD     Z26, Z27, Z2
-	VPBROADCASTD (AX)(CX*1), Z27
+	VBROADCASTSS (AX)(CX*1), Z27
 	VPDPWSSD     Z24, Z27, Z3
 	VPDPWSSD     Z25, Z27, Z4
 	VPDPWSSD     Z26, Z27, Z5
-	VPBROADCASTD (AX)(CX*2), Z27
+	VBROADCASTSS (AX)(CX*2), Z27
 	VPDPWSSD     Z24, Z27, Z6
 	VPDPWSSD     Z25, Z27, Z7
 	VPDPWSSD     Z26, Z27, Z8
-	VPBROADCASTD (AX)(DX*1), Z27
+	VBROADCASTSS (AX)(DX*1), Z27
 	VPDPWSSD     Z24, Z27, Z9
 	VPDPWSSD     Z25, Z27, Z10
 	VPDPWSSD     Z26, Z27, Z11
-	VPBROADCASTD (BX), Z27
+	VBROADCASTSS (BX), Z27
 	VPDPWSSD     Z24, Z27, Z12
 	VPDPWSSD     Z25, Z27, Z13
 	VPDPWSSD     Z26, Z27, Z14
-	VPBROADCASTD (BX)(CX*1), Z27
+	VBROADCASTSS (BX)(CX*1), Z27
 	VPDPWSSD     Z24, Z27, Z15
 	VPDPWSSD     Z25, Z27, Z16
 	VPDPWSSD     Z26, Z27, Z17
-	VPBROADCASTD (BX)(CX*2), Z27
+	VBROADCASTSS (BX)(CX*2), Z27
 	VPDPWSSD     Z24, Z27, Z18
 	VPDPWSSD     Z25, Z27, Z19
 	VPDPWSSD     Z26, Z27, Z20
-	VPBROADCASTD (BX)(DX*1), Z27
+	VBROADCASTSS (BX)(DX*1), Z27
 	VPDPWSSD     Z24, Z27, Z21
 	VPDPWSSD     Z25, Z27, Z22
 	VPDPWSSD     Z26, Z27, Z23
@@ -716,255 +1613,6 @@ step:
 	VZEROUPPER
 	RET
 
-// func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       depthStride+64(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-
-step:
-	VMOVUPS      (SI), Z4
-	VBROADCASTSS (AX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (AX)(CX*1), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (AX)(CX*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (AX)(DX*1), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         BX, AX
-	ADDQ         $0x40, SI
-	DECQ         DI
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VMOVUPS.Z    (R8), K1, Z4
-	VADDPS       Z4, Z0, Z0
-	VMOVUPS.Z    (R8)(R9*1), K1, Z4
-	VADDPS       Z4, Z1, Z1
-	VMOVUPS.Z    (R8)(R9*2), K1, Z4
-	VADDPS       Z4, Z2, Z2
-	VMOVUPS.Z    (R8)(R10*1), K1, Z4
-	VADDPS       Z4, Z3, Z3
-
-store:
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K1, (R8)(R9*1)
-	VMOVUPS Z2, K1, (R8)(R9*2)
-	VMOVUPS Z3, K1, (R8)(R10*1)
-	VZEROUPPER
-	RET
-
-// func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       depthStride+64(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 64(R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 64(R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
-	PREFETCHT0 64(R8)(R10*1)
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-
-step:
-	VMOVUPS      (SI), Z8
-	VMOVUPS      64(SI), Z9
-	VBROADCASTSS (AX), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (AX)(CX*1), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (AX)(CX*2), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (AX)(DX*1), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         BX, AX
-	ADDQ         $0x80, SI
-	DECQ         DI
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R8), Z0, Z0
-	VMOVUPS.Z    64(R8), K1, Z8
-	VADDPS       Z8, Z1, Z1
-	VADDPS       (R8)(R9*1), Z2, Z2
-	VMOVUPS.Z    64(R8)(R9*1), K1, Z8
-	VADDPS       Z8, Z3, Z3
-	VADDPS       (R8)(R9*2), Z4, Z4
-	VMOVUPS.Z    64(R8)(R9*2), K1, Z8
-	VADDPS       Z8, Z5, Z5
-	VADDPS       (R8)(R10*1), Z6, Z6
-	VMOVUPS.Z    64(R8)(R10*1), K1, Z8
-	VADDPS       Z8, Z7, Z7
-
-store:
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, K1, 64(R8)
-	VMOVUPS Z2, (R8)(R9*1)
-	VMOVUPS Z3, K1, 64(R8)(R9*1)
-	VMOVUPS Z4, (R8)(R9*2)
-	VMOVUPS Z5, K1, 64(R8)(R9*2)
-	VMOVUPS Z6, (R8)(R10*1)
-	VMOVUPS Z7, K1, 64(R8)(R10*1)
-	VZEROUPPER
-	RET
-
-// func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile4x48AVX512(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       depthStride+64(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 128(R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 64(R8)(R9*1)
-	PREFETCHT0 128(R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 64(R8)(R9*2)
-	PREFETCHT0 128(R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
-	PREFETCHT0 64(R8)(R10*1)
-	PREFETCHT0 128(R8)(R10*1)
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-
-step:
-	VMOVUPS      (SI), Z12
-	VMOVUPS      64(SI), Z13
-	VMOVUPS      128(SI), Z14
-	VBROADCASTSS (AX), Z15
-	VFMADD231PS  Z12, Z15, Z0
-	VFMADD231PS  Z13, Z15, Z1
-	VFMADD231PS  Z14, Z15, Z2
-	VBROADCASTSS (AX)(CX*1), Z15
-	VFMADD231PS  Z12, Z15, Z3
-	VFMADD231PS  Z13, Z15, Z4
-	VFMADD231PS  Z14, Z15, Z5
-	VBROADCASTSS (AX)(CX*2), Z15
-	VFMADD231PS  Z12, Z15, Z6
-	VFMADD231PS  Z13, Z15, Z7
-	VFMADD231PS  Z14, Z15, Z8
-	VBROADCASTSS (AX)(DX*1), Z15
-	VFMADD231PS  Z12, Z15, Z9
-	VFMADD231PS  Z13, Z15, Z10
-	VFMADD231PS  Z14, Z15, Z11
-	ADDQ         BX, AX
-	ADDQ         $0xc0, SI
-	DECQ         DI
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R8), Z0, Z0
-	VADDPS       64(R8), Z1, Z1
-	VMOVUPS.Z    128(R8), K1, Z12
-	VADDPS       Z12, Z2, Z2
-	VADDPS       (R8)(R9*1), Z3, Z3
-	VADDPS       64(R8)(R9*1), Z4, Z4
-	VMOVUPS.Z    128(R8)(R9*1), K1, Z12
-	VADDPS       Z12, Z5, Z5
-	VADDPS       (R8)(R9*2), Z6, Z6
-	VADDPS       64(R8)(R9*2), Z7, Z7
-	VMOVUPS.Z    128(R8)(R9*2), K1, Z12
-	VADDPS       Z12, Z8, Z8
-	VADDPS       (R8)(R10*1), Z9, Z9
-	VADDPS       64(R8)(R10*1), Z10, Z10
-	VMOVUPS.Z    128(R8)(R10*1), K1, Z12
-	VADDPS       Z12, Z11, Z11
-
-store:
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	VMOVUPS Z2, K1, 128(R8)
-	VMOVUPS Z3, (R8)(R9*1)
-	VMOVUPS Z4, 64(R8)(R9*1)
-	VMOVUPS Z5, K1, 128(R8)(R9*1)
-	VMOVUPS Z6, (R8)(R9*2)
-	VMOVUPS Z7, 64(R8)(R9*2)
-	VMOVUPS Z8, K1, 128(R8)(R9*2)
-	VMOVUPS Z9, (R8)(R10*1)
-	VMOVUPS Z10, 64(R8)(R10*1)
-	VMOVUPS Z11, K1, 128(R8)(R10*1)
-	VZEROUPPER
-	RET
-
 // func integerTile4x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·integerTile4x16AVX512(SB), NOSPLIT, $0-104
@@ -990,13 +1638,13 @@ TEXT ·integerTile4x16AVX512(SB), NOSPLIT, $0-104
 
 step:
 	VMOVUPS      (SI), Z4
-	VPBROADCASTD (AX), Z5
+	VBROADCASTSS (AX), Z5
 	VPDPWSSD     Z4, Z5, Z0
-	VPBROADCASTD (AX)(CX*1), Z5
+	VBROADCASTSS (AX)(CX*1), Z5
 	VPDPWSSD     Z4, Z5, Z1
-	VPBROADCASTD (AX)(CX*2), Z5
+	VBROADCASTSS (AX)(CX*2), Z5
 	VPDPWSSD     Z4, Z5, Z2
-	VPBROADCASTD (AX)(DX*1), Z5
+	VBROADCASTSS (AX)(DX*1), Z5
 	VPDPWSSD     Z4, Z5, Z3
 	ADDQ         BX, AX
 	ADDQ         $0x40, SI
@@ -1047,16 +1695,16 @@ TEXT ·integerTile4x32AVX512(SB), NOSPLIT, $0-104
 step:
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
-	VPBROADCASTD (AX), Z10
+	VBROADCASTSS (AX), Z10
 	VPDPWSSD     Z8, Z10, Z0
 	VPDPWSSD     Z9, Z10, Z1
-	VPBROADCASTD (AX)(CX*1), Z10
+	VBROADCASTSS (AX)(CX*1), Z10
 	VPDPWSSD     Z8, Z10, Z2
 	VPDPWSSD     Z9, Z10, Z3
-	VPBROADCASTD (AX)(CX*2), Z10
+	VBROADCASTSS (AX)(CX*2), Z10
 	VPDPWSSD     Z8, Z10, Z4
 	VPDPWSSD     Z9, Z10, Z5
-	VPBROADCASTD (AX)(DX*1), Z10
+	VBROADCASTSS (AX)(DX*1), Z10
 	VPDPWSSD     Z8, Z10, Z6
 	VPDPWSSD     Z9, Z10, Z7
 	ADDQ         BX, AX
@@ -1121,19 +1769,19 @@ step:
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VMOVUPS      128(SI), Z14
-	VPBROADCASTD (AX), Z15
+	VBROADCASTSS (AX), Z15
 	VPDPWSSD     Z12, Z15, Z0
 	VPDPWSSD     Z13, Z15, Z1
 	VPDPWSSD     Z14, Z15, Z2
-	VPBROADCASTD (AX)(CX*1), Z15
+	VBROADCASTSS (AX)(CX*1), Z15
 	VPDPWSSD     Z12, Z15, Z3
 	VPDPWSSD     Z13, Z15, Z4
 	VPDPWSSD     Z14, Z15, Z5
-	VPBROADCASTD (AX)(CX*2), Z15
+	VBROADCASTSS (AX)(CX*2), Z15
 	VPDPWSSD     Z12, Z15, Z6
 	VPDPWSSD     Z13, Z15, Z7
 	VPDPWSSD     Z14, Z15, Z8
-	VPBROADCASTD (AX)(DX*1), Z15
+	VBROADCASTSS (AX)(DX*1), Z15
 	VPDPWSSD     Z12, Z15, Z9
 	VPDPWSSD     Z13, Z15, Z10
 	VPDPWSSD     Z14, Z15, Z11
@@ -1160,177 +1808,6 @@ step:
 	VZEROUPPER
 	RET
 
-// func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 (DI)(R8*1)
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-
-step:
-	VMOVUPS      (BX), Z2
-	VBROADCASTSS (AX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (AX)(CX*1), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         DX, AX
-	ADDQ         $0x40, BX
-	DECQ         SI
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VMOVUPS.Z    (DI), K1, Z2
-	VADDPS       Z2, Z0, Z0
-	VMOVUPS.Z    (DI)(R8*1), K1, Z2
-	VADDPS       Z2, Z1, Z1
-
-store:
-	VMOVUPS Z0, K1, (DI)
-	VMOVUPS Z1, K1, (DI)(R8*1)
-	VZEROUPPER
-	RET
-
-// func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 (DI)(R8*1)
-	PREFETCHT0 64(DI)(R8*1)
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-
-step:
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
-	VBROADCASTSS (AX), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (AX)(CX*1), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         DX, AX
-	ADDQ         $0x80, BX
-	DECQ         SI
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (DI), Z0, Z0
-	VMOVUPS.Z    64(DI), K1, Z4
-	VADDPS       Z4, Z1, Z1
-	VADDPS       (DI)(R8*1), Z2, Z2
-	VMOVUPS.Z    64(DI)(R8*1), K1, Z4
-	VADDPS       Z4, Z3, Z3
-
-store:
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, K1, 64(DI)
-	VMOVUPS Z2, (DI)(R8*1)
-	VMOVUPS Z3, K1, 64(DI)(R8*1)
-	VZEROUPPER
-	RET
-
-// func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile2x48AVX512(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 (DI)(R8*1)
-	PREFETCHT0 64(DI)(R8*1)
-	PREFETCHT0 128(DI)(R8*1)
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-
-step:
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	VMOVUPS      128(BX), Z8
-	VBROADCASTSS (AX), Z9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z1
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (AX)(CX*1), Z9
-	VFMADD231PS  Z6, Z9, Z3
-	VFMADD231PS  Z7, Z9, Z4
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         DX, AX
-	ADDQ         $0xc0, BX
-	DECQ         SI
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (DI), Z0, Z0
-	VADDPS       64(DI), Z1, Z1
-	VMOVUPS.Z    128(DI), K1, Z6
-	VADDPS       Z6, Z2, Z2
-	VADDPS       (DI)(R8*1), Z3, Z3
-	VADDPS       64(DI)(R8*1), Z4, Z4
-	VMOVUPS.Z    128(DI)(R8*1), K1, Z6
-	VADDPS       Z6, Z5, Z5
-
-store:
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, K1, 128(DI)
-	VMOVUPS Z3, (DI)(R8*1)
-	VMOVUPS Z4, 64(DI)(R8*1)
-	VMOVUPS Z5, K1, 128(DI)(R8*1)
-	VZEROUPPER
-	RET
-
 // func integerTile2x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·integerTile2x16AVX512(SB), NOSPLIT, $0-104
@@ -1350,9 +1827,9 @@ TEXT ·integerTile2x16AVX512(SB), NOSPLIT, $0-104
 
 step:
 	VMOVUPS      (BX), Z2
-	VPBROADCASTD (AX), Z3
+	VBROADCASTSS (AX), Z3
 	VPDPWSSD     Z2, Z3, Z0
-	VPBROADCASTD (AX)(CX*1), Z3
+	VBROADCASTSS (AX)(CX*1), Z3
 	VPDPWSSD     Z2, Z3, Z1
 	ADDQ         DX, AX
 	ADDQ         $0x40, BX
@@ -1391,10 +1868,10 @@ TEXT ·integerTile2x32AVX512(SB), NOSPLIT, $0-104
 step:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
-	VPBROADCASTD (AX), Z6
+	VBROADCASTSS (AX), Z6
 	VPDPWSSD     Z4, Z6, Z0
 	VPDPWSSD     Z5, Z6, Z1
-	VPBROADCASTD (AX)(CX*1), Z6
+	VBROADCASTSS (AX)(CX*1), Z6
 	VPDPWSSD     Z4, Z6, Z2
 	VPDPWSSD     Z5, Z6, Z3
 	ADDQ         DX, AX
@@ -1441,11 +1918,11 @@ step:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      64(BX), Z7
 	VMOVUPS      128(BX), Z8
-	VPBROADCASTD (AX), Z9
+	VBROADCASTSS (AX), Z9
 	VPDPWSSD     Z6, Z9, Z0
 	VPDPWSSD     Z7, Z9, Z1
 	VPDPWSSD     Z8, Z9, Z2
-	VPBROADCASTD (AX)(CX*1), Z9
+	VBROADCASTSS (AX)(CX*1), Z9
 	VPDPWSSD     Z6, Z9, Z3
 	VPDPWSSD     Z7, Z9, Z4
 	VPDPWSSD     Z8, Z9, Z5
@@ -1466,141 +1943,6 @@ step:
 	VZEROUPPER
 	RET
 
-// func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	VPXORD     Z0, Z0, Z0
-
-step:
-	VMOVUPS      (DX), Z1
-	VBROADCASTSS (AX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, AX
-	ADDQ         $0x40, DX
-	DECQ         BX
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VMOVUPS.Z    (SI), K1, Z1
-	VADDPS       Z1, Z0, Z0
-
-store:
-	VMOVUPS Z0, K1, (SI)
-	VZEROUPPER
-	RET
-
-// func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-
-step:
-	VMOVUPS      (DX), Z2
-	VMOVUPS      64(DX), Z3
-	VBROADCASTSS (AX), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         CX, AX
-	ADDQ         $0x80, DX
-	DECQ         BX
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (SI), Z0, Z0
-	VMOVUPS.Z    64(SI), K1, Z2
-	VADDPS       Z2, Z1, Z1
-
-store:
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
-	VZEROUPPER
-	RET
-
-// func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·tile1x48AVX512(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	PREFETCHT0 128(SI)
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-
-step:
-	VMOVUPS      (DX), Z3
-	VMOVUPS      64(DX), Z4
-	VMOVUPS      128(DX), Z5
-	VBROADCASTSS (AX), Z6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         CX, AX
-	ADDQ         $0xc0, DX
-	DECQ         BX
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	MOVL         $-1, CX
-	BZHIL        AX, CX, CX
-	KMOVW        CX, K1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (SI), Z0, Z0
-	VADDPS       64(SI), Z1, Z1
-	VMOVUPS.Z    128(SI), K1, Z3
-	VADDPS       Z3, Z2, Z2
-
-store:
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, K1, 128(SI)
-	VZEROUPPER
-	RET
-
 // func integerTile1x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
 TEXT ·integerTile1x16AVX512(SB), NOSPLIT, $0-104
@@ -1618,7 +1960,7 @@ TEXT ·integerTile1x16AVX512(SB), NOSPLIT, $0-104
 
 step:
 	VMOVUPS      (DX), Z1
-	VPBROADCASTD (AX), Z2
+	VBROADCASTSS (AX), Z2
 	VPDPWSSD     Z1, Z2, Z0
 	ADDQ         CX, AX
 	ADDQ         $0x40, DX
@@ -1652,7 +1994,7 @@ TEXT ·integerTile1x32AVX512(SB), NOSPLIT, $0-104
 step:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
-	VPBROADCASTD (AX), Z4
+	VBROADCASTSS (AX), Z4
 	VPDPWSSD     Z2, Z4, Z0
 	VPDPWSSD     Z3, Z4, Z1
 	ADDQ         CX, AX
@@ -1691,7 +2033,7 @@ step:
 	VMOVUPS      (DX), Z3
 	VMOVUPS      64(DX), Z4
 	VMOVUPS      128(DX), Z5
-	VPBROADCASTD (AX), Z6
+	VBROADCASTSS (AX), Z6
 	VPDPWSSD     Z3, Z6, Z0
 	VPDPWSSD     Z4, Z6, Z1
 	VPDPWSSD     Z5, Z6, Z2
@@ -1709,9 +2051,9 @@ step:
 	VZEROUPPER
 	RET
 
-// func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-113
+// func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile4x8AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1732,6 +2074,14 @@ TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-113
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (SI), Y4
@@ -1752,17 +2102,33 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y4
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VMASKMOVPS   (R8), Y4, Y5
-	VADDPS       Y5, Y0, Y0
-	VMASKMOVPS   (R8)(R9*1), Y4, Y5
-	VADDPS       Y5, Y1, Y1
-	VMASKMOVPS   (R8)(R9*2), Y4, Y5
-	VADDPS       Y5, Y2, Y2
-	VMASKMOVPS   (R8)(R10*1), Y4, Y5
-	VADDPS       Y5, Y3, Y3
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMASKMOVPS (AX), Y4, Y5
+	VMULPS     Y5, Y0, Y0
+	VMULPS     Y5, Y1, Y1
+	VMULPS     Y5, Y2, Y2
+	VMULPS     Y5, Y3, Y3
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VMASKMOVPS (R8), Y4, Y5
+	VADDPS     Y5, Y0, Y0
+	VMASKMOVPS (R8)(R9*1), Y4, Y5
+	VADDPS     Y5, Y1, Y1
+	VMASKMOVPS (R8)(R9*2), Y4, Y5
+	VADDPS     Y5, Y2, Y2
+	VMASKMOVPS (R8)(R10*1), Y4, Y5
+	VADDPS     Y5, Y3, Y3
 
 store:
 	VMASKMOVPS Y0, Y4, (R8)
@@ -1790,9 +2156,9 @@ DATA tailWindow<>+56(SB)/4, $0x00000000
 DATA tailWindow<>+60(SB)/4, $0x00000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
-// func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-113
+// func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile4x16AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1817,6 +2183,14 @@ TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-113
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (SI), Y8
@@ -1842,21 +2216,42 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y8
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R8), Y0, Y0
-	VMASKMOVPS   32(R8), Y8, Y9
-	VADDPS       Y9, Y1, Y1
-	VADDPS       (R8)(R9*1), Y2, Y2
-	VMASKMOVPS   32(R8)(R9*1), Y8, Y9
-	VADDPS       Y9, Y3, Y3
-	VADDPS       (R8)(R9*2), Y4, Y4
-	VMASKMOVPS   32(R8)(R9*2), Y8, Y9
-	VADDPS       Y9, Y5, Y5
-	VADDPS       (R8)(R10*1), Y6, Y6
-	VMASKMOVPS   32(R8)(R10*1), Y8, Y9
-	VADDPS       Y9, Y7, Y7
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y9
+	VMULPS     Y9, Y0, Y0
+	VMULPS     Y9, Y2, Y2
+	VMULPS     Y9, Y4, Y4
+	VMULPS     Y9, Y6, Y6
+	VMASKMOVPS 32(AX), Y8, Y9
+	VMULPS     Y9, Y1, Y1
+	VMULPS     Y9, Y3, Y3
+	VMULPS     Y9, Y5, Y5
+	VMULPS     Y9, Y7, Y7
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (R8), Y0, Y0
+	VMASKMOVPS 32(R8), Y8, Y9
+	VADDPS     Y9, Y1, Y1
+	VADDPS     (R8)(R9*1), Y2, Y2
+	VMASKMOVPS 32(R8)(R9*1), Y8, Y9
+	VADDPS     Y9, Y3, Y3
+	VADDPS     (R8)(R9*2), Y4, Y4
+	VMASKMOVPS 32(R8)(R9*2), Y8, Y9
+	VADDPS     Y9, Y5, Y5
+	VADDPS     (R8)(R10*1), Y6, Y6
+	VMASKMOVPS 32(R8)(R10*1), Y8, Y9
+	VADDPS     Y9, Y7, Y7
 
 store:
 	VMOVUPS    Y0, (R8)
@@ -1870,9 +2265,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile4x24AVX2(SB), NOSPLIT, $0-113
+// func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile4x24AVX2(SB), NOSPLIT, $8-145
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -1905,6 +2300,14 @@ TEXT ·tile4x24AVX2(SB), NOSPLIT, $0-113
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
+	MOVB       flush+144(FP), R11
+	TESTB      R11, R11
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R11
+	ORL        $0x00008040, R11
+	MOVL       R11, 4(SP)
+	LDMXCSR    4(SP)
 
 step:
 	VMOVUPS      (SI), Y12
@@ -1935,25 +2338,51 @@ step:
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y12
-	MOVB         accumulate+112(FP), AL
+	MOVB         flush+144(FP), AL
 	TESTB        AL, AL
-	JZ           store
-	VADDPS       (R8), Y0, Y0
-	VADDPS       32(R8), Y1, Y1
-	VMASKMOVPS   64(R8), Y12, Y13
-	VADDPS       Y13, Y2, Y2
-	VADDPS       (R8)(R9*1), Y3, Y3
-	VADDPS       32(R8)(R9*1), Y4, Y4
-	VMASKMOVPS   64(R8)(R9*1), Y12, Y13
-	VADDPS       Y13, Y5, Y5
-	VADDPS       (R8)(R9*2), Y6, Y6
-	VADDPS       32(R8)(R9*2), Y7, Y7
-	VMASKMOVPS   64(R8)(R9*2), Y12, Y13
-	VADDPS       Y13, Y8, Y8
-	VADDPS       (R8)(R10*1), Y9, Y9
-	VADDPS       32(R8)(R10*1), Y10, Y10
-	VMASKMOVPS   64(R8)(R10*1), Y12, Y13
-	VADDPS       Y13, Y11, Y11
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y13
+	VMULPS     Y13, Y0, Y0
+	VMULPS     Y13, Y3, Y3
+	VMULPS     Y13, Y6, Y6
+	VMULPS     Y13, Y9, Y9
+	VMOVUPS    32(AX), Y13
+	VMULPS     Y13, Y1, Y1
+	VMULPS     Y13, Y4, Y4
+	VMULPS     Y13, Y7, Y7
+	VMULPS     Y13, Y10, Y10
+	VMASKMOVPS 64(AX), Y12, Y13
+	VMULPS     Y13, Y2, Y2
+	VMULPS     Y13, Y5, Y5
+	VMULPS     Y13, Y8, Y8
+	VMULPS     Y13, Y11, Y11
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (R8), Y0, Y0
+	VADDPS     32(R8), Y1, Y1
+	VMASKMOVPS 64(R8), Y12, Y13
+	VADDPS     Y13, Y2, Y2
+	VADDPS     (R8)(R9*1), Y3, Y3
+	VADDPS     32(R8)(R9*1), Y4, Y4
+	VMASKMOVPS 64(R8)(R9*1), Y12, Y13
+	VADDPS     Y13, Y5, Y5
+	VADDPS     (R8)(R9*2), Y6, Y6
+	VADDPS     32(R8)(R9*2), Y7, Y7
+	VMASKMOVPS 64(R8)(R9*2), Y12, Y13
+	VADDPS     Y13, Y8, Y8
+	VADDPS     (R8)(R10*1), Y9, Y9
+	VADDPS     32(R8)(R10*1), Y10, Y10
+	VMASKMOVPS 64(R8)(R10*1), Y12, Y13
+	VADDPS     Y13, Y11, Y11
 
 store:
 	VMOVUPS    Y0, (R8)
@@ -1968,6 +2397,456 @@ store:
 	VMOVUPS    Y9, (R8)(R10*1)
 	VMOVUPS    Y10, 32(R8)(R10*1)
 	VMASKMOVPS Y11, Y12, 64(R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile2x8AVX2(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (BX), Y2
+	VBROADCASTSS (AX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (AX)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         DX, AX
+	ADDQ         $0x20, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y2
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMASKMOVPS (AX), Y2, Y3
+	VMULPS     Y3, Y0, Y0
+	VMULPS     Y3, Y1, Y1
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VMASKMOVPS (DI), Y2, Y3
+	VADDPS     Y3, Y0, Y0
+	VMASKMOVPS (DI)(R8*1), Y2, Y3
+	VADDPS     Y3, Y1, Y1
+
+store:
+	VMASKMOVPS Y0, Y2, (DI)
+	VMASKMOVPS Y1, Y2, (DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile2x16AVX2(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (AX)(CX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         DX, AX
+	ADDQ         $0x40, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y4
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y5
+	VMULPS     Y5, Y0, Y0
+	VMULPS     Y5, Y2, Y2
+	VMASKMOVPS 32(AX), Y4, Y5
+	VMULPS     Y5, Y1, Y1
+	VMULPS     Y5, Y3, Y3
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (DI), Y0, Y0
+	VMASKMOVPS 32(DI), Y4, Y5
+	VADDPS     Y5, Y1, Y1
+	VADDPS     (DI)(R8*1), Y2, Y2
+	VMASKMOVPS 32(DI)(R8*1), Y4, Y5
+	VADDPS     Y5, Y3, Y3
+
+store:
+	VMOVUPS    Y0, (DI)
+	VMASKMOVPS Y1, Y4, 32(DI)
+	VMOVUPS    Y2, (DI)(R8*1)
+	VMASKMOVPS Y3, Y4, 32(DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile2x24AVX2(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVB       flush+144(FP), R9
+	TESTB      R9, R9
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), R9
+	ORL        $0x00008040, R9
+	MOVL       R9, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	VMOVUPS      64(BX), Y8
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y1
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (AX)(CX*1), Y9
+	VFMADD231PS  Y6, Y9, Y3
+	VFMADD231PS  Y7, Y9, Y4
+	VFMADD231PS  Y8, Y9, Y5
+	ADDQ         DX, AX
+	ADDQ         $0x60, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y6
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y7
+	VMULPS     Y7, Y0, Y0
+	VMULPS     Y7, Y3, Y3
+	VMOVUPS    32(AX), Y7
+	VMULPS     Y7, Y1, Y1
+	VMULPS     Y7, Y4, Y4
+	VMASKMOVPS 64(AX), Y6, Y7
+	VMULPS     Y7, Y2, Y2
+	VMULPS     Y7, Y5, Y5
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (DI), Y0, Y0
+	VADDPS     32(DI), Y1, Y1
+	VMASKMOVPS 64(DI), Y6, Y7
+	VADDPS     Y7, Y2, Y2
+	VADDPS     (DI)(R8*1), Y3, Y3
+	VADDPS     32(DI)(R8*1), Y4, Y4
+	VMASKMOVPS 64(DI)(R8*1), Y6, Y7
+	VADDPS     Y7, Y5, Y5
+
+store:
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMASKMOVPS Y2, Y6, 64(DI)
+	VMOVUPS    Y3, (DI)(R8*1)
+	VMOVUPS    Y4, 32(DI)(R8*1)
+	VMASKMOVPS Y5, Y6, 64(DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile1x8AVX2(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VXORPS     Y0, Y0, Y0
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (AX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         CX, AX
+	ADDQ         $0x20, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y1
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMASKMOVPS (AX), Y1, Y2
+	VMULPS     Y2, Y0, Y0
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VMASKMOVPS (SI), Y1, Y2
+	VADDPS     Y2, Y0, Y0
+
+store:
+	VMASKMOVPS Y0, Y1, (SI)
+	VZEROUPPER
+	RET
+
+// func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile1x16AVX2(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         CX, AX
+	ADDQ         $0x40, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y2
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y3
+	VMULPS     Y3, Y0, Y0
+	VMASKMOVPS 32(AX), Y2, Y3
+	VMULPS     Y3, Y1, Y1
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (SI), Y0, Y0
+	VMASKMOVPS 32(SI), Y2, Y3
+	VADDPS     Y3, Y1, Y1
+
+store:
+	VMOVUPS    Y0, (SI)
+	VMASKMOVPS Y1, Y2, 32(SI)
+	VZEROUPPER
+	RET
+
+// func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·tile1x24AVX2(SB), NOSPLIT, $8-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	MOVB       flush+144(FP), DI
+	TESTB      DI, DI
+	JZ         step
+	STMXCSR    (SP)
+	MOVL       (SP), DI
+	ORL        $0x00008040, DI
+	MOVL       DI, 4(SP)
+	LDMXCSR    4(SP)
+
+step:
+	VMOVUPS      (DX), Y3
+	VMOVUPS      32(DX), Y4
+	VMOVUPS      64(DX), Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y2
+	ADDQ         CX, AX
+	ADDQ         $0x60, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	LEAQ         tailWindow<>+0(SB), CX
+	MOVQ         $0x00000008, DX
+	SUBQ         AX, DX
+	VMOVDQU      (CX)(DX*4), Y3
+	MOVB         flush+144(FP), AL
+	TESTB        AL, AL
+	JZ           flushed
+	LDMXCSR      (SP)
+
+flushed:
+	MOVQ       scale_base+120(FP), AX
+	TESTQ      AX, AX
+	JZ         unscaled
+	VMOVUPS    (AX), Y4
+	VMULPS     Y4, Y0, Y0
+	VMOVUPS    32(AX), Y4
+	VMULPS     Y4, Y1, Y1
+	VMASKMOVPS 64(AX), Y3, Y4
+	VMULPS     Y4, Y2, Y2
+
+unscaled:
+	MOVB       accumulate+112(FP), AL
+	TESTB      AL, AL
+	JZ         store
+	VADDPS     (SI), Y0, Y0
+	VADDPS     32(SI), Y1, Y1
+	VMASKMOVPS 64(SI), Y3, Y4
+	VADDPS     Y4, Y2, Y2
+
+store:
+	VMOVUPS    Y0, (SI)
+	VMOVUPS    Y1, 32(SI)
+	VMASKMOVPS Y2, Y3, 64(SI)
 	VZEROUPPER
 	RET
 
@@ -1996,16 +2875,16 @@ TEXT ·integerTile4x8AVX2(SB), NOSPLIT, $0-104
 
 step:
 	VMOVUPS      (SI), Y4
-	VPBROADCASTD (AX), Y5
+	VBROADCASTSS (AX), Y5
 	VPMADDWD     Y4, Y5, Y5
 	VPADDD       Y5, Y0, Y0
-	VPBROADCASTD (AX)(CX*1), Y5
+	VBROADCASTSS (AX)(CX*1), Y5
 	VPMADDWD     Y4, Y5, Y5
 	VPADDD       Y5, Y1, Y1
-	VPBROADCASTD (AX)(CX*2), Y5
+	VBROADCASTSS (AX)(CX*2), Y5
 	VPMADDWD     Y4, Y5, Y5
 	VPADDD       Y5, Y2, Y2
-	VPBROADCASTD (AX)(DX*1), Y5
+	VBROADCASTSS (AX)(DX*1), Y5
 	VPMADDWD     Y4, Y5, Y4
 	VPADDD       Y4, Y3, Y3
 	ADDQ         BX, AX
@@ -2054,22 +2933,22 @@ TEXT ·integerTile4x16AVX2(SB), NOSPLIT, $0-104
 step:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
-	VPBROADCASTD (AX), Y10
+	VBROADCASTSS (AX), Y10
 	VPMADDWD     Y8, Y10, Y11
 	VPADDD       Y11, Y0, Y0
 	VPMADDWD     Y9, Y10, Y10
 	VPADDD       Y10, Y1, Y1
-	VPBROADCASTD (AX)(CX*1), Y10
+	VBROADCASTSS (AX)(CX*1), Y10
 	VPMADDWD     Y8, Y10, Y11
 	VPADDD       Y11, Y2, Y2
 	VPMADDWD     Y9, Y10, Y10
 	VPADDD       Y10, Y3, Y3
-	VPBROADCASTD (AX)(CX*2), Y10
+	VBROADCASTSS (AX)(CX*2), Y10
 	VPMADDWD     Y8, Y10, Y11
 	VPADDD       Y11, Y4, Y4
 	VPMADDWD     Y9, Y10, Y10
 	VPADDD       Y10, Y5, Y5
-	VPBROADCASTD (AX)(DX*1), Y10
+	VBROADCASTSS (AX)(DX*1), Y10
 	VPMADDWD     Y8, Y10, Y8
 	VPADDD       Y8, Y6, Y6
 	VPMADDWD     Y9, Y10, Y8
@@ -2094,176 +2973,6 @@ step:
 	VZEROUPPER
 	RET
 
-// func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile2x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 (DI)(R8*1)
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-
-step:
-	VMOVUPS      (BX), Y2
-	VBROADCASTSS (AX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (AX)(CX*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         DX, AX
-	ADDQ         $0x20, BX
-	DECQ         SI
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	LEAQ         tailWindow<>+0(SB), CX
-	MOVQ         $0x00000008, DX
-	SUBQ         AX, DX
-	VMOVDQU      (CX)(DX*4), Y2
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VMASKMOVPS   (DI), Y2, Y3
-	VADDPS       Y3, Y0, Y0
-	VMASKMOVPS   (DI)(R8*1), Y2, Y3
-	VADDPS       Y3, Y1, Y1
-
-store:
-	VMASKMOVPS Y0, Y2, (DI)
-	VMASKMOVPS Y1, Y2, (DI)(R8*1)
-	VZEROUPPER
-	RET
-
-// func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile2x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 (DI)(R8*1)
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-
-step:
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
-	VBROADCASTSS (AX), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (AX)(CX*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         DX, AX
-	ADDQ         $0x40, BX
-	DECQ         SI
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	LEAQ         tailWindow<>+0(SB), CX
-	MOVQ         $0x00000008, DX
-	SUBQ         AX, DX
-	VMOVDQU      (CX)(DX*4), Y4
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (DI), Y0, Y0
-	VMASKMOVPS   32(DI), Y4, Y5
-	VADDPS       Y5, Y1, Y1
-	VADDPS       (DI)(R8*1), Y2, Y2
-	VMASKMOVPS   32(DI)(R8*1), Y4, Y5
-	VADDPS       Y5, Y3, Y3
-
-store:
-	VMOVUPS    Y0, (DI)
-	VMASKMOVPS Y1, Y4, 32(DI)
-	VMOVUPS    Y2, (DI)(R8*1)
-	VMASKMOVPS Y3, Y4, 32(DI)(R8*1)
-	VZEROUPPER
-	RET
-
-// func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile2x24AVX2(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 (DI)(R8*1)
-	PREFETCHT0 64(DI)(R8*1)
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-
-step:
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	VMOVUPS      64(BX), Y8
-	VBROADCASTSS (AX), Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y1
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (AX)(CX*1), Y9
-	VFMADD231PS  Y6, Y9, Y3
-	VFMADD231PS  Y7, Y9, Y4
-	VFMADD231PS  Y8, Y9, Y5
-	ADDQ         DX, AX
-	ADDQ         $0x60, BX
-	DECQ         SI
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	LEAQ         tailWindow<>+0(SB), CX
-	MOVQ         $0x00000008, DX
-	SUBQ         AX, DX
-	VMOVDQU      (CX)(DX*4), Y6
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (DI), Y0, Y0
-	VADDPS       32(DI), Y1, Y1
-	VMASKMOVPS   64(DI), Y6, Y7
-	VADDPS       Y7, Y2, Y2
-	VADDPS       (DI)(R8*1), Y3, Y3
-	VADDPS       32(DI)(R8*1), Y4, Y4
-	VMASKMOVPS   64(DI)(R8*1), Y6, Y7
-	VADDPS       Y7, Y5, Y5
-
-store:
-	VMOVUPS    Y0, (DI)
-	VMOVUPS    Y1, 32(DI)
-	VMASKMOVPS Y2, Y6, 64(DI)
-	VMOVUPS    Y3, (DI)(R8*1)
-	VMOVUPS    Y4, 32(DI)(R8*1)
-	VMASKMOVPS Y5, Y6, 64(DI)(R8*1)
-	VZEROUPPER
-	RET
-
 // func integerTile2x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 // Requires: AVX, AVX2, MMX+
 TEXT ·integerTile2x8AVX2(SB), NOSPLIT, $0-104
@@ -2283,10 +2992,10 @@ TEXT ·integerTile2x8AVX2(SB), NOSPLIT, $0-104
 
 step:
 	VMOVUPS      (BX), Y2
-	VPBROADCASTD (AX), Y3
+	VBROADCASTSS (AX), Y3
 	VPMADDWD     Y2, Y3, Y3
 	VPADDD       Y3, Y0, Y0
-	VPBROADCASTD (AX)(CX*1), Y3
+	VBROADCASTSS (AX)(CX*1), Y3
 	VPMADDWD     Y2, Y3, Y2
 	VPADDD       Y2, Y1, Y1
 	ADDQ         DX, AX
@@ -2325,12 +3034,12 @@ TEXT ·integerTile2x16AVX2(SB), NOSPLIT, $0-104
 step:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
-	VPBROADCASTD (AX), Y6
+	VBROADCASTSS (AX), Y6
 	VPMADDWD     Y4, Y6, Y7
 	VPADDD       Y7, Y0, Y0
 	VPMADDWD     Y5, Y6, Y6
 	VPADDD       Y6, Y1, Y1
-	VPBROADCASTD (AX)(CX*1), Y6
+	VBROADCASTSS (AX)(CX*1), Y6
 	VPMADDWD     Y4, Y6, Y4
 	VPADDD       Y4, Y2, Y2
 	VPMADDWD     Y5, Y6, Y4
@@ -2351,142 +3060,6 @@ step:
 	VZEROUPPER
 	RET
 
-// func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile1x8AVX2(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	VXORPS     Y0, Y0, Y0
-
-step:
-	VMOVUPS      (DX), Y1
-	VBROADCASTSS (AX), Y2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         CX, AX
-	ADDQ         $0x20, DX
-	DECQ         BX
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	LEAQ         tailWindow<>+0(SB), CX
-	MOVQ         $0x00000008, DX
-	SUBQ         AX, DX
-	VMOVDQU      (CX)(DX*4), Y1
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VMASKMOVPS   (SI), Y1, Y2
-	VADDPS       Y2, Y0, Y0
-
-store:
-	VMASKMOVPS Y0, Y1, (SI)
-	VZEROUPPER
-	RET
-
-// func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-
-step:
-	VMOVUPS      (DX), Y2
-	VMOVUPS      32(DX), Y3
-	VBROADCASTSS (AX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, AX
-	ADDQ         $0x40, DX
-	DECQ         BX
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	LEAQ         tailWindow<>+0(SB), CX
-	MOVQ         $0x00000008, DX
-	SUBQ         AX, DX
-	VMOVDQU      (CX)(DX*4), Y2
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (SI), Y0, Y0
-	VMASKMOVPS   32(SI), Y2, Y3
-	VADDPS       Y3, Y1, Y1
-
-store:
-	VMOVUPS    Y0, (SI)
-	VMASKMOVPS Y1, Y2, 32(SI)
-	VZEROUPPER
-	RET
-
-// func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tile1x24AVX2(SB), NOSPLIT, $0-113
-	MOVQ       a_base+32(FP), AX
-	MOVQ       rowStride+56(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       depthStride+64(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y1, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-
-step:
-	VMOVUPS      (DX), Y3
-	VMOVUPS      32(DX), Y4
-	VMOVUPS      64(DX), Y5
-	VBROADCASTSS (AX), Y6
-	VFMADD231PS  Y3, Y6, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y2
-	ADDQ         CX, AX
-	ADDQ         $0x60, DX
-	DECQ         BX
-	JNZ          step
-	MOVQ         last+104(FP), AX
-	LEAQ         tailWindow<>+0(SB), CX
-	MOVQ         $0x00000008, DX
-	SUBQ         AX, DX
-	VMOVDQU      (CX)(DX*4), Y3
-	MOVB         accumulate+112(FP), AL
-	TESTB        AL, AL
-	JZ           store
-	VADDPS       (SI), Y0, Y0
-	VADDPS       32(SI), Y1, Y1
-	VMASKMOVPS   64(SI), Y3, Y4
-	VADDPS       Y4, Y2, Y2
-
-store:
-	VMOVUPS    Y0, (SI)
-	VMOVUPS    Y1, 32(SI)
-	VMASKMOVPS Y2, Y3, 64(SI)
-	VZEROUPPER
-	RET
-
 // func integerTile1x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 // Requires: AVX, AVX2, MMX+
 TEXT ·integerTile1x8AVX2(SB), NOSPLIT, $0-104
@@ -2504,7 +3077,7 @@ TEXT ·integerTile1x8AVX2(SB), NOSPLIT, $0-104
 
 step:
 	VMOVUPS      (DX), Y1
-	VPBROADCASTD (AX), Y2
+	VBROADCASTSS (AX), Y2
 	VPMADDWD     Y1, Y2, Y1
 	VPADDD       Y1, Y0, Y0
 	ADDQ         CX, AX
@@ -2539,7 +3112,7 @@ TEXT ·integerTile1x16AVX2(SB), NOSPLIT, $0-104
 step:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
-	VPBROADCASTD (AX), Y4
+	VBROADCASTSS (AX), Y4
 	VPMADDWD     Y2, Y4, Y2
 	VPADDD       Y2, Y0, Y0
 	VPMADDWD     Y3, Y4, Y2
@@ -2555,6 +3128,1137 @@ step:
 	VMOVDQU      (CX)(DX*4), Y2
 	VMOVUPS      Y0, (SI)
 	VMASKMOVPS   Y1, Y2, 32(SI)
+	VZEROUPPER
+	RET
+
+// func dot8x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot8x16BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       depthStride+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+96(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+
+step:
+	VMOVUPS      (DI), Z8
+	VBROADCASTSS (AX), Z9
+	LONG $0x483ed262; WORD $0xc152 // VDPBF16PS Z9, Z8, Z0
+	VBROADCASTSS (AX)(CX*1), Z9
+	LONG $0x483ed262; WORD $0xc952 // VDPBF16PS Z9, Z8, Z1
+	VBROADCASTSS (AX)(CX*2), Z9
+	LONG $0x483ed262; WORD $0xd152 // VDPBF16PS Z9, Z8, Z2
+	VBROADCASTSS (AX)(DX*1), Z9
+	LONG $0x483ed262; WORD $0xd952 // VDPBF16PS Z9, Z8, Z3
+	VBROADCASTSS (BX), Z9
+	LONG $0x483ed262; WORD $0xe152 // VDPBF16PS Z9, Z8, Z4
+	VBROADCASTSS (BX)(CX*1), Z9
+	LONG $0x483ed262; WORD $0xe952 // VDPBF16PS Z9, Z8, Z5
+	VBROADCASTSS (BX)(CX*2), Z9
+	LONG $0x483ed262; WORD $0xf152 // VDPBF16PS Z9, Z8, Z6
+	VBROADCASTSS (BX)(DX*1), Z9
+	LONG $0x483ed262; WORD $0xf952 // VDPBF16PS Z9, Z8, Z7
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+	ADDQ         $0x40, DI
+	DECQ         R8
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS.Z    (AX), K1, Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Z8, Z1, Z1
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z8, Z3, Z3
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z5, Z5
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z7, Z7
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (R9), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VMOVUPS.Z (R9)(R10*1), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VMOVUPS.Z (R9)(R10*2), K1, Z8
+	VADDPS    Z8, Z2, Z2
+	VMOVUPS.Z (R9)(R11*1), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VMOVUPS.Z (R12), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS.Z (R12)(R10*1), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VMOVUPS.Z (R12)(R10*2), K1, Z8
+	VADDPS    Z8, Z6, Z6
+	VMOVUPS.Z (R12)(R11*1), K1, Z8
+	VADDPS    Z8, Z7, Z7
+
+store:
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K1, (R9)(R10*1)
+	VMOVUPS Z2, K1, (R9)(R10*2)
+	VMOVUPS Z3, K1, (R9)(R11*1)
+	VMOVUPS Z4, K1, (R12)
+	VMOVUPS Z5, K1, (R12)(R10*1)
+	VMOVUPS Z6, K1, (R12)(R10*2)
+	VMOVUPS Z7, K1, (R12)(R11*1)
+	VZEROUPPER
+	RET
+
+// func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot8x32BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       depthStride+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+96(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	PREFETCHT0 64(R12)(R11*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+
+step:
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	VBROADCASTSS (AX), Z18
+	LONG $0x407eb262; WORD $0xc252 // VDPBF16PS Z18, Z16, Z0
+	LONG $0x4076b262; WORD $0xca52 // VDPBF16PS Z18, Z17, Z1
+	VBROADCASTSS (AX)(CX*1), Z18
+	LONG $0x407eb262; WORD $0xd252 // VDPBF16PS Z18, Z16, Z2
+	LONG $0x4076b262; WORD $0xda52 // VDPBF16PS Z18, Z17, Z3
+	VBROADCASTSS (AX)(CX*2), Z18
+	LONG $0x407eb262; WORD $0xe252 // VDPBF16PS Z18, Z16, Z4
+	LONG $0x4076b262; WORD $0xea52 // VDPBF16PS Z18, Z17, Z5
+	VBROADCASTSS (AX)(DX*1), Z18
+	LONG $0x407eb262; WORD $0xf252 // VDPBF16PS Z18, Z16, Z6
+	LONG $0x4076b262; WORD $0xfa52 // VDPBF16PS Z18, Z17, Z7
+	VBROADCASTSS (BX), Z18
+	LONG $0x407e3262; WORD $0xc252 // VDPBF16PS Z18, Z16, Z8
+	LONG $0x40763262; WORD $0xca52 // VDPBF16PS Z18, Z17, Z9
+	VBROADCASTSS (BX)(CX*1), Z18
+	LONG $0x407e3262; WORD $0xd252 // VDPBF16PS Z18, Z16, Z10
+	LONG $0x40763262; WORD $0xda52 // VDPBF16PS Z18, Z17, Z11
+	VBROADCASTSS (BX)(CX*2), Z18
+	LONG $0x407e3262; WORD $0xe252 // VDPBF16PS Z18, Z16, Z12
+	LONG $0x40763262; WORD $0xea52 // VDPBF16PS Z18, Z17, Z13
+	VBROADCASTSS (BX)(DX*1), Z18
+	LONG $0x407e3262; WORD $0xf252 // VDPBF16PS Z18, Z16, Z14
+	LONG $0x40763262; WORD $0xfa52 // VDPBF16PS Z18, Z17, Z15
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+	ADDQ         $0x80, DI
+	DECQ         R8
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z16
+	VMULPS       Z16, Z0, Z0
+	VMULPS       Z16, Z2, Z2
+	VMULPS       Z16, Z4, Z4
+	VMULPS       Z16, Z6, Z6
+	VMULPS       Z16, Z8, Z8
+	VMULPS       Z16, Z10, Z10
+	VMULPS       Z16, Z12, Z12
+	VMULPS       Z16, Z14, Z14
+	VMOVUPS.Z    64(AX), K1, Z16
+	VMULPS       Z16, Z1, Z1
+	VMULPS       Z16, Z3, Z3
+	VMULPS       Z16, Z5, Z5
+	VMULPS       Z16, Z7, Z7
+	VMULPS       Z16, Z9, Z9
+	VMULPS       Z16, Z11, Z11
+	VMULPS       Z16, Z13, Z13
+	VMULPS       Z16, Z15, Z15
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R9), Z0, Z0
+	VMOVUPS.Z 64(R9), K1, Z16
+	VADDPS    Z16, Z1, Z1
+	VADDPS    (R9)(R10*1), Z2, Z2
+	VMOVUPS.Z 64(R9)(R10*1), K1, Z16
+	VADDPS    Z16, Z3, Z3
+	VADDPS    (R9)(R10*2), Z4, Z4
+	VMOVUPS.Z 64(R9)(R10*2), K1, Z16
+	VADDPS    Z16, Z5, Z5
+	VADDPS    (R9)(R11*1), Z6, Z6
+	VMOVUPS.Z 64(R9)(R11*1), K1, Z16
+	VADDPS    Z16, Z7, Z7
+	VADDPS    (R12), Z8, Z8
+	VMOVUPS.Z 64(R12), K1, Z16
+	VADDPS    Z16, Z9, Z9
+	VADDPS    (R12)(R10*1), Z10, Z10
+	VMOVUPS.Z 64(R12)(R10*1), K1, Z16
+	VADDPS    Z16, Z11, Z11
+	VADDPS    (R12)(R10*2), Z12, Z12
+	VMOVUPS.Z 64(R12)(R10*2), K1, Z16
+	VADDPS    Z16, Z13, Z13
+	VADDPS    (R12)(R11*1), Z14, Z14
+	VMOVUPS.Z 64(R12)(R11*1), K1, Z16
+	VADDPS    Z16, Z15, Z15
+
+store:
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	VMOVUPS Z2, (R9)(R10*1)
+	VMOVUPS Z3, K1, 64(R9)(R10*1)
+	VMOVUPS Z4, (R9)(R10*2)
+	VMOVUPS Z5, K1, 64(R9)(R10*2)
+	VMOVUPS Z6, (R9)(R11*1)
+	VMOVUPS Z7, K1, 64(R9)(R11*1)
+	VMOVUPS Z8, (R12)
+	VMOVUPS Z9, K1, 64(R12)
+	VMOVUPS Z10, (R12)(R10*1)
+	VMOVUPS Z11, K1, 64(R12)(R10*1)
+	VMOVUPS Z12, (R12)(R10*2)
+	VMOVUPS Z13, K1, 64(R12)(R10*2)
+	VMOVUPS Z14, (R12)(R11*1)
+	VMOVUPS Z15, K1, 64(R12)(R11*1)
+	VZEROUPPER
+	RET
+
+// func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot8x48BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (AX)(CX*4), BX
+	MOVQ       depthStride+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+96(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	LEAQ       (R9)(R10*4), R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 128(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 128(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 128(R9)(R11*1)
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 (R12)(R10*1)
+	PREFETCHT0 64(R12)(R10*1)
+	PREFETCHT0 128(R12)(R10*1)
+	PREFETCHT0 (R12)(R10*2)
+	PREFETCHT0 64(R12)(R10*2)
+	PREFETCHT0 128(R12)(R10*2)
+	PREFETCHT0 (R12)(R11*1)
+	PREFETCHT0 64(R12)(R11*1)
+	PREFETCHT0 128(R12)(R11*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+
+step:
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	VMOVUPS      128(DI), Z26
+	VBROADCASTSS (AX), Z27
+	LONG $0x403e9262; WORD $0xc352 // VDPBF16PS Z27, Z24, Z0
+	LONG $0x40369262; WORD $0xcb52 // VDPBF16PS Z27, Z25, Z1
+	LONG $0x402e9262; WORD $0xd352 // VDPBF16PS Z27, Z26, Z2
+	VBROADCASTSS (AX)(CX*1), Z27
+	LONG $0x403e9262; WORD $0xdb52 // VDPBF16PS Z27, Z24, Z3
+	LONG $0x40369262; WORD $0xe352 // VDPBF16PS Z27, Z25, Z4
+	LONG $0x402e9262; WORD $0xeb52 // VDPBF16PS Z27, Z26, Z5
+	VBROADCASTSS (AX)(CX*2), Z27
+	LONG $0x403e9262; WORD $0xf352 // VDPBF16PS Z27, Z24, Z6
+	LONG $0x40369262; WORD $0xfb52 // VDPBF16PS Z27, Z25, Z7
+	LONG $0x402e1262; WORD $0xc352 // VDPBF16PS Z27, Z26, Z8
+	VBROADCASTSS (AX)(DX*1), Z27
+	LONG $0x403e1262; WORD $0xcb52 // VDPBF16PS Z27, Z24, Z9
+	LONG $0x40361262; WORD $0xd352 // VDPBF16PS Z27, Z25, Z10
+	LONG $0x402e1262; WORD $0xdb52 // VDPBF16PS Z27, Z26, Z11
+	VBROADCASTSS (BX), Z27
+	LONG $0x403e1262; WORD $0xe352 // VDPBF16PS Z27, Z24, Z12
+	LONG $0x40361262; WORD $0xeb52 // VDPBF16PS Z27, Z25, Z13
+	LONG $0x402e1262; WORD $0xf352 // VDPBF16PS Z27, Z26, Z14
+	VBROADCASTSS (BX)(CX*1), Z27
+	LONG $0x403e1262; WORD $0xfb52 // VDPBF16PS Z27, Z24, Z15
+	LONG $0x40368262; WORD $0xc352 // VDPBF16PS Z27, Z25, Z16
+	LONG $0x402e8262; WORD $0xcb52 // VDPBF16PS Z27, Z26, Z17
+	VBROADCASTSS (BX)(CX*2), Z27
+	LONG $0x403e8262; WORD $0xd352 // VDPBF16PS Z27, Z24, Z18
+	LONG $0x40368262; WORD $0xdb52 // VDPBF16PS Z27, Z25, Z19
+	LONG $0x402e8262; WORD $0xe352 // VDPBF16PS Z27, Z26, Z20
+	VBROADCASTSS (BX)(DX*1), Z27
+	LONG $0x403e8262; WORD $0xeb52 // VDPBF16PS Z27, Z24, Z21
+	LONG $0x40368262; WORD $0xf352 // VDPBF16PS Z27, Z25, Z22
+	LONG $0x402e8262; WORD $0xfb52 // VDPBF16PS Z27, Z26, Z23
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+	ADDQ         $0xc0, DI
+	DECQ         R8
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z18, Z18
+	VMULPS       Z24, Z21, Z21
+	VMOVUPS      64(AX), Z24
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z19, Z19
+	VMULPS       Z24, Z22, Z22
+	VMOVUPS.Z    128(AX), K1, Z24
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z17, Z17
+	VMULPS       Z24, Z20, Z20
+	VMULPS       Z24, Z23, Z23
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R9), Z0, Z0
+	VADDPS    64(R9), Z1, Z1
+	VMOVUPS.Z 128(R9), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	VADDPS    (R9)(R10*1), Z3, Z3
+	VADDPS    64(R9)(R10*1), Z4, Z4
+	VMOVUPS.Z 128(R9)(R10*1), K1, Z24
+	VADDPS    Z24, Z5, Z5
+	VADDPS    (R9)(R10*2), Z6, Z6
+	VADDPS    64(R9)(R10*2), Z7, Z7
+	VMOVUPS.Z 128(R9)(R10*2), K1, Z24
+	VADDPS    Z24, Z8, Z8
+	VADDPS    (R9)(R11*1), Z9, Z9
+	VADDPS    64(R9)(R11*1), Z10, Z10
+	VMOVUPS.Z 128(R9)(R11*1), K1, Z24
+	VADDPS    Z24, Z11, Z11
+	VADDPS    (R12), Z12, Z12
+	VADDPS    64(R12), Z13, Z13
+	VMOVUPS.Z 128(R12), K1, Z24
+	VADDPS    Z24, Z14, Z14
+	VADDPS    (R12)(R10*1), Z15, Z15
+	VADDPS    64(R12)(R10*1), Z16, Z16
+	VMOVUPS.Z 128(R12)(R10*1), K1, Z24
+	VADDPS    Z24, Z17, Z17
+	VADDPS    (R12)(R10*2), Z18, Z18
+	VADDPS    64(R12)(R10*2), Z19, Z19
+	VMOVUPS.Z 128(R12)(R10*2), K1, Z24
+	VADDPS    Z24, Z20, Z20
+	VADDPS    (R12)(R11*1), Z21, Z21
+	VADDPS    64(R12)(R11*1), Z22, Z22
+	VMOVUPS.Z 128(R12)(R11*1), K1, Z24
+	VADDPS    Z24, Z23, Z23
+
+store:
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	VMOVUPS Z2, K1, 128(R9)
+	VMOVUPS Z3, (R9)(R10*1)
+	VMOVUPS Z4, 64(R9)(R10*1)
+	VMOVUPS Z5, K1, 128(R9)(R10*1)
+	VMOVUPS Z6, (R9)(R10*2)
+	VMOVUPS Z7, 64(R9)(R10*2)
+	VMOVUPS Z8, K1, 128(R9)(R10*2)
+	VMOVUPS Z9, (R9)(R11*1)
+	VMOVUPS Z10, 64(R9)(R11*1)
+	VMOVUPS Z11, K1, 128(R9)(R11*1)
+	VMOVUPS Z12, (R12)
+	VMOVUPS Z13, 64(R12)
+	VMOVUPS Z14, K1, 128(R12)
+	VMOVUPS Z15, (R12)(R10*1)
+	VMOVUPS Z16, 64(R12)(R10*1)
+	VMOVUPS Z17, K1, 128(R12)(R10*1)
+	VMOVUPS Z18, (R12)(R10*2)
+	VMOVUPS Z19, 64(R12)(R10*2)
+	VMOVUPS Z20, K1, 128(R12)(R10*2)
+	VMOVUPS Z21, (R12)(R11*1)
+	VMOVUPS Z22, 64(R12)(R11*1)
+	VMOVUPS Z23, K1, 128(R12)(R11*1)
+	VZEROUPPER
+	RET
+
+// func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot4x16BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+
+step:
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (AX), Z5
+	LONG $0x485ef262; WORD $0xc552 // VDPBF16PS Z5, Z4, Z0
+	VBROADCASTSS (AX)(CX*1), Z5
+	LONG $0x485ef262; WORD $0xcd52 // VDPBF16PS Z5, Z4, Z1
+	VBROADCASTSS (AX)(CX*2), Z5
+	LONG $0x485ef262; WORD $0xd552 // VDPBF16PS Z5, Z4, Z2
+	VBROADCASTSS (AX)(DX*1), Z5
+	LONG $0x485ef262; WORD $0xdd52 // VDPBF16PS Z5, Z4, Z3
+	ADDQ         BX, AX
+	ADDQ         $0x40, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS.Z    (AX), K1, Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z1, Z1
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z3, Z3
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (R8), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VMOVUPS.Z (R8)(R9*1), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS.Z (R8)(R9*2), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	VMOVUPS.Z (R8)(R10*1), K1, Z4
+	VADDPS    Z4, Z3, Z3
+
+store:
+	VMOVUPS Z0, K1, (R8)
+	VMOVUPS Z1, K1, (R8)(R9*1)
+	VMOVUPS Z2, K1, (R8)(R9*2)
+	VMOVUPS Z3, K1, (R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func dot4x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot4x32BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+
+step:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Z9
+	VBROADCASTSS (AX), Z10
+	LONG $0x483ed262; WORD $0xc252 // VDPBF16PS Z10, Z8, Z0
+	LONG $0x4836d262; WORD $0xca52 // VDPBF16PS Z10, Z9, Z1
+	VBROADCASTSS (AX)(CX*1), Z10
+	LONG $0x483ed262; WORD $0xd252 // VDPBF16PS Z10, Z8, Z2
+	LONG $0x4836d262; WORD $0xda52 // VDPBF16PS Z10, Z9, Z3
+	VBROADCASTSS (AX)(CX*2), Z10
+	LONG $0x483ed262; WORD $0xe252 // VDPBF16PS Z10, Z8, Z4
+	LONG $0x4836d262; WORD $0xea52 // VDPBF16PS Z10, Z9, Z5
+	VBROADCASTSS (AX)(DX*1), Z10
+	LONG $0x483ed262; WORD $0xf252 // VDPBF16PS Z10, Z8, Z6
+	LONG $0x4836d262; WORD $0xfa52 // VDPBF16PS Z10, Z9, Z7
+	ADDQ         BX, AX
+	ADDQ         $0x80, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z6, Z6
+	VMOVUPS.Z    64(AX), K1, Z8
+	VMULPS       Z8, Z1, Z1
+	VMULPS       Z8, Z3, Z3
+	VMULPS       Z8, Z5, Z5
+	VMULPS       Z8, Z7, Z7
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R8), Z0, Z0
+	VMOVUPS.Z 64(R8), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VADDPS    (R8)(R9*1), Z2, Z2
+	VMOVUPS.Z 64(R8)(R9*1), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VADDPS    (R8)(R9*2), Z4, Z4
+	VMOVUPS.Z 64(R8)(R9*2), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VADDPS    (R8)(R10*1), Z6, Z6
+	VMOVUPS.Z 64(R8)(R10*1), K1, Z8
+	VADDPS    Z8, Z7, Z7
+
+store:
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	VMOVUPS Z2, (R8)(R9*1)
+	VMOVUPS Z3, K1, 64(R8)(R9*1)
+	VMOVUPS Z4, (R8)(R9*2)
+	VMOVUPS Z5, K1, 64(R8)(R9*2)
+	VMOVUPS Z6, (R8)(R10*1)
+	VMOVUPS Z7, K1, 64(R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func dot4x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot4x48BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       depthStride+64(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+96(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 128(R8)(R9*1)
+	PREFETCHT0 (R8)(R9*2)
+	PREFETCHT0 64(R8)(R9*2)
+	PREFETCHT0 128(R8)(R9*2)
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 64(R8)(R10*1)
+	PREFETCHT0 128(R8)(R10*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+
+step:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	VMOVUPS      128(SI), Z14
+	VBROADCASTSS (AX), Z15
+	LONG $0x481ed262; WORD $0xc752 // VDPBF16PS Z15, Z12, Z0
+	LONG $0x4816d262; WORD $0xcf52 // VDPBF16PS Z15, Z13, Z1
+	LONG $0x480ed262; WORD $0xd752 // VDPBF16PS Z15, Z14, Z2
+	VBROADCASTSS (AX)(CX*1), Z15
+	LONG $0x481ed262; WORD $0xdf52 // VDPBF16PS Z15, Z12, Z3
+	LONG $0x4816d262; WORD $0xe752 // VDPBF16PS Z15, Z13, Z4
+	LONG $0x480ed262; WORD $0xef52 // VDPBF16PS Z15, Z14, Z5
+	VBROADCASTSS (AX)(CX*2), Z15
+	LONG $0x481ed262; WORD $0xf752 // VDPBF16PS Z15, Z12, Z6
+	LONG $0x4816d262; WORD $0xff52 // VDPBF16PS Z15, Z13, Z7
+	LONG $0x480e5262; WORD $0xc752 // VDPBF16PS Z15, Z14, Z8
+	VBROADCASTSS (AX)(DX*1), Z15
+	LONG $0x481e5262; WORD $0xcf52 // VDPBF16PS Z15, Z12, Z9
+	LONG $0x48165262; WORD $0xd752 // VDPBF16PS Z15, Z13, Z10
+	LONG $0x480e5262; WORD $0xdf52 // VDPBF16PS Z15, Z14, Z11
+	ADDQ         BX, AX
+	ADDQ         $0xc0, SI
+	DECQ         DI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z12
+	VMULPS       Z12, Z0, Z0
+	VMULPS       Z12, Z3, Z3
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Z12, Z9, Z9
+	VMOVUPS      64(AX), Z12
+	VMULPS       Z12, Z1, Z1
+	VMULPS       Z12, Z4, Z4
+	VMULPS       Z12, Z7, Z7
+	VMULPS       Z12, Z10, Z10
+	VMOVUPS.Z    128(AX), K1, Z12
+	VMULPS       Z12, Z2, Z2
+	VMULPS       Z12, Z5, Z5
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Z12, Z11, Z11
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (R8), Z0, Z0
+	VADDPS    64(R8), Z1, Z1
+	VMOVUPS.Z 128(R8), K1, Z12
+	VADDPS    Z12, Z2, Z2
+	VADDPS    (R8)(R9*1), Z3, Z3
+	VADDPS    64(R8)(R9*1), Z4, Z4
+	VMOVUPS.Z 128(R8)(R9*1), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	VADDPS    (R8)(R9*2), Z6, Z6
+	VADDPS    64(R8)(R9*2), Z7, Z7
+	VMOVUPS.Z 128(R8)(R9*2), K1, Z12
+	VADDPS    Z12, Z8, Z8
+	VADDPS    (R8)(R10*1), Z9, Z9
+	VADDPS    64(R8)(R10*1), Z10, Z10
+	VMOVUPS.Z 128(R8)(R10*1), K1, Z12
+	VADDPS    Z12, Z11, Z11
+
+store:
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, K1, 128(R8)
+	VMOVUPS Z3, (R8)(R9*1)
+	VMOVUPS Z4, 64(R8)(R9*1)
+	VMOVUPS Z5, K1, 128(R8)(R9*1)
+	VMOVUPS Z6, (R8)(R9*2)
+	VMOVUPS Z7, 64(R8)(R9*2)
+	VMOVUPS Z8, K1, 128(R8)(R9*2)
+	VMOVUPS Z9, (R8)(R10*1)
+	VMOVUPS Z10, 64(R8)(R10*1)
+	VMOVUPS Z11, K1, 128(R8)(R10*1)
+	VZEROUPPER
+	RET
+
+// func dot2x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot2x16BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 (DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+
+step:
+	VMOVUPS      (BX), Z2
+	VBROADCASTSS (AX), Z3
+	LONG $0x486ef262; WORD $0xc352 // VDPBF16PS Z3, Z2, Z0
+	VBROADCASTSS (AX)(CX*1), Z3
+	LONG $0x486ef262; WORD $0xcb52 // VDPBF16PS Z3, Z2, Z1
+	ADDQ         DX, AX
+	ADDQ         $0x40, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS.Z    (AX), K1, Z2
+	VMULPS       Z2, Z0, Z0
+	VMULPS       Z2, Z1, Z1
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (DI), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS.Z (DI)(R8*1), K1, Z2
+	VADDPS    Z2, Z1, Z1
+
+store:
+	VMOVUPS Z0, K1, (DI)
+	VMOVUPS Z1, K1, (DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func dot2x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot2x32BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+
+step:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	VBROADCASTSS (AX), Z6
+	LONG $0x485ef262; WORD $0xc652 // VDPBF16PS Z6, Z4, Z0
+	LONG $0x4856f262; WORD $0xce52 // VDPBF16PS Z6, Z5, Z1
+	VBROADCASTSS (AX)(CX*1), Z6
+	LONG $0x485ef262; WORD $0xd652 // VDPBF16PS Z6, Z4, Z2
+	LONG $0x4856f262; WORD $0xde52 // VDPBF16PS Z6, Z5, Z3
+	ADDQ         DX, AX
+	ADDQ         $0x80, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS.Z    64(AX), K1, Z4
+	VMULPS       Z4, Z1, Z1
+	VMULPS       Z4, Z3, Z3
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (DI), Z0, Z0
+	VMOVUPS.Z 64(DI), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VADDPS    (DI)(R8*1), Z2, Z2
+	VMOVUPS.Z 64(DI)(R8*1), K1, Z4
+	VADDPS    Z4, Z3, Z3
+
+store:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, K1, 64(DI)
+	VMOVUPS Z2, (DI)(R8*1)
+	VMOVUPS Z3, K1, 64(DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func dot2x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot2x48BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+96(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 (DI)(R8*1)
+	PREFETCHT0 64(DI)(R8*1)
+	PREFETCHT0 128(DI)(R8*1)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+
+step:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(BX), Z8
+	VBROADCASTSS (AX), Z9
+	LONG $0x484ed262; WORD $0xc152 // VDPBF16PS Z9, Z6, Z0
+	LONG $0x4846d262; WORD $0xc952 // VDPBF16PS Z9, Z7, Z1
+	LONG $0x483ed262; WORD $0xd152 // VDPBF16PS Z9, Z8, Z2
+	VBROADCASTSS (AX)(CX*1), Z9
+	LONG $0x484ed262; WORD $0xd952 // VDPBF16PS Z9, Z6, Z3
+	LONG $0x4846d262; WORD $0xe152 // VDPBF16PS Z9, Z7, Z4
+	LONG $0x483ed262; WORD $0xe952 // VDPBF16PS Z9, Z8, Z5
+	ADDQ         DX, AX
+	ADDQ         $0xc0, BX
+	DECQ         SI
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z6
+	VMULPS       Z6, Z0, Z0
+	VMULPS       Z6, Z3, Z3
+	VMOVUPS      64(AX), Z6
+	VMULPS       Z6, Z1, Z1
+	VMULPS       Z6, Z4, Z4
+	VMOVUPS.Z    128(AX), K1, Z6
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Z6, Z5, Z5
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (DI), Z0, Z0
+	VADDPS    64(DI), Z1, Z1
+	VMOVUPS.Z 128(DI), K1, Z6
+	VADDPS    Z6, Z2, Z2
+	VADDPS    (DI)(R8*1), Z3, Z3
+	VADDPS    64(DI)(R8*1), Z4, Z4
+	VMOVUPS.Z 128(DI)(R8*1), K1, Z6
+	VADDPS    Z6, Z5, Z5
+
+store:
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, K1, 128(DI)
+	VMOVUPS Z3, (DI)(R8*1)
+	VMOVUPS Z4, 64(DI)(R8*1)
+	VMOVUPS Z5, K1, 128(DI)(R8*1)
+	VZEROUPPER
+	RET
+
+// func dot1x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot1x16BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	VPXORD     Z0, Z0, Z0
+
+step:
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS (AX), Z2
+	LONG $0x4876f262; WORD $0xc252 // VDPBF16PS Z2, Z1, Z0
+	ADDQ         CX, AX
+	ADDQ         $0x40, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS.Z    (AX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VMOVUPS.Z (SI), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+store:
+	VMOVUPS Z0, K1, (SI)
+	VZEROUPPER
+	RET
+
+// func dot1x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot1x32BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+
+step:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS (AX), Z4
+	LONG $0x486ef262; WORD $0xc452 // VDPBF16PS Z4, Z2, Z0
+	LONG $0x4866f262; WORD $0xcc52 // VDPBF16PS Z4, Z3, Z1
+	ADDQ         CX, AX
+	ADDQ         $0x80, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z2
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS.Z    64(AX), K1, Z2
+	VMULPS       Z2, Z1, Z1
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (SI), Z0, Z0
+	VMOVUPS.Z 64(SI), K1, Z2
+	VADDPS    Z2, Z1, Z1
+
+store:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, K1, 64(SI)
+	VZEROUPPER
+	RET
+
+// func dot1x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
+TEXT ·dot1x48BF16(SB), NOSPLIT, $0-145
+	MOVQ       a_base+32(FP), AX
+	MOVQ       rowStride+56(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       depthStride+64(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       b_base+72(FP), DX
+	MOVQ       depth+96(FP), BX
+	MOVQ       c_base+0(FP), SI
+	MOVQ       ldc+24(FP), DI
+	SHLQ       $0x02, DI
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	PREFETCHT0 128(SI)
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+
+step:
+	VMOVUPS      (DX), Z3
+	VMOVUPS      64(DX), Z4
+	VMOVUPS      128(DX), Z5
+	VBROADCASTSS (AX), Z6
+	LONG $0x4866f262; WORD $0xc652 // VDPBF16PS Z6, Z3, Z0
+	LONG $0x485ef262; WORD $0xce52 // VDPBF16PS Z6, Z4, Z1
+	LONG $0x4856f262; WORD $0xd652 // VDPBF16PS Z6, Z5, Z2
+	ADDQ         CX, AX
+	ADDQ         $0xc0, DX
+	DECQ         BX
+	JNZ          step
+	MOVQ         last+104(FP), AX
+	MOVL         $-1, CX
+	BZHIL        AX, CX, CX
+	KMOVW        CX, K1
+	MOVQ         scale_base+120(FP), AX
+	TESTQ        AX, AX
+	JZ           unscaled
+	VMOVUPS      (AX), Z3
+	VMULPS       Z3, Z0, Z0
+	VMOVUPS      64(AX), Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS.Z    128(AX), K1, Z3
+	VMULPS       Z3, Z2, Z2
+
+unscaled:
+	MOVB      accumulate+112(FP), AL
+	TESTB     AL, AL
+	JZ        store
+	VADDPS    (SI), Z0, Z0
+	VADDPS    64(SI), Z1, Z1
+	VMOVUPS.Z 128(SI), K1, Z3
+	VADDPS    Z3, Z2, Z2
+
+store:
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, K1, 128(SI)
 	VZEROUPPER
 	RET
 
@@ -2652,5 +4356,329 @@ block:
 	ADDQ        R11, R9
 	SUBQ        $0x08, R10
 	JNZ         block
+	VZEROUPPER
+	RET
+
+// func pairAlongBF16(dst []float32, src []float32, scale []float32, factor float32, n int)
+// Requires: AVX, AVX512F, AVX512_BF16
+TEXT ·pairAlongBF16(SB), NOSPLIT, $0-88
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         src_base+24(FP), CX
+	MOVQ         scale_base+48(FP), DX
+	MOVQ         n+80(FP), BX
+	VBROADCASTSS factor+72(FP), Z0
+	XORQ         SI, SI
+	TESTQ        DX, DX
+	JNZ          scaled
+
+plain:
+	VMULPS  (CX)(SI*1), Z0, Z1
+	VMULPS  64(CX)(SI*1), Z0, Z2
+	LONG $0x486ff262; WORD $0xc972 // VCVTNE2PS2BF16 Z1, Z2, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x80, SI
+	ADDQ    $0x40, AX
+	SUBQ    $0x20, BX
+	JNZ     plain
+	VZEROUPPER
+	RET
+
+scaled:
+	VMULPS  (CX)(SI*1), Z0, Z1
+	VMULPS  (DX)(SI*1), Z1, Z1
+	VMULPS  64(CX)(SI*1), Z0, Z2
+	VMULPS  64(DX)(SI*1), Z2, Z2
+	LONG $0x486ff262; WORD $0xc972 // VCVTNE2PS2BF16 Z1, Z2, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x80, SI
+	ADDQ    $0x40, AX
+	SUBQ    $0x20, BX
+	JNZ     scaled
+	VZEROUPPER
+	RET
+
+// func pairAcrossBF16(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
+TEXT ·pairAcrossBF16(SB), NOSPLIT, $0-96
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         low_base+32(FP), CX
+	MOVQ         high_base+56(FP), DX
+	MOVQ         n+88(FP), BX
+	VBROADCASTSS lowFactor+80(FP), Z0
+	VBROADCASTSS highFactor+84(FP), Z1
+	VMOVDQU16    interleaved<>+0(SB), Z2
+	XORQ         SI, SI
+
+pairs:
+	VMULPS  (CX)(SI*4), Z0, Z3
+	VMULPS  (DX)(SI*4), Z1, Z4
+	LONG $0x485ff262; WORD $0xdb72 // VCVTNE2PS2BF16 Z3, Z4, Z3
+	VPERMW  Z3, Z2, Z3
+	VMOVUPS Z3, (AX)(SI*4)
+	ADDQ    $0x10, SI
+	CMPQ    SI, BX
+	JB      pairs
+	VZEROUPPER
+	RET
+
+DATA interleaved<>+0(SB)/4, $0x00100000
+DATA interleaved<>+4(SB)/4, $0x00110001
+DATA interleaved<>+8(SB)/4, $0x00120002
+DATA interleaved<>+12(SB)/4, $0x00130003
+DATA interleaved<>+16(SB)/4, $0x00140004
+DATA interleaved<>+20(SB)/4, $0x00150005
+DATA interleaved<>+24(SB)/4, $0x00160006
+DATA interleaved<>+28(SB)/4, $0x00170007
+DATA interleaved<>+32(SB)/4, $0x00180008
+DATA interleaved<>+36(SB)/4, $0x00190009
+DATA interleaved<>+40(SB)/4, $0x001a000a
+DATA interleaved<>+44(SB)/4, $0x001b000b
+DATA interleaved<>+48(SB)/4, $0x001c000c
+DATA interleaved<>+52(SB)/4, $0x001d000d
+DATA interleaved<>+56(SB)/4, $0x001e000e
+DATA interleaved<>+60(SB)/4, $0x001f000f
+GLOBL interleaved<>(SB), RODATA|NOPTR, $64
+
+// func roundAlongAVX512(dst []float32, src []float32, scale []float32, factor float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·roundAlongAVX512(SB), NOSPLIT, $0-88
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         src_base+24(FP), CX
+	MOVQ         scale_base+48(FP), DX
+	MOVQ         n+80(FP), BX
+	VBROADCASTSS factor+72(FP), Z0
+	VBROADCASTSS lanes00000001<>+0(SB), Z1
+	VBROADCASTSS lanes00007fff<>+0(SB), Z2
+	VBROADCASTSS lanesffff0000<>+0(SB), Z3
+	VBROADCASTSS lanes80000000<>+0(SB), Z4
+	VBROADCASTSS lanes7f800000<>+0(SB), Z5
+	XORQ         SI, SI
+
+vector:
+	VMULPS (CX)(SI*4), Z0, Z6
+	TESTQ  DX, DX
+	JZ     unscaled
+	VMULPS (DX)(SI*4), Z6, Z6
+
+unscaled:
+	VPSRLD     $0x10, Z6, Z7
+	VANDPS     Z1, Z7, Z7
+	VPADDD     Z2, Z7, Z7
+	VPADDD     Z6, Z7, Z7
+	VCMPPS     $0x03, Z6, Z6, K1
+	VPORD.BCST lanes00400000<>+0(SB), Z6, K1, Z7
+	VPTESTNMD  Z5, Z6, K1
+	VPANDD     Z4, Z6, K1, Z7
+	VANDPS     Z3, Z7, Z6
+	VPERMILPS  $0xb1, Z6, Z6
+	VMOVUPS    Z6, (AX)(SI*4)
+	ADDQ       $0x10, SI
+	CMPQ       SI, BX
+	JB         vector
+	VZEROUPPER
+	RET
+
+DATA lanes00000001<>+0(SB)/4, $0x00000001
+DATA lanes00000001<>+4(SB)/4, $0x00000001
+DATA lanes00000001<>+8(SB)/4, $0x00000001
+DATA lanes00000001<>+12(SB)/4, $0x00000001
+DATA lanes00000001<>+16(SB)/4, $0x00000001
+DATA lanes00000001<>+20(SB)/4, $0x00000001
+DATA lanes00000001<>+24(SB)/4, $0x00000001
+DATA lanes00000001<>+28(SB)/4, $0x00000001
+GLOBL lanes00000001<>(SB), RODATA|NOPTR, $32
+
+DATA lanes00007fff<>+0(SB)/4, $0x00007fff
+DATA lanes00007fff<>+4(SB)/4, $0x00007fff
+DATA lanes00007fff<>+8(SB)/4, $0x00007fff
+DATA lanes00007fff<>+12(SB)/4, $0x00007fff
+DATA lanes00007fff<>+16(SB)/4, $0x00007fff
+DATA lanes00007fff<>+20(SB)/4, $0x00007fff
+DATA lanes00007fff<>+24(SB)/4, $0x00007fff
+DATA lanes00007fff<>+28(SB)/4, $0x00007fff
+GLOBL lanes00007fff<>(SB), RODATA|NOPTR, $32
+
+DATA lanesffff0000<>+0(SB)/4, $0xffff0000
+DATA lanesffff0000<>+4(SB)/4, $0xffff0000
+DATA lanesffff0000<>+8(SB)/4, $0xffff0000
+DATA lanesffff0000<>+12(SB)/4, $0xffff0000
+DATA lanesffff0000<>+16(SB)/4, $0xffff0000
+DATA lanesffff0000<>+20(SB)/4, $0xffff0000
+DATA lanesffff0000<>+24(SB)/4, $0xffff0000
+DATA lanesffff0000<>+28(SB)/4, $0xffff0000
+GLOBL lanesffff0000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes80000000<>+0(SB)/4, $0x80000000
+DATA lanes80000000<>+4(SB)/4, $0x80000000
+DATA lanes80000000<>+8(SB)/4, $0x80000000
+DATA lanes80000000<>+12(SB)/4, $0x80000000
+DATA lanes80000000<>+16(SB)/4, $0x80000000
+DATA lanes80000000<>+20(SB)/4, $0x80000000
+DATA lanes80000000<>+24(SB)/4, $0x80000000
+DATA lanes80000000<>+28(SB)/4, $0x80000000
+GLOBL lanes80000000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes7f800000<>+0(SB)/4, $0x7f800000
+DATA lanes7f800000<>+4(SB)/4, $0x7f800000
+DATA lanes7f800000<>+8(SB)/4, $0x7f800000
+DATA lanes7f800000<>+12(SB)/4, $0x7f800000
+DATA lanes7f800000<>+16(SB)/4, $0x7f800000
+DATA lanes7f800000<>+20(SB)/4, $0x7f800000
+DATA lanes7f800000<>+24(SB)/4, $0x7f800000
+DATA lanes7f800000<>+28(SB)/4, $0x7f800000
+GLOBL lanes7f800000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes00400000<>+0(SB)/4, $0x00400000
+DATA lanes00400000<>+4(SB)/4, $0x00400000
+DATA lanes00400000<>+8(SB)/4, $0x00400000
+DATA lanes00400000<>+12(SB)/4, $0x00400000
+DATA lanes00400000<>+16(SB)/4, $0x00400000
+DATA lanes00400000<>+20(SB)/4, $0x00400000
+DATA lanes00400000<>+24(SB)/4, $0x00400000
+DATA lanes00400000<>+28(SB)/4, $0x00400000
+GLOBL lanes00400000<>(SB), RODATA|NOPTR, $32
+
+// func roundAcrossAVX512(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·roundAcrossAVX512(SB), NOSPLIT, $0-96
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dstStride+24(FP), CX
+	MOVQ         low_base+32(FP), DX
+	MOVQ         high_base+56(FP), BX
+	MOVQ         n+88(FP), SI
+	VBROADCASTSS lowFactor+80(FP), Z0
+	VBROADCASTSS highFactor+84(FP), Z1
+	VBROADCASTSS lanes00000001<>+0(SB), Z2
+	VBROADCASTSS lanes00007fff<>+0(SB), Z3
+	VBROADCASTSS lanesffff0000<>+0(SB), Z4
+	VBROADCASTSS lanes80000000<>+0(SB), Z5
+	VBROADCASTSS lanes7f800000<>+0(SB), Z6
+	LEAQ         (AX)(CX*4), CX
+	XORQ         DI, DI
+
+vector:
+	VMULPS     (BX)(DI*4), Z1, Z7
+	VPSRLD     $0x10, Z7, Z8
+	VANDPS     Z2, Z8, Z8
+	VPADDD     Z3, Z8, Z8
+	VPADDD     Z7, Z8, Z8
+	VCMPPS     $0x03, Z7, Z7, K1
+	VPORD.BCST lanes00400000<>+0(SB), Z7, K1, Z8
+	VPTESTNMD  Z6, Z7, K1
+	VPANDD     Z5, Z7, K1, Z8
+	VANDPS     Z4, Z8, Z7
+	VMOVUPS    Z7, (AX)(DI*4)
+	VMULPS     (DX)(DI*4), Z0, Z7
+	VPSRLD     $0x10, Z7, Z8
+	VANDPS     Z2, Z8, Z8
+	VPADDD     Z3, Z8, Z8
+	VPADDD     Z7, Z8, Z8
+	VCMPPS     $0x03, Z7, Z7, K1
+	VPORD.BCST lanes00400000<>+0(SB), Z7, K1, Z8
+	VPTESTNMD  Z6, Z7, K1
+	VPANDD     Z5, Z7, K1, Z8
+	VANDPS     Z4, Z8, Z7
+	VMOVUPS    Z7, (CX)(DI*4)
+	ADDQ       $0x10, DI
+	CMPQ       DI, SI
+	JB         vector
+	VZEROUPPER
+	RET
+
+// func roundAlongAVX2(dst []float32, src []float32, scale []float32, factor float32, n int)
+// Requires: AVX, AVX2
+TEXT ·roundAlongAVX2(SB), NOSPLIT, $0-88
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         src_base+24(FP), CX
+	MOVQ         scale_base+48(FP), DX
+	MOVQ         n+80(FP), BX
+	VBROADCASTSS factor+72(FP), Y0
+	VBROADCASTSS lanes00000001<>+0(SB), Y1
+	VBROADCASTSS lanes00007fff<>+0(SB), Y2
+	VBROADCASTSS lanesffff0000<>+0(SB), Y3
+	VBROADCASTSS lanes80000000<>+0(SB), Y4
+	VBROADCASTSS lanes7f800000<>+0(SB), Y5
+	XORQ         SI, SI
+
+vector:
+	VMULPS (CX)(SI*4), Y0, Y6
+	TESTQ  DX, DX
+	JZ     unscaled
+	VMULPS (DX)(SI*4), Y6, Y6
+
+unscaled:
+	VPSRLD    $0x10, Y6, Y7
+	VANDPS    Y1, Y7, Y7
+	VPADDD    Y2, Y7, Y7
+	VPADDD    Y6, Y7, Y7
+	VCMPPS    $0x03, Y6, Y6, Y8
+	VORPS     lanes00400000<>+0(SB), Y6, Y9
+	VBLENDVPS Y8, Y9, Y7, Y7
+	VANDPS    Y5, Y6, Y8
+	VXORPS    Y9, Y9, Y9
+	VPCMPEQD  Y9, Y8, Y8
+	VANDPS    Y4, Y6, Y6
+	VBLENDVPS Y8, Y6, Y7, Y7
+	VANDPS    Y3, Y7, Y6
+	VPERMILPS $0xb1, Y6, Y6
+	VMOVUPS   Y6, (AX)(SI*4)
+	ADDQ      $0x08, SI
+	CMPQ      SI, BX
+	JB        vector
+	VZEROUPPER
+	RET
+
+// func roundAcrossAVX2(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
+// Requires: AVX, AVX2
+TEXT ·roundAcrossAVX2(SB), NOSPLIT, $0-96
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dstStride+24(FP), CX
+	MOVQ         low_base+32(FP), DX
+	MOVQ         high_base+56(FP), BX
+	MOVQ         n+88(FP), SI
+	VBROADCASTSS lowFactor+80(FP), Y0
+	VBROADCASTSS highFactor+84(FP), Y1
+	VBROADCASTSS lanes00000001<>+0(SB), Y2
+	VBROADCASTSS lanes00007fff<>+0(SB), Y3
+	VBROADCASTSS lanesffff0000<>+0(SB), Y4
+	VBROADCASTSS lanes80000000<>+0(SB), Y5
+	VBROADCASTSS lanes7f800000<>+0(SB), Y6
+	LEAQ         (AX)(CX*4), CX
+	XORQ         DI, DI
+
+vector:
+	VMULPS    (BX)(DI*4), Y1, Y7
+	VPSRLD    $0x10, Y7, Y8
+	VANDPS    Y2, Y8, Y8
+	VPADDD    Y3, Y8, Y8
+	VPADDD    Y7, Y8, Y8
+	VCMPPS    $0x03, Y7, Y7, Y9
+	VORPS     lanes00400000<>+0(SB), Y7, Y10
+	VBLENDVPS Y9, Y10, Y8, Y8
+	VANDPS    Y6, Y7, Y9
+	VXORPS    Y10, Y10, Y10
+	VPCMPEQD  Y10, Y9, Y9
+	VANDPS    Y5, Y7, Y7
+	VBLENDVPS Y9, Y7, Y8, Y8
+	VANDPS    Y4, Y8, Y7
+	VMOVUPS   Y7, (AX)(DI*4)
+	VMULPS    (DX)(DI*4), Y0, Y7
+	VPSRLD    $0x10, Y7, Y8
+	VANDPS    Y2, Y8, Y8
+	VPADDD    Y3, Y8, Y8
+	VPADDD    Y7, Y8, Y8
+	VCMPPS    $0x03, Y7, Y7, Y9
+	VORPS     lanes00400000<>+0(SB), Y7, Y10
+	VBLENDVPS Y9, Y10, Y8, Y8
+	VANDPS    Y6, Y7, Y9
+	VXORPS    Y10, Y10, Y10
+	VPCMPEQD  Y10, Y9, Y9
+	VANDPS    Y5, Y7, Y7
+	VBLENDVPS Y9, Y7, Y8, Y8
+	VANDPS    Y4, Y8, Y7
+	VMOVUPS   Y7, (CX)(DI*4)
+	ADDQ      $0x08, DI
+	CMPQ      DI, SI
+	JB        vector
 	VZEROUPPER
 	RET

@@ -87,7 +87,7 @@ type problem struct {
 	want, bound []float64
 }
 
-func newProblem(s shape) *problem {
+func newProblem(s shape, round func(float32) float32) *problem {
 	random := rand.New(rand.NewPCG(uint64(s.m)<<32|uint64(s.n), uint64(s.k)))
 	p := &problem{shape: s}
 	sized := func(rows, columns int, transposed bool) guarded {
@@ -97,6 +97,13 @@ func newProblem(s shape) *problem {
 		return newGuarded(random, rows, columns, s.padding)
 	}
 	p.a, p.b, p.c = sized(s.m, s.k, s.transA), sized(s.k, s.n, s.transB), sized(s.m, s.n, false)
+	for _, x := range []guarded{p.a, p.b} {
+		for i := range x.rows {
+			for j := range x.columns {
+				x.data[i*x.ld+j] = round(x.data[i*x.ld+j])
+			}
+		}
+	}
 	if !s.accumulate {
 		for i := range s.m {
 			for j := range s.n {
@@ -144,14 +151,28 @@ func (p *problem) check(t *testing.T) {
 	}
 }
 
-// problems are those of shapes, worked out once for all tests.
-var problems = sync.OnceValue(func() []*problem {
+// problems are those of shapes, worked out once for all tests, and roundedProblems are some of them
+// with operands that are bfloat16. Of these, TestBFloat16LevelsAgree sees more.
+var (
+	problems = sync.OnceValue(func() []*problem {
+		return problemsOf(1, func(v float32) float32 { return v })
+	})
+	roundedProblems = sync.OnceValue(func() []*problem { return problemsOf(3, rounded) })
+)
+
+// problemsOf are those of every third shape if every is 3.
+func problemsOf(every int, round func(float32) float32) []*problem {
 	var list []*problem
-	for _, s := range shapes() {
-		list = append(list, newProblem(s))
+	for i, s := range shapes() {
+		if i%every == 0 {
+			list = append(list, newProblem(s, round))
+		}
 	}
 	return list
-})
+}
+
+// rounded is v rounded to bfloat16.
+func rounded(v float32) float32 { return math.Float32frombits(roundBFloat16(v) << 16) }
 
 // again is p with matrices of its own, among what must not be touched.
 func (p *problem) again(t *testing.T) *problem {
@@ -180,23 +201,46 @@ func shapes() []shape {
 	return list
 }
 
-// newAt is New for another level than the current.
-func newAt(t *team.Team, level isa.Level) *Multiplier {
-	x := New(t)
-	x.kernel = forLevel(level)
-	return x
+// variant is a kernel with its name.
+type variant struct {
+	name   string
+	kernel *kernel
+}
+
+func (v variant) String() string { return v.name }
+
+// variants are the kernels of both arithmetics that this machine has.
+func variants() []variant {
+	var list []variant
+	for _, level := range isa.Available() {
+		list = append(list, variant{level.String(), forLevel(level)})
+	}
+	for _, level := range isa.AvailableBFloat16() {
+		if v := (variant{"bfloat16 " + level.String(), forBFloat16(level)}); v.kernel != list[len(list)-1].kernel {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// problems are the products that the variant is tested with.
+func (v variant) problems() []*problem {
+	if v.kernel.pairing != nil {
+		return roundedProblems()
+	}
+	return problems()
 }
 
 func TestGemm(t *testing.T) {
 	t.Parallel()
-	for _, level := range isa.Available() {
+	for _, one := range variants() {
 		for workers := 1; workers <= 3; workers++ {
-			t.Run(fmt.Sprintf("%v/%d", level, workers), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%v/%d", one, workers), func(t *testing.T) {
 				t.Parallel()
 				workers := team.New(workers)
 				defer workers.Close()
-				x := newAt(workers, level)
-				for _, p := range problems() {
+				x := newMultiplier(workers, one.kernel)
+				for _, p := range one.problems() {
 					t.Run(p.String(), func(t *testing.T) {
 						p, s := p.again(t), p.shape
 						err := x.Gemm(p.c.data, p.c.ld, s.accumulate, s.transA, s.transB, s.m, s.n, s.k, p.a.data, p.a.ld, p.b.data, p.b.ld)
@@ -213,15 +257,15 @@ func TestGemm(t *testing.T) {
 
 func TestMultiplyPacked(t *testing.T) {
 	t.Parallel()
-	for _, level := range isa.Available() {
-		t.Run(level.String(), func(t *testing.T) {
+	for _, one := range variants() {
+		t.Run(one.String(), func(t *testing.T) {
 			t.Parallel()
-			packed := Packed{kernel: forLevel(level)}
+			var packed Packed
 			var scratch Scratch
-			for _, p := range problems() {
+			for _, p := range one.problems() {
 				t.Run(p.String(), func(t *testing.T) {
 					p, s := p.again(t), p.shape
-					if err := packed.Pack(p.b.data, p.b.ld, s.transB, s.k, s.n); err != nil {
+					if err := packed.pack(one.kernel, p.b.data, p.b.ld, s.transB, s.k, s.n, nil); err != nil {
 						t.Fatal(err)
 					}
 					if err := scratch.MultiplyPacked(p.c.data, p.c.ld, p.a.data, p.a.ld, s.transA, s.m, &packed, s.accumulate); err != nil {
@@ -239,15 +283,15 @@ func TestMultiplyPacked(t *testing.T) {
 func TestSplitChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := shape{m: 67, n: 211, k: 1300}
-	for _, level := range isa.Available() {
-		t.Run(level.String(), func(t *testing.T) {
+	for _, one := range variants() {
+		t.Run(one.String(), func(t *testing.T) {
 			t.Parallel()
-			p := newProblem(s)
+			p := newProblem(s, rounded)
 			product := func(workers int) []float32 {
 				workTeam := team.New(workers)
 				defer workTeam.Close()
 				c := make([]float32, s.m*s.n)
-				if err := newAt(workTeam, level).Gemm(c, s.n, false, false, false, s.m, s.n, s.k, p.a.data, p.a.ld, p.b.data, p.b.ld); err != nil {
+				if err := newMultiplier(workTeam, one.kernel).Gemm(c, s.n, false, false, false, s.m, s.n, s.k, p.a.data, p.a.ld, p.b.data, p.b.ld); err != nil {
 					t.Fatal(err)
 				}
 				return c
@@ -259,8 +303,8 @@ func TestSplitChangesNothing(t *testing.T) {
 				}
 			}
 			const from = 29
-			packed := Packed{kernel: forLevel(level)}
-			if err := packed.Pack(p.b.data[from:], p.b.ld, false, s.k, s.n-from); err != nil {
+			var packed Packed
+			if err := packed.pack(one.kernel, p.b.data[from:], p.b.ld, false, s.k, s.n-from, nil); err != nil {
 				t.Fatal(err)
 			}
 			got := make([]float32, s.m*s.n)
@@ -285,7 +329,7 @@ func TestVectorLevelsAgree(t *testing.T) {
 	}
 	workers := team.New(2)
 	defer workers.Close()
-	two, one := newAt(workers, isa.AVX2), newAt(workers, isa.AVX512)
+	two, one := newMultiplier(workers, forLevel(isa.AVX2)), newMultiplier(workers, forLevel(isa.AVX512))
 	for _, p := range problems() {
 		got, want := p.again(t), p.again(t)
 		for _, side := range []struct {
@@ -311,22 +355,26 @@ func TestVectorLevelsAgree(t *testing.T) {
 func TestPackPadsWithZeros(t *testing.T) {
 	t.Parallel()
 	const k, n = 11, 5
-	for _, level := range isa.Available() {
+	for _, one := range variants() {
 		for _, transposed := range []bool{false, true} {
-			p := Packed{kernel: forLevel(level)}
+			var p Packed
 			ones := slices.Repeat([]float32{1}, k*100)
-			if err := p.Pack(ones, 100, false, k, 100); err != nil {
+			if err := p.pack(one.kernel, ones, 100, false, k, 100, nil); err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Pack(ones, 100, transposed, k, n); err != nil {
+			if err := p.pack(one.kernel, ones, 100, transposed, k, n, nil); err != nil {
 				t.Fatal(err)
 			}
 			var sum float32
 			for _, v := range p.data {
+				if one.kernel.pairing != nil && one.kernel.pairing.floats == 1 {
+					low, high := halves(v)
+					v = low + high
+				}
 				sum += v
 			}
 			if sum != k*n {
-				t.Errorf("%v, transposed %v: the packed ones of %d×%d sum to %v, want %d", level, transposed, k, n, sum, k*n)
+				t.Errorf("%v, transposed %v: the packed ones of %d×%d sum to %v, want %d", one, transposed, k, n, sum, k*n)
 			}
 		}
 	}
@@ -335,25 +383,25 @@ func TestPackPadsWithZeros(t *testing.T) {
 func TestAllocatesNothing(t *testing.T) {
 	workers := team.New(2)
 	defer workers.Close()
-	for _, level := range isa.Available() {
-		x := newAt(workers, level)
-		packed, scratch := Packed{kernel: forLevel(level)}, new(Scratch)
+	for _, one := range variants() {
+		x := newMultiplier(workers, one.kernel)
+		packed, scratch := new(Packed), new(Scratch)
 		for _, s := range []shape{{m: 70, n: 90, k: 300}, {m: 33, n: 200, k: 80, transA: true, transB: true}} {
-			p := newProblem(s)
+			p := newProblem(s, rounded)
 			allocs := testing.AllocsPerRun(5, func() {
 				err := x.Gemm(p.c.data, p.c.ld, false, s.transA, s.transB, s.m, s.n, s.k, p.a.data, p.a.ld, p.b.data, p.b.ld)
 				if err == nil {
-					err = packed.Pack(p.b.data, p.b.ld, s.transB, s.k, s.n)
+					err = packed.pack(one.kernel, p.b.data, p.b.ld, s.transB, s.k, s.n, nil)
 				}
 				if err == nil {
-					err = scratch.MultiplyPacked(p.c.data, p.c.ld, p.a.data, p.a.ld, s.transA, s.m, &packed, false)
+					err = scratch.MultiplyPacked(p.c.data, p.c.ld, p.a.data, p.a.ld, s.transA, s.m, packed, false)
 				}
 				if err != nil {
 					t.Fatal(err)
 				}
 			})
 			if allocs != 0 {
-				t.Errorf("%v %v: got %v allocations, want 0", level, s, allocs)
+				t.Errorf("%v %v: got %v allocations, want 0", one, s, allocs)
 			}
 		}
 	}

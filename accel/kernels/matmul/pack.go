@@ -10,33 +10,61 @@ type Packed struct {
 	kernel *kernel
 	k, n   int
 	data   []float32
+	spare  spare
+	scales scales
 }
 
-// Pack fills p with op(B), k×n.
+// Pack fills p with op(B), k×n, for products of float32.
 func (p *Packed) Pack(b []float32, ldb int, transB bool, k, n int) error {
+	return p.pack(forLevel(isa.Current()), b, ldb, transB, k, n, nil)
+}
+
+// PackBFloat16 fills p with op(B), k×n, for products of bfloat16. If scale is not nil it has an
+// element for each stored row of B: the row is divided by it before it is rounded, and products
+// are multiplied by it. p keeps scale.
+func (p *Packed) PackBFloat16(b []float32, ldb int, transB bool, k, n int, scale []float32) error {
+	return p.pack(forBFloat16(isa.BFloat16()), b, ldb, transB, k, n, scale)
+}
+
+func (p *Packed) pack(kernel *kernel, b []float32, ldb int, transB bool, k, n int, scale []float32) error {
 	right := operand{b, ldb, transB}
 	if err := right.check("B", k, n); err != nil {
 		return err
 	}
-	if p.kernel == nil {
-		p.kernel = forLevel(isa.Current())
+	if err := right.checkScale(scale, k, n); err != nil {
+		return err
 	}
-	p.k, p.n = k, n
-	p.data = grow(p.data, k*p.kernel.padded(n))
+	p.kernel, p.k, p.n, p.scales = kernel, k, n, right.scales(scale)
+	p.data = grow(p.data, kernel.stored(k)*kernel.padded(n))
 	if k > 0 {
-		p.kernel.packColumns(p.data, right, k, n)
+		kernel.packColumns(p.data, &p.spare, right, k, n, p.scales)
 	}
 	return nil
 }
 
+// spare is what rounding needs besides the matrix that it fills.
+type spare struct {
+	rows []float32 // of some columns of B
+	edge edge
+}
+
 // packColumns packs op(B), depth×n, into panels of columns.
-func (k *kernel) packColumns(dst []float32, b operand, depth, n int) {
+func (k *kernel) packColumns(dst []float32, s *spare, b operand, depth, n int, scale scales) {
+	stored := k.stored(depth)
 	for j := 0; j < n; j += k.width() {
 		columns := min(k.width(), n-j)
-		if b.transposed {
-			k.packAcross(dst[j*depth:], k.padded(columns), b.from(0, j), b.ld, columns, depth)
-		} else {
-			k.packAlong(dst[j*depth:], k.padded(columns), b.from(0, j), b.ld, columns, depth)
+		to, padded, from := dst[j*stored:], k.padded(columns), b.from(0, j)
+		switch {
+		case k.pairing != nil && b.transposed:
+			s.rows = grow(s.rows, columns*stored)
+			k.pairing.rows(&s.edge, s.rows, from, b.ld, columns, depth, nil, factors{scale.columns, true}.from(j))
+			k.packAcross(to, padded, s.rows, stored, columns, stored)
+		case k.pairing != nil:
+			k.pairing.columns(&s.edge, to, padded, from, b.ld, columns, depth, factors{scale.depth, true})
+		case b.transposed:
+			k.packAcross(to, padded, from, b.ld, columns, depth)
+		default:
+			k.packAlong(to, padded, from, b.ld, columns, depth)
 		}
 	}
 }

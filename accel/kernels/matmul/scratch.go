@@ -7,27 +7,73 @@ import "fmt"
 type Scratch struct {
 	rows    []float32 // packed rows of A
 	columns []float32 // packed columns of B
+	pairs   []float32 // of A, rounded
+	spare   spare
+
+	products []packedProduct
+	targets  []target
 }
 
 // MultiplyPacked computes C = op(A)·P, or C += op(A)·P where accumulate is set. C is m×n and
 // op(A) is m×k, with k and n those of p. Workers call it at the same time, each with its own
 // Scratch and on its own part of C; they may share p.
 func (s *Scratch) MultiplyPacked(c []float32, ldc int, a []float32, lda int, transA bool, m int, p *Packed, accumulate bool) error {
-	left := operand{a, lda, transA}
-	for _, err := range [2]error{
-		operand{c, ldc, false}.check("C", m, p.n), left.check("A", m, p.k),
-	} {
-		if err != nil {
-			return fmt.Errorf("%w (in C %d×%d = op(A) %d×%d · P %d×%d)", err, m, p.n, m, p.k, p.k, p.n)
+	s.products = append(s.products[:0], packedProduct{c, p})
+	return s.multiplyPacked(ldc, operand{a, lda, transA}, m, accumulate)
+}
+
+// MultiplyEach computes C = op(A)·P for each matrix of c with the one of p in its place. It packs and
+// rounds A once for all. All of p have as many rows, and A has no scales: if they are of bfloat16
+// they were packed with transB or without scale.
+func (s *Scratch) MultiplyEach(c [][]float32, ldc int, a []float32, lda int, transA bool, m int, p []Packed) error {
+	s.products = s.products[:0]
+	for i := range p {
+		if p[i].k != p[0].k || p[i].kernel != p[0].kernel || p[i].scales.depth != nil {
+			return fmt.Errorf("matmul: P %d×%d and P %d×%d cannot be multiplied by the same A", p[0].k, p[0].n, p[i].k, p[i].n)
 		}
+		s.products = append(s.products, packedProduct{c[i], &p[i]})
 	}
-	if m == 0 || p.n == 0 || p.k == 0 {
-		empty(c, ldc, m, p.n, accumulate)
+	if len(p) == 0 {
 		return nil
 	}
-	for first := 0; first < p.k; first += p.kernel.depth {
-		depth := min(p.kernel.depth, p.k-first)
-		s.multiply(p.kernel, c, ldc, left.block(0, first), panels{p.data, p.k, first}, m, p.n, depth, accumulate || first > 0)
+	return s.multiplyPacked(ldc, operand{a, lda, transA}, m, false)
+}
+
+// packedProduct is a product with a packed right side.
+type packedProduct struct {
+	c []float32
+	p *Packed
+}
+
+// multiplyPacked computes s.products.
+func (s *Scratch) multiplyPacked(ldc int, left operand, m int, accumulate bool) error {
+	for _, y := range s.products {
+		for _, err := range [2]error{
+			operand{y.c, ldc, false}.check("C", m, y.p.n), left.check("A", m, y.p.k),
+		} {
+			if err != nil {
+				return fmt.Errorf("%w (in C %d×%d = op(A) %d×%d · P %d×%d)", err, m, y.p.n, m, y.p.k, y.p.k, y.p.n)
+			}
+		}
+		if m == 0 || y.p.n == 0 || y.p.k == 0 {
+			empty(y.c, ldc, m, y.p.n, accumulate)
+		}
+	}
+	first := s.products[0].p
+	if m == 0 || first.k == 0 {
+		return nil
+	}
+	k := first.kernel
+	for from := 0; from < first.k; from += k.depth {
+		depth := min(k.depth, first.k-from)
+		s.targets = s.targets[:0]
+		for _, y := range s.products {
+			if y.p.n == 0 {
+				continue
+			}
+			s.targets = append(s.targets, target{y.c, y.p.n, panels{y.p.data, k.stored(y.p.k), k.stored(from), y.p.scales.columns}})
+		}
+		s.multiply(k, s.targets, ldc, left.block(0, from), m, depth, accumulate || from > 0, first.scales.block(from, 0).depth)
 	}
 	return nil
 }
@@ -36,20 +82,46 @@ func (s *Scratch) MultiplyPacked(c []float32, ldc int, a []float32, lda int, tra
 // rows than panel by panel: at depth 1 twice as quick, beyond 16 no longer (Zen 5, 64×2048).
 const shallow = 16
 
-// multiply computes C (+)= op(A)·P for m rows, n columns and one block of depth.
-func (s *Scratch) multiply(k *kernel, c []float32, ldc int, a operand, b panels, m, n, depth int, accumulate bool) {
+// target is a block of columns of C with those of B.
+type target struct {
+	c []float32
+	n int
+	b panels
+}
+
+// multiply computes C (+)= op(A)·B of each target, for m rows and one block of depth. Column p of A is
+// multiplied by scale[p] where scale is not nil.
+func (s *Scratch) multiply(k *kernel, targets []target, ldc int, a operand, m, depth int, accumulate bool, scale []float32) {
 	block := k.rows
 	if depth <= shallow {
 		block = k.heights[0]
 	}
+	stored := k.stored(depth)
 	for i := 0; i < m; i += block {
 		rows := min(block, m-i)
-		if k.inPlace && !a.transposed && m <= k.rows {
-			k.multiply(c[i*ldc:], ldc, a.from(i, 0), a.ld, b, rows, n, depth, accumulate)
-			continue
+		left := a.block(i, 0)
+		if k.pairing != nil {
+			left = s.pair(k, left, rows, depth, scale)
 		}
-		s.rows = grow(s.rows, rows*depth)
-		k.packRows(s.rows, a.block(i, 0), rows, depth)
-		k.multiply(c[i*ldc:], ldc, s.rows, 0, b, rows, n, depth, accumulate)
+		if !k.inPlace || left.transposed || m > k.rows && k.pairing == nil {
+			s.rows = grow(s.rows, rows*stored)
+			k.packRows(s.rows, left, rows, stored)
+			left = operand{data: s.rows}
+		}
+		for _, t := range targets {
+			k.multiply(t.c[i*ldc:], ldc, left.data, left.ld, t.b, rows, t.n, stored, accumulate)
+		}
 	}
+}
+
+// pair returns op(A), m×depth, rounded. Column p is multiplied by scale[p] where scale is not nil.
+func (s *Scratch) pair(k *kernel, a operand, m, depth int, scale []float32) operand {
+	stored := k.stored(depth)
+	s.pairs = grow(s.pairs, m*stored)
+	if a.transposed {
+		k.pairing.columns(&s.spare.edge, s.pairs, m, a.data, a.ld, m, depth, factors{scale: scale})
+		return operand{s.pairs, m, true}
+	}
+	k.pairing.rows(&s.spare.edge, s.pairs, a.data, a.ld, m, depth, scale, factors{})
+	return operand{s.pairs, stored, false}
 }

@@ -476,6 +476,7 @@ type BuildRequest struct {
 	Parameters    map[string]*Tensors    `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // those of the plan, and states that the quantizer learns
 	Buffers       map[string]*v1.Tensor  `protobuf:"bytes,7,rep,name=buffers,proto3" json:"buffers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`       // float32
 	Batch         *v11.Batch             `protobuf:"bytes,8,opt,name=batch,proto3" json:"batch,omitempty"`
+	Arithmetic    string                 `protobuf:"bytes,9,opt,name=arithmetic,proto3" json:"arithmetic,omitempty"` // of the matrix products of Step: "float32" or "bfloat16"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -564,6 +565,13 @@ func (x *BuildRequest) GetBatch() *v11.Batch {
 		return x.Batch
 	}
 	return nil
+}
+
+func (x *BuildRequest) GetArithmetic() string {
+	if x != nil {
+		return x.Arithmetic
+	}
+	return ""
 }
 
 type BuildResponse struct {
@@ -1006,7 +1014,7 @@ const file_bittern_model_v1_model_proto_rawDesc = "" +
 	"\tquantized\x18\x02 \x01(\v2\x19.bittern.plugin.v1.TensorR\tquantized\x12-\n" +
 	"\x04grad\x18\x03 \x01(\v2\x19.bittern.plugin.v1.TensorR\x04grad\x123\n" +
 	"\amoment1\x18\x04 \x01(\v2\x19.bittern.plugin.v1.TensorR\amoment1\x123\n" +
-	"\amoment2\x18\x05 \x01(\v2\x19.bittern.plugin.v1.TensorR\amoment2\"\x87\x05\n" +
+	"\amoment2\x18\x05 \x01(\v2\x19.bittern.plugin.v1.TensorR\amoment2\"\xa7\x05\n" +
 	"\fBuildRequest\x12E\n" +
 	"\aoptions\x18\x01 \x03(\v2+.bittern.model.v1.BuildRequest.OptionsEntryR\aoptions\x12/\n" +
 	"\x05shape\x18\x02 \x01(\v2\x19.bittern.network.v1.ShapeR\x05shape\x12\x12\n" +
@@ -1017,7 +1025,10 @@ const file_bittern_model_v1_model_proto_rawDesc = "" +
 	"parameters\x18\x06 \x03(\v2..bittern.model.v1.BuildRequest.ParametersEntryR\n" +
 	"parameters\x12E\n" +
 	"\abuffers\x18\a \x03(\v2+.bittern.model.v1.BuildRequest.BuffersEntryR\abuffers\x12/\n" +
-	"\x05batch\x18\b \x01(\v2\x19.bittern.network.v1.BatchR\x05batch\x1a:\n" +
+	"\x05batch\x18\b \x01(\v2\x19.bittern.network.v1.BatchR\x05batch\x12\x1e\n" +
+	"\n" +
+	"arithmetic\x18\t \x01(\tR\n" +
+	"arithmetic\x1a:\n" +
 	"\fOptionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aX\n" +
