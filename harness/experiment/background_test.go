@@ -1,0 +1,96 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"bittern/harness/checkpoint"
+	"bittern/harness/internal/pace"
+	"bittern/harness/storage"
+)
+
+// slowCheckpoints save when they are let.
+type slowCheckpoints struct {
+	storage.Checkpoints
+	let   chan error // what a save returns before it does anything; nil to go on
+	saved []storage.Kind
+}
+
+func (s *slowCheckpoints) Save(ctx context.Context, kind storage.Kind, manifest checkpoint.Manifest, tensors []checkpoint.Tensor, p *pace.Pace) error {
+	if err := <-s.let; err != nil {
+		return err
+	}
+	s.saved = append(s.saved, kind)
+	return s.Checkpoints.Save(ctx, kind, manifest, tensors, p)
+}
+
+// What is saved are the tensors of the moment of the save, however far training has gone on when
+// they reach the disk; and training does not wait for that until it saves again.
+func TestTrainingGoesOnWhileItIsSaved(t *testing.T) {
+	t.Parallel()
+	trainer := hookedTrainer(t, func() error { return nil })
+	slow := &slowCheckpoints{Checkpoints: trainer.saves.saver.Checkpoints, let: make(chan error, 3)}
+	trainer.saves.saver.Checkpoints = slow
+	values := trainer.tensors.parameters[0].Value
+	fill := func(value float32) {
+		for i := range values {
+			values[i] = value
+		}
+	}
+	best := position{Step: 1}
+	fill(1)
+	if err := trainer.saves.save(t.Context(), &best, position{Step: 1}); err != nil {
+		t.Fatal(err)
+	}
+	fill(2)
+	if busy, err := trainer.saves.busy(); !busy || err != nil {
+		t.Fatalf("busy = %v, %v while it is saved", busy, err)
+	}
+	slow.let <- nil
+	slow.let <- nil
+	if err := trainer.saves.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if busy, err := trainer.saves.busy(); busy || err != nil {
+		t.Errorf("busy = %v, %v after it was saved", busy, err)
+	}
+	for _, kind := range []storage.Kind{storage.Best, storage.Last} {
+		list := trainer.tensors.resumed()
+		if kind == storage.Best {
+			list = trainer.tensors.frozen()
+		}
+		fill(3)
+		at, err := trainer.saves.saver.load(t.Context(), kind, list)
+		if err != nil || at.Step != 1 || values[0] != 1 || values[len(values)-1] != 1 {
+			t.Errorf("the %s checkpoint is of step %d with %v, %v, want step 1 with ones", kind, at.Step, values, err)
+		}
+	}
+	if len(slow.saved) != 2 || slow.saved[0] != storage.Best {
+		t.Errorf("saved %v, want the best network before the position that refers to it", slow.saved)
+	}
+}
+
+// A checkpoint that cannot be saved ends the training, once.
+func TestASaveThatFailsIsTold(t *testing.T) {
+	t.Parallel()
+	fault := errors.New("no room")
+	trainer := hookedTrainer(t, func() error { return nil })
+	slow := &slowCheckpoints{Checkpoints: trainer.saves.saver.Checkpoints, let: make(chan error, 1)}
+	trainer.saves.saver.Checkpoints = slow
+	slow.let <- fault
+	if err := trainer.saves.save(t.Context(), nil, position{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := trainer.saves.save(t.Context(), nil, position{}); !errors.Is(err, fault) {
+		t.Errorf("the next save = %v, want %v", err, fault)
+	}
+	if err := trainer.saves.wait(); err != nil {
+		t.Errorf("the error is told twice: %v", err)
+	}
+	trainer.spec.Task.Training.CheckpointSteps = 1
+	slow.let <- fault
+	if err := trainer.run(t.Context()); err == nil || err.Error() != fault.Error() {
+		t.Errorf("run = %v, want %v alone", err, fault)
+	}
+}
