@@ -51,7 +51,7 @@ func row(line Line, c Comparison) []string {
 	default:
 		other := line.Others[c.Against]
 		cells[2], cells[3] = other.Who, quantity(other.Median(), line.Unit)
-		cells[5] = fmt.Sprintf("%.2f", c.Median)
+		cells[5] = ratio(c.Median)
 	}
 	cells[4], cells[6] = fmt.Sprint(c.N), bounds(c, line.Unit)
 	return cells
@@ -62,7 +62,7 @@ func interval(c Comparison, unit Unit) string {
 	if c.Against == "" {
 		return fmt.Sprintf("%s (%s)", quantity(c.Median, unit), bounds(c, unit))
 	}
-	return fmt.Sprintf("%.2f (%s) against %s", c.Median, bounds(c, unit), c.Against)
+	return fmt.Sprintf("%s (%s) against %s", ratio(c.Median), bounds(c, unit), c.Against)
 }
 
 func bounds(c Comparison, unit Unit) string {
@@ -72,7 +72,15 @@ func bounds(c Comparison, unit Unit) string {
 	case c.Against == "":
 		return quantity(c.Low, unit) + " – " + quantity(c.High, unit)
 	}
-	return fmt.Sprintf("%.2f – %.2f", c.Low, c.High)
+	return ratio(c.Low) + " – " + ratio(c.High)
+}
+
+// ratio writes a ratio with two decimals, a small one with four.
+func ratio(value float64) string {
+	if value < 0.1 {
+		return fmt.Sprintf("%.4f", value)
+	}
+	return fmt.Sprintf("%.2f", value)
 }
 
 // quantity writes a value in a suitable unit.
