@@ -91,9 +91,7 @@ func (m *machine) Step(sequences int) error {
 }
 
 func (m *machine) Output(b int) []float32 {
-	for i, v := range m.at(m.output, b) {
-		m.outputs[i] = m.output.format.decode(v)
-	}
+	decodeAll(m.outputs, m.at(m.output, b), m.output.format)
 	return m.outputs
 }
 
@@ -122,6 +120,14 @@ func encodeAll(y []int32, x []float32, f format) {
 	unit, limit := math.Ldexp(1, f.fraction), math.Ldexp(1, f.bits-1)
 	for i, v := range x {
 		y[i] = int32(min(limit-1, max(-limit, math.RoundToEven(unit*float64(v)))))
+	}
+}
+
+// decodeAll decodes many values, in the same way.
+func decodeAll(y []float32, x []int32, f format) {
+	unit := math.Ldexp(1, -f.fraction)
+	for i, v := range x {
+		y[i] = float32(unit * float64(v))
 	}
 }
 

@@ -162,12 +162,16 @@ func twelveBit(m packed.Matrix) (result matrix, rounded bool) {
 // largestOf returns bounds on the size of a weight and of the sum of a row's sizes.
 func largestOf(sum []matrix) (weight, row float64) {
 	rows, cols := sum[0].rows, sum[0].cols
+	units := make([]float64, len(sum)) // of the integers of a row
 	for r := range rows {
+		for i, m := range sum {
+			units[i] = math.Ldexp(m.alpha[r], -m.fraction)
+		}
 		total := 0.0
 		for c := range cols {
 			size := 0.0
-			for _, m := range sum {
-				size += math.Abs(float64(m.integers[r*cols+c]) * math.Ldexp(m.alpha[r], -m.fraction))
+			for i, m := range sum {
+				size += math.Abs(float64(m.integers[r*cols+c]) * units[i])
 			}
 			weight, total = max(weight, size), total+size
 		}
