@@ -148,7 +148,7 @@ type worker struct {
 	inputs          [lstmGates]matmul.Packed // Wxᵀ of a narrow layer
 	backward        matmul.Packed
 	candidate       matmul.Packed // of gate n, where that has a product of its own
-	states          matmul.Packed // hidden states of some steps, see addHiddenWeights
+	steps           matmul.Packed // gradients of the products of some steps, see addHiddenWeights
 	scratch         matmul.Scratch
 	sum             []float32 // of a narrow layer, see addInputs and singleBackward
 	products        []float32 // the same of a single feature
