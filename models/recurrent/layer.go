@@ -151,7 +151,7 @@ type worker struct {
 	inputs          [lstmGates]matmul.Packed // Wxᵀ of a narrow layer
 	backward        matmul.Packed
 	candidate       matmul.Packed // of gate n, where that has a product of its own
-	states          matmul.Packed // hidden states of some steps, see addHiddenWeights
+	steps           matmul.Packed // gradients of the products of some steps, see addHiddenWeights
 	scratch         matmul.Scratch
 	sum             []float32 // of a narrow layer, see addInputs and singleBackward
 	products        []float32 // the same of a single feature
@@ -223,17 +223,11 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 // plain says whether a = Wh·h + Wx·x + β, so that both products have the gradient of a.
 func (l *layer) plain() bool { return l.config.Kind == LSTM && l.config.Normalization == NoNorm }
 
-// padded returns a row length of more than n floats that is a whole number of
-// cache lines and no multiple of 4 KiB, which would put all rows in the same
-// few sets of a cache. Some room behind every row keeps those of 2, 1 and ½ KiB
-// apart too.
+// padded returns a row length of at least n floats that is an odd number of cache lines. So the
+// lines of a column of rows lie in all sets of a cache, not in every other, fourth or eighth only.
 func padded(n int) int {
-	const page = 4096 / 4
-	n = (n+grain-1)/grain*grain + grain
-	if n%page == 0 {
-		n += grain
-	}
-	return n
+	lines := (n + grain - 1) / grain
+	return (lines | 1) * grain
 }
 
 // Config implements [Layer].

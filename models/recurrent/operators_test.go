@@ -545,12 +545,12 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestPadding meets every size around the multiples of a page.
+// TestPadding meets every number of lines up to those of the largest networks.
 func TestPadding(t *testing.T) {
 	t.Parallel()
 	for n := 1; n < 5000; n++ {
-		if got := padded(n); got <= n || got > n+3*grain || got%grain != 0 || got%1024 == 0 {
-			t.Errorf("rows of %d are %d long, want a few lines more and no multiple of 4 KiB", n, got)
+		if got := padded(n); got < n || got >= n+2*grain || got%(2*grain) != grain {
+			t.Errorf("rows of %d are %d long, want the next odd number of lines of %d", n, got, grain)
 		}
 	}
 }

@@ -97,7 +97,8 @@ func (l *layer) restore(dst, src []float32, elements, from, to int) {
 // columns.
 type ordered struct {
 	wh, wx                           []float32
-	whGrad, wxGrad                   []float32
+	whGrad                           []float32 // of Whᵀ, [Units][stride]
+	wxGrad                           []float32
 	gammaH, gammaX                   []float32
 	betaGrad, gammaHGrad, gammaXGrad []float32
 }
@@ -108,7 +109,7 @@ func newOrdered(c Config) ordered {
 	}
 	wide := c.Kind.gates() * c.Units
 	o := ordered{
-		wh: make([]float32, wide*c.Units), whGrad: make([]float32, wide*c.Units),
+		wh: make([]float32, wide*c.Units), whGrad: make([]float32, c.Units*padded(wide)),
 		gammaH: make([]float32, wide), gammaX: make([]float32, wide),
 		betaGrad: make([]float32, wide), gammaHGrad: make([]float32, wide), gammaXGrad: make([]float32, wide),
 	}
@@ -146,7 +147,8 @@ const rowsTogether = 200
 // addHiddenWeights adds the part of the gradient of a worker's rows of Wh that comes from the
 // steps from s on, as soon as there are enough of these steps or s is the last step of the
 // backward pass. The gradients of their products are then still in the cache; one product
-// for all steps would have to fetch them from memory.
+// for all steps would have to fetch them from memory. The sums are those of Whᵀ, whose rows the gates
+// fill with whole vectors, whatever the number of units.
 func (l *layer) addHiddenWeights(w *worker, s int) {
 	c := l.config
 	together := max(1, rowsTogether/c.Batch)
@@ -157,8 +159,7 @@ func (l *layer) addHiddenWeights(w *worker, s int) {
 	}
 	t, rows := min(l.time(s), l.time(s+steps-1)), steps*c.Batch
 	first, last := l.run(0, w.from, w.to)
-	gradient := l.ordered.whGrad[first*c.Units:]
 	w.err = errors.Join(w.err,
-		l.pack(&w.states, l.stateBefore(t), c.Units, false, rows, c.Units, nil),
-		w.scratch.MultiplyPacked(gradient, c.Units, l.at(l.products, t, l.stride, first).Data, l.stride, true, last-first, &w.states, after > steps))
+		l.pack(&w.steps, l.at(l.products, t, l.stride, first).Data, l.stride, false, rows, last-first, nil),
+		w.scratch.MultiplyPacked(l.ordered.whGrad[first:], l.stride, l.stateBefore(t), c.Units, true, c.Units, &w.steps, after > steps))
 }

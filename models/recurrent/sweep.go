@@ -309,7 +309,9 @@ func (l *layer) restoreGradients(w *worker) {
 	if !c.interleaved() {
 		return
 	}
-	l.restore(g.Wh, l.ordered.whGrad, c.Units, w.from, w.to)
+	l.pieces(w.from, w.to, func(row, column, n int) {
+		vecmath.Transpose(g.Wh[row*c.Units:], c.Units, l.ordered.whGrad[column:], l.stride, c.Units, n)
+	})
 	l.restore(g.Beta, f.betaGrad, 1, w.from, w.to)
 	if c.Normalization != NoNorm {
 		l.restore(g.GammaH, f.gammaHGrad, 1, w.from, w.to)

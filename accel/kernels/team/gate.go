@@ -4,14 +4,20 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/cpu"
 )
 
-// patience is how often a waiting worker looks at a gate before it sleeps. At half a nanosecond a look
-// (Zen 5, 4 GHz) it is 65 µs: longer than the serial work between two runs of a training step, and
-// no longer than it takes to be woken (40 to 80 µs there), so that at worst it doubles a wait.
-const patience = 1 << 17
+// patience is how long a waiting worker polls a gate before it sleeps. It is longer than the serial work between
+// two runs of a training step, and longer than it takes to be woken (40 to 80 µs on Zen 5). If it
+// were shorter, a worker would fall asleep whenever it waits for one that is being woken, and be waited for in
+// turn: one such wait would make all that follow end in sleep.
+const patience = 150 * time.Microsecond
+
+// looks is how many times a worker looks at a gate between two looks at the clock, which takes as
+// long as one to four pauses.
+const looks = 16
 
 // After waits that ended in sleep the patience falls to its leastShare-th part. The wait
 // after every retry-th of them has all of the patience again: else a gate whose waits became
@@ -30,36 +36,34 @@ const (
 type gate struct {
 	opened   atomic.Uint32 // how many times
 	_        cpu.CacheLinePad
-	most     int32         // looks before sleeping, at most
-	patience atomic.Int32  // looks before sleeping, in the next wait
+	most     time.Duration // of polling before sleeping
+	patience atomic.Int64  // of the next wait, a time.Duration
 	vain     atomic.Uint32 // waits that ended in sleep
 	asleep   atomic.Int32
 	mutex    sync.Mutex
 	wake     sync.Cond
 }
 
-func (g *gate) init(patience int32) {
+func (g *gate) init(patience time.Duration) {
 	g.most = patience
-	g.patience.Store(patience)
+	g.patience.Store(int64(patience))
 	g.wake.L = &g.mutex
 }
 
 // pass returns once the gate has opened more than the given number of times.
 func (g *gate) pass(opened uint32) {
-	patience := g.patience.Load()
-	for range patience {
-		if g.opened.Load() != opened {
-			if patience < g.most {
-				g.patience.Store(min(2*patience, g.most))
-			}
-			return
+	patience := time.Duration(g.patience.Load())
+	if g.poll(opened, patience) {
+		if patience < g.most {
+			g.patience.Store(int64(min(2*patience, g.most)))
 		}
+		return
 	}
 	next := max(patience/4, g.most/leastShare)
 	if g.vain.Add(1)%retry == 0 {
 		next = g.most
 	}
-	g.patience.Store(next)
+	g.patience.Store(int64(next))
 	g.mutex.Lock()
 	g.asleep.Add(1)
 	for g.opened.Load() == opened {
@@ -67,6 +71,25 @@ func (g *gate) pass(opened uint32) {
 	}
 	g.asleep.Add(-1)
 	g.mutex.Unlock()
+}
+
+// poll looks at the gate for as long as patience, and reports whether it has opened.
+func (g *gate) poll(opened uint32, patience time.Duration) bool {
+	if g.opened.Load() != opened {
+		return true
+	}
+	if patience == 0 {
+		return false
+	}
+	for start := time.Now(); time.Since(start) < patience; {
+		for range looks {
+			pause()
+			if g.opened.Load() != opened {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // open lets all waiting goroutines pass. No wake-up is lost: a goroutine announces its sleep before

@@ -3,19 +3,20 @@ package team
 import (
 	"runtime"
 	"testing"
+	"time"
 )
 
 // Who has waited in vain polls for less long the next time, and longer again once a wait
 // was short.
 func TestPatienceFollowsTheWaits(t *testing.T) {
 	t.Parallel()
-	const most = 1 << 10
+	const most = 1024 * time.Nanosecond
 	var g gate
 	g.init(most)
-	want := func(when string, want int32) {
+	want := func(when string, want time.Duration) {
 		t.Helper()
-		if got := g.patience.Load(); got != want {
-			t.Errorf("%s: a patience of %d looks, want %d", when, got, want)
+		if got := time.Duration(g.patience.Load()); got != want {
+			t.Errorf("%s: a patience of %v, want %v", when, got, want)
 		}
 	}
 	long := func() {

@@ -25,7 +25,7 @@ type failure struct{ value any }
 // New starts a team of size workers (at least 1).
 func New(size int) *Team {
 	t := &Team{size: max(1, size)}
-	patience := int32(patience)
+	patience := patience
 	if runtime.GOMAXPROCS(0) < t.size {
 		patience = 0 // whoever is waited for needs this core
 	}
