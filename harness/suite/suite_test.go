@@ -363,7 +363,7 @@ func TestKeys(t *testing.T) {
 
 func TestEmbeddedSuitesLoad(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"char-small", "demo", "demo-smallest", "hardware", "normalized", "paper", "paper-characters", "paper-gru", "paper-hardware", "paper-mnist", "paper-qa", "paper-words", "quantizers"}, Names()); diff != "" {
+	if diff := cmp.Diff([]string{"bfloat16", "char-small", "demo", "demo-smallest", "hardware", "normalized", "paper", "paper-characters", "paper-gru", "paper-hardware", "paper-mnist", "paper-qa", "paper-words", "quantizers"}, Names()); diff != "" {
 		t.Fatalf("embedded suites (-want +got):\n%s", diff)
 	}
 	for _, name := range Names() {
