@@ -363,7 +363,7 @@ func TestKeys(t *testing.T) {
 
 func TestEmbeddedSuitesLoad(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"char-small", "demo", "demo-smallest", "hardware", "normalized", "paper", "paper-characters", "paper-gru", "paper-hardware", "paper-mnist", "paper-qa", "paper-words", "quantizers"}, Names()); diff != "" {
+	if diff := cmp.Diff([]string{"bfloat16", "char-small", "demo", "demo-smallest", "hardware", "normalized", "paper", "paper-characters", "paper-gru", "paper-hardware", "paper-mnist", "paper-qa", "paper-words", "quantizers"}, Names()); diff != "" {
 		t.Fatalf("embedded suites (-want +got):\n%s", diff)
 	}
 	for _, name := range Names() {
@@ -394,7 +394,7 @@ func TestLoad(t *testing.T) {
 		"no/such.yaml":        "there is no suite file no/such.yaml",
 		filepath.Dir(file):    "cannot be read (it is a folder)",
 		large:                 "cannot be read (it is longer than 1048576 bytes",
-		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of char-small, demo, demo-smallest, hardware, normalized, paper, paper-characters, paper-gru, paper-hardware, paper-mnist, paper-qa, paper-words, quantizers`,
+		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of bfloat16, char-small, demo, demo-smallest, hardware, normalized, paper, paper-characters, paper-gru, paper-hardware, paper-mnist, paper-qa, paper-words, quantizers`,
 	} {
 		_, err := Load(nameOrPath)
 		var problem *plugins.Problem
@@ -488,5 +488,17 @@ func TestRate(t *testing.T) {
 		if got := rising.Rate(3, 5, rises); got != want {
 			t.Errorf("after %d rises: Rate = %v, want %v", rises, got, want)
 		}
+	}
+}
+
+func TestOverrideArithmetic(t *testing.T) {
+	t.Parallel()
+	s := parse(t, complete)
+	if err := s.Apply(Override{Arithmetic: "float32"}); err != nil || s.Tasks[1].Training.Arithmetic != model.Float32 {
+		t.Errorf("got %q (%v), want float32", s.Tasks[1].Training.Arithmetic, err)
+	}
+	err := s.Apply(Override{Arithmetic: "bfloat"})
+	if err == nil || !strings.Contains(err.Error(), `--arithmetic must be float32 or bfloat16, not "bfloat"`) {
+		t.Errorf("got error %v, want one that says what is allowed", err)
 	}
 }
