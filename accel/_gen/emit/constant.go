@@ -10,25 +10,51 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Constant is a number in read-only memory. It is repeated to the width of an AVX2 register;
-// AVX-512 instructions broadcast its first element.
-type Constant struct{ operand.Mem }
+// Constant is a number of four or eight bytes. On amd64 it is in read-only memory, repeated to
+// the width of an AVX2 register; AVX-512 instructions broadcast its first element.
+type Constant struct {
+	pattern uint64
+	bytes   int
+}
 
 // Float returns the constant of value v in float32.
 func Float(v float64) Constant { return Bits(math.Float32bits(float32(v))) }
 
 // Bits returns the constant of four bytes with this pattern.
-func Bits(pattern uint32) Constant {
-	return Constant{Table(fmt.Sprintf("lanes%08x", pattern), slices.Repeat([]operand.U32{operand.U32(pattern)}, 8))}
-}
+func Bits(pattern uint32) Constant { return Constant{uint64(pattern), 4} }
 
 // Word returns the constant of eight bytes with this pattern.
-func Word(pattern uint64) Constant {
-	return Constant{Table(fmt.Sprintf("words%016x", pattern), slices.Repeat([]operand.U64{operand.U64(pattern)}, 4))}
+func Word(pattern uint64) Constant { return Constant{pattern, 8} }
+
+// Asm makes a Constant an operand.
+func (c Constant) Asm() string { return fmt.Sprintf("$%#x", c.pattern) }
+
+// Mem returns the address of the constant.
+func (c Constant) Mem() operand.Mem {
+	if c.bytes == 8 {
+		return Table(fmt.Sprintf("words%016x", c.pattern), slices.Repeat([]operand.U64{operand.U64(c.pattern)}, 4))
+	}
+	return Table(fmt.Sprintf("lanes%08x", c.pattern), slices.Repeat([]operand.U32{operand.U32(c.pattern)}, 8))
 }
 
-// Constant returns a vector with c in every lane.
-func (m Machine) Constant(c Constant) VecVirtual { return m.Spread(c.Mem) }
+// Constant returns a new vector with c in every lane.
+func (m Machine) Constant(c Constant) VecVirtual {
+	if !m.neon() {
+		return m.Spread(c.Mem())
+	}
+	v := m.Vector()
+	armVector("mov", v, constantARM(c))
+	return v
+}
+
+// inRegister returns a vector with b, which is a vector or a Constant, and which must not be
+// changed.
+func (m Machine) inRegister(b operand.Op) VecVirtual {
+	if c, ok := b.(Constant); ok {
+		return constantARM(c)
+	}
+	return b.(VecVirtual)
+}
 
 // tailWindow is eight lanes of ones followed by eight of zeros. The eight lanes that begin at
 // lane 8−n are the mask of the first n lanes.

@@ -75,7 +75,7 @@ func fromIntegers(m emit.Machine) {
 	factor = m.Spread(emit.Argument("factor"))
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		v := convert(y, index, tail, factor)
-		m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(shift, index), tail))
+		v = m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(shift, index), tail))
 		m.Store(v, emit.At(y, index), tail)
 	})
 	m.Return()

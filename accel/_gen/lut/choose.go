@@ -44,7 +44,7 @@ func choose(m emit.Machine, levels int) {
 				ADDQ(plane, place)
 			}
 			if scaled {
-				m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(other, index), tail))
+				v = m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(other, index), tail))
 			}
 			m.Store(v, emit.At(y, index), tail)
 		})

@@ -1,11 +1,7 @@
 // Command lut generates the assembly of accel/kernels/lut.
 package main
 
-import (
-	. "github.com/mmcloughlin/avo/build"
-
-	"bittern/accel/_gen/emit"
-)
+import "bittern/accel/_gen/emit"
 
 func main() {
 	int14TablesAVX512()
@@ -41,5 +37,5 @@ func main() {
 		codedColumn(m)
 		dense(m)
 	}
-	Generate()
+	emit.Write()
 }

@@ -31,7 +31,7 @@ func adam(m emit.Machine) {
 		variance = m.Flush(variance)
 		m.Store(variance, emit.At(second, index), tail)
 		root := m.Sqrt(variance)
-		m.MulAdd(root, spread, epsilon)
+		root = m.MulAdd(root, spread, epsilon)
 		step := m.Div(m.Mul(mean, rate), root)
 		m.Store(m.Sub(m.Load(emit.At(value, index), tail), step), emit.At(value, index), tail)
 	})

@@ -55,7 +55,7 @@ func linear(m emit.Machine) {
 
 	m.Function("scaleShift", "func(dst, scale, x, shift []float32)")
 	elementwise(m, []string{"scale", "x", "shift"}, func(v []VecVirtual) VecVirtual {
-		m.MulAdd(v[0], v[1], v[2])
+		v[0] = m.MulAdd(v[0], v[1], v[2])
 		return v[0]
 	})
 

@@ -1,11 +1,7 @@
 // Command vecmath generates the assembly of accel/kernels/vecmath.
 package main
 
-import (
-	. "github.com/mmcloughlin/avo/build"
-
-	"bittern/accel/_gen/emit"
-)
+import "bittern/accel/_gen/emit"
 
 func main() {
 	for _, m := range emit.Machines {
@@ -18,5 +14,5 @@ func main() {
 		sampleTernary(m)
 	}
 	transpose()
-	Generate()
+	emit.Write()
 }

@@ -3751,31 +3751,30 @@ chunk:
 // func largestAVX2(x []float32) uint32
 // Requires: AVX, AVX2, SSE2
 TEXT ·largestAVX2(SB), NOSPLIT, $0-28
-	MOVQ   x_base+0(FP), AX
-	MOVQ   x_len+8(FP), CX
-	VXORPS Y0, Y0, Y0
-	XORQ   DX, DX
+	MOVQ     x_base+0(FP), AX
+	MOVQ     x_len+8(FP), CX
+	VXORPS   Y0, Y0, Y0
+	VPCMPEQD Y1, Y1, Y1
+	XORQ     DX, DX
+	JMP      check2
 
-whole1:
+elements1:
+	VMASKMOVPS (AX)(DX*4), Y1, Y2
+	VANDPS     lanes7fffffff<>+0(SB), Y2, Y2
+	VPMAXUD    Y2, Y0, Y0
+	ADDQ       $0x08, DX
+	SUBQ       $0x08, CX
+
+check2:
 	CMPQ    CX, $0x08
-	JL      rest2
-	VMOVUPS (AX)(DX*4), Y1
-	VANDPS  lanes7fffffff<>+0(SB), Y1, Y1
-	VPMAXUD Y1, Y0, Y0
-	ADDQ    $0x08, DX
-	SUBQ    $0x08, CX
-	JMP     whole1
-
-rest2:
-	TESTQ      CX, CX
-	JZ         done3
-	LEAQ       tailWindow<>+0(SB), BX
-	MOVQ       $0x00000008, SI
-	SUBQ       CX, SI
-	VMOVDQU    (BX)(SI*4), Y1
-	VMASKMOVPS (AX)(DX*4), Y1, Y1
-	VANDPS     lanes7fffffff<>+0(SB), Y1, Y1
-	VPMAXUD    Y1, Y0, Y0
+	JGE     elements1
+	CMPQ    CX, $0x01
+	JL      done3
+	LEAQ    tailWindow<>+0(SB), BX
+	MOVQ    $0x00000008, SI
+	SUBQ    CX, SI
+	VMOVDQU (BX)(SI*4), Y1
+	JMP     elements1
 
 done3:
 	VEXTRACTF128 $0x00, Y0, X1
@@ -3852,125 +3851,107 @@ next:
 	RET
 
 // func fromIntegersAVX2(y []float32, factor float32)
-// Requires: AVX
+// Requires: AVX, AVX2
 TEXT ·fromIntegersAVX2(SB), NOSPLIT, $0-28
 	MOVQ         y_base+0(FP), AX
 	MOVQ         y_len+8(FP), CX
 	VBROADCASTSS factor+24(FP), Y0
+	VPCMPEQD     Y1, Y1, Y1
 	XORQ         DX, DX
+	JMP          check5
 
-whole4:
-	CMPQ      CX, $0x08
-	JL        rest5
-	VMOVUPS   (AX)(DX*4), Y1
-	VCVTDQ2PS Y1, Y1
-	VMULPS    Y0, Y1, Y1
-	VMOVUPS   Y1, (AX)(DX*4)
-	ADDQ      $0x08, DX
-	SUBQ      $0x08, CX
-	JMP       whole4
-
-rest5:
-	TESTQ      CX, CX
-	JZ         done6
-	LEAQ       tailWindow<>+0(SB), BX
-	MOVQ       $0x00000008, SI
-	SUBQ       CX, SI
-	VMOVDQU    (BX)(SI*4), Y1
+elements4:
 	VMASKMOVPS (AX)(DX*4), Y1, Y2
 	VCVTDQ2PS  Y2, Y2
-	VMULPS     Y0, Y2, Y0
-	VMASKMOVPS Y0, Y1, (AX)(DX*4)
+	VMULPS     Y0, Y2, Y2
+	CMPQ       CX, $0x08
+	JL         then7
+	VMOVUPS    Y2, (AX)(DX*4)
+	JMP        done8
+
+then7:
+	VMASKMOVPS Y2, Y1, (AX)(DX*4)
+
+done8:
+	ADDQ $0x08, DX
+	SUBQ $0x08, CX
+
+check5:
+	CMPQ    CX, $0x08
+	JGE     elements4
+	CMPQ    CX, $0x01
+	JL      done6
+	LEAQ    tailWindow<>+0(SB), BX
+	MOVQ    $0x00000008, SI
+	SUBQ    CX, SI
+	VMOVDQU (BX)(SI*4), Y1
+	JMP     elements4
 
 done6:
 	VZEROUPPER
 	RET
 
 // func fromIntegersScaleShiftAVX2(y []float32, factor float32, scale []float32, shift []float32)
-// Requires: AVX, FMA3
+// Requires: AVX, AVX2, FMA3
 TEXT ·fromIntegersScaleShiftAVX2(SB), NOSPLIT, $0-80
 	MOVQ         y_base+0(FP), AX
 	MOVQ         y_len+8(FP), CX
 	MOVQ         scale_base+32(FP), DX
 	MOVQ         shift_base+56(FP), BX
 	VBROADCASTSS factor+24(FP), Y0
+	VPCMPEQD     Y1, Y1, Y1
 	XORQ         SI, SI
+	JMP          check10
 
-whole7:
-	CMPQ        CX, $0x08
-	JL          rest8
-	VMOVUPS     (AX)(SI*4), Y1
-	VCVTDQ2PS   Y1, Y1
-	VMULPS      Y0, Y1, Y1
-	VMOVUPS     (DX)(SI*4), Y2
-	VMOVUPS     (BX)(SI*4), Y3
-	VFMADD213PS Y3, Y2, Y1
-	VMOVUPS     Y1, (AX)(SI*4)
-	ADDQ        $0x08, SI
-	SUBQ        $0x08, CX
-	JMP         whole7
-
-rest8:
-	TESTQ       CX, CX
-	JZ          done9
-	LEAQ        tailWindow<>+0(SB), DI
-	MOVQ        $0x00000008, R8
-	SUBQ        CX, R8
-	VMOVDQU     (DI)(R8*4), Y1
+elements9:
 	VMASKMOVPS  (AX)(SI*4), Y1, Y2
 	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y0
-	VMASKMOVPS  (DX)(SI*4), Y1, Y2
-	VMASKMOVPS  (BX)(SI*4), Y1, Y3
-	VFMADD213PS Y3, Y2, Y0
-	VMASKMOVPS  Y0, Y1, (AX)(SI*4)
+	VMULPS      Y0, Y2, Y2
+	VMASKMOVPS  (DX)(SI*4), Y1, Y3
+	VMASKMOVPS  (BX)(SI*4), Y1, Y4
+	VFMADD213PS Y4, Y3, Y2
+	CMPQ        CX, $0x08
+	JL          then12
+	VMOVUPS     Y2, (AX)(SI*4)
+	JMP         done13
 
-done9:
+then12:
+	VMASKMOVPS Y2, Y1, (AX)(SI*4)
+
+done13:
+	ADDQ $0x08, SI
+	SUBQ $0x08, CX
+
+check10:
+	CMPQ    CX, $0x08
+	JGE     elements9
+	CMPQ    CX, $0x01
+	JL      done11
+	LEAQ    tailWindow<>+0(SB), DI
+	MOVQ    $0x00000008, R8
+	SUBQ    CX, R8
+	VMOVDQU (DI)(R8*4), Y1
+	JMP     elements9
+
+done11:
 	VZEROUPPER
 	RET
 
 // func choose2AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 // Requires: AVX, AVX2
 TEXT ·choose2AVX2(SB), NOSPLIT, $0-96
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ bits_base+24(FP), DX
-	MOVQ plane+48(FP), BX
-	MOVQ levels_base+56(FP), SI
-	MOVQ distance+80(FP), DI
-	MOVQ step+88(FP), R8
-	XORQ R11, R11
+	MOVQ     y_base+0(FP), AX
+	MOVQ     y_len+8(FP), CX
+	MOVQ     bits_base+24(FP), DX
+	MOVQ     plane+48(FP), BX
+	MOVQ     levels_base+56(FP), SI
+	MOVQ     distance+80(FP), DI
+	MOVQ     step+88(FP), R8
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     R11, R11
+	JMP      check15
 
-whole10:
-	CMPQ         CX, $0x08
-	JL           rest11
-	MOVQ         R11, R9
-	IMULQ        R8, R9
-	LEAQ         (SI)(R9*4), R9
-	MOVQ         R11, R10
-	SHRQ         $0x03, R10
-	ADDQ         DX, R10
-	VMOVUPS      (R9), Y0
-	LEAQ         (R9)(DI*4), R9
-	VMOVUPS      (R9), Y1
-	VPBROADCASTB (R10), Y2
-	VMOVDQU      laneBits<>+0(SB), Y3
-	VPAND        Y3, Y2, Y2
-	VPCMPEQD     Y3, Y2, Y2
-	VBLENDVPS    Y2, Y1, Y0, Y0
-	ADDQ         BX, R10
-	VMOVUPS      Y0, (AX)(R11*4)
-	ADDQ         $0x08, R11
-	SUBQ         $0x08, CX
-	JMP          whole10
-
-rest11:
-	TESTQ        CX, CX
-	JZ           done12
-	LEAQ         tailWindow<>+0(SB), R9
-	MOVQ         $0x00000008, R10
-	SUBQ         CX, R10
-	VMOVDQU      (R9)(R10*4), Y0
+elements14:
 	MOVQ         R11, R9
 	IMULQ        R8, R9
 	LEAQ         (SI)(R9*4), R9
@@ -3986,9 +3967,30 @@ rest11:
 	VPCMPEQD     Y4, Y3, Y3
 	VBLENDVPS    Y3, Y2, Y1, Y1
 	ADDQ         BX, R10
-	VMASKMOVPS   Y1, Y0, (AX)(R11*4)
+	CMPQ         CX, $0x08
+	JL           then17
+	VMOVUPS      Y1, (AX)(R11*4)
+	JMP          done18
 
-done12:
+then17:
+	VMASKMOVPS Y1, Y0, (AX)(R11*4)
+
+done18:
+	ADDQ $0x08, R11
+	SUBQ $0x08, CX
+
+check15:
+	CMPQ    CX, $0x08
+	JGE     elements14
+	CMPQ    CX, $0x01
+	JL      done16
+	LEAQ    tailWindow<>+0(SB), R9
+	MOVQ    $0x00000008, R10
+	SUBQ    CX, R10
+	VMOVDQU (R9)(R10*4), Y0
+	JMP     elements14
+
+done16:
 	VZEROUPPER
 	RET
 
@@ -4005,50 +4007,20 @@ GLOBL laneBits<>(SB), RODATA|NOPTR, $32
 // func chooseScaleAdd2AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·chooseScaleAdd2AVX2(SB), NOSPLIT, $0-144
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ bits_base+24(FP), DX
-	MOVQ plane+48(FP), BX
-	MOVQ levels_base+56(FP), SI
-	MOVQ distance+80(FP), DI
-	MOVQ step+88(FP), R8
-	MOVQ scale_base+96(FP), R9
-	MOVQ other_base+120(FP), R10
-	XORQ R13, R13
+	MOVQ     y_base+0(FP), AX
+	MOVQ     y_len+8(FP), CX
+	MOVQ     bits_base+24(FP), DX
+	MOVQ     plane+48(FP), BX
+	MOVQ     levels_base+56(FP), SI
+	MOVQ     distance+80(FP), DI
+	MOVQ     step+88(FP), R8
+	MOVQ     scale_base+96(FP), R9
+	MOVQ     other_base+120(FP), R10
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     R13, R13
+	JMP      check20
 
-whole13:
-	CMPQ         CX, $0x08
-	JL           rest14
-	MOVQ         R13, R11
-	IMULQ        R8, R11
-	LEAQ         (SI)(R11*4), R11
-	MOVQ         R13, R12
-	SHRQ         $0x03, R12
-	ADDQ         DX, R12
-	VMOVUPS      (R11), Y0
-	LEAQ         (R11)(DI*4), R11
-	VMOVUPS      (R11), Y1
-	VPBROADCASTB (R12), Y2
-	VMOVDQU      laneBits<>+0(SB), Y3
-	VPAND        Y3, Y2, Y2
-	VPCMPEQD     Y3, Y2, Y2
-	VBLENDVPS    Y2, Y1, Y0, Y0
-	ADDQ         BX, R12
-	VMOVUPS      (R9)(R13*4), Y1
-	VMOVUPS      (R10)(R13*4), Y2
-	VFMADD213PS  Y2, Y1, Y0
-	VMOVUPS      Y0, (AX)(R13*4)
-	ADDQ         $0x08, R13
-	SUBQ         $0x08, CX
-	JMP          whole13
-
-rest14:
-	TESTQ        CX, CX
-	JZ           done15
-	LEAQ         tailWindow<>+0(SB), R11
-	MOVQ         $0x00000008, R12
-	SUBQ         CX, R12
-	VMOVDQU      (R11)(R12*4), Y0
+elements19:
 	MOVQ         R13, R11
 	IMULQ        R8, R11
 	LEAQ         (SI)(R11*4), R11
@@ -4067,62 +4039,48 @@ rest14:
 	VMASKMOVPS   (R9)(R13*4), Y0, Y2
 	VMASKMOVPS   (R10)(R13*4), Y0, Y3
 	VFMADD213PS  Y3, Y2, Y1
-	VMASKMOVPS   Y1, Y0, (AX)(R13*4)
+	CMPQ         CX, $0x08
+	JL           then22
+	VMOVUPS      Y1, (AX)(R13*4)
+	JMP          done23
 
-done15:
+then22:
+	VMASKMOVPS Y1, Y0, (AX)(R13*4)
+
+done23:
+	ADDQ $0x08, R13
+	SUBQ $0x08, CX
+
+check20:
+	CMPQ    CX, $0x08
+	JGE     elements19
+	CMPQ    CX, $0x01
+	JL      done21
+	LEAQ    tailWindow<>+0(SB), R11
+	MOVQ    $0x00000008, R12
+	SUBQ    CX, R12
+	VMOVDQU (R11)(R12*4), Y0
+	JMP     elements19
+
+done21:
 	VZEROUPPER
 	RET
 
 // func choose3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 // Requires: AVX, AVX2
 TEXT ·choose3AVX2(SB), NOSPLIT, $0-96
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ bits_base+24(FP), DX
-	MOVQ plane+48(FP), BX
-	MOVQ levels_base+56(FP), SI
-	MOVQ distance+80(FP), DI
-	MOVQ step+88(FP), R8
-	XORQ R11, R11
+	MOVQ     y_base+0(FP), AX
+	MOVQ     y_len+8(FP), CX
+	MOVQ     bits_base+24(FP), DX
+	MOVQ     plane+48(FP), BX
+	MOVQ     levels_base+56(FP), SI
+	MOVQ     distance+80(FP), DI
+	MOVQ     step+88(FP), R8
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     R11, R11
+	JMP      check25
 
-whole16:
-	CMPQ         CX, $0x08
-	JL           rest17
-	MOVQ         R11, R9
-	IMULQ        R8, R9
-	LEAQ         (SI)(R9*4), R9
-	MOVQ         R11, R10
-	SHRQ         $0x03, R10
-	ADDQ         DX, R10
-	VMOVUPS      (R9), Y0
-	LEAQ         (R9)(DI*4), R9
-	VMOVUPS      (R9), Y1
-	VPBROADCASTB (R10), Y2
-	VMOVDQU      laneBits<>+0(SB), Y3
-	VPAND        Y3, Y2, Y2
-	VPCMPEQD     Y3, Y2, Y2
-	VBLENDVPS    Y2, Y1, Y0, Y0
-	ADDQ         BX, R10
-	LEAQ         (R9)(DI*4), R9
-	VMOVUPS      (R9), Y1
-	VPBROADCASTB (R10), Y2
-	VMOVDQU      laneBits<>+0(SB), Y3
-	VPAND        Y3, Y2, Y2
-	VPCMPEQD     Y3, Y2, Y2
-	VBLENDVPS    Y2, Y1, Y0, Y0
-	ADDQ         BX, R10
-	VMOVUPS      Y0, (AX)(R11*4)
-	ADDQ         $0x08, R11
-	SUBQ         $0x08, CX
-	JMP          whole16
-
-rest17:
-	TESTQ        CX, CX
-	JZ           done18
-	LEAQ         tailWindow<>+0(SB), R9
-	MOVQ         $0x00000008, R10
-	SUBQ         CX, R10
-	VMOVDQU      (R9)(R10*4), Y0
+elements24:
 	MOVQ         R11, R9
 	IMULQ        R8, R9
 	LEAQ         (SI)(R9*4), R9
@@ -4146,67 +4104,50 @@ rest17:
 	VPCMPEQD     Y4, Y3, Y3
 	VBLENDVPS    Y3, Y2, Y1, Y1
 	ADDQ         BX, R10
-	VMASKMOVPS   Y1, Y0, (AX)(R11*4)
+	CMPQ         CX, $0x08
+	JL           then27
+	VMOVUPS      Y1, (AX)(R11*4)
+	JMP          done28
 
-done18:
+then27:
+	VMASKMOVPS Y1, Y0, (AX)(R11*4)
+
+done28:
+	ADDQ $0x08, R11
+	SUBQ $0x08, CX
+
+check25:
+	CMPQ    CX, $0x08
+	JGE     elements24
+	CMPQ    CX, $0x01
+	JL      done26
+	LEAQ    tailWindow<>+0(SB), R9
+	MOVQ    $0x00000008, R10
+	SUBQ    CX, R10
+	VMOVDQU (R9)(R10*4), Y0
+	JMP     elements24
+
+done26:
 	VZEROUPPER
 	RET
 
 // func chooseScaleAdd3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·chooseScaleAdd3AVX2(SB), NOSPLIT, $0-144
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ bits_base+24(FP), DX
-	MOVQ plane+48(FP), BX
-	MOVQ levels_base+56(FP), SI
-	MOVQ distance+80(FP), DI
-	MOVQ step+88(FP), R8
-	MOVQ scale_base+96(FP), R9
-	MOVQ other_base+120(FP), R10
-	XORQ R13, R13
+	MOVQ     y_base+0(FP), AX
+	MOVQ     y_len+8(FP), CX
+	MOVQ     bits_base+24(FP), DX
+	MOVQ     plane+48(FP), BX
+	MOVQ     levels_base+56(FP), SI
+	MOVQ     distance+80(FP), DI
+	MOVQ     step+88(FP), R8
+	MOVQ     scale_base+96(FP), R9
+	MOVQ     other_base+120(FP), R10
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     R13, R13
+	JMP      check30
 
-whole19:
-	CMPQ         CX, $0x08
-	JL           rest20
-	MOVQ         R13, R11
-	IMULQ        R8, R11
-	LEAQ         (SI)(R11*4), R11
-	MOVQ         R13, R12
-	SHRQ         $0x03, R12
-	ADDQ         DX, R12
-	VMOVUPS      (R11), Y0
-	LEAQ         (R11)(DI*4), R11
-	VMOVUPS      (R11), Y1
-	VPBROADCASTB (R12), Y2
-	VMOVDQU      laneBits<>+0(SB), Y3
-	VPAND        Y3, Y2, Y2
-	VPCMPEQD     Y3, Y2, Y2
-	VBLENDVPS    Y2, Y1, Y0, Y0
-	ADDQ         BX, R12
-	LEAQ         (R11)(DI*4), R11
-	VMOVUPS      (R11), Y1
-	VPBROADCASTB (R12), Y2
-	VMOVDQU      laneBits<>+0(SB), Y3
-	VPAND        Y3, Y2, Y2
-	VPCMPEQD     Y3, Y2, Y2
-	VBLENDVPS    Y2, Y1, Y0, Y0
-	ADDQ         BX, R12
-	VMOVUPS      (R9)(R13*4), Y1
-	VMOVUPS      (R10)(R13*4), Y2
-	VFMADD213PS  Y2, Y1, Y0
-	VMOVUPS      Y0, (AX)(R13*4)
-	ADDQ         $0x08, R13
-	SUBQ         $0x08, CX
-	JMP          whole19
-
-rest20:
-	TESTQ        CX, CX
-	JZ           done21
-	LEAQ         tailWindow<>+0(SB), R11
-	MOVQ         $0x00000008, R12
-	SUBQ         CX, R12
-	VMOVDQU      (R11)(R12*4), Y0
+elements29:
 	MOVQ         R13, R11
 	IMULQ        R8, R11
 	LEAQ         (SI)(R11*4), R11
@@ -4233,9 +4174,30 @@ rest20:
 	VMASKMOVPS   (R9)(R13*4), Y0, Y2
 	VMASKMOVPS   (R10)(R13*4), Y0, Y3
 	VFMADD213PS  Y3, Y2, Y1
-	VMASKMOVPS   Y1, Y0, (AX)(R13*4)
+	CMPQ         CX, $0x08
+	JL           then32
+	VMOVUPS      Y1, (AX)(R13*4)
+	JMP          done33
 
-done21:
+then32:
+	VMASKMOVPS Y1, Y0, (AX)(R13*4)
+
+done33:
+	ADDQ $0x08, R13
+	SUBQ $0x08, CX
+
+check30:
+	CMPQ    CX, $0x08
+	JGE     elements29
+	CMPQ    CX, $0x01
+	JL      done31
+	LEAQ    tailWindow<>+0(SB), R11
+	MOVQ    $0x00000008, R12
+	SUBQ    CX, R12
+	VMOVDQU (R11)(R12*4), Y0
+	JMP     elements29
+
+done31:
 	VZEROUPPER
 	RET
 
@@ -4261,14 +4223,14 @@ block:
 	MOVQ   x_base+48(FP), BX
 	MOVQ   chunks+72(FP), DI
 
-chunk22:
+chunk34:
 	VMOVUPS (SI), Y4
 	VMOVUPS 32(SI), Y6
 	VMOVUPS 64(SI), Y8
 	VMOVUPS 96(SI), Y10
 	MOVQ    columns+112(FP), R8
 
-column23:
+column35:
 	VBROADCASTSS (BX), Y11
 	VPSLLD       $0x1c, Y4, Y12
 	VPERMPS      Y1, Y4, Y13
@@ -4329,10 +4291,10 @@ column23:
 	VPSRLD       X0, Y10, Y10
 	ADDQ         $0x08, BX
 	SUBQ         $0x02, R8
-	JNZ          column23
+	JNZ          column35
 	ADDQ         $0x00000100, SI
 	DECQ         DI
-	JNZ          chunk22
+	JNZ          chunk34
 	VMOVUPS      Y3, (AX)
 	VMOVUPS      Y5, 32(AX)
 	VMOVUPS      Y7, 64(AX)
@@ -4345,14 +4307,14 @@ column23:
 	MOVQ         x_base+48(FP), BX
 	MOVQ         chunks+72(FP), DI
 
-chunk24:
+chunk36:
 	VMOVUPS (SI), Y4
 	VMOVUPS 32(SI), Y6
 	VMOVUPS 64(SI), Y8
 	VMOVUPS 96(SI), Y10
 	MOVQ    columns+112(FP), R8
 
-column25:
+column37:
 	VBROADCASTSS (BX), Y11
 	VPSLLD       $0x1c, Y4, Y12
 	VPERMPS      Y1, Y4, Y13
@@ -4413,10 +4375,10 @@ column25:
 	VPSRLD       X0, Y10, Y10
 	ADDQ         $0x08, BX
 	SUBQ         $0x02, R8
-	JNZ          column25
+	JNZ          column37
 	ADDQ         $0x00000100, SI
 	DECQ         DI
-	JNZ          chunk24
+	JNZ          chunk36
 	VMOVUPS      Y3, 128(AX)
 	VMOVUPS      Y5, 160(AX)
 	VMOVUPS      Y7, 192(AX)
@@ -4469,20 +4431,19 @@ row:
 	RET
 
 // func denseAVX2(y []float32, w []float32, x []float32)
-// Requires: AVX, FMA3
+// Requires: AVX, AVX2, FMA3
 TEXT ·denseAVX2(SB), NOSPLIT, $0-72
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ w_base+24(FP), DX
-	MOVQ x_len+56(FP), SI
-	XORQ R8, R8
+	MOVQ     y_base+0(FP), AX
+	MOVQ     y_len+8(FP), CX
+	MOVQ     w_base+24(FP), DX
+	MOVQ     x_len+56(FP), SI
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     R8, R8
+	JMP      check39
 
-whole26:
-	CMPQ   CX, $0x08
-	JL     rest27
+elements38:
 	MOVQ   x_base+48(FP), BX
 	MOVQ   SI, DI
-	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -4490,77 +4451,11 @@ whole26:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
 
-many29:
+many41:
 	CMPQ         DI, $0x08
-	JL           few30
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  (DX), Y8, Y0
-	VBROADCASTSS 4(BX), Y8
-	VFMADD231PS  32(DX), Y8, Y1
-	VBROADCASTSS 8(BX), Y8
-	VFMADD231PS  64(DX), Y8, Y2
-	VBROADCASTSS 12(BX), Y8
-	VFMADD231PS  96(DX), Y8, Y3
-	VBROADCASTSS 16(BX), Y8
-	VFMADD231PS  128(DX), Y8, Y4
-	VBROADCASTSS 20(BX), Y8
-	VFMADD231PS  160(DX), Y8, Y5
-	VBROADCASTSS 24(BX), Y8
-	VFMADD231PS  192(DX), Y8, Y6
-	VBROADCASTSS 28(BX), Y8
-	VFMADD231PS  224(DX), Y8, Y7
-	ADDQ         $0x00000020, BX
-	ADDQ         $0x00000100, DX
-	SUBQ         $0x08, DI
-	JMP          many29
-
-few30:
-	TESTQ DI, DI
-	JZ    done32
-
-last31:
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  (DX), Y8, Y0
-	ADDQ         $0x00000004, BX
-	ADDQ         $0x00000020, DX
-	DECQ         DI
-	JNZ          last31
-
-done32:
-	VADDPS  Y4, Y0, Y0
-	VADDPS  Y5, Y1, Y1
-	VADDPS  Y6, Y2, Y2
-	VADDPS  Y7, Y3, Y3
-	VADDPS  Y2, Y0, Y0
-	VADDPS  Y3, Y1, Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)(R8*4)
-	ADDQ    $0x08, R8
-	SUBQ    $0x08, CX
-	JMP     whole26
-
-rest27:
-	TESTQ   CX, CX
-	JZ      done28
-	LEAQ    tailWindow<>+0(SB), BX
-	MOVQ    $0x00000008, DI
-	SUBQ    CX, DI
-	VMOVDQU (BX)(DI*4), Y0
-	MOVQ    x_base+48(FP), BX
-	MOVQ    SI, DI
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-
-many33:
-	CMPQ         DI, $0x08
-	JL           few34
+	JL           few42
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	VBROADCASTSS 4(BX), Y9
@@ -4580,31 +4475,52 @@ many33:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, DI
-	JMP          many33
+	JMP          many41
 
-few34:
+few42:
 	TESTQ DI, DI
-	JZ    done36
+	JZ    done44
 
-last35:
+last43:
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000020, DX
 	DECQ         DI
-	JNZ          last35
+	JNZ          last43
 
-done36:
-	VADDPS     Y5, Y1, Y1
-	VADDPS     Y6, Y2, Y2
-	VADDPS     Y7, Y3, Y3
-	VADDPS     Y8, Y4, Y4
-	VADDPS     Y3, Y1, Y1
-	VADDPS     Y4, Y2, Y2
-	VADDPS     Y2, Y1, Y1
+done44:
+	VADDPS  Y5, Y1, Y1
+	VADDPS  Y6, Y2, Y2
+	VADDPS  Y7, Y3, Y3
+	VADDPS  Y8, Y4, Y4
+	VADDPS  Y3, Y1, Y1
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y2, Y1, Y1
+	CMPQ    CX, $0x08
+	JL      then45
+	VMOVUPS Y1, (AX)(R8*4)
+	JMP     done46
+
+then45:
 	VMASKMOVPS Y1, Y0, (AX)(R8*4)
 
-done28:
+done46:
+	ADDQ $0x08, R8
+	SUBQ $0x08, CX
+
+check39:
+	CMPQ    CX, $0x08
+	JGE     elements38
+	CMPQ    CX, $0x01
+	JL      done40
+	LEAQ    tailWindow<>+0(SB), BX
+	MOVQ    $0x00000008, DI
+	SUBQ    CX, DI
+	VMOVDQU (BX)(DI*4), Y0
+	JMP     elements38
+
+done40:
 	VZEROUPPER
 	RET
 
@@ -4614,29 +4530,28 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
 	VPXORD Z0, Z0, Z0
+	KXNORW K1, K1, K1
 	XORQ   DX, DX
+	JMP    check48
 
-whole37:
-	CMPQ        CX, $0x10
-	JL          rest38
-	VMOVUPS     (AX)(DX*4), Z1
+elements47:
+	VMOVUPS.Z   (AX)(DX*4), K1, Z1
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 	ADDQ        $0x10, DX
 	SUBQ        $0x10, CX
-	JMP         whole37
 
-rest38:
-	TESTQ       CX, CX
-	JZ          done39
-	MOVL        $-1, BX
-	BZHIL       CX, BX, BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (AX)(DX*4), K1, Z1
-	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
-	VPMAXUD     Z1, Z0, Z0
+check48:
+	CMPQ  CX, $0x10
+	JGE   elements47
+	CMPQ  CX, $0x01
+	JL    done49
+	MOVL  $-1, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	JMP   elements47
 
-done39:
+done49:
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	VPMAXUD       Y0, Y1, Y1
@@ -4691,31 +4606,29 @@ TEXT ·fromIntegersAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y_base+0(FP), AX
 	MOVQ         y_len+8(FP), CX
 	VBROADCASTSS factor+24(FP), Z0
+	KXNORW       K1, K1, K1
 	XORQ         DX, DX
+	JMP          check51
 
-whole40:
-	CMPQ      CX, $0x10
-	JL        rest41
-	VMOVUPS   (AX)(DX*4), Z1
-	VCVTDQ2PS Z1, Z1
-	VMULPS    Z0, Z1, Z1
-	VMOVUPS   Z1, (AX)(DX*4)
-	ADDQ      $0x10, DX
-	SUBQ      $0x10, CX
-	JMP       whole40
-
-rest41:
-	TESTQ     CX, CX
-	JZ        done42
-	MOVL      $-1, BX
-	BZHIL     CX, BX, BX
-	KMOVW     BX, K1
+elements50:
 	VMOVUPS.Z (AX)(DX*4), K1, Z1
 	VCVTDQ2PS Z1, Z1
-	VMULPS    Z0, Z1, Z0
-	VMOVUPS   Z0, K1, (AX)(DX*4)
+	VMULPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(DX*4)
+	ADDQ      $0x10, DX
+	SUBQ      $0x10, CX
 
-done42:
+check51:
+	CMPQ  CX, $0x10
+	JGE   elements50
+	CMPQ  CX, $0x01
+	JL    done52
+	MOVL  $-1, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	JMP   elements50
+
+done52:
 	VZEROUPPER
 	RET
 
@@ -4727,78 +4640,50 @@ TEXT ·fromIntegersScaleShiftAVX512(SB), NOSPLIT, $0-80
 	MOVQ         scale_base+32(FP), DX
 	MOVQ         shift_base+56(FP), BX
 	VBROADCASTSS factor+24(FP), Z0
+	KXNORW       K1, K1, K1
 	XORQ         SI, SI
+	JMP          check54
 
-whole43:
-	CMPQ        CX, $0x10
-	JL          rest44
-	VMOVUPS     (AX)(SI*4), Z1
-	VCVTDQ2PS   Z1, Z1
-	VMULPS      Z0, Z1, Z1
-	VMOVUPS     (DX)(SI*4), Z2
-	VMOVUPS     (BX)(SI*4), Z3
-	VFMADD213PS Z3, Z2, Z1
-	VMOVUPS     Z1, (AX)(SI*4)
-	ADDQ        $0x10, SI
-	SUBQ        $0x10, CX
-	JMP         whole43
-
-rest44:
-	TESTQ       CX, CX
-	JZ          done45
-	MOVL        $-1, DI
-	BZHIL       CX, DI, DI
-	KMOVW       DI, K1
+elements53:
 	VMOVUPS.Z   (AX)(SI*4), K1, Z1
 	VCVTDQ2PS   Z1, Z1
-	VMULPS      Z0, Z1, Z0
-	VMOVUPS.Z   (DX)(SI*4), K1, Z1
-	VMOVUPS.Z   (BX)(SI*4), K1, Z2
-	VFMADD213PS Z2, Z1, Z0
-	VMOVUPS     Z0, K1, (AX)(SI*4)
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS.Z   (DX)(SI*4), K1, Z2
+	VMOVUPS.Z   (BX)(SI*4), K1, Z3
+	VFMADD213PS Z3, Z2, Z1
+	VMOVUPS     Z1, K1, (AX)(SI*4)
+	ADDQ        $0x10, SI
+	SUBQ        $0x10, CX
 
-done45:
+check54:
+	CMPQ  CX, $0x10
+	JGE   elements53
+	CMPQ  CX, $0x01
+	JL    done55
+	MOVL  $-1, DI
+	BZHIL CX, DI, DI
+	KMOVW DI, K1
+	JMP   elements53
+
+done55:
 	VZEROUPPER
 	RET
 
 // func choose2AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·choose2AVX512(SB), NOSPLIT, $0-96
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ bits_base+24(FP), DX
-	MOVQ plane+48(FP), BX
-	MOVQ levels_base+56(FP), SI
-	MOVQ distance+80(FP), DI
-	MOVQ step+88(FP), R8
-	XORQ R11, R11
+	MOVQ   y_base+0(FP), AX
+	MOVQ   y_len+8(FP), CX
+	MOVQ   bits_base+24(FP), DX
+	MOVQ   plane+48(FP), BX
+	MOVQ   levels_base+56(FP), SI
+	MOVQ   distance+80(FP), DI
+	MOVQ   step+88(FP), R8
+	KXNORW K1, K1, K1
+	XORQ   R11, R11
+	JMP    check57
 
-whole46:
-	CMPQ      CX, $0x10
-	JL        rest47
-	MOVQ      R11, R9
-	IMULQ     R8, R9
-	LEAQ      (SI)(R9*4), R9
-	MOVQ      R11, R10
-	SHRQ      $0x03, R10
-	ADDQ      DX, R10
-	VMOVUPS   (R9), Z0
-	LEAQ      (R9)(DI*4), R9
-	VMOVUPS   (R9), Z1
-	KMOVW     (R10), K1
-	VBLENDMPS Z1, Z0, K1, Z2
-	ADDQ      BX, R10
-	VMOVUPS   Z2, (AX)(R11*4)
-	ADDQ      $0x10, R11
-	SUBQ      $0x10, CX
-	JMP       whole46
-
-rest47:
-	TESTQ     CX, CX
-	JZ        done48
-	MOVL      $-1, R9
-	BZHIL     CX, R9, R9
-	KMOVW     R9, K1
+elements56:
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -4809,57 +4694,43 @@ rest47:
 	LEAQ      (R9)(DI*4), R9
 	VMOVUPS.Z (R9), K1, Z1
 	KMOVW     (R10), K2
-	VBLENDMPS Z1, Z0, K2, Z3
+	VBLENDMPS Z1, Z0, K2, Z2
 	ADDQ      BX, R10
-	VMOVUPS   Z3, K1, (AX)(R11*4)
+	VMOVUPS   Z2, K1, (AX)(R11*4)
+	ADDQ      $0x10, R11
+	SUBQ      $0x10, CX
 
-done48:
+check57:
+	CMPQ  CX, $0x10
+	JGE   elements56
+	CMPQ  CX, $0x01
+	JL    done58
+	MOVL  $-1, R9
+	BZHIL CX, R9, R9
+	KMOVW R9, K1
+	JMP   elements56
+
+done58:
 	VZEROUPPER
 	RET
 
 // func chooseScaleAdd2AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·chooseScaleAdd2AVX512(SB), NOSPLIT, $0-144
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ bits_base+24(FP), DX
-	MOVQ plane+48(FP), BX
-	MOVQ levels_base+56(FP), SI
-	MOVQ distance+80(FP), DI
-	MOVQ step+88(FP), R8
-	MOVQ scale_base+96(FP), R9
-	MOVQ other_base+120(FP), R10
-	XORQ R13, R13
+	MOVQ   y_base+0(FP), AX
+	MOVQ   y_len+8(FP), CX
+	MOVQ   bits_base+24(FP), DX
+	MOVQ   plane+48(FP), BX
+	MOVQ   levels_base+56(FP), SI
+	MOVQ   distance+80(FP), DI
+	MOVQ   step+88(FP), R8
+	MOVQ   scale_base+96(FP), R9
+	MOVQ   other_base+120(FP), R10
+	KXNORW K1, K1, K1
+	XORQ   R13, R13
+	JMP    check60
 
-whole49:
-	CMPQ        CX, $0x10
-	JL          rest50
-	MOVQ        R13, R11
-	IMULQ       R8, R11
-	LEAQ        (SI)(R11*4), R11
-	MOVQ        R13, R12
-	SHRQ        $0x03, R12
-	ADDQ        DX, R12
-	VMOVUPS     (R11), Z0
-	LEAQ        (R11)(DI*4), R11
-	VMOVUPS     (R11), Z1
-	KMOVW       (R12), K1
-	VBLENDMPS   Z1, Z0, K1, Z2
-	ADDQ        BX, R12
-	VMOVUPS     (R9)(R13*4), Z0
-	VMOVUPS     (R10)(R13*4), Z1
-	VFMADD213PS Z1, Z0, Z2
-	VMOVUPS     Z2, (AX)(R13*4)
-	ADDQ        $0x10, R13
-	SUBQ        $0x10, CX
-	JMP         whole49
-
-rest50:
-	TESTQ       CX, CX
-	JZ          done51
-	MOVL        $-1, R11
-	BZHIL       CX, R11, R11
-	KMOVW       R11, K1
+elements59:
 	MOVQ        R13, R11
 	IMULQ       R8, R11
 	LEAQ        (SI)(R11*4), R11
@@ -4870,60 +4741,44 @@ rest50:
 	LEAQ        (R11)(DI*4), R11
 	VMOVUPS.Z   (R11), K1, Z1
 	KMOVW       (R12), K2
-	VBLENDMPS   Z1, Z0, K2, Z3
+	VBLENDMPS   Z1, Z0, K2, Z2
 	ADDQ        BX, R12
 	VMOVUPS.Z   (R9)(R13*4), K1, Z0
 	VMOVUPS.Z   (R10)(R13*4), K1, Z1
-	VFMADD213PS Z1, Z0, Z3
-	VMOVUPS     Z3, K1, (AX)(R13*4)
+	VFMADD213PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (AX)(R13*4)
+	ADDQ        $0x10, R13
+	SUBQ        $0x10, CX
 
-done51:
+check60:
+	CMPQ  CX, $0x10
+	JGE   elements59
+	CMPQ  CX, $0x01
+	JL    done61
+	MOVL  $-1, R11
+	BZHIL CX, R11, R11
+	KMOVW R11, K1
+	JMP   elements59
+
+done61:
 	VZEROUPPER
 	RET
 
 // func choose3AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·choose3AVX512(SB), NOSPLIT, $0-96
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ bits_base+24(FP), DX
-	MOVQ plane+48(FP), BX
-	MOVQ levels_base+56(FP), SI
-	MOVQ distance+80(FP), DI
-	MOVQ step+88(FP), R8
-	XORQ R11, R11
+	MOVQ   y_base+0(FP), AX
+	MOVQ   y_len+8(FP), CX
+	MOVQ   bits_base+24(FP), DX
+	MOVQ   plane+48(FP), BX
+	MOVQ   levels_base+56(FP), SI
+	MOVQ   distance+80(FP), DI
+	MOVQ   step+88(FP), R8
+	KXNORW K1, K1, K1
+	XORQ   R11, R11
+	JMP    check63
 
-whole52:
-	CMPQ      CX, $0x10
-	JL        rest53
-	MOVQ      R11, R9
-	IMULQ     R8, R9
-	LEAQ      (SI)(R9*4), R9
-	MOVQ      R11, R10
-	SHRQ      $0x03, R10
-	ADDQ      DX, R10
-	VMOVUPS   (R9), Z0
-	LEAQ      (R9)(DI*4), R9
-	VMOVUPS   (R9), Z1
-	KMOVW     (R10), K1
-	VBLENDMPS Z1, Z0, K1, Z2
-	ADDQ      BX, R10
-	LEAQ      (R9)(DI*4), R9
-	VMOVUPS   (R9), Z0
-	KMOVW     (R10), K1
-	VBLENDMPS Z0, Z2, K1, Z3
-	ADDQ      BX, R10
-	VMOVUPS   Z3, (AX)(R11*4)
-	ADDQ      $0x10, R11
-	SUBQ      $0x10, CX
-	JMP       whole52
-
-rest53:
-	TESTQ     CX, CX
-	JZ        done54
-	MOVL      $-1, R9
-	BZHIL     CX, R9, R9
-	KMOVW     R9, K1
+elements62:
 	MOVQ      R11, R9
 	IMULQ     R8, R9
 	LEAQ      (SI)(R9*4), R9
@@ -4934,67 +4789,48 @@ rest53:
 	LEAQ      (R9)(DI*4), R9
 	VMOVUPS.Z (R9), K1, Z1
 	KMOVW     (R10), K2
-	VBLENDMPS Z1, Z0, K2, Z4
+	VBLENDMPS Z1, Z0, K2, Z2
 	ADDQ      BX, R10
 	LEAQ      (R9)(DI*4), R9
 	VMOVUPS.Z (R9), K1, Z0
 	KMOVW     (R10), K2
-	VBLENDMPS Z0, Z4, K2, Z5
+	VBLENDMPS Z0, Z2, K2, Z3
 	ADDQ      BX, R10
-	VMOVUPS   Z5, K1, (AX)(R11*4)
+	VMOVUPS   Z3, K1, (AX)(R11*4)
+	ADDQ      $0x10, R11
+	SUBQ      $0x10, CX
 
-done54:
+check63:
+	CMPQ  CX, $0x10
+	JGE   elements62
+	CMPQ  CX, $0x01
+	JL    done64
+	MOVL  $-1, R9
+	BZHIL CX, R9, R9
+	KMOVW R9, K1
+	JMP   elements62
+
+done64:
 	VZEROUPPER
 	RET
 
 // func chooseScaleAdd3AVX512(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·chooseScaleAdd3AVX512(SB), NOSPLIT, $0-144
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ bits_base+24(FP), DX
-	MOVQ plane+48(FP), BX
-	MOVQ levels_base+56(FP), SI
-	MOVQ distance+80(FP), DI
-	MOVQ step+88(FP), R8
-	MOVQ scale_base+96(FP), R9
-	MOVQ other_base+120(FP), R10
-	XORQ R13, R13
+	MOVQ   y_base+0(FP), AX
+	MOVQ   y_len+8(FP), CX
+	MOVQ   bits_base+24(FP), DX
+	MOVQ   plane+48(FP), BX
+	MOVQ   levels_base+56(FP), SI
+	MOVQ   distance+80(FP), DI
+	MOVQ   step+88(FP), R8
+	MOVQ   scale_base+96(FP), R9
+	MOVQ   other_base+120(FP), R10
+	KXNORW K1, K1, K1
+	XORQ   R13, R13
+	JMP    check66
 
-whole55:
-	CMPQ        CX, $0x10
-	JL          rest56
-	MOVQ        R13, R11
-	IMULQ       R8, R11
-	LEAQ        (SI)(R11*4), R11
-	MOVQ        R13, R12
-	SHRQ        $0x03, R12
-	ADDQ        DX, R12
-	VMOVUPS     (R11), Z0
-	LEAQ        (R11)(DI*4), R11
-	VMOVUPS     (R11), Z1
-	KMOVW       (R12), K1
-	VBLENDMPS   Z1, Z0, K1, Z2
-	ADDQ        BX, R12
-	LEAQ        (R11)(DI*4), R11
-	VMOVUPS     (R11), Z0
-	KMOVW       (R12), K1
-	VBLENDMPS   Z0, Z2, K1, Z3
-	ADDQ        BX, R12
-	VMOVUPS     (R9)(R13*4), Z0
-	VMOVUPS     (R10)(R13*4), Z1
-	VFMADD213PS Z1, Z0, Z3
-	VMOVUPS     Z3, (AX)(R13*4)
-	ADDQ        $0x10, R13
-	SUBQ        $0x10, CX
-	JMP         whole55
-
-rest56:
-	TESTQ       CX, CX
-	JZ          done57
-	MOVL        $-1, R11
-	BZHIL       CX, R11, R11
-	KMOVW       R11, K1
+elements65:
 	MOVQ        R13, R11
 	IMULQ       R8, R11
 	LEAQ        (SI)(R11*4), R11
@@ -5005,19 +4841,31 @@ rest56:
 	LEAQ        (R11)(DI*4), R11
 	VMOVUPS.Z   (R11), K1, Z1
 	KMOVW       (R12), K2
-	VBLENDMPS   Z1, Z0, K2, Z4
+	VBLENDMPS   Z1, Z0, K2, Z2
 	ADDQ        BX, R12
 	LEAQ        (R11)(DI*4), R11
 	VMOVUPS.Z   (R11), K1, Z0
 	KMOVW       (R12), K2
-	VBLENDMPS   Z0, Z4, K2, Z5
+	VBLENDMPS   Z0, Z2, K2, Z3
 	ADDQ        BX, R12
 	VMOVUPS.Z   (R9)(R13*4), K1, Z0
 	VMOVUPS.Z   (R10)(R13*4), K1, Z1
-	VFMADD213PS Z1, Z0, Z5
-	VMOVUPS     Z5, K1, (AX)(R13*4)
+	VFMADD213PS Z1, Z0, Z3
+	VMOVUPS     Z3, K1, (AX)(R13*4)
+	ADDQ        $0x10, R13
+	SUBQ        $0x10, CX
 
-done57:
+check66:
+	CMPQ  CX, $0x10
+	JGE   elements65
+	CMPQ  CX, $0x01
+	JL    done67
+	MOVL  $-1, R11
+	BZHIL CX, R11, R11
+	KMOVW R11, K1
+	JMP   elements65
+
+done67:
 	VZEROUPPER
 	RET
 
@@ -5042,14 +4890,14 @@ block:
 	MOVQ   x_base+48(FP), DX
 	MOVQ   chunks+72(FP), SI
 
-chunk58:
+chunk68:
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z5
 	VMOVUPS 128(BX), Z7
 	VMOVUPS 192(BX), Z9
 	MOVQ    columns+112(FP), DI
 
-column59:
+column69:
 	VBROADCASTSS (DX), Z10
 	VPERMPS      Z1, Z3, Z11
 	VMULPS       Z10, Z11, Z11
@@ -5086,10 +4934,10 @@ column59:
 	VPSRLD       X0, Z9, Z9
 	ADDQ         $0x08, DX
 	SUBQ         $0x02, DI
-	JNZ          column59
+	JNZ          column69
 	ADDQ         $0x00000100, BX
 	DECQ         SI
-	JNZ          chunk58
+	JNZ          chunk68
 	VMOVUPS      Z2, (AX)
 	VMOVUPS      Z4, 64(AX)
 	VMOVUPS      Z6, 128(AX)
@@ -5133,15 +4981,15 @@ row:
 // func denseAVX512(y []float32, w []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·denseAVX512(SB), NOSPLIT, $0-72
-	MOVQ y_base+0(FP), AX
-	MOVQ y_len+8(FP), CX
-	MOVQ w_base+24(FP), DX
-	MOVQ x_len+56(FP), SI
-	XORQ R8, R8
+	MOVQ   y_base+0(FP), AX
+	MOVQ   y_len+8(FP), CX
+	MOVQ   w_base+24(FP), DX
+	MOVQ   x_len+56(FP), SI
+	KXNORW K1, K1, K1
+	XORQ   R8, R8
+	JMP    check71
 
-whole60:
-	CMPQ   CX, $0x10
-	JL     rest61
+elements70:
 	MOVQ   x_base+48(FP), BX
 	MOVQ   SI, DI
 	VPXORD Z0, Z0, Z0
@@ -5153,9 +5001,9 @@ whole60:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-many63:
+many73:
 	CMPQ         DI, $0x08
-	JL           few64
+	JL           few74
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	VBROADCASTSS 4(BX), Z8
@@ -5175,21 +5023,21 @@ many63:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, DI
-	JMP          many63
+	JMP          many73
 
-few64:
+few74:
 	TESTQ DI, DI
-	JZ    done66
+	JZ    done76
 
-last65:
+last75:
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000040, DX
 	DECQ         DI
-	JNZ          last65
+	JNZ          last75
 
-done66:
+done76:
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -5197,74 +5045,20 @@ done66:
 	VADDPS  Z2, Z0, Z0
 	VADDPS  Z3, Z1, Z1
 	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)(R8*4)
+	VMOVUPS Z0, K1, (AX)(R8*4)
 	ADDQ    $0x10, R8
 	SUBQ    $0x10, CX
-	JMP     whole60
 
-rest61:
-	TESTQ  CX, CX
-	JZ     done62
-	MOVL   $-1, BX
-	BZHIL  CX, BX, BX
-	KMOVW  BX, K1
-	MOVQ   x_base+48(FP), BX
-	MOVQ   SI, DI
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
+check71:
+	CMPQ  CX, $0x10
+	JGE   elements70
+	CMPQ  CX, $0x01
+	JL    done72
+	MOVL  $-1, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	JMP   elements70
 
-many67:
-	CMPQ         DI, $0x08
-	JL           few68
-	VBROADCASTSS (BX), Z0
-	VFMADD231PS  (DX), Z0, Z9
-	VBROADCASTSS 4(BX), Z0
-	VFMADD231PS  64(DX), Z0, Z10
-	VBROADCASTSS 8(BX), Z0
-	VFMADD231PS  128(DX), Z0, Z11
-	VBROADCASTSS 12(BX), Z0
-	VFMADD231PS  192(DX), Z0, Z12
-	VBROADCASTSS 16(BX), Z0
-	VFMADD231PS  256(DX), Z0, Z13
-	VBROADCASTSS 20(BX), Z0
-	VFMADD231PS  320(DX), Z0, Z14
-	VBROADCASTSS 24(BX), Z0
-	VFMADD231PS  384(DX), Z0, Z15
-	VBROADCASTSS 28(BX), Z0
-	VFMADD231PS  448(DX), Z0, Z16
-	ADDQ         $0x00000020, BX
-	ADDQ         $0x00000200, DX
-	SUBQ         $0x08, DI
-	JMP          many67
-
-few68:
-	TESTQ DI, DI
-	JZ    done70
-
-last69:
-	VBROADCASTSS (BX), Z0
-	VFMADD231PS  (DX), Z0, Z9
-	ADDQ         $0x00000004, BX
-	ADDQ         $0x00000040, DX
-	DECQ         DI
-	JNZ          last69
-
-done70:
-	VADDPS  Z13, Z9, Z9
-	VADDPS  Z14, Z10, Z10
-	VADDPS  Z15, Z11, Z11
-	VADDPS  Z16, Z12, Z12
-	VADDPS  Z11, Z9, Z9
-	VADDPS  Z12, Z10, Z10
-	VADDPS  Z10, Z9, Z9
-	VMOVUPS Z9, K1, (AX)(R8*4)
-
-done62:
+done72:
 	VZEROUPPER
 	RET

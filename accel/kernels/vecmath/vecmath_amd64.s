@@ -5,58 +5,14 @@
 // func sigmoidAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	XORQ BX, BX
+	MOVQ     dst_base+0(FP), AX
+	MOVQ     dst_len+8(FP), CX
+	MOVQ     x_base+24(FP), DX
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     BX, BX
+	JMP      check2
 
-whole1:
-	CMPQ         CX, $0x08
-	JL           rest2
-	VMOVUPS      (DX)(BX*4), Y0
-	VORPS        lanes80000000<>+0(SB), Y0, Y1
-	VBROADCASTSS lanesc2ae0000<>+0(SB), Y2
-	VMAXPS       Y1, Y2, Y1
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y1, Y2
-	VROUNDPS     $0x00, Y2, Y2
-	VFNMADD231PS lanes3f317218<>+0(SB), Y2, Y1
-	VFNMADD231PS lanesb102e308<>+0(SB), Y2, Y1
-	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y3
-	VFMADD213PS  lanes3c0913bb<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3effffff<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3f800000<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3f800000<>+0(SB), Y1, Y3
-	VCVTPS2DQ    Y2, Y1
-	VPSRAD       $0x01, Y1, Y2
-	VPSUBD       Y2, Y1, Y1
-	VPADDD       lanes0000007f<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y2
-	VPADDD       lanes0000007f<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y2, Y1
-	VANDPS       lanes70000000<>+0(SB), Y1, Y2
-	VXORPS       Y3, Y3, Y3
-	VPCMPEQD     Y3, Y2, Y2
-	VANDNPS      Y1, Y2, Y1
-	VBROADCASTSS lanes3f800000<>+0(SB), Y2
-	VBLENDVPS    Y0, Y1, Y2, Y0
-	VADDPS       lanes3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (AX)(BX*4)
-	ADDQ         $0x08, BX
-	SUBQ         $0x08, CX
-	JMP          whole1
-
-rest2:
-	TESTQ        CX, CX
-	JZ           done3
-	LEAQ         tailWindow<>+0(SB), SI
-	MOVQ         $0x00000008, DI
-	SUBQ         CX, DI
-	VMOVDQU      (SI)(DI*4), Y0
+elements1:
 	VMASKMOVPS   (DX)(BX*4), Y0, Y1
 	VORPS        lanes80000000<>+0(SB), Y1, Y2
 	VBROADCASTSS lanesc2ae0000<>+0(SB), Y3
@@ -89,7 +45,28 @@ rest2:
 	VBLENDVPS    Y1, Y2, Y3, Y1
 	VADDPS       lanes3f800000<>+0(SB), Y2, Y2
 	VDIVPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+	CMPQ         CX, $0x08
+	JL           then4
+	VMOVUPS      Y1, (AX)(BX*4)
+	JMP          done5
+
+then4:
+	VMASKMOVPS Y1, Y0, (AX)(BX*4)
+
+done5:
+	ADDQ $0x08, BX
+	SUBQ $0x08, CX
+
+check2:
+	CMPQ    CX, $0x08
+	JGE     elements1
+	CMPQ    CX, $0x01
+	JL      done3
+	LEAQ    tailWindow<>+0(SB), SI
+	MOVQ    $0x00000008, DI
+	SUBQ    CX, DI
+	VMOVDQU (SI)(DI*4), Y0
+	JMP     elements1
 
 done3:
 	VZEROUPPER
@@ -246,58 +223,14 @@ GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 // func tanhAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	XORQ BX, BX
+	MOVQ     dst_base+0(FP), AX
+	MOVQ     dst_len+8(FP), CX
+	MOVQ     x_base+24(FP), DX
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     BX, BX
+	JMP      check7
 
-whole4:
-	CMPQ         CX, $0x08
-	JL           rest5
-	VMOVUPS      (DX)(BX*4), Y0
-	VANDPS       lanes7fffffff<>+0(SB), Y0, Y1
-	VBROADCASTSS lanes41a00000<>+0(SB), Y2
-	VADDPS       Y1, Y1, Y1
-	VMINPS       Y1, Y2, Y1
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y1, Y2
-	VROUNDPS     $0x00, Y2, Y2
-	VFNMADD231PS lanes3f317218<>+0(SB), Y2, Y1
-	VFNMADD231PS lanesb102e308<>+0(SB), Y2, Y1
-	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y3
-	VFMADD213PS  lanes3c0913bb<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3effffff<>+0(SB), Y1, Y3
-	VMULPS       Y1, Y1, Y4
-	VFMADD213PS  Y1, Y4, Y3
-	VBROADCASTSS lanes3f800000<>+0(SB), Y1
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y4
-	VPSUBD       Y4, Y2, Y2
-	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y1, Y1
-	VPADDD       lanes0000007f<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y1, Y1
-	VSUBPS       lanes3f800000<>+0(SB), Y1, Y2
-	VFMADD213PS  Y2, Y1, Y3
-	VADDPS       lanes40000000<>+0(SB), Y3, Y1
-	VDIVPS       Y1, Y3, Y1
-	VANDPS       lanes80000000<>+0(SB), Y0, Y0
-	VORPS        Y0, Y1, Y0
-	VMOVUPS      Y0, (AX)(BX*4)
-	ADDQ         $0x08, BX
-	SUBQ         $0x08, CX
-	JMP          whole4
-
-rest5:
-	TESTQ        CX, CX
-	JZ           done6
-	LEAQ         tailWindow<>+0(SB), SI
-	MOVQ         $0x00000008, DI
-	SUBQ         CX, DI
-	VMOVDQU      (SI)(DI*4), Y0
+elements6:
 	VMASKMOVPS   (DX)(BX*4), Y0, Y1
 	VANDPS       lanes7fffffff<>+0(SB), Y1, Y2
 	VBROADCASTSS lanes41a00000<>+0(SB), Y3
@@ -330,9 +263,30 @@ rest5:
 	VDIVPS       Y2, Y4, Y2
 	VANDPS       lanes80000000<>+0(SB), Y1, Y1
 	VORPS        Y1, Y2, Y1
-	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+	CMPQ         CX, $0x08
+	JL           then9
+	VMOVUPS      Y1, (AX)(BX*4)
+	JMP          done10
 
-done6:
+then9:
+	VMASKMOVPS Y1, Y0, (AX)(BX*4)
+
+done10:
+	ADDQ $0x08, BX
+	SUBQ $0x08, CX
+
+check7:
+	CMPQ    CX, $0x08
+	JGE     elements6
+	CMPQ    CX, $0x01
+	JL      done8
+	LEAQ    tailWindow<>+0(SB), SI
+	MOVQ    $0x00000008, DI
+	SUBQ    CX, DI
+	VMOVDQU (SI)(DI*4), Y0
+	JMP     elements6
+
+done8:
 	VZEROUPPER
 	RET
 
@@ -367,233 +321,255 @@ DATA lanes40000000<>+28(SB)/4, $0x40000000
 GLOBL lanes40000000<>(SB), RODATA|NOPTR, $32
 
 // func addAVX2(dst []float32, x []float32)
-// Requires: AVX
+// Requires: AVX, AVX2
 TEXT ·addAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ SI, SI
+	MOVQ     dst_base+0(FP), AX
+	MOVQ     dst_len+8(FP), CX
+	MOVQ     dst_base+0(FP), DX
+	MOVQ     x_base+24(FP), BX
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     SI, SI
+	JMP      check12
 
-whole7:
-	CMPQ    CX, $0x08
-	JL      rest8
-	VMOVUPS (DX)(SI*4), Y0
-	VMOVUPS (BX)(SI*4), Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)(SI*4)
-	ADDQ    $0x08, SI
-	SUBQ    $0x08, CX
-	JMP     whole7
-
-rest8:
-	TESTQ      CX, CX
-	JZ         done9
-	LEAQ       tailWindow<>+0(SB), DI
-	MOVQ       $0x00000008, R8
-	SUBQ       CX, R8
-	VMOVDQU    (DI)(R8*4), Y0
+elements11:
 	VMASKMOVPS (DX)(SI*4), Y0, Y1
 	VMASKMOVPS (BX)(SI*4), Y0, Y2
 	VADDPS     Y2, Y1, Y1
+	CMPQ       CX, $0x08
+	JL         then14
+	VMOVUPS    Y1, (AX)(SI*4)
+	JMP        done15
+
+then14:
 	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 
-done9:
+done15:
+	ADDQ $0x08, SI
+	SUBQ $0x08, CX
+
+check12:
+	CMPQ    CX, $0x08
+	JGE     elements11
+	CMPQ    CX, $0x01
+	JL      done13
+	LEAQ    tailWindow<>+0(SB), DI
+	MOVQ    $0x00000008, R8
+	SUBQ    CX, R8
+	VMOVDQU (DI)(R8*4), Y0
+	JMP     elements11
+
+done13:
 	VZEROUPPER
 	RET
 
 // func mulAVX2(dst []float32, x []float32)
-// Requires: AVX
+// Requires: AVX, AVX2
 TEXT ·mulAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ SI, SI
+	MOVQ     dst_base+0(FP), AX
+	MOVQ     dst_len+8(FP), CX
+	MOVQ     dst_base+0(FP), DX
+	MOVQ     x_base+24(FP), BX
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     SI, SI
+	JMP      check17
 
-whole10:
-	CMPQ    CX, $0x08
-	JL      rest11
-	VMOVUPS (DX)(SI*4), Y0
-	VMOVUPS (BX)(SI*4), Y1
-	VMULPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)(SI*4)
-	ADDQ    $0x08, SI
-	SUBQ    $0x08, CX
-	JMP     whole10
-
-rest11:
-	TESTQ      CX, CX
-	JZ         done12
-	LEAQ       tailWindow<>+0(SB), DI
-	MOVQ       $0x00000008, R8
-	SUBQ       CX, R8
-	VMOVDQU    (DI)(R8*4), Y0
+elements16:
 	VMASKMOVPS (DX)(SI*4), Y0, Y1
 	VMASKMOVPS (BX)(SI*4), Y0, Y2
 	VMULPS     Y2, Y1, Y1
+	CMPQ       CX, $0x08
+	JL         then19
+	VMOVUPS    Y1, (AX)(SI*4)
+	JMP        done20
+
+then19:
 	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 
-done12:
+done20:
+	ADDQ $0x08, SI
+	SUBQ $0x08, CX
+
+check17:
+	CMPQ    CX, $0x08
+	JGE     elements16
+	CMPQ    CX, $0x01
+	JL      done18
+	LEAQ    tailWindow<>+0(SB), DI
+	MOVQ    $0x00000008, R8
+	SUBQ    CX, R8
+	VMOVDQU (DI)(R8*4), Y0
+	JMP     elements16
+
+done18:
 	VZEROUPPER
 	RET
 
 // func axpyAVX2(dst []float32, a float32, x []float32)
-// Requires: AVX, FMA3
+// Requires: AVX, AVX2, FMA3
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
 	VBROADCASTSS a+24(FP), Y0
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         dst_base+0(FP), DX
 	MOVQ         x_base+32(FP), BX
+	VPCMPEQD     Y1, Y1, Y1
 	XORQ         SI, SI
+	JMP          check22
 
-whole13:
-	CMPQ        CX, $0x08
-	JL          rest14
-	VMOVUPS     (DX)(SI*4), Y1
-	VMOVUPS     (BX)(SI*4), Y2
-	VFMADD231PS Y2, Y0, Y1
-	VMOVUPS     Y1, (AX)(SI*4)
-	ADDQ        $0x08, SI
-	SUBQ        $0x08, CX
-	JMP         whole13
-
-rest14:
-	TESTQ       CX, CX
-	JZ          done15
-	LEAQ        tailWindow<>+0(SB), DI
-	MOVQ        $0x00000008, R8
-	SUBQ        CX, R8
-	VMOVDQU     (DI)(R8*4), Y1
+elements21:
 	VMASKMOVPS  (DX)(SI*4), Y1, Y2
 	VMASKMOVPS  (BX)(SI*4), Y1, Y3
 	VFMADD231PS Y3, Y0, Y2
-	VMASKMOVPS  Y2, Y1, (AX)(SI*4)
+	CMPQ        CX, $0x08
+	JL          then24
+	VMOVUPS     Y2, (AX)(SI*4)
+	JMP         done25
 
-done15:
+then24:
+	VMASKMOVPS Y2, Y1, (AX)(SI*4)
+
+done25:
+	ADDQ $0x08, SI
+	SUBQ $0x08, CX
+
+check22:
+	CMPQ    CX, $0x08
+	JGE     elements21
+	CMPQ    CX, $0x01
+	JL      done23
+	LEAQ    tailWindow<>+0(SB), DI
+	MOVQ    $0x00000008, R8
+	SUBQ    CX, R8
+	VMOVDQU (DI)(R8*4), Y1
+	JMP     elements21
+
+done23:
 	VZEROUPPER
 	RET
 
 // func scaleAVX2(dst []float32, a float32)
-// Requires: AVX
+// Requires: AVX, AVX2
 TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS a+24(FP), Y0
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         dst_base+0(FP), DX
+	VPCMPEQD     Y1, Y1, Y1
 	XORQ         BX, BX
+	JMP          check27
 
-whole16:
-	CMPQ    CX, $0x08
-	JL      rest17
-	VMOVUPS (DX)(BX*4), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, (AX)(BX*4)
-	ADDQ    $0x08, BX
-	SUBQ    $0x08, CX
-	JMP     whole16
-
-rest17:
-	TESTQ      CX, CX
-	JZ         done18
-	LEAQ       tailWindow<>+0(SB), SI
-	MOVQ       $0x00000008, DI
-	SUBQ       CX, DI
-	VMOVDQU    (SI)(DI*4), Y1
+elements26:
 	VMASKMOVPS (DX)(BX*4), Y1, Y2
-	VMULPS     Y0, Y2, Y0
-	VMASKMOVPS Y0, Y1, (AX)(BX*4)
+	VMULPS     Y0, Y2, Y2
+	CMPQ       CX, $0x08
+	JL         then29
+	VMOVUPS    Y2, (AX)(BX*4)
+	JMP        done30
 
-done18:
+then29:
+	VMASKMOVPS Y2, Y1, (AX)(BX*4)
+
+done30:
+	ADDQ $0x08, BX
+	SUBQ $0x08, CX
+
+check27:
+	CMPQ    CX, $0x08
+	JGE     elements26
+	CMPQ    CX, $0x01
+	JL      done28
+	LEAQ    tailWindow<>+0(SB), SI
+	MOVQ    $0x00000008, DI
+	SUBQ    CX, DI
+	VMOVDQU (SI)(DI*4), Y1
+	JMP     elements26
+
+done28:
 	VZEROUPPER
 	RET
 
 // func scaleShiftAVX2(dst []float32, scale []float32, x []float32, shift []float32)
-// Requires: AVX, FMA3
+// Requires: AVX, AVX2, FMA3
 TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-96
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ scale_base+24(FP), DX
-	MOVQ x_base+48(FP), BX
-	MOVQ shift_base+72(FP), SI
-	XORQ DI, DI
+	MOVQ     dst_base+0(FP), AX
+	MOVQ     dst_len+8(FP), CX
+	MOVQ     scale_base+24(FP), DX
+	MOVQ     x_base+48(FP), BX
+	MOVQ     shift_base+72(FP), SI
+	VPCMPEQD Y0, Y0, Y0
+	XORQ     DI, DI
+	JMP      check32
 
-whole19:
-	CMPQ        CX, $0x08
-	JL          rest20
-	VMOVUPS     (DX)(DI*4), Y0
-	VMOVUPS     (BX)(DI*4), Y1
-	VMOVUPS     (SI)(DI*4), Y2
-	VFMADD213PS Y2, Y1, Y0
-	VMOVUPS     Y0, (AX)(DI*4)
-	ADDQ        $0x08, DI
-	SUBQ        $0x08, CX
-	JMP         whole19
-
-rest20:
-	TESTQ       CX, CX
-	JZ          done21
-	LEAQ        tailWindow<>+0(SB), R8
-	MOVQ        $0x00000008, R9
-	SUBQ        CX, R9
-	VMOVDQU     (R8)(R9*4), Y0
+elements31:
 	VMASKMOVPS  (DX)(DI*4), Y0, Y1
 	VMASKMOVPS  (BX)(DI*4), Y0, Y2
 	VMASKMOVPS  (SI)(DI*4), Y0, Y3
 	VFMADD213PS Y3, Y2, Y1
-	VMASKMOVPS  Y1, Y0, (AX)(DI*4)
+	CMPQ        CX, $0x08
+	JL          then34
+	VMOVUPS     Y1, (AX)(DI*4)
+	JMP         done35
 
-done21:
+then34:
+	VMASKMOVPS Y1, Y0, (AX)(DI*4)
+
+done35:
+	ADDQ $0x08, DI
+	SUBQ $0x08, CX
+
+check32:
+	CMPQ    CX, $0x08
+	JGE     elements31
+	CMPQ    CX, $0x01
+	JL      done33
+	LEAQ    tailWindow<>+0(SB), R8
+	MOVQ    $0x00000008, R9
+	SUBQ    CX, R9
+	VMOVDQU (R8)(R9*4), Y0
+	JMP     elements31
+
+done33:
 	VZEROUPPER
 	RET
 
 // func dotAVX2(x []float32, y []float32) float64
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, SSE2
 TEXT ·dotAVX2(SB), NOSPLIT, $0-56
-	MOVQ   x_base+0(FP), AX
-	MOVQ   y_base+24(FP), CX
-	MOVQ   x_len+8(FP), DX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	XORQ   BX, BX
+	MOVQ     x_base+0(FP), AX
+	MOVQ     y_base+24(FP), CX
+	MOVQ     x_len+8(FP), DX
+	VXORPS   Y0, Y0, Y0
+	VXORPS   Y1, Y1, Y1
+	VPCMPEQD Y2, Y2, Y2
+	XORQ     BX, BX
+	JMP      check37
 
-whole22:
-	CMPQ         DX, $0x08
-	JL           rest23
-	VMOVUPS      (AX)(BX*4), Y2
-	VCVTPS2PD    X2, Y3
-	VEXTRACTF128 $0x01, Y2, X2
-	VCVTPS2PD    X2, Y2
-	VMOVUPS      (CX)(BX*4), Y4
-	VCVTPS2PD    X4, Y5
-	VEXTRACTF128 $0x01, Y4, X4
-	VCVTPS2PD    X4, Y4
-	VFMADD231PD  Y3, Y5, Y0
-	VFMADD231PD  Y2, Y4, Y1
-	ADDQ         $0x08, BX
-	SUBQ         $0x08, DX
-	JMP          whole22
-
-rest23:
-	TESTQ        DX, DX
-	JZ           done24
-	LEAQ         tailWindow<>+0(SB), SI
-	MOVQ         $0x00000008, DI
-	SUBQ         DX, DI
-	VMOVDQU      (SI)(DI*4), Y2
+elements36:
 	VMASKMOVPS   (AX)(BX*4), Y2, Y3
 	VCVTPS2PD    X3, Y4
 	VEXTRACTF128 $0x01, Y3, X3
 	VCVTPS2PD    X3, Y3
-	VMASKMOVPS   (CX)(BX*4), Y2, Y2
-	VCVTPS2PD    X2, Y5
-	VEXTRACTF128 $0x01, Y2, X2
-	VCVTPS2PD    X2, Y2
-	VFMADD231PD  Y4, Y5, Y0
-	VFMADD231PD  Y3, Y2, Y1
+	VMASKMOVPS   (CX)(BX*4), Y2, Y5
+	VCVTPS2PD    X5, Y6
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y3, Y5, Y1
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
 
-done24:
+check37:
+	CMPQ    DX, $0x08
+	JGE     elements36
+	CMPQ    DX, $0x01
+	JL      done38
+	LEAQ    tailWindow<>+0(SB), SI
+	MOVQ    $0x00000008, DI
+	SUBQ    DX, DI
+	VMOVDQU (SI)(DI*4), Y2
+	JMP     elements36
+
+done38:
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x00, Y0, X1
 	VEXTRACTF128 $0x01, Y0, X0
@@ -605,35 +581,35 @@ done24:
 	RET
 
 // func maxAVX2(x []float32) float32
-// Requires: AVX, SSE
+// Requires: AVX, AVX2, SSE
 TEXT ·maxAVX2(SB), NOSPLIT, $0-28
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
 	VBROADCASTSS lanesff800000<>+0(SB), Y0
 	VBROADCASTSS lanesff800000<>+0(SB), Y1
+	VPCMPEQD     Y2, Y2, Y2
 	XORQ         DX, DX
+	JMP          check40
 
-whole25:
-	CMPQ    CX, $0x08
-	JL      rest26
-	VMOVUPS (AX)(DX*4), Y2
-	VMAXPS  Y1, Y2, Y1
-	ADDQ    $0x08, DX
-	SUBQ    $0x08, CX
-	JMP     whole25
-
-rest26:
-	TESTQ      CX, CX
-	JZ         done27
-	LEAQ       tailWindow<>+0(SB), BX
-	MOVQ       $0x00000008, SI
-	SUBQ       CX, SI
-	VMOVDQU    (BX)(SI*4), Y2
+elements39:
 	VMASKMOVPS (AX)(DX*4), Y2, Y3
-	VBLENDVPS  Y2, Y3, Y0, Y0
-	VMAXPS     Y1, Y0, Y1
+	VBLENDVPS  Y2, Y3, Y0, Y3
+	VMAXPS     Y1, Y3, Y1
+	ADDQ       $0x08, DX
+	SUBQ       $0x08, CX
 
-done27:
+check40:
+	CMPQ    CX, $0x08
+	JGE     elements39
+	CMPQ    CX, $0x01
+	JL      done41
+	LEAQ    tailWindow<>+0(SB), BX
+	MOVQ    $0x00000008, SI
+	SUBQ    CX, SI
+	VMOVDQU (BX)(SI*4), Y2
+	JMP     elements39
+
+done41:
 	VEXTRACTF128 $0x00, Y1, X0
 	VEXTRACTF128 $0x01, Y1, X1
 	VMAXPS       X1, X0, X0
@@ -665,97 +641,71 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-64
 	VBROADCASTSS lanesff800000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
+	VPCMPEQD     Y4, Y4, Y4
 	XORQ         BX, BX
+	JMP          check43
 
-whole28:
-	CMPQ         DX, $0x08
-	JL           rest29
-	VMOVUPS      (CX)(BX*4), Y4
-	VSUBPS       Y0, Y4, Y4
-	VBROADCASTSS lanes42b20000<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VBROADCASTSS lanesc2ae0000<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
-	VROUNDPS     $0x00, Y5, Y5
-	VFNMADD231PS lanes3f317218<>+0(SB), Y5, Y4
-	VFNMADD231PS lanesb102e308<>+0(SB), Y5, Y4
-	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y6
-	VFMADD213PS  lanes3c0913bb<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3effffff<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
-	VCVTPS2DQ    Y5, Y4
-	VPSRAD       $0x01, Y4, Y5
-	VPSUBD       Y5, Y4, Y4
+elements42:
+	VMASKMOVPS   (CX)(BX*4), Y4, Y5
+	VBLENDVPS    Y4, Y5, Y1, Y5
+	VSUBPS       Y0, Y5, Y5
+	VBROADCASTSS lanes42b20000<>+0(SB), Y6
+	VMINPS       Y5, Y6, Y5
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFNMADD231PS lanes3f317218<>+0(SB), Y6, Y5
+	VFNMADD231PS lanesb102e308<>+0(SB), Y6, Y5
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y7
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3effffff<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VCVTPS2DQ    Y6, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
 	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y6, Y5
-	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y4
-	VANDPS       lanes70000000<>+0(SB), Y4, Y5
-	VXORPS       Y6, Y6, Y6
-	VPCMPEQD     Y6, Y5, Y5
-	VANDNPS      Y4, Y5, Y4
-	VMOVUPS      Y4, (AX)(BX*4)
-	VCVTPS2PD    X4, Y5
-	VEXTRACTF128 $0x01, Y4, X4
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y5, Y2, Y2
-	VADDPD       Y4, Y3, Y3
+	VANDPS       lanes70000000<>+0(SB), Y5, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y5, Y6, Y5
+	CMPQ         DX, $0x08
+	JL           then45
+	VMOVUPS      Y5, (AX)(BX*4)
+	JMP          done46
+
+then45:
+	VMASKMOVPS Y5, Y4, (AX)(BX*4)
+
+done46:
+	VCVTPS2PD    X5, Y6
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y5, Y3, Y3
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
-	JMP          whole28
 
-rest29:
-	TESTQ        DX, DX
-	JZ           done30
-	LEAQ         tailWindow<>+0(SB), SI
-	MOVQ         $0x00000008, DI
-	SUBQ         DX, DI
-	VMOVDQU      (SI)(DI*4), Y4
-	VMASKMOVPS   (CX)(BX*4), Y4, Y5
-	VBLENDVPS    Y4, Y5, Y1, Y1
-	VSUBPS       Y0, Y1, Y0
-	VBROADCASTSS lanes42b20000<>+0(SB), Y1
-	VMINPS       Y0, Y1, Y0
-	VBROADCASTSS lanesc2ae0000<>+0(SB), Y1
-	VMAXPS       Y0, Y1, Y0
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y0, Y1
-	VROUNDPS     $0x00, Y1, Y1
-	VFNMADD231PS lanes3f317218<>+0(SB), Y1, Y0
-	VFNMADD231PS lanesb102e308<>+0(SB), Y1, Y0
-	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y5
-	VFMADD213PS  lanes3c0913bb<>+0(SB), Y0, Y5
-	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y0, Y5
-	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y0, Y5
-	VFMADD213PS  lanes3effffff<>+0(SB), Y0, Y5
-	VFMADD213PS  lanes3f800000<>+0(SB), Y0, Y5
-	VFMADD213PS  lanes3f800000<>+0(SB), Y0, Y5
-	VCVTPS2DQ    Y1, Y0
-	VPSRAD       $0x01, Y0, Y1
-	VPSUBD       Y1, Y0, Y0
-	VPADDD       lanes0000007f<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y5, Y1
-	VPADDD       lanes0000007f<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y1, Y0
-	VANDPS       lanes70000000<>+0(SB), Y0, Y1
-	VXORPS       Y5, Y5, Y5
-	VPCMPEQD     Y5, Y1, Y1
-	VANDNPS      Y0, Y1, Y0
-	VMASKMOVPS   Y0, Y4, (AX)(BX*4)
-	VCVTPS2PD    X0, Y1
-	VEXTRACTF128 $0x01, Y0, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       Y1, Y2, Y2
-	VADDPD       Y0, Y3, Y3
+check43:
+	CMPQ    DX, $0x08
+	JGE     elements42
+	CMPQ    DX, $0x01
+	JL      done44
+	LEAQ    tailWindow<>+0(SB), SI
+	MOVQ    $0x00000008, DI
+	SUBQ    DX, DI
+	VMOVDQU (SI)(DI*4), Y4
+	JMP     elements42
 
-done30:
+done44:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -785,95 +735,62 @@ TEXT ·sumExpAVX2(SB), NOSPLIT, $0-40
 	VBROADCASTSS lanesff800000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
+	VPCMPEQD     Y4, Y4, Y4
 	XORQ         DX, DX
+	JMP          check48
 
-whole31:
-	CMPQ         CX, $0x08
-	JL           rest32
-	VMOVUPS      (AX)(DX*4), Y4
-	VSUBPS       Y0, Y4, Y4
-	VBROADCASTSS lanes42b20000<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VBROADCASTSS lanesc2ae0000<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y4, Y5
-	VROUNDPS     $0x00, Y5, Y5
-	VFNMADD231PS lanes3f317218<>+0(SB), Y5, Y4
-	VFNMADD231PS lanesb102e308<>+0(SB), Y5, Y4
-	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y6
-	VFMADD213PS  lanes3c0913bb<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3effffff<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
-	VCVTPS2DQ    Y5, Y4
-	VPSRAD       $0x01, Y4, Y5
-	VPSUBD       Y5, Y4, Y4
+elements47:
+	VMASKMOVPS   (AX)(DX*4), Y4, Y5
+	VBLENDVPS    Y4, Y5, Y1, Y5
+	VSUBPS       Y0, Y5, Y5
+	VBROADCASTSS lanes42b20000<>+0(SB), Y6
+	VMINPS       Y5, Y6, Y5
+	VBROADCASTSS lanesc2ae0000<>+0(SB), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x00, Y6, Y6
+	VFNMADD231PS lanes3f317218<>+0(SB), Y6, Y5
+	VFNMADD231PS lanesb102e308<>+0(SB), Y6, Y5
+	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y7
+	VFMADD213PS  lanes3c0913bb<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3effffff<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VCVTPS2DQ    Y6, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       lanes0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
 	VPADDD       lanes0000007f<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y6, Y5
-	VPADDD       lanes0000007f<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y4
-	VANDPS       lanes70000000<>+0(SB), Y4, Y5
-	VXORPS       Y6, Y6, Y6
-	VPCMPEQD     Y6, Y5, Y5
-	VANDNPS      Y4, Y5, Y4
-	VCVTPS2PD    X4, Y5
-	VEXTRACTF128 $0x01, Y4, X4
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y5, Y2, Y2
-	VADDPD       Y4, Y3, Y3
+	VANDPS       lanes70000000<>+0(SB), Y5, Y6
+	VXORPS       Y7, Y7, Y7
+	VPCMPEQD     Y7, Y6, Y6
+	VANDNPS      Y5, Y6, Y5
+	VCVTPS2PD    X5, Y6
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y5, Y3, Y3
 	ADDQ         $0x08, DX
 	SUBQ         $0x08, CX
-	JMP          whole31
 
-rest32:
-	TESTQ        CX, CX
-	JZ           done33
-	LEAQ         tailWindow<>+0(SB), BX
-	MOVQ         $0x00000008, SI
-	SUBQ         CX, SI
-	VMOVDQU      (BX)(SI*4), Y4
-	VMASKMOVPS   (AX)(DX*4), Y4, Y5
-	VBLENDVPS    Y4, Y5, Y1, Y1
-	VSUBPS       Y0, Y1, Y0
-	VBROADCASTSS lanes42b20000<>+0(SB), Y1
-	VMINPS       Y0, Y1, Y0
-	VBROADCASTSS lanesc2ae0000<>+0(SB), Y1
-	VMAXPS       Y0, Y1, Y0
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y0, Y1
-	VROUNDPS     $0x00, Y1, Y1
-	VFNMADD231PS lanes3f317218<>+0(SB), Y1, Y0
-	VFNMADD231PS lanesb102e308<>+0(SB), Y1, Y0
-	VBROADCASTSS lanes3ab5f5ff<>+0(SB), Y4
-	VFMADD213PS  lanes3c0913bb<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3d2aab3a<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3e2aaa58<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3effffff<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y0, Y4
-	VCVTPS2DQ    Y1, Y0
-	VPSRAD       $0x01, Y0, Y1
-	VPSUBD       Y1, Y0, Y0
-	VPADDD       lanes0000007f<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y4, Y1
-	VPADDD       lanes0000007f<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y1, Y0
-	VANDPS       lanes70000000<>+0(SB), Y0, Y1
-	VXORPS       Y4, Y4, Y4
-	VPCMPEQD     Y4, Y1, Y1
-	VANDNPS      Y0, Y1, Y0
-	VCVTPS2PD    X0, Y1
-	VEXTRACTF128 $0x01, Y0, X0
-	VCVTPS2PD    X0, Y0
-	VADDPD       Y1, Y2, Y2
-	VADDPD       Y0, Y3, Y3
+check48:
+	CMPQ    CX, $0x08
+	JGE     elements47
+	CMPQ    CX, $0x01
+	JL      done49
+	LEAQ    tailWindow<>+0(SB), BX
+	MOVQ    $0x00000008, SI
+	SUBQ    CX, SI
+	VMOVDQU (BX)(SI*4), Y4
+	JMP     elements47
 
-done33:
+done49:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -900,84 +817,80 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_5+116(FP), Y5
 	VBROADCASTSS common_6+120(FP), Y6
 	VBROADCASTSS common_7+124(FP), Y7
+	VPCMPEQD     Y8, Y8, Y8
 	XORQ         DI, DI
+	JMP          check51
 
-whole34:
-	CMPQ        SI, $0x08
-	JL          rest35
-	VMOVUPS     (CX)(DI*4), Y8
-	VMULPS      Y0, Y8, Y8
-	VMOVUPS     (DX)(DI*4), Y9
-	VMULPS      Y1, Y9, Y9
-	VFMADD231PS Y2, Y8, Y9
-	VANDPS      lanes70000000<>+0(SB), Y9, Y10
-	VXORPS      Y11, Y11, Y11
-	VPCMPEQD    Y11, Y10, Y10
-	VANDNPS     Y9, Y10, Y9
-	VMOVUPS     Y9, (DX)(DI*4)
-	VMOVUPS     (BX)(DI*4), Y10
-	VMULPS      Y3, Y10, Y10
-	VANDPS      lanes60000000<>+0(SB), Y8, Y11
+elements50:
+	VMASKMOVPS  (CX)(DI*4), Y8, Y9
+	VMULPS      Y0, Y9, Y9
+	VMASKMOVPS  (DX)(DI*4), Y8, Y10
+	VMULPS      Y1, Y10, Y10
+	VFMADD231PS Y2, Y9, Y10
+	VANDPS      lanes70000000<>+0(SB), Y10, Y11
 	VXORPS      Y12, Y12, Y12
 	VPCMPEQD    Y12, Y11, Y11
-	VANDNPS     Y8, Y11, Y8
-	VMULPS      Y8, Y8, Y8
-	VFMADD231PS Y4, Y8, Y10
-	VANDPS      lanes70000000<>+0(SB), Y10, Y8
-	VXORPS      Y11, Y11, Y11
-	VPCMPEQD    Y11, Y8, Y8
-	VANDNPS     Y10, Y8, Y8
-	VMOVUPS     Y8, (BX)(DI*4)
-	VSQRTPS     Y8, Y8
-	VFMADD213PS Y7, Y6, Y8
-	VMULPS      Y5, Y9, Y9
-	VDIVPS      Y8, Y9, Y8
-	VMOVUPS     (AX)(DI*4), Y9
-	VSUBPS      Y8, Y9, Y8
-	VMOVUPS     Y8, (AX)(DI*4)
-	ADDQ        $0x08, DI
-	SUBQ        $0x08, SI
-	JMP         whole34
+	VANDNPS     Y10, Y11, Y10
+	CMPQ        SI, $0x08
+	JL          then53
+	VMOVUPS     Y10, (DX)(DI*4)
+	JMP         done54
 
-rest35:
-	TESTQ       SI, SI
-	JZ          done36
-	LEAQ        tailWindow<>+0(SB), R8
-	MOVQ        $0x00000008, R9
-	SUBQ        SI, R9
-	VMOVDQU     (R8)(R9*4), Y8
-	VMASKMOVPS  (CX)(DI*4), Y8, Y9
-	VMULPS      Y0, Y9, Y0
-	VMASKMOVPS  (DX)(DI*4), Y8, Y9
-	VMULPS      Y1, Y9, Y1
-	VFMADD231PS Y2, Y0, Y1
-	VANDPS      lanes70000000<>+0(SB), Y1, Y2
-	VXORPS      Y9, Y9, Y9
-	VPCMPEQD    Y9, Y2, Y2
-	VANDNPS     Y1, Y2, Y1
-	VMASKMOVPS  Y1, Y8, (DX)(DI*4)
-	VMASKMOVPS  (BX)(DI*4), Y8, Y2
-	VMULPS      Y3, Y2, Y2
-	VANDPS      lanes60000000<>+0(SB), Y0, Y3
-	VXORPS      Y9, Y9, Y9
-	VPCMPEQD    Y9, Y3, Y3
-	VANDNPS     Y0, Y3, Y0
-	VMULPS      Y0, Y0, Y0
-	VFMADD231PS Y4, Y0, Y2
-	VANDPS      lanes70000000<>+0(SB), Y2, Y0
-	VXORPS      Y3, Y3, Y3
-	VPCMPEQD    Y3, Y0, Y0
-	VANDNPS     Y2, Y0, Y0
-	VMASKMOVPS  Y0, Y8, (BX)(DI*4)
-	VSQRTPS     Y0, Y0
-	VFMADD213PS Y7, Y6, Y0
-	VMULPS      Y5, Y1, Y1
-	VDIVPS      Y0, Y1, Y0
-	VMASKMOVPS  (AX)(DI*4), Y8, Y1
-	VSUBPS      Y0, Y1, Y0
-	VMASKMOVPS  Y0, Y8, (AX)(DI*4)
+then53:
+	VMASKMOVPS Y10, Y8, (DX)(DI*4)
 
-done36:
+done54:
+	VMASKMOVPS  (BX)(DI*4), Y8, Y11
+	VMULPS      Y3, Y11, Y11
+	VANDPS      lanes60000000<>+0(SB), Y9, Y12
+	VXORPS      Y13, Y13, Y13
+	VPCMPEQD    Y13, Y12, Y12
+	VANDNPS     Y9, Y12, Y9
+	VMULPS      Y9, Y9, Y9
+	VFMADD231PS Y4, Y9, Y11
+	VANDPS      lanes70000000<>+0(SB), Y11, Y9
+	VXORPS      Y12, Y12, Y12
+	VPCMPEQD    Y12, Y9, Y9
+	VANDNPS     Y11, Y9, Y9
+	CMPQ        SI, $0x08
+	JL          then55
+	VMOVUPS     Y9, (BX)(DI*4)
+	JMP         done56
+
+then55:
+	VMASKMOVPS Y9, Y8, (BX)(DI*4)
+
+done56:
+	VSQRTPS     Y9, Y9
+	VFMADD213PS Y7, Y6, Y9
+	VMULPS      Y5, Y10, Y10
+	VDIVPS      Y9, Y10, Y9
+	VMASKMOVPS  (AX)(DI*4), Y8, Y10
+	VSUBPS      Y9, Y10, Y9
+	CMPQ        SI, $0x08
+	JL          then57
+	VMOVUPS     Y9, (AX)(DI*4)
+	JMP         done58
+
+then57:
+	VMASKMOVPS Y9, Y8, (AX)(DI*4)
+
+done58:
+	ADDQ $0x08, DI
+	SUBQ $0x08, SI
+
+check51:
+	CMPQ    SI, $0x08
+	JGE     elements50
+	CMPQ    SI, $0x01
+	JL      done52
+	LEAQ    tailWindow<>+0(SB), R8
+	MOVQ    $0x00000008, R9
+	SUBQ    SI, R9
+	VMOVDQU (R8)(R9*4), Y8
+	JMP     elements50
+
+done52:
 	VZEROUPPER
 	RET
 
@@ -1002,82 +915,63 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-64
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         x_base+24(FP), DX
+	VPCMPEQD     Y4, Y4, Y4
 	XORQ         BX, BX
+	JMP          check60
 
-whole37:
-	CMPQ         CX, $0x08
-	JL           rest38
-	VMOVUPS      (DX)(BX*4), Y4
-	VMULPS       Y3, Y4, Y4
-	VPSRLQ       $0x1e, Y0, Y5
-	VXORPS       Y0, Y5, Y5
-	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y6
-	VPSHUFD      $0xb1, Y6, Y7
-	VPMULLD      Y7, Y5, Y7
-	VPSRLQ       $0x20, Y7, Y8
-	VPADDD       Y7, Y8, Y8
-	VPSLLQ       $0x20, Y8, Y8
-	VPMULUDQ     Y6, Y5, Y5
-	VPADDQ       Y8, Y5, Y5
-	VPSRLQ       $0x1b, Y5, Y6
-	VXORPS       Y5, Y6, Y5
-	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y6
-	VPSHUFD      $0xb1, Y6, Y7
-	VPMULLD      Y7, Y5, Y7
-	VPSRLQ       $0x20, Y7, Y8
-	VPADDD       Y7, Y8, Y8
-	VPSLLQ       $0x20, Y8, Y8
-	VPMULUDQ     Y6, Y5, Y5
-	VPADDQ       Y8, Y5, Y5
-	VPADDQ       Y1, Y0, Y0
-	VPSRLQ       $0x1f, Y5, Y6
-	VXORPS       Y5, Y6, Y5
-	VPMINUD      Y2, Y5, Y5
-	VPCMPEQD     Y2, Y5, Y5
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, (AX)(BX*4)
-	ADDQ         $0x08, BX
-	SUBQ         $0x08, CX
-	JMP          whole37
-
-rest38:
-	TESTQ        CX, CX
-	JZ           done39
-	LEAQ         tailWindow<>+0(SB), SI
-	MOVQ         $0x00000008, DI
-	SUBQ         CX, DI
-	VMOVDQU      (SI)(DI*4), Y4
+elements59:
 	VMASKMOVPS   (DX)(BX*4), Y4, Y5
-	VMULPS       Y3, Y5, Y3
-	VPSRLQ       $0x1e, Y0, Y5
-	VXORPS       Y0, Y5, Y5
-	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y6
-	VPSHUFD      $0xb1, Y6, Y7
-	VPMULLD      Y7, Y5, Y7
-	VPSRLQ       $0x20, Y7, Y8
-	VPADDD       Y7, Y8, Y8
-	VPSLLQ       $0x20, Y8, Y8
-	VPMULUDQ     Y6, Y5, Y5
-	VPADDQ       Y8, Y5, Y5
-	VPSRLQ       $0x1b, Y5, Y6
-	VXORPS       Y5, Y6, Y5
-	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y6
-	VPSHUFD      $0xb1, Y6, Y7
-	VPMULLD      Y7, Y5, Y7
-	VPSRLQ       $0x20, Y7, Y8
-	VPADDD       Y7, Y8, Y8
-	VPSLLQ       $0x20, Y8, Y8
-	VPMULUDQ     Y6, Y5, Y5
-	VPADDQ       Y8, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VPSRLQ       $0x1e, Y0, Y6
+	VXORPS       Y0, Y6, Y6
+	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y7
+	VPSHUFD      $0xb1, Y7, Y8
+	VPMULLD      Y8, Y6, Y8
+	VPSRLQ       $0x20, Y8, Y9
+	VPADDD       Y8, Y9, Y9
+	VPSLLQ       $0x20, Y9, Y9
+	VPMULUDQ     Y7, Y6, Y6
+	VPADDQ       Y9, Y6, Y6
+	VPSRLQ       $0x1b, Y6, Y7
+	VXORPS       Y6, Y7, Y6
+	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y7
+	VPSHUFD      $0xb1, Y7, Y8
+	VPMULLD      Y8, Y6, Y8
+	VPSRLQ       $0x20, Y8, Y9
+	VPADDD       Y8, Y9, Y9
+	VPSLLQ       $0x20, Y9, Y9
+	VPMULUDQ     Y7, Y6, Y6
+	VPADDQ       Y9, Y6, Y6
 	VPADDQ       Y1, Y0, Y0
-	VPSRLQ       $0x1f, Y5, Y0
-	VXORPS       Y5, Y0, Y0
-	VPMINUD      Y2, Y0, Y0
-	VPCMPEQD     Y2, Y0, Y0
-	VANDPS       Y0, Y3, Y0
-	VMASKMOVPS   Y0, Y4, (AX)(BX*4)
+	VPSRLQ       $0x1f, Y6, Y7
+	VXORPS       Y6, Y7, Y6
+	VPMINUD      Y2, Y6, Y6
+	VPCMPEQD     Y2, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	CMPQ         CX, $0x08
+	JL           then62
+	VMOVUPS      Y5, (AX)(BX*4)
+	JMP          done63
 
-done39:
+then62:
+	VMASKMOVPS Y5, Y4, (AX)(BX*4)
+
+done63:
+	ADDQ $0x08, BX
+	SUBQ $0x08, CX
+
+check60:
+	CMPQ    CX, $0x08
+	JGE     elements59
+	CMPQ    CX, $0x01
+	JL      done61
+	LEAQ    tailWindow<>+0(SB), SI
+	MOVQ    $0x00000008, DI
+	SUBQ    CX, DI
+	VMOVDQU (SI)(DI*4), Y4
+	JMP     elements59
+
+done61:
 	VZEROUPPER
 	RET
 
@@ -1118,96 +1012,70 @@ TEXT ·sampleBinaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS alpha+48(FP), Y3
 	VBROADCASTSS unit+52(FP), Y4
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
+	VPCMPEQD     Y6, Y6, Y6
 	XORQ         BX, BX
+	JMP          check65
 
-whole40:
-	CMPQ         DX, $0x08
-	JL           rest41
-	VMOVUPS      (CX)(BX*4), Y6
-	VANDPS       lanes7fffffff<>+0(SB), Y6, Y7
-	VPADDD       Y5, Y7, Y7
-	VPOR         Y7, Y2, Y2
-	VPSRLQ       $0x1e, Y0, Y7
-	VXORPS       Y0, Y7, Y7
-	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y8
-	VPSHUFD      $0xb1, Y8, Y9
-	VPMULLD      Y9, Y7, Y9
-	VPSRLQ       $0x20, Y9, Y10
-	VPADDD       Y9, Y10, Y10
-	VPSLLQ       $0x20, Y10, Y10
-	VPMULUDQ     Y8, Y7, Y7
-	VPADDQ       Y10, Y7, Y7
-	VPSRLQ       $0x1b, Y7, Y8
-	VXORPS       Y7, Y8, Y7
-	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y8
-	VPSHUFD      $0xb1, Y8, Y9
-	VPMULLD      Y9, Y7, Y9
-	VPSRLQ       $0x20, Y9, Y10
-	VPADDD       Y9, Y10, Y10
-	VPSLLQ       $0x20, Y10, Y10
-	VPMULUDQ     Y8, Y7, Y7
-	VPADDQ       Y10, Y7, Y7
-	VPADDQ       Y1, Y0, Y0
-	VPSRLQ       $0x1f, Y7, Y8
-	VXORPS       Y7, Y8, Y7
-	VPSRAD       $0x08, Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y4, Y7, Y7
-	VSUBPS       Y6, Y7, Y6
-	VBROADCASTSS lanes80000000<>+0(SB), Y7
-	VANDPS       Y7, Y6, Y6
-	VXORPS       Y7, Y6, Y6
-	VORPS        Y6, Y3, Y6
-	VMOVUPS      Y6, (AX)(BX*4)
-	ADDQ         $0x08, BX
-	SUBQ         $0x08, DX
-	JMP          whole40
-
-rest41:
-	TESTQ        DX, DX
-	JZ           done42
-	LEAQ         tailWindow<>+0(SB), SI
-	MOVQ         $0x00000008, DI
-	SUBQ         DX, DI
-	VMOVDQU      (SI)(DI*4), Y6
+elements64:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
 	VPOR         Y8, Y2, Y2
-	VPSRLQ       $0x1e, Y0, Y5
-	VXORPS       Y0, Y5, Y5
-	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y8
-	VPSHUFD      $0xb1, Y8, Y9
-	VPMULLD      Y9, Y5, Y9
-	VPSRLQ       $0x20, Y9, Y10
-	VPADDD       Y9, Y10, Y10
-	VPSLLQ       $0x20, Y10, Y10
-	VPMULUDQ     Y8, Y5, Y5
-	VPADDQ       Y10, Y5, Y5
-	VPSRLQ       $0x1b, Y5, Y8
-	VXORPS       Y5, Y8, Y5
-	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y8
-	VPSHUFD      $0xb1, Y8, Y9
-	VPMULLD      Y9, Y5, Y9
-	VPSRLQ       $0x20, Y9, Y10
-	VPADDD       Y9, Y10, Y10
-	VPSLLQ       $0x20, Y10, Y10
-	VPMULUDQ     Y8, Y5, Y5
-	VPADDQ       Y10, Y5, Y5
+	VPSRLQ       $0x1e, Y0, Y8
+	VXORPS       Y0, Y8, Y8
+	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y9
+	VPSHUFD      $0xb1, Y9, Y10
+	VPMULLD      Y10, Y8, Y10
+	VPSRLQ       $0x20, Y10, Y11
+	VPADDD       Y10, Y11, Y11
+	VPSLLQ       $0x20, Y11, Y11
+	VPMULUDQ     Y9, Y8, Y8
+	VPADDQ       Y11, Y8, Y8
+	VPSRLQ       $0x1b, Y8, Y9
+	VXORPS       Y8, Y9, Y8
+	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y9
+	VPSHUFD      $0xb1, Y9, Y10
+	VPMULLD      Y10, Y8, Y10
+	VPSRLQ       $0x20, Y10, Y11
+	VPADDD       Y10, Y11, Y11
+	VPSLLQ       $0x20, Y11, Y11
+	VPMULUDQ     Y9, Y8, Y8
+	VPADDQ       Y11, Y8, Y8
 	VPADDQ       Y1, Y0, Y0
-	VPSRLQ       $0x1f, Y5, Y0
-	VXORPS       Y5, Y0, Y0
-	VPSRAD       $0x08, Y0, Y0
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y4, Y0, Y0
-	VSUBPS       Y7, Y0, Y0
-	VBROADCASTSS lanes80000000<>+0(SB), Y1
-	VANDPS       Y1, Y0, Y0
-	VXORPS       Y1, Y0, Y0
-	VORPS        Y0, Y3, Y0
-	VMASKMOVPS   Y0, Y6, (AX)(BX*4)
+	VPSRLQ       $0x1f, Y8, Y9
+	VXORPS       Y8, Y9, Y8
+	VPSRAD       $0x08, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VSUBPS       Y7, Y8, Y7
+	VBROADCASTSS lanes80000000<>+0(SB), Y8
+	VANDPS       Y8, Y7, Y7
+	VXORPS       Y8, Y7, Y7
+	VORPS        Y7, Y3, Y7
+	CMPQ         DX, $0x08
+	JL           then67
+	VMOVUPS      Y7, (AX)(BX*4)
+	JMP          done68
 
-done42:
+then67:
+	VMASKMOVPS Y7, Y6, (AX)(BX*4)
+
+done68:
+	ADDQ $0x08, BX
+	SUBQ $0x08, DX
+
+check65:
+	CMPQ    DX, $0x08
+	JGE     elements64
+	CMPQ    DX, $0x01
+	JL      done66
+	LEAQ    tailWindow<>+0(SB), SI
+	MOVQ    $0x00000008, DI
+	SUBQ    DX, DI
+	VMOVDQU (SI)(DI*4), Y6
+	JMP     elements64
+
+done66:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1245,98 +1113,71 @@ TEXT ·sampleTernaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS alpha+48(FP), Y3
 	VBROADCASTSS unit+52(FP), Y4
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
+	VPCMPEQD     Y6, Y6, Y6
 	XORQ         BX, BX
+	JMP          check70
 
-whole43:
-	CMPQ         DX, $0x08
-	JL           rest44
-	VMOVUPS      (CX)(BX*4), Y6
-	VANDPS       lanes7fffffff<>+0(SB), Y6, Y7
-	VPADDD       Y5, Y7, Y7
-	VPOR         Y7, Y2, Y2
-	VPSRLQ       $0x1e, Y0, Y7
-	VXORPS       Y0, Y7, Y7
-	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y8
-	VPSHUFD      $0xb1, Y8, Y9
-	VPMULLD      Y9, Y7, Y9
-	VPSRLQ       $0x20, Y9, Y10
-	VPADDD       Y9, Y10, Y10
-	VPSLLQ       $0x20, Y10, Y10
-	VPMULUDQ     Y8, Y7, Y7
-	VPADDQ       Y10, Y7, Y7
-	VPSRLQ       $0x1b, Y7, Y8
-	VXORPS       Y7, Y8, Y7
-	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y8
-	VPSHUFD      $0xb1, Y8, Y9
-	VPMULLD      Y9, Y7, Y9
-	VPSRLQ       $0x20, Y9, Y10
-	VPADDD       Y9, Y10, Y10
-	VPSLLQ       $0x20, Y10, Y10
-	VPMULUDQ     Y8, Y7, Y7
-	VPADDQ       Y10, Y7, Y7
-	VPADDQ       Y1, Y0, Y0
-	VPSRLQ       $0x1f, Y7, Y8
-	VXORPS       Y7, Y8, Y7
-	VPSRLD       $0x08, Y7, Y7
-	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y4, Y7, Y7
-	VANDPS       lanes7fffffff<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y7, Y7
-	VPSRAD       $0x1f, Y7, Y7
-	VANDPS       lanes80000000<>+0(SB), Y6, Y6
-	VORPS        Y6, Y3, Y6
-	VANDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, (AX)(BX*4)
-	ADDQ         $0x08, BX
-	SUBQ         $0x08, DX
-	JMP          whole43
-
-rest44:
-	TESTQ        DX, DX
-	JZ           done45
-	LEAQ         tailWindow<>+0(SB), SI
-	MOVQ         $0x00000008, DI
-	SUBQ         DX, DI
-	VMOVDQU      (SI)(DI*4), Y6
+elements69:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
 	VPOR         Y8, Y2, Y2
-	VPSRLQ       $0x1e, Y0, Y5
-	VXORPS       Y0, Y5, Y5
-	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y8
-	VPSHUFD      $0xb1, Y8, Y9
-	VPMULLD      Y9, Y5, Y9
-	VPSRLQ       $0x20, Y9, Y10
-	VPADDD       Y9, Y10, Y10
-	VPSLLQ       $0x20, Y10, Y10
-	VPMULUDQ     Y8, Y5, Y5
-	VPADDQ       Y10, Y5, Y5
-	VPSRLQ       $0x1b, Y5, Y8
-	VXORPS       Y5, Y8, Y5
-	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y8
-	VPSHUFD      $0xb1, Y8, Y9
-	VPMULLD      Y9, Y5, Y9
-	VPSRLQ       $0x20, Y9, Y10
-	VPADDD       Y9, Y10, Y10
-	VPSLLQ       $0x20, Y10, Y10
-	VPMULUDQ     Y8, Y5, Y5
-	VPADDQ       Y10, Y5, Y5
+	VPSRLQ       $0x1e, Y0, Y8
+	VXORPS       Y0, Y8, Y8
+	VPBROADCASTQ wordsbf58476d1ce4e5b9<>+0(SB), Y9
+	VPSHUFD      $0xb1, Y9, Y10
+	VPMULLD      Y10, Y8, Y10
+	VPSRLQ       $0x20, Y10, Y11
+	VPADDD       Y10, Y11, Y11
+	VPSLLQ       $0x20, Y11, Y11
+	VPMULUDQ     Y9, Y8, Y8
+	VPADDQ       Y11, Y8, Y8
+	VPSRLQ       $0x1b, Y8, Y9
+	VXORPS       Y8, Y9, Y8
+	VPBROADCASTQ words94d049bb133111eb<>+0(SB), Y9
+	VPSHUFD      $0xb1, Y9, Y10
+	VPMULLD      Y10, Y8, Y10
+	VPSRLQ       $0x20, Y10, Y11
+	VPADDD       Y10, Y11, Y11
+	VPSLLQ       $0x20, Y11, Y11
+	VPMULUDQ     Y9, Y8, Y8
+	VPADDQ       Y11, Y8, Y8
 	VPADDQ       Y1, Y0, Y0
-	VPSRLQ       $0x1f, Y5, Y0
-	VXORPS       Y5, Y0, Y0
-	VPSRLD       $0x08, Y0, Y0
-	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y4, Y0, Y0
-	VANDPS       lanes7fffffff<>+0(SB), Y7, Y1
-	VSUBPS       Y1, Y0, Y0
-	VPSRAD       $0x1f, Y0, Y0
-	VANDPS       lanes80000000<>+0(SB), Y7, Y1
-	VORPS        Y1, Y3, Y1
-	VANDPS       Y0, Y1, Y0
-	VMASKMOVPS   Y0, Y6, (AX)(BX*4)
+	VPSRLQ       $0x1f, Y8, Y9
+	VXORPS       Y8, Y9, Y8
+	VPSRLD       $0x08, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y4, Y8, Y8
+	VANDPS       lanes7fffffff<>+0(SB), Y7, Y9
+	VSUBPS       Y9, Y8, Y8
+	VPSRAD       $0x1f, Y8, Y8
+	VANDPS       lanes80000000<>+0(SB), Y7, Y7
+	VORPS        Y7, Y3, Y7
+	VANDPS       Y8, Y7, Y7
+	CMPQ         DX, $0x08
+	JL           then72
+	VMOVUPS      Y7, (AX)(BX*4)
+	JMP          done73
 
-done45:
+then72:
+	VMASKMOVPS Y7, Y6, (AX)(BX*4)
+
+done73:
+	ADDQ $0x08, BX
+	SUBQ $0x08, DX
+
+check70:
+	CMPQ    DX, $0x08
+	JGE     elements69
+	CMPQ    DX, $0x01
+	JL      done71
+	LEAQ    tailWindow<>+0(SB), SI
+	MOVQ    $0x00000008, DI
+	SUBQ    DX, DI
+	VMOVDQU (SI)(DI*4), Y6
+	JMP     elements69
+
+done71:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1354,48 +1195,14 @@ done45:
 // func sigmoidAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	XORQ BX, BX
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   dst_len+8(FP), CX
+	MOVQ   x_base+24(FP), DX
+	KXNORW K1, K1, K1
+	XORQ   BX, BX
+	JMP    check75
 
-whole46:
-	CMPQ              CX, $0x10
-	JL                rest47
-	VMOVUPS           (DX)(BX*4), Z0
-	VORPS.BCST        lanes80000000<>+0(SB), Z0, Z1
-	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z2
-	VMAXPS            Z1, Z2, Z1
-	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z1, Z2
-	VRNDSCALEPS       $0x00, Z2, Z2
-	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z2, Z1
-	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z2, Z1
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z5
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z5
-	VSCALEFPS         Z2, Z5, Z1
-	VPTESTMD.BCST     lanes70000000<>+0(SB), Z1, K1
-	VMOVAPS.Z         Z1, K1, Z1
-	VBROADCASTSS      lanes3f800000<>+0(SB), Z2
-	VPMOVD2M          Z0, K1
-	VBLENDMPS         Z1, Z2, K1, Z3
-	VADDPS.BCST       lanes3f800000<>+0(SB), Z1, Z0
-	VDIVPS            Z0, Z3, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, CX
-	JMP               whole46
-
-rest47:
-	TESTQ             CX, CX
-	JZ                done48
-	MOVL              $-1, SI
-	BZHIL             CX, SI, SI
-	KMOVW             SI, K1
+elements74:
 	VMOVUPS.Z         (DX)(BX*4), K1, Z0
 	VORPS.BCST        lanes80000000<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z2
@@ -1404,73 +1211,50 @@ rest47:
 	VRNDSCALEPS       $0x00, Z2, Z2
 	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z2, Z1
 	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z2, Z1
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z3
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z3
-	VSCALEFPS         Z2, Z3, Z1
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z4
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z1, Z4
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z1, Z4
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z1, Z4
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z1, Z4
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z4
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z4
+	VSCALEFPS         Z2, Z4, Z1
 	VPTESTMD.BCST     lanes70000000<>+0(SB), Z1, K2
 	VMOVAPS.Z         Z1, K2, Z1
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z2
 	VPMOVD2M          Z0, K2
-	VBLENDMPS         Z1, Z2, K2, Z4
+	VBLENDMPS         Z1, Z2, K2, Z3
 	VADDPS.BCST       lanes3f800000<>+0(SB), Z1, Z0
-	VDIVPS            Z0, Z4, Z0
+	VDIVPS            Z0, Z3, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, CX
 
-done48:
+check75:
+	CMPQ  CX, $0x10
+	JGE   elements74
+	CMPQ  CX, $0x01
+	JL    done76
+	MOVL  $-1, SI
+	BZHIL CX, SI, SI
+	KMOVW SI, K1
+	JMP   elements74
+
+done76:
 	VZEROUPPER
 	RET
 
 // func tanhAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ x_base+24(FP), DX
-	XORQ BX, BX
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   dst_len+8(FP), CX
+	MOVQ   x_base+24(FP), DX
+	KXNORW K1, K1, K1
+	XORQ   BX, BX
+	JMP    check78
 
-whole49:
-	CMPQ              CX, $0x10
-	JL                rest50
-	VMOVUPS           (DX)(BX*4), Z0
-	VANDPS.BCST       lanes7fffffff<>+0(SB), Z0, Z1
-	VBROADCASTSS      lanes41a00000<>+0(SB), Z2
-	VADDPS            Z1, Z1, Z1
-	VMINPS            Z1, Z2, Z1
-	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z1, Z2
-	VRNDSCALEPS       $0x00, Z2, Z2
-	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z2, Z1
-	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z2, Z1
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z3
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z1, Z3
-	VMULPS            Z1, Z1, Z4
-	VFMADD213PS       Z1, Z4, Z3
-	VBROADCASTSS      lanes3f800000<>+0(SB), Z1
-	VSCALEFPS         Z2, Z1, Z1
-	VSUBPS.BCST       lanes3f800000<>+0(SB), Z1, Z2
-	VFMADD213PS       Z2, Z1, Z3
-	VADDPS.BCST       lanes40000000<>+0(SB), Z3, Z1
-	VDIVPS            Z1, Z3, Z1
-	VANDPS.BCST       lanes80000000<>+0(SB), Z0, Z0
-	VORPS             Z0, Z1, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, CX
-	JMP               whole49
-
-rest50:
-	TESTQ             CX, CX
-	JZ                done51
-	MOVL              $-1, SI
-	BZHIL             CX, SI, SI
-	KMOVW             SI, K1
+elements77:
 	VMOVUPS.Z         (DX)(BX*4), K1, Z0
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanes41a00000<>+0(SB), Z2
@@ -1496,78 +1280,86 @@ rest50:
 	VANDPS.BCST       lanes80000000<>+0(SB), Z0, Z0
 	VORPS             Z0, Z1, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, CX
 
-done51:
+check78:
+	CMPQ  CX, $0x10
+	JGE   elements77
+	CMPQ  CX, $0x01
+	JL    done79
+	MOVL  $-1, SI
+	BZHIL CX, SI, SI
+	KMOVW SI, K1
+	JMP   elements77
+
+done79:
 	VZEROUPPER
 	RET
 
 // func addAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·addAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ SI, SI
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   dst_len+8(FP), CX
+	MOVQ   dst_base+0(FP), DX
+	MOVQ   x_base+24(FP), BX
+	KXNORW K1, K1, K1
+	XORQ   SI, SI
+	JMP    check81
 
-whole52:
-	CMPQ    CX, $0x10
-	JL      rest53
-	VMOVUPS (DX)(SI*4), Z0
-	VMOVUPS (BX)(SI*4), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)(SI*4)
-	ADDQ    $0x10, SI
-	SUBQ    $0x10, CX
-	JMP     whole52
-
-rest53:
-	TESTQ     CX, CX
-	JZ        done54
-	MOVL      $-1, DI
-	BZHIL     CX, DI, DI
-	KMOVW     DI, K1
+elements80:
 	VMOVUPS.Z (DX)(SI*4), K1, Z0
 	VMOVUPS.Z (BX)(SI*4), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
+	ADDQ      $0x10, SI
+	SUBQ      $0x10, CX
 
-done54:
+check81:
+	CMPQ  CX, $0x10
+	JGE   elements80
+	CMPQ  CX, $0x01
+	JL    done82
+	MOVL  $-1, DI
+	BZHIL CX, DI, DI
+	KMOVW DI, K1
+	JMP   elements80
+
+done82:
 	VZEROUPPER
 	RET
 
 // func mulAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·mulAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ dst_base+0(FP), DX
-	MOVQ x_base+24(FP), BX
-	XORQ SI, SI
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   dst_len+8(FP), CX
+	MOVQ   dst_base+0(FP), DX
+	MOVQ   x_base+24(FP), BX
+	KXNORW K1, K1, K1
+	XORQ   SI, SI
+	JMP    check84
 
-whole55:
-	CMPQ    CX, $0x10
-	JL      rest56
-	VMOVUPS (DX)(SI*4), Z0
-	VMOVUPS (BX)(SI*4), Z1
-	VMULPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)(SI*4)
-	ADDQ    $0x10, SI
-	SUBQ    $0x10, CX
-	JMP     whole55
-
-rest56:
-	TESTQ     CX, CX
-	JZ        done57
-	MOVL      $-1, DI
-	BZHIL     CX, DI, DI
-	KMOVW     DI, K1
+elements83:
 	VMOVUPS.Z (DX)(SI*4), K1, Z0
 	VMOVUPS.Z (BX)(SI*4), K1, Z1
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
+	ADDQ      $0x10, SI
+	SUBQ      $0x10, CX
 
-done57:
+check84:
+	CMPQ  CX, $0x10
+	JGE   elements83
+	CMPQ  CX, $0x01
+	JL    done85
+	MOVL  $-1, DI
+	BZHIL CX, DI, DI
+	KMOVW DI, K1
+	JMP   elements83
+
+done85:
 	VZEROUPPER
 	RET
 
@@ -1579,31 +1371,29 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         dst_base+0(FP), DX
 	MOVQ         x_base+32(FP), BX
+	KXNORW       K1, K1, K1
 	XORQ         SI, SI
+	JMP          check87
 
-whole58:
-	CMPQ        CX, $0x10
-	JL          rest59
-	VMOVUPS     (DX)(SI*4), Z1
-	VMOVUPS     (BX)(SI*4), Z2
-	VFMADD231PS Z2, Z0, Z1
-	VMOVUPS     Z1, (AX)(SI*4)
-	ADDQ        $0x10, SI
-	SUBQ        $0x10, CX
-	JMP         whole58
-
-rest59:
-	TESTQ       CX, CX
-	JZ          done60
-	MOVL        $-1, DI
-	BZHIL       CX, DI, DI
-	KMOVW       DI, K1
+elements86:
 	VMOVUPS.Z   (DX)(SI*4), K1, Z1
 	VMOVUPS.Z   (BX)(SI*4), K1, Z2
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (AX)(SI*4)
+	ADDQ        $0x10, SI
+	SUBQ        $0x10, CX
 
-done60:
+check87:
+	CMPQ  CX, $0x10
+	JGE   elements86
+	CMPQ  CX, $0x01
+	JL    done88
+	MOVL  $-1, DI
+	BZHIL CX, DI, DI
+	KMOVW DI, K1
+	JMP   elements86
+
+done88:
 	VZEROUPPER
 	RET
 
@@ -1614,67 +1404,63 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         dst_base+0(FP), DX
+	KXNORW       K1, K1, K1
 	XORQ         BX, BX
+	JMP          check90
 
-whole61:
-	CMPQ    CX, $0x10
-	JL      rest62
-	VMOVUPS (DX)(BX*4), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS Z1, (AX)(BX*4)
-	ADDQ    $0x10, BX
-	SUBQ    $0x10, CX
-	JMP     whole61
-
-rest62:
-	TESTQ     CX, CX
-	JZ        done63
-	MOVL      $-1, SI
-	BZHIL     CX, SI, SI
-	KMOVW     SI, K1
+elements89:
 	VMOVUPS.Z (DX)(BX*4), K1, Z1
-	VMULPS    Z0, Z1, Z0
-	VMOVUPS   Z0, K1, (AX)(BX*4)
+	VMULPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)(BX*4)
+	ADDQ      $0x10, BX
+	SUBQ      $0x10, CX
 
-done63:
+check90:
+	CMPQ  CX, $0x10
+	JGE   elements89
+	CMPQ  CX, $0x01
+	JL    done91
+	MOVL  $-1, SI
+	BZHIL CX, SI, SI
+	KMOVW SI, K1
+	JMP   elements89
+
+done91:
 	VZEROUPPER
 	RET
 
 // func scaleShiftAVX512(dst []float32, scale []float32, x []float32, shift []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-96
-	MOVQ dst_base+0(FP), AX
-	MOVQ dst_len+8(FP), CX
-	MOVQ scale_base+24(FP), DX
-	MOVQ x_base+48(FP), BX
-	MOVQ shift_base+72(FP), SI
-	XORQ DI, DI
+	MOVQ   dst_base+0(FP), AX
+	MOVQ   dst_len+8(FP), CX
+	MOVQ   scale_base+24(FP), DX
+	MOVQ   x_base+48(FP), BX
+	MOVQ   shift_base+72(FP), SI
+	KXNORW K1, K1, K1
+	XORQ   DI, DI
+	JMP    check93
 
-whole64:
-	CMPQ        CX, $0x10
-	JL          rest65
-	VMOVUPS     (DX)(DI*4), Z0
-	VMOVUPS     (BX)(DI*4), Z1
-	VMOVUPS     (SI)(DI*4), Z2
-	VFMADD213PS Z2, Z1, Z0
-	VMOVUPS     Z0, (AX)(DI*4)
-	ADDQ        $0x10, DI
-	SUBQ        $0x10, CX
-	JMP         whole64
-
-rest65:
-	TESTQ       CX, CX
-	JZ          done66
-	MOVL        $-1, R8
-	BZHIL       CX, R8, R8
-	KMOVW       R8, K1
+elements92:
 	VMOVUPS.Z   (DX)(DI*4), K1, Z0
 	VMOVUPS.Z   (BX)(DI*4), K1, Z1
 	VMOVUPS.Z   (SI)(DI*4), K1, Z2
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
+	ADDQ        $0x10, DI
+	SUBQ        $0x10, CX
 
-done66:
+check93:
+	CMPQ  CX, $0x10
+	JGE   elements92
+	CMPQ  CX, $0x01
+	JL    done94
+	MOVL  $-1, R8
+	BZHIL CX, R8, R8
+	KMOVW R8, K1
+	JMP   elements92
+
+done94:
 	VZEROUPPER
 	RET
 
@@ -1686,31 +1472,11 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-56
 	MOVQ   x_len+8(FP), DX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
+	KXNORW K1, K1, K1
 	XORQ   BX, BX
+	JMP    check96
 
-whole67:
-	CMPQ          DX, $0x10
-	JL            rest68
-	VMOVUPS       (AX)(BX*4), Z2
-	VCVTPS2PD     Y2, Z3
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	VCVTPS2PD     Y2, Z2
-	VMOVUPS       (CX)(BX*4), Z4
-	VCVTPS2PD     Y4, Z5
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	VCVTPS2PD     Y4, Z4
-	VFMADD231PD   Z3, Z5, Z0
-	VFMADD231PD   Z2, Z4, Z1
-	ADDQ          $0x10, BX
-	SUBQ          $0x10, DX
-	JMP           whole67
-
-rest68:
-	TESTQ         DX, DX
-	JZ            done69
-	MOVL          $-1, SI
-	BZHIL         DX, SI, SI
-	KMOVW         SI, K1
+elements95:
 	VMOVUPS.Z     (AX)(BX*4), K1, Z2
 	VCVTPS2PD     Y2, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y2
@@ -1721,8 +1487,20 @@ rest68:
 	VCVTPS2PD     Y4, Z4
 	VFMADD231PD   Z3, Z5, Z0
 	VFMADD231PD   Z2, Z4, Z1
+	ADDQ          $0x10, BX
+	SUBQ          $0x10, DX
 
-done69:
+check96:
+	CMPQ  DX, $0x10
+	JGE   elements95
+	CMPQ  DX, $0x01
+	JL    done97
+	MOVL  $-1, SI
+	BZHIL DX, SI, SI
+	KMOVW SI, K1
+	JMP   elements95
+
+done97:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -1743,28 +1521,28 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	MOVQ         x_len+8(FP), CX
 	VBROADCASTSS lanesff800000<>+0(SB), Z0
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
+	KXNORW       K1, K1, K1
 	XORQ         DX, DX
+	JMP          check99
 
-whole70:
-	CMPQ    CX, $0x10
-	JL      rest71
-	VMOVUPS (AX)(DX*4), Z2
-	VMAXPS  Z1, Z2, Z1
-	ADDQ    $0x10, DX
-	SUBQ    $0x10, CX
-	JMP     whole70
-
-rest71:
-	TESTQ     CX, CX
-	JZ        done72
-	MOVL      $-1, BX
-	BZHIL     CX, BX, BX
-	KMOVW     BX, K1
+elements98:
 	VMOVUPS.Z (AX)(DX*4), K1, Z2
-	VBLENDMPS Z2, Z0, K1, Z3
-	VMAXPS    Z1, Z3, Z1
+	VBLENDMPS Z2, Z0, K1, Z2
+	VMAXPS    Z1, Z2, Z1
+	ADDQ      $0x10, DX
+	SUBQ      $0x10, CX
 
-done72:
+check99:
+	CMPQ  CX, $0x10
+	JGE   elements98
+	CMPQ  CX, $0x01
+	JL    done100
+	MOVL  $-1, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	JMP   elements98
+
+done100:
 	VEXTRACTF64X4 $0x00, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	VMAXPS        Y1, Y0, Y0
@@ -1789,76 +1567,52 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
+	KXNORW       K1, K1, K1
 	XORQ         BX, BX
+	JMP          check102
 
-whole73:
-	CMPQ              DX, $0x10
-	JL                rest74
-	VMOVUPS           (CX)(BX*4), Z4
+elements101:
+	VMOVUPS.Z         (CX)(BX*4), K1, Z4
+	VBLENDMPS         Z4, Z1, K1, Z4
 	VSUBPS            Z0, Z4, Z4
-	VBROADCASTSS      lanes42b20000<>+0(SB), Z6
-	VMINPS            Z4, Z6, Z4
-	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
-	VMAXPS            Z4, Z6, Z4
-	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
-	VRNDSCALEPS       $0x00, Z6, Z6
-	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
-	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
-	VSCALEFPS         Z6, Z7, Z4
-	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
-	VMOVAPS.Z         Z4, K1, Z4
-	VMOVUPS           Z4, (AX)(BX*4)
-	VCVTPS2PD         Y4, Z6
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z5
+	VMINPS            Z4, Z5, Z4
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z5
+	VMAXPS            Z4, Z5, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z5
+	VRNDSCALEPS       $0x00, Z5, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z6
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z6
+	VSCALEFPS         Z5, Z6, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K2
+	VMOVAPS.Z         Z4, K2, Z4
+	VMOVUPS           Z4, K1, (AX)(BX*4)
+	VCVTPS2PD         Y4, Z5
 	VEXTRACTF64X4     $0x01, Z4, Y4
 	VCVTPS2PD         Y4, Z4
-	VADDPD            Z6, Z2, Z2
+	VADDPD            Z5, Z2, Z2
 	VADDPD            Z4, Z3, Z3
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
-	JMP               whole73
 
-rest74:
-	TESTQ             DX, DX
-	JZ                done75
-	MOVL              $-1, SI
-	BZHIL             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z4
-	VBLENDMPS         Z4, Z1, K1, Z5
-	VSUBPS            Z0, Z5, Z0
-	VBROADCASTSS      lanes42b20000<>+0(SB), Z1
-	VMINPS            Z0, Z1, Z0
-	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z1
-	VMAXPS            Z0, Z1, Z0
-	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z0, Z1
-	VRNDSCALEPS       $0x00, Z1, Z1
-	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z1, Z0
-	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z1, Z0
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z4
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z4
-	VSCALEFPS         Z1, Z4, Z0
-	VPTESTMD.BCST     lanes70000000<>+0(SB), Z0, K2
-	VMOVAPS.Z         Z0, K2, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
-	VCVTPS2PD         Y0, Z1
-	VEXTRACTF64X4     $0x01, Z0, Y0
-	VCVTPS2PD         Y0, Z0
-	VADDPD            Z1, Z2, Z2
-	VADDPD            Z0, Z3, Z3
+check102:
+	CMPQ  DX, $0x10
+	JGE   elements101
+	CMPQ  DX, $0x01
+	JL    done103
+	MOVL  $-1, SI
+	BZHIL DX, SI, SI
+	KMOVW SI, K1
+	JMP   elements101
 
-done75:
+done103:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1881,74 +1635,51 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
+	KXNORW       K1, K1, K1
 	XORQ         DX, DX
+	JMP          check105
 
-whole76:
-	CMPQ              CX, $0x10
-	JL                rest77
-	VMOVUPS           (AX)(DX*4), Z4
+elements104:
+	VMOVUPS.Z         (AX)(DX*4), K1, Z4
+	VBLENDMPS         Z4, Z1, K1, Z4
 	VSUBPS            Z0, Z4, Z4
-	VBROADCASTSS      lanes42b20000<>+0(SB), Z6
-	VMINPS            Z4, Z6, Z4
-	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
-	VMAXPS            Z4, Z6, Z4
-	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z6
-	VRNDSCALEPS       $0x00, Z6, Z6
-	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z6, Z4
-	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z6, Z4
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z7
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z7
-	VSCALEFPS         Z6, Z7, Z4
-	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
-	VMOVAPS.Z         Z4, K1, Z4
-	VCVTPS2PD         Y4, Z6
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z5
+	VMINPS            Z4, Z5, Z4
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z5
+	VMAXPS            Z4, Z5, Z4
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z5
+	VRNDSCALEPS       $0x00, Z5, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z5, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z6
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z6
+	VSCALEFPS         Z5, Z6, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K2
+	VMOVAPS.Z         Z4, K2, Z4
+	VCVTPS2PD         Y4, Z5
 	VEXTRACTF64X4     $0x01, Z4, Y4
 	VCVTPS2PD         Y4, Z4
-	VADDPD            Z6, Z2, Z2
+	VADDPD            Z5, Z2, Z2
 	VADDPD            Z4, Z3, Z3
 	ADDQ              $0x10, DX
 	SUBQ              $0x10, CX
-	JMP               whole76
 
-rest77:
-	TESTQ             CX, CX
-	JZ                done78
-	MOVL              $-1, BX
-	BZHIL             CX, BX, BX
-	KMOVW             BX, K1
-	VMOVUPS.Z         (AX)(DX*4), K1, Z4
-	VBLENDMPS         Z4, Z1, K1, Z5
-	VSUBPS            Z0, Z5, Z0
-	VBROADCASTSS      lanes42b20000<>+0(SB), Z1
-	VMINPS            Z0, Z1, Z0
-	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z1
-	VMAXPS            Z0, Z1, Z0
-	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z0, Z1
-	VRNDSCALEPS       $0x00, Z1, Z1
-	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z1, Z0
-	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z1, Z0
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z4
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z0, Z4
-	VSCALEFPS         Z1, Z4, Z0
-	VPTESTMD.BCST     lanes70000000<>+0(SB), Z0, K1
-	VMOVAPS.Z         Z0, K1, Z0
-	VCVTPS2PD         Y0, Z1
-	VEXTRACTF64X4     $0x01, Z0, Y0
-	VCVTPS2PD         Y0, Z0
-	VADDPD            Z1, Z2, Z2
-	VADDPD            Z0, Z3, Z3
+check105:
+	CMPQ  CX, $0x10
+	JGE   elements104
+	CMPQ  CX, $0x01
+	JL    done106
+	MOVL  $-1, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	JMP   elements104
 
-done78:
+done106:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1978,71 +1709,49 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_5+116(FP), Z5
 	VBROADCASTSS common_6+120(FP), Z6
 	VBROADCASTSS common_7+124(FP), Z7
+	KXNORW       K1, K1, K1
 	XORQ         DI, DI
+	JMP          check108
 
-whole79:
-	CMPQ          SI, $0x10
-	JL            rest80
-	VMOVUPS       (CX)(DI*4), Z8
+elements107:
+	VMOVUPS.Z     (CX)(DI*4), K1, Z8
 	VMULPS        Z0, Z8, Z8
-	VMOVUPS       (DX)(DI*4), Z9
+	VMOVUPS.Z     (DX)(DI*4), K1, Z9
 	VMULPS        Z1, Z9, Z9
 	VFMADD231PS   Z2, Z8, Z9
-	VPTESTMD.BCST lanes70000000<>+0(SB), Z9, K1
-	VMOVAPS.Z     Z9, K1, Z9
-	VMOVUPS       Z9, (DX)(DI*4)
-	VMOVUPS       (BX)(DI*4), Z10
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z9, K2
+	VMOVAPS.Z     Z9, K2, Z9
+	VMOVUPS       Z9, K1, (DX)(DI*4)
+	VMOVUPS.Z     (BX)(DI*4), K1, Z10
 	VMULPS        Z3, Z10, Z10
-	VPTESTMD.BCST lanes60000000<>+0(SB), Z8, K1
-	VMOVAPS.Z     Z8, K1, Z8
+	VPTESTMD.BCST lanes60000000<>+0(SB), Z8, K2
+	VMOVAPS.Z     Z8, K2, Z8
 	VMULPS        Z8, Z8, Z8
 	VFMADD231PS   Z4, Z8, Z10
-	VPTESTMD.BCST lanes70000000<>+0(SB), Z10, K1
-	VMOVAPS.Z     Z10, K1, Z8
-	VMOVUPS       Z8, (BX)(DI*4)
+	VPTESTMD.BCST lanes70000000<>+0(SB), Z10, K2
+	VMOVAPS.Z     Z10, K2, Z8
+	VMOVUPS       Z8, K1, (BX)(DI*4)
 	VSQRTPS       Z8, Z8
 	VFMADD213PS   Z7, Z6, Z8
 	VMULPS        Z5, Z9, Z9
 	VDIVPS        Z8, Z9, Z8
-	VMOVUPS       (AX)(DI*4), Z9
+	VMOVUPS.Z     (AX)(DI*4), K1, Z9
 	VSUBPS        Z8, Z9, Z8
-	VMOVUPS       Z8, (AX)(DI*4)
+	VMOVUPS       Z8, K1, (AX)(DI*4)
 	ADDQ          $0x10, DI
 	SUBQ          $0x10, SI
-	JMP           whole79
 
-rest80:
-	TESTQ         SI, SI
-	JZ            done81
-	MOVL          $-1, R8
-	BZHIL         SI, R8, R8
-	KMOVW         R8, K1
-	VMOVUPS.Z     (CX)(DI*4), K1, Z8
-	VMULPS        Z0, Z8, Z0
-	VMOVUPS.Z     (DX)(DI*4), K1, Z8
-	VMULPS        Z1, Z8, Z1
-	VFMADD231PS   Z2, Z0, Z1
-	VPTESTMD.BCST lanes70000000<>+0(SB), Z1, K2
-	VMOVAPS.Z     Z1, K2, Z1
-	VMOVUPS       Z1, K1, (DX)(DI*4)
-	VMOVUPS.Z     (BX)(DI*4), K1, Z2
-	VMULPS        Z3, Z2, Z2
-	VPTESTMD.BCST lanes60000000<>+0(SB), Z0, K2
-	VMOVAPS.Z     Z0, K2, Z0
-	VMULPS        Z0, Z0, Z0
-	VFMADD231PS   Z4, Z0, Z2
-	VPTESTMD.BCST lanes70000000<>+0(SB), Z2, K2
-	VMOVAPS.Z     Z2, K2, Z0
-	VMOVUPS       Z0, K1, (BX)(DI*4)
-	VSQRTPS       Z0, Z0
-	VFMADD213PS   Z7, Z6, Z0
-	VMULPS        Z5, Z1, Z1
-	VDIVPS        Z0, Z1, Z0
-	VMOVUPS.Z     (AX)(DI*4), K1, Z1
-	VSUBPS        Z0, Z1, Z0
-	VMOVUPS       Z0, K1, (AX)(DI*4)
+check108:
+	CMPQ  SI, $0x10
+	JGE   elements107
+	CMPQ  SI, $0x01
+	JL    done109
+	MOVL  $-1, R8
+	BZHIL SI, R8, R8
+	KMOVW R8, K1
+	JMP   elements107
 
-done81:
+done109:
 	VZEROUPPER
 	RET
 
@@ -2057,12 +1766,12 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-64
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         x_base+24(FP), DX
+	KXNORW       K1, K1, K1
 	XORQ         BX, BX
+	JMP          check111
 
-whole82:
-	CMPQ         CX, $0x10
-	JL           rest83
-	VMOVUPS      (DX)(BX*4), Z4
+elements110:
+	VMOVUPS.Z    (DX)(BX*4), K1, Z4
 	VMULPS       Z3, Z4, Z4
 	VPSRLQ       $0x1e, Z0, Z5
 	VXORPS       Z0, Z5, Z5
@@ -2073,35 +1782,23 @@ whole82:
 	VPADDQ       Z1, Z0, Z0
 	VPSRLQ       $0x1f, Z5, Z6
 	VXORPS       Z5, Z6, Z5
-	VPCMPUD      $0x05, Z2, Z5, K1
-	VMOVUPS.Z    Z4, K1, Z4
-	VMOVUPS      Z4, (AX)(BX*4)
+	VPCMPUD      $0x05, Z2, Z5, K2
+	VMOVUPS.Z    Z4, K2, Z4
+	VMOVUPS      Z4, K1, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, CX
-	JMP          whole82
 
-rest83:
-	TESTQ        CX, CX
-	JZ           done84
-	MOVL         $-1, SI
-	BZHIL        CX, SI, SI
-	KMOVW        SI, K1
-	VMOVUPS.Z    (DX)(BX*4), K1, Z4
-	VMULPS       Z3, Z4, Z3
-	VPSRLQ       $0x1e, Z0, Z4
-	VXORPS       Z0, Z4, Z4
-	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z4, Z4
-	VPSRLQ       $0x1b, Z4, Z5
-	VXORPS       Z4, Z5, Z4
-	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z4, Z4
-	VPADDQ       Z1, Z0, Z0
-	VPSRLQ       $0x1f, Z4, Z0
-	VXORPS       Z4, Z0, Z0
-	VPCMPUD      $0x05, Z2, Z0, K2
-	VMOVUPS.Z    Z3, K2, Z0
-	VMOVUPS      Z0, K1, (AX)(BX*4)
+check111:
+	CMPQ  CX, $0x10
+	JGE   elements110
+	CMPQ  CX, $0x01
+	JL    done112
+	MOVL  $-1, SI
+	BZHIL CX, SI, SI
+	KMOVW SI, K1
+	JMP   elements110
 
-done84:
+done112:
 	VZEROUPPER
 	RET
 
@@ -2134,12 +1831,12 @@ TEXT ·sampleBinaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS alpha+48(FP), Z3
 	VBROADCASTSS unit+52(FP), Z4
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
+	KXNORW       K1, K1, K1
 	XORQ         BX, BX
+	JMP          check114
 
-whole85:
-	CMPQ         DX, $0x10
-	JL           rest86
-	VMOVUPS      (CX)(BX*4), Z6
+elements113:
+	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
 	VPORD        Z7, Z2, Z2
@@ -2160,41 +1857,21 @@ whole85:
 	VANDPS       Z7, Z6, Z6
 	VXORPS       Z7, Z6, Z6
 	VORPS        Z6, Z3, Z6
-	VMOVUPS      Z6, (AX)(BX*4)
+	VMOVUPS      Z6, K1, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
-	JMP          whole85
 
-rest86:
-	TESTQ        DX, DX
-	JZ           done87
-	MOVL         $-1, SI
-	BZHIL        DX, SI, SI
-	KMOVW        SI, K1
-	VMOVUPS.Z    (CX)(BX*4), K1, Z6
-	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
-	VPADDD       Z5, Z7, Z7
-	VPORD        Z7, Z2, Z2
-	VPSRLQ       $0x1e, Z0, Z5
-	VXORPS       Z0, Z5, Z5
-	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z5, Z5
-	VPSRLQ       $0x1b, Z5, Z7
-	VXORPS       Z5, Z7, Z5
-	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z5, Z5
-	VPADDQ       Z1, Z0, Z0
-	VPSRLQ       $0x1f, Z5, Z0
-	VXORPS       Z5, Z0, Z0
-	VPSRAD       $0x08, Z0, Z0
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z4, Z0, Z0
-	VSUBPS       Z6, Z0, Z0
-	VBROADCASTSS lanes80000000<>+0(SB), Z1
-	VANDPS       Z1, Z0, Z0
-	VXORPS       Z1, Z0, Z0
-	VORPS        Z0, Z3, Z0
-	VMOVUPS      Z0, K1, (AX)(BX*4)
+check114:
+	CMPQ  DX, $0x10
+	JGE   elements113
+	CMPQ  DX, $0x01
+	JL    done115
+	MOVL  $-1, SI
+	BZHIL DX, SI, SI
+	KMOVW SI, K1
+	JMP   elements113
 
-done87:
+done115:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0
@@ -2225,12 +1902,12 @@ TEXT ·sampleTernaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS alpha+48(FP), Z3
 	VBROADCASTSS unit+52(FP), Z4
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
+	KXNORW       K1, K1, K1
 	XORQ         BX, BX
+	JMP          check117
 
-whole88:
-	CMPQ         DX, $0x10
-	JL           rest89
-	VMOVUPS      (CX)(BX*4), Z6
+elements116:
+	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
 	VPORD        Z7, Z2, Z2
@@ -2252,42 +1929,21 @@ whole88:
 	VANDPS.BCST  lanes80000000<>+0(SB), Z6, Z6
 	VORPS        Z6, Z3, Z6
 	VANDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, (AX)(BX*4)
+	VMOVUPS      Z6, K1, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
-	JMP          whole88
 
-rest89:
-	TESTQ        DX, DX
-	JZ           done90
-	MOVL         $-1, SI
-	BZHIL        DX, SI, SI
-	KMOVW        SI, K1
-	VMOVUPS.Z    (CX)(BX*4), K1, Z6
-	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
-	VPADDD       Z5, Z7, Z7
-	VPORD        Z7, Z2, Z2
-	VPSRLQ       $0x1e, Z0, Z5
-	VXORPS       Z0, Z5, Z5
-	VPMULLQ.BCST wordsbf58476d1ce4e5b9<>+0(SB), Z5, Z5
-	VPSRLQ       $0x1b, Z5, Z7
-	VXORPS       Z5, Z7, Z5
-	VPMULLQ.BCST words94d049bb133111eb<>+0(SB), Z5, Z5
-	VPADDQ       Z1, Z0, Z0
-	VPSRLQ       $0x1f, Z5, Z0
-	VXORPS       Z5, Z0, Z0
-	VPSRLD       $0x08, Z0, Z0
-	VCVTDQ2PS    Z0, Z0
-	VMULPS       Z4, Z0, Z0
-	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z1
-	VSUBPS       Z1, Z0, Z0
-	VPSRAD       $0x1f, Z0, Z0
-	VANDPS.BCST  lanes80000000<>+0(SB), Z6, Z1
-	VORPS        Z1, Z3, Z1
-	VANDPS       Z0, Z1, Z0
-	VMOVUPS      Z0, K1, (AX)(BX*4)
+check117:
+	CMPQ  DX, $0x10
+	JGE   elements116
+	CMPQ  DX, $0x01
+	JL    done118
+	MOVL  $-1, SI
+	BZHIL DX, SI, SI
+	KMOVW SI, K1
+	JMP   elements116
 
-done90:
+done118:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0

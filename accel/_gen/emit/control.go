@@ -1,0 +1,139 @@
+package emit
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// Label marks the next instruction.
+func (m Machine) Label(name string) {
+	if m.neon() {
+		arm.Label(name)
+	} else {
+		Label(name)
+	}
+}
+
+// Jump continues at a label.
+func (m Machine) Jump(label string) {
+	if m.neon() {
+		branchARM("B %[1]s", label, false)
+	} else {
+		JMP(operand.LabelRef(label))
+	}
+}
+
+// If runs then where condition jumps to the label that it is given, and otherwise where it does
+// not.
+func (m Machine) If(condition func(label string), then, otherwise func()) {
+	label, done := Unique("then"), Unique("done")
+	condition(label)
+	otherwise()
+	m.Jump(done)
+	m.Label(label)
+	then()
+	m.Label(done)
+}
+
+// Unless runs body where condition does not jump to the label that it is given.
+func (m Machine) Unless(condition func(label string), body func()) {
+	done := Unique("done")
+	condition(done)
+	body()
+	m.Label(done)
+}
+
+// Counter returns a register with 0.
+func (m Machine) Counter() GPVirtual {
+	if m.neon() {
+		r := arm.GP64()
+		setARM(r, 0)
+		return r
+	}
+	r := GP64()
+	XORQ(r, r)
+	return r
+}
+
+// Advance adds a number to a register.
+func (m Machine) Advance(r GPVirtual, by int) {
+	switch {
+	case m.neon() && by < 0:
+		addressARM("SUB $%[3]d, %[2]s, %[1]s", r, r, operand.U32(uint32(-by)))
+	case m.neon():
+		addressARM("ADD $%[3]d, %[2]s, %[1]s", r, r, operand.U32(uint32(by)))
+	case by < 0:
+		SUBQ(operand.Imm(uint64(-by)), r)
+	default:
+		ADDQ(operand.Imm(uint64(by)), r)
+	}
+}
+
+// AdvanceBy adds an argument of the function to a register.
+func (m Machine) AdvanceBy(r GPVirtual, argument string) {
+	if m.neon() {
+		addressARM("ADD %[3]s, %[2]s, %[1]s", r, r, m.Pointer(argument))
+	} else {
+		ADDQ(m.Argument(argument), r)
+	}
+}
+
+// compare compares a register or a part of memory with a number.
+func (m Machine) compare(a operand.Op, n int) {
+	if !m.neon() {
+		CMPQ(a, operand.Imm(uint64(n)))
+		return
+	}
+	if at, ok := a.(operand.Mem); ok {
+		a = loadARM(at)
+	}
+	compareARM(a, n)
+}
+
+// JumpIfLess jumps if a < n. Here and below, numbers are signed, and a is a register or memory.
+func (m Machine) JumpIfLess(a operand.Op, n int, label string) {
+	m.compare(a, n)
+	if m.neon() {
+		branchARM("BLT %[1]s", label, true)
+	} else {
+		JL(operand.LabelRef(label))
+	}
+}
+
+// JumpIfAtLeast jumps if a ≥ n.
+func (m Machine) JumpIfAtLeast(a operand.Op, n int, label string) {
+	m.compare(a, n)
+	if m.neon() {
+		branchARM("BGE %[1]s", label, true)
+	} else {
+		JGE(operand.LabelRef(label))
+	}
+}
+
+// JumpIfPositive jumps if a > 0.
+func (m Machine) JumpIfPositive(a operand.Op, label string) { m.JumpIfAtLeast(a, 1, label) }
+
+// JumpUnlessPositive jumps if a ≤ 0.
+func (m Machine) JumpUnlessPositive(a operand.Op, label string) { m.JumpIfLess(a, 1, label) }
+
+// JumpIfZero jumps if a = 0.
+func (m Machine) JumpIfZero(a operand.Op, label string) {
+	m.compare(a, 0)
+	if m.neon() {
+		branchARM("BEQ %[1]s", label, true)
+	} else {
+		JE(operand.LabelRef(label))
+	}
+}
+
+// CountDown subtracts 1 from a register and jumps if the result is not 0.
+func (m Machine) CountDown(r GPVirtual, label string) {
+	if m.neon() {
+		addressARM("SUBS $1, %[2]s, %[1]s", r, r)
+		branchARM("BNE %[1]s", label, true)
+		return
+	}
+	DECQ(r)
+	JNZ(operand.LabelRef(label))
+}
