@@ -20,13 +20,6 @@ func main() {
 		}
 	}
 	int8LargestAVX2()
-	exactTablesAVX512()
-	exactTablesAVX2()
-	for planes := 1; planes <= 2; planes++ {
-		for _, m := range emit.Machines {
-			exactSums(m, planes)
-		}
-	}
 	for _, m := range emit.Machines {
 		largest(m)
 		quantize(m)

@@ -51,24 +51,6 @@ func int14Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
 func int8LargestAVX2(q []int16) int32
 
 //go:noescape
-func exactTablesAVX512(tables []byte, x []float32)
-
-//go:noescape
-func exactTablesAVX2(tables []byte, x []float32)
-
-//go:noescape
-func exactSums1AVX2(dst []float32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
-func exactSums1AVX512(dst []float32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
-func exactSums2AVX2(dst []float32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
-func exactSums2AVX512(dst []float32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
 func largestAVX2(x []float32) uint32
 
 //go:noescape
