@@ -69,9 +69,9 @@ func (m Machine) timesPowerOfTwo(v, n VecVirtual) VecVirtual {
 	// product is exact.
 	whole, half, rest := m.Vector(), m.Vector(), m.Vector()
 	if m.neon() {
-		armVector("fcvtns", whole, n)
-		armShift("sshr", half, whole, 1)
-		armVector("sub", rest, whole, half)
+		ARM("fcvtns", whole, n)
+		ARMShift("sshr", half, whole, 1)
+		ARM("sub", rest, whole, half)
 	} else {
 		VCVTPS2DQ(n, whole)
 		VPSRAD(operand.Imm(1), whole, half)
@@ -85,8 +85,8 @@ func (m Machine) powerOfTwo(n VecVirtual) VecVirtual {
 	const bias, fraction = 127, 23 // of float32
 	v := m.Vector()
 	if m.neon() {
-		armVector("add", v, n, constantARM(Bits(bias)))
-		armShift("shl", v, v, fraction)
+		ARM("add", v, n, constantARM(Bits(bias)))
+		ARMShift("shl", v, v, fraction)
 		return v
 	}
 	m.with(VPADDD, VPADDD_BCST, Bits(bias), n, v)

@@ -25,7 +25,7 @@ func (m Machine) with(plain, broadcast instruction, b operand.Op, rest ...operan
 func (m Machine) binary(plain, broadcast instruction, neon string, a VecVirtual, b operand.Op) VecVirtual {
 	v := m.Vector()
 	if m.neon() {
-		armVector(neon, v, a, m.inRegister(b))
+		ARM(neon, v, a, m.inRegister(b))
 		return v
 	}
 	m.with(plain, broadcast, b, a, v)
@@ -76,7 +76,7 @@ func (m Machine) Or(a VecVirtual, b operand.Op) VecVirtual {
 func (m Machine) Sqrt(a VecVirtual) VecVirtual {
 	v := m.Vector()
 	if m.neon() {
-		armVector("fsqrt", v, a)
+		ARM("fsqrt", v, a)
 	} else {
 		VSQRTPS(a, v)
 	}
@@ -88,7 +88,7 @@ func (m Machine) Round(a VecVirtual) VecVirtual {
 	v := m.Vector()
 	switch {
 	case m.neon():
-		armVector("frintn", v, a)
+		ARM("frintn", v, a)
 	case m.Wide():
 		VRNDSCALEPS(operand.Imm(0), a, v)
 	default:
@@ -100,7 +100,7 @@ func (m Machine) Round(a VecVirtual) VecVirtual {
 // Accumulate sets sum = sum + a.
 func (m Machine) Accumulate(sum, a VecVirtual) {
 	if m.neon() {
-		armVector("fadd", sum, sum, a)
+		ARM("fadd", sum, sum, a)
 	} else {
 		VADDPS(a, sum, sum)
 	}
@@ -110,8 +110,8 @@ func (m Machine) Accumulate(sum, a VecVirtual) {
 func (m Machine) MulAdd(a, b VecVirtual, c operand.Op) VecVirtual {
 	if m.neon() {
 		sum := m.Vector()
-		armVector("mov", sum, m.inRegister(c))
-		armVector("fmla", sum, a, b)
+		ARM("mov", sum, m.inRegister(c))
+		ARM("fmla", sum, a, b)
 		return sum
 	}
 	m.with(VFMADD213PS, VFMADD213PS_BCST, c, b, a)
@@ -121,7 +121,7 @@ func (m Machine) MulAdd(a, b VecVirtual, c operand.Op) VecVirtual {
 // AddProduct sets sum = sum + a·b, rounded once.
 func (m Machine) AddProduct(sum, a VecVirtual, b operand.Op) {
 	if m.neon() {
-		armVector("fmla", sum, a, m.inRegister(b))
+		ARM("fmla", sum, a, m.inRegister(b))
 		return
 	}
 	m.with(VFMADD231PS, VFMADD231PS_BCST, b, a, sum)
@@ -130,7 +130,7 @@ func (m Machine) AddProduct(sum, a VecVirtual, b operand.Op) {
 // SubProduct sets difference = difference − a·b, rounded once.
 func (m Machine) SubProduct(difference, a VecVirtual, b operand.Op) {
 	if m.neon() {
-		armVector("fmls", difference, a, m.inRegister(b))
+		ARM("fmls", difference, a, m.inRegister(b))
 		return
 	}
 	m.with(VFNMADD231PS, VFNMADD231PS_BCST, b, a, difference)
@@ -161,8 +161,8 @@ func (m Machine) FlushBeforeSquare(v VecVirtual) VecVirtual {
 func (m Machine) keepWhere(v VecVirtual, bits Constant) VecVirtual {
 	kept := m.Vector()
 	if m.neon() {
-		armVector("cmtst", kept, v, m.inRegister(bits))
-		armVector("and", kept, kept, v)
+		ARM("cmtst", kept, v, m.inRegister(bits))
+		ARM("and", kept, kept, v)
 		return kept
 	}
 	if m.Wide() {
@@ -183,8 +183,8 @@ func (m Machine) BySign(x, negative, positive VecVirtual) VecVirtual {
 	v := m.Vector()
 	switch {
 	case m.neon():
-		armShift("sshr", v, x, 31)
-		armVector("bsl", v, negative, positive)
+		ARMShift("sshr", v, x, 31)
+		ARM("bsl", v, negative, positive)
 	case m.Wide():
 		signs := K()
 		VPMOVD2M(x, signs)

@@ -46,29 +46,29 @@ func branchARM(format, label string, conditional bool) {
 	})
 }
 
-// writeARM appends an instruction that changes its first operand, without reading it, and reads
+// WriteARM appends an instruction that changes its first operand, without reading it, and reads
 // the others.
-func writeARM(format string, to Register, from ...operand.Op) {
+func WriteARM(format string, to Register, from ...operand.Op) {
 	arm.Instruction(&ir.Instruction{
 		Opcode: format, Operands: append([]operand.Op{to}, from...), Inputs: from, Outputs: []operand.Op{to},
 	})
 }
 
-// readARM appends an instruction that reads all its operands.
-func readARM(format string, from ...operand.Op) {
+// ReadARM appends an instruction that reads all its operands.
+func ReadARM(format string, from ...operand.Op) {
 	arm.Instruction(&ir.Instruction{Opcode: format, Operands: from, Inputs: from})
 }
 
-// addressARM appends an instruction on general-purpose registers.
-func addressARM(format string, to GPVirtual, from ...operand.Op) { writeARM(format, to, from...) }
+// General returns a new general-purpose register.
+func General() GPVirtual { return arm.GP64() }
 
-func setARM(r GPVirtual, value uint32) { writeARM("MOVD $%[2]d, %[1]s", r, operand.U32(value)) }
+func setARM(r GPVirtual, value uint32) { WriteARM("MOVD $%[2]d, %[1]s", r, operand.U32(value)) }
 
-func compareARM(a operand.Op, n int) { readARM("CMP $%[2]d, %[1]s", a, operand.U32(uint32(n))) }
+func compareARM(a operand.Op, n int) { ReadARM("CMP $%[2]d, %[1]s", a, operand.U32(uint32(n))) }
 
 func loadARM(from operand.Mem) GPVirtual {
 	r := arm.GP64()
-	writeARM("MOVD %[2]s, %[1]s", r, from)
+	WriteARM("MOVD %[2]s, %[1]s", r, from)
 	return r
 }
 
@@ -79,29 +79,47 @@ func inBase(at operand.Mem) operand.Mem {
 	}
 	base := arm.GP64()
 	shift := map[uint8]uint32{1: 0, 2: 1, 4: 2, 8: 3}[at.Scale]
-	writeARM("ADD %[2]s<<%[4]d, %[3]s, %[1]s", base, at.Index, at.Base, operand.U32(shift))
+	WriteARM("ADD %[2]s<<%[4]d, %[3]s, %[1]s", base, at.Index, at.Base, operand.U32(shift))
 	return operand.Mem{Base: base, Disp: at.Disp}
 }
 
-func loadVectorARM(from operand.Mem, to VecVirtual) { writeARM("FMOVQ %[2]s, %[1]f", to, inBase(from)) }
-func loadLaneARM(from operand.Mem, to VecVirtual)   { writeARM("FMOVS %[2]s, %[1]f", to, inBase(from)) }
-func storeVectorARM(v VecVirtual, to operand.Mem)   { readARM("FMOVQ %[1]f, %[2]s", v, inBase(to)) }
-func storeLaneARM(v VecVirtual, to operand.Mem)     { readARM("FMOVS %[1]f, %[2]s", v, inBase(to)) }
-func fetchARM(at operand.Mem)                       { readARM("PRFM %[1]s, PLDL1KEEP", inBase(at)) }
+func loadVectorARM(from operand.Mem, to VecVirtual) { WriteARM("FMOVQ %[2]s, %[1]f", to, inBase(from)) }
+func loadLaneARM(from operand.Mem, to VecVirtual)   { WriteARM("FMOVS %[2]s, %[1]f", to, inBase(from)) }
+func storeVectorARM(v VecVirtual, to operand.Mem)   { ReadARM("FMOVQ %[1]f, %[2]s", v, inBase(to)) }
+func storeLaneARM(v VecVirtual, to operand.Mem)     { ReadARM("FMOVS %[1]f, %[2]s", v, inBase(to)) }
+func fetchARM(at operand.Mem)                       { ReadARM("PRFM %[1]s, PLDL1KEEP", inBase(at)) }
 
 func spreadARM(from operand.Mem, to VecVirtual) {
 	bits := arm.GP64()
-	writeARM("MOVWU %[2]s, %[1]s", bits, inBase(from))
-	writeARM("VDUP %[2]s, %[1]s.S4", to, bits)
+	WriteARM("MOVWU %[2]s, %[1]s", bits, inBase(from))
+	WriteARM("VDUP %[2]s, %[1]s.S4", to, bits)
 }
 
-// gatherARM sets the address of a row to that of the next entry of its order.
-func gatherARM(r Row, stride, base GPVirtual) {
-	index := arm.GP64()
-	writeARM("MOVW %[2]s, %[1]s", index, operand.Mem{Base: r.order})
-	addressARM("MADD %[3]s, %[4]s, %[2]s, %[1]s", r.at, index, stride, base)
-	addressARM("ADD $4, %[2]s, %[1]s", r.order, r.order)
+// ARMData puts elements into read-only memory and returns their address.
+func ARMData[C operand.Constant](name string, elements []C) operand.Mem {
+	at, written := armTables[name]
+	if !written {
+		at = arm.StaticGlobal(name)
+		arm.DataAttributes(attr.RODATA | attr.NOPTR)
+		for i, element := range elements {
+			arm.AddDatum(i*element.Bytes(), element)
+		}
+		armTables[name] = at
+	}
+	return at
 }
+
+var armTables = map[string]operand.Mem{}
+
+// ARMTable loads a vector from read-only memory.
+func ARMTable(to VecVirtual, from operand.Mem) {
+	at := arm.GP64()
+	WriteARM("MOVD $%[2]s, %[1]s", at, from)
+	loadVectorARM(operand.Mem{Base: at}, to)
+}
+
+// ARMResult returns the lowest 32 bits of v as the function's result.
+func ARMResult(v VecVirtual) { storeLaneARM(v, Place(arm.ReturnIndex(0))) }
 
 // constantARM returns a vector with c in every lane, which must not be changed.
 func constantARM(c Constant) VecVirtual {
@@ -114,14 +132,14 @@ func constantARM(c Constant) VecVirtual {
 	body := f.Nodes
 	f.Nodes = nil
 	setARM(bits, uint32(c.pattern))
-	writeARM("VDUP %[2]s, %[1]s.S4", v, bits)
+	WriteARM("VDUP %[2]s, %[1]s.S4", v, bits)
 	f.Nodes = append(f.Nodes, body...)
 	return v
 }
 
-// armVector appends the vector instruction with this name in the manual of Arm. Instructions
+// ARM appends the vector instruction with this name in the manual of Arm. Instructions
 // that accumulate read their first operand too.
-func armVector(name string, to VecVirtual, from ...VecVirtual) {
+func ARM(name string, to Register, from ...Register) {
 	v, ok := armVectors[name]
 	if !ok {
 		panic("emit: no encoding of " + name)
@@ -140,8 +158,8 @@ func armVector(name string, to VecVirtual, from ...VecVirtual) {
 	})
 }
 
-// armShift appends the shift of 32-bit lanes with this name.
-func armShift(name string, to, from VecVirtual, by uint8) {
+// ARMShift appends the shift with this name.
+func ARMShift(name string, to, from Register, by uint8) {
 	arm.Instruction(&ir.Instruction{
 		Opcode: name, Operands: []operand.Op{to, from, operand.U8(by)}, Inputs: []operand.Op{from}, Outputs: []operand.Op{to},
 	})

@@ -43,7 +43,7 @@ func (m Machine) Constant(c Constant) VecVirtual {
 		return m.Spread(c.Mem())
 	}
 	v := m.Vector()
-	armVector("mov", v, constantARM(c))
+	ARM("mov", v, constantARM(c))
 	return v
 }
 

@@ -24,16 +24,30 @@ func (m Machine) Jump(label string) {
 	}
 }
 
-// If runs then where condition jumps to the label that it is given, and otherwise where it does
-// not.
-func (m Machine) If(condition func(label string), then, otherwise func()) {
-	label, done := Unique("then"), Unique("done")
+// Rarely runs rare where condition jumps to the label that it is given, and else otherwise.
+// rare stands behind the end of the function, so that the usual way is straight on.
+func (m Machine) Rarely(condition func(label string), rare, otherwise func()) {
+	label, back := Unique("rare"), Unique("back")
 	condition(label)
 	otherwise()
-	m.Jump(done)
-	m.Label(label)
-	then()
-	m.Label(done)
+	m.Label(back)
+	behind = append(behind, func() {
+		m.Label(label)
+		rare()
+		m.Jump(back)
+	})
+}
+
+// behind is what stands behind the end of the function that is being written.
+var behind []func()
+
+// end writes what stands behind the end of a function, which may add to it.
+func end() {
+	for len(behind) > 0 {
+		next := behind[0]
+		behind = behind[1:]
+		next()
+	}
 }
 
 // Unless runs body where condition does not jump to the label that it is given.
@@ -60,9 +74,9 @@ func (m Machine) Counter() GPVirtual {
 func (m Machine) Advance(r GPVirtual, by int) {
 	switch {
 	case m.neon() && by < 0:
-		addressARM("SUB $%[3]d, %[2]s, %[1]s", r, r, operand.U32(uint32(-by)))
+		WriteARM("SUB $%[3]d, %[2]s, %[1]s", r, r, operand.U32(uint32(-by)))
 	case m.neon():
-		addressARM("ADD $%[3]d, %[2]s, %[1]s", r, r, operand.U32(uint32(by)))
+		WriteARM("ADD $%[3]d, %[2]s, %[1]s", r, r, operand.U32(uint32(by)))
 	case by < 0:
 		SUBQ(operand.Imm(uint64(-by)), r)
 	default:
@@ -73,7 +87,7 @@ func (m Machine) Advance(r GPVirtual, by int) {
 // AdvanceBy adds an argument of the function to a register.
 func (m Machine) AdvanceBy(r GPVirtual, argument string) {
 	if m.neon() {
-		addressARM("ADD %[3]s, %[2]s, %[1]s", r, r, m.Pointer(argument))
+		WriteARM("ADD %[3]s, %[2]s, %[1]s", r, r, m.Pointer(argument))
 	} else {
 		ADDQ(m.Argument(argument), r)
 	}
@@ -127,10 +141,20 @@ func (m Machine) JumpIfZero(a operand.Op, label string) {
 	}
 }
 
+// JumpIfNotZero jumps if a ≠ 0.
+func (m Machine) JumpIfNotZero(a operand.Op, label string) {
+	m.compare(a, 0)
+	if m.neon() {
+		branchARM("BNE %[1]s", label, true)
+	} else {
+		JNE(operand.LabelRef(label))
+	}
+}
+
 // CountDown subtracts 1 from a register and jumps if the result is not 0.
 func (m Machine) CountDown(r GPVirtual, label string) {
 	if m.neon() {
-		addressARM("SUBS $1, %[2]s, %[1]s", r, r)
+		WriteARM("SUBS $1, %[2]s, %[1]s", r, r)
 		branchARM("BNE %[1]s", label, true)
 		return
 	}

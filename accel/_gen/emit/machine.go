@@ -50,10 +50,11 @@ func (m Machine) Function(name, signature string) {
 func (m Machine) Return() {
 	if m.neon() {
 		returnARM()
-		return
+	} else {
+		VZEROUPPER()
+		RET()
 	}
-	VZEROUPPER()
-	RET()
+	end()
 }
 
 // Vector allocates a vector register.
@@ -127,7 +128,7 @@ func (m Machine) Zero() VecVirtual {
 	v := m.Vector()
 	switch {
 	case m.neon():
-		armVector("eor", v, v, v)
+		ARM("eor", v, v, v)
 	case m.Wide():
 		VPXORD(v, v, v)
 	default:

@@ -11,7 +11,7 @@ import (
 type Row struct {
 	at           GPVirtual
 	name, stride string
-	order        GPVirtual // of gathered rows: the next entry of the argument order, or nil
+	order        GPVirtual // of rows that may be gathered; rows may share it
 }
 
 // NewRow starts at the argument name and moves by the argument name+"Stride", in bytes.
@@ -30,34 +30,53 @@ func (m Machine) NewRows(names ...string) []Row {
 
 // NewInputRow is like NewRow where the argument order is nil. Otherwise it moves through the
 // rows of the matrix in the order that the int32 at order give.
-func (m Machine) NewInputRow(name string) Row {
-	r := m.NewRow(name)
-	r.order = m.Pointer("order")
-	return r
+func (m Machine) NewInputRow(name string) Row { return m.NewInputRows(name)[0] }
+
+// NewInputRows returns a NewInputRow for each of the arguments.
+func (m Machine) NewInputRows(names ...string) []Row {
+	rows, order := m.NewRows(names...), m.Pointer("order")
+	for i := range rows {
+		rows[i].order = order
+	}
+	return rows
 }
 
-// Unordered runs body where the rows of a NewInputRow are gathered.
+// At is the row's first element's address, in a register.
+func (r Row) At() GPVirtual { return r.at }
+
+// WhereGathered runs body where the rows of a NewInputRow are gathered.
 func (m Machine) WhereGathered(r Row, body func()) {
-	m.Unless(func(not string) { m.JumpIfZero(r.order, not) }, body)
+	m.Rarely(func(label string) { m.JumpIfNotZero(r.order, label) }, body, func() {})
 }
 
 // enter computes the addresses of gathered rows. It is called before a row is used.
 func (m Machine) enter(walkers []Row) {
+	var gathered []Row
 	for _, r := range walkers {
-		if r.order == nil {
-			continue
+		if r.order != nil {
+			gathered = append(gathered, r)
 		}
-		m.WhereGathered(r, func() {
-			if m.neon() {
-				gatherARM(r, m.Pointer(r.stride), m.Pointer(r.name))
-				return
-			}
-			MOVLQSX(operand.Mem{Base: r.order}, r.at)
-			IMULQ(m.Argument(r.stride), r.at)
-			ADDQ(m.Argument(r.name), r.at)
-			ADDQ(operand.Imm(4), r.order)
-		})
 	}
+	if len(gathered) == 0 {
+		return
+	}
+	order := gathered[0].order
+	m.WhereGathered(gathered[0], func() {
+		if m.neon() {
+			index := General()
+			WriteARM("MOVW %[2]s, %[1]s", index, operand.Mem{Base: order})
+			for _, r := range gathered {
+				WriteARM("MADD %[3]s, %[4]s, %[2]s, %[1]s", r.at, index, m.Pointer(r.stride), m.Pointer(r.name))
+			}
+		} else {
+			for _, r := range gathered {
+				MOVLQSX(operand.Mem{Base: order}, r.at)
+				IMULQ(m.Argument(r.stride), r.at)
+				ADDQ(m.Argument(r.name), r.at)
+			}
+		}
+		m.Advance(order, 4)
+	})
 }
 
 func (m Machine) advance(walkers []Row) {

@@ -116,7 +116,7 @@ func (m Machine) byLanes(tail Tail, all, some func()) {
 		all()
 		return
 	}
-	m.If(func(then string) { m.JumpIfLess(tail.left, m.Lanes, then) }, some, all)
+	m.Rarely(func(label string) { m.JumpIfLess(tail.left, m.Lanes, label) }, some, all)
 }
 
 // Columns runs body for the columns of a block, whose number is the argument lanes. On NEON,
@@ -127,7 +127,7 @@ func (m Machine) Columns(body func(tail Tail)) {
 		body(Tail{left: lanes})
 	} else {
 		tail := m.First(lanes)
-		tail.left = m.Argument("lanes")
+		tail.left = lanes
 		body(tail)
 	}
 	m.Return()
@@ -150,6 +150,10 @@ func (m Machine) Vectors(count GPVirtual, body func(index GPVirtual)) {
 // Elements runs body for count elements, one vector at a time, and at the end for the tail.
 // index is the first element of the vector.
 func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)) {
+	if m.neon() {
+		m.elementsOrOne(count, body)
+		return
+	}
 	top, check, done := Unique("elements"), Unique("check"), Unique("done")
 	tail := m.whole()
 	tail.left = count
@@ -163,6 +167,24 @@ func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)
 	m.JumpIfAtLeast(count, m.Lanes, top)
 	m.JumpUnlessPositive(count, done)
 	m.setFirst(tail, count)
+	m.Jump(top)
+	m.Label(done)
+}
+
+// elementsOrOne is Elements without masks: the tail goes one element at a time.
+func (m Machine) elementsOrOne(count GPVirtual, body func(index GPVirtual, tail Tail)) {
+	top, check, done := Unique("elements"), Unique("check"), Unique("done")
+	index, step := m.Counter(), General()
+	setARM(step, uint32(m.Lanes))
+	m.Jump(check)
+	m.Label(top)
+	body(index, Tail{left: count})
+	WriteARM("ADD %[2]s, %[3]s, %[1]s", index, step, index)
+	WriteARM("SUB %[2]s, %[3]s, %[1]s", count, step, count)
+	m.Label(check)
+	m.JumpIfAtLeast(count, m.Lanes, top)
+	m.JumpUnlessPositive(count, done)
+	setARM(step, 1)
 	m.Jump(top)
 	m.Label(done)
 }

@@ -64,6 +64,7 @@ func affinePairBackward(m emit.Machine) {
 	m.Columns(func(tail emit.Tail) {
 		ofHidden, ofInput := newNormalisation(m, "hidden", tail), newNormalisation(m, "input", tail)
 		sum := m.Zero()
+		scalar := m.Pointer("scalar")
 		gradient, hidden, input := m.NewRow("gradient"), m.NewRow("hidden"), m.NewInputRow("input")
 		m.Rows([]emit.Row{gradient, hidden, input}, func() {
 			m.Fetch(hidden)
@@ -71,21 +72,23 @@ func affinePairBackward(m emit.Machine) {
 			da := m.Load(gradient.Mem(), tail)
 			m.Accumulate(sum, da)
 			ofHidden.add(m, da, m.Load(hidden.Mem(), tail))
-			ofInput.add(m, da, loadInput(m, input, tail))
+			ofInput.add(m, da, loadInput(m, input, scalar, tail))
 		})
 		addVector(m, sum, "betaGradient", tail)
 		ofHidden.finish(m, "hidden", sum, tail)
 		ofInput.finish(m, "input", sum, tail)
 
-		gradient, hidden, input = m.NewRow("gradient"), m.NewRow("hidden"), m.NewInputRow("input")
-		hiddenGradient, inputGradient := m.NewRow("hiddenGradient"), m.NewInputRow("inputGradient")
+		gradient, hidden = m.NewRow("gradient"), m.NewRow("hidden")
+		hiddenGradient, inputs := m.NewRow("hiddenGradient"), m.NewInputRows("input", "inputGradient")
+		input, inputGradient := inputs[0], inputs[1]
 		m.Rows([]emit.Row{gradient, hidden, input, hiddenGradient, inputGradient}, func() {
 			da, h := m.Load(gradient.Mem(), tail), m.Load(hidden.Mem(), tail)
-			x := loadInput(m, input, tail)
-			m.Store(ofHidden.gradient(m, da, h), hiddenGradient.Mem(), tail)
-			m.Unless(func(scalar string) { m.JumpIfZero(m.Argument("inputGradient"), scalar) }, func() {
-				storeInputGradient(m, ofInput.gradient(m, da, x), inputGradient, tail)
+			dh := ofHidden.gradient(m, da, h)
+			m.Unless(func(none string) { m.JumpIfZero(inputGradient.At(), none) }, func() {
+				dx := ofInput.gradient(m, da, m.Load(input.Mem(), tail))
+				storeInputGradient(m, dx, inputGradient, tail)
 			})
+			m.Store(dh, hiddenGradient.Mem(), tail)
 		})
 	})
 }
@@ -113,8 +116,9 @@ func affineBackward(m emit.Machine) {
 		addVector(m, sum, "betaGradient", tail)
 		n.finish(m, "", sum, tail)
 
-		gradient, product = m.NewRow("gradient"), m.NewInputRow("product")
-		productGradient := m.NewInputRow("productGradient")
+		gradient = m.NewRow("gradient")
+		products := m.NewInputRows("product", "productGradient")
+		product, productGradient := products[0], products[1]
 		m.Rows([]emit.Row{gradient, product, productGradient}, func() {
 			dx := n.gradient(m, m.Load(gradient.Mem(), tail), m.Load(product.Mem(), tail))
 			storeInputGradient(m, dx, productGradient, tail)

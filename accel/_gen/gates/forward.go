@@ -14,11 +14,12 @@ func gateForward(m emit.Machine, name string, activation func(VecVirtual) VecVir
 		hiddenScale, inputScale := vector(m, "hiddenScale", tail), vector(m, "inputScale", tail)
 		shift := vector(m, "shift", tail)
 		gate, hidden, input := m.NewRow("gate"), m.NewRow("hidden"), m.NewInputRow("input")
+		scalar := m.Pointer("scalar")
 		m.Rows([]emit.Row{gate, hidden, input}, func() {
 			m.Fetch(gate)
 			a := m.Load(hidden.Mem(), tail)
 			a = m.MulAdd(a, hiddenScale, shift)
-			m.AddProduct(a, inputScale, loadInput(m, input, tail))
+			m.AddProduct(a, inputScale, loadInput(m, input, scalar, tail))
 			m.Store(activation(a), gate.Mem(), tail)
 		})
 	})

@@ -31,13 +31,13 @@ func main() {
 	emit.Write()
 }
 
-// loadInput loads the columns of an input. Where the argument scalar is not 0, they are all the
-// number at the row's beginning.
-func loadInput(m emit.Machine, row emit.Row, tail emit.Tail) VecVirtual {
+// loadInput loads the columns of an input. Where scalar is not 0, they are all the number at the
+// row's beginning.
+func loadInput(m emit.Machine, row emit.Row, scalar GPVirtual, tail emit.Tail) VecVirtual {
 	v := m.Vector()
-	m.If(func(columns string) { m.JumpIfZero(m.Argument("scalar"), columns) },
-		func() { m.LoadTo(v, row.Mem(), tail) },
-		func() { m.SpreadTo(v, row.Mem()) })
+	m.Rarely(func(label string) { m.JumpIfNotZero(scalar, label) },
+		func() { m.SpreadTo(v, row.Mem()) },
+		func() { m.LoadTo(v, row.Mem(), tail) })
 	return v
 }
 

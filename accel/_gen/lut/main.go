@@ -30,5 +30,15 @@ func main() {
 		codedColumn(m)
 		dense(m)
 	}
+	for _, size := range []entrySize{oneByte, twoBytes} {
+		integerTablesNEON(size)
+		for planes := 1; planes <= 2; planes++ {
+			integerSumsNEON(size, planes)
+		}
+	}
+	int8LargestNEON()
+	largest(neon)
+	quantize(neon)
+	fromIntegers(neon)
 	emit.Write()
 }

@@ -11,84 +11,64 @@ TEXT ·momentsAVX2(SB), NOSPLIT, $0-64
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y0
 	VBROADCASTSS count+56(FP), Y1
-	MOVQ         x+16(FP), AX
-	MOVQ         order+32(FP), CX
+	MOVQ         x+16(FP), CX
+	MOVQ         order+32(FP), DX
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
-	MOVQ         rows+40(FP), DX
+	MOVQ         rows+40(FP), BX
 
 four1:
-	CMPQ    DX, $0x04
-	JL      rest2
-	CMPQ    CX, $0x00
-	JE      done4
-	MOVLQSX (CX), AX
-	IMULQ   xStride+24(FP), AX
-	ADDQ    x+16(FP), AX
-	ADDQ    $0x04, CX
+	CMPQ BX, $0x04
+	JL   rest2
+	CMPQ DX, $0x00
+	JNE  rare4
 
-done4:
-	PREFETCHT0 128(AX)
-	VMASKMOVPS (AX), Y0, Y6
+back5:
+	PREFETCHT0 128(CX)
+	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y2, Y2
-	ADDQ       xStride+24(FP), AX
-	CMPQ       CX, $0x00
-	JE         done5
-	MOVLQSX    (CX), AX
-	IMULQ      xStride+24(FP), AX
-	ADDQ       x+16(FP), AX
-	ADDQ       $0x04, CX
+	ADDQ       xStride+24(FP), CX
+	CMPQ       DX, $0x00
+	JNE        rare6
 
-done5:
-	PREFETCHT0 128(AX)
-	VMASKMOVPS (AX), Y0, Y6
+back7:
+	PREFETCHT0 128(CX)
+	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y3, Y3
-	ADDQ       xStride+24(FP), AX
-	CMPQ       CX, $0x00
-	JE         done6
-	MOVLQSX    (CX), AX
-	IMULQ      xStride+24(FP), AX
-	ADDQ       x+16(FP), AX
-	ADDQ       $0x04, CX
+	ADDQ       xStride+24(FP), CX
+	CMPQ       DX, $0x00
+	JNE        rare8
 
-done6:
-	PREFETCHT0 128(AX)
-	VMASKMOVPS (AX), Y0, Y6
+back9:
+	PREFETCHT0 128(CX)
+	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y4, Y4
-	ADDQ       xStride+24(FP), AX
-	CMPQ       CX, $0x00
-	JE         done7
-	MOVLQSX    (CX), AX
-	IMULQ      xStride+24(FP), AX
-	ADDQ       x+16(FP), AX
-	ADDQ       $0x04, CX
+	ADDQ       xStride+24(FP), CX
+	CMPQ       DX, $0x00
+	JNE        rare10
 
-done7:
-	PREFETCHT0 128(AX)
-	VMASKMOVPS (AX), Y0, Y6
+back11:
+	PREFETCHT0 128(CX)
+	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y5, Y5
-	ADDQ       xStride+24(FP), AX
-	SUBQ       $0x04, DX
+	ADDQ       xStride+24(FP), CX
+	SUBQ       $0x04, BX
 	JMP        four1
 
 rest2:
-	CMPQ    DX, $0x00
-	JE      done3
-	CMPQ    CX, $0x00
-	JE      done8
-	MOVLQSX (CX), AX
-	IMULQ   xStride+24(FP), AX
-	ADDQ    x+16(FP), AX
-	ADDQ    $0x04, CX
+	CMPQ BX, $0x00
+	JE   done3
+	CMPQ DX, $0x00
+	JNE  rare12
 
-done8:
-	PREFETCHT0 128(AX)
-	VMASKMOVPS (AX), Y0, Y6
+back13:
+	PREFETCHT0 128(CX)
+	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y2, Y2
-	ADDQ       xStride+24(FP), AX
-	SUBQ       $0x01, DX
+	ADDQ       xStride+24(FP), CX
+	SUBQ       $0x01, BX
 	JMP        rest2
 
 done3:
@@ -96,97 +76,73 @@ done3:
 	VADDPS  Y5, Y4, Y3
 	VADDPS  Y3, Y2, Y2
 	VDIVPS  Y1, Y2, Y2
-	MOVQ    mean+0(FP), AX
-	CMPQ    lanes+48(FP), $0x08
-	JL      then9
-	VMOVUPS Y2, (AX)
-	JMP     done10
+	MOVQ    mean+0(FP), CX
+	CMPQ    AX, $0x08
+	JL      rare14
+	VMOVUPS Y2, (CX)
 
-then9:
-	VMASKMOVPS Y2, Y0, (AX)
-
-done10:
-	MOVQ   x+16(FP), AX
-	MOVQ   order+32(FP), CX
+back15:
+	MOVQ   x+16(FP), CX
+	MOVQ   order+32(FP), DX
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	MOVQ   rows+40(FP), DX
+	MOVQ   rows+40(FP), BX
 
-four11:
-	CMPQ    DX, $0x04
-	JL      rest12
-	CMPQ    CX, $0x00
-	JE      done14
-	MOVLQSX (CX), AX
-	IMULQ   xStride+24(FP), AX
-	ADDQ    x+16(FP), AX
-	ADDQ    $0x04, CX
+four16:
+	CMPQ BX, $0x04
+	JL   rest17
+	CMPQ DX, $0x00
+	JNE  rare19
 
-done14:
-	VMASKMOVPS  (AX), Y0, Y7
+back20:
+	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y3
-	ADDQ        xStride+24(FP), AX
-	CMPQ        CX, $0x00
-	JE          done15
-	MOVLQSX     (CX), AX
-	IMULQ       xStride+24(FP), AX
-	ADDQ        x+16(FP), AX
-	ADDQ        $0x04, CX
+	ADDQ        xStride+24(FP), CX
+	CMPQ        DX, $0x00
+	JNE         rare21
 
-done15:
-	VMASKMOVPS  (AX), Y0, Y7
+back22:
+	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y4
-	ADDQ        xStride+24(FP), AX
-	CMPQ        CX, $0x00
-	JE          done16
-	MOVLQSX     (CX), AX
-	IMULQ       xStride+24(FP), AX
-	ADDQ        x+16(FP), AX
-	ADDQ        $0x04, CX
+	ADDQ        xStride+24(FP), CX
+	CMPQ        DX, $0x00
+	JNE         rare23
 
-done16:
-	VMASKMOVPS  (AX), Y0, Y7
+back24:
+	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y5
-	ADDQ        xStride+24(FP), AX
-	CMPQ        CX, $0x00
-	JE          done17
-	MOVLQSX     (CX), AX
-	IMULQ       xStride+24(FP), AX
-	ADDQ        x+16(FP), AX
-	ADDQ        $0x04, CX
+	ADDQ        xStride+24(FP), CX
+	CMPQ        DX, $0x00
+	JNE         rare25
 
-done17:
-	VMASKMOVPS  (AX), Y0, Y7
+back26:
+	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y6
-	ADDQ        xStride+24(FP), AX
-	SUBQ        $0x04, DX
-	JMP         four11
+	ADDQ        xStride+24(FP), CX
+	SUBQ        $0x04, BX
+	JMP         four16
 
-rest12:
-	CMPQ    DX, $0x00
-	JE      done13
-	CMPQ    CX, $0x00
-	JE      done18
-	MOVLQSX (CX), AX
-	IMULQ   xStride+24(FP), AX
-	ADDQ    x+16(FP), AX
-	ADDQ    $0x04, CX
+rest17:
+	CMPQ BX, $0x00
+	JE   done18
+	CMPQ DX, $0x00
+	JNE  rare27
 
-done18:
-	VMASKMOVPS  (AX), Y0, Y7
+back28:
+	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y3
-	ADDQ        xStride+24(FP), AX
-	SUBQ        $0x01, DX
-	JMP         rest12
+	ADDQ        xStride+24(FP), CX
+	SUBQ        $0x01, BX
+	JMP         rest17
 
-done13:
+done18:
 	VADDPS       Y4, Y3, Y2
 	VADDPS       Y6, Y5, Y3
 	VADDPS       Y3, Y2, Y2
@@ -196,18 +152,92 @@ done13:
 	VSQRTPS      Y1, Y1
 	VBROADCASTSS lanes3f800000<>+0(SB), Y2
 	VDIVPS       Y1, Y2, Y1
-	MOVQ         rstd+8(FP), AX
-	CMPQ         lanes+48(FP), $0x08
-	JL           then19
-	VMOVUPS      Y1, (AX)
-	JMP          done20
+	MOVQ         rstd+8(FP), CX
+	CMPQ         AX, $0x08
+	JL           rare29
+	VMOVUPS      Y1, (CX)
 
-then19:
-	VMASKMOVPS Y1, Y0, (AX)
-
-done20:
+back30:
 	VZEROUPPER
 	RET
+
+rare4:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back5
+
+rare6:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back7
+
+rare8:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back9
+
+rare10:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back11
+
+rare12:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back13
+
+rare14:
+	VMASKMOVPS Y2, Y0, (CX)
+	JMP        back15
+
+rare19:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back20
+
+rare21:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back22
+
+rare23:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back24
+
+rare25:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back26
+
+rare27:
+	MOVLQSX (DX), CX
+	IMULQ   xStride+24(FP), CX
+	ADDQ    x+16(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back28
+
+rare29:
+	VMASKMOVPS Y1, Y0, (CX)
+	JMP        back30
 
 DATA tailWindow<>+0(SB)/4, $0xffffffff
 DATA tailWindow<>+4(SB)/4, $0xffffffff
@@ -245,58 +275,58 @@ TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-40
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVDQU (CX)(DX*4), Y0
-	MOVQ    x+8(FP), AX
+	MOVQ    x+8(FP), CX
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
-	MOVQ    rows+24(FP), CX
+	MOVQ    rows+24(FP), DX
 
-four21:
-	CMPQ       CX, $0x04
-	JL         rest22
-	VMASKMOVPS (AX), Y0, Y5
+four31:
+	CMPQ       DX, $0x04
+	JL         rest32
+	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
-	ADDQ       xStride+16(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
+	ADDQ       xStride+16(FP), CX
+	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y5, Y2, Y2
-	ADDQ       xStride+16(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
+	ADDQ       xStride+16(FP), CX
+	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y5, Y3, Y3
-	ADDQ       xStride+16(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
+	ADDQ       xStride+16(FP), CX
+	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y5, Y4, Y4
-	ADDQ       xStride+16(FP), AX
-	SUBQ       $0x04, CX
-	JMP        four21
+	ADDQ       xStride+16(FP), CX
+	SUBQ       $0x04, DX
+	JMP        four31
 
-rest22:
-	CMPQ       CX, $0x00
-	JE         done23
-	VMASKMOVPS (AX), Y0, Y5
+rest32:
+	CMPQ       DX, $0x00
+	JE         done33
+	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
-	ADDQ       xStride+16(FP), AX
-	SUBQ       $0x01, CX
-	JMP        rest22
+	ADDQ       xStride+16(FP), CX
+	SUBQ       $0x01, DX
+	JMP        rest32
 
-done23:
+done33:
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y2
 	VADDPS     Y2, Y1, Y1
-	MOVQ       sum+0(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       sum+0(FP), CX
+	VMASKMOVPS (CX), Y0, Y2
 	VADDPS     Y1, Y2, Y1
-	CMPQ       lanes+32(FP), $0x08
-	JL         then24
-	VMOVUPS    Y1, (AX)
-	JMP        done25
+	CMPQ       AX, $0x08
+	JL         rare34
+	VMOVUPS    Y1, (CX)
 
-then24:
-	VMASKMOVPS Y1, Y0, (AX)
-
-done25:
+back35:
 	VZEROUPPER
 	RET
+
+rare34:
+	VMASKMOVPS Y1, Y0, (CX)
+	JMP        back35
 
 // func foldAVX2(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
 // Requires: AVX, FMA3
@@ -306,38 +336,38 @@ TEXT ·foldAVX2(SB), NOSPLIT, $0-56
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y0
-	MOVQ         gamma+16(FP), AX
-	VMASKMOVPS   (AX), Y0, Y1
-	MOVQ         rstd+40(FP), AX
-	VMASKMOVPS   (AX), Y0, Y2
+	MOVQ         gamma+16(FP), CX
+	VMASKMOVPS   (CX), Y0, Y1
+	MOVQ         rstd+40(FP), CX
+	VMASKMOVPS   (CX), Y0, Y2
 	VMULPS       Y2, Y1, Y1
-	MOVQ         beta+24(FP), AX
-	VMASKMOVPS   (AX), Y0, Y2
-	MOVQ         mean+32(FP), AX
-	VMASKMOVPS   (AX), Y0, Y3
+	MOVQ         beta+24(FP), CX
+	VMASKMOVPS   (CX), Y0, Y2
+	MOVQ         mean+32(FP), CX
+	VMASKMOVPS   (CX), Y0, Y3
 	VFNMADD231PS Y3, Y1, Y2
-	MOVQ         scale+0(FP), AX
-	CMPQ         lanes+48(FP), $0x08
-	JL           then26
-	VMOVUPS      Y1, (AX)
-	JMP          done27
+	MOVQ         scale+0(FP), CX
+	CMPQ         AX, $0x08
+	JL           rare36
+	VMOVUPS      Y1, (CX)
 
-then26:
-	VMASKMOVPS Y1, Y0, (AX)
+back37:
+	MOVQ    shift+8(FP), CX
+	CMPQ    AX, $0x08
+	JL      rare38
+	VMOVUPS Y2, (CX)
 
-done27:
-	MOVQ    shift+8(FP), AX
-	CMPQ    lanes+48(FP), $0x08
-	JL      then28
-	VMOVUPS Y2, (AX)
-	JMP     done29
-
-then28:
-	VMASKMOVPS Y2, Y0, (AX)
-
-done29:
+back39:
 	VZEROUPPER
 	RET
+
+rare36:
+	VMASKMOVPS Y1, Y0, (CX)
+	JMP        back37
+
+rare38:
+	VMASKMOVPS Y2, Y0, (CX)
+	JMP        back39
 
 // func gateTanhAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, scalar int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -347,39 +377,32 @@ TEXT ·gateTanhAVX2(SB), NOSPLIT, $0-104
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
 	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       hiddenScale+64(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       inputScale+72(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
-	MOVQ       shift+80(FP), AX
-	VMASKMOVPS (AX), Y0, Y3
-	MOVQ       gate+0(FP), AX
-	MOVQ       hidden+8(FP), CX
-	MOVQ       input+16(FP), DX
-	MOVQ       order+48(FP), BX
-	MOVQ       rows+88(FP), SI
+	MOVQ       hiddenScale+64(FP), CX
+	VMASKMOVPS (CX), Y0, Y1
+	MOVQ       inputScale+72(FP), CX
+	VMASKMOVPS (CX), Y0, Y2
+	MOVQ       shift+80(FP), CX
+	VMASKMOVPS (CX), Y0, Y3
+	MOVQ       gate+0(FP), CX
+	MOVQ       hidden+8(FP), DX
+	MOVQ       input+16(FP), BX
+	MOVQ       order+48(FP), SI
+	MOVQ       scalar+56(FP), DI
+	MOVQ       rows+88(FP), R8
 
-row30:
-	CMPQ    BX, $0x00
-	JE      done31
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+40(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row40:
+	CMPQ SI, $0x00
+	JNE  rare41
 
-done31:
-	PREFETCHT0   128(AX)
-	VMASKMOVPS   (CX), Y0, Y4
-	VFMADD213PS  Y3, Y1, Y4
-	CMPQ         scalar+56(FP), $0x00
-	JE           then32
-	VBROADCASTSS (DX), Y5
-	JMP          done33
+back42:
+	PREFETCHT0  128(CX)
+	VMASKMOVPS  (DX), Y0, Y4
+	VFMADD213PS Y3, Y1, Y4
+	CMPQ        DI, $0x00
+	JNE         rare43
+	VMASKMOVPS  (BX), Y0, Y5
 
-then32:
-	VMASKMOVPS (DX), Y0, Y5
-
-done33:
+back44:
 	VFMADD231PS  Y5, Y2, Y4
 	VANDPS       lanes7fffffff<>+0(SB), Y4, Y5
 	VBROADCASTSS lanes41a00000<>+0(SB), Y6
@@ -412,22 +435,33 @@ done33:
 	VDIVPS       Y5, Y7, Y5
 	VANDPS       lanes80000000<>+0(SB), Y4, Y4
 	VORPS        Y4, Y5, Y4
-	CMPQ         lanes+96(FP), $0x08
-	JL           then34
-	VMOVUPS      Y4, (AX)
-	JMP          done35
+	CMPQ         AX, $0x08
+	JL           rare45
+	VMOVUPS      Y4, (CX)
 
-then34:
-	VMASKMOVPS Y4, Y0, (AX)
-
-done35:
-	ADDQ gateStride+24(FP), AX
-	ADDQ hiddenStride+32(FP), CX
-	ADDQ inputStride+40(FP), DX
-	DECQ SI
-	JNZ  row30
+back46:
+	ADDQ gateStride+24(FP), CX
+	ADDQ hiddenStride+32(FP), DX
+	ADDQ inputStride+40(FP), BX
+	DECQ R8
+	JNZ  row40
 	VZEROUPPER
 	RET
+
+rare41:
+	MOVLQSX (SI), BX
+	IMULQ   inputStride+40(FP), BX
+	ADDQ    input+16(FP), BX
+	ADDQ    $0x04, SI
+	JMP     back42
+
+rare43:
+	VBROADCASTSS (BX), Y5
+	JMP          back44
+
+rare45:
+	VMASKMOVPS Y4, Y0, (CX)
+	JMP        back46
 
 DATA lanes7fffffff<>+0(SB)/4, $0x7fffffff
 DATA lanes7fffffff<>+4(SB)/4, $0x7fffffff
@@ -567,39 +601,32 @@ TEXT ·gateSigmoidAVX2(SB), NOSPLIT, $0-104
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
 	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       hiddenScale+64(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       inputScale+72(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
-	MOVQ       shift+80(FP), AX
-	VMASKMOVPS (AX), Y0, Y3
-	MOVQ       gate+0(FP), AX
-	MOVQ       hidden+8(FP), CX
-	MOVQ       input+16(FP), DX
-	MOVQ       order+48(FP), BX
-	MOVQ       rows+88(FP), SI
+	MOVQ       hiddenScale+64(FP), CX
+	VMASKMOVPS (CX), Y0, Y1
+	MOVQ       inputScale+72(FP), CX
+	VMASKMOVPS (CX), Y0, Y2
+	MOVQ       shift+80(FP), CX
+	VMASKMOVPS (CX), Y0, Y3
+	MOVQ       gate+0(FP), CX
+	MOVQ       hidden+8(FP), DX
+	MOVQ       input+16(FP), BX
+	MOVQ       order+48(FP), SI
+	MOVQ       scalar+56(FP), DI
+	MOVQ       rows+88(FP), R8
 
-row36:
-	CMPQ    BX, $0x00
-	JE      done37
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+40(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row47:
+	CMPQ SI, $0x00
+	JNE  rare48
 
-done37:
-	PREFETCHT0   128(AX)
-	VMASKMOVPS   (CX), Y0, Y4
-	VFMADD213PS  Y3, Y1, Y4
-	CMPQ         scalar+56(FP), $0x00
-	JE           then38
-	VBROADCASTSS (DX), Y5
-	JMP          done39
+back49:
+	PREFETCHT0  128(CX)
+	VMASKMOVPS  (DX), Y0, Y4
+	VFMADD213PS Y3, Y1, Y4
+	CMPQ        DI, $0x00
+	JNE         rare50
+	VMASKMOVPS  (BX), Y0, Y5
 
-then38:
-	VMASKMOVPS (DX), Y0, Y5
-
-done39:
+back51:
 	VFMADD231PS  Y5, Y2, Y4
 	VORPS        lanes80000000<>+0(SB), Y4, Y5
 	VBROADCASTSS lanesc2ae0000<>+0(SB), Y6
@@ -632,22 +659,33 @@ done39:
 	VBLENDVPS    Y4, Y5, Y6, Y4
 	VADDPS       lanes3f800000<>+0(SB), Y5, Y5
 	VDIVPS       Y5, Y4, Y4
-	CMPQ         lanes+96(FP), $0x08
-	JL           then40
-	VMOVUPS      Y4, (AX)
-	JMP          done41
+	CMPQ         AX, $0x08
+	JL           rare52
+	VMOVUPS      Y4, (CX)
 
-then40:
-	VMASKMOVPS Y4, Y0, (AX)
-
-done41:
-	ADDQ gateStride+24(FP), AX
-	ADDQ hiddenStride+32(FP), CX
-	ADDQ inputStride+40(FP), DX
-	DECQ SI
-	JNZ  row36
+back53:
+	ADDQ gateStride+24(FP), CX
+	ADDQ hiddenStride+32(FP), DX
+	ADDQ inputStride+40(FP), BX
+	DECQ R8
+	JNZ  row47
 	VZEROUPPER
 	RET
+
+rare48:
+	MOVLQSX (SI), BX
+	IMULQ   inputStride+40(FP), BX
+	ADDQ    input+16(FP), BX
+	ADDQ    $0x04, SI
+	JMP     back49
+
+rare50:
+	VBROADCASTSS (BX), Y5
+	JMP          back51
+
+rare52:
+	VMASKMOVPS Y4, Y0, (CX)
+	JMP        back53
 
 DATA lanesc2ae0000<>+0(SB)/4, $0xc2ae0000
 DATA lanesc2ae0000<>+4(SB)/4, $0xc2ae0000
@@ -677,37 +715,37 @@ TEXT ·cellForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVDQU (CX)(DX*4), Y0
-	MOVQ    spacing+48(FP), AX
-	MOVQ    cell+0(FP), CX
-	MOVQ    before+8(FP), DX
-	MOVQ    gates+16(FP), BX
-	MOVQ    rows+56(FP), SI
+	MOVQ    spacing+48(FP), CX
+	MOVQ    cell+0(FP), DX
+	MOVQ    before+8(FP), BX
+	MOVQ    gates+16(FP), SI
+	MOVQ    rows+56(FP), DI
 
-row42:
-	PREFETCHT0  128(CX)
+row54:
 	PREFETCHT0  128(DX)
-	VMASKMOVPS  (BX), Y0, Y1
-	VMASKMOVPS  (BX)(AX*1), Y0, Y2
-	VMASKMOVPS  (BX)(AX*2), Y0, Y3
+	PREFETCHT0  128(BX)
+	VMASKMOVPS  (SI), Y0, Y1
+	VMASKMOVPS  (SI)(CX*1), Y0, Y2
+	VMASKMOVPS  (SI)(CX*2), Y0, Y3
 	VMULPS      Y1, Y3, Y1
-	VMASKMOVPS  (DX), Y0, Y3
+	VMASKMOVPS  (BX), Y0, Y3
 	VFMADD231PS Y3, Y2, Y1
-	CMPQ        lanes+64(FP), $0x08
-	JL          then43
-	VMOVUPS     Y1, (CX)
-	JMP         done44
+	CMPQ        AX, $0x08
+	JL          rare55
+	VMOVUPS     Y1, (DX)
 
-then43:
-	VMASKMOVPS Y1, Y0, (CX)
-
-done44:
-	ADDQ cellStride+24(FP), CX
-	ADDQ beforeStride+32(FP), DX
-	ADDQ gatesStride+40(FP), BX
-	DECQ SI
-	JNZ  row42
+back56:
+	ADDQ cellStride+24(FP), DX
+	ADDQ beforeStride+32(FP), BX
+	ADDQ gatesStride+40(FP), SI
+	DECQ DI
+	JNZ  row54
 	VZEROUPPER
 	RET
+
+rare55:
+	VMASKMOVPS Y1, Y0, (DX)
+	JMP        back56
 
 // func outputForwardAVX2(cell *float32, gate *float32, tanh *float32, hidden *float32, cellStride int, gateStride int, tanhStride int, hiddenStride int, scale *float32, shift *float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -717,20 +755,20 @@ TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
 	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       scale+64(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       shift+72(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
-	MOVQ       cell+0(FP), AX
-	MOVQ       gate+8(FP), CX
-	MOVQ       tanh+16(FP), DX
-	MOVQ       hidden+24(FP), BX
-	MOVQ       rows+80(FP), SI
+	MOVQ       scale+64(FP), CX
+	VMASKMOVPS (CX), Y0, Y1
+	MOVQ       shift+72(FP), CX
+	VMASKMOVPS (CX), Y0, Y2
+	MOVQ       cell+0(FP), CX
+	MOVQ       gate+8(FP), DX
+	MOVQ       tanh+16(FP), BX
+	MOVQ       hidden+24(FP), SI
+	MOVQ       rows+80(FP), DI
 
-row45:
-	PREFETCHT0   128(DX)
+row57:
 	PREFETCHT0   128(BX)
-	VMASKMOVPS   (AX), Y0, Y3
+	PREFETCHT0   128(SI)
+	VMASKMOVPS   (CX), Y0, Y3
 	VFMADD213PS  Y2, Y1, Y3
 	VANDPS       lanes7fffffff<>+0(SB), Y3, Y4
 	VBROADCASTSS lanes41a00000<>+0(SB), Y5
@@ -763,34 +801,34 @@ row45:
 	VDIVPS       Y4, Y6, Y4
 	VANDPS       lanes80000000<>+0(SB), Y3, Y3
 	VORPS        Y3, Y4, Y3
-	CMPQ         lanes+88(FP), $0x08
-	JL           then46
-	VMOVUPS      Y3, (DX)
-	JMP          done47
+	CMPQ         AX, $0x08
+	JL           rare58
+	VMOVUPS      Y3, (BX)
 
-then46:
-	VMASKMOVPS Y3, Y0, (DX)
-
-done47:
-	VMASKMOVPS (CX), Y0, Y4
+back59:
+	VMASKMOVPS (DX), Y0, Y4
 	VMULPS     Y4, Y3, Y3
-	CMPQ       lanes+88(FP), $0x08
-	JL         then48
-	VMOVUPS    Y3, (BX)
-	JMP        done49
+	CMPQ       AX, $0x08
+	JL         rare60
+	VMOVUPS    Y3, (SI)
 
-then48:
-	VMASKMOVPS Y3, Y0, (BX)
-
-done49:
-	ADDQ cellStride+32(FP), AX
-	ADDQ gateStride+40(FP), CX
-	ADDQ tanhStride+48(FP), DX
-	ADDQ hiddenStride+56(FP), BX
-	DECQ SI
-	JNZ  row45
+back61:
+	ADDQ cellStride+32(FP), CX
+	ADDQ gateStride+40(FP), DX
+	ADDQ tanhStride+48(FP), BX
+	ADDQ hiddenStride+56(FP), SI
+	DECQ DI
+	JNZ  row57
 	VZEROUPPER
 	RET
+
+rare58:
+	VMASKMOVPS Y3, Y0, (BX)
+	JMP        back59
+
+rare60:
+	VMASKMOVPS Y3, Y0, (SI)
+	JMP        back61
 
 // func outputBackwardAVX2(above *float32, next *float32, gate *float32, tanh *float32, cell *float32, gateGradient *float32, cellGradient *float32, aboveStride int, nextStride int, gateStride int, tanhStride int, cellStride int, gateGradientStride int, cellGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -800,101 +838,93 @@ TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
 	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       mean+112(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       rstd+120(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       mean+112(FP), CX
+	VMASKMOVPS (CX), Y0, Y1
+	MOVQ       rstd+120(FP), CX
+	VMASKMOVPS (CX), Y0, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y4, Y4, Y4
-	MOVQ       above+0(FP), AX
-	MOVQ       next+8(FP), CX
-	MOVQ       gate+16(FP), DX
-	MOVQ       tanh+24(FP), BX
-	MOVQ       cell+32(FP), SI
-	MOVQ       rows+160(FP), DI
+	MOVQ       above+0(FP), CX
+	MOVQ       next+8(FP), DX
+	MOVQ       gate+16(FP), BX
+	MOVQ       tanh+24(FP), SI
+	MOVQ       cell+32(FP), DI
+	MOVQ       rows+160(FP), R8
 
-row50:
-	PREFETCHT0   128(AX)
+row62:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(SI)
-	VMASKMOVPS   (AX), Y0, Y5
-	VMASKMOVPS   (CX), Y0, Y6
+	PREFETCHT0   128(DI)
+	VMASKMOVPS   (CX), Y0, Y5
+	VMASKMOVPS   (DX), Y0, Y6
 	VADDPS       Y6, Y5, Y5
 	VANDPS       lanes70000000<>+0(SB), Y5, Y6
 	VXORPS       Y7, Y7, Y7
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y5, Y6, Y5
-	VMASKMOVPS   (DX), Y0, Y6
-	VMASKMOVPS   (BX), Y0, Y7
+	VMASKMOVPS   (BX), Y0, Y6
+	VMASKMOVPS   (SI), Y0, Y7
 	VMULPS       Y6, Y5, Y5
 	VBROADCASTSS lanes3f800000<>+0(SB), Y6
 	VFNMADD231PS Y7, Y7, Y6
 	VMULPS       Y6, Y5, Y5
 	VADDPS       Y5, Y4, Y4
-	VMASKMOVPS   (SI), Y0, Y6
+	VMASKMOVPS   (DI), Y0, Y6
 	VSUBPS       Y1, Y6, Y6
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         aboveStride+56(FP), AX
-	ADDQ         nextStride+64(FP), CX
-	ADDQ         gateStride+72(FP), DX
-	ADDQ         tanhStride+80(FP), BX
-	ADDQ         cellStride+88(FP), SI
-	DECQ         DI
-	JNZ          row50
-	MOVQ         betaGradient+136(FP), AX
-	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         aboveStride+56(FP), CX
+	ADDQ         nextStride+64(FP), DX
+	ADDQ         gateStride+72(FP), BX
+	ADDQ         tanhStride+80(FP), SI
+	ADDQ         cellStride+88(FP), DI
+	DECQ         R8
+	JNZ          row62
+	MOVQ         betaGradient+136(FP), CX
+	VMASKMOVPS   (CX), Y0, Y5
 	VADDPS       Y4, Y5, Y5
-	CMPQ         lanes+168(FP), $0x08
-	JL           then51
-	VMOVUPS      Y5, (AX)
-	JMP          done52
+	CMPQ         AX, $0x08
+	JL           rare63
+	VMOVUPS      Y5, (CX)
 
-then51:
-	VMASKMOVPS Y5, Y0, (AX)
-
-done52:
+back64:
 	VMULPS     Y2, Y3, Y3
-	MOVQ       gammaGradient+144(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
+	MOVQ       gammaGradient+144(FP), CX
+	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y3, Y5, Y5
-	CMPQ       lanes+168(FP), $0x08
-	JL         then53
-	VMOVUPS    Y5, (AX)
-	JMP        done54
+	CMPQ       AX, $0x08
+	JL         rare65
+	VMOVUPS    Y5, (CX)
 
-then53:
-	VMASKMOVPS Y5, Y0, (AX)
-
-done54:
-	MOVQ         gamma+128(FP), AX
-	VMASKMOVPS   (AX), Y0, Y5
+back66:
+	MOVQ         gamma+128(FP), CX
+	VMASKMOVPS   (CX), Y0, Y5
 	VMULPS       Y2, Y5, Y5
 	VBROADCASTSS share+152(FP), Y6
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y3, Y3
 	VMULPS       Y2, Y3, Y2
-	MOVQ         above+0(FP), AX
-	MOVQ         next+8(FP), CX
-	MOVQ         gate+16(FP), DX
-	MOVQ         tanh+24(FP), BX
-	MOVQ         cell+32(FP), SI
-	MOVQ         gateGradient+40(FP), DI
-	MOVQ         cellGradient+48(FP), R8
-	MOVQ         rows+160(FP), R9
+	MOVQ         above+0(FP), CX
+	MOVQ         next+8(FP), DX
+	MOVQ         gate+16(FP), BX
+	MOVQ         tanh+24(FP), SI
+	MOVQ         cell+32(FP), DI
+	MOVQ         gateGradient+40(FP), R8
+	MOVQ         cellGradient+48(FP), R9
+	MOVQ         rows+160(FP), R10
 
-row55:
-	PREFETCHT0   128(R8)
-	VMASKMOVPS   (AX), Y0, Y3
-	VMASKMOVPS   (CX), Y0, Y6
+row67:
+	PREFETCHT0   128(R9)
+	VMASKMOVPS   (CX), Y0, Y3
+	VMASKMOVPS   (DX), Y0, Y6
 	VADDPS       Y6, Y3, Y3
 	VANDPS       lanes70000000<>+0(SB), Y3, Y6
 	VXORPS       Y7, Y7, Y7
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y3, Y6, Y3
-	VMASKMOVPS   (DX), Y0, Y6
-	VMASKMOVPS   (BX), Y0, Y7
+	VMASKMOVPS   (BX), Y0, Y6
+	VMASKMOVPS   (SI), Y0, Y7
 	VMULPS       Y6, Y3, Y8
 	VBROADCASTSS lanes3f800000<>+0(SB), Y9
 	VFNMADD231PS Y7, Y7, Y9
@@ -908,46 +938,54 @@ row55:
 	VXORPS       Y7, Y7, Y7
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y3, Y6, Y3
-	CMPQ         lanes+168(FP), $0x08
-	JL           then56
-	VMOVUPS      Y3, (DI)
-	JMP          done57
+	CMPQ         AX, $0x08
+	JL           rare68
+	VMOVUPS      Y3, (R8)
 
-then56:
-	VMASKMOVPS Y3, Y0, (DI)
-
-done57:
-	VMASKMOVPS   (SI), Y0, Y3
+back69:
+	VMASKMOVPS   (DI), Y0, Y3
 	VSUBPS       Y4, Y8, Y6
 	VSUBPS       Y1, Y3, Y3
 	VFNMADD231PS Y2, Y3, Y6
 	VMULPS       Y5, Y6, Y3
-	VMASKMOVPS   (R8), Y0, Y6
+	VMASKMOVPS   (R9), Y0, Y6
 	VADDPS       Y6, Y3, Y3
 	VANDPS       lanes70000000<>+0(SB), Y3, Y6
 	VXORPS       Y7, Y7, Y7
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y3, Y6, Y3
-	CMPQ         lanes+168(FP), $0x08
-	JL           then58
-	VMOVUPS      Y3, (R8)
-	JMP          done59
+	CMPQ         AX, $0x08
+	JL           rare70
+	VMOVUPS      Y3, (R9)
 
-then58:
-	VMASKMOVPS Y3, Y0, (R8)
-
-done59:
-	ADDQ aboveStride+56(FP), AX
-	ADDQ nextStride+64(FP), CX
-	ADDQ gateStride+72(FP), DX
-	ADDQ tanhStride+80(FP), BX
-	ADDQ cellStride+88(FP), SI
-	ADDQ gateGradientStride+96(FP), DI
-	ADDQ cellGradientStride+104(FP), R8
-	DECQ R9
-	JNZ  row55
+back71:
+	ADDQ aboveStride+56(FP), CX
+	ADDQ nextStride+64(FP), DX
+	ADDQ gateStride+72(FP), BX
+	ADDQ tanhStride+80(FP), SI
+	ADDQ cellStride+88(FP), DI
+	ADDQ gateGradientStride+96(FP), R8
+	ADDQ cellGradientStride+104(FP), R9
+	DECQ R10
+	JNZ  row67
 	VZEROUPPER
 	RET
+
+rare63:
+	VMASKMOVPS Y5, Y0, (CX)
+	JMP        back64
+
+rare65:
+	VMASKMOVPS Y5, Y0, (CX)
+	JMP        back66
+
+rare68:
+	VMASKMOVPS Y3, Y0, (R8)
+	JMP        back69
+
+rare70:
+	VMASKMOVPS Y3, Y0, (R9)
+	JMP        back71
 
 // func gatesBackwardAVX2(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -957,24 +995,24 @@ TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVDQU (CX)(DX*4), Y0
-	MOVQ    spacing+80(FP), AX
-	MOVQ    cellGradient+0(FP), CX
-	MOVQ    gates+8(FP), DX
-	MOVQ    before+16(FP), BX
-	MOVQ    gatesGradient+24(FP), SI
-	MOVQ    beforeGradient+32(FP), DI
-	MOVQ    rows+88(FP), R8
+	MOVQ    spacing+80(FP), CX
+	MOVQ    cellGradient+0(FP), DX
+	MOVQ    gates+8(FP), BX
+	MOVQ    before+16(FP), SI
+	MOVQ    gatesGradient+24(FP), DI
+	MOVQ    beforeGradient+32(FP), R8
+	MOVQ    rows+88(FP), R9
 
-row60:
+row72:
+	PREFETCHT0   128(SI)
 	PREFETCHT0   128(BX)
-	PREFETCHT0   128(DX)
-	PREFETCHT0   128(DX)(AX*1)
-	PREFETCHT0   128(DX)(AX*2)
-	VMASKMOVPS   (CX), Y0, Y1
-	VMASKMOVPS   (BX), Y0, Y2
-	VMASKMOVPS   (DX), Y0, Y3
-	VMASKMOVPS   (DX)(AX*1), Y0, Y4
-	VMASKMOVPS   (DX)(AX*2), Y0, Y5
+	PREFETCHT0   128(BX)(CX*1)
+	PREFETCHT0   128(BX)(CX*2)
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (SI), Y0, Y2
+	VMASKMOVPS   (BX), Y0, Y3
+	VMASKMOVPS   (BX)(CX*1), Y0, Y4
+	VMASKMOVPS   (BX)(CX*2), Y0, Y5
 	VMULPS       Y5, Y1, Y6
 	VBROADCASTSS lanes3f800000<>+0(SB), Y7
 	VFNMADD231PS Y3, Y3, Y7
@@ -983,15 +1021,11 @@ row60:
 	VXORPS       Y8, Y8, Y8
 	VPCMPEQD     Y8, Y7, Y7
 	VANDNPS      Y6, Y7, Y6
-	CMPQ         lanes+96(FP), $0x08
-	JL           then61
-	VMOVUPS      Y6, (SI)
-	JMP          done62
+	CMPQ         AX, $0x08
+	JL           rare73
+	VMOVUPS      Y6, (DI)
 
-then61:
-	VMASKMOVPS Y6, Y0, (SI)
-
-done62:
+back74:
 	VMULPS       Y2, Y1, Y2
 	VBROADCASTSS lanes3f800000<>+0(SB), Y6
 	VSUBPS       Y4, Y6, Y6
@@ -1001,15 +1035,11 @@ done62:
 	VXORPS       Y7, Y7, Y7
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y2, Y6, Y2
-	CMPQ         lanes+96(FP), $0x08
-	JL           then63
-	VMOVUPS      Y2, (SI)(AX*1)
-	JMP          done64
+	CMPQ         AX, $0x08
+	JL           rare75
+	VMOVUPS      Y2, (DI)(CX*1)
 
-then63:
-	VMASKMOVPS Y2, Y0, (SI)(AX*1)
-
-done64:
+back76:
 	VMULPS       Y3, Y1, Y2
 	VBROADCASTSS lanes3f800000<>+0(SB), Y3
 	VSUBPS       Y5, Y3, Y3
@@ -1019,38 +1049,46 @@ done64:
 	VXORPS       Y5, Y5, Y5
 	VPCMPEQD     Y5, Y3, Y3
 	VANDNPS      Y2, Y3, Y2
-	CMPQ         lanes+96(FP), $0x08
-	JL           then65
-	VMOVUPS      Y2, (SI)(AX*2)
-	JMP          done66
+	CMPQ         AX, $0x08
+	JL           rare77
+	VMOVUPS      Y2, (DI)(CX*2)
 
-then65:
-	VMASKMOVPS Y2, Y0, (SI)(AX*2)
-
-done66:
+back78:
 	VMULPS   Y4, Y1, Y1
 	VANDPS   lanes70000000<>+0(SB), Y1, Y2
 	VXORPS   Y3, Y3, Y3
 	VPCMPEQD Y3, Y2, Y2
 	VANDNPS  Y1, Y2, Y1
-	CMPQ     lanes+96(FP), $0x08
-	JL       then67
-	VMOVUPS  Y1, (DI)
-	JMP      done68
+	CMPQ     AX, $0x08
+	JL       rare79
+	VMOVUPS  Y1, (R8)
 
-then67:
-	VMASKMOVPS Y1, Y0, (DI)
-
-done68:
-	ADDQ cellGradientStride+40(FP), CX
-	ADDQ gatesStride+48(FP), DX
-	ADDQ beforeStride+56(FP), BX
-	ADDQ gatesGradientStride+64(FP), SI
-	ADDQ beforeGradientStride+72(FP), DI
-	DECQ R8
-	JNZ  row60
+back80:
+	ADDQ cellGradientStride+40(FP), DX
+	ADDQ gatesStride+48(FP), BX
+	ADDQ beforeStride+56(FP), SI
+	ADDQ gatesGradientStride+64(FP), DI
+	ADDQ beforeGradientStride+72(FP), R8
+	DECQ R9
+	JNZ  row72
 	VZEROUPPER
 	RET
+
+rare73:
+	VMASKMOVPS Y6, Y0, (DI)
+	JMP        back74
+
+rare75:
+	VMASKMOVPS Y2, Y0, (DI)(CX*1)
+	JMP        back76
+
+rare77:
+	VMASKMOVPS Y2, Y0, (DI)(CX*2)
+	JMP        back78
+
+rare79:
+	VMASKMOVPS Y1, Y0, (R8)
+	JMP        back80
 
 // func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, scalar int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
 // Requires: AVX, FMA3, MMX+
@@ -1060,188 +1098,184 @@ TEXT ·affinePairBackwardAVX2(SB), NOSPLIT, $0-200
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
 	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       hiddenMean+96(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       hiddenRstd+104(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       hiddenMean+96(FP), CX
+	VMASKMOVPS (CX), Y0, Y1
+	MOVQ       hiddenRstd+104(FP), CX
+	VMASKMOVPS (CX), Y0, Y2
 	VXORPS     Y3, Y3, Y3
-	MOVQ       inputMean+136(FP), AX
-	VMASKMOVPS (AX), Y0, Y4
-	MOVQ       inputRstd+144(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
+	MOVQ       inputMean+136(FP), CX
+	VMASKMOVPS (CX), Y0, Y4
+	MOVQ       inputRstd+144(FP), CX
+	VMASKMOVPS (CX), Y0, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
-	MOVQ       gradient+0(FP), AX
-	MOVQ       hidden+8(FP), CX
-	MOVQ       input+16(FP), DX
-	MOVQ       order+80(FP), BX
-	MOVQ       rows+184(FP), SI
+	MOVQ       scalar+88(FP), CX
+	MOVQ       gradient+0(FP), DX
+	MOVQ       hidden+8(FP), BX
+	MOVQ       input+16(FP), SI
+	MOVQ       order+80(FP), DI
+	MOVQ       rows+184(FP), R8
 
-row69:
-	CMPQ    BX, $0x00
-	JE      done70
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+56(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row81:
+	CMPQ DI, $0x00
+	JNE  rare82
 
-done70:
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	VMASKMOVPS   (AX), Y0, Y8
-	VADDPS       Y8, Y7, Y7
-	VMASKMOVPS   (CX), Y0, Y9
-	VSUBPS       Y1, Y9, Y9
-	VFMADD231PS  Y9, Y8, Y3
-	CMPQ         scalar+88(FP), $0x00
-	JE           then71
-	VBROADCASTSS (DX), Y9
-	JMP          done72
+back83:
+	PREFETCHT0  128(BX)
+	PREFETCHT0  128(SI)
+	VMASKMOVPS  (DX), Y0, Y8
+	VADDPS      Y8, Y7, Y7
+	VMASKMOVPS  (BX), Y0, Y9
+	VSUBPS      Y1, Y9, Y9
+	VFMADD231PS Y9, Y8, Y3
+	CMPQ        CX, $0x00
+	JNE         rare84
+	VMASKMOVPS  (SI), Y0, Y9
 
-then71:
-	VMASKMOVPS (DX), Y0, Y9
-
-done72:
+back85:
 	VSUBPS      Y4, Y9, Y9
 	VFMADD231PS Y9, Y8, Y6
-	ADDQ        gradientStride+40(FP), AX
-	ADDQ        hiddenStride+48(FP), CX
-	ADDQ        inputStride+56(FP), DX
-	DECQ        SI
-	JNZ         row69
-	MOVQ        betaGradient+176(FP), AX
-	VMASKMOVPS  (AX), Y0, Y8
+	ADDQ        gradientStride+40(FP), DX
+	ADDQ        hiddenStride+48(FP), BX
+	ADDQ        inputStride+56(FP), SI
+	DECQ        R8
+	JNZ         row81
+	MOVQ        betaGradient+176(FP), CX
+	VMASKMOVPS  (CX), Y0, Y8
 	VADDPS      Y7, Y8, Y8
-	CMPQ        lanes+192(FP), $0x08
-	JL          then73
-	VMOVUPS     Y8, (AX)
-	JMP         done74
+	CMPQ        AX, $0x08
+	JL          rare86
+	VMOVUPS     Y8, (CX)
 
-then73:
-	VMASKMOVPS Y8, Y0, (AX)
-
-done74:
+back87:
 	VMULPS     Y2, Y3, Y3
-	MOVQ       hiddenGammaGradient+120(FP), AX
-	VMASKMOVPS (AX), Y0, Y8
+	MOVQ       hiddenGammaGradient+120(FP), CX
+	VMASKMOVPS (CX), Y0, Y8
 	VADDPS     Y3, Y8, Y8
-	CMPQ       lanes+192(FP), $0x08
-	JL         then75
-	VMOVUPS    Y8, (AX)
-	JMP        done76
+	CMPQ       AX, $0x08
+	JL         rare88
+	VMOVUPS    Y8, (CX)
 
-then75:
-	VMASKMOVPS Y8, Y0, (AX)
-
-done76:
-	MOVQ         hiddenGamma+112(FP), AX
-	VMASKMOVPS   (AX), Y0, Y8
+back89:
+	MOVQ         hiddenGamma+112(FP), CX
+	VMASKMOVPS   (CX), Y0, Y8
 	VMULPS       Y2, Y8, Y8
 	VBROADCASTSS hiddenShare+128(FP), Y9
 	VMULPS       Y9, Y7, Y10
 	VMULPS       Y9, Y3, Y3
 	VMULPS       Y2, Y3, Y2
 	VMULPS       Y5, Y6, Y3
-	MOVQ         inputGammaGradient+160(FP), AX
-	VMASKMOVPS   (AX), Y0, Y6
+	MOVQ         inputGammaGradient+160(FP), CX
+	VMASKMOVPS   (CX), Y0, Y6
 	VADDPS       Y3, Y6, Y6
-	CMPQ         lanes+192(FP), $0x08
-	JL           then77
-	VMOVUPS      Y6, (AX)
-	JMP          done78
+	CMPQ         AX, $0x08
+	JL           rare90
+	VMOVUPS      Y6, (CX)
 
-then77:
-	VMASKMOVPS Y6, Y0, (AX)
-
-done78:
-	MOVQ         inputGamma+152(FP), AX
-	VMASKMOVPS   (AX), Y0, Y6
+back91:
+	MOVQ         inputGamma+152(FP), CX
+	VMASKMOVPS   (CX), Y0, Y6
 	VMULPS       Y5, Y6, Y6
 	VBROADCASTSS inputShare+168(FP), Y9
 	VMULPS       Y9, Y7, Y7
 	VMULPS       Y9, Y3, Y3
 	VMULPS       Y5, Y3, Y3
-	MOVQ         gradient+0(FP), AX
-	MOVQ         hidden+8(FP), CX
-	MOVQ         input+16(FP), DX
-	MOVQ         order+80(FP), BX
-	MOVQ         hiddenGradient+24(FP), SI
+	MOVQ         gradient+0(FP), CX
+	MOVQ         hidden+8(FP), DX
+	MOVQ         hiddenGradient+24(FP), BX
+	MOVQ         input+16(FP), SI
 	MOVQ         inputGradient+32(FP), DI
 	MOVQ         order+80(FP), R8
 	MOVQ         rows+184(FP), R9
 
-row79:
-	CMPQ    BX, $0x00
-	JE      done80
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+56(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row92:
+	CMPQ R8, $0x00
+	JNE  rare93
 
-done80:
-	CMPQ    R8, $0x00
-	JE      done81
+back94:
+	VMASKMOVPS   (CX), Y0, Y5
+	VMASKMOVPS   (DX), Y0, Y9
+	VSUBPS       Y10, Y5, Y11
+	VSUBPS       Y1, Y9, Y9
+	VFNMADD231PS Y2, Y9, Y11
+	VMULPS       Y8, Y11, Y9
+	CMPQ         DI, $0x00
+	JE           done95
+	VMASKMOVPS   (SI), Y0, Y11
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       Y4, Y11, Y11
+	VFNMADD231PS Y3, Y11, Y5
+	VMULPS       Y6, Y5, Y5
+	CMPQ         R8, $0x00
+	JNE          rare96
+
+back97:
+	CMPQ    AX, $0x08
+	JL      rare98
+	VMOVUPS Y5, (DI)
+
+back99:
+done95:
+	CMPQ    AX, $0x08
+	JL      rare100
+	VMOVUPS Y9, (BX)
+
+back101:
+	ADDQ gradientStride+40(FP), CX
+	ADDQ hiddenStride+48(FP), DX
+	ADDQ inputStride+56(FP), SI
+	ADDQ hiddenGradientStride+64(FP), BX
+	ADDQ inputGradientStride+72(FP), DI
+	DECQ R9
+	JNZ  row92
+	VZEROUPPER
+	RET
+
+rare82:
+	MOVLQSX (DI), SI
+	IMULQ   inputStride+56(FP), SI
+	ADDQ    input+16(FP), SI
+	ADDQ    $0x04, DI
+	JMP     back83
+
+rare84:
+	VBROADCASTSS (SI), Y9
+	JMP          back85
+
+rare86:
+	VMASKMOVPS Y8, Y0, (CX)
+	JMP        back87
+
+rare88:
+	VMASKMOVPS Y8, Y0, (CX)
+	JMP        back89
+
+rare90:
+	VMASKMOVPS Y6, Y0, (CX)
+	JMP        back91
+
+rare93:
+	MOVLQSX (R8), SI
+	IMULQ   inputStride+56(FP), SI
+	ADDQ    input+16(FP), SI
 	MOVLQSX (R8), DI
 	IMULQ   inputGradientStride+72(FP), DI
 	ADDQ    inputGradient+32(FP), DI
 	ADDQ    $0x04, R8
+	JMP     back94
 
-done81:
-	VMASKMOVPS   (AX), Y0, Y5
-	VMASKMOVPS   (CX), Y0, Y9
-	CMPQ         scalar+88(FP), $0x00
-	JE           then82
-	VBROADCASTSS (DX), Y11
-	JMP          done83
+rare96:
+	VMASKMOVPS (DI), Y0, Y11
+	VADDPS     Y11, Y5, Y5
+	JMP        back97
 
-then82:
-	VMASKMOVPS (DX), Y0, Y11
-
-done83:
-	VSUBPS       Y10, Y5, Y12
-	VSUBPS       Y1, Y9, Y9
-	VFNMADD231PS Y2, Y9, Y12
-	VMULPS       Y8, Y12, Y9
-	CMPQ         lanes+192(FP), $0x08
-	JL           then84
-	VMOVUPS      Y9, (SI)
-	JMP          done85
-
-then84:
-	VMASKMOVPS Y9, Y0, (SI)
-
-done85:
-	CMPQ         inputGradient+32(FP), $0x00
-	JE           done86
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       Y4, Y11, Y9
-	VFNMADD231PS Y3, Y9, Y5
-	VMULPS       Y6, Y5, Y5
-	CMPQ         R8, $0x00
-	JE           done87
-	VMASKMOVPS   (DI), Y0, Y9
-	VADDPS       Y9, Y5, Y5
-
-done87:
-	CMPQ    lanes+192(FP), $0x08
-	JL      then88
-	VMOVUPS Y5, (DI)
-	JMP     done89
-
-then88:
+rare98:
 	VMASKMOVPS Y5, Y0, (DI)
+	JMP        back99
 
-done89:
-done86:
-	ADDQ gradientStride+40(FP), AX
-	ADDQ hiddenStride+48(FP), CX
-	ADDQ inputStride+56(FP), DX
-	ADDQ hiddenGradientStride+64(FP), SI
-	ADDQ inputGradientStride+72(FP), DI
-	DECQ R9
-	JNZ  row79
-	VZEROUPPER
-	RET
+rare100:
+	VMASKMOVPS Y9, Y0, (BX)
+	JMP        back101
 
 // func affineBackwardAVX2(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 // Requires: AVX, FMA3, MMX+
@@ -1251,120 +1285,123 @@ TEXT ·affineBackwardAVX2(SB), NOSPLIT, $0-120
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
 	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       mean+56(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       rstd+64(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
+	MOVQ       mean+56(FP), CX
+	VMASKMOVPS (CX), Y0, Y1
+	MOVQ       rstd+64(FP), CX
+	VMASKMOVPS (CX), Y0, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y4, Y4, Y4
-	MOVQ       gradient+0(FP), AX
-	MOVQ       product+8(FP), CX
-	MOVQ       order+48(FP), DX
-	MOVQ       rows+104(FP), BX
+	MOVQ       gradient+0(FP), CX
+	MOVQ       product+8(FP), DX
+	MOVQ       order+48(FP), BX
+	MOVQ       rows+104(FP), SI
 
-row90:
-	CMPQ    DX, $0x00
-	JE      done91
-	MOVLQSX (DX), CX
-	IMULQ   productStride+32(FP), CX
-	ADDQ    product+8(FP), CX
-	ADDQ    $0x04, DX
+row102:
+	CMPQ BX, $0x00
+	JNE  rare103
 
-done91:
-	PREFETCHT0  128(CX)
-	VMASKMOVPS  (AX), Y0, Y5
+back104:
+	PREFETCHT0  128(DX)
+	VMASKMOVPS  (CX), Y0, Y5
 	VADDPS      Y5, Y4, Y4
-	VMASKMOVPS  (CX), Y0, Y6
+	VMASKMOVPS  (DX), Y0, Y6
 	VSUBPS      Y1, Y6, Y6
 	VFMADD231PS Y6, Y5, Y3
-	ADDQ        gradientStride+24(FP), AX
-	ADDQ        productStride+32(FP), CX
-	DECQ        BX
-	JNZ         row90
-	MOVQ        betaGradient+80(FP), AX
-	VMASKMOVPS  (AX), Y0, Y5
+	ADDQ        gradientStride+24(FP), CX
+	ADDQ        productStride+32(FP), DX
+	DECQ        SI
+	JNZ         row102
+	MOVQ        betaGradient+80(FP), CX
+	VMASKMOVPS  (CX), Y0, Y5
 	VADDPS      Y4, Y5, Y5
-	CMPQ        lanes+112(FP), $0x08
-	JL          then92
-	VMOVUPS     Y5, (AX)
-	JMP         done93
+	CMPQ        AX, $0x08
+	JL          rare105
+	VMOVUPS     Y5, (CX)
 
-then92:
-	VMASKMOVPS Y5, Y0, (AX)
-
-done93:
+back106:
 	VMULPS     Y2, Y3, Y3
-	MOVQ       gammaGradient+88(FP), AX
-	VMASKMOVPS (AX), Y0, Y5
+	MOVQ       gammaGradient+88(FP), CX
+	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y3, Y5, Y5
-	CMPQ       lanes+112(FP), $0x08
-	JL         then94
-	VMOVUPS    Y5, (AX)
-	JMP        done95
+	CMPQ       AX, $0x08
+	JL         rare107
+	VMOVUPS    Y5, (CX)
 
-then94:
-	VMASKMOVPS Y5, Y0, (AX)
-
-done95:
-	MOVQ         gamma+72(FP), AX
-	VMASKMOVPS   (AX), Y0, Y5
+back108:
+	MOVQ         gamma+72(FP), CX
+	VMASKMOVPS   (CX), Y0, Y5
 	VMULPS       Y2, Y5, Y5
 	VBROADCASTSS share+96(FP), Y6
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y3, Y3
 	VMULPS       Y2, Y3, Y2
-	MOVQ         gradient+0(FP), AX
-	MOVQ         product+8(FP), CX
-	MOVQ         order+48(FP), DX
+	MOVQ         gradient+0(FP), CX
+	MOVQ         product+8(FP), DX
 	MOVQ         productGradient+16(FP), BX
 	MOVQ         order+48(FP), SI
 	MOVQ         rows+104(FP), DI
 
-row96:
-	CMPQ    DX, $0x00
-	JE      done97
-	MOVLQSX (DX), CX
-	IMULQ   productStride+32(FP), CX
-	ADDQ    product+8(FP), CX
-	ADDQ    $0x04, DX
+row109:
+	CMPQ SI, $0x00
+	JNE  rare110
 
-done97:
-	CMPQ    SI, $0x00
-	JE      done98
-	MOVLQSX (SI), BX
-	IMULQ   productGradientStride+40(FP), BX
-	ADDQ    productGradient+16(FP), BX
-	ADDQ    $0x04, SI
-
-done98:
-	VMASKMOVPS   (AX), Y0, Y3
-	VMASKMOVPS   (CX), Y0, Y6
+back111:
+	VMASKMOVPS   (CX), Y0, Y3
+	VMASKMOVPS   (DX), Y0, Y6
 	VSUBPS       Y4, Y3, Y3
 	VSUBPS       Y1, Y6, Y6
 	VFNMADD231PS Y2, Y6, Y3
 	VMULPS       Y5, Y3, Y3
 	CMPQ         SI, $0x00
-	JE           done99
-	VMASKMOVPS   (BX), Y0, Y6
-	VADDPS       Y6, Y3, Y3
+	JNE          rare112
 
-done99:
-	CMPQ    lanes+112(FP), $0x08
-	JL      then100
+back113:
+	CMPQ    AX, $0x08
+	JL      rare114
 	VMOVUPS Y3, (BX)
-	JMP     done101
 
-then100:
-	VMASKMOVPS Y3, Y0, (BX)
-
-done101:
-	ADDQ gradientStride+24(FP), AX
-	ADDQ productStride+32(FP), CX
+back115:
+	ADDQ gradientStride+24(FP), CX
+	ADDQ productStride+32(FP), DX
 	ADDQ productGradientStride+40(FP), BX
 	DECQ DI
-	JNZ  row96
+	JNZ  row109
 	VZEROUPPER
 	RET
+
+rare103:
+	MOVLQSX (BX), DX
+	IMULQ   productStride+32(FP), DX
+	ADDQ    product+8(FP), DX
+	ADDQ    $0x04, BX
+	JMP     back104
+
+rare105:
+	VMASKMOVPS Y5, Y0, (CX)
+	JMP        back106
+
+rare107:
+	VMASKMOVPS Y5, Y0, (CX)
+	JMP        back108
+
+rare110:
+	MOVLQSX (SI), DX
+	IMULQ   productStride+32(FP), DX
+	ADDQ    product+8(FP), DX
+	MOVLQSX (SI), BX
+	IMULQ   productGradientStride+40(FP), BX
+	ADDQ    productGradient+16(FP), BX
+	ADDQ    $0x04, SI
+	JMP     back111
+
+rare112:
+	VMASKMOVPS (BX), Y0, Y6
+	VADDPS     Y6, Y3, Y3
+	JMP        back113
+
+rare114:
+	VMASKMOVPS Y3, Y0, (BX)
+	JMP        back115
 
 // func candidateForwardAVX2(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -1374,36 +1411,32 @@ TEXT ·candidateForwardAVX2(SB), NOSPLIT, $0-120
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
 	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       hiddenScale+72(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       hiddenShift+80(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
-	MOVQ       inputScale+88(FP), AX
-	VMASKMOVPS (AX), Y0, Y3
-	MOVQ       inputShift+96(FP), AX
-	VMASKMOVPS (AX), Y0, Y4
-	MOVQ       candidate+0(FP), AX
-	MOVQ       hidden+8(FP), CX
-	MOVQ       input+16(FP), DX
-	MOVQ       order+64(FP), BX
-	MOVQ       reset+24(FP), SI
-	MOVQ       rows+104(FP), DI
+	MOVQ       hiddenScale+72(FP), CX
+	VMASKMOVPS (CX), Y0, Y1
+	MOVQ       hiddenShift+80(FP), CX
+	VMASKMOVPS (CX), Y0, Y2
+	MOVQ       inputScale+88(FP), CX
+	VMASKMOVPS (CX), Y0, Y3
+	MOVQ       inputShift+96(FP), CX
+	VMASKMOVPS (CX), Y0, Y4
+	MOVQ       candidate+0(FP), CX
+	MOVQ       hidden+8(FP), DX
+	MOVQ       input+16(FP), BX
+	MOVQ       order+64(FP), SI
+	MOVQ       reset+24(FP), DI
+	MOVQ       rows+104(FP), R8
 
-row102:
-	CMPQ    BX, $0x00
-	JE      done103
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+48(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row116:
+	CMPQ SI, $0x00
+	JNE  rare117
 
-done103:
-	PREFETCHT0   128(AX)
-	VMASKMOVPS   (CX), Y0, Y5
+back118:
+	PREFETCHT0   128(CX)
+	VMASKMOVPS   (DX), Y0, Y5
 	VFMADD213PS  Y2, Y1, Y5
-	VMASKMOVPS   (DX), Y0, Y6
+	VMASKMOVPS   (BX), Y0, Y6
 	VFMADD213PS  Y4, Y3, Y6
-	VMASKMOVPS   (SI), Y0, Y7
+	VMASKMOVPS   (DI), Y0, Y7
 	VFMADD231PS  Y7, Y5, Y6
 	VANDPS       lanes7fffffff<>+0(SB), Y6, Y5
 	VBROADCASTSS lanes41a00000<>+0(SB), Y7
@@ -1436,23 +1469,30 @@ done103:
 	VDIVPS       Y5, Y8, Y5
 	VANDPS       lanes80000000<>+0(SB), Y6, Y6
 	VORPS        Y6, Y5, Y5
-	CMPQ         lanes+112(FP), $0x08
-	JL           then104
-	VMOVUPS      Y5, (AX)
-	JMP          done105
+	CMPQ         AX, $0x08
+	JL           rare119
+	VMOVUPS      Y5, (CX)
 
-then104:
-	VMASKMOVPS Y5, Y0, (AX)
-
-done105:
-	ADDQ candidateStride+32(FP), AX
-	ADDQ hiddenStride+40(FP), CX
-	ADDQ inputStride+48(FP), DX
-	ADDQ resetStride+56(FP), SI
-	DECQ DI
-	JNZ  row102
+back120:
+	ADDQ candidateStride+32(FP), CX
+	ADDQ hiddenStride+40(FP), DX
+	ADDQ inputStride+48(FP), BX
+	ADDQ resetStride+56(FP), DI
+	DECQ R8
+	JNZ  row116
 	VZEROUPPER
 	RET
+
+rare117:
+	MOVLQSX (SI), BX
+	IMULQ   inputStride+48(FP), BX
+	ADDQ    input+16(FP), BX
+	ADDQ    $0x04, SI
+	JMP     back118
+
+rare119:
+	VMASKMOVPS Y5, Y0, (CX)
+	JMP        back120
 
 // func updateForwardAVX2(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 // Requires: AVX, FMA3, MMX+
@@ -1462,36 +1502,36 @@ TEXT ·updateForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVDQU (CX)(DX*4), Y0
-	MOVQ    spacing+48(FP), AX
-	MOVQ    after+0(FP), CX
-	MOVQ    before+8(FP), DX
-	MOVQ    gates+16(FP), BX
-	MOVQ    rows+56(FP), SI
+	MOVQ    spacing+48(FP), CX
+	MOVQ    after+0(FP), DX
+	MOVQ    before+8(FP), BX
+	MOVQ    gates+16(FP), SI
+	MOVQ    rows+56(FP), DI
 
-row106:
-	PREFETCHT0  128(CX)
+row121:
 	PREFETCHT0  128(DX)
-	VMASKMOVPS  (BX)(AX*1), Y0, Y1
-	VMASKMOVPS  (BX)(AX*2), Y0, Y2
-	VMASKMOVPS  (DX), Y0, Y3
+	PREFETCHT0  128(BX)
+	VMASKMOVPS  (SI)(CX*1), Y0, Y1
+	VMASKMOVPS  (SI)(CX*2), Y0, Y2
+	VMASKMOVPS  (BX), Y0, Y3
 	VSUBPS      Y2, Y3, Y3
 	VFMADD213PS Y2, Y1, Y3
-	CMPQ        lanes+64(FP), $0x08
-	JL          then107
-	VMOVUPS     Y3, (CX)
-	JMP         done108
+	CMPQ        AX, $0x08
+	JL          rare122
+	VMOVUPS     Y3, (DX)
 
-then107:
-	VMASKMOVPS Y3, Y0, (CX)
-
-done108:
-	ADDQ afterStride+24(FP), CX
-	ADDQ beforeStride+32(FP), DX
-	ADDQ gatesStride+40(FP), BX
-	DECQ SI
-	JNZ  row106
+back123:
+	ADDQ afterStride+24(FP), DX
+	ADDQ beforeStride+32(FP), BX
+	ADDQ gatesStride+40(FP), SI
+	DECQ DI
+	JNZ  row121
 	VZEROUPPER
 	RET
+
+rare122:
+	VMASKMOVPS Y3, Y0, (DX)
+	JMP        back123
 
 // func updateBackwardAVX2(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -1501,36 +1541,36 @@ TEXT ·updateBackwardAVX2(SB), NOSPLIT, $0-168
 	MOVQ       $0x00000008, DX
 	SUBQ       AX, DX
 	VMOVDQU    (CX)(DX*4), Y0
-	MOVQ       hiddenScale+136(FP), AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       hiddenShift+144(FP), AX
-	VMASKMOVPS (AX), Y0, Y2
-	MOVQ       spacing+128(FP), AX
-	MOVQ       above+0(FP), CX
-	MOVQ       next+8(FP), DX
-	MOVQ       gates+16(FP), BX
-	MOVQ       before+24(FP), SI
-	MOVQ       hidden+32(FP), DI
-	MOVQ       gatesGradient+40(FP), R8
-	MOVQ       candidateGradient+48(FP), R9
-	MOVQ       beforeGradient+56(FP), R10
-	MOVQ       rows+152(FP), R11
+	MOVQ       hiddenScale+136(FP), CX
+	VMASKMOVPS (CX), Y0, Y1
+	MOVQ       hiddenShift+144(FP), CX
+	VMASKMOVPS (CX), Y0, Y2
+	MOVQ       spacing+128(FP), CX
+	MOVQ       above+0(FP), DX
+	MOVQ       next+8(FP), BX
+	MOVQ       gates+16(FP), SI
+	MOVQ       before+24(FP), DI
+	MOVQ       hidden+32(FP), R8
+	MOVQ       gatesGradient+40(FP), R9
+	MOVQ       candidateGradient+48(FP), R10
+	MOVQ       beforeGradient+56(FP), R11
+	MOVQ       rows+152(FP), R12
 
-row109:
-	PREFETCHT0   128(CX)
+row124:
 	PREFETCHT0   128(DX)
-	PREFETCHT0   128(SI)
-	VMASKMOVPS   (CX), Y0, Y3
-	VMASKMOVPS   (DX), Y0, Y4
+	PREFETCHT0   128(BX)
+	PREFETCHT0   128(DI)
+	VMASKMOVPS   (DX), Y0, Y3
+	VMASKMOVPS   (BX), Y0, Y4
 	VADDPS       Y4, Y3, Y3
 	VANDPS       lanes70000000<>+0(SB), Y3, Y4
 	VXORPS       Y5, Y5, Y5
 	VPCMPEQD     Y5, Y4, Y4
 	VANDNPS      Y3, Y4, Y3
-	VMASKMOVPS   (BX), Y0, Y4
-	VMASKMOVPS   (BX)(AX*1), Y0, Y5
-	VMASKMOVPS   (BX)(AX*2), Y0, Y6
-	VMASKMOVPS   (DI), Y0, Y7
+	VMASKMOVPS   (SI), Y0, Y4
+	VMASKMOVPS   (SI)(CX*1), Y0, Y5
+	VMASKMOVPS   (SI)(CX*2), Y0, Y6
+	VMASKMOVPS   (R8), Y0, Y7
 	VFMADD213PS  Y2, Y1, Y7
 	VBROADCASTSS lanes3f800000<>+0(SB), Y8
 	VSUBPS       Y5, Y8, Y8
@@ -1551,16 +1591,12 @@ row109:
 	VXORPS       Y10, Y10, Y10
 	VPCMPEQD     Y10, Y9, Y9
 	VANDNPS      Y7, Y9, Y7
-	CMPQ         lanes+160(FP), $0x08
-	JL           then110
-	VMOVUPS      Y7, (R8)
-	JMP          done111
+	CMPQ         AX, $0x08
+	JL           rare125
+	VMOVUPS      Y7, (R9)
 
-then110:
-	VMASKMOVPS Y7, Y0, (R8)
-
-done111:
-	VMASKMOVPS   (SI), Y0, Y7
+back126:
+	VMASKMOVPS   (DI), Y0, Y7
 	VSUBPS       Y6, Y7, Y6
 	VMULPS       Y6, Y3, Y6
 	VBROADCASTSS lanes3f800000<>+0(SB), Y7
@@ -1571,64 +1607,68 @@ done111:
 	VXORPS       Y9, Y9, Y9
 	VPCMPEQD     Y9, Y7, Y7
 	VANDNPS      Y6, Y7, Y6
-	CMPQ         lanes+160(FP), $0x08
-	JL           then112
-	VMOVUPS      Y6, (R8)(AX*1)
-	JMP          done113
+	CMPQ         AX, $0x08
+	JL           rare127
+	VMOVUPS      Y6, (R9)(CX*1)
 
-then112:
-	VMASKMOVPS Y6, Y0, (R8)(AX*1)
+back128:
+	CMPQ    AX, $0x08
+	JL      rare129
+	VMOVUPS Y8, (R9)(CX*2)
 
-done113:
-	CMPQ    lanes+160(FP), $0x08
-	JL      then114
-	VMOVUPS Y8, (R8)(AX*2)
-	JMP     done115
-
-then114:
-	VMASKMOVPS Y8, Y0, (R8)(AX*2)
-
-done115:
+back130:
 	VMULPS   Y4, Y8, Y4
 	VANDPS   lanes70000000<>+0(SB), Y4, Y6
 	VXORPS   Y7, Y7, Y7
 	VPCMPEQD Y7, Y6, Y6
 	VANDNPS  Y4, Y6, Y4
-	CMPQ     lanes+160(FP), $0x08
-	JL       then116
-	VMOVUPS  Y4, (R9)
-	JMP      done117
+	CMPQ     AX, $0x08
+	JL       rare131
+	VMOVUPS  Y4, (R10)
 
-then116:
-	VMASKMOVPS Y4, Y0, (R9)
-
-done117:
+back132:
 	VMULPS   Y5, Y3, Y3
 	VANDPS   lanes70000000<>+0(SB), Y3, Y4
 	VXORPS   Y5, Y5, Y5
 	VPCMPEQD Y5, Y4, Y4
 	VANDNPS  Y3, Y4, Y3
-	CMPQ     lanes+160(FP), $0x08
-	JL       then118
-	VMOVUPS  Y3, (R10)
-	JMP      done119
+	CMPQ     AX, $0x08
+	JL       rare133
+	VMOVUPS  Y3, (R11)
 
-then118:
-	VMASKMOVPS Y3, Y0, (R10)
-
-done119:
-	ADDQ aboveStride+64(FP), CX
-	ADDQ nextStride+72(FP), DX
-	ADDQ gatesStride+80(FP), BX
-	ADDQ beforeStride+88(FP), SI
-	ADDQ hiddenStride+96(FP), DI
-	ADDQ gatesGradientStride+104(FP), R8
-	ADDQ candidateGradientStride+112(FP), R9
-	ADDQ beforeGradientStride+120(FP), R10
-	DECQ R11
-	JNZ  row109
+back134:
+	ADDQ aboveStride+64(FP), DX
+	ADDQ nextStride+72(FP), BX
+	ADDQ gatesStride+80(FP), SI
+	ADDQ beforeStride+88(FP), DI
+	ADDQ hiddenStride+96(FP), R8
+	ADDQ gatesGradientStride+104(FP), R9
+	ADDQ candidateGradientStride+112(FP), R10
+	ADDQ beforeGradientStride+120(FP), R11
+	DECQ R12
+	JNZ  row124
 	VZEROUPPER
 	RET
+
+rare125:
+	VMASKMOVPS Y7, Y0, (R9)
+	JMP        back126
+
+rare127:
+	VMASKMOVPS Y6, Y0, (R9)(CX*1)
+	JMP        back128
+
+rare129:
+	VMASKMOVPS Y8, Y0, (R9)(CX*2)
+	JMP        back130
+
+rare131:
+	VMASKMOVPS Y4, Y0, (R10)
+	JMP        back132
+
+rare133:
+	VMASKMOVPS Y3, Y0, (R11)
+	JMP        back134
 
 // func momentsAVX512(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
 // Requires: AVX, AVX512F, BMI2, MMX+
@@ -1646,79 +1686,59 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+40(FP), DX
 
-four120:
-	CMPQ    DX, $0x04
-	JL      rest121
-	CMPQ    CX, $0x00
-	JE      done123
-	MOVLQSX (CX), AX
-	IMULQ   xStride+24(FP), AX
-	ADDQ    x+16(FP), AX
-	ADDQ    $0x04, CX
+four135:
+	CMPQ DX, $0x04
+	JL   rest136
+	CMPQ CX, $0x00
+	JNE  rare138
 
-done123:
+back139:
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z1, Z1
 	ADDQ       xStride+24(FP), AX
 	CMPQ       CX, $0x00
-	JE         done124
-	MOVLQSX    (CX), AX
-	IMULQ      xStride+24(FP), AX
-	ADDQ       x+16(FP), AX
-	ADDQ       $0x04, CX
+	JNE        rare140
 
-done124:
+back141:
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z2, Z2
 	ADDQ       xStride+24(FP), AX
 	CMPQ       CX, $0x00
-	JE         done125
-	MOVLQSX    (CX), AX
-	IMULQ      xStride+24(FP), AX
-	ADDQ       x+16(FP), AX
-	ADDQ       $0x04, CX
+	JNE        rare142
 
-done125:
+back143:
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z3, Z3
 	ADDQ       xStride+24(FP), AX
 	CMPQ       CX, $0x00
-	JE         done126
-	MOVLQSX    (CX), AX
-	IMULQ      xStride+24(FP), AX
-	ADDQ       x+16(FP), AX
-	ADDQ       $0x04, CX
+	JNE        rare144
 
-done126:
+back145:
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z4, Z4
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x04, DX
-	JMP        four120
+	JMP        four135
 
-rest121:
-	CMPQ    DX, $0x00
-	JE      done122
-	CMPQ    CX, $0x00
-	JE      done127
-	MOVLQSX (CX), AX
-	IMULQ   xStride+24(FP), AX
-	ADDQ    x+16(FP), AX
-	ADDQ    $0x04, CX
+rest136:
+	CMPQ DX, $0x00
+	JE   done137
+	CMPQ CX, $0x00
+	JNE  rare146
 
-done127:
+back147:
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z1, Z1
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x01, DX
-	JMP        rest121
+	JMP        rest136
 
-done122:
+done137:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -1733,79 +1753,59 @@ done122:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+40(FP), DX
 
-four128:
-	CMPQ    DX, $0x04
-	JL      rest129
-	CMPQ    CX, $0x00
-	JE      done131
-	MOVLQSX (CX), AX
-	IMULQ   xStride+24(FP), AX
-	ADDQ    x+16(FP), AX
-	ADDQ    $0x04, CX
+four148:
+	CMPQ DX, $0x04
+	JL   rest149
+	CMPQ CX, $0x00
+	JNE  rare151
 
-done131:
+back152:
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	CMPQ        CX, $0x00
-	JE          done132
-	MOVLQSX     (CX), AX
-	IMULQ       xStride+24(FP), AX
-	ADDQ        x+16(FP), AX
-	ADDQ        $0x04, CX
+	JNE         rare153
 
-done132:
+back154:
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z7
 	ADDQ        xStride+24(FP), AX
 	CMPQ        CX, $0x00
-	JE          done133
-	MOVLQSX     (CX), AX
-	IMULQ       xStride+24(FP), AX
-	ADDQ        x+16(FP), AX
-	ADDQ        $0x04, CX
+	JNE         rare155
 
-done133:
+back156:
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z8
 	ADDQ        xStride+24(FP), AX
 	CMPQ        CX, $0x00
-	JE          done134
-	MOVLQSX     (CX), AX
-	IMULQ       xStride+24(FP), AX
-	ADDQ        x+16(FP), AX
-	ADDQ        $0x04, CX
+	JNE         rare157
 
-done134:
+back158:
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, DX
-	JMP         four128
+	JMP         four148
 
-rest129:
-	CMPQ    DX, $0x00
-	JE      done130
-	CMPQ    CX, $0x00
-	JE      done135
-	MOVLQSX (CX), AX
-	IMULQ   xStride+24(FP), AX
-	ADDQ    x+16(FP), AX
-	ADDQ    $0x04, CX
+rest149:
+	CMPQ DX, $0x00
+	JE   done150
+	CMPQ CX, $0x00
+	JNE  rare159
 
-done135:
+back160:
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x01, DX
-	JMP         rest129
+	JMP         rest149
 
-done130:
+done150:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -1819,6 +1819,76 @@ done130:
 	VMOVUPS      Z0, K1, (AX)
 	VZEROUPPER
 	RET
+
+rare138:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back139
+
+rare140:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back141
+
+rare142:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back143
+
+rare144:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back145
+
+rare146:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back147
+
+rare151:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back152
+
+rare153:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back154
+
+rare155:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back156
+
+rare157:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back158
+
+rare159:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back160
 
 // func sumColumnsAVX512(sum *float32, x *float32, xStride int, rows int, lanes int)
 // Requires: AVX, AVX512F, BMI2
@@ -1834,9 +1904,9 @@ TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
 	VPXORD Z3, Z3, Z3
 	MOVQ   rows+24(FP), CX
 
-four136:
+four161:
 	CMPQ      CX, $0x04
-	JL        rest137
+	JL        rest162
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
@@ -1850,18 +1920,18 @@ four136:
 	VADDPS    Z4, Z3, Z3
 	ADDQ      xStride+16(FP), AX
 	SUBQ      $0x04, CX
-	JMP       four136
+	JMP       four161
 
-rest137:
+rest162:
 	CMPQ      CX, $0x00
-	JE        done138
+	JE        done163
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
 	SUBQ      $0x01, CX
-	JMP       rest137
+	JMP       rest162
 
-done138:
+done163:
 	VADDPS    Z1, Z0, Z0
 	VADDPS    Z3, Z2, Z1
 	VADDPS    Z1, Z0, Z0
@@ -1913,29 +1983,22 @@ TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-104
 	MOVQ      hidden+8(FP), CX
 	MOVQ      input+16(FP), DX
 	MOVQ      order+48(FP), BX
-	MOVQ      rows+88(FP), SI
+	MOVQ      scalar+56(FP), SI
+	MOVQ      rows+88(FP), DI
 
-row139:
-	CMPQ    BX, $0x00
-	JE      done140
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+40(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row164:
+	CMPQ BX, $0x00
+	JNE  rare165
 
-done140:
-	PREFETCHT0   128(AX)
-	VMOVUPS.Z    (CX), K1, Z3
-	VFMADD213PS  Z2, Z0, Z3
-	CMPQ         scalar+56(FP), $0x00
-	JE           then141
-	VBROADCASTSS (DX), Z4
-	JMP          done142
+back166:
+	PREFETCHT0  128(AX)
+	VMOVUPS.Z   (CX), K1, Z3
+	VFMADD213PS Z2, Z0, Z3
+	CMPQ        SI, $0x00
+	JNE         rare167
+	VMOVUPS.Z   (DX), K1, Z4
 
-then141:
-	VMOVUPS.Z (DX), K1, Z4
-
-done142:
+back168:
 	VFMADD231PS       Z4, Z1, Z3
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z3, Z4
 	VBROADCASTSS      lanes41a00000<>+0(SB), Z5
@@ -1964,10 +2027,21 @@ done142:
 	ADDQ              gateStride+24(FP), AX
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
-	DECQ              SI
-	JNZ               row139
+	DECQ              DI
+	JNZ               row164
 	VZEROUPPER
 	RET
+
+rare165:
+	MOVLQSX (BX), DX
+	IMULQ   inputStride+40(FP), DX
+	ADDQ    input+16(FP), DX
+	ADDQ    $0x04, BX
+	JMP     back166
+
+rare167:
+	VBROADCASTSS (DX), Z4
+	JMP          back168
 
 // func gateSigmoidAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, scalar int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
@@ -1986,29 +2060,22 @@ TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-104
 	MOVQ      hidden+8(FP), CX
 	MOVQ      input+16(FP), DX
 	MOVQ      order+48(FP), BX
-	MOVQ      rows+88(FP), SI
+	MOVQ      scalar+56(FP), SI
+	MOVQ      rows+88(FP), DI
 
-row143:
-	CMPQ    BX, $0x00
-	JE      done144
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+40(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row169:
+	CMPQ BX, $0x00
+	JNE  rare170
 
-done144:
-	PREFETCHT0   128(AX)
-	VMOVUPS.Z    (CX), K1, Z3
-	VFMADD213PS  Z2, Z0, Z3
-	CMPQ         scalar+56(FP), $0x00
-	JE           then145
-	VBROADCASTSS (DX), Z4
-	JMP          done146
+back171:
+	PREFETCHT0  128(AX)
+	VMOVUPS.Z   (CX), K1, Z3
+	VFMADD213PS Z2, Z0, Z3
+	CMPQ        SI, $0x00
+	JNE         rare172
+	VMOVUPS.Z   (DX), K1, Z4
 
-then145:
-	VMOVUPS.Z (DX), K1, Z4
-
-done146:
+back173:
 	VFMADD231PS       Z4, Z1, Z3
 	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
 	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
@@ -2036,10 +2103,21 @@ done146:
 	ADDQ              gateStride+24(FP), AX
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
-	DECQ              SI
-	JNZ               row143
+	DECQ              DI
+	JNZ               row169
 	VZEROUPPER
 	RET
+
+rare170:
+	MOVLQSX (BX), DX
+	IMULQ   inputStride+40(FP), DX
+	ADDQ    input+16(FP), DX
+	ADDQ    $0x04, BX
+	JMP     back171
+
+rare172:
+	VBROADCASTSS (DX), Z4
+	JMP          back173
 
 // func cellForwardAVX512(cell *float32, before *float32, gates *float32, cellStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
@@ -2054,7 +2132,7 @@ TEXT ·cellForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ  gates+16(FP), BX
 	MOVQ  rows+56(FP), SI
 
-row147:
+row174:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS.Z   (BX), K1, Z0
@@ -2068,7 +2146,7 @@ row147:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row147
+	JNZ         row174
 	VZEROUPPER
 	RET
 
@@ -2089,7 +2167,7 @@ TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ      hidden+24(FP), BX
 	MOVQ      rows+80(FP), SI
 
-row148:
+row175:
 	PREFETCHT0        128(DX)
 	PREFETCHT0        128(BX)
 	VMOVUPS.Z         (AX), K1, Z2
@@ -2126,7 +2204,7 @@ row148:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row148
+	JNZ               row175
 	VZEROUPPER
 	RET
 
@@ -2150,7 +2228,7 @@ TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ      cell+32(FP), SI
 	MOVQ      rows+160(FP), DI
 
-row149:
+row176:
 	PREFETCHT0    128(AX)
 	PREFETCHT0    128(CX)
 	PREFETCHT0    128(DX)
@@ -2177,7 +2255,7 @@ row149:
 	ADDQ          tanhStride+80(FP), BX
 	ADDQ          cellStride+88(FP), SI
 	DECQ          DI
-	JNZ           row149
+	JNZ           row176
 	MOVQ          betaGradient+136(FP), AX
 	VMOVUPS.Z     (AX), K1, Z4
 	VADDPS        Z3, Z4, Z4
@@ -2203,7 +2281,7 @@ row149:
 	MOVQ          cellGradient+48(FP), R8
 	MOVQ          rows+160(FP), R9
 
-row150:
+row177:
 	PREFETCHT0    128(R8)
 	VMOVUPS.Z     (AX), K1, Z2
 	VMOVUPS.Z     (CX), K1, Z5
@@ -2242,7 +2320,7 @@ row150:
 	ADDQ          gateGradientStride+96(FP), DI
 	ADDQ          cellGradientStride+104(FP), R8
 	DECQ          R9
-	JNZ           row150
+	JNZ           row177
 	VZEROUPPER
 	RET
 
@@ -2261,7 +2339,7 @@ TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ  beforeGradient+32(FP), DI
 	MOVQ  rows+88(FP), R8
 
-row151:
+row178:
 	PREFETCHT0    128(BX)
 	PREFETCHT0    128(DX)
 	PREFETCHT0    128(DX)(AX*1)
@@ -2304,7 +2382,7 @@ row151:
 	ADDQ          gatesGradientStride+64(FP), SI
 	ADDQ          beforeGradientStride+72(FP), DI
 	DECQ          R8
-	JNZ           row151
+	JNZ           row178
 	VZEROUPPER
 	RET
 
@@ -2326,44 +2404,37 @@ TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-200
 	VMOVUPS.Z (AX), K1, Z4
 	VPXORD    Z5, Z5, Z5
 	VPXORD    Z6, Z6, Z6
-	MOVQ      gradient+0(FP), AX
-	MOVQ      hidden+8(FP), CX
-	MOVQ      input+16(FP), DX
-	MOVQ      order+80(FP), BX
-	MOVQ      rows+184(FP), SI
+	MOVQ      scalar+88(FP), AX
+	MOVQ      gradient+0(FP), CX
+	MOVQ      hidden+8(FP), DX
+	MOVQ      input+16(FP), BX
+	MOVQ      order+80(FP), SI
+	MOVQ      rows+184(FP), DI
 
-row152:
-	CMPQ    BX, $0x00
-	JE      done153
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+56(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row179:
+	CMPQ SI, $0x00
+	JNE  rare180
 
-done153:
-	PREFETCHT0   128(CX)
-	PREFETCHT0   128(DX)
-	VMOVUPS.Z    (AX), K1, Z7
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS.Z    (CX), K1, Z8
-	VSUBPS       Z0, Z8, Z8
-	VFMADD231PS  Z8, Z7, Z2
-	CMPQ         scalar+88(FP), $0x00
-	JE           then154
-	VBROADCASTSS (DX), Z8
-	JMP          done155
+back181:
+	PREFETCHT0  128(DX)
+	PREFETCHT0  128(BX)
+	VMOVUPS.Z   (CX), K1, Z7
+	VADDPS      Z7, Z6, Z6
+	VMOVUPS.Z   (DX), K1, Z8
+	VSUBPS      Z0, Z8, Z8
+	VFMADD231PS Z8, Z7, Z2
+	CMPQ        AX, $0x00
+	JNE         rare182
+	VMOVUPS.Z   (BX), K1, Z8
 
-then154:
-	VMOVUPS.Z (DX), K1, Z8
-
-done155:
+back183:
 	VSUBPS       Z3, Z8, Z8
 	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         gradientStride+40(FP), AX
-	ADDQ         hiddenStride+48(FP), CX
-	ADDQ         inputStride+56(FP), DX
-	DECQ         SI
-	JNZ          row152
+	ADDQ         gradientStride+40(FP), CX
+	ADDQ         hiddenStride+48(FP), DX
+	ADDQ         inputStride+56(FP), BX
+	DECQ         DI
+	JNZ          row179
 	MOVQ         betaGradient+176(FP), AX
 	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z6, Z7, Z7
@@ -2394,70 +2465,73 @@ done155:
 	VMULPS       Z4, Z2, Z2
 	MOVQ         gradient+0(FP), AX
 	MOVQ         hidden+8(FP), CX
-	MOVQ         input+16(FP), DX
-	MOVQ         order+80(FP), BX
-	MOVQ         hiddenGradient+24(FP), SI
-	MOVQ         inputGradient+32(FP), DI
-	MOVQ         order+80(FP), R8
-	MOVQ         rows+184(FP), R9
+	MOVQ         hiddenGradient+24(FP), DX
+	MOVQ         input+16(FP), BX
+	MOVQ         inputGradient+32(FP), SI
+	MOVQ         order+80(FP), DI
+	MOVQ         rows+184(FP), R8
 
-row156:
-	CMPQ    BX, $0x00
-	JE      done157
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+56(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row184:
+	CMPQ DI, $0x00
+	JNE  rare185
 
-done157:
-	CMPQ    R8, $0x00
-	JE      done158
-	MOVLQSX (R8), DI
-	IMULQ   inputGradientStride+72(FP), DI
-	ADDQ    inputGradient+32(FP), DI
-	ADDQ    $0x04, R8
-
-done158:
+back186:
 	VMOVUPS.Z    (AX), K1, Z4
 	VMOVUPS.Z    (CX), K1, Z8
-	CMPQ         scalar+88(FP), $0x00
-	JE           then159
-	VBROADCASTSS (DX), Z10
-	JMP          done160
-
-then159:
-	VMOVUPS.Z (DX), K1, Z10
-
-done160:
-	VSUBPS       Z9, Z4, Z11
+	VSUBPS       Z9, Z4, Z10
 	VSUBPS       Z0, Z8, Z8
-	VFNMADD231PS Z1, Z8, Z11
-	VMULPS       Z7, Z11, Z8
-	VMOVUPS      Z8, K1, (SI)
-	CMPQ         inputGradient+32(FP), $0x00
-	JE           done161
+	VFNMADD231PS Z1, Z8, Z10
+	VMULPS       Z7, Z10, Z8
+	CMPQ         SI, $0x00
+	JE           done187
+	VMOVUPS.Z    (BX), K1, Z10
 	VSUBPS       Z6, Z4, Z4
-	VSUBPS       Z3, Z10, Z8
-	VFNMADD231PS Z2, Z8, Z4
+	VSUBPS       Z3, Z10, Z10
+	VFNMADD231PS Z2, Z10, Z4
 	VMULPS       Z5, Z4, Z4
-	CMPQ         R8, $0x00
-	JE           done162
-	VMOVUPS.Z    (DI), K1, Z8
-	VADDPS       Z8, Z4, Z4
+	CMPQ         DI, $0x00
+	JNE          rare188
 
-done162:
-	VMOVUPS Z4, K1, (DI)
+back189:
+	VMOVUPS Z4, K1, (SI)
 
-done161:
-	ADDQ gradientStride+40(FP), AX
-	ADDQ hiddenStride+48(FP), CX
-	ADDQ inputStride+56(FP), DX
-	ADDQ hiddenGradientStride+64(FP), SI
-	ADDQ inputGradientStride+72(FP), DI
-	DECQ R9
-	JNZ  row156
+done187:
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    gradientStride+40(FP), AX
+	ADDQ    hiddenStride+48(FP), CX
+	ADDQ    inputStride+56(FP), BX
+	ADDQ    hiddenGradientStride+64(FP), DX
+	ADDQ    inputGradientStride+72(FP), SI
+	DECQ    R8
+	JNZ     row184
 	VZEROUPPER
 	RET
+
+rare180:
+	MOVLQSX (SI), BX
+	IMULQ   inputStride+56(FP), BX
+	ADDQ    input+16(FP), BX
+	ADDQ    $0x04, SI
+	JMP     back181
+
+rare182:
+	VBROADCASTSS (BX), Z8
+	JMP          back183
+
+rare185:
+	MOVLQSX (DI), BX
+	IMULQ   inputStride+56(FP), BX
+	ADDQ    input+16(FP), BX
+	MOVLQSX (DI), SI
+	IMULQ   inputGradientStride+72(FP), SI
+	ADDQ    inputGradient+32(FP), SI
+	ADDQ    $0x04, DI
+	JMP     back186
+
+rare188:
+	VMOVUPS.Z (SI), K1, Z10
+	VADDPS    Z10, Z4, Z4
+	JMP       back189
 
 // func affineBackwardAVX512(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
@@ -2477,15 +2551,11 @@ TEXT ·affineBackwardAVX512(SB), NOSPLIT, $0-120
 	MOVQ      order+48(FP), DX
 	MOVQ      rows+104(FP), BX
 
-row163:
-	CMPQ    DX, $0x00
-	JE      done164
-	MOVLQSX (DX), CX
-	IMULQ   productStride+32(FP), CX
-	ADDQ    product+8(FP), CX
-	ADDQ    $0x04, DX
+row190:
+	CMPQ DX, $0x00
+	JNE  rare191
 
-done164:
+back192:
 	PREFETCHT0   128(CX)
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z4, Z3, Z3
@@ -2495,7 +2565,7 @@ done164:
 	ADDQ         gradientStride+24(FP), AX
 	ADDQ         productStride+32(FP), CX
 	DECQ         BX
-	JNZ          row163
+	JNZ          row190
 	MOVQ         betaGradient+80(FP), AX
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z3, Z4, Z4
@@ -2514,48 +2584,55 @@ done164:
 	VMULPS       Z1, Z2, Z1
 	MOVQ         gradient+0(FP), AX
 	MOVQ         product+8(FP), CX
-	MOVQ         order+48(FP), DX
-	MOVQ         productGradient+16(FP), BX
-	MOVQ         order+48(FP), SI
-	MOVQ         rows+104(FP), DI
+	MOVQ         productGradient+16(FP), DX
+	MOVQ         order+48(FP), BX
+	MOVQ         rows+104(FP), SI
 
-row165:
-	CMPQ    DX, $0x00
-	JE      done166
-	MOVLQSX (DX), CX
-	IMULQ   productStride+32(FP), CX
-	ADDQ    product+8(FP), CX
-	ADDQ    $0x04, DX
+row193:
+	CMPQ BX, $0x00
+	JNE  rare194
 
-done166:
-	CMPQ    SI, $0x00
-	JE      done167
-	MOVLQSX (SI), BX
-	IMULQ   productGradientStride+40(FP), BX
-	ADDQ    productGradient+16(FP), BX
-	ADDQ    $0x04, SI
-
-done167:
+back195:
 	VMOVUPS.Z    (AX), K1, Z2
 	VMOVUPS.Z    (CX), K1, Z5
 	VSUBPS       Z3, Z2, Z2
 	VSUBPS       Z0, Z5, Z5
 	VFNMADD231PS Z1, Z5, Z2
 	VMULPS       Z4, Z2, Z2
-	CMPQ         SI, $0x00
-	JE           done168
-	VMOVUPS.Z    (BX), K1, Z5
-	VADDPS       Z5, Z2, Z2
+	CMPQ         BX, $0x00
+	JNE          rare196
 
-done168:
-	VMOVUPS Z2, K1, (BX)
+back197:
+	VMOVUPS Z2, K1, (DX)
 	ADDQ    gradientStride+24(FP), AX
 	ADDQ    productStride+32(FP), CX
-	ADDQ    productGradientStride+40(FP), BX
-	DECQ    DI
-	JNZ     row165
+	ADDQ    productGradientStride+40(FP), DX
+	DECQ    SI
+	JNZ     row193
 	VZEROUPPER
 	RET
+
+rare191:
+	MOVLQSX (DX), CX
+	IMULQ   productStride+32(FP), CX
+	ADDQ    product+8(FP), CX
+	ADDQ    $0x04, DX
+	JMP     back192
+
+rare194:
+	MOVLQSX (BX), CX
+	IMULQ   productStride+32(FP), CX
+	ADDQ    product+8(FP), CX
+	MOVLQSX (BX), DX
+	IMULQ   productGradientStride+40(FP), DX
+	ADDQ    productGradient+16(FP), DX
+	ADDQ    $0x04, BX
+	JMP     back195
+
+rare196:
+	VMOVUPS.Z (DX), K1, Z5
+	VADDPS    Z5, Z2, Z2
+	JMP       back197
 
 // func candidateForwardAVX512(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
@@ -2579,15 +2656,11 @@ TEXT ·candidateForwardAVX512(SB), NOSPLIT, $0-120
 	MOVQ      reset+24(FP), SI
 	MOVQ      rows+104(FP), DI
 
-row169:
-	CMPQ    BX, $0x00
-	JE      done170
-	MOVLQSX (BX), DX
-	IMULQ   inputStride+48(FP), DX
-	ADDQ    input+16(FP), DX
-	ADDQ    $0x04, BX
+row198:
+	CMPQ BX, $0x00
+	JNE  rare199
 
-done170:
+back200:
 	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z4
 	VFMADD213PS       Z1, Z0, Z4
@@ -2624,9 +2697,16 @@ done170:
 	ADDQ              inputStride+48(FP), DX
 	ADDQ              resetStride+56(FP), SI
 	DECQ              DI
-	JNZ               row169
+	JNZ               row198
 	VZEROUPPER
 	RET
+
+rare199:
+	MOVLQSX (BX), DX
+	IMULQ   inputStride+48(FP), DX
+	ADDQ    input+16(FP), DX
+	ADDQ    $0x04, BX
+	JMP     back200
 
 // func updateForwardAVX512(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
@@ -2641,7 +2721,7 @@ TEXT ·updateForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ  gates+16(FP), BX
 	MOVQ  rows+56(FP), SI
 
-row171:
+row201:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS.Z   (BX)(AX*1), K1, Z0
@@ -2654,7 +2734,7 @@ row171:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row171
+	JNZ         row201
 	VZEROUPPER
 	RET
 
@@ -2680,7 +2760,7 @@ TEXT ·updateBackwardAVX512(SB), NOSPLIT, $0-168
 	MOVQ      beforeGradient+56(FP), R10
 	MOVQ      rows+152(FP), R11
 
-row172:
+row202:
 	PREFETCHT0    128(CX)
 	PREFETCHT0    128(DX)
 	PREFETCHT0    128(SI)
@@ -2738,6 +2818,6 @@ row172:
 	ADDQ          candidateGradientStride+112(FP), R9
 	ADDQ          beforeGradientStride+120(FP), R10
 	DECQ          R11
-	JNZ           row172
+	JNZ           row202
 	VZEROUPPER
 	RET

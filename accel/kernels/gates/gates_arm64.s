@@ -17,143 +17,94 @@ TEXT ·momentsNEON(SB), NOSPLIT, $0-64
 	WORD $0x6e241c84 // eor v4.16b, v4.16b, v4.16b
 	MOVD rows+40(FP), R3
 
-four173:
+four203:
 	CMP $4, R3
-	BLT rest174
+	BLT rest204
 	CMP $0, R2
-	BEQ done176
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare206
 
-done176:
+back207:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT then177
+	BLT rare208
 	FMOVQ (R1), F5
-	B done178
 
-then177:
-	FMOVS (R1), F5
-
-done178:
+back209:
 	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BEQ done179
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare210
 
-done179:
+back211:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT then180
+	BLT rare212
 	FMOVQ (R1), F5
-	B done181
 
-then180:
-	FMOVS (R1), F5
-
-done181:
+back213:
 	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BEQ done182
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare214
 
-done182:
+back215:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT then183
+	BLT rare216
 	FMOVQ (R1), F5
-	B done184
 
-then183:
-	FMOVS (R1), F5
-
-done184:
+back217:
 	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BEQ done185
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare218
 
-done185:
+back219:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT then186
+	BLT rare220
 	FMOVQ (R1), F5
-	B done187
 
-then186:
-	FMOVS (R1), F5
-
-done187:
+back221:
 	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	SUB $4, R3, R3
-	B four173
+	B four203
 
-rest174:
+rest204:
 	CMP $0, R3
-	BEQ done175
+	BEQ done205
 	CMP $0, R2
-	BEQ done188
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare222
 
-done188:
+back223:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT then189
+	BLT rare224
 	FMOVQ (R1), F5
-	B done190
 
-then189:
-	FMOVS (R1), F5
-
-done190:
+back225:
 	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	SUB $1, R3, R3
-	B rest174
+	B rest204
 
-done175:
+done205:
 	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	WORD $0x4e24d462 // fadd v2.4s, v3.4s, v4.4s
 	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	WORD $0x6e20fc21 // fdiv v1.4s, v1.4s, v0.4s
 	MOVD mean+0(FP), R1
 	CMP $4, R0
-	BLT then191
+	BLT rare226
 	FMOVQ F1, (R1)
-	B done192
 
-then191:
-	FMOVS F1, (R1)
-
-done192:
+back227:
 	MOVD x+16(FP), R1
 	MOVD order+32(FP), R2
 	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
@@ -162,129 +113,84 @@ done192:
 	WORD $0x6e251ca5 // eor v5.16b, v5.16b, v5.16b
 	MOVD rows+40(FP), R3
 
-four193:
+four228:
 	CMP $4, R3
-	BLT rest194
+	BLT rest229
 	CMP $0, R2
-	BEQ done196
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare231
 
-done196:
+back232:
 	CMP $4, R0
-	BLT then197
+	BLT rare233
 	FMOVQ (R1), F7
-	B done198
 
-then197:
-	FMOVS (R1), F7
-
-done198:
+back234:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce2 // fmla v2.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BEQ done199
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare235
 
-done199:
+back236:
 	CMP $4, R0
-	BLT then200
+	BLT rare237
 	FMOVQ (R1), F7
-	B done201
 
-then200:
-	FMOVS (R1), F7
-
-done201:
+back238:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce3 // fmla v3.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BEQ done202
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare239
 
-done202:
+back240:
 	CMP $4, R0
-	BLT then203
+	BLT rare241
 	FMOVQ (R1), F7
-	B done204
 
-then203:
-	FMOVS (R1), F7
-
-done204:
+back242:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce4 // fmla v4.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BEQ done205
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare243
 
-done205:
+back244:
 	CMP $4, R0
-	BLT then206
+	BLT rare245
 	FMOVQ (R1), F7
-	B done207
 
-then206:
-	FMOVS (R1), F7
-
-done207:
+back246:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce5 // fmla v5.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	SUB $4, R3, R3
-	B four193
+	B four228
 
-rest194:
+rest229:
 	CMP $0, R3
-	BEQ done195
+	BEQ done230
 	CMP $0, R2
-	BEQ done208
-	MOVD xStride+24(FP), R1
-	MOVD x+16(FP), R6
-	MOVW (R2), R7
-	MADD R1, R6, R7, R1
-	ADD $4, R2, R2
+	BNE rare247
 
-done208:
+back248:
 	CMP $4, R0
-	BLT then209
+	BLT rare249
 	FMOVQ (R1), F7
-	B done210
 
-then209:
-	FMOVS (R1), F7
-
-done210:
+back250:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce2 // fmla v2.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	SUB $1, R3, R3
-	B rest194
+	B rest229
 
-done195:
+done230:
 	WORD $0x4e23d441 // fadd v1.4s, v2.4s, v3.4s
 	WORD $0x4e25d482 // fadd v2.4s, v4.4s, v5.4s
 	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -297,15 +203,139 @@ done195:
 	WORD $0x6e20fc20 // fdiv v0.4s, v1.4s, v0.4s
 	MOVD rstd+8(FP), R1
 	CMP $4, R0
-	BLT then211
+	BLT rare251
 	FMOVQ F0, (R1)
-	B done212
 
-then211:
-	FMOVS F0, (R1)
-
-done212:
+back252:
 	RET
+
+rare206:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back207
+
+rare208:
+	FMOVS (R1), F5
+	B back209
+
+rare210:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back211
+
+rare212:
+	FMOVS (R1), F5
+	B back213
+
+rare214:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back215
+
+rare216:
+	FMOVS (R1), F5
+	B back217
+
+rare218:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back219
+
+rare220:
+	FMOVS (R1), F5
+	B back221
+
+rare222:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back223
+
+rare224:
+	FMOVS (R1), F5
+	B back225
+
+rare226:
+	FMOVS F1, (R1)
+	B back227
+
+rare231:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back232
+
+rare233:
+	FMOVS (R1), F7
+	B back234
+
+rare235:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back236
+
+rare237:
+	FMOVS (R1), F7
+	B back238
+
+rare239:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back240
+
+rare241:
+	FMOVS (R1), F7
+	B back242
+
+rare243:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back244
+
+rare245:
+	FMOVS (R1), F7
+	B back246
+
+rare247:
+	MOVW (R2), R1
+	MOVD xStride+24(FP), R6
+	MOVD x+16(FP), R7
+	MADD R6, R7, R1, R1
+	ADD $4, R2, R2
+	B back248
+
+rare249:
+	FMOVS (R1), F7
+	B back250
+
+rare251:
+	FMOVS F0, (R1)
+	B back252
 
 // func sumColumnsNEON(sum *float32, x *float32, xStride int, rows int, lanes int)
 TEXT ·sumColumnsNEON(SB), NOSPLIT, $0-40
@@ -317,170 +347,170 @@ TEXT ·sumColumnsNEON(SB), NOSPLIT, $0-40
 	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
 	MOVD rows+24(FP), R2
 
-four213:
+four253:
 	CMP $4, R2
-	BLT rest214
+	BLT rest254
 	CMP $4, R0
-	BLT then216
+	BLT rare256
 	FMOVQ (R1), F4
-	B done217
 
-then216:
-	FMOVS (R1), F4
-
-done217:
+back257:
 	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	CMP $4, R0
-	BLT then218
+	BLT rare258
 	FMOVQ (R1), F4
-	B done219
 
-then218:
-	FMOVS (R1), F4
-
-done219:
+back259:
 	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	CMP $4, R0
-	BLT then220
+	BLT rare260
 	FMOVQ (R1), F4
-	B done221
 
-then220:
-	FMOVS (R1), F4
-
-done221:
+back261:
 	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	CMP $4, R0
-	BLT then222
+	BLT rare262
 	FMOVQ (R1), F4
-	B done223
 
-then222:
-	FMOVS (R1), F4
-
-done223:
+back263:
 	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	SUB $4, R2, R2
-	B four213
+	B four253
 
-rest214:
+rest254:
 	CMP $0, R2
-	BEQ done215
+	BEQ done255
 	CMP $4, R0
-	BLT then224
+	BLT rare264
 	FMOVQ (R1), F4
-	B done225
 
-then224:
-	FMOVS (R1), F4
-
-done225:
+back265:
 	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	SUB $1, R2, R2
-	B rest214
+	B rest254
 
-done215:
+done255:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d441 // fadd v1.4s, v2.4s, v3.4s
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD sum+0(FP), R1
 	CMP $4, R0
-	BLT then226
+	BLT rare266
 	FMOVQ (R1), F1
-	B done227
 
-then226:
-	FMOVS (R1), F1
-
-done227:
+back267:
 	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
 	CMP $4, R0
-	BLT then228
+	BLT rare268
 	FMOVQ F0, (R1)
-	B done229
 
-then228:
-	FMOVS F0, (R1)
-
-done229:
+back269:
 	RET
+
+rare256:
+	FMOVS (R1), F4
+	B back257
+
+rare258:
+	FMOVS (R1), F4
+	B back259
+
+rare260:
+	FMOVS (R1), F4
+	B back261
+
+rare262:
+	FMOVS (R1), F4
+	B back263
+
+rare264:
+	FMOVS (R1), F4
+	B back265
+
+rare266:
+	FMOVS (R1), F1
+	B back267
+
+rare268:
+	FMOVS F0, (R1)
+	B back269
 
 // func foldNEON(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
 TEXT ·foldNEON(SB), NOSPLIT, $0-56
 	MOVD lanes+48(FP), R0
 	MOVD gamma+16(FP), R1
 	CMP $4, R0
-	BLT then230
+	BLT rare270
 	FMOVQ (R1), F0
-	B done231
 
-then230:
-	FMOVS (R1), F0
-
-done231:
+back271:
 	MOVD rstd+40(FP), R1
 	CMP $4, R0
-	BLT then232
+	BLT rare272
 	FMOVQ (R1), F1
-	B done233
 
-then232:
-	FMOVS (R1), F1
-
-done233:
+back273:
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	MOVD beta+24(FP), R1
 	CMP $4, R0
-	BLT then234
+	BLT rare274
 	FMOVQ (R1), F1
-	B done235
 
-then234:
-	FMOVS (R1), F1
-
-done235:
+back275:
 	MOVD mean+32(FP), R1
 	CMP $4, R0
-	BLT then236
+	BLT rare276
 	FMOVQ (R1), F2
-	B done237
 
-then236:
-	FMOVS (R1), F2
-
-done237:
+back277:
 	WORD $0x4ea2cc01 // fmls v1.4s, v0.4s, v2.4s
 	MOVD scale+0(FP), R1
 	CMP $4, R0
-	BLT then238
+	BLT rare278
 	FMOVQ F0, (R1)
-	B done239
 
-then238:
-	FMOVS F0, (R1)
-
-done239:
+back279:
 	MOVD shift+8(FP), R1
 	CMP $4, R0
-	BLT then240
+	BLT rare280
 	FMOVQ F1, (R1)
-	B done241
 
-then240:
-	FMOVS F1, (R1)
-
-done241:
+back281:
 	RET
+
+rare270:
+	FMOVS (R1), F0
+	B back271
+
+rare272:
+	FMOVS (R1), F1
+	B back273
+
+rare274:
+	FMOVS (R1), F1
+	B back275
+
+rare276:
+	FMOVS (R1), F2
+	B back277
+
+rare278:
+	FMOVS F0, (R1)
+	B back279
+
+rare280:
+	FMOVS F1, (R1)
+	B back281
 
 // func gateTanhNEON(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, scalar int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 TEXT ·gateTanhNEON(SB), NOSPLIT, $0-104
@@ -515,81 +545,51 @@ TEXT ·gateTanhNEON(SB), NOSPLIT, $0-104
 	MOVD lanes+96(FP), R0
 	MOVD hiddenScale+64(FP), R1
 	CMP $4, R0
-	BLT then242
+	BLT rare282
 	FMOVQ (R1), F0
-	B done243
 
-then242:
-	FMOVS (R1), F0
-
-done243:
+back283:
 	MOVD inputScale+72(FP), R1
 	CMP $4, R0
-	BLT then244
+	BLT rare284
 	FMOVQ (R1), F1
-	B done245
 
-then244:
-	FMOVS (R1), F1
-
-done245:
+back285:
 	MOVD shift+80(FP), R1
 	CMP $4, R0
-	BLT then246
+	BLT rare286
 	FMOVQ (R1), F2
-	B done247
 
-then246:
-	FMOVS (R1), F2
-
-done247:
+back287:
 	MOVD gate+0(FP), R1
 	MOVD hidden+8(FP), R2
 	MOVD input+16(FP), R3
 	MOVD order+48(FP), R6
-	MOVD rows+88(FP), R7
+	MOVD scalar+56(FP), R7
+	MOVD rows+88(FP), R8
 
-row248:
+row288:
 	CMP $0, R6
-	BEQ done249
-	MOVD inputStride+40(FP), R3
-	MOVD input+16(FP), R8
-	MOVW (R6), R9
-	MADD R3, R8, R9, R3
-	ADD $4, R6, R6
+	BNE rare289
 
-done249:
+back290:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT then250
+	BLT rare291
 	FMOVQ (R2), F3
-	B done251
 
-then250:
-	FMOVS (R2), F3
-
-done251:
+back292:
 	WORD $0x4ea21c44 // mov v4.16b, v2.16b
 	WORD $0x4e20cc64 // fmla v4.4s, v3.4s, v0.4s
-	MOVD scalar+56(FP), R8
-	CMP $0, R8
-	BEQ then252
-	MOVWU (R3), R8
-	VDUP R8, V3.S4
-	B done253
-
-then252:
+	CMP $0, R7
+	BNE rare293
 	CMP $4, R0
-	BLT then254
+	BLT rare295
 	FMOVQ (R3), F3
-	B done255
 
-then254:
-	FMOVS (R3), F3
+back296:
 
-done255:
-
-done253:
+back294:
 	WORD $0x4e23cc24 // fmla v4.4s, v1.4s, v3.4s
 	WORD $0x4e251c83 // and v3.16b, v4.16b, v5.16b
 	WORD $0x4ea61cd3 // mov v19.16b, v6.16b
@@ -629,23 +629,56 @@ done253:
 	WORD $0x4e321c84 // and v4.16b, v4.16b, v18.16b
 	WORD $0x4ea41c63 // orr v3.16b, v3.16b, v4.16b
 	CMP $4, R0
-	BLT then256
+	BLT rare297
 	FMOVQ F3, (R1)
-	B done257
 
-then256:
-	FMOVS F3, (R1)
-
-done257:
-	MOVD gateStride+24(FP), R8
-	ADD R8, R1, R1
-	MOVD hiddenStride+32(FP), R8
-	ADD R8, R2, R2
-	MOVD inputStride+40(FP), R8
-	ADD R8, R3, R3
-	SUBS $1, R7, R7
-	BNE row248
+back298:
+	MOVD gateStride+24(FP), R9
+	ADD R9, R1, R1
+	MOVD hiddenStride+32(FP), R9
+	ADD R9, R2, R2
+	MOVD inputStride+40(FP), R9
+	ADD R9, R3, R3
+	SUBS $1, R8, R8
+	BNE row288
 	RET
+
+rare282:
+	FMOVS (R1), F0
+	B back283
+
+rare284:
+	FMOVS (R1), F1
+	B back285
+
+rare286:
+	FMOVS (R1), F2
+	B back287
+
+rare289:
+	MOVW (R6), R3
+	MOVD inputStride+40(FP), R9
+	MOVD input+16(FP), R10
+	MADD R9, R10, R3, R3
+	ADD $4, R6, R6
+	B back290
+
+rare291:
+	FMOVS (R2), F3
+	B back292
+
+rare295:
+	FMOVS (R3), F3
+	B back296
+
+rare293:
+	MOVWU (R3), R9
+	VDUP R9, V3.S4
+	B back294
+
+rare297:
+	FMOVS F3, (R1)
+	B back298
 
 // func gateSigmoidNEON(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, scalar int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 TEXT ·gateSigmoidNEON(SB), NOSPLIT, $0-104
@@ -678,81 +711,51 @@ TEXT ·gateSigmoidNEON(SB), NOSPLIT, $0-104
 	MOVD lanes+96(FP), R0
 	MOVD hiddenScale+64(FP), R1
 	CMP $4, R0
-	BLT then258
+	BLT rare299
 	FMOVQ (R1), F0
-	B done259
 
-then258:
-	FMOVS (R1), F0
-
-done259:
+back300:
 	MOVD inputScale+72(FP), R1
 	CMP $4, R0
-	BLT then260
+	BLT rare301
 	FMOVQ (R1), F1
-	B done261
 
-then260:
-	FMOVS (R1), F1
-
-done261:
+back302:
 	MOVD shift+80(FP), R1
 	CMP $4, R0
-	BLT then262
+	BLT rare303
 	FMOVQ (R1), F2
-	B done263
 
-then262:
-	FMOVS (R1), F2
-
-done263:
+back304:
 	MOVD gate+0(FP), R1
 	MOVD hidden+8(FP), R2
 	MOVD input+16(FP), R3
 	MOVD order+48(FP), R6
-	MOVD rows+88(FP), R7
+	MOVD scalar+56(FP), R7
+	MOVD rows+88(FP), R8
 
-row264:
+row305:
 	CMP $0, R6
-	BEQ done265
-	MOVD inputStride+40(FP), R3
-	MOVD input+16(FP), R8
-	MOVW (R6), R9
-	MADD R3, R8, R9, R3
-	ADD $4, R6, R6
+	BNE rare306
 
-done265:
+back307:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT then266
+	BLT rare308
 	FMOVQ (R2), F3
-	B done267
 
-then266:
-	FMOVS (R2), F3
-
-done267:
+back309:
 	WORD $0x4ea21c44 // mov v4.16b, v2.16b
 	WORD $0x4e20cc64 // fmla v4.4s, v3.4s, v0.4s
-	MOVD scalar+56(FP), R8
-	CMP $0, R8
-	BEQ then268
-	MOVWU (R3), R8
-	VDUP R8, V3.S4
-	B done269
-
-then268:
+	CMP $0, R7
+	BNE rare310
 	CMP $4, R0
-	BLT then270
+	BLT rare312
 	FMOVQ (R3), F3
-	B done271
 
-then270:
-	FMOVS (R3), F3
+back313:
 
-done271:
-
-done269:
+back311:
 	WORD $0x4e23cc24 // fmla v4.4s, v1.4s, v3.4s
 	WORD $0x4ea51c83 // orr v3.16b, v4.16b, v5.16b
 	WORD $0x4ea61cd2 // mov v18.16b, v6.16b
@@ -791,23 +794,56 @@ done269:
 	WORD $0x4e2fd643 // fadd v3.4s, v18.4s, v15.4s
 	WORD $0x6e23fc83 // fdiv v3.4s, v4.4s, v3.4s
 	CMP $4, R0
-	BLT then272
+	BLT rare314
 	FMOVQ F3, (R1)
-	B done273
 
-then272:
-	FMOVS F3, (R1)
-
-done273:
-	MOVD gateStride+24(FP), R8
-	ADD R8, R1, R1
-	MOVD hiddenStride+32(FP), R8
-	ADD R8, R2, R2
-	MOVD inputStride+40(FP), R8
-	ADD R8, R3, R3
-	SUBS $1, R7, R7
-	BNE row264
+back315:
+	MOVD gateStride+24(FP), R9
+	ADD R9, R1, R1
+	MOVD hiddenStride+32(FP), R9
+	ADD R9, R2, R2
+	MOVD inputStride+40(FP), R9
+	ADD R9, R3, R3
+	SUBS $1, R8, R8
+	BNE row305
 	RET
+
+rare299:
+	FMOVS (R1), F0
+	B back300
+
+rare301:
+	FMOVS (R1), F1
+	B back302
+
+rare303:
+	FMOVS (R1), F2
+	B back304
+
+rare306:
+	MOVW (R6), R3
+	MOVD inputStride+40(FP), R9
+	MOVD input+16(FP), R10
+	MADD R9, R10, R3, R3
+	ADD $4, R6, R6
+	B back307
+
+rare308:
+	FMOVS (R2), F3
+	B back309
+
+rare312:
+	FMOVS (R3), F3
+	B back313
+
+rare310:
+	MOVWU (R3), R9
+	VDUP R9, V3.S4
+	B back311
+
+rare314:
+	FMOVS F3, (R1)
+	B back315
 
 // func cellForwardNEON(cell *float32, before *float32, gates *float32, cellStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 TEXT ·cellForwardNEON(SB), NOSPLIT, $0-72
@@ -818,60 +854,38 @@ TEXT ·cellForwardNEON(SB), NOSPLIT, $0-72
 	MOVD gates+16(FP), R6
 	MOVD rows+56(FP), R7
 
-row274:
+row316:
 	PRFM 128(R2), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	CMP $4, R0
-	BLT then275
+	BLT rare317
 	FMOVQ (R6), F0
-	B done276
 
-then275:
-	FMOVS (R6), F0
-
-done276:
+back318:
 	CMP $4, R0
-	BLT then277
+	BLT rare319
 	ADD R1<<0, R6, R8
 	FMOVQ (R8), F1
-	B done278
 
-then277:
-	ADD R1<<0, R6, R8
-	FMOVS (R8), F1
-
-done278:
+back320:
 	CMP $4, R0
-	BLT then279
+	BLT rare321
 	ADD R1<<1, R6, R8
 	FMOVQ (R8), F2
-	B done280
 
-then279:
-	ADD R1<<1, R6, R8
-	FMOVS (R8), F2
-
-done280:
+back322:
 	WORD $0x6e20dc40 // fmul v0.4s, v2.4s, v0.4s
 	CMP $4, R0
-	BLT then281
+	BLT rare323
 	FMOVQ (R3), F2
-	B done282
 
-then281:
-	FMOVS (R3), F2
-
-done282:
+back324:
 	WORD $0x4e22cc20 // fmla v0.4s, v1.4s, v2.4s
 	CMP $4, R0
-	BLT then283
+	BLT rare325
 	FMOVQ F0, (R2)
-	B done284
 
-then283:
-	FMOVS F0, (R2)
-
-done284:
+back326:
 	MOVD cellStride+24(FP), R8
 	ADD R8, R2, R2
 	MOVD beforeStride+32(FP), R8
@@ -879,8 +893,30 @@ done284:
 	MOVD gatesStride+40(FP), R8
 	ADD R8, R6, R6
 	SUBS $1, R7, R7
-	BNE row274
+	BNE row316
 	RET
+
+rare317:
+	FMOVS (R6), F0
+	B back318
+
+rare319:
+	ADD R1<<0, R6, R8
+	FMOVS (R8), F1
+	B back320
+
+rare321:
+	ADD R1<<1, R6, R8
+	FMOVS (R8), F2
+	B back322
+
+rare323:
+	FMOVS (R3), F2
+	B back324
+
+rare325:
+	FMOVS F0, (R2)
+	B back326
 
 // func outputForwardNEON(cell *float32, gate *float32, tanh *float32, hidden *float32, cellStride int, gateStride int, tanhStride int, hiddenStride int, scale *float32, shift *float32, rows int, lanes int)
 TEXT ·outputForwardNEON(SB), NOSPLIT, $0-96
@@ -915,42 +951,30 @@ TEXT ·outputForwardNEON(SB), NOSPLIT, $0-96
 	MOVD lanes+88(FP), R0
 	MOVD scale+64(FP), R1
 	CMP $4, R0
-	BLT then285
+	BLT rare327
 	FMOVQ (R1), F0
-	B done286
 
-then285:
-	FMOVS (R1), F0
-
-done286:
+back328:
 	MOVD shift+72(FP), R1
 	CMP $4, R0
-	BLT then287
+	BLT rare329
 	FMOVQ (R1), F1
-	B done288
 
-then287:
-	FMOVS (R1), F1
-
-done288:
+back330:
 	MOVD cell+0(FP), R1
 	MOVD gate+8(FP), R2
 	MOVD tanh+16(FP), R3
 	MOVD hidden+24(FP), R6
 	MOVD rows+80(FP), R7
 
-row289:
+row331:
 	PRFM 128(R3), PLDL1KEEP
 	PRFM 128(R6), PLDL1KEEP
 	CMP $4, R0
-	BLT then290
+	BLT rare332
 	FMOVQ (R1), F2
-	B done291
 
-then290:
-	FMOVS (R1), F2
-
-done291:
+back333:
 	WORD $0x4ea11c23 // mov v3.16b, v1.16b
 	WORD $0x4e20cc43 // fmla v3.4s, v2.4s, v0.4s
 	WORD $0x4e241c62 // and v2.16b, v3.16b, v4.16b
@@ -991,33 +1015,21 @@ done291:
 	WORD $0x4e311c63 // and v3.16b, v3.16b, v17.16b
 	WORD $0x4ea31c42 // orr v2.16b, v2.16b, v3.16b
 	CMP $4, R0
-	BLT then292
+	BLT rare334
 	FMOVQ F2, (R3)
-	B done293
 
-then292:
-	FMOVS F2, (R3)
-
-done293:
+back335:
 	CMP $4, R0
-	BLT then294
+	BLT rare336
 	FMOVQ (R2), F3
-	B done295
 
-then294:
-	FMOVS (R2), F3
-
-done295:
+back337:
 	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 	CMP $4, R0
-	BLT then296
+	BLT rare338
 	FMOVQ F2, (R6)
-	B done297
 
-then296:
-	FMOVS F2, (R6)
-
-done297:
+back339:
 	MOVD cellStride+32(FP), R8
 	ADD R8, R1, R1
 	MOVD gateStride+40(FP), R8
@@ -1027,8 +1039,32 @@ done297:
 	MOVD hiddenStride+56(FP), R8
 	ADD R8, R6, R6
 	SUBS $1, R7, R7
-	BNE row289
+	BNE row331
 	RET
+
+rare327:
+	FMOVS (R1), F0
+	B back328
+
+rare329:
+	FMOVS (R1), F1
+	B back330
+
+rare332:
+	FMOVS (R1), F2
+	B back333
+
+rare334:
+	FMOVS F2, (R3)
+	B back335
+
+rare336:
+	FMOVS (R2), F3
+	B back337
+
+rare338:
+	FMOVS F2, (R6)
+	B back339
 
 // func outputBackwardNEON(above *float32, next *float32, gate *float32, tanh *float32, cell *float32, gateGradient *float32, cellGradient *float32, aboveStride int, nextStride int, gateStride int, tanhStride int, cellStride int, gateGradientStride int, cellGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 TEXT ·outputBackwardNEON(SB), NOSPLIT, $0-176
@@ -1039,24 +1075,16 @@ TEXT ·outputBackwardNEON(SB), NOSPLIT, $0-176
 	MOVD lanes+168(FP), R0
 	MOVD mean+112(FP), R1
 	CMP $4, R0
-	BLT then298
+	BLT rare340
 	FMOVQ (R1), F0
-	B done299
 
-then298:
-	FMOVS (R1), F0
-
-done299:
+back341:
 	MOVD rstd+120(FP), R1
 	CMP $4, R0
-	BLT then300
+	BLT rare342
 	FMOVQ (R1), F1
-	B done301
 
-then300:
-	FMOVS (R1), F1
-
-done301:
+back343:
 	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
 	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
 	MOVD above+0(FP), R1
@@ -1066,65 +1094,45 @@ done301:
 	MOVD cell+32(FP), R7
 	MOVD rows+160(FP), R8
 
-row302:
+row344:
 	PRFM 128(R1), PLDL1KEEP
 	PRFM 128(R2), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	PRFM 128(R6), PLDL1KEEP
 	PRFM 128(R7), PLDL1KEEP
 	CMP $4, R0
-	BLT then303
+	BLT rare345
 	FMOVQ (R1), F4
-	B done304
 
-then303:
-	FMOVS (R1), F4
-
-done304:
+back346:
 	CMP $4, R0
-	BLT then305
+	BLT rare347
 	FMOVQ (R2), F5
-	B done306
 
-then305:
-	FMOVS (R2), F5
-
-done306:
+back348:
 	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	WORD $0x4ea68c85 // cmtst v5.4s, v4.4s, v6.4s
 	WORD $0x4e241ca5 // and v5.16b, v5.16b, v4.16b
 	CMP $4, R0
-	BLT then307
+	BLT rare349
 	FMOVQ (R3), F4
-	B done308
 
-then307:
-	FMOVS (R3), F4
-
-done308:
+back350:
 	CMP $4, R0
-	BLT then309
+	BLT rare351
 	FMOVQ (R6), F8
-	B done310
 
-then309:
-	FMOVS (R6), F8
-
-done310:
+back352:
 	WORD $0x6e24dca4 // fmul v4.4s, v5.4s, v4.4s
 	WORD $0x4ea71ce5 // mov v5.16b, v7.16b
 	WORD $0x4ea8cd05 // fmls v5.4s, v8.4s, v8.4s
 	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP $4, R0
-	BLT then311
+	BLT rare353
 	FMOVQ (R7), F5
-	B done312
 
-then311:
-	FMOVS (R7), F5
-
-done312:
+back354:
 	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
 	WORD $0x4e25cc82 // fmla v2.4s, v4.4s, v5.4s
 	MOVD aboveStride+56(FP), R9
@@ -1138,58 +1146,38 @@ done312:
 	MOVD cellStride+88(FP), R9
 	ADD R9, R7, R7
 	SUBS $1, R8, R8
-	BNE row302
+	BNE row344
 	MOVD betaGradient+136(FP), R1
 	CMP $4, R0
-	BLT then313
+	BLT rare355
 	FMOVQ (R1), F4
-	B done314
 
-then313:
-	FMOVS (R1), F4
-
-done314:
+back356:
 	WORD $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP $4, R0
-	BLT then315
+	BLT rare357
 	FMOVQ F4, (R1)
-	B done316
 
-then315:
-	FMOVS F4, (R1)
-
-done316:
+back358:
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	MOVD gammaGradient+144(FP), R1
 	CMP $4, R0
-	BLT then317
+	BLT rare359
 	FMOVQ (R1), F4
-	B done318
 
-then317:
-	FMOVS (R1), F4
-
-done318:
+back360:
 	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	CMP $4, R0
-	BLT then319
+	BLT rare361
 	FMOVQ F4, (R1)
-	B done320
 
-then319:
-	FMOVS F4, (R1)
-
-done320:
+back362:
 	MOVD gamma+128(FP), R1
 	CMP $4, R0
-	BLT then321
+	BLT rare363
 	FMOVQ (R1), F4
-	B done322
 
-then321:
-	FMOVS (R1), F4
-
-done322:
+back364:
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
 	MOVWU share+152(FP), R1
 	VDUP R1, V5.S4
@@ -1205,47 +1193,31 @@ done322:
 	MOVD cellGradient+48(FP), R9
 	MOVD rows+160(FP), R10
 
-row323:
+row365:
 	PRFM 128(R9), PLDL1KEEP
 	CMP $4, R0
-	BLT then324
+	BLT rare366
 	FMOVQ (R1), F2
-	B done325
 
-then324:
-	FMOVS (R1), F2
-
-done325:
+back367:
 	CMP $4, R0
-	BLT then326
+	BLT rare368
 	FMOVQ (R2), F5
-	B done327
 
-then326:
-	FMOVS (R2), F5
-
-done327:
+back369:
 	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	WORD $0x4ea68c45 // cmtst v5.4s, v2.4s, v6.4s
 	WORD $0x4e221ca5 // and v5.16b, v5.16b, v2.16b
 	CMP $4, R0
-	BLT then328
+	BLT rare370
 	FMOVQ (R3), F2
-	B done329
 
-then328:
-	FMOVS (R3), F2
-
-done329:
+back371:
 	CMP $4, R0
-	BLT then330
+	BLT rare372
 	FMOVQ (R6), F8
-	B done331
 
-then330:
-	FMOVS (R6), F8
-
-done331:
+back373:
 	WORD $0x6e22dca9 // fmul v9.4s, v5.4s, v2.4s
 	WORD $0x4ea71cea // mov v10.16b, v7.16b
 	WORD $0x4ea8cd0a // fmls v10.4s, v8.4s, v8.4s
@@ -1258,48 +1230,32 @@ done331:
 	WORD $0x4ea68c45 // cmtst v5.4s, v2.4s, v6.4s
 	WORD $0x4e221ca5 // and v5.16b, v5.16b, v2.16b
 	CMP $4, R0
-	BLT then332
+	BLT rare374
 	FMOVQ F5, (R8)
-	B done333
 
-then332:
-	FMOVS F5, (R8)
-
-done333:
+back375:
 	CMP $4, R0
-	BLT then334
+	BLT rare376
 	FMOVQ (R7), F2
-	B done335
 
-then334:
-	FMOVS (R7), F2
-
-done335:
+back377:
 	WORD $0x4ea3d525 // fsub v5.4s, v9.4s, v3.4s
 	WORD $0x4ea0d442 // fsub v2.4s, v2.4s, v0.4s
 	WORD $0x4ea1cc45 // fmls v5.4s, v2.4s, v1.4s
 	WORD $0x6e24dca2 // fmul v2.4s, v5.4s, v4.4s
 	CMP $4, R0
-	BLT then336
+	BLT rare378
 	FMOVQ (R9), F5
-	B done337
 
-then336:
-	FMOVS (R9), F5
-
-done337:
+back379:
 	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	WORD $0x4ea68c45 // cmtst v5.4s, v2.4s, v6.4s
 	WORD $0x4e221ca5 // and v5.16b, v5.16b, v2.16b
 	CMP $4, R0
-	BLT then338
+	BLT rare380
 	FMOVQ F5, (R9)
-	B done339
 
-then338:
-	FMOVS F5, (R9)
-
-done339:
+back381:
 	MOVD aboveStride+56(FP), R11
 	ADD R11, R1, R1
 	MOVD nextStride+64(FP), R11
@@ -1315,8 +1271,88 @@ done339:
 	MOVD cellGradientStride+104(FP), R11
 	ADD R11, R9, R9
 	SUBS $1, R10, R10
-	BNE row323
+	BNE row365
 	RET
+
+rare340:
+	FMOVS (R1), F0
+	B back341
+
+rare342:
+	FMOVS (R1), F1
+	B back343
+
+rare345:
+	FMOVS (R1), F4
+	B back346
+
+rare347:
+	FMOVS (R2), F5
+	B back348
+
+rare349:
+	FMOVS (R3), F4
+	B back350
+
+rare351:
+	FMOVS (R6), F8
+	B back352
+
+rare353:
+	FMOVS (R7), F5
+	B back354
+
+rare355:
+	FMOVS (R1), F4
+	B back356
+
+rare357:
+	FMOVS F4, (R1)
+	B back358
+
+rare359:
+	FMOVS (R1), F4
+	B back360
+
+rare361:
+	FMOVS F4, (R1)
+	B back362
+
+rare363:
+	FMOVS (R1), F4
+	B back364
+
+rare366:
+	FMOVS (R1), F2
+	B back367
+
+rare368:
+	FMOVS (R2), F5
+	B back369
+
+rare370:
+	FMOVS (R3), F2
+	B back371
+
+rare372:
+	FMOVS (R6), F8
+	B back373
+
+rare374:
+	FMOVS F5, (R8)
+	B back375
+
+rare376:
+	FMOVS (R7), F2
+	B back377
+
+rare378:
+	FMOVS (R9), F5
+	B back379
+
+rare380:
+	FMOVS F5, (R9)
+	B back381
 
 // func gatesBackwardNEON(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
 TEXT ·gatesBackwardNEON(SB), NOSPLIT, $0-104
@@ -1333,7 +1369,7 @@ TEXT ·gatesBackwardNEON(SB), NOSPLIT, $0-104
 	MOVD beforeGradient+32(FP), R8
 	MOVD rows+88(FP), R9
 
-row340:
+row382:
 	PRFM 128(R6), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	ADD R1<<0, R3, R10
@@ -1341,54 +1377,32 @@ row340:
 	ADD R1<<1, R3, R10
 	PRFM 128(R10), PLDL1KEEP
 	CMP $4, R0
-	BLT then341
+	BLT rare383
 	FMOVQ (R2), F0
-	B done342
 
-then341:
-	FMOVS (R2), F0
-
-done342:
+back384:
 	CMP $4, R0
-	BLT then343
+	BLT rare385
 	FMOVQ (R6), F1
-	B done344
 
-then343:
-	FMOVS (R6), F1
-
-done344:
+back386:
 	CMP $4, R0
-	BLT then345
+	BLT rare387
 	FMOVQ (R3), F2
-	B done346
 
-then345:
-	FMOVS (R3), F2
-
-done346:
+back388:
 	CMP $4, R0
-	BLT then347
+	BLT rare389
 	ADD R1<<0, R3, R10
 	FMOVQ (R10), F3
-	B done348
 
-then347:
-	ADD R1<<0, R3, R10
-	FMOVS (R10), F3
-
-done348:
+back390:
 	CMP $4, R0
-	BLT then349
+	BLT rare391
 	ADD R1<<1, R3, R10
 	FMOVQ (R10), F4
-	B done350
 
-then349:
-	ADD R1<<1, R3, R10
-	FMOVS (R10), F4
-
-done350:
+back392:
 	WORD $0x6e24dc05 // fmul v5.4s, v0.4s, v4.4s
 	WORD $0x4ea71ce6 // mov v6.16b, v7.16b
 	WORD $0x4ea2cc46 // fmls v6.4s, v2.4s, v2.4s
@@ -1396,14 +1410,10 @@ done350:
 	WORD $0x4ea88ca6 // cmtst v6.4s, v5.4s, v8.4s
 	WORD $0x4e251cc6 // and v6.16b, v6.16b, v5.16b
 	CMP $4, R0
-	BLT then351
+	BLT rare393
 	FMOVQ F6, (R7)
-	B done352
 
-then351:
-	FMOVS F6, (R7)
-
-done352:
+back394:
 	WORD $0x6e21dc01 // fmul v1.4s, v0.4s, v1.4s
 	WORD $0x4ea71ce5 // mov v5.16b, v7.16b
 	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
@@ -1412,16 +1422,11 @@ done352:
 	WORD $0x4ea88c25 // cmtst v5.4s, v1.4s, v8.4s
 	WORD $0x4e211ca5 // and v5.16b, v5.16b, v1.16b
 	CMP $4, R0
-	BLT then353
+	BLT rare395
 	ADD R1<<0, R7, R10
 	FMOVQ F5, (R10)
-	B done354
 
-then353:
-	ADD R1<<0, R7, R10
-	FMOVS F5, (R10)
-
-done354:
+back396:
 	WORD $0x6e22dc01 // fmul v1.4s, v0.4s, v2.4s
 	WORD $0x4ea71ce2 // mov v2.16b, v7.16b
 	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
@@ -1430,28 +1435,19 @@ done354:
 	WORD $0x4ea88c22 // cmtst v2.4s, v1.4s, v8.4s
 	WORD $0x4e211c42 // and v2.16b, v2.16b, v1.16b
 	CMP $4, R0
-	BLT then355
+	BLT rare397
 	ADD R1<<1, R7, R10
 	FMOVQ F2, (R10)
-	B done356
 
-then355:
-	ADD R1<<1, R7, R10
-	FMOVS F2, (R10)
-
-done356:
+back398:
 	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
 	WORD $0x4ea88c01 // cmtst v1.4s, v0.4s, v8.4s
 	WORD $0x4e201c21 // and v1.16b, v1.16b, v0.16b
 	CMP $4, R0
-	BLT then357
+	BLT rare399
 	FMOVQ F1, (R8)
-	B done358
 
-then357:
-	FMOVS F1, (R8)
-
-done358:
+back400:
 	MOVD cellGradientStride+40(FP), R10
 	ADD R10, R2, R2
 	MOVD gatesStride+48(FP), R10
@@ -1463,174 +1459,156 @@ done358:
 	MOVD beforeGradientStride+72(FP), R10
 	ADD R10, R8, R8
 	SUBS $1, R9, R9
-	BNE row340
+	BNE row382
 	RET
+
+rare383:
+	FMOVS (R2), F0
+	B back384
+
+rare385:
+	FMOVS (R6), F1
+	B back386
+
+rare387:
+	FMOVS (R3), F2
+	B back388
+
+rare389:
+	ADD R1<<0, R3, R10
+	FMOVS (R10), F3
+	B back390
+
+rare391:
+	ADD R1<<1, R3, R10
+	FMOVS (R10), F4
+	B back392
+
+rare393:
+	FMOVS F6, (R7)
+	B back394
+
+rare395:
+	ADD R1<<0, R7, R10
+	FMOVS F5, (R10)
+	B back396
+
+rare397:
+	ADD R1<<1, R7, R10
+	FMOVS F2, (R10)
+	B back398
+
+rare399:
+	FMOVS F1, (R8)
+	B back400
 
 // func affinePairBackwardNEON(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, scalar int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
 TEXT ·affinePairBackwardNEON(SB), NOSPLIT, $0-200
 	MOVD lanes+192(FP), R0
 	MOVD hiddenMean+96(FP), R1
 	CMP $4, R0
-	BLT then359
+	BLT rare401
 	FMOVQ (R1), F0
-	B done360
 
-then359:
-	FMOVS (R1), F0
-
-done360:
+back402:
 	MOVD hiddenRstd+104(FP), R1
 	CMP $4, R0
-	BLT then361
+	BLT rare403
 	FMOVQ (R1), F1
-	B done362
 
-then361:
-	FMOVS (R1), F1
-
-done362:
+back404:
 	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
 	MOVD inputMean+136(FP), R1
 	CMP $4, R0
-	BLT then363
+	BLT rare405
 	FMOVQ (R1), F3
-	B done364
 
-then363:
-	FMOVS (R1), F3
-
-done364:
+back406:
 	MOVD inputRstd+144(FP), R1
 	CMP $4, R0
-	BLT then365
+	BLT rare407
 	FMOVQ (R1), F4
-	B done366
 
-then365:
-	FMOVS (R1), F4
-
-done366:
+back408:
 	WORD $0x6e251ca5 // eor v5.16b, v5.16b, v5.16b
 	WORD $0x6e261cc6 // eor v6.16b, v6.16b, v6.16b
-	MOVD gradient+0(FP), R1
-	MOVD hidden+8(FP), R2
-	MOVD input+16(FP), R3
-	MOVD order+80(FP), R6
-	MOVD rows+184(FP), R7
+	MOVD scalar+88(FP), R1
+	MOVD gradient+0(FP), R2
+	MOVD hidden+8(FP), R3
+	MOVD input+16(FP), R6
+	MOVD order+80(FP), R7
+	MOVD rows+184(FP), R8
 
-row367:
-	CMP $0, R6
-	BEQ done368
-	MOVD inputStride+56(FP), R3
-	MOVD input+16(FP), R8
-	MOVW (R6), R9
-	MADD R3, R8, R9, R3
-	ADD $4, R6, R6
+row409:
+	CMP $0, R7
+	BNE rare410
 
-done368:
-	PRFM 128(R2), PLDL1KEEP
+back411:
 	PRFM 128(R3), PLDL1KEEP
+	PRFM 128(R6), PLDL1KEEP
 	CMP $4, R0
-	BLT then369
-	FMOVQ (R1), F7
-	B done370
+	BLT rare412
+	FMOVQ (R2), F7
 
-then369:
-	FMOVS (R1), F7
-
-done370:
+back413:
 	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP $4, R0
-	BLT then371
-	FMOVQ (R2), F8
-	B done372
+	BLT rare414
+	FMOVQ (R3), F8
 
-then371:
-	FMOVS (R2), F8
-
-done372:
+back415:
 	WORD $0x4ea0d508 // fsub v8.4s, v8.4s, v0.4s
 	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
-	MOVD scalar+88(FP), R8
-	CMP $0, R8
-	BEQ then373
-	MOVWU (R3), R8
-	VDUP R8, V8.S4
-	B done374
-
-then373:
+	CMP $0, R1
+	BNE rare416
 	CMP $4, R0
-	BLT then375
-	FMOVQ (R3), F8
-	B done376
+	BLT rare418
+	FMOVQ (R6), F8
 
-then375:
-	FMOVS (R3), F8
+back419:
 
-done376:
-
-done374:
+back417:
 	WORD $0x4ea3d508 // fsub v8.4s, v8.4s, v3.4s
 	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
-	MOVD gradientStride+40(FP), R8
-	ADD R8, R1, R1
-	MOVD hiddenStride+48(FP), R8
-	ADD R8, R2, R2
-	MOVD inputStride+56(FP), R8
-	ADD R8, R3, R3
-	SUBS $1, R7, R7
-	BNE row367
+	MOVD gradientStride+40(FP), R9
+	ADD R9, R2, R2
+	MOVD hiddenStride+48(FP), R9
+	ADD R9, R3, R3
+	MOVD inputStride+56(FP), R9
+	ADD R9, R6, R6
+	SUBS $1, R8, R8
+	BNE row409
 	MOVD betaGradient+176(FP), R1
 	CMP $4, R0
-	BLT then377
+	BLT rare420
 	FMOVQ (R1), F7
-	B done378
 
-then377:
-	FMOVS (R1), F7
-
-done378:
+back421:
 	WORD $0x4e26d4e7 // fadd v7.4s, v7.4s, v6.4s
 	CMP $4, R0
-	BLT then379
+	BLT rare422
 	FMOVQ F7, (R1)
-	B done380
 
-then379:
-	FMOVS F7, (R1)
-
-done380:
+back423:
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	MOVD hiddenGammaGradient+120(FP), R1
 	CMP $4, R0
-	BLT then381
+	BLT rare424
 	FMOVQ (R1), F7
-	B done382
 
-then381:
-	FMOVS (R1), F7
-
-done382:
+back425:
 	WORD $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
 	CMP $4, R0
-	BLT then383
+	BLT rare426
 	FMOVQ F7, (R1)
-	B done384
 
-then383:
-	FMOVS F7, (R1)
-
-done384:
+back427:
 	MOVD hiddenGamma+112(FP), R1
 	CMP $4, R0
-	BLT then385
+	BLT rare428
 	FMOVQ (R1), F7
-	B done386
 
-then385:
-	FMOVS (R1), F7
-
-done386:
+back429:
 	WORD $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
 	MOVWU hiddenShare+128(FP), R1
 	VDUP R1, V8.S4
@@ -1640,34 +1618,22 @@ done386:
 	WORD $0x6e24dca2 // fmul v2.4s, v5.4s, v4.4s
 	MOVD inputGammaGradient+160(FP), R1
 	CMP $4, R0
-	BLT then387
+	BLT rare430
 	FMOVQ (R1), F5
-	B done388
 
-then387:
-	FMOVS (R1), F5
-
-done388:
+back431:
 	WORD $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
 	CMP $4, R0
-	BLT then389
+	BLT rare432
 	FMOVQ F5, (R1)
-	B done390
 
-then389:
-	FMOVS F5, (R1)
-
-done390:
+back433:
 	MOVD inputGamma+152(FP), R1
 	CMP $4, R0
-	BLT then391
+	BLT rare434
 	FMOVQ (R1), F5
-	B done392
 
-then391:
-	FMOVS (R1), F5
-
-done392:
+back435:
 	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	MOVWU inputShare+168(FP), R1
 	VDUP R1, V8.S4
@@ -1676,151 +1642,204 @@ done392:
 	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
 	MOVD gradient+0(FP), R1
 	MOVD hidden+8(FP), R2
-	MOVD input+16(FP), R3
-	MOVD order+80(FP), R6
-	MOVD hiddenGradient+24(FP), R7
-	MOVD inputGradient+32(FP), R8
-	MOVD order+80(FP), R9
-	MOVD rows+184(FP), R10
+	MOVD hiddenGradient+24(FP), R3
+	MOVD input+16(FP), R6
+	MOVD inputGradient+32(FP), R7
+	MOVD order+80(FP), R8
+	MOVD rows+184(FP), R9
 
-row393:
-	CMP $0, R6
-	BEQ done394
-	MOVD inputStride+56(FP), R3
-	MOVD input+16(FP), R11
-	MOVW (R6), R12
-	MADD R3, R11, R12, R3
-	ADD $4, R6, R6
+row436:
+	CMP $0, R8
+	BNE rare437
 
-done394:
-	CMP $0, R9
-	BEQ done395
-	MOVD inputGradientStride+72(FP), R8
-	MOVD inputGradient+32(FP), R11
-	MOVW (R9), R12
-	MADD R8, R11, R12, R8
-	ADD $4, R9, R9
-
-done395:
+back438:
 	CMP $4, R0
-	BLT then396
+	BLT rare439
 	FMOVQ (R1), F4
-	B done397
 
-then396:
-	FMOVS (R1), F4
-
-done397:
+back440:
 	CMP $4, R0
-	BLT then398
+	BLT rare441
 	FMOVQ (R2), F8
-	B done399
 
-then398:
-	FMOVS (R2), F8
-
-done399:
-	MOVD scalar+88(FP), R11
-	CMP $0, R11
-	BEQ then400
-	MOVWU (R3), R11
-	VDUP R11, V10.S4
-	B done401
-
-then400:
-	CMP $4, R0
-	BLT then402
-	FMOVQ (R3), F10
-	B done403
-
-then402:
-	FMOVS (R3), F10
-
-done403:
-
-done401:
-	WORD $0x4ea9d48b // fsub v11.4s, v4.4s, v9.4s
+back442:
+	WORD $0x4ea9d48a // fsub v10.4s, v4.4s, v9.4s
 	WORD $0x4ea0d508 // fsub v8.4s, v8.4s, v0.4s
-	WORD $0x4ea1cd0b // fmls v11.4s, v8.4s, v1.4s
-	WORD $0x6e27dd68 // fmul v8.4s, v11.4s, v7.4s
+	WORD $0x4ea1cd0a // fmls v10.4s, v8.4s, v1.4s
+	WORD $0x6e27dd48 // fmul v8.4s, v10.4s, v7.4s
+	CMP $0, R7
+	BEQ done443
 	CMP $4, R0
-	BLT then404
-	FMOVQ F8, (R7)
-	B done405
+	BLT rare444
+	FMOVQ (R6), F10
 
-then404:
-	FMOVS F8, (R7)
-
-done405:
-	MOVD inputGradient+32(FP), R11
-	CMP $0, R11
-	BEQ done406
+back445:
 	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
-	WORD $0x4ea3d548 // fsub v8.4s, v10.4s, v3.4s
-	WORD $0x4ea2cd04 // fmls v4.4s, v8.4s, v2.4s
+	WORD $0x4ea3d54a // fsub v10.4s, v10.4s, v3.4s
+	WORD $0x4ea2cd44 // fmls v4.4s, v10.4s, v2.4s
 	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
-	CMP $0, R9
-	BEQ done407
+	CMP $0, R8
+	BNE rare446
+
+back447:
 	CMP $4, R0
-	BLT then408
-	FMOVQ (R8), F8
-	B done409
+	BLT rare448
+	FMOVQ F4, (R7)
 
-then408:
-	FMOVS (R8), F8
+back449:
 
-done409:
-	WORD $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-
-done407:
+done443:
 	CMP $4, R0
-	BLT then410
-	FMOVQ F4, (R8)
-	B done411
+	BLT rare450
+	FMOVQ F8, (R3)
 
-then410:
-	FMOVS F4, (R8)
-
-done411:
-
-done406:
-	MOVD gradientStride+40(FP), R11
-	ADD R11, R1, R1
-	MOVD hiddenStride+48(FP), R11
-	ADD R11, R2, R2
-	MOVD inputStride+56(FP), R11
-	ADD R11, R3, R3
-	MOVD hiddenGradientStride+64(FP), R11
-	ADD R11, R7, R7
-	MOVD inputGradientStride+72(FP), R11
-	ADD R11, R8, R8
-	SUBS $1, R10, R10
-	BNE row393
+back451:
+	MOVD gradientStride+40(FP), R10
+	ADD R10, R1, R1
+	MOVD hiddenStride+48(FP), R10
+	ADD R10, R2, R2
+	MOVD inputStride+56(FP), R10
+	ADD R10, R6, R6
+	MOVD hiddenGradientStride+64(FP), R10
+	ADD R10, R3, R3
+	MOVD inputGradientStride+72(FP), R10
+	ADD R10, R7, R7
+	SUBS $1, R9, R9
+	BNE row436
 	RET
+
+rare401:
+	FMOVS (R1), F0
+	B back402
+
+rare403:
+	FMOVS (R1), F1
+	B back404
+
+rare405:
+	FMOVS (R1), F3
+	B back406
+
+rare407:
+	FMOVS (R1), F4
+	B back408
+
+rare410:
+	MOVW (R7), R6
+	MOVD inputStride+56(FP), R9
+	MOVD input+16(FP), R10
+	MADD R9, R10, R6, R6
+	ADD $4, R7, R7
+	B back411
+
+rare412:
+	FMOVS (R2), F7
+	B back413
+
+rare414:
+	FMOVS (R3), F8
+	B back415
+
+rare418:
+	FMOVS (R6), F8
+	B back419
+
+rare416:
+	MOVWU (R6), R9
+	VDUP R9, V8.S4
+	B back417
+
+rare420:
+	FMOVS (R1), F7
+	B back421
+
+rare422:
+	FMOVS F7, (R1)
+	B back423
+
+rare424:
+	FMOVS (R1), F7
+	B back425
+
+rare426:
+	FMOVS F7, (R1)
+	B back427
+
+rare428:
+	FMOVS (R1), F7
+	B back429
+
+rare430:
+	FMOVS (R1), F5
+	B back431
+
+rare432:
+	FMOVS F5, (R1)
+	B back433
+
+rare434:
+	FMOVS (R1), F5
+	B back435
+
+rare437:
+	MOVW (R8), R7
+	MOVD inputStride+56(FP), R6
+	MOVD input+16(FP), R10
+	MADD R6, R10, R7, R6
+	MOVD inputGradientStride+72(FP), R10
+	MOVD inputGradient+32(FP), R11
+	MADD R10, R11, R7, R7
+	ADD $4, R8, R8
+	B back438
+
+rare439:
+	FMOVS (R1), F4
+	B back440
+
+rare441:
+	FMOVS (R2), F8
+	B back442
+
+rare444:
+	FMOVS (R6), F10
+	B back445
+
+rare446:
+	CMP $4, R0
+	BLT rare452
+	FMOVQ (R7), F10
+
+back453:
+	WORD $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	B back447
+
+rare448:
+	FMOVS F4, (R7)
+	B back449
+
+rare450:
+	FMOVS F8, (R3)
+	B back451
+
+rare452:
+	FMOVS (R7), F10
+	B back453
 
 // func affineBackwardNEON(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 TEXT ·affineBackwardNEON(SB), NOSPLIT, $0-120
 	MOVD lanes+112(FP), R0
 	MOVD mean+56(FP), R1
 	CMP $4, R0
-	BLT then412
+	BLT rare454
 	FMOVQ (R1), F0
-	B done413
 
-then412:
-	FMOVS (R1), F0
-
-done413:
+back455:
 	MOVD rstd+64(FP), R1
 	CMP $4, R0
-	BLT then414
+	BLT rare456
 	FMOVQ (R1), F1
-	B done415
 
-then414:
-	FMOVS (R1), F1
-
-done415:
+back457:
 	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
 	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
 	MOVD gradient+0(FP), R1
@@ -1828,36 +1847,23 @@ done415:
 	MOVD order+48(FP), R3
 	MOVD rows+104(FP), R6
 
-row416:
+row458:
 	CMP $0, R3
-	BEQ done417
-	MOVD productStride+32(FP), R2
-	MOVD product+8(FP), R7
-	MOVW (R3), R8
-	MADD R2, R7, R8, R2
-	ADD $4, R3, R3
+	BNE rare459
 
-done417:
+back460:
 	PRFM 128(R2), PLDL1KEEP
 	CMP $4, R0
-	BLT then418
+	BLT rare461
 	FMOVQ (R1), F4
-	B done419
 
-then418:
-	FMOVS (R1), F4
-
-done419:
+back462:
 	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP $4, R0
-	BLT then420
+	BLT rare463
 	FMOVQ (R2), F5
-	B done421
 
-then420:
-	FMOVS (R2), F5
-
-done421:
+back464:
 	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
 	WORD $0x4e25cc82 // fmla v2.4s, v4.4s, v5.4s
 	MOVD gradientStride+24(FP), R7
@@ -1865,58 +1871,38 @@ done421:
 	MOVD productStride+32(FP), R7
 	ADD R7, R2, R2
 	SUBS $1, R6, R6
-	BNE row416
+	BNE row458
 	MOVD betaGradient+80(FP), R1
 	CMP $4, R0
-	BLT then422
+	BLT rare465
 	FMOVQ (R1), F4
-	B done423
 
-then422:
-	FMOVS (R1), F4
-
-done423:
+back466:
 	WORD $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP $4, R0
-	BLT then424
+	BLT rare467
 	FMOVQ F4, (R1)
-	B done425
 
-then424:
-	FMOVS F4, (R1)
-
-done425:
+back468:
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	MOVD gammaGradient+88(FP), R1
 	CMP $4, R0
-	BLT then426
+	BLT rare469
 	FMOVQ (R1), F4
-	B done427
 
-then426:
-	FMOVS (R1), F4
-
-done427:
+back470:
 	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	CMP $4, R0
-	BLT then428
+	BLT rare471
 	FMOVQ F4, (R1)
-	B done429
 
-then428:
-	FMOVS F4, (R1)
-
-done429:
+back472:
 	MOVD gamma+72(FP), R1
 	CMP $4, R0
-	BLT then430
+	BLT rare473
 	FMOVQ (R1), F4
-	B done431
 
-then430:
-	FMOVS (R1), F4
-
-done431:
+back474:
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
 	MOVWU share+96(FP), R1
 	VDUP R1, V5.S4
@@ -1925,84 +1911,127 @@ done431:
 	WORD $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
 	MOVD gradient+0(FP), R1
 	MOVD product+8(FP), R2
-	MOVD order+48(FP), R3
-	MOVD productGradient+16(FP), R6
-	MOVD order+48(FP), R7
-	MOVD rows+104(FP), R8
+	MOVD productGradient+16(FP), R3
+	MOVD order+48(FP), R6
+	MOVD rows+104(FP), R7
 
-row432:
-	CMP $0, R3
-	BEQ done433
-	MOVD productStride+32(FP), R2
-	MOVD product+8(FP), R9
-	MOVW (R3), R10
-	MADD R2, R9, R10, R2
-	ADD $4, R3, R3
+row475:
+	CMP $0, R6
+	BNE rare476
 
-done433:
-	CMP $0, R7
-	BEQ done434
-	MOVD productGradientStride+40(FP), R6
-	MOVD productGradient+16(FP), R9
-	MOVW (R7), R10
-	MADD R6, R9, R10, R6
-	ADD $4, R7, R7
-
-done434:
+back477:
 	CMP $4, R0
-	BLT then435
+	BLT rare478
 	FMOVQ (R1), F2
-	B done436
 
-then435:
-	FMOVS (R1), F2
-
-done436:
+back479:
 	CMP $4, R0
-	BLT then437
+	BLT rare480
 	FMOVQ (R2), F5
-	B done438
 
-then437:
-	FMOVS (R2), F5
-
-done438:
+back481:
 	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
 	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
 	WORD $0x4ea1cca2 // fmls v2.4s, v5.4s, v1.4s
 	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
-	CMP $0, R7
-	BEQ done439
+	CMP $0, R6
+	BNE rare482
+
+back483:
 	CMP $4, R0
-	BLT then440
-	FMOVQ (R6), F5
-	B done441
+	BLT rare484
+	FMOVQ F2, (R3)
 
-then440:
-	FMOVS (R6), F5
-
-done441:
-	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-
-done439:
-	CMP $4, R0
-	BLT then442
-	FMOVQ F2, (R6)
-	B done443
-
-then442:
-	FMOVS F2, (R6)
-
-done443:
-	MOVD gradientStride+24(FP), R9
-	ADD R9, R1, R1
-	MOVD productStride+32(FP), R9
-	ADD R9, R2, R2
-	MOVD productGradientStride+40(FP), R9
-	ADD R9, R6, R6
-	SUBS $1, R8, R8
-	BNE row432
+back485:
+	MOVD gradientStride+24(FP), R8
+	ADD R8, R1, R1
+	MOVD productStride+32(FP), R8
+	ADD R8, R2, R2
+	MOVD productGradientStride+40(FP), R8
+	ADD R8, R3, R3
+	SUBS $1, R7, R7
+	BNE row475
 	RET
+
+rare454:
+	FMOVS (R1), F0
+	B back455
+
+rare456:
+	FMOVS (R1), F1
+	B back457
+
+rare459:
+	MOVW (R3), R2
+	MOVD productStride+32(FP), R7
+	MOVD product+8(FP), R8
+	MADD R7, R8, R2, R2
+	ADD $4, R3, R3
+	B back460
+
+rare461:
+	FMOVS (R1), F4
+	B back462
+
+rare463:
+	FMOVS (R2), F5
+	B back464
+
+rare465:
+	FMOVS (R1), F4
+	B back466
+
+rare467:
+	FMOVS F4, (R1)
+	B back468
+
+rare469:
+	FMOVS (R1), F4
+	B back470
+
+rare471:
+	FMOVS F4, (R1)
+	B back472
+
+rare473:
+	FMOVS (R1), F4
+	B back474
+
+rare476:
+	MOVW (R6), R3
+	MOVD productStride+32(FP), R2
+	MOVD product+8(FP), R8
+	MADD R2, R8, R3, R2
+	MOVD productGradientStride+40(FP), R8
+	MOVD productGradient+16(FP), R9
+	MADD R8, R9, R3, R3
+	ADD $4, R6, R6
+	B back477
+
+rare478:
+	FMOVS (R1), F2
+	B back479
+
+rare480:
+	FMOVS (R2), F5
+	B back481
+
+rare482:
+	CMP $4, R0
+	BLT rare486
+	FMOVQ (R3), F5
+
+back487:
+	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	B back483
+
+rare484:
+	FMOVS F2, (R3)
+	B back485
+
+rare486:
+	FMOVS (R3), F5
+	B back487
 
 // func candidateForwardNEON(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
 TEXT ·candidateForwardNEON(SB), NOSPLIT, $0-120
@@ -2037,44 +2066,28 @@ TEXT ·candidateForwardNEON(SB), NOSPLIT, $0-120
 	MOVD lanes+112(FP), R0
 	MOVD hiddenScale+72(FP), R1
 	CMP $4, R0
-	BLT then444
+	BLT rare488
 	FMOVQ (R1), F0
-	B done445
 
-then444:
-	FMOVS (R1), F0
-
-done445:
+back489:
 	MOVD hiddenShift+80(FP), R1
 	CMP $4, R0
-	BLT then446
+	BLT rare490
 	FMOVQ (R1), F1
-	B done447
 
-then446:
-	FMOVS (R1), F1
-
-done447:
+back491:
 	MOVD inputScale+88(FP), R1
 	CMP $4, R0
-	BLT then448
+	BLT rare492
 	FMOVQ (R1), F2
-	B done449
 
-then448:
-	FMOVS (R1), F2
-
-done449:
+back493:
 	MOVD inputShift+96(FP), R1
 	CMP $4, R0
-	BLT then450
+	BLT rare494
 	FMOVQ (R1), F3
-	B done451
 
-then450:
-	FMOVS (R1), F3
-
-done451:
+back495:
 	MOVD candidate+0(FP), R1
 	MOVD hidden+8(FP), R2
 	MOVD input+16(FP), R3
@@ -2082,48 +2095,31 @@ done451:
 	MOVD reset+24(FP), R7
 	MOVD rows+104(FP), R8
 
-row452:
+row496:
 	CMP $0, R6
-	BEQ done453
-	MOVD inputStride+48(FP), R3
-	MOVD input+16(FP), R9
-	MOVW (R6), R10
-	MADD R3, R9, R10, R3
-	ADD $4, R6, R6
+	BNE rare497
 
-done453:
+back498:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT then454
+	BLT rare499
 	FMOVQ (R2), F4
-	B done455
 
-then454:
-	FMOVS (R2), F4
-
-done455:
+back500:
 	WORD $0x4ea11c25 // mov v5.16b, v1.16b
 	WORD $0x4e20cc85 // fmla v5.4s, v4.4s, v0.4s
 	CMP $4, R0
-	BLT then456
+	BLT rare501
 	FMOVQ (R3), F4
-	B done457
 
-then456:
-	FMOVS (R3), F4
-
-done457:
+back502:
 	WORD $0x4ea31c74 // mov v20.16b, v3.16b
 	WORD $0x4e22cc94 // fmla v20.4s, v4.4s, v2.4s
 	CMP $4, R0
-	BLT then458
+	BLT rare503
 	FMOVQ (R7), F4
-	B done459
 
-then458:
-	FMOVS (R7), F4
-
-done459:
+back504:
 	WORD $0x4e24ccb4 // fmla v20.4s, v5.4s, v4.4s
 	WORD $0x4e261e84 // and v4.16b, v20.16b, v6.16b
 	WORD $0x4ea71ce5 // mov v5.16b, v7.16b
@@ -2163,14 +2159,10 @@ done459:
 	WORD $0x4e331e85 // and v5.16b, v20.16b, v19.16b
 	WORD $0x4ea51c84 // orr v4.16b, v4.16b, v5.16b
 	CMP $4, R0
-	BLT then460
+	BLT rare505
 	FMOVQ F4, (R1)
-	B done461
 
-then460:
-	FMOVS F4, (R1)
-
-done461:
+back506:
 	MOVD candidateStride+32(FP), R9
 	ADD R9, R1, R1
 	MOVD hiddenStride+40(FP), R9
@@ -2180,8 +2172,48 @@ done461:
 	MOVD resetStride+56(FP), R9
 	ADD R9, R7, R7
 	SUBS $1, R8, R8
-	BNE row452
+	BNE row496
 	RET
+
+rare488:
+	FMOVS (R1), F0
+	B back489
+
+rare490:
+	FMOVS (R1), F1
+	B back491
+
+rare492:
+	FMOVS (R1), F2
+	B back493
+
+rare494:
+	FMOVS (R1), F3
+	B back495
+
+rare497:
+	MOVW (R6), R3
+	MOVD inputStride+48(FP), R9
+	MOVD input+16(FP), R10
+	MADD R9, R10, R3, R3
+	ADD $4, R6, R6
+	B back498
+
+rare499:
+	FMOVS (R2), F4
+	B back500
+
+rare501:
+	FMOVS (R3), F4
+	B back502
+
+rare503:
+	FMOVS (R7), F4
+	B back504
+
+rare505:
+	FMOVS F4, (R1)
+	B back506
 
 // func updateForwardNEON(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 TEXT ·updateForwardNEON(SB), NOSPLIT, $0-72
@@ -2192,52 +2224,34 @@ TEXT ·updateForwardNEON(SB), NOSPLIT, $0-72
 	MOVD gates+16(FP), R6
 	MOVD rows+56(FP), R7
 
-row462:
+row507:
 	PRFM 128(R2), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	CMP $4, R0
-	BLT then463
+	BLT rare508
 	ADD R1<<0, R6, R8
 	FMOVQ (R8), F0
-	B done464
 
-then463:
-	ADD R1<<0, R6, R8
-	FMOVS (R8), F0
-
-done464:
+back509:
 	CMP $4, R0
-	BLT then465
+	BLT rare510
 	ADD R1<<1, R6, R8
 	FMOVQ (R8), F1
-	B done466
 
-then465:
-	ADD R1<<1, R6, R8
-	FMOVS (R8), F1
-
-done466:
+back511:
 	CMP $4, R0
-	BLT then467
+	BLT rare512
 	FMOVQ (R3), F2
-	B done468
 
-then467:
-	FMOVS (R3), F2
-
-done468:
+back513:
 	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
 	WORD $0x4ea11c21 // mov v1.16b, v1.16b
 	WORD $0x4e20cc41 // fmla v1.4s, v2.4s, v0.4s
 	CMP $4, R0
-	BLT then469
+	BLT rare514
 	FMOVQ F1, (R2)
-	B done470
 
-then469:
-	FMOVS F1, (R2)
-
-done470:
+back515:
 	MOVD afterStride+24(FP), R8
 	ADD R8, R2, R2
 	MOVD beforeStride+32(FP), R8
@@ -2245,8 +2259,26 @@ done470:
 	MOVD gatesStride+40(FP), R8
 	ADD R8, R6, R6
 	SUBS $1, R7, R7
-	BNE row462
+	BNE row507
 	RET
+
+rare508:
+	ADD R1<<0, R6, R8
+	FMOVS (R8), F0
+	B back509
+
+rare510:
+	ADD R1<<1, R6, R8
+	FMOVS (R8), F1
+	B back511
+
+rare512:
+	FMOVS (R3), F2
+	B back513
+
+rare514:
+	FMOVS F1, (R2)
+	B back515
 
 // func updateBackwardNEON(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)
 TEXT ·updateBackwardNEON(SB), NOSPLIT, $0-168
@@ -2257,24 +2289,16 @@ TEXT ·updateBackwardNEON(SB), NOSPLIT, $0-168
 	MOVD lanes+160(FP), R0
 	MOVD hiddenScale+136(FP), R1
 	CMP $4, R0
-	BLT then471
+	BLT rare516
 	FMOVQ (R1), F0
-	B done472
 
-then471:
-	FMOVS (R1), F0
-
-done472:
+back517:
 	MOVD hiddenShift+144(FP), R1
 	CMP $4, R0
-	BLT then473
+	BLT rare518
 	FMOVQ (R1), F1
-	B done474
 
-then473:
-	FMOVS (R1), F1
-
-done474:
+back519:
 	MOVD spacing+128(FP), R1
 	MOVD above+0(FP), R2
 	MOVD next+8(FP), R3
@@ -2286,71 +2310,45 @@ done474:
 	MOVD beforeGradient+56(FP), R11
 	MOVD rows+152(FP), R12
 
-row475:
+row520:
 	PRFM 128(R2), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	PRFM 128(R7), PLDL1KEEP
 	CMP $4, R0
-	BLT then476
+	BLT rare521
 	FMOVQ (R2), F2
-	B done477
 
-then476:
-	FMOVS (R2), F2
-
-done477:
+back522:
 	CMP $4, R0
-	BLT then478
+	BLT rare523
 	FMOVQ (R3), F3
-	B done479
 
-then478:
-	FMOVS (R3), F3
-
-done479:
+back524:
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4ea48c43 // cmtst v3.4s, v2.4s, v4.4s
 	WORD $0x4e221c63 // and v3.16b, v3.16b, v2.16b
 	CMP $4, R0
-	BLT then480
+	BLT rare525
 	FMOVQ (R6), F2
-	B done481
 
-then480:
-	FMOVS (R6), F2
-
-done481:
+back526:
 	CMP $4, R0
-	BLT then482
+	BLT rare527
 	ADD R1<<0, R6, R13
 	FMOVQ (R13), F6
-	B done483
 
-then482:
-	ADD R1<<0, R6, R13
-	FMOVS (R13), F6
-
-done483:
+back528:
 	CMP $4, R0
-	BLT then484
+	BLT rare529
 	ADD R1<<1, R6, R13
 	FMOVQ (R13), F7
-	B done485
 
-then484:
-	ADD R1<<1, R6, R13
-	FMOVS (R13), F7
-
-done485:
+back530:
 	CMP $4, R0
-	BLT then486
+	BLT rare531
 	FMOVQ (R8), F8
-	B done487
 
-then486:
-	FMOVS (R8), F8
-
-done487:
+back532:
 	WORD $0x4ea11c29 // mov v9.16b, v1.16b
 	WORD $0x4e20cd09 // fmla v9.4s, v8.4s, v0.4s
 	WORD $0x4ea51ca8 // mov v8.16b, v5.16b
@@ -2369,23 +2367,15 @@ done487:
 	WORD $0x4ea48d09 // cmtst v9.4s, v8.4s, v4.4s
 	WORD $0x4e281d29 // and v9.16b, v9.16b, v8.16b
 	CMP $4, R0
-	BLT then488
+	BLT rare533
 	FMOVQ F9, (R9)
-	B done489
 
-then488:
-	FMOVS F9, (R9)
-
-done489:
+back534:
 	CMP $4, R0
-	BLT then490
+	BLT rare535
 	FMOVQ (R7), F8
-	B done491
 
-then490:
-	FMOVS (R7), F8
-
-done491:
+back536:
 	WORD $0x4ea7d507 // fsub v7.4s, v8.4s, v7.4s
 	WORD $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
 	WORD $0x4ea51ca8 // mov v8.16b, v5.16b
@@ -2395,51 +2385,33 @@ done491:
 	WORD $0x4ea48ce8 // cmtst v8.4s, v7.4s, v4.4s
 	WORD $0x4e271d08 // and v8.16b, v8.16b, v7.16b
 	CMP $4, R0
-	BLT then492
+	BLT rare537
 	ADD R1<<0, R9, R13
 	FMOVQ F8, (R13)
-	B done493
 
-then492:
-	ADD R1<<0, R9, R13
-	FMOVS F8, (R13)
-
-done493:
+back538:
 	CMP $4, R0
-	BLT then494
+	BLT rare539
 	ADD R1<<1, R9, R13
 	FMOVQ F10, (R13)
-	B done495
 
-then494:
-	ADD R1<<1, R9, R13
-	FMOVS F10, (R13)
-
-done495:
+back540:
 	WORD $0x6e22dd42 // fmul v2.4s, v10.4s, v2.4s
 	WORD $0x4ea48c47 // cmtst v7.4s, v2.4s, v4.4s
 	WORD $0x4e221ce7 // and v7.16b, v7.16b, v2.16b
 	CMP $4, R0
-	BLT then496
+	BLT rare541
 	FMOVQ F7, (R10)
-	B done497
 
-then496:
-	FMOVS F7, (R10)
-
-done497:
+back542:
 	WORD $0x6e26dc62 // fmul v2.4s, v3.4s, v6.4s
 	WORD $0x4ea48c43 // cmtst v3.4s, v2.4s, v4.4s
 	WORD $0x4e221c63 // and v3.16b, v3.16b, v2.16b
 	CMP $4, R0
-	BLT then498
+	BLT rare543
 	FMOVQ F3, (R11)
-	B done499
 
-then498:
-	FMOVS F3, (R11)
-
-done499:
+back544:
 	MOVD aboveStride+64(FP), R13
 	ADD R13, R2, R2
 	MOVD nextStride+72(FP), R13
@@ -2457,5 +2429,65 @@ done499:
 	MOVD beforeGradientStride+120(FP), R13
 	ADD R13, R11, R11
 	SUBS $1, R12, R12
-	BNE row475
+	BNE row520
 	RET
+
+rare516:
+	FMOVS (R1), F0
+	B back517
+
+rare518:
+	FMOVS (R1), F1
+	B back519
+
+rare521:
+	FMOVS (R2), F2
+	B back522
+
+rare523:
+	FMOVS (R3), F3
+	B back524
+
+rare525:
+	FMOVS (R6), F2
+	B back526
+
+rare527:
+	ADD R1<<0, R6, R13
+	FMOVS (R13), F6
+	B back528
+
+rare529:
+	ADD R1<<1, R6, R13
+	FMOVS (R13), F7
+	B back530
+
+rare531:
+	FMOVS (R8), F8
+	B back532
+
+rare533:
+	FMOVS F9, (R9)
+	B back534
+
+rare535:
+	FMOVS (R7), F8
+	B back536
+
+rare537:
+	ADD R1<<0, R9, R13
+	FMOVS F8, (R13)
+	B back538
+
+rare539:
+	ADD R1<<1, R9, R13
+	FMOVS F10, (R13)
+	B back540
+
+rare541:
+	FMOVS F7, (R10)
+	B back542
+
+rare543:
+	FMOVS F3, (R11)
+	B back544

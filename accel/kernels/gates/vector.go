@@ -30,7 +30,7 @@ type assembly struct {
 	gatesBackward func(cellGradient, gates, before, gatesGradient, beforeGradient *float32,
 		cellGradientStride, gatesStride, beforeStride, gatesGradientStride, beforeGradientStride int,
 		spacing, rows, lanes int)
-	// Scalar inputs have no gradient: inputGradient is nil.
+	// Scalar inputs have no gradient: inputGradient is nil, and its stride 0.
 	affinePairBackward func(gradient, hidden, input, hiddenGradient, inputGradient *float32,
 		gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int, order *int32, scalar int,
 		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
@@ -236,13 +236,14 @@ func (v vector) affinePairBackward(p AffinePairGradient) {
 	hidden, input := p.HiddenStatistics, p.InputStatistics
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
 		from, scalar := p.Input.from(j)
+		gradient, gamma := Matrix{}, &nothing[0]
 		var inputGradient *float32
-		gamma := &nothing[0]
 		if !p.Input.Scalar {
-			inputGradient, gamma = p.InputGradient.at(j), &p.InputGamma[j]
+			gradient, gamma = p.InputGradient, &p.InputGamma[j]
+			inputGradient = gradient.at(j)
 		}
 		v.code.affinePairBackward(p.Gradient.at(j), p.Hidden.at(j), from, p.HiddenGradient.at(j), inputGradient,
-			p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(), p.InputGradient.bytes(), p.Input.first(), scalar,
+			p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(), gradient.bytes(), p.Input.first(), scalar,
 			&hidden.Mean[j], &hidden.RStd[j], &p.HiddenGamma[j], &p.HiddenGammaGradient[j], hidden.share(p.Rows),
 			&input.Mean[j], &input.RStd[j], gamma, &p.InputGammaGradient[j], input.share(p.Rows),
 			&p.BetaGradient[j], p.Rows, lanes)

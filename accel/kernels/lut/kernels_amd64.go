@@ -2,7 +2,7 @@ package lut
 
 import "bittern/accel/kernels/isa"
 
-//go:generate go -C ../../_gen run ./lut -pkg lut -out ../kernels/lut/lut_amd64.s -stubs ../kernels/lut/stubs_amd64.go
+//go:generate go -C ../../_gen run ./lut -pkg lut -out ../kernels/lut/lut_amd64.s -stubs ../kernels/lut/stubs_amd64.go -arm64 ../kernels/lut/lut_arm64.s -arm64stubs ../kernels/lut/stubs_arm64.go
 
 var avx2 = kernels{
 	int14: [2]summation[int32]{
