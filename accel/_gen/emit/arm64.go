@@ -121,6 +121,24 @@ func ARMTable(to VecVirtual, from operand.Mem) {
 // ARMResult returns the lowest 32 bits of v as the function's result.
 func ARMResult(v VecVirtual) { storeLaneARM(v, Place(arm.ReturnIndex(0))) }
 
+// StoreFirst stores the first lanes of v, as many as left has but four at most, and moves y
+// behind them. If more are left it continues at the label.
+func StoreFirst(v VecVirtual, y, left GPVirtual, label string) {
+	one, done := Unique("one"), Unique("done")
+	NEON.JumpIfLess(left, NEON.Lanes, one)
+	storeVectorARM(v, operand.Mem{Base: y})
+	NEON.Advance(y, NEON.Bytes())
+	NEON.Advance(left, -NEON.Lanes)
+	NEON.JumpIfPositive(left, label)
+	NEON.Jump(done)
+	NEON.Label(one)
+	storeLaneARM(v, operand.Mem{Base: y})
+	ARM("next", v, v, v)
+	NEON.Advance(y, 4)
+	NEON.CountDown(left, one)
+	NEON.Label(done)
+}
+
 // constantARM returns a vector with c in every lane, which must not be changed.
 func constantARM(c Constant) VecVirtual {
 	if v, ok := armConstants[c.pattern]; ok {

@@ -39,6 +39,7 @@ var armVectors = map[string]encoding{
 	"tbl":   {0x4E000000, "tbl v.16b, {v.16b}, v.16b", false},
 	"uzp1":  {0x4E001800, "uzp1 v.16b, v.16b, v.16b", false},
 	"uzp2":  {0x4E005800, "uzp2 v.16b, v.16b, v.16b", false},
+	"next":  {0x6E002000 | 4<<11, "ext v.16b, v.16b, v.16b, #4", false}, // lane 1 becomes the first
 	"add":   {0x4EA08400, "add v.4s, v.4s, v.4s", false},
 	"sub":   {0x6EA08400, "sub v.4s, v.4s, v.4s", false},
 	"mul":   {0x4EA09C00, "mul v.4s, v.4s, v.4s", false},

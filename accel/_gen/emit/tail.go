@@ -82,6 +82,14 @@ func (m Machine) LoadTo(v VecVirtual, from operand.Mem, tail Tail) {
 	}
 }
 
+// Operand returns memory as an operand of vector instructions. NEON has none in memory.
+func (m Machine) Operand(from operand.Mem) operand.Op {
+	if m.neon() {
+		return m.Load(from, All)
+	}
+	return from
+}
+
 // LoadOr loads a vector. Lanes outside tail are taken from other, and their memory is not read.
 func (m Machine) LoadOr(from operand.Mem, tail Tail, other VecVirtual) VecVirtual {
 	v := m.Load(from, tail)

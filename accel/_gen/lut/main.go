@@ -40,5 +40,8 @@ func main() {
 	largest(neon)
 	quantize(neon)
 	fromIntegers(neon)
+	choose(neon, 2)
+	choose(neon, 3)
+	dense(neon)
 	emit.Write()
 }

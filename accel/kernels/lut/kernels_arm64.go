@@ -18,12 +18,12 @@ var neon = kernels{
 	quantize:               quantizeNEON,
 	fromIntegers:           fromIntegersNEON,
 	fromIntegersScaleShift: fromIntegersScaleShiftNEON,
-	choose:                 portable.choose,
-	chooseScaleAdd:         portable.chooseScaleAdd,
+	choose:                 [2]func([]float32, []byte, int, []float32, int, int){choose2NEON, choose3NEON},
+	chooseScaleAdd:         [2]func([]float32, []byte, int, []float32, int, int, []float32, []float32){chooseScaleAdd2NEON, chooseScaleAdd3NEON},
 	codedSums:              codedSums,
 	codedColumn:            codedColumn,
-	dense:                  dense,
-	lanes:                  portableLanes,
+	dense:                  denseNEON,
+	lanes:                  4,
 }
 
 // nibblesNEON is the layout of the package documentation.

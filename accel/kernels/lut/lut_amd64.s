@@ -1984,31 +1984,31 @@ TEXT ·choose2AVX2(SB), NOSPLIT, $0-96
 	MOVQ     distance+80(FP), DI
 	MOVQ     step+88(FP), R8
 	VPCMPEQD Y0, Y0, Y0
-	XORQ     R11, R11
+	XORQ     R9, R9
 	JMP      check15
 
 elements14:
-	MOVQ         R11, R9
-	IMULQ        R8, R9
-	LEAQ         (SI)(R9*4), R9
-	MOVQ         R11, R10
-	SHRQ         $0x03, R10
-	ADDQ         DX, R10
-	VMASKMOVPS   (R9), Y0, Y1
-	LEAQ         (R9)(DI*4), R9
-	VMASKMOVPS   (R9), Y0, Y2
-	VPBROADCASTB (R10), Y3
+	MOVQ         R9, R10
+	IMULQ        R8, R10
+	LEAQ         (SI)(R10*4), R10
+	MOVQ         R9, R11
+	SHRQ         $0x03, R11
+	ADDQ         DX, R11
+	VMASKMOVPS   (R10), Y0, Y1
+	LEAQ         (R10)(DI*4), R10
+	VMASKMOVPS   (R10), Y0, Y2
+	VPBROADCASTB (R11), Y3
 	VMOVDQU      laneBits<>+0(SB), Y4
 	VPAND        Y4, Y3, Y3
 	VPCMPEQD     Y4, Y3, Y3
 	VBLENDVPS    Y3, Y2, Y1, Y1
-	ADDQ         BX, R10
+	LEAQ         (R11)(BX*1), R11
 	CMPQ         CX, $0x08
 	JL           rare17
-	VMOVUPS      Y1, (AX)(R11*4)
+	VMOVUPS      Y1, (AX)(R9*4)
 
 back18:
-	ADDQ $0x08, R11
+	ADDQ $0x08, R9
 	SUBQ $0x08, CX
 
 check15:
@@ -2016,10 +2016,10 @@ check15:
 	JGE     elements14
 	CMPQ    CX, $0x01
 	JL      done16
-	LEAQ    tailWindow<>+0(SB), R9
-	MOVQ    $0x00000008, R10
-	SUBQ    CX, R10
-	VMOVDQU (R9)(R10*4), Y0
+	LEAQ    tailWindow<>+0(SB), R10
+	MOVQ    $0x00000008, R11
+	SUBQ    CX, R11
+	VMOVDQU (R10)(R11*4), Y0
 	JMP     elements14
 
 done16:
@@ -2027,7 +2027,7 @@ done16:
 	RET
 
 rare17:
-	VMASKMOVPS Y1, Y0, (AX)(R11*4)
+	VMASKMOVPS Y1, Y0, (AX)(R9*4)
 	JMP        back18
 
 DATA laneBits<>+0(SB)/4, $0x00000001
@@ -2053,34 +2053,34 @@ TEXT ·chooseScaleAdd2AVX2(SB), NOSPLIT, $0-144
 	MOVQ     scale_base+96(FP), R9
 	MOVQ     other_base+120(FP), R10
 	VPCMPEQD Y0, Y0, Y0
-	XORQ     R13, R13
+	XORQ     R11, R11
 	JMP      check20
 
 elements19:
-	MOVQ         R13, R11
-	IMULQ        R8, R11
-	LEAQ         (SI)(R11*4), R11
-	MOVQ         R13, R12
-	SHRQ         $0x03, R12
-	ADDQ         DX, R12
-	VMASKMOVPS   (R11), Y0, Y1
-	LEAQ         (R11)(DI*4), R11
-	VMASKMOVPS   (R11), Y0, Y2
-	VPBROADCASTB (R12), Y3
+	MOVQ         R11, R12
+	IMULQ        R8, R12
+	LEAQ         (SI)(R12*4), R12
+	MOVQ         R11, R13
+	SHRQ         $0x03, R13
+	ADDQ         DX, R13
+	VMASKMOVPS   (R12), Y0, Y1
+	LEAQ         (R12)(DI*4), R12
+	VMASKMOVPS   (R12), Y0, Y2
+	VPBROADCASTB (R13), Y3
 	VMOVDQU      laneBits<>+0(SB), Y4
 	VPAND        Y4, Y3, Y3
 	VPCMPEQD     Y4, Y3, Y3
 	VBLENDVPS    Y3, Y2, Y1, Y1
-	ADDQ         BX, R12
-	VMASKMOVPS   (R9)(R13*4), Y0, Y2
-	VMASKMOVPS   (R10)(R13*4), Y0, Y3
+	LEAQ         (R13)(BX*1), R13
+	VMASKMOVPS   (R9)(R11*4), Y0, Y2
+	VMASKMOVPS   (R10)(R11*4), Y0, Y3
 	VFMADD213PS  Y3, Y2, Y1
 	CMPQ         CX, $0x08
 	JL           rare22
-	VMOVUPS      Y1, (AX)(R13*4)
+	VMOVUPS      Y1, (AX)(R11*4)
 
 back23:
-	ADDQ $0x08, R13
+	ADDQ $0x08, R11
 	SUBQ $0x08, CX
 
 check20:
@@ -2088,10 +2088,10 @@ check20:
 	JGE     elements19
 	CMPQ    CX, $0x01
 	JL      done21
-	LEAQ    tailWindow<>+0(SB), R11
-	MOVQ    $0x00000008, R12
-	SUBQ    CX, R12
-	VMOVDQU (R11)(R12*4), Y0
+	LEAQ    tailWindow<>+0(SB), R12
+	MOVQ    $0x00000008, R13
+	SUBQ    CX, R13
+	VMOVDQU (R12)(R13*4), Y0
 	JMP     elements19
 
 done21:
@@ -2099,7 +2099,7 @@ done21:
 	RET
 
 rare22:
-	VMASKMOVPS Y1, Y0, (AX)(R13*4)
+	VMASKMOVPS Y1, Y0, (AX)(R11*4)
 	JMP        back23
 
 // func choose3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
@@ -2113,39 +2113,39 @@ TEXT ·choose3AVX2(SB), NOSPLIT, $0-96
 	MOVQ     distance+80(FP), DI
 	MOVQ     step+88(FP), R8
 	VPCMPEQD Y0, Y0, Y0
-	XORQ     R11, R11
+	XORQ     R9, R9
 	JMP      check25
 
 elements24:
-	MOVQ         R11, R9
-	IMULQ        R8, R9
-	LEAQ         (SI)(R9*4), R9
-	MOVQ         R11, R10
-	SHRQ         $0x03, R10
-	ADDQ         DX, R10
-	VMASKMOVPS   (R9), Y0, Y1
-	LEAQ         (R9)(DI*4), R9
-	VMASKMOVPS   (R9), Y0, Y2
-	VPBROADCASTB (R10), Y3
+	MOVQ         R9, R10
+	IMULQ        R8, R10
+	LEAQ         (SI)(R10*4), R10
+	MOVQ         R9, R11
+	SHRQ         $0x03, R11
+	ADDQ         DX, R11
+	VMASKMOVPS   (R10), Y0, Y1
+	LEAQ         (R10)(DI*4), R10
+	VMASKMOVPS   (R10), Y0, Y2
+	VPBROADCASTB (R11), Y3
 	VMOVDQU      laneBits<>+0(SB), Y4
 	VPAND        Y4, Y3, Y3
 	VPCMPEQD     Y4, Y3, Y3
 	VBLENDVPS    Y3, Y2, Y1, Y1
-	ADDQ         BX, R10
-	LEAQ         (R9)(DI*4), R9
-	VMASKMOVPS   (R9), Y0, Y2
-	VPBROADCASTB (R10), Y3
+	LEAQ         (R11)(BX*1), R11
+	LEAQ         (R10)(DI*4), R10
+	VMASKMOVPS   (R10), Y0, Y2
+	VPBROADCASTB (R11), Y3
 	VMOVDQU      laneBits<>+0(SB), Y4
 	VPAND        Y4, Y3, Y3
 	VPCMPEQD     Y4, Y3, Y3
 	VBLENDVPS    Y3, Y2, Y1, Y1
-	ADDQ         BX, R10
+	LEAQ         (R11)(BX*1), R11
 	CMPQ         CX, $0x08
 	JL           rare27
-	VMOVUPS      Y1, (AX)(R11*4)
+	VMOVUPS      Y1, (AX)(R9*4)
 
 back28:
-	ADDQ $0x08, R11
+	ADDQ $0x08, R9
 	SUBQ $0x08, CX
 
 check25:
@@ -2153,10 +2153,10 @@ check25:
 	JGE     elements24
 	CMPQ    CX, $0x01
 	JL      done26
-	LEAQ    tailWindow<>+0(SB), R9
-	MOVQ    $0x00000008, R10
-	SUBQ    CX, R10
-	VMOVDQU (R9)(R10*4), Y0
+	LEAQ    tailWindow<>+0(SB), R10
+	MOVQ    $0x00000008, R11
+	SUBQ    CX, R11
+	VMOVDQU (R10)(R11*4), Y0
 	JMP     elements24
 
 done26:
@@ -2164,7 +2164,7 @@ done26:
 	RET
 
 rare27:
-	VMASKMOVPS Y1, Y0, (AX)(R11*4)
+	VMASKMOVPS Y1, Y0, (AX)(R9*4)
 	JMP        back28
 
 // func chooseScaleAdd3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
@@ -2180,42 +2180,42 @@ TEXT ·chooseScaleAdd3AVX2(SB), NOSPLIT, $0-144
 	MOVQ     scale_base+96(FP), R9
 	MOVQ     other_base+120(FP), R10
 	VPCMPEQD Y0, Y0, Y0
-	XORQ     R13, R13
+	XORQ     R11, R11
 	JMP      check30
 
 elements29:
-	MOVQ         R13, R11
-	IMULQ        R8, R11
-	LEAQ         (SI)(R11*4), R11
-	MOVQ         R13, R12
-	SHRQ         $0x03, R12
-	ADDQ         DX, R12
-	VMASKMOVPS   (R11), Y0, Y1
-	LEAQ         (R11)(DI*4), R11
-	VMASKMOVPS   (R11), Y0, Y2
-	VPBROADCASTB (R12), Y3
+	MOVQ         R11, R12
+	IMULQ        R8, R12
+	LEAQ         (SI)(R12*4), R12
+	MOVQ         R11, R13
+	SHRQ         $0x03, R13
+	ADDQ         DX, R13
+	VMASKMOVPS   (R12), Y0, Y1
+	LEAQ         (R12)(DI*4), R12
+	VMASKMOVPS   (R12), Y0, Y2
+	VPBROADCASTB (R13), Y3
 	VMOVDQU      laneBits<>+0(SB), Y4
 	VPAND        Y4, Y3, Y3
 	VPCMPEQD     Y4, Y3, Y3
 	VBLENDVPS    Y3, Y2, Y1, Y1
-	ADDQ         BX, R12
-	LEAQ         (R11)(DI*4), R11
-	VMASKMOVPS   (R11), Y0, Y2
-	VPBROADCASTB (R12), Y3
+	LEAQ         (R13)(BX*1), R13
+	LEAQ         (R12)(DI*4), R12
+	VMASKMOVPS   (R12), Y0, Y2
+	VPBROADCASTB (R13), Y3
 	VMOVDQU      laneBits<>+0(SB), Y4
 	VPAND        Y4, Y3, Y3
 	VPCMPEQD     Y4, Y3, Y3
 	VBLENDVPS    Y3, Y2, Y1, Y1
-	ADDQ         BX, R12
-	VMASKMOVPS   (R9)(R13*4), Y0, Y2
-	VMASKMOVPS   (R10)(R13*4), Y0, Y3
+	LEAQ         (R13)(BX*1), R13
+	VMASKMOVPS   (R9)(R11*4), Y0, Y2
+	VMASKMOVPS   (R10)(R11*4), Y0, Y3
 	VFMADD213PS  Y3, Y2, Y1
 	CMPQ         CX, $0x08
 	JL           rare32
-	VMOVUPS      Y1, (AX)(R13*4)
+	VMOVUPS      Y1, (AX)(R11*4)
 
 back33:
-	ADDQ $0x08, R13
+	ADDQ $0x08, R11
 	SUBQ $0x08, CX
 
 check30:
@@ -2223,10 +2223,10 @@ check30:
 	JGE     elements29
 	CMPQ    CX, $0x01
 	JL      done31
-	LEAQ    tailWindow<>+0(SB), R11
-	MOVQ    $0x00000008, R12
-	SUBQ    CX, R12
-	VMOVDQU (R11)(R12*4), Y0
+	LEAQ    tailWindow<>+0(SB), R12
+	MOVQ    $0x00000008, R13
+	SUBQ    CX, R13
+	VMOVDQU (R12)(R13*4), Y0
 	JMP     elements29
 
 done31:
@@ -2234,7 +2234,7 @@ done31:
 	RET
 
 rare32:
-	VMASKMOVPS Y1, Y0, (AX)(R13*4)
+	VMASKMOVPS Y1, Y0, (AX)(R11*4)
 	JMP        back33
 
 // func codedSumsAVX2(dst []float32, codes []byte, x []byte, chunks int, levels []float32, bits int, columns int)
@@ -2472,14 +2472,14 @@ TEXT ·denseAVX2(SB), NOSPLIT, $0-72
 	MOVQ     y_base+0(FP), AX
 	MOVQ     y_len+8(FP), CX
 	MOVQ     w_base+24(FP), DX
-	MOVQ     x_len+56(FP), SI
+	MOVQ     x_len+56(FP), BX
 	VPCMPEQD Y0, Y0, Y0
-	XORQ     R8, R8
+	XORQ     SI, SI
 	JMP      check39
 
 elements38:
-	MOVQ   x_base+48(FP), BX
-	MOVQ   SI, DI
+	MOVQ   x_base+48(FP), DI
+	MOVQ   BX, R8
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -2490,39 +2490,39 @@ elements38:
 	VXORPS Y8, Y8, Y8
 
 many41:
-	CMPQ         DI, $0x08
+	CMPQ         R8, $0x08
 	JL           few42
-	VBROADCASTSS (BX), Y9
+	VBROADCASTSS (DI), Y9
 	VFMADD231PS  (DX), Y9, Y1
-	VBROADCASTSS 4(BX), Y9
+	VBROADCASTSS 4(DI), Y9
 	VFMADD231PS  32(DX), Y9, Y2
-	VBROADCASTSS 8(BX), Y9
+	VBROADCASTSS 8(DI), Y9
 	VFMADD231PS  64(DX), Y9, Y3
-	VBROADCASTSS 12(BX), Y9
+	VBROADCASTSS 12(DI), Y9
 	VFMADD231PS  96(DX), Y9, Y4
-	VBROADCASTSS 16(BX), Y9
+	VBROADCASTSS 16(DI), Y9
 	VFMADD231PS  128(DX), Y9, Y5
-	VBROADCASTSS 20(BX), Y9
+	VBROADCASTSS 20(DI), Y9
 	VFMADD231PS  160(DX), Y9, Y6
-	VBROADCASTSS 24(BX), Y9
+	VBROADCASTSS 24(DI), Y9
 	VFMADD231PS  192(DX), Y9, Y7
-	VBROADCASTSS 28(BX), Y9
+	VBROADCASTSS 28(DI), Y9
 	VFMADD231PS  224(DX), Y9, Y8
-	ADDQ         $0x00000020, BX
+	ADDQ         $0x20, DI
 	ADDQ         $0x00000100, DX
-	SUBQ         $0x08, DI
+	SUBQ         $0x08, R8
 	JMP          many41
 
 few42:
-	TESTQ DI, DI
-	JZ    done44
+	CMPQ R8, $0x00
+	JE   done44
 
 last43:
-	VBROADCASTSS (BX), Y9
+	VBROADCASTSS (DI), Y9
 	VFMADD231PS  (DX), Y9, Y1
-	ADDQ         $0x00000004, BX
-	ADDQ         $0x00000020, DX
-	DECQ         DI
+	ADDQ         $0x04, DI
+	ADDQ         $0x20, DX
+	DECQ         R8
 	JNZ          last43
 
 done44:
@@ -2535,10 +2535,10 @@ done44:
 	VADDPS  Y2, Y1, Y1
 	CMPQ    CX, $0x08
 	JL      rare45
-	VMOVUPS Y1, (AX)(R8*4)
+	VMOVUPS Y1, (AX)(SI*4)
 
 back46:
-	ADDQ $0x08, R8
+	ADDQ $0x08, SI
 	SUBQ $0x08, CX
 
 check39:
@@ -2546,10 +2546,10 @@ check39:
 	JGE     elements38
 	CMPQ    CX, $0x01
 	JL      done40
-	LEAQ    tailWindow<>+0(SB), BX
-	MOVQ    $0x00000008, DI
-	SUBQ    CX, DI
-	VMOVDQU (BX)(DI*4), Y0
+	LEAQ    tailWindow<>+0(SB), DI
+	MOVQ    $0x00000008, R8
+	SUBQ    CX, R8
+	VMOVDQU (DI)(R8*4), Y0
 	JMP     elements38
 
 done40:
@@ -2557,7 +2557,7 @@ done40:
 	RET
 
 rare45:
-	VMASKMOVPS Y1, Y0, (AX)(R8*4)
+	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 	JMP        back46
 
 // func largestAVX512(x []float32) uint32
@@ -2716,24 +2716,24 @@ TEXT ·choose2AVX512(SB), NOSPLIT, $0-96
 	MOVQ   distance+80(FP), DI
 	MOVQ   step+88(FP), R8
 	KXNORW K1, K1, K1
-	XORQ   R11, R11
+	XORQ   R9, R9
 	JMP    check57
 
 elements56:
-	MOVQ      R11, R9
-	IMULQ     R8, R9
-	LEAQ      (SI)(R9*4), R9
-	MOVQ      R11, R10
-	SHRQ      $0x03, R10
-	ADDQ      DX, R10
-	VMOVUPS.Z (R9), K1, Z0
-	LEAQ      (R9)(DI*4), R9
-	VMOVUPS.Z (R9), K1, Z1
-	KMOVW     (R10), K2
+	MOVQ      R9, R10
+	IMULQ     R8, R10
+	LEAQ      (SI)(R10*4), R10
+	MOVQ      R9, R11
+	SHRQ      $0x03, R11
+	ADDQ      DX, R11
+	VMOVUPS.Z (R10), K1, Z0
+	LEAQ      (R10)(DI*4), R10
+	VMOVUPS.Z (R10), K1, Z1
+	KMOVW     (R11), K2
 	VBLENDMPS Z1, Z0, K2, Z2
-	ADDQ      BX, R10
-	VMOVUPS   Z2, K1, (AX)(R11*4)
-	ADDQ      $0x10, R11
+	LEAQ      (R11)(BX*1), R11
+	VMOVUPS   Z2, K1, (AX)(R9*4)
+	ADDQ      $0x10, R9
 	SUBQ      $0x10, CX
 
 check57:
@@ -2741,9 +2741,9 @@ check57:
 	JGE   elements56
 	CMPQ  CX, $0x01
 	JL    done58
-	MOVL  $-1, R9
-	BZHIL CX, R9, R9
-	KMOVW R9, K1
+	MOVL  $-1, R10
+	BZHIL CX, R10, R10
+	KMOVW R10, K1
 	JMP   elements56
 
 done58:
@@ -2763,27 +2763,27 @@ TEXT ·chooseScaleAdd2AVX512(SB), NOSPLIT, $0-144
 	MOVQ   scale_base+96(FP), R9
 	MOVQ   other_base+120(FP), R10
 	KXNORW K1, K1, K1
-	XORQ   R13, R13
+	XORQ   R11, R11
 	JMP    check60
 
 elements59:
-	MOVQ        R13, R11
-	IMULQ       R8, R11
-	LEAQ        (SI)(R11*4), R11
-	MOVQ        R13, R12
-	SHRQ        $0x03, R12
-	ADDQ        DX, R12
-	VMOVUPS.Z   (R11), K1, Z0
-	LEAQ        (R11)(DI*4), R11
-	VMOVUPS.Z   (R11), K1, Z1
-	KMOVW       (R12), K2
+	MOVQ        R11, R12
+	IMULQ       R8, R12
+	LEAQ        (SI)(R12*4), R12
+	MOVQ        R11, R13
+	SHRQ        $0x03, R13
+	ADDQ        DX, R13
+	VMOVUPS.Z   (R12), K1, Z0
+	LEAQ        (R12)(DI*4), R12
+	VMOVUPS.Z   (R12), K1, Z1
+	KMOVW       (R13), K2
 	VBLENDMPS   Z1, Z0, K2, Z2
-	ADDQ        BX, R12
-	VMOVUPS.Z   (R9)(R13*4), K1, Z0
-	VMOVUPS.Z   (R10)(R13*4), K1, Z1
+	LEAQ        (R13)(BX*1), R13
+	VMOVUPS.Z   (R9)(R11*4), K1, Z0
+	VMOVUPS.Z   (R10)(R11*4), K1, Z1
 	VFMADD213PS Z1, Z0, Z2
-	VMOVUPS     Z2, K1, (AX)(R13*4)
-	ADDQ        $0x10, R13
+	VMOVUPS     Z2, K1, (AX)(R11*4)
+	ADDQ        $0x10, R11
 	SUBQ        $0x10, CX
 
 check60:
@@ -2791,9 +2791,9 @@ check60:
 	JGE   elements59
 	CMPQ  CX, $0x01
 	JL    done61
-	MOVL  $-1, R11
-	BZHIL CX, R11, R11
-	KMOVW R11, K1
+	MOVL  $-1, R12
+	BZHIL CX, R12, R12
+	KMOVW R12, K1
 	JMP   elements59
 
 done61:
@@ -2811,29 +2811,29 @@ TEXT ·choose3AVX512(SB), NOSPLIT, $0-96
 	MOVQ   distance+80(FP), DI
 	MOVQ   step+88(FP), R8
 	KXNORW K1, K1, K1
-	XORQ   R11, R11
+	XORQ   R9, R9
 	JMP    check63
 
 elements62:
-	MOVQ      R11, R9
-	IMULQ     R8, R9
-	LEAQ      (SI)(R9*4), R9
-	MOVQ      R11, R10
-	SHRQ      $0x03, R10
-	ADDQ      DX, R10
-	VMOVUPS.Z (R9), K1, Z0
-	LEAQ      (R9)(DI*4), R9
-	VMOVUPS.Z (R9), K1, Z1
-	KMOVW     (R10), K2
+	MOVQ      R9, R10
+	IMULQ     R8, R10
+	LEAQ      (SI)(R10*4), R10
+	MOVQ      R9, R11
+	SHRQ      $0x03, R11
+	ADDQ      DX, R11
+	VMOVUPS.Z (R10), K1, Z0
+	LEAQ      (R10)(DI*4), R10
+	VMOVUPS.Z (R10), K1, Z1
+	KMOVW     (R11), K2
 	VBLENDMPS Z1, Z0, K2, Z2
-	ADDQ      BX, R10
-	LEAQ      (R9)(DI*4), R9
-	VMOVUPS.Z (R9), K1, Z0
-	KMOVW     (R10), K2
+	LEAQ      (R11)(BX*1), R11
+	LEAQ      (R10)(DI*4), R10
+	VMOVUPS.Z (R10), K1, Z0
+	KMOVW     (R11), K2
 	VBLENDMPS Z0, Z2, K2, Z3
-	ADDQ      BX, R10
-	VMOVUPS   Z3, K1, (AX)(R11*4)
-	ADDQ      $0x10, R11
+	LEAQ      (R11)(BX*1), R11
+	VMOVUPS   Z3, K1, (AX)(R9*4)
+	ADDQ      $0x10, R9
 	SUBQ      $0x10, CX
 
 check63:
@@ -2841,9 +2841,9 @@ check63:
 	JGE   elements62
 	CMPQ  CX, $0x01
 	JL    done64
-	MOVL  $-1, R9
-	BZHIL CX, R9, R9
-	KMOVW R9, K1
+	MOVL  $-1, R10
+	BZHIL CX, R10, R10
+	KMOVW R10, K1
 	JMP   elements62
 
 done64:
@@ -2863,32 +2863,32 @@ TEXT ·chooseScaleAdd3AVX512(SB), NOSPLIT, $0-144
 	MOVQ   scale_base+96(FP), R9
 	MOVQ   other_base+120(FP), R10
 	KXNORW K1, K1, K1
-	XORQ   R13, R13
+	XORQ   R11, R11
 	JMP    check66
 
 elements65:
-	MOVQ        R13, R11
-	IMULQ       R8, R11
-	LEAQ        (SI)(R11*4), R11
-	MOVQ        R13, R12
-	SHRQ        $0x03, R12
-	ADDQ        DX, R12
-	VMOVUPS.Z   (R11), K1, Z0
-	LEAQ        (R11)(DI*4), R11
-	VMOVUPS.Z   (R11), K1, Z1
-	KMOVW       (R12), K2
+	MOVQ        R11, R12
+	IMULQ       R8, R12
+	LEAQ        (SI)(R12*4), R12
+	MOVQ        R11, R13
+	SHRQ        $0x03, R13
+	ADDQ        DX, R13
+	VMOVUPS.Z   (R12), K1, Z0
+	LEAQ        (R12)(DI*4), R12
+	VMOVUPS.Z   (R12), K1, Z1
+	KMOVW       (R13), K2
 	VBLENDMPS   Z1, Z0, K2, Z2
-	ADDQ        BX, R12
-	LEAQ        (R11)(DI*4), R11
-	VMOVUPS.Z   (R11), K1, Z0
-	KMOVW       (R12), K2
+	LEAQ        (R13)(BX*1), R13
+	LEAQ        (R12)(DI*4), R12
+	VMOVUPS.Z   (R12), K1, Z0
+	KMOVW       (R13), K2
 	VBLENDMPS   Z0, Z2, K2, Z3
-	ADDQ        BX, R12
-	VMOVUPS.Z   (R9)(R13*4), K1, Z0
-	VMOVUPS.Z   (R10)(R13*4), K1, Z1
+	LEAQ        (R13)(BX*1), R13
+	VMOVUPS.Z   (R9)(R11*4), K1, Z0
+	VMOVUPS.Z   (R10)(R11*4), K1, Z1
 	VFMADD213PS Z1, Z0, Z3
-	VMOVUPS     Z3, K1, (AX)(R13*4)
-	ADDQ        $0x10, R13
+	VMOVUPS     Z3, K1, (AX)(R11*4)
+	ADDQ        $0x10, R11
 	SUBQ        $0x10, CX
 
 check66:
@@ -2896,9 +2896,9 @@ check66:
 	JGE   elements65
 	CMPQ  CX, $0x01
 	JL    done67
-	MOVL  $-1, R11
-	BZHIL CX, R11, R11
-	KMOVW R11, K1
+	MOVL  $-1, R12
+	BZHIL CX, R12, R12
+	KMOVW R12, K1
 	JMP   elements65
 
 done67:
@@ -3020,14 +3020,14 @@ TEXT ·denseAVX512(SB), NOSPLIT, $0-72
 	MOVQ   y_base+0(FP), AX
 	MOVQ   y_len+8(FP), CX
 	MOVQ   w_base+24(FP), DX
-	MOVQ   x_len+56(FP), SI
+	MOVQ   x_len+56(FP), BX
 	KXNORW K1, K1, K1
-	XORQ   R8, R8
+	XORQ   SI, SI
 	JMP    check71
 
 elements70:
-	MOVQ   x_base+48(FP), BX
-	MOVQ   SI, DI
+	MOVQ   x_base+48(FP), DI
+	MOVQ   BX, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3038,39 +3038,39 @@ elements70:
 	VPXORD Z7, Z7, Z7
 
 many73:
-	CMPQ         DI, $0x08
+	CMPQ         R8, $0x08
 	JL           few74
-	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (DI), Z8
 	VFMADD231PS  (DX), Z8, Z0
-	VBROADCASTSS 4(BX), Z8
+	VBROADCASTSS 4(DI), Z8
 	VFMADD231PS  64(DX), Z8, Z1
-	VBROADCASTSS 8(BX), Z8
+	VBROADCASTSS 8(DI), Z8
 	VFMADD231PS  128(DX), Z8, Z2
-	VBROADCASTSS 12(BX), Z8
+	VBROADCASTSS 12(DI), Z8
 	VFMADD231PS  192(DX), Z8, Z3
-	VBROADCASTSS 16(BX), Z8
+	VBROADCASTSS 16(DI), Z8
 	VFMADD231PS  256(DX), Z8, Z4
-	VBROADCASTSS 20(BX), Z8
+	VBROADCASTSS 20(DI), Z8
 	VFMADD231PS  320(DX), Z8, Z5
-	VBROADCASTSS 24(BX), Z8
+	VBROADCASTSS 24(DI), Z8
 	VFMADD231PS  384(DX), Z8, Z6
-	VBROADCASTSS 28(BX), Z8
+	VBROADCASTSS 28(DI), Z8
 	VFMADD231PS  448(DX), Z8, Z7
-	ADDQ         $0x00000020, BX
+	ADDQ         $0x20, DI
 	ADDQ         $0x00000200, DX
-	SUBQ         $0x08, DI
+	SUBQ         $0x08, R8
 	JMP          many73
 
 few74:
-	TESTQ DI, DI
-	JZ    done76
+	CMPQ R8, $0x00
+	JE   done76
 
 last75:
-	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (DI), Z8
 	VFMADD231PS  (DX), Z8, Z0
-	ADDQ         $0x00000004, BX
-	ADDQ         $0x00000040, DX
-	DECQ         DI
+	ADDQ         $0x04, DI
+	ADDQ         $0x40, DX
+	DECQ         R8
 	JNZ          last75
 
 done76:
@@ -3081,8 +3081,8 @@ done76:
 	VADDPS  Z2, Z0, Z0
 	VADDPS  Z3, Z1, Z1
 	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, K1, (AX)(R8*4)
-	ADDQ    $0x10, R8
+	VMOVUPS Z0, K1, (AX)(SI*4)
+	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
 
 check71:
@@ -3090,9 +3090,9 @@ check71:
 	JGE   elements70
 	CMPQ  CX, $0x01
 	JL    done72
-	MOVL  $-1, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
+	MOVL  $-1, DI
+	BZHIL CX, DI, DI
+	KMOVW DI, K1
 	JMP   elements70
 
 done72:

@@ -1241,3 +1241,497 @@ rare102:
 	ADD R6<<2, R0, R8
 	FMOVS F3, (R8)
 	B back103
+
+// func choose2NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
+TEXT ·choose2NEON(SB), NOSPLIT, $0-96
+	MOVD y_base+0(FP), R0
+	MOVD y_len+8(FP), R1
+	MOVD bits_base+24(FP), R2
+	MOVD plane+48(FP), R3
+	MOVD levels_base+56(FP), R6
+	MOVD distance+80(FP), R7
+	MOVD step+88(FP), R8
+	MOVD $0, R9
+	MOVD $4, R10
+	B check105
+
+elements104:
+	MUL R8, R9, R11
+	ADD R11<<2, R6, R11
+	ADD $0, R11, R11
+	LSR $3, R9, R12
+	ADD R2, R12, R12
+	AND $7, R9, R13
+	CMP $4, R1
+	BLT rare107
+	FMOVQ (R11), F0
+
+back108:
+	ADD R7<<2, R11, R11
+	ADD $0, R11, R11
+	CMP $4, R1
+	BLT rare109
+	FMOVQ (R11), F1
+
+back110:
+	MOVBU (R12), R11
+	LSR R13, R11, R11
+	VDUP R11, V2.S4
+	MOVD $laneBits<>+0(SB), R11
+	FMOVQ (R11), F3
+	WORD $0x4ea38c42 // cmtst v2.4s, v2.4s, v3.4s
+	WORD $0x6e601c22 // bsl v2.16b, v1.16b, v0.16b
+	ADD R3<<0, R12, R11
+	ADD $0, R11, R12
+	CMP $4, R1
+	BLT rare111
+	ADD R9<<2, R0, R11
+	FMOVQ F2, (R11)
+
+back112:
+	ADD R10, R9, R9
+	SUB R10, R1, R1
+
+check105:
+	CMP $4, R1
+	BGE elements104
+	CMP $1, R1
+	BLT done106
+	MOVD $1, R10
+	B elements104
+
+done106:
+	RET
+
+rare107:
+	FMOVS (R11), F0
+	B back108
+
+rare109:
+	FMOVS (R11), F1
+	B back110
+
+rare111:
+	ADD R9<<2, R0, R11
+	FMOVS F2, (R11)
+	B back112
+
+DATA laneBits<>+0(SB)/4, $0x00000001
+DATA laneBits<>+4(SB)/4, $0x00000002
+DATA laneBits<>+8(SB)/4, $0x00000004
+DATA laneBits<>+12(SB)/4, $0x00000008
+GLOBL laneBits<>(SB), RODATA|NOPTR, $16
+
+// func chooseScaleAdd2NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+TEXT ·chooseScaleAdd2NEON(SB), NOSPLIT, $0-144
+	MOVD y_base+0(FP), R0
+	MOVD y_len+8(FP), R1
+	MOVD bits_base+24(FP), R2
+	MOVD plane+48(FP), R3
+	MOVD levels_base+56(FP), R6
+	MOVD distance+80(FP), R7
+	MOVD step+88(FP), R8
+	MOVD scale_base+96(FP), R9
+	MOVD other_base+120(FP), R10
+	MOVD $0, R11
+	MOVD $4, R12
+	B check114
+
+elements113:
+	MUL R8, R11, R13
+	ADD R13<<2, R6, R13
+	ADD $0, R13, R13
+	LSR $3, R11, R14
+	ADD R2, R14, R14
+	AND $7, R11, R15
+	CMP $4, R1
+	BLT rare116
+	FMOVQ (R13), F0
+
+back117:
+	ADD R7<<2, R13, R13
+	ADD $0, R13, R13
+	CMP $4, R1
+	BLT rare118
+	FMOVQ (R13), F1
+
+back119:
+	MOVBU (R14), R13
+	LSR R15, R13, R13
+	VDUP R13, V2.S4
+	MOVD $laneBits<>+0(SB), R13
+	FMOVQ (R13), F3
+	WORD $0x4ea38c42 // cmtst v2.4s, v2.4s, v3.4s
+	WORD $0x6e601c22 // bsl v2.16b, v1.16b, v0.16b
+	ADD R3<<0, R14, R13
+	ADD $0, R13, R14
+	CMP $4, R1
+	BLT rare120
+	ADD R11<<2, R9, R13
+	FMOVQ (R13), F0
+
+back121:
+	CMP $4, R1
+	BLT rare122
+	ADD R11<<2, R10, R13
+	FMOVQ (R13), F1
+
+back123:
+	WORD $0x4ea11c21 // mov v1.16b, v1.16b
+	WORD $0x4e20cc41 // fmla v1.4s, v2.4s, v0.4s
+	CMP $4, R1
+	BLT rare124
+	ADD R11<<2, R0, R13
+	FMOVQ F1, (R13)
+
+back125:
+	ADD R12, R11, R11
+	SUB R12, R1, R1
+
+check114:
+	CMP $4, R1
+	BGE elements113
+	CMP $1, R1
+	BLT done115
+	MOVD $1, R12
+	B elements113
+
+done115:
+	RET
+
+rare116:
+	FMOVS (R13), F0
+	B back117
+
+rare118:
+	FMOVS (R13), F1
+	B back119
+
+rare120:
+	ADD R11<<2, R9, R13
+	FMOVS (R13), F0
+	B back121
+
+rare122:
+	ADD R11<<2, R10, R13
+	FMOVS (R13), F1
+	B back123
+
+rare124:
+	ADD R11<<2, R0, R13
+	FMOVS F1, (R13)
+	B back125
+
+// func choose3NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
+TEXT ·choose3NEON(SB), NOSPLIT, $0-96
+	MOVD y_base+0(FP), R0
+	MOVD y_len+8(FP), R1
+	MOVD bits_base+24(FP), R2
+	MOVD plane+48(FP), R3
+	MOVD levels_base+56(FP), R6
+	MOVD distance+80(FP), R7
+	MOVD step+88(FP), R8
+	MOVD $0, R9
+	MOVD $4, R10
+	B check127
+
+elements126:
+	MUL R8, R9, R11
+	ADD R11<<2, R6, R11
+	ADD $0, R11, R11
+	LSR $3, R9, R12
+	ADD R2, R12, R12
+	AND $7, R9, R13
+	CMP $4, R1
+	BLT rare129
+	FMOVQ (R11), F0
+
+back130:
+	ADD R7<<2, R11, R11
+	ADD $0, R11, R11
+	CMP $4, R1
+	BLT rare131
+	FMOVQ (R11), F1
+
+back132:
+	MOVBU (R12), R14
+	LSR R13, R14, R14
+	VDUP R14, V2.S4
+	MOVD $laneBits<>+0(SB), R14
+	FMOVQ (R14), F3
+	WORD $0x4ea38c42 // cmtst v2.4s, v2.4s, v3.4s
+	WORD $0x6e601c22 // bsl v2.16b, v1.16b, v0.16b
+	ADD R3<<0, R12, R12
+	ADD $0, R12, R12
+	ADD R7<<2, R11, R11
+	ADD $0, R11, R11
+	CMP $4, R1
+	BLT rare133
+	FMOVQ (R11), F0
+
+back134:
+	MOVBU (R12), R11
+	LSR R13, R11, R11
+	VDUP R11, V1.S4
+	MOVD $laneBits<>+0(SB), R11
+	FMOVQ (R11), F3
+	WORD $0x4ea38c21 // cmtst v1.4s, v1.4s, v3.4s
+	WORD $0x6e621c01 // bsl v1.16b, v0.16b, v2.16b
+	ADD R3<<0, R12, R11
+	ADD $0, R11, R12
+	CMP $4, R1
+	BLT rare135
+	ADD R9<<2, R0, R11
+	FMOVQ F1, (R11)
+
+back136:
+	ADD R10, R9, R9
+	SUB R10, R1, R1
+
+check127:
+	CMP $4, R1
+	BGE elements126
+	CMP $1, R1
+	BLT done128
+	MOVD $1, R10
+	B elements126
+
+done128:
+	RET
+
+rare129:
+	FMOVS (R11), F0
+	B back130
+
+rare131:
+	FMOVS (R11), F1
+	B back132
+
+rare133:
+	FMOVS (R11), F0
+	B back134
+
+rare135:
+	ADD R9<<2, R0, R11
+	FMOVS F1, (R11)
+	B back136
+
+// func chooseScaleAdd3NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+TEXT ·chooseScaleAdd3NEON(SB), NOSPLIT, $0-144
+	MOVD y_base+0(FP), R0
+	MOVD y_len+8(FP), R1
+	MOVD bits_base+24(FP), R2
+	MOVD plane+48(FP), R3
+	MOVD levels_base+56(FP), R6
+	MOVD distance+80(FP), R7
+	MOVD step+88(FP), R8
+	MOVD scale_base+96(FP), R9
+	MOVD other_base+120(FP), R10
+	MOVD $0, R11
+	MOVD $4, R12
+	B check138
+
+elements137:
+	MUL R8, R11, R13
+	ADD R13<<2, R6, R13
+	ADD $0, R13, R13
+	LSR $3, R11, R14
+	ADD R2, R14, R14
+	AND $7, R11, R15
+	CMP $4, R1
+	BLT rare140
+	FMOVQ (R13), F0
+
+back141:
+	ADD R7<<2, R13, R13
+	ADD $0, R13, R13
+	CMP $4, R1
+	BLT rare142
+	FMOVQ (R13), F1
+
+back143:
+	MOVBU (R14), R5
+	LSR R15, R5, R5
+	VDUP R5, V2.S4
+	MOVD $laneBits<>+0(SB), R5
+	FMOVQ (R5), F3
+	WORD $0x4ea38c42 // cmtst v2.4s, v2.4s, v3.4s
+	WORD $0x6e601c22 // bsl v2.16b, v1.16b, v0.16b
+	ADD R3<<0, R14, R14
+	ADD $0, R14, R14
+	ADD R7<<2, R13, R13
+	ADD $0, R13, R13
+	CMP $4, R1
+	BLT rare144
+	FMOVQ (R13), F0
+
+back145:
+	MOVBU (R14), R13
+	LSR R15, R13, R13
+	VDUP R13, V1.S4
+	MOVD $laneBits<>+0(SB), R13
+	FMOVQ (R13), F3
+	WORD $0x4ea38c21 // cmtst v1.4s, v1.4s, v3.4s
+	WORD $0x6e621c01 // bsl v1.16b, v0.16b, v2.16b
+	ADD R3<<0, R14, R13
+	ADD $0, R13, R14
+	CMP $4, R1
+	BLT rare146
+	ADD R11<<2, R9, R13
+	FMOVQ (R13), F0
+
+back147:
+	CMP $4, R1
+	BLT rare148
+	ADD R11<<2, R10, R13
+	FMOVQ (R13), F2
+
+back149:
+	WORD $0x4ea21c42 // mov v2.16b, v2.16b
+	WORD $0x4e20cc22 // fmla v2.4s, v1.4s, v0.4s
+	CMP $4, R1
+	BLT rare150
+	ADD R11<<2, R0, R13
+	FMOVQ F2, (R13)
+
+back151:
+	ADD R12, R11, R11
+	SUB R12, R1, R1
+
+check138:
+	CMP $4, R1
+	BGE elements137
+	CMP $1, R1
+	BLT done139
+	MOVD $1, R12
+	B elements137
+
+done139:
+	RET
+
+rare140:
+	FMOVS (R13), F0
+	B back141
+
+rare142:
+	FMOVS (R13), F1
+	B back143
+
+rare144:
+	FMOVS (R13), F0
+	B back145
+
+rare146:
+	ADD R11<<2, R9, R13
+	FMOVS (R13), F0
+	B back147
+
+rare148:
+	ADD R11<<2, R10, R13
+	FMOVS (R13), F2
+	B back149
+
+rare150:
+	ADD R11<<2, R0, R13
+	FMOVS F2, (R13)
+	B back151
+
+// func denseNEON(y []float32, w []float32, x []float32)
+TEXT ·denseNEON(SB), NOSPLIT, $0-72
+	MOVD y_base+0(FP), R0
+	MOVD y_len+8(FP), R1
+	MOVD w_base+24(FP), R2
+	MOVD x_len+56(FP), R3
+
+block:
+	MOVD x_base+48(FP), R6
+	MOVD R3, R7
+	WORD $0x6e201c00 // eor v0.16b, v0.16b, v0.16b
+	WORD $0x6e211c21 // eor v1.16b, v1.16b, v1.16b
+	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
+	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
+	WORD $0x6e241c84 // eor v4.16b, v4.16b, v4.16b
+	WORD $0x6e251ca5 // eor v5.16b, v5.16b, v5.16b
+	WORD $0x6e261cc6 // eor v6.16b, v6.16b, v6.16b
+	WORD $0x6e271ce7 // eor v7.16b, v7.16b, v7.16b
+
+many152:
+	CMP $8, R7
+	BLT few153
+	MOVWU (R6), R8
+	VDUP R8, V8.S4
+	FMOVQ (R2), F9
+	WORD $0x4e29cd00 // fmla v0.4s, v8.4s, v9.4s
+	MOVWU 4(R6), R8
+	VDUP R8, V8.S4
+	FMOVQ 16(R2), F9
+	WORD $0x4e29cd01 // fmla v1.4s, v8.4s, v9.4s
+	MOVWU 8(R6), R8
+	VDUP R8, V8.S4
+	FMOVQ 32(R2), F9
+	WORD $0x4e29cd02 // fmla v2.4s, v8.4s, v9.4s
+	MOVWU 12(R6), R8
+	VDUP R8, V8.S4
+	FMOVQ 48(R2), F9
+	WORD $0x4e29cd03 // fmla v3.4s, v8.4s, v9.4s
+	MOVWU 16(R6), R8
+	VDUP R8, V8.S4
+	FMOVQ 64(R2), F9
+	WORD $0x4e29cd04 // fmla v4.4s, v8.4s, v9.4s
+	MOVWU 20(R6), R8
+	VDUP R8, V8.S4
+	FMOVQ 80(R2), F9
+	WORD $0x4e29cd05 // fmla v5.4s, v8.4s, v9.4s
+	MOVWU 24(R6), R8
+	VDUP R8, V8.S4
+	FMOVQ 96(R2), F9
+	WORD $0x4e29cd06 // fmla v6.4s, v8.4s, v9.4s
+	MOVWU 28(R6), R8
+	VDUP R8, V8.S4
+	FMOVQ 112(R2), F9
+	WORD $0x4e29cd07 // fmla v7.4s, v8.4s, v9.4s
+	ADD $32, R6, R6
+	ADD $128, R2, R2
+	SUB $8, R7, R7
+	B many152
+
+few153:
+	CMP $0, R7
+	BEQ done155
+
+last154:
+	MOVWU (R6), R8
+	VDUP R8, V8.S4
+	FMOVQ (R2), F9
+	WORD $0x4e29cd00 // fmla v0.4s, v8.4s, v9.4s
+	ADD $4, R6, R6
+	ADD $16, R2, R2
+	SUBS $1, R7, R7
+	BNE last154
+
+done155:
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	CMP $4, R1
+	BLT one156
+	FMOVQ F0, (R0)
+	ADD $16, R0, R0
+	SUB $4, R1, R1
+	CMP $1, R1
+	BGE block
+	B done157
+
+one156:
+	FMOVS F0, (R0)
+	WORD $0x6e002000 // ext v0.16b, v0.16b, v0.16b, #4
+	ADD $4, R0, R0
+	SUBS $1, R1, R1
+	BNE one156
+
+done157:
+	RET

@@ -34,3 +34,18 @@ func fromIntegersNEON(y []float32, factor float32)
 
 //go:noescape
 func fromIntegersScaleShiftNEON(y []float32, factor float32, scale []float32, shift []float32)
+
+//go:noescape
+func choose2NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
+
+//go:noescape
+func chooseScaleAdd2NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+
+//go:noescape
+func choose3NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
+
+//go:noescape
+func chooseScaleAdd3NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
+
+//go:noescape
+func denseNEON(y []float32, w []float32, x []float32)
