@@ -98,18 +98,19 @@ func Place(part gotypes.Component) operand.Mem {
 }
 
 // Pointer loads an argument that is a pointer or an integer into a register.
-func (m Machine) Pointer(name string) GPVirtual { return m.load(param(m, name)) }
+func (m Machine) Pointer(name string) GPVirtual { return m.load(m.Param(name)) }
 
 // Slice loads the address of the first element of an argument that is a slice.
-func (m Machine) Slice(name string) GPVirtual { return m.load(param(m, name).Base()) }
+func (m Machine) Slice(name string) GPVirtual { return m.load(m.Param(name).Base()) }
 
 // Length loads the length of an argument that is a slice.
-func (m Machine) Length(name string) GPVirtual { return m.load(param(m, name).Len()) }
+func (m Machine) Length(name string) GPVirtual { return m.load(m.Param(name).Len()) }
 
 // Argument returns an argument as a memory operand.
-func (m Machine) Argument(name string) operand.Mem { return Place(param(m, name)) }
+func (m Machine) Argument(name string) operand.Mem { return Place(m.Param(name)) }
 
-func param(m Machine, name string) gotypes.Component {
+// Param returns an argument of the function.
+func (m Machine) Param(name string) gotypes.Component {
 	if m.neon() {
 		return arm.Param(name)
 	}

@@ -1,14 +1,21 @@
 // Command vecmath generates the assembly of accel/kernels/vecmath.
 package main
 
-import "bittern/accel/_gen/emit"
+import (
+	"slices"
+
+	"bittern/accel/_gen/emit"
+)
 
 func main() {
-	for _, m := range emit.Machines {
+	for _, m := range append(slices.Clone(emit.Machines), emit.NEON) {
 		activations(m)
 		linear(m)
-		softmax(m)
 		adam(m)
+	}
+	for _, m := range emit.Machines {
+		dot(m)
+		softmax(m)
 		dropout(m)
 		sampleBinary(m)
 		sampleTernary(m)
