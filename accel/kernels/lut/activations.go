@@ -19,7 +19,7 @@ const (
 	// 7 to 8 bits.
 	Int8
 	// Exact takes activations as the float32 they are; sums are in float32. It shows what the
-	// others cost in accuracy, and is some twenty times as slow.
+	// others cost in accuracy, and is a hundred times as slow.
 	Exact
 )
 

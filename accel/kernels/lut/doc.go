@@ -102,6 +102,12 @@
 //	bit   7 … 4  group 1, columns 3 … 0
 //	      3 … 0  group 0, columns 3 … 0
 //
+// Int14 and Int8 on NEON, a chunk of 8 columns in 64 bytes, TBL on one group's table:
+//
+//	byte  row
+//	bit   7 … 4  group 1, columns 3 … 0
+//	      3 … 0  group 0, columns 3 … 0
+//
 // Exact, at every level, a chunk of 32 columns in 256 bytes:
 //
 //	32-bit word  row

@@ -40,23 +40,39 @@ func exactTables(tables []byte, x []float32) {
 	}
 }
 
+// exactSums sums four rows side by side: the additions of one row wait for each other.
 func exactSums(dst []float32, codes, tables []byte, chunks, planes int) {
 	all := unsafe.Slice((*exactTable)(unsafe.Pointer(&tables[0])), chunks)
 	for ; len(dst) > 0; dst = dst[blockRows:] {
 		block := dst[:blockRows]
 		clear(block)
 		for i := range all {
-			for r := range block {
-				sum := block[r]
+			for r := 0; r < blockRows; r += 4 {
+				sums := (*[4]float32)(block[r:])
+				s0, s1, s2, s3 := sums[0], sums[1], sums[2], sums[3]
+				a0, a1, a2, a3 := fourWords(codes[4*r:])
+				var b0, b1, b2, b3 uint32
+				if planes == 2 {
+					b0, b1, b2, b3 = fourWords(codes[256+4*r:])
+				}
 				for group := range all[i] {
-					for p := range planes {
-						word := binary.LittleEndian.Uint32(codes[256*p+4*r:])
-						sum += all[i][group][word>>(4*group)%16]
+					sum := &all[i][group]
+					s0, s1, s2, s3 = s0+sum[a0%16], s1+sum[a1%16], s2+sum[a2%16], s3+sum[a3%16]
+					a0, a1, a2, a3 = a0>>4, a1>>4, a2>>4, a3>>4
+					if planes == 2 {
+						s0, s1, s2, s3 = s0+sum[b0%16], s1+sum[b1%16], s2+sum[b2%16], s3+sum[b3%16]
+						b0, b1, b2, b3 = b0>>4, b1>>4, b2>>4, b3>>4
 					}
 				}
-				block[r] = sum
+				*sums = [4]float32{s0, s1, s2, s3}
 			}
 			codes = codes[256*planes:]
 		}
 	}
+}
+
+func fourWords(codes []byte) (a, b, c, d uint32) {
+	codes = codes[:16]
+	return binary.LittleEndian.Uint32(codes), binary.LittleEndian.Uint32(codes[4:]),
+		binary.LittleEndian.Uint32(codes[8:]), binary.LittleEndian.Uint32(codes[12:])
 }
