@@ -101,8 +101,8 @@ func ARMData[C operand.Constant](name string, elements []C) operand.Mem {
 	if !written {
 		at = arm.StaticGlobal(name)
 		arm.DataAttributes(attr.RODATA | attr.NOPTR)
-		for i, element := range elements {
-			arm.AddDatum(i*element.Bytes(), element)
+		for i, word := range words(elements) {
+			arm.AddDatum(8*i, word)
 		}
 		armTables[name] = at
 	}

@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -72,10 +73,32 @@ func Table[C operand.Constant](name string, elements []C) operand.Mem {
 	at, written := tables[name]
 	if !written {
 		at = GLOBL(name, RODATA|NOPTR)
-		for i, element := range elements {
-			DATA(i*element.Bytes(), element)
+		for i, word := range words(elements) {
+			DATA(8*i, word)
 		}
 		tables[name] = at
 	}
 	return at
+}
+
+// words packs elements, which are whole numbers, into as few words of 64 bits.
+func words[C operand.Constant](elements []C) []operand.U64 {
+	var bytes []byte
+	for _, element := range elements {
+		switch e := any(element).(type) {
+		case operand.U16:
+			bytes = binary.LittleEndian.AppendUint16(bytes, uint16(e))
+		case operand.U32:
+			bytes = binary.LittleEndian.AppendUint32(bytes, uint32(e))
+		case operand.U64:
+			bytes = binary.LittleEndian.AppendUint64(bytes, uint64(e))
+		default:
+			panic(fmt.Sprintf("emit: a table of %T", element))
+		}
+	}
+	var packed []operand.U64
+	for ; len(bytes) > 0; bytes = bytes[8:] {
+		packed = append(packed, operand.U64(binary.LittleEndian.Uint64(bytes)))
+	}
+	return packed
 }

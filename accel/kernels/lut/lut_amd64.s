@@ -45,72 +45,24 @@ chunk:
 	VZEROUPPER
 	RET
 
-DATA signs01<>+0(SB)/2, $0xffff
-DATA signs01<>+2(SB)/2, $0xffff
-DATA signs01<>+4(SB)/2, $0x0001
-DATA signs01<>+6(SB)/2, $0xffff
-DATA signs01<>+8(SB)/2, $0xffff
-DATA signs01<>+10(SB)/2, $0x0001
-DATA signs01<>+12(SB)/2, $0x0001
-DATA signs01<>+14(SB)/2, $0x0001
-DATA signs01<>+16(SB)/2, $0xffff
-DATA signs01<>+18(SB)/2, $0xffff
-DATA signs01<>+20(SB)/2, $0x0001
-DATA signs01<>+22(SB)/2, $0xffff
-DATA signs01<>+24(SB)/2, $0xffff
-DATA signs01<>+26(SB)/2, $0x0001
-DATA signs01<>+28(SB)/2, $0x0001
-DATA signs01<>+30(SB)/2, $0x0001
-DATA signs01<>+32(SB)/2, $0xffff
-DATA signs01<>+34(SB)/2, $0xffff
-DATA signs01<>+36(SB)/2, $0x0001
-DATA signs01<>+38(SB)/2, $0xffff
-DATA signs01<>+40(SB)/2, $0xffff
-DATA signs01<>+42(SB)/2, $0x0001
-DATA signs01<>+44(SB)/2, $0x0001
-DATA signs01<>+46(SB)/2, $0x0001
-DATA signs01<>+48(SB)/2, $0xffff
-DATA signs01<>+50(SB)/2, $0xffff
-DATA signs01<>+52(SB)/2, $0x0001
-DATA signs01<>+54(SB)/2, $0xffff
-DATA signs01<>+56(SB)/2, $0xffff
-DATA signs01<>+58(SB)/2, $0x0001
-DATA signs01<>+60(SB)/2, $0x0001
-DATA signs01<>+62(SB)/2, $0x0001
+DATA signs01<>+0(SB)/8, $0xffff0001ffffffff
+DATA signs01<>+8(SB)/8, $0x000100010001ffff
+DATA signs01<>+16(SB)/8, $0xffff0001ffffffff
+DATA signs01<>+24(SB)/8, $0x000100010001ffff
+DATA signs01<>+32(SB)/8, $0xffff0001ffffffff
+DATA signs01<>+40(SB)/8, $0x000100010001ffff
+DATA signs01<>+48(SB)/8, $0xffff0001ffffffff
+DATA signs01<>+56(SB)/8, $0x000100010001ffff
 GLOBL signs01<>(SB), RODATA|NOPTR, $64
 
-DATA signs23<>+0(SB)/2, $0xffff
-DATA signs23<>+2(SB)/2, $0xffff
-DATA signs23<>+4(SB)/2, $0xffff
-DATA signs23<>+6(SB)/2, $0xffff
-DATA signs23<>+8(SB)/2, $0xffff
-DATA signs23<>+10(SB)/2, $0xffff
-DATA signs23<>+12(SB)/2, $0xffff
-DATA signs23<>+14(SB)/2, $0xffff
-DATA signs23<>+16(SB)/2, $0x0001
-DATA signs23<>+18(SB)/2, $0xffff
-DATA signs23<>+20(SB)/2, $0x0001
-DATA signs23<>+22(SB)/2, $0xffff
-DATA signs23<>+24(SB)/2, $0x0001
-DATA signs23<>+26(SB)/2, $0xffff
-DATA signs23<>+28(SB)/2, $0x0001
-DATA signs23<>+30(SB)/2, $0xffff
-DATA signs23<>+32(SB)/2, $0xffff
-DATA signs23<>+34(SB)/2, $0x0001
-DATA signs23<>+36(SB)/2, $0xffff
-DATA signs23<>+38(SB)/2, $0x0001
-DATA signs23<>+40(SB)/2, $0xffff
-DATA signs23<>+42(SB)/2, $0x0001
-DATA signs23<>+44(SB)/2, $0xffff
-DATA signs23<>+46(SB)/2, $0x0001
-DATA signs23<>+48(SB)/2, $0x0001
-DATA signs23<>+50(SB)/2, $0x0001
-DATA signs23<>+52(SB)/2, $0x0001
-DATA signs23<>+54(SB)/2, $0x0001
-DATA signs23<>+56(SB)/2, $0x0001
-DATA signs23<>+58(SB)/2, $0x0001
-DATA signs23<>+60(SB)/2, $0x0001
-DATA signs23<>+62(SB)/2, $0x0001
+DATA signs23<>+0(SB)/8, $0xffffffffffffffff
+DATA signs23<>+8(SB)/8, $0xffffffffffffffff
+DATA signs23<>+16(SB)/8, $0xffff0001ffff0001
+DATA signs23<>+24(SB)/8, $0xffff0001ffff0001
+DATA signs23<>+32(SB)/8, $0x0001ffff0001ffff
+DATA signs23<>+40(SB)/8, $0x0001ffff0001ffff
+DATA signs23<>+48(SB)/8, $0x0001000100010001
+DATA signs23<>+56(SB)/8, $0x0001000100010001
 GLOBL signs23<>(SB), RODATA|NOPTR, $64
 
 // func int8Largest1AVX512(q []int16) int32
@@ -200,174 +152,54 @@ group:
 	VZEROUPPER
 	RET
 
-DATA factors10<>+0(SB)/2, $0xffff
-DATA factors10<>+2(SB)/2, $0x0001
-DATA factors10<>+4(SB)/2, $0xffff
-DATA factors10<>+6(SB)/2, $0x0001
-DATA factors10<>+8(SB)/2, $0xffff
-DATA factors10<>+10(SB)/2, $0x0001
-DATA factors10<>+12(SB)/2, $0xffff
-DATA factors10<>+14(SB)/2, $0x0001
-DATA factors10<>+16(SB)/2, $0xffff
-DATA factors10<>+18(SB)/2, $0x0001
-DATA factors10<>+20(SB)/2, $0xffff
-DATA factors10<>+22(SB)/2, $0x0001
-DATA factors10<>+24(SB)/2, $0xffff
-DATA factors10<>+26(SB)/2, $0x0001
-DATA factors10<>+28(SB)/2, $0xffff
-DATA factors10<>+30(SB)/2, $0x0001
-DATA factors10<>+32(SB)/2, $0xffff
-DATA factors10<>+34(SB)/2, $0x0001
-DATA factors10<>+36(SB)/2, $0xffff
-DATA factors10<>+38(SB)/2, $0x0001
-DATA factors10<>+40(SB)/2, $0xffff
-DATA factors10<>+42(SB)/2, $0x0001
-DATA factors10<>+44(SB)/2, $0xffff
-DATA factors10<>+46(SB)/2, $0x0001
-DATA factors10<>+48(SB)/2, $0xffff
-DATA factors10<>+50(SB)/2, $0x0001
-DATA factors10<>+52(SB)/2, $0xffff
-DATA factors10<>+54(SB)/2, $0x0001
-DATA factors10<>+56(SB)/2, $0xffff
-DATA factors10<>+58(SB)/2, $0x0001
-DATA factors10<>+60(SB)/2, $0xffff
-DATA factors10<>+62(SB)/2, $0x0001
+DATA factors10<>+0(SB)/8, $0x0001ffff0001ffff
+DATA factors10<>+8(SB)/8, $0x0001ffff0001ffff
+DATA factors10<>+16(SB)/8, $0x0001ffff0001ffff
+DATA factors10<>+24(SB)/8, $0x0001ffff0001ffff
+DATA factors10<>+32(SB)/8, $0x0001ffff0001ffff
+DATA factors10<>+40(SB)/8, $0x0001ffff0001ffff
+DATA factors10<>+48(SB)/8, $0x0001ffff0001ffff
+DATA factors10<>+56(SB)/8, $0x0001ffff0001ffff
 GLOBL factors10<>(SB), RODATA|NOPTR, $64
 
-DATA factors11<>+0(SB)/2, $0xffff
-DATA factors11<>+2(SB)/2, $0xffff
-DATA factors11<>+4(SB)/2, $0x0001
-DATA factors11<>+6(SB)/2, $0x0001
-DATA factors11<>+8(SB)/2, $0xffff
-DATA factors11<>+10(SB)/2, $0xffff
-DATA factors11<>+12(SB)/2, $0x0001
-DATA factors11<>+14(SB)/2, $0x0001
-DATA factors11<>+16(SB)/2, $0xffff
-DATA factors11<>+18(SB)/2, $0xffff
-DATA factors11<>+20(SB)/2, $0x0001
-DATA factors11<>+22(SB)/2, $0x0001
-DATA factors11<>+24(SB)/2, $0xffff
-DATA factors11<>+26(SB)/2, $0xffff
-DATA factors11<>+28(SB)/2, $0x0001
-DATA factors11<>+30(SB)/2, $0x0001
-DATA factors11<>+32(SB)/2, $0xffff
-DATA factors11<>+34(SB)/2, $0xffff
-DATA factors11<>+36(SB)/2, $0x0001
-DATA factors11<>+38(SB)/2, $0x0001
-DATA factors11<>+40(SB)/2, $0xffff
-DATA factors11<>+42(SB)/2, $0xffff
-DATA factors11<>+44(SB)/2, $0x0001
-DATA factors11<>+46(SB)/2, $0x0001
-DATA factors11<>+48(SB)/2, $0xffff
-DATA factors11<>+50(SB)/2, $0xffff
-DATA factors11<>+52(SB)/2, $0x0001
-DATA factors11<>+54(SB)/2, $0x0001
-DATA factors11<>+56(SB)/2, $0xffff
-DATA factors11<>+58(SB)/2, $0xffff
-DATA factors11<>+60(SB)/2, $0x0001
-DATA factors11<>+62(SB)/2, $0x0001
+DATA factors11<>+0(SB)/8, $0x00010001ffffffff
+DATA factors11<>+8(SB)/8, $0x00010001ffffffff
+DATA factors11<>+16(SB)/8, $0x00010001ffffffff
+DATA factors11<>+24(SB)/8, $0x00010001ffffffff
+DATA factors11<>+32(SB)/8, $0x00010001ffffffff
+DATA factors11<>+40(SB)/8, $0x00010001ffffffff
+DATA factors11<>+48(SB)/8, $0x00010001ffffffff
+DATA factors11<>+56(SB)/8, $0x00010001ffffffff
 GLOBL factors11<>(SB), RODATA|NOPTR, $64
 
-DATA factors12<>+0(SB)/2, $0xffff
-DATA factors12<>+2(SB)/2, $0xffff
-DATA factors12<>+4(SB)/2, $0xffff
-DATA factors12<>+6(SB)/2, $0xffff
-DATA factors12<>+8(SB)/2, $0x0001
-DATA factors12<>+10(SB)/2, $0x0001
-DATA factors12<>+12(SB)/2, $0x0001
-DATA factors12<>+14(SB)/2, $0x0001
-DATA factors12<>+16(SB)/2, $0xffff
-DATA factors12<>+18(SB)/2, $0xffff
-DATA factors12<>+20(SB)/2, $0xffff
-DATA factors12<>+22(SB)/2, $0xffff
-DATA factors12<>+24(SB)/2, $0x0001
-DATA factors12<>+26(SB)/2, $0x0001
-DATA factors12<>+28(SB)/2, $0x0001
-DATA factors12<>+30(SB)/2, $0x0001
-DATA factors12<>+32(SB)/2, $0xffff
-DATA factors12<>+34(SB)/2, $0xffff
-DATA factors12<>+36(SB)/2, $0xffff
-DATA factors12<>+38(SB)/2, $0xffff
-DATA factors12<>+40(SB)/2, $0x0001
-DATA factors12<>+42(SB)/2, $0x0001
-DATA factors12<>+44(SB)/2, $0x0001
-DATA factors12<>+46(SB)/2, $0x0001
-DATA factors12<>+48(SB)/2, $0xffff
-DATA factors12<>+50(SB)/2, $0xffff
-DATA factors12<>+52(SB)/2, $0xffff
-DATA factors12<>+54(SB)/2, $0xffff
-DATA factors12<>+56(SB)/2, $0x0001
-DATA factors12<>+58(SB)/2, $0x0001
-DATA factors12<>+60(SB)/2, $0x0001
-DATA factors12<>+62(SB)/2, $0x0001
+DATA factors12<>+0(SB)/8, $0xffffffffffffffff
+DATA factors12<>+8(SB)/8, $0x0001000100010001
+DATA factors12<>+16(SB)/8, $0xffffffffffffffff
+DATA factors12<>+24(SB)/8, $0x0001000100010001
+DATA factors12<>+32(SB)/8, $0xffffffffffffffff
+DATA factors12<>+40(SB)/8, $0x0001000100010001
+DATA factors12<>+48(SB)/8, $0xffffffffffffffff
+DATA factors12<>+56(SB)/8, $0x0001000100010001
 GLOBL factors12<>(SB), RODATA|NOPTR, $64
 
-DATA factors13<>+0(SB)/2, $0xffff
-DATA factors13<>+2(SB)/2, $0xffff
-DATA factors13<>+4(SB)/2, $0xffff
-DATA factors13<>+6(SB)/2, $0xffff
-DATA factors13<>+8(SB)/2, $0xffff
-DATA factors13<>+10(SB)/2, $0xffff
-DATA factors13<>+12(SB)/2, $0xffff
-DATA factors13<>+14(SB)/2, $0xffff
-DATA factors13<>+16(SB)/2, $0x0001
-DATA factors13<>+18(SB)/2, $0x0001
-DATA factors13<>+20(SB)/2, $0x0001
-DATA factors13<>+22(SB)/2, $0x0001
-DATA factors13<>+24(SB)/2, $0x0001
-DATA factors13<>+26(SB)/2, $0x0001
-DATA factors13<>+28(SB)/2, $0x0001
-DATA factors13<>+30(SB)/2, $0x0001
-DATA factors13<>+32(SB)/2, $0xffff
-DATA factors13<>+34(SB)/2, $0xffff
-DATA factors13<>+36(SB)/2, $0xffff
-DATA factors13<>+38(SB)/2, $0xffff
-DATA factors13<>+40(SB)/2, $0xffff
-DATA factors13<>+42(SB)/2, $0xffff
-DATA factors13<>+44(SB)/2, $0xffff
-DATA factors13<>+46(SB)/2, $0xffff
-DATA factors13<>+48(SB)/2, $0x0001
-DATA factors13<>+50(SB)/2, $0x0001
-DATA factors13<>+52(SB)/2, $0x0001
-DATA factors13<>+54(SB)/2, $0x0001
-DATA factors13<>+56(SB)/2, $0x0001
-DATA factors13<>+58(SB)/2, $0x0001
-DATA factors13<>+60(SB)/2, $0x0001
-DATA factors13<>+62(SB)/2, $0x0001
+DATA factors13<>+0(SB)/8, $0xffffffffffffffff
+DATA factors13<>+8(SB)/8, $0xffffffffffffffff
+DATA factors13<>+16(SB)/8, $0x0001000100010001
+DATA factors13<>+24(SB)/8, $0x0001000100010001
+DATA factors13<>+32(SB)/8, $0xffffffffffffffff
+DATA factors13<>+40(SB)/8, $0xffffffffffffffff
+DATA factors13<>+48(SB)/8, $0x0001000100010001
+DATA factors13<>+56(SB)/8, $0x0001000100010001
 GLOBL factors13<>(SB), RODATA|NOPTR, $64
 
-DATA factors14<>+0(SB)/2, $0xffff
-DATA factors14<>+2(SB)/2, $0xffff
-DATA factors14<>+4(SB)/2, $0xffff
-DATA factors14<>+6(SB)/2, $0xffff
-DATA factors14<>+8(SB)/2, $0xffff
-DATA factors14<>+10(SB)/2, $0xffff
-DATA factors14<>+12(SB)/2, $0xffff
-DATA factors14<>+14(SB)/2, $0xffff
-DATA factors14<>+16(SB)/2, $0xffff
-DATA factors14<>+18(SB)/2, $0xffff
-DATA factors14<>+20(SB)/2, $0xffff
-DATA factors14<>+22(SB)/2, $0xffff
-DATA factors14<>+24(SB)/2, $0xffff
-DATA factors14<>+26(SB)/2, $0xffff
-DATA factors14<>+28(SB)/2, $0xffff
-DATA factors14<>+30(SB)/2, $0xffff
-DATA factors14<>+32(SB)/2, $0x0001
-DATA factors14<>+34(SB)/2, $0x0001
-DATA factors14<>+36(SB)/2, $0x0001
-DATA factors14<>+38(SB)/2, $0x0001
-DATA factors14<>+40(SB)/2, $0x0001
-DATA factors14<>+42(SB)/2, $0x0001
-DATA factors14<>+44(SB)/2, $0x0001
-DATA factors14<>+46(SB)/2, $0x0001
-DATA factors14<>+48(SB)/2, $0x0001
-DATA factors14<>+50(SB)/2, $0x0001
-DATA factors14<>+52(SB)/2, $0x0001
-DATA factors14<>+54(SB)/2, $0x0001
-DATA factors14<>+56(SB)/2, $0x0001
-DATA factors14<>+58(SB)/2, $0x0001
-DATA factors14<>+60(SB)/2, $0x0001
-DATA factors14<>+62(SB)/2, $0x0001
+DATA factors14<>+0(SB)/8, $0xffffffffffffffff
+DATA factors14<>+8(SB)/8, $0xffffffffffffffff
+DATA factors14<>+16(SB)/8, $0xffffffffffffffff
+DATA factors14<>+24(SB)/8, $0xffffffffffffffff
+DATA factors14<>+32(SB)/8, $0x0001000100010001
+DATA factors14<>+40(SB)/8, $0x0001000100010001
+DATA factors14<>+48(SB)/8, $0x0001000100010001
+DATA factors14<>+56(SB)/8, $0x0001000100010001
 GLOBL factors14<>(SB), RODATA|NOPTR, $64
 
 // func int8Largest2AVX512(q []int16) int32
@@ -443,106 +275,34 @@ group:
 	VZEROUPPER
 	RET
 
-DATA factors20<>+0(SB)/2, $0xfffe
-DATA factors20<>+2(SB)/2, $0x0000
-DATA factors20<>+4(SB)/2, $0x0002
-DATA factors20<>+6(SB)/2, $0xfffe
-DATA factors20<>+8(SB)/2, $0x0000
-DATA factors20<>+10(SB)/2, $0x0002
-DATA factors20<>+12(SB)/2, $0xfffe
-DATA factors20<>+14(SB)/2, $0x0000
-DATA factors20<>+16(SB)/2, $0x0002
-DATA factors20<>+18(SB)/2, $0xfffe
-DATA factors20<>+20(SB)/2, $0x0000
-DATA factors20<>+22(SB)/2, $0x0002
-DATA factors20<>+24(SB)/2, $0xfffe
-DATA factors20<>+26(SB)/2, $0x0000
-DATA factors20<>+28(SB)/2, $0x0002
-DATA factors20<>+30(SB)/2, $0xfffe
-DATA factors20<>+32(SB)/2, $0x0000
-DATA factors20<>+34(SB)/2, $0x0002
-DATA factors20<>+36(SB)/2, $0xfffe
-DATA factors20<>+38(SB)/2, $0x0000
-DATA factors20<>+40(SB)/2, $0x0002
-DATA factors20<>+42(SB)/2, $0xfffe
-DATA factors20<>+44(SB)/2, $0x0000
-DATA factors20<>+46(SB)/2, $0x0002
-DATA factors20<>+48(SB)/2, $0xfffe
-DATA factors20<>+50(SB)/2, $0x0000
-DATA factors20<>+52(SB)/2, $0x0002
-DATA factors20<>+54(SB)/2, $0x0000
-DATA factors20<>+56(SB)/2, $0x0000
-DATA factors20<>+58(SB)/2, $0x0000
-DATA factors20<>+60(SB)/2, $0x0000
-DATA factors20<>+62(SB)/2, $0x0000
+DATA factors20<>+0(SB)/8, $0xfffe00020000fffe
+DATA factors20<>+8(SB)/8, $0x0000fffe00020000
+DATA factors20<>+16(SB)/8, $0x00020000fffe0002
+DATA factors20<>+24(SB)/8, $0xfffe00020000fffe
+DATA factors20<>+32(SB)/8, $0x0000fffe00020000
+DATA factors20<>+40(SB)/8, $0x00020000fffe0002
+DATA factors20<>+48(SB)/8, $0x000000020000fffe
+DATA factors20<>+56(SB)/8, $0x0000000000000000
 GLOBL factors20<>(SB), RODATA|NOPTR, $64
 
-DATA factors21<>+0(SB)/2, $0xfffe
-DATA factors21<>+2(SB)/2, $0xfffe
-DATA factors21<>+4(SB)/2, $0xfffe
-DATA factors21<>+6(SB)/2, $0x0000
-DATA factors21<>+8(SB)/2, $0x0000
-DATA factors21<>+10(SB)/2, $0x0000
-DATA factors21<>+12(SB)/2, $0x0002
-DATA factors21<>+14(SB)/2, $0x0002
-DATA factors21<>+16(SB)/2, $0x0002
-DATA factors21<>+18(SB)/2, $0xfffe
-DATA factors21<>+20(SB)/2, $0xfffe
-DATA factors21<>+22(SB)/2, $0xfffe
-DATA factors21<>+24(SB)/2, $0x0000
-DATA factors21<>+26(SB)/2, $0x0000
-DATA factors21<>+28(SB)/2, $0x0000
-DATA factors21<>+30(SB)/2, $0x0002
-DATA factors21<>+32(SB)/2, $0x0002
-DATA factors21<>+34(SB)/2, $0x0002
-DATA factors21<>+36(SB)/2, $0xfffe
-DATA factors21<>+38(SB)/2, $0xfffe
-DATA factors21<>+40(SB)/2, $0xfffe
-DATA factors21<>+42(SB)/2, $0x0000
-DATA factors21<>+44(SB)/2, $0x0000
-DATA factors21<>+46(SB)/2, $0x0000
-DATA factors21<>+48(SB)/2, $0x0002
-DATA factors21<>+50(SB)/2, $0x0002
-DATA factors21<>+52(SB)/2, $0x0002
-DATA factors21<>+54(SB)/2, $0x0000
-DATA factors21<>+56(SB)/2, $0x0000
-DATA factors21<>+58(SB)/2, $0x0000
-DATA factors21<>+60(SB)/2, $0x0000
-DATA factors21<>+62(SB)/2, $0x0000
+DATA factors21<>+0(SB)/8, $0x0000fffefffefffe
+DATA factors21<>+8(SB)/8, $0x0002000200000000
+DATA factors21<>+16(SB)/8, $0xfffefffefffe0002
+DATA factors21<>+24(SB)/8, $0x0002000000000000
+DATA factors21<>+32(SB)/8, $0xfffefffe00020002
+DATA factors21<>+40(SB)/8, $0x000000000000fffe
+DATA factors21<>+48(SB)/8, $0x0000000200020002
+DATA factors21<>+56(SB)/8, $0x0000000000000000
 GLOBL factors21<>(SB), RODATA|NOPTR, $64
 
-DATA factors22<>+0(SB)/2, $0xfffe
-DATA factors22<>+2(SB)/2, $0xfffe
-DATA factors22<>+4(SB)/2, $0xfffe
-DATA factors22<>+6(SB)/2, $0xfffe
-DATA factors22<>+8(SB)/2, $0xfffe
-DATA factors22<>+10(SB)/2, $0xfffe
-DATA factors22<>+12(SB)/2, $0xfffe
-DATA factors22<>+14(SB)/2, $0xfffe
-DATA factors22<>+16(SB)/2, $0xfffe
-DATA factors22<>+18(SB)/2, $0x0000
-DATA factors22<>+20(SB)/2, $0x0000
-DATA factors22<>+22(SB)/2, $0x0000
-DATA factors22<>+24(SB)/2, $0x0000
-DATA factors22<>+26(SB)/2, $0x0000
-DATA factors22<>+28(SB)/2, $0x0000
-DATA factors22<>+30(SB)/2, $0x0000
-DATA factors22<>+32(SB)/2, $0x0000
-DATA factors22<>+34(SB)/2, $0x0000
-DATA factors22<>+36(SB)/2, $0x0002
-DATA factors22<>+38(SB)/2, $0x0002
-DATA factors22<>+40(SB)/2, $0x0002
-DATA factors22<>+42(SB)/2, $0x0002
-DATA factors22<>+44(SB)/2, $0x0002
-DATA factors22<>+46(SB)/2, $0x0002
-DATA factors22<>+48(SB)/2, $0x0002
-DATA factors22<>+50(SB)/2, $0x0002
-DATA factors22<>+52(SB)/2, $0x0002
-DATA factors22<>+54(SB)/2, $0x0000
-DATA factors22<>+56(SB)/2, $0x0000
-DATA factors22<>+58(SB)/2, $0x0000
-DATA factors22<>+60(SB)/2, $0x0000
-DATA factors22<>+62(SB)/2, $0x0000
+DATA factors22<>+0(SB)/8, $0xfffefffefffefffe
+DATA factors22<>+8(SB)/8, $0xfffefffefffefffe
+DATA factors22<>+16(SB)/8, $0x000000000000fffe
+DATA factors22<>+24(SB)/8, $0x0000000000000000
+DATA factors22<>+32(SB)/8, $0x0002000200000000
+DATA factors22<>+40(SB)/8, $0x0002000200020002
+DATA factors22<>+48(SB)/8, $0x0000000200020002
+DATA factors22<>+56(SB)/8, $0x0000000000000000
 GLOBL factors22<>(SB), RODATA|NOPTR, $64
 
 // func int8TablesAVX2(tables []byte, q []int16, multiplier int16)
@@ -583,76 +343,28 @@ group:
 	VZEROUPPER
 	RET
 
-DATA halfSigns001<>+0(SB)/2, $0xffff
-DATA halfSigns001<>+2(SB)/2, $0xffff
-DATA halfSigns001<>+4(SB)/2, $0x0001
-DATA halfSigns001<>+6(SB)/2, $0xffff
-DATA halfSigns001<>+8(SB)/2, $0xffff
-DATA halfSigns001<>+10(SB)/2, $0x0001
-DATA halfSigns001<>+12(SB)/2, $0x0001
-DATA halfSigns001<>+14(SB)/2, $0x0001
-DATA halfSigns001<>+16(SB)/2, $0xffff
-DATA halfSigns001<>+18(SB)/2, $0xffff
-DATA halfSigns001<>+20(SB)/2, $0x0001
-DATA halfSigns001<>+22(SB)/2, $0xffff
-DATA halfSigns001<>+24(SB)/2, $0xffff
-DATA halfSigns001<>+26(SB)/2, $0x0001
-DATA halfSigns001<>+28(SB)/2, $0x0001
-DATA halfSigns001<>+30(SB)/2, $0x0001
+DATA halfSigns001<>+0(SB)/8, $0xffff0001ffffffff
+DATA halfSigns001<>+8(SB)/8, $0x000100010001ffff
+DATA halfSigns001<>+16(SB)/8, $0xffff0001ffffffff
+DATA halfSigns001<>+24(SB)/8, $0x000100010001ffff
 GLOBL halfSigns001<>(SB), RODATA|NOPTR, $32
 
-DATA halfSigns023<>+0(SB)/2, $0xffff
-DATA halfSigns023<>+2(SB)/2, $0xffff
-DATA halfSigns023<>+4(SB)/2, $0xffff
-DATA halfSigns023<>+6(SB)/2, $0xffff
-DATA halfSigns023<>+8(SB)/2, $0xffff
-DATA halfSigns023<>+10(SB)/2, $0xffff
-DATA halfSigns023<>+12(SB)/2, $0xffff
-DATA halfSigns023<>+14(SB)/2, $0xffff
-DATA halfSigns023<>+16(SB)/2, $0xffff
-DATA halfSigns023<>+18(SB)/2, $0x0001
-DATA halfSigns023<>+20(SB)/2, $0xffff
-DATA halfSigns023<>+22(SB)/2, $0x0001
-DATA halfSigns023<>+24(SB)/2, $0xffff
-DATA halfSigns023<>+26(SB)/2, $0x0001
-DATA halfSigns023<>+28(SB)/2, $0xffff
-DATA halfSigns023<>+30(SB)/2, $0x0001
+DATA halfSigns023<>+0(SB)/8, $0xffffffffffffffff
+DATA halfSigns023<>+8(SB)/8, $0xffffffffffffffff
+DATA halfSigns023<>+16(SB)/8, $0x0001ffff0001ffff
+DATA halfSigns023<>+24(SB)/8, $0x0001ffff0001ffff
 GLOBL halfSigns023<>(SB), RODATA|NOPTR, $32
 
-DATA halfSigns101<>+0(SB)/2, $0xffff
-DATA halfSigns101<>+2(SB)/2, $0xffff
-DATA halfSigns101<>+4(SB)/2, $0x0001
-DATA halfSigns101<>+6(SB)/2, $0xffff
-DATA halfSigns101<>+8(SB)/2, $0xffff
-DATA halfSigns101<>+10(SB)/2, $0x0001
-DATA halfSigns101<>+12(SB)/2, $0x0001
-DATA halfSigns101<>+14(SB)/2, $0x0001
-DATA halfSigns101<>+16(SB)/2, $0xffff
-DATA halfSigns101<>+18(SB)/2, $0xffff
-DATA halfSigns101<>+20(SB)/2, $0x0001
-DATA halfSigns101<>+22(SB)/2, $0xffff
-DATA halfSigns101<>+24(SB)/2, $0xffff
-DATA halfSigns101<>+26(SB)/2, $0x0001
-DATA halfSigns101<>+28(SB)/2, $0x0001
-DATA halfSigns101<>+30(SB)/2, $0x0001
+DATA halfSigns101<>+0(SB)/8, $0xffff0001ffffffff
+DATA halfSigns101<>+8(SB)/8, $0x000100010001ffff
+DATA halfSigns101<>+16(SB)/8, $0xffff0001ffffffff
+DATA halfSigns101<>+24(SB)/8, $0x000100010001ffff
 GLOBL halfSigns101<>(SB), RODATA|NOPTR, $32
 
-DATA halfSigns123<>+0(SB)/2, $0x0001
-DATA halfSigns123<>+2(SB)/2, $0xffff
-DATA halfSigns123<>+4(SB)/2, $0x0001
-DATA halfSigns123<>+6(SB)/2, $0xffff
-DATA halfSigns123<>+8(SB)/2, $0x0001
-DATA halfSigns123<>+10(SB)/2, $0xffff
-DATA halfSigns123<>+12(SB)/2, $0x0001
-DATA halfSigns123<>+14(SB)/2, $0xffff
-DATA halfSigns123<>+16(SB)/2, $0x0001
-DATA halfSigns123<>+18(SB)/2, $0x0001
-DATA halfSigns123<>+20(SB)/2, $0x0001
-DATA halfSigns123<>+22(SB)/2, $0x0001
-DATA halfSigns123<>+24(SB)/2, $0x0001
-DATA halfSigns123<>+26(SB)/2, $0x0001
-DATA halfSigns123<>+28(SB)/2, $0x0001
-DATA halfSigns123<>+30(SB)/2, $0x0001
+DATA halfSigns123<>+0(SB)/8, $0xffff0001ffff0001
+DATA halfSigns123<>+8(SB)/8, $0xffff0001ffff0001
+DATA halfSigns123<>+16(SB)/8, $0x0001000100010001
+DATA halfSigns123<>+24(SB)/8, $0x0001000100010001
 GLOBL halfSigns123<>(SB), RODATA|NOPTR, $32
 
 // func int14TablesAVX2(tables []byte, q []int16)
@@ -1825,32 +1537,20 @@ done3:
 	VZEROUPPER
 	RET
 
-DATA lanes7fffffff<>+0(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+4(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+8(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+12(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+16(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+20(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+24(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+28(SB)/4, $0x7fffffff
+DATA lanes7fffffff<>+0(SB)/8, $0x7fffffff7fffffff
+DATA lanes7fffffff<>+8(SB)/8, $0x7fffffff7fffffff
+DATA lanes7fffffff<>+16(SB)/8, $0x7fffffff7fffffff
+DATA lanes7fffffff<>+24(SB)/8, $0x7fffffff7fffffff
 GLOBL lanes7fffffff<>(SB), RODATA|NOPTR, $32
 
-DATA tailWindow<>+0(SB)/4, $0xffffffff
-DATA tailWindow<>+4(SB)/4, $0xffffffff
-DATA tailWindow<>+8(SB)/4, $0xffffffff
-DATA tailWindow<>+12(SB)/4, $0xffffffff
-DATA tailWindow<>+16(SB)/4, $0xffffffff
-DATA tailWindow<>+20(SB)/4, $0xffffffff
-DATA tailWindow<>+24(SB)/4, $0xffffffff
-DATA tailWindow<>+28(SB)/4, $0xffffffff
-DATA tailWindow<>+32(SB)/4, $0x00000000
-DATA tailWindow<>+36(SB)/4, $0x00000000
-DATA tailWindow<>+40(SB)/4, $0x00000000
-DATA tailWindow<>+44(SB)/4, $0x00000000
-DATA tailWindow<>+48(SB)/4, $0x00000000
-DATA tailWindow<>+52(SB)/4, $0x00000000
-DATA tailWindow<>+56(SB)/4, $0x00000000
-DATA tailWindow<>+60(SB)/4, $0x00000000
+DATA tailWindow<>+0(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+8(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+16(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+24(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+32(SB)/8, $0x0000000000000000
+DATA tailWindow<>+40(SB)/8, $0x0000000000000000
+DATA tailWindow<>+48(SB)/8, $0x0000000000000000
+DATA tailWindow<>+56(SB)/8, $0x0000000000000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
 // func quantizeAVX2(q []int16, x []float32, inverse float32) int32
@@ -2030,14 +1730,10 @@ rare17:
 	VMASKMOVPS Y1, Y0, (AX)(R9*4)
 	JMP        back18
 
-DATA laneBits<>+0(SB)/4, $0x00000001
-DATA laneBits<>+4(SB)/4, $0x00000002
-DATA laneBits<>+8(SB)/4, $0x00000004
-DATA laneBits<>+12(SB)/4, $0x00000008
-DATA laneBits<>+16(SB)/4, $0x00000010
-DATA laneBits<>+20(SB)/4, $0x00000020
-DATA laneBits<>+24(SB)/4, $0x00000040
-DATA laneBits<>+28(SB)/4, $0x00000080
+DATA laneBits<>+0(SB)/8, $0x0000000200000001
+DATA laneBits<>+8(SB)/8, $0x0000000800000004
+DATA laneBits<>+16(SB)/8, $0x0000002000000010
+DATA laneBits<>+24(SB)/8, $0x0000008000000040
 GLOBL laneBits<>(SB), RODATA|NOPTR, $32
 
 // func chooseScaleAdd2AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)

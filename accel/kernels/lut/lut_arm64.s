@@ -54,84 +54,36 @@ group:
 	BNE group
 	RET
 
-DATA signs00<>+0(SB)/2, $0xffff
-DATA signs00<>+2(SB)/2, $0x0001
-DATA signs00<>+4(SB)/2, $0xffff
-DATA signs00<>+6(SB)/2, $0x0001
-DATA signs00<>+8(SB)/2, $0xffff
-DATA signs00<>+10(SB)/2, $0x0001
-DATA signs00<>+12(SB)/2, $0xffff
-DATA signs00<>+14(SB)/2, $0x0001
+DATA signs00<>+0(SB)/8, $0x0001ffff0001ffff
+DATA signs00<>+8(SB)/8, $0x0001ffff0001ffff
 GLOBL signs00<>(SB), RODATA|NOPTR, $16
 
-DATA signs01<>+0(SB)/2, $0xffff
-DATA signs01<>+2(SB)/2, $0xffff
-DATA signs01<>+4(SB)/2, $0x0001
-DATA signs01<>+6(SB)/2, $0x0001
-DATA signs01<>+8(SB)/2, $0xffff
-DATA signs01<>+10(SB)/2, $0xffff
-DATA signs01<>+12(SB)/2, $0x0001
-DATA signs01<>+14(SB)/2, $0x0001
+DATA signs01<>+0(SB)/8, $0x00010001ffffffff
+DATA signs01<>+8(SB)/8, $0x00010001ffffffff
 GLOBL signs01<>(SB), RODATA|NOPTR, $16
 
-DATA signs02<>+0(SB)/2, $0xffff
-DATA signs02<>+2(SB)/2, $0xffff
-DATA signs02<>+4(SB)/2, $0xffff
-DATA signs02<>+6(SB)/2, $0xffff
-DATA signs02<>+8(SB)/2, $0x0001
-DATA signs02<>+10(SB)/2, $0x0001
-DATA signs02<>+12(SB)/2, $0x0001
-DATA signs02<>+14(SB)/2, $0x0001
+DATA signs02<>+0(SB)/8, $0xffffffffffffffff
+DATA signs02<>+8(SB)/8, $0x0001000100010001
 GLOBL signs02<>(SB), RODATA|NOPTR, $16
 
-DATA signs03<>+0(SB)/2, $0xffff
-DATA signs03<>+2(SB)/2, $0xffff
-DATA signs03<>+4(SB)/2, $0xffff
-DATA signs03<>+6(SB)/2, $0xffff
-DATA signs03<>+8(SB)/2, $0xffff
-DATA signs03<>+10(SB)/2, $0xffff
-DATA signs03<>+12(SB)/2, $0xffff
-DATA signs03<>+14(SB)/2, $0xffff
+DATA signs03<>+0(SB)/8, $0xffffffffffffffff
+DATA signs03<>+8(SB)/8, $0xffffffffffffffff
 GLOBL signs03<>(SB), RODATA|NOPTR, $16
 
-DATA signs10<>+0(SB)/2, $0xffff
-DATA signs10<>+2(SB)/2, $0x0001
-DATA signs10<>+4(SB)/2, $0xffff
-DATA signs10<>+6(SB)/2, $0x0001
-DATA signs10<>+8(SB)/2, $0xffff
-DATA signs10<>+10(SB)/2, $0x0001
-DATA signs10<>+12(SB)/2, $0xffff
-DATA signs10<>+14(SB)/2, $0x0001
+DATA signs10<>+0(SB)/8, $0x0001ffff0001ffff
+DATA signs10<>+8(SB)/8, $0x0001ffff0001ffff
 GLOBL signs10<>(SB), RODATA|NOPTR, $16
 
-DATA signs11<>+0(SB)/2, $0xffff
-DATA signs11<>+2(SB)/2, $0xffff
-DATA signs11<>+4(SB)/2, $0x0001
-DATA signs11<>+6(SB)/2, $0x0001
-DATA signs11<>+8(SB)/2, $0xffff
-DATA signs11<>+10(SB)/2, $0xffff
-DATA signs11<>+12(SB)/2, $0x0001
-DATA signs11<>+14(SB)/2, $0x0001
+DATA signs11<>+0(SB)/8, $0x00010001ffffffff
+DATA signs11<>+8(SB)/8, $0x00010001ffffffff
 GLOBL signs11<>(SB), RODATA|NOPTR, $16
 
-DATA signs12<>+0(SB)/2, $0xffff
-DATA signs12<>+2(SB)/2, $0xffff
-DATA signs12<>+4(SB)/2, $0xffff
-DATA signs12<>+6(SB)/2, $0xffff
-DATA signs12<>+8(SB)/2, $0x0001
-DATA signs12<>+10(SB)/2, $0x0001
-DATA signs12<>+12(SB)/2, $0x0001
-DATA signs12<>+14(SB)/2, $0x0001
+DATA signs12<>+0(SB)/8, $0xffffffffffffffff
+DATA signs12<>+8(SB)/8, $0x0001000100010001
 GLOBL signs12<>(SB), RODATA|NOPTR, $16
 
-DATA signs13<>+0(SB)/2, $0x0001
-DATA signs13<>+2(SB)/2, $0x0001
-DATA signs13<>+4(SB)/2, $0x0001
-DATA signs13<>+6(SB)/2, $0x0001
-DATA signs13<>+8(SB)/2, $0x0001
-DATA signs13<>+10(SB)/2, $0x0001
-DATA signs13<>+12(SB)/2, $0x0001
-DATA signs13<>+14(SB)/2, $0x0001
+DATA signs13<>+0(SB)/8, $0x0001000100010001
+DATA signs13<>+8(SB)/8, $0x0001000100010001
 GLOBL signs13<>(SB), RODATA|NOPTR, $16
 
 // func int8Sums1NEON(dst []int32, codes []byte, tables []byte, chunks int)
@@ -1316,10 +1268,8 @@ rare111:
 	FMOVS F2, (R11)
 	B back112
 
-DATA laneBits<>+0(SB)/4, $0x00000001
-DATA laneBits<>+4(SB)/4, $0x00000002
-DATA laneBits<>+8(SB)/4, $0x00000004
-DATA laneBits<>+12(SB)/4, $0x00000008
+DATA laneBits<>+0(SB)/8, $0x0000000200000001
+DATA laneBits<>+8(SB)/8, $0x0000000800000004
 GLOBL laneBits<>(SB), RODATA|NOPTR, $16
 
 // func chooseScaleAdd2NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)

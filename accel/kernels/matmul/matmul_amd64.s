@@ -1022,22 +1022,14 @@ store:
 	VZEROUPPER
 	RET
 
-DATA tailWindow<>+0(SB)/4, $0xffffffff
-DATA tailWindow<>+4(SB)/4, $0xffffffff
-DATA tailWindow<>+8(SB)/4, $0xffffffff
-DATA tailWindow<>+12(SB)/4, $0xffffffff
-DATA tailWindow<>+16(SB)/4, $0xffffffff
-DATA tailWindow<>+20(SB)/4, $0xffffffff
-DATA tailWindow<>+24(SB)/4, $0xffffffff
-DATA tailWindow<>+28(SB)/4, $0xffffffff
-DATA tailWindow<>+32(SB)/4, $0x00000000
-DATA tailWindow<>+36(SB)/4, $0x00000000
-DATA tailWindow<>+40(SB)/4, $0x00000000
-DATA tailWindow<>+44(SB)/4, $0x00000000
-DATA tailWindow<>+48(SB)/4, $0x00000000
-DATA tailWindow<>+52(SB)/4, $0x00000000
-DATA tailWindow<>+56(SB)/4, $0x00000000
-DATA tailWindow<>+60(SB)/4, $0x00000000
+DATA tailWindow<>+0(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+8(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+16(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+24(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+32(SB)/8, $0x0000000000000000
+DATA tailWindow<>+40(SB)/8, $0x0000000000000000
+DATA tailWindow<>+48(SB)/8, $0x0000000000000000
+DATA tailWindow<>+56(SB)/8, $0x0000000000000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
 // func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool)

@@ -72,152 +72,92 @@ rare4:
 	VMASKMOVPS Y1, Y0, (AX)(BX*4)
 	JMP        back5
 
-DATA lanes80000000<>+0(SB)/4, $0x80000000
-DATA lanes80000000<>+4(SB)/4, $0x80000000
-DATA lanes80000000<>+8(SB)/4, $0x80000000
-DATA lanes80000000<>+12(SB)/4, $0x80000000
-DATA lanes80000000<>+16(SB)/4, $0x80000000
-DATA lanes80000000<>+20(SB)/4, $0x80000000
-DATA lanes80000000<>+24(SB)/4, $0x80000000
-DATA lanes80000000<>+28(SB)/4, $0x80000000
+DATA lanes80000000<>+0(SB)/8, $0x8000000080000000
+DATA lanes80000000<>+8(SB)/8, $0x8000000080000000
+DATA lanes80000000<>+16(SB)/8, $0x8000000080000000
+DATA lanes80000000<>+24(SB)/8, $0x8000000080000000
 GLOBL lanes80000000<>(SB), RODATA|NOPTR, $32
 
-DATA lanesc2ae0000<>+0(SB)/4, $0xc2ae0000
-DATA lanesc2ae0000<>+4(SB)/4, $0xc2ae0000
-DATA lanesc2ae0000<>+8(SB)/4, $0xc2ae0000
-DATA lanesc2ae0000<>+12(SB)/4, $0xc2ae0000
-DATA lanesc2ae0000<>+16(SB)/4, $0xc2ae0000
-DATA lanesc2ae0000<>+20(SB)/4, $0xc2ae0000
-DATA lanesc2ae0000<>+24(SB)/4, $0xc2ae0000
-DATA lanesc2ae0000<>+28(SB)/4, $0xc2ae0000
+DATA lanesc2ae0000<>+0(SB)/8, $0xc2ae0000c2ae0000
+DATA lanesc2ae0000<>+8(SB)/8, $0xc2ae0000c2ae0000
+DATA lanesc2ae0000<>+16(SB)/8, $0xc2ae0000c2ae0000
+DATA lanesc2ae0000<>+24(SB)/8, $0xc2ae0000c2ae0000
 GLOBL lanesc2ae0000<>(SB), RODATA|NOPTR, $32
 
-DATA lanes3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+0(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA lanes3fb8aa3b<>+8(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA lanes3fb8aa3b<>+16(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA lanes3fb8aa3b<>+24(SB)/8, $0x3fb8aa3b3fb8aa3b
 GLOBL lanes3fb8aa3b<>(SB), RODATA|NOPTR, $32
 
-DATA lanes3f317218<>+0(SB)/4, $0x3f317218
-DATA lanes3f317218<>+4(SB)/4, $0x3f317218
-DATA lanes3f317218<>+8(SB)/4, $0x3f317218
-DATA lanes3f317218<>+12(SB)/4, $0x3f317218
-DATA lanes3f317218<>+16(SB)/4, $0x3f317218
-DATA lanes3f317218<>+20(SB)/4, $0x3f317218
-DATA lanes3f317218<>+24(SB)/4, $0x3f317218
-DATA lanes3f317218<>+28(SB)/4, $0x3f317218
+DATA lanes3f317218<>+0(SB)/8, $0x3f3172183f317218
+DATA lanes3f317218<>+8(SB)/8, $0x3f3172183f317218
+DATA lanes3f317218<>+16(SB)/8, $0x3f3172183f317218
+DATA lanes3f317218<>+24(SB)/8, $0x3f3172183f317218
 GLOBL lanes3f317218<>(SB), RODATA|NOPTR, $32
 
-DATA lanesb102e308<>+0(SB)/4, $0xb102e308
-DATA lanesb102e308<>+4(SB)/4, $0xb102e308
-DATA lanesb102e308<>+8(SB)/4, $0xb102e308
-DATA lanesb102e308<>+12(SB)/4, $0xb102e308
-DATA lanesb102e308<>+16(SB)/4, $0xb102e308
-DATA lanesb102e308<>+20(SB)/4, $0xb102e308
-DATA lanesb102e308<>+24(SB)/4, $0xb102e308
-DATA lanesb102e308<>+28(SB)/4, $0xb102e308
+DATA lanesb102e308<>+0(SB)/8, $0xb102e308b102e308
+DATA lanesb102e308<>+8(SB)/8, $0xb102e308b102e308
+DATA lanesb102e308<>+16(SB)/8, $0xb102e308b102e308
+DATA lanesb102e308<>+24(SB)/8, $0xb102e308b102e308
 GLOBL lanesb102e308<>(SB), RODATA|NOPTR, $32
 
-DATA lanes3ab5f5ff<>+0(SB)/4, $0x3ab5f5ff
-DATA lanes3ab5f5ff<>+4(SB)/4, $0x3ab5f5ff
-DATA lanes3ab5f5ff<>+8(SB)/4, $0x3ab5f5ff
-DATA lanes3ab5f5ff<>+12(SB)/4, $0x3ab5f5ff
-DATA lanes3ab5f5ff<>+16(SB)/4, $0x3ab5f5ff
-DATA lanes3ab5f5ff<>+20(SB)/4, $0x3ab5f5ff
-DATA lanes3ab5f5ff<>+24(SB)/4, $0x3ab5f5ff
-DATA lanes3ab5f5ff<>+28(SB)/4, $0x3ab5f5ff
+DATA lanes3ab5f5ff<>+0(SB)/8, $0x3ab5f5ff3ab5f5ff
+DATA lanes3ab5f5ff<>+8(SB)/8, $0x3ab5f5ff3ab5f5ff
+DATA lanes3ab5f5ff<>+16(SB)/8, $0x3ab5f5ff3ab5f5ff
+DATA lanes3ab5f5ff<>+24(SB)/8, $0x3ab5f5ff3ab5f5ff
 GLOBL lanes3ab5f5ff<>(SB), RODATA|NOPTR, $32
 
-DATA lanes3c0913bb<>+0(SB)/4, $0x3c0913bb
-DATA lanes3c0913bb<>+4(SB)/4, $0x3c0913bb
-DATA lanes3c0913bb<>+8(SB)/4, $0x3c0913bb
-DATA lanes3c0913bb<>+12(SB)/4, $0x3c0913bb
-DATA lanes3c0913bb<>+16(SB)/4, $0x3c0913bb
-DATA lanes3c0913bb<>+20(SB)/4, $0x3c0913bb
-DATA lanes3c0913bb<>+24(SB)/4, $0x3c0913bb
-DATA lanes3c0913bb<>+28(SB)/4, $0x3c0913bb
+DATA lanes3c0913bb<>+0(SB)/8, $0x3c0913bb3c0913bb
+DATA lanes3c0913bb<>+8(SB)/8, $0x3c0913bb3c0913bb
+DATA lanes3c0913bb<>+16(SB)/8, $0x3c0913bb3c0913bb
+DATA lanes3c0913bb<>+24(SB)/8, $0x3c0913bb3c0913bb
 GLOBL lanes3c0913bb<>(SB), RODATA|NOPTR, $32
 
-DATA lanes3d2aab3a<>+0(SB)/4, $0x3d2aab3a
-DATA lanes3d2aab3a<>+4(SB)/4, $0x3d2aab3a
-DATA lanes3d2aab3a<>+8(SB)/4, $0x3d2aab3a
-DATA lanes3d2aab3a<>+12(SB)/4, $0x3d2aab3a
-DATA lanes3d2aab3a<>+16(SB)/4, $0x3d2aab3a
-DATA lanes3d2aab3a<>+20(SB)/4, $0x3d2aab3a
-DATA lanes3d2aab3a<>+24(SB)/4, $0x3d2aab3a
-DATA lanes3d2aab3a<>+28(SB)/4, $0x3d2aab3a
+DATA lanes3d2aab3a<>+0(SB)/8, $0x3d2aab3a3d2aab3a
+DATA lanes3d2aab3a<>+8(SB)/8, $0x3d2aab3a3d2aab3a
+DATA lanes3d2aab3a<>+16(SB)/8, $0x3d2aab3a3d2aab3a
+DATA lanes3d2aab3a<>+24(SB)/8, $0x3d2aab3a3d2aab3a
 GLOBL lanes3d2aab3a<>(SB), RODATA|NOPTR, $32
 
-DATA lanes3e2aaa58<>+0(SB)/4, $0x3e2aaa58
-DATA lanes3e2aaa58<>+4(SB)/4, $0x3e2aaa58
-DATA lanes3e2aaa58<>+8(SB)/4, $0x3e2aaa58
-DATA lanes3e2aaa58<>+12(SB)/4, $0x3e2aaa58
-DATA lanes3e2aaa58<>+16(SB)/4, $0x3e2aaa58
-DATA lanes3e2aaa58<>+20(SB)/4, $0x3e2aaa58
-DATA lanes3e2aaa58<>+24(SB)/4, $0x3e2aaa58
-DATA lanes3e2aaa58<>+28(SB)/4, $0x3e2aaa58
+DATA lanes3e2aaa58<>+0(SB)/8, $0x3e2aaa583e2aaa58
+DATA lanes3e2aaa58<>+8(SB)/8, $0x3e2aaa583e2aaa58
+DATA lanes3e2aaa58<>+16(SB)/8, $0x3e2aaa583e2aaa58
+DATA lanes3e2aaa58<>+24(SB)/8, $0x3e2aaa583e2aaa58
 GLOBL lanes3e2aaa58<>(SB), RODATA|NOPTR, $32
 
-DATA lanes3effffff<>+0(SB)/4, $0x3effffff
-DATA lanes3effffff<>+4(SB)/4, $0x3effffff
-DATA lanes3effffff<>+8(SB)/4, $0x3effffff
-DATA lanes3effffff<>+12(SB)/4, $0x3effffff
-DATA lanes3effffff<>+16(SB)/4, $0x3effffff
-DATA lanes3effffff<>+20(SB)/4, $0x3effffff
-DATA lanes3effffff<>+24(SB)/4, $0x3effffff
-DATA lanes3effffff<>+28(SB)/4, $0x3effffff
+DATA lanes3effffff<>+0(SB)/8, $0x3effffff3effffff
+DATA lanes3effffff<>+8(SB)/8, $0x3effffff3effffff
+DATA lanes3effffff<>+16(SB)/8, $0x3effffff3effffff
+DATA lanes3effffff<>+24(SB)/8, $0x3effffff3effffff
 GLOBL lanes3effffff<>(SB), RODATA|NOPTR, $32
 
-DATA lanes3f800000<>+0(SB)/4, $0x3f800000
-DATA lanes3f800000<>+4(SB)/4, $0x3f800000
-DATA lanes3f800000<>+8(SB)/4, $0x3f800000
-DATA lanes3f800000<>+12(SB)/4, $0x3f800000
-DATA lanes3f800000<>+16(SB)/4, $0x3f800000
-DATA lanes3f800000<>+20(SB)/4, $0x3f800000
-DATA lanes3f800000<>+24(SB)/4, $0x3f800000
-DATA lanes3f800000<>+28(SB)/4, $0x3f800000
+DATA lanes3f800000<>+0(SB)/8, $0x3f8000003f800000
+DATA lanes3f800000<>+8(SB)/8, $0x3f8000003f800000
+DATA lanes3f800000<>+16(SB)/8, $0x3f8000003f800000
+DATA lanes3f800000<>+24(SB)/8, $0x3f8000003f800000
 GLOBL lanes3f800000<>(SB), RODATA|NOPTR, $32
 
-DATA lanes0000007f<>+0(SB)/4, $0x0000007f
-DATA lanes0000007f<>+4(SB)/4, $0x0000007f
-DATA lanes0000007f<>+8(SB)/4, $0x0000007f
-DATA lanes0000007f<>+12(SB)/4, $0x0000007f
-DATA lanes0000007f<>+16(SB)/4, $0x0000007f
-DATA lanes0000007f<>+20(SB)/4, $0x0000007f
-DATA lanes0000007f<>+24(SB)/4, $0x0000007f
-DATA lanes0000007f<>+28(SB)/4, $0x0000007f
+DATA lanes0000007f<>+0(SB)/8, $0x0000007f0000007f
+DATA lanes0000007f<>+8(SB)/8, $0x0000007f0000007f
+DATA lanes0000007f<>+16(SB)/8, $0x0000007f0000007f
+DATA lanes0000007f<>+24(SB)/8, $0x0000007f0000007f
 GLOBL lanes0000007f<>(SB), RODATA|NOPTR, $32
 
-DATA lanes70000000<>+0(SB)/4, $0x70000000
-DATA lanes70000000<>+4(SB)/4, $0x70000000
-DATA lanes70000000<>+8(SB)/4, $0x70000000
-DATA lanes70000000<>+12(SB)/4, $0x70000000
-DATA lanes70000000<>+16(SB)/4, $0x70000000
-DATA lanes70000000<>+20(SB)/4, $0x70000000
-DATA lanes70000000<>+24(SB)/4, $0x70000000
-DATA lanes70000000<>+28(SB)/4, $0x70000000
+DATA lanes70000000<>+0(SB)/8, $0x7000000070000000
+DATA lanes70000000<>+8(SB)/8, $0x7000000070000000
+DATA lanes70000000<>+16(SB)/8, $0x7000000070000000
+DATA lanes70000000<>+24(SB)/8, $0x7000000070000000
 GLOBL lanes70000000<>(SB), RODATA|NOPTR, $32
 
-DATA tailWindow<>+0(SB)/4, $0xffffffff
-DATA tailWindow<>+4(SB)/4, $0xffffffff
-DATA tailWindow<>+8(SB)/4, $0xffffffff
-DATA tailWindow<>+12(SB)/4, $0xffffffff
-DATA tailWindow<>+16(SB)/4, $0xffffffff
-DATA tailWindow<>+20(SB)/4, $0xffffffff
-DATA tailWindow<>+24(SB)/4, $0xffffffff
-DATA tailWindow<>+28(SB)/4, $0xffffffff
-DATA tailWindow<>+32(SB)/4, $0x00000000
-DATA tailWindow<>+36(SB)/4, $0x00000000
-DATA tailWindow<>+40(SB)/4, $0x00000000
-DATA tailWindow<>+44(SB)/4, $0x00000000
-DATA tailWindow<>+48(SB)/4, $0x00000000
-DATA tailWindow<>+52(SB)/4, $0x00000000
-DATA tailWindow<>+56(SB)/4, $0x00000000
-DATA tailWindow<>+60(SB)/4, $0x00000000
+DATA tailWindow<>+0(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+8(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+16(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+24(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+32(SB)/8, $0x0000000000000000
+DATA tailWindow<>+40(SB)/8, $0x0000000000000000
+DATA tailWindow<>+48(SB)/8, $0x0000000000000000
+DATA tailWindow<>+56(SB)/8, $0x0000000000000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
 // func tanhAVX2(dst []float32, x []float32)
@@ -290,34 +230,22 @@ rare9:
 	VMASKMOVPS Y1, Y0, (AX)(BX*4)
 	JMP        back10
 
-DATA lanes7fffffff<>+0(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+4(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+8(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+12(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+16(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+20(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+24(SB)/4, $0x7fffffff
-DATA lanes7fffffff<>+28(SB)/4, $0x7fffffff
+DATA lanes7fffffff<>+0(SB)/8, $0x7fffffff7fffffff
+DATA lanes7fffffff<>+8(SB)/8, $0x7fffffff7fffffff
+DATA lanes7fffffff<>+16(SB)/8, $0x7fffffff7fffffff
+DATA lanes7fffffff<>+24(SB)/8, $0x7fffffff7fffffff
 GLOBL lanes7fffffff<>(SB), RODATA|NOPTR, $32
 
-DATA lanes41a00000<>+0(SB)/4, $0x41a00000
-DATA lanes41a00000<>+4(SB)/4, $0x41a00000
-DATA lanes41a00000<>+8(SB)/4, $0x41a00000
-DATA lanes41a00000<>+12(SB)/4, $0x41a00000
-DATA lanes41a00000<>+16(SB)/4, $0x41a00000
-DATA lanes41a00000<>+20(SB)/4, $0x41a00000
-DATA lanes41a00000<>+24(SB)/4, $0x41a00000
-DATA lanes41a00000<>+28(SB)/4, $0x41a00000
+DATA lanes41a00000<>+0(SB)/8, $0x41a0000041a00000
+DATA lanes41a00000<>+8(SB)/8, $0x41a0000041a00000
+DATA lanes41a00000<>+16(SB)/8, $0x41a0000041a00000
+DATA lanes41a00000<>+24(SB)/8, $0x41a0000041a00000
 GLOBL lanes41a00000<>(SB), RODATA|NOPTR, $32
 
-DATA lanes40000000<>+0(SB)/4, $0x40000000
-DATA lanes40000000<>+4(SB)/4, $0x40000000
-DATA lanes40000000<>+8(SB)/4, $0x40000000
-DATA lanes40000000<>+12(SB)/4, $0x40000000
-DATA lanes40000000<>+16(SB)/4, $0x40000000
-DATA lanes40000000<>+20(SB)/4, $0x40000000
-DATA lanes40000000<>+24(SB)/4, $0x40000000
-DATA lanes40000000<>+28(SB)/4, $0x40000000
+DATA lanes40000000<>+0(SB)/8, $0x4000000040000000
+DATA lanes40000000<>+8(SB)/8, $0x4000000040000000
+DATA lanes40000000<>+16(SB)/8, $0x4000000040000000
+DATA lanes40000000<>+24(SB)/8, $0x4000000040000000
 GLOBL lanes40000000<>(SB), RODATA|NOPTR, $32
 
 // func addAVX2(dst []float32, x []float32)
@@ -625,14 +553,10 @@ rare43:
 	VMASKMOVPS Y9, Y8, (AX)(DI*4)
 	JMP        back44
 
-DATA lanes60000000<>+0(SB)/4, $0x60000000
-DATA lanes60000000<>+4(SB)/4, $0x60000000
-DATA lanes60000000<>+8(SB)/4, $0x60000000
-DATA lanes60000000<>+12(SB)/4, $0x60000000
-DATA lanes60000000<>+16(SB)/4, $0x60000000
-DATA lanes60000000<>+20(SB)/4, $0x60000000
-DATA lanes60000000<>+24(SB)/4, $0x60000000
-DATA lanes60000000<>+28(SB)/4, $0x60000000
+DATA lanes60000000<>+0(SB)/8, $0x6000000060000000
+DATA lanes60000000<>+8(SB)/8, $0x6000000060000000
+DATA lanes60000000<>+16(SB)/8, $0x6000000060000000
+DATA lanes60000000<>+24(SB)/8, $0x6000000060000000
 GLOBL lanes60000000<>(SB), RODATA|NOPTR, $32
 
 // func sigmoidAVX512(dst []float32, x []float32)
@@ -1058,14 +982,10 @@ done150:
 	VZEROUPPER
 	RET
 
-DATA lanesff800000<>+0(SB)/4, $0xff800000
-DATA lanesff800000<>+4(SB)/4, $0xff800000
-DATA lanesff800000<>+8(SB)/4, $0xff800000
-DATA lanesff800000<>+12(SB)/4, $0xff800000
-DATA lanesff800000<>+16(SB)/4, $0xff800000
-DATA lanesff800000<>+20(SB)/4, $0xff800000
-DATA lanesff800000<>+24(SB)/4, $0xff800000
-DATA lanesff800000<>+28(SB)/4, $0xff800000
+DATA lanesff800000<>+0(SB)/8, $0xff800000ff800000
+DATA lanesff800000<>+8(SB)/8, $0xff800000ff800000
+DATA lanesff800000<>+16(SB)/8, $0xff800000ff800000
+DATA lanesff800000<>+24(SB)/8, $0xff800000ff800000
 GLOBL lanesff800000<>(SB), RODATA|NOPTR, $32
 
 // func expSumAVX2(dst []float32, x []float32, shift float32) float64
@@ -1153,14 +1073,10 @@ rare154:
 	VMASKMOVPS Y5, Y4, (AX)(BX*4)
 	JMP        back155
 
-DATA lanes42b20000<>+0(SB)/4, $0x42b20000
-DATA lanes42b20000<>+4(SB)/4, $0x42b20000
-DATA lanes42b20000<>+8(SB)/4, $0x42b20000
-DATA lanes42b20000<>+12(SB)/4, $0x42b20000
-DATA lanes42b20000<>+16(SB)/4, $0x42b20000
-DATA lanes42b20000<>+20(SB)/4, $0x42b20000
-DATA lanes42b20000<>+24(SB)/4, $0x42b20000
-DATA lanes42b20000<>+28(SB)/4, $0x42b20000
+DATA lanes42b20000<>+0(SB)/8, $0x42b2000042b20000
+DATA lanes42b20000<>+8(SB)/8, $0x42b2000042b20000
+DATA lanes42b20000<>+16(SB)/8, $0x42b2000042b20000
+DATA lanes42b20000<>+24(SB)/8, $0x42b2000042b20000
 GLOBL lanes42b20000<>(SB), RODATA|NOPTR, $32
 
 // func sumExpAVX2(x []float32, shift float32) float64
@@ -1424,14 +1340,10 @@ rare167:
 	VMASKMOVPS Y7, Y6, (AX)(BX*4)
 	JMP        back168
 
-DATA lanes00800000<>+0(SB)/4, $0x00800000
-DATA lanes00800000<>+4(SB)/4, $0x00800000
-DATA lanes00800000<>+8(SB)/4, $0x00800000
-DATA lanes00800000<>+12(SB)/4, $0x00800000
-DATA lanes00800000<>+16(SB)/4, $0x00800000
-DATA lanes00800000<>+20(SB)/4, $0x00800000
-DATA lanes00800000<>+24(SB)/4, $0x00800000
-DATA lanes00800000<>+28(SB)/4, $0x00800000
+DATA lanes00800000<>+0(SB)/8, $0x0080000000800000
+DATA lanes00800000<>+8(SB)/8, $0x0080000000800000
+DATA lanes00800000<>+16(SB)/8, $0x0080000000800000
+DATA lanes00800000<>+24(SB)/8, $0x0080000000800000
 GLOBL lanes00800000<>(SB), RODATA|NOPTR, $32
 
 // func sampleTernaryAVX2(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
