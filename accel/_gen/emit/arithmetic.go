@@ -25,7 +25,7 @@ func (m Machine) with(plain, broadcast instruction, b operand.Op, rest ...operan
 func (m Machine) binary(plain, broadcast instruction, neon string, a VecVirtual, b operand.Op) VecVirtual {
 	v := m.Vector()
 	if m.neon() {
-		ARM(neon, v, a, m.inRegister(b))
+		ARM(neon, v, a, m.Fixed(b))
 		return v
 	}
 	m.with(plain, broadcast, b, a, v)
@@ -110,7 +110,7 @@ func (m Machine) Accumulate(sum, a VecVirtual) {
 func (m Machine) MulAdd(a, b VecVirtual, c operand.Op) VecVirtual {
 	if m.neon() {
 		sum := m.Vector()
-		ARM("mov", sum, m.inRegister(c))
+		ARM("mov", sum, m.Fixed(c))
 		ARM("fmla", sum, a, b)
 		return sum
 	}
@@ -121,7 +121,7 @@ func (m Machine) MulAdd(a, b VecVirtual, c operand.Op) VecVirtual {
 // AddProduct sets sum = sum + a·b, rounded once.
 func (m Machine) AddProduct(sum, a VecVirtual, b operand.Op) {
 	if m.neon() {
-		ARM("fmla", sum, a, m.inRegister(b))
+		ARM("fmla", sum, a, m.Fixed(b))
 		return
 	}
 	m.with(VFMADD231PS, VFMADD231PS_BCST, b, a, sum)
@@ -130,7 +130,7 @@ func (m Machine) AddProduct(sum, a VecVirtual, b operand.Op) {
 // SubProduct sets difference = difference − a·b, rounded once.
 func (m Machine) SubProduct(difference, a VecVirtual, b operand.Op) {
 	if m.neon() {
-		ARM("fmls", difference, a, m.inRegister(b))
+		ARM("fmls", difference, a, m.Fixed(b))
 		return
 	}
 	m.with(VFNMADD231PS, VFNMADD231PS_BCST, b, a, difference)
@@ -161,7 +161,7 @@ func (m Machine) FlushBeforeSquare(v VecVirtual) VecVirtual {
 func (m Machine) keepWhere(v VecVirtual, bits Constant) VecVirtual {
 	kept := m.Vector()
 	if m.neon() {
-		ARM("cmtst", kept, v, m.inRegister(bits))
+		ARM("cmtst", kept, v, m.Fixed(bits))
 		ARM("and", kept, kept, v)
 		return kept
 	}

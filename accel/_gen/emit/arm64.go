@@ -121,6 +121,23 @@ func ARMTable(to VecVirtual, from operand.Mem) {
 // ARMResult returns the lowest 32 bits of v as the function's result.
 func ARMResult(v VecVirtual) { storeLaneARM(v, Place(arm.ReturnIndex(0))) }
 
+// table is four registers in a row, which an instruction looks up as one table.
+var table = []operand.Op{Z28, Z29, Z30, Z31}
+
+// LoadTable loads 64 bytes for LookUp.
+func LoadTable(from GPVirtual) {
+	for i, r := range table {
+		WriteARM("FMOVQ %[2]s, %[1]f", r.(Register), operand.Mem{Base: from, Disp: 16 * i})
+	}
+}
+
+// LookUp replaces each byte of v by that byte of the table.
+func LookUp(v VecVirtual) {
+	arm.Instruction(&ir.Instruction{
+		Opcode: "tbl4", Operands: []operand.Op{v, table[0], v}, Inputs: append([]operand.Op{v}, table...), Outputs: []operand.Op{v},
+	})
+}
+
 // StoreFirst stores the first lanes of v, as many as left has but four at most, and moves y
 // behind them. If more are left it continues at the label.
 func StoreFirst(v VecVirtual, y, left GPVirtual, label string) {
@@ -135,7 +152,7 @@ func StoreFirst(v VecVirtual, y, left GPVirtual, label string) {
 	storeLaneARM(v, operand.Mem{Base: y})
 	ARM("next", v, v, v)
 	NEON.Advance(y, 4)
-	NEON.CountDown(left, one)
+	NEON.CountDown(left, 1, one)
 	NEON.Label(done)
 }
 

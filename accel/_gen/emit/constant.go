@@ -48,9 +48,9 @@ func (m Machine) Constant(c Constant) VecVirtual {
 	return v
 }
 
-// inRegister returns a vector with b, which is a vector or a Constant, and which must not be
+// Fixed returns a vector with b, which is a vector or a Constant, and which must not be
 // changed.
-func (m Machine) inRegister(b operand.Op) VecVirtual {
+func (m Machine) Fixed(b operand.Op) VecVirtual {
 	if c, ok := b.(Constant); ok {
 		return constantARM(c)
 	}

@@ -85,6 +85,7 @@ func (m Machine) Copy(from GPVirtual) GPVirtual {
 // Advance adds a number to a register.
 func (m Machine) Advance(r GPVirtual, by int) {
 	switch {
+	case by == 0:
 	case m.neon() && by < 0:
 		WriteARM("SUB $%[3]d, %[2]s, %[1]s", r, r, operand.U32(uint32(-by)))
 	case m.neon():
@@ -213,13 +214,17 @@ func (m Machine) JumpIfNotZero(a operand.Op, label string) {
 	}
 }
 
-// CountDown subtracts 1 from a register and jumps if the result is not 0.
-func (m Machine) CountDown(r GPVirtual, label string) {
+// CountDown subtracts a number from a register and jumps if the result is not 0.
+func (m Machine) CountDown(r GPVirtual, by int, label string) {
 	if m.neon() {
-		WriteARM("SUBS $1, %[2]s, %[1]s", r, r)
+		WriteARM("SUBS $%[3]d, %[2]s, %[1]s", r, r, operand.U32(uint32(by)))
 		branchARM("BNE %[1]s", label, true)
 		return
 	}
-	DECQ(r)
+	if by == 1 {
+		DECQ(r)
+	} else {
+		SUBQ(number32(by), r)
+	}
 	JNZ(operand.LabelRef(label))
 }

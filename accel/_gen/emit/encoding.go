@@ -37,6 +37,8 @@ var armVectors = map[string]encoding{
 	"eor":   {0x6E201C00, "eor v.16b, v.16b, v.16b", false},
 	"bsl":   {0x6E601C00, "bsl v.16b, v.16b, v.16b", true},
 	"tbl":   {0x4E000000, "tbl v.16b, {v.16b}, v.16b", false},
+	"tbl4":  {0x4E006000, "tbl v.16b, {v.16b-v31.16b}, v.16b", false}, // see LookUp
+	"ushl":  {0x6EA04400, "ushl v.4s, v.4s, v.4s", false},
 	"uzp1":  {0x4E001800, "uzp1 v.16b, v.16b, v.16b", false},
 	"uzp2":  {0x4E005800, "uzp2 v.16b, v.16b, v.16b", false},
 	"next":  {0x6E002000 | 4<<11, "ext v.16b, v.16b, v.16b, #4", false}, // lane 1 becomes the first

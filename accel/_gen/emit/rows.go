@@ -123,7 +123,7 @@ func (m Machine) Rows(walkers []Row, body func()) {
 	m.enter(walkers)
 	body()
 	m.advance(walkers)
-	m.CountDown(count, top)
+	m.CountDown(count, 1, top)
 }
 
 // Sum returns the sum of addend over the rows. It keeps four partial sums, so that an addition

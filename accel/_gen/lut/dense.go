@@ -40,7 +40,7 @@ func dense(m emit.Machine) {
 		m.JumpIfZero(left, done)
 		m.Label(last)
 		step(1)
-		m.CountDown(left, last)
+		m.CountDown(left, 1, last)
 		m.Label(done)
 		for distance := unrolled / 2; distance > 0; distance /= 2 {
 			for i := range distance {

@@ -63,7 +63,7 @@ func integerTablesNEON(size entrySize) {
 	}
 	neon.Advance(q, 8)
 	neon.Advance(tables, 16*int(size))
-	neon.CountDown(groups, "group")
+	neon.CountDown(groups, 1, "group")
 	neon.Return()
 }
 
@@ -163,7 +163,7 @@ func integerSumsNEON(size entrySize, planes int) {
 	}
 	neon.Advance(codes, 64*planes)
 	neon.Advance(table, 32*int(size))
-	neon.CountDown(part, "chunk")
+	neon.CountDown(part, 1, "chunk")
 
 	for v := range 4 {
 		for half := range 2 {
@@ -184,6 +184,6 @@ func integerSumsNEON(size entrySize, planes int) {
 	}
 	neon.JumpIfPositive(left, "segment")
 	neon.Advance(dst, 256)
-	neon.CountDown(blocks, "block")
+	neon.CountDown(blocks, 1, "block")
 	neon.Return()
 }

@@ -42,6 +42,8 @@ func main() {
 	fromIntegers(neon)
 	choose(neon, 2)
 	choose(neon, 3)
+	codedSums(neon)
+	codedColumn(neon)
 	dense(neon)
 	emit.Write()
 }

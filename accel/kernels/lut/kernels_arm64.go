@@ -20,8 +20,8 @@ var neon = kernels{
 	fromIntegersScaleShift: fromIntegersScaleShiftNEON,
 	choose:                 [2]func([]float32, []byte, int, []float32, int, int){choose2NEON, choose3NEON},
 	chooseScaleAdd:         [2]func([]float32, []byte, int, []float32, int, int, []float32, []float32){chooseScaleAdd2NEON, chooseScaleAdd3NEON},
-	codedSums:              codedSums,
-	codedColumn:            codedColumn,
+	codedSums:              codedSumsNEON,
+	codedColumn:            codedColumnNEON,
 	dense:                  denseNEON,
 	lanes:                  4,
 }

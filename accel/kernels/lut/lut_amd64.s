@@ -1944,26 +1944,29 @@ TEXT ·codedSumsAVX2(SB), NOSPLIT, $0-120
 	MOVQ    levels_base+80(FP), BX
 	VMOVUPS (BX), Y1
 	VMOVUPS 32(BX), Y2
-	SHRQ    $0x06, CX
 
 block:
+	XORQ BX, BX
+	ADDQ $0x02, BX
+
+part:
+	MOVQ   DX, SI
+	MOVQ   x_base+48(FP), DI
+	MOVQ   chunks+72(FP), R8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y5, Y5, Y5
 	VXORPS Y7, Y7, Y7
 	VXORPS Y9, Y9, Y9
-	LEAQ   (DX), SI
-	MOVQ   x_base+48(FP), BX
-	MOVQ   chunks+72(FP), DI
 
-chunk34:
+chunk:
 	VMOVUPS (SI), Y4
 	VMOVUPS 32(SI), Y6
 	VMOVUPS 64(SI), Y8
 	VMOVUPS 96(SI), Y10
-	MOVQ    columns+112(FP), R8
+	MOVQ    columns+112(FP), R9
 
-column35:
-	VBROADCASTSS (BX), Y11
+column:
+	VBROADCASTSS (DI), Y11
 	VPSLLD       $0x1c, Y4, Y12
 	VPERMPS      Y1, Y4, Y13
 	VPERMPS      Y2, Y4, Y14
@@ -1992,7 +1995,7 @@ column35:
 	VMULPS       Y11, Y13, Y11
 	VADDPS       Y11, Y9, Y9
 	VPSRLD       X0, Y10, Y10
-	VBROADCASTSS 4(BX), Y11
+	VBROADCASTSS 4(DI), Y11
 	VPSLLD       $0x1c, Y4, Y12
 	VPERMPS      Y1, Y4, Y13
 	VPERMPS      Y2, Y4, Y14
@@ -2021,103 +2024,23 @@ column35:
 	VMULPS       Y11, Y13, Y11
 	VADDPS       Y11, Y9, Y9
 	VPSRLD       X0, Y10, Y10
-	ADDQ         $0x08, BX
-	SUBQ         $0x02, R8
-	JNZ          column35
+	ADDQ         $0x08, DI
+	SUBQ         $0x02, R9
+	JNZ          column
 	ADDQ         $0x00000100, SI
-	DECQ         DI
-	JNZ          chunk34
+	DECQ         R8
+	JNZ          chunk
 	VMOVUPS      Y3, (AX)
 	VMOVUPS      Y5, 32(AX)
 	VMOVUPS      Y7, 64(AX)
 	VMOVUPS      Y9, 96(AX)
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	LEAQ         128(DX), SI
-	MOVQ         x_base+48(FP), BX
-	MOVQ         chunks+72(FP), DI
-
-chunk36:
-	VMOVUPS (SI), Y4
-	VMOVUPS 32(SI), Y6
-	VMOVUPS 64(SI), Y8
-	VMOVUPS 96(SI), Y10
-	MOVQ    columns+112(FP), R8
-
-column37:
-	VBROADCASTSS (BX), Y11
-	VPSLLD       $0x1c, Y4, Y12
-	VPERMPS      Y1, Y4, Y13
-	VPERMPS      Y2, Y4, Y14
-	VBLENDVPS    Y12, Y14, Y13, Y13
-	VMULPS       Y11, Y13, Y12
-	VADDPS       Y12, Y3, Y3
-	VPSRLD       X0, Y4, Y4
-	VPSLLD       $0x1c, Y6, Y12
-	VPERMPS      Y1, Y6, Y13
-	VPERMPS      Y2, Y6, Y14
-	VBLENDVPS    Y12, Y14, Y13, Y13
-	VMULPS       Y11, Y13, Y12
-	VADDPS       Y12, Y5, Y5
-	VPSRLD       X0, Y6, Y6
-	VPSLLD       $0x1c, Y8, Y12
-	VPERMPS      Y1, Y8, Y13
-	VPERMPS      Y2, Y8, Y14
-	VBLENDVPS    Y12, Y14, Y13, Y13
-	VMULPS       Y11, Y13, Y12
-	VADDPS       Y12, Y7, Y7
-	VPSRLD       X0, Y8, Y8
-	VPSLLD       $0x1c, Y10, Y12
-	VPERMPS      Y1, Y10, Y13
-	VPERMPS      Y2, Y10, Y14
-	VBLENDVPS    Y12, Y14, Y13, Y13
-	VMULPS       Y11, Y13, Y11
-	VADDPS       Y11, Y9, Y9
-	VPSRLD       X0, Y10, Y10
-	VBROADCASTSS 4(BX), Y11
-	VPSLLD       $0x1c, Y4, Y12
-	VPERMPS      Y1, Y4, Y13
-	VPERMPS      Y2, Y4, Y14
-	VBLENDVPS    Y12, Y14, Y13, Y13
-	VMULPS       Y11, Y13, Y12
-	VADDPS       Y12, Y3, Y3
-	VPSRLD       X0, Y4, Y4
-	VPSLLD       $0x1c, Y6, Y12
-	VPERMPS      Y1, Y6, Y13
-	VPERMPS      Y2, Y6, Y14
-	VBLENDVPS    Y12, Y14, Y13, Y13
-	VMULPS       Y11, Y13, Y12
-	VADDPS       Y12, Y5, Y5
-	VPSRLD       X0, Y6, Y6
-	VPSLLD       $0x1c, Y8, Y12
-	VPERMPS      Y1, Y8, Y13
-	VPERMPS      Y2, Y8, Y14
-	VBLENDVPS    Y12, Y14, Y13, Y13
-	VMULPS       Y11, Y13, Y12
-	VADDPS       Y12, Y7, Y7
-	VPSRLD       X0, Y8, Y8
-	VPSLLD       $0x1c, Y10, Y12
-	VPERMPS      Y1, Y10, Y13
-	VPERMPS      Y2, Y10, Y14
-	VBLENDVPS    Y12, Y14, Y13, Y13
-	VMULPS       Y11, Y13, Y11
-	VADDPS       Y11, Y9, Y9
-	VPSRLD       X0, Y10, Y10
-	ADDQ         $0x08, BX
-	SUBQ         $0x02, R8
-	JNZ          column37
-	ADDQ         $0x00000100, SI
-	DECQ         DI
-	JNZ          chunk36
-	VMOVUPS      Y3, 128(AX)
-	VMOVUPS      Y5, 160(AX)
-	VMOVUPS      Y7, 192(AX)
-	VMOVUPS      Y9, 224(AX)
-	LEAQ         -128(SI), DX
-	ADDQ         $0x00000100, AX
-	DECQ         CX
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000080, DX
+	DECQ         BX
+	JNZ          part
+	LEAQ         (SI), DX
+	SUBQ         $0x00000080, DX
+	SUBQ         $0x40, CX
 	JNZ          block
 	VZEROUPPER
 	RET
@@ -2157,8 +2080,8 @@ row:
 	DECQ      BX
 	JNZ       row
 	ADDQ      $0x40, DX
-	TESTQ     CX, CX
-	JNZ       block
+	CMPQ      CX, $0x01
+	JGE       block
 	VZEROUPPER
 	RET
 
@@ -2171,9 +2094,9 @@ TEXT ·denseAVX2(SB), NOSPLIT, $0-72
 	MOVQ     x_len+56(FP), BX
 	VPCMPEQD Y0, Y0, Y0
 	XORQ     SI, SI
-	JMP      check39
+	JMP      check35
 
-elements38:
+elements34:
 	MOVQ   x_base+48(FP), DI
 	MOVQ   BX, R8
 	VXORPS Y1, Y1, Y1
@@ -2185,9 +2108,9 @@ elements38:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-many41:
+many37:
 	CMPQ         R8, $0x08
-	JL           few42
+	JL           few38
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	VBROADCASTSS 4(DI), Y9
@@ -2207,21 +2130,21 @@ many41:
 	ADDQ         $0x20, DI
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, R8
-	JMP          many41
+	JMP          many37
 
-few42:
+few38:
 	CMPQ R8, $0x00
-	JE   done44
+	JE   done40
 
-last43:
+last39:
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	ADDQ         $0x04, DI
 	ADDQ         $0x20, DX
 	DECQ         R8
-	JNZ          last43
+	JNZ          last39
 
-done44:
+done40:
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y6, Y2, Y2
 	VADDPS  Y7, Y3, Y3
@@ -2230,31 +2153,31 @@ done44:
 	VADDPS  Y4, Y2, Y2
 	VADDPS  Y2, Y1, Y1
 	CMPQ    CX, $0x08
-	JL      rare45
+	JL      rare41
 	VMOVUPS Y1, (AX)(SI*4)
 
-back46:
+back42:
 	ADDQ $0x08, SI
 	SUBQ $0x08, CX
 
-check39:
+check35:
 	CMPQ    CX, $0x08
-	JGE     elements38
+	JGE     elements34
 	CMPQ    CX, $0x01
-	JL      done40
+	JL      done36
 	LEAQ    tailWindow<>+0(SB), DI
 	MOVQ    $0x00000008, R8
 	SUBQ    CX, R8
 	VMOVDQU (DI)(R8*4), Y0
-	JMP     elements38
+	JMP     elements34
 
-done40:
+done36:
 	VZEROUPPER
 	RET
 
-rare45:
+rare41:
 	VMASKMOVPS Y1, Y0, (AX)(SI*4)
-	JMP        back46
+	JMP        back42
 
 // func largestAVX512(x []float32) uint32
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, BMI2, SSE2
@@ -2264,26 +2187,26 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	VPXORD Z0, Z0, Z0
 	KXNORW K1, K1, K1
 	XORQ   DX, DX
-	JMP    check48
+	JMP    check44
 
-elements47:
+elements43:
 	VMOVUPS.Z   (AX)(DX*4), K1, Z1
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 	ADDQ        $0x10, DX
 	SUBQ        $0x10, CX
 
-check48:
+check44:
 	CMPQ  CX, $0x10
-	JGE   elements47
+	JGE   elements43
 	CMPQ  CX, $0x01
-	JL    done49
+	JL    done45
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	JMP   elements47
+	JMP   elements43
 
-done49:
+done45:
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	VPMAXUD       Y0, Y1, Y1
@@ -2340,9 +2263,9 @@ TEXT ·fromIntegersAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS factor+24(FP), Z0
 	KXNORW       K1, K1, K1
 	XORQ         DX, DX
-	JMP          check51
+	JMP          check47
 
-elements50:
+elements46:
 	VMOVUPS.Z (AX)(DX*4), K1, Z1
 	VCVTDQ2PS Z1, Z1
 	VMULPS    Z0, Z1, Z1
@@ -2350,17 +2273,17 @@ elements50:
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
 
-check51:
+check47:
 	CMPQ  CX, $0x10
-	JGE   elements50
+	JGE   elements46
 	CMPQ  CX, $0x01
-	JL    done52
+	JL    done48
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	JMP   elements50
+	JMP   elements46
 
-done52:
+done48:
 	VZEROUPPER
 	RET
 
@@ -2374,9 +2297,9 @@ TEXT ·fromIntegersScaleShiftAVX512(SB), NOSPLIT, $0-80
 	VBROADCASTSS factor+24(FP), Z0
 	KXNORW       K1, K1, K1
 	XORQ         SI, SI
-	JMP          check54
+	JMP          check50
 
-elements53:
+elements49:
 	VMOVUPS.Z   (AX)(SI*4), K1, Z1
 	VCVTDQ2PS   Z1, Z1
 	VMULPS      Z0, Z1, Z1
@@ -2387,17 +2310,17 @@ elements53:
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
 
-check54:
+check50:
 	CMPQ  CX, $0x10
-	JGE   elements53
+	JGE   elements49
 	CMPQ  CX, $0x01
-	JL    done55
+	JL    done51
 	MOVL  $-1, DI
 	BZHIL CX, DI, DI
 	KMOVW DI, K1
-	JMP   elements53
+	JMP   elements49
 
-done55:
+done51:
 	VZEROUPPER
 	RET
 
@@ -2413,9 +2336,9 @@ TEXT ·choose2AVX512(SB), NOSPLIT, $0-96
 	MOVQ   step+88(FP), R8
 	KXNORW K1, K1, K1
 	XORQ   R9, R9
-	JMP    check57
+	JMP    check53
 
-elements56:
+elements52:
 	MOVQ      R9, R10
 	IMULQ     R8, R10
 	LEAQ      (SI)(R10*4), R10
@@ -2432,17 +2355,17 @@ elements56:
 	ADDQ      $0x10, R9
 	SUBQ      $0x10, CX
 
-check57:
+check53:
 	CMPQ  CX, $0x10
-	JGE   elements56
+	JGE   elements52
 	CMPQ  CX, $0x01
-	JL    done58
+	JL    done54
 	MOVL  $-1, R10
 	BZHIL CX, R10, R10
 	KMOVW R10, K1
-	JMP   elements56
+	JMP   elements52
 
-done58:
+done54:
 	VZEROUPPER
 	RET
 
@@ -2460,9 +2383,9 @@ TEXT ·chooseScaleAdd2AVX512(SB), NOSPLIT, $0-144
 	MOVQ   other_base+120(FP), R10
 	KXNORW K1, K1, K1
 	XORQ   R11, R11
-	JMP    check60
+	JMP    check56
 
-elements59:
+elements55:
 	MOVQ        R11, R12
 	IMULQ       R8, R12
 	LEAQ        (SI)(R12*4), R12
@@ -2482,17 +2405,17 @@ elements59:
 	ADDQ        $0x10, R11
 	SUBQ        $0x10, CX
 
-check60:
+check56:
 	CMPQ  CX, $0x10
-	JGE   elements59
+	JGE   elements55
 	CMPQ  CX, $0x01
-	JL    done61
+	JL    done57
 	MOVL  $-1, R12
 	BZHIL CX, R12, R12
 	KMOVW R12, K1
-	JMP   elements59
+	JMP   elements55
 
-done61:
+done57:
 	VZEROUPPER
 	RET
 
@@ -2508,9 +2431,9 @@ TEXT ·choose3AVX512(SB), NOSPLIT, $0-96
 	MOVQ   step+88(FP), R8
 	KXNORW K1, K1, K1
 	XORQ   R9, R9
-	JMP    check63
+	JMP    check59
 
-elements62:
+elements58:
 	MOVQ      R9, R10
 	IMULQ     R8, R10
 	LEAQ      (SI)(R10*4), R10
@@ -2532,17 +2455,17 @@ elements62:
 	ADDQ      $0x10, R9
 	SUBQ      $0x10, CX
 
-check63:
+check59:
 	CMPQ  CX, $0x10
-	JGE   elements62
+	JGE   elements58
 	CMPQ  CX, $0x01
-	JL    done64
+	JL    done60
 	MOVL  $-1, R10
 	BZHIL CX, R10, R10
 	KMOVW R10, K1
-	JMP   elements62
+	JMP   elements58
 
-done64:
+done60:
 	VZEROUPPER
 	RET
 
@@ -2560,9 +2483,9 @@ TEXT ·chooseScaleAdd3AVX512(SB), NOSPLIT, $0-144
 	MOVQ   other_base+120(FP), R10
 	KXNORW K1, K1, K1
 	XORQ   R11, R11
-	JMP    check66
+	JMP    check62
 
-elements65:
+elements61:
 	MOVQ        R11, R12
 	IMULQ       R8, R12
 	LEAQ        (SI)(R12*4), R12
@@ -2587,17 +2510,17 @@ elements65:
 	ADDQ        $0x10, R11
 	SUBQ        $0x10, CX
 
-check66:
+check62:
 	CMPQ  CX, $0x10
-	JGE   elements65
+	JGE   elements61
 	CMPQ  CX, $0x01
-	JL    done67
+	JL    done63
 	MOVL  $-1, R12
 	BZHIL CX, R12, R12
 	KMOVW R12, K1
-	JMP   elements65
+	JMP   elements61
 
-done67:
+done63:
 	VZEROUPPER
 	RET
 
@@ -2611,26 +2534,29 @@ TEXT ·codedSumsAVX512(SB), NOSPLIT, $0-120
 	VMOVQ   BX, X0
 	MOVQ    levels_base+80(FP), BX
 	VMOVUPS (BX), Z1
-	SHRQ    $0x06, CX
 
 block:
+	XORQ BX, BX
+	ADDQ $0x01, BX
+
+part:
+	MOVQ   DX, SI
+	MOVQ   x_base+48(FP), DI
+	MOVQ   chunks+72(FP), R8
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
 	VPXORD Z8, Z8, Z8
-	LEAQ   (DX), BX
-	MOVQ   x_base+48(FP), DX
-	MOVQ   chunks+72(FP), SI
 
-chunk68:
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z5
-	VMOVUPS 128(BX), Z7
-	VMOVUPS 192(BX), Z9
-	MOVQ    columns+112(FP), DI
+chunk:
+	VMOVUPS (SI), Z3
+	VMOVUPS 64(SI), Z5
+	VMOVUPS 128(SI), Z7
+	VMOVUPS 192(SI), Z9
+	MOVQ    columns+112(FP), R9
 
-column69:
-	VBROADCASTSS (DX), Z10
+column:
+	VBROADCASTSS (DI), Z10
 	VPERMPS      Z1, Z3, Z11
 	VMULPS       Z10, Z11, Z11
 	VADDPS       Z11, Z2, Z2
@@ -2647,7 +2573,7 @@ column69:
 	VMULPS       Z10, Z11, Z10
 	VADDPS       Z10, Z8, Z8
 	VPSRLD       X0, Z9, Z9
-	VBROADCASTSS 4(DX), Z10
+	VBROADCASTSS 4(DI), Z10
 	VPERMPS      Z1, Z3, Z11
 	VMULPS       Z10, Z11, Z11
 	VADDPS       Z11, Z2, Z2
@@ -2664,19 +2590,22 @@ column69:
 	VMULPS       Z10, Z11, Z10
 	VADDPS       Z10, Z8, Z8
 	VPSRLD       X0, Z9, Z9
-	ADDQ         $0x08, DX
-	SUBQ         $0x02, DI
-	JNZ          column69
-	ADDQ         $0x00000100, BX
-	DECQ         SI
-	JNZ          chunk68
+	ADDQ         $0x08, DI
+	SUBQ         $0x02, R9
+	JNZ          column
+	ADDQ         $0x00000100, SI
+	DECQ         R8
+	JNZ          chunk
 	VMOVUPS      Z2, (AX)
 	VMOVUPS      Z4, 64(AX)
 	VMOVUPS      Z6, 128(AX)
 	VMOVUPS      Z8, 192(AX)
-	LEAQ         (BX), DX
 	ADDQ         $0x00000100, AX
-	DECQ         CX
+	ADDQ         $0x00000100, DX
+	DECQ         BX
+	JNZ          part
+	LEAQ         (SI), DX
+	SUBQ         $0x40, CX
 	JNZ          block
 	VZEROUPPER
 	RET
@@ -2705,8 +2634,8 @@ row:
 	DECQ    BX
 	JNZ     row
 	ADDQ    $0x40, DX
-	TESTQ   CX, CX
-	JNZ     block
+	CMPQ    CX, $0x01
+	JGE     block
 	VZEROUPPER
 	RET
 
@@ -2719,9 +2648,9 @@ TEXT ·denseAVX512(SB), NOSPLIT, $0-72
 	MOVQ   x_len+56(FP), BX
 	KXNORW K1, K1, K1
 	XORQ   SI, SI
-	JMP    check71
+	JMP    check65
 
-elements70:
+elements64:
 	MOVQ   x_base+48(FP), DI
 	MOVQ   BX, R8
 	VPXORD Z0, Z0, Z0
@@ -2733,9 +2662,9 @@ elements70:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-many73:
+many67:
 	CMPQ         R8, $0x08
-	JL           few74
+	JL           few68
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	VBROADCASTSS 4(DI), Z8
@@ -2755,21 +2684,21 @@ many73:
 	ADDQ         $0x20, DI
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, R8
-	JMP          many73
+	JMP          many67
 
-few74:
+few68:
 	CMPQ R8, $0x00
-	JE   done76
+	JE   done70
 
-last75:
+last69:
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, DX
 	DECQ         R8
-	JNZ          last75
+	JNZ          last69
 
-done76:
+done70:
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -2781,16 +2710,16 @@ done76:
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
 
-check71:
+check65:
 	CMPQ  CX, $0x10
-	JGE   elements70
+	JGE   elements64
 	CMPQ  CX, $0x01
-	JL    done72
+	JL    done66
 	MOVL  $-1, DI
 	BZHIL CX, DI, DI
 	KMOVW DI, K1
-	JMP   elements70
+	JMP   elements64
 
-done72:
+done66:
 	VZEROUPPER
 	RET

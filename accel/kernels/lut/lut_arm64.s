@@ -130,10 +130,10 @@ segment:
 	WORD $0x6e291d29 // eor v9.16b, v9.16b, v9.16b
 	MOVD R8, R9
 	CMP $128, R8
-	BLT done77
+	BLT done71
 	MOVD $128, R9
 
-done77:
+done71:
 	SUB R9, R8, R8
 
 chunk:
@@ -282,10 +282,10 @@ segment:
 	WORD $0x6e291d29 // eor v9.16b, v9.16b, v9.16b
 	MOVD R8, R9
 	CMP $64, R8
-	BLT done78
+	BLT done72
 	MOVD $64, R9
 
-done78:
+done72:
 	SUB R9, R8, R8
 
 chunk:
@@ -532,10 +532,10 @@ segment:
 	WORD $0x6e311e31 // eor v17.16b, v17.16b, v17.16b
 	MOVD R8, R9
 	CMP $128, R8
-	BLT done79
+	BLT done73
 	MOVD $128, R9
 
-done79:
+done73:
 	SUB R9, R8, R8
 
 chunk:
@@ -750,10 +750,10 @@ segment:
 	WORD $0x6e311e31 // eor v17.16b, v17.16b, v17.16b
 	MOVD R8, R9
 	CMP $64, R8
-	BLT done80
+	BLT done74
 	MOVD $64, R9
 
-done80:
+done74:
 	SUB R9, R8, R8
 
 chunk:
@@ -1009,37 +1009,37 @@ TEXT ·largestNEON(SB), NOSPLIT, $0-28
 	WORD $0x6e201c00 // eor v0.16b, v0.16b, v0.16b
 	MOVD $0, R2
 	MOVD $4, R3
-	B check82
+	B check76
 
-elements81:
+elements75:
 	CMP $4, R1
-	BLT rare84
+	BLT rare78
 	ADD R2<<2, R0, R6
 	FMOVQ (R6), F1
 
-back85:
+back79:
 	WORD $0x4e221c21 // and v1.16b, v1.16b, v2.16b
 	WORD $0x6ea16400 // umax v0.4s, v0.4s, v1.4s
 	ADD R3, R2, R2
 	SUB R3, R1, R1
 
-check82:
+check76:
 	CMP $4, R1
-	BGE elements81
+	BGE elements75
 	CMP $1, R1
-	BLT done83
+	BLT done77
 	MOVD $1, R3
-	B elements81
+	B elements75
 
-done83:
+done77:
 	WORD $0x6eb0a800 // umaxv s0, v0.4s
 	FMOVS F0, ret+24(FP)
 	RET
 
-rare84:
+rare78:
 	ADD R2<<2, R0, R6
 	FMOVS (R6), F1
-	B back85
+	B back79
 
 // func quantizeNEON(q []int16, x []float32, inverse float32) int32
 TEXT ·quantizeNEON(SB), NOSPLIT, $0-60
@@ -1078,46 +1078,46 @@ TEXT ·fromIntegersNEON(SB), NOSPLIT, $0-28
 	VDUP R2, V0.S4
 	MOVD $0, R2
 	MOVD $4, R3
-	B check87
+	B check81
 
-elements86:
+elements80:
 	CMP $4, R1
-	BLT rare89
+	BLT rare83
 	ADD R2<<2, R0, R6
 	FMOVQ (R6), F1
 
-back90:
+back84:
 	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
 	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	CMP $4, R1
-	BLT rare91
+	BLT rare85
 	ADD R2<<2, R0, R6
 	FMOVQ F1, (R6)
 
-back92:
+back86:
 	ADD R3, R2, R2
 	SUB R3, R1, R1
 
-check87:
+check81:
 	CMP $4, R1
-	BGE elements86
+	BGE elements80
 	CMP $1, R1
-	BLT done88
+	BLT done82
 	MOVD $1, R3
-	B elements86
+	B elements80
 
-done88:
+done82:
 	RET
 
-rare89:
+rare83:
 	ADD R2<<2, R0, R6
 	FMOVS (R6), F1
-	B back90
+	B back84
 
-rare91:
+rare85:
 	ADD R2<<2, R0, R6
 	FMOVS F1, (R6)
-	B back92
+	B back86
 
 // func fromIntegersScaleShiftNEON(y []float32, factor float32, scale []float32, shift []float32)
 TEXT ·fromIntegersScaleShiftNEON(SB), NOSPLIT, $0-80
@@ -1129,70 +1129,70 @@ TEXT ·fromIntegersScaleShiftNEON(SB), NOSPLIT, $0-80
 	VDUP R6, V0.S4
 	MOVD $0, R6
 	MOVD $4, R7
-	B check94
+	B check88
 
-elements93:
+elements87:
 	CMP $4, R1
-	BLT rare96
+	BLT rare90
 	ADD R6<<2, R0, R8
 	FMOVQ (R8), F1
 
-back97:
+back91:
 	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
 	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	CMP $4, R1
-	BLT rare98
+	BLT rare92
 	ADD R6<<2, R2, R8
 	FMOVQ (R8), F2
 
-back99:
+back93:
 	CMP $4, R1
-	BLT rare100
+	BLT rare94
 	ADD R6<<2, R3, R8
 	FMOVQ (R8), F3
 
-back101:
+back95:
 	WORD $0x4ea31c63 // mov v3.16b, v3.16b
 	WORD $0x4e22cc23 // fmla v3.4s, v1.4s, v2.4s
 	CMP $4, R1
-	BLT rare102
+	BLT rare96
 	ADD R6<<2, R0, R8
 	FMOVQ F3, (R8)
 
-back103:
+back97:
 	ADD R7, R6, R6
 	SUB R7, R1, R1
 
-check94:
+check88:
 	CMP $4, R1
-	BGE elements93
+	BGE elements87
 	CMP $1, R1
-	BLT done95
+	BLT done89
 	MOVD $1, R7
-	B elements93
+	B elements87
 
-done95:
+done89:
 	RET
+
+rare90:
+	ADD R6<<2, R0, R8
+	FMOVS (R8), F1
+	B back91
+
+rare92:
+	ADD R6<<2, R2, R8
+	FMOVS (R8), F2
+	B back93
+
+rare94:
+	ADD R6<<2, R3, R8
+	FMOVS (R8), F3
+	B back95
 
 rare96:
 	ADD R6<<2, R0, R8
-	FMOVS (R8), F1
-	B back97
-
-rare98:
-	ADD R6<<2, R2, R8
-	FMOVS (R8), F2
-	B back99
-
-rare100:
-	ADD R6<<2, R3, R8
-	FMOVS (R8), F3
-	B back101
-
-rare102:
-	ADD R6<<2, R0, R8
 	FMOVS F3, (R8)
-	B back103
+	B back97
 
 // func choose2NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 TEXT ·choose2NEON(SB), NOSPLIT, $0-96
@@ -1205,9 +1205,9 @@ TEXT ·choose2NEON(SB), NOSPLIT, $0-96
 	MOVD step+88(FP), R8
 	MOVD $0, R9
 	MOVD $4, R10
-	B check105
+	B check99
 
-elements104:
+elements98:
 	MUL R8, R9, R11
 	ADD R11<<2, R6, R11
 	ADD $0, R11, R11
@@ -1215,17 +1215,17 @@ elements104:
 	ADD R2, R12, R12
 	AND $7, R9, R13
 	CMP $4, R1
-	BLT rare107
+	BLT rare101
 	FMOVQ (R11), F0
 
-back108:
+back102:
 	ADD R7<<2, R11, R11
 	ADD $0, R11, R11
 	CMP $4, R1
-	BLT rare109
+	BLT rare103
 	FMOVQ (R11), F1
 
-back110:
+back104:
 	MOVBU (R12), R11
 	LSR R13, R11, R11
 	VDUP R11, V2.S4
@@ -1236,37 +1236,37 @@ back110:
 	ADD R3<<0, R12, R11
 	ADD $0, R11, R12
 	CMP $4, R1
-	BLT rare111
+	BLT rare105
 	ADD R9<<2, R0, R11
 	FMOVQ F2, (R11)
 
-back112:
+back106:
 	ADD R10, R9, R9
 	SUB R10, R1, R1
 
-check105:
+check99:
 	CMP $4, R1
-	BGE elements104
+	BGE elements98
 	CMP $1, R1
-	BLT done106
+	BLT done100
 	MOVD $1, R10
-	B elements104
+	B elements98
 
-done106:
+done100:
 	RET
 
-rare107:
+rare101:
 	FMOVS (R11), F0
-	B back108
+	B back102
 
-rare109:
+rare103:
 	FMOVS (R11), F1
-	B back110
+	B back104
 
-rare111:
+rare105:
 	ADD R9<<2, R0, R11
 	FMOVS F2, (R11)
-	B back112
+	B back106
 
 DATA laneBits<>+0(SB)/8, $0x0000000200000001
 DATA laneBits<>+8(SB)/8, $0x0000000800000004
@@ -1285,9 +1285,9 @@ TEXT ·chooseScaleAdd2NEON(SB), NOSPLIT, $0-144
 	MOVD other_base+120(FP), R10
 	MOVD $0, R11
 	MOVD $4, R12
-	B check114
+	B check108
 
-elements113:
+elements107:
 	MUL R8, R11, R13
 	ADD R13<<2, R6, R13
 	ADD $0, R13, R13
@@ -1295,17 +1295,17 @@ elements113:
 	ADD R2, R14, R14
 	AND $7, R11, R15
 	CMP $4, R1
-	BLT rare116
+	BLT rare110
 	FMOVQ (R13), F0
 
-back117:
+back111:
 	ADD R7<<2, R13, R13
 	ADD $0, R13, R13
 	CMP $4, R1
-	BLT rare118
+	BLT rare112
 	FMOVQ (R13), F1
 
-back119:
+back113:
 	MOVBU (R14), R13
 	LSR R15, R13, R13
 	VDUP R13, V2.S4
@@ -1316,61 +1316,61 @@ back119:
 	ADD R3<<0, R14, R13
 	ADD $0, R13, R14
 	CMP $4, R1
-	BLT rare120
+	BLT rare114
 	ADD R11<<2, R9, R13
 	FMOVQ (R13), F0
 
-back121:
+back115:
 	CMP $4, R1
-	BLT rare122
+	BLT rare116
 	ADD R11<<2, R10, R13
 	FMOVQ (R13), F1
 
-back123:
+back117:
 	WORD $0x4ea11c21 // mov v1.16b, v1.16b
 	WORD $0x4e20cc41 // fmla v1.4s, v2.4s, v0.4s
 	CMP $4, R1
-	BLT rare124
+	BLT rare118
 	ADD R11<<2, R0, R13
 	FMOVQ F1, (R13)
 
-back125:
+back119:
 	ADD R12, R11, R11
 	SUB R12, R1, R1
 
-check114:
+check108:
 	CMP $4, R1
-	BGE elements113
+	BGE elements107
 	CMP $1, R1
-	BLT done115
+	BLT done109
 	MOVD $1, R12
-	B elements113
+	B elements107
 
-done115:
+done109:
 	RET
 
-rare116:
+rare110:
 	FMOVS (R13), F0
+	B back111
+
+rare112:
+	FMOVS (R13), F1
+	B back113
+
+rare114:
+	ADD R11<<2, R9, R13
+	FMOVS (R13), F0
+	B back115
+
+rare116:
+	ADD R11<<2, R10, R13
+	FMOVS (R13), F1
 	B back117
 
 rare118:
-	FMOVS (R13), F1
-	B back119
-
-rare120:
-	ADD R11<<2, R9, R13
-	FMOVS (R13), F0
-	B back121
-
-rare122:
-	ADD R11<<2, R10, R13
-	FMOVS (R13), F1
-	B back123
-
-rare124:
 	ADD R11<<2, R0, R13
 	FMOVS F1, (R13)
-	B back125
+	B back119
 
 // func choose3NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 TEXT ·choose3NEON(SB), NOSPLIT, $0-96
@@ -1383,9 +1383,9 @@ TEXT ·choose3NEON(SB), NOSPLIT, $0-96
 	MOVD step+88(FP), R8
 	MOVD $0, R9
 	MOVD $4, R10
-	B check127
+	B check121
 
-elements126:
+elements120:
 	MUL R8, R9, R11
 	ADD R11<<2, R6, R11
 	ADD $0, R11, R11
@@ -1393,17 +1393,17 @@ elements126:
 	ADD R2, R12, R12
 	AND $7, R9, R13
 	CMP $4, R1
-	BLT rare129
+	BLT rare123
 	FMOVQ (R11), F0
 
-back130:
+back124:
 	ADD R7<<2, R11, R11
 	ADD $0, R11, R11
 	CMP $4, R1
-	BLT rare131
+	BLT rare125
 	FMOVQ (R11), F1
 
-back132:
+back126:
 	MOVBU (R12), R14
 	LSR R13, R14, R14
 	VDUP R14, V2.S4
@@ -1416,10 +1416,10 @@ back132:
 	ADD R7<<2, R11, R11
 	ADD $0, R11, R11
 	CMP $4, R1
-	BLT rare133
+	BLT rare127
 	FMOVQ (R11), F0
 
-back134:
+back128:
 	MOVBU (R12), R11
 	LSR R13, R11, R11
 	VDUP R11, V1.S4
@@ -1430,41 +1430,41 @@ back134:
 	ADD R3<<0, R12, R11
 	ADD $0, R11, R12
 	CMP $4, R1
-	BLT rare135
+	BLT rare129
 	ADD R9<<2, R0, R11
 	FMOVQ F1, (R11)
 
-back136:
+back130:
 	ADD R10, R9, R9
 	SUB R10, R1, R1
 
-check127:
+check121:
 	CMP $4, R1
-	BGE elements126
+	BGE elements120
 	CMP $1, R1
-	BLT done128
+	BLT done122
 	MOVD $1, R10
-	B elements126
+	B elements120
 
-done128:
+done122:
 	RET
 
-rare129:
+rare123:
 	FMOVS (R11), F0
-	B back130
+	B back124
 
-rare131:
+rare125:
 	FMOVS (R11), F1
-	B back132
+	B back126
 
-rare133:
+rare127:
 	FMOVS (R11), F0
-	B back134
+	B back128
 
-rare135:
+rare129:
 	ADD R9<<2, R0, R11
 	FMOVS F1, (R11)
-	B back136
+	B back130
 
 // func chooseScaleAdd3NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 TEXT ·chooseScaleAdd3NEON(SB), NOSPLIT, $0-144
@@ -1479,9 +1479,9 @@ TEXT ·chooseScaleAdd3NEON(SB), NOSPLIT, $0-144
 	MOVD other_base+120(FP), R10
 	MOVD $0, R11
 	MOVD $4, R12
-	B check138
+	B check132
 
-elements137:
+elements131:
 	MUL R8, R11, R13
 	ADD R13<<2, R6, R13
 	ADD $0, R13, R13
@@ -1489,17 +1489,17 @@ elements137:
 	ADD R2, R14, R14
 	AND $7, R11, R15
 	CMP $4, R1
-	BLT rare140
+	BLT rare134
 	FMOVQ (R13), F0
 
-back141:
+back135:
 	ADD R7<<2, R13, R13
 	ADD $0, R13, R13
 	CMP $4, R1
-	BLT rare142
+	BLT rare136
 	FMOVQ (R13), F1
 
-back143:
+back137:
 	MOVBU (R14), R5
 	LSR R15, R5, R5
 	VDUP R5, V2.S4
@@ -1512,10 +1512,10 @@ back143:
 	ADD R7<<2, R13, R13
 	ADD $0, R13, R13
 	CMP $4, R1
-	BLT rare144
+	BLT rare138
 	FMOVQ (R13), F0
 
-back145:
+back139:
 	MOVBU (R14), R13
 	LSR R15, R13, R13
 	VDUP R13, V1.S4
@@ -1526,65 +1526,247 @@ back145:
 	ADD R3<<0, R14, R13
 	ADD $0, R13, R14
 	CMP $4, R1
-	BLT rare146
+	BLT rare140
 	ADD R11<<2, R9, R13
 	FMOVQ (R13), F0
 
-back147:
+back141:
 	CMP $4, R1
-	BLT rare148
+	BLT rare142
 	ADD R11<<2, R10, R13
 	FMOVQ (R13), F2
 
-back149:
+back143:
 	WORD $0x4ea21c42 // mov v2.16b, v2.16b
 	WORD $0x4e20cc22 // fmla v2.4s, v1.4s, v0.4s
 	CMP $4, R1
-	BLT rare150
+	BLT rare144
 	ADD R11<<2, R0, R13
 	FMOVQ F2, (R13)
 
-back151:
+back145:
 	ADD R12, R11, R11
 	SUB R12, R1, R1
 
-check138:
+check132:
 	CMP $4, R1
-	BGE elements137
+	BGE elements131
 	CMP $1, R1
-	BLT done139
+	BLT done133
 	MOVD $1, R12
-	B elements137
+	B elements131
 
-done139:
+done133:
 	RET
 
+rare134:
+	FMOVS (R13), F0
+	B back135
+
+rare136:
+	FMOVS (R13), F1
+	B back137
+
+rare138:
+	FMOVS (R13), F0
+	B back139
+
 rare140:
+	ADD R11<<2, R9, R13
 	FMOVS (R13), F0
 	B back141
 
 rare142:
-	FMOVS (R13), F1
+	ADD R11<<2, R10, R13
+	FMOVS (R13), F2
 	B back143
 
 rare144:
-	FMOVS (R13), F0
-	B back145
-
-rare146:
-	ADD R11<<2, R9, R13
-	FMOVS (R13), F0
-	B back147
-
-rare148:
-	ADD R11<<2, R10, R13
-	FMOVS (R13), F2
-	B back149
-
-rare150:
 	ADD R11<<2, R0, R13
 	FMOVS F2, (R13)
-	B back151
+	B back145
+
+// func codedSumsNEON(dst []float32, codes []byte, x []byte, chunks int, levels []float32, bits int, columns int)
+TEXT ·codedSumsNEON(SB), NOSPLIT, $0-120
+	MOVD $50462976, R0
+	VDUP R0, V13.S4
+	MOVD $67372036, R0
+	VDUP R0, V12.S4
+	MOVD $15, R0
+	VDUP R0, V11.S4
+	MOVD dst_base+0(FP), R0
+	MOVD dst_len+8(FP), R1
+	MOVD codes_base+24(FP), R2
+	MOVD bits+104(FP), R3
+	NEG R3, R3
+	VDUP R3, V0.S4
+	MOVD levels_base+80(FP), R3
+	FMOVQ (R3), F28
+	FMOVQ 16(R3), F29
+	FMOVQ 32(R3), F30
+	FMOVQ 48(R3), F31
+
+block:
+	MOVD $0, R3
+	ADD $4, R3, R3
+
+part:
+	MOVD R2, R6
+	MOVD x_base+48(FP), R7
+	MOVD chunks+72(FP), R8
+	WORD $0x6e211c21 // eor v1.16b, v1.16b, v1.16b
+	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
+	WORD $0x6e251ca5 // eor v5.16b, v5.16b, v5.16b
+	WORD $0x6e271ce7 // eor v7.16b, v7.16b, v7.16b
+
+chunk:
+	FMOVQ (R6), F2
+	FMOVQ 16(R6), F4
+	FMOVQ 32(R6), F6
+	FMOVQ 48(R6), F8
+	MOVD columns+112(FP), R9
+
+column:
+	MOVWU (R7), R10
+	VDUP R10, V9.S4
+	WORD $0x4e2b1c4a // and v10.16b, v2.16b, v11.16b
+	WORD $0x4eac9d4a // mul v10.4s, v10.4s, v12.4s
+	WORD $0x4ead854a // add v10.4s, v10.4s, v13.4s
+	WORD $0x4e0a638a // tbl v10.16b, {v28.16b-v31.16b}, v10.16b
+	WORD $0x6e29dd4a // fmul v10.4s, v10.4s, v9.4s
+	WORD $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD $0x6ea04442 // ushl v2.4s, v2.4s, v0.4s
+	WORD $0x4e2b1c8a // and v10.16b, v4.16b, v11.16b
+	WORD $0x4eac9d4a // mul v10.4s, v10.4s, v12.4s
+	WORD $0x4ead854a // add v10.4s, v10.4s, v13.4s
+	WORD $0x4e0a638a // tbl v10.16b, {v28.16b-v31.16b}, v10.16b
+	WORD $0x6e29dd4a // fmul v10.4s, v10.4s, v9.4s
+	WORD $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD $0x6ea04484 // ushl v4.4s, v4.4s, v0.4s
+	WORD $0x4e2b1cca // and v10.16b, v6.16b, v11.16b
+	WORD $0x4eac9d4a // mul v10.4s, v10.4s, v12.4s
+	WORD $0x4ead854a // add v10.4s, v10.4s, v13.4s
+	WORD $0x4e0a638a // tbl v10.16b, {v28.16b-v31.16b}, v10.16b
+	WORD $0x6e29dd4a // fmul v10.4s, v10.4s, v9.4s
+	WORD $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD $0x6ea044c6 // ushl v6.4s, v6.4s, v0.4s
+	WORD $0x4e2b1d0a // and v10.16b, v8.16b, v11.16b
+	WORD $0x4eac9d4a // mul v10.4s, v10.4s, v12.4s
+	WORD $0x4ead854a // add v10.4s, v10.4s, v13.4s
+	WORD $0x4e0a638a // tbl v10.16b, {v28.16b-v31.16b}, v10.16b
+	WORD $0x6e29dd49 // fmul v9.4s, v10.4s, v9.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD $0x6ea04508 // ushl v8.4s, v8.4s, v0.4s
+	MOVWU 4(R7), R10
+	VDUP R10, V9.S4
+	WORD $0x4e2b1c4a // and v10.16b, v2.16b, v11.16b
+	WORD $0x4eac9d4a // mul v10.4s, v10.4s, v12.4s
+	WORD $0x4ead854a // add v10.4s, v10.4s, v13.4s
+	WORD $0x4e0a638a // tbl v10.16b, {v28.16b-v31.16b}, v10.16b
+	WORD $0x6e29dd4a // fmul v10.4s, v10.4s, v9.4s
+	WORD $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD $0x6ea04442 // ushl v2.4s, v2.4s, v0.4s
+	WORD $0x4e2b1c8a // and v10.16b, v4.16b, v11.16b
+	WORD $0x4eac9d4a // mul v10.4s, v10.4s, v12.4s
+	WORD $0x4ead854a // add v10.4s, v10.4s, v13.4s
+	WORD $0x4e0a638a // tbl v10.16b, {v28.16b-v31.16b}, v10.16b
+	WORD $0x6e29dd4a // fmul v10.4s, v10.4s, v9.4s
+	WORD $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD $0x6ea04484 // ushl v4.4s, v4.4s, v0.4s
+	WORD $0x4e2b1cca // and v10.16b, v6.16b, v11.16b
+	WORD $0x4eac9d4a // mul v10.4s, v10.4s, v12.4s
+	WORD $0x4ead854a // add v10.4s, v10.4s, v13.4s
+	WORD $0x4e0a638a // tbl v10.16b, {v28.16b-v31.16b}, v10.16b
+	WORD $0x6e29dd4a // fmul v10.4s, v10.4s, v9.4s
+	WORD $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD $0x6ea044c6 // ushl v6.4s, v6.4s, v0.4s
+	WORD $0x4e2b1d0a // and v10.16b, v8.16b, v11.16b
+	WORD $0x4eac9d4a // mul v10.4s, v10.4s, v12.4s
+	WORD $0x4ead854a // add v10.4s, v10.4s, v13.4s
+	WORD $0x4e0a638a // tbl v10.16b, {v28.16b-v31.16b}, v10.16b
+	WORD $0x6e29dd49 // fmul v9.4s, v10.4s, v9.4s
+	WORD $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD $0x6ea04508 // ushl v8.4s, v8.4s, v0.4s
+	ADD $8, R7, R7
+	SUBS $2, R9, R9
+	BNE column
+	ADD $256, R6, R6
+	SUBS $1, R8, R8
+	BNE chunk
+	FMOVQ F1, (R0)
+	FMOVQ F3, 16(R0)
+	FMOVQ F5, 32(R0)
+	FMOVQ F7, 48(R0)
+	ADD $64, R0, R0
+	ADD $64, R2, R2
+	SUBS $1, R3, R3
+	BNE part
+	ADD $0, R6, R2
+	SUB $192, R2, R2
+	SUBS $64, R1, R1
+	BNE block
+	RET
+
+// func codedColumnNEON(y []float32, codes []byte, levels []float32, bits int, rows int)
+TEXT ·codedColumnNEON(SB), NOSPLIT, $0-88
+	MOVD $50462976, R0
+	VDUP R0, V8.S4
+	MOVD $67372036, R0
+	VDUP R0, V7.S4
+	MOVD $15, R0
+	VDUP R0, V6.S4
+	MOVD y_base+0(FP), R0
+	MOVD y_len+8(FP), R1
+	MOVD codes_base+24(FP), R2
+	MOVD bits+72(FP), R3
+	NEG R3, R3
+	VDUP R3, V0.S4
+	MOVD levels_base+48(FP), R3
+	FMOVQ (R3), F28
+	FMOVQ 16(R3), F29
+	FMOVQ 32(R3), F30
+	FMOVQ 48(R3), F31
+
+block:
+	FMOVQ (R2), F1
+	FMOVQ 16(R2), F2
+	FMOVQ 32(R2), F3
+	FMOVQ 48(R2), F4
+	MOVD rows+80(FP), R3
+
+row:
+	WORD $0x4e261c25 // and v5.16b, v1.16b, v6.16b
+	WORD $0x4ea79ca5 // mul v5.4s, v5.4s, v7.4s
+	WORD $0x4ea884a5 // add v5.4s, v5.4s, v8.4s
+	WORD $0x4e056385 // tbl v5.16b, {v28.16b-v31.16b}, v5.16b
+	FMOVQ F5, (R0)
+	WORD $0x6ea04421 // ushl v1.4s, v1.4s, v0.4s
+	WORD $0x4e261c45 // and v5.16b, v2.16b, v6.16b
+	WORD $0x4ea79ca5 // mul v5.4s, v5.4s, v7.4s
+	WORD $0x4ea884a5 // add v5.4s, v5.4s, v8.4s
+	WORD $0x4e056385 // tbl v5.16b, {v28.16b-v31.16b}, v5.16b
+	FMOVQ F5, 16(R0)
+	WORD $0x6ea04442 // ushl v2.4s, v2.4s, v0.4s
+	WORD $0x4e261c65 // and v5.16b, v3.16b, v6.16b
+	WORD $0x4ea79ca5 // mul v5.4s, v5.4s, v7.4s
+	WORD $0x4ea884a5 // add v5.4s, v5.4s, v8.4s
+	WORD $0x4e056385 // tbl v5.16b, {v28.16b-v31.16b}, v5.16b
+	FMOVQ F5, 32(R0)
+	WORD $0x6ea04463 // ushl v3.4s, v3.4s, v0.4s
+	WORD $0x4e261c85 // and v5.16b, v4.16b, v6.16b
+	WORD $0x4ea79ca5 // mul v5.4s, v5.4s, v7.4s
+	WORD $0x4ea884a5 // add v5.4s, v5.4s, v8.4s
+	WORD $0x4e056385 // tbl v5.16b, {v28.16b-v31.16b}, v5.16b
+	FMOVQ F5, 48(R0)
+	WORD $0x6ea04484 // ushl v4.4s, v4.4s, v0.4s
+	ADD $64, R0, R0
+	SUB $16, R1, R1
+	SUBS $1, R3, R3
+	BNE row
+	ADD $64, R2, R2
+	CMP $1, R1
+	BGE block
+	RET
 
 // func denseNEON(y []float32, w []float32, x []float32)
 TEXT ·denseNEON(SB), NOSPLIT, $0-72
@@ -1605,9 +1787,9 @@ block:
 	WORD $0x6e261cc6 // eor v6.16b, v6.16b, v6.16b
 	WORD $0x6e271ce7 // eor v7.16b, v7.16b, v7.16b
 
-many152:
+many146:
 	CMP $8, R7
-	BLT few153
+	BLT few147
 	MOVWU (R6), R8
 	VDUP R8, V8.S4
 	FMOVQ (R2), F9
@@ -1643,13 +1825,13 @@ many152:
 	ADD $32, R6, R6
 	ADD $128, R2, R2
 	SUB $8, R7, R7
-	B many152
+	B many146
 
-few153:
+few147:
 	CMP $0, R7
-	BEQ done155
+	BEQ done149
 
-last154:
+last148:
 	MOVWU (R6), R8
 	VDUP R8, V8.S4
 	FMOVQ (R2), F9
@@ -1657,9 +1839,9 @@ last154:
 	ADD $4, R6, R6
 	ADD $16, R2, R2
 	SUBS $1, R7, R7
-	BNE last154
+	BNE last148
 
-done155:
+done149:
 	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
@@ -1668,20 +1850,20 @@ done155:
 	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT one156
+	BLT one150
 	FMOVQ F0, (R0)
 	ADD $16, R0, R0
 	SUB $4, R1, R1
 	CMP $1, R1
 	BGE block
-	B done157
+	B done151
 
-one156:
+one150:
 	FMOVS F0, (R0)
 	WORD $0x6e002000 // ext v0.16b, v0.16b, v0.16b, #4
 	ADD $4, R0, R0
 	SUBS $1, R1, R1
-	BNE one156
+	BNE one150
 
-done157:
+done151:
 	RET

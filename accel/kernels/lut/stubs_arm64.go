@@ -48,4 +48,10 @@ func choose3NEON(y []float32, bits []byte, plane int, levels []float32, distance
 func chooseScaleAdd3NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 
 //go:noescape
+func codedSumsNEON(dst []float32, codes []byte, x []byte, chunks int, levels []float32, bits int, columns int)
+
+//go:noescape
+func codedColumnNEON(y []float32, codes []byte, levels []float32, bits int, rows int)
+
+//go:noescape
 func denseNEON(y []float32, w []float32, x []float32)
