@@ -179,6 +179,27 @@ func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)
 	m.Label(done)
 }
 
+// FewElements is Elements for a body of few instructions. It writes the body twice, for whole
+// vectors and for the tail, so that whole vectors need no mask and no question.
+func (m Machine) FewElements(count GPVirtual, body func(index GPVirtual, tail Tail)) {
+	if m.neon() {
+		m.elementsOrOne(count, body)
+		return
+	}
+	top, check, done := Unique("few"), Unique("check"), Unique("done")
+	index := m.Counter()
+	m.Jump(check)
+	m.Label(top)
+	body(index, All)
+	m.Advance(index, m.Lanes)
+	m.Advance(count, -m.Lanes)
+	m.Label(check)
+	m.JumpIfAtLeast(count, m.Lanes, top)
+	m.JumpIfZero(count, done)
+	body(index, m.First(count))
+	m.Label(done)
+}
+
 // elementsOrOne is Elements without masks: the tail goes one element at a time.
 func (m Machine) elementsOrOne(count GPVirtual, body func(index GPVirtual, tail Tail)) {
 	top, check, done := Unique("elements"), Unique("check"), Unique("done")

@@ -104,7 +104,7 @@ func fromIntegers(m emit.Machine) {
 	m.Function("fromIntegers", "func(y []float32, factor float32)")
 	y, count := m.Slice("y"), m.Length("y")
 	factor := m.Spread(m.Argument("factor"))
-	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+	m.FewElements(count, func(index GPVirtual, tail emit.Tail) {
 		m.Store(convert(y, index, tail, factor), emit.At(y, index), tail)
 	})
 	m.Return()
@@ -113,7 +113,7 @@ func fromIntegers(m emit.Machine) {
 	y, count = m.Slice("y"), m.Length("y")
 	scale, shift := m.Slice("scale"), m.Slice("shift")
 	factor = m.Spread(m.Argument("factor"))
-	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+	m.FewElements(count, func(index GPVirtual, tail emit.Tail) {
 		v := convert(y, index, tail, factor)
 		v = m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(shift, index), tail))
 		m.Store(v, emit.At(y, index), tail)

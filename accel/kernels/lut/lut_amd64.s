@@ -1587,91 +1587,82 @@ next:
 	RET
 
 // func fromIntegersAVX2(y []float32, factor float32)
-// Requires: AVX, AVX2
+// Requires: AVX
 TEXT ·fromIntegersAVX2(SB), NOSPLIT, $0-28
 	MOVQ         y_base+0(FP), AX
 	MOVQ         y_len+8(FP), CX
 	VBROADCASTSS factor+24(FP), Y0
-	VPCMPEQD     Y1, Y1, Y1
 	XORQ         DX, DX
 	JMP          check5
 
-elements4:
-	VMASKMOVPS (AX)(DX*4), Y1, Y2
-	VCVTDQ2PS  Y2, Y2
-	VMULPS     Y0, Y2, Y2
-	CMPQ       CX, $0x08
-	JL         rare7
-	VMOVUPS    Y2, (AX)(DX*4)
-
-back8:
-	ADDQ $0x08, DX
-	SUBQ $0x08, CX
+few4:
+	VMOVUPS   (AX)(DX*4), Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS    Y0, Y1, Y1
+	VMOVUPS   Y1, (AX)(DX*4)
+	ADDQ      $0x08, DX
+	SUBQ      $0x08, CX
 
 check5:
-	CMPQ    CX, $0x08
-	JGE     elements4
-	CMPQ    CX, $0x01
-	JL      done6
-	LEAQ    tailWindow<>+0(SB), BX
-	MOVQ    $0x00000008, SI
-	SUBQ    CX, SI
-	VMOVDQU (BX)(SI*4), Y1
-	JMP     elements4
+	CMPQ       CX, $0x08
+	JGE        few4
+	CMPQ       CX, $0x00
+	JE         done6
+	LEAQ       tailWindow<>+0(SB), BX
+	MOVQ       $0x00000008, SI
+	SUBQ       CX, SI
+	VMOVDQU    (BX)(SI*4), Y1
+	VMASKMOVPS (AX)(DX*4), Y1, Y2
+	VCVTDQ2PS  Y2, Y2
+	VMULPS     Y0, Y2, Y0
+	VMASKMOVPS Y0, Y1, (AX)(DX*4)
 
 done6:
 	VZEROUPPER
 	RET
 
-rare7:
-	VMASKMOVPS Y2, Y1, (AX)(DX*4)
-	JMP        back8
-
 // func fromIntegersScaleShiftAVX2(y []float32, factor float32, scale []float32, shift []float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, FMA3
 TEXT ·fromIntegersScaleShiftAVX2(SB), NOSPLIT, $0-80
 	MOVQ         y_base+0(FP), AX
 	MOVQ         y_len+8(FP), CX
 	MOVQ         scale_base+32(FP), DX
 	MOVQ         shift_base+56(FP), BX
 	VBROADCASTSS factor+24(FP), Y0
-	VPCMPEQD     Y1, Y1, Y1
 	XORQ         SI, SI
-	JMP          check10
+	JMP          check8
 
-elements9:
+few7:
+	VMOVUPS     (AX)(SI*4), Y1
+	VCVTDQ2PS   Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMOVUPS     (DX)(SI*4), Y2
+	VMOVUPS     (BX)(SI*4), Y3
+	VFMADD213PS Y3, Y2, Y1
+	VMOVUPS     Y1, (AX)(SI*4)
+	ADDQ        $0x08, SI
+	SUBQ        $0x08, CX
+
+check8:
+	CMPQ        CX, $0x08
+	JGE         few7
+	CMPQ        CX, $0x00
+	JE          done9
+	LEAQ        tailWindow<>+0(SB), DI
+	MOVQ        $0x00000008, R8
+	SUBQ        CX, R8
+	VMOVDQU     (DI)(R8*4), Y1
 	VMASKMOVPS  (AX)(SI*4), Y1, Y2
 	VCVTDQ2PS   Y2, Y2
-	VMULPS      Y0, Y2, Y2
-	VMASKMOVPS  (DX)(SI*4), Y1, Y3
-	VMASKMOVPS  (BX)(SI*4), Y1, Y4
-	VFMADD213PS Y4, Y3, Y2
-	CMPQ        CX, $0x08
-	JL          rare12
-	VMOVUPS     Y2, (AX)(SI*4)
+	VMULPS      Y0, Y2, Y0
+	VMASKMOVPS  (DX)(SI*4), Y1, Y2
+	VMASKMOVPS  (BX)(SI*4), Y1, Y3
+	VFMADD213PS Y3, Y2, Y0
+	VMASKMOVPS  Y0, Y1, (AX)(SI*4)
 
-back13:
-	ADDQ $0x08, SI
-	SUBQ $0x08, CX
-
-check10:
-	CMPQ    CX, $0x08
-	JGE     elements9
-	CMPQ    CX, $0x01
-	JL      done11
-	LEAQ    tailWindow<>+0(SB), DI
-	MOVQ    $0x00000008, R8
-	SUBQ    CX, R8
-	VMOVDQU (DI)(R8*4), Y1
-	JMP     elements9
-
-done11:
+done9:
 	VZEROUPPER
 	RET
-
-rare12:
-	VMASKMOVPS Y2, Y1, (AX)(SI*4)
-	JMP        back13
 
 // func choose2AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 // Requires: AVX, AVX2
@@ -1685,9 +1676,9 @@ TEXT ·choose2AVX2(SB), NOSPLIT, $0-96
 	MOVQ     step+88(FP), R8
 	VPCMPEQD Y0, Y0, Y0
 	XORQ     R9, R9
-	JMP      check15
+	JMP      check11
 
-elements14:
+elements10:
 	MOVQ         R9, R10
 	IMULQ        R8, R10
 	LEAQ         (SI)(R10*4), R10
@@ -1704,31 +1695,31 @@ elements14:
 	VBLENDVPS    Y3, Y2, Y1, Y1
 	LEAQ         (R11)(BX*1), R11
 	CMPQ         CX, $0x08
-	JL           rare17
+	JL           rare13
 	VMOVUPS      Y1, (AX)(R9*4)
 
-back18:
+back14:
 	ADDQ $0x08, R9
 	SUBQ $0x08, CX
 
-check15:
+check11:
 	CMPQ    CX, $0x08
-	JGE     elements14
+	JGE     elements10
 	CMPQ    CX, $0x01
-	JL      done16
+	JL      done12
 	LEAQ    tailWindow<>+0(SB), R10
 	MOVQ    $0x00000008, R11
 	SUBQ    CX, R11
 	VMOVDQU (R10)(R11*4), Y0
-	JMP     elements14
+	JMP     elements10
 
-done16:
+done12:
 	VZEROUPPER
 	RET
 
-rare17:
+rare13:
 	VMASKMOVPS Y1, Y0, (AX)(R9*4)
-	JMP        back18
+	JMP        back14
 
 DATA laneBits<>+0(SB)/8, $0x0000000200000001
 DATA laneBits<>+8(SB)/8, $0x0000000800000004
@@ -1750,9 +1741,9 @@ TEXT ·chooseScaleAdd2AVX2(SB), NOSPLIT, $0-144
 	MOVQ     other_base+120(FP), R10
 	VPCMPEQD Y0, Y0, Y0
 	XORQ     R11, R11
-	JMP      check20
+	JMP      check16
 
-elements19:
+elements15:
 	MOVQ         R11, R12
 	IMULQ        R8, R12
 	LEAQ         (SI)(R12*4), R12
@@ -1772,31 +1763,31 @@ elements19:
 	VMASKMOVPS   (R10)(R11*4), Y0, Y3
 	VFMADD213PS  Y3, Y2, Y1
 	CMPQ         CX, $0x08
-	JL           rare22
+	JL           rare18
 	VMOVUPS      Y1, (AX)(R11*4)
 
-back23:
+back19:
 	ADDQ $0x08, R11
 	SUBQ $0x08, CX
 
-check20:
+check16:
 	CMPQ    CX, $0x08
-	JGE     elements19
+	JGE     elements15
 	CMPQ    CX, $0x01
-	JL      done21
+	JL      done17
 	LEAQ    tailWindow<>+0(SB), R12
 	MOVQ    $0x00000008, R13
 	SUBQ    CX, R13
 	VMOVDQU (R12)(R13*4), Y0
-	JMP     elements19
+	JMP     elements15
 
-done21:
+done17:
 	VZEROUPPER
 	RET
 
-rare22:
+rare18:
 	VMASKMOVPS Y1, Y0, (AX)(R11*4)
-	JMP        back23
+	JMP        back19
 
 // func choose3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 // Requires: AVX, AVX2
@@ -1810,9 +1801,9 @@ TEXT ·choose3AVX2(SB), NOSPLIT, $0-96
 	MOVQ     step+88(FP), R8
 	VPCMPEQD Y0, Y0, Y0
 	XORQ     R9, R9
-	JMP      check25
+	JMP      check21
 
-elements24:
+elements20:
 	MOVQ         R9, R10
 	IMULQ        R8, R10
 	LEAQ         (SI)(R10*4), R10
@@ -1837,31 +1828,31 @@ elements24:
 	VBLENDVPS    Y3, Y2, Y1, Y1
 	LEAQ         (R11)(BX*1), R11
 	CMPQ         CX, $0x08
-	JL           rare27
+	JL           rare23
 	VMOVUPS      Y1, (AX)(R9*4)
 
-back28:
+back24:
 	ADDQ $0x08, R9
 	SUBQ $0x08, CX
 
-check25:
+check21:
 	CMPQ    CX, $0x08
-	JGE     elements24
+	JGE     elements20
 	CMPQ    CX, $0x01
-	JL      done26
+	JL      done22
 	LEAQ    tailWindow<>+0(SB), R10
 	MOVQ    $0x00000008, R11
 	SUBQ    CX, R11
 	VMOVDQU (R10)(R11*4), Y0
-	JMP     elements24
+	JMP     elements20
 
-done26:
+done22:
 	VZEROUPPER
 	RET
 
-rare27:
+rare23:
 	VMASKMOVPS Y1, Y0, (AX)(R9*4)
-	JMP        back28
+	JMP        back24
 
 // func chooseScaleAdd3AVX2(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 // Requires: AVX, AVX2, FMA3
@@ -1877,9 +1868,9 @@ TEXT ·chooseScaleAdd3AVX2(SB), NOSPLIT, $0-144
 	MOVQ     other_base+120(FP), R10
 	VPCMPEQD Y0, Y0, Y0
 	XORQ     R11, R11
-	JMP      check30
+	JMP      check26
 
-elements29:
+elements25:
 	MOVQ         R11, R12
 	IMULQ        R8, R12
 	LEAQ         (SI)(R12*4), R12
@@ -1907,31 +1898,31 @@ elements29:
 	VMASKMOVPS   (R10)(R11*4), Y0, Y3
 	VFMADD213PS  Y3, Y2, Y1
 	CMPQ         CX, $0x08
-	JL           rare32
+	JL           rare28
 	VMOVUPS      Y1, (AX)(R11*4)
 
-back33:
+back29:
 	ADDQ $0x08, R11
 	SUBQ $0x08, CX
 
-check30:
+check26:
 	CMPQ    CX, $0x08
-	JGE     elements29
+	JGE     elements25
 	CMPQ    CX, $0x01
-	JL      done31
+	JL      done27
 	LEAQ    tailWindow<>+0(SB), R12
 	MOVQ    $0x00000008, R13
 	SUBQ    CX, R13
 	VMOVDQU (R12)(R13*4), Y0
-	JMP     elements29
+	JMP     elements25
 
-done31:
+done27:
 	VZEROUPPER
 	RET
 
-rare32:
+rare28:
 	VMASKMOVPS Y1, Y0, (AX)(R11*4)
-	JMP        back33
+	JMP        back29
 
 // func codedSumsAVX2(dst []float32, codes []byte, x []byte, chunks int, levels []float32, bits int, columns int)
 // Requires: AVX, AVX2
@@ -2094,9 +2085,9 @@ TEXT ·denseAVX2(SB), NOSPLIT, $0-72
 	MOVQ     x_len+56(FP), BX
 	VPCMPEQD Y0, Y0, Y0
 	XORQ     SI, SI
-	JMP      check35
+	JMP      check31
 
-elements34:
+elements30:
 	MOVQ   x_base+48(FP), DI
 	MOVQ   BX, R8
 	VXORPS Y1, Y1, Y1
@@ -2108,9 +2099,9 @@ elements34:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-many37:
+many33:
 	CMPQ         R8, $0x08
-	JL           few38
+	JL           few34
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	VBROADCASTSS 4(DI), Y9
@@ -2130,21 +2121,21 @@ many37:
 	ADDQ         $0x20, DI
 	ADDQ         $0x00000100, DX
 	SUBQ         $0x08, R8
-	JMP          many37
+	JMP          many33
 
-few38:
+few34:
 	CMPQ R8, $0x00
-	JE   done40
+	JE   done36
 
-last39:
+last35:
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  (DX), Y9, Y1
 	ADDQ         $0x04, DI
 	ADDQ         $0x20, DX
 	DECQ         R8
-	JNZ          last39
+	JNZ          last35
 
-done40:
+done36:
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y6, Y2, Y2
 	VADDPS  Y7, Y3, Y3
@@ -2153,31 +2144,31 @@ done40:
 	VADDPS  Y4, Y2, Y2
 	VADDPS  Y2, Y1, Y1
 	CMPQ    CX, $0x08
-	JL      rare41
+	JL      rare37
 	VMOVUPS Y1, (AX)(SI*4)
 
-back42:
+back38:
 	ADDQ $0x08, SI
 	SUBQ $0x08, CX
 
-check35:
+check31:
 	CMPQ    CX, $0x08
-	JGE     elements34
+	JGE     elements30
 	CMPQ    CX, $0x01
-	JL      done36
+	JL      done32
 	LEAQ    tailWindow<>+0(SB), DI
 	MOVQ    $0x00000008, R8
 	SUBQ    CX, R8
 	VMOVDQU (DI)(R8*4), Y0
-	JMP     elements34
+	JMP     elements30
 
-done36:
+done32:
 	VZEROUPPER
 	RET
 
-rare41:
+rare37:
 	VMASKMOVPS Y1, Y0, (AX)(SI*4)
-	JMP        back42
+	JMP        back38
 
 // func largestAVX512(x []float32) uint32
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, BMI2, SSE2
@@ -2187,26 +2178,26 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	VPXORD Z0, Z0, Z0
 	KXNORW K1, K1, K1
 	XORQ   DX, DX
-	JMP    check44
+	JMP    check40
 
-elements43:
+elements39:
 	VMOVUPS.Z   (AX)(DX*4), K1, Z1
 	VANDPS.BCST lanes7fffffff<>+0(SB), Z1, Z1
 	VPMAXUD     Z1, Z0, Z0
 	ADDQ        $0x10, DX
 	SUBQ        $0x10, CX
 
-check44:
+check40:
 	CMPQ  CX, $0x10
-	JGE   elements43
+	JGE   elements39
 	CMPQ  CX, $0x01
-	JL    done45
+	JL    done41
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	JMP   elements43
+	JMP   elements39
 
-done45:
+done41:
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	VPMAXUD       Y0, Y1, Y1
@@ -2261,29 +2252,31 @@ TEXT ·fromIntegersAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y_base+0(FP), AX
 	MOVQ         y_len+8(FP), CX
 	VBROADCASTSS factor+24(FP), Z0
-	KXNORW       K1, K1, K1
 	XORQ         DX, DX
-	JMP          check47
+	JMP          check43
 
-elements46:
-	VMOVUPS.Z (AX)(DX*4), K1, Z1
+few42:
+	VMOVUPS   (AX)(DX*4), Z1
 	VCVTDQ2PS Z1, Z1
 	VMULPS    Z0, Z1, Z1
-	VMOVUPS   Z1, K1, (AX)(DX*4)
+	VMOVUPS   Z1, (AX)(DX*4)
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
 
-check47:
-	CMPQ  CX, $0x10
-	JGE   elements46
-	CMPQ  CX, $0x01
-	JL    done48
-	MOVL  $-1, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	JMP   elements46
+check43:
+	CMPQ      CX, $0x10
+	JGE       few42
+	CMPQ      CX, $0x00
+	JE        done44
+	MOVL      $-1, BX
+	BZHIL     CX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z1
+	VCVTDQ2PS Z1, Z1
+	VMULPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)(DX*4)
 
-done48:
+done44:
 	VZEROUPPER
 	RET
 
@@ -2295,32 +2288,37 @@ TEXT ·fromIntegersScaleShiftAVX512(SB), NOSPLIT, $0-80
 	MOVQ         scale_base+32(FP), DX
 	MOVQ         shift_base+56(FP), BX
 	VBROADCASTSS factor+24(FP), Z0
-	KXNORW       K1, K1, K1
 	XORQ         SI, SI
-	JMP          check50
+	JMP          check46
 
-elements49:
-	VMOVUPS.Z   (AX)(SI*4), K1, Z1
+few45:
+	VMOVUPS     (AX)(SI*4), Z1
 	VCVTDQ2PS   Z1, Z1
 	VMULPS      Z0, Z1, Z1
-	VMOVUPS.Z   (DX)(SI*4), K1, Z2
-	VMOVUPS.Z   (BX)(SI*4), K1, Z3
+	VMOVUPS     (DX)(SI*4), Z2
+	VMOVUPS     (BX)(SI*4), Z3
 	VFMADD213PS Z3, Z2, Z1
-	VMOVUPS     Z1, K1, (AX)(SI*4)
+	VMOVUPS     Z1, (AX)(SI*4)
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
 
-check50:
-	CMPQ  CX, $0x10
-	JGE   elements49
-	CMPQ  CX, $0x01
-	JL    done51
-	MOVL  $-1, DI
-	BZHIL CX, DI, DI
-	KMOVW DI, K1
-	JMP   elements49
+check46:
+	CMPQ        CX, $0x10
+	JGE         few45
+	CMPQ        CX, $0x00
+	JE          done47
+	MOVL        $-1, DI
+	BZHIL       CX, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (AX)(SI*4), K1, Z1
+	VCVTDQ2PS   Z1, Z1
+	VMULPS      Z0, Z1, Z0
+	VMOVUPS.Z   (DX)(SI*4), K1, Z1
+	VMOVUPS.Z   (BX)(SI*4), K1, Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K1, (AX)(SI*4)
 
-done51:
+done47:
 	VZEROUPPER
 	RET
 
@@ -2336,9 +2334,9 @@ TEXT ·choose2AVX512(SB), NOSPLIT, $0-96
 	MOVQ   step+88(FP), R8
 	KXNORW K1, K1, K1
 	XORQ   R9, R9
-	JMP    check53
+	JMP    check49
 
-elements52:
+elements48:
 	MOVQ      R9, R10
 	IMULQ     R8, R10
 	LEAQ      (SI)(R10*4), R10
@@ -2355,17 +2353,17 @@ elements52:
 	ADDQ      $0x10, R9
 	SUBQ      $0x10, CX
 
-check53:
+check49:
 	CMPQ  CX, $0x10
-	JGE   elements52
+	JGE   elements48
 	CMPQ  CX, $0x01
-	JL    done54
+	JL    done50
 	MOVL  $-1, R10
 	BZHIL CX, R10, R10
 	KMOVW R10, K1
-	JMP   elements52
+	JMP   elements48
 
-done54:
+done50:
 	VZEROUPPER
 	RET
 
@@ -2383,9 +2381,9 @@ TEXT ·chooseScaleAdd2AVX512(SB), NOSPLIT, $0-144
 	MOVQ   other_base+120(FP), R10
 	KXNORW K1, K1, K1
 	XORQ   R11, R11
-	JMP    check56
+	JMP    check52
 
-elements55:
+elements51:
 	MOVQ        R11, R12
 	IMULQ       R8, R12
 	LEAQ        (SI)(R12*4), R12
@@ -2405,17 +2403,17 @@ elements55:
 	ADDQ        $0x10, R11
 	SUBQ        $0x10, CX
 
-check56:
+check52:
 	CMPQ  CX, $0x10
-	JGE   elements55
+	JGE   elements51
 	CMPQ  CX, $0x01
-	JL    done57
+	JL    done53
 	MOVL  $-1, R12
 	BZHIL CX, R12, R12
 	KMOVW R12, K1
-	JMP   elements55
+	JMP   elements51
 
-done57:
+done53:
 	VZEROUPPER
 	RET
 
@@ -2431,9 +2429,9 @@ TEXT ·choose3AVX512(SB), NOSPLIT, $0-96
 	MOVQ   step+88(FP), R8
 	KXNORW K1, K1, K1
 	XORQ   R9, R9
-	JMP    check59
+	JMP    check55
 
-elements58:
+elements54:
 	MOVQ      R9, R10
 	IMULQ     R8, R10
 	LEAQ      (SI)(R10*4), R10
@@ -2455,17 +2453,17 @@ elements58:
 	ADDQ      $0x10, R9
 	SUBQ      $0x10, CX
 
-check59:
+check55:
 	CMPQ  CX, $0x10
-	JGE   elements58
+	JGE   elements54
 	CMPQ  CX, $0x01
-	JL    done60
+	JL    done56
 	MOVL  $-1, R10
 	BZHIL CX, R10, R10
 	KMOVW R10, K1
-	JMP   elements58
+	JMP   elements54
 
-done60:
+done56:
 	VZEROUPPER
 	RET
 
@@ -2483,9 +2481,9 @@ TEXT ·chooseScaleAdd3AVX512(SB), NOSPLIT, $0-144
 	MOVQ   other_base+120(FP), R10
 	KXNORW K1, K1, K1
 	XORQ   R11, R11
-	JMP    check62
+	JMP    check58
 
-elements61:
+elements57:
 	MOVQ        R11, R12
 	IMULQ       R8, R12
 	LEAQ        (SI)(R12*4), R12
@@ -2510,17 +2508,17 @@ elements61:
 	ADDQ        $0x10, R11
 	SUBQ        $0x10, CX
 
-check62:
+check58:
 	CMPQ  CX, $0x10
-	JGE   elements61
+	JGE   elements57
 	CMPQ  CX, $0x01
-	JL    done63
+	JL    done59
 	MOVL  $-1, R12
 	BZHIL CX, R12, R12
 	KMOVW R12, K1
-	JMP   elements61
+	JMP   elements57
 
-done63:
+done59:
 	VZEROUPPER
 	RET
 
@@ -2648,9 +2646,9 @@ TEXT ·denseAVX512(SB), NOSPLIT, $0-72
 	MOVQ   x_len+56(FP), BX
 	KXNORW K1, K1, K1
 	XORQ   SI, SI
-	JMP    check65
+	JMP    check61
 
-elements64:
+elements60:
 	MOVQ   x_base+48(FP), DI
 	MOVQ   BX, R8
 	VPXORD Z0, Z0, Z0
@@ -2662,9 +2660,9 @@ elements64:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-many67:
+many63:
 	CMPQ         R8, $0x08
-	JL           few68
+	JL           few64
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	VBROADCASTSS 4(DI), Z8
@@ -2684,21 +2682,21 @@ many67:
 	ADDQ         $0x20, DI
 	ADDQ         $0x00000200, DX
 	SUBQ         $0x08, R8
-	JMP          many67
+	JMP          many63
 
-few68:
+few64:
 	CMPQ R8, $0x00
-	JE   done70
+	JE   done66
 
-last69:
+last65:
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  (DX), Z8, Z0
 	ADDQ         $0x04, DI
 	ADDQ         $0x40, DX
 	DECQ         R8
-	JNZ          last69
+	JNZ          last65
 
-done70:
+done66:
 	VADDPS  Z4, Z0, Z0
 	VADDPS  Z5, Z1, Z1
 	VADDPS  Z6, Z2, Z2
@@ -2710,16 +2708,16 @@ done70:
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
 
-check65:
+check61:
 	CMPQ  CX, $0x10
-	JGE   elements64
+	JGE   elements60
 	CMPQ  CX, $0x01
-	JL    done66
+	JL    done62
 	MOVL  $-1, DI
 	BZHIL CX, DI, DI
 	KMOVW DI, K1
-	JMP   elements64
+	JMP   elements60
 
-done66:
+done62:
 	VZEROUPPER
 	RET

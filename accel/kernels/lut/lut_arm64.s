@@ -130,10 +130,10 @@ segment:
 	WORD $0x6e291d29 // eor v9.16b, v9.16b, v9.16b
 	MOVD R8, R9
 	CMP $128, R8
-	BLT done71
+	BLT done67
 	MOVD $128, R9
 
-done71:
+done67:
 	SUB R9, R8, R8
 
 chunk:
@@ -282,10 +282,10 @@ segment:
 	WORD $0x6e291d29 // eor v9.16b, v9.16b, v9.16b
 	MOVD R8, R9
 	CMP $64, R8
-	BLT done72
+	BLT done68
 	MOVD $64, R9
 
-done72:
+done68:
 	SUB R9, R8, R8
 
 chunk:
@@ -532,10 +532,10 @@ segment:
 	WORD $0x6e311e31 // eor v17.16b, v17.16b, v17.16b
 	MOVD R8, R9
 	CMP $128, R8
-	BLT done73
+	BLT done69
 	MOVD $128, R9
 
-done73:
+done69:
 	SUB R9, R8, R8
 
 chunk:
@@ -750,10 +750,10 @@ segment:
 	WORD $0x6e311e31 // eor v17.16b, v17.16b, v17.16b
 	MOVD R8, R9
 	CMP $64, R8
-	BLT done74
+	BLT done70
 	MOVD $64, R9
 
-done74:
+done70:
 	SUB R9, R8, R8
 
 chunk:
@@ -1009,37 +1009,37 @@ TEXT ·largestNEON(SB), NOSPLIT, $0-28
 	WORD $0x6e201c00 // eor v0.16b, v0.16b, v0.16b
 	MOVD $0, R2
 	MOVD $4, R3
-	B check76
+	B check72
 
-elements75:
+elements71:
 	CMP $4, R1
-	BLT rare78
+	BLT rare74
 	ADD R2<<2, R0, R6
 	FMOVQ (R6), F1
 
-back79:
+back75:
 	WORD $0x4e221c21 // and v1.16b, v1.16b, v2.16b
 	WORD $0x6ea16400 // umax v0.4s, v0.4s, v1.4s
 	ADD R3, R2, R2
 	SUB R3, R1, R1
 
-check76:
+check72:
 	CMP $4, R1
-	BGE elements75
+	BGE elements71
 	CMP $1, R1
-	BLT done77
+	BLT done73
 	MOVD $1, R3
-	B elements75
+	B elements71
 
-done77:
+done73:
 	WORD $0x6eb0a800 // umaxv s0, v0.4s
 	FMOVS F0, ret+24(FP)
 	RET
 
-rare78:
+rare74:
 	ADD R2<<2, R0, R6
 	FMOVS (R6), F1
-	B back79
+	B back75
 
 // func quantizeNEON(q []int16, x []float32, inverse float32) int32
 TEXT ·quantizeNEON(SB), NOSPLIT, $0-60
@@ -1078,46 +1078,46 @@ TEXT ·fromIntegersNEON(SB), NOSPLIT, $0-28
 	VDUP R2, V0.S4
 	MOVD $0, R2
 	MOVD $4, R3
-	B check81
+	B check77
 
-elements80:
+elements76:
 	CMP $4, R1
-	BLT rare83
+	BLT rare79
 	ADD R2<<2, R0, R6
 	FMOVQ (R6), F1
 
-back84:
+back80:
 	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
 	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	CMP $4, R1
-	BLT rare85
+	BLT rare81
 	ADD R2<<2, R0, R6
 	FMOVQ F1, (R6)
 
-back86:
+back82:
 	ADD R3, R2, R2
 	SUB R3, R1, R1
 
-check81:
+check77:
 	CMP $4, R1
-	BGE elements80
+	BGE elements76
 	CMP $1, R1
-	BLT done82
+	BLT done78
 	MOVD $1, R3
-	B elements80
+	B elements76
 
-done82:
+done78:
 	RET
 
-rare83:
+rare79:
 	ADD R2<<2, R0, R6
 	FMOVS (R6), F1
-	B back84
+	B back80
 
-rare85:
+rare81:
 	ADD R2<<2, R0, R6
 	FMOVS F1, (R6)
-	B back86
+	B back82
 
 // func fromIntegersScaleShiftNEON(y []float32, factor float32, scale []float32, shift []float32)
 TEXT ·fromIntegersScaleShiftNEON(SB), NOSPLIT, $0-80
@@ -1129,70 +1129,70 @@ TEXT ·fromIntegersScaleShiftNEON(SB), NOSPLIT, $0-80
 	VDUP R6, V0.S4
 	MOVD $0, R6
 	MOVD $4, R7
-	B check88
+	B check84
 
-elements87:
+elements83:
 	CMP $4, R1
-	BLT rare90
+	BLT rare86
 	ADD R6<<2, R0, R8
 	FMOVQ (R8), F1
 
-back91:
+back87:
 	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
 	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	CMP $4, R1
-	BLT rare92
+	BLT rare88
 	ADD R6<<2, R2, R8
 	FMOVQ (R8), F2
 
-back93:
+back89:
 	CMP $4, R1
-	BLT rare94
+	BLT rare90
 	ADD R6<<2, R3, R8
 	FMOVQ (R8), F3
 
-back95:
+back91:
 	WORD $0x4ea31c63 // mov v3.16b, v3.16b
 	WORD $0x4e22cc23 // fmla v3.4s, v1.4s, v2.4s
 	CMP $4, R1
-	BLT rare96
+	BLT rare92
 	ADD R6<<2, R0, R8
 	FMOVQ F3, (R8)
 
-back97:
+back93:
 	ADD R7, R6, R6
 	SUB R7, R1, R1
 
-check88:
+check84:
 	CMP $4, R1
-	BGE elements87
+	BGE elements83
 	CMP $1, R1
-	BLT done89
+	BLT done85
 	MOVD $1, R7
-	B elements87
+	B elements83
 
-done89:
+done85:
 	RET
 
-rare90:
+rare86:
 	ADD R6<<2, R0, R8
 	FMOVS (R8), F1
+	B back87
+
+rare88:
+	ADD R6<<2, R2, R8
+	FMOVS (R8), F2
+	B back89
+
+rare90:
+	ADD R6<<2, R3, R8
+	FMOVS (R8), F3
 	B back91
 
 rare92:
-	ADD R6<<2, R2, R8
-	FMOVS (R8), F2
-	B back93
-
-rare94:
-	ADD R6<<2, R3, R8
-	FMOVS (R8), F3
-	B back95
-
-rare96:
 	ADD R6<<2, R0, R8
 	FMOVS F3, (R8)
-	B back97
+	B back93
 
 // func choose2NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 TEXT ·choose2NEON(SB), NOSPLIT, $0-96
@@ -1205,9 +1205,9 @@ TEXT ·choose2NEON(SB), NOSPLIT, $0-96
 	MOVD step+88(FP), R8
 	MOVD $0, R9
 	MOVD $4, R10
-	B check99
+	B check95
 
-elements98:
+elements94:
 	MUL R8, R9, R11
 	ADD R11<<2, R6, R11
 	ADD $0, R11, R11
@@ -1215,17 +1215,17 @@ elements98:
 	ADD R2, R12, R12
 	AND $7, R9, R13
 	CMP $4, R1
-	BLT rare101
+	BLT rare97
 	FMOVQ (R11), F0
 
-back102:
+back98:
 	ADD R7<<2, R11, R11
 	ADD $0, R11, R11
 	CMP $4, R1
-	BLT rare103
+	BLT rare99
 	FMOVQ (R11), F1
 
-back104:
+back100:
 	MOVBU (R12), R11
 	LSR R13, R11, R11
 	VDUP R11, V2.S4
@@ -1236,37 +1236,37 @@ back104:
 	ADD R3<<0, R12, R11
 	ADD $0, R11, R12
 	CMP $4, R1
-	BLT rare105
+	BLT rare101
 	ADD R9<<2, R0, R11
 	FMOVQ F2, (R11)
 
-back106:
+back102:
 	ADD R10, R9, R9
 	SUB R10, R1, R1
 
-check99:
+check95:
 	CMP $4, R1
-	BGE elements98
+	BGE elements94
 	CMP $1, R1
-	BLT done100
+	BLT done96
 	MOVD $1, R10
-	B elements98
+	B elements94
 
-done100:
+done96:
 	RET
 
-rare101:
+rare97:
 	FMOVS (R11), F0
-	B back102
+	B back98
 
-rare103:
+rare99:
 	FMOVS (R11), F1
-	B back104
+	B back100
 
-rare105:
+rare101:
 	ADD R9<<2, R0, R11
 	FMOVS F2, (R11)
-	B back106
+	B back102
 
 DATA laneBits<>+0(SB)/8, $0x0000000200000001
 DATA laneBits<>+8(SB)/8, $0x0000000800000004
@@ -1285,9 +1285,9 @@ TEXT ·chooseScaleAdd2NEON(SB), NOSPLIT, $0-144
 	MOVD other_base+120(FP), R10
 	MOVD $0, R11
 	MOVD $4, R12
-	B check108
+	B check104
 
-elements107:
+elements103:
 	MUL R8, R11, R13
 	ADD R13<<2, R6, R13
 	ADD $0, R13, R13
@@ -1295,17 +1295,17 @@ elements107:
 	ADD R2, R14, R14
 	AND $7, R11, R15
 	CMP $4, R1
-	BLT rare110
+	BLT rare106
 	FMOVQ (R13), F0
 
-back111:
+back107:
 	ADD R7<<2, R13, R13
 	ADD $0, R13, R13
 	CMP $4, R1
-	BLT rare112
+	BLT rare108
 	FMOVQ (R13), F1
 
-back113:
+back109:
 	MOVBU (R14), R13
 	LSR R15, R13, R13
 	VDUP R13, V2.S4
@@ -1316,61 +1316,61 @@ back113:
 	ADD R3<<0, R14, R13
 	ADD $0, R13, R14
 	CMP $4, R1
-	BLT rare114
+	BLT rare110
 	ADD R11<<2, R9, R13
 	FMOVQ (R13), F0
 
-back115:
+back111:
 	CMP $4, R1
-	BLT rare116
+	BLT rare112
 	ADD R11<<2, R10, R13
 	FMOVQ (R13), F1
 
-back117:
+back113:
 	WORD $0x4ea11c21 // mov v1.16b, v1.16b
 	WORD $0x4e20cc41 // fmla v1.4s, v2.4s, v0.4s
 	CMP $4, R1
-	BLT rare118
+	BLT rare114
 	ADD R11<<2, R0, R13
 	FMOVQ F1, (R13)
 
-back119:
+back115:
 	ADD R12, R11, R11
 	SUB R12, R1, R1
 
-check108:
+check104:
 	CMP $4, R1
-	BGE elements107
+	BGE elements103
 	CMP $1, R1
-	BLT done109
+	BLT done105
 	MOVD $1, R12
-	B elements107
+	B elements103
 
-done109:
+done105:
 	RET
 
+rare106:
+	FMOVS (R13), F0
+	B back107
+
+rare108:
+	FMOVS (R13), F1
+	B back109
+
 rare110:
+	ADD R11<<2, R9, R13
 	FMOVS (R13), F0
 	B back111
 
 rare112:
+	ADD R11<<2, R10, R13
 	FMOVS (R13), F1
 	B back113
 
 rare114:
-	ADD R11<<2, R9, R13
-	FMOVS (R13), F0
-	B back115
-
-rare116:
-	ADD R11<<2, R10, R13
-	FMOVS (R13), F1
-	B back117
-
-rare118:
 	ADD R11<<2, R0, R13
 	FMOVS F1, (R13)
-	B back119
+	B back115
 
 // func choose3NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int)
 TEXT ·choose3NEON(SB), NOSPLIT, $0-96
@@ -1383,9 +1383,9 @@ TEXT ·choose3NEON(SB), NOSPLIT, $0-96
 	MOVD step+88(FP), R8
 	MOVD $0, R9
 	MOVD $4, R10
-	B check121
+	B check117
 
-elements120:
+elements116:
 	MUL R8, R9, R11
 	ADD R11<<2, R6, R11
 	ADD $0, R11, R11
@@ -1393,17 +1393,17 @@ elements120:
 	ADD R2, R12, R12
 	AND $7, R9, R13
 	CMP $4, R1
-	BLT rare123
+	BLT rare119
 	FMOVQ (R11), F0
 
-back124:
+back120:
 	ADD R7<<2, R11, R11
 	ADD $0, R11, R11
 	CMP $4, R1
-	BLT rare125
+	BLT rare121
 	FMOVQ (R11), F1
 
-back126:
+back122:
 	MOVBU (R12), R14
 	LSR R13, R14, R14
 	VDUP R14, V2.S4
@@ -1416,10 +1416,10 @@ back126:
 	ADD R7<<2, R11, R11
 	ADD $0, R11, R11
 	CMP $4, R1
-	BLT rare127
+	BLT rare123
 	FMOVQ (R11), F0
 
-back128:
+back124:
 	MOVBU (R12), R11
 	LSR R13, R11, R11
 	VDUP R11, V1.S4
@@ -1430,41 +1430,41 @@ back128:
 	ADD R3<<0, R12, R11
 	ADD $0, R11, R12
 	CMP $4, R1
-	BLT rare129
+	BLT rare125
 	ADD R9<<2, R0, R11
 	FMOVQ F1, (R11)
 
-back130:
+back126:
 	ADD R10, R9, R9
 	SUB R10, R1, R1
 
-check121:
+check117:
 	CMP $4, R1
-	BGE elements120
+	BGE elements116
 	CMP $1, R1
-	BLT done122
+	BLT done118
 	MOVD $1, R10
-	B elements120
+	B elements116
 
-done122:
+done118:
 	RET
+
+rare119:
+	FMOVS (R11), F0
+	B back120
+
+rare121:
+	FMOVS (R11), F1
+	B back122
 
 rare123:
 	FMOVS (R11), F0
 	B back124
 
 rare125:
-	FMOVS (R11), F1
-	B back126
-
-rare127:
-	FMOVS (R11), F0
-	B back128
-
-rare129:
 	ADD R9<<2, R0, R11
 	FMOVS F1, (R11)
-	B back130
+	B back126
 
 // func chooseScaleAdd3NEON(y []float32, bits []byte, plane int, levels []float32, distance int, step int, scale []float32, other []float32)
 TEXT ·chooseScaleAdd3NEON(SB), NOSPLIT, $0-144
@@ -1479,9 +1479,9 @@ TEXT ·chooseScaleAdd3NEON(SB), NOSPLIT, $0-144
 	MOVD other_base+120(FP), R10
 	MOVD $0, R11
 	MOVD $4, R12
-	B check132
+	B check128
 
-elements131:
+elements127:
 	MUL R8, R11, R13
 	ADD R13<<2, R6, R13
 	ADD $0, R13, R13
@@ -1489,17 +1489,17 @@ elements131:
 	ADD R2, R14, R14
 	AND $7, R11, R15
 	CMP $4, R1
-	BLT rare134
+	BLT rare130
 	FMOVQ (R13), F0
 
-back135:
+back131:
 	ADD R7<<2, R13, R13
 	ADD $0, R13, R13
 	CMP $4, R1
-	BLT rare136
+	BLT rare132
 	FMOVQ (R13), F1
 
-back137:
+back133:
 	MOVBU (R14), R5
 	LSR R15, R5, R5
 	VDUP R5, V2.S4
@@ -1512,10 +1512,10 @@ back137:
 	ADD R7<<2, R13, R13
 	ADD $0, R13, R13
 	CMP $4, R1
-	BLT rare138
+	BLT rare134
 	FMOVQ (R13), F0
 
-back139:
+back135:
 	MOVBU (R14), R13
 	LSR R15, R13, R13
 	VDUP R13, V1.S4
@@ -1526,65 +1526,65 @@ back139:
 	ADD R3<<0, R14, R13
 	ADD $0, R13, R14
 	CMP $4, R1
-	BLT rare140
+	BLT rare136
 	ADD R11<<2, R9, R13
 	FMOVQ (R13), F0
 
-back141:
+back137:
 	CMP $4, R1
-	BLT rare142
+	BLT rare138
 	ADD R11<<2, R10, R13
 	FMOVQ (R13), F2
 
-back143:
+back139:
 	WORD $0x4ea21c42 // mov v2.16b, v2.16b
 	WORD $0x4e20cc22 // fmla v2.4s, v1.4s, v0.4s
 	CMP $4, R1
-	BLT rare144
+	BLT rare140
 	ADD R11<<2, R0, R13
 	FMOVQ F2, (R13)
 
-back145:
+back141:
 	ADD R12, R11, R11
 	SUB R12, R1, R1
 
-check132:
+check128:
 	CMP $4, R1
-	BGE elements131
+	BGE elements127
 	CMP $1, R1
-	BLT done133
+	BLT done129
 	MOVD $1, R12
-	B elements131
+	B elements127
 
-done133:
+done129:
 	RET
+
+rare130:
+	FMOVS (R13), F0
+	B back131
+
+rare132:
+	FMOVS (R13), F1
+	B back133
 
 rare134:
 	FMOVS (R13), F0
 	B back135
 
 rare136:
-	FMOVS (R13), F1
+	ADD R11<<2, R9, R13
+	FMOVS (R13), F0
 	B back137
 
 rare138:
-	FMOVS (R13), F0
+	ADD R11<<2, R10, R13
+	FMOVS (R13), F2
 	B back139
 
 rare140:
-	ADD R11<<2, R9, R13
-	FMOVS (R13), F0
-	B back141
-
-rare142:
-	ADD R11<<2, R10, R13
-	FMOVS (R13), F2
-	B back143
-
-rare144:
 	ADD R11<<2, R0, R13
 	FMOVS F2, (R13)
-	B back145
+	B back141
 
 // func codedSumsNEON(dst []float32, codes []byte, x []byte, chunks int, levels []float32, bits int, columns int)
 TEXT ·codedSumsNEON(SB), NOSPLIT, $0-120
@@ -1787,9 +1787,9 @@ block:
 	WORD $0x6e261cc6 // eor v6.16b, v6.16b, v6.16b
 	WORD $0x6e271ce7 // eor v7.16b, v7.16b, v7.16b
 
-many146:
+many142:
 	CMP $8, R7
-	BLT few147
+	BLT few143
 	MOVWU (R6), R8
 	VDUP R8, V8.S4
 	FMOVQ (R2), F9
@@ -1825,13 +1825,13 @@ many146:
 	ADD $32, R6, R6
 	ADD $128, R2, R2
 	SUB $8, R7, R7
-	B many146
+	B many142
 
-few147:
+few143:
 	CMP $0, R7
-	BEQ done149
+	BEQ done145
 
-last148:
+last144:
 	MOVWU (R6), R8
 	VDUP R8, V8.S4
 	FMOVQ (R2), F9
@@ -1839,9 +1839,9 @@ last148:
 	ADD $4, R6, R6
 	ADD $16, R2, R2
 	SUBS $1, R7, R7
-	BNE last148
+	BNE last144
 
-done149:
+done145:
 	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
@@ -1850,20 +1850,20 @@ done149:
 	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT one150
+	BLT one146
 	FMOVQ F0, (R0)
 	ADD $16, R0, R0
 	SUB $4, R1, R1
 	CMP $1, R1
 	BGE block
-	B done151
+	B done147
 
-one150:
+one146:
 	FMOVS F0, (R0)
 	WORD $0x6e002000 // ext v0.16b, v0.16b, v0.16b, #4
 	ADD $4, R0, R0
 	SUBS $1, R1, R1
-	BNE one150
+	BNE one146
 
-done151:
+done147:
 	RET

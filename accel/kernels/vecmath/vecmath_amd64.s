@@ -249,216 +249,186 @@ DATA lanes40000000<>+24(SB)/8, $0x4000000040000000
 GLOBL lanes40000000<>(SB), RODATA|NOPTR, $32
 
 // func addAVX2(dst []float32, x []float32)
-// Requires: AVX, AVX2
+// Requires: AVX
 TEXT ·addAVX2(SB), NOSPLIT, $0-48
-	MOVQ     dst_base+0(FP), AX
-	MOVQ     dst_len+8(FP), CX
-	MOVQ     dst_base+0(FP), DX
-	MOVQ     x_base+24(FP), BX
-	VPCMPEQD Y0, Y0, Y0
-	XORQ     SI, SI
-	JMP      check12
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ SI, SI
+	JMP  check12
 
-elements11:
+few11:
+	VMOVUPS (DX)(SI*4), Y0
+	VMOVUPS (BX)(SI*4), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(SI*4)
+	ADDQ    $0x08, SI
+	SUBQ    $0x08, CX
+
+check12:
+	CMPQ       CX, $0x08
+	JGE        few11
+	CMPQ       CX, $0x00
+	JE         done13
+	LEAQ       tailWindow<>+0(SB), DI
+	MOVQ       $0x00000008, R8
+	SUBQ       CX, R8
+	VMOVDQU    (DI)(R8*4), Y0
 	VMASKMOVPS (DX)(SI*4), Y0, Y1
 	VMASKMOVPS (BX)(SI*4), Y0, Y2
 	VADDPS     Y2, Y1, Y1
-	CMPQ       CX, $0x08
-	JL         rare14
-	VMOVUPS    Y1, (AX)(SI*4)
-
-back15:
-	ADDQ $0x08, SI
-	SUBQ $0x08, CX
-
-check12:
-	CMPQ    CX, $0x08
-	JGE     elements11
-	CMPQ    CX, $0x01
-	JL      done13
-	LEAQ    tailWindow<>+0(SB), DI
-	MOVQ    $0x00000008, R8
-	SUBQ    CX, R8
-	VMOVDQU (DI)(R8*4), Y0
-	JMP     elements11
+	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 
 done13:
 	VZEROUPPER
 	RET
 
-rare14:
-	VMASKMOVPS Y1, Y0, (AX)(SI*4)
-	JMP        back15
-
 // func mulAVX2(dst []float32, x []float32)
-// Requires: AVX, AVX2
+// Requires: AVX
 TEXT ·mulAVX2(SB), NOSPLIT, $0-48
-	MOVQ     dst_base+0(FP), AX
-	MOVQ     dst_len+8(FP), CX
-	MOVQ     dst_base+0(FP), DX
-	MOVQ     x_base+24(FP), BX
-	VPCMPEQD Y0, Y0, Y0
-	XORQ     SI, SI
-	JMP      check17
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ SI, SI
+	JMP  check15
 
-elements16:
+few14:
+	VMOVUPS (DX)(SI*4), Y0
+	VMOVUPS (BX)(SI*4), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(SI*4)
+	ADDQ    $0x08, SI
+	SUBQ    $0x08, CX
+
+check15:
+	CMPQ       CX, $0x08
+	JGE        few14
+	CMPQ       CX, $0x00
+	JE         done16
+	LEAQ       tailWindow<>+0(SB), DI
+	MOVQ       $0x00000008, R8
+	SUBQ       CX, R8
+	VMOVDQU    (DI)(R8*4), Y0
 	VMASKMOVPS (DX)(SI*4), Y0, Y1
 	VMASKMOVPS (BX)(SI*4), Y0, Y2
 	VMULPS     Y2, Y1, Y1
-	CMPQ       CX, $0x08
-	JL         rare19
-	VMOVUPS    Y1, (AX)(SI*4)
+	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 
-back20:
-	ADDQ $0x08, SI
-	SUBQ $0x08, CX
-
-check17:
-	CMPQ    CX, $0x08
-	JGE     elements16
-	CMPQ    CX, $0x01
-	JL      done18
-	LEAQ    tailWindow<>+0(SB), DI
-	MOVQ    $0x00000008, R8
-	SUBQ    CX, R8
-	VMOVDQU (DI)(R8*4), Y0
-	JMP     elements16
-
-done18:
+done16:
 	VZEROUPPER
 	RET
 
-rare19:
-	VMASKMOVPS Y1, Y0, (AX)(SI*4)
-	JMP        back20
-
 // func axpyAVX2(dst []float32, a float32, x []float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, FMA3
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
 	VBROADCASTSS a+24(FP), Y0
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         dst_base+0(FP), DX
 	MOVQ         x_base+32(FP), BX
-	VPCMPEQD     Y1, Y1, Y1
 	XORQ         SI, SI
-	JMP          check22
+	JMP          check18
 
-elements21:
+few17:
+	VMOVUPS     (DX)(SI*4), Y1
+	VMOVUPS     (BX)(SI*4), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (AX)(SI*4)
+	ADDQ        $0x08, SI
+	SUBQ        $0x08, CX
+
+check18:
+	CMPQ        CX, $0x08
+	JGE         few17
+	CMPQ        CX, $0x00
+	JE          done19
+	LEAQ        tailWindow<>+0(SB), DI
+	MOVQ        $0x00000008, R8
+	SUBQ        CX, R8
+	VMOVDQU     (DI)(R8*4), Y1
 	VMASKMOVPS  (DX)(SI*4), Y1, Y2
 	VMASKMOVPS  (BX)(SI*4), Y1, Y3
 	VFMADD231PS Y3, Y0, Y2
-	CMPQ        CX, $0x08
-	JL          rare24
-	VMOVUPS     Y2, (AX)(SI*4)
+	VMASKMOVPS  Y2, Y1, (AX)(SI*4)
 
-back25:
-	ADDQ $0x08, SI
-	SUBQ $0x08, CX
-
-check22:
-	CMPQ    CX, $0x08
-	JGE     elements21
-	CMPQ    CX, $0x01
-	JL      done23
-	LEAQ    tailWindow<>+0(SB), DI
-	MOVQ    $0x00000008, R8
-	SUBQ    CX, R8
-	VMOVDQU (DI)(R8*4), Y1
-	JMP     elements21
-
-done23:
+done19:
 	VZEROUPPER
 	RET
 
-rare24:
-	VMASKMOVPS Y2, Y1, (AX)(SI*4)
-	JMP        back25
-
 // func scaleAVX2(dst []float32, a float32)
-// Requires: AVX, AVX2
+// Requires: AVX
 TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS a+24(FP), Y0
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         dst_base+0(FP), DX
-	VPCMPEQD     Y1, Y1, Y1
 	XORQ         BX, BX
-	JMP          check27
+	JMP          check21
 
-elements26:
-	VMASKMOVPS (DX)(BX*4), Y1, Y2
-	VMULPS     Y0, Y2, Y2
+few20:
+	VMOVUPS (DX)(BX*4), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*4)
+	ADDQ    $0x08, BX
+	SUBQ    $0x08, CX
+
+check21:
 	CMPQ       CX, $0x08
-	JL         rare29
-	VMOVUPS    Y2, (AX)(BX*4)
+	JGE        few20
+	CMPQ       CX, $0x00
+	JE         done22
+	LEAQ       tailWindow<>+0(SB), SI
+	MOVQ       $0x00000008, DI
+	SUBQ       CX, DI
+	VMOVDQU    (SI)(DI*4), Y1
+	VMASKMOVPS (DX)(BX*4), Y1, Y2
+	VMULPS     Y0, Y2, Y0
+	VMASKMOVPS Y0, Y1, (AX)(BX*4)
 
-back30:
-	ADDQ $0x08, BX
-	SUBQ $0x08, CX
-
-check27:
-	CMPQ    CX, $0x08
-	JGE     elements26
-	CMPQ    CX, $0x01
-	JL      done28
-	LEAQ    tailWindow<>+0(SB), SI
-	MOVQ    $0x00000008, DI
-	SUBQ    CX, DI
-	VMOVDQU (SI)(DI*4), Y1
-	JMP     elements26
-
-done28:
+done22:
 	VZEROUPPER
 	RET
 
-rare29:
-	VMASKMOVPS Y2, Y1, (AX)(BX*4)
-	JMP        back30
-
 // func scaleShiftAVX2(dst []float32, scale []float32, x []float32, shift []float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, FMA3
 TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-96
-	MOVQ     dst_base+0(FP), AX
-	MOVQ     dst_len+8(FP), CX
-	MOVQ     scale_base+24(FP), DX
-	MOVQ     x_base+48(FP), BX
-	MOVQ     shift_base+72(FP), SI
-	VPCMPEQD Y0, Y0, Y0
-	XORQ     DI, DI
-	JMP      check32
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ scale_base+24(FP), DX
+	MOVQ x_base+48(FP), BX
+	MOVQ shift_base+72(FP), SI
+	XORQ DI, DI
+	JMP  check24
 
-elements31:
+few23:
+	VMOVUPS     (DX)(DI*4), Y0
+	VMOVUPS     (BX)(DI*4), Y1
+	VMOVUPS     (SI)(DI*4), Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, (AX)(DI*4)
+	ADDQ        $0x08, DI
+	SUBQ        $0x08, CX
+
+check24:
+	CMPQ        CX, $0x08
+	JGE         few23
+	CMPQ        CX, $0x00
+	JE          done25
+	LEAQ        tailWindow<>+0(SB), R8
+	MOVQ        $0x00000008, R9
+	SUBQ        CX, R9
+	VMOVDQU     (R8)(R9*4), Y0
 	VMASKMOVPS  (DX)(DI*4), Y0, Y1
 	VMASKMOVPS  (BX)(DI*4), Y0, Y2
 	VMASKMOVPS  (SI)(DI*4), Y0, Y3
 	VFMADD213PS Y3, Y2, Y1
-	CMPQ        CX, $0x08
-	JL          rare34
-	VMOVUPS     Y1, (AX)(DI*4)
+	VMASKMOVPS  Y1, Y0, (AX)(DI*4)
 
-back35:
-	ADDQ $0x08, DI
-	SUBQ $0x08, CX
-
-check32:
-	CMPQ    CX, $0x08
-	JGE     elements31
-	CMPQ    CX, $0x01
-	JL      done33
-	LEAQ    tailWindow<>+0(SB), R8
-	MOVQ    $0x00000008, R9
-	SUBQ    CX, R9
-	VMOVDQU (R8)(R9*4), Y0
-	JMP     elements31
-
-done33:
+done25:
 	VZEROUPPER
 	RET
-
-rare34:
-	VMASKMOVPS Y1, Y0, (AX)(DI*4)
-	JMP        back35
 
 // func adamAVX2(value []float32, grad []float32, m []float32, v []float32, common [8]float32)
 // Requires: AVX, AVX2, FMA3
@@ -478,9 +448,9 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_7+124(FP), Y7
 	VPCMPEQD     Y8, Y8, Y8
 	XORQ         DI, DI
-	JMP          check37
+	JMP          check27
 
-elements36:
+elements26:
 	VMASKMOVPS  (CX)(DI*4), Y8, Y9
 	VMULPS      Y0, Y9, Y9
 	VMASKMOVPS  (DX)(DI*4), Y8, Y10
@@ -491,10 +461,10 @@ elements36:
 	VPCMPEQD    Y12, Y11, Y11
 	VANDNPS     Y10, Y11, Y10
 	CMPQ        SI, $0x08
-	JL          rare39
+	JL          rare29
 	VMOVUPS     Y10, (DX)(DI*4)
 
-back40:
+back30:
 	VMASKMOVPS  (BX)(DI*4), Y8, Y11
 	VMULPS      Y3, Y11, Y11
 	VANDPS      lanes60000000<>+0(SB), Y9, Y12
@@ -508,10 +478,10 @@ back40:
 	VPCMPEQD    Y12, Y9, Y9
 	VANDNPS     Y11, Y9, Y9
 	CMPQ        SI, $0x08
-	JL          rare41
+	JL          rare31
 	VMOVUPS     Y9, (BX)(DI*4)
 
-back42:
+back32:
 	VSQRTPS     Y9, Y9
 	VFMADD213PS Y7, Y6, Y9
 	VMULPS      Y5, Y10, Y10
@@ -519,39 +489,39 @@ back42:
 	VMASKMOVPS  (AX)(DI*4), Y8, Y10
 	VSUBPS      Y9, Y10, Y9
 	CMPQ        SI, $0x08
-	JL          rare43
+	JL          rare33
 	VMOVUPS     Y9, (AX)(DI*4)
 
-back44:
+back34:
 	ADDQ $0x08, DI
 	SUBQ $0x08, SI
 
-check37:
+check27:
 	CMPQ    SI, $0x08
-	JGE     elements36
+	JGE     elements26
 	CMPQ    SI, $0x01
-	JL      done38
+	JL      done28
 	LEAQ    tailWindow<>+0(SB), R8
 	MOVQ    $0x00000008, R9
 	SUBQ    SI, R9
 	VMOVDQU (R8)(R9*4), Y8
-	JMP     elements36
+	JMP     elements26
 
-done38:
+done28:
 	VZEROUPPER
 	RET
 
-rare39:
+rare29:
 	VMASKMOVPS Y10, Y8, (DX)(DI*4)
-	JMP        back40
+	JMP        back30
 
-rare41:
+rare31:
 	VMASKMOVPS Y9, Y8, (BX)(DI*4)
-	JMP        back42
+	JMP        back32
 
-rare43:
+rare33:
 	VMASKMOVPS Y9, Y8, (AX)(DI*4)
-	JMP        back44
+	JMP        back34
 
 DATA lanes60000000<>+0(SB)/8, $0x6000000060000000
 DATA lanes60000000<>+8(SB)/8, $0x6000000060000000
@@ -567,9 +537,9 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	MOVQ   x_base+24(FP), DX
 	KXNORW K1, K1, K1
 	XORQ   BX, BX
-	JMP    check46
+	JMP    check36
 
-elements45:
+elements35:
 	VMOVUPS.Z         (DX)(BX*4), K1, Z0
 	VORPS.BCST        lanes80000000<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z2
@@ -597,17 +567,17 @@ elements45:
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
 
-check46:
+check36:
 	CMPQ  CX, $0x10
-	JGE   elements45
+	JGE   elements35
 	CMPQ  CX, $0x01
-	JL    done47
+	JL    done37
 	MOVL  $-1, SI
 	BZHIL CX, SI, SI
 	KMOVW SI, K1
-	JMP   elements45
+	JMP   elements35
 
-done47:
+done37:
 	VZEROUPPER
 	RET
 
@@ -619,9 +589,9 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	MOVQ   x_base+24(FP), DX
 	KXNORW K1, K1, K1
 	XORQ   BX, BX
-	JMP    check49
+	JMP    check39
 
-elements48:
+elements38:
 	VMOVUPS.Z         (DX)(BX*4), K1, Z0
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanes41a00000<>+0(SB), Z2
@@ -650,83 +620,87 @@ elements48:
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
 
-check49:
+check39:
 	CMPQ  CX, $0x10
-	JGE   elements48
+	JGE   elements38
 	CMPQ  CX, $0x01
-	JL    done50
+	JL    done40
 	MOVL  $-1, SI
 	BZHIL CX, SI, SI
 	KMOVW SI, K1
-	JMP   elements48
+	JMP   elements38
 
-done50:
+done40:
 	VZEROUPPER
 	RET
 
 // func addAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·addAVX512(SB), NOSPLIT, $0-48
-	MOVQ   dst_base+0(FP), AX
-	MOVQ   dst_len+8(FP), CX
-	MOVQ   dst_base+0(FP), DX
-	MOVQ   x_base+24(FP), BX
-	KXNORW K1, K1, K1
-	XORQ   SI, SI
-	JMP    check52
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ SI, SI
+	JMP  check42
 
-elements51:
+few41:
+	VMOVUPS (DX)(SI*4), Z0
+	VMOVUPS (BX)(SI*4), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(SI*4)
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, CX
+
+check42:
+	CMPQ      CX, $0x10
+	JGE       few41
+	CMPQ      CX, $0x00
+	JE        done43
+	MOVL      $-1, DI
+	BZHIL     CX, DI, DI
+	KMOVW     DI, K1
 	VMOVUPS.Z (DX)(SI*4), K1, Z0
 	VMOVUPS.Z (BX)(SI*4), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
-	ADDQ      $0x10, SI
-	SUBQ      $0x10, CX
 
-check52:
-	CMPQ  CX, $0x10
-	JGE   elements51
-	CMPQ  CX, $0x01
-	JL    done53
-	MOVL  $-1, DI
-	BZHIL CX, DI, DI
-	KMOVW DI, K1
-	JMP   elements51
-
-done53:
+done43:
 	VZEROUPPER
 	RET
 
 // func mulAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·mulAVX512(SB), NOSPLIT, $0-48
-	MOVQ   dst_base+0(FP), AX
-	MOVQ   dst_len+8(FP), CX
-	MOVQ   dst_base+0(FP), DX
-	MOVQ   x_base+24(FP), BX
-	KXNORW K1, K1, K1
-	XORQ   SI, SI
-	JMP    check55
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ SI, SI
+	JMP  check45
 
-elements54:
+few44:
+	VMOVUPS (DX)(SI*4), Z0
+	VMOVUPS (BX)(SI*4), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(SI*4)
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, CX
+
+check45:
+	CMPQ      CX, $0x10
+	JGE       few44
+	CMPQ      CX, $0x00
+	JE        done46
+	MOVL      $-1, DI
+	BZHIL     CX, DI, DI
+	KMOVW     DI, K1
 	VMOVUPS.Z (DX)(SI*4), K1, Z0
 	VMOVUPS.Z (BX)(SI*4), K1, Z1
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
-	ADDQ      $0x10, SI
-	SUBQ      $0x10, CX
 
-check55:
-	CMPQ  CX, $0x10
-	JGE   elements54
-	CMPQ  CX, $0x01
-	JL    done56
-	MOVL  $-1, DI
-	BZHIL CX, DI, DI
-	KMOVW DI, K1
-	JMP   elements54
-
-done56:
+done46:
 	VZEROUPPER
 	RET
 
@@ -738,29 +712,31 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         dst_base+0(FP), DX
 	MOVQ         x_base+32(FP), BX
-	KXNORW       K1, K1, K1
 	XORQ         SI, SI
-	JMP          check58
+	JMP          check48
 
-elements57:
+few47:
+	VMOVUPS     (DX)(SI*4), Z1
+	VMOVUPS     (BX)(SI*4), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (AX)(SI*4)
+	ADDQ        $0x10, SI
+	SUBQ        $0x10, CX
+
+check48:
+	CMPQ        CX, $0x10
+	JGE         few47
+	CMPQ        CX, $0x00
+	JE          done49
+	MOVL        $-1, DI
+	BZHIL       CX, DI, DI
+	KMOVW       DI, K1
 	VMOVUPS.Z   (DX)(SI*4), K1, Z1
 	VMOVUPS.Z   (BX)(SI*4), K1, Z2
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (AX)(SI*4)
-	ADDQ        $0x10, SI
-	SUBQ        $0x10, CX
 
-check58:
-	CMPQ  CX, $0x10
-	JGE   elements57
-	CMPQ  CX, $0x01
-	JL    done59
-	MOVL  $-1, DI
-	BZHIL CX, DI, DI
-	KMOVW DI, K1
-	JMP   elements57
-
-done59:
+done49:
 	VZEROUPPER
 	RET
 
@@ -771,63 +747,67 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         dst_base+0(FP), DX
-	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check61
+	JMP          check51
 
-elements60:
+few50:
+	VMOVUPS (DX)(BX*4), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)(BX*4)
+	ADDQ    $0x10, BX
+	SUBQ    $0x10, CX
+
+check51:
+	CMPQ      CX, $0x10
+	JGE       few50
+	CMPQ      CX, $0x00
+	JE        done52
+	MOVL      $-1, SI
+	BZHIL     CX, SI, SI
+	KMOVW     SI, K1
 	VMOVUPS.Z (DX)(BX*4), K1, Z1
-	VMULPS    Z0, Z1, Z1
-	VMOVUPS   Z1, K1, (AX)(BX*4)
-	ADDQ      $0x10, BX
-	SUBQ      $0x10, CX
+	VMULPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
 
-check61:
-	CMPQ  CX, $0x10
-	JGE   elements60
-	CMPQ  CX, $0x01
-	JL    done62
-	MOVL  $-1, SI
-	BZHIL CX, SI, SI
-	KMOVW SI, K1
-	JMP   elements60
-
-done62:
+done52:
 	VZEROUPPER
 	RET
 
 // func scaleShiftAVX512(dst []float32, scale []float32, x []float32, shift []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-96
-	MOVQ   dst_base+0(FP), AX
-	MOVQ   dst_len+8(FP), CX
-	MOVQ   scale_base+24(FP), DX
-	MOVQ   x_base+48(FP), BX
-	MOVQ   shift_base+72(FP), SI
-	KXNORW K1, K1, K1
-	XORQ   DI, DI
-	JMP    check64
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ scale_base+24(FP), DX
+	MOVQ x_base+48(FP), BX
+	MOVQ shift_base+72(FP), SI
+	XORQ DI, DI
+	JMP  check54
 
-elements63:
+few53:
+	VMOVUPS     (DX)(DI*4), Z0
+	VMOVUPS     (BX)(DI*4), Z1
+	VMOVUPS     (SI)(DI*4), Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, (AX)(DI*4)
+	ADDQ        $0x10, DI
+	SUBQ        $0x10, CX
+
+check54:
+	CMPQ        CX, $0x10
+	JGE         few53
+	CMPQ        CX, $0x00
+	JE          done55
+	MOVL        $-1, R8
+	BZHIL       CX, R8, R8
+	KMOVW       R8, K1
 	VMOVUPS.Z   (DX)(DI*4), K1, Z0
 	VMOVUPS.Z   (BX)(DI*4), K1, Z1
 	VMOVUPS.Z   (SI)(DI*4), K1, Z2
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
-	ADDQ        $0x10, DI
-	SUBQ        $0x10, CX
 
-check64:
-	CMPQ  CX, $0x10
-	JGE   elements63
-	CMPQ  CX, $0x01
-	JL    done65
-	MOVL  $-1, R8
-	BZHIL CX, R8, R8
-	KMOVW R8, K1
-	JMP   elements63
-
-done65:
+done55:
 	VZEROUPPER
 	RET
 
@@ -849,9 +829,9 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_7+124(FP), Z7
 	KXNORW       K1, K1, K1
 	XORQ         DI, DI
-	JMP          check67
+	JMP          check57
 
-elements66:
+elements56:
 	VMOVUPS.Z     (CX)(DI*4), K1, Z8
 	VMULPS        Z0, Z8, Z8
 	VMOVUPS.Z     (DX)(DI*4), K1, Z9
@@ -879,17 +859,17 @@ elements66:
 	ADDQ          $0x10, DI
 	SUBQ          $0x10, SI
 
-check67:
+check57:
 	CMPQ  SI, $0x10
-	JGE   elements66
+	JGE   elements56
 	CMPQ  SI, $0x01
-	JL    done68
+	JL    done58
 	MOVL  $-1, R8
 	BZHIL SI, R8, R8
 	KMOVW R8, K1
-	JMP   elements66
+	JMP   elements56
 
-done68:
+done58:
 	VZEROUPPER
 	RET
 
@@ -903,9 +883,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-56
 	VXORPS   Y1, Y1, Y1
 	VPCMPEQD Y2, Y2, Y2
 	XORQ     BX, BX
-	JMP      check146
+	JMP      check136
 
-elements145:
+elements135:
 	VMASKMOVPS   (AX)(BX*4), Y2, Y3
 	VCVTPS2PD    X3, Y4
 	VEXTRACTF128 $0x01, Y3, X3
@@ -919,18 +899,18 @@ elements145:
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 
-check146:
+check136:
 	CMPQ    DX, $0x08
-	JGE     elements145
+	JGE     elements135
 	CMPQ    DX, $0x01
-	JL      done147
+	JL      done137
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y2
-	JMP     elements145
+	JMP     elements135
 
-done147:
+done137:
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x00, Y0, X1
 	VEXTRACTF128 $0x01, Y0, X0
@@ -950,27 +930,27 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS lanesff800000<>+0(SB), Y1
 	VPCMPEQD     Y2, Y2, Y2
 	XORQ         DX, DX
-	JMP          check149
+	JMP          check139
 
-elements148:
+elements138:
 	VMASKMOVPS (AX)(DX*4), Y2, Y3
 	VBLENDVPS  Y2, Y3, Y0, Y3
 	VMAXPS     Y1, Y3, Y1
 	ADDQ       $0x08, DX
 	SUBQ       $0x08, CX
 
-check149:
+check139:
 	CMPQ    CX, $0x08
-	JGE     elements148
+	JGE     elements138
 	CMPQ    CX, $0x01
-	JL      done150
+	JL      done140
 	LEAQ    tailWindow<>+0(SB), BX
 	MOVQ    $0x00000008, SI
 	SUBQ    CX, SI
 	VMOVDQU (BX)(SI*4), Y2
-	JMP     elements148
+	JMP     elements138
 
-done150:
+done140:
 	VEXTRACTF128 $0x00, Y1, X0
 	VEXTRACTF128 $0x01, Y1, X1
 	VMAXPS       X1, X0, X0
@@ -1000,9 +980,9 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-64
 	VXORPS       Y3, Y3, Y3
 	VPCMPEQD     Y4, Y4, Y4
 	XORQ         BX, BX
-	JMP          check152
+	JMP          check142
 
-elements151:
+elements141:
 	VMASKMOVPS   (CX)(BX*4), Y4, Y5
 	VBLENDVPS    Y4, Y5, Y1, Y5
 	VSUBPS       Y0, Y5, Y5
@@ -1035,10 +1015,10 @@ elements151:
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y5, Y6, Y5
 	CMPQ         DX, $0x08
-	JL           rare154
+	JL           rare144
 	VMOVUPS      Y5, (AX)(BX*4)
 
-back155:
+back145:
 	VCVTPS2PD    X5, Y6
 	VEXTRACTF128 $0x01, Y5, X5
 	VCVTPS2PD    X5, Y5
@@ -1047,18 +1027,18 @@ back155:
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 
-check152:
+check142:
 	CMPQ    DX, $0x08
-	JGE     elements151
+	JGE     elements141
 	CMPQ    DX, $0x01
-	JL      done153
+	JL      done143
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y4
-	JMP     elements151
+	JMP     elements141
 
-done153:
+done143:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -1069,9 +1049,9 @@ done153:
 	VZEROUPPER
 	RET
 
-rare154:
+rare144:
 	VMASKMOVPS Y5, Y4, (AX)(BX*4)
-	JMP        back155
+	JMP        back145
 
 DATA lanes42b20000<>+0(SB)/8, $0x42b2000042b20000
 DATA lanes42b20000<>+8(SB)/8, $0x42b2000042b20000
@@ -1090,9 +1070,9 @@ TEXT ·sumExpAVX2(SB), NOSPLIT, $0-40
 	VXORPS       Y3, Y3, Y3
 	VPCMPEQD     Y4, Y4, Y4
 	XORQ         DX, DX
-	JMP          check157
+	JMP          check147
 
-elements156:
+elements146:
 	VMASKMOVPS   (AX)(DX*4), Y4, Y5
 	VBLENDVPS    Y4, Y5, Y1, Y5
 	VSUBPS       Y0, Y5, Y5
@@ -1132,18 +1112,18 @@ elements156:
 	ADDQ         $0x08, DX
 	SUBQ         $0x08, CX
 
-check157:
+check147:
 	CMPQ    CX, $0x08
-	JGE     elements156
+	JGE     elements146
 	CMPQ    CX, $0x01
-	JL      done158
+	JL      done148
 	LEAQ    tailWindow<>+0(SB), BX
 	MOVQ    $0x00000008, SI
 	SUBQ    CX, SI
 	VMOVDQU (BX)(SI*4), Y4
-	JMP     elements156
+	JMP     elements146
 
-done158:
+done148:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -1167,9 +1147,9 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	VPCMPEQD     Y4, Y4, Y4
 	XORQ         BX, BX
-	JMP          check160
+	JMP          check150
 
-elements159:
+elements149:
 	VMASKMOVPS   (DX)(BX*4), Y4, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLQ       $0x1e, Y0, Y6
@@ -1199,31 +1179,31 @@ elements159:
 	VPCMPEQD     Y2, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	CMPQ         CX, $0x08
-	JL           rare162
+	JL           rare152
 	VMOVUPS      Y5, (AX)(BX*4)
 
-back163:
+back153:
 	ADDQ $0x08, BX
 	SUBQ $0x08, CX
 
-check160:
+check150:
 	CMPQ    CX, $0x08
-	JGE     elements159
+	JGE     elements149
 	CMPQ    CX, $0x01
-	JL      done161
+	JL      done151
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    CX, DI
 	VMOVDQU (SI)(DI*4), Y4
-	JMP     elements159
+	JMP     elements149
 
-done161:
+done151:
 	VZEROUPPER
 	RET
 
-rare162:
+rare152:
 	VMASKMOVPS Y5, Y4, (AX)(BX*4)
-	JMP        back163
+	JMP        back153
 
 DATA offsetsAVX2<>+0(SB)/8, $0x9e3779b97f4a7c15
 DATA offsetsAVX2<>+8(SB)/8, $0x3c6ef372fe94f82a
@@ -1264,9 +1244,9 @@ TEXT ·sampleBinaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	VPCMPEQD     Y6, Y6, Y6
 	XORQ         BX, BX
-	JMP          check165
+	JMP          check155
 
-elements164:
+elements154:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
@@ -1303,25 +1283,25 @@ elements164:
 	VXORPS       Y8, Y7, Y7
 	VORPS        Y7, Y3, Y7
 	CMPQ         DX, $0x08
-	JL           rare167
+	JL           rare157
 	VMOVUPS      Y7, (AX)(BX*4)
 
-back168:
+back158:
 	ADDQ $0x08, BX
 	SUBQ $0x08, DX
 
-check165:
+check155:
 	CMPQ    DX, $0x08
-	JGE     elements164
+	JGE     elements154
 	CMPQ    DX, $0x01
-	JL      done166
+	JL      done156
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y6
-	JMP     elements164
+	JMP     elements154
 
-done166:
+done156:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1336,9 +1316,9 @@ done166:
 	VZEROUPPER
 	RET
 
-rare167:
+rare157:
 	VMASKMOVPS Y7, Y6, (AX)(BX*4)
-	JMP        back168
+	JMP        back158
 
 DATA lanes00800000<>+0(SB)/8, $0x0080000000800000
 DATA lanes00800000<>+8(SB)/8, $0x0080000000800000
@@ -1361,9 +1341,9 @@ TEXT ·sampleTernaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	VPCMPEQD     Y6, Y6, Y6
 	XORQ         BX, BX
-	JMP          check170
+	JMP          check160
 
-elements169:
+elements159:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
@@ -1401,25 +1381,25 @@ elements169:
 	VORPS        Y7, Y3, Y7
 	VANDPS       Y8, Y7, Y7
 	CMPQ         DX, $0x08
-	JL           rare172
+	JL           rare162
 	VMOVUPS      Y7, (AX)(BX*4)
 
-back173:
+back163:
 	ADDQ $0x08, BX
 	SUBQ $0x08, DX
 
-check170:
+check160:
 	CMPQ    DX, $0x08
-	JGE     elements169
+	JGE     elements159
 	CMPQ    DX, $0x01
-	JL      done171
+	JL      done161
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y6
-	JMP     elements169
+	JMP     elements159
 
-done171:
+done161:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1434,9 +1414,9 @@ done171:
 	VZEROUPPER
 	RET
 
-rare172:
+rare162:
 	VMASKMOVPS Y7, Y6, (AX)(BX*4)
-	JMP        back173
+	JMP        back163
 
 // func dotAVX512(x []float32, y []float32) float64
 // Requires: AVX, AVX512F, BMI2, SSE2
@@ -1448,9 +1428,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-56
 	VPXORD Z1, Z1, Z1
 	KXNORW K1, K1, K1
 	XORQ   BX, BX
-	JMP    check175
+	JMP    check165
 
-elements174:
+elements164:
 	VMOVUPS.Z     (AX)(BX*4), K1, Z2
 	VCVTPS2PD     Y2, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y2
@@ -1464,17 +1444,17 @@ elements174:
 	ADDQ          $0x10, BX
 	SUBQ          $0x10, DX
 
-check175:
+check165:
 	CMPQ  DX, $0x10
-	JGE   elements174
+	JGE   elements164
 	CMPQ  DX, $0x01
-	JL    done176
+	JL    done166
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements174
+	JMP   elements164
 
-done176:
+done166:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -1497,26 +1477,26 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	KXNORW       K1, K1, K1
 	XORQ         DX, DX
-	JMP          check178
+	JMP          check168
 
-elements177:
+elements167:
 	VMOVUPS.Z (AX)(DX*4), K1, Z2
 	VBLENDMPS Z2, Z0, K1, Z2
 	VMAXPS    Z1, Z2, Z1
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
 
-check178:
+check168:
 	CMPQ  CX, $0x10
-	JGE   elements177
+	JGE   elements167
 	CMPQ  CX, $0x01
-	JL    done179
+	JL    done169
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	JMP   elements177
+	JMP   elements167
 
-done179:
+done169:
 	VEXTRACTF64X4 $0x00, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	VMAXPS        Y1, Y0, Y0
@@ -1543,9 +1523,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z3, Z3, Z3
 	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check181
+	JMP          check171
 
-elements180:
+elements170:
 	VMOVUPS.Z         (CX)(BX*4), K1, Z4
 	VBLENDMPS         Z4, Z1, K1, Z4
 	VSUBPS            Z0, Z4, Z4
@@ -1576,17 +1556,17 @@ elements180:
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
 
-check181:
+check171:
 	CMPQ  DX, $0x10
-	JGE   elements180
+	JGE   elements170
 	CMPQ  DX, $0x01
-	JL    done182
+	JL    done172
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements180
+	JMP   elements170
 
-done182:
+done172:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1611,9 +1591,9 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	VPXORD       Z3, Z3, Z3
 	KXNORW       K1, K1, K1
 	XORQ         DX, DX
-	JMP          check184
+	JMP          check174
 
-elements183:
+elements173:
 	VMOVUPS.Z         (AX)(DX*4), K1, Z4
 	VBLENDMPS         Z4, Z1, K1, Z4
 	VSUBPS            Z0, Z4, Z4
@@ -1643,17 +1623,17 @@ elements183:
 	ADDQ              $0x10, DX
 	SUBQ              $0x10, CX
 
-check184:
+check174:
 	CMPQ  CX, $0x10
-	JGE   elements183
+	JGE   elements173
 	CMPQ  CX, $0x01
-	JL    done185
+	JL    done175
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	JMP   elements183
+	JMP   elements173
 
-done185:
+done175:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1680,9 +1660,9 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check187
+	JMP          check177
 
-elements186:
+elements176:
 	VMOVUPS.Z    (DX)(BX*4), K1, Z4
 	VMULPS       Z3, Z4, Z4
 	VPSRLQ       $0x1e, Z0, Z5
@@ -1700,17 +1680,17 @@ elements186:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, CX
 
-check187:
+check177:
 	CMPQ  CX, $0x10
-	JGE   elements186
+	JGE   elements176
 	CMPQ  CX, $0x01
-	JL    done188
+	JL    done178
 	MOVL  $-1, SI
 	BZHIL CX, SI, SI
 	KMOVW SI, K1
-	JMP   elements186
+	JMP   elements176
 
-done188:
+done178:
 	VZEROUPPER
 	RET
 
@@ -1745,9 +1725,9 @@ TEXT ·sampleBinaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check190
+	JMP          check180
 
-elements189:
+elements179:
 	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -1773,17 +1753,17 @@ elements189:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
 
-check190:
+check180:
 	CMPQ  DX, $0x10
-	JGE   elements189
+	JGE   elements179
 	CMPQ  DX, $0x01
-	JL    done191
+	JL    done181
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements189
+	JMP   elements179
 
-done191:
+done181:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0
@@ -1816,9 +1796,9 @@ TEXT ·sampleTernaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check193
+	JMP          check183
 
-elements192:
+elements182:
 	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -1845,17 +1825,17 @@ elements192:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
 
-check193:
+check183:
 	CMPQ  DX, $0x10
-	JGE   elements192
+	JGE   elements182
 	CMPQ  DX, $0x01
-	JL    done194
+	JL    done184
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements192
+	JMP   elements182
 
-done194:
+done184:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0

@@ -35,15 +35,15 @@ TEXT ·sigmoidNEON(SB), NOSPLIT, $0-48
 	MOVD x_base+24(FP), R2
 	MOVD $0, R3
 	MOVD $4, R6
-	B check70
+	B check60
 
-elements69:
+elements59:
 	CMP $4, R1
-	BLT rare72
+	BLT rare62
 	ADD R3<<2, R2, R7
 	FMOVQ (R7), F0
 
-back73:
+back63:
 	WORD $0x4ea21c01 // orr v1.16b, v0.16b, v2.16b
 	WORD $0x4ea41c83 // mov v3.16b, v4.16b
 	WORD $0x4e21f461 // fmax v1.4s, v3.4s, v1.4s
@@ -81,34 +81,34 @@ back73:
 	WORD $0x4e2dd461 // fadd v1.4s, v3.4s, v13.4s
 	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT rare74
+	BLT rare64
 	ADD R3<<2, R0, R7
 	FMOVQ F0, (R7)
 
-back75:
+back65:
 	ADD R6, R3, R3
 	SUB R6, R1, R1
 
-check70:
+check60:
 	CMP $4, R1
-	BGE elements69
+	BGE elements59
 	CMP $1, R1
-	BLT done71
+	BLT done61
 	MOVD $1, R6
-	B elements69
+	B elements59
 
-done71:
+done61:
 	RET
 
-rare72:
+rare62:
 	ADD R3<<2, R2, R7
 	FMOVS (R7), F0
-	B back73
+	B back63
 
-rare74:
+rare64:
 	ADD R3<<2, R0, R7
 	FMOVS F0, (R7)
-	B back75
+	B back65
 
 // func tanhNEON(dst []float32, x []float32)
 TEXT ·tanhNEON(SB), NOSPLIT, $0-48
@@ -145,15 +145,15 @@ TEXT ·tanhNEON(SB), NOSPLIT, $0-48
 	MOVD x_base+24(FP), R2
 	MOVD $0, R3
 	MOVD $4, R6
-	B check77
+	B check67
 
-elements76:
+elements66:
 	CMP $4, R1
-	BLT rare79
+	BLT rare69
 	ADD R3<<2, R2, R7
 	FMOVQ (R7), F0
 
-back80:
+back70:
 	WORD $0x4e221c01 // and v1.16b, v0.16b, v2.16b
 	WORD $0x4ea41c83 // mov v3.16b, v4.16b
 	WORD $0x4e21d421 // fadd v1.4s, v1.4s, v1.4s
@@ -192,34 +192,34 @@ back80:
 	WORD $0x4e301c00 // and v0.16b, v0.16b, v16.16b
 	WORD $0x4ea01c20 // orr v0.16b, v1.16b, v0.16b
 	CMP $4, R1
-	BLT rare81
+	BLT rare71
 	ADD R3<<2, R0, R7
 	FMOVQ F0, (R7)
 
-back82:
+back72:
 	ADD R6, R3, R3
 	SUB R6, R1, R1
 
-check77:
+check67:
 	CMP $4, R1
-	BGE elements76
+	BGE elements66
 	CMP $1, R1
-	BLT done78
+	BLT done68
 	MOVD $1, R6
-	B elements76
+	B elements66
 
-done78:
+done68:
 	RET
 
-rare79:
+rare69:
 	ADD R3<<2, R2, R7
 	FMOVS (R7), F0
-	B back80
+	B back70
 
-rare81:
+rare71:
 	ADD R3<<2, R0, R7
 	FMOVS F0, (R7)
-	B back82
+	B back72
 
 // func addNEON(dst []float32, x []float32)
 TEXT ·addNEON(SB), NOSPLIT, $0-48
@@ -229,56 +229,56 @@ TEXT ·addNEON(SB), NOSPLIT, $0-48
 	MOVD x_base+24(FP), R3
 	MOVD $0, R6
 	MOVD $4, R7
-	B check84
+	B check74
 
-elements83:
+elements73:
 	CMP $4, R1
-	BLT rare86
+	BLT rare76
 	ADD R6<<2, R2, R8
 	FMOVQ (R8), F0
 
-back87:
+back77:
 	CMP $4, R1
-	BLT rare88
+	BLT rare78
 	ADD R6<<2, R3, R8
 	FMOVQ (R8), F1
 
-back89:
+back79:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT rare90
+	BLT rare80
 	ADD R6<<2, R0, R8
 	FMOVQ F0, (R8)
 
-back91:
+back81:
 	ADD R7, R6, R6
 	SUB R7, R1, R1
 
-check84:
+check74:
 	CMP $4, R1
-	BGE elements83
+	BGE elements73
 	CMP $1, R1
-	BLT done85
+	BLT done75
 	MOVD $1, R7
-	B elements83
+	B elements73
 
-done85:
+done75:
 	RET
 
-rare86:
+rare76:
 	ADD R6<<2, R2, R8
 	FMOVS (R8), F0
-	B back87
+	B back77
 
-rare88:
+rare78:
 	ADD R6<<2, R3, R8
 	FMOVS (R8), F1
-	B back89
+	B back79
 
-rare90:
+rare80:
 	ADD R6<<2, R0, R8
 	FMOVS F0, (R8)
-	B back91
+	B back81
 
 // func mulNEON(dst []float32, x []float32)
 TEXT ·mulNEON(SB), NOSPLIT, $0-48
@@ -288,56 +288,56 @@ TEXT ·mulNEON(SB), NOSPLIT, $0-48
 	MOVD x_base+24(FP), R3
 	MOVD $0, R6
 	MOVD $4, R7
-	B check93
+	B check83
 
-elements92:
+elements82:
 	CMP $4, R1
-	BLT rare95
+	BLT rare85
 	ADD R6<<2, R2, R8
 	FMOVQ (R8), F0
 
-back96:
+back86:
 	CMP $4, R1
-	BLT rare97
+	BLT rare87
 	ADD R6<<2, R3, R8
 	FMOVQ (R8), F1
 
-back98:
+back88:
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT rare99
+	BLT rare89
 	ADD R6<<2, R0, R8
 	FMOVQ F0, (R8)
 
-back100:
+back90:
 	ADD R7, R6, R6
 	SUB R7, R1, R1
 
-check93:
+check83:
 	CMP $4, R1
-	BGE elements92
+	BGE elements82
 	CMP $1, R1
-	BLT done94
+	BLT done84
 	MOVD $1, R7
-	B elements92
+	B elements82
 
-done94:
+done84:
 	RET
 
-rare95:
+rare85:
 	ADD R6<<2, R2, R8
 	FMOVS (R8), F0
-	B back96
+	B back86
 
-rare97:
+rare87:
 	ADD R6<<2, R3, R8
 	FMOVS (R8), F1
-	B back98
+	B back88
 
-rare99:
+rare89:
 	ADD R6<<2, R0, R8
 	FMOVS F0, (R8)
-	B back100
+	B back90
 
 // func axpyNEON(dst []float32, a float32, x []float32)
 TEXT ·axpyNEON(SB), NOSPLIT, $0-56
@@ -349,56 +349,56 @@ TEXT ·axpyNEON(SB), NOSPLIT, $0-56
 	MOVD x_base+32(FP), R3
 	MOVD $0, R6
 	MOVD $4, R7
-	B check102
+	B check92
 
-elements101:
+elements91:
 	CMP $4, R1
-	BLT rare104
+	BLT rare94
 	ADD R6<<2, R2, R8
 	FMOVQ (R8), F1
 
-back105:
+back95:
 	CMP $4, R1
-	BLT rare106
+	BLT rare96
 	ADD R6<<2, R3, R8
 	FMOVQ (R8), F2
 
-back107:
+back97:
 	WORD $0x4e22cc01 // fmla v1.4s, v0.4s, v2.4s
 	CMP $4, R1
-	BLT rare108
+	BLT rare98
 	ADD R6<<2, R0, R8
 	FMOVQ F1, (R8)
 
-back109:
+back99:
 	ADD R7, R6, R6
 	SUB R7, R1, R1
 
-check102:
+check92:
 	CMP $4, R1
-	BGE elements101
+	BGE elements91
 	CMP $1, R1
-	BLT done103
+	BLT done93
 	MOVD $1, R7
-	B elements101
+	B elements91
 
-done103:
+done93:
 	RET
 
-rare104:
+rare94:
 	ADD R6<<2, R2, R8
 	FMOVS (R8), F1
-	B back105
+	B back95
 
-rare106:
+rare96:
 	ADD R6<<2, R3, R8
 	FMOVS (R8), F2
-	B back107
+	B back97
 
-rare108:
+rare98:
 	ADD R6<<2, R0, R8
 	FMOVS F1, (R8)
-	B back109
+	B back99
 
 // func scaleNEON(dst []float32, a float32)
 TEXT ·scaleNEON(SB), NOSPLIT, $0-28
@@ -409,45 +409,45 @@ TEXT ·scaleNEON(SB), NOSPLIT, $0-28
 	MOVD dst_base+0(FP), R2
 	MOVD $0, R3
 	MOVD $4, R6
-	B check111
+	B check101
 
-elements110:
+elements100:
 	CMP $4, R1
-	BLT rare113
+	BLT rare103
 	ADD R3<<2, R2, R7
 	FMOVQ (R7), F1
 
-back114:
+back104:
 	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	CMP $4, R1
-	BLT rare115
+	BLT rare105
 	ADD R3<<2, R0, R7
 	FMOVQ F1, (R7)
 
-back116:
+back106:
 	ADD R6, R3, R3
 	SUB R6, R1, R1
 
-check111:
+check101:
 	CMP $4, R1
-	BGE elements110
+	BGE elements100
 	CMP $1, R1
-	BLT done112
+	BLT done102
 	MOVD $1, R6
-	B elements110
+	B elements100
 
-done112:
+done102:
 	RET
 
-rare113:
+rare103:
 	ADD R3<<2, R2, R7
 	FMOVS (R7), F1
-	B back114
+	B back104
 
-rare115:
+rare105:
 	ADD R3<<2, R0, R7
 	FMOVS F1, (R7)
-	B back116
+	B back106
 
 // func scaleShiftNEON(dst []float32, scale []float32, x []float32, shift []float32)
 TEXT ·scaleShiftNEON(SB), NOSPLIT, $0-96
@@ -458,68 +458,68 @@ TEXT ·scaleShiftNEON(SB), NOSPLIT, $0-96
 	MOVD shift_base+72(FP), R6
 	MOVD $0, R7
 	MOVD $4, R8
-	B check118
+	B check108
 
-elements117:
+elements107:
 	CMP $4, R1
-	BLT rare120
+	BLT rare110
 	ADD R7<<2, R2, R9
 	FMOVQ (R9), F0
 
-back121:
+back111:
 	CMP $4, R1
-	BLT rare122
+	BLT rare112
 	ADD R7<<2, R3, R9
 	FMOVQ (R9), F1
 
-back123:
+back113:
 	CMP $4, R1
-	BLT rare124
+	BLT rare114
 	ADD R7<<2, R6, R9
 	FMOVQ (R9), F2
 
-back125:
+back115:
 	WORD $0x4ea21c42 // mov v2.16b, v2.16b
 	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT rare126
+	BLT rare116
 	ADD R7<<2, R0, R9
 	FMOVQ F2, (R9)
 
-back127:
+back117:
 	ADD R8, R7, R7
 	SUB R8, R1, R1
 
-check118:
+check108:
 	CMP $4, R1
-	BGE elements117
+	BGE elements107
 	CMP $1, R1
-	BLT done119
+	BLT done109
 	MOVD $1, R8
-	B elements117
+	B elements107
 
-done119:
+done109:
 	RET
 
-rare120:
+rare110:
 	ADD R7<<2, R2, R9
 	FMOVS (R9), F0
-	B back121
+	B back111
 
-rare122:
+rare112:
 	ADD R7<<2, R3, R9
 	FMOVS (R9), F1
-	B back123
+	B back113
 
-rare124:
+rare114:
 	ADD R7<<2, R6, R9
 	FMOVS (R9), F2
-	B back125
+	B back115
 
-rare126:
+rare116:
 	ADD R7<<2, R0, R9
 	FMOVS F2, (R9)
-	B back127
+	B back117
 
 // func adamNEON(value []float32, grad []float32, m []float32, v []float32, common [8]float32)
 TEXT ·adamNEON(SB), NOSPLIT, $0-128
@@ -550,38 +550,38 @@ TEXT ·adamNEON(SB), NOSPLIT, $0-128
 	VDUP R7, V7.S4
 	MOVD $0, R7
 	MOVD $4, R8
-	B check129
+	B check119
 
-elements128:
+elements118:
 	CMP $4, R6
-	BLT rare131
+	BLT rare121
 	ADD R7<<2, R1, R9
 	FMOVQ (R9), F8
 
-back132:
+back122:
 	WORD $0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
 	CMP $4, R6
-	BLT rare133
+	BLT rare123
 	ADD R7<<2, R2, R9
 	FMOVQ (R9), F11
 
-back134:
+back124:
 	WORD $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
 	WORD $0x4e22cd0b // fmla v11.4s, v8.4s, v2.4s
 	WORD $0x4ea98d6c // cmtst v12.4s, v11.4s, v9.4s
 	WORD $0x4e2b1d8c // and v12.16b, v12.16b, v11.16b
 	CMP $4, R6
-	BLT rare135
+	BLT rare125
 	ADD R7<<2, R2, R9
 	FMOVQ F12, (R9)
 
-back136:
+back126:
 	CMP $4, R6
-	BLT rare137
+	BLT rare127
 	ADD R7<<2, R3, R9
 	FMOVQ (R9), F11
 
-back138:
+back128:
 	WORD $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
 	WORD $0x4eaa8d0d // cmtst v13.4s, v8.4s, v10.4s
 	WORD $0x4e281dad // and v13.16b, v13.16b, v8.16b
@@ -590,74 +590,74 @@ back138:
 	WORD $0x4ea98d68 // cmtst v8.4s, v11.4s, v9.4s
 	WORD $0x4e2b1d08 // and v8.16b, v8.16b, v11.16b
 	CMP $4, R6
-	BLT rare139
+	BLT rare129
 	ADD R7<<2, R3, R9
 	FMOVQ F8, (R9)
 
-back140:
+back130:
 	WORD $0x6ea1f908 // fsqrt v8.4s, v8.4s
 	WORD $0x4ea71ceb // mov v11.16b, v7.16b
 	WORD $0x4e26cd0b // fmla v11.4s, v8.4s, v6.4s
 	WORD $0x6e25dd88 // fmul v8.4s, v12.4s, v5.4s
 	WORD $0x6e2bfd08 // fdiv v8.4s, v8.4s, v11.4s
 	CMP $4, R6
-	BLT rare141
+	BLT rare131
 	ADD R7<<2, R0, R9
 	FMOVQ (R9), F11
 
-back142:
+back132:
 	WORD $0x4ea8d568 // fsub v8.4s, v11.4s, v8.4s
 	CMP $4, R6
-	BLT rare143
+	BLT rare133
 	ADD R7<<2, R0, R9
 	FMOVQ F8, (R9)
 
-back144:
+back134:
 	ADD R8, R7, R7
 	SUB R8, R6, R6
 
-check129:
+check119:
 	CMP $4, R6
-	BGE elements128
+	BGE elements118
 	CMP $1, R6
-	BLT done130
+	BLT done120
 	MOVD $1, R8
-	B elements128
+	B elements118
 
-done130:
+done120:
 	RET
 
-rare131:
+rare121:
 	ADD R7<<2, R1, R9
 	FMOVS (R9), F8
+	B back122
+
+rare123:
+	ADD R7<<2, R2, R9
+	FMOVS (R9), F11
+	B back124
+
+rare125:
+	ADD R7<<2, R2, R9
+	FMOVS F12, (R9)
+	B back126
+
+rare127:
+	ADD R7<<2, R3, R9
+	FMOVS (R9), F11
+	B back128
+
+rare129:
+	ADD R7<<2, R3, R9
+	FMOVS F8, (R9)
+	B back130
+
+rare131:
+	ADD R7<<2, R0, R9
+	FMOVS (R9), F11
 	B back132
 
 rare133:
-	ADD R7<<2, R2, R9
-	FMOVS (R9), F11
+	ADD R7<<2, R0, R9
+	FMOVS F8, (R9)
 	B back134
-
-rare135:
-	ADD R7<<2, R2, R9
-	FMOVS F12, (R9)
-	B back136
-
-rare137:
-	ADD R7<<2, R3, R9
-	FMOVS (R9), F11
-	B back138
-
-rare139:
-	ADD R7<<2, R3, R9
-	FMOVS F8, (R9)
-	B back140
-
-rare141:
-	ADD R7<<2, R0, R9
-	FMOVS (R9), F11
-	B back142
-
-rare143:
-	ADD R7<<2, R0, R9
-	FMOVS F8, (R9)
-	B back144
