@@ -33,7 +33,7 @@ func (m Machine) reduce(x VecVirtual) (n, quotient VecVirtual) {
 	last := len(exponential) - 1
 	quotient = m.Constant(Float(exponential[last]))
 	for k := last - 1; k >= 0; k-- {
-		m.MulAdd(quotient, x, Float(exponential[k]))
+		quotient = m.MulAdd(quotient, x, Float(exponential[k]))
 	}
 	return n, quotient
 }
@@ -54,8 +54,7 @@ func (m Machine) Exp(x VecVirtual) VecVirtual {
 func (m Machine) expBelow(x VecVirtual) VecVirtual {
 	r := m.Max(m.Constant(Float(expLowest)), x)
 	n, e := m.reduce(r)
-	m.MulAdd(e, r, Float(1))
-	m.MulAdd(e, r, Float(1))
+	e = m.MulAdd(m.MulAdd(e, r, Float(1)), r, Float(1))
 	return m.timesPowerOfTwo(e, n)
 }
 
@@ -69,9 +68,15 @@ func (m Machine) timesPowerOfTwo(v, n VecVirtual) VecVirtual {
 	// 2ⁿ is split into two powers of about n/2, so that both are normal numbers and the first
 	// product is exact.
 	whole, half, rest := m.Vector(), m.Vector(), m.Vector()
-	VCVTPS2DQ(n, whole)
-	VPSRAD(operand.Imm(1), whole, half)
-	VPSUBD(half, whole, rest)
+	if m.neon() {
+		ARM("fcvtns", whole, n)
+		ARMShift("sshr", half, whole, 1)
+		ARM("sub", rest, whole, half)
+	} else {
+		VCVTPS2DQ(n, whole)
+		VPSRAD(operand.Imm(1), whole, half)
+		VPSUBD(half, whole, rest)
+	}
 	return m.Mul(m.Mul(v, m.powerOfTwo(half)), m.powerOfTwo(rest))
 }
 
@@ -79,6 +84,11 @@ func (m Machine) timesPowerOfTwo(v, n VecVirtual) VecVirtual {
 func (m Machine) powerOfTwo(n VecVirtual) VecVirtual {
 	const bias, fraction = 127, 23 // of float32
 	v := m.Vector()
+	if m.neon() {
+		ARM("add", v, n, constantARM(Bits(bias)))
+		ARMShift("shl", v, v, fraction)
+		return v
+	}
 	m.with(VPADDD, VPADDD_BCST, Bits(bias), n, v)
 	VPSLLD(operand.Imm(fraction), v, v)
 	return v
@@ -105,9 +115,9 @@ func (m Machine) Tanh(x VecVirtual) VecVirtual {
 	magnitude := m.And(x, Bits(signBit-1))
 	r := m.Min(m.Constant(Float(2*tanhHighest)), m.Add(magnitude, magnitude))
 	n, d := m.reduce(r)
-	m.MulAdd(d, m.Mul(r, r), r)
+	d = m.MulAdd(d, m.Mul(r, r), r)
 	power := m.timesPowerOfTwo(m.Constant(Float(1)), n)
-	m.MulAdd(d, power, m.Sub(power, Float(1)))
+	d = m.MulAdd(d, power, m.Sub(power, Float(1)))
 	t := m.Div(d, m.Add(d, Float(2)))
 	return m.Or(t, m.And(x, Bits(signBit)))
 }

@@ -13,7 +13,7 @@ type instruction = func(...operand.Op)
 // that form.
 func (m Machine) with(plain, broadcast instruction, b operand.Op, rest ...operand.Op) {
 	if c, ok := b.(Constant); ok {
-		b = c.Mem
+		b = c.Mem()
 		if m.Wide() {
 			plain = broadcast
 		}
@@ -21,80 +21,118 @@ func (m Machine) with(plain, broadcast instruction, b operand.Op, rest ...operan
 	plain(append([]operand.Op{b}, rest...)...)
 }
 
-func (m Machine) binary(plain, broadcast instruction, a VecVirtual, b operand.Op) VecVirtual {
+// binary returns the result of an instruction on a and b, which is called neon on arm64.
+func (m Machine) binary(plain, broadcast instruction, neon string, a VecVirtual, b operand.Op) VecVirtual {
 	v := m.Vector()
+	if m.neon() {
+		ARM(neon, v, a, m.Fixed(b))
+		return v
+	}
 	m.with(plain, broadcast, b, a, v)
 	return v
 }
 
 // Add returns a + b. Here and below, b is a vector or a Constant.
 func (m Machine) Add(a VecVirtual, b operand.Op) VecVirtual {
-	return m.binary(VADDPS, VADDPS_BCST, a, b)
+	return m.binary(VADDPS, VADDPS_BCST, "fadd", a, b)
 }
 
 // Sub returns a − b.
 func (m Machine) Sub(a VecVirtual, b operand.Op) VecVirtual {
-	return m.binary(VSUBPS, VSUBPS_BCST, a, b)
+	return m.binary(VSUBPS, VSUBPS_BCST, "fsub", a, b)
 }
 
 // Mul returns a·b.
 func (m Machine) Mul(a VecVirtual, b operand.Op) VecVirtual {
-	return m.binary(VMULPS, VMULPS_BCST, a, b)
+	return m.binary(VMULPS, VMULPS_BCST, "fmul", a, b)
 }
 
 // Div returns a/b.
 func (m Machine) Div(a VecVirtual, b operand.Op) VecVirtual {
-	return m.binary(VDIVPS, VDIVPS_BCST, a, b)
+	return m.binary(VDIVPS, VDIVPS_BCST, "fdiv", a, b)
 }
 
 // Min returns the smaller of a and b, and b if either is NaN.
 func (m Machine) Min(a VecVirtual, b operand.Op) VecVirtual {
-	return m.binary(VMINPS, VMINPS_BCST, a, b)
+	return m.binary(VMINPS, VMINPS_BCST, "fmin", a, b)
 }
 
 // Max returns the larger of a and b, and b if either is NaN.
 func (m Machine) Max(a VecVirtual, b operand.Op) VecVirtual {
-	return m.binary(VMAXPS, VMAXPS_BCST, a, b)
+	return m.binary(VMAXPS, VMAXPS_BCST, "fmax", a, b)
 }
 
 // And returns the bits set in both a and b.
 func (m Machine) And(a VecVirtual, b operand.Op) VecVirtual {
-	return m.binary(VANDPS, VANDPS_BCST, a, b)
+	return m.binary(VANDPS, VANDPS_BCST, "and", a, b)
 }
 
 // Or returns the bits set in either of a and b.
-func (m Machine) Or(a VecVirtual, b operand.Op) VecVirtual { return m.binary(VORPS, VORPS_BCST, a, b) }
+func (m Machine) Or(a VecVirtual, b operand.Op) VecVirtual {
+	return m.binary(VORPS, VORPS_BCST, "orr", a, b)
+}
 
 // Sqrt returns √a.
 func (m Machine) Sqrt(a VecVirtual) VecVirtual {
 	v := m.Vector()
-	VSQRTPS(a, v)
+	if m.neon() {
+		ARM("fsqrt", v, a)
+	} else {
+		VSQRTPS(a, v)
+	}
 	return v
 }
 
 // Round returns the whole number nearest to a; of two that are equally near, the even one.
 func (m Machine) Round(a VecVirtual) VecVirtual {
 	v := m.Vector()
-	if m.Wide() {
+	switch {
+	case m.neon():
+		ARM("frintn", v, a)
+	case m.Wide():
 		VRNDSCALEPS(operand.Imm(0), a, v)
-	} else {
+	default:
 		VROUNDPS(operand.Imm(0), a, v)
 	}
 	return v
 }
 
-// MulAdd sets a = a·b + c, rounded once.
-func (m Machine) MulAdd(a, b VecVirtual, c operand.Op) {
+// Accumulate sets sum = sum + a.
+func (m Machine) Accumulate(sum, a VecVirtual) {
+	if m.neon() {
+		ARM("fadd", sum, sum, a)
+	} else {
+		VADDPS(a, sum, sum)
+	}
+}
+
+// MulAdd returns a·b + c, rounded once. It changes a.
+func (m Machine) MulAdd(a, b VecVirtual, c operand.Op) VecVirtual {
+	if m.neon() {
+		sum := m.Vector()
+		ARM("mov", sum, m.Fixed(c))
+		ARM("fmla", sum, a, b)
+		return sum
+	}
 	m.with(VFMADD213PS, VFMADD213PS_BCST, c, b, a)
+	return a
 }
 
 // AddProduct sets sum = sum + a·b, rounded once.
 func (m Machine) AddProduct(sum, a VecVirtual, b operand.Op) {
+	if m.neon() {
+		ARM("fmla", sum, a, m.Fixed(b))
+		return
+	}
 	m.with(VFMADD231PS, VFMADD231PS_BCST, b, a, sum)
 }
 
 // SubProduct sets difference = difference − a·b, rounded once.
 func (m Machine) SubProduct(difference, a VecVirtual, b operand.Op) {
+	if m.neon() {
+		ARM("fmls", difference, a, m.Fixed(b))
+		return
+	}
 	m.with(VFNMADD231PS, VFNMADD231PS_BCST, b, a, difference)
 }
 
@@ -122,9 +160,14 @@ func (m Machine) FlushBeforeSquare(v VecVirtual) VecVirtual {
 // keepWhere returns v with the lanes set to 0 in which none of the bits is set.
 func (m Machine) keepWhere(v VecVirtual, bits Constant) VecVirtual {
 	kept := m.Vector()
+	if m.neon() {
+		ARM("cmtst", kept, v, m.Fixed(bits))
+		ARM("and", kept, kept, v)
+		return kept
+	}
 	if m.Wide() {
 		keep := K()
-		VPTESTMD_BCST(bits.Mem, v, keep)
+		VPTESTMD_BCST(bits.Mem(), v, keep)
 		VMOVAPS_Z(v, keep, kept)
 		return kept
 	}
@@ -138,11 +181,15 @@ func (m Machine) keepWhere(v VecVirtual, bits Constant) VecVirtual {
 // elsewhere.
 func (m Machine) BySign(x, negative, positive VecVirtual) VecVirtual {
 	v := m.Vector()
-	if m.Wide() {
+	switch {
+	case m.neon():
+		ARMShift("sshr", v, x, 31)
+		ARM("bsl", v, negative, positive)
+	case m.Wide():
 		signs := K()
 		VPMOVD2M(x, signs)
 		VBLENDMPS(negative, positive, signs, v)
-	} else {
+	default:
 		VBLENDVPS(x, negative, positive, v)
 	}
 	return v

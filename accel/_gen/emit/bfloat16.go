@@ -47,10 +47,10 @@ func extended(name string, second, first, destination operand.Op) {
 }
 
 // avo's Generate prints what Compile leaves, so the bytes have to be there by then.
-func init() { pass.Compile = pass.Concat(pass.Compile, pass.FunctionPass(encode)) }
+func init() { pass.Compile = pass.Concat(pass.Compile, pass.FunctionPass(extend)) }
 
-// encode replaces the instructions by their bytes, once their registers are known.
-func encode(f *ir.Function) error {
+// extend replaces the instructions by their bytes, once their registers are known.
+func extend(f *ir.Function) error {
 	var nodes []ir.Node
 	for _, node := range f.Nodes {
 		i, ok := node.(*ir.Instruction)
@@ -58,18 +58,13 @@ func encode(f *ir.Function) error {
 			nodes = append(nodes, node)
 			continue
 		}
-		b := evex(extensions[i.Opcode], number(i.Operands[2]), number(i.Operands[1]), number(i.Operands[0]))
+		b := evex(extensions[i.Opcode], byte(number(i.Operands[2])), byte(number(i.Operands[1])), byte(number(i.Operands[0])))
 		text := fmt.Sprintf("LONG $0x%02x%02x%02x%02x; WORD $0x%02x%02x // %s %s, %s, %s", b[3], b[2], b[1], b[0], b[5], b[4],
 			i.Opcode, i.Operands[0].Asm(), i.Operands[1].Asm(), i.Operands[2].Asm())
 		nodes = append(nodes, &ir.Instruction{Opcode: text})
 	}
 	f.Nodes = nodes
 	return nil
-}
-
-// number is the number of a register.
-func number(register operand.Op) byte {
-	return byte(reg.ToPhysical(register.(reg.Register)).PhysicalIndex())
 }
 
 // evex encodes an instruction on three whole registers (Intel SDM volume 2, section 2.7.1): the

@@ -19,19 +19,19 @@ func (m Machine) Include(a, b VecVirtual) {
 }
 
 // Xor returns the bits in which a and b differ.
-func (m Machine) Xor(a, b VecVirtual) VecVirtual { return m.binary(VXORPS, VXORPS_BCST, a, b) }
+func (m Machine) Xor(a, b VecVirtual) VecVirtual { return m.binary(VXORPS, VXORPS_BCST, "eor", a, b) }
 
 // MulWords returns the lower 64 bits of a·b in 64-bit lanes.
 func (m Machine) MulWords(a VecVirtual, b Constant) VecVirtual {
 	if m.Wide() {
 		v := m.Vector()
-		VPMULLQ_BCST(b.Mem, a, v)
+		VPMULLQ_BCST(b.Mem(), a, v)
 		return v
 	}
 	// AVX2 multiplies 32 by 32 bits. So the product is low·low + (high·low + low·high)·2³². The
 	// sum in brackets comes from one product of a with b whose halves are swapped.
 	factor, swapped, crossed, carried, v := m.Vector(), m.Vector(), m.Vector(), m.Vector(), m.Vector()
-	VPBROADCASTQ(b.Mem, factor)
+	VPBROADCASTQ(b.Mem(), factor)
 	VPSHUFD(operand.Imm(0xB1), factor, swapped)
 	VPMULLD(swapped, a, crossed)
 	VPSRLQ(operand.Imm(32), crossed, carried)

@@ -1,6 +1,6 @@
-// Package emit writes float32 vector code once for AVX2 and AVX-512, which differ in the width
-// of a register. A [Machine] stands for one of them; its methods append instructions to avo's
-// current function.
+// Package emit writes float32 vector code once for AVX2, AVX-512 and NEON. A [Machine] stands for
+// one of them; its methods append instructions to the current function. Not every method is
+// there for NEON: one that is not appends instructions of amd64, outside a function.
 //
 // Methods that return a vector put it into a new register and leave their operands as they are.
 // Methods that return nothing change their first operand.
@@ -21,29 +21,47 @@ type Machine struct {
 	Lanes  int    // float32 in a vector
 }
 
-// Machines has the instruction sets that kernels are generated for.
+// Machines has the instruction sets of amd64.
 var Machines = []Machine{{"AVX2", 8}, {"AVX512", 16}}
+
+// NEON is the instruction set of arm64.
+var NEON = Machine{"NEON", 4}
 
 // Wide reports whether the machine has AVX-512.
 func (m Machine) Wide() bool { return m.Lanes == 16 }
+
+// neon reports whether the machine has NEON.
+func (m Machine) neon() bool { return m.Lanes == 4 }
 
 // Bytes is the size of a vector in bytes.
 func (m Machine) Bytes() int { return 4 * m.Lanes }
 
 // Function begins the function name+Suffix with this signature.
 func (m Machine) Function(name, signature string) {
+	if m.neon() {
+		beginARM(name+m.Suffix, signature)
+		return
+	}
 	TEXT(name+m.Suffix, NOSPLIT, signature)
 	Pragma("noescape")
 }
 
 // Return ends a function.
 func (m Machine) Return() {
-	VZEROUPPER()
-	RET()
+	if m.neon() {
+		returnARM()
+	} else {
+		VZEROUPPER()
+		RET()
+	}
+	end()
 }
 
 // Vector allocates a vector register.
 func (m Machine) Vector() VecVirtual {
+	if m.neon() {
+		return arm.ZMM()
+	}
 	if m.Wide() {
 		return ZMM()
 	}
@@ -79,79 +97,42 @@ func Place(part gotypes.Component) operand.Mem {
 	return argument.Addr
 }
 
-// Tail says which lanes of a vector are used. The zero value is all of them.
-type Tail struct {
-	mask Register // an opmask on AVX-512, a vector of signs on AVX2
+// Pointer loads an argument that is a pointer or an integer into a register.
+func (m Machine) Pointer(name string) GPVirtual { return m.load(m.Param(name)) }
+
+// Slice loads the address of the first element of an argument that is a slice.
+func (m Machine) Slice(name string) GPVirtual { return m.load(m.Param(name).Base()) }
+
+// Length loads the length of an argument that is a slice.
+func (m Machine) Length(name string) GPVirtual { return m.load(m.Param(name).Len()) }
+
+// Argument returns an argument as a memory operand.
+func (m Machine) Argument(name string) operand.Mem { return Place(m.Param(name)) }
+
+// Param returns an argument of the function.
+func (m Machine) Param(name string) gotypes.Component {
+	if m.neon() {
+		return arm.Param(name)
+	}
+	return Param(name)
 }
 
-// All uses every lane.
-var All Tail
-
-// First returns a tail of the first n lanes, 0 ≤ n ≤ Lanes.
-func (m Machine) First(n GPVirtual) Tail {
-	if m.Wide() {
-		bits, mask := GP32(), K()
-		MOVL(operand.I32(-1), bits)
-		BZHIL(n.As32(), bits, bits)
-		KMOVW(bits, mask)
-		return Tail{mask}
+func (m Machine) load(part gotypes.Component) GPVirtual {
+	if m.neon() {
+		return loadARM(Place(part))
 	}
-	mask, at := YMM(), GP64()
-	LEAQ(tailWindow(), at)
-	offset := GP64()
-	MOVQ(operand.U32(8), offset)
-	SUBQ(n, offset)
-	VMOVDQU(operand.Mem{Base: at, Index: offset, Scale: 4}, mask)
-	return Tail{mask}
-}
-
-// Load loads a vector. Lanes outside tail become 0, and their memory is not read.
-func (m Machine) Load(from operand.Mem, tail Tail) VecVirtual {
-	v := m.Vector()
-	switch {
-	case tail == All:
-		VMOVUPS(from, v)
-	case m.Wide():
-		VMOVUPS_Z(from, tail.mask, v)
-	default:
-		VMASKMOVPS(from, tail.mask, v)
-	}
-	return v
-}
-
-// LoadOr loads a vector. Lanes outside tail are taken from other, and their memory is not read.
-func (m Machine) LoadOr(from operand.Mem, tail Tail, other VecVirtual) VecVirtual {
-	v := m.Load(from, tail)
-	if tail == All {
-		return v
-	}
-	merged := m.Vector()
-	if m.Wide() {
-		VBLENDMPS(v, other, tail.mask, merged)
-	} else {
-		VBLENDVPS(tail.mask, v, other, merged)
-	}
-	return merged
-}
-
-// Store stores the lanes of tail.
-func (m Machine) Store(v VecVirtual, to operand.Mem, tail Tail) {
-	switch {
-	case tail == All:
-		VMOVUPS(v, to)
-	case m.Wide():
-		VMOVUPS(v, tail.mask, to)
-	default:
-		VMASKMOVPS(v, tail.mask, to)
-	}
+	return Load(part, GP64()).(GPVirtual)
 }
 
 // Zero returns a vector of zeros.
 func (m Machine) Zero() VecVirtual {
 	v := m.Vector()
-	if m.Wide() {
+	switch {
+	case m.neon():
+		ARM("eor", v, v, v)
+	case m.Wide():
 		VPXORD(v, v, v)
-	} else {
+	default:
 		VXORPS(v, v, v)
 	}
 	return v
@@ -160,28 +141,17 @@ func (m Machine) Zero() VecVirtual {
 // Spread returns a vector with the float32 at from in every lane.
 func (m Machine) Spread(from operand.Mem) VecVirtual {
 	v := m.Vector()
-	VBROADCASTSS(from, v)
+	m.SpreadTo(v, from)
 	return v
 }
 
-// Elements runs body for count elements, one vector at a time, and at the end for the tail.
-// index is the first element of the vector. count is 0 afterwards.
-func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)) {
-	whole, rest, done := Unique("whole"), Unique("rest"), Unique("done")
-	index := GP64()
-	XORQ(index, index)
-	Label(whole)
-	CMPQ(count, operand.Imm(uint64(m.Lanes)))
-	JL(operand.LabelRef(rest))
-	body(index, All)
-	ADDQ(operand.Imm(uint64(m.Lanes)), index)
-	SUBQ(operand.Imm(uint64(m.Lanes)), count)
-	JMP(operand.LabelRef(whole))
-	Label(rest)
-	TESTQ(count, count)
-	JZ(operand.LabelRef(done))
-	body(index, m.First(count))
-	Label(done)
+// SpreadTo sets every lane of v to the float32 at from.
+func (m Machine) SpreadTo(v VecVirtual, from operand.Mem) {
+	if m.neon() {
+		spreadARM(from, v)
+	} else {
+		VBROADCASTSS(from, v)
+	}
 }
 
 // Unique returns a new label that begins with name. A body that is written twice needs two

@@ -6,66 +6,82 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Columns writes body twice: for a whole vector of columns, and for the first columns of a
-// vector. The argument lanes chooses between them. The function returns after either.
-func (m Machine) Columns(body func(tail Tail)) {
-	part, lanes := Unique("part"), Pointer("lanes")
-	CMPQ(lanes, operand.Imm(uint64(m.Lanes)))
-	JNE(operand.LabelRef(part))
-	body(All)
-	m.Return()
-	Label(part)
-	body(m.First(lanes))
-	m.Return()
-}
-
 // Row is a pointer that moves down the rows of a matrix, within a block of columns. The argument
 // stride says how far apart the rows are, in bytes.
 type Row struct {
-	at     GPVirtual
-	stride string
-
-	order, offset GPVirtual // of a gathered row: the next entry of order, and the offset of the row
+	at           GPVirtual
+	name, stride string
+	order        GPVirtual // of rows that may be gathered; rows may share it
 }
 
 // NewRow starts at the argument name and moves by the argument name+"Stride", in bytes.
-func NewRow(name string) Row { return Row{at: Pointer(name), stride: name + "Stride"} }
+func (m Machine) NewRow(name string) Row {
+	return Row{at: m.Pointer(name), name: name, stride: name + "Stride"}
+}
 
 // NewRows returns a NewRow for each of the arguments.
-func NewRows(names ...string) []Row {
+func (m Machine) NewRows(names ...string) []Row {
 	rows := make([]Row, len(names))
 	for i, name := range names {
-		rows[i] = NewRow(name)
+		rows[i] = m.NewRow(name)
 	}
 	return rows
 }
 
-// NewGatheredRow moves through the rows of the matrix at the argument name in the order that the
-// int32 at the argument "order" give.
-func NewGatheredRow(name string) Row {
-	return Row{at: Pointer(name), stride: name + "Stride", order: Pointer("order"), offset: GP64()}
+// NewInputRow is like NewRow where the argument order is nil. Otherwise it moves through the
+// rows of the matrix in the order that the int32 at order give.
+func (m Machine) NewInputRow(name string) Row { return m.NewInputRows(name)[0] }
+
+// NewInputRows returns a NewInputRow for each of the arguments.
+func (m Machine) NewInputRows(names ...string) []Row {
+	rows, order := m.NewRows(names...), m.Pointer("order")
+	for i := range rows {
+		rows[i].order = order
+	}
+	return rows
 }
 
-// gathered reports whether the row is from NewGatheredRow.
-func (r Row) gathered() bool { return r.order != nil }
+// At is the row's first element's address, in a register.
+func (r Row) At() GPVirtual { return r.at }
+
+// WhereGathered runs body where the rows of a NewInputRow are gathered.
+func (m Machine) WhereGathered(r Row, body func()) {
+	m.Rarely(func(label string) { m.JumpIfNotZero(r.order, label) }, body, func() {})
+}
 
 // enter computes the addresses of gathered rows. It is called before a row is used.
-func enter(walkers []Row) {
+func (m Machine) enter(walkers []Row) {
+	var gathered []Row
 	for _, r := range walkers {
-		if r.gathered() {
-			MOVLQSX(operand.Mem{Base: r.order}, r.offset)
-			IMULQ(Argument(r.stride), r.offset)
+		if r.order != nil {
+			gathered = append(gathered, r)
 		}
 	}
+	if len(gathered) == 0 {
+		return
+	}
+	order := gathered[0].order
+	m.WhereGathered(gathered[0], func() {
+		if m.neon() {
+			index := General()
+			WriteARM("MOVW %[2]s, %[1]s", index, operand.Mem{Base: order})
+			for _, r := range gathered {
+				WriteARM("MADD %[3]s, %[4]s, %[2]s, %[1]s", r.at, index, m.Pointer(r.stride), m.Pointer(r.name))
+			}
+		} else {
+			for _, r := range gathered {
+				MOVLQSX(operand.Mem{Base: order}, r.at)
+				IMULQ(m.Argument(r.stride), r.at)
+				ADDQ(m.Argument(r.name), r.at)
+			}
+		}
+		m.Advance(order, 4)
+	})
 }
 
-func advance(walkers []Row) {
+func (m Machine) advance(walkers []Row) {
 	for _, r := range walkers {
-		if r.gathered() {
-			ADDQ(operand.Imm(4), r.order)
-		} else {
-			ADDQ(Argument(r.stride), r.at)
-		}
+		m.AdvanceBy(r.at, r.stride)
 	}
 }
 
@@ -75,15 +91,18 @@ func advance(walkers []Row) {
 const ahead = 128
 
 // Fetch prefetches the columns of the row that the next call works on.
-func (r Row) Fetch() { PREFETCHT0(r.Mem().Offset(ahead)) }
+func (m Machine) Fetch(r Row) { m.fetch(r.Mem()) }
+
+func (m Machine) fetch(at operand.Mem) {
+	if m.neon() {
+		fetchARM(at.Offset(ahead))
+	} else {
+		PREFETCHT0(at.Offset(ahead))
+	}
+}
 
 // Mem is the address of the row's first element.
-func (r Row) Mem() operand.Mem {
-	if r.gathered() {
-		return operand.Mem{Base: r.at, Index: r.offset, Scale: 1}
-	}
-	return operand.Mem{Base: r.at}
-}
+func (r Row) Mem() operand.Mem { return operand.Mem{Base: r.at} }
 
 // Gate is the address of the first element of gate k, 0 to 2. The gates are spacing bytes apart.
 func (r Row) Gate(k int, spacing GPVirtual) operand.Mem {
@@ -94,18 +113,17 @@ func (r Row) Gate(k int, spacing GPVirtual) operand.Mem {
 }
 
 // FetchGate prefetches as Fetch does, for gate k.
-func (r Row) FetchGate(k int, spacing GPVirtual) { PREFETCHT0(r.Gate(k, spacing).Offset(ahead)) }
+func (m Machine) FetchGate(r Row, k int, spacing GPVirtual) { m.fetch(r.Gate(k, spacing)) }
 
 // Rows runs body once for each row and moves the walkers to the next row after each. The
 // argument rows is the number of rows, at least 1.
 func (m Machine) Rows(walkers []Row, body func()) {
-	top, count := Unique("row"), Pointer("rows")
-	Label(top)
-	enter(walkers)
+	top, count := Unique("row"), m.Pointer("rows")
+	m.Label(top)
+	m.enter(walkers)
 	body()
-	advance(walkers)
-	DECQ(count)
-	JNZ(operand.LabelRef(top))
+	m.advance(walkers)
+	m.CountDown(count, 1, top)
 }
 
 // Sum returns the sum of addend over the rows. It keeps four partial sums, so that an addition
@@ -115,27 +133,25 @@ func (m Machine) Sum(row Row, addend func(sum VecVirtual)) VecVirtual {
 	for i := range sums {
 		sums[i] = m.Zero()
 	}
-	walkers, count := []Row{row}, Pointer("rows")
+	walkers, count := []Row{row}, m.Pointer("rows")
 	add := func(sum VecVirtual) {
-		enter(walkers)
+		m.enter(walkers)
 		addend(sum)
-		advance(walkers)
+		m.advance(walkers)
 	}
 	four, rest, done := Unique("four"), Unique("rest"), Unique("done")
-	Label(four)
-	CMPQ(count, operand.Imm(4))
-	JL(operand.LabelRef(rest))
+	m.Label(four)
+	m.JumpIfLess(count, 4, rest)
 	for _, sum := range sums {
 		add(sum)
 	}
-	SUBQ(operand.Imm(4), count)
-	JMP(operand.LabelRef(four))
-	Label(rest)
-	TESTQ(count, count)
-	JZ(operand.LabelRef(done))
+	m.Advance(count, -4)
+	m.Jump(four)
+	m.Label(rest)
+	m.JumpIfZero(count, done)
 	add(sums[0])
-	DECQ(count)
-	JMP(operand.LabelRef(rest))
-	Label(done)
+	m.Advance(count, -1)
+	m.Jump(rest)
+	m.Label(done)
 	return m.Add(m.Add(sums[0], sums[1]), m.Add(sums[2], sums[3]))
 }

@@ -21,16 +21,12 @@ func main() {
 		widen(m, "accumulate", true)
 		narrow(m)
 	}
-	Generate()
+	emit.Write()
 }
 
 // elements runs body for the elements of an argument, one vector at a time.
 func elements(m emit.Machine, name string, body func(index GPVirtual)) {
-	m.Elements(emit.Length(name), func(index GPVirtual, tail emit.Tail) {
-		if tail == emit.All {
-			body(index)
-		}
-	})
+	m.Vectors(emit.Length(name), body)
 	m.Return()
 }
 

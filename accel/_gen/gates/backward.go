@@ -1,7 +1,6 @@
 package main
 
 import (
-	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/reg"
 
 	"bittern/accel/_gen/emit"
@@ -42,7 +41,7 @@ func (n *normalisation) finish(m emit.Machine, prefix string, sum VecVirtual, ta
 	product := m.Mul(n.product, n.rstd)
 	addVector(m, product, argument(prefix, "gammaGradient"), tail)
 	n.scale = m.Mul(vector(m, argument(prefix, "gamma"), tail), n.rstd)
-	share := m.Spread(emit.Argument(argument(prefix, "share")))
+	share := m.Spread(m.Argument(argument(prefix, "share")))
 	n.mean = m.Mul(sum, share)
 	n.slope = m.Mul(m.Mul(product, share), n.rstd)
 }
@@ -54,101 +53,75 @@ func (n *normalisation) gradient(m emit.Machine, dy, x VecVirtual) VecVirtual {
 	return m.Mul(d, n.scale)
 }
 
-// affinePairBackward writes AffinePairGradient.Backward. If rows are gathered, their gradients
-// are added to the rows that order gives.
-func affinePairBackward(m emit.Machine, from source) {
-	m.Function("affinePairBackward"+from.suffix, "func(gradient, hidden, input, hiddenGradient, inputGradient *float32, "+
-		"gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int"+from.argument+", "+
+// affinePairBackward writes AffinePairGradient.Backward. The argument inputGradient is nil where
+// inputs are scalar.
+func affinePairBackward(m emit.Machine) {
+	m.Function("affinePairBackward", "func(gradient, hidden, input, hiddenGradient, inputGradient *float32, "+
+		"gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int, order *int32, scalar int, "+
 		"hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32, "+
 		"inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32, "+
 		"betaGradient *float32, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {
 		ofHidden, ofInput := newNormalisation(m, "hidden", tail), newNormalisation(m, "input", tail)
 		sum := m.Zero()
-		gradient, hidden, input := emit.NewRow("gradient"), emit.NewRow("hidden"), from.row("input")
+		scalar := m.Pointer("scalar")
+		gradient, hidden, input := m.NewRow("gradient"), m.NewRow("hidden"), m.NewInputRow("input")
 		m.Rows([]emit.Row{gradient, hidden, input}, func() {
-			hidden.Fetch()
-			input.Fetch()
+			m.Fetch(hidden)
+			m.Fetch(input)
 			da := m.Load(gradient.Mem(), tail)
-			VADDPS(da, sum, sum)
+			m.Accumulate(sum, da)
 			ofHidden.add(m, da, m.Load(hidden.Mem(), tail))
-			ofInput.add(m, da, m.Load(input.Mem(), tail))
+			ofInput.add(m, da, loadInput(m, input, scalar, tail))
 		})
 		addVector(m, sum, "betaGradient", tail)
 		ofHidden.finish(m, "hidden", sum, tail)
 		ofInput.finish(m, "input", sum, tail)
 
-		gradient, hidden, input = emit.NewRow("gradient"), emit.NewRow("hidden"), from.row("input")
-		hiddenGradient, inputGradient := emit.NewRow("hiddenGradient"), from.row("inputGradient")
+		gradient, hidden = m.NewRow("gradient"), m.NewRow("hidden")
+		hiddenGradient, inputs := m.NewRow("hiddenGradient"), m.NewInputRows("input", "inputGradient")
+		input, inputGradient := inputs[0], inputs[1]
 		m.Rows([]emit.Row{gradient, hidden, input, hiddenGradient, inputGradient}, func() {
-			da := m.Load(gradient.Mem(), tail)
-			h, x := m.Load(hidden.Mem(), tail), m.Load(input.Mem(), tail)
-			m.Store(ofHidden.gradient(m, da, h), hiddenGradient.Mem(), tail)
-			dx := ofInput.gradient(m, da, x)
-			if from.suffix == gathered.suffix {
-				dx = m.Add(dx, m.Load(inputGradient.Mem(), tail))
-			}
-			m.Store(dx, inputGradient.Mem(), tail)
+			da, h := m.Load(gradient.Mem(), tail), m.Load(hidden.Mem(), tail)
+			dh := ofHidden.gradient(m, da, h)
+			m.Unless(func(none string) { m.JumpIfZero(inputGradient.At(), none) }, func() {
+				dx := ofInput.gradient(m, da, m.Load(input.Mem(), tail))
+				storeInputGradient(m, dx, inputGradient, tail)
+			})
+			m.Store(dh, hiddenGradient.Mem(), tail)
 		})
 	})
 }
 
-// affinePairBackwardScalar writes AffinePairGradient.Backward for scalar inputs, whose gradient
-// is not needed.
-func affinePairBackwardScalar(m emit.Machine) {
-	m.Function("affinePairBackwardScalar", "func(gradient, hidden, input, hiddenGradient *float32, "+
-		"gradientStride, hiddenStride, inputStride, hiddenGradientStride int, "+
-		"hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32, "+
-		"inputMean, inputRstd, inputGammaGradient, betaGradient *float32, rows, lanes int)")
-	m.Columns(func(tail emit.Tail) {
-		ofHidden, ofInput := newNormalisation(m, "hidden", tail), newNormalisation(m, "input", tail)
-		sum := m.Zero()
-		gradient, hidden, input := emit.NewRow("gradient"), emit.NewRow("hidden"), scalar.row("input")
-		m.Rows([]emit.Row{gradient, hidden, input}, func() {
-			hidden.Fetch()
-			da := m.Load(gradient.Mem(), tail)
-			VADDPS(da, sum, sum)
-			ofHidden.add(m, da, m.Load(hidden.Mem(), tail))
-			ofInput.add(m, da, scalar.load(m, input, tail))
-		})
-		addVector(m, sum, "betaGradient", tail)
-		ofHidden.finish(m, "hidden", sum, tail)
-		addVector(m, m.Mul(ofInput.product, ofInput.rstd), "inputGammaGradient", tail)
-
-		gradient, hidden = emit.NewRow("gradient"), emit.NewRow("hidden")
-		hiddenGradient := emit.NewRow("hiddenGradient")
-		m.Rows([]emit.Row{gradient, hidden, hiddenGradient}, func() {
-			da, h := m.Load(gradient.Mem(), tail), m.Load(hidden.Mem(), tail)
-			m.Store(ofHidden.gradient(m, da, h), hiddenGradient.Mem(), tail)
-		})
-	})
+// storeInputGradient stores the gradient of a row of inputs, or adds it where rows are gathered.
+func storeInputGradient(m emit.Machine, dx VecVirtual, to emit.Row, tail emit.Tail) {
+	m.WhereGathered(to, func() { m.Accumulate(dx, m.Load(to.Mem(), tail)) })
+	m.Store(dx, to.Mem(), tail)
 }
 
 // affineBackward writes AffineGradient.Backward.
-func affineBackward(m emit.Machine, from source) {
-	m.Function("affineBackward"+from.suffix, "func(gradient, product, productGradient *float32, "+
-		"gradientStride, productStride, productGradientStride int"+from.argument+", "+
+func affineBackward(m emit.Machine) {
+	m.Function("affineBackward", "func(gradient, product, productGradient *float32, "+
+		"gradientStride, productStride, productGradientStride int, order *int32, "+
 		"mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {
 		n, sum := newNormalisation(m, "", tail), m.Zero()
-		gradient, product := emit.NewRow("gradient"), from.row("product")
+		gradient, product := m.NewRow("gradient"), m.NewInputRow("product")
 		m.Rows([]emit.Row{gradient, product}, func() {
-			product.Fetch()
+			m.Fetch(product)
 			dy := m.Load(gradient.Mem(), tail)
-			VADDPS(dy, sum, sum)
+			m.Accumulate(sum, dy)
 			n.add(m, dy, m.Load(product.Mem(), tail))
 		})
 		addVector(m, sum, "betaGradient", tail)
 		n.finish(m, "", sum, tail)
 
-		gradient, product = emit.NewRow("gradient"), from.row("product")
-		productGradient := from.row("productGradient")
+		gradient = m.NewRow("gradient")
+		products := m.NewInputRows("product", "productGradient")
+		product, productGradient := products[0], products[1]
 		m.Rows([]emit.Row{gradient, product, productGradient}, func() {
 			dx := n.gradient(m, m.Load(gradient.Mem(), tail), m.Load(product.Mem(), tail))
-			if from.suffix == gathered.suffix {
-				dx = m.Add(dx, m.Load(productGradient.Mem(), tail))
-			}
-			m.Store(dx, productGradient.Mem(), tail)
+			storeInputGradient(m, dx, productGradient, tail)
 		})
 	})
 }
@@ -167,21 +140,21 @@ func outputBackward(m emit.Machine) {
 			o, t = m.Load(rows[2].Mem(), tail), m.Load(rows[3].Mem(), tail)
 			return dh, o, t, m.Mul(m.Mul(dh, o), m.Complement(t, t))
 		}
-		rows := emit.NewRows("above", "next", "gate", "tanh", "cell")
+		rows := m.NewRows("above", "next", "gate", "tanh", "cell")
 		m.Rows(rows, func() {
 			for _, row := range rows {
-				row.Fetch()
+				m.Fetch(row)
 			}
 			_, _, _, dn := hidden(rows)
-			VADDPS(dn, sum, sum)
+			m.Accumulate(sum, dn)
 			n.add(m, dn, m.Load(rows[4].Mem(), tail))
 		})
 		addVector(m, sum, "betaGradient", tail)
 		n.finish(m, "", sum, tail)
 
-		rows = emit.NewRows("above", "next", "gate", "tanh", "cell", "gateGradient", "cellGradient")
+		rows = m.NewRows("above", "next", "gate", "tanh", "cell", "gateGradient", "cellGradient")
 		m.Rows(rows, func() {
-			rows[6].Fetch()
+			m.Fetch(rows[6])
 			dh, o, t, dn := hidden(rows)
 			m.Store(m.Flush(m.Mul(m.Mul(dh, t), slopeOfSigmoid(m, o))), rows[5].Mem(), tail)
 			dc := n.gradient(m, dn, m.Load(rows[4].Mem(), tail))
@@ -200,14 +173,14 @@ func gatesBackward(m emit.Machine) {
 	m.Function("gatesBackward", "func(cellGradient, gates, before, gatesGradient, beforeGradient *float32, "+
 		"cellGradientStride, gatesStride, beforeStride, gatesGradientStride, beforeGradientStride, spacing, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {
-		spacing := emit.Pointer("spacing")
-		rows := emit.NewRows("cellGradient", "gates", "before", "gatesGradient", "beforeGradient")
+		spacing := m.Pointer("spacing")
+		rows := m.NewRows("cellGradient", "gates", "before", "gatesGradient", "beforeGradient")
 		cellGradient, gates, before := rows[0], rows[1], rows[2]
 		gatesGradient, beforeGradient := rows[3], rows[4]
 		m.Rows(rows, func() {
-			before.Fetch()
+			m.Fetch(before)
 			for k := range 3 {
-				gates.FetchGate(k, spacing)
+				m.FetchGate(gates, k, spacing)
 			}
 			dc, c := m.Load(cellGradient.Mem(), tail), m.Load(before.Mem(), tail)
 			g, f, i := m.Load(gates.Gate(0, spacing), tail), m.Load(gates.Gate(1, spacing), tail), m.Load(gates.Gate(2, spacing), tail)

@@ -7,18 +7,19 @@ import (
 )
 
 // gateForward writes Gates.Forward for one gate.
-func gateForward(m emit.Machine, from source, name string, activation func(VecVirtual) VecVirtual) {
-	m.Function(name+from.suffix, "func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int"+from.argument+", "+
+func gateForward(m emit.Machine, name string, activation func(VecVirtual) VecVirtual) {
+	m.Function(name, "func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int, order *int32, scalar int, "+
 		"hiddenScale, inputScale, shift *float32, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {
 		hiddenScale, inputScale := vector(m, "hiddenScale", tail), vector(m, "inputScale", tail)
 		shift := vector(m, "shift", tail)
-		gate, hidden, input := emit.NewRow("gate"), emit.NewRow("hidden"), from.row("input")
+		gate, hidden, input := m.NewRow("gate"), m.NewRow("hidden"), m.NewInputRow("input")
+		scalar := m.Pointer("scalar")
 		m.Rows([]emit.Row{gate, hidden, input}, func() {
-			gate.Fetch()
+			m.Fetch(gate)
 			a := m.Load(hidden.Mem(), tail)
-			m.MulAdd(a, hiddenScale, shift)
-			m.AddProduct(a, inputScale, from.load(m, input, tail))
+			a = m.MulAdd(a, hiddenScale, shift)
+			m.AddProduct(a, inputScale, loadInput(m, input, scalar, tail))
 			m.Store(activation(a), gate.Mem(), tail)
 		})
 	})
@@ -28,12 +29,12 @@ func gateForward(m emit.Machine, from source, name string, activation func(VecVi
 func cellForward(m emit.Machine) {
 	m.Function("cellForward", "func(cell, before, gates *float32, cellStride, beforeStride, gatesStride, spacing, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {
-		spacing := emit.Pointer("spacing")
-		rows := emit.NewRows("cell", "before", "gates")
+		spacing := m.Pointer("spacing")
+		rows := m.NewRows("cell", "before", "gates")
 		cell, before, gates := rows[0], rows[1], rows[2]
 		m.Rows(rows, func() {
-			cell.Fetch()
-			before.Fetch()
+			m.Fetch(cell)
+			m.Fetch(before)
 			g, f, i := m.Load(gates.Gate(0, spacing), tail), m.Load(gates.Gate(1, spacing), tail), m.Load(gates.Gate(2, spacing), tail)
 			c := m.Mul(i, g)
 			m.AddProduct(c, f, m.Load(before.Mem(), tail))
@@ -48,13 +49,13 @@ func outputForward(m emit.Machine) {
 		"scale, shift *float32, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {
 		scale, shift := vector(m, "scale", tail), vector(m, "shift", tail)
-		rows := emit.NewRows("cell", "gate", "tanh", "hidden")
+		rows := m.NewRows("cell", "gate", "tanh", "hidden")
 		cell, gate, tanh, hidden := rows[0], rows[1], rows[2], rows[3]
 		m.Rows(rows, func() {
-			tanh.Fetch()
-			hidden.Fetch()
+			m.Fetch(tanh)
+			m.Fetch(hidden)
 			n := m.Load(cell.Mem(), tail)
-			m.MulAdd(n, scale, shift)
+			n = m.MulAdd(n, scale, shift)
 			t := m.Tanh(n)
 			m.Store(t, tanh.Mem(), tail)
 			m.Store(m.Mul(t, m.Load(gate.Mem(), tail)), hidden.Mem(), tail)

@@ -3,7 +3,8 @@
 package main
 
 import (
-	. "github.com/mmcloughlin/avo/build"
+	"slices"
+
 	"github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 
@@ -11,79 +12,66 @@ import (
 )
 
 func main() {
-	for _, m := range emit.Machines {
-		for _, from := range []source{inOrder, gathered} {
-			moments(m, from)
-			gateForward(m, from, "gateTanh", m.Tanh)
-			gateForward(m, from, "gateSigmoid", m.Sigmoid)
-			affinePairBackward(m, from)
-			affineBackward(m, from)
-			candidateForward(m, from)
-		}
-		gateForward(m, scalar, "gateTanh", m.Tanh)
-		gateForward(m, scalar, "gateSigmoid", m.Sigmoid)
-		affinePairBackwardScalar(m)
+	for _, m := range append(slices.Clone(emit.Machines), emit.NEON) {
+		moments(m)
 		sumColumns(m)
 		fold(m)
+		gateForward(m, "gateTanh", m.Tanh)
+		gateForward(m, "gateSigmoid", m.Sigmoid)
 		cellForward(m)
 		outputForward(m)
 		outputBackward(m)
 		gatesBackward(m)
+		affinePairBackward(m)
+		affineBackward(m)
+		candidateForward(m)
 		updateForward(m)
 		updateBackward(m)
 	}
-	Generate()
+	emit.Write()
 }
 
-// source says how the rows of an input are stored: in order; gathered from a table by the
-// argument order, where a row may occur more than once; or as one number for all columns.
-type source struct {
-	suffix, argument string
-	row              func(name string) emit.Row
-	load             func(m emit.Machine, row emit.Row, tail emit.Tail) VecVirtual
-}
-
-var (
-	inOrder  = source{"", "", emit.NewRow, loadColumns}
-	gathered = source{"Gathered", ", order *int32", emit.NewGatheredRow, loadColumns}
-	scalar   = source{"Scalar", "", emit.NewRow, func(m emit.Machine, row emit.Row, _ emit.Tail) VecVirtual { return m.Spread(row.Mem()) }}
-)
-
-func loadColumns(m emit.Machine, row emit.Row, tail emit.Tail) VecVirtual {
-	return m.Load(row.Mem(), tail)
+// loadInput loads the columns of an input. Where scalar is not 0, they are all the number at the
+// row's beginning.
+func loadInput(m emit.Machine, row emit.Row, scalar GPVirtual, tail emit.Tail) VecVirtual {
+	v := m.Vector()
+	m.Rarely(func(label string) { m.JumpIfNotZero(scalar, label) },
+		func() { m.SpreadTo(v, row.Mem()) },
+		func() { m.LoadTo(v, row.Mem(), tail) })
+	return v
 }
 
 // vector loads the columns of the argument name, which has one element for each column.
 func vector(m emit.Machine, name string, tail emit.Tail) VecVirtual {
-	return m.Load(operand.Mem{Base: emit.Pointer(name)}, tail)
+	return m.Load(operand.Mem{Base: m.Pointer(name)}, tail)
 }
 
 func storeVector(m emit.Machine, v VecVirtual, name string, tail emit.Tail) {
-	m.Store(v, operand.Mem{Base: emit.Pointer(name)}, tail)
+	m.Store(v, operand.Mem{Base: m.Pointer(name)}, tail)
 }
 
 // addVector adds v to the columns of the argument name.
 func addVector(m emit.Machine, v VecVirtual, name string, tail emit.Tail) {
-	at := operand.Mem{Base: emit.Pointer(name)}
+	at := operand.Mem{Base: m.Pointer(name)}
 	m.Store(m.Add(m.Load(at, tail), v), at, tail)
 }
 
-func moments(m emit.Machine, from source) {
-	m.Function("moments"+from.suffix, "func(mean, rstd, x *float32, xStride int"+from.argument+", rows, lanes int, count, epsilon float32)")
+func moments(m emit.Machine) {
+	m.Function("moments", "func(mean, rstd, x *float32, xStride int, order *int32, rows, lanes int, count, epsilon float32)")
 	m.Columns(func(tail emit.Tail) {
-		count := m.Spread(emit.Argument("count"))
-		x := from.row("x")
+		count := m.Spread(m.Argument("count"))
+		x := m.NewInputRow("x")
 		mean := m.Div(m.Sum(x, func(sum VecVirtual) {
-			x.Fetch()
-			VADDPS(m.Load(x.Mem(), tail), sum, sum)
+			m.Fetch(x)
+			m.Accumulate(sum, m.Load(x.Mem(), tail))
 		}), count)
 		storeVector(m, mean, "mean", tail)
-		x = from.row("x")
+		x = m.NewInputRow("x")
 		variance := m.Div(m.Sum(x, func(sum VecVirtual) {
 			deviation := m.Sub(m.Load(x.Mem(), tail), mean)
 			m.AddProduct(sum, deviation, deviation)
 		}), count)
-		deviation := m.Sqrt(m.Add(variance, m.Spread(emit.Argument("epsilon"))))
+		deviation := m.Sqrt(m.Add(variance, m.Spread(m.Argument("epsilon"))))
 		storeVector(m, m.Div(m.Constant(emit.Float(1)), deviation), "rstd", tail)
 	})
 }
@@ -91,9 +79,9 @@ func moments(m emit.Machine, from source) {
 func sumColumns(m emit.Machine) {
 	m.Function("sumColumns", "func(sum, x *float32, xStride, rows, lanes int)")
 	m.Columns(func(tail emit.Tail) {
-		x := emit.NewRow("x")
+		x := m.NewRow("x")
 		addVector(m, m.Sum(x, func(sum VecVirtual) {
-			VADDPS(m.Load(x.Mem(), tail), sum, sum)
+			m.Accumulate(sum, m.Load(x.Mem(), tail))
 		}), "sum", tail)
 	})
 }

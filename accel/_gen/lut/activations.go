@@ -12,12 +12,22 @@ import (
 // whole numbers, and NaN is above infinity.
 func largest(m emit.Machine) {
 	m.Function("largest", "func(x []float32) uint32")
-	x, count := emit.Slice("x"), emit.Length("x")
+	x, count := m.Slice("x"), m.Length("x")
 	most := m.Zero()
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		magnitude := m.And(m.Load(emit.At(x, index), tail), emit.Bits(0x7FFFFFFF))
-		VPMAXUD(magnitude, most, most)
+		if m == neon {
+			emit.ARM("umax", most, most, magnitude)
+		} else {
+			VPMAXUD(magnitude, most, most)
+		}
 	})
+	if m == neon {
+		emit.ARM("umaxv", most, most)
+		emit.ARMResult(most)
+		m.Return()
+		return
+	}
 	result := GP32()
 	MOVD(m.Fold(most, VPMAXUD), result)
 	Store(result, ReturnIndex(0))
@@ -28,8 +38,12 @@ func largest(m emit.Machine) {
 // returns the sum of q. The length of x is a multiple of 16.
 func quantize(m emit.Machine) {
 	m.Function("quantize", "func(q []int16, x []float32, inverse float32) int32")
-	q, x, count := emit.Slice("q"), emit.Slice("x"), emit.Length("x")
-	inverse, sum := m.Spread(emit.Argument("inverse")), m.Zero()
+	q, x, count := m.Slice("q"), m.Slice("x"), m.Length("x")
+	inverse, sum := m.Spread(m.Argument("inverse")), m.Zero()
+	if m == neon {
+		quantizeNEON(q, x, count, inverse, sum)
+		return
+	}
 	Label("next")
 	whole := m.Vector()
 	VCVTPS2DQ(m.Mul(inverse, Mem{Base: x}), whole)
@@ -53,29 +67,55 @@ func quantize(m emit.Machine) {
 	m.Return()
 }
 
+// quantizeNEON rounds two vectors at a time, as many as fill one of 16-bit numbers.
+func quantizeNEON(q, x, count GPVirtual, inverse, sum VecVirtual) {
+	neon.Label("next")
+	var halves [2]VecVirtual
+	for i := range halves {
+		whole := neon.Mul(neon.Load(Mem{Base: x, Disp: 16 * i}, emit.All), inverse)
+		emit.ARM("fcvtns", whole, whole)
+		emit.ARM("add", sum, sum, whole)
+		halves[i] = whole
+	}
+	words := neon.Vector()
+	emit.ARM("uzp1.8h", words, halves[0], halves[1])
+	neon.Store(words, Mem{Base: q}, emit.All)
+	neon.Advance(x, 32)
+	neon.Advance(q, 16)
+	neon.Advance(count, -8)
+	neon.JumpIfPositive(count, "next")
+	emit.ARM("addv", sum, sum)
+	emit.ARMResult(sum)
+	neon.Return()
+}
+
 // fromIntegers converts int32 lanes to float32. It writes two functions: y = y·factor, and y =
 // y·factor·scale + shift.
 func fromIntegers(m emit.Machine) {
 	convert := func(y, index GPVirtual, tail emit.Tail, factor VecVirtual) VecVirtual {
 		v := m.Vector()
-		VCVTDQ2PS(m.Load(emit.At(y, index), tail), v)
+		if whole := m.Load(emit.At(y, index), tail); m == neon {
+			emit.ARM("scvtf", v, whole)
+		} else {
+			VCVTDQ2PS(whole, v)
+		}
 		return m.Mul(v, factor)
 	}
 	m.Function("fromIntegers", "func(y []float32, factor float32)")
-	y, count := emit.Slice("y"), emit.Length("y")
-	factor := m.Spread(emit.Argument("factor"))
-	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+	y, count := m.Slice("y"), m.Length("y")
+	factor := m.Spread(m.Argument("factor"))
+	m.FewElements(count, func(index GPVirtual, tail emit.Tail) {
 		m.Store(convert(y, index, tail, factor), emit.At(y, index), tail)
 	})
 	m.Return()
 
 	m.Function("fromIntegersScaleShift", "func(y []float32, factor float32, scale, shift []float32)")
-	y, count = emit.Slice("y"), emit.Length("y")
-	scale, shift := emit.Slice("scale"), emit.Slice("shift")
-	factor = m.Spread(emit.Argument("factor"))
-	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+	y, count = m.Slice("y"), m.Length("y")
+	scale, shift := m.Slice("scale"), m.Slice("shift")
+	factor = m.Spread(m.Argument("factor"))
+	m.FewElements(count, func(index GPVirtual, tail emit.Tail) {
 		v := convert(y, index, tail, factor)
-		m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(shift, index), tail))
+		v = m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(shift, index), tail))
 		m.Store(v, emit.At(y, index), tail)
 	})
 	m.Return()

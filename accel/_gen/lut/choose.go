@@ -22,29 +22,24 @@ func choose(m emit.Machine, levels int) {
 			name, arguments = "chooseScaleAdd", ", scale, other []float32"
 		}
 		m.Function(fmt.Sprintf("%s%d", name, levels), "func(y []float32, bits []byte, plane int, levels []float32, distance, step int"+arguments+")")
-		y, count := emit.Slice("y"), emit.Length("y")
-		bits, plane := emit.Slice("bits"), emit.Pointer("plane")
-		values, distance, step := emit.Slice("levels"), emit.Pointer("distance"), emit.Pointer("step")
+		y, count := m.Slice("y"), m.Length("y")
+		bits, plane := m.Slice("bits"), m.Pointer("plane")
+		values, distance, step := m.Slice("levels"), m.Pointer("distance"), m.Pointer("step")
 		var scale, other GPVirtual
 		if scaled {
-			scale, other = emit.Slice("scale"), emit.Slice("other")
+			scale, other = m.Slice("scale"), m.Slice("other")
 		}
-		value, place := GP64(), GP64()
 		m.Elements(count, func(index GPVirtual, tail emit.Tail) {
-			MOVQ(index, value)
-			IMULQ(step, value)
-			LEAQ(emit.At(values, value), value)
-			MOVQ(index, place)
-			SHRQ(Imm(3), place)
-			ADDQ(bits, place)
+			value := m.Scaled(values, index, step)
+			place, bit := m.Bit(bits, index)
 			v := m.Load(Mem{Base: value}, tail)
 			for level := 1; level < levels; level++ {
-				LEAQ(emit.At(value, distance), value)
-				v = whereSet(m, Mem{Base: place}, m.Load(Mem{Base: value}, tail), v)
-				ADDQ(plane, place)
+				m.Move(value, emit.At(value, distance))
+				v = whereSet(m, Mem{Base: place}, bit, m.Load(Mem{Base: value}, tail), v)
+				m.Move(place, Mem{Base: place, Index: plane, Scale: 1})
 			}
 			if scaled {
-				m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(other, index), tail))
+				v = m.MulAdd(v, m.Load(emit.At(scale, index), tail), m.Load(emit.At(other, index), tail))
 			}
 			m.Store(v, emit.At(y, index), tail)
 		})
@@ -52,21 +47,32 @@ func choose(m emit.Machine, levels int) {
 	}
 }
 
-// whereSet takes lanes from set if their bit at bits is set, and from clear otherwise.
-func whereSet(m emit.Machine, bits Mem, set, clear VecVirtual) VecVirtual {
+// whereSet takes lanes from set if their bit at bits is set, and from clear otherwise. On NEON
+// the first lane has the given bit of a byte.
+func whereSet(m emit.Machine, bits Mem, bit GPVirtual, set, clear VecVirtual) VecVirtual {
 	v := m.Vector()
-	if m.Wide() {
+	switch {
+	case m == neon:
+		byteOfBits := emit.General()
+		emit.WriteARM("MOVBU %[2]s, %[1]s", byteOfBits, bits)
+		emit.WriteARM("LSR %[3]s, %[2]s, %[1]s", byteOfBits, byteOfBits, bit)
+		emit.WriteARM("VDUP %[2]s, %[1]s.S4", v, byteOfBits)
+		lanes := m.Vector()
+		emit.ARMTable(lanes, emit.ARMData("laneBits", []U32{1, 2, 4, 8}))
+		emit.ARM("cmtst", v, v, lanes)
+		emit.ARM("bsl", v, set, clear)
+	case m.Wide():
 		mask := K()
 		KMOVW(bits, mask)
 		VBLENDMPS(set, clear, mask, v)
-		return v
+	default:
+		mask, lanes := YMM(), YMM()
+		VPBROADCASTB(bits, mask)
+		VMOVDQU(laneBits(), lanes)
+		VPAND(lanes, mask, mask)
+		VPCMPEQD(lanes, mask, mask)
+		VBLENDVPS(mask, set, clear, v)
 	}
-	mask, lanes := YMM(), YMM()
-	VPBROADCASTB(bits, mask)
-	VMOVDQU(laneBits(), lanes)
-	VPAND(lanes, mask, mask)
-	VPCMPEQD(lanes, mask, mask)
-	VBLENDVPS(mask, set, clear, v)
 	return v
 }
 

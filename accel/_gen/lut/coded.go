@@ -15,54 +15,48 @@ import (
 // added, so that every machine gives the same sums.
 func codedSums(m emit.Machine) {
 	m.Function("codedSums", "func(dst []float32, codes, x []byte, chunks int, levels []float32, bits, columns int)")
-	dst, blocks := emit.Slice("dst"), emit.Length("dst")
-	codes, x, at, left, columns := emit.Slice("codes"), GP64(), GP64(), GP64(), GP64()
-	bits := shiftCount()
-	level := levelOf(m)
-	SHRQ(Imm(6), blocks)
+	dst, rows, codes := m.Slice("dst"), m.Length("dst"), m.Slice("codes")
+	nextCode, level := shift(m), levelOf(m)
 
 	// Four vectors of rows are summed at a time, so that an addition need not wait for the one
 	// before.
 	const vectors, blockRows, unrolled = 4, 64, 2
-	rows := vectors * m.Lanes
-	Label("block")
-	for first := 0; first < blockRows; first += rows {
-		chunk, column := emit.Unique("chunk"), emit.Unique("column")
-		var sums, words [vectors]VecVirtual
-		for i := range sums {
-			sums[i], words[i] = m.Zero(), m.Vector()
-		}
-		LEAQ(Mem{Base: codes, Disp: 4 * first}, at)
-		Load(Param("x").Base(), x)
-		Load(Param("chunks"), left)
-		Label(chunk)
+	part := vectors * m.Lanes
+	m.Label("block")
+	parts := m.Counter()
+	m.Advance(parts, blockRows/part)
+	m.Label("part")
+	at, x, left := m.Copy(codes), m.Slice("x"), m.Pointer("chunks")
+	var sums, words [vectors]VecVirtual
+	for i := range sums {
+		sums[i], words[i] = m.Zero(), m.Vector()
+	}
+	m.Label("chunk")
+	for i, word := range words {
+		m.LoadTo(word, Mem{Base: at, Disp: m.Bytes() * i}, emit.All)
+	}
+	columns := m.Pointer("columns")
+	m.Label("column")
+	for i := range unrolled { // the number of columns is even
+		activation := m.Spread(Mem{Base: x, Disp: 4 * i})
 		for i, word := range words {
-			VMOVUPS(Mem{Base: at, Disp: m.Bytes() * i}, word)
-		}
-		Load(Param("columns"), columns)
-		Label(column)
-		for i := range unrolled { // the number of columns is even
-			activation := m.Spread(Mem{Base: x, Disp: 4 * i})
-			for i, word := range words {
-				product := m.Mul(level(word), activation)
-				VADDPS(product, sums[i], sums[i])
-				VPSRLD(bits, word, word)
-			}
-		}
-		ADDQ(Imm(4*unrolled), x)
-		SUBQ(Imm(unrolled), columns)
-		JNZ(LabelRef(column))
-		ADDQ(U32(4*blockRows), at)
-		DECQ(left)
-		JNZ(LabelRef(chunk))
-		for i, sum := range sums {
-			VMOVUPS(sum, Mem{Base: dst, Disp: 4*first + m.Bytes()*i})
+			m.Accumulate(sums[i], m.Mul(level(word), activation))
+			nextCode(word)
 		}
 	}
-	LEAQ(Mem{Base: at, Disp: -4 * (blockRows - rows)}, codes)
-	ADDQ(U32(4*blockRows), dst)
-	DECQ(blocks)
-	JNZ(LabelRef("block"))
+	m.Advance(x, 4*unrolled)
+	m.CountDown(columns, unrolled, "column")
+	m.Advance(at, 4*blockRows)
+	m.CountDown(left, 1, "chunk")
+	for i, sum := range sums {
+		m.Store(sum, Mem{Base: dst, Disp: m.Bytes() * i}, emit.All)
+	}
+	m.Advance(dst, 4*part)
+	m.Advance(codes, 4*part)
+	m.CountDown(parts, 1, "part")
+	m.Move(codes, Mem{Base: at})
+	m.Advance(codes, -4*(blockRows-part))
+	m.CountDown(rows, blockRows, "block")
 	m.Return()
 }
 
@@ -70,46 +64,58 @@ func codedSums(m emit.Machine) {
 // many rows as codes fit; first come the rows in the lowest bits of all words.
 func codedColumn(m emit.Machine) {
 	m.Function("codedColumn", "func(y []float32, codes []byte, levels []float32, bits, rows int)")
-	y, count, codes, rows := emit.Slice("y"), emit.Length("y"), emit.Slice("codes"), GP64()
-	bits := shiftCount()
-	level := levelOf(m)
+	y, count, codes := m.Slice("y"), m.Length("y"), m.Slice("codes")
+	nextCode, level := shift(m), levelOf(m)
 	const lanes = 16
 	words := make([]VecVirtual, lanes/m.Lanes)
 
-	Label("block")
+	m.Label("block")
 	for i := range words {
-		words[i] = m.Vector()
-		VMOVUPS(Mem{Base: codes, Disp: m.Bytes() * i}, words[i])
+		words[i] = m.Load(Mem{Base: codes, Disp: m.Bytes() * i}, emit.All)
 	}
-	Load(Param("rows"), rows)
-	Label("row")
+	rows := m.Pointer("rows")
+	m.Label("row")
 	for i, word := range words {
-		VMOVUPS(level(word), Mem{Base: y, Disp: m.Bytes() * i})
-		VPSRLD(bits, word, word)
+		m.Store(level(word), Mem{Base: y, Disp: m.Bytes() * i}, emit.All)
+		nextCode(word)
 	}
-	ADDQ(Imm(4*lanes), y)
-	SUBQ(Imm(lanes), count)
-	DECQ(rows)
-	JNZ(LabelRef("row"))
-	ADDQ(Imm(4*lanes), codes)
-	TESTQ(count, count)
-	JNZ(LabelRef("block"))
+	m.Advance(y, 4*lanes)
+	m.Advance(count, -lanes)
+	m.CountDown(rows, 1, "row")
+	m.Advance(codes, 4*lanes)
+	m.JumpIfPositive(count, "block")
 	m.Return()
 }
 
-// shiftCount loads the argument bits as a count for vector shifts.
-func shiftCount() VecVirtual {
+// shift returns a function that shifts lanes right by the argument bits.
+func shift(m emit.Machine) func(word VecVirtual) {
+	if m == neon { // shifts left by a number, which may be negative
+		bits, left := m.Pointer("bits"), m.Vector()
+		emit.WriteARM("NEG %[2]s, %[1]s", bits, bits)
+		emit.WriteARM("VDUP %[2]s, %[1]s.S4", left, bits)
+		return func(word VecVirtual) { emit.ARM("ushl", word, word, left) }
+	}
 	bits := XMM()
-	VMOVQ(emit.Pointer("bits"), bits)
-	return bits
+	VMOVQ(m.Pointer("bits"), bits)
+	return func(word VecVirtual) { VPSRLD(bits, word, word) }
 }
 
 // levelOf loads the argument levels. The function that it returns selects a level by the lowest
 // four bits of each lane.
 func levelOf(m emit.Machine) func(word VecVirtual) VecVirtual {
-	levels := emit.Slice("levels")
-	lower := m.Vector()
-	VMOVUPS(Mem{Base: levels}, lower)
+	levels := m.Slice("levels")
+	if m == neon {
+		emit.LoadTable(levels)
+		return func(word VecVirtual) VecVirtual {
+			// The four bytes of a level have the places 4·code to 4·code+3.
+			bytes := m.And(word, emit.Bits(15))
+			emit.ARM("mul", bytes, bytes, m.Fixed(emit.Bits(0x04040404)))
+			emit.ARM("add", bytes, bytes, m.Fixed(emit.Bits(0x03020100)))
+			emit.LookUp(bytes)
+			return bytes
+		}
+	}
+	lower := m.Load(Mem{Base: levels}, emit.All)
 	if m.Wide() {
 		return func(word VecVirtual) VecVirtual {
 			level := m.Vector()
@@ -118,8 +124,7 @@ func levelOf(m emit.Machine) func(word VecVirtual) VecVirtual {
 		}
 	}
 	// A permutation reads eight entries. So both halves are read, and bit 3 chooses.
-	upper := m.Vector()
-	VMOVUPS(Mem{Base: levels, Disp: m.Bytes()}, upper)
+	upper := m.Load(Mem{Base: levels, Disp: m.Bytes()}, emit.All)
 	return func(word VecVirtual) VecVirtual {
 		choice, level, other := m.Vector(), m.Vector(), m.Vector()
 		VPSLLD(Imm(28), word, choice)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -27,20 +25,6 @@ func signs(name string, pair int, order []int) Mem {
 		}
 	}
 	return emit.Table(name, words)
-}
-
-// negative is a constant of float32 sign bits. The bit is set for table entry e if e subtracts
-// activation j of its group, because bit j of e is clear.
-func negative(j int) Mem {
-	var bits []U32
-	for _, e := range entries {
-		sign := U32(0x80000000)
-		if e>>j&1 != 0 {
-			sign = 0
-		}
-		bits = append(bits, sign)
-	}
-	return emit.Table(fmt.Sprintf("negative%d", j), bits)
 }
 
 // broadcast16 sets every word of v to a 16-bit pattern.

@@ -18,44 +18,48 @@ const unrolled = 8
 // column. In y the last block may have fewer rows.
 func dense(m emit.Machine) {
 	m.Function("dense", "func(y, w, x []float32)")
-	y, count, w := emit.Slice("y"), emit.Length("y"), emit.Slice("w")
-	x, columns, left := GP64(), emit.Length("x"), GP64()
-	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+	y, count, w := m.Slice("y"), m.Length("y"), m.Slice("w")
+	columns := m.Length("x")
+	rows := func(store func(sum VecVirtual)) {
 		many, few, last, done := emit.Unique("many"), emit.Unique("few"), emit.Unique("last"), emit.Unique("done")
-		Load(Param("x").Base(), x)
-		MOVQ(columns, left)
+		x, left := m.Slice("x"), m.Copy(columns)
 		var sums [unrolled]VecVirtual
 		for i := range sums {
 			sums[i] = m.Zero()
 		}
 		step := func(n int) {
 			for i := range n {
-				m.AddProduct(sums[i], m.Spread(Mem{Base: x, Disp: 4 * i}), Mem{Base: w, Disp: m.Bytes() * i})
+				m.AddProduct(sums[i], m.Spread(Mem{Base: x, Disp: 4 * i}), m.Operand(Mem{Base: w, Disp: m.Bytes() * i}))
 			}
-			ADDQ(U32(uint32(4*n)), x)
-			ADDQ(U32(uint32(n*m.Bytes())), w)
+			m.Advance(x, 4*n)
+			m.Advance(w, n*m.Bytes())
 		}
-		Label(many)
-		CMPQ(left, Imm(unrolled))
-		JL(LabelRef(few))
+		m.Label(many)
+		m.JumpIfLess(left, unrolled, few)
 		step(unrolled)
-		SUBQ(Imm(unrolled), left)
-		JMP(LabelRef(many))
-		Label(few)
-		TESTQ(left, left)
-		JZ(LabelRef(done))
-		Label(last)
+		m.Advance(left, -unrolled)
+		m.Jump(many)
+		m.Label(few)
+		m.JumpIfZero(left, done)
+		m.Label(last)
 		step(1)
-		DECQ(left)
-		JNZ(LabelRef(last))
-		Label(done)
+		m.CountDown(left, 1, last)
+		m.Label(done)
 		for distance := unrolled / 2; distance > 0; distance /= 2 {
 			for i := range distance {
-				VADDPS(sums[i+distance], sums[i], sums[i])
+				m.Accumulate(sums[i], sums[i+distance])
 			}
 		}
-		m.Store(sums[0], emit.At(y, index), tail)
-	})
+		store(sums[0])
+	}
+	if m == neon { // a block may have fewer rows, but not one row alone
+		m.Label("block")
+		rows(func(sum VecVirtual) { emit.StoreFirst(sum, y, count, "block") })
+	} else {
+		m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+			rows(func(sum VecVirtual) { m.Store(sum, emit.At(y, index), tail) })
+		})
+	}
 	m.Return()
 }
 

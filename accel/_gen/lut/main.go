@@ -1,11 +1,7 @@
 // Command lut generates the assembly of accel/kernels/lut.
 package main
 
-import (
-	. "github.com/mmcloughlin/avo/build"
-
-	"bittern/accel/_gen/emit"
-)
+import "bittern/accel/_gen/emit"
 
 func main() {
 	int14TablesAVX512()
@@ -25,13 +21,6 @@ func main() {
 		}
 	}
 	int8LargestAVX2()
-	exactTablesAVX512()
-	exactTablesAVX2()
-	for planes := 1; planes <= 2; planes++ {
-		for _, m := range emit.Machines {
-			exactSums(m, planes)
-		}
-	}
 	for _, m := range emit.Machines {
 		largest(m)
 		quantize(m)
@@ -45,5 +34,20 @@ func main() {
 			denseTogether(m, vectors)
 		}
 	}
-	Generate()
+	for _, size := range []entrySize{oneByte, twoBytes} {
+		integerTablesNEON(size)
+		for planes := 1; planes <= 2; planes++ {
+			integerSumsNEON(size, planes)
+		}
+	}
+	int8LargestNEON()
+	largest(neon)
+	quantize(neon)
+	fromIntegers(neon)
+	choose(neon, 2)
+	choose(neon, 3)
+	codedSums(neon)
+	codedColumn(neon)
+	dense(neon)
+	emit.Write()
 }

@@ -32,7 +32,7 @@ func (r rounding) round(v VecVirtual) VecVirtual {
 	if m.Wide() {
 		nan, tiny := K(), K()
 		VCMPPS(Imm(unordered), v, v, nan)
-		VPORD_BCST(emit.Bits(1<<22).Mem, v, nan, out)
+		VPORD_BCST(emit.Bits(1<<22).Mem(), v, nan, out)
 		VPTESTNMD(r.normal, v, tiny)
 		VPANDD(r.sign, v, tiny, out)
 	} else {

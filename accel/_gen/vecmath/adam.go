@@ -1,7 +1,6 @@
 package main
 
 import (
-	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/reg"
 
 	"bittern/accel/_gen/emit"
@@ -10,11 +9,11 @@ import (
 // adam reads its numbers from the argument in the order that accel/kernels/vecmath documents.
 func adam(m emit.Machine) {
 	m.Function("adam", "func(value, grad, m, v []float32, common [8]float32)")
-	value, grad, first, second := emit.Slice("value"), emit.Slice("grad"), emit.Slice("m"), emit.Slice("v")
-	count := emit.Length("value")
+	value, grad, first, second := m.Slice("value"), m.Slice("grad"), m.Slice("m"), m.Slice("v")
+	count := m.Length("value")
 	var common [8]VecVirtual
 	for i := range common {
-		common[i] = m.Spread(emit.Place(Param("common").Index(i)))
+		common[i] = m.Spread(emit.Place(m.Param("common").Index(i)))
 	}
 	gradScale, epsilon := common[0], common[7]
 	beta1, fresh1, beta2, fresh2 := common[1], common[2], common[3], common[4]
@@ -31,7 +30,7 @@ func adam(m emit.Machine) {
 		variance = m.Flush(variance)
 		m.Store(variance, emit.At(second, index), tail)
 		root := m.Sqrt(variance)
-		m.MulAdd(root, spread, epsilon)
+		root = m.MulAdd(root, spread, epsilon)
 		step := m.Div(m.Mul(mean, rate), root)
 		m.Store(m.Sub(m.Load(emit.At(value, index), tail), step), emit.At(value, index), tail)
 	})

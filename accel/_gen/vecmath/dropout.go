@@ -22,7 +22,7 @@ func dropout(m emit.Machine) {
 	draws := newGenerator(m)
 	threshold := m.Spread(emit.Argument("threshold"))
 	scale := m.Spread(emit.Argument("scale"))
-	elementwise(m, []string{"x"}, func(v []VecVirtual) VecVirtual {
+	elementwise(m, m.Elements, []string{"x"}, func(v []VecVirtual) VecVirtual {
 		return m.ZeroBelow(m.Mul(v[0], scale), draws.next(m), threshold)
 	})
 }

@@ -7,15 +7,18 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
+// loop is m.Elements or m.FewElements.
+type loop = func(count GPVirtual, body func(index GPVirtual, tail emit.Tail))
+
 // elementwise writes a function that sets dst[i] = body(the other slices at i) for len(dst)
 // elements.
-func elementwise(m emit.Machine, others []string, body func(values []VecVirtual) VecVirtual) {
-	dst, count := emit.Slice("dst"), emit.Length("dst")
+func elementwise(m emit.Machine, elements loop, others []string, body func(values []VecVirtual) VecVirtual) {
+	dst, count := m.Slice("dst"), m.Length("dst")
 	bases := make([]GPVirtual, len(others))
 	for i, name := range others {
-		bases[i] = emit.Slice(name)
+		bases[i] = m.Slice(name)
 	}
-	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+	elements(count, func(index GPVirtual, tail emit.Tail) {
 		values := make([]VecVirtual, len(others))
 		for i, base := range bases {
 			values[i] = m.Load(emit.At(base, index), tail)
@@ -31,36 +34,38 @@ func activations(m emit.Machine) {
 		of   func(VecVirtual) VecVirtual
 	}{{"sigmoid", m.Sigmoid}, {"tanh", m.Tanh}} {
 		m.Function(activation.name, "func(dst, x []float32)")
-		elementwise(m, []string{"x"}, func(v []VecVirtual) VecVirtual { return activation.of(v[0]) })
+		elementwise(m, m.Elements, []string{"x"}, func(v []VecVirtual) VecVirtual { return activation.of(v[0]) })
 	}
 }
 
 func linear(m emit.Machine) {
 	m.Function("add", "func(dst, x []float32)")
-	elementwise(m, []string{"dst", "x"}, func(v []VecVirtual) VecVirtual { return m.Add(v[0], v[1]) })
+	elementwise(m, m.FewElements, []string{"dst", "x"}, func(v []VecVirtual) VecVirtual { return m.Add(v[0], v[1]) })
 
 	m.Function("mul", "func(dst, x []float32)")
-	elementwise(m, []string{"dst", "x"}, func(v []VecVirtual) VecVirtual { return m.Mul(v[0], v[1]) })
+	elementwise(m, m.FewElements, []string{"dst", "x"}, func(v []VecVirtual) VecVirtual { return m.Mul(v[0], v[1]) })
 
 	m.Function("axpy", "func(dst []float32, a float32, x []float32)")
-	a := m.Spread(emit.Argument("a"))
-	elementwise(m, []string{"dst", "x"}, func(v []VecVirtual) VecVirtual {
+	a := m.Spread(m.Argument("a"))
+	elementwise(m, m.FewElements, []string{"dst", "x"}, func(v []VecVirtual) VecVirtual {
 		m.AddProduct(v[0], a, v[1])
 		return v[0]
 	})
 
 	m.Function("scale", "func(dst []float32, a float32)")
-	factor := m.Spread(emit.Argument("a"))
-	elementwise(m, []string{"dst"}, func(v []VecVirtual) VecVirtual { return m.Mul(v[0], factor) })
+	factor := m.Spread(m.Argument("a"))
+	elementwise(m, m.FewElements, []string{"dst"}, func(v []VecVirtual) VecVirtual { return m.Mul(v[0], factor) })
 
 	m.Function("scaleShift", "func(dst, scale, x, shift []float32)")
-	elementwise(m, []string{"scale", "x", "shift"}, func(v []VecVirtual) VecVirtual {
-		m.MulAdd(v[0], v[1], v[2])
+	elementwise(m, m.FewElements, []string{"scale", "x", "shift"}, func(v []VecVirtual) VecVirtual {
+		v[0] = m.MulAdd(v[0], v[1], v[2])
 		return v[0]
 	})
+}
 
+func dot(m emit.Machine) {
 	m.Function("dot", "func(x, y []float32) float64")
-	x, y, count := emit.Slice("x"), emit.Slice("y"), emit.Length("x")
+	x, y, count := m.Slice("x"), m.Slice("y"), m.Length("x")
 	sums := [2]VecVirtual{m.Zero(), m.Zero()}
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
 		xLower, xUpper := m.Doubles(m.Load(emit.At(x, index), tail))

@@ -18,7 +18,7 @@ func exponentials(m emit.Machine) {
 	dst, x, count := emit.Slice("dst"), emit.Slice("x"), emit.Length("x")
 	number := func(v float64) VecVirtual {
 		spread := m.Vector()
-		VBROADCASTSD(emit.Word(math.Float64bits(v)).Mem, spread)
+		VBROADCASTSD(emit.Word(math.Float64bits(v)).Mem(), spread)
 		return spread
 	}
 	shift, valid := m.Vector(), m.Vector()
@@ -27,9 +27,9 @@ func exponentials(m emit.Machine) {
 	// The sums and multiply-adds read constants from memory: AVX2 has too few registers.
 	with := func(narrow, wide func(...operand.Op), c float64, v, result VecVirtual) {
 		if m.Wide() {
-			wide(emit.Word(math.Float64bits(c)).Mem, v, result)
+			wide(emit.Word(math.Float64bits(c)).Mem(), v, result)
 		} else {
-			narrow(emit.Word(math.Float64bits(c)).Mem, v, result)
+			narrow(emit.Word(math.Float64bits(c)).Mem(), v, result)
 		}
 	}
 	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
@@ -79,7 +79,7 @@ func exponentials(m emit.Machine) {
 			const bias, mantissa = 0x3FF, 52
 			VPMOVSXDQ(small, whole)
 			biases := m.Vector()
-			VPBROADCASTQ(emit.Word(bias).Mem, biases)
+			VPBROADCASTQ(emit.Word(bias).Mem(), biases)
 			VPADDQ(biases, whole, whole)
 			VPSLLQ(operand.Imm(mantissa), whole, whole)
 			VMULPD(whole, v, v)

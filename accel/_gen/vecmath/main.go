@@ -2,22 +2,25 @@
 package main
 
 import (
-	. "github.com/mmcloughlin/avo/build"
+	"slices"
 
 	"bittern/accel/_gen/emit"
 )
 
 func main() {
-	for _, m := range emit.Machines {
+	for _, m := range append(slices.Clone(emit.Machines), emit.NEON) {
 		activations(m)
 		linear(m)
+		adam(m)
+	}
+	for _, m := range emit.Machines {
+		dot(m)
 		softmax(m)
 		exponentials(m)
-		adam(m)
 		dropout(m)
 		sampleBinary(m)
 		sampleTernary(m)
 	}
 	transpose()
-	Generate()
+	emit.Write()
 }

@@ -22,7 +22,7 @@ func newGenerator(m emit.Machine) generator {
 	g := generator{m.Vector(), m.Vector()}
 	VPBROADCASTQ(emit.Argument("state"), g.state)
 	m.AddWords(g.state, emit.Table("offsets"+m.Suffix, offsets))
-	VPBROADCASTQ(emit.Word(uint64(words)*increment).Mem, g.stride)
+	VPBROADCASTQ(emit.Word(uint64(words)*increment).Mem(), g.stride)
 	return g
 }
 

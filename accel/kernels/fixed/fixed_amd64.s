@@ -25,10 +25,9 @@ TEXT ·scaleSumsAVX2(SB), NOSPLIT, $0-136
 	VBROADCASTSS c_5+132(FP), Y9
 	MOVQ         y_len+8(FP), SI
 	XORQ         DI, DI
+	JMP          check2
 
-whole1:
-	CMPQ        SI, $0x08
-	JL          rest2
+vector1:
 	VMOVUPD     (CX)(DI*8), Y10
 	VMOVUPD     32(CX)(DI*8), Y11
 	VMULPD      (DX)(DI*8), Y10, Y10
@@ -54,37 +53,12 @@ whole1:
 	VMOVUPS     Y10, (AX)(DI*4)
 	ADDQ        $0x08, DI
 	SUBQ        $0x08, SI
-	JMP         whole1
 
-rest2:
-	TESTQ   SI, SI
-	JZ      done3
-	LEAQ    tailWindow<>+0(SB), AX
-	MOVQ    $0x00000008, CX
-	SUBQ    SI, CX
-	VMOVDQU (AX)(CX*4), Y0
-
-done3:
+check2:
+	CMPQ SI, $0x01
+	JGE  vector1
 	VZEROUPPER
 	RET
-
-DATA tailWindow<>+0(SB)/4, $0xffffffff
-DATA tailWindow<>+4(SB)/4, $0xffffffff
-DATA tailWindow<>+8(SB)/4, $0xffffffff
-DATA tailWindow<>+12(SB)/4, $0xffffffff
-DATA tailWindow<>+16(SB)/4, $0xffffffff
-DATA tailWindow<>+20(SB)/4, $0xffffffff
-DATA tailWindow<>+24(SB)/4, $0xffffffff
-DATA tailWindow<>+28(SB)/4, $0xffffffff
-DATA tailWindow<>+32(SB)/4, $0x00000000
-DATA tailWindow<>+36(SB)/4, $0x00000000
-DATA tailWindow<>+40(SB)/4, $0x00000000
-DATA tailWindow<>+44(SB)/4, $0x00000000
-DATA tailWindow<>+48(SB)/4, $0x00000000
-DATA tailWindow<>+52(SB)/4, $0x00000000
-DATA tailWindow<>+56(SB)/4, $0x00000000
-DATA tailWindow<>+60(SB)/4, $0x00000000
-GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
 // func scaleIntegersAVX2(y []int32, x []int32, factor []float64, offset []int32, limits [2]float64, c [6]int32)
 // Requires: AVX, AVX2
@@ -109,10 +83,9 @@ TEXT ·scaleIntegersAVX2(SB), NOSPLIT, $0-136
 	VBROADCASTSS c_5+132(FP), Y9
 	MOVQ         y_len+8(FP), SI
 	XORQ         DI, DI
+	JMP          check4
 
-whole4:
-	CMPQ        SI, $0x08
-	JL          rest5
+vector3:
 	VCVTDQ2PD   (CX)(DI*4), Y10
 	VCVTDQ2PD   16(CX)(DI*4), Y11
 	VMULPD      (DX)(DI*8), Y10, Y10
@@ -138,17 +111,10 @@ whole4:
 	VMOVUPS     Y10, (AX)(DI*4)
 	ADDQ        $0x08, DI
 	SUBQ        $0x08, SI
-	JMP         whole4
 
-rest5:
-	TESTQ   SI, SI
-	JZ      done6
-	LEAQ    tailWindow<>+0(SB), AX
-	MOVQ    $0x00000008, CX
-	SUBQ    SI, CX
-	VMOVDQU (AX)(CX*4), Y0
-
-done6:
+check4:
+	CMPQ SI, $0x01
+	JGE  vector3
 	VZEROUPPER
 	RET
 
@@ -168,10 +134,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-104
 	VBROADCASTSS c_5+100(FP), Y7
 	MOVQ         z_len+8(FP), BX
 	XORQ         SI, SI
+	JMP          check6
 
-whole7:
-	CMPQ    BX, $0x08
-	JL      rest8
+vector5:
 	VMOVUPS (CX)(SI*4), Y8
 	VMOVUPS (DX)(SI*4), Y9
 	VPSLLVD Y0, Y8, Y8
@@ -188,17 +153,10 @@ whole7:
 	VMOVUPS Y8, (AX)(SI*4)
 	ADDQ    $0x08, SI
 	SUBQ    $0x08, BX
-	JMP     whole7
 
-rest8:
-	TESTQ   BX, BX
-	JZ      done9
-	LEAQ    tailWindow<>+0(SB), AX
-	MOVQ    $0x00000008, CX
-	SUBQ    BX, CX
-	VMOVDQU (AX)(CX*4), Y0
-
-done9:
+check6:
+	CMPQ BX, $0x01
+	JGE  vector5
 	VZEROUPPER
 	RET
 
@@ -216,10 +174,9 @@ TEXT ·multiplyAVX2(SB), NOSPLIT, $0-96
 	VBROADCASTSS c_5+92(FP), Y5
 	MOVQ         z_len+8(FP), BX
 	XORQ         SI, SI
+	JMP          check8
 
-whole10:
-	CMPQ    BX, $0x08
-	JL      rest11
+vector7:
 	VMOVUPS (CX)(SI*4), Y6
 	VPMULLD (DX)(SI*4), Y6, Y6
 	VPSLLVD Y0, Y6, Y6
@@ -233,17 +190,10 @@ whole10:
 	VMOVUPS Y6, (AX)(SI*4)
 	ADDQ    $0x08, SI
 	SUBQ    $0x08, BX
-	JMP     whole10
 
-rest11:
-	TESTQ   BX, BX
-	JZ      done12
-	LEAQ    tailWindow<>+0(SB), AX
-	MOVQ    $0x00000008, CX
-	SUBQ    BX, CX
-	VMOVDQU (AX)(CX*4), Y0
-
-done12:
+check8:
+	CMPQ BX, $0x01
+	JGE  vector7
 	VZEROUPPER
 	RET
 
@@ -260,10 +210,9 @@ TEXT ·convertAVX2(SB), NOSPLIT, $0-72
 	VBROADCASTSS c_5+68(FP), Y5
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
+	JMP          check10
 
-whole13:
-	CMPQ    DX, $0x08
-	JL      rest14
+vector9:
 	VMOVUPS (CX)(BX*4), Y6
 	VPSLLVD Y0, Y6, Y6
 	VPSRAVD Y1, Y6, Y7
@@ -276,17 +225,10 @@ whole13:
 	VMOVUPS Y6, (AX)(BX*4)
 	ADDQ    $0x08, BX
 	SUBQ    $0x08, DX
-	JMP     whole13
 
-rest14:
-	TESTQ   DX, DX
-	JZ      done15
-	LEAQ    tailWindow<>+0(SB), AX
-	MOVQ    $0x00000008, CX
-	SUBQ    DX, CX
-	VMOVDQU (AX)(CX*4), Y0
-
-done15:
+check10:
+	CMPQ DX, $0x01
+	JGE  vector9
 	VZEROUPPER
 	RET
 
@@ -297,27 +239,19 @@ TEXT ·widenAVX2(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), CX
 	MOVQ sum_len+8(FP), DX
 	XORQ BX, BX
+	JMP  check12
 
-whole16:
-	CMPQ      DX, $0x08
-	JL        rest17
+vector11:
 	VCVTDQ2PD (CX)(BX*4), Y0
 	VCVTDQ2PD 16(CX)(BX*4), Y1
 	VMOVUPD   Y0, (AX)(BX*8)
 	VMOVUPD   Y1, 32(AX)(BX*8)
 	ADDQ      $0x08, BX
 	SUBQ      $0x08, DX
-	JMP       whole16
 
-rest17:
-	TESTQ   DX, DX
-	JZ      done18
-	LEAQ    tailWindow<>+0(SB), AX
-	MOVQ    $0x00000008, CX
-	SUBQ    DX, CX
-	VMOVDQU (AX)(CX*4), Y0
-
-done18:
+check12:
+	CMPQ DX, $0x01
+	JGE  vector11
 	VZEROUPPER
 	RET
 
@@ -328,10 +262,9 @@ TEXT ·accumulateAVX2(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), CX
 	MOVQ sum_len+8(FP), DX
 	XORQ BX, BX
+	JMP  check14
 
-whole19:
-	CMPQ      DX, $0x08
-	JL        rest20
+vector13:
 	VCVTDQ2PD (CX)(BX*4), Y0
 	VCVTDQ2PD 16(CX)(BX*4), Y1
 	VADDPD    (AX)(BX*8), Y0, Y0
@@ -340,17 +273,10 @@ whole19:
 	VMOVUPD   Y1, 32(AX)(BX*8)
 	ADDQ      $0x08, BX
 	SUBQ      $0x08, DX
-	JMP       whole19
 
-rest20:
-	TESTQ   DX, DX
-	JZ      done21
-	LEAQ    tailWindow<>+0(SB), AX
-	MOVQ    $0x00000008, CX
-	SUBQ    DX, CX
-	VMOVDQU (AX)(CX*4), Y0
-
-done21:
+check14:
+	CMPQ DX, $0x01
+	JGE  vector13
 	VZEROUPPER
 	RET
 
@@ -361,32 +287,24 @@ TEXT ·narrowAVX2(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
+	JMP  check16
 
-whole22:
-	CMPQ      DX, $0x08
-	JL        rest23
+vector15:
 	VMOVUPS   (CX)(BX*4), Y0
 	VPACKSSDW Y0, Y0, Y0
 	VPERMQ    $0x08, Y0, Y0
 	VMOVDQU   X0, (AX)(BX*2)
 	ADDQ      $0x08, BX
 	SUBQ      $0x08, DX
-	JMP       whole22
 
-rest23:
-	TESTQ   DX, DX
-	JZ      done24
-	LEAQ    tailWindow<>+0(SB), AX
-	MOVQ    $0x00000008, CX
-	SUBQ    DX, CX
-	VMOVDQU (AX)(CX*4), Y0
-
-done24:
+check16:
+	CMPQ DX, $0x01
+	JGE  vector15
 	VZEROUPPER
 	RET
 
 // func scaleSumsAVX512(y []int32, x []float64, factor []float64, offset []int32, limits [2]float64, c [6]int32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·scaleSumsAVX512(SB), NOSPLIT, $0-136
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -408,10 +326,9 @@ TEXT ·scaleSumsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS c_5+132(FP), Z9
 	MOVQ         y_len+8(FP), SI
 	XORQ         DI, DI
+	JMP          check18
 
-whole25:
-	CMPQ         SI, $0x10
-	JL           rest26
+vector17:
 	VMOVUPD      (CX)(DI*8), Z10
 	VMOVUPD      64(CX)(DI*8), Z11
 	VMULPD       (DX)(DI*8), Z10, Z10
@@ -437,21 +354,15 @@ whole25:
 	VMOVUPS      Z10, (AX)(DI*4)
 	ADDQ         $0x10, DI
 	SUBQ         $0x10, SI
-	JMP          whole25
 
-rest26:
-	TESTQ SI, SI
-	JZ    done27
-	MOVL  $-1, AX
-	BZHIL SI, AX, AX
-	KMOVW AX, K1
-
-done27:
+check18:
+	CMPQ SI, $0x01
+	JGE  vector17
 	VZEROUPPER
 	RET
 
 // func scaleIntegersAVX512(y []int32, x []int32, factor []float64, offset []int32, limits [2]float64, c [6]int32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·scaleIntegersAVX512(SB), NOSPLIT, $0-136
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -473,10 +384,9 @@ TEXT ·scaleIntegersAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS c_5+132(FP), Z9
 	MOVQ         y_len+8(FP), SI
 	XORQ         DI, DI
+	JMP          check20
 
-whole28:
-	CMPQ         SI, $0x10
-	JL           rest29
+vector19:
 	VCVTDQ2PD    (CX)(DI*4), Z10
 	VCVTDQ2PD    32(CX)(DI*4), Z11
 	VMULPD       (DX)(DI*8), Z10, Z10
@@ -502,21 +412,15 @@ whole28:
 	VMOVUPS      Z10, (AX)(DI*4)
 	ADDQ         $0x10, DI
 	SUBQ         $0x10, SI
-	JMP          whole28
 
-rest29:
-	TESTQ SI, SI
-	JZ    done30
-	MOVL  $-1, AX
-	BZHIL SI, AX, AX
-	KMOVW AX, K1
-
-done30:
+check20:
+	CMPQ SI, $0x01
+	JGE  vector19
 	VZEROUPPER
 	RET
 
 // func addAVX512(z []int32, x []int32, y []int32, left [2]int32, c [6]int32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·addAVX512(SB), NOSPLIT, $0-104
 	MOVQ         z_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -531,10 +435,9 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS c_5+100(FP), Z7
 	MOVQ         z_len+8(FP), BX
 	XORQ         SI, SI
+	JMP          check22
 
-whole31:
-	CMPQ    BX, $0x10
-	JL      rest32
+vector21:
 	VMOVUPS (CX)(SI*4), Z8
 	VMOVUPS (DX)(SI*4), Z9
 	VPSLLVD Z0, Z8, Z8
@@ -551,21 +454,15 @@ whole31:
 	VMOVUPS Z8, (AX)(SI*4)
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, BX
-	JMP     whole31
 
-rest32:
-	TESTQ BX, BX
-	JZ    done33
-	MOVL  $-1, AX
-	BZHIL BX, AX, AX
-	KMOVW AX, K1
-
-done33:
+check22:
+	CMPQ BX, $0x01
+	JGE  vector21
 	VZEROUPPER
 	RET
 
 // func multiplyAVX512(z []int32, x []int32, y []int32, c [6]int32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·multiplyAVX512(SB), NOSPLIT, $0-96
 	MOVQ         z_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -578,10 +475,9 @@ TEXT ·multiplyAVX512(SB), NOSPLIT, $0-96
 	VBROADCASTSS c_5+92(FP), Z5
 	MOVQ         z_len+8(FP), BX
 	XORQ         SI, SI
+	JMP          check24
 
-whole34:
-	CMPQ    BX, $0x10
-	JL      rest35
+vector23:
 	VMOVUPS (CX)(SI*4), Z6
 	VPMULLD (DX)(SI*4), Z6, Z6
 	VPSLLVD Z0, Z6, Z6
@@ -595,21 +491,15 @@ whole34:
 	VMOVUPS Z6, (AX)(SI*4)
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, BX
-	JMP     whole34
 
-rest35:
-	TESTQ BX, BX
-	JZ    done36
-	MOVL  $-1, AX
-	BZHIL BX, AX, AX
-	KMOVW AX, K1
-
-done36:
+check24:
+	CMPQ BX, $0x01
+	JGE  vector23
 	VZEROUPPER
 	RET
 
 // func convertAVX512(y []int32, x []int32, c [6]int32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·convertAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -621,10 +511,9 @@ TEXT ·convertAVX512(SB), NOSPLIT, $0-72
 	VBROADCASTSS c_5+68(FP), Z5
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
+	JMP          check26
 
-whole37:
-	CMPQ    DX, $0x10
-	JL      rest38
+vector25:
 	VMOVUPS (CX)(BX*4), Z6
 	VPSLLVD Z0, Z6, Z6
 	VPSRAVD Z1, Z6, Z7
@@ -637,60 +526,46 @@ whole37:
 	VMOVUPS Z6, (AX)(BX*4)
 	ADDQ    $0x10, BX
 	SUBQ    $0x10, DX
-	JMP     whole37
 
-rest38:
-	TESTQ DX, DX
-	JZ    done39
-	MOVL  $-1, AX
-	BZHIL DX, AX, AX
-	KMOVW AX, K1
-
-done39:
+check26:
+	CMPQ DX, $0x01
+	JGE  vector25
 	VZEROUPPER
 	RET
 
 // func widenAVX512(sum []float64, x []int32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·widenAVX512(SB), NOSPLIT, $0-48
 	MOVQ sum_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ sum_len+8(FP), DX
 	XORQ BX, BX
+	JMP  check28
 
-whole40:
-	CMPQ      DX, $0x10
-	JL        rest41
+vector27:
 	VCVTDQ2PD (CX)(BX*4), Z0
 	VCVTDQ2PD 32(CX)(BX*4), Z1
 	VMOVUPD   Z0, (AX)(BX*8)
 	VMOVUPD   Z1, 64(AX)(BX*8)
 	ADDQ      $0x10, BX
 	SUBQ      $0x10, DX
-	JMP       whole40
 
-rest41:
-	TESTQ DX, DX
-	JZ    done42
-	MOVL  $-1, AX
-	BZHIL DX, AX, AX
-	KMOVW AX, K1
-
-done42:
+check28:
+	CMPQ DX, $0x01
+	JGE  vector27
 	VZEROUPPER
 	RET
 
 // func accumulateAVX512(sum []float64, x []int32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·accumulateAVX512(SB), NOSPLIT, $0-48
 	MOVQ sum_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ sum_len+8(FP), DX
 	XORQ BX, BX
+	JMP  check30
 
-whole43:
-	CMPQ      DX, $0x10
-	JL        rest44
+vector29:
 	VCVTDQ2PD (CX)(BX*4), Z0
 	VCVTDQ2PD 32(CX)(BX*4), Z1
 	VADDPD    (AX)(BX*8), Z0, Z0
@@ -699,43 +574,30 @@ whole43:
 	VMOVUPD   Z1, 64(AX)(BX*8)
 	ADDQ      $0x10, BX
 	SUBQ      $0x10, DX
-	JMP       whole43
 
-rest44:
-	TESTQ DX, DX
-	JZ    done45
-	MOVL  $-1, AX
-	BZHIL DX, AX, AX
-	KMOVW AX, K1
-
-done45:
+check30:
+	CMPQ DX, $0x01
+	JGE  vector29
 	VZEROUPPER
 	RET
 
 // func narrowAVX512(y []int16, x []int32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·narrowAVX512(SB), NOSPLIT, $0-48
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
+	JMP  check32
 
-whole46:
-	CMPQ    DX, $0x10
-	JL      rest47
+vector31:
 	VMOVUPS (CX)(BX*4), Z0
 	VPMOVDW Z0, (AX)(BX*2)
 	ADDQ    $0x10, BX
 	SUBQ    $0x10, DX
-	JMP     whole46
 
-rest47:
-	TESTQ DX, DX
-	JZ    done48
-	MOVL  $-1, AX
-	BZHIL DX, AX, AX
-	KMOVW AX, K1
-
-done48:
+check32:
+	CMPQ DX, $0x01
+	JGE  vector31
 	VZEROUPPER
 	RET

@@ -30,8 +30,8 @@
 // A step hands on the gradients of gates, cell and hidden state. Package flush replaces
 // those by 0 that are too small to matter.
 //
-// Every kernel exists in portable Go, which is its specification, and in AVX2
-// and AVX-512 assembly; package isa chooses once per process. The result of a
-// column does not depend on which columns are computed with it. Slices too
+// Every kernel exists in portable Go, which is its specification, and in AVX2,
+// AVX-512 and NEON assembly, which agree to the bit; package isa chooses once per
+// process. The result of a column does not depend on which columns are computed with it. Slices too
 // short for their shape are a programmer's error and panic naming both.
 package gates

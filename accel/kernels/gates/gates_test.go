@@ -352,17 +352,6 @@ func TestGatheredInputs(t *testing.T) {
 	})
 }
 
-func TestVectorLevelsAgree(t *testing.T) {
-	t.Parallel()
-	if isa.Detected() < isa.AVX512 {
-		t.Skipf("skipped the comparison of AVX2 with AVX-512: this machine has %s", isa.Detected())
-	}
-	wide, narrow := newStep(t, 20, 33), newStep(t, 20, 33)
-	wide.run(forLevel(isa.AVX512), 0, 33)
-	narrow.run(forLevel(isa.AVX2), 0, 33)
-	sameOutputs(t, "AVX2 beside AVX-512", narrow.outputs(), wide.outputs())
-}
-
 // TestMomentsOfConstants: a column without spread has the variance 0, however
 // large it is, and whatever the number of its rows.
 func TestMomentsOfConstants(t *testing.T) {

@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"bittern/accel/kernels/isa"
 )
 
 // gruStep is a step of a gated recurrent unit forward and backward, every
@@ -245,15 +243,4 @@ func TestGRUGatheredInputs(t *testing.T) {
 		delete(others, "dInput")
 		sameOutputs(t, "gathered", gathered.outputs(), others)
 	})
-}
-
-func TestGRUVectorLevelsAgree(t *testing.T) {
-	t.Parallel()
-	if isa.Detected() < isa.AVX512 {
-		t.Skipf("skipped the comparison of AVX2 with AVX-512: this machine has %s", isa.Detected())
-	}
-	wide, narrow := newGRUStep(t, 20, 33), newGRUStep(t, 20, 33)
-	wide.run(forLevel(isa.AVX512), 0, 33)
-	narrow.run(forLevel(isa.AVX2), 0, 33)
-	sameOutputs(t, "AVX2 beside AVX-512", narrow.outputs(), wide.outputs())
 }

@@ -2,33 +2,25 @@ package gates
 
 import "bittern/accel/kernels/isa"
 
-//go:generate go -C ../../_gen run ./gates -pkg gates -out ../kernels/gates/gates_amd64.s -stubs ../kernels/gates/stubs_amd64.go
+//go:generate go -C ../../_gen run ./gates -pkg gates -out ../kernels/gates/gates_amd64.s -stubs ../kernels/gates/stubs_amd64.go -arm64 ../kernels/gates/gates_arm64.s -arm64stubs ../kernels/gates/stubs_arm64.go
 
 var avx2 = assembly{
-	lanes:   8,
+	lanes: 8, masks: true,
 	moments: momentsAVX2, sumColumns: sumColumnsAVX2, fold: foldAVX2,
 	tanh: gateTanhAVX2, sigmoid: gateSigmoidAVX2, cellForward: cellForwardAVX2,
 	outputForward: outputForwardAVX2, outputBackward: outputBackwardAVX2,
 	gatesBackward: gatesBackwardAVX2, affinePairBackward: affinePairBackwardAVX2,
-	momentsGathered: momentsGatheredAVX2, tanhGathered: gateTanhGatheredAVX2, sigmoidGathered: gateSigmoidGatheredAVX2,
-	affinePairBackwardGathered: affinePairBackwardGatheredAVX2,
-	tanhScalar:                 gateTanhScalarAVX2, sigmoidScalar: gateSigmoidScalarAVX2, affinePairBackwardScalar: affinePairBackwardScalarAVX2,
-	affineBackward: affineBackwardAVX2, affineBackwardGathered: affineBackwardGatheredAVX2,
-	candidateForward: candidateForwardAVX2, candidateForwardGathered: candidateForwardGatheredAVX2,
+	affineBackward: affineBackwardAVX2, candidateForward: candidateForwardAVX2,
 	updateForward: updateForwardAVX2, updateBackward: updateBackwardAVX2,
 }
 
 var avx512 = assembly{
-	lanes:   16,
+	lanes: 16, masks: true,
 	moments: momentsAVX512, sumColumns: sumColumnsAVX512, fold: foldAVX512,
 	tanh: gateTanhAVX512, sigmoid: gateSigmoidAVX512, cellForward: cellForwardAVX512,
 	outputForward: outputForwardAVX512, outputBackward: outputBackwardAVX512,
 	gatesBackward: gatesBackwardAVX512, affinePairBackward: affinePairBackwardAVX512,
-	momentsGathered: momentsGatheredAVX512, tanhGathered: gateTanhGatheredAVX512, sigmoidGathered: gateSigmoidGatheredAVX512,
-	affinePairBackwardGathered: affinePairBackwardGatheredAVX512,
-	tanhScalar:                 gateTanhScalarAVX512, sigmoidScalar: gateSigmoidScalarAVX512, affinePairBackwardScalar: affinePairBackwardScalarAVX512,
-	affineBackward: affineBackwardAVX512, affineBackwardGathered: affineBackwardGatheredAVX512,
-	candidateForward: candidateForwardAVX512, candidateForwardGathered: candidateForwardGatheredAVX512,
+	affineBackward: affineBackwardAVX512, candidateForward: candidateForwardAVX512,
 	updateForward: updateForwardAVX512, updateBackward: updateBackwardAVX512,
 }
 

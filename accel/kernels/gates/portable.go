@@ -181,8 +181,9 @@ func (s Statistics) centring(j int, gamma []float32, sum, product float64, rows 
 	return c
 }
 
+// The conversion keeps the product from being rounded together with a sum it is added to.
 func (c centring) gradient(dy, x float32) float32 {
-	return c.scale * (dy - c.mean - (x-c.centre)*c.rstd*c.slope)
+	return float32(c.scale * (dy - c.mean - (x-c.centre)*c.rstd*c.slope))
 }
 
 func (portable) outputBackward(p OutputGradient) {

@@ -109,7 +109,13 @@
 //	bit   7 … 4  group 1, columns 3 … 0
 //	      3 … 0  group 0, columns 3 … 0
 //
-// Exact on both, a chunk of 32 columns in 256 bytes, VPERMPS on one group's table:
+// Int14 and Int8 on NEON, a chunk of 8 columns in 64 bytes, TBL on one group's table:
+//
+//	byte  row
+//	bit   7 … 4  group 1, columns 3 … 0
+//	      3 … 0  group 0, columns 3 … 0
+//
+// Exact, at every level, a chunk of 32 columns in 256 bytes:
 //
 //	32-bit word  row
 //	bit          column
@@ -119,7 +125,7 @@
 //	32-bit word  row
 //	bits         k for each column
 //
-// Portable Go, all precisions, a chunk of 64 columns in 512 bytes, and tables of
+// Portable Go, Int14 and Int8, a chunk of 64 columns in 512 bytes, and tables of
 // 256 sums of eight activations:
 //
 //	64-bit word  row

@@ -59,10 +59,10 @@ func TestNothingBehindSlices(t *testing.T) {
 				k.int8Tables[planes-1](tables, q, 1000)
 				edges(t, &k.int8[planes-1], tables, chunks)
 
-				l := k.exact[planes-1].layout
+				l := exact[planes-1].layout
 				tables = guard.Slice[byte](t, chunks*l.tableBytes)
-				k.exactTables(tables, guard.Slice[float32](t, chunks*l.chunk))
-				edges(t, &k.exact[planes-1], tables, chunks)
+				exactTables(tables, guard.Slice[float32](t, chunks*l.chunk))
+				edges(t, &exact[planes-1], tables, chunks)
 			}
 		}
 	})

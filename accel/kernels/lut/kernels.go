@@ -6,7 +6,6 @@ import "bittern/accel/kernels/isa"
 // arguments: lengths are checked where the package is entered.
 type kernels struct {
 	int14, int8 [2]summation[int32] // by planes − 1
-	exact       [2]summation[float32]
 
 	// These make the tables of partial sums of activations, whose number is a
 	// whole number of chunks. Those of int8, by planes − 1, are rounded:
@@ -14,7 +13,6 @@ type kernels struct {
 	int14Tables func(tables []byte, q []int16)
 	int8Tables  [2]func(tables []byte, q []int16, multiplier int16)
 	int8Largest [2]func(q []int16) int32
-	exactTables func(tables []byte, x []float32)
 
 	// largest returns the bits of max|x|. A NaN counts as larger than any number.
 	largest func(x []float32) uint32

@@ -2,7 +2,7 @@ package lut
 
 import "bittern/accel/kernels/isa"
 
-//go:generate go -C ../../_gen run ./lut -pkg lut -out ../kernels/lut/lut_amd64.s -stubs ../kernels/lut/stubs_amd64.go
+//go:generate go -C ../../_gen run ./lut -pkg lut -out ../kernels/lut/lut_amd64.s -stubs ../kernels/lut/stubs_amd64.go -arm64 ../kernels/lut/lut_arm64.s -arm64stubs ../kernels/lut/stubs_arm64.go
 
 var avx2 = kernels{
 	int14: [2]summation[int32]{
@@ -13,14 +13,9 @@ var avx2 = kernels{
 		{nibblesAVX2(1, 32), int8Sums1AVX2, nil},
 		{nibblesAVX2(2, 32), int8Sums2AVX2, nil},
 	},
-	exact: [2]summation[float32]{
-		{words(1), exactSums1AVX2, nil},
-		{words(2), exactSums2AVX2, nil},
-	},
 	int14Tables:            int14TablesAVX2,
 	int8Tables:             [2]func([]byte, []int16, int16){int8TablesAVX2, int8TablesAVX2},
 	int8Largest:            [2]func([]int16) int32{int8LargestAVX2, int8LargestAVX2},
-	exactTables:            exactTablesAVX2,
 	largest:                largestAVX2,
 	quantize:               quantizeAVX2,
 	fromIntegers:           fromIntegersAVX2,
@@ -43,14 +38,9 @@ var avx512 = kernels{
 		{fives(1, 5), int8Sums1AVX512, nil},
 		{fives(2, 3), int8Sums2AVX512, nil},
 	},
-	exact: [2]summation[float32]{
-		{words(1), exactSums1AVX512, nil},
-		{words(2), exactSums2AVX512, nil},
-	},
 	int14Tables:            int14TablesAVX512,
 	int8Tables:             [2]func([]byte, []int16, int16){int8Tables1AVX512, int8Tables2AVX512},
 	int8Largest:            [2]func([]int16) int32{int8Largest1AVX512, int8Largest2AVX512},
-	exactTables:            exactTablesAVX512,
 	largest:                largestAVX512,
 	quantize:               quantizeAVX512,
 	fromIntegers:           fromIntegersAVX512,
@@ -97,16 +87,6 @@ func fives(planes, group int) layout {
 					[3][5]int{{5, 6, 7, 5, 6}, {5, 6, 7, 5, 6}, {5, 6, 7, 7, 7}}[vector-5][bit]
 			}
 			return 64*vector + 4*(row%16) + column%4, bit
-		},
-	}
-}
-
-func words(planes int) layout {
-	return layout{
-		chunk: 32, codeBytes: planes * 256, tableBytes: 512,
-		group: 4, bits: planes * 4,
-		place: func(row, group, bit int) (at, shift int) {
-			return bit/4*256 + 4*row + group/2, group%2*4 + bit%4
 		},
 	}
 }

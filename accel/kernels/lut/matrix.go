@@ -143,6 +143,6 @@ func (m *Matrix) layout(planes int) layout {
 	case Int8:
 		return m.kernels.int8[planes-1].layout
 	default:
-		return m.kernels.exact[planes-1].layout
+		return exact[planes-1].layout
 	}
 }

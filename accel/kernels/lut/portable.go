@@ -10,21 +10,16 @@ import (
 // long as any other here, so it should be worth as many columns as it can.
 var portable = kernels{
 	int14: [2]summation[int32]{
-		{doubleWords(1), sumBytes1[int32], nil},
-		{doubleWords(2), sumBytes2[int32], nil},
+		{doubleWords(1), sumBytes1, nil},
+		{doubleWords(2), sumBytes2, nil},
 	},
 	int8: [2]summation[int32]{
-		{doubleWords(1), sumBytes1[int32], nil},
-		{doubleWords(2), sumBytes2[int32], nil},
+		{doubleWords(1), sumBytes1, nil},
+		{doubleWords(2), sumBytes2, nil},
 	},
-	exact: [2]summation[float32]{
-		{doubleWords(1), sumBytes1[float32], nil},
-		{doubleWords(2), sumBytes2[float32], nil},
-	},
-	int14Tables:            byteTables[int16, int32],
+	int14Tables:            byteTables,
 	int8Tables:             [2]func([]byte, []int16, int16){roundedByteTables, roundedByteTables},
 	int8Largest:            [2]func([]int16) int32{largestGroup, largestGroup},
-	exactTables:            byteTables[float32, float32],
 	largest:                largest,
 	quantize:               quantize,
 	fromIntegers:           fromIntegers,
@@ -49,23 +44,23 @@ func doubleWords(planes int) layout {
 }
 
 // byteTable holds, for every 8 columns of a chunk, the sums of all their signs.
-type byteTable[Sum int32 | float32] [8][256]Sum
+type byteTable [8][256]int32
 
 // views is the tables of all chunks.
-func views[Sum int32 | float32](tables []byte) []byteTable[Sum] {
-	return unsafe.Slice((*byteTable[Sum])(unsafe.Pointer(&tables[0])), len(tables)/int(unsafe.Sizeof(byteTable[Sum]{})))
+func views(tables []byte) []byteTable {
+	return unsafe.Slice((*byteTable)(unsafe.Pointer(&tables[0])), len(tables)/int(unsafe.Sizeof(byteTable{})))
 }
 
-func byteTables[Activation int16 | float32, Sum int32 | float32](tables []byte, activations []Activation) {
-	all := views[Sum](tables)
+func byteTables(tables []byte, q []int16) {
+	all := views(tables)
 	for i := range all {
 		for group := range all[i] {
 			sums := &all[i][group]
 			sums[0] = 0
-			for j, v := range activations[64*i+8*group:][:8] {
+			for j, v := range q[64*i+8*group:][:8] {
 				for e := range 1 << j {
-					sums[1<<j+e] = sums[e] + Sum(v)
-					sums[e] -= Sum(v)
+					sums[1<<j+e] = sums[e] + int32(v)
+					sums[e] -= int32(v)
 				}
 			}
 		}
@@ -75,7 +70,7 @@ func byteTables[Activation int16 | float32, Sum int32 | float32](tables []byte, 
 // roundedByteTables rounds the sums of either half of the eight activations, as
 // tables of four would hold them.
 func roundedByteTables(tables []byte, q []int16, multiplier int16) {
-	all := views[int32](tables)
+	all := views(tables)
 	for i := range all {
 		for group := range all[i] {
 			var halves [2][16]int32
@@ -98,16 +93,16 @@ func roundedByteTables(tables []byte, q []int16, multiplier int16) {
 	}
 }
 
-func sumBytes1[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks int) {
+func sumBytes1(dst []int32, codes, tables []byte, chunks int) {
 	sumBytes(dst, codes, tables, chunks, 1)
 }
 
-func sumBytes2[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks int) {
+func sumBytes2(dst []int32, codes, tables []byte, chunks int) {
 	sumBytes(dst, codes, tables, chunks, 2)
 }
 
-func sumBytes[Sum int32 | float32](dst []Sum, codes, tables []byte, chunks, planes int) {
-	all := views[Sum](tables)[:chunks]
+func sumBytes(dst []int32, codes, tables []byte, chunks, planes int) {
+	all := views(tables)[:chunks]
 	for ; len(dst) > 0; dst = dst[blockRows:] {
 		block := dst[:blockRows]
 		clear(block)

@@ -153,7 +153,7 @@ func (m *Matrix) sum(products []Product, i int) {
 	case m.precision == Int8:
 		m.kernels.int8[s.planes-1].run(len(products), whole, s.codes, m.columns, backward)
 	default:
-		m.kernels.exact[s.planes-1].run(len(products), floats, s.codes, m.columns, backward)
+		exact[s.planes-1].run(len(products), floats, s.codes, m.columns, backward)
 	}
 }
 

@@ -2138,22 +2138,14 @@ store:
 	VZEROUPPER
 	RET
 
-DATA tailWindow<>+0(SB)/4, $0xffffffff
-DATA tailWindow<>+4(SB)/4, $0xffffffff
-DATA tailWindow<>+8(SB)/4, $0xffffffff
-DATA tailWindow<>+12(SB)/4, $0xffffffff
-DATA tailWindow<>+16(SB)/4, $0xffffffff
-DATA tailWindow<>+20(SB)/4, $0xffffffff
-DATA tailWindow<>+24(SB)/4, $0xffffffff
-DATA tailWindow<>+28(SB)/4, $0xffffffff
-DATA tailWindow<>+32(SB)/4, $0x00000000
-DATA tailWindow<>+36(SB)/4, $0x00000000
-DATA tailWindow<>+40(SB)/4, $0x00000000
-DATA tailWindow<>+44(SB)/4, $0x00000000
-DATA tailWindow<>+48(SB)/4, $0x00000000
-DATA tailWindow<>+52(SB)/4, $0x00000000
-DATA tailWindow<>+56(SB)/4, $0x00000000
-DATA tailWindow<>+60(SB)/4, $0x00000000
+DATA tailWindow<>+0(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+8(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+16(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+24(SB)/8, $0xffffffffffffffff
+DATA tailWindow<>+32(SB)/8, $0x0000000000000000
+DATA tailWindow<>+40(SB)/8, $0x0000000000000000
+DATA tailWindow<>+48(SB)/8, $0x0000000000000000
+DATA tailWindow<>+56(SB)/8, $0x0000000000000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
 // func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
@@ -4478,64 +4470,40 @@ unscaled:
 	VZEROUPPER
 	RET
 
-DATA lanes00000001<>+0(SB)/4, $0x00000001
-DATA lanes00000001<>+4(SB)/4, $0x00000001
-DATA lanes00000001<>+8(SB)/4, $0x00000001
-DATA lanes00000001<>+12(SB)/4, $0x00000001
-DATA lanes00000001<>+16(SB)/4, $0x00000001
-DATA lanes00000001<>+20(SB)/4, $0x00000001
-DATA lanes00000001<>+24(SB)/4, $0x00000001
-DATA lanes00000001<>+28(SB)/4, $0x00000001
+DATA lanes00000001<>+0(SB)/8, $0x0000000100000001
+DATA lanes00000001<>+8(SB)/8, $0x0000000100000001
+DATA lanes00000001<>+16(SB)/8, $0x0000000100000001
+DATA lanes00000001<>+24(SB)/8, $0x0000000100000001
 GLOBL lanes00000001<>(SB), RODATA|NOPTR, $32
 
-DATA lanes00007fff<>+0(SB)/4, $0x00007fff
-DATA lanes00007fff<>+4(SB)/4, $0x00007fff
-DATA lanes00007fff<>+8(SB)/4, $0x00007fff
-DATA lanes00007fff<>+12(SB)/4, $0x00007fff
-DATA lanes00007fff<>+16(SB)/4, $0x00007fff
-DATA lanes00007fff<>+20(SB)/4, $0x00007fff
-DATA lanes00007fff<>+24(SB)/4, $0x00007fff
-DATA lanes00007fff<>+28(SB)/4, $0x00007fff
+DATA lanes00007fff<>+0(SB)/8, $0x00007fff00007fff
+DATA lanes00007fff<>+8(SB)/8, $0x00007fff00007fff
+DATA lanes00007fff<>+16(SB)/8, $0x00007fff00007fff
+DATA lanes00007fff<>+24(SB)/8, $0x00007fff00007fff
 GLOBL lanes00007fff<>(SB), RODATA|NOPTR, $32
 
-DATA lanesffff0000<>+0(SB)/4, $0xffff0000
-DATA lanesffff0000<>+4(SB)/4, $0xffff0000
-DATA lanesffff0000<>+8(SB)/4, $0xffff0000
-DATA lanesffff0000<>+12(SB)/4, $0xffff0000
-DATA lanesffff0000<>+16(SB)/4, $0xffff0000
-DATA lanesffff0000<>+20(SB)/4, $0xffff0000
-DATA lanesffff0000<>+24(SB)/4, $0xffff0000
-DATA lanesffff0000<>+28(SB)/4, $0xffff0000
+DATA lanesffff0000<>+0(SB)/8, $0xffff0000ffff0000
+DATA lanesffff0000<>+8(SB)/8, $0xffff0000ffff0000
+DATA lanesffff0000<>+16(SB)/8, $0xffff0000ffff0000
+DATA lanesffff0000<>+24(SB)/8, $0xffff0000ffff0000
 GLOBL lanesffff0000<>(SB), RODATA|NOPTR, $32
 
-DATA lanes80000000<>+0(SB)/4, $0x80000000
-DATA lanes80000000<>+4(SB)/4, $0x80000000
-DATA lanes80000000<>+8(SB)/4, $0x80000000
-DATA lanes80000000<>+12(SB)/4, $0x80000000
-DATA lanes80000000<>+16(SB)/4, $0x80000000
-DATA lanes80000000<>+20(SB)/4, $0x80000000
-DATA lanes80000000<>+24(SB)/4, $0x80000000
-DATA lanes80000000<>+28(SB)/4, $0x80000000
+DATA lanes80000000<>+0(SB)/8, $0x8000000080000000
+DATA lanes80000000<>+8(SB)/8, $0x8000000080000000
+DATA lanes80000000<>+16(SB)/8, $0x8000000080000000
+DATA lanes80000000<>+24(SB)/8, $0x8000000080000000
 GLOBL lanes80000000<>(SB), RODATA|NOPTR, $32
 
-DATA lanes7f800000<>+0(SB)/4, $0x7f800000
-DATA lanes7f800000<>+4(SB)/4, $0x7f800000
-DATA lanes7f800000<>+8(SB)/4, $0x7f800000
-DATA lanes7f800000<>+12(SB)/4, $0x7f800000
-DATA lanes7f800000<>+16(SB)/4, $0x7f800000
-DATA lanes7f800000<>+20(SB)/4, $0x7f800000
-DATA lanes7f800000<>+24(SB)/4, $0x7f800000
-DATA lanes7f800000<>+28(SB)/4, $0x7f800000
+DATA lanes7f800000<>+0(SB)/8, $0x7f8000007f800000
+DATA lanes7f800000<>+8(SB)/8, $0x7f8000007f800000
+DATA lanes7f800000<>+16(SB)/8, $0x7f8000007f800000
+DATA lanes7f800000<>+24(SB)/8, $0x7f8000007f800000
 GLOBL lanes7f800000<>(SB), RODATA|NOPTR, $32
 
-DATA lanes00400000<>+0(SB)/4, $0x00400000
-DATA lanes00400000<>+4(SB)/4, $0x00400000
-DATA lanes00400000<>+8(SB)/4, $0x00400000
-DATA lanes00400000<>+12(SB)/4, $0x00400000
-DATA lanes00400000<>+16(SB)/4, $0x00400000
-DATA lanes00400000<>+20(SB)/4, $0x00400000
-DATA lanes00400000<>+24(SB)/4, $0x00400000
-DATA lanes00400000<>+28(SB)/4, $0x00400000
+DATA lanes00400000<>+0(SB)/8, $0x0040000000400000
+DATA lanes00400000<>+8(SB)/8, $0x0040000000400000
+DATA lanes00400000<>+16(SB)/8, $0x0040000000400000
+DATA lanes00400000<>+24(SB)/8, $0x0040000000400000
 GLOBL lanes00400000<>(SB), RODATA|NOPTR, $32
 
 // func roundAcrossAVX512(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)

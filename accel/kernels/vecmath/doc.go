@@ -3,8 +3,8 @@
 // dropout, rounding and transposition.
 //
 // Every kernel but Round exists in portable Go, which is its specification, and in
-// AVX2 and AVX-512 assembly written by accel/_gen; package isa chooses once
-// per process. An element's result never depends on where in a slice it lies,
+// AVX2 and AVX-512 assembly written by accel/_gen; most exist for NEON too. Package isa
+// chooses once per process. An element's result never depends on where in a slice it lies,
 // so work may be cut anywhere without changing a bit. Levels may differ from
 // each other in the last bits, within the bounds each function states.
 //

@@ -2,7 +2,7 @@ package vecmath
 
 import "bittern/accel/kernels/isa"
 
-//go:generate go -C ../../_gen run ./vecmath -pkg vecmath -out ../kernels/vecmath/vecmath_amd64.s -stubs ../kernels/vecmath/stubs_amd64.go
+//go:generate go -C ../../_gen run ./vecmath -pkg vecmath -out ../kernels/vecmath/vecmath_amd64.s -stubs ../kernels/vecmath/stubs_amd64.go -arm64 ../kernels/vecmath/vecmath_arm64.s -arm64stubs ../kernels/vecmath/stubs_arm64.go
 
 var avx2 = kernels{
 	sigmoid: sigmoidAVX2, tanh: tanhAVX2,

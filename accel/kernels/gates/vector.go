@@ -1,40 +1,27 @@
+//go:build amd64 || arm64
+
 package gates
 
 // assembly are the functions of one instruction set. Each works on all rows of
 // at most lanes columns; strides are in bytes.
 type assembly struct {
 	lanes int
+	masks bool // some lanes of a vector can be computed; otherwise it is one or all
 
-	moments    func(mean, rstd, x *float32, xStride, rows, lanes int, count, epsilon float32)
+	// order holds the rows of a gathered matrix; it is nil where they are in order.
+	moments    func(mean, rstd, x *float32, xStride int, order *int32, rows, lanes int, count, epsilon float32)
 	sumColumns func(sum, x *float32, xStride, rows, lanes int)
 	fold       func(scale, shift, gamma, beta, mean, rstd *float32, lanes int)
 
-	// tanh and sigmoid take one gate from its products to its activation.
-	tanh, sigmoid func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int,
+	// tanh and sigmoid take one gate from its products to its activation. scalar is 1 where
+	// the input of a row is one number for all columns, otherwise 0.
+	tanh, sigmoid func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int, order *int32, scalar int,
 		hiddenScale, inputScale, shift *float32, rows, lanes int)
 	// cellForward takes the activations to the cell.
 	cellForward func(cell, before, gates *float32, cellStride, beforeStride, gatesStride int,
 		spacing, rows, lanes int)
 	outputForward func(cell, gate, tanh, hidden *float32, cellStride, gateStride, tanhStride, hiddenStride int,
 		scale, shift *float32, rows, lanes int)
-
-	// The same for gathered inputs.
-	momentsGathered               func(mean, rstd, x *float32, xStride int, order *int32, rows, lanes int, count, epsilon float32)
-	tanhGathered, sigmoidGathered func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int, order *int32,
-		hiddenScale, inputScale, shift *float32, rows, lanes int)
-	affinePairBackwardGathered func(gradient, hidden, input, hiddenGradient, inputGradient *float32,
-		gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int, order *int32,
-		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
-		inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32,
-		betaGradient *float32, rows, lanes int)
-
-	// The same for scalar inputs.
-	tanhScalar, sigmoidScalar func(gate, hidden, input *float32, gateStride, hiddenStride, inputStride int,
-		hiddenScale, inputScale, shift *float32, rows, lanes int)
-	affinePairBackwardScalar func(gradient, hidden, input, hiddenGradient *float32,
-		gradientStride, hiddenStride, inputStride, hiddenGradientStride int,
-		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
-		inputMean, inputRstd, inputGammaGradient, betaGradient *float32, rows, lanes int)
 
 	// share is the weight of one row in a mean over the batch; see Statistics.share.
 	outputBackward func(above, next, gate, tanh, cell, gateGradient, cellGradient *float32,
@@ -43,20 +30,17 @@ type assembly struct {
 	gatesBackward func(cellGradient, gates, before, gatesGradient, beforeGradient *float32,
 		cellGradientStride, gatesStride, beforeStride, gatesGradientStride, beforeGradientStride int,
 		spacing, rows, lanes int)
+	// Scalar inputs have no gradient: inputGradient is nil, and its stride 0.
 	affinePairBackward func(gradient, hidden, input, hiddenGradient, inputGradient *float32,
-		gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int,
+		gradientStride, hiddenStride, inputStride, hiddenGradientStride, inputGradientStride int, order *int32, scalar int,
 		hiddenMean, hiddenRstd, hiddenGamma, hiddenGammaGradient *float32, hiddenShare float32,
 		inputMean, inputRstd, inputGamma, inputGammaGradient *float32, inputShare float32,
 		betaGradient *float32, rows, lanes int)
 	affineBackward func(gradient, product, productGradient *float32, gradientStride, productStride, productGradientStride int,
-		mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
-	affineBackwardGathered func(gradient, product, productGradient *float32, gradientStride, productStride, productGradientStride int,
 		order *int32, mean, rstd, gamma, betaGradient, gammaGradient *float32, share float32, rows, lanes int)
 
 	// The gated recurrent unit's.
 	candidateForward func(candidate, hidden, input, reset *float32, candidateStride, hiddenStride, inputStride, resetStride int,
-		hiddenScale, hiddenShift, inputScale, inputShift *float32, rows, lanes int)
-	candidateForwardGathered func(candidate, hidden, input, reset *float32, candidateStride, hiddenStride, inputStride, resetStride int,
 		order *int32, hiddenScale, hiddenShift, inputScale, inputShift *float32, rows, lanes int)
 	updateForward func(after, before, gates *float32, afterStride, beforeStride, gatesStride int,
 		spacing, rows, lanes int)
@@ -73,8 +57,13 @@ func (v vector) blocks(rows, columns int, work func(j, lanes int)) {
 	if rows <= 0 {
 		return
 	}
-	for j := 0; j < columns; j += v.code.lanes {
-		work(j, min(v.code.lanes, columns-j))
+	for j := 0; j < columns; {
+		lanes := min(v.code.lanes, columns-j)
+		if lanes < v.code.lanes && !v.code.masks {
+			lanes = 1
+		}
+		work(j, lanes)
+		j += lanes
 	}
 }
 
@@ -83,6 +72,23 @@ func (m Matrix) at(j int) *float32 { return &m.Data[j] }
 
 // bytes is the distance of two rows.
 func (m Matrix) bytes() int { return 4 * m.Stride }
+
+// from returns where column j of the first row lies, and 1 for scalar inputs, whose number
+// stands in every column.
+func (g Gathered) from(j int) (at *float32, scalar int) {
+	if g.Scalar {
+		return g.at(0), 1
+	}
+	return g.at(j), 0
+}
+
+// first returns the first entry of the order, or nil where rows are in order.
+func (g Gathered) first() *int32 {
+	if g.Order == nil {
+		return nil
+	}
+	return &g.Order[0]
+}
 
 // nothing takes the place of an absent matrix: with stride 0 all rows of that are these
 // zeros.
@@ -108,11 +114,7 @@ func (s Statistics) share(rows int) float32 {
 
 func (v vector) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
 	v.blocks(rows, len(mean), func(j, lanes int) {
-		if x.Order != nil {
-			v.code.momentsGathered(&mean[j], &rstd[j], x.at(j), x.bytes(), &x.Order[0], rows, lanes, float32(rows), epsilon)
-			return
-		}
-		v.code.moments(&mean[j], &rstd[j], x.at(j), x.bytes(), rows, lanes, float32(rows), epsilon)
+		v.code.moments(&mean[j], &rstd[j], x.at(j), x.bytes(), x.first(), rows, lanes, float32(rows), epsilon)
 	})
 }
 
@@ -130,7 +132,8 @@ func (v vector) fold(scale, shift, gamma, beta, mean, rstd []float32) {
 
 func (v vector) gatesForward(p Gates) {
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
-		together := p.Spacing == p.Columns && (gates-1)*p.Columns <= v.code.lanes // f, i and o are one vector
+		// f, i and o are one vector
+		together := v.code.masks && p.Spacing == p.Columns && (gates-1)*p.Columns <= v.code.lanes
 		for gate := range gates {
 			at := gate*p.Spacing + j
 			if together && gate == 1 {
@@ -149,21 +152,12 @@ func (v vector) gatesForward(p Gates) {
 
 // gate computes one gate's block of columns, which starts at column at of the matrices.
 func (v vector) gate(tanh bool, out, hidden Matrix, input Gathered, at int, hiddenScale, inputScale, shift *float32, rows, lanes int) {
-	activation, gathered, scalar := v.code.sigmoid, v.code.sigmoidGathered, v.code.sigmoidScalar
+	activation := v.code.sigmoid
 	if tanh {
-		activation, gathered, scalar = v.code.tanh, v.code.tanhGathered, v.code.tanhScalar
+		activation = v.code.tanh
 	}
-	if input.Scalar {
-		scalar(out.at(at), hidden.at(at), input.at(0), out.bytes(), hidden.bytes(), input.bytes(),
-			hiddenScale, inputScale, shift, rows, lanes)
-		return
-	}
-	if input.Order != nil {
-		gathered(out.at(at), hidden.at(at), input.at(at), out.bytes(), hidden.bytes(), input.bytes(), &input.Order[0],
-			hiddenScale, inputScale, shift, rows, lanes)
-		return
-	}
-	activation(out.at(at), hidden.at(at), input.at(at), out.bytes(), hidden.bytes(), input.bytes(),
+	from, scalar := input.from(at)
+	activation(out.at(at), hidden.at(at), from, out.bytes(), hidden.bytes(), input.bytes(), input.first(), scalar,
 		hiddenScale, inputScale, shift, rows, lanes)
 }
 
@@ -175,14 +169,8 @@ func (v vector) gateForward(p Gate) {
 
 func (v vector) candidateForward(p Candidate) {
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
-		if p.Input.Order != nil {
-			v.code.candidateForwardGathered(p.Activation.at(j), p.Hidden.at(j), p.Input.at(j), p.Reset.at(j),
-				p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.Reset.bytes(), &p.Input.Order[0],
-				&p.HiddenScale[j], &p.HiddenShift[j], &p.InputScale[j], &p.InputShift[j], p.Rows, lanes)
-			return
-		}
 		v.code.candidateForward(p.Activation.at(j), p.Hidden.at(j), p.Input.at(j), p.Reset.at(j),
-			p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.Reset.bytes(),
+			p.Activation.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.Reset.bytes(), p.Input.first(),
 			&p.HiddenScale[j], &p.HiddenShift[j], &p.InputScale[j], &p.InputShift[j], p.Rows, lanes)
 	})
 }
@@ -208,14 +196,8 @@ func (v vector) updateBackward(p UpdateGradient) {
 func (v vector) affineBackward(p AffineGradient) {
 	s := p.Statistics
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
-		if p.Product.Order != nil {
-			v.code.affineBackwardGathered(p.Gradient.at(j), p.Product.at(j), p.ProductGradient.at(j),
-				p.Gradient.bytes(), p.Product.bytes(), p.ProductGradient.bytes(), &p.Product.Order[0],
-				&s.Mean[j], &s.RStd[j], &p.Gamma[j], &p.BetaGradient[j], &p.GammaGradient[j], s.share(p.Rows), p.Rows, lanes)
-			return
-		}
 		v.code.affineBackward(p.Gradient.at(j), p.Product.at(j), p.ProductGradient.at(j),
-			p.Gradient.bytes(), p.Product.bytes(), p.ProductGradient.bytes(),
+			p.Gradient.bytes(), p.Product.bytes(), p.ProductGradient.bytes(), p.Product.first(),
 			&s.Mean[j], &s.RStd[j], &p.Gamma[j], &p.BetaGradient[j], &p.GammaGradient[j], s.share(p.Rows), p.Rows, lanes)
 	})
 }
@@ -253,27 +235,17 @@ func (v vector) gatesBackward(p GatesGradient) {
 func (v vector) affinePairBackward(p AffinePairGradient) {
 	hidden, input := p.HiddenStatistics, p.InputStatistics
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
-		if p.Input.Scalar {
-			v.code.affinePairBackwardScalar(p.Gradient.at(j), p.Hidden.at(j), p.Input.at(0), p.HiddenGradient.at(j),
-				p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(),
-				&hidden.Mean[j], &hidden.RStd[j], &p.HiddenGamma[j], &p.HiddenGammaGradient[j], hidden.share(p.Rows),
-				&input.Mean[j], &input.RStd[j], &p.InputGammaGradient[j], &p.BetaGradient[j], p.Rows, lanes)
-			return
+		from, scalar := p.Input.from(j)
+		gradient, gamma := Matrix{}, &nothing[0]
+		var inputGradient *float32
+		if !p.Input.Scalar {
+			gradient, gamma = p.InputGradient, &p.InputGamma[j]
+			inputGradient = gradient.at(j)
 		}
-		if p.Input.Order != nil {
-			v.code.affinePairBackwardGathered(p.Gradient.at(j), p.Hidden.at(j), p.Input.at(j),
-				p.HiddenGradient.at(j), p.InputGradient.at(j),
-				p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(), p.InputGradient.bytes(), &p.Input.Order[0],
-				&hidden.Mean[j], &hidden.RStd[j], &p.HiddenGamma[j], &p.HiddenGammaGradient[j], hidden.share(p.Rows),
-				&input.Mean[j], &input.RStd[j], &p.InputGamma[j], &p.InputGammaGradient[j], input.share(p.Rows),
-				&p.BetaGradient[j], p.Rows, lanes)
-			return
-		}
-		v.code.affinePairBackward(p.Gradient.at(j), p.Hidden.at(j), p.Input.at(j),
-			p.HiddenGradient.at(j), p.InputGradient.at(j),
-			p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(), p.InputGradient.bytes(),
+		v.code.affinePairBackward(p.Gradient.at(j), p.Hidden.at(j), from, p.HiddenGradient.at(j), inputGradient,
+			p.Gradient.bytes(), p.Hidden.bytes(), p.Input.bytes(), p.HiddenGradient.bytes(), gradient.bytes(), p.Input.first(), scalar,
 			&hidden.Mean[j], &hidden.RStd[j], &p.HiddenGamma[j], &p.HiddenGammaGradient[j], hidden.share(p.Rows),
-			&input.Mean[j], &input.RStd[j], &p.InputGamma[j], &p.InputGammaGradient[j], input.share(p.Rows),
+			&input.Mean[j], &input.RStd[j], gamma, &p.InputGammaGradient[j], input.share(p.Rows),
 			&p.BetaGradient[j], p.Rows, lanes)
 	})
 }
