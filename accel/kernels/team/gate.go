@@ -15,8 +15,7 @@ import (
 // turn: one such wait would make all that follow end in sleep.
 const patience = 150 * time.Microsecond
 
-// looks is how many times a worker looks at a gate between two looks at the clock, which takes as
-// long as one to four pauses.
+// looks is how many times a worker looks at a gate between two looks at the clock, which cost more.
 const looks = 16
 
 // After waits that ended in sleep the patience falls to its leastShare-th part. The wait

@@ -25,12 +25,12 @@ type failure struct{ value any }
 // New starts a team of size workers (at least 1).
 func New(size int) *Team {
 	t := &Team{size: max(1, size)}
-	patience := patience
+	most := patience
 	if runtime.GOMAXPROCS(0) < t.size {
-		patience = 0 // whoever is waited for needs this core
+		most = 0 // whoever is waited for needs this core
 	}
 	for _, g := range []*gate{&t.start, &t.barrier.gate, &t.end.gate} {
-		g.init(patience)
+		g.init(most)
 	}
 	for worker := 1; worker < t.size; worker++ {
 		go func() {
