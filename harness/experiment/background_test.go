@@ -8,6 +8,7 @@ import (
 	"bittern/harness/checkpoint"
 	"bittern/harness/internal/pace"
 	"bittern/harness/storage"
+	"bittern/plugins/model"
 )
 
 // slowCheckpoints save when they are let.
@@ -92,5 +93,26 @@ func TestASaveThatFailsIsTold(t *testing.T) {
 	slow.let <- fault
 	if err := trainer.run(t.Context()); err == nil || err.Error() != fault.Error() {
 		t.Errorf("run = %v, want %v alone", err, fault)
+	}
+}
+
+// The copy between two steps, of an LSTM with 512 units and Adam's moments.
+func BenchmarkSnapshot(b *testing.B) {
+	const rows, columns = 4 * 512, 512 + 87
+	t := &tensors{}
+	values := func() []float32 { return make([]float32, rows*columns) }
+	t.parameters = append(t.parameters, parameter{
+		Parameter: model.Parameter{Name: "w", Shape: []int{rows, columns}},
+		Tensors:   model.Tensors{Value: values(), Moment1: values(), Moment2: values()},
+	})
+	s, err := newSnapshot(nil, t)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(bytesOf(s.from))
+	for b.Loop() {
+		if err := s.take(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

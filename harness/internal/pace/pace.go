@@ -9,16 +9,17 @@ import (
 )
 
 const (
-	piece = 64 << 10 // bytes that are worked on at a time
+	// piece is how many bytes are worked on at a time: some tenths of a millisecond of work, which
+	// is more than it costs to wake a thread for it.
+	piece = 256 << 10
 
 	// pauses is how many times as long as a piece the pause after it is. A training step that
-	// has all processors waits for the piece on one of them: for a two-hundredth of its time,
-	// and for what it costs to wake a thread.
+	// has all processors waits for the piece on one of them: for a two-hundredth of its time.
 	pauses = 200
 
-	// longest bounds a pause, so that work goes on with 2.5 MB/s at least, however slow the
-	// disk or the network is.
-	longest = 25 * time.Millisecond
+	// longest bounds a pause, so that the pauses of 2 MB take a second at most. A network is
+	// given half a piece at a time.
+	longest = 60 * time.Millisecond
 )
 
 // Pace is how fast one work goes on. A nil Pace makes no pauses. It is safe for concurrent use.
