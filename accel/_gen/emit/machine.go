@@ -76,7 +76,8 @@ func (m Machine) half(v VecVirtual) Register {
 	return v.AsX()
 }
 
-// Pointer loads an argument that is a pointer or an integer into a register.
+// Pointer, Slice, Length and Argument are what the methods of these names are, for functions
+// that are there only for amd64.
 func Pointer(name string) GPVirtual { return Load(Param(name), GP64()).(GPVirtual) }
 
 // Slice loads the address of the first element of an argument that is a slice.

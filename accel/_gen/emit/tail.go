@@ -12,15 +12,15 @@ type Tail struct {
 	// first lane alone, so that a loop goes on one lane at a time.
 	mask Register
 
-	// The number of lanes left, which is more than there are if all are used. It is nil if some
-	// lane is not used. Of NEON, it is the only one of the two.
+	// How many elements are left, which may be more than a vector has; nil if that is known to
+	// be less. A vector of AVX2 or NEON is loaded and stored in another way if it is less.
 	left operand.Op
 }
 
 // All uses every lane.
 var All Tail
 
-// First returns a tail of the first n lanes, 0 ≤ n < Lanes.
+// First returns a tail of the first n lanes, 0 ≤ n ≤ Lanes.
 func (m Machine) First(n GPVirtual) Tail {
 	tail := Tail{mask: m.newMask()}
 	m.setFirst(tail, n)

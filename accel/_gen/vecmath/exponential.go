@@ -32,10 +32,7 @@ func exponentials(m emit.Machine) {
 			narrow(emit.Word(math.Float64bits(c)).Mem(), v, result)
 		}
 	}
-	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
-		if tail != emit.All {
-			return
-		}
+	m.Vectors(count, func(index GPVirtual) {
 		for half := range 2 {
 			v := m.Vector()
 			VCVTPS2PD(emit.At(x, index).Offset(half*m.Bytes()/2), v)

@@ -1135,40 +1135,188 @@ done148:
 	RET
 
 // func exponentialsAVX2(dst []float64, x []float32, shift float64) bool
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, FMA3
 TEXT ·exponentialsAVX2(SB), NOSPLIT, $0-57
 	MOVQ         dst_base+0(FP), AX
-	MOVQ         x_base+24(FP), AX
-	MOVQ         x_len+32(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
 	VBROADCASTSD shift+48(FP), Y0
-	VPCMPEQD     Y0, Y0, Y0
 	VPCMPEQD     Y1, Y1, Y1
-	XORQ         CX, CX
+	XORQ         BX, BX
 	JMP          check150
 
-elements149:
-	ADDQ $0x08, CX
-	SUBQ $0x08, AX
+vector149:
+	VCVTPS2PD    (CX)(BX*4), Y2
+	VSUBPD       Y0, Y2, Y2
+	VBROADCASTSD wordsc085e00000000000<>+0(SB), Y3
+	VCMPPD       $0x1d, Y3, Y2, Y3
+	VANDPD       Y3, Y1, Y1
+	VMULPD       words3ff71547652b82fe<>+0(SB), Y2, Y3
+	VCVTPD2DQY   Y3, X4
+	VCVTDQ2PD    X4, Y3
+	VFNMADD231PD words3fe62e42fefa3000<>+0(SB), Y3, Y2
+	VFNMADD231PD words3d53de6af278ece6<>+0(SB), Y3, Y2
+	VMULPD       words3fb0000000000000<>+0(SB), Y2, Y2
+	VBROADCASTSD words3efa01a01a01a01a<>+0(SB), Y3
+	VFMADD213PD  words3f2a01a01a01a01a<>+0(SB), Y2, Y3
+	VFMADD213PD  words3f56c16c16c16c17<>+0(SB), Y2, Y3
+	VFMADD213PD  words3f81111111111111<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fa5555555555555<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fc5555555555555<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fe0000000000000<>+0(SB), Y2, Y3
+	VFMADD213PD  words3ff0000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VFMADD213PD  words3ff0000000000000<>+0(SB), Y3, Y2
+	VPMOVSXDQ    X4, Y3
+	VPBROADCASTQ words00000000000003ff<>+0(SB), Y4
+	VPADDQ       Y4, Y3, Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y2, Y2
+	VMOVUPD      Y2, (AX)(BX*8)
+	VCVTPS2PD    16(CX)(BX*4), Y2
+	VSUBPD       Y0, Y2, Y2
+	VBROADCASTSD wordsc085e00000000000<>+0(SB), Y3
+	VCMPPD       $0x1d, Y3, Y2, Y3
+	VANDPD       Y3, Y1, Y1
+	VMULPD       words3ff71547652b82fe<>+0(SB), Y2, Y3
+	VCVTPD2DQY   Y3, X4
+	VCVTDQ2PD    X4, Y3
+	VFNMADD231PD words3fe62e42fefa3000<>+0(SB), Y3, Y2
+	VFNMADD231PD words3d53de6af278ece6<>+0(SB), Y3, Y2
+	VMULPD       words3fb0000000000000<>+0(SB), Y2, Y2
+	VBROADCASTSD words3efa01a01a01a01a<>+0(SB), Y3
+	VFMADD213PD  words3f2a01a01a01a01a<>+0(SB), Y2, Y3
+	VFMADD213PD  words3f56c16c16c16c17<>+0(SB), Y2, Y3
+	VFMADD213PD  words3f81111111111111<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fa5555555555555<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fc5555555555555<>+0(SB), Y2, Y3
+	VFMADD213PD  words3fe0000000000000<>+0(SB), Y2, Y3
+	VFMADD213PD  words3ff0000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VMULPD       Y3, Y2, Y2
+	VADDPD       words4000000000000000<>+0(SB), Y2, Y3
+	VFMADD213PD  words3ff0000000000000<>+0(SB), Y3, Y2
+	VPMOVSXDQ    X4, Y3
+	VPBROADCASTQ words00000000000003ff<>+0(SB), Y4
+	VPADDQ       Y4, Y3, Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y3, Y2, Y2
+	VMOVUPD      Y2, 32(AX)(BX*8)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
 
 check150:
-	CMPQ    AX, $0x08
-	JGE     elements149
-	CMPQ    AX, $0x01
-	JL      done151
-	LEAQ    tailWindow<>+0(SB), DX
-	MOVQ    $0x00000008, BX
-	SUBQ    AX, BX
-	VMOVDQU (DX)(BX*4), Y1
-	JMP     elements149
-
-done151:
-	VMOVMSKPD Y0, AX
+	CMPQ      DX, $0x01
+	JGE       vector149
+	VMOVMSKPD Y1, AX
 	XORL      CX, CX
 	CMPL      AX, $0x0f
 	SETEQ     CL
 	MOVB      CL, ret+56(FP)
 	VZEROUPPER
 	RET
+
+DATA wordsc085e00000000000<>+0(SB)/8, $0xc085e00000000000
+DATA wordsc085e00000000000<>+8(SB)/8, $0xc085e00000000000
+DATA wordsc085e00000000000<>+16(SB)/8, $0xc085e00000000000
+DATA wordsc085e00000000000<>+24(SB)/8, $0xc085e00000000000
+GLOBL wordsc085e00000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
+DATA words3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
+DATA words3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
+DATA words3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
+GLOBL words3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
+
+DATA words3fe62e42fefa3000<>+0(SB)/8, $0x3fe62e42fefa3000
+DATA words3fe62e42fefa3000<>+8(SB)/8, $0x3fe62e42fefa3000
+DATA words3fe62e42fefa3000<>+16(SB)/8, $0x3fe62e42fefa3000
+DATA words3fe62e42fefa3000<>+24(SB)/8, $0x3fe62e42fefa3000
+GLOBL words3fe62e42fefa3000<>(SB), RODATA|NOPTR, $32
+
+DATA words3d53de6af278ece6<>+0(SB)/8, $0x3d53de6af278ece6
+DATA words3d53de6af278ece6<>+8(SB)/8, $0x3d53de6af278ece6
+DATA words3d53de6af278ece6<>+16(SB)/8, $0x3d53de6af278ece6
+DATA words3d53de6af278ece6<>+24(SB)/8, $0x3d53de6af278ece6
+GLOBL words3d53de6af278ece6<>(SB), RODATA|NOPTR, $32
+
+DATA words3fb0000000000000<>+0(SB)/8, $0x3fb0000000000000
+DATA words3fb0000000000000<>+8(SB)/8, $0x3fb0000000000000
+DATA words3fb0000000000000<>+16(SB)/8, $0x3fb0000000000000
+DATA words3fb0000000000000<>+24(SB)/8, $0x3fb0000000000000
+GLOBL words3fb0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words3efa01a01a01a01a<>+0(SB)/8, $0x3efa01a01a01a01a
+DATA words3efa01a01a01a01a<>+8(SB)/8, $0x3efa01a01a01a01a
+DATA words3efa01a01a01a01a<>+16(SB)/8, $0x3efa01a01a01a01a
+DATA words3efa01a01a01a01a<>+24(SB)/8, $0x3efa01a01a01a01a
+GLOBL words3efa01a01a01a01a<>(SB), RODATA|NOPTR, $32
+
+DATA words3f2a01a01a01a01a<>+0(SB)/8, $0x3f2a01a01a01a01a
+DATA words3f2a01a01a01a01a<>+8(SB)/8, $0x3f2a01a01a01a01a
+DATA words3f2a01a01a01a01a<>+16(SB)/8, $0x3f2a01a01a01a01a
+DATA words3f2a01a01a01a01a<>+24(SB)/8, $0x3f2a01a01a01a01a
+GLOBL words3f2a01a01a01a01a<>(SB), RODATA|NOPTR, $32
+
+DATA words3f56c16c16c16c17<>+0(SB)/8, $0x3f56c16c16c16c17
+DATA words3f56c16c16c16c17<>+8(SB)/8, $0x3f56c16c16c16c17
+DATA words3f56c16c16c16c17<>+16(SB)/8, $0x3f56c16c16c16c17
+DATA words3f56c16c16c16c17<>+24(SB)/8, $0x3f56c16c16c16c17
+GLOBL words3f56c16c16c16c17<>(SB), RODATA|NOPTR, $32
+
+DATA words3f81111111111111<>+0(SB)/8, $0x3f81111111111111
+DATA words3f81111111111111<>+8(SB)/8, $0x3f81111111111111
+DATA words3f81111111111111<>+16(SB)/8, $0x3f81111111111111
+DATA words3f81111111111111<>+24(SB)/8, $0x3f81111111111111
+GLOBL words3f81111111111111<>(SB), RODATA|NOPTR, $32
+
+DATA words3fa5555555555555<>+0(SB)/8, $0x3fa5555555555555
+DATA words3fa5555555555555<>+8(SB)/8, $0x3fa5555555555555
+DATA words3fa5555555555555<>+16(SB)/8, $0x3fa5555555555555
+DATA words3fa5555555555555<>+24(SB)/8, $0x3fa5555555555555
+GLOBL words3fa5555555555555<>(SB), RODATA|NOPTR, $32
+
+DATA words3fc5555555555555<>+0(SB)/8, $0x3fc5555555555555
+DATA words3fc5555555555555<>+8(SB)/8, $0x3fc5555555555555
+DATA words3fc5555555555555<>+16(SB)/8, $0x3fc5555555555555
+DATA words3fc5555555555555<>+24(SB)/8, $0x3fc5555555555555
+GLOBL words3fc5555555555555<>(SB), RODATA|NOPTR, $32
+
+DATA words3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
+DATA words3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
+DATA words3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
+DATA words3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
+GLOBL words3fe0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA words3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA words3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA words3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL words3ff0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words4000000000000000<>+0(SB)/8, $0x4000000000000000
+DATA words4000000000000000<>+8(SB)/8, $0x4000000000000000
+DATA words4000000000000000<>+16(SB)/8, $0x4000000000000000
+DATA words4000000000000000<>+24(SB)/8, $0x4000000000000000
+GLOBL words4000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA words00000000000003ff<>+0(SB)/8, $0x00000000000003ff
+DATA words00000000000003ff<>+8(SB)/8, $0x00000000000003ff
+DATA words00000000000003ff<>+16(SB)/8, $0x00000000000003ff
+DATA words00000000000003ff<>+24(SB)/8, $0x00000000000003ff
+GLOBL words00000000000003ff<>(SB), RODATA|NOPTR, $32
 
 // func dropoutAVX2(dst []float32, x []float32, threshold uint32, scale float32, state uint64)
 // Requires: AVX, AVX2
@@ -1183,9 +1331,9 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	VPCMPEQD     Y4, Y4, Y4
 	XORQ         BX, BX
-	JMP          check153
+	JMP          check152
 
-elements152:
+elements151:
 	VMASKMOVPS   (DX)(BX*4), Y4, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLQ       $0x1e, Y0, Y6
@@ -1215,31 +1363,31 @@ elements152:
 	VPCMPEQD     Y2, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	CMPQ         CX, $0x08
-	JL           rare155
+	JL           rare154
 	VMOVUPS      Y5, (AX)(BX*4)
 
-back156:
+back155:
 	ADDQ $0x08, BX
 	SUBQ $0x08, CX
 
-check153:
+check152:
 	CMPQ    CX, $0x08
-	JGE     elements152
+	JGE     elements151
 	CMPQ    CX, $0x01
-	JL      done154
+	JL      done153
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    CX, DI
 	VMOVDQU (SI)(DI*4), Y4
-	JMP     elements152
+	JMP     elements151
 
-done154:
+done153:
 	VZEROUPPER
 	RET
 
-rare155:
+rare154:
 	VMASKMOVPS Y5, Y4, (AX)(BX*4)
-	JMP        back156
+	JMP        back155
 
 DATA offsetsAVX2<>+0(SB)/8, $0x9e3779b97f4a7c15
 DATA offsetsAVX2<>+8(SB)/8, $0x3c6ef372fe94f82a
@@ -1280,9 +1428,9 @@ TEXT ·sampleBinaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	VPCMPEQD     Y6, Y6, Y6
 	XORQ         BX, BX
-	JMP          check158
+	JMP          check157
 
-elements157:
+elements156:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
@@ -1319,25 +1467,25 @@ elements157:
 	VXORPS       Y8, Y7, Y7
 	VORPS        Y7, Y3, Y7
 	CMPQ         DX, $0x08
-	JL           rare160
+	JL           rare159
 	VMOVUPS      Y7, (AX)(BX*4)
 
-back161:
+back160:
 	ADDQ $0x08, BX
 	SUBQ $0x08, DX
 
-check158:
+check157:
 	CMPQ    DX, $0x08
-	JGE     elements157
+	JGE     elements156
 	CMPQ    DX, $0x01
-	JL      done159
+	JL      done158
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y6
-	JMP     elements157
+	JMP     elements156
 
-done159:
+done158:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1352,9 +1500,9 @@ done159:
 	VZEROUPPER
 	RET
 
-rare160:
+rare159:
 	VMASKMOVPS Y7, Y6, (AX)(BX*4)
-	JMP        back161
+	JMP        back160
 
 DATA lanes00800000<>+0(SB)/8, $0x0080000000800000
 DATA lanes00800000<>+8(SB)/8, $0x0080000000800000
@@ -1377,9 +1525,9 @@ TEXT ·sampleTernaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	VPCMPEQD     Y6, Y6, Y6
 	XORQ         BX, BX
-	JMP          check163
+	JMP          check162
 
-elements162:
+elements161:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
@@ -1417,25 +1565,25 @@ elements162:
 	VORPS        Y7, Y3, Y7
 	VANDPS       Y8, Y7, Y7
 	CMPQ         DX, $0x08
-	JL           rare165
+	JL           rare164
 	VMOVUPS      Y7, (AX)(BX*4)
 
-back166:
+back165:
 	ADDQ $0x08, BX
 	SUBQ $0x08, DX
 
-check163:
+check162:
 	CMPQ    DX, $0x08
-	JGE     elements162
+	JGE     elements161
 	CMPQ    DX, $0x01
-	JL      done164
+	JL      done163
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y6
-	JMP     elements162
+	JMP     elements161
 
-done164:
+done163:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1450,9 +1598,9 @@ done164:
 	VZEROUPPER
 	RET
 
-rare165:
+rare164:
 	VMASKMOVPS Y7, Y6, (AX)(BX*4)
-	JMP        back166
+	JMP        back165
 
 // func dotAVX512(x []float32, y []float32) float64
 // Requires: AVX, AVX512F, BMI2, SSE2
@@ -1464,9 +1612,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-56
 	VPXORD Z1, Z1, Z1
 	KXNORW K1, K1, K1
 	XORQ   BX, BX
-	JMP    check168
+	JMP    check167
 
-elements167:
+elements166:
 	VMOVUPS.Z     (AX)(BX*4), K1, Z2
 	VCVTPS2PD     Y2, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y2
@@ -1480,17 +1628,17 @@ elements167:
 	ADDQ          $0x10, BX
 	SUBQ          $0x10, DX
 
-check168:
+check167:
 	CMPQ  DX, $0x10
-	JGE   elements167
+	JGE   elements166
 	CMPQ  DX, $0x01
-	JL    done169
+	JL    done168
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements167
+	JMP   elements166
 
-done169:
+done168:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -1513,26 +1661,26 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	KXNORW       K1, K1, K1
 	XORQ         DX, DX
-	JMP          check171
+	JMP          check170
 
-elements170:
+elements169:
 	VMOVUPS.Z (AX)(DX*4), K1, Z2
 	VBLENDMPS Z2, Z0, K1, Z2
 	VMAXPS    Z1, Z2, Z1
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
 
-check171:
+check170:
 	CMPQ  CX, $0x10
-	JGE   elements170
+	JGE   elements169
 	CMPQ  CX, $0x01
-	JL    done172
+	JL    done171
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	JMP   elements170
+	JMP   elements169
 
-done172:
+done171:
 	VEXTRACTF64X4 $0x00, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	VMAXPS        Y1, Y0, Y0
@@ -1559,9 +1707,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z3, Z3, Z3
 	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check174
+	JMP          check173
 
-elements173:
+elements172:
 	VMOVUPS.Z         (CX)(BX*4), K1, Z4
 	VBLENDMPS         Z4, Z1, K1, Z4
 	VSUBPS            Z0, Z4, Z4
@@ -1592,17 +1740,17 @@ elements173:
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
 
-check174:
+check173:
 	CMPQ  DX, $0x10
-	JGE   elements173
+	JGE   elements172
 	CMPQ  DX, $0x01
-	JL    done175
+	JL    done174
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements173
+	JMP   elements172
 
-done175:
+done174:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1627,9 +1775,9 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	VPXORD       Z3, Z3, Z3
 	KXNORW       K1, K1, K1
 	XORQ         DX, DX
-	JMP          check177
+	JMP          check176
 
-elements176:
+elements175:
 	VMOVUPS.Z         (AX)(DX*4), K1, Z4
 	VBLENDMPS         Z4, Z1, K1, Z4
 	VSUBPS            Z0, Z4, Z4
@@ -1659,17 +1807,17 @@ elements176:
 	ADDQ              $0x10, DX
 	SUBQ              $0x10, CX
 
-check177:
+check176:
 	CMPQ  CX, $0x10
-	JGE   elements176
+	JGE   elements175
 	CMPQ  CX, $0x01
-	JL    done178
+	JL    done177
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	JMP   elements176
+	JMP   elements175
 
-done178:
+done177:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1684,33 +1832,98 @@ done178:
 	RET
 
 // func exponentialsAVX512(dst []float64, x []float32, shift float64) bool
-// Requires: AVX, AVX2, AVX512F, BMI2
+// Requires: AVX, AVX2, AVX512DQ, AVX512F
 TEXT ·exponentialsAVX512(SB), NOSPLIT, $0-57
 	MOVQ         dst_base+0(FP), AX
-	MOVQ         x_base+24(FP), AX
-	MOVQ         x_len+32(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
 	VBROADCASTSD shift+48(FP), Z0
-	VPCMPEQD     Y0, Y0, Y0
-	KXNORW       K1, K1, K1
-	XORQ         CX, CX
-	JMP          check180
+	VPCMPEQD     Y1, Y1, Y1
+	XORQ         BX, BX
+	JMP          check179
 
-elements179:
-	ADDQ $0x10, CX
-	SUBQ $0x10, AX
+vector178:
+	VCVTPS2PD         (CX)(BX*4), Z2
+	VSUBPD            Z0, Z2, Z2
+	VBROADCASTSD      wordsc085e00000000000<>+0(SB), Z3
+	VCMPPD            $0x1d, Z3, Z2, K1
+	VPMOVM2Q          K1, Z3
+	VEXTRACTI64X4     $0x01, Z3, Y4
+	VPAND             Y4, Y1, Y1
+	VPAND             Y3, Y1, Y1
+	VMULPD.BCST       words3ff71547652b82fe<>+0(SB), Z2, Z3
+	VCVTPD2DQ         Z3, Y4
+	VCVTDQ2PD         Y4, Z3
+	VFNMADD231PD.BCST words3fe62e42fefa3000<>+0(SB), Z3, Z2
+	VFNMADD231PD.BCST words3d53de6af278ece6<>+0(SB), Z3, Z2
+	VMULPD.BCST       words3fb0000000000000<>+0(SB), Z2, Z2
+	VBROADCASTSD      words3efa01a01a01a01a<>+0(SB), Z3
+	VFMADD213PD.BCST  words3f2a01a01a01a01a<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3f56c16c16c16c17<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3f81111111111111<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fa5555555555555<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fc5555555555555<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fe0000000000000<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3ff0000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3ff0000000000000<>+0(SB), Z3, Z2
+	VPMOVSXDQ         Y4, Z3
+	VPBROADCASTQ      words00000000000003ff<>+0(SB), Z4
+	VPADDQ            Z4, Z3, Z3
+	VPSLLQ            $0x34, Z3, Z3
+	VMULPD            Z3, Z2, Z2
+	VMOVUPD           Z2, (AX)(BX*8)
+	VCVTPS2PD         32(CX)(BX*4), Z2
+	VSUBPD            Z0, Z2, Z2
+	VBROADCASTSD      wordsc085e00000000000<>+0(SB), Z3
+	VCMPPD            $0x1d, Z3, Z2, K1
+	VPMOVM2Q          K1, Z3
+	VEXTRACTI64X4     $0x01, Z3, Y4
+	VPAND             Y4, Y1, Y1
+	VPAND             Y3, Y1, Y1
+	VMULPD.BCST       words3ff71547652b82fe<>+0(SB), Z2, Z3
+	VCVTPD2DQ         Z3, Y4
+	VCVTDQ2PD         Y4, Z3
+	VFNMADD231PD.BCST words3fe62e42fefa3000<>+0(SB), Z3, Z2
+	VFNMADD231PD.BCST words3d53de6af278ece6<>+0(SB), Z3, Z2
+	VMULPD.BCST       words3fb0000000000000<>+0(SB), Z2, Z2
+	VBROADCASTSD      words3efa01a01a01a01a<>+0(SB), Z3
+	VFMADD213PD.BCST  words3f2a01a01a01a01a<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3f56c16c16c16c17<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3f81111111111111<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fa5555555555555<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fc5555555555555<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3fe0000000000000<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3ff0000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VMULPD            Z3, Z2, Z2
+	VADDPD.BCST       words4000000000000000<>+0(SB), Z2, Z3
+	VFMADD213PD.BCST  words3ff0000000000000<>+0(SB), Z3, Z2
+	VPMOVSXDQ         Y4, Z3
+	VPBROADCASTQ      words00000000000003ff<>+0(SB), Z4
+	VPADDQ            Z4, Z3, Z3
+	VPSLLQ            $0x34, Z3, Z3
+	VMULPD            Z3, Z2, Z2
+	VMOVUPD           Z2, 64(AX)(BX*8)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, DX
 
-check180:
-	CMPQ  AX, $0x10
-	JGE   elements179
-	CMPQ  AX, $0x01
-	JL    done181
-	MOVL  $-1, DX
-	BZHIL AX, DX, DX
-	KMOVW DX, K1
-	JMP   elements179
-
-done181:
-	VMOVMSKPD Y0, AX
+check179:
+	CMPQ      DX, $0x01
+	JGE       vector178
+	VMOVMSKPD Y1, AX
 	XORL      CX, CX
 	CMPL      AX, $0x0f
 	SETEQ     CL
@@ -1731,9 +1944,9 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check183
+	JMP          check181
 
-elements182:
+elements180:
 	VMOVUPS.Z    (DX)(BX*4), K1, Z4
 	VMULPS       Z3, Z4, Z4
 	VPSRLQ       $0x1e, Z0, Z5
@@ -1751,17 +1964,17 @@ elements182:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, CX
 
-check183:
+check181:
 	CMPQ  CX, $0x10
-	JGE   elements182
+	JGE   elements180
 	CMPQ  CX, $0x01
-	JL    done184
+	JL    done182
 	MOVL  $-1, SI
 	BZHIL CX, SI, SI
 	KMOVW SI, K1
-	JMP   elements182
+	JMP   elements180
 
-done184:
+done182:
 	VZEROUPPER
 	RET
 
@@ -1796,9 +2009,9 @@ TEXT ·sampleBinaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check186
+	JMP          check184
 
-elements185:
+elements183:
 	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -1824,17 +2037,17 @@ elements185:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
 
-check186:
+check184:
 	CMPQ  DX, $0x10
-	JGE   elements185
+	JGE   elements183
 	CMPQ  DX, $0x01
-	JL    done187
+	JL    done185
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements185
+	JMP   elements183
 
-done187:
+done185:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0
@@ -1867,9 +2080,9 @@ TEXT ·sampleTernaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check189
+	JMP          check187
 
-elements188:
+elements186:
 	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -1896,17 +2109,17 @@ elements188:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
 
-check189:
+check187:
 	CMPQ  DX, $0x10
-	JGE   elements188
+	JGE   elements186
 	CMPQ  DX, $0x01
-	JL    done190
+	JL    done188
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements188
+	JMP   elements186
 
-done190:
+done188:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0
