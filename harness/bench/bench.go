@@ -9,6 +9,7 @@ import (
 	"bittern/accel/kernels/isa"
 	"bittern/internal/host"
 	"bittern/plugins"
+	"bittern/plugins/model"
 )
 
 // Bench says how to time.
@@ -16,10 +17,13 @@ type Bench struct {
 	Catalogue *host.Catalogue
 	Deadline  time.Duration // of a call to a plugin
 	Threads   int
-	Runs      int // how often ours, and the short programs of peers, are timed
-	PeerRuns  int // how often a training step of a peer, which takes seconds, is timed
-	Peers     *Peers
-	Progress  func(line string)
+	// Arithmetic is what the products of training steps compute with. The floor that the steps
+	// are compared with stays that of float32, and a line with another arithmetic names it.
+	Arithmetic model.Arithmetic
+	Runs       int // how often ours, and the short programs of peers, are timed
+	PeerRuns   int // how often a training step of a peer, which takes seconds, is timed
+	Peers      *Peers
+	Progress   func(line string)
 }
 
 // Result has everything that was timed.

@@ -149,7 +149,11 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (Line, error) {
 	if err != nil {
 		return Line{}, err
 	}
-	line := newLine(e.name, ours)
+	name := e.name
+	if !b.Arithmetic.IsZero() {
+		name += "-" + string(b.Arithmetic)
+	}
+	line := newLine(name, ours)
 	if e.beside != nil {
 		line.hold(ourLSTM, beside, "", Goal{Within: e.within})
 	}
@@ -229,7 +233,9 @@ func (b *Bench) timeSteps(ctx context.Context, e timedStep) (steps, products, be
 
 // trial starts the plugins of a timed step.
 func (b *Bench) trial(ctx context.Context, e timedStep, quantizer string) (*experiment.Trial, error) {
-	spec := &experiment.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: e.training}}
+	training := e.training
+	training.Arithmetic = b.Arithmetic
+	spec := &experiment.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: training}}
 	name := e.model
 	if name == "" {
 		name = "lstm"

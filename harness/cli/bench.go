@@ -12,6 +12,7 @@ import (
 	"bittern/harness/bench"
 	"bittern/internal/host"
 	"bittern/plugins"
+	"bittern/plugins/model"
 )
 
 // benchSettings are the flags of bench.
@@ -26,6 +27,8 @@ type benchSettings struct {
 	Runs     int           `mapstructure:"runs"`
 	PeerRuns int           `mapstructure:"peer-runs"`
 	Deadline time.Duration `mapstructure:"deadline"`
+
+	Arithmetic model.Arithmetic `mapstructure:"arithmetic"`
 }
 
 // The formats of bench: the table with the benchmark lines below it, one of the two alone, or
@@ -51,6 +54,7 @@ benchmark format for benchstat.`,
 		Example: `  bittern bench
   bittern bench --only inference,matrix --check
   bittern bench --format json > bench.json
+  bittern bench --only training --arithmetic bfloat16
   BITTERN_ISA=avx2 bittern bench --only matrix`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := d
@@ -69,12 +73,16 @@ benchmark format for benchstat.`,
 	flags.Int("runs", d.Runs, "counted runs of each thing")
 	flags.Int("peer-runs", d.PeerRuns, "counted runs of a peer's training step")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
+	arithmeticFlag(command)
 	pluginFlags(command)
 	return command
 }
 
 func (s benchSettings) check() error {
+	arithmetics := []model.Arithmetic{"", model.Float32, model.BFloat16}
 	switch {
+	case !slices.Contains(arithmetics, s.Arithmetic):
+		return plugins.Problemf("--arithmetic must be %s or %s, not %q", model.Float32, model.BFloat16, s.Arithmetic)
 	case !slices.Contains(benchFormats, s.Format):
 		return plugins.Problemf("bench has no format %q%s; use one of %s", s.Format, plugins.DidYouMean(s.Format, benchFormats), strings.Join(benchFormats, ", "))
 	case s.Threads < 1:
@@ -95,7 +103,7 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 	}
 	ctx := command.Context()
 	b := &bench.Bench{
-		Catalogue: catalogue, Deadline: settings.Deadline, Threads: settings.Threads,
+		Catalogue: catalogue, Deadline: settings.Deadline, Threads: settings.Threads, Arithmetic: settings.Arithmetic,
 		Runs: settings.Runs, PeerRuns: settings.PeerRuns, Peers: bench.FindPeers(ctx, settings.Peers),
 		Progress: func(line string) { fmt.Fprintln(p.stderr, "timed", line) },
 	}
