@@ -14,6 +14,7 @@ import (
 	"bittern/harness/provenance"
 	"bittern/internal/host"
 	"bittern/plugins"
+	"bittern/plugins/model"
 )
 
 // Bench says how to measure.
@@ -22,9 +23,12 @@ type Bench struct {
 	Deadline  time.Duration // of a call to a plugin
 	Data      string        // folder of data sets, which memory and start need; "" is none
 	Threads   int
-	Runs      int // counted rounds of everything
-	Peers     *Peers
-	Progress  func(line string)
+	// Arithmetic is what the products of training steps compute with. The floor that the steps
+	// are compared with stays that of float32, and a line with another arithmetic names it.
+	Arithmetic model.Arithmetic
+	Runs       int // counted rounds of everything
+	Peers      *Peers
+	Progress   func(line string)
 }
 
 // Result has everything that was measured on a processor.

@@ -175,7 +175,11 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 	if err != nil {
 		return Line{}, err
 	}
-	line := newLine(e.name, samples[ours])
+	name := e.name
+	if !b.Arithmetic.IsZero() {
+		name += "-" + string(b.Arithmetic)
+	}
+	line := newLine(name, samples[ours])
 	if e.beside != nil {
 		samples[beside].Who = ourLSTM + ", by " + samples[beside].Who
 		line.compare(ourLSTM, samples[beside], "")
@@ -213,7 +217,9 @@ func (b *Bench) ourStep(ctx context.Context, e timedStep) (*contestant, error) {
 
 // trial starts the plugins of a timed step.
 func (b *Bench) trial(ctx context.Context, e timedStep, quantizer string) (*experiment.Trial, error) {
-	spec := &experiment.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: e.training}}
+	training := e.training
+	training.Arithmetic = b.Arithmetic
+	spec := &experiment.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: training}}
 	name := e.model
 	if name == "" {
 		name = "lstm"

@@ -13,7 +13,7 @@ import (
 
 // arithmeticFlag adds the flag that replaces the arithmetic of training.
 func arithmeticFlag(command *cobra.Command) {
-	command.Flags().String("arithmetic", "", fmt.Sprintf("what the matrix products of training compute with, in place of the suite's: %s or %s", model.Float32, model.BFloat16))
+	command.Flags().String("arithmetic", "", fmt.Sprintf("what the matrix products of training compute with, %s or %s; empty is what the suite says, or float32", model.Float32, model.BFloat16))
 	offer(command, "arithmetic", model.Float32, model.BFloat16)
 }
 

@@ -12,6 +12,7 @@ import (
 	"bittern/harness/bench"
 	"bittern/internal/host"
 	"bittern/plugins"
+	"bittern/plugins/model"
 )
 
 // benchSettings are the flags of bench.
@@ -27,6 +28,8 @@ type benchSettings struct {
 	Threads  int           `mapstructure:"threads"`
 	Runs     int           `mapstructure:"runs"`
 	Deadline time.Duration `mapstructure:"deadline"`
+
+	Arithmetic model.Arithmetic `mapstructure:"arithmetic"`
 }
 
 // The formats of bench: the table with the benchmark lines below it, one of the two alone, or
@@ -63,6 +66,7 @@ measured now are kept, so that a long bench can be made in parts.`,
   bittern bench --only inference,matrix --check
   bittern bench --only training --save reports/results/bench --data DIR
   bittern bench --format json > bench.json
+  bittern bench --only training --arithmetic bfloat16
   BITTERN_ISA=avx2 bittern bench --only matrix`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := d
@@ -82,6 +86,7 @@ measured now are kept, so that a long bench can be made in parts.`,
 	flags.Int("runs", d.Runs, "counted rounds; an interval needs 6 or more")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
 	dataFlags(command)
+	arithmeticFlag(command)
 	pluginFlags(command)
 	offer(command, "format", benchFormats...)
 	if err := errors.Join(
@@ -94,7 +99,10 @@ measured now are kept, so that a long bench can be made in parts.`,
 }
 
 func (s benchSettings) check() error {
+	arithmetics := []model.Arithmetic{"", model.Float32, model.BFloat16}
 	switch {
+	case !slices.Contains(arithmetics, s.Arithmetic):
+		return plugins.Problemf("--arithmetic must be %s or %s, not %q", model.Float32, model.BFloat16, s.Arithmetic)
 	case !slices.Contains(benchFormats, s.Format):
 		return plugins.Problemf("bench has no format %q%s; use one of %s", s.Format, plugins.DidYouMean(s.Format, benchFormats), strings.Join(benchFormats, ", "))
 	case s.Threads < 1:
@@ -122,7 +130,7 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 	}
 	ctx := command.Context()
 	b := &bench.Bench{
-		Catalogue: catalogue, Deadline: settings.Deadline, Data: settings.Data, Threads: settings.Threads,
+		Catalogue: catalogue, Deadline: settings.Deadline, Data: settings.Data, Threads: settings.Threads, Arithmetic: settings.Arithmetic,
 		Runs: settings.Runs, Peers: bench.FindPeers(ctx, settings.Peers),
 		Progress: func(line string) { fmt.Fprintln(p.stderr, "timed", line) },
 	}

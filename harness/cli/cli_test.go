@@ -220,8 +220,8 @@ func TestFlagsOfKeysAreFlagsOfRun(t *testing.T) {
 			t.Errorf("key %s has the flag --%s, which run does not have", key.Name, key.Flag)
 		}
 	}
-	if flags != 7 {
-		t.Errorf("%d keys have a flag, want the 7 that suite.Override replaces", flags)
+	if flags != 8 {
+		t.Errorf("%d keys have a flag, want the 8 that suite.Override replaces", flags)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package matmul multiplies single-precision matrices, and matrices of whole numbers exactly; see
-// [Integers].
+// Package matmul multiplies single-precision matrices and sums in single precision, and multiplies
+// matrices of whole numbers exactly; see [Integers].
 //
 // Matrices are row-major with a leading dimension: element (i, j) of an m×n
 // matrix x is x[i*ldx+j] with ldx ≥ n, and x ends no earlier than its last element.
@@ -15,6 +15,9 @@
 // length depends on nothing but the level: neither the number of workers nor the
 // split of rows and columns among them changes a bit of it. AVX2 and AVX-512, which both
 // round once per multiply-add, agree to the bit.
+//
+// Products of bfloat16 round their operands to bfloat16 before: those of [NewBFloat16] and of
+// [Packed.PackBFloat16]. They have the same bits at every level.
 package matmul
 
 import "fmt"
