@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bittern/builtin"
+	"bittern/harness/checkpoint"
 	"bittern/harness/experiment"
 	"bittern/harness/provenance"
 	"bittern/harness/schedule"
@@ -40,18 +41,55 @@ type recipe struct {
 // doomed is a harness that kills itself, as kill -9 would, between two checkpoints: the
 // test binary, started again.
 func doomed() {
-	err := train(context.Background(), os.Getenv(doomedVariable), recipe{os.Getenv(doomedQuantizer), model.Arithmetic(os.Getenv(doomedArithmetic))}, func(p experiment.Progress) {
+	ctx, runs := context.Background(), os.Getenv(doomedVariable)
+	of := recipe{os.Getenv(doomedQuantizer), model.Arithmetic(os.Getenv(doomedArithmetic))}
+	err := train(ctx, runs, of, func(p experiment.Progress) {
 		if p.Stage == experiment.Training && p.Step == 14 {
-			self, err := os.FindProcess(os.Getpid())
+			err := awaitCheckpoint(ctx, runs, of, 12)
 			if err == nil {
-				err = self.Kill()
+				err = die()
 			}
 			fmt.Fprintln(os.Stderr, "kill:", err)
-			select {} // until the signal is delivered
+			os.Exit(1)
 		}
 	})
 	fmt.Fprintln(os.Stderr, "the doomed harness lived on:", err)
 	os.Exit(1)
+}
+
+// awaitCheckpoint waits until the checkpoint of a step, which is saved beside the steps that
+// follow it, is whole.
+func awaitCheckpoint(ctx context.Context, runs string, of recipe, step uint64) error {
+	spec, _, err := learning(ctx, of)
+	if err != nil {
+		return err
+	}
+	row, err := spec.Row()
+	if err != nil {
+		return err
+	}
+	for {
+		saved, _, err := checkpoint.Read(filepath.Join(runs, row.ID, string(storage.Last)), row.ID)
+		if err == nil && saved.Step == step {
+			return nil
+		}
+		if err != nil && !errors.Is(err, checkpoint.ErrNone) {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// die kills this process, and returns only if that failed.
+func die() error {
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Kill()
+	}
+	if err == nil {
+		select {} // until the signal is delivered
+	}
+	return err
 }
 
 // learning is an experiment of the recipe, saved every 4 of its 40 steps.
@@ -158,7 +196,7 @@ func killed(t *testing.T, runs string, of recipe) {
 	command := exec.CommandContext(t.Context(), self)
 	command.Env = append(os.Environ(), doomedVariable+"="+runs, doomedQuantizer+"="+of.quantizer, doomedArithmetic+"="+string(of.arithmetic))
 	output, err := command.CombinedOutput()
-	if _, ok := errors.AsType[*exec.ExitError](err); !ok || bytes.Contains(output, []byte("lived on")) {
+	if _, ok := errors.AsType[*exec.ExitError](err); !ok || bytes.Contains(output, []byte("lived on")) || bytes.Contains(output, []byte("kill:")) {
 		t.Fatalf("the harness ended with %v, want it killed: %s", err, output)
 	}
 }
