@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,102 +16,8 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/internal/host"
-	"bittern/plugins"
 	"bittern/reports"
 )
-
-// runSettings are the flags of commands that run a suite.
-type runSettings struct {
-	pluginSettings `mapstructure:",squash"`
-	natsSettings   `mapstructure:",squash"`
-
-	Suite       string        `mapstructure:"suite"`
-	Tasks       []string      `mapstructure:"task"`
-	Data        string        `mapstructure:"data"`
-	Runs        string        `mapstructure:"runs"`
-	Seeds       []uint64      `mapstructure:"seeds"`
-	Threads     *int          `mapstructure:"threads"`
-	Epochs      *int          `mapstructure:"epochs"`
-	Steps       *int          `mapstructure:"steps"`
-	Arithmetic  string        `mapstructure:"arithmetic"`
-	Budget      time.Duration `mapstructure:"budget"`
-	Bytes       *int          `mapstructure:"bytes"`
-	Draws       *int          `mapstructure:"draws"`
-	Calibration *int          `mapstructure:"calibration"`
-	Backends    []string      `mapstructure:"backends"`
-	Jobs        int           `mapstructure:"jobs"`
-	Again       bool          `mapstructure:"again"`
-	Deadline    time.Duration `mapstructure:"deadline"`
-	Format      string        `mapstructure:"format"`
-	Output      string        `mapstructure:"output"`
-	Columns     []string      `mapstructure:"columns"`
-	Sort        string        `mapstructure:"sort"`
-	GroupBy     string        `mapstructure:"group-by"`
-	Parts       bool          `mapstructure:"parts"`
-	Wide        bool          `mapstructure:"wide"`
-	Watch       bool          `mapstructure:"watch"`
-	Address     string        `mapstructure:"address"`
-	Open        bool          `mapstructure:"open"`
-
-	workers   int    // processes on this machine that run the experiments; 0 = this process runs them
-	oneClass  bool   // of machines, for all experiments
-	plan      string // file of a plan, by which workers are given the longest experiments first; may be empty
-	trained   bool   // freeze and deploy only networks that are trained already
-	untrained bool   // deploy networks with their starting weights
-	hardware  bool   // print only tables of networks on backends
-}
-
-// maxJobs is how many experiments can run at a time. Each has two processes and its tensors in
-// shared memory, and no machine that runs Bittern can use more.
-const maxJobs = 256
-
-// defaultRuns is the folder of run stores in the working directory.
-const defaultRuns = "runs"
-
-func defaults() runSettings {
-	return runSettings{Runs: defaultRuns, Jobs: 1, Deadline: host.DefaultDeadline, Address: defaultAddress}
-}
-
-func runFlags(command *cobra.Command) {
-	command.Flags().Bool("again", defaults().Again, "train experiments afresh that are finished")
-	experimentFlags(command)
-}
-
-// experimentFlags adds the flags of commands that run the experiments of a suite.
-func experimentFlags(command *cobra.Command) {
-	command.Flags().Int("jobs", defaults().Jobs, fmt.Sprintf("experiments to run at a time, at most %d", maxJobs))
-	command.Flags().Bool("watch", false, "serve a page with progress and results meanwhile, as bittern watch does")
-	addressFlags(command)
-	suiteSettingFlags(command)
-	reportFlags(command)
-}
-
-// suiteSettingFlags adds the flags of commands that need the experiments of a suite: those that
-// replace its settings, and those that name folders of data and plugins.
-func suiteSettingFlags(command *cobra.Command) {
-	flags := command.Flags()
-	flags.StringSlice("seeds", nil, "seeds in place of the suite's, as in 1,2,3")
-	flags.Int("threads", 0, "workers of a model in place of the suite's")
-	flags.Int("epochs", 0, "epochs in place of the suite's")
-	flags.Int("steps", 0, "at most this many training steps, in place of the suite's cap")
-	flags.Duration("budget", 0, "training time of each experiment, such as 2m, which a short calibration turns into training steps; they are kept in the run store, and --steps repeats them elsewhere")
-	flags.Int("bytes", 0, "use only the first bytes of each text, for a quick look; 0 is all")
-	flags.Int("draws", 0, "how often a freeze draws the weights, in place of the suite's; the best draw is deployed")
-	flags.Int("calibration", 0, "training batches that deployed statistics are gathered over, in place of the suite's")
-	flags.StringSlice("backends", nil, "backends to deploy on in place of the suite's: its labels, or names of plugins")
-	flags.Duration("deadline", defaults().Deadline, "how long one call to a plugin may take before it counts as hung")
-	arithmeticFlag(command)
-	dataFlags(command)
-	pluginFlags(command)
-}
-
-func runsFlag(command *cobra.Command) {
-	command.Flags().String("runs", defaultRuns, "folder of the run store")
-}
-
-func suiteFlag(command *cobra.Command) {
-	command.Flags().String("suite", "", "one of "+strings.Join(suite.Names(), ", ")+", or the path of a suite file")
-}
 
 func (p *program) runCommand() *cobra.Command {
 	command := &cobra.Command{
@@ -336,89 +241,6 @@ func (p *program) experiments(ctx context.Context, settings runSettings) (*suite
 	specs, err := schedule.Prepare(ctx, s, catalogue, settings.Data, settings.Tasks...)
 	p.tellSlowProducts(specs)
 	return s, catalogue, specs, err
-}
-
-// deployCommand deploys trained networks again, on other backends or with other options.
-func (p *program) deployCommand() *cobra.Command {
-	command := &cobra.Command{
-		Use: "deploy --suite NAME|FILE", Short: "Freeze and deploy a suite's trained networks again, without training", Args: noArguments,
-		Long: `Deploy takes the networks of a suite that are trained, freezes them as the suite or the
-flags say, deploys each on the backends, and prints the table. It trains nothing.
-
-A freeze draws the weights several times, gathers the normalization statistics
-of each draw over training batches, and keeps the draw that validates best.
-Another freeze replaces the figures of the one before.`,
-		Example: `  bittern deploy --suite char-small --data DIR --backends cpu,asic-lowpower
-  bittern deploy --suite char-small --data DIR --draws 24 --calibration 400 --format json`,
-		RunE: func(command *cobra.Command, _ []string) error {
-			settings := defaults()
-			if err := settle(command, &settings); err != nil {
-				return err
-			}
-			settings.trained = true
-			return p.runSuite(command.Context(), settings, nil)
-		},
-	}
-	suiteFlag(command)
-	runsFlag(command)
-	experimentFlags(command)
-	return command
-}
-
-// trained returns the experiments that are trained, and prints which are not.
-func (p *program) trained(ctx context.Context, runs *store.Store, suite string, specs []*experiment.Spec, budget time.Duration) ([]*experiment.Spec, error) {
-	var ready, left []*experiment.Spec
-	for _, spec := range specs {
-		_, done, err := trained(ctx, runs, spec, budget)
-		if err != nil {
-			return nil, err
-		}
-		if !done {
-			left = append(left, spec)
-			continue
-		}
-		ready = append(ready, spec)
-	}
-	if len(ready) == 0 {
-		return nil, plugins.Problemf("no experiment of the suite %s is trained with these settings; train it first with bittern run", suite)
-	}
-	for _, spec := range left {
-		fmt.Fprintf(p.stderr, "%s is not trained; it is left out\n", spec)
-	}
-	return ready, nil
-}
-
-// checkSuite returns an error if no suite is named.
-func (s runSettings) checkSuite() error {
-	if s.Suite == "" {
-		return plugins.Problemf("name a suite with --suite: one of %s, or the path of a suite file", strings.Join(suite.Names(), ", "))
-	}
-	return nil
-}
-
-func (s runSettings) check() error {
-	if err := s.checkSuite(); err != nil {
-		return err
-	}
-	if s.Jobs < 1 || s.Jobs > maxJobs {
-		return plugins.Problemf("--jobs must be between 1 and %d, not %d", maxJobs, s.Jobs)
-	}
-	if s.Deadline <= 0 {
-		return plugins.Problemf("--deadline must be more than 0, such as 10m, not %s", s.Deadline)
-	}
-	if s.Budget < 0 {
-		return plugins.Problemf("--budget must be more than 0, such as 2m, not %s", s.Budget)
-	}
-	if s.Open && !s.Watch {
-		return plugins.Problemf("--open opens the page that --watch serves; give --watch too")
-	}
-	if err := s.checkWorkers(); err != nil {
-		return err
-	}
-	if s.Budget > 0 && s.Steps != nil {
-		return plugins.Problemf("--budget and --steps both say how long to train; give one of them")
-	}
-	return s.checkReport()
 }
 
 // tell prints what failed and why, with the last lines that the plugins printed.
