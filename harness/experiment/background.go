@@ -20,14 +20,14 @@ type background struct {
 	result chan error // of it; nil if there is none
 }
 
-// save copies the tensors as they are now, and saves them in the background: as the best network
-// too, if best is not nil. It waits for the save before it, if that is still under way. The error
-// may be that one's.
+// save saves the tensors as they are now in the background: as the best network too, if best is
+// not nil. It waits for the save before it, if that is still under way, and the error may be that
+// one's. Before parameters move, call [snapshot.finish].
 func (b *background) save(ctx context.Context, best *position, at position) error {
 	if err := b.wait(); err != nil {
 		return err
 	}
-	if err := b.snapshot.take(); err != nil {
+	if err := b.snapshot.begin(); err != nil {
 		return err
 	}
 	p, result := pace.Slow(), make(chan error, 1)
@@ -40,6 +40,9 @@ func (b *background) save(ctx context.Context, best *position, at position) erro
 // them; and the best network before the position that refers to it.
 func (b *background) write(ctx context.Context, best *position, at position, p *pace.Pace) error {
 	if err := b.metrics.Sync(); err != nil {
+		return err
+	}
+	if err := b.snapshot.finish(); err != nil {
 		return err
 	}
 	if best != nil {

@@ -44,6 +44,9 @@ func TestTrainingGoesOnWhileItIsSaved(t *testing.T) {
 	if err := trainer.saves.save(t.Context(), &best, position{Step: 1}); err != nil {
 		t.Fatal(err)
 	}
+	if err := trainer.beforeUpdate(); err != nil {
+		t.Fatal(err)
+	}
 	fill(2)
 	if busy, err := trainer.saves.busy(); !busy || err != nil {
 		t.Fatalf("busy = %v, %v while it is saved", busy, err)
@@ -96,7 +99,23 @@ func TestASaveThatFailsIsTold(t *testing.T) {
 	}
 }
 
-// The copy between two steps, of an LSTM with 512 units and Adam's moments.
+// Every update waits for the copy of the parameters, and does not come if that failed.
+func TestAnUpdateWaitsForTheCopy(t *testing.T) {
+	t.Parallel()
+	trainer := hookedTrainer(t, func() error { return nil })
+	waits, fault := 0, errors.New("no memory")
+	trainer.beforeUpdate = func() error {
+		if waits++; waits == 3 {
+			return fault
+		}
+		return nil
+	}
+	if err := trainer.run(t.Context()); !errors.Is(err, fault) || trainer.at.Step != 2 {
+		t.Errorf("run = %v after %d steps, want %v after 2", err, trainer.at.Step, fault)
+	}
+}
+
+// The copy before an update, of an LSTM with 512 units and Adam's moments.
 func BenchmarkSnapshot(b *testing.B) {
 	const rows, columns = 4 * 512, 512 + 87
 	t := &tensors{}
@@ -111,7 +130,10 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 	b.SetBytes(bytesOf(s.from))
 	for b.Loop() {
-		if err := s.take(); err != nil {
+		if err := s.begin(); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.finish(); err != nil {
 			b.Fatal(err)
 		}
 	}

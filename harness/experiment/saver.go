@@ -106,7 +106,7 @@ func (t *tensors) frozen() []checkpoint.Tensor {
 	}
 	for _, p := range t.parameters {
 		if p.Quantize {
-			list = append(list, checkpoint.Tensor{Name: "moment2/" + p.Name, Shape: p.Shape, Float32: p.Moment2})
+			list = append(list, checkpoint.Tensor{Name: moment2Name + p.Name, Shape: p.Shape, Float32: p.Moment2})
 		}
 	}
 	return list
@@ -115,11 +115,18 @@ func (t *tensors) frozen() []checkpoint.Tensor {
 // resumed lists what training goes on from: the network and the optimiser's state.
 func (t *tensors) resumed() []checkpoint.Tensor { return append(t.network(), t.moments()...) }
 
+// Parameters and their moments are known by these beginnings of names.
+const (
+	valueName   = "value/"
+	moment1Name = "moment1/"
+	moment2Name = "moment2/"
+)
+
 // network lists what makes up the network as tensors to save or fill.
 func (t *tensors) network() []checkpoint.Tensor {
 	var list []checkpoint.Tensor
 	for _, p := range t.parameters {
-		list = append(list, checkpoint.Tensor{Name: "value/" + p.Name, Shape: p.Shape, Float32: p.Value})
+		list = append(list, checkpoint.Tensor{Name: valueName + p.Name, Shape: p.Shape, Float32: p.Value})
 	}
 	for _, b := range t.buffers {
 		list = append(list, checkpoint.Tensor{Name: "buffer/" + b.Name, Shape: b.Shape, Float32: b.Values})
@@ -136,7 +143,7 @@ func (t *tensors) moments() []checkpoint.Tensor {
 	for _, p := range t.parameters {
 		if p.Moment1 != nil {
 			list = append(list,
-				checkpoint.Tensor{Name: "moment1/" + p.Name, Shape: p.Shape, Float32: p.Moment1},
+				checkpoint.Tensor{Name: moment1Name + p.Name, Shape: p.Shape, Float32: p.Moment1},
 				checkpoint.Tensor{Name: "moment2/" + p.Name, Shape: p.Shape, Float32: p.Moment2})
 		}
 	}

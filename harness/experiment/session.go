@@ -32,7 +32,8 @@ type session struct {
 	tensors  *tensors
 	settings []model.Setting // of the model's plan
 
-	evaluated map[evaluation]scored // since the weights moved
+	evaluated    map[evaluation]scored // since the weights moved
+	beforeUpdate func() error          // what has to be done before parameters or moments change; nil if nothing
 }
 
 // start starts the plugins of an experiment. What they print goes to the log, if there is

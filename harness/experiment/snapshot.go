@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -13,11 +14,17 @@ import (
 )
 
 // snapshot is a copy of the tensors that training goes on from, in memory that is kept for the
-// next. Nothing else of a checkpoint has to be done between two training steps.
+// next. Nothing else of a checkpoint has to be done before the next update of the parameters.
+//
+// A training step begins with work that leaves processors idle, such as the quantizer's, and
+// moves parameters only at its end. So they are copied beside it; see [snapshot.finish].
 type snapshot struct {
 	arena    *arena.Arena
 	from, to []checkpoint.Tensor
 	copied   *tensors // of to
+
+	done  chan struct{} // closed when the parameters are copied; nil if there is no snapshot yet
+	fault error         // of that copy; read it once done is closed
 }
 
 // newSnapshot makes a snapshot, which is the first, so that later ones find memory that the
@@ -25,7 +32,43 @@ type snapshot struct {
 func newSnapshot(a *arena.Arena, t *tensors) (*snapshot, error) {
 	s := &snapshot{arena: a, from: t.resumed(), copied: t.alike()}
 	s.to = s.copied.resumed()
-	return s, s.take()
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	return s, s.finish()
+}
+
+// begin copies what any call to a plugin may change, and begins to copy the parameters and
+// their moments.
+func (s *snapshot) begin() error {
+	if err := s.finish(); err != nil {
+		return err
+	}
+	if err := s.take(func(t checkpoint.Tensor) bool { return !ofParameter(t) }); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	s.done = done
+	go func() {
+		s.fault = s.take(ofParameter)
+		close(done)
+	}()
+	return nil
+}
+
+// finish waits until all is copied. Parameters must not move before. It may be called by
+// several goroutines.
+func (s *snapshot) finish() error {
+	if s.done == nil {
+		return nil
+	}
+	<-s.done
+	return s.fault
+}
+
+// ofParameter says whether only an update changes a tensor.
+func ofParameter(t checkpoint.Tensor) bool {
+	return strings.HasPrefix(t.Name, valueName) || strings.HasPrefix(t.Name, moment1Name) || strings.HasPrefix(t.Name, moment2Name)
 }
 
 // bytesOf is the size of tensors of a checkpoint.
@@ -61,9 +104,8 @@ func (t *tensors) alike() *tensors {
 	return out
 }
 
-// take copies the tensors on as many processors as bring it on: the plugins have nothing to do
-// meanwhile.
-func (s *snapshot) take() error {
+// take copies those tensors that are wanted, on as many processors as bring it on.
+func (s *snapshot) take(wanted func(checkpoint.Tensor) bool) error {
 	const (
 		copiers = 4       // more than these do not get more out of memory
 		piece   = 1 << 18 // elements
@@ -71,6 +113,9 @@ func (s *snapshot) take() error {
 	type part struct{ to, from []float32 }
 	var parts []part
 	for i, t := range s.from {
+		if !wanted(t) {
+			continue
+		}
 		from, to := t.Float32, s.to[i].Float32
 		for begin := 0; begin < len(from); begin += piece {
 			end := min(begin+piece, len(from))

@@ -49,6 +49,7 @@ func newTrainer(s *session, at position, f saver, metrics storage.Metrics, quiet
 	if err != nil {
 		return nil, err
 	}
+	s.beforeUpdate = snapshot.finish
 	now := time.Now()
 	t := &trainer{session: s, at: at, saves: background{saver: f, metrics: metrics, snapshot: snapshot}, metrics: metrics, quiet: quiet, report: report, started: now, saved: now}
 	t.perPass = s.task.Training(s.spec.Seed, 0).Len()
@@ -110,6 +111,9 @@ func (t *trainer) step(ctx context.Context, batches task.Batches, epoch int) err
 		return err
 	}
 	if t.restartsMoments(epoch, batch) {
+		if err := t.beforeUpdate(); err != nil {
+			return err
+		}
 		t.tensors.resetMoments()
 		t.at.Updates = 0
 	}
@@ -149,6 +153,11 @@ func (s *session) advance(ctx context.Context, number uint64, update model.Updat
 		request := quantizer.Backward{Draw: draw, LearningRate: update.LearningRate, Update: update.Number}
 		if err := s.quantizer.Backward(ctx, request); err != nil {
 			return 0, 0, failure(err)
+		}
+	}
+	if s.beforeUpdate != nil {
+		if err := s.beforeUpdate(); err != nil {
+			return 0, 0, err
 		}
 	}
 	updated, err := s.model.Update(ctx, update)

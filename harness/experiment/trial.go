@@ -69,6 +69,7 @@ func (t *Trial) Checkpoints(ctx context.Context, s storage.Storage) (*Saves, err
 	if err != nil {
 		return nil, errors.Join(err, metrics.Close())
 	}
+	t.session.beforeUpdate = snapshot.finish
 	return &Saves{background{saver: saver{Checkpoints: s.Checkpoints, id: id}, metrics: metrics, snapshot: snapshot}, metrics.Close}, nil
 }
 
