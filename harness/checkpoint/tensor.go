@@ -31,6 +31,11 @@ type elements struct {
 	decode func(r io.Reader) error // fills the tensor
 }
 
+// Bytes is the size of the elements.
+func (t Tensor) Bytes() int {
+	return 4*(len(t.Float32)+len(t.Int32)) + 2*len(t.Uint16) + len(t.Uint8)
+}
+
 func (t Tensor) elements() (elements, error) {
 	var found []elements
 	if t.Float32 != nil {

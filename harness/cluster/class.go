@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"bittern/accel/kernels/isa"
 	"bittern/harness/experiment"
@@ -27,14 +24,6 @@ func classToken(class string) string { return checksum([]byte(class))[:16] }
 
 // unknownClass stands for that of a machine that does not tell the name of its processor.
 const unknownClass = "an unknown processor"
-
-// kept is an entry of the bucket of classes: a suite that keeps to one.
-type kept struct {
-	Format int    `json:"format"`
-	Suite  string `json:"suite"`
-	Class  string `json:"class"`
-	Writer string `json:"writer"` // see record
-}
 
 // KeepToOneClass has all experiments run by machines of one class. If anything of them is
 // trained already, it is the class that trained it; if not, it is the one that another run of
@@ -234,94 +223,5 @@ func (r *Remote) classWatch() func(ctx context.Context) {
 			r.log(fmt.Sprintf("no worker of %s is left; start one, or interrupt this and run the suite with --again, to train all of it on another class", r.class))
 		}
 		missing = left == 0
-	}
-}
-
-// errKeptMeanwhile says that another run has settled on a class in this moment.
-var errKeptMeanwhile = errors.New("another run has settled on a class of machine")
-
-// keptKey is the key of a suite, whose name may have characters that a key cannot.
-func keptKey(suite string) string { return hex.EncodeToString([]byte(suite)) }
-
-// keptClass reads the class that a suite keeps to; the revision is 0 if there is none.
-func (c *Cluster) keptClass(ctx context.Context, suite string) (k kept, revision uint64, err error) {
-	var entry jetstream.KeyValueEntry
-	err = c.patiently(ctx, func(ctx context.Context) (err error) {
-		entry, err = c.classes.Get(ctx, keptKey(suite))
-		return err
-	})
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return kept{}, 0, nil
-	}
-	if err != nil {
-		return kept{}, 0, err
-	}
-	if len(entry.Value()) > maxMessage || json.Unmarshal(entry.Value(), &k) != nil || k.Format != format || k.Suite != suite {
-		k = kept{} // to be replaced
-	}
-	return k, entry.Revision(), nil
-}
-
-// keep notes the class that a suite keeps to, in place of a revision, 0 for none.
-func (c *Cluster) keep(ctx context.Context, k kept, revision uint64) error {
-	text, err := json.Marshal(k)
-	if err != nil {
-		return err
-	}
-	err = c.patiently(ctx, func(ctx context.Context) error {
-		_, err := c.classes.Update(ctx, keptKey(k.Suite), text, revision)
-		return err
-	})
-	if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		return err
-	}
-	// It may be this very write, whose answer was lost.
-	if there, _, reading := c.keptClass(ctx, k.Suite); reading != nil || there.Writer != k.Writer {
-		return cmp.Or(reading, errKeptMeanwhile)
-	}
-	return nil
-}
-
-// passedOver tells the user of a worker which suites keep to another class of machine.
-type passedOver struct {
-	class string // of this machine
-	log   func(line string)
-	told  map[string]bool
-}
-
-// look tells of suites that have jobs in the queue now. What cannot be read is told the next time.
-func (p *passedOver) look(ctx context.Context, c *Cluster) {
-	const longest = 2 * time.Second // a job may come meanwhile
-	ctx, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
-	jobs, err := c.js.Stream(ctx, jobsStream)
-	if err != nil {
-		return
-	}
-	info, err := jobs.Info(ctx, jetstream.WithSubjectFilter(subject("*", "", "*.*")))
-	if err != nil {
-		return
-	}
-	waiting := map[string]bool{}
-	for s := range info.State.Subjects {
-		if parts := strings.Split(strings.TrimPrefix(s, jobsSubject), "."); len(parts) == 3 { // ISA.CLASS.ID
-			waiting[parts[1]] = true
-		}
-	}
-	delete(waiting, classToken(p.class))
-	if len(waiting) == 0 {
-		return
-	}
-	keys, err := c.classes.Keys(ctx)
-	if err != nil {
-		return
-	}
-	for _, key := range keys {
-		name, _ := hex.DecodeString(key)
-		k, _, err := c.keptClass(ctx, string(name))
-		if err == nil && waiting[classToken(k.Class)] && !p.told[k.Suite+"/"+k.Class] {
-			p.told[k.Suite+"/"+k.Class] = true
-			p.log(fmt.Sprintf("the suite %s keeps to machines of %s; this one, of %s, takes none of its experiments", k.Suite, k.Class, cmp.Or(p.class, unknownClass)))
-		}
 	}
 }

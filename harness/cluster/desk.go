@@ -186,7 +186,7 @@ func (c checkpoints) Where(kind storage.Kind, experiment string) string {
 
 func (c checkpoints) Save(_ context.Context, kind storage.Kind, manifest checkpoint.Manifest, tensors []checkpoint.Tensor, p *pace.Pace) error {
 	var content bytes.Buffer
-	content.Grow(bytesOf(tensors))
+	content.Grow(fileSize(tensors))
 	if err := checkpoint.WriteTensors(p.Writer(&content), tensors, nil); err != nil {
 		return fmt.Errorf("checkpoint of experiment %s: %w", manifest.Experiment, err)
 	}
@@ -196,12 +196,12 @@ func (c checkpoints) Save(_ context.Context, kind storage.Kind, manifest checkpo
 	})
 }
 
-// bytesOf is about the size of a file of tensors.
-func bytesOf(tensors []checkpoint.Tensor) int {
+// fileSize is about the size of a file of tensors.
+func fileSize(tensors []checkpoint.Tensor) int {
 	const header = 256 // of a tensor
 	sum := header
 	for _, t := range tensors {
-		sum += header + 4*(len(t.Float32)+len(t.Int32)) + 2*len(t.Uint16) + len(t.Uint8)
+		sum += header + t.Bytes()
 	}
 	return sum
 }

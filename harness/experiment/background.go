@@ -37,12 +37,13 @@ func (b *background) save(ctx context.Context, best *position, at position) erro
 }
 
 // write saves the snapshot, after the metrics, so that no power cut leaves a checkpoint ahead of
-// them; and the best network before the position that refers to it.
+// them; and the best network before the position that refers to it. When it returns nothing
+// reads the tensors any more, whose memory may then go.
 func (b *background) write(ctx context.Context, best *position, at position, p *pace.Pace) error {
-	if err := b.metrics.Sync(); err != nil {
+	if err := b.snapshot.finish(); err != nil {
 		return err
 	}
-	if err := b.snapshot.finish(); err != nil {
+	if err := b.metrics.Sync(); err != nil {
 		return err
 	}
 	if best != nil {

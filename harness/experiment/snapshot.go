@@ -75,9 +75,9 @@ func ofParameter(t checkpoint.Tensor) bool {
 func bytesOf(list []checkpoint.Tensor) int64 {
 	n := 0
 	for _, t := range list {
-		n += len(t.Float32)
+		n += t.Bytes()
 	}
-	return 4 * int64(n)
+	return int64(n)
 }
 
 // alike makes tensors of the same shapes for what is saved.
