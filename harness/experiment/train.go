@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"bittern/harness/storage"
@@ -45,6 +46,7 @@ type trainer struct {
 
 func newTrainer(s *session, at position, f saver, metrics storage.Metrics, quiet *Quiet, report func(Progress)) (*trainer, error) {
 	training := s.spec.Task.Training
+	debug.FreeOSMemory() // what loading the data has left is not needed again
 	snapshot, err := newSnapshot(s.arena, s.tensors)
 	if err != nil {
 		return nil, err
@@ -203,6 +205,9 @@ func (t *trainer) validate(ctx context.Context) error {
 		return err
 	}
 	if _, err := t.fixWeights(ctx, deploymentDraw(t.spec.Seed, 0)); err != nil {
+		return err
+	}
+	if err := t.saves.wait(); err != nil { // which may be saving the statistics
 		return err
 	}
 	if _, err := t.calibrate(ctx, t.spec.Task.Training.ValidationCalibration); err != nil {
