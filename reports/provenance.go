@@ -18,14 +18,18 @@ func machineLine(m provenance.Machine) (commit, system, cpu string) {
 	return commit, m.Go + " " + m.OS + "/" + m.Arch, m.CPU
 }
 
-// remarks returns what a reader must know of the data, each remark after a comma.
+// remarks returns what a reader must know of the data, each remark after a comma. A note that begins
+// with "synthetic" has that word in capitals.
 func (p Provenance) remarks() string {
-	remarks := ""
+	remarks, note := "", p.Note
 	if p.Synthetic {
 		remarks += ", SYNTHETIC"
+		if rest, begins := strings.CutPrefix(note, "synthetic"); begins {
+			return remarks + rest
+		}
 	}
-	if p.Note != "" {
-		remarks += ", " + p.Note
+	if note != "" {
+		remarks += ", " + note
 	}
 	return remarks
 }

@@ -10,8 +10,8 @@ import (
 var evaluationSizes = []int{512, 1000}
 
 // evaluationLines times the evaluation of a batch during training, against a training step. An
-// epoch's validation scores the validation part twice, so that it takes twice that part's size
-// relative to the training part, times what is found here.
+// epoch's validation takes the validation part's size relative to the training part, times what is
+// found here, and as much for each of its calibration batches.
 func (b *Bench) evaluationLines(ctx context.Context) ([]Line, error) {
 	var lines []Line
 	for _, units := range evaluationSizes {

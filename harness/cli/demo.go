@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -73,13 +74,12 @@ func (p *program) temporaryRuns(prefix string, work func(runs string) error) (er
 // introduce prints what the demo is trained on.
 func (p *program) introduce(specs []*experiment.Spec) error {
 	data := specs[0].Loaded.Data
-	kind := "real"
+	kind, note := "real", data.Note
 	if data.Synthetic {
-		kind = "SYNTHETIC"
+		kind, note = "SYNTHETIC", strings.TrimLeft(strings.TrimPrefix(note, "synthetic"), "; ")
 	}
-	note := ""
-	if data.Note != "" {
-		note = " (" + data.Note + ")"
+	if note != "" {
+		note = " (" + note + ")"
 	}
 	_, err := fmt.Fprintf(p.stdout, "Data %s, %s%s: %s, split %s, SHA-256 %s\n\n", data.Name, kind, note, data.Summary, data.Split, data.SHA256)
 	return err

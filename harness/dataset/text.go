@@ -16,14 +16,14 @@ const Default = "gostd"
 
 // Text is a text of characters ready for training. Every text is treated as
 // bytes, as the published vocabulary sizes are byte counts. A symbol's id is its
-// rank among the bytes of the text.
+// rank among the bytes of the text, which is a byte too.
 type Text struct {
 	// Name is the data set that was loaded. It differs from the one asked for
 	// only where Note says why.
 	Name string
 
 	// Train, Valid and Test hold symbol ids below len(Vocabulary).
-	Train, Valid, Test []int32
+	Train, Valid, Test []byte
 
 	// Vocabulary lists the byte behind each id, ascending. It is the alphabet
 	// of the entire text, whatever cap was asked for, so that a capped run
@@ -83,14 +83,14 @@ func Load(ctx context.Context, request Request) (*Text, error) {
 
 // assemble numbers the symbols of three parts and takes their checksum.
 func assemble(alphabet, train, valid, test []byte) *Text {
-	var id [256]int32
+	var id [256]byte
 	for i, symbol := range alphabet {
-		id[symbol] = int32(i)
+		id[symbol] = byte(i)
 	}
 	digest := sha256.New()
-	encode := func(part []byte) []int32 {
+	encode := func(part []byte) []byte {
 		digest.Write(part)
-		ids := make([]int32, len(part))
+		ids := make([]byte, len(part))
 		for i, symbol := range part {
 			ids[i] = id[symbol]
 		}

@@ -33,7 +33,7 @@ func wantProblem(t *testing.T, err error, words ...string) {
 }
 
 // decode turns symbol ids back into bytes.
-func decode(text *Text, parts ...[]int32) string {
+func decode(text *Text, parts ...[]byte) string {
 	var symbols []byte
 	for _, part := range parts {
 		for _, id := range part {

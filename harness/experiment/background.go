@@ -22,7 +22,7 @@ type background struct {
 
 // save saves the tensors as they are now in the background: as the best network too, if best is
 // not nil. It waits for the save before it, if that is still under way, and the error may be that
-// one's. Before parameters move, call [snapshot.finish].
+// one's. Before parameters move, call [snapshot.finish]; before statistics are gathered, wait.
 func (b *background) save(ctx context.Context, best *position, at position) error {
 	if err := b.wait(); err != nil {
 		return err
@@ -39,7 +39,8 @@ func (b *background) save(ctx context.Context, best *position, at position) erro
 // write saves the snapshot, after the metrics, so that no power cut leaves a checkpoint ahead of
 // them; and the best network before the position that refers to it. When it returns nothing
 // reads the tensors any more, whose memory may then go.
-func (b *background) write(ctx context.Context, best *position, at position, p *pace.Pace) error {
+func (b *background) write(ctx context.Context, best *position, at position, p *pace.Pace) (err error) {
+	defer b.snapshot.arena.Guard(&err)() // for what the snapshot shares with it
 	if err := b.snapshot.finish(); err != nil {
 		return err
 	}

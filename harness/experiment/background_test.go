@@ -9,6 +9,7 @@ import (
 	"bittern/harness/internal/pace"
 	"bittern/harness/storage"
 	"bittern/plugins/model"
+	"bittern/plugins/network"
 )
 
 // slowCheckpoints save when they are let.
@@ -112,6 +113,54 @@ func TestAnUpdateWaitsForTheCopy(t *testing.T) {
 	}
 	if err := trainer.run(t.Context()); !errors.Is(err, fault) || trainer.at.Step != 2 {
 		t.Errorf("run = %v after %d steps, want %v after 2", err, trainer.at.Step, fault)
+	}
+}
+
+// gathering is a model whose statistics become 2.
+type gathering struct {
+	model.Model
+	statistics []float32
+	before     func()
+}
+
+func (g *gathering) Evaluate(ctx context.Context, request model.Evaluate) (network.Score, error) {
+	if request.Statistics == model.Calibrate {
+		g.before()
+		g.statistics[0] = 2
+	}
+	return g.Model.Evaluate(ctx, request)
+}
+
+// A snapshot has no copy of statistics, so a validation gathers none while they are being saved.
+func TestStatisticsWaitForTheSave(t *testing.T) {
+	t.Parallel()
+	trainer := hookedTrainer(t, func() error { return nil })
+	trainer.spec.Task.Training.ValidationCalibration = 1
+	slow := &slowCheckpoints{Checkpoints: trainer.saves.saver.Checkpoints, let: make(chan error, 3)}
+	trainer.saves.saver.Checkpoints = slow
+	statistics := []float32{1}
+	trainer.tensors.buffers = append(trainer.tensors.buffers, buffer{Buffer: model.Buffer{Name: "mean", Shape: []int{1}, Statistic: true}, Values: statistics})
+	var err error
+	if trainer.saves.snapshot, err = newSnapshot(trainer.arena, trainer.tensors); err != nil {
+		t.Fatal(err)
+	}
+	trainer.model = &gathering{trainer.model, statistics, func() {
+		if trainer.saves.result != nil {
+			t.Error("statistics are gathered while they are being saved")
+		}
+	}}
+	if err := trainer.saves.save(t.Context(), nil, position{}); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(slow.let) { // that save, and the best network and the position after the validation
+		slow.let <- nil
+	}
+	if err := errors.Join(trainer.validate(t.Context()), trainer.saves.wait()); err != nil {
+		t.Fatal(err)
+	}
+	statistics[0] = 3
+	if _, err := trainer.saves.saver.load(t.Context(), storage.Last, trainer.tensors.resumed()); err != nil || statistics[0] != 2 {
+		t.Errorf("saved the statistics %v, %v, want 2", statistics, err)
 	}
 }
 

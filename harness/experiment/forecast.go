@@ -149,7 +149,7 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 }
 
 // scoredBatches counts the batches that are run forward only: at each validation the
-// validation part twice and the calibration batches, at the end the test part, and for each
+// validation part, twice if it is scored in the paper's way too, and the calibration batches, at the end the test part, and for each
 // draw the calibration batches and both parts. A quantizer that does not draw has one draw,
 // and without statistics besides each part is run once for the same network.
 func scoredBatches(spec *Spec, steps, perPass int, draws, statistics bool) int {
@@ -174,7 +174,11 @@ func scoredBatches(spec *Spec, steps, perPass int, draws, statistics bool) int {
 	if draws {
 		frozen = spec.Freeze.Draws
 	}
-	return validations*(2*valid+calibration(training.ValidationCalibration)) +
+	scores := 1
+	if training.PaperStyleValidation {
+		scores = 2
+	}
+	return validations*(scores*valid+calibration(training.ValidationCalibration)) +
 		test + frozen*(calibration(spec.Freeze.CalibrationBatches)+valid+test)
 }
 

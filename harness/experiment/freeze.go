@@ -124,8 +124,7 @@ func (s *session) fixWeights(ctx context.Context, draw quantizer.Draw) (map[stri
 		return nil, err
 	}
 	for _, w := range s.tensors.weights {
-		m := weights[w.Name]
-		copy(w.Quantized, m.Decode())
+		weights[w.Name].DecodeTo(w.Quantized)
 	}
 	return weights, nil
 }

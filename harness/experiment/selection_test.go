@@ -34,6 +34,7 @@ func TestTheDeployableScoreSelects(t *testing.T) {
 	for seed := range uint64(8) {
 		s := spec(t)
 		s.Seed, s.Backends, s.Freeze.Draws = seed, nil, 1
+		s.Task.Training.PaperStyleValidation = true
 		w.run(t, s)
 		row := w.row(t, s)
 		validations, err := store.ReadValidations(w.store.ExperimentDir(row.ID))
@@ -48,7 +49,7 @@ func TestTheDeployableScoreSelects(t *testing.T) {
 		if *row.BestValidation != validations[at].Deployable {
 			t.Errorf("seed %d: best validation %v, want %v", seed, *row.BestValidation, validations[at].Deployable)
 		}
-		if lowest(validations, func(v store.Validation) float64 { return v.PaperStyle }) != best {
+		if lowest(validations, func(v store.Validation) float64 { return *v.PaperStyle }) != best {
 			differ++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"bittern/harness/checkpoint"
 	"bittern/internal/arena"
@@ -15,6 +16,9 @@ import (
 
 // snapshot is a copy of the tensors that training goes on from, in memory that is kept for the
 // next. Nothing else of a checkpoint has to be done before the next update of the parameters.
+//
+// Statistics of normalization are not copied, which only a calibration changes: before it, wait
+// until the checkpoint is saved.
 //
 // A training step begins with work that leaves processors idle, such as the quantizer's, and
 // moves parameters only at its end. So they are copied beside it; see [snapshot.finish].
@@ -30,8 +34,13 @@ type snapshot struct {
 // newSnapshot makes a snapshot, which is the first, so that later ones find memory that the
 // system has given already.
 func newSnapshot(a *arena.Arena, t *tensors) (*snapshot, error) {
-	s := &snapshot{arena: a, from: t.resumed(), copied: t.alike()}
-	s.to = s.copied.resumed()
+	s := &snapshot{arena: a, copied: t.alike()}
+	to := s.copied.resumed()
+	for i, from := range t.resumed() {
+		if unsafe.SliceData(from.Float32) != unsafe.SliceData(to[i].Float32) {
+			s.from, s.to = append(s.from, from), append(s.to, to[i])
+		}
+	}
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
@@ -80,7 +89,7 @@ func bytesOf(list []checkpoint.Tensor) int64 {
 	return int64(n)
 }
 
-// alike makes tensors of the same shapes for what is saved.
+// alike makes tensors of the same shapes for what is saved, except for statistics, which it shares.
 func (t *tensors) alike() *tensors {
 	made := func(values []float32) []float32 {
 		if values == nil {
@@ -96,7 +105,9 @@ func (t *tensors) alike() *tensors {
 		out.parameters[i].Tensors = trained(p.Tensors)
 	}
 	for i, b := range t.buffers {
-		out.buffers[i].Values = made(b.Values)
+		if !b.Statistic {
+			out.buffers[i].Values = made(b.Values)
+		}
 	}
 	for i, s := range t.states {
 		out.states[i].Tensors = trained(s.Tensors)

@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"bittern/harness/storage"
@@ -45,6 +46,7 @@ type trainer struct {
 
 func newTrainer(s *session, at position, f saver, metrics storage.Metrics, quiet *Quiet, report func(Progress)) (*trainer, error) {
 	training := s.spec.Task.Training
+	debug.FreeOSMemory() // what loading the data has left is not needed again
 	snapshot, err := newSnapshot(s.arena, s.tensors)
 	if err != nil {
 		return nil, err
@@ -190,19 +192,26 @@ func (t *trainer) validationDue() bool {
 
 // validate scores the network and saves it. What selects the best network is
 // what will be reported of it, the deployable score: weights drawn once as a
-// freeze draws them, statistics gathered over training batches and frozen. The
-// paper-style score is recorded beside it and decides nothing.
+// freeze draws them, statistics gathered over training batches and frozen. If the suite
+// asks for it, the paper-style score is recorded beside it and decides nothing.
 //
 // The best network is saved before the position that refers to it. A run that is killed
 // between the two does this validation again and writes the same bytes.
 func (t *trainer) validate(ctx context.Context) error {
 	started := time.Now()
 	t.report(Progress{Stage: Validating, Step: t.at.Step, Steps: t.steps, Best: t.at.Best, Metric: t.task.Metric()})
-	paperStyle, err := t.sampled(ctx, task.Valid, forValidation, t.at.Step)
-	if err != nil {
-		return err
+	found := store.Validation{Step: uint64(t.at.Step)}
+	if t.spec.Task.Training.PaperStyleValidation {
+		paperStyle, err := t.sampled(ctx, task.Valid, forValidation, t.at.Step)
+		if err != nil {
+			return err
+		}
+		found.PaperStyle = &paperStyle.metric
 	}
 	if _, err := t.fixWeights(ctx, deploymentDraw(t.spec.Seed, 0)); err != nil {
+		return err
+	}
+	if err := t.saves.wait(); err != nil { // which may be saving the statistics
 		return err
 	}
 	if _, err := t.calibrate(ctx, t.spec.Task.Training.ValidationCalibration); err != nil {
@@ -212,7 +221,8 @@ func (t *trainer) validate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.metrics.AppendValidation(store.Validation{Step: uint64(t.at.Step), Deployable: deployable.metric, PaperStyle: paperStyle.metric}); err != nil {
+	found.Deployable = deployable.metric
+	if err := t.metrics.AppendValidation(found); err != nil {
 		return err
 	}
 	t.at.Seconds += time.Since(started).Seconds()

@@ -31,9 +31,11 @@ type Step struct {
 
 // Validation holds the scores of one validation.
 type Validation struct {
-	Step       uint64  `json:"step"`        // training steps done before it
-	Deployable float64 `json:"deployable"`  // frozen statistics, one draw; this score selects the network
-	PaperStyle float64 `json:"paper_style"` // batch statistics, fresh draws
+	Step       uint64  `json:"step"`       // training steps done before it
+	Deployable float64 `json:"deployable"` // frozen statistics, one draw; this score selects the network
+
+	// PaperStyle is with batch statistics and fresh draws; nil if the suite does not ask for it.
+	PaperStyle *float64 `json:"paper_style,omitempty"`
 }
 
 // Check refuses a step with a figure that is not finite.
@@ -48,9 +50,9 @@ func (s Step) Check() error {
 
 // Check refuses a validation with a score that is not finite.
 func (v Validation) Check() error {
-	for _, figure := range []float64{v.Deployable, v.PaperStyle} {
-		if math.IsNaN(figure) || math.IsInf(figure, 0) {
-			return fmt.Errorf("the validation after step %d cannot be recorded: %+v is not finite", v.Step, v)
+	for _, figure := range []*float64{&v.Deployable, v.PaperStyle} {
+		if figure != nil && (math.IsNaN(*figure) || math.IsInf(*figure, 0)) {
+			return fmt.Errorf("the validation after step %d cannot be recorded: a score of %v is not finite", v.Step, *figure)
 		}
 	}
 	return nil

@@ -192,7 +192,8 @@ func FuzzOpenSteps(f *testing.F) {
 }
 
 func validation(step uint64) Validation {
-	return Validation{Step: step, Deployable: 4 / float64(step), PaperStyle: 3 / float64(step)}
+	paperStyle := 3 / float64(step)
+	return Validation{Step: step, Deployable: 4 / float64(step), PaperStyle: &paperStyle}
 }
 
 // What is validated again after a resumption stands in the file once, whether the
@@ -239,7 +240,8 @@ func TestValidationsThatAreRefused(t *testing.T) {
 	must(t, err)
 	defer s.Close()
 	must(t, s.AppendValidation(validation(5)))
-	for _, v := range []Validation{validation(4), {Step: 6, Deployable: math.NaN()}, {Step: 6, PaperStyle: math.Inf(1)}} {
+	infinite := math.Inf(1)
+	for _, v := range []Validation{validation(4), {Step: 6, Deployable: math.NaN()}, {Step: 6, PaperStyle: &infinite}} {
 		if err := s.AppendValidation(v); err == nil {
 			t.Errorf("%+v was recorded", v)
 		}

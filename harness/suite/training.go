@@ -17,7 +17,7 @@ const (
 )
 
 // Training is a recipe: how an experiment's parameters are trained. Its JSON has what
-// determines the numbers, so that the time between checkpoints is not in it.
+// determines the numbers of the trained network, so that the time between checkpoints is not in it.
 type Training struct {
 	Optimiser         model.Optimiser  `key:"optimiser" json:"optimiser" choices:"adam,sgd" doc:"what moves the latent weights"`
 	LearningRate      float64          `key:"learning_rate" json:"learning_rate" above:"0" doc:"of the first step"`
@@ -37,6 +37,9 @@ type Training struct {
 	// statistics of a validation are gathered over; see [Freeze] for those of
 	// the deployed network.
 	ValidationCalibration int `key:"validation_calibration_batches" json:"validation_calibration_batches" min:"1" max:"1000000000000" doc:"training batches that the frozen statistics of a validation are gathered over"`
+
+	// PaperStyleValidation has validations scored as the paper does too, which decides nothing.
+	PaperStyleValidation bool `key:"paper_style_validation" json:"-" doc:"score each validation with the statistics of each batch and fresh draws too, as the paper does; it decides nothing and takes about as long again"`
 
 	CheckpointSteps   int `key:"checkpoint_every_steps" json:"-" min:"0" max:"1000000000000" doc:"steps between checkpoints; 0 is by time and validation alone"`
 	CheckpointSeconds int `key:"checkpoint_every_seconds" json:"-" min:"0" max:"1000000000" doc:"longest time between checkpoints; the first ones of a sitting come sooner; 0 is by steps and validation alone"`

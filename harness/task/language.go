@@ -72,9 +72,9 @@ func nextToken(name string, tokens, batch, length int) network.Shape {
 }
 
 // checkTokens refuses ids that are not below limit.
-func checkTokens(data, what string, part Part, ids []int32, limit int) error {
+func checkTokens[ID byte | int32](data, what string, part Part, ids []ID, limit int) error {
 	for i, id := range ids {
-		if id < 0 || int(id) >= limit {
+		if int(id) < 0 || int(id) >= limit {
 			return fmt.Errorf("data set %s: %s %d of the %s part has id %d, but the vocabulary has %d %ss", data, what, i, part, id, limit, what)
 		}
 	}
@@ -113,7 +113,7 @@ func (t *LanguageModel) Evaluation(part Part) Batches {
 	return &windowBatches{task: t, symbols: symbols, starts: starts}
 }
 
-func (t *LanguageModel) part(part Part) []int32 {
+func (t *LanguageModel) part(part Part) []byte {
 	switch part {
 	case Train:
 		return t.text.Train
@@ -142,7 +142,7 @@ func epochKey(seed uint64, epoch int) (key [32]byte) {
 // windowBatches cuts windows out of a text.
 type windowBatches struct {
 	task    *LanguageModel
-	symbols []int32
+	symbols []byte
 	starts  []int // first symbol of each window
 }
 
@@ -167,16 +167,16 @@ func (b *windowBatches) Fill(i int, batch network.Batch) error {
 		// A filling window of the training part, of which those that count
 		// take as many symbols as they lack themselves.
 		filling := train[max(0, column-counted+1)*length:]
-		var symbols []int32
+		var symbols []byte
 		if column < counted {
 			symbols, filling = b.symbols[b.starts[first+column]:], train
 		}
 		for step := range length {
 			at := step*n + column
 			if step+1 < len(symbols) {
-				tokens[at], targets[at] = symbols[step], symbols[step+1]
+				tokens[at], targets[at] = int32(symbols[step]), int32(symbols[step+1])
 			} else {
-				tokens[at], targets[at] = filling[step], -1
+				tokens[at], targets[at] = int32(filling[step]), -1
 			}
 		}
 	}

@@ -17,21 +17,31 @@ import (
 	"bittern/plugins/network"
 )
 
-// counting is a text in which every symbol is its own position, so that a window
-// shows where it was cut.
-func counting(train, valid, test int) *dataset.Text {
-	part := func(n int) []int32 {
-		ids := make([]int32, n)
-		for i := range ids {
-			ids[i] = int32(i)
+// digits is how many bytes a position has.
+const digits = 2
+
+// counting are texts of the same length, one for each byte of a position: the symbols of text k are
+// byte k of their own positions, from 0 in valid and test and from first in train. So windows of
+// all of them together show where they were cut.
+func counting(first, train, valid, test int) (texts [digits]*dataset.Text) {
+	for k := range texts {
+		part := func(first, n int) []byte {
+			ids := make([]byte, n)
+			for i := range ids {
+				ids[i] = byte((first + i) >> (8 * k))
+			}
+			return ids
 		}
-		return ids
+		texts[k] = &dataset.Text{
+			Name: "counting", Train: part(first, train), Valid: part(0, valid), Test: part(0, test),
+			Vocabulary: make([]byte, min(256, first+max(train, valid, test))),
+		}
 	}
-	return &dataset.Text{
-		Name: "counting", Train: part(train), Valid: part(valid), Test: part(test),
-		Vocabulary: make([]byte, max(train, valid, test)),
-	}
+	return texts
 }
+
+// small is the text of the lower bytes, which are the positions of a short text.
+func small(train, valid, test int) *dataset.Text { return counting(0, train, valid, test)[0] }
 
 func newTask(t testing.TB, text *dataset.Text, batch, length int) *task.LanguageModel {
 	t.Helper()
@@ -42,19 +52,69 @@ func newTask(t testing.TB, text *dataset.Text, batch, length int) *task.Language
 	return language
 }
 
-// starts fills batch i of a task over a counting text, checks that every sequence is a
-// window of it, and returns where the windows begin and how many targets each has. A
-// filling step shows the training part, whose symbols count from trained on.
-func starts(t *testing.T, language *task.LanguageModel, batches task.Batches, i int) (columns, targets []int) {
+// tasks are those over counting texts, and batches the same ones of each.
+type (
+	tasks   [digits]*task.LanguageModel
+	batches [digits]task.Batches
+)
+
+func newTasks(t testing.TB, texts [digits]*dataset.Text, batch, length int) (all tasks) {
 	t.Helper()
-	shape := language.Shape()
-	b := shape.Allocate()
-	if err := batches.Fill(i, b); err != nil {
-		t.Fatal(err)
+	for k, text := range texts {
+		all[k] = newTask(t, text, batch, length)
 	}
-	if err := b.Check(shape); err != nil {
-		t.Fatalf("batch %d: %v", i, err)
+	return all
+}
+
+func (all tasks) shape() network.Shape { return all[0].Shape() }
+
+func (all tasks) training(seed uint64, epoch int) (b batches) {
+	for k, language := range all {
+		b[k] = language.Training(seed, epoch)
 	}
+	return b
+}
+
+func (all tasks) evaluation(part task.Part) (b batches) {
+	for k, language := range all {
+		b[k] = language.Evaluation(part)
+	}
+	return b
+}
+
+// Len is the number of batches.
+func (b batches) Len() int { return b[0].Len() }
+
+// fill fills batch i with positions.
+func (b batches) fill(t *testing.T, shape network.Shape, i int) network.Batch {
+	t.Helper()
+	all := shape.Allocate()
+	for k, one := range b {
+		part := shape.Allocate()
+		if err := one.Fill(i, part); err != nil {
+			t.Fatal(err)
+		}
+		if err := part.Check(shape); err != nil {
+			t.Fatalf("batch %d: %v", i, err)
+		}
+		for at, target := range part.Targets {
+			all.Int32["text"][at] += part.Int32["text"][at] << (8 * k)
+			if target < 0 {
+				all.Targets[at] = -1
+			} else {
+				all.Targets[at] += target << (8 * k)
+			}
+		}
+	}
+	return all
+}
+
+// starts fills batch i of counting texts, checks that every sequence is a window of them, and
+// returns where the windows begin and how many targets each has. A filling step shows the training
+// part, whose symbols count from trained on.
+func starts(t *testing.T, shape network.Shape, from batches, i int) (columns, targets []int) {
+	t.Helper()
+	b := from.fill(t, shape, i)
 	for column := range shape.Sequences {
 		start, counted := int(b.Int32["text"][column]), 0
 		for step := range shape.Steps["text"] {
@@ -82,17 +142,17 @@ func TestTrainingEpoch(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
-			language := newTask(t, counting(size.symbols, size.length+1, size.length+1), size.batch, size.length)
+			counted := newTasks(t, counting(0, size.symbols, size.length+1, size.length+1), size.batch, size.length)
 			want := (size.symbols - size.length) / size.length / size.batch
 			offsets := map[int]bool{}
 			for epoch := range 60 {
-				batches := language.Training(11, epoch)
+				batches := counted.training(11, epoch)
 				if batches.Len() != want {
 					t.Fatalf("epoch %d has %d batches, want %d", epoch, batches.Len(), want)
 				}
 				var all []int
 				for i := range batches.Len() {
-					columns, targets := starts(t, language, batches, i)
+					columns, targets := starts(t, counted.shape(), batches, i)
 					if slices.Min(targets) != size.length {
 						t.Errorf("epoch %d, batch %d: the sequences have %v targets, want %d each", epoch, i, targets, size.length)
 					}
@@ -121,13 +181,14 @@ func TestTrainingEpoch(t *testing.T) {
 func TestBatchesAreReplayed(t *testing.T) {
 	t.Parallel()
 	const batch, length = 3, 7
-	text := counting(500, 50, 50)
-	language := newTask(t, text, batch, length)
-	want, _ := starts(t, language, newTask(t, text, batch, length).Training(5, 3), 2)
+	texts := counting(0, 500, 50, 50)
+	counted := newTasks(t, texts, batch, length)
+	shape := counted.shape()
+	want, _ := starts(t, shape, newTasks(t, texts, batch, length).training(5, 3), 2)
 	for epoch := range 4 {
-		batches := language.Training(5, epoch)
+		batches := counted.training(5, epoch)
 		for i := batches.Len() - 1; i >= 0; i-- {
-			if got, _ := starts(t, language, batches, i); epoch == 3 && i == 2 && !cmp.Equal(got, want) {
+			if got, _ := starts(t, shape, batches, i); epoch == 3 && i == 2 && !cmp.Equal(got, want) {
 				t.Errorf("got windows at %v, want %v", got, want)
 			}
 		}
@@ -137,7 +198,7 @@ func TestBatchesAreReplayed(t *testing.T) {
 // Golden values: were the order to change, a checkpoint could not be resumed.
 func TestOrderIsFixed(t *testing.T) {
 	t.Parallel()
-	language := newTask(t, counting(500, 50, 50), 5, 7)
+	counted := newTasks(t, counting(0, 500, 50, 50), 5, 7)
 	for _, test := range []struct {
 		seed  uint64
 		epoch int
@@ -148,7 +209,7 @@ func TestOrderIsFixed(t *testing.T) {
 		{1, 0, []int{150, 213, 10, 458, 73}},
 		{math.MaxUint64, 1 << 40, []int{98, 238, 476, 357, 21}},
 	} {
-		got, _ := starts(t, language, language.Training(test.seed, test.epoch), 0)
+		got, _ := starts(t, counted.shape(), counted.training(test.seed, test.epoch), 0)
 		if !cmp.Equal(got, test.want) {
 			t.Errorf("seed %d, epoch %d: windows at %v, want %v", test.seed, test.epoch, got, test.want)
 		}
@@ -163,17 +224,12 @@ func TestEvaluation(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
-			text := counting(size.length*(size.batch+1), size.symbols, size.symbols+size.length)
-			for i := range text.Train {
-				text.Train[i] += trained
-			}
-			text.Vocabulary = make([]byte, 2*trained)
-			language := newTask(t, text, size.batch, size.length)
+			counted := newTasks(t, counting(trained, size.length*(size.batch+1), size.symbols, size.symbols+size.length), size.batch, size.length)
 			for part, symbols := range map[task.Part]int{task.Valid: size.symbols, task.Test: size.symbols + size.length} {
-				batches := language.Evaluation(part)
+				batches := counted.evaluation(part)
 				next, windows := 0, map[int]bool{}
 				for i := range batches.Len() {
-					columns, targets := starts(t, language, batches, i)
+					columns, targets := starts(t, counted.shape(), batches, i)
 					for column, start := range columns {
 						if windows[start] {
 							t.Errorf("%s, batch %d, sequence %d begins at %d as another does", part, i, column, start)
@@ -201,7 +257,7 @@ func TestEvaluation(t *testing.T) {
 
 func TestShape(t *testing.T) {
 	t.Parallel()
-	language := newTask(t, counting(100, 20, 20), 4, 7)
+	language := newTask(t, small(100, 20, 20), 4, 7)
 	want := network.Shape{
 		Inputs: []network.Input{{Name: "text", Role: network.Tokens, Stream: "text", Size: 100}},
 		Steps:  map[string]int{"text": 7}, Sequences: 4, Classes: 100, Targets: "text",
@@ -221,12 +277,12 @@ func TestTooSmall(t *testing.T) {
 		batch, length int
 		words         []string
 	}{
-		"no batch":  {counting(100, 100, 100), 0, 7, []string{"0 × 7"}},
-		"no length": {counting(100, 100, 100), 4, 0, []string{"4 × 0"}},
-		"train":     {counting(34, 100, 100), 4, 7, []string{"counting", "34 symbols", "3 windows of 7", "batch of 4"}},
-		"valid":     {counting(35, 1, 100), 4, 7, []string{"counting", "valid part of 1 symbols"}},
-		"test":      {counting(35, 2, 0), 4, 7, []string{"counting", "test part of 0 symbols"}},
-		"empty":     {counting(0, 0, 0), 1, 1, []string{"train part of 0 symbols"}},
+		"no batch":  {small(100, 100, 100), 0, 7, []string{"0 × 7"}},
+		"no length": {small(100, 100, 100), 4, 0, []string{"4 × 0"}},
+		"train":     {small(34, 100, 100), 4, 7, []string{"counting", "34 symbols", "3 windows of 7", "batch of 4"}},
+		"valid":     {small(35, 1, 100), 4, 7, []string{"counting", "valid part of 1 symbols"}},
+		"test":      {small(35, 2, 0), 4, 7, []string{"counting", "test part of 0 symbols"}},
+		"empty":     {small(0, 0, 0), 1, 1, []string{"train part of 0 symbols"}},
 	} {
 		_, err := task.NewLanguageModel(test.text, test.batch, test.length)
 		var problem *plugins.Problem
@@ -240,23 +296,21 @@ func TestTooSmall(t *testing.T) {
 			}
 		}
 	}
-	newTask(t, counting(35, 2, 2), 4, 7) // just enough
+	newTask(t, small(35, 2, 2), 4, 7) // just enough
 }
 
 func TestForeignSymbol(t *testing.T) {
 	t.Parallel()
-	for _, id := range []int32{-1, 100} {
-		text := counting(100, 20, 20)
-		text.Test[19] = id
-		if _, err := task.NewLanguageModel(text, 4, 7); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("symbol 19 of the test part has id %d", id)) {
-			t.Errorf("got %v, want symbol 19 named with id %d", err, id)
-		}
+	text := small(100, 20, 20)
+	text.Test[19] = 100
+	if _, err := task.NewLanguageModel(text, 4, 7); err == nil || !strings.Contains(err.Error(), "symbol 19 of the test part has id 100") {
+		t.Errorf("got %v, want symbol 19 named with id 100", err)
 	}
 }
 
 func TestFillRefuses(t *testing.T) {
 	t.Parallel()
-	language := newTask(t, counting(100, 20, 20), 4, 7)
+	language := newTask(t, small(100, 20, 20), 4, 7)
 	batches, shape := language.Training(1, 0), language.Shape()
 	for _, i := range []int{-1, batches.Len()} {
 		if err := batches.Fill(i, shape.Allocate()); err == nil {
@@ -285,7 +339,7 @@ func TestFillRefuses(t *testing.T) {
 }
 
 func TestFillDoesNotAllocate(t *testing.T) {
-	language := newTask(t, counting(10_000, 200, 201), 64, 100)
+	language := newTask(t, small(10_000, 200, 201), 64, 100)
 	b := language.Shape().Allocate()
 	for name, batches := range map[string]task.Batches{"training": language.Training(1, 0), "evaluation": language.Evaluation(task.Test)} {
 		if got := testing.AllocsPerRun(20, func() {
@@ -299,7 +353,7 @@ func TestFillDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkFill(b *testing.B) {
-	language := newTask(b, counting(1_000_000, 200, 200), 64, 100)
+	language := newTask(b, small(1_000_000, 200, 200), 64, 100)
 	batches, batch := language.Training(1, 0), language.Shape().Allocate()
 	for i := 0; b.Loop(); i++ {
 		if err := batches.Fill(i%batches.Len(), batch); err != nil {

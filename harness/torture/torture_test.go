@@ -60,7 +60,7 @@ func ranSuite(t *testing.T, seconds float64, metric float64) string {
 			t.Fatal(err)
 		}
 	}
-	if err := steps.AppendValidation(store.Validation{Step: 3, Deployable: metric, PaperStyle: 4}); err != nil {
+	if err := steps.AppendValidation(store.Validation{Step: 3, Deployable: metric, PaperStyle: new(4.0)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := steps.Close(); err != nil {

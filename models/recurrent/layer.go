@@ -172,6 +172,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	for i := range l.workers {
 		l.workers[i].index = i
 		l.workers[i].from, l.workers[i].to = t.Split(i, units, grain)
+		l.shareMemory(&l.workers[i])
 	}
 	l.hidden = newRecord((steps + 1) * batch * units)
 	l.products = newRecord(steps * batch * l.stride)
@@ -218,6 +219,25 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 		l.mask = newMask(l)
 	}
 	l.forwardSweep, l.backwardSweep, l.normsSweep, l.scaleSweep = l.sweepForward, l.sweepBackward, l.normsBackward, l.scaleInputs
+}
+
+// shareMemory has a worker's weights of the forward pass and those of the backward pass packed into
+// the same memory: one pass is over when the other begins.
+func (l *layer) shareMemory(w *worker) {
+	units := l.config.Units
+	var sizes [lstmGates]int
+	all := 0
+	for k := range l.runs() {
+		first, last := l.run(k, w.from, w.to)
+		sizes[k] = matmul.PackedSize(units, last-first)
+		all += sizes[k]
+	}
+	memory := newRecord(max(all, matmul.PackedSize(l.gates*units, w.to-w.from)))
+	w.backward.Use(memory)
+	for k := range l.runs() {
+		w.hidden[k].Use(memory[:sizes[k]:sizes[k]])
+		memory = memory[sizes[k]:]
+	}
 }
 
 // plain says whether a = Wh·h + Wx·x + β, so that both products have the gradient of a.

@@ -153,6 +153,7 @@ const (
 	PartDRAM             = "DRAM"
 	PartLeakage          = "leakage"
 	PartClock            = "clock and control"
+	PartAttention        = "attention" // of the softmax and the weighted sum, which are of no recurrent layer
 )
 
 // The parts of the area beside those above that have one.

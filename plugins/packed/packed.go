@@ -214,11 +214,17 @@ func (p Plane) Scale(r int) float32 {
 // compared with. m must be valid.
 func (m Matrix) Decode() []float32 {
 	values := make([]float32, m.Rows*m.Cols)
+	m.DecodeTo(values)
+	return values
+}
+
+// DecodeTo is Decode into memory of the caller's, Rows·Cols elements.
+func (m Matrix) DecodeTo(values []float32) {
 	if len(m.Planes) == 0 {
 		for i := range values {
 			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(m.Values[4*i:]))
 		}
-		return values
+		return
 	}
 	for i, p := range m.Planes {
 		n := p.RowBytes(m.Cols)
@@ -234,7 +240,6 @@ func (m Matrix) Decode() []float32 {
 			}
 		}
 	}
-	return values
 }
 
 // RowBytes is the storage of the codes of one row of cols columns, padding included.

@@ -67,7 +67,7 @@ func TestJSONHasExperimentsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []store.Validation{{Step: 10, Deployable: 2.3, PaperStyle: 2.4}, {Step: 20, Deployable: 2.1, PaperStyle: 2.2}} {
+	for _, v := range []store.Validation{{Step: 10, Deployable: 2.3}, {Step: 20, Deployable: 2.1, PaperStyle: new(2.2)}} {
 		if err := metrics.AppendValidation(v); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestJSONHasExperimentsWhole(t *testing.T) {
 	if e.Drawn.N != 2 || *e.Drawn.Mean != 2.5 || e.Drawn.Std == nil || e.CalibrationSequences != 640 {
 		t.Errorf("two draws: got %+v, calibrated on %d sequences, want a mean of 2.5, and 640", e.Drawn, e.CalibrationSequences)
 	}
-	if len(e.Validations) != 2 || e.Validations[1].Step != 20 || e.Validations[1].Deployable != 2.1 || e.Validations[1].PaperStyle != 2.2 {
+	if len(e.Validations) != 2 || e.Validations[1].Step != 20 || e.Validations[1].Deployable != 2.1 || *e.Validations[1].PaperStyle != 2.2 {
 		t.Errorf("validations: got %+v, want both", e.Validations)
 	}
 	if s := e.Provenance.Sittings; len(s) != 2 || s[1].Commit != "new" || s[1].To != 20 {

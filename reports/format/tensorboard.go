@@ -25,8 +25,8 @@ import (
 // writeTensorBoard writes the training curves as TensorBoard's event files: a run, which
 // is a folder, for each experiment, at TASK/MODEL/QUANTIZER/seed-N. Its scalars are
 // train/loss (nats a target), train/gradient_norm and train/learning_rate of each
-// training step, and validation/deployable and validation/paper_style, in the task's
-// metric, of each validation; their step is the number of training steps done. Wall times
+// training step, and validation/deployable and where it was measured validation/paper_style, in the
+// task's metric, of each validation; their step is the number of training steps done. Wall times
 // are those of the run store: when a sitting started, and the seconds of its steps.
 func writeTensorBoard(folder *os.Root, r *reports.Report) error {
 	if err := finished(r); err != nil {
@@ -80,7 +80,11 @@ func writeRun(folder *os.Root, name string, e *reports.Experiment) (err error) {
 	validated := func(done uint64) error {
 		for len(validations) > 0 && validations[0].Step <= done {
 			v := validations[0]
-			if err := run.write(clock.at(v.Step), v.Step, point{"validation/deployable", v.Deployable}, point{"validation/paper_style", v.PaperStyle}); err != nil {
+			points := []point{{"validation/deployable", v.Deployable}}
+			if v.PaperStyle != nil {
+				points = append(points, point{"validation/paper_style", *v.PaperStyle})
+			}
+			if err := run.write(clock.at(v.Step), v.Step, points...); err != nil {
 				return err
 			}
 			validations = validations[1:]

@@ -211,7 +211,7 @@ func TestUnreadStepsAreSaid(t *testing.T) {
 	for _, e := range all {
 		steps, err := store.OpenSteps(s.ExperimentDir(e.ID), 0)
 		must(t, err)
-		must(t, steps.AppendValidation(store.Validation{Step: 10, Deployable: 2.5, PaperStyle: 2.4}))
+		must(t, steps.AppendValidation(store.Validation{Step: 10, Deployable: 2.5}))
 		must(t, steps.Close())
 		must(t, os.WriteFile(filepath.Join(s.ExperimentDir(e.ID), "steps.jsonl"), []byte("{\n"), 0o600))
 	}

@@ -53,7 +53,7 @@ func suite(quantizers int) *reports.Report {
 			for seed := uint64(1); seed <= 3; seed++ {
 				e := reports.Experiment{Experiment: store.Experiment{ID: fmt.Sprintf("%s-%s-%d", name, normalization, seed), Task: n.Task, Model: n.Model, Quantizer: name, Seed: seed, Metric: "BPC", Steps: 3000}}
 				for step := uint64(300); step <= 3000; step += 300 {
-					e.Validations = append(e.Validations, store.Validation{Step: step, Deployable: score + 2*math.Exp(-float64(step)/700) + 0.004*float64(seed), PaperStyle: score})
+					e.Validations = append(e.Validations, store.Validation{Step: step, Deployable: score + 2*math.Exp(-float64(step)/700) + 0.004*float64(seed)})
 				}
 				r.Experiments = append(r.Experiments, e)
 			}

@@ -20,7 +20,7 @@ const (
 	otherLeakage     = "leakage of other layers"
 	outputLayer      = backend.PartOutputLayer
 	embedding        = backend.PartEmbedding
-	attention        = "attention" // softmax and weighted sum
+	attention        = backend.PartAttention
 )
 
 // accumulatorBits is the width of the sums and of the result registers in the lanes.

@@ -62,7 +62,7 @@ type machine struct {
 
 func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: name, Version: "2.0.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: name, Version: "2.1.0", API: plugins.APIVersion,
 		Summary: "simulated microcontroller with a Cortex-M4F core, by its instructions' cycles",
 		Options: options,
 		Facts: []plugins.Fact{

@@ -1,9 +1,12 @@
 package mcu
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
+	"bittern/accel/backends/internal/layers"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
@@ -15,9 +18,11 @@ const (
 	weightMemory  = backend.PartWeightMemory
 	normalization = backend.PartNormalization
 	nonlinear     = backend.PartNonlinear
+	attention     = backend.PartAttention
 )
 
-// energyParts lists them in the order in which they are shown and summed.
+// energyParts lists those of recurrent layers in the order in which they are shown and summed. Each
+// other layer is one part.
 var energyParts = []string{arithmetic, weightMemory, normalization, nonlinear}
 
 // counts are the cycles of a sequence by part.
@@ -25,7 +30,7 @@ type counts map[string]float64
 
 func (c counts) total() float64 {
 	sum := 0.0
-	for _, name := range energyParts {
+	for _, name := range slices.Concat(energyParts, layers.Others) {
 		sum += c[name]
 	}
 	return sum
@@ -43,9 +48,9 @@ func (m *machine) count(steps map[string]int) counts {
 		case network.Scan:
 			m.step(c, s.Graph, times)
 		case network.Softmax:
-			c[nonlinear] += times*(largestValue+exponential+3*floatOp+floatLoad+floatStore+loop+unary) + division
+			c[attention] += times*(largestValue+exponential+3*floatOp+floatLoad+floatStore+loop+unary) + division
 		case network.WeightedSum:
-			c[arithmetic] += times * float64(m.values[s.Name].Size) * (binary + floatLoad + floatOp)
+			c[attention] += times * float64(m.values[s.Name].Size) * (binary + floatLoad + floatOp)
 		}
 	}
 	return c
@@ -70,43 +75,44 @@ const (
 
 // step counts so many time steps of a graph.
 func (m *machine) step(c counts, g stepgraph.Graph, times float64) {
-	sizes, rounded := g.Sizes(), map[string]bool{}
+	sizes, rounded, outside := g.Sizes(), map[string]bool{}, layers.Outside(g)
 	for _, n := range g.Nodes {
 		size := times * float64(n.Size)
+		part := func(name string) string { return cmp.Or(outside[n.Name], name) }
 		switch n.Op {
 		case stepgraph.MatVec:
 			depth := sizes[n.Inputs[0]]
 			if !rounded[n.Inputs[0]] { // once for all products of it
 				rounded[n.Inputs[0]] = true
-				c[arithmetic] += times*float64(depth)*rounding + times*division
+				c[part(arithmetic)] += times*float64(depth)*rounding + times*division
 			}
 			for i, k := range m.kernels[n.Weight] {
 				pairs := times * float64((n.Size+1)/2)
-				c[arithmetic] += pairs * (float64((depth+3)/4)*k.block() + rowPair)
-				c[arithmetic] += size * (result + float64(min(i, 1))*added)
-				c[weightMemory] += m.wait(float64(k.bits*n.Size*depth)) * times
+				c[part(arithmetic)] += pairs * (float64((depth+3)/4)*k.block() + rowPair)
+				c[part(arithmetic)] += size * (result + float64(min(i, 1))*added)
+				c[part(weightMemory)] += m.wait(float64(k.bits*n.Size*depth)) * times
 			}
 		case stepgraph.Lookup:
 			for i, k := range m.kernels[n.Weight] {
-				c[arithmetic] += size * (looked + float64(min(i, 1))*added)
-				c[weightMemory] += m.wait(float64(k.bits*n.Size)) * times
+				c[part(arithmetic)] += size * (looked + float64(min(i, 1))*added)
+				c[part(weightMemory)] += m.wait(float64(k.bits*n.Size)) * times
 			}
 		case stepgraph.ScaleShift:
 			tables := min(n.Scale.Rows, 1) + min(n.Shift.Rows, 1)
-			c[normalization] += size * (floatLoad + floatStore + loop + float64(tables)*(floatLoad+floatOp))
-			c[normalization] += m.wait(float64(32*tables*n.Size)) * times
+			c[part(normalization)] += size * (floatLoad + floatStore + loop + float64(tables)*(floatLoad+floatOp))
+			c[part(normalization)] += m.wait(float64(32*tables*n.Size)) * times
 		case stepgraph.Add, stepgraph.Mul:
-			c[arithmetic] += size * binary
+			c[part(arithmetic)] += size * binary
 		case stepgraph.Sigmoid:
-			c[nonlinear] += size * sigmoid
+			c[part(nonlinear)] += size * sigmoid
 		case stepgraph.Tanh:
-			c[nonlinear] += size * tangent
+			c[part(nonlinear)] += size * tangent
 		case stepgraph.Round:
-			c[nonlinear] += size * round
+			c[part(nonlinear)] += size * round
 		case stepgraph.Normalize:
-			c[normalization] += size*normalize + times*(3*division+root)
+			c[part(normalization)] += size*normalize + times*(3*division+root)
 		case stepgraph.Concat:
-			c[arithmetic] += size * copied
+			c[part(arithmetic)] += size * copied
 		}
 	}
 }
@@ -125,6 +131,11 @@ func (m *machine) Cost(ctx context.Context, steps map[string]int) (backend.Cost,
 	var energy []backend.Part
 	for _, name := range energyParts {
 		energy = append(energy, backend.Part{Name: name, Value: c[name] * m.perCycle})
+	}
+	for _, name := range layers.Others {
+		if cycles, has := c[name]; has {
+			energy = append(energy, backend.Part{Name: name, Value: cycles * m.perCycle, Outside: true})
+		}
 	}
 	return backend.Cost{
 		Cycles: &cycles, Seconds: &seconds, Energy: energy, Memory: m.memoryParts(steps),

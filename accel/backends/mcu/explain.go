@@ -52,7 +52,8 @@ func (s *simulator) Explain(ctx context.Context, given plugins.Values) (backend.
 			{Quantity: arithmetic, Expression: "cycles of products, roundings, look-ups, sums and products of elements"},
 			{Quantity: weightMemory, Expression: "cycles that the core waits for weights"},
 			{Quantity: normalization, Expression: "cycles of ScaleShift and of Normalize (17 an element, 56 a vector), and that the core waits for tables"},
-			{Quantity: nonlinear, Expression: "cycles of sigmoid (41), tanh (43), rounding (20) and softmax (42 a step and 14)"},
+			{Quantity: nonlinear, Expression: "cycles of sigmoid (41), tanh (43) and rounding (20)"},
+			{Quantity: "other layers", Expression: "all cycles of what is no recurrent layer, such as the output layer; of the attention, softmax (42 a step and 14) and weighted sum"},
 		},
 		Notes: []string{
 			"products are the loop of CMSIS-NN's arm_nn_vec_mat_mult_t_s8 (ARM-software/CMSIS-NN 058a6a1) on a Cortex-M4F; the package comment has every other operation",

@@ -58,11 +58,13 @@
 // Cycles times the current of the whole part for each MHz times the supply: the core draws
 // the same whatever it does. So the parts of the energy are those of the cycles:
 //
-//	arithmetic        products, with the rounding of vectors; Lookup, Add, Mul, Concat,
-//	                  weighted-sum
+//	arithmetic        products, with the rounding of vectors; Lookup, Add, Mul, Concat
 //	weight memory     waiting for weights
 //	normalization     ScaleShift and Normalize, and waiting for their tables
-//	nonlinear units   Sigmoid, Tanh, Round, softmax
+//	nonlinear units   Sigmoid, Tanh, Round
+//	embedding, output layer, attention
+//	                  all of the above, softmax and weighted-sum, of layers that are not
+//	                  recurrent
 //
 // The data sheet gives no area of the chip.
 package mcu

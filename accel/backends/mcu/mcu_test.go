@@ -89,13 +89,19 @@ func TestCyclesByHand(t *testing.T) {
 			t.Parallel()
 			got := cost(t, sample.LSTM{Units: 5, Inputs: 7, Outputs: 3, Steps: 4, Format: c.format, Seed: 1}, c.options, 10)
 			want := map[string]float64{
-				backend.PartArithmetic: c.planes*(10*(2*(12+2*c.unpack)+13)+9*20) + (c.planes-1)*3*20 + 133 + 188 +
+				backend.PartArithmetic: c.planes*(10*(2*(12+2*c.unpack)+13)+9*20) + (c.planes-1)*3*20 + 188/2 +
 					c.planes*10*20 + (c.planes-1)*3*20 + 160 + 160,
-				backend.PartWeightMemory:  4 * (c.planes*c.bits*(20*5+20) + 8*3*5) / 64,
-				backend.PartNormalization: 380 + 55 + 24 + 4*32*73/64,
+				backend.PartWeightMemory:  4 * c.planes * c.bits * (20*5 + 20) / 64,
+				backend.PartNormalization: 380 + 55 + 4*32*70/64,
 				backend.PartNonlinear:     1045,
+				backend.PartOutputLayer:   133 + 188/2 + 24 + 4*8*3*5/64. + 4*32*3/64.,
 			}
 			cycles, energy := 0.0, values(got.Energy)
+			for _, p := range got.Energy {
+				if p.Outside != (p.Name == backend.PartOutputLayer) {
+					t.Errorf("%s is outside of the recurrent layers: %v", p.Name, p.Outside)
+				}
+			}
 			for name, n := range want {
 				cycles += 10 * n
 				if joules := 10 * n * 79e-12 * 3; !near(energy[name], joules) {

@@ -128,7 +128,7 @@ type machine struct {
 
 func (s *simulator) Describe(ctx context.Context) (plugins.Description, error) {
 	return plugins.Description{
-		Kind: plugins.KindBackend, Name: name, Version: "2.0.0", API: plugins.APIVersion,
+		Kind: plugins.KindBackend, Name: name, Version: "2.1.0", API: plugins.APIVersion,
 		Summary: "simulated systolic array of whole-number multipliers, with its memories and DRAM",
 		Options: options,
 		Facts: []plugins.Fact{

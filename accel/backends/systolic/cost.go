@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"bittern/accel/backends/internal/layers"
 	"bittern/plugins/backend"
 	"bittern/plugins/network"
 )
@@ -79,18 +80,40 @@ func (m *machine) Cost(ctx context.Context, steps map[string]int) (backend.Cost,
 	seconds := cycles / m.clock
 	return backend.Cost{
 		Cycles: &cycles, Seconds: &seconds, Area: m.area(),
-		Energy: m.energyParts(c, t, seconds), Memory: m.memoryParts(steps),
+		Energy: m.energyParts(p, t, steps, seconds), Memory: m.memoryParts(steps),
 		Substitutions: m.program.Substitutions, Notes: m.notes(c, p, t, cycles),
 	}, ctx.Err()
 }
 
-// energyParts are the counted events times the table.
-func (m *machine) energyParts(c *counts, t traffic, seconds float64) []backend.Part {
+// energyParts are the counted events times the table: the parts of the recurrent layers, and as one
+// part each what publications leave out. What comes from DRAM, and goes there, passes through the
+// activation memory.
+func (m *machine) energyParts(p placement, t traffic, steps map[string]int, seconds float64) []backend.Part {
+	parts := append(m.events(m.scheduleOf("", steps), p, t.in, t.out),
+		backend.Part{Name: backend.PartLeakage, Value: m.leakage() * seconds, Static: true},
+		backend.Part{Name: backend.PartDRAM, Value: t.bits() * m.costs.DRAM(m.dram), Outside: true})
+	for _, layer := range layers.Others {
+		other := backend.Part{Name: layer, Outside: true}
+		for _, part := range m.events(m.scheduleOf(layer, steps), p, 0, 0) {
+			other.Value += part.Value
+		}
+		if other.Value > 0 {
+			parts = append(parts, other)
+		}
+	}
+	return parts
+}
+
+// events are counted events times the table. in and out are bits that come from DRAM and go there,
+// beside weights and tables.
+func (m *machine) events(c *counts, p placement, in, out float64) []backend.Part {
 	e := m.costs
-	weightBits, tableBits := 0.0, 0.0
+	weightBits, tableBits, fetchedWeights, fetchedTables := 0.0, 0.0, 0.0, 0.0
 	for _, s := range m.stored {
 		weightBits += c.weights[s.name]
 		tableBits += c.tables[s.name]
+		fetchedWeights += p.outside[s.name] * c.weights[s.name]
+		fetchedTables += p.outside[s.name] * c.tables[s.name]
 	}
 	perMAC := e.Add(sumBits)
 	if m.precision > 1 {
@@ -98,17 +121,15 @@ func (m *machine) energyParts(c *counts, t traffic, seconds float64) []backend.P
 	}
 	inLanes := func(part string) float64 { return c.multiplies[part]*e.FloatMultiply() + c.adds[part]*e.FloatAdd() }
 	weights, values := bank(m.weightKiB), bank(m.activationKiB)
-	reads := c.inputBits + sumBits*c.sumReads + floatBits*c.laneReads + t.out
-	writes := sumBits*c.sumWrites + floatBits*c.laneWrites + t.in
+	reads := c.inputBits + sumBits*c.sumReads + floatBits*c.laneReads + out
+	writes := sumBits*c.sumWrites + floatBits*c.laneWrites + in
 	return []backend.Part{
 		{Name: arithmetic, Value: c.macs*perMAC + inLanes(arithmetic)},
-		{Name: backend.PartWeightMemory, Value: weightBits*e.Read(weights) + t.weights*e.Write(weights)},
+		{Name: backend.PartWeightMemory, Value: weightBits*e.Read(weights) + fetchedWeights*e.Write(weights)},
 		{Name: backend.PartActivationMemory, Value: reads*e.Read(values) + writes*e.Write(values)},
-		{Name: normalization, Value: inLanes(normalization) + tableBits*e.Read(weights) + t.tables*e.Write(weights)},
+		{Name: normalization, Value: inLanes(normalization) + tableBits*e.Read(weights) + fetchedTables*e.Write(weights)},
 		{Name: nonlinear, Value: inLanes(nonlinear)},
 		{Name: backend.PartClock, Value: c.array * float64(m.array.rows*m.array.columns*m.clockedBits()) * e.Register()},
-		{Name: backend.PartDRAM, Value: t.bits() * e.DRAM(m.dram)},
-		{Name: backend.PartLeakage, Value: m.leakage() * seconds, Static: true},
 	}
 }
 

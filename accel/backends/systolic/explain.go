@@ -78,6 +78,7 @@ var formulas = []backend.Formula{
 	{Quantity: normalization, Expression: "float32 of ScaleShift and Normalize + bits of tables · read, and those from DRAM · write"},
 	{Quantity: nonlinear, Expression: "float32 of Sigmoid, Tanh, Round and softmax"},
 	{Quantity: backend.PartClock, Expression: "register · array cycles · R · C · (32 + activation bits)"},
+	{Quantity: "other layers", Expression: "all of the above of what is no recurrent layer, such as the output layer; of the attention, softmax and weighted sum"},
 	{Quantity: backend.PartDRAM, Expression: "bits · energy of a bit"},
 	{Quantity: backend.PartLeakage, Expression: "(bits of memory · leakage of a bit + area of logic · its leakage) · seconds"},
 	{Quantity: "area of an element", Expression: "adder of 32 bits + registers of 32 + activation + weight bits, with a precision above 1 + multiplier"},

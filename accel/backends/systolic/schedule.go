@@ -3,6 +3,8 @@ package systolic
 import (
 	"math/bits"
 
+	"bittern/accel/backends/internal/layers"
+	"bittern/plugins/backend"
 	"bittern/plugins/network"
 	"bittern/plugins/stepgraph"
 )
@@ -26,6 +28,10 @@ const (
 
 // counts are the events of a sequence.
 type counts struct {
+	// wants says of a layer whether its events count: of the recurrent ones, "", or of another one,
+	// named as in package layers. nil counts all.
+	wants func(layer string) bool
+
 	array, lanes          float64 // cycles
 	macs                  float64 // of one pass
 	inputBits             float64 // that the array reads of the activation memory
@@ -45,22 +51,37 @@ func newCounts() *counts {
 // schedule counts the events of a sequence with so many steps of each stream.
 func (m *machine) schedule(steps map[string]int) *counts {
 	c := newCounts()
+	m.count(c, steps)
+	return c
+}
+
+// scheduleOf counts those of one layer.
+func (m *machine) scheduleOf(layer string, steps map[string]int) *counts {
+	c := newCounts()
+	c.wants = func(other string) bool { return other == layer }
+	m.count(c, steps)
+	return c
+}
+
+func (c *counts) skips(layer string) bool { return c.wants != nil && !c.wants(layer) }
+
+func (m *machine) count(c *counts, steps map[string]int) {
 	for _, s := range m.program.Stages {
 		times := 1
 		if stream := m.program.Along(s); stream != "" {
 			times = steps[stream]
 		}
-		switch s.Op {
-		case network.Scan:
+		switch {
+		case s.Op == network.Scan:
 			m.scan(c, s, times)
-		case network.Softmax:
+		case c.skips(backend.PartAttention):
+		case s.Op == network.Softmax:
 			m.pass(c, 1, times, softmax)
 			m.serial(c, 1, nonlinear, divideMultiplies)
-		case network.WeightedSum:
+		case s.Op == network.WeightedSum:
 			m.pass(c, times, m.values[s.Name].Size, laneWork{arithmetic, 1, 1, 1, 2, 1})
 		}
 	}
-	return c
 }
 
 // laneWork is what an operation of the lanes does for each element of a vector.
@@ -102,8 +123,15 @@ func (m *machine) serial(c *counts, times int, part string, multiplies int) {
 // other as many as are done at once.
 func (m *machine) scan(c *counts, s network.Stage, times int) {
 	recurrent, sizes, chunk := recurrence(s.Graph), s.Graph.Sizes(), m.chunks[s.Name]
-	rounded := map[string]bool{}
+	rounded, outside := map[string]bool{}, layers.Outside(s.Graph)
 	for _, n := range s.Graph.Nodes {
+		done := n.Op == stepgraph.MatVec && rounded[n.Inputs[0]]
+		if n.Op == stepgraph.MatVec {
+			rounded[n.Inputs[0]] = true
+		}
+		if c.skips(outside[n.Name]) {
+			continue
+		}
 		if n.Op != stepgraph.MatVec {
 			m.vectors(c, s, n, times)
 			continue
@@ -116,8 +144,7 @@ func (m *machine) scan(c *counts, s network.Stage, times int) {
 		m.multiply(c, n, depth, vectors, at)
 		m.multiply(c, n, depth, times-at*vectors, 1)
 		// The operand is rounded once for all that multiply it.
-		if !rounded[n.Inputs[0]] {
-			rounded[n.Inputs[0]] = true
+		if !done {
 			m.pass(c, times, depth, laneWork{arithmetic, 2, 1, 1, 2, 1})
 		}
 		for i, p := range m.program.Weights[n.Weight].Planes {
@@ -190,17 +217,7 @@ func recurrence(g stepgraph.Graph) map[string]bool {
 			after[n.Name] = after[n.Name] || after[in]
 		}
 	}
-	before := map[string]bool{} // a state depends on it
-	for _, s := range g.States {
-		before[s.Next] = true
-	}
-	for i := len(g.Nodes) - 1; i >= 0; i-- {
-		n := g.Nodes[i]
-		for _, in := range n.Inputs {
-			before[in] = before[in] || before[n.Name]
-		}
-	}
-	both := map[string]bool{}
+	before, both := layers.BeforeStates(g), map[string]bool{}
 	for _, n := range g.Nodes {
 		both[n.Name] = after[n.Name] && before[n.Name]
 	}

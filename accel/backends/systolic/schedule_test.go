@@ -2,6 +2,7 @@ package systolic
 
 import (
 	"maps"
+	"math"
 	"testing"
 
 	"bittern/accel/backends/internal/integer"
@@ -109,5 +110,27 @@ func TestRecurrence(t *testing.T) {
 	maps.DeleteFunc(got, func(_ string, is bool) bool { return !is })
 	if want := map[string]bool{"Wh": true, "sum": true, "h'": true}; !maps.Equal(got, want) {
 		t.Errorf("the recurrence is %v, want %v", got, want)
+	}
+}
+
+// Every event is of one layer: the layers' parts add up to those of all events together.
+func TestLayersAddUp(t *testing.T) {
+	t.Parallel()
+	for _, p := range sample.Programs() {
+		m := deploy(t, p.Network, p.Weights)
+		whole := m.schedule(p.Steps)
+		placed := m.place(whole)
+		moved := m.traffic(whole, placed, p.Steps)
+		want := m.leakage() + moved.bits()*m.costs.DRAM(m.dram)
+		for _, part := range m.events(whole, placed, moved.in, moved.out) {
+			want += part.Value
+		}
+		got := 0.0
+		for _, part := range m.energyParts(placed, moved, p.Steps, 1) {
+			got += part.Value
+		}
+		if math.Abs(got-want) > 1e-12*want {
+			t.Errorf("%s: the parts add up to %v J, want %v", p.Name, got, want)
+		}
 	}
 }

@@ -80,6 +80,8 @@
 //	clock and control     the registers that each element hands on, of 32 +
 //	                      activation-bits, at each cycle of the array, used or not
 //	DRAM                  bits times the energy of a bit
+//	embedding, output     all of the parts above of layers that are not recurrent, each layer
+//	layer, attention      one part; leakage is of the whole
 //	leakage               of memories, elements and lanes, for the whole time
 //
 // A root takes 7 multiplications and 2 additions, a division 5 and 2. The clocks of the

@@ -14,6 +14,19 @@ type Packed struct {
 	scales scales
 }
 
+// PackedSize returns how many elements a packed matrix k×n has, the most of any arithmetic.
+func PackedSize(k, n int) int {
+	most := 0
+	for _, kernel := range []*kernel{forLevel(isa.Current()), forBFloat16(isa.BFloat16())} {
+		most = max(most, kernel.stored(k)*kernel.padded(n))
+	}
+	return most
+}
+
+// Use gives p the memory to pack into, which is then the caller's to give to others too: to
+// matrices that are not needed at the same time. If it is too small, p takes other memory.
+func (p *Packed) Use(memory []float32) { p.data = memory[:0] }
+
 // Pack fills p with op(B), k×n, for products of float32.
 func (p *Packed) Pack(b []float32, ldb int, transB bool, k, n int) error {
 	return p.pack(forLevel(isa.Current()), b, ldb, transB, k, n, nil)

@@ -180,7 +180,7 @@ func record(t *testing.T, m storage.Metrics, from, to uint64, score float64) {
 	for step := from; step < to; step++ {
 		must(t, m.Append(store.Step{Step: step, Loss: score, GradNorm: 1, LearningRate: 0.5, Seconds: 0.25}))
 	}
-	must(t, m.AppendValidation(store.Validation{Step: to, Deployable: score, PaperStyle: score}))
+	must(t, m.AppendValidation(store.Validation{Step: to, Deployable: score, PaperStyle: &score}))
 	must(t, errors.Join(m.Sync(), m.Close()))
 }
 

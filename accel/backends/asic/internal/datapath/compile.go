@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"bittern/accel/backends/internal/layers"
 	"bittern/plugins/stepgraph"
 )
 
@@ -26,7 +27,7 @@ func (s *shared) compile(g stepgraph.Graph, inputs []input) *Graph {
 		shared:    s,
 		Graph:     &Graph{},
 		graph:     g,
-		recurrent: recurrentPart(g),
+		recurrent: layers.BeforeStates(g),
 		operands:  map[string]operand{},
 		narrowed:  map[string]view{},
 		done:      map[string]int{},
@@ -91,22 +92,6 @@ type functionKey struct {
 	op       stepgraph.Op
 	bits     int // of a Round
 	fraction int // of the input
-}
-
-// recurrentPart returns the nodes that the next value of some state depends on.
-func recurrentPart(g stepgraph.Graph) map[string]bool {
-	part := map[string]bool{}
-	for _, s := range g.States {
-		part[s.Next] = true
-	}
-	for _, n := range slices.Backward(g.Nodes) {
-		if part[n.Name] {
-			for _, name := range n.Inputs {
-				part[name] = true
-			}
-		}
-	}
-	return part
 }
 
 // matrices returns a node's weights as integers.
