@@ -64,6 +64,14 @@ func (l *layer) pack(p *matmul.Packed, weights []float32, ld int, transposed boo
 	return p.Pack(weights, ld, transposed, k, n)
 }
 
+// packOnce packs what only one product of the pass needs, if the product cannot read it where it lies.
+func (l *layer) packOnce(p *matmul.Packed, b []float32, ld, k, n int) error {
+	if l.pass.BFloat16 {
+		return p.PackBFloat16(b, ld, false, k, n, nil)
+	}
+	return p.Borrow(b, ld, k, n)
+}
+
 // attentionScales are those of the matrices of an attention.
 type attentionScales struct{ ym, um, rg, ug []float32 }
 

@@ -19,7 +19,8 @@ const (
 type gru struct {
 	layer
 
-	candidate []float32 // gradient of N(Wh_n·h), one step's, [Batch][cellStride]
+	activation []float32 // gates, then the gradient of their sums, one step's, [Batch][stride]
+	candidate  []float32 // gradient of N(Wh_n·h), one step's, [Batch][cellStride]
 
 	// Of a layer whose reset gate comes before the product.
 	reset    []float32 // r∘h_{t−1}, [Steps][Batch][Units]
@@ -30,6 +31,7 @@ func newGRU(t *team.Team, config Config) *gru {
 	l := &gru{}
 	l.init(t, config, l)
 	l.candidate = make([]float32, config.Batch*l.cellStride)
+	l.activation = make([]float32, config.Batch*l.stride)
 	l.gradient = l.activation
 	if config.ResetBefore {
 		l.reset = newRecord(config.Steps * config.Batch * config.Units)
@@ -37,6 +39,10 @@ func newGRU(t *team.Team, config Config) *gru {
 	}
 	return l
 }
+
+// activations are the gates of a step. Only one step's are kept. The backward pass needs the
+// products anyway, and computing the gates from them again is faster than reading them from memory.
+func (l *gru) activations(column int) gates.Matrix { return l.at(l.activation, 0, l.stride, column) }
 
 func (l *gru) start(*worker) {}
 
@@ -74,7 +80,7 @@ func (l *gru) forward(w *worker, s int) {
 		l.activateCandidate(s, l.rows(), from, to)
 		units := l.config.Units
 		gates.Update{
-			Rows: l.rows(), Columns: to - from, Spacing: units, Activation: l.activations(t, from),
+			Rows: l.rows(), Columns: to - from, Spacing: units, Activation: l.activations(from),
 			Before: l.at(l.hidden, l.before(t), units, from), After: l.at(l.hidden, l.after(t), units, from),
 		}.Forward()
 	}
@@ -106,7 +112,7 @@ func (l *gru) activateGate(s, k, rows, from, to int) {
 		Rows: rows, Columns: to - from, Tanh: k == gateN,
 		Hidden: l.at(l.products, t, l.stride, from), Input: l.inputProducts(t, from),
 		HiddenScale: f.scaleH[from:to], InputScale: f.scaleX[from:to], Shift: f.shift[from:to],
-		Activation: l.activations(t, from),
+		Activation: l.activations(from),
 	}.Forward()
 }
 
@@ -118,14 +124,14 @@ func (l *gru) activateCandidate(s, rows, from, to int) {
 	}
 	t, f := l.time(s), &l.fold
 	l.normalise(s, gateN, from, to)
-	reset := l.activations(t, from)
+	reset := l.activations(from)
 	from, to = gateN*l.config.Units+from, gateN*l.config.Units+to
 	gates.Candidate{
 		Rows: rows, Columns: to - from,
 		Hidden: l.at(l.products, t, l.stride, from), Input: l.inputProducts(t, from),
 		HiddenScale: f.scaleH[from:to], HiddenShift: f.shiftH[from:to],
 		InputScale: f.scaleX[from:to], InputShift: f.shift[from:to],
-		Reset: reset, Activation: l.activations(t, from),
+		Reset: reset, Activation: l.activations(from),
 	}.Forward()
 }
 
@@ -135,7 +141,7 @@ func (l *gru) resetStates(t int) []float32 { return l.reset[t*l.config.Batch*l.c
 // resetBefore computes them for the units from ≤ u < to.
 func (l *gru) resetBefore(t, from, to int) {
 	units := l.config.Units
-	r, h := l.activations(t, from), l.at(l.hidden, l.before(t), units, from)
+	r, h := l.activations(from), l.at(l.hidden, l.before(t), units, from)
 	out := l.at(l.reset, t, units, from)
 	for row := range l.rows() {
 		x, y := r.Data[row*r.Stride:], h.Data[row*units:]
@@ -206,7 +212,7 @@ func (l *gru) updateBackward(s, from, to int, above gates.Matrix) {
 	gates.UpdateGradient{
 		Rows: c.Batch, Columns: to - from, Spacing: units,
 		HiddenAbove: above, HiddenNext: next,
-		Activation: l.activations(t, from), Before: l.at(l.hidden, l.before(t), units, from),
+		Activation: l.activations(from), Before: l.at(l.hidden, l.before(t), units, from),
 		Hidden: l.at(l.products, t, l.stride, n), HiddenScale: f.scaleH[n:], HiddenShift: f.shiftH[n:],
 		GateGradient: l.at(l.gradient, 0, l.stride, from), CandidateGradient: candidate, BeforeGradient: next,
 	}.Backward()
@@ -260,7 +266,7 @@ func (l *gru) resetBackward(w *worker, s int) {
 	for from := 0; from < n; from += block {
 		to := min(from+block, n)
 		l.activateGate(s, gateR, c.Batch, w.from+from, w.from+to)
-		r, gradient := l.activations(t, w.from+from), l.at(l.gradient, 0, l.stride, w.from+from)
+		r, gradient := l.activations(w.from+from), l.at(l.gradient, 0, l.stride, w.from+from)
 		for row := range c.Batch {
 			dr, r := gradient.Data[row*gradient.Stride:][:to-from], r.Data[row*r.Stride:]
 			through, next := through.Data[row*through.Stride+from:], next.Data[row*next.Stride+from:]

@@ -102,7 +102,6 @@ type layer struct {
 	products      []float32 // Wh·h, then its gradient, [Steps][Batch][stride]
 	inputs        []float32 // Wx·x, then its gradient, one step's of a narrow layer; nil for tokens
 	inputsGrad    []float32 // that gradient, where it cannot take the place of the products
-	activation    []float32 // gates, then the gradient of a; one step's, or of a plain LSTM products
 	columns       []float32 // Wxᵀ for tokens and of a narrow layer, [Inputs][stride]; with a row for no token where a layer of tokens is masked
 	columnsGrad   []float32
 	hiddenNext    []float32 // gradient of h from the step after, [Batch][cellStride]
@@ -201,11 +200,8 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 			l.inputsGrad = newRecord(steps * batch * l.stride)
 		}
 	}
-	l.activation = l.products
 	if l.plain() {
 		l.inputsGrad = l.products
-	} else {
-		l.activation = make([]float32, batch*l.stride)
 	}
 	l.statistics = newLayerStatistics(config)
 	l.fold = newFold(config)

@@ -13,9 +13,16 @@ type lstm struct {
 	layer
 
 	cell         []float32 // c, [Steps+1][Batch][cellStride], in the order of the hidden states
-	cellTanh     []float32 // tanh(N(c)), one step's, [Batch][cellStride]
-	hiddenAgain  []float32 // h computed anew with it, as large
 	cellGradient []float32 // gradient of c, [Batch][cellStride]
+	blocks       []lstmBlock
+}
+
+// lstmBlock is what one worker computes of the block of units at which it works. It is so small
+// that it stays in the first cache from one kernel to the next, and from block to block.
+type lstmBlock struct {
+	activation  []float32 // gates, then the gradient of a, [Batch][gates][block]
+	cellTanh    []float32 // tanh(N(c)), [Batch][block]
+	hiddenAgain []float32 // h computed anew with it, as large
 }
 
 func newLSTM(t *team.Team, config Config) *lstm {
@@ -23,9 +30,11 @@ func newLSTM(t *team.Team, config Config) *lstm {
 	l.init(t, config, l)
 	steps, batch := config.Steps, config.Batch
 	l.cell = newRecord((steps + 1) * batch * l.cellStride)
-	l.cellTanh = make([]float32, batch*l.cellStride)
-	l.hiddenAgain = make([]float32, batch*l.cellStride)
 	l.cellGradient = make([]float32, batch*l.cellStride)
+	for range l.workers {
+		n := batch * l.block()
+		l.blocks = append(l.blocks, lstmBlock{make([]float32, lstmGates*n), make([]float32, n), make([]float32, n)})
+	}
 	return l
 }
 
@@ -56,7 +65,7 @@ func (l *lstm) forward(w *worker, s int) {
 		l.normaliseFeatures(w, s, 0, lstmGates)
 	}
 	for from := w.from; from < w.to; from += l.block() {
-		l.elementsForward(s, from, min(from+l.block(), w.to))
+		l.elementsForward(w, s, from, min(from+l.block(), w.to))
 	}
 	if l.config.Masked {
 		l.keepRows(s, l.at(l.cell, l.before(t), l.cellStride, w.from), l.at(l.cell, l.after(t), l.cellStride, w.from), w.to-w.from)
@@ -65,7 +74,7 @@ func (l *lstm) forward(w *worker, s int) {
 
 // elementsForward takes the units from ≤ u < to of step s from the products to
 // the hidden state.
-func (l *lstm) elementsForward(s, from, to int) {
+func (l *lstm) elementsForward(worker *worker, s, from, to int) {
 	t := l.time(s)
 	if l.config.Normalization.Batch() {
 		for k := range l.runs() {
@@ -73,15 +82,15 @@ func (l *lstm) elementsForward(s, from, to int) {
 		}
 	}
 	cellNow := l.at(l.cell, l.after(t), l.cellStride, from)
-	activation := l.activate(s, l.rows(), from, to, cellNow)
+	activation := l.activate(worker, s, l.rows(), from, to, cellNow)
 	if l.config.NormalizeCell {
 		l.measureCell(s, from, to, cellNow)
 	}
-	l.output(s, l.rows(), from, to, activation, l.at(l.hidden, l.after(t), l.config.Units, from))
+	l.output(worker, s, l.rows(), from, to, activation, l.at(l.hidden, l.after(t), l.config.Units, from))
 }
 
 // output computes tanh(N(c)) and the hidden state of the units from ≤ u < to of step s.
-func (l *lstm) output(s, rows, from, to int, activation, hidden gates.Matrix) {
+func (l *lstm) output(worker *worker, s, rows, from, to int, activation, hidden gates.Matrix) {
 	st, w, f := &l.statistics, &l.weights, &l.fold
 	if l.config.NormalizeCell {
 		at := s * l.config.Units
@@ -90,29 +99,52 @@ func (l *lstm) output(s, rows, from, to int, activation, hidden gates.Matrix) {
 	gates.Output{
 		Rows: rows, Columns: to - from,
 		Cell: l.at(l.cell, l.after(l.time(s)), l.cellStride, from), Scale: f.scaleC[from:to], Shift: f.shiftC[from:to],
-		Gate:     gates.Matrix{Data: activation.Data[(lstmGates-1)*l.spacing(from):], Stride: l.stride},
-		CellTanh: l.at(l.cellTanh, 0, l.cellStride, from),
+		Gate:     column(activation, (lstmGates-1)*l.activationSpacing(from)),
+		CellTanh: l.inBlock(l.blocks[worker.index].cellTanh),
 		Hidden:   hidden,
 	}.Forward()
 }
 
 // activate computes the gates of the units from ≤ u < to of step s from the
 // products and their statistics, and the new cell state where it has room.
-func (l *lstm) activate(s, rows, from, to int, newCell gates.Matrix) gates.Matrix {
+func (l *lstm) activate(worker *worker, s, rows, from, to int, newCell gates.Matrix) gates.Matrix {
 	t, f := l.time(s), &l.fold
 	for k := range l.runs() {
 		l.normalise(s, k, from, to)
 	}
 	first := l.column(0, from)
-	activation := l.activations(t, first)
+	activation := l.activations(worker, t, from)
 	gates.Gates{
-		Rows: rows, Columns: to - from, Spacing: l.spacing(from),
+		Rows: rows, Columns: to - from, Spacing: l.spacing(from), ActivationSpacing: l.activationSpacing(from),
 		Hidden: l.at(l.products, t, l.stride, first), Input: l.inputProducts(t, first),
 		HiddenScale: f.scaleH[first:], InputScale: f.scaleX[first:], Shift: f.shift[first:],
 		CellBefore: l.at(l.cell, l.before(t), l.cellStride, from),
 		Activation: activation, Cell: newCell,
 	}.Forward()
 	return activation
+}
+
+// activations are the gates of the units from ≤ u at time t. Only a plain LSTM keeps them, in the
+// place of the products. The backward passes of others need the products anyway, and computing the
+// gates from them again is faster than reading them from memory.
+func (l *lstm) activations(w *worker, t, from int) gates.Matrix {
+	if l.plain() {
+		return l.at(l.products, t, l.stride, l.column(0, from))
+	}
+	return gates.Matrix{Data: l.blocks[w.index].activation, Stride: lstmGates * l.block()}
+}
+
+// activationSpacing is the distance of the gates of unit u in a row of activations.
+func (l *lstm) activationSpacing(u int) int {
+	if l.plain() {
+		return l.spacing(u)
+	}
+	return min(l.block(), l.spacing(u))
+}
+
+// inBlock is a matrix of one column for each unit of a block.
+func (l *lstm) inBlock(data []float32) gates.Matrix {
+	return gates.Matrix{Data: data, Stride: l.block()}
 }
 
 // measureCell finds the statistics of the cell state, where they are the batch's own.
@@ -183,19 +215,19 @@ func column(m gates.Matrix, j int) gates.Matrix {
 func (l *lstm) elementsBackward(worker *worker, s, from, to int, above, next gates.Matrix) {
 	c, st, w, g := l.config, &l.statistics, &l.weights, &l.gradients
 	t, units, rows, columns := l.time(s), c.Units, c.Batch, to-from
-	activation := l.activations(t, l.column(0, from))
+	activation, spacing, own := l.activations(worker, t, from), l.activationSpacing(from), &l.blocks[worker.index]
 	if !l.plain() {
-		l.activate(s, rows, from, to, gates.Matrix{})
+		l.activate(worker, s, rows, from, to, gates.Matrix{})
 	}
 	// Computing tanh(N(c)) again is faster than reading it from memory.
-	l.output(s, rows, from, to, activation, l.at(l.hiddenAgain, 0, l.cellStride, from))
-	gateO := gates.Matrix{Data: activation.Data[(lstmGates-1)*l.spacing(from):], Stride: l.stride}
+	l.output(worker, s, rows, from, to, activation, l.inBlock(own.hiddenAgain))
+	gateO := column(activation, (lstmGates-1)*spacing)
 	cellGradient := l.at(l.cellGradient, 0, l.cellStride, from)
 
 	output := gates.OutputGradient{
 		Rows: rows, Columns: columns,
 		HiddenAbove: above, HiddenNext: next,
-		Gate: gateO, CellTanh: l.at(l.cellTanh, 0, l.cellStride, from),
+		Gate: gateO, CellTanh: l.inBlock(own.cellTanh),
 		Cell:         l.at(l.cell, l.after(t), l.cellStride, from),
 		GateGradient: gateO, CellGradient: cellGradient,
 	}
@@ -220,7 +252,7 @@ func (l *lstm) elementsBackward(worker *worker, s, from, to int, above, next gat
 	}
 
 	gates.GatesGradient{
-		Rows: rows, Columns: columns, Spacing: l.spacing(from),
+		Rows: rows, Columns: columns, Spacing: spacing,
 		CellGradient: cellGradient, Activation: activation,
 		CellBefore:   l.at(l.cell, l.before(t), l.cellStride, from),
 		GateGradient: activation, CellBeforeGradient: cellGradient,
@@ -228,7 +260,7 @@ func (l *lstm) elementsBackward(worker *worker, s, from, to int, above, next gat
 
 	for k := range l.runs() {
 		from, to := l.run(k, from, to)
-		gradient := l.activations(t, from)
+		gradient := column(activation, k*spacing)
 		if l.plain() {
 			gates.SumColumns(l.fold.betaGrad[from:to], gradient, rows)
 			continue

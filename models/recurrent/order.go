@@ -160,6 +160,6 @@ func (l *layer) addHiddenWeights(w *worker, s int) {
 	t, rows := min(l.time(s), l.time(s+steps-1)), steps*c.Batch
 	first, last := l.run(0, w.from, w.to)
 	w.err = errors.Join(w.err,
-		l.pack(&w.steps, l.at(l.products, t, l.stride, first).Data, l.stride, false, rows, last-first, nil),
+		l.packOnce(&w.steps, l.at(l.products, t, l.stride, first).Data, l.stride, rows, last-first),
 		w.scratch.MultiplyPacked(l.ordered.whGrad[first:], l.stride, l.stateBefore(t), c.Units, true, c.Units, &w.steps, after > steps))
 }

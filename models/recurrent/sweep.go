@@ -152,16 +152,6 @@ func (l *layer) inputGradients(t, column int) gates.Matrix {
 	return l.at(l.inputsGrad, l.inputGradientTime(t), l.stride, column)
 }
 
-// activations are the gates of time t. Only a plain LSTM keeps them. The backward passes of
-// other layers need the products anyway, and computing the gates from them again is faster
-// than reading them from memory.
-func (l *layer) activations(t, column int) gates.Matrix {
-	if !l.plain() {
-		t = 0
-	}
-	return l.at(l.activation, t, l.stride, column)
-}
-
 // sweepBackward is one worker's part of the backward pass: everything but the
 // products that go over all time steps at once.
 func (l *layer) sweepBackward(index int) {

@@ -17,6 +17,7 @@ func gateForward(m emit.Machine, name string, activation func(VecVirtual) VecVir
 		scalar := m.Pointer("scalar")
 		m.Rows([]emit.Row{gate, hidden, input}, func() {
 			m.Fetch(gate)
+			m.Fetch(hidden)
 			a := m.Load(hidden.Mem(), tail)
 			a = m.MulAdd(a, hiddenScale, shift)
 			m.AddProduct(a, inputScale, loadInput(m, input, scalar, tail))

@@ -47,18 +47,20 @@ func eachElement(m emit.Machine, a rows, b Register, sums [][]VecVirtual, add fu
 // the whole depth.
 func (p product) tile(m emit.Machine, height, width int) {
 	m.Function(fmt.Sprintf("%s%dx%d", p.name, height, width*m.Lanes),
-		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32, flush bool)")
+		"func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, bStride, depth, last int, accumulate bool, scale []float32, flush bool)")
 
 	a := rowsOf(emit.Slice("a"), emit.Pointer("rowStride"), height)
 	depthStride := emit.Pointer("depthStride")
 	SHLQ(Imm(2), depthStride)
+	bStride := emit.Pointer("bStride")
+	SHLQ(Imm(2), bStride)
 	var control Mem
 	begin := func() {
 		if p.flushes {
 			control = flush()
 		}
 	}
-	c, sums := sumsOf(m, height, width, begin, func(b Register, sums [][]VecVirtual) {
+	c, sums := sumsOf(m, height, width, bStride, begin, func(b Register, sums [][]VecVirtual) {
 		p.step(m, a, b, sums)
 		a.advance(depthStride)
 	})
@@ -100,7 +102,7 @@ func integerTile(m emit.Machine, height, width int) {
 	a := rowsOf(emit.Slice("a"), emit.Pointer("rowStride"), height)
 	next := GP64()
 	MOVQ(U32(4), next)
-	c, sums := sumsOf(m, height, width, func() {}, func(b Register, sums [][]VecVirtual) {
+	c, sums := sumsOf(m, height, width, Imm(uint64(m.Bytes()*width)), func() {}, func(b Register, sums [][]VecVirtual) {
 		eachElement(m, a, b, sums, func(pair, column, sum VecVirtual) {
 			if m.Wide() {
 				VPDPWSSD(column, pair, sum)
@@ -117,9 +119,9 @@ func integerTile(m emit.Machine, height, width int) {
 }
 
 // sumsOf sums over the depth of a tile. begin comes before the first step, and step adds the
-// products of one step to the sums and moves A to the next. C is needed only after the sums, and
+// products of one step to the sums and moves A to the next. The rows of B are bStride bytes apart. C is needed only after the sums, and
 // the prefetch brings it until then. A prefetch beyond its last column does no harm.
-func sumsOf(m emit.Machine, height, width int, begin func(), step func(b Register, sums [][]VecVirtual)) (c rows, sums [][]VecVirtual) {
+func sumsOf(m emit.Machine, height, width int, bStride Op, begin func(), step func(b Register, sums [][]VecVirtual)) (c rows, sums [][]VecVirtual) {
 	b, depth := emit.Slice("b"), emit.Pointer("depth")
 	c = rowsOf(emit.Slice("c"), emit.Pointer("ldc"), height)
 	for i := range height {
@@ -138,7 +140,7 @@ func sumsOf(m emit.Machine, height, width int, begin func(), step func(b Registe
 	begin()
 	Label("step")
 	step(b, sums)
-	ADDQ(Imm(uint64(m.Bytes()*width)), b)
+	ADDQ(bStride, b)
 	DECQ(depth)
 	JNZ(LabelRef("step"))
 	return c, sums

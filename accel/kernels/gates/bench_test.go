@@ -69,7 +69,7 @@ func (s *benchmarkStep) forward(k kernels, from, to int) {
 		k.fold(s.scaleX[from:to], s.shift[from:to], s.gamma[from:to], s.shift[from:to], s.mean[from:to], s.rstd[from:to])
 	}
 	k.gatesForward(Gates{
-		Rows: s.rows, Columns: to - from, Spacing: s.units, Hidden: s.hidden.column(from), Input: inOrder(s.input.column(from)),
+		Rows: s.rows, Columns: to - from, Spacing: s.units, ActivationSpacing: s.units, Hidden: s.hidden.column(from), Input: inOrder(s.input.column(from)),
 		HiddenScale: s.scaleH[from:], InputScale: s.scaleX[from:], Shift: s.shift[from:],
 		CellBefore: s.before.column(from), Activation: s.activation.column(from), Cell: s.cell.column(from),
 	})

@@ -5,6 +5,8 @@ type Gates struct {
 	Rows, Columns int
 	Spacing       int // distance between the gates of a row, in floats
 
+	ActivationSpacing int // the same in Activation, which may be a smaller matrix
+
 	Hidden                  Matrix    // Wh·h₋₁ before normalisation, four gates
 	Input                   Gathered  // Wx·x before normalisation, four gates
 	HiddenScale, InputScale []float32 // from Fold, four gates
@@ -30,7 +32,7 @@ func (g Gates) Forward() {
 	checkVector("Gates.HiddenScale", g.HiddenScale, reach)
 	checkVector("Gates.InputScale", g.InputScale, reach)
 	checkVector("Gates.Shift", g.Shift, reach)
-	g.Activation.check("Gates.Activation", g.Rows, reach)
+	g.Activation.check("Gates.Activation", g.Rows, gateReach(g.Columns, g.ActivationSpacing))
 	if g.Cell.Data != nil {
 		g.CellBefore.check("Gates.CellBefore", g.Rows, g.Columns)
 		g.Cell.check("Gates.Cell", g.Rows, g.Columns)

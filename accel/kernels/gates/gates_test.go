@@ -278,7 +278,7 @@ func TestGatesBesideEachOther(t *testing.T) {
 			hidden, input := values(rows*gates*columns), values(rows*gates*columns)
 			vectors := [3][]float32{values(gates * columns), values(gates * columns), values(gates * columns)}
 			before := values(rows * columns)
-			forward := func(spacing int) (activation, cell []float32) {
+			forward := func(spacing, activationSpacing int) (activation, cell []float32) {
 				apart := func(x []float32, rows int) []float32 {
 					out := make([]float32, rows*gates*spacing)
 					for r := range rows {
@@ -288,26 +288,28 @@ func TestGatesBesideEachOther(t *testing.T) {
 					}
 					return out
 				}
-				stride := gates * spacing
-				out := make([]float32, rows*stride)
+				stride, activationStride := gates*spacing, gates*activationSpacing
+				out := make([]float32, rows*activationStride)
 				cell = make([]float32, rows*columns)
 				k.gatesForward(Gates{
-					Rows: rows, Columns: columns, Spacing: spacing,
+					Rows: rows, Columns: columns, Spacing: spacing, ActivationSpacing: activationSpacing,
 					Hidden: Matrix{apart(hidden, rows), stride}, Input: inOrder(Matrix{apart(input, rows), stride}),
 					HiddenScale: apart(vectors[0], 1), InputScale: apart(vectors[1], 1), Shift: apart(vectors[2], 1),
-					CellBefore: Matrix{before, columns}, Activation: Matrix{out, stride}, Cell: Matrix{cell, columns},
+					CellBefore: Matrix{before, columns}, Activation: Matrix{out, activationStride}, Cell: Matrix{cell, columns},
 				})
 				for r := range rows {
 					for k := range gates {
-						activation = append(activation, out[(r*gates+k)*spacing:][:columns]...)
+						activation = append(activation, out[(r*gates+k)*activationSpacing:][:columns]...)
 					}
 				}
 				return activation, cell
 			}
-			gotGates, gotCell := forward(columns)
-			wantGates, wantCell := forward(columns + 1)
-			if !slices.Equal(gotGates, wantGates) || !slices.Equal(gotCell, wantCell) {
-				t.Errorf("%s, %d columns: got gates %v and cells %v, want %v and %v", level, columns, gotGates, gotCell, wantGates, wantCell)
+			wantGates, wantCell := forward(columns+1, columns+1)
+			for _, spacing := range [][2]int{{columns, columns}, {columns, columns + 2}, {columns + 2, columns}} {
+				gotGates, gotCell := forward(spacing[0], spacing[1])
+				if !slices.Equal(gotGates, wantGates) || !slices.Equal(gotCell, wantCell) {
+					t.Errorf("%s, %d columns, spacings %v: got gates %v and cells %v, want %v and %v", level, columns, spacing, gotGates, gotCell, wantGates, wantCell)
+				}
 			}
 		}
 	}

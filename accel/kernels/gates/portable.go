@@ -69,8 +69,8 @@ func (portable) gatesForward(p Gates) {
 				return p.HiddenScale[at]*hidden[at] + p.InputScale[at]*p.Input.element(r, at) + p.Shift[at]
 			}
 			g, f, i, o := tanh(affine(0)), sigmoid(affine(1)), sigmoid(affine(2)), sigmoid(affine(3))
-			activation[j], activation[p.Spacing+j] = g, f
-			activation[2*p.Spacing+j], activation[3*p.Spacing+j] = i, o
+			activation[j], activation[p.ActivationSpacing+j] = g, f
+			activation[2*p.ActivationSpacing+j], activation[3*p.ActivationSpacing+j] = i, o
 			if p.Cell.Data != nil {
 				p.Cell.Data[r*p.Cell.Stride+j] = f*p.CellBefore.Data[r*p.CellBefore.Stride+j] + i*g
 			}

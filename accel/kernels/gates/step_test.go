@@ -168,7 +168,7 @@ func (s *step) run(k kernels, from, to int) {
 		k.fold(s.scaleX.cut(gate, from, to), s.shift.cut(gate, from, to), s.gammaX.cut(gate, from, to), s.shiftH.cut(gate, from, to), meanX, rstdX)
 	}
 	k.gatesForward(Gates{
-		Rows: s.rows, Columns: n, Spacing: s.spacing, Hidden: s.hidden.from(0, from), Input: s.inputs(s.input.from(0, from)),
+		Rows: s.rows, Columns: n, Spacing: s.spacing, ActivationSpacing: s.spacing, Hidden: s.hidden.from(0, from), Input: s.inputs(s.input.from(0, from)),
 		HiddenScale: s.scaleH.Data[from:], InputScale: s.scaleX.Data[from:], Shift: s.shift.Data[from:],
 		CellBefore: s.cellBefore.from(0, from), Activation: s.activation.from(0, from), Cell: s.cell.from(0, from),
 	})

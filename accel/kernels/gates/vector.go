@@ -133,37 +133,38 @@ func (v vector) fold(scale, shift, gamma, beta, mean, rstd []float32) {
 func (v vector) gatesForward(p Gates) {
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
 		// f, i and o are one vector
-		together := v.code.masks && p.Spacing == p.Columns && (gates-1)*p.Columns <= v.code.lanes
+		together := v.code.masks && p.Spacing == p.Columns && p.ActivationSpacing == p.Columns && (gates-1)*p.Columns <= v.code.lanes
 		for gate := range gates {
-			at := gate*p.Spacing + j
+			at, to := gate*p.Spacing+j, gate*p.ActivationSpacing+j
 			if together && gate == 1 {
-				v.gate(false, p.Activation, p.Hidden, p.Input, at, &p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, (gates-1)*p.Columns)
+				v.gate(false, p.Activation, to, p.Hidden, p.Input, at, &p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, (gates-1)*p.Columns)
 				break
 			}
-			v.gate(gate == 0, p.Activation, p.Hidden, p.Input, at, &p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
+			v.gate(gate == 0, p.Activation, to, p.Hidden, p.Input, at, &p.HiddenScale[at], &p.InputScale[at], &p.Shift[at], p.Rows, lanes)
 		}
 		if p.Cell.Data == nil {
 			return
 		}
 		v.code.cellForward(p.Cell.at(j), p.CellBefore.at(j), p.Activation.at(j),
-			p.Cell.bytes(), p.CellBefore.bytes(), p.Activation.bytes(), 4*p.Spacing, p.Rows, lanes)
+			p.Cell.bytes(), p.CellBefore.bytes(), p.Activation.bytes(), 4*p.ActivationSpacing, p.Rows, lanes)
 	})
 }
 
-// gate computes one gate's block of columns, which starts at column at of the matrices.
-func (v vector) gate(tanh bool, out, hidden Matrix, input Gathered, at int, hiddenScale, inputScale, shift *float32, rows, lanes int) {
+// gate computes one gate's block of columns, which starts at column at of the products and at column
+// to of the activations.
+func (v vector) gate(tanh bool, out Matrix, to int, hidden Matrix, input Gathered, at int, hiddenScale, inputScale, shift *float32, rows, lanes int) {
 	activation := v.code.sigmoid
 	if tanh {
 		activation = v.code.tanh
 	}
 	from, scalar := input.from(at)
-	activation(out.at(at), hidden.at(at), from, out.bytes(), hidden.bytes(), input.bytes(), input.first(), scalar,
+	activation(out.at(to), hidden.at(at), from, out.bytes(), hidden.bytes(), input.bytes(), input.first(), scalar,
 		hiddenScale, inputScale, shift, rows, lanes)
 }
 
 func (v vector) gateForward(p Gate) {
 	v.blocks(p.Rows, p.Columns, func(j, lanes int) {
-		v.gate(p.Tanh, p.Activation, p.Hidden, p.Input, j, &p.HiddenScale[j], &p.InputScale[j], &p.Shift[j], p.Rows, lanes)
+		v.gate(p.Tanh, p.Activation, j, p.Hidden, p.Input, j, &p.HiddenScale[j], &p.InputScale[j], &p.Shift[j], p.Rows, lanes)
 	})
 }
 

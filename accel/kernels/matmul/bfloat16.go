@@ -101,7 +101,7 @@ var portableBFloat16 = kernel{
 }
 
 // dot1x8 is a tile of words, of one row and 8 columns.
-func dot1x8(c []float32, _ int, a []float32, _, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32, _ bool) {
+func dot1x8(c []float32, _ int, a []float32, _, depthStride int, b []float32, _, depth, last int, accumulate bool, scale []float32, _ bool) {
 	var sums [8]float32
 	for p := range depth {
 		for j, columns := range b[p*8:][:8] {

@@ -17,9 +17,9 @@ package matmul
 // width is the padded width of the panel b: its vectors times the lanes.
 type tile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)
 
-// A fullTile also multiplies the sum of column j by scale[j], if scale is not nil, before it writes
+// A fullTile reads the rows of b bStride elements apart. It also multiplies the sum of column j by scale[j], if scale is not nil, before it writes
 // or adds it to C. Where flush is set it takes subnormal operands and sums as 0.
-type fullTile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool, scale []float32, flush bool)
+type fullTile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, bStride, depth, last int, accumulate bool, scale []float32, flush bool)
 
 // kernel is how one instruction-set level multiplies with one arithmetic.
 type kernel struct {
@@ -77,10 +77,11 @@ func (k *kernel) padded(columns int) int {
 }
 
 // panels are packed columns of B: panel after panel, each of stored rows, of which
-// those from first on are used.
+// those from first on are used. If ld is not 0, they are B itself, with rows ld apart.
 type panels struct {
 	data          []float32
 	stored, first int
+	ld            int
 	scale         []float32 // of columns; nil where they have none
 }
 
@@ -91,7 +92,12 @@ func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, 
 		vectors := min(k.vectors, (n-j+k.lanes-1)/k.lanes)
 		last := n - j - (vectors-1)*k.lanes
 		last = min(last, k.lanes)
-		panel := b.data[j*b.stored+b.first*vectors*k.lanes:]
+		from, bStride := b.first*b.ld+j, b.ld
+		if b.ld == 0 {
+			bStride = vectors * k.lanes
+			from = j*b.stored + b.first*bStride
+		}
+		panel := b.data[from:]
 		var scale []float32
 		if b.scale != nil {
 			scale = b.scale[j:]
@@ -105,7 +111,7 @@ func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, 
 			if k.full == nil {
 				k.tiles[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate)
 			} else {
-				k.full[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, depth, last, accumulate, scale, k.pairing != nil)
+				k.full[h][vectors-1](c[i*ldc+j:], ldc, a[start:], rowStride, depthStride, panel, bStride, depth, last, accumulate, scale, k.pairing != nil)
 			}
 			i += k.heights[h]
 		}

@@ -127,7 +127,7 @@ var sameBits = sync.OnceValue(func() bool {
 		}
 	}
 	var got [columns]float32
-	dot1x16BF16(got[:], columns, a[:], depth, 1, b[:], depth, columns, false, nil, true)
+	dot1x16BF16(got[:], columns, a[:], depth, 1, b[:], columns, depth, columns, false, nil, true)
 	for j, got := range got {
 		var want float32
 		for p := range depth {

@@ -2,9 +2,9 @@
 
 #include "textflag.h"
 
-// func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile8x16AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile8x16AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -12,21 +12,23 @@ TEXT ·tile8x16AVX512(SB), NOSPLIT, $8-145
 	LEAQ       (AX)(CX*4), BX
 	MOVQ       depthStride+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       b_base+72(FP), DI
-	MOVQ       depth+96(FP), R8
-	MOVQ       c_base+0(FP), R9
-	MOVQ       ldc+24(FP), R10
-	SHLQ       $0x02, R10
-	LEAQ       (R10)(R10*2), R11
-	LEAQ       (R9)(R10*4), R12
-	PREFETCHT0 (R9)
-	PREFETCHT0 (R9)(R10*1)
-	PREFETCHT0 (R9)(R10*2)
-	PREFETCHT0 (R9)(R11*1)
-	PREFETCHT0 (R12)
-	PREFETCHT0 (R12)(R10*1)
-	PREFETCHT0 (R12)(R10*2)
-	PREFETCHT0 (R12)(R11*1)
+	MOVQ       bStride+96(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       b_base+72(FP), R8
+	MOVQ       depth+104(FP), R9
+	MOVQ       c_base+0(FP), R10
+	MOVQ       ldc+24(FP), R11
+	SHLQ       $0x02, R11
+	LEAQ       (R11)(R11*2), R12
+	LEAQ       (R10)(R11*4), R13
+	PREFETCHT0 (R10)
+	PREFETCHT0 (R10)(R11*1)
+	PREFETCHT0 (R10)(R11*2)
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 (R13)
+	PREFETCHT0 (R13)(R11*1)
+	PREFETCHT0 (R13)(R11*2)
+	PREFETCHT0 (R13)(R12*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -35,17 +37,17 @@ TEXT ·tile8x16AVX512(SB), NOSPLIT, $8-145
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
-	MOVB       flush+144(FP), R13
-	TESTB      R13, R13
+	MOVB       flush+152(FP), R14
+	TESTB      R14, R14
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R13
-	ORL        $0x00008040, R13
-	MOVL       R13, 4(SP)
+	MOVL       (SP), R14
+	ORL        $0x00008040, R14
+	MOVL       R14, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (DI), Z8
+	VMOVUPS      (R8), Z8
 	VBROADCASTSS (AX), Z9
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS (AX)(CX*1), Z9
@@ -64,20 +66,20 @@ step:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         SI, AX
 	ADDQ         SI, BX
-	ADDQ         $0x40, DI
-	DECQ         R8
+	ADDQ         DI, R8
+	DECQ         R9
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS.Z (AX), K1, Z8
@@ -91,41 +93,41 @@ flushed:
 	VMULPS    Z8, Z7, Z7
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VMOVUPS.Z (R9), K1, Z8
+	VMOVUPS.Z (R10), K1, Z8
 	VADDPS    Z8, Z0, Z0
-	VMOVUPS.Z (R9)(R10*1), K1, Z8
+	VMOVUPS.Z (R10)(R11*1), K1, Z8
 	VADDPS    Z8, Z1, Z1
-	VMOVUPS.Z (R9)(R10*2), K1, Z8
+	VMOVUPS.Z (R10)(R11*2), K1, Z8
 	VADDPS    Z8, Z2, Z2
-	VMOVUPS.Z (R9)(R11*1), K1, Z8
+	VMOVUPS.Z (R10)(R12*1), K1, Z8
 	VADDPS    Z8, Z3, Z3
-	VMOVUPS.Z (R12), K1, Z8
+	VMOVUPS.Z (R13), K1, Z8
 	VADDPS    Z8, Z4, Z4
-	VMOVUPS.Z (R12)(R10*1), K1, Z8
+	VMOVUPS.Z (R13)(R11*1), K1, Z8
 	VADDPS    Z8, Z5, Z5
-	VMOVUPS.Z (R12)(R10*2), K1, Z8
+	VMOVUPS.Z (R13)(R11*2), K1, Z8
 	VADDPS    Z8, Z6, Z6
-	VMOVUPS.Z (R12)(R11*1), K1, Z8
+	VMOVUPS.Z (R13)(R12*1), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
 store:
-	VMOVUPS Z0, K1, (R9)
-	VMOVUPS Z1, K1, (R9)(R10*1)
-	VMOVUPS Z2, K1, (R9)(R10*2)
-	VMOVUPS Z3, K1, (R9)(R11*1)
-	VMOVUPS Z4, K1, (R12)
-	VMOVUPS Z5, K1, (R12)(R10*1)
-	VMOVUPS Z6, K1, (R12)(R10*2)
-	VMOVUPS Z7, K1, (R12)(R11*1)
+	VMOVUPS Z0, K1, (R10)
+	VMOVUPS Z1, K1, (R10)(R11*1)
+	VMOVUPS Z2, K1, (R10)(R11*2)
+	VMOVUPS Z3, K1, (R10)(R12*1)
+	VMOVUPS Z4, K1, (R13)
+	VMOVUPS Z5, K1, (R13)(R11*1)
+	VMOVUPS Z6, K1, (R13)(R11*2)
+	VMOVUPS Z7, K1, (R13)(R12*1)
 	VZEROUPPER
 	RET
 
-// func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile8x32AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile8x32AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -133,29 +135,31 @@ TEXT ·tile8x32AVX512(SB), NOSPLIT, $8-145
 	LEAQ       (AX)(CX*4), BX
 	MOVQ       depthStride+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       b_base+72(FP), DI
-	MOVQ       depth+96(FP), R8
-	MOVQ       c_base+0(FP), R9
-	MOVQ       ldc+24(FP), R10
-	SHLQ       $0x02, R10
-	LEAQ       (R10)(R10*2), R11
-	LEAQ       (R9)(R10*4), R12
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 (R9)(R10*1)
-	PREFETCHT0 64(R9)(R10*1)
-	PREFETCHT0 (R9)(R10*2)
-	PREFETCHT0 64(R9)(R10*2)
-	PREFETCHT0 (R9)(R11*1)
-	PREFETCHT0 64(R9)(R11*1)
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 (R12)(R10*1)
-	PREFETCHT0 64(R12)(R10*1)
-	PREFETCHT0 (R12)(R10*2)
-	PREFETCHT0 64(R12)(R10*2)
-	PREFETCHT0 (R12)(R11*1)
-	PREFETCHT0 64(R12)(R11*1)
+	MOVQ       bStride+96(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       b_base+72(FP), R8
+	MOVQ       depth+104(FP), R9
+	MOVQ       c_base+0(FP), R10
+	MOVQ       ldc+24(FP), R11
+	SHLQ       $0x02, R11
+	LEAQ       (R11)(R11*2), R12
+	LEAQ       (R10)(R11*4), R13
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 (R10)(R11*1)
+	PREFETCHT0 64(R10)(R11*1)
+	PREFETCHT0 (R10)(R11*2)
+	PREFETCHT0 64(R10)(R11*2)
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 64(R10)(R12*1)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 (R13)(R11*1)
+	PREFETCHT0 64(R13)(R11*1)
+	PREFETCHT0 (R13)(R11*2)
+	PREFETCHT0 64(R13)(R11*2)
+	PREFETCHT0 (R13)(R12*1)
+	PREFETCHT0 64(R13)(R12*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -172,18 +176,18 @@ TEXT ·tile8x32AVX512(SB), NOSPLIT, $8-145
 	VPXORD     Z13, Z13, Z13
 	VPXORD     Z14, Z14, Z14
 	VPXORD     Z15, Z15, Z15
-	MOVB       flush+144(FP), R13
-	TESTB      R13, R13
+	MOVB       flush+152(FP), R14
+	TESTB      R14, R14
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R13
-	ORL        $0x00008040, R13
-	MOVL       R13, 4(SP)
+	MOVL       (SP), R14
+	ORL        $0x00008040, R14
+	MOVL       R14, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (DI), Z16
-	VMOVUPS      64(DI), Z17
+	VMOVUPS      (R8), Z16
+	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (AX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -210,20 +214,20 @@ step:
 	VFMADD231PS  Z17, Z18, Z15
 	ADDQ         SI, AX
 	ADDQ         SI, BX
-	ADDQ         $0x80, DI
-	DECQ         R8
+	ADDQ         DI, R8
+	DECQ         R9
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS   (AX), Z16
@@ -246,57 +250,57 @@ flushed:
 	VMULPS    Z16, Z15, Z15
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (R9), Z0, Z0
-	VMOVUPS.Z 64(R9), K1, Z16
+	VADDPS    (R10), Z0, Z0
+	VMOVUPS.Z 64(R10), K1, Z16
 	VADDPS    Z16, Z1, Z1
-	VADDPS    (R9)(R10*1), Z2, Z2
-	VMOVUPS.Z 64(R9)(R10*1), K1, Z16
+	VADDPS    (R10)(R11*1), Z2, Z2
+	VMOVUPS.Z 64(R10)(R11*1), K1, Z16
 	VADDPS    Z16, Z3, Z3
-	VADDPS    (R9)(R10*2), Z4, Z4
-	VMOVUPS.Z 64(R9)(R10*2), K1, Z16
+	VADDPS    (R10)(R11*2), Z4, Z4
+	VMOVUPS.Z 64(R10)(R11*2), K1, Z16
 	VADDPS    Z16, Z5, Z5
-	VADDPS    (R9)(R11*1), Z6, Z6
-	VMOVUPS.Z 64(R9)(R11*1), K1, Z16
+	VADDPS    (R10)(R12*1), Z6, Z6
+	VMOVUPS.Z 64(R10)(R12*1), K1, Z16
 	VADDPS    Z16, Z7, Z7
-	VADDPS    (R12), Z8, Z8
-	VMOVUPS.Z 64(R12), K1, Z16
+	VADDPS    (R13), Z8, Z8
+	VMOVUPS.Z 64(R13), K1, Z16
 	VADDPS    Z16, Z9, Z9
-	VADDPS    (R12)(R10*1), Z10, Z10
-	VMOVUPS.Z 64(R12)(R10*1), K1, Z16
+	VADDPS    (R13)(R11*1), Z10, Z10
+	VMOVUPS.Z 64(R13)(R11*1), K1, Z16
 	VADDPS    Z16, Z11, Z11
-	VADDPS    (R12)(R10*2), Z12, Z12
-	VMOVUPS.Z 64(R12)(R10*2), K1, Z16
+	VADDPS    (R13)(R11*2), Z12, Z12
+	VMOVUPS.Z 64(R13)(R11*2), K1, Z16
 	VADDPS    Z16, Z13, Z13
-	VADDPS    (R12)(R11*1), Z14, Z14
-	VMOVUPS.Z 64(R12)(R11*1), K1, Z16
+	VADDPS    (R13)(R12*1), Z14, Z14
+	VMOVUPS.Z 64(R13)(R12*1), K1, Z16
 	VADDPS    Z16, Z15, Z15
 
 store:
-	VMOVUPS Z0, (R9)
-	VMOVUPS Z1, K1, 64(R9)
-	VMOVUPS Z2, (R9)(R10*1)
-	VMOVUPS Z3, K1, 64(R9)(R10*1)
-	VMOVUPS Z4, (R9)(R10*2)
-	VMOVUPS Z5, K1, 64(R9)(R10*2)
-	VMOVUPS Z6, (R9)(R11*1)
-	VMOVUPS Z7, K1, 64(R9)(R11*1)
-	VMOVUPS Z8, (R12)
-	VMOVUPS Z9, K1, 64(R12)
-	VMOVUPS Z10, (R12)(R10*1)
-	VMOVUPS Z11, K1, 64(R12)(R10*1)
-	VMOVUPS Z12, (R12)(R10*2)
-	VMOVUPS Z13, K1, 64(R12)(R10*2)
-	VMOVUPS Z14, (R12)(R11*1)
-	VMOVUPS Z15, K1, 64(R12)(R11*1)
+	VMOVUPS Z0, (R10)
+	VMOVUPS Z1, K1, 64(R10)
+	VMOVUPS Z2, (R10)(R11*1)
+	VMOVUPS Z3, K1, 64(R10)(R11*1)
+	VMOVUPS Z4, (R10)(R11*2)
+	VMOVUPS Z5, K1, 64(R10)(R11*2)
+	VMOVUPS Z6, (R10)(R12*1)
+	VMOVUPS Z7, K1, 64(R10)(R12*1)
+	VMOVUPS Z8, (R13)
+	VMOVUPS Z9, K1, 64(R13)
+	VMOVUPS Z10, (R13)(R11*1)
+	VMOVUPS Z11, K1, 64(R13)(R11*1)
+	VMOVUPS Z12, (R13)(R11*2)
+	VMOVUPS Z13, K1, 64(R13)(R11*2)
+	VMOVUPS Z14, (R13)(R12*1)
+	VMOVUPS Z15, K1, 64(R13)(R12*1)
 	VZEROUPPER
 	RET
 
-// func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile8x48AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile8x48AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -304,37 +308,39 @@ TEXT ·tile8x48AVX512(SB), NOSPLIT, $8-145
 	LEAQ       (AX)(CX*4), BX
 	MOVQ       depthStride+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       b_base+72(FP), DI
-	MOVQ       depth+96(FP), R8
-	MOVQ       c_base+0(FP), R9
-	MOVQ       ldc+24(FP), R10
-	SHLQ       $0x02, R10
-	LEAQ       (R10)(R10*2), R11
-	LEAQ       (R9)(R10*4), R12
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 128(R9)
-	PREFETCHT0 (R9)(R10*1)
-	PREFETCHT0 64(R9)(R10*1)
-	PREFETCHT0 128(R9)(R10*1)
-	PREFETCHT0 (R9)(R10*2)
-	PREFETCHT0 64(R9)(R10*2)
-	PREFETCHT0 128(R9)(R10*2)
-	PREFETCHT0 (R9)(R11*1)
-	PREFETCHT0 64(R9)(R11*1)
-	PREFETCHT0 128(R9)(R11*1)
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 128(R12)
-	PREFETCHT0 (R12)(R10*1)
-	PREFETCHT0 64(R12)(R10*1)
-	PREFETCHT0 128(R12)(R10*1)
-	PREFETCHT0 (R12)(R10*2)
-	PREFETCHT0 64(R12)(R10*2)
-	PREFETCHT0 128(R12)(R10*2)
-	PREFETCHT0 (R12)(R11*1)
-	PREFETCHT0 64(R12)(R11*1)
-	PREFETCHT0 128(R12)(R11*1)
+	MOVQ       bStride+96(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       b_base+72(FP), R8
+	MOVQ       depth+104(FP), R9
+	MOVQ       c_base+0(FP), R10
+	MOVQ       ldc+24(FP), R11
+	SHLQ       $0x02, R11
+	LEAQ       (R11)(R11*2), R12
+	LEAQ       (R10)(R11*4), R13
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 (R10)(R11*1)
+	PREFETCHT0 64(R10)(R11*1)
+	PREFETCHT0 128(R10)(R11*1)
+	PREFETCHT0 (R10)(R11*2)
+	PREFETCHT0 64(R10)(R11*2)
+	PREFETCHT0 128(R10)(R11*2)
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 64(R10)(R12*1)
+	PREFETCHT0 128(R10)(R12*1)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 (R13)(R11*1)
+	PREFETCHT0 64(R13)(R11*1)
+	PREFETCHT0 128(R13)(R11*1)
+	PREFETCHT0 (R13)(R11*2)
+	PREFETCHT0 64(R13)(R11*2)
+	PREFETCHT0 128(R13)(R11*2)
+	PREFETCHT0 (R13)(R12*1)
+	PREFETCHT0 64(R13)(R12*1)
+	PREFETCHT0 128(R13)(R12*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -359,19 +365,19 @@ TEXT ·tile8x48AVX512(SB), NOSPLIT, $8-145
 	VPXORD     Z21, Z21, Z21
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
-	MOVB       flush+144(FP), R13
-	TESTB      R13, R13
+	MOVB       flush+152(FP), R14
+	TESTB      R14, R14
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R13
-	ORL        $0x00008040, R13
-	MOVL       R13, 4(SP)
+	MOVL       (SP), R14
+	ORL        $0x00008040, R14
+	MOVL       R14, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (DI), Z24
-	VMOVUPS      64(DI), Z25
-	VMOVUPS      128(DI), Z26
+	VMOVUPS      (R8), Z24
+	VMOVUPS      64(R8), Z25
+	VMOVUPS      128(R8), Z26
 	VBROADCASTSS (AX), Z27
 	VFMADD231PS  Z24, Z27, Z0
 	VFMADD231PS  Z25, Z27, Z1
@@ -406,20 +412,20 @@ step:
 	VFMADD231PS  Z26, Z27, Z23
 	ADDQ         SI, AX
 	ADDQ         SI, BX
-	ADDQ         $0xc0, DI
-	DECQ         R8
+	ADDQ         DI, R8
+	DECQ         R9
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS   (AX), Z24
@@ -451,104 +457,106 @@ flushed:
 	VMULPS    Z24, Z23, Z23
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (R9), Z0, Z0
-	VADDPS    64(R9), Z1, Z1
-	VMOVUPS.Z 128(R9), K1, Z24
+	VADDPS    (R10), Z0, Z0
+	VADDPS    64(R10), Z1, Z1
+	VMOVUPS.Z 128(R10), K1, Z24
 	VADDPS    Z24, Z2, Z2
-	VADDPS    (R9)(R10*1), Z3, Z3
-	VADDPS    64(R9)(R10*1), Z4, Z4
-	VMOVUPS.Z 128(R9)(R10*1), K1, Z24
+	VADDPS    (R10)(R11*1), Z3, Z3
+	VADDPS    64(R10)(R11*1), Z4, Z4
+	VMOVUPS.Z 128(R10)(R11*1), K1, Z24
 	VADDPS    Z24, Z5, Z5
-	VADDPS    (R9)(R10*2), Z6, Z6
-	VADDPS    64(R9)(R10*2), Z7, Z7
-	VMOVUPS.Z 128(R9)(R10*2), K1, Z24
+	VADDPS    (R10)(R11*2), Z6, Z6
+	VADDPS    64(R10)(R11*2), Z7, Z7
+	VMOVUPS.Z 128(R10)(R11*2), K1, Z24
 	VADDPS    Z24, Z8, Z8
-	VADDPS    (R9)(R11*1), Z9, Z9
-	VADDPS    64(R9)(R11*1), Z10, Z10
-	VMOVUPS.Z 128(R9)(R11*1), K1, Z24
+	VADDPS    (R10)(R12*1), Z9, Z9
+	VADDPS    64(R10)(R12*1), Z10, Z10
+	VMOVUPS.Z 128(R10)(R12*1), K1, Z24
 	VADDPS    Z24, Z11, Z11
-	VADDPS    (R12), Z12, Z12
-	VADDPS    64(R12), Z13, Z13
-	VMOVUPS.Z 128(R12), K1, Z24
+	VADDPS    (R13), Z12, Z12
+	VADDPS    64(R13), Z13, Z13
+	VMOVUPS.Z 128(R13), K1, Z24
 	VADDPS    Z24, Z14, Z14
-	VADDPS    (R12)(R10*1), Z15, Z15
-	VADDPS    64(R12)(R10*1), Z16, Z16
-	VMOVUPS.Z 128(R12)(R10*1), K1, Z24
+	VADDPS    (R13)(R11*1), Z15, Z15
+	VADDPS    64(R13)(R11*1), Z16, Z16
+	VMOVUPS.Z 128(R13)(R11*1), K1, Z24
 	VADDPS    Z24, Z17, Z17
-	VADDPS    (R12)(R10*2), Z18, Z18
-	VADDPS    64(R12)(R10*2), Z19, Z19
-	VMOVUPS.Z 128(R12)(R10*2), K1, Z24
+	VADDPS    (R13)(R11*2), Z18, Z18
+	VADDPS    64(R13)(R11*2), Z19, Z19
+	VMOVUPS.Z 128(R13)(R11*2), K1, Z24
 	VADDPS    Z24, Z20, Z20
-	VADDPS    (R12)(R11*1), Z21, Z21
-	VADDPS    64(R12)(R11*1), Z22, Z22
-	VMOVUPS.Z 128(R12)(R11*1), K1, Z24
+	VADDPS    (R13)(R12*1), Z21, Z21
+	VADDPS    64(R13)(R12*1), Z22, Z22
+	VMOVUPS.Z 128(R13)(R12*1), K1, Z24
 	VADDPS    Z24, Z23, Z23
 
 store:
-	VMOVUPS Z0, (R9)
-	VMOVUPS Z1, 64(R9)
-	VMOVUPS Z2, K1, 128(R9)
-	VMOVUPS Z3, (R9)(R10*1)
-	VMOVUPS Z4, 64(R9)(R10*1)
-	VMOVUPS Z5, K1, 128(R9)(R10*1)
-	VMOVUPS Z6, (R9)(R10*2)
-	VMOVUPS Z7, 64(R9)(R10*2)
-	VMOVUPS Z8, K1, 128(R9)(R10*2)
-	VMOVUPS Z9, (R9)(R11*1)
-	VMOVUPS Z10, 64(R9)(R11*1)
-	VMOVUPS Z11, K1, 128(R9)(R11*1)
-	VMOVUPS Z12, (R12)
-	VMOVUPS Z13, 64(R12)
-	VMOVUPS Z14, K1, 128(R12)
-	VMOVUPS Z15, (R12)(R10*1)
-	VMOVUPS Z16, 64(R12)(R10*1)
-	VMOVUPS Z17, K1, 128(R12)(R10*1)
-	VMOVUPS Z18, (R12)(R10*2)
-	VMOVUPS Z19, 64(R12)(R10*2)
-	VMOVUPS Z20, K1, 128(R12)(R10*2)
-	VMOVUPS Z21, (R12)(R11*1)
-	VMOVUPS Z22, 64(R12)(R11*1)
-	VMOVUPS Z23, K1, 128(R12)(R11*1)
+	VMOVUPS Z0, (R10)
+	VMOVUPS Z1, 64(R10)
+	VMOVUPS Z2, K1, 128(R10)
+	VMOVUPS Z3, (R10)(R11*1)
+	VMOVUPS Z4, 64(R10)(R11*1)
+	VMOVUPS Z5, K1, 128(R10)(R11*1)
+	VMOVUPS Z6, (R10)(R11*2)
+	VMOVUPS Z7, 64(R10)(R11*2)
+	VMOVUPS Z8, K1, 128(R10)(R11*2)
+	VMOVUPS Z9, (R10)(R12*1)
+	VMOVUPS Z10, 64(R10)(R12*1)
+	VMOVUPS Z11, K1, 128(R10)(R12*1)
+	VMOVUPS Z12, (R13)
+	VMOVUPS Z13, 64(R13)
+	VMOVUPS Z14, K1, 128(R13)
+	VMOVUPS Z15, (R13)(R11*1)
+	VMOVUPS Z16, 64(R13)(R11*1)
+	VMOVUPS Z17, K1, 128(R13)(R11*1)
+	VMOVUPS Z18, (R13)(R11*2)
+	VMOVUPS Z19, 64(R13)(R11*2)
+	VMOVUPS Z20, K1, 128(R13)(R11*2)
+	VMOVUPS Z21, (R13)(R12*1)
+	VMOVUPS Z22, 64(R13)(R12*1)
+	VMOVUPS Z23, K1, 128(R13)(R12*1)
 	VZEROUPPER
 	RET
 
-// func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile4x16AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile4x16AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	MOVQ       depthStride+64(FP), BX
 	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
+	MOVQ       bStride+96(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+104(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
-	MOVB       flush+144(FP), R11
-	TESTB      R11, R11
+	MOVB       flush+152(FP), R12
+	TESTB      R12, R12
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R11
-	ORL        $0x00008040, R11
-	MOVL       R11, 4(SP)
+	MOVL       (SP), R12
+	ORL        $0x00008040, R12
+	MOVL       R12, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (SI), Z4
+	VMOVUPS      (DI), Z4
 	VBROADCASTSS (AX), Z5
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS (AX)(CX*1), Z5
@@ -558,20 +566,20 @@ step:
 	VBROADCASTSS (AX)(DX*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         BX, AX
-	ADDQ         $0x40, SI
-	DECQ         DI
+	ADDQ         SI, DI
+	DECQ         R8
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS.Z (AX), K1, Z4
@@ -581,49 +589,51 @@ flushed:
 	VMULPS    Z4, Z3, Z3
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VMOVUPS.Z (R8), K1, Z4
+	VMOVUPS.Z (R9), K1, Z4
 	VADDPS    Z4, Z0, Z0
-	VMOVUPS.Z (R8)(R9*1), K1, Z4
+	VMOVUPS.Z (R9)(R10*1), K1, Z4
 	VADDPS    Z4, Z1, Z1
-	VMOVUPS.Z (R8)(R9*2), K1, Z4
+	VMOVUPS.Z (R9)(R10*2), K1, Z4
 	VADDPS    Z4, Z2, Z2
-	VMOVUPS.Z (R8)(R10*1), K1, Z4
+	VMOVUPS.Z (R9)(R11*1), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
 store:
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K1, (R8)(R9*1)
-	VMOVUPS Z2, K1, (R8)(R9*2)
-	VMOVUPS Z3, K1, (R8)(R10*1)
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K1, (R9)(R10*1)
+	VMOVUPS Z2, K1, (R9)(R10*2)
+	VMOVUPS Z3, K1, (R9)(R11*1)
 	VZEROUPPER
 	RET
 
-// func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile4x32AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile4x32AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	MOVQ       depthStride+64(FP), BX
 	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 64(R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 64(R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
-	PREFETCHT0 64(R8)(R10*1)
+	MOVQ       bStride+96(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+104(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -632,18 +642,18 @@ TEXT ·tile4x32AVX512(SB), NOSPLIT, $8-145
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
-	MOVB       flush+144(FP), R11
-	TESTB      R11, R11
+	MOVB       flush+152(FP), R12
+	TESTB      R12, R12
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R11
-	ORL        $0x00008040, R11
-	MOVL       R11, 4(SP)
+	MOVL       (SP), R12
+	ORL        $0x00008040, R12
+	MOVL       R12, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (SI), Z8
-	VMOVUPS      64(SI), Z9
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (AX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -657,20 +667,20 @@ step:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 	ADDQ         BX, AX
-	ADDQ         $0x80, SI
-	DECQ         DI
+	ADDQ         SI, DI
+	DECQ         R8
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS   (AX), Z8
@@ -685,61 +695,63 @@ flushed:
 	VMULPS    Z8, Z7, Z7
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (R8), Z0, Z0
-	VMOVUPS.Z 64(R8), K1, Z8
+	VADDPS    (R9), Z0, Z0
+	VMOVUPS.Z 64(R9), K1, Z8
 	VADDPS    Z8, Z1, Z1
-	VADDPS    (R8)(R9*1), Z2, Z2
-	VMOVUPS.Z 64(R8)(R9*1), K1, Z8
+	VADDPS    (R9)(R10*1), Z2, Z2
+	VMOVUPS.Z 64(R9)(R10*1), K1, Z8
 	VADDPS    Z8, Z3, Z3
-	VADDPS    (R8)(R9*2), Z4, Z4
-	VMOVUPS.Z 64(R8)(R9*2), K1, Z8
+	VADDPS    (R9)(R10*2), Z4, Z4
+	VMOVUPS.Z 64(R9)(R10*2), K1, Z8
 	VADDPS    Z8, Z5, Z5
-	VADDPS    (R8)(R10*1), Z6, Z6
-	VMOVUPS.Z 64(R8)(R10*1), K1, Z8
+	VADDPS    (R9)(R11*1), Z6, Z6
+	VMOVUPS.Z 64(R9)(R11*1), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
 store:
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, K1, 64(R8)
-	VMOVUPS Z2, (R8)(R9*1)
-	VMOVUPS Z3, K1, 64(R8)(R9*1)
-	VMOVUPS Z4, (R8)(R9*2)
-	VMOVUPS Z5, K1, 64(R8)(R9*2)
-	VMOVUPS Z6, (R8)(R10*1)
-	VMOVUPS Z7, K1, 64(R8)(R10*1)
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	VMOVUPS Z2, (R9)(R10*1)
+	VMOVUPS Z3, K1, 64(R9)(R10*1)
+	VMOVUPS Z4, (R9)(R10*2)
+	VMOVUPS Z5, K1, 64(R9)(R10*2)
+	VMOVUPS Z6, (R9)(R11*1)
+	VMOVUPS Z7, K1, 64(R9)(R11*1)
 	VZEROUPPER
 	RET
 
-// func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile4x48AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile4x48AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	MOVQ       depthStride+64(FP), BX
 	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 128(R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 64(R8)(R9*1)
-	PREFETCHT0 128(R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 64(R8)(R9*2)
-	PREFETCHT0 128(R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
-	PREFETCHT0 64(R8)(R10*1)
-	PREFETCHT0 128(R8)(R10*1)
+	MOVQ       bStride+96(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+104(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 128(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 128(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 128(R9)(R11*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -752,19 +764,19 @@ TEXT ·tile4x48AVX512(SB), NOSPLIT, $8-145
 	VPXORD     Z9, Z9, Z9
 	VPXORD     Z10, Z10, Z10
 	VPXORD     Z11, Z11, Z11
-	MOVB       flush+144(FP), R11
-	TESTB      R11, R11
+	MOVB       flush+152(FP), R12
+	TESTB      R12, R12
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R11
-	ORL        $0x00008040, R11
-	MOVL       R11, 4(SP)
+	MOVL       (SP), R12
+	ORL        $0x00008040, R12
+	MOVL       R12, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (SI), Z12
-	VMOVUPS      64(SI), Z13
-	VMOVUPS      128(SI), Z14
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	VMOVUPS      128(DI), Z14
 	VBROADCASTSS (AX), Z15
 	VFMADD231PS  Z12, Z15, Z0
 	VFMADD231PS  Z13, Z15, Z1
@@ -782,20 +794,20 @@ step:
 	VFMADD231PS  Z13, Z15, Z10
 	VFMADD231PS  Z14, Z15, Z11
 	ADDQ         BX, AX
-	ADDQ         $0xc0, SI
-	DECQ         DI
+	ADDQ         SI, DI
+	DECQ         R8
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS   (AX), Z12
@@ -815,89 +827,91 @@ flushed:
 	VMULPS    Z12, Z11, Z11
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (R8), Z0, Z0
-	VADDPS    64(R8), Z1, Z1
-	VMOVUPS.Z 128(R8), K1, Z12
+	VADDPS    (R9), Z0, Z0
+	VADDPS    64(R9), Z1, Z1
+	VMOVUPS.Z 128(R9), K1, Z12
 	VADDPS    Z12, Z2, Z2
-	VADDPS    (R8)(R9*1), Z3, Z3
-	VADDPS    64(R8)(R9*1), Z4, Z4
-	VMOVUPS.Z 128(R8)(R9*1), K1, Z12
+	VADDPS    (R9)(R10*1), Z3, Z3
+	VADDPS    64(R9)(R10*1), Z4, Z4
+	VMOVUPS.Z 128(R9)(R10*1), K1, Z12
 	VADDPS    Z12, Z5, Z5
-	VADDPS    (R8)(R9*2), Z6, Z6
-	VADDPS    64(R8)(R9*2), Z7, Z7
-	VMOVUPS.Z 128(R8)(R9*2), K1, Z12
+	VADDPS    (R9)(R10*2), Z6, Z6
+	VADDPS    64(R9)(R10*2), Z7, Z7
+	VMOVUPS.Z 128(R9)(R10*2), K1, Z12
 	VADDPS    Z12, Z8, Z8
-	VADDPS    (R8)(R10*1), Z9, Z9
-	VADDPS    64(R8)(R10*1), Z10, Z10
-	VMOVUPS.Z 128(R8)(R10*1), K1, Z12
+	VADDPS    (R9)(R11*1), Z9, Z9
+	VADDPS    64(R9)(R11*1), Z10, Z10
+	VMOVUPS.Z 128(R9)(R11*1), K1, Z12
 	VADDPS    Z12, Z11, Z11
 
 store:
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	VMOVUPS Z2, K1, 128(R8)
-	VMOVUPS Z3, (R8)(R9*1)
-	VMOVUPS Z4, 64(R8)(R9*1)
-	VMOVUPS Z5, K1, 128(R8)(R9*1)
-	VMOVUPS Z6, (R8)(R9*2)
-	VMOVUPS Z7, 64(R8)(R9*2)
-	VMOVUPS Z8, K1, 128(R8)(R9*2)
-	VMOVUPS Z9, (R8)(R10*1)
-	VMOVUPS Z10, 64(R8)(R10*1)
-	VMOVUPS Z11, K1, 128(R8)(R10*1)
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	VMOVUPS Z2, K1, 128(R9)
+	VMOVUPS Z3, (R9)(R10*1)
+	VMOVUPS Z4, 64(R9)(R10*1)
+	VMOVUPS Z5, K1, 128(R9)(R10*1)
+	VMOVUPS Z6, (R9)(R10*2)
+	VMOVUPS Z7, 64(R9)(R10*2)
+	VMOVUPS Z8, K1, 128(R9)(R10*2)
+	VMOVUPS Z9, (R9)(R11*1)
+	VMOVUPS Z10, 64(R9)(R11*1)
+	VMOVUPS Z11, K1, 128(R9)(R11*1)
 	VZEROUPPER
 	RET
 
-// func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile2x16AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile2x16AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 (DI)(R8*1)
+	MOVQ       bStride+96(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+104(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
-	MOVB       flush+144(FP), R9
-	TESTB      R9, R9
+	MOVB       flush+152(FP), R10
+	TESTB      R10, R10
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R9
-	ORL        $0x00008040, R9
-	MOVL       R9, 4(SP)
+	MOVL       (SP), R10
+	ORL        $0x00008040, R10
+	MOVL       R10, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (BX), Z2
+	VMOVUPS      (SI), Z2
 	VBROADCASTSS (AX), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (AX)(CX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, AX
-	ADDQ         $0x40, BX
-	DECQ         SI
+	ADDQ         BX, SI
+	DECQ         DI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS.Z (AX), K1, Z2
@@ -905,53 +919,55 @@ flushed:
 	VMULPS    Z2, Z1, Z1
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VMOVUPS.Z (DI), K1, Z2
+	VMOVUPS.Z (R8), K1, Z2
 	VADDPS    Z2, Z0, Z0
-	VMOVUPS.Z (DI)(R8*1), K1, Z2
+	VMOVUPS.Z (R8)(R9*1), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
 store:
-	VMOVUPS Z0, K1, (DI)
-	VMOVUPS Z1, K1, (DI)(R8*1)
+	VMOVUPS Z0, K1, (R8)
+	VMOVUPS Z1, K1, (R8)(R9*1)
 	VZEROUPPER
 	RET
 
-// func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile2x32AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile2x32AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 (DI)(R8*1)
-	PREFETCHT0 64(DI)(R8*1)
+	MOVQ       bStride+96(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+104(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
-	MOVB       flush+144(FP), R9
-	TESTB      R9, R9
+	MOVB       flush+152(FP), R10
+	TESTB      R10, R10
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R9
-	ORL        $0x00008040, R9
-	MOVL       R9, 4(SP)
+	MOVL       (SP), R10
+	ORL        $0x00008040, R10
+	MOVL       R10, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Z5
 	VBROADCASTSS (AX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
@@ -959,20 +975,20 @@ step:
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
 	ADDQ         DX, AX
-	ADDQ         $0x80, BX
-	DECQ         SI
+	ADDQ         BX, SI
+	DECQ         DI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS   (AX), Z4
@@ -983,62 +999,64 @@ flushed:
 	VMULPS    Z4, Z3, Z3
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (DI), Z0, Z0
-	VMOVUPS.Z 64(DI), K1, Z4
+	VADDPS    (R8), Z0, Z0
+	VMOVUPS.Z 64(R8), K1, Z4
 	VADDPS    Z4, Z1, Z1
-	VADDPS    (DI)(R8*1), Z2, Z2
-	VMOVUPS.Z 64(DI)(R8*1), K1, Z4
+	VADDPS    (R8)(R9*1), Z2, Z2
+	VMOVUPS.Z 64(R8)(R9*1), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
 store:
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, K1, 64(DI)
-	VMOVUPS Z2, (DI)(R8*1)
-	VMOVUPS Z3, K1, 64(DI)(R8*1)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	VMOVUPS Z2, (R8)(R9*1)
+	VMOVUPS Z3, K1, 64(R8)(R9*1)
 	VZEROUPPER
 	RET
 
-// func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile2x48AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile2x48AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 (DI)(R8*1)
-	PREFETCHT0 64(DI)(R8*1)
-	PREFETCHT0 128(DI)(R8*1)
+	MOVQ       bStride+96(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+104(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 128(R8)(R9*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
 	VPXORD     Z4, Z4, Z4
 	VPXORD     Z5, Z5, Z5
-	MOVB       flush+144(FP), R9
-	TESTB      R9, R9
+	MOVB       flush+152(FP), R10
+	TESTB      R10, R10
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R9
-	ORL        $0x00008040, R9
-	MOVL       R9, 4(SP)
+	MOVL       (SP), R10
+	ORL        $0x00008040, R10
+	MOVL       R10, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	VMOVUPS      128(BX), Z8
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Z7
+	VMOVUPS      128(SI), Z8
 	VBROADCASTSS (AX), Z9
 	VFMADD231PS  Z6, Z9, Z0
 	VFMADD231PS  Z7, Z9, Z1
@@ -1048,20 +1066,20 @@ step:
 	VFMADD231PS  Z7, Z9, Z4
 	VFMADD231PS  Z8, Z9, Z5
 	ADDQ         DX, AX
-	ADDQ         $0xc0, BX
-	DECQ         SI
+	ADDQ         BX, SI
+	DECQ         DI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS   (AX), Z6
@@ -1075,135 +1093,139 @@ flushed:
 	VMULPS    Z6, Z5, Z5
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (DI), Z0, Z0
-	VADDPS    64(DI), Z1, Z1
-	VMOVUPS.Z 128(DI), K1, Z6
+	VADDPS    (R8), Z0, Z0
+	VADDPS    64(R8), Z1, Z1
+	VMOVUPS.Z 128(R8), K1, Z6
 	VADDPS    Z6, Z2, Z2
-	VADDPS    (DI)(R8*1), Z3, Z3
-	VADDPS    64(DI)(R8*1), Z4, Z4
-	VMOVUPS.Z 128(DI)(R8*1), K1, Z6
+	VADDPS    (R8)(R9*1), Z3, Z3
+	VADDPS    64(R8)(R9*1), Z4, Z4
+	VMOVUPS.Z 128(R8)(R9*1), K1, Z6
 	VADDPS    Z6, Z5, Z5
 
 store:
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, K1, 128(DI)
-	VMOVUPS Z3, (DI)(R8*1)
-	VMOVUPS Z4, 64(DI)(R8*1)
-	VMOVUPS Z5, K1, 128(DI)(R8*1)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, K1, 128(R8)
+	VMOVUPS Z3, (R8)(R9*1)
+	VMOVUPS Z4, 64(R8)(R9*1)
+	VMOVUPS Z5, K1, 128(R8)(R9*1)
 	VZEROUPPER
 	RET
 
-// func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile1x16AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile1x16AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), CX
 	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
+	MOVQ       bStride+96(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+104(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
 	VPXORD     Z0, Z0, Z0
-	MOVB       flush+144(FP), DI
-	TESTB      DI, DI
+	MOVB       flush+152(FP), R8
+	TESTB      R8, R8
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), DI
-	ORL        $0x00008040, DI
-	MOVL       DI, 4(SP)
+	MOVL       (SP), R8
+	ORL        $0x00008040, R8
+	MOVL       R8, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (DX), Z1
+	VMOVUPS      (BX), Z1
 	VBROADCASTSS (AX), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         CX, AX
-	ADDQ         $0x40, DX
-	DECQ         BX
+	ADDQ         DX, BX
+	DECQ         SI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS.Z (AX), K1, Z1
 	VMULPS    Z1, Z0, Z0
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VMOVUPS.Z (SI), K1, Z1
+	VMOVUPS.Z (DI), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
 store:
-	VMOVUPS Z0, K1, (SI)
+	VMOVUPS Z0, K1, (DI)
 	VZEROUPPER
 	RET
 
-// func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile1x32AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile1x32AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), CX
 	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
+	MOVQ       bStride+96(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+104(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
-	MOVB       flush+144(FP), DI
-	TESTB      DI, DI
+	MOVB       flush+152(FP), R8
+	TESTB      R8, R8
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), DI
-	ORL        $0x00008040, DI
-	MOVL       DI, 4(SP)
+	MOVL       (SP), R8
+	ORL        $0x00008040, R8
+	MOVL       R8, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (DX), Z2
-	VMOVUPS      64(DX), Z3
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         CX, AX
-	ADDQ         $0x80, DX
-	DECQ         BX
+	ADDQ         DX, BX
+	DECQ         SI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS   (AX), Z2
@@ -1212,70 +1234,72 @@ flushed:
 	VMULPS    Z2, Z1, Z1
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (SI), Z0, Z0
-	VMOVUPS.Z 64(SI), K1, Z2
+	VADDPS    (DI), Z0, Z0
+	VMOVUPS.Z 64(DI), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
 store:
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, K1, 64(DI)
 	VZEROUPPER
 	RET
 
-// func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·tile1x48AVX512(SB), NOSPLIT, $8-145
+TEXT ·tile1x48AVX512(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), CX
 	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	PREFETCHT0 128(SI)
+	MOVQ       bStride+96(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+104(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
-	MOVB       flush+144(FP), DI
-	TESTB      DI, DI
+	MOVB       flush+152(FP), R8
+	TESTB      R8, R8
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), DI
-	ORL        $0x00008040, DI
-	MOVL       DI, 4(SP)
+	MOVL       (SP), R8
+	ORL        $0x00008040, R8
+	MOVL       R8, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (DX), Z3
-	VMOVUPS      64(DX), Z4
-	VMOVUPS      128(DX), Z5
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(BX), Z5
 	VBROADCASTSS (AX), Z6
 	VFMADD231PS  Z3, Z6, Z0
 	VFMADD231PS  Z4, Z6, Z1
 	VFMADD231PS  Z5, Z6, Z2
 	ADDQ         CX, AX
-	ADDQ         $0xc0, DX
-	DECQ         BX
+	ADDQ         DX, BX
+	DECQ         SI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ      scale_base+120(FP), AX
+	MOVQ      scale_base+128(FP), AX
 	TESTQ     AX, AX
 	JZ        unscaled
 	VMOVUPS   (AX), Z3
@@ -1286,18 +1310,18 @@ flushed:
 	VMULPS    Z3, Z2, Z2
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (SI), Z0, Z0
-	VADDPS    64(SI), Z1, Z1
-	VMOVUPS.Z 128(SI), K1, Z3
+	VADDPS    (DI), Z0, Z0
+	VADDPS    64(DI), Z1, Z1
+	VMOVUPS.Z 128(DI), K1, Z3
 	VADDPS    Z3, Z2, Z2
 
 store:
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, K1, 128(SI)
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, K1, 128(DI)
 	VZEROUPPER
 	RET
 
@@ -2051,40 +2075,42 @@ step:
 	VZEROUPPER
 	RET
 
-// func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·tile4x8AVX2(SB), NOSPLIT, $8-145
+TEXT ·tile4x8AVX2(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	MOVQ       depthStride+64(FP), BX
 	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
+	MOVQ       bStride+96(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+104(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
-	MOVB       flush+144(FP), R11
-	TESTB      R11, R11
+	MOVB       flush+152(FP), R12
+	TESTB      R12, R12
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R11
-	ORL        $0x00008040, R11
-	MOVL       R11, 4(SP)
+	MOVL       (SP), R12
+	ORL        $0x00008040, R12
+	MOVL       R12, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (SI), Y4
+	VMOVUPS      (DI), Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS (AX)(CX*1), Y5
@@ -2094,21 +2120,21 @@ step:
 	VBROADCASTSS (AX)(DX*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         BX, AX
-	ADDQ         $0x20, SI
-	DECQ         DI
+	ADDQ         SI, DI
+	DECQ         R8
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y4
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ       scale_base+120(FP), AX
+	MOVQ       scale_base+128(FP), AX
 	TESTQ      AX, AX
 	JZ         unscaled
 	VMASKMOVPS (AX), Y4, Y5
@@ -2118,23 +2144,23 @@ flushed:
 	VMULPS     Y5, Y3, Y3
 
 unscaled:
-	MOVB       accumulate+112(FP), AL
+	MOVB       accumulate+120(FP), AL
 	TESTB      AL, AL
 	JZ         store
-	VMASKMOVPS (R8), Y4, Y5
+	VMASKMOVPS (R9), Y4, Y5
 	VADDPS     Y5, Y0, Y0
-	VMASKMOVPS (R8)(R9*1), Y4, Y5
+	VMASKMOVPS (R9)(R10*1), Y4, Y5
 	VADDPS     Y5, Y1, Y1
-	VMASKMOVPS (R8)(R9*2), Y4, Y5
+	VMASKMOVPS (R9)(R10*2), Y4, Y5
 	VADDPS     Y5, Y2, Y2
-	VMASKMOVPS (R8)(R10*1), Y4, Y5
+	VMASKMOVPS (R9)(R11*1), Y4, Y5
 	VADDPS     Y5, Y3, Y3
 
 store:
-	VMASKMOVPS Y0, Y4, (R8)
-	VMASKMOVPS Y1, Y4, (R8)(R9*1)
-	VMASKMOVPS Y2, Y4, (R8)(R9*2)
-	VMASKMOVPS Y3, Y4, (R8)(R10*1)
+	VMASKMOVPS Y0, Y4, (R9)
+	VMASKMOVPS Y1, Y4, (R9)(R10*1)
+	VMASKMOVPS Y2, Y4, (R9)(R10*2)
+	VMASKMOVPS Y3, Y4, (R9)(R11*1)
 	VZEROUPPER
 	RET
 
@@ -2148,25 +2174,27 @@ DATA tailWindow<>+48(SB)/8, $0x0000000000000000
 DATA tailWindow<>+56(SB)/8, $0x0000000000000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
-// func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·tile4x16AVX2(SB), NOSPLIT, $8-145
+TEXT ·tile4x16AVX2(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	MOVQ       depthStride+64(FP), BX
 	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
+	MOVQ       bStride+96(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+104(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -2175,18 +2203,18 @@ TEXT ·tile4x16AVX2(SB), NOSPLIT, $8-145
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
-	MOVB       flush+144(FP), R11
-	TESTB      R11, R11
+	MOVB       flush+152(FP), R12
+	TESTB      R12, R12
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R11
-	ORL        $0x00008040, R11
-	MOVL       R11, 4(SP)
+	MOVL       (SP), R12
+	ORL        $0x00008040, R12
+	MOVL       R12, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (SI), Y8
-	VMOVUPS      32(SI), Y9
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -2200,21 +2228,21 @@ step:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         BX, AX
-	ADDQ         $0x40, SI
-	DECQ         DI
+	ADDQ         SI, DI
+	DECQ         R8
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y8
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ       scale_base+120(FP), AX
+	MOVQ       scale_base+128(FP), AX
 	TESTQ      AX, AX
 	JZ         unscaled
 	VMOVUPS    (AX), Y9
@@ -2229,57 +2257,59 @@ flushed:
 	VMULPS     Y9, Y7, Y7
 
 unscaled:
-	MOVB       accumulate+112(FP), AL
+	MOVB       accumulate+120(FP), AL
 	TESTB      AL, AL
 	JZ         store
-	VADDPS     (R8), Y0, Y0
-	VMASKMOVPS 32(R8), Y8, Y9
+	VADDPS     (R9), Y0, Y0
+	VMASKMOVPS 32(R9), Y8, Y9
 	VADDPS     Y9, Y1, Y1
-	VADDPS     (R8)(R9*1), Y2, Y2
-	VMASKMOVPS 32(R8)(R9*1), Y8, Y9
+	VADDPS     (R9)(R10*1), Y2, Y2
+	VMASKMOVPS 32(R9)(R10*1), Y8, Y9
 	VADDPS     Y9, Y3, Y3
-	VADDPS     (R8)(R9*2), Y4, Y4
-	VMASKMOVPS 32(R8)(R9*2), Y8, Y9
+	VADDPS     (R9)(R10*2), Y4, Y4
+	VMASKMOVPS 32(R9)(R10*2), Y8, Y9
 	VADDPS     Y9, Y5, Y5
-	VADDPS     (R8)(R10*1), Y6, Y6
-	VMASKMOVPS 32(R8)(R10*1), Y8, Y9
+	VADDPS     (R9)(R11*1), Y6, Y6
+	VMASKMOVPS 32(R9)(R11*1), Y8, Y9
 	VADDPS     Y9, Y7, Y7
 
 store:
-	VMOVUPS    Y0, (R8)
-	VMASKMOVPS Y1, Y8, 32(R8)
-	VMOVUPS    Y2, (R8)(R9*1)
-	VMASKMOVPS Y3, Y8, 32(R8)(R9*1)
-	VMOVUPS    Y4, (R8)(R9*2)
-	VMASKMOVPS Y5, Y8, 32(R8)(R9*2)
-	VMOVUPS    Y6, (R8)(R10*1)
-	VMASKMOVPS Y7, Y8, 32(R8)(R10*1)
+	VMOVUPS    Y0, (R9)
+	VMASKMOVPS Y1, Y8, 32(R9)
+	VMOVUPS    Y2, (R9)(R10*1)
+	VMASKMOVPS Y3, Y8, 32(R9)(R10*1)
+	VMOVUPS    Y4, (R9)(R10*2)
+	VMASKMOVPS Y5, Y8, 32(R9)(R10*2)
+	VMOVUPS    Y6, (R9)(R11*1)
+	VMASKMOVPS Y7, Y8, 32(R9)(R11*1)
 	VZEROUPPER
 	RET
 
-// func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·tile4x24AVX2(SB), NOSPLIT, $8-145
+TEXT ·tile4x24AVX2(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	MOVQ       depthStride+64(FP), BX
 	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 64(R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 64(R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
-	PREFETCHT0 64(R8)(R10*1)
+	MOVQ       bStride+96(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+104(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -2292,19 +2322,19 @@ TEXT ·tile4x24AVX2(SB), NOSPLIT, $8-145
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
-	MOVB       flush+144(FP), R11
-	TESTB      R11, R11
+	MOVB       flush+152(FP), R12
+	TESTB      R12, R12
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R11
-	ORL        $0x00008040, R11
-	MOVL       R11, 4(SP)
+	MOVL       (SP), R12
+	ORL        $0x00008040, R12
+	MOVL       R12, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (SI), Y12
-	VMOVUPS      32(SI), Y13
-	VMOVUPS      64(SI), Y14
+	VMOVUPS      (DI), Y12
+	VMOVUPS      32(DI), Y13
+	VMOVUPS      64(DI), Y14
 	VBROADCASTSS (AX), Y15
 	VFMADD231PS  Y12, Y15, Y0
 	VFMADD231PS  Y13, Y15, Y1
@@ -2322,21 +2352,21 @@ step:
 	VFMADD231PS  Y13, Y15, Y10
 	VFMADD231PS  Y14, Y15, Y11
 	ADDQ         BX, AX
-	ADDQ         $0x60, SI
-	DECQ         DI
+	ADDQ         SI, DI
+	DECQ         R8
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y12
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ       scale_base+120(FP), AX
+	MOVQ       scale_base+128(FP), AX
 	TESTQ      AX, AX
 	JZ         unscaled
 	VMOVUPS    (AX), Y13
@@ -2356,90 +2386,92 @@ flushed:
 	VMULPS     Y13, Y11, Y11
 
 unscaled:
-	MOVB       accumulate+112(FP), AL
+	MOVB       accumulate+120(FP), AL
 	TESTB      AL, AL
 	JZ         store
-	VADDPS     (R8), Y0, Y0
-	VADDPS     32(R8), Y1, Y1
-	VMASKMOVPS 64(R8), Y12, Y13
+	VADDPS     (R9), Y0, Y0
+	VADDPS     32(R9), Y1, Y1
+	VMASKMOVPS 64(R9), Y12, Y13
 	VADDPS     Y13, Y2, Y2
-	VADDPS     (R8)(R9*1), Y3, Y3
-	VADDPS     32(R8)(R9*1), Y4, Y4
-	VMASKMOVPS 64(R8)(R9*1), Y12, Y13
+	VADDPS     (R9)(R10*1), Y3, Y3
+	VADDPS     32(R9)(R10*1), Y4, Y4
+	VMASKMOVPS 64(R9)(R10*1), Y12, Y13
 	VADDPS     Y13, Y5, Y5
-	VADDPS     (R8)(R9*2), Y6, Y6
-	VADDPS     32(R8)(R9*2), Y7, Y7
-	VMASKMOVPS 64(R8)(R9*2), Y12, Y13
+	VADDPS     (R9)(R10*2), Y6, Y6
+	VADDPS     32(R9)(R10*2), Y7, Y7
+	VMASKMOVPS 64(R9)(R10*2), Y12, Y13
 	VADDPS     Y13, Y8, Y8
-	VADDPS     (R8)(R10*1), Y9, Y9
-	VADDPS     32(R8)(R10*1), Y10, Y10
-	VMASKMOVPS 64(R8)(R10*1), Y12, Y13
+	VADDPS     (R9)(R11*1), Y9, Y9
+	VADDPS     32(R9)(R11*1), Y10, Y10
+	VMASKMOVPS 64(R9)(R11*1), Y12, Y13
 	VADDPS     Y13, Y11, Y11
 
 store:
-	VMOVUPS    Y0, (R8)
-	VMOVUPS    Y1, 32(R8)
-	VMASKMOVPS Y2, Y12, 64(R8)
-	VMOVUPS    Y3, (R8)(R9*1)
-	VMOVUPS    Y4, 32(R8)(R9*1)
-	VMASKMOVPS Y5, Y12, 64(R8)(R9*1)
-	VMOVUPS    Y6, (R8)(R9*2)
-	VMOVUPS    Y7, 32(R8)(R9*2)
-	VMASKMOVPS Y8, Y12, 64(R8)(R9*2)
-	VMOVUPS    Y9, (R8)(R10*1)
-	VMOVUPS    Y10, 32(R8)(R10*1)
-	VMASKMOVPS Y11, Y12, 64(R8)(R10*1)
+	VMOVUPS    Y0, (R9)
+	VMOVUPS    Y1, 32(R9)
+	VMASKMOVPS Y2, Y12, 64(R9)
+	VMOVUPS    Y3, (R9)(R10*1)
+	VMOVUPS    Y4, 32(R9)(R10*1)
+	VMASKMOVPS Y5, Y12, 64(R9)(R10*1)
+	VMOVUPS    Y6, (R9)(R10*2)
+	VMOVUPS    Y7, 32(R9)(R10*2)
+	VMASKMOVPS Y8, Y12, 64(R9)(R10*2)
+	VMOVUPS    Y9, (R9)(R11*1)
+	VMOVUPS    Y10, 32(R9)(R11*1)
+	VMASKMOVPS Y11, Y12, 64(R9)(R11*1)
 	VZEROUPPER
 	RET
 
-// func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·tile2x8AVX2(SB), NOSPLIT, $8-145
+TEXT ·tile2x8AVX2(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 (DI)(R8*1)
+	MOVQ       bStride+96(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+104(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
-	MOVB       flush+144(FP), R9
-	TESTB      R9, R9
+	MOVB       flush+152(FP), R10
+	TESTB      R10, R10
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R9
-	ORL        $0x00008040, R9
-	MOVL       R9, 4(SP)
+	MOVL       (SP), R10
+	ORL        $0x00008040, R10
+	MOVL       R10, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (BX), Y2
+	VMOVUPS      (SI), Y2
 	VBROADCASTSS (AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (AX)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, AX
-	ADDQ         $0x20, BX
-	DECQ         SI
+	ADDQ         BX, SI
+	DECQ         DI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y2
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ       scale_base+120(FP), AX
+	MOVQ       scale_base+128(FP), AX
 	TESTQ      AX, AX
 	JZ         unscaled
 	VMASKMOVPS (AX), Y2, Y3
@@ -2447,51 +2479,53 @@ flushed:
 	VMULPS     Y3, Y1, Y1
 
 unscaled:
-	MOVB       accumulate+112(FP), AL
+	MOVB       accumulate+120(FP), AL
 	TESTB      AL, AL
 	JZ         store
-	VMASKMOVPS (DI), Y2, Y3
+	VMASKMOVPS (R8), Y2, Y3
 	VADDPS     Y3, Y0, Y0
-	VMASKMOVPS (DI)(R8*1), Y2, Y3
+	VMASKMOVPS (R8)(R9*1), Y2, Y3
 	VADDPS     Y3, Y1, Y1
 
 store:
-	VMASKMOVPS Y0, Y2, (DI)
-	VMASKMOVPS Y1, Y2, (DI)(R8*1)
+	VMASKMOVPS Y0, Y2, (R8)
+	VMASKMOVPS Y1, Y2, (R8)(R9*1)
 	VZEROUPPER
 	RET
 
-// func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·tile2x16AVX2(SB), NOSPLIT, $8-145
+TEXT ·tile2x16AVX2(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 (DI)(R8*1)
+	MOVQ       bStride+96(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+104(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
-	MOVB       flush+144(FP), R9
-	TESTB      R9, R9
+	MOVB       flush+152(FP), R10
+	TESTB      R10, R10
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R9
-	ORL        $0x00008040, R9
-	MOVL       R9, 4(SP)
+	MOVL       (SP), R10
+	ORL        $0x00008040, R10
+	MOVL       R10, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (BX), Y4
-	VMOVUPS      32(BX), Y5
+	VMOVUPS      (SI), Y4
+	VMOVUPS      32(SI), Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
@@ -2499,21 +2533,21 @@ step:
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         DX, AX
-	ADDQ         $0x40, BX
-	DECQ         SI
+	ADDQ         BX, SI
+	DECQ         DI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y4
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ       scale_base+120(FP), AX
+	MOVQ       scale_base+128(FP), AX
 	TESTQ      AX, AX
 	JZ         unscaled
 	VMOVUPS    (AX), Y5
@@ -2524,60 +2558,62 @@ flushed:
 	VMULPS     Y5, Y3, Y3
 
 unscaled:
-	MOVB       accumulate+112(FP), AL
+	MOVB       accumulate+120(FP), AL
 	TESTB      AL, AL
 	JZ         store
-	VADDPS     (DI), Y0, Y0
-	VMASKMOVPS 32(DI), Y4, Y5
+	VADDPS     (R8), Y0, Y0
+	VMASKMOVPS 32(R8), Y4, Y5
 	VADDPS     Y5, Y1, Y1
-	VADDPS     (DI)(R8*1), Y2, Y2
-	VMASKMOVPS 32(DI)(R8*1), Y4, Y5
+	VADDPS     (R8)(R9*1), Y2, Y2
+	VMASKMOVPS 32(R8)(R9*1), Y4, Y5
 	VADDPS     Y5, Y3, Y3
 
 store:
-	VMOVUPS    Y0, (DI)
-	VMASKMOVPS Y1, Y4, 32(DI)
-	VMOVUPS    Y2, (DI)(R8*1)
-	VMASKMOVPS Y3, Y4, 32(DI)(R8*1)
+	VMOVUPS    Y0, (R8)
+	VMASKMOVPS Y1, Y4, 32(R8)
+	VMOVUPS    Y2, (R8)(R9*1)
+	VMASKMOVPS Y3, Y4, 32(R8)(R9*1)
 	VZEROUPPER
 	RET
 
-// func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·tile2x24AVX2(SB), NOSPLIT, $8-145
+TEXT ·tile2x24AVX2(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 (DI)(R8*1)
-	PREFETCHT0 64(DI)(R8*1)
+	MOVQ       bStride+96(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+104(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
-	MOVB       flush+144(FP), R9
-	TESTB      R9, R9
+	MOVB       flush+152(FP), R10
+	TESTB      R10, R10
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), R9
-	ORL        $0x00008040, R9
-	MOVL       R9, 4(SP)
+	MOVL       (SP), R10
+	ORL        $0x00008040, R10
+	MOVL       R10, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (BX), Y6
-	VMOVUPS      32(BX), Y7
-	VMOVUPS      64(BX), Y8
+	VMOVUPS      (SI), Y6
+	VMOVUPS      32(SI), Y7
+	VMOVUPS      64(SI), Y8
 	VBROADCASTSS (AX), Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y1
@@ -2587,21 +2623,21 @@ step:
 	VFMADD231PS  Y7, Y9, Y4
 	VFMADD231PS  Y8, Y9, Y5
 	ADDQ         DX, AX
-	ADDQ         $0x60, BX
-	DECQ         SI
+	ADDQ         BX, SI
+	DECQ         DI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y6
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ       scale_base+120(FP), AX
+	MOVQ       scale_base+128(FP), AX
 	TESTQ      AX, AX
 	JZ         unscaled
 	VMOVUPS    (AX), Y7
@@ -2615,136 +2651,140 @@ flushed:
 	VMULPS     Y7, Y5, Y5
 
 unscaled:
-	MOVB       accumulate+112(FP), AL
+	MOVB       accumulate+120(FP), AL
 	TESTB      AL, AL
 	JZ         store
-	VADDPS     (DI), Y0, Y0
-	VADDPS     32(DI), Y1, Y1
-	VMASKMOVPS 64(DI), Y6, Y7
+	VADDPS     (R8), Y0, Y0
+	VADDPS     32(R8), Y1, Y1
+	VMASKMOVPS 64(R8), Y6, Y7
 	VADDPS     Y7, Y2, Y2
-	VADDPS     (DI)(R8*1), Y3, Y3
-	VADDPS     32(DI)(R8*1), Y4, Y4
-	VMASKMOVPS 64(DI)(R8*1), Y6, Y7
+	VADDPS     (R8)(R9*1), Y3, Y3
+	VADDPS     32(R8)(R9*1), Y4, Y4
+	VMASKMOVPS 64(R8)(R9*1), Y6, Y7
 	VADDPS     Y7, Y5, Y5
 
 store:
-	VMOVUPS    Y0, (DI)
-	VMOVUPS    Y1, 32(DI)
-	VMASKMOVPS Y2, Y6, 64(DI)
-	VMOVUPS    Y3, (DI)(R8*1)
-	VMOVUPS    Y4, 32(DI)(R8*1)
-	VMASKMOVPS Y5, Y6, 64(DI)(R8*1)
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    Y1, 32(R8)
+	VMASKMOVPS Y2, Y6, 64(R8)
+	VMOVUPS    Y3, (R8)(R9*1)
+	VMOVUPS    Y4, 32(R8)(R9*1)
+	VMASKMOVPS Y5, Y6, 64(R8)(R9*1)
 	VZEROUPPER
 	RET
 
-// func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·tile1x8AVX2(SB), NOSPLIT, $8-145
+TEXT ·tile1x8AVX2(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), CX
 	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
+	MOVQ       bStride+96(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+104(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
 	VXORPS     Y0, Y0, Y0
-	MOVB       flush+144(FP), DI
-	TESTB      DI, DI
+	MOVB       flush+152(FP), R8
+	TESTB      R8, R8
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), DI
-	ORL        $0x00008040, DI
-	MOVL       DI, 4(SP)
+	MOVL       (SP), R8
+	ORL        $0x00008040, R8
+	MOVL       R8, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (DX), Y1
+	VMOVUPS      (BX), Y1
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         CX, AX
-	ADDQ         $0x20, DX
-	DECQ         BX
+	ADDQ         DX, BX
+	DECQ         SI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y1
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ       scale_base+120(FP), AX
+	MOVQ       scale_base+128(FP), AX
 	TESTQ      AX, AX
 	JZ         unscaled
 	VMASKMOVPS (AX), Y1, Y2
 	VMULPS     Y2, Y0, Y0
 
 unscaled:
-	MOVB       accumulate+112(FP), AL
+	MOVB       accumulate+120(FP), AL
 	TESTB      AL, AL
 	JZ         store
-	VMASKMOVPS (SI), Y1, Y2
+	VMASKMOVPS (DI), Y1, Y2
 	VADDPS     Y2, Y0, Y0
 
 store:
-	VMASKMOVPS Y0, Y1, (SI)
+	VMASKMOVPS Y0, Y1, (DI)
 	VZEROUPPER
 	RET
 
-// func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·tile1x16AVX2(SB), NOSPLIT, $8-145
+TEXT ·tile1x16AVX2(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), CX
 	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
+	MOVQ       bStride+96(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+104(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
-	MOVB       flush+144(FP), DI
-	TESTB      DI, DI
+	MOVB       flush+152(FP), R8
+	TESTB      R8, R8
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), DI
-	ORL        $0x00008040, DI
-	MOVL       DI, 4(SP)
+	MOVL       (SP), R8
+	ORL        $0x00008040, R8
+	MOVL       R8, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (DX), Y2
-	VMOVUPS      32(DX), Y3
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
 	ADDQ         CX, AX
-	ADDQ         $0x40, DX
-	DECQ         BX
+	ADDQ         DX, BX
+	DECQ         SI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y2
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ       scale_base+120(FP), AX
+	MOVQ       scale_base+128(FP), AX
 	TESTQ      AX, AX
 	JZ         unscaled
 	VMOVUPS    (AX), Y3
@@ -2753,70 +2793,72 @@ flushed:
 	VMULPS     Y3, Y1, Y1
 
 unscaled:
-	MOVB       accumulate+112(FP), AL
+	MOVB       accumulate+120(FP), AL
 	TESTB      AL, AL
 	JZ         store
-	VADDPS     (SI), Y0, Y0
-	VMASKMOVPS 32(SI), Y2, Y3
+	VADDPS     (DI), Y0, Y0
+	VMASKMOVPS 32(DI), Y2, Y3
 	VADDPS     Y3, Y1, Y1
 
 store:
-	VMOVUPS    Y0, (SI)
-	VMASKMOVPS Y1, Y2, 32(SI)
+	VMOVUPS    Y0, (DI)
+	VMASKMOVPS Y1, Y2, 32(DI)
 	VZEROUPPER
 	RET
 
-// func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·tile1x24AVX2(SB), NOSPLIT, $8-145
+TEXT ·tile1x24AVX2(SB), NOSPLIT, $8-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), CX
 	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
+	MOVQ       bStride+96(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+104(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
-	MOVB       flush+144(FP), DI
-	TESTB      DI, DI
+	MOVB       flush+152(FP), R8
+	TESTB      R8, R8
 	JZ         step
 	STMXCSR    (SP)
-	MOVL       (SP), DI
-	ORL        $0x00008040, DI
-	MOVL       DI, 4(SP)
+	MOVL       (SP), R8
+	ORL        $0x00008040, R8
+	MOVL       R8, 4(SP)
 	LDMXCSR    4(SP)
 
 step:
-	VMOVUPS      (DX), Y3
-	VMOVUPS      32(DX), Y4
-	VMOVUPS      64(DX), Y5
+	VMOVUPS      (BX), Y3
+	VMOVUPS      32(BX), Y4
+	VMOVUPS      64(BX), Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y3, Y6, Y0
 	VFMADD231PS  Y4, Y6, Y1
 	VFMADD231PS  Y5, Y6, Y2
 	ADDQ         CX, AX
-	ADDQ         $0x60, DX
-	DECQ         BX
+	ADDQ         DX, BX
+	DECQ         SI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	LEAQ         tailWindow<>+0(SB), CX
 	MOVQ         $0x00000008, DX
 	SUBQ         AX, DX
 	VMOVDQU      (CX)(DX*4), Y3
-	MOVB         flush+144(FP), AL
+	MOVB         flush+152(FP), AL
 	TESTB        AL, AL
 	JZ           flushed
 	LDMXCSR      (SP)
 
 flushed:
-	MOVQ       scale_base+120(FP), AX
+	MOVQ       scale_base+128(FP), AX
 	TESTQ      AX, AX
 	JZ         unscaled
 	VMOVUPS    (AX), Y4
@@ -2827,18 +2869,18 @@ flushed:
 	VMULPS     Y4, Y2, Y2
 
 unscaled:
-	MOVB       accumulate+112(FP), AL
+	MOVB       accumulate+120(FP), AL
 	TESTB      AL, AL
 	JZ         store
-	VADDPS     (SI), Y0, Y0
-	VADDPS     32(SI), Y1, Y1
-	VMASKMOVPS 64(SI), Y3, Y4
+	VADDPS     (DI), Y0, Y0
+	VADDPS     32(DI), Y1, Y1
+	VMASKMOVPS 64(DI), Y3, Y4
 	VADDPS     Y4, Y2, Y2
 
 store:
-	VMOVUPS    Y0, (SI)
-	VMOVUPS    Y1, 32(SI)
-	VMASKMOVPS Y2, Y3, 64(SI)
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMASKMOVPS Y2, Y3, 64(DI)
 	VZEROUPPER
 	RET
 
@@ -3123,9 +3165,9 @@ step:
 	VZEROUPPER
 	RET
 
-// func dot8x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot8x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot8x16BF16(SB), NOSPLIT, $0-145
+TEXT ·dot8x16BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -3133,21 +3175,23 @@ TEXT ·dot8x16BF16(SB), NOSPLIT, $0-145
 	LEAQ       (AX)(CX*4), BX
 	MOVQ       depthStride+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       b_base+72(FP), DI
-	MOVQ       depth+96(FP), R8
-	MOVQ       c_base+0(FP), R9
-	MOVQ       ldc+24(FP), R10
-	SHLQ       $0x02, R10
-	LEAQ       (R10)(R10*2), R11
-	LEAQ       (R9)(R10*4), R12
-	PREFETCHT0 (R9)
-	PREFETCHT0 (R9)(R10*1)
-	PREFETCHT0 (R9)(R10*2)
-	PREFETCHT0 (R9)(R11*1)
-	PREFETCHT0 (R12)
-	PREFETCHT0 (R12)(R10*1)
-	PREFETCHT0 (R12)(R10*2)
-	PREFETCHT0 (R12)(R11*1)
+	MOVQ       bStride+96(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       b_base+72(FP), R8
+	MOVQ       depth+104(FP), R9
+	MOVQ       c_base+0(FP), R10
+	MOVQ       ldc+24(FP), R11
+	SHLQ       $0x02, R11
+	LEAQ       (R11)(R11*2), R12
+	LEAQ       (R10)(R11*4), R13
+	PREFETCHT0 (R10)
+	PREFETCHT0 (R10)(R11*1)
+	PREFETCHT0 (R10)(R11*2)
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 (R13)
+	PREFETCHT0 (R13)(R11*1)
+	PREFETCHT0 (R13)(R11*2)
+	PREFETCHT0 (R13)(R12*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -3158,7 +3202,7 @@ TEXT ·dot8x16BF16(SB), NOSPLIT, $0-145
 	VPXORD     Z7, Z7, Z7
 
 step:
-	VMOVUPS      (DI), Z8
+	VMOVUPS      (R8), Z8
 	VBROADCASTSS (AX), Z9
 	LONG $0x483ed262; WORD $0xc152 // VDPBF16PS Z9, Z8, Z0
 	VBROADCASTSS (AX)(CX*1), Z9
@@ -3177,14 +3221,14 @@ step:
 	LONG $0x483ed262; WORD $0xf952 // VDPBF16PS Z9, Z8, Z7
 	ADDQ         SI, AX
 	ADDQ         SI, BX
-	ADDQ         $0x40, DI
-	DECQ         R8
+	ADDQ         DI, R8
+	DECQ         R9
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS.Z    (AX), K1, Z8
@@ -3198,41 +3242,41 @@ step:
 	VMULPS       Z8, Z7, Z7
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VMOVUPS.Z (R9), K1, Z8
+	VMOVUPS.Z (R10), K1, Z8
 	VADDPS    Z8, Z0, Z0
-	VMOVUPS.Z (R9)(R10*1), K1, Z8
+	VMOVUPS.Z (R10)(R11*1), K1, Z8
 	VADDPS    Z8, Z1, Z1
-	VMOVUPS.Z (R9)(R10*2), K1, Z8
+	VMOVUPS.Z (R10)(R11*2), K1, Z8
 	VADDPS    Z8, Z2, Z2
-	VMOVUPS.Z (R9)(R11*1), K1, Z8
+	VMOVUPS.Z (R10)(R12*1), K1, Z8
 	VADDPS    Z8, Z3, Z3
-	VMOVUPS.Z (R12), K1, Z8
+	VMOVUPS.Z (R13), K1, Z8
 	VADDPS    Z8, Z4, Z4
-	VMOVUPS.Z (R12)(R10*1), K1, Z8
+	VMOVUPS.Z (R13)(R11*1), K1, Z8
 	VADDPS    Z8, Z5, Z5
-	VMOVUPS.Z (R12)(R10*2), K1, Z8
+	VMOVUPS.Z (R13)(R11*2), K1, Z8
 	VADDPS    Z8, Z6, Z6
-	VMOVUPS.Z (R12)(R11*1), K1, Z8
+	VMOVUPS.Z (R13)(R12*1), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
 store:
-	VMOVUPS Z0, K1, (R9)
-	VMOVUPS Z1, K1, (R9)(R10*1)
-	VMOVUPS Z2, K1, (R9)(R10*2)
-	VMOVUPS Z3, K1, (R9)(R11*1)
-	VMOVUPS Z4, K1, (R12)
-	VMOVUPS Z5, K1, (R12)(R10*1)
-	VMOVUPS Z6, K1, (R12)(R10*2)
-	VMOVUPS Z7, K1, (R12)(R11*1)
+	VMOVUPS Z0, K1, (R10)
+	VMOVUPS Z1, K1, (R10)(R11*1)
+	VMOVUPS Z2, K1, (R10)(R11*2)
+	VMOVUPS Z3, K1, (R10)(R12*1)
+	VMOVUPS Z4, K1, (R13)
+	VMOVUPS Z5, K1, (R13)(R11*1)
+	VMOVUPS Z6, K1, (R13)(R11*2)
+	VMOVUPS Z7, K1, (R13)(R12*1)
 	VZEROUPPER
 	RET
 
-// func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot8x32BF16(SB), NOSPLIT, $0-145
+TEXT ·dot8x32BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -3240,29 +3284,31 @@ TEXT ·dot8x32BF16(SB), NOSPLIT, $0-145
 	LEAQ       (AX)(CX*4), BX
 	MOVQ       depthStride+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       b_base+72(FP), DI
-	MOVQ       depth+96(FP), R8
-	MOVQ       c_base+0(FP), R9
-	MOVQ       ldc+24(FP), R10
-	SHLQ       $0x02, R10
-	LEAQ       (R10)(R10*2), R11
-	LEAQ       (R9)(R10*4), R12
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 (R9)(R10*1)
-	PREFETCHT0 64(R9)(R10*1)
-	PREFETCHT0 (R9)(R10*2)
-	PREFETCHT0 64(R9)(R10*2)
-	PREFETCHT0 (R9)(R11*1)
-	PREFETCHT0 64(R9)(R11*1)
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 (R12)(R10*1)
-	PREFETCHT0 64(R12)(R10*1)
-	PREFETCHT0 (R12)(R10*2)
-	PREFETCHT0 64(R12)(R10*2)
-	PREFETCHT0 (R12)(R11*1)
-	PREFETCHT0 64(R12)(R11*1)
+	MOVQ       bStride+96(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       b_base+72(FP), R8
+	MOVQ       depth+104(FP), R9
+	MOVQ       c_base+0(FP), R10
+	MOVQ       ldc+24(FP), R11
+	SHLQ       $0x02, R11
+	LEAQ       (R11)(R11*2), R12
+	LEAQ       (R10)(R11*4), R13
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 (R10)(R11*1)
+	PREFETCHT0 64(R10)(R11*1)
+	PREFETCHT0 (R10)(R11*2)
+	PREFETCHT0 64(R10)(R11*2)
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 64(R10)(R12*1)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 (R13)(R11*1)
+	PREFETCHT0 64(R13)(R11*1)
+	PREFETCHT0 (R13)(R11*2)
+	PREFETCHT0 64(R13)(R11*2)
+	PREFETCHT0 (R13)(R12*1)
+	PREFETCHT0 64(R13)(R12*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -3281,8 +3327,8 @@ TEXT ·dot8x32BF16(SB), NOSPLIT, $0-145
 	VPXORD     Z15, Z15, Z15
 
 step:
-	VMOVUPS      (DI), Z16
-	VMOVUPS      64(DI), Z17
+	VMOVUPS      (R8), Z16
+	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (AX), Z18
 	LONG $0x407eb262; WORD $0xc252 // VDPBF16PS Z18, Z16, Z0
 	LONG $0x4076b262; WORD $0xca52 // VDPBF16PS Z18, Z17, Z1
@@ -3309,14 +3355,14 @@ step:
 	LONG $0x40763262; WORD $0xfa52 // VDPBF16PS Z18, Z17, Z15
 	ADDQ         SI, AX
 	ADDQ         SI, BX
-	ADDQ         $0x80, DI
-	DECQ         R8
+	ADDQ         DI, R8
+	DECQ         R9
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS      (AX), Z16
@@ -3339,57 +3385,57 @@ step:
 	VMULPS       Z16, Z15, Z15
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (R9), Z0, Z0
-	VMOVUPS.Z 64(R9), K1, Z16
+	VADDPS    (R10), Z0, Z0
+	VMOVUPS.Z 64(R10), K1, Z16
 	VADDPS    Z16, Z1, Z1
-	VADDPS    (R9)(R10*1), Z2, Z2
-	VMOVUPS.Z 64(R9)(R10*1), K1, Z16
+	VADDPS    (R10)(R11*1), Z2, Z2
+	VMOVUPS.Z 64(R10)(R11*1), K1, Z16
 	VADDPS    Z16, Z3, Z3
-	VADDPS    (R9)(R10*2), Z4, Z4
-	VMOVUPS.Z 64(R9)(R10*2), K1, Z16
+	VADDPS    (R10)(R11*2), Z4, Z4
+	VMOVUPS.Z 64(R10)(R11*2), K1, Z16
 	VADDPS    Z16, Z5, Z5
-	VADDPS    (R9)(R11*1), Z6, Z6
-	VMOVUPS.Z 64(R9)(R11*1), K1, Z16
+	VADDPS    (R10)(R12*1), Z6, Z6
+	VMOVUPS.Z 64(R10)(R12*1), K1, Z16
 	VADDPS    Z16, Z7, Z7
-	VADDPS    (R12), Z8, Z8
-	VMOVUPS.Z 64(R12), K1, Z16
+	VADDPS    (R13), Z8, Z8
+	VMOVUPS.Z 64(R13), K1, Z16
 	VADDPS    Z16, Z9, Z9
-	VADDPS    (R12)(R10*1), Z10, Z10
-	VMOVUPS.Z 64(R12)(R10*1), K1, Z16
+	VADDPS    (R13)(R11*1), Z10, Z10
+	VMOVUPS.Z 64(R13)(R11*1), K1, Z16
 	VADDPS    Z16, Z11, Z11
-	VADDPS    (R12)(R10*2), Z12, Z12
-	VMOVUPS.Z 64(R12)(R10*2), K1, Z16
+	VADDPS    (R13)(R11*2), Z12, Z12
+	VMOVUPS.Z 64(R13)(R11*2), K1, Z16
 	VADDPS    Z16, Z13, Z13
-	VADDPS    (R12)(R11*1), Z14, Z14
-	VMOVUPS.Z 64(R12)(R11*1), K1, Z16
+	VADDPS    (R13)(R12*1), Z14, Z14
+	VMOVUPS.Z 64(R13)(R12*1), K1, Z16
 	VADDPS    Z16, Z15, Z15
 
 store:
-	VMOVUPS Z0, (R9)
-	VMOVUPS Z1, K1, 64(R9)
-	VMOVUPS Z2, (R9)(R10*1)
-	VMOVUPS Z3, K1, 64(R9)(R10*1)
-	VMOVUPS Z4, (R9)(R10*2)
-	VMOVUPS Z5, K1, 64(R9)(R10*2)
-	VMOVUPS Z6, (R9)(R11*1)
-	VMOVUPS Z7, K1, 64(R9)(R11*1)
-	VMOVUPS Z8, (R12)
-	VMOVUPS Z9, K1, 64(R12)
-	VMOVUPS Z10, (R12)(R10*1)
-	VMOVUPS Z11, K1, 64(R12)(R10*1)
-	VMOVUPS Z12, (R12)(R10*2)
-	VMOVUPS Z13, K1, 64(R12)(R10*2)
-	VMOVUPS Z14, (R12)(R11*1)
-	VMOVUPS Z15, K1, 64(R12)(R11*1)
+	VMOVUPS Z0, (R10)
+	VMOVUPS Z1, K1, 64(R10)
+	VMOVUPS Z2, (R10)(R11*1)
+	VMOVUPS Z3, K1, 64(R10)(R11*1)
+	VMOVUPS Z4, (R10)(R11*2)
+	VMOVUPS Z5, K1, 64(R10)(R11*2)
+	VMOVUPS Z6, (R10)(R12*1)
+	VMOVUPS Z7, K1, 64(R10)(R12*1)
+	VMOVUPS Z8, (R13)
+	VMOVUPS Z9, K1, 64(R13)
+	VMOVUPS Z10, (R13)(R11*1)
+	VMOVUPS Z11, K1, 64(R13)(R11*1)
+	VMOVUPS Z12, (R13)(R11*2)
+	VMOVUPS Z13, K1, 64(R13)(R11*2)
+	VMOVUPS Z14, (R13)(R12*1)
+	VMOVUPS Z15, K1, 64(R13)(R12*1)
 	VZEROUPPER
 	RET
 
-// func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot8x48BF16(SB), NOSPLIT, $0-145
+TEXT ·dot8x48BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
@@ -3397,37 +3443,39 @@ TEXT ·dot8x48BF16(SB), NOSPLIT, $0-145
 	LEAQ       (AX)(CX*4), BX
 	MOVQ       depthStride+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       b_base+72(FP), DI
-	MOVQ       depth+96(FP), R8
-	MOVQ       c_base+0(FP), R9
-	MOVQ       ldc+24(FP), R10
-	SHLQ       $0x02, R10
-	LEAQ       (R10)(R10*2), R11
-	LEAQ       (R9)(R10*4), R12
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 128(R9)
-	PREFETCHT0 (R9)(R10*1)
-	PREFETCHT0 64(R9)(R10*1)
-	PREFETCHT0 128(R9)(R10*1)
-	PREFETCHT0 (R9)(R10*2)
-	PREFETCHT0 64(R9)(R10*2)
-	PREFETCHT0 128(R9)(R10*2)
-	PREFETCHT0 (R9)(R11*1)
-	PREFETCHT0 64(R9)(R11*1)
-	PREFETCHT0 128(R9)(R11*1)
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	PREFETCHT0 128(R12)
-	PREFETCHT0 (R12)(R10*1)
-	PREFETCHT0 64(R12)(R10*1)
-	PREFETCHT0 128(R12)(R10*1)
-	PREFETCHT0 (R12)(R10*2)
-	PREFETCHT0 64(R12)(R10*2)
-	PREFETCHT0 128(R12)(R10*2)
-	PREFETCHT0 (R12)(R11*1)
-	PREFETCHT0 64(R12)(R11*1)
-	PREFETCHT0 128(R12)(R11*1)
+	MOVQ       bStride+96(FP), DI
+	SHLQ       $0x02, DI
+	MOVQ       b_base+72(FP), R8
+	MOVQ       depth+104(FP), R9
+	MOVQ       c_base+0(FP), R10
+	MOVQ       ldc+24(FP), R11
+	SHLQ       $0x02, R11
+	LEAQ       (R11)(R11*2), R12
+	LEAQ       (R10)(R11*4), R13
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 128(R10)
+	PREFETCHT0 (R10)(R11*1)
+	PREFETCHT0 64(R10)(R11*1)
+	PREFETCHT0 128(R10)(R11*1)
+	PREFETCHT0 (R10)(R11*2)
+	PREFETCHT0 64(R10)(R11*2)
+	PREFETCHT0 128(R10)(R11*2)
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 64(R10)(R12*1)
+	PREFETCHT0 128(R10)(R12*1)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 (R13)(R11*1)
+	PREFETCHT0 64(R13)(R11*1)
+	PREFETCHT0 128(R13)(R11*1)
+	PREFETCHT0 (R13)(R11*2)
+	PREFETCHT0 64(R13)(R11*2)
+	PREFETCHT0 128(R13)(R11*2)
+	PREFETCHT0 (R13)(R12*1)
+	PREFETCHT0 64(R13)(R12*1)
+	PREFETCHT0 128(R13)(R12*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -3454,9 +3502,9 @@ TEXT ·dot8x48BF16(SB), NOSPLIT, $0-145
 	VPXORD     Z23, Z23, Z23
 
 step:
-	VMOVUPS      (DI), Z24
-	VMOVUPS      64(DI), Z25
-	VMOVUPS      128(DI), Z26
+	VMOVUPS      (R8), Z24
+	VMOVUPS      64(R8), Z25
+	VMOVUPS      128(R8), Z26
 	VBROADCASTSS (AX), Z27
 	LONG $0x403e9262; WORD $0xc352 // VDPBF16PS Z27, Z24, Z0
 	LONG $0x40369262; WORD $0xcb52 // VDPBF16PS Z27, Z25, Z1
@@ -3491,14 +3539,14 @@ step:
 	LONG $0x402e8262; WORD $0xfb52 // VDPBF16PS Z27, Z26, Z23
 	ADDQ         SI, AX
 	ADDQ         SI, BX
-	ADDQ         $0xc0, DI
-	DECQ         R8
+	ADDQ         DI, R8
+	DECQ         R9
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS      (AX), Z24
@@ -3530,96 +3578,98 @@ step:
 	VMULPS       Z24, Z23, Z23
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (R9), Z0, Z0
-	VADDPS    64(R9), Z1, Z1
-	VMOVUPS.Z 128(R9), K1, Z24
+	VADDPS    (R10), Z0, Z0
+	VADDPS    64(R10), Z1, Z1
+	VMOVUPS.Z 128(R10), K1, Z24
 	VADDPS    Z24, Z2, Z2
-	VADDPS    (R9)(R10*1), Z3, Z3
-	VADDPS    64(R9)(R10*1), Z4, Z4
-	VMOVUPS.Z 128(R9)(R10*1), K1, Z24
+	VADDPS    (R10)(R11*1), Z3, Z3
+	VADDPS    64(R10)(R11*1), Z4, Z4
+	VMOVUPS.Z 128(R10)(R11*1), K1, Z24
 	VADDPS    Z24, Z5, Z5
-	VADDPS    (R9)(R10*2), Z6, Z6
-	VADDPS    64(R9)(R10*2), Z7, Z7
-	VMOVUPS.Z 128(R9)(R10*2), K1, Z24
+	VADDPS    (R10)(R11*2), Z6, Z6
+	VADDPS    64(R10)(R11*2), Z7, Z7
+	VMOVUPS.Z 128(R10)(R11*2), K1, Z24
 	VADDPS    Z24, Z8, Z8
-	VADDPS    (R9)(R11*1), Z9, Z9
-	VADDPS    64(R9)(R11*1), Z10, Z10
-	VMOVUPS.Z 128(R9)(R11*1), K1, Z24
+	VADDPS    (R10)(R12*1), Z9, Z9
+	VADDPS    64(R10)(R12*1), Z10, Z10
+	VMOVUPS.Z 128(R10)(R12*1), K1, Z24
 	VADDPS    Z24, Z11, Z11
-	VADDPS    (R12), Z12, Z12
-	VADDPS    64(R12), Z13, Z13
-	VMOVUPS.Z 128(R12), K1, Z24
+	VADDPS    (R13), Z12, Z12
+	VADDPS    64(R13), Z13, Z13
+	VMOVUPS.Z 128(R13), K1, Z24
 	VADDPS    Z24, Z14, Z14
-	VADDPS    (R12)(R10*1), Z15, Z15
-	VADDPS    64(R12)(R10*1), Z16, Z16
-	VMOVUPS.Z 128(R12)(R10*1), K1, Z24
+	VADDPS    (R13)(R11*1), Z15, Z15
+	VADDPS    64(R13)(R11*1), Z16, Z16
+	VMOVUPS.Z 128(R13)(R11*1), K1, Z24
 	VADDPS    Z24, Z17, Z17
-	VADDPS    (R12)(R10*2), Z18, Z18
-	VADDPS    64(R12)(R10*2), Z19, Z19
-	VMOVUPS.Z 128(R12)(R10*2), K1, Z24
+	VADDPS    (R13)(R11*2), Z18, Z18
+	VADDPS    64(R13)(R11*2), Z19, Z19
+	VMOVUPS.Z 128(R13)(R11*2), K1, Z24
 	VADDPS    Z24, Z20, Z20
-	VADDPS    (R12)(R11*1), Z21, Z21
-	VADDPS    64(R12)(R11*1), Z22, Z22
-	VMOVUPS.Z 128(R12)(R11*1), K1, Z24
+	VADDPS    (R13)(R12*1), Z21, Z21
+	VADDPS    64(R13)(R12*1), Z22, Z22
+	VMOVUPS.Z 128(R13)(R12*1), K1, Z24
 	VADDPS    Z24, Z23, Z23
 
 store:
-	VMOVUPS Z0, (R9)
-	VMOVUPS Z1, 64(R9)
-	VMOVUPS Z2, K1, 128(R9)
-	VMOVUPS Z3, (R9)(R10*1)
-	VMOVUPS Z4, 64(R9)(R10*1)
-	VMOVUPS Z5, K1, 128(R9)(R10*1)
-	VMOVUPS Z6, (R9)(R10*2)
-	VMOVUPS Z7, 64(R9)(R10*2)
-	VMOVUPS Z8, K1, 128(R9)(R10*2)
-	VMOVUPS Z9, (R9)(R11*1)
-	VMOVUPS Z10, 64(R9)(R11*1)
-	VMOVUPS Z11, K1, 128(R9)(R11*1)
-	VMOVUPS Z12, (R12)
-	VMOVUPS Z13, 64(R12)
-	VMOVUPS Z14, K1, 128(R12)
-	VMOVUPS Z15, (R12)(R10*1)
-	VMOVUPS Z16, 64(R12)(R10*1)
-	VMOVUPS Z17, K1, 128(R12)(R10*1)
-	VMOVUPS Z18, (R12)(R10*2)
-	VMOVUPS Z19, 64(R12)(R10*2)
-	VMOVUPS Z20, K1, 128(R12)(R10*2)
-	VMOVUPS Z21, (R12)(R11*1)
-	VMOVUPS Z22, 64(R12)(R11*1)
-	VMOVUPS Z23, K1, 128(R12)(R11*1)
+	VMOVUPS Z0, (R10)
+	VMOVUPS Z1, 64(R10)
+	VMOVUPS Z2, K1, 128(R10)
+	VMOVUPS Z3, (R10)(R11*1)
+	VMOVUPS Z4, 64(R10)(R11*1)
+	VMOVUPS Z5, K1, 128(R10)(R11*1)
+	VMOVUPS Z6, (R10)(R11*2)
+	VMOVUPS Z7, 64(R10)(R11*2)
+	VMOVUPS Z8, K1, 128(R10)(R11*2)
+	VMOVUPS Z9, (R10)(R12*1)
+	VMOVUPS Z10, 64(R10)(R12*1)
+	VMOVUPS Z11, K1, 128(R10)(R12*1)
+	VMOVUPS Z12, (R13)
+	VMOVUPS Z13, 64(R13)
+	VMOVUPS Z14, K1, 128(R13)
+	VMOVUPS Z15, (R13)(R11*1)
+	VMOVUPS Z16, 64(R13)(R11*1)
+	VMOVUPS Z17, K1, 128(R13)(R11*1)
+	VMOVUPS Z18, (R13)(R11*2)
+	VMOVUPS Z19, 64(R13)(R11*2)
+	VMOVUPS Z20, K1, 128(R13)(R11*2)
+	VMOVUPS Z21, (R13)(R12*1)
+	VMOVUPS Z22, 64(R13)(R12*1)
+	VMOVUPS Z23, K1, 128(R13)(R12*1)
 	VZEROUPPER
 	RET
 
-// func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot4x16BF16(SB), NOSPLIT, $0-145
+TEXT ·dot4x16BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	MOVQ       depthStride+64(FP), BX
 	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
+	MOVQ       bStride+96(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+104(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
 
 step:
-	VMOVUPS      (SI), Z4
+	VMOVUPS      (DI), Z4
 	VBROADCASTSS (AX), Z5
 	LONG $0x485ef262; WORD $0xc552 // VDPBF16PS Z5, Z4, Z0
 	VBROADCASTSS (AX)(CX*1), Z5
@@ -3629,14 +3679,14 @@ step:
 	VBROADCASTSS (AX)(DX*1), Z5
 	LONG $0x485ef262; WORD $0xdd52 // VDPBF16PS Z5, Z4, Z3
 	ADDQ         BX, AX
-	ADDQ         $0x40, SI
-	DECQ         DI
+	ADDQ         SI, DI
+	DECQ         R8
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS.Z    (AX), K1, Z4
@@ -3646,49 +3696,51 @@ step:
 	VMULPS       Z4, Z3, Z3
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VMOVUPS.Z (R8), K1, Z4
+	VMOVUPS.Z (R9), K1, Z4
 	VADDPS    Z4, Z0, Z0
-	VMOVUPS.Z (R8)(R9*1), K1, Z4
+	VMOVUPS.Z (R9)(R10*1), K1, Z4
 	VADDPS    Z4, Z1, Z1
-	VMOVUPS.Z (R8)(R9*2), K1, Z4
+	VMOVUPS.Z (R9)(R10*2), K1, Z4
 	VADDPS    Z4, Z2, Z2
-	VMOVUPS.Z (R8)(R10*1), K1, Z4
+	VMOVUPS.Z (R9)(R11*1), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
 store:
-	VMOVUPS Z0, K1, (R8)
-	VMOVUPS Z1, K1, (R8)(R9*1)
-	VMOVUPS Z2, K1, (R8)(R9*2)
-	VMOVUPS Z3, K1, (R8)(R10*1)
+	VMOVUPS Z0, K1, (R9)
+	VMOVUPS Z1, K1, (R9)(R10*1)
+	VMOVUPS Z2, K1, (R9)(R10*2)
+	VMOVUPS Z3, K1, (R9)(R11*1)
 	VZEROUPPER
 	RET
 
-// func dot4x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot4x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot4x32BF16(SB), NOSPLIT, $0-145
+TEXT ·dot4x32BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	MOVQ       depthStride+64(FP), BX
 	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 64(R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 64(R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
-	PREFETCHT0 64(R8)(R10*1)
+	MOVQ       bStride+96(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+104(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -3699,8 +3751,8 @@ TEXT ·dot4x32BF16(SB), NOSPLIT, $0-145
 	VPXORD     Z7, Z7, Z7
 
 step:
-	VMOVUPS      (SI), Z8
-	VMOVUPS      64(SI), Z9
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (AX), Z10
 	LONG $0x483ed262; WORD $0xc252 // VDPBF16PS Z10, Z8, Z0
 	LONG $0x4836d262; WORD $0xca52 // VDPBF16PS Z10, Z9, Z1
@@ -3714,14 +3766,14 @@ step:
 	LONG $0x483ed262; WORD $0xf252 // VDPBF16PS Z10, Z8, Z6
 	LONG $0x4836d262; WORD $0xfa52 // VDPBF16PS Z10, Z9, Z7
 	ADDQ         BX, AX
-	ADDQ         $0x80, SI
-	DECQ         DI
+	ADDQ         SI, DI
+	DECQ         R8
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS      (AX), Z8
@@ -3736,61 +3788,63 @@ step:
 	VMULPS       Z8, Z7, Z7
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (R8), Z0, Z0
-	VMOVUPS.Z 64(R8), K1, Z8
+	VADDPS    (R9), Z0, Z0
+	VMOVUPS.Z 64(R9), K1, Z8
 	VADDPS    Z8, Z1, Z1
-	VADDPS    (R8)(R9*1), Z2, Z2
-	VMOVUPS.Z 64(R8)(R9*1), K1, Z8
+	VADDPS    (R9)(R10*1), Z2, Z2
+	VMOVUPS.Z 64(R9)(R10*1), K1, Z8
 	VADDPS    Z8, Z3, Z3
-	VADDPS    (R8)(R9*2), Z4, Z4
-	VMOVUPS.Z 64(R8)(R9*2), K1, Z8
+	VADDPS    (R9)(R10*2), Z4, Z4
+	VMOVUPS.Z 64(R9)(R10*2), K1, Z8
 	VADDPS    Z8, Z5, Z5
-	VADDPS    (R8)(R10*1), Z6, Z6
-	VMOVUPS.Z 64(R8)(R10*1), K1, Z8
+	VADDPS    (R9)(R11*1), Z6, Z6
+	VMOVUPS.Z 64(R9)(R11*1), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
 store:
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, K1, 64(R8)
-	VMOVUPS Z2, (R8)(R9*1)
-	VMOVUPS Z3, K1, 64(R8)(R9*1)
-	VMOVUPS Z4, (R8)(R9*2)
-	VMOVUPS Z5, K1, 64(R8)(R9*2)
-	VMOVUPS Z6, (R8)(R10*1)
-	VMOVUPS Z7, K1, 64(R8)(R10*1)
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, K1, 64(R9)
+	VMOVUPS Z2, (R9)(R10*1)
+	VMOVUPS Z3, K1, 64(R9)(R10*1)
+	VMOVUPS Z4, (R9)(R10*2)
+	VMOVUPS Z5, K1, 64(R9)(R10*2)
+	VMOVUPS Z6, (R9)(R11*1)
+	VMOVUPS Z7, K1, 64(R9)(R11*1)
 	VZEROUPPER
 	RET
 
-// func dot4x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot4x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot4x48BF16(SB), NOSPLIT, $0-145
+TEXT ·dot4x48BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	MOVQ       depthStride+64(FP), BX
 	SHLQ       $0x02, BX
-	MOVQ       b_base+72(FP), SI
-	MOVQ       depth+96(FP), DI
-	MOVQ       c_base+0(FP), R8
-	MOVQ       ldc+24(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 128(R8)
-	PREFETCHT0 (R8)(R9*1)
-	PREFETCHT0 64(R8)(R9*1)
-	PREFETCHT0 128(R8)(R9*1)
-	PREFETCHT0 (R8)(R9*2)
-	PREFETCHT0 64(R8)(R9*2)
-	PREFETCHT0 128(R8)(R9*2)
-	PREFETCHT0 (R8)(R10*1)
-	PREFETCHT0 64(R8)(R10*1)
-	PREFETCHT0 128(R8)(R10*1)
+	MOVQ       bStride+96(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       b_base+72(FP), DI
+	MOVQ       depth+104(FP), R8
+	MOVQ       c_base+0(FP), R9
+	MOVQ       ldc+24(FP), R10
+	SHLQ       $0x02, R10
+	LEAQ       (R10)(R10*2), R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 (R9)(R10*1)
+	PREFETCHT0 64(R9)(R10*1)
+	PREFETCHT0 128(R9)(R10*1)
+	PREFETCHT0 (R9)(R10*2)
+	PREFETCHT0 64(R9)(R10*2)
+	PREFETCHT0 128(R9)(R10*2)
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 64(R9)(R11*1)
+	PREFETCHT0 128(R9)(R11*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -3805,9 +3859,9 @@ TEXT ·dot4x48BF16(SB), NOSPLIT, $0-145
 	VPXORD     Z11, Z11, Z11
 
 step:
-	VMOVUPS      (SI), Z12
-	VMOVUPS      64(SI), Z13
-	VMOVUPS      128(SI), Z14
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	VMOVUPS      128(DI), Z14
 	VBROADCASTSS (AX), Z15
 	LONG $0x481ed262; WORD $0xc752 // VDPBF16PS Z15, Z12, Z0
 	LONG $0x4816d262; WORD $0xcf52 // VDPBF16PS Z15, Z13, Z1
@@ -3825,14 +3879,14 @@ step:
 	LONG $0x48165262; WORD $0xd752 // VDPBF16PS Z15, Z13, Z10
 	LONG $0x480e5262; WORD $0xdf52 // VDPBF16PS Z15, Z14, Z11
 	ADDQ         BX, AX
-	ADDQ         $0xc0, SI
-	DECQ         DI
+	ADDQ         SI, DI
+	DECQ         R8
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS      (AX), Z12
@@ -3852,75 +3906,77 @@ step:
 	VMULPS       Z12, Z11, Z11
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (R8), Z0, Z0
-	VADDPS    64(R8), Z1, Z1
-	VMOVUPS.Z 128(R8), K1, Z12
+	VADDPS    (R9), Z0, Z0
+	VADDPS    64(R9), Z1, Z1
+	VMOVUPS.Z 128(R9), K1, Z12
 	VADDPS    Z12, Z2, Z2
-	VADDPS    (R8)(R9*1), Z3, Z3
-	VADDPS    64(R8)(R9*1), Z4, Z4
-	VMOVUPS.Z 128(R8)(R9*1), K1, Z12
+	VADDPS    (R9)(R10*1), Z3, Z3
+	VADDPS    64(R9)(R10*1), Z4, Z4
+	VMOVUPS.Z 128(R9)(R10*1), K1, Z12
 	VADDPS    Z12, Z5, Z5
-	VADDPS    (R8)(R9*2), Z6, Z6
-	VADDPS    64(R8)(R9*2), Z7, Z7
-	VMOVUPS.Z 128(R8)(R9*2), K1, Z12
+	VADDPS    (R9)(R10*2), Z6, Z6
+	VADDPS    64(R9)(R10*2), Z7, Z7
+	VMOVUPS.Z 128(R9)(R10*2), K1, Z12
 	VADDPS    Z12, Z8, Z8
-	VADDPS    (R8)(R10*1), Z9, Z9
-	VADDPS    64(R8)(R10*1), Z10, Z10
-	VMOVUPS.Z 128(R8)(R10*1), K1, Z12
+	VADDPS    (R9)(R11*1), Z9, Z9
+	VADDPS    64(R9)(R11*1), Z10, Z10
+	VMOVUPS.Z 128(R9)(R11*1), K1, Z12
 	VADDPS    Z12, Z11, Z11
 
 store:
-	VMOVUPS Z0, (R8)
-	VMOVUPS Z1, 64(R8)
-	VMOVUPS Z2, K1, 128(R8)
-	VMOVUPS Z3, (R8)(R9*1)
-	VMOVUPS Z4, 64(R8)(R9*1)
-	VMOVUPS Z5, K1, 128(R8)(R9*1)
-	VMOVUPS Z6, (R8)(R9*2)
-	VMOVUPS Z7, 64(R8)(R9*2)
-	VMOVUPS Z8, K1, 128(R8)(R9*2)
-	VMOVUPS Z9, (R8)(R10*1)
-	VMOVUPS Z10, 64(R8)(R10*1)
-	VMOVUPS Z11, K1, 128(R8)(R10*1)
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	VMOVUPS Z2, K1, 128(R9)
+	VMOVUPS Z3, (R9)(R10*1)
+	VMOVUPS Z4, 64(R9)(R10*1)
+	VMOVUPS Z5, K1, 128(R9)(R10*1)
+	VMOVUPS Z6, (R9)(R10*2)
+	VMOVUPS Z7, 64(R9)(R10*2)
+	VMOVUPS Z8, K1, 128(R9)(R10*2)
+	VMOVUPS Z9, (R9)(R11*1)
+	VMOVUPS Z10, 64(R9)(R11*1)
+	VMOVUPS Z11, K1, 128(R9)(R11*1)
 	VZEROUPPER
 	RET
 
-// func dot2x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot2x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot2x16BF16(SB), NOSPLIT, $0-145
+TEXT ·dot2x16BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 (DI)(R8*1)
+	MOVQ       bStride+96(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+104(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 (R8)(R9*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 
 step:
-	VMOVUPS      (BX), Z2
+	VMOVUPS      (SI), Z2
 	VBROADCASTSS (AX), Z3
 	LONG $0x486ef262; WORD $0xc352 // VDPBF16PS Z3, Z2, Z0
 	VBROADCASTSS (AX)(CX*1), Z3
 	LONG $0x486ef262; WORD $0xcb52 // VDPBF16PS Z3, Z2, Z1
 	ADDQ         DX, AX
-	ADDQ         $0x40, BX
-	DECQ         SI
+	ADDQ         BX, SI
+	DECQ         DI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS.Z    (AX), K1, Z2
@@ -3928,45 +3984,47 @@ step:
 	VMULPS       Z2, Z1, Z1
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VMOVUPS.Z (DI), K1, Z2
+	VMOVUPS.Z (R8), K1, Z2
 	VADDPS    Z2, Z0, Z0
-	VMOVUPS.Z (DI)(R8*1), K1, Z2
+	VMOVUPS.Z (R8)(R9*1), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
 store:
-	VMOVUPS Z0, K1, (DI)
-	VMOVUPS Z1, K1, (DI)(R8*1)
+	VMOVUPS Z0, K1, (R8)
+	VMOVUPS Z1, K1, (R8)(R9*1)
 	VZEROUPPER
 	RET
 
-// func dot2x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot2x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot2x32BF16(SB), NOSPLIT, $0-145
+TEXT ·dot2x32BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 (DI)(R8*1)
-	PREFETCHT0 64(DI)(R8*1)
+	MOVQ       bStride+96(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+104(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
 
 step:
-	VMOVUPS      (BX), Z4
-	VMOVUPS      64(BX), Z5
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Z5
 	VBROADCASTSS (AX), Z6
 	LONG $0x485ef262; WORD $0xc652 // VDPBF16PS Z6, Z4, Z0
 	LONG $0x4856f262; WORD $0xce52 // VDPBF16PS Z6, Z5, Z1
@@ -3974,14 +4032,14 @@ step:
 	LONG $0x485ef262; WORD $0xd652 // VDPBF16PS Z6, Z4, Z2
 	LONG $0x4856f262; WORD $0xde52 // VDPBF16PS Z6, Z5, Z3
 	ADDQ         DX, AX
-	ADDQ         $0x80, BX
-	DECQ         SI
+	ADDQ         BX, SI
+	DECQ         DI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS      (AX), Z4
@@ -3992,43 +4050,45 @@ step:
 	VMULPS       Z4, Z3, Z3
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (DI), Z0, Z0
-	VMOVUPS.Z 64(DI), K1, Z4
+	VADDPS    (R8), Z0, Z0
+	VMOVUPS.Z 64(R8), K1, Z4
 	VADDPS    Z4, Z1, Z1
-	VADDPS    (DI)(R8*1), Z2, Z2
-	VMOVUPS.Z 64(DI)(R8*1), K1, Z4
+	VADDPS    (R8)(R9*1), Z2, Z2
+	VMOVUPS.Z 64(R8)(R9*1), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
 store:
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, K1, 64(DI)
-	VMOVUPS Z2, (DI)(R8*1)
-	VMOVUPS Z3, K1, 64(DI)(R8*1)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, K1, 64(R8)
+	VMOVUPS Z2, (R8)(R9*1)
+	VMOVUPS Z3, K1, 64(R8)(R9*1)
 	VZEROUPPER
 	RET
 
-// func dot2x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot2x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot2x48BF16(SB), NOSPLIT, $0-145
+TEXT ·dot2x48BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), DX
 	SHLQ       $0x02, DX
-	MOVQ       b_base+72(FP), BX
-	MOVQ       depth+96(FP), SI
-	MOVQ       c_base+0(FP), DI
-	MOVQ       ldc+24(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 (DI)(R8*1)
-	PREFETCHT0 64(DI)(R8*1)
-	PREFETCHT0 128(DI)(R8*1)
+	MOVQ       bStride+96(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       b_base+72(FP), SI
+	MOVQ       depth+104(FP), DI
+	MOVQ       c_base+0(FP), R8
+	MOVQ       ldc+24(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 (R8)(R9*1)
+	PREFETCHT0 64(R8)(R9*1)
+	PREFETCHT0 128(R8)(R9*1)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
@@ -4037,9 +4097,9 @@ TEXT ·dot2x48BF16(SB), NOSPLIT, $0-145
 	VPXORD     Z5, Z5, Z5
 
 step:
-	VMOVUPS      (BX), Z6
-	VMOVUPS      64(BX), Z7
-	VMOVUPS      128(BX), Z8
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Z7
+	VMOVUPS      128(SI), Z8
 	VBROADCASTSS (AX), Z9
 	LONG $0x484ed262; WORD $0xc152 // VDPBF16PS Z9, Z6, Z0
 	LONG $0x4846d262; WORD $0xc952 // VDPBF16PS Z9, Z7, Z1
@@ -4049,14 +4109,14 @@ step:
 	LONG $0x4846d262; WORD $0xe152 // VDPBF16PS Z9, Z7, Z4
 	LONG $0x483ed262; WORD $0xe952 // VDPBF16PS Z9, Z8, Z5
 	ADDQ         DX, AX
-	ADDQ         $0xc0, BX
-	DECQ         SI
+	ADDQ         BX, SI
+	DECQ         DI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS      (AX), Z6
@@ -4070,107 +4130,111 @@ step:
 	VMULPS       Z6, Z5, Z5
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (DI), Z0, Z0
-	VADDPS    64(DI), Z1, Z1
-	VMOVUPS.Z 128(DI), K1, Z6
+	VADDPS    (R8), Z0, Z0
+	VADDPS    64(R8), Z1, Z1
+	VMOVUPS.Z 128(R8), K1, Z6
 	VADDPS    Z6, Z2, Z2
-	VADDPS    (DI)(R8*1), Z3, Z3
-	VADDPS    64(DI)(R8*1), Z4, Z4
-	VMOVUPS.Z 128(DI)(R8*1), K1, Z6
+	VADDPS    (R8)(R9*1), Z3, Z3
+	VADDPS    64(R8)(R9*1), Z4, Z4
+	VMOVUPS.Z 128(R8)(R9*1), K1, Z6
 	VADDPS    Z6, Z5, Z5
 
 store:
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, K1, 128(DI)
-	VMOVUPS Z3, (DI)(R8*1)
-	VMOVUPS Z4, 64(DI)(R8*1)
-	VMOVUPS Z5, K1, 128(DI)(R8*1)
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, K1, 128(R8)
+	VMOVUPS Z3, (R8)(R9*1)
+	VMOVUPS Z4, 64(R8)(R9*1)
+	VMOVUPS Z5, K1, 128(R8)(R9*1)
 	VZEROUPPER
 	RET
 
-// func dot1x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot1x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot1x16BF16(SB), NOSPLIT, $0-145
+TEXT ·dot1x16BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), CX
 	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
+	MOVQ       bStride+96(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+104(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
 	VPXORD     Z0, Z0, Z0
 
 step:
-	VMOVUPS      (DX), Z1
+	VMOVUPS      (BX), Z1
 	VBROADCASTSS (AX), Z2
 	LONG $0x4876f262; WORD $0xc252 // VDPBF16PS Z2, Z1, Z0
 	ADDQ         CX, AX
-	ADDQ         $0x40, DX
-	DECQ         BX
+	ADDQ         DX, BX
+	DECQ         SI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS.Z    (AX), K1, Z1
 	VMULPS       Z1, Z0, Z0
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VMOVUPS.Z (SI), K1, Z1
+	VMOVUPS.Z (DI), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
 store:
-	VMOVUPS Z0, K1, (SI)
+	VMOVUPS Z0, K1, (DI)
 	VZEROUPPER
 	RET
 
-// func dot1x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot1x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot1x32BF16(SB), NOSPLIT, $0-145
+TEXT ·dot1x32BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), CX
 	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
+	MOVQ       bStride+96(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+104(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 
 step:
-	VMOVUPS      (DX), Z2
-	VMOVUPS      64(DX), Z3
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
 	VBROADCASTSS (AX), Z4
 	LONG $0x486ef262; WORD $0xc452 // VDPBF16PS Z4, Z2, Z0
 	LONG $0x4866f262; WORD $0xcc52 // VDPBF16PS Z4, Z3, Z1
 	ADDQ         CX, AX
-	ADDQ         $0x80, DX
-	DECQ         BX
+	ADDQ         DX, BX
+	DECQ         SI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS      (AX), Z2
@@ -4179,56 +4243,58 @@ step:
 	VMULPS       Z2, Z1, Z1
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (SI), Z0, Z0
-	VMOVUPS.Z 64(SI), K1, Z2
+	VADDPS    (DI), Z0, Z0
+	VMOVUPS.Z 64(DI), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
 store:
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, K1, 64(SI)
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, K1, 64(DI)
 	VZEROUPPER
 	RET
 
-// func dot1x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+// func dot1x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
-TEXT ·dot1x48BF16(SB), NOSPLIT, $0-145
+TEXT ·dot1x48BF16(SB), NOSPLIT, $0-153
 	MOVQ       a_base+32(FP), AX
 	MOVQ       rowStride+56(FP), CX
 	SHLQ       $0x02, CX
 	MOVQ       depthStride+64(FP), CX
 	SHLQ       $0x02, CX
-	MOVQ       b_base+72(FP), DX
-	MOVQ       depth+96(FP), BX
-	MOVQ       c_base+0(FP), SI
-	MOVQ       ldc+24(FP), DI
-	SHLQ       $0x02, DI
-	PREFETCHT0 (SI)
-	PREFETCHT0 64(SI)
-	PREFETCHT0 128(SI)
+	MOVQ       bStride+96(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       b_base+72(FP), BX
+	MOVQ       depth+104(FP), SI
+	MOVQ       c_base+0(FP), DI
+	MOVQ       ldc+24(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 
 step:
-	VMOVUPS      (DX), Z3
-	VMOVUPS      64(DX), Z4
-	VMOVUPS      128(DX), Z5
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(BX), Z5
 	VBROADCASTSS (AX), Z6
 	LONG $0x4866f262; WORD $0xc652 // VDPBF16PS Z6, Z3, Z0
 	LONG $0x485ef262; WORD $0xce52 // VDPBF16PS Z6, Z4, Z1
 	LONG $0x4856f262; WORD $0xd652 // VDPBF16PS Z6, Z5, Z2
 	ADDQ         CX, AX
-	ADDQ         $0xc0, DX
-	DECQ         BX
+	ADDQ         DX, BX
+	DECQ         SI
 	JNZ          step
-	MOVQ         last+104(FP), AX
+	MOVQ         last+112(FP), AX
 	MOVL         $-1, CX
 	BZHIL        AX, CX, CX
 	KMOVW        CX, K1
-	MOVQ         scale_base+120(FP), AX
+	MOVQ         scale_base+128(FP), AX
 	TESTQ        AX, AX
 	JZ           unscaled
 	VMOVUPS      (AX), Z3
@@ -4239,18 +4305,18 @@ step:
 	VMULPS       Z3, Z2, Z2
 
 unscaled:
-	MOVB      accumulate+112(FP), AL
+	MOVB      accumulate+120(FP), AL
 	TESTB     AL, AL
 	JZ        store
-	VADDPS    (SI), Z0, Z0
-	VADDPS    64(SI), Z1, Z1
-	VMOVUPS.Z 128(SI), K1, Z3
+	VADDPS    (DI), Z0, Z0
+	VADDPS    64(DI), Z1, Z1
+	VMOVUPS.Z 128(DI), K1, Z3
 	VADDPS    Z3, Z2, Z2
 
 store:
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, K1, 128(SI)
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, K1, 128(DI)
 	VZEROUPPER
 	RET
 

@@ -1,6 +1,7 @@
 package matmul
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -275,6 +276,41 @@ func TestMultiplyPacked(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestBorrowedEqualsPacked holds that a matrix read where it lies gives the bits of the packed one,
+// whatever lies between its rows, and that a matrix whose last row ends the slice is packed.
+func TestBorrowedEqualsPacked(t *testing.T) {
+	t.Parallel()
+	const m, k = 21, 530
+	for _, one := range variants() {
+		for _, n := range []int{1, 16, 48, 61, 112} {
+			p := newProblem(shape{m: m, n: 128, k: k}, rounded)
+			product := func(fill func(*Packed) error) []float32 {
+				var packed Packed
+				c := make([]float32, m*n)
+				if err := errors.Join(fill(&packed), new(Scratch).MultiplyPacked(c, n, p.a.data, p.a.ld, false, m, &packed, false)); err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			ld, b := p.b.ld, p.b.data
+			want := product(func(x *Packed) error { return x.pack(one.kernel, b, ld, false, k, n, nil) })
+			for name, b := range map[string][]float32{"within more": b, "at the end": slices.Clip(b[:(k-1)*ld+n])} {
+				if got := product(func(x *Packed) error { return x.borrow(one.kernel, b, ld, k, n) }); !slices.Equal(got, want) {
+					t.Errorf("%v, %d columns %s: the borrowed matrix gives other bits than the packed one", one, n, name)
+				}
+			}
+			// It follows B if and only if it is read where it lies.
+			var x Packed
+			if err := x.borrow(one.kernel, b, ld, k, n); err != nil {
+				t.Fatal(err)
+			}
+			if borrowed, can := x.ld > 0, one.kernel.full != nil && one.kernel.pairing == nil; borrowed != can {
+				t.Errorf("%v, %d columns: borrowed %v, want %v", one, n, borrowed, can)
+			}
+		}
 	}
 }
 

@@ -9,7 +9,9 @@ import "bittern/accel/kernels/isa"
 type Packed struct {
 	kernel *kernel
 	k, n   int
-	data   []float32
+	data   []float32 // of own memory, or B where ld is not 0
+	ld     int       // of B where it lies; 0 if it is packed
+	memory []float32
 	spare  spare
 	scales scales
 }
@@ -48,10 +50,31 @@ func (p *Packed) pack(kernel *kernel, b []float32, ldb int, transB bool, k, n in
 		return err
 	}
 	p.kernel, p.k, p.n, p.scales = kernel, k, n, right.scales(scale)
-	p.data = grow(p.data, kernel.stored(k)*kernel.padded(n))
+	p.memory = grow(p.memory, kernel.stored(k)*kernel.padded(n))
+	p.data, p.ld = p.memory, 0
 	if k > 0 {
 		kernel.packColumns(p.data, &p.spare, right, k, n, p.scales)
 	}
+	return nil
+}
+
+// Borrow fills p with B, k×n, for products of float32, and leaves B where it lies if the kernel can
+// read it there. That pays for a matrix that is multiplied once. B must not change before p is
+// packed anew or no longer used.
+func (p *Packed) Borrow(b []float32, ldb, k, n int) error {
+	return p.borrow(forLevel(isa.Current()), b, ldb, k, n)
+}
+
+func (p *Packed) borrow(kernel *kernel, b []float32, ldb, k, n int) error {
+	wholeVectors := k > 0 && n > 0 && len(b) >= (k-1)*ldb+kernel.padded(n) // tiles read no part of one
+	if kernel.full == nil || kernel.pairing != nil || !wholeVectors {
+		return p.pack(kernel, b, ldb, false, k, n, nil)
+	}
+	if err := (operand{b, ldb, false}).check("B", k, n); err != nil {
+		return err
+	}
+	p.kernel, p.k, p.n, p.scales = kernel, k, n, scales{}
+	p.data, p.ld = b, ldb
 	return nil
 }
 

@@ -71,7 +71,7 @@ func (s *Scratch) multiplyPacked(ldc int, left operand, m int, accumulate bool) 
 			if y.p.n == 0 {
 				continue
 			}
-			s.targets = append(s.targets, target{y.c, y.p.n, panels{y.p.data, k.stored(y.p.k), k.stored(from), y.p.scales.columns}})
+			s.targets = append(s.targets, target{y.c, y.p.n, panels{y.p.data, k.stored(y.p.k), k.stored(from), y.p.ld, y.p.scales.columns}})
 		}
 		s.multiply(k, s.targets, ldc, left.block(0, from), m, depth, accumulate || from > 0, first.scales.block(from, 0).depth)
 	}

@@ -3,40 +3,40 @@
 package matmul
 
 //go:noescape
-func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile8x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile4x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile4x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile2x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile2x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile2x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile1x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile1x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile1x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
 func integerTile8x16AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
@@ -75,31 +75,31 @@ func integerTile1x32AVX512(c []int32, ldc int, a []int16, rowStride int, b []int
 func integerTile1x48AVX512(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 
 //go:noescape
-func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile4x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile4x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile2x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile2x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile1x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile1x16AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func tile1x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
 func integerTile4x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
@@ -120,40 +120,40 @@ func integerTile1x8AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16,
 func integerTile1x16AVX2(c []int32, ldc int, a []int16, rowStride int, b []int16, depth int, last int)
 
 //go:noescape
-func dot8x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot8x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot4x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot4x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot4x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot4x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot2x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot2x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot2x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot2x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot2x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot2x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot1x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot1x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot1x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot1x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
-func dot1x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, depth int, last int, accumulate bool, scale []float32, flush bool)
+func dot1x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 
 //go:noescape
 func copyRowsAVX2(dst []float32, dstStride int, src []float32, srcStride int, eights int, n int)
