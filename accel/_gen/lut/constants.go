@@ -36,6 +36,6 @@ func broadcast16(pattern uint16, v VecVirtual) {
 func broadcast32(pattern uint32, v VecVirtual) {
 	scratch, x := GP32(), XMM()
 	MOVL(U32(pattern), scratch)
-	MOVD(scratch, x)
+	VMOVD(scratch, x)
 	VPBROADCASTD(x, v)
 }

@@ -83,7 +83,7 @@ func int8LargestAVX512(d digits) {
 	broadcast32(0x0000FFFF, low)
 	VPANDD(low, most, most)
 	result := GP32()
-	MOVD(wide.Fold(most, VPMAXSD), result)
+	VMOVD(wide.Fold(most, VPMAXSD), result)
 	IMUL3L(Imm(uint64(d.planes)), result, result)
 	Store(result, ReturnIndex(0))
 	VZEROUPPER()

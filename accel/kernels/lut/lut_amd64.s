@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // func int14TablesAVX512(tables []byte, q []int16)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, SSE2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
 TEXT ·int14TablesAVX512(SB), NOSPLIT, $0-48
 	MOVQ         tables_base+0(FP), AX
 	MOVQ         q_base+24(FP), CX
@@ -12,7 +12,7 @@ TEXT ·int14TablesAVX512(SB), NOSPLIT, $0-48
 	VMOVDQU32    signs01<>+0(SB), Z0
 	VMOVDQU32    signs23<>+0(SB), Z1
 	MOVL         $0x00ff00ff, BX
-	MOVD         BX, X2
+	VMOVD        BX, X2
 	VPBROADCASTD X2, Z2
 
 chunk:
@@ -66,7 +66,7 @@ DATA signs23<>+56(SB)/8, $0x0001000100010001
 GLOBL signs23<>(SB), RODATA|NOPTR, $64
 
 // func int8Largest1AVX512(q []int16) int32
-// Requires: AVX, AVX2, AVX512BW, AVX512F, SSE2
+// Requires: AVX, AVX2, AVX512BW, AVX512F
 TEXT ·int8Largest1AVX512(SB), NOSPLIT, $0-28
 	MOVQ   q_base+0(FP), AX
 	MOVQ   q_len+8(FP), CX
@@ -96,7 +96,7 @@ next:
 	VPSRLD        $0x10, Z0, Z1
 	VPMAXSW       Z1, Z0, Z0
 	MOVL          $0x0000ffff, AX
-	MOVD          AX, X1
+	VMOVD         AX, X1
 	VPBROADCASTD  X1, Z1
 	VPANDD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
@@ -109,7 +109,7 @@ next:
 	VPMAXSD       X1, X0, X0
 	VPERMILPS     $0xb1, X0, X1
 	VPMAXSD       X1, X0, X0
-	MOVD          X0, AX
+	VMOVD         X0, AX
 	IMUL3L        $0x01, AX, AX
 	MOVL          AX, ret+24(FP)
 	VZEROUPPER
@@ -203,7 +203,7 @@ DATA factors14<>+56(SB)/8, $0x0001000100010001
 GLOBL factors14<>(SB), RODATA|NOPTR, $64
 
 // func int8Largest2AVX512(q []int16) int32
-// Requires: AVX, AVX2, AVX512BW, AVX512F, SSE2
+// Requires: AVX, AVX2, AVX512BW, AVX512F
 TEXT ·int8Largest2AVX512(SB), NOSPLIT, $0-28
 	MOVQ   q_base+0(FP), AX
 	MOVQ   q_len+8(FP), CX
@@ -227,7 +227,7 @@ next:
 	VPSRLD        $0x10, Z0, Z1
 	VPMAXSW       Z1, Z0, Z0
 	MOVL          $0x0000ffff, AX
-	MOVD          AX, X1
+	VMOVD         AX, X1
 	VPBROADCASTD  X1, Z1
 	VPANDD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
@@ -240,7 +240,7 @@ next:
 	VPMAXSD       X1, X0, X0
 	VPERMILPS     $0xb1, X0, X1
 	VPMAXSD       X1, X0, X0
-	MOVD          X0, AX
+	VMOVD         X0, AX
 	IMUL3L        $0x02, AX, AX
 	MOVL          AX, ret+24(FP)
 	VZEROUPPER
@@ -306,7 +306,7 @@ DATA factors22<>+56(SB)/8, $0x0000000000000000
 GLOBL factors22<>(SB), RODATA|NOPTR, $64
 
 // func int8TablesAVX2(tables []byte, q []int16, multiplier int16)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·int8TablesAVX2(SB), NOSPLIT, $0-50
 	MOVQ         tables_base+0(FP), AX
 	MOVQ         q_base+24(FP), CX
@@ -318,7 +318,7 @@ TEXT ·int8TablesAVX2(SB), NOSPLIT, $0-50
 	VMOVDQU      halfSigns123<>+0(SB), Y3
 	VPBROADCASTW multiplier+48(FP), Y5
 	MOVL         $0x80808080, BX
-	MOVD         BX, X4
+	VMOVD        BX, X4
 	VPBROADCASTD X4, Y4
 
 group:
@@ -368,7 +368,7 @@ DATA halfSigns123<>+24(SB)/8, $0x0001000100010001
 GLOBL halfSigns123<>(SB), RODATA|NOPTR, $32
 
 // func int14TablesAVX2(tables []byte, q []int16)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·int14TablesAVX2(SB), NOSPLIT, $0-48
 	MOVQ         tables_base+0(FP), AX
 	MOVQ         q_base+24(FP), CX
@@ -379,10 +379,10 @@ TEXT ·int14TablesAVX2(SB), NOSPLIT, $0-48
 	VMOVDQU      halfSigns101<>+0(SB), Y2
 	VMOVDQU      halfSigns123<>+0(SB), Y3
 	MOVL         $0x00ff00ff, BX
-	MOVD         BX, X4
+	VMOVD        BX, X4
 	VPBROADCASTD X4, Y4
 	MOVL         $0x80008000, BX
-	MOVD         BX, X5
+	VMOVD        BX, X5
 	VPBROADCASTD X5, Y5
 
 group:
@@ -409,7 +409,7 @@ group:
 	RET
 
 // func int14Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI
 TEXT ·int14Sums1AVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -418,13 +418,13 @@ TEXT ·int14Sums1AVX512(SB), NOSPLIT, $0-80
 	MOVQ         chunks+72(FP), SI
 	SHRQ         $0x06, CX
 	MOVL         $0x33333333, DI
-	MOVD         DI, X0
+	VMOVD        DI, X0
 	VPBROADCASTD X0, Z0
 	MOVL         $0x0c080400, DI
-	MOVD         DI, X1
+	VMOVD        DI, X1
 	VPBROADCASTD X1, Z1
 	MOVL         $0x01010101, DI
-	MOVD         DI, X2
+	VMOVD        DI, X2
 	VPBROADCASTD X2, Z2
 
 block:
@@ -489,7 +489,7 @@ chunk:
 	RET
 
 // func int14Together1AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI
 TEXT ·int14Together1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         codes_base+8(FP), AX
 	MOVQ         tables+32(FP), CX
@@ -504,13 +504,13 @@ TEXT ·int14Together1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         72(CX), CX
 	ADDQ         DX, CX
 	MOVL         $0x33333333, DX
-	MOVD         DX, X0
+	VMOVD        DX, X0
 	VPBROADCASTD X0, Z0
 	MOVL         $0x0c080400, DX
-	MOVD         DX, X1
+	VMOVD        DX, X1
 	VPBROADCASTD X1, Z1
 	MOVL         $0x01010101, DX
-	MOVD         DX, X2
+	VMOVD        DX, X2
 	VPBROADCASTD X2, Z2
 	MOVQ         blocks+64(FP), DX
 	XORQ         R8, R8
@@ -743,7 +743,7 @@ chunk2:
 	RET
 
 // func int8Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+
 TEXT ·int8Sums1AVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -752,25 +752,25 @@ TEXT ·int8Sums1AVX512(SB), NOSPLIT, $0-80
 	MOVQ         chunks+72(FP), SI
 	SHRQ         $0x06, CX
 	MOVL         $0x01010101, DI
-	MOVD         DI, X0
+	VMOVD        DI, X0
 	VPBROADCASTD X0, Z0
 	MOVL         $0x60402000, DI
-	MOVD         DI, X1
+	VMOVD        DI, X1
 	VPBROADCASTD X1, Z1
 	MOVL         $0x1f1f1f1f, DI
-	MOVD         DI, X2
+	VMOVD        DI, X2
 	VPBROADCASTD X2, Z2
 	MOVL         $0x07070707, DI
-	MOVD         DI, X3
+	VMOVD        DI, X3
 	VPBROADCASTD X3, Z3
 	MOVL         $0x18181818, DI
-	MOVD         DI, X4
+	VMOVD        DI, X4
 	VPBROADCASTD X4, Z4
 	MOVL         $0x08080808, DI
-	MOVD         DI, X5
+	VMOVD        DI, X5
 	VPBROADCASTD X5, Z5
 	MOVL         $0x10101010, DI
-	MOVD         DI, X6
+	VMOVD        DI, X6
 	VPBROADCASTD X6, Z6
 
 block:
@@ -854,7 +854,7 @@ chunk:
 	RET
 
 // func int8Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV
 TEXT ·int8Sums1AVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -862,13 +862,13 @@ TEXT ·int8Sums1AVX2(SB), NOSPLIT, $0-80
 	MOVQ         tables_base+48(FP), BX
 	SHRQ         $0x06, CX
 	MOVL         $0x0f0f0f0f, SI
-	MOVD         SI, X0
+	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
 	MOVQ         chunks+72(FP), SI
 	IMUL3Q       $-256, SI, SI
 
 block:
-	MOVQ         SI, X1
+	VMOVQ        SI, X1
 	VPBROADCASTD X1, Y1
 	VMOVDQU      Y1, (AX)
 	VMOVDQU      Y1, 32(AX)
@@ -968,7 +968,7 @@ chunk:
 	RET
 
 // func int14Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV
 TEXT ·int14Sums1AVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -976,13 +976,13 @@ TEXT ·int14Sums1AVX2(SB), NOSPLIT, $0-80
 	MOVQ         tables_base+48(FP), BX
 	SHRQ         $0x06, CX
 	MOVL         $0x0f0f0f0f, SI
-	MOVD         SI, X0
+	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
 	MOVQ         chunks+72(FP), SI
 	IMUL3Q       $-65536, SI, SI
 
 block:
-	MOVQ         SI, X1
+	VMOVQ        SI, X1
 	VPBROADCASTD X1, Y1
 	VMOVDQU      Y1, (AX)
 	VMOVDQU      Y1, 32(AX)
@@ -1148,7 +1148,7 @@ chunk:
 	RET
 
 // func int14Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI
 TEXT ·int14Sums2AVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -1157,13 +1157,13 @@ TEXT ·int14Sums2AVX512(SB), NOSPLIT, $0-80
 	MOVQ         chunks+72(FP), SI
 	SHRQ         $0x06, CX
 	MOVL         $0x33333333, DI
-	MOVD         DI, X0
+	VMOVD        DI, X0
 	VPBROADCASTD X0, Z0
 	MOVL         $0x0c080400, DI
-	MOVD         DI, X1
+	VMOVD        DI, X1
 	VPBROADCASTD X1, Z1
 	MOVL         $0x01010101, DI
-	MOVD         DI, X2
+	VMOVD        DI, X2
 	VPBROADCASTD X2, Z2
 
 block:
@@ -1252,7 +1252,7 @@ chunk:
 	RET
 
 // func int14Together2AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI
 TEXT ·int14Together2AVX512(SB), NOSPLIT, $0-72
 	MOVQ         codes_base+8(FP), AX
 	MOVQ         tables+32(FP), CX
@@ -1267,13 +1267,13 @@ TEXT ·int14Together2AVX512(SB), NOSPLIT, $0-72
 	MOVQ         72(CX), CX
 	ADDQ         DX, CX
 	MOVL         $0x33333333, DX
-	MOVD         DX, X0
+	VMOVD        DX, X0
 	VPBROADCASTD X0, Z0
 	MOVL         $0x0c080400, DX
-	MOVD         DX, X1
+	VMOVD        DX, X1
 	VPBROADCASTD X1, Z1
 	MOVL         $0x01010101, DX
-	MOVD         DX, X2
+	VMOVD        DX, X2
 	VPBROADCASTD X2, Z2
 	MOVQ         blocks+64(FP), DX
 	XORQ         R8, R8
@@ -1578,7 +1578,7 @@ chunk4:
 	RET
 
 // func int8Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+
 TEXT ·int8Sums2AVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -1587,25 +1587,25 @@ TEXT ·int8Sums2AVX512(SB), NOSPLIT, $0-80
 	MOVQ         chunks+72(FP), SI
 	SHRQ         $0x06, CX
 	MOVL         $0x01010101, DI
-	MOVD         DI, X0
+	VMOVD        DI, X0
 	VPBROADCASTD X0, Z0
 	MOVL         $0x60402000, DI
-	MOVD         DI, X1
+	VMOVD        DI, X1
 	VPBROADCASTD X1, Z1
 	MOVL         $0x1f1f1f1f, DI
-	MOVD         DI, X2
+	VMOVD        DI, X2
 	VPBROADCASTD X2, Z2
 	MOVL         $0x07070707, DI
-	MOVD         DI, X3
+	VMOVD        DI, X3
 	VPBROADCASTD X3, Z3
 	MOVL         $0x18181818, DI
-	MOVD         DI, X4
+	VMOVD        DI, X4
 	VPBROADCASTD X4, Z4
 	MOVL         $0x08080808, DI
-	MOVD         DI, X5
+	VMOVD        DI, X5
 	VPBROADCASTD X5, Z5
 	MOVL         $0x10101010, DI
-	MOVD         DI, X6
+	VMOVD        DI, X6
 	VPBROADCASTD X6, Z6
 
 block:
@@ -1689,7 +1689,7 @@ chunk:
 	RET
 
 // func int8Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV
 TEXT ·int8Sums2AVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -1697,13 +1697,13 @@ TEXT ·int8Sums2AVX2(SB), NOSPLIT, $0-80
 	MOVQ         tables_base+48(FP), BX
 	SHRQ         $0x06, CX
 	MOVL         $0x0f0f0f0f, SI
-	MOVD         SI, X0
+	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
 	MOVQ         chunks+72(FP), SI
 	IMUL3Q       $-512, SI, SI
 
 block:
-	MOVQ         SI, X1
+	VMOVQ        SI, X1
 	VPBROADCASTD X1, Y1
 	VMOVDQU      Y1, (AX)
 	VMOVDQU      Y1, 32(AX)
@@ -1827,7 +1827,7 @@ chunk:
 	RET
 
 // func int14Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV
 TEXT ·int14Sums2AVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -1835,13 +1835,13 @@ TEXT ·int14Sums2AVX2(SB), NOSPLIT, $0-80
 	MOVQ         tables_base+48(FP), BX
 	SHRQ         $0x06, CX
 	MOVL         $0x0f0f0f0f, SI
-	MOVD         SI, X0
+	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
 	MOVQ         chunks+72(FP), SI
 	IMUL3Q       $-131072, SI, SI
 
 block:
-	MOVQ         SI, X1
+	VMOVQ        SI, X1
 	VPBROADCASTD X1, Y1
 	VMOVDQU      Y1, (AX)
 	VMOVDQU      Y1, 32(AX)
@@ -2047,7 +2047,7 @@ chunk:
 	RET
 
 // func int8LargestAVX2(q []int16) int32
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·int8LargestAVX2(SB), NOSPLIT, $0-28
 	MOVQ  q_base+0(FP), AX
 	MOVQ  q_len+8(FP), CX
@@ -2071,13 +2071,13 @@ next:
 	VPMAXSD      X0, X1, X1
 	VPERMILPS    $0xb1, X1, X0
 	VPMAXSD      X0, X1, X1
-	MOVD         X1, AX
+	VMOVD        X1, AX
 	MOVL         AX, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func largestAVX2(x []float32) uint32
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·largestAVX2(SB), NOSPLIT, $0-28
 	MOVQ     x_base+0(FP), AX
 	MOVQ     x_len+8(FP), CX
@@ -2112,7 +2112,7 @@ done7:
 	VPMAXUD      X0, X1, X1
 	VPERMILPS    $0xb1, X1, X0
 	VPMAXUD      X0, X1, X1
-	MOVD         X1, AX
+	VMOVD        X1, AX
 	MOVL         AX, ret+24(FP)
 	VZEROUPPER
 	RET
@@ -2134,7 +2134,7 @@ DATA tailWindow<>+56(SB)/8, $0x0000000000000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
 // func quantizeAVX2(q []int16, x []float32, inverse float32) int32
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·quantizeAVX2(SB), NOSPLIT, $0-60
 	MOVQ         q_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -2161,7 +2161,7 @@ next:
 	VPADDD       X1, X0, X0
 	VPERMILPS    $0xb1, X0, X1
 	VPADDD       X1, X0, X0
-	MOVD         X0, AX
+	VMOVD        X0, AX
 	MOVL         AX, ret+56(FP)
 	VZEROUPPER
 	RET
@@ -2837,7 +2837,7 @@ column:
 	RET
 
 // func largestAVX512(x []float32) uint32
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, BMI2
 TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
@@ -2874,13 +2874,13 @@ done45:
 	VPMAXUD       X1, X0, X0
 	VPERMILPS     $0xb1, X0, X1
 	VPMAXUD       X1, X0, X0
-	MOVD          X0, AX
+	VMOVD         X0, AX
 	MOVL          AX, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func quantizeAVX512(q []int16, x []float32, inverse float32) int32
-// Requires: AVX, AVX2, AVX512F, SSE2
+// Requires: AVX, AVX2, AVX512F
 TEXT ·quantizeAVX512(SB), NOSPLIT, $0-60
 	MOVQ         q_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -2907,7 +2907,7 @@ next:
 	VPADDD        X0, X1, X1
 	VPERMILPS     $0xb1, X1, X0
 	VPADDD        X0, X1, X1
-	MOVD          X1, AX
+	VMOVD         X1, AX
 	MOVL          AX, ret+56(FP)
 	VZEROUPPER
 	RET
