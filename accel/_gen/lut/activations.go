@@ -29,7 +29,7 @@ func largest(m emit.Machine) {
 		return
 	}
 	result := GP32()
-	MOVD(m.Fold(most, VPMAXUD), result)
+	VMOVD(m.Fold(most, VPMAXUD), result)
 	Store(result, ReturnIndex(0))
 	m.Return()
 }
@@ -62,7 +62,7 @@ func quantize(m emit.Machine) {
 	SUBQ(Imm(uint64(m.Lanes)), count)
 	JNZ(LabelRef("next"))
 	result := GP32()
-	MOVD(m.Fold(sum, VPADDD), result)
+	VMOVD(m.Fold(sum, VPADDD), result)
 	Store(result, ReturnIndex(0))
 	m.Return()
 }

@@ -34,8 +34,13 @@ func broadcast16(pattern uint16, v VecVirtual) {
 
 // broadcast32 sets every lane of v to a 32-bit pattern.
 func broadcast32(pattern uint32, v VecVirtual) {
-	scratch, x := GP32(), XMM()
+	scratch := GP32()
 	MOVL(U32(pattern), scratch)
-	MOVD(scratch, x)
+	if v.Size() == uint(wide.Bytes()) {
+		VPBROADCASTD(scratch, v)
+		return
+	}
+	x := XMM()
+	VMOVD(scratch, x)
 	VPBROADCASTD(x, v)
 }

@@ -33,8 +33,10 @@ func (s entrySize) tables(suffix string) {
 	Pragma("noescape")
 }
 
+const sumsSignature = "func(dst []int32, codes, tables []byte, chunks int)"
+
 // sums begins the function that sums over this number of planes.
 func (s entrySize) sums(planes int, suffix string) {
-	TEXT(fmt.Sprintf("%sSums%d%s", s.precision(), planes, suffix), NOSPLIT, "func(dst []int32, codes, tables []byte, chunks int)")
+	TEXT(fmt.Sprintf("%sSums%d%s", s.precision(), planes, suffix), NOSPLIT, sumsSignature)
 	Pragma("noescape")
 }

@@ -93,6 +93,7 @@ func int14SumsAVX512(planes int) {
 	VMOVDQU32(Mem{Base: table, Disp: 64}, upperTable)
 	for v := range 2 * planes {
 		at := Mem{Base: codes, Disp: 64 * v}
+		PREFETCHT0(at.Offset(codesAhead))
 		for half := range 2 {
 			index, low, high := ZMM(), ZMM(), ZMM()
 			if half == 0 {
@@ -180,6 +181,7 @@ func int14TogetherAVX512(planes int) {
 		var indices [2][2]VecVirtual
 		for plane := range planes {
 			from := Mem{Base: codes, Disp: 64 * (2*plane + rows)}
+			PREFETCHT0(from.Offset(codesAhead))
 			for half := range 2 {
 				index := ZMM()
 				if half == 0 {

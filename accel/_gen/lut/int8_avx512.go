@@ -83,7 +83,7 @@ func int8LargestAVX512(d digits) {
 	broadcast32(0x0000FFFF, low)
 	VPANDD(low, most, most)
 	result := GP32()
-	MOVD(wide.Fold(most, VPMAXSD), result)
+	VMOVD(wide.Fold(most, VPMAXSD), result)
 	IMUL3L(Imm(uint64(d.planes)), result, result)
 	Store(result, ReturnIndex(0))
 	VZEROUPPER()
@@ -137,13 +137,27 @@ func int8TablesAVX512(d digits) {
 // the five others. A code selects the partial sums of 16 rows × 4 groups, which a dot product
 // with ones adds over the groups.
 //
-// A chunk has two tables, with separate sums for each.
-func int8SumsAVX512(planes int) {
-	oneByte.sums(planes, "AVX512")
+// A chunk has two tables, with separate sums for each. A table is two vectors. VPERMI2B reads both
+// at once, which is three instructions of its own to Intel's processors and one to AMD's. So there
+// is a second form for Intel: a VPERMB of the first vector, and one of the second for the last two
+// groups of a row.
+func int8SumsAVX512(twoPermutes bool) {
+	name := "int8SumsAVX512"
+	if twoPermutes {
+		name = "int8SumsTwoPermutesAVX512"
+	}
+	TEXT(name, NOSPLIT, sumsSignature)
+	Pragma("noescape")
 	dst, blocks := emit.Slice("dst"), emit.Length("dst")
 	codes, tables, chunks := emit.Slice("codes"), emit.Slice("tables"), emit.Pointer("chunks")
 	SHRQ(Imm(6), blocks)
 
+	lastGroups := K()
+	if twoPermutes {
+		bits := GP64()
+		MOVQ(U64(0xCCCCCCCCCCCCCCCC), bits)
+		KMOVQ(bits, lastGroups)
+	}
 	ones, groups := ZMM(), ZMM()
 	broadcast32(0x01010101, ones)
 	broadcast32(0x60402000, groups)
@@ -172,8 +186,15 @@ func int8SumsAVX512(planes int) {
 		}
 	}
 	lookUp := func(i int, index VecVirtual) {
-		VPERMI2B(entries[i/4][1], entries[i/4][0], index)
-		VPDPBUSD(index, ones, sums[i])
+		sum := index
+		if twoPermutes {
+			sum = ZMM()
+			VPERMB(entries[i/4][0], index, sum)
+			VPERMB(entries[i/4][1], index, lastGroups, sum)
+		} else {
+			VPERMI2B(entries[i/4][1], entries[i/4][0], index)
+		}
+		VPDPBUSD(sum, ones, sums[i])
 	}
 	var spread [8]VecVirtual // the last three, which come in parts
 	// take shifts v right and adds these bits of it to index i.

@@ -98,7 +98,7 @@ func int8LargestAVX2() {
 	SUBQ(Imm(8), count)
 	JNZ(LabelRef("next"))
 	result := GP32()
-	MOVD(emit.Machines[0].Fold(most, VPMAXSD), result)
+	VMOVD(emit.Machines[0].Fold(most, VPMAXSD), result)
 	Store(result, ReturnIndex(0))
 	VZEROUPPER()
 	RET()
@@ -135,7 +135,7 @@ func integerSumsAVX2(size entrySize, planes int) {
 	Label("block")
 	{
 		bias := YMM()
-		MOVQ(start, startX)
+		VMOVQ(start, startX)
 		VPBROADCASTD(startX, bias)
 		for i := range 8 {
 			VMOVDQU(bias, Mem{Base: dst, Disp: 32 * i})

@@ -15,10 +15,12 @@ func main() {
 	for planes := 1; planes <= 2; planes++ {
 		int14SumsAVX512(planes)
 		int14TogetherAVX512(planes)
-		int8SumsAVX512(planes)
 		for _, size := range []entrySize{oneByte, twoBytes} {
 			integerSumsAVX2(size, planes)
 		}
+	}
+	for _, twoPermutes := range []bool{false, true} {
+		int8SumsAVX512(twoPermutes)
 	}
 	int8LargestAVX2()
 	for _, m := range emit.Machines {

@@ -78,6 +78,6 @@ func dot(m emit.Machine) {
 
 // returnSum ends a function by returning the sum of all lanes of sums.
 func returnSum(m emit.Machine, sums [2]VecVirtual) {
-	Store(m.SumDoubles(sums).AsX(), ReturnIndex(0))
+	VMOVSD(m.SumDoubles(sums).AsX(), emit.Place(ReturnIndex(0)))
 	m.Return()
 }

@@ -76,7 +76,7 @@ func sample(m emit.Machine, name string, choose func(x, draw, alpha, unit VecVir
 		m.Store(choose(v, draws.next(m), alpha, unit), emit.At(dst, index), tail)
 	})
 	all := GP32()
-	MOVD(m.Fold(seen, VORPS), all)
+	VMOVD(m.Fold(seen, VORPS), all)
 	NOTL(all)
 	SHRL(operand.Imm(31), all)
 	Store(all.As8(), ReturnIndex(0))

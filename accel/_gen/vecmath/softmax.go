@@ -18,7 +18,7 @@ func softmax(m emit.Machine) {
 		// VMAXPS returns this operand, most, if the other is NaN.
 		VMAXPS(most, m.LoadOr(emit.At(x, index), tail, lowest), most)
 	})
-	Store(m.Fold(most, VMAXPS).AsX(), ReturnIndex(0))
+	VMOVSS(m.Fold(most, VMAXPS).AsX(), emit.Place(ReturnIndex(0)))
 	m.Return()
 
 	m.Function("expSum", "func(dst, x []float32, shift float32) float64")

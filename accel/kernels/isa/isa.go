@@ -79,6 +79,11 @@ func BFloat16() Level {
 	return level
 }
 
+// SlowTwoTablePermutes says that the processor takes three times as many steps for a permutation
+// that reads two vectors (VPERMI2B) as for one that reads one, as those of Intel do up to Emerald
+// Rapids (uops.info).
+func SlowTwoTablePermutes() bool { return cpuid.CPU.VendorID == cpuid.Intel }
+
 // Check returns an error, fit to be shown to the user, when BITTERN_ISA names no
 // level or one that this machine lacks. Kernels then use the best level.
 func Check() error {

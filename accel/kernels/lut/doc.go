@@ -81,7 +81,7 @@
 //	      d d c c d d c c      c: row%32 < 16, d: row%32 ≥ 16
 //	      3 2 3 2 1 0 1 0      column of the group
 //
-// Int8 on AVX-512, a chunk of 8 groups in 320 bytes, VPERMI2B on a table of four
+// Int8 on AVX-512, a chunk of 8 groups in 320 bytes, VPERMI2B (or VPERMB twice) on a table of four
 // groups of 32 entries. A code has 5 bits: the signs of five columns of one plane,
 // column 0 lowest; or for two planes together three digits to base 3, which is 1.67
 // bits a ternary weight,

@@ -35,8 +35,8 @@ var avx512 = kernels{
 		{nibblesAVX512(2), int14Sums2AVX512, int14Together2AVX512},
 	},
 	int8: [2]summation[int32]{
-		{fives(1, 5), int8Sums1AVX512, nil},
-		{fives(2, 3), int8Sums2AVX512, nil},
+		{fives(1, 5), int8SumsAVX512, nil},
+		{fives(2, 3), int8SumsAVX512, nil},
 	},
 	int14Tables:            int14TablesAVX512,
 	int8Tables:             [2]func([]byte, []int16, int16){int8Tables1AVX512, int8Tables2AVX512},
@@ -53,6 +53,15 @@ var avx512 = kernels{
 	lanes:                  16,
 	together:               []denseTogether{{8, denseTogether8AVX512}, {4, denseTogether4AVX512}, {2, denseTogether2AVX512}},
 }
+
+// avx512Intel has kernels that Intel's processors are faster with.
+var avx512Intel = func() kernels {
+	k := avx512
+	for i := range k.int8 {
+		k.int8[i].sums = int8SumsTwoPermutesAVX512
+	}
+	return k
+}()
 
 // The layouts are the drawings of the package documentation.
 
@@ -95,6 +104,9 @@ func fives(planes, group int) layout {
 func forLevel(level isa.Level) *kernels {
 	switch level {
 	case isa.AVX512:
+		if isa.SlowTwoTablePermutes() {
+			return &avx512Intel
+		}
 		return &avx512
 	case isa.AVX2:
 		return &avx2

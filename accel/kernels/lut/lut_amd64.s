@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // func int14TablesAVX512(tables []byte, q []int16)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, SSE2
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
 TEXT ·int14TablesAVX512(SB), NOSPLIT, $0-48
 	MOVQ         tables_base+0(FP), AX
 	MOVQ         q_base+24(FP), CX
@@ -12,8 +12,7 @@ TEXT ·int14TablesAVX512(SB), NOSPLIT, $0-48
 	VMOVDQU32    signs01<>+0(SB), Z0
 	VMOVDQU32    signs23<>+0(SB), Z1
 	MOVL         $0x00ff00ff, BX
-	MOVD         BX, X2
-	VPBROADCASTD X2, Z2
+	VPBROADCASTD BX, Z2
 
 chunk:
 	VPXORD        Z5, Z5, Z5
@@ -66,7 +65,7 @@ DATA signs23<>+56(SB)/8, $0x0001000100010001
 GLOBL signs23<>(SB), RODATA|NOPTR, $64
 
 // func int8Largest1AVX512(q []int16) int32
-// Requires: AVX, AVX2, AVX512BW, AVX512F, SSE2
+// Requires: AVX, AVX2, AVX512BW, AVX512F
 TEXT ·int8Largest1AVX512(SB), NOSPLIT, $0-28
 	MOVQ   q_base+0(FP), AX
 	MOVQ   q_len+8(FP), CX
@@ -96,8 +95,7 @@ next:
 	VPSRLD        $0x10, Z0, Z1
 	VPMAXSW       Z1, Z0, Z0
 	MOVL          $0x0000ffff, AX
-	MOVD          AX, X1
-	VPBROADCASTD  X1, Z1
+	VPBROADCASTD  AX, Z1
 	VPANDD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -109,7 +107,7 @@ next:
 	VPMAXSD       X1, X0, X0
 	VPERMILPS     $0xb1, X0, X1
 	VPMAXSD       X1, X0, X0
-	MOVD          X0, AX
+	VMOVD         X0, AX
 	IMUL3L        $0x01, AX, AX
 	MOVL          AX, ret+24(FP)
 	VZEROUPPER
@@ -203,7 +201,7 @@ DATA factors14<>+56(SB)/8, $0x0001000100010001
 GLOBL factors14<>(SB), RODATA|NOPTR, $64
 
 // func int8Largest2AVX512(q []int16) int32
-// Requires: AVX, AVX2, AVX512BW, AVX512F, SSE2
+// Requires: AVX, AVX2, AVX512BW, AVX512F
 TEXT ·int8Largest2AVX512(SB), NOSPLIT, $0-28
 	MOVQ   q_base+0(FP), AX
 	MOVQ   q_len+8(FP), CX
@@ -227,8 +225,7 @@ next:
 	VPSRLD        $0x10, Z0, Z1
 	VPMAXSW       Z1, Z0, Z0
 	MOVL          $0x0000ffff, AX
-	MOVD          AX, X1
-	VPBROADCASTD  X1, Z1
+	VPBROADCASTD  AX, Z1
 	VPANDD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -240,7 +237,7 @@ next:
 	VPMAXSD       X1, X0, X0
 	VPERMILPS     $0xb1, X0, X1
 	VPMAXSD       X1, X0, X0
-	MOVD          X0, AX
+	VMOVD         X0, AX
 	IMUL3L        $0x02, AX, AX
 	MOVL          AX, ret+24(FP)
 	VZEROUPPER
@@ -306,7 +303,7 @@ DATA factors22<>+56(SB)/8, $0x0000000000000000
 GLOBL factors22<>(SB), RODATA|NOPTR, $64
 
 // func int8TablesAVX2(tables []byte, q []int16, multiplier int16)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·int8TablesAVX2(SB), NOSPLIT, $0-50
 	MOVQ         tables_base+0(FP), AX
 	MOVQ         q_base+24(FP), CX
@@ -318,7 +315,7 @@ TEXT ·int8TablesAVX2(SB), NOSPLIT, $0-50
 	VMOVDQU      halfSigns123<>+0(SB), Y3
 	VPBROADCASTW multiplier+48(FP), Y5
 	MOVL         $0x80808080, BX
-	MOVD         BX, X4
+	VMOVD        BX, X4
 	VPBROADCASTD X4, Y4
 
 group:
@@ -368,7 +365,7 @@ DATA halfSigns123<>+24(SB)/8, $0x0001000100010001
 GLOBL halfSigns123<>(SB), RODATA|NOPTR, $32
 
 // func int14TablesAVX2(tables []byte, q []int16)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·int14TablesAVX2(SB), NOSPLIT, $0-48
 	MOVQ         tables_base+0(FP), AX
 	MOVQ         q_base+24(FP), CX
@@ -379,10 +376,10 @@ TEXT ·int14TablesAVX2(SB), NOSPLIT, $0-48
 	VMOVDQU      halfSigns101<>+0(SB), Y2
 	VMOVDQU      halfSigns123<>+0(SB), Y3
 	MOVL         $0x00ff00ff, BX
-	MOVD         BX, X4
+	VMOVD        BX, X4
 	VPBROADCASTD X4, Y4
 	MOVL         $0x80008000, BX
-	MOVD         BX, X5
+	VMOVD        BX, X5
 	VPBROADCASTD X5, Y5
 
 group:
@@ -409,7 +406,7 @@ group:
 	RET
 
 // func int14Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+
 TEXT ·int14Sums1AVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -418,14 +415,11 @@ TEXT ·int14Sums1AVX512(SB), NOSPLIT, $0-80
 	MOVQ         chunks+72(FP), SI
 	SHRQ         $0x06, CX
 	MOVL         $0x33333333, DI
-	MOVD         DI, X0
-	VPBROADCASTD X0, Z0
+	VPBROADCASTD DI, Z0
 	MOVL         $0x0c080400, DI
-	MOVD         DI, X1
-	VPBROADCASTD X1, Z1
+	VPBROADCASTD DI, Z1
 	MOVL         $0x01010101, DI
-	MOVD         DI, X2
-	VPBROADCASTD X2, Z2
+	VPBROADCASTD DI, Z2
 
 block:
 	VPXORD Z3, Z3, Z3
@@ -442,6 +436,7 @@ block:
 chunk:
 	VMOVDQU32  (DI), Z11
 	VMOVDQU32  64(DI), Z12
+	PREFETCHT0 1280(DX)
 	VMOVDQU32  (DX), Z13
 	VPTERNLOGD $0xea, Z1, Z0, Z13
 	VPERMB     Z11, Z13, Z14
@@ -454,6 +449,7 @@ chunk:
 	VPERMB     Z12, Z13, Z13
 	VPDPBUSD   Z2, Z14, Z5
 	VPDPBUSD   Z13, Z2, Z6
+	PREFETCHT0 1344(DX)
 	VMOVDQU32  64(DX), Z13
 	VPTERNLOGD $0xea, Z1, Z0, Z13
 	VPERMB     Z11, Z13, Z14
@@ -489,7 +485,7 @@ chunk:
 	RET
 
 // func int14Together1AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+
 TEXT ·int14Together1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         codes_base+8(FP), AX
 	MOVQ         tables+32(FP), CX
@@ -504,14 +500,11 @@ TEXT ·int14Together1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         72(CX), CX
 	ADDQ         DX, CX
 	MOVL         $0x33333333, DX
-	MOVD         DX, X0
-	VPBROADCASTD X0, Z0
+	VPBROADCASTD DX, Z0
 	MOVL         $0x0c080400, DX
-	MOVD         DX, X1
-	VPBROADCASTD X1, Z1
+	VPBROADCASTD DX, Z1
 	MOVL         $0x01010101, DX
-	MOVD         DX, X2
-	VPBROADCASTD X2, Z2
+	VPBROADCASTD DX, Z2
 	MOVQ         blocks+64(FP), DX
 	XORQ         R8, R8
 
@@ -538,6 +531,7 @@ block:
 	MOVQ   chunks+48(FP), R11
 
 chunk1:
+	PREFETCHT0 1280(AX)
 	VMOVDQU32  (AX), Z19
 	VPTERNLOGD $0xea, Z1, Z0, Z19
 	VPSRLD     $0x02, (AX), Z20
@@ -647,6 +641,7 @@ chunk1:
 	MOVQ       chunks+48(FP), R11
 
 chunk2:
+	PREFETCHT0 1344(AX)
 	VMOVDQU32  64(AX), Z19
 	VPTERNLOGD $0xea, Z1, Z0, Z19
 	VPSRLD     $0x02, 64(AX), Z20
@@ -742,119 +737,8 @@ chunk2:
 	VZEROUPPER
 	RET
 
-// func int8Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+, SSE2
-TEXT ·int8Sums1AVX512(SB), NOSPLIT, $0-80
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         dst_len+8(FP), CX
-	MOVQ         codes_base+24(FP), DX
-	MOVQ         tables_base+48(FP), BX
-	MOVQ         chunks+72(FP), SI
-	SHRQ         $0x06, CX
-	MOVL         $0x01010101, DI
-	MOVD         DI, X0
-	VPBROADCASTD X0, Z0
-	MOVL         $0x60402000, DI
-	MOVD         DI, X1
-	VPBROADCASTD X1, Z1
-	MOVL         $0x1f1f1f1f, DI
-	MOVD         DI, X2
-	VPBROADCASTD X2, Z2
-	MOVL         $0x07070707, DI
-	MOVD         DI, X3
-	VPBROADCASTD X3, Z3
-	MOVL         $0x18181818, DI
-	MOVD         DI, X4
-	VPBROADCASTD X4, Z4
-	MOVL         $0x08080808, DI
-	MOVD         DI, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x10101010, DI
-	MOVD         DI, X6
-	VPBROADCASTD X6, Z6
-
-block:
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	MOVQ   BX, DI
-	MOVQ   SI, R8
-
-chunk:
-	VMOVDQU32  (DI), Z15
-	VMOVDQU32  64(DI), Z16
-	VMOVDQU32  128(DI), Z17
-	VMOVDQU32  192(DI), Z18
-	VMOVDQU32  (DX), Z19
-	PREFETCHT0 1280(DX)
-	VPSRLD     $0x05, Z19, Z20
-	VPTERNLOGD $0xea, Z1, Z3, Z20
-	VPTERNLOGD $0xea, Z1, Z2, Z19
-	VPERMI2B   Z16, Z15, Z19
-	VPDPBUSD   Z19, Z0, Z7
-	VMOVDQU32  64(DX), Z19
-	PREFETCHT0 1344(DX)
-	VPSRLD     $0x05, Z19, Z21
-	VPTERNLOGD $0xea, Z1, Z3, Z21
-	VPTERNLOGD $0xea, Z1, Z2, Z19
-	VPERMI2B   Z16, Z15, Z19
-	VPDPBUSD   Z19, Z0, Z8
-	VMOVDQU32  128(DX), Z19
-	PREFETCHT0 1408(DX)
-	VPSRLD     $0x05, Z19, Z22
-	VPTERNLOGD $0xea, Z1, Z3, Z22
-	VPTERNLOGD $0xea, Z1, Z2, Z19
-	VPERMI2B   Z16, Z15, Z19
-	VPDPBUSD   Z19, Z0, Z9
-	VMOVDQU32  192(DX), Z19
-	PREFETCHT0 1472(DX)
-	VPSRLD     $0x02, Z19, Z23
-	VPTERNLOGD $0xea, Z20, Z4, Z23
-	VPSRLD     $0x04, Z19, Z20
-	VPTERNLOGD $0xea, Z22, Z5, Z20
-	VPTERNLOGD $0xea, Z1, Z2, Z19
-	VPERMI2B   Z16, Z15, Z19
-	VPDPBUSD   Z19, Z0, Z10
-	VMOVDQU32  256(DX), Z15
-	PREFETCHT0 1536(DX)
-	VPSRLD     $0x02, Z15, Z16
-	VPTERNLOGD $0xea, Z21, Z4, Z16
-	VPSRLD     $0x03, Z15, Z19
-	VPTERNLOGD $0xea, Z20, Z6, Z19
-	VPTERNLOGD $0xea, Z1, Z2, Z15
-	VPERMI2B   Z18, Z17, Z15
-	VPDPBUSD   Z15, Z0, Z11
-	VPERMI2B   Z18, Z17, Z23
-	VPDPBUSD   Z23, Z0, Z12
-	VPERMI2B   Z18, Z17, Z16
-	VPDPBUSD   Z16, Z0, Z13
-	VPERMI2B   Z18, Z17, Z19
-	VPDPBUSD   Z19, Z0, Z14
-	ADDQ       $0x00000140, DX
-	ADDQ       $0x00000100, DI
-	DECQ       R8
-	JNZ        chunk
-	VPADDD     Z11, Z7, Z7
-	VMOVDQU32  Z7, (AX)
-	VPADDD     Z12, Z8, Z8
-	VMOVDQU32  Z8, 64(AX)
-	VPADDD     Z13, Z9, Z9
-	VMOVDQU32  Z9, 128(AX)
-	VPADDD     Z14, Z10, Z10
-	VMOVDQU32  Z10, 192(AX)
-	ADDQ       $0x00000100, AX
-	DECQ       CX
-	JNZ        block
-	VZEROUPPER
-	RET
-
 // func int8Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV
 TEXT ·int8Sums1AVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -862,13 +746,13 @@ TEXT ·int8Sums1AVX2(SB), NOSPLIT, $0-80
 	MOVQ         tables_base+48(FP), BX
 	SHRQ         $0x06, CX
 	MOVL         $0x0f0f0f0f, SI
-	MOVD         SI, X0
+	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
 	MOVQ         chunks+72(FP), SI
 	IMUL3Q       $-256, SI, SI
 
 block:
-	MOVQ         SI, X1
+	VMOVQ        SI, X1
 	VPBROADCASTD X1, Y1
 	VMOVDQU      Y1, (AX)
 	VMOVDQU      Y1, 32(AX)
@@ -968,7 +852,7 @@ chunk:
 	RET
 
 // func int14Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV
 TEXT ·int14Sums1AVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -976,13 +860,13 @@ TEXT ·int14Sums1AVX2(SB), NOSPLIT, $0-80
 	MOVQ         tables_base+48(FP), BX
 	SHRQ         $0x06, CX
 	MOVL         $0x0f0f0f0f, SI
-	MOVD         SI, X0
+	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
 	MOVQ         chunks+72(FP), SI
 	IMUL3Q       $-65536, SI, SI
 
 block:
-	MOVQ         SI, X1
+	VMOVQ        SI, X1
 	VPBROADCASTD X1, Y1
 	VMOVDQU      Y1, (AX)
 	VMOVDQU      Y1, 32(AX)
@@ -1148,7 +1032,7 @@ chunk:
 	RET
 
 // func int14Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+
 TEXT ·int14Sums2AVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -1157,14 +1041,11 @@ TEXT ·int14Sums2AVX512(SB), NOSPLIT, $0-80
 	MOVQ         chunks+72(FP), SI
 	SHRQ         $0x06, CX
 	MOVL         $0x33333333, DI
-	MOVD         DI, X0
-	VPBROADCASTD X0, Z0
+	VPBROADCASTD DI, Z0
 	MOVL         $0x0c080400, DI
-	MOVD         DI, X1
-	VPBROADCASTD X1, Z1
+	VPBROADCASTD DI, Z1
 	MOVL         $0x01010101, DI
-	MOVD         DI, X2
-	VPBROADCASTD X2, Z2
+	VPBROADCASTD DI, Z2
 
 block:
 	VPXORD Z3, Z3, Z3
@@ -1181,6 +1062,7 @@ block:
 chunk:
 	VMOVDQU32  (DI), Z11
 	VMOVDQU32  64(DI), Z12
+	PREFETCHT0 1280(DX)
 	VMOVDQU32  (DX), Z13
 	VPTERNLOGD $0xea, Z1, Z0, Z13
 	VPERMB     Z11, Z13, Z14
@@ -1193,6 +1075,7 @@ chunk:
 	VPERMB     Z12, Z13, Z13
 	VPDPBUSD   Z2, Z14, Z5
 	VPDPBUSD   Z13, Z2, Z6
+	PREFETCHT0 1344(DX)
 	VMOVDQU32  64(DX), Z13
 	VPTERNLOGD $0xea, Z1, Z0, Z13
 	VPERMB     Z11, Z13, Z14
@@ -1205,6 +1088,7 @@ chunk:
 	VPERMB     Z12, Z13, Z13
 	VPDPBUSD   Z2, Z14, Z9
 	VPDPBUSD   Z13, Z2, Z10
+	PREFETCHT0 1408(DX)
 	VMOVDQU32  128(DX), Z13
 	VPTERNLOGD $0xea, Z1, Z0, Z13
 	VPERMB     Z11, Z13, Z14
@@ -1217,6 +1101,7 @@ chunk:
 	VPERMB     Z12, Z13, Z13
 	VPDPBUSD   Z2, Z14, Z5
 	VPDPBUSD   Z13, Z2, Z6
+	PREFETCHT0 1472(DX)
 	VMOVDQU32  192(DX), Z13
 	VPTERNLOGD $0xea, Z1, Z0, Z13
 	VPERMB     Z11, Z13, Z14
@@ -1252,7 +1137,7 @@ chunk:
 	RET
 
 // func int14Together2AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, SSE2
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+
 TEXT ·int14Together2AVX512(SB), NOSPLIT, $0-72
 	MOVQ         codes_base+8(FP), AX
 	MOVQ         tables+32(FP), CX
@@ -1267,14 +1152,11 @@ TEXT ·int14Together2AVX512(SB), NOSPLIT, $0-72
 	MOVQ         72(CX), CX
 	ADDQ         DX, CX
 	MOVL         $0x33333333, DX
-	MOVD         DX, X0
-	VPBROADCASTD X0, Z0
+	VPBROADCASTD DX, Z0
 	MOVL         $0x0c080400, DX
-	MOVD         DX, X1
-	VPBROADCASTD X1, Z1
+	VPBROADCASTD DX, Z1
 	MOVL         $0x01010101, DX
-	MOVD         DX, X2
-	VPBROADCASTD X2, Z2
+	VPBROADCASTD DX, Z2
 	MOVQ         blocks+64(FP), DX
 	XORQ         R8, R8
 
@@ -1301,10 +1183,12 @@ block:
 	MOVQ   chunks+48(FP), R11
 
 chunk3:
+	PREFETCHT0 1280(AX)
 	VMOVDQU32  (AX), Z19
 	VPTERNLOGD $0xea, Z1, Z0, Z19
 	VPSRLD     $0x02, (AX), Z20
 	VPTERNLOGD $0xea, Z1, Z0, Z20
+	PREFETCHT0 1408(AX)
 	VMOVDQU32  128(AX), Z21
 	VPTERNLOGD $0xea, Z1, Z0, Z21
 	VPSRLD     $0x02, 128(AX), Z22
@@ -1446,10 +1330,12 @@ chunk3:
 	MOVQ       chunks+48(FP), R11
 
 chunk4:
+	PREFETCHT0 1344(AX)
 	VMOVDQU32  64(AX), Z19
 	VPTERNLOGD $0xea, Z1, Z0, Z19
 	VPSRLD     $0x02, 64(AX), Z20
 	VPTERNLOGD $0xea, Z1, Z0, Z20
+	PREFETCHT0 1472(AX)
 	VMOVDQU32  192(AX), Z21
 	VPTERNLOGD $0xea, Z1, Z0, Z21
 	VPSRLD     $0x02, 192(AX), Z22
@@ -1577,119 +1463,8 @@ chunk4:
 	VZEROUPPER
 	RET
 
-// func int8Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+, SSE2
-TEXT ·int8Sums2AVX512(SB), NOSPLIT, $0-80
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         dst_len+8(FP), CX
-	MOVQ         codes_base+24(FP), DX
-	MOVQ         tables_base+48(FP), BX
-	MOVQ         chunks+72(FP), SI
-	SHRQ         $0x06, CX
-	MOVL         $0x01010101, DI
-	MOVD         DI, X0
-	VPBROADCASTD X0, Z0
-	MOVL         $0x60402000, DI
-	MOVD         DI, X1
-	VPBROADCASTD X1, Z1
-	MOVL         $0x1f1f1f1f, DI
-	MOVD         DI, X2
-	VPBROADCASTD X2, Z2
-	MOVL         $0x07070707, DI
-	MOVD         DI, X3
-	VPBROADCASTD X3, Z3
-	MOVL         $0x18181818, DI
-	MOVD         DI, X4
-	VPBROADCASTD X4, Z4
-	MOVL         $0x08080808, DI
-	MOVD         DI, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x10101010, DI
-	MOVD         DI, X6
-	VPBROADCASTD X6, Z6
-
-block:
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	MOVQ   BX, DI
-	MOVQ   SI, R8
-
-chunk:
-	VMOVDQU32  (DI), Z15
-	VMOVDQU32  64(DI), Z16
-	VMOVDQU32  128(DI), Z17
-	VMOVDQU32  192(DI), Z18
-	VMOVDQU32  (DX), Z19
-	PREFETCHT0 1280(DX)
-	VPSRLD     $0x05, Z19, Z20
-	VPTERNLOGD $0xea, Z1, Z3, Z20
-	VPTERNLOGD $0xea, Z1, Z2, Z19
-	VPERMI2B   Z16, Z15, Z19
-	VPDPBUSD   Z19, Z0, Z7
-	VMOVDQU32  64(DX), Z19
-	PREFETCHT0 1344(DX)
-	VPSRLD     $0x05, Z19, Z21
-	VPTERNLOGD $0xea, Z1, Z3, Z21
-	VPTERNLOGD $0xea, Z1, Z2, Z19
-	VPERMI2B   Z16, Z15, Z19
-	VPDPBUSD   Z19, Z0, Z8
-	VMOVDQU32  128(DX), Z19
-	PREFETCHT0 1408(DX)
-	VPSRLD     $0x05, Z19, Z22
-	VPTERNLOGD $0xea, Z1, Z3, Z22
-	VPTERNLOGD $0xea, Z1, Z2, Z19
-	VPERMI2B   Z16, Z15, Z19
-	VPDPBUSD   Z19, Z0, Z9
-	VMOVDQU32  192(DX), Z19
-	PREFETCHT0 1472(DX)
-	VPSRLD     $0x02, Z19, Z23
-	VPTERNLOGD $0xea, Z20, Z4, Z23
-	VPSRLD     $0x04, Z19, Z20
-	VPTERNLOGD $0xea, Z22, Z5, Z20
-	VPTERNLOGD $0xea, Z1, Z2, Z19
-	VPERMI2B   Z16, Z15, Z19
-	VPDPBUSD   Z19, Z0, Z10
-	VMOVDQU32  256(DX), Z15
-	PREFETCHT0 1536(DX)
-	VPSRLD     $0x02, Z15, Z16
-	VPTERNLOGD $0xea, Z21, Z4, Z16
-	VPSRLD     $0x03, Z15, Z19
-	VPTERNLOGD $0xea, Z20, Z6, Z19
-	VPTERNLOGD $0xea, Z1, Z2, Z15
-	VPERMI2B   Z18, Z17, Z15
-	VPDPBUSD   Z15, Z0, Z11
-	VPERMI2B   Z18, Z17, Z23
-	VPDPBUSD   Z23, Z0, Z12
-	VPERMI2B   Z18, Z17, Z16
-	VPDPBUSD   Z16, Z0, Z13
-	VPERMI2B   Z18, Z17, Z19
-	VPDPBUSD   Z19, Z0, Z14
-	ADDQ       $0x00000140, DX
-	ADDQ       $0x00000100, DI
-	DECQ       R8
-	JNZ        chunk
-	VPADDD     Z11, Z7, Z7
-	VMOVDQU32  Z7, (AX)
-	VPADDD     Z12, Z8, Z8
-	VMOVDQU32  Z8, 64(AX)
-	VPADDD     Z13, Z9, Z9
-	VMOVDQU32  Z9, 128(AX)
-	VPADDD     Z14, Z10, Z10
-	VMOVDQU32  Z10, 192(AX)
-	ADDQ       $0x00000100, AX
-	DECQ       CX
-	JNZ        block
-	VZEROUPPER
-	RET
-
 // func int8Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV
 TEXT ·int8Sums2AVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -1697,13 +1472,13 @@ TEXT ·int8Sums2AVX2(SB), NOSPLIT, $0-80
 	MOVQ         tables_base+48(FP), BX
 	SHRQ         $0x06, CX
 	MOVL         $0x0f0f0f0f, SI
-	MOVD         SI, X0
+	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
 	MOVQ         chunks+72(FP), SI
 	IMUL3Q       $-512, SI, SI
 
 block:
-	MOVQ         SI, X1
+	VMOVQ        SI, X1
 	VPBROADCASTD X1, Y1
 	VMOVDQU      Y1, (AX)
 	VMOVDQU      Y1, 32(AX)
@@ -1827,7 +1602,7 @@ chunk:
 	RET
 
 // func int14Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, AVX2, CMOV
 TEXT ·int14Sums2AVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
@@ -1835,13 +1610,13 @@ TEXT ·int14Sums2AVX2(SB), NOSPLIT, $0-80
 	MOVQ         tables_base+48(FP), BX
 	SHRQ         $0x06, CX
 	MOVL         $0x0f0f0f0f, SI
-	MOVD         SI, X0
+	VMOVD        SI, X0
 	VPBROADCASTD X0, Y0
 	MOVQ         chunks+72(FP), SI
 	IMUL3Q       $-131072, SI, SI
 
 block:
-	MOVQ         SI, X1
+	VMOVQ        SI, X1
 	VPBROADCASTD X1, Y1
 	VMOVDQU      Y1, (AX)
 	VMOVDQU      Y1, 32(AX)
@@ -2046,8 +1821,226 @@ chunk:
 	VZEROUPPER
 	RET
 
+// func int8SumsAVX512(dst []int32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX512F, AVX512VBMI, AVX512VNNI, MMX+
+TEXT ·int8SumsAVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         codes_base+24(FP), DX
+	MOVQ         tables_base+48(FP), BX
+	MOVQ         chunks+72(FP), SI
+	SHRQ         $0x06, CX
+	MOVL         $0x01010101, DI
+	VPBROADCASTD DI, Z0
+	MOVL         $0x60402000, DI
+	VPBROADCASTD DI, Z1
+	MOVL         $0x1f1f1f1f, DI
+	VPBROADCASTD DI, Z2
+	MOVL         $0x07070707, DI
+	VPBROADCASTD DI, Z3
+	MOVL         $0x18181818, DI
+	VPBROADCASTD DI, Z4
+	MOVL         $0x08080808, DI
+	VPBROADCASTD DI, Z5
+	MOVL         $0x10101010, DI
+	VPBROADCASTD DI, Z6
+
+block:
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   BX, DI
+	MOVQ   SI, R8
+
+chunk:
+	VMOVDQU32  (DI), Z15
+	VMOVDQU32  64(DI), Z16
+	VMOVDQU32  128(DI), Z17
+	VMOVDQU32  192(DI), Z18
+	VMOVDQU32  (DX), Z19
+	PREFETCHT0 1280(DX)
+	VPSRLD     $0x05, Z19, Z20
+	VPTERNLOGD $0xea, Z1, Z3, Z20
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z7
+	VMOVDQU32  64(DX), Z19
+	PREFETCHT0 1344(DX)
+	VPSRLD     $0x05, Z19, Z21
+	VPTERNLOGD $0xea, Z1, Z3, Z21
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z8
+	VMOVDQU32  128(DX), Z19
+	PREFETCHT0 1408(DX)
+	VPSRLD     $0x05, Z19, Z22
+	VPTERNLOGD $0xea, Z1, Z3, Z22
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z9
+	VMOVDQU32  192(DX), Z19
+	PREFETCHT0 1472(DX)
+	VPSRLD     $0x02, Z19, Z23
+	VPTERNLOGD $0xea, Z20, Z4, Z23
+	VPSRLD     $0x04, Z19, Z20
+	VPTERNLOGD $0xea, Z22, Z5, Z20
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMI2B   Z16, Z15, Z19
+	VPDPBUSD   Z19, Z0, Z10
+	VMOVDQU32  256(DX), Z15
+	PREFETCHT0 1536(DX)
+	VPSRLD     $0x02, Z15, Z16
+	VPTERNLOGD $0xea, Z21, Z4, Z16
+	VPSRLD     $0x03, Z15, Z19
+	VPTERNLOGD $0xea, Z20, Z6, Z19
+	VPTERNLOGD $0xea, Z1, Z2, Z15
+	VPERMI2B   Z18, Z17, Z15
+	VPDPBUSD   Z15, Z0, Z11
+	VPERMI2B   Z18, Z17, Z23
+	VPDPBUSD   Z23, Z0, Z12
+	VPERMI2B   Z18, Z17, Z16
+	VPDPBUSD   Z16, Z0, Z13
+	VPERMI2B   Z18, Z17, Z19
+	VPDPBUSD   Z19, Z0, Z14
+	ADDQ       $0x00000140, DX
+	ADDQ       $0x00000100, DI
+	DECQ       R8
+	JNZ        chunk
+	VPADDD     Z11, Z7, Z7
+	VMOVDQU32  Z7, (AX)
+	VPADDD     Z12, Z8, Z8
+	VMOVDQU32  Z8, 64(AX)
+	VPADDD     Z13, Z9, Z9
+	VMOVDQU32  Z9, 128(AX)
+	VPADDD     Z14, Z10, Z10
+	VMOVDQU32  Z10, 192(AX)
+	ADDQ       $0x00000100, AX
+	DECQ       CX
+	JNZ        block
+	VZEROUPPER
+	RET
+
+// func int8SumsTwoPermutesAVX512(dst []int32, codes []byte, tables []byte, chunks int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, AVX512VNNI, MMX+
+TEXT ·int8SumsTwoPermutesAVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         codes_base+24(FP), DX
+	MOVQ         tables_base+48(FP), BX
+	MOVQ         chunks+72(FP), SI
+	SHRQ         $0x06, CX
+	MOVQ         $0xcccccccccccccccc, DI
+	KMOVQ        DI, K1
+	MOVL         $0x01010101, DI
+	VPBROADCASTD DI, Z0
+	MOVL         $0x60402000, DI
+	VPBROADCASTD DI, Z1
+	MOVL         $0x1f1f1f1f, DI
+	VPBROADCASTD DI, Z2
+	MOVL         $0x07070707, DI
+	VPBROADCASTD DI, Z3
+	MOVL         $0x18181818, DI
+	VPBROADCASTD DI, Z4
+	MOVL         $0x08080808, DI
+	VPBROADCASTD DI, Z5
+	MOVL         $0x10101010, DI
+	VPBROADCASTD DI, Z6
+
+block:
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   BX, DI
+	MOVQ   SI, R8
+
+chunk:
+	VMOVDQU32  (DI), Z15
+	VMOVDQU32  64(DI), Z16
+	VMOVDQU32  128(DI), Z17
+	VMOVDQU32  192(DI), Z18
+	VMOVDQU32  (DX), Z19
+	PREFETCHT0 1280(DX)
+	VPSRLD     $0x05, Z19, Z20
+	VPTERNLOGD $0xea, Z1, Z3, Z20
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMB     Z15, Z19, Z21
+	VPERMB     Z16, Z19, K1, Z21
+	VPDPBUSD   Z21, Z0, Z7
+	VMOVDQU32  64(DX), Z19
+	PREFETCHT0 1344(DX)
+	VPSRLD     $0x05, Z19, Z21
+	VPTERNLOGD $0xea, Z1, Z3, Z21
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMB     Z15, Z19, Z22
+	VPERMB     Z16, Z19, K1, Z22
+	VPDPBUSD   Z22, Z0, Z8
+	VMOVDQU32  128(DX), Z19
+	PREFETCHT0 1408(DX)
+	VPSRLD     $0x05, Z19, Z22
+	VPTERNLOGD $0xea, Z1, Z3, Z22
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMB     Z15, Z19, Z23
+	VPERMB     Z16, Z19, K1, Z23
+	VPDPBUSD   Z23, Z0, Z9
+	VMOVDQU32  192(DX), Z19
+	PREFETCHT0 1472(DX)
+	VPSRLD     $0x02, Z19, Z23
+	VPTERNLOGD $0xea, Z20, Z4, Z23
+	VPSRLD     $0x04, Z19, Z20
+	VPTERNLOGD $0xea, Z22, Z5, Z20
+	VPTERNLOGD $0xea, Z1, Z2, Z19
+	VPERMB     Z15, Z19, Z15
+	VPERMB     Z16, Z19, K1, Z15
+	VPDPBUSD   Z15, Z0, Z10
+	VMOVDQU32  256(DX), Z15
+	PREFETCHT0 1536(DX)
+	VPSRLD     $0x02, Z15, Z16
+	VPTERNLOGD $0xea, Z21, Z4, Z16
+	VPSRLD     $0x03, Z15, Z19
+	VPTERNLOGD $0xea, Z20, Z6, Z19
+	VPTERNLOGD $0xea, Z1, Z2, Z15
+	VPERMB     Z17, Z15, Z20
+	VPERMB     Z18, Z15, K1, Z20
+	VPDPBUSD   Z20, Z0, Z11
+	VPERMB     Z17, Z23, Z15
+	VPERMB     Z18, Z23, K1, Z15
+	VPDPBUSD   Z15, Z0, Z12
+	VPERMB     Z17, Z16, Z15
+	VPERMB     Z18, Z16, K1, Z15
+	VPDPBUSD   Z15, Z0, Z13
+	VPERMB     Z17, Z19, Z15
+	VPERMB     Z18, Z19, K1, Z15
+	VPDPBUSD   Z15, Z0, Z14
+	ADDQ       $0x00000140, DX
+	ADDQ       $0x00000100, DI
+	DECQ       R8
+	JNZ        chunk
+	VPADDD     Z11, Z7, Z7
+	VMOVDQU32  Z7, (AX)
+	VPADDD     Z12, Z8, Z8
+	VMOVDQU32  Z8, 64(AX)
+	VPADDD     Z13, Z9, Z9
+	VMOVDQU32  Z9, 128(AX)
+	VPADDD     Z14, Z10, Z10
+	VMOVDQU32  Z10, 192(AX)
+	ADDQ       $0x00000100, AX
+	DECQ       CX
+	JNZ        block
+	VZEROUPPER
+	RET
+
 // func int8LargestAVX2(q []int16) int32
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·int8LargestAVX2(SB), NOSPLIT, $0-28
 	MOVQ  q_base+0(FP), AX
 	MOVQ  q_len+8(FP), CX
@@ -2071,13 +2064,13 @@ next:
 	VPMAXSD      X0, X1, X1
 	VPERMILPS    $0xb1, X1, X0
 	VPMAXSD      X0, X1, X1
-	MOVD         X1, AX
+	VMOVD        X1, AX
 	MOVL         AX, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func largestAVX2(x []float32) uint32
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·largestAVX2(SB), NOSPLIT, $0-28
 	MOVQ     x_base+0(FP), AX
 	MOVQ     x_len+8(FP), CX
@@ -2112,7 +2105,7 @@ done7:
 	VPMAXUD      X0, X1, X1
 	VPERMILPS    $0xb1, X1, X0
 	VPMAXUD      X0, X1, X1
-	MOVD         X1, AX
+	VMOVD        X1, AX
 	MOVL         AX, ret+24(FP)
 	VZEROUPPER
 	RET
@@ -2134,7 +2127,7 @@ DATA tailWindow<>+56(SB)/8, $0x0000000000000000
 GLOBL tailWindow<>(SB), RODATA|NOPTR, $64
 
 // func quantizeAVX2(q []int16, x []float32, inverse float32) int32
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·quantizeAVX2(SB), NOSPLIT, $0-60
 	MOVQ         q_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -2161,7 +2154,7 @@ next:
 	VPADDD       X1, X0, X0
 	VPERMILPS    $0xb1, X0, X1
 	VPADDD       X1, X0, X0
-	MOVD         X0, AX
+	VMOVD        X0, AX
 	MOVL         AX, ret+56(FP)
 	VZEROUPPER
 	RET
@@ -2837,7 +2830,7 @@ column:
 	RET
 
 // func largestAVX512(x []float32) uint32
-// Requires: AVX, AVX2, AVX512DQ, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, BMI2
 TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
@@ -2874,13 +2867,13 @@ done45:
 	VPMAXUD       X1, X0, X0
 	VPERMILPS     $0xb1, X0, X1
 	VPMAXUD       X1, X0, X0
-	MOVD          X0, AX
+	VMOVD         X0, AX
 	MOVL          AX, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func quantizeAVX512(q []int16, x []float32, inverse float32) int32
-// Requires: AVX, AVX2, AVX512F, SSE2
+// Requires: AVX, AVX2, AVX512F
 TEXT ·quantizeAVX512(SB), NOSPLIT, $0-60
 	MOVQ         q_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -2907,7 +2900,7 @@ next:
 	VPADDD        X0, X1, X1
 	VPERMILPS     $0xb1, X1, X0
 	VPADDD        X0, X1, X1
-	MOVD          X1, AX
+	VMOVD         X1, AX
 	MOVL          AX, ret+56(FP)
 	VZEROUPPER
 	RET

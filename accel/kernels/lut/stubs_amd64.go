@@ -30,9 +30,6 @@ func int14Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 func int14Together1AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
 
 //go:noescape
-func int8Sums1AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
 func int8Sums1AVX2(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
@@ -45,13 +42,16 @@ func int14Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
 func int14Together2AVX512(dst *[4][]int32, codes []byte, tables *[4][]byte, first int, chunks int, skip int, blocks int)
 
 //go:noescape
-func int8Sums2AVX512(dst []int32, codes []byte, tables []byte, chunks int)
-
-//go:noescape
 func int8Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
 func int14Sums2AVX2(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int8SumsAVX512(dst []int32, codes []byte, tables []byte, chunks int)
+
+//go:noescape
+func int8SumsTwoPermutesAVX512(dst []int32, codes []byte, tables []byte, chunks int)
 
 //go:noescape
 func int8LargestAVX2(q []int16) int32

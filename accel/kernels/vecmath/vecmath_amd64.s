@@ -874,7 +874,7 @@ done58:
 	RET
 
 // func dotAVX2(x []float32, y []float32) float64
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·dotAVX2(SB), NOSPLIT, $0-56
 	MOVQ     x_base+0(FP), AX
 	MOVQ     y_base+24(FP), CX
@@ -917,12 +917,12 @@ done137:
 	VADDPD       X0, X1, X1
 	VUNPCKHPD    X1, X1, X0
 	VADDPD       X0, X1, X1
-	MOVSD        X1, ret+48(FP)
+	VMOVSD       X1, ret+48(FP)
 	VZEROUPPER
 	RET
 
 // func maxAVX2(x []float32) float32
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·maxAVX2(SB), NOSPLIT, $0-28
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
@@ -958,7 +958,7 @@ done140:
 	VMAXPS       X1, X0, X0
 	VPERMILPS    $0xb1, X0, X1
 	VMAXPS       X1, X0, X0
-	MOVSS        X0, ret+24(FP)
+	VMOVSS       X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
@@ -969,7 +969,7 @@ DATA lanesff800000<>+24(SB)/8, $0xff800000ff800000
 GLOBL lanesff800000<>(SB), RODATA|NOPTR, $32
 
 // func expSumAVX2(dst []float32, x []float32, shift float32) float64
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-64
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -1045,7 +1045,7 @@ done143:
 	VADDPD       X1, X0, X0
 	VUNPCKHPD    X0, X0, X1
 	VADDPD       X1, X0, X0
-	MOVSD        X0, ret+56(FP)
+	VMOVSD       X0, ret+56(FP)
 	VZEROUPPER
 	RET
 
@@ -1060,7 +1060,7 @@ DATA lanes42b20000<>+24(SB)/8, $0x42b2000042b20000
 GLOBL lanes42b20000<>(SB), RODATA|NOPTR, $32
 
 // func sumExpAVX2(x []float32, shift float32) float64
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·sumExpAVX2(SB), NOSPLIT, $0-40
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
@@ -1130,7 +1130,7 @@ done148:
 	VADDPD       X1, X0, X0
 	VUNPCKHPD    X0, X0, X1
 	VADDPD       X1, X0, X0
-	MOVSD        X0, ret+32(FP)
+	VMOVSD       X0, ret+32(FP)
 	VZEROUPPER
 	RET
 
@@ -1414,7 +1414,7 @@ DATA words94d049bb133111eb<>+24(SB)/8, $0x94d049bb133111eb
 GLOBL words94d049bb133111eb<>(SB), RODATA|NOPTR, $32
 
 // func sampleBinaryAVX2(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·sampleBinaryAVX2(SB), NOSPLIT, $0-65
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -1493,7 +1493,7 @@ done158:
 	VORPS        X1, X0, X0
 	VPERMILPS    $0xb1, X0, X1
 	VORPS        X1, X0, X0
-	MOVD         X0, AX
+	VMOVD        X0, AX
 	NOTL         AX
 	SHRL         $0x1f, AX
 	MOVB         AL, ret+64(FP)
@@ -1511,7 +1511,7 @@ DATA lanes00800000<>+24(SB)/8, $0x0080000000800000
 GLOBL lanes00800000<>(SB), RODATA|NOPTR, $32
 
 // func sampleTernaryAVX2(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·sampleTernaryAVX2(SB), NOSPLIT, $0-65
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -1591,7 +1591,7 @@ done163:
 	VORPS        X1, X0, X0
 	VPERMILPS    $0xb1, X0, X1
 	VORPS        X1, X0, X0
-	MOVD         X0, AX
+	VMOVD        X0, AX
 	NOTL         AX
 	SHRL         $0x1f, AX
 	MOVB         AL, ret+64(FP)
@@ -1603,7 +1603,7 @@ rare164:
 	JMP        back165
 
 // func dotAVX512(x []float32, y []float32) float64
-// Requires: AVX, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·dotAVX512(SB), NOSPLIT, $0-56
 	MOVQ   x_base+0(FP), AX
 	MOVQ   y_base+24(FP), CX
@@ -1648,12 +1648,12 @@ done168:
 	VADDPD        X1, X0, X0
 	VUNPCKHPD     X0, X0, X1
 	VADDPD        X1, X0, X0
-	MOVSD         X0, ret+48(FP)
+	VMOVSD        X0, ret+48(FP)
 	VZEROUPPER
 	RET
 
 // func maxAVX512(x []float32) float32
-// Requires: AVX, AVX512F, BMI2, SSE
+// Requires: AVX, AVX512F, BMI2
 TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
@@ -1691,12 +1691,12 @@ done171:
 	VMAXPS        X0, X1, X1
 	VPERMILPS     $0xb1, X1, X0
 	VMAXPS        X0, X1, X1
-	MOVSS         X1, ret+24(FP)
+	VMOVSS        X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func expSumAVX512(dst []float32, x []float32, shift float32) float64
-// Requires: AVX, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-64
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -1760,12 +1760,12 @@ done174:
 	VADDPD        X0, X1, X1
 	VUNPCKHPD     X1, X1, X0
 	VADDPD        X0, X1, X1
-	MOVSD         X1, ret+56(FP)
+	VMOVSD        X1, ret+56(FP)
 	VZEROUPPER
 	RET
 
 // func sumExpAVX512(x []float32, shift float32) float64
-// Requires: AVX, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
@@ -1827,7 +1827,7 @@ done177:
 	VADDPD        X0, X1, X1
 	VUNPCKHPD     X1, X1, X0
 	VADDPD        X0, X1, X1
-	MOVSD         X1, ret+32(FP)
+	VMOVSD        X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
@@ -1995,7 +1995,7 @@ DATA wordsf1bbcdcbfa53e0a8<>+24(SB)/8, $0xf1bbcdcbfa53e0a8
 GLOBL wordsf1bbcdcbfa53e0a8<>(SB), RODATA|NOPTR, $32
 
 // func sampleBinaryAVX512(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·sampleBinaryAVX512(SB), NOSPLIT, $0-65
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -2058,7 +2058,7 @@ done185:
 	VORPS         X0, X1, X1
 	VPERMILPS     $0xb1, X1, X0
 	VORPS         X0, X1, X1
-	MOVD          X1, AX
+	VMOVD         X1, AX
 	NOTL          AX
 	SHRL          $0x1f, AX
 	MOVB          AL, ret+64(FP)
@@ -2066,7 +2066,7 @@ done185:
 	RET
 
 // func sampleTernaryAVX512(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·sampleTernaryAVX512(SB), NOSPLIT, $0-65
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -2130,7 +2130,7 @@ done188:
 	VORPS         X0, X1, X1
 	VPERMILPS     $0xb1, X1, X0
 	VORPS         X0, X1, X1
-	MOVD          X1, AX
+	VMOVD         X1, AX
 	NOTL          AX
 	SHRL          $0x1f, AX
 	MOVB          AL, ret+64(FP)
