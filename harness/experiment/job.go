@@ -19,9 +19,12 @@ type Job struct {
 	ID     string          `json:"id"`
 	Config json.RawMessage `json:"config"` // that ID is made from
 
-	Task              suite.Task `json:"task"`
-	CheckpointSteps   int        `json:"checkpoint_every_steps"`
-	CheckpointSeconds int        `json:"checkpoint_every_seconds"`
+	Task suite.Task `json:"task"`
+
+	// What the JSON of Task leaves out.
+	CheckpointSteps      int  `json:"checkpoint_every_steps"`
+	CheckpointSeconds    int  `json:"checkpoint_every_seconds"`
+	PaperStyleValidation bool `json:"paper_style_validation,omitempty"`
 
 	Model     JobPlugin    `json:"model"`
 	Quantizer JobPlugin    `json:"quantizer"`
@@ -53,7 +56,8 @@ func (s *Spec) Job() (Job, error) {
 	j := Job{
 		ID: row.ID, Config: row.Config,
 		Task: task, CheckpointSteps: task.Training.CheckpointSteps, CheckpointSeconds: task.Training.CheckpointSeconds,
-		Model: s.Model.job(), Quantizer: s.Quantizer.job(), Seed: s.Seed, Threads: s.Threads, Freeze: s.Freeze,
+		PaperStyleValidation: task.Training.PaperStyleValidation,
+		Model:                s.Model.job(), Quantizer: s.Quantizer.job(), Seed: s.Seed, Threads: s.Threads, Freeze: s.Freeze,
 	}
 	for _, b := range s.Backends {
 		j.Backends = append(j.Backends, b.job())

@@ -1,14 +1,17 @@
 package schedule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"bittern/harness/experiment"
 	"bittern/harness/internal/testplugin"
 	"bittern/internal/host"
 	"bittern/internal/testexec"
@@ -106,5 +109,40 @@ func TestPartsShareExperiments(t *testing.T) {
 	_, err = prepare(first, clash)
 	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, `the suites first and clash call two experiments "grammar, small, coin, seed 1"`) {
 		t.Errorf("one name for two experiments: %v", err)
+	}
+}
+
+// What determines no number of the network is not in the JSON of a recipe, but a job has it too.
+func TestAJobHasTheWholeRecipe(t *testing.T) {
+	t.Parallel()
+	specs, catalogue, err := prepare(t, strings.Replace(suiteOfFour, "learning_rate: 0.05",
+		"learning_rate: 0.05, checkpoint_every_steps: 7, checkpoint_every_seconds: 11, paper_style_validation: true", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := specs[0].Job()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var received experiment.Job
+	if err := json.Unmarshal(sent, &received); err != nil {
+		t.Fatal(err)
+	}
+	made, err := NewWorkshop(catalogue, "").Spec(t.Context(), received)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := reflect.ValueOf(made.Task.Training), reflect.ValueOf(specs[0].Task.Training)
+	for _, field := range reflect.VisibleFields(want.Type()) {
+		if field.Tag.Get("json") != "-" {
+			continue
+		}
+		if got, want := got.FieldByIndex(field.Index), want.FieldByIndex(field.Index); want.IsZero() || !got.Equal(want) {
+			t.Errorf("%s is %v on the other machine and %v here, want the same, and more than nothing", field.Name, got, want)
+		}
 	}
 }

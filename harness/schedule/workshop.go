@@ -20,7 +20,9 @@ func NewWorkshop(catalogue *host.Catalogue, dataDir string) *Workshop {
 // Spec is the experiment of a job. If this machine lacks data or a plugin for it, or has
 // others than the job was made with, the [*plugins.Problem] says which.
 func (w *Workshop) Spec(ctx context.Context, j experiment.Job) (*experiment.Spec, error) {
-	j.Task.Training.CheckpointSteps, j.Task.Training.CheckpointSeconds = j.CheckpointSteps, j.CheckpointSeconds
+	training := &j.Task.Training
+	training.CheckpointSteps, training.CheckpointSeconds = j.CheckpointSteps, j.CheckpointSeconds
+	training.PaperStyleValidation = j.PaperStyleValidation
 	loaded, err := w.preparation.load(ctx, j.Task)
 	if err != nil {
 		return nil, err

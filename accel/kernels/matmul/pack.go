@@ -27,7 +27,7 @@ func PackedSize(k, n int) int {
 
 // Use gives p the memory to pack into, which is then the caller's to give to others too: to
 // matrices that are not needed at the same time. If it is too small, p takes other memory.
-func (p *Packed) Use(memory []float32) { p.data = memory[:0] }
+func (p *Packed) Use(memory []float32) { p.memory = memory[:0] }
 
 // Pack fills p with op(B), k×n, for products of float32.
 func (p *Packed) Pack(b []float32, ldb int, transB bool, k, n int) error {
