@@ -211,6 +211,7 @@ func (t *trainer) validate(ctx context.Context) error {
 	if _, err := t.fixWeights(ctx, deploymentDraw(t.spec.Seed, 0)); err != nil {
 		return err
 	}
+	debug.FreeOSMemory()                   // the codes, of which only the weights that they stand for are needed
 	if err := t.saves.wait(); err != nil { // which may be saving the statistics
 		return err
 	}
