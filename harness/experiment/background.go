@@ -22,7 +22,7 @@ type background struct {
 
 // save saves the tensors as they are now in the background: as the best network too, if best is
 // not nil. It waits for the save before it, if that is still under way, and the error may be that
-// one's. Before parameters move, call [snapshot.finish]; before statistics are gathered, wait.
+// one's. Before parameters move, call [snapshot.finish]; before statistics are gathered, call [background.release].
 func (b *background) save(ctx context.Context, best *position, at position) error {
 	if err := b.wait(); err != nil {
 		return err
@@ -53,6 +53,14 @@ func (b *background) write(ctx context.Context, best *position, at position, p *
 		}
 	}
 	return b.saver.saveLast(ctx, at, b.snapshot.copied, p)
+}
+
+// release waits for the save that is under way and gives up the memory of the snapshot until the
+// next.
+func (b *background) release() error {
+	err := b.wait()
+	b.snapshot.release()
+	return err
 }
 
 // busy says whether a save is under way. The error is that of one that has failed.

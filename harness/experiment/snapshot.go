@@ -17,15 +17,16 @@ import (
 // snapshot is a copy of the tensors that training goes on from, in memory that is kept for the
 // next. Nothing else of a checkpoint has to be done before the next update of the parameters.
 //
-// Statistics of normalization are not copied, which only a calibration changes: before it, wait
-// until the checkpoint is saved.
+// Statistics of normalization are not copied, which only a calibration changes: before it, release
+// the snapshot.
 //
 // A training step begins with work that leaves processors idle, such as the quantizer's, and
 // moves parameters only at its end. So they are copied beside it; see [snapshot.finish].
 type snapshot struct {
 	arena    *arena.Arena
+	tensors  *tensors
 	from, to []checkpoint.Tensor
-	copied   *tensors // of to
+	copied   *tensors // of to; nil if there is no memory for them
 
 	done  chan struct{} // closed when the parameters are copied; nil if there is no snapshot yet
 	fault error         // of that copy; read it once done is closed
@@ -34,17 +35,33 @@ type snapshot struct {
 // newSnapshot makes a snapshot, which is the first, so that later ones find memory that the
 // system has given already.
 func newSnapshot(a *arena.Arena, t *tensors) (*snapshot, error) {
-	s := &snapshot{arena: a, copied: t.alike()}
-	to := s.copied.resumed()
-	for i, from := range t.resumed() {
-		if unsafe.SliceData(from.Float32) != unsafe.SliceData(to[i].Float32) {
-			s.from, s.to = append(s.from, from), append(s.to, to[i])
-		}
-	}
+	s := &snapshot{arena: a, tensors: t}
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
 	return s, s.finish()
+}
+
+// allocate makes the memory of the copy, unless there is.
+func (s *snapshot) allocate() {
+	if s.copied != nil {
+		return
+	}
+	s.copied = s.tensors.alike()
+	to := s.copied.resumed()
+	for i, from := range s.tensors.resumed() {
+		if unsafe.SliceData(from.Float32) != unsafe.SliceData(to[i].Float32) {
+			s.from, s.to = append(s.from, from), append(s.to, to[i])
+		}
+	}
+}
+
+// release gives up the memory until the next begin. Nothing may be saving it any more.
+func (s *snapshot) release() {
+	if s.done != nil {
+		<-s.done
+	}
+	s.from, s.to, s.copied = nil, nil, nil
 }
 
 // begin copies what any call to a plugin may change, and begins to copy the parameters and
@@ -53,6 +70,7 @@ func (s *snapshot) begin() error {
 	if err := s.finish(); err != nil {
 		return err
 	}
+	s.allocate()
 	if err := s.take(func(t checkpoint.Tensor) bool { return !ofParameter(t) }); err != nil {
 		return err
 	}

@@ -67,6 +67,8 @@ func (t *trainer) run(ctx context.Context) (err error) {
 		if saving := t.saves.wait(); saving != nil {
 			err = errors.Join(err, saving)
 		}
+		t.saves.snapshot.release()
+		debug.FreeOSMemory()
 	}()
 	for !t.at.Finished {
 		if ctx.Err() != nil {
@@ -208,12 +210,15 @@ func (t *trainer) validate(ctx context.Context) error {
 		}
 		found.PaperStyle = &paperStyle.metric
 	}
+	// The snapshot shares the statistics, and its memory is needed for the codes.
+	if err := t.saves.release(); err != nil {
+		return err
+	}
+	debug.FreeOSMemory()
 	if _, err := t.fixWeights(ctx, deploymentDraw(t.spec.Seed, 0)); err != nil {
 		return err
 	}
-	if err := t.saves.wait(); err != nil { // which may be saving the statistics
-		return err
-	}
+	debug.FreeOSMemory() // the codes, of which only the weights that they stand for are needed
 	if _, err := t.calibrate(ctx, t.spec.Task.Training.ValidationCalibration); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"google.golang.org/grpc"
 
@@ -116,6 +117,7 @@ func (s *server) Project(ctx context.Context, _ *quantizerv1.ProjectRequest) (*q
 }
 
 func (s *server) Freeze(ctx context.Context, request *quantizerv1.FreezeRequest) (*quantizerv1.FreezeResponse, error) {
+	defer debug.FreeOSMemory() // the codes, once they are copied
 	frozen, err := s.quantizer.Freeze(ctx, decodeDraw(request.GetDraw()))
 	if err != nil {
 		return nil, err
