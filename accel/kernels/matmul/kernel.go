@@ -17,8 +17,9 @@ package matmul
 // width is the padded width of the panel b: its vectors times the lanes.
 type tile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, depth, last int, accumulate bool)
 
-// A fullTile reads the rows of b bStride elements apart. It also multiplies the sum of column j by scale[j], if scale is not nil, before it writes
-// or adds it to C. Where flush is set it takes subnormal operands and sums as 0.
+// A fullTile reads the rows of b bStride elements apart. It also multiplies the sum of column j by
+// scale[j], if scale is not nil, before it writes or adds it to C. Where flush is set it takes
+// subnormal operands and sums as 0.
 type fullTile func(c []float32, ldc int, a []float32, rowStride, depthStride int, b []float32, bStride, depth, last int, accumulate bool, scale []float32, flush bool)
 
 // kernel is how one instruction-set level multiplies with one arithmetic.

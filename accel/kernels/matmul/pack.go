@@ -9,9 +9,9 @@ import "bittern/accel/kernels/isa"
 type Packed struct {
 	kernel *kernel
 	k, n   int
-	data   []float32 // of own memory, or B where ld is not 0
-	ld     int       // of B where it lies; 0 if it is packed
-	memory []float32
+	data   []float32 // packed, or B itself
+	ld     int       // of B itself; 0 if it is packed
+	memory []float32 // for packing
 	spare  spare
 	scales scales
 }
@@ -66,7 +66,8 @@ func (p *Packed) Borrow(b []float32, ldb, k, n int) error {
 }
 
 func (p *Packed) borrow(kernel *kernel, b []float32, ldb, k, n int) error {
-	wholeVectors := k > 0 && n > 0 && len(b) >= (k-1)*ldb+kernel.padded(n) // tiles read no part of one
+	// Tiles read whole vectors, beyond the last column too.
+	wholeVectors := k > 0 && n > 0 && len(b) >= (k-1)*ldb+kernel.padded(n)
 	if kernel.full == nil || kernel.pairing != nil || !wholeVectors {
 		return p.pack(kernel, b, ldb, false, k, n, nil)
 	}
