@@ -16,8 +16,9 @@ const betweenLooks = 20 * time.Millisecond
 // and finds the largest memory of the harness and its plugins together. It is the proportional set
 // size (PSS), in which a page that several processes share counts once.
 //
-// A look takes one process after another. A page of one that another maps meanwhile may count twice.
-// So only memory counts that is there at two looks in turn.
+// A look reads one process after another. If a second process maps a page of the first between the
+// two, the page counts as a whole in the first and as a half in the second. So only as much counts
+// as two looks in turn both have.
 func (b *Bench) memoryLines(ctx context.Context) ([]Line, error) {
 	line := newLine("PeakMemory/characters-1000", Sample{Who: "bittern"})
 	line.Unit = Bytes

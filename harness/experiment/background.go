@@ -22,7 +22,8 @@ type background struct {
 
 // save saves the tensors as they are now in the background: as the best network too, if best is
 // not nil. It waits for the save before it, if that is still under way, and the error may be that
-// one's. Before parameters move, call [snapshot.finish]; before statistics are gathered, call [background.release].
+// one's. Before parameters move, call [snapshot.finish]; before statistics are gathered, call
+// [background.release].
 func (b *background) save(ctx context.Context, best *position, at position) error {
 	if err := b.wait(); err != nil {
 		return err

@@ -149,9 +149,10 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 }
 
 // scoredBatches counts the batches that are run forward only: at each validation the
-// validation part, twice if it is scored in the paper's way too, and the calibration batches, at the end the test part, and for each
-// draw the calibration batches and both parts. A quantizer that does not draw has one draw,
-// and without statistics besides each part is run once for the same network.
+// validation part, twice if it is scored in the paper's way too, and the calibration batches; at
+// the end the test part, and for each draw the calibration batches and both parts. A quantizer that
+// does not draw has one draw, and without statistics besides each part is run once for the same
+// network.
 func scoredBatches(spec *Spec, steps, perPass int, draws, statistics bool) int {
 	training := spec.Task.Training
 	valid, test := spec.Loaded.Task.Evaluation(task.Valid).Len(), spec.Loaded.Task.Evaluation(task.Test).Len()

@@ -119,8 +119,9 @@ func integerTile(m emit.Machine, height, width int) {
 }
 
 // sumsOf sums over the depth of a tile. begin comes before the first step, and step adds the
-// products of one step to the sums and moves A to the next. The rows of B are bStride bytes apart. C is needed only after the sums, and
-// the prefetch brings it until then. A prefetch beyond its last column does no harm.
+// products of one step to the sums and moves A to the next. The rows of B are bStride bytes apart.
+// C is needed only after the sums, and the prefetch brings it until then. A prefetch beyond its last
+// column does no harm.
 func sumsOf(m emit.Machine, height, width int, bStride Op, begin func(), step func(b Register, sums [][]VecVirtual)) (c rows, sums [][]VecVirtual) {
 	b, depth := emit.Slice("b"), emit.Pointer("depth")
 	c = rowsOf(emit.Slice("c"), emit.Pointer("ldc"), height)
