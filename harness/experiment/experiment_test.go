@@ -445,7 +445,10 @@ func TestAFaultyPluginFailsItsExperiment(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w, s := newWorkplace(t, t.TempDir()), spec(t)
-			w.runner.Deadline = 2 * time.Second
+			w.runner.Deadline = time.Minute
+			if c.fault == "hang" {
+				w.runner.Deadline = 4 * time.Second // is waited for with each restart
+			}
 			options := plugins.Values{"fault": c.fault, "at": "9"}
 			if c.kind == "model" {
 				s.Model = plugin(t, plugins.KindModel, "bigram", options)
