@@ -56,8 +56,7 @@ func (s *Spec) Job() (Job, error) {
 	j := Job{
 		ID: row.ID, Config: row.Config,
 		Task: task, CheckpointSteps: task.Training.CheckpointSteps, CheckpointSeconds: task.Training.CheckpointSeconds,
-		PaperStyleValidation: task.Training.PaperStyleValidation,
-		Model:                s.Model.job(), Quantizer: s.Quantizer.job(), Seed: s.Seed, Threads: s.Threads, Freeze: s.Freeze,
+		PaperStyleValidation: task.Training.PaperStyleValidation, Model: s.Model.job(), Quantizer: s.Quantizer.job(), Seed: s.Seed, Threads: s.Threads, Freeze: s.Freeze,
 	}
 	for _, b := range s.Backends {
 		j.Backends = append(j.Backends, b.job())

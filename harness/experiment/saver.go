@@ -144,7 +144,7 @@ func (t *tensors) moments() []checkpoint.Tensor {
 		if p.Moment1 != nil {
 			list = append(list,
 				checkpoint.Tensor{Name: moment1Name + p.Name, Shape: p.Shape, Float32: p.Moment1},
-				checkpoint.Tensor{Name: "moment2/" + p.Name, Shape: p.Shape, Float32: p.Moment2})
+				checkpoint.Tensor{Name: moment2Name + p.Name, Shape: p.Shape, Float32: p.Moment2})
 		}
 	}
 	for _, s := range t.states {
