@@ -18,18 +18,14 @@ func machineLine(m provenance.Machine) (commit, system, cpu string) {
 	return commit, m.Go + " " + m.OS + "/" + m.Arch, m.CPU
 }
 
-// remarks returns what a reader must know of the data, each remark after a comma. A note that begins
-// with "synthetic" has that word in capitals.
+// remarks returns what a reader must know of the data, each remark after a comma.
 func (p Provenance) remarks() string {
-	remarks, note := "", p.Note
+	remarks := ""
 	if p.Synthetic {
 		remarks += ", SYNTHETIC"
-		if rest, begins := strings.CutPrefix(note, "synthetic"); begins {
-			return remarks + rest
-		}
 	}
-	if note != "" {
-		remarks += ", " + note
+	if p.Note != "" {
+		remarks += ", " + p.Note
 	}
 	return remarks
 }

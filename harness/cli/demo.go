@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -74,12 +73,12 @@ func (p *program) temporaryRuns(prefix string, work func(runs string) error) (er
 // introduce prints what the demo is trained on.
 func (p *program) introduce(specs []*experiment.Spec) error {
 	data := specs[0].Loaded.Data
-	kind, note := "real", data.Note
+	kind, note := "real", ""
 	if data.Synthetic {
-		kind, note = "SYNTHETIC", strings.TrimLeft(strings.TrimPrefix(note, "synthetic"), "; ")
+		kind = "SYNTHETIC"
 	}
-	if note != "" {
-		note = " (" + note + ")"
+	if data.Note != "" {
+		note = " (" + data.Note + ")"
 	}
 	_, err := fmt.Fprintf(p.stdout, "Data %s, %s%s: %s, split %s, SHA-256 %s\n\n", data.Name, kind, note, data.Summary, data.Split, data.SHA256)
 	return err

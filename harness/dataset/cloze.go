@@ -44,7 +44,7 @@ func (clozeSet) describe() Set {
 		Summary: "synthetic cloze questions from templates: entities, distractors, pronouns",
 		Parts:   []int{clozeTrain, clozeValid, clozeTest}, Vocabulary: clozeEntities,
 		Split: "drawn independently", Licence: ownLicence,
-		Note: "synthetic stand-in for cnn-qa, drawn from templates",
+		Note: "stand-in for cnn-qa, drawn from templates",
 	}
 }
 

@@ -168,7 +168,7 @@ func TestClozeIsFixedAndLabelled(t *testing.T) {
 	if r.SHA256 != want {
 		t.Errorf("SHA-256 %s, want %s: figures measured on it could not be compared", r.SHA256, want)
 	}
-	if !r.Synthetic || !strings.Contains(r.Note, "synthetic stand-in for cnn-qa") || !strings.Contains(r.Note, "seed 7") {
+	if !r.Synthetic || !strings.Contains(r.Note, "stand-in for cnn-qa") || !strings.Contains(r.Note, "seed 7") {
 		t.Errorf("synthetic %v, note %q; want it labelled", r.Synthetic, r.Note)
 	}
 	if len(r.Train) != 300 || len(r.Valid) != clozeValid || len(r.Test) != clozeTest || r.Entities != clozeEntities {

@@ -52,7 +52,6 @@ func (copySet) describe() Set {
 	return Set{
 		Name: "delayed-copy", Shape: ShapeSequence, Status: Generated, Summary: "memory task: repeat every symbol some steps later",
 		Vocabulary: DelayedCopyClasses, Split: "drawn independently", Licence: ownLicence,
-		Note: "synthetic",
 	}
 }
 

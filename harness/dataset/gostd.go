@@ -63,7 +63,7 @@ func (goStandardLibrary) load(ctx context.Context, dataDir string, maxBytes int)
 		if grammarErr != nil {
 			return nil, grammarErr
 		}
-		text.Note = fmt.Sprintf("%s, in place of %s: %s", text.Note, goStandardLibraryName, err)
+		text.Note = withRemark(text.Note, fmt.Sprintf("in place of %s: %s", goStandardLibraryName, err))
 		return text, nil
 	}
 	content, err := toolchain.read(goStandardLibraryPackages)

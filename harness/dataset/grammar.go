@@ -35,7 +35,7 @@ func (grammar) describe() Set {
 		Name: grammarName, Shape: ShapeText, Status: Generated,
 		Summary: "program text drawn from a built-in grammar",
 		Parts:   partsOf(grammarBytes, grammarTrain), Vocabulary: grammarVocabulary,
-		Split: byPosition(grammarTrain), Licence: ownLicence, Note: grammarNote,
+		Split: byPosition(grammarTrain), Licence: ownLicence,
 	}
 }
 
@@ -46,7 +46,7 @@ func (grammar) load(ctx context.Context, _ string, maxBytes int) (*Text, error) 
 		return nil, err
 	}
 	g := generateGrammar(grammarBytes)
-	text := fromOneText(grammarName, g.text, maxBytes, grammarTrain, grammarNote)
+	text := fromOneText(grammarName, g.text, maxBytes, grammarTrain, "")
 	text.Synthetic = true
 	text.ProcessBPC = g.bits / float64(len(g.text))
 	return text, nil
@@ -63,7 +63,6 @@ const (
 	grammarMaxExpression = 4 // nested expressions
 	grammarSeed          = 0x6269747465726e
 	grammarVocabulary    = 45
-	grammarNote          = "synthetic"
 
 	ownLicence = "that of this project"
 )

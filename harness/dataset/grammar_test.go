@@ -20,7 +20,7 @@ func TestGrammarIsFixed(t *testing.T) {
 		t.Errorf("got %s of %d bytes and %d symbols, want %s of %d and %d",
 			text.SHA256, text.Bytes, len(text.Vocabulary), want, grammarBytes, grammarVocabulary)
 	}
-	if !text.Synthetic || text.Note != "synthetic" {
+	if !text.Synthetic || text.Note != "" {
 		t.Errorf("synthetic %v, note %q; want it labelled", text.Synthetic, text.Note)
 	}
 	if text.ProcessBPC < 0.5 || text.ProcessBPC > 1 {

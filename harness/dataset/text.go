@@ -155,11 +155,15 @@ func withCap(note string, used, total int) string {
 	if used == total {
 		return note
 	}
-	limit := fmt.Sprintf("the first %d of %d characters", used, total)
+	return withRemark(note, fmt.Sprintf("the first %d of %d characters", used, total))
+}
+
+// withRemark adds a remark to a note, which may be empty.
+func withRemark(note, remark string) string {
 	if note == "" {
-		return limit
+		return remark
 	}
-	return note + "; " + limit
+	return note + "; " + remark
 }
 
 // LoadText reads a user's own text, plain or a gzip stream named ".gz", and cuts it

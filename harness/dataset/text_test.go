@@ -254,7 +254,7 @@ func TestList(t *testing.T) {
 		note   string
 	}{
 		"linux": {Published, ""}, "linux-standin": {StandIn, "stand-in"}, "text8": {Published, ""}, "text8-prefix": {Prefix, "prefix"},
-		"grammar": {Generated, "synthetic"}, "cnn-qa-standin": {StandIn, "synthetic"}, "cnn-qa-examples": {Prefix, "prefix"},
+		"grammar": {Generated, ""}, "cnn-qa-standin": {StandIn, "stand-in"}, "cnn-qa-examples": {Prefix, "prefix"},
 		"babi-en-10k": {Published, "19 of the 20 tasks"},
 	} {
 		if s := got[name]; s.Status != want.status || !strings.Contains(s.Note, want.note) || want.note == "" && s.Note != "" {
