@@ -115,8 +115,8 @@ func untimed(specs []*experiment.Spec) []*experiment.Spec {
 // onWorkers has workers run the experiments of a suite, those of a server or of this machine
 // where it is nil, and gathers what they find. What times
 // itself on this machine is not among it: see Untimed of an experiment.
-func (p *program) onWorkers(ctx context.Context, settings runSettings, suite string, runs *store.Store, specs []*experiment.Spec, server *cluster.Cluster, work map[string]float64) (_ []schedule.Failure, err error) {
-	display := schedule.NewDisplay(p.stderr, len(specs), max(2, len(specs)))
+func (p *program) onWorkers(ctx context.Context, settings runSettings, suite string, runs *store.Store, specs []*experiment.Spec, server *cluster.Cluster, known effort) (_ []schedule.Failure, err error) {
+	display := schedule.NewDisplay(p.stderr, known.work(specs), max(2, len(specs)))
 	defer display.Close()
 	if settings.workers > 0 {
 		team, err := p.startTeam(ctx, settings, display.Line)
@@ -144,7 +144,7 @@ func (p *program) onWorkers(ctx context.Context, settings runSettings, suite str
 		defer watch.Wait()
 		defer stop()
 	}
-	if err := remote.Submit(ctx, specs, func(s *experiment.Spec) float64 { return work[s.String()] }, settings.Again); err != nil {
+	if err := remote.Submit(ctx, specs, func(s *experiment.Spec) float64 { return known.long[s.String()] }, settings.Again); err != nil {
 		return nil, err
 	}
 	failures, err := schedule.Run(ctx, runs, remote, specs, len(specs), display)

@@ -9,6 +9,21 @@ import (
 	"bittern/plugins"
 )
 
+// effort is what is known of experiments before they are run, by their names.
+type effort struct {
+	sizes map[string]experiment.Size
+	long  map[string]float64 // compares how long workers take: times of a plan, or training by the suite
+}
+
+// work is that of experiments, whose budget is applied.
+func (e effort) work(specs []*experiment.Spec) []experiment.Work {
+	all := make([]experiment.Work, len(specs))
+	for i, s := range specs {
+		all[i] = s.Work(e.sizes[s.String()])
+	}
+	return all
+}
+
 // worker is how long an experiment takes on a worker, with one seed.
 func (l planned) worker() float64 { return l.Training + l.Scoring + l.Deploying - l.Timed }
 

@@ -88,7 +88,7 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	if server != nil {
 		defer server.Close()
 	}
-	work, err := check(ctx, catalogue, settings, specs)
+	known, err := check(ctx, catalogue, settings, specs)
 	if err != nil {
 		return err
 	}
@@ -142,14 +142,14 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 		}
 	}
 	if settings.distributed() {
-		failed, err := p.onWorkers(ctx, settings, s.Name, runs, specs, server, work)
+		failed, err := p.onWorkers(ctx, settings, s.Name, runs, specs, server, known)
 		if failures = append(failures, failed...); err != nil {
 			p.tell(failures)
 			return err
 		}
 		specs, settings.Again = timed(specs, failed), false // the rest is for this machine, with nothing else under way
 	}
-	display := schedule.NewDisplay(p.stderr, len(specs), settings.Jobs)
+	display := schedule.NewDisplay(p.stderr, known.work(specs), settings.Jobs)
 	defer display.Close()
 	runner := &experiment.Runner{
 		Catalogue: catalogue, Storage: storage.InFolder(runs), Machine: machine,
@@ -172,30 +172,28 @@ func (p *program) runSuite(ctx context.Context, settings runSettings, introduce 
 	return errFailed
 }
 
-// check refuses experiments that cannot be run. If workers run them, it returns how long they
-// take in comparison with each other, by their names: as the plan says that is given, or else as
-// [experiment.Checker.Work] says.
-func check(ctx context.Context, catalogue *host.Catalogue, settings runSettings, specs []*experiment.Spec) (work map[string]float64, err error) {
+// check refuses experiments that cannot be run, and returns what is known of them.
+func check(ctx context.Context, catalogue *host.Catalogue, settings runSettings, specs []*experiment.Spec) (known effort, err error) {
 	checker := experiment.Checker{Catalogue: catalogue, Deadline: settings.Deadline, Runs: settings.Runs, Again: settings.Again}
 	defer func() { err = errors.Join(err, checker.Close()) }()
-	if settings.plan != "" {
-		if work, err = plannedWork(settings.plan, specs); err != nil {
-			return nil, err
+	planned := settings.plan != ""
+	known = effort{make(map[string]experiment.Size), make(map[string]float64)}
+	if planned {
+		if known.long, err = plannedWork(settings.plan, specs); err != nil {
+			return effort{}, err
 		}
-	}
-	estimate := settings.distributed() && work == nil
-	if estimate {
-		work = make(map[string]float64)
 	}
 	for _, spec := range specs {
 		if err := checker.Check(ctx, spec); err != nil {
-			return nil, err
+			return effort{}, err
 		}
-		if estimate {
-			work[spec.String()] = checker.Work(ctx, spec)
+		size := checker.Size(ctx, spec)
+		known.sizes[spec.String()] = size
+		if !planned {
+			known.long[spec.String()] = spec.Work(size).Steps
 		}
 	}
-	return work, nil
+	return known, nil
 }
 
 // someToTrain reports whether an experiment will be trained. Only then is the harness's own cost

@@ -54,7 +54,7 @@ func orderOf(ctx context.Context, catalogue *host.Catalogue, settings runSetting
 	defer func() { err = errors.Join(err, checker.Close()) }()
 	work := make(map[*experiment.Spec]float64)
 	for _, s := range specs {
-		work[s] = checker.Work(ctx, s)
+		work[s] = s.Work(checker.Size(ctx, s)).Steps
 	}
 	return schedule.LongestFirst(specs, func(s *experiment.Spec) float64 { return work[s] }), nil
 }

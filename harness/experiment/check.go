@@ -138,22 +138,6 @@ func (c *Checker) load(ctx context.Context, f saver, spec *Spec, t task.Task, a 
 	return f.checkBest(ctx, tensors, at)
 }
 
-// Work compares how long experiments take to train: the multiplications with their quantized
-// weights, up to a factor that is the same for all. It is 0 where a plugin does not tell.
-func (c *Checker) Work(ctx context.Context, spec *Spec) float64 {
-	t := spec.Loaded.Task
-	a, err := c.ask(ctx, spec, t)
-	if err != nil {
-		return 0
-	}
-	weights := 0
-	for _, shape := range weightShapes(a.plan) {
-		weights += shape.Rows * shape.Cols
-	}
-	steps := spec.Task.Training.Planned(t.Training(spec.Seed, 0).Len())
-	return float64(steps) * float64(t.Shape().Sequences) * float64(total(t.Shape().Steps)) * float64(weights)
-}
-
 func (c *Checker) ask(ctx context.Context, spec *Spec, t task.Task) (_ answer, err error) {
 	anySeed := *spec
 	anySeed.Seed = 0

@@ -119,7 +119,8 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 	if err != nil {
 		return Forecast{}, err
 	}
-	out.Scoring = batch * time.Duration(scoredBatches(spec, out.Steps, perPass, draws, trial.session.tensors.hasStatistics()))
+	validations, freeze := scoredBatches(spec, out.Steps, perPass, draws, trial.session.tensors.hasStatistics())
+	out.Scoring = batch * time.Duration(validations+freeze)
 
 	resident, err := trial.memory()
 	if err != nil {
@@ -153,17 +154,17 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 // the end the test part, and for each draw the calibration batches and both parts. A quantizer that
 // does not draw has one draw, and without statistics besides each part is run once for the same
 // network.
-func scoredBatches(spec *Spec, steps, perPass int, draws, statistics bool) int {
+func scoredBatches(spec *Spec, steps, perPass int, draws, statistics bool) (validations, freeze int) {
 	training := spec.Task.Training
 	valid, test := spec.Loaded.Task.Evaluation(task.Valid).Len(), spec.Loaded.Task.Evaluation(task.Test).Len()
 	every := training.ValidateEvery
 	if every == 0 {
 		every = perPass
 	}
-	validations := (steps + every - 1) / every
+	validations = (steps + every - 1) / every
 	if !draws && !statistics {
-		freezes := min(validations-1, 1) // of a network that the last validation may not have scored
-		return (validations+freezes)*valid + test
+		again := min(validations-1, 1) // of a network that the last validation may not have scored
+		return validations * valid, again*valid + test
 	}
 	calibration := func(batches int) int {
 		if !statistics {
@@ -179,7 +180,7 @@ func scoredBatches(spec *Spec, steps, perPass int, draws, statistics bool) int {
 	if training.PaperStyleValidation {
 		scores = 2
 	}
-	return validations*(scores*valid+calibration(training.ValidationCalibration)) +
+	return validations * (scores*valid + calibration(training.ValidationCalibration)),
 		test + frozen*(calibration(spec.Freeze.CalibrationBatches)+valid+test)
 }
 

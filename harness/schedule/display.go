@@ -20,12 +20,13 @@ type Display struct {
 	jobs  int // experiments at a time, at most
 	plain bool
 	stop  func()
+	work  []experiment.Work // of each experiment
 
 	mu      sync.Mutex
-	total   int // experiments
-	done    int // of them, the failed ones included
+	done    int // experiments, the failed ones included
 	failed  int
-	found   float64 // progress made in earlier sittings, in experiments
+	made    float64 // work of those
+	found   float64 // work that earlier sittings did
 	started time.Time
 	running map[int]*running // by the experiment's number
 }
@@ -35,10 +36,11 @@ type running struct {
 	spec    *experiment.Spec
 	at      experiment.Progress // the last
 	speed   float64             // smoothed; targets a second
-	share   float64             // done of it, from 0 to 1
-	found   float64             // share that earlier sittings did
-	trains  bool                // in this sitting, it is not trained already
-	worked  bool                // something was done for it in this sitting
+	work    experiment.Work
+	share   float64 // done of it, from 0 to 1
+	found   float64 // share that earlier sittings did
+	trains  bool    // in this sitting, it is not trained already
+	worked  bool    // something was done for it in this sitting
 	started time.Time
 	written time.Time     // when the last plain line was
 	every   time.Duration // until the next plain line
@@ -50,19 +52,43 @@ const (
 	lastPlain  = time.Minute
 )
 
-// NewDisplay makes a display for the given number of experiments, of which jobs run at a time.
+// NewDisplay makes a display for experiments of so much work each, of which jobs run at a time.
 // Close it in the end.
-func NewDisplay(out *terminal.Writer, experiments, jobs int) *Display {
-	return newDisplay(out, experiments, jobs, time.Now)
+func NewDisplay(out *terminal.Writer, work []experiment.Work, jobs int) *Display {
+	return newDisplay(out, work, jobs, time.Now)
 }
 
-func newDisplay(out *terminal.Writer, experiments, jobs int, clock func() time.Time) *Display {
+func newDisplay(out *terminal.Writer, work []experiment.Work, jobs int, clock func() time.Time) *Display {
 	d := &Display{
 		out: out, clock: clock, jobs: jobs, plain: !out.Interactive(),
-		total: experiments, started: clock(), running: make(map[int]*running),
+		work: completed(work), started: clock(), running: make(map[int]*running),
 	}
 	d.stop = out.Show(d.lines)
 	return d
+}
+
+// usual is how an experiment's time is divided where it is not known: long runs mostly train.
+var usual = experiment.Work{Steps: 0.85, Freeze: 0.05, Deployments: 0.1}
+
+// completed takes experiments whose work is not known for the mean of the others.
+func completed(work []experiment.Work) []experiment.Work {
+	sum, n := 0.0, 0
+	for _, w := range work {
+		if w.Total() > 0 {
+			sum, n = sum+w.Total(), n+1
+		}
+	}
+	mean := 1.0
+	if n > 0 {
+		mean = sum / float64(n)
+	}
+	all := slices.Clone(work)
+	for i, w := range all {
+		if w.Total() <= 0 {
+			all[i] = experiment.Work{Steps: mean * usual.Steps, Freeze: mean * usual.Freeze, Deployments: mean * usual.Deployments}
+		}
+	}
+	return all
 }
 
 // Close takes the progress off the terminal.
@@ -77,7 +103,7 @@ func (d *Display) begin(i int, spec *experiment.Spec) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.clock()
-	d.running[i] = &running{spec: spec, at: experiment.Progress{Stage: experiment.Starting}, started: now, written: now, every: firstPlain}
+	d.running[i] = &running{spec: spec, work: d.work[i], at: experiment.Progress{Stage: experiment.Starting}, started: now, written: now, every: firstPlain}
 }
 
 func (d *Display) update(i int, p experiment.Progress) {
@@ -101,8 +127,8 @@ func (d *Display) updated(i int, p experiment.Progress) (line string) {
 	case experiment.Waiting:
 		return ""
 	case experiment.Resuming:
-		r.trains, r.found = true, share(p, true)
-		d.found += r.found
+		r.trains, r.found = true, share(p, r.work, true)
+		d.found += r.found * r.work.Total()
 	case experiment.Training:
 		r.trains = true
 		const weight = 0.1 // of the last step: what is shown follows in some ten steps
@@ -112,7 +138,7 @@ func (d *Display) updated(i int, p experiment.Progress) (line string) {
 		r.speed += weight * (p.Speed - r.speed)
 	}
 	r.worked = r.worked || p.Stage != experiment.Starting && p.Stage != experiment.Resuming
-	r.share = share(p, r.trains)
+	r.share = share(p, r.work, r.trains)
 	if !d.plain || now.Sub(r.written) < r.every {
 		return ""
 	}
@@ -134,13 +160,14 @@ func (d *Display) ended(i int, failed []experiment.Failed, err error) (line stri
 	r := d.running[i]
 	delete(d.running, i)
 	if err != nil { // it is not finished, and no longer counted
-		d.found -= r.found
+		d.found -= r.found * r.work.Total()
 		return ""
 	}
 	if !r.worked {
-		d.found += 1 - r.found
+		d.found += (1 - r.found) * r.work.Total()
 	}
 	d.done++
+	d.made += r.work.Total()
 	outcome := "done"
 	if len(failed) > 0 {
 		outcome = "failed"
@@ -149,7 +176,7 @@ func (d *Display) ended(i int, failed []experiment.Failed, err error) (line stri
 	if !d.plain && len(failed) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("[%d/%d] %s: %s%s", d.done, d.total, r.spec, outcome, prefixed("; suite about ", d.remaining(d.clock()), " left"))
+	return fmt.Sprintf("[%d/%d] %s: %s%s", d.done, len(d.work), r.spec, outcome, prefixed("; suite about ", d.remaining(d.clock()), " left"))
 }
 
 // lines are the status lines for a terminal of so many columns.
@@ -158,14 +185,14 @@ func (d *Display) lines(columns int) []string {
 	defer d.mu.Unlock()
 	now := d.clock()
 	const least = 24 // columns of an experiment's name
-	count := terminal.Part{Text: fmt.Sprintf("[%d/%d]", d.done, d.total)}
+	count := terminal.Part{Text: fmt.Sprintf("[%d/%d]", d.done, len(d.work))}
 	failed, left, percent := terminal.Part{Rank: 1}, terminal.Part{Rank: 2}, terminal.Part{Rank: 3}
 	if d.failed > 0 {
 		failed.Text = fmt.Sprintf("%d failed", d.failed)
 	}
-	if d.total > 1 {
+	if len(d.work) > 1 {
 		left.Text = prefixed("suite ", d.remaining(now), " left")
-		percent.Text = fmt.Sprintf("%.0f %%", 100*d.progress()/float64(d.total))
+		percent.Text = fmt.Sprintf("%.0f %%", 100*d.progress()/d.total())
 	}
 	if d.jobs == 1 {
 		// Its name stands in the suite's line, so that its own has room for all figures.
@@ -197,12 +224,12 @@ func (r *running) parts(now time.Time) []terminal.Part {
 // plainLine is the line of an experiment where no terminal is.
 func (d *Display) plainLine(r *running, now time.Time) string {
 	f := r.figures(now)
-	line := fmt.Sprintf("[%d/%d] %s: %s", d.done, d.total, r.spec, f.stage)
+	line := fmt.Sprintf("[%d/%d] %s: %s", d.done, len(d.work), r.spec, f.stage)
 	for _, text := range []string{f.loss, f.best, f.speed} {
 		line += prefixed(", ", text, "")
 	}
 	line += prefixed(", about ", f.left, " left")
-	if d.total > 1 {
+	if len(d.work) > 1 {
 		line += prefixed("; suite about ", d.remaining(now), " left")
 	}
 	return line
@@ -216,11 +243,19 @@ func prefixed(before, text, after string) string {
 	return before + text + after
 }
 
-// progress is in experiments.
+// total is the work of the suite.
+func (d *Display) total() (sum float64) {
+	for _, w := range d.work {
+		sum += w.Total()
+	}
+	return sum
+}
+
+// progress is the work that is done.
 func (d *Display) progress() float64 {
-	sum := float64(d.done)
+	sum := d.made
 	for _, r := range d.running {
-		sum += r.share
+		sum += r.share * r.work.Total()
 	}
 	return sum
 }
@@ -228,7 +263,10 @@ func (d *Display) progress() float64 {
 // remaining estimates the time that the suite still takes; empty if there is nothing to
 // go by yet.
 func (d *Display) remaining(now time.Time) string {
-	return estimate(now.Sub(d.started), d.progress()-d.found, float64(d.total)-d.progress())
+	if d.done == len(d.work) {
+		return "" // sums of work that are rounded may differ by a little
+	}
+	return estimate(now.Sub(d.started), d.progress()-d.found, d.total()-d.progress())
 }
 
 // estimate is the time that the missing progress takes if it is made as fast as the
@@ -257,27 +295,21 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
 }
 
-// The shares of an experiment's time that its stages are taken for: long runs mostly
-// train, and of short ones no estimate is needed.
-const (
-	trainingShare = 0.85
-	testingShare  = 0.90
-)
-
 // share is how much of an experiment is done, from 0 to 1. One that is trained already,
 // and so does not train, has only its deployments to make.
-func share(p experiment.Progress, trains bool) float64 {
+func share(p experiment.Progress, work experiment.Work, trains bool) float64 {
 	of := float64(p.Step) / float64(max(1, p.Steps))
+	training := (work.Steps + work.Validations) / work.Total()
 	switch p.Stage {
 	case experiment.Resuming, experiment.Training, experiment.Validating:
-		return trainingShare * of
+		return training * of
 	case experiment.Testing:
 		if trains {
-			return trainingShare
+			return training
 		}
 	case experiment.Deploying:
 		if trains {
-			return testingShare + (1-testingShare)*of
+			return 1 - (1-of)*work.Deployments/work.Total()
 		}
 		return of
 	}

@@ -27,7 +27,7 @@ func (m *moment) at(seconds int) { m.now = time.Unix(int64(seconds), 0) }
 func shown(experiments, jobs int) (*Display, *moment, *bytes.Buffer) {
 	var out bytes.Buffer
 	clock := &moment{time.Unix(0, 0)}
-	return newDisplay(terminal.New(&out), experiments, jobs, func() time.Time { return clock.now }), clock, &out
+	return newDisplay(terminal.New(&out), make([]experiment.Work, experiments), jobs, func() time.Time { return clock.now }), clock, &out
 }
 
 func named(task_, model, quantizer string, seed uint64) *experiment.Spec {
@@ -103,6 +103,39 @@ func TestTimeLeftWithoutTraining(t *testing.T) {
 	}
 }
 
+// A small experiment says how long a large one takes, and of one that is not known the mean is taken.
+func TestTimeLeftGoesByWork(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	clock := &moment{time.Unix(0, 0)}
+	work := []experiment.Work{{Steps: 6, Validations: 1, Freeze: 2, Deployments: 1}, {Steps: 20, Freeze: 60, Deployments: 10}, {}}
+	d := newDisplay(terminal.New(&out), work, 1, func() time.Time { return clock.now })
+	d.begin(0, named("a", "b", "c", 1))
+	d.update(0, experiment.Progress{Stage: experiment.Training, Step: 1, Steps: 2})
+	clock.at(10)
+	d.update(0, experiment.Progress{Stage: experiment.Deploying, Step: 1, Steps: 1, Backend: "chip"})
+	d.end(0, nil, nil)
+	d.begin(1, named("d", "b", "c", 1))
+	d.update(1, experiment.Progress{Stage: experiment.Training, Step: 1, Steps: 10})
+	clock.at(30)
+	d.update(1, experiment.Progress{Stage: experiment.Testing, Step: 10, Steps: 10})
+	// 10 units of work of 10 + 90 + 50 took 10 s; then 20 took 20 s.
+	for _, want := range []string{"[1/3] a, b, c, seed 1: done; suite about 2m left\n", "freezing and testing, about 1m10s left; suite about 2m left\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got %q, want %q in it", &out, want)
+		}
+	}
+	if got, want := d.total()-d.progress(), 120.0; got != want {
+		t.Errorf("%v units of work are left, want %v", got, want)
+	}
+	d.end(1, nil, nil)
+	d.begin(2, named("e", "b", "c", 1))
+	d.end(2, nil, nil)
+	if want := "[3/3] e, b, c, seed 1: done\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("got %q, want it to end in %q", &out, want)
+	}
+}
+
 // An experiment that another process has is put off, and is then neither done nor under
 // way.
 func TestProgressOfAnExperimentThatIsPutOff(t *testing.T) {
@@ -119,7 +152,7 @@ func TestProgressOfAnExperimentThatIsPutOff(t *testing.T) {
 // training is a display of two experiments of eight that are under way.
 func training(jobs int) *Display {
 	d, clock, _ := shown(8, jobs)
-	d.done, d.failed = 2, 1
+	d.done, d.failed, d.made = 2, 1, 2
 	best := 1.612
 	for i := range min(jobs, 2) {
 		d.begin(i, named("warpeace", "lstm-512", "stochastic-ternary", uint64(i+1)))
@@ -187,7 +220,7 @@ func TestSharesOnlyGrow(t *testing.T) {
 			if !trains && (p.Stage == experiment.Training || p.Stage == experiment.Validating) {
 				continue
 			}
-			now := share(p, trains)
+			now := share(p, usual, trains)
 			if now < last || now > 1 {
 				t.Errorf("share of %+v = %v after %v, want no less and at most 1", p, now, last)
 			}

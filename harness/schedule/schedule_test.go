@@ -162,7 +162,7 @@ func TestJobsChangeNoNumber(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := runner(t, catalogue)
-		failures, err := Run(t.Context(), r.Store, r, specs, jobs, NewDisplay(terminal.New(io.Discard), len(specs), 1))
+		failures, err := Run(t.Context(), r.Store, r, specs, jobs, NewDisplay(terminal.New(io.Discard), make([]experiment.Work, len(specs)), 1))
 		if err != nil || len(failures) > 0 {
 			t.Fatalf("Run with %d jobs = %v, %v", jobs, failures, err)
 		}
@@ -220,7 +220,7 @@ func TestAFaultEndsTheRun(t *testing.T) {
 	cause := errors.New("stopped by the test")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	if _, err := Run(ctx, r.Store, r, specs, 2, NewDisplay(terminal.New(io.Discard), len(specs), 1)); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, r.Store, r, specs, 2, NewDisplay(terminal.New(io.Discard), make([]experiment.Work, len(specs)), 1)); !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
 		t.Errorf("Run after an interrupt = %v, want its cause", err)
 	}
 
@@ -243,7 +243,7 @@ func TestAFaultEndsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Store, r.Storage = runs, storage.InFolder(runs)
-	_, err = Run(t.Context(), r.Store, r, specs, 1, NewDisplay(terminal.New(io.Discard), len(specs), 1))
+	_, err = Run(t.Context(), r.Store, r, specs, 1, NewDisplay(terminal.New(io.Discard), make([]experiment.Work, len(specs)), 1))
 	if problem, ok := errors.AsType[*plugins.Problem](err); !ok || !strings.Contains(problem.Sentence, row.ID) {
 		t.Errorf("Run into a folder that cannot be made = %v, want a Problem that names it", err)
 	}
@@ -269,7 +269,7 @@ func TestTwoRunsOnOneFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	alone := runner(t, catalogue)
-	if _, err := Run(t.Context(), alone.Store, alone, specs, 1, NewDisplay(terminal.New(io.Discard), len(specs), 1)); err != nil {
+	if _, err := Run(t.Context(), alone.Store, alone, specs, 1, NewDisplay(terminal.New(io.Discard), make([]experiment.Work, len(specs)), 1)); err != nil {
 		t.Fatal(err)
 	}
 
@@ -304,7 +304,7 @@ func TestTwoRunsOnOneFolder(t *testing.T) {
 		r := open()
 		running.Go(func() {
 			out := &watched{words: "waiting", seen: told.Done}
-			failures, err := Run(t.Context(), r.Store, r, specs, 1, NewDisplay(terminal.New(out), len(specs), 1))
+			failures, err := Run(t.Context(), r.Store, r, specs, 1, NewDisplay(terminal.New(out), make([]experiment.Work, len(specs)), 1))
 			if err != nil || len(failures) > 0 {
 				t.Errorf("Run = %v, %v", failures, err)
 			}
