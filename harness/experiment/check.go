@@ -82,6 +82,7 @@ func (c *Checker) Close() error {
 type answer struct {
 	plan   model.Plan
 	states []quantizer.State
+	fault  error // why there is none: nobody waits for a plugin that hangs twice
 }
 
 // Check asks the plugins of an experiment whether they can serve it, and reads the
@@ -146,7 +147,7 @@ func (c *Checker) ask(ctx context.Context, spec *Spec, t task.Task) (_ answer, e
 		return answer{}, err
 	}
 	if a, ok := c.asked[row.ID]; ok {
-		return a, nil
+		return a, a.fault
 	}
 	if c.arena == nil {
 		if c.arena, err = arena.Create("", 0); err != nil {
@@ -167,13 +168,16 @@ func (c *Checker) ask(ctx context.Context, spec *Spec, t task.Task) (_ answer, e
 		})
 		return err
 	}); err != nil {
+		c.asked[row.ID] = answer{fault: err}
 		return answer{}, err
 	}
 	var a answer
 	s := &session{spec: spec, task: t, model: m, quantizer: q}
 	if a.plan, a.states, err = s.plan(ctx); err != nil {
 		// One of them may have crashed.
-		return answer{}, errors.Join(err, c.models.end(processKey(spec.Model)), c.quantizers.end(processKey(spec.Quantizer)))
+		err = errors.Join(err, c.models.end(processKey(spec.Model)), c.quantizers.end(processKey(spec.Quantizer)))
+		c.asked[row.ID] = answer{fault: err}
+		return answer{}, err
 	}
 	c.asked[row.ID] = a
 	return a, nil
