@@ -82,7 +82,7 @@ const (
 // Save replaces the checkpoint in dir, which is made where it does not exist.
 // The checkpoint before stays valid until the new one is complete. A full disk
 // and a folder that cannot be written are each a [*plugins.Problem]. A folder is
-// for one writer at a time. The tensors must not change meanwhile. Work goes on at the given
+// for one writer at a time; it may be read meanwhile. The tensors must not change meanwhile. Work goes on at the given
 // pace, nil for as fast as it can.
 func Save(dir string, manifest Manifest, tensors []Tensor, p *pace.Pace) error {
 	hash := sha256.New()
@@ -181,29 +181,9 @@ func open(dir, experiment string, read func(doc document, file *os.File, size in
 		return refuse(dir, "cannot be read", err)
 	}
 	defer folder.Close()
-	text, err := runfolder.ReadFile(folder, manifestName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ErrNone
-	}
+	doc, file, err := openTensors(dir, experiment, folder)
 	if err != nil {
-		return refuse(dir, "cannot be read", err)
-	}
-	doc, err := parse(text)
-	if err != nil {
-		return refuse(dir, "is damaged", err)
-	}
-	if doc.Format > Format {
-		return plugins.Problemf("the checkpoint in %s has format %d, and this program reads %d; use a newer bittern, or run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
-	}
-	if doc.Format < Format {
-		return plugins.Problemf("the checkpoint in %s has format %d of an older bittern, and this program reads %d; run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
-	}
-	if doc.Experiment != experiment {
-		return plugins.Problemf("the checkpoint in %s belongs to experiment %s and not to %s; remove the folder, or name another with --runs", dir, doc.Experiment, experiment)
-	}
-	file, err := runfolder.OpenFile(folder, doc.File, os.O_RDONLY)
-	if err != nil {
-		return refuse(dir, "cannot be read", err)
+		return err
 	}
 	defer file.Close()
 	size, digest, err := digestOf(file)
@@ -214,6 +194,51 @@ func open(dir, experiment string, read func(doc document, file *os.File, size in
 		return refuse(dir, "is damaged", fmt.Errorf("%s has SHA-256 %s instead of %s", doc.File, digest, doc.SHA256))
 	}
 	return read(doc, file, size)
+}
+
+// openTensors opens the file of tensors that the manifest in folder, which is dir, names. A
+// Save that ends between the two replaces the manifest and removes the file: then the
+// manifest is read anew.
+func openTensors(dir, experiment string, folder *os.Root) (document, *os.File, error) {
+	for gone := ""; ; {
+		doc, err := readManifest(dir, experiment, folder)
+		if err != nil {
+			return document{}, nil, err
+		}
+		file, err := runfolder.OpenFile(folder, doc.File, os.O_RDONLY)
+		if err == nil {
+			return doc, file, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || doc.File == gone {
+			return document{}, nil, refuse(dir, "cannot be read", err)
+		}
+		gone = doc.File
+	}
+}
+
+// readManifest returns the manifest in folder, which is dir, if it belongs to the experiment.
+func readManifest(dir, experiment string, folder *os.Root) (document, error) {
+	text, err := runfolder.ReadFile(folder, manifestName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return document{}, ErrNone
+	}
+	if err != nil {
+		return document{}, refuse(dir, "cannot be read", err)
+	}
+	doc, err := parse(text)
+	if err != nil {
+		return document{}, refuse(dir, "is damaged", err)
+	}
+	if doc.Format > Format {
+		return document{}, plugins.Problemf("the checkpoint in %s has format %d, and this program reads %d; use a newer bittern, or run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
+	}
+	if doc.Format < Format {
+		return document{}, plugins.Problemf("the checkpoint in %s has format %d of an older bittern, and this program reads %d; run the same command with --again to train the experiment afresh", dir, doc.Format, Format)
+	}
+	if doc.Experiment != experiment {
+		return document{}, plugins.Problemf("the checkpoint in %s belongs to experiment %s and not to %s; remove the folder, or name another with --runs", dir, doc.Experiment, experiment)
+	}
+	return doc, nil
 }
 
 // Sweep removes the half-written files that killed calls of [Save] left in dir, and the folder

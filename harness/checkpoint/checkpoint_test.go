@@ -155,6 +155,39 @@ func TestLaterSaveReplacesEarlier(t *testing.T) {
 	}
 }
 
+// TestReadWhileItIsSaved reads a folder again and again while other checkpoints, whose
+// files have other names, are saved in it.
+func TestReadWhileItIsSaved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tensors := state()
+	save(t, dir, 0, tensors)
+	saved := make(chan error, 1)
+	go func() {
+		for step := uint64(1); step <= 50; step++ {
+			later := []checkpoint.Tensor{{Name: "step", Shape: []int{1}, Int32: []int32{int32(step)}}}
+			if err := checkpoint.Save(dir, checkpoint.Manifest{Experiment: "experiment", Step: step}, later, nil); err != nil {
+				saved <- err
+				return
+			}
+		}
+		saved <- nil
+	}()
+	for {
+		select {
+		case err := <-saved:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		default:
+			if _, _, err := checkpoint.Read(dir, "experiment"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // A Save killed before its manifest is in place leaves the tensors it has written
 // and perhaps half a file; the checkpoint before must still load.
 func TestKilledSaveLeavesThePreviousOne(t *testing.T) {
