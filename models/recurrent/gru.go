@@ -20,7 +20,7 @@ type gru struct {
 	layer
 
 	activation []float32 // gates, then the gradient of their sums, one step's, [Batch][stride]
-	candidate  []float32 // gradient of N(Wh_n·h), one step's, [Batch][cellStride]
+	candidate  apart     // gradient of N(Wh_n·h), one step's
 
 	// Of a layer whose reset gate comes before the product.
 	reset    []float32 // r∘h_{t−1}, [Steps][Batch][Units]
@@ -30,7 +30,7 @@ type gru struct {
 func newGRU(t *team.Team, config Config) *gru {
 	l := &gru{}
 	l.init(t, config, l)
-	l.candidate = make([]float32, config.Batch*l.cellStride)
+	l.candidate = newApart(&l.layer, 1)
 	l.activation = make([]float32, config.Batch*l.stride)
 	l.gradient = l.activation
 	if config.ResetBefore {
@@ -157,7 +157,7 @@ func (l *gru) prepareBackward(w *worker) {
 		return
 	}
 	for row := range l.config.Batch {
-		clear(l.hiddenNext[row*l.cellStride+w.from : row*l.cellStride+w.to])
+		clear(l.hiddenNext.row(row, w))
 	}
 	together := gruGates
 	if l.config.ResetBefore {
@@ -170,7 +170,7 @@ func (l *gru) prepareBackward(w *worker) {
 func (l *gru) backward(w *worker, s int) {
 	c, t, n := l.config, l.time(s), w.to-w.from
 	if n > 0 {
-		next := l.at(l.hiddenNext, 0, l.cellStride, w.from)
+		next := l.hiddenNext.at(0, w.from)
 		if s < l.last()-1 {
 			next = l.hiddenGradient(w, l.time(s+1), true)
 		}
@@ -206,9 +206,9 @@ func (l *gru) updateBackward(s, from, to int, above gates.Matrix) {
 	units := c.Units
 	l.activateGates(s, c.Batch, from, to)
 	l.activateCandidate(s, c.Batch, from, to)
-	next := l.at(l.hiddenNext, 0, l.cellStride, from)
+	next := l.hiddenNext.at(0, from)
 	n := gateN*units + from
-	candidate := l.at(l.candidate, 0, l.cellStride, from)
+	candidate := l.candidate.at(0, from)
 	gates.UpdateGradient{
 		Rows: c.Batch, Columns: to - from, Spacing: units,
 		HiddenAbove: above, HiddenNext: next,
@@ -258,10 +258,10 @@ func (l *gru) resetBackward(w *worker, s int) {
 	if n == 0 {
 		return
 	}
-	through := l.at(l.candidate, 0, l.cellStride, w.from) // the gradient of r∘h
+	through := l.candidate.at(0, w.from) // the gradient of r∘h
 	w.err = errors.Join(w.err, w.scratch.MultiplyPacked(through.Data, through.Stride,
 		l.at(l.products, t, l.stride, gateN*units).Data, l.stride, false, c.Batch, &w.candidate, false))
-	next := l.at(l.hiddenNext, 0, l.cellStride, w.from)
+	next := l.hiddenNext.at(0, w.from)
 	before := l.at(l.hidden, l.before(t), units, w.from)
 	for from := 0; from < n; from += block {
 		to := min(from+block, n)

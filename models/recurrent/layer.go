@@ -93,10 +93,9 @@ type layer struct {
 	scales  weightScales
 	workers []worker
 
-	used       int // steps that any sequence of the pass has: those in front, in order of time
-	gates      int
-	stride     int // between rows of all gates
-	cellStride int // between rows of units
+	used   int // steps that any sequence of the pass has: those in front, in order of time
+	gates  int
+	stride int // between rows of all gates
 
 	hidden        []float32 // h, [Steps+1][Batch][Units]; the start is first, or last of a reverse layer
 	products      []float32 // Wh·h, then its gradient, [Steps][Batch][stride]
@@ -104,7 +103,7 @@ type layer struct {
 	inputsGrad    []float32 // that gradient, where it cannot take the place of the products
 	columns       []float32 // Wxᵀ for tokens and of a narrow layer, [Inputs][stride]; with a row for no token where a layer of tokens is masked
 	columnsGrad   []float32
-	hiddenNext    []float32 // gradient of h from the step after, [Batch][cellStride]
+	hiddenNext    apart // gradient of h from the step after, one step's
 	statistics    layerStatistics
 	fold          fold
 	single        featureMoments
@@ -167,7 +166,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	l.workers = make([]worker, t.Size())
 	l.gates = config.Kind.gates()
 	l.scales = newWeightScales(l)
-	l.stride, l.cellStride = padded(l.gates*units), padded(units)
+	l.stride = padded(l.gates * units)
 	for i := range l.workers {
 		l.workers[i].index = i
 		l.workers[i].from, l.workers[i].to = t.Split(i, units, grain)
@@ -207,7 +206,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	l.fold = newFold(config)
 	l.ordered = newOrdered(config)
 	l.single = featureMoments{make([]float32, steps), make([]float32, steps)}
-	l.hiddenNext = make([]float32, batch*l.cellStride)
+	l.hiddenNext = newApart(l, 1)
 	if config.Normalization == LayerNorm {
 		l.features = newFeatureStatistics(l)
 	}
@@ -311,7 +310,7 @@ func (l *layer) after(t int) int {
 	return t + 1
 }
 
-// at returns the rows of time t of a matrix of all gates or of units.
+// at returns the rows of time t of a matrix of all gates or of hidden states.
 func (l *layer) at(data []float32, t, stride, column int) gates.Matrix {
 	return gates.Matrix{Data: data[t*l.config.Batch*stride+column:], Stride: stride}
 }

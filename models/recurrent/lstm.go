@@ -12,8 +12,8 @@ import (
 type lstm struct {
 	layer
 
-	cell         []float32 // c, [Steps+1][Batch][cellStride], in the order of the hidden states
-	cellGradient []float32 // gradient of c, [Batch][cellStride]
+	cell         apart // c, of Steps+1 times in the order of the hidden states
+	cellGradient apart // gradient of c, one step's
 	blocks       []lstmBlock
 }
 
@@ -29,8 +29,8 @@ func newLSTM(t *team.Team, config Config) *lstm {
 	l := &lstm{}
 	l.init(t, config, l)
 	steps, batch := config.Steps, config.Batch
-	l.cell = newRecord((steps + 1) * batch * l.cellStride)
-	l.cellGradient = make([]float32, batch*l.cellStride)
+	l.cell = newApart(&l.layer, steps+1)
+	l.cellGradient = newApart(&l.layer, 1)
 	for range l.workers {
 		n := batch * l.block()
 		l.blocks = append(l.blocks, lstmBlock{make([]float32, lstmGates*n), make([]float32, n), make([]float32, n)})
@@ -42,19 +42,22 @@ func newLSTM(t *team.Team, config Config) *lstm {
 func (l *lstm) Final(state State) {
 	c := l.config
 	l.layer.Final(state)
-	for row := range c.Batch {
-		copy(state.Cell[row*c.Units:(row+1)*c.Units], l.cell[(l.final()*c.Batch+row)*l.cellStride:])
+	for _, w := range l.workers {
+		cell := l.cell.at(l.final(), w.from)
+		for row := range c.Batch {
+			copy(state.Cell[row*c.Units+w.from:row*c.Units+w.to], cell.Data[row*cell.Stride:])
+		}
 	}
 }
 
 func (l *lstm) start(w *worker) {
-	first := l.at(l.cell, l.initial(), l.cellStride, 0)
+	first := l.cell.at(l.initial(), w.from)
 	for row := range l.rows() {
 		cells := l.weights.C0
 		if l.carried(row) {
 			cells = l.pass.Start.Cell[row*l.config.Units:]
 		}
-		copy(first.Data[row*first.Stride+w.from:row*first.Stride+w.to], cells[w.from:])
+		copy(first.Data[row*first.Stride:], cells[w.from:w.to])
 	}
 }
 
@@ -68,7 +71,7 @@ func (l *lstm) forward(w *worker, s int) {
 		l.elementsForward(w, s, from, min(from+l.block(), w.to))
 	}
 	if l.config.Masked {
-		l.keepRows(s, l.at(l.cell, l.before(t), l.cellStride, w.from), l.at(l.cell, l.after(t), l.cellStride, w.from), w.to-w.from)
+		l.keepRows(s, l.cell.at(l.before(t), w.from), l.cell.at(l.after(t), w.from), w.to-w.from)
 	}
 }
 
@@ -81,7 +84,7 @@ func (l *lstm) elementsForward(worker *worker, s, from, to int) {
 			l.measure(s, k, from, to)
 		}
 	}
-	cellNow := l.at(l.cell, l.after(t), l.cellStride, from)
+	cellNow := l.cell.at(l.after(t), from)
 	activation := l.activate(worker, s, l.rows(), from, to, cellNow)
 	if l.config.NormalizeCell {
 		l.measureCell(s, from, to, cellNow)
@@ -98,7 +101,7 @@ func (l *lstm) output(worker *worker, s, rows, from, to int, activation, hidden 
 	}
 	gates.Output{
 		Rows: rows, Columns: to - from,
-		Cell: l.at(l.cell, l.after(l.time(s)), l.cellStride, from), Scale: f.scaleC[from:to], Shift: f.shiftC[from:to],
+		Cell: l.cell.at(l.after(l.time(s)), from), Scale: f.scaleC[from:to], Shift: f.shiftC[from:to],
 		Gate:     column(activation, (lstmGates-1)*l.activationSpacing(from)),
 		CellTanh: l.inBlock(l.blocks[worker.index].cellTanh),
 		Hidden:   hidden,
@@ -118,7 +121,7 @@ func (l *lstm) activate(worker *worker, s, rows, from, to int, newCell gates.Mat
 		Rows: rows, Columns: to - from, Spacing: l.spacing(from), ActivationSpacing: l.activationSpacing(from),
 		Hidden: l.at(l.products, t, l.stride, first), Input: l.inputProducts(t, first),
 		HiddenScale: f.scaleH[first:], InputScale: f.scaleX[first:], Shift: f.shift[first:],
-		CellBefore: l.at(l.cell, l.before(t), l.cellStride, from),
+		CellBefore: l.cell.at(l.before(t), from),
 		Activation: activation, Cell: newCell,
 	}.Forward()
 	return activation
@@ -162,8 +165,8 @@ func (l *lstm) measureCell(s, from, to int, c gates.Matrix) {
 func (l *lstm) prepareBackward(w *worker) {
 	clear(l.gradients.C0[w.from:w.to])
 	for row := range l.config.Batch {
-		clear(l.cellGradient[row*l.cellStride+w.from : row*l.cellStride+w.to])
-		clear(l.hiddenNext[row*l.cellStride+w.from : row*l.cellStride+w.to])
+		clear(l.cellGradient.row(row, w))
+		clear(l.hiddenNext.row(row, w))
 	}
 	if w.to > w.from {
 		units := l.config.Units
@@ -178,7 +181,7 @@ func (l *lstm) backward(w *worker, s int) {
 		if s < l.last()-1 {
 			next = l.hiddenGradient(w, l.time(s+1), c.Masked)
 		} else if c.Masked {
-			next = l.at(l.hiddenNext, 0, l.cellStride, w.from)
+			next = l.hiddenNext.at(0, w.from)
 		}
 		above := l.gradientAbove(w, t)
 		if c.Masked {
@@ -222,13 +225,13 @@ func (l *lstm) elementsBackward(worker *worker, s, from, to int, above, next gat
 	// Computing tanh(N(c)) again is faster than reading it from memory.
 	l.output(worker, s, rows, from, to, activation, l.inBlock(own.hiddenAgain))
 	gateO := column(activation, (lstmGates-1)*spacing)
-	cellGradient := l.at(l.cellGradient, 0, l.cellStride, from)
+	cellGradient := l.cellGradient.at(0, from)
 
 	output := gates.OutputGradient{
 		Rows: rows, Columns: columns,
 		HiddenAbove: above, HiddenNext: next,
 		Gate: gateO, CellTanh: l.inBlock(own.cellTanh),
-		Cell:         l.at(l.cell, l.after(t), l.cellStride, from),
+		Cell:         l.cell.at(l.after(t), from),
 		GateGradient: gateO, CellGradient: cellGradient,
 	}
 	if c.NormalizeCell {
@@ -254,7 +257,7 @@ func (l *lstm) elementsBackward(worker *worker, s, from, to int, above, next gat
 	gates.GatesGradient{
 		Rows: rows, Columns: columns, Spacing: spacing,
 		CellGradient: cellGradient, Activation: activation,
-		CellBefore:   l.at(l.cell, l.before(t), l.cellStride, from),
+		CellBefore:   l.cell.at(l.before(t), from),
 		GateGradient: activation, CellBeforeGradient: cellGradient,
 	}.Backward()
 
@@ -287,7 +290,7 @@ func (l *lstm) scatter(w *worker, t int) {
 
 func (l *lstm) finishBackward(w *worker) {
 	c := l.config
-	l.startGradient(l.gradients.C0[w.from:w.to], l.at(l.cellGradient, 0, l.cellStride, w.from))
+	l.startGradient(l.gradients.C0[w.from:w.to], l.cellGradient.at(0, w.from))
 	if !c.Normalization.Batch() || c.Carry || c.Masked { // else N(Wh·h_0) is the same whatever h_0 is
 		l.startGradient(l.gradients.H0[w.from:w.to], l.startHiddenGradient(w, c.Masked))
 	}

@@ -16,15 +16,15 @@ type mask struct {
 	chosen    [][]int32 // the tokens of those
 	tokens    []int32   // the input's tokens, or the row that stands for none, [Steps][Batch]
 
-	above        []float32 // gradient of h, [Batch][cellStride]
-	hidden, cell []float32 // what is put aside of the gradients of h and c, [Batch][cellStride]
+	above        apart // gradient of h, one step's
+	hidden, cell apart // what is put aside of the gradients of h and c, one step's
 }
 
 func newMask(l *layer) mask {
 	c := l.config
 	m := mask{
 		sequences: make([][]int32, c.Steps), chosen: make([][]int32, c.Steps),
-		above: make([]float32, c.Batch*l.cellStride), hidden: make([]float32, c.Batch*l.cellStride), cell: make([]float32, c.Batch*l.cellStride),
+		above: newApart(l, 1), hidden: newApart(l, 1), cell: newApart(l, 1),
 	}
 	for s := range c.Steps {
 		m.sequences[s], m.chosen[s] = make([]int32, 0, c.Batch), make([]int32, 0, c.Batch)
@@ -97,7 +97,7 @@ func (l *layer) fillStates(w *worker) {
 // state that it copied.
 func (l *layer) addFilling(w *worker) {
 	n := w.to - w.from
-	sum := l.at(l.hiddenNext, 0, l.cellStride, w.from)
+	sum := l.hiddenNext.at(0, w.from)
 	for t := l.used; t < l.config.Steps; t++ {
 		above := l.gradientAbove(w, t)
 		for row := 0; row < l.config.Batch && above.Data != nil; row++ {
@@ -119,8 +119,8 @@ func (l *layer) keepRows(s int, before, after gates.Matrix, n int) {
 // with 0 for sequences without the step, whose own is put aside. next becomes 0.
 func (l *layer) splitGradients(w *worker, s int, above, next gates.Matrix) gates.Matrix {
 	n := w.to - w.from
-	sum := l.at(l.mask.above, 0, l.cellStride, w.from)
-	aside := l.at(l.mask.hidden, 0, l.cellStride, w.from)
+	sum := l.mask.above.at(0, w.from)
+	aside := l.mask.hidden.at(0, w.from)
 	for row := range l.config.Batch {
 		to := sum.Data[row*sum.Stride:][:n]
 		if !l.has(s, row) {
@@ -138,24 +138,21 @@ func (l *layer) splitGradients(w *worker, s int, above, next gates.Matrix) gates
 	return sum
 }
 
-// setAside moves the rows of sequences without step s from data to aside, both
-// [Batch][cellStride], and leaves 0.
-func (l *layer) setAside(s int, aside, data []float32, w *worker) {
+// setAside moves the rows of sequences without step s from data to aside, and leaves 0.
+func (l *layer) setAside(s int, aside, data apart, w *worker) {
 	for row := range l.config.Batch {
 		if !l.has(s, row) {
-			from, to := row*l.cellStride+w.from, row*l.cellStride+w.to
-			copy(aside[from:to], data[from:to])
-			clear(data[from:to])
+			copy(aside.row(row, w), data.row(row, w))
+			clear(data.row(row, w))
 		}
 	}
 }
 
 // putBack copies them back.
-func (l *layer) putBack(s int, aside, data []float32, w *worker) {
+func (l *layer) putBack(s int, aside, data apart, w *worker) {
 	for row := range l.config.Batch {
 		if !l.has(s, row) {
-			from, to := row*l.cellStride+w.from, row*l.cellStride+w.to
-			copy(data[from:to], aside[from:to])
+			copy(data.row(row, w), aside.row(row, w))
 		}
 	}
 }

@@ -40,10 +40,10 @@ func TestNoSubnormalGradients(t *testing.T) {
 					}
 					common := layerOf(l)
 					found := map[string][]float32{
-						"products": common.products, "h": common.hidden, "dh": common.hiddenNext, "dx": dx,
+						"products": common.products, "h": common.hidden, "dh": common.hiddenNext.parts[0].Data, "dx": dx,
 					}
 					if l, ok := l.(*lstm); ok {
-						found["dc"], found["c"] = l.cellGradient, l.cell
+						found["dc"], found["c"] = l.cellGradient.parts[0].Data, l.cell.parts[0].Data
 					}
 					for _, parameter := range common.parameters {
 						found[parameter.Name] = *dw.Field(parameter.Name)

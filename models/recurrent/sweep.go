@@ -223,7 +223,7 @@ func (l *layer) clearGradients(w *worker) {
 // through its products, for the worker's units. Where accumulate is set it is added
 // to what passed the products by, which is there already.
 func (l *layer) hiddenGradient(w *worker, t int, accumulate bool) gates.Matrix {
-	next := l.at(l.hiddenNext, 0, l.cellStride, w.from)
+	next := l.hiddenNext.at(0, w.from)
 	w.err = errors.Join(w.err, w.scratch.MultiplyPacked(next.Data, next.Stride,
 		l.at(l.products, t, l.stride, 0).Data, l.stride, false, l.config.Batch, &w.backward, accumulate))
 	return next
@@ -243,7 +243,7 @@ func (l *layer) gradientAbove(w *worker, t int) gates.Matrix {
 
 // startHiddenGradient is the gradient of the hidden state before the first step.
 func (l *layer) startHiddenGradient(w *worker, accumulate bool) gates.Matrix {
-	gradient := l.at(l.hiddenNext, 0, l.cellStride, w.from)
+	gradient := l.hiddenNext.at(0, w.from)
 	if l.used > 0 {
 		gradient = l.hiddenGradient(w, l.time(l.first()), accumulate)
 	}

@@ -53,8 +53,6 @@ func outputForward(m emit.Machine) {
 		rows := m.NewRows("cell", "gate", "tanh", "hidden")
 		cell, gate, tanh, hidden := rows[0], rows[1], rows[2], rows[3]
 		m.Rows(rows, func() {
-			m.Fetch(tanh)
-			m.Fetch(hidden)
 			n := m.Load(cell.Mem(), tail)
 			n = m.MulAdd(n, scale, shift)
 			t := m.Tanh(n)

@@ -678,7 +678,7 @@ rare55:
 	JMP        back56
 
 // func outputForwardAVX2(cell *float32, gate *float32, tanh *float32, hidden *float32, cellStride int, gateStride int, tanhStride int, hiddenStride int, scale *float32, shift *float32, rows int, lanes int)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3
 TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ       lanes+88(FP), AX
 	LEAQ       tailWindow<>+0(SB), CX
@@ -696,8 +696,6 @@ TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ       rows+80(FP), DI
 
 row57:
-	PREFETCHT0   128(BX)
-	PREFETCHT0   128(SI)
 	VMASKMOVPS   (CX), Y0, Y3
 	VFMADD213PS  Y2, Y1, Y3
 	VANDPS       lanes7fffffff<>+0(SB), Y3, Y4
@@ -2083,7 +2081,7 @@ row174:
 	RET
 
 // func outputForwardAVX512(cell *float32, gate *float32, tanh *float32, hidden *float32, cellStride int, gateStride int, tanhStride int, hiddenStride int, scale *float32, shift *float32, rows int, lanes int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ      lanes+88(FP), AX
 	MOVL      $-1, CX
@@ -2100,8 +2098,6 @@ TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ      rows+80(FP), SI
 
 row175:
-	PREFETCHT0        128(DX)
-	PREFETCHT0        128(BX)
 	VMOVUPS.Z         (AX), K1, Z2
 	VFMADD213PS       Z1, Z0, Z2
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z2, Z3
