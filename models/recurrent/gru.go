@@ -20,7 +20,7 @@ type gru struct {
 	layer
 
 	activation []float32 // gates, then the gradient of their sums, one step's, [Batch][stride]
-	candidate  apart     // gradient of N(Wh_n·h), one step's
+	candidate  perWorker // gradient of N(Wh_n·h), one step's
 
 	// Of a layer whose reset gate comes before the product.
 	reset    []float32 // r∘h_{t−1}, [Steps][Batch][Units]
@@ -30,7 +30,7 @@ type gru struct {
 func newGRU(t *team.Team, config Config) *gru {
 	l := &gru{}
 	l.init(t, config, l)
-	l.candidate = newApart(&l.layer, 1)
+	l.candidate = newPerWorker(&l.layer, 1)
 	l.activation = make([]float32, config.Batch*l.stride)
 	l.gradient = l.activation
 	if config.ResetBefore {

@@ -103,7 +103,7 @@ type layer struct {
 	inputsGrad    []float32 // that gradient, where it cannot take the place of the products
 	columns       []float32 // Wxᵀ for tokens and of a narrow layer, [Inputs][stride]; with a row for no token where a layer of tokens is masked
 	columnsGrad   []float32
-	hiddenNext    apart // gradient of h from the step after, one step's
+	hiddenNext    perWorker // gradient of h from the step after, one step's
 	statistics    layerStatistics
 	fold          fold
 	single        featureMoments
@@ -206,7 +206,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	l.fold = newFold(config)
 	l.ordered = newOrdered(config)
 	l.single = featureMoments{make([]float32, steps), make([]float32, steps)}
-	l.hiddenNext = newApart(l, 1)
+	l.hiddenNext = newPerWorker(l, 1)
 	if config.Normalization == LayerNorm {
 		l.features = newFeatureStatistics(l)
 	}

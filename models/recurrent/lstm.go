@@ -12,8 +12,8 @@ import (
 type lstm struct {
 	layer
 
-	cell         apart // c, of Steps+1 times in the order of the hidden states
-	cellGradient apart // gradient of c, one step's
+	cell         perWorker // c, of Steps+1 times in the order of the hidden states
+	cellGradient perWorker // gradient of c, one step's
 	blocks       []lstmBlock
 }
 
@@ -29,8 +29,8 @@ func newLSTM(t *team.Team, config Config) *lstm {
 	l := &lstm{}
 	l.init(t, config, l)
 	steps, batch := config.Steps, config.Batch
-	l.cell = newApart(&l.layer, steps+1)
-	l.cellGradient = newApart(&l.layer, 1)
+	l.cell = newPerWorker(&l.layer, steps+1)
+	l.cellGradient = newPerWorker(&l.layer, 1)
 	for range l.workers {
 		n := batch * l.block()
 		l.blocks = append(l.blocks, lstmBlock{make([]float32, lstmGates*n), make([]float32, n), make([]float32, n)})

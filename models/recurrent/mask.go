@@ -16,15 +16,15 @@ type mask struct {
 	chosen    [][]int32 // the tokens of those
 	tokens    []int32   // the input's tokens, or the row that stands for none, [Steps][Batch]
 
-	above        apart // gradient of h, one step's
-	hidden, cell apart // what is put aside of the gradients of h and c, one step's
+	above        perWorker // gradient of h, one step's
+	hidden, cell perWorker // what is put aside of the gradients of h and c, one step's
 }
 
 func newMask(l *layer) mask {
 	c := l.config
 	m := mask{
 		sequences: make([][]int32, c.Steps), chosen: make([][]int32, c.Steps),
-		above: newApart(l, 1), hidden: newApart(l, 1), cell: newApart(l, 1),
+		above: newPerWorker(l, 1), hidden: newPerWorker(l, 1), cell: newPerWorker(l, 1),
 	}
 	for s := range c.Steps {
 		m.sequences[s], m.chosen[s] = make([]int32, 0, c.Batch), make([]int32, 0, c.Batch)
@@ -139,7 +139,7 @@ func (l *layer) splitGradients(w *worker, s int, above, next gates.Matrix) gates
 }
 
 // setAside moves the rows of sequences without step s from data to aside, and leaves 0.
-func (l *layer) setAside(s int, aside, data apart, w *worker) {
+func (l *layer) setAside(s int, aside, data perWorker, w *worker) {
 	for row := range l.config.Batch {
 		if !l.has(s, row) {
 			copy(aside.row(row, w), data.row(row, w))
@@ -149,7 +149,7 @@ func (l *layer) setAside(s int, aside, data apart, w *worker) {
 }
 
 // putBack copies them back.
-func (l *layer) putBack(s int, aside, data apart, w *worker) {
+func (l *layer) putBack(s int, aside, data perWorker, w *worker) {
 	for row := range l.config.Batch {
 		if !l.has(s, row) {
 			copy(data.row(row, w), aside.row(row, w))
