@@ -82,8 +82,8 @@ const (
 // Save replaces the checkpoint in dir, which is made where it does not exist.
 // The checkpoint before stays valid until the new one is complete. A full disk
 // and a folder that cannot be written are each a [*plugins.Problem]. A folder is
-// for one writer at a time; it may be read meanwhile. The tensors must not change meanwhile. Work goes on at the given
-// pace, nil for as fast as it can.
+// for one writer at a time, and may be read while it is written. The tensors must not
+// change until Save returns. Work goes on at the given pace, nil for as fast as it can.
 func Save(dir string, manifest Manifest, tensors []Tensor, p *pace.Pace) error {
 	hash := sha256.New()
 	if err := WriteTensors(p.Writer(hash), tensors, nil); err != nil {

@@ -44,7 +44,8 @@ func cellForward(m emit.Machine) {
 	})
 }
 
-// outputForward writes Output.Forward.
+// outputForward writes Output.Forward. It does not fetch the hidden states that it overwrites: the
+// columns after these are another worker's.
 func outputForward(m emit.Machine) {
 	m.Function("outputForward", "func(cell, gate, tanh, hidden *float32, cellStride, gateStride, tanhStride, hiddenStride int, "+
 		"scale, shift *float32, rows, lanes int)")
