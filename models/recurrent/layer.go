@@ -110,6 +110,7 @@ type layer struct {
 	ordered       ordered
 	features      featureStatistics // of LayerNorm
 	mask          mask
+	tasks         hiddenTasks
 	forwardSweep  func(worker int)
 	scaleSweep    func(worker int)
 	backwardSweep func(worker int)
@@ -149,7 +150,8 @@ type worker struct {
 	inputs          [lstmGates]matmul.Packed // Wxᵀ of a narrow layer
 	backward        matmul.Packed
 	candidate       matmul.Packed // of gate n, where that has a product of its own
-	steps           matmul.Packed // gradients of the products of some steps, see addHiddenWeights
+	steps           matmul.Packed // gradients of the products of a group of steps, see hiddenTasks
+	packedGroup     int           // that group
 	scratch         matmul.Scratch
 	sum             []float32 // of a narrow layer, see addInputs and singleBackward
 	products        []float32 // the same of a single feature
@@ -205,6 +207,7 @@ func (l *layer) init(t *team.Team, config Config, u unit) {
 	l.statistics = newLayerStatistics(config)
 	l.fold = newFold(config)
 	l.ordered = newOrdered(config)
+	l.tasks = newHiddenTasks(config)
 	l.single = featureMoments{make([]float32, steps), make([]float32, steps)}
 	l.hiddenNext = newPerWorker(l, 1)
 	if config.Normalization == LayerNorm {
@@ -380,6 +383,7 @@ func (l *layer) Backward(w Weights, in Input, gradient []float32, dw Weights, dI
 		return fmt.Errorf("%s: a backward pass needs all %d sequences, the forward pass computed %d", c.Kind, c.Batch, l.rows())
 	}
 	l.setGains()
+	l.tasks.Restart()
 	l.team.Run(l.backwardSweep)
 	if err := l.takeErrors(); err != nil {
 		return err

@@ -1,7 +1,5 @@
 package recurrent
 
-import "errors"
-
 // mostInterleaved is the number of units up to which the gates of an LSTM lie interleaved.
 // In larger layers the order saves little beside the cost of the products, and bringing the
 // matrices into it costs more.
@@ -138,28 +136,4 @@ func (l *layer) orderWx() []float32 {
 	}
 	l.order(l.ordered.wx, l.weights.Wx, l.config.Inputs, 0, l.config.Units)
 	return l.ordered.wx
-}
-
-// rowsTogether is about how many rows, one for each sequence of each step, addHiddenWeights
-// takes at a time: their gradients and states are still in the second-level cache.
-const rowsTogether = 200
-
-// addHiddenWeights adds the part of the gradient of a worker's rows of Wh that comes from the
-// steps from s on, as soon as there are enough of these steps or s is the last step of the
-// backward pass. The gradients of their products are then still in the cache; one product
-// for all steps would have to fetch them from memory. The sums are those of Whᵀ, whose rows the gates
-// fill with whole vectors, whatever the number of units.
-func (l *layer) addHiddenWeights(w *worker, s int) {
-	c := l.config
-	together := max(1, rowsTogether/c.Batch)
-	after := l.last() - s // steps that are done
-	steps := (after-1)%together + 1
-	if w.from == w.to || steps < together && s > l.first() {
-		return
-	}
-	t, rows := min(l.time(s), l.time(s+steps-1)), steps*c.Batch
-	first, last := l.run(0, w.from, w.to)
-	w.err = errors.Join(w.err,
-		l.packOnce(&w.steps, l.at(l.products, t, l.stride, first).Data, l.stride, rows, last-first),
-		w.scratch.MultiplyPacked(l.ordered.whGrad[first:], l.stride, l.stateBefore(t), c.Units, true, c.Units, &w.steps, after > steps))
 }

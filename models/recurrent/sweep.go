@@ -158,6 +158,7 @@ func (l *layer) sweepBackward(index int) {
 	c, w := l.config, &l.workers[index]
 	l.clearGradients(w)
 	l.unit.prepareBackward(w)
+	w.packedGroup = -1
 	if c.Masked && !c.Reverse {
 		l.addFilling(w)
 	}
@@ -170,9 +171,12 @@ func (l *layer) sweepBackward(index int) {
 			l.addInputs(w, l.time(s))
 		}
 		if c.interleaved() {
-			l.addHiddenWeights(w, s)
+			l.addHiddenWeights(w, l.tasks.due(l.last()-1-s))
 		}
 		l.team.Barrier()
+	}
+	if c.interleaved() {
+		l.finishHiddenWeights(w)
 	}
 	if w.to > w.from {
 		l.unit.finishBackward(w)

@@ -91,13 +91,14 @@ func (m Machine) advance(walkers []Row) {
 const ahead = 128
 
 // Fetch prefetches the columns of the row that the next call works on.
-func (m Machine) Fetch(r Row) { m.fetch(r.Mem()) }
+func (m Machine) Fetch(r Row) { m.Prefetch(r.Mem().Offset(ahead)) }
 
-func (m Machine) fetch(at operand.Mem) {
+// Prefetch has the processor bring a cache line to its first-level cache.
+func (m Machine) Prefetch(at operand.Mem) {
 	if m.neon() {
-		fetchARM(at.Offset(ahead))
+		fetchARM(at)
 	} else {
-		PREFETCHT0(at.Offset(ahead))
+		PREFETCHT0(at)
 	}
 }
 
@@ -113,7 +114,7 @@ func (r Row) Gate(k int, spacing GPVirtual) operand.Mem {
 }
 
 // FetchGate prefetches as Fetch does, for gate k.
-func (m Machine) FetchGate(r Row, k int, spacing GPVirtual) { m.fetch(r.Gate(k, spacing)) }
+func (m Machine) FetchGate(r Row, k int, spacing GPVirtual) { m.Prefetch(r.Gate(k, spacing).Offset(ahead)) }
 
 // Rows runs body once for each row and moves the walkers to the next row after each. The
 // argument rows is the number of rows, at least 1.

@@ -13,6 +13,7 @@ import (
 
 func main() {
 	for _, m := range append(slices.Clone(emit.Machines), emit.NEON) {
+		fetch(m)
 		moments(m)
 		sumColumns(m)
 		fold(m)
@@ -54,6 +55,13 @@ func storeVector(m emit.Machine, v VecVirtual, name string, tail emit.Tail) {
 func addVector(m emit.Machine, v VecVirtual, name string, tail emit.Tail) {
 	at := operand.Mem{Base: m.Pointer(name)}
 	m.Store(m.Add(m.Load(at, tail), v), at, tail)
+}
+
+func fetch(m emit.Machine) {
+	m.Function("fetch", "func(x *float32, xStride, rows int)")
+	x := m.NewRow("x")
+	m.Rows([]emit.Row{x}, func() { m.Prefetch(x.Mem()) })
+	m.Return()
 }
 
 func moments(m emit.Machine) {

@@ -2,6 +2,20 @@
 
 #include "textflag.h"
 
+// func fetchAVX2(x *float32, xStride int, rows int)
+// Requires: AVX, MMX+
+TEXT ·fetchAVX2(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), AX
+	MOVQ rows+16(FP), CX
+
+row1:
+	PREFETCHT0 (AX)
+	ADDQ       xStride+8(FP), AX
+	DECQ       CX
+	JNZ        row1
+	VZEROUPPER
+	RET
+
 // func momentsAVX2(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
 // Requires: AVX, FMA3, MMX+
 TEXT ·momentsAVX2(SB), NOSPLIT, $0-64
@@ -19,69 +33,69 @@ TEXT ·momentsAVX2(SB), NOSPLIT, $0-64
 	VXORPS       Y5, Y5, Y5
 	MOVQ         rows+40(FP), BX
 
-four1:
+four2:
 	CMPQ BX, $0x04
-	JL   rest2
+	JL   rest3
 	CMPQ DX, $0x00
-	JNE  rare4
+	JNE  rare5
 
-back5:
+back6:
 	PREFETCHT0 128(CX)
 	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y2, Y2
 	ADDQ       xStride+24(FP), CX
 	CMPQ       DX, $0x00
-	JNE        rare6
+	JNE        rare7
 
-back7:
+back8:
 	PREFETCHT0 128(CX)
 	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y3, Y3
 	ADDQ       xStride+24(FP), CX
 	CMPQ       DX, $0x00
-	JNE        rare8
+	JNE        rare9
 
-back9:
+back10:
 	PREFETCHT0 128(CX)
 	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y4, Y4
 	ADDQ       xStride+24(FP), CX
 	CMPQ       DX, $0x00
-	JNE        rare10
+	JNE        rare11
 
-back11:
+back12:
 	PREFETCHT0 128(CX)
 	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y5, Y5
 	ADDQ       xStride+24(FP), CX
 	SUBQ       $0x04, BX
-	JMP        four1
+	JMP        four2
 
-rest2:
+rest3:
 	CMPQ BX, $0x00
-	JE   done3
+	JE   done4
 	CMPQ DX, $0x00
-	JNE  rare12
+	JNE  rare13
 
-back13:
+back14:
 	PREFETCHT0 128(CX)
 	VMASKMOVPS (CX), Y0, Y6
 	VADDPS     Y6, Y2, Y2
 	ADDQ       xStride+24(FP), CX
 	SUBQ       $0x01, BX
-	JMP        rest2
+	JMP        rest3
 
-done3:
+done4:
 	VADDPS  Y3, Y2, Y2
 	VADDPS  Y5, Y4, Y3
 	VADDPS  Y3, Y2, Y2
 	VDIVPS  Y1, Y2, Y2
 	MOVQ    mean+0(FP), CX
 	CMPQ    AX, $0x08
-	JL      rare14
+	JL      rare15
 	VMOVUPS Y2, (CX)
 
-back15:
+back16:
 	MOVQ   x+16(FP), CX
 	MOVQ   order+32(FP), DX
 	VXORPS Y3, Y3, Y3
@@ -90,59 +104,59 @@ back15:
 	VXORPS Y6, Y6, Y6
 	MOVQ   rows+40(FP), BX
 
-four16:
+four17:
 	CMPQ BX, $0x04
-	JL   rest17
+	JL   rest18
 	CMPQ DX, $0x00
-	JNE  rare19
+	JNE  rare20
 
-back20:
+back21:
 	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y3
 	ADDQ        xStride+24(FP), CX
 	CMPQ        DX, $0x00
-	JNE         rare21
+	JNE         rare22
 
-back22:
+back23:
 	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y4
 	ADDQ        xStride+24(FP), CX
 	CMPQ        DX, $0x00
-	JNE         rare23
+	JNE         rare24
 
-back24:
+back25:
 	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y5
 	ADDQ        xStride+24(FP), CX
 	CMPQ        DX, $0x00
-	JNE         rare25
+	JNE         rare26
 
-back26:
+back27:
 	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y6
 	ADDQ        xStride+24(FP), CX
 	SUBQ        $0x04, BX
-	JMP         four16
+	JMP         four17
 
-rest17:
+rest18:
 	CMPQ BX, $0x00
-	JE   done18
+	JE   done19
 	CMPQ DX, $0x00
-	JNE  rare27
+	JNE  rare28
 
-back28:
+back29:
 	VMASKMOVPS  (CX), Y0, Y7
 	VSUBPS      Y2, Y7, Y7
 	VFMADD231PS Y7, Y7, Y3
 	ADDQ        xStride+24(FP), CX
 	SUBQ        $0x01, BX
-	JMP         rest17
+	JMP         rest18
 
-done18:
+done19:
 	VADDPS       Y4, Y3, Y2
 	VADDPS       Y6, Y5, Y3
 	VADDPS       Y3, Y2, Y2
@@ -154,90 +168,90 @@ done18:
 	VDIVPS       Y1, Y2, Y1
 	MOVQ         rstd+8(FP), CX
 	CMPQ         AX, $0x08
-	JL           rare29
+	JL           rare30
 	VMOVUPS      Y1, (CX)
 
-back30:
+back31:
 	VZEROUPPER
 	RET
 
-rare4:
+rare5:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back5
+	JMP     back6
 
-rare6:
+rare7:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back7
+	JMP     back8
 
-rare8:
+rare9:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back9
+	JMP     back10
 
-rare10:
+rare11:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back11
+	JMP     back12
 
-rare12:
+rare13:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back13
+	JMP     back14
 
-rare14:
+rare15:
 	VMASKMOVPS Y2, Y0, (CX)
-	JMP        back15
+	JMP        back16
 
-rare19:
+rare20:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back20
+	JMP     back21
 
-rare21:
+rare22:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back22
+	JMP     back23
 
-rare23:
+rare24:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back24
+	JMP     back25
 
-rare25:
+rare26:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back26
+	JMP     back27
 
-rare27:
+rare28:
 	MOVLQSX (DX), CX
 	IMULQ   xStride+24(FP), CX
 	ADDQ    x+16(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back28
+	JMP     back29
 
-rare29:
+rare30:
 	VMASKMOVPS Y1, Y0, (CX)
-	JMP        back30
+	JMP        back31
 
 DATA tailWindow<>+0(SB)/8, $0xffffffffffffffff
 DATA tailWindow<>+8(SB)/8, $0xffffffffffffffff
@@ -270,9 +284,9 @@ TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	MOVQ    rows+24(FP), DX
 
-four31:
+four32:
 	CMPQ       DX, $0x04
-	JL         rest32
+	JL         rest33
 	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
 	ADDQ       xStride+16(FP), CX
@@ -286,18 +300,18 @@ four31:
 	VADDPS     Y5, Y4, Y4
 	ADDQ       xStride+16(FP), CX
 	SUBQ       $0x04, DX
-	JMP        four31
+	JMP        four32
 
-rest32:
+rest33:
 	CMPQ       DX, $0x00
-	JE         done33
+	JE         done34
 	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
 	ADDQ       xStride+16(FP), CX
 	SUBQ       $0x01, DX
-	JMP        rest32
+	JMP        rest33
 
-done33:
+done34:
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y2
 	VADDPS     Y2, Y1, Y1
@@ -305,16 +319,16 @@ done33:
 	VMASKMOVPS (CX), Y0, Y2
 	VADDPS     Y1, Y2, Y1
 	CMPQ       AX, $0x08
-	JL         rare34
+	JL         rare35
 	VMOVUPS    Y1, (CX)
 
-back35:
+back36:
 	VZEROUPPER
 	RET
 
-rare34:
+rare35:
 	VMASKMOVPS Y1, Y0, (CX)
-	JMP        back35
+	JMP        back36
 
 // func foldAVX2(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
 // Requires: AVX, FMA3
@@ -336,26 +350,26 @@ TEXT ·foldAVX2(SB), NOSPLIT, $0-56
 	VFNMADD231PS Y3, Y1, Y2
 	MOVQ         scale+0(FP), CX
 	CMPQ         AX, $0x08
-	JL           rare36
+	JL           rare37
 	VMOVUPS      Y1, (CX)
 
-back37:
+back38:
 	MOVQ    shift+8(FP), CX
 	CMPQ    AX, $0x08
-	JL      rare38
+	JL      rare39
 	VMOVUPS Y2, (CX)
 
-back39:
+back40:
 	VZEROUPPER
 	RET
 
-rare36:
+rare37:
 	VMASKMOVPS Y1, Y0, (CX)
-	JMP        back37
+	JMP        back38
 
-rare38:
+rare39:
 	VMASKMOVPS Y2, Y0, (CX)
-	JMP        back39
+	JMP        back40
 
 // func gateTanhAVX2(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, scalar int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -378,20 +392,20 @@ TEXT ·gateTanhAVX2(SB), NOSPLIT, $0-104
 	MOVQ       scalar+56(FP), DI
 	MOVQ       rows+88(FP), R8
 
-row40:
+row41:
 	CMPQ SI, $0x00
-	JNE  rare41
+	JNE  rare42
 
-back42:
+back43:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMASKMOVPS  (DX), Y0, Y4
 	VFMADD213PS Y3, Y1, Y4
 	CMPQ        DI, $0x00
-	JNE         rare43
+	JNE         rare44
 	VMASKMOVPS  (BX), Y0, Y5
 
-back44:
+back45:
 	VFMADD231PS  Y5, Y2, Y4
 	VANDPS       lanes7fffffff<>+0(SB), Y4, Y5
 	VBROADCASTSS lanes41a00000<>+0(SB), Y6
@@ -425,32 +439,32 @@ back44:
 	VANDPS       lanes80000000<>+0(SB), Y4, Y4
 	VORPS        Y4, Y5, Y4
 	CMPQ         AX, $0x08
-	JL           rare45
+	JL           rare46
 	VMOVUPS      Y4, (CX)
 
-back46:
+back47:
 	ADDQ gateStride+24(FP), CX
 	ADDQ hiddenStride+32(FP), DX
 	ADDQ inputStride+40(FP), BX
 	DECQ R8
-	JNZ  row40
+	JNZ  row41
 	VZEROUPPER
 	RET
 
-rare41:
+rare42:
 	MOVLQSX (SI), BX
 	IMULQ   inputStride+40(FP), BX
 	ADDQ    input+16(FP), BX
 	ADDQ    $0x04, SI
-	JMP     back42
+	JMP     back43
 
-rare43:
+rare44:
 	VBROADCASTSS (BX), Y5
-	JMP          back44
+	JMP          back45
 
-rare45:
+rare46:
 	VMASKMOVPS Y4, Y0, (CX)
-	JMP        back46
+	JMP        back47
 
 DATA lanes7fffffff<>+0(SB)/8, $0x7fffffff7fffffff
 DATA lanes7fffffff<>+8(SB)/8, $0x7fffffff7fffffff
@@ -551,20 +565,20 @@ TEXT ·gateSigmoidAVX2(SB), NOSPLIT, $0-104
 	MOVQ       scalar+56(FP), DI
 	MOVQ       rows+88(FP), R8
 
-row47:
+row48:
 	CMPQ SI, $0x00
-	JNE  rare48
+	JNE  rare49
 
-back49:
+back50:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMASKMOVPS  (DX), Y0, Y4
 	VFMADD213PS Y3, Y1, Y4
 	CMPQ        DI, $0x00
-	JNE         rare50
+	JNE         rare51
 	VMASKMOVPS  (BX), Y0, Y5
 
-back51:
+back52:
 	VFMADD231PS  Y5, Y2, Y4
 	VORPS        lanes80000000<>+0(SB), Y4, Y5
 	VBROADCASTSS lanesc2ae0000<>+0(SB), Y6
@@ -598,32 +612,32 @@ back51:
 	VADDPS       lanes3f800000<>+0(SB), Y5, Y5
 	VDIVPS       Y5, Y4, Y4
 	CMPQ         AX, $0x08
-	JL           rare52
+	JL           rare53
 	VMOVUPS      Y4, (CX)
 
-back53:
+back54:
 	ADDQ gateStride+24(FP), CX
 	ADDQ hiddenStride+32(FP), DX
 	ADDQ inputStride+40(FP), BX
 	DECQ R8
-	JNZ  row47
+	JNZ  row48
 	VZEROUPPER
 	RET
 
-rare48:
+rare49:
 	MOVLQSX (SI), BX
 	IMULQ   inputStride+40(FP), BX
 	ADDQ    input+16(FP), BX
 	ADDQ    $0x04, SI
-	JMP     back49
+	JMP     back50
 
-rare50:
+rare51:
 	VBROADCASTSS (BX), Y5
-	JMP          back51
+	JMP          back52
 
-rare52:
+rare53:
 	VMASKMOVPS Y4, Y0, (CX)
-	JMP        back53
+	JMP        back54
 
 DATA lanesc2ae0000<>+0(SB)/8, $0xc2ae0000c2ae0000
 DATA lanesc2ae0000<>+8(SB)/8, $0xc2ae0000c2ae0000
@@ -651,7 +665,7 @@ TEXT ·cellForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ    gates+16(FP), SI
 	MOVQ    rows+56(FP), DI
 
-row54:
+row55:
 	PREFETCHT0  128(DX)
 	PREFETCHT0  128(BX)
 	VMASKMOVPS  (SI), Y0, Y1
@@ -661,21 +675,21 @@ row54:
 	VMASKMOVPS  (BX), Y0, Y3
 	VFMADD231PS Y3, Y2, Y1
 	CMPQ        AX, $0x08
-	JL          rare55
+	JL          rare56
 	VMOVUPS     Y1, (DX)
 
-back56:
+back57:
 	ADDQ cellStride+24(FP), DX
 	ADDQ beforeStride+32(FP), BX
 	ADDQ gatesStride+40(FP), SI
 	DECQ DI
-	JNZ  row54
+	JNZ  row55
 	VZEROUPPER
 	RET
 
-rare55:
+rare56:
 	VMASKMOVPS Y1, Y0, (DX)
-	JMP        back56
+	JMP        back57
 
 // func outputForwardAVX2(cell *float32, gate *float32, tanh *float32, hidden *float32, cellStride int, gateStride int, tanhStride int, hiddenStride int, scale *float32, shift *float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3
@@ -695,7 +709,7 @@ TEXT ·outputForwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ       hidden+24(FP), SI
 	MOVQ       rows+80(FP), DI
 
-row57:
+row58:
 	VMASKMOVPS   (CX), Y0, Y3
 	VFMADD213PS  Y2, Y1, Y3
 	VANDPS       lanes7fffffff<>+0(SB), Y3, Y4
@@ -730,33 +744,33 @@ row57:
 	VANDPS       lanes80000000<>+0(SB), Y3, Y3
 	VORPS        Y3, Y4, Y3
 	CMPQ         AX, $0x08
-	JL           rare58
+	JL           rare59
 	VMOVUPS      Y3, (BX)
 
-back59:
+back60:
 	VMASKMOVPS (DX), Y0, Y4
 	VMULPS     Y4, Y3, Y3
 	CMPQ       AX, $0x08
-	JL         rare60
+	JL         rare61
 	VMOVUPS    Y3, (SI)
 
-back61:
+back62:
 	ADDQ cellStride+32(FP), CX
 	ADDQ gateStride+40(FP), DX
 	ADDQ tanhStride+48(FP), BX
 	ADDQ hiddenStride+56(FP), SI
 	DECQ DI
-	JNZ  row57
+	JNZ  row58
 	VZEROUPPER
 	RET
 
-rare58:
+rare59:
 	VMASKMOVPS Y3, Y0, (BX)
-	JMP        back59
+	JMP        back60
 
-rare60:
+rare61:
 	VMASKMOVPS Y3, Y0, (SI)
-	JMP        back61
+	JMP        back62
 
 // func outputBackwardAVX2(above *float32, next *float32, gate *float32, tanh *float32, cell *float32, gateGradient *float32, cellGradient *float32, aboveStride int, nextStride int, gateStride int, tanhStride int, cellStride int, gateGradientStride int, cellGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -779,7 +793,7 @@ TEXT ·outputBackwardAVX2(SB), NOSPLIT, $0-176
 	MOVQ       cell+32(FP), DI
 	MOVQ       rows+160(FP), R8
 
-row62:
+row63:
 	PREFETCHT0   128(CX)
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(BX)
@@ -808,24 +822,24 @@ row62:
 	ADDQ         tanhStride+80(FP), SI
 	ADDQ         cellStride+88(FP), DI
 	DECQ         R8
-	JNZ          row62
+	JNZ          row63
 	MOVQ         betaGradient+136(FP), CX
 	VMASKMOVPS   (CX), Y0, Y5
 	VADDPS       Y4, Y5, Y5
 	CMPQ         AX, $0x08
-	JL           rare63
+	JL           rare64
 	VMOVUPS      Y5, (CX)
 
-back64:
+back65:
 	VMULPS     Y2, Y3, Y3
 	MOVQ       gammaGradient+144(FP), CX
 	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y3, Y5, Y5
 	CMPQ       AX, $0x08
-	JL         rare65
+	JL         rare66
 	VMOVUPS    Y5, (CX)
 
-back66:
+back67:
 	MOVQ         gamma+128(FP), CX
 	VMASKMOVPS   (CX), Y0, Y5
 	VMULPS       Y2, Y5, Y5
@@ -842,7 +856,7 @@ back66:
 	MOVQ         cellGradient+48(FP), R9
 	MOVQ         rows+160(FP), R10
 
-row67:
+row68:
 	PREFETCHT0   128(R9)
 	VMASKMOVPS   (CX), Y0, Y3
 	VMASKMOVPS   (DX), Y0, Y6
@@ -867,10 +881,10 @@ row67:
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y3, Y6, Y3
 	CMPQ         AX, $0x08
-	JL           rare68
+	JL           rare69
 	VMOVUPS      Y3, (R8)
 
-back69:
+back70:
 	VMASKMOVPS   (DI), Y0, Y3
 	VSUBPS       Y4, Y8, Y6
 	VSUBPS       Y1, Y3, Y3
@@ -883,10 +897,10 @@ back69:
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y3, Y6, Y3
 	CMPQ         AX, $0x08
-	JL           rare70
+	JL           rare71
 	VMOVUPS      Y3, (R9)
 
-back71:
+back72:
 	ADDQ aboveStride+56(FP), CX
 	ADDQ nextStride+64(FP), DX
 	ADDQ gateStride+72(FP), BX
@@ -895,25 +909,25 @@ back71:
 	ADDQ gateGradientStride+96(FP), R8
 	ADDQ cellGradientStride+104(FP), R9
 	DECQ R10
-	JNZ  row67
+	JNZ  row68
 	VZEROUPPER
 	RET
 
-rare63:
+rare64:
 	VMASKMOVPS Y5, Y0, (CX)
-	JMP        back64
+	JMP        back65
 
-rare65:
+rare66:
 	VMASKMOVPS Y5, Y0, (CX)
-	JMP        back66
+	JMP        back67
 
-rare68:
+rare69:
 	VMASKMOVPS Y3, Y0, (R8)
-	JMP        back69
+	JMP        back70
 
-rare70:
+rare71:
 	VMASKMOVPS Y3, Y0, (R9)
-	JMP        back71
+	JMP        back72
 
 // func gatesBackwardAVX2(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -931,7 +945,7 @@ TEXT ·gatesBackwardAVX2(SB), NOSPLIT, $0-104
 	MOVQ    beforeGradient+32(FP), R8
 	MOVQ    rows+88(FP), R9
 
-row72:
+row73:
 	PREFETCHT0   128(SI)
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(BX)(CX*1)
@@ -950,10 +964,10 @@ row72:
 	VPCMPEQD     Y8, Y7, Y7
 	VANDNPS      Y6, Y7, Y6
 	CMPQ         AX, $0x08
-	JL           rare73
+	JL           rare74
 	VMOVUPS      Y6, (DI)
 
-back74:
+back75:
 	VMULPS       Y2, Y1, Y2
 	VBROADCASTSS lanes3f800000<>+0(SB), Y6
 	VSUBPS       Y4, Y6, Y6
@@ -964,10 +978,10 @@ back74:
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y2, Y6, Y2
 	CMPQ         AX, $0x08
-	JL           rare75
+	JL           rare76
 	VMOVUPS      Y2, (DI)(CX*1)
 
-back76:
+back77:
 	VMULPS       Y3, Y1, Y2
 	VBROADCASTSS lanes3f800000<>+0(SB), Y3
 	VSUBPS       Y5, Y3, Y3
@@ -978,45 +992,45 @@ back76:
 	VPCMPEQD     Y5, Y3, Y3
 	VANDNPS      Y2, Y3, Y2
 	CMPQ         AX, $0x08
-	JL           rare77
+	JL           rare78
 	VMOVUPS      Y2, (DI)(CX*2)
 
-back78:
+back79:
 	VMULPS   Y4, Y1, Y1
 	VANDPS   lanes70000000<>+0(SB), Y1, Y2
 	VXORPS   Y3, Y3, Y3
 	VPCMPEQD Y3, Y2, Y2
 	VANDNPS  Y1, Y2, Y1
 	CMPQ     AX, $0x08
-	JL       rare79
+	JL       rare80
 	VMOVUPS  Y1, (R8)
 
-back80:
+back81:
 	ADDQ cellGradientStride+40(FP), DX
 	ADDQ gatesStride+48(FP), BX
 	ADDQ beforeStride+56(FP), SI
 	ADDQ gatesGradientStride+64(FP), DI
 	ADDQ beforeGradientStride+72(FP), R8
 	DECQ R9
-	JNZ  row72
+	JNZ  row73
 	VZEROUPPER
 	RET
 
-rare73:
+rare74:
 	VMASKMOVPS Y6, Y0, (DI)
-	JMP        back74
+	JMP        back75
 
-rare75:
+rare76:
 	VMASKMOVPS Y2, Y0, (DI)(CX*1)
-	JMP        back76
+	JMP        back77
 
-rare77:
+rare78:
 	VMASKMOVPS Y2, Y0, (DI)(CX*2)
-	JMP        back78
+	JMP        back79
 
-rare79:
+rare80:
 	VMASKMOVPS Y1, Y0, (R8)
-	JMP        back80
+	JMP        back81
 
 // func affinePairBackwardAVX2(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, scalar int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
 // Requires: AVX, FMA3, MMX+
@@ -1044,11 +1058,11 @@ TEXT ·affinePairBackwardAVX2(SB), NOSPLIT, $0-200
 	MOVQ       order+80(FP), DI
 	MOVQ       rows+184(FP), R8
 
-row81:
+row82:
 	CMPQ DI, $0x00
-	JNE  rare82
+	JNE  rare83
 
-back83:
+back84:
 	PREFETCHT0  128(BX)
 	PREFETCHT0  128(SI)
 	VMASKMOVPS  (DX), Y0, Y8
@@ -1057,34 +1071,34 @@ back83:
 	VSUBPS      Y1, Y9, Y9
 	VFMADD231PS Y9, Y8, Y3
 	CMPQ        CX, $0x00
-	JNE         rare84
+	JNE         rare85
 	VMASKMOVPS  (SI), Y0, Y9
 
-back85:
+back86:
 	VSUBPS      Y4, Y9, Y9
 	VFMADD231PS Y9, Y8, Y6
 	ADDQ        gradientStride+40(FP), DX
 	ADDQ        hiddenStride+48(FP), BX
 	ADDQ        inputStride+56(FP), SI
 	DECQ        R8
-	JNZ         row81
+	JNZ         row82
 	MOVQ        betaGradient+176(FP), CX
 	VMASKMOVPS  (CX), Y0, Y8
 	VADDPS      Y7, Y8, Y8
 	CMPQ        AX, $0x08
-	JL          rare86
+	JL          rare87
 	VMOVUPS     Y8, (CX)
 
-back87:
+back88:
 	VMULPS     Y2, Y3, Y3
 	MOVQ       hiddenGammaGradient+120(FP), CX
 	VMASKMOVPS (CX), Y0, Y8
 	VADDPS     Y3, Y8, Y8
 	CMPQ       AX, $0x08
-	JL         rare88
+	JL         rare89
 	VMOVUPS    Y8, (CX)
 
-back89:
+back90:
 	MOVQ         hiddenGamma+112(FP), CX
 	VMASKMOVPS   (CX), Y0, Y8
 	VMULPS       Y2, Y8, Y8
@@ -1097,10 +1111,10 @@ back89:
 	VMASKMOVPS   (CX), Y0, Y6
 	VADDPS       Y3, Y6, Y6
 	CMPQ         AX, $0x08
-	JL           rare90
+	JL           rare91
 	VMOVUPS      Y6, (CX)
 
-back91:
+back92:
 	MOVQ         inputGamma+152(FP), CX
 	VMASKMOVPS   (CX), Y0, Y6
 	VMULPS       Y5, Y6, Y6
@@ -1116,11 +1130,11 @@ back91:
 	MOVQ         order+80(FP), R8
 	MOVQ         rows+184(FP), R9
 
-row92:
+row93:
 	CMPQ R8, $0x00
-	JNE  rare93
+	JNE  rare94
 
-back94:
+back95:
 	VMASKMOVPS   (CX), Y0, Y5
 	VMASKMOVPS   (DX), Y0, Y9
 	VSUBPS       Y10, Y5, Y11
@@ -1128,61 +1142,61 @@ back94:
 	VFNMADD231PS Y2, Y9, Y11
 	VMULPS       Y8, Y11, Y9
 	CMPQ         DI, $0x00
-	JE           done95
+	JE           done96
 	VMASKMOVPS   (SI), Y0, Y11
 	VSUBPS       Y7, Y5, Y5
 	VSUBPS       Y4, Y11, Y11
 	VFNMADD231PS Y3, Y11, Y5
 	VMULPS       Y6, Y5, Y5
 	CMPQ         R8, $0x00
-	JNE          rare96
+	JNE          rare97
 
-back97:
+back98:
 	CMPQ    AX, $0x08
-	JL      rare98
+	JL      rare99
 	VMOVUPS Y5, (DI)
 
-back99:
-done95:
+back100:
+done96:
 	CMPQ    AX, $0x08
-	JL      rare100
+	JL      rare101
 	VMOVUPS Y9, (BX)
 
-back101:
+back102:
 	ADDQ gradientStride+40(FP), CX
 	ADDQ hiddenStride+48(FP), DX
 	ADDQ inputStride+56(FP), SI
 	ADDQ hiddenGradientStride+64(FP), BX
 	ADDQ inputGradientStride+72(FP), DI
 	DECQ R9
-	JNZ  row92
+	JNZ  row93
 	VZEROUPPER
 	RET
 
-rare82:
+rare83:
 	MOVLQSX (DI), SI
 	IMULQ   inputStride+56(FP), SI
 	ADDQ    input+16(FP), SI
 	ADDQ    $0x04, DI
-	JMP     back83
+	JMP     back84
 
-rare84:
+rare85:
 	VBROADCASTSS (SI), Y9
-	JMP          back85
+	JMP          back86
 
-rare86:
+rare87:
 	VMASKMOVPS Y8, Y0, (CX)
-	JMP        back87
+	JMP        back88
 
-rare88:
+rare89:
 	VMASKMOVPS Y8, Y0, (CX)
-	JMP        back89
+	JMP        back90
 
-rare90:
+rare91:
 	VMASKMOVPS Y6, Y0, (CX)
-	JMP        back91
+	JMP        back92
 
-rare93:
+rare94:
 	MOVLQSX (R8), SI
 	IMULQ   inputStride+56(FP), SI
 	ADDQ    input+16(FP), SI
@@ -1190,20 +1204,20 @@ rare93:
 	IMULQ   inputGradientStride+72(FP), DI
 	ADDQ    inputGradient+32(FP), DI
 	ADDQ    $0x04, R8
-	JMP     back94
+	JMP     back95
 
-rare96:
+rare97:
 	VMASKMOVPS (DI), Y0, Y11
 	VADDPS     Y11, Y5, Y5
-	JMP        back97
+	JMP        back98
 
-rare98:
+rare99:
 	VMASKMOVPS Y5, Y0, (DI)
-	JMP        back99
+	JMP        back100
 
-rare100:
+rare101:
 	VMASKMOVPS Y9, Y0, (BX)
-	JMP        back101
+	JMP        back102
 
 // func affineBackwardAVX2(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 // Requires: AVX, FMA3, MMX+
@@ -1224,11 +1238,11 @@ TEXT ·affineBackwardAVX2(SB), NOSPLIT, $0-120
 	MOVQ       order+48(FP), BX
 	MOVQ       rows+104(FP), SI
 
-row102:
+row103:
 	CMPQ BX, $0x00
-	JNE  rare103
+	JNE  rare104
 
-back104:
+back105:
 	PREFETCHT0  128(DX)
 	VMASKMOVPS  (CX), Y0, Y5
 	VADDPS      Y5, Y4, Y4
@@ -1238,24 +1252,24 @@ back104:
 	ADDQ        gradientStride+24(FP), CX
 	ADDQ        productStride+32(FP), DX
 	DECQ        SI
-	JNZ         row102
+	JNZ         row103
 	MOVQ        betaGradient+80(FP), CX
 	VMASKMOVPS  (CX), Y0, Y5
 	VADDPS      Y4, Y5, Y5
 	CMPQ        AX, $0x08
-	JL          rare105
+	JL          rare106
 	VMOVUPS     Y5, (CX)
 
-back106:
+back107:
 	VMULPS     Y2, Y3, Y3
 	MOVQ       gammaGradient+88(FP), CX
 	VMASKMOVPS (CX), Y0, Y5
 	VADDPS     Y3, Y5, Y5
 	CMPQ       AX, $0x08
-	JL         rare107
+	JL         rare108
 	VMOVUPS    Y5, (CX)
 
-back108:
+back109:
 	MOVQ         gamma+72(FP), CX
 	VMASKMOVPS   (CX), Y0, Y5
 	VMULPS       Y2, Y5, Y5
@@ -1269,11 +1283,11 @@ back108:
 	MOVQ         order+48(FP), SI
 	MOVQ         rows+104(FP), DI
 
-row109:
+row110:
 	CMPQ SI, $0x00
-	JNE  rare110
+	JNE  rare111
 
-back111:
+back112:
 	VMASKMOVPS   (CX), Y0, Y3
 	VMASKMOVPS   (DX), Y0, Y6
 	VSUBPS       Y4, Y3, Y3
@@ -1281,38 +1295,38 @@ back111:
 	VFNMADD231PS Y2, Y6, Y3
 	VMULPS       Y5, Y3, Y3
 	CMPQ         SI, $0x00
-	JNE          rare112
+	JNE          rare113
 
-back113:
+back114:
 	CMPQ    AX, $0x08
-	JL      rare114
+	JL      rare115
 	VMOVUPS Y3, (BX)
 
-back115:
+back116:
 	ADDQ gradientStride+24(FP), CX
 	ADDQ productStride+32(FP), DX
 	ADDQ productGradientStride+40(FP), BX
 	DECQ DI
-	JNZ  row109
+	JNZ  row110
 	VZEROUPPER
 	RET
 
-rare103:
+rare104:
 	MOVLQSX (BX), DX
 	IMULQ   productStride+32(FP), DX
 	ADDQ    product+8(FP), DX
 	ADDQ    $0x04, BX
-	JMP     back104
+	JMP     back105
 
-rare105:
+rare106:
 	VMASKMOVPS Y5, Y0, (CX)
-	JMP        back106
+	JMP        back107
 
-rare107:
+rare108:
 	VMASKMOVPS Y5, Y0, (CX)
-	JMP        back108
+	JMP        back109
 
-rare110:
+rare111:
 	MOVLQSX (SI), DX
 	IMULQ   productStride+32(FP), DX
 	ADDQ    product+8(FP), DX
@@ -1320,16 +1334,16 @@ rare110:
 	IMULQ   productGradientStride+40(FP), BX
 	ADDQ    productGradient+16(FP), BX
 	ADDQ    $0x04, SI
-	JMP     back111
+	JMP     back112
 
-rare112:
+rare113:
 	VMASKMOVPS (BX), Y0, Y6
 	VADDPS     Y6, Y3, Y3
-	JMP        back113
+	JMP        back114
 
-rare114:
+rare115:
 	VMASKMOVPS Y3, Y0, (BX)
-	JMP        back115
+	JMP        back116
 
 // func candidateForwardAVX2(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -1354,11 +1368,11 @@ TEXT ·candidateForwardAVX2(SB), NOSPLIT, $0-120
 	MOVQ       reset+24(FP), DI
 	MOVQ       rows+104(FP), R8
 
-row116:
+row117:
 	CMPQ SI, $0x00
-	JNE  rare117
+	JNE  rare118
 
-back118:
+back119:
 	PREFETCHT0   128(CX)
 	VMASKMOVPS   (DX), Y0, Y5
 	VFMADD213PS  Y2, Y1, Y5
@@ -1398,29 +1412,29 @@ back118:
 	VANDPS       lanes80000000<>+0(SB), Y6, Y6
 	VORPS        Y6, Y5, Y5
 	CMPQ         AX, $0x08
-	JL           rare119
+	JL           rare120
 	VMOVUPS      Y5, (CX)
 
-back120:
+back121:
 	ADDQ candidateStride+32(FP), CX
 	ADDQ hiddenStride+40(FP), DX
 	ADDQ inputStride+48(FP), BX
 	ADDQ resetStride+56(FP), DI
 	DECQ R8
-	JNZ  row116
+	JNZ  row117
 	VZEROUPPER
 	RET
 
-rare117:
+rare118:
 	MOVLQSX (SI), BX
 	IMULQ   inputStride+48(FP), BX
 	ADDQ    input+16(FP), BX
 	ADDQ    $0x04, SI
-	JMP     back118
+	JMP     back119
 
-rare119:
+rare120:
 	VMASKMOVPS Y5, Y0, (CX)
-	JMP        back120
+	JMP        back121
 
 // func updateForwardAVX2(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 // Requires: AVX, FMA3, MMX+
@@ -1436,7 +1450,7 @@ TEXT ·updateForwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ    gates+16(FP), SI
 	MOVQ    rows+56(FP), DI
 
-row121:
+row122:
 	PREFETCHT0  128(DX)
 	PREFETCHT0  128(BX)
 	VMASKMOVPS  (SI)(CX*1), Y0, Y1
@@ -1445,21 +1459,21 @@ row121:
 	VSUBPS      Y2, Y3, Y3
 	VFMADD213PS Y2, Y1, Y3
 	CMPQ        AX, $0x08
-	JL          rare122
+	JL          rare123
 	VMOVUPS     Y3, (DX)
 
-back123:
+back124:
 	ADDQ afterStride+24(FP), DX
 	ADDQ beforeStride+32(FP), BX
 	ADDQ gatesStride+40(FP), SI
 	DECQ DI
-	JNZ  row121
+	JNZ  row122
 	VZEROUPPER
 	RET
 
-rare122:
+rare123:
 	VMASKMOVPS Y3, Y0, (DX)
-	JMP        back123
+	JMP        back124
 
 // func updateBackwardAVX2(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -1484,7 +1498,7 @@ TEXT ·updateBackwardAVX2(SB), NOSPLIT, $0-168
 	MOVQ       beforeGradient+56(FP), R11
 	MOVQ       rows+152(FP), R12
 
-row124:
+row125:
 	PREFETCHT0   128(DX)
 	PREFETCHT0   128(BX)
 	PREFETCHT0   128(DI)
@@ -1520,10 +1534,10 @@ row124:
 	VPCMPEQD     Y10, Y9, Y9
 	VANDNPS      Y7, Y9, Y7
 	CMPQ         AX, $0x08
-	JL           rare125
+	JL           rare126
 	VMOVUPS      Y7, (R9)
 
-back126:
+back127:
 	VMASKMOVPS   (DI), Y0, Y7
 	VSUBPS       Y6, Y7, Y6
 	VMULPS       Y6, Y3, Y6
@@ -1536,35 +1550,35 @@ back126:
 	VPCMPEQD     Y9, Y7, Y7
 	VANDNPS      Y6, Y7, Y6
 	CMPQ         AX, $0x08
-	JL           rare127
+	JL           rare128
 	VMOVUPS      Y6, (R9)(CX*1)
 
-back128:
+back129:
 	CMPQ    AX, $0x08
-	JL      rare129
+	JL      rare130
 	VMOVUPS Y8, (R9)(CX*2)
 
-back130:
+back131:
 	VMULPS   Y4, Y8, Y4
 	VANDPS   lanes70000000<>+0(SB), Y4, Y6
 	VXORPS   Y7, Y7, Y7
 	VPCMPEQD Y7, Y6, Y6
 	VANDNPS  Y4, Y6, Y4
 	CMPQ     AX, $0x08
-	JL       rare131
+	JL       rare132
 	VMOVUPS  Y4, (R10)
 
-back132:
+back133:
 	VMULPS   Y5, Y3, Y3
 	VANDPS   lanes70000000<>+0(SB), Y3, Y4
 	VXORPS   Y5, Y5, Y5
 	VPCMPEQD Y5, Y4, Y4
 	VANDNPS  Y3, Y4, Y3
 	CMPQ     AX, $0x08
-	JL       rare133
+	JL       rare134
 	VMOVUPS  Y3, (R11)
 
-back134:
+back135:
 	ADDQ aboveStride+64(FP), DX
 	ADDQ nextStride+72(FP), BX
 	ADDQ gatesStride+80(FP), SI
@@ -1574,29 +1588,43 @@ back134:
 	ADDQ candidateGradientStride+112(FP), R10
 	ADDQ beforeGradientStride+120(FP), R11
 	DECQ R12
-	JNZ  row124
+	JNZ  row125
 	VZEROUPPER
 	RET
 
-rare125:
+rare126:
 	VMASKMOVPS Y7, Y0, (R9)
-	JMP        back126
+	JMP        back127
 
-rare127:
+rare128:
 	VMASKMOVPS Y6, Y0, (R9)(CX*1)
-	JMP        back128
+	JMP        back129
 
-rare129:
+rare130:
 	VMASKMOVPS Y8, Y0, (R9)(CX*2)
-	JMP        back130
+	JMP        back131
 
-rare131:
+rare132:
 	VMASKMOVPS Y4, Y0, (R10)
-	JMP        back132
+	JMP        back133
 
-rare133:
+rare134:
 	VMASKMOVPS Y3, Y0, (R11)
-	JMP        back134
+	JMP        back135
+
+// func fetchAVX512(x *float32, xStride int, rows int)
+// Requires: AVX, MMX+
+TEXT ·fetchAVX512(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), AX
+	MOVQ rows+16(FP), CX
+
+row136:
+	PREFETCHT0 (AX)
+	ADDQ       xStride+8(FP), AX
+	DECQ       CX
+	JNZ        row136
+	VZEROUPPER
+	RET
 
 // func momentsAVX512(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
 // Requires: AVX, AVX512F, BMI2, MMX+
@@ -1614,24 +1642,16 @@ TEXT ·momentsAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z4, Z4, Z4
 	MOVQ         rows+40(FP), DX
 
-four135:
+four137:
 	CMPQ DX, $0x04
-	JL   rest136
+	JL   rest138
 	CMPQ CX, $0x00
-	JNE  rare138
-
-back139:
-	PREFETCHT0 128(AX)
-	VMOVUPS.Z  (AX), K1, Z5
-	VADDPS     Z5, Z1, Z1
-	ADDQ       xStride+24(FP), AX
-	CMPQ       CX, $0x00
-	JNE        rare140
+	JNE  rare140
 
 back141:
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
-	VADDPS     Z5, Z2, Z2
+	VADDPS     Z5, Z1, Z1
 	ADDQ       xStride+24(FP), AX
 	CMPQ       CX, $0x00
 	JNE        rare142
@@ -1639,7 +1659,7 @@ back141:
 back143:
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
-	VADDPS     Z5, Z3, Z3
+	VADDPS     Z5, Z2, Z2
 	ADDQ       xStride+24(FP), AX
 	CMPQ       CX, $0x00
 	JNE        rare144
@@ -1647,26 +1667,34 @@ back143:
 back145:
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
+	VADDPS     Z5, Z3, Z3
+	ADDQ       xStride+24(FP), AX
+	CMPQ       CX, $0x00
+	JNE        rare146
+
+back147:
+	PREFETCHT0 128(AX)
+	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z4, Z4
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x04, DX
-	JMP        four135
+	JMP        four137
 
-rest136:
+rest138:
 	CMPQ DX, $0x00
-	JE   done137
+	JE   done139
 	CMPQ CX, $0x00
-	JNE  rare146
+	JNE  rare148
 
-back147:
+back149:
 	PREFETCHT0 128(AX)
 	VMOVUPS.Z  (AX), K1, Z5
 	VADDPS     Z5, Z1, Z1
 	ADDQ       xStride+24(FP), AX
 	SUBQ       $0x01, DX
-	JMP        rest136
+	JMP        rest138
 
-done137:
+done139:
 	VADDPS  Z2, Z1, Z1
 	VADDPS  Z4, Z3, Z2
 	VADDPS  Z2, Z1, Z1
@@ -1681,24 +1709,16 @@ done137:
 	VPXORD  Z9, Z9, Z9
 	MOVQ    rows+40(FP), DX
 
-four148:
+four150:
 	CMPQ DX, $0x04
-	JL   rest149
+	JL   rest151
 	CMPQ CX, $0x00
-	JNE  rare151
-
-back152:
-	VMOVUPS.Z   (AX), K1, Z2
-	VSUBPS      Z1, Z2, Z2
-	VFMADD231PS Z2, Z2, Z6
-	ADDQ        xStride+24(FP), AX
-	CMPQ        CX, $0x00
-	JNE         rare153
+	JNE  rare153
 
 back154:
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
-	VFMADD231PS Z2, Z2, Z7
+	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	CMPQ        CX, $0x00
 	JNE         rare155
@@ -1706,7 +1726,7 @@ back154:
 back156:
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
-	VFMADD231PS Z2, Z2, Z8
+	VFMADD231PS Z2, Z2, Z7
 	ADDQ        xStride+24(FP), AX
 	CMPQ        CX, $0x00
 	JNE         rare157
@@ -1714,26 +1734,34 @@ back156:
 back158:
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
+	VFMADD231PS Z2, Z2, Z8
+	ADDQ        xStride+24(FP), AX
+	CMPQ        CX, $0x00
+	JNE         rare159
+
+back160:
+	VMOVUPS.Z   (AX), K1, Z2
+	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z9
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x04, DX
-	JMP         four148
+	JMP         four150
 
-rest149:
+rest151:
 	CMPQ DX, $0x00
-	JE   done150
+	JE   done152
 	CMPQ CX, $0x00
-	JNE  rare159
+	JNE  rare161
 
-back160:
+back162:
 	VMOVUPS.Z   (AX), K1, Z2
 	VSUBPS      Z1, Z2, Z2
 	VFMADD231PS Z2, Z2, Z6
 	ADDQ        xStride+24(FP), AX
 	SUBQ        $0x01, DX
-	JMP         rest149
+	JMP         rest151
 
-done150:
+done152:
 	VADDPS       Z7, Z6, Z1
 	VADDPS       Z9, Z8, Z2
 	VADDPS       Z2, Z1, Z1
@@ -1747,13 +1775,6 @@ done150:
 	VMOVUPS      Z0, K1, (AX)
 	VZEROUPPER
 	RET
-
-rare138:
-	MOVLQSX (CX), AX
-	IMULQ   xStride+24(FP), AX
-	ADDQ    x+16(FP), AX
-	ADDQ    $0x04, CX
-	JMP     back139
 
 rare140:
 	MOVLQSX (CX), AX
@@ -1783,12 +1804,12 @@ rare146:
 	ADDQ    $0x04, CX
 	JMP     back147
 
-rare151:
+rare148:
 	MOVLQSX (CX), AX
 	IMULQ   xStride+24(FP), AX
 	ADDQ    x+16(FP), AX
 	ADDQ    $0x04, CX
-	JMP     back152
+	JMP     back149
 
 rare153:
 	MOVLQSX (CX), AX
@@ -1818,6 +1839,13 @@ rare159:
 	ADDQ    $0x04, CX
 	JMP     back160
 
+rare161:
+	MOVLQSX (CX), AX
+	IMULQ   xStride+24(FP), AX
+	ADDQ    x+16(FP), AX
+	ADDQ    $0x04, CX
+	JMP     back162
+
 // func sumColumnsAVX512(sum *float32, x *float32, xStride int, rows int, lanes int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
@@ -1832,9 +1860,9 @@ TEXT ·sumColumnsAVX512(SB), NOSPLIT, $0-40
 	VPXORD Z3, Z3, Z3
 	MOVQ   rows+24(FP), CX
 
-four161:
+four163:
 	CMPQ      CX, $0x04
-	JL        rest162
+	JL        rest164
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
@@ -1848,18 +1876,18 @@ four161:
 	VADDPS    Z4, Z3, Z3
 	ADDQ      xStride+16(FP), AX
 	SUBQ      $0x04, CX
-	JMP       four161
+	JMP       four163
 
-rest162:
+rest164:
 	CMPQ      CX, $0x00
-	JE        done163
+	JE        done165
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      xStride+16(FP), AX
 	SUBQ      $0x01, CX
-	JMP       rest162
+	JMP       rest164
 
-done163:
+done165:
 	VADDPS    Z1, Z0, Z0
 	VADDPS    Z3, Z2, Z1
 	VADDPS    Z1, Z0, Z0
@@ -1914,20 +1942,20 @@ TEXT ·gateTanhAVX512(SB), NOSPLIT, $0-104
 	MOVQ      scalar+56(FP), SI
 	MOVQ      rows+88(FP), DI
 
-row164:
+row166:
 	CMPQ BX, $0x00
-	JNE  rare165
+	JNE  rare167
 
-back166:
+back168:
 	PREFETCHT0  128(AX)
 	PREFETCHT0  128(CX)
 	VMOVUPS.Z   (CX), K1, Z3
 	VFMADD213PS Z2, Z0, Z3
 	CMPQ        SI, $0x00
-	JNE         rare167
+	JNE         rare169
 	VMOVUPS.Z   (DX), K1, Z4
 
-back168:
+back170:
 	VFMADD231PS       Z4, Z1, Z3
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z3, Z4
 	VBROADCASTSS      lanes41a00000<>+0(SB), Z5
@@ -1957,20 +1985,20 @@ back168:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              DI
-	JNZ               row164
+	JNZ               row166
 	VZEROUPPER
 	RET
 
-rare165:
+rare167:
 	MOVLQSX (BX), DX
 	IMULQ   inputStride+40(FP), DX
 	ADDQ    input+16(FP), DX
 	ADDQ    $0x04, BX
-	JMP     back166
+	JMP     back168
 
-rare167:
+rare169:
 	VBROADCASTSS (DX), Z4
-	JMP          back168
+	JMP          back170
 
 // func gateSigmoidAVX512(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, scalar int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
@@ -1992,20 +2020,20 @@ TEXT ·gateSigmoidAVX512(SB), NOSPLIT, $0-104
 	MOVQ      scalar+56(FP), SI
 	MOVQ      rows+88(FP), DI
 
-row169:
+row171:
 	CMPQ BX, $0x00
-	JNE  rare170
+	JNE  rare172
 
-back171:
+back173:
 	PREFETCHT0  128(AX)
 	PREFETCHT0  128(CX)
 	VMOVUPS.Z   (CX), K1, Z3
 	VFMADD213PS Z2, Z0, Z3
 	CMPQ        SI, $0x00
-	JNE         rare172
+	JNE         rare174
 	VMOVUPS.Z   (DX), K1, Z4
 
-back173:
+back175:
 	VFMADD231PS       Z4, Z1, Z3
 	VORPS.BCST        lanes80000000<>+0(SB), Z3, Z4
 	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z6
@@ -2034,20 +2062,20 @@ back173:
 	ADDQ              hiddenStride+32(FP), CX
 	ADDQ              inputStride+40(FP), DX
 	DECQ              DI
-	JNZ               row169
+	JNZ               row171
 	VZEROUPPER
 	RET
 
-rare170:
+rare172:
 	MOVLQSX (BX), DX
 	IMULQ   inputStride+40(FP), DX
 	ADDQ    input+16(FP), DX
 	ADDQ    $0x04, BX
-	JMP     back171
+	JMP     back173
 
-rare172:
+rare174:
 	VBROADCASTSS (DX), Z4
-	JMP          back173
+	JMP          back175
 
 // func cellForwardAVX512(cell *float32, before *float32, gates *float32, cellStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
@@ -2062,7 +2090,7 @@ TEXT ·cellForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ  gates+16(FP), BX
 	MOVQ  rows+56(FP), SI
 
-row174:
+row176:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS.Z   (BX), K1, Z0
@@ -2076,7 +2104,7 @@ row174:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row174
+	JNZ         row176
 	VZEROUPPER
 	RET
 
@@ -2097,7 +2125,7 @@ TEXT ·outputForwardAVX512(SB), NOSPLIT, $0-96
 	MOVQ      hidden+24(FP), BX
 	MOVQ      rows+80(FP), SI
 
-row175:
+row177:
 	VMOVUPS.Z         (AX), K1, Z2
 	VFMADD213PS       Z1, Z0, Z2
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z2, Z3
@@ -2132,7 +2160,7 @@ row175:
 	ADDQ              tanhStride+48(FP), DX
 	ADDQ              hiddenStride+56(FP), BX
 	DECQ              SI
-	JNZ               row175
+	JNZ               row177
 	VZEROUPPER
 	RET
 
@@ -2156,7 +2184,7 @@ TEXT ·outputBackwardAVX512(SB), NOSPLIT, $0-176
 	MOVQ      cell+32(FP), SI
 	MOVQ      rows+160(FP), DI
 
-row176:
+row178:
 	PREFETCHT0    128(AX)
 	PREFETCHT0    128(CX)
 	PREFETCHT0    128(DX)
@@ -2183,7 +2211,7 @@ row176:
 	ADDQ          tanhStride+80(FP), BX
 	ADDQ          cellStride+88(FP), SI
 	DECQ          DI
-	JNZ           row176
+	JNZ           row178
 	MOVQ          betaGradient+136(FP), AX
 	VMOVUPS.Z     (AX), K1, Z4
 	VADDPS        Z3, Z4, Z4
@@ -2209,7 +2237,7 @@ row176:
 	MOVQ          cellGradient+48(FP), R8
 	MOVQ          rows+160(FP), R9
 
-row177:
+row179:
 	PREFETCHT0    128(R8)
 	VMOVUPS.Z     (AX), K1, Z2
 	VMOVUPS.Z     (CX), K1, Z5
@@ -2248,7 +2276,7 @@ row177:
 	ADDQ          gateGradientStride+96(FP), DI
 	ADDQ          cellGradientStride+104(FP), R8
 	DECQ          R9
-	JNZ           row177
+	JNZ           row179
 	VZEROUPPER
 	RET
 
@@ -2267,7 +2295,7 @@ TEXT ·gatesBackwardAVX512(SB), NOSPLIT, $0-104
 	MOVQ  beforeGradient+32(FP), DI
 	MOVQ  rows+88(FP), R8
 
-row178:
+row180:
 	PREFETCHT0    128(BX)
 	PREFETCHT0    128(DX)
 	PREFETCHT0    128(DX)(AX*1)
@@ -2310,7 +2338,7 @@ row178:
 	ADDQ          gatesGradientStride+64(FP), SI
 	ADDQ          beforeGradientStride+72(FP), DI
 	DECQ          R8
-	JNZ           row178
+	JNZ           row180
 	VZEROUPPER
 	RET
 
@@ -2339,11 +2367,11 @@ TEXT ·affinePairBackwardAVX512(SB), NOSPLIT, $0-200
 	MOVQ      order+80(FP), SI
 	MOVQ      rows+184(FP), DI
 
-row179:
+row181:
 	CMPQ SI, $0x00
-	JNE  rare180
+	JNE  rare182
 
-back181:
+back183:
 	PREFETCHT0  128(DX)
 	PREFETCHT0  128(BX)
 	VMOVUPS.Z   (CX), K1, Z7
@@ -2352,17 +2380,17 @@ back181:
 	VSUBPS      Z0, Z8, Z8
 	VFMADD231PS Z8, Z7, Z2
 	CMPQ        AX, $0x00
-	JNE         rare182
+	JNE         rare184
 	VMOVUPS.Z   (BX), K1, Z8
 
-back183:
+back185:
 	VSUBPS       Z3, Z8, Z8
 	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         gradientStride+40(FP), CX
 	ADDQ         hiddenStride+48(FP), DX
 	ADDQ         inputStride+56(FP), BX
 	DECQ         DI
-	JNZ          row179
+	JNZ          row181
 	MOVQ         betaGradient+176(FP), AX
 	VMOVUPS.Z    (AX), K1, Z7
 	VADDPS       Z6, Z7, Z7
@@ -2399,11 +2427,11 @@ back183:
 	MOVQ         order+80(FP), DI
 	MOVQ         rows+184(FP), R8
 
-row184:
+row186:
 	CMPQ DI, $0x00
-	JNE  rare185
+	JNE  rare187
 
-back186:
+back188:
 	VMOVUPS.Z    (AX), K1, Z4
 	VMOVUPS.Z    (CX), K1, Z8
 	VSUBPS       Z9, Z4, Z10
@@ -2411,19 +2439,19 @@ back186:
 	VFNMADD231PS Z1, Z8, Z10
 	VMULPS       Z7, Z10, Z8
 	CMPQ         SI, $0x00
-	JE           done187
+	JE           done189
 	VMOVUPS.Z    (BX), K1, Z10
 	VSUBPS       Z6, Z4, Z4
 	VSUBPS       Z3, Z10, Z10
 	VFNMADD231PS Z2, Z10, Z4
 	VMULPS       Z5, Z4, Z4
 	CMPQ         DI, $0x00
-	JNE          rare188
+	JNE          rare190
 
-back189:
+back191:
 	VMOVUPS Z4, K1, (SI)
 
-done187:
+done189:
 	VMOVUPS Z8, K1, (DX)
 	ADDQ    gradientStride+40(FP), AX
 	ADDQ    hiddenStride+48(FP), CX
@@ -2431,22 +2459,22 @@ done187:
 	ADDQ    hiddenGradientStride+64(FP), DX
 	ADDQ    inputGradientStride+72(FP), SI
 	DECQ    R8
-	JNZ     row184
+	JNZ     row186
 	VZEROUPPER
 	RET
 
-rare180:
+rare182:
 	MOVLQSX (SI), BX
 	IMULQ   inputStride+56(FP), BX
 	ADDQ    input+16(FP), BX
 	ADDQ    $0x04, SI
-	JMP     back181
+	JMP     back183
 
-rare182:
+rare184:
 	VBROADCASTSS (BX), Z8
-	JMP          back183
+	JMP          back185
 
-rare185:
+rare187:
 	MOVLQSX (DI), BX
 	IMULQ   inputStride+56(FP), BX
 	ADDQ    input+16(FP), BX
@@ -2454,12 +2482,12 @@ rare185:
 	IMULQ   inputGradientStride+72(FP), SI
 	ADDQ    inputGradient+32(FP), SI
 	ADDQ    $0x04, DI
-	JMP     back186
+	JMP     back188
 
-rare188:
+rare190:
 	VMOVUPS.Z (SI), K1, Z10
 	VADDPS    Z10, Z4, Z4
-	JMP       back189
+	JMP       back191
 
 // func affineBackwardAVX512(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
@@ -2479,11 +2507,11 @@ TEXT ·affineBackwardAVX512(SB), NOSPLIT, $0-120
 	MOVQ      order+48(FP), DX
 	MOVQ      rows+104(FP), BX
 
-row190:
+row192:
 	CMPQ DX, $0x00
-	JNE  rare191
+	JNE  rare193
 
-back192:
+back194:
 	PREFETCHT0   128(CX)
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z4, Z3, Z3
@@ -2493,7 +2521,7 @@ back192:
 	ADDQ         gradientStride+24(FP), AX
 	ADDQ         productStride+32(FP), CX
 	DECQ         BX
-	JNZ          row190
+	JNZ          row192
 	MOVQ         betaGradient+80(FP), AX
 	VMOVUPS.Z    (AX), K1, Z4
 	VADDPS       Z3, Z4, Z4
@@ -2516,11 +2544,11 @@ back192:
 	MOVQ         order+48(FP), BX
 	MOVQ         rows+104(FP), SI
 
-row193:
+row195:
 	CMPQ BX, $0x00
-	JNE  rare194
+	JNE  rare196
 
-back195:
+back197:
 	VMOVUPS.Z    (AX), K1, Z2
 	VMOVUPS.Z    (CX), K1, Z5
 	VSUBPS       Z3, Z2, Z2
@@ -2528,26 +2556,26 @@ back195:
 	VFNMADD231PS Z1, Z5, Z2
 	VMULPS       Z4, Z2, Z2
 	CMPQ         BX, $0x00
-	JNE          rare196
+	JNE          rare198
 
-back197:
+back199:
 	VMOVUPS Z2, K1, (DX)
 	ADDQ    gradientStride+24(FP), AX
 	ADDQ    productStride+32(FP), CX
 	ADDQ    productGradientStride+40(FP), DX
 	DECQ    SI
-	JNZ     row193
+	JNZ     row195
 	VZEROUPPER
 	RET
 
-rare191:
+rare193:
 	MOVLQSX (DX), CX
 	IMULQ   productStride+32(FP), CX
 	ADDQ    product+8(FP), CX
 	ADDQ    $0x04, DX
-	JMP     back192
+	JMP     back194
 
-rare194:
+rare196:
 	MOVLQSX (BX), CX
 	IMULQ   productStride+32(FP), CX
 	ADDQ    product+8(FP), CX
@@ -2555,12 +2583,12 @@ rare194:
 	IMULQ   productGradientStride+40(FP), DX
 	ADDQ    productGradient+16(FP), DX
 	ADDQ    $0x04, BX
-	JMP     back195
+	JMP     back197
 
-rare196:
+rare198:
 	VMOVUPS.Z (DX), K1, Z5
 	VADDPS    Z5, Z2, Z2
-	JMP       back197
+	JMP       back199
 
 // func candidateForwardAVX512(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
@@ -2584,11 +2612,11 @@ TEXT ·candidateForwardAVX512(SB), NOSPLIT, $0-120
 	MOVQ      reset+24(FP), SI
 	MOVQ      rows+104(FP), DI
 
-row198:
+row200:
 	CMPQ BX, $0x00
-	JNE  rare199
+	JNE  rare201
 
-back200:
+back202:
 	PREFETCHT0        128(AX)
 	VMOVUPS.Z         (CX), K1, Z4
 	VFMADD213PS       Z1, Z0, Z4
@@ -2625,16 +2653,16 @@ back200:
 	ADDQ              inputStride+48(FP), DX
 	ADDQ              resetStride+56(FP), SI
 	DECQ              DI
-	JNZ               row198
+	JNZ               row200
 	VZEROUPPER
 	RET
 
-rare199:
+rare201:
 	MOVLQSX (BX), DX
 	IMULQ   inputStride+48(FP), DX
 	ADDQ    input+16(FP), DX
 	ADDQ    $0x04, BX
-	JMP     back200
+	JMP     back202
 
 // func updateForwardAVX512(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 // Requires: AVX, AVX512F, BMI2, MMX+
@@ -2649,7 +2677,7 @@ TEXT ·updateForwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ  gates+16(FP), BX
 	MOVQ  rows+56(FP), SI
 
-row201:
+row203:
 	PREFETCHT0  128(CX)
 	PREFETCHT0  128(DX)
 	VMOVUPS.Z   (BX)(AX*1), K1, Z0
@@ -2662,7 +2690,7 @@ row201:
 	ADDQ        beforeStride+32(FP), DX
 	ADDQ        gatesStride+40(FP), BX
 	DECQ        SI
-	JNZ         row201
+	JNZ         row203
 	VZEROUPPER
 	RET
 
@@ -2688,7 +2716,7 @@ TEXT ·updateBackwardAVX512(SB), NOSPLIT, $0-168
 	MOVQ      beforeGradient+56(FP), R10
 	MOVQ      rows+152(FP), R11
 
-row202:
+row204:
 	PREFETCHT0    128(CX)
 	PREFETCHT0    128(DX)
 	PREFETCHT0    128(SI)
@@ -2746,6 +2774,6 @@ row202:
 	ADDQ          candidateGradientStride+112(FP), R9
 	ADDQ          beforeGradientStride+120(FP), R10
 	DECQ          R11
-	JNZ           row202
+	JNZ           row204
 	VZEROUPPER
 	RET

@@ -2,6 +2,19 @@
 
 #include "textflag.h"
 
+// func fetchNEON(x *float32, xStride int, rows int)
+TEXT ·fetchNEON(SB), NOSPLIT, $0-24
+	MOVD x+0(FP), R0
+	MOVD rows+16(FP), R1
+
+row205:
+	PRFM (R0), PLDL1KEEP
+	MOVD xStride+8(FP), R2
+	ADD R2, R0, R0
+	SUBS $1, R1, R1
+	BNE row205
+	RET
+
 // func momentsNEON(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
 TEXT ·momentsNEON(SB), NOSPLIT, $0-64
 	MOVD $1065353216, R0
@@ -17,94 +30,94 @@ TEXT ·momentsNEON(SB), NOSPLIT, $0-64
 	WORD $0x6e241c84 // eor v4.16b, v4.16b, v4.16b
 	MOVD rows+40(FP), R3
 
-four203:
+four206:
 	CMP $4, R3
-	BLT rest204
+	BLT rest207
 	CMP $0, R2
-	BNE rare206
+	BNE rare209
 
-back207:
+back210:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT rare208
+	BLT rare211
 	FMOVQ (R1), F5
 
-back209:
+back212:
 	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BNE rare210
+	BNE rare213
 
-back211:
+back214:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT rare212
+	BLT rare215
 	FMOVQ (R1), F5
 
-back213:
+back216:
 	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BNE rare214
+	BNE rare217
 
-back215:
+back218:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT rare216
+	BLT rare219
 	FMOVQ (R1), F5
 
-back217:
+back220:
 	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BNE rare218
+	BNE rare221
 
-back219:
+back222:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT rare220
+	BLT rare223
 	FMOVQ (R1), F5
 
-back221:
+back224:
 	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	SUB $4, R3, R3
-	B four203
+	B four206
 
-rest204:
+rest207:
 	CMP $0, R3
-	BEQ done205
+	BEQ done208
 	CMP $0, R2
-	BNE rare222
+	BNE rare225
 
-back223:
+back226:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT rare224
+	BLT rare227
 	FMOVQ (R1), F5
 
-back225:
+back228:
 	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	SUB $1, R3, R3
-	B rest204
+	B rest207
 
-done205:
+done208:
 	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	WORD $0x4e24d462 // fadd v2.4s, v3.4s, v4.4s
 	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	WORD $0x6e20fc21 // fdiv v1.4s, v1.4s, v0.4s
 	MOVD mean+0(FP), R1
 	CMP $4, R0
-	BLT rare226
+	BLT rare229
 	FMOVQ F1, (R1)
 
-back227:
+back230:
 	MOVD x+16(FP), R1
 	MOVD order+32(FP), R2
 	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
@@ -113,84 +126,84 @@ back227:
 	WORD $0x6e251ca5 // eor v5.16b, v5.16b, v5.16b
 	MOVD rows+40(FP), R3
 
-four228:
+four231:
 	CMP $4, R3
-	BLT rest229
+	BLT rest232
 	CMP $0, R2
-	BNE rare231
+	BNE rare234
 
-back232:
+back235:
 	CMP $4, R0
-	BLT rare233
+	BLT rare236
 	FMOVQ (R1), F7
 
-back234:
+back237:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce2 // fmla v2.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BNE rare235
+	BNE rare238
 
-back236:
+back239:
 	CMP $4, R0
-	BLT rare237
+	BLT rare240
 	FMOVQ (R1), F7
 
-back238:
+back241:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce3 // fmla v3.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BNE rare239
+	BNE rare242
 
-back240:
+back243:
 	CMP $4, R0
-	BLT rare241
+	BLT rare244
 	FMOVQ (R1), F7
 
-back242:
+back245:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce4 // fmla v4.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	CMP $0, R2
-	BNE rare243
+	BNE rare246
 
-back244:
+back247:
 	CMP $4, R0
-	BLT rare245
+	BLT rare248
 	FMOVQ (R1), F7
 
-back246:
+back249:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce5 // fmla v5.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	SUB $4, R3, R3
-	B four228
+	B four231
 
-rest229:
+rest232:
 	CMP $0, R3
-	BEQ done230
+	BEQ done233
 	CMP $0, R2
-	BNE rare247
+	BNE rare250
 
-back248:
+back251:
 	CMP $4, R0
-	BLT rare249
+	BLT rare252
 	FMOVQ (R1), F7
 
-back250:
+back253:
 	WORD $0x4ea1d4e7 // fsub v7.4s, v7.4s, v1.4s
 	WORD $0x4e27cce2 // fmla v2.4s, v7.4s, v7.4s
 	MOVD xStride+24(FP), R6
 	ADD R6, R1, R1
 	SUB $1, R3, R3
-	B rest229
+	B rest232
 
-done230:
+done233:
 	WORD $0x4e23d441 // fadd v1.4s, v2.4s, v3.4s
 	WORD $0x4e25d482 // fadd v2.4s, v4.4s, v5.4s
 	WORD $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -203,139 +216,139 @@ done230:
 	WORD $0x6e20fc20 // fdiv v0.4s, v1.4s, v0.4s
 	MOVD rstd+8(FP), R1
 	CMP $4, R0
-	BLT rare251
+	BLT rare254
 	FMOVQ F0, (R1)
 
-back252:
+back255:
 	RET
 
-rare206:
+rare209:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back207
+	B back210
 
-rare208:
+rare211:
 	FMOVS (R1), F5
-	B back209
+	B back212
 
-rare210:
+rare213:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back211
+	B back214
 
-rare212:
+rare215:
 	FMOVS (R1), F5
-	B back213
+	B back216
 
-rare214:
+rare217:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back215
+	B back218
 
-rare216:
+rare219:
 	FMOVS (R1), F5
-	B back217
+	B back220
 
-rare218:
+rare221:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back219
+	B back222
 
-rare220:
+rare223:
 	FMOVS (R1), F5
-	B back221
+	B back224
 
-rare222:
+rare225:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back223
+	B back226
 
-rare224:
+rare227:
 	FMOVS (R1), F5
-	B back225
+	B back228
 
-rare226:
+rare229:
 	FMOVS F1, (R1)
-	B back227
+	B back230
 
-rare231:
+rare234:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back232
+	B back235
 
-rare233:
+rare236:
 	FMOVS (R1), F7
-	B back234
+	B back237
 
-rare235:
+rare238:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back236
+	B back239
 
-rare237:
+rare240:
 	FMOVS (R1), F7
-	B back238
+	B back241
 
-rare239:
+rare242:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back240
+	B back243
 
-rare241:
+rare244:
 	FMOVS (R1), F7
-	B back242
+	B back245
 
-rare243:
+rare246:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back244
+	B back247
 
-rare245:
+rare248:
 	FMOVS (R1), F7
-	B back246
+	B back249
 
-rare247:
+rare250:
 	MOVW (R2), R1
 	MOVD xStride+24(FP), R6
 	MOVD x+16(FP), R7
 	MADD R6, R7, R1, R1
 	ADD $4, R2, R2
-	B back248
+	B back251
 
-rare249:
+rare252:
 	FMOVS (R1), F7
-	B back250
+	B back253
 
-rare251:
+rare254:
 	FMOVS F0, (R1)
-	B back252
+	B back255
 
 // func sumColumnsNEON(sum *float32, x *float32, xStride int, rows int, lanes int)
 TEXT ·sumColumnsNEON(SB), NOSPLIT, $0-40
@@ -347,170 +360,170 @@ TEXT ·sumColumnsNEON(SB), NOSPLIT, $0-40
 	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
 	MOVD rows+24(FP), R2
 
-four253:
+four256:
 	CMP $4, R2
-	BLT rest254
+	BLT rest257
 	CMP $4, R0
-	BLT rare256
+	BLT rare259
 	FMOVQ (R1), F4
 
-back257:
+back260:
 	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	CMP $4, R0
-	BLT rare258
+	BLT rare261
 	FMOVQ (R1), F4
 
-back259:
+back262:
 	WORD $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	CMP $4, R0
-	BLT rare260
+	BLT rare263
 	FMOVQ (R1), F4
 
-back261:
+back264:
 	WORD $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	CMP $4, R0
-	BLT rare262
+	BLT rare265
 	FMOVQ (R1), F4
 
-back263:
+back266:
 	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	SUB $4, R2, R2
-	B four253
+	B four256
 
-rest254:
+rest257:
 	CMP $0, R2
-	BEQ done255
+	BEQ done258
 	CMP $4, R0
-	BLT rare264
+	BLT rare267
 	FMOVQ (R1), F4
 
-back265:
+back268:
 	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	MOVD xStride+16(FP), R3
 	ADD R3, R1, R1
 	SUB $1, R2, R2
-	B rest254
+	B rest257
 
-done255:
+done258:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x4e23d441 // fadd v1.4s, v2.4s, v3.4s
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD sum+0(FP), R1
 	CMP $4, R0
-	BLT rare266
+	BLT rare269
 	FMOVQ (R1), F1
 
-back267:
+back270:
 	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
 	CMP $4, R0
-	BLT rare268
+	BLT rare271
 	FMOVQ F0, (R1)
 
-back269:
+back272:
 	RET
 
-rare256:
+rare259:
 	FMOVS (R1), F4
-	B back257
+	B back260
 
-rare258:
+rare261:
 	FMOVS (R1), F4
-	B back259
+	B back262
 
-rare260:
+rare263:
 	FMOVS (R1), F4
-	B back261
+	B back264
 
-rare262:
+rare265:
 	FMOVS (R1), F4
-	B back263
+	B back266
 
-rare264:
+rare267:
 	FMOVS (R1), F4
-	B back265
+	B back268
 
-rare266:
+rare269:
 	FMOVS (R1), F1
-	B back267
+	B back270
 
-rare268:
+rare271:
 	FMOVS F0, (R1)
-	B back269
+	B back272
 
 // func foldNEON(scale *float32, shift *float32, gamma *float32, beta *float32, mean *float32, rstd *float32, lanes int)
 TEXT ·foldNEON(SB), NOSPLIT, $0-56
 	MOVD lanes+48(FP), R0
 	MOVD gamma+16(FP), R1
 	CMP $4, R0
-	BLT rare270
+	BLT rare273
 	FMOVQ (R1), F0
 
-back271:
+back274:
 	MOVD rstd+40(FP), R1
 	CMP $4, R0
-	BLT rare272
+	BLT rare275
 	FMOVQ (R1), F1
 
-back273:
+back276:
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	MOVD beta+24(FP), R1
 	CMP $4, R0
-	BLT rare274
+	BLT rare277
 	FMOVQ (R1), F1
 
-back275:
+back278:
 	MOVD mean+32(FP), R1
 	CMP $4, R0
-	BLT rare276
+	BLT rare279
 	FMOVQ (R1), F2
 
-back277:
+back280:
 	WORD $0x4ea2cc01 // fmls v1.4s, v0.4s, v2.4s
 	MOVD scale+0(FP), R1
 	CMP $4, R0
-	BLT rare278
+	BLT rare281
 	FMOVQ F0, (R1)
 
-back279:
+back282:
 	MOVD shift+8(FP), R1
 	CMP $4, R0
-	BLT rare280
+	BLT rare283
 	FMOVQ F1, (R1)
 
-back281:
+back284:
 	RET
 
-rare270:
+rare273:
 	FMOVS (R1), F0
-	B back271
+	B back274
 
-rare272:
+rare275:
 	FMOVS (R1), F1
-	B back273
+	B back276
 
-rare274:
+rare277:
 	FMOVS (R1), F1
-	B back275
+	B back278
 
-rare276:
+rare279:
 	FMOVS (R1), F2
-	B back277
+	B back280
 
-rare278:
+rare281:
 	FMOVS F0, (R1)
-	B back279
+	B back282
 
-rare280:
+rare283:
 	FMOVS F1, (R1)
-	B back281
+	B back284
 
 // func gateTanhNEON(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, scalar int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 TEXT ·gateTanhNEON(SB), NOSPLIT, $0-104
@@ -545,22 +558,22 @@ TEXT ·gateTanhNEON(SB), NOSPLIT, $0-104
 	MOVD lanes+96(FP), R0
 	MOVD hiddenScale+64(FP), R1
 	CMP $4, R0
-	BLT rare282
+	BLT rare285
 	FMOVQ (R1), F0
 
-back283:
+back286:
 	MOVD inputScale+72(FP), R1
 	CMP $4, R0
-	BLT rare284
+	BLT rare287
 	FMOVQ (R1), F1
 
-back285:
+back288:
 	MOVD shift+80(FP), R1
 	CMP $4, R0
-	BLT rare286
+	BLT rare289
 	FMOVQ (R1), F2
 
-back287:
+back290:
 	MOVD gate+0(FP), R1
 	MOVD hidden+8(FP), R2
 	MOVD input+16(FP), R3
@@ -568,29 +581,29 @@ back287:
 	MOVD scalar+56(FP), R7
 	MOVD rows+88(FP), R8
 
-row288:
+row291:
 	CMP $0, R6
-	BNE rare289
+	BNE rare292
 
-back290:
+back293:
 	PRFM 128(R1), PLDL1KEEP
 	PRFM 128(R2), PLDL1KEEP
 	CMP $4, R0
-	BLT rare291
+	BLT rare294
 	FMOVQ (R2), F3
 
-back292:
+back295:
 	WORD $0x4ea21c44 // mov v4.16b, v2.16b
 	WORD $0x4e20cc64 // fmla v4.4s, v3.4s, v0.4s
 	CMP $0, R7
-	BNE rare293
+	BNE rare296
 	CMP $4, R0
-	BLT rare295
+	BLT rare298
 	FMOVQ (R3), F3
 
-back296:
+back299:
 
-back294:
+back297:
 	WORD $0x4e23cc24 // fmla v4.4s, v1.4s, v3.4s
 	WORD $0x4e251c83 // and v3.16b, v4.16b, v5.16b
 	WORD $0x4ea61cd3 // mov v19.16b, v6.16b
@@ -630,10 +643,10 @@ back294:
 	WORD $0x4e321c84 // and v4.16b, v4.16b, v18.16b
 	WORD $0x4ea41c63 // orr v3.16b, v3.16b, v4.16b
 	CMP $4, R0
-	BLT rare297
+	BLT rare300
 	FMOVQ F3, (R1)
 
-back298:
+back301:
 	MOVD gateStride+24(FP), R9
 	ADD R9, R1, R1
 	MOVD hiddenStride+32(FP), R9
@@ -641,45 +654,45 @@ back298:
 	MOVD inputStride+40(FP), R9
 	ADD R9, R3, R3
 	SUBS $1, R8, R8
-	BNE row288
+	BNE row291
 	RET
 
-rare282:
+rare285:
 	FMOVS (R1), F0
-	B back283
+	B back286
 
-rare284:
+rare287:
 	FMOVS (R1), F1
-	B back285
-
-rare286:
-	FMOVS (R1), F2
-	B back287
+	B back288
 
 rare289:
+	FMOVS (R1), F2
+	B back290
+
+rare292:
 	MOVW (R6), R3
 	MOVD inputStride+40(FP), R9
 	MOVD input+16(FP), R10
 	MADD R9, R10, R3, R3
 	ADD $4, R6, R6
-	B back290
+	B back293
 
-rare291:
+rare294:
 	FMOVS (R2), F3
-	B back292
+	B back295
 
-rare295:
+rare298:
 	FMOVS (R3), F3
-	B back296
+	B back299
 
-rare293:
+rare296:
 	MOVWU (R3), R9
 	VDUP R9, V3.S4
-	B back294
+	B back297
 
-rare297:
+rare300:
 	FMOVS F3, (R1)
-	B back298
+	B back301
 
 // func gateSigmoidNEON(gate *float32, hidden *float32, input *float32, gateStride int, hiddenStride int, inputStride int, order *int32, scalar int, hiddenScale *float32, inputScale *float32, shift *float32, rows int, lanes int)
 TEXT ·gateSigmoidNEON(SB), NOSPLIT, $0-104
@@ -712,22 +725,22 @@ TEXT ·gateSigmoidNEON(SB), NOSPLIT, $0-104
 	MOVD lanes+96(FP), R0
 	MOVD hiddenScale+64(FP), R1
 	CMP $4, R0
-	BLT rare299
+	BLT rare302
 	FMOVQ (R1), F0
 
-back300:
+back303:
 	MOVD inputScale+72(FP), R1
 	CMP $4, R0
-	BLT rare301
+	BLT rare304
 	FMOVQ (R1), F1
 
-back302:
+back305:
 	MOVD shift+80(FP), R1
 	CMP $4, R0
-	BLT rare303
+	BLT rare306
 	FMOVQ (R1), F2
 
-back304:
+back307:
 	MOVD gate+0(FP), R1
 	MOVD hidden+8(FP), R2
 	MOVD input+16(FP), R3
@@ -735,29 +748,29 @@ back304:
 	MOVD scalar+56(FP), R7
 	MOVD rows+88(FP), R8
 
-row305:
+row308:
 	CMP $0, R6
-	BNE rare306
+	BNE rare309
 
-back307:
+back310:
 	PRFM 128(R1), PLDL1KEEP
 	PRFM 128(R2), PLDL1KEEP
 	CMP $4, R0
-	BLT rare308
+	BLT rare311
 	FMOVQ (R2), F3
 
-back309:
+back312:
 	WORD $0x4ea21c44 // mov v4.16b, v2.16b
 	WORD $0x4e20cc64 // fmla v4.4s, v3.4s, v0.4s
 	CMP $0, R7
-	BNE rare310
+	BNE rare313
 	CMP $4, R0
-	BLT rare312
+	BLT rare315
 	FMOVQ (R3), F3
 
-back313:
+back316:
 
-back311:
+back314:
 	WORD $0x4e23cc24 // fmla v4.4s, v1.4s, v3.4s
 	WORD $0x4ea51c83 // orr v3.16b, v4.16b, v5.16b
 	WORD $0x4ea61cd2 // mov v18.16b, v6.16b
@@ -796,10 +809,10 @@ back311:
 	WORD $0x4e2fd643 // fadd v3.4s, v18.4s, v15.4s
 	WORD $0x6e23fc83 // fdiv v3.4s, v4.4s, v3.4s
 	CMP $4, R0
-	BLT rare314
+	BLT rare317
 	FMOVQ F3, (R1)
 
-back315:
+back318:
 	MOVD gateStride+24(FP), R9
 	ADD R9, R1, R1
 	MOVD hiddenStride+32(FP), R9
@@ -807,45 +820,45 @@ back315:
 	MOVD inputStride+40(FP), R9
 	ADD R9, R3, R3
 	SUBS $1, R8, R8
-	BNE row305
+	BNE row308
 	RET
 
-rare299:
+rare302:
 	FMOVS (R1), F0
-	B back300
+	B back303
 
-rare301:
+rare304:
 	FMOVS (R1), F1
-	B back302
-
-rare303:
-	FMOVS (R1), F2
-	B back304
+	B back305
 
 rare306:
+	FMOVS (R1), F2
+	B back307
+
+rare309:
 	MOVW (R6), R3
 	MOVD inputStride+40(FP), R9
 	MOVD input+16(FP), R10
 	MADD R9, R10, R3, R3
 	ADD $4, R6, R6
-	B back307
+	B back310
 
-rare308:
+rare311:
 	FMOVS (R2), F3
-	B back309
+	B back312
 
-rare312:
+rare315:
 	FMOVS (R3), F3
-	B back313
+	B back316
 
-rare310:
+rare313:
 	MOVWU (R3), R9
 	VDUP R9, V3.S4
-	B back311
+	B back314
 
-rare314:
+rare317:
 	FMOVS F3, (R1)
-	B back315
+	B back318
 
 // func cellForwardNEON(cell *float32, before *float32, gates *float32, cellStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 TEXT ·cellForwardNEON(SB), NOSPLIT, $0-72
@@ -856,38 +869,38 @@ TEXT ·cellForwardNEON(SB), NOSPLIT, $0-72
 	MOVD gates+16(FP), R6
 	MOVD rows+56(FP), R7
 
-row316:
+row319:
 	PRFM 128(R2), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	CMP $4, R0
-	BLT rare317
+	BLT rare320
 	FMOVQ (R6), F0
 
-back318:
+back321:
 	CMP $4, R0
-	BLT rare319
+	BLT rare322
 	ADD R1<<0, R6, R8
 	FMOVQ (R8), F1
 
-back320:
+back323:
 	CMP $4, R0
-	BLT rare321
+	BLT rare324
 	ADD R1<<1, R6, R8
 	FMOVQ (R8), F2
 
-back322:
+back325:
 	WORD $0x6e20dc40 // fmul v0.4s, v2.4s, v0.4s
 	CMP $4, R0
-	BLT rare323
+	BLT rare326
 	FMOVQ (R3), F2
 
-back324:
+back327:
 	WORD $0x4e22cc20 // fmla v0.4s, v1.4s, v2.4s
 	CMP $4, R0
-	BLT rare325
+	BLT rare328
 	FMOVQ F0, (R2)
 
-back326:
+back329:
 	MOVD cellStride+24(FP), R8
 	ADD R8, R2, R2
 	MOVD beforeStride+32(FP), R8
@@ -895,30 +908,30 @@ back326:
 	MOVD gatesStride+40(FP), R8
 	ADD R8, R6, R6
 	SUBS $1, R7, R7
-	BNE row316
+	BNE row319
 	RET
 
-rare317:
+rare320:
 	FMOVS (R6), F0
-	B back318
+	B back321
 
-rare319:
+rare322:
 	ADD R1<<0, R6, R8
 	FMOVS (R8), F1
-	B back320
+	B back323
 
-rare321:
+rare324:
 	ADD R1<<1, R6, R8
 	FMOVS (R8), F2
-	B back322
+	B back325
 
-rare323:
+rare326:
 	FMOVS (R3), F2
-	B back324
+	B back327
 
-rare325:
+rare328:
 	FMOVS F0, (R2)
-	B back326
+	B back329
 
 // func outputForwardNEON(cell *float32, gate *float32, tanh *float32, hidden *float32, cellStride int, gateStride int, tanhStride int, hiddenStride int, scale *float32, shift *float32, rows int, lanes int)
 TEXT ·outputForwardNEON(SB), NOSPLIT, $0-96
@@ -953,28 +966,28 @@ TEXT ·outputForwardNEON(SB), NOSPLIT, $0-96
 	MOVD lanes+88(FP), R0
 	MOVD scale+64(FP), R1
 	CMP $4, R0
-	BLT rare327
+	BLT rare330
 	FMOVQ (R1), F0
 
-back328:
+back331:
 	MOVD shift+72(FP), R1
 	CMP $4, R0
-	BLT rare329
+	BLT rare332
 	FMOVQ (R1), F1
 
-back330:
+back333:
 	MOVD cell+0(FP), R1
 	MOVD gate+8(FP), R2
 	MOVD tanh+16(FP), R3
 	MOVD hidden+24(FP), R6
 	MOVD rows+80(FP), R7
 
-row331:
+row334:
 	CMP $4, R0
-	BLT rare332
+	BLT rare335
 	FMOVQ (R1), F2
 
-back333:
+back336:
 	WORD $0x4ea11c23 // mov v3.16b, v1.16b
 	WORD $0x4e20cc43 // fmla v3.4s, v2.4s, v0.4s
 	WORD $0x4e241c62 // and v2.16b, v3.16b, v4.16b
@@ -1015,21 +1028,21 @@ back333:
 	WORD $0x4e311c63 // and v3.16b, v3.16b, v17.16b
 	WORD $0x4ea31c42 // orr v2.16b, v2.16b, v3.16b
 	CMP $4, R0
-	BLT rare334
+	BLT rare337
 	FMOVQ F2, (R3)
 
-back335:
+back338:
 	CMP $4, R0
-	BLT rare336
+	BLT rare339
 	FMOVQ (R2), F3
 
-back337:
+back340:
 	WORD $0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
 	CMP $4, R0
-	BLT rare338
+	BLT rare341
 	FMOVQ F2, (R6)
 
-back339:
+back342:
 	MOVD cellStride+32(FP), R8
 	ADD R8, R1, R1
 	MOVD gateStride+40(FP), R8
@@ -1039,32 +1052,32 @@ back339:
 	MOVD hiddenStride+56(FP), R8
 	ADD R8, R6, R6
 	SUBS $1, R7, R7
-	BNE row331
+	BNE row334
 	RET
 
-rare327:
+rare330:
 	FMOVS (R1), F0
-	B back328
-
-rare329:
-	FMOVS (R1), F1
-	B back330
+	B back331
 
 rare332:
-	FMOVS (R1), F2
+	FMOVS (R1), F1
 	B back333
 
-rare334:
+rare335:
+	FMOVS (R1), F2
+	B back336
+
+rare337:
 	FMOVS F2, (R3)
-	B back335
+	B back338
 
-rare336:
+rare339:
 	FMOVS (R2), F3
-	B back337
+	B back340
 
-rare338:
+rare341:
 	FMOVS F2, (R6)
-	B back339
+	B back342
 
 // func outputBackwardNEON(above *float32, next *float32, gate *float32, tanh *float32, cell *float32, gateGradient *float32, cellGradient *float32, aboveStride int, nextStride int, gateStride int, tanhStride int, cellStride int, gateGradientStride int, cellGradientStride int, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 TEXT ·outputBackwardNEON(SB), NOSPLIT, $0-176
@@ -1075,16 +1088,16 @@ TEXT ·outputBackwardNEON(SB), NOSPLIT, $0-176
 	MOVD lanes+168(FP), R0
 	MOVD mean+112(FP), R1
 	CMP $4, R0
-	BLT rare340
+	BLT rare343
 	FMOVQ (R1), F0
 
-back341:
+back344:
 	MOVD rstd+120(FP), R1
 	CMP $4, R0
-	BLT rare342
+	BLT rare345
 	FMOVQ (R1), F1
 
-back343:
+back346:
 	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
 	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
 	MOVD above+0(FP), R1
@@ -1094,45 +1107,45 @@ back343:
 	MOVD cell+32(FP), R7
 	MOVD rows+160(FP), R8
 
-row344:
+row347:
 	PRFM 128(R1), PLDL1KEEP
 	PRFM 128(R2), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	PRFM 128(R6), PLDL1KEEP
 	PRFM 128(R7), PLDL1KEEP
 	CMP $4, R0
-	BLT rare345
+	BLT rare348
 	FMOVQ (R1), F4
 
-back346:
+back349:
 	CMP $4, R0
-	BLT rare347
+	BLT rare350
 	FMOVQ (R2), F5
 
-back348:
+back351:
 	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	WORD $0x4ea68c85 // cmtst v5.4s, v4.4s, v6.4s
 	WORD $0x4e241ca5 // and v5.16b, v5.16b, v4.16b
 	CMP $4, R0
-	BLT rare349
+	BLT rare352
 	FMOVQ (R3), F4
 
-back350:
+back353:
 	CMP $4, R0
-	BLT rare351
+	BLT rare354
 	FMOVQ (R6), F8
 
-back352:
+back355:
 	WORD $0x6e24dca4 // fmul v4.4s, v5.4s, v4.4s
 	WORD $0x4ea71ce5 // mov v5.16b, v7.16b
 	WORD $0x4ea8cd05 // fmls v5.4s, v8.4s, v8.4s
 	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP $4, R0
-	BLT rare353
+	BLT rare356
 	FMOVQ (R7), F5
 
-back354:
+back357:
 	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
 	WORD $0x4e25cc82 // fmla v2.4s, v4.4s, v5.4s
 	MOVD aboveStride+56(FP), R9
@@ -1146,38 +1159,38 @@ back354:
 	MOVD cellStride+88(FP), R9
 	ADD R9, R7, R7
 	SUBS $1, R8, R8
-	BNE row344
+	BNE row347
 	MOVD betaGradient+136(FP), R1
 	CMP $4, R0
-	BLT rare355
+	BLT rare358
 	FMOVQ (R1), F4
 
-back356:
+back359:
 	WORD $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP $4, R0
-	BLT rare357
+	BLT rare360
 	FMOVQ F4, (R1)
 
-back358:
+back361:
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	MOVD gammaGradient+144(FP), R1
 	CMP $4, R0
-	BLT rare359
+	BLT rare362
 	FMOVQ (R1), F4
 
-back360:
+back363:
 	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	CMP $4, R0
-	BLT rare361
+	BLT rare364
 	FMOVQ F4, (R1)
 
-back362:
+back365:
 	MOVD gamma+128(FP), R1
 	CMP $4, R0
-	BLT rare363
+	BLT rare366
 	FMOVQ (R1), F4
 
-back364:
+back367:
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
 	MOVWU share+152(FP), R1
 	VDUP R1, V5.S4
@@ -1193,31 +1206,31 @@ back364:
 	MOVD cellGradient+48(FP), R9
 	MOVD rows+160(FP), R10
 
-row365:
+row368:
 	PRFM 128(R9), PLDL1KEEP
 	CMP $4, R0
-	BLT rare366
+	BLT rare369
 	FMOVQ (R1), F2
 
-back367:
+back370:
 	CMP $4, R0
-	BLT rare368
+	BLT rare371
 	FMOVQ (R2), F5
 
-back369:
+back372:
 	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	WORD $0x4ea68c45 // cmtst v5.4s, v2.4s, v6.4s
 	WORD $0x4e221ca5 // and v5.16b, v5.16b, v2.16b
 	CMP $4, R0
-	BLT rare370
+	BLT rare373
 	FMOVQ (R3), F2
 
-back371:
+back374:
 	CMP $4, R0
-	BLT rare372
+	BLT rare375
 	FMOVQ (R6), F8
 
-back373:
+back376:
 	WORD $0x6e22dca9 // fmul v9.4s, v5.4s, v2.4s
 	WORD $0x4ea71cea // mov v10.16b, v7.16b
 	WORD $0x4ea8cd0a // fmls v10.4s, v8.4s, v8.4s
@@ -1230,32 +1243,32 @@ back373:
 	WORD $0x4ea68c45 // cmtst v5.4s, v2.4s, v6.4s
 	WORD $0x4e221ca5 // and v5.16b, v5.16b, v2.16b
 	CMP $4, R0
-	BLT rare374
+	BLT rare377
 	FMOVQ F5, (R8)
 
-back375:
+back378:
 	CMP $4, R0
-	BLT rare376
+	BLT rare379
 	FMOVQ (R7), F2
 
-back377:
+back380:
 	WORD $0x4ea3d525 // fsub v5.4s, v9.4s, v3.4s
 	WORD $0x4ea0d442 // fsub v2.4s, v2.4s, v0.4s
 	WORD $0x4ea1cc45 // fmls v5.4s, v2.4s, v1.4s
 	WORD $0x6e24dca2 // fmul v2.4s, v5.4s, v4.4s
 	CMP $4, R0
-	BLT rare378
+	BLT rare381
 	FMOVQ (R9), F5
 
-back379:
+back382:
 	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	WORD $0x4ea68c45 // cmtst v5.4s, v2.4s, v6.4s
 	WORD $0x4e221ca5 // and v5.16b, v5.16b, v2.16b
 	CMP $4, R0
-	BLT rare380
+	BLT rare383
 	FMOVQ F5, (R9)
 
-back381:
+back384:
 	MOVD aboveStride+56(FP), R11
 	ADD R11, R1, R1
 	MOVD nextStride+64(FP), R11
@@ -1271,88 +1284,88 @@ back381:
 	MOVD cellGradientStride+104(FP), R11
 	ADD R11, R9, R9
 	SUBS $1, R10, R10
-	BNE row365
+	BNE row368
 	RET
 
-rare340:
+rare343:
 	FMOVS (R1), F0
-	B back341
-
-rare342:
-	FMOVS (R1), F1
-	B back343
+	B back344
 
 rare345:
-	FMOVS (R1), F4
+	FMOVS (R1), F1
 	B back346
 
-rare347:
+rare348:
+	FMOVS (R1), F4
+	B back349
+
+rare350:
 	FMOVS (R2), F5
-	B back348
+	B back351
 
-rare349:
+rare352:
 	FMOVS (R3), F4
-	B back350
+	B back353
 
-rare351:
+rare354:
 	FMOVS (R6), F8
-	B back352
+	B back355
 
-rare353:
+rare356:
 	FMOVS (R7), F5
-	B back354
+	B back357
 
-rare355:
+rare358:
 	FMOVS (R1), F4
-	B back356
+	B back359
 
-rare357:
+rare360:
 	FMOVS F4, (R1)
-	B back358
+	B back361
 
-rare359:
+rare362:
 	FMOVS (R1), F4
-	B back360
+	B back363
 
-rare361:
+rare364:
 	FMOVS F4, (R1)
-	B back362
-
-rare363:
-	FMOVS (R1), F4
-	B back364
+	B back365
 
 rare366:
-	FMOVS (R1), F2
+	FMOVS (R1), F4
 	B back367
 
-rare368:
+rare369:
+	FMOVS (R1), F2
+	B back370
+
+rare371:
 	FMOVS (R2), F5
-	B back369
+	B back372
 
-rare370:
+rare373:
 	FMOVS (R3), F2
-	B back371
+	B back374
 
-rare372:
+rare375:
 	FMOVS (R6), F8
-	B back373
+	B back376
 
-rare374:
+rare377:
 	FMOVS F5, (R8)
-	B back375
+	B back378
 
-rare376:
+rare379:
 	FMOVS (R7), F2
-	B back377
+	B back380
 
-rare378:
+rare381:
 	FMOVS (R9), F5
-	B back379
+	B back382
 
-rare380:
+rare383:
 	FMOVS F5, (R9)
-	B back381
+	B back384
 
 // func gatesBackwardNEON(cellGradient *float32, gates *float32, before *float32, gatesGradient *float32, beforeGradient *float32, cellGradientStride int, gatesStride int, beforeStride int, gatesGradientStride int, beforeGradientStride int, spacing int, rows int, lanes int)
 TEXT ·gatesBackwardNEON(SB), NOSPLIT, $0-104
@@ -1369,7 +1382,7 @@ TEXT ·gatesBackwardNEON(SB), NOSPLIT, $0-104
 	MOVD beforeGradient+32(FP), R8
 	MOVD rows+88(FP), R9
 
-row382:
+row385:
 	PRFM 128(R6), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	ADD R1<<0, R3, R10
@@ -1377,32 +1390,32 @@ row382:
 	ADD R1<<1, R3, R10
 	PRFM 128(R10), PLDL1KEEP
 	CMP $4, R0
-	BLT rare383
+	BLT rare386
 	FMOVQ (R2), F0
 
-back384:
+back387:
 	CMP $4, R0
-	BLT rare385
+	BLT rare388
 	FMOVQ (R6), F1
 
-back386:
+back389:
 	CMP $4, R0
-	BLT rare387
+	BLT rare390
 	FMOVQ (R3), F2
 
-back388:
+back391:
 	CMP $4, R0
-	BLT rare389
+	BLT rare392
 	ADD R1<<0, R3, R10
 	FMOVQ (R10), F3
 
-back390:
+back393:
 	CMP $4, R0
-	BLT rare391
+	BLT rare394
 	ADD R1<<1, R3, R10
 	FMOVQ (R10), F4
 
-back392:
+back395:
 	WORD $0x6e24dc05 // fmul v5.4s, v0.4s, v4.4s
 	WORD $0x4ea71ce6 // mov v6.16b, v7.16b
 	WORD $0x4ea2cc46 // fmls v6.4s, v2.4s, v2.4s
@@ -1410,10 +1423,10 @@ back392:
 	WORD $0x4ea88ca6 // cmtst v6.4s, v5.4s, v8.4s
 	WORD $0x4e251cc6 // and v6.16b, v6.16b, v5.16b
 	CMP $4, R0
-	BLT rare393
+	BLT rare396
 	FMOVQ F6, (R7)
 
-back394:
+back397:
 	WORD $0x6e21dc01 // fmul v1.4s, v0.4s, v1.4s
 	WORD $0x4ea71ce5 // mov v5.16b, v7.16b
 	WORD $0x4ea3d4a5 // fsub v5.4s, v5.4s, v3.4s
@@ -1422,11 +1435,11 @@ back394:
 	WORD $0x4ea88c25 // cmtst v5.4s, v1.4s, v8.4s
 	WORD $0x4e211ca5 // and v5.16b, v5.16b, v1.16b
 	CMP $4, R0
-	BLT rare395
+	BLT rare398
 	ADD R1<<0, R7, R10
 	FMOVQ F5, (R10)
 
-back396:
+back399:
 	WORD $0x6e22dc01 // fmul v1.4s, v0.4s, v2.4s
 	WORD $0x4ea71ce2 // mov v2.16b, v7.16b
 	WORD $0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
@@ -1435,19 +1448,19 @@ back396:
 	WORD $0x4ea88c22 // cmtst v2.4s, v1.4s, v8.4s
 	WORD $0x4e211c42 // and v2.16b, v2.16b, v1.16b
 	CMP $4, R0
-	BLT rare397
+	BLT rare400
 	ADD R1<<1, R7, R10
 	FMOVQ F2, (R10)
 
-back398:
+back401:
 	WORD $0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
 	WORD $0x4ea88c01 // cmtst v1.4s, v0.4s, v8.4s
 	WORD $0x4e201c21 // and v1.16b, v1.16b, v0.16b
 	CMP $4, R0
-	BLT rare399
+	BLT rare402
 	FMOVQ F1, (R8)
 
-back400:
+back403:
 	MOVD cellGradientStride+40(FP), R10
 	ADD R10, R2, R2
 	MOVD gatesStride+48(FP), R10
@@ -1459,77 +1472,77 @@ back400:
 	MOVD beforeGradientStride+72(FP), R10
 	ADD R10, R8, R8
 	SUBS $1, R9, R9
-	BNE row382
+	BNE row385
 	RET
 
-rare383:
+rare386:
 	FMOVS (R2), F0
-	B back384
+	B back387
 
-rare385:
+rare388:
 	FMOVS (R6), F1
-	B back386
+	B back389
 
-rare387:
+rare390:
 	FMOVS (R3), F2
-	B back388
+	B back391
 
-rare389:
+rare392:
 	ADD R1<<0, R3, R10
 	FMOVS (R10), F3
-	B back390
+	B back393
 
-rare391:
+rare394:
 	ADD R1<<1, R3, R10
 	FMOVS (R10), F4
-	B back392
+	B back395
 
-rare393:
+rare396:
 	FMOVS F6, (R7)
-	B back394
+	B back397
 
-rare395:
+rare398:
 	ADD R1<<0, R7, R10
 	FMOVS F5, (R10)
-	B back396
+	B back399
 
-rare397:
+rare400:
 	ADD R1<<1, R7, R10
 	FMOVS F2, (R10)
-	B back398
+	B back401
 
-rare399:
+rare402:
 	FMOVS F1, (R8)
-	B back400
+	B back403
 
 // func affinePairBackwardNEON(gradient *float32, hidden *float32, input *float32, hiddenGradient *float32, inputGradient *float32, gradientStride int, hiddenStride int, inputStride int, hiddenGradientStride int, inputGradientStride int, order *int32, scalar int, hiddenMean *float32, hiddenRstd *float32, hiddenGamma *float32, hiddenGammaGradient *float32, hiddenShare float32, inputMean *float32, inputRstd *float32, inputGamma *float32, inputGammaGradient *float32, inputShare float32, betaGradient *float32, rows int, lanes int)
 TEXT ·affinePairBackwardNEON(SB), NOSPLIT, $0-200
 	MOVD lanes+192(FP), R0
 	MOVD hiddenMean+96(FP), R1
 	CMP $4, R0
-	BLT rare401
+	BLT rare404
 	FMOVQ (R1), F0
 
-back402:
+back405:
 	MOVD hiddenRstd+104(FP), R1
 	CMP $4, R0
-	BLT rare403
+	BLT rare406
 	FMOVQ (R1), F1
 
-back404:
+back407:
 	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
 	MOVD inputMean+136(FP), R1
 	CMP $4, R0
-	BLT rare405
+	BLT rare408
 	FMOVQ (R1), F3
 
-back406:
+back409:
 	MOVD inputRstd+144(FP), R1
 	CMP $4, R0
-	BLT rare407
+	BLT rare410
 	FMOVQ (R1), F4
 
-back408:
+back411:
 	WORD $0x6e251ca5 // eor v5.16b, v5.16b, v5.16b
 	WORD $0x6e261cc6 // eor v6.16b, v6.16b, v6.16b
 	MOVD scalar+88(FP), R1
@@ -1539,35 +1552,35 @@ back408:
 	MOVD order+80(FP), R7
 	MOVD rows+184(FP), R8
 
-row409:
+row412:
 	CMP $0, R7
-	BNE rare410
+	BNE rare413
 
-back411:
+back414:
 	PRFM 128(R3), PLDL1KEEP
 	PRFM 128(R6), PLDL1KEEP
 	CMP $4, R0
-	BLT rare412
+	BLT rare415
 	FMOVQ (R2), F7
 
-back413:
+back416:
 	WORD $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP $4, R0
-	BLT rare414
+	BLT rare417
 	FMOVQ (R3), F8
 
-back415:
+back418:
 	WORD $0x4ea0d508 // fsub v8.4s, v8.4s, v0.4s
 	WORD $0x4e28cce2 // fmla v2.4s, v7.4s, v8.4s
 	CMP $0, R1
-	BNE rare416
+	BNE rare419
 	CMP $4, R0
-	BLT rare418
+	BLT rare421
 	FMOVQ (R6), F8
 
-back419:
+back422:
 
-back417:
+back420:
 	WORD $0x4ea3d508 // fsub v8.4s, v8.4s, v3.4s
 	WORD $0x4e28cce5 // fmla v5.4s, v7.4s, v8.4s
 	MOVD gradientStride+40(FP), R9
@@ -1577,38 +1590,38 @@ back417:
 	MOVD inputStride+56(FP), R9
 	ADD R9, R6, R6
 	SUBS $1, R8, R8
-	BNE row409
+	BNE row412
 	MOVD betaGradient+176(FP), R1
 	CMP $4, R0
-	BLT rare420
+	BLT rare423
 	FMOVQ (R1), F7
 
-back421:
+back424:
 	WORD $0x4e26d4e7 // fadd v7.4s, v7.4s, v6.4s
 	CMP $4, R0
-	BLT rare422
+	BLT rare425
 	FMOVQ F7, (R1)
 
-back423:
+back426:
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	MOVD hiddenGammaGradient+120(FP), R1
 	CMP $4, R0
-	BLT rare424
+	BLT rare427
 	FMOVQ (R1), F7
 
-back425:
+back428:
 	WORD $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
 	CMP $4, R0
-	BLT rare426
+	BLT rare429
 	FMOVQ F7, (R1)
 
-back427:
+back430:
 	MOVD hiddenGamma+112(FP), R1
 	CMP $4, R0
-	BLT rare428
+	BLT rare431
 	FMOVQ (R1), F7
 
-back429:
+back432:
 	WORD $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
 	MOVWU hiddenShare+128(FP), R1
 	VDUP R1, V8.S4
@@ -1618,22 +1631,22 @@ back429:
 	WORD $0x6e24dca2 // fmul v2.4s, v5.4s, v4.4s
 	MOVD inputGammaGradient+160(FP), R1
 	CMP $4, R0
-	BLT rare430
+	BLT rare433
 	FMOVQ (R1), F5
 
-back431:
+back434:
 	WORD $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
 	CMP $4, R0
-	BLT rare432
+	BLT rare435
 	FMOVQ F5, (R1)
 
-back433:
+back436:
 	MOVD inputGamma+152(FP), R1
 	CMP $4, R0
-	BLT rare434
+	BLT rare437
 	FMOVQ (R1), F5
 
-back435:
+back438:
 	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	MOVWU inputShare+168(FP), R1
 	VDUP R1, V8.S4
@@ -1648,52 +1661,52 @@ back435:
 	MOVD order+80(FP), R8
 	MOVD rows+184(FP), R9
 
-row436:
+row439:
 	CMP $0, R8
-	BNE rare437
+	BNE rare440
 
-back438:
+back441:
 	CMP $4, R0
-	BLT rare439
+	BLT rare442
 	FMOVQ (R1), F4
 
-back440:
+back443:
 	CMP $4, R0
-	BLT rare441
+	BLT rare444
 	FMOVQ (R2), F8
 
-back442:
+back445:
 	WORD $0x4ea9d48a // fsub v10.4s, v4.4s, v9.4s
 	WORD $0x4ea0d508 // fsub v8.4s, v8.4s, v0.4s
 	WORD $0x4ea1cd0a // fmls v10.4s, v8.4s, v1.4s
 	WORD $0x6e27dd48 // fmul v8.4s, v10.4s, v7.4s
 	CMP $0, R7
-	BEQ done443
+	BEQ done446
 	CMP $4, R0
-	BLT rare444
+	BLT rare447
 	FMOVQ (R6), F10
 
-back445:
+back448:
 	WORD $0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
 	WORD $0x4ea3d54a // fsub v10.4s, v10.4s, v3.4s
 	WORD $0x4ea2cd44 // fmls v4.4s, v10.4s, v2.4s
 	WORD $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	CMP $0, R8
-	BNE rare446
+	BNE rare449
 
-back447:
+back450:
 	CMP $4, R0
-	BLT rare448
+	BLT rare451
 	FMOVQ F4, (R7)
 
-back449:
+back452:
 
-done443:
+done446:
 	CMP $4, R0
-	BLT rare450
+	BLT rare453
 	FMOVQ F8, (R3)
 
-back451:
+back454:
 	MOVD gradientStride+40(FP), R10
 	ADD R10, R1, R1
 	MOVD hiddenStride+48(FP), R10
@@ -1705,83 +1718,83 @@ back451:
 	MOVD inputGradientStride+72(FP), R10
 	ADD R10, R7, R7
 	SUBS $1, R9, R9
-	BNE row436
+	BNE row439
 	RET
 
-rare401:
+rare404:
 	FMOVS (R1), F0
-	B back402
+	B back405
 
-rare403:
+rare406:
 	FMOVS (R1), F1
-	B back404
+	B back407
 
-rare405:
+rare408:
 	FMOVS (R1), F3
-	B back406
-
-rare407:
-	FMOVS (R1), F4
-	B back408
+	B back409
 
 rare410:
+	FMOVS (R1), F4
+	B back411
+
+rare413:
 	MOVW (R7), R6
 	MOVD inputStride+56(FP), R9
 	MOVD input+16(FP), R10
 	MADD R9, R10, R6, R6
 	ADD $4, R7, R7
-	B back411
+	B back414
 
-rare412:
+rare415:
 	FMOVS (R2), F7
-	B back413
+	B back416
 
-rare414:
+rare417:
 	FMOVS (R3), F8
-	B back415
+	B back418
 
-rare418:
+rare421:
 	FMOVS (R6), F8
-	B back419
+	B back422
 
-rare416:
+rare419:
 	MOVWU (R6), R9
 	VDUP R9, V8.S4
-	B back417
+	B back420
 
-rare420:
+rare423:
 	FMOVS (R1), F7
-	B back421
+	B back424
 
-rare422:
+rare425:
 	FMOVS F7, (R1)
-	B back423
+	B back426
 
-rare424:
+rare427:
 	FMOVS (R1), F7
-	B back425
+	B back428
 
-rare426:
+rare429:
 	FMOVS F7, (R1)
-	B back427
+	B back430
 
-rare428:
+rare431:
 	FMOVS (R1), F7
-	B back429
+	B back432
 
-rare430:
+rare433:
 	FMOVS (R1), F5
-	B back431
+	B back434
 
-rare432:
+rare435:
 	FMOVS F5, (R1)
-	B back433
-
-rare434:
-	FMOVS (R1), F5
-	B back435
+	B back436
 
 rare437:
+	FMOVS (R1), F5
+	B back438
+
+rare440:
 	MOVW (R8), R7
 	MOVD inputStride+56(FP), R6
 	MOVD input+16(FP), R10
@@ -1790,56 +1803,56 @@ rare437:
 	MOVD inputGradient+32(FP), R11
 	MADD R10, R11, R7, R7
 	ADD $4, R8, R8
-	B back438
+	B back441
 
-rare439:
+rare442:
 	FMOVS (R1), F4
-	B back440
-
-rare441:
-	FMOVS (R2), F8
-	B back442
+	B back443
 
 rare444:
-	FMOVS (R6), F10
+	FMOVS (R2), F8
 	B back445
 
-rare446:
+rare447:
+	FMOVS (R6), F10
+	B back448
+
+rare449:
 	CMP $4, R0
-	BLT rare452
+	BLT rare455
 	FMOVQ (R7), F10
 
-back453:
+back456:
 	WORD $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	B back447
+	B back450
 
-rare448:
+rare451:
 	FMOVS F4, (R7)
-	B back449
+	B back452
 
-rare450:
+rare453:
 	FMOVS F8, (R3)
-	B back451
+	B back454
 
-rare452:
+rare455:
 	FMOVS (R7), F10
-	B back453
+	B back456
 
 // func affineBackwardNEON(gradient *float32, product *float32, productGradient *float32, gradientStride int, productStride int, productGradientStride int, order *int32, mean *float32, rstd *float32, gamma *float32, betaGradient *float32, gammaGradient *float32, share float32, rows int, lanes int)
 TEXT ·affineBackwardNEON(SB), NOSPLIT, $0-120
 	MOVD lanes+112(FP), R0
 	MOVD mean+56(FP), R1
 	CMP $4, R0
-	BLT rare454
+	BLT rare457
 	FMOVQ (R1), F0
 
-back455:
+back458:
 	MOVD rstd+64(FP), R1
 	CMP $4, R0
-	BLT rare456
+	BLT rare459
 	FMOVQ (R1), F1
 
-back457:
+back460:
 	WORD $0x6e221c42 // eor v2.16b, v2.16b, v2.16b
 	WORD $0x6e231c63 // eor v3.16b, v3.16b, v3.16b
 	MOVD gradient+0(FP), R1
@@ -1847,23 +1860,23 @@ back457:
 	MOVD order+48(FP), R3
 	MOVD rows+104(FP), R6
 
-row458:
+row461:
 	CMP $0, R3
-	BNE rare459
+	BNE rare462
 
-back460:
+back463:
 	PRFM 128(R2), PLDL1KEEP
 	CMP $4, R0
-	BLT rare461
+	BLT rare464
 	FMOVQ (R1), F4
 
-back462:
+back465:
 	WORD $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP $4, R0
-	BLT rare463
+	BLT rare466
 	FMOVQ (R2), F5
 
-back464:
+back467:
 	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
 	WORD $0x4e25cc82 // fmla v2.4s, v4.4s, v5.4s
 	MOVD gradientStride+24(FP), R7
@@ -1871,38 +1884,38 @@ back464:
 	MOVD productStride+32(FP), R7
 	ADD R7, R2, R2
 	SUBS $1, R6, R6
-	BNE row458
+	BNE row461
 	MOVD betaGradient+80(FP), R1
 	CMP $4, R0
-	BLT rare465
+	BLT rare468
 	FMOVQ (R1), F4
 
-back466:
+back469:
 	WORD $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	CMP $4, R0
-	BLT rare467
+	BLT rare470
 	FMOVQ F4, (R1)
 
-back468:
+back471:
 	WORD $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	MOVD gammaGradient+88(FP), R1
 	CMP $4, R0
-	BLT rare469
+	BLT rare472
 	FMOVQ (R1), F4
 
-back470:
+back473:
 	WORD $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	CMP $4, R0
-	BLT rare471
+	BLT rare474
 	FMOVQ F4, (R1)
 
-back472:
+back475:
 	MOVD gamma+72(FP), R1
 	CMP $4, R0
-	BLT rare473
+	BLT rare476
 	FMOVQ (R1), F4
 
-back474:
+back477:
 	WORD $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
 	MOVWU share+96(FP), R1
 	VDUP R1, V5.S4
@@ -1915,34 +1928,34 @@ back474:
 	MOVD order+48(FP), R6
 	MOVD rows+104(FP), R7
 
-row475:
+row478:
 	CMP $0, R6
-	BNE rare476
+	BNE rare479
 
-back477:
+back480:
 	CMP $4, R0
-	BLT rare478
+	BLT rare481
 	FMOVQ (R1), F2
 
-back479:
+back482:
 	CMP $4, R0
-	BLT rare480
+	BLT rare483
 	FMOVQ (R2), F5
 
-back481:
+back484:
 	WORD $0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
 	WORD $0x4ea0d4a5 // fsub v5.4s, v5.4s, v0.4s
 	WORD $0x4ea1cca2 // fmls v2.4s, v5.4s, v1.4s
 	WORD $0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
 	CMP $0, R6
-	BNE rare482
+	BNE rare485
 
-back483:
+back486:
 	CMP $4, R0
-	BLT rare484
+	BLT rare487
 	FMOVQ F2, (R3)
 
-back485:
+back488:
 	MOVD gradientStride+24(FP), R8
 	ADD R8, R1, R1
 	MOVD productStride+32(FP), R8
@@ -1950,54 +1963,54 @@ back485:
 	MOVD productGradientStride+40(FP), R8
 	ADD R8, R3, R3
 	SUBS $1, R7, R7
-	BNE row475
+	BNE row478
 	RET
 
-rare454:
+rare457:
 	FMOVS (R1), F0
-	B back455
-
-rare456:
-	FMOVS (R1), F1
-	B back457
+	B back458
 
 rare459:
+	FMOVS (R1), F1
+	B back460
+
+rare462:
 	MOVW (R3), R2
 	MOVD productStride+32(FP), R7
 	MOVD product+8(FP), R8
 	MADD R7, R8, R2, R2
 	ADD $4, R3, R3
-	B back460
+	B back463
 
-rare461:
+rare464:
 	FMOVS (R1), F4
-	B back462
+	B back465
 
-rare463:
+rare466:
 	FMOVS (R2), F5
-	B back464
+	B back467
 
-rare465:
+rare468:
 	FMOVS (R1), F4
-	B back466
+	B back469
 
-rare467:
+rare470:
 	FMOVS F4, (R1)
-	B back468
+	B back471
 
-rare469:
+rare472:
 	FMOVS (R1), F4
-	B back470
+	B back473
 
-rare471:
+rare474:
 	FMOVS F4, (R1)
-	B back472
-
-rare473:
-	FMOVS (R1), F4
-	B back474
+	B back475
 
 rare476:
+	FMOVS (R1), F4
+	B back477
+
+rare479:
 	MOVW (R6), R3
 	MOVD productStride+32(FP), R2
 	MOVD product+8(FP), R8
@@ -2006,32 +2019,32 @@ rare476:
 	MOVD productGradient+16(FP), R9
 	MADD R8, R9, R3, R3
 	ADD $4, R6, R6
-	B back477
+	B back480
 
-rare478:
+rare481:
 	FMOVS (R1), F2
-	B back479
+	B back482
 
-rare480:
+rare483:
 	FMOVS (R2), F5
-	B back481
+	B back484
 
-rare482:
+rare485:
 	CMP $4, R0
-	BLT rare486
+	BLT rare489
 	FMOVQ (R3), F5
 
-back487:
+back490:
 	WORD $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	B back483
+	B back486
 
-rare484:
+rare487:
 	FMOVS F2, (R3)
-	B back485
+	B back488
 
-rare486:
+rare489:
 	FMOVS (R3), F5
-	B back487
+	B back490
 
 // func candidateForwardNEON(candidate *float32, hidden *float32, input *float32, reset *float32, candidateStride int, hiddenStride int, inputStride int, resetStride int, order *int32, hiddenScale *float32, hiddenShift *float32, inputScale *float32, inputShift *float32, rows int, lanes int)
 TEXT ·candidateForwardNEON(SB), NOSPLIT, $0-120
@@ -2066,28 +2079,28 @@ TEXT ·candidateForwardNEON(SB), NOSPLIT, $0-120
 	MOVD lanes+112(FP), R0
 	MOVD hiddenScale+72(FP), R1
 	CMP $4, R0
-	BLT rare488
+	BLT rare491
 	FMOVQ (R1), F0
 
-back489:
+back492:
 	MOVD hiddenShift+80(FP), R1
 	CMP $4, R0
-	BLT rare490
+	BLT rare493
 	FMOVQ (R1), F1
 
-back491:
+back494:
 	MOVD inputScale+88(FP), R1
 	CMP $4, R0
-	BLT rare492
+	BLT rare495
 	FMOVQ (R1), F2
 
-back493:
+back496:
 	MOVD inputShift+96(FP), R1
 	CMP $4, R0
-	BLT rare494
+	BLT rare497
 	FMOVQ (R1), F3
 
-back495:
+back498:
 	MOVD candidate+0(FP), R1
 	MOVD hidden+8(FP), R2
 	MOVD input+16(FP), R3
@@ -2095,31 +2108,31 @@ back495:
 	MOVD reset+24(FP), R7
 	MOVD rows+104(FP), R8
 
-row496:
+row499:
 	CMP $0, R6
-	BNE rare497
+	BNE rare500
 
-back498:
+back501:
 	PRFM 128(R1), PLDL1KEEP
 	CMP $4, R0
-	BLT rare499
+	BLT rare502
 	FMOVQ (R2), F4
 
-back500:
+back503:
 	WORD $0x4ea11c25 // mov v5.16b, v1.16b
 	WORD $0x4e20cc85 // fmla v5.4s, v4.4s, v0.4s
 	CMP $4, R0
-	BLT rare501
+	BLT rare504
 	FMOVQ (R3), F4
 
-back502:
+back505:
 	WORD $0x4ea31c74 // mov v20.16b, v3.16b
 	WORD $0x4e22cc94 // fmla v20.4s, v4.4s, v2.4s
 	CMP $4, R0
-	BLT rare503
+	BLT rare506
 	FMOVQ (R7), F4
 
-back504:
+back507:
 	WORD $0x4e24ccb4 // fmla v20.4s, v5.4s, v4.4s
 	WORD $0x4e261e84 // and v4.16b, v20.16b, v6.16b
 	WORD $0x4ea71ce5 // mov v5.16b, v7.16b
@@ -2159,10 +2172,10 @@ back504:
 	WORD $0x4e331e85 // and v5.16b, v20.16b, v19.16b
 	WORD $0x4ea51c84 // orr v4.16b, v4.16b, v5.16b
 	CMP $4, R0
-	BLT rare505
+	BLT rare508
 	FMOVQ F4, (R1)
 
-back506:
+back509:
 	MOVD candidateStride+32(FP), R9
 	ADD R9, R1, R1
 	MOVD hiddenStride+40(FP), R9
@@ -2172,48 +2185,48 @@ back506:
 	MOVD resetStride+56(FP), R9
 	ADD R9, R7, R7
 	SUBS $1, R8, R8
-	BNE row496
+	BNE row499
 	RET
 
-rare488:
+rare491:
 	FMOVS (R1), F0
-	B back489
+	B back492
 
-rare490:
+rare493:
 	FMOVS (R1), F1
-	B back491
+	B back494
 
-rare492:
+rare495:
 	FMOVS (R1), F2
-	B back493
-
-rare494:
-	FMOVS (R1), F3
-	B back495
+	B back496
 
 rare497:
+	FMOVS (R1), F3
+	B back498
+
+rare500:
 	MOVW (R6), R3
 	MOVD inputStride+48(FP), R9
 	MOVD input+16(FP), R10
 	MADD R9, R10, R3, R3
 	ADD $4, R6, R6
-	B back498
+	B back501
 
-rare499:
+rare502:
 	FMOVS (R2), F4
-	B back500
+	B back503
 
-rare501:
+rare504:
 	FMOVS (R3), F4
-	B back502
+	B back505
 
-rare503:
+rare506:
 	FMOVS (R7), F4
-	B back504
+	B back507
 
-rare505:
+rare508:
 	FMOVS F4, (R1)
-	B back506
+	B back509
 
 // func updateForwardNEON(after *float32, before *float32, gates *float32, afterStride int, beforeStride int, gatesStride int, spacing int, rows int, lanes int)
 TEXT ·updateForwardNEON(SB), NOSPLIT, $0-72
@@ -2224,34 +2237,34 @@ TEXT ·updateForwardNEON(SB), NOSPLIT, $0-72
 	MOVD gates+16(FP), R6
 	MOVD rows+56(FP), R7
 
-row507:
+row510:
 	PRFM 128(R2), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	CMP $4, R0
-	BLT rare508
+	BLT rare511
 	ADD R1<<0, R6, R8
 	FMOVQ (R8), F0
 
-back509:
+back512:
 	CMP $4, R0
-	BLT rare510
+	BLT rare513
 	ADD R1<<1, R6, R8
 	FMOVQ (R8), F1
 
-back511:
+back514:
 	CMP $4, R0
-	BLT rare512
+	BLT rare515
 	FMOVQ (R3), F2
 
-back513:
+back516:
 	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
 	WORD $0x4ea11c21 // mov v1.16b, v1.16b
 	WORD $0x4e20cc41 // fmla v1.4s, v2.4s, v0.4s
 	CMP $4, R0
-	BLT rare514
+	BLT rare517
 	FMOVQ F1, (R2)
 
-back515:
+back518:
 	MOVD afterStride+24(FP), R8
 	ADD R8, R2, R2
 	MOVD beforeStride+32(FP), R8
@@ -2259,26 +2272,26 @@ back515:
 	MOVD gatesStride+40(FP), R8
 	ADD R8, R6, R6
 	SUBS $1, R7, R7
-	BNE row507
+	BNE row510
 	RET
 
-rare508:
+rare511:
 	ADD R1<<0, R6, R8
 	FMOVS (R8), F0
-	B back509
+	B back512
 
-rare510:
+rare513:
 	ADD R1<<1, R6, R8
 	FMOVS (R8), F1
-	B back511
+	B back514
 
-rare512:
+rare515:
 	FMOVS (R3), F2
-	B back513
+	B back516
 
-rare514:
+rare517:
 	FMOVS F1, (R2)
-	B back515
+	B back518
 
 // func updateBackwardNEON(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)
 TEXT ·updateBackwardNEON(SB), NOSPLIT, $0-168
@@ -2289,16 +2302,16 @@ TEXT ·updateBackwardNEON(SB), NOSPLIT, $0-168
 	MOVD lanes+160(FP), R0
 	MOVD hiddenScale+136(FP), R1
 	CMP $4, R0
-	BLT rare516
+	BLT rare519
 	FMOVQ (R1), F0
 
-back517:
+back520:
 	MOVD hiddenShift+144(FP), R1
 	CMP $4, R0
-	BLT rare518
+	BLT rare521
 	FMOVQ (R1), F1
 
-back519:
+back522:
 	MOVD spacing+128(FP), R1
 	MOVD above+0(FP), R2
 	MOVD next+8(FP), R3
@@ -2310,45 +2323,45 @@ back519:
 	MOVD beforeGradient+56(FP), R11
 	MOVD rows+152(FP), R12
 
-row520:
+row523:
 	PRFM 128(R2), PLDL1KEEP
 	PRFM 128(R3), PLDL1KEEP
 	PRFM 128(R7), PLDL1KEEP
 	CMP $4, R0
-	BLT rare521
+	BLT rare524
 	FMOVQ (R2), F2
 
-back522:
+back525:
 	CMP $4, R0
-	BLT rare523
+	BLT rare526
 	FMOVQ (R3), F3
 
-back524:
+back527:
 	WORD $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	WORD $0x4ea48c43 // cmtst v3.4s, v2.4s, v4.4s
 	WORD $0x4e221c63 // and v3.16b, v3.16b, v2.16b
 	CMP $4, R0
-	BLT rare525
+	BLT rare528
 	FMOVQ (R6), F2
 
-back526:
+back529:
 	CMP $4, R0
-	BLT rare527
+	BLT rare530
 	ADD R1<<0, R6, R13
 	FMOVQ (R13), F6
 
-back528:
+back531:
 	CMP $4, R0
-	BLT rare529
+	BLT rare532
 	ADD R1<<1, R6, R13
 	FMOVQ (R13), F7
 
-back530:
+back533:
 	CMP $4, R0
-	BLT rare531
+	BLT rare534
 	FMOVQ (R8), F8
 
-back532:
+back535:
 	WORD $0x4ea11c29 // mov v9.16b, v1.16b
 	WORD $0x4e20cd09 // fmla v9.4s, v8.4s, v0.4s
 	WORD $0x4ea51ca8 // mov v8.16b, v5.16b
@@ -2367,15 +2380,15 @@ back532:
 	WORD $0x4ea48d09 // cmtst v9.4s, v8.4s, v4.4s
 	WORD $0x4e281d29 // and v9.16b, v9.16b, v8.16b
 	CMP $4, R0
-	BLT rare533
+	BLT rare536
 	FMOVQ F9, (R9)
 
-back534:
+back537:
 	CMP $4, R0
-	BLT rare535
+	BLT rare538
 	FMOVQ (R7), F8
 
-back536:
+back539:
 	WORD $0x4ea7d507 // fsub v7.4s, v8.4s, v7.4s
 	WORD $0x6e27dc67 // fmul v7.4s, v3.4s, v7.4s
 	WORD $0x4ea51ca8 // mov v8.16b, v5.16b
@@ -2385,33 +2398,33 @@ back536:
 	WORD $0x4ea48ce8 // cmtst v8.4s, v7.4s, v4.4s
 	WORD $0x4e271d08 // and v8.16b, v8.16b, v7.16b
 	CMP $4, R0
-	BLT rare537
+	BLT rare540
 	ADD R1<<0, R9, R13
 	FMOVQ F8, (R13)
 
-back538:
+back541:
 	CMP $4, R0
-	BLT rare539
+	BLT rare542
 	ADD R1<<1, R9, R13
 	FMOVQ F10, (R13)
 
-back540:
+back543:
 	WORD $0x6e22dd42 // fmul v2.4s, v10.4s, v2.4s
 	WORD $0x4ea48c47 // cmtst v7.4s, v2.4s, v4.4s
 	WORD $0x4e221ce7 // and v7.16b, v7.16b, v2.16b
 	CMP $4, R0
-	BLT rare541
+	BLT rare544
 	FMOVQ F7, (R10)
 
-back542:
+back545:
 	WORD $0x6e26dc62 // fmul v2.4s, v3.4s, v6.4s
 	WORD $0x4ea48c43 // cmtst v3.4s, v2.4s, v4.4s
 	WORD $0x4e221c63 // and v3.16b, v3.16b, v2.16b
 	CMP $4, R0
-	BLT rare543
+	BLT rare546
 	FMOVQ F3, (R11)
 
-back544:
+back547:
 	MOVD aboveStride+64(FP), R13
 	ADD R13, R2, R2
 	MOVD nextStride+72(FP), R13
@@ -2429,65 +2442,65 @@ back544:
 	MOVD beforeGradientStride+120(FP), R13
 	ADD R13, R11, R11
 	SUBS $1, R12, R12
-	BNE row520
+	BNE row523
 	RET
 
-rare516:
+rare519:
 	FMOVS (R1), F0
-	B back517
-
-rare518:
-	FMOVS (R1), F1
-	B back519
+	B back520
 
 rare521:
-	FMOVS (R2), F2
+	FMOVS (R1), F1
 	B back522
 
-rare523:
+rare524:
+	FMOVS (R2), F2
+	B back525
+
+rare526:
 	FMOVS (R3), F3
-	B back524
+	B back527
 
-rare525:
+rare528:
 	FMOVS (R6), F2
-	B back526
+	B back529
 
-rare527:
+rare530:
 	ADD R1<<0, R6, R13
 	FMOVS (R13), F6
-	B back528
+	B back531
 
-rare529:
+rare532:
 	ADD R1<<1, R6, R13
 	FMOVS (R13), F7
-	B back530
+	B back533
 
-rare531:
+rare534:
 	FMOVS (R8), F8
-	B back532
+	B back535
 
-rare533:
+rare536:
 	FMOVS F9, (R9)
-	B back534
+	B back537
 
-rare535:
+rare538:
 	FMOVS (R7), F8
-	B back536
+	B back539
 
-rare537:
+rare540:
 	ADD R1<<0, R9, R13
 	FMOVS F8, (R13)
-	B back538
+	B back541
 
-rare539:
+rare542:
 	ADD R1<<1, R9, R13
 	FMOVS F10, (R13)
-	B back540
+	B back543
 
-rare541:
+rare544:
 	FMOVS F7, (R10)
-	B back542
+	B back545
 
-rare543:
+rare546:
 	FMOVS F3, (R11)
-	B back544
+	B back547

@@ -383,6 +383,8 @@ func TestEmptyShapesDoNothing(t *testing.T) {
 		k.outputBackward(OutputGradient{Rows: 3})
 		k.gatesBackward(GatesGradient{Columns: 3})
 		k.affinePairBackward(AffinePairGradient{Rows: 3})
+		k.fetch(Matrix{}, 3, 0)
+		k.fetch(Matrix{}, 0, 3)
 		k.sumColumns(nil, Matrix{}, 3)
 		k.gateForward(Gate{Rows: 3})
 		k.candidateForward(Candidate{Columns: 3})
@@ -398,6 +400,7 @@ type exported struct{}
 func (exported) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
 	Moments(mean, rstd, x, rows, epsilon)
 }
+func (exported) fetch(x Matrix, rows, columns int) { Fetch(x, rows, columns) }
 func (exported) fold(scale, shift, gamma, beta, mean, rstd []float32) {
 	Fold(scale, shift, gamma, beta, mean, rstd)
 }

@@ -9,6 +9,7 @@ import (
 // kernels are the functions of one instruction-set level. They trust their
 // arguments, which the exported functions have checked.
 type kernels interface {
+	fetch(x Matrix, rows, columns int)
 	moments(mean, rstd []float32, x Gathered, rows int, epsilon float32)
 	fold(scale, shift, gamma, beta, mean, rstd []float32)
 	sumColumns(sum []float32, x Matrix, rows int)

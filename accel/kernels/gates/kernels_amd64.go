@@ -6,7 +6,7 @@ import "bittern/accel/kernels/isa"
 
 var avx2 = assembly{
 	lanes: 8, masks: true,
-	moments: momentsAVX2, sumColumns: sumColumnsAVX2, fold: foldAVX2,
+	fetch: fetchAVX2, moments: momentsAVX2, sumColumns: sumColumnsAVX2, fold: foldAVX2,
 	tanh: gateTanhAVX2, sigmoid: gateSigmoidAVX2, cellForward: cellForwardAVX2,
 	outputForward: outputForwardAVX2, outputBackward: outputBackwardAVX2,
 	gatesBackward: gatesBackwardAVX2, affinePairBackward: affinePairBackwardAVX2,
@@ -16,7 +16,7 @@ var avx2 = assembly{
 
 var avx512 = assembly{
 	lanes: 16, masks: true,
-	moments: momentsAVX512, sumColumns: sumColumnsAVX512, fold: foldAVX512,
+	fetch: fetchAVX512, moments: momentsAVX512, sumColumns: sumColumnsAVX512, fold: foldAVX512,
 	tanh: gateTanhAVX512, sigmoid: gateSigmoidAVX512, cellForward: cellForwardAVX512,
 	outputForward: outputForwardAVX512, outputBackward: outputBackwardAVX512,
 	gatesBackward: gatesBackwardAVX512, affinePairBackward: affinePairBackwardAVX512,

@@ -4,7 +4,7 @@ import "bittern/accel/kernels/isa"
 
 var neon = assembly{
 	lanes:   4,
-	moments: momentsNEON, sumColumns: sumColumnsNEON, fold: foldNEON,
+	fetch: fetchNEON, moments: momentsNEON, sumColumns: sumColumnsNEON, fold: foldNEON,
 	tanh: gateTanhNEON, sigmoid: gateSigmoidNEON, cellForward: cellForwardNEON,
 	outputForward: outputForwardNEON, outputBackward: outputBackwardNEON,
 	gatesBackward: gatesBackwardNEON, affinePairBackward: affinePairBackwardNEON,

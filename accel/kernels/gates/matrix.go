@@ -71,6 +71,16 @@ func (g Gathered) element(r, j int) float32 {
 	return g.row(r)[j]
 }
 
+// line is how many elements a cache line has.
+const line = 16
+
+// Fetch has the processor bring the first columns of the rows of x to its first-level cache while
+// it goes on. The kernels fetch the columns after those that they work on, but not the first ones.
+func Fetch(x Matrix, rows, columns int) {
+	x.check("Fetch's x", rows, columns)
+	active().fetch(x, rows, columns)
+}
+
 // gates is the number of gates, in the order g, f, i, o.
 const gates = 4
 

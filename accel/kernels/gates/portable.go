@@ -42,6 +42,8 @@ func (portable) moments(mean, rstd []float32, x Gathered, rows int, epsilon floa
 	}
 }
 
+func (portable) fetch(Matrix, int, int) {} // Go has no way to ask for it
+
 func (portable) fold(scale, shift, gamma, beta, mean, rstd []float32) {
 	for j := range scale {
 		s := gamma[j] * rstd[j]

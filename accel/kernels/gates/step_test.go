@@ -211,6 +211,7 @@ func (s *step) run(k kernels, from, to int) {
 			HiddenGradient:     s.dHidden.from(gate, from), InputGradient: s.dInput.from(gate, from),
 		})
 	}
+	k.fetch(s.dAbove.from(0, from), s.rows, n)
 	k.sumColumns(s.columnSum.cut(0, from, to), s.dAbove.from(0, from), s.rows)
 }
 

@@ -3,6 +3,9 @@
 package gates
 
 //go:noescape
+func fetchAVX2(x *float32, xStride int, rows int)
+
+//go:noescape
 func momentsAVX2(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
 
 //go:noescape
@@ -43,6 +46,9 @@ func updateForwardAVX2(after *float32, before *float32, gates *float32, afterStr
 
 //go:noescape
 func updateBackwardAVX2(above *float32, next *float32, gates *float32, before *float32, hidden *float32, gatesGradient *float32, candidateGradient *float32, beforeGradient *float32, aboveStride int, nextStride int, gatesStride int, beforeStride int, hiddenStride int, gatesGradientStride int, candidateGradientStride int, beforeGradientStride int, spacing int, hiddenScale *float32, hiddenShift *float32, rows int, lanes int)
+
+//go:noescape
+func fetchAVX512(x *float32, xStride int, rows int)
 
 //go:noescape
 func momentsAVX512(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)

@@ -3,6 +3,9 @@
 package gates
 
 //go:noescape
+func fetchNEON(x *float32, xStride int, rows int)
+
+//go:noescape
 func momentsNEON(mean *float32, rstd *float32, x *float32, xStride int, order *int32, rows int, lanes int, count float32, epsilon float32)
 
 //go:noescape

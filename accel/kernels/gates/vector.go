@@ -8,6 +8,9 @@ type assembly struct {
 	lanes int
 	masks bool // some lanes of a vector can be computed; otherwise it is one or all
 
+	// fetch fetches a cache line of each row.
+	fetch func(x *float32, xStride, rows int)
+
 	// order holds the rows of a gathered matrix; it is nil where they are in order.
 	moments    func(mean, rstd, x *float32, xStride int, order *int32, rows, lanes int, count, epsilon float32)
 	sumColumns func(sum, x *float32, xStride, rows, lanes int)
@@ -110,6 +113,12 @@ func (s Statistics) share(rows int) float32 {
 		return 0
 	}
 	return 1 / float32(s.count(rows))
+}
+
+func (v vector) fetch(x Matrix, rows, columns int) {
+	for j := 0; j < columns && rows > 0; j += line {
+		v.code.fetch(x.at(j), x.bytes(), rows)
+	}
 }
 
 func (v vector) moments(mean, rstd []float32, x Gathered, rows int, epsilon float32) {
