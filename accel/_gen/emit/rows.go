@@ -114,7 +114,9 @@ func (r Row) Gate(k int, spacing GPVirtual) operand.Mem {
 }
 
 // FetchGate prefetches as Fetch does, for gate k.
-func (m Machine) FetchGate(r Row, k int, spacing GPVirtual) { m.Prefetch(r.Gate(k, spacing).Offset(ahead)) }
+func (m Machine) FetchGate(r Row, k int, spacing GPVirtual) {
+	m.Prefetch(r.Gate(k, spacing).Offset(ahead))
+}
 
 // Rows runs body once for each row and moves the walkers to the next row after each. The
 // argument rows is the number of rows, at least 1.

@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"bittern/accel/_gen/emit"
 )
 
 // rows has the addresses of up to 8 rows that are a stride apart. Of each four rows, the first
@@ -44,4 +46,25 @@ func (r rows) advance(bytes Register) {
 	for _, base := range r.bases {
 		ADDQ(bytes, base)
 	}
+}
+
+// fetchNext fetches what the next tile reads of as many rows after these: a cache line of each where
+// depth, the number of steps that are left, is a multiple of a line's elements. Another worker may
+// have written the rows just before. For packed rows it does nothing, as it fetches what lies close by.
+func (r rows) fetchNext(m emit.Machine, height int, depth Register) {
+	const line = 16
+	m.Rarely(func(label string) {
+		TESTQ(U32(line-1), depth)
+		JZ(LabelRef(label))
+	}, func() {
+		next := rows{stride: r.stride, three: r.three}
+		for _, base := range r.bases {
+			at := GP64()
+			LEAQ(Mem{Base: base, Index: r.stride, Scale: uint8(height)}, at)
+			next.bases = append(next.bases, at)
+		}
+		for i := range height {
+			PREFETCHT0(next.row(i, 0))
+		}
+	}, func() {})
 }

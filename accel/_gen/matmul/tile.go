@@ -60,7 +60,10 @@ func (p product) tile(m emit.Machine, height, width int) {
 			control = flush()
 		}
 	}
-	c, sums := sumsOf(m, height, width, bStride, begin, func(b Register, sums [][]VecVirtual) {
+	c, sums := sumsOf(m, height, width, bStride, begin, func(b Register, depth GPVirtual, sums [][]VecVirtual) {
+		if height == heights(m)[0] {
+			a.fetchNext(m, height, depth)
+		}
 		p.step(m, a, b, sums)
 		a.advance(depthStride)
 	})
@@ -102,7 +105,7 @@ func integerTile(m emit.Machine, height, width int) {
 	a := rowsOf(emit.Slice("a"), emit.Pointer("rowStride"), height)
 	next := GP64()
 	MOVQ(U32(4), next)
-	c, sums := sumsOf(m, height, width, Imm(uint64(m.Bytes()*width)), func() {}, func(b Register, sums [][]VecVirtual) {
+	c, sums := sumsOf(m, height, width, Imm(uint64(m.Bytes()*width)), func() {}, func(b Register, _ GPVirtual, sums [][]VecVirtual) {
 		eachElement(m, a, b, sums, func(pair, column, sum VecVirtual) {
 			if m.Wide() {
 				VPDPWSSD(column, pair, sum)
@@ -122,7 +125,7 @@ func integerTile(m emit.Machine, height, width int) {
 // products of one step to the sums and moves A to the next. The rows of B are bStride bytes apart.
 // C is needed only after the sums, and the prefetch brings it until then. A prefetch beyond its last
 // column does no harm.
-func sumsOf(m emit.Machine, height, width int, bStride Op, begin func(), step func(b Register, sums [][]VecVirtual)) (c rows, sums [][]VecVirtual) {
+func sumsOf(m emit.Machine, height, width int, bStride Op, begin func(), step func(b Register, depth GPVirtual, sums [][]VecVirtual)) (c rows, sums [][]VecVirtual) {
 	b, depth := emit.Slice("b"), emit.Pointer("depth")
 	c = rowsOf(emit.Slice("c"), emit.Pointer("ldc"), height)
 	for i := range height {
@@ -140,7 +143,7 @@ func sumsOf(m emit.Machine, height, width int, bStride Op, begin func(), step fu
 
 	begin()
 	Label("step")
-	step(b, sums)
+	step(b, depth, sums)
 	ADDQ(bStride, b)
 	DECQ(depth)
 	JNZ(LabelRef("step"))

@@ -47,6 +47,10 @@ TEXT ·tile8x16AVX512(SB), NOSPLIT, $8-153
 	LDMXCSR    4(SP)
 
 step:
+	TESTQ $0x0000000f, R9
+	JZ    rare1
+
+back2:
 	VMOVUPS      (R8), Z8
 	VBROADCASTSS (AX), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -125,6 +129,19 @@ store:
 	VZEROUPPER
 	RET
 
+rare1:
+	LEAQ       (AX)(CX*8), R14
+	LEAQ       (BX)(CX*8), R15
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(CX*1)
+	PREFETCHT0 (R14)(CX*2)
+	PREFETCHT0 (R14)(DX*1)
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(CX*1)
+	PREFETCHT0 (R15)(CX*2)
+	PREFETCHT0 (R15)(DX*1)
+	JMP        back2
+
 // func tile8x32AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
 TEXT ·tile8x32AVX512(SB), NOSPLIT, $8-153
@@ -186,6 +203,10 @@ TEXT ·tile8x32AVX512(SB), NOSPLIT, $8-153
 	LDMXCSR    4(SP)
 
 step:
+	TESTQ $0x0000000f, R9
+	JZ    rare3
+
+back4:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (AX), Z18
@@ -298,6 +319,19 @@ store:
 	VZEROUPPER
 	RET
 
+rare3:
+	LEAQ       (AX)(CX*8), R14
+	LEAQ       (BX)(CX*8), R15
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(CX*1)
+	PREFETCHT0 (R14)(CX*2)
+	PREFETCHT0 (R14)(DX*1)
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(CX*1)
+	PREFETCHT0 (R15)(CX*2)
+	PREFETCHT0 (R15)(DX*1)
+	JMP        back4
+
 // func tile8x48AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
 TEXT ·tile8x48AVX512(SB), NOSPLIT, $8-153
@@ -375,6 +409,10 @@ TEXT ·tile8x48AVX512(SB), NOSPLIT, $8-153
 	LDMXCSR    4(SP)
 
 step:
+	TESTQ $0x0000000f, R9
+	JZ    rare5
+
+back6:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VMOVUPS      128(R8), Z26
@@ -520,6 +558,19 @@ store:
 	VMOVUPS Z23, K1, 128(R13)(R12*1)
 	VZEROUPPER
 	RET
+
+rare5:
+	LEAQ       (AX)(CX*8), R14
+	LEAQ       (BX)(CX*8), R15
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(CX*1)
+	PREFETCHT0 (R14)(CX*2)
+	PREFETCHT0 (R14)(DX*1)
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(CX*1)
+	PREFETCHT0 (R15)(CX*2)
+	PREFETCHT0 (R15)(DX*1)
+	JMP        back6
 
 // func tile4x16AVX512(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
@@ -2110,6 +2161,10 @@ TEXT ·tile4x8AVX2(SB), NOSPLIT, $8-153
 	LDMXCSR    4(SP)
 
 step:
+	TESTQ $0x0000000f, R8
+	JZ    rare7
+
+back8:
 	VMOVUPS      (DI), Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -2164,6 +2219,14 @@ store:
 	VZEROUPPER
 	RET
 
+rare7:
+	LEAQ       (AX)(CX*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(CX*1)
+	PREFETCHT0 (R12)(CX*2)
+	PREFETCHT0 (R12)(DX*1)
+	JMP        back8
+
 DATA tailWindow<>+0(SB)/8, $0xffffffffffffffff
 DATA tailWindow<>+8(SB)/8, $0xffffffffffffffff
 DATA tailWindow<>+16(SB)/8, $0xffffffffffffffff
@@ -2213,6 +2276,10 @@ TEXT ·tile4x16AVX2(SB), NOSPLIT, $8-153
 	LDMXCSR    4(SP)
 
 step:
+	TESTQ $0x0000000f, R8
+	JZ    rare9
+
+back10:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (AX), Y10
@@ -2285,6 +2352,14 @@ store:
 	VZEROUPPER
 	RET
 
+rare9:
+	LEAQ       (AX)(CX*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(CX*1)
+	PREFETCHT0 (R12)(CX*2)
+	PREFETCHT0 (R12)(DX*1)
+	JMP        back10
+
 // func tile4x24AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
 TEXT ·tile4x24AVX2(SB), NOSPLIT, $8-153
@@ -2332,6 +2407,10 @@ TEXT ·tile4x24AVX2(SB), NOSPLIT, $8-153
 	LDMXCSR    4(SP)
 
 step:
+	TESTQ $0x0000000f, R8
+	JZ    rare11
+
+back12:
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VMOVUPS      64(DI), Y14
@@ -2421,6 +2500,14 @@ store:
 	VMASKMOVPS Y11, Y12, 64(R9)(R11*1)
 	VZEROUPPER
 	RET
+
+rare11:
+	LEAQ       (AX)(CX*4), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(CX*1)
+	PREFETCHT0 (R12)(CX*2)
+	PREFETCHT0 (R12)(DX*1)
+	JMP        back12
 
 // func tile2x8AVX2(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, FMA3, MMX+, SSE
@@ -3202,6 +3289,10 @@ TEXT ·dot8x16BF16(SB), NOSPLIT, $0-153
 	VPXORD     Z7, Z7, Z7
 
 step:
+	TESTQ $0x0000000f, R9
+	JZ    rare13
+
+back14:
 	VMOVUPS      (R8), Z8
 	VBROADCASTSS (AX), Z9
 	LONG $0x483ed262; WORD $0xc152 // VDPBF16PS Z9, Z8, Z0
@@ -3274,6 +3365,19 @@ store:
 	VZEROUPPER
 	RET
 
+rare13:
+	LEAQ       (AX)(CX*8), R14
+	LEAQ       (BX)(CX*8), R15
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(CX*1)
+	PREFETCHT0 (R14)(CX*2)
+	PREFETCHT0 (R14)(DX*1)
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(CX*1)
+	PREFETCHT0 (R15)(CX*2)
+	PREFETCHT0 (R15)(DX*1)
+	JMP        back14
+
 // func dot8x32BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
 TEXT ·dot8x32BF16(SB), NOSPLIT, $0-153
@@ -3327,6 +3431,10 @@ TEXT ·dot8x32BF16(SB), NOSPLIT, $0-153
 	VPXORD     Z15, Z15, Z15
 
 step:
+	TESTQ $0x0000000f, R9
+	JZ    rare15
+
+back16:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (AX), Z18
@@ -3433,6 +3541,19 @@ store:
 	VZEROUPPER
 	RET
 
+rare15:
+	LEAQ       (AX)(CX*8), R14
+	LEAQ       (BX)(CX*8), R15
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(CX*1)
+	PREFETCHT0 (R14)(CX*2)
+	PREFETCHT0 (R14)(DX*1)
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(CX*1)
+	PREFETCHT0 (R15)(CX*2)
+	PREFETCHT0 (R15)(DX*1)
+	JMP        back16
+
 // func dot8x48BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
 TEXT ·dot8x48BF16(SB), NOSPLIT, $0-153
@@ -3502,6 +3623,10 @@ TEXT ·dot8x48BF16(SB), NOSPLIT, $0-153
 	VPXORD     Z23, Z23, Z23
 
 step:
+	TESTQ $0x0000000f, R9
+	JZ    rare17
+
+back18:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VMOVUPS      128(R8), Z26
@@ -3641,6 +3766,19 @@ store:
 	VMOVUPS Z23, K1, 128(R13)(R12*1)
 	VZEROUPPER
 	RET
+
+rare17:
+	LEAQ       (AX)(CX*8), R14
+	LEAQ       (BX)(CX*8), R15
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(CX*1)
+	PREFETCHT0 (R14)(CX*2)
+	PREFETCHT0 (R14)(DX*1)
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(CX*1)
+	PREFETCHT0 (R15)(CX*2)
+	PREFETCHT0 (R15)(DX*1)
+	JMP        back18
 
 // func dot4x16BF16(c []float32, ldc int, a []float32, rowStride int, depthStride int, b []float32, bStride int, depth int, last int, accumulate bool, scale []float32, flush bool)
 // Requires: AVX, AVX512F, AVX512_BF16, BMI2, MMX+
