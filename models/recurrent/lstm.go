@@ -177,7 +177,6 @@ func (l *lstm) prepareBackward(w *worker) {
 func (l *lstm) backward(w *worker, s int) {
 	c, t, n := l.config, l.time(s), w.to-w.from
 	if n > 0 {
-		l.fetch(w, t)
 		var next gates.Matrix
 		if s < l.last()-1 {
 			next = l.hiddenGradient(w, l.time(s+1), c.Masked)
@@ -201,18 +200,22 @@ func (l *lstm) backward(w *worker, s int) {
 			l.scatter(w, t)
 		}
 	}
+	if c.interleaved() {
+		l.addHiddenWeights(w, l.tasks.due(l.last()-1-s))
+		l.fetch(w, s-1)
+	}
 	if c.Normalization == LayerNorm {
 		l.featuresBackward(w, s, 0, lstmGates)
 	}
 }
 
-// fetch fetches what elementsBackward reads first of time t, a worker's first block of units, while
-// the gradient of the hidden states is multiplied. In a large layer the block is a small part.
-func (l *lstm) fetch(w *worker, t int) {
-	if !l.config.interleaved() {
+// fetch has the processor bring what elementsBackward reads first of step s, a worker's first block
+// of units: since the forward pass no cache has it any more. The kernels fetch the blocks after it.
+func (l *lstm) fetch(w *worker, s int) {
+	if w.from == w.to || s < l.first() {
 		return
 	}
-	to := min(w.from+l.block(), w.to)
+	t, to := l.time(s), min(w.from+l.block(), w.to)
 	first, last := l.run(0, w.from, to)
 	gates.Fetch(l.at(l.products, t, l.stride, first), l.config.Batch, last-first)
 	gates.Fetch(l.cell.at(l.after(t), w.from), l.config.Batch, to-w.from)

@@ -170,9 +170,6 @@ func (l *layer) sweepBackward(index int) {
 		if l.narrow() && !l.isSingle() {
 			l.addInputs(w, l.time(s))
 		}
-		if c.interleaved() {
-			l.addHiddenWeights(w, l.tasks.due(l.last()-1-s))
-		}
 		l.team.Barrier()
 	}
 	if c.interleaved() {
