@@ -3,7 +3,7 @@ package gates
 import "bittern/accel/kernels/isa"
 
 var neon = assembly{
-	lanes:   4,
+	lanes: 4,
 	fetch: fetchNEON, moments: momentsNEON, sumColumns: sumColumnsNEON, fold: foldNEON,
 	tanh: gateTanhNEON, sigmoid: gateSigmoidNEON, cellForward: cellForwardNEON,
 	outputForward: outputForwardNEON, outputBackward: outputBackwardNEON,
