@@ -7,7 +7,7 @@ usage: python3 pytorch.py products M,N,K,TT,COUNT ...
        python3 pytorch.py reader --units U --embedding E --batch B --length L --question Q --symbols V --classes C
 common: --threads T
 
-Once it is ready it prints a JSON object that names PyTorch and its BLAS. Then it takes a turn for
+Once it is ready it prints a JSON object that names PyTorch, its BLAS and the kernels of that. Then it takes a turn for
 each line that it reads, and prints the seconds that the turn took, until its input ends.
 
 `products` runs torch.mm, which is whatever BLAS this PyTorch links, COUNT times
@@ -22,6 +22,7 @@ after the last of L scalar inputs. `reader` is the Attentive Reader of Hermann e
 """
 
 import argparse
+import ctypes
 import json
 import math
 import os
@@ -85,12 +86,39 @@ class TernaryBNLSTM(nn.Module):
 
 def blas():
     """Names the BLAS in this process; the reference one is no peer of anybody's."""
-    with open("/proc/self/maps") as maps:
-        libraries = maps.read()
     for name in ("openblas", "mkl_core", "libblis"):
-        if name in libraries:
+        if libraries(name):
             return name
     return "reference BLAS"
+
+
+def libraries(name):
+    """Returns the paths of the libraries in this process that have a name in theirs."""
+    with open("/proc/self/maps") as maps:
+        return sorted({line.split()[-1] for line in maps if name in line})
+
+
+def kernels():
+    """Names the processor for which OpenBLAS has chosen its kernels, if it says so."""
+    for path in libraries("openblas"):
+        corename = getattr(ctypes.CDLL(path), "openblas_get_corename", None)
+        if corename:
+            corename.restype = ctypes.c_char_p
+            return corename().decode()
+    return ""
+
+
+def start_with_new_kernels():
+    """Starts this program again if OpenBLAS does not know the processor, for which it then takes
+    kernels of 2004, with the newest kernels that it has for the processor's instructions."""
+    if kernels() != "Prescott" or "OPENBLAS_CORETYPE" in os.environ:
+        return
+    with open("/proc/cpuinfo") as processors:
+        flags = next((line.split() for line in processors if line.startswith("flags")), [])
+    for flag, core in (("avx512vl", "SkylakeX"), ("avx2", "Haswell")):
+        if flag in flags:
+            os.environ["OPENBLAS_CORETYPE"] = core
+            os.execv(sys.executable, [sys.executable] + sys.argv)
 
 
 def timed(step, warm):
@@ -246,10 +274,11 @@ def main():
         p.add_argument("--" + name, type=int, required=True)
     args = parser.parse_args()
 
+    start_with_new_kernels()
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     step = {"products": products, "train": train, "word": word, "mnist": mnist, "reader": reader}[args.kind](args)
-    print(json.dumps({"peer": f"PyTorch {torch.__version__}", "blas": blas()}), flush=True)
+    print(json.dumps({"peer": f"PyTorch {torch.__version__}", "blas": blas(), "kernels": kernels()}), flush=True)
     while sys.stdin.readline():
         # A training step takes seconds: what is cold at its start does not show.
         print(timed(step, args.kind == "products"), flush=True)

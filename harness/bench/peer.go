@@ -50,8 +50,9 @@ func FindPeers(ctx context.Context, folder string) *Peers {
 
 // hello is the first line that a script prints, as JSON, once it is ready.
 type hello struct {
-	Peer string `json:"peer"`
-	BLAS string `json:"blas"`
+	Peer    string `json:"peer"`
+	BLAS    string `json:"blas"`
+	Kernels string `json:"kernels"` // of the BLAS, by the processor that they were written for
 }
 
 // torch starts pytorch.py. If it cannot be run, reason says why and there is no contestant.
@@ -67,6 +68,9 @@ func (p *Peers) torch(ctx context.Context, arguments ...string) (c *contestant, 
 		return nil, fmt.Sprintf("%s computes with %s: install libopenblas0-pthread", h.Peer, h.BLAS), c.close()
 	}
 	c.who += " with OpenBLAS"
+	if h.Kernels != "" {
+		c.who += " (" + h.Kernels + " kernels)"
+	}
 	return c, "", nil
 }
 

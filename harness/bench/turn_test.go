@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bittern/accel/kernels/isa"
 )
 
 // TestInTurn checks that contestants alternate, that value i of each is of the same round, and that
@@ -65,7 +67,7 @@ func TestPeerTakesTurns(t *testing.T) {
 	t.Parallel()
 	p := peer(t, `
 import sys
-print('{"peer": "A peer", "blas": "openblas"}', flush=True)
+print('{"peer": "A peer", "blas": "openblas", "kernels": "Haswell"}', flush=True)
 for n, line in enumerate(sys.stdin):
     print(n + 0.5, flush=True)
 `)
@@ -78,7 +80,7 @@ for n, line in enumerate(sys.stdin):
 	if err != nil {
 		t.Fatal(err)
 	}
-	if samples[0].Who != "A peer with OpenBLAS" || !slices.Equal(samples[0].Values, []float64{1.5, 2.5}) {
+	if samples[0].Who != "A peer with OpenBLAS (Haswell kernels)" || !slices.Equal(samples[0].Values, []float64{1.5, 2.5}) {
 		t.Errorf("got %+v", samples[0])
 	}
 }
@@ -102,5 +104,28 @@ func TestPeerFailureIsAnError(t *testing.T) {
 	c, reason, err := peer(t, `import sys; print('{"peer": "A", "blas": "reference BLAS"}', flush=True); sys.stdin.read()`).torch(t.Context())
 	if c != nil || err != nil || !strings.Contains(reason, "install libopenblas0-pthread") {
 		t.Errorf("another BLAS: got %v, %q and %v, want a reason", c, reason, err)
+	}
+}
+
+// TestPeerHasKernelsForTheProcessor asks the OpenBLAS that is installed: one that does not know a
+// processor would multiply with SSE3 on it, and everything would look quick beside that.
+func TestPeerHasKernelsForTheProcessor(t *testing.T) {
+	t.Parallel()
+	if !slices.Contains(isa.Available(), isa.AVX2) {
+		t.Skip("skipped: the processor has no AVX2")
+	}
+	p := FindPeers(t.Context(), filepath.Join("..", "..", "baselines", "peers"))
+	c, reason, err := p.torch(t.Context(), "products", "8,8,8,nn,1")
+	if reason != "" {
+		t.Skip("skipped:", reason)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(c.who, "Prescott") {
+		t.Errorf("the peer is %s, on a processor with AVX2", c.who)
+	}
+	if err := c.close(); err != nil {
+		t.Error(err)
 	}
 }
