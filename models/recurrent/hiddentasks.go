@@ -6,16 +6,17 @@ import (
 	"bittern/accel/kernels/team"
 )
 
-// hiddenTasks are the parts in which an interleaved layer adds up the gradient of Wh. It does so within
-// the sweep, when the gradients of the products are still in the cache: one product for all steps
-// would have to fetch them from memory. The sums are those of Whᵀ, whose rows the gates fill
+// hiddenTasks are the parts in which an interleaved layer adds up the gradient of Wh. It does so
+// within the sweep, when the gradients of the products are still in the cache: one product for all
+// steps would have to fetch them from memory. The sums are those of Whᵀ, whose rows the gates fill
 // with whole vectors, whatever the number of units.
 //
 // Workers do not have the same amount of other work, as units are split at multiples of a grain. So
-// whoever has finished a step first takes the next task. That does not change a sum: its terms have
-// one order.
+// whoever has finished its part of a step takes the next task. That does not change a sum, whose
+// terms have one order.
 //
-// Tasks of a group add up the same steps, each for some units: task i is part i%parts of group i/parts.
+// The tasks of a group add up the same steps, each for some of the units: task i is part i%parts of
+// group i/parts.
 type hiddenTasks struct {
 	team.Tasks
 	steps, parts int // of a group

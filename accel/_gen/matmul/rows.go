@@ -48,9 +48,9 @@ func (r rows) advance(bytes Register) {
 	}
 }
 
-// fetchNext fetches what the next tile reads of as many rows after these: a cache line of each where
-// depth, the number of steps that are left, is a multiple of a line's elements. Another worker may
-// have written the rows just before. For packed rows it does nothing, as it fetches what lies close by.
+// fetchNext fetches what the next tile reads, as many rows after these, which another worker may just
+// have written: a cache line of each, whenever depth, the number of steps that are left, is a multiple
+// of a line's elements. Packed rows do not need it, and what it fetches there is close by.
 func (r rows) fetchNext(m emit.Machine, height int, depth Register) {
 	const line = 16
 	m.Rarely(func(label string) {
