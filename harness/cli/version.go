@@ -30,7 +30,7 @@ func (p *program) versionCommand() *cobra.Command {
 					CPU       string `json:"cpu"`
 					ISA       string `json:"isa"`
 					PluginAPI int    `json:"plugin_api"`
-				}{b, runtime.GOOS, runtime.GOARCH, isa.Features(), isa.Current().String(), plugins.APIVersion})
+				}{b, runtime.GOOS, runtime.GOARCH, isa.Features(), isa.Numbers(), plugins.APIVersion})
 			}
 			name := "bittern"
 			if b.Version != "" {

@@ -170,7 +170,7 @@ func (r *Remote) able(members []Member, specs []*experiment.Spec) (classes []str
 			counts[m.Class]++
 		}
 	}
-	level := isa.Current().String()
+	level := isa.Numbers()
 	for _, class := range slices.Sorted(maps.Keys(byClass)) {
 		if _, err := ableMembers(byClass[class], specs, level, r.build); err != nil {
 			lacking = cmp.Or(lacking, err)

@@ -110,7 +110,7 @@ func (c *Cluster) queue(ctx context.Context, s *experiment.Spec, build provenanc
 		break
 	}
 	err = c.patiently(ctx, func(ctx context.Context) error {
-		_, err := c.js.Publish(ctx, subject(isa.Current().String(), class, job.ID), text)
+		_, err := c.js.Publish(ctx, subject(isa.Numbers(), class, job.ID), text)
 		return err
 	})
 	if errors.Is(err, errQueued) {
@@ -165,7 +165,7 @@ type queues struct {
 }
 
 func (c *Cluster) queues(ctx context.Context, class string) (q queues, err error) {
-	level := isa.Current().String()
+	level := isa.Numbers()
 	if q.all, err = c.consumer(ctx, "workers-"+level, "workers with the instruction set "+level, subject(level, "", "*")); err != nil || class == "" {
 		return q, err
 	}

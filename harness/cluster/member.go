@@ -119,7 +119,7 @@ func (c *Cluster) CheckWorkers(ctx context.Context, specs []*experiment.Spec, lo
 	if err != nil {
 		return err
 	}
-	level, build := isa.Current().String(), provenance.CollectBuild(ctx)
+	level, build := isa.Numbers(), provenance.CollectBuild(ctx)
 	if len(members) == 0 {
 		log(fmt.Sprintf("no worker is connected to %s; start some with bittern worker --nats URL", c.options))
 		return nil
@@ -170,7 +170,7 @@ type membership struct {
 // join describes this process as a worker. It is in the list when it gives a sign of life.
 func (c *Cluster) join(ctx context.Context, id string, build provenance.Build, machine provenance.Machine, catalogue *host.Catalogue) (*membership, error) {
 	m := &membership{cluster: c, member: Member{
-		ID: id, Host: hostname(), PID: os.Getpid(), ISA: isa.Current().String(), CPU: machine.CPU, Class: machine.Class(), Cores: machine.Cores,
+		ID: id, Host: hostname(), PID: os.Getpid(), ISA: isa.Numbers(), CPU: machine.CPU, Class: machine.Class(), Cores: machine.Cores,
 		Build: build, Started: time.Now().UTC(),
 	}}
 	entries, err := catalogue.List()

@@ -26,7 +26,7 @@ func TestArithmeticInTheIdentity(t *testing.T) {
 		if named := strings.Contains(string(row.Config), "arithmetic"); named != (arithmetic == model.BFloat16) {
 			t.Errorf("with arithmetic %q the configuration is %s", arithmetic, row.Config)
 		}
-		if want := `"instruction_set":"` + isa.Current().String() + `"`; !strings.Contains(string(row.Config), want) {
+		if want := `"instruction_set":"` + isa.Numbers() + `"`; !strings.Contains(string(row.Config), want) {
 			t.Errorf("with arithmetic %q the configuration is %s, want %s in it", arithmetic, row.Config, want)
 		}
 	}

@@ -58,7 +58,7 @@ func (s *Spec) config() (json.RawMessage, error) {
 		Training:  s.Task.Training,
 		Seed:      s.Seed,
 		Threads:   s.Threads,
-		ISA:       isa.Current().String(),
+		ISA:       isa.Numbers(),
 	})
 }
 

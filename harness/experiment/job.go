@@ -129,7 +129,7 @@ func Complete(ctx context.Context, journal storage.Journal, s *Spec) (bool, erro
 }
 
 func (p Plugin) deploymentConfig() (json.RawMessage, error) {
-	return json.Marshal(deploymentConfig{configPlugin: p.config(), ISA: isa.Current().String()})
+	return json.Marshal(deploymentConfig{configPlugin: p.config(), ISA: isa.Numbers()})
 }
 
 // deployed says whether a deployment on a backend with these settings is known and did not fail.

@@ -126,7 +126,7 @@ func Collect(ctx context.Context) Machine {
 		OS:       runtime.GOOS,
 		Arch:     runtime.GOARCH,
 		CPU:      isa.Features(),
-		ISA:      isa.Current().String(),
+		ISA:      isa.Numbers(),
 		Cores:    runtime.NumCPU(),
 	}
 }

@@ -72,6 +72,20 @@ func AvailableBFloat16() []Level { return detect(runtime.GOARCH, cpuid.CPU.Suppo
 // and does not change afterwards.
 func Current() Level { return BFloat16().float32() }
 
+// Numbers names what the last bits of results depend on: the current level, and with "-fused" that
+// the compiler rounds a product and a sum once where they stand together in plain Go. On amd64 it does
+// so for GOAMD64=v3 and above. That every program for arm64 does goes without saying for NEON.
+func Numbers() string {
+	level := Current()
+	if level != NEON && multiplyAdd(1+0x1p-12, 1+0x1p-12, -1-0x1p-11) != 0 { // 2⁻²⁴ if it is rounded once
+		return level.String() + "-fused"
+	}
+	return level.String()
+}
+
+//go:noinline
+func multiplyAdd(a, b, c float32) float32 { return a*b + c }
+
 // BFloat16 returns the level that products of bfloat16 use. It is [Current], or AVX512BF16 where
 // that is the faster one or BITTERN_ISA names it.
 func BFloat16() Level {

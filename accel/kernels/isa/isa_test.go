@@ -1,6 +1,7 @@
 package isa
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -117,5 +118,23 @@ func TestEnvironment(t *testing.T) {
 	}
 	if got := Level(7).String(); got != "isa.Level(7)" {
 		t.Errorf("got %q for a level that is none", got)
+	}
+}
+
+// TestNumbersTellProgramsApart multiplies and adds in plain Go, once as the compiler likes and once
+// with a rounding in between: results of programs in which these differ must not have the same name.
+func TestNumbersTellProgramsApart(t *testing.T) {
+	t.Parallel()
+	want := Current().String()
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 100 {
+		a, b := random.Float32(), random.Float32()
+		c := -float32(a * b)
+		if together, apart := a*b+c, float32(a*b)+c; together != apart && Current() != NEON {
+			want = Current().String() + "-fused"
+		}
+	}
+	if got := Numbers(); got != want {
+		t.Errorf("results are known by %s, want %s", got, want)
 	}
 }
