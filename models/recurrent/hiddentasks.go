@@ -34,8 +34,8 @@ func newHiddenTasks(c Config) hiddenTasks {
 }
 
 // due returns how many tasks are to be finished before the workers meet, once so many steps have
-// their gradients: of a group, an equal share in each of the steps after it. So two groups are never due
-// at once, which would add to the same sums.
+// their gradients: of a group, an equal share in each of the steps after it. So two groups, which
+// add to the same sums, are never due at once.
 func (h *hiddenTasks) due(done int) int {
 	return max(0, done-h.steps+1) * h.parts / h.steps
 }
@@ -67,6 +67,7 @@ func (l *layer) finishHiddenWeights(w *worker) {
 	}
 }
 
+// addPart does a task. A worker packs the gradients of a group's steps once, if they have to be packed.
 func (l *layer) addPart(w *worker, group, part int) {
 	c := l.config
 	first, after := group*l.tasks.steps, min((group+1)*l.tasks.steps, l.used) // in the order of the backward pass

@@ -188,7 +188,7 @@ var configs = func() (list []Config) {
 		add(Config{Steps: 5, Batch: 17, Inputs: 3, Units: 17, Masked: true, Tokens: tokens})
 		add(Config{Steps: 5, Batch: 17, Inputs: 3, Units: 33, Masked: true, Reverse: true, Carry: true, Tokens: tokens})
 	}
-	// One feature, and more sequences than a hidden task takes of two steps. Over a batch
+	// One feature, and so many sequences that hidden tasks take two steps or one. Over a batch
 	// its gradient of Wx is what Epsilon leaves of a difference, and with WeightNorm it is
 	// 0: a GRU and WeightNorm do not compute that exactly.
 	for _, n := range []Normalization{NoNorm, BatchNorm, SharedBatchNorm} {

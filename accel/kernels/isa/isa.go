@@ -72,9 +72,9 @@ func AvailableBFloat16() []Level { return detect(runtime.GOARCH, cpuid.CPU.Suppo
 // and does not change afterwards.
 func Current() Level { return BFloat16().float32() }
 
-// Numbers names what the last bits of results depend on: the current level, and with "-fused" that
-// the compiler rounds a product and a sum once where they stand together in plain Go. On amd64 it does
-// so for GOAMD64=v3 and above. That every program for arm64 does goes without saying for NEON.
+// Numbers names what the last bits of results depend on. It is the current level, followed by "-fused"
+// if the compiler rounds a product and a sum only once where they stand together in plain Go. For amd64
+// it does so from GOAMD64=v3 on. For arm64 it always does, so that NEON has no such ending.
 func Numbers() string {
 	level := Current()
 	if level != NEON && multiplyAdd(1+0x1p-12, 1+0x1p-12, -1-0x1p-11) != 0 { // 2⁻²⁴ if it is rounded once
