@@ -6,6 +6,7 @@ package bench
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,8 +28,10 @@ type Bench struct {
 	// are compared with stays that of float32, and a line with another arithmetic names it.
 	Arithmetic model.Arithmetic
 	Runs       int // counted rounds of everything
-	Peers      *Peers
-	Progress   func(line string)
+	// Lines, if it is not nil, matches the names of the lines to measure; no others are.
+	Lines    *regexp.Regexp
+	Peers    *Peers
+	Progress func(line string)
 }
 
 // Result has everything that was measured on a processor.
@@ -111,12 +114,21 @@ func (b *Bench) Run(ctx context.Context, only []string) (*Result, error) {
 		if err != nil {
 			return r, err
 		}
+		// Some lines are measured together with those that were asked for.
+		if lines = slices.DeleteFunc(lines, func(l Line) bool { return !b.wants(l.Name) }); len(lines) == 0 {
+			continue
+		}
 		r.Parts = append(r.Parts, Part{
 			Name: p.name, Machine: machine, Threads: b.Threads, Runs: b.Runs,
 			Started: started.UTC().Truncate(time.Second), Seconds: time.Since(started).Seconds(), Lines: lines,
 		})
 	}
 	return r, nil
+}
+
+// wants says whether any of these lines is to be measured.
+func (b *Bench) wants(names ...string) bool {
+	return b.Lines == nil || slices.ContainsFunc(names, b.Lines.MatchString)
 }
 
 // Merge adds the parts of an earlier result that this one lacks. The result is of the same

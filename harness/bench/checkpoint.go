@@ -13,12 +13,16 @@ import (
 // checkpointLines times the wait of a training for a checkpoint, and the steps beside which it
 // is saved, in turn with steps beside which nothing is.
 func (b *Bench) checkpointLines(ctx context.Context) ([]Line, error) {
+	const waitName, besideName = "Checkpoint/characters-512/wait", "Checkpoint/characters-512/step-beside"
+	if !b.wants(waitName, besideName) {
+		return nil, nil
+	}
 	e := characters(512, 87)
 	wait, beside, plain, err := b.timeCheckpoints(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	waiting, stepping := newLine("Checkpoint/characters-512/wait", wait), newLine("Checkpoint/characters-512/step-beside", beside)
+	waiting, stepping := newLine(waitName, wait), newLine(besideName, beside)
 	waiting.compare(undisturbed, plain, "")
 	stepping.compare(undisturbed, plain, "")
 	b.Progress(waiting.Name)

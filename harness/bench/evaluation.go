@@ -15,11 +15,15 @@ var evaluationSizes = []int{512, 1000}
 func (b *Bench) evaluationLines(ctx context.Context) ([]Line, error) {
 	var lines []Line
 	for _, units := range evaluationSizes {
+		name := fmt.Sprintf("Evaluation/characters-%d", units)
+		if !b.wants(name) {
+			continue
+		}
 		ours, step, err := b.timeEvaluation(ctx, units)
 		if err != nil {
 			return nil, fmt.Errorf("evaluation at %d units: %w", units, err)
 		}
-		line := newLine(fmt.Sprintf("Evaluation/characters-%d", units), ours)
+		line := newLine(name, ours)
 		line.compare(aStep, step, "")
 		lines = append(lines, line)
 		b.Progress(line.Name)

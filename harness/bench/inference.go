@@ -62,6 +62,9 @@ const (
 func (b *Bench) inferenceLines(ctx context.Context) ([]Line, error) {
 	var lines []Line
 	for _, size := range allInferences() {
+		if !b.wants(size.lines()...) {
+			continue
+		}
 		found, err := b.inferencesOfSize(ctx, size)
 		if err != nil {
 			return nil, fmt.Errorf("inference at %d units: %w", size.units, err)
@@ -106,9 +109,9 @@ func (b *Bench) inferencesOfSize(ctx context.Context, size inferences) (_ []Line
 		return nil, err
 	}
 	var lines []Line
+	names := size.lines()
 	for i, sample := range samples[:ours] {
-		weights, precision := size.networks[i/len(activations)].weights, activations[i%len(activations)]
-		line := newLine(fmt.Sprintf("Inference/%s-%d/%s", weights, size.units, precision), sample)
+		line := newLine(names[i], sample)
 		for n, p := range peers {
 			line.compare(p.against, samples[ours+n], p.reason)
 		}
@@ -116,6 +119,16 @@ func (b *Bench) inferencesOfSize(ctx context.Context, size inferences) (_ []Line
 		b.Progress(line.Name)
 	}
 	return lines, nil
+}
+
+// lines returns the names of the lines of a size.
+func (i inferences) lines() (names []string) {
+	for _, network := range i.networks {
+		for _, precision := range activations {
+			names = append(names, fmt.Sprintf("Inference/%s-%d/%s", network.weights, i.units, precision))
+		}
+	}
+	return names
 }
 
 // packed makes a new network and packs its weights.

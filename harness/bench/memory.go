@@ -22,6 +22,9 @@ const betweenLooks = 20 * time.Millisecond
 func (b *Bench) memoryLines(ctx context.Context) ([]Line, error) {
 	line := newLine("PeakMemory/characters-1000", Sample{Who: "bittern"})
 	line.Unit = Bytes
+	if !b.wants(line.Name) {
+		return nil, nil
+	}
 	for range b.Runs {
 		var peak, before int64
 		var last time.Time

@@ -17,10 +17,14 @@ import (
 // portableLines compares the kernel in plain Go with gonum. A process chooses its instruction
 // set at the start and keeps it, so this executable is run again at the other level.
 func (b *Bench) portableLines(ctx context.Context) (_ []Line, err error) {
-	if isa.Current() != isa.Portable {
+	p := product{m: 64, k: 512, n: 2048, count: 1}
+	name := "MatrixProduct/portable-" + p.name()
+	switch {
+	case !b.wants(name):
+		return nil, nil
+	case isa.Current() != isa.Portable:
 		return b.again(ctx, isa.Portable, "portable")
 	}
-	p := product{m: 64, k: 512, n: 2048, count: 1}
 	matrix := func(rows, columns int) blas32.General {
 		x := blas32.General{Rows: rows, Cols: columns, Stride: columns, Data: make([]float32, rows*columns)}
 		for i := range x.Data {
@@ -39,7 +43,7 @@ func (b *Bench) portableLines(ctx context.Context) (_ []Line, err error) {
 	if err != nil {
 		return nil, err
 	}
-	line := newLine("MatrixProduct/portable-"+p.name(), samples[0])
+	line := newLine(name, samples[0])
 	line.compare(gonumBLAS, samples[1], "")
 	b.Progress(line.Name)
 	return []Line{line}, nil

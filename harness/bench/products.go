@@ -186,12 +186,16 @@ func matrixProducts() []product {
 func (b *Bench) matrixLines(ctx context.Context) ([]Line, error) {
 	var lines []Line
 	for _, p := range matrixProducts() {
+		name := "MatrixProduct/" + p.name()
+		if !b.wants(name) {
+			continue
+		}
 		p.count = max(1, int(1e10/p.operations())) // a run takes tens of milliseconds, of which cores that were asleep need the first few to wake up
 		ours, theirs, reason, err := b.timeProducts(ctx, []product{p})
 		if err != nil {
 			return nil, err
 		}
-		line := newLine("MatrixProduct/"+p.name(), each(ours, p.count))
+		line := newLine(name, each(ours, p.count))
 		line.compare(openBLAS, each(theirs, p.count), reason)
 		lines = append(lines, line)
 		b.Progress(line.Name)

@@ -43,11 +43,15 @@ func (b *Bench) simulatedLines(ctx context.Context) ([]Line, error) {
 	batch := random{characterShape(symbols, sequences, length)}
 	var lines []Line
 	for _, quantizer := range scorings {
+		name := fmt.Sprintf("Scoring/asic-%d/%s", units, quantizer)
+		if !b.wants(name) {
+			continue
+		}
 		ours, alone, err := b.timeScoring(ctx, quantizer, units, batch, products)
 		if err != nil {
 			return nil, fmt.Errorf("scoring %s: %w", quantizer, err)
 		}
-		line := newLine(fmt.Sprintf("Scoring/asic-%d/%s", units, quantizer), each(ours, sequences*length))
+		line := newLine(name, each(ours, sequences*length))
 		line.compare(floor, each(alone, sequences*length), "")
 		lines = append(lines, line)
 		b.Progress(line.Name)

@@ -128,6 +128,9 @@ func (e timedStep) products() []product {
 func (b *Bench) stepLines(ctx context.Context) ([]Line, error) {
 	var lines []Line
 	for _, e := range timedSteps() {
+		if !b.wants(b.lineName(e)) {
+			continue
+		}
 		line, err := b.stepLine(ctx, e)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.name, err)
@@ -175,11 +178,7 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 	if err != nil {
 		return Line{}, err
 	}
-	name := e.name
-	if !b.Arithmetic.IsZero() {
-		name += "-" + string(b.Arithmetic)
-	}
-	line := newLine(name, samples[ours])
+	line := newLine(b.lineName(e), samples[ours])
 	if e.beside != nil {
 		samples[beside].Who = ourLSTM + ", by " + samples[beside].Who
 		line.compare(ourLSTM, samples[beside], "")
@@ -194,6 +193,14 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 		line.compare(p.against, samples[first+i], reasons[i])
 	}
 	return line, nil
+}
+
+// lineName is the name of a step's line, which says the arithmetic if that is not float32.
+func (b *Bench) lineName(e timedStep) string {
+	if b.Arithmetic.IsZero() {
+		return e.name
+	}
+	return e.name + "-" + string(b.Arithmetic)
 }
 
 // ourStep returns a training step as a contestant.

@@ -17,11 +17,15 @@ func (b *Bench) togetherLines(ctx context.Context) ([]Line, error) {
 	const units, symbols = 2000, 27
 	var lines []Line
 	for _, quantizer := range togethers {
+		name := fmt.Sprintf("Scoring/cpu-%d/%s", units, quantizer)
+		if !b.wants(name) {
+			continue
+		}
 		many, one, err := b.timeTogether(ctx, quantizer, units, symbols)
 		if err != nil {
 			return nil, fmt.Errorf("scoring %s: %w", quantizer, err)
 		}
-		line := newLine(fmt.Sprintf("Scoring/cpu-%d/%s", units, quantizer), many)
+		line := newLine(name, many)
 		line.compare(single, one, "")
 		lines = append(lines, line)
 		b.Progress(line.Name)

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type benchSettings struct {
 	Data     string        `mapstructure:"data"`
 	Peers    string        `mapstructure:"peers"`
 	Threads  int           `mapstructure:"threads"`
+	Lines    string        `mapstructure:"lines"`
 	Runs     int           `mapstructure:"runs"`
 	Deadline time.Duration `mapstructure:"deadline"`
 
@@ -61,12 +63,16 @@ processor of no class nothing is judged.
 
 With --save a page for this class of processors, and the same as JSON, are
 written into a folder. If the folder has them already, the parts that were not
-measured now are kept, so that a long bench can be made in parts.`,
+measured now are kept, so that a long bench can be made in parts.
+
+With --lines only those lines are measured whose names match: more rounds of one
+line may tell what the whole bench could not.`,
 		Example: `  bittern bench
   bittern bench --only inference,matrix --check
   bittern bench --only training --save reports/results/bench --data DIR
   bittern bench --format json > bench.json
   bittern bench --only training --arithmetic bfloat16
+  bittern bench --lines mnist-100 --runs 60
   BITTERN_ISA=avx2 bittern bench --only matrix`,
 		RunE: func(command *cobra.Command, _ []string) error {
 			settings := d
@@ -83,6 +89,7 @@ measured now are kept, so that a long bench can be made in parts.`,
 	flags.String("format", d.Format, strings.Join(benchFormats, ", "))
 	flags.String("peers", d.Peers, "folder of the peers' scripts")
 	flags.Int("threads", d.Threads, "workers of our kernels and threads of the peers in matrix products and training")
+	flags.String("lines", "", "regular expression that the names of the lines to measure match")
 	flags.Int("runs", d.Runs, "counted rounds; an interval needs 6 or more")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
 	dataFlags(command)
@@ -110,6 +117,12 @@ func (s benchSettings) check() error {
 	case s.Runs < 1:
 		return plugins.Problemf("--runs must be 1 or more, not %d", s.Runs)
 	}
+	if _, err := regexp.Compile(s.Lines); err != nil {
+		return plugins.Problemf("--lines is no regular expression: %v", err)
+	}
+	if s.Lines != "" && s.Save != "" {
+		return plugins.Problemf("--save keeps whole parts of the bench, and --lines measures less; leave one of them out")
+	}
 	return bench.CheckParts(s.Only)
 }
 
@@ -134,8 +147,14 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 		Runs: settings.Runs, Peers: bench.FindPeers(ctx, settings.Peers),
 		Progress: func(line string) { fmt.Fprintln(p.stderr, "timed", line) },
 	}
+	if settings.Lines != "" {
+		b.Lines = regexp.MustCompile(settings.Lines)
+	}
 	p.goOn = "the parts that were finished are printed, and kept with --save"
 	result, err := b.Run(ctx, settings.Only)
+	if err == nil && len(result.Parts) == 0 {
+		return plugins.Problemf("no line of these parts has a name that matches %s; a bench without --lines prints all names", settings.Lines)
+	}
 	// After an error, the parts that were finished before it are printed and saved.
 	printing := p.writeBench(result, settings)
 	return errors.Join(err, p.saveBench(result, saved, settings.Save), printing)
