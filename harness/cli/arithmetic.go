@@ -8,13 +8,14 @@ import (
 
 	"bittern/accel/kernels/isa"
 	"bittern/harness/experiment"
+	"bittern/harness/suite"
 	"bittern/plugins/model"
 )
 
 // arithmeticFlag adds the flag that replaces the arithmetic of training.
 func arithmeticFlag(command *cobra.Command) {
-	command.Flags().String("arithmetic", "", fmt.Sprintf("what the matrix products of training compute with, %s or %s; empty is what the suite says, or float32", model.Float32, model.BFloat16))
-	offer(command, "arithmetic", model.Float32, model.BFloat16)
+	command.Flags().String("arithmetic", "", fmt.Sprintf("what the matrix products of training compute with, %s, %s or %s; empty is what the suite says", suite.Auto, model.Float32, model.BFloat16))
+	offer(command, "arithmetic", suite.Auto, model.Float32, model.BFloat16)
 }
 
 // tellSlowProducts says so if experiments train with an arithmetic that this machine has no fast

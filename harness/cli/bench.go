@@ -93,7 +93,8 @@ line may tell what the whole bench could not.`,
 	flags.Int("runs", d.Runs, "counted rounds; an interval needs 6 or more")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
 	dataFlags(command)
-	arithmeticFlag(command)
+	command.Flags().String("arithmetic", string(model.Float32), fmt.Sprintf("what the matrix products of training steps compute with, %s or %s", model.Float32, model.BFloat16))
+	offer(command, "arithmetic", model.Float32, model.BFloat16)
 	pluginFlags(command)
 	offer(command, "format", benchFormats...)
 	if err := errors.Join(
@@ -106,7 +107,7 @@ line may tell what the whole bench could not.`,
 }
 
 func (s benchSettings) check() error {
-	arithmetics := []model.Arithmetic{"", model.Float32, model.BFloat16}
+	arithmetics := []model.Arithmetic{model.Float32, model.BFloat16}
 	switch {
 	case !slices.Contains(arithmetics, s.Arithmetic):
 		return plugins.Problemf("--arithmetic must be %s or %s, not %q", model.Float32, model.BFloat16, s.Arithmetic)

@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 
+	"bittern/accel/kernels/isa"
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/harness/task"
 	"bittern/internal/host"
 	"bittern/plugins"
+	"bittern/plugins/model"
 )
 
 // Prepare turns a suite into its experiments, of the tasks with the given labels or,
@@ -124,7 +126,7 @@ func (p *preparation) spec(ctx context.Context, c suite.Combination) (*experimen
 	if err != nil {
 		return nil, err
 	}
-	model, err := p.plugin(ctx, plugins.KindModel, c.Model)
+	network, err := p.plugin(ctx, plugins.KindModel, c.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +134,20 @@ func (p *preparation) spec(ctx context.Context, c suite.Combination) (*experimen
 	if err != nil {
 		return nil, err
 	}
-	return &experiment.Spec{Task: c.Task, Loaded: loaded, Model: model, Quantizer: quantizer, Seed: c.Seed}, nil
+	c.Task.Training.Arithmetic = arithmeticFor(c.Task.Training.Arithmetic, network, isa.BFloat16())
+	return &experiment.Spec{Task: c.Task, Loaded: loaded, Model: network, Quantizer: quantizer, Seed: c.Seed}, nil
+}
+
+// arithmeticFor returns what a model trains with, given the arithmetic of the suite and the machine's
+// level.
+func arithmeticFor(arithmetic model.Arithmetic, of experiment.Plugin, level isa.Level) model.Arithmetic {
+	switch {
+	case arithmetic != suite.Auto:
+		return arithmetic
+	case level == isa.AVX512BF16 && slices.Contains(of.Description.Traits, model.TraitBFloat16):
+		return model.BFloat16
+	}
+	return model.Float32
 }
 
 // load makes the task of an entry.

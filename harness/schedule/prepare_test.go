@@ -11,12 +11,39 @@ import (
 	"strings"
 	"testing"
 
+	"bittern/accel/kernels/isa"
 	"bittern/harness/experiment"
 	"bittern/harness/internal/testplugin"
+	"bittern/harness/suite"
 	"bittern/internal/host"
 	"bittern/internal/testexec"
 	"bittern/plugins"
+	"bittern/plugins/model"
 )
+
+// TestAutoArithmetic holds that only a suite that leaves the arithmetic open has another one on another
+// machine, and only for a model that can.
+func TestAutoArithmetic(t *testing.T) {
+	t.Parallel()
+	rounds := experiment.Plugin{Description: plugins.Description{Traits: []string{model.TraitBFloat16}}}
+	for _, c := range []struct {
+		asked model.Arithmetic
+		model experiment.Plugin
+		level isa.Level
+		want  model.Arithmetic
+	}{
+		{suite.Auto, rounds, isa.AVX512BF16, model.BFloat16},
+		{suite.Auto, rounds, isa.AVX512, model.Float32},
+		{suite.Auto, experiment.Plugin{}, isa.AVX512BF16, model.Float32},
+		{model.Float32, rounds, isa.AVX512BF16, model.Float32},
+		{model.BFloat16, rounds, isa.Portable, model.BFloat16},
+		{model.BFloat16, experiment.Plugin{}, isa.AVX512BF16, model.BFloat16}, // refused later
+	} {
+		if got := arithmeticFor(c.asked, c.model, c.level); got != c.want {
+			t.Errorf("%s with the traits %q at %s: %s, want %s", c.asked, c.model.Description.Traits, c.level, got, c.want)
+		}
+	}
+}
 
 // An external plugin is its executable, whatever version it gives itself: another
 // build of it makes other experiments, which have no result yet.

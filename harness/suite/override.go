@@ -81,7 +81,7 @@ func (s *Suite) Apply(o Override) error {
 	}
 	if o.Arithmetic != "" {
 		if f := withFlag(trainingKeys, "arithmetic"); !slices.Contains(f.choices, o.Arithmetic) {
-			return plugins.Problemf("--%s must be %s, not %q%s", f.flag, strings.Join(f.choices, " or "), o.Arithmetic, plugins.DidYouMean(o.Arithmetic, f.choices))
+			return plugins.Problemf("--%s must be one of %s, not %q%s", f.flag, strings.Join(f.choices, ", "), o.Arithmetic, plugins.DidYouMean(o.Arithmetic, f.choices))
 		}
 		for i := range s.Tasks {
 			s.Tasks[i].Training.Arithmetic = model.Arithmetic(o.Arithmetic)

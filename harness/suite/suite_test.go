@@ -498,7 +498,7 @@ func TestOverrideArithmetic(t *testing.T) {
 		t.Errorf("got %q (%v), want float32", s.Tasks[1].Training.Arithmetic, err)
 	}
 	err := s.Apply(Override{Arithmetic: "bfloat"})
-	if err == nil || !strings.Contains(err.Error(), `--arithmetic must be float32 or bfloat16, not "bfloat"`) {
+	if err == nil || !strings.Contains(err.Error(), `--arithmetic must be one of auto, float32, bfloat16, not "bfloat"`) {
 		t.Errorf("got error %v, want one that says what is allowed", err)
 	}
 }

@@ -16,6 +16,9 @@ const (
 	Exponential Decay = "exponential"
 )
 
+// Auto is the arithmetic of a suite that leaves the choice to the machine that trains.
+const Auto model.Arithmetic = "auto"
+
 // Training is a recipe: how an experiment's parameters are trained. Its JSON has what
 // determines the numbers of the trained network, so that the time between checkpoints is not in it.
 type Training struct {
@@ -25,7 +28,7 @@ type Training struct {
 	Decay             Decay            `key:"decay" json:"decay" choices:"constant,exponential" doc:"how the learning rate moves from the first step to the last"`
 	DecayOnRise       float64          `key:"decay_on_rise" json:"decay_on_rise" min:"0" max:"1000" doc:"divide the learning rate by this, above 1, after each validation whose deployable score is no better than the best before it; 0 is off"`
 	ClipNorm          float64          `key:"clip_norm" json:"clip_norm" min:"0" doc:"bound on the norm of the gradient over all parameters; 0 is off"`
-	Arithmetic        model.Arithmetic `key:"arithmetic" json:"arithmetic,omitzero" choices:"float32,bfloat16" flag:"arithmetic" doc:"what the matrix products of training compute with; bfloat16 rounds their operands and sums in float32, and all else stays float32"`
+	Arithmetic        model.Arithmetic `key:"arithmetic" json:"arithmetic,omitzero" choices:"auto,float32,bfloat16" flag:"arithmetic" doc:"what the matrix products of training compute with; bfloat16 rounds their operands and sums in float32, and all else stays float32; auto is bfloat16 where the processor has fast instructions for it and the model can, otherwise float32"`
 	Epochs            int              `key:"epochs" json:"epochs" min:"1" max:"1048576" flag:"epochs" doc:"passes over the training part"`
 	Steps             int              `key:"steps" json:"steps" min:"0" max:"1000000000000" flag:"steps" doc:"train at most this many steps; 0 is no cap"`
 	ValidateEvery     int              `key:"validate_every" json:"validate_every" min:"0" max:"1000000000000" doc:"steps between validations; 0 is once an epoch"`
@@ -74,7 +77,7 @@ func defaultSuite() *Suite {
 			Optimiser:    model.Adam,
 			LearningRate: 0.002,
 			Decay:        Constant,
-			Arithmetic:   model.Float32,
+			Arithmetic:   Auto,
 			Epochs:       1,
 
 			ValidationCalibration: 20,
