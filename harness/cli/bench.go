@@ -46,7 +46,7 @@ const (
 var benchFormats = []string{benchAll, benchTable, benchLines, benchJSON}
 
 func (p *program) benchCommand() *cobra.Command {
-	d := benchSettings{Format: benchAll, Peers: "baselines/peers", Threads: 2, Runs: 9, Deadline: host.DefaultDeadline}
+	d := benchSettings{Format: benchAll, Peers: "baselines/peers", Threads: 2, Arithmetic: model.Float32, Runs: 9, Deadline: host.DefaultDeadline}
 	command := &cobra.Command{
 		Use: "bench", Short: "Measure kernels, training steps, packed inference, memory and start against the floor and the peers installed", Args: noArguments,
 		Long: `Bench times matrix products, training steps through the plugin processes,
@@ -90,10 +90,10 @@ line may tell what the whole bench could not.`,
 	flags.String("peers", d.Peers, "folder of the peers' scripts")
 	flags.Int("threads", d.Threads, "workers of our kernels and threads of the peers in matrix products and training")
 	flags.String("lines", "", "regular expression that the names of the lines to measure match")
+	flags.String("arithmetic", string(d.Arithmetic), fmt.Sprintf("what the matrix products of training steps compute with, %s or %s", model.Float32, model.BFloat16))
 	flags.Int("runs", d.Runs, "counted rounds; an interval needs 6 or more")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
 	dataFlags(command)
-	command.Flags().String("arithmetic", string(model.Float32), fmt.Sprintf("what the matrix products of training steps compute with, %s or %s", model.Float32, model.BFloat16))
 	offer(command, "arithmetic", model.Float32, model.BFloat16)
 	pluginFlags(command)
 	offer(command, "format", benchFormats...)
