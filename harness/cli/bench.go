@@ -117,11 +117,7 @@ func (s benchSettings) check() error {
 		return plugins.Problemf("--threads must be 1 or more, not %d", s.Threads)
 	case s.Runs < 1:
 		return plugins.Problemf("--runs must be 1 or more, not %d", s.Runs)
-	}
-	if _, err := regexp.Compile(s.Lines); err != nil {
-		return plugins.Problemf("--lines is no regular expression: %v", err)
-	}
-	if s.Lines != "" && s.Save != "" {
+	case s.Lines != "" && s.Save != "":
 		return plugins.Problemf("--save keeps whole parts of the bench, and --lines measures less; leave one of them out")
 	}
 	return bench.CheckParts(s.Only)
@@ -131,9 +127,12 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 	if err := settings.check(); err != nil {
 		return err
 	}
+	lines, err := regexp.Compile(settings.Lines) // an empty one matches all
+	if err != nil {
+		return plugins.Problemf("--lines is no regular expression: %v", err)
+	}
 	var saved *bench.Result
 	if settings.Save != "" { // read first, since a mistake should not be told after a long bench
-		var err error
 		if saved, err = bench.Saved(settings.Save); err != nil {
 			return err
 		}
@@ -145,11 +144,8 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 	ctx := command.Context()
 	b := &bench.Bench{
 		Catalogue: catalogue, Deadline: settings.Deadline, Data: settings.Data, Threads: settings.Threads, Arithmetic: settings.Arithmetic,
-		Runs: settings.Runs, Peers: bench.FindPeers(ctx, settings.Peers),
+		Runs: settings.Runs, Lines: lines, Peers: bench.FindPeers(ctx, settings.Peers),
 		Progress: func(line string) { fmt.Fprintln(p.stderr, "timed", line) },
-	}
-	if settings.Lines != "" {
-		b.Lines = regexp.MustCompile(settings.Lines)
 	}
 	p.goOn = "the parts that were finished are printed, and kept with --save"
 	result, err := b.Run(ctx, settings.Only)

@@ -41,7 +41,7 @@ type computation struct{ sha256, arithmetic string }
 // sharable says what a deployed network computes, where that may be taken from another
 // backend: a machine that is timed computes itself.
 func sharable(plugin Plugin, deployed backend.Deployed) (computes computation, ok bool) {
-	return computation{plugin.SHA256, deployed.Arithmetic}, deployed.Arithmetic != "" && !plugin.has(backend.TraitTimed)
+	return computation{plugin.SHA256, deployed.Arithmetic}, deployed.Arithmetic != "" && !plugin.Has(backend.TraitTimed)
 }
 
 // execution is what a test part scored on the backend of a label.
@@ -64,7 +64,7 @@ func costed(ctx context.Context, b backend.Backend, plugin Plugin, n artifact.Ne
 		return nil, o, err
 	}
 	turn := quiet.compute
-	if plugin.has(backend.TraitTimed) {
+	if plugin.Has(backend.TraitTimed) {
 		turn = quiet.alone
 	}
 	var cost backend.Cost

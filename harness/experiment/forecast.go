@@ -138,7 +138,7 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 			return Forecast{}, err
 		}
 		out.Deploying += took
-		if plugin.has(backend.TraitTimed) {
+		if plugin.Has(backend.TraitTimed) {
 			out.Timed += took
 		}
 		resident = max(resident, deployed)
@@ -298,7 +298,7 @@ func (f *Forecaster) deployment(ctx context.Context, plugin Plugin, n artifact.N
 	}
 	scale := float64(total(shape.Steps)) / float64(total(short.Steps)) * float64(batches.Len())
 	took = time.Duration(float64(one) * scale)
-	if plugin.has(backend.TraitTimed) {
+	if plugin.Has(backend.TraitTimed) {
 		started := time.Now()
 		if _, err := b.Cost(ctx, backend.CostRequest{Steps: short.Steps}); err != nil && !errors.As(err, &cannot) {
 			return 0, 0, failure(err)

@@ -103,7 +103,7 @@ func (s *session) build(ctx context.Context) error {
 // initialise has the quantizer write the starting values of its states. Call it if training
 // does not go on from a checkpoint.
 func (s *session) initialise(ctx context.Context) error {
-	if !s.spec.Quantizer.has(quantizer.TraitInitialise) {
+	if !s.spec.Quantizer.Has(quantizer.TraitInitialise) {
 		return nil
 	}
 	return failure(s.quantizer.Initialise(ctx))
@@ -113,10 +113,10 @@ func (s *session) initialise(ctx context.Context) error {
 // experiment's optimiser keeps is a *plugins.Problem.
 func (s *session) plan(ctx context.Context) (model.Plan, []quantizer.State, error) {
 	optimiser := s.spec.Task.Training.Optimiser
-	if s.spec.Quantizer.has(quantizer.TraitSecondMoments) && optimiser != model.Adam {
+	if s.spec.Quantizer.Has(quantizer.TraitSecondMoments) && optimiser != model.Adam {
 		return model.Plan{}, nil, plugins.Problemf("quantizer %s needs Adam's second moments, and this experiment trains with %s; set training optimiser: %s", s.spec.Quantizer.Label, optimiser, model.Adam)
 	}
-	if arithmetic := s.spec.Task.Training.Arithmetic; !arithmetic.IsZero() && !s.spec.Model.has(model.TraitBFloat16) {
+	if arithmetic := s.spec.Task.Training.Arithmetic; !arithmetic.IsZero() && !s.spec.Model.Has(model.TraitBFloat16) {
 		return model.Plan{}, nil, plugins.Problemf("model %s trains with float32 alone, and task %s with %s; set training arithmetic: %s", s.spec.Model.Label, s.spec.Task.Label, arithmetic, model.Float32)
 	}
 	plan, err := s.model.Plan(ctx, s.spec.Model.Options, s.task.Shape())

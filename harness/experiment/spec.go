@@ -25,8 +25,8 @@ type Plugin struct {
 
 func (p Plugin) String() string { return p.Name + " " + p.Description.Version }
 
-// has says whether the plugin claims a trait.
-func (p Plugin) has(trait string) bool { return slices.Contains(p.Description.Traits, trait) }
+// Has says whether the plugin claims a trait.
+func (p Plugin) Has(trait string) bool { return slices.Contains(p.Description.Traits, trait) }
 
 // Listing is the place of an experiment in the list of a suite, and its labels there.
 type Listing struct {
@@ -60,7 +60,7 @@ func (s *Spec) String() string {
 // are best left to a machine that does nothing else meanwhile.
 func (s *Spec) Untimed() *Spec {
 	untimed := *s
-	untimed.Backends = slices.DeleteFunc(slices.Clone(s.Backends), func(p Plugin) bool { return p.has(backend.TraitTimed) })
+	untimed.Backends = slices.DeleteFunc(slices.Clone(s.Backends), func(p Plugin) bool { return p.Has(backend.TraitTimed) })
 	return &untimed
 }
 

@@ -92,7 +92,7 @@ func allocate(a *arena.Arena, spec *Spec, plan model.Plan, states []quantizer.St
 		room = room[(n+line-1)/line*line:]
 		return values
 	})
-	t.batch, t.freezesMoments = batch, spec.Quantizer.has(quantizer.TraitSecondMoments)
+	t.batch, t.freezesMoments = batch, spec.Quantizer.Has(quantizer.TraitSecondMoments)
 	return t, nil
 }
 

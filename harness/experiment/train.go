@@ -153,7 +153,7 @@ func (s *session) advance(ctx context.Context, number uint64, update model.Updat
 	if err != nil {
 		return 0, 0, failure(err)
 	}
-	if s.spec.Quantizer.has(quantizer.TraitBackward) {
+	if s.spec.Quantizer.Has(quantizer.TraitBackward) {
 		request := quantizer.Backward{Draw: draw, LearningRate: update.LearningRate, Update: update.Number}
 		if err := s.quantizer.Backward(ctx, request); err != nil {
 			return 0, 0, failure(err)
@@ -168,7 +168,7 @@ func (s *session) advance(ctx context.Context, number uint64, update model.Updat
 	if err != nil {
 		return 0, 0, failure(err)
 	}
-	if s.spec.Quantizer.has(quantizer.TraitProject) {
+	if s.spec.Quantizer.Has(quantizer.TraitProject) {
 		if err := s.quantizer.Project(ctx); err != nil {
 			return 0, 0, failure(err)
 		}

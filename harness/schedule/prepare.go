@@ -144,7 +144,7 @@ func arithmeticFor(arithmetic model.Arithmetic, of experiment.Plugin, level isa.
 	switch {
 	case arithmetic != suite.Auto:
 		return arithmetic
-	case level == isa.AVX512BF16 && slices.Contains(of.Description.Traits, model.TraitBFloat16):
+	case level == isa.AVX512BF16 && of.Has(model.TraitBFloat16):
 		return model.BFloat16
 	}
 	return model.Float32

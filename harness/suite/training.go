@@ -16,7 +16,7 @@ const (
 	Exponential Decay = "exponential"
 )
 
-// Auto is the arithmetic of a suite that leaves the choice to the machine that trains.
+// Auto is the arithmetic of a suite that leaves the choice to the machine: package schedule makes it.
 const Auto model.Arithmetic = "auto"
 
 // Training is a recipe: how an experiment's parameters are trained. Its JSON has what
