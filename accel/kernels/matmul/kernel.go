@@ -62,6 +62,17 @@ func (k *kernel) stored(depth int) int {
 // width is the number of columns in a full panel.
 func (k *kernel) width() int { return k.lanes * k.vectors }
 
+// panel returns how many of the columns that are left the next panel takes. A tile of a single
+// vector has too few sums to keep the multipliers busy, so one vector more than a full panel
+// makes two panels that are as wide as each other.
+func (k *kernel) panel(left int) int {
+	vectors := (left + k.lanes - 1) / k.lanes
+	if vectors == k.vectors+1 {
+		vectors = (vectors + 1) / 2
+	}
+	return min(left, min(vectors, k.vectors)*k.lanes)
+}
+
 // height returns the index in heights of the tallest tile that fits in rows.
 func (k *kernel) height(rows int) int {
 	for h, height := range k.heights {
@@ -89,10 +100,10 @@ type panels struct {
 // multiply computes C (+)= A·B for m rows, n columns and one block of depth, counted in floats as
 // they are stored. The rows of A are lda apart; if lda is 0, packRows has packed A.
 func (k *kernel) multiply(c []float32, ldc int, a []float32, lda int, b panels, m, n, depth int, accumulate bool) {
-	for j := 0; j < n; j += k.width() {
-		vectors := min(k.vectors, (n-j+k.lanes-1)/k.lanes)
-		last := n - j - (vectors-1)*k.lanes
-		last = min(last, k.lanes)
+	for j, columns := 0, 0; j < n; j += columns {
+		columns = k.panel(n - j)
+		vectors := (columns + k.lanes - 1) / k.lanes
+		last := columns - (vectors-1)*k.lanes
 		from, bStride := b.first*b.ld+j, b.ld
 		if b.ld == 0 {
 			bStride = vectors * k.lanes

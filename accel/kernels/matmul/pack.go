@@ -88,8 +88,8 @@ type spare struct {
 // packColumns packs op(B), depth×n, into panels of columns.
 func (k *kernel) packColumns(dst []float32, s *spare, b operand, depth, n int, scale scales) {
 	stored := k.stored(depth)
-	for j := 0; j < n; j += k.width() {
-		columns := min(k.width(), n-j)
+	for j, columns := 0, 0; j < n; j += columns {
+		columns = k.panel(n - j)
 		to, padded, from := dst[j*stored:], k.padded(columns), b.from(0, j)
 		switch {
 		case k.pairing != nil && b.transposed:
