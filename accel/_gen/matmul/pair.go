@@ -44,10 +44,11 @@ func pairAlong() {
 }
 
 // pairAcross writes the rounding of two rows into pairs, one of each, 16 at a time. Each row is
-// multiplied by a factor.
+// multiplied by a factor. What stands ahead floats after them is fetched.
 func pairAcross() {
-	wide.Function("pairAcross", "func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, n int)")
+	wide.Function("pairAcross", "func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, ahead, n int)")
 	dst, low, high, n := emit.Slice("dst"), emit.Slice("low"), emit.Slice("high"), emit.Pointer("n")
+	lowAhead, highAhead := ahead(low), ahead(high)
 	lowFactor, highFactor := wide.Spread(emit.Argument("lowFactor")), wide.Spread(emit.Argument("highFactor"))
 	order := ZMM()
 	VMOVDQU16(interleaved(), order)
@@ -57,12 +58,21 @@ func pairAcross() {
 	l, h, v := ZMM(), ZMM(), ZMM()
 	VMULPS(emit.At(low, at), lowFactor, l)
 	VMULPS(emit.At(high, at), highFactor, h)
+	PREFETCHT0(emit.At(lowAhead, at))
+	PREFETCHT0(emit.At(highAhead, at))
 	VPERMW(emit.RoundBFloat16(l, h), order, v)
 	VMOVUPS(v, emit.At(dst, at))
 	ADDQ(Imm(16), at)
 	CMPQ(at, n)
 	JB(LabelRef("pairs"))
 	wide.Return()
+}
+
+// ahead returns where that stands which is to be fetched while a row is read.
+func ahead(row GPVirtual) GPVirtual {
+	address := emit.Pointer("ahead")
+	LEAQ(Mem{Base: row, Index: address, Scale: 4}, address)
+	return address
 }
 
 // interleaved is the order 0, 16, 1, 17, … of words.

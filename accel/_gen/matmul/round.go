@@ -71,7 +71,7 @@ func roundAlong(m emit.Machine) {
 
 // roundAcross rounds two rows and exchanges them.
 func roundAcross(m emit.Machine) {
-	m.Function("roundAcross", "func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, n int)")
+	m.Function("roundAcross", "func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, ahead, n int)")
 	dst, stride := emit.Slice("dst"), emit.Pointer("dstStride")
 	low, high, n := emit.Slice("low"), emit.Slice("high"), emit.Pointer("n")
 	lowFactor, highFactor, r := m.Spread(emit.Argument("lowFactor")), m.Spread(emit.Argument("highFactor")), newRounding(m)

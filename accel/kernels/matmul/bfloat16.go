@@ -22,8 +22,9 @@ type pairing struct {
 	along func(dst, src, scale []float32, factor float32, n int)
 
 	// across rounds two rows of n numbers, a multiple of 16, after it multiplied each by its factor.
-	// Pairs of two floats go to two rows that are dstStride apart.
-	across func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, n int)
+	// Pairs of two floats go to two rows that are dstStride apart. It may have the processor fetch
+	// what stands ahead floats after each row, which need not be there.
+	across func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, ahead, n int)
 }
 
 // roundBFloat16 returns v as bfloat16: to nearest even, a subnormal as 0.
@@ -131,7 +132,7 @@ func pairAlong(dst, src, scale []float32, factor float32, n int) {
 }
 
 // pairAcross is pairing.across with words.
-func pairAcross(dst []float32, _ int, low, high []float32, lowFactor, highFactor float32, n int) {
+func pairAcross(dst []float32, _ int, low, high []float32, lowFactor, highFactor float32, _, n int) {
 	for i := range n {
 		dst[i] = word(low[i]*lowFactor, high[i]*highFactor)
 	}
@@ -185,6 +186,10 @@ func (p *pairing) rows(e *edge, dst, src []float32, ld, rows, depth int, scale [
 	}
 }
 
+// rowsAhead is how many rows before columns reads a row the processor fetches it. Rows are short and
+// far apart, so that it would not do so by itself.
+const rowsAhead = 16
+
 // columns rounds depth rows of numbers, in pairs of one row and the next. Rows of dst have padded
 // floats.
 func (p *pairing) columns(e *edge, dst []float32, padded int, src []float32, ld, columns, depth int, f factors) {
@@ -197,14 +202,14 @@ func (p *pairing) columns(e *edge, dst []float32, padded int, src []float32, ld,
 			high, highFactor = src[(q+1)*ld:][:columns], f.of(q+1)
 		}
 		if even > 0 && high != nil {
-			p.across(to, padded, low, high, f.of(q), highFactor, even)
+			p.across(to, padded, low, high, f.of(q), highFactor, rowsAhead*ld, even)
 		}
 		first := even
 		if high == nil {
 			first = 0
 		}
 		for j := first; j < padded; j += 16 {
-			p.across(e.pairs[:], 16, e.first.fill(low[min(j, columns):]), e.second.fill(high[min(j, len(high)):]), f.of(q), highFactor, 16)
+			p.across(e.pairs[:], 16, e.first.fill(low[min(j, columns):]), e.second.fill(high[min(j, len(high)):]), f.of(q), highFactor, 0, 16)
 			for row := range p.floats {
 				copy(to[row*padded+j:(row+1)*padded], e.pairs[row*16:][:16])
 			}

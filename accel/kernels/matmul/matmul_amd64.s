@@ -4593,27 +4593,33 @@ scaled:
 	VZEROUPPER
 	RET
 
-// func pairAcrossBF16(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
-TEXT ·pairAcrossBF16(SB), NOSPLIT, $0-96
+// func pairAcrossBF16(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, ahead int, n int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, MMX+
+TEXT ·pairAcrossBF16(SB), NOSPLIT, $0-104
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         low_base+32(FP), CX
 	MOVQ         high_base+56(FP), DX
-	MOVQ         n+88(FP), BX
+	MOVQ         n+96(FP), BX
+	MOVQ         ahead+88(FP), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         ahead+88(FP), DI
+	LEAQ         (DX)(DI*4), DI
 	VBROADCASTSS lowFactor+80(FP), Z0
 	VBROADCASTSS highFactor+84(FP), Z1
 	VMOVDQU16    interleaved<>+0(SB), Z2
-	XORQ         SI, SI
+	XORQ         R8, R8
 
 pairs:
-	VMULPS  (CX)(SI*4), Z0, Z3
-	VMULPS  (DX)(SI*4), Z1, Z4
+	VMULPS     (CX)(R8*4), Z0, Z3
+	VMULPS     (DX)(R8*4), Z1, Z4
+	PREFETCHT0 (SI)(R8*4)
+	PREFETCHT0 (DI)(R8*4)
 	LONG $0x485ff262; WORD $0xdb72 // VCVTNE2PS2BF16 Z3, Z4, Z3
-	VPERMW  Z3, Z2, Z3
-	VMOVUPS Z3, (AX)(SI*4)
-	ADDQ    $0x10, SI
-	CMPQ    SI, BX
-	JB      pairs
+	VPERMW     Z3, Z2, Z3
+	VMOVUPS    Z3, (AX)(R8*4)
+	ADDQ       $0x10, R8
+	CMPQ       R8, BX
+	JB         pairs
 	VZEROUPPER
 	RET
 
@@ -4710,14 +4716,14 @@ DATA lanes00400000<>+16(SB)/8, $0x0040000000400000
 DATA lanes00400000<>+24(SB)/8, $0x0040000000400000
 GLOBL lanes00400000<>(SB), RODATA|NOPTR, $32
 
-// func roundAcrossAVX512(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
+// func roundAcrossAVX512(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, ahead int, n int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·roundAcrossAVX512(SB), NOSPLIT, $0-96
+TEXT ·roundAcrossAVX512(SB), NOSPLIT, $0-104
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dstStride+24(FP), CX
 	MOVQ         low_base+32(FP), DX
 	MOVQ         high_base+56(FP), BX
-	MOVQ         n+88(FP), SI
+	MOVQ         n+96(FP), SI
 	VBROADCASTSS lowFactor+80(FP), Z0
 	VBROADCASTSS highFactor+84(FP), Z1
 	VBROADCASTSS lanes00000001<>+0(SB), Z2
@@ -4800,14 +4806,14 @@ unscaled:
 	VZEROUPPER
 	RET
 
-// func roundAcrossAVX2(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, n int)
+// func roundAcrossAVX2(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, ahead int, n int)
 // Requires: AVX, AVX2
-TEXT ·roundAcrossAVX2(SB), NOSPLIT, $0-96
+TEXT ·roundAcrossAVX2(SB), NOSPLIT, $0-104
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dstStride+24(FP), CX
 	MOVQ         low_base+32(FP), DX
 	MOVQ         high_base+56(FP), BX
-	MOVQ         n+88(FP), SI
+	MOVQ         n+96(FP), SI
 	VBROADCASTSS lowFactor+80(FP), Y0
 	VBROADCASTSS highFactor+84(FP), Y1
 	VBROADCASTSS lanes00000001<>+0(SB), Y2
