@@ -1,6 +1,8 @@
 package recurrent
 
 import (
+	"errors"
+
 	"bittern/accel/kernels/matmul"
 	"bittern/accel/kernels/team"
 )
@@ -70,6 +72,44 @@ func (l *layer) packOnce(p *matmul.Packed, b []float32, ld, k, n int) error {
 		return p.PackBFloat16(b, ld, false, k, n, nil)
 	}
 	return p.Borrow(b, ld, k, n)
+}
+
+// roundedSteps are the left sides of the products in a sweep of bfloat16: the hidden states, and the
+// gradients of the products, of one time. A worker rounds those of its own units and multiplies by
+// those of all. One time's are written while another worker may still read the one's before.
+type roundedSteps struct{ states, gradients [2]*matmul.Rounded }
+
+func newRoundedSteps(c Config, gates int) *roundedSteps {
+	r := &roundedSteps{}
+	for i := range 2 {
+		r.states[i], r.gradients[i] = matmul.NewRounded(c.Batch, c.Units), matmul.NewRounded(c.Batch, gates*c.Units)
+	}
+	return r
+}
+
+// roundState rounds a worker's units of the hidden states at an index.
+func (l *layer) roundState(w *worker, at int) {
+	if !l.pass.BFloat16 {
+		return
+	}
+	units := l.config.Units
+	w.err = errors.Join(w.err, w.scratch.Round(l.rounded.states[at%2], w.from, w.to, l.hidden[at*l.config.Batch*units:], units, l.rows(), nil))
+}
+
+// roundsGradients says whether workers round the gradients of their own units. With an odd number of
+// units a pair may have numbers of two gates, which may be two workers'.
+func (l *layer) roundsGradients() bool { return l.pass.BFloat16 && l.config.Units%2 == 0 }
+
+// roundGradients rounds the gradients of a worker's products of time t.
+func (l *layer) roundGradients(w *worker, t int) {
+	if !l.roundsGradients() {
+		return
+	}
+	gradients := l.at(l.products, t, l.stride, 0)
+	for k := range l.runs() {
+		first, last := l.run(k, w.from, w.to)
+		w.err = errors.Join(w.err, w.scratch.Round(l.rounded.gradients[t%2], first, last, gradients.Data, gradients.Stride, l.config.Batch, l.scales.hidden))
+	}
 }
 
 // attentionScales are those of the matrices of an attention.

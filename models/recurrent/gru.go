@@ -52,7 +52,7 @@ func (l *gru) forward(w *worker, s int) {
 	if l.config.ResetBefore {
 		together = gateN
 	}
-	l.multiply(w, t, l.stateBefore(t), 0, together)
+	l.multiplyState(w, t, together)
 	if l.config.Normalization == LayerNorm {
 		l.normaliseFeatures(w, s, 0, together)
 	}

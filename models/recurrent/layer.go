@@ -91,6 +91,7 @@ type layer struct {
 	team       *team.Team
 	multipliers
 	scales  weightScales
+	rounded *roundedSteps // nil until a pass of bfloat16
 	workers []worker
 
 	used   int // steps that any sequence of the pass has: those in front, in order of time
@@ -333,6 +334,9 @@ func (l *layer) Forward(w Weights, in Input) error {
 	}
 	if c.Normalization.Batch() && l.pass.Statistics == Frozen {
 		l.freeze()
+	}
+	if l.pass.BFloat16 && l.rounded == nil {
+		l.rounded = newRoundedSteps(c, l.gates)
 	}
 	l.setGains()
 	if c.Masked {

@@ -63,7 +63,7 @@ func (l *lstm) start(w *worker) {
 
 func (l *lstm) forward(w *worker, s int) {
 	t := l.time(s)
-	l.multiply(w, t, l.stateBefore(t), 0, l.runs())
+	l.multiplyState(w, t, l.runs())
 	if l.config.Normalization == LayerNorm {
 		l.normaliseFeatures(w, s, 0, lstmGates)
 	}

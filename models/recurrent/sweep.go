@@ -51,10 +51,29 @@ func (l *layer) sweepForward(index int) {
 		if c.Masked {
 			l.keepStates(w, s)
 		}
+		l.roundState(w, l.after(l.time(s)))
 		l.team.Barrier()
 	}
 	if c.Masked && !c.Reverse {
 		l.fillStates(w)
+	}
+}
+
+// fetchStatistics has the processor bring the statistics of a worker's units of step s: since the
+// forward pass no cache has them any more, and each block of units needs only a few lines of each.
+func (l *layer) fetchStatistics(w *worker, s int) {
+	if !l.config.Normalization.Batch() || s < l.first() || w.from == w.to {
+		return
+	}
+	fetch := func(x []float32) {
+		gates.Fetch(gates.Matrix{Data: x, Stride: grain}, (len(x)+grain-1)/grain, 1)
+	}
+	for k := range l.runs() {
+		from, to := l.run(k, w.from, w.to)
+		for _, of := range [2]gates.Statistics{l.hiddenStatistics(s, from, to), l.inputStatistics(s, from, to)} {
+			fetch(of.Mean)
+			fetch(of.RStd)
+		}
 	}
 }
 
@@ -76,6 +95,7 @@ func (l *layer) start(w *worker) {
 	if l.config.HiddenBits > 0 {
 		l.roundStates(w, l.initial())
 	}
+	l.roundState(w, l.initial())
 }
 
 // roundStates rounds a worker's units of the hidden states at an index. Backward passes need
@@ -115,6 +135,19 @@ func (l *layer) multiply(w *worker, t int, states []float32, from, to int) {
 		w.outputs[k] = l.at(l.products, t, l.stride, first).Data
 	}
 	w.err = errors.Join(w.err, w.scratch.MultiplyEach(w.outputs[from:to], l.stride, states, units, false, l.rows(), w.hidden[from:to]))
+}
+
+// multiplyState computes the products of the gates before gate to with the hidden states before time t.
+func (l *layer) multiplyState(w *worker, t, to int) {
+	if !l.pass.BFloat16 {
+		l.multiply(w, t, l.stateBefore(t), 0, to)
+		return
+	}
+	for k := range to {
+		first, _ := l.run(k, w.from, w.to)
+		out := l.at(l.products, t, l.stride, first)
+		w.err = errors.Join(w.err, w.scratch.MultiplyRounded(out.Data, out.Stride, l.rounded.states[l.before(t)%2], l.rows(), &w.hidden[k], false))
+	}
 }
 
 // stateBefore is h before time t.
@@ -170,6 +203,8 @@ func (l *layer) sweepBackward(index int) {
 		if l.narrow() && !l.isSingle() {
 			l.addInputs(w, l.time(s))
 		}
+		l.roundGradients(w, l.time(s))
+		l.fetchStatistics(w, s-1)
 		l.team.Barrier()
 	}
 	if c.interleaved() {
@@ -225,6 +260,10 @@ func (l *layer) clearGradients(w *worker) {
 // to what passed the products by, which is there already.
 func (l *layer) hiddenGradient(w *worker, t int, accumulate bool) gates.Matrix {
 	next := l.hiddenNext.at(0, w.from)
+	if l.roundsGradients() {
+		w.err = errors.Join(w.err, w.scratch.MultiplyRounded(next.Data, next.Stride, l.rounded.gradients[t%2], l.config.Batch, &w.backward, accumulate))
+		return next
+	}
 	w.err = errors.Join(w.err, w.scratch.MultiplyPacked(next.Data, next.Stride,
 		l.at(l.products, t, l.stride, 0).Data, l.stride, false, l.config.Batch, &w.backward, accumulate))
 	return next

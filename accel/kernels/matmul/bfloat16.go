@@ -166,11 +166,11 @@ func (f factors) from(row int) factors {
 }
 
 // rows rounds rows of depth numbers, in pairs along each row. A row is multiplied by its factor, and
-// each of its numbers by the number's own of scale, which may be nil.
-func (p *pairing) rows(e *edge, dst, src []float32, ld, rows, depth int, scale []float32, f factors) {
+// each of its numbers by the number's own of scale, which may be nil. Rows of dst are ldd floats apart.
+func (p *pairing) rows(e *edge, dst []float32, ldd int, src []float32, ld, rows, depth int, scale []float32, f factors) {
 	even, stored := depth&^31, (depth+1)/2*p.floats
 	for i := range rows {
-		to, from, factor := dst[i*stored:][:stored], src[i*ld:][:depth], f.of(i)
+		to, from, factor := dst[i*ldd:][:stored], src[i*ld:][:depth], f.of(i)
 		if even > 0 {
 			p.along(to, from, scale, factor, even)
 		}

@@ -108,7 +108,7 @@ func (s *Scratch) gemm(k *kernel, y product) {
 			s.columns = grow(s.columns, k.stored(depth)*k.padded(columns))
 			k.packColumns(s.columns, &s.spare, y.b.block(p, j), depth, columns, block)
 			s.targets = append(s.targets[:0], target{y.c[j:], columns, panels{s.columns, k.stored(depth), 0, 0, block.columns}})
-			s.multiply(k, s.targets, y.ldc, y.a.block(0, p), y.m, depth, y.accumulate || p > 0, block.depth)
+			s.multiply(k, s.targets, y.ldc, left{operand: y.a.block(0, p)}, y.m, depth, y.accumulate || p > 0, block.depth)
 		}
 	}
 }

@@ -94,7 +94,7 @@ func (k *kernel) packColumns(dst []float32, s *spare, b operand, depth, n int, s
 		switch {
 		case k.pairing != nil && b.transposed:
 			s.rows = grow(s.rows, columns*stored)
-			k.pairing.rows(&s.edge, s.rows, from, b.ld, columns, depth, nil, factors{scale.columns, true}.from(j))
+			k.pairing.rows(&s.edge, s.rows, stored, from, b.ld, columns, depth, nil, factors{scale.columns, true}.from(j))
 			k.packAcross(to, padded, s.rows, stored, columns, stored)
 		case k.pairing != nil:
 			k.pairing.columns(&s.edge, to, padded, from, b.ld, columns, depth, factors{scale.depth, true})

@@ -19,7 +19,7 @@ type Scratch struct {
 // Scratch and on its own part of C; they may share p.
 func (s *Scratch) MultiplyPacked(c []float32, ldc int, a []float32, lda int, transA bool, m int, p *Packed, accumulate bool) error {
 	s.products = append(s.products[:0], packedProduct{c, p})
-	return s.multiplyPacked(ldc, operand{a, lda, transA}, m, accumulate)
+	return s.multiplyPacked(ldc, left{operand: operand{a, lda, transA}}, m, accumulate)
 }
 
 // MultiplyEach computes C = op(A)·P for each matrix of c with the one of p in its place. It packs and
@@ -36,7 +36,7 @@ func (s *Scratch) MultiplyEach(c [][]float32, ldc int, a []float32, lda int, tra
 	if len(p) == 0 {
 		return nil
 	}
-	return s.multiplyPacked(ldc, operand{a, lda, transA}, m, false)
+	return s.multiplyPacked(ldc, left{operand: operand{a, lda, transA}}, m, false)
 }
 
 // packedProduct is a product with a packed right side.
@@ -45,11 +45,42 @@ type packedProduct struct {
 	p *Packed
 }
 
+// MultiplyRounded is MultiplyPacked with m rows of A as they were rounded, and with p of bfloat16.
+func (s *Scratch) MultiplyRounded(c []float32, ldc int, a *Rounded, m int, p *Packed, accumulate bool) error {
+	if a.kernel != p.kernel {
+		return fmt.Errorf("matmul: a rounded A %d×%d and P %d×%d that is packed for another arithmetic", a.m, a.k, p.k, p.n)
+	}
+	s.products = append(s.products[:0], packedProduct{c, p})
+	return s.multiplyPacked(ldc, left{operand{a.data, a.kernel.stored(a.k), false}, true}, m, accumulate)
+}
+
+// left is the left side of a product: op(A), or its rows as they were rounded.
+type left struct {
+	operand
+	rounded bool
+}
+
+// check returns an error unless op(A) has m rows and k columns.
+func (a left) check(kernel *kernel, m, k int) error {
+	if a.rounded {
+		k = kernel.stored(k)
+	}
+	return a.operand.check("A", m, k)
+}
+
+// block returns a without its first i rows and p columns.
+func (a left) block(k *kernel, i, p int) left {
+	if a.rounded {
+		p = k.stored(p)
+	}
+	return left{a.operand.block(i, p), a.rounded}
+}
+
 // multiplyPacked computes s.products.
-func (s *Scratch) multiplyPacked(ldc int, left operand, m int, accumulate bool) error {
+func (s *Scratch) multiplyPacked(ldc int, a left, m int, accumulate bool) error {
 	for _, y := range s.products {
 		for _, err := range [2]error{
-			operand{y.c, ldc, false}.check("C", m, y.p.n), left.check("A", m, y.p.k),
+			operand{y.c, ldc, false}.check("C", m, y.p.n), a.check(y.p.kernel, m, y.p.k),
 		} {
 			if err != nil {
 				return fmt.Errorf("%w (in C %d×%d = op(A) %d×%d · P %d×%d)", err, m, y.p.n, m, y.p.k, y.p.k, y.p.n)
@@ -73,7 +104,7 @@ func (s *Scratch) multiplyPacked(ldc int, left operand, m int, accumulate bool) 
 			}
 			s.targets = append(s.targets, target{y.c, y.p.n, panels{y.p.data, k.stored(y.p.k), k.stored(from), y.p.ld, y.p.scales.columns}})
 		}
-		s.multiply(k, s.targets, ldc, left.block(0, from), m, depth, accumulate || from > 0, first.scales.block(from, 0).depth)
+		s.multiply(k, s.targets, ldc, a.block(k, 0, from), m, depth, accumulate || from > 0, first.scales.block(from, 0).depth)
 	}
 	return nil
 }
@@ -91,7 +122,7 @@ type target struct {
 
 // multiply computes C (+)= op(A)·B of each target, for m rows and one block of depth. Column p of A is
 // multiplied by scale[p] where scale is not nil.
-func (s *Scratch) multiply(k *kernel, targets []target, ldc int, a operand, m, depth int, accumulate bool, scale []float32) {
+func (s *Scratch) multiply(k *kernel, targets []target, ldc int, a left, m, depth int, accumulate bool, scale []float32) {
 	block := k.rows
 	if depth <= shallow {
 		block = k.heights[0]
@@ -99,17 +130,17 @@ func (s *Scratch) multiply(k *kernel, targets []target, ldc int, a operand, m, d
 	stored := k.stored(depth)
 	for i := 0; i < m; i += block {
 		rows := min(block, m-i)
-		left := a.block(i, 0)
-		if k.pairing != nil {
-			left = s.pair(k, left, rows, depth, scale)
+		x := a.block(k, i, 0).operand
+		if k.pairing != nil && !a.rounded {
+			x = s.pair(k, x, rows, depth, scale)
 		}
-		if !k.inPlace || left.transposed || m > k.rows && k.pairing == nil {
+		if !k.inPlace || x.transposed || m > k.rows && k.pairing == nil {
 			s.rows = grow(s.rows, rows*stored)
-			k.packRows(s.rows, left, rows, stored)
-			left = operand{data: s.rows}
+			k.packRows(s.rows, x, rows, stored)
+			x = operand{data: s.rows}
 		}
 		for _, t := range targets {
-			k.multiply(t.c[i*ldc:], ldc, left.data, left.ld, t.b, rows, t.n, stored, accumulate)
+			k.multiply(t.c[i*ldc:], ldc, x.data, x.ld, t.b, rows, t.n, stored, accumulate)
 		}
 	}
 }
@@ -122,6 +153,6 @@ func (s *Scratch) pair(k *kernel, a operand, m, depth int, scale []float32) oper
 		k.pairing.columns(&s.spare.edge, s.pairs, m, a.data, a.ld, m, depth, factors{scale: scale})
 		return operand{s.pairs, m, true}
 	}
-	k.pairing.rows(&s.spare.edge, s.pairs, a.data, a.ld, m, depth, scale, factors{})
+	k.pairing.rows(&s.spare.edge, s.pairs, stored, a.data, a.ld, m, depth, scale, factors{})
 	return operand{s.pairs, stored, false}
 }
