@@ -43,36 +43,88 @@ func pairAlong() {
 	})
 }
 
-// pairAcross writes the rounding of two rows into pairs, one of each, 16 at a time. Each row is
-// multiplied by a factor. What stands ahead floats after them is fetched.
+// pairAcross writes the rounding of pairs of rows, one number of each row in a word.
 func pairAcross() {
-	wide.Function("pairAcross", "func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, ahead, n int)")
-	dst, low, high, n := emit.Slice("dst"), emit.Slice("low"), emit.Slice("high"), emit.Pointer("n")
-	lowAhead, highAhead := ahead(low), ahead(high)
-	lowFactor, highFactor := wide.Spread(emit.Argument("lowFactor")), wide.Spread(emit.Argument("highFactor"))
 	order := ZMM()
-	VMOVDQU16(interleaved(), order)
-	at := GP64()
-	XORQ(at, at)
-	Label("pairs")
-	l, h, v := ZMM(), ZMM(), ZMM()
-	VMULPS(emit.At(low, at), lowFactor, l)
-	VMULPS(emit.At(high, at), highFactor, h)
-	PREFETCHT0(emit.At(lowAhead, at))
-	PREFETCHT0(emit.At(highAhead, at))
-	VPERMW(emit.RoundBFloat16(l, h), order, v)
-	VMOVUPS(v, emit.At(dst, at))
-	ADDQ(Imm(16), at)
-	CMPQ(at, n)
-	JB(LabelRef("pairs"))
-	wide.Return()
+	across(wide, "pairAcross", 1, func() {
+		VMOVDQU16(interleaved(), order)
+	}, func(low, high scaledRow, to []Mem, tail emit.Tail) {
+		l, h, v := wide.Load(low.at, tail), wide.Load(high.at, tail), ZMM()
+		VMULPS(low.factor, l, l)
+		VMULPS(high.factor, h, h)
+		VPERMW(emit.RoundBFloat16(l, h), order, v)
+		wide.Store(v, to[0], tail)
+	})
 }
 
-// ahead returns where that stands which is to be fetched while a row is read.
-func ahead(row GPVirtual) GPVirtual {
-	address := emit.Pointer("ahead")
-	LEAQ(Mem{Base: row, Index: address, Scale: 4}, address)
-	return address
+// rowsAhead is how many rows before across reads a row the processor fetches it. Rows are short and
+// far apart, so that it would not do so by itself.
+const rowsAhead = 16
+
+// scaledRow is a vector of a row, and what the row is multiplied by.
+type scaledRow struct {
+	at     Mem
+	factor VecVirtual
+}
+
+// across writes a loop over pairs of rows, each with a factor. pair writes a vector of a pair, or what
+// tail has of one, to as many rows.
+func across(m emit.Machine, name string, rows int, begin func(), pair func(low, high scaledRow, to []Mem, tail emit.Tail)) {
+	m.Function(name, "func(dst []float32, dstStride int, src []float32, srcStride int, factors []float32, columns, pairs int)")
+	dst, dstStride := emit.Slice("dst"), emit.Pointer("dstStride")
+	low, srcStride := emit.Slice("src"), emit.Pointer("srcStride")
+	SHLQ(Imm(2), dstStride)
+	SHLQ(Imm(2), srcStride)
+	factors, whole, pairs := emit.Slice("factors"), emit.Pointer("columns"), emit.Pointer("pairs")
+	left := GP64()
+	MOVQ(whole, left)
+	ANDQ(Imm(uint64(m.Lanes-1)), left)
+	SUBQ(left, whole)
+	tail := m.First(left)
+	begin()
+
+	high, lowAhead, highAhead, at := GP64(), GP64(), GP64(), GP64()
+	to := []GPVirtual{dst}
+	for range rows - 1 {
+		to = append(to, GP64())
+	}
+	Label("pair")
+	for i := 1; i < rows; i++ {
+		LEAQ(Mem{Base: to[i-1], Index: dstStride, Scale: 1}, to[i])
+	}
+	lowFactor, highFactor := m.Spread(Mem{Base: factors}), m.Spread(Mem{Base: factors, Disp: 4})
+	ADDQ(Imm(8), factors)
+	LEAQ(Mem{Base: low, Index: srcStride, Scale: 1}, high)
+	MOVQ(srcStride, lowAhead)
+	IMUL3Q(Imm(rowsAhead), lowAhead, lowAhead)
+	ADDQ(low, lowAhead)
+	LEAQ(Mem{Base: lowAhead, Index: srcStride, Scale: 1}, highAhead)
+	XORQ(at, at)
+	vector := func(tail emit.Tail) {
+		m.Prefetch(emit.At(lowAhead, at))
+		m.Prefetch(emit.At(highAhead, at))
+		var written []Mem
+		for _, row := range to {
+			written = append(written, emit.At(row, at))
+		}
+		pair(scaledRow{emit.At(low, at), lowFactor}, scaledRow{emit.At(high, at), highFactor}, written, tail)
+	}
+	Label("vector")
+	CMPQ(at, whole)
+	JAE(LabelRef("last"))
+	vector(emit.All)
+	ADDQ(Imm(uint64(m.Lanes)), at)
+	JMP(LabelRef("vector"))
+	Label("last")
+	TESTQ(left, left)
+	JZ(LabelRef("next"))
+	vector(tail)
+	Label("next")
+	LEAQ(Mem{Base: low, Index: srcStride, Scale: 2}, low)
+	LEAQ(Mem{Base: to[rows-1], Index: dstStride, Scale: 1}, dst)
+	DECQ(pairs)
+	JNZ(LabelRef("pair"))
+	m.Return()
 }
 
 // interleaved is the order 0, 16, 1, 17, … of words.

@@ -69,26 +69,16 @@ func roundAlong(m emit.Machine) {
 	m.Return()
 }
 
-// roundAcross rounds two rows and exchanges them.
+// roundAcross writes the rounding of pairs of rows to two rows, the second of a pair to the first.
 func roundAcross(m emit.Machine) {
-	m.Function("roundAcross", "func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, ahead, n int)")
-	dst, stride := emit.Slice("dst"), emit.Pointer("dstStride")
-	low, high, n := emit.Slice("low"), emit.Slice("high"), emit.Pointer("n")
-	lowFactor, highFactor, r := m.Spread(emit.Argument("lowFactor")), m.Spread(emit.Argument("highFactor")), newRounding(m)
-	second, at := GP64(), GP64()
-	LEAQ(Mem{Base: dst, Index: stride, Scale: 4}, second)
-	XORQ(at, at)
-	Label("vector")
-	for _, row := range []struct {
-		from, to GPVirtual
-		factor   VecVirtual
-	}{{high, dst, highFactor}, {low, second, lowFactor}} {
-		v := m.Vector()
-		VMULPS(emit.At(row.from, at), row.factor, v)
-		VMOVUPS(r.round(v), emit.At(row.to, at))
-	}
-	ADDQ(Imm(uint64(m.Lanes)), at)
-	CMPQ(at, n)
-	JB(LabelRef("vector"))
-	m.Return()
+	var r rounding
+	across(m, "roundAcross", 2, func() {
+		r = newRounding(m)
+	}, func(low, high scaledRow, to []Mem, tail emit.Tail) {
+		for i, from := range []scaledRow{high, low} {
+			v := m.Load(from.at, tail)
+			VMULPS(from.factor, v, v)
+			m.Store(r.round(v), to[i], tail)
+		}
+	})
 }

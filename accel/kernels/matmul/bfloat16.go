@@ -21,10 +21,9 @@ type pairing struct {
 	// by its own of scale if scale is not nil.
 	along func(dst, src, scale []float32, factor float32, n int)
 
-	// across rounds two rows of n numbers, a multiple of 16, after it multiplied each by its factor.
-	// Pairs of two floats go to two rows that are dstStride apart. It may have the processor fetch
-	// what stands ahead floats after each row, which need not be there.
-	across func(dst []float32, dstStride int, low, high []float32, lowFactor, highFactor float32, ahead, n int)
+	// across rounds pairs of rows of src, one number of each row in a pair, after it multiplied each row
+	// by its own of factors. A pair of two floats goes to two rows of dst.
+	across func(dst []float32, dstStride int, src []float32, srcStride int, factors []float32, columns, pairs int)
 }
 
 // roundBFloat16 returns v as bfloat16: to nearest even, a subnormal as 0.
@@ -132,9 +131,12 @@ func pairAlong(dst, src, scale []float32, factor float32, n int) {
 }
 
 // pairAcross is pairing.across with words.
-func pairAcross(dst []float32, _ int, low, high []float32, lowFactor, highFactor float32, _, n int) {
-	for i := range n {
-		dst[i] = word(low[i]*lowFactor, high[i]*highFactor)
+func pairAcross(dst []float32, dstStride int, src []float32, srcStride int, factors []float32, columns, pairs int) {
+	for q := range pairs {
+		low, high := src[2*q*srcStride:][:columns], src[(2*q+1)*srcStride:][:columns]
+		for i, v := range low {
+			dst[q*dstStride+i] = word(v*factors[2*q], high[i]*factors[2*q+1])
+		}
 	}
 }
 
@@ -186,41 +188,40 @@ func (p *pairing) rows(e *edge, dst []float32, ldd int, src []float32, ld, rows,
 	}
 }
 
-// rowsAhead is how many rows before columns reads a row the processor fetches it. Rows are short and
-// far apart, so that it would not do so by itself.
-const rowsAhead = 16
-
 // columns rounds depth rows of numbers, in pairs of one row and the next. Rows of dst have padded
 // floats.
 func (p *pairing) columns(e *edge, dst []float32, padded int, src []float32, ld, columns, depth int, f factors) {
-	even := columns &^ 15
-	for q := 0; q < depth; q += 2 {
-		to, low := dst[q/2*p.floats*padded:][:p.floats*padded], src[q*ld:][:columns]
-		var high []float32
-		var highFactor float32
-		if q+1 < depth {
-			high, highFactor = src[(q+1)*ld:][:columns], f.of(q+1)
+	pairs, last := depth/2, src[(depth-1)*ld:][:columns]
+	dst = dst[:(depth+1)/2*p.floats*padded]
+	e.factors = grow(e.factors, depth+1)
+	for q := range depth {
+		e.factors[q] = f.of(q)
+	}
+	if pairs > 0 {
+		p.across(dst, padded, src, ld, e.factors, columns, pairs)
+	}
+	if depth%2 == 1 { // the last pair ends with 0
+		e.factors[depth] = 1
+		to := dst[pairs*p.floats*padded:]
+		for j := 0; j < columns; j += len(e.first) {
+			n := copy(e.odd[:len(e.first)], last[j:])
+			p.across(to[j:], padded, e.odd[:], len(e.first), e.factors[depth-1:], n, 1)
 		}
-		if even > 0 && high != nil {
-			p.across(to, padded, low, high, f.of(q), highFactor, rowsAhead*ld, even)
-		}
-		first := even
-		if high == nil {
-			first = 0
-		}
-		for j := first; j < padded; j += 16 {
-			p.across(e.pairs[:], 16, e.first.fill(low[min(j, columns):]), e.second.fill(high[min(j, len(high)):]), f.of(q), highFactor, 0, 16)
-			for row := range p.floats {
-				copy(to[row*padded+j:(row+1)*padded], e.pairs[row*16:][:16])
-			}
+	}
+	if columns < padded {
+		for ; len(dst) > 0; dst = dst[padded:] {
+			clear(dst[columns:padded])
 		}
 	}
 }
 
-// edge is the memory in which the end of a row is filled up with zeros.
+// edge is the memory in which the end of a row is filled up with zeros, and the last row has a row of
+// zeros after it.
 type edge struct {
 	first, second numbers
 	pairs         [32]float32
+	odd           [2 * len(numbers{})]float32
+	factors       []float32
 }
 
 type numbers [32]float32

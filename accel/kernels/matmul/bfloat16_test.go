@@ -184,7 +184,7 @@ func TestRoundBFloat16(t *testing.T) {
 		p := one.kernel.pairing
 		along, across := make([]float32, half*p.floats), make([]float32, half*p.floats)
 		p.along(along, src, nil, 1, len(src))
-		p.across(across, half, src, src[half:], 1, 1, 0, half)
+		p.across(across, half, src, half, []float32{1, 1}, half, 1)
 		for i := range half {
 			first, second := halves(along[i])
 			firstAcross, secondAcross := halves(across[i])

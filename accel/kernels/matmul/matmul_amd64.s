@@ -4593,33 +4593,70 @@ scaled:
 	VZEROUPPER
 	RET
 
-// func pairAcrossBF16(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, ahead int, n int)
-// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, MMX+
+// func pairAcrossBF16(dst []float32, dstStride int, src []float32, srcStride int, factors []float32, columns int, pairs int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512_BF16, BMI2, MMX+
 TEXT ·pairAcrossBF16(SB), NOSPLIT, $0-104
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         low_base+32(FP), CX
-	MOVQ         high_base+56(FP), DX
-	MOVQ         n+96(FP), BX
-	MOVQ         ahead+88(FP), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         ahead+88(FP), DI
-	LEAQ         (DX)(DI*4), DI
-	VBROADCASTSS lowFactor+80(FP), Z0
-	VBROADCASTSS highFactor+84(FP), Z1
-	VMOVDQU16    interleaved<>+0(SB), Z2
-	XORQ         R8, R8
+	MOVQ      dst_base+0(FP), AX
+	MOVQ      dstStride+24(FP), CX
+	MOVQ      src_base+32(FP), DX
+	MOVQ      srcStride+56(FP), BX
+	SHLQ      $0x02, CX
+	SHLQ      $0x02, BX
+	MOVQ      factors_base+64(FP), SI
+	MOVQ      columns+88(FP), DI
+	MOVQ      pairs+96(FP), R8
+	MOVQ      DI, R9
+	ANDQ      $0x0f, R9
+	SUBQ      R9, DI
+	MOVL      $-1, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	VMOVDQU16 interleaved<>+0(SB), Z0
 
-pairs:
-	VMULPS     (CX)(R8*4), Z0, Z3
-	VMULPS     (DX)(R8*4), Z1, Z4
-	PREFETCHT0 (SI)(R8*4)
-	PREFETCHT0 (DI)(R8*4)
+pair:
+	VBROADCASTSS (SI), Z1
+	VBROADCASTSS 4(SI), Z2
+	ADDQ         $0x08, SI
+	LEAQ         (DX)(BX*1), R10
+	MOVQ         BX, R11
+	IMUL3Q       $0x10, R11, R11
+	ADDQ         DX, R11
+	LEAQ         (R11)(BX*1), R12
+	XORQ         R13, R13
+
+vector:
+	CMPQ       R13, DI
+	JAE        last
+	PREFETCHT0 (R11)(R13*4)
+	PREFETCHT0 (R12)(R13*4)
+	VMOVUPS    (DX)(R13*4), Z3
+	VMOVUPS    (R10)(R13*4), Z4
+	VMULPS     Z1, Z3, Z3
+	VMULPS     Z2, Z4, Z4
 	LONG $0x485ff262; WORD $0xdb72 // VCVTNE2PS2BF16 Z3, Z4, Z3
-	VPERMW     Z3, Z2, Z3
-	VMOVUPS    Z3, (AX)(R8*4)
-	ADDQ       $0x10, R8
-	CMPQ       R8, BX
-	JB         pairs
+	VPERMW     Z3, Z0, Z3
+	VMOVUPS    Z3, (AX)(R13*4)
+	ADDQ       $0x10, R13
+	JMP        vector
+
+last:
+	TESTQ      R9, R9
+	JZ         next
+	PREFETCHT0 (R11)(R13*4)
+	PREFETCHT0 (R12)(R13*4)
+	VMOVUPS.Z  (DX)(R13*4), K1, Z3
+	VMOVUPS.Z  (R10)(R13*4), K1, Z4
+	VMULPS     Z1, Z3, Z3
+	VMULPS     Z2, Z4, Z4
+	LONG $0x485ff262; WORD $0xcb72 // VCVTNE2PS2BF16 Z3, Z4, Z1
+	VPERMW     Z1, Z0, Z1
+	VMOVUPS    Z1, K1, (AX)(R13*4)
+
+next:
+	LEAQ (DX)(BX*2), DX
+	LEAQ (AX)(CX*1), AX
+	DECQ R8
+	JNZ  pair
 	VZEROUPPER
 	RET
 
@@ -4716,50 +4753,109 @@ DATA lanes00400000<>+16(SB)/8, $0x0040000000400000
 DATA lanes00400000<>+24(SB)/8, $0x0040000000400000
 GLOBL lanes00400000<>(SB), RODATA|NOPTR, $32
 
-// func roundAcrossAVX512(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, ahead int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// func roundAcrossAVX512(dst []float32, dstStride int, src []float32, srcStride int, factors []float32, columns int, pairs int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·roundAcrossAVX512(SB), NOSPLIT, $0-104
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dstStride+24(FP), CX
-	MOVQ         low_base+32(FP), DX
-	MOVQ         high_base+56(FP), BX
-	MOVQ         n+96(FP), SI
-	VBROADCASTSS lowFactor+80(FP), Z0
-	VBROADCASTSS highFactor+84(FP), Z1
-	VBROADCASTSS lanes00000001<>+0(SB), Z2
-	VBROADCASTSS lanes00007fff<>+0(SB), Z3
-	VBROADCASTSS lanesffff0000<>+0(SB), Z4
-	VBROADCASTSS lanes80000000<>+0(SB), Z5
-	VBROADCASTSS lanes7f800000<>+0(SB), Z6
-	LEAQ         (AX)(CX*4), CX
-	XORQ         DI, DI
+	MOVQ         src_base+32(FP), DX
+	MOVQ         srcStride+56(FP), BX
+	SHLQ         $0x02, CX
+	SHLQ         $0x02, BX
+	MOVQ         factors_base+64(FP), SI
+	MOVQ         columns+88(FP), DI
+	MOVQ         pairs+96(FP), R8
+	MOVQ         DI, R9
+	ANDQ         $0x0f, R9
+	SUBQ         R9, DI
+	MOVL         $-1, R10
+	BZHIL        R9, R10, R10
+	KMOVW        R10, K1
+	VBROADCASTSS lanes00000001<>+0(SB), Z0
+	VBROADCASTSS lanes00007fff<>+0(SB), Z1
+	VBROADCASTSS lanesffff0000<>+0(SB), Z2
+	VBROADCASTSS lanes80000000<>+0(SB), Z3
+	VBROADCASTSS lanes7f800000<>+0(SB), Z4
+
+pair:
+	LEAQ         (AX)(CX*1), R14
+	VBROADCASTSS (SI), Z5
+	VBROADCASTSS 4(SI), Z6
+	ADDQ         $0x08, SI
+	LEAQ         (DX)(BX*1), R10
+	MOVQ         BX, R11
+	IMUL3Q       $0x10, R11, R11
+	ADDQ         DX, R11
+	LEAQ         (R11)(BX*1), R12
+	XORQ         R13, R13
 
 vector:
-	VMULPS     (BX)(DI*4), Z1, Z7
+	CMPQ       R13, DI
+	JAE        last
+	PREFETCHT0 (R11)(R13*4)
+	PREFETCHT0 (R12)(R13*4)
+	VMOVUPS    (R10)(R13*4), Z7
+	VMULPS     Z6, Z7, Z7
 	VPSRLD     $0x10, Z7, Z8
-	VANDPS     Z2, Z8, Z8
-	VPADDD     Z3, Z8, Z8
+	VANDPS     Z0, Z8, Z8
+	VPADDD     Z1, Z8, Z8
 	VPADDD     Z7, Z8, Z8
-	VCMPPS     $0x03, Z7, Z7, K1
-	VPORD.BCST lanes00400000<>+0(SB), Z7, K1, Z8
-	VPTESTNMD  Z6, Z7, K1
-	VPANDD     Z5, Z7, K1, Z8
-	VANDPS     Z4, Z8, Z7
-	VMOVUPS    Z7, (AX)(DI*4)
-	VMULPS     (DX)(DI*4), Z0, Z7
+	VCMPPS     $0x03, Z7, Z7, K2
+	VPORD.BCST lanes00400000<>+0(SB), Z7, K2, Z8
+	VPTESTNMD  Z4, Z7, K2
+	VPANDD     Z3, Z7, K2, Z8
+	VANDPS     Z2, Z8, Z7
+	VMOVUPS    Z7, (AX)(R13*4)
+	VMOVUPS    (DX)(R13*4), Z7
+	VMULPS     Z5, Z7, Z7
 	VPSRLD     $0x10, Z7, Z8
-	VANDPS     Z2, Z8, Z8
-	VPADDD     Z3, Z8, Z8
+	VANDPS     Z0, Z8, Z8
+	VPADDD     Z1, Z8, Z8
 	VPADDD     Z7, Z8, Z8
-	VCMPPS     $0x03, Z7, Z7, K1
-	VPORD.BCST lanes00400000<>+0(SB), Z7, K1, Z8
-	VPTESTNMD  Z6, Z7, K1
-	VPANDD     Z5, Z7, K1, Z8
-	VANDPS     Z4, Z8, Z7
-	VMOVUPS    Z7, (CX)(DI*4)
-	ADDQ       $0x10, DI
-	CMPQ       DI, SI
-	JB         vector
+	VCMPPS     $0x03, Z7, Z7, K2
+	VPORD.BCST lanes00400000<>+0(SB), Z7, K2, Z8
+	VPTESTNMD  Z4, Z7, K2
+	VPANDD     Z3, Z7, K2, Z8
+	VANDPS     Z2, Z8, Z7
+	VMOVUPS    Z7, (R14)(R13*4)
+	ADDQ       $0x10, R13
+	JMP        vector
+
+last:
+	TESTQ      R9, R9
+	JZ         next
+	PREFETCHT0 (R11)(R13*4)
+	PREFETCHT0 (R12)(R13*4)
+	VMOVUPS.Z  (R10)(R13*4), K1, Z7
+	VMULPS     Z6, Z7, Z7
+	VPSRLD     $0x10, Z7, Z6
+	VANDPS     Z0, Z6, Z6
+	VPADDD     Z1, Z6, Z6
+	VPADDD     Z7, Z6, Z6
+	VCMPPS     $0x03, Z7, Z7, K2
+	VPORD.BCST lanes00400000<>+0(SB), Z7, K2, Z6
+	VPTESTNMD  Z4, Z7, K2
+	VPANDD     Z3, Z7, K2, Z6
+	VANDPS     Z2, Z6, Z6
+	VMOVUPS    Z6, K1, (AX)(R13*4)
+	VMOVUPS.Z  (DX)(R13*4), K1, Z6
+	VMULPS     Z5, Z6, Z6
+	VPSRLD     $0x10, Z6, Z5
+	VANDPS     Z0, Z5, Z5
+	VPADDD     Z1, Z5, Z5
+	VPADDD     Z6, Z5, Z5
+	VCMPPS     $0x03, Z6, Z6, K2
+	VPORD.BCST lanes00400000<>+0(SB), Z6, K2, Z5
+	VPTESTNMD  Z4, Z6, K2
+	VPANDD     Z3, Z6, K2, Z5
+	VANDPS     Z2, Z5, Z5
+	VMOVUPS    Z5, K1, (R14)(R13*4)
+
+next:
+	LEAQ (DX)(BX*2), DX
+	LEAQ (R14)(CX*1), AX
+	DECQ R8
+	JNZ  pair
 	VZEROUPPER
 	RET
 
@@ -4806,57 +4902,125 @@ unscaled:
 	VZEROUPPER
 	RET
 
-// func roundAcrossAVX2(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, ahead int, n int)
-// Requires: AVX, AVX2
+// func roundAcrossAVX2(dst []float32, dstStride int, src []float32, srcStride int, factors []float32, columns int, pairs int)
+// Requires: AVX, AVX2, MMX+
 TEXT ·roundAcrossAVX2(SB), NOSPLIT, $0-104
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dstStride+24(FP), CX
-	MOVQ         low_base+32(FP), DX
-	MOVQ         high_base+56(FP), BX
-	MOVQ         n+96(FP), SI
-	VBROADCASTSS lowFactor+80(FP), Y0
-	VBROADCASTSS highFactor+84(FP), Y1
-	VBROADCASTSS lanes00000001<>+0(SB), Y2
-	VBROADCASTSS lanes00007fff<>+0(SB), Y3
-	VBROADCASTSS lanesffff0000<>+0(SB), Y4
-	VBROADCASTSS lanes80000000<>+0(SB), Y5
-	VBROADCASTSS lanes7f800000<>+0(SB), Y6
-	LEAQ         (AX)(CX*4), CX
-	XORQ         DI, DI
+	MOVQ         src_base+32(FP), DX
+	MOVQ         srcStride+56(FP), BX
+	SHLQ         $0x02, CX
+	SHLQ         $0x02, BX
+	MOVQ         factors_base+64(FP), SI
+	MOVQ         columns+88(FP), DI
+	MOVQ         pairs+96(FP), R8
+	MOVQ         DI, R9
+	ANDQ         $0x07, R9
+	SUBQ         R9, DI
+	LEAQ         tailWindow<>+0(SB), R10
+	MOVQ         $0x00000008, R11
+	SUBQ         R9, R11
+	VMOVDQU      (R10)(R11*4), Y0
+	VBROADCASTSS lanes00000001<>+0(SB), Y1
+	VBROADCASTSS lanes00007fff<>+0(SB), Y2
+	VBROADCASTSS lanesffff0000<>+0(SB), Y3
+	VBROADCASTSS lanes80000000<>+0(SB), Y4
+	VBROADCASTSS lanes7f800000<>+0(SB), Y5
+
+pair:
+	LEAQ         (AX)(CX*1), R14
+	VBROADCASTSS (SI), Y6
+	VBROADCASTSS 4(SI), Y7
+	ADDQ         $0x08, SI
+	LEAQ         (DX)(BX*1), R10
+	MOVQ         BX, R11
+	IMUL3Q       $0x10, R11, R11
+	ADDQ         DX, R11
+	LEAQ         (R11)(BX*1), R12
+	XORQ         R13, R13
 
 vector:
-	VMULPS    (BX)(DI*4), Y1, Y7
-	VPSRLD    $0x10, Y7, Y8
-	VANDPS    Y2, Y8, Y8
-	VPADDD    Y3, Y8, Y8
-	VPADDD    Y7, Y8, Y8
-	VCMPPS    $0x03, Y7, Y7, Y9
-	VORPS     lanes00400000<>+0(SB), Y7, Y10
-	VBLENDVPS Y9, Y10, Y8, Y8
-	VANDPS    Y6, Y7, Y9
-	VXORPS    Y10, Y10, Y10
-	VPCMPEQD  Y10, Y9, Y9
-	VANDPS    Y5, Y7, Y7
-	VBLENDVPS Y9, Y7, Y8, Y8
-	VANDPS    Y4, Y8, Y7
-	VMOVUPS   Y7, (AX)(DI*4)
-	VMULPS    (DX)(DI*4), Y0, Y7
-	VPSRLD    $0x10, Y7, Y8
-	VANDPS    Y2, Y8, Y8
-	VPADDD    Y3, Y8, Y8
-	VPADDD    Y7, Y8, Y8
-	VCMPPS    $0x03, Y7, Y7, Y9
-	VORPS     lanes00400000<>+0(SB), Y7, Y10
-	VBLENDVPS Y9, Y10, Y8, Y8
-	VANDPS    Y6, Y7, Y9
-	VXORPS    Y10, Y10, Y10
-	VPCMPEQD  Y10, Y9, Y9
-	VANDPS    Y5, Y7, Y7
-	VBLENDVPS Y9, Y7, Y8, Y8
-	VANDPS    Y4, Y8, Y7
-	VMOVUPS   Y7, (CX)(DI*4)
-	ADDQ      $0x08, DI
-	CMPQ      DI, SI
-	JB        vector
+	CMPQ       R13, DI
+	JAE        last
+	PREFETCHT0 (R11)(R13*4)
+	PREFETCHT0 (R12)(R13*4)
+	VMOVUPS    (R10)(R13*4), Y8
+	VMULPS     Y7, Y8, Y8
+	VPSRLD     $0x10, Y8, Y9
+	VANDPS     Y1, Y9, Y9
+	VPADDD     Y2, Y9, Y9
+	VPADDD     Y8, Y9, Y9
+	VCMPPS     $0x03, Y8, Y8, Y10
+	VORPS      lanes00400000<>+0(SB), Y8, Y11
+	VBLENDVPS  Y10, Y11, Y9, Y9
+	VANDPS     Y5, Y8, Y10
+	VXORPS     Y11, Y11, Y11
+	VPCMPEQD   Y11, Y10, Y10
+	VANDPS     Y4, Y8, Y8
+	VBLENDVPS  Y10, Y8, Y9, Y9
+	VANDPS     Y3, Y9, Y8
+	VMOVUPS    Y8, (AX)(R13*4)
+	VMOVUPS    (DX)(R13*4), Y8
+	VMULPS     Y6, Y8, Y8
+	VPSRLD     $0x10, Y8, Y9
+	VANDPS     Y1, Y9, Y9
+	VPADDD     Y2, Y9, Y9
+	VPADDD     Y8, Y9, Y9
+	VCMPPS     $0x03, Y8, Y8, Y10
+	VORPS      lanes00400000<>+0(SB), Y8, Y11
+	VBLENDVPS  Y10, Y11, Y9, Y9
+	VANDPS     Y5, Y8, Y10
+	VXORPS     Y11, Y11, Y11
+	VPCMPEQD   Y11, Y10, Y10
+	VANDPS     Y4, Y8, Y8
+	VBLENDVPS  Y10, Y8, Y9, Y9
+	VANDPS     Y3, Y9, Y8
+	VMOVUPS    Y8, (R14)(R13*4)
+	ADDQ       $0x08, R13
+	JMP        vector
+
+last:
+	TESTQ      R9, R9
+	JZ         next
+	PREFETCHT0 (R11)(R13*4)
+	PREFETCHT0 (R12)(R13*4)
+	VMASKMOVPS (R10)(R13*4), Y0, Y8
+	VMULPS     Y7, Y8, Y8
+	VPSRLD     $0x10, Y8, Y7
+	VANDPS     Y1, Y7, Y7
+	VPADDD     Y2, Y7, Y7
+	VPADDD     Y8, Y7, Y7
+	VCMPPS     $0x03, Y8, Y8, Y9
+	VORPS      lanes00400000<>+0(SB), Y8, Y10
+	VBLENDVPS  Y9, Y10, Y7, Y7
+	VANDPS     Y5, Y8, Y9
+	VXORPS     Y10, Y10, Y10
+	VPCMPEQD   Y10, Y9, Y9
+	VANDPS     Y4, Y8, Y8
+	VBLENDVPS  Y9, Y8, Y7, Y7
+	VANDPS     Y3, Y7, Y7
+	VMASKMOVPS Y7, Y0, (AX)(R13*4)
+	VMASKMOVPS (DX)(R13*4), Y0, Y7
+	VMULPS     Y6, Y7, Y7
+	VPSRLD     $0x10, Y7, Y6
+	VANDPS     Y1, Y6, Y6
+	VPADDD     Y2, Y6, Y6
+	VPADDD     Y7, Y6, Y6
+	VCMPPS     $0x03, Y7, Y7, Y8
+	VORPS      lanes00400000<>+0(SB), Y7, Y9
+	VBLENDVPS  Y8, Y9, Y6, Y6
+	VANDPS     Y5, Y7, Y8
+	VXORPS     Y9, Y9, Y9
+	VPCMPEQD   Y9, Y8, Y8
+	VANDPS     Y4, Y7, Y7
+	VBLENDVPS  Y8, Y7, Y6, Y6
+	VANDPS     Y3, Y6, Y6
+	VMASKMOVPS Y6, Y0, (R14)(R13*4)
+
+next:
+	LEAQ (DX)(BX*2), DX
+	LEAQ (R14)(CX*1), AX
+	DECQ R8
+	JNZ  pair
 	VZEROUPPER
 	RET

@@ -165,16 +165,16 @@ func transpose8AVX2(dst []float32, dstStride int, src []float32, srcStride int, 
 func pairAlongBF16(dst []float32, src []float32, scale []float32, factor float32, n int)
 
 //go:noescape
-func pairAcrossBF16(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, ahead int, n int)
+func pairAcrossBF16(dst []float32, dstStride int, src []float32, srcStride int, factors []float32, columns int, pairs int)
 
 //go:noescape
 func roundAlongAVX512(dst []float32, src []float32, scale []float32, factor float32, n int)
 
 //go:noescape
-func roundAcrossAVX512(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, ahead int, n int)
+func roundAcrossAVX512(dst []float32, dstStride int, src []float32, srcStride int, factors []float32, columns int, pairs int)
 
 //go:noescape
 func roundAlongAVX2(dst []float32, src []float32, scale []float32, factor float32, n int)
 
 //go:noescape
-func roundAcrossAVX2(dst []float32, dstStride int, low []float32, high []float32, lowFactor float32, highFactor float32, ahead int, n int)
+func roundAcrossAVX2(dst []float32, dstStride int, src []float32, srcStride int, factors []float32, columns int, pairs int)
