@@ -1,7 +1,7 @@
 """Times PyTorch on one shape, one turn for each line of standard input.
 
 usage: python3 pytorch.py products M,N,K,TT,COUNT ...
-       python3 pytorch.py train  --units U --batch B --length L --symbols V [--cell | --gru]
+       python3 pytorch.py train  --units U --batch B --length L --symbols V [--cell | --gru] [--autocast]
        python3 pytorch.py word   --units U --layers N --batch B --length L --symbols V --dropout P
        python3 pytorch.py mnist  --units U --batch B --length L
        python3 pytorch.py reader --units U --embedding E --batch B --length L --question Q --symbols V --classes C
@@ -15,7 +15,8 @@ for each [M,K]·[K,N]; TT says for each side whether it is stored transposed (n
 or t). `train` is one optimiser step of a one-layer character LSTM: one-hot
 input, nn.LSTM, softmax over the symbols, Adam; --gru takes nn.GRU; with --cell it is the
 batch-normalised LSTM with stochastic ternary weights of Ardakani et al. (ICLR
-2019), written as a loop over time steps with autograd. `word` adds embedding
+2019), written as a loop over time steps with autograd; with --autocast the forward pass runs
+under torch.autocast of bfloat16, which in PyTorch 1.13 covers the cell's products but not nn.LSTM. `word` adds embedding
 and dropout and uses SGD with the gradient norm clipped; `mnist` classifies
 after the last of L scalar inputs. `reader` is the Attentive Reader of Hermann et al.
 (NIPS 2015) over documents of L and questions of Q tokens, all of full length.
@@ -162,11 +163,12 @@ def train(args):
 
     def step():
         optimiser.zero_grad()
-        h = recurrent(inputs)
-        if not args.cell:
-            h = h[0]
-        loss = F.cross_entropy(softmax(h).view(-1, args.symbols), targets)
-        loss.backward()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.autocast):
+            h = recurrent(inputs)
+            if not args.cell:
+                h = h[0]
+            logits = softmax(h).view(-1, args.symbols)
+        F.cross_entropy(logits.float(), targets).backward()
         optimiser.step()
 
     return step
@@ -264,6 +266,7 @@ def main():
     variant = p.add_mutually_exclusive_group()
     variant.add_argument("--cell", action="store_true")
     variant.add_argument("--gru", action="store_true")
+    p.add_argument("--autocast", action="store_true")
     p = kinds.add_parser("word", parents=[shape])
     p.add_argument("--symbols", type=int, required=True)
     p.add_argument("--layers", type=int, default=1)

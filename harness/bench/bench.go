@@ -15,7 +15,6 @@ import (
 	"bittern/harness/provenance"
 	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/model"
 )
 
 // Bench says how to measure.
@@ -24,10 +23,7 @@ type Bench struct {
 	Deadline  time.Duration // of a call to a plugin
 	Data      string        // folder of data sets, which memory and start need; "" is none
 	Threads   int
-	// Arithmetic is what the products of training steps compute with. The floor that the steps
-	// are compared with stays that of float32, and a line with another arithmetic names it.
-	Arithmetic model.Arithmetic
-	Runs       int // counted rounds of everything
+	Runs      int // counted rounds of everything
 	// Lines, if it is not nil, matches the names of the lines to measure; no others are.
 	Lines    *regexp.Regexp
 	Peers    *Peers
@@ -75,6 +71,7 @@ var parts = []struct {
 	{"inference", (*Bench).inferenceLines},
 	{"scoring", (*Bench).scoringLines},
 	{"training", (*Bench).stepLines},
+	{"bfloat16", (*Bench).bfloat16Lines},
 	{"checkpoints", (*Bench).checkpointLines},
 	{"matrix", (*Bench).matrixLines},
 	{"portable", (*Bench).portableLines},

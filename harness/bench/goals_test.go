@@ -61,7 +61,7 @@ func lineNames() []string {
 	for _, quantizer := range togethers {
 		names = append(names, "Scoring/cpu-2000/"+quantizer)
 	}
-	for _, step := range timedSteps() {
+	for _, step := range slices.Concat(timedSteps(), bfloat16Steps()) {
 		names = append(names, step.name)
 	}
 	for _, p := range matrixProducts() {

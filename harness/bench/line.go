@@ -67,10 +67,14 @@ const (
 	floor     = "the floor"
 	torchLSTM = "PyTorch"
 	torchCell = "PyTorch's loop of the same cell"
-	ourLSTM   = "the LSTM's step"
-	single    = "one sequence"
-	onnxFloat = "ONNX Runtime float32"
-	onnxInt8  = "ONNX Runtime int8"
+	// torchAutocast is that loop with its products in bfloat16.
+	torchAutocast = "PyTorch's loop under autocast"
+	ourLSTM       = "the LSTM's step"
+	// ourFloat32 is the step with products of float32.
+	ourFloat32 = "the float32 step"
+	single     = "one sequence"
+	onnxFloat  = "ONNX Runtime float32"
+	onnxInt8   = "ONNX Runtime int8"
 
 	aStep       = "a training step"
 	undisturbed = "steps without a checkpoint"

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"bittern/accel/kernels/isa"
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -21,7 +22,7 @@ type timedStep struct {
 	shape    network.Shape
 	model    string         // empty is lstm
 	options  plugins.Values // of the model
-	training suite.Training
+	training suite.Training // its arithmetic is float32 if there is none
 	// units and layers are the sizes of the recurrent layers, from which the floor is computed.
 	units, layers int
 	embedding     int // features of an embedded token; 0 is a one-hot look-up
@@ -29,7 +30,13 @@ type timedStep struct {
 	alone []product
 
 	peers  []peerStep
-	beside *timedStep // another step, to compare with
+	beside []besideStep
+}
+
+// besideStep is another step of ours, to compare with.
+type besideStep struct {
+	against string
+	timedStep
 }
 
 // peerStep has the arguments of a peer's script.
@@ -54,8 +61,9 @@ func characters(units, symbols int) timedStep {
 func gru(units, symbols int) timedStep {
 	e := characters(units, symbols)
 	lstm := e
+	lstm.peers = nil
 	e.name, e.model = fmt.Sprintf("TrainingStep/characters-gru-%d", units), "gru"
-	e.beside = &lstm
+	e.beside = []besideStep{{ourLSTM, lstm}}
 	e.peers = []peerStep{{torchLSTM, append(slices.Clip(e.peers[0].arguments), "--gru")}}
 	rows := 64 * 100
 	e.alone = append(layerProducts(3*units, 64, 100, units, 0), linearProducts(rows, symbols, units)...)
@@ -102,6 +110,24 @@ func timedSteps() []timedStep {
 	}
 }
 
+// bfloat16Steps returns the same steps with products of bfloat16, to be compared with the steps
+// themselves. Their floor stays that of float32.
+func bfloat16Steps() []timedStep {
+	steps := timedSteps()
+	for i, exact := range steps {
+		e := &steps[i]
+		e.name += "-bfloat16"
+		e.training.Arithmetic = model.BFloat16
+		e.beside = []besideStep{{ourFloat32, exact}}
+		for _, p := range exact.peers {
+			if p.against == torchCell {
+				e.peers = append(slices.Clip(e.peers), peerStep{torchAutocast, append(slices.Clip(p.arguments), "--autocast")})
+			}
+		}
+	}
+	return steps
+}
+
 // products returns the matrix products that a training step needs in any implementation: the
 // recurrent ones forward and backward at every time step, the gradients of the weights, the
 // softmax layer, and those of dense inputs.
@@ -126,9 +152,20 @@ func (e timedStep) products() []product {
 }
 
 func (b *Bench) stepLines(ctx context.Context) ([]Line, error) {
+	return b.linesOf(ctx, timedSteps())
+}
+
+func (b *Bench) bfloat16Lines(ctx context.Context) ([]Line, error) {
+	if isa.BFloat16() == isa.Portable {
+		return nil, nil // some hundred times slower, and meant for tests
+	}
+	return b.linesOf(ctx, bfloat16Steps())
+}
+
+func (b *Bench) linesOf(ctx context.Context, steps []timedStep) ([]Line, error) {
 	var lines []Line
-	for _, e := range timedSteps() {
-		if !b.wants(b.lineName(e)) {
+	for _, e := range steps {
+		if !b.wants(e.name) {
 			continue
 		}
 		line, err := b.stepLine(ctx, e)
@@ -147,30 +184,30 @@ const aloneBy = "the matrix products alone, by "
 func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 	var all []*contestant
 	defer func() { closeAll(&err, all...) }()
-	own, err := b.ourStep(ctx, e)
-	if err != nil {
-		return Line{}, err
-	}
-	all = append(all, own, b.alone(e.products()), nil)
-	const ours, mine, beside = 0, 1, 2
-	if e.beside != nil {
-		if all[beside], err = b.ourStep(ctx, *e.beside); err != nil {
+	for _, step := range append([]besideStep{{"", e}}, e.beside...) {
+		own, err := b.ourStep(ctx, step.timedStep)
+		if err != nil {
 			return Line{}, err
 		}
+		all = append(all, own)
 	}
 	theirs, noBLAS, err := b.openBLAS(ctx, e.products())
 	if err != nil {
 		return Line{}, err
 	}
-	all = append(all, theirs)
+	mine := len(all)
+	all = append(all, b.alone(e.products()), theirs)
 	first, reasons := len(all), make([]string, len(e.peers))
 	for i, p := range e.peers {
 		var c *contestant
 		if c, reasons[i], err = b.Peers.torch(ctx, append(slices.Clip(p.arguments), "--threads", strconv.Itoa(b.Threads))...); err != nil {
 			return Line{}, err
 		}
-		if c != nil && p.against == torchCell {
-			c.who += ", BN + ternary cell as a loop"
+		if c != nil {
+			c.who += map[string]string{
+				torchCell:     ", BN + ternary cell as a loop",
+				torchAutocast: ", the same loop under bfloat16 autocast",
+			}[p.against]
 		}
 		all = append(all, c)
 	}
@@ -178,13 +215,14 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 	if err != nil {
 		return Line{}, err
 	}
-	line := newLine(b.lineName(e), samples[ours])
-	if e.beside != nil {
-		samples[beside].Who = ourLSTM + ", by " + samples[beside].Who
-		line.compare(ourLSTM, samples[beside], "")
+	line := newLine(e.name, samples[0])
+	for i, step := range e.beside {
+		other := samples[1+i]
+		other.Who = step.against + ", by " + other.Who
+		line.compare(step.against, other, "")
 	}
 	lowest := samples[mine]
-	if other := samples[first-1]; noBLAS == "" && other.Median() < lowest.Median() {
+	if other := samples[mine+1]; noBLAS == "" && other.Median() < lowest.Median() {
 		lowest = other
 	}
 	lowest.Who = aloneBy + lowest.Who
@@ -193,14 +231,6 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 		line.compare(p.against, samples[first+i], reasons[i])
 	}
 	return line, nil
-}
-
-// lineName is the name of a step's line, which says the arithmetic if that is not float32.
-func (b *Bench) lineName(e timedStep) string {
-	if b.Arithmetic.IsZero() {
-		return e.name
-	}
-	return e.name + "-" + string(b.Arithmetic)
 }
 
 // ourStep returns a training step as a contestant.
@@ -224,9 +254,7 @@ func (b *Bench) ourStep(ctx context.Context, e timedStep) (*contestant, error) {
 
 // trial starts the plugins of a timed step.
 func (b *Bench) trial(ctx context.Context, e timedStep, quantizer string) (*experiment.Trial, error) {
-	training := e.training
-	training.Arithmetic = b.Arithmetic
-	spec := &experiment.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: training}}
+	spec := &experiment.Spec{Seed: 1, Threads: b.Threads, Task: suite.Task{Label: e.name, Training: e.training}}
 	name := e.model
 	if name == "" {
 		name = "lstm"

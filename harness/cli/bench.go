@@ -13,7 +13,6 @@ import (
 	"bittern/harness/bench"
 	"bittern/internal/host"
 	"bittern/plugins"
-	"bittern/plugins/model"
 )
 
 // benchSettings are the flags of bench.
@@ -30,8 +29,6 @@ type benchSettings struct {
 	Lines    string        `mapstructure:"lines"`
 	Runs     int           `mapstructure:"runs"`
 	Deadline time.Duration `mapstructure:"deadline"`
-
-	Arithmetic model.Arithmetic `mapstructure:"arithmetic"`
 }
 
 // The formats of bench: the table with the benchmark lines below it, one of the two alone, or
@@ -46,16 +43,17 @@ const (
 var benchFormats = []string{benchAll, benchTable, benchLines, benchJSON}
 
 func (p *program) benchCommand() *cobra.Command {
-	d := benchSettings{Format: benchAll, Peers: "baselines/peers", Threads: 2, Arithmetic: model.Float32, Runs: 9, Deadline: host.DefaultDeadline}
+	d := benchSettings{Format: benchAll, Peers: "baselines/peers", Threads: 2, Runs: 9, Deadline: host.DefaultDeadline}
 	command := &cobra.Command{
 		Use: "bench", Short: "Measure kernels, training steps, packed inference, memory and start against the floor and the peers installed", Args: noArguments,
-		Long: `Bench times matrix products, training steps through the plugin processes,
-checkpoints beside them, inference of packed networks and text scored by a
-simulated accelerator, in turn with the floor (the step's matrix products alone)
-and with PyTorch and ONNX Runtime where they are installed. It also measures the memory of a training and
-how long the program takes to start, for which it needs the data of ptb-char and
-warpeace (--data). It prints a table, and every value in Go's benchmark format
-for benchstat.
+		Long: `Bench times matrix products, training steps through the plugin processes, with
+products of float32 and of bfloat16, checkpoints beside them, inference of
+packed networks and text scored by a simulated accelerator, in turn with the
+floor (the step's matrix products alone) and with PyTorch and ONNX Runtime where
+they are installed. It also measures the memory of a training and how long the
+program takes to start, for which it needs the data of ptb-char and warpeace
+(--data). It prints a table, and every value in Go's benchmark format for
+benchstat.
 
 A goal is reached or missed if the whole confidence interval is; where the runs
 cannot tell, the outcome is ~. Each class of processors has its own goals; on a
@@ -71,7 +69,7 @@ line may tell what the whole bench could not.`,
   bittern bench --only inference,matrix --check
   bittern bench --only training --save reports/results/bench --data DIR
   bittern bench --format json > bench.json
-  bittern bench --only training --arithmetic bfloat16
+  bittern bench --only training,bfloat16
   bittern bench --lines mnist-100 --runs 60
   BITTERN_ISA=avx2 bittern bench --only matrix`,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -90,11 +88,9 @@ line may tell what the whole bench could not.`,
 	flags.String("peers", d.Peers, "folder of the peers' scripts")
 	flags.Int("threads", d.Threads, "workers of our kernels and threads of the peers in matrix products and training")
 	flags.String("lines", "", "regular expression that the names of the lines to measure match")
-	flags.String("arithmetic", string(d.Arithmetic), fmt.Sprintf("what the matrix products of training steps compute with, %s or %s", model.Float32, model.BFloat16))
 	flags.Int("runs", d.Runs, "counted rounds; an interval needs 6 or more")
 	flags.Duration("deadline", d.Deadline, "how long one call to a plugin may take before it counts as hung")
 	dataFlags(command)
-	offer(command, "arithmetic", model.Float32, model.BFloat16)
 	pluginFlags(command)
 	offer(command, "format", benchFormats...)
 	if err := errors.Join(
@@ -107,10 +103,7 @@ line may tell what the whole bench could not.`,
 }
 
 func (s benchSettings) check() error {
-	arithmetics := []model.Arithmetic{model.Float32, model.BFloat16}
 	switch {
-	case !slices.Contains(arithmetics, s.Arithmetic):
-		return plugins.Problemf("--arithmetic must be %s or %s, not %q", model.Float32, model.BFloat16, s.Arithmetic)
 	case !slices.Contains(benchFormats, s.Format):
 		return plugins.Problemf("bench has no format %q%s; use one of %s", s.Format, plugins.DidYouMean(s.Format, benchFormats), strings.Join(benchFormats, ", "))
 	case s.Threads < 1:
@@ -143,7 +136,7 @@ func (p *program) bench(command *cobra.Command, settings benchSettings) error {
 	}
 	ctx := command.Context()
 	b := &bench.Bench{
-		Catalogue: catalogue, Deadline: settings.Deadline, Data: settings.Data, Threads: settings.Threads, Arithmetic: settings.Arithmetic,
+		Catalogue: catalogue, Deadline: settings.Deadline, Data: settings.Data, Threads: settings.Threads,
 		Runs: settings.Runs, Lines: lines, Peers: bench.FindPeers(ctx, settings.Peers),
 		Progress: func(line string) { fmt.Fprintln(p.stderr, "timed", line) },
 	}
