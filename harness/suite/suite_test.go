@@ -363,7 +363,7 @@ func TestKeys(t *testing.T) {
 
 func TestEmbeddedSuitesLoad(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"bfloat16", "char-small", "demo", "demo-smallest", "hardware", "normalized", "paper", "paper-characters", "paper-gru", "paper-hardware", "paper-mnist", "paper-qa", "paper-words", "quantizers"}, Names()); diff != "" {
+	if diff := cmp.Diff([]string{"bfloat16", "char-small", "demo", "demo-smallest", "hardware", "normalized", "paper", "paper-characters", "paper-gru", "paper-hardware", "paper-mnist", "paper-qa", "paper-words", "quantizers", "quantizers-best"}, Names()); diff != "" {
 		t.Fatalf("embedded suites (-want +got):\n%s", diff)
 	}
 	for _, name := range Names() {
@@ -394,7 +394,7 @@ func TestLoad(t *testing.T) {
 		"no/such.yaml":        "there is no suite file no/such.yaml",
 		filepath.Dir(file):    "cannot be read (it is a folder)",
 		large:                 "cannot be read (it is longer than 1048576 bytes",
-		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of bfloat16, char-small, demo, demo-smallest, hardware, normalized, paper, paper-characters, paper-gru, paper-hardware, paper-mnist, paper-qa, paper-words, quantizers`,
+		"entirely-else-where": `there is no suite "entirely-else-where"; give the path of a YAML file or one of bfloat16, char-small, demo, demo-smallest, hardware, normalized, paper, paper-characters, paper-gru, paper-hardware, paper-mnist, paper-qa, paper-words, quantizers, quantizers-best`,
 	} {
 		_, err := Load(nameOrPath)
 		var problem *plugins.Problem
