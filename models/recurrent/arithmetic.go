@@ -87,8 +87,9 @@ func newRoundedSteps(c Config, gates int) *roundedSteps {
 	return r
 }
 
-// roundState rounds a worker's units of the hidden states at an index.
-func (l *layer) roundState(w *worker, at int) {
+// shareState rounds a worker's units of the hidden states at an index for the products of all workers,
+// where these are of bfloat16.
+func (l *layer) shareState(w *worker, at int) {
 	if !l.pass.BFloat16 {
 		return
 	}
@@ -96,13 +97,13 @@ func (l *layer) roundState(w *worker, at int) {
 	w.err = errors.Join(w.err, w.scratch.Round(l.rounded.states[at%2], w.from, w.to, l.hidden[at*l.config.Batch*units:], units, l.rows(), nil))
 }
 
-// roundsGradients says whether workers round the gradients of their own units. With an odd number of
+// sharesGradients says whether shareGradients does anything. With an odd number of
 // units a pair may have numbers of two gates, which may be two workers'.
-func (l *layer) roundsGradients() bool { return l.pass.BFloat16 && l.config.Units%2 == 0 }
+func (l *layer) sharesGradients() bool { return l.pass.BFloat16 && l.config.Units%2 == 0 }
 
-// roundGradients rounds the gradients of a worker's products of time t.
-func (l *layer) roundGradients(w *worker, t int) {
-	if !l.roundsGradients() {
+// shareGradients does the same for the gradients of a worker's products of time t.
+func (l *layer) shareGradients(w *worker, t int) {
+	if !l.sharesGradients() {
 		return
 	}
 	gradients := l.at(l.products, t, l.stride, 0)

@@ -51,7 +51,7 @@ func (l *layer) sweepForward(index int) {
 		if c.Masked {
 			l.keepStates(w, s)
 		}
-		l.roundState(w, l.after(l.time(s)))
+		l.shareState(w, l.after(l.time(s)))
 		l.team.Barrier()
 	}
 	if c.Masked && !c.Reverse {
@@ -95,7 +95,7 @@ func (l *layer) start(w *worker) {
 	if l.config.HiddenBits > 0 {
 		l.roundStates(w, l.initial())
 	}
-	l.roundState(w, l.initial())
+	l.shareState(w, l.initial())
 }
 
 // roundStates rounds a worker's units of the hidden states at an index. Backward passes need
@@ -203,7 +203,7 @@ func (l *layer) sweepBackward(index int) {
 		if l.narrow() && !l.isSingle() {
 			l.addInputs(w, l.time(s))
 		}
-		l.roundGradients(w, l.time(s))
+		l.shareGradients(w, l.time(s))
 		l.fetchStatistics(w, s-1)
 		l.team.Barrier()
 	}
@@ -260,7 +260,7 @@ func (l *layer) clearGradients(w *worker) {
 // to what passed the products by, which is there already.
 func (l *layer) hiddenGradient(w *worker, t int, accumulate bool) gates.Matrix {
 	next := l.hiddenNext.at(0, w.from)
-	if l.roundsGradients() {
+	if l.sharesGradients() {
 		w.err = errors.Join(w.err, w.scratch.MultiplyRounded(next.Data, next.Stride, l.rounded.gradients[t%2], l.config.Batch, &w.backward, accumulate))
 		return next
 	}
