@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ var zen5 = isa.Processor{Name: "a CPU", Vendor: "AuthenticAMD", Family: 26, Mode
 // with an absolute goal, and one that was not measured.
 func sampleResult() *Result {
 	step := newLine("TrainingStep/characters-512", Sample{"bittern", []float64{0.1, 0.1, 0.1, 0.1, 0.1, 0.1}})
+	step.Barrier = Sample{"bittern", []float64{5e-8, 6e-8, 4e-7, 5e-8, 5e-8, 5e-8}}
 	step.compare(floor, Sample{"products", []float64{0.05, 0.05, 0.05, 0.05, 0.05, 0.05}}, "")
 	step.compare(torchLSTM, Sample{"PyTorch 9", []float64{0.3, 0.5, 0.5, 0.5, 0.5, 0.5}}, "")
 	step.compare(torchCell, Sample{}, "not installed: no torch")
@@ -71,8 +73,11 @@ func TestTable(t *testing.T) {
 		"| TrainingStep/characters-512 | 100 ms | PyTorch's loop of the same cell | n/a | 0 | n/a | n/a | ≥ 5 | n/a: not installed: no torch |",
 		"| TrainingStep/characters-512 | 100 ms | bittern | 200 ms | 6 | 0.50 | 0.50 – 0.50 | none | |",
 		"| TrainingStep/characters-512 | 100 ms | products | 50 ms | 6 | 2.00 | 2.00 – 2.00 | ≤ 1.35 | missed |",
+		"| what | a barrier | least | most | n |",
+		"| TrainingStep/characters-512 | 50 ns | 50 ns | 400 ns | 6 |",
 	}
-	if diff := cmp.Diff(want, rows[2:]); diff != "" {
+	rows = slices.DeleteFunc(rows, func(row string) bool { return strings.HasPrefix(row, "|:--") })
+	if diff := cmp.Diff(want, rows[1:]); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 	if !strings.Contains(table.String(), "class zen5") {
@@ -218,6 +223,24 @@ func TestProductsAreTimed(t *testing.T) {
 	}
 	if !strings.HasPrefix(reason, "not installed: no peer scripts in ") {
 		t.Errorf("a folder without scripts: got the reason %q", reason)
+	}
+}
+
+// TestBarrier checks that a barrier is timed where there are workers to wait for.
+func TestBarrier(t *testing.T) {
+	t.Parallel()
+	if c := (&Bench{Threads: 1}).barrier(); c != nil {
+		t.Error("a single worker has a barrier")
+	}
+	b := &Bench{Threads: 2, Runs: 2}
+	c := b.barrier()
+	samples, err := b.inTurn(t.Context(), c)
+	closeAll(&err, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := samples[0]; s.N() != 2 || s.Values[0] <= 0 {
+		t.Errorf("got %+v, want two times", s)
 	}
 }
 

@@ -43,6 +43,8 @@ type Line struct {
 	// Others are the samples that ours is compared with, such as the floor and peers, by the
 	// names that goals use. Value i of each was taken in the same round as value i of ours.
 	Others map[string]Sample `json:"others,omitempty"`
+	// Barrier is a barrier of the workers, in the same rounds, where ours has them.
+	Barrier Sample `json:"barrier,omitzero"`
 	// Missing gives the reason for each that was not measured; that for ours is of "".
 	Missing map[string]string `json:"missing,omitempty"`
 }

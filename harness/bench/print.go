@@ -13,7 +13,7 @@ import (
 )
 
 // WriteTable writes the result as a Markdown table, with a row for each comparison, and below it
-// says how to read it.
+// says how to read it and what barriers took.
 func (r *Result) WriteTable(w io.Writer) error {
 	t := table.New("what", "ours", "compared with", "its median", "n", "ratio", "95 % interval", "goal", "outcome")
 	t.AlignRight(1, 3, 4, 5, 6)
@@ -27,9 +27,37 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if err := t.Write(w); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", r.legend())
-	return err
+	if _, err := fmt.Fprintf(w, "\n%s\n", r.legend()); err != nil {
+		return err
+	}
+	return r.writeBarriers(w)
 }
+
+// writeBarriers writes what barriers took in the rounds of the lines that have them.
+func (r *Result) writeBarriers(w io.Writer) error {
+	lines := slices.DeleteFunc(r.lines(), func(l Line) bool { return l.Barrier.N() == 0 })
+	if len(lines) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintf(w, "\n%s\n", aboutBarriers); err != nil {
+		return err
+	}
+	t := table.New("what", "a barrier", "least", "most", "n")
+	t.AlignRight(1, 2, 3, 4)
+	for _, line := range lines {
+		s := line.Barrier
+		if err := t.Append(line.Name, quantity(s.Median(), Seconds), quantity(slices.Min(s.Values), Seconds),
+			quantity(slices.Max(s.Values), Seconds), fmt.Sprint(s.N())); err != nil {
+			return err
+		}
+	}
+	return t.Write(w)
+}
+
+const aboutBarriers = `A barrier of the workers was timed in every round of a training step. On cores that share a cache it is
+short. Where a system, or the host of a virtual machine, has moved the workers to cores that do not, it takes
+several times as long, and so does writing what another worker has read.
+`
 
 func row(line Line, c Comparison) []string {
 	cells := []string{line.Name, "n/a", c.Against, "n/a", "0", "n/a", "n/a", "none", string(c.Outcome)}
@@ -88,6 +116,8 @@ func quantity(value float64, unit Unit) string {
 	switch {
 	case unit == Bytes:
 		return fmt.Sprintf("%.0f MB", value/1e6)
+	case value < 1e-6:
+		return fmt.Sprintf("%.4g ns", value*1e9)
 	case value < 1e-3:
 		return fmt.Sprintf("%.4g µs", value*1e6)
 	case value < 1:

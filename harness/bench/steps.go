@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"bittern/accel/kernels/isa"
+	"bittern/accel/kernels/team"
 	"bittern/harness/experiment"
 	"bittern/harness/suite"
 	"bittern/internal/host"
@@ -201,7 +202,7 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 		return Line{}, err
 	}
 	mine := len(all)
-	all = append(all, b.alone(e.products()), theirs)
+	all = append(all, b.alone(e.products()), theirs, b.barrier())
 	first, reasons := len(all), make([]string, len(e.peers))
 	for i, p := range e.peers {
 		var c *contestant
@@ -221,6 +222,9 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 		return Line{}, err
 	}
 	line := newLine(e.name, samples[0])
+	if many := samples[mine+2]; many.N() > 0 {
+		line.Barrier = each(many, barriers)
+	}
 	for i, step := range e.beside {
 		other := samples[1+i]
 		other.Who = step.against + ", by " + other.Who
@@ -236,6 +240,31 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 		line.compare(p.against, samples[first+i], reasons[i])
 	}
 	return line, nil
+}
+
+// barriers is how many barriers are timed in a turn.
+const barriers = 10000
+
+// barrier times barriers of as many workers as a step has. They tell cores that share a cache from
+// those that do not: a system may move the workers from one kind to the other, and so may the host of a
+// virtual machine, without their programs being told. A single worker has no barriers.
+func (b *Bench) barrier() *contestant {
+	if b.Threads < 2 {
+		return nil
+	}
+	workers := team.New(b.Threads)
+	return &contestant{
+		who: "bittern",
+		turn: timed(func() error {
+			workers.Run(func(int) {
+				for range barriers {
+					workers.Barrier()
+				}
+			})
+			return nil
+		}),
+		close: func() error { workers.Close(); return nil },
+	}
 }
 
 // ourStep returns a training step as a contestant.
