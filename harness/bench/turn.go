@@ -15,9 +15,9 @@ type contestant struct {
 	close func() error
 }
 
-// rest is how long nothing is timed after the turn of a contestant that polls. Threads of OpenBLAS
-// poll until OPENBLAS_THREAD_TIMEOUT, some tens of milliseconds by default.
-const rest = 50 * time.Millisecond
+// rest is how long nothing is timed after the turn of a contestant that polls. A thread of OpenBLAS polls
+// until OPENBLAS_THREAD_TIMEOUT: by default it kept a core busy for 100 ms (Zen 5, OpenBLAS 0.3.21).
+const rest = 150 * time.Millisecond
 
 // inTurn lets the contestants take turns, one of each a round, so that changes in the machine's
 // speed affect all alike. Value i of every sample is of round i. The first round is not counted,
@@ -56,12 +56,21 @@ func closeAll(err *error, contestants ...*contestant) {
 	}
 }
 
-// timed is a turn that does the work twice and times the second, so that caches and cores that
-// another contestant has left cold do not count.
+// warmUp is how long a turn of little work goes on before it is timed. Cores that have rested need some
+// milliseconds until they are as fast as they can be. pytorch.py has the same.
+const warmUp = 20 * time.Millisecond
+
+// timed is a turn that does the work once or, for as long as warmUp, more often, and then times it, so
+// that caches and cores that another contestant has left cold do not count.
 func timed(work func() error) func(context.Context) (float64, error) {
 	return func(context.Context) (float64, error) {
-		if err := work(); err != nil {
-			return 0, err
+		for start := time.Now(); ; {
+			if err := work(); err != nil {
+				return 0, err
+			}
+			if time.Since(start) >= warmUp {
+				break
+			}
 		}
 		start := time.Now()
 		err := work()
