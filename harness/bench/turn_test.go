@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"bittern/accel/kernels/isa"
 )
@@ -44,6 +46,25 @@ func TestInTurn(t *testing.T) {
 	broken := errors.New("broken")
 	if _, err := (&Bench{Runs: 1}).inTurn(t.Context(), &contestant{turn: func(context.Context) (float64, error) { return 0, broken }}); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the contestant's error", err)
+	}
+}
+
+// TestTimedWarmsUp checks that work of 6 ms is done four times before it is timed, which takes 20 ms,
+// and longer work once.
+func TestTimedWarmsUp(t *testing.T) {
+	t.Parallel()
+	for took, want := range map[time.Duration]int{6 * time.Millisecond: 5, warmUp: 2, time.Second: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			times := 0
+			seconds, err := timed(func() error {
+				times++
+				time.Sleep(took)
+				return nil
+			})(t.Context())
+			if err != nil || times != want || seconds != took.Seconds() {
+				t.Errorf("work of %v was done %d times and took %v s (%v), want %d times", took, times, seconds, err, want)
+			}
+		})
 	}
 }
 
