@@ -141,6 +141,10 @@ func int8TablesAVX512(d digits) {
 // at once, which is three instructions of its own to Intel's processors and one to AMD's. So there
 // is a second form for Intel: a VPERMB of the first vector, and one of the second for the last two
 // groups of a row.
+//
+// The codes of a chunk go through each stage together, and a vector of codes is an operand in memory
+// where an instruction can have one, though it is then read twice: so Zen 5 takes 9 % less time than
+// with one vector of codes after the other.
 func int8SumsAVX512(twoPermutes bool) {
 	name := "int8SumsAVX512"
 	if twoPermutes {
@@ -158,13 +162,27 @@ func int8SumsAVX512(twoPermutes bool) {
 		MOVQ(U64(0xCCCCCCCCCCCCCCCC), bits)
 		KMOVQ(bits, lastGroups)
 	}
-	ones, groups := ZMM(), ZMM()
-	broadcast32(0x01010101, ones)
-	broadcast32(0x60402000, groups)
-	masks := map[uint32]VecVirtual{}
-	for _, bits := range []uint32{0x1F, 0x07, 0x18, 0x08, 0x10} {
-		masks[bits] = ZMM()
-		broadcast32(bits*0x01010101, masks[bits])
+	constant := func(pattern uint32) VecVirtual {
+		v := ZMM()
+		broadcast32(pattern, v)
+		return v
+	}
+	const (
+		byteLanes   = 0x01010101
+		lowest      = 0x1F * byteLanes // the bits of a code that is not spread
+		first       = 0x07 * byteLanes // and those of a spread one that come from its first vector
+		groupNumber = 0x60 * byteLanes
+		groupOrder  = 0x60402000 // by byte of a row
+	)
+	ones, codeMask, groups := constant(byteLanes), constant(lowest), constant(groupOrder)
+	origins, upper := constant(first|groupNumber&^groupOrder), constant(0x80*byteLanes)
+	// A matrix sets bits 3 and 4 of a byte to other bits of it. Its last byte makes bit 0.
+	var matrices [3]VecVirtual
+	for i, from := range [][2]int{{5, 6}, {5, 7}, {7, 6}} {
+		bits := GP64()
+		MOVQ(U64(1<<(8*(7-3)+from[0])|1<<(8*(7-4)+from[1])), bits)
+		matrices[i] = ZMM()
+		VPBROADCASTQ(bits, matrices[i])
 	}
 
 	Label("block")
@@ -185,49 +203,65 @@ func int8SumsAVX512(twoPermutes bool) {
 			VMOVDQU32(Mem{Base: table, Disp: 128*t + 64*half}, entries[t][half])
 		}
 	}
-	lookUp := func(i int, index VecVirtual) {
-		sum := index
-		if twoPermutes {
-			sum = ZMM()
-			VPERMB(entries[i/4][0], index, sum)
-			VPERMB(entries[i/4][1], index, lastGroups, sum)
-		} else {
-			VPERMI2B(entries[i/4][1], entries[i/4][0], index)
-		}
-		VPDPBUSD(sum, ones, sums[i])
+	at := func(v int) Mem { return Mem{Base: codes, Disp: 64 * v} }
+	var indices [8]VecVirtual
+	for i := range indices {
+		indices[i] = ZMM()
 	}
-	var spread [8]VecVirtual // the last three, which come in parts
-	// take shifts v right and adds these bits of it to index i.
-	take := func(i int, v VecVirtual, right uint64, bits uint32) {
-		const andOr = 0xEA // (shifted & bits) | others
-		others := groups
-		if spread[i] != nil {
-			others = spread[i]
+
+	// The last two bits of each spread code, with the bits of the number of the group.
+	VMOVDQU32(at(3), indices[3])
+	VMOVDQU32(at(4), indices[4])
+	both := ZMM()
+	VMOVDQA32(indices[4], both)
+	const choose = 0xD8 // the second where the last has a bit, and else the first
+	VPTERNLOGD(U8(choose), upper, indices[3], both)
+	var lastTwo [3]VecVirtual
+	for i, v := range []VecVirtual{indices[3], indices[4], both} {
+		lastTwo[i] = ZMM()
+		VGF2P8AFFINEQB(U8(groupNumber&0xFF), matrices[i], v, lastTwo[i])
+	}
+
+	for v := range 3 {
+		VMOVDQA32(groups, indices[v])
+	}
+	for i := range lastTwo {
+		VPSRLD(Imm(5), at(i), indices[5+i])
+	}
+	const (
+		orAnd = 0xF8 // first | (second & last)
+		andOr = 0xEA // (first & second) | last
+		// Where origins has a bit, that of the shifted vector, or 0 if the other has one too;
+		// elsewhere that of the other.
+		byOrigin = 0x64
+	)
+	for v := range 3 {
+		VPTERNLOGD(U8(orAnd), at(v), codeMask, indices[v])
+	}
+	for v := 3; v < 5; v++ {
+		VPTERNLOGD(U8(andOr), groups, codeMask, indices[v])
+	}
+	for i, other := range lastTwo {
+		VPTERNLOGD(U8(byOrigin), origins, other, indices[5+i])
+	}
+
+	for t, table := range entries {
+		found := indices[4*t : 4*t+4]
+		for i, index := range found {
+			if twoPermutes {
+				found[i] = ZMM()
+				VPERMB(table[0], index, found[i])
+				VPERMB(table[1], index, lastGroups, found[i])
+			} else {
+				VPERMI2B(table[1], table[0], index)
+			}
 		}
-		shifted := ZMM()
-		VPSRLD(Imm(right), v, shifted)
-		VPTERNLOGD(U8(andOr), others, masks[bits], shifted)
-		spread[i] = shifted
+		for i, v := range found {
+			VPDPBUSD(v, ones, sums[4*t+i])
+		}
 	}
 	for v := range 5 {
-		index := ZMM()
-		VMOVDQU32(Mem{Base: codes, Disp: 64 * v}, index)
-		PREFETCHT0(Mem{Base: codes, Disp: 64*v + codesAhead})
-		switch v {
-		case 0, 1, 2:
-			take(5+v, index, 5, 0x07)
-		case 3:
-			take(5, index, 2, 0x18)
-			take(7, index, 4, 0x08)
-		case 4:
-			take(6, index, 2, 0x18)
-			take(7, index, 3, 0x10)
-		}
-		VPTERNLOGD(U8(0xEA), groups, masks[0x1F], index)
-		lookUp(v, index)
-	}
-	for i := 5; i < 8; i++ {
-		lookUp(i, spread[i])
+		PREFETCHT0(at(v).Offset(codesAhead))
 	}
 	ADDQ(U32(5*64), codes)
 	ADDQ(U32(256), table)

@@ -32,7 +32,7 @@ const (
 	NEON
 	// AVX2 is AVX2 and FMA: Intel Haswell, AMD Zen, and later.
 	AVX2
-	// AVX512 is AVX-512 F, BW, DQ, VL, VBMI and VNNI: Intel Ice Lake, AMD Zen 4, and later.
+	// AVX512 is AVX-512 F, BW, DQ, VL, VBMI and VNNI with GFNI: Intel Ice Lake, AMD Zen 4, and later.
 	AVX512
 	// AVX512BF16 is AVX512 with the products of AVX512_BF16: Intel Sapphire Rapids, AMD Zen 4,
 	// and later. No kernel but these products differs from those of AVX512.
@@ -125,7 +125,7 @@ func Features() string {
 
 var (
 	avx2   = []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3}
-	avx512 = []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VBMI, cpuid.AVX512VNNI}
+	avx512 = []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VBMI, cpuid.AVX512VNNI, cpuid.GFNI}
 	bf16   = []cpuid.FeatureID{cpuid.AVX512BF16}
 )
 

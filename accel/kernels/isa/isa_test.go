@@ -21,6 +21,7 @@ func TestDetect(t *testing.T) {
 		{"AVX2 without FMA", "amd64", []cpuid.FeatureID{cpuid.AVX2}, []Level{Portable}},
 		{"Haswell", "amd64", []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3}, []Level{Portable, AVX2}},
 		{"Skylake-X has no VBMI and no VNNI", "amd64", iceLake[:6], []Level{Portable, AVX2}},
+		{"an Ice Lake whose host hides GFNI", "amd64", iceLake[:len(iceLake)-1], []Level{Portable, AVX2}},
 		{"Ice Lake", "amd64", iceLake, []Level{Portable, AVX2, AVX512}},
 		{"Zen 4", "amd64", append(slices.Clone(iceLake), bf16...), []Level{Portable, AVX2, AVX512, AVX512BF16}},
 		{"Cooper Lake has no VBMI", "amd64", append(slices.Clone(iceLake[:6]), bf16...), []Level{Portable, AVX2}},

@@ -97,7 +97,7 @@
 //	      b b b 1 1 1 1 1
 //	      c c c 2 2 2 2 2
 //	      c a a 3 3 3 3 3
-//	      c b b 4 4 4 4 4
+//	      b c b 4 4 4 4 4
 //
 // where the first three bits of a, b and c are in order, and then follow bits 3
 // and 4 of a in the fourth vector and of b in the fifth, and those of c in one each.

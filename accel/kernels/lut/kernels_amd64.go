@@ -93,7 +93,7 @@ func fives(planes, group int) layout {
 			vector := column/4*4 + row/16
 			if vector >= 5 {
 				vector, bit = [3][5]int{{0, 0, 0, 3, 3}, {1, 1, 1, 4, 4}, {2, 2, 2, 3, 4}}[vector-5][bit],
-					[3][5]int{{5, 6, 7, 5, 6}, {5, 6, 7, 5, 6}, {5, 6, 7, 7, 7}}[vector-5][bit]
+					[3][5]int{{5, 6, 7, 5, 6}, {5, 6, 7, 5, 7}, {5, 6, 7, 7, 6}}[vector-5][bit]
 			}
 			return 64*vector + 4*(row%16) + column%4, bit
 		},
