@@ -12,6 +12,7 @@ type instruction = func(...operand.Op)
 // with appends plain(b, rest…), or its broadcasting form if b is a constant and the machine has
 // that form.
 func (m Machine) with(plain, broadcast instruction, b operand.Op, rest ...operand.Op) {
+	takeTurns()
 	if c, ok := b.(Constant); ok {
 		b = c.Mem()
 		if m.Wide() {
@@ -85,6 +86,7 @@ func (m Machine) Sqrt(a VecVirtual) VecVirtual {
 
 // Round returns the whole number nearest to a; of two that are equally near, the even one.
 func (m Machine) Round(a VecVirtual) VecVirtual {
+	takeTurns()
 	v := m.Vector()
 	switch {
 	case m.neon():

@@ -93,9 +93,11 @@ func (m Machine) Operand(from operand.Mem) operand.Op {
 // LoadOr loads a vector. Lanes outside tail are taken from other, and their memory is not read.
 func (m Machine) LoadOr(from operand.Mem, tail Tail, other VecVirtual) VecVirtual {
 	v := m.Load(from, tail)
-	if m.Wide() {
+	switch {
+	case tail == All:
+	case m.Wide():
 		VBLENDMPS(v, other, tail.mask, v)
-	} else {
+	default:
 		VBLENDVPS(tail.mask, v, other, v)
 	}
 	return v
@@ -162,10 +164,14 @@ func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)
 		m.elementsOrOne(count, body)
 		return
 	}
+	m.elementsFrom(m.Counter(), count, body)
+}
+
+// elementsFrom runs body for count elements from index on, as Elements does. It changes index.
+func (m Machine) elementsFrom(index, count GPVirtual, body func(index GPVirtual, tail Tail)) {
 	top, check, done := Unique("elements"), Unique("check"), Unique("done")
 	tail := m.whole()
 	tail.left = count
-	index := m.Counter()
 	m.Jump(check)
 	m.Label(top)
 	body(index, tail)
@@ -177,6 +183,30 @@ func (m Machine) Elements(count GPVirtual, body func(index GPVirtual, tail Tail)
 	m.setFirst(tail, count)
 	m.Jump(top)
 	m.Label(done)
+}
+
+// ElementsInChains is Elements for a body that is a long chain of operations. Where there are
+// registers for several vectors, as AVX-512 has them, their chains are Interleaved.
+func (m Machine) ElementsInChains(count GPVirtual, body func(index GPVirtual, tail Tail)) {
+	if !m.Wide() {
+		m.Elements(count, body)
+		return
+	}
+	const chains = 4
+	top, check := Unique("chains"), Unique("check")
+	index := m.Counter()
+	m.Jump(check)
+	m.Label(top)
+	Interleaved(chains, func(i int) {
+		at := m.Copy(index)
+		m.Advance(at, i*m.Lanes)
+		body(at, All)
+	})
+	m.Advance(index, chains*m.Lanes)
+	m.Advance(count, -chains*m.Lanes)
+	m.Label(check)
+	m.JumpIfAtLeast(count, chains*m.Lanes, top)
+	m.elementsFrom(index, count, body)
 }
 
 // FewElements is Elements for a body of few instructions. It writes the body twice, for whole

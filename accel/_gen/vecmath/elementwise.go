@@ -7,7 +7,7 @@ import (
 	"bittern/accel/_gen/emit"
 )
 
-// loop is m.Elements or m.FewElements.
+// loop is m.Elements, m.ElementsInChains or m.FewElements.
 type loop = func(count GPVirtual, body func(index GPVirtual, tail emit.Tail))
 
 // elementwise writes a function that sets dst[i] = body(the other slices at i) for len(dst)
@@ -34,7 +34,7 @@ func activations(m emit.Machine) {
 		of   func(VecVirtual) VecVirtual
 	}{{"sigmoid", m.Sigmoid}, {"tanh", m.Tanh}} {
 		m.Function(activation.name, "func(dst, x []float32)")
-		elementwise(m, m.Elements, []string{"x"}, func(v []VecVirtual) VecVirtual { return activation.of(v[0]) })
+		elementwise(m, m.ElementsInChains, []string{"x"}, func(v []VecVirtual) VecVirtual { return activation.of(v[0]) })
 	}
 }
 

@@ -37,7 +37,7 @@ func sumOfExponentials(m emit.Machine, use func(e VecVirtual, index GPVirtual, t
 	x, count := emit.Slice("x"), emit.Length("x")
 	shift, lowest := m.Spread(emit.Argument("shift")), m.Constant(emit.Float(math.Inf(-1)))
 	sums := [2]VecVirtual{m.Zero(), m.Zero()}
-	m.Elements(count, func(index GPVirtual, tail emit.Tail) {
+	m.ElementsInChains(count, func(index GPVirtual, tail emit.Tail) {
 		e := m.Exp(m.Sub(m.LoadOr(emit.At(x, index), tail, lowest), shift))
 		use(e, index, tail)
 		m.AccumulateDoubles(sums, e)

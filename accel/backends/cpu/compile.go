@@ -3,7 +3,6 @@ package cpu
 import (
 	"slices"
 
-	"bittern/accel/kernels/vecmath"
 	"bittern/plugins/stepgraph"
 )
 
@@ -157,10 +156,8 @@ func (c *compiler) compile(n stepgraph.Node) {
 		} else {
 			c.emit(each{multiplyAdd{y, scale, c.operand(source), shift}})
 		}
-	case stepgraph.Sigmoid:
-		c.emit(each{apply{vecmath.Sigmoid, y, x}})
-	case stepgraph.Tanh:
-		c.emit(each{apply{vecmath.Tanh, y, x}})
+	case stepgraph.Sigmoid, stepgraph.Tanh:
+		c.apply(apply{n.Op, y, x})
 	case stepgraph.Normalize:
 		c.emit(each{normalize{y, x, c.table(c.ones, c.ones, n.Size), n.Epsilon}})
 	case stepgraph.Round:
@@ -174,6 +171,20 @@ func (c *compiler) compile(n stepgraph.Node) {
 	default:
 		panic("cpu: operation " + string(n.Op) + " passed validation")
 	}
+}
+
+// apply emits an activation. The same activation of the value beside, emitted just before, becomes
+// part of it: so those of a cell's gates are one. One that takes the other's result stays on its own.
+func (c *compiler) apply(a apply) {
+	if last := len(c.graph.program) - 1; last >= 0 {
+		before, _ := c.graph.program[last].(each)
+		b, ok := before.operation.(apply)
+		if ok && b.of == a.of && b.x.to == a.x.from && b.y.to == a.y.from && a.x.to <= b.y.from {
+			a.x.from, a.y.from = b.x.from, b.y.from
+			c.graph.program = c.graph.program[:last]
+		}
+	}
+	c.emit(each{a})
 }
 
 // view makes a slice share the memory of its operand, without copying. A slice of a state

@@ -232,6 +232,46 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
+// The sigmoids of values that lie side by side are one instruction, but not that of a sigmoid.
+func TestActivationsSideBySide(t *testing.T) {
+	t.Parallel()
+	const size = 16 // a cache line, so that nothing lies between values
+	in := func(names ...string) []string { return names }
+	g := stepgraph.Graph{
+		Inputs: []stepgraph.Input{{Name: "x", Size: 4 * size}},
+		Nodes: []stepgraph.Node{
+			{Name: "x.g", Op: stepgraph.Slice, Inputs: in("x"), Size: size},
+			{Name: "x.f", Op: stepgraph.Slice, Inputs: in("x"), Size: size, Offset: size},
+			{Name: "x.i", Op: stepgraph.Slice, Inputs: in("x"), Size: size, Offset: 2 * size},
+			{Name: "x.o", Op: stepgraph.Slice, Inputs: in("x"), Size: size, Offset: 3 * size},
+			{Name: "g", Op: stepgraph.Tanh, Inputs: in("x.g"), Size: size},
+			{Name: "f", Op: stepgraph.Sigmoid, Inputs: in("x.f"), Size: size},
+			{Name: "i", Op: stepgraph.Sigmoid, Inputs: in("x.i"), Size: size},
+			{Name: "o", Op: stepgraph.Sigmoid, Inputs: in("x.o"), Size: size},
+			{Name: "once", Op: stepgraph.Sigmoid, Inputs: in("o"), Size: size},
+			{Name: "twice", Op: stepgraph.Sigmoid, Inputs: in("once"), Size: size},
+			{Name: "f·i", Op: stepgraph.Mul, Inputs: in("f", "i"), Size: size},
+			{Name: "g + f·i", Op: stepgraph.Add, Inputs: in("g", "f·i"), Size: size},
+			{Name: "sum", Op: stepgraph.Add, Inputs: in("g + f·i", "twice"), Size: size},
+		},
+		Output: "sum",
+	}
+	compare(t, g, nil, lut.Exact, 4e-6)
+	compiled, err := newWeights(nil, lut.Exact).newGraph(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lengths []int
+	for _, instruction := range compiled.program {
+		if i, ok := instruction.(each).operation.(apply); ok {
+			lengths = append(lengths, i.y.size())
+		}
+	}
+	if want := []int{size, 3 * size, size, size}; !slices.Equal(lengths, want) {
+		t.Errorf("activations of %v elements, want %v", lengths, want)
+	}
+}
+
 // Every instruction set gives outputs like the reference's: this test runs the
 // others again, in processes that are told the level.
 func TestLevels(t *testing.T) {

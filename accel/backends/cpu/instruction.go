@@ -116,13 +116,19 @@ func (i multiplyAdd) run(s *session) {
 	vecmath.ScaleShift(s.at(i.y), i.a.at(s), i.b.at(s), i.c.at(s))
 }
 
-// apply is y = of(x).
+// apply is y = of(x), where of is an activation.
 type apply struct {
-	of   func(dst, x []float32)
+	of   stepgraph.Op
 	y, x value
 }
 
-func (i apply) run(s *session) { i.of(s.at(i.y), s.at(i.x)) }
+func (i apply) run(s *session) {
+	if i.of == stepgraph.Tanh {
+		vecmath.Tanh(s.at(i.y), s.at(i.x))
+	} else {
+		vecmath.Sigmoid(s.at(i.y), s.at(i.x))
+	}
+}
 
 // normalize is y = (x − mean(x))/√(var(x) + epsilon), with sums in float64. The mean is
 // subtracted twice: the second time removes the error that rounding the first mean to

@@ -2073,8 +2073,8 @@ TEXT ·largestAVX2(SB), NOSPLIT, $0-28
 	MOVQ     x_base+0(FP), AX
 	MOVQ     x_len+8(FP), CX
 	VXORPS   Y0, Y0, Y0
-	VPCMPEQD Y1, Y1, Y1
 	XORQ     DX, DX
+	VPCMPEQD Y1, Y1, Y1
 	JMP      check6
 
 elements5:
@@ -2245,8 +2245,8 @@ TEXT ·choose2AVX2(SB), NOSPLIT, $0-96
 	MOVQ     levels_base+56(FP), SI
 	MOVQ     distance+80(FP), DI
 	MOVQ     step+88(FP), R8
-	VPCMPEQD Y0, Y0, Y0
 	XORQ     R9, R9
+	VPCMPEQD Y0, Y0, Y0
 	JMP      check15
 
 elements14:
@@ -2310,8 +2310,8 @@ TEXT ·chooseScaleAdd2AVX2(SB), NOSPLIT, $0-144
 	MOVQ     step+88(FP), R8
 	MOVQ     scale_base+96(FP), R9
 	MOVQ     other_base+120(FP), R10
-	VPCMPEQD Y0, Y0, Y0
 	XORQ     R11, R11
+	VPCMPEQD Y0, Y0, Y0
 	JMP      check20
 
 elements19:
@@ -2370,8 +2370,8 @@ TEXT ·choose3AVX2(SB), NOSPLIT, $0-96
 	MOVQ     levels_base+56(FP), SI
 	MOVQ     distance+80(FP), DI
 	MOVQ     step+88(FP), R8
-	VPCMPEQD Y0, Y0, Y0
 	XORQ     R9, R9
+	VPCMPEQD Y0, Y0, Y0
 	JMP      check25
 
 elements24:
@@ -2437,8 +2437,8 @@ TEXT ·chooseScaleAdd3AVX2(SB), NOSPLIT, $0-144
 	MOVQ     step+88(FP), R8
 	MOVQ     scale_base+96(FP), R9
 	MOVQ     other_base+120(FP), R10
-	VPCMPEQD Y0, Y0, Y0
 	XORQ     R11, R11
+	VPCMPEQD Y0, Y0, Y0
 	JMP      check30
 
 elements29:
@@ -2654,8 +2654,8 @@ TEXT ·denseAVX2(SB), NOSPLIT, $0-72
 	MOVQ     y_len+8(FP), CX
 	MOVQ     w_base+24(FP), DX
 	MOVQ     x_len+56(FP), BX
-	VPCMPEQD Y0, Y0, Y0
 	XORQ     SI, SI
+	VPCMPEQD Y0, Y0, Y0
 	JMP      check35
 
 elements34:
@@ -2833,8 +2833,8 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-28
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
 	VPXORD Z0, Z0, Z0
-	KXNORW K1, K1, K1
 	XORQ   DX, DX
+	KXNORW K1, K1, K1
 	JMP    check44
 
 elements43:
@@ -2989,8 +2989,8 @@ TEXT ·choose2AVX512(SB), NOSPLIT, $0-96
 	MOVQ   levels_base+56(FP), SI
 	MOVQ   distance+80(FP), DI
 	MOVQ   step+88(FP), R8
-	KXNORW K1, K1, K1
 	XORQ   R9, R9
+	KXNORW K1, K1, K1
 	JMP    check53
 
 elements52:
@@ -3036,8 +3036,8 @@ TEXT ·chooseScaleAdd2AVX512(SB), NOSPLIT, $0-144
 	MOVQ   step+88(FP), R8
 	MOVQ   scale_base+96(FP), R9
 	MOVQ   other_base+120(FP), R10
-	KXNORW K1, K1, K1
 	XORQ   R11, R11
+	KXNORW K1, K1, K1
 	JMP    check56
 
 elements55:
@@ -3084,8 +3084,8 @@ TEXT ·choose3AVX512(SB), NOSPLIT, $0-96
 	MOVQ   levels_base+56(FP), SI
 	MOVQ   distance+80(FP), DI
 	MOVQ   step+88(FP), R8
-	KXNORW K1, K1, K1
 	XORQ   R9, R9
+	KXNORW K1, K1, K1
 	JMP    check59
 
 elements58:
@@ -3136,8 +3136,8 @@ TEXT ·chooseScaleAdd3AVX512(SB), NOSPLIT, $0-144
 	MOVQ   step+88(FP), R8
 	MOVQ   scale_base+96(FP), R9
 	MOVQ   other_base+120(FP), R10
-	KXNORW K1, K1, K1
 	XORQ   R11, R11
+	KXNORW K1, K1, K1
 	JMP    check62
 
 elements61:
@@ -3301,8 +3301,8 @@ TEXT ·denseAVX512(SB), NOSPLIT, $0-72
 	MOVQ   y_len+8(FP), CX
 	MOVQ   w_base+24(FP), DX
 	MOVQ   x_len+56(FP), BX
-	KXNORW K1, K1, K1
 	XORQ   SI, SI
+	KXNORW K1, K1, K1
 	JMP    check65
 
 elements64:

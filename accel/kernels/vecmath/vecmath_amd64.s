@@ -8,8 +8,8 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	MOVQ     dst_base+0(FP), AX
 	MOVQ     dst_len+8(FP), CX
 	MOVQ     x_base+24(FP), DX
-	VPCMPEQD Y0, Y0, Y0
 	XORQ     BX, BX
+	VPCMPEQD Y0, Y0, Y0
 	JMP      check2
 
 elements1:
@@ -166,8 +166,8 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	MOVQ     dst_base+0(FP), AX
 	MOVQ     dst_len+8(FP), CX
 	MOVQ     x_base+24(FP), DX
-	VPCMPEQD Y0, Y0, Y0
 	XORQ     BX, BX
+	VPCMPEQD Y0, Y0, Y0
 	JMP      check7
 
 elements6:
@@ -446,8 +446,8 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_5+116(FP), Y5
 	VBROADCASTSS common_6+120(FP), Y6
 	VBROADCASTSS common_7+124(FP), Y7
-	VPCMPEQD     Y8, Y8, Y8
 	XORQ         DI, DI
+	VPCMPEQD     Y8, Y8, Y8
 	JMP          check27
 
 elements26:
@@ -532,15 +532,127 @@ GLOBL lanes60000000<>(SB), RODATA|NOPTR, $32
 // func sigmoidAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
-	MOVQ   dst_base+0(FP), AX
-	MOVQ   dst_len+8(FP), CX
-	MOVQ   x_base+24(FP), DX
-	KXNORW K1, K1, K1
-	XORQ   BX, BX
-	JMP    check36
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), DX
+	XORQ BX, BX
+	JMP  check36
 
-elements35:
-	VMOVUPS.Z         (DX)(BX*4), K1, Z0
+chains35:
+	MOVQ              BX, SI
+	VMOVUPS           (DX)(SI*4), Z0
+	MOVQ              BX, DI
+	ADDQ              $0x10, DI
+	VMOVUPS           (DX)(DI*4), Z2
+	MOVQ              BX, R8
+	ADDQ              $0x20, R8
+	VMOVUPS           (DX)(R8*4), Z4
+	MOVQ              BX, R9
+	ADDQ              $0x30, R9
+	VMOVUPS           (DX)(R9*4), Z6
+	VORPS.BCST        lanes80000000<>+0(SB), Z0, Z1
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z8
+	VORPS.BCST        lanes80000000<>+0(SB), Z2, Z3
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z9
+	VORPS.BCST        lanes80000000<>+0(SB), Z4, Z5
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z10
+	VORPS.BCST        lanes80000000<>+0(SB), Z6, Z7
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z11
+	VMAXPS            Z1, Z8, Z1
+	VMAXPS            Z3, Z9, Z3
+	VMAXPS            Z5, Z10, Z5
+	VMAXPS            Z7, Z11, Z7
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z1, Z8
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z3, Z9
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z5, Z10
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z7, Z11
+	VRNDSCALEPS       $0x00, Z8, Z8
+	VRNDSCALEPS       $0x00, Z9, Z9
+	VRNDSCALEPS       $0x00, Z10, Z10
+	VRNDSCALEPS       $0x00, Z11, Z11
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z8, Z1
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z9, Z3
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z10, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z11, Z7
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z8, Z1
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z17
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z9, Z3
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z18
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z10, Z5
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z19
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z11, Z7
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z20
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z1, Z17
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z5, Z19
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z7, Z20
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z1, Z17
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z5, Z19
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z7, Z20
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z1, Z17
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z5, Z19
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z7, Z20
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z1, Z17
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z5, Z19
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z7, Z20
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z17
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z5, Z19
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z7, Z20
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z17
+	VSCALEFPS         Z8, Z17, Z1
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z1, K1
+	VMOVAPS.Z         Z1, K1, Z1
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z8
+	VPMOVD2M          Z0, K1
+	VBLENDMPS         Z1, Z8, K1, Z12
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z3, Z18
+	VSCALEFPS         Z9, Z18, Z0
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z0, K1
+	VMOVAPS.Z         Z0, K1, Z0
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z3
+	VPMOVD2M          Z2, K1
+	VBLENDMPS         Z0, Z3, K1, Z13
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z5, Z19
+	VSCALEFPS         Z10, Z19, Z2
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z2, K1
+	VMOVAPS.Z         Z2, K1, Z2
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z3
+	VPMOVD2M          Z4, K1
+	VBLENDMPS         Z2, Z3, K1, Z14
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z7, Z20
+	VSCALEFPS         Z11, Z20, Z3
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z3, K1
+	VMOVAPS.Z         Z3, K1, Z3
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z4
+	VPMOVD2M          Z6, K1
+	VBLENDMPS         Z3, Z4, K1, Z15
+	VADDPS.BCST       lanes3f800000<>+0(SB), Z1, Z1
+	VADDPS.BCST       lanes3f800000<>+0(SB), Z0, Z0
+	VADDPS.BCST       lanes3f800000<>+0(SB), Z2, Z2
+	VADDPS.BCST       lanes3f800000<>+0(SB), Z3, Z3
+	VDIVPS            Z1, Z12, Z1
+	VMOVUPS           Z1, (AX)(SI*4)
+	VDIVPS            Z0, Z13, Z0
+	VMOVUPS           Z0, (AX)(DI*4)
+	VDIVPS            Z2, Z14, Z0
+	VMOVUPS           Z0, (AX)(R8*4)
+	VDIVPS            Z3, Z15, Z0
+	VMOVUPS           Z0, (AX)(R9*4)
+	ADDQ              $0x40, BX
+	SUBQ              $0x40, CX
+
+check36:
+	CMPQ   CX, $0x40
+	JGE    chains35
+	KXNORW K2, K2, K2
+	JMP    check38
+
+elements37:
+	VMOVUPS.Z         (DX)(BX*4), K2, Z0
 	VORPS.BCST        lanes80000000<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z2
 	VMAXPS            Z1, Z2, Z1
@@ -548,50 +660,166 @@ elements35:
 	VRNDSCALEPS       $0x00, Z2, Z2
 	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z2, Z1
 	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z2, Z1
-	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z4
-	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z1, Z4
-	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z1, Z4
-	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z1, Z4
-	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z1, Z4
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z4
-	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z4
-	VSCALEFPS         Z2, Z4, Z1
-	VPTESTMD.BCST     lanes70000000<>+0(SB), Z1, K2
-	VMOVAPS.Z         Z1, K2, Z1
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z3
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z1, Z3
+	VSCALEFPS         Z2, Z3, Z1
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z1, K1
+	VMOVAPS.Z         Z1, K1, Z1
 	VBROADCASTSS      lanes3f800000<>+0(SB), Z2
-	VPMOVD2M          Z0, K2
-	VBLENDMPS         Z1, Z2, K2, Z3
+	VPMOVD2M          Z0, K1
+	VBLENDMPS         Z1, Z2, K1, Z16
 	VADDPS.BCST       lanes3f800000<>+0(SB), Z1, Z0
-	VDIVPS            Z0, Z3, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	VDIVPS            Z0, Z16, Z0
+	VMOVUPS           Z0, K2, (AX)(BX*4)
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
 
-check36:
+check38:
 	CMPQ  CX, $0x10
-	JGE   elements35
+	JGE   elements37
 	CMPQ  CX, $0x01
-	JL    done37
+	JL    done39
 	MOVL  $-1, SI
 	BZHIL CX, SI, SI
-	KMOVW SI, K1
-	JMP   elements35
+	KMOVW SI, K2
+	JMP   elements37
 
-done37:
+done39:
 	VZEROUPPER
 	RET
 
 // func tanhAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
-	MOVQ   dst_base+0(FP), AX
-	MOVQ   dst_len+8(FP), CX
-	MOVQ   x_base+24(FP), DX
-	KXNORW K1, K1, K1
-	XORQ   BX, BX
-	JMP    check39
+	MOVQ dst_base+0(FP), AX
+	MOVQ dst_len+8(FP), CX
+	MOVQ x_base+24(FP), DX
+	XORQ BX, BX
+	JMP  check41
 
-elements38:
+chains40:
+	MOVQ              BX, SI
+	VMOVUPS           (DX)(SI*4), Z0
+	MOVQ              BX, DI
+	ADDQ              $0x10, DI
+	VMOVUPS           (DX)(DI*4), Z2
+	MOVQ              BX, R8
+	ADDQ              $0x20, R8
+	VMOVUPS           (DX)(R8*4), Z4
+	MOVQ              BX, R9
+	ADDQ              $0x30, R9
+	VMOVUPS           (DX)(R9*4), Z6
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z0, Z1
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z8
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z2, Z3
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z9
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z4, Z5
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z10
+	VANDPS.BCST       lanes7fffffff<>+0(SB), Z6, Z7
+	VBROADCASTSS      lanes41a00000<>+0(SB), Z11
+	VADDPS            Z1, Z1, Z1
+	VADDPS            Z3, Z3, Z3
+	VADDPS            Z5, Z5, Z5
+	VADDPS            Z7, Z7, Z7
+	VMINPS            Z1, Z8, Z1
+	VMINPS            Z3, Z9, Z3
+	VMINPS            Z5, Z10, Z5
+	VMINPS            Z7, Z11, Z7
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z1, Z8
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z3, Z9
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z5, Z10
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z7, Z11
+	VRNDSCALEPS       $0x00, Z8, Z8
+	VRNDSCALEPS       $0x00, Z9, Z9
+	VRNDSCALEPS       $0x00, Z10, Z10
+	VRNDSCALEPS       $0x00, Z11, Z11
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z8, Z1
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z9, Z3
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z10, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z11, Z7
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z8, Z1
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z12
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z9, Z3
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z13
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z10, Z5
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z14
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z11, Z7
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z15
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z1, Z12
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z3, Z13
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z5, Z14
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z1, Z12
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z3, Z13
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z5, Z14
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z1, Z12
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z3, Z13
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z5, Z14
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z1, Z12
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z3, Z13
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z5, Z14
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z7, Z15
+	VMULPS            Z1, Z1, Z16
+	VMULPS            Z3, Z3, Z17
+	VMULPS            Z5, Z5, Z18
+	VMULPS            Z7, Z7, Z19
+	VFMADD213PS       Z1, Z16, Z12
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z1
+	VSCALEFPS         Z8, Z1, Z1
+	VFMADD213PS       Z3, Z17, Z13
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z3
+	VSCALEFPS         Z9, Z3, Z3
+	VFMADD213PS       Z5, Z18, Z14
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z5
+	VSCALEFPS         Z10, Z5, Z5
+	VFMADD213PS       Z7, Z19, Z15
+	VBROADCASTSS      lanes3f800000<>+0(SB), Z7
+	VSCALEFPS         Z11, Z7, Z10
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z1, Z7
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z3, Z8
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z5, Z9
+	VSUBPS.BCST       lanes3f800000<>+0(SB), Z10, Z11
+	VFMADD213PS       Z7, Z1, Z12
+	VFMADD213PS       Z8, Z3, Z13
+	VFMADD213PS       Z9, Z5, Z14
+	VFMADD213PS       Z11, Z10, Z15
+	VADDPS.BCST       lanes40000000<>+0(SB), Z12, Z1
+	VADDPS.BCST       lanes40000000<>+0(SB), Z13, Z3
+	VADDPS.BCST       lanes40000000<>+0(SB), Z14, Z5
+	VADDPS.BCST       lanes40000000<>+0(SB), Z15, Z7
+	VDIVPS            Z1, Z12, Z1
+	VDIVPS            Z3, Z13, Z3
+	VDIVPS            Z5, Z14, Z5
+	VDIVPS            Z7, Z15, Z7
+	VANDPS.BCST       lanes80000000<>+0(SB), Z0, Z0
+	VANDPS.BCST       lanes80000000<>+0(SB), Z2, Z2
+	VANDPS.BCST       lanes80000000<>+0(SB), Z4, Z4
+	VANDPS.BCST       lanes80000000<>+0(SB), Z6, Z6
+	VORPS             Z0, Z1, Z0
+	VMOVUPS           Z0, (AX)(SI*4)
+	VORPS             Z2, Z3, Z0
+	VMOVUPS           Z0, (AX)(DI*4)
+	VORPS             Z4, Z5, Z0
+	VMOVUPS           Z0, (AX)(R8*4)
+	VORPS             Z6, Z7, Z0
+	VMOVUPS           Z0, (AX)(R9*4)
+	ADDQ              $0x40, BX
+	SUBQ              $0x40, CX
+
+check41:
+	CMPQ   CX, $0x40
+	JGE    chains40
+	KXNORW K1, K1, K1
+	JMP    check43
+
+elements42:
 	VMOVUPS.Z         (DX)(BX*4), K1, Z0
 	VANDPS.BCST       lanes7fffffff<>+0(SB), Z0, Z1
 	VBROADCASTSS      lanes41a00000<>+0(SB), Z2
@@ -620,17 +848,17 @@ elements38:
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, CX
 
-check39:
+check43:
 	CMPQ  CX, $0x10
-	JGE   elements38
+	JGE   elements42
 	CMPQ  CX, $0x01
-	JL    done40
+	JL    done44
 	MOVL  $-1, SI
 	BZHIL CX, SI, SI
 	KMOVW SI, K1
-	JMP   elements38
+	JMP   elements42
 
-done40:
+done44:
 	VZEROUPPER
 	RET
 
@@ -642,9 +870,9 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DX
 	MOVQ x_base+24(FP), BX
 	XORQ SI, SI
-	JMP  check42
+	JMP  check46
 
-few41:
+few45:
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VADDPS  Z1, Z0, Z0
@@ -652,11 +880,11 @@ few41:
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
 
-check42:
+check46:
 	CMPQ      CX, $0x10
-	JGE       few41
+	JGE       few45
 	CMPQ      CX, $0x00
-	JE        done43
+	JE        done47
 	MOVL      $-1, DI
 	BZHIL     CX, DI, DI
 	KMOVW     DI, K1
@@ -665,7 +893,7 @@ check42:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-done43:
+done47:
 	VZEROUPPER
 	RET
 
@@ -677,9 +905,9 @@ TEXT ·mulAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DX
 	MOVQ x_base+24(FP), BX
 	XORQ SI, SI
-	JMP  check45
+	JMP  check49
 
-few44:
+few48:
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VMULPS  Z1, Z0, Z0
@@ -687,11 +915,11 @@ few44:
 	ADDQ    $0x10, SI
 	SUBQ    $0x10, CX
 
-check45:
+check49:
 	CMPQ      CX, $0x10
-	JGE       few44
+	JGE       few48
 	CMPQ      CX, $0x00
-	JE        done46
+	JE        done50
 	MOVL      $-1, DI
 	BZHIL     CX, DI, DI
 	KMOVW     DI, K1
@@ -700,7 +928,7 @@ check45:
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-done46:
+done50:
 	VZEROUPPER
 	RET
 
@@ -713,9 +941,9 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst_base+0(FP), DX
 	MOVQ         x_base+32(FP), BX
 	XORQ         SI, SI
-	JMP          check48
+	JMP          check52
 
-few47:
+few51:
 	VMOVUPS     (DX)(SI*4), Z1
 	VMOVUPS     (BX)(SI*4), Z2
 	VFMADD231PS Z2, Z0, Z1
@@ -723,11 +951,11 @@ few47:
 	ADDQ        $0x10, SI
 	SUBQ        $0x10, CX
 
-check48:
+check52:
 	CMPQ        CX, $0x10
-	JGE         few47
+	JGE         few51
 	CMPQ        CX, $0x00
-	JE          done49
+	JE          done53
 	MOVL        $-1, DI
 	BZHIL       CX, DI, DI
 	KMOVW       DI, K1
@@ -736,7 +964,7 @@ check48:
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (AX)(SI*4)
 
-done49:
+done53:
 	VZEROUPPER
 	RET
 
@@ -748,20 +976,20 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         dst_base+0(FP), DX
 	XORQ         BX, BX
-	JMP          check51
+	JMP          check55
 
-few50:
+few54:
 	VMOVUPS (DX)(BX*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(BX*4)
 	ADDQ    $0x10, BX
 	SUBQ    $0x10, CX
 
-check51:
+check55:
 	CMPQ      CX, $0x10
-	JGE       few50
+	JGE       few54
 	CMPQ      CX, $0x00
-	JE        done52
+	JE        done56
 	MOVL      $-1, SI
 	BZHIL     CX, SI, SI
 	KMOVW     SI, K1
@@ -769,7 +997,7 @@ check51:
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*4)
 
-done52:
+done56:
 	VZEROUPPER
 	RET
 
@@ -782,9 +1010,9 @@ TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-96
 	MOVQ x_base+48(FP), BX
 	MOVQ shift_base+72(FP), SI
 	XORQ DI, DI
-	JMP  check54
+	JMP  check58
 
-few53:
+few57:
 	VMOVUPS     (DX)(DI*4), Z0
 	VMOVUPS     (BX)(DI*4), Z1
 	VMOVUPS     (SI)(DI*4), Z2
@@ -793,11 +1021,11 @@ few53:
 	ADDQ        $0x10, DI
 	SUBQ        $0x10, CX
 
-check54:
+check58:
 	CMPQ        CX, $0x10
-	JGE         few53
+	JGE         few57
 	CMPQ        CX, $0x00
-	JE          done55
+	JE          done59
 	MOVL        $-1, R8
 	BZHIL       CX, R8, R8
 	KMOVW       R8, K1
@@ -807,7 +1035,7 @@ check54:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
 
-done55:
+done59:
 	VZEROUPPER
 	RET
 
@@ -827,11 +1055,11 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	VBROADCASTSS common_5+116(FP), Z5
 	VBROADCASTSS common_6+120(FP), Z6
 	VBROADCASTSS common_7+124(FP), Z7
-	KXNORW       K1, K1, K1
 	XORQ         DI, DI
-	JMP          check57
+	KXNORW       K1, K1, K1
+	JMP          check61
 
-elements56:
+elements60:
 	VMOVUPS.Z     (CX)(DI*4), K1, Z8
 	VMULPS        Z0, Z8, Z8
 	VMOVUPS.Z     (DX)(DI*4), K1, Z9
@@ -859,17 +1087,17 @@ elements56:
 	ADDQ          $0x10, DI
 	SUBQ          $0x10, SI
 
-check57:
+check61:
 	CMPQ  SI, $0x10
-	JGE   elements56
+	JGE   elements60
 	CMPQ  SI, $0x01
-	JL    done58
+	JL    done62
 	MOVL  $-1, R8
 	BZHIL SI, R8, R8
 	KMOVW R8, K1
-	JMP   elements56
+	JMP   elements60
 
-done58:
+done62:
 	VZEROUPPER
 	RET
 
@@ -881,11 +1109,11 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-56
 	MOVQ     x_len+8(FP), DX
 	VXORPS   Y0, Y0, Y0
 	VXORPS   Y1, Y1, Y1
-	VPCMPEQD Y2, Y2, Y2
 	XORQ     BX, BX
-	JMP      check136
+	VPCMPEQD Y2, Y2, Y2
+	JMP      check140
 
-elements135:
+elements139:
 	VMASKMOVPS   (AX)(BX*4), Y2, Y3
 	VCVTPS2PD    X3, Y4
 	VEXTRACTF128 $0x01, Y3, X3
@@ -899,18 +1127,18 @@ elements135:
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 
-check136:
+check140:
 	CMPQ    DX, $0x08
-	JGE     elements135
+	JGE     elements139
 	CMPQ    DX, $0x01
-	JL      done137
+	JL      done141
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y2
-	JMP     elements135
+	JMP     elements139
 
-done137:
+done141:
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x00, Y0, X1
 	VEXTRACTF128 $0x01, Y0, X0
@@ -928,29 +1156,29 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-28
 	MOVQ         x_len+8(FP), CX
 	VBROADCASTSS lanesff800000<>+0(SB), Y0
 	VBROADCASTSS lanesff800000<>+0(SB), Y1
-	VPCMPEQD     Y2, Y2, Y2
 	XORQ         DX, DX
-	JMP          check139
+	VPCMPEQD     Y2, Y2, Y2
+	JMP          check143
 
-elements138:
+elements142:
 	VMASKMOVPS (AX)(DX*4), Y2, Y3
 	VBLENDVPS  Y2, Y3, Y0, Y3
 	VMAXPS     Y1, Y3, Y1
 	ADDQ       $0x08, DX
 	SUBQ       $0x08, CX
 
-check139:
+check143:
 	CMPQ    CX, $0x08
-	JGE     elements138
+	JGE     elements142
 	CMPQ    CX, $0x01
-	JL      done140
+	JL      done144
 	LEAQ    tailWindow<>+0(SB), BX
 	MOVQ    $0x00000008, SI
 	SUBQ    CX, SI
 	VMOVDQU (BX)(SI*4), Y2
-	JMP     elements138
+	JMP     elements142
 
-done140:
+done144:
 	VEXTRACTF128 $0x00, Y1, X0
 	VEXTRACTF128 $0x01, Y1, X1
 	VMAXPS       X1, X0, X0
@@ -978,11 +1206,11 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-64
 	VBROADCASTSS lanesff800000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
-	VPCMPEQD     Y4, Y4, Y4
 	XORQ         BX, BX
-	JMP          check142
+	VPCMPEQD     Y4, Y4, Y4
+	JMP          check146
 
-elements141:
+elements145:
 	VMASKMOVPS   (CX)(BX*4), Y4, Y5
 	VBLENDVPS    Y4, Y5, Y1, Y5
 	VSUBPS       Y0, Y5, Y5
@@ -1015,10 +1243,10 @@ elements141:
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y5, Y6, Y5
 	CMPQ         DX, $0x08
-	JL           rare144
+	JL           rare148
 	VMOVUPS      Y5, (AX)(BX*4)
 
-back145:
+back149:
 	VCVTPS2PD    X5, Y6
 	VEXTRACTF128 $0x01, Y5, X5
 	VCVTPS2PD    X5, Y5
@@ -1027,18 +1255,18 @@ back145:
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 
-check142:
+check146:
 	CMPQ    DX, $0x08
-	JGE     elements141
+	JGE     elements145
 	CMPQ    DX, $0x01
-	JL      done143
+	JL      done147
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y4
-	JMP     elements141
+	JMP     elements145
 
-done143:
+done147:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -1049,9 +1277,9 @@ done143:
 	VZEROUPPER
 	RET
 
-rare144:
+rare148:
 	VMASKMOVPS Y5, Y4, (AX)(BX*4)
-	JMP        back145
+	JMP        back149
 
 DATA lanes42b20000<>+0(SB)/8, $0x42b2000042b20000
 DATA lanes42b20000<>+8(SB)/8, $0x42b2000042b20000
@@ -1068,11 +1296,11 @@ TEXT ·sumExpAVX2(SB), NOSPLIT, $0-40
 	VBROADCASTSS lanesff800000<>+0(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
-	VPCMPEQD     Y4, Y4, Y4
 	XORQ         DX, DX
-	JMP          check147
+	VPCMPEQD     Y4, Y4, Y4
+	JMP          check151
 
-elements146:
+elements150:
 	VMASKMOVPS   (AX)(DX*4), Y4, Y5
 	VBLENDVPS    Y4, Y5, Y1, Y5
 	VSUBPS       Y0, Y5, Y5
@@ -1112,18 +1340,18 @@ elements146:
 	ADDQ         $0x08, DX
 	SUBQ         $0x08, CX
 
-check147:
+check151:
 	CMPQ    CX, $0x08
-	JGE     elements146
+	JGE     elements150
 	CMPQ    CX, $0x01
-	JL      done148
+	JL      done152
 	LEAQ    tailWindow<>+0(SB), BX
 	MOVQ    $0x00000008, SI
 	SUBQ    CX, SI
 	VMOVDQU (BX)(SI*4), Y4
-	JMP     elements146
+	JMP     elements150
 
-done148:
+done152:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -1143,9 +1371,9 @@ TEXT ·exponentialsAVX2(SB), NOSPLIT, $0-57
 	VBROADCASTSD shift+48(FP), Y0
 	VPCMPEQD     Y1, Y1, Y1
 	XORQ         BX, BX
-	JMP          check150
+	JMP          check154
 
-vector149:
+vector153:
 	VCVTPS2PD    (CX)(BX*4), Y2
 	VSUBPD       Y0, Y2, Y2
 	VBROADCASTSD wordsc085e00000000000<>+0(SB), Y3
@@ -1217,9 +1445,9 @@ vector149:
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 
-check150:
+check154:
 	CMPQ      DX, $0x01
-	JGE       vector149
+	JGE       vector153
 	VMOVMSKPD Y1, AX
 	XORL      CX, CX
 	CMPL      AX, $0x0f
@@ -1329,11 +1557,11 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-64
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         x_base+24(FP), DX
-	VPCMPEQD     Y4, Y4, Y4
 	XORQ         BX, BX
-	JMP          check152
+	VPCMPEQD     Y4, Y4, Y4
+	JMP          check156
 
-elements151:
+elements155:
 	VMASKMOVPS   (DX)(BX*4), Y4, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLQ       $0x1e, Y0, Y6
@@ -1363,31 +1591,31 @@ elements151:
 	VPCMPEQD     Y2, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	CMPQ         CX, $0x08
-	JL           rare154
+	JL           rare158
 	VMOVUPS      Y5, (AX)(BX*4)
 
-back155:
+back159:
 	ADDQ $0x08, BX
 	SUBQ $0x08, CX
 
-check152:
+check156:
 	CMPQ    CX, $0x08
-	JGE     elements151
+	JGE     elements155
 	CMPQ    CX, $0x01
-	JL      done153
+	JL      done157
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    CX, DI
 	VMOVDQU (SI)(DI*4), Y4
-	JMP     elements151
+	JMP     elements155
 
-done153:
+done157:
 	VZEROUPPER
 	RET
 
-rare154:
+rare158:
 	VMASKMOVPS Y5, Y4, (AX)(BX*4)
-	JMP        back155
+	JMP        back159
 
 DATA offsetsAVX2<>+0(SB)/8, $0x9e3779b97f4a7c15
 DATA offsetsAVX2<>+8(SB)/8, $0x3c6ef372fe94f82a
@@ -1426,11 +1654,11 @@ TEXT ·sampleBinaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS alpha+48(FP), Y3
 	VBROADCASTSS unit+52(FP), Y4
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
-	VPCMPEQD     Y6, Y6, Y6
 	XORQ         BX, BX
-	JMP          check157
+	VPCMPEQD     Y6, Y6, Y6
+	JMP          check161
 
-elements156:
+elements160:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
@@ -1467,25 +1695,25 @@ elements156:
 	VXORPS       Y8, Y7, Y7
 	VORPS        Y7, Y3, Y7
 	CMPQ         DX, $0x08
-	JL           rare159
+	JL           rare163
 	VMOVUPS      Y7, (AX)(BX*4)
 
-back160:
+back164:
 	ADDQ $0x08, BX
 	SUBQ $0x08, DX
 
-check157:
+check161:
 	CMPQ    DX, $0x08
-	JGE     elements156
+	JGE     elements160
 	CMPQ    DX, $0x01
-	JL      done158
+	JL      done162
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y6
-	JMP     elements156
+	JMP     elements160
 
-done158:
+done162:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1500,9 +1728,9 @@ done158:
 	VZEROUPPER
 	RET
 
-rare159:
+rare163:
 	VMASKMOVPS Y7, Y6, (AX)(BX*4)
-	JMP        back160
+	JMP        back164
 
 DATA lanes00800000<>+0(SB)/8, $0x0080000000800000
 DATA lanes00800000<>+8(SB)/8, $0x0080000000800000
@@ -1523,11 +1751,11 @@ TEXT ·sampleTernaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS alpha+48(FP), Y3
 	VBROADCASTSS unit+52(FP), Y4
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
-	VPCMPEQD     Y6, Y6, Y6
 	XORQ         BX, BX
-	JMP          check162
+	VPCMPEQD     Y6, Y6, Y6
+	JMP          check166
 
-elements161:
+elements165:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
@@ -1565,25 +1793,25 @@ elements161:
 	VORPS        Y7, Y3, Y7
 	VANDPS       Y8, Y7, Y7
 	CMPQ         DX, $0x08
-	JL           rare164
+	JL           rare168
 	VMOVUPS      Y7, (AX)(BX*4)
 
-back165:
+back169:
 	ADDQ $0x08, BX
 	SUBQ $0x08, DX
 
-check162:
+check166:
 	CMPQ    DX, $0x08
-	JGE     elements161
+	JGE     elements165
 	CMPQ    DX, $0x01
-	JL      done163
+	JL      done167
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y6
-	JMP     elements161
+	JMP     elements165
 
-done163:
+done167:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1598,9 +1826,9 @@ done163:
 	VZEROUPPER
 	RET
 
-rare164:
+rare168:
 	VMASKMOVPS Y7, Y6, (AX)(BX*4)
-	JMP        back165
+	JMP        back169
 
 // func dotAVX512(x []float32, y []float32) float64
 // Requires: AVX, AVX512F, BMI2
@@ -1610,11 +1838,11 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-56
 	MOVQ   x_len+8(FP), DX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	KXNORW K1, K1, K1
 	XORQ   BX, BX
-	JMP    check167
+	KXNORW K1, K1, K1
+	JMP    check171
 
-elements166:
+elements170:
 	VMOVUPS.Z     (AX)(BX*4), K1, Z2
 	VCVTPS2PD     Y2, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y2
@@ -1628,17 +1856,17 @@ elements166:
 	ADDQ          $0x10, BX
 	SUBQ          $0x10, DX
 
-check167:
+check171:
 	CMPQ  DX, $0x10
-	JGE   elements166
+	JGE   elements170
 	CMPQ  DX, $0x01
-	JL    done168
+	JL    done172
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements166
+	JMP   elements170
 
-done168:
+done172:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -1659,28 +1887,28 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	MOVQ         x_len+8(FP), CX
 	VBROADCASTSS lanesff800000<>+0(SB), Z0
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
-	KXNORW       K1, K1, K1
 	XORQ         DX, DX
-	JMP          check170
+	KXNORW       K1, K1, K1
+	JMP          check174
 
-elements169:
+elements173:
 	VMOVUPS.Z (AX)(DX*4), K1, Z2
 	VBLENDMPS Z2, Z0, K1, Z2
 	VMAXPS    Z1, Z2, Z1
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
 
-check170:
+check174:
 	CMPQ  CX, $0x10
-	JGE   elements169
+	JGE   elements173
 	CMPQ  CX, $0x01
-	JL    done171
+	JL    done175
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	JMP   elements169
+	JMP   elements173
 
-done171:
+done175:
 	VEXTRACTF64X4 $0x00, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	VMAXPS        Y1, Y0, Y0
@@ -1705,13 +1933,133 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
-	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check173
+	JMP          check177
 
-elements172:
-	VMOVUPS.Z         (CX)(BX*4), K1, Z4
-	VBLENDMPS         Z4, Z1, K1, Z4
+chains176:
+	MOVQ              BX, SI
+	VMOVUPS           (CX)(SI*4), Z4
+	MOVQ              BX, DI
+	ADDQ              $0x10, DI
+	VMOVUPS           (CX)(DI*4), Z5
+	MOVQ              BX, R8
+	ADDQ              $0x20, R8
+	VMOVUPS           (CX)(R8*4), Z6
+	MOVQ              BX, R9
+	ADDQ              $0x30, R9
+	VMOVUPS           (CX)(R9*4), Z7
+	VSUBPS            Z0, Z4, Z4
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z8
+	VSUBPS            Z0, Z5, Z5
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z9
+	VSUBPS            Z0, Z6, Z6
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z10
+	VSUBPS            Z0, Z7, Z7
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z11
+	VMINPS            Z4, Z8, Z4
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z8
+	VMINPS            Z5, Z9, Z5
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z9
+	VMINPS            Z6, Z10, Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z10
+	VMINPS            Z7, Z11, Z7
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z11
+	VMAXPS            Z4, Z8, Z4
+	VMAXPS            Z5, Z9, Z5
+	VMAXPS            Z6, Z10, Z6
+	VMAXPS            Z7, Z11, Z7
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z8
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z5, Z9
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z6, Z10
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z7, Z11
+	VRNDSCALEPS       $0x00, Z8, Z8
+	VRNDSCALEPS       $0x00, Z9, Z9
+	VRNDSCALEPS       $0x00, Z10, Z10
+	VRNDSCALEPS       $0x00, Z11, Z11
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z8, Z4
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z9, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z10, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z11, Z7
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z8, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z12
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z9, Z5
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z13
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z10, Z6
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z14
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z11, Z7
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z15
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z12
+	VSCALEFPS         Z8, Z12, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
+	VMOVUPS           Z4, (AX)(SI*4)
+	VCVTPS2PD         Y4, Z8
+	VEXTRACTF64X4     $0x01, Z4, Y4
+	VCVTPS2PD         Y4, Z4
+	VADDPD            Z8, Z2, Z2
+	VADDPD            Z4, Z3, Z3
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z5, Z13
+	VSCALEFPS         Z9, Z13, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
+	VMOVUPS           Z4, (AX)(DI*4)
+	VCVTPS2PD         Y4, Z5
+	VEXTRACTF64X4     $0x01, Z4, Y4
+	VCVTPS2PD         Y4, Z4
+	VADDPD            Z5, Z2, Z2
+	VADDPD            Z4, Z3, Z3
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z6, Z14
+	VSCALEFPS         Z10, Z14, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
+	VMOVUPS           Z4, (AX)(R8*4)
+	VCVTPS2PD         Y4, Z5
+	VEXTRACTF64X4     $0x01, Z4, Y4
+	VCVTPS2PD         Y4, Z4
+	VADDPD            Z5, Z2, Z2
+	VADDPD            Z4, Z3, Z3
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z7, Z15
+	VSCALEFPS         Z11, Z15, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
+	VMOVUPS           Z4, (AX)(R9*4)
+	VCVTPS2PD         Y4, Z5
+	VEXTRACTF64X4     $0x01, Z4, Y4
+	VCVTPS2PD         Y4, Z4
+	VADDPD            Z5, Z2, Z2
+	VADDPD            Z4, Z3, Z3
+	ADDQ              $0x40, BX
+	SUBQ              $0x40, DX
+
+check177:
+	CMPQ   DX, $0x40
+	JGE    chains176
+	KXNORW K2, K2, K2
+	JMP    check179
+
+elements178:
+	VMOVUPS.Z         (CX)(BX*4), K2, Z4
+	VBLENDMPS         Z4, Z1, K2, Z4
 	VSUBPS            Z0, Z4, Z4
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z5
 	VMINPS            Z4, Z5, Z4
@@ -1729,9 +2077,9 @@ elements172:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z6
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z6
 	VSCALEFPS         Z5, Z6, Z4
-	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K2
-	VMOVAPS.Z         Z4, K2, Z4
-	VMOVUPS           Z4, K1, (AX)(BX*4)
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
+	VMOVUPS           Z4, K2, (AX)(BX*4)
 	VCVTPS2PD         Y4, Z5
 	VEXTRACTF64X4     $0x01, Z4, Y4
 	VCVTPS2PD         Y4, Z4
@@ -1740,17 +2088,17 @@ elements172:
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
 
-check173:
+check179:
 	CMPQ  DX, $0x10
-	JGE   elements172
+	JGE   elements178
 	CMPQ  DX, $0x01
-	JL    done174
+	JL    done180
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
-	KMOVW SI, K1
-	JMP   elements172
+	KMOVW SI, K2
+	JMP   elements178
 
-done174:
+done180:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1773,13 +2121,129 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
-	KXNORW       K1, K1, K1
 	XORQ         DX, DX
-	JMP          check176
+	JMP          check182
 
-elements175:
-	VMOVUPS.Z         (AX)(DX*4), K1, Z4
-	VBLENDMPS         Z4, Z1, K1, Z4
+chains181:
+	MOVQ              DX, BX
+	VMOVUPS           (AX)(BX*4), Z4
+	MOVQ              DX, BX
+	ADDQ              $0x10, BX
+	VMOVUPS           (AX)(BX*4), Z5
+	MOVQ              DX, BX
+	ADDQ              $0x20, BX
+	VMOVUPS           (AX)(BX*4), Z6
+	MOVQ              DX, BX
+	ADDQ              $0x30, BX
+	VMOVUPS           (AX)(BX*4), Z7
+	VSUBPS            Z0, Z4, Z4
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z8
+	VSUBPS            Z0, Z5, Z5
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z9
+	VSUBPS            Z0, Z6, Z6
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z10
+	VSUBPS            Z0, Z7, Z7
+	VBROADCASTSS      lanes42b20000<>+0(SB), Z11
+	VMINPS            Z4, Z8, Z4
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z8
+	VMINPS            Z5, Z9, Z5
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z9
+	VMINPS            Z6, Z10, Z6
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z10
+	VMINPS            Z7, Z11, Z7
+	VBROADCASTSS      lanesc2ae0000<>+0(SB), Z11
+	VMAXPS            Z4, Z8, Z4
+	VMAXPS            Z5, Z9, Z5
+	VMAXPS            Z6, Z10, Z6
+	VMAXPS            Z7, Z11, Z7
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z4, Z8
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z5, Z9
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z6, Z10
+	VMULPS.BCST       lanes3fb8aa3b<>+0(SB), Z7, Z11
+	VRNDSCALEPS       $0x00, Z8, Z8
+	VRNDSCALEPS       $0x00, Z9, Z9
+	VRNDSCALEPS       $0x00, Z10, Z10
+	VRNDSCALEPS       $0x00, Z11, Z11
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z8, Z4
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z9, Z5
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z10, Z6
+	VFNMADD231PS.BCST lanes3f317218<>+0(SB), Z11, Z7
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z8, Z4
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z12
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z9, Z5
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z13
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z10, Z6
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z14
+	VFNMADD231PS.BCST lanesb102e308<>+0(SB), Z11, Z7
+	VBROADCASTSS      lanes3ab5f5ff<>+0(SB), Z15
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3c0913bb<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3d2aab3a<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3e2aaa58<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3effffff<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z12
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z6, Z14
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z12
+	VSCALEFPS         Z8, Z12, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
+	VCVTPS2PD         Y4, Z8
+	VEXTRACTF64X4     $0x01, Z4, Y4
+	VCVTPS2PD         Y4, Z4
+	VADDPD            Z8, Z2, Z2
+	VADDPD            Z4, Z3, Z3
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z5, Z13
+	VSCALEFPS         Z9, Z13, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
+	VCVTPS2PD         Y4, Z5
+	VEXTRACTF64X4     $0x01, Z4, Y4
+	VCVTPS2PD         Y4, Z4
+	VADDPD            Z5, Z2, Z2
+	VADDPD            Z4, Z3, Z3
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z6, Z14
+	VSCALEFPS         Z10, Z14, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
+	VCVTPS2PD         Y4, Z5
+	VEXTRACTF64X4     $0x01, Z4, Y4
+	VCVTPS2PD         Y4, Z4
+	VADDPD            Z5, Z2, Z2
+	VADDPD            Z4, Z3, Z3
+	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z7, Z15
+	VSCALEFPS         Z11, Z15, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
+	VCVTPS2PD         Y4, Z5
+	VEXTRACTF64X4     $0x01, Z4, Y4
+	VCVTPS2PD         Y4, Z4
+	VADDPD            Z5, Z2, Z2
+	VADDPD            Z4, Z3, Z3
+	ADDQ              $0x40, DX
+	SUBQ              $0x40, CX
+
+check182:
+	CMPQ   CX, $0x40
+	JGE    chains181
+	KXNORW K2, K2, K2
+	JMP    check184
+
+elements183:
+	VMOVUPS.Z         (AX)(DX*4), K2, Z4
+	VBLENDMPS         Z4, Z1, K2, Z4
 	VSUBPS            Z0, Z4, Z4
 	VBROADCASTSS      lanes42b20000<>+0(SB), Z5
 	VMINPS            Z4, Z5, Z4
@@ -1797,8 +2261,8 @@ elements175:
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z6
 	VFMADD213PS.BCST  lanes3f800000<>+0(SB), Z4, Z6
 	VSCALEFPS         Z5, Z6, Z4
-	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K2
-	VMOVAPS.Z         Z4, K2, Z4
+	VPTESTMD.BCST     lanes70000000<>+0(SB), Z4, K1
+	VMOVAPS.Z         Z4, K1, Z4
 	VCVTPS2PD         Y4, Z5
 	VEXTRACTF64X4     $0x01, Z4, Y4
 	VCVTPS2PD         Y4, Z4
@@ -1807,17 +2271,17 @@ elements175:
 	ADDQ              $0x10, DX
 	SUBQ              $0x10, CX
 
-check176:
+check184:
 	CMPQ  CX, $0x10
-	JGE   elements175
+	JGE   elements183
 	CMPQ  CX, $0x01
-	JL    done177
+	JL    done185
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	JMP   elements175
+	KMOVW BX, K2
+	JMP   elements183
 
-done177:
+done185:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -1840,9 +2304,9 @@ TEXT ·exponentialsAVX512(SB), NOSPLIT, $0-57
 	VBROADCASTSD shift+48(FP), Z0
 	VPCMPEQD     Y1, Y1, Y1
 	XORQ         BX, BX
-	JMP          check179
+	JMP          check187
 
-vector178:
+vector186:
 	VCVTPS2PD         (CX)(BX*4), Z2
 	VSUBPD            Z0, Z2, Z2
 	VBROADCASTSD      wordsc085e00000000000<>+0(SB), Z3
@@ -1920,9 +2384,9 @@ vector178:
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
 
-check179:
+check187:
 	CMPQ      DX, $0x01
-	JGE       vector178
+	JGE       vector186
 	VMOVMSKPD Y1, AX
 	XORL      CX, CX
 	CMPL      AX, $0x0f
@@ -1942,11 +2406,11 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-64
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         dst_len+8(FP), CX
 	MOVQ         x_base+24(FP), DX
-	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check181
+	KXNORW       K1, K1, K1
+	JMP          check189
 
-elements180:
+elements188:
 	VMOVUPS.Z    (DX)(BX*4), K1, Z4
 	VMULPS       Z3, Z4, Z4
 	VPSRLQ       $0x1e, Z0, Z5
@@ -1964,17 +2428,17 @@ elements180:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, CX
 
-check181:
+check189:
 	CMPQ  CX, $0x10
-	JGE   elements180
+	JGE   elements188
 	CMPQ  CX, $0x01
-	JL    done182
+	JL    done190
 	MOVL  $-1, SI
 	BZHIL CX, SI, SI
 	KMOVW SI, K1
-	JMP   elements180
+	JMP   elements188
 
-done182:
+done190:
 	VZEROUPPER
 	RET
 
@@ -2007,11 +2471,11 @@ TEXT ·sampleBinaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS alpha+48(FP), Z3
 	VBROADCASTSS unit+52(FP), Z4
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
-	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check184
+	KXNORW       K1, K1, K1
+	JMP          check192
 
-elements183:
+elements191:
 	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -2037,17 +2501,17 @@ elements183:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
 
-check184:
+check192:
 	CMPQ  DX, $0x10
-	JGE   elements183
+	JGE   elements191
 	CMPQ  DX, $0x01
-	JL    done185
+	JL    done193
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements183
+	JMP   elements191
 
-done185:
+done193:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0
@@ -2078,11 +2542,11 @@ TEXT ·sampleTernaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS alpha+48(FP), Z3
 	VBROADCASTSS unit+52(FP), Z4
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
-	KXNORW       K1, K1, K1
 	XORQ         BX, BX
-	JMP          check187
+	KXNORW       K1, K1, K1
+	JMP          check195
 
-elements186:
+elements194:
 	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -2109,17 +2573,17 @@ elements186:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
 
-check187:
+check195:
 	CMPQ  DX, $0x10
-	JGE   elements186
+	JGE   elements194
 	CMPQ  DX, $0x01
-	JL    done188
+	JL    done196
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements186
+	JMP   elements194
 
-done188:
+done196:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0

@@ -35,15 +35,15 @@ TEXT ·sigmoidNEON(SB), NOSPLIT, $0-48
 	MOVD x_base+24(FP), R2
 	MOVD $0, R3
 	MOVD $4, R6
-	B check60
+	B check64
 
-elements59:
+elements63:
 	CMP $4, R1
-	BLT rare62
+	BLT rare66
 	ADD R3<<2, R2, R7
 	FMOVQ (R7), F0
 
-back63:
+back67:
 	WORD $0x4ea21c01 // orr v1.16b, v0.16b, v2.16b
 	WORD $0x4ea41c83 // mov v3.16b, v4.16b
 	WORD $0x4e21f461 // fmax v1.4s, v3.4s, v1.4s
@@ -81,34 +81,34 @@ back63:
 	WORD $0x4e2dd461 // fadd v1.4s, v3.4s, v13.4s
 	WORD $0x6e21fc00 // fdiv v0.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT rare64
+	BLT rare68
 	ADD R3<<2, R0, R7
 	FMOVQ F0, (R7)
 
-back65:
+back69:
 	ADD R6, R3, R3
 	SUB R6, R1, R1
 
-check60:
+check64:
 	CMP $4, R1
-	BGE elements59
+	BGE elements63
 	CMP $1, R1
-	BLT done61
+	BLT done65
 	MOVD $1, R6
-	B elements59
+	B elements63
 
-done61:
+done65:
 	RET
 
-rare62:
+rare66:
 	ADD R3<<2, R2, R7
 	FMOVS (R7), F0
-	B back63
+	B back67
 
-rare64:
+rare68:
 	ADD R3<<2, R0, R7
 	FMOVS F0, (R7)
-	B back65
+	B back69
 
 // func tanhNEON(dst []float32, x []float32)
 TEXT ·tanhNEON(SB), NOSPLIT, $0-48
@@ -145,15 +145,15 @@ TEXT ·tanhNEON(SB), NOSPLIT, $0-48
 	MOVD x_base+24(FP), R2
 	MOVD $0, R3
 	MOVD $4, R6
-	B check67
+	B check71
 
-elements66:
+elements70:
 	CMP $4, R1
-	BLT rare69
+	BLT rare73
 	ADD R3<<2, R2, R7
 	FMOVQ (R7), F0
 
-back70:
+back74:
 	WORD $0x4e221c01 // and v1.16b, v0.16b, v2.16b
 	WORD $0x4ea41c83 // mov v3.16b, v4.16b
 	WORD $0x4e21d421 // fadd v1.4s, v1.4s, v1.4s
@@ -192,34 +192,34 @@ back70:
 	WORD $0x4e301c00 // and v0.16b, v0.16b, v16.16b
 	WORD $0x4ea01c20 // orr v0.16b, v1.16b, v0.16b
 	CMP $4, R1
-	BLT rare71
+	BLT rare75
 	ADD R3<<2, R0, R7
 	FMOVQ F0, (R7)
 
-back72:
+back76:
 	ADD R6, R3, R3
 	SUB R6, R1, R1
 
-check67:
+check71:
 	CMP $4, R1
-	BGE elements66
+	BGE elements70
 	CMP $1, R1
-	BLT done68
+	BLT done72
 	MOVD $1, R6
-	B elements66
+	B elements70
 
-done68:
+done72:
 	RET
 
-rare69:
+rare73:
 	ADD R3<<2, R2, R7
 	FMOVS (R7), F0
-	B back70
+	B back74
 
-rare71:
+rare75:
 	ADD R3<<2, R0, R7
 	FMOVS F0, (R7)
-	B back72
+	B back76
 
 // func addNEON(dst []float32, x []float32)
 TEXT ·addNEON(SB), NOSPLIT, $0-48
@@ -229,56 +229,56 @@ TEXT ·addNEON(SB), NOSPLIT, $0-48
 	MOVD x_base+24(FP), R3
 	MOVD $0, R6
 	MOVD $4, R7
-	B check74
+	B check78
 
-elements73:
+elements77:
 	CMP $4, R1
-	BLT rare76
+	BLT rare80
 	ADD R6<<2, R2, R8
 	FMOVQ (R8), F0
 
-back77:
+back81:
 	CMP $4, R1
-	BLT rare78
+	BLT rare82
 	ADD R6<<2, R3, R8
 	FMOVQ (R8), F1
 
-back79:
+back83:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT rare80
+	BLT rare84
 	ADD R6<<2, R0, R8
 	FMOVQ F0, (R8)
 
-back81:
+back85:
 	ADD R7, R6, R6
 	SUB R7, R1, R1
 
-check74:
+check78:
 	CMP $4, R1
-	BGE elements73
+	BGE elements77
 	CMP $1, R1
-	BLT done75
+	BLT done79
 	MOVD $1, R7
-	B elements73
+	B elements77
 
-done75:
+done79:
 	RET
 
-rare76:
+rare80:
 	ADD R6<<2, R2, R8
 	FMOVS (R8), F0
-	B back77
+	B back81
 
-rare78:
+rare82:
 	ADD R6<<2, R3, R8
 	FMOVS (R8), F1
-	B back79
+	B back83
 
-rare80:
+rare84:
 	ADD R6<<2, R0, R8
 	FMOVS F0, (R8)
-	B back81
+	B back85
 
 // func mulNEON(dst []float32, x []float32)
 TEXT ·mulNEON(SB), NOSPLIT, $0-48
@@ -288,56 +288,56 @@ TEXT ·mulNEON(SB), NOSPLIT, $0-48
 	MOVD x_base+24(FP), R3
 	MOVD $0, R6
 	MOVD $4, R7
-	B check83
+	B check87
 
-elements82:
+elements86:
 	CMP $4, R1
-	BLT rare85
+	BLT rare89
 	ADD R6<<2, R2, R8
 	FMOVQ (R8), F0
 
-back86:
+back90:
 	CMP $4, R1
-	BLT rare87
+	BLT rare91
 	ADD R6<<2, R3, R8
 	FMOVQ (R8), F1
 
-back88:
+back92:
 	WORD $0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT rare89
+	BLT rare93
 	ADD R6<<2, R0, R8
 	FMOVQ F0, (R8)
 
-back90:
+back94:
 	ADD R7, R6, R6
 	SUB R7, R1, R1
 
-check83:
+check87:
 	CMP $4, R1
-	BGE elements82
+	BGE elements86
 	CMP $1, R1
-	BLT done84
+	BLT done88
 	MOVD $1, R7
-	B elements82
+	B elements86
 
-done84:
+done88:
 	RET
 
-rare85:
+rare89:
 	ADD R6<<2, R2, R8
 	FMOVS (R8), F0
-	B back86
+	B back90
 
-rare87:
+rare91:
 	ADD R6<<2, R3, R8
 	FMOVS (R8), F1
-	B back88
+	B back92
 
-rare89:
+rare93:
 	ADD R6<<2, R0, R8
 	FMOVS F0, (R8)
-	B back90
+	B back94
 
 // func axpyNEON(dst []float32, a float32, x []float32)
 TEXT ·axpyNEON(SB), NOSPLIT, $0-56
@@ -349,56 +349,56 @@ TEXT ·axpyNEON(SB), NOSPLIT, $0-56
 	MOVD x_base+32(FP), R3
 	MOVD $0, R6
 	MOVD $4, R7
-	B check92
+	B check96
 
-elements91:
+elements95:
 	CMP $4, R1
-	BLT rare94
+	BLT rare98
 	ADD R6<<2, R2, R8
 	FMOVQ (R8), F1
 
-back95:
+back99:
 	CMP $4, R1
-	BLT rare96
+	BLT rare100
 	ADD R6<<2, R3, R8
 	FMOVQ (R8), F2
 
-back97:
+back101:
 	WORD $0x4e22cc01 // fmla v1.4s, v0.4s, v2.4s
 	CMP $4, R1
-	BLT rare98
+	BLT rare102
 	ADD R6<<2, R0, R8
 	FMOVQ F1, (R8)
 
-back99:
+back103:
 	ADD R7, R6, R6
 	SUB R7, R1, R1
 
-check92:
+check96:
 	CMP $4, R1
-	BGE elements91
+	BGE elements95
 	CMP $1, R1
-	BLT done93
+	BLT done97
 	MOVD $1, R7
-	B elements91
+	B elements95
 
-done93:
+done97:
 	RET
 
-rare94:
+rare98:
 	ADD R6<<2, R2, R8
 	FMOVS (R8), F1
-	B back95
+	B back99
 
-rare96:
+rare100:
 	ADD R6<<2, R3, R8
 	FMOVS (R8), F2
-	B back97
+	B back101
 
-rare98:
+rare102:
 	ADD R6<<2, R0, R8
 	FMOVS F1, (R8)
-	B back99
+	B back103
 
 // func scaleNEON(dst []float32, a float32)
 TEXT ·scaleNEON(SB), NOSPLIT, $0-28
@@ -409,45 +409,45 @@ TEXT ·scaleNEON(SB), NOSPLIT, $0-28
 	MOVD dst_base+0(FP), R2
 	MOVD $0, R3
 	MOVD $4, R6
-	B check101
+	B check105
 
-elements100:
+elements104:
 	CMP $4, R1
-	BLT rare103
+	BLT rare107
 	ADD R3<<2, R2, R7
 	FMOVQ (R7), F1
 
-back104:
+back108:
 	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	CMP $4, R1
-	BLT rare105
+	BLT rare109
 	ADD R3<<2, R0, R7
 	FMOVQ F1, (R7)
 
-back106:
+back110:
 	ADD R6, R3, R3
 	SUB R6, R1, R1
 
-check101:
+check105:
 	CMP $4, R1
-	BGE elements100
+	BGE elements104
 	CMP $1, R1
-	BLT done102
+	BLT done106
 	MOVD $1, R6
-	B elements100
+	B elements104
 
-done102:
+done106:
 	RET
 
-rare103:
+rare107:
 	ADD R3<<2, R2, R7
 	FMOVS (R7), F1
-	B back104
+	B back108
 
-rare105:
+rare109:
 	ADD R3<<2, R0, R7
 	FMOVS F1, (R7)
-	B back106
+	B back110
 
 // func scaleShiftNEON(dst []float32, scale []float32, x []float32, shift []float32)
 TEXT ·scaleShiftNEON(SB), NOSPLIT, $0-96
@@ -458,68 +458,68 @@ TEXT ·scaleShiftNEON(SB), NOSPLIT, $0-96
 	MOVD shift_base+72(FP), R6
 	MOVD $0, R7
 	MOVD $4, R8
-	B check108
+	B check112
 
-elements107:
+elements111:
 	CMP $4, R1
-	BLT rare110
+	BLT rare114
 	ADD R7<<2, R2, R9
 	FMOVQ (R9), F0
 
-back111:
+back115:
 	CMP $4, R1
-	BLT rare112
+	BLT rare116
 	ADD R7<<2, R3, R9
 	FMOVQ (R9), F1
 
-back113:
+back117:
 	CMP $4, R1
-	BLT rare114
+	BLT rare118
 	ADD R7<<2, R6, R9
 	FMOVQ (R9), F2
 
-back115:
+back119:
 	WORD $0x4ea21c42 // mov v2.16b, v2.16b
 	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
 	CMP $4, R1
-	BLT rare116
+	BLT rare120
 	ADD R7<<2, R0, R9
 	FMOVQ F2, (R9)
 
-back117:
+back121:
 	ADD R8, R7, R7
 	SUB R8, R1, R1
 
-check108:
+check112:
 	CMP $4, R1
-	BGE elements107
+	BGE elements111
 	CMP $1, R1
-	BLT done109
+	BLT done113
 	MOVD $1, R8
-	B elements107
+	B elements111
 
-done109:
+done113:
 	RET
 
-rare110:
+rare114:
 	ADD R7<<2, R2, R9
 	FMOVS (R9), F0
-	B back111
-
-rare112:
-	ADD R7<<2, R3, R9
-	FMOVS (R9), F1
-	B back113
-
-rare114:
-	ADD R7<<2, R6, R9
-	FMOVS (R9), F2
 	B back115
 
 rare116:
+	ADD R7<<2, R3, R9
+	FMOVS (R9), F1
+	B back117
+
+rare118:
+	ADD R7<<2, R6, R9
+	FMOVS (R9), F2
+	B back119
+
+rare120:
 	ADD R7<<2, R0, R9
 	FMOVS F2, (R9)
-	B back117
+	B back121
 
 // func adamNEON(value []float32, grad []float32, m []float32, v []float32, common [8]float32)
 TEXT ·adamNEON(SB), NOSPLIT, $0-128
@@ -550,38 +550,38 @@ TEXT ·adamNEON(SB), NOSPLIT, $0-128
 	VDUP R7, V7.S4
 	MOVD $0, R7
 	MOVD $4, R8
-	B check119
+	B check123
 
-elements118:
+elements122:
 	CMP $4, R6
-	BLT rare121
+	BLT rare125
 	ADD R7<<2, R1, R9
 	FMOVQ (R9), F8
 
-back122:
+back126:
 	WORD $0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
 	CMP $4, R6
-	BLT rare123
+	BLT rare127
 	ADD R7<<2, R2, R9
 	FMOVQ (R9), F11
 
-back124:
+back128:
 	WORD $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
 	WORD $0x4e22cd0b // fmla v11.4s, v8.4s, v2.4s
 	WORD $0x4ea98d6c // cmtst v12.4s, v11.4s, v9.4s
 	WORD $0x4e2b1d8c // and v12.16b, v12.16b, v11.16b
 	CMP $4, R6
-	BLT rare125
+	BLT rare129
 	ADD R7<<2, R2, R9
 	FMOVQ F12, (R9)
 
-back126:
+back130:
 	CMP $4, R6
-	BLT rare127
+	BLT rare131
 	ADD R7<<2, R3, R9
 	FMOVQ (R9), F11
 
-back128:
+back132:
 	WORD $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
 	WORD $0x4eaa8d0d // cmtst v13.4s, v8.4s, v10.4s
 	WORD $0x4e281dad // and v13.16b, v13.16b, v8.16b
@@ -590,74 +590,74 @@ back128:
 	WORD $0x4ea98d68 // cmtst v8.4s, v11.4s, v9.4s
 	WORD $0x4e2b1d08 // and v8.16b, v8.16b, v11.16b
 	CMP $4, R6
-	BLT rare129
+	BLT rare133
 	ADD R7<<2, R3, R9
 	FMOVQ F8, (R9)
 
-back130:
+back134:
 	WORD $0x6ea1f908 // fsqrt v8.4s, v8.4s
 	WORD $0x4ea71ceb // mov v11.16b, v7.16b
 	WORD $0x4e26cd0b // fmla v11.4s, v8.4s, v6.4s
 	WORD $0x6e25dd88 // fmul v8.4s, v12.4s, v5.4s
 	WORD $0x6e2bfd08 // fdiv v8.4s, v8.4s, v11.4s
 	CMP $4, R6
-	BLT rare131
+	BLT rare135
 	ADD R7<<2, R0, R9
 	FMOVQ (R9), F11
 
-back132:
+back136:
 	WORD $0x4ea8d568 // fsub v8.4s, v11.4s, v8.4s
 	CMP $4, R6
-	BLT rare133
+	BLT rare137
 	ADD R7<<2, R0, R9
 	FMOVQ F8, (R9)
 
-back134:
+back138:
 	ADD R8, R7, R7
 	SUB R8, R6, R6
 
-check119:
+check123:
 	CMP $4, R6
-	BGE elements118
+	BGE elements122
 	CMP $1, R6
-	BLT done120
+	BLT done124
 	MOVD $1, R8
-	B elements118
+	B elements122
 
-done120:
+done124:
 	RET
 
-rare121:
+rare125:
 	ADD R7<<2, R1, R9
 	FMOVS (R9), F8
-	B back122
-
-rare123:
-	ADD R7<<2, R2, R9
-	FMOVS (R9), F11
-	B back124
-
-rare125:
-	ADD R7<<2, R2, R9
-	FMOVS F12, (R9)
 	B back126
 
 rare127:
-	ADD R7<<2, R3, R9
+	ADD R7<<2, R2, R9
 	FMOVS (R9), F11
 	B back128
 
 rare129:
-	ADD R7<<2, R3, R9
-	FMOVS F8, (R9)
+	ADD R7<<2, R2, R9
+	FMOVS F12, (R9)
 	B back130
 
 rare131:
-	ADD R7<<2, R0, R9
+	ADD R7<<2, R3, R9
 	FMOVS (R9), F11
 	B back132
 
 rare133:
-	ADD R7<<2, R0, R9
+	ADD R7<<2, R3, R9
 	FMOVS F8, (R9)
 	B back134
+
+rare135:
+	ADD R7<<2, R0, R9
+	FMOVS (R9), F11
+	B back136
+
+rare137:
+	ADD R7<<2, R0, R9
+	FMOVS F8, (R9)
+	B back138
