@@ -175,7 +175,7 @@ func (l *gru) backward(w *worker, s int) {
 			next = l.hiddenGradient(w, l.time(s+1), true)
 		}
 		above := l.gradientAbove(w, t)
-		if c.Masked {
+		if l.partial(s) {
 			above = l.splitGradients(w, s, above, next)
 		}
 		for from := w.from; from < w.to; from += block {
@@ -185,7 +185,7 @@ func (l *gru) backward(w *worker, s int) {
 	if c.ResetBefore {
 		l.resetBackward(w, s)
 	}
-	if n > 0 && c.Masked {
+	if n > 0 && l.partial(s) {
 		l.clearProducts(s, w)
 		l.putBack(s, l.mask.hidden, l.hiddenNext, w)
 	}
@@ -248,7 +248,7 @@ func (l *gru) candidateBackward(s, from, to int, hidden gates.Matrix) {
 func (l *gru) resetBackward(w *worker, s int) {
 	c, t := l.config, l.time(s)
 	units, n := c.Units, w.to-w.from
-	if n > 0 && c.Masked {
+	if n > 0 && l.partial(s) {
 		l.clearRun(s, w, gateN)
 	}
 	if c.Normalization == LayerNorm {

@@ -70,7 +70,7 @@ func (l *lstm) forward(w *worker, s int) {
 	for from := w.from; from < w.to; from += l.block() {
 		l.elementsForward(w, s, from, min(from+l.block(), w.to))
 	}
-	if l.config.Masked {
+	if l.partial(s) {
 		l.keepRows(s, l.cell.at(l.before(t), w.from), l.cell.at(l.after(t), w.from), w.to-w.from)
 	}
 }
@@ -179,19 +179,19 @@ func (l *lstm) backward(w *worker, s int) {
 	if n > 0 {
 		var next gates.Matrix
 		if s < l.last()-1 {
-			next = l.hiddenGradient(w, l.time(s+1), c.Masked)
+			next = l.hiddenGradient(w, l.time(s+1), l.partial(s+1))
 		} else if c.Masked {
 			next = l.hiddenNext.at(0, w.from)
 		}
-		above := l.gradientAbove(w, t)
-		if c.Masked {
+		above, partial := l.gradientAbove(w, t), l.partial(s)
+		if partial {
 			above, next = l.splitGradients(w, s, above, next), gates.Matrix{}
 			l.setAside(s, l.mask.cell, l.cellGradient, w)
 		}
 		for from := w.from; from < w.to; from += l.block() {
 			l.elementsBackward(w, s, from, min(from+l.block(), w.to), column(above, from-w.from), column(next, from-w.from))
 		}
-		if c.Masked {
+		if partial {
 			l.clearProducts(s, w)
 			l.putBack(s, l.mask.cell, l.cellGradient, w)
 			l.putBack(s, l.mask.hidden, l.hiddenNext, w)
@@ -261,7 +261,7 @@ func (l *lstm) elementsBackward(worker *worker, s, from, to int, above, next gat
 		output.BetaGradient, output.GammaGradient = l.fold.discard[from:to], l.fold.discard[from:to]
 	}
 	output.Backward()
-	if c.Masked && c.NormalizeCell {
+	if c.NormalizeCell && l.partial(s) {
 		// The gradient through the statistics went to sequences without the step too.
 		for row := range rows {
 			if !l.has(s, row) {
@@ -308,7 +308,7 @@ func (l *lstm) finishBackward(w *worker) {
 	c := l.config
 	l.startGradient(l.gradients.C0[w.from:w.to], l.cellGradient.at(0, w.from))
 	if !c.Normalization.Batch() || c.Carry || c.Masked { // else N(Wh·h_0) is the same whatever h_0 is
-		l.startGradient(l.gradients.H0[w.from:w.to], l.startHiddenGradient(w, c.Masked))
+		l.startGradient(l.gradients.H0[w.from:w.to], l.startHiddenGradient(w, l.partial(l.first())))
 	}
 }
 

@@ -63,6 +63,9 @@ func (m *mask) set(l *layer) {
 // has says whether a sequence has step s of the scan.
 func (l *layer) has(s, row int) bool { return l.time(s) < int(l.input.Lengths[row]) }
 
+// partial says whether only some of the sequences have step s.
+func (l *layer) partial(s int) bool { return l.config.Masked && l.mask.count(s) < l.config.Batch }
+
 // count is the number of sequences that have step s.
 func (m *mask) count(s int) int { return len(m.sequences[s]) }
 

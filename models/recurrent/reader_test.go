@@ -46,7 +46,7 @@ func newReading(config Config, lengths []int32) reading {
 // alone, against a plain loop and its finite differences.
 func TestReaderAgainstReference(t *testing.T) {
 	t.Parallel()
-	lengths := []int32{4, 1, 3, 2, 4}
+	lengths := [][]int32{{4, 1, 3, 2, 4}, {4, 3, 3, 4, 3}} // in the second, all sequences have three of the steps
 	for _, config := range []Config{
 		{Steps: 4, Batch: 5, Inputs: 3, Units: 5, Masked: true},
 		{Steps: 6, Batch: 5, Inputs: 3, Units: 3, Masked: true}, // two steps nobody has
@@ -54,8 +54,9 @@ func TestReaderAgainstReference(t *testing.T) {
 		{Steps: 4, Batch: 5, Inputs: 2, Units: 3, Masked: true, Normalization: LayerNorm},
 		{Steps: 4, Batch: 5, Inputs: 2, Units: 3, Masked: true, Normalization: BatchNorm, NormalizeCell: true},
 	} {
-		for _, lastOnly := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%+v last %v", config, lastOnly), func(t *testing.T) {
+		for i := range 2 * len(lengths) {
+			lengths, lastOnly := lengths[i/2], i%2 == 1
+			t.Run(fmt.Sprintf("%+v lengths %v last %v", config, lengths, lastOnly), func(t *testing.T) {
 				t.Parallel()
 				p := newReading(config, lengths)
 				d := config.Units

@@ -48,7 +48,7 @@ func (l *layer) sweepForward(index int) {
 		if c.HiddenBits > 0 {
 			l.roundStates(w, l.after(l.time(s)))
 		}
-		if c.Masked {
+		if l.partial(s) {
 			l.keepStates(w, s)
 		}
 		l.shareState(w, l.after(l.time(s)))
