@@ -201,7 +201,7 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 	if err != nil {
 		return Line{}, err
 	}
-	mine := len(all)
+	barrier, own, blas := len(all), len(all)+1, len(all)+2
 	all = append(all, b.barrier(), b.alone(e.products()), theirs)
 	first, reasons := len(all), make([]string, len(e.peers))
 	for i, p := range e.peers {
@@ -222,7 +222,7 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 		return Line{}, err
 	}
 	line := newLine(e.name, samples[0])
-	if many := samples[mine]; many.N() > 0 {
+	if many := samples[barrier]; many.N() > 0 {
 		line.Barrier = each(many, barriers)
 	}
 	for i, step := range e.beside {
@@ -230,8 +230,8 @@ func (b *Bench) stepLine(ctx context.Context, e timedStep) (_ Line, err error) {
 		other.Who = step.against + ", by " + other.Who
 		line.compare(step.against, other, "")
 	}
-	lowest := samples[mine+1]
-	if other := samples[mine+2]; noBLAS == "" && other.Median() < lowest.Median() {
+	lowest := samples[own]
+	if other := samples[blas]; noBLAS == "" && other.Median() < lowest.Median() {
 		lowest = other
 	}
 	lowest.Who = aloneBy + lowest.Who

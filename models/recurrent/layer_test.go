@@ -41,8 +41,13 @@ func oracle(c Config) reference.Layer {
 	}
 }
 
-// newProblem draws a problem. Sequences of a masked layer have all lengths from 0 to
-// one step less than all, and those of a layer with Carry start from states of their own but the first.
+// someCommon is the number of sequences in a batch of which all have some steps of a masked layer. In
+// every other one there is a sequence without a step.
+const someCommon = 16
+
+// newProblem draws a problem. Sequences of a masked layer have all lengths from 0 to one step less
+// than all, or the three longest ones if there are someCommon. Those of a layer with Carry start
+// from states of their own but the first.
 func newProblem(config Config) problem { return drawProblem(config, 6) }
 
 func drawProblem(config Config, seed uint64) problem {
@@ -56,7 +61,7 @@ func drawProblem(config Config, seed uint64) problem {
 	if config.Masked {
 		for row := range config.Batch {
 			length := row % config.Steps
-			if config.Units == 33 { // all sequences have some of the steps
+			if config.Batch == someCommon {
 				length = config.Steps - row%3
 			}
 			p.input.Lengths, p.layer.Lengths = append(p.input.Lengths, int32(length)), append(p.layer.Lengths, length)
@@ -190,6 +195,7 @@ var configs = func() (list []Config) {
 	for _, tokens := range []bool{false, true} {
 		add(Config{Steps: 5, Batch: 17, Inputs: 3, Units: 17, Masked: true, Tokens: tokens})
 		add(Config{Steps: 5, Batch: 17, Inputs: 3, Units: 33, Masked: true, Reverse: true, Carry: true, Tokens: tokens})
+		add(Config{Steps: 5, Batch: someCommon, Inputs: 3, Units: 33, Masked: true, Reverse: tokens, Carry: true, Tokens: tokens})
 	}
 	// One feature, and so many sequences that hidden tasks take two steps or one. Over a batch
 	// its gradient of Wx is what Epsilon leaves of a difference, and with WeightNorm it is

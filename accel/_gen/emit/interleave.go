@@ -9,35 +9,29 @@ import (
 // has room for a limited number of operations that wait for others. A long chain, of which each
 // operation waits for the one before, fills it; chains that take turns wait less.
 func Interleaved(n int, body func(i int)) {
-	type chain struct {
-		resume func() (struct{}, bool)
-		pause  func(struct{}) bool
-	}
-	chains := make([]*chain, n)
+	chains := make([]func() (struct{}, bool), n)
 	for i := range chains {
-		c := &chain{}
-		c.resume, _ = iter.Pull(func(pause func(struct{}) bool) {
-			c.pause, pauseChain = pause, pause
+		// Each chain is resumed until it ends, so that none need be stopped.
+		chains[i], _ = iter.Pull(func(yield func(struct{}) bool) {
+			var pause func()
+			pause = func() {
+				yield(struct{}{})
+				takeTurns = pause
+			}
+			takeTurns = pause
 			body(i)
 		})
-		chains[i] = c
 	}
 	for len(chains) > 0 {
-		chains = slices.DeleteFunc(chains, func(c *chain) bool {
-			pauseChain = c.pause
-			_, goesOn := c.resume()
+		chains = slices.DeleteFunc(chains, func(resume func() (struct{}, bool)) bool {
+			_, goesOn := resume()
 			return !goesOn
 		})
 	}
-	pauseChain = nil
+	takeTurns = alone
 }
 
-// pauseChain pauses the chain that is being written. It is nil outside of Interleaved.
-var pauseChain func(struct{}) bool
+// takeTurns lets the other chains of Interleaved go on before the next operation is written.
+var takeTurns = alone
 
-// takeTurns lets the other chains go on before the next operation is written.
-func takeTurns() {
-	if pauseChain != nil {
-		pauseChain(struct{}{})
-	}
-}
+func alone() {}

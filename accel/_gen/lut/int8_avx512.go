@@ -162,11 +162,7 @@ func int8SumsAVX512(twoPermutes bool) {
 		MOVQ(U64(0xCCCCCCCCCCCCCCCC), bits)
 		KMOVQ(bits, lastGroups)
 	}
-	constant := func(pattern uint32) VecVirtual {
-		v := ZMM()
-		broadcast32(pattern, v)
-		return v
-	}
+	constant := func(pattern uint32) VecVirtual { return wide.Constant(emit.Bits(pattern)) }
 	const (
 		byteLanes   = 0x01010101
 		lowest      = 0x1F * byteLanes // the bits of a code that is not spread
@@ -179,10 +175,8 @@ func int8SumsAVX512(twoPermutes bool) {
 	// A matrix sets bits 3 and 4 of a byte to other bits of it. Its last byte makes bit 0.
 	var matrices [3]VecVirtual
 	for i, from := range [][2]int{{5, 6}, {5, 7}, {7, 6}} {
-		bits := GP64()
-		MOVQ(U64(1<<(8*(7-3)+from[0])|1<<(8*(7-4)+from[1])), bits)
 		matrices[i] = ZMM()
-		VPBROADCASTQ(bits, matrices[i])
+		VPBROADCASTQ(emit.Word(1<<(8*(7-3)+from[0])|1<<(8*(7-4)+from[1])).Mem(), matrices[i])
 	}
 
 	Label("block")
