@@ -55,8 +55,8 @@ func lineNames() []string {
 	for _, quantizer := range scorings {
 		names = append(names, "Scoring/asic-512/"+quantizer)
 	}
-	for _, units := range evaluationSizes {
-		names = append(names, fmt.Sprintf("Evaluation/characters-%d", units))
+	for _, step := range evaluations() {
+		names = append(names, step.name)
 	}
 	for _, quantizer := range togethers {
 		names = append(names, "Scoring/cpu-2000/"+quantizer)

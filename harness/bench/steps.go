@@ -110,13 +110,19 @@ func timedSteps() []timedStep {
 	}
 }
 
+// withBFloat16 ends the name of a line whose products are of bfloat16.
+const withBFloat16 = "-bfloat16"
+
+// slowBFloat16 is why a processor has no such lines.
+const slowBFloat16 = "this processor computes products of bfloat16 in plain Go, some hundred times slower"
+
 // bfloat16Steps returns the same steps with products of bfloat16, to be compared with the steps
 // themselves. Their floor stays that of float32.
 func bfloat16Steps() []timedStep {
 	steps := timedSteps()
 	for i, exact := range steps {
 		e := &steps[i]
-		e.name += "-bfloat16"
+		e.name += withBFloat16
 		e.training.Arithmetic = model.BFloat16
 		e.beside = []besideStep{{ourFloat32, exact}}
 		for _, p := range exact.peers {
@@ -162,7 +168,7 @@ func (b *Bench) bfloat16Lines(ctx context.Context) ([]Line, error) {
 	var lines []Line
 	for _, e := range bfloat16Steps() {
 		line := newLine(e.name, Sample{})
-		line.Missing[""] = "this processor computes products of bfloat16 in plain Go, some hundred times slower"
+		line.Missing[""] = slowBFloat16
 		lines = append(lines, line)
 	}
 	return lines, nil

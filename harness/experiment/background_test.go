@@ -31,7 +31,7 @@ func (s *slowCheckpoints) Save(ctx context.Context, kind storage.Kind, manifest 
 // they reach the disk; and training does not wait for that until it saves again.
 func TestTrainingGoesOnWhileItIsSaved(t *testing.T) {
 	t.Parallel()
-	trainer := hookedTrainer(t, func() error { return nil })
+	trainer := hookedTrainer(t, func(model.Evaluate) error { return nil })
 	slow := &slowCheckpoints{Checkpoints: trainer.saves.saver.Checkpoints, let: make(chan error, 3)}
 	trainer.saves.saver.Checkpoints = slow
 	values := trainer.tensors.parameters[0].Value
@@ -80,7 +80,7 @@ func TestTrainingGoesOnWhileItIsSaved(t *testing.T) {
 func TestASaveThatFailsIsTold(t *testing.T) {
 	t.Parallel()
 	fault := errors.New("no room")
-	trainer := hookedTrainer(t, func() error { return nil })
+	trainer := hookedTrainer(t, func(model.Evaluate) error { return nil })
 	slow := &slowCheckpoints{Checkpoints: trainer.saves.saver.Checkpoints, let: make(chan error, 1)}
 	trainer.saves.saver.Checkpoints = slow
 	slow.let <- fault
@@ -103,7 +103,7 @@ func TestASaveThatFailsIsTold(t *testing.T) {
 // Every update waits for the copy of the parameters, and does not come if that failed.
 func TestAnUpdateWaitsForTheCopy(t *testing.T) {
 	t.Parallel()
-	trainer := hookedTrainer(t, func() error { return nil })
+	trainer := hookedTrainer(t, func(model.Evaluate) error { return nil })
 	waits, fault := 0, errors.New("no memory")
 	trainer.beforeUpdate = func() error {
 		if waits++; waits == 3 {
@@ -134,7 +134,7 @@ func (g *gathering) Evaluate(ctx context.Context, request model.Evaluate) (netwo
 // A snapshot has no copy of statistics, so a validation gathers none while they are being saved.
 func TestStatisticsWaitForTheSave(t *testing.T) {
 	t.Parallel()
-	trainer := hookedTrainer(t, func() error { return nil })
+	trainer := hookedTrainer(t, func(model.Evaluate) error { return nil })
 	trainer.spec.Task.Training.ValidationCalibration = 1
 	slow := &slowCheckpoints{Checkpoints: trainer.saves.saver.Checkpoints, let: make(chan error, 3)}
 	trainer.saves.saver.Checkpoints = slow

@@ -7,16 +7,16 @@ import (
 	"bittern/plugins/model"
 )
 
-// evaluation is all that a score follows from.
+// evaluation is all that a score follows from. The request's arithmetic is named.
 type evaluation struct {
-	part       task.Part
-	statistics model.Statistics
-	network    uint64 // see [tensors.fingerprint]
+	part    task.Part
+	request model.Evaluate
+	network uint64 // see [tensors.fingerprint]
 }
 
 // sampled evaluates as the paper's code does: every batch with its own
 // statistics and freshly drawn weights.
-func (s *session) sampled(ctx context.Context, part task.Part, purpose string, step int) (scored, error) {
+func (s *session) sampled(ctx context.Context, part task.Part, arithmetic model.Arithmetic, purpose string, step int) (scored, error) {
 	draw := func(ctx context.Context, batch int) error {
 		return failure(s.quantizer.Quantize(ctx, drawFor(purpose, s.spec.Seed, step, batch)))
 	}
@@ -33,29 +33,32 @@ func (s *session) sampled(ctx context.Context, part task.Part, purpose string, s
 		if i == 0 {
 			first = drawn
 		} else if drawn != first {
-			return s.evaluate(ctx, part, model.Batch, draw)
+			return s.evaluate(ctx, part, model.Evaluate{Statistics: model.Batch, Arithmetic: arithmetic}, draw)
 		}
 	}
-	return s.evaluateOnce(ctx, part, model.Batch) // the quantizer does not draw
+	return s.evaluateOnce(ctx, part, model.Evaluate{Statistics: model.Batch, Arithmetic: arithmetic}) // the quantizer does not draw
 }
 
 // frozen evaluates as a deployed network does: with the weights that stand in
 // Quantized and the statistics kept in the buffers; see [session.fixWeights].
-func (s *session) frozen(ctx context.Context, part task.Part) (scored, error) {
-	return s.evaluateOnce(ctx, part, model.Frozen)
+func (s *session) frozen(ctx context.Context, part task.Part, arithmetic model.Arithmetic) (scored, error) {
+	return s.evaluateOnce(ctx, part, model.Evaluate{Statistics: model.Frozen, Arithmetic: arithmetic})
 }
 
 // evaluateOnce evaluates with the weights that stand in Quantized. The same network has the
 // same score: it is not evaluated again before it moves.
-func (s *session) evaluateOnce(ctx context.Context, part task.Part, statistics model.Statistics) (scored, error) {
+func (s *session) evaluateOnce(ctx context.Context, part task.Part, request model.Evaluate) (scored, error) {
 	if !s.tensors.hasStatistics() {
-		statistics = model.Frozen // all statistics give the same score
+		request.Statistics = model.Frozen // all statistics give the same score
 	}
-	this := evaluation{part, statistics, s.tensors.fingerprint(statistics)}
+	if request.Arithmetic.IsZero() {
+		request.Arithmetic = model.Float32
+	}
+	this := evaluation{part, request, s.tensors.fingerprint(request.Statistics)}
 	if found, known := s.evaluated[this]; known {
 		return found, nil
 	}
-	found, err := s.evaluate(ctx, part, statistics, func(context.Context, int) error { return nil })
+	found, err := s.evaluate(ctx, part, request, func(context.Context, int) error { return nil })
 	if err != nil {
 		return scored{}, err
 	}
@@ -67,7 +70,7 @@ func (s *session) evaluateOnce(ctx context.Context, part task.Part, statistics m
 }
 
 // evaluate scores a part of the data. prepare is called before each batch.
-func (s *session) evaluate(ctx context.Context, part task.Part, statistics model.Statistics, prepare func(ctx context.Context, batch int) error) (scored, error) {
+func (s *session) evaluate(ctx context.Context, part task.Part, request model.Evaluate, prepare func(ctx context.Context, batch int) error) (scored, error) {
 	batches := s.task.Evaluation(part)
 	calls := context.WithoutCancel(ctx) // a batch that has begun is finished
 	var sums tally
@@ -81,7 +84,7 @@ func (s *session) evaluate(ctx context.Context, part task.Part, statistics model
 		if err := batches.Fill(i, s.tensors.batch); err != nil {
 			return scored{}, err
 		}
-		one, err := s.model.Evaluate(calls, model.Evaluate{Statistics: statistics})
+		one, err := s.model.Evaluate(calls, request)
 		if err != nil {
 			return scored{}, failure(err)
 		}
@@ -98,7 +101,7 @@ func (s *session) evaluate(ctx context.Context, part task.Part, statistics model
 // training batches, at most one epoch of them, and returns how many sequences those have: 0
 // if it has no statistics. They are the batches of the epoch after the last one, so that
 // their order is one that training has not seen.
-func (s *session) calibrate(ctx context.Context, number int) (sequences int, err error) {
+func (s *session) calibrate(ctx context.Context, number int, arithmetic model.Arithmetic) (sequences int, err error) {
 	if !s.tensors.hasStatistics() {
 		return 0, nil
 	}
@@ -111,7 +114,7 @@ func (s *session) calibrate(ctx context.Context, number int) (sequences int, err
 		if err := batches.Fill(i, s.tensors.batch); err != nil {
 			return 0, err
 		}
-		request := model.Evaluate{Statistics: model.Calibrate, First: i == 0}
+		request := model.Evaluate{Statistics: model.Calibrate, First: i == 0, Arithmetic: arithmetic}
 		if _, err := s.model.Evaluate(calls, request); err != nil {
 			return 0, failure(err)
 		}

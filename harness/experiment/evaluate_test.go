@@ -4,8 +4,11 @@ import (
 	"context"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"bittern/harness/suite"
 	"bittern/harness/task"
+	"bittern/plugins/model"
 	"bittern/plugins/quantizer"
 )
 
@@ -29,7 +32,7 @@ func (d *drawing) Quantize(ctx context.Context, draw quantizer.Draw) error {
 func TestTheSameNetworkIsEvaluatedOnce(t *testing.T) {
 	t.Parallel()
 	evaluations := 0
-	trainer := hookedTrainer(t, func() error { evaluations++; return nil })
+	trainer := hookedTrainer(t, func(model.Evaluate) error { evaluations++; return nil })
 	valid, test := trainer.task.Evaluation(task.Valid).Len(), trainer.task.Evaluation(task.Test).Len()
 	if valid < 2 || test < 2 {
 		t.Fatalf("the parts have %d and %d batches, which tell nothing", valid, test)
@@ -57,20 +60,50 @@ func TestTheSameNetworkIsEvaluatedOnce(t *testing.T) {
 	}
 
 	trainer.tensors.weights[0].Quantized[0]++
-	if _, err := trainer.frozen(t.Context(), task.Test); err != nil {
+	if _, err := trainer.frozen(t.Context(), task.Test, ""); err != nil {
 		t.Fatal(err)
 	}
 	check("another network", test)
+	for _, arithmetic := range []model.Arithmetic{model.Float32, model.BFloat16, model.BFloat16} {
+		if _, err := trainer.frozen(t.Context(), task.Test, arithmetic); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("the same network with float32 again and twice with bfloat16", test)
+}
+
+// What selects a network is computed as it is trained, what is reported of it with float32.
+func TestOnlyValidationsHaveTheArithmeticOfTraining(t *testing.T) {
+	t.Parallel()
+	asked := map[model.Arithmetic]int{}
+	trainer := hookedTrainer(t, func(request model.Evaluate) error { asked[request.Arithmetic]++; return nil })
+	check := func(what string, want map[model.Arithmetic]int) {
+		t.Helper()
+		if diff := cmp.Diff(want, asked); diff != "" {
+			t.Errorf("evaluations of %s by arithmetic (-want +got):\n%s", what, diff)
+		}
+		clear(asked)
+	}
+	trainer.spec.Task.Training.Arithmetic = model.BFloat16
+	if err := trainer.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	valid, test := trainer.task.Evaluation(task.Valid).Len(), trainer.task.Evaluation(task.Test).Len()
+	check("a training", map[model.Arithmetic]int{model.BFloat16: valid})
+	if _, err := trainer.freeze(t.Context(), suite.Freeze{Draws: 2, CalibrationBatches: 3}, 4); err != nil {
+		t.Fatal(err)
+	}
+	check("a freeze", map[model.Arithmetic]int{model.Float32: valid + test})
 }
 
 // Weights that are drawn for each batch are those of another network each time.
 func TestDrawnWeightsAreEvaluatedEachTime(t *testing.T) {
 	t.Parallel()
 	evaluations := 0
-	trainer := hookedTrainer(t, func() error { evaluations++; return nil })
+	trainer := hookedTrainer(t, func(model.Evaluate) error { evaluations++; return nil })
 	trainer.quantizer = &drawing{halving: trainer.quantizer.(*halving)}
 	for range 2 {
-		if _, err := trainer.sampled(t.Context(), task.Valid, forValidation, 4); err != nil {
+		if _, err := trainer.sampled(t.Context(), task.Valid, model.Float32, forValidation, 4); err != nil {
 			t.Fatal(err)
 		}
 	}

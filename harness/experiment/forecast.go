@@ -111,7 +111,11 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 	out.Epochs = float64(out.Steps) / float64(perPass)
 	out.Training = time.Duration(out.Steps) * out.Step
 
-	batch, err := trial.timeEvaluation(ctx)
+	validating, err := trial.timeEvaluation(ctx, spec.Task.Training.Arithmetic)
+	if err != nil {
+		return Forecast{}, err
+	}
+	scoring, err := trial.timeEvaluation(ctx, model.Float32)
 	if err != nil {
 		return Forecast{}, err
 	}
@@ -120,7 +124,7 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 		return Forecast{}, err
 	}
 	validations, freeze := scoredBatches(spec, out.Steps, perPass, draws, trial.session.tensors.hasStatistics())
-	out.Scoring = batch * time.Duration(validations+freeze)
+	out.Scoring = validating*time.Duration(validations) + scoring*time.Duration(freeze)
 
 	resident, err := trial.memory()
 	if err != nil {
@@ -153,7 +157,7 @@ func (f *Forecaster) Forecast(ctx context.Context, spec *Spec, budget time.Durat
 // validation part, twice if it is scored in the paper's way too, and the calibration batches; at
 // the end the test part, and for each draw the calibration batches and both parts. A quantizer that
 // does not draw has one draw, and without statistics besides each part is run once for the same
-// network.
+// network and arithmetic.
 func scoredBatches(spec *Spec, steps, perPass int, draws, statistics bool) (validations, freeze int) {
 	training := spec.Task.Training
 	valid, test := spec.Loaded.Task.Evaluation(task.Valid).Len(), spec.Loaded.Task.Evaluation(task.Test).Len()
@@ -163,7 +167,10 @@ func scoredBatches(spec *Spec, steps, perPass int, draws, statistics bool) (vali
 	}
 	validations = (steps + every - 1) / every
 	if !draws && !statistics {
-		again := min(validations-1, 1) // of a network that the last validation may not have scored
+		again := 1 // of a network that the last validation may not have scored, or not with float32
+		if validations <= 1 && training.Arithmetic.IsZero() {
+			again = 0
+		}
 		return validations * valid, again*valid + test
 	}
 	calibration := func(batches int) int {
@@ -197,9 +204,9 @@ func (t *Trial) draws(ctx context.Context) (bool, error) {
 }
 
 // timeEvaluation scores the batch at hand and returns the shortest of its times.
-func (t *Trial) timeEvaluation(ctx context.Context) (shortest time.Duration, err error) {
+func (t *Trial) timeEvaluation(ctx context.Context, arithmetic model.Arithmetic) (shortest time.Duration, err error) {
 	for i := range repeated {
-		took, err := t.Evaluate(ctx)
+		took, err := t.Evaluate(ctx, arithmetic)
 		if err != nil {
 			return 0, err
 		}

@@ -10,6 +10,7 @@ import (
 	"bittern/harness/store"
 	"bittern/harness/suite"
 	"bittern/harness/task"
+	"bittern/plugins/model"
 	"bittern/plugins/packed"
 	"bittern/plugins/quantizer"
 	"bittern/plugins/stepgraph"
@@ -29,11 +30,11 @@ type frozenNetwork struct {
 
 // freeze scores the best network as the paper does. Then it draws the weights as often as
 // the suite asks and keeps the draw that validates best. It returns that draw, packed, and
-// its scores.
+// its scores. All of that is of float32, whatever the network was trained with.
 func (s *session) freeze(ctx context.Context, settings suite.Freeze, bestStep int) (*frozenNetwork, error) {
 	var best frozenNetwork
 	var err error
-	if best.paperStyle, err = s.sampled(ctx, task.Test, forTest, bestStep); err != nil {
+	if best.paperStyle, err = s.sampled(ctx, task.Test, model.Float32, forTest, bestStep); err != nil {
 		return nil, err
 	}
 	var first map[string]packed.Matrix
@@ -47,15 +48,15 @@ func (s *session) freeze(ctx context.Context, settings suite.Freeze, bestStep in
 		} else if maps.EqualFunc(first, weights, packed.Equal) {
 			break // the quantizer is deterministic: every draw is the first
 		}
-		sequences, err := s.calibrate(ctx, settings.CalibrationBatches)
+		sequences, err := s.calibrate(ctx, settings.CalibrationBatches, model.Float32)
 		if err != nil {
 			return nil, err
 		}
-		validation, err := s.frozen(ctx, task.Valid)
+		validation, err := s.frozen(ctx, task.Valid, model.Float32)
 		if err != nil {
 			return nil, err
 		}
-		test, err := s.frozen(ctx, task.Test)
+		test, err := s.frozen(ctx, task.Test, model.Float32)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +86,7 @@ func (s *session) untrained(ctx context.Context) (*frozenNetwork, error) {
 		return nil, err
 	}
 	n := frozenNetwork{draws: []store.FreezeDraw{{Deployed: true}}}
-	if n.calibration, err = s.calibrate(ctx, 1); err != nil {
+	if n.calibration, err = s.calibrate(ctx, 1, model.Float32); err != nil {
 		return nil, err
 	}
 	if n.network, err = s.export(ctx, weights); err != nil {

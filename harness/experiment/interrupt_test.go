@@ -23,7 +23,7 @@ import (
 // hooked is the null model with an evaluation and a gradient of the test's.
 type hooked struct {
 	model.Model
-	evaluate func() error
+	evaluate func(model.Evaluate) error
 	build    model.Build
 }
 
@@ -49,7 +49,7 @@ func (h *hooked) Update(context.Context, model.Update) (model.UpdateResult, erro
 }
 
 func (h *hooked) Evaluate(ctx context.Context, request model.Evaluate) (network.Score, error) {
-	if err := h.evaluate(); err != nil {
+	if err := h.evaluate(request); err != nil {
 		return network.Score{}, err
 	}
 	return h.Model.Evaluate(ctx, request)
@@ -71,7 +71,7 @@ func (h *halving) Backward(context.Context, quantizer.Backward) error {
 }
 
 // hookedTrainer is a trainer of four steps on a session in this process.
-func hookedTrainer(t *testing.T, evaluate func() error) *trainer {
+func hookedTrainer(t *testing.T, evaluate func(model.Evaluate) error) *trainer {
 	t.Helper()
 	text, err := dataset.Load(t.Context(), dataset.Request{Name: "grammar", MaxBytes: 1 << 11})
 	if err != nil {
@@ -121,7 +121,7 @@ func TestAFailedValidationIsToldInAnInterrupt(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancelCause(t.Context())
-			trainer := hookedTrainer(t, func() error { cancel(interrupt); return test.fails })
+			trainer := hookedTrainer(t, func(model.Evaluate) error { cancel(interrupt); return test.fails })
 			if err := trainer.run(ctx); !errors.Is(err, test.want) {
 				t.Errorf("run = %v, want %v", err, test.want)
 			}
@@ -136,7 +136,7 @@ func TestAFailedValidationIsToldInAnInterrupt(t *testing.T) {
 // left is what clipping sees and the record says.
 func TestTheRecordedGradientNormIsTheClippedOne(t *testing.T) {
 	t.Parallel()
-	trainer := hookedTrainer(t, func() error { return nil })
+	trainer := hookedTrainer(t, func(model.Evaluate) error { return nil })
 	if err := trainer.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -195,7 +195,8 @@ func (t *trainer) validationDue() bool {
 // validate scores the network and saves it. What selects the best network is
 // what will be reported of it, the deployable score: weights drawn once as a
 // freeze draws them, statistics gathered over training batches and frozen. If the suite
-// asks for it, the paper-style score is recorded beside it and decides nothing.
+// asks for it, the paper-style score is recorded beside it and decides nothing. All of that has the
+// arithmetic of training, while what is reported is of float32.
 //
 // The best network is saved before the position that refers to it. A run that is killed
 // between the two does this validation again and writes the same bytes.
@@ -203,8 +204,9 @@ func (t *trainer) validate(ctx context.Context) error {
 	started := time.Now()
 	t.report(Progress{Stage: Validating, Step: t.at.Step, Steps: t.steps, Best: t.at.Best, Metric: t.task.Metric()})
 	found := store.Validation{Step: uint64(t.at.Step)}
-	if t.spec.Task.Training.PaperStyleValidation {
-		paperStyle, err := t.sampled(ctx, task.Valid, forValidation, t.at.Step)
+	training := t.spec.Task.Training
+	if training.PaperStyleValidation {
+		paperStyle, err := t.sampled(ctx, task.Valid, training.Arithmetic, forValidation, t.at.Step)
 		if err != nil {
 			return err
 		}
@@ -219,10 +221,10 @@ func (t *trainer) validate(ctx context.Context) error {
 		return err
 	}
 	debug.FreeOSMemory() // the codes, of which only the weights that they stand for are needed
-	if _, err := t.calibrate(ctx, t.spec.Task.Training.ValidationCalibration); err != nil {
+	if _, err := t.calibrate(ctx, training.ValidationCalibration, training.Arithmetic); err != nil {
 		return err
 	}
-	deployable, err := t.frozen(ctx, task.Valid)
+	deployable, err := t.frozen(ctx, task.Valid, training.Arithmetic)
 	if err != nil {
 		return err
 	}
@@ -241,8 +243,7 @@ func (t *trainer) validate(ctx context.Context) error {
 		t.at.Stale++
 		t.at.Rises++
 	}
-	patience := t.spec.Task.Training.Patience
-	t.at.Finished = t.at.Step >= t.steps || patience > 0 && t.at.Stale >= patience
+	t.at.Finished = t.at.Step >= t.steps || training.Patience > 0 && t.at.Stale >= training.Patience
 	return t.save(ctx, best)
 }
 

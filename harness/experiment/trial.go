@@ -82,11 +82,11 @@ func (s *Saves) Busy() (bool, error) { return s.busy() }
 // Close waits until the checkpoint that is being saved is.
 func (s *Saves) Close() error { return errors.Join(s.wait(), s.close()) }
 
-// Evaluate scores the batch of the last step, as a validation does with the statistics of each
-// batch, and returns how long it took.
-func (t *Trial) Evaluate(ctx context.Context) (time.Duration, error) {
+// Evaluate scores the batch of the last step with the statistics of each batch, and returns how
+// long it took. A validation has the arithmetic of training.
+func (t *Trial) Evaluate(ctx context.Context, arithmetic model.Arithmetic) (time.Duration, error) {
 	started := time.Now()
-	_, err := t.session.model.Evaluate(ctx, model.Evaluate{Statistics: model.Batch})
+	_, err := t.session.model.Evaluate(ctx, model.Evaluate{Statistics: model.Batch, Arithmetic: arithmetic})
 	return time.Since(started), failure(err)
 }
 
@@ -97,7 +97,7 @@ func (t *Trial) Network(ctx context.Context, batches int) (artifact.Network, err
 	if err != nil {
 		return artifact.Network{}, err
 	}
-	if _, err := t.session.calibrate(ctx, batches); err != nil {
+	if _, err := t.session.calibrate(ctx, batches, model.Float32); err != nil {
 		return artifact.Network{}, err
 	}
 	return t.session.export(ctx, weights)

@@ -80,7 +80,7 @@ func defaultSuite() *Suite {
 			Arithmetic:   Auto,
 			Epochs:       1,
 
-			ValidationCalibration: 20,
+			ValidationCalibration: 10,
 			CheckpointSeconds:     60,
 		},
 		Freeze: Freeze{Draws: 5, CalibrationBatches: 100},

@@ -101,7 +101,7 @@ var modelChecks = []struct {
 	{"Step overwrites Grad", nil, checkGradOverwritten},
 	{"Step uses Quantized", nil, checkUsesQuantized},
 	{"Step's gradients", nil, checkGradients},
-	{"Step with bfloat16", nil, checkBFloat16},
+	{"Step and Evaluate with bfloat16", nil, checkBFloat16},
 	{"Step without some targets", nil, checkStepTargets},
 	{"Update", nil, checkUpdate},
 	{"Update's gradient norm", nil, checkGradNorm},

@@ -45,7 +45,7 @@ type toy struct {
 	planOnly, stepAll, buildAll                  bool // faults with parameters beyond the plan
 	ascend, ignoreClip, ownCount, ownSteps       bool
 	oneSeed, latent, swapDecays, forgetBias      bool
-	claimsBFloat16                               bool
+	claimsBFloat16, roundsGradients              bool
 	factor                                       float64 // of gradients; 0 means 1
 	steps, updates                               int
 	build                                        model.Build
@@ -206,6 +206,9 @@ func (m *toy) Step(context.Context, model.Step) (model.StepResult, error) {
 		for i, g := range grad[name] {
 			if m.factor != 0 {
 				g *= m.factor
+			}
+			if m.roundsGradients && m.build.Arithmetic == model.BFloat16 {
+				g *= 1 + 0x1p-9
 			}
 			if m.gradientOfAll {
 				p.Grad[i] = float32(g / whole)

@@ -115,7 +115,9 @@ func (c *client) Update(ctx context.Context, request model.Update) (model.Update
 }
 
 func (c *client) Evaluate(ctx context.Context, request model.Evaluate) (network.Score, error) {
-	response, err := c.remote.Evaluate(ctx, &modelv1.EvaluateRequest{Statistics: string(request.Statistics), First: request.First})
+	response, err := c.remote.Evaluate(ctx, &modelv1.EvaluateRequest{
+		Statistics: string(request.Statistics), First: request.First, Arithmetic: string(request.Arithmetic),
+	})
 	return wire.DecodeScore(response.GetScore()), err
 }
 

@@ -135,7 +135,9 @@ func (s *server) Update(ctx context.Context, request *modelv1.UpdateRequest) (*m
 }
 
 func (s *server) Evaluate(ctx context.Context, request *modelv1.EvaluateRequest) (*modelv1.EvaluateResponse, error) {
-	score, err := s.model.Evaluate(ctx, model.Evaluate{Statistics: model.Statistics(request.GetStatistics()), First: request.GetFirst()})
+	score, err := s.model.Evaluate(ctx, model.Evaluate{
+		Statistics: model.Statistics(request.GetStatistics()), First: request.GetFirst(), Arithmetic: model.Arithmetic(request.GetArithmetic()),
+	})
 	return &modelv1.EvaluateResponse{Score: wire.EncodeScore(score)}, err
 }
 

@@ -101,7 +101,7 @@ func (s *session) weights(stream, direction int, get func(name string) []float32
 
 // Step runs forward and backward on the batch and writes the gradients of all parameters.
 func (s *session) Step(request model.Step) (model.StepResult, error) {
-	s.prepare(recurrent.Pass{Statistics: recurrent.Batch, BFloat16: s.Rounds()})
+	s.prepare(recurrent.Pass{Statistics: recurrent.Batch, BFloat16: s.Request.Arithmetic == model.BFloat16})
 	return s.Base.Step(request)
 }
 
@@ -112,8 +112,8 @@ func (s *session) Evaluate(request model.Evaluate) (network.Score, error) {
 	if err != nil {
 		return network.Score{}, err
 	}
-	s.prepare(recurrent.Pass{Statistics: statistics})
-	return s.Score(statistics)
+	s.prepare(recurrent.Pass{Statistics: statistics, BFloat16: request.Arithmetic == model.BFloat16})
+	return s.Score(request, statistics)
 }
 
 // prepare sets how the readers and the attention run.

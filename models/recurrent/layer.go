@@ -332,9 +332,6 @@ func (l *layer) Forward(w Weights, in Input) error {
 	if err := errors.Join(l.checkWeights(&l.weights), c.checkInput(in), c.checkPass(l.pass)); err != nil {
 		return err
 	}
-	if c.Normalization.Batch() && l.pass.Statistics == Frozen {
-		l.freeze()
-	}
 	if l.pass.BFloat16 && l.rounded == nil {
 		l.rounded = newRoundedSteps(c, l.gates)
 	}

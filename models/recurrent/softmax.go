@@ -29,7 +29,7 @@ type Softmax struct {
 	// from, [Batch × Classes]. The others have probability 0.
 	Candidates []int32
 
-	// BFloat16 has the products of Loss and Backward round as those of [Pass].
+	// BFloat16 has the products of Loss, Backward and Score round as those of [Pass].
 	BFloat16 bool
 
 	config SoftmaxConfig
@@ -67,7 +67,7 @@ func (s *Softmax) Config() SoftmaxConfig { return s.config }
 // Loss returns the mean loss of the targets [Steps × Batch] that count and leaves
 // what Backward needs. It is an error if none does.
 func (s *Softmax) Loss(w, bias, h []float32, targets []int32) (float64, error) {
-	if err := s.forward(w, bias, h, targets, s.BFloat16); err != nil {
+	if err := s.forward(w, bias, h, targets); err != nil {
 		return 0, err
 	}
 	if s.count == 0 {
@@ -83,7 +83,7 @@ func (s *Softmax) Loss(w, bias, h []float32, targets []int32) (float64, error) {
 
 // Score computes the same forward pass and scores the answers.
 func (s *Softmax) Score(w, bias, h []float32, targets []int32) (network.Score, error) {
-	if err := s.forward(w, bias, h, targets, false); err != nil {
+	if err := s.forward(w, bias, h, targets); err != nil {
 		return network.Score{}, err
 	}
 	s.team.Run(s.score)
@@ -125,7 +125,7 @@ func (s *Softmax) Backward(w, h []float32, scale float32, dw, dBias, dH []float3
 		s.multiplier(s.BFloat16).Gemm(dH, c.Units, false, false, false, s.rows, c.Units, c.Classes, s.logits, s.stride, w, c.Units))
 }
 
-func (s *Softmax) forward(w, bias, h []float32, targets []int32, bfloat16 bool) error {
+func (s *Softmax) forward(w, bias, h []float32, targets []int32) error {
 	c := s.config
 	rows := c.Steps * c.Batch
 	if err := errors.Join(
@@ -149,7 +149,7 @@ func (s *Softmax) forward(w, bias, h []float32, targets []int32, bfloat16 bool) 
 			s.count, s.rows = s.count+1, row+1
 		}
 	}
-	return s.multiplier(bfloat16).Gemm(s.logits, s.stride, false, false, true, s.rows, c.Classes, c.Units, h, c.Units, w, c.Units)
+	return s.multiplier(s.BFloat16).Gemm(s.logits, s.stride, false, false, true, s.rows, c.Classes, c.Units, h, c.Units, w, c.Units)
 }
 
 // row returns the logits of a row.

@@ -222,33 +222,33 @@ func newLayerStatistics(c Config) layerStatistics {
 	return s
 }
 
-// freeze takes the statistics of every step from the running ones.
-func (l *layer) freeze() {
-	s, r := &l.statistics, l.pass.Running
-	wide := l.gates * l.config.Units
-	for _, part := range []struct{ mean, rstd, runningMean, runningVariance []float32 }{
-		{s.meanH, s.rstdH, r.MeanH, r.VarianceH}, {s.meanX, s.rstdX, r.MeanX, r.VarianceX},
-	} {
-		for at := 0; at < len(part.mean); at += wide {
-			row := at % len(part.runningMean)
-			l.order(part.mean[at:], part.runningMean[row:], 1, 0, l.config.Units)
-			l.order(part.rstd[at:], part.runningVariance[row:], 1, 0, l.config.Units)
-		}
-		reciprocalDeviations(part.rstd)
-	}
-	if width := len(r.MeanC); width > 0 { // else the cell state is not normalised
-		for at := 0; at < len(s.meanC); at += width {
-			copy(s.meanC[at:], r.MeanC)
-			copy(s.rstdC[at:], r.VarianceC)
-		}
-		reciprocalDeviations(s.rstdC)
+// freeze takes the statistics of a worker's units at every step from the running ones.
+func (l *layer) freeze(w *worker) {
+	s, r, units := &l.statistics, l.pass.Running, l.config.Units
+	all := func(work func(row, column, n int)) { l.pieces(w.from, w.to, work) }
+	spread(s.meanH, s.rstdH, r.MeanH, r.VarianceH, l.gates*units, all)
+	spread(s.meanX, s.rstdX, r.MeanX, r.VarianceX, l.gates*units, all)
+	if l.config.NormalizeCell {
+		spread(s.meanC, s.rstdC, r.MeanC, r.VarianceC, units, func(work func(row, column, n int)) { work(w.from, w.from, w.to-w.from) })
 	}
 }
 
-// reciprocalDeviations replaces variances by reciprocal standard deviations.
-func reciprocalDeviations(variances []float32) {
-	for j, v := range variances {
-		variances[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))
+// spread takes the statistics of some columns at every step from running ones, which have as many
+// rows or one for all steps. Rows have width columns; pieces are as those of [layer.pieces].
+func spread(mean, rstd, runningMean, runningVariance []float32, width int, pieces func(work func(row, column, n int))) {
+	for at := 0; at < len(mean); at += width {
+		pieces(func(row, column, n int) {
+			m, d := mean[at+column:][:n], rstd[at+column:][:n]
+			if at >= len(runningMean) {
+				copy(m, mean[column:])
+				copy(d, rstd[column:])
+				return
+			}
+			copy(m, runningMean[at+row:])
+			for j, v := range runningVariance[at+row:][:n] {
+				d[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))
+			}
+		})
 	}
 }
 

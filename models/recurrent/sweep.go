@@ -30,6 +30,9 @@ func (l *layer) sweepForward(index int) {
 		}
 	}
 	l.prepareFold(w)
+	if c.Normalization.Batch() && l.pass.Statistics == Frozen {
+		l.freeze(w)
+	}
 	l.start(w)
 	l.unit.start(w)
 	l.team.Barrier()

@@ -80,9 +80,6 @@ func (b *Base) Close() error {
 	return err
 }
 
-// Rounds says whether the matrix products of a step are of bfloat16.
-func (b *Base) Rounds() bool { return b.Request.Arithmetic == model.BFloat16 }
-
 // Initialise writes starting values of all parameters and clears the buffers. Matrices
 // start orthogonal, as Ardakani et al. have those of layers and softmax, the one named
 // [EmbeddingName] uniform in ±0.1 (Zaremba et al., arXiv 1409.2329; Hermann et al. start
@@ -172,7 +169,6 @@ func (b *Base) Classify(h *graph.Node, config recurrent.SoftmaxConfig, candidate
 	}
 	b.softmax = recurrent.NewSoftmax(b.Team, config)
 	b.softmax.Candidates = candidates
-	b.softmax.BFloat16 = b.Rounds()
 	b.loss = graph.SoftmaxLoss(b.softmax)
 	targets := b.Request.Batch.Targets
 	loss := b.Graph.Apply(b.loss, h, b.Parameter(SoftmaxName), b.Parameter(BiasName),
@@ -217,9 +213,10 @@ func (b *Base) Calibrated() error {
 }
 
 // Step runs forward, with dropout, and backward on the batch and writes the gradients
-// of all parameters. The caller has prepared the layers. A batch without any target is an
-// error.
+// of all parameters. The caller has prepared the layers for the arithmetic of the request that
+// built the network. A batch without any target is an error.
 func (b *Base) Step(request model.Step) (model.StepResult, error) {
+	b.softmax.BFloat16 = b.Request.Arithmetic == model.BFloat16
 	for i, d := range b.dropouts {
 		d.Off, d.Key = false, StepKey(b.Request.Seed, request.Number, i)
 	}
@@ -236,8 +233,10 @@ func (b *Base) Update(request model.Update) (model.UpdateResult, error) {
 }
 
 // Score runs forward on the batch, without dropout, and scores the answers. The caller has
-// prepared the layers with the statistics that [Base.Statistics] returned.
-func (b *Base) Score(statistics recurrent.Statistics) (network.Score, error) {
+// prepared the layers for the request's arithmetic and with the statistics that
+// [Base.Statistics] returned.
+func (b *Base) Score(request model.Evaluate, statistics recurrent.Statistics) (network.Score, error) {
+	b.softmax.BFloat16 = request.Arithmetic == model.BFloat16
 	for _, d := range b.dropouts {
 		d.Off = true
 	}

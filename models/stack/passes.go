@@ -16,7 +16,7 @@ import (
 // the request's number. A batch without any target is an error.
 func (s *Session) Step(request model.Step) (model.StepResult, error) {
 	s.drawNoise(request.Number)
-	s.prepare(recurrent.Pass{Statistics: recurrent.Batch, BFloat16: s.Rounds()}, true, (*layer).training)
+	s.prepare(recurrent.Pass{Statistics: recurrent.Batch, BFloat16: s.Request.Arithmetic == model.BFloat16}, true, (*layer).training)
 	result, err := s.Base.Step(request)
 	if err != nil {
 		return model.StepResult{}, err
@@ -49,8 +49,8 @@ func (s *Session) Evaluate(request model.Evaluate) (network.Score, error) {
 	if noisy {
 		s.drawNoise(evaluation)
 	}
-	s.prepare(recurrent.Pass{Statistics: statistics, Rows: rows}, noisy, (*layer).evaluation)
-	score, err := s.Score(statistics)
+	s.prepare(recurrent.Pass{Statistics: statistics, Rows: rows, BFloat16: request.Arithmetic == model.BFloat16}, noisy, (*layer).evaluation)
+	score, err := s.Score(request, statistics)
 	if err != nil {
 		return network.Score{}, err
 	}

@@ -111,12 +111,12 @@ const (
 	SGD  Optimiser = "sgd"
 )
 
-// Arithmetic says what the matrix products of a Step compute with.
+// Arithmetic says what the matrix products of a Step or an Evaluate compute with.
 type Arithmetic string
 
 // Float32 rounds no operand. BFloat16 rounds the operands of the products, forward and backward,
 // to bfloat16, and sums in float32; latent weights, statistics, gates, losses and the optimiser stay
-// float32, and so does Evaluate. Weights of which all in a row are −α, 0 or α lose nothing.
+// float32. Weights of which all in a row are −α, 0 or α lose nothing.
 const (
 	Float32  Arithmetic = "float32"
 	BFloat16 Arithmetic = "bfloat16"
@@ -144,7 +144,7 @@ type Build struct {
 	Seed      uint64
 	Threads   int // workers inside the model; results depend on nothing else of the machine
 	Optimiser Optimiser
-	// Arithmetic is BFloat16 only for a model with [TraitBFloat16].
+	// Arithmetic is that of every Step. It is BFloat16 only for a model with [TraitBFloat16].
 	Arithmetic Arithmetic
 	// Parameters are those of the plan, by name, and maybe others beyond it: the trained
 	// states of the quantizer. Those have a Value, a Grad and moments, and take no part in
@@ -206,4 +206,7 @@ const (
 type Evaluate struct {
 	Statistics Statistics
 	First      bool // with Calibrate: forget what was gathered before
+	// Arithmetic is Float32 or that of Build: results are of float32, and what only selects
+	// among the networks of a training may be computed as the training is.
+	Arithmetic Arithmetic
 }

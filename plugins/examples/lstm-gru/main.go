@@ -220,7 +220,7 @@ func (s *session) Evaluate(request model.Evaluate) (network.Score, error) {
 		return network.Score{}, err
 	}
 	s.prepare(statistics)
-	return s.Score(statistics)
+	return s.Score(request, statistics)
 }
 
 // Export describes the network, normalization statistics frozen, to the backends: one step

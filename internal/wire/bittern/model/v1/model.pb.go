@@ -806,6 +806,7 @@ type EvaluateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Statistics    string                 `protobuf:"bytes,1,opt,name=statistics,proto3" json:"statistics,omitempty"` // "batch", "calibrate" or "frozen"
 	First         bool                   `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
+	Arithmetic    string                 `protobuf:"bytes,3,opt,name=arithmetic,proto3" json:"arithmetic,omitempty"` // "float32" or what BuildRequest says
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -852,6 +853,13 @@ func (x *EvaluateRequest) GetFirst() bool {
 		return x.First
 	}
 	return false
+}
+
+func (x *EvaluateRequest) GetArithmetic() string {
+	if x != nil {
+		return x.Arithmetic
+	}
+	return ""
 }
 
 type EvaluateResponse struct {
@@ -1048,12 +1056,15 @@ const file_bittern_model_v1_model_proto_rawDesc = "" +
 	"\rlearning_rate\x18\x02 \x01(\x01R\flearningRate\x12\x1b\n" +
 	"\tclip_norm\x18\x03 \x01(\x01R\bclipNorm\"-\n" +
 	"\x0eUpdateResponse\x12\x1b\n" +
-	"\tgrad_norm\x18\x01 \x01(\x01R\bgradNorm\"G\n" +
+	"\tgrad_norm\x18\x01 \x01(\x01R\bgradNorm\"g\n" +
 	"\x0fEvaluateRequest\x12\x1e\n" +
 	"\n" +
 	"statistics\x18\x01 \x01(\tR\n" +
 	"statistics\x12\x14\n" +
-	"\x05first\x18\x02 \x01(\bR\x05first\"C\n" +
+	"\x05first\x18\x02 \x01(\bR\x05first\x12\x1e\n" +
+	"\n" +
+	"arithmetic\x18\x03 \x01(\tR\n" +
+	"arithmetic\"C\n" +
 	"\x10EvaluateResponse\x12/\n" +
 	"\x05score\x18\x01 \x01(\v2\x19.bittern.network.v1.ScoreR\x05score\"\x0f\n" +
 	"\rExportRequest\"G\n" +
