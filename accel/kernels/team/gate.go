@@ -9,11 +9,13 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// patience is how long a waiting worker polls a gate before it sleeps. It is longer than the serial work between
-// two runs of a training step, and longer than it takes to be woken (40 to 80 µs on Zen 5). If it
-// were shorter, a worker would fall asleep whenever it waits for one that is being woken, and be waited for in
-// turn: one such wait would make all that follow end in sleep.
-const patience = 150 * time.Microsecond
+// patience is how long a waiting worker polls a gate before it sleeps. Being woken takes 40 to 80 µs (Zen 5),
+// and the step after it up to 200 more: the worker often wakes on another core, whose caches have nothing of
+// what it reads. Whoever waits for it must not fall asleep meanwhile, and be waited for in turn: one sleep
+// would make tens of steps that follow end in sleep. The patience also outlasts the work of other processes
+// between two calls of a training: against 150 µs, a validation of War & Peace took 0.91 of the time and
+// training 0.98 (two cores of Zen 5, n = 3).
+const patience = 1500 * time.Microsecond
 
 // looks is how many times a worker looks at a gate between two looks at the clock, which cost more.
 const looks = 16
