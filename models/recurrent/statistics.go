@@ -2,9 +2,9 @@ package recurrent
 
 import (
 	"errors"
-	"math"
 
 	"bittern/accel/kernels/gates"
+	"bittern/accel/kernels/vecmath"
 )
 
 // Statistics says which means and variances normalise a forward pass.
@@ -245,9 +245,7 @@ func spread(mean, rstd, runningMean, runningVariance []float32, width int, piece
 				return
 			}
 			copy(m, runningMean[at+row:])
-			for j, v := range runningVariance[at+row:][:n] {
-				d[j] = float32(1 / math.Sqrt(float64(v)+Epsilon))
-			}
+			vecmath.ReciprocalDeviation(d, runningVariance[at+row:][:n], Epsilon)
 		})
 	}
 }

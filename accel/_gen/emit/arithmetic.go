@@ -213,6 +213,23 @@ func (m Machine) Doubles(v VecVirtual) (lower, upper VecVirtual) {
 	return lower, upper
 }
 
+// Floats is the inverse of Doubles. It rounds to nearest even.
+func (m Machine) Floats(lower, upper VecVirtual) VecVirtual {
+	v := m.Vector()
+	if m.Wide() {
+		low, high := YMM(), YMM()
+		VCVTPD2PS(lower, low)
+		VCVTPD2PS(upper, high)
+		VINSERTF64X4(operand.Imm(1), high, low.AsZ(), v)
+	} else {
+		low, high := XMM(), XMM()
+		VCVTPD2PSY(lower, low)
+		VCVTPD2PSY(upper, high)
+		VINSERTF128(operand.Imm(1), high, low.AsY(), v)
+	}
+	return v
+}
+
 // AccumulateDoubles adds the lanes of v, as float64, to two vectors of sums.
 func (m Machine) AccumulateDoubles(sums [2]VecVirtual, v VecVirtual) {
 	lower, upper := m.Doubles(v)

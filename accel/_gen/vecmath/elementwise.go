@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/reg"
 
@@ -60,6 +62,23 @@ func linear(m emit.Machine) {
 	elementwise(m, m.FewElements, []string{"scale", "x", "shift"}, func(v []VecVirtual) VecVirtual {
 		v[0] = m.MulAdd(v[0], v[1], v[2])
 		return v[0]
+	})
+}
+
+// reciprocalDeviation computes in float64.
+func reciprocalDeviation(m emit.Machine) {
+	m.Function("reciprocalDeviation", "func(dst, variance []float32, epsilon float64)")
+	epsilon, one := m.Vector(), m.Vector()
+	VBROADCASTSD(emit.Argument("epsilon"), epsilon)
+	VBROADCASTSD(emit.Word(math.Float64bits(1)).Mem(), one)
+	elementwise(m, m.FewElements, []string{"variance"}, func(v []VecVirtual) VecVirtual {
+		lower, upper := m.Doubles(v[0])
+		for _, half := range []VecVirtual{lower, upper} {
+			VADDPD(epsilon, half, half)
+			VSQRTPD(half, half)
+			VDIVPD(half, one, half)
+		}
+		return m.Floats(lower, upper)
 	})
 }
 

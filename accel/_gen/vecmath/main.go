@@ -14,6 +14,7 @@ func main() {
 		adam(m)
 	}
 	for _, m := range emit.Machines {
+		reciprocalDeviation(m)
 		dot(m)
 		softmax(m)
 		exponentials(m)

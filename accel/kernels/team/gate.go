@@ -13,9 +13,10 @@ import (
 // and the step after it up to 200 more: the worker often wakes on another core, whose caches have nothing of
 // what it reads. Whoever waits for it must not fall asleep meanwhile, and be waited for in turn: one sleep
 // would make tens of steps that follow end in sleep. The patience also outlasts the work of other processes
-// between two calls of a training: against 150 µs, a validation of War & Peace took 0.91 of the time and
-// training 0.98 (two cores of Zen 5, n = 3).
-const patience = 1500 * time.Microsecond
+// between two calls of a training: against 150 µs, a validation of War & Peace took 0.92 of the time and
+// training 0.98 (two cores of Zen 5, n = 3 to 7). At 1.5 ms there is no more to gain, and two trainings of two
+// threads each on these cores take 1.26 times as long, where they take 1.05 at this.
+const patience = 500 * time.Microsecond
 
 // looks is how many times a worker looks at a gate between two looks at the clock, which cost more.
 const looks = 16

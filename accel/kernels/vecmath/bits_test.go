@@ -25,6 +25,7 @@ func TestVectorLevelsGiveTheseBits(t *testing.T) {
 				{"mul", func(dst []float32) { k.mul(dst, y) }},
 				{"axpy", func(dst []float32) { k.axpy(dst, 0.3, y) }},
 				{"scaleShift", func(dst []float32) { k.scaleShift(dst, dst, y, z) }},
+				{"reciprocalDeviation", func(dst []float32) { k.mul(dst, dst); k.reciprocalDeviation(dst, dst, 1e-5) }},
 				{"adam", func(dst []float32) {
 					Adam{0.002, 0.9, 0.999, 1e-8}.update(k, dst, x, numbers(t, n, 4), make([]float32, n), 3, 0.5)
 				}},

@@ -16,6 +16,9 @@ type kernels struct {
 	scaleShift func(dst, scale, x, shift []float32)
 	dot        func(x, y []float32) float64
 
+	// reciprocalDeviation sets dst[i] = 1/√(variance[i] + epsilon), in float64.
+	reciprocalDeviation func(dst, variance []float32, epsilon float64)
+
 	// max returns the largest element that is not NaN, −Inf if there is none.
 	max func(x []float32) float32
 	// expSum sets dst[i] = exp(x[i]−shift), or 0 where that is less than flush.Least, and

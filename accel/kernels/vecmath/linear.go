@@ -30,6 +30,13 @@ func ScaleShift(dst, scale, x, shift []float32) {
 	active().scaleShift(dst, scale, x, shift)
 }
 
+// ReciprocalDeviation sets dst[i] = 1/√(variance[i] + epsilon). It computes in float64, with the same bits
+// at every level.
+func ReciprocalDeviation(dst, variance []float32, epsilon float64) {
+	sameLength("ReciprocalDeviation", len(dst), len(variance))
+	active().reciprocalDeviation(dst, variance, epsilon)
+}
+
 // Dot returns Σ x[i]·y[i], multiplied and summed in float64.
 func Dot(x, y []float32) float64 {
 	sameLength("Dot", len(x), len(y))

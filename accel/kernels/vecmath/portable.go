@@ -37,6 +37,11 @@ var portable = kernels{
 			dst[i] *= a
 		}
 	},
+	reciprocalDeviation: func(dst, variance []float32, epsilon float64) {
+		for i, v := range variance {
+			dst[i] = float32(1 / math.Sqrt(float64(v)+epsilon))
+		}
+	},
 	scaleShift: func(dst, scale, x, shift []float32) {
 		for i, v := range x {
 			dst[i] = scale[i]*v + shift[i]

@@ -51,6 +51,9 @@ func scaleShiftAVX512(dst []float32, scale []float32, x []float32, shift []float
 func adamAVX512(value []float32, grad []float32, m []float32, v []float32, common [8]float32)
 
 //go:noescape
+func reciprocalDeviationAVX2(dst []float32, variance []float32, epsilon float64)
+
+//go:noescape
 func dotAVX2(x []float32, y []float32) float64
 
 //go:noescape
@@ -73,6 +76,9 @@ func sampleBinaryAVX2(dst []float32, x []float32, alpha float32, unit float32, s
 
 //go:noescape
 func sampleTernaryAVX2(dst []float32, x []float32, alpha float32, unit float32, state uint64) bool
+
+//go:noescape
+func reciprocalDeviationAVX512(dst []float32, variance []float32, epsilon float64)
 
 //go:noescape
 func dotAVX512(x []float32, y []float32) float64

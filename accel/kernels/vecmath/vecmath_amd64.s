@@ -1101,6 +1101,69 @@ done62:
 	VZEROUPPER
 	RET
 
+// func reciprocalDeviationAVX2(dst []float32, variance []float32, epsilon float64)
+// Requires: AVX
+TEXT ·reciprocalDeviationAVX2(SB), NOSPLIT, $0-56
+	VBROADCASTSD epsilon+48(FP), Y0
+	VBROADCASTSD words3ff0000000000000<>+0(SB), Y1
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         variance_base+24(FP), DX
+	XORQ         BX, BX
+	JMP          check140
+
+few139:
+	VMOVUPS      (DX)(BX*4), Y2
+	VCVTPS2PD    X2, Y3
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y0, Y3, Y3
+	VSQRTPD      Y3, Y3
+	VDIVPD       Y3, Y1, Y3
+	VADDPD       Y0, Y2, Y2
+	VSQRTPD      Y2, Y2
+	VDIVPD       Y2, Y1, Y2
+	VCVTPD2PSY   Y3, X4
+	VCVTPD2PSY   Y2, X2
+	VINSERTF128  $0x01, X2, Y4, Y2
+	VMOVUPS      Y2, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, CX
+
+check140:
+	CMPQ         CX, $0x08
+	JGE          few139
+	CMPQ         CX, $0x00
+	JE           done141
+	LEAQ         tailWindow<>+0(SB), SI
+	MOVQ         $0x00000008, DI
+	SUBQ         CX, DI
+	VMOVDQU      (SI)(DI*4), Y2
+	VMASKMOVPS   (DX)(BX*4), Y2, Y3
+	VCVTPS2PD    X3, Y5
+	VEXTRACTF128 $0x01, Y3, X3
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y0, Y5, Y5
+	VSQRTPD      Y5, Y5
+	VDIVPD       Y5, Y1, Y5
+	VADDPD       Y0, Y3, Y3
+	VSQRTPD      Y3, Y3
+	VDIVPD       Y3, Y1, Y3
+	VCVTPD2PSY   Y5, X4
+	VCVTPD2PSY   Y3, X0
+	VINSERTF128  $0x01, X0, Y4, Y0
+	VMASKMOVPS   Y0, Y2, (AX)(BX*4)
+
+done141:
+	VZEROUPPER
+	RET
+
+DATA words3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA words3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA words3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA words3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL words3ff0000000000000<>(SB), RODATA|NOPTR, $32
+
 // func dotAVX2(x []float32, y []float32) float64
 // Requires: AVX, AVX2, FMA3
 TEXT ·dotAVX2(SB), NOSPLIT, $0-56
@@ -1111,9 +1174,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-56
 	VXORPS   Y1, Y1, Y1
 	XORQ     BX, BX
 	VPCMPEQD Y2, Y2, Y2
-	JMP      check140
+	JMP      check143
 
-elements139:
+elements142:
 	VMASKMOVPS   (AX)(BX*4), Y2, Y3
 	VCVTPS2PD    X3, Y4
 	VEXTRACTF128 $0x01, Y3, X3
@@ -1127,18 +1190,18 @@ elements139:
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 
-check140:
+check143:
 	CMPQ    DX, $0x08
-	JGE     elements139
+	JGE     elements142
 	CMPQ    DX, $0x01
-	JL      done141
+	JL      done144
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y2
-	JMP     elements139
+	JMP     elements142
 
-done141:
+done144:
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x00, Y0, X1
 	VEXTRACTF128 $0x01, Y0, X0
@@ -1158,27 +1221,27 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-28
 	VBROADCASTSS lanesff800000<>+0(SB), Y1
 	XORQ         DX, DX
 	VPCMPEQD     Y2, Y2, Y2
-	JMP          check143
+	JMP          check146
 
-elements142:
+elements145:
 	VMASKMOVPS (AX)(DX*4), Y2, Y3
 	VBLENDVPS  Y2, Y3, Y0, Y3
 	VMAXPS     Y1, Y3, Y1
 	ADDQ       $0x08, DX
 	SUBQ       $0x08, CX
 
-check143:
+check146:
 	CMPQ    CX, $0x08
-	JGE     elements142
+	JGE     elements145
 	CMPQ    CX, $0x01
-	JL      done144
+	JL      done147
 	LEAQ    tailWindow<>+0(SB), BX
 	MOVQ    $0x00000008, SI
 	SUBQ    CX, SI
 	VMOVDQU (BX)(SI*4), Y2
-	JMP     elements142
+	JMP     elements145
 
-done144:
+done147:
 	VEXTRACTF128 $0x00, Y1, X0
 	VEXTRACTF128 $0x01, Y1, X1
 	VMAXPS       X1, X0, X0
@@ -1208,9 +1271,9 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-64
 	VXORPS       Y3, Y3, Y3
 	XORQ         BX, BX
 	VPCMPEQD     Y4, Y4, Y4
-	JMP          check146
+	JMP          check149
 
-elements145:
+elements148:
 	VMASKMOVPS   (CX)(BX*4), Y4, Y5
 	VBLENDVPS    Y4, Y5, Y1, Y5
 	VSUBPS       Y0, Y5, Y5
@@ -1243,10 +1306,10 @@ elements145:
 	VPCMPEQD     Y7, Y6, Y6
 	VANDNPS      Y5, Y6, Y5
 	CMPQ         DX, $0x08
-	JL           rare148
+	JL           rare151
 	VMOVUPS      Y5, (AX)(BX*4)
 
-back149:
+back152:
 	VCVTPS2PD    X5, Y6
 	VEXTRACTF128 $0x01, Y5, X5
 	VCVTPS2PD    X5, Y5
@@ -1255,18 +1318,18 @@ back149:
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 
-check146:
+check149:
 	CMPQ    DX, $0x08
-	JGE     elements145
+	JGE     elements148
 	CMPQ    DX, $0x01
-	JL      done147
+	JL      done150
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y4
-	JMP     elements145
+	JMP     elements148
 
-done147:
+done150:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -1277,9 +1340,9 @@ done147:
 	VZEROUPPER
 	RET
 
-rare148:
+rare151:
 	VMASKMOVPS Y5, Y4, (AX)(BX*4)
-	JMP        back149
+	JMP        back152
 
 DATA lanes42b20000<>+0(SB)/8, $0x42b2000042b20000
 DATA lanes42b20000<>+8(SB)/8, $0x42b2000042b20000
@@ -1298,9 +1361,9 @@ TEXT ·sumExpAVX2(SB), NOSPLIT, $0-40
 	VXORPS       Y3, Y3, Y3
 	XORQ         DX, DX
 	VPCMPEQD     Y4, Y4, Y4
-	JMP          check151
+	JMP          check154
 
-elements150:
+elements153:
 	VMASKMOVPS   (AX)(DX*4), Y4, Y5
 	VBLENDVPS    Y4, Y5, Y1, Y5
 	VSUBPS       Y0, Y5, Y5
@@ -1340,18 +1403,18 @@ elements150:
 	ADDQ         $0x08, DX
 	SUBQ         $0x08, CX
 
-check151:
+check154:
 	CMPQ    CX, $0x08
-	JGE     elements150
+	JGE     elements153
 	CMPQ    CX, $0x01
-	JL      done152
+	JL      done155
 	LEAQ    tailWindow<>+0(SB), BX
 	MOVQ    $0x00000008, SI
 	SUBQ    CX, SI
 	VMOVDQU (BX)(SI*4), Y4
-	JMP     elements150
+	JMP     elements153
 
-done152:
+done155:
 	VADDPD       Y3, Y2, Y2
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
@@ -1371,9 +1434,9 @@ TEXT ·exponentialsAVX2(SB), NOSPLIT, $0-57
 	VBROADCASTSD shift+48(FP), Y0
 	VPCMPEQD     Y1, Y1, Y1
 	XORQ         BX, BX
-	JMP          check154
+	JMP          check157
 
-vector153:
+vector156:
 	VCVTPS2PD    (CX)(BX*4), Y2
 	VSUBPD       Y0, Y2, Y2
 	VBROADCASTSD wordsc085e00000000000<>+0(SB), Y3
@@ -1445,9 +1508,9 @@ vector153:
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 
-check154:
+check157:
 	CMPQ      DX, $0x01
-	JGE       vector153
+	JGE       vector156
 	VMOVMSKPD Y1, AX
 	XORL      CX, CX
 	CMPL      AX, $0x0f
@@ -1528,12 +1591,6 @@ DATA words3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
 DATA words3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
 GLOBL words3fe0000000000000<>(SB), RODATA|NOPTR, $32
 
-DATA words3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA words3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA words3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA words3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-GLOBL words3ff0000000000000<>(SB), RODATA|NOPTR, $32
-
 DATA words4000000000000000<>+0(SB)/8, $0x4000000000000000
 DATA words4000000000000000<>+8(SB)/8, $0x4000000000000000
 DATA words4000000000000000<>+16(SB)/8, $0x4000000000000000
@@ -1559,9 +1616,9 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	XORQ         BX, BX
 	VPCMPEQD     Y4, Y4, Y4
-	JMP          check156
+	JMP          check159
 
-elements155:
+elements158:
 	VMASKMOVPS   (DX)(BX*4), Y4, Y5
 	VMULPS       Y3, Y5, Y5
 	VPSRLQ       $0x1e, Y0, Y6
@@ -1591,31 +1648,31 @@ elements155:
 	VPCMPEQD     Y2, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	CMPQ         CX, $0x08
-	JL           rare158
+	JL           rare161
 	VMOVUPS      Y5, (AX)(BX*4)
 
-back159:
+back162:
 	ADDQ $0x08, BX
 	SUBQ $0x08, CX
 
-check156:
+check159:
 	CMPQ    CX, $0x08
-	JGE     elements155
+	JGE     elements158
 	CMPQ    CX, $0x01
-	JL      done157
+	JL      done160
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    CX, DI
 	VMOVDQU (SI)(DI*4), Y4
-	JMP     elements155
+	JMP     elements158
 
-done157:
+done160:
 	VZEROUPPER
 	RET
 
-rare158:
+rare161:
 	VMASKMOVPS Y5, Y4, (AX)(BX*4)
-	JMP        back159
+	JMP        back162
 
 DATA offsetsAVX2<>+0(SB)/8, $0x9e3779b97f4a7c15
 DATA offsetsAVX2<>+8(SB)/8, $0x3c6ef372fe94f82a
@@ -1656,9 +1713,9 @@ TEXT ·sampleBinaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	XORQ         BX, BX
 	VPCMPEQD     Y6, Y6, Y6
-	JMP          check161
+	JMP          check164
 
-elements160:
+elements163:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
@@ -1695,25 +1752,25 @@ elements160:
 	VXORPS       Y8, Y7, Y7
 	VORPS        Y7, Y3, Y7
 	CMPQ         DX, $0x08
-	JL           rare163
+	JL           rare166
 	VMOVUPS      Y7, (AX)(BX*4)
 
-back164:
+back167:
 	ADDQ $0x08, BX
 	SUBQ $0x08, DX
 
-check161:
+check164:
 	CMPQ    DX, $0x08
-	JGE     elements160
+	JGE     elements163
 	CMPQ    DX, $0x01
-	JL      done162
+	JL      done165
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y6
-	JMP     elements160
+	JMP     elements163
 
-done162:
+done165:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1728,9 +1785,9 @@ done162:
 	VZEROUPPER
 	RET
 
-rare163:
+rare166:
 	VMASKMOVPS Y7, Y6, (AX)(BX*4)
-	JMP        back164
+	JMP        back167
 
 DATA lanes00800000<>+0(SB)/8, $0x0080000000800000
 DATA lanes00800000<>+8(SB)/8, $0x0080000000800000
@@ -1753,9 +1810,9 @@ TEXT ·sampleTernaryAVX2(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Y5
 	XORQ         BX, BX
 	VPCMPEQD     Y6, Y6, Y6
-	JMP          check166
+	JMP          check169
 
-elements165:
+elements168:
 	VMASKMOVPS   (CX)(BX*4), Y6, Y7
 	VANDPS       lanes7fffffff<>+0(SB), Y7, Y8
 	VPADDD       Y5, Y8, Y8
@@ -1793,25 +1850,25 @@ elements165:
 	VORPS        Y7, Y3, Y7
 	VANDPS       Y8, Y7, Y7
 	CMPQ         DX, $0x08
-	JL           rare168
+	JL           rare171
 	VMOVUPS      Y7, (AX)(BX*4)
 
-back169:
+back172:
 	ADDQ $0x08, BX
 	SUBQ $0x08, DX
 
-check166:
+check169:
 	CMPQ    DX, $0x08
-	JGE     elements165
+	JGE     elements168
 	CMPQ    DX, $0x01
-	JL      done167
+	JL      done170
 	LEAQ    tailWindow<>+0(SB), SI
 	MOVQ    $0x00000008, DI
 	SUBQ    DX, DI
 	VMOVDQU (SI)(DI*4), Y6
-	JMP     elements165
+	JMP     elements168
 
-done167:
+done170:
 	VEXTRACTF128 $0x00, Y2, X0
 	VEXTRACTF128 $0x01, Y2, X1
 	VORPS        X1, X0, X0
@@ -1826,9 +1883,65 @@ done167:
 	VZEROUPPER
 	RET
 
-rare168:
+rare171:
 	VMASKMOVPS Y7, Y6, (AX)(BX*4)
-	JMP        back169
+	JMP        back172
+
+// func reciprocalDeviationAVX512(dst []float32, variance []float32, epsilon float64)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·reciprocalDeviationAVX512(SB), NOSPLIT, $0-56
+	VBROADCASTSD epsilon+48(FP), Z0
+	VBROADCASTSD words3ff0000000000000<>+0(SB), Z1
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         variance_base+24(FP), DX
+	XORQ         BX, BX
+	JMP          check174
+
+few173:
+	VMOVUPS       (DX)(BX*4), Z2
+	VCVTPS2PD     Y2, Z3
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VADDPD        Z0, Z3, Z3
+	VSQRTPD       Z3, Z3
+	VDIVPD        Z3, Z1, Z3
+	VADDPD        Z0, Z2, Z2
+	VSQRTPD       Z2, Z2
+	VDIVPD        Z2, Z1, Z2
+	VCVTPD2PS     Z3, Y4
+	VCVTPD2PS     Z2, Y2
+	VINSERTF64X4  $0x01, Y2, Z4, Z2
+	VMOVUPS       Z2, (AX)(BX*4)
+	ADDQ          $0x10, BX
+	SUBQ          $0x10, CX
+
+check174:
+	CMPQ          CX, $0x10
+	JGE           few173
+	CMPQ          CX, $0x00
+	JE            done175
+	MOVL          $-1, SI
+	BZHIL         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (DX)(BX*4), K1, Z2
+	VCVTPS2PD     Y2, Z3
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	VCVTPS2PD     Y2, Z2
+	VADDPD        Z0, Z3, Z3
+	VSQRTPD       Z3, Z3
+	VDIVPD        Z3, Z1, Z3
+	VADDPD        Z0, Z2, Z2
+	VSQRTPD       Z2, Z2
+	VDIVPD        Z2, Z1, Z2
+	VCVTPD2PS     Z3, Y4
+	VCVTPD2PS     Z2, Y0
+	VINSERTF64X4  $0x01, Y0, Z4, Z0
+	VMOVUPS       Z0, K1, (AX)(BX*4)
+
+done175:
+	VZEROUPPER
+	RET
 
 // func dotAVX512(x []float32, y []float32) float64
 // Requires: AVX, AVX512F, BMI2
@@ -1840,9 +1953,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-56
 	VPXORD Z1, Z1, Z1
 	XORQ   BX, BX
 	KXNORW K1, K1, K1
-	JMP    check171
+	JMP    check177
 
-elements170:
+elements176:
 	VMOVUPS.Z     (AX)(BX*4), K1, Z2
 	VCVTPS2PD     Y2, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y2
@@ -1856,17 +1969,17 @@ elements170:
 	ADDQ          $0x10, BX
 	SUBQ          $0x10, DX
 
-check171:
+check177:
 	CMPQ  DX, $0x10
-	JGE   elements170
+	JGE   elements176
 	CMPQ  DX, $0x01
-	JL    done172
+	JL    done178
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements170
+	JMP   elements176
 
-done172:
+done178:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x00, Z0, Y1
 	VEXTRACTF64X4 $0x01, Z0, Y0
@@ -1889,26 +2002,26 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	VBROADCASTSS lanesff800000<>+0(SB), Z1
 	XORQ         DX, DX
 	KXNORW       K1, K1, K1
-	JMP          check174
+	JMP          check180
 
-elements173:
+elements179:
 	VMOVUPS.Z (AX)(DX*4), K1, Z2
 	VBLENDMPS Z2, Z0, K1, Z2
 	VMAXPS    Z1, Z2, Z1
 	ADDQ      $0x10, DX
 	SUBQ      $0x10, CX
 
-check174:
+check180:
 	CMPQ  CX, $0x10
-	JGE   elements173
+	JGE   elements179
 	CMPQ  CX, $0x01
-	JL    done175
+	JL    done181
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	JMP   elements173
+	JMP   elements179
 
-done175:
+done181:
 	VEXTRACTF64X4 $0x00, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	VMAXPS        Y1, Y0, Y0
@@ -1934,9 +2047,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-64
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
 	XORQ         BX, BX
-	JMP          check177
+	JMP          check183
 
-chains176:
+chains182:
 	MOVQ              BX, SI
 	VMOVUPS           (CX)(SI*4), Z4
 	MOVQ              BX, DI
@@ -2051,13 +2164,13 @@ chains176:
 	ADDQ              $0x40, BX
 	SUBQ              $0x40, DX
 
-check177:
+check183:
 	CMPQ   DX, $0x40
-	JGE    chains176
+	JGE    chains182
 	KXNORW K2, K2, K2
-	JMP    check179
+	JMP    check185
 
-elements178:
+elements184:
 	VMOVUPS.Z         (CX)(BX*4), K2, Z4
 	VBLENDMPS         Z4, Z1, K2, Z4
 	VSUBPS            Z0, Z4, Z4
@@ -2088,17 +2201,17 @@ elements178:
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
 
-check179:
+check185:
 	CMPQ  DX, $0x10
-	JGE   elements178
+	JGE   elements184
 	CMPQ  DX, $0x01
-	JL    done180
+	JL    done186
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K2
-	JMP   elements178
+	JMP   elements184
 
-done180:
+done186:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -2122,9 +2235,9 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-40
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
 	XORQ         DX, DX
-	JMP          check182
+	JMP          check188
 
-chains181:
+chains187:
 	MOVQ              DX, BX
 	VMOVUPS           (AX)(BX*4), Z4
 	MOVQ              DX, BX
@@ -2235,13 +2348,13 @@ chains181:
 	ADDQ              $0x40, DX
 	SUBQ              $0x40, CX
 
-check182:
+check188:
 	CMPQ   CX, $0x40
-	JGE    chains181
+	JGE    chains187
 	KXNORW K2, K2, K2
-	JMP    check184
+	JMP    check190
 
-elements183:
+elements189:
 	VMOVUPS.Z         (AX)(DX*4), K2, Z4
 	VBLENDMPS         Z4, Z1, K2, Z4
 	VSUBPS            Z0, Z4, Z4
@@ -2271,17 +2384,17 @@ elements183:
 	ADDQ              $0x10, DX
 	SUBQ              $0x10, CX
 
-check184:
+check190:
 	CMPQ  CX, $0x10
-	JGE   elements183
+	JGE   elements189
 	CMPQ  CX, $0x01
-	JL    done185
+	JL    done191
 	MOVL  $-1, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K2
-	JMP   elements183
+	JMP   elements189
 
-done185:
+done191:
 	VADDPD        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
@@ -2304,9 +2417,9 @@ TEXT ·exponentialsAVX512(SB), NOSPLIT, $0-57
 	VBROADCASTSD shift+48(FP), Z0
 	VPCMPEQD     Y1, Y1, Y1
 	XORQ         BX, BX
-	JMP          check187
+	JMP          check193
 
-vector186:
+vector192:
 	VCVTPS2PD         (CX)(BX*4), Z2
 	VSUBPD            Z0, Z2, Z2
 	VBROADCASTSD      wordsc085e00000000000<>+0(SB), Z3
@@ -2384,9 +2497,9 @@ vector186:
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
 
-check187:
+check193:
 	CMPQ      DX, $0x01
-	JGE       vector186
+	JGE       vector192
 	VMOVMSKPD Y1, AX
 	XORL      CX, CX
 	CMPL      AX, $0x0f
@@ -2408,9 +2521,9 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), DX
 	XORQ         BX, BX
 	KXNORW       K1, K1, K1
-	JMP          check189
+	JMP          check195
 
-elements188:
+elements194:
 	VMOVUPS.Z    (DX)(BX*4), K1, Z4
 	VMULPS       Z3, Z4, Z4
 	VPSRLQ       $0x1e, Z0, Z5
@@ -2428,17 +2541,17 @@ elements188:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, CX
 
-check189:
+check195:
 	CMPQ  CX, $0x10
-	JGE   elements188
+	JGE   elements194
 	CMPQ  CX, $0x01
-	JL    done190
+	JL    done196
 	MOVL  $-1, SI
 	BZHIL CX, SI, SI
 	KMOVW SI, K1
-	JMP   elements188
+	JMP   elements194
 
-done190:
+done196:
 	VZEROUPPER
 	RET
 
@@ -2473,9 +2586,9 @@ TEXT ·sampleBinaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	XORQ         BX, BX
 	KXNORW       K1, K1, K1
-	JMP          check192
+	JMP          check198
 
-elements191:
+elements197:
 	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -2501,17 +2614,17 @@ elements191:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
 
-check192:
+check198:
 	CMPQ  DX, $0x10
-	JGE   elements191
+	JGE   elements197
 	CMPQ  DX, $0x01
-	JL    done193
+	JL    done199
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements191
+	JMP   elements197
 
-done193:
+done199:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0
@@ -2544,9 +2657,9 @@ TEXT ·sampleTernaryAVX512(SB), NOSPLIT, $0-65
 	VBROADCASTSS lanes00800000<>+0(SB), Z5
 	XORQ         BX, BX
 	KXNORW       K1, K1, K1
-	JMP          check195
+	JMP          check201
 
-elements194:
+elements200:
 	VMOVUPS.Z    (CX)(BX*4), K1, Z6
 	VANDPS.BCST  lanes7fffffff<>+0(SB), Z6, Z7
 	VPADDD       Z5, Z7, Z7
@@ -2573,17 +2686,17 @@ elements194:
 	ADDQ         $0x10, BX
 	SUBQ         $0x10, DX
 
-check195:
+check201:
 	CMPQ  DX, $0x10
-	JGE   elements194
+	JGE   elements200
 	CMPQ  DX, $0x01
-	JL    done196
+	JL    done202
 	MOVL  $-1, SI
 	BZHIL DX, SI, SI
 	KMOVW SI, K1
-	JMP   elements194
+	JMP   elements200
 
-done196:
+done202:
 	VEXTRACTF64X4 $0x00, Z2, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y1
 	VORPS         Y1, Y0, Y0

@@ -56,6 +56,11 @@ func TestElementwise(t *testing.T) {
 					}},
 				{"scaleShift", func(d, x, y, z []float32) { k.scaleShift(d, x, y, z) },
 					func(_, x, y, z float64) (float64, float64) { return x*y + z, math.Abs(x*y) + math.Abs(z) }},
+				{"reciprocalDeviation", func(d, _, _, _ []float32) { k.mul(d, d); k.reciprocalDeviation(d, d, 1e-5) },
+					func(d, _, _, _ float64) (float64, float64) {
+						want := 1 / math.Sqrt(float64(float32(d)*float32(d))+1e-5)
+						return want, want
+					}},
 			} {
 				dst, x, y, z := numbers(t, n, 1), numbers(t, n, 2), numbers(t, n, 3), numbers(t, n, 4)
 				before := append([]float32(nil), dst...)
@@ -520,6 +525,7 @@ func TestMismatchPanicsWithBothLengths(t *testing.T) {
 		says []string
 	}{
 		"Add":                 {func() { Add(seven, five) }, []string{"5", "7"}},
+		"ReciprocalDeviation": {func() { ReciprocalDeviation(five, seven, 1) }, []string{"5", "7"}},
 		"ScaleShift":          {func() { ScaleShift(five, five, five, seven) }, []string{"5", "7"}},
 		"Dot":                 {func() { Dot(five, seven) }, []string{"5", "7"}},
 		"Round":               {func() { Round(five, seven, 1) }, []string{"5", "7"}},
