@@ -126,13 +126,13 @@ func (c Codes) pack(rows, cols int) (Plane, error) {
 	n := p.RowBytes(cols)
 	p.Data = make([]byte, rows*n)
 	for r := range rows {
-		row := p.Data[r*n:][:n]
-		for col, code := range c.Codes[r*cols : (r+1)*cols] {
+		codes := c.Codes[r*cols : (r+1)*cols]
+		for col, code := range codes {
 			if int(code) >= len(c.Levels) {
 				return Plane{}, fmt.Errorf("code %d at row %d, column %d lies beyond the %d levels", code, r, col, len(c.Levels))
 			}
-			put(row, col*c.Bits, c.Bits, code)
 		}
+		layOut(p.Data[r*n:][:n], codes, c.Bits)
 	}
 	return p, nil
 }
@@ -172,13 +172,9 @@ func (m Matrix) Bits() int {
 // Codes returns the codes of a plane row by row. m must be valid.
 func (m Matrix) Codes(plane int) []uint16 {
 	p := m.Planes[plane]
-	codes := make([]uint16, 0, m.Rows*m.Cols)
-	n := p.RowBytes(m.Cols)
+	codes := make([]uint16, m.Rows*m.Cols)
 	for r := range m.Rows {
-		row := p.Data[r*n:][:n]
-		for c := range m.Cols {
-			codes = append(codes, get(row, c*p.Bits, p.Bits))
-		}
+		p.read(codes[r*m.Cols:][:m.Cols], r)
 	}
 	return codes
 }
@@ -196,11 +192,8 @@ func (m Matrix) Value(r, c int) float32 {
 }
 
 func (p Plane) value(r, c, cols int) float32 {
-	return p.product(r, get(p.Data[r*p.RowBytes(cols):], c*p.Bits, p.Bits))
+	return float32(p.Scale(r) * p.Levels[get(p.Data[r*p.RowBytes(cols):], c*p.Bits, p.Bits)])
 }
-
-// product is what a code of a row stands for, rounded to float32.
-func (p Plane) product(r int, code uint16) float32 { return float32(p.Scale(r) * p.Levels[code]) }
 
 // Scale is the scale of row r.
 func (p Plane) Scale(r int) float32 {
@@ -226,12 +219,13 @@ func (m Matrix) DecodeTo(values []float32) {
 		}
 		return
 	}
+	codes := make([]uint16, m.Cols)
 	for i, p := range m.Planes {
-		n := p.RowBytes(m.Cols)
 		for r := range m.Rows {
-			codes, row := p.Data[r*n:][:n], values[r*m.Cols:][:m.Cols]
-			for c := range row {
-				value := p.product(r, get(codes, c*p.Bits, p.Bits))
+			p.read(codes, r)
+			scale, row := p.Scale(r), values[r*m.Cols:][:m.Cols]
+			for c, code := range codes {
+				value := float32(scale * p.Levels[code])
 				if i == 0 {
 					row[c] = value
 				} else {
@@ -423,13 +417,42 @@ func (m Matrix) validateShape() error {
 	return nil
 }
 
-// put sets the width bits of a zeroed row from bit offset on.
-func put(row []byte, offset, width int, code uint16) {
-	at := row[offset/64*8:]
-	shift := offset % 64
-	binary.LittleEndian.PutUint64(at, binary.LittleEndian.Uint64(at)|uint64(code)<<shift)
-	if shift+width > 64 {
-		binary.LittleEndian.PutUint64(at[8:], uint64(code)>>(64-shift))
+// layOut writes codes of so many bits one after another, the first into the lowest bits. row is as long
+// as [Plane.RowBytes] says.
+func layOut(row []byte, codes []uint16, bits int) {
+	var word uint64
+	filled := 0
+	for _, code := range codes {
+		word |= uint64(code) << filled
+		if filled += bits; filled >= 64 {
+			binary.LittleEndian.PutUint64(row, word)
+			row = row[8:]
+			filled -= 64
+			word = uint64(code) >> (bits - filled)
+		}
+	}
+	if filled > 0 {
+		binary.LittleEndian.PutUint64(row, word)
+	}
+}
+
+// read is the inverse of layOut for row r, which has as many columns as codes.
+func (p Plane) read(codes []uint16, r int) {
+	n := p.RowBytes(len(codes))
+	row, mask := p.Data[r*n:][:n], uint64(1)<<p.Bits-1
+	var word uint64
+	left := 0
+	for i := range codes {
+		code := word
+		word >>= p.Bits
+		if left -= p.Bits; left < 0 {
+			word = binary.LittleEndian.Uint64(row)
+			row = row[8:]
+			code |= word << (left + p.Bits)
+			word >>= -left
+			left += 64
+		}
+		codes[i] = uint16(code & mask)
 	}
 }
 
