@@ -80,6 +80,9 @@ func defaultSuite() *Suite {
 			Arithmetic:   Auto,
 			Epochs:       1,
 
+			// With 20 a validation takes a sixth longer, and its score is lower by nearly the same in
+			// every epoch: 0.0018 to 0.0024 BPC in the first two of War & Peace, full precision and
+			// ternary.
 			ValidationCalibration: 10,
 			CheckpointSeconds:     60,
 		},
