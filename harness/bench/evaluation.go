@@ -33,17 +33,15 @@ func (b *Bench) evaluationLines(ctx context.Context) ([]Line, error) {
 		if !b.wants(e.name) {
 			continue
 		}
-		line := newLine(e.name, Sample{})
 		if e.training.Arithmetic == model.BFloat16 && isa.BFloat16() == isa.Portable {
-			line.Missing[""] = slowBFloat16
-			lines = append(lines, line)
+			lines = append(lines, withoutBFloat16(e.name))
 			continue
 		}
 		ours, step, err := b.timeEvaluation(ctx, e)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.name, err)
 		}
-		line = newLine(e.name, ours)
+		line := newLine(e.name, ours)
 		line.compare(aStep, step, "")
 		lines = append(lines, line)
 		b.Progress(line.Name)

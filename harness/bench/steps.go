@@ -113,8 +113,12 @@ func timedSteps() []timedStep {
 // withBFloat16 ends the name of a line whose products are of bfloat16.
 const withBFloat16 = "-bfloat16"
 
-// slowBFloat16 is why a processor has no such lines.
-const slowBFloat16 = "this processor computes products of bfloat16 in plain Go, some hundred times slower"
+// withoutBFloat16 is such a line where it would take too long.
+func withoutBFloat16(name string) Line {
+	line := newLine(name, Sample{})
+	line.Missing[""] = "this processor computes products of bfloat16 in plain Go, some hundred times slower"
+	return line
+}
 
 // bfloat16Steps returns the same steps with products of bfloat16, to be compared with the steps
 // themselves. Their floor stays that of float32.
@@ -167,9 +171,7 @@ func (b *Bench) bfloat16Lines(ctx context.Context) ([]Line, error) {
 	}
 	var lines []Line
 	for _, e := range bfloat16Steps() {
-		line := newLine(e.name, Sample{})
-		line.Missing[""] = slowBFloat16
-		lines = append(lines, line)
+		lines = append(lines, withoutBFloat16(e.name))
 	}
 	return lines, nil
 }

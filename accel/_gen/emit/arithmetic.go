@@ -215,19 +215,7 @@ func (m Machine) Doubles(v VecVirtual) (lower, upper VecVirtual) {
 
 // Floats is the inverse of Doubles. It rounds to nearest even.
 func (m Machine) Floats(lower, upper VecVirtual) VecVirtual {
-	v := m.Vector()
-	if m.Wide() {
-		low, high := YMM(), YMM()
-		VCVTPD2PS(lower, low)
-		VCVTPD2PS(upper, high)
-		VINSERTF64X4(operand.Imm(1), high, low.AsZ(), v)
-	} else {
-		low, high := XMM(), XMM()
-		VCVTPD2PSY(lower, low)
-		VCVTPD2PSY(upper, high)
-		VINSERTF128(operand.Imm(1), high, low.AsY(), v)
-	}
-	return v
+	return m.halved(lower, upper, VCVTPD2PSY, VCVTPD2PS)
 }
 
 // AccumulateDoubles adds the lanes of v, as float64, to two vectors of sums.

@@ -60,17 +60,22 @@ func (m Machine) ZeroBelow(v, draw, threshold VecVirtual) VecVirtual {
 
 // Integers rounds the lanes of two vectors of float64 to int32 and returns them as one vector.
 func (m Machine) Integers(lower, upper VecVirtual) VecVirtual {
+	return m.halved(lower, upper, VCVTPD2DQY, VCVTPD2DQ)
+}
+
+// halved converts two vectors of float64 to lanes of 32 bits and returns them as one vector.
+func (m Machine) halved(lower, upper VecVirtual, narrow, wide instruction) VecVirtual {
 	v := m.Vector()
 	if m.Wide() {
 		low, high := YMM(), YMM()
-		VCVTPD2DQ(lower, low)
-		VCVTPD2DQ(upper, high)
+		wide(lower, low)
+		wide(upper, high)
 		VINSERTI64X4(operand.Imm(1), high, low.AsZ(), v)
 		return v
 	}
 	low, high := XMM(), XMM()
-	VCVTPD2DQY(lower, low)
-	VCVTPD2DQY(upper, high)
+	narrow(lower, low)
+	narrow(upper, high)
 	VINSERTI128(operand.Imm(1), high, low.AsY(), v)
 	return v
 }

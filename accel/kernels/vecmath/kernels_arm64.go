@@ -7,8 +7,8 @@ var neon = kernels{
 	sigmoid: sigmoidNEON, tanh: tanhNEON,
 	add: addNEON, mul: mulNEON, axpy: axpyNEON,
 	scale: scaleNEON, scaleShift: scaleShiftNEON, adam: adamNEON,
-	reciprocalDeviation: portable.reciprocalDeviation,
-	dot:                 portable.dot, max: portable.max, expSum: portable.expSum, sumExp: portable.sumExp,
+	reciprocalDeviation: portable.reciprocalDeviation, dot: portable.dot,
+	max: portable.max, expSum: portable.expSum, sumExp: portable.sumExp,
 	dropout: portable.dropout, transpose: transposeBlocked,
 	sampleBinary: sampleBinary, sampleTernary: sampleTernary,
 }

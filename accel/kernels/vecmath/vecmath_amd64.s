@@ -1102,7 +1102,7 @@ done62:
 	RET
 
 // func reciprocalDeviationAVX2(dst []float32, variance []float32, epsilon float64)
-// Requires: AVX
+// Requires: AVX, AVX2
 TEXT ·reciprocalDeviationAVX2(SB), NOSPLIT, $0-56
 	VBROADCASTSD epsilon+48(FP), Y0
 	VBROADCASTSD words3ff0000000000000<>+0(SB), Y1
@@ -1125,7 +1125,7 @@ few139:
 	VDIVPD       Y2, Y1, Y2
 	VCVTPD2PSY   Y3, X4
 	VCVTPD2PSY   Y2, X2
-	VINSERTF128  $0x01, X2, Y4, Y2
+	VINSERTI128  $0x01, X2, Y4, Y2
 	VMOVUPS      Y2, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, CX
@@ -1151,7 +1151,7 @@ check140:
 	VDIVPD       Y3, Y1, Y3
 	VCVTPD2PSY   Y5, X4
 	VCVTPD2PSY   Y3, X0
-	VINSERTF128  $0x01, X0, Y4, Y0
+	VINSERTI128  $0x01, X0, Y4, Y0
 	VMASKMOVPS   Y0, Y2, (AX)(BX*4)
 
 done141:
@@ -1911,7 +1911,7 @@ few173:
 	VDIVPD        Z2, Z1, Z2
 	VCVTPD2PS     Z3, Y4
 	VCVTPD2PS     Z2, Y2
-	VINSERTF64X4  $0x01, Y2, Z4, Z2
+	VINSERTI64X4  $0x01, Y2, Z4, Z2
 	VMOVUPS       Z2, (AX)(BX*4)
 	ADDQ          $0x10, BX
 	SUBQ          $0x10, CX
@@ -1936,7 +1936,7 @@ check174:
 	VDIVPD        Z2, Z1, Z2
 	VCVTPD2PS     Z3, Y4
 	VCVTPD2PS     Z2, Y0
-	VINSERTF64X4  $0x01, Y0, Z4, Z0
+	VINSERTI64X4  $0x01, Y0, Z4, Z0
 	VMOVUPS       Z0, K1, (AX)(BX*4)
 
 done175:

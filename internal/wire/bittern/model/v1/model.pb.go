@@ -476,7 +476,7 @@ type BuildRequest struct {
 	Parameters    map[string]*Tensors    `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // those of the plan, and states that the quantizer learns
 	Buffers       map[string]*v1.Tensor  `protobuf:"bytes,7,rep,name=buffers,proto3" json:"buffers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`       // float32
 	Batch         *v11.Batch             `protobuf:"bytes,8,opt,name=batch,proto3" json:"batch,omitempty"`
-	Arithmetic    string                 `protobuf:"bytes,9,opt,name=arithmetic,proto3" json:"arithmetic,omitempty"` // of the matrix products of Step: "float32" or "bfloat16"
+	Arithmetic    string                 `protobuf:"bytes,9,opt,name=arithmetic,proto3" json:"arithmetic,omitempty"` // of the matrix products of Step: "float32", as empty is too, or "bfloat16"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -806,7 +806,7 @@ type EvaluateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Statistics    string                 `protobuf:"bytes,1,opt,name=statistics,proto3" json:"statistics,omitempty"` // "batch", "calibrate" or "frozen"
 	First         bool                   `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
-	Arithmetic    string                 `protobuf:"bytes,3,opt,name=arithmetic,proto3" json:"arithmetic,omitempty"` // "float32" or what BuildRequest says
+	Arithmetic    string                 `protobuf:"bytes,3,opt,name=arithmetic,proto3" json:"arithmetic,omitempty"` // "float32", as empty is too, or what BuildRequest says
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
